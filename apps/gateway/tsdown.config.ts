@@ -18,9 +18,17 @@ export default defineConfig({
   dts: false,
   copy: [
     ...license,
-    { from: ['src/observe/status-page/page/*', '!**/*.ts', '!**/tsconfig.json'], to: 'dist/page', flatten: true },
     {
-      from: ['../../docs/operations.md', resolve('uplot/dist/uPlot.min.css'), resolve('uplot/dist/uPlot.esm.js')],
+      from: ['src/observe/status-page/page/*', '!**/*.ts', '!**/tsconfig.json'],
+      to: 'dist/page',
+      flatten: true,
+    },
+    {
+      from: [
+        '../../docs/operations.md',
+        resolve('uplot/dist/uPlot.min.css'),
+        resolve('uplot/dist/uPlot.esm.js'),
+      ],
       to: 'dist/page',
       flatten: true,
     },

@@ -3,7 +3,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Factories } from '@cyclonedx/cyclonedx-library/Contrib/License';
 import { ComponentType } from '@cyclonedx/cyclonedx-library/Enums';
-import { Bom, Component, ComponentRepository, LicenseRepository, Metadata } from '@cyclonedx/cyclonedx-library/Models';
+import {
+  Bom,
+  Component,
+  ComponentRepository,
+  LicenseRepository,
+  Metadata,
+} from '@cyclonedx/cyclonedx-library/Models';
 import { JSON as CycloneDxJson, JsonSerializer } from '@cyclonedx/cyclonedx-library/Serialize';
 import { Spec1dot6 } from '@cyclonedx/cyclonedx-library/Spec';
 import { PackageURL } from 'packageurl-js';
@@ -28,7 +34,9 @@ function component(
     bomRef: text,
     version,
     purl: text,
-    licenses: new LicenseRepository(license === undefined ? [] : [licenses.makeFromString(license)]),
+    licenses: new LicenseRepository(
+      license === undefined ? [] : [licenses.makeFromString(license)],
+    ),
     components: new ComponentRepository(inside),
   });
 }
@@ -48,7 +56,9 @@ export function npmComponents(packages: readonly Package[]): Promise<readonly Co
   return Promise.all(
     packages.map(async ({ folder, manifest }) => {
       const list = join(folder, 'dist/bundled.json');
-      const bundled = existsSync(list) ? (JSON.parse(await readFile(list, 'utf8')) as Manifest[]) : [];
+      const bundled = existsSync(list)
+        ? (JSON.parse(await readFile(list, 'utf8')) as Manifest[])
+        : [];
       const inside = bundled.map((one) => {
         const inner = npmComponent(one);
         // The same library may be in several bundles, and a reference is for one of them.
@@ -67,13 +77,22 @@ const numbersOfInterfaces = ['node', 'modules', 'napi'];
 export function systemComponents(packages: readonly SystemPackage[]): readonly Component[] {
   const libraries = Object.entries(process.versions)
     .filter(([name]) => !numbersOfInterfaces.includes(name))
-    .map(([name, version = '']) => component(ComponentType.Library, { name, version }, generic(name, version)));
+    .map(([name, version = '']) =>
+      component(ComponentType.Library, { name, version }, generic(name, version)),
+    );
   const { node } = process.versions;
   const runtime = { name: 'node', version: node, license: 'MIT' };
   return [
     component(ComponentType.Platform, runtime, generic('node', node), libraries),
     ...packages.map(({ name, version, architecture }) => {
-      const purl = new PackageURL('deb', 'debian', name, version, { arch: architecture }, undefined);
+      const purl = new PackageURL(
+        'deb',
+        'debian',
+        name,
+        version,
+        { arch: architecture },
+        undefined,
+      );
       return component(ComponentType.Library, { name, version }, purl);
     }),
   ];

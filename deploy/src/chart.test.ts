@@ -19,14 +19,19 @@ import {
 const tools = kubernetesTools();
 
 describe('the chart', () => {
-  const withoutNamespace = (objects: readonly KubernetesObject[]) => objects.filter(({ kind }) => kind !== 'Namespace');
+  const withoutNamespace = (objects: readonly KubernetesObject[]) =>
+    objects.filter(({ kind }) => kind !== 'Namespace');
 
   test.each(ways)('has the objects of %s, but for the namespace', async (way) => {
-    expect(await renderChart(tools, { way })).toEqual(withoutNamespace(await renderOverlay(tools, way)));
+    expect(await renderChart(tools, { way })).toEqual(
+      withoutNamespace(await renderOverlay(tools, way)),
+    );
   });
 
   test('has those of service when no value is set', async () => {
-    expect(await renderChart(tools)).toEqual(withoutNamespace(await renderOverlay(tools, 'service')));
+    expect(await renderChart(tools)).toEqual(
+      withoutNamespace(await renderOverlay(tools, 'service')),
+    );
   });
 
   test('has the objects of each component', async () => {
@@ -44,9 +49,9 @@ describe('the chart', () => {
 
   test('has those of the login server in the way control-plane too', async () => {
     const config = await readFile(join(kustomizeFolder, 'components/login/gateway.yaml'), 'utf8');
-    expect(await renderChart(tools, { way: 'control-plane', login: { enabled: true }, config })).toEqual(
-      withoutNamespace(await renderOverlay(tools, 'control-plane', ['login'])),
-    );
+    expect(
+      await renderChart(tools, { way: 'control-plane', login: { enabled: true }, config }),
+    ).toEqual(withoutNamespace(await renderOverlay(tools, 'control-plane', ['login'])));
   });
 
   test('does what its values say, and the result is valid', async () => {
@@ -67,17 +72,29 @@ describe('the chart', () => {
         issuerRef: { name: 'corp' },
       },
       monitoring: { enabled: true, labels: { release: 'prometheus' } },
-      networkPolicy: { enabled: true, prometheus: [{ podSelector: {} }], egress: [{ ports: [{ port: 53 }] }] },
+      networkPolicy: {
+        enabled: true,
+        prometheus: [{ podSelector: {} }],
+        egress: [{ ports: [{ port: 53 }] }],
+      },
     });
     const pod = podOf(objects);
-    expect(pod.containers[0]).toMatchObject({ image: `registry.example.com/other@${digest}`, resources });
+    expect(pod.containers[0]).toMatchObject({
+      image: `registry.example.com/other@${digest}`,
+      resources,
+    });
     expect(pod.imagePullSecrets).toEqual([{ name: 'pull' }]);
-    const secrets = pod.volumes[0].projected.sources.flatMap(({ secret }: KubernetesObject) => secret?.name ?? []);
+    const secrets = pod.volumes[0].projected.sources.flatMap(
+      ({ secret }: KubernetesObject) => secret?.name ?? [],
+    );
     expect(secrets).toEqual(['my-tls', 'my-files', 'my-login-tls']);
     expect(only(objects, 'Service', 'sallyport-login').metadata.annotations).toEqual({ c: 'd' });
     expect(only(objects, 'Deployment').spec.replicas).toBe(5);
     const service = only(objects, 'Service', 'sallyport');
-    expect([service.spec.clusterIP, service.metadata.annotations]).toEqual(['10.43.0.53', { a: 'b' }]);
+    expect([service.spec.clusterIP, service.metadata.annotations]).toEqual([
+      '10.43.0.53',
+      { a: 'b' },
+    ]);
     expect(only(objects, 'Certificate').spec).toMatchObject({
       secretName: 'my-tls',
       ipAddresses: ['10.43.0.53'],
@@ -89,8 +106,13 @@ describe('the chart', () => {
       expect(only(objects, kind).metadata.labels.release).toBe('prometheus');
     }
     const policy = only(objects, 'NetworkPolicy').spec;
-    expect([policy.ingress[1].from, policy.egress]).toEqual([[{ podSelector: {} }], [{ ports: [{ port: 53 }] }]]);
-    expect((await Promise.all(objects.map(problemOf))).filter((problem) => problem !== undefined)).toEqual([]);
+    expect([policy.ingress[1].from, policy.egress]).toEqual([
+      [{ podSelector: {} }],
+      [{ ports: [{ port: 53 }] }],
+    ]);
+    expect(
+      (await Promise.all(objects.map(problemOf))).filter((problem) => problem !== undefined),
+    ).toEqual([]);
     expect(await unknownFieldsOf(objects)).toBe('');
   });
 
@@ -106,6 +128,8 @@ describe('the chart', () => {
   });
 
   test('passes the checks of Helm', async () => {
-    expect(await tools.helm('lint', '--strict', join(deployFolder, 'helm/sallyport'))).toContain('0 chart(s) failed');
+    expect(await tools.helm('lint', '--strict', join(deployFolder, 'helm/sallyport'))).toContain(
+      '0 chart(s) failed',
+    );
   });
 });

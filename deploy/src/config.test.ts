@@ -10,7 +10,12 @@ import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { kubernetesTools, runTool } from './testing/kubernetes-tools.ts';
-import { deployFolder, type KubernetesObject, kustomizeFolder, renderOverlay } from './testing/manifests.ts';
+import {
+  deployFolder,
+  type KubernetesObject,
+  kustomizeFolder,
+  renderOverlay,
+} from './testing/manifests.ts';
 import { mountConfig, type Secrets } from './testing/mounted-config.ts';
 
 const tools = kubernetesTools();
@@ -46,7 +51,9 @@ async function checkMounted(
   ];
   const cache = join(deployFolder, 'node_modules/.cache/node-compile');
   const env = { PATH: process.env.PATH, NODE_COMPILE_CACHE: cache, ...more };
-  const { stdout } = await runTool(process.execPath, words, { env }).catch((error: { stdout: string }) => error);
+  const { stdout } = await runTool(process.execPath, words, { env }).catch(
+    (error: { stdout: string }) => error,
+  );
   const { findings } = JSON.parse(stdout) as { findings: readonly Finding[] };
   // Another process on this machine may use the ports.
   const expected = ({ check, detail }: Finding) =>
@@ -55,7 +62,9 @@ async function checkMounted(
 }
 
 async function secretsFrom(authority: Authority): Promise<Secrets> {
-  const { certificate, key } = await authority.issueServer({ names: ['IP:10.96.0.53', 'IP:127.0.0.1'] });
+  const { certificate, key } = await authority.issueServer({
+    names: ['IP:10.96.0.53', 'IP:127.0.0.1'],
+  });
   const sha256 = createHash('sha256').update(randomBytes(32)).digest('hex');
   return {
     'sallyport-tls': { 'tls.crt': certificate, 'tls.key': key },
@@ -68,7 +77,9 @@ async function secretsFrom(authority: Authority): Promise<Secrets> {
 
 test('sallyport check finds nothing in the mounted config, and no permission to complain of', async () => {
   await using authority = await createAuthority();
-  expect(await checkMounted(await renderOverlay(tools, 'service'), await secretsFrom(authority))).toEqual([]);
+  expect(
+    await checkMounted(await renderOverlay(tools, 'service'), await secretsFrom(authority)),
+  ).toEqual([]);
 });
 
 /** A Redis whose user has the documented rights, and what a pod needs for it. */
@@ -77,7 +88,10 @@ async function startDocumentedRedis() {
   const [, rights] = /^ *(user sallyport on .*)$/m.exec(text) ?? [];
   if (rights === undefined) throw new Error('docs/redis.md has no line for a user of Redis');
   const password = randomBytes(16).toString('hex');
-  const redis = await startRedis({ users: [rights.replace('>PASSWORD', `>${password}`)], password: true });
+  const redis = await startRedis({
+    users: [rights.replace('>PASSWORD', `>${password}`)],
+    password: true,
+  });
   const files = {
     'redis-ca.crt': await readFile(redis.caFile, 'utf8'),
     'redis-password': password,
@@ -91,7 +105,10 @@ function replaced(
   objects: readonly KubernetesObject[],
   addresses: Readonly<Record<string, string>>,
 ): readonly KubernetesObject[] {
-  const text = Object.entries(addresses).reduce((all, [old, now]) => all.replaceAll(old, now), JSON.stringify(objects));
+  const text = Object.entries(addresses).reduce(
+    (all, [old, now]) => all.replaceAll(old, now),
+    JSON.stringify(objects),
+  );
   return JSON.parse(text);
 }
 

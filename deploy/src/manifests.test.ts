@@ -62,7 +62,9 @@ describe('the objects', () => {
   });
 
   test('name the version of the gateway', async () => {
-    const { version } = JSON.parse(await readFile(join(deployFolder, '../apps/gateway/package.json'), 'utf8'));
+    const { version } = JSON.parse(
+      await readFile(join(deployFolder, '../apps/gateway/package.json'), 'utf8'),
+    );
     const { image } = podOf(await renderOverlay(tools, 'service')).containers[0];
     const chart = parse(await readFile(join(deployFolder, 'helm/sallyport/Chart.yaml'), 'utf8'));
     expect([image, chart.version, chart.appVersion]).toEqual([
@@ -74,48 +76,56 @@ describe('the objects', () => {
 });
 
 describe('the pod', () => {
-  test.each(ways)('of %s passes pod security "restricted", apart from the network of the host', async (way) => {
-    const objects = await renderOverlay(tools, way, componentsOf[way]);
-    const { securityContext, containers, volumes, ...pod } = podOf(objects);
-    expect(securityContext).toMatchObject({
-      runAsNonRoot: true,
-      runAsUser: 65532,
-      fsGroup: 65532,
-      seccompProfile: { type: 'RuntimeDefault' },
-    });
-    expect(containers[0].securityContext).toEqual({
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      capabilities: { drop: ['ALL'] },
-    });
-    expect(volumes.map(({ name: _, ...volume }: Record<string, unknown>) => Object.keys(volume))).toEqual([
-      ['projected'],
-    ]);
-    expect(pod).toMatchObject({ automountServiceAccountToken: false, enableServiceLinks: false });
-    const onHost = way === 'control-plane';
-    expect(pod.hostNetwork ?? false).toBe(onHost);
-    expect(only(objects, 'Namespace').metadata.labels['pod-security.kubernetes.io/enforce']).toBe(
-      onHost ? 'privileged' : 'restricted',
-    );
-  });
+  test.each(ways)(
+    'of %s passes pod security "restricted", apart from the network of the host',
+    async (way) => {
+      const objects = await renderOverlay(tools, way, componentsOf[way]);
+      const { securityContext, containers, volumes, ...pod } = podOf(objects);
+      expect(securityContext).toMatchObject({
+        runAsNonRoot: true,
+        runAsUser: 65532,
+        fsGroup: 65532,
+        seccompProfile: { type: 'RuntimeDefault' },
+      });
+      expect(containers[0].securityContext).toEqual({
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'] },
+      });
+      expect(
+        volumes.map(({ name: _, ...volume }: Record<string, unknown>) => Object.keys(volume)),
+      ).toEqual([['projected']]);
+      expect(pod).toMatchObject({ automountServiceAccountToken: false, enableServiceLinks: false });
+      const onHost = way === 'control-plane';
+      expect(pod.hostNetwork ?? false).toBe(onHost);
+      expect(only(objects, 'Namespace').metadata.labels['pod-security.kubernetes.io/enforce']).toBe(
+        onHost ? 'privileged' : 'restricted',
+      );
+    },
+  );
 
-  test.each(ways)('of %s has a memory limit with the heap below it, no CPU limit, and time to drain', async (way) => {
-    const pod = podOf(await renderOverlay(tools, way));
-    const { resources, env } = pod.containers[0];
-    expect(Object.keys(resources.limits)).toEqual(['memory']);
-    const [, percentage] = /^--max-old-space-size-percentage=(\d+)$/.exec(env[0].value) ?? [];
-    expect(Number(percentage)).toBeGreaterThan(30);
-    expect(Number(percentage)).toBeLessThan(75);
-    // The sum in docs/operations.md, from the defaults in docs/configuration.md: seconds.
-    const keys = await readFile(join(deployFolder, '../docs/configuration.md'), 'utf8');
-    const seconds = (key: string) => Number(new RegExp(`^\\| \`${key}\` \\| \`(\\d+)s\``, 'm').exec(keys)?.[1]);
-    const worst = seconds('shutdownDelay') + seconds('drainTimeout') + 5 + 10;
-    expect(pod.terminationGracePeriodSeconds).toBeGreaterThan(worst);
-  });
+  test.each(ways)(
+    'of %s has a memory limit with the heap below it, no CPU limit, and time to drain',
+    async (way) => {
+      const pod = podOf(await renderOverlay(tools, way));
+      const { resources, env } = pod.containers[0];
+      expect(Object.keys(resources.limits)).toEqual(['memory']);
+      const [, percentage] = /^--max-old-space-size-percentage=(\d+)$/.exec(env[0].value) ?? [];
+      expect(Number(percentage)).toBeGreaterThan(30);
+      expect(Number(percentage)).toBeLessThan(75);
+      // The sum in docs/operations.md, from the defaults in docs/configuration.md: seconds.
+      const keys = await readFile(join(deployFolder, '../docs/configuration.md'), 'utf8');
+      const seconds = (key: string) =>
+        Number(new RegExp(`^\\| \`${key}\` \\| \`(\\d+)s\``, 'm').exec(keys)?.[1]);
+      const worst = seconds('shutdownDelay') + seconds('drainTimeout') + 5 + 10;
+      expect(pod.terminationGracePeriodSeconds).toBeGreaterThan(worst);
+    },
+  );
 
   test.each(ways)('of %s is probed where it listens', async (way) => {
     const objects = await renderOverlay(tools, way);
-    const { args, ports, startupProbe, livenessProbe, readinessProbe } = podOf(objects).containers[0];
+    const { args, ports, startupProbe, livenessProbe, readinessProbe } =
+      podOf(objects).containers[0];
     const host = way === 'control-plane' ? { host: '127.0.0.1' } : {};
     expect([startupProbe, livenessProbe, readinessProbe].map(({ httpGet }) => httpGet)).toEqual([
       { path: '/livez', port: 'admin', ...host },
@@ -123,10 +133,9 @@ describe('the pod', () => {
       { path: '/readyz', port: 'admin', ...host },
     ]);
     const config = parse(only(objects, 'ConfigMap').data['gateway.yaml']);
-    expect(ports.map(({ containerPort }: { containerPort: number }) => `:${containerPort}`)).toEqual([
-      config.server.listen,
-      config.admin.listen,
-    ]);
+    expect(
+      ports.map(({ containerPort }: { containerPort: number }) => `:${containerPort}`),
+    ).toEqual([config.server.listen, config.admin.listen]);
     const addresses = args.filter((word: string) => word.includes('listen'));
     expect(addresses).toEqual(
       way === 'control-plane' ? ['--listen=127.0.0.1:8443', '--admin-listen=127.0.0.1:8081'] : [],
@@ -146,51 +155,75 @@ test('kube-apiserver has an address for each way, and the certificate of cert-ma
   const { clusterIP } = only(await renderOverlay(tools, 'service'), 'Service').spec;
   const { spec } = only(await renderOverlay(tools, 'load-balancer'), 'Service');
   expect([spec.type, spec.clusterIP]).toEqual(['LoadBalancer', undefined]);
-  expect(await renderOverlay(tools, 'control-plane')).not.toContainEqual(expect.objectContaining({ kind: 'Service' }));
-  const certificate = only(await renderOverlay(tools, 'service', ['cert-manager']), 'Certificate', 'sallyport');
+  expect(await renderOverlay(tools, 'control-plane')).not.toContainEqual(
+    expect.objectContaining({ kind: 'Service' }),
+  );
+  const certificate = only(
+    await renderOverlay(tools, 'service', ['cert-manager']),
+    'Certificate',
+    'sallyport',
+  );
   expect(certificate.spec.ipAddresses).toEqual(['127.0.0.1', clusterIP]);
   expect(certificate.spec.secretName).toBe('sallyport-tls');
 });
 
-test.each(ways)('people reach the login server of %s by a Service, which hides no address of a client', async (way) => {
-  const objects = await renderOverlay(tools, way, ['login']);
-  const { spec } = only(objects, 'Service', 'sallyport-login');
-  expect(spec).toMatchObject({ type: 'LoadBalancer', externalTrafficPolicy: 'Local' });
-  const [port] = spec.ports;
-  const { containers, volumes } = podOf(objects);
-  const { login } = parse(only(objects, 'ConfigMap').data['gateway.yaml']);
-  const named = containers[0].ports.find(({ name }: { name: string }) => name === port.targetPort);
-  expect(`:${named.containerPort}`).toBe(login.listen);
-  expect(new URL(login.publicUrl).port || '443').toBe(`${port.port}`);
-  const paths = volumes[0].projected.sources.flatMap(({ secret }: KubernetesObject) => secret?.items ?? []);
-  for (const file of [login.tls.certFile, login.tls.keyFile]) {
-    expect(paths).toContainEqual(expect.objectContaining({ path: file }));
-  }
-});
+test.each(ways)(
+  'people reach the login server of %s by a Service, which hides no address of a client',
+  async (way) => {
+    const objects = await renderOverlay(tools, way, ['login']);
+    const { spec } = only(objects, 'Service', 'sallyport-login');
+    expect(spec).toMatchObject({ type: 'LoadBalancer', externalTrafficPolicy: 'Local' });
+    const [port] = spec.ports;
+    const { containers, volumes } = podOf(objects);
+    const { login } = parse(only(objects, 'ConfigMap').data['gateway.yaml']);
+    const named = containers[0].ports.find(
+      ({ name }: { name: string }) => name === port.targetPort,
+    );
+    expect(`:${named.containerPort}`).toBe(login.listen);
+    expect(new URL(login.publicUrl).port || '443').toBe(`${port.port}`);
+    const paths = volumes[0].projected.sources.flatMap(
+      ({ secret }: KubernetesObject) => secret?.items ?? [],
+    );
+    for (const file of [login.tls.certFile, login.tls.keyFile]) {
+      expect(paths).toContainEqual(expect.objectContaining({ path: file }));
+    }
+  },
+);
 
 test('the network policy leaves the review port to client certificates, and restricts the admin port and what goes out', async () => {
   const { spec } = only(await renderOverlay(tools, 'service', ['network-policy']), 'NetworkPolicy');
   expect(spec.policyTypes).toEqual(['Ingress', 'Egress']);
   const [reviews, metrics, ...others] = spec.ingress;
-  expect([reviews, others]).toEqual([{ ports: [{ port: 'reviews' }] }, [{ ports: [{ port: 'login' }] }]]);
+  expect([reviews, others]).toEqual([
+    { ports: [{ port: 'reviews' }] },
+    [{ ports: [{ port: 'login' }] }],
+  ]);
   expect([metrics.ports, metrics.from.length]).toEqual([[{ port: 'admin' }], 1]);
   expect(spec.egress.every(({ ports = [] }) => ports.length > 0)).toBe(true);
 });
 
 test('the objects in docs/login.md are valid', async () => {
   const text = await readFile(join(deployFolder, '../docs/login.md'), 'utf8');
-  const blocks = [...text.matchAll(/^( *)```yaml\n(.*?)```/gms)].map(([, indent = '', block = '']) =>
-    block.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
+  const blocks = [...text.matchAll(/^( *)```yaml\n(.*?)```/gms)].map(
+    ([, indent = '', block = '']) => block.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
   );
   const objects = blocks.filter((block) => block.startsWith('apiVersion:')).flatMap(readObjects);
-  expect(objects.map(({ kind }) => kind)).toEqual(['ClusterRoleBinding', 'RoleBinding', 'Certificate']);
-  expect((await Promise.all(objects.map(problemOf))).filter((problem) => problem !== undefined)).toEqual([]);
+  expect(objects.map(({ kind }) => kind)).toEqual([
+    'ClusterRoleBinding',
+    'RoleBinding',
+    'Certificate',
+  ]);
+  expect(
+    (await Promise.all(objects.map(problemOf))).filter((problem) => problem !== undefined),
+  ).toEqual([]);
   expect(await unknownFieldsOf(objects)).toBe('');
 });
 
 test('the README and the chart say from which Kubernetes on they work', async () => {
   const [readme, chart] = await Promise.all(
-    ['kubernetes/README.md', 'helm/sallyport/Chart.yaml'].map((file) => readFile(join(deployFolder, file), 'utf8')),
+    ['kubernetes/README.md', 'helm/sallyport/Chart.yaml'].map((file) =>
+      readFile(join(deployFolder, file), 'utf8'),
+    ),
   );
   const [, version] = /^>=([\d.]+)\.0-0$/.exec(parse(chart ?? '').kubeVersion) ?? [];
   expect(readme).toContain(`for Kubernetes ${version} or later`);

@@ -27,10 +27,16 @@ test('the PrometheusRule has the rules of deploy/prometheus, and promtool accept
   const rule = {
     apiVersion: 'monitoring.coreos.com/v1',
     kind: 'PrometheusRule',
-    metadata: { name: 'sallyport', namespace: 'sallyport', labels: { 'app.kubernetes.io/name': 'sallyport' } },
+    metadata: {
+      name: 'sallyport',
+      namespace: 'sallyport',
+      labels: { 'app.kubernetes.io/name': 'sallyport' },
+    },
     spec: await alertFiles(),
   };
-  await expect(head + stringify(rule, { lineWidth: 0, aliasDuplicateObjects: false })).toMatchFileSnapshot(ruleFile);
+  await expect(
+    head + stringify(rule, { lineWidth: 0, aliasDuplicateObjects: false }),
+  ).toMatchFileSnapshot(ruleFile);
   await using folder = await temporaryFolder('rules');
   const extracted = join(folder.path, 'rules.yaml');
   await writeFile(extracted, stringify(parse(await readFile(ruleFile, 'utf8')).spec));

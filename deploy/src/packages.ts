@@ -29,7 +29,9 @@ export async function readManifest(folder: string): Promise<Manifest> {
 export async function publicPackages(): Promise<readonly Package[]> {
   const files = globSync('{apps,packages}/*/package.json', { cwd: rootFolder });
   const folders = files.map((file) => join(rootFolder, dirname(file)));
-  const all = await Promise.all(folders.map(async (folder) => ({ folder, manifest: await readManifest(folder) })));
+  const all = await Promise.all(
+    folders.map(async (folder) => ({ folder, manifest: await readManifest(folder) })),
+  );
   return all
     .filter(({ manifest }) => manifest.private !== true)
     .sort((one, two) => (one.manifest.name < two.manifest.name ? -1 : 1));
@@ -46,7 +48,8 @@ export const packedFolder: string = join(rootFolder, 'deploy/dist/packages');
 /** Writes a tarball of each package that is published into the folder; they are built and packed when a file of theirs has changed. */
 export async function packPackages(folder: string): Promise<void> {
   // `pnpm test` has made them, and a second build would replace files that other tests are running.
-  if (process.env.CODE !== 'dist') await run(join(rootFolder, 'node_modules/.bin/turbo'), ['run', 'packages']);
+  if (process.env.CODE !== 'dist')
+    await run(join(rootFolder, 'node_modules/.bin/turbo'), ['run', 'packages']);
   await cp(packedFolder, folder, { recursive: true });
 }
 
@@ -56,7 +59,10 @@ export async function packPackages(folder: string): Promise<void> {
  *
  * @throws Error when two versions of a package are needed
  */
-export async function installGateway(tarballs: string, folder: string): Promise<readonly Package[]> {
+export async function installGateway(
+  tarballs: string,
+  folder: string,
+): Promise<readonly Package[]> {
   const own = new Map((await publicPackages()).map((one) => [one.manifest.name, one]));
   const installed = new Map<string, Package>();
 
@@ -67,19 +73,32 @@ export async function installGateway(tarballs: string, folder: string): Promise<
     const before = installed.get(name);
     if (before) {
       if (before.manifest.version === version) return;
-      throw new Error(`two versions of ${name} are needed: ${before.manifest.version} and ${version}`);
+      throw new Error(
+        `two versions of ${name} are needed: ${before.manifest.version} and ${version}`,
+      );
     }
     const target = join(folder, 'node_modules', name);
     await mkdir(target, { recursive: true });
     if (ours) {
       const archive = join(tarballs, tarballOf(ours.manifest));
-      await run('tar', ['--extract', '--file', archive, '--directory', target, '--strip-components=1']);
+      await run('tar', [
+        '--extract',
+        '--file',
+        archive,
+        '--directory',
+        target,
+        '--strip-components=1',
+      ]);
     } else {
-      await cp(source, target, { recursive: true, filter: (file) => !file.endsWith('/node_modules') });
+      await cp(source, target, {
+        recursive: true,
+        filter: (file) => !file.endsWith('/node_modules'),
+      });
     }
     const manifest = await readManifest(target);
     installed.set(name, { folder: target, manifest });
-    for (const dependency of Object.keys(manifest.dependencies ?? {})) await install(dependency, source);
+    for (const dependency of Object.keys(manifest.dependencies ?? {}))
+      await install(dependency, source);
   }
 
   await install('@sallyport/gateway', rootFolder);
@@ -88,7 +107,9 @@ export async function installGateway(tarballs: string, folder: string): Promise<
 
 /** Finds a package as Node does. @throws Error when it is not installed: run npx -y pnpm@10 install */
 function findPackage(name: string, from: string): string {
-  return dirname(realpathSync(findPackageJSON(name, pathToFileURL(join(from, 'package.json'))) ?? name));
+  return dirname(
+    realpathSync(findPackageJSON(name, pathToFileURL(join(from, 'package.json'))) ?? name),
+  );
 }
 
 /**
@@ -98,7 +119,9 @@ function findPackage(name: string, from: string): string {
  * @see https://reproducible-builds.org/specs/source-date-epoch/
  */
 export async function readSource(level = 6): Promise<ImageDetails> {
-  const [committed = '', revision = ''] = (await run('git', ['log', '-1', '--format=%ct %H'])).trim().split(' ');
+  const [committed = '', revision = ''] = (await run('git', ['log', '-1', '--format=%ct %H']))
+    .trim()
+    .split(' ');
   const { version } = await readManifest(join(rootFolder, 'apps/gateway'));
   return { version, revision, level, epoch: Number(process.env.SOURCE_DATE_EPOCH ?? committed) };
 }

@@ -26,7 +26,14 @@ let source: ImageDetails;
 beforeAll(async () => {
   folder = await temporaryFolder('release');
   source = await readSource(0);
-  output = await pnpm('--filter', '@sallyport/deploy', 'run', 'release', join(folder.path, 'release'), '--quick');
+  output = await pnpm(
+    '--filter',
+    '@sallyport/deploy',
+    'run',
+    'release',
+    join(folder.path, 'release'),
+    '--quick',
+  );
 });
 afterAll(() => folder[Symbol.asyncDispose]());
 
@@ -71,9 +78,9 @@ describe('a release', () => {
     const program = join(target.path, 'kubectl-sallyport');
     expect(await run(program, ['--version'], target.path)).toBe(`${source.version}\n`);
     // The program reads YAML and asks a server with nothing but its own content.
-    await expect(run(program, ['login', '--kubeconfig', join(target.path, 'none')])).rejects.toThrow(
-      'the kubeconfig has no current context. Add one: kubectl sallyport init URL',
-    );
+    await expect(
+      run(program, ['login', '--kubeconfig', join(target.path, 'none')]),
+    ).rejects.toThrow('the kubeconfig has no current context. Add one: kubectl sallyport init URL');
     await expect(run(program, ['init', 'https://127.0.0.1:1'])).rejects.toThrow(
       /cannot reach the login server.*ECONNREFUSED/,
     );
@@ -98,7 +105,11 @@ describe('a release', () => {
 
   test('is not published with something in the way, and then nothing is built', async () => {
     const other = join(folder.path, 'other');
-    const refused = run(process.execPath, [join(import.meta.dirname, 'release.ts'), other, '--publish']);
+    const refused = run(process.execPath, [
+      join(import.meta.dirname, 'release.ts'),
+      other,
+      '--publish',
+    ]);
     await expect(refused).rejects.toThrow(/nothing was built or published:\n {2}/);
     expect(await readdir(folder.path)).not.toContain('other');
   });
@@ -113,7 +124,12 @@ describe('a release', () => {
     );
     expect(readObjects(packed)).toEqual(
       readObjects(
-        await helm('template', 'sallyport', join(import.meta.dirname, '../helm/sallyport'), '--namespace=sallyport'),
+        await helm(
+          'template',
+          'sallyport',
+          join(import.meta.dirname, '../helm/sallyport'),
+          '--namespace=sallyport',
+        ),
       ),
     );
   });
@@ -134,23 +150,33 @@ describe('a release', () => {
 
   test('has a bill of materials of the program, with Node and what is bundled', async () => {
     const { components } = JSON.parse(await billOf('kubectl-sallyport-', 'linux'));
-    expect(components.map(({ name }: { name: string }) => name).sort()).toEqual(['kubectl-sallyport', 'node']);
+    expect(components.map(({ name }: { name: string }) => name).sort()).toEqual([
+      'kubectl-sallyport',
+      'node',
+    ]);
     const client = components.find(({ name }: { name: string }) => name === 'kubectl-sallyport');
     expect(client.components).toMatchObject([{ name: 'yaml' }]);
   });
 
-  test.each(['linux', 'packages'])('has a bill of materials that follows CycloneDX: %s', async (name) => {
-    const bill = await billOf('sallyport-', name);
-    const { components } = JSON.parse(bill) as { components: { purl: string; components?: { name: string }[] }[] };
-    const purls = components.map(({ purl }) => purl);
-    expect(purls).toContainEqual(expect.stringMatching(/^pkg:npm\/ioredis@/));
-    const gateway = components.find(({ purl }) => purl.startsWith('pkg:npm/%40sallyport/gateway@'));
-    expect(gateway?.components?.map(({ name: inside }) => inside)).toContain('koa');
-    const system = ['pkg:generic/node@', 'pkg:deb/debian/libc6@'].map((start) =>
-      purls.some((purl) => purl.startsWith(start)),
-    );
-    expect(system).toEqual(name === 'linux' ? [true, true] : [false, false]);
-  });
+  test.each(['linux', 'packages'])(
+    'has a bill of materials that follows CycloneDX: %s',
+    async (name) => {
+      const bill = await billOf('sallyport-', name);
+      const { components } = JSON.parse(bill) as {
+        components: { purl: string; components?: { name: string }[] }[];
+      };
+      const purls = components.map(({ purl }) => purl);
+      expect(purls).toContainEqual(expect.stringMatching(/^pkg:npm\/ioredis@/));
+      const gateway = components.find(({ purl }) =>
+        purl.startsWith('pkg:npm/%40sallyport/gateway@'),
+      );
+      expect(gateway?.components?.map(({ name: inside }) => inside)).toContain('koa');
+      const system = ['pkg:generic/node@', 'pkg:deb/debian/libc6@'].map((start) =>
+        purls.some((purl) => purl.startsWith(start)),
+      );
+      expect(system).toEqual(name === 'linux' ? [true, true] : [false, false]);
+    },
+  );
 });
 
 describe('the image', () => {
@@ -204,11 +230,20 @@ describe('the image', () => {
     console.log(`${(bytes / 1e6).toFixed(1)} MB unpacked, ${found.length} files`);
     expect(bytes).toBeLessThan(150e6);
     expect(
-      found.filter(({ stat }) => (stat.mode & 0o7000) !== 0 || stat.uid !== 0 || (stat.mode & 0o022) !== 0),
+      found.filter(
+        ({ stat }) => (stat.mode & 0o7000) !== 0 || stat.uid !== 0 || (stat.mode & 0o022) !== 0,
+      ),
     ).toEqual([]);
-    const programs = found.filter(({ path, stat }) => (stat.mode & 0o111) !== 0 && /\/s?bin\//.test(path));
-    expect(programs.map(({ path }) => path).sort()).toEqual(['/usr/local/bin/node', '/usr/local/bin/sallyport']);
-    expect(found.map(({ path }) => path).filter((path) => /\/(sh|bash|dash|busybox|npm)$/.test(path))).toEqual([]);
+    const programs = found.filter(
+      ({ path, stat }) => (stat.mode & 0o111) !== 0 && /\/s?bin\//.test(path),
+    );
+    expect(programs.map(({ path }) => path).sort()).toEqual([
+      '/usr/local/bin/node',
+      '/usr/local/bin/sallyport',
+    ]);
+    expect(
+      found.map(({ path }) => path).filter((path) => /\/(sh|bash|dash|busybox|npm)$/.test(path)),
+    ).toEqual([]);
     expect(container.process).toMatchObject({
       args: ['/usr/local/bin/sallyport', 'serve', '--config', '/etc/sallyport/gateway.yaml'],
       user: { uid: 65532, gid: 65532 },
@@ -221,23 +256,37 @@ describe('the image', () => {
       const { address } = await (await import('node:dns')).promises.lookup('localhost');
       console.log(JSON.stringify([['/x', '/app/x', '/etc/sallyport/x'].map(write), process.getuid(), address !== '']));
     })`;
-    const { stdout, stderr } = await runToEnd(container.start(['/usr/local/bin/node', '-e', script]));
-    expect([stdout, stderr]).toEqual([`${JSON.stringify([['EROFS', 'EROFS', 'EROFS'], 65532, true])}\n`, '']);
+    const { stdout, stderr } = await runToEnd(
+      container.start(['/usr/local/bin/node', '-e', script]),
+    );
+    expect([stdout, stderr]).toEqual([
+      `${JSON.stringify([['EROFS', 'EROFS', 'EROFS'], 65532, true])}\n`,
+      '',
+    ]);
   });
 
   test('checks its config, where kubectl exec would start it', async () => {
-    const { code, stdout, stderr } = await runToEnd(container.start(['/usr/local/bin/sallyport', 'check']));
+    const { code, stdout, stderr } = await runToEnd(
+      container.start(['/usr/local/bin/sallyport', 'check']),
+    );
     expect([code, stdout + stderr]).toEqual([0, expect.stringContaining('break-glass')]);
   });
 
   test('answers reviews on a read-only root without any right, and ends on SIGTERM without losing one', async () => {
     const words = [...container.process.args, '--listen=127.0.0.1:0', '--admin-listen=127.0.0.1:0'];
     const child = container.start(words, [`NODE_OPTIONS=${heap}`]);
-    const ended = new Promise((resolve) => child.once('close', (code, signal) => resolve(code ?? signal)));
+    const ended = new Promise((resolve) =>
+      child.once('close', (code, signal) => resolve(code ?? signal)),
+    );
     const { url } = await listening(child);
     const status = await readFile(`/proc/${child.pid}/status`, 'utf8');
     const field = (name: string) => new RegExp(`^${name}:\\s+(\\S+)`, 'm').exec(status)?.[1];
-    expect(['Uid', 'Gid', 'CapEff', 'NoNewPrivs'].map(field)).toEqual(['65532', '65532', '0000000000000000', '1']);
+    expect(['Uid', 'Gid', 'CapEff', 'NoNewPrivs'].map(field)).toEqual([
+      '65532',
+      '65532',
+      '0000000000000000',
+      '1',
+    ]);
 
     let answered = 0;
     // Each client goes on until the gateway asks it to go to another replica.

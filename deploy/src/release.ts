@@ -14,7 +14,8 @@ const { values, positionals } = parseArgs({
   options: { publish: { type: 'boolean' }, quick: { type: 'boolean' } },
   allowPositionals: true,
 });
-if (values.publish && values.quick) throw new Error('--quick is for trials: leave it out to publish');
+if (values.publish && values.quick)
+  throw new Error('--quick is for trials: leave it out to publish');
 const folder = resolve(process.env.INIT_CWD ?? '.', positionals[0] ?? 'release');
 const source = await readSource(values.quick ? 0 : undefined);
 const [released, pending] = await Promise.all([releasedChanges(source.version), pendingChanges()]);
@@ -34,7 +35,8 @@ if (values.publish && inTheWay.length > 0) {
 } else {
   const notes = releaseNotes(source.version, released.length > 0 ? released : pending);
   const artifacts = await buildRelease(folder, source, notes);
-  const { image = 'registry.example.com/sallyport', charts = 'registry.example.com/charts' } = places;
+  const { image = 'registry.example.com/sallyport', charts = 'registry.example.com/charts' } =
+    places;
   const steps = publishingSteps(folder, artifacts, { image, charts });
   console.log(`built ${source.version} in ${folder}, with the image ${artifacts.image.digest}`);
   if (values.publish) {

@@ -7,8 +7,15 @@ import { promisify } from 'node:util';
 export const rootFolder: string = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Runs a command. @returns its standard output. @throws Error with standard error, when it fails */
-export async function run(command: string, words: readonly string[], cwd: string = rootFolder): Promise<string> {
-  const { stdout } = await promisify(execFile)(command, words, { cwd, maxBuffer: 64 * 1024 * 1024 });
+export async function run(
+  command: string,
+  words: readonly string[],
+  cwd: string = rootFolder,
+): Promise<string> {
+  const { stdout } = await promisify(execFile)(command, words, {
+    cwd,
+    maxBuffer: 64 * 1024 * 1024,
+  });
   return stdout;
 }
 

@@ -24,18 +24,23 @@ interface Workflow {
 
 const folder = join(rootFolder, '.github/workflows');
 const files = await readdir(folder);
-const read = async (file: string): Promise<Workflow> => parse(await readFile(join(folder, file), 'utf8'));
+const read = async (file: string): Promise<Workflow> =>
+  parse(await readFile(join(folder, file), 'utf8'));
 
-test.each(files)('%s pins actions by their commit and pnpm by its hash, and may read alone', async (file) => {
-  const { permissions, jobs } = await read(file);
-  expect(permissions).toEqual({ contents: 'read' });
-  for (const { steps } of Object.values(jobs)) {
-    for (const { uses } of steps) if (uses !== undefined) expect(uses).toMatch(/^[\w/-]+@[0-9a-f]{40}$/);
-    const commands = steps.map(({ run = '' }) => run);
-    const first = commands.findIndex((run) => /pnpm|\.ci\/run/.test(run));
-    expect(commands[first]).toBe('.ci/install-pnpm');
-  }
-});
+test.each(files)(
+  '%s pins actions by their commit and pnpm by its hash, and may read alone',
+  async (file) => {
+    const { permissions, jobs } = await read(file);
+    expect(permissions).toEqual({ contents: 'read' });
+    for (const { steps } of Object.values(jobs)) {
+      for (const { uses } of steps)
+        if (uses !== undefined) expect(uses).toMatch(/^[\w/-]+@[0-9a-f]{40}$/);
+      const commands = steps.map(({ run = '' }) => run);
+      const first = commands.findIndex((run) => /pnpm|\.ci\/run/.test(run));
+      expect(commands[first]).toBe('.ci/install-pnpm');
+    }
+  },
+);
 
 test('package.json has the hash of pnpm', async () => {
   const { packageManager } = JSON.parse(await readFile(join(rootFolder, 'package.json'), 'utf8'));
@@ -43,7 +48,11 @@ test('package.json has the hash of pnpm', async () => {
 });
 
 test('a release is tested by a job that may publish nothing, and published by another one after it', async () => {
-  const { test: tests, publish, ...others } = (await read('release.yaml')).jobs as Readonly<Record<string, Job>>;
+  const {
+    test: tests,
+    publish,
+    ...others
+  } = (await read('release.yaml')).jobs as Readonly<Record<string, Job>>;
   expect(others).toEqual({});
   expect(tests?.permissions).toBeUndefined();
   expect(tests?.environment).toBeUndefined();
@@ -51,8 +60,11 @@ test('a release is tested by a job that may publish nothing, and published by an
   expect(tests?.steps.map(({ run }) => run)).toContain('.ci/run');
   expect([publish?.needs, publish?.environment]).toEqual(['test', 'release']);
   expect(publish?.permissions).toEqual({ contents: 'write', 'id-token': 'write' });
-  for (const { run = '' } of publish?.steps ?? []) expect(run).not.toMatch(/\.ci\/run|pnpm@10 (run )?test/);
+  for (const { run = '' } of publish?.steps ?? [])
+    expect(run).not.toMatch(/\.ci\/run|pnpm@10 (run )?test/);
   for (const job of [tests, publish]) {
-    expect(job?.container.image).toMatch(/^debian:13@(sha256:[0-9a-f]{64}|\$\{\{ vars\.DEBIAN_DIGEST \}\})$/);
+    expect(job?.container.image).toMatch(
+      /^debian:13@(sha256:[0-9a-f]{64}|\$\{\{ vars\.DEBIAN_DIGEST \}\})$/,
+    );
   }
 });

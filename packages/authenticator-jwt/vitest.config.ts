@@ -4,4 +4,6 @@ import { testBase } from '@sallyport/scripts/vitest-base';
 const common = { ...testBase.test, maxWorkers: 1 };
 
 // The provider of the tests warns that it is one for development.
-export default { test: { ...common, onConsoleLog: (text: string) => !text.includes('oidc-provider') } };
+export default {
+  test: { ...common, onConsoleLog: (text: string) => !text.includes('oidc-provider') },
+};

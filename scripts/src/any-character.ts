@@ -12,6 +12,7 @@ export const anyCharacter: fc.Arbitrary<string> = fc
 
 function codeOf(text: unknown): number {
   const code = typeof text === 'string' ? text.codePointAt(0) : undefined;
-  if (code === undefined || String.fromCodePoint(code) !== text) throw new Error('this is not one character');
+  if (code === undefined || String.fromCodePoint(code) !== text)
+    throw new Error('this is not one character');
   return code;
 }

@@ -78,7 +78,8 @@ function listPackages(packages: readonly BundledPackage[]): string {
 
 function licenseTexts(packages: readonly BundledPackage[]): string {
   const parts = packages.map(
-    ({ name, version, license, licenseText }) => `${name} ${version} (${license})\n\n${licenseText?.trim() ?? ''}\n`,
+    ({ name, version, license, licenseText }) =>
+      `${name} ${version} (${license})\n\n${licenseText?.trim() ?? ''}\n`,
   );
   return parts.join(`\n${'-'.repeat(80)}\n\n`);
 }

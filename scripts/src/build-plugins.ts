@@ -44,7 +44,10 @@ export function fewMediaTypes(kept: readonly string[]): Rolldown.Plugin {
       filter: { id: /\/mime-db\/db\.json$/ },
       async handler(id) {
         const all: Record<string, object> = JSON.parse(await readFile(id, 'utf8'));
-        return { code: JSON.stringify(Object.fromEntries(kept.map((type) => [type, all[type]]))), moduleType: 'json' };
+        return {
+          code: JSON.stringify(Object.fromEntries(kept.map((type) => [type, all[type]]))),
+          moduleType: 'json',
+        };
       },
     },
   };
@@ -75,5 +78,8 @@ export function asciiOnly(): Rolldown.Plugin {
 
 /** Positions in the source map stay right up to the first escape of a line, and are a few columns off behind it. */
 function escaped(code: string): string {
-  return code.replaceAll(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return code.replaceAll(
+    /[^\0-\x7f]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }

@@ -10,7 +10,9 @@ const clean = {
   numPassedTests: 3,
   numPendingTests: 0,
   numTodoTests: 0,
-  testResults: [{ name: '/work/a/src/good.test.ts', status: 'passed', assertionResults: [passing] }],
+  testResults: [
+    { name: '/work/a/src/good.test.ts', status: 'passed', assertionResults: [passing] },
+  ],
 };
 
 const none = { passed: 0, failed: 0, skipped: 0, failures: [] };
@@ -41,11 +43,16 @@ describe('countReport', () => {
         ],
       },
     ];
-    expect(await count({ ...clean, success: false, numPendingTests: 1, numTodoTests: 1, testResults })).toEqual({
+    expect(
+      await count({ ...clean, success: false, numPendingTests: 1, numTodoTests: 1, testResults }),
+    ).toEqual({
       passed: 3,
       failed: 2,
       skipped: 2,
-      failures: ['a/src/bad.test.ts > a user > without a name > is refused', 'a/src/bad.test.ts > two lines'],
+      failures: [
+        'a/src/bad.test.ts > a user > without a name > is refused',
+        'a/src/bad.test.ts > two lines',
+      ],
     });
   });
 
@@ -85,8 +92,15 @@ test('slowestFiles names the slowest of all reports first, and passes over a mis
     startTime: 5,
     endTime: 5 + seconds * 1000,
   });
-  const reports = [join(folder, 'one.json'), join(folder, 'missing.json'), join(folder, 'other.json')];
-  await writeFile(join(folder, 'one.json'), JSON.stringify({ testResults: [took('a', 1), took('b', 30)] }));
+  const reports = [
+    join(folder, 'one.json'),
+    join(folder, 'missing.json'),
+    join(folder, 'other.json'),
+  ];
+  await writeFile(
+    join(folder, 'one.json'),
+    JSON.stringify({ testResults: [took('a', 1), took('b', 30)] }),
+  );
   await writeFile(join(folder, 'other.json'), JSON.stringify({ testResults: [took('c', 2.5)] }));
   expect(slowestFiles(reports, 2, '/work')).toEqual([
     { file: 'b', seconds: 30 },
@@ -114,10 +128,9 @@ describe('problemsOf', () => {
 
   test('names each package without a test', () => {
     const empty = { ...whole, passed: 0 };
-    expect(problemsOf([{ ...empty, folder: 'a' }, whole, { ...empty, folder: 'b' }], good)).toEqual([
-      'a ran no test',
-      'b ran no test',
-    ]);
+    expect(problemsOf([{ ...empty, folder: 'a' }, whole, { ...empty, folder: 'b' }], good)).toEqual(
+      ['a ran no test', 'b ran no test'],
+    );
   });
 
   test('reports a package that only skips as one without a test', () => {

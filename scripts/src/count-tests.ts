@@ -22,12 +22,15 @@ export function countReport(file: string, root: string = process.cwd()): TestCou
     const place = relative(root, name);
     const failed = assertionResults.filter((one) => one.status === 'failed');
     if (failed.length > 0)
-      return failed.map((one) => [place, ...one.ancestorTitles, one.title].map(oneLine).join(' > '));
+      return failed.map((one) =>
+        [place, ...one.ancestorTitles, one.title].map(oneLine).join(' > '),
+      );
     // A file that can't be imported counts as failed without a failed test.
     return status === 'failed' ? [`${place} (the file itself, not a test of it)`] : [];
   });
   // A run with an unhandled error counts as failed without a failed file.
-  if (failures.length === 0 && !report.success) failures.push(`${relative(root, file)} (an error outside of any test)`);
+  if (failures.length === 0 && !report.success)
+    failures.push(`${relative(root, file)} (an error outside of any test)`);
   return {
     passed: report.numPassedTests,
     failed: failures.length,
@@ -58,7 +61,10 @@ export function slowestFiles(
 ): { readonly file: string; readonly seconds: number }[] {
   return reports
     .flatMap((report) => readReport(report)?.testResults ?? [])
-    .map(({ name, startTime, endTime }) => ({ file: relative(root, name), seconds: (endTime - startTime) / 1000 }))
+    .map(({ name, startTime, endTime }) => ({
+      file: relative(root, name),
+      seconds: (endTime - startTime) / 1000,
+    }))
     .sort((one, other) => other.seconds - one.seconds)
     .slice(0, count);
 }
@@ -69,7 +75,8 @@ function oneLine(title: string): string {
 }
 
 export function sumCounts(counts: readonly TestCount[]): TestCount {
-  const sum = (key: 'passed' | 'failed' | 'skipped') => counts.reduce((before, one) => before + one[key], 0);
+  const sum = (key: 'passed' | 'failed' | 'skipped') =>
+    counts.reduce((before, one) => before + one[key], 0);
   const failures = counts.flatMap((one) => one.failures);
   return { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped'), failures };
 }
@@ -87,7 +94,9 @@ export function problemsOf(
   const empty = counts.filter(({ passed, failed }) => passed + failed === 0);
   const skipping = ci ? counts.filter(({ skipped }) => skipped > 0) : [];
   return [
-    ...(status === 0 ? [] : [status === null ? 'turbo did not run to its end' : `turbo ended with status ${status}`]),
+    ...(status === 0
+      ? []
+      : [status === null ? 'turbo did not run to its end' : `turbo ended with status ${status}`]),
     ...(counts.length === 0 ? ['no package was found'] : []),
     ...empty.map(({ folder }) => `${folder} ran no test`),
     ...skipping.map(({ folder }) => `${folder} skipped a test`),

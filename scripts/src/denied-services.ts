@@ -1,7 +1,8 @@
 import { lstatSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 
 /** invoke-rc.d runs this before it starts a service; status 101 forbids the start (Debian's /usr/sbin/invoke-rc.d). */
-const denial = '#!/bin/sh\n# This file exists only while the test setup of Sallyport installs packages.\nexit 101\n';
+const denial =
+  '#!/bin/sh\n# This file exists only while the test setup of Sallyport installs packages.\nexit 101\n';
 
 const signals = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const;
 
@@ -14,7 +15,10 @@ const signals = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const;
  * @param policy the path of policy-rc.d
  * @throws Error when a policy that was moved aside and another one both exist
  */
-export async function withServicesDenied(policy: string, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+export async function withServicesDenied(
+  policy: string,
+  work: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
   const aside = `${policy}.before-test-setup`;
   const restore = () => {
     rmSync(policy, { force: true });

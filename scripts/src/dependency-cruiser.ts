@@ -12,7 +12,10 @@ const configuration: IConfiguration = {
     tsPreCompilationDeps: true,
     includeOnly: '^(apps|packages|scripts|test|test-servers)/',
     exclude: '(^|/)(node_modules|dist|test-results)/',
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'types', 'node', 'default'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'types', 'node', 'default'],
+    },
   },
 };
 

@@ -37,12 +37,15 @@ describe('the order of the folders', () => {
     const ruleSet = { forbidden: rulesOfFolders(picture) };
     const options = { ...configuration.options, baseDir: folder, ruleSet, validate: true };
     const { output } = await cruise(['apps'], options);
-    return (output as ICruiseResult).summary.violations.map(({ rule, from, to }) => `${rule.name}: ${from} → ${to}`);
+    return (output as ICruiseResult).summary.violations.map(
+      ({ rule, from, to }) => `${rule.name}: ${from} → ${to}`,
+    );
   }
 
   const leaf = 'export type Leaf = string;';
   const relativePath = (from: string, to: string) => `./${relative(dirname(from), to)}`;
-  const imports = (path: string) => `import type { Leaf } from '${path}';\nexport type Other = Leaf;`;
+  const imports = (path: string) =>
+    `import type { Leaf } from '${path}';\nexport type Other = Leaf;`;
 
   test('lets a file import from its own folder and from all rows below', async () => {
     expect(
@@ -60,10 +63,30 @@ describe('the order of the folders', () => {
   });
 
   test.each([
-    ['a folder above', 'apps/house/src/cellar/c.ts', 'apps/house/src/attic/a.ts', 'apps/house/src/cellar'],
-    ['a folder next to it', 'apps/house/src/tower/t.ts', 'apps/house/src/attic/a.ts', 'apps/house/src/tower'],
-    ['a named file above', 'apps/house/src/cellar/c.ts', 'apps/house/src/index.ts', 'apps/house/src/cellar'],
-    ['a folder above a file', 'apps/house/src/clock.ts', 'apps/house/src/cellar/c.ts', 'apps/house/src/*.ts'],
+    [
+      'a folder above',
+      'apps/house/src/cellar/c.ts',
+      'apps/house/src/attic/a.ts',
+      'apps/house/src/cellar',
+    ],
+    [
+      'a folder next to it',
+      'apps/house/src/tower/t.ts',
+      'apps/house/src/attic/a.ts',
+      'apps/house/src/tower',
+    ],
+    [
+      'a named file above',
+      'apps/house/src/cellar/c.ts',
+      'apps/house/src/index.ts',
+      'apps/house/src/cellar',
+    ],
+    [
+      'a folder above a file',
+      'apps/house/src/clock.ts',
+      'apps/house/src/cellar/c.ts',
+      'apps/house/src/*.ts',
+    ],
     ['a file above', 'apps/shed/src/box/b.ts', 'apps/shed/src/a.ts', 'apps/shed/src/box'],
     [
       'a folder above, from a test',
@@ -78,7 +101,10 @@ describe('the order of the folders', () => {
 
   test('refuses files of one folder that import types of each other', async () => {
     const [one, other] = ['apps/house/src/attic/a.ts', 'apps/house/src/attic/b.ts'];
-    const found = await check({ [one]: `${imports('./b.ts')}\n${leaf}`, [other]: `${imports('./a.ts')}\n${leaf}` });
+    const found = await check({
+      [one]: `${imports('./b.ts')}\n${leaf}`,
+      [other]: `${imports('./a.ts')}\n${leaf}`,
+    });
     expect(found).toEqual([`cycle: ${one} → ${other}`]);
   });
 
@@ -92,11 +118,14 @@ describe('the order of the folders', () => {
     ).toEqual([]);
   });
 
-  test.each(['testing', 'cellar/testing'])('refuses an import of %s from what is no test', async (support) => {
-    const [from, to] = ['apps/house/src/cellar/c.ts', `apps/house/src/${support}/set-up.ts`];
-    const found = await check({ [from]: imports(relativePath(from, to)), [to]: leaf });
-    expect(found).toEqual([`test support in what runs: ${from} → ${to}`]);
-  });
+  test.each(['testing', 'cellar/testing'])(
+    'refuses an import of %s from what is no test',
+    async (support) => {
+      const [from, to] = ['apps/house/src/cellar/c.ts', `apps/house/src/${support}/set-up.ts`];
+      const found = await check({ [from]: imports(relativePath(from, to)), [to]: leaf });
+      expect(found).toEqual([`test support in what runs: ${from} → ${to}`]);
+    },
+  );
 
   test('refuses a folder that is not in the picture, and folders without a picture', async () => {
     const [garage, loft] = ['apps/house/src/garage/a.ts', 'apps/barn/src/loft/a.ts'];

@@ -19,7 +19,8 @@ const testSupport = '/src/testing/';
 /** The files that may import test support: tests, test support of a folder, and programs that only developers run. */
 const ofTests = ['[.](test|load)[.]ts$', '/(testing|bench)/', '^(test|test-servers|scripts)/'];
 
-const howToFix = 'Imports go down in the pictures of docs/architecture.md, "The order of the folders".';
+const howToFix =
+  'Imports go down in the pictures of docs/architecture.md, "The order of the folders".';
 
 /**
  * Makes the rules for imports from the pictures in a Markdown text: a file imports from its own folder, and from the
@@ -30,7 +31,13 @@ const howToFix = 'Imports go down in the pictures of docs/architecture.md, "The 
 export function rulesOfFolders(markdown: string): IForbiddenRuleType[] {
   const sources = readPictures(markdown);
   return [
-    { name: 'cycle', severity: 'error', comment: 'These files import each other.', from: {}, to: { circular: true } },
+    {
+      name: 'cycle',
+      severity: 'error',
+      comment: 'These files import each other.',
+      from: {},
+      to: { circular: true },
+    },
     {
       name: 'test support in what runs',
       severity: 'error',
@@ -42,7 +49,10 @@ export function rulesOfFolders(markdown: string): IForbiddenRuleType[] {
       name: 'no picture of these folders',
       severity: 'error',
       comment: howToFix,
-      from: { path: '/src/[^/]+/', pathNot: [testSupport, ...sources.map(({ source }) => under(source))] },
+      from: {
+        path: '/src/[^/]+/',
+        pathNot: [testSupport, ...sources.map(({ source }) => under(source))],
+      },
       to: {},
     },
     ...sources.flatMap(rulesOfSource),
@@ -51,8 +61,11 @@ export function rulesOfFolders(markdown: string): IForbiddenRuleType[] {
 
 /** Finds the pictures. @throws Error when there is none: then no import would be against the rules */
 export function readPictures(markdown: string): FolderOrder[] {
-  const found = [...markdown.matchAll(pictures)].flatMap(([, picture = '']) => picture.split(/^(?=\S)/m));
-  if (found.length === 0) throw new Error('no picture of folders was found: it is a code block named "folders"');
+  const found = [...markdown.matchAll(pictures)].flatMap(([, picture = '']) =>
+    picture.split(/^(?=\S)/m),
+  );
+  if (found.length === 0)
+    throw new Error('no picture of folders was found: it is a code block named "folders"');
   return found.map((picture) => {
     const [source = '', ...rows] = picture.trimEnd().split('\n');
     return { source, rows: rows.map((row) => row.trim().split(/\s+/)) };

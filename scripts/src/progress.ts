@@ -4,7 +4,10 @@ import type { Reporter } from 'vitest/node';
 const interval = 15_000;
 
 /** Reports every 15 s how far the tests of one package are. Another reporter prints the summary at the end. */
-export function reportProgress(write: (line: string) => void = console.log, now: () => number = Date.now): Reporter {
+export function reportProgress(
+  write: (line: string) => void = console.log,
+  now: () => number = Date.now,
+): Reporter {
   const tests = { passed: 0, failed: 0, skipped: 0, pending: 0 };
   let files = 0;
   let ended = 0;

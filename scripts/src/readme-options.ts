@@ -9,9 +9,14 @@ interface Described {
 }
 
 /** Lists every option without options below it, with dots where it is nested, and its default. */
-export function optionsOfSchema({ properties = {} }: Described, path = ''): [option: string, fallback: unknown][] {
+export function optionsOfSchema(
+  { properties = {} }: Described,
+  path = '',
+): [option: string, fallback: unknown][] {
   return Object.entries(properties).flatMap(([key, inner]): [string, unknown][] =>
-    inner.properties === undefined ? [[path + key, inner.default]] : optionsOfSchema(inner, `${path}${key}.`),
+    inner.properties === undefined
+      ? [[path + key, inner.default]]
+      : optionsOfSchema(inner, `${path}${key}.`),
   );
 }
 
@@ -22,10 +27,9 @@ export function optionsOfReadme(readme: string): [option: string, fallback: stri
   return rows.flatMap((row) => {
     const [, keys = '', defaults = ''] = row.split('|');
     const values = [...defaults.matchAll(/`([^`]*)`/g)].map(([, value]) => value);
-    return [...keys.matchAll(/`([^`]*)`/g)].map(([, key = ''], index): [string, string | undefined] => [
-      key,
-      values[index],
-    ]);
+    return [...keys.matchAll(/`([^`]*)`/g)].map(
+      ([, key = ''], index): [string, string | undefined] => [key, values[index]],
+    );
   });
 }
 
@@ -66,7 +70,9 @@ export function testReadme(plugin: DocumentedPlugin): void {
   });
 
   test('the options in the README are valid', () => {
-    const blocks = [...readme.matchAll(/```yaml\n(.*?)```/gs)].map(([, block = '']) => plugin.parse(block));
+    const blocks = [...readme.matchAll(/```yaml\n(.*?)```/gs)].map(([, block = '']) =>
+      plugin.parse(block),
+    );
     const all = blocks.flatMap((block) => plugin.optionsIn(block as never));
     expect(all).toHaveLength(plugin.examples);
     for (const options of all) expect(plugin.complaints(options)).toEqual([]);

@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest';
 import { countRooms } from './room-count.ts';
 
-const picture = { source: 'apps/house/src', rows: [['cli.ts'], ['attic', 'tower'], ['cellar'], ['*.ts']] };
+const picture = {
+  source: 'apps/house/src',
+  rows: [['cli.ts'], ['attic', 'tower'], ['cellar'], ['*.ts']],
+};
 const imports = (...arrows: readonly (readonly [from: string, to: string])[]) =>
   arrows.map(([from, to]) => ({ from: `apps/house/src/${from}`, to: `apps/house/src/${to}` }));
 

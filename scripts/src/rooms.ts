@@ -19,8 +19,12 @@ const imports = (output as ICruiseResult).modules.flatMap(({ source: from, depen
   dependencies.map(({ resolved: to }): Import => ({ from, to })),
 );
 
-console.log('| source folder | rooms | floors | arrows | in circles |\n| --- | ---: | ---: | ---: | --- |');
+console.log(
+  '| source folder | rooms | floors | arrows | in circles |\n| --- | ---: | ---: | ---: | --- |',
+);
 for (const picture of pictures) {
   const { rooms, floors, arrows, inCircles } = countRooms(picture, imports);
-  console.log(`| ${picture.source} | ${rooms} | ${floors} | ${arrows} | ${inCircles.join(', ') || 'none'} |`);
+  console.log(
+    `| ${picture.source} | ${rooms} | ${floors} | ${arrows} | ${inCircles.join(', ') || 'none'} |`,
+  );
 }

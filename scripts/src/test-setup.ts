@@ -46,5 +46,6 @@ function install(names: readonly string[]): Promise<void> {
 async function run(command: string, args: readonly string[]): Promise<void> {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const [status, signal] = await once(spawn(command, args, { stdio: 'inherit', env }), 'close');
-  if (status !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${signal ?? `exit status ${status}`}`);
+  if (status !== 0)
+    throw new Error(`${command} ${args.join(' ')} ended with ${signal ?? `exit status ${status}`}`);
 }

@@ -11,12 +11,15 @@ const machine = (commands: readonly string[], canInstall: boolean) => ({
 });
 
 describe('planSetup', () => {
-  test.each([true, false])('has nothing to do where all tools are installed (may install: %s)', (canInstall) => {
-    expect(planSetup(tools, machine(['curl', 'slapd'], canInstall))).toEqual({
-      kind: 'nothing',
-      message: 'Everything that the tests need is installed: curl, slapd-package.',
-    });
-  });
+  test.each([true, false])(
+    'has nothing to do where all tools are installed (may install: %s)',
+    (canInstall) => {
+      expect(planSetup(tools, machine(['curl', 'slapd'], canInstall))).toEqual({
+        kind: 'nothing',
+        message: 'Everything that the tests need is installed: curl, slapd-package.',
+      });
+    },
+  );
 
   test('installs the packages that are missing, and no other', () => {
     expect(planSetup(tools, machine(['curl'], true))).toEqual({
@@ -27,7 +30,9 @@ describe('planSetup', () => {
   });
 
   test('looks for the command, not for the name of its package', () => {
-    expect(planSetup(tools, machine(['curl', 'slapd-package'], true))).toMatchObject({ packages: ['slapd-package'] });
+    expect(planSetup(tools, machine(['curl', 'slapd-package'], true))).toMatchObject({
+      packages: ['slapd-package'],
+    });
   });
 
   test('says exactly what is missing, and how to get it, where it may not install', () => {

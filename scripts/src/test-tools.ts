@@ -13,32 +13,68 @@ export const testTools: readonly TestTool[] = [
   { name: 'jq', command: 'jq', use: 'finds gaps in audit trails, as docs/operations.md says' },
   { name: 'openssl', command: 'openssl', use: 'makes certificates for the TLS tests' },
   { name: 'slapd', command: 'slapd', use: 'is the OpenLDAP server of the LDAP tests' },
-  { name: 'ldap-utils', command: 'ldapwhoami', use: 'fills the directories of the LDAP tests, and looks into them' },
-  { name: 'samba-ad-dc', command: 'samba', use: 'is the Active Directory domain of the LDAP tests' },
+  {
+    name: 'ldap-utils',
+    command: 'ldapwhoami',
+    use: 'fills the directories of the LDAP tests, and looks into them',
+  },
+  {
+    name: 'samba-ad-dc',
+    command: 'samba',
+    use: 'is the Active Directory domain of the LDAP tests',
+  },
   {
     name: 'samba-ad-provision',
     command: '/usr/share/samba/setup/ad-schema/AD_DS_Attributes_Windows_Server_v1903.ldf',
     use: 'has the schema that a new domain begins with',
   },
-  { name: '389-ds-base', command: 'ns-slapd', use: 'is the 389 Directory Server of the LDAP tests' },
-  { name: 'libnss3-tools', command: 'certutil', use: 'installs the certificate of the 389 Directory Server' },
+  {
+    name: '389-ds-base',
+    command: 'ns-slapd',
+    use: 'is the 389 Directory Server of the LDAP tests',
+  },
+  {
+    name: 'libnss3-tools',
+    command: 'certutil',
+    use: 'installs the certificate of the 389 Directory Server',
+  },
   { name: 'dnsmasq-base', command: 'dnsmasq', use: 'serves the SRV records of the LDAP tests' },
   { name: 'redis-server', command: 'redis-server', use: 'is the Redis server of the Redis tests' },
-  { name: 'redis-sentinel', command: 'redis-sentinel', use: 'names the master in the Redis tests, and replaces it' },
-  { name: 'valkey-server', command: 'valkey-server', use: 'is the Valkey server of the Redis tests' },
+  {
+    name: 'redis-sentinel',
+    command: 'redis-sentinel',
+    use: 'names the master in the Redis tests, and replaces it',
+  },
+  {
+    name: 'valkey-server',
+    command: 'valkey-server',
+    use: 'is the Valkey server of the Redis tests',
+  },
   { name: 'prometheus', command: 'promtool', use: 'checks the metrics and the alert rules' },
-  { name: 'golang-go', command: 'go', use: "compiles a client with Go's net/http, as kube-apiserver's is" },
+  {
+    name: 'golang-go',
+    command: 'go',
+    use: "compiles a client with Go's net/http, as kube-apiserver's is",
+  },
   { name: 'unzip', command: 'unzip', use: 'unpacks Helm for the tests of the chart' },
   { name: 'binutils', command: 'strip', use: 'removes symbols from the Node in the image' },
   { name: 'umoci', command: 'umoci', use: 'unpacks the image, as a container runtime does' },
-  { name: 'kubectl', command: 'kubectl', use: 'reads kubeconfigs as kube-apiserver does, and renders manifests' },
+  {
+    name: 'kubectl',
+    command: 'kubectl',
+    use: 'reads kubeconfigs as kube-apiserver does, and renders manifests',
+  },
   {
     name: 'golang-github-go-ldap-ldap-dev',
     command: '/usr/share/gocode/src/github.com/go-ldap/ldap/v3/conn.go',
     use: 'logs in by LDAP as kubeguard/guard does, in the bench',
   },
   { name: 'systemd', command: 'systemd-analyze', use: 'checks the unit of deploy/systemd' },
-  { name: 'logrotate', command: 'logrotate', use: 'rotates an audit trail, as deploy/systemd says' },
+  {
+    name: 'logrotate',
+    command: 'logrotate',
+    use: 'rotates an audit trail, as deploy/systemd says',
+  },
   {
     name: 'chromium-headless-shell',
     command: 'chromium-headless-shell',
@@ -67,7 +103,9 @@ export function planSetup(tools: readonly TestTool[], machine: Machine) {
     const message = ['Debian packages to be installed for the tests:', ...lines].join('\n');
     return { kind: 'install', message, packages } as const;
   }
-  const lines = missing.map(({ name, command, use }) => `  ${command} (Debian package ${name}): ${use}`);
+  const lines = missing.map(
+    ({ name, command, use }) => `  ${command} (Debian package ${name}): ${use}`,
+  );
   const fix = `On Debian or Ubuntu: sudo apt-get install ${packages.join(' ')}`;
   const message = ['The tests need these tools, which are missing:', ...lines, fix].join('\n');
   return { kind: 'impossible', message } as const;

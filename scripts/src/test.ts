@@ -12,7 +12,8 @@ const isLoad = process.argv[2] === 'load';
 const reportOf = (folder: string) => `${folder}/test-results/${isLoad ? 'load' : 'vitest'}.json`;
 
 // Reading the members of the workspace keeps this script from missing a new one.
-const [, listed = ''] = /^packages:\n((?: {2}- .+\n)+)/m.exec(readFileSync('pnpm-workspace.yaml', 'utf8')) ?? [];
+const [, listed = ''] =
+  /^packages:\n((?: {2}- .+\n)+)/m.exec(readFileSync('pnpm-workspace.yaml', 'utf8')) ?? [];
 const members = [...listed.matchAll(/- (.+)/g)].map(([, member]) => member);
 const folders = globSync(members.map((member) => `${member}/package.json`))
   .map(dirname)
@@ -25,7 +26,12 @@ for (const folder of folders) rmSync(reportOf(folder), { force: true });
 const words = isLoad ? ['test:load', '--concurrency=1'] : ['test', '--concurrency=4'];
 const { status } = spawnSync('turbo', ['run', ...words, '--continue', '--output-logs=full'], {
   stdio: 'inherit',
-  env: { ...process.env, CODE: 'dist', TURBO_TELEMETRY_DISABLED: '1', ...(!isLoad && { PROGRESS: '1' }) },
+  env: {
+    ...process.env,
+    CODE: 'dist',
+    TURBO_TELEMETRY_DISABLED: '1',
+    ...(!isLoad && { PROGRESS: '1' }),
+  },
 });
 
 const counts = folders.map((folder) => ({ folder, ...countReport(reportOf(folder)) }));

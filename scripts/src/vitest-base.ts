@@ -45,7 +45,10 @@ export const load: ViteUserConfig = {
  * Adds to `config` that these files have a process each: they read all its memory, count its timers, change its modules or
  * need its signals.
  */
-export function withOwnProcesses(files: readonly string[], config: ViteUserConfig = testBase): ViteUserConfig {
+export function withOwnProcesses(
+  files: readonly string[],
+  config: ViteUserConfig = testBase,
+): ViteUserConfig {
   // Projects add their lists of files to one that is set here.
   const { include: _, ...common } = config.test ?? {};
   const own = [...files];
@@ -55,7 +58,10 @@ export function withOwnProcesses(files: readonly string[], config: ViteUserConfi
       projects: [
         { extends: true, test: { name: 'shared', include, exclude: own } },
         // These come last: a process that others share ends as soon as one of these is the next in line.
-        { extends: true, test: { name: 'own process', include: own, isolate: true, sequence: { groupOrder: 1 } } },
+        {
+          extends: true,
+          test: { name: 'own process', include: own, isolate: true, sequence: { groupOrder: 1 } },
+        },
       ],
     },
   };

@@ -75,7 +75,10 @@ export interface ReviewHistory {
   readonly answer: {
     readonly source: AnswerSource;
     readonly decision?:
-      | { readonly kind: 'authenticated'; readonly user: { username: string; groups?: readonly string[] } }
+      | {
+          readonly kind: 'authenticated';
+          readonly user: { username: string; groups?: readonly string[] };
+        }
       | { readonly kind: 'rejected'; readonly reason?: string }
       | { readonly kind: 'no-opinion' }
       | undefined;
@@ -133,7 +136,9 @@ export function createCacheModel(lifetimes: CacheLifetimes): CacheModel {
     check(review, facts) {
       const { decision, source } = review.answer;
       const isAccept = decision?.kind === 'authenticated';
-      const wrong = isAccept ? problemOfAccept(model, review, facts) : problemOfRefusal(model, review, facts);
+      const wrong = isAccept
+        ? problemOfAccept(model, review, facts)
+        : problemOfRefusal(model, review, facts);
       if (wrong !== undefined) throw new Error(`${wrong}: ${JSON.stringify(review.answer)}`);
       if (isAccept) accepts.set(source, (accepts.get(source) ?? 0) + 1);
     },
@@ -142,34 +147,51 @@ export function createCacheModel(lifetimes: CacheLifetimes): CacheModel {
 }
 
 /** @returns what is wrong with an accept */
-function problemOfAccept(model: CacheModel, review: ReviewHistory, facts: ReplicaFacts): string | undefined {
+function problemOfAccept(
+  model: CacheModel,
+  review: ReviewHistory,
+  facts: ReplicaFacts,
+): string | undefined {
   const { answer, token, began, ended, knownAtFirst } = review;
   const { decision, source } = answer;
   if (decision?.kind !== 'authenticated') return undefined;
   const { username, groups = [] } = decision.user;
   const identity = { token, username, groups };
-  if (isBlocked(identity, facts.known, model.doubted, began, 'surely')) return `accept of ${username}, who is blocked`;
+  if (isBlocked(identity, facts.known, model.doubted, began, 'surely'))
+    return `accept of ${username}, who is blocked`;
   const all = model.given.filter(
     (one) => one.token === token && one.username === username && sameTexts(one.groups, groups),
   );
   if (all.length === 0) return `accept of ${username} that the backend never gave`;
-  const unended = all.filter(({ expiresAt = Infinity }) => began - Math.max(0, -facts.skew) < expiresAt);
+  const unended = all.filter(
+    ({ expiresAt = Infinity }) => began - Math.max(0, -facts.skew) < expiresAt,
+  );
   if (unended.length === 0) return `accept of ${username} past its expiresAt`;
   if (source === 'backend') {
     const current = unended.filter(({ at }) => at >= began && at <= ended);
     const isLater = current.some((one) => !isRevoked(one, knownAtFirst));
-    return isLater ? undefined : `accept of ${username} by a lookup that began before it was revoked`;
+    return isLater
+      ? undefined
+      : `accept of ${username} by a lookup that began before it was revoked`;
   }
   const oldest = maxAge(model, source, facts, began);
   const young = unended.filter(({ at }) => began - at < oldest);
   if (young.length === 0) return `accept of ${username} that is older than ${oldest} ms`;
-  return young.some((one) => !isRevoked(one, facts.known)) ? undefined : `accept of ${username} that was revoked`;
+  return young.some((one) => !isRevoked(one, facts.known))
+    ? undefined
+    : `accept of ${username} that was revoked`;
 }
 
-function maxAge({ lifetimes, isDown }: CacheModel, source: AnswerSource, { readAt }: ReplicaFacts, now: number) {
+function maxAge(
+  { lifetimes, isDown }: CacheModel,
+  source: AnswerSource,
+  { readAt }: ReplicaFacts,
+  now: number,
+) {
   const { authenticatedTtl, staleTtl } = lifetimes;
   const usable = isDown ? authenticatedTtl + staleTtl : 0;
-  const fresh = now - readAt > cutOffAfter ? Math.min(maxCutOff, authenticatedTtl) : authenticatedTtl;
+  const fresh =
+    now - readAt > cutOffAfter ? Math.min(maxCutOff, authenticatedTtl) : authenticatedTtl;
   if (source === 'stale') return usable;
   return source === 'cached' ? Math.max(fresh, usable) : fresh;
 }
@@ -179,14 +201,20 @@ function maxAge({ lifetimes, isDown }: CacheModel, source: AnswerSource, { readA
  *
  * @returns what is wrong with an answer that accepts no one
  */
-function problemOfRefusal(model: CacheModel, review: ReviewHistory, facts: ReplicaFacts): string | undefined {
+function problemOfRefusal(
+  model: CacheModel,
+  review: ReviewHistory,
+  facts: ReplicaFacts,
+): string | undefined {
   const { token, audiences, began, ended, answer, isDelayed = false } = review;
   const { decision } = answer;
   const question = JSON.stringify([token, audiences]);
   const state = model.stateOf(token);
   const isGood = state.kind === 'authenticated' && !canEnd(state, ended - began, facts);
   const refusedAt = facts.refusals.get(question) ?? Number.NEGATIVE_INFINITY;
-  const isOwn = decision?.kind === 'no-opinion' || (decision?.kind === 'rejected' && decision.reason !== 'blocked');
+  const isOwn =
+    decision?.kind === 'no-opinion' ||
+    (decision?.kind === 'rejected' && decision.reason !== 'blocked');
   if (isOwn && (isDelayed || !isGood)) facts.refusals.set(question, ended);
   if (isDelayed || model.isDown) return undefined;
   if (decision === undefined) return 'an error, though the backend is up';
@@ -194,7 +222,9 @@ function problemOfRefusal(model: CacheModel, review: ReviewHistory, facts: Repli
   // A block lasts for longer by a clock that is behind.
   const earliest = began + Math.min(0, facts.skew);
   const identities = [{ token, ...state }, ...model.given.filter((one) => one.token === token)];
-  const perhaps = identities.some((one) => isBlocked(one, facts.known, model.doubted, earliest, 'perhaps'));
+  const perhaps = identities.some((one) =>
+    isBlocked(one, facts.known, model.doubted, earliest, 'perhaps'),
+  );
   return perhaps ? undefined : `no accept of ${state.username}`;
 }
 
@@ -209,12 +239,16 @@ function isBlocked(
   now: number,
   how: 'surely' | 'perhaps',
 ): boolean {
-  const about = [...new Set([...known, ...doubted])].filter((one) => one.action !== 'revoke' && isAbout(one, identity));
+  const about = [...new Set([...known, ...doubted])].filter(
+    (one) => one.action !== 'revoke' && isAbout(one, identity),
+  );
   const holds = ({ action, until }: ListedEntry) => action === 'block' && until > now;
   const bySubject = Map.groupBy(about, ({ kind, name }) => `${kind} ${name}`);
   return [...bySubject.values()].some((entries) => {
     const last = entries.filter((one) => known.has(one)).sort((one, other) => other.at - one.at)[0];
-    const later = entries.filter((one) => !known.has(one) && one.at >= (last?.at ?? Number.NEGATIVE_INFINITY));
+    const later = entries.filter(
+      (one) => !known.has(one) && one.at >= (last?.at ?? Number.NEGATIVE_INFINITY),
+    );
     const possible = [...(last === undefined ? [] : [last]), ...later];
     return how === 'surely' ? last !== undefined && possible.every(holds) : possible.some(holds);
   });
@@ -232,7 +266,9 @@ function isAbout({ kind, name }: ListedEntry, { token, username, groups }: Ident
 }
 
 function isRevoked(given: GivenAnswer, known: ReadonlySet<ListedEntry>): boolean {
-  return [...known].some((listed) => listed.action === 'revoke' && isAbout(listed, given) && given.began < listed.at);
+  return [...known].some(
+    (listed) => listed.action === 'revoke' && isAbout(listed, given) && given.began < listed.at,
+  );
 }
 
 function sameTexts(some: readonly string[], others: readonly string[]): boolean {

@@ -30,9 +30,13 @@ test('a server is trusted for its names only, by clients of its authority only, 
   const other = await authority.issueServer({ names: ['DNS:ldap.example.com'] });
   const expired = await authority.issueServer({ expired: true });
   expect(await errorCodeOf(good, authority.certificate, 'localhost')).toBeUndefined();
-  expect(await errorCodeOf(good, foreign.certificate, 'localhost')).toBe('UNABLE_TO_VERIFY_LEAF_SIGNATURE');
+  expect(await errorCodeOf(good, foreign.certificate, 'localhost')).toBe(
+    'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  );
   expect(await errorCodeOf(other, authority.certificate, 'ldap.example.com')).toBeUndefined();
-  expect(await errorCodeOf(other, authority.certificate, 'localhost')).toBe('ERR_TLS_CERT_ALTNAME_INVALID');
+  expect(await errorCodeOf(other, authority.certificate, 'localhost')).toBe(
+    'ERR_TLS_CERT_ALTNAME_INVALID',
+  );
   expect(await errorCodeOf(expired, authority.certificate, 'localhost')).toBe('CERT_HAS_EXPIRED');
   const daysLeft = ({ certificate }: KeyPair) =>
     Math.round((new X509Certificate(certificate).validToDate.getTime() - Date.now()) / 86_400_000);

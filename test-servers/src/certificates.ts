@@ -62,7 +62,12 @@ export async function createAuthority(commonName = 'Sallyport test authority'): 
   const folder = await temporaryFolder('authority');
   const certificateFile = join(folder.path, 'ca.crt');
   const authorityKey = join(folder.path, 'ca.key');
-  const constraints = ['-addext', 'basicConstraints=critical,CA:TRUE', '-addext', 'keyUsage=critical,keyCertSign'];
+  const constraints = [
+    '-addext',
+    'basicConstraints=critical,CA:TRUE',
+    '-addext',
+    'keyUsage=critical,keyCertSign',
+  ];
   const root = ['req', '-x509', ...newKey, ...oneDay, '-subj', `/CN=${commonName}`, ...constraints];
   await run('openssl', [...root, '-keyout', authorityKey, '-out', certificateFile]);
   let serial = 0;
@@ -76,10 +81,31 @@ export async function createAuthority(commonName = 'Sallyport test authority'): 
     serial += 1;
     const certificate = join(folder.path, `${serial}.crt`);
     const keyFile = join(folder.path, `${serial}.key`);
-    const leaf = ['req', '-x509', ...keyOptions, ...validity, '-CA', certificateFile, '-CAkey', authorityKey];
+    const leaf = [
+      'req',
+      '-x509',
+      ...keyOptions,
+      ...validity,
+      '-CA',
+      certificateFile,
+      '-CAkey',
+      authorityKey,
+    ];
     const added = ['basicConstraints=CA:FALSE', ...extensions].flatMap((text) => ['-addext', text]);
-    await run('openssl', [...leaf, '-subj', `/CN=${name}`, ...added, '-keyout', keyFile, '-out', certificate]);
-    const [text, key] = await Promise.all([readFile(certificate, 'utf8'), readFile(keyFile, 'utf8')]);
+    await run('openssl', [
+      ...leaf,
+      '-subj',
+      `/CN=${name}`,
+      ...added,
+      '-keyout',
+      keyFile,
+      '-out',
+      certificate,
+    ]);
+    const [text, key] = await Promise.all([
+      readFile(certificate, 'utf8'),
+      readFile(keyFile, 'utf8'),
+    ]);
     return { certificate: text, key, certificateFile: certificate, keyFile };
   }
 
@@ -91,7 +117,12 @@ export async function createAuthority(commonName = 'Sallyport test authority'): 
     rsa = false,
   } = {}) => {
     const extensions = ['extendedKeyUsage=serverAuth', ...alternativeNames(names)];
-    return issue(name, expired ? longAgo : ['-days', `${days}`], extensions, rsa ? newRsaKey : newKey);
+    return issue(
+      name,
+      expired ? longAgo : ['-days', `${days}`],
+      extensions,
+      rsa ? newRsaKey : newKey,
+    );
   };
 
   let server: Promise<KeyPair> | undefined;

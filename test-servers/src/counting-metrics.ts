@@ -9,7 +9,9 @@ interface Metrics {
     inc: Change;
     dec: Change;
   };
-  histogram(options: { readonly name: string }): { observe: (labels: Labels, value: number) => void };
+  histogram(options: { readonly name: string }): {
+    observe: (labels: Labels, value: number) => void;
+  };
 }
 
 export interface CountingMetrics {

@@ -33,7 +33,11 @@ export async function startDs389(): Promise<Ds389> {
   const folder = resources.use(await temporaryFolder('ds389')).path;
   const authority = await sharedAuthority();
   const [port, ldapsPort] = [await freePort(), await freePort()];
-  const manager: LdapLogin = { url: `ldap://127.0.0.1:${port}`, dn: managerDn, password: newPassword() };
+  const manager: LdapLogin = {
+    url: `ldap://127.0.0.1:${port}`,
+    dn: managerDn,
+    password: newPassword(),
+  };
   await writeInstance(folder, { port, ldapsPort, managerPassword: manager.password });
   await createNssDatabase(join(folder, 'certificates'), authority, await authority.sharedServer());
   const server = resources.use(ds389Process(folder, port, ldapsPort));
@@ -99,14 +103,22 @@ async function writeInstance(folder: string, settings: InstanceSettings): Promis
     ldapi_autobind: 'off',
   };
   // All other variables are folders, and any folder will do.
-  const filled = (await readFile(template, 'utf8')).replace(/%(\w+)%/g, (_, name: string) => values[name] ?? folder);
+  const filled = (await readFile(template, 'utf8')).replace(
+    /%(\w+)%/g,
+    (_, name: string) => values[name] ?? folder,
+  );
   const first = /^nsslapd-port: .*$/m;
   const memberOf = /(dn: cn=MemberOf Plugin,[\s\S]*?nsslapd-pluginenabled: )off/;
-  const dse = filled.replace(first, (line) => [line, ...configuration(settings)].join('\n')).replace(memberOf, '$1on');
+  const dse = filled
+    .replace(first, (line) => [line, ...configuration(settings)].join('\n'))
+    .replace(memberOf, '$1on');
   await writeFile(join(folder, 'dse.ldif'), dse, { mode: 0o600 });
   await writeFile(join(folder, 'slapd-collations.conf'), '');
   // Without a file of this name, it writes to the last of the system's schema files.
-  await writeFile(join(folder, 'schema', '99user.ldif'), 'dn: cn=schema\nobjectClass: top\nobjectClass: subschema\n');
+  await writeFile(
+    join(folder, 'schema', '99user.ldif'),
+    'dn: cn=schema\nobjectClass: top\nobjectClass: subschema\n',
+  );
 }
 
 /** The lines of cn=config. */
@@ -127,11 +139,17 @@ function configuration({ ldapsPort }: InstanceSettings): string[] {
 
 function firstEntries(servicePassword: string): string {
   const reads = `allow (read, search, compare) userdn="ldap:///${serviceDn}";`;
-  const unit = (name: string) => ({ dn: `ou=${name},${suffix}`, attributes: { objectClass: 'organizationalUnit' } });
+  const unit = (name: string) => ({
+    dn: `ou=${name},${suffix}`,
+    attributes: { objectClass: 'organizationalUnit' },
+  });
   return toLdif([
     {
       dn: 'cn=userRoot,cn=ldbm database,cn=plugins,cn=config',
-      attributes: { objectClass: ['extensibleObject', 'nsBackendInstance'], 'nsslapd-suffix': suffix },
+      attributes: {
+        objectClass: ['extensibleObject', 'nsBackendInstance'],
+        'nsslapd-suffix': suffix,
+      },
     },
     {
       dn: `cn="${suffix}",cn=mapping tree,cn=config`,
@@ -151,7 +169,10 @@ function firstEntries(servicePassword: string): string {
     ...['people', 'groups', 'services'].map(unit),
     {
       dn: serviceDn,
-      attributes: { objectClass: ['account', 'simpleSecurityObject'], userPassword: servicePassword },
+      attributes: {
+        objectClass: ['account', 'simpleSecurityObject'],
+        userPassword: servicePassword,
+      },
     },
   ]);
 }
@@ -166,13 +187,36 @@ function salted(password: string): string {
 const run = promisify(execFile);
 
 /** Puts an authority and a server's certificate into an NSS database. The key is as secret as the folder. */
-async function createNssDatabase(folder: string, authority: Authority, pair: KeyPair): Promise<void> {
+async function createNssDatabase(
+  folder: string,
+  authority: Authority,
+  pair: KeyPair,
+): Promise<void> {
   const database = ['-d', `sql:${folder}`];
   const bundle = join(folder, 'server.p12');
   const inFiles = ['-in', pair.certificateFile, '-inkey', pair.keyFile];
   await run('certutil', [...database, '-N', '--empty-password']);
-  await run('certutil', [...database, '-A', '-n', 'CA', '-t', 'CT,,', '-i', authority.certificateFile]);
-  await run('openssl', ['pkcs12', '-export', ...inFiles, '-name', 'Server-Cert', '-passout', 'pass:', '-out', bundle]);
+  await run('certutil', [
+    ...database,
+    '-A',
+    '-n',
+    'CA',
+    '-t',
+    'CT,,',
+    '-i',
+    authority.certificateFile,
+  ]);
+  await run('openssl', [
+    'pkcs12',
+    '-export',
+    ...inFiles,
+    '-name',
+    'Server-Cert',
+    '-passout',
+    'pass:',
+    '-out',
+    bundle,
+  ]);
   await run('pk12util', [...database, '-i', bundle, '-W', '', '-K', '']);
   await rm(bundle);
 }

@@ -24,8 +24,13 @@ async function startTenfold(): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-async function proxied(plan: FaultPlan): Promise<{ proxy: FaultProxy; socket: Socket; chunks: string[] }> {
-  const proxy = await startFaultProxy({ target: { host: '127.0.0.1', port: await startTenfold() }, plan: () => plan });
+async function proxied(
+  plan: FaultPlan,
+): Promise<{ proxy: FaultProxy; socket: Socket; chunks: string[] }> {
+  const proxy = await startFaultProxy({
+    target: { host: '127.0.0.1', port: await startTenfold() },
+    plan: () => plan,
+  });
   onTestFinished(() => proxy[Symbol.asyncDispose]());
   const socket = connect(proxy.port, '127.0.0.1');
   const chunks: string[] = [];
@@ -73,25 +78,43 @@ describe('a connection through the proxy', () => {
   });
 
   test('is cut in the middle of an answer', async () => {
-    expect(await untilEnd({ kind: 'close', direction: 'to-client', after: 3 })).toEqual({ text: '012', end: 'FIN' });
-    expect(await untilEnd({ kind: 'reset', direction: 'to-client', after: 3 })).toMatchObject({ end: 'ECONNRESET' });
-    expect(await untilEnd({ kind: 'reset', direction: 'to-client', after: 0 })).toMatchObject({ text: '' });
-    expect(await untilEnd({ kind: 'close', direction: 'to-server', after: 1 })).toMatchObject({ end: 'FIN' });
+    expect(await untilEnd({ kind: 'close', direction: 'to-client', after: 3 })).toEqual({
+      text: '012',
+      end: 'FIN',
+    });
+    expect(await untilEnd({ kind: 'reset', direction: 'to-client', after: 3 })).toMatchObject({
+      end: 'ECONNRESET',
+    });
+    expect(await untilEnd({ kind: 'reset', direction: 'to-client', after: 0 })).toMatchObject({
+      text: '',
+    });
+    expect(await untilEnd({ kind: 'close', direction: 'to-server', after: 1 })).toMatchObject({
+      end: 'FIN',
+    });
   });
 
   test('stalls, and stays open until the client closes it', async () => {
-    expect(await untilBytes({ kind: 'stall', direction: 'to-client', after: 3 }, 3)).toEqual(['012']);
+    expect(await untilBytes({ kind: 'stall', direction: 'to-client', after: 3 }, 3)).toEqual([
+      '012',
+    ]);
   });
 
   test('brings garbage next to the answer, or in its place', async () => {
-    expect((await untilBytes({ ...garbage, direction: 'to-client', after: 4, instead: false }, 11)).join('')).toBe(
-      '0123#456789',
-    );
-    expect((await untilBytes({ ...garbage, direction: 'to-client', after: 4, instead: true }, 5)).join('')).toBe(
-      '0123#',
-    );
+    expect(
+      (await untilBytes({ ...garbage, direction: 'to-client', after: 4, instead: false }, 11)).join(
+        '',
+      ),
+    ).toBe('0123#456789');
+    expect(
+      (await untilBytes({ ...garbage, direction: 'to-client', after: 4, instead: true }, 5)).join(
+        '',
+      ),
+    ).toBe('0123#');
     // To the server it is one more request.
-    const answers = await untilBytes({ ...garbage, direction: 'to-server', after: 0, instead: false }, 20);
+    const answers = await untilBytes(
+      { ...garbage, direction: 'to-server', after: 0, instead: false },
+      20,
+    );
     expect([...answers.join('')].sort().join('')).toBe('00112233445566778899');
   });
 });

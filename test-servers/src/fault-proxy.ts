@@ -28,7 +28,8 @@ export async function startFaultProxy({ target, plan }: FaultProxyOptions): Prom
   });
   return extend(proxy, {
     plans,
-    untilClosed: () => waitFor(() => proxy.openSockets === 0, 'all clients to close their connections'),
+    untilClosed: () =>
+      waitFor(() => proxy.openSockets === 0, 'all clients to close their connections'),
   });
 }
 
@@ -52,7 +53,8 @@ function join(client: Socket, server: Socket, plan: FaultPlan): void {
   server.once('close', () => plan.kind !== 'stall' && client.destroySoon());
   client.once('close', () => server.destroy());
   const faultyDirection = 'direction' in plan ? plan.direction : 'to-client';
-  const planFor = (direction: Direction): FaultPlan => (direction === faultyDirection ? plan : { kind: 'pass' });
+  const planFor = (direction: Direction): FaultPlan =>
+    direction === faultyDirection ? plan : { kind: 'pass' };
   pump({ from: client, to: server, end }, planFor('to-server'));
   pump({ from: server, to: client, end }, planFor('to-client'));
 }
@@ -115,7 +117,8 @@ function cutting(flow: Flow, plan: Cut): (chunk: Buffer) => void {
   let isDone = false;
   function act(rest: Buffer): void {
     isDone = true;
-    if (plan.kind === 'garbage') flow.to.write(plan.instead ? plan.bytes : Buffer.concat([plan.bytes, rest]));
+    if (plan.kind === 'garbage')
+      flow.to.write(plan.instead ? plan.bytes : Buffer.concat([plan.bytes, rest]));
     else if (plan.kind !== 'stall') flow.end(plan.kind);
   }
   if (left === 0) act(Buffer.alloc(0));
@@ -171,7 +174,8 @@ export interface RandomPlansOptions {
 export function randomPlans({ seed, passing, bytes, time }: RandomPlansOptions): () => FaultPlan {
   const random = seededRandom(seed);
   const below = (limit: number) => Math.floor(random() * limit);
-  const place = () => ({ direction: random() < 0.5 ? 'to-server' : 'to-client', after: below(bytes) }) as const;
+  const place = () =>
+    ({ direction: random() < 0.5 ? 'to-server' : 'to-client', after: below(bytes) }) as const;
   const makers: readonly (() => FaultPlan)[] = [
     () => ({ kind: 'reset', ...place() }),
     () => ({ kind: 'close', ...place() }),
@@ -179,11 +183,17 @@ export function randomPlans({ seed, passing, bytes, time }: RandomPlansOptions):
     () => ({ kind: 'split' }),
     () => ({ kind: 'glue', time: below(time) }),
     () => ({ kind: 'delay', time: below(time) }),
-    () => ({ kind: 'garbage', ...place(), bytes: randomBytes(random, 1 + below(64)), instead: random() < 0.5 }),
+    () => ({
+      kind: 'garbage',
+      ...place(),
+      bytes: randomBytes(random, 1 + below(64)),
+      instead: random() < 0.5,
+    }),
     // A server that is shutting down does this.
     () => ({ kind: 'reset', direction: 'to-client', after: 0 }),
   ];
-  return () => (random() < passing ? { kind: 'pass' } : (makers[below(makers.length)]?.() ?? { kind: 'pass' }));
+  return () =>
+    random() < passing ? { kind: 'pass' } : (makers[below(makers.length)]?.() ?? { kind: 'pass' });
 }
 
 /** Half of them begin like an LDAP message, so that clients do not refuse them at the first byte. */

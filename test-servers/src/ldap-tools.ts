@@ -67,7 +67,9 @@ export async function runLdapTool(
 }
 
 /** Binds as the user with the password policy control, and asks who that is. `text` is the server's answer. */
-export async function tryBind(login: LdapLogin): Promise<{ readonly code: number; readonly text: string }> {
+export async function tryBind(
+  login: LdapLogin,
+): Promise<{ readonly code: number; readonly text: string }> {
   const { code, stdout, stderr } = await runLdapTool('ldapwhoami', login, ['-e', 'ppolicy']);
   return { code, text: `${stdout}${stderr}`.trim() };
 }

@@ -9,15 +9,23 @@ export interface LdifEntry {
 
 /** LDIF content records (RFC 2849), with every value in base64, so that none needs escapes. */
 export function toLdif(entries: readonly LdifEntry[]): string {
-  return entries.map(({ dn, attributes }) => [line('dn', dn), ...lines(attributes)].join('\n')).join('\n\n');
+  return entries
+    .map(({ dn, attributes }) => [line('dn', dn), ...lines(attributes)].join('\n'))
+    .join('\n\n');
 }
 
 /** LDIF change records that replace attributes of the same names by `attributes`. */
 export function toReplacements(entries: readonly LdifEntry[]): string {
   const replacements = (attributes: LdifEntry['attributes']) =>
-    Object.entries(attributes).flatMap(([name, values]) => [`replace: ${name}`, ...lines({ [name]: values }), '-']);
+    Object.entries(attributes).flatMap(([name, values]) => [
+      `replace: ${name}`,
+      ...lines({ [name]: values }),
+      '-',
+    ]);
   return entries
-    .map(({ dn, attributes }) => [line('dn', dn), 'changetype: modify', ...replacements(attributes)].join('\n'))
+    .map(({ dn, attributes }) =>
+      [line('dn', dn), 'changetype: modify', ...replacements(attributes)].join('\n'),
+    )
     .join('\n\n');
 }
 

@@ -59,7 +59,8 @@ export async function playHistory(
 ): Promise<void> {
   const model = createLockoutModel(rules);
   for (const event of events) {
-    if (event.do === 'begin') model.begin(event.logins.map((login) => ({ ...login, asked: driver.begin(login) })));
+    if (event.do === 'begin')
+      model.begin(event.logins.map((login) => ({ ...login, asked: driver.begin(login) })));
     if (event.do === 'settle') await model.settle(event.index, event.outcome);
     if (event.do === 'pass') {
       model.pass(event.time);
@@ -100,8 +101,10 @@ function createHistory({ window, isShared }: LockoutRules) {
   let now = 0;
   let outcomes = 0;
   const hasWaited = ({ asked, begunAt }: Modelled) => asked.hasWaited ?? now > begunAt;
-  const isRefused = ({ outcome, settledAt = 0 }: Modelled) => outcome === 'refused' && now - settledAt < window;
-  const ofPair = ({ name, secret }: Login) => logins.filter((one) => one.name === name && one.secret === secret);
+  const isRefused = ({ outcome, settledAt = 0 }: Modelled) =>
+    outcome === 'refused' && now - settledAt < window;
+  const ofPair = ({ name, secret }: Login) =>
+    logins.filter((one) => one.name === name && one.secret === secret);
   /** The outcomes of a secret that show whether it is right, the last one first. */
   const decisive = (of: Login) =>
     ofPair(of)
@@ -109,7 +112,9 @@ function createHistory({ window, isShared }: LockoutRules) {
       .sort((one, other) => (other.order ?? 0) - (one.order ?? 0));
   /** Whether the secret was right at the last attempt of a replica with this knowledge. */
   function isKnown(of: Login): boolean {
-    const [last] = decisive(of).filter((one) => isShared || one.replica === of.replica || one.outcome === 'refused');
+    const [last] = decisive(of).filter(
+      (one) => isShared || one.replica === of.replica || one.outcome === 'refused',
+    );
     return last?.outcome === 'accepted';
   }
   return {
@@ -122,7 +127,9 @@ function createHistory({ window, isShared }: LockoutRules) {
     },
     /** Whether the secret was found right after this login had asked. */
     wasRightSince: (of: Modelled) =>
-      decisive(of).some(({ outcome, order = 0 }) => outcome === 'accepted' && order >= of.outcomesBefore),
+      decisive(of).some(
+        ({ outcome, order = 0 }) => outcome === 'accepted' && order >= of.outcomesBefore,
+      ),
     wasRightHere: (of: Login) =>
       decisive(of).some(({ outcome, replica }) => outcome === 'accepted' && replica === of.replica),
     end(login: Modelled, outcome: LockoutOutcome): void {
@@ -139,16 +146,22 @@ function createHistory({ window, isShared }: LockoutRules) {
      * sent before the refusal.
      */
     isKnownWrong(of: Modelled): boolean {
-      const all = decisive(of).filter(({ order = 0 }) => order < of.outcomesBefore || !hasWaited(of));
+      const all = decisive(of).filter(
+        ({ order = 0 }) => order < of.outcomesBefore || !hasWaited(of),
+      );
       if (all.some((one) => one.replica === of.replica && isRefused(one))) return true;
       const right = all.find((one) => one.replica === of.replica && one.outcome === 'accepted');
-      return isShared && all.some((one) => isRefused(one) && (one.order ?? 0) > (right?.order ?? -1));
+      return (
+        isShared && all.some((one) => isRefused(one) && (one.order ?? 0) > (right?.order ?? -1))
+      );
     },
     /** Whether no replica may send it because it was right: neither the one where it was right, nor others that learned that. */
     isGuess(of: Login): boolean {
       const all = decisive(of);
       if (!isShared) return !all.some(({ outcome }) => outcome === 'accepted');
-      return !isKnown(of) && all.find(({ replica }) => replica === of.replica)?.outcome !== 'accepted';
+      return (
+        !isKnown(of) && all.find(({ replica }) => replica === of.replica)?.outcome !== 'accepted'
+      );
     },
   };
 }
@@ -162,16 +175,23 @@ function expectRule(holds: boolean, rule: string, { secret, name, replica }: Log
 }
 
 /** The checks of what may happen to a login now. */
-function createChecks(history: ReturnType<typeof createHistory>, { maxFailures, isShared }: LockoutRules) {
+function createChecks(
+  history: ReturnType<typeof createHistory>,
+  { maxFailures, isShared }: LockoutRules,
+) {
   const { logins, isKnown, refusedOf, wasRefused, hasWaited } = history;
   const namesakes = ({ name }: Login) => logins.filter((one) => one.name === name);
-  const others = (login: Modelled) => namesakes(login).filter((one) => one !== login && isUnderWay(one));
-  const isFull = (login: Modelled) => others(login).length + refusedOf(login.name).length >= maxFailures;
-  const withSecret = (login: Modelled) => others(login).filter(({ secret }) => secret === login.secret);
+  const others = (login: Modelled) =>
+    namesakes(login).filter((one) => one !== login && isUnderWay(one));
+  const isFull = (login: Modelled) =>
+    others(login).length + refusedOf(login.name).length >= maxFailures;
+  const withSecret = (login: Modelled) =>
+    others(login).filter(({ secret }) => secret === login.secret);
   /** The logins in progress with the same secret that this replica sees. Others may have no slot. */
   const doubles = (login: Modelled) =>
     withSecret(login).filter((one) => one.replica === login.replica || (isShared && !one.isBeside));
-  const isBeside = (login: Modelled) => doubles(login).length > 0 && hasWaited(login) && history.wasRightHere(login);
+  const isBeside = (login: Modelled) =>
+    doubles(login).length > 0 && hasWaited(login) && history.wasRightHere(login);
   /** Whether a secret may be sent twice at a time: it was found right in the meantime, or has waited for too long. */
   function mayDouble(login: Modelled): boolean {
     const withSlot = doubles(login).filter((one) => !(one.isBeside ?? isBeside(one)));
@@ -179,13 +199,16 @@ function createChecks(history: ReturnType<typeof createHistory>, { maxFailures, 
   }
   /** One wrong secret, however many sent it at the same moment, throttles no one. */
   const isOneSecret = (refused: readonly Modelled[]) =>
-    maxFailures > 1 && !refused.some((one) => one.isBeside) && new Set(refused.map(({ secret }) => secret)).size === 1;
+    maxFailures > 1 &&
+    !refused.some((one) => one.isBeside) &&
+    new Set(refused.map(({ secret }) => secret)).size === 1;
 
   type Rule = (login: Modelled, undecided: readonly Modelled[]) => readonly [boolean, string];
   /** A rule for a login. `undecided` are the logins that were not decided before this event. */
   const rules: Readonly<Record<LockoutVerdict, Rule>> = {
     sent: (login) => [
-      !history.isKnownWrong(login) && (doubles(login).length === 0 || isBeside(login) || mayDouble(login)),
+      !history.isKnownWrong(login) &&
+        (doubles(login).length === 0 || isBeside(login) || mayDouble(login)),
       'a secret is not sent when it was refused in the window, nor twice at a time, nor in all slots',
     ],
     'invalid-credentials': (login) => [
@@ -211,7 +234,8 @@ function createChecks(history: ReturnType<typeof createHistory>, { maxFailures, 
   function mayWait(login: Modelled): boolean {
     const here = namesakes(login).filter((one) => one !== login && one.replica === login.replica);
     const atOnce = here.filter((one) => isWaiting(one) || isUnderWay(one));
-    const isBlocked = withSecret(login).length > 0 || (isFull(login) && (!login.wasKnown || !isKnown(login)));
+    const isBlocked =
+      withSecret(login).length > 0 || (isFull(login) && (!login.wasKnown || !isKnown(login)));
     return !isShared || hasWaited(login) || isBlocked || atOnce.length >= maxUnderWay;
   }
   return { rules, mayWait, isBeside };
@@ -243,10 +267,17 @@ function createLockoutModel(limits: LockoutRules) {
         if (outcome !== undefined) history.end(login, outcome);
       }
       for (const login of logins) {
-        if (isWaiting(login)) expectRule(mayWait(login), 'a login waits only for those in progress', login);
-        const here = refusedOf(login.name).filter(({ replica }) => isShared || replica === login.replica);
+        if (isWaiting(login))
+          expectRule(mayWait(login), 'a login waits only for those in progress', login);
+        const here = refusedOf(login.name).filter(
+          ({ replica }) => isShared || replica === login.replica,
+        );
         const guesses = here.filter(({ isGuess }) => isGuess);
-        expectRule(guesses.length <= maxFailures, 'no more guesses are refused than maxFailures in a window', login);
+        expectRule(
+          guesses.length <= maxFailures,
+          'no more guesses are refused than maxFailures in a window',
+          login,
+        );
       }
     },
   };

@@ -6,7 +6,9 @@ export function createLockoutWriter(redis: RedisServer) {
   const heard = new Map<string, Map<string, readonly [string, string]>>();
   const forgedValues = new Set<string>();
 
-  const acts: Readonly<Record<string, (key: string, records: readonly (readonly [string, string])[]) => unknown>> = {
+  const acts: Readonly<
+    Record<string, (key: string, records: readonly (readonly [string, string])[]) => unknown>
+  > = {
     remove: (key) => redis.client().del(key),
     'put back': (key, records) => redis.client().hset(key, ...records.flat()),
     /** Forges records by which each secret that was tried was refused, and was right. */

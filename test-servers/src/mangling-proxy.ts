@@ -42,7 +42,8 @@ function createMangler(
   /** The start of a line: what is inserted there may look like an answer. */
   const lineStart = (chunk: Buffer) => chunk.indexOf('\n', below(chunk.length)) + 1;
   const changes: Readonly<Record<string, (chunk: Buffer) => Buffer>> = {
-    random: (chunk) => insert(chunk, Buffer.from(Array.from({ length: 1 + below(20) }, () => below(256)))),
+    random: (chunk) =>
+      insert(chunk, Buffer.from(Array.from({ length: 1 + below(20) }, () => below(256)))),
     flip(chunk) {
       const copy = Buffer.from(chunk);
       const at = below(copy.length);
@@ -60,9 +61,11 @@ function createMangler(
     },
     drop: () => Buffer.alloc(0),
     earlier: (chunk) => insert(chunk, earlier[below(earlier.length)] ?? chunk, lineStart(chunk)),
-    insertion: (chunk) => insert(chunk, Buffer.from(insertions[below(insertions.length)] ?? ''), lineStart(chunk)),
+    insertion: (chunk) =>
+      insert(chunk, Buffer.from(insertions[below(insertions.length)] ?? ''), lineStart(chunk)),
     before: (chunk) => insert(chunk, Buffer.from(insertions[below(insertions.length)] ?? ''), 0),
-    behind: (chunk) => insert(chunk, Buffer.from(insertions[below(insertions.length)] ?? ''), chunk.length),
+    behind: (chunk) =>
+      insert(chunk, Buffer.from(insertions[below(insertions.length)] ?? ''), chunk.length),
   };
   const names = Object.keys(changes);
   return (chunk) => {

@@ -5,12 +5,17 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-const isOfPackage = (folder: string) => basename(folder) === '.bin' && basename(dirname(folder)) === 'node_modules';
+const isOfPackage = (folder: string) =>
+  basename(folder) === '.bin' && basename(dirname(folder)) === 'node_modules';
 
 /** The environment of the user of the machine, without the changes of the runner's own pnpm. */
 function machine(): Record<string, string> {
-  const own = Object.entries(process.env).filter(([name]) => !/^(npm_|INIT_CWD$|NODE_ENV$|VITEST)/.test(name));
-  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => !isOfPackage(folder));
+  const own = Object.entries(process.env).filter(
+    ([name]) => !/^(npm_|INIT_CWD$|NODE_ENV$|VITEST)/.test(name),
+  );
+  const folders = (process.env.PATH ?? '')
+    .split(delimiter)
+    .filter((folder) => !isOfPackage(folder));
   return { ...(Object.fromEntries(own) as Record<string, string>), PATH: folders.join(delimiter) };
 }
 
@@ -40,11 +45,22 @@ export function npmSetting(name: string): Promise<string> {
  * @param folder for a file with the user's settings
  * @param more lines of .npmrc that come after the user's own
  */
-export async function npmEnvironment(folder: string, more: string): Promise<Record<string, string>> {
+export async function npmEnvironment(
+  folder: string,
+  more: string,
+): Promise<Record<string, string>> {
   const [user, global] = await Promise.all([npmSetting('userconfig'), npmSetting('globalconfig')]);
   const file = join(folder, '.npmrc');
-  await writeFile(file, `${await readFile(user, 'utf8').catch(() => '')}\n${more}`, { mode: 0o600 });
+  await writeFile(file, `${await readFile(user, 'utf8').catch(() => '')}\n${more}`, {
+    mode: 0o600,
+  });
   const env = machine();
   const PATH = [dirname(process.execPath), env.PATH].join(delimiter);
-  return { ...env, PATH, NPM_CONFIG_USERCONFIG: file, NPM_CONFIG_GLOBALCONFIG: global, NO_COLOR: '1' };
+  return {
+    ...env,
+    PATH,
+    NPM_CONFIG_USERCONFIG: file,
+    NPM_CONFIG_GLOBALCONFIG: global,
+    NO_COLOR: '1',
+  };
 }

@@ -30,7 +30,10 @@ interface Counts {
 }
 
 /** Counts in slapd's log (`-d stats`), which has the line of an operation before its answer is sent. */
-export function createOperationCounter(logFile: string, accounts: KnownAccounts): () => Promise<Operations> {
+export function createOperationCounter(
+  logFile: string,
+  accounts: KnownAccounts,
+): () => Promise<Operations> {
   const counts: Counts = {
     ...{ binds: 0, searches: 0, maxUserConnections: 0 },
     ...{ userConnections: new Set(), bindsByDn: new Map(), searchesByDn: new Map() },
@@ -71,7 +74,12 @@ async function readFrom(file: string, offset: number): Promise<{ text: string; e
 const operation =
   /conn=(\d+) (?:op|fd)=\d+ (ACCEPT|closed|BIND dn="(.*)" method=128|SRCH base=|RESULT tag=97 err=(\d+))/;
 
-function count(line: string, boundAs: Map<string, string>, counts: Counts, { own, service }: KnownAccounts): void {
+function count(
+  line: string,
+  boundAs: Map<string, string>,
+  counts: Counts,
+  { own, service }: KnownAccounts,
+): void {
   // A server that starts numbers its connections from the beginning.
   if (line.includes('slapd starting')) {
     boundAs.clear();

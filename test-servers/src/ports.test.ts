@@ -12,7 +12,9 @@ const program = `
 `;
 
 test('no two processes get the same port', async () => {
-  const other = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const other = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   const printed = text(other.stdout);
   await once(other, 'spawn');
   const ports: number[] = [];

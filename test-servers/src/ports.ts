@@ -1,6 +1,12 @@
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { connect, createServer, type ListenOptions, type NetConnectOpts, type Server } from 'node:net';
+import {
+  connect,
+  createServer,
+  type ListenOptions,
+  type NetConnectOpts,
+  type Server,
+} from 'node:net';
 import { networkInterfaces } from 'node:os';
 
 /** Containers often have no IPv6. */
@@ -22,7 +28,8 @@ export async function freePort(): Promise<number> {
     // A name of unix(7) that is in no file system, and ends with the process.
     const reservation = await bind({ path: `\0sallyport test port ${port}` });
     if (reservation === undefined) continue;
-    if ((await canBind(port, '127.0.0.1')) && (!hasIPv6 || (await canBind(port, '::1')))) return port;
+    if ((await canBind(port, '127.0.0.1')) && (!hasIPv6 || (await canBind(port, '::1'))))
+      return port;
     reservation.close();
   }
 }

@@ -9,7 +9,10 @@ for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) {
 }
 
 /** Servers end before the folders that they write to are deleted. */
-const cleanups: Readonly<Record<'servers' | 'folders', (() => void)[]>> = { servers: [], folders: [] };
+const cleanups: Readonly<Record<'servers' | 'folders', (() => void)[]>> = {
+  servers: [],
+  folders: [],
+};
 process.once('exit', () => {
   for (const cleanup of [...cleanups.servers, ...cleanups.folders]) cleanup();
 });

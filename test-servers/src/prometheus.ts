@@ -44,7 +44,9 @@ export async function startPrometheus(options: PrometheusOptions): Promise<Prome
   const url = `http://${address}`;
   const configuration = join(folder, 'prometheus.json');
   const rules = options.rules ?? [];
-  await Promise.all(rules.map((text, index) => writeFile(join(folder, `${index}.rules.yaml`), text)));
+  await Promise.all(
+    rules.map((text, index) => writeFile(join(folder, `${index}.rules.yaml`), text)),
+  );
   await writeFile(configuration, configurationOf(options));
   const server = resources.use(
     createServerProcess({
@@ -66,7 +68,10 @@ export async function startPrometheus(options: PrometheusOptions): Promise<Prome
     url,
     async query(expression: string) {
       const { result } = await ask<{ result: Vector }>(url, 'query', { query: expression });
-      return result.map(({ metric, value: [, value] }) => ({ labels: metric, value: Number(value) }));
+      return result.map(({ metric, value: [, value] }) => ({
+        labels: metric,
+        value: Number(value),
+      }));
     },
     alerts: async () => (await ask<{ alerts: readonly Alert[] }>(url, 'alerts')).alerts,
   });
@@ -98,7 +103,11 @@ async function isReady(url: string): Promise<boolean> {
 }
 
 /** https://prometheus.io/docs/prometheus/latest/querying/api/ */
-async function ask<Data>(url: string, path: string, query: Readonly<Record<string, string>> = {}): Promise<Data> {
+async function ask<Data>(
+  url: string,
+  path: string,
+  query: Readonly<Record<string, string>> = {},
+): Promise<Data> {
   const response = await fetch(`${url}/api/v1/${path}?${new URLSearchParams(query)}`);
   const answer = (await response.json()) as { readonly data: Data; readonly error?: string };
   if (!response.ok) throw new Error(`prometheus: ${answer.error}`);

@@ -16,7 +16,13 @@ interface Client extends AsyncDisposable {
 function connect({ nodes, authority }: RedisCluster, { tls = false } = {}): Client {
   const redis = new Cluster(
     nodes.map(({ port, tlsPort }) => ({ host: '127.0.0.1', port: tls ? tlsPort : port })),
-    { redisOptions: { username: 'limited', password, ...(tls && { tls: { ca: authority.certificate } }) } },
+    {
+      redisOptions: {
+        username: 'limited',
+        password,
+        ...(tls && { tls: { ca: authority.certificate } }),
+      },
+    },
   );
   redis.on('error', () => {});
   return {

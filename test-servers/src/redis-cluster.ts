@@ -53,7 +53,9 @@ export async function startCluster(options: ClusterOptions = {}): Promise<RedisC
   const password = options.password === true ? newPassword() : options.password || undefined;
   const settings = { ...clusterSettings, ...options.settings };
   const nodeOptions = { ...asked, authority, password: password ?? false, settings, cluster: true };
-  const nodes = await startAll(resources, masters * (1 + replicasPerMaster), () => startRedis(nodeOptions));
+  const nodes = await startAll(resources, masters * (1 + replicasPerMaster), () =>
+    startRedis(nodeOptions),
+  );
   const shards = toShards(nodes, masters);
   await joinNodes(nodes, shards);
   await untilSettled(nodes, shards);
@@ -70,14 +72,19 @@ export async function startCluster(options: ClusterOptions = {}): Promise<RedisC
   };
 }
 
-async function untilSettled(nodes: readonly RedisServer[], shards: readonly Shard[]): Promise<void> {
+async function untilSettled(
+  nodes: readonly RedisServer[],
+  shards: readonly Shard[],
+): Promise<void> {
   const masters = await waitFor(async () => {
     const views = await Promise.all(nodes.map(slotRangesOf));
     const seen = new Set(views.flat().map(({ ports: [master] }) => master));
     // The views agree if all of them together have as many masters as each one.
     const isAgreed = seen.size === shards.length;
     const isWhole = views.every((view) => shards.every((shard) => isComplete(shard, view)));
-    return isAgreed && isWhole && (await Promise.all(nodes.map(isServing))).every(Boolean) ? seen : undefined;
+    return isAgreed && isWhole && (await Promise.all(nodes.map(isServing))).every(Boolean)
+      ? seen
+      : undefined;
   }, 'a cluster to settle');
   await Promise.all(nodes.filter(({ port }) => !masters.has(port)).map(untilInSync));
 }
@@ -94,11 +101,15 @@ function ownership(
   const running = (): RedisServer[] => nodes.filter(({ isRunning }) => isRunning);
 
   async function ownerOf(slot: number, view: RedisServer): Promise<RedisServer | undefined> {
-    const range = (await slotRangesOf(view)).find(({ first, last }) => first <= slot && slot <= last);
+    const range = (await slotRangesOf(view)).find(
+      ({ first, last }) => first <= slot && slot <= last,
+    );
     return nodes.find(({ port }) => port === range?.ports[0]);
   }
 
-  async function masterOf(slotAt: (node: RedisServer) => number | Promise<number>): Promise<RedisServer> {
+  async function masterOf(
+    slotAt: (node: RedisServer) => number | Promise<number>,
+  ): Promise<RedisServer> {
     const [view] = running();
     if (view === undefined) throw new Error('no node of the cluster runs');
     const slot = await slotAt(view);
@@ -115,9 +126,13 @@ function ownership(
       if (shard === undefined) throw new Error('that node is of another cluster');
       return waitFor(async () => {
         const views = running().filter((node) => node !== old);
-        const [owner, ...more] = new Set(await Promise.all(views.map((view) => ownerOf(shard.firstSlot, view))));
+        const [owner, ...more] = new Set(
+          await Promise.all(views.map((view) => ownerOf(shard.firstSlot, view))),
+        );
         const isAgreed = owner !== old && more.length === 0;
-        return isAgreed && (await Promise.all(views.map(isServing))).every(Boolean) ? owner : undefined;
+        return isAgreed && (await Promise.all(views.map(isServing))).every(Boolean)
+          ? owner
+          : undefined;
       }, 'a replica to take over in the cluster');
     },
   };
@@ -156,14 +171,20 @@ function toShards(nodes: readonly RedisServer[], masters: number): Shard[] {
 
 /** Makes one cluster of separate nodes. It serves two seconds after they started, not earlier. */
 async function joinNodes(nodes: readonly RedisServer[], shards: readonly Shard[]): Promise<void> {
-  await Promise.all(shards.map(({ master, firstSlot, lastSlot }) => ask(master, 'ADDSLOTSRANGE', firstSlot, lastSlot)));
+  await Promise.all(
+    shards.map(({ master, firstSlot, lastSlot }) =>
+      ask(master, 'ADDSLOTSRANGE', firstSlot, lastSlot),
+    ),
+  );
   // By default they start with the same epoch, and must agree on others first.
   await Promise.all(nodes.map((node, index) => ask(node, 'SET-CONFIG-EPOCH', index + 1)));
   const buses = await Promise.all(nodes.map(busPortOf));
   // Each meets each. They would also hear of each other by gossip, but later.
   await Promise.all(
     nodes.flatMap((node, index) =>
-      nodes.slice(0, index).map(({ port }, other) => ask(node, 'MEET', '127.0.0.1', port, buses[other] ?? 0)),
+      nodes
+        .slice(0, index)
+        .map(({ port }, other) => ask(node, 'MEET', '127.0.0.1', port, buses[other] ?? 0)),
     ),
   );
   await waitFor(
@@ -189,7 +210,11 @@ async function slotOf(node: RedisServer, key: string): Promise<number> {
 
 export async function slotRangesOf(node: RedisServer): Promise<SlotRange[]> {
   const ranges = (await ask(node, 'SLOTS')) as [number, number, ...[string, number, string][]][];
-  return ranges.map(([first, last, ...nodes]) => ({ first, last, ports: nodes.map(([, port]) => port) }));
+  return ranges.map(([first, last, ...nodes]) => ({
+    first,
+    last,
+    ports: nodes.map(([, port]) => port),
+  }));
 }
 
 async function busPortOf(node: RedisServer): Promise<string> {

@@ -15,7 +15,9 @@ export async function commandCalls(redis: RedisServer): Promise<CommandCalls> {
   const own = ['info', 'config|resetstat'];
   return {
     of: (command) => calls.get(command) ?? 0,
-    names: [...calls].flatMap(([name, count]) => (count > 0 && !own.includes(name) ? [name] : [])).sort(),
+    names: [...calls]
+      .flatMap(([name, count]) => (count > 0 && !own.includes(name) ? [name] : []))
+      .sort(),
   };
 }
 

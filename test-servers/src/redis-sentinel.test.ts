@@ -13,7 +13,10 @@ interface Client extends AsyncDisposable {
 }
 
 /** A client of the limited user, at the node that the sentinels name. */
-function connect(sentinels: RedisSentinels, secure?: { certificate: KeyPair; sentinelPassword: string }): Client {
+function connect(
+  sentinels: RedisSentinels,
+  secure?: { certificate: KeyPair; sentinelPassword: string },
+): Client {
   const tls = secure && {
     ca: sentinels.authority.certificate,
     cert: secure.certificate.certificate,
@@ -21,11 +24,19 @@ function connect(sentinels: RedisSentinels, secure?: { certificate: KeyPair; sen
   };
   const redis = new Redis({
     name: sentinels.name,
-    sentinels: sentinels.addresses.map((address) => ({ host: '127.0.0.1', port: Number(address.split(':')[1]) })),
+    sentinels: sentinels.addresses.map((address) => ({
+      host: '127.0.0.1',
+      port: Number(address.split(':')[1]),
+    })),
     username: 'limited',
     password,
     maxRetriesPerRequest: null,
-    ...(secure && { tls, sentinelTLS: tls, enableTLSForSentinelMode: true, sentinelPassword: secure.sentinelPassword }),
+    ...(secure && {
+      tls,
+      sentinelTLS: tls,
+      enableTLSForSentinelMode: true,
+      sentinelPassword: secure.sentinelPassword,
+    }),
   });
   redis.on('error', () => {});
   return {
@@ -81,7 +92,13 @@ test('a replica takes the place of a killed master, which comes back as a replic
 
 test('all may talk TLS only, with certificates and passwords, and a hanging master is replaced', async () => {
   const sentinelPassword = newPassword();
-  const options = { users, tls: true, requiresClientCertificate: true, password: true, sentinelPassword };
+  const options = {
+    users,
+    tls: true,
+    requiresClientCertificate: true,
+    password: true,
+    sentinelPassword,
+  };
   await using sentinels = await startSentinels(options);
   const [first, second] = sentinels.nodes;
   if (first === undefined) throw new Error('no node was started');

@@ -61,7 +61,9 @@ export async function startSentinels(options: SentinelsOptions = {}): Promise<Re
   const portOf: PortOf = (node) => (tls ? node.tlsPort : node.port);
   const nodeOptions = { ...asked, authority, password: password ?? false, settings };
   const master = resources.use(await startRedis(nodeOptions));
-  const others = await startAll(resources, replicas, () => startReplica(master, nodeOptions, portOf));
+  const others = await startAll(resources, replicas, () =>
+    startReplica(master, nodeOptions, portOf),
+  );
   await Promise.all(others.map(untilInSync));
   const sentinels = await startAll(resources, count, () =>
     startSentinel({
@@ -106,7 +108,10 @@ function watch(
   }
 
   /** Waits until the sentinels that run all name the same node, and `isAccepted` accepts it. */
-  function untilAgreed(what: string, isAccepted: (node: RedisServer) => Promise<boolean>): Promise<RedisServer> {
+  function untilAgreed(
+    what: string,
+    isAccepted: (node: RedisServer) => Promise<boolean>,
+  ): Promise<RedisServer> {
     return waitFor(async () => {
       const [node, ...more] = new Set(await votes());
       return node !== undefined && more.length === 0 && (await isAccepted(node)) ? node : undefined;
@@ -116,15 +121,23 @@ function watch(
   return {
     async master() {
       const all = await votes();
-      const master = all.find((node) => all.filter((other) => other === node).length > sentinels.length / 2);
-      if (master === undefined) throw new Error(`${all.length} of ${sentinels.length} sentinels agree on no master`);
+      const master = all.find(
+        (node) => all.filter((other) => other === node).length > sentinels.length / 2,
+      );
+      if (master === undefined)
+        throw new Error(`${all.length} of ${sentinels.length} sentinels agree on no master`);
       return master;
     },
     untilPromoted: (old) =>
-      untilAgreed('the sentinels to agree on another master', async (node) => node !== old && isMaster(node)),
+      untilAgreed(
+        'the sentinels to agree on another master',
+        async (node) => node !== old && isMaster(node),
+      ),
     async untilSettled() {
-      const master = await untilAgreed('the sentinels to know each other and the replicas', async () =>
-        (await Promise.all(sentinels.map((sentinel) => sentinel.knows(known)))).every(Boolean),
+      const master = await untilAgreed(
+        'the sentinels to know each other and the replicas',
+        async () =>
+          (await Promise.all(sentinels.map((sentinel) => sentinel.knows(known)))).every(Boolean),
       );
       await Promise.all(nodes.filter((node) => node !== master).map(untilInSync));
     },
@@ -195,8 +208,18 @@ const programs = {
   'valkey-server': { command: 'valkey-server', arguments: ['--sentinel'] },
 } as const;
 
-async function configurationOf(folder: string, port: number, options: SentinelOptions): Promise<string> {
-  const { authority, requiresClientCertificate, tls, masterPassword, sentinelPassword: password } = options;
+async function configurationOf(
+  folder: string,
+  port: number,
+  options: SentinelOptions,
+): Promise<string> {
+  const {
+    authority,
+    requiresClientCertificate,
+    tls,
+    masterPassword,
+    sentinelPassword: password,
+  } = options;
   const ports = { port: tls ? 0 : port, tlsPort: tls ? port : 0 };
   return [
     ...(await listenerLines({ folder, ...ports, authority, requiresClientCertificate, password })),
@@ -241,14 +264,16 @@ async function masterPortOf(client: Redis): Promise<number> {
 }
 
 async function knows(client: Redis, replicas: number, others: number): Promise<boolean> {
-  const ask = async (what: string) => (await client.call('SENTINEL', what, masterName)) as string[][];
+  const ask = async (what: string) =>
+    (await client.call('SENTINEL', what, masterName)) as string[][];
   const master = toMap((await client.call('SENTINEL', 'MASTER', masterName)) as string[]);
   const replicaStates = (await ask('REPLICAS')).map(toMap);
   const sentinelStates = (await ask('SENTINELS')).map(toMap);
   return (
     master.get('flags') === 'master' &&
-    replicaStates.filter((state) => state.get('flags') === 'slave' && state.get('master-link-status') === 'ok')
-      .length === replicas &&
+    replicaStates.filter(
+      (state) => state.get('flags') === 'slave' && state.get('master-link-status') === 'ok',
+    ).length === replicas &&
     sentinelStates.filter((state) => state.get('flags') === 'sentinel').length === others
   );
 }

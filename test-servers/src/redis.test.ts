@@ -14,7 +14,10 @@ const hosts = ['127.0.0.1', 'localhost', ...(hasIPv6 ? ['::1'] : [])];
 const slowToLoad = { 'key-load-delay': '100' };
 
 /** Sends one command on a connection of its own. @throws the first error of the connection */
-async function ask(options: Omit<ClientOptions, 'replyMapping'>, ...command: [string, ...string[]]): Promise<unknown> {
+async function ask(
+  options: Omit<ClientOptions, 'replyMapping'>,
+  ...command: [string, ...string[]]
+): Promise<unknown> {
   const client = new Redis({ ...options, lazyConnect: true, retryStrategy: null });
   const errors: Error[] = [];
   client.on('error', (error) => errors.push(error));
@@ -31,12 +34,17 @@ async function ask(options: Omit<ClientOptions, 'replyMapping'>, ...command: [st
 describe.each(['redis-server', 'valkey-server'] as const)('%s', (program) => {
   let redis: RedisServer;
   beforeAll(async () => {
-    redis = await startRedis({ program, users: [`user limited on >${password} ~own:* +get +set +hello +info`] });
+    redis = await startRedis({
+      program,
+      users: [`user limited on >${password} ~own:* +get +set +hello +info`],
+    });
   });
   afterAll(() => redis?.[Symbol.asyncDispose]());
 
   test('is the program of the options, and answers at all addresses', async () => {
-    expect(await redis.client().info('server')).toContain(program === 'redis-server' ? 'redis_version:8' : 'valkey');
+    expect(await redis.client().info('server')).toContain(
+      program === 'redis-server' ? 'redis_version:8' : 'valkey',
+    );
     for (const host of hosts) {
       expect(await ask({ host, port: redis.port }, 'PING'), host).toBe('PONG');
     }
@@ -49,9 +57,14 @@ describe.each(['redis-server', 'valkey-server'] as const)('%s', (program) => {
     await using foreign = await createAuthority();
     for (const host of hosts) {
       const address = { host, port: redis.tlsPort };
-      expect(await ask({ ...address, tls: { ca: redis.authority.certificate } }, 'PING'), host).toBe('PONG');
+      expect(
+        await ask({ ...address, tls: { ca: redis.authority.certificate } }, 'PING'),
+        host,
+      ).toBe('PONG');
       const wrong = ask({ ...address, tls: { ca: foreign.certificate } }, 'PING');
-      await expect(wrong, host).rejects.toMatchObject({ code: expect.stringMatching(/SELF_SIGNED|UNABLE_TO/) });
+      await expect(wrong, host).rejects.toMatchObject({
+        code: expect.stringMatching(/SELF_SIGNED|UNABLE_TO/),
+      });
     }
   });
 
@@ -74,7 +87,9 @@ describe.each(['redis-server', 'valkey-server'] as const)('%s', (program) => {
     expect(await redis.client().get('own:key')).toBe('value');
     await expect(ask(limited, 'GET', 'key')).rejects.toThrow('NOPERM');
     await expect(ask(limited, 'DEL', 'own:key')).rejects.toThrow('NOPERM');
-    await expect(ask({ ...limited, password: 'wrong' }, 'GET', 'own:key')).rejects.toThrow('WRONGPASS');
+    await expect(ask({ ...limited, password: 'wrong' }, 'GET', 'own:key')).rejects.toThrow(
+      'WRONGPASS',
+    );
   });
 
   test('the default user may have a password, more settings override its own, and an unknown one is reported', async () => {
@@ -86,25 +101,38 @@ describe.each(['redis-server', 'valkey-server'] as const)('%s', (program) => {
     expect(await ask({ port: own.port, password: own.password ?? '' }, 'PING')).toBe('PONG');
     expect(await own.client().config('GET', 'maxmemory')).toEqual(['maxmemory', '10485760']);
     expect(await own.client().config('GET', 'appendfsync')).toEqual(['appendfsync', 'no']);
-    await expect(startRedis({ program, authority, settings: { nonsense: '1' } })).rejects.toThrow('nonsense 1');
+    await expect(startRedis({ program, authority, settings: { nonsense: '1' } })).rejects.toThrow(
+      'nonsense 1',
+    );
   });
 
   describe('lifecycle', () => {
-    test.each(['stop', 'kill'] as const)('%s: nothing answers, and a start brings all data back', async (end) => {
-      await using own = await startRedis({ program, authority: redis.authority, settings: slowToLoad });
-      const client = own.client();
-      const writes = Array.from({ length: 3_000 }, (_, index) => client.set(`key:${index}`, index));
-      await Promise.all(writes);
-      await own[end]();
-      expect(own.isRunning).toBe(false);
-      await expect(ask({ port: own.port }, 'PING')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
-      const waiting = client.get('key:2999');
-      await own.start();
-      expect(await waiting).toBe('2999');
-      expect(own.client()).toBe(client);
-      expect(await client.dbsize()).toBe(3_000);
-      expect(await ask({ port: own.port }, 'GET', 'key:0')).toBe('0');
-    });
+    test.each(['stop', 'kill'] as const)(
+      '%s: nothing answers, and a start brings all data back',
+      async (end) => {
+        await using own = await startRedis({
+          program,
+          authority: redis.authority,
+          settings: slowToLoad,
+        });
+        const client = own.client();
+        const writes = Array.from({ length: 3_000 }, (_, index) =>
+          client.set(`key:${index}`, index),
+        );
+        await Promise.all(writes);
+        await own[end]();
+        expect(own.isRunning).toBe(false);
+        await expect(ask({ port: own.port }, 'PING')).rejects.toMatchObject({
+          code: 'ECONNREFUSED',
+        });
+        const waiting = client.get('key:2999');
+        await own.start();
+        expect(await waiting).toBe('2999');
+        expect(own.client()).toBe(client);
+        expect(await client.dbsize()).toBe(3_000);
+        expect(await ask({ port: own.port }, 'GET', 'key:0')).toBe('0');
+      },
+    );
 
     test('a hanging one answers nothing until it is resumed, starts again after an end, and ends with the test', async () => {
       const own = await startRedis({ program, authority: redis.authority });

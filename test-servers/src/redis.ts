@@ -64,7 +64,9 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
     more: options.settings ?? {},
   });
   const command = options.program ?? 'redis-server';
-  const server = resources.use(await startRedisProcess({ command, folder, configuration, password }));
+  const server = resources.use(
+    await startRedisProcess({ command, folder, configuration, password }),
+  );
   const owned = resources.move();
   return withControls(server, owned, {
     port,
@@ -140,7 +142,11 @@ function connect(socket: string, password: string | undefined): Redis {
 }
 
 async function answers(socket: string, password: string | undefined): Promise<boolean> {
-  const client = new Redis({ ...optionsFor(socket, password), retryStrategy: null, lazyConnect: true });
+  const client = new Redis({
+    ...optionsFor(socket, password),
+    retryStrategy: null,
+    lazyConnect: true,
+  });
   // A server whose user `default` is off refuses this login, and so it answers.
   let isClosedToDefault = false;
   client.on('error', ({ message }) => {
@@ -242,15 +248,23 @@ export async function redisConfiguration(settings: RedisSettings): Promise<strin
 export type PortOf = (node: RedisServer) => number;
 
 /** Starts a replica of `master`, which is not in sync yet. */
-export function startReplica(master: RedisServer, options: RedisOptions, portOf: PortOf): Promise<RedisServer> {
-  return startRedis({ ...options, settings: { ...options.settings, replicaof: `127.0.0.1 ${portOf(master)}` } });
+export function startReplica(
+  master: RedisServer,
+  options: RedisOptions,
+  portOf: PortOf,
+): Promise<RedisServer> {
+  return startRedis({
+    ...options,
+    settings: { ...options.settings, replicaof: `127.0.0.1 ${portOf(master)}` },
+  });
 }
 
 /** Waits until it has all of its master's data, also in its file, which it rewrites after a full copy. */
 export async function untilInSync(replica: RedisServer): Promise<void> {
   await waitFor(async () => {
     const info = await infoOf(replica);
-    const isWriting = info.get('aof_rewrite_in_progress') !== '0' || info.get('aof_rewrite_scheduled') !== '0';
+    const isWriting =
+      info.get('aof_rewrite_in_progress') !== '0' || info.get('aof_rewrite_scheduled') !== '0';
     return info.get('master_link_status') === 'up' && !isWriting;
   }, 'a replica to be in sync');
 }
@@ -261,5 +275,7 @@ export async function isMaster(node: RedisServer): Promise<boolean> {
 
 async function infoOf(node: RedisServer): Promise<Map<string, string>> {
   const text = await node.client().info('replication', 'persistence');
-  return new Map(Array.from(text.matchAll(/^(\w+):(.*)\r$/gm), ([, name = '', value = '']) => [name, value]));
+  return new Map(
+    Array.from(text.matchAll(/^(\w+):(.*)\r$/gm), ([, name = '', value = '']) => [name, value]),
+  );
 }

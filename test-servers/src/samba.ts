@@ -31,7 +31,9 @@ const suffix = 'DC=sallyport,DC=test';
  */
 export async function startSamba(): Promise<Samba> {
   if (process.getuid?.() !== 0) {
-    throw new Error('only root can provision a Samba domain: run these tests as root, for example in a container');
+    throw new Error(
+      'only root can provision a Samba domain: run these tests as root, for example in a container',
+    );
   }
   await using resources = new AsyncDisposableStack();
   const folder = resources.use(await temporaryFolder('samba')).path;
@@ -42,7 +44,11 @@ export async function startSamba(): Promise<Samba> {
   const server = resources.use(sambaProcess(folder, address, certificate, authority));
   await server.start();
   const administrator = { dn: `CN=Administrator,CN=Users,${suffix}`, password };
-  const login: LdapLogin = { url: `ldaps://${address}`, caFile: authority.certificateFile, ...administrator };
+  const login: LdapLogin = {
+    url: `ldaps://${address}`,
+    caFile: authority.certificateFile,
+    ...administrator,
+  };
   await modifyEntries(login, passwordSettings);
   const owned = resources.move();
   return withControls(server, owned, {
@@ -58,7 +64,13 @@ export async function startSamba(): Promise<Samba> {
     async hide(dn: string, schemaId: string) {
       const place = ['-H', join(folder, 'private/sam.ldb'), '-s', join(folder, 'etc/smb.conf')];
       const ace = `(OD;;RP;${schemaId};;WD)`;
-      await promisify(execFile)('samba-tool', ['dsacl', 'set', `--objectdn=${dn}`, `--sddl=${ace}`, ...place]);
+      await promisify(execFile)('samba-tool', [
+        'dsacl',
+        'set',
+        `--objectdn=${dn}`,
+        `--sddl=${ace}`,
+        ...place,
+      ]);
     },
   });
 }
@@ -122,11 +134,20 @@ const provisionOnce = `
 
 /** Provisions a domain, which takes 5 s of CPU time, once for this checkout, this Samba and this code. @returns its folder */
 async function provision(): Promise<string> {
-  const what = ['domain', 'provision', `--realm=${realm.toUpperCase()}`, '--domain=SALLYPORT', '--server-role=dc'];
+  const what = [
+    'domain',
+    'provision',
+    `--realm=${realm.toUpperCase()}`,
+    '--domain=SALLYPORT',
+    '--server-role=dc',
+  ];
   // DNS is not needed. File attributes go into a database: in a container even root may not set them on files.
   const how = ['--host-name=dc1', '--host-ip=127.0.0.1', '--use-rfc2307', '--dns-backend=NONE'];
   const samba = await stat('/usr/sbin/samba', { bigint: true }).catch(() => undefined);
-  const version = hash('sha256', [provisionOnce, ...what, ...how, samba?.size, samba?.mtimeNs].join(' ')).slice(0, 16);
+  const version = hash(
+    'sha256',
+    [provisionOnce, ...what, ...how, samba?.size, samba?.mtimeNs].join(' '),
+  ).slice(0, 16);
   const cache = join(import.meta.dirname, '../node_modules/.cache');
   await mkdir(cache, { recursive: true });
   const folder = join(cache, `samba-${version}`);
@@ -142,7 +163,12 @@ async function provision(): Promise<string> {
   return folder;
 }
 
-function sambaProcess(folder: string, address: string, certificate: KeyPair, authority: Authority): ServerProcess {
+function sambaProcess(
+  folder: string,
+  address: string,
+  certificate: KeyPair,
+  authority: Authority,
+): ServerProcess {
   const settings = {
     'server services': 'ldap',
     interfaces: `${address}/8`,
@@ -155,7 +181,14 @@ function sambaProcess(folder: string, address: string, certificate: KeyPair, aut
     'tls cafile': authority.certificateFile,
   };
   const options = Object.entries(settings).map(([name, value]) => `--option=${name}=${value}`);
-  const foreground = ['--interactive', '--no-process-group', '-M', 'single', '-s', join(folder, 'etc/smb.conf')];
+  const foreground = [
+    '--interactive',
+    '--no-process-group',
+    '-M',
+    'single',
+    '-s',
+    join(folder, 'etc/smb.conf'),
+  ];
   return createServerProcess({
     name: 'Samba',
     command: 'samba',
@@ -176,7 +209,13 @@ export interface AdUser {
 }
 
 /** A user below CN=Users, who can log in unless the attributes prevent it. */
-export function adUser({ rdn, accountName, password, control = accountControl.lasting, more = {} }: AdUser): LdifEntry {
+export function adUser({
+  rdn,
+  accountName,
+  password,
+  control = accountControl.lasting,
+  more = {},
+}: AdUser): LdifEntry {
   return {
     dn: `${rdn},CN=Users,${suffix}`,
     attributes: {

@@ -44,7 +44,15 @@ test('a stop sends SIGTERM, a kill does not, and after both it starts again', as
   await server.kill();
   await server.kill();
   await server.start();
-  expect(await started.log()).toEqual(['start', 'ready', 'was asked', 'start', 'ready', 'start', 'ready']);
+  expect(await started.log()).toEqual([
+    'start',
+    'ready',
+    'was asked',
+    'start',
+    'ready',
+    'start',
+    'ready',
+  ]);
 });
 
 test('it runs unless it was stopped, killed or frozen', async () => {
@@ -75,6 +83,8 @@ test('a server that ends immediately is reported, however busy the machine is', 
     await server.start();
   });
   for (const start of await Promise.allSettled(starts)) {
-    expect(String(start.status === 'rejected' && start.reason)).toContain('server (false) ended before it answered');
+    expect(String(start.status === 'rejected' && start.reason)).toContain(
+      'server (false) ended before it answered',
+    );
   }
 });

@@ -111,7 +111,8 @@ export function createServerProcess(options: ServerProcessOptions): ServerProces
     async hang() {
       frozen = living()?.kill('SIGSTOP') ?? false;
       const pid = child?.pid;
-      if (frozen && pid !== undefined) await waitFor(() => isFrozen(pid), `${options.name} to freeze`);
+      if (frozen && pid !== undefined)
+        await waitFor(() => isFrozen(pid), `${options.name} to freeze`);
     },
     [Symbol.asyncDispose]: stop,
   };
@@ -135,13 +136,17 @@ async function launch(options: ServerProcessOptions): Promise<ChildProcess> {
 
 async function startError({ name, command, logFile }: ServerProcessOptions): Promise<Error> {
   const lines = (await readFile(logFile, 'utf8')).trimEnd().split('\n').slice(-20).join('\n');
-  return new Error(`${name} (${command}) ended before it answered. Is its Debian package installed?\n${lines}`);
+  return new Error(
+    `${name} (${command}) ended before it answered. Is its Debian package installed?\n${lines}`,
+  );
 }
 
 /** A signal takes a moment to reach threads that run on another core. The state follows the name: proc_pid_stat(5). */
 async function isFrozen(pid: number): Promise<boolean> {
   const tasks = `/proc/${pid}/task`;
-  const stats = await Promise.all((await readdir(tasks)).map((task) => readFile(`${tasks}/${task}/stat`, 'utf8')));
+  const stats = await Promise.all(
+    (await readdir(tasks)).map((task) => readFile(`${tasks}/${task}/stat`, 'utf8')),
+  );
   return stats.every((stat) => /^T/i.test(stat.slice(stat.lastIndexOf(')') + 2)));
 }
 
@@ -155,7 +160,9 @@ export async function startAll<Started extends AsyncDisposable>(
   count: number,
   start: (index: number) => Promise<Started>,
 ): Promise<Started[]> {
-  const starts = Array.from({ length: count }, async (_, index) => resources.use(await start(index)));
+  const starts = Array.from({ length: count }, async (_, index) =>
+    resources.use(await start(index)),
+  );
   await Promise.allSettled(starts);
   return Promise.all(starts);
 }

@@ -10,7 +10,9 @@ export const managerDn: string = `cn=manager,${suffix}`;
 export const serviceDn: string = `cn=gateway,ou=services,${suffix}`;
 
 /** Password policies, for `pwdPolicySubentry` of a user. Without one, nothing expires and no account is locked. */
-export const policies: Readonly<Record<'lockout' | 'expiry' | 'grace' | 'warning' | 'mustChange', string>> = {
+export const policies: Readonly<
+  Record<'lockout' | 'expiry' | 'grace' | 'warning' | 'mustChange', string>
+> = {
   /** Three wrong passwords lock the account forever. */
   lockout: `cn=lockout,ou=policies,${suffix}`,
   /** The password expires a day after `pwdChangedTime`. */
@@ -39,7 +41,9 @@ export interface SlapdSettings {
 /** slapd.conf(5), which is easier to read than cn=config. */
 export function slapdConfiguration(settings: SlapdSettings): string {
   return [
-    ...['core', 'cosine', 'inetorgperson', 'nis'].map((schema) => `include /etc/ldap/schema/${schema}.schema`),
+    ...['core', 'cosine', 'inetorgperson', 'nis'].map(
+      (schema) => `include /etc/ldap/schema/${schema}.schema`,
+    ),
     'modulepath /usr/lib/ldap',
     ...['back_mdb', 'memberof', 'ppolicy'].map((module) => `moduleload ${module}`),
     // As in Active Directory, a bind succeeds with a DN and an empty password, and with a password and an empty DN.
@@ -75,7 +79,13 @@ export function firstEntries(servicePassword: string): string {
   return toLdif([
     { dn: suffix, attributes: { objectClass: ['domain'], dc: 'example' } },
     ...['people', 'groups', 'services', 'policies'].map(unit),
-    { dn: serviceDn, attributes: { objectClass: ['device', 'simpleSecurityObject'], userPassword: servicePassword } },
+    {
+      dn: serviceDn,
+      attributes: {
+        objectClass: ['device', 'simpleSecurityObject'],
+        userPassword: servicePassword,
+      },
+    },
     policy(policies.lockout, { pwdLockout: 'TRUE', pwdMaxFailure: '3' }),
     policy(policies.expiry, { pwdMaxAge: '86400' }),
     policy(policies.grace, { pwdMaxAge: '86400', pwdGraceAuthNLimit: '1000' }),

@@ -35,7 +35,9 @@ test('stops, hangs and comes back with its data, on the same ports, and counts o
   expect(first).toBe(true);
   await own.start();
   expect(await late).toEqual(anonymousBindAnswer);
-  expect(await runLdapTool('ldapsearch', service, ['-b', own.suffix, '(cn=nobody)'])).toMatchObject({ code: 0 });
+  expect(await runLdapTool('ldapsearch', service, ['-b', own.suffix, '(cn=nobody)'])).toMatchObject(
+    { code: 0 },
+  );
   expect(await tryBind({ ...service, password: 'wrong' })).toMatchObject({ code: 49 });
   const counted = await own.operations();
   expect(counted.bindsByDn).toEqual(new Map(Object.entries({ [own.service.dn]: 3, '': 1 })));

@@ -7,7 +7,13 @@ import { createOperationCounter, type Operations } from './operations.ts';
 import { newPassword } from './passwords.ts';
 import { freePort, hasIPv6, reaches } from './ports.ts';
 import { createServerProcess, type ServerProcess, withControls } from './server-process.ts';
-import { firstEntries, managerDn, serviceDn, slapdConfiguration, suffix } from './slapd-configuration.ts';
+import {
+  firstEntries,
+  managerDn,
+  serviceDn,
+  slapdConfiguration,
+  suffix,
+} from './slapd-configuration.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
 export interface SlapdOptions {

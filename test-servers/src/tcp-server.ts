@@ -48,7 +48,13 @@ export function connectBehind(client: Socket, port: number): Socket {
 }
 
 /** `base` and `more` in one object, whose getters stay getters. */
-export function extend<Base extends object, More extends object>(base: Base, more: More): Base & More {
-  const properties = { ...Object.getOwnPropertyDescriptors(base), ...Object.getOwnPropertyDescriptors(more) };
+export function extend<Base extends object, More extends object>(
+  base: Base,
+  more: More,
+): Base & More {
+  const properties = {
+    ...Object.getOwnPropertyDescriptors(base),
+    ...Object.getOwnPropertyDescriptors(more),
+  };
   return Object.defineProperties({}, properties) as Base & More;
 }

@@ -14,7 +14,8 @@ export async function waitFor<Value>(
   const start = performance.now();
   for (;;) {
     const value = await condition();
-    if (value !== undefined && value !== null && value !== false) return value as NonNullable<Exclude<Value, false>>;
+    if (value !== undefined && value !== null && value !== false)
+      return value as NonNullable<Exclude<Value, false>>;
     const waited = performance.now() - start;
     if (waited > maxTestWait) throw new Error(`waited ${maxTestWait} ms for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, Math.min(Math.max(5, waited / 10), 50)));
@@ -25,7 +26,10 @@ export async function waitFor<Value>(
 export async function waitForPromise<Value>(promise: Promise<Value>, what: string): Promise<Value> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`waited ${maxTestWait} ms for ${what}`)), maxTestWait);
+    timer = setTimeout(
+      () => reject(new Error(`waited ${maxTestWait} ms for ${what}`)),
+      maxTestWait,
+    );
   });
   try {
     return await Promise.race([promise, late]);

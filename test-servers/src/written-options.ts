@@ -7,7 +7,10 @@ interface OptionsSchema<Options> {
     | {
         readonly success: false;
         readonly error: {
-          readonly issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[];
+          readonly issues: readonly {
+            readonly path: readonly PropertyKey[];
+            readonly message: string;
+          }[];
         };
       };
 }
@@ -22,7 +25,9 @@ export function settleOptions<Options>(schema: OptionsSchema<Options>, written: 
 /** The complaints of the schema, as `path.of.the.key: message`. */
 export function complaintsAbout(schema: OptionsSchema<unknown>, written: unknown): string[] {
   const result = schema.safeParse(written);
-  return result.success ? [] : result.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  return result.success
+    ? []
+    : result.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
 }
 
 /** A whole complaint, the beginning of one with `…` behind it, or all complaints where there are several. */

@@ -57,20 +57,32 @@ const get1700 = (head: string): string => `GET ${head}\r\n\r\n`.repeat(1_700);
 
 test.each([
   ['/metrics', get1700('/metrics HTTP/1.1\r\nhost: 127.0.0.1')],
-  ['/metrics over HTTP/1.0', get1700('/metrics HTTP/1.0\r\nhost: 127.0.0.1\r\nconnection: keep-alive')],
+  [
+    '/metrics over HTTP/1.0',
+    get1700('/metrics HTTP/1.0\r\nhost: 127.0.0.1\r\nconnection: keep-alive'),
+  ],
   ['/status.json', get1700('/status.json HTTP/1.1\r\nhost: 127.0.0.1')],
   ['/readyz?verbose', get1700('/readyz?verbose HTTP/1.1\r\nhost: 127.0.0.1')],
-  ['/metrics without a Host', `GET /metrics HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n${get1700('/metrics HTTP/1.1')}`],
-])('1,700 pipelined requests of %s neither delay reviews and /livez nor cost memory', async (_name, requests) => {
-  const calm = await measure(200);
-  const floods = Array.from({ length: 6 }, () => flood(gateway.adminUrl, requests));
-  const flooded = await measure(500);
-  await Promise.all(floods);
-  const growth = flooded.memory - calm.memory;
-  const figures = (slowest: Slowest) => `review ${slowest.review.toFixed()} ms, /livez ${slowest.livez.toFixed()} ms`;
-  console.log(`slowest ${figures(flooded)}; calm ${figures(calm)}; memory grew by ${growth.toFixed()} MiB`);
-  // The limits are 50 ms, or the time before the flood, and 30 MiB.
-  expect(flooded.review).toBeLessThan(5 * Math.max(50, calm.review));
-  expect(flooded.livez).toBeLessThan(5 * Math.max(50, calm.livez));
-  expect(growth).toBeLessThan(5 * 30);
-});
+  [
+    '/metrics without a Host',
+    `GET /metrics HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n${get1700('/metrics HTTP/1.1')}`,
+  ],
+])(
+  '1,700 pipelined requests of %s neither delay reviews and /livez nor cost memory',
+  async (_name, requests) => {
+    const calm = await measure(200);
+    const floods = Array.from({ length: 6 }, () => flood(gateway.adminUrl, requests));
+    const flooded = await measure(500);
+    await Promise.all(floods);
+    const growth = flooded.memory - calm.memory;
+    const figures = (slowest: Slowest) =>
+      `review ${slowest.review.toFixed()} ms, /livez ${slowest.livez.toFixed()} ms`;
+    console.log(
+      `slowest ${figures(flooded)}; calm ${figures(calm)}; memory grew by ${growth.toFixed()} MiB`,
+    );
+    // The limits are 50 ms, or the time before the flood, and 30 MiB.
+    expect(flooded.review).toBeLessThan(5 * Math.max(50, calm.review));
+    expect(flooded.livez).toBeLessThan(5 * Math.max(50, calm.livez));
+    expect(growth).toBeLessThan(5 * 30);
+  },
+);

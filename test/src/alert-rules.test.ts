@@ -11,7 +11,9 @@ async function readRunbook(): Promise<ReadonlyMap<string, string>> {
   const [, section = ''] = (await readDocument('docs/operations.md')).split(/^## Alerts\n/m);
   const [alertsOnly = ''] = section.split(/^## /m);
   const entries = alertsOnly.split(/^### /m).slice(1);
-  return new Map(entries.map((entry) => [entry.slice(0, entry.indexOf('\n')), entry.slice(entry.indexOf('\n'))]));
+  return new Map(
+    entries.map((entry) => [entry.slice(0, entry.indexOf('\n')), entry.slice(entry.indexOf('\n'))]),
+  );
 }
 
 describe('rules for Prometheus', () => {
@@ -26,7 +28,9 @@ describe('rules for Prometheus', () => {
   });
 
   test('each alert is tested to fire, not to fire, and to clear', async () => {
-    const texts = (await Promise.all(tests.map((name) => readDocument(`deploy/prometheus/${name}`)))).join('\n');
+    const texts = (
+      await Promise.all(tests.map((name) => readDocument(`deploy/prometheus/${name}`)))
+    ).join('\n');
     const cases = texts.split(/^ {2}- name: /m).slice(1);
     for (const alert of names) {
       const own = cases.filter((one) => one.startsWith(`"${alert} `));
@@ -51,17 +55,21 @@ describe('the runbook', () => {
     expect([...(await readRunbook()).keys()].sort()).toEqual(names);
   });
 
-  test.each(alerts)('of $alert says what it means, what users see, where to look and how to fix it', async (rule) => {
-    const { alert, labels, annotations } = rule;
-    expect(labels.severity).toMatch(/^(critical|warning)$/);
-    expect(annotations.summary).toMatch(/^.{20,120}$/);
-    expect(annotations.description).toMatch(/^[A-Z{].{60,300}\.$/);
-    // GitHub makes the anchor of a heading in this way.
-    expect(annotations.runbook_url).toBe(`docs/operations.md#${alert.toLowerCase()}`);
-    const entry = (await readRunbook()).get(alert);
-    for (const part of ['**Means**', '**Users**', '**Look**', '**Fix**']) expect(entry).toContain(part);
-    expect(entry).toContain(`- **Means** (${labels.severity}) `);
-  });
+  test.each(alerts)(
+    'of $alert says what it means, what users see, where to look and how to fix it',
+    async (rule) => {
+      const { alert, labels, annotations } = rule;
+      expect(labels.severity).toMatch(/^(critical|warning)$/);
+      expect(annotations.summary).toMatch(/^.{20,120}$/);
+      expect(annotations.description).toMatch(/^[A-Z{].{60,300}\.$/);
+      // GitHub makes the anchor of a heading in this way.
+      expect(annotations.runbook_url).toBe(`docs/operations.md#${alert.toLowerCase()}`);
+      const entry = (await readRunbook()).get(alert);
+      for (const part of ['**Means**', '**Users**', '**Look**', '**Fix**'])
+        expect(entry).toContain(part);
+      expect(entry).toContain(`- **Means** (${labels.severity}) `);
+    },
+  );
 
   test('has no broken link', async () => {
     const text = await readDocument('docs/operations.md');
@@ -71,7 +79,9 @@ describe('the runbook', () => {
         .replaceAll(/[^\w\- ]/g, '')
         .replaceAll(' ', '-'),
     );
-    const links = [...[...(await readRunbook()).values()].join('').matchAll(/\]\(#([^)]*)\)/g)].map(([, link]) => link);
+    const links = [...[...(await readRunbook()).values()].join('').matchAll(/\]\(#([^)]*)\)/g)].map(
+      ([, link]) => link,
+    );
     expect(links.length).toBeGreaterThan(5);
     expect(headings).toEqual(expect.arrayContaining(links));
   });

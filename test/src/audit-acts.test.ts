@@ -9,7 +9,8 @@ import { issue } from './testing/redis-tokens.ts';
 import { cachedRobots, replicasConfig } from './testing/replicas.ts';
 import { secret, sha256 } from './testing/tokens.ts';
 
-const actsOf = (lines: readonly AuditLine[]): AuditLine[] => lines.filter(({ event }) => event !== undefined);
+const actsOf = (lines: readonly AuditLine[]): AuditLine[] =>
+  lines.filter(({ event }) => event !== undefined);
 
 /** Waits until the trail has this number of acts. */
 const untilActs = (gateway: Gateway, count: number): Promise<AuditLine[]> =>
@@ -20,7 +21,10 @@ const untilActs = (gateway: Gateway, count: number): Promise<AuditLine[]> =>
 
 test('each replica writes once who blocked, unblocked, unlocked and revoked, when and why', async () => {
   await using redis = await startRedis();
-  const config = { ...replicasConfig([cachedRobots(redis.url)], redis.url), audit: { output: 'audit.log' } };
+  const config = {
+    ...replicasConfig([cachedRobots(redis.url)], redis.url),
+    audit: { output: 'audit.log' },
+  };
   const env = { SALLYPORT_CACHE_KEY: secret(randomBytes(32).toString('base64')) };
   await using one = await startGateway({ config, env });
   await using other = await startGateway({ config, env });
@@ -38,13 +42,33 @@ test('each replica writes once who blocked, unblocked, unlocked and revoked, whe
   }
   const time = expect.stringMatching(/^\d{4}-.*Z$/);
   const expected = [
-    { event: 'block', kind: 'user', name: 'robot:ci', by: 'eve', reason: 'laptop "stolen"', until: /Z$/ },
+    {
+      event: 'block',
+      kind: 'user',
+      name: 'robot:ci',
+      by: 'eve',
+      reason: 'laptop "stolen"',
+      until: /Z$/,
+    },
     { event: 'unblock', kind: 'user', name: 'robot:ci', by: 'zoë' },
-    { event: 'revoke', kind: 'token', name: sha256(token).slice(0, 12), by: 'eve', reason: 'leaked' },
+    {
+      event: 'revoke',
+      kind: 'token',
+      name: sha256(token).slice(0, 12),
+      by: 'eve',
+      reason: 'leaked',
+    },
     { event: 'unlock', kind: 'user', name: 'robot:ci', by: 'eve', reason: 'new password' },
   ].map(({ until, ...act }) => {
     const more = until === undefined ? {} : { until: time };
-    return { ...act, ...more, time, at: time, boot: expect.any(String), sequence: expect.any(Number) };
+    return {
+      ...act,
+      ...more,
+      time,
+      at: time,
+      boot: expect.any(String),
+      sequence: expect.any(Number),
+    };
   });
   for (const gateway of [one, other]) {
     const acts = await untilActs(gateway, expected.length);
@@ -54,7 +78,10 @@ test('each replica writes once who blocked, unblocked, unlocked and revoked, whe
 
   // Redis forgets the list, the replicas write it back and read it again: no act has a second line.
   await redis.client().flushall();
-  await waitFor(async () => (await redis.client().exists('sallyport:{revocations}:list')) === 1, 'the list');
+  await waitFor(
+    async () => (await redis.client().exists('sallyport:{revocations}:list')) === 1,
+    'the list',
+  );
   await operator.run(['block', '--group', 'team:dev', '--for', '1h', '--by', 'eve']);
   const ofGroup = { event: 'block', kind: 'group', name: 'team:dev', by: 'eve', until: time };
   expect((await untilActs(one, 5)).slice(4)).toMatchObject([ofGroup]);
@@ -72,7 +99,10 @@ test('each replica writes once who blocked, unblocked, unlocked and revoked, whe
   await using late = await startGateway({ config, env });
   const learned = await untilActs(late, 5);
   const ofJti = { event: 'block', kind: 'jti', name: '7', by: 'eve', until: time };
-  const known = [...expected.slice(1), ofGroup, ofJti].map((act) => ({ ...act, beforeStart: true }));
+  const known = [...expected.slice(1), ofGroup, ofJti].map((act) => ({
+    ...act,
+    beforeStart: true,
+  }));
   expect(learned).toMatchObject(known);
   await untilStopped(late, 5);
 });

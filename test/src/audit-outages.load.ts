@@ -20,7 +20,8 @@ test('a standard output that no one reads delays no answer', async () => {
   using client = http1Client(gateway.url);
   using other = http1Client(silent.url);
   const load = startLoad(client, 8);
-  const isDropping = async () => /^sallyport_audit_lines_dropped_total [1-9]/m.test(await metricsText(gateway));
+  const isDropping = async () =>
+    /^sallyport_audit_lines_dropped_total [1-9]/m.test(await metricsText(gateway));
   await waitFor(isDropping, 'lines to be dropped');
   await load.stop();
 

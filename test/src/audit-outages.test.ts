@@ -6,7 +6,11 @@ import { type AuditLine, auditLines, findGaps, readTrail } from './testing/audit
 import { type Client, http1Client, review } from './testing/clients.ts';
 import { type Config, type Gateway, startGateway } from './testing/gateway.ts';
 import { startLoad } from './testing/load.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import {
+  authenticated,
+  type ScriptedBackend,
+  startScriptedBackend,
+} from './testing/scripted-backend.ts';
 import { sum } from './testing/sum.ts';
 import { randomToken } from './testing/tokens.ts';
 
@@ -48,7 +52,10 @@ async function reconfigure(gateway: Gateway, config: Config): Promise<void> {
 async function untilDropped(gateway: Gateway, client: Client): Promise<void> {
   const load = startLoad(client, 8);
   // This reads the metrics only when lines may be dropped soon: a scrape takes as long as several reviews.
-  await waitFor(async () => load.answered() > 200 && (await droppedBy(gateway)) > 5, 'lines to be dropped');
+  await waitFor(
+    async () => load.answered() > 200 && (await droppedBy(gateway)) > 5,
+    'lines to be dropped',
+  );
   await load.stop();
   expect(load.problems()).toEqual([]);
   // A line has the name and some hundred bytes.
@@ -57,7 +64,10 @@ async function untilDropped(gateway: Gateway, client: Client): Promise<void> {
 
 test('SIGHUP under load: the trail goes on in a new file, and no line is lost, split or there twice', async () => {
   const backend = await backendOf('jane');
-  const config = { audit: { output: 'audit.log' }, authenticators: [backend.authenticator('corp')] };
+  const config = {
+    audit: { output: 'audit.log' },
+    authenticators: [backend.authenticator('corp')],
+  };
   await using gateway = await startGateway({ config });
   using client = http1Client(gateway.url);
   const load = startLoad(client, 8);
@@ -76,7 +86,9 @@ test('SIGHUP under load: the trail goes on in a new file, and no line is lost, s
   await gateway.stop();
   files.push('audit.log');
   const lines = (await Promise.all(files.map((file) => readTrail(gateway.folder, file)))).flat();
-  expect(lines.map(({ sequence }) => sequence)).toEqual(Array.from({ length: load.answered() }, (_, at) => at + 1));
+  expect(lines.map(({ sequence }) => sequence)).toEqual(
+    Array.from({ length: load.answered() }, (_, at) => at + 1),
+  );
   expect(await findGaps(gateway.folder, files)).toBe('');
   const without = [...files.slice(0, 3), ...files.slice(4)];
   const missing = await readTrail(gateway.folder, 'audit.log.3');
@@ -93,19 +105,27 @@ test('with a standard output that no one reads, dropped lines are counted and re
   using client = http1Client(gateway.url);
   await untilDropped(gateway, client);
   expect(
-    await gateway.waitForLog('audit lines wait or are dropped: the output is full, fails or is too slow'),
+    await gateway.waitForLog(
+      'audit lines wait or are dropped: the output is full, fails or is too slow',
+    ),
   ).toMatchObject({ level: 'warn' });
   // Lines of the last reviews are written some milliseconds later, or when a config is loaded.
   await reconfigure(gateway, { ...config, server: { reviewTimeout: '9s' } });
   const dropped = await droppedBy(gateway);
   gateway.readStdout();
-  expect(await gateway.waitForLog('audit trail recovered: all waiting lines are written')).toMatchObject({ dropped });
+  expect(
+    await gateway.waitForLog('audit trail recovered: all waiting lines are written'),
+  ).toMatchObject({ dropped });
   await review(client, randomToken());
   await gateway.stop();
   await gateway.write('stdout.log', gateway.output.stdout());
   expect(await findGaps(gateway.folder, ['stdout.log'])).toBe('');
   const lines = auditLines(gateway.output.stdout());
-  expect([lines[0]?.sequence, lines.at(-1)?.dropped, sumOfDropped(lines)]).toEqual([1, dropped, dropped]);
+  expect([lines[0]?.sequence, lines.at(-1)?.dropped, sumOfDropped(lines)]).toEqual([
+    1,
+    dropped,
+    dropped,
+  ]);
 });
 
 test('the end does not wait for a standard output that no one reads', async () => {
@@ -128,7 +148,11 @@ test('on a full disk answers go on, and lines that wait at the end are counted a
   using client = http1Client(gateway.url);
   await review(client, randomToken());
   const trouble = 'audit lines wait or are dropped: the output is full, fails or is too slow';
-  expect(await gateway.waitForLog(trouble)).toMatchObject({ level: 'warn', code: 'ENOSPC', dropped: 0 });
+  expect(await gateway.waitForLog(trouble)).toMatchObject({
+    level: 'warn',
+    code: 'ENOSPC',
+    dropped: 0,
+  });
   // Lines that wait are written to the next output.
   await reconfigure(gateway, { audit: { output: 'audit.log' }, authenticators });
   await gateway.waitForLog('audit trail recovered: all waiting lines are written');
@@ -149,7 +173,10 @@ test('on a full disk answers go on, and lines that wait at the end are counted a
 
 test('killed under load: at most the last line is torn, and the next start ends it before its own', async () => {
   const backend = await backendOf('jane');
-  const config = { audit: { output: 'audit.log' }, authenticators: [backend.authenticator('corp')] };
+  const config = {
+    audit: { output: 'audit.log' },
+    authenticators: [backend.authenticator('corp')],
+  };
   let folder: string | undefined;
   const rounds = 2;
   for (let round = 0; round < rounds; round++) {
@@ -169,7 +196,9 @@ test('killed under load: at most the last line is torn, and the next start ends 
     // Each process left a torn line after all its own lines.
     const boots = (await readFile(join(folder, 'audit.log'), 'utf8')).split('\n').map(bootOf);
     const ends = boots.filter((boot, at) => boot !== boots[at + 1]);
-    expect(ends.filter((_, at) => at % 2 === 1)).toEqual(Array.from({ length: round + 1 }, () => 'torn'));
+    expect(ends.filter((_, at) => at % 2 === 1)).toEqual(
+      Array.from({ length: round + 1 }, () => 'torn'),
+    );
     expect(new Set(ends).size).toBe(round + 2);
     expect(ends).toHaveLength(2 * (round + 1));
     expect(await findGaps(folder, ['audit.log'])).toBe('');

@@ -26,13 +26,20 @@ test('a line for each outcome, with who asked, who decided, and the answer of ev
   await using gateway = await startGateway({ config, files: mutual.files });
   using client = http1Client(gateway.url, mutual.client);
 
-  const [yes, no, unknown, unchecked] = [awkwardToken(), randomToken(), randomToken(), randomToken()];
+  const [yes, no, unknown, unchecked] = [
+    awkwardToken(),
+    randomToken(),
+    randomToken(),
+    randomToken(),
+  ];
   const forged = 'ja\u202ene"}\n{"time":"1"\u0085';
   // The identity policy would refuse a line end. An accepted name can have quotes and invisible characters.
   const quoted = 'ja\u200bne"},{"time":"1"';
   backend.answer(
     yes,
-    authenticated(quoted, ['a', 'b', 'c'], { user: { username: quoted, uid: '7', groups: ['a', 'b', 'c'] } }),
+    authenticated(quoted, ['a', 'b', 'c'], {
+      user: { username: quoted, uid: '7', groups: ['a', 'b', 'c'] },
+    }),
     'corp',
   );
   backend.answer(no, { kind: 'rejected', reason: 'locked', subject: forged }, 'corp');
@@ -64,11 +71,22 @@ test('a line for each outcome, with who asked, who decided, and the answer of ev
     seconds,
   });
   const first = said('first', 'no-opinion');
-  const jane = { outcome: 'authenticated', authenticator: 'corp', username: `corp:${quoted}`, uid: '7', groups: 3 };
+  const jane = {
+    outcome: 'authenticated',
+    authenticator: 'corp',
+    username: `corp:${quoted}`,
+    uid: '7',
+    groups: 3,
+  };
   const { fingerprint: _, ...untold } = about(6);
   expect(lines).toEqual([
     { ...about(1), ...jane, asked: [first, said('corp', 'authenticated')] },
-    { ...about(2), ...jane, cached: 'memory', asked: [first, said('corp', 'authenticated', { cached: 'memory' })] },
+    {
+      ...about(2),
+      ...jane,
+      cached: 'memory',
+      asked: [first, said('corp', 'authenticated', { cached: 'memory' })],
+    },
     {
       ...about(3),
       outcome: 'rejected',
@@ -82,14 +100,24 @@ test('a line for each outcome, with who asked, who decided, and the answer of ev
       ...about(5),
       outcome: 'error',
       reason: 'authenticators first, corp unavailable',
-      asked: [said('first', 'error', { error: 'unavailable' }), said('corp', 'error', { error: 'failed' })],
+      asked: [
+        said('first', 'error', { error: 'unavailable' }),
+        said('corp', 'error', { error: 'failed' }),
+      ],
     },
-    { ...untold, outcome: 'invalid', reason: 'the body is empty: it must be a TokenReview object', asked: [] },
+    {
+      ...untold,
+      outcome: 'invalid',
+      reason: 'the body is empty: it must be a TokenReview object',
+      asked: [],
+    },
   ]);
   expect(lines[0]?.fingerprint).toBe(lines[1]?.fingerprint);
   expect(lines[0]?.fingerprint).not.toBe(lines[2]?.fingerprint);
   // The ids of the log are the ids of the trail.
-  const logged = gateway.output.lines.filter(({ msg }) => msg === 'token review').map((line) => line.review);
+  const logged = gateway.output.lines
+    .filter(({ msg }) => msg === 'token review')
+    .map((line) => line.review);
   expect(logged).toEqual(lines.map((line) => line.review));
   expect((await stat(join(gateway.folder, 'audit.log'))).mode & 0o777).toBe(0o600);
   expect(await findGaps(gateway.folder, ['audit.log'])).toBe('');
@@ -116,12 +144,18 @@ test('reports that an earlier answer was used, and why; processes with one seali
   expect(stale).toMatchObject({
     outcome: 'authenticated',
     username: 'jane',
-    asked: [{ authenticator: 'corp', answer: 'authenticated', cached: 'stale', error: 'unavailable' }],
+    asked: [
+      { authenticator: 'corp', answer: 'authenticated', cached: 'stale', error: 'unavailable' },
+    ],
   });
   // The command is another process with the same keys, like another replica.
   const command = ['audit', 'fingerprint', '--config', 'gateway.yaml'];
   const { code, stdout } = await runCommand(command, { cwd: one.gateway.folder }, `${token}\n`);
-  expect([code, stdout.split('\n')[0], stdout.split('\n').length]).toEqual([0, stale.fingerprint, 3]);
+  expect([code, stdout.split('\n')[0], stdout.split('\n').length]).toEqual([
+    0,
+    stale.fingerprint,
+    3,
+  ]);
 });
 
 test('on standard output the trail is alone, without the log', async () => {
@@ -135,7 +169,9 @@ test('on standard output the trail is alone, without the log', async () => {
   await review(client, randomToken());
   await gateway.stop();
   const lines = auditLines(gateway.output.stdout());
-  expect(lines.map(({ sequence }) => sequence)).toEqual(Array.from({ length: 21 }, (_, at) => at + 1));
+  expect(lines.map(({ sequence }) => sequence)).toEqual(
+    Array.from({ length: 21 }, (_, at) => at + 1),
+  );
   expect(gateway.output.lines.filter((line) => 'sequence' in line)).toEqual([]);
 });
 
@@ -166,7 +202,9 @@ test('a file that cannot be opened stops the start, and is refused at a reload; 
   await writeFile(join(bad, 'target'), 'as it was');
   await symlink(join(bad, 'target'), file);
   gateway.signal('SIGHUP');
-  expect(await gateway.waitForLog('audit trail could not be opened: the output before is used on')).toMatchObject({
+  expect(
+    await gateway.waitForLog('audit trail could not be opened: the output before is used on'),
+  ).toMatchObject({
     problems: [expect.stringContaining(`cannot open ${file}: it is a symbolic link`)],
   });
   expect(await readFile(file, 'utf8')).toBe('as it was');
@@ -174,7 +212,10 @@ test('a file that cannot be opened stops the start, and is refused at a reload; 
   gateway.signal('SIGHUP');
   await gateway.waitForLog('audit trail reopened');
   await review(client, randomToken());
-  await waitFor(async () => (await readTrailSoFar(gateway.folder)).length === 1, 'the line in the new file');
+  await waitFor(
+    async () => (await readTrailSoFar(gateway.folder)).length === 1,
+    'the line in the new file',
+  );
   await gateway.configure(config('other.log'));
   await gateway.waitForLog('config reloaded');
   await gateway.waitForLog(
@@ -189,7 +230,8 @@ test('a file that cannot be opened stops the start, and is refused at a reload; 
   );
   await review(client, randomToken());
   await gateway.stop();
-  const sequences = async (name: string) => (await readTrail(gateway.folder, name)).map(({ sequence }) => sequence);
+  const sequences = async (name: string) =>
+    (await readTrail(gateway.folder, name)).map(({ sequence }) => sequence);
   const files = ['audit.log.1', 'audit.log', 'other.log'];
   expect(await Promise.all(files.map(sequences))).toEqual([[1, 2], [3], [4]]);
 });
@@ -207,9 +249,19 @@ test('the command of docs/operations.md finds gaps and repeated lines, of each p
     line('b', 1),
   ];
   await writeFile(join(folder, 'old'), whole.join(''));
-  await writeFile(join(folder, 'whole'), line('b', 2) + line('a', 13) + line('c', 3, { dropped: 2 }));
+  await writeFile(
+    join(folder, 'whole'),
+    line('b', 2) + line('a', 13) + line('c', 3, { dropped: 2 }),
+  );
   expect(await findGaps(folder, ['old', 'whole'])).toBe('');
-  const broken = [line('b', 5), 'rubbish\n', '[1]\n', line('b', 5), line('c', 3, { dropped: 1 }), line('a', 16)];
+  const broken = [
+    line('b', 5),
+    'rubbish\n',
+    '[1]\n',
+    line('b', 5),
+    line('c', 3, { dropped: 1 }),
+    line('a', 16),
+  ];
   await writeFile(join(folder, 'broken'), broken.join(''));
   expect(await findGaps(folder, ['old', 'broken'])).toBe(
     [

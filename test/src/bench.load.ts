@@ -28,9 +28,19 @@ const contenders = [
 
 beforeAll(async () => {
   const client = resources.use(startWorker<ClientMessage, unknown>('client.ts'));
-  place = { tls: await createTls(resources), client, backends: createBackends(resources), resources };
+  place = {
+    tls: await createTls(resources),
+    client,
+    backends: createBackends(resources),
+    resources,
+  };
   const started = await Promise.all(
-    contenders.map(async (one): Promise<Named> => ({ name: one.name, running: await one.start(place, checkout) })),
+    contenders.map(
+      async (one): Promise<Named> => ({
+        name: one.name,
+        running: await one.start(place, checkout),
+      }),
+    ),
   );
   rows = await measure(started, { protocol: 'h2', at: 8, reviews: 300 }, { rounds: 15 });
   console.log(reviewsTable(rows, 'stack'));
@@ -39,7 +49,9 @@ beforeAll(async () => {
 afterAll(() => resources.disposeAsync());
 
 function cpuOf(name: string, baseline: string): number {
-  const [row, base] = [name, baseline].map((one) => rows.find((row) => row.name === one) as Row) as [Row, Row];
+  const [row, base] = [name, baseline].map(
+    (one) => rows.find((row) => row.name === one) as Row,
+  ) as [Row, Row];
   return ratioOf(row, base, figures['CPU µs'] as (typeof figures)[string]);
 }
 
@@ -57,7 +69,9 @@ test('audit, metrics and the status page cost a tenth of the CPU of a review, or
 test('a wrong answer fails the bench', async () => {
   const worker = resources.use(startWorker<object, string>('server.ts'));
   const url = await worker.ask({ kind: 'stack', tls: place.tls.server });
-  const target = await asTarget(place, url, [{ body: reviewBody(randomToken()), username: 'another user' }]);
+  const target = await asTarget(place, url, [
+    { body: reviewBody(randomToken()), username: 'another user' },
+  ]);
   const wrong = target.drive({ protocol: 'h2', at: 1, reviews: 1 });
   await expect(wrong).rejects.toThrow(/expected another user, but the answer is 200 .*user-0/);
 });

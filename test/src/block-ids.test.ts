@@ -8,7 +8,11 @@ import { type Replicas, replicasConfig, startReplicas } from './testing/replicas
 const both = (one: object): object[] => [one, one];
 
 const apiServer = 'https://kubernetes.default.svc';
-const passes = both({ authenticated: true, user: { username: 'oidc:jane' }, audiences: [apiServer] });
+const passes = both({
+  authenticated: true,
+  user: { username: 'oidc:jane' },
+  audiences: [apiServer],
+});
 const isRefused = both(refused);
 
 const issuer = createJwtIssuer();
@@ -19,7 +23,10 @@ let replicas: Replicas;
 beforeAll(async () => {
   const cache = { store: 'shared', authenticatedTtl: '5m' };
   const authenticator = issuer.authenticator({ cache }, { apiAudiences: [apiServer] });
-  const config = { ...replicasConfig([authenticator], redis.url), server: { apiAudiences: [apiServer] } };
+  const config = {
+    ...replicasConfig([authenticator], redis.url),
+    server: { apiAudiences: [apiServer] },
+  };
   replicas = await startReplicas(2, config, issuer.files);
 });
 
@@ -40,14 +47,24 @@ test('a block of a jti or a sid keeps out the tokens that have it, cached or not
     { words: ofJti, name: 'jti 1', expected: [isRefused, passes, passes] },
     { words: ofSid, name: 'sid laptop', expected: [isRefused, isRefused, passes] },
   ]) {
-    const blocked = await operator.run(['block', ...words, '--for', '1h', '--reason', 'leaked', '--by', 'eve']);
+    const blocked = await operator.run([
+      'block',
+      ...words,
+      '--for',
+      '1h',
+      '--reason',
+      'leaked',
+      '--by',
+      'eve',
+    ]);
     expect(await askAll()).toEqual(expected);
     expect(blocked).toMatchObject({ code: 0, stderr: '' });
     expect(blocked.stdout).toContain(`blocked ${name} until `);
     expect(blocked.stdout).toContain('\nconfirmed by 2 of 2 replicas.\n');
   }
   const { stdout } = await operator.run(['blocks']);
-  for (const row of [/\njti +1 +\S+Z +\d+m +eve/, /\nsid +laptop +\S+Z +\d+m +eve/]) expect(stdout).toMatch(row);
+  for (const row of [/\njti +1 +\S+Z +\d+m +eve/, /\nsid +laptop +\S+Z +\d+m +eve/])
+    expect(stdout).toMatch(row);
   expect(await operator.run(['unblock', ...ofSid])).toMatchObject({ code: 0, stderr: '' });
   expect(await askAll()).toEqual([isRefused, passes, passes]);
   expect(await operator.run(['unblock', ...ofJti])).toMatchObject({ code: 0, stderr: '' });
@@ -74,7 +91,10 @@ test('an answer that a replica finds in Redis has the ids too, also very long on
   });
   expect(blocked.stdout).toContain(`unblock --jti ${name} `);
   // The printed id is as good as the id itself.
-  expect(await operator.run(['unblock', '--jti', String(name)])).toMatchObject({ code: 0, stderr: '' });
+  expect(await operator.run(['unblock', '--jti', String(name)])).toMatchObject({
+    code: 0,
+    stderr: '',
+  });
   expect(await review(late, token)).toEqual(passes[0]);
 });
 
@@ -82,7 +102,10 @@ test('what block prints ends its block, also for an id that begins with JTI=', a
   const { operator, ask } = replicas;
   const token = issuer.token({ sub: 'jane', jti: 'JTI=1' });
   const blocked = await operator.run(['block', '--jti', 'JTI=JTI=1', '--for', '1h']);
-  expect(blocked).toMatchObject({ code: 0, stdout: expect.stringContaining('blocked jti JTI=1 until ') });
+  expect(blocked).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('blocked jti JTI=1 until '),
+  });
   expect(await ask(token)).toEqual(isRefused);
   const [, printed = ''] = /unblock --jti (\S+) /.exec(blocked.stdout) ?? [];
   expect(await operator.run(['unblock', '--jti', printed])).toMatchObject({ code: 0, stderr: '' });
@@ -105,11 +128,20 @@ test('block remarks on an id that was most likely not copied well', async () => 
 
 test('explain shows the ids of a token, and the block that refuses it', async () => {
   const { operator } = replicas;
-  const subjects = ['ann', 'bob', 'cleo'].map((sub) => ({ sub, jti: sub, sid: `${sub}'s lap\u001btop` }));
+  const subjects = ['ann', 'bob', 'cleo'].map((sub) => ({
+    sub,
+    jti: sub,
+    sid: `${sub}'s lap\u001btop`,
+  }));
   const [ofSid = '', ofUser = '', ofToken = ''] = subjects.map(issuer.token);
   const before = await operator.run(['explain', '-o', 'json'], ofSid);
-  expect(JSON.parse(before.stdout)).toMatchObject({ credential: { jti: 'ann', sid: subjects[0]?.sid }, blocked: null });
-  expect((await operator.run(['explain'], issuer.token({ sub: 'ann' }))).stdout).not.toMatch(/IDS|BLOCKED/);
+  expect(JSON.parse(before.stdout)).toMatchObject({
+    credential: { jti: 'ann', sid: subjects[0]?.sid },
+    blocked: null,
+  });
+  expect((await operator.run(['explain'], issuer.token({ sub: 'ann' }))).stdout).not.toMatch(
+    /IDS|BLOCKED/,
+  );
   const block = (words: readonly string[], token: string) =>
     operator.run(['block', ...words, '--for', '1h', '--by', 'eve', '--reason', 'leaked'], token);
   for (const [words, token, name] of [
@@ -120,14 +152,21 @@ test('explain shows the ids of a token, and the block that refuses it', async ()
     for (const asked of [[], ['--audience', 'of-another-cluster']]) {
       const { code, stdout } = await operator.run(['explain', ...asked], token);
       const [, shown = ''] = /\nBLOCKED\n(.*)\n/.exec(stdout) ?? [];
-      expect([code, shown.replace(/until \S+Z/, 'until T')]).toEqual([3, `${name}, until T, by eve: leaked`]);
+      expect([code, shown.replace(/until \S+Z/, 'until T')]).toEqual([
+        3,
+        `${name}, until T, by eve: leaked`,
+      ]);
       expect(stdout.includes('audience-mismatch')).toBe(asked.length > 0);
-      if (token === ofSid) expect(stdout).toContain("\nIDS OF THE TOKEN\njti ann\nsid ann's lap\\u{1b}top\n");
+      if (token === ofSid)
+        expect(stdout).toContain("\nIDS OF THE TOKEN\njti ann\nsid ann's lap\\u{1b}top\n");
     }
   }
   await block(['--token'], ofToken);
   const { code, stdout } = await operator.run(['explain', '-o', 'json'], ofToken);
-  expect([code, JSON.parse(stdout).blocked]).toMatchObject([3, { kind: 'token', by: 'eve', reason: 'leaked' }]);
+  expect([code, JSON.parse(stdout).blocked]).toMatchObject([
+    3,
+    { kind: 'token', by: 'eve', reason: 'leaked' },
+  ]);
 });
 
 test('revoke changes nothing for a jti or sid, and names the command that refuses it', async () => {

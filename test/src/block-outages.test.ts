@@ -17,7 +17,15 @@ const authenticators = [
   cachedRobots(tokens.url, { timeout: '9s', options: { url: tokens.url, commandTimeout: '4s' } }),
 ];
 const issued = (username: string) => issue(() => tokens, { username });
-const block = (user: string) => ['block', '--user', `robot:${user}`, '--for', '1h', '--wait', '30s'];
+const block = (user: string) => [
+  'block',
+  '--user',
+  `robot:${user}`,
+  '--for',
+  '1h',
+  '--wait',
+  '30s',
+];
 
 const isReady = async ({ adminUrl }: Gateway) => (await get(adminUrl, '/readyz')).status === 200;
 
@@ -35,7 +43,10 @@ describe('a gateway that starts while the cache Redis is away', () => {
     for (const token of [blocked, other]) expect(await review(client, token)).toEqual(unavailable);
     expect(await review(client, newToken())).toEqual(refused);
     const ready = await get(late.adminUrl, '/readyz');
-    expect([ready.status, ready.text]).toEqual([500, expect.stringContaining('[-]revocation-list failed')]);
+    expect([ready.status, ready.text]).toEqual([
+      500,
+      expect.stringContaining('[-]revocation-list failed'),
+    ]);
     await late.waitForLog(
       'cut off from the revocation list: it was not read since the start, so it is not known who is blocked, and no one is let in',
     );
@@ -43,7 +54,10 @@ describe('a gateway that starts while the cache Redis is away', () => {
 
     await redis.start();
     await waitFor(() => isReady(late), 'the list to be read');
-    expect([await review(client, blocked), await review(client, other)]).toEqual([refused, isRobot('cb')]);
+    expect([await review(client, blocked), await review(client, other)]).toEqual([
+      refused,
+      isRobot('cb'),
+    ]);
   });
 
   test('lets users in, blocked ones too, if startWithoutBlocks says so, at its start or by a reload', async () => {
@@ -66,7 +80,10 @@ describe('a gateway that starts while the cache Redis is away', () => {
     await added.reload();
     for (const gateway of [late, reloaded, added]) {
       using client = http1Client(gateway.url);
-      expect([await isReady(gateway), await review(client, blocked)]).toEqual([true, isRobot('cc')]);
+      expect([await isReady(gateway), await review(client, blocked)]).toEqual([
+        true,
+        isRobot('cc'),
+      ]);
     }
     await late.waitForLog(
       'cut off from the revocation list: it was not read since the start, so blocked users are let in',
@@ -74,7 +91,10 @@ describe('a gateway that starts while the cache Redis is away', () => {
     await redis.start();
     for (const gateway of [late, reloaded, added]) {
       using client = http1Client(gateway.url);
-      await waitFor(async () => !(await review(client, blocked)).authenticated, 'the block to be known');
+      await waitFor(
+        async () => !(await review(client, blocked)).authenticated,
+        'the block to be known',
+      );
       expect(await review(client, blocked)).toEqual(refused);
     }
   });
@@ -98,7 +118,8 @@ describe('after the cache Redis has lost its data, block names a replica that do
     expect(before.confirmed).toHaveLength(3);
     isCut = true;
     await redis.client().call('CLIENT', 'KILL', 'SKIPME', 'yes');
-    const isSaid = () => third.output.lines.some(({ msg }) => msg.startsWith('cut off from the revocation list'));
+    const isSaid = () =>
+      third.output.lines.some(({ msg }) => msg.startsWith('cut off from the revocation list'));
     await waitFor(isSaid, 'the third to be cut off');
     await redis.client().flushall();
     const words = ['block', '--user', 'robot:cd', '--for', '1h'];
@@ -108,9 +129,17 @@ describe('after the cache Redis has lost its data, block names a replica that do
       expect.stringMatching(/\nconfirmed by \d of 3 replicas\.\n/),
       expect.stringContaining('sallyport: not confirmed by '),
     ]);
-    await waitFor(async () => (await ask(token)).every(({ authenticated }) => !authenticated), 'the others to refuse');
-    expect([await review(client, token), await ask(token)]).toEqual([isRobot('cd'), [refused, refused]]);
-    expect(await operator.json('blocks')).toMatchObject({ blocks: [{ name: 'robot:cd' }, { name: 'robot:other' }] });
+    await waitFor(
+      async () => (await ask(token)).every(({ authenticated }) => !authenticated),
+      'the others to refuse',
+    );
+    expect([await review(client, token), await ask(token)]).toEqual([
+      isRobot('cd'),
+      [refused, refused],
+    ]);
+    expect(await operator.json('blocks')).toMatchObject({
+      blocks: [{ name: 'robot:cd' }, { name: 'robot:other' }],
+    });
   });
 
   test.each(['Sentinel', 'a cluster'])('behind %s', async (kind) => {
@@ -119,11 +148,17 @@ describe('after the cache Redis has lost its data, block names a replica that do
       if (kind === 'Sentinel') {
         const sentinels = resources.use(await startSentinels());
         const { addresses, name } = sentinels;
-        return { place: { sentinels: addresses, name }, masters: async () => [await sentinels.master()] };
+        return {
+          place: { sentinels: addresses, name },
+          masters: async () => [await sentinels.master()],
+        };
       }
       const cluster = resources.use(await startCluster());
       const masters = () => cluster.masters();
-      return { place: { cluster: (await masters()).map(({ port }) => `127.0.0.1:${port}`) }, masters };
+      return {
+        place: { cluster: (await masters()).map(({ port }) => `127.0.0.1:${port}`) },
+        masters,
+      };
     };
     const { place, masters } = await start();
     await using replicas = await startReplicas(2, replicasConfig(authenticators, place));
@@ -133,7 +168,15 @@ describe('after the cache Redis has lost its data, block names a replica that do
     gateways[1]?.signal('SIGSTOP');
     try {
       for (const master of await masters()) await master.client().flushall();
-      const { code, stdout } = await operator.run(['block', '--user', 'robot:cf', '--for', '1h', '-o', 'json']);
+      const { code, stdout } = await operator.run([
+        'block',
+        '--user',
+        'robot:cf',
+        '--for',
+        '1h',
+        '-o',
+        'json',
+      ]);
       const { confirmed, unconfirmed } = JSON.parse(stdout) as Published;
       const named = [...confirmed, ...unconfirmed.map(({ replica }) => replica)].sort();
       expect([code, named]).toEqual([1, before.confirmed.toSorted()]);

@@ -14,21 +14,30 @@ afterEach(async () => {
 });
 
 const newToken = (username: string) => issue(() => redis, { username });
-const stored = async (token: string) => JSON.parse(String(await redis.client().get(recordKey(token))));
+const stored = async (token: string) =>
+  JSON.parse(String(await redis.client().get(recordKey(token))));
 const operatorWith = async (...config: Parameters<typeof replicasConfig>) =>
   (await startReplicas(0, replicasConfig(...config))).operator;
 
 test('-o json has the entry, who has confirmed, and the tokens', async () => {
-  await using replicas = await startReplicas(1, replicasConfig([cachedRobots(redis.url)], redis.url));
+  await using replicas = await startReplicas(
+    1,
+    replicasConfig([cachedRobots(redis.url)], redis.url),
+  );
   const { operator } = replicas;
   const token = await newToken('ci');
   const done = { confirmed: [expect.any(String)], unconfirmed: [], gone: [], unreadable: 0 };
   const times = { at: expect.stringMatching(/Z$/), until: expect.stringMatching(/Z$/) };
   const entry = { ...times, kind: 'user', name: 'robot:ci', by: 'eve' };
   const words = ['--user', 'robot:ci', '--by', 'eve'];
-  const revoked = (await operator.json('revoke', ...words, '--reason', 'lost')) as { replicas: Published };
+  const revoked = (await operator.json('revoke', ...words, '--reason', 'lost')) as {
+    replicas: Published;
+  };
   expect(revoked).toEqual({
-    ...{ revoked: [expect.objectContaining({ authenticator: 'robots', state: 'revoked' })], already: [] },
+    ...{
+      revoked: [expect.objectContaining({ authenticator: 'robots', state: 'revoked' })],
+      already: [],
+    },
     ...{ unreadable: [], problems: [] },
     replicas: { ...done, entry: { ...entry, action: 'revoke', reason: 'lost' } },
   });
@@ -47,9 +56,15 @@ test('-o json has the entry, who has confirmed, and the tokens', async () => {
     stderr: `sallyport: user robot:ic is not blocked. Did you mean user robot:ci? To list all blocks: npx -y pnpm@10 sallyport blocks --config ${operator.config}\n`,
   });
   expect(await operator.json('blocks')).toEqual({ blocks: [again.entry], unreadable: 0 });
-  expect(await operator.json('unblock', ...words)).toEqual({ ...done, entry: { ...entry, action: 'unblock' } });
+  expect(await operator.json('unblock', ...words)).toEqual({
+    ...done,
+    entry: { ...entry, action: 'unblock' },
+  });
   expect(await operator.json('blocks')).toEqual({ blocks: [], unreadable: 0 });
-  expect(await operator.json('revoke', '--all')).toMatchObject({ replicas: { entry: { kind: 'all' } }, revoked: [] });
+  expect(await operator.json('revoke', '--all')).toMatchObject({
+    replicas: { entry: { kind: 'all' } },
+    revoked: [],
+  });
 });
 
 const mistyped = (user: string) =>
@@ -76,7 +91,11 @@ describe('without a gateway', () => {
       ],
       ['robot:eve', ''],
     ] as const) {
-      const { code, stdout, stderr: said } = await operator.run(['block', '--user', name, '--for', '1h']);
+      const {
+        code,
+        stdout,
+        stderr: said,
+      } = await operator.run(['block', '--user', name, '--for', '1h']);
       expect([name, code, stdout, said]).toEqual([
         name,
         0,
@@ -106,30 +125,48 @@ describe('without a gateway', () => {
       expect(stderr).toMatch(
         /^sallyport: nothing was done: --(user jane|group dev) begins with no prefix of this config/,
       );
-      const lines = [...candidates, `${name} --exact`].map((candidate) => `\n  ${option} ${candidate}`);
-      // For users, the answer of each authenticator follows as a comment for a shell.
-      expect(stderr.replaceAll(/ +# not known: [\w-]+/g, '').endsWith(`Write one of these:${lines.join('')}\n`)).toBe(
-        true,
+      const lines = [...candidates, `${name} --exact`].map(
+        (candidate) => `\n  ${option} ${candidate}`,
       );
-      expect(/\n {2}--user robot:jane +# not known: robots\n/.test(stderr)).toBe(option === '--user');
+      // For users, the answer of each authenticator follows as a comment for a shell.
+      expect(
+        stderr
+          .replaceAll(/ +# not known: [\w-]+/g, '')
+          .endsWith(`Write one of these:${lines.join('')}\n`),
+      ).toBe(true);
+      expect(/\n {2}--user robot:jane +# not known: robots\n/.test(stderr)).toBe(
+        option === '--user',
+      );
     }
     for (const subject of [
       ['--user', 'jane'],
       ['--group', 'dev'],
     ]) {
       const exact = await operator.run(['block', ...subject, '--exact', '--for', '1h']);
-      expect(exact).toMatchObject({ code: 0, stderr: subject[0] === '--user' ? mistyped('jane') : '' });
-      expect(exact.stdout).toContain('\nno gateway is running on this Redis: it takes effect when one starts.\n');
-      expect(exact.stdout).toContain(`sallyport unblock ${subject.join(' ')} --exact --config ${operator.config}\n`);
+      expect(exact).toMatchObject({
+        code: 0,
+        stderr: subject[0] === '--user' ? mistyped('jane') : '',
+      });
+      expect(exact.stdout).toContain(
+        '\nno gateway is running on this Redis: it takes effect when one starts.\n',
+      );
+      expect(exact.stdout).toContain(
+        `sallyport unblock ${subject.join(' ')} --exact --config ${operator.config}\n`,
+      );
     }
     // The refused commands had no effect.
-    expect(await operator.json('blocks')).toMatchObject({ blocks: [{ name: 'dev' }, { name: 'jane' }] });
+    expect(await operator.json('blocks')).toMatchObject({
+      blocks: [{ name: 'dev' }, { name: 'jane' }],
+    });
     expect(await operator.run(['unblock', '--user', 'jane', '--exact'])).toMatchObject({ code: 0 });
   });
 
   test('hints fit where the command runs: in a pod, and with the config that was given', async () => {
     const operator = await operatorWith([cachedRobots(redis.url)], redis.url);
-    const setup = { cwd: dirname(operator.config), env: { ...operator.env, KUBERNETES_SERVICE_HOST: '10.0.0.1' } };
+    const setup = {
+      cwd: dirname(operator.config),
+      env: { ...operator.env, KUBERNETES_SERVICE_HOST: '10.0.0.1' },
+    };
     const words = ['block', '--token', '--for', '1h', '--config', 'gateway.yaml'];
     const token = randomToken();
     const { code, stdout } = await runCommand(words, setup, token);
@@ -148,7 +185,13 @@ describe('without a gateway', () => {
     const people = { ...down, name: 'people', username: { prefix: 'person:' } };
     const operator = await operatorWith([down, people, cachedRobots(redis.url)], redis.url);
     await newToken('ci');
-    const { code, stdout, stderr } = await operator.run(['revoke', '--user', 'robot:ci', '-o', 'json']);
+    const { code, stdout, stderr } = await operator.run([
+      'revoke',
+      '--user',
+      'robot:ci',
+      '-o',
+      'json',
+    ]);
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({
       replicas: { entry: { action: 'revoke', name: 'robot:ci' } },
@@ -164,7 +207,12 @@ describe('without a gateway', () => {
     const { code, stdout, stderr } = await operator.run(['revoke', '--token', '-o', 'json'], token);
     expect([code, JSON.parse(stdout)]).toEqual([
       1,
-      { revoked: [expect.objectContaining({ authenticator: 'robots' })], already: [], unreadable: [], problems: [] },
+      {
+        revoked: [expect.objectContaining({ authenticator: 'robots' })],
+        already: [],
+        unreadable: [],
+        problems: [],
+      },
     ]);
     expect(stderr).toMatch(
       /^sallyport: the replicas did not learn of it, so they keep what they have cached: redis:\/\/127\.0\.0\.1:1: .*refused/,
@@ -172,7 +220,9 @@ describe('without a gateway', () => {
     const other = await newToken('cd');
     const text = await operator.run(['revoke', '--token'], other);
     expect(text).toMatchObject({ code: 1, stdout: expect.stringContaining('1 token revoked.\n') });
-    expect(text.stdout).toContain('A replica may accept it from its cache for 5m more (authenticatedTtl)');
+    expect(text.stdout).toContain(
+      'A replica may accept it from its cache for 5m more (authenticatedTtl)',
+    );
   });
 
   test('without cache.redis tokens are revoked; all else needs it', async () => {
@@ -186,7 +236,9 @@ describe('without a gateway', () => {
     ]) {
       const { code, stdout, stderr } = await operator.run(words, token);
       expect([words, code, stdout]).toEqual([words, 1, '']);
-      expect(stderr).toContain(`sallyport: ${words[0]} needs cache.redis, through which the gateways learn of it`);
+      expect(stderr).toContain(
+        `sallyport: ${words[0]} needs cache.redis, through which the gateways learn of it`,
+      );
     }
     expect(await stored(token)).toEqual({ username: 'ci' });
     const { code, stdout } = await operator.run(['revoke', '--token'], token);
@@ -198,14 +250,23 @@ describe('without a gateway', () => {
   });
 
   test.each([
-    [['block', '--user', 'a'], "error: required option '--for <duration>' not specified: add it, such as --for 8h\n"],
-    [['block', '--for', '1h'], 'sallyport: name what to block with exactly one of: --user NAME, --group NAME, --token'],
+    [
+      ['block', '--user', 'a'],
+      "error: required option '--for <duration>' not specified: add it, such as --for 8h\n",
+    ],
+    [
+      ['block', '--for', '1h'],
+      'sallyport: name what to block with exactly one of: --user NAME, --group NAME, --token',
+    ],
     [
       ['revoke', '--all', '--authenticator', 'robots'],
       "error: option '--all' cannot be used with option '--authenticator <name>'",
     ],
   ])('%j is wrong usage', async (words, message) => {
-    const operator = await operatorWith([cachedRobots('redis://127.0.0.1:1')], 'redis://127.0.0.1:1');
+    const operator = await operatorWith(
+      [cachedRobots('redis://127.0.0.1:1')],
+      'redis://127.0.0.1:1',
+    );
     const { code, stdout, stderr } = await operator.run(words);
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr.startsWith(message)).toBe(true);

@@ -4,7 +4,13 @@ import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isRobot, refused } from './testing/redis-gateway.ts';
 import { issue } from './testing/redis-tokens.ts';
-import { cachedRobots, type Published, type Replicas, replicasConfig, startReplicas } from './testing/replicas.ts';
+import {
+  cachedRobots,
+  type Published,
+  type Replicas,
+  replicasConfig,
+  startReplicas,
+} from './testing/replicas.ts';
 import { scrape } from './testing/scrape.ts';
 import { sum } from './testing/sum.ts';
 
@@ -12,7 +18,8 @@ const tokens = await redisForFile();
 // A busy machine is not an outage of the Redis that has the tokens.
 const patient = { timeout: '9s', options: { url: tokens.url, commandTimeout: '4s' } };
 const authenticators = [cachedRobots(tokens.url, patient)];
-const newToken = (username: string, more: object = {}) => issue(() => tokens, { username, ...more });
+const newToken = (username: string, more: object = {}) =>
+  issue(() => tokens, { username, ...more });
 
 const both = (one: object): object[] => [one, one];
 const list = 'sallyport:{revocations}:list';
@@ -36,9 +43,11 @@ async function stayFull(redis: RedisServer): Promise<void> {
 
 /** Runs every command that stops a user, and checks the answers of replicas. */
 async function expectStopped({ operator, gateways, ask }: Replicas): Promise<void> {
-  const full = /^sallyport: the memory of the cache Redis is full, so the entry was written above its maxmemory/;
+  const full =
+    /^sallyport: the memory of the cache Redis is full, so the entry was written above its maxmemory/;
   const [token, robot] = [await newToken('ci'), isRobot('ci')];
-  const expectAnswers = async (one: object) => expect(await ask(token)).toEqual(gateways.map(() => one));
+  const expectAnswers = async (one: object) =>
+    expect(await ask(token)).toEqual(gateways.map(() => one));
   const run = async (...words: readonly string[]) => {
     const { code, stdout, stderr } = await operator.run(words);
     expect([words, code, stderr]).toEqual([words, 0, expect.stringMatching(full)]);
@@ -46,8 +55,13 @@ async function expectStopped({ operator, gateways, ask }: Replicas): Promise<voi
   };
   const confirmed = `\nconfirmed by ${gateways.length} of ${gateways.length} replica`;
   await expectAnswers(robot);
-  const json = JSON.parse(await run('block', '--user', 'robot:ci', '--for', '1h', '-o', 'json')) as Published;
-  expect([json, json.confirmed.length]).toMatchObject([{ redisIsFull: true, unconfirmed: [] }, gateways.length]);
+  const json = JSON.parse(
+    await run('block', '--user', 'robot:ci', '--for', '1h', '-o', 'json'),
+  ) as Published;
+  expect([json, json.confirmed.length]).toMatchObject([
+    { redisIsFull: true, unconfirmed: [] },
+    gateways.length,
+  ]);
   await expectAnswers(refused);
   expect((await operator.run(['blocks'])).stdout).toContain('robot:ci');
   expect(await run('unblock', '--user', 'robot:ci')).toContain(confirmed);
@@ -77,7 +91,8 @@ describe('with a cache Redis', () => {
       await expectStopped(replicas);
     } finally {
       await client.config('SET', 'maxmemory', '0');
-      for (const key of await client.keys('*')) if (!key.includes('{revocations}')) await client.del(key);
+      for (const key of await client.keys('*'))
+        if (!key.includes('{revocations}')) await client.del(key);
     }
   });
 
@@ -85,7 +100,9 @@ describe('with a cache Redis', () => {
     const { operator, gateways, ask } = replicas;
     const [blocked, other] = [await newToken('ca'), await newToken('cd')];
     const seen = gateways.map(({ output }) => output.lines.length);
-    expect(await operator.run(['block', '--user', 'robot:ca', '--for', '1h'])).toMatchObject({ code: 0 });
+    expect(await operator.run(['block', '--user', 'robot:ca', '--for', '1h'])).toMatchObject({
+      code: 0,
+    });
     const client = redis.client();
     const writes = {
       [list]: () => client.set(list, 'x'),
@@ -93,7 +110,9 @@ describe('with a cache Redis', () => {
       [replicasKey]: () => client.set(replicasKey, 'x'),
     };
     const metric = (name: string) =>
-      Promise.all(gateways.map(async (gateway) => (await scrape(gateway)).value(name) ?? Number.NaN));
+      Promise.all(
+        gateways.map(async (gateway) => (await scrape(gateway)).value(name) ?? Number.NaN),
+      );
     const removed = async () => sum(await metric('sallyport_revocation_list_foreign_keys_total'));
     const before = await removed();
     for (const [key, write] of Object.entries(writes)) {
@@ -103,24 +122,38 @@ describe('with a cache Redis', () => {
       await waitFor(async () => {
         expect(await ask(blocked)).toEqual(both(refused));
         expect(await ask(other)).toEqual(both(isRobot('cd')));
-        const [fields, heard] = await Promise.all([list, replicasKey].map((one) => client.hlen(one).catch(() => 0)));
+        const [fields, heard] = await Promise.all(
+          [list, replicasKey].map((one) => client.hlen(one).catch(() => 0)),
+        );
         return (await client.type(key)) !== wrong && fields !== 0 && heard === 2;
       }, `${key} to be as it was`);
       // The tests of the revocation list prove that commands remove each of the keys.
       if (key !== list) continue;
       const { code, stdout } = await operator.run(['block', '--user', 'robot:cd', '--for', '1h']);
-      expect([code, stdout]).toEqual([0, expect.stringContaining('\nconfirmed by 2 of 2 replicas.\n')]);
+      expect([code, stdout]).toEqual([
+        0,
+        expect.stringContaining('\nconfirmed by 2 of 2 replicas.\n'),
+      ]);
       expect(await ask(other)).toEqual(both(refused));
       // A command that comes before any replica removes the key, too.
       await client.del(key);
       await write();
-      expect(await operator.run(['block', '--user', 'robot:cd', '--for', '2h'])).toMatchObject({ code: 0 });
+      expect(await operator.run(['block', '--user', 'robot:cd', '--for', '2h'])).toMatchObject({
+        code: 0,
+      });
       expect(await operator.run(['unblock', '--user', 'robot:cd'])).toMatchObject({ code: 0 });
-      await waitFor(async () => (await ask(other)).every(({ authenticated }) => authenticated), 'the end of the block');
+      await waitFor(
+        async () => (await ask(other)).every(({ authenticated }) => authenticated),
+        'the end of the block',
+      );
       expect([await ask(blocked), await ask(other)]).toEqual([both(refused), both(isRobot('cd'))]);
     }
-    const lines = gateways.flatMap(({ output }, index) => output.lines.slice(seen[index]).map(({ msg }) => msg));
-    expect(lines.filter((line) => line.startsWith('removed keys of another type')).length).toBeGreaterThan(0);
+    const lines = gateways.flatMap(({ output }, index) =>
+      output.lines.slice(seen[index]).map(({ msg }) => msg),
+    );
+    expect(
+      lines.filter((line) => line.startsWith('removed keys of another type')).length,
+    ).toBeGreaterThan(0);
     // One replica each, and for the second one of the list the command may have been faster.
     expect([3, 4]).toContain((await removed()) - before);
   });

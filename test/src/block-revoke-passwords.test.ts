@@ -18,13 +18,20 @@ describe('a token that carries a password', () => {
     await using replicas = await startReplicas(1, config, people.files);
     const { operator, ask } = replicas;
     const { alice } = people;
-    const spellings = [alice.token, ldapToken('ALICE', alice.password), secret(alice.token.replace(/=+$/, ''))];
+    const spellings = [
+      alice.token,
+      ldapToken('ALICE', alice.password),
+      secret(alice.token.replace(/=+$/, '')),
+    ];
     const isAlice = { authenticated: true, user: { username: 'corp:alice' } };
     const answers = async () => (await Promise.all(spellings.map(ask))).flat();
     for (const answer of await answers()) expect(answer).toMatchObject(isAlice);
 
     for (const [words, instead] of [
-      [['block', '--token', '--for', '1h'], 'npx -y pnpm@10 sallyport block --user corp:alice --for 8h'],
+      [
+        ['block', '--token', '--for', '1h'],
+        'npx -y pnpm@10 sallyport block --user corp:alice --for 8h',
+      ],
       [['revoke', '--token'], 'npx -y pnpm@10 sallyport revoke --user corp:alice'],
     ] as const) {
       const { code, stdout, stderr } = await operator.run(words, alice.token);
@@ -35,13 +42,20 @@ describe('a token that carries a password', () => {
           `them (username in the log), and have the password changed. If the token has the name as the backend writes it:\n  ${instead}\n`,
       );
     }
-    expect(await operator.run(['blocks'])).toEqual({ code: 0, stdout: '', stderr: 'sallyport: no one is blocked\n' });
+    expect(await operator.run(['blocks'])).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: 'sallyport: no one is blocked\n',
+    });
     const named = await operator.run(['block', '--user', 'corp:alice', '--for', '8h']);
     expect([named.code, named.stderr]).toEqual([0, '']);
     expect(named.stdout).toContain('\nconfirmed by 1 of 1 replica.\n');
     expect(await answers()).toEqual([refused, refused, refused]);
     const mistyped = await operator.run(['block', '--user', 'corp:alcie', '--for', '8h']);
-    expect([mistyped.code, mistyped.stderr]).toEqual([0, expect.stringContaining('knows user corp:alcie')]);
+    expect([mistyped.code, mistyped.stderr]).toEqual([
+      0,
+      expect.stringContaining('knows user corp:alcie'),
+    ]);
     const token = await issue(() => redis, { username: 'ci' });
     const issued = await operator.run(['block', '--token', '--for', '1h'], token);
     expect([issued.code, issued.stderr]).toEqual([0, '']);
@@ -66,7 +80,10 @@ describe('without a gateway', () => {
     const other = { ...corp, name: 'eu', username: { prefix: 'eu:' } };
     await using replicas = await startReplicas(0, replicasConfig([corp, other], redis.url), files);
     const words = ['block', '--token', '--for', '1h', '-o', 'json', '--config', 'gateway.yaml'];
-    const { code, stdout, stderr } = await replicas.operator.run(words, ldapToken("o'neil $x", randomToken()));
+    const { code, stdout, stderr } = await replicas.operator.run(
+      words,
+      ldapToken("o'neil $x", randomToken()),
+    );
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toContain('for authenticators corp, eu.');
     const commands = ['corp', 'eu'].map(
@@ -77,15 +94,27 @@ describe('without a gateway', () => {
   });
 
   test('a token that no authenticator can have is warned of, and blocked all the same', async () => {
-    await using replicas = await startReplicas(0, replicasConfig([corp, cachedRobots(redis.url)], redis.url), files);
+    await using replicas = await startReplicas(
+      0,
+      replicasConfig([corp, cachedRobots(redis.url)], redis.url),
+      files,
+    );
     const token = randomToken();
-    const { code, stderr } = await replicas.operator.run(['block', '--token', '--for', '1h'], token);
+    const { code, stderr } = await replicas.operator.run(
+      ['block', '--token', '--for', '1h'],
+      token,
+    );
     expect([code, stderr]).toEqual([
       0,
       'sallyport: no authenticator of this config has tokens of this shape: was the token cut or mistyped? It is done all the same\n',
     ]);
-    expect(await replicas.operator.json('blocks')).toMatchObject({ blocks: [{ kind: 'token', name: sha256(token) }] });
-    expect(await replicas.operator.run(['unblock', '--token'], token)).toMatchObject({ code: 0, stderr: '' });
+    expect(await replicas.operator.json('blocks')).toMatchObject({
+      blocks: [{ kind: 'token', name: sha256(token) }],
+    });
+    expect(await replicas.operator.run(['unblock', '--token'], token)).toMatchObject({
+      code: 0,
+      stderr: '',
+    });
   });
 
   test('nothing is done while an authenticator can not say whose token it is', async () => {

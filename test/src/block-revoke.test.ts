@@ -4,7 +4,13 @@ import { startGateway } from './testing/gateway.ts';
 import { isRobot, refused } from './testing/redis-gateway.ts';
 import { documentedLines, loginOf } from './testing/redis-lines.ts';
 import { issue, recordKey } from './testing/redis-tokens.ts';
-import { cachedRobots, type Published, type Replicas, replicasConfig, startReplicas } from './testing/replicas.ts';
+import {
+  cachedRobots,
+  type Published,
+  type Replicas,
+  replicasConfig,
+  startReplicas,
+} from './testing/replicas.ts';
 import { randomToken, sha256 } from './testing/tokens.ts';
 
 const both = (one: object): object[] => [one, one];
@@ -63,7 +69,9 @@ test('a block of a user, a group or a token keeps out what a cache has let in, u
       const listed = await operator.run(['blocks']);
       expect(listed).toMatchObject({ code: 0, stderr: '' });
       // The sessions of other tests may be in it, too.
-      expect(listed.stdout).toMatch(new RegExp(`^KIND +NAME +UNTIL +REMAINING +BY +AT +REASON\n(.*\n)*${row}`));
+      expect(listed.stdout).toMatch(
+        new RegExp(`^KIND +NAME +UNTIL +REMAINING +BY +AT +REASON\n(.*\n)*${row}`),
+      );
       const explained = await operator.run(['explain', '--user', 'robot:ci']);
       expect(explained.stdout).toMatch(
         new RegExp(
@@ -75,10 +83,15 @@ test('a block of a user, a group or a token keeps out what a cache has let in, u
     expect(blocked.stdout).toContain(
       ` unblock ${subject[0] === '--token' ? `--digest ${digest}` : subject.join(' ')} --config`,
     );
-    const unblocked = await operator.run(['unblock', ...(subject[0] === '--token' ? ['--digest', digest] : subject)]);
+    const unblocked = await operator.run([
+      'unblock',
+      ...(subject[0] === '--token' ? ['--digest', digest] : subject),
+    ]);
     expect(await ask(token)).toEqual(both(robot));
     expect(unblocked).toMatchObject({ code: 0, stderr: '' });
-    expect(unblocked.stdout).toContain(`unblocked ${name}: the backend decides again.\nconfirmed by 2 of 2`);
+    expect(unblocked.stdout).toContain(
+      `unblocked ${name}: the backend decides again.\nconfirmed by 2 of 2`,
+    );
   }
   for (const [index, { output }] of replicas.gateways.entries()) {
     const lines = output.lines.slice(before[index]);
@@ -106,7 +119,15 @@ test('after revoke the backend is asked again about a user, a token or all users
     await deleteRecord(tokenOf(name));
     expect(await ask(tokenOf(name))).toEqual(both(isRobot(name)));
   }
-  const ofUser = await operator.run(['revoke', '--user', 'robot:bob', '--reason', 'left', '--by', 'eve']);
+  const ofUser = await operator.run([
+    'revoke',
+    '--user',
+    'robot:bob',
+    '--reason',
+    'left',
+    '--by',
+    'eve',
+  ]);
   expect(await ask(tokenOf('bob'))).toEqual(both(refused));
   expect(ofUser).toMatchObject({ code: 0, stderr: '' });
   expect(ofUser.stdout).toContain(
@@ -122,7 +143,8 @@ test('after revoke the backend is asked again about a user, a token or all users
     '1 token revoked.\nThe token is revoked for good. A replica that confirms this refuses it from the next review on.\nconfirmed by 2 of 2 replicas.\n',
   );
   expect(ofToken.stdout).not.toContain('backend');
-  const stored = async (name: string) => JSON.parse(String(await redis.client().get(recordKey(tokenOf(name)))));
+  const stored = async (name: string) =>
+    JSON.parse(String(await redis.client().get(recordKey(tokenOf(name)))));
   const revokedAt = expect.stringMatching(/Z$/);
   expect(await stored('bob')).toMatchObject({ revokedAt, revokedBy: 'eve', revokedReason: 'left' });
   expect(await stored('dan')).toMatchObject({ revokedAt });
@@ -134,21 +156,32 @@ test('after revoke the backend is asked again about a user, a token or all users
   // Its record is gone, so there is no token to revoke, but its cached answers are forgotten.
   expect(await operator.run(['revoke', '--user', 'robot:ann'])).toEqual({
     code: 3,
-    stdout: expect.stringMatching(/^0 tokens revoked\.\nReplicas forget .*\nconfirmed by 2 of 2 replicas\.\n/),
+    stdout: expect.stringMatching(
+      /^0 tokens revoked\.\nReplicas forget .*\nconfirmed by 2 of 2 replicas\.\n/,
+    ),
     stderr: 'sallyport: no token of user robot:ann was issued by authenticator robots\n',
   });
-  expect([await ask(tokenOf('ann')), await ask(tokenOf('cleo'))]).toEqual([both(refused), both(isRobot('cleo'))]);
+  expect([await ask(tokenOf('ann')), await ask(tokenOf('cleo'))]).toEqual([
+    both(refused),
+    both(isRobot('cleo')),
+  ]);
   const ofAll = await operator.run(['revoke', '--all']);
   expect(await ask(tokenOf('cleo'))).toEqual(both(refused));
   expect(ofAll).toMatchObject({ code: 0, stderr: '' });
-  expect(ofAll.stdout).toMatch(/^Replicas forget what they have cached of all users, .*\nNo token was revoked: .*\n$/s);
+  expect(ofAll.stdout).toMatch(
+    /^Replicas forget what they have cached of all users, .*\nNo token was revoked: .*\n$/s,
+  );
 });
 
 test('revoke takes a digest, and each replica forgets its token', async () => {
   const { operator, ask } = replicas;
   const token = await newToken('emma');
   expect(await ask(token)).toEqual(both(isRobot('emma')));
-  const { code, stdout, stderr } = await operator.run(['revoke', '--digest', sha256(token).slice(0, 8)]);
+  const { code, stdout, stderr } = await operator.run([
+    'revoke',
+    '--digest',
+    sha256(token).slice(0, 8),
+  ]);
   expect(await ask(token)).toEqual(both(refused));
   expect([code, stderr]).toEqual([0, '']);
   expect(stdout).toContain('\nconfirmed by 2 of 2 replicas.\n');
@@ -186,8 +219,11 @@ test('one that hangs is reported as not confirmed, and obeys once it goes on', a
 test('an unblock that not all replicas have confirmed can be run again', async () => {
   const { operator, gateways, ask } = replicas;
   const token = await newToken('gil');
-  const unblock = (wait: string) => operator.run(['unblock', '--user', 'robot:gil', '--wait', wait]);
-  expect(await operator.run(['block', '--user', 'robot:gil', '--for', '1h'])).toMatchObject({ code: 0 });
+  const unblock = (wait: string) =>
+    operator.run(['unblock', '--user', 'robot:gil', '--wait', wait]);
+  expect(await operator.run(['block', '--user', 'robot:gil', '--for', '1h'])).toMatchObject({
+    code: 0,
+  });
   gateways[1]?.signal('SIGSTOP');
   try {
     for (const _ of [1, 2]) {
@@ -216,7 +252,15 @@ test('a gateway that has ended is not waited for', async () => {
   expect(await ask(token)).toEqual(both(isRobot('ada')));
   {
     await using _ = await startGateway({ config, files, env: operator.env });
-    const blocked = await operator.run(['block', '--user', 'robot:ada', '--for', '1h', '--by', 'eve']);
+    const blocked = await operator.run([
+      'block',
+      '--user',
+      'robot:ada',
+      '--for',
+      '1h',
+      '--by',
+      'eve',
+    ]);
     expect(blocked).toMatchObject({ code: 0, stderr: '' });
     expect(blocked.stdout).toContain('\nconfirmed by 3 of 3 replicas.\n');
   }

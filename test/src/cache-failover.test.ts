@@ -24,7 +24,9 @@ describe('answers stay right, and are shared again', () => {
 
   test('when the master of a third of all slots of a Cluster was killed', async () => {
     await using cluster = await startCluster();
-    await using pair = await startPair({ cluster: cluster.nodes.map(({ port }) => `127.0.0.1:${port}`) });
+    await using pair = await startPair({
+      cluster: cluster.nodes.map(({ port }) => `127.0.0.1:${port}`),
+    });
     await pair.untilShared();
     // This is the node with the revocation list, by which replicas find out whether Redis is healthy.
     const old = await cluster.masterOf('{revocations}');

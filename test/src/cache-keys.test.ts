@@ -9,7 +9,11 @@ import {
 } from './testing/cache-gateway.ts';
 import { corpUnavailable, down, no, refusal } from './testing/chain.ts';
 import { cachedAnswers, untilCached } from './testing/redis-contents.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import {
+  authenticated,
+  type ScriptedBackend,
+  startScriptedBackend,
+} from './testing/scripted-backend.ts';
 import { randomToken } from './testing/tokens.ts';
 
 let users = 0;
@@ -38,9 +42,11 @@ async function callsForEachOther({ backend, redis, one, other }: Pair) {
   ] as const) {
     const cached = await cachedAnswers(redis);
     const tokens = Array.from({ length: 3 }, () => tokenOfNewUser(backend));
-    for (const token of tokens) expect(await first.ask(token)).toMatchObject({ authenticated: true });
+    for (const token of tokens)
+      expect(await first.ask(token)).toMatchObject({ authenticated: true });
     await untilCached(redis, cached.length + tokens.length);
-    for (const token of tokens) expect(await second.ask(token)).toMatchObject({ authenticated: true });
+    for (const token of tokens)
+      expect(await second.ask(token)).toMatchObject({ authenticated: true });
   }
   return backend.calls.length - before;
 }
@@ -97,7 +103,11 @@ const long = 600_000;
 test('who can write to Redis lets no one in by a record that was moved, changed or made up', async () => {
   await using redis = await startRedis();
   const backend = await startScriptedBackend();
-  const setup = { authenticators: [shared(backend, 'corp')], redis: { url: redis.url }, keys: [sealingKey()] };
+  const setup = {
+    authenticators: [shared(backend, 'corp')],
+    redis: { url: redis.url },
+    keys: [sealingKey()],
+  };
   await using gateway = await startCacheGateway(setup);
   /** Makes a token. @returns it with the key and the value of its positive entry in Redis */
   const keep = async () => {

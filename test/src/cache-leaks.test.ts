@@ -12,7 +12,10 @@ import { awkwardToken, randomToken, secret, secretsInUse } from './testing/token
 test('no token, password, key or user name is in Redis or in a metric', async () => {
   await using people = await startPeople();
   const [password, backend] = [randomToken(), await startScriptedBackend()];
-  await using redis = await startRedis({ users: [`user gateway on >${password} ~sallyport:* +@all`], password: true });
+  await using redis = await startRedis({
+    users: [`user gateway on >${password} ~sallyport:* +@all`],
+    password: true,
+  });
   secret(redis.password ?? '');
   const scripted = shared(backend, 'robots', {}, { circuit: { minimumCalls: 1_000_000 } });
   await using replica = await startCacheGateway({
@@ -24,9 +27,11 @@ test('no token, password, key or user name is in Redis or in a metric', async ()
   const { gateway, ask } = replica;
   const robots = [randomToken(), awkwardToken(), randomToken(300)];
   for (const token of robots) backend.answer(token, authenticated('robot-of-ada-lovelace'));
-  for (const token of [people.alice.token, ...robots]) expect(await ask(token)).toMatchObject({ authenticated: true });
+  for (const token of [people.alice.token, ...robots])
+    expect(await ask(token)).toMatchObject({ authenticated: true });
   const audiences = ['https://kubernetes.default.svc'];
-  for (const token of robots) expect(await ask(token, audiences)).toMatchObject({ authenticated: true });
+  for (const token of robots)
+    expect(await ask(token, audiences)).toMatchObject({ authenticated: true });
   for (const name of ['alice', 'alice', 'bob', 'nobody']) await ask(ldapToken(name, randomToken()));
   const lost = awkwardToken();
   backend.answer(lost, down);

@@ -1,9 +1,19 @@
-import { createCacheModel, type ListedEntry, newReplicaFacts } from '@sallyport/test-servers/cache-model';
+import {
+  createCacheModel,
+  type ListedEntry,
+  newReplicaFacts,
+} from '@sallyport/test-servers/cache-model';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type CacheSetup, sealingKey, shared, startCacheGateway, startCacheReplicas } from './testing/cache-gateway.ts';
+import {
+  type CacheSetup,
+  sealingKey,
+  shared,
+  startCacheGateway,
+  startCacheReplicas,
+} from './testing/cache-gateway.ts';
 import { runCommand } from './testing/command.ts';
 import { type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
 import { randomToken } from './testing/tokens.ts';
@@ -47,7 +57,9 @@ const kinds = {
 type Kinds = typeof kinds;
 type Step = {
   [Kind in keyof Kinds]: { do: Kind } & {
-    [Key in keyof Kinds[Kind][1]]: Kinds[Kind][1][Key] extends fc.Arbitrary<infer Value> ? Value : never;
+    [Key in keyof Kinds[Kind][1]]: Kinds[Kind][1][Key] extends fc.Arbitrary<infer Value>
+      ? Value
+      : never;
   };
 }[keyof Kinds];
 const step = fc.oneof(
@@ -60,7 +72,9 @@ const step = fc.oneof(
 /** Starts two gateways and one Redis. The model checks what is done to them. */
 async function startDriver(backend: ScriptedBackend, redis: RedisServer) {
   const model = createCacheModel(lifetimes);
-  const cache = Object.fromEntries(Object.entries(lifetimes).map(([name, time]) => [name, `${time}ms`]));
+  const cache = Object.fromEntries(
+    Object.entries(lifetimes).map(([name, time]) => [name, `${time}ms`]),
+  );
   const authenticators = [shared(backend, 'corp', cache, { circuit: { minimumCalls: 1_000_000 } })];
   const setup: CacheSetup = { authenticators, redis: { url: redis.url }, keys: [sealingKey()] };
   const gateways = [...(await startCacheReplicas(2, setup)).replicas];
@@ -75,7 +89,11 @@ async function startDriver(backend: ScriptedBackend, redis: RedisServer) {
     else if (given === undefined) backend.answer(asked, { kind: 'rejected', reason: 'revoked' });
     else {
       const { username, expiresAt = 0 } = given;
-      backend.answer(asked, { kind: 'authenticated', user: { username }, expiresAt: new Date(expiresAt) });
+      backend.answer(asked, {
+        kind: 'authenticated',
+        user: { username },
+        expiresAt: new Date(expiresAt),
+      });
     }
     return given;
   }
@@ -92,19 +110,41 @@ async function startDriver(backend: ScriptedBackend, redis: RedisServer) {
       const decision = authenticated && user ? ({ kind: 'authenticated', user } as const) : refusal;
       const answer = { decision, source: isAsked ? 'backend' : 'cached' } as const;
       const own = at(facts, index);
-      model.check({ token: asked, audiences: [], began, ended, knownAtFirst: own.known, answer }, own);
+      model.check(
+        { token: asked, audiences: [], began, ended, knownAtFirst: own.known, answer },
+        own,
+      );
     },
     async reviewAll(all: readonly string[] = tokens): Promise<void> {
       for (const index of gateways.keys()) for (const each of all) await driver.review(index, each);
     },
-    async publish(action: ListedEntry['action'], { kind, name }: Pick<ListedEntry, 'kind' | 'name'>): Promise<void> {
-      const isBlock = (one: ListedEntry) => one.action === 'block' && one.kind === kind && one.name === name;
+    async publish(
+      action: ListedEntry['action'],
+      { kind, name }: Pick<ListedEntry, 'kind' | 'name'>,
+    ): Promise<void> {
+      const isBlock = (one: ListedEntry) =>
+        one.action === 'block' && one.kind === kind && one.name === name;
       if (action === 'unblock' && ![...model.doubted, ...at(facts, 0).known].some(isBlock)) return;
       const entry = { action, kind, name, at: Date.now(), until: Date.now() + 3_600_000 };
       model.doubted.add(entry);
-      const choice = { user: ['--user', name], token: ['--token'], all: ['--all'], group: ['--group', name] }[kind];
-      const run = [action, ...choice, ...(action === 'block' ? ['--for', '1h'] : []), '--config', 'gateway.yaml'];
-      const { code } = await runCommand(run, { cwd: at(gateways, 0).gateway.folder }, kind === 'token' ? name : '');
+      const choice = {
+        user: ['--user', name],
+        token: ['--token'],
+        all: ['--all'],
+        group: ['--group', name],
+      }[kind];
+      const run = [
+        action,
+        ...choice,
+        ...(action === 'block' ? ['--for', '1h'] : []),
+        '--config',
+        'gateway.yaml',
+      ];
+      const { code } = await runCommand(
+        run,
+        { cwd: at(gateways, 0).gateway.folder },
+        kind === 'token' ? name : '',
+      );
       // It exits with 3 if no token was issued, and every replica has forgotten what it had cached.
       if (code !== 0 && code !== 3) return;
       for (const { known } of facts) known.add(entry);
@@ -112,7 +152,10 @@ async function startDriver(backend: ScriptedBackend, redis: RedisServer) {
     },
     /** Waits until all that is cached has ended, and makes a token that ends before any cache forgets it. */
     async outlast(): Promise<void> {
-      const [short, user] = [randomToken(), { kind: 'authenticated', username: 'ada', groups: [] } as const];
+      const [short, user] = [
+        randomToken(),
+        { kind: 'authenticated', username: 'ada', groups: [] } as const,
+      ];
       model.set(short, { ...user, lifetime: 1_000 });
       await driver.reviewAll([short]);
       model.set(short, { kind: 'rejected' });
@@ -120,14 +163,20 @@ async function startDriver(backend: ScriptedBackend, redis: RedisServer) {
       await waitFor(() => Date.now() >= ended, 'the end of a token');
       await driver.reviewAll([short]);
       const last = Math.max(...model.given.map((given) => given.at));
-      await waitFor(() => Date.now() >= last + lifetimes.authenticatedTtl, 'the end of what is cached');
+      await waitFor(
+        () => Date.now() >= last + lifetimes.authenticatedTtl,
+        'the end of what is cached',
+      );
     },
     /** Empties Redis, and waits for what the gateways write back: one that starts before that can't know of it. */
     async flush(): Promise<void> {
       const [client, list] = [redis.client(), 'sallyport:{revocations}:list'];
       const before = await client.hlen(list);
       await client.flushall();
-      await waitFor(async () => (await client.hlen(list)) >= before, 'the revocation list to be written back');
+      await waitFor(
+        async () => (await client.hlen(list)) >= before,
+        'the revocation list to be written back',
+      );
     },
     /** Ends a gateway, by a kill or not, and starts another in its place. */
     async restart(index: number, isKilled: boolean): Promise<void> {
@@ -144,7 +193,11 @@ async function startDriver(backend: ScriptedBackend, redis: RedisServer) {
   return driver;
 }
 
-async function take(one: Step, driver: Awaited<ReturnType<typeof startDriver>>, redis: RedisServer): Promise<void> {
+async function take(
+  one: Step,
+  driver: Awaited<ReturnType<typeof startDriver>>,
+  redis: RedisServer,
+): Promise<void> {
   switch (one.do) {
     case 'review':
       return driver.review(one.gateway, one.token);
@@ -180,7 +233,12 @@ test('in any order of events no gateway lets a user in without an answer of the 
   const { accepts, set } = driver.model;
   const steps = fc.sample(step, { numRuns: stepCount, seed: 20_300_101 });
   for (const [at, one] of tokens.entries())
-    set(one, { kind: 'authenticated', username: users[at % users.length] ?? '', groups: [], lifetime: 60_000 });
+    set(one, {
+      kind: 'authenticated',
+      username: users[at % users.length] ?? '',
+      groups: [],
+      lifetime: 60_000,
+    });
   for (const [at, one] of steps.entries()) {
     await take(one, driver, redis).catch((cause: unknown) => {
       const trail = steps.slice(Math.max(0, at - 40), at + 1).map((taken) => JSON.stringify(taken));
@@ -189,5 +247,6 @@ test('in any order of events no gateway lets a user in without an answer of the 
   }
   console.log(`${stepCount} steps, accepts: ${JSON.stringify(Object.fromEntries(accepts))}`);
   // Without these, the steps would show nothing.
-  for (const source of ['backend', 'cached'] as const) expect(accepts.get(source)).toBeGreaterThan(5);
+  for (const source of ['backend', 'cached'] as const)
+    expect(accepts.get(source)).toBeGreaterThan(5);
 });

@@ -1,7 +1,12 @@
 import { startRedis } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
-import { type CacheGateway, sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
+import {
+  type CacheGateway,
+  sealingKey,
+  shared,
+  startCacheGateway,
+} from './testing/cache-gateway.ts';
 import { no } from './testing/chain.ts';
 import { median } from './testing/median.ts';
 import { startScriptedBackend } from './testing/scripted-backend.ts';
@@ -27,7 +32,8 @@ test('a Redis that hangs costs a review its timeout once, through eight authenti
     await timed(gateway);
     return (await gateway.lookups('redis', 'miss')) === before + authenticators.length;
   };
-  for (let review = 0; review < 5; review++) await waitFor(isAnswered, 'an answer of Redis to each of the eight');
+  for (let review = 0; review < 5; review++)
+    await waitFor(isAnswered, 'an answer of Redis to each of the eight');
   const errors = () => gateway.metric('sallyport_redis_errors_total', 'use="cache"');
   const before = await errors();
   await redis.hang();
@@ -41,7 +47,9 @@ test('a Redis that hangs costs a review its timeout once, through eight authenti
   await gateway.gateway.waitForLog('circuit of the cache Redis opened: it is down or slow');
   for (let review = 0; review < 50; review++) after.push(await timed(gateway));
   const [worst, usual, later] = [Math.max(...during), median(beside), median(after)];
-  console.info(`a review: ${worst} ms while Redis hangs, ${later} with the circuit open, ${usual} without a Redis`);
+  console.info(
+    `a review: ${worst} ms while Redis hangs, ${later} with the circuit open, ${usual} without a Redis`,
+  );
   expect(worst - usual).toBeLessThan(5 * timeout);
   expect(later - usual).toBeLessThan(timeout);
 });

@@ -7,35 +7,39 @@ import { startPair } from './testing/cache-pair.ts';
 const circuitOpened = 'circuit of the cache Redis opened: it is down or slow';
 const circuitClosed = 'circuit of the cache Redis closed: it has recovered';
 
-const errorsOf = ({ metric }: CacheGateway) => metric('sallyport_redis_errors_total', 'use="cache"');
+const errorsOf = ({ metric }: CacheGateway) =>
+  metric('sallyport_redis_errors_total', 'use="cache"');
 
 describe('answers stay right', () => {
   test.each<readonly [string, (redis: RedisServer) => Promise<unknown>]>([
     ['hangs', (redis) => redis.hang()],
     ['is down', (redis) => redis.kill()],
-  ])('while Redis %s, a few reviews call it and then none, and answers are shared again', async (_, begin) => {
-    await using redis = await startRedis();
-    await using pair = await startPair({ url: redis.url });
-    const { one, other, ask, isShared, untilShared } = pair;
-    await untilShared();
-    await begin(redis);
-    // The circuit of the other replica, which no one asks, opens by its poll of the revocation list.
-    await waitFor(async () => {
-      await ask();
-      return [one, other].every(({ gateway }) => gateway.output.text().includes(circuitOpened));
-    }, 'both circuits to open');
-    // Each of 30 reviews would be one more error. A few writes after earlier reviews may still fail.
-    const calls = await errorsOf(one);
-    for (let count = 0; count < 10; count += 1) await ask();
-    expect(await isShared()).toBe(false);
-    expect((await errorsOf(one)) - calls).toBeLessThan(30);
+  ])(
+    'while Redis %s, a few reviews call it and then none, and answers are shared again',
+    async (_, begin) => {
+      await using redis = await startRedis();
+      await using pair = await startPair({ url: redis.url });
+      const { one, other, ask, isShared, untilShared } = pair;
+      await untilShared();
+      await begin(redis);
+      // The circuit of the other replica, which no one asks, opens by its poll of the revocation list.
+      await waitFor(async () => {
+        await ask();
+        return [one, other].every(({ gateway }) => gateway.output.text().includes(circuitOpened));
+      }, 'both circuits to open');
+      // Each of 30 reviews would be one more error. A few writes after earlier reviews may still fail.
+      const calls = await errorsOf(one);
+      for (let count = 0; count < 10; count += 1) await ask();
+      expect(await isShared()).toBe(false);
+      expect((await errorsOf(one)) - calls).toBeLessThan(30);
 
-    await redis.start();
-    for (const { gateway } of [one, other]) await gateway.waitForLog(circuitClosed);
-    const hits = await other.lookups('redis', 'hit');
-    await untilShared();
-    expect(await other.lookups('redis', 'hit')).toBeGreaterThan(hits);
-  });
+      await redis.start();
+      for (const { gateway } of [one, other]) await gateway.waitForLog(circuitClosed);
+      const hits = await other.lookups('redis', 'hit');
+      await untilShared();
+      expect(await other.lookups('redis', 'hit')).toBeGreaterThan(hits);
+    },
+  );
 
   test('while a gateway starts without Redis, and they are shared once it is there', async () => {
     await using redis = await startRedis();

@@ -7,7 +7,11 @@ import { cachedAnswers, untilCached } from './testing/redis-contents.ts';
 import { isRobot, robots } from './testing/redis-gateway.ts';
 import { issue, writeRecord } from './testing/redis-tokens.ts';
 import type { ScriptedAnswer } from './testing/script-messages.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import {
+  authenticated,
+  type ScriptedBackend,
+  startScriptedBackend,
+} from './testing/scripted-backend.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { randomToken, secret } from './testing/tokens.ts';
 
@@ -31,7 +35,11 @@ function authenticators({ ignoresAbort = false, corp = identity } = {}): readonl
     backend.authenticator('corp', { cache, ...corp }, { recognizes: 'corp-' }),
     backend.authenticator('a', { cache }, { recognizes: 'a-', ignoresAbort }),
     backend.authenticator('b', { cache }, { recognizes: 'b-' }),
-    backend.authenticator('brief', { cache: { ...short, store: 'memory' }, ...closed }, { recognizes: 'brief-' }),
+    backend.authenticator(
+      'brief',
+      { cache: { ...short, store: 'memory' }, ...closed },
+      { recognizes: 'brief-' },
+    ),
     backend.authenticator(
       'long',
       { cache: { ...short, ...cache, staleTtl: '1h' }, ...closed },
@@ -60,7 +68,8 @@ function tokenOf(start: string, answer: ScriptedAnswer = ada): string {
   backend.answer(token, answer);
   return token;
 }
-const callsOf = (...tokens: readonly string[]) => tokens.map((token) => backend.callsOf(token).length);
+const callsOf = (...tokens: readonly string[]) =>
+  tokens.map((token) => backend.callsOf(token).length);
 
 /** Counts the answers that `use` adds to Redis. */
 async function addedBy(use: () => Promise<unknown>, count: number): Promise<void> {
@@ -72,7 +81,8 @@ async function addedBy(use: () => Promise<unknown>, count: number): Promise<void
 test('a cached answer never goes before an earlier authenticator, and keeps its own place while that one is down', async () => {
   const token = tokenOf('chain', noOpinion);
   backend.answer(token, authenticated('second'), 'second');
-  const isNow = async (name: string) => expect((await gateway.ask(token)).user?.username).toBe(name);
+  const isNow = async (name: string) =>
+    expect((await gateway.ask(token)).user?.username).toBe(name);
   await isNow('second');
   backend.answer(token, ada, 'first');
   await isNow('ada');
@@ -80,7 +90,9 @@ test('a cached answer never goes before an earlier authenticator, and keeps its 
   expect(await gateway.ask(token)).toEqual(no);
   backend.answer(token, down, 'first');
   await isNow('second');
-  expect(backend.callsOf(token).filter(({ authenticator }) => authenticator === 'second')).toHaveLength(1);
+  expect(
+    backend.callsOf(token).filter(({ authenticator }) => authenticator === 'second'),
+  ).toHaveLength(1);
 });
 
 describe('a token that was refused', () => {
@@ -96,11 +108,19 @@ describe('a token that was refused', () => {
     const known = tokenOf('a', authenticated('known'));
     await addedBy(() => gateway.ask(known), 1);
     const before = await cachedAnswers(redis);
-    const wrong: ScriptedAnswer = { kind: 'rejected', reason: 'invalid-credentials', subject: 'known' };
-    const tokens = Array.from({ length: 200 }, (_, n) => tokenOf('a', n % 2 === 0 ? wrong : noOpinion));
+    const wrong: ScriptedAnswer = {
+      kind: 'rejected',
+      reason: 'invalid-credentials',
+      subject: 'known',
+    };
+    const tokens = Array.from({ length: 200 }, (_, n) =>
+      tokenOf('a', n % 2 === 0 ? wrong : noOpinion),
+    );
     for (let first = 0; first < tokens.length; first += 50) {
       const next = tokens.slice(first, first + 50);
-      expect(await Promise.all(next.map((token) => gateway.ask(token)))).toEqual(next.map(() => no));
+      expect(await Promise.all(next.map((token) => gateway.ask(token)))).toEqual(
+        next.map(() => no),
+      );
     }
     expect(await cachedAnswers(redis)).toEqual(before);
     expect(await gateway.ask(known)).toMatchObject({ authenticated: true });
@@ -114,13 +134,15 @@ test('one user has at most eight answers in Redis, which evict those of no other
   const before = await cachedAnswers(redis);
   const tokens = Array.from({ length: 20 }, () => tokenOf('b', authenticated('many')));
   await addedBy(async () => {
-    for (const token of tokens) expect(await gateway.ask(token)).toMatchObject({ authenticated: true });
+    for (const token of tokens)
+      expect(await gateway.ask(token)).toMatchObject({ authenticated: true });
   }, 8);
   expect(await cachedAnswers(redis)).toEqual(expect.arrayContaining(before));
 });
 
 describe('while the backend is down', () => {
-  const stale = ({ gateway: { output } }: CacheGateway) => output.lines.filter(({ cached }) => cached === 'stale');
+  const stale = ({ gateway: { output } }: CacheGateway) =>
+    output.lines.filter(({ cached }) => cached === 'stale');
 
   test('a user who logged in before stays in until staleTtl has passed, and the log says so', async () => {
     const [token, brief, unknown] = [tokenOf('long'), tokenOf('brief'), tokenOf('long', down)];
@@ -131,7 +153,10 @@ describe('while the backend is down', () => {
       expect(await gateway.ask(token)).toEqual(isAda);
       return stale(gateway).length > 0;
     }, 'the last positive answer to be used');
-    expect(await gateway.ask(unknown)).toEqual({ authenticated: false, error: 'authenticator long unavailable' });
+    expect(await gateway.ask(unknown)).toEqual({
+      authenticated: false,
+      error: 'authenticator long unavailable',
+    });
     await waitFor(async () => {
       const asked = Date.now();
       const { authenticated, error } = await gateway.ask(brief);
@@ -177,7 +202,11 @@ describe('no answer is in Redis', () => {
     const issued = await issue(() => redis, { username: 'ci' });
     await addedBy(async () => expect(await gateway.ask(issued)).toEqual(isRobot('ci')), 0);
     const end = performance.now() + 5_000;
-    await writeRecord(() => redis, issued, JSON.stringify({ username: 'ci', revokedAt: '2026-05-01T00:00:00Z' }));
+    await writeRecord(
+      () => redis,
+      issued,
+      JSON.stringify({ username: 'ci', revokedAt: '2026-05-01T00:00:00Z' }),
+    );
     await waitFor(async () => {
       const asked = performance.now();
       const status = await gateway.ask(issued);
@@ -198,7 +227,8 @@ describe('an edit of gateway.yaml', () => {
   test('of one authenticator’s options leaves its answers behind, and those of another in place', async () => {
     const tokens = [tokenOf('a', authenticated('eve')), tokenOf('b', authenticated('eve'))];
     const askAll = async () => {
-      for (const token of tokens) expect(await gateway.ask(token)).toMatchObject({ authenticated: true });
+      for (const token of tokens)
+        expect(await gateway.ask(token)).toMatchObject({ authenticated: true });
       return callsOf(...tokens);
     };
     expect([await askAll(), await askAll()]).toEqual([
@@ -214,8 +244,14 @@ describe('an edit of gateway.yaml', () => {
 
   test('of prefixes and allowed groups holds for cached answers, from memory and from Redis', async () => {
     const token = tokenOf('corp', authenticated('ada', ['k8s-admins', 'dev-web']));
-    const isUser = (username: string, group: string) => ({ authenticated: true, user: { username, groups: [group] } });
-    await addedBy(async () => expect(await gateway.ask(token)).toEqual(isUser('corp:ada', 'corp:k8s-admins')), 1);
+    const isUser = (username: string, group: string) => ({
+      authenticated: true,
+      user: { username, groups: [group] },
+    });
+    await addedBy(
+      async () => expect(await gateway.ask(token)).toEqual(isUser('corp:ada', 'corp:k8s-admins')),
+      1,
+    );
     const corp = { username: { prefix: 'acme:' }, groups: { prefix: 'acme:', allow: ['dev-*'] } };
     const changed = { authenticators: authenticators({ corp }) };
     await gateway.reconfigure(changed);

@@ -31,7 +31,9 @@ async function shownCertificate({ gateway, mutualTls }: Secure): Promise<string>
   const { hostname: host, port } = new URL(gateway.url);
   const socket = connect({ host, port: Number(port), ca, cert, key });
   const shown = new Promise<string>((resolve, reject) => {
-    socket.once('secureConnect', () => resolve(socket.getPeerCertificate().fingerprint256)).once('error', reject);
+    socket
+      .once('secureConnect', () => resolve(socket.getPeerCertificate().fingerprint256))
+      .once('error', reject);
   });
   return await waitForPromise(shown, 'a handshake').finally(() => socket.destroy());
 }
@@ -58,7 +60,10 @@ describe.concurrent('certificates', () => {
     await gateway.write('tls/server.crt', pair.certificate);
     // There is no SIGHUP: the gateway could handle it when both files are there, and log no reload of certificates.
     const refusal = await gateway.waitForLog('certificate reload refused');
-    expect(refusal).toMatchObject({ level: 'error', problems: [expect.stringMatching(/server\.(crt|key)/)] });
+    expect(refusal).toMatchObject({
+      level: 'error',
+      problems: [expect.stringMatching(/server\.(crt|key)/)],
+    });
     expect(await shownCertificate(secure)).toBe(before);
 
     await gateway.write('tls/server.key', pair.key);

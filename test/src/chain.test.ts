@@ -1,7 +1,17 @@
 import { join } from 'node:path';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ada, down, failed, hang, isAda, no, noOpinion, refusal, startChain } from './testing/chain.ts';
+import {
+  ada,
+  down,
+  failed,
+  hang,
+  isAda,
+  no,
+  noOpinion,
+  refusal,
+  startChain,
+} from './testing/chain.ts';
 import { review } from './testing/clients.ts';
 import { runCommand } from './testing/command.ts';
 import { scrape } from './testing/scrape.ts';
@@ -20,7 +30,11 @@ beforeAll(async () => {
     backend.authenticator('stops', { onError: 'stop' }, { recognizes: 'stop-' }),
     backend.authenticator('after', {}, { recognizes: 'stop-' }),
     backend.authenticator('fails', {}, { recognizes: 'log-' }),
-    backend.authenticator('hangs', { timeout: '100ms', circuit: { openFor: '1h' } }, { recognizes: 'log-' }),
+    backend.authenticator(
+      'hangs',
+      { timeout: '100ms', circuit: { openFor: '1h' } },
+      { recognizes: 'log-' },
+    ),
     backend.authenticator('robots', { username: { prefix: 'robot:' } }, names),
     backend.authenticator(
       'corp',
@@ -40,12 +54,27 @@ const unavailableAt = (...names: string[]) => ({
 describe.concurrent('the chain', () => {
   test('three authenticators give one answer for each combination', async () => {
     const rows: readonly [string, Record<string, ScriptedAnswer>, string[], object][] = [
-      ['the first positive answer decides', { a: noOpinion, b: ada, c: refusal }, ['a', 'b'], isAda],
+      [
+        'the first positive answer decides',
+        { a: noOpinion, b: ada, c: refusal },
+        ['a', 'b'],
+        isAda,
+      ],
       ['the first refusal decides', { a: noOpinion, b: refusal, c: ada }, ['a', 'b'], no],
       ['no one knows it', {}, ['a', 'b', 'c'], no],
-      ['a positive answer counts after an outage', { a: down, b: noOpinion, c: ada }, ['a', 'b', 'c'], isAda],
+      [
+        'a positive answer counts after an outage',
+        { a: down, b: noOpinion, c: ada },
+        ['a', 'b', 'c'],
+        isAda,
+      ],
       ['a refusal counts after an outage', { a: failed, b: refusal }, ['a', 'b'], no],
-      ['all that failed are named, in order', { a: failed, c: down }, ['a', 'b', 'c'], unavailableAt('a', 'c')],
+      [
+        'all that failed are named, in order',
+        { a: failed, c: down },
+        ['a', 'b', 'c'],
+        unavailableAt('a', 'c'),
+      ],
     ];
     for (const [name, answers, asked, status] of rows) {
       const token = chain.token(answers, 'abc-');
@@ -67,7 +96,8 @@ describe.concurrent('the chain', () => {
     const message = 'the directory says that the record has no name';
     const fails: ScriptedAnswer = { kind: 'throw', code: 'failed', message };
     const tokens = Array.from({ length: 25 }, () => chain.token({ fails, hangs: hang }, 'log-'));
-    for (const token of tokens) expect(await review(chain.client, token)).toEqual(unavailableAt('fails', 'hangs'));
+    for (const token of tokens)
+      expect(await review(chain.client, token)).toEqual(unavailableAt('fails', 'hangs'));
     const calls = tokens.flatMap((token) => chain.backend.callsOf(token));
     const hung = calls.filter(({ authenticator }) => authenticator === 'hangs');
     expect(hung).toHaveLength(5);
@@ -81,17 +111,24 @@ describe.concurrent('the chain', () => {
     const ask = (answers: Record<string, ScriptedAnswer>): Promise<object> =>
       review(chain.client, chain.token(answers, 'names-'));
     const grouped = authenticated('ada', ['k8s-ops', 'wiki']);
-    expect(await ask({ corp: grouped })).toMatchObject({ user: { username: 'corp:ada', groups: ['corp:k8s-ops'] } });
+    expect(await ask({ corp: grouped })).toMatchObject({
+      user: { username: 'corp:ada', groups: ['corp:k8s-ops'] },
+    });
     expect(await ask({ plain: authenticated('robot:ci') })).toEqual(no);
     expect(await ask({ plain: authenticated('ada', ['corp:k8s-ops']) })).toEqual(no);
     expect(await ask({ plain: authenticated('ada', ['system:masters']) })).toEqual(no);
     expect(await ask({ plain: authenticated('ada\nroot') })).toEqual(no);
-    const rule = /the username has a control character, a line end or a mark that turns the direction of writing/;
+    const rule =
+      /the username has a control character, a line end or a mark that turns the direction of writing/;
     await waitFor(() => rule.test(chain.gateway.output.text()), 'the rule in the log');
     const { folder } = chain.gateway;
     const words = ['explain', '--config', join(folder, 'gateway.yaml')];
     expect(
-      await runCommand(words, { cwd: folder }, chain.token({ plain: authenticated('ada\nroot') }, 'names-')),
+      await runCommand(
+        words,
+        { cwd: folder },
+        chain.token({ plain: authenticated('ada\nroot') }, 'names-'),
+      ),
     ).toEqual({
       code: 3,
       stdout: expect.stringMatching(/plain +rejected +\S+ +identity-policy/),
@@ -121,7 +158,8 @@ describe.concurrent('the chain', () => {
       expect(await review(full.client, full.token({ robots: ada }))).toEqual(isAda);
     }
     // The work ignores its abort, so it counts in maxInFlight until it has ended.
-    const inFlight = async () => (await scrape(full.gateway)).value('sallyport_in_flight_token_reviews');
+    const inFlight = async () =>
+      (await scrape(full.gateway)).value('sallyport_in_flight_token_reviews');
     expect((await ended).every((answer) => answer.status === 'fulfilled')).toBe(true);
     expect([200, 429]).toEqual(expect.arrayContaining([...new Set(statuses)]));
     expect(await inFlight()).toBe(hung().length);

@@ -55,11 +55,15 @@ interface Setup {
 async function check({ config, files = {}, modes = {} }: Setup): Promise<Report> {
   const folder = await configFolder({ ...config }, files);
   for (const [name, mode] of Object.entries(modes)) await chmod(join(folder, name), mode);
-  const { code, stdout } = await runCommand(['check', '--config', 'gateway.yaml', '-o', 'json'], { cwd: folder });
+  const { code, stdout } = await runCommand(['check', '--config', 'gateway.yaml', '-o', 'json'], {
+    cwd: folder,
+  });
   const { findings } = JSON.parse(stdout) as { findings: Finding[] };
   const problems = findings
     .filter(({ result, detail }) => result !== 'ok' && !/ expires at [^ ]+: renew it$/.test(detail))
-    .map(({ check, result, detail }) => `${result} ${check}: ${detail.replaceAll(`${folder}/`, '')}`);
+    .map(
+      ({ check, result, detail }) => `${result} ${check}: ${detail.replaceAll(`${folder}/`, '')}`,
+    );
   return { code, folder, findings, problems };
 }
 
@@ -68,7 +72,10 @@ const tokens = () => ({ 'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }) });
 /** Makes a config with mutual TLS, and with the files that its tests are not about. */
 function withTls(tls: object, files: Readonly<Record<string, string>>, server: object = {}): Setup {
   return {
-    config: { server: { ...server, tls: { ...mutual.tls, ...tls } }, authenticators: [staticAuthenticator] },
+    config: {
+      server: { ...server, tls: { ...mutual.tls, ...tls } },
+      authenticators: [staticAuthenticator],
+    },
     files: { ...mutual.files, ...tokens(), ...files },
   };
 }
@@ -93,7 +100,11 @@ const issuing = {
   options: {
     issuers: [
       {
-        issuer: { url: 'https://idp.example.org', audiences: ['kubernetes'], jwksFile: 'keys.json' },
+        issuer: {
+          url: 'https://idp.example.org',
+          audiences: ['kubernetes'],
+          jwksFile: 'keys.json',
+        },
         claimMappings: { username: { claim: 'sub' } },
         credentialId: true,
       },
@@ -111,7 +122,12 @@ test('check finds names and keys that the identity policy refuses, and lists the
       authenticators: [
         staticAuthenticator,
         { ...staticAuthenticator, name: 'allowed', allowSystemNames: ['system:masters'] },
-        { ...staticAuthenticator, name: 'corp', username: { prefix: 'corp:' }, options: { tokensFile: 'corp.yaml' } },
+        {
+          ...staticAuthenticator,
+          name: 'corp',
+          username: { prefix: 'corp:' },
+          options: { tokensFile: 'corp.yaml' },
+        },
         { ...staticAuthenticator, name: 'foreign', options: { tokensFile: 'corp.yaml' } },
         { ...staticAuthenticator, name: 'nodes', options: { tokensFile: 'nodes.yaml' } },
         issuing,
@@ -128,11 +144,17 @@ test('check finds names and keys that the identity policy refuses, and lists the
   const refuses = (name: string, what: string) =>
     expect.stringMatching(`^error authenticator ${name}: .* the identity policy refuses ${what}`);
   expect(problems).toEqual([
-    refuses('robots', '1 of its users: jane: a system: name is not in allowSystemNames \\(system:masters\\)'),
+    refuses(
+      'robots',
+      '1 of its users: jane: a system: name is not in allowSystemNames \\(system:masters\\)',
+    ),
     expect.stringMatching(
       /^warning authenticator corp: .* 1 of its names would have their prefix twice: corp:corp:jane\. /,
     ),
-    refuses('foreign', '1 of its users: corp:jane: the prefix corp: belongs to another authenticator'),
+    refuses(
+      'foreign',
+      '1 of its users: corp:jane: the prefix corp: belongs to another authenticator',
+    ),
     refuses('nodes', '12 of its users: (system:node:\\d+: [^;]*; ){4}[^;]*, and 7 more'),
     refuses('oidc', '1 of its users: <sub>: .* \\(authentication.kubernetes.io/credential-id\\)'),
   ]);
@@ -163,12 +185,20 @@ describe.concurrent('check of files', () => {
             clientNames: ['a'],
           },
         },
-        cache: { redis: { url: { file: 'missing-url' }, sealingKeys: [{ file: 'missing-sealing' }] } },
-        authenticators: [{ ...staticAuthenticator, options: both }, ldap('corp', pair), ldap('other', { bind })],
+        cache: {
+          redis: { url: { file: 'missing-url' }, sealingKeys: [{ file: 'missing-sealing' }] },
+        },
+        authenticators: [
+          { ...staticAuthenticator, options: both },
+          ldap('corp', pair),
+          ldap('other', { bind }),
+        ],
       },
     });
     expect(code).toBe(1);
-    const missing = problems.map((one) => /(missing-[\w-]+) can't be read: there is no such file/.exec(one)?.[1]);
+    const missing = problems.map(
+      (one) => /(missing-[\w-]+) can't be read: there is no such file/.exec(one)?.[1],
+    );
     expect(missing.sort()).toEqual(
       [
         'missing-password',
@@ -212,19 +242,28 @@ describe.concurrent('check of files', () => {
     });
     expect(problems).toEqual([
       expect.stringMatching(/^warning authenticator probe: .*: another$/),
-      expect.stringMatching(/^error authenticator probe: .* caFile: garbage has no PEM certificate$/),
+      expect.stringMatching(
+        /^error authenticator probe: .* caFile: garbage has no PEM certificate$/,
+      ),
     ]);
   });
 
   test('warns of keys and secrets that others can read, of files that they can change, and of a certificate of another host', async () => {
-    const { certificate, key } = await mutual.serverAuthority.issueServer({ names: ['DNS:gateway.example.com'] });
+    const { certificate, key } = await mutual.serverAuthority.issueServer({
+      names: ['DNS:gateway.example.com'],
+    });
     const pair = { 'tls/server.crt': certificate, 'tls/server.key': key };
     const setup = withTls({}, { ...pair, 'tokens.csv': `${randomToken()},jane,1\n` });
     const options = { tokensFile: 'tokens.yaml', tokenAuthFile: 'tokens.csv' };
     const { code, problems } = await check({
       ...setup,
       config: { ...setup.config, authenticators: [{ ...staticAuthenticator, options }] },
-      modes: { 'tls/server.key': 0o604, 'tls/server.crt': 0o604, 'tokens.yaml': 0o606, 'tokens.csv': 0o604 },
+      modes: {
+        'tls/server.key': 0o604,
+        'tls/server.crt': 0o604,
+        'tokens.yaml': 0o606,
+        'tokens.csv': 0o604,
+      },
     });
     expect(code).toBe(0);
     expect(problems.toSorted()).toEqual([
@@ -268,7 +307,9 @@ describe.concurrent('check of files', () => {
       expect.stringMatching(
         /^warning config: gateway\.yaml:\d+:\d+: authenticators\[0\]\.options\.bind\.password: .* is a secret that is written in this file/,
       ),
-      expect.stringContaining(`warning server.listen: ${server} is in use: if that is not this gateway`),
+      expect.stringContaining(
+        `warning server.listen: ${server} is in use: if that is not this gateway`,
+      ),
       expect.stringContaining(`warning admin.listen: ${admin} is in use`),
       expect.stringMatching(
         /^warning authenticator corp: .* look mixed up \(server: ldaps:\/\/127\.0\.0\.1:389; hint: servers expect ldap:\/\//,
@@ -276,7 +317,9 @@ describe.concurrent('check of files', () => {
       expect.stringMatching(
         /^warning authenticator corp: .* serverTimeout is not less than timeout .* \(serverTimeout: 3s; timeout: 3s\)$/,
       ),
-      expect.stringMatching(/^warning permissions: gateway\.yaml: everyone on this machine can read the secret in it/),
+      expect.stringMatching(
+        /^warning permissions: gateway\.yaml: everyone on this machine can read the secret in it/,
+      ),
     ]);
   });
 });
@@ -290,7 +333,11 @@ test('serve logs a password that is written in the config, at each load', async 
     }),
   ]);
   expect(logged('scheme and port of a server look mixed up')).toEqual([
-    expect.objectContaining({ level: 'warn', authenticator: 'corp', server: 'ldaps://127.0.0.1:389' }),
+    expect.objectContaining({
+      level: 'warn',
+      authenticator: 'corp',
+      server: 'ldaps://127.0.0.1:389',
+    }),
   ]);
   const before = gateway.output.lines.length;
   gateway.signal('SIGHUP');

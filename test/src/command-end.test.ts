@@ -26,13 +26,21 @@ describe.concurrent('with a plugin that leaves a timer behind', () => {
     [
       'check',
       '',
-      { findings: expect.arrayContaining([expect.objectContaining({ check: 'authenticator corp', result: 'ok' })]) },
+      {
+        findings: expect.arrayContaining([
+          expect.objectContaining({ check: 'authenticator corp', result: 'ok' }),
+        ]),
+      },
     ],
     ['explain', randomToken(), { status: { authenticated: true, user: { username: 'ada' } } }],
   ])('%s prints what it has to say, and ends', async (command, input, printed) => {
     const config = { authenticators: [{ name: 'corp', use: './lingering.ts' }] };
     const cwd = await configFolder(config, { 'lingering.ts': lingeringPlugin });
-    const { code, stdout } = await runCommand([command, '--config', 'gateway.yaml', '-o', 'json'], { cwd }, input);
+    const { code, stdout } = await runCommand(
+      [command, '--config', 'gateway.yaml', '-o', 'json'],
+      { cwd },
+      input,
+    );
     expect(JSON.parse(stdout)).toMatchObject(printed);
     expect(code).toBe(0);
   });

@@ -17,11 +17,20 @@ interface Place {
 }
 
 /** Makes a folder with a config of static tokens, one of which is known. */
-async function createPlace(config: object = { authenticators: [staticAuthenticator] }): Promise<Place> {
+async function createPlace(
+  config: object = { authenticators: [staticAuthenticator] },
+): Promise<Place> {
   const token = randomToken();
-  const folder = await configFolder({ ...config }, { 'tokens.yaml': tokensFile({ [token]: 'ci' }) });
+  const folder = await configFolder(
+    { ...config },
+    { 'tokens.yaml': tokensFile({ [token]: 'ci' }) },
+  );
   const env = { SALLYPORT_CONFIG: join(folder, 'gateway.yaml') };
-  return { folder, token, run: (commandArguments, input) => runCommand(commandArguments, { cwd: folder, env }, input) };
+  return {
+    folder,
+    token,
+    run: (commandArguments, input) => runCommand(commandArguments, { cwd: folder, env }, input),
+  };
 }
 
 describe.concurrent('sallyport', () => {
@@ -33,9 +42,12 @@ describe.concurrent('sallyport', () => {
   });
 
   test.each(
-    [['fly'], ['check', '-o', 'xml'], ['token', 'hash'], ['explain', '--user', 'ci', '--audience', 'vault']].map(
-      (path) => ({ path }),
-    ),
+    [
+      ['fly'],
+      ['check', '-o', 'xml'],
+      ['token', 'hash'],
+      ['explain', '--user', 'ci', '--audience', 'vault'],
+    ].map((path) => ({ path })),
   )('$path is wrong usage, and exits 2', async ({ path }) => {
     const { run } = await createPlace();
     const { code, stdout, stderr } = await run(path);
@@ -55,7 +67,9 @@ describe.concurrent('sallyport', () => {
     const { run, folder } = await createPlace();
     const missing = { ...staticAuthenticator, options: { tokensFile: 'missing.yaml' } };
     const text = configText({ authenticators: [missing, { name: 'other', use: 'statik' }] });
-    const bad = text.replace('listen:', 'lissten:').replace('shutdownDelay: 0s', 'shutdownDelay: 5');
+    const bad = text
+      .replace('listen:', 'lissten:')
+      .replace('shutdownDelay: 0s', 'shutdownDelay: 5');
     await writeFile(join(folder, 'gateway.yaml'), bad);
     const { code, stdout } = await run(['check']);
     expect(code).toBe(1);
@@ -80,13 +94,19 @@ describe.concurrent('sallyport', () => {
       /gateway\.yaml:\d+:3: .*lissten.*\nGateways that run go on .* --config and a copy of its last good version/,
     );
     expect((await run(['explain', '--config', 'last-good.yaml'], token)).code).toBe(0);
-    expect((await run(['explain', '--config', 'missing.yaml'], token)).stderr).not.toContain('last good');
+    expect((await run(['explain', '--config', 'missing.yaml'], token)).stderr).not.toContain(
+      'last good',
+    );
   });
 
   test('a command that was given no config says that it is about the demo', async () => {
-    const { stdout, stderr } = await runCommand(['check'], { cwd: await temporaryFolder('no-config') });
+    const { stdout, stderr } = await runCommand(['check'], {
+      cwd: await temporaryFolder('no-config'),
+    });
     expect(stdout).toMatch(/^CHECK/);
-    expect(stderr).toMatch(/^sallyport: no --config and no SALLYPORT_CONFIG: this is about the demo .*gateway\.yaml\n/);
+    expect(stderr).toMatch(
+      /^sallyport: no --config and no SALLYPORT_CONFIG: this is about the demo .*gateway\.yaml\n/,
+    );
   });
 
   test('explain shows what each authenticator answers, and what kube-apiserver would get', async () => {
@@ -95,7 +115,12 @@ describe.concurrent('sallyport', () => {
     expect(code).toBe(0);
     const { authenticators, status } = JSON.parse(stdout);
     expect(authenticators).toEqual([
-      { authenticator: 'robots', answer: 'authenticated', reason: 'ci', milliseconds: expect.any(Number) },
+      {
+        authenticator: 'robots',
+        answer: 'authenticated',
+        reason: 'ci',
+        milliseconds: expect.any(Number),
+      },
     ]);
     expect(status).toMatchObject({ authenticated: true, user: { username: 'ci' } });
   });
@@ -106,7 +131,10 @@ describe.concurrent('sallyport', () => {
     await writeFile(join(folder, 'broken.ts'), brokenPlugin);
     const { code, stdout } = await run(['explain', '-o', 'json'], randomToken());
     expect(code).toBe(1);
-    expect(JSON.parse(stdout).status).toEqual({ authenticated: false, error: 'authenticator corp unavailable' });
+    expect(JSON.parse(stdout).status).toEqual({
+      authenticated: false,
+      error: 'authenticator corp unavailable',
+    });
   });
 
   test('explain without a token says how to give one', async () => {
@@ -123,14 +151,19 @@ describe.concurrent('sallyport', () => {
     expect(JSON.parse(given.stdout)).toEqual({
       entry: { sha256: sha256(token), username: 'ci', audiences: ['https://prod.example.com'] },
     });
-    const made = JSON.parse((await run(['token', 'hash', '--user', 'ci', '--generate', '-o', 'json'])).stdout);
+    const made = JSON.parse(
+      (await run(['token', 'hash', '--user', 'ci', '--generate', '-o', 'json'])).stdout,
+    );
     expect(made.token.length).toBeGreaterThanOrEqual(32);
     expect(made.entry.sha256).toBe(sha256(made.token));
   });
 
   test('token hash refuses a token that kube-apiserver would cut', async () => {
     const { run } = await createPlace();
-    const { code, stdout, stderr } = await run(['token', 'hash', '--user', 'ci'], `${randomToken()} ${randomToken()}`);
+    const { code, stdout, stderr } = await run(
+      ['token', 'hash', '--user', 'ci'],
+      `${randomToken()} ${randomToken()}`,
+    );
     expect([code, stdout]).toEqual([1, '']);
     expect(stderr).toMatch(/space/);
   });
@@ -162,7 +195,11 @@ test('serve takes an entry that token hash made, --listen in place of the config
   expect(hashed).toMatchObject({ code: 0, stderr: '' });
   const files = { 'tokens.yaml': `tokens:\n${hashed.stdout}` };
   const config = { server: { listen: '127.0.0.1:1' }, authenticators: [staticAuthenticator] };
-  await using gateway = await startGateway({ config, files, commandArguments: ['--listen', '127.0.0.1:0'] });
+  await using gateway = await startGateway({
+    config,
+    files,
+    commandArguments: ['--listen', '127.0.0.1:0'],
+  });
   using client = http1Client(gateway.url);
   const user = { username: 'zoë', uid: '7', groups: ['a', 'b'] };
   expect(await review(client, token)).toEqual({ authenticated: true, user });

@@ -36,7 +36,9 @@ beforeAll(async () => {
 afterEach(async () => {
   await expectLogin(apiServer);
   expect(apiServer.session()).toBe(session);
-  expect(gateway.output.lines.filter(({ msg }) => /circuit opened|could not check/.test(msg))).toEqual([]);
+  expect(
+    gateway.output.lines.filter(({ msg }) => /circuit opened|could not check/.test(msg)),
+  ).toEqual([]);
 });
 
 afterAll(async () => {
@@ -59,7 +61,9 @@ async function openIdle(url: string, count: number): Promise<Socket[]> {
     onTestFinished(() => void socket.destroy());
     return socket;
   });
-  await Promise.all(opened.map((socket) => Promise.race([once(socket, 'connect'), once(socket, 'close')])));
+  await Promise.all(
+    opened.map((socket) => Promise.race([once(socket, 'connect'), once(socket, 'close')])),
+  );
   return opened;
 }
 
@@ -85,7 +89,9 @@ test('800 connections without a byte keep out no client', async () => {
 test('connections that come all the time keep out no client from another address', async () => {
   let ended = false;
   const flood = async (): Promise<void> => {
-    while (!ended) for (const socket of await openIdle(gateway.url, 50)) socket.once('close', () => socket.destroy());
+    while (!ended)
+      for (const socket of await openIdle(gateway.url, 50))
+        socket.once('close', () => socket.destroy());
   };
   const flooding = flood();
   try {

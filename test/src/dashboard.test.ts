@@ -31,7 +31,9 @@ describe('the dashboard', () => {
   });
 
   test('promtool accepts all queries', async () => {
-    const queries = panels.flatMap(({ targets }) => targets.map(({ expr }) => `(${asked(expr, dashboard)})`));
+    const queries = panels.flatMap(({ targets }) =>
+      targets.map(({ expr }) => `(${asked(expr, dashboard)})`),
+    );
     await promtool('--experimental', 'promql', 'format', queries.join(' or '));
   });
 
@@ -42,7 +44,10 @@ describe('the dashboard', () => {
 
   test('no panels overlap, and no title is used twice', () => {
     const cells = dashboard.panels.flatMap(({ gridPos: { x, y, w, h } }) =>
-      Array.from({ length: w * h }, (_, index) => `${x + (index % w)},${y + Math.floor(index / w)}`),
+      Array.from(
+        { length: w * h },
+        (_, index) => `${x + (index % w)},${y + Math.floor(index / w)}`,
+      ),
     );
     expect(new Set(cells).size).toBe(cells.length);
     expect(Math.max(...cells.map((cell) => Number(cell.split(',')[0])))).toBe(23);

@@ -18,14 +18,23 @@ const foreign = new Set([
 ]);
 
 /** The tables whose first column quotes messages: even one of a single word is a message there. */
-const tablesOfMessages = ['`msg`', '`reason`', 'It says', 'Its log', 'It prints', 'Message', 'Signs'];
+const tablesOfMessages = [
+  '`msg`',
+  '`reason`',
+  'It says',
+  'Its log',
+  'It prints',
+  'Message',
+  'Signs',
+];
 
 const commands = /^(?:curl|kill|kubectl|npx|openssl|pnpm|read|sallyport|ulimit) | --?[a-z]/;
 const settings = /^(?:[\w.-]+: \S+|\{ \w+ \})$/;
 const queries = / == | > 0$|^(?:min|rate)\b/;
 const redisCommands = /^[A-Z]+ [A-Z]+$/;
 const isMessage = (text: string): boolean =>
-  text.includes(' ') && ![commands, settings, queries, redisCommands].some((other) => other.test(text));
+  text.includes(' ') &&
+  ![commands, settings, queries, redisCommands].some((other) => other.test(text));
 
 const quotedIn = (text: string): string[] =>
   [...text.matchAll(/`([^`]+)`/g)].map(([, quoted = '']) => quoted.replaceAll(/\s+/g, ' '));
@@ -47,19 +56,26 @@ async function quotedMessages(): Promise<string[]> {
 /** Messages that the source composes, with the part that it has. `…` replaces a value. */
 const composed: Readonly<Record<string, string>> = {
   'user.base "…" does not exist there': '… "…" does not exist there',
-  'the backend answers, but this lookup did not end within 3s': 'the backend answers, but this lookup did not end …',
-  'nothing was done: --user … begins with no prefix of this config': 'begins with no prefix of this config',
+  'the backend answers, but this lookup did not end within 3s':
+    'the backend answers, but this lookup did not end …',
+  'nothing was done: --user … begins with no prefix of this config':
+    'begins with no prefix of this config',
   '--jti is very long: is it a whole token?': 'is very long: is it a whole token?',
-  '[!]authenticator/corp failed: reason withheld, does not decide': '[!]… failed: reason withheld, does not decide',
-  'nothing was done: to block a token, each authenticator must say …': 'a token, each authenticator must say whether',
+  '[!]authenticator/corp failed: reason withheld, does not decide':
+    '[!]… failed: reason withheld, does not decide',
+  'nothing was done: to block a token, each authenticator must say …':
+    'a token, each authenticator must say whether',
   'server.tls.certFile: … is out of order': '….certFile: … is out of order',
-  'server.tls.clientCAFile: … is not marked as a CA certificate…': 'is not marked as a CA certificate',
-  'has none of the names in server.tls.clientNames: …': 'has none of the names in server.tls.clientNames',
+  'server.tls.clientCAFile: … is not marked as a CA certificate…':
+    'is not marked as a CA certificate',
+  'has none of the names in server.tls.clientNames: …':
+    'has none of the names in server.tls.clientNames',
   'authenticator corp unavailable': '… unavailable',
   'authenticators corp, robots unavailable': '… unavailable',
   '… is not counted: last heard of 10m ago': '… is not counted: …',
   'authenticator could not be closed': '… could not be closed',
-  'nothing was done: only its issuer can revoke a token with a jti': 'only its issuer can revoke a token with a …',
+  'nothing was done: only its issuer can revoke a token with a jti':
+    'only its issuer can revoke a token with a …',
   'no token of user … was issued by …': '… was issued by authenticator …',
   'account state: locked': 'account state: …, by the attribute …',
   'account in corp: locked': 'account in …: …',
@@ -68,7 +84,9 @@ const composed: Readonly<Record<string, string>> = {
 
 /** Reads all source without comments. A text over several lines is one, and `…` replaces each value within it. */
 async function readSource(): Promise<string> {
-  const files = find('{apps/gateway,packages/*}/src/**/*.{ts,js,html}').filter((file) => !/test|bench/.test(file));
+  const files = find('{apps/gateway,packages/*}/src/**/*.{ts,js,html}').filter(
+    (file) => !/test|bench/.test(file),
+  );
   const texts = await Promise.all(files.map((file) => readFile(join(rootFolder, file), 'utf8')));
   return texts
     .join('\n')
@@ -82,7 +100,9 @@ async function readSource(): Promise<string> {
 function isIn(source: string, message: string): boolean {
   const known = composed[message];
   if (known !== undefined) return source.includes(known);
-  return message.split(/…|\b(?:NAME|F|N(?=s?\b)|\d+)\w*/).every((part) => source.includes(part.trim()));
+  return message
+    .split(/…|\b(?:NAME|F|N(?=s?\b)|\d+)\w*/)
+    .every((part) => source.includes(part.trim()));
 }
 
 describe('a message that docs/operations.md quotes', async () => {

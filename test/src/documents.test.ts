@@ -3,13 +3,23 @@ import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { readDocument } from './testing/deployed.ts';
-import { type CodeBlock, codeBlocksOf, find, isCommands, withoutCodeBlocks } from './testing/documents.ts';
+import {
+  type CodeBlock,
+  codeBlocksOf,
+  find,
+  isCommands,
+  withoutCodeBlocks,
+} from './testing/documents.ts';
 import { rootFolder } from './testing/pnpm.ts';
 
-const pages = find('**/*.md').filter((page) => !page.startsWith('.') && !page.endsWith('CHANGELOG.md'));
+const pages = find('**/*.md').filter(
+  (page) => !page.startsWith('.') && !page.endsWith('CHANGELOG.md'),
+);
 /** Makes the anchors of headings as GitHub and GitLab make them. */
 function anchorsOf(markdown: string): string[] {
-  const headings = [...withoutCodeBlocks(markdown).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading);
+  const headings = [...withoutCodeBlocks(markdown).matchAll(/^#+ (.*)$/gm)].map(
+    ([, heading = '']) => heading,
+  );
   return headings.map((heading) =>
     heading
       .toLowerCase()
@@ -27,7 +37,8 @@ async function brokenLinksOf(page: string): Promise<string[]> {
     const [path = '', anchor] = target.split('#');
     const file = path === '' ? page : join(dirname(page), path);
     const exists = existsSync(join(rootFolder, file));
-    if (!exists || (anchor !== undefined && !anchorsOf(await readDocument(file)).includes(anchor))) broken.push(target);
+    if (!exists || (anchor !== undefined && !anchorsOf(await readDocument(file)).includes(anchor)))
+      broken.push(target);
   }
   return broken;
 }
@@ -40,8 +51,12 @@ test.each(['docs/architecture.md', 'docs/decisions.md', 'docs/limits.md'])(
   'the source files that %s names exist',
   async (page) => {
     const sources = find('**/*.{ts,js}').map((file) => `/${file}`);
-    const named = [...(await readDocument(page)).matchAll(/`([\w./-]+\.(?:ts|js))`/g)].map(([, file = '']) => file);
-    expect(named.filter((file) => !sources.some((source) => source.endsWith(`/${file}`)))).toEqual([]);
+    const named = [...(await readDocument(page)).matchAll(/`([\w./-]+\.(?:ts|js))`/g)].map(
+      ([, file = '']) => file,
+    );
+    expect(named.filter((file) => !sources.some((source) => source.endsWith(`/${file}`)))).toEqual(
+      [],
+    );
   },
 );
 
@@ -49,7 +64,9 @@ test.each(pages)('the YAML and the JSON of %s can be parsed', async (page) => {
   const blocks = codeBlocksOf(await readDocument(page));
   const problems = blocks.flatMap(({ language, text }) => {
     if (language === 'json') JSON.parse(text);
-    return language === 'yaml' ? parseAllDocuments(text).flatMap(({ errors }) => errors.map(String)) : [];
+    return language === 'yaml'
+      ? parseAllDocuments(text).flatMap(({ errors }) => errors.map(String))
+      : [];
   });
   expect(problems).toEqual([]);
 });
@@ -60,17 +77,23 @@ describe('the commands of the pages', async () => {
     ...find('docs/install/*.md'),
     ...find('packages/authenticator-*/README.md'),
   ];
-  const rows = [...(await readDocument('test/commands.md')).matchAll(/^\| (\S+\.md) \| `(.+?)` \| (.+) \|$/gm)].map(
-    ([, page = '', beginning = '', how = '']) => ({ page, beginning, how }),
-  );
+  const rows = [
+    ...(await readDocument('test/commands.md')).matchAll(/^\| (\S+\.md) \| `(.+?)` \| (.+) \|$/gm),
+  ].map(([, page = '', beginning = '', how = '']) => ({ page, beginning, how }));
 
-  test.each(documented)('%s: each block is run by a test, or has the reason why it is not', async (page) => {
-    const blocks = codeBlocksOf(await readDocument(page)).filter(isCommands);
-    const own = rows.filter((row) => row.page === page);
-    const rowsOf = ({ text }: CodeBlock) => own.filter(({ beginning }) => text.startsWith(beginning));
-    expect(blocks.filter((block) => rowsOf(block).length !== 1).map(({ text }) => text)).toEqual([]);
-    expect(own.filter((row) => !blocks.some((block) => rowsOf(block)[0] === row))).toEqual([]);
-  });
+  test.each(documented)(
+    '%s: each block is run by a test, or has the reason why it is not',
+    async (page) => {
+      const blocks = codeBlocksOf(await readDocument(page)).filter(isCommands);
+      const own = rows.filter((row) => row.page === page);
+      const rowsOf = ({ text }: CodeBlock) =>
+        own.filter(({ beginning }) => text.startsWith(beginning));
+      expect(blocks.filter((block) => rowsOf(block).length !== 1).map(({ text }) => text)).toEqual(
+        [],
+      );
+      expect(own.filter((row) => !blocks.some((block) => rowsOf(block)[0] === row))).toEqual([]);
+    },
+  );
 
   test('each test that is named takes them from the page', async () => {
     const wrong: string[] = [];
@@ -86,10 +109,12 @@ describe('the commands of the pages', async () => {
 
 test('docs/install/npm.md names each package', async () => {
   const page = await readDocument('docs/install/npm.md');
-  const names = find('packages/*/package.json').map((manifest) => dirname(manifest).split('/').at(-1) ?? '');
+  const names = find('packages/*/package.json').map(
+    (manifest) => dirname(manifest).split('/').at(-1) ?? '',
+  );
   const isNamed = (name: string) =>
-    [`\`@sallyport/${name}\``, `\`${name}\``, `\`${name.replace('authenticator', '')}\``].some((text) =>
-      page.includes(text),
+    [`\`@sallyport/${name}\``, `\`${name}\``, `\`${name.replace('authenticator', '')}\``].some(
+      (text) => page.includes(text),
     );
   expect(names.length).toBeGreaterThan(8);
   expect(names.filter((name) => !isNamed(name))).toEqual([]);

@@ -45,7 +45,8 @@ describe('explain of a token that is refused or unknown', () => {
       `the token is a JWT of the issuer "${issuer.url}/" (iss), which is not in the options; the nearest one there is ${issuer.url}`,
       ...[shape, shape],
     ]);
-    const cut = 'the token begins like a JWT, but is not a whole one with an issuer (iss): was it cut off?';
+    const cut =
+      'the token begins like a JWT, but is not a whole one with an issuer (iss): was it cut off?';
     expect(await reasonsOf(secret(issuer.token({}).slice(0, 70)))).toEqual([cut, shape, shape]);
     const body = secret(randomToken().padEnd(49, 'A').slice(0, 49));
     expect(await reasonsOf(`sp_${body}`)).toEqual([
@@ -100,7 +101,11 @@ describe('explain', () => {
       groups: [
         {
           ...{ authenticator: 'corp', username: 'corp:alice' },
-          ...{ backend: ['k8s-admins', 'operators'], leftOut: ['operators'], final: ['corp:k8s-admins'] },
+          ...{
+            backend: ['k8s-admins', 'operators'],
+            leftOut: ['operators'],
+            final: ['corp:k8s-admins'],
+          },
         },
       ],
       steps: [
@@ -112,23 +117,36 @@ describe('explain', () => {
       ].map((step) => ({ authenticator: 'corp', step })),
     });
     const text = await run(['explain'], people.alice.token);
-    expect(text.stdout).toMatch(/GROUPS of corp:alice, from authenticator corp\nBACKEND +KUBERNETES\n/);
-    expect(text.stdout).toMatch(/k8s-admins +corp:k8s-admins\noperators +left out by groups\.allow\n/);
+    expect(text.stdout).toMatch(
+      /GROUPS of corp:alice, from authenticator corp\nBACKEND +KUBERNETES\n/,
+    );
+    expect(text.stdout).toMatch(
+      /k8s-admins +corp:k8s-admins\noperators +left out by groups\.allow\n/,
+    );
     expect(text.stdout).toContain('\nSTEPS\ncorp: user search below');
-    expect((await run(['explain'], people.bob.token)).stdout).toContain('none: the backend names none');
+    expect((await run(['explain'], people.bob.token)).stdout).toContain(
+      'none: the backend names none',
+    );
   });
 
   test('shows values of a filter escaped, as they were sent', async () => {
     const run = await place({ authenticators: [people.authenticator(patient)] }, people.files);
-    const { code, stdout } = await run(['explain', '-o', 'json'], ldapToken('a*)(uid=\u00e9\\', randomToken()));
+    const { code, stdout } = await run(
+      ['explain', '-o', 'json'],
+      ldapToken('a*)(uid=\u00e9\\', randomToken()),
+    );
     expect(code).toBe(3);
     expect(JSON.parse(stdout).steps).toEqual([
-      { authenticator: 'corp', step: expect.stringContaining('filter (uid=a\\2a\\29\\28uid=é\\5c): 0 entries') },
+      {
+        authenticator: 'corp',
+        step: expect.stringContaining('filter (uid=a\\2a\\29\\28uid=é\\5c): 0 entries'),
+      },
     ]);
   });
 
   test('of a user needs no token: who knows the name, groups by source, blocked and locked out in the running fleet', async () => {
-    const logins = async () => (await people.slapd.operations()).bindsByDn.get(people.alice.dn) ?? 0;
+    const logins = async () =>
+      (await people.slapd.operations()).bindsByDn.get(people.alice.dn) ?? 0;
     const before = await logins();
     await using redis = await startRedis();
     const token = randomToken();
@@ -155,10 +173,15 @@ describe('explain', () => {
     expect((await run('block', '--group', 'corp:k8s-admins', '--for', '1h')).code).toBe(0);
     expect(await json('corp:alice')).toMatchObject({
       code: 0,
-      authenticators: [{ authenticator: 'corp', answer: 'known', reason: 'corp:alice', tokens: null }],
+      authenticators: [
+        { authenticator: 'corp', answer: 'known', reason: 'corp:alice', tokens: null },
+      ],
       groups: [{ authenticator: 'corp', leftOut: ['operators'], final: ['corp:k8s-admins'] }],
       steps: expect.arrayContaining([
-        { authenticator: 'corp', step: 'account state: not known, the entry shows none of its attributes' },
+        {
+          authenticator: 'corp',
+          step: 'account state: not known, the entry shows none of its attributes',
+        },
       ]),
       blocked: { kind: 'group', name: 'corp:k8s-admins' },
       lockouts: [{ user: 'corp:alice', refused: 1, lockedOut: false }],
@@ -177,7 +200,10 @@ describe('explain', () => {
     // Without the prefix, the only known name is meant, but not for a command that changes something.
     const bare = await run('explain', '--user', 'ci', '-o', 'json');
     expect([bare.code, bare.stderr]).toEqual([0, 'sallyport: ci is robot:ci\n']);
-    expect(JSON.parse(bare.stdout)).toMatchObject({ user: 'robot:ci', authenticators: [{ authenticator: 'robots' }] });
+    expect(JSON.parse(bare.stdout)).toMatchObject({
+      user: 'robot:ci',
+      authenticators: [{ authenticator: 'robots' }],
+    });
     const unsure = await run('block', '--user', 'alice', '--for', '1h');
     expect(unsure.code).toBe(2);
     expect(unsure.stderr).toMatch(
@@ -185,7 +211,9 @@ describe('explain', () => {
     );
     const nobody = await run('explain', '--user', 'nobody');
     expect([nobody.code, nobody.stdout]).toEqual([2, '']);
-    expect(nobody.stderr).toMatch(/is known to have a user nobody.*corp:nobody +# not known: corp\n.*robot:nobody +#/s);
+    expect(nobody.stderr).toMatch(
+      /is known to have a user nobody.*corp:nobody +# not known: corp\n.*robot:nobody +#/s,
+    );
     // No bind beside that of the one login.
     expect(await logins()).toBe(before + 1);
 
@@ -215,13 +243,19 @@ describe('explain', () => {
         options: { urls: ['ldaps://127.0.0.1:1'] },
         entry: { name: 'down', username: { prefix: 'down:' } },
       }),
-      people.authenticator({ options: { caFile: 'gone.crt' }, entry: { name: 'old', username: { prefix: 'old:' } } }),
+      people.authenticator({
+        options: { caFile: 'gone.crt' },
+        entry: { name: 'old', username: { prefix: 'old:' } },
+      }),
     ];
     const run = await place({ authenticators: entries }, people.files);
     const missing =
       /gateway\.yaml:\d+:\d+: authenticators\[2\]\.options\.caFile: authenticator old .*gone\.crt can't be read/;
     const found = await run(['explain', '--user', 'alice']);
-    expect([found.code, found.stdout]).toEqual([0, expect.stringMatching(/\ncorp +known +corp:alice\n/)]);
+    expect([found.code, found.stdout]).toEqual([
+      0,
+      expect.stringMatching(/\ncorp +known +corp:alice\n/),
+    ]);
     expect(found.stderr).toMatch(missing);
     const unknown = await run(['explain', '--user', 'nobody']);
     expect([unknown.code, unknown.stdout]).toEqual([2, '']);
@@ -263,7 +297,9 @@ describe('explain', () => {
     expect([json.code, json.stderr]).toEqual([0, '']);
     expect(JSON.parse(json.stdout)).toMatchObject({
       authenticators: [{ authenticator: 'robots', answer: 'known', reason: 'robot:ci', tokens: 2 }],
-      groups: [{ backend: ['dev', 'ops', 'other'], leftOut: ['other'], final: ['team:dev', 'team:ops'] }],
+      groups: [
+        { backend: ['dev', 'ops', 'other'], leftOut: ['other'], final: ['team:dev', 'team:ops'] },
+      ],
       steps: [
         'tokens issued to this name: 2 valid, 1 revoked, 0 expired',
         'the tokens have different groups: each token gives only its own',
@@ -283,6 +319,8 @@ describe('explain', () => {
     await redis.stop();
     const down = await run(['explain', '--user', 'robot:ci', '-o', 'json']);
     expect(down.code).toBe(1);
-    expect(JSON.parse(down.stdout).authenticators).toMatchObject([{ answer: 'could not be checked', tokens: null }]);
+    expect(JSON.parse(down.stdout).authenticators).toMatchObject([
+      { answer: 'could not be checked', tokens: null },
+    ]);
   });
 });

@@ -23,14 +23,19 @@ test('the first start makes a demo token, loads it once, and prints a line that 
   const { stdout } = await promisify(execFile)('sh', ['-c', await curlLine(gateway)]);
   // No output may contain it from here on.
   secret(JSON.parse(await readFile(join(folder, '.demo/token-review.json'), 'utf8')).spec.token);
-  expect(JSON.parse(stdout).status).toMatchObject({ authenticated: true, user: { username: 'demo' } });
+  expect(JSON.parse(stdout).status).toMatchObject({
+    authenticated: true,
+    user: { username: 'demo' },
+  });
   for (const name of ['token-review.json', 'tokens.yaml']) {
     expect((await stat(join(folder, '.demo', name))).mode & 0o777).toBe(0o600);
   }
   await writeFile(join(folder, 'marker.yaml'), tokensFile({ [randomToken()]: 'two' }));
   await gateway.waitForLog('file reloaded');
   const about = (pattern: RegExp) =>
-    gateway.output.lines.filter(({ msg }) => pattern.test(msg)).map(({ authenticator, file }) => authenticator ?? file);
+    gateway.output.lines
+      .filter(({ msg }) => pattern.test(msg))
+      .map(({ authenticator, file }) => authenticator ?? file);
   // The lines are sorted, since the two files are read concurrently at the start.
   expect(about(/^static tokens loaded/).sort()).toEqual(['demo', 'marker', 'marker']);
   expect(about(/^file reloaded/)).toEqual([join(folder, 'marker.yaml')]);
@@ -41,7 +46,12 @@ const entry = join(gatewayFolder, 'src/sallyport.js');
 /** Runs the entry point with a Node that says it is of this version. */
 function runOn(version: string): Promise<CommandResult> {
   const pretend = `Object.defineProperty(process,'versions',{value:{...process.versions,node:'${version}'}})`;
-  const commandArguments = ['--import', `data:text/javascript,${encodeURIComponent(pretend)}`, entry, '--version'];
+  const commandArguments = [
+    '--import',
+    `data:text/javascript,${encodeURIComponent(pretend)}`,
+    entry,
+    '--version',
+  ];
   return new Promise((resolve) => {
     execFile(process.execPath, commandArguments, { env: {} }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
@@ -50,17 +60,24 @@ function runOn(version: string): Promise<CommandResult> {
 }
 
 describe.concurrent('a Node that is too old', () => {
-  test.each(['22.23.3', '24.20.0', '25.9.0'])('%s is reported in one line, with what to run', async (version) => {
-    const { code, stdout, stderr } = await runOn(version);
-    expect([code, stdout]).toEqual([1, '']);
-    expect(stderr).toMatch(
-      /^sallyport: cannot run on Node [\d.]+ \(.+\): it needs Node 24\.21, or 26 or later\. To fix it, run it with .+: npx -y pnpm@10 sallyport\n$/,
-    );
-    expect(stderr).toContain(`Node ${version} `);
-  });
+  test.each(['22.23.3', '24.20.0', '25.9.0'])(
+    '%s is reported in one line, with what to run',
+    async (version) => {
+      const { code, stdout, stderr } = await runOn(version);
+      expect([code, stdout]).toEqual([1, '']);
+      expect(stderr).toMatch(
+        /^sallyport: cannot run on Node [\d.]+ \(.+\): it needs Node 24\.21, or 26 or later\. To fix it, run it with .+: npx -y pnpm@10 sallyport\n$/,
+      );
+      expect(stderr).toContain(`Node ${version} `);
+    },
+  );
 
   test.each(['24.21.0', '26.0.0'])('%s is not', async (version) => {
-    expect(await runOn(version)).toEqual({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/), stderr: '' });
+    expect(await runOn(version)).toEqual({
+      code: 0,
+      stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/),
+      stderr: '',
+    });
   });
 
   test('every way of starting goes through the file that looks at it', async () => {

@@ -2,9 +2,18 @@ import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ClientTls, http2Client } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
-import { buildGoClient, type GoAnswer, type GoClient, type GoRequest } from './testing/go-client.ts';
+import {
+  buildGoClient,
+  type GoAnswer,
+  type GoClient,
+  type GoRequest,
+} from './testing/go-client.ts';
 import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import {
+  authenticated,
+  type ScriptedBackend,
+  startScriptedBackend,
+} from './testing/scripted-backend.ts';
 import { apiVersion, reviewBody } from './testing/token-review.ts';
 import { awkwardToken, randomToken } from './testing/tokens.ts';
 
@@ -21,11 +30,20 @@ let mutualTls: MutualTls;
 let kubelet: ClientTls;
 let gateway: Gateway;
 
-const user = { username: 'ada', uid: '7', groups: ['ops'], extra: { 'example.com/team': ['a', 'b'] } };
+const user = {
+  username: 'ada',
+  uid: '7',
+  groups: ['ops'],
+  extra: { 'example.com/team': ['a', 'b'] },
+};
 const isUser = { authenticated: true, user };
 
 beforeAll(async () => {
-  [go, backend, mutualTls] = await Promise.all([buildGoClient(), startScriptedBackend(), createMutualTls()]);
+  [go, backend, mutualTls] = await Promise.all([
+    buildGoClient(),
+    startScriptedBackend(),
+    createMutualTls(),
+  ]);
   kubelet = mutualTls.clientWith(await mutualTls.clientAuthority.issueClient('system:node:a'));
   const { files, tls } = mutualTls;
   const corp = backend.authenticator('corp', { circuit: { minimumCalls: 1000 } });
@@ -48,8 +66,18 @@ function ada(): string {
 
 const whole = (body: string): GoRequest => ({ body, length: Buffer.byteLength(body) });
 
-function expectStatus(answer: GoAnswer, protocol: Protocol, code: number, reason: string, message: RegExp): void {
-  expect(answer).toMatchObject({ error: '', status: code, protocol: protocol === 'HTTP/2' ? 'HTTP/2.0' : protocol });
+function expectStatus(
+  answer: GoAnswer,
+  protocol: Protocol,
+  code: number,
+  reason: string,
+  message: RegExp,
+): void {
+  expect(answer).toMatchObject({
+    error: '',
+    status: code,
+    protocol: protocol === 'HTTP/2' ? 'HTTP/2.0' : protocol,
+  });
   expect(answer.headers).not.toHaveProperty('Retry-After');
   expect(JSON.parse(answer.body)).toMatchObject({
     kind: 'Status',
@@ -71,7 +99,13 @@ const rows: readonly [string, () => GoRequest, number, string, RegExp][] = [
     'UnsupportedMediaType',
     /Content-Type/,
   ],
-  ['a body over maxBodySize', () => ({ body: ada(), padding: big }), 413, 'RequestEntityTooLarge', /maxBodySize/],
+  [
+    'a body over maxBodySize',
+    () => ({ body: ada(), padding: big }),
+    413,
+    'RequestEntityTooLarge',
+    /maxBodySize/,
+  ],
   [
     'a length over maxBodySize',
     () => ({ padding: big, length: big }),
@@ -95,7 +129,12 @@ describe.concurrent.each(protocols)("Go's client over %s gets", (protocol) => {
     go.send(gateway.url, request, protocol, tls);
 
   test.each([
-    ['a user', 'v1', { kind: 'authenticated', user, audiences: ['api', 'b'] }, { ...isUser, audiences: ['api'] }],
+    [
+      'a user',
+      'v1',
+      { kind: 'authenticated', user, audiences: ['api', 'b'] },
+      { ...isUser, audiences: ['api'] },
+    ],
     ['a user', 'v1beta1', { kind: 'authenticated', user }, isUser],
     ['a refusal', 'v1', { kind: 'rejected', reason: 'revoked' }, { authenticated: false }],
     [
@@ -109,7 +148,11 @@ describe.concurrent.each(protocols)("Go's client over %s gets", (protocol) => {
     backend.answer(token, decision);
     const answer = await send(whole(reviewBody(token, version, ['api'])));
     expect(answer).toMatchObject({ status: 200, error: '' });
-    expect(JSON.parse(answer.body)).toEqual({ apiVersion: apiVersion(version), kind: 'TokenReview', status });
+    expect(JSON.parse(answer.body)).toEqual({
+      apiVersion: apiVersion(version),
+      kind: 'TokenReview',
+      status,
+    });
     expect(backend.callsOf(token)[0]?.audiences).toEqual(['api']);
   });
 
@@ -119,12 +162,21 @@ describe.concurrent.each(protocols)("Go's client over %s gets", (protocol) => {
     if (code === 405) expect(answer.headers).toHaveProperty('Allow', ['POST']);
   });
 
-  test.each(unfinished)('the message for a wrong client name with a body %s', async (_way, body) => {
-    expectStatus(await send(body, kubelet), protocol, 403, 'Forbidden', /clientNames/);
-  });
+  test.each(unfinished)(
+    'the message for a wrong client name with a body %s',
+    async (_way, body) => {
+      expectStatus(await send(body, kubelet), protocol, 403, 'Forbidden', /clientNames/);
+    },
+  );
 
   test('the message for another path with a body that never ends', async () => {
-    expectStatus(await send({ path: '/', rest: 'endless' }), protocol, 404, 'NotFound', /not found/);
+    expectStatus(
+      await send({ path: '/', rest: 'endless' }),
+      protocol,
+      404,
+      'NotFound',
+      /not found/,
+    );
   });
 
   test.each([
@@ -155,7 +207,11 @@ describe.concurrent.each(protocols)("Go's client over %s gets", (protocol) => {
 
 test("Go's client gets the message when there are too many reviews, over each protocol", async () => {
   const { files, client, tls } = mutualTls;
-  const corp = backend.authenticator('corp', { maxConcurrent: 1, cache: { store: 'memory' }, timeout: '29s' });
+  const corp = backend.authenticator('corp', {
+    maxConcurrent: 1,
+    cache: { store: 'memory' },
+    timeout: '29s',
+  });
   await using full = await startGateway({
     files,
     config: { server: { tls, maxInFlight: 2, reviewTimeout: '30s' }, authenticators: [corp] },

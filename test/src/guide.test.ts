@@ -7,7 +7,11 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { type Authenticator, type AuthenticatorError, rejectionReasons } from '@sallyport/authenticator';
+import {
+  type Authenticator,
+  type AuthenticatorError,
+  rejectionReasons,
+} from '@sallyport/authenticator';
 import { recordingContext } from '@sallyport/authenticator/conformance';
 import { freePort } from '@sallyport/test-servers/ports';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -34,7 +38,9 @@ beforeAll(async () => {
 
 test('every block is a file that is tested here, or commands that another test runs', () => {
   const titles = blocks.filter(({ language }) => language !== '').map(({ title }) => title);
-  expect(titles.filter((title) => !/^[\w/.-]+\.ts$/.test(title) && !commands.includes(title))).toEqual([]);
+  expect(
+    titles.filter((title) => !/^[\w/.-]+\.ts$/.test(title) && !commands.includes(title)),
+  ).toEqual([]);
   expect(new Set(titles).size).toBe(titles.length);
   const files = blocks.filter(({ title }) => title.includes('.'));
   expect(files.filter(({ title, language }) => !title.endsWith(`.${language}`))).toEqual([]);
@@ -54,16 +60,19 @@ test('the code has types, with the strict settings of this repository', async ()
     include: ['src'],
   };
   await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(settings));
-  const { stdout } = await run(join(rootFolder, 'node_modules/.bin/tsc'), [], { cwd: folder }).catch((error) => error);
+  const { stdout } = await run(join(rootFolder, 'node_modules/.bin/tsc'), [], {
+    cwd: folder,
+  }).catch((error) => error);
   expect(stdout).toBe('');
 });
 
 test('the tests of the guide pass, on its own plugins', async () => {
   // NODE_OPTIONS and NODE_TEST_CONTEXT of a runner would change what it prints.
   const env = { PATH: process.env.PATH, NO_COLOR: '1' };
-  const { stdout } = await run(process.execPath, ['--test', 'src/*.test.ts'], { cwd: folder, env }).catch(
-    (error) => error,
-  );
+  const { stdout } = await run(process.execPath, ['--test', 'src/*.test.ts'], {
+    cwd: folder,
+    env,
+  }).catch((error) => error);
   expect(stdout).toMatch(/\n. fail 0\n. cancelled 0\n/);
   const names = (await readdir(join(folder, 'src'))).filter((name) => name.endsWith('.test.ts'));
   expect(names.sort()).toEqual(['index.test.ts', 'users.test.ts']);
@@ -82,7 +91,8 @@ test('backend.ts stops, hangs and starts a program', async () => {
   const program = `require('http').createServer((_, response) => response.end('ok')).listen(${port}, '127.0.0.1')`;
   const { startBackend } = await load('backend.ts');
   const backend = await startBackend([process.execPath, '-e', program], port);
-  const ask = async (limits: RequestInit = {}) => (await fetch(`http://127.0.0.1:${port}`, limits)).text();
+  const ask = async (limits: RequestInit = {}) =>
+    (await fetch(`http://127.0.0.1:${port}`, limits)).text();
   try {
     expect(await ask()).toBe('ok');
     await backend.hang();
@@ -100,7 +110,9 @@ test('backend.ts stops, hangs and starts a program', async () => {
 
 test('it explains every reason of a refusal', () => {
   const table = /\| Reason \|.*?\n\n/s.exec(guide)?.[0] ?? '';
-  const words = [...table.matchAll(/^\| (.*?) \|/gm)].flatMap(([, cell = '']) => [...cell.matchAll(/`([\w-]+)`/g)]);
+  const words = [...table.matchAll(/^\| (.*?) \|/gm)].flatMap(([, cell = '']) => [
+    ...cell.matchAll(/`([\w-]+)`/g),
+  ]);
   expect(words.map(([, word]) => word).sort()).toEqual([...rejectionReasons].sort());
 });
 
@@ -108,13 +120,20 @@ test('a plugin that a compiler wrote as CommonJS is refused with the fix that th
   const compiled = `Object.defineProperty(exports, '__esModule', { value: true });
     exports.default = { specificationVersion: 1, name: 'compiled', caching: 'none', create: async () => ({}) };`;
   await writeFile(join(folder, 'compiled.cjs'), compiled);
-  await writeFile(join(folder, 'compiled.yaml'), 'authenticators: [{ name: compiled, use: ./compiled.cjs }]\n');
-  const { code, stdout } = await runCommand(['check', '--config', 'compiled.yaml'], { cwd: folder });
+  await writeFile(
+    join(folder, 'compiled.yaml'),
+    'authenticators: [{ name: compiled, use: ./compiled.cjs }]\n',
+  );
+  const { code, stdout } = await runCommand(['check', '--config', 'compiled.yaml'], {
+    cwd: folder,
+  });
   expect([code, stdout]).toEqual([
     1,
     expect.stringContaining('is a CommonJS module, with the plugin in its exports.default'),
   ]);
-  expect(stdout).toContain('"type": "module" in its package.json, and `export default plugin` in its code');
+  expect(stdout).toContain(
+    '"type": "module" in its package.json, and `export default plugin` in its code',
+  );
   expect(guide).toContain('is a CommonJS module, with the plugin in its exports.default');
 });
 
@@ -151,13 +170,17 @@ describe('what a decision means to kube-apiserver', () => {
     const config = { authenticators: [{ name: 'wire', use: join(folder, 'src/wire.js') }] };
     await using gateway = await startGateway({ config });
     using client = http1Client(gateway.url);
-    const answers = await Promise.all(rows.map((_, index) => review(client, `row_${index}_${randomToken()}`)));
+    const answers = await Promise.all(
+      rows.map((_, index) => review(client, `row_${index}_${randomToken()}`)),
+    );
     expect(answers).toEqual(rows.map(([, status]) => status));
   });
 });
 
 /** Finds what the plugin makes of an answer of a server that answers as `answer` does. */
-async function outcomeOfAnswer(answer: (request: IncomingMessage, response: ServerResponse) => void) {
+async function outcomeOfAnswer(
+  answer: (request: IncomingMessage, response: ServerResponse) => void,
+) {
   const server = createServer(answer).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { default: plugin } = await load('index.ts');
@@ -166,7 +189,10 @@ async function outcomeOfAnswer(answer: (request: IncomingMessage, response: Serv
   const authenticator = await plugin.create({ url: `http://127.0.0.1:${port}/api/` }, context);
   const token = `tickets_${randomBytes(16).toString('hex')}`;
   try {
-    return await authenticator.authenticate(token, { audiences: [], signal: new AbortController().signal });
+    return await authenticator.authenticate(token, {
+      audiences: [],
+      signal: new AbortController().signal,
+    });
   } catch (error) {
     const { code, message, cause } = error as AuthenticatorError;
     return { code, message: message.replace(`:${port}`, ''), cause };
@@ -202,13 +228,15 @@ describe('the first plugin', () => {
       'an answer that is not JSON',
       'unavailable',
       /answers no JSON: check the URL$/,
-      ({ headers }: IncomingMessage, response: ServerResponse) => response.end(`<p>${headers.authorization}`),
+      ({ headers }: IncomingMessage, response: ServerResponse) =>
+        response.end(`<p>${headers.authorization}`),
     ],
     [
       'an answer that is not HTTP',
       'unavailable',
       /Response does not match the HTTP\/1\.1 protocol.*Is the ticket server up\?$/,
-      ({ headers, socket }: IncomingMessage) => socket.end(`what? ${headers.authorization}\r\n\r\n`),
+      ({ headers, socket }: IncomingMessage) =>
+        socket.end(`what? ${headers.authorization}\r\n\r\n`),
     ],
     [
       'an answer that is too long',
@@ -226,7 +254,10 @@ describe('the first plugin', () => {
 describe('users.ts', () => {
   const tokenOf = (text: string) => `users_${Buffer.from(text).toString('base64url')}`;
   const ask = (authenticator: Authenticator, text: string) =>
-    authenticator.authenticate(tokenOf(text), { audiences: [], signal: new AbortController().signal });
+    authenticator.authenticate(tokenOf(text), {
+      audiences: [],
+      signal: new AbortController().signal,
+    });
 
   /** @param work without the schema, so that it may be impossible */
   async function openUsers(work: number) {
@@ -241,7 +272,10 @@ describe('users.ts', () => {
     await writeFile(join(folder, 'users.json'), JSON.stringify(users), { mode: 0o600 });
     const { default: plugin } = await load('users.ts');
     const recorded = recordingContext({ pluginName: 'users', baseDirectory: folder });
-    const authenticator: Authenticator = await plugin.create({ usersFile: 'users.json', work }, recorded.context);
+    const authenticator: Authenticator = await plugin.create(
+      { usersFile: 'users.json', work },
+      recorded.context,
+    );
     return { authenticator, recorded };
   }
 
@@ -249,9 +283,12 @@ describe('users.ts', () => {
   test.each([
     ['alice', [{ subject: 'alice', outcome: 'unavailable' }]],
     ['mallory', []],
-  ])('hashes the password of %s, a user or none, and fails when that fails', async (name, attempts) => {
-    const { authenticator, recorded } = await openUsers(40);
-    await expect(ask(authenticator, `${name}:wrong`)).rejects.toThrow();
-    expect(recorded.attempts).toMatchObject(attempts);
-  });
+  ])(
+    'hashes the password of %s, a user or none, and fails when that fails',
+    async (name, attempts) => {
+      const { authenticator, recorded } = await openUsers(40);
+      await expect(ask(authenticator, `${name}:wrong`)).rejects.toThrow();
+      expect(recorded.attempts).toMatchObject(attempts);
+    },
+  );
 });

@@ -31,7 +31,10 @@ test('callers that leave in mid-lookup, hundreds concurrently, leave capacity fo
       }),
     );
     const asked = () => chain.backend.calls.filter(({ token }) => tokens.has(token));
-    await waitFor(() => asked().length + refused === lookups, 'a lookup or a refusal for each caller');
+    await waitFor(
+      () => asked().length + refused === lookups,
+      'a lookup or a refusal for each caller',
+    );
     for (const { socket } of raws) socket.resetAndDestroy();
     await waitFor(() => asked().every((call) => call.aborted), 'the abort of every lookup');
     return refused === 0;

@@ -37,7 +37,11 @@ async function createPlace(): Promise<Place> {
     {
       name: 'issued',
       use: 'redis',
-      options: { url: 'rediss://127.0.0.1:1', caFile: 'tls/redis-ca.crt', password: { file: 'secrets/redis' } },
+      options: {
+        url: 'rediss://127.0.0.1:1',
+        caFile: 'tls/redis-ca.crt',
+        password: { file: 'secrets/redis' },
+      },
     },
   ];
   return { token, files, mutual, config: { server: { tls: mutual.tls }, authenticators } };
@@ -54,13 +58,17 @@ const kinds: readonly (readonly [string, string, string])[] = [
 ];
 
 /** The replacements of a file, and the reports about them. The same report twice in a row would come once. */
-const spoilers: readonly (readonly [(file: string) => Promise<void>, (limit: string) => string])[] = [
-  // No one writes to this pipe.
-  [async (file) => void execFileSync('mkfifo', [file]), () => 'is not a regular file'],
-  [(file) => writeFile(file, '').then(() => truncate(file, huge)), (limit) => `is bigger than ${limit}`],
-  // This file never ends.
-  [(file) => symlink('/dev/zero', file), () => 'is not a regular file'],
-];
+const spoilers: readonly (readonly [(file: string) => Promise<void>, (limit: string) => string])[] =
+  [
+    // No one writes to this pipe.
+    [async (file) => void execFileSync('mkfifo', [file]), () => 'is not a regular file'],
+    [
+      (file) => writeFile(file, '').then(() => truncate(file, huge)),
+      (limit) => `is bigger than ${limit}`,
+    ],
+    // This file never ends.
+    [(file) => symlink('/dev/zero', file), () => 'is not a regular file'],
+  ];
 
 /** Counts the bytes that all reads of a process have returned so far (Linux: proc(5), /proc/PID/io). */
 async function bytesRead(pid: number): Promise<number> {
@@ -82,7 +90,8 @@ test('a file of 1 GiB, a pipe or a device in place of any that the gateway reads
         await rename(`${file}.new`, file);
         gateway.signal('SIGHUP');
         const isIt = ({ msg, problems }: LogLine) =>
-          msg === message && [name, said(limit)].every((text) => JSON.stringify(problems).includes(text));
+          msg === message &&
+          [name, said(limit)].every((text) => JSON.stringify(problems).includes(text));
         await gateway.output.waitForLine(isIt, `"${message}" of ${name}`, from);
         expect(await review(client, token)).toMatchObject({ authenticated: true });
       }

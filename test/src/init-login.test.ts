@@ -53,7 +53,9 @@ interface Finding {
 }
 
 async function errors(): Promise<string[]> {
-  const { stdout } = await runCommand(['check', '--config', 'gateway.yaml', '-o', 'json'], { cwd: folder });
+  const { stdout } = await runCommand(['check', '--config', 'gateway.yaml', '-o', 'json'], {
+    cwd: folder,
+  });
   const { findings }: { findings: readonly Finding[] } = JSON.parse(stdout);
   return findings.filter(({ result }) => result === 'error').map(({ check }) => check);
 }
@@ -127,13 +129,16 @@ test('what it makes is a gateway with logins and robots, once Redis has its user
     certificate: certificate ?? '',
     key: key ?? '',
   });
-  const ask = async (token: string) => (await review(client, token, 'v1', [clusters.prod.audience])).user?.username;
+  const ask = async (token: string) =>
+    (await review(client, token, 'v1', [clusters.prod.audience])).user?.username;
 
   const user = await createPageShell(undefined, { REDISCLI_AUTH: redis.password ?? '' });
   const typed = `${people.alice.name}\n${people.alice.password}\n`;
-  expect(await ask(await user.run(await commandsIn('packages/authenticator-ldap/README.md', 'read -r'), typed))).toBe(
-    'corp:alice',
-  );
+  expect(
+    await ask(
+      await user.run(await commandsIn('packages/authenticator-ldap/README.md', 'read -r'), typed),
+    ),
+  ).toBe('corp:alice');
   const session = await logIn(gateway);
   expect(await ask(session)).toBe('corp:alice');
   const operator = operatorIn(folder);
@@ -143,8 +148,14 @@ test('what it makes is a gateway with logins and robots, once Redis has its user
   // This record is written by another system, as the page says.
   const foreign = newToken();
   const write = await commandsIn('packages/authenticator-redis/README.md', 'digest=');
-  await user.run(`TOKEN=$(cat)\n${write.replace('redis-cli', `redis-cli -s ${redis.socket}`)}`, foreign);
-  expect((await review(client, foreign)).user).toEqual({ username: 'robot:ci', groups: ['robot:deployers'] });
+  await user.run(
+    `TOKEN=$(cat)\n${write.replace('redis-cli', `redis-cli -s ${redis.socket}`)}`,
+    foreign,
+  );
+  expect((await review(client, foreign)).user).toEqual({
+    username: 'robot:ci',
+    groups: ['robot:deployers'],
+  });
 
   // The commands of the page of tokens, and each of these, with the rights of the printed line, and no others.
   const commands = await commandsIn('packages/authenticator-redis/README.md', 'sallyport check');
@@ -159,10 +170,12 @@ test('what it makes is a gateway with logins and robots, once Redis has its user
     if (line.includes('create')) secret(stdout.trim());
   }
   await symlink(folder, join(user.root, 'etc/sallyport'));
-  for (const region of ['eu', 'us']) await copyFile(join(folder, 'gateway.yaml'), join(folder, `${region}.yaml`));
+  for (const region of ['eu', 'us'])
+    await copyFile(join(folder, 'gateway.yaml'), join(folder, `${region}.yaml`));
   const blocked = await user.run(await commandsIn('docs/install/regions.md', 'for region'));
   expect(blocked.match(/confirmed by 1 of 1 replica/g)).toHaveLength(2);
-  for (const name of ['robots', 'sessions']) await operator.json('token', 'list', '--authenticator', name);
+  for (const name of ['robots', 'sessions'])
+    await operator.json('token', 'list', '--authenticator', name);
   for (const words of [
     ['block', '--user', 'corp:alice', '--for', '1h'],
     ['unblock', '--user', 'corp:alice'],

@@ -25,11 +25,16 @@ let gateway: Gateway;
 
 beforeAll(async () => {
   parent = await temporaryFolder('init');
-  made = await runCommand(['init', 'made', '--host', 'gw.example.com', '127.0.0.1', '::1'], { cwd: parent });
+  made = await runCommand(['init', 'made', '--host', 'gw.example.com', '127.0.0.1', '::1'], {
+    cwd: parent,
+  });
   folder = join(parent, 'made');
   // No output may contain it from here on: it is shown only this once.
   token = secret(/"token":"([^"]+)"/.exec(made.stdout)?.[1] ?? '');
-  gateway = await startGateway({ folder, commandArguments: ['--config', 'gateway.yaml', ...anyPort] });
+  gateway = await startGateway({
+    folder,
+    commandArguments: ['--config', 'gateway.yaml', ...anyPort],
+  });
 });
 
 afterAll(async () => {
@@ -64,7 +69,9 @@ async function expectReviews(tls: ClientTls): Promise<void> {
 test('makes these files, secrets for the owner alone', async () => {
   expect([made.code, made.stderr]).toEqual([0, '']);
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const files = entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
   const modes = files.sort().map(async (file) => {
     return `${((await stat(file)).mode & 0o777).toString(8)} ${file.slice(folder.length + 1)}`;
   });
@@ -84,10 +91,14 @@ test('makes these files, secrets for the owner alone', async () => {
 });
 
 test('check finds nothing to object to', async () => {
-  const { code, stdout } = await runCommand(['check', '--config', 'gateway.yaml', '-o', 'json'], { cwd: folder });
+  const { code, stdout } = await runCommand(['check', '--config', 'gateway.yaml', '-o', 'json'], {
+    cwd: folder,
+  });
   const { findings } = JSON.parse(stdout) as { findings: { result: string; detail: string }[] };
   // Other processes of this machine may listen on these ports.
-  expect(findings.filter(({ result, detail }) => result !== 'ok' && !detail.includes('is in use'))).toEqual([]);
+  expect(
+    findings.filter(({ result, detail }) => result !== 'ok' && !detail.includes('is in use')),
+  ).toEqual([]);
   expect(code).toBe(0);
 });
 
@@ -125,25 +136,49 @@ test('OpenSSL accepts the certificates for their purpose and names only, in stri
 test('the certificates have their extensions', async () => {
   const fields = 'basicConstraints,keyUsage,extendedKeyUsage,subjectAltName';
   const extensions = async (file: string) => {
-    const { stdout } = await run('openssl', ['x509', '-in', file, '-noout', '-subject', '-ext', fields], {
-      cwd: folder,
-    });
+    const { stdout } = await run(
+      'openssl',
+      ['x509', '-in', file, '-noout', '-subject', '-ext', fields],
+      {
+        cwd: folder,
+      },
+    );
     return stdout.split('\n').map((line) => line.trim());
   };
-  const [authority, server, client] = ['tls/ca.crt', 'tls/server.crt', 'kube-apiserver/client.crt'] as const;
+  const [authority, server, client] = [
+    'tls/ca.crt',
+    'tls/server.crt',
+    'kube-apiserver/client.crt',
+  ] as const;
   expect(await extensions(authority)).toEqual([
     'subject=CN=Sallyport CA',
     ...['X509v3 Basic Constraints: critical', 'CA:TRUE, pathlen:0'],
     ...['X509v3 Key Usage: critical', 'Certificate Sign, CRL Sign', ''],
   ]);
-  const leaf = ['X509v3 Basic Constraints: critical', 'CA:FALSE', 'X509v3 Key Usage: critical', 'Digital Signature'];
+  const leaf = [
+    'X509v3 Basic Constraints: critical',
+    'CA:FALSE',
+    'X509v3 Key Usage: critical',
+    'Digital Signature',
+  ];
   const names = 'DNS:gw.example.com, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1';
   expect(await extensions(server)).toEqual([
-    ...['subject=CN=sallyport', ...leaf, 'X509v3 Extended Key Usage:', 'TLS Web Server Authentication'],
+    ...[
+      'subject=CN=sallyport',
+      ...leaf,
+      'X509v3 Extended Key Usage:',
+      'TLS Web Server Authentication',
+    ],
     ...['X509v3 Subject Alternative Name:', names, ''],
   ]);
   expect(await extensions(client)).toEqual([
-    ...['subject=CN=kube-apiserver', ...leaf, 'X509v3 Extended Key Usage:', 'TLS Web Client Authentication', ''],
+    ...[
+      'subject=CN=kube-apiserver',
+      ...leaf,
+      'X509v3 Extended Key Usage:',
+      'TLS Web Client Authentication',
+      '',
+    ],
   ]);
 });
 
@@ -155,16 +190,31 @@ test("Go's client reads the kubeconfig, from another folder, and gets through", 
   const kubeconfig = join(folder, 'kube-apiserver/webhook.kubeconfig');
   const env = { PATH: process.env.PATH ?? '', HOME: parent };
   const kubectl = (...how: string[]) => {
-    const all = ['--kubeconfig', kubeconfig, '--server', gateway.url, ...how, 'get', '--raw', '/authenticate'];
+    const all = [
+      '--kubeconfig',
+      kubeconfig,
+      '--server',
+      gateway.url,
+      ...how,
+      'get',
+      '--raw',
+      '/authenticate',
+    ];
     return run('kubectl', all, { cwd: '/', env }).catch(({ stderr }) => stderr);
   };
   // kubectl can't send a review: that its GET is answered as one means that the certificates were good for both sides.
   expect(await kubectl()).toContain('Error from server (MethodNotAllowed)');
   // Without the option, DNS would be asked for gw.example.com.
-  expect(await kubectl('--tls-server-name', 'gw.example.com')).toContain('Error from server (MethodNotAllowed)');
+  expect(await kubectl('--tls-server-name', 'gw.example.com')).toContain(
+    'Error from server (MethodNotAllowed)',
+  );
   expect(await kubectl('--tls-server-name', 'other')).toContain('not other');
   // This is the form for Talos, which can't read files.
-  const flat = await run('kubectl', ['--kubeconfig', kubeconfig, 'config', 'view', '--flatten', '--raw'], { env });
+  const flat = await run(
+    'kubectl',
+    ['--kubeconfig', kubeconfig, 'config', 'view', '--flatten', '--raw'],
+    { env },
+  );
   await writeFile(join(parent, 'inline.kubeconfig'), flat.stdout, { mode: 0o600 });
   const inline = await kubectl('--kubeconfig', join(parent, 'inline.kubeconfig'));
   await rm(join(parent, 'inline.kubeconfig'));
@@ -189,11 +239,17 @@ test('it prints the next commands and the flags, with absolute paths', () => {
 });
 
 /** Reads the certificate that a new connection gets. */
-async function shownCertificate({ authority: ca, certificate: cert, key }: ClientTls): Promise<string> {
+async function shownCertificate({
+  authority: ca,
+  certificate: cert,
+  key,
+}: ClientTls): Promise<string> {
   const { hostname: host, port } = new URL(gateway.url);
   const socket = connect({ host, port: Number(port), ca, cert, key });
   const shown = new Promise<string>((resolve, reject) => {
-    socket.once('secureConnect', () => resolve(socket.getPeerCertificate().fingerprint256)).once('error', reject);
+    socket
+      .once('secureConnect', () => resolve(socket.getPeerCertificate().fingerprint256))
+      .once('error', reject);
   });
   return await waitForPromise(shown, 'a handshake').finally(() => socket.destroy());
 }
@@ -207,11 +263,15 @@ test('a running gateway serves the renewed certificate, and the old client certi
   };
   const ends = async () => {
     const [server, authority] = await Promise.all(['tls/server.crt', 'tls/ca.crt'].map(read));
-    return [server, authority].map((text) => new X509Certificate(text ?? '').validToDate.getTime() / 1000);
+    return [server, authority].map(
+      (text) => new X509Certificate(text ?? '').validToDate.getTime() / 1000,
+    );
   };
   expect(await expiry()).toEqual(await ends());
   const before = await kubeconfigTls();
-  const unchanged = await Promise.all(['gateway.yaml', 'tokens.yaml', 'tls/ca.crt', 'tls/ca.key'].map(read));
+  const unchanged = await Promise.all(
+    ['gateway.yaml', 'tokens.yaml', 'tls/ca.crt', 'tls/ca.key'].map(read),
+  );
   const seen = gateway.output.lines.length;
 
   const renewed = await runCommand(['init', folder, '--renew'], { cwd: parent });
@@ -226,11 +286,17 @@ test('a running gateway serves the renewed certificate, and the old client certi
   await expectReviews(before);
   await expectReviews(after);
   expect(await expiry()).toEqual(await ends());
-  expect(await Promise.all(['gateway.yaml', 'tokens.yaml', 'tls/ca.crt', 'tls/ca.key'].map(read))).toEqual(unchanged);
+  expect(
+    await Promise.all(['gateway.yaml', 'tokens.yaml', 'tls/ca.crt', 'tls/ca.key'].map(read)),
+  ).toEqual(unchanged);
 });
 
 test.each([
-  [['init', 'made', '--host', 'gw'], 1, /nothing was written: .*made has gateway\.yaml, .* already/],
+  [
+    ['init', 'made', '--host', 'gw'],
+    1,
+    /nothing was written: .*made has gateway\.yaml, .* already/,
+  ],
   [['init', 'other'], 2, /--host is missing/],
 ])('%j exits with %i', async (words, status, message) => {
   const { code, stdout, stderr } = await runCommand(words, { cwd: parent });

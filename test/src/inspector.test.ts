@@ -20,7 +20,9 @@ async function documentedWays(): Promise<readonly string[]> {
     ['README.md', 'docs/operations.md'].map((name) => readFile(join(rootFolder, name), 'utf8')),
   );
   const direct = texts.flatMap((text) =>
-    [...text.matchAll(/^ *(\S*node .*sallyport\.js) serve --config/gm)].map(([, words]) => `exec ${words} serve`),
+    [...text.matchAll(/^ *(\S*node .*sallyport\.js) serve --config/gm)].map(
+      ([, words]) => `exec ${words} serve`,
+    ),
   );
   expect(direct).not.toEqual([]);
   const { scripts } = JSON.parse(await readFile(join(gatewayFolder, 'package.json'), 'utf8'));
@@ -58,7 +60,10 @@ function start(words: string, config: string) {
 const documented = await documentedWays();
 
 /** Signals a gateway that answers, and checks whether the signal had an effect. */
-async function expectNoInspector({ child, output }: ReturnType<typeof start>, token: string): Promise<void> {
+async function expectNoInspector(
+  { child, output }: ReturnType<typeof start>,
+  token: string,
+): Promise<void> {
   const { url } = await output.waitForLine(({ msg }) => msg === 'listening', '"listening"');
   using client = http1Client(String(url));
   for (let count = 0; count < 10; count++) {
@@ -74,7 +79,8 @@ describe('SIGUSR1 opens no inspector', () => {
     await using started = start(words, config);
     const { child, pid, output } = started;
     // Until Node itself runs, this signal ends the process, as it ends any other. Node blocks this one alone.
-    const isBlocked = async () => /\nSigBlk:\s0*200\n/.test(await readFile(`/proc/${pid}/status`, 'utf8'));
+    const isBlocked = async () =>
+      /\nSigBlk:\s0*200\n/.test(await readFile(`/proc/${pid}/status`, 'utf8'));
     await waitFor(isBlocked, 'SIGUSR1 to be blocked');
     const storm = setInterval(() => child.kill('SIGUSR1'), 2);
     const listening = output.waitForLine(({ msg }) => msg === 'listening', '"listening"');
@@ -100,7 +106,10 @@ describe('an inspector that is open all the same ends the process', () => {
   test.each(['schema', 'serve'])('%s does not start under --inspect', async (command) => {
     const { config } = await createConfig();
     const env = { NODE_OPTIONS: '--inspect=127.0.0.1:0' };
-    const { code, stdout, stderr } = await runCommand([command, '--config', config], { cwd: rootFolder, env });
+    const { code, stdout, stderr } = await runCommand([command, '--config', config], {
+      cwd: rootFolder,
+      env,
+    });
     expect([code, stdout]).toEqual([1, '']);
     expect(stderr).toMatch(message);
   });

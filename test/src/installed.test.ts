@@ -21,7 +21,8 @@ import { rootFolder } from './testing/pnpm.ts';
 import { runLine, runProgram, type ShellSetup, startLine } from './testing/shell.ts';
 import { randomToken, secret, secretsInUse } from './testing/tokens.ts';
 
-const nameOf = (folder: string) => (folder === 'kubectl-sallyport' ? folder : `@sallyport/${folder}`);
+const nameOf = (folder: string) =>
+  folder === 'kubectl-sallyport' ? folder : `@sallyport/${folder}`;
 const names = [...readdirSync(join(rootFolder, 'packages')), 'gateway'].map(nameOf).sort();
 /** The packages that are commands, which have nothing to import. */
 const commands = ['@sallyport/create-authenticator', '@sallyport/gateway', 'kubectl-sallyport'];
@@ -38,15 +39,24 @@ beforeAll(async () => {
   folder = await temporaryFolder('installed');
   programs = join(folder, 'prefix/bin');
   tarballs = await packedPackages();
-  const installed = npmInstall(folder, tarballs.values(), ['--global', '--prefix', join(folder, 'prefix')]);
-  [packed] = await Promise.all([createFromTarballs(dirname([...tarballs.values()][0] ?? '')), installed]);
+  const installed = npmInstall(folder, tarballs.values(), [
+    '--global',
+    '--prefix',
+    join(folder, 'prefix'),
+  ]);
+  [packed] = await Promise.all([
+    createFromTarballs(dirname([...tarballs.values()][0] ?? '')),
+    installed,
+  ]);
 });
 
 async function createFromTarballs(packages: string): Promise<typeof packed> {
   const cwd = join(folder, 'packed');
   await mkdir(join(cwd, 'settings'), { recursive: true });
   const setup = { cwd, env: await npmEnvironment(join(cwd, 'settings'), 'prefer-offline=true\n') };
-  const lines = (await guideLines('packed')).map((line) => line.replaceAll('~/sallyport-packages', packages));
+  const lines = (await guideLines('packed')).map((line) =>
+    line.replaceAll('~/sallyport-packages', packages),
+  );
   return { plugin: join(cwd, 'tickets'), tested: await runLine(lines.join(' && '), setup) };
 }
 
@@ -62,17 +72,24 @@ test.each(names)('%s keeps the rules of publint', async (name) => {
     strict: true,
   });
   expect(messages).toEqual([]);
-  expect(JSON.stringify({ ...pkg, sideEffects: undefined })).not.toMatch(/workspace:|catalog:|\.\/src\//);
+  expect(JSON.stringify({ ...pkg, sideEffects: undefined })).not.toMatch(
+    /workspace:|catalog:|\.\/src\//,
+  );
 });
 
-test.each(names.filter((name) => !commands.includes(name)))('%s has types where it has code', async (name) => {
-  const found = await checkPackage(createPackageFromTarballData(await tarball(name)));
-  if (found.types === false) throw new Error('it has no types');
-  // The other conditions are for require(), for which no package of ours is made.
-  const asModules = new Set(['node16-esm', 'bundler']);
-  const problems = found.problems.filter((one) => !('resolutionKind' in one) || asModules.has(one.resolutionKind));
-  expect(problems).toEqual([]);
-});
+test.each(names.filter((name) => !commands.includes(name)))(
+  '%s has types where it has code',
+  async (name) => {
+    const found = await checkPackage(createPackageFromTarballData(await tarball(name)));
+    if (found.types === false) throw new Error('it has no types');
+    // The other conditions are for require(), for which no package of ours is made.
+    const asModules = new Set(['node16-esm', 'bundler']);
+    const problems = found.problems.filter(
+      (one) => !('resolutionKind' in one) || asModules.has(one.resolutionKind),
+    );
+    expect(problems).toEqual([]);
+  },
+);
 
 /** An options schema by hand, like that of a plugin in JavaScript without dependencies. */
 const pluginCode = `
@@ -93,7 +110,12 @@ export default {
 async function extend(made: string, url: string): Promise<void> {
   const plugin = join(made, 'node_modules/@sallyport/authenticator-near');
   await mkdir(plugin, { recursive: true });
-  const manifest = { name: '@sallyport/authenticator-near', version: '1.0.0', type: 'module', exports: './near.js' };
+  const manifest = {
+    name: '@sallyport/authenticator-near',
+    version: '1.0.0',
+    type: 'module',
+    exports: './near.js',
+  };
   await writeFile(join(plugin, 'package.json'), JSON.stringify(manifest));
   await writeFile(join(plugin, 'near.js'), pluginCode);
   const more = [
@@ -103,14 +125,31 @@ async function extend(made: string, url: string): Promise<void> {
   const cache = stringify({ cache: { redis: { url, sealingKeys: [{ file: 'cache-key' }] } } });
   await writeFile(join(made, 'cache-key'), `${randomToken(32)}\n`, { mode: 0o600 });
   const config = join(made, 'gateway.yaml');
-  await writeFile(config, `${(await readFile(config, 'utf8')) + stringify(more).replaceAll(/^/gm, '  ')}\n${cache}`);
+  await writeFile(
+    config,
+    `${(await readFile(config, 'utf8')) + stringify(more).replaceAll(/^/gm, '  ')}\n${cache}`,
+  );
 }
 
 /** A user who has the installed programs, and the lowest Node that these run on. `env` has a folder for files of a user. */
-async function userOf(ofPackage: string, more: Readonly<Record<string, string>> = {}): Promise<ShellSetup> {
+async function userOf(
+  ofPackage: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<ShellSetup> {
   const cwd = await temporaryFolder('installed-run');
-  const PATH = [programs, dirname(await installLowestNode(ofPackage)), process.env.PATH].join(delimiter);
-  return { cwd, env: { PATH, HOME: cwd, NO_COLOR: '1', NODE_COMPILE_CACHE: join(folder, 'compile-cache'), ...more } };
+  const PATH = [programs, dirname(await installLowestNode(ofPackage)), process.env.PATH].join(
+    delimiter,
+  );
+  return {
+    cwd,
+    env: {
+      PATH,
+      HOME: cwd,
+      NO_COLOR: '1',
+      NODE_COMPILE_CACHE: join(folder, 'compile-cache'),
+      ...more,
+    },
+  };
 }
 
 describe('sallyport, installed', () => {
@@ -128,19 +167,31 @@ describe('sallyport, installed', () => {
       return output;
     };
     await run('sallyport check --config gateway.yaml');
-    const created = await runLine('sallyport token create --user ci --ttl 1h --config gateway.yaml 2> /dev/null', {
-      ...user,
-      cwd: made,
-    });
+    const created = await runLine(
+      'sallyport token create --user ci --ttl 1h --config gateway.yaml 2> /dev/null',
+      {
+        ...user,
+        cwd: made,
+      },
+    );
     const robot = secret(created.trim());
-    const explained = await run('printf %s "$TOKEN" | sallyport explain --config gateway.yaml', { TOKEN: robot });
+    const explained = await run('printf %s "$TOKEN" | sallyport explain --config gateway.yaml', {
+      TOKEN: robot,
+    });
     expect(explained).toContain('robot:ci');
 
     const listen = '--listen 127.0.0.1:0 --admin-listen 127.0.0.1:0';
-    await using gateway = startLine(`sallyport serve --config gateway.yaml ${listen}`, { ...user, cwd: made });
+    await using gateway = startLine(`sallyport serve --config gateway.yaml ${listen}`, {
+      ...user,
+      cwd: made,
+    });
     const url = await gateway.waitFor(/"url":"([^"]+)".*"msg":"listening"/);
     const tls = (name: string) => readFile(join(made, 'kube-apiserver', name), 'utf8');
-    const [authority, certificate, key] = await Promise.all([tls('ca.crt'), tls('client.crt'), tls('client.key')]);
+    const [authority, certificate, key] = await Promise.all([
+      tls('ca.crt'),
+      tls('client.crt'),
+      tls('client.key'),
+    ]);
     using client = http2Client(url, { authority, certificate, key });
     const nameOf = async (token: string) => (await review(client, token)).user?.username;
     const names = [await nameOf(first), await nameOf(robot), await nameOf('near-token')];
@@ -155,7 +206,9 @@ describe('sallyport, installed', () => {
     ['from node_modules', () => join(packed.plugin, 'node_modules/.bin'), 'npx sallyport'],
   ])('shows in its hints how it was started: %s', async (_where, bin, command) => {
     const env = { PATH: [bin(), dirname(process.execPath), process.env.PATH].join(delimiter) };
-    expect(await runLine('sallyport explain --help', { cwd: folder, env })).toContain(`| ${command} explain`);
+    expect(await runLine('sallyport explain --help', { cwd: folder, env })).toContain(
+      `| ${command} explain`,
+    );
   });
 });
 
@@ -170,7 +223,10 @@ test('by the commands of docs/install/npm.md', async () => {
   const user = await userOf('apps/gateway');
   expect(await runLine(lines.at(-1) ?? '', user)).toContain('Usage: sallyport');
   const made = join(user.cwd, 'made');
-  secret(/"token":"([^"]+)"/.exec(await runLine('sallyport init made --host 127.0.0.1', user))?.[1] ?? '');
+  secret(
+    /"token":"([^"]+)"/.exec(await runLine('sallyport init made --host 127.0.0.1', user))?.[1] ??
+      '',
+  );
   const start = (await commandsIn(page, 'node --disable-sigusr1')).replace('/etc/sallyport', made);
   const listen = '--listen 127.0.0.1:0 --admin-listen 127.0.0.1:0';
   await using gateway = startLine(`exec ${start} ${listen}`, { ...user, cwd: packed.plugin });
@@ -181,9 +237,15 @@ test('kubectl-sallyport installs from its one file, by the command of docs/insta
   const file = tarballs.get('kubectl-sallyport') ?? '';
   const line = await commandsIn('docs/install/npm.md', 'npm install --global ./kubectl-sallyport');
   const prefix = join(await temporaryFolder('person'), 'prefix');
-  const env = { ...(await npmEnvironment(await temporaryFolder('npm'), '')), npm_config_prefix: prefix };
+  const env = {
+    ...(await npmEnvironment(await temporaryFolder('npm'), '')),
+    npm_config_prefix: prefix,
+  };
   await runLine(line, { cwd: dirname(file), env });
-  const version = await runLine(`'${prefix}/bin/kubectl-sallyport' --version`, { cwd: folder, env });
+  const version = await runLine(`'${prefix}/bin/kubectl-sallyport' --version`, {
+    cwd: folder,
+    env,
+  });
   expect(file).toContain(`-${version.trim()}.tgz`);
 });
 
@@ -191,27 +253,46 @@ test('kubectl-sallyport is found by kubectl, reads a kubeconfig and asks a serve
   const execInfo = {
     apiVersion: 'client.authentication.k8s.io/v1',
     kind: 'ExecCredential',
-    spec: { interactive: false, cluster: { config: { login: 'https://127.0.0.1:1', cluster: 'prod' } } },
+    spec: {
+      interactive: false,
+      cluster: { config: { login: 'https://127.0.0.1:1', cluster: 'prod' } },
+    },
   };
-  const user = await userOf('packages/kubectl-sallyport', { KUBERNETES_EXEC_INFO: JSON.stringify(execInfo) });
+  const user = await userOf('packages/kubectl-sallyport', {
+    KUBERNETES_EXEC_INFO: JSON.stringify(execInfo),
+  });
   const run = (line: string) => runProgram('sh', ['-c', line], user);
-  const manifest = await readFile(join(programs, '../lib/node_modules/kubectl-sallyport/package.json'), 'utf8');
+  const manifest = await readFile(
+    join(programs, '../lib/node_modules/kubectl-sallyport/package.json'),
+    'utf8',
+  );
   const { version, dependencies } = JSON.parse(manifest);
   expect(dependencies).toBeUndefined();
-  expect(await run('kubectl sallyport --version')).toMatchObject({ code: 0, stdout: `${version}\n` });
-  const noContext = { code: 2, stderr: expect.stringContaining('the kubeconfig has no current context') };
+  expect(await run('kubectl sallyport --version')).toMatchObject({
+    code: 0,
+    stdout: `${version}\n`,
+  });
+  const noContext = {
+    code: 2,
+    stderr: expect.stringContaining('the kubeconfig has no current context'),
+  };
   expect(await run('kubectl sallyport whoami')).toMatchObject(noContext);
   const away = { code: 3, stderr: expect.stringContaining('cannot reach the login server') };
   expect(await run('kubectl sallyport init https://127.0.0.1:1')).toMatchObject(away);
   // An old Node warns of new features. There is nothing but the message.
-  const notLoggedIn = { code: 1, stderr: expect.stringMatching(/^kubectl-sallyport: not logged in .*\n$/) };
+  const notLoggedIn = {
+    code: 1,
+    stderr: expect.stringMatching(/^kubectl-sallyport: not logged in .*\n$/),
+  };
   expect(await run('kubectl-sallyport token')).toMatchObject(notLoggedIn);
 });
 
 test('the types of the packages are complete for a plugin in TypeScript', async () => {
   const author = packed.plugin;
   // The zod of the author would hide that these options do not depend on it.
-  expect(readdirSync(join(folder, 'prefix/lib/node_modules/@sallyport/plugin-kit/node_modules'))).toContain('zod');
+  expect(
+    readdirSync(join(folder, 'prefix/lib/node_modules/@sallyport/plugin-kit/node_modules')),
+  ).toContain('zod');
   await writeFile(
     join(author, 'plugin.ts'),
     `import type { AuthenticatorPlugin } from '@sallyport/authenticator';
@@ -243,9 +324,9 @@ export const used = [conformanceCases, connect, connectionShape];
   ];
   const types = ['--typeRoots', join(rootFolder, 'node_modules/@types'), '--types', 'node'];
   const tsc = join(rootFolder, 'node_modules/.bin/tsc');
-  const { stdout } = await promisify(execFile)(tsc, [...flags, ...types, 'plugin.ts'], { cwd: author }).catch(
-    (error) => error,
-  );
+  const { stdout } = await promisify(execFile)(tsc, [...flags, ...types, 'plugin.ts'], {
+    cwd: author,
+  }).catch((error) => error);
   expect(stdout).toBe('');
 });
 
@@ -259,7 +340,9 @@ test('a plugin that was made by these commands is packed, and works by its name 
   const manifest = JSON.parse(await readFile(join(plugin, 'package.json'), 'utf8'));
   expect(JSON.stringify(manifest)).not.toContain('file:');
   const packages = dirname([...tarballs.values()][0] ?? '');
-  const lines = (await guideLines('elsewhere')).map((line) => line.replaceAll('~/sallyport-packages', packages));
+  const lines = (await guideLines('elsewhere')).map((line) =>
+    line.replaceAll('~/sallyport-packages', packages),
+  );
   const env = await npmEnvironment(await temporaryFolder('npm'), 'prefer-offline=true\n');
   await runLine(lines.join(' && '), { cwd: plugin, env });
   const elsewhere = join(plugin, '../gateway');
@@ -272,22 +355,37 @@ test('a plugin that was made by these commands is packed, and works by its name 
     cwd: elsewhere,
   });
   expect(stdout).toMatch(/^config +ok /m);
-  expect(stdout).toMatch(/^authenticator tickets +(ok +@example\/tickets: |error .* \(@example\/tickets\) )/m);
+  expect(stdout).toMatch(
+    /^authenticator tickets +(ok +@example\/tickets: |error .* \(@example\/tickets\) )/m,
+  );
 });
 
 const checkJavaScript = [
-  ...['--ignoreConfig', '--noEmit', '--allowJs', '--checkJs', '--strict', '--module', 'nodenext', '--target', 'es2024'],
+  ...[
+    '--ignoreConfig',
+    '--noEmit',
+    '--allowJs',
+    '--checkJs',
+    '--strict',
+    '--module',
+    'nodenext',
+    '--target',
+    'es2024',
+  ],
   ...['--typeRoots', join(rootFolder, 'node_modules/@types'), '--types', 'node'],
   ...['src/index.js', 'src/index.test.js', 'src/ticket-server.js'],
 ];
 
 /** Finds the commands in a text, as a user pastes them. */
-const commandsOf = (text: string) => [...text.matchAll(/^ {2}((?:cd|npm|npx) .*)$/gm)].map(([, line = '']) => line);
+const commandsOf = (text: string) =>
+  [...text.matchAll(/^ {2}((?:cd|npm|npx) .*)$/gm)].map(([, line = '']) => line);
 
 /** Replaces the ports that all such folders have by free ones. */
 async function moveToFreePorts(plugin: string): Promise<void> {
   const ports = new Map(
-    await Promise.all(['8080', '8081', '9099'].map(async (port) => [port, await freePort()] as const)),
+    await Promise.all(
+      ['8080', '8081', '9099'].map(async (port) => [port, await freePort()] as const),
+    ),
   );
   for (const file of globSync(['sallyport.yaml', 'src/*'], { cwd: plugin })) {
     const text = await readFile(join(plugin, file), 'utf8');
@@ -300,7 +398,10 @@ async function moveToFreePorts(plugin: string): Promise<void> {
 
 /** The commands of the guide. */
 const [create = '', ...install] = await guideLines('outside');
-const [backend = '', gateway = ''] = [...(await guideLines('backend')), ...(await guideLines('gateway'))];
+const [backend = '', gateway = ''] = [
+  ...(await guideLines('backend')),
+  ...(await guideLines('gateway')),
+];
 const allPassed = /\n. pass [4-9]\d\n. fail 0\n. cancelled 0\n. skipped 0\n/;
 
 describe('packages on npm make a plugin', () => {
@@ -350,15 +451,27 @@ describe('packages on npm make a plugin', () => {
     await serving.waitFor(/"msg":"(listening)"/);
     const line = await tickets.waitFor(/^ {2}(curl .*)$/m);
     const answer = JSON.parse(await runLine(line, setup));
-    expect(answer.status).toEqual({ authenticated: true, user: { username: 'alice', groups: ['developers'] } });
-    const foreign = JSON.stringify({ ...answer, spec: { token: 'of someone else' }, status: undefined });
+    expect(answer.status).toEqual({
+      authenticated: true,
+      user: { username: 'alice', groups: ['developers'] },
+    });
+    const foreign = JSON.stringify({
+      ...answer,
+      spec: { token: 'of someone else' },
+      status: undefined,
+    });
     const refused = await runLine(line.replace(/-d '.*'/, `-d '${foreign}'`), setup);
     expect(JSON.parse(refused).status).toEqual({ authenticated: false });
   });
 
   test('that has types, and packs what it needs', async () => {
     await runLine('npm run types', { cwd: plugin, env });
-    expect(await filesOf(plugin)).toEqual(['README.md', 'dist/index.d.ts', 'dist/index.js', 'package.json']);
+    expect(await filesOf(plugin)).toEqual([
+      'README.md',
+      'dist/index.d.ts',
+      'dist/index.js',
+      'package.json',
+    ]);
   });
 
   test('in JavaScript, that passes its tests, has types, and packs what it needs', async () => {
@@ -368,14 +481,18 @@ describe('packages on npm make a plugin', () => {
     await createIn(cwd, command);
     const inJavaScript = join(cwd, 'tickets');
     const dependenciesOf = async (one: string) => {
-      const { dependencies, devDependencies } = JSON.parse(await readFile(join(one, 'package.json'), 'utf8'));
+      const { dependencies, devDependencies } = JSON.parse(
+        await readFile(join(one, 'package.json'), 'utf8'),
+      );
       return { ...dependencies, ...devDependencies };
     };
     // This test needs nothing that is not installed for the plugin in TypeScript.
     expect(await dependenciesOf(plugin)).toMatchObject(await dependenciesOf(inJavaScript));
     await symlink(join(plugin, 'node_modules'), join(inJavaScript, 'node_modules'));
     expect(await runLine('npm test', { cwd: inJavaScript, env })).toMatch(allPassed);
-    await promisify(execFile)(join(rootFolder, 'node_modules/.bin/tsc'), checkJavaScript, { cwd: inJavaScript });
+    await promisify(execFile)(join(rootFolder, 'node_modules/.bin/tsc'), checkJavaScript, {
+      cwd: inJavaScript,
+    });
     expect(await filesOf(inJavaScript)).toEqual(['README.md', 'package.json', 'src/index.js']);
   });
 });

@@ -19,7 +19,8 @@ test('a JWT lets a user in with the names, audiences and credential id that the 
     files: issuer.files,
   });
   using client = http1Client(gateway.url);
-  const ask = (claims: object, audiences = [apiServer]) => review(client, issuer.token(claims), 'v1', audiences);
+  const ask = (claims: object, audiences = [apiServer]) =>
+    review(client, issuer.token(claims), 'v1', audiences);
   const user = {
     username: 'oidc:jane',
     groups: ['oidc:dev'],
@@ -27,7 +28,11 @@ test('a JWT lets a user in with the names, audiences and credential id that the 
   };
   const jane = { sub: 'jane', groups: ['dev'], jti: '7', sid: 's' };
   expect(await ask(jane)).toEqual({ authenticated: true, user, audiences: [apiServer] });
-  expect(await ask(jane, ['kubernetes'])).toEqual({ authenticated: true, user, audiences: ['kubernetes'] });
+  expect(await ask(jane, ['kubernetes'])).toEqual({
+    authenticated: true,
+    user,
+    audiences: ['kubernetes'],
+  });
   expect(await ask(jane, ['vault'])).toEqual({ authenticated: false });
   expect(await ask({ ...jane, exp: 1 })).toEqual({ authenticated: false });
   expect(await ask({ ...jane, iss: 'https://else.example.com' })).toEqual({ authenticated: false });
@@ -37,7 +42,9 @@ test('a JWT lets a user in with the names, audiences and credential id that the 
   await gateway.stop();
   const reviews = gateway.output.lines.filter(({ msg }) => msg === 'token review');
   // Only the user of a valid signature is named.
-  expect(reviews.map(({ outcome, reason, username, subject }) => [outcome, reason, username, subject])).toEqual([
+  expect(
+    reviews.map(({ outcome, reason, username, subject }) => [outcome, reason, username, subject]),
+  ).toEqual([
     ['authenticated', undefined, 'oidc:jane', undefined],
     ['authenticated', undefined, 'oidc:jane', undefined],
     ['rejected', 'audience-mismatch', undefined, 'jane'],
@@ -51,18 +58,26 @@ test('the first example of the README lets a user in as it is, and check finds a
   const issuer = createJwtIssuer();
   const [example] = codeBlocksOf(await readDocument('packages/authenticator-jwt/README.md'));
   // The keys are in a file, since the issuer does not exist.
-  const text = example?.text.replace(`url: ${issuer.url}\n`, '$&            jwksFile: keys.json\n') ?? '';
+  const text =
+    example?.text.replace(`url: ${issuer.url}\n`, '$&            jwksFile: keys.json\n') ?? '';
   await using gateway = await startGateway({ config: parse(text), files: issuer.files });
   using client = http1Client(gateway.url);
   const token = issuer.token({ sub: 'jane', groups: ['dev'] });
   const user = { username: 'oidc:jane', groups: ['oidc:dev'] };
   for (const audiences of [[apiServer], []]) {
-    expect(await review(client, token, 'v1', audiences)).toEqual({ authenticated: true, user, audiences: [apiServer] });
+    expect(await review(client, token, 'v1', audiences)).toEqual({
+      authenticated: true,
+      user,
+      audiences: [apiServer],
+    });
   }
   const problems = async (config: Record<string, unknown>) => {
     const cwd = await configFolder(config, issuer.files);
-    const { stdout } = await runCommand(['check', '--config', 'gateway.yaml', '-o', 'json'], { cwd });
-    const findings: { check: string; result: string; detail: string }[] = JSON.parse(stdout).findings;
+    const { stdout } = await runCommand(['check', '--config', 'gateway.yaml', '-o', 'json'], {
+      cwd,
+    });
+    const findings: { check: string; result: string; detail: string }[] =
+      JSON.parse(stdout).findings;
     return findings.flatMap(({ check, result, detail }) =>
       result === 'ok' || !check.startsWith('authenticator') ? [] : [`${result} ${detail}`],
     );
@@ -72,9 +87,13 @@ test('the first example of the README lets a user in as it is, and check finds a
   const alone = (audiences: string) =>
     `the tokens of issuer ${issuer.url} are valid for the audiences ${audiences} alone: `;
   expect(await problems(without('  {9}apiAudiences'))).toEqual([
-    expect.stringMatching(new RegExp(`^warning .*${alone('kubernetes')}the API server refuses each of them`)),
+    expect.stringMatching(
+      new RegExp(`^warning .*${alone('kubernetes')}the API server refuses each of them`),
+    ),
   ]);
   expect(await problems({ ...parse(text), server: {} })).toEqual([
-    expect.stringMatching(/^warning .*server\.apiAudiences is empty\. Write its --api-audiences there/),
+    expect.stringMatching(
+      /^warning .*server\.apiAudiences is empty\. Write its --api-audiences there/,
+    ),
   ]);
 });

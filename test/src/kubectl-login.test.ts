@@ -6,7 +6,15 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createAuthority } from './testing/certificates.ts';
 import { commandsIn } from './testing/documents.ts';
 import type { Gateway } from './testing/gateway.ts';
-import { done, getNamespaces, loggedIn, logIn, newDesk, tokenOf, untilRefused } from './testing/kubectl-user.ts';
+import {
+  done,
+  getNamespaces,
+  loggedIn,
+  logIn,
+  newDesk,
+  tokenOf,
+  untilRefused,
+} from './testing/kubectl-user.ts';
 import { createDesk, type Desk, type Site, startSite } from './testing/login-client.ts';
 import { scrape } from './testing/scrape.ts';
 import { secret } from './testing/tokens.ts';
@@ -33,7 +41,9 @@ test('three commands, and kubectl works without a question until the logout', as
   const desk = await createDesk();
   const [, add = '', log = ''] = (await commandsIn('docs/login.md', 'npm install')).split('\n');
   const init = add.replace(/ *#.*$/, '').replace(/https:\S+/, site.url);
-  expect(await desk.kubectl([...init.split(' ').slice(1), '--ca-file', site.caFile])).toMatchObject({ code: 0 });
+  expect(await desk.kubectl([...init.split(' ').slice(1), '--ca-file', site.caFile])).toMatchObject(
+    { code: 0 },
+  );
   const { name, password } = site.place.people.alice;
   const prompt = desk.terminal(`${log} --device 'three commands'`);
   await waitFor(() => prompt.shown().includes('Username'), 'the prompt');
@@ -84,7 +94,9 @@ test('on a terminal, kubectl asks once, again after a wrong password, and goes o
 
 test('Ctrl-C at the prompt ends kubectl, and the terminal is as before', async () => {
   const desk = await newDesk(site);
-  const run = desk.terminal('trap : INT; stty -g > before; kubectl get namespaces; echo $? > code; stty -g > after');
+  const run = desk.terminal(
+    'trap : INT; stty -g > before; kubectl get namespaces; echo $? > code; stty -g > after',
+  );
   await waitFor(() => run.shown().includes('Username'), 'the prompt');
   run.type('\x03');
   await run.ended;
@@ -102,13 +114,18 @@ test('after three wrong passwords kubectl asks no more, though it runs the plugi
   }
   expect(await run.ended).toBe(1);
   expect(run.shown().match(/Username/g)).toHaveLength(3);
-  expect(run.shown()).toContain('three prompts led to no login in 15 minutes. Run: kubectl sallyport login');
+  expect(run.shown()).toContain(
+    'three prompts led to no login in 15 minutes. Run: kubectl sallyport login',
+  );
 });
 
 test('a wrong password in a file is tried once, by one of several kubectl', async () => {
   const desk = await newDesk(site);
   await writeFile(join(desk.home, 'password'), secret('wrong-password'));
-  const env = { SALLYPORT_PASSWORD_FILE: join(desk.home, 'password'), SALLYPORT_USERNAME: site.place.people.bob.name };
+  const env = {
+    SALLYPORT_PASSWORD_FILE: join(desk.home, 'password'),
+    SALLYPORT_USERNAME: site.place.people.bob.name,
+  };
   const { code, stdout, stderr } = await desk.kubectl(getNamespaces, { env });
   expect([code, stdout]).toEqual([1, '']);
   expect(stderr).toContain('wrong name or password, or this user may not log in to cluster prod');
@@ -144,22 +161,26 @@ test('a session that was not used for a while is not trusted', async () => {
 
 async function setTimeOfUse(desk: Desk, time: number): Promise<void> {
   const folder = join(desk.home, '.cache/sallyport');
-  for (const name of await readdir(folder)) await utimes(join(folder, name), time / 1000, time / 1000);
+  for (const name of await readdir(folder))
+    await utimes(join(folder, name), time / 1000, time / 1000);
 }
 
-test.each([3, -3])('with a clock that is %i hours off, the session lasts as long as the server says', async (hours) => {
-  const off = hours * 3_600_000;
-  const shift = `const now = Date.now; Date.now = () => now() + ${off}`;
-  const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(shift)}` };
-  const desk = await newDesk(site);
-  const { name, password } = site.place.people.alice;
-  const words = ['login', '--username', name, '--password-stdin'];
-  await desk.sallyport(words, { input: password, env });
-  const { stdout } = await desk.sallyport(['token'], { env });
-  const { expirationTimestamp } = JSON.parse(stdout).status;
-  const left = Date.parse(expirationTimestamp) - (Date.now() + off);
-  expect(Math.round(left / 3_600_000)).toBe(8);
-});
+test.each([3, -3])(
+  'with a clock that is %i hours off, the session lasts as long as the server says',
+  async (hours) => {
+    const off = hours * 3_600_000;
+    const shift = `const now = Date.now; Date.now = () => now() + ${off}`;
+    const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(shift)}` };
+    const desk = await newDesk(site);
+    const { name, password } = site.place.people.alice;
+    const words = ['login', '--username', name, '--password-stdin'];
+    await desk.sallyport(words, { input: password, env });
+    const { stdout } = await desk.sallyport(['token'], { env });
+    const { expirationTimestamp } = JSON.parse(stdout).status;
+    const left = Date.parse(expirationTimestamp) - (Date.now() + off);
+    expect(Math.round(left / 3_600_000)).toBe(8);
+  },
+);
 
 test('a login server that is away stops no one who is logged in, and is named to who is not', async () => {
   const desk = await loggedIn(site);
@@ -174,7 +195,9 @@ test('a login server that is away stops no one who is logged in, and is named to
     const out = await desk.sallyport(['logout']);
     expect([out.code, out.stderr]).toEqual([
       3,
-      expect.stringMatching(/The session is kept here, since it may go on until \d{4}-.*To end it, run this again/),
+      expect.stringMatching(
+        /The session is kept here, since it may go on until \d{4}-.*To end it, run this again/,
+      ),
     ]);
   } finally {
     site.reachable = true;
@@ -219,7 +242,9 @@ test('kubectl goes on while the Redis of sessions hangs, while the directory is 
     const from = output.lines.length;
     await waitFor(async () => {
       expect(await desk.kubectl(getNamespaces)).toEqual(done);
-      return output.lines.slice(from).some(({ msg, cached }) => msg === 'token review' && cached === 'stale');
+      return output.lines
+        .slice(from)
+        .some(({ msg, cached }) => msg === 'token review' && cached === 'stale');
     }, 'a stale answer');
   };
   expect(await desk.kubectl(getNamespaces)).toEqual(done);
@@ -246,7 +271,10 @@ test('kubectl waits for a login server that is busy, as it is told to', async ()
   const limitedBefore = await limited();
   await slapd.hang();
   const before = logIn(others, first);
-  await waitFor(async () => (await value('sallyport_in_flight_login_requests')) > 0, 'a login in progress');
+  await waitFor(
+    async () => (await value('sallyport_in_flight_login_requests')) > 0,
+    'a login in progress',
+  );
   const login = logIn(desk, bob);
   await waitFor(async () => (await limited()) > limitedBefore, 'a login that has to wait');
   await slapd.start();
@@ -267,7 +295,9 @@ test('several kubectl of a CI job log in once', async () => {
     SALLYPORT_USERNAME: name,
     SALLYPORT_DEVICE: device,
   };
-  const all = await Promise.all(Array.from({ length: 3 }, () => desk.kubectl(getNamespaces, { env })));
+  const all = await Promise.all(
+    Array.from({ length: 3 }, () => desk.kubectl(getNamespaces, { env })),
+  );
   expect(all).toEqual(
     Array.from({ length: 3 }, () => ({
       ...done,
@@ -280,7 +310,15 @@ test('several kubectl of a CI job log in once', async () => {
 test('two accounts at one cluster are two contexts', async () => {
   const desk = await loggedIn(site);
   const { bob } = site.place.people;
-  await desk.sallyport(['init', site.url, 'prod', '--ca-file', site.caFile, '--username', bob.name]);
+  await desk.sallyport([
+    'init',
+    site.url,
+    'prod',
+    '--ca-file',
+    site.caFile,
+    '--username',
+    bob.name,
+  ]);
   const login = ['sallyport', 'login', '--password-stdin'];
   expect(await desk.kubectl(login, { input: bob.password })).toMatchObject({
     code: 0,
@@ -290,7 +328,10 @@ test('two accounts at one cluster are two contexts', async () => {
     JSON.parse((await desk.sallyport(['whoami', '-o', 'json', '--context', context])).stdout).user;
   expect([await user('prod'), await user('prod-bob')]).toEqual(['corp:alice', 'corp:bob']);
   const refused = await desk.kubectl([...login, '--username', 'alice'], { input: 'x' });
-  expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('this context is for the account bob')]);
+  expect([refused.code, refused.stderr]).toEqual([
+    2,
+    expect.stringContaining('this context is for the account bob'),
+  ]);
 });
 
 test('a login as another user ends the session before it', async () => {
@@ -315,7 +356,10 @@ test('logout --all ends the sessions of all devices and clusters', async () => {
   await untilRefused(site, token);
   expect((await other.kubectl(getNamespaces)).code).toBe(1);
   const again = await other.sallyport(['logout', '--all']);
-  expect([again.code, again.stderr]).toEqual([1, expect.stringContaining('only a session can end the others. Run: ')]);
+  expect([again.code, again.stderr]).toEqual([
+    1,
+    expect.stringContaining('only a session can end the others. Run: '),
+  ]);
 });
 
 test('a logout that a failover of the session Redis can undo warns, and says what to run', async () => {
@@ -331,7 +375,10 @@ test('a logout that a failover of the session Redis can undo warns, and says wha
     stdout: 'logged out corp:alice of cluster prod\n',
     stderr: expect.stringMatching(warning),
   });
-  expect(await other.sallyport(['logout', '--all'])).toMatchObject({ code: 0, stderr: expect.stringMatching(warning) });
+  expect(await other.sallyport(['logout', '--all'])).toMatchObject({
+    code: 0,
+    stderr: expect.stringMatching(warning),
+  });
 });
 
 test('init lists the clusters when there is a choice, and takes all of them if told to', async () => {
@@ -340,24 +387,34 @@ test('init lists the clusters when there is a choice, and takes all of them if t
   const choice = await desk.kubectl(words);
   expect([choice.code, choice.stderr]).toEqual([
     2,
-    expect.stringMatching(/several clusters: prod, staging\. Name one, or take all: .* init \S+ --all --ca-file \//),
+    expect.stringMatching(
+      /several clusters: prod, staging\. Name one, or take all: .* init \S+ --all --ca-file \//,
+    ),
   ]);
   expect(await desk.kubectl([...words, 'test'])).toMatchObject({
     code: 2,
     stderr: expect.stringContaining('no cluster test'),
   });
-  expect((await desk.kubectl([...words, 'prod'])).stdout).toMatch(/^added context prod to .*config\n/);
+  expect((await desk.kubectl([...words, 'prod'])).stdout).toMatch(
+    /^added context prod to .*config\n/,
+  );
   expect((await desk.kubectl([...words, '--all'])).stdout).toMatch(
     /^updated context prod in .*config\n(?: {2}.*\n)+added context staging to .*config\n/,
   );
   const { stdout } = await desk.kubectl(['config', 'get-contexts', '-o', 'name']);
   expect(stdout).toBe('prod\nstaging\n');
   const unknown = await desk.sallyport(['init', site.url]);
-  expect([unknown.code, unknown.stderr]).toEqual([3, expect.stringContaining('no CA that this machine trusts')]);
+  expect([unknown.code, unknown.stderr]).toEqual([
+    3,
+    expect.stringContaining('no CA that this machine trusts'),
+  ]);
   const trusted = await desk.sallyport(['init', site.url, 'prod'], {
     env: { NODE_EXTRA_CA_CERTS: site.caFile },
   });
-  expect(trusted).toMatchObject({ code: 0, stdout: expect.stringContaining('to log in: kubectl sallyport login\n') });
+  expect(trusted).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('to log in: kubectl sallyport login\n'),
+  });
 });
 
 test('a client that hands over nothing of the cluster works with --no-cluster-info', async () => {
@@ -388,7 +445,8 @@ test('kubectl is refused when its user is disabled in the directory, and the use
   await logIn(desk, user);
   expect(await desk.kubectl(getNamespaces)).toEqual(done);
   const token = await tokenOf(desk);
-  const locked = 'changetype: modify\nadd: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z\n';
+  const locked =
+    'changetype: modify\nadd: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z\n';
   await site.place.people.slapd.modify(`dn: ${user.dn}\n${locked}`);
   // A review costs less than kubectl, which is run when it must be refused.
   await untilRefused(site, token);

@@ -17,7 +17,10 @@ import { scrape } from './testing/scrape.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { randomToken } from './testing/tokens.ts';
 
-const isAlice = { authenticated: true, user: { username: 'corp:alice', groups: ['corp:k8s-admins'] } };
+const isAlice = {
+  authenticated: true,
+  user: { username: 'corp:alice', groups: ['corp:k8s-admins'] },
+};
 const refused = { authenticated: false };
 const unavailable = { authenticated: false, error: 'authenticator corp unavailable' };
 
@@ -26,7 +29,10 @@ const lockout = { maxFailures: 3 };
 function startWith(people: People, ...more: readonly object[]): Promise<Gateway> {
   // A busy machine is no outage of the directory.
   const corp = people.authenticator({ options: { serverTimeout: '8s' }, entry: { timeout: '9s' } });
-  return startGateway({ config: { lockout, authenticators: [corp, ...more] }, files: people.files });
+  return startGateway({
+    config: { lockout, authenticators: [corp, ...more] },
+    files: people.files,
+  });
 }
 
 const resources = new AsyncDisposableStack();
@@ -56,11 +62,14 @@ describe('a gateway in front of a directory', () => {
     const { dn, token } = await people.add('carol');
     const lock = (time: string | readonly string[]) =>
       people.slapd.modify(
-        toReplacements([{ dn, attributes: { pwdPolicySubentry: policies.lockout, pwdAccountLockedTime: time } }]),
+        toReplacements([
+          { dn, attributes: { pwdPolicySubentry: policies.lockout, pwdAccountLockedTime: time } },
+        ]),
       );
     await lock('000001010000Z');
     const attempts = lockout.maxFailures + 2;
-    for (let time = 0; time < attempts; time++) expect(await review(client, token)).toEqual(refused);
+    for (let time = 0; time < attempts; time++)
+      expect(await review(client, token)).toEqual(refused);
     const locked = Array.from({ length: attempts }, () =>
       expect.objectContaining({ authenticator: 'corp', reason: 'locked' }),
     );
@@ -72,9 +81,13 @@ describe('a gateway in front of a directory', () => {
       { cwd: gateway.folder },
       token,
     );
-    expect(JSON.parse(asked.stdout).authenticators).toMatchObject([{ answer: 'rejected', reason: 'locked' }]);
+    expect(JSON.parse(asked.stdout).authenticators).toMatchObject([
+      { answer: 'rejected', reason: 'locked' },
+    ]);
     const status = await (await fetch(`${gateway.adminUrl}/status.json`)).json();
-    expect(status.recent.filter(({ username }: { username?: string }) => username === 'carol')).toEqual(locked);
+    expect(
+      status.recent.filter(({ username }: { username?: string }) => username === 'carol'),
+    ).toEqual(locked);
     await lock([]);
     expect(await review(client, token)).toMatchObject({ user: { username: 'corp:carol' } });
   });
@@ -86,13 +99,17 @@ describe('a gateway in front of a directory', () => {
       options: { serverTimeout: '300ms', serverCircuit: { probeInterval: '200ms' } },
       entry: { circuit: { openFor: '200ms' } },
     });
-    await using gateway = await startGateway({ config: { authenticators: [corp, staticAuthenticator] }, files });
+    await using gateway = await startGateway({
+      config: { authenticators: [corp, staticAuthenticator] },
+      files,
+    });
     using client = http1Client(gateway.url);
     const isAliceIn = async () => (await review(client, people.alice.token)).authenticated;
     await waitFor(isAliceIn, 'alice to be let in');
     for (const end of ['stop', 'hang'] as const) {
       await people.slapd[end]();
-      for (let login = 0; login < 10; login++) expect(await review(client, people.alice.token)).toEqual(unavailable);
+      for (let login = 0; login < 10; login++)
+        expect(await review(client, people.alice.token)).toEqual(unavailable);
       expect(await review(client, robot)).toHaveProperty('user.username', 'ci');
       await people.slapd.start();
       await waitFor(isAliceIn, `alice to be let in after ${end}`);
@@ -111,7 +128,10 @@ describe('a gateway in front of a directory', () => {
     const foreign = await createAuthority('foreign');
     await gateway.write('tls/ldap-ca.crt', await readFile(foreign.certificateFile, 'utf8'));
     gateway.signal('SIGHUP');
-    await waitFor(async () => 'error' in (await review(client, people.bob.token)), 'the new CA to be in force');
+    await waitFor(
+      async () => 'error' in (await review(client, people.bob.token)),
+      'the new CA to be in force',
+    );
   });
 });
 
@@ -148,9 +168,12 @@ test('a gateway without a file descriptor left blames itself and no directory se
   const { value } = await scrape(gateway);
   for (const [name, url] of Object.entries(urls)) {
     expect(value(`sallyport_authenticator_circuit_state{authenticator="${name}"}`)).toBe(0);
-    expect(value(`sallyport_plugin_ldap_server_circuit_state{authenticator="${name}",server="${url}"}`)).toBe(0);
+    expect(
+      value(`sallyport_plugin_ldap_server_circuit_state{authenticator="${name}",server="${url}"}`),
+    ).toBe(0);
     const isShortage = ({ authenticator, reason }: LogLine) =>
-      authenticator === name && /this machine is short of file descriptors: raise .*\(EMFILE\)/.test(String(reason));
+      authenticator === name &&
+      /this machine is short of file descriptors: raise .*\(EMFILE\)/.test(String(reason));
     expect(gateway.output.lines.filter(isShortage)).not.toEqual([]);
   }
 });
@@ -173,7 +196,11 @@ describe('sallyport check', () => {
       () => ({ groups: { base: 'ou=nowhere,dc=example,dc=com', filter: '(member={dn})' } }),
       /groups\.base "ou=nowhere/,
     ],
-    ['no-server', () => ({ urls: ['ldaps://127.0.0.1:1'] }), /ldaps:\/\/127\.0\.0\.1:1\b.*refused/s],
+    [
+      'no-server',
+      () => ({ urls: ['ldaps://127.0.0.1:1'] }),
+      /ldaps:\/\/127\.0\.0\.1:1\b.*refused/s,
+    ],
   ];
 
   async function check(authenticators: readonly object[]) {
@@ -185,15 +212,24 @@ describe('sallyport check', () => {
       'foreign.crt': await readFile(foreign.certificateFile, 'utf8'),
       'gateway.yaml': configText({ authenticators }),
     });
-    const { code, stdout } = await runCommand(['check', '--config', 'gateway.yaml', '-o', 'json'], { cwd: folder });
-    const findings: { check: string; result: string; detail: string }[] = JSON.parse(stdout).findings;
-    return { code, of: (name: string) => findings.find((finding) => finding.check === `authenticator ${name}`) };
+    const { code, stdout } = await runCommand(['check', '--config', 'gateway.yaml', '-o', 'json'], {
+      cwd: folder,
+    });
+    const findings: { check: string; result: string; detail: string }[] =
+      JSON.parse(stdout).findings;
+    return {
+      code,
+      of: (name: string) => findings.find((finding) => finding.check === `authenticator ${name}`),
+    };
   }
 
   test('finds each of several authenticators with something wrong', async () => {
     const authenticators = problems.map(([name, options]) => {
       const prefix = { prefix: `${name}:` };
-      return people.authenticator({ options: options(people), entry: { name, username: prefix, groups: prefix } });
+      return people.authenticator({
+        options: options(people),
+        entry: { name, username: prefix, groups: prefix },
+      });
     });
     const { code, of } = await check([people.authenticator(), ...authenticators]);
     expect(code).toBe(1);
@@ -221,7 +257,10 @@ describe('sallyport check', () => {
   });
 });
 
-async function temporaryFiles(folder: string, files: Readonly<Record<string, string>>): Promise<void> {
+async function temporaryFiles(
+  folder: string,
+  files: Readonly<Record<string, string>>,
+): Promise<void> {
   for (const [name, content] of Object.entries(files)) {
     await mkdir(dirname(join(folder, name)), { recursive: true });
     await writeFile(join(folder, name), content, { mode: 0o600 });

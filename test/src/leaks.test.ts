@@ -34,15 +34,20 @@ for (const kind of [randomToken, awkwardToken]) {
   });
 }
 
-test.each([0, 1, 2, 3, 4, 5])('a token within a base64 text of %i bytes before it is found', (shift) => {
-  const token = randomToken();
-  const text = Buffer.from('x'.repeat(shift) + JSON.stringify({ token })).toString('base64');
-  expect(findLeaks(text, [token]).join()).toContain('base64');
-});
+test.each([0, 1, 2, 3, 4, 5])(
+  'a token within a base64 text of %i bytes before it is found',
+  (shift) => {
+    const token = randomToken();
+    const text = Buffer.from('x'.repeat(shift) + JSON.stringify({ token })).toString('base64');
+    expect(findLeaks(text, [token]).join()).toContain('base64');
+  },
+);
 
 test('ten characters of a token, as JSON.parse quotes them, are found', () => {
   const token = randomToken();
-  expect(findLeaks(`Unexpected token in JSON: ...${token.slice(7, 17)}...`, [token])).toHaveLength(1);
+  expect(findLeaks(`Unexpected token in JSON: ...${token.slice(7, 17)}...`, [token])).toHaveLength(
+    1,
+  );
   expect(findLeaks(`Unexpected token in JSON: ...${token.slice(7, 16)}...`, [token])).toEqual([]);
 });
 

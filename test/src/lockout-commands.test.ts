@@ -20,7 +20,9 @@ async function start() {
   const entry = { cache: 'off', timeout: '9s' };
   const authenticators = [people.authenticator({ options: { serverTimeout: '4s' }, entry })];
   const shared = { redis: { url: redis.url }, keys: [sealingKey()] };
-  const { replicas } = resources.use(await startCacheReplicas(2, { authenticators, files: people.files, ...shared }));
+  const { replicas } = resources.use(
+    await startCacheReplicas(2, { authenticators, files: people.files, ...shared }),
+  );
   const [one, other] = replicas;
   if (one === undefined || other === undefined) throw new Error('there must be two');
   const owned = resources.move();
@@ -30,11 +32,15 @@ async function start() {
     /** Adds two users who are in no other test. */
     async newUsers(prefix: string) {
       const crowd = await addCrowd(people, prefix, 2);
-      const [alice, bob] = crowd.map((user) => ({ ...user, dn: `uid=${user.name},ou=people,${people.slapd.suffix}` }));
+      const [alice, bob] = crowd.map((user) => ({
+        ...user,
+        dn: `uid=${user.name},ou=people,${people.slapd.suffix}`,
+      }));
       if (alice === undefined || bob === undefined) throw new Error('there must be two');
       return { alice, bob };
     },
-    run: (words: readonly string[], input = '') => runCommand(words, { cwd: one.gateway.folder, env }, input),
+    run: (words: readonly string[], input = '') =>
+      runCommand(words, { cwd: one.gateway.folder, env }, input),
     binds: async (dn: string) => (await people.slapd.operations()).bindsByDn.get(dn) ?? 0,
     /** Lists the lockouts of these users. */
     async lockouts(prefix: string) {
@@ -57,7 +63,8 @@ test('lockouts lists who is locked out, unlock clears it in each replica, and sa
   const { one, other, run } = place;
   const { alice, bob } = await place.newUsers('listed');
   const old = wrong(bob.name);
-  const subjects = () => Promise.all([one, other].map(({ metric }) => metric('sallyport_lockout_subjects')));
+  const subjects = () =>
+    Promise.all([one, other].map(({ metric }) => metric('sallyport_lockout_subjects')));
   const lockedBefore = await subjects();
   for (const [replica, token] of [
     [one, old],
@@ -102,10 +109,13 @@ test('unlock of a user without refused attempts exits 3, and of what replicas co
   await redis.client().del('none', ...(await redis.client().keys('sallyport:lockout:*')));
   await using _ = await withRedisTimeout('1s', [place.one, place.other], place.redis);
   const from = [one, other].map(({ gateway }) => gateway.output.lines.length);
-  expect((await run(['lockouts'])).stderr).toBe('sallyport: no refused attempts are counted in the cache Redis\n');
+  expect((await run(['lockouts'])).stderr).toBe(
+    'sallyport: no refused attempts are counted in the cache Redis\n',
+  );
   await redis.stop();
   for (const replica of [one, other]) {
-    for (let time = 0; time < maxFailures; time++) expect(await replica.ask(wrong(bob.name))).toEqual(refused);
+    for (let time = 0; time < maxFailures; time++)
+      expect(await replica.ask(wrong(bob.name))).toEqual(refused);
     expect(await replica.ask(bob.token)).toEqual(refused);
   }
   const said = (words: string) =>
@@ -120,7 +130,9 @@ test('unlock of a user without refused attempts exits 3, and of what replicas co
   expect(await one.ask(bob.token)).toEqual(refused);
   const { code, stdout } = await run(['unlock', '--user', `corp:${bob.name}`]);
   expect(code).toBe(3);
-  expect(stdout).toMatch(/^no refused attempts of user corp:alone1 .*\nconfirmed by 2 of 2 replicas\.\n$/s);
+  expect(stdout).toMatch(
+    /^no refused attempts of user corp:alone1 .*\nconfirmed by 2 of 2 replicas\.\n$/s,
+  );
   for (const replica of [one, other]) {
     expect(await replica.ask(bob.token)).toHaveProperty('user.username', `corp:${bob.name}`);
   }
@@ -129,7 +141,8 @@ test('unlock of a user without refused attempts exits 3, and of what replicas co
 test('a user whom Redis no longer names is listed again when they are refused, and can be unlocked', async () => {
   const { redis, one } = place;
   const { bob } = await place.newUsers('unnamed');
-  for (let time = 0; time < maxFailures; time++) expect(await one.ask(wrong(bob.name))).toEqual(refused);
+  for (let time = 0; time < maxFailures; time++)
+    expect(await one.ask(wrong(bob.name))).toEqual(refused);
   const untilListed = () => expect.poll(() => place.lockouts('unnamed')).toHaveLength(1);
   await untilListed();
   // As after a restart with a part of its data.
@@ -137,7 +150,10 @@ test('a user whom Redis no longer names is listed again when they are refused, a
   expect(await place.lockouts('unnamed')).toEqual([]);
   expect(await one.ask(bob.token)).toEqual(refused);
   await untilListed();
-  expect(await place.run(['unlock', '--user', `corp:${bob.name}`])).toMatchObject({ code: 0, stderr: '' });
+  expect(await place.run(['unlock', '--user', `corp:${bob.name}`])).toMatchObject({
+    code: 0,
+    stderr: '',
+  });
   expect(await one.ask(bob.token)).toHaveProperty('user.username', `corp:${bob.name}`);
 });
 
@@ -147,12 +163,17 @@ test('unlock that a replica has not confirmed exits 1, and without a user 2', as
   expect(await one.ask(wrong(bob.name))).toEqual(refused);
   const unlock = ['unlock', '--user', `corp:${bob.name}`];
   other.gateway.signal('SIGSTOP');
-  const some = await run([...unlock, '--wait', '1s']).finally(() => other.gateway.signal('SIGCONT'));
+  const some = await run([...unlock, '--wait', '1s']).finally(() =>
+    other.gateway.signal('SIGCONT'),
+  );
   expect(some.code).toBe(1);
   expect(some.stdout).toContain('confirmed by 1 of 2 replicas.\n');
   expect(some.stderr).toContain('not confirmed by');
   expect(await run([...unlock, '--wait', '30s'])).toMatchObject({ code: 3, stderr: '' });
-  expect(await run(['unlock'])).toMatchObject({ code: 2, stderr: expect.stringContaining("'--user <name>'") });
+  expect(await run(['unlock'])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("'--user <name>'"),
+  });
   const bare = await run(['unlock', '--user', 'bob']);
   expect([bare.code, bare.stdout]).toEqual([2, '']);
   expect(bare.stderr).toMatch(
@@ -167,7 +188,9 @@ test('explain says throttled when the fleet would, sends nothing then, and count
   const answerTo = async (token: string) => {
     const { code, stdout } = await place.run(['explain', '-o', 'json'], token);
     const { authenticators, lockouts, steps } = JSON.parse(stdout);
-    expect(lockouts).toEqual(code === 0 ? [] : [expect.objectContaining({ user: `corp:${bob.name}`, refused: 3 })]);
+    expect(lockouts).toEqual(
+      code === 0 ? [] : [expect.objectContaining({ user: `corp:${bob.name}`, refused: 3 })],
+    );
     return [code, authenticators[0].reason, code === 0 ? '' : steps.at(-1).step];
   };
   const known = wrong(bob.name);
@@ -186,7 +209,8 @@ test('explain says throttled when the fleet would, sends nothing then, and count
   expect(await place.binds(bob.dn)).toBe(maxFailures);
   // A password that a replica knows to be right goes out.
   expect(await one.ask(alice.token)).toHaveProperty('authenticated', true);
-  for (let time = 0; time < maxFailures; time++) expect(await other.ask(wrong(alice.name))).toEqual(refused);
+  for (let time = 0; time < maxFailures; time++)
+    expect(await other.ask(wrong(alice.name))).toEqual(refused);
   expect(await answerTo(alice.token)).toEqual([0, `corp:${alice.name}`, '']);
   expect(await place.lockouts('asked')).toMatchObject([
     { user: `corp:${alice.name}`, refused: 3, lockedOut: true },
@@ -201,6 +225,8 @@ test.each(['lockouts', 'unlock'])(
     const { run } = await operatorOf([staticAuthenticator], files);
     const { code, stderr } = await run(verb === 'unlock' ? [verb, '--user', 'bob'] : [verb]);
     expect(code).toBe(1);
-    expect(stderr).toMatch(/needs cache\.redis.*in its memory, and no command reaches them.*lockout\.window \(10m\)/);
+    expect(stderr).toMatch(
+      /needs cache\.redis.*in its memory, and no command reaches them.*lockout\.window \(10m\)/,
+    );
   },
 );

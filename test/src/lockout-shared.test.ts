@@ -1,4 +1,8 @@
-import { type AskedLogin, type LockoutEvent, playHistory } from '@sallyport/test-servers/lockout-model';
+import {
+  type AskedLogin,
+  type LockoutEvent,
+  playHistory,
+} from '@sallyport/test-servers/lockout-model';
 import { createLockoutWriter, writerActs } from '@sallyport/test-servers/lockout-writer';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
@@ -21,7 +25,12 @@ async function start() {
   // A busy machine is no outage: what could not be checked would give its place back.
   const entry = { cache: 'off', timeout: '9s' };
   const authenticators = [people.authenticator({ options: { serverTimeout: '4s' }, entry })];
-  const setup = { authenticators, redis: { url: redis.url }, keys: [sealingKey()], files: people.files };
+  const setup = {
+    authenticators,
+    redis: { url: redis.url },
+    keys: [sealingKey()],
+    files: people.files,
+  };
   const { replicas } = resources.use(await startCacheReplicas(3, setup));
   const owned = resources.move();
   return {
@@ -37,7 +46,9 @@ async function start() {
       const password = randomToken();
       const hash = await slowHash(password, 200_000);
       const dn = `uid=${name},ou=people,${people.slapd.suffix}`;
-      await people.slapd.modify(`dn: ${dn}\nchangetype: modify\nreplace: userPassword\nuserPassword: ${hash}\n`);
+      await people.slapd.modify(
+        `dn: ${dn}\nchangetype: modify\nreplace: userPassword\nuserPassword: ${hash}\n`,
+      );
       return ldapToken(name, password);
     },
     async binds({ name }: { readonly name: string }) {
@@ -58,7 +69,12 @@ beforeAll(async () => {
 afterAll(() => place[Symbol.asyncDispose]());
 
 /** Makes logins of one user, with the password and six wrong ones, each on any replica or on all at the same moment. */
-function historyOf({ name }: Member, seed: number, count: number, disturbed: boolean): LockoutEvent[] {
+function historyOf(
+  { name }: Member,
+  seed: number,
+  count: number,
+  disturbed: boolean,
+): LockoutEvent[] {
   const random = seededRandom(seed);
   const pick = <Item>(items: readonly Item[]) => items[Math.floor(random() * items.length)] as Item;
   return Array.from({ length: count }, () => {
@@ -132,25 +148,35 @@ test.each([
   ['wrong passwords', 3, 30, false, '2s'],
   // Redis has so little time that a burst makes it late, though it is healthy.
   ['wrong passwords', 2, 160, false, '10ms'],
-])('%s asked for on %i replicas, %i at the same time, cost no more binds than one replica may have', async (...row) => {
-  const [, count, asks, isSame, timeout] = row;
-  await using _ = await withRedisTimeout(timeout, place.replicas, place.redis);
-  const { replicas, binds } = place;
-  const { alice } = await place.newUsers(`guessed${count}${isSame}`);
-  const tokens = wrongPasswords(alice.name, asks);
-  const asked = tokens.map((token, index) => replicas[index % count]?.ask((isSame && tokens[0]) || token));
-  // Some may have waited for the others, or for Redis, for too long. Those are errors, and are not sent.
-  expect((await Promise.all(asked)).filter((status) => status?.authenticated !== false)).toEqual([]);
-  expect(await binds(alice)).toBeGreaterThanOrEqual(1);
-  expect(await binds(alice)).toBeLessThanOrEqual(maxFailures);
-  // One wrong password locks no one out.
-  if (isSame) for (const { ask } of replicas) expect(await ask(alice.token)).toHaveProperty('authenticated', true);
-});
+])(
+  '%s asked for on %i replicas, %i at the same time, cost no more binds than one replica may have',
+  async (...row) => {
+    const [, count, asks, isSame, timeout] = row;
+    await using _ = await withRedisTimeout(timeout, place.replicas, place.redis);
+    const { replicas, binds } = place;
+    const { alice } = await place.newUsers(`guessed${count}${isSame}`);
+    const tokens = wrongPasswords(alice.name, asks);
+    const asked = tokens.map((token, index) =>
+      replicas[index % count]?.ask((isSame && tokens[0]) || token),
+    );
+    // Some may have waited for the others, or for Redis, for too long. Those are errors, and are not sent.
+    expect((await Promise.all(asked)).filter((status) => status?.authenticated !== false)).toEqual(
+      [],
+    );
+    expect(await binds(alice)).toBeGreaterThanOrEqual(1);
+    expect(await binds(alice)).toBeLessThanOrEqual(maxFailures);
+    // One wrong password locks no one out.
+    if (isSame)
+      for (const { ask } of replicas)
+        expect(await ask(alice.token)).toHaveProperty('authenticated', true);
+  },
+);
 
 test('a changed password gets in though all replicas sent the old one, which was right on each, at the same moment', async () => {
   const { replicas } = place;
   const { alice } = await place.newUsers('changed');
-  for (const { ask } of replicas) expect(await ask(alice.token)).toHaveProperty('authenticated', true);
+  for (const { ask } of replicas)
+    expect(await ask(alice.token)).toHaveProperty('authenticated', true);
   const changed = await place.changePassword(alice);
   const asked = replicas.flatMap(({ ask }) => [1, 2, 3].map(() => ask(alice.token)));
   expect((await Promise.all(asked)).filter(({ authenticated }) => authenticated)).toEqual([]);
@@ -176,7 +202,8 @@ test('replicas keep to their own counts while Redis is down, and to these and th
   await said('cut off from the revocation list');
   await redis.start();
   await said('the revocation list is read again');
-  for (const { ask } of replicas) expect(await ask(ldapToken(alice.name, randomToken()))).toEqual(refused);
+  for (const { ask } of replicas)
+    expect(await ask(ldapToken(alice.name, randomToken()))).toEqual(refused);
   expect(await binds(alice)).toBe(replicas.length * maxFailures);
 });
 
@@ -185,7 +212,8 @@ test('while Redis hangs, known passwords are accepted immediately, others once i
   const { redis, replicas } = place;
   const { alice, bob } = await place.newUsers('hung');
   const [one, other] = replicas;
-  for (const _ of [1, 2, 3]) expect(await one?.ask(alice.token)).toHaveProperty('authenticated', true);
+  for (const _ of [1, 2, 3])
+    expect(await one?.ask(alice.token)).toHaveProperty('authenticated', true);
   await redis.hang();
   expect(await one?.ask(alice.token)).toHaveProperty('authenticated', true);
   const failed = { authenticated: false, error: expect.stringContaining('corp') };
@@ -196,5 +224,6 @@ test('while Redis hangs, known passwords are accepted immediately, others once i
       return status?.authenticated === true;
     }, 'Redis to be found to be down');
   }
-  for (const each of replicas) expect(await each.metric('sallyport_authenticator_circuit_state')).toBe(0);
+  for (const each of replicas)
+    expect(await each.metric('sallyport_authenticator_circuit_state')).toBe(0);
 });

@@ -46,7 +46,14 @@ async function start() {
   const gateway = resources.use(await startGateway({ config, files }));
   const tls: ClientTls = { authority: authority.certificate };
   const owned = resources.move();
-  return { people, authority, config, gateway, tls, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return {
+    people,
+    authority,
+    config,
+    gateway,
+    tls,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
 }
 
 let place: Awaited<ReturnType<typeof start>>;
@@ -70,15 +77,30 @@ test('over TLS both protocols answer, a kubeconfig has the CAs alone, and a new 
     const token = secret(JSON.parse(login.text).token);
     const own = { ...headers, authorization: `Bearer ${token}`, 'content-type': undefined };
     const who = await one.send({ method: 'GET', path: '/v1/session', headers: own });
-    expect(JSON.parse(who.text)).toMatchObject({ user: { username: 'corp:alice' }, cluster: 'prod' });
-    expect((await one.send({ method: 'DELETE', path: '/v1/session', headers: own })).status).toBe(204);
+    expect(JSON.parse(who.text)).toMatchObject({
+      user: { username: 'corp:alice' },
+      cluster: 'prod',
+    });
+    expect((await one.send({ method: 'DELETE', path: '/v1/session', headers: own })).status).toBe(
+      204,
+    );
     if (isHttp2) {
-      const other = { method: 'GET', path: '/v1/clusters', headers: { ':authority': 'evil.example.com' } };
+      const other = {
+        method: 'GET',
+        path: '/v1/clusters',
+        headers: { ':authority': 'evil.example.com' },
+      };
       expect((await one.send(other)).status).toBe(403);
     }
-    const kubeconfig = await one.send({ method: 'GET', path: '/v1/clusters/prod/kubeconfig', headers });
+    const kubeconfig = await one.send({
+      method: 'GET',
+      path: '/v1/clusters/prod/kubeconfig',
+      headers,
+    });
     const [{ cluster }] = parse(kubeconfig.text).clusters;
-    expect(Buffer.from(cluster['certificate-authority-data'], 'base64').toString()).toBe(authority.certificate);
+    expect(Buffer.from(cluster['certificate-authority-data'], 'base64').toString()).toBe(
+      authority.certificate,
+    );
     expect(cluster.extensions[0].extension.ca).toBe(authority.certificate);
     expect(kubeconfig.text).not.toContain('PRIVATE');
   }
@@ -88,13 +110,21 @@ test('over TLS both protocols answer, a kubeconfig has the CAs alone, and a new 
   await gateway.write('tls/login.key', pair.key);
   await gateway.waitForLog('certificates reloaded', from);
   using client = http1Client(url, tls);
-  expect((await client.send({ method: 'GET', path: '/v1/clusters', headers: host })).status).toBe(200);
+  expect((await client.send({ method: 'GET', path: '/v1/clusters', headers: host })).status).toBe(
+    200,
+  );
   await using other = await createAuthority('other-authority');
   await gateway.write('tls/both.pem', other.certificate);
   await gateway.waitForLog('file reloaded', from);
-  const changed = await client.send({ method: 'GET', path: '/v1/clusters/prod/kubeconfig', headers: host });
+  const changed = await client.send({
+    method: 'GET',
+    path: '/v1/clusters/prod/kubeconfig',
+    headers: host,
+  });
   const [{ cluster }] = parse(changed.text).clusters;
-  expect(Buffer.from(cluster['certificate-authority-data'], 'base64').toString()).toBe(other.certificate);
+  expect(Buffer.from(cluster['certificate-authority-data'], 'base64').toString()).toBe(
+    other.certificate,
+  );
   const status = await fetch(`${gateway.adminUrl}/status.json`);
   expect((await status.json()).login).toMatchObject({
     publicUrl: 'https://localhost',
@@ -109,7 +139,11 @@ test('an edit of login takes effect, its address and its absence do at a restart
   const url = loginUrlOf(gateway).replace('127.0.0.1', 'localhost');
   const names = async () => {
     using client = http1Client(url, tls);
-    const { status, text } = await client.send({ method: 'GET', path: '/v1/clusters', headers: { host: 'localhost' } });
+    const { status, text } = await client.send({
+      method: 'GET',
+      path: '/v1/clusters',
+      headers: { host: 'localhost' },
+    });
     return status === 200 ? JSON.parse(text).clusters : status;
   };
   /** @returns what the log says needs a restart */
@@ -117,12 +151,18 @@ test('an edit of login takes effect, its address and its absence do at a restart
     const from = gateway.output.lines.length;
     await gateway.configure(next);
     await gateway.waitForLog('config reloaded', from);
-    const atRestart = 'some changed settings take effect at the next restart; all others are in force now';
+    const atRestart =
+      'some changed settings take effect at the next restart; all others are in force now';
     return gateway.output.lines.slice(from).find(({ msg }) => msg === atRestart)?.changed;
   };
   const { clusters, tls: _tls, ...rest } = config.login;
   const other = { ...clusters.prod, audience: 'https://other.example.com' };
-  const moved = { ...rest, tls: config.login.tls, listen: '127.0.0.1:1', clusters: { ...clusters, other } };
+  const moved = {
+    ...rest,
+    tls: config.login.tls,
+    listen: '127.0.0.1:1',
+    clusters: { ...clusters, other },
+  };
   expect(await change({ ...config, login: moved })).toEqual(['login.listen']);
   expect(await names()).toEqual([{ name: 'prod' }, { name: 'other' }]);
   const { login: _login, ...without } = config;
@@ -136,16 +176,29 @@ test('an edit of login takes effect, its address and its absence do at a restart
 test('check reads the certificate, the CAs and the names of the login server', async () => {
   const { authority, gateway, config, people } = place;
   const findings = async (login: object, more: object = {}) => {
-    await gateway.write('check.yaml', configText({ ...config, ...more, login: { ...config.login, ...login } }));
-    const { stdout } = await operatorIn(gateway.folder).run(['check', '--config', 'check.yaml', '-o', 'json']);
-    return (JSON.parse(stdout).findings as { check: string; result: string; detail: string }[]).filter(({ check }) =>
-      /^login|^authenticator corp$/.test(check),
+    await gateway.write(
+      'check.yaml',
+      configText({ ...config, ...more, login: { ...config.login, ...login } }),
     );
+    const { stdout } = await operatorIn(gateway.folder).run([
+      'check',
+      '--config',
+      'check.yaml',
+      '-o',
+      'json',
+    ]);
+    return (
+      JSON.parse(stdout).findings as { check: string; result: string; detail: string }[]
+    ).filter(({ check }) => /^login|^authenticator corp$/.test(check));
   };
   expect(await findings({ publicUrl: 'https://login.example.com' })).toEqual(
     expect.arrayContaining([
       { check: 'login certificate', result: 'ok', detail: expect.stringContaining('for ') },
-      { check: 'login', result: 'warning', detail: expect.stringContaining('sessions are not sealed') },
+      {
+        check: 'login',
+        result: 'warning',
+        detail: expect.stringContaining('sessions are not sealed'),
+      },
       {
         check: 'login TLS',
         result: 'warning',
@@ -164,7 +217,9 @@ test('check reads the certificate, the CAs and the names of the login server', a
   expect(await findings({})).not.toContainEqual(unsigned);
   const unknown = expect.objectContaining({
     result: 'warning',
-    detail: expect.stringMatching(/^no login\.caFile is set, and no CA that this machine knows signed .*login\.crt/),
+    detail: expect.stringMatching(
+      /^no login\.caFile is set, and no CA that this machine knows signed .*login\.crt/,
+    ),
   });
   expect(await findings({ caFile: undefined })).toContainEqual(unknown);
   expect(await findings({})).not.toContainEqual(unknown);
@@ -176,7 +231,9 @@ test('check reads the certificate, the CAs and the names of the login server', a
       /^login\.clusters\.prod\.caFile: .*prod\.crt has no CA, but the certificate of .*login-authority/,
     ),
   });
-  const prodWith = (caFile: string) => ({ clusters: { prod: { ...config.login.clusters.prod, caFile } } });
+  const prodWith = (caFile: string) => ({
+    clusters: { prod: { ...config.login.clusters.prod, caFile } },
+  });
   expect(await findings(prodWith('tls/prod.crt'))).toContainEqual(ofServer);
   expect(await findings(prodWith('tls/login-ca.crt'))).not.toContainEqual(ofServer);
   const withoutUid = expect.objectContaining({
@@ -190,15 +247,28 @@ test('check reads the certificate, the CAs and the names of the login server', a
   const authenticators = [sessions, people.authenticator({ options: { user } })];
   expect(await findings({})).toContainEqual(withoutUid);
   expect(await findings({}, { authenticators })).not.toContainEqual(withoutUid);
-  const unsealed = expect.objectContaining({ detail: expect.stringContaining('sessions are not sealed') });
+  const unsealed = expect.objectContaining({
+    detail: expect.stringContaining('sessions are not sealed'),
+  });
   expect(await findings({})).toContainEqual(unsealed);
-  expect(await findings({}, { cache: { redis: { url: 'http://redis' } } })).not.toContainEqual(unsealed);
+  expect(await findings({}, { cache: { redis: { url: 'http://redis' } } })).not.toContainEqual(
+    unsealed,
+  );
   expect(
-    await findings({ tls: { certFile: 'tls/none.crt', keyFile: 'tls/login.key' }, caFile: 'tls/login.key' }),
+    await findings({
+      tls: { certFile: 'tls/none.crt', keyFile: 'tls/login.key' },
+      caFile: 'tls/login.key',
+    }),
   ).toEqual(
     expect.arrayContaining([
-      expect.objectContaining({ result: 'error', detail: expect.stringContaining("none.crt can't be read") }),
-      expect.objectContaining({ result: 'error', detail: expect.stringContaining('has no PEM certificate') }),
+      expect.objectContaining({
+        result: 'error',
+        detail: expect.stringContaining("none.crt can't be read"),
+      }),
+      expect.objectContaining({
+        result: 'error',
+        detail: expect.stringContaining('has no PEM certificate'),
+      }),
     ]),
   );
 });
@@ -212,7 +282,10 @@ test('check and serve refuse an authenticator that can log no one in, and sessio
   };
   const sessions = { name: 'sessions', use: 'redis', options: { url: 'redis://127.0.0.1:1' } };
   const files = { 'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }) };
-  const authenticators = [...['static', 'spare'].map((name) => ({ ...staticAuthenticator, name })), sessions];
+  const authenticators = [
+    ...['static', 'spare'].map((name) => ({ ...staticAuthenticator, name })),
+    sessions,
+  ];
   const start = (config: object) => startGateway({ config: { ...config }, files });
   await expect(start({ authenticators, login })).rejects.toThrow(
     /gateway\.yaml:\d+:\d+: login\.authenticators\[1\]: authenticator static .* can't log anyone in: it can't check a password .*: write the name of one that checks passwords/,
@@ -223,7 +296,11 @@ test('check and serve refuse an authenticator that can log no one in, and sessio
   );
   await place.gateway.write('tokens.yaml', files['tokens.yaml']);
   await place.gateway.write('no-login.yaml', configText({ authenticators, login }));
-  const checked = await operatorIn(place.gateway.folder).run(['check', '--config', 'no-login.yaml']);
+  const checked = await operatorIn(place.gateway.folder).run([
+    'check',
+    '--config',
+    'no-login.yaml',
+  ]);
   expect(checked.code).toBe(1);
   expect(checked.stdout).toMatch(
     /^login +error +\S*no-login\.yaml:\d+:\d+: login\.authenticators\[1\]: authenticator static /m,

@@ -1,7 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { podHeap } from './testing/deployed.ts';
 import { requestBegun } from './testing/http2-frames.ts';
-import { type FloodConnection, type FloodedLogin, smallRequest, startFloodedLogin } from './testing/login-floods.ts';
+import {
+  type FloodConnection,
+  type FloodedLogin,
+  smallRequest,
+  startFloodedLogin,
+} from './testing/login-floods.ts';
 import { publicHost } from './testing/login-gateway.ts';
 import { peakMemory, residentMemory } from './testing/process-memory.ts';
 
@@ -13,13 +18,23 @@ beforeAll(async () => {
 });
 afterAll(() => login[Symbol.asyncDispose]());
 
-const head = { ':method': 'POST', ':scheme': 'https', ':path': '/v1/sessions', ':authority': publicHost };
+const head = {
+  ':method': 'POST',
+  ':scheme': 'https',
+  ':path': '/v1/sessions',
+  ':authority': publicHost,
+};
 const large = { ...head, 'x-a': 'a'.repeat(14_000) };
 
 /** Opens connections, a few at a time, and writes on all of them at one moment. */
-async function flood(count: number, protocol: 'h2' | 'http/1.1', bytes: string | Buffer): Promise<void> {
+async function flood(
+  count: number,
+  protocol: 'h2' | 'http/1.1',
+  bytes: string | Buffer,
+): Promise<void> {
   const all: FloodConnection[] = [];
-  while (all.length < count) all.push(...(await Promise.all(Array.from({ length: 20 }, () => login.open(protocol)))));
+  while (all.length < count)
+    all.push(...(await Promise.all(Array.from({ length: 20 }, () => login.open(protocol)))));
   for (const { socket } of all) socket.write(bytes);
   for (let served = 0; served < 3; served += 1) await login.expectServed();
   for (const { socket } of all) socket.destroy();
@@ -33,11 +48,14 @@ test.each([
     'h2',
     Buffer.concat(Array.from({ length: 250 }, (_, index) => requestBegun(2 * index + 1, large))),
   ],
-] as const)('%s take little memory, and others are served', async (what, count, protocol, bytes) => {
-  const { pid } = login.gateway;
-  const before = await residentMemory(pid);
-  await flood(count, protocol, bytes);
-  const grown = (await peakMemory(pid)) - before;
-  console.info(`${what}: ${before.toFixed()} MiB before, ${grown.toFixed()} MiB more at most`);
-  expect(grown).toBeLessThan(150);
-});
+] as const)(
+  '%s take little memory, and others are served',
+  async (what, count, protocol, bytes) => {
+    const { pid } = login.gateway;
+    const before = await residentMemory(pid);
+    await flood(count, protocol, bytes);
+    const grown = (await peakMemory(pid)) - before;
+    console.info(`${what}: ${before.toFixed()} MiB before, ${grown.toFixed()} MiB more at most`);
+    expect(grown).toBeLessThan(150);
+  },
+);

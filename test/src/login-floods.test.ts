@@ -1,5 +1,11 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { cancelled, countFrames, endCodes, requestBegun, settingsAcknowledged } from './testing/http2-frames.ts';
+import {
+  cancelled,
+  countFrames,
+  endCodes,
+  requestBegun,
+  settingsAcknowledged,
+} from './testing/http2-frames.ts';
 import { type FloodedLogin, smallRequest, startFloodedLogin } from './testing/login-floods.ts';
 import { publicHost } from './testing/login-gateway.ts';
 import { randomToken } from './testing/tokens.ts';
@@ -11,14 +17,17 @@ beforeAll(async () => {
 afterAll(() => login[Symbol.asyncDispose]());
 afterEach(async () => {
   await login.expectServed();
-  expect(login.gateway.output.lines.filter(({ level }) => level === 'error' || level === 'fatal')).toEqual([]);
+  expect(
+    login.gateway.output.lines.filter(({ level }) => level === 'error' || level === 'fatal'),
+  ).toEqual([]);
 });
 
 /** Counts the requests of others than 127.0.0.2 that the login server has answered or let in, by its own log. */
 function counted(from: number): number {
   const isRequest = (msg: string) => msg.startsWith('login request');
   const { lines } = login.gateway.output;
-  return lines.slice(from).filter(({ msg, address }) => isRequest(msg) && address === '127.0.0.1').length;
+  return lines.slice(from).filter(({ msg, address }) => isRequest(msg) && address === '127.0.0.1')
+    .length;
 }
 
 /** Floods while someone else logs in and out. @returns how many requests of the flood the login server has counted */
@@ -30,7 +39,8 @@ async function during(flood: () => Promise<unknown>): Promise<number> {
 }
 
 const connections = 40;
-const each = <Result>(act: () => Promise<Result>) => Promise.all(Array.from({ length: connections }, act));
+const each = <Result>(act: () => Promise<Result>) =>
+  Promise.all(Array.from({ length: connections }, act));
 
 test('requests that are pipelined over HTTP/1.1 end their connection: it gets two answers at most', async () => {
   let answers: number[] = [];
@@ -46,14 +56,21 @@ test('requests that are pipelined over HTTP/1.1 end their connection: it gets tw
   expect(requests).toBeLessThanOrEqual(2 * connections);
 });
 
-const head = { ':method': 'POST', ':scheme': 'https', ':path': '/v1/sessions', ':authority': publicHost };
+const head = {
+  ':method': 'POST',
+  ':scheme': 'https',
+  ':path': '/v1/sessions',
+  ':authority': publicHost,
+};
 
 test('of 250 requests of an HTTP/2 session 2 are let in', async () => {
   let answers: number[] = [];
   const requests = await during(async () => {
     answers = await each(async () => {
       const { socket, received, closed } = await login.open('h2');
-      socket.write(Buffer.concat(Array.from({ length: 250 }, (_, index) => requestBegun(2 * index + 1, head))));
+      socket.write(
+        Buffer.concat(Array.from({ length: 250 }, (_, index) => requestBegun(2 * index + 1, head))),
+      );
       await closed();
       return countFrames(received()).headers;
     });
@@ -91,7 +108,9 @@ test('requests that are reset the moment they begin end their session', async ()
     codes = await each(async () => {
       const { socket, received, closed } = await login.open('h2');
       const streams = Array.from({ length: 100 }, (_, index) => 2 * index + 1);
-      socket.write(Buffer.concat(streams.flatMap((stream) => [requestBegun(stream, head), cancelled(stream)])));
+      socket.write(
+        Buffer.concat(streams.flatMap((stream) => [requestBegun(stream, head), cancelled(stream)])),
+      );
       await closed();
       return endCodes(received());
     });
@@ -136,7 +155,9 @@ test('logouts with made-up tokens are limited by address, and others can log out
       const host = `Host: ${publicHost}`;
       const found: string[] = [];
       for (let count = 1; count <= 5; count += 1) {
-        socket.write(`DELETE /v1/session HTTP/1.1\r\n${host}\r\nAuthorization: Bearer ${randomToken()}\r\n\r\n`);
+        socket.write(
+          `DELETE /v1/session HTTP/1.1\r\n${host}\r\nAuthorization: Bearer ${randomToken()}\r\n\r\n`,
+        );
         await expect.poll(() => String(received()).split('HTTP/1.1 ').length).toBe(count + 1);
         found.push(String(received()).split('HTTP/1.1 ').at(-1)?.slice(0, 3) ?? '');
       }

@@ -3,7 +3,13 @@ import { text } from 'node:stream/consumers';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Gateway } from './testing/gateway.ts';
-import { type LoginPlace, type LoginRequest, loginUrlOf, publicHost, startLogin } from './testing/login-gateway.ts';
+import {
+  type LoginPlace,
+  type LoginRequest,
+  loginUrlOf,
+  publicHost,
+  startLogin,
+} from './testing/login-gateway.ts';
 import { metricsText } from './testing/scrape.ts';
 import { randomToken, secret } from './testing/tokens.ts';
 
@@ -26,8 +32,11 @@ const right = () => {
   return { username, password, cluster: 'prod' };
 };
 /** Makes requests from one address. Each test has addresses of its own. */
-const askFrom = (localAddress: string) => (request: LoginRequest) => place.ask({ localAddress, ...request });
-const guess = (username = 'nobody') => ({ body: { username, password: randomToken(), cluster: 'prod' } });
+const askFrom = (localAddress: string) => (request: LoginRequest) =>
+  place.ask({ localAddress, ...request });
+const guess = (username = 'nobody') => ({
+  body: { username, password: randomToken(), cluster: 'prod' },
+});
 const hasLine = (line: string) => async () => (await metricsText(gateway)).includes(`\n${line}\n`);
 const inFlight = (count: number) => hasLine(`sallyport_in_flight_login_requests ${count}`);
 
@@ -83,7 +92,9 @@ describe('the login server', () => {
     const token = secret(String((await ask({ body: right() })).json?.token));
     const open = { method: 'GET', path: '/v1/clusters' } as const;
     for (let count = 0; count < 13; count += 1) {
-      expect((await ask({ method: 'GET', path: '/v1/session', token: randomToken() })).status).toBe(401);
+      expect((await ask({ method: 'GET', path: '/v1/session', token: randomToken() })).status).toBe(
+        401,
+      );
     }
     await using _ = await hang();
     const hanging = ask(guess());
@@ -102,7 +113,8 @@ describe('the login server', () => {
     const [ask, other] = [askFrom('127.0.0.10'), askFrom('127.0.0.11')];
     const token = secret(String((await ask({ body: right() })).json?.token));
     const session = { path: '/v1/session', token };
-    const forged = () => ask({ method: 'DELETE', path: '/v1/session', token: `sps_${randomToken()}` });
+    const forged = () =>
+      ask({ method: 'DELETE', path: '/v1/session', token: `sps_${randomToken()}` });
     for (let count = 0; count < 20; count += 1) expect((await forged()).status).toBe(401);
     const refused = await forged();
     expect(refused).toMatchObject({ status: 429, json: { code: 'too-many-requests' } });
@@ -128,7 +140,10 @@ describe('the login server', () => {
       );
       expect(await logout('127.0.0.14', token)).toMatchObject({ status: 503 });
     }
-    await waitFor(async () => (await logout('127.0.0.14', token)).status === 204, 'logouts to work again');
+    await waitFor(
+      async () => (await logout('127.0.0.14', token)).status === 204,
+      'logouts to work again',
+    );
   });
 
   test('counts a login whose client hangs up as a wrong password, and reports no outage', async () => {
@@ -144,7 +159,10 @@ describe('the login server', () => {
     const gone = hasLine('sallyport_login_requests_total{action="login",outcome="gone"} 2');
     await waitFor(gone, 'both to be counted');
     const { output } = gateway;
-    await output.waitForLine((line) => line.address === '127.0.0.5' && line.outcome === 'limited', 'the last one');
+    await output.waitForLine(
+      (line) => line.address === '127.0.0.5' && line.outcome === 'limited',
+      'the last one',
+    );
     const lines = output.lines.filter(({ address }) => address === '127.0.0.5');
     expect(lines.map(({ outcome }) => outcome)).toEqual(['gone', 'gone', 'limited']);
   });
@@ -155,11 +173,15 @@ describe('the login server', () => {
     const binds = async () => (await slapd.operations()).bindsByDn.get(alice.dn) ?? 0;
     const before = await binds();
     await using _ = await hang();
-    const asked = Array.from({ length: 10 }, (_, index) => askFrom(`127.0.1.${index + 1}`)({ body }));
+    const asked = Array.from({ length: 10 }, (_, index) =>
+      askFrom(`127.0.1.${index + 1}`)({ body }),
+    );
     await waitFor(inFlight(3), 'as many logins as may be in progress');
     const refused: number[] = [];
     for (const one of asked) {
-      void one.then(({ status, headers }) => status === 429 && refused.push(Number(headers['retry-after'])));
+      void one.then(
+        ({ status, headers }) => status === 429 && refused.push(Number(headers['retry-after'])),
+      );
     }
     await waitFor(() => refused.length === 7, 'the others to be refused');
     await slapd.start();
@@ -172,6 +194,7 @@ describe('the login server', () => {
   test('lets slow bodies take no slot', async () => {
     const ended = [1, 2, 3].map(() => text(connect('127.0.0.6', '{', 100)));
     expect((await askFrom('127.0.0.6')({ body: right() })).status).toBe(201);
-    for (const answer of await Promise.all(ended)) expect(answer).toMatch(/^HTTP\/1.1 408 .*"code":"too-slow"/s);
+    for (const answer of await Promise.all(ended))
+      expect(answer).toMatch(/^HTTP\/1.1 408 .*"code":"too-slow"/s);
   });
 });

@@ -16,15 +16,20 @@ afterAll(() => place[Symbol.asyncDispose]());
 const end = (token: string, path = '/v1/session') => place.ask({ method: 'DELETE', path, token });
 
 async function untilRefused(tokens: readonly string[]): Promise<void> {
-  const isRefused = async (token: string) => (await place.reviews(token)).every((one) => !one.authenticated);
-  await waitFor(async () => (await Promise.all(tokens.map(isRefused))).every(Boolean), 'the sessions to be refused');
+  const isRefused = async (token: string) =>
+    (await place.reviews(token)).every((one) => !one.authenticated);
+  await waitFor(
+    async () => (await Promise.all(tokens.map(isRefused))).every(Boolean),
+    'the sessions to be refused',
+  );
 }
 
 test('in a session Redis whose memory is full, logout and revoke work, and a login says what is wrong', async () => {
   const { ask, logIn, people, redis, replicas } = place;
   const user = await people.add('full');
   const tokens = [await logIn(user), await logIn(user), await logIn(user), await logIn(user)];
-  for (const token of tokens) expect(await place.reviews(token)).toMatchObject([{ authenticated: true }]);
+  for (const token of tokens)
+    expect(await place.reviews(token)).toMatchObject([{ authenticated: true }]);
   const [first = '', second = '', ...others] = tokens;
   const from = gateway.output.lines.length;
   try {
@@ -46,7 +51,12 @@ test('in a session Redis whose memory is full, logout and revoke work, and a log
     ]);
     await untilRefused(others);
     expect(await end(second, '/v1/sessions')).toMatchObject({ status: 401 });
-    const { tokens: listed } = (await replicas.operator.json('token', 'list', '--user', 'corp:full')) as {
+    const { tokens: listed } = (await replicas.operator.json(
+      'token',
+      'list',
+      '--user',
+      'corp:full',
+    )) as {
       readonly tokens: readonly ListedToken[];
     };
     expect(listed.map((one) => one.revoked?.by).sort()).toEqual(['logout', 'zoë', 'zoë', 'zoë']);
@@ -60,7 +70,12 @@ test('a logout and a revocation that no replica of the session Redis has confirm
   const user = await people.add('copied');
   await using replica = await startReplica(redis, {}, ({ port }) => port);
   await untilInSync(replica);
-  const [first, second, third, fourth] = [await logIn(user), await logIn(user), await logIn(user), await logIn(user)];
+  const [first, second, third, fourth] = [
+    await logIn(user),
+    await logIn(user),
+    await logIn(user),
+    await logIn(user),
+  ];
   expect((await end(first)).status).toBe(204);
   await replica.hang();
   const from = gateway.output.lines.length;
@@ -70,7 +85,10 @@ test('a logout and a revocation that no replica of the session Redis has confirm
     from,
   );
   expect(line).toMatchObject({ level: 'warn', sessions: 1 });
-  expect(await end(third, '/v1/sessions')).toMatchObject({ status: 200, json: { ended: 2, unconfirmed: 2 } });
+  expect(await end(third, '/v1/sessions')).toMatchObject({
+    status: 200,
+    json: { ended: 2, unconfirmed: 2 },
+  });
   await untilRefused([first, second, third, fourth]);
   const [fifth, sixth] = [await logIn(user), await logIn(user)];
   const revoked = await replicas.operator.run(['revoke', '--token'], fifth);

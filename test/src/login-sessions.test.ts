@@ -50,9 +50,16 @@ async function untilRefused({ reviews }: LoginPlace, token: string): Promise<voi
 async function helpdeskIn(folder: string, env: Readonly<Record<string, string>>) {
   const bin = await temporaryFolder('helpdesk');
   const exports = Object.entries(env).map(([name, value]) => `export ${name}='${value}'\n`);
-  const words = [process.execPath, '--disable-sigusr1', ...conditions, join(gatewayFolder, codeFolder, 'sallyport.js')];
+  const words = [
+    process.execPath,
+    '--disable-sigusr1',
+    ...conditions,
+    join(gatewayFolder, codeFolder, 'sallyport.js'),
+  ];
   const program = words.map((word) => `'${word}'`).join(' ');
-  await writeFile(join(bin, 'sallyport'), `#!/bin/sh\n${exports.join('')}exec ${program} "$@"\n`, { mode: 0o700 });
+  await writeFile(join(bin, 'sallyport'), `#!/bin/sh\n${exports.join('')}exec ${program} "$@"\n`, {
+    mode: 0o700,
+  });
   const shipped = await readFile(join(rootFolder, 'deploy/systemd/sallyport-helpdesk'), 'utf8');
   const script = join(bin, 'sallyport-helpdesk');
   const here = shipped
@@ -85,7 +92,8 @@ async function namesOfOneUser(operator: Operator, mail: string): Promise<void> {
     ]);
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toContain(`: nothing was done: ${typed} is ${name}, `);
-    const [, command = ''] = /\. Otherwise run:\n {2}npx -y pnpm@10 sallyport (.*)\n$/.exec(stderr) ?? [];
+    const [, command = ''] =
+      /\. Otherwise run:\n {2}npx -y pnpm@10 sallyport (.*)\n$/.exec(stderr) ?? [];
     expect(command).toContain(`block --user ${name} --for 90m --reason stolen --config `);
     expect(await operator.run(command.split(' '))).toMatchObject({ code: 0, stderr: '' });
     const explained = await operator.run(['explain', '--user', typed]);
@@ -131,7 +139,13 @@ describe.concurrent('a session', () => {
     });
     const listed = await ask({ method: 'GET', path: '/v1/sessions', token });
     expect(listed.json?.sessions).toMatchObject([
-      { device: 'laptop', cluster: 'prod', current: true, lastUsedAt: expect.any(String), id: mine.json?.id },
+      {
+        device: 'laptop',
+        cluster: 'prod',
+        current: true,
+        lastUsedAt: expect.any(String),
+        id: mine.json?.id,
+      },
       { device: 'desktop', cluster: 'staging', current: false },
     ]);
     expect(await ask({ method: 'DELETE', path: '/v1/sessions', token })).toMatchObject({
@@ -140,7 +154,9 @@ describe.concurrent('a session', () => {
     });
     await untilRefused(place, token);
     await untilRefused(place, elsewhere);
-    expect(await ask({ method: 'DELETE', path: '/v1/sessions', token })).toMatchObject({ status: 401 });
+    expect(await ask({ method: 'DELETE', path: '/v1/sessions', token })).toMatchObject({
+      status: 401,
+    });
     for (const status of await reviews(bobs)) expect(status.authenticated).toBe(true);
   });
 
@@ -149,8 +165,11 @@ describe.concurrent('a session', () => {
     const token = await logIn(await people.add('grace', 'k8s-grace'));
     for (const { user } of await reviews(token)) expect(user?.groups).toEqual(['corp:k8s-grace']);
     const group = `cn=k8s-grace,ou=groups,${people.slapd.suffix}`;
-    await people.slapd.modify(`dn: ${group}\nchangetype: modify\nreplace: member\nmember: ${people.bob.dn}\n`);
-    const isGone = async () => (await reviews(token)).every(({ user }) => user?.groups?.length === 0);
+    await people.slapd.modify(
+      `dn: ${group}\nchangetype: modify\nreplace: member\nmember: ${people.bob.dn}\n`,
+    );
+    const isGone = async () =>
+      (await reviews(token)).every(({ user }) => user?.groups?.length === 0);
     await waitFor(isGone, 'the group to be gone');
     for (const { authenticated } of await reviews(token)) expect(authenticated).toBe(true);
   });
@@ -158,13 +177,15 @@ describe.concurrent('a session', () => {
   test.each([
     [
       'is locked',
-      (dn: string) => `dn: ${dn}\nchangetype: modify\nadd: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z\n`,
+      (dn: string) =>
+        `dn: ${dn}\nchangetype: modify\nadd: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z\n`,
       'locked',
     ],
     ['is deleted', (dn: string) => `dn: ${dn}\nchangetype: delete\n`, 'unknown-user'],
     [
       'has another password',
-      (dn: string) => `dn: ${dn}\nchangetype: modify\nreplace: userPassword\nuserPassword: ${randomToken()}\n`,
+      (dn: string) =>
+        `dn: ${dn}\nchangetype: modify\nreplace: userPassword\nuserPassword: ${randomToken()}\n`,
       'password-changed',
     ],
   ] as const)('ends when its user %s, and the trail says why', async (_what, ldif, reason) => {
@@ -173,7 +194,10 @@ describe.concurrent('a session', () => {
     const token = await logIn(user, { device: 'laptop' });
     for (const status of await reviews(token)) expect(status.authenticated).toBe(true);
     const second = Math.floor(Date.now() / 1000);
-    await waitFor(() => Math.floor(Date.now() / 1000) > second, 'a later second, as directories count');
+    await waitFor(
+      () => Math.floor(Date.now() / 1000) > second,
+      'a later second, as directories count',
+    );
     await people.slapd.modify(ldif(user.dn));
     await untilRefused(place, token);
     const [gateway] = replicas.gateways;
@@ -183,7 +207,8 @@ describe.concurrent('a session', () => {
     );
     expect(line).toMatchObject({ outcome: 'rejected' });
     const username = `corp:${reason}`;
-    const isRefusal = (line: AuditLine) => line.event === 'session-refused' && line.username === username;
+    const isRefusal = (line: AuditLine) =>
+      line.event === 'session-refused' && line.username === username;
     const refusals = async () => (await readTrailSoFar(gateway?.folder ?? '')).filter(isRefusal);
     await waitFor(async () => (await refusals()).length > 0, 'the audit line');
     // There is one line, however often the token is refused.
@@ -215,7 +240,8 @@ describe.concurrent('a session', () => {
     for (const device of ['one', 'two', 'three']) tokens.push(await logIn(max, { device }));
     const [first = '', ...others] = tokens;
     await untilRefused(place, first);
-    for (const token of others) for (const status of await reviews(token)) expect(status.authenticated).toBe(true);
+    for (const token of others)
+      for (const status of await reviews(token)) expect(status.authenticated).toBe(true);
     // Nothing of the session stays in Redis.
     expect(await redis.client().exists(`sessions:${sha256(first)}`)).toBe(0);
   });
@@ -250,13 +276,24 @@ describe.concurrent('a session', () => {
       /1 session revoked\.\nThe session has ended for good\. A replica that confirms .*\nconfirmed by (\d) of \1 replicas\.\n.*\nOther sessions of user corp:eve go on, .*: .*sallyport revoke --user corp:eve --authenticator sessions --config .*: .*sallyport block --user corp:eve --for 8h --config \S+\n$/s,
     );
     expect(await place.reviews(elsewhere)).toEqual([refused, refused]);
-    const listed = (await operator.json('token', 'list', '--authenticator', 'sessions')) as { tokens: ListedToken[] };
+    const listed = (await operator.json('token', 'list', '--authenticator', 'sessions')) as {
+      tokens: ListedToken[];
+    };
     const session = { authenticator: 'corp', device: 'laptop', cluster: 'prod' };
-    const own = listed.tokens.filter(({ user, state }) => user.username === 'corp:eve' && state === 'good');
+    const own = listed.tokens.filter(
+      ({ user, state }) => user.username === 'corp:eve' && state === 'good',
+    );
     expect(own).toMatchObject([{ state: 'good', session }]);
     const otherKey = { SALLYPORT_CACHE_KEY: secret(randomBytes(32).toString('base64')) };
     const stranger = operatorIn(dirname(operator.config), otherKey);
-    const all = await stranger.json('token', 'list', '--user', 'corp:eve', '--authenticator', 'sessions');
+    const all = await stranger.json(
+      'token',
+      'list',
+      '--user',
+      'corp:eve',
+      '--authenticator',
+      'sessions',
+    );
     const states = (all as { tokens: ListedToken[] }).tokens.map(({ state }) => state);
     expect(states.filter((state) => state !== 'revoked')).toEqual(['sealed with other keys']);
     expect((await stranger.run(['explain', '--user', 'corp:eve'])).stdout).toMatch(
@@ -275,28 +312,46 @@ describe.concurrent('a session', () => {
       `it is a session for the cluster prod: asked for its audience, ${prod.audience}`,
     );
     expect(explained.stdout).toMatch(/\nk8s-eve +corp:k8s-eve\n/);
-    expect((await operator.run(['explain'], people.bob.token)).stdout).toContain('\nSTEPS\ncorp: user search below ');
+    expect((await operator.run(['explain'], people.bob.token)).stdout).toContain(
+      '\nSTEPS\ncorp: user search below ',
+    );
     const group = ['--group', 'corp:k8s-eve'];
     expect(await operator.run(['block', ...group, '--for', '1m'])).toMatchObject({ code: 0 });
-    expect((await operator.run(['explain'], token)).stdout).toMatch(/\nBLOCKED\ngroup corp:k8s-eve, until /);
+    expect((await operator.run(['explain'], token)).stdout).toMatch(
+      /\nBLOCKED\ngroup corp:k8s-eve, until /,
+    );
     expect(await operator.run(['unblock', ...group])).toMatchObject({ code: 0 });
     const wrong = await operator.run(['explain', '--audience', staging.audience], token);
     expect(wrong.code).toBe(3);
     expect(wrong.stdout).toContain(
       `the token is good for the audiences ${prod.audience}, and asked for is ${staging.audience} (the review)`,
     );
-    expect(await operator.run(['block', '--user', 'corp:eve', '--for', '1m'])).toMatchObject({ code: 0 });
+    expect(await operator.run(['block', '--user', 'corp:eve', '--for', '1m'])).toMatchObject({
+      code: 0,
+    });
     await untilRefused(place, token);
     const { name: username, password } = eve;
-    expect(await ask({ body: { username, password, cluster: 'prod' } })).toMatchObject({ status: 401 });
+    expect(await ask({ body: { username, password, cluster: 'prod' } })).toMatchObject({
+      status: 401,
+    });
     const revoked = await operator.run(['revoke', '--user', 'corp:eve']);
     expect(revoked.stdout).toContain('1 session revoked');
-    expect(await operator.run(['revoke', '--user', 'corp:eve', '--authenticator', 'sessions'])).toMatchObject({
-      ...{ code: 3, stdout: expect.stringMatching(/\n0 sessions revoked, 2 revoked already\.\n/), stderr: '' },
+    expect(
+      await operator.run(['revoke', '--user', 'corp:eve', '--authenticator', 'sessions']),
+    ).toMatchObject({
+      ...{
+        code: 3,
+        stdout: expect.stringMatching(/\n0 sessions revoked, 2 revoked already\.\n/),
+        stderr: '',
+      },
     });
-    expect(await operator.run(['revoke', '--user', 'corp:nina', '--authenticator', 'sessions'])).toMatchObject({
+    expect(
+      await operator.run(['revoke', '--user', 'corp:nina', '--authenticator', 'sessions']),
+    ).toMatchObject({
       ...{ code: 3, stdout: expect.stringMatching(/^0 sessions revoked\.\n/) },
-      stderr: expect.stringContaining('no session of user corp:nina was issued by authenticator sessions\n'),
+      stderr: expect.stringContaining(
+        'no session of user corp:nina was issued by authenticator sessions\n',
+      ),
     });
   });
 
@@ -305,14 +360,18 @@ describe.concurrent('a session', () => {
     const [{ folder }] = replicas.gateways as [Gateway];
     const token = await logIn(await people.add('jane'), { device: 'laptop' });
     const password = randomToken();
-    expect(await ask({ body: { username: 'jane', password, cluster: 'prod' } })).toMatchObject({ status: 401 });
+    expect(await ask({ body: { username: 'jane', password, cluster: 'prod' } })).toMatchObject({
+      status: 401,
+    });
     const helpdesk = await helpdeskIn(folder, replicas.operator.env);
     const said = async (ended: ReturnType<typeof helpdesk.run>) => {
       const { code, stdout, stderr } = await ended;
       expect([code, stderr.replace('sallyport: jane is corp:jane\n', '')]).toEqual([0, '']);
       return stdout;
     };
-    const pages = codeBlocksOf(await readDocument('docs/helpdesk.md')).flatMap(({ text }) => text.split('\n'));
+    const pages = codeBlocksOf(await readDocument('docs/helpdesk.md')).flatMap(({ text }) =>
+      text.split('\n'),
+    );
     const [explain = '', unlock = '', block = '', logout = '', ...more] = pages.filter((line) =>
       line.startsWith('sudo '),
     );
@@ -331,18 +390,26 @@ describe.concurrent('a session', () => {
       ...{ code: 3, stdout: '' },
       stderr: 'sallyport: authenticator sessions has no session of user corp:nobody\n',
     });
-    expect(await said(helpdesk.runLine(unlock))).toContain('forgot 1 refused attempt of user corp:jane');
+    expect(await said(helpdesk.runLine(unlock))).toContain(
+      'forgot 1 refused attempt of user corp:jane',
+    );
     const blocked = await said(helpdesk.runLine(block));
     expect(blocked).toContain('(8h)');
     // Commands that are not of the script are for an administrator.
-    expect(blocked).toMatch(/: ask an administrator to run: .*sallyport unblock --user corp:jane --config \S+\n$/);
-    expect(await said(helpdesk.run(['blocks']))).toMatch(/corp:jane .* helen .* laptop stolen, ticket 4712\n/);
+    expect(blocked).toMatch(
+      /: ask an administrator to run: .*sallyport unblock --user corp:jane --config \S+\n$/,
+    );
+    expect(await said(helpdesk.run(['blocks']))).toMatch(
+      /corp:jane .* helen .* laptop stolen, ticket 4712\n/,
+    );
     const loggedOut = await said(helpdesk.runLine(logout));
     expect(loggedOut).toContain('1 session revoked');
     await untilRefused(place, token);
     // The commands that are printed are those of the script, and work as they are.
     const printed = [explained, loggedOut].flatMap((text) =>
-      text.split('\n').flatMap((line) => line.match(/sudo -u sallyport sallyport-helpdesk .*/) ?? []),
+      text
+        .split('\n')
+        .flatMap((line) => line.match(/sudo -u sallyport sallyport-helpdesk .*/) ?? []),
     );
     const words = printed.map((line) => line.split(' ').slice(4).join(' '));
     expect(words).toEqual(['unlock corp:jane', 'logout corp:jane', 'block corp:jane REASON']);
@@ -387,7 +454,13 @@ describe.concurrent('a session', () => {
         { dn: `ou=people,${dc}`, attributes: { objectClass: 'organizationalUnit' } },
         {
           dn: `uid=gina,ou=people,${dc}`,
-          attributes: { objectClass: 'inetOrgPerson', cn: 'Gina', sn: 'Gina', mail, userPassword: password },
+          attributes: {
+            objectClass: 'inetOrgPerson',
+            cn: 'Gina',
+            sn: 'Gina',
+            mail,
+            userPassword: password,
+          },
         },
       ]),
     );
@@ -430,20 +503,27 @@ describe.concurrent('a session', () => {
     const { stdout } = await operator.run(['check', '-o', 'json']);
     expect(JSON.parse(stdout).findings).toContainEqual({
       ...{ check: 'shared names', result: 'warning' },
-      detail: expect.stringMatching(/^corp, partner: .* in a token or at a login, .*docs\/configuration\.md$/),
+      detail: expect.stringMatching(
+        /^corp, partner: .* in a token or at a login, .*docs\/configuration\.md$/,
+      ),
     });
     await namesOfOneUser(operator, mail);
     // An authenticator that the login server does not ask is named.
     const all = parse(await readFile(operator.config, 'utf8'));
     const less = { ...all, login: { ...all.login, authenticators: ['corp'] } };
     await writeFile(join(gateway.folder, 'less.yaml'), JSON.stringify(less), { mode: 0o600 });
-    const missing = "\npartner is not in login.authenticators: its users can't log in with kubectl sallyport\n";
+    const missing =
+      "\npartner is not in login.authenticators: its users can't log in with kubectl sallyport\n";
     for (const [file, count] of [
       ['less.yaml', 2],
       ['gateway.yaml', 1],
     ] as const) {
       const explained = await operator.run(['explain', '--user', 'partner:gina', '--config', file]);
-      expect([file, explained.code, explained.stdout.split(missing).length]).toEqual([file, 0, count]);
+      expect([file, explained.code, explained.stdout.split(missing).length]).toEqual([
+        file,
+        0,
+        count,
+      ]);
     }
     // A user of the directory is known by a session, a block or a lockout as well, when the directory has deleted the account.
     const hank = await people.add('hank');
@@ -451,7 +531,9 @@ describe.concurrent('a session', () => {
     expect(await logInAs('hank', randomToken())).toMatchObject({ status: 401 });
     await people.slapd.modify(`dn: ${hank.dn}\nchangetype: delete\n`);
     for (const name of ['corp:hank', 'partner:hank']) {
-      expect(await operator.run(['block', '--user', name, '--for', '1h'])).toMatchObject({ code: 0 });
+      expect(await operator.run(['block', '--user', name, '--for', '1h'])).toMatchObject({
+        code: 0,
+      });
     }
     expect(await operator.run(['explain', '--user', 'hank'])).toMatchObject({
       code: 2,
@@ -480,12 +562,26 @@ describe.concurrent('a session', () => {
     const operator = operatorIn(folder, replicas.operator.env);
     const fay = await people.add('fay', 'k8s-fay');
     await logIn(fay, { device: 'laptop' });
-    const block = ['block', '--group', 'corp:k8s-fay', '--for', '1h', '--by', 'eve', '--reason', 'stolen'];
+    const block = [
+      'block',
+      '--group',
+      'corp:k8s-fay',
+      '--for',
+      '1h',
+      '--by',
+      'eve',
+      '--reason',
+      'stolen',
+    ];
     expect(await operator.run(block)).toMatchObject({ code: 0 });
     for (const password of [fay.password, randomToken()]) {
-      expect(await ask({ body: { username: 'fay', password, cluster: 'prod' } })).toMatchObject({ status: 401 });
+      expect(await ask({ body: { username: 'fay', password, cluster: 'prod' } })).toMatchObject({
+        status: 401,
+      });
     }
-    await people.slapd.modify(toReplacements([{ dn: fay.dn, attributes: { pwdAccountLockedTime: '000001010000Z' } }]));
+    await people.slapd.modify(
+      toReplacements([{ dn: fay.dn, attributes: { pwdAccountLockedTime: '000001010000Z' } }]),
+    );
     const known = { answer: 'known', tokens: 1, account: null };
     expect(await operator.json('explain', '--user', 'fay')).toMatchObject({
       user: 'corp:fay',
@@ -495,10 +591,25 @@ describe.concurrent('a session', () => {
       ],
       blocks: [{ kind: 'group', name: 'corp:k8s-fay', by: 'eve', reason: 'stolen' }],
       lockouts: [{ user: 'corp:fay', refused: 1 }],
-      sessions: { count: 1, newest: { session: { device: 'laptop', cluster: 'prod', address: '127.0.0.1' } } },
+      sessions: {
+        count: 1,
+        newest: { session: { device: 'laptop', cluster: 'prod', address: '127.0.0.1' } },
+      },
       audit: [
-        { event: 'login', outcome: 'refused', reason: 'invalid-credentials', authenticator: 'corp', subject: 'fay' },
-        { event: 'login', outcome: 'refused', reason: 'blocked', authenticator: 'corp', subject: 'fay' },
+        {
+          event: 'login',
+          outcome: 'refused',
+          reason: 'invalid-credentials',
+          authenticator: 'corp',
+          subject: 'fay',
+        },
+        {
+          event: 'login',
+          outcome: 'refused',
+          reason: 'blocked',
+          authenticator: 'corp',
+          subject: 'fay',
+        },
         { event: 'login', outcome: 'ok', username: 'corp:fay', device: 'laptop' },
       ],
       unread: {},
@@ -514,7 +625,8 @@ describe.concurrent('a session', () => {
       ([, words = '']) => words,
     );
     expect(commands.map((words) => words.split(' ')[0])).toEqual(['unblock', 'unlock', 'revoke']);
-    for (const words of commands) expect(await operator.run(words.split(' '))).toMatchObject({ code: 0 });
+    for (const words of commands)
+      expect(await operator.run(words.split(' '))).toMatchObject({ code: 0 });
     const after = await operator.run(['explain', '--user', 'corp:fay']);
     expect(after.stdout).toMatch(/\nnot blocked\nnot locked out\nno sessions\n/);
   });
@@ -526,9 +638,13 @@ test('of many concurrent logins of one user, no more than maxSessions live, all 
   const tokens: string[] = [];
   for (const round of [1, 2, 3]) {
     const logins = Array.from({ length: 10 }, (_, at) => {
-      return ask({ body: { username, password, cluster: 'prod', device: `${round} ${at}` } }, at % 2);
+      return ask(
+        { body: { username, password, cluster: 'prod', device: `${round} ${at}` } },
+        at % 2,
+      );
     });
-    for (const { json } of await Promise.all(logins)) if (json?.token) tokens.push(secret(String(json.token)));
+    for (const { json } of await Promise.all(logins))
+      if (json?.token) tokens.push(secret(String(json.token)));
   }
   // The lockout guard lets this number of attempts of one user wait, and no more.
   expect(tokens.length).toBeGreaterThan(6);
@@ -542,14 +658,21 @@ test('of many concurrent logins of one user, no more than maxSessions live, all 
   const listed = await ask({ method: 'GET', path: '/v1/sessions', token });
   const ids = living.map((one) => ({ id: sha256(one).slice(0, 12) }));
   expect(listed.json?.sessions).toHaveLength(2);
-  expect(listed.json?.sessions).toMatchObject(expect.arrayContaining(ids.map((id) => expect.objectContaining(id))));
-  expect(await ask({ method: 'DELETE', path: '/v1/sessions', token })).toMatchObject({ json: { ended: 2 } });
+  expect(listed.json?.sessions).toMatchObject(
+    expect.arrayContaining(ids.map((id) => expect.objectContaining(id))),
+  );
+  expect(await ask({ method: 'DELETE', path: '/v1/sessions', token })).toMatchObject({
+    json: { ended: 2 },
+  });
   await waitFor(async () => (await inForce()).length === 0, 'all sessions to be refused');
 });
 
 describe('in an outage, a session', () => {
   let own: LoginPlace;
-  const entry = (staleTtl: string) => ({ cache: { authenticatedTtl: '1s', staleTtl }, circuit: { openFor: '1s' } });
+  const entry = (staleTtl: string) => ({
+    cache: { authenticatedTtl: '1s', staleTtl },
+    circuit: { openFor: '1s' },
+  });
   beforeAll(async () => {
     own = await startLogin({ login: { revalidate: '1s' }, entry: entry('10m') });
   });
@@ -571,7 +694,9 @@ describe('in an outage, a session', () => {
     const from = output.lines.length;
     const isStale = async () => {
       expect(await own.reviews(token)).toMatchObject([{ authenticated: true }]);
-      return output.lines.slice(from).some(({ msg, cached }) => msg === 'token review' && cached === 'stale');
+      return output.lines
+        .slice(from)
+        .some(({ msg, cached }) => msg === 'token review' && cached === 'stale');
     };
     await waitFor(isStale, 'a stale answer');
   }
@@ -583,7 +708,9 @@ describe('in an outage, a session', () => {
     // What is cached about the user of a session that has ended lets no one in: explain does not count it.
     const ended = await logIn({ name: username, password });
     await untilShared(ended);
-    expect(await ask({ method: 'DELETE', path: '/v1/session', token: ended })).toMatchObject({ status: 204 });
+    expect(await ask({ method: 'DELETE', path: '/v1/session', token: ended })).toMatchObject({
+      status: 204,
+    });
     const token = await logIn({ name: username, password });
     await untilShared(token);
     const direct = ldapToken(username, password);
@@ -649,7 +776,9 @@ describe('in an outage, a session', () => {
     await waitFor(async () => !(await reviews(token))[0]?.authenticated, 'the end of staleTtl');
     expect(await reviews(token)).toEqual([unchecked]);
     // Logging out needs no directory.
-    expect(await ask({ method: 'DELETE', path: '/v1/session', token })).toMatchObject({ status: 204 });
+    expect(await ask({ method: 'DELETE', path: '/v1/session', token })).toMatchObject({
+      status: 204,
+    });
     await people.slapd.start();
     const isRefused = async () => isDeepStrictEqual(await reviews(token), [refused]);
     await waitFor(isRefused, 'the directory to be asked again, and the session to be refused');
@@ -667,16 +796,24 @@ describe('in an outage, a session', () => {
     await redis.stop();
     await untilStale(token);
     const { name: username, password } = people.alice;
-    const unavailable = { status: 503, json: { code: 'unavailable' }, headers: { 'retry-after': '5' } };
+    const unavailable = {
+      status: 503,
+      json: { code: 'unavailable' },
+      headers: { 'retry-after': '5' },
+    };
     expect(await ask({ body: { username, password, cluster: 'prod' } })).toMatchObject(unavailable);
     expect(await ask({ method: 'DELETE', path: '/v1/session', token })).toMatchObject(unavailable);
     await redis.start();
-    const isLoggedOut = async () => (await ask({ method: 'DELETE', path: '/v1/session', token })).status === 204;
+    const isLoggedOut = async () =>
+      (await ask({ method: 'DELETE', path: '/v1/session', token })).status === 204;
     await waitFor(isLoggedOut, 'a logout to work again');
     // This needs no Redis.
     expect(await reviews(token)).toEqual([refused]);
     const next = await logIn(people.alice);
-    await waitFor(async () => (await reviews(next))[0]?.authenticated === true, 'sessions to be looked up again');
+    await waitFor(
+      async () => (await reviews(next))[0]?.authenticated === true,
+      'sessions to be looked up again',
+    );
   });
 });
 
@@ -686,7 +823,8 @@ async function untilPolled({ redis }: LoginPlace): Promise<void> {
   // Each poll begins with another note. One poll may do it twice, if the revocation list has changed.
   for (let count = 0; count < 3; count += 1) {
     const before = await notes();
-    const areNew = async () => Object.entries(await notes()).every(([id, note]) => note !== before[id]);
+    const areNew = async () =>
+      Object.entries(await notes()).every(([id, note]) => note !== before[id]);
     await waitFor(areNew, 'a poll of each replica');
   }
 }
@@ -708,7 +846,10 @@ describe('a session that has ended', () => {
   // The test before ended with an outage.
   beforeEach(async () => {
     for (const at of own.replicas.gateways.keys()) {
-      await waitFor(() => own.logIn(own.people.bob, {}, at).catch(() => undefined), 'each replica to be well');
+      await waitFor(
+        () => own.logIn(own.people.bob, {}, at).catch(() => undefined),
+        'each replica to be well',
+      );
     }
   });
   const logInAs = async (name: string) => {
@@ -732,8 +873,12 @@ describe('a session that has ended', () => {
         'both to accept it',
       );
     }
-    expect(await ask({ method: 'DELETE', path: '/v1/session', token: one })).toMatchObject({ status: 204 });
-    expect(await ask({ method: 'DELETE', path: '/v1/sessions', token: first })).toMatchObject({ json: { ended: 2 } });
+    expect(await ask({ method: 'DELETE', path: '/v1/session', token: one })).toMatchObject({
+      status: 204,
+    });
+    expect(await ask({ method: 'DELETE', path: '/v1/sessions', token: first })).toMatchObject({
+      json: { ended: 2 },
+    });
     await logIn(many);
     // The replicas that ended a session publish it, and the others read that. No replica is asked about one in between.
     await untilPolled(own);
@@ -747,7 +892,10 @@ describe('a session that has ended', () => {
   test('right after an outage of its Redis is refused immediately by the replica that ended it, and soon by the others', async () => {
     const { ask, reviews, replicas } = own;
     const { token } = await logInAs('late');
-    await waitFor(async () => (await reviews(token)).every(({ authenticated }) => authenticated), 'both to accept it');
+    await waitFor(
+      async () => (await reviews(token)).every(({ authenticated }) => authenticated),
+      'both to accept it',
+    );
     const from = replicas.gateways.map(({ output }) => output.lines.length);
     await store.stop();
     const haveOpened = async () => {
@@ -758,10 +906,14 @@ describe('a session that has ended', () => {
     };
     await waitFor(haveOpened, 'the circuits to open');
     await store.start();
-    const isLoggedOut = async () => (await ask({ method: 'DELETE', path: '/v1/session', token })).status === 204;
+    const isLoggedOut = async () =>
+      (await ask({ method: 'DELETE', path: '/v1/session', token })).status === 204;
     await waitFor(isLoggedOut, 'the logout');
     const [first] = await reviews(token);
     expect(first).toEqual(refused);
-    await waitFor(async () => isDeepStrictEqual(await reviews(token), [refused, refused]), 'the other replica');
+    await waitFor(
+      async () => isDeepStrictEqual(await reviews(token), [refused, refused]),
+      'the other replica',
+    );
   });
 });

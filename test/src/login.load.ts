@@ -38,9 +38,19 @@ interface Person {
 /** Adds people with an ordinary hash of their passwords, and a policy that locks accounts. */
 async function addPeople({ slapd }: People, count: number): Promise<readonly Person[]> {
   const people = Array.from({ length: count }, (_, index): Person => {
-    return { name: `person${index}`, dn: `uid=person${index},ou=people,${slapd.suffix}`, password: randomToken() };
+    return {
+      name: `person${index}`,
+      dn: `uid=person${index},ou=people,${slapd.suffix}`,
+      password: randomToken(),
+    };
   });
-  const hashing = run('openssl', ['passwd', '-6', '-salt', `rounds=1000$${'s'.repeat(16)}`, '-stdin']);
+  const hashing = run('openssl', [
+    'passwd',
+    '-6',
+    '-salt',
+    `rounds=1000$${'s'.repeat(16)}`,
+    '-stdin',
+  ]);
   hashing.child.stdin?.end(people.map(({ password }) => `${password}\n`).join(''));
   const hashes = (await hashing).stdout.trim().split('\n');
   const entries = people.map(({ dn }, index) => ({
@@ -57,12 +67,27 @@ async function addPeople({ slapd }: People, count: number): Promise<readonly Per
 
 /** The DNs of those people for whom slapd has this attribute, with how many values it has. */
 async function having({ slapd }: People, attribute: string): Promise<ReadonlyMap<string, number>> {
-  const words = ['-LLL', '-o', 'ldif-wrap=no', '-b', `ou=people,${slapd.suffix}`, `(${attribute}=*)`, attribute];
-  const { code, stdout, stderr } = await runLdapTool('ldapsearch', { url: slapd.url, ...slapd.service }, words);
+  const words = [
+    '-LLL',
+    '-o',
+    'ldif-wrap=no',
+    '-b',
+    `ou=people,${slapd.suffix}`,
+    `(${attribute}=*)`,
+    attribute,
+  ];
+  const { code, stdout, stderr } = await runLdapTool(
+    'ldapsearch',
+    { url: slapd.url, ...slapd.service },
+    words,
+  );
   if (code !== 0) throw new Error(`ldapsearch failed with ${code}: ${stderr}`);
   const entries = stdout.split('\n\n').filter((entry) => entry.startsWith('dn: '));
   return new Map(
-    entries.map((entry) => [/^dn: (.*)$/m.exec(entry)?.[1] ?? '', entry.split(`\n${attribute}: `).length - 1]),
+    entries.map((entry) => [
+      /^dn: (.*)$/m.exec(entry)?.[1] ?? '',
+      entry.split(`\n${attribute}: `).length - 1,
+    ]),
   );
 }
 
@@ -83,7 +108,10 @@ interface Planned extends CrowdLogin {
  */
 function planLogins(people: readonly Person[]): readonly Planned[] {
   let guesses = 0;
-  const right = (person: Person, index: number): Planned => ({ ...rightLogin(person, index), isRight: true });
+  const right = (person: Person, index: number): Planned => ({
+    ...rightLogin(person, index),
+    isRight: true,
+  });
   const wrong = ({ name }: Person, from: string): Planned => {
     return { username: name, password: randomToken(), address: from, isRight: false };
   };
@@ -92,7 +120,9 @@ function planLogins(people: readonly Person[]): readonly Planned[] {
   const all = people.flatMap((person, index) => {
     if (index < 20) return [...times(19, () => guess(person)), right(person, index)];
     if (index < 40) return times(3, () => guess(person));
-    return index < 120 ? [wrong(person, address(index)), right(person, index)] : [right(person, index)];
+    return index < 120
+      ? [wrong(person, address(index)), right(person, index)]
+      : [right(person, index)];
   });
   // The logins come in any order: no kind before another.
   const order = randomBytes(4 * all.length);
@@ -128,7 +158,8 @@ async function askInPairs(
   const ask = async (which: keyof Pair, kind: keyof Measured) => {
     const begun = performance.now();
     const status = await review(clients[which], tokens[kind], 'v1', [clusters.prod.audience]);
-    if (!status.authenticated) throw new Error(`a ${kind} token was refused: ${JSON.stringify(status)}`);
+    if (!status.authenticated)
+      throw new Error(`a ${kind} token was refused: ${JSON.stringify(status)}`);
     return performance.now() - begun;
   };
   const askBoth = async (kind: keyof Measured) => {
@@ -161,7 +192,9 @@ function noise(before: readonly Pair[], during: readonly Pair[]): number {
 }
 
 const inFigures = (times: readonly number[]) =>
-  [0.5, 0.95, 1].map((part) => `${Math.round(100 * part)} % ${share(times, part).toFixed(1)} ms`).join(', ');
+  [0.5, 0.95, 1]
+    .map((part) => `${Math.round(100 * part)} % ${share(times, part).toFixed(1)} ms`)
+    .join(', ');
 
 /** A gateway at which people log in, and another one that shares everything else with it. */
 async function start() {
@@ -176,7 +209,11 @@ async function start() {
       options: { maxUserBinds },
       others: [staticAuthenticator],
       more: { lockout },
-      files: { 'tls/login.crt': certificate, 'tls/login.key': key, 'tokens.yaml': tokensFile({ [robot]: 'robot' }) },
+      files: {
+        'tls/login.crt': certificate,
+        'tls/login.key': key,
+        'tokens.yaml': tokensFile({ [robot]: 'robot' }),
+      },
     }),
   );
   const people = await addPeople(place.people, 500);
@@ -184,14 +221,30 @@ async function start() {
   if (busy === undefined || quiet === undefined) throw new Error('no gateways');
   const crowd = resources.use(startWorker<CrowdMessage, readonly CrowdResult[]>('login-crowd.ts'));
   const logIn = async (logins: readonly CrowdLogin[]) => {
-    const where = { url: loginUrlOf(busy), ca: authority.certificate, host: publicHost, cluster: 'prod' };
+    const where = {
+      url: loginUrlOf(busy),
+      ca: authority.certificate,
+      host: publicHost,
+      cluster: 'prod',
+    };
     const results = await crowd.ask({ ...where, logins });
     for (const { token } of results) if (token !== undefined) secret(token);
     return results;
   };
-  const clients: Clients = { busy: resources.use(http1Client(busy.url)), quiet: resources.use(http1Client(quiet.url)) };
+  const clients: Clients = {
+    busy: resources.use(http1Client(busy.url)),
+    quiet: resources.use(http1Client(quiet.url)),
+  };
   const owned = resources.move();
-  return { place, people, robot, busy, logIn, clients, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return {
+    place,
+    people,
+    robot,
+    busy,
+    logIn,
+    clients,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
 }
 
 /** Finds the maximum of logins in progress that the metrics show until `isOver`. */
@@ -205,8 +258,13 @@ async function watchInFlight(gateway: Gateway, isOver: () => boolean): Promise<n
   return max;
 }
 
-function describeReviews(kind: string, before: readonly Pair[], during: readonly Pair[]): readonly string[] {
-  const times = (pairs: readonly Pair[], which: keyof Pair) => inFigures(pairs.map((pair) => pair[which]));
+function describeReviews(
+  kind: string,
+  before: readonly Pair[],
+  during: readonly Pair[],
+): readonly string[] {
+  const times = (pairs: readonly Pair[], which: keyof Pair) =>
+    inFigures(pairs.map((pair) => pair[which]));
   const [factor, machine] = [slowdown(before, during).toFixed(1), noise(before, during).toFixed(1)];
   return [
     `${kind} tokens ${factor} times as slow (aim: ${aim}; the machine: ${machine}); ${during.length} reviews`,
@@ -251,7 +309,9 @@ test('1,000 concurrent logins of 500 people lock no account, refuse no right pas
   const took = performance.now() - begun;
   const { maxUserConnections, bindsByDn } = await place.people.slapd.operations();
 
-  const [right, wrong] = [true, false].map((kind) => results.filter((_, index) => planned[index]?.isRight === kind));
+  const [right, wrong] = [true, false].map((kind) =>
+    results.filter((_, index) => planned[index]?.isRight === kind),
+  );
   const repeats = results.map((result) => result.repeats);
   console.info(
     [
@@ -291,6 +351,7 @@ async function expectNoLock(
   for (const { dn } of people.slice(20, 40)) expect(binds.get(dn)).toBe(lockout.maxFailures);
   const [unlucky] = people.slice(-1);
   const { ldapsUrl: url, caFile } = directory.slapd;
-  for (const _ of [1, 2, 3]) await tryBind({ url, caFile, dn: unlucky?.dn ?? '', password: randomToken() });
+  for (const _ of [1, 2, 3])
+    await tryBind({ url, caFile, dn: unlucky?.dn ?? '', password: randomToken() });
   expect([...(await having(directory, 'pwdAccountLockedTime')).keys()]).toEqual([unlucky?.dn]);
 }

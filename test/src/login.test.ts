@@ -6,7 +6,10 @@ import { clusters, type LoginPlace, publicHost, startLogin } from './testing/log
 import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
 const alice = { username: 'corp:alice', groups: ['corp:k8s-admins'] };
-const wrong = { code: 'wrong-credentials', message: 'the name or the password is wrong, or this user may not log in' };
+const wrong = {
+  code: 'wrong-credentials',
+  message: 'the name or the password is wrong, or this user may not log in',
+};
 let place: LoginPlace;
 beforeAll(async () => {
   // The limit is above what the tests send.
@@ -30,13 +33,20 @@ describe.concurrent('a login', () => {
     const { ask, reviews } = place;
     const began = Date.now();
     const answer = await ask({ body: { ...bodyOf(place), device: 'laptop' } });
-    expect(answer).toMatchObject({ status: 201, json: { token: expect.stringMatching(/^sps_/), user: alice } });
+    expect(answer).toMatchObject({
+      status: 201,
+      json: { token: expect.stringMatching(/^sps_/), user: alice },
+    });
     expect(Object.keys(answer.json ?? {})).toEqual(['token', 'expiresAt', 'user']);
     const start = Date.parse(String(answer.json?.expiresAt)) - 8 * 3_600_000;
     expect([began <= start, start <= Date.now()]).toEqual([true, true]);
     const token = secret(String(answer.json?.token));
     for (const status of await reviews(token)) {
-      expect(status).toEqual({ authenticated: true, user: alice, audiences: [clusters.prod.audience] });
+      expect(status).toEqual({
+        authenticated: true,
+        user: alice,
+        audiences: [clusters.prod.audience],
+      });
     }
     for (const status of await reviews(token, clusters.staging.audience))
       expect(status).toEqual({ authenticated: false });
@@ -63,10 +73,14 @@ describe.concurrent('a login', () => {
     // The guard of reviews sent three wrong passwords, however many came.
     expect((await people.slapd.operations()).bindsByDn.get(locked.dn)).toBe(3);
     const lines = replicas.gateways[0]?.output.lines ?? [];
-    expect(lines.filter(({ msg, reason }) => msg === 'login request' && reason === 'throttled')).not.toEqual([]);
+    expect(
+      lines.filter(({ msg, reason }) => msg === 'login request' && reason === 'throttled'),
+    ).not.toEqual([]);
     // It was not right before, so the guard does not know it.
     const { name: username, password } = locked;
-    expect(await ask({ body: { username, password, cluster: 'prod' } })).toMatchObject({ status: 401 });
+    expect(await ask({ body: { username, password, cluster: 'prod' } })).toMatchObject({
+      status: 401,
+    });
   });
 });
 
@@ -82,7 +96,10 @@ describe.concurrent('the login server', () => {
       { origin: `https://${publicHost}` },
       { origin: 'null' },
     ]) {
-      expect(await ask({ body, headers })).toMatchObject({ status: 403, json: { code: 'forbidden' } });
+      expect(await ask({ body, headers })).toMatchObject({
+        status: 403,
+        json: { code: 'forbidden' },
+      });
     }
     for (const host of [publicHost.toUpperCase(), `${publicHost}:443`]) {
       expect(await ask({ body, headers: { host } })).toMatchObject({ status: 201 });
@@ -94,7 +111,8 @@ describe.concurrent('the login server', () => {
       'x-content-type-options': 'nosniff',
       'strict-transport-security': expect.any(String),
     });
-    for (const name of ['set-cookie', 'access-control-allow-origin']) expect(answer.headers[name]).toBeUndefined();
+    for (const name of ['set-cookie', 'access-control-allow-origin'])
+      expect(answer.headers[name]).toBeUndefined();
   });
 
   test('refuses what is not one of its requests, each with a JSON error', async () => {
@@ -110,7 +128,11 @@ describe.concurrent('the login server', () => {
       [{ body: { ...body, username: 'x'.repeat(20_000) } }, 413, 'too-large'],
       [{ method: 'GET', path: '/v1/session' }, 401, 'no-session'],
       [{ method: 'GET', path: '/v1/session', token: randomToken() }, 401, 'no-session'],
-      [{ method: 'DELETE', path: '/v1/session', token: `sps_${'a'.repeat(49)}` }, 401, 'no-session'],
+      [
+        { method: 'DELETE', path: '/v1/session', token: `sps_${'a'.repeat(49)}` },
+        401,
+        'no-session',
+      ],
       [{ method: 'GET', path: '/v1/clusters/other/kubeconfig' }, 404, 'unknown-cluster'],
       [{ method: 'GET', path: '/v1/clusters/__proto__/kubeconfig' }, 404, 'unknown-cluster'],
     ] as const) {
@@ -122,15 +144,27 @@ describe.concurrent('the login server', () => {
   });
 
   test('gives kubeconfigs without secrets', async () => {
-    const { status, text: written, headers } = await place.ask({ method: 'GET', path: '/v1/clusters/prod/kubeconfig' });
+    const {
+      status,
+      text: written,
+      headers,
+    } = await place.ask({ method: 'GET', path: '/v1/clusters/prod/kubeconfig' });
     expect([status, headers['content-type']]).toEqual([200, 'application/yaml']);
     const { clusters: listed, contexts, users } = parse(written);
-    const extension = { login: `https://${publicHost}`, cluster: 'prod', audience: clusters.prod.audience };
+    const extension = {
+      login: `https://${publicHost}`,
+      cluster: 'prod',
+      audience: clusters.prod.audience,
+    };
     const extensions = [{ name: 'client.authentication.k8s.io/exec', extension }];
-    expect(listed).toEqual([{ name: 'prod', cluster: { server: clusters.prod.server, extensions } }]);
+    expect(listed).toEqual([
+      { name: 'prod', cluster: { server: clusters.prod.server, extensions } },
+    ]);
     expect(contexts).toEqual([{ name: 'prod', context: { cluster: 'prod', user: 'sallyport' } }]);
     expect(users).toMatchObject([
-      { user: { exec: { command: 'kubectl-sallyport', args: ['token'], provideClusterInfo: true } } },
+      {
+        user: { exec: { command: 'kubectl-sallyport', args: ['token'], provideClusterInfo: true } },
+      },
     ]);
   });
 });
@@ -143,7 +177,9 @@ test('a session that others wrote into its Redis is refused, and so is one of an
   const record = JSON.parse((await client.get(key)) ?? '');
   const own = JSON.parse((await client.get(bob)) ?? '');
   const unchecked = { authenticated: false, error: 'authenticator sessions unavailable' };
-  const plain = Buffer.from(JSON.stringify({ ...record, authenticator: 'corp', since: 0 })).toString('base64url');
+  const plain = Buffer.from(
+    JSON.stringify({ ...record, authenticator: 'corp', since: 0 }),
+  ).toString('base64url');
   for (const forged of [
     record,
     { ...own, session: record.session },
@@ -163,9 +199,18 @@ test('a session that others wrote into its Redis is refused, and so is one of an
     groups: ['system:masters'],
     audiences: [clusters.staging.audience],
   };
-  await client.set(key, JSON.stringify({ ...changed, expiresAt: '2999-01-01T00:00:00Z' }), 'PX', 3_600_000);
+  await client.set(
+    key,
+    JSON.stringify({ ...changed, expiresAt: '2999-01-01T00:00:00Z' }),
+    'PX',
+    3_600_000,
+  );
   for (const status of await reviews(alices)) {
-    expect(status).toEqual({ authenticated: true, user: alice, audiences: [clusters.prod.audience] });
+    expect(status).toEqual({
+      authenticated: true,
+      user: alice,
+      audiences: [clusters.prod.audience],
+    });
   }
   for (const status of await reviews(alices, clusters.staging.audience))
     expect(status).toEqual({ authenticated: false });
@@ -175,9 +220,14 @@ test('a logout acts on all replicas, and is in the audit trail as logins are, wi
   const { ask, logIn, people, replicas, reviews } = place;
   const ada = await people.add('ada');
   const [token, other] = [await logIn(ada, { device: 'laptop' }), await logIn(ada)];
-  await ask({ body: { username: ada.name, password: randomToken(), cluster: 'prod', device: 'phone' } });
+  await ask({
+    body: { username: ada.name, password: randomToken(), cluster: 'prod', device: 'phone' },
+  });
   expect((await reviews(token)).map(({ authenticated }) => authenticated)).toEqual([true, true]);
-  expect(await ask({ method: 'DELETE', path: '/v1/session', token })).toMatchObject({ status: 204, text: '' });
+  expect(await ask({ method: 'DELETE', path: '/v1/session', token })).toMatchObject({
+    status: 204,
+    text: '',
+  });
   // This is sooner than any answer about it would be asked for again.
   const isOver = async () => (await reviews(token)).every(({ authenticated }) => !authenticated);
   await waitFor(isOver, 'the logout to act on both replicas');
@@ -189,7 +239,10 @@ test('a logout acts on all replicas, and is in the audit trail as logins are, wi
     waitFor(
       async () =>
         (await readTrailSoFar(folder)).find(
-          (line) => line.event === name && line.outcome === outcome && [line.username, line.subject].some(isAda),
+          (line) =>
+            line.event === name &&
+            line.outcome === outcome &&
+            [line.username, line.subject].some(isAda),
         ),
       `the line of ${name} ${outcome}`,
     );

@@ -25,11 +25,13 @@ test('a user in 300 groups who logs in again and again is stopped, evicts no ans
     Array.from({ length: 20 }, (_, at) => people.add(`victim-${at}`, `k8s-team-${at}`)),
   );
   const askAll = async () => {
-    for (const { token } of victims) expect(await review(client, token)).toMatchObject({ authenticated: true });
+    for (const { token } of victims)
+      expect(await review(client, token)).toMatchObject({ authenticated: true });
   };
   const hits = async () =>
-    (await scrape(gateway)).value('sallyport_cache_lookups_total{authenticator="corp",result="hit",tier="memory"}') ??
-    0;
+    (await scrape(gateway)).value(
+      'sallyport_cache_lookups_total{authenticator="corp",result="hit",tier="memory"}',
+    ) ?? 0;
   await askAll();
   const before = await hits();
   await askAll();
@@ -47,7 +49,9 @@ test('a user in 300 groups who logs in again and again is stopped, evicts no ans
   expect(accepted).toBeGreaterThanOrEqual(30);
   // Others can still log in.
   const { name, password: theirs } = people.alice;
-  expect(await ask({ body: { username: name, password: theirs, cluster: 'prod' } })).toMatchObject({ status: 201 });
+  expect(await ask({ body: { username: name, password: theirs, cluster: 'prod' } })).toMatchObject({
+    status: 201,
+  });
   const [from] = [await hits()];
   await askAll();
   expect((await hits()) - from).toBe(20);

@@ -4,12 +4,24 @@ import { text } from 'node:stream/consumers';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Client, get, http1Client, review } from './testing/clients.ts';
-import { asked, drawn, metricsIn, readDashboard, readDocument, readRules, recordsOf } from './testing/deployed.ts';
+import {
+  asked,
+  drawn,
+  metricsIn,
+  readDashboard,
+  readDocument,
+  readRules,
+  recordsOf,
+} from './testing/deployed.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
 import { createMutualTls } from './testing/mutual-tls.ts';
 import { type Scrape, scrape } from './testing/scrape.ts';
 import type { ScriptedAnswer } from './testing/script-messages.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import {
+  authenticated,
+  type ScriptedBackend,
+  startScriptedBackend,
+} from './testing/scripted-backend.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { reviewBody } from './testing/token-review.ts';
 import { randomToken } from './testing/tokens.ts';
@@ -87,7 +99,9 @@ async function anything(): Promise<void> {
   await review(client, token('robots', { kind: 'rejected', reason: 'expired', subject: name }));
   await review(client, token('corp', { kind: 'no-opinion' }));
   await review(client, token('broken', { kind: 'throw', code: 'failed', message: name }));
-  await client.send({ body: JSON.stringify({ kind: name, apiVersion: `${name}/v9`, spec: { token: randomToken() } }) });
+  await client.send({
+    body: JSON.stringify({ kind: name, apiVersion: `${name}/v9`, spec: { token: randomToken() } }),
+  });
   await client.send({
     body: reviewBody(randomToken()),
     path: `/authenticate?${name}`,
@@ -122,8 +136,12 @@ describe('/metrics', () => {
     expect(rows.map(([, name]) => name).sort()).toEqual(Object.keys(types).sort());
     for (const [, name = '', labels = ''] of rows) {
       const documented = [...labels.matchAll(/`(\w+)`/g)].map(([, label]) => label).sort();
-      const series = seen.series.find((one) => one.replace(/_count(?=\{)/, '').startsWith(`${name}{`));
-      const used = [...(series ?? '').matchAll(/(\w+)="/g)].map(([, label]) => label).filter((label) => label !== 'le');
+      const series = seen.series.find((one) =>
+        one.replace(/_count(?=\{)/, '').startsWith(`${name}{`),
+      );
+      const used = [...(series ?? '').matchAll(/(\w+)="/g)]
+        .map(([, label]) => label)
+        .filter((label) => label !== 'le');
       // The metric of certificates does not exist without TLS.
       if (series !== undefined || labels === ' ') expect(documented, name).toEqual(used);
     }
@@ -132,7 +150,8 @@ describe('/metrics', () => {
   test('has the metrics of plugins under their name, with the label of the authenticator', () => {
     const plugins = seen.series.filter((one) => one.startsWith('sallyport_plugin_'));
     expect(plugins.length).toBeGreaterThan(0);
-    for (const one of plugins) expect(one).toMatch(/^sallyport_plugin_redis_\w+\{.*authenticator="issued"/);
+    for (const one of plugins)
+      expect(one).toMatch(/^sallyport_plugin_redis_\w+\{.*authenticator="issued"/);
   });
 
   test('gets no series by what callers choose, and counts each review once', async () => {
@@ -164,12 +183,16 @@ describe('/metrics', () => {
       histogram: ['_bucket', '_sum', '_count'],
       summary: ['', '_sum', '_count'],
     };
-    const names = [...seen.families].flatMap(([name, { type }]) => (endings[type] ?? ['']).map((end) => name + end));
+    const names = [...seen.families].flatMap(([name, { type }]) =>
+      (endings[type] ?? ['']).map((end) => name + end),
+    );
     const files = await readRules();
     const dashboard = await readDashboard();
     const expressions = {
       rules: files.flatMap(({ rules }) => rules.map(({ expr }) => expr)),
-      dashboard: drawn(dashboard).flatMap(({ targets }) => targets.map(({ expr }) => asked(expr, dashboard))),
+      dashboard: drawn(dashboard).flatMap(({ targets }) =>
+        targets.map(({ expr }) => asked(expr, dashboard)),
+      ),
       variables: dashboard.templating.list.flatMap(({ definition }) => definition ?? []),
     };
     for (const [where, all] of Object.entries(expressions)) {
@@ -182,7 +205,9 @@ describe('/metrics', () => {
     }
     // Each record that a rule names is made by another rule.
     const made = recordsOf(files).map(({ record }) => record);
-    const named = [...expressions.rules, ...expressions.dashboard].flatMap((one) => one.match(/\w+:\w+:\w+/g) ?? []);
+    const named = [...expressions.rules, ...expressions.dashboard].flatMap(
+      (one) => one.match(/\w+:\w+:\w+/g) ?? [],
+    );
     expect(named.length).toBeGreaterThan(0);
     expect(made).toEqual(expect.arrayContaining(named));
   });
@@ -203,7 +228,8 @@ describe('the admin address', () => {
   test('answers no reviews, and the address of reviews no metrics and probes', async () => {
     using admin = http1Client(gateway.adminUrl);
     expect((await admin.send({ body: '{}' })).status).toBe(404);
-    for (const path of ['/metrics', '/readyz']) expect((await get(gateway.url, path)).status).toBe(404);
+    for (const path of ['/metrics', '/readyz'])
+      expect((await get(gateway.url, path)).status).toBe(404);
   });
 });
 
@@ -216,7 +242,10 @@ describe('a reload', () => {
   }
 
   /** Makes a change, and waits until a reload has been counted. */
-  async function afterReload(of: Gateway, change: () => Promise<void>): Promise<readonly unknown[]> {
+  async function afterReload(
+    of: Gateway,
+    change: () => Promise<void>,
+  ): Promise<readonly unknown[]> {
     const before = JSON.stringify(await reloads(of));
     await change();
     return waitFor(async () => {
@@ -228,7 +257,10 @@ describe('a reload', () => {
   test('that is refused is exported until what was refused is fixed, and removed authenticators leave', async () => {
     const mutualTls = await createMutualTls();
     const { tls } = mutualTls;
-    const files: Record<string, string> = { ...mutualTls.files, 'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }) };
+    const files: Record<string, string> = {
+      ...mutualTls.files,
+      'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }),
+    };
     const config = { server: { tls }, authenticators: [staticAuthenticator] };
     await using own = await startGateway({ config, files });
     expect(await reloads(own)).toEqual([0, 0, 1]);
@@ -236,13 +268,18 @@ describe('a reload', () => {
     const ends = async (): Promise<readonly unknown[]> => {
       const { value } = await scrape(own);
       const names = ['server', 'client-ca'];
-      return names.map((name) => value(`sallyport_certificate_expiry_timestamp_seconds{certificate="${name}"}`));
+      return names.map((name) =>
+        value(`sallyport_certificate_expiry_timestamp_seconds{certificate="${name}"}`),
+      );
     };
-    const endOf = (pem: string | undefined): number => new X509Certificate(pem ?? '').validToDate.getTime() / 1000;
+    const endOf = (pem: string | undefined): number =>
+      new X509Certificate(pem ?? '').validToDate.getTime() / 1000;
     const first = [endOf(files['tls/server.crt']), endOf(files['tls/client-ca.crt'])];
     expect(await ends()).toEqual(first);
     const pair = await mutualTls.serverAuthority.issueServer({ days: 3 });
-    expect(await afterReload(own, () => own.write('tls/server.crt', pair.certificate))).toEqual([0, 1, 0]);
+    expect(await afterReload(own, () => own.write('tls/server.crt', pair.certificate))).toEqual([
+      0, 1, 0,
+    ]);
     expect(await ends()).toEqual(first);
     expect(await afterReload(own, () => own.write('tls/server.key', pair.key))).toEqual([1, 1, 1]);
     expect(await ends()).toEqual([endOf(pair.certificate), first[1]]);

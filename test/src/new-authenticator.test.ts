@@ -26,7 +26,14 @@ async function git(cwd: string, ...words: readonly string[]): Promise<string> {
 
 /** Copies the files of this checkout, as they are now, with their dependencies installed. */
 async function copyRepository(folder: string): Promise<void> {
-  const stdout = await git(rootFolder, 'ls-files', '--cached', '--others', '--exclude-standard', '-z');
+  const stdout = await git(
+    rootFolder,
+    'ls-files',
+    '--cached',
+    '--others',
+    '--exclude-standard',
+    '-z',
+  );
   const deleted = new Set((await git(rootFolder, 'ls-files', '--deleted', '-z')).split('\0'));
   const files = stdout.split('\0').filter((file) => file !== '' && !deleted.has(file));
   for (const parent of new Set(files.map((file) => dirname(join(folder, file)))))
@@ -37,7 +44,13 @@ async function copyRepository(folder: string): Promise<void> {
   // After this, a status shows only later changes.
   await git(folder, 'add', '--all');
   // This installs what runs the generator, which then installs all packages itself.
-  await done(['install', '--prefer-offline', '--frozen-lockfile', '--filter', 'sallyport-workspace']);
+  await done([
+    'install',
+    '--prefer-offline',
+    '--frozen-lockfile',
+    '--filter',
+    'sallyport-workspace',
+  ]);
 }
 
 /** @returns what pnpm wrote @throws AssertionError when it fails */
@@ -56,7 +69,12 @@ async function scriptOf(folder: string, name: string): Promise<string> {
 function passes(line: string, folder: string): Promise<string> {
   const bins = [folder, copy].map((one) => join(one, 'node_modules/.bin'));
   const { HOME = '', NODE_COMPILE_CACHE = '' } = process.env;
-  const env = { HOME, PATH: [...bins, process.env.PATH].join(delimiter), NO_COLOR: '1', NODE_COMPILE_CACHE };
+  const env = {
+    HOME,
+    PATH: [...bins, process.env.PATH].join(delimiter),
+    NO_COLOR: '1',
+    NODE_COMPILE_CACHE,
+  };
   return runLine(line, { cwd: folder, env });
 }
 
@@ -70,7 +88,9 @@ beforeAll(async () => {
 
 describe('pnpm new-authenticator', () => {
   test('makes a package of seven files', () => {
-    const files = [...printed.matchAll(/^ {2}packages\/authenticator-tickets\/(.*)$/gm)].map(([, file]) => file).sort();
+    const files = [...printed.matchAll(/^ {2}packages\/authenticator-tickets\/(.*)$/gm)]
+      .map(([, file]) => file)
+      .sort();
     expect(files).toEqual([
       ...['README.md', 'package.json', 'src/index.test.ts', 'src/index.ts', 'src/ticket-server.ts'],
       ...['tsconfig.json', 'turbo.json'],
@@ -78,17 +98,28 @@ describe('pnpm new-authenticator', () => {
   });
 
   test('prints commands that pass: its tests', async () => {
-    const commands = [...printed.matchAll(/^ {2}npx -y pnpm@10 (.*)$/gm)].map(([, words = '']) => words);
+    const commands = [...printed.matchAll(/^ {2}npx -y pnpm@10 (.*)$/gm)].map(
+      ([, words = '']) => words,
+    );
     expect(commands).toEqual(['--filter @sallyport/authenticator-tickets test', 'check']);
     expect(await done((commands[0] ?? '').split(' '))).toMatch(/Tests.* [4-9]\d passed/);
   });
 
   // These are the parts of `check` for new files: all of it takes a minute. Tools start without pnpm, which is slow.
   test.each([
-    ['lint and format', 'biome ci --error-on-warnings packages/authenticator-tickets apps/gateway/package.json'],
+    [
+      'lint and format',
+      'biome ci --error-on-warnings packages/authenticator-tickets apps/gateway/package.json',
+    ],
     ['boundaries', 'turbo boundaries'],
-    ['imports', 'depcruise --config scripts/src/dependency-cruiser.ts packages/authenticator-tickets'],
-    ['unused code', 'knip --treat-config-hints-as-errors --workspace packages/authenticator-tickets'],
+    [
+      'imports',
+      'depcruise --config scripts/src/dependency-cruiser.ts packages/authenticator-tickets',
+    ],
+    [
+      'unused code',
+      'knip --treat-config-hints-as-errors --workspace packages/authenticator-tickets',
+    ],
     ['the schema of gateway.yaml', 'sallyport schema | diff - apps/gateway/gateway.schema.json'],
   ])('makes a package that passes: %s', async (_name, line) => {
     await passes(line, copy);
@@ -107,25 +138,37 @@ describe('pnpm new-authenticator', () => {
     const port = await freePort();
     const server = join(copy, 'packages/authenticator-tickets/src/ticket-server.ts');
     await writeFile(server, (await readFile(server, 'utf8')).replace('9099', `${port}`));
-    await using backend = startLine(`${process.execPath} ${server}`, { cwd: copy, env: { PATH: '/bin:/usr/bin' } });
+    await using backend = startLine(`${process.execPath} ${server}`, {
+      cwd: copy,
+      env: { PATH: '/bin:/usr/bin' },
+    });
     const token = secret(await backend.waitFor(/"token":"([^"]+)"/));
     const options = { url: `http://127.0.0.1:${port}` };
     await using gateway = await startGateway({
       gatewayFolder: join(copy, 'apps/gateway'),
-      config: { authenticators: [{ name: 'corp', use: 'tickets', username: { prefix: 'ticket:' }, options }] },
+      config: {
+        authenticators: [
+          { name: 'corp', use: 'tickets', username: { prefix: 'ticket:' }, options },
+        ],
+      },
     });
     using client = http1Client(gateway.url);
     expect(await review(client, token)).toEqual({
       authenticated: true,
       user: { username: 'ticket:alice', groups: ['developers'] },
     });
-    expect(await review(client, secret(`${token.slice(0, -1)}${token.endsWith('0') ? 1 : 0}`))).toEqual({
+    expect(
+      await review(client, secret(`${token.slice(0, -1)}${token.endsWith('0') ? 1 : 0}`)),
+    ).toEqual({
       authenticated: false,
     });
   });
 
   test.each([
-    [['tickets'], 'packages/authenticator-tickets exists: nothing was written. Choose another name'],
+    [
+      ['tickets'],
+      'packages/authenticator-tickets exists: nothing was written. Choose another name',
+    ],
     // The tests have no terminal that could be asked.
     [[], '\nno name was given: run npx -y pnpm@10 new-authenticator my-plugin\n'],
   ])('is refused for %j', async (names, message) => {

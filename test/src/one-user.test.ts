@@ -32,7 +32,8 @@ async function logInBeside(attack: readonly string[], crowd: readonly Member[]):
   const { client, gateway } = place;
   const guesses = attack.map((token) => review(client, token));
   const status = (name: string) => ({ authenticated: true, user: { username: `corp:${name}` } });
-  for (const { name, token } of crowd) expect(await review(client, token)).toMatchObject(status(name));
+  for (const { name, token } of crowd)
+    expect(await review(client, token)).toMatchObject(status(name));
   for (const { authenticated } of await Promise.all(guesses)) expect(authenticated).toBe(false);
   const { value } = await scrape(gateway);
   expect(value('sallyport_authenticator_circuit_state{authenticator="corp"}')).toBe(0);
@@ -45,15 +46,23 @@ test('one name that is guessed a hundred times concurrently reaches the director
   const victim = await people.add('mallory');
   // The directory considers these names the same.
   const names = ['mallory', 'MALLORY', ' mallory ', 'mALLORY'];
-  const attack = Array.from({ length: 100 }, (_, n) => ldapToken(names[n % names.length] as string, randomToken()));
+  const attack = Array.from({ length: 100 }, (_, n) =>
+    ldapToken(names[n % names.length] as string, randomToken()),
+  );
   await logInBeside(attack, crowd);
-  expect((await people.slapd.operations()).bindsByDn.get(victim.dn)).toBeLessThanOrEqual(maxFailures);
+  expect((await people.slapd.operations()).bindsByDn.get(victim.dn)).toBeLessThanOrEqual(
+    maxFailures,
+  );
 });
 
 test('a flood of made-up names keeps out neither those who logged in before nor those who come for the first time', async () => {
   const { people, client } = place;
-  const [known, newUsers] = [await addCrowd(people, 'known', 10), await addCrowd(people, 'new-user', 10)];
-  for (const { token } of known) expect(await review(client, token)).toMatchObject({ authenticated: true });
+  const [known, newUsers] = [
+    await addCrowd(people, 'known', 10),
+    await addCrowd(people, 'new-user', 10),
+  ];
+  for (const { token } of known)
+    expect(await review(client, token)).toMatchObject({ authenticated: true });
   const attack = Array.from({ length: 150 }, () => ldapToken(randomToken(), randomToken()));
   await logInBeside(attack, [...known, ...newUsers]);
 });

@@ -9,7 +9,10 @@ import { randomToken } from './testing/tokens.ts';
 
 /** Makes the folder of a valid config, with a name that is not anywhere else. */
 const createConfig = (): Promise<string> =>
-  configFolder({ authenticators: [staticAuthenticator] }, { 'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }) });
+  configFolder(
+    { authenticators: [staticAuthenticator] },
+    { 'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }) },
+  );
 
 describe.concurrent('pnpm', () => {
   test('sallyport takes a relative --config from where the user is, a folder of the checkout', async () => {
@@ -18,20 +21,30 @@ describe.concurrent('pnpm', () => {
     const words = ['sallyport', 'check', '--config', relative(cwd, config), '-o', 'json'];
     const { code, stdout } = await runPnpm(words, cwd);
     // It writes nothing but the JSON: a line of pnpm's own before that could not be parsed.
-    expect(JSON.parse(stdout).findings[0]).toEqual({ check: 'config', result: 'ok', detail: config });
+    expect(JSON.parse(stdout).findings[0]).toEqual({
+      check: 'config',
+      result: 'ok',
+      detail: config,
+    });
     expect(code).toBe(0);
   });
 
   test('sallyport passes on the exit code of a command', async () => {
     const missing = `${basename(await createConfig())}.yaml`;
-    const { code, stdout } = await runPnpm(['sallyport', 'check', '--config', missing, '-o', 'json'], rootFolder);
+    const { code, stdout } = await runPnpm(
+      ['sallyport', 'check', '--config', missing, '-o', 'json'],
+      rootFolder,
+    );
     expect(code).toBe(1);
     expect(JSON.parse(stdout).findings[0].problem.file).toBe(join(rootFolder, missing));
   });
 
   test('--filter gateway start takes a relative --config from where the user is, not from the package', async () => {
     const missing = `${basename(await createConfig())}.yaml`;
-    const { code, stderr } = await runPnpm(['--filter', 'gateway', 'start', '--config', missing], rootFolder);
+    const { code, stderr } = await runPnpm(
+      ['--filter', 'gateway', 'start', '--config', missing],
+      rootFolder,
+    );
     expect(code).toBe(1);
     expect(stderr).toContain(join(rootFolder, missing));
   });
@@ -47,9 +60,12 @@ describe('an install', () => {
   test('takes the Node that runs everything from packages whose hashes are in the lockfile', async () => {
     const { optionalDependencies } = await read('package.json');
     const { packages } = await read('pnpm-lock.yaml');
-    const nodes = Object.entries(optionalDependencies as Record<string, string>).map((each) => each.join('@'));
+    const nodes = Object.entries(optionalDependencies as Record<string, string>).map((each) =>
+      each.join('@'),
+    );
     expect(nodes).toHaveLength(4);
-    for (const node of nodes) expect(packages[node].resolution.integrity).toMatch(/^sha512-[\w+/]{86}==$/);
+    for (const node of nodes)
+      expect(packages[node].resolution.integrity).toMatch(/^sha512-[\w+/]{86}==$/);
     const platform = nodes.filter((node) => node.includes(`-${process.platform}-${process.arch}@`));
     expect(platform.map((node) => node.split('@')[1])).toEqual([process.versions.node]);
   });

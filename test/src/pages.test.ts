@@ -10,7 +10,10 @@ import { secret } from './testing/tokens.ts';
 /** Replaces the ports that all such configs have by free ones. */
 async function moveToFreePorts({ root }: PageShell, config: string): Promise<void> {
   const text = await readFile(join(root, config), 'utf8');
-  await writeFile(join(root, config), text.replaceAll(/(?:0\.0\.0\.0|127\.0\.0\.1):8\d{3}/g, '127.0.0.1:0'));
+  await writeFile(
+    join(root, config),
+    text.replaceAll(/(?:0\.0\.0\.0|127\.0\.0\.1):8\d{3}/g, '127.0.0.1:0'),
+  );
 }
 
 test('the commands from nothing to a first review, a user, a renewal and another CA', async () => {
@@ -33,7 +36,9 @@ test('the commands from nothing to a first review, a user, a renewal and another
   await using gateway = shell.start(serve);
   const url = new URL(await gateway.waitFor(/"url":"([^"]+)".*"msg":"listening"/));
   const [, review = ''] = /^ +(printf .*curl.*)$/m.exec(printed) ?? [];
-  expect(await shell.run(review.replace(':8443/', `:${url.port}/`))).toContain('"authenticated":true');
+  expect(await shell.run(review.replace(':8443/', `:${url.port}/`))).toContain(
+    '"authenticated":true',
+  );
   const inline = await shell.run(
     await commandsIn('docs/install/kube-apiserver.md', 'kubectl --kubeconfig /etc/sallyport'),
   );
@@ -54,7 +59,9 @@ test('the commands from nothing to a first review, a user, a renewal and another
   }
   await shell.run(await commandsIn(page, 'sallyport init /etc/sallyport --renew'));
   const renewed = new X509Certificate(await read('etc/sallyport/tls/server.crt'));
-  expect(renewed.verify(new X509Certificate(await read('root/new/tls/ca.crt')).publicKey)).toBe(true);
+  expect(renewed.verify(new X509Certificate(await read('root/new/tls/ca.crt')).publicKey)).toBe(
+    true,
+  );
   await shell.run(await commandsIn(page, 'cp /etc/sallyport/tls/ca.key'));
   await expect(read('etc/sallyport/tls/ca.key')).rejects.toThrow('ENOENT');
   expect(await read('media/offline/ca.key')).toBe(await read('root/new/tls/ca.key'));
@@ -63,22 +70,29 @@ test('the commands from nothing to a first review, a user, a renewal and another
 test('each init of a page makes a folder that check accepts', async () => {
   const shell = await createPageShell(rootFolder);
   const ways = (await commandsIn('docs/install/README.md', 'sallyport init')).split('\n');
-  const [first = '', second = ''] = (await commandsIn('README.md', 'npx -y pnpm@10 sallyport init')).split('\n');
+  const [first = '', second = ''] = (
+    await commandsIn('README.md', 'npx -y pnpm@10 sallyport init')
+  ).split('\n');
   for (const [index, line] of [...ways, first].entries()) {
     await shell.run(line.replace('/etc/sallyport', `/etc/way-${index}`));
-    expect(await shell.run(second.replace('/etc/sallyport', `/etc/way-${index}`))).toMatch(/^config +ok /m);
+    expect(await shell.run(second.replace('/etc/sallyport', `/etc/way-${index}`))).toMatch(
+      /^config +ok /m,
+    );
   }
 });
 
 test('the commands of the systemd page give the service what it needs, and nothing more', async () => {
   const { root, run } = await createPageShell(rootFolder);
-  for (const folder of ['etc/systemd/system', 'usr/lib']) await mkdir(join(root, folder), { recursive: true });
+  for (const folder of ['etc/systemd/system', 'usr/lib'])
+    await mkdir(join(root, folder), { recursive: true });
   const lines = (await commandsIn('docs/install/systemd.md', 'install -D')).split('\n');
   expect(lines.at(-1)).toBe('systemctl enable --now sallyport');
   // No systemd runs here, and the account is one of the system below this folder, so no command can be run by it.
   const commands = lines
     .slice(0, -1)
-    .map((line) => line.replace(/^systemd-\w+/, `$& --root=${root}`).replace('runuser -u sallyport -- ', ''));
+    .map((line) =>
+      line.replace(/^systemd-\w+/, `$& --root=${root}`).replace('runuser -u sallyport -- ', ''),
+    );
   await run(commands.join('\n'));
   const account = /^sallyport:x:\d+:(\d+):/m.exec(await readFile(join(root, 'etc/passwd'), 'utf8'));
   const rights = async (name: string) => {

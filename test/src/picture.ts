@@ -24,14 +24,30 @@ const outage = { from: 0.72, to: 0.79 };
 /** The maximum number of bytes. A reader of the README would wait for a larger picture. */
 const maxPictureSize = 200_000;
 
-const people = ['alice', 'bruno', 'chioma', 'daria', 'emeka', 'farid', 'gita', 'hanna', 'ivo', 'kaya', 'lena', 'mateo'];
+const people = [
+  'alice',
+  'bruno',
+  'chioma',
+  'daria',
+  'emeka',
+  'farid',
+  'gita',
+  'hanna',
+  'ivo',
+  'kaya',
+  'lena',
+  'mateo',
+];
 const robots = ['ci', 'deploy', 'backup', 'metrics'];
 
 async function addPeople(slapd: Slapd): Promise<string[]> {
   const passwords = people.map(() => randomToken());
   const entries = people.map((name, index) => ({
     dn: `uid=${name},ou=people,${slapd.suffix}`,
-    attributes: { objectClass: ['account', 'simpleSecurityObject'], userPassword: passwords[index] ?? '' },
+    attributes: {
+      objectClass: ['account', 'simpleSecurityObject'],
+      userPassword: passwords[index] ?? '',
+    },
   }));
   const members = entries.map(({ dn }) => dn);
   const group = {
@@ -55,7 +71,12 @@ async function startExample(slapd: Slapd, redisUrl: string): Promise<Gateway> {
   const authenticators = [
     { name: 'robots', use: 'redis', ...prefixes('robot:'), options: { url: redisUrl } },
     { name: 'corp', use: 'ldap', ...prefixes('corp:'), options: corp },
-    { name: 'break-glass', use: 'static', ...prefixes('break-glass:'), options: { tokensFile: 'tokens.yaml' } },
+    {
+      name: 'break-glass',
+      use: 'static',
+      ...prefixes('break-glass:'),
+      options: { tokensFile: 'tokens.yaml' },
+    },
   ];
   const cache = {
     authenticatedTtl: '30s',
@@ -72,9 +93,15 @@ async function startExample(slapd: Slapd, redisUrl: string): Promise<Gateway> {
 }
 
 /** People and robots ask, more and less in turn; a script goes on with an old password, and others send what is no token. */
-async function sendTraffic(client: Client, slapd: Slapd, personal: string[], issued: string[]): Promise<void> {
+async function sendTraffic(
+  client: Client,
+  slapd: Slapd,
+  personal: string[],
+  issued: string[],
+): Promise<void> {
   const random = seededRandom(20);
-  const anyOf = (tokens: string[]): string => tokens[Math.floor(random() ** 2 * tokens.length)] ?? '';
+  const anyOf = (tokens: string[]): string =>
+    tokens[Math.floor(random() ** 2 * tokens.length)] ?? '';
   const old = ldapToken('farid', randomToken());
   const start = performance.now();
   let isDown = false;
@@ -98,25 +125,37 @@ test('the picture of the status page shows three authenticators, people, robots 
   await using gateway = await startExample(slapd, redis.url);
   const operator = operatorIn(gateway.folder);
   const issued: string[] = [];
-  for (const name of robots) issued.push(await operator.create('--user', name, '--group', 'robots'));
+  for (const name of robots)
+    issued.push(await operator.create('--user', name, '--group', 'robots'));
   expect((await operator.run(['block', '--user', 'corp:mallory', '--for', '8h'])).code).toBe(0);
 
   using client = http1Client(gateway.url);
-  for (const token of [...personal, ...issued]) expect((await review(client, token)).authenticated).toBe(true);
+  for (const token of [...personal, ...issued])
+    expect((await review(client, token)).authenticated).toBe(true);
   await sendTraffic(client, slapd, personal, issued);
   for (const token of [personal[0] ?? '', issued[0] ?? '']) await review(client, token);
 
   await using browser = await startBrowser();
-  await using watched = await watchedPage(browser, { viewport: { width: 1280, height: 960 }, colorScheme: 'light' });
+  await using watched = await watchedPage(browser, {
+    viewport: { width: 1280, height: 960 },
+    colorScheme: 'light',
+  });
   const { page } = watched;
   // Only the folder of this test is another one than in the docs.
   await page.route('**/status.json', async (route) => {
     const text = await (await route.fetch()).text();
-    await route.fulfill({ body: text.replaceAll(gateway.folder, '/etc/sallyport'), contentType: 'application/json' });
+    await route.fulfill({
+      body: text.replaceAll(gateway.folder, '/etc/sallyport'),
+      contentType: 'application/json',
+    });
   });
   await page.goto(gateway.adminUrl);
   await page.locator('h1', { hasText: /^All 3 authenticators/ }).waitFor();
-  expect(await page.locator('.card h3').allTextContents()).toEqual(['robots', 'corp', 'break-glass']);
+  expect(await page.locator('.card h3').allTextContents()).toEqual([
+    'robots',
+    'corp',
+    'break-glass',
+  ]);
   const shown = await page.content();
   expect(shown).toContain('corp:alice');
   expect(shown).toContain('robot:ci');

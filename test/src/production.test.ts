@@ -16,7 +16,9 @@ import { randomToken, secret } from './testing/tokens.ts';
 import { installUnit } from './testing/unit.ts';
 
 /** Puts the addresses of this test into the shipped file. Each is there as often as it says. */
-async function shipped(places: Readonly<Record<string, readonly [times: number, here: string]>>): Promise<string> {
+async function shipped(
+  places: Readonly<Record<string, readonly [times: number, here: string]>>,
+): Promise<string> {
   let text = await readFile(join(rootFolder, 'examples', 'production.yaml'), 'utf8');
   for (const [there, [times, here]] of Object.entries(places)) {
     expect([there, text.split(there).length - 1]).toEqual([there, times]);
@@ -29,15 +31,23 @@ async function shipped(places: Readonly<Record<string, readonly [times: number, 
 async function makeTokensFile(config: string): Promise<{ emergency: string; tokensFile: string }> {
   const [, command = ''] = /^# +tokens\.yaml +(.*)$/m.exec(config) ?? [];
   const folder = await temporaryFolder('tokens');
-  const sallyport = [process.execPath, join(gatewayFolder, codeFolder, 'sallyport.js')].map((word) => `'${word}'`);
+  const sallyport = [process.execPath, join(gatewayFolder, codeFolder, 'sallyport.js')].map(
+    (word) => `'${word}'`,
+  );
   const line = `sallyport() { ${sallyport.join(' ')} "$@"; }; ${command}`;
   const shown = await runLine(line, { cwd: folder, env: { PATH: process.env.PATH ?? '' } });
   const [, emergency = ''] = /shown this once: (\S+)\n/.exec(shown) ?? [];
-  return { emergency: secret(emergency), tokensFile: await readFile(join(folder, 'tokens.yaml'), 'utf8') };
+  return {
+    emergency: secret(emergency),
+    tokensFile: await readFile(join(folder, 'tokens.yaml'), 'utf8'),
+  };
 }
 
 /** Runs the `init` of the example. @returns how to read what it made, but for gateway.yaml, which the example takes the place of */
-async function makeFiles(config: string, caFile: string): Promise<(name: string) => Promise<string>> {
+async function makeFiles(
+  config: string,
+  caFile: string,
+): Promise<(name: string) => Promise<string>> {
   const [, command = ''] = /^# +sallyport (init .*)$/m.exec(config) ?? [];
   const folder = await temporaryFolder('init');
   const words = command
@@ -71,7 +81,9 @@ test('the whole example checks green, starts as the unit starts it, and answers 
   const names = ['tls/server.crt', 'tls/server.key', 'tls/ca.crt', 'tls/redis-ca.crt'];
   const secrets = ['secrets/redis-password', 'secrets/sealing-key'];
   secret((await made('secrets/sealing-key')).trim());
-  const files = await Promise.all([...names, ...secrets].map(async (name) => [name, await made(name)] as const));
+  const files = await Promise.all(
+    [...names, ...secrets].map(async (name) => [name, await made(name)] as const),
+  );
   const unit = await installUnit({
     'gateway.yaml': config,
     ...Object.fromEntries(files),
@@ -87,7 +99,11 @@ test('the whole example checks green, starts as the unit starts it, and answers 
   const place = ['--config', '/etc/sallyport/gateway.yaml'];
   const check = (account?: 'root') =>
     runCommand(['check', ...place], { cwd: unit.logs, through: unit.through(account) });
-  expect(await check()).toMatchObject({ code: 0, stdout: expect.not.stringContaining('error'), stderr: '' });
+  expect(await check()).toMatchObject({
+    code: 0,
+    stdout: expect.not.stringContaining('error'),
+    stderr: '',
+  });
   expect((await check('root')).stderr).toMatch(
     /^sallyport: checked as root, .* for the group sallyport\. .* run runuser -u sallyport -- .*sallyport\.js check --config \/etc\/sallyport\/gateway\.yaml\n$/,
   );
@@ -121,7 +137,9 @@ test('the whole example checks green, starts as the unit starts it, and answers 
     });
     expect((await review(one, randomToken())).authenticated).toBe(false);
   }
-  expect(await operator.run(['block', '--user', 'corp:alice', '--for', '1h'])).toMatchObject({ code: 0 });
+  expect(await operator.run(['block', '--user', 'corp:alice', '--for', '1h'])).toMatchObject({
+    code: 0,
+  });
   expect(await review(http2, people.alice.token)).toEqual({ authenticated: false });
   await gateway.stop();
   expect(await stat(join(unit.logs, 'audit.log'))).toMatchObject({ uid: unit.uid, gid: unit.gid });

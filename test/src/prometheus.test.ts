@@ -59,10 +59,16 @@ describe.concurrent('Prometheus, with the deployed rules and a clock of sixty ti
       'SallyportCircuitOpen',
       'SallyportStaleAnswers',
     ];
-    const others = ['SallyportNoReviews', 'SallyportOverloaded', 'SallyportReloadRefused', 'SallyportCertificateEnds'];
+    const others = [
+      'SallyportNoReviews',
+      'SallyportOverloaded',
+      'SallyportReloadRefused',
+      'SallyportCertificateEnds',
+    ];
     {
       await using _ = startTraffic(client, tokens);
-      const ratio = async () => (await watch.prometheus.query('job:sallyport_token_review_errors:ratio_rate5m'))[0];
+      const ratio = async () =>
+        (await watch.prometheus.query('job:sallyport_token_review_errors:ratio_rate5m'))[0];
       await waitFor(async () => (await ratio())?.value === 0, 'reviews without an error');
       await watch.untilClear();
 
@@ -102,12 +108,14 @@ describe.concurrent('Prometheus, with the deployed rules and a clock of sixty ti
     await using gateway = await startGateway({ config: { ...config }, files });
     await using watch = await startWatch([new URL(gateway.adminUrl).host]);
     // Otherwise the first scrape would find the final count, which is not an increase.
-    const dropped = async () => (await watch.prometheus.query('sallyport_audit_lines_dropped_total'))[0];
+    const dropped = async () =>
+      (await watch.prometheus.query('sallyport_audit_lines_dropped_total'))[0];
     await waitFor(async () => (await dropped())?.value === 0, 'a scrape before a line is dropped');
     {
       using client = http1Client(gateway.url, { authority: authority.certificate });
       // The reviews come one after the other. Together, some would take too long on a busy machine.
-      for (let count = 0; count < 100; count++) expect((await review(client, randomToken())).authenticated).toBe(true);
+      for (let count = 0; count < 100; count++)
+        expect((await review(client, randomToken())).authenticated).toBe(true);
     }
     await watch.untilFiring('SallyportAuditLinesDropped');
     await redis.stop();
@@ -115,14 +123,23 @@ describe.concurrent('Prometheus, with the deployed rules and a clock of sixty ti
     const sharing = ['SallyportCutOffFromRevocations', 'SallyportCacheRedisFails'];
     const certificates = ['SallyportCertificateEnds', 'SallyportCertificateEndsNow'];
     await watch.untilFiring('SallyportReloadRefused', ...sharing, ...certificates);
-    const ends = (await watch.prometheus.alerts()).find(({ labels }) => labels.alertname === certificates[1]);
-    expect(ends?.annotations.summary).toMatch(/^The certificate server of Sallyport 127\.0\.0\.1:\d+ expires in 23h /);
+    const ends = (await watch.prometheus.alerts()).find(
+      ({ labels }) => labels.alertname === certificates[1],
+    );
+    expect(ends?.annotations.summary).toMatch(
+      /^The certificate server of Sallyport 127\.0\.0\.1:\d+ expires in 23h /,
+    );
 
     await redis.start();
     await gateway.write('tls/server.crt', long?.certificate ?? '');
     await gateway.write('tls/server.key', long?.key ?? '');
     await gateway.configure({ ...config });
-    await watch.untilClear('SallyportReloadRefused', 'SallyportAuditLinesDropped', ...sharing, ...certificates);
+    await watch.untilClear(
+      'SallyportReloadRefused',
+      'SallyportAuditLinesDropped',
+      ...sharing,
+      ...certificates,
+    );
   });
 
   test('alerts on a replica that is overloaded, on one that has ended, and on all', async () => {
@@ -130,8 +147,11 @@ describe.concurrent('Prometheus, with the deployed rules and a clock of sixty ti
     // Each start uses the same port: Prometheus looks for it there.
     const admin = { listen: `127.0.0.1:${await freePort()}` };
     const cache = { store: 'memory' };
-    const authenticators = [backend.authenticator('corp', { maxConcurrent: 1, cache, timeout: '9s' })];
-    const start = () => startGateway({ config: { admin, server: { maxInFlight: 2 }, authenticators } });
+    const authenticators = [
+      backend.authenticator('corp', { maxConcurrent: 1, cache, timeout: '9s' }),
+    ];
+    const start = () =>
+      startGateway({ config: { admin, server: { maxInFlight: 2 }, authenticators } });
     await using other = await startGateway({ config: { authenticators } });
     await using watch = await startWatch([admin.listen, new URL(other.adminUrl).host]);
     {

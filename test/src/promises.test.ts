@@ -14,10 +14,13 @@ interface Row {
 
 /** The rows of all tables of `text`, without their headings. */
 function rowsOf(text: string): Row[] {
-  const lines = text.split('\n').filter((line) => line.startsWith('| ') && !/^\| (Promise|Failure|---)/.test(line));
+  const lines = text
+    .split('\n')
+    .filter((line) => line.startsWith('| ') && !/^\| (Promise|Failure|---)/.test(line));
   return lines.map((line) => {
     const cells = line.slice(2, -2).split(' | ');
-    const [, file = '', title = ''] = /^\[(.+?)\]\(src\/\1\) "(.+)"$/.exec(cells.at(-1) ?? '') ?? [];
+    const [, file = '', title = ''] =
+      /^\[(.+?)\]\(src\/\1\) "(.+)"$/.exec(cells.at(-1) ?? '') ?? [];
     return { line, subject: cells[0] ?? '', file, title };
   });
 }
@@ -26,7 +29,9 @@ const promises = rowsOf(promised);
 const failures = rowsOf(failing);
 const rows = [...promises, ...failures];
 const folder = fileURLToPath(new URL('.', import.meta.url));
-const files = (await readdir(folder, { recursive: true })).filter((file) => file.endsWith('.test.ts')).sort();
+const files = (await readdir(folder, { recursive: true }))
+  .filter((file) => file.endsWith('.test.ts'))
+  .sort();
 
 test('there are 60 to 170 promises, and each row names one test', () => {
   expect(promises.length).toBeGreaterThanOrEqual(60);
@@ -41,7 +46,9 @@ test('no promise and no failure is there twice', () => {
 
 test('each test that is named exists', async () => {
   const texts = new Map(
-    await Promise.all(files.map(async (file) => [file, await readFile(`${folder}${file}`, 'utf8')] as const)),
+    await Promise.all(
+      files.map(async (file) => [file, await readFile(`${folder}${file}`, 'utf8')] as const),
+    ),
   );
   const isTitle = ({ file, title }: Row) =>
     ["'", '"', '`'].some((quote) => texts.get(file)?.includes(`${quote}${title}${quote}`));

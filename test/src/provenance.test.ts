@@ -13,7 +13,10 @@ test('kube-apiserver learns which authenticator and which credential it was, in 
   await using _ = redis;
   const more = { provenance: { keyPrefix }, audit: { output: 'audit.log' } };
   const setup = {
-    authenticators: [shared(backend, 'corp'), shared(backend, 'cloud', {}, { allowCredentialId: true })],
+    authenticators: [
+      shared(backend, 'corp'),
+      shared(backend, 'cloud', {}, { allowCredentialId: true }),
+    ],
     redis: { url: redis.url },
     keys: [sealingKey()],
     more,
@@ -24,11 +27,19 @@ test('kube-apiserver learns which authenticator and which credential it was, in 
     authenticated(username, [], { user: { username, extra: given } });
   backend.answer(plain, authenticated('ada'), 'corp');
   backend.answer(cloud, withExtra('grace', extra), 'cloud');
-  backend.answer(forger, withExtra('mallory', { [`${keyPrefix}/credential`]: ['of another user'] }), 'corp');
+  backend.answer(
+    forger,
+    withExtra('mallory', { [`${keyPrefix}/credential`]: ['of another user'] }),
+    'corp',
+  );
   backend.answer(off, withExtra('ada', extra), 'corp');
 
   await using stamped = await startCacheGateway(setup);
-  const [first, again, second] = [await stamped.ask(plain), await stamped.ask(plain), await stamped.ask(cloud)];
+  const [first, again, second] = [
+    await stamped.ask(plain),
+    await stamped.ask(plain),
+    await stamped.ask(cloud),
+  ];
   expect((await stamped.ask(forger)).authenticated).toBe(false);
   // The answer without allowCredentialId is a refusal.
   expect((await stamped.ask(off)).authenticated).toBe(false);

@@ -5,10 +5,19 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ClusterGateway, startClusterGateway } from './testing/redis-cluster-gateway.ts';
 import { type ListedToken, type Operator, operatorIn } from './testing/redis-commands.ts';
 import { isRobot, refused, unavailable } from './testing/redis-gateway.ts';
-import { type RobotLoad, type RobotQuestion, repeatUntil, startRobotLoad } from './testing/redis-load.ts';
+import {
+  type RobotLoad,
+  type RobotQuestion,
+  repeatUntil,
+  startRobotLoad,
+} from './testing/redis-load.ts';
 
 /** Expects that only tokens of the ended node fail: all nodes share one circuit. `from` is a number of log lines. */
-function expectOthersUnharmed({ robotGateway, groups }: ClusterGateway, load: RobotLoad, from: number): void {
+function expectOthersUnharmed(
+  { robotGateway, groups }: ClusterGateway,
+  load: RobotLoad,
+  from: number,
+): void {
   expect(load.wrong()).toEqual([]);
   for (const group of groups.slice(1)) expect(load.errors(0, group)).toEqual([]);
   const lines = robotGateway.gateway.output.lines.slice(from);
@@ -42,7 +51,9 @@ async function failOver(all: ClusterGateway, end: 'kill' | 'hang'): Promise<void
   expect(await listed(operator)).toEqual(all.digests);
   expect(await ask(jane)).toEqual(isRobot('jane'));
   // The new master has no replica until the old one is back.
-  const stderr = expect.stringContaining('no replica of the store of authenticator robots has confirmed it');
+  const stderr = expect.stringContaining(
+    'no replica of the store of authenticator robots has confirmed it',
+  );
   expect(await operator.run(['revoke', '--token'], jane)).toMatchObject({ code: 0, stderr });
   // The old node begins with what it knew: it has to learn that it is no master any more.
   const settled = old?.start().then(() => cluster.untilSettled()) ?? Promise.reject();
@@ -63,7 +74,8 @@ describe('a gateway in front of one cluster', () => {
   });
   afterAll(() => all[Symbol.asyncDispose]());
 
-  const askAll = (some: readonly RobotQuestion[]) => Promise.all(some.map(({ token }) => all.robotGateway.ask(token)));
+  const askAll = (some: readonly RobotQuestion[]) =>
+    Promise.all(some.map(({ token }) => all.robotGateway.ask(token)));
 
   test.each(['kill', 'hang'] as const)(
     'answers for all other nodes as if nothing was after the %s of one, and soon for all again',

@@ -3,12 +3,27 @@ import { type ManglingProxy, startManglingProxy } from '@sallyport/test-servers/
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
-import { type CacheGateway, sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
+import {
+  type CacheGateway,
+  sealingKey,
+  shared,
+  startCacheGateway,
+} from './testing/cache-gateway.ts';
 import { refusal } from './testing/chain.ts';
 import { untilCached } from './testing/redis-contents.ts';
-import { closedCircuit, isRobot, robots, startRobotGateway, unavailable } from './testing/redis-gateway.ts';
+import {
+  closedCircuit,
+  isRobot,
+  robots,
+  startRobotGateway,
+  unavailable,
+} from './testing/redis-gateway.ts';
 import { issue, issueHash, newToken, recordKey } from './testing/redis-tokens.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import {
+  authenticated,
+  type ScriptedBackend,
+  startScriptedBackend,
+} from './testing/scripted-backend.ts';
 import { seededRandom } from './testing/seeded-random.ts';
 import type { ReviewStatus } from './testing/token-review.ts';
 import { randomToken, secret, sha256 } from './testing/tokens.ts';
@@ -48,7 +63,10 @@ test('whoever is on the wire to Redis lets no user in wrongly, and ends no gatew
   const random = seededRandom(seed);
   let share = 0;
   const mangled = { target: redis.port, random, share: () => share, insertions };
-  const [tokensWire, cacheWire] = [await startManglingProxy(mangled), await startManglingProxy(mangled)];
+  const [tokensWire, cacheWire] = [
+    await startManglingProxy(mangled),
+    await startManglingProxy(mangled),
+  ];
   for (const wire of [tokensWire, cacheWire]) resources.use(wire);
   const backend = await startScriptedBackend();
   const gateway = resources.use(await startFuzzed(tokensWire, cacheWire, backend));
@@ -73,7 +91,9 @@ test('whoever is on the wire to Redis lets no user in wrongly, and ends no gatew
   // While a machine is so slow that both give Redis up, nothing that is mangled comes to the gateway.
   await waitFor(async () => {
     await askSome();
-    const isSeen = ['robot', 'unavailable', 'person', 'refused'].every((outcome) => (counts.get(outcome) ?? 0) > 0);
+    const isSeen = ['robot', 'unavailable', 'person', 'refused'].every(
+      (outcome) => (counts.get(outcome) ?? 0) > 0,
+    );
     return isSeen && (await gateway.lookups('redis', 'hit')) > 0;
   }, 'all outcomes, and cached answers from Redis');
   share = 0;
@@ -96,35 +116,43 @@ const writers = {
   json: (redis: RedisServer, key: string) => redis.client().setrange(key, size, '}'),
   async hash(redis: RedisServer, key: string) {
     await redis.client().setrange('big', size, '}');
-    const script = "redis.call('HSET', KEYS[1], 'username', 'ci', 'x-note', redis.call('GET', KEYS[2]))";
+    const script =
+      "redis.call('HSET', KEYS[1], 'username', 'ci', 'x-note', redis.call('GET', KEYS[2]))";
     return await redis.client().eval(script, 2, key, 'big');
   },
 };
 
 describe('a value of 8 MiB', () => {
-  test.each(['json', 'hash'] as const)('under the key of a token costs that token alone, as %s', async (layout) => {
-    await using redis = await startRedis();
-    const good = await (layout === 'json' ? issue : issueHash)(() => redis, { username: 'ci' });
-    const bad = newToken();
-    await writers[layout](redis, recordKey(bad));
-    await using gateway = await startRobotGateway([
-      robots({ url: redis.url, layout, commandTimeout: '8s' }, { timeout: '9s' }),
-    ]);
-    const before = await sentBy(redis);
-    for (let count = 0; count < 10; count += 1) {
-      expect(await gateway.ask(bad)).toEqual(unavailable);
-      expect(await gateway.ask(good)).toEqual(isRobot('ci'));
-    }
-    expect((await sentBy(redis)) - before).toBeLessThan(size);
-    const { reason } = await gateway.gateway.waitForLog('authenticator could not check a token');
-    expect(reason).toMatch(/ is bad: is too big: at most 65536 characters are read$/);
-    expect(await gateway.metric('errors_total')).toBe(0);
-  });
+  test.each(['json', 'hash'] as const)(
+    'under the key of a token costs that token alone, as %s',
+    async (layout) => {
+      await using redis = await startRedis();
+      const good = await (layout === 'json' ? issue : issueHash)(() => redis, { username: 'ci' });
+      const bad = newToken();
+      await writers[layout](redis, recordKey(bad));
+      await using gateway = await startRobotGateway([
+        robots({ url: redis.url, layout, commandTimeout: '8s' }, { timeout: '9s' }),
+      ]);
+      const before = await sentBy(redis);
+      for (let count = 0; count < 10; count += 1) {
+        expect(await gateway.ask(bad)).toEqual(unavailable);
+        expect(await gateway.ask(good)).toEqual(isRobot('ci'));
+      }
+      expect((await sentBy(redis)) - before).toBeLessThan(size);
+      const { reason } = await gateway.gateway.waitForLog('authenticator could not check a token');
+      expect(reason).toMatch(/ is bad: is too big: at most 65536 characters are read$/);
+      expect(await gateway.metric('errors_total')).toBe(0);
+    },
+  );
 
   test('under the key of a cached answer is no answer, and the backend is asked', async () => {
     await using redis = await startRedis();
     const backend = await startScriptedBackend();
-    const setup = { authenticators: [shared(backend, 'corp')], redis: { url: redis.url }, keys: [sealingKey()] };
+    const setup = {
+      authenticators: [shared(backend, 'corp')],
+      redis: { url: redis.url },
+      keys: [sealingKey()],
+    };
     const token = randomToken();
     backend.answer(token, authenticated('ada'));
     await using first = await startCacheGateway(setup);
@@ -148,9 +176,18 @@ interface Person {
 }
 
 /** Starts a gateway whose memory holds fewer answers than there are people, so that Redis is asked all the time. */
-function startFuzzed(tokens: ManglingProxy, cache: ManglingProxy, backend: ScriptedBackend): Promise<CacheGateway> {
+function startFuzzed(
+  tokens: ManglingProxy,
+  cache: ManglingProxy,
+  backend: ScriptedBackend,
+): Promise<CacheGateway> {
   const url = (wire: ManglingProxy) => `redis://127.0.0.1:${wire.port}`;
-  const robot = (layout: string) => ({ url: url(tokens), layout, commandTimeout: '200ms', keyPrefix: `${layout}:` });
+  const robot = (layout: string) => ({
+    url: url(tokens),
+    layout,
+    commandTimeout: '200ms',
+    keyPrefix: `${layout}:`,
+  });
   return startCacheGateway({
     authenticators: [
       robots({ ...robot('json'), tokenPrefix: 'json_' }, closedCircuit),
@@ -164,7 +201,10 @@ function startFuzzed(tokens: ManglingProxy, cache: ManglingProxy, backend: Scrip
 }
 
 /** Makes robots with and without a record, and people that the backend knows, or refuses. */
-async function somePeople(redis: RedisServer, backend: ScriptedBackend): Promise<readonly Person[]> {
+async function somePeople(
+  redis: RedisServer,
+  backend: ScriptedBackend,
+): Promise<readonly Person[]> {
   const names = new Set<string>();
   const people: Person[] = [];
   for (let count = 0; count < 40; count += 1) {
@@ -180,7 +220,11 @@ async function somePeople(redis: RedisServer, backend: ScriptedBackend): Promise
     if (layout === 'json') await redis.client().set(key, JSON.stringify({ username }));
     else await redis.client().hset(key, { username });
     backend.answer(rejected, refusal);
-    people.push(robotOf(known, username, names), robotOf(unknown, undefined, names), personOf(rejected, undefined));
+    people.push(
+      robotOf(known, username, names),
+      robotOf(unknown, undefined, names),
+      personOf(rejected, undefined),
+    );
   }
   for (let count = 0; count < 150; count += 1) {
     const [token, name] = [randomToken(), randomUUID()];

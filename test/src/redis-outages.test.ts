@@ -28,7 +28,10 @@ test('while Redis is away, tokens could not be checked, another authenticator go
   const [ci, unknown] = [await issue(() => redis, { username: 'ci' }), newToken()];
   const gone = await issue(() => redis, { username: 'jane', revokedAt: '2026-05-01T00:00:00Z' });
   await redis.stop();
-  await using robotGateway = await startRobotGateway([robots({ url: redis.url }, closedCircuit), entry], { files });
+  await using robotGateway = await startRobotGateway(
+    [robots({ url: redis.url }, closedCircuit), entry],
+    { files },
+  );
   const { ask, gateway, metric } = robotGateway;
   for (const end of [undefined, 'stop', 'kill'] as const) {
     if (end !== undefined) await redis[end]();
@@ -37,14 +40,18 @@ test('while Redis is away, tokens could not be checked, another authenticator go
     for (const token of [ci, gone, unknown]) expect(await ask(token)).toEqual(unavailable);
     expect(await ask(ada)).toEqual(isAda);
     await redis.start();
-    await waitFor(async () => (await ask(ci)).authenticated, `ci to be let in after ${end ?? 'a late start'}`);
+    await waitFor(
+      async () => (await ask(ci)).authenticated,
+      `ci to be let in after ${end ?? 'a late start'}`,
+    );
     for (const token of [gone, unknown]) expect(await ask(token)).toEqual(refused);
   }
   expect(await metric('connected')).toBe(1);
   expect(gateway.output.lines.filter(({ msg }) => msg === 'connected to Redis')).toHaveLength(3);
 });
 
-const openingsOf = ({ output }: Gateway) => output.lines.filter(({ msg }) => msg.startsWith('circuit opened')).length;
+const openingsOf = ({ output }: Gateway) =>
+  output.lines.filter(({ msg }) => msg.startsWith('circuit opened')).length;
 
 /** Counts the lookups that waited for Redis. Others failed immediately: no connection, or an open circuit. */
 function waitsOf({ output }: Gateway): number {
@@ -54,7 +61,10 @@ function waitsOf({ output }: Gateway): number {
 
 test('when Redis accepts and never answers, a few lookups wait, and all recover once it goes on', async () => {
   await using redis = await startRedis();
-  const first = robots({ url: redis.url, commandTimeout: '400ms' }, { circuit: { openFor: '500ms' } });
+  const first = robots(
+    { url: redis.url, commandTimeout: '400ms' },
+    { circuit: { openFor: '500ms' } },
+  );
   const { entry, files, token: ada } = breakGlass('ada');
   await using robotGateway = await startRobotGateway([first, entry], { files });
   const { ask, gateway } = robotGateway;
@@ -65,13 +75,19 @@ test('when Redis accepts and never answers, a few lookups wait, and all recover 
   for (let left = 50; left > 0; left -= openingsOf(gateway) > before.openings ? 1 : 0) {
     expect(await ask(token)).toEqual(unavailable);
   }
-  const [waits, openings] = [waitsOf(gateway) - before.waits, openingsOf(gateway) - before.openings];
+  const [waits, openings] = [
+    waitsOf(gateway) - before.waits,
+    openingsOf(gateway) - before.openings,
+  ];
   // Five failures open the circuit, and one opens a half-open one again.
   expect(waits).toBeGreaterThanOrEqual(1);
   expect(waits).toBeLessThanOrEqual(5 + openings - 1);
   expect(await ask(ada)).toEqual(isAda);
   await redis.start();
-  await waitFor(async () => (await ask(token)).authenticated, 'the token to be accepted after the thaw');
+  await waitFor(
+    async () => (await ask(token)).authenticated,
+    'the token to be accepted after the thaw',
+  );
 });
 
 /** Keys of a circuit that stays open for longer than any test. */
@@ -90,12 +106,20 @@ test.each(['stop', 'hang'] as const)(
   async (end) => {
     await using redis = await startRedis();
     const token = await issue(() => redis, { username: 'ci' });
-    await using robotGateway = await startRobotGateway([robots({ url: redis.url, commandTimeout: '1s' }, longCircuit)]);
-    await waitFor(async () => (await robotGateway.ask(token)).authenticated, 'the token to be accepted');
+    await using robotGateway = await startRobotGateway([
+      robots({ url: redis.url, commandTimeout: '1s' }, longCircuit),
+    ]);
+    await waitFor(
+      async () => (await robotGateway.ask(token)).authenticated,
+      'the token to be accepted',
+    );
     await redis[end]();
     await untilOpened(robotGateway, token);
     await redis.start();
-    await waitFor(async () => (await robotGateway.ask(token)).authenticated, 'the token to be accepted again');
+    await waitFor(
+      async () => (await robotGateway.ask(token)).authenticated,
+      'the token to be accepted again',
+    );
     expect(openingsOf(robotGateway.gateway)).toBe(1);
   },
 );
@@ -107,10 +131,16 @@ test('after a failover the circuit closes as soon as there is a connection to th
   await untilReplicated(old);
   const options = { sentinels: sentinels.addresses, name: sentinels.name };
   await using robotGateway = await startRobotGateway([robots(options, longCircuit)]);
-  await waitFor(async () => (await robotGateway.ask(token)).authenticated, 'the token to be accepted');
+  await waitFor(
+    async () => (await robotGateway.ask(token)).authenticated,
+    'the token to be accepted',
+  );
   await old.kill();
   await untilOpened(robotGateway, token);
-  await waitFor(async () => (await robotGateway.ask(token)).authenticated, 'the token to be accepted again');
+  await waitFor(
+    async () => (await robotGateway.ask(token)).authenticated,
+    'the token to be accepted again',
+  );
 });
 
 /** Limits the file descriptors of the process. Those that are open stay open. */
@@ -141,8 +171,10 @@ test('a gateway without a file descriptor for Redis takes Redis for well, and go
   await limitFiles(own.pid, 3);
   await redis.client().call('CLIENT', 'KILL', 'SKIPME', 'yes');
   await waitFor(async () => (await ask(token)).error !== undefined, 'the connection to go');
-  const isShortage = /: not connected: this process has no file descriptor left \(EMFILE\): raise its limit/;
-  const shortages = () => own.output.lines.filter(({ reason }) => isShortage.test(String(reason))).length;
+  const isShortage =
+    /: not connected: this process has no file descriptor left \(EMFILE\): raise its limit/;
+  const shortages = () =>
+    own.output.lines.filter(({ reason }) => isShortage.test(String(reason))).length;
   // These are enough to open a circuit, if they were outages.
   for (let count = 0; count < 100 || shortages() < 20; count += 1) {
     expect(await ask(token)).toEqual(unavailable);
@@ -151,5 +183,7 @@ test('a gateway without a file descriptor for Redis takes Redis for well, and go
   await limitFiles(own.pid, 1024);
   await waitFor(async () => (await ask(token)).authenticated, 'the robot to get in again');
   for (const { msg } of own.output.lines) expect(msg).not.toMatch(/circuit opened/);
-  expect(await metric('sallyport_plugin_redis_errors_total', 'kind="local"')).toBeGreaterThanOrEqual(20);
+  expect(
+    await metric('sallyport_plugin_redis_errors_total', 'kind="local"'),
+  ).toBeGreaterThanOrEqual(20);
 });

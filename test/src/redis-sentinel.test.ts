@@ -3,7 +3,13 @@ import { type RedisSentinels, startSentinels } from '@sallyport/test-servers/red
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { operatorIn } from './testing/redis-commands.ts';
-import { isRobot, type RobotGateway, refused, robots, startRobotGateway } from './testing/redis-gateway.ts';
+import {
+  isRobot,
+  type RobotGateway,
+  refused,
+  robots,
+  startRobotGateway,
+} from './testing/redis-gateway.ts';
 import { type RobotQuestion, repeatUntil, startRobotLoad } from './testing/redis-load.ts';
 import { issue, newToken, untilReplicated } from './testing/redis-tokens.ts';
 
@@ -20,7 +26,11 @@ async function questionsFor(sentinels: RedisSentinels): Promise<RobotQuestion[]>
     questions.push(
       { group: 'valid', token: await issue(serverOf, { username }), status: isRobot(username) },
       { group: 'revoked', token: await issue(serverOf, revoked), status: refused },
-      { group: 'valid', token: await issue(serverOf, { username: `${username}-b` }), status: isRobot(`${username}-b`) },
+      {
+        group: 'valid',
+        token: await issue(serverOf, { username: `${username}-b` }),
+        status: isRobot(`${username}-b`),
+      },
       { group: 'unknown', token: newToken(), status: refused },
     );
   }
@@ -86,7 +96,9 @@ describe('a gateway behind Sentinel', () => {
 
   test('follows a promotion while a sentinel hangs', async () => {
     const options = { sentinels: sentinels.addresses, name: sentinels.name };
-    await using other = await startRobotGateway([robots(options, { circuit: { openFor: '500ms' } })]);
+    await using other = await startRobotGateway([
+      robots(options, { circuit: { openFor: '500ms' } }),
+    ]);
     const old = await sentinels.master();
     const token = await issue(() => old, { username: 'ci' });
     await untilReplicated(old);
@@ -95,7 +107,10 @@ describe('a gateway behind Sentinel', () => {
     const [sentinel] = sentinels.sentinels;
     await Promise.all([old.kill(), sentinel?.hang()]);
     await sentinels.untilPromoted(old);
-    await waitFor(async () => (await other.ask(token)).authenticated, 'the new master to accept the token');
+    await waitFor(
+      async () => (await other.ask(token)).authenticated,
+      'the new master to accept the token',
+    );
     await Promise.all([old.start(), sentinel?.start()]);
     await sentinels.untilSettled();
   });

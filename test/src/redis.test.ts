@@ -9,7 +9,14 @@ import {
   startRobotGateway,
   unavailable,
 } from './testing/redis-gateway.ts';
-import { issue, mistyped, newToken, recordKey, serviceAccountToken, writeRecord } from './testing/redis-tokens.ts';
+import {
+  issue,
+  mistyped,
+  newToken,
+  recordKey,
+  serviceAccountToken,
+  writeRecord,
+} from './testing/redis-tokens.ts';
 import { metricsText } from './testing/scrape.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { randomToken, sha256 } from './testing/tokens.ts';
@@ -22,7 +29,12 @@ const ways: Readonly<Record<string, (redis: RedisServer, valkey: RedisServer) =>
   valkey: (_redis, { url }) => ({ url }),
 };
 
-const jane = { username: 'jane', uid: 'u-7', groups: ['dev', 'ops'], extra: { team: ['build', 'run'] } };
+const jane = {
+  username: 'jane',
+  uid: 'u-7',
+  groups: ['dev', 'ops'],
+  extra: { team: ['build', 'run'] },
+};
 
 const isJane = {
   authenticated: true,
@@ -61,18 +73,25 @@ afterAll(async () => {
   await Promise.all([redis[Symbol.asyncDispose](), valkey[Symbol.asyncDispose]()]);
 });
 
-test.each(Object.keys(ways))('lets robots in over %s, with the names of their records', async (way) => {
-  const { ask, metric } = robotGateway;
-  const [token, key] = [newToken(), (one: string) => `${way}:token:${sha256(one)}`];
-  const server = way === 'valkey' ? valkey : redis;
-  if (way === 'hash') {
-    await server.client().hset(key(token), { ...jane, groups: 'dev, ops', extra: JSON.stringify(jane.extra) });
-  } else {
-    await server.client().set(key(token), JSON.stringify({ ...jane, issuedBy: 'ada', 'x-ticket': 4711 }));
-  }
-  expect(await ask(token)).toEqual(isJane);
-  expect(await metric('connected', `authenticator="${way}"`)).toBe(1);
-});
+test.each(Object.keys(ways))(
+  'lets robots in over %s, with the names of their records',
+  async (way) => {
+    const { ask, metric } = robotGateway;
+    const [token, key] = [newToken(), (one: string) => `${way}:token:${sha256(one)}`];
+    const server = way === 'valkey' ? valkey : redis;
+    if (way === 'hash') {
+      await server
+        .client()
+        .hset(key(token), { ...jane, groups: 'dev, ops', extra: JSON.stringify(jane.extra) });
+    } else {
+      await server
+        .client()
+        .set(key(token), JSON.stringify({ ...jane, issuedBy: 'ada', 'x-ticket': 4711 }));
+    }
+    expect(await ask(token)).toEqual(isJane);
+    expect(await metric('connected', `authenticator="${way}"`)).toBe(1);
+  },
+);
 
 test('refuses what is expired, not yet valid or revoked, and the log says why', async () => {
   const { ask, gateway } = robotGateway;
@@ -83,7 +102,12 @@ test('refuses what is expired, not yet valid or revoked, and the log says why', 
   })) {
     expect(await ask(await issue(serverOf, { ...jane, ...fields }))).toEqual(refused);
     const logged = await gateway.output.waitForLine((line) => line.reason === reason, reason);
-    expect(logged).toMatchObject({ level: 'info', msg: 'token review', outcome: 'rejected', subject: 'jane' });
+    expect(logged).toMatchObject({
+      level: 'info',
+      msg: 'token review',
+      outcome: 'rejected',
+      subject: 'jane',
+    });
   }
 });
 
@@ -103,7 +127,10 @@ test('lets good tokens pass among any number of bad records, which open no circu
       (line) => String(line.reason).includes(sha256(token)),
       'the reason',
     );
-    expect(logged).toMatchObject({ msg: 'authenticator could not check a token', authenticator: 'robots' });
+    expect(logged).toMatchObject({
+      msg: 'authenticator could not check a token',
+      authenticator: 'robots',
+    });
   }
   expect(await ask(await issue(serverOf, { username: 'ci' }))).toEqual(isRobot('ci'));
   expect(gateway.output.lines.filter(({ msg }) => msg.includes('circuit opened'))).toEqual([]);
@@ -116,7 +143,9 @@ test('lets good tokens pass among any number of bad records, which open no circu
 /** Reads how often Redis was read so far. This file itself never reads it. */
 async function reads(): Promise<string[]> {
   const info = await redis.client().info('commandstats');
-  return (info.match(/^cmdstat_(getrange|hgetall|pttl|exists|eval_ro|scan):calls=\d+/gm) ?? []).sort();
+  return (
+    info.match(/^cmdstat_(getrange|hgetall|pttl|exists|eval_ro|scan):calls=\d+/gm) ?? []
+  ).sort();
 }
 
 test('makes no trip for tokens of another shape, or with a typing mistake in them', async () => {
@@ -125,7 +154,14 @@ test('makes no trip for tokens of another shape, or with a typing mistake in the
   await redis.client().config('RESETSTAT');
   expect(await ask(token)).toEqual(isRobot('ci'));
   expect(await reads()).toEqual(['cmdstat_getrange:calls=1', 'cmdstat_pttl:calls=1']);
-  for (const one of [serviceAccountToken(), randomToken(), mistyped(token), `${token}A`, 'sp_', 'a.b.c']) {
+  for (const one of [
+    serviceAccountToken(),
+    randomToken(),
+    mistyped(token),
+    `${token}A`,
+    'sp_',
+    'a.b.c',
+  ]) {
     expect(await ask(one)).toEqual(refused);
   }
   expect(await reads()).toEqual(['cmdstat_getrange:calls=1', 'cmdstat_pttl:calls=1']);

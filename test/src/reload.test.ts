@@ -10,13 +10,18 @@ import { authenticated, startScriptedBackend } from './testing/scripted-backend.
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { randomToken } from './testing/tokens.ts';
 
-const named = (prefix: string): object => ({ username: { prefix: `${prefix}:` }, groups: { prefix: `${prefix}:` } });
+const named = (prefix: string): object => ({
+  username: { prefix: `${prefix}:` },
+  groups: { prefix: `${prefix}:` },
+});
 
 describe.concurrent('gateway.yaml', () => {
   test('an edit is swapped in whole under load, with no wrong answer', async () => {
     const backend = await startScriptedBackend();
     backend.answerOthers(authenticated('ada', ['ops']));
-    const config = (prefix: string): object => ({ authenticators: [backend.authenticator('corp', named(prefix))] });
+    const config = (prefix: string): object => ({
+      authenticators: [backend.authenticator('corp', named(prefix))],
+    });
     await using gateway = await startGateway({ config: { ...config('one') } });
     using client = http1Client(gateway.url);
     const seen = new Set<string>();
@@ -33,13 +38,17 @@ describe.concurrent('gateway.yaml', () => {
     }
     await load.stop();
     expect(load.problems()).toEqual([]);
-    expect([...seen]).toEqual(['one', 'two', 'three', 'four', 'five'].map((prefix) => `${prefix}:ada,${prefix}:ops`));
+    expect([...seen]).toEqual(
+      ['one', 'two', 'three', 'four', 'five'].map((prefix) => `${prefix}:ada,${prefix}:ops`),
+    );
     await waitFor(() => backend.connections() === 1, 'the end of the old chains');
   });
 
   test('a review in progress keeps the chain it began with, whose plugin is closed after it', async () => {
     const backend = await startScriptedBackend();
-    const config = (prefix: string): object => ({ authenticators: [backend.authenticator('corp', named(prefix))] });
+    const config = (prefix: string): object => ({
+      authenticators: [backend.authenticator('corp', named(prefix))],
+    });
     await using gateway = await startGateway({ config: { ...config('old') } });
     using client = http1Client(gateway.url);
     const token = randomToken();
@@ -66,10 +75,19 @@ describe.concurrent('gateway.yaml', () => {
     using client = http1Client(gateway.url);
     const text = configText(config);
     const bad: readonly [string, object][] = [
-      [text.replace('    use:', '    usee:'), { line: 3, column: 5, fix: expect.stringContaining('use') }],
-      [text.replace('name: corp', 'name: [corp'), { line: expect.any(Number), column: expect.any(Number) }],
+      [
+        text.replace('    use:', '    usee:'),
+        { line: 3, column: 5, fix: expect.stringContaining('use') },
+      ],
+      [
+        text.replace('name: corp', 'name: [corp'),
+        { line: expect.any(Number), column: expect.any(Number) },
+      ],
       [text.replace('level: trace', 'level: loud'), { path: 'log.level', column: 10 }],
-      [text.replace('scripted-plugin', 'missing-plugin'), { line: 3, column: 10, path: 'authenticators[0].use' }],
+      [
+        text.replace('scripted-plugin', 'missing-plugin'),
+        { line: 3, column: 10, path: 'authenticators[0].use' },
+      ],
       ['', { file: join(gateway.folder, 'gateway.yaml') }],
     ];
     for (const [edit, problem] of bad) {
@@ -79,7 +97,8 @@ describe.concurrent('gateway.yaml', () => {
       // The next refusal may be that of the edit before, by the check of the files every 2 s.
       const fits = (one: unknown): boolean => expect.objectContaining(problem).asymmetricMatch(one);
       const line = await gateway.output.waitForLine(
-        ({ msg, problems }) => msg === 'config reload refused' && (problems as unknown[]).some(fits),
+        ({ msg, problems }) =>
+          msg === 'config reload refused' && (problems as unknown[]).some(fits),
         `on ${JSON.stringify(problem)}`,
         from,
       );
@@ -95,7 +114,9 @@ describe.concurrent('gateway.yaml', () => {
   test('another address to listen on says that it needs a restart, and the rest takes effect immediately', async () => {
     const backend = await startScriptedBackend();
     backend.answerOthers(authenticated('ada'));
-    await using gateway = await startGateway({ config: { authenticators: [backend.authenticator('corp')] } });
+    await using gateway = await startGateway({
+      config: { authenticators: [backend.authenticator('corp')] },
+    });
     using client = http1Client(gateway.url);
     const authenticators = [backend.authenticator('corp', named('new'))];
     await gateway.configure({ server: { listen: '127.0.0.1:1' }, authenticators });
@@ -110,7 +131,10 @@ describe.concurrent('gateway.yaml', () => {
   test('an edit that was refused for a missing file is taken in when the file has come', async () => {
     const [before, after] = [randomToken(), randomToken()];
     const files = { 'tokens.yaml': tokensFile({ [before]: 'before' }) };
-    await using gateway = await startGateway({ config: { authenticators: [staticAuthenticator] }, files });
+    await using gateway = await startGateway({
+      config: { authenticators: [staticAuthenticator] },
+      files,
+    });
     using client = http1Client(gateway.url);
     const other = { ...staticAuthenticator, options: { tokensFile: 'others.yaml' } };
     await gateway.configure({ authenticators: [other] });
@@ -148,7 +172,10 @@ describe.concurrent('gateway.yaml', () => {
     expect(await review(client, old)).toMatchObject({ user: { username: '..first' } });
     await mount('..second', next);
     await gateway.waitForLog('config reloaded');
-    await waitFor(async () => (await review(client, next)).user?.username === '..second', 'the new token');
+    await waitFor(
+      async () => (await review(client, next)).user?.username === '..second',
+      'the new token',
+    );
     expect(await review(client, old)).toEqual({ authenticated: false });
   });
 });
@@ -157,17 +184,28 @@ describe.concurrent('a tokens file', () => {
   test('an edit adds a token and removes another, and a bad one keeps the last good set', async () => {
     const [kept, removed, added] = [randomToken(), randomToken(), randomToken()];
     const files = { 'tokens.yaml': tokensFile({ [kept]: 'kept', [removed]: 'removed' }) };
-    await using gateway = await startGateway({ config: { authenticators: [staticAuthenticator] }, files });
+    await using gateway = await startGateway({
+      config: { authenticators: [staticAuthenticator] },
+      files,
+    });
     using client = http1Client(gateway.url);
-    const user = async (token: string): Promise<string | undefined> => (await review(client, token)).user?.username;
+    const user = async (token: string): Promise<string | undefined> =>
+      (await review(client, token)).user?.username;
     expect(await user(removed)).toBe('removed');
 
     await gateway.write('tokens.yaml', tokensFile({ [kept]: 'kept', [added]: 'added' }));
     const line = await gateway.waitForLog('file reloaded');
     expect(line.file).toBe(join(gateway.folder, 'tokens.yaml'));
-    expect([await user(kept), await user(removed), await user(added)]).toEqual(['kept', undefined, 'added']);
+    expect([await user(kept), await user(removed), await user(added)]).toEqual([
+      'kept',
+      undefined,
+      'added',
+    ]);
 
-    await gateway.write('tokens.yaml', tokensFile({ [kept]: 'kept' }).replace(/sha256: \w/, 'sha256: x'));
+    await gateway.write(
+      'tokens.yaml',
+      tokensFile({ [kept]: 'kept' }).replace(/sha256: \w/, 'sha256: x'),
+    );
     const refusal = await gateway.waitForLog('file reload refused');
     expect(refusal).toMatchObject({ level: 'error', file: join(gateway.folder, 'tokens.yaml') });
     expect(JSON.stringify(refusal.problems)).toMatch(/tokens\.yaml:2|line 2/);

@@ -5,7 +5,11 @@ import { http2Client, review } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
 import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
 import { residentMemory } from './testing/process-memory.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import {
+  authenticated,
+  type ScriptedBackend,
+  startScriptedBackend,
+} from './testing/scripted-backend.ts';
 import { reviewBody, reviewHeaders, reviewPath } from './testing/token-review.ts';
 import { randomToken } from './testing/tokens.ts';
 
@@ -17,7 +21,10 @@ beforeAll(async () => {
   mutualTls = await createMutualTls();
   backend = await startScriptedBackend();
   const { files, tls } = mutualTls;
-  gateway = await startGateway({ files, config: { server: { tls }, authenticators: [backend.authenticator('corp')] } });
+  gateway = await startGateway({
+    files,
+    config: { server: { tls }, authenticators: [backend.authenticator('corp')] },
+  });
 });
 
 afterAll(() => gateway.stop());
@@ -43,7 +50,10 @@ test('a client that resets streams as fast as it opens them costs little memory,
   const [before, usual] = [await residentMemory(gateway.pid), await expectServed()];
   backend.answerOthers({ kind: 'hang' });
   const session = connect();
-  await waitForPromise(new Promise((resolve) => session.once('connect', resolve)), 'an HTTP/2 connection');
+  await waitForPromise(
+    new Promise((resolve) => session.once('connect', resolve)),
+    'an HTTP/2 connection',
+  );
   const ended = new Promise((resolve) => session.once('close', resolve));
   const body = reviewBody(randomToken());
   const served = expectServed();
@@ -100,7 +110,10 @@ test('unfinished bodies use a bounded amount of memory: the oldest are refused',
   const start = performance.now();
   using beginnings = await sendBeginnings(3, 120, body);
   const { answers } = beginnings;
-  await waitFor(() => answers.filter((answer) => answer === undefined).length <= maxBodies, 'the refusals');
+  await waitFor(
+    () => answers.filter((answer) => answer === undefined).length <= maxBodies,
+    'the refusals',
+  );
   const seconds = (performance.now() - start) / 1000;
   const refused = answers.filter((answer) => answer === 429).length;
   const grown = (await residentMemory(gateway.pid)) - before;

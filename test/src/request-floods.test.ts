@@ -9,7 +9,11 @@ import { cancelled, preface, reviewBegun, reviewData } from './testing/http2-fra
 import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
 import type { LogLine } from './testing/output.ts';
 import { openRawSocket } from './testing/raw-socket.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import {
+  authenticated,
+  type ScriptedBackend,
+  startScriptedBackend,
+} from './testing/scripted-backend.ts';
 import { reviewBody, reviewHeaders, reviewPath } from './testing/token-review.ts';
 import { randomToken } from './testing/tokens.ts';
 
@@ -32,7 +36,9 @@ beforeAll(async () => {
 
 afterEach(async () => {
   await expectServed();
-  expect(gateway.output.lines.filter((line) => /bug|uncaught|unhandled/i.test(line.msg))).toEqual([]);
+  expect(gateway.output.lines.filter((line) => /bug|uncaught|unhandled/i.test(line.msg))).toEqual(
+    [],
+  );
 });
 
 afterAll(() => gateway.stop());
@@ -55,33 +61,44 @@ const head = { ...reviewHeaders, ':method': 'POST', ':path': reviewPath };
 test.each([
   ['with their bodies', (id: number, token: string) => reviewData(id, reviewBody(token))],
   ['before their bodies', () => Buffer.alloc(0)],
-])('reviews that are reset %s the moment they begin end that session, and leave no lookup', async (_when, bodyOf) => {
-  const { authority: ca, certificate: cert, key } = mutualTls.client;
-  const { hostname: host, port } = new URL(gateway.url);
-  backend.answerOthers({ kind: 'hang' });
-  const attacker = tls.connect({ host, port: Number(port), ca, cert, key, ALPNProtocols: ['h2'] });
-  attacker.on('error', () => {}).resume();
-  await waitForPromise(once(attacker, 'secureConnect'), 'an HTTP/2 connection');
-  const ended = new Promise((resolve) => attacker.once('close', resolve));
-  const from = { line: gateway.output.lines.length, call: backend.calls.length };
-  const attempts = 3000;
-  const tokens = new Set(Array.from({ length: attempts }, () => randomToken()));
-  const frames = [...tokens].flatMap((token, index) => {
-    const id = 2 * index + 1;
-    return [reviewBegun(id), bodyOf(id, token), cancelled(id)];
-  });
-  attacker.write(Buffer.concat([preface, ...frames]));
-  await waitForPromise(ended, 'the end of the session by the gateway');
-  await expectServed();
-  backend.answerOthers({ kind: 'no-opinion' });
-  const since = () => gateway.output.lines.slice(from.line);
-  const isReset = ({ msg, callerGone }: LogLine): boolean => msg === 'token review' && callerGone === true;
-  // The gateway hears of resets after the requests that it read with them: 250 to 600 begin, 2,400 did without a limit.
-  await waitFor(() => since().filter(isReset).length >= 250, 'the lines of those that began');
-  expect(since().filter(isReset).length).toBeLessThan(attempts / 2);
-  const lookups = () => backend.calls.slice(from.call).filter(({ token }) => tokens.has(token));
-  await waitFor(() => lookups().every((call) => call.aborted), 'the abort of every lookup');
-});
+])(
+  'reviews that are reset %s the moment they begin end that session, and leave no lookup',
+  async (_when, bodyOf) => {
+    const { authority: ca, certificate: cert, key } = mutualTls.client;
+    const { hostname: host, port } = new URL(gateway.url);
+    backend.answerOthers({ kind: 'hang' });
+    const attacker = tls.connect({
+      host,
+      port: Number(port),
+      ca,
+      cert,
+      key,
+      ALPNProtocols: ['h2'],
+    });
+    attacker.on('error', () => {}).resume();
+    await waitForPromise(once(attacker, 'secureConnect'), 'an HTTP/2 connection');
+    const ended = new Promise((resolve) => attacker.once('close', resolve));
+    const from = { line: gateway.output.lines.length, call: backend.calls.length };
+    const attempts = 3000;
+    const tokens = new Set(Array.from({ length: attempts }, () => randomToken()));
+    const frames = [...tokens].flatMap((token, index) => {
+      const id = 2 * index + 1;
+      return [reviewBegun(id), bodyOf(id, token), cancelled(id)];
+    });
+    attacker.write(Buffer.concat([preface, ...frames]));
+    await waitForPromise(ended, 'the end of the session by the gateway');
+    await expectServed();
+    backend.answerOthers({ kind: 'no-opinion' });
+    const since = () => gateway.output.lines.slice(from.line);
+    const isReset = ({ msg, callerGone }: LogLine): boolean =>
+      msg === 'token review' && callerGone === true;
+    // The gateway hears of resets after the requests that it read with them: 250 to 600 begin, 2,400 did without a limit.
+    await waitFor(() => since().filter(isReset).length >= 250, 'the lines of those that began');
+    expect(since().filter(isReset).length).toBeLessThan(attempts / 2);
+    const lookups = () => backend.calls.slice(from.call).filter(({ token }) => tokens.has(token));
+    await waitFor(() => lookups().every((call) => call.aborted), 'the abort of every lookup');
+  },
+);
 
 test('well over a hundred reviews of one session that are given up within a second are no attack', async () => {
   backend.answerOthers({ kind: 'hang' });
@@ -124,7 +141,10 @@ test.each([
 
 test('of 200 concurrent requests over HTTP/2 a client with a wrong name gets few answers, and may try the others again', async () => {
   const session = connect(kubelet);
-  await waitForPromise(new Promise((resolve) => session.once('connect', resolve)), 'an HTTP/2 connection');
+  await waitForPromise(
+    new Promise((resolve) => session.once('connect', resolve)),
+    'an HTTP/2 connection',
+  );
   const ends = Array.from({ length: times }, () => {
     const stream = session.request(head).on('error', () => {});
     stream.end(reviewBody(randomToken()));
@@ -133,9 +153,15 @@ test('of 200 concurrent requests over HTTP/2 a client with a wrong name gets few
       stream.on('close', () => resolve(`reset ${stream.rstCode}`));
     });
   });
-  const found = Object.groupBy(await waitForPromise(Promise.all(ends), 'the end of each request'), (end) => end);
+  const found = Object.groupBy(
+    await waitForPromise(Promise.all(ends), 'the end of each request'),
+    (end) => end,
+  );
   session.destroy();
-  const { 'answer 403': answered = [], [`reset ${http2.constants.NGHTTP2_REFUSED_STREAM}`]: refused = [] } = found;
+  const {
+    'answer 403': answered = [],
+    [`reset ${http2.constants.NGHTTP2_REFUSED_STREAM}`]: refused = [],
+  } = found;
   expect(answered.length + refused.length).toBe(times);
   expect(answered.length).toBeGreaterThan(0);
   // These are the requests that came in the first of a few reads.

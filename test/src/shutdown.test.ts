@@ -1,10 +1,21 @@
 import { waitFor, waitForPromise } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Client, type ClientTls, get, http1Client, http2Client, review } from './testing/clients.ts';
+import {
+  type Client,
+  type ClientTls,
+  get,
+  http1Client,
+  http2Client,
+  review,
+} from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
 import { startLoad } from './testing/load.ts';
 import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import {
+  authenticated,
+  type ScriptedBackend,
+  startScriptedBackend,
+} from './testing/scripted-backend.ts';
 import { reviewBody } from './testing/token-review.ts';
 import { randomToken } from './testing/tokens.ts';
 
@@ -112,7 +123,8 @@ test('a review in progress is answered after SIGTERM, and more signals change no
   for (const signal of ['SIGTERM', 'SIGTERM', 'SIGINT'] as const) gateway.signal(signal);
   await waitFor(async () => !(await isReady(gateway)), 'the end of readiness');
   for (const call of calls) call.settle(authenticated('ada'));
-  for (const status of await Promise.all(answers)) expect(status).toMatchObject({ authenticated: true });
+  for (const status of await Promise.all(answers))
+    expect(status).toMatchObject({ authenticated: true });
   expect(await waitForPromise(gateway.ended, 'the end')).toBe(0);
 });
 

@@ -3,12 +3,23 @@ import { startRedis } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { keepPicture, overhang, startBrowser, untilDrawn, type WatchedPage, watchedPage } from './testing/browser.ts';
+import {
+  keepPicture,
+  overhang,
+  startBrowser,
+  untilDrawn,
+  type WatchedPage,
+  watchedPage,
+} from './testing/browser.ts';
 import { get, http1Client, review } from './testing/clients.ts';
 import { runCommand } from './testing/command.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
 import { createMutualTls } from './testing/mutual-tls.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import {
+  authenticated,
+  type ScriptedBackend,
+  startScriptedBackend,
+} from './testing/scripted-backend.ts';
 import { statusDocument } from './testing/status-document.ts';
 import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
@@ -35,10 +46,15 @@ async function untilSays(page: Page, selector: string, words: string | RegExp): 
 }
 
 /** Expects that nothing is hidden at the right, that there are no warnings, and no requests to other servers. */
-async function expectQuiet({ page, complaints, requested }: WatchedPage, url: string): Promise<void> {
+async function expectQuiet(
+  { page, complaints, requested }: WatchedPage,
+  url: string,
+): Promise<void> {
   expect(await overhang(page)).toBe(0);
   expect(complaints).toEqual([]);
-  expect(new Set(requested.map((one) => new URL(one).origin))).toEqual(new Set([new URL(url).origin]));
+  expect(new Set(requested.map((one) => new URL(one).origin))).toEqual(
+    new Set([new URL(url).origin]),
+  );
 }
 
 /** Checks the page on each device, where it must be quiet. */
@@ -71,8 +87,12 @@ function painted(page: Page, card: number, colour: string): Promise<number> {
     .evaluate((element, name) => {
       const canvas = element as HTMLCanvasElement;
       const wanted = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-      const [red, green, blue] = [1, 3, 5].map((at) => Number.parseInt(wanted.slice(at, at + 2), 16));
-      const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true });
+      const [red, green, blue] = [1, 3, 5].map((at) =>
+        Number.parseInt(wanted.slice(at, at + 2), 16),
+      );
+      const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', {
+        willReadFrequently: true,
+      });
       copy?.drawImage(canvas, 0, 0);
       const pixels = copy?.getImageData(0, 0, canvas.width, canvas.height).data ?? [];
       let found = 0;
@@ -101,7 +121,9 @@ test('on a page that is open all the while people log in, a backend goes down, a
   await using redis = await startRedis();
   const env = { SALLYPORT_CACHE_KEY: secret(randomBytes(32).toString('base64')) };
   const { files, tls, client: certificate } = await createMutualTls();
-  const cache = { redis: { url: redis.url, timeout: '2s', sealingKeys: [{ env: 'SALLYPORT_CACHE_KEY' }] } };
+  const cache = {
+    redis: { url: redis.url, timeout: '2s', sealingKeys: [{ env: 'SALLYPORT_CACHE_KEY' }] },
+  };
   const good = config({ server: { tls }, cache });
   await using gateway = await startGateway({ config: good, files, env });
   using client = http1Client(gateway.url, certificate);
@@ -111,9 +133,19 @@ test('on a page that is open all the while people log in, a backend goes down, a
   const { page } = watched;
   await page.goto(adminUrl);
   await untilSays(page, 'h1', /^All 3 authenticators are healthy$/);
-  expect(await page.locator('.card h3').allTextContents()).toEqual(['break-glass', 'corp', 'robots']);
-  expect(await page.locator('.card .word').allTextContents()).toEqual(['Healthy', 'Healthy', 'Healthy']);
-  expect(await page.locator('.card .from').allTextContents()).toEqual(Array(3).fill('No reviews yet'));
+  expect(await page.locator('.card h3').allTextContents()).toEqual([
+    'break-glass',
+    'corp',
+    'robots',
+  ]);
+  expect(await page.locator('.card .word').allTextContents()).toEqual([
+    'Healthy',
+    'Healthy',
+    'Healthy',
+  ]);
+  expect(await page.locator('.card .from').allTextContents()).toEqual(
+    Array(3).fill('No reviews yet'),
+  );
   await untilSays(page, '#recent-note', 'no reviews yet');
   // The certificates of the tests last a day.
   await untilSays(page, '#facts', /server expires in 2\d h, /);
@@ -141,25 +173,51 @@ test('on a page that is open all the while people log in, a backend goes down, a
     String.raw`corp:<img src="//evil.example/x">\u{200b}ada`,
   );
   expect(await rows.nth(1).locator('.c-who').textContent()).toBe(String.raw`mallory\u{202e}`);
-  expect(await page.locator('.card').nth(1).locator('dd').allTextContents()).toEqual(['1', '0', '1', '1', '0']);
-  expect(await page.locator('.card').nth(0).locator('dd').allTextContents()).toEqual(['0', '0', '0', '0', '0']);
+  expect(await page.locator('.card').nth(1).locator('dd').allTextContents()).toEqual([
+    '1',
+    '0',
+    '1',
+    '1',
+    '0',
+  ]);
+  expect(await page.locator('.card').nth(0).locator('dd').allTextContents()).toEqual([
+    '0',
+    '0',
+    '0',
+    '0',
+    '0',
+  ]);
   expect(await painted(page, 1, '--authenticated')).toBeGreaterThan(0);
   expect(await painted(page, 0, '--authenticated')).toBe(0);
 
-  backend.answer(ada, { kind: 'throw', code: 'unavailable', message: 'connect ECONNREFUSED' }, 'corp');
+  backend.answer(
+    ada,
+    { kind: 'throw', code: 'unavailable', message: 'connect ECONNREFUSED' },
+    'corp',
+  );
   const newToken = randomToken();
-  backend.answer(newToken, { kind: 'throw', code: 'unavailable', message: 'connect ECONNREFUSED' }, 'corp');
+  backend.answer(
+    newToken,
+    { kind: 'throw', code: 'unavailable', message: 'connect ECONNREFUSED' },
+    'corp',
+  );
   await waitFor(async () => {
     await review(client, ada);
     await review(client, newToken);
     return gateway.output.lines.some(({ circuit }) => circuit === 'open');
   }, 'the circuit to open');
-  await untilSays(page, 'h1', /^corp is unavailable: circuit open, [1-9]\d* answers? from cache so far$/);
+  await untilSays(
+    page,
+    'h1',
+    /^corp is unavailable: circuit open, [1-9]\d* answers? from cache so far$/,
+  );
   await untilSays(page, '.card[data-level="bad"] h3', 'corp');
   await untilSays(page, '.card[data-level="bad"] .word', 'Circuit open');
   await untilSays(page, '.card[data-level="bad"] .why', 'connect ECONNREFUSED');
   const plot = page.locator('.card').nth(1).getByRole('img').first();
-  expect(await plot.getAttribute('aria-label')).toMatch(/: 1 authenticated, [1-9]\d* stale, .* [1-9]\d* error$/);
+  expect(await plot.getAttribute('aria-label')).toMatch(
+    /: 1 authenticated, [1-9]\d* stale, .* [1-9]\d* error$/,
+  );
   expect(await painted(page, 1, '--error')).toBeGreaterThan(0);
   await untilSays(page, '#recent .c-from', 'stale');
 
@@ -176,7 +234,15 @@ test('on a page that is open all the while people log in, a backend goes down, a
   gateway.signal('SIGHUP');
   await untilSays(page, 'h1', /^All 3 authenticators are healthy$/);
   await page.locator('#notices li', { hasText: 'refused' }).waitFor({ state: 'detached' });
-  const block = ['block', '--user', 'corp:mallory', '--for', '1h', '--config', `${gateway.folder}/gateway.yaml`];
+  const block = [
+    'block',
+    '--user',
+    'corp:mallory',
+    '--for',
+    '1h',
+    '--config',
+    `${gateway.folder}/gateway.yaml`,
+  ];
   expect((await runCommand(block, { cwd: gateway.folder, env })).code).toBe(0);
   await untilSays(page, '#facts', '1 user, group or token');
   await expectQuiet(watched, adminUrl);
@@ -201,7 +267,8 @@ test('says that logins fail before the circuit opens, what the words mean, and t
     'corp',
   );
   using client = http1Client(gateway.url);
-  for (let logins = 0; logins < 2; logins++) expect((await review(client, token)).error).toContain('unavailable');
+  for (let logins = 0; logins < 2; logins++)
+    expect((await review(client, token)).error).toContain('unavailable');
   await untilSays(page, 'h1', /^corp is unavailable: its last reviews failed$/);
   await untilSays(page, '.card[data-level="bad"] .word', 'Reviews fail');
   const why = page.locator('.card[data-level="bad"] .why');
@@ -232,15 +299,24 @@ describe('with a quarter of an hour behind it', () => {
   afterAll(() => gateway.stop());
 
   const long = 'a-name-as-long-as-a-name-may-be-that-somebody-found-to-be-helpful';
-  const twenty = Array.from({ length: 20 }, (_, index) => (index === 7 ? long : `directory-${index + 1}`));
-  const recent = [{ id: 'one', at: Date.now(), outcome: 'authenticated', username: 'x'.repeat(256), seconds: 1 }];
+  const twenty = Array.from({ length: 20 }, (_, index) =>
+    index === 7 ? long : `directory-${index + 1}`,
+  );
+  const recent = [
+    { id: 'one', at: Date.now(), outcome: 'authenticated', username: 'x'.repeat(256), seconds: 1 },
+  ];
   test.each([
     ['one', ['corp'], [], { recent }],
     ['twenty', twenty, ['directory-3', long], {}],
-  ])('%s fit on a laptop and on a phone, also a name of one run of 256 characters', async (name, names, down, more) => {
-    const json = statusDocument(names, down, more);
-    await keepLooks(gateway.adminUrl, name, (page) => page.route('**/status.json', (route) => route.fulfill({ json })));
-  });
+  ])(
+    '%s fit on a laptop and on a phone, also a name of one run of 256 characters',
+    async (name, names, down, more) => {
+      const json = statusDocument(names, down, more);
+      await keepLooks(gateway.adminUrl, name, (page) =>
+        page.route('**/status.json', (route) => route.fulfill({ json })),
+      );
+    },
+  );
 
   test('it is read by roles: the list in its order, the table on a phone too', async () => {
     const json = statusDocument(['break-glass', 'corp'], []);
@@ -249,13 +325,17 @@ describe('with a quarter of an hour behind it', () => {
       await watched.page.route('**/status.json', (route) => route.fulfill({ json }));
       await watched.page.goto(gateway.adminUrl);
       const { page } = watched;
-      await page.getByRole('heading', { level: 1, name: 'Both authenticators are healthy' }).waitFor();
+      await page
+        .getByRole('heading', { level: 1, name: 'Both authenticators are healthy' })
+        .waitFor();
       const cards = page
         .getByRole('list')
         .filter({ has: page.locator('.card') })
         .getByRole('listitem');
       expect(await cards.getByRole('heading').allTextContents()).toEqual(['break-glass', 'corp']);
-      expect(await page.getByRole('table', { name: 'Recent decisions' }).getByRole('row').count()).toBe(51);
+      expect(
+        await page.getByRole('table', { name: 'Recent decisions' }).getByRole('row').count(),
+      ).toBe(51);
       expect(await page.getByRole('columnheader').allTextContents()).toContain('Authenticator');
       expect(await page.getByRole('status').textContent()).toBe('Both authenticators are healthy');
     }
@@ -270,7 +350,11 @@ describe('with a quarter of an hour behind it', () => {
     await untilSays(page, '.readout', /^peak \d+$/);
     await page.locator('.plot').nth(2).hover();
     await untilSays(page, '.card:nth-child(1) .readout', /^\d\d:\d\d:\d\d: \d+ authenticated/);
-    await untilSays(page, '.card:nth-child(2) .readout', /^\d\d:\d\d:\d\d: backend [\d.]+ ms, slowest [\d.]+ ms$/);
+    await untilSays(
+      page,
+      '.card:nth-child(2) .readout',
+      /^\d\d:\d\d:\d\d: backend [\d.]+ ms, slowest [\d.]+ ms$/,
+    );
     await expectQuiet(watched, gateway.adminUrl);
   });
 
@@ -278,14 +362,17 @@ describe('with a quarter of an hour behind it', () => {
     await using watched = await watchedPage(browser, { viewport: laptop });
     const { page } = watched;
     const { adminUrl } = gateway;
-    const shifts = (): Promise<number> => page.evaluate(() => Reflect.get(window, 'shifted') as number);
+    const shifts = (): Promise<number> =>
+      page.evaluate(() => Reflect.get(window, 'shifted') as number);
     await page.addInitScript(() => {
       Reflect.set(window, 'shifted', 0);
       // The text of the first look needs a place.
       document.addEventListener('DOMContentLoaded', () => {
         const note = (list: PerformanceObserverEntryList) =>
           Reflect.set(window, 'shifted', Reflect.get(window, 'shifted') + list.getEntries().length);
-        Reflect.set(window, 'watch', () => new PerformanceObserver(note).observe({ type: 'layout-shift' }));
+        Reflect.set(window, 'watch', () =>
+          new PerformanceObserver(note).observe({ type: 'layout-shift' }),
+        );
       });
     });
     await page.goto(adminUrl);
@@ -299,7 +386,10 @@ describe('with a quarter of an hour behind it', () => {
     await using watched = await watchedPage(browser, { viewport: phone, javaScriptEnabled: false });
     await watched.page.goto(gateway.adminUrl);
     await untilSays(watched.page, 'noscript, .noscript', 'sallyport check');
-    expect(await watched.page.locator('.noscript a').allTextContents()).toEqual(['/readyz?verbose', '/metrics']);
+    expect(await watched.page.locator('.noscript a').allTextContents()).toEqual([
+      '/readyz?verbose',
+      '/metrics',
+    ]);
     await expectQuiet(watched, gateway.adminUrl);
   });
 });

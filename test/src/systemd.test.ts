@@ -30,7 +30,12 @@ test('systemd accepts the unit, and rates its exposure below 2', async () => {
   await writeFile(file, unit.replace('ExecStart=sallyport', 'ExecStart=/bin/true'));
   const verified = await run('systemd-analyze', ['verify', '--man=no', file]);
   expect(verified.stdout + verified.stderr).toBe('');
-  const { stdout } = await run('systemd-analyze', ['security', '--offline=true', '--no-pager', file]);
+  const { stdout } = await run('systemd-analyze', [
+    'security',
+    '--offline=true',
+    '--no-pager',
+    file,
+  ]);
   const exposure = Number(/exposure level for sallyport\.service: ([\d.]+)/.exec(stdout)?.[1]);
   process.stdout.write(`exposure level of sallyport.service: ${exposure}\n`);
   expect(exposure).toBeLessThan(2);
@@ -38,7 +43,9 @@ test('systemd accepts the unit, and rates its exposure below 2', async () => {
 
 /** The private keys and the files of secrets that the documents and the example tell users to make in /etc/sallyport. */
 async function documentedSecrets(): Promise<readonly string[]> {
-  const pages = await Promise.all(['examples/production.yaml', ...find('**/*.md')].map(readDocument));
+  const pages = await Promise.all(
+    ['examples/production.yaml', ...find('**/*.md')].map(readDocument),
+  );
   const text = pages.join('\n');
   const keys = text.matchAll(/\b(?:keyFile: *|`)(tls\/[\w.-]+\.key)\b/g);
   const secrets = text.matchAll(/\{ file: (secrets\/[\w.-]+) \}/g);
@@ -50,19 +57,29 @@ async function documentedSecrets(): Promise<readonly string[]> {
 
 test('the account is made, and can read each secret that the documents name, but no key of a CA', async () => {
   const names = await documentedSecrets();
-  expect(names).toEqual(expect.arrayContaining(['tls/server.key', 'tls/login.key', 'tls/webhook-client.key']));
-  const { folder, gid } = await installUnit(Object.fromEntries(['tls/ca.key', ...names].map((name) => [name, ''])));
+  expect(names).toEqual(
+    expect.arrayContaining(['tls/server.key', 'tls/login.key', 'tls/webhook-client.key']),
+  );
+  const { folder, gid } = await installUnit(
+    Object.fromEntries(['tls/ca.key', ...names].map((name) => [name, ''])),
+  );
   const state = async (name: string) => {
     const { mode, uid, gid: group } = await stat(join(folder, name));
     return `${name} ${(mode & 0o7777).toString(8)} ${uid}:${group}`;
   };
   expect(await Promise.all(names.map(state))).toEqual(names.map((name) => `${name} 640 0:${gid}`));
-  expect([await state('tls/ca.key'), await state('secrets')]).toEqual(['tls/ca.key 600 0:0', `secrets 750 0:${gid}`]);
+  expect([await state('tls/ca.key'), await state('secrets')]).toEqual([
+    'tls/ca.key 600 0:0',
+    `secrets 750 0:${gid}`,
+  ]);
 });
 
 /** A config whose files are all those that the account must read. No directory answers at its address. @param url of a Redis */
 const configOf = (url: string) => ({
-  server: { listen: '127.0.0.1:0', tls: { certFile: 'tls/a.crt', keyFile: 'tls/server.key', clientAuth: 'none' } },
+  server: {
+    listen: '127.0.0.1:0',
+    tls: { certFile: 'tls/a.crt', keyFile: 'tls/server.key', clientAuth: 'none' },
+  },
   admin: { listen: '127.0.0.1:0' },
   audit: { output: '/var/log/sallyport/audit.log' },
   authenticators: [
@@ -119,24 +136,34 @@ test('what the account may not read, write or listen on is reported with how to 
   const check = async (...network: string[]) => {
     const words = ['check', '--config', '/etc/sallyport/gateway.yaml', '-o', 'json'];
     const { stdout } = await runCommand(words, { cwd: logs, through: [...network, ...through()] });
-    return (JSON.parse(stdout) as { findings: { check: string; result: string; detail: string }[] }).findings;
+    return (JSON.parse(stdout) as { findings: { check: string; result: string; detail: string }[] })
+      .findings;
   };
   const detailsWith = async (words: string) =>
     (await check()).map(({ detail }) => detail).filter((detail) => detail.includes(words));
   const denials = () => detailsWith('permission denied');
   const fixed: string[] = [];
   for (let found = await denials(); found.length > 0; found = await denials()) {
-    const commands = found.map((one) => /: run, as root: (chgrp sallyport \S+ && chmod \S+ \S+)$/.exec(one)?.[1] ?? '');
+    const commands = found.map(
+      (one) => /: run, as root: (chgrp sallyport \S+ && chmod \S+ \S+)$/.exec(one)?.[1] ?? '',
+    );
     // A command that did not help would be there again.
-    expect([found, commands.filter((one) => one === '' || fixed.includes(one))]).toEqual([found, []]);
+    expect([found, commands.filter((one) => one === '' || fixed.includes(one))]).toEqual([
+      found,
+      [],
+    ]);
     for (const command of new Set(commands)) {
-      const here = command.replaceAll('/etc/sallyport', folder).replaceAll('/var/log/sallyport', logs);
+      const here = command
+        .replaceAll('/etc/sallyport', folder)
+        .replaceAll('/var/log/sallyport', logs);
       await run('sh', ['-c', here.replace('chgrp sallyport', `chgrp ${gid}`)]);
       fixed.push(command);
     }
   }
   const paths = fixed.map((command) => command.split(' ').at(-1)?.replace('/etc/sallyport/', ''));
-  expect(paths.sort()).toEqual(['/var/log/sallyport/audit.log', ...Object.keys(files), 'secrets', 'tls'].sort());
+  expect(paths.sort()).toEqual(
+    ['/var/log/sallyport/audit.log', ...Object.keys(files), 'secrets', 'tls'].sort(),
+  );
   const elsewhere = { ...configOf(redis.tlsUrl), audit: { output: '/srv/audit.log' } };
   await writeFile(join(folder, 'gateway.yaml'), stringify(elsewhere));
   expect(await denials()).toEqual([
@@ -146,7 +173,10 @@ test('what the account may not read, write or listen on is reported with how to 
 
   const listenOn = async (listen: string, ...network: string[]) => {
     const { server, ...others } = configOf(redis.tlsUrl);
-    await writeFile(join(folder, 'gateway.yaml'), stringify({ ...others, server: { ...server, listen } }));
+    await writeFile(
+      join(folder, 'gateway.yaml'),
+      stringify({ ...others, server: { ...server, listen } }),
+    );
     return (await check(...network)).filter((one) => one.check === 'server.listen');
   };
   // In a network of its own, ports below 1024 are for root, and nothing listens.
@@ -154,17 +184,22 @@ test('what the account may not read, write or listen on is reported with how to 
     {
       check: 'server.listen',
       result: 'error',
-      detail: expect.stringMatching(/^server\.listen: cannot listen on 0\.0\.0\.0:443: .* port above 1023, or lower/),
+      detail: expect.stringMatching(
+        /^server\.listen: cannot listen on 0\.0\.0\.0:443: .* port above 1023, or lower/,
+      ),
     },
   ]);
   await using other = createServer().listen({ host: '127.0.0.77', port: 1023 });
   await once(other, 'listening');
-  expect(await listenOn('127.0.0.77:1023')).toEqual([expect.objectContaining({ result: 'warning' })]);
+  expect(await listenOn('127.0.0.77:1023')).toEqual([
+    expect.objectContaining({ result: 'warning' }),
+  ]);
 
   await writeFile(join(folder, 'gateway.yaml'), stringify(configOf(redis.tlsUrl)));
   expect(await detailsWith('account of the gateway')).toEqual([]);
   await writeFile(join(folder, 'tls/ca.key'), key, { mode: 0o640 });
-  for (const name of ['gateway.yaml', 'secrets/ldap', 'tls/ca.key']) await chown(join(folder, name), uid, gid);
+  for (const name of ['gateway.yaml', 'secrets/ldap', 'tls/ca.key'])
+    await chown(join(folder, name), uid, gid);
   expect(await detailsWith('account of the gateway')).toEqual([
     expect.stringMatching(
       /^what decides .* chown root:sallyport \/etc\/sallyport\/gateway\.yaml && chmod g\+rX \/etc\/sallyport\/gateway\.yaml$/,
@@ -185,7 +220,8 @@ test("logrotate rotates a running gateway's audit trail without losing a line", 
     .replace('/var/log/sallyport', folder)
     .replace(/systemctl kill .*$/m, `kill -HUP ${pid}`);
   await writeFile(join(folder, 'logrotate.conf'), config, { mode: 0o600 });
-  const rotate = () => run('logrotate', ['--force', '--state', join(folder, 'state'), join(folder, 'logrotate.conf')]);
+  const rotate = () =>
+    run('logrotate', ['--force', '--state', join(folder, 'state'), join(folder, 'logrotate.conf')]);
   using client = http1Client(gateway.url);
   let reviews = 0;
   let isRotating = true;

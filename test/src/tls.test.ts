@@ -6,7 +6,11 @@ import { createAuthority } from './testing/certificates.ts';
 import { http1Client, http2Client, review } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
 import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import {
+  authenticated,
+  type ScriptedBackend,
+  startScriptedBackend,
+} from './testing/scripted-backend.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { reviewBody } from './testing/token-review.ts';
 import { randomToken } from './testing/tokens.ts';
@@ -29,9 +33,17 @@ describe('with client certificates', () => {
 
   afterAll(() => gateway.stop());
 
-  const clients: readonly [string, () => Promise<KeyPair | undefined>, 200 | 403 | 'no connection'][] = [
+  const clients: readonly [
+    string,
+    () => Promise<KeyPair | undefined>,
+    200 | 403 | 'no connection',
+  ][] = [
     ['of another name', () => mutualTls.clientAuthority.issueClient('system:node:a'), 403],
-    ['of a name that begins alike', () => mutualTls.clientAuthority.issueClient('kube-apiserver.evil'), 403],
+    [
+      'of a name that begins alike',
+      () => mutualTls.clientAuthority.issueClient('kube-apiserver.evil'),
+      403,
+    ],
     [
       'with the name among its alternative names',
       () => mutualTls.clientAuthority.issueClient('other', ['DNS:kube-apiserver']),
@@ -50,19 +62,22 @@ describe('with client certificates', () => {
     ],
   ];
 
-  test.each(clients)('a client %s gets what its certificate allows', async (_what, issue, expected) => {
-    const identity = mutualTls.clientWith(await issue());
-    for (const createClient of [http2Client, http1Client]) {
-      using client = createClient(gateway.url, identity);
-      const token = randomToken();
-      const sent = client.send({ body: reviewBody(token) }).then(
-        ({ status }) => status,
-        () => 'no connection',
-      );
-      expect(await sent).toBe(expected);
-      expect(backend.callsOf(token)).toHaveLength(expected === 200 ? 1 : 0);
-    }
-  });
+  test.each(clients)(
+    'a client %s gets what its certificate allows',
+    async (_what, issue, expected) => {
+      const identity = mutualTls.clientWith(await issue());
+      for (const createClient of [http2Client, http1Client]) {
+        using client = createClient(gateway.url, identity);
+        const token = randomToken();
+        const sent = client.send({ body: reviewBody(token) }).then(
+          ({ status }) => status,
+          () => 'no connection',
+        );
+        expect(await sent).toBe(expected);
+        expect(backend.callsOf(token)).toHaveLength(expected === 200 ? 1 : 0);
+      }
+    },
+  );
 });
 
 describe('with clientAuth: none', () => {
@@ -76,7 +91,10 @@ describe('with clientAuth: none', () => {
     const tls = { certFile: 'tls/server.crt', keyFile: 'tls/server.key', clientAuth: 'none' };
     const tokens = tokensFile({ [token]: 'ada' });
     const files = { 'tls/server.crt': certificate, 'tls/server.key': key, 'tokens.yaml': tokens };
-    gateway = await startGateway({ files, config: { server: { tls }, authenticators: [staticAuthenticator] } });
+    gateway = await startGateway({
+      files,
+      config: { server: { tls }, authenticators: [staticAuthenticator] },
+    });
   });
 
   afterAll(() => gateway.stop());
@@ -84,22 +102,36 @@ describe('with clientAuth: none', () => {
   /** Makes a handshake. @returns the output of `openssl s_client` @throws Error where there is none */
   async function handshake(...options: readonly string[]): Promise<string> {
     const where = ['-connect', new URL(gateway.url).host, '-CAfile', authority.certificateFile];
-    const client = run('openssl', ['s_client', ...where, '-alpn', 'h2', '-verify_return_error', ...options]);
+    const client = run('openssl', [
+      's_client',
+      ...where,
+      '-alpn',
+      'h2',
+      '-verify_return_error',
+      ...options,
+    ]);
     client.child.stdin?.end();
     return (await client).stdout;
   }
 
   /** Finds the suites of TLS 1.2 that the gateway accepts: OpenSSL offers all, then all but those it chose. */
   async function takenSuites(): Promise<string[]> {
-    const { stdout } = await run('openssl', ['ciphers', '-s', '-tls1_2', 'ALL:COMPLEMENTOFALL:@SECLEVEL=0']);
+    const { stdout } = await run('openssl', [
+      'ciphers',
+      '-s',
+      '-tls1_2',
+      'ALL:COMPLEMENTOFALL:@SECLEVEL=0',
+    ]);
     const suites = new Set(stdout.trim().split(':'));
     const known = ['AES128-GCM-SHA256', 'AES128-SHA', 'ECDHE-RSA-AES256-SHA384'];
     expect([...suites]).toEqual(expect.arrayContaining(known));
     const taken: string[] = [];
     for (;;) {
-      const answer = await handshake('-tls1_2', '-cipher', `${[...suites].join(':')}:@SECLEVEL=0`).catch(
-        ({ stderr }: { stderr: string }) => stderr,
-      );
+      const answer = await handshake(
+        '-tls1_2',
+        '-cipher',
+        `${[...suites].join(':')}:@SECLEVEL=0`,
+      ).catch(({ stderr }: { stderr: string }) => stderr);
       const [, suite] = /Cipher is (\S+)/.exec(answer) ?? [];
       if (suite === undefined || !suites.delete(suite)) {
         expect(answer).toMatch(/alert handshake failure/);
@@ -128,7 +160,11 @@ describe('with clientAuth: none', () => {
   });
 
   test('TLS 1.3 is spoken, with each of its suites', async () => {
-    for (const suite of ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256']) {
+    for (const suite of [
+      'TLS_AES_128_GCM_SHA256',
+      'TLS_AES_256_GCM_SHA384',
+      'TLS_CHACHA20_POLY1305_SHA256',
+    ]) {
       expect(await handshake('-tls1_3', '-ciphersuites', suite)).toContain(`Cipher is ${suite}\n`);
     }
   });

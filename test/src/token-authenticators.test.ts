@@ -5,7 +5,11 @@ import { createPlace, issuing } from './testing/token-place.ts';
 import { secret, sha256 } from './testing/tokens.ts';
 
 describe.concurrent('whose tokens', () => {
-  const two = [issuing('ci', {}, { tokenPrefix: 'ci_' }), issuing('robots'), staticAuthenticator2('people')];
+  const two = [
+    issuing('ci', {}, { tokenPrefix: 'ci_' }),
+    issuing('robots'),
+    staticAuthenticator2('people'),
+  ];
 
   function staticAuthenticator2(name: string): object {
     return { ...staticAuthenticator, name };
@@ -13,16 +17,28 @@ describe.concurrent('whose tokens', () => {
 
   test('--authenticator picks one, and the way to revoke names it', async () => {
     const { run, revoke, config } = await createPlace({ authenticators: two });
-    const { code, stdout, stderr } = await run(['create', '--authenticator', 'ci', '--user', 'jane', '--ttl', '1h']);
+    const { code, stdout, stderr } = await run([
+      'create',
+      '--authenticator',
+      'ci',
+      '--user',
+      'jane',
+      '--ttl',
+      '1h',
+    ]);
     expect([code, stdout.slice(0, 3)]).toEqual([0, 'ci_']);
     const digest = sha256(secret(stdout.trim())).slice(0, 12);
     const command = `revoke --digest ${digest} --authenticator ci --config ${config}`;
     expect(stderr).toContain(`\nTo revoke it: npx -y pnpm@10 sallyport ${command}\n`);
-    expect((await revoke(command.split(' ').slice(1))).stdout).toContain(`revoked ${digest}  jane  (issued `);
+    expect((await revoke(command.split(' ').slice(1))).stdout).toContain(
+      `revoked ${digest}  jane  (issued `,
+    );
   });
 
   test('an issuer that can’t be created is reported with its place and its own message', async () => {
-    const { run, config, calls } = await createPlace({ options: { fails: 'createTokenIssuer', message: 'no url' } });
+    const { run, config, calls } = await createPlace({
+      options: { fails: 'createTokenIssuer', message: 'no url' },
+    });
     expect(await run(['list'])).toEqual({
       code: 1,
       stdout: '',
@@ -39,7 +55,11 @@ describe.concurrent('whose tokens', () => {
 describe.concurrent('sallyport check', () => {
   const check = async (...prefixes: (string | undefined)[]): Promise<CommandResult> => {
     const authenticators = prefixes.map((tokenPrefix, index) =>
-      issuing(['ci', 'robots', 'people'][index] ?? '', {}, tokenPrefix === undefined ? {} : { tokenPrefix }),
+      issuing(
+        ['ci', 'robots', 'people'][index] ?? '',
+        {},
+        tokenPrefix === undefined ? {} : { tokenPrefix },
+      ),
     );
     const { setup } = await createPlace({ authenticators });
     return runCommand(['check', '-o', 'json'], setup);

@@ -25,7 +25,10 @@ describe.concurrent('sallyport token', () => {
       user: { username: 'robot:jane', groups: ['robot:dev'] },
     });
     expect((await run(['list'])).stdout).toMatch(
-      new RegExp(`^${sha256(token).slice(0, 12)} +robot:jane +robot:dev +\\d+s +7h59m +good +\\S+$`, 'm'),
+      new RegExp(
+        `^${sha256(token).slice(0, 12)} +robot:jane +robot:dev +\\d+s +7h59m +good +\\S+$`,
+        'm',
+      ),
     );
     const revoked = await revoke(['--token', '--reason', 'leaked', '--by', 'ops'], `${token}\n`);
     expect(revoked).toMatchObject({ code: 0, stderr: '' });

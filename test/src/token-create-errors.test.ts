@@ -22,12 +22,18 @@ describe.concurrent('token create', () => {
 
   test('an error that quotes a secret of the options is withheld', async () => {
     const { run } = await createPlace({
-      options: { fails: 'create', message: 'the password PASSWORD is wrong', password: { env: 'PASSWORD' } },
+      options: {
+        fails: 'create',
+        message: 'the password PASSWORD is wrong',
+        password: { env: 'PASSWORD' },
+      },
       env: { PASSWORD: randomToken() },
     });
     const { code, stderr } = await run(create);
     expect(code).toBe(1);
-    expect(stderr).toMatch(/could not make the token: what the plugin says of it quotes a secret and is withheld\n$/);
+    expect(stderr).toMatch(
+      /could not make the token: what the plugin says of it quotes a secret and is withheld\n$/,
+    );
   });
 
   test('SIGTERM ends it immediately, and it says that a token may be left', async () => {
@@ -53,7 +59,9 @@ describe.concurrent('token create', () => {
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       stderr += text;
     });
-    expect(await waitForPromise(new Promise((resolve) => child.once('close', resolve)), 'the end')).toBe(1);
+    expect(
+      await waitForPromise(new Promise((resolve) => child.once('close', resolve)), 'the end'),
+    ).toBe(1);
     expect(stderr).toContain("sallyport: standard output can't be written: ENOSPC");
     expect(stderr).toContain('\nTo revoke it: ');
   });

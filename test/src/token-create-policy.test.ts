@@ -16,7 +16,12 @@ describe.concurrent('token create', () => {
       ['--user', 'ci:jane'],
       'the prefix robot:ci: belongs to another authenticator: robot:ci:jane',
     ],
-    ['too many groups', { groups: { max: 1 } }, ['--user', 'jane', '--group', 'a', 'b'], '2 groups, over groups.max 1'],
+    [
+      'too many groups',
+      { groups: { max: 1 } },
+      ['--user', 'jane', '--group', 'a', 'b'],
+      '2 groups, over groups.max 1',
+    ],
     [
       'a mark of direction',
       {},
@@ -43,12 +48,25 @@ describe.concurrent('token create', () => {
     });
     const names = ['--user', 'robot:jane', '--group', 'system:masters'];
     const { code, stdout } = await run(['create', ...names, '--ttl', '8h', '-o', 'json']);
-    expect([code, JSON.parse(stdout).user]).toEqual([0, { username: 'robot:jane', groups: ['system:masters'] }]);
+    expect([code, JSON.parse(stdout).user]).toEqual([
+      0,
+      { username: 'robot:jane', groups: ['system:masters'] },
+    ]);
   });
 
   test('warns of groups that groups.allow leaves out', async () => {
     const { run, stored } = await createPlace({ authenticator: { groups: { allow: ['dev*'] } } });
-    const { code, stderr } = await run(['create', '--user', 'jane', '--ttl', '8h', '--group', 'dev-a', 'qa', 'ops']);
+    const { code, stderr } = await run([
+      'create',
+      '--user',
+      'jane',
+      '--ttl',
+      '8h',
+      '--group',
+      'dev-a',
+      'qa',
+      'ops',
+    ]);
     expect(code).toBe(0);
     expect(stderr).toMatch(
       /^sallyport: groups\.allow of authenticator robots leaves out qa, ops: Kubernetes will not see that the token has it\n/,

@@ -7,7 +7,15 @@ describe.concurrent('token create', () => {
 
   test('prints the token alone, and on standard error what it is, without it', async () => {
     const { run } = await createPlace({ options: { tokenPrefix: 'slp_' } });
-    const { code, stdout, stderr } = await run([...create, '--group', 'dev', '--group', 'ops', '--audience', 'vault']);
+    const { code, stdout, stderr } = await run([
+      ...create,
+      '--group',
+      'dev',
+      '--group',
+      'ops',
+      '--audience',
+      'vault',
+    ]);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^slp_[\w-]{32}\n$/);
     const token = stdout.trim();
@@ -19,7 +27,9 @@ describe.concurrent('token create', () => {
       '  audiences  vault',
       expect.stringMatching(/^ {2}until {6}20\d\d-.*Z \(8h\)$/),
       `  digest     ${sha256(token).slice(0, 12)}`,
-      expect.stringMatching(/^To revoke it: npx -y pnpm@10 sallyport revoke --digest [0-9a-f]{12} --config \//),
+      expect.stringMatching(
+        /^To revoke it: npx -y pnpm@10 sallyport revoke --digest [0-9a-f]{12} --config \//,
+      ),
       '',
     ]);
   });
@@ -27,10 +37,22 @@ describe.concurrent('token create', () => {
   test('stores all that the options say of the token, and says when one that never ends begins to be good', async () => {
     const { run, stored } = await createPlace({ env: { SUDO_USER: 'zoë' } });
     const times = ['--ttl', 'never', '--not-before', '2099-01-31T13:00:00+01:00'];
-    const said = ['--uid', '7', '--extra', 'team=a', 'team=b=c', '--extra', 'x/y=z', '--reason', 'a build'];
+    const said = [
+      '--uid',
+      '7',
+      '--extra',
+      'team=a',
+      'team=b=c',
+      '--extra',
+      'x/y=z',
+      '--reason',
+      'a build',
+    ];
     const { code, stderr } = await run(['create', '--user', 'jane', ...times, ...said]);
     expect(code).toBe(0);
-    expect(stderr).toContain('\n  groups     none\n  from       2099-01-31T12:00:00Z\n  until      never ends\n');
+    expect(stderr).toContain(
+      '\n  groups     none\n  from       2099-01-31T12:00:00Z\n  until      never ends\n',
+    );
     expect(await stored()).toEqual([
       {
         digest: expect.stringMatching(/^[0-9a-f]{64}$/),
@@ -65,8 +87,16 @@ describe.concurrent('token create', () => {
   });
 
   test.each([
-    ['the prefix', ['--user', 'robot:jane', '--ttl', '8h'], '--user is without the prefix robot:; write --user jane'],
-    ['the prefix alone', ['--user', 'robot:', '--ttl', '8h'], '--user is without the prefix robot:; write --user NAME'],
+    [
+      'the prefix',
+      ['--user', 'robot:jane', '--ttl', '8h'],
+      '--user is without the prefix robot:; write --user jane',
+    ],
+    [
+      'the prefix alone',
+      ['--user', 'robot:', '--ttl', '8h'],
+      '--user is without the prefix robot:; write --user NAME',
+    ],
     [
       'a group with the prefix',
       ['--user', 'jane', '--ttl', '8h', '--group', 'robot:dev'],
@@ -84,6 +114,9 @@ describe.concurrent('token create', () => {
     ['--ttl <duration>', ['--user', 'jane'], ': add it, such as --ttl 8h'],
   ])('without %s is wrong usage', async (option, words, example) => {
     const { code, stderr } = await (await createPlace()).run(['create', ...words]);
-    expect([code, stderr]).toEqual([2, `error: required option '${option}' not specified${example}\n`]);
+    expect([code, stderr]).toEqual([
+      2,
+      `error: required option '${option}' not specified${example}\n`,
+    ]);
   });
 });

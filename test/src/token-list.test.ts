@@ -8,15 +8,29 @@ describe.concurrent('token list', () => {
   // Each test makes them, since it looks at their ages.
   const makeTokens = (): StoredToken[] => [
     record('a1', 'old', { issuedAt: inHours(-24 * 5 - 3.1), expiresAt: inHours(-2.1) }),
-    record('a2', 'new', { user: { username: 'new', groups: ['dev', 'ops'] }, issuedAt: inHours(-0.505) }),
-    record('a3', 'later', { notBefore: inHours(1), expiresAt: inHours(24 * 8.1), issuedAt: inHours(-2.005) }),
-    record('a4', 'gone', { issuedAt: inHours(-3.1), revoked: { at: inHours(-1), by: 'ops', reason: 'left' } }),
+    record('a2', 'new', {
+      user: { username: 'new', groups: ['dev', 'ops'] },
+      issuedAt: inHours(-0.505),
+    }),
+    record('a3', 'later', {
+      notBefore: inHours(1),
+      expiresAt: inHours(24 * 8.1),
+      issuedAt: inHours(-2.005),
+    }),
+    record('a4', 'gone', {
+      issuedAt: inHours(-3.1),
+      revoked: { at: inHours(-1), by: 'ops', reason: 'left' },
+    }),
     record('a5', 'ci:x', { issuedAt: inHours(-4.1) }),
     record('b1', 'x', { problem: 'user.username is not a string' }),
     record('a6', 'timeless', { issuedAt: undefined, issuedBy: undefined } as object),
   ];
   const authenticators = (options = {}): object[] => [
-    issuing('robots', { username: { prefix: 'robot:' }, groups: { prefix: 'robot:', allow: ['dev'] } }, options),
+    issuing(
+      'robots',
+      { username: { prefix: 'robot:' }, groups: { prefix: 'robot:', allow: ['dev'] } },
+      options,
+    ),
     { ...staticAuthenticator, name: 'ci', username: { prefix: 'robot:ci:' } },
   ];
 
@@ -48,7 +62,9 @@ describe.concurrent('token list', () => {
     const { code, stdout, stderr } = await run(['list', '-o', 'json']);
     expect([code, stderr]).toEqual([0, expect.stringContaining('1 record is unreadable')]);
     const listed = JSON.parse(stdout);
-    expect(listed.unreadable).toEqual([{ digest: tokens[5]?.digest, problem: 'user.username is not a string' }]);
+    expect(listed.unreadable).toEqual([
+      { digest: tokens[5]?.digest, problem: 'user.username is not a string' },
+    ]);
     expect(listed.tokens.map(({ state }: { state: string }) => state)).toEqual([
       'good',
       'not yet valid',
@@ -80,7 +96,9 @@ describe.concurrent('token list', () => {
       record('a3', 'c', { issuedAt: inHours(-3.1) }),
     ];
     const { run } = await createPlace({ tokens: used });
-    const lines = (await run(['list'])).stdout.split('\n').map((line) => line.split(/ {3,}/).slice(-4));
+    const lines = (await run(['list'])).stdout
+      .split('\n')
+      .map((line) => line.split(/ {3,}/).slice(-4));
     expect(lines.slice(0, 4)).toEqual([
       ['LAST USE', 'STATE', 'BY', 'REASON'],
       ['never', '12m ago', 'good', 'ops'],
@@ -145,7 +163,9 @@ describe.concurrent('token list', () => {
 
   test('what others wrote into a name can’t play tricks on the terminal', async () => {
     const evil = record('a1', 'x\u001b[2J\nb20000000000   root', { problem: undefined } as object);
-    const { run } = await createPlace({ tokens: [evil, record('a2', 'y', { problem: 'bad\u001b[31m' })] });
+    const { run } = await createPlace({
+      tokens: [evil, record('a2', 'y', { problem: 'bad\u001b[31m' })],
+    });
     const { stdout } = await run(['list']);
     expect(stdout).toContain(String.raw`robot:x\u{1b}[2J\u{a}b20000000000   root`);
     expect(stdout).not.toContain('\u001b');

@@ -10,11 +10,16 @@ describe.concurrent('revoke', () => {
   const tokens = recordsOfJaneAndBob();
 
   test('what can’t be read may be the user’s: it is reported, the others are revoked, and it exits 1', async () => {
-    const { revoke, stored } = await createPlace({ tokens: [record('ee', 'x', { problem: 'broken' }), ...tokens] });
+    const { revoke, stored } = await createPlace({
+      tokens: [record('ee', 'x', { problem: 'broken' }), ...tokens],
+    });
     const { code, stdout, stderr } = await revoke(['--user', 'robot:bob']);
     expect([code, stdout.split('\n').slice(0, 2)]).toEqual([
       1,
-      [expect.stringMatching(/^revoked abcdef002200 {2}robot:bob /), '1 token revoked, 1 unreadable.'],
+      [
+        expect.stringMatching(/^revoked abcdef002200 {2}robot:bob /),
+        '1 token revoked, 1 unreadable.',
+      ],
     ]);
     expect(stderr).toBe(
       'sallyport: ee0000000000 was not revoked: its record is unreadable, so it may be theirs: broken\n',
@@ -23,7 +28,9 @@ describe.concurrent('revoke', () => {
   });
 
   test('one that can’t be read is not revoked by its digest either', async () => {
-    const { revoke } = await createPlace({ tokens: [record('eeeeeeee', 'x', { problem: 'broken' })] });
+    const { revoke } = await createPlace({
+      tokens: [record('eeeeeeee', 'x', { problem: 'broken' })],
+    });
     expect(await revoke(['--digest', 'eeeeeeee'])).toEqual({
       code: 1,
       stdout: expect.stringMatching(/^0 tokens revoked, 1 unreadable\.\n/),
@@ -41,7 +48,9 @@ describe.concurrent('revoke', () => {
   });
 
   test('an error that quotes the token is withheld', async () => {
-    const { revoke } = await createPlace({ options: { fails: 'revoke', message: 'no key slp:TOKEN' } });
+    const { revoke } = await createPlace({
+      options: { fails: 'revoke', message: 'no key slp:TOKEN' },
+    });
     const { code, stdout, stderr } = await revoke(['--token'], randomToken());
     expect([code, stdout]).toEqual([1, expect.stringMatching(/^0 tokens revoked\.\n/)]);
     expect(stderr).toMatch(/: what the plugin says of it quotes a secret and is withheld\n$/);
@@ -66,7 +75,9 @@ describe.concurrent('revoke', () => {
     const { setup, stored } = await createPlace({ tokens: theirs });
     const child = spawnCommand(['revoke', '--user', 'robot:jane'], setup);
     child.stdout?.destroy();
-    expect(await waitForPromise(new Promise((resolve) => child.once('close', resolve)), 'the end')).toBe(0);
+    expect(
+      await waitForPromise(new Promise((resolve) => child.once('close', resolve)), 'the end'),
+    ).toBe(0);
     expect((await stored()).every(({ revoked }) => revoked !== undefined)).toBe(true);
   });
 });

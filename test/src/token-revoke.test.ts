@@ -16,7 +16,14 @@ describe.concurrent('revoke without cache.redis', () => {
 
   test('--user revokes all of that user, and no one else’s', async () => {
     const { revoke, stored, calls } = await createPlace({ tokens });
-    const { code, stdout, stderr } = await revoke(['--user', 'robot:jane', '--reason', 'left', '--by', 'zoë']);
+    const { code, stdout, stderr } = await revoke([
+      '--user',
+      'robot:jane',
+      '--reason',
+      'left',
+      '--by',
+      'zoë',
+    ]);
     expect([code, stderr, await calls()]).toEqual([0, '', 'closed\n']);
     expect(stdout.split('\n')).toEqual([
       'revoked abcdef001100  robot:jane  (issued 5d ago by ops)',
@@ -33,7 +40,10 @@ describe.concurrent('revoke without cache.redis', () => {
 
   test('--token takes it from standard input, and stores by whom: the person behind sudo', async () => {
     const token = randomToken();
-    const { revoke, stored } = await createPlace({ tokens: [record(sha256(token))], env: { SUDO_USER: 'zoë' } });
+    const { revoke, stored } = await createPlace({
+      tokens: [record(sha256(token))],
+      env: { SUDO_USER: 'zoë' },
+    });
     const { code, stdout } = await revoke(['--token'], `${token}\n`);
     expect([code, stdout.split('\n')[1]]).toEqual([0, '1 token revoked.']);
     expect((await stored())[0]?.revoked).toEqual({ at: expect.any(String), by: 'zoë' });
@@ -49,7 +59,11 @@ describe.concurrent('revoke without cache.redis', () => {
       0,
       expect.stringMatching(/^revoked abcdef002200 {2}robot:bob {2}\(issued \d+m ago by ops\)$/),
     ]);
-    expect((await stored()).map(({ revoked }) => revoked !== undefined)).toEqual([false, true, true]);
+    expect((await stored()).map(({ revoked }) => revoked !== undefined)).toEqual([
+      false,
+      true,
+      true,
+    ]);
   });
 
   test('first digits of several are wrong usage, and revoke nothing', async () => {
@@ -75,16 +89,32 @@ describe.concurrent('revoke without cache.redis', () => {
     ['a user', ['--user', 'robot:ann'], () => 'token of user robot:ann was issued by'],
     ['first digits', ['--digest', 'DEADBEEF'], () => 'token deadbeef was issued by'],
     ['a digest', ['--digest', 'd'.repeat(64)], () => `token ${'d'.repeat(12)} was issued by`],
-    ['a user in JSON', ['--user', 'robot:ann', '-o', 'json'], () => 'token of user robot:ann was issued by'],
-    ['first digits in JSON', ['--digest', 'DEADBEEF', '-o', 'json'], () => 'token deadbeef was issued by'],
+    [
+      'a user in JSON',
+      ['--user', 'robot:ann', '-o', 'json'],
+      () => 'token of user robot:ann was issued by',
+    ],
+    [
+      'first digits in JSON',
+      ['--digest', 'DEADBEEF', '-o', 'json'],
+      () => 'token deadbeef was issued by',
+    ],
   ])('%s: one that is not there is reported, and exits 3', async (name, what, message) => {
     const { revoke, stored } = await createPlace({ tokens });
     const token = randomToken();
     const { code, stdout, stderr } = await revoke(what, token);
     expect(code).toBe(3);
-    expect(stderr).toMatch(new RegExp(`sallyport: no ${message(sha256(token))} authenticator robots\n$`));
+    expect(stderr).toMatch(
+      new RegExp(`sallyport: no ${message(sha256(token))} authenticator robots\n$`),
+    );
     if (!name.endsWith('JSON')) expect(stdout).toMatch(/^0 tokens revoked\.\n/);
-    else expect(JSON.parse(stdout)).toEqual({ revoked: [], already: [], unreadable: [], problems: [] });
+    else
+      expect(JSON.parse(stdout)).toEqual({
+        revoked: [],
+        already: [],
+        unreadable: [],
+        problems: [],
+      });
     expect(await stored()).toEqual(tokens);
   });
 
@@ -104,7 +134,12 @@ describe.concurrent('revoke without cache.redis', () => {
       issuing('robots', { username: { prefix: 'robot:' } }),
     ];
     const { revoke, stored } = await createPlace({ authenticators, tokens });
-    const { code, stdout, stderr } = await revoke(['--user', 'corp:bob', '--authenticator', 'robots']);
+    const { code, stdout, stderr } = await revoke([
+      '--user',
+      'corp:bob',
+      '--authenticator',
+      'robots',
+    ]);
     expect([code, stdout, await stored()]).toEqual([2, '', tokens]);
     expect(stderr).toBe(
       'sallyport: users of authenticator robots begin with "robot:": correct --user or --authenticator\n',
@@ -114,7 +149,10 @@ describe.concurrent('revoke without cache.redis', () => {
   test('a name without a prefix is refused with those that may be meant, even next to a break-glass authenticator', async () => {
     const breakGlass = { ...staticAuthenticator, name: 'break-glass', username: { prefix: '' } };
     const robots = issuing('robots', { username: { prefix: 'robot:' } });
-    const { revoke, stored, calls } = await createPlace({ authenticators: [breakGlass, robots], tokens });
+    const { revoke, stored, calls } = await createPlace({
+      authenticators: [breakGlass, robots],
+      tokens,
+    });
     const refused = await revoke(['--user', 'jane']);
     expect(refused).toMatchObject({ code: 2, stdout: '' });
     expect(refused.stderr).toMatch(
@@ -123,7 +161,10 @@ describe.concurrent('revoke without cache.redis', () => {
     // Its tokens were listed, to see whether it knows the name, and no more.
     expect([await stored(), await calls()]).toEqual([tokens, 'closed\n']);
     const exact = await revoke(['--user', 'jane', '--exact']);
-    expect(exact).toMatchObject({ code: 3, stdout: expect.stringMatching(/^0 tokens revoked\.\n/) });
+    expect(exact).toMatchObject({
+      code: 3,
+      stdout: expect.stringMatching(/^0 tokens revoked\.\n/),
+    });
   });
 
   test.each([
@@ -143,7 +184,9 @@ describe.concurrent('revoke without cache.redis', () => {
   });
 
   test('-o json prints the same in lists', async () => {
-    const { revoke } = await createPlace({ tokens: [...tokens, record('ee', 'x', { problem: 'broken' })] });
+    const { revoke } = await createPlace({
+      tokens: [...tokens, record('ee', 'x', { problem: 'broken' })],
+    });
     const { code, stdout } = await revoke(['--user', 'robot:jane', '--by', 'zoë', '-o', 'json']);
     expect([code, JSON.parse(stdout)]).toEqual([
       1,
@@ -160,7 +203,9 @@ describe.concurrent('revoke without cache.redis', () => {
             revoked: { at: expect.stringMatching(/Z$/), by: 'zoë' },
           },
         ],
-        already: [expect.objectContaining({ digest: tokens[2]?.digest, revoked: tokens[2]?.revoked })],
+        already: [
+          expect.objectContaining({ digest: tokens[2]?.digest, revoked: tokens[2]?.revoked }),
+        ],
         unreadable: [{ authenticator: 'robots', digest: 'ee'.padEnd(64, '0'), problem: 'broken' }],
         problems: [],
       },

@@ -16,15 +16,22 @@ interface SentSpan {
   readonly traceId: string;
   readonly spanId: string;
   readonly parentSpanId?: string;
-  readonly attributes: readonly { readonly key: string; readonly value: Readonly<Record<string, unknown>> }[];
+  readonly attributes: readonly {
+    readonly key: string;
+    readonly value: Readonly<Record<string, unknown>>;
+  }[];
 }
 
 /** Starts a collector of what an OpenTelemetry exporter sends by OTLP over HTTP, as JSON. */
 async function startCollector() {
   const spans: SentSpan[] = [];
   const server = createServer(async (request, response) => {
-    const body = (await json(request)) as { resourceSpans: { scopeSpans: { spans: SentSpan[] }[] }[] };
-    spans.push(...body.resourceSpans.flatMap((one) => one.scopeSpans.flatMap((scope) => scope.spans)));
+    const body = (await json(request)) as {
+      resourceSpans: { scopeSpans: { spans: SentSpan[] }[] }[];
+    };
+    spans.push(
+      ...body.resourceSpans.flatMap((one) => one.scopeSpans.flatMap((scope) => scope.spans)),
+    );
     response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
@@ -53,26 +60,37 @@ test('a review is a span in the trace of its caller, with children for authentic
     keys: [sealingKey()],
   });
   // An edit turns it on.
-  await gateway.reconfigure({ more: { tracing: { endpoint: collector.endpoint, sampleRatio: 0 } } });
+  await gateway.reconfigure({
+    more: { tracing: { endpoint: collector.endpoint, sampleRatio: 0 } },
+  });
   const traceId = 'abcdef0123456789'.repeat(2);
   const ask = (flags: string) =>
     gateway.client.send({
       body: reviewBody(token, 'v1'),
       headers: { traceparent: `00-${traceId}-00f067aa0ba902b7-${flags}` },
     });
-  for (const flags of ['01', '00', '01']) expect((await ask(flags)).text).toContain('"authenticated":true');
+  for (const flags of ['01', '00', '01'])
+    expect((await ask(flags)).text).toContain('"authenticated":true');
   await gateway[Symbol.asyncDispose]();
 
   const reviews = collector.spans.filter(({ name }) => name === 'token review');
-  expect(reviews.map(({ parentSpanId }) => parentSpanId)).toEqual(['00f067aa0ba902b7', '00f067aa0ba902b7']);
+  expect(reviews.map(({ parentSpanId }) => parentSpanId)).toEqual([
+    '00f067aa0ba902b7',
+    '00f067aa0ba902b7',
+  ]);
   expect(collector.spans.every((span) => span.traceId === traceId)).toBe(true);
   expect(reviews.map(words)).toEqual(
-    new Array(2).fill(expect.objectContaining({ 'sallyport.outcome': 'authenticated', 'sallyport.version': 'v1' })),
+    new Array(2).fill(
+      expect.objectContaining({ 'sallyport.outcome': 'authenticated', 'sallyport.version': 'v1' }),
+    ),
   );
   const under = (parent: SentSpan | undefined) =>
     collector.spans.filter(({ parentSpanId }) => parentSpanId === parent?.spanId);
   const [, corp] = under(reviews[0]);
-  expect(under(reviews[0]).map((span) => words(span)['sallyport.authenticator'])).toEqual(['first', 'corp']);
+  expect(under(reviews[0]).map((span) => words(span)['sallyport.authenticator'])).toEqual([
+    'first',
+    'corp',
+  ]);
   const [cache] = under(corp);
   expect(cache && words(cache)).toEqual({ 'sallyport.source': 'backend' });
   // These are a read, and the purpose of the call.
@@ -90,8 +108,12 @@ test('without tracing in the config no code of it is loaded', async () => {
   const coverage = await temporaryFolder('coverage');
   const backend = await startScriptedBackend();
   const loaded = async (): Promise<readonly string[]> => {
-    const texts = await Promise.all((await readdir(coverage)).map((name) => readFile(`${coverage}/${name}`, 'utf8')));
-    return texts.flatMap((text) => (JSON.parse(text) as { result: { url: string }[] }).result.map(({ url }) => url));
+    const texts = await Promise.all(
+      (await readdir(coverage)).map((name) => readFile(`${coverage}/${name}`, 'utf8')),
+    );
+    return texts.flatMap((text) =>
+      (JSON.parse(text) as { result: { url: string }[] }).result.map(({ url }) => url),
+    );
   };
   const off = await startCacheGateway({
     authenticators: [backend.authenticator('corp')],

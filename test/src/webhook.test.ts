@@ -46,7 +46,10 @@ test('a gateway asks another one over mutual TLS, and only about the tokens of t
       authenticators: [{ ...staticAuthenticator, username: { prefix: 'b:' } }],
       server: { tls: { ...mutual.tls, clientNames: ['front'] } },
     },
-    files: { ...mutual.files, 'tokens.yaml': tokensFile({ [jane]: 'jane', [near]: 'of-the-far-one' }) },
+    files: {
+      ...mutual.files,
+      'tokens.yaml': tokensFile({ [jane]: 'jane', [near]: 'of-the-far-one' }),
+    },
   });
   const files = { caFile: 'tls/far-ca.crt', certFile: 'tls/front.crt', keyFile: 'tls/front.key' };
   // A gateway answers 403 to a client with another name, and never because of a token.
@@ -66,9 +69,13 @@ test('a gateway asks another one over mutual TLS, and only about the tokens of t
     },
   });
   const client = clientOf(front);
-  const ask = (token: string, version: 'v1' | 'v1beta1' = 'v1') => review(client, token, version, [apiServer]);
+  const ask = (token: string, version: 'v1' | 'v1beta1' = 'v1') =>
+    review(client, token, version, [apiServer]);
   expect(await ask(jane)).toEqual({ authenticated: true, user: { username: 'a:b:jane' } });
-  expect(await ask(jane, 'v1beta1')).toEqual({ authenticated: true, user: { username: 'a:b:jane' } });
+  expect(await ask(jane, 'v1beta1')).toEqual({
+    authenticated: true,
+    user: { username: 'a:b:jane' },
+  });
   expect(await ask(near)).toEqual({ authenticated: true, user: { username: 'near' } });
   expect(await ask(newToken())).toEqual({ authenticated: false });
   // The second answer about jane came from the cache of the first gateway.
@@ -76,9 +83,15 @@ test('a gateway asks another one over mutual TLS, and only about the tokens of t
 
   const env = { SALLYPORT_CONFIG: `${front.folder}/gateway.yaml` };
   const explained = await runCommand(['explain'], { cwd: front.folder, env }, jane);
-  expect(explained).toMatchObject({ code: 0, stdout: expect.stringContaining('it answers authenticated: true') });
+  expect(explained).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('it answers authenticated: true'),
+  });
   const checked = await runCommand(['check'], { cwd: front.folder, env });
-  expect([checked.code, checked.stdout + checked.stderr]).toEqual([0, expect.stringContaining('far')]);
+  expect([checked.code, checked.stdout + checked.stderr]).toEqual([
+    0,
+    expect.stringContaining('far'),
+  ]);
 
   const unavailable = { authenticated: false, error: 'authenticator far unavailable' };
   const another = await mutual.clientAuthority.issueClient('another');
@@ -109,7 +122,12 @@ test('a gateway asks another one over mutual TLS, and only about the tokens of t
 describe('a gateway that asks another one', () => {
   const keyPrefix = 'sallyport.example.com';
   const provenance = { keyPrefix };
-  const [jane, dropped, unchecked, hopping] = [newToken(), newToken('drop'), newToken('down'), newToken('drop')];
+  const [jane, dropped, unchecked, hopping] = [
+    newToken(),
+    newToken('drop'),
+    newToken('down'),
+    newToken('drop'),
+  ];
   const known = { [jane]: 'jane', [dropped]: 'jane', [hopping]: 'hopping' };
   const broken = {
     name: 'broken',
@@ -130,7 +148,11 @@ describe('a gateway that asks another one', () => {
       }),
     );
     const others = ['drop', 'down'].map((name) =>
-      forwarding(far.url, { recognizes: { prefixes: [`${name}_`] }, extra: { drop: [`${keyPrefix}/*`] } }, { name }),
+      forwarding(
+        far.url,
+        { recognizes: { prefixes: [`${name}_`] }, extra: { drop: [`${keyPrefix}/*`] } },
+        { name },
+      ),
     );
     const authenticators = [forwarding(far.url), ...others];
     frontConfig = { authenticators, provenance };
@@ -141,13 +163,22 @@ describe('a gateway that asks another one', () => {
   test('lets in users of one with the same provenance.keyPrefix once its keys are dropped', async () => {
     const client = clientOf(front);
     expect(await review(client, jane)).toEqual({ authenticated: false });
-    const extra = { [`${keyPrefix}/authenticator`]: ['drop'], [`${keyPrefix}/credential`]: [expect.any(String)] };
-    expect(await review(client, dropped)).toEqual({ authenticated: true, user: { username: 'jane', extra } });
+    const extra = {
+      [`${keyPrefix}/authenticator`]: ['drop'],
+      [`${keyPrefix}/credential`]: [expect.any(String)],
+    };
+    expect(await review(client, dropped)).toEqual({
+      authenticated: true,
+      user: { username: 'jane', extra },
+    });
   });
 
   test('takes a token that the other could not check for no refusal, and asks again', async () => {
     const client = clientOf(front);
-    expect(await review(client, unchecked)).toEqual({ authenticated: false, error: 'authenticator down unavailable' });
+    expect(await review(client, unchecked)).toEqual({
+      authenticated: false,
+      error: 'authenticator down unavailable',
+    });
     const env = { SALLYPORT_CONFIG: `${front.folder}/gateway.yaml` };
     const checked = await runCommand(['check'], { cwd: front.folder, env });
     expect([checked.code, checked.stdout]).toEqual([
@@ -157,16 +188,26 @@ describe('a gateway that asks another one', () => {
     const from = far.output.lines.length;
     await far.write('tokens.yaml', tokensFile({ ...known, [unchecked]: 'joe' }));
     await far.waitForLog('static tokens loaded', from);
-    expect(await review(client, unchecked)).toMatchObject({ authenticated: true, user: { username: 'joe' } });
+    expect(await review(client, unchecked)).toMatchObject({
+      authenticated: true,
+      user: { username: 'joe' },
+    });
   });
 
   test('forwards no review that says it was forwarded too often, or that does not say it in digits', async () => {
     const client = clientOf(front);
-    const reviewsOfIt = () => far.output.lines.filter(({ username }) => username === 'hopping').length;
+    const reviewsOfIt = () =>
+      far.output.lines.filter(({ username }) => username === 'hopping').length;
     for (const hops of ['3', '4', '-1', 'x', '1, 2', '']) {
-      const answer = await client.send({ body: reviewBody(hopping), headers: { 'sallyport-hops': hops } });
+      const answer = await client.send({
+        body: reviewBody(hopping),
+        headers: { 'sallyport-hops': hops },
+      });
       const { status } = JSON.parse(answer.text);
-      expect([hops, status]).toEqual([hops, { authenticated: false, error: 'authenticator drop unavailable' }]);
+      expect([hops, status]).toEqual([
+        hops,
+        { authenticated: false, error: 'authenticator drop unavailable' },
+      ]);
     }
     expect(await review(client, hopping)).toMatchObject({ authenticated: true });
     await waitFor(() => reviewsOfIt() > 0, 'the review that was forwarded');
@@ -189,11 +230,16 @@ describe('a gateway that asks another one', () => {
       });
       await waitFor(() => outcomes().length === 4, 'four reviews');
       expect(outcomes()).toEqual(['error', 'error', 'error', 'error']);
-      expect(await review(client, jane)).toEqual({ authenticated: true, user: { username: 'jane' } });
+      expect(await review(client, jane)).toEqual({
+        authenticated: true,
+        user: { username: 'jane' },
+      });
       // Errors of one token open no circuit: each review goes round again.
       for (let turn = 0; turn < 6; turn++) await review(client, newToken());
       await waitFor(() => outcomes().length === 8 + 6 * 4, 'the other reviews');
-      expect(far.output.lines.slice(seen).filter(({ msg }) => msg === 'circuit opened')).toEqual([]);
+      expect(far.output.lines.slice(seen).filter(({ msg }) => msg === 'circuit opened')).toEqual(
+        [],
+      );
       // The same happens through another gateway.
       await reconfigure(front, looping(far));
       await reconfigure(far, looping(front));

@@ -1,5 +1,8 @@
 import type { PlopTypes } from '@turbo/gen';
-import type { addToRepository, problemInside } from '../../packages/create-authenticator/src/inside.ts';
+import type {
+  addToRepository,
+  problemInside,
+} from '../../packages/create-authenticator/src/inside.ts';
 
 interface Inside {
   readonly addToRepository: typeof addToRepository;

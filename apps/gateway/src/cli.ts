@@ -2,7 +2,14 @@ import './refuse-inspector.ts';
 import { Command, CommanderError, Option } from 'commander';
 import { manifest } from './base/package-files.ts';
 import { exampleText, pipedToken } from './commands/command-line.ts';
-import { addressOption, digestOption, jtiOption, option, textOption, ttlOption } from './commands/options.ts';
+import {
+  addressOption,
+  digestOption,
+  jtiOption,
+  option,
+  textOption,
+  ttlOption,
+} from './commands/options.ts';
 import { type ExitCode, exitCodes, UsageError } from './commands/output.ts';
 import { ConfigError, causeOf } from './config/problems.ts';
 
@@ -49,14 +56,21 @@ function add<Options>(parent: Command, name: string, verb: Verb<Options>): Comma
 }
 
 add(program, 'init', {
-  description: 'make a config, certificates, and the kubeconfig with which kube-apiserver calls this gateway',
+  description:
+    'make a config, certificates, and the kubeconfig with which kube-apiserver calls this gateway',
   options: [
     textOption(
       '--host <host...>',
       "names and IP addresses for the server's certificate; kube-apiserver calls the first. Required, except with --renew",
     ),
-    textOption('--redis <url>', 'a Redis for tokens and what replicas share, such as rediss://redis.example.com:6379'),
-    textOption('--redis-ca <file>', 'the CA of its certificate, PEM; left out: one that this machine knows'),
+    textOption(
+      '--redis <url>',
+      'a Redis for tokens and what replicas share, such as rediss://redis.example.com:6379',
+    ),
+    textOption(
+      '--redis-ca <file>',
+      'the CA of its certificate, PEM; left out: one that this machine knows',
+    ),
     textOption(
       '--login [host]',
       'a login server for people, by this name; left out: the first of --host. Needs --redis, unless the config has one. With --renew: another name for it',
@@ -77,7 +91,10 @@ add(program, 'serve', {
   description: 'answer token reviews until SIGTERM; SIGHUP reads all files again',
   options: [
     option.config,
-    addressOption('--listen <address>', "listen here and not at the config's server.listen, such as 127.0.0.1:8080"),
+    addressOption(
+      '--listen <address>',
+      "listen here and not at the config's server.listen, such as 127.0.0.1:8080",
+    ),
     addressOption('--admin-listen <address>', "listen here and not at the config's admin.listen"),
   ],
   load: async () => (await import('./commands/serve.ts')).serve,
@@ -93,16 +110,21 @@ add(program, 'check', {
 add(program, 'explain', {
   description: 'show what each authenticator answers to a token, which is read from standard input',
   options: [
-    textOption('--user <name>', 'no token: show all that is known of this user; the prefix is found if it can be'),
+    textOption(
+      '--user <name>',
+      'no token: show all that is known of this user; the prefix is found if it can be',
+    ),
     option.exact,
     option.config,
     option.output,
-    new Option('--audience <audience...>', "what the review asks for; left out: the API server's own").conflicts(
-      'user',
-    ),
+    new Option(
+      '--audience <audience...>',
+      "what the review asks for; left out: the API server's own",
+    ).conflicts('user'),
   ],
   load: async () => (await import('./commands/explain/explain.ts')).explain,
-  exitStatus: '0 authenticated (with --user: known), 1 could not be checked, 2 wrong usage, 3 refused or unknown',
+  exitStatus:
+    '0 authenticated (with --user: known), 1 could not be checked, 2 wrong usage, 3 refused or unknown',
   help: exampleText('explain', pipedToken),
 });
 
@@ -119,9 +141,17 @@ const sidOption = () => textOption('--sid <id>', 'all tokens of the session with
 const tokenOption = new Option('--token', 'the token that is read from standard input');
 const userOption = (more = '') =>
   textOption('--user <name>', `a user, as Kubernetes sees them, prefix included${more}`);
-const confirmed = '0 done, and confirmed by all running replicas; 1 not done, or not confirmed by all; 2 wrong usage';
+const confirmed =
+  '0 done, and confirmed by all running replicas; 1 not done, or not confirmed by all; 2 wrong usage';
 /** The options of commands that write an entry to the revocation list. */
-const entryOptions = [option.exact, option.reason, option.by, option.wait, option.config, option.output];
+const entryOptions = [
+  option.exact,
+  option.reason,
+  option.by,
+  option.wait,
+  option.config,
+  option.output,
+];
 const blockable = [userOption(), groupOption, tokenOption, jtiOption(), sidOption()];
 
 add(program, 'block', {
@@ -151,12 +181,16 @@ add(program, 'blocks', {
 });
 
 add(program, 'revoke', {
-  description: 'revoke the issued tokens of a user, or one token, and have every replica forget what it cached of them',
+  description:
+    'revoke the issued tokens of a user, or one token, and have every replica forget what it cached of them',
   options: [
     userOption(),
     tokenOption,
     digestOption('the token of this SHA-256 digest, as token list shows it; 8 digits or more', 8),
-    new Option('--all', 'have every replica forget all that it cached; no token is revoked').conflicts('authenticator'),
+    new Option(
+      '--all',
+      'have every replica forget all that it cached; no token is revoked',
+    ).conflicts('authenticator'),
     textOption('--authenticator <name>', 'only tokens that this authenticator has issued'),
     // They are hidden: the command says that it can't revoke these, and what to run.
     jtiOption().hideHelp(),
@@ -169,7 +203,8 @@ add(program, 'revoke', {
 });
 
 add(program, 'lockouts', {
-  description: 'list the users whose refused passwords the running gateways count, and who is locked out',
+  description:
+    'list the users whose refused passwords the running gateways count, and who is locked out',
   options: [option.config, option.output],
   load: async () => (await import('./commands/blocks/lockouts.ts')).lockouts,
   exitStatus: '0 success, 1 the counts could not be read, 2 wrong usage',
@@ -184,7 +219,8 @@ add(program, 'unlock', {
 });
 
 add(program.command('audit').description('work with the audit trail'), 'fingerprint', {
-  description: 'print the fingerprint that the audit trail has for a token; the token is read from standard input',
+  description:
+    'print the fingerprint that the audit trail has for a token; the token is read from standard input',
   options: [option.config],
   load: async () => (await import('./commands/tokens/token-hash.ts')).auditFingerprint,
   help:
@@ -193,8 +229,14 @@ add(program.command('audit').description('work with the audit trail'), 'fingerpr
 });
 
 const token = program.command('token').description('work with tokens');
-const uid = textOption('--uid <uid>', 'stays with the user when the username is given to another person');
-const audience = textOption('--audience <audience...>', 'an audience that the token is bound to; may be repeated');
+const uid = textOption(
+  '--uid <uid>',
+  'stays with the user when the username is given to another person',
+);
+const audience = textOption(
+  '--audience <audience...>',
+  'an audience that the token is bound to; may be repeated',
+);
 const issuer = textOption(
   '--authenticator <name>',
   'whose tokens, when several authenticators of the config issue some',
@@ -206,13 +248,31 @@ add(token, 'create', {
   options: [
     option.config,
     issuer,
-    required(textOption('--user <name>', "the user of the token, without the authenticator's username prefix")),
-    required(ttlOption('how long it is valid, such as 8h or 30d, or never for a token without an end; required')),
+    required(
+      textOption(
+        '--user <name>',
+        "the user of the token, without the authenticator's username prefix",
+      ),
+    ),
+    required(
+      ttlOption(
+        'how long it is valid, such as 8h or 30d, or never for a token without an end; required',
+      ),
+    ),
     uid,
-    textOption('--group <group...>', "a group of the user, without the authenticator's group prefix; may be repeated"),
-    new Option('--extra <key=value...>', 'more about the user for Kubernetes; may be repeated, one key too'),
+    textOption(
+      '--group <group...>',
+      "a group of the user, without the authenticator's group prefix; may be repeated",
+    ),
+    new Option(
+      '--extra <key=value...>',
+      'more about the user for Kubernetes; may be repeated, one key too',
+    ),
     audience,
-    new Option('--not-before <time>', 'when it becomes valid, such as 2030-01-31T12:00:00Z; left out: now'),
+    new Option(
+      '--not-before <time>',
+      'when it becomes valid, such as 2030-01-31T12:00:00Z; left out: now',
+    ),
     option.reason,
     option.by,
     option.output,
@@ -239,7 +299,8 @@ add(token, 'list', {
 });
 
 add(token, 'hash', {
-  description: 'make an entry of a static tokens file from a token, which is read from standard input',
+  description:
+    'make an entry of a static tokens file from a token, which is read from standard input',
   options: [
     required(textOption('--user <name>', 'the user of the token; required')),
     uid,
@@ -255,7 +316,8 @@ add(token, 'hash', {
 /** Prints what is wrong, and returns the exit status for it. */
 function explainError(error: unknown): ExitCode {
   // Commander has printed it already; help and version are not errors.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.success : exitCodes.usage;
+  if (error instanceof CommanderError)
+    return error.exitCode === 0 ? exitCodes.success : exitCodes.usage;
   const several = error instanceof ConfigError && error.problems.length > 1;
   const heading = several ? `${error.problems.length} errors in the config:\n` : '';
   process.stderr.write(`sallyport: ${heading}${causeOf(error)}\n`);

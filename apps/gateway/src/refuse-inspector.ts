@@ -4,7 +4,8 @@
  */
 function refuseInspector(): void {
   // A Node that is built without an inspector has no such module.
-  if (!process.features.inspector || process.getBuiltinModule('node:inspector').url() === undefined) return;
+  if (!process.features.inspector || process.getBuiltinModule('node:inspector').url() === undefined)
+    return;
   process.stderr.write(
     "sallyport: Node's inspector is open: whoever reaches its port decides who gets into the cluster. " +
       'Start without --inspect (look into NODE_OPTIONS, too), and with --disable-sigusr1\n',

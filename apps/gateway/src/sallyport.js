@@ -13,7 +13,9 @@ if (major >= 26 || (major === 24 && minor >= 21)) {
   await import('./cli.ts');
 } else {
   const pinned = existsSync(new URL('../../../node_modules/.bin/node', import.meta.url));
-  const fix = pinned ? 'run it with the Node of this checkout: npx -y pnpm@10 sallyport' : `install Node ${required}`;
+  const fix = pinned
+    ? 'run it with the Node of this checkout: npx -y pnpm@10 sallyport'
+    : `install Node ${required}`;
   process.stderr.write(
     `sallyport: cannot run on Node ${process.versions.node} (${process.execPath}): ` +
       `it needs Node ${required}. To fix it, ${fix}\n`,

@@ -2,7 +2,12 @@ import { globSync } from 'node:fs';
 import { chmod, copyFile, mkdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ComponentType } from '@cyclonedx/cyclonedx-library/Enums';
-import { billOfMaterials, npmComponents, type SystemPackage, systemComponents } from '../bill-of-materials.ts';
+import {
+  billOfMaterials,
+  npmComponents,
+  type SystemPackage,
+  systemComponents,
+} from '../bill-of-materials.ts';
 import { installGateway } from '../packages.ts';
 import { rootFolder, run } from '../run.ts';
 import { architecture, type ImageDetails, writeImage } from './layout.ts';
@@ -21,9 +26,20 @@ export async function buildImage(tarballs: string, folder: string, details: Imag
   const layout = join(folder, 'layout');
   const folders = layers.map((layer) => join(folder, layer));
   const digest = await writeImage(folders, layout, details);
-  const components = [...systemComponents(contents.system), ...(await npmComponents(contents.packages))];
-  const manifest = { name: `sallyport-linux-${architecture}`, version: details.version, license: 'Apache-2.0' };
-  const bill = billOfMaterials({ type: ComponentType.Container, manifest }, components, details.epoch);
+  const components = [
+    ...systemComponents(contents.system),
+    ...(await npmComponents(contents.packages)),
+  ];
+  const manifest = {
+    name: `sallyport-linux-${architecture}`,
+    version: details.version,
+    license: 'Apache-2.0',
+  };
+  const bill = billOfMaterials(
+    { type: ComponentType.Container, manifest },
+    components,
+    details.epoch,
+  );
   await writeFile(join(folder, 'image.cdx.json'), bill);
   return { digest, layout, billOfMaterials: bill };
 }
@@ -88,7 +104,9 @@ async function librariesOf(program: string): Promise<readonly string[]> {
 
 async function debianPackagesOf(libraries: readonly string[]): Promise<readonly SystemPackage[]> {
   const paths = await Promise.all(libraries.map((library) => realpath(library)));
-  const owners = (await run('dpkg-query', ['--search', ...paths])).split('\n').map((line) => line.split(': ')[0] ?? '');
+  const owners = (await run('dpkg-query', ['--search', ...paths]))
+    .split('\n')
+    .map((line) => line.split(': ')[0] ?? '');
   const names = [...new Set(owners.filter((name) => name !== ''))];
   // Each line is `libc6:amd64`, a tab and the version.
   const lines = (await run('dpkg-query', ['--show', ...names])).trim().split('\n');

@@ -32,10 +32,27 @@ const digestOf = (bytes: Buffer): string => `sha256:${hash('sha256', bytes)}`;
 
 /** Packs the content of a folder: the same files give the same bytes, whoever owns them and whenever they were written. */
 export async function tarFolder(folder: string, epoch: number): Promise<Buffer> {
-  const same = ['--sort=name', `--mtime=@${epoch}`, '--owner=0', '--group=0', '--numeric-owner', '--mode=u=rwX,go=rX'];
+  const same = [
+    '--sort=name',
+    `--mtime=@${epoch}`,
+    '--owner=0',
+    '--group=0',
+    '--numeric-owner',
+    '--mode=u=rwX,go=rX',
+  ];
   const names = (await readdir(folder)).sort();
-  const words = ['--create', '--format=ustar', ...same, '--file=-', '--directory', folder, '--', ...names];
-  return (await promisify(execFile)('tar', words, { encoding: 'buffer', maxBuffer: 2 ** 30 })).stdout;
+  const words = [
+    '--create',
+    '--format=ustar',
+    ...same,
+    '--file=-',
+    '--directory',
+    folder,
+    '--',
+    ...names,
+  ];
+  return (await promisify(execFile)('tar', words, { encoding: 'buffer', maxBuffer: 2 ** 30 }))
+    .stdout;
 }
 
 /** @see https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md */
@@ -54,11 +71,18 @@ async function createLayout(output: string, tag: string) {
   return {
     add,
     /** Writes the manifest and what leads to it. @returns its digest */
-    async finish(config: Descriptor, layers: readonly Descriptor[], platform?: object): Promise<string> {
+    async finish(
+      config: Descriptor,
+      layers: readonly Descriptor[],
+      platform?: object,
+    ): Promise<string> {
       const mediaType = 'application/vnd.oci.image.manifest.v1+json';
       const manifest = await add(mediaType, { schemaVersion: 2, mediaType, config, layers });
       const annotations = { 'org.opencontainers.image.ref.name': tag };
-      const index = { schemaVersion: 2, manifests: [{ ...manifest, ...(platform && { platform }), annotations }] };
+      const index = {
+        schemaVersion: 2,
+        manifests: [{ ...manifest, ...(platform && { platform }), annotations }],
+      };
       await writeFile(join(output, 'index.json'), JSON.stringify(index));
       await writeFile(join(output, 'oci-layout'), JSON.stringify({ imageLayoutVersion: '1.0.0' }));
       return manifest.digest;
@@ -71,7 +95,11 @@ async function createLayout(output: string, tag: string) {
  *
  * @returns the digest of its manifest
  */
-export async function writeImage(folders: readonly string[], output: string, details: ImageDetails): Promise<string> {
+export async function writeImage(
+  folders: readonly string[],
+  output: string,
+  details: ImageDetails,
+): Promise<string> {
   const layout = await createLayout(output, details.version);
   const layers: Descriptor[] = [];
   const diffs: string[] = [];
@@ -80,10 +108,16 @@ export async function writeImage(folders: readonly string[], output: string, det
     const bytes = await tarFolder(folder, details.epoch);
     diffs.push(digestOf(bytes));
     layers.push(
-      await layout.add('application/vnd.oci.image.layer.v1.tar+gzip', await promisify(gzip)(bytes, { level })),
+      await layout.add(
+        'application/vnd.oci.image.layer.v1.tar+gzip',
+        await promisify(gzip)(bytes, { level }),
+      ),
     );
   }
-  const config = await layout.add('application/vnd.oci.image.config.v1+json', imageConfig(diffs, details));
+  const config = await layout.add(
+    'application/vnd.oci.image.config.v1+json',
+    imageConfig(diffs, details),
+  );
   return layout.finish(config, layers, { architecture, os: 'linux' });
 }
 
@@ -94,14 +128,24 @@ export async function writeImage(folders: readonly string[], output: string, det
  * @returns the digest of its manifest
  * @see https://helm.sh/docs/topics/registries/#helm-chart-manifest
  */
-export async function writeChart(chart: Buffer, metadata: object, output: string, version: string): Promise<string> {
+export async function writeChart(
+  chart: Buffer,
+  metadata: object,
+  output: string,
+  version: string,
+): Promise<string> {
   const layout = await createLayout(output, version);
   const config = await layout.add('application/vnd.cncf.helm.config.v1+json', metadata);
-  return layout.finish(config, [await layout.add('application/vnd.cncf.helm.chart.content.v1.tar+gzip', chart)]);
+  return layout.finish(config, [
+    await layout.add('application/vnd.cncf.helm.chart.content.v1.tar+gzip', chart),
+  ]);
 }
 
 /** The config of the image, with the digests of its unpacked layers. */
-export function imageConfig(diffs: readonly string[], { version, epoch, revision }: Omit<ImageDetails, 'level'>) {
+export function imageConfig(
+  diffs: readonly string[],
+  { version, epoch, revision }: Omit<ImageDetails, 'level'>,
+) {
   const created = new Date(epoch * 1000).toISOString();
   return {
     created,

@@ -48,9 +48,20 @@ export async function buildRelease(folder: string, source: ImageDetails, notes: 
   const charts = `sallyport-${version}-chart.oci.tar`;
   const metadata = parse(await readFile(join(deploy, 'helm/sallyport/Chart.yaml'), 'utf8'));
   const chartLayout = join(work, 'chart');
-  const chartDigest = await writeChart(await readFile(join(folder, chart)), metadata, chartLayout, version);
+  const chartDigest = await writeChart(
+    await readFile(join(folder, chart)),
+    metadata,
+    chartLayout,
+    version,
+  );
   await writeFile(join(folder, charts), await tarFolder(chartLayout, epoch));
-  await archive(deploy, 'kubernetes', join(folder, `sallyport-${version}-kubernetes.tar.gz`), work, epoch);
+  await archive(
+    deploy,
+    'kubernetes',
+    join(folder, `sallyport-${version}-kubernetes.tar.gz`),
+    work,
+    epoch,
+  );
 
   await writeFile(join(folder, 'RELEASE_NOTES.md'), notes);
   await rm(work, { recursive: true });
@@ -65,7 +76,13 @@ export async function buildRelease(folder: string, source: ImageDetails, notes: 
 }
 
 /** Packs a folder with its name; links in it become what they lead to, as Helm does it. */
-async function archive(parent: string, name: string, file: string, work: string, epoch: number): Promise<void> {
+async function archive(
+  parent: string,
+  name: string,
+  file: string,
+  work: string,
+  epoch: number,
+): Promise<void> {
   const staged = join(work, 'archive');
   await rm(staged, { recursive: true, force: true });
   await cp(join(parent, name), join(staged, name), { recursive: true, dereference: true });

@@ -30,7 +30,10 @@ export async function releaseExecutable(
   await run('tar', ['--extract', '--file', tarball, '--directory', bundle, '--strip-components=1']);
   await buildExecutable(join(bundle, `dist/${name}.js`), join(staged, name));
   await copyFile(join(bundle, 'LICENSE'), join(staged, 'LICENSE'));
-  await copyFile(join(bundle, 'dist/THIRD-PARTY-LICENSES.txt'), join(staged, 'THIRD-PARTY-LICENSES.txt'));
+  await copyFile(
+    join(bundle, 'dist/THIRD-PARTY-LICENSES.txt'),
+    join(staged, 'THIRD-PARTY-LICENSES.txt'),
+  );
   await copyFile(join(dirname(process.execPath), '../LICENSE'), join(staged, 'NODE-LICENSE'));
   const bytes = await promisify(gzip)(await tarFolder(staged, epoch), { level });
   const platform = `${process.platform}-${architecture}`;
@@ -38,10 +41,20 @@ export async function releaseExecutable(
   await writeFile(join(folder, archive), bytes);
   const template = await readFile(join(rootFolder, 'deploy/krew/sallyport.yaml'), 'utf8');
   const sha256 = hash('sha256', bytes);
-  await writeFile(join(folder, 'sallyport.yaml'), krewManifest(template, { version, archive, sha256 }));
-  const components = [...systemComponents([]), ...(await npmComponents([{ folder: bundle, manifest: ours }]))];
+  await writeFile(
+    join(folder, 'sallyport.yaml'),
+    krewManifest(template, { version, archive, sha256 }),
+  );
+  const components = [
+    ...systemComponents([]),
+    ...(await npmComponents([{ folder: bundle, manifest: ours }])),
+  ];
   const subject = { name: `${name}-${platform}`, version, license: 'Apache-2.0' };
-  const bill = billOfMaterials({ type: ComponentType.Application, manifest: subject }, components, epoch);
+  const bill = billOfMaterials(
+    { type: ComponentType.Application, manifest: subject },
+    components,
+    epoch,
+  );
   await writeFile(join(folder, `${name}-${version}-${platform}.cdx.json`), bill);
 }
 
@@ -57,7 +70,10 @@ async function buildExecutable(main: string, output: string): Promise<void> {
   if (process.platform === 'linux') await run('strip', [node]);
   const config = `${output}.json`;
   const flags = { disableExperimentalSEAWarning: true, execArgvExtension: 'none' };
-  await writeFile(config, JSON.stringify({ main, mainFormat: 'module', executable: node, output, ...flags }));
+  await writeFile(
+    config,
+    JSON.stringify({ main, mainFormat: 'module', executable: node, output, ...flags }),
+  );
   await run(process.execPath, ['--build-sea', config]);
   for (const file of [node, config]) await rm(file);
 }
@@ -71,6 +87,10 @@ function krewManifest(
   const [platform] = plugin.spec.platforms;
   const uri = new URL(`../v${version}/${archive}`, platform.uri).href;
   const selector = { matchLabels: { os: process.platform, arch: architecture } };
-  const spec = { ...plugin.spec, version: `v${version}`, platforms: [{ ...platform, selector, uri, sha256 }] };
+  const spec = {
+    ...plugin.spec,
+    version: `v${version}`,
+    platforms: [{ ...platform, selector, uri, sha256 }],
+  };
   return stringify({ ...plugin, spec });
 }

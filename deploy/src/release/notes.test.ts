@@ -31,7 +31,11 @@ const changelog = `# @sallyport/gateway
 
 test('the changes of a version are those in its section, without updates of dependencies', () => {
   expect(changesIn(changelog, '0.2.0', 'a')).toEqual([
-    { text: 'A new command, `sallyport init`.\n\nIt makes certificates.', bump: 'minor', packages: ['a'] },
+    {
+      text: 'A new command, `sallyport init`.\n\nIt makes certificates.',
+      bump: 'minor',
+      packages: ['a'],
+    },
     { text: 'Errors are clearer.', bump: 'patch', packages: ['a'] },
   ]);
   expect(changesIn(changelog, '0.1.0', 'a').map(({ text }) => text)).toEqual(['The first one.']);
@@ -67,7 +71,10 @@ test('pending changes are the changesets of the folder that concern a package', 
   const own = join(folder.path, '.changeset');
   await mkdir(own);
   await writeFile(join(own, 'README.md'), '# Changesets\n');
-  await writeFile(join(own, 'one.md'), '---\n"a": patch\n"b": minor\n---\n\nFirst line,\nsecond line.\n');
+  await writeFile(
+    join(own, 'one.md'),
+    '---\n"a": patch\n"b": minor\n---\n\nFirst line,\nsecond line.\n',
+  );
   await writeFile(join(own, 'none.md'), '---\n---\n\nNothing for users.\n');
   expect(await pendingChanges(own)).toEqual([
     { text: 'First line,\nsecond line.', bump: 'minor', packages: ['a', 'b'] },

@@ -30,8 +30,12 @@ function readChangeset(text: string): Change | undefined {
 }
 
 /** The changesets that no version contains yet. */
-export async function pendingChanges(folder: string = join(rootFolder, '.changeset')): Promise<readonly Change[]> {
-  const names = (await readdir(folder)).filter((name) => name.endsWith('.md') && name !== 'README.md').sort();
+export async function pendingChanges(
+  folder: string = join(rootFolder, '.changeset'),
+): Promise<readonly Change[]> {
+  const names = (await readdir(folder))
+    .filter((name) => name.endsWith('.md') && name !== 'README.md')
+    .sort();
   const texts = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')));
   return texts.map(readChangeset).filter((change) => change !== undefined);
 }
@@ -62,7 +66,9 @@ export async function releasedChanges(version: string): Promise<readonly Change[
   const all = await Promise.all(
     (await publicPackages()).map(async ({ folder, manifest }) => {
       const file = join(folder, 'CHANGELOG.md');
-      return existsSync(file) ? changesIn(await readFile(file, 'utf8'), version, manifest.name) : [];
+      return existsSync(file)
+        ? changesIn(await readFile(file, 'utf8'), version, manifest.name)
+        : [];
     }),
   );
   return all.flat();

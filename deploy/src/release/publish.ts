@@ -21,10 +21,30 @@ export function publishingSteps(folder: string, artifacts: Artifacts, places: Pl
   const charts = `${places.charts}/sallyport`;
   const push = (archive: string, place: string) => ({
     command: 'skopeo',
-    words: ['copy', '--preserve-digests', `oci-archive:${inFolder(archive)}`, `docker://${place}:${version}`],
+    words: [
+      'copy',
+      '--preserve-digests',
+      `oci-archive:${inFolder(archive)}`,
+      `docker://${place}:${version}`,
+    ],
   });
-  const attest = ['attest', '--yes', '--type', 'cyclonedx', '--predicate', inFolder(image.billOfMaterials), images];
-  const page = ['release', 'create', `v${version}`, '--verify-tag', '--notes-file', inFolder('RELEASE_NOTES.md')];
+  const attest = [
+    'attest',
+    '--yes',
+    '--type',
+    'cyclonedx',
+    '--predicate',
+    inFolder(image.billOfMaterials),
+    images,
+  ];
+  const page = [
+    'release',
+    'create',
+    `v${version}`,
+    '--verify-tag',
+    '--notes-file',
+    inFolder('RELEASE_NOTES.md'),
+  ];
   return [
     ...packages.map((name) => ({
       command: 'npm',
@@ -60,15 +80,31 @@ export function obstacles(state: {
 }): readonly string[] {
   const { version, packages, changes, pending, isClean, tag, places } = state;
   const versions = [...new Set(packages.map((one) => one.version))];
-  const homeless = packages.filter(({ repository }) => repository === undefined).map(({ name }) => name);
+  const homeless = packages
+    .filter(({ repository }) => repository === undefined)
+    .map(({ name }) => name);
   return [
-    versions.every((one) => one === version) ? '' : `the packages have several versions: ${versions.join(', ')}`,
-    homeless.length === 0 ? '' : `package.json has no "repository", which provenance needs, in ${homeless.join(', ')}`,
-    changes > 0 ? '' : `no CHANGELOG.md has changes of ${version}: run npx -y pnpm@10 version-packages`,
-    pending === 0 ? '' : `${pending} changesets are in no version yet: run npx -y pnpm@10 version-packages`,
-    isClean ? '' : 'the checkout has changes that are not committed: what is published must be what the commit has',
+    versions.every((one) => one === version)
+      ? ''
+      : `the packages have several versions: ${versions.join(', ')}`,
+    homeless.length === 0
+      ? ''
+      : `package.json has no "repository", which provenance needs, in ${homeless.join(', ')}`,
+    changes > 0
+      ? ''
+      : `no CHANGELOG.md has changes of ${version}: run npx -y pnpm@10 version-packages`,
+    pending === 0
+      ? ''
+      : `${pending} changesets are in no version yet: run npx -y pnpm@10 version-packages`,
+    isClean
+      ? ''
+      : 'the checkout has changes that are not committed: what is published must be what the commit has',
     tag === `v${version}` ? '' : `the commit has not the tag v${version}: set it`,
-    places.image ? '' : 'RELEASE_IMAGE is not set: the repository of the image, such as registry.example.com/sallyport',
-    places.charts ? '' : 'RELEASE_CHARTS is not set: where charts go, such as registry.example.com/charts',
+    places.image
+      ? ''
+      : 'RELEASE_IMAGE is not set: the repository of the image, such as registry.example.com/sallyport',
+    places.charts
+      ? ''
+      : 'RELEASE_CHARTS is not set: where charts go, such as registry.example.com/charts',
   ].filter((obstacle) => obstacle !== '');
 }

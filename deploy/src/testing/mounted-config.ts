@@ -36,7 +36,8 @@ export async function mountConfig(
   for (const { configMap, secret } of sources as readonly Source[]) {
     const { name, items } = configMap ?? secret ?? { name: '' };
     const data = configMap ? only(objects, 'ConfigMap', name).data : secrets[name];
-    for (const { key, path } of items ?? Object.keys(data).map((one) => ({ key: one, path: one }))) {
+    for (const { key, path } of items ??
+      Object.keys(data).map((one) => ({ key: one, path: one }))) {
       if (data?.[key] === undefined) throw new Error(`${name} has no key ${key}`);
       files.set(path, data[key]);
     }

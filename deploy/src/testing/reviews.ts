@@ -5,7 +5,10 @@ import type { Authority, KeyPair } from '@sallyport/test-servers/certificates';
 
 /** The part of an answer that a client reads. */
 interface ReviewAnswer {
-  readonly status: { readonly authenticated?: boolean; readonly user?: { readonly username: string } };
+  readonly status: {
+    readonly authenticated?: boolean;
+    readonly user?: { readonly username: string };
+  };
   /** The gateway asks the client to go elsewhere. */
   readonly isLast: boolean;
 }
@@ -16,11 +19,25 @@ export interface Reviewer {
 }
 
 /** A client that keeps one connection, with a client certificate. */
-export function createReviewer(url: string, server: Authority, { certificate, key }: KeyPair): Reviewer {
-  const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: server.certificate, cert: certificate, key });
+export function createReviewer(
+  url: string,
+  server: Authority,
+  { certificate, key }: KeyPair,
+): Reviewer {
+  const agent = new Agent({
+    keepAlive: true,
+    maxSockets: 1,
+    ca: server.certificate,
+    cert: certificate,
+    key,
+  });
   return {
     async review(token) {
-      const review = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', spec: { token } };
+      const review = {
+        apiVersion: 'authentication.k8s.io/v1',
+        kind: 'TokenReview',
+        spec: { token },
+      };
       const sent = request(new URL('/authenticate', url), {
         agent,
         method: 'POST',
@@ -31,7 +48,10 @@ export function createReviewer(url: string, server: Authority, { certificate, ke
       });
       sent.end(JSON.stringify(review));
       const response = await answered;
-      return { ...JSON.parse(await text(response)), isLast: response.headers.connection === 'close' };
+      return {
+        ...JSON.parse(await text(response)),
+        isLast: response.headers.connection === 'close',
+      };
     },
   };
 }

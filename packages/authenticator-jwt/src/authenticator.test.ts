@@ -34,7 +34,10 @@ async function open(changed: object = {}) {
   const recorded = recordingContext({ pluginName: 'jwt', baseDirectory: folder });
   const issuer = { url, audiences: ['kubernetes', 'cli'], jwksFile: 'keys.json' };
   const options = settled(writtenOptions({ issuer, ...changed }));
-  const authenticator = await createJwtAuthenticator(options, recorded.context, { date: () => at, now: () => 0 });
+  const authenticator = await createJwtAuthenticator(options, recorded.context, {
+    date: () => at,
+    now: () => 0,
+  });
   onTestFinished(() => authenticator.close());
   return { authenticator, recorded };
 }
@@ -56,7 +59,9 @@ test('the answer has the ids by which the token can be blocked', async () => {
   write(key);
   const { authenticator } = await open();
   const answer = async (claims: object) => authenticator.authenticate(await sign(claims), context);
-  expect(await answer({ jti: '7', sid: 'one' })).toMatchObject({ credential: { jti: '7', sid: 'one' } });
+  expect(await answer({ jti: '7', sid: 'one' })).toMatchObject({
+    credential: { jti: '7', sid: 'one' },
+  });
   expect(await answer({ jti: 7 })).not.toHaveProperty('credential');
 });
 
@@ -66,7 +71,12 @@ test('the audiences of the API server come to those of the token, where the conf
   expect(await authenticator.authenticate(await sign({}), context)).toMatchObject({
     audiences: ['kubernetes', 'https://kubernetes.default.svc'],
   });
-  expect(await authenticator.authenticate(await sign({ aud: 'https://kubernetes.default.svc' }), context)).toEqual({
+  expect(
+    await authenticator.authenticate(
+      await sign({ aud: 'https://kubernetes.default.svc' }),
+      context,
+    ),
+  ).toEqual({
     kind: 'rejected',
     reason: 'audience-mismatch',
     subject: 'jane',
@@ -81,14 +91,22 @@ test('a refusal names the user as the config maps them, if the signature is good
     claimValidationRules: [{ claim: 'hd', requiredValue: 'example.com' }],
   });
   const subjectOf = async (claims: object, by?: JWK) => {
-    const decision = await authenticator.authenticate(await sign({ exp: 1, ...claims }, by), context);
+    const decision = await authenticator.authenticate(
+      await sign({ exp: 1, ...claims }, by),
+      context,
+    );
     return decision.kind === 'rejected' ? decision.subject : decision.kind;
   };
   const email = 'jane@example.com';
   expect(await subjectOf({ email })).toBe('mail:jane@example.com');
   expect(await subjectOf({ email, exp: at / 1000 + 60, hd: 'else' })).toBe('mail:jane@example.com');
   expect(await subjectOf({ email }, await newKey('one'))).toBeUndefined();
-  for (const unnamed of [{}, { email: 7 }, { email, email_verified: false }, { email: 'jane\ud800' }]) {
+  for (const unnamed of [
+    {},
+    { email: 7 },
+    { email, email_verified: false },
+    { email: 'jane\ud800' },
+  ]) {
     expect(await subjectOf(unnamed)).toBeUndefined();
   }
 });
@@ -103,7 +121,12 @@ test('keys in a file are followed, and a bad file leaves the old ones in force',
     (await authenticator.authenticate(fresh, context)).kind,
   ];
   expect(await kinds()).toEqual(['authenticated', 'rejected']);
-  for (const bad of ['{', '{}', '{"keys":[]}', JSON.stringify({ keys: [{ kty: 'oct', k: 'AA' }] })]) {
+  for (const bad of [
+    '{',
+    '{}',
+    '{"keys":[]}',
+    JSON.stringify({ keys: [{ kty: 'oct', k: 'AA' }] }),
+  ]) {
     writeFileSync(file, bad);
     await recorded.touch();
     expect(await kinds()).toEqual(['authenticated', 'rejected']);
@@ -115,25 +138,35 @@ test('keys in a file are followed, and a bad file leaves the old ones in force',
 
 test.each([
   ['{', 'is no JSON document: write a JWK set'],
-  ['-----BEGIN PUBLIC KEY-----\nMFk=\n-----END PUBLIC KEY-----\n', 'is PEM, not JSON: write a JWK set'],
+  [
+    '-----BEGIN PUBLIC KEY-----\nMFk=\n-----END PUBLIC KEY-----\n',
+    'is PEM, not JSON: write a JWK set',
+  ],
   ['{}', 'is no JWK set: it needs a list "keys"'],
   ['{"keys":[]}', 'has no public key'],
-])('a file of keys with %j is refused at the start, by the name of its option', async (bad, words) => {
-  writeFileSync(file, bad);
-  await expect(open()).rejects.toThrow(`options.issuers[0].issuer.jwksFile: keys.json ${words}`);
-});
+])(
+  'a file of keys with %j is refused at the start, by the name of its option',
+  async (bad, words) => {
+    writeFileSync(file, bad);
+    await expect(open()).rejects.toThrow(`options.issuers[0].issuer.jwksFile: keys.json ${words}`);
+  },
+);
 
 test('a file of CAs that has none is refused by the name of its option', async () => {
   writeFileSync(file, '{}');
   await expect(
     open({ issuer: { url, audiences: ['kubernetes'], certificateAuthorityFile: 'keys.json' } }),
-  ).rejects.toThrow('options.issuers[0].issuer.certificateAuthorityFile: keys.json has no PEM certificate');
+  ).rejects.toThrow(
+    'options.issuers[0].issuer.certificateAuthorityFile: keys.json has no PEM certificate',
+  );
 });
 
 test('a private key in a file of public keys is warned of, and never read', async () => {
   const warnings = async (...keys: readonly JWK[]) => {
     write(...keys);
-    return (await open()).recorded.lines.filter(({ level }) => level === 'warn').map(({ message }) => message);
+    return (await open()).recorded.lines
+      .filter(({ level }) => level === 'warn')
+      .map(({ message }) => message);
   };
   const isPrivate = expect.stringContaining('have a private key among them');
   const { d: _private, ...isPublic } = key;
@@ -147,13 +180,19 @@ test('check learns the names and keys that an issuer can give', async () => {
   const username = { claim: 'sub', prefix: 'idp:' };
   const extra = [{ key: 'example.com/tenant', claim: 'tid' }];
   const groups = { claim: 'roles', prefix: 'idp-' };
-  const { authenticator } = await open({ claimMappings: { username, groups, extra }, credentialId: true });
+  const { authenticator } = await open({
+    claimMappings: { username, groups, extra },
+    credentialId: true,
+  });
   const { authenticator: least } = await open();
   expect([...(authenticator.knownUsers?.() ?? []), ...(least.knownUsers?.() ?? [])]).toEqual([
     {
       username: 'idp:<sub>',
       groups: ['idp-<roles>'],
-      extra: { 'example.com/tenant': ['<tid>'], 'authentication.kubernetes.io/credential-id': ['JTI=<jti>'] },
+      extra: {
+        'example.com/tenant': ['<tid>'],
+        'authentication.kubernetes.io/credential-id': ['JTI=<jti>'],
+      },
     },
     { username: '<sub>', extra: {} },
   ]);
@@ -177,12 +216,16 @@ test('explain learns the audiences of the token and of the config, why there are
   expect([...(authenticator.tokenAudiences?.() ?? [])]).toEqual([
     { source: `issuer ${url}`, audiences: ['kubernetes', 'cli', 'https://api.example.com'] },
   ]);
-  expect(authenticator.whyUnrecognized?.(await sign({ iss: `${url}/` }))).toContain(`the nearest one there is ${url}`);
+  expect(authenticator.whyUnrecognized?.(await sign({ iss: `${url}/` }))).toContain(
+    `the nearest one there is ${url}`,
+  );
 });
 
 test('what a mapping refuses is a refusal, and explain says why without the token', async () => {
   write(key);
-  const { authenticator } = await open({ claimValidationRules: [{ claim: 'hd', requiredValue: 'example.com' }] });
+  const { authenticator } = await open({
+    claimValidationRules: [{ claim: 'hd', requiredValue: 'example.com' }],
+  });
   const steps: string[] = [];
   const trace = (step: string) => void steps.push(step);
   const token = await sign({ hd: 'else.example.com' });
@@ -191,7 +234,9 @@ test('what a mapping refuses is a refusal, and explain says why without the toke
     reason: 'invalid-credentials',
     subject: 'jane',
   });
-  expect(await authenticator.authenticate(await sign({ exp: 1 }), { ...context, trace })).toMatchObject({
+  expect(
+    await authenticator.authenticate(await sign({ exp: 1 }), { ...context, trace }),
+  ).toMatchObject({
     reason: 'expired',
   });
   expect(steps).toEqual([
@@ -207,15 +252,22 @@ test('each issuer has its own keys, and a token of an unknown one costs no reque
   write(key);
   const recorded = recordingContext({ pluginName: 'jwt', baseDirectory: folder });
   const [online] = (optionsFor(provider) as { issuers: object[] }).issuers;
-  const [offline] = writtenOptions({ issuer: { url, audiences: ['kubernetes'], jwksFile: 'keys.json' } }).issuers;
-  const authenticator = await plugin.create(settled({ issuers: [online, offline] }), recorded.context);
+  const [offline] = writtenOptions({
+    issuer: { url, audiences: ['kubernetes'], jwksFile: 'keys.json' },
+  }).issuers;
+  const authenticator = await plugin.create(
+    settled({ issuers: [online, offline] }),
+    recorded.context,
+  );
   onTestFinished(() => authenticator.close());
   const fetched = await provider.token('robot');
   expect((await authenticator.authenticate(fetched, context)).kind).toBe('authenticated');
   const far = { exp: Math.floor(Date.now() / 1000) + 60 };
   expect((await authenticator.authenticate(await sign(far), context)).kind).toBe('authenticated');
   // It is signed by the one, in the name of the other.
-  expect(await authenticator.authenticate(await sign({ ...far, iss: provider.url }), context)).toMatchObject({
+  expect(
+    await authenticator.authenticate(await sign({ ...far, iss: provider.url }), context),
+  ).toMatchObject({
     kind: 'rejected',
   });
   const before = provider.asked.length;
@@ -237,7 +289,9 @@ test('check asks the issuer, and warns of one that signs with no algorithm of th
   expect(recorded.lines).toContainEqual(
     expect.objectContaining({ level: 'warn', message: 'the issuer signs with none of algorithms' }),
   );
-  const isPrivate = expect.objectContaining({ message: expect.stringContaining('have a private key among them') });
+  const isPrivate = expect.objectContaining({
+    message: expect.stringContaining('have a private key among them'),
+  });
   expect(recorded.lines).not.toContainEqual(isPrivate);
   provider.behave('shows its private keys');
   await authenticator.check?.(context.signal);
@@ -274,7 +328,10 @@ test('metrics say when the keys of each issuer were read, how many there are, an
   const started = Math.floor(Date.now() / 1000);
   const { metrics, values } = countingMetrics();
   const recorded = recordingContext({ pluginName: 'jwt', baseDirectory: folder });
-  const authenticator = await plugin.create(settled(optionsFor(provider)), { ...recorded.context, metrics });
+  const authenticator = await plugin.create(settled(optionsFor(provider)), {
+    ...recorded.context,
+    metrics,
+  });
   onTestFinished(() => authenticator.close());
   const label = `{issuer=${provider.url}}`;
   await waitFor(() => values.get(`key_read_failures_total${label}`) === 1, 'a failure');
@@ -293,7 +350,8 @@ test('another spelling of a signature is another text, and no token', async () =
   const passed: string[] = [];
   for (const letter of letters) {
     const text = token.slice(0, -1) + letter;
-    if ((await authenticator.authenticate(text, context)).kind === 'authenticated') passed.push(text);
+    if ((await authenticator.authenticate(text, context)).kind === 'authenticated')
+      passed.push(text);
   }
   expect(passed).toEqual([token]);
 });

@@ -6,10 +6,29 @@ import {
   type PluginContext,
   type RejectionReason,
 } from '@sallyport/authenticator';
-import { parseAuthorities, parseJson, readUnverifiedJwt, tlsFileLimit, whyUnknownIssuer } from '@sallyport/plugin-kit';
+import {
+  parseAuthorities,
+  parseJson,
+  readUnverifiedJwt,
+  tlsFileLimit,
+  whyUnknownIssuer,
+} from '@sallyport/plugin-kit';
 import { createLocalJWKSet, type JWTVerifyGetKey } from 'jose';
-import { type Claims, credentialOf, exampleUser, usernameOf, userOf, whyNoGroups } from './claims.ts';
-import { createFetchedKeys, hasPrivateKey, type KeyObserver, type KeySet, parseKeys } from './key-set.ts';
+import {
+  type Claims,
+  credentialOf,
+  exampleUser,
+  usernameOf,
+  userOf,
+  whyNoGroups,
+} from './claims.ts';
+import {
+  createFetchedKeys,
+  hasPrivateKey,
+  type KeyObserver,
+  type KeySet,
+  parseKeys,
+} from './key-set.ts';
 import type { IssuerOptions, JwtOptions } from './options.ts';
 import { verify } from './verify.ts';
 
@@ -81,7 +100,9 @@ function decide(claims: Claims, options: IssuerOptions, trace?: (step: string) =
   trace?.(`issuer ${options.url}: the signature is good`);
   const noGroups = trace && whyNoGroups(claims, options.mappings);
   if (noGroups !== undefined) trace?.(`issuer ${options.url}: ${noGroups}`);
-  const own = [claims.aud].flat().filter((one) => typeof one === 'string' && options.audiences.includes(one));
+  const own = [claims.aud]
+    .flat()
+    .filter((one) => typeof one === 'string' && options.audiences.includes(one));
   const credential = credentialOf(claims);
   return {
     kind: 'authenticated',
@@ -98,7 +119,11 @@ function decide(claims: Claims, options: IssuerOptions, trace?: (step: string) =
  * @param claims are left out where the signature is not known to be good: anyone may have written
  *   the name
  */
-function refused(reason: RejectionReason, claims: Claims | undefined, { mappings }: IssuerOptions): Decision {
+function refused(
+  reason: RejectionReason,
+  claims: Claims | undefined,
+  { mappings }: IssuerOptions,
+): Decision {
   const subject = claims && usernameOf(claims, mappings);
   // A name that no audit record takes must not turn the refusal into an error.
   const isNamed = typeof subject === 'string' && subject.isWellFormed();
@@ -145,7 +170,9 @@ async function openFile(
     const document = parseJson(content);
     if (document === undefined) {
       const what = content.includes('-----BEGIN ') ? 'PEM, not JSON' : 'no JSON document';
-      throw new Error(`is ${what}: write a JWK set, such as the document at the jwks_uri of the issuer`);
+      throw new Error(
+        `is ${what}: write a JWK set, such as the document at the jwks_uri of the issuer`,
+      );
     }
     const found = parseKeys(document, maxKeysOfFile);
     if (found.length === 0) throw new Error('has no public key');
@@ -188,17 +215,30 @@ function naming(file: string, load: (content: Buffer) => void): (content: Buffer
  * @throws AuthenticatorError with the problems of all, so that an operator need not find them one
  *   by one
  */
-async function checkIssuers(issuers: readonly Issuer[], context: PluginContext, signal: AbortSignal): Promise<void> {
-  const checked = await Promise.allSettled(issuers.map((issuer) => checkIssuer(issuer, context, signal)));
-  const problems = checked.flatMap((one) => (one.status === 'rejected' ? [String(one.reason?.message)] : []));
+async function checkIssuers(
+  issuers: readonly Issuer[],
+  context: PluginContext,
+  signal: AbortSignal,
+): Promise<void> {
+  const checked = await Promise.allSettled(
+    issuers.map((issuer) => checkIssuer(issuer, context, signal)),
+  );
+  const problems = checked.flatMap((one) =>
+    one.status === 'rejected' ? [String(one.reason?.message)] : [],
+  );
   if (problems.length > 0) throw new AuthenticatorError('unavailable', problems.join('; '));
 }
 
 /** Compares the config with what the issuer says of itself. */
-async function checkIssuer({ options, keys }: Issuer, { logger }: PluginContext, signal: AbortSignal): Promise<void> {
+async function checkIssuer(
+  { options, keys }: Issuer,
+  { logger }: PluginContext,
+  signal: AbortSignal,
+): Promise<void> {
   const { algorithms, isPrivate } = (await keys.read(signal)) ?? {};
   if (isPrivate) logger.warn({ issuer: options.url }, privateKeyFound);
-  if (algorithms === undefined || options.algorithms.some((one) => algorithms.includes(one))) return;
+  if (algorithms === undefined || options.algorithms.some((one) => algorithms.includes(one)))
+    return;
   const fields = { issuer: options.url, signsWith: algorithms.join(', ').slice(0, 200) };
   logger.warn(fields, 'the issuer signs with none of algorithms');
 }
@@ -210,7 +250,11 @@ function keyMetrics(metrics: Metrics, date: () => number): (issuer: string) => K
     help: 'When the keys of an issuer were last read, seconds since 1970. An old time: the issuer is down, see key_read_failures_total.',
     labelNames: ['issuer'],
   });
-  const keys = metrics.gauge({ name: 'keys', help: 'Public keys of an issuer in force.', labelNames: ['issuer'] });
+  const keys = metrics.gauge({
+    name: 'keys',
+    help: 'Public keys of an issuer in force.',
+    labelNames: ['issuer'],
+  });
   const failures = metrics.counter({
     name: 'key_read_failures_total',
     help: 'Attempts to read the keys of an issuer that failed. The last good ones stay in force for jwks.staleTtl.',

@@ -28,8 +28,18 @@ describe('claimMappings, as in kube-apiserver', () => {
       { username: { claim: 'sub', prefix: 'oidc:' } },
       { username: 'oidc:jane' },
     ],
-    ['groups in a list', { sub: 'a', groups: ['x', 'y'] }, { username, groups }, { username: 'a', groups: ['x', 'y'] }],
-    ['one group', { sub: 'a', groups: 'x' }, { username, groups }, { username: 'a', groups: ['x'] }],
+    [
+      'groups in a list',
+      { sub: 'a', groups: ['x', 'y'] },
+      { username, groups },
+      { username: 'a', groups: ['x', 'y'] },
+    ],
+    [
+      'one group',
+      { sub: 'a', groups: 'x' },
+      { username, groups },
+      { username: 'a', groups: ['x'] },
+    ],
     [
       'a prefix of groups',
       { sub: 'a', roles: ['x'] },
@@ -37,7 +47,12 @@ describe('claimMappings, as in kube-apiserver', () => {
       { username: 'a', groups: ['g:x'] },
     ],
     ['no groups', { sub: 'a' }, { username, groups }, { username: 'a' }],
-    ['a claim that every object has', { sub: 'a' }, { username, groups: { claim: 'constructor' } }, { username: 'a' }],
+    [
+      'a claim that every object has',
+      { sub: 'a' },
+      { username, groups: { claim: 'constructor' } },
+      { username: 'a' },
+    ],
     ['groups of null', { sub: 'a', groups: null }, { username, groups }, { username: 'a' }],
     [
       'an empty group',
@@ -45,13 +60,33 @@ describe('claimMappings, as in kube-apiserver', () => {
       { username, groups: { claim: 'groups', prefix: 'g:' } },
       { username: 'a', groups: [] },
     ],
-    ['a uid', { sub: 'a', oid: '7' }, { username, uid: { claim: 'oid' } }, { username: 'a', uid: '7' }],
+    [
+      'a uid',
+      { sub: 'a', oid: '7' },
+      { username, uid: { claim: 'oid' } },
+      { username: 'a', uid: '7' },
+    ],
     ['a verified address', { email: 'a@x', email_verified: true }, email, { username: 'a@x' }],
     ['an address of an issuer that verifies none', { email: 'a@x' }, email, { username: 'a@x' }],
-    ['a claim with dots', { 'https://x/name': 'a' }, { username: { claim: 'https://x/name' } }, { username: 'a' }],
-    ['a claim that is not mapped', { sub: 'a', name: 'b', groups: ['x'] }, { username }, { username: 'a' }],
+    [
+      'a claim with dots',
+      { 'https://x/name': 'a' },
+      { username: { claim: 'https://x/name' } },
+      { username: 'a' },
+    ],
+    [
+      'a claim that is not mapped',
+      { sub: 'a', name: 'b', groups: ['x'] },
+      { username },
+      { username: 'a' },
+    ],
     ['more, a text', { sub: 'a', t: 'x' }, more, { username: 'a', extra: { 'x.io/t': ['x'] } }],
-    ['more, a list', { sub: 'a', t: ['x', ''] }, more, { username: 'a', extra: { 'x.io/t': ['x', ''] } }],
+    [
+      'more, a list',
+      { sub: 'a', t: ['x', ''] },
+      more,
+      { username: 'a', extra: { 'x.io/t': ['x', ''] } },
+    ],
     ['more that is not there', { sub: 'a' }, more, { username: 'a' }],
     ['more that is empty', { sub: 'a', t: '' }, more, { username: 'a' }],
     ['more that is []', { sub: 'a', t: [] }, more, { username: 'a' }],
@@ -64,13 +99,43 @@ describe('claimMappings, as in kube-apiserver', () => {
     ['an empty name', { sub: '' }, { username }, 'claim sub is no text'],
     ['a number for a name', { sub: 7 }, { username }, 'claim sub is no text'],
     ['a list for a name', { sub: ['a'] }, { username }, 'claim sub is no text'],
-    ['a name of every object', {}, { username: { claim: 'constructor' } }, 'claim constructor is not in the token'],
-    ['an address that is not verified', { email: 'a@x', email_verified: false }, email, 'email_verified'],
+    [
+      'a name of every object',
+      {},
+      { username: { claim: 'constructor' } },
+      'claim constructor is not in the token',
+    ],
+    [
+      'an address that is not verified',
+      { email: 'a@x', email_verified: false },
+      email,
+      'email_verified',
+    ],
     ['"true" for verified', { email: 'a@x', email_verified: 'true' }, email, 'email_verified'],
-    ['numbers for groups', { sub: 'a', groups: [1] }, { username, groups }, 'claim groups is neither'],
-    ['a map for groups', { sub: 'a', groups: { x: 1 } }, { username, groups }, 'claim groups is neither'],
-    ['no uid', { sub: 'a' }, { username, uid: { claim: 'oid' } }, 'claim oid is not in the token, which has sub'],
-    ['a number for a uid', { sub: 'a', oid: 7 }, { username, uid: { claim: 'oid' } }, 'claim oid is no text'],
+    [
+      'numbers for groups',
+      { sub: 'a', groups: [1] },
+      { username, groups },
+      'claim groups is neither',
+    ],
+    [
+      'a map for groups',
+      { sub: 'a', groups: { x: 1 } },
+      { username, groups },
+      'claim groups is neither',
+    ],
+    [
+      'no uid',
+      { sub: 'a' },
+      { username, uid: { claim: 'oid' } },
+      'claim oid is not in the token, which has sub',
+    ],
+    [
+      'a number for a uid',
+      { sub: 'a', oid: 7 },
+      { username, uid: { claim: 'oid' } },
+      'claim oid is no text',
+    ],
     ['a number for more', { sub: 'a', t: 7 }, more, 'claim t is neither'],
   ])('%s is refused', (_name, claims, claimMappings, problem) => {
     expect(mapped(claims, claimMappings)).toEqual({ problem: expect.stringContaining(problem) });
@@ -92,14 +157,18 @@ describe('a claim that is not in the token', () => {
   test('says why there are no groups, where it is mapped to them', () => {
     const why = (claimMappings: object, of: object = claims) =>
       whyNoGroups(of as Record<string, unknown>, issuer({ claimMappings }).mappings);
-    expect(why({ username, groups })).toBe('no groups: claim groups is not in the token, which has email, roles, sub');
+    expect(why({ username, groups })).toBe(
+      'no groups: claim groups is not in the token, which has email, roles, sub',
+    );
     expect(why({ username, groups: { claim: 'roles' } })).toBeUndefined();
     expect(why({ username })).toBeUndefined();
     expect(why({ username, groups }, { sub: 'jane', groups: [] })).toBeUndefined();
   });
 
   test('is listed with no more of the others than fits on a line', () => {
-    const many = Object.fromEntries(Array.from({ length: 5_000 }, (_, index) => [`${'c'.repeat(500)}${index}\n`, 1]));
+    const many = Object.fromEntries(
+      Array.from({ length: 5_000 }, (_, index) => [`${'c'.repeat(500)}${index}\n`, 1]),
+    );
     const { problem } = mapped(many, { username }) as { problem: string };
     expect(problem).toMatch(/ and 4960 more$/);
     expect(problem.length).toBeLessThan(4_000);
@@ -113,7 +182,12 @@ describe('claimValidationRules', () => {
     ['another value', { sub: 'a', hd: 'y' }, [{ claim: 'hd', requiredValue: 'x' }], false],
     ['another case', { sub: 'a', hd: 'X' }, [{ claim: 'hd', requiredValue: 'x' }], false],
     ['no such claim', { sub: 'a' }, [{ claim: 'hd', requiredValue: 'x' }], false],
-    ['a list with the value', { sub: 'a', hd: ['x'] }, [{ claim: 'hd', requiredValue: 'x' }], false],
+    [
+      'a list with the value',
+      { sub: 'a', hd: ['x'] },
+      [{ claim: 'hd', requiredValue: 'x' }],
+      false,
+    ],
     ['a number', { sub: 'a', hd: 1 }, [{ claim: 'hd', requiredValue: '1' }], false],
     ['a required empty text', { sub: 'a', hd: '' }, [{ claim: 'hd' }], true],
     ['no claim in place of an empty text', { sub: 'a' }, [{ claim: 'hd' }], false],
@@ -145,11 +219,15 @@ describe('credentialId', () => {
   test('is left out where it is not asked for, or there is no token id', () => {
     expect(mapped({ sub: 'a', jti: '7' }, { username })).toEqual({ username: 'a' });
     expect(mapped({ sub: 'a' }, { username }, { credentialId: true })).toEqual({ username: 'a' });
-    expect(mapped({ sub: 'a', jti: '' }, { username }, { credentialId: true })).toEqual({ username: 'a' });
+    expect(mapped({ sub: 'a', jti: '' }, { username }, { credentialId: true })).toEqual({
+      username: 'a',
+    });
   });
 
   test('a token id that is no text is refused', () => {
-    expect(mapped({ sub: 'a', jti: 7 }, { username }, { credentialId: true })).toHaveProperty('problem');
+    expect(mapped({ sub: 'a', jti: 7 }, { username }, { credentialId: true })).toHaveProperty(
+      'problem',
+    );
   });
 });
 

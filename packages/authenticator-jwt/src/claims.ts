@@ -36,16 +36,19 @@ export function userOf(
   const username = usernameOf(claims, issuer.mappings);
   if (typeof username !== 'string') return username;
   const members = groups === undefined ? undefined : textsOf(claimOf(claims, groups.claim));
-  if (members === null) return { problem: `claim ${groups?.claim} is neither a text nor a list of texts` };
+  if (members === null)
+    return { problem: `claim ${groups?.claim} is neither a text nor a list of texts` };
   const id = uid === undefined ? undefined : claimOf(claims, uid.claim);
   if (uid !== undefined && id === undefined) return { problem: missingClaim(claims, uid.claim) };
-  if (uid !== undefined && (typeof id !== 'string' || id === '')) return { problem: `claim ${uid.claim} is no text` };
+  if (uid !== undefined && (typeof id !== 'string' || id === ''))
+    return { problem: `claim ${uid.claim} is no text` };
   const more = extraOf(claims, extra, issuer.credentialId);
   if ('problem' in more) return more;
   return {
     username,
     ...(typeof id === 'string' && { uid: id }),
-    ...(members && groups && { groups: members.filter(Boolean).map((group) => groups.prefix + group) }),
+    ...(members &&
+      groups && { groups: members.filter(Boolean).map((group) => groups.prefix + group) }),
     ...(Object.keys(more.extra).length > 0 && { extra: more.extra }),
   };
 }
@@ -61,7 +64,8 @@ export function usernameOf(
 ): string | TokenProblem {
   const name = claimOf(claims, username.claim);
   if (name === undefined) return { problem: missingClaim(claims, username.claim) };
-  if (typeof name !== 'string' || name === '') return { problem: `claim ${username.claim} is no text` };
+  if (typeof name !== 'string' || name === '')
+    return { problem: `claim ${username.claim} is no text` };
   if (username.claim === 'email' && (claimOf(claims, 'email_verified') ?? true) !== true) {
     return { problem: 'the e-mail address is not verified (email_verified)' };
   }
@@ -87,7 +91,10 @@ function extraOf(
 }
 
 /** A user made up of all that the options of an issuer can give: the identity policy is to accept them. */
-export function exampleUser({ mappings, credentialId }: Pick<IssuerOptions, 'mappings' | 'credentialId'>): UserInfo {
+export function exampleUser({
+  mappings,
+  credentialId,
+}: Pick<IssuerOptions, 'mappings' | 'credentialId'>): UserInfo {
   const { username, groups, extra } = mappings;
   const sample = (claim: string) => `<${claim}>`;
   return {
@@ -114,7 +121,10 @@ export function credentialOf(claims: Claims): Credential | undefined {
 }
 
 /** Says why a user has no groups although a claim is mapped to them; undefined where the token has that claim. */
-export function whyNoGroups(claims: Claims, { groups }: IssuerOptions['mappings']): string | undefined {
+export function whyNoGroups(
+  claims: Claims,
+  { groups }: IssuerOptions['mappings'],
+): string | undefined {
   if (groups === undefined || claimOf(claims, groups.claim) !== undefined) return undefined;
   return `no groups: ${missingClaim(claims, groups.claim)}`;
 }

@@ -6,7 +6,10 @@ import { startProvider, type TestProvider } from './testing/provider.ts';
 import { optionsFor } from './testing/written-options.ts';
 
 const claims = Object.fromEntries(
-  Array.from({ length: 150 }, (_, index) => [`robot-${index}`, { groups: ['robots', `team-${index}`], team: 'a' }]),
+  Array.from({ length: 150 }, (_, index) => [
+    `robot-${index}`,
+    { groups: ['robots', `team-${index}`], team: 'a' },
+  ]),
 );
 let provider: TestProvider;
 let users: ValidToken[] = [];
@@ -35,7 +38,10 @@ const cases = conformanceCases({
   },
   badOptions: [
     { options: {}, key: 'issuers' },
-    { options: { issuers: [{ issuer: { url: 'http://idp', audiences: ['a'] } }] }, key: 'issuers.0.issuer.url' },
+    {
+      options: { issuers: [{ issuer: { url: 'http://idp', audiences: ['a'] } }] },
+      key: 'issuers.0.issuer.url',
+    },
   ],
   baseDirectory: '/',
   get validTokens() {
@@ -73,7 +79,9 @@ const cases = conformanceCases({
 for (const { name, skip, run } of cases) if (skip === undefined) test(name, run);
 
 test('skips only what follows from keys that stay in force, and what passwords need', () => {
-  expect(cases.flatMap(({ name, skip }) => (skip === undefined ? [] : [name]))).toMatchInlineSnapshot(`
+  expect(
+    cases.flatMap(({ name, skip }) => (skip === undefined ? [] : [name])),
+  ).toMatchInlineSnapshot(`
     [
       "a call that waits for a hung backend ends when it is aborted",
       "a stopped backend is reported as unavailable, never as a refusal",

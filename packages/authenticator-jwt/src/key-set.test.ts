@@ -42,7 +42,10 @@ function openKeys(changed: Partial<KeyLimits> = {}, more: object = {}) {
     limits: { ...usual, ...changed },
     ca: () => readFileSync(provider.caFile),
     logger: { debug() {}, info() {}, error() {}, warn: (fields) => reported.warnings.push(fields) },
-    observer: { onKeys: (count) => reported.keys.push(count), onFailure: () => void reported.failures++ },
+    observer: {
+      onKeys: (count) => reported.keys.push(count),
+      onFailure: () => void reported.failures++,
+    },
     now: () => clock.now,
     ...more,
   });
@@ -60,13 +63,19 @@ const isGood = async (token: string, keys: Promise<Awaited<ReturnType<KeySet['ne
 };
 const reads = () => provider.asked.filter((path) => path === '/jwks').length;
 const failure = (code: string, words: string) =>
-  expect.objectContaining({ name: 'AuthenticatorError', code, message: expect.stringContaining(words) });
+  expect.objectContaining({
+    name: 'AuthenticatorError',
+    code,
+    message: expect.stringContaining(words),
+  });
 const unavailable = (words: string) => failure('unavailable', words);
 
 test('the keys are read once for all who ask at the start', async () => {
   const { keys, reported } = openKeys();
   const token = await provider.token('robot');
-  const asked = await Promise.all(Array.from({ length: 200 }, () => isGood(token, keys.current(signal))));
+  const asked = await Promise.all(
+    Array.from({ length: 200 }, () => isGood(token, keys.current(signal))),
+  );
   expect(new Set(asked)).toEqual(new Set(['good']));
   expect([reads(), reported.keys, reported.failures]).toEqual([1, [1], 0]);
 });
@@ -78,7 +87,9 @@ test('a new key is found immediately, and invented key ids make one attempt in a
   const token = await provider.token('robot');
   expect(await isGood(token, keys.current(signal))).toBe('ERR_JWKS_NO_MATCHING_KEY');
   clock.now = 30_000;
-  const found = await Promise.all(Array.from({ length: 200 }, () => isGood(token, keys.newer(signal))));
+  const found = await Promise.all(
+    Array.from({ length: 200 }, () => isGood(token, keys.newer(signal))),
+  );
   expect(new Set(found)).toEqual(new Set(['good']));
   expect(reads()).toBe(2);
   clock.now = 59_999;
@@ -107,7 +118,8 @@ test('while the issuer is down the last good keys are used for staleTtl, then th
 test('an issuer that is down is asked once in a cool-down, however many ask', async () => {
   provider.behave('fails');
   const { keys, clock, reported } = openKeys();
-  for (let time = 0; time < 200; time++) await expect(keys.current(signal)).rejects.toEqual(unavailable('answers 500'));
+  for (let time = 0; time < 200; time++)
+    await expect(keys.current(signal)).rejects.toEqual(unavailable('answers 500'));
   for (let time = 0; time < 200; time++)
     await expect(keys.newer(signal)).rejects.toEqual(failure('failed', 'answers 500'));
   expect([provider.asked.length, reported.failures]).toEqual([1, 1]);
@@ -169,7 +181,9 @@ test.each<[Behaviour, string]>([
   expect(reported).toMatchObject({ failures: 1, warnings: [{ issuer: provider.url }] });
   // Nothing was followed, and the keys were not asked for. Before a short timeout, a busy machine may not even ask.
   const discovery = ['/.well-known/openid-configuration'];
-  expect(provider.asked).toEqual(behaviour === 'hangs' ? discovery.slice(0, provider.asked.length) : discovery);
+  expect(provider.asked).toEqual(
+    behaviour === 'hangs' ? discovery.slice(0, provider.asked.length) : discovery,
+  );
 });
 
 test('an issuer that is stopped, and one whose certificate is of another CA', async () => {
@@ -205,12 +219,17 @@ test('a discovery document of another issuer, and more keys than allowed', async
   await expect(other.keys.current(signal)).rejects.toEqual(unavailable('names another issuer'));
   provider.rotate([first, await newKey('second')]);
   const { keys } = openKeys({ maxKeys: 1 });
-  await expect(keys.current(signal)).rejects.toEqual(unavailable('has 2 keys, more than jwks.maxKeys (1)'));
+  await expect(keys.current(signal)).rejects.toEqual(
+    unavailable('has 2 keys, more than jwks.maxKeys (1)'),
+  );
 });
 
 test('of a JWK set only public members of asymmetric keys are read', () => {
   const secret = { kty: 'oct', k: 'c2VjcmV0', kid: 'symmetric' };
-  const [read, ...others] = parseKeys({ keys: [secret, { ...first, x5u: 'https://elsewhere' }] }, 2);
+  const [read, ...others] = parseKeys(
+    { keys: [secret, { ...first, x5u: 'https://elsewhere' }] },
+    2,
+  );
   expect(others).toEqual([]);
   expect(Object.keys(read ?? {}).sort()).toEqual(['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y']);
 });

@@ -1,19 +1,28 @@
 import { request } from 'node:https';
-import { AuthenticatorError, type AuthenticatorErrorCode, type Logger } from '@sallyport/authenticator';
+import {
+  AuthenticatorError,
+  type AuthenticatorErrorCode,
+  type Logger,
+} from '@sallyport/authenticator';
 import { AnswerTooBig, callHttp, explainHttpError, parseJson } from '@sallyport/plugin-kit';
 import { createLocalJWKSet, type JWK, type JWTVerifyGetKey } from 'jose';
 import { z } from 'zod';
 import type { KeyLimits } from './options.ts';
 
 /** A key set has the keys of one issuer. */
-export type KeySet = Pick<ReturnType<typeof createFetchedKeys>, 'inForce' | 'current' | 'newer' | 'close'> & {
+export type KeySet = Pick<
+  ReturnType<typeof createFetchedKeys>,
+  'inForce' | 'current' | 'newer' | 'close'
+> & {
   /**
    * Reads the keys and the discovery document. It returns undefined for keys in a file, which have
    * no such document.
    */
   read(
     signal: AbortSignal,
-  ): Promise<{ readonly algorithms: readonly string[] | undefined; readonly isPrivate: boolean } | undefined>;
+  ): Promise<
+    { readonly algorithms: readonly string[] | undefined; readonly isPrivate: boolean } | undefined
+  >;
 };
 
 /** A key set reports to an observer what it has read, and what failed. */
@@ -61,10 +70,16 @@ const publicMembers = ['kty', 'use', 'key_ops', 'alg', 'kid', 'crv', 'x', 'y', '
 export function parseKeys(document: unknown, maxKeys: number): readonly JWK[] {
   const { success, data } = jwksSchema.safeParse(document);
   if (!success) throw new Error('is no JWK set: it needs a list "keys"');
-  if (data.keys.length > maxKeys) throw new Error(`has ${data.keys.length} keys, more than jwks.maxKeys (${maxKeys})`);
+  if (data.keys.length > maxKeys)
+    throw new Error(`has ${data.keys.length} keys, more than jwks.maxKeys (${maxKeys})`);
   return data.keys
     .filter(({ kty }) => kty === 'RSA' || kty === 'EC' || kty === 'OKP')
-    .map((key) => Object.fromEntries(publicMembers.flatMap((name) => (name in key ? [[name, key[name]]] : []))) as JWK);
+    .map(
+      (key) =>
+        Object.fromEntries(
+          publicMembers.flatMap((name) => (name in key ? [[name, key[name]]] : [])),
+        ) as JWK,
+    );
 }
 
 /**
@@ -90,7 +105,8 @@ export function createFetchedKeys(options: FetchedKeysOptions) {
     const isCool = now() - state.attemptedAt >= limits.cooldown;
     if (state.attempt !== undefined || isCool) await orAborted(read(), signal);
   };
-  const fresh = () => (state.keys && now() - state.keys.readAt < limits.staleTtl ? state.keys : undefined);
+  const fresh = () =>
+    state.keys && now() - state.keys.readAt < limits.staleTtl ? state.keys : undefined;
   const unchecked = (code: AuthenticatorErrorCode) => {
     const why = state.failure?.message ?? 'they were not read yet';
     return new AuthenticatorError(code, `the keys of issuer ${issuer} are not known: ${why}`);
@@ -127,7 +143,8 @@ export function createFetchedKeys(options: FetchedKeysOptions) {
      * Reads the discovery document and the keys now, for `check`. An issuer without an answer must
      * not use up the time of all.
      */
-    read: (signal: AbortSignal) => readIssuer(options, AbortSignal.any([signal, AbortSignal.timeout(limits.timeout)])),
+    read: (signal: AbortSignal) =>
+      readIssuer(options, AbortSignal.any([signal, AbortSignal.timeout(limits.timeout)])),
     close,
   };
 }
@@ -183,7 +200,10 @@ function createReader(options: FetchedKeysOptions) {
 }
 
 async function readIssuer(options: FetchedKeysOptions, signal: AbortSignal) {
-  const discovery = parseDiscovery(await fetchDocument(options.discoveryUrl, options, signal), options);
+  const discovery = parseDiscovery(
+    await fetchDocument(options.discoveryUrl, options, signal),
+    options,
+  );
   const document = await fetchDocument(discovery.jwksUri, options, signal);
   try {
     const keys = parseKeys(document, options.limits.maxKeys);
@@ -199,17 +219,33 @@ async function readIssuer(options: FetchedKeysOptions, signal: AbortSignal) {
  *
  * @throws AuthenticatorError `unavailable`, which names the URL, why, and how to fix it
  */
-async function fetchDocument(url: string, { ca, limits }: FetchedKeysOptions, signal: AbortSignal): Promise<unknown> {
+async function fetchDocument(
+  url: string,
+  { ca, limits }: FetchedKeysOptions,
+  signal: AbortSignal,
+): Promise<unknown> {
   const fail = (why: string) => new AuthenticatorError('unavailable', `${url}: ${why}`);
   const { maxSize } = limits;
-  const headers = { accept: 'application/json', 'accept-encoding': 'identity', 'user-agent': 'sallyport' };
+  const headers = {
+    accept: 'application/json',
+    'accept-encoding': 'identity',
+    'user-agent': 'sallyport',
+  };
   // Left out, NODE_TLS_REJECT_UNAUTHORIZED in the environment would decide.
   const call = request(url, { agent: false, headers, signal, rejectUnauthorized: true, ca: ca() });
-  const { status, body } = await callHttp(call, { statuses: [200], maxSize }).catch((error: Error) => {
-    if (error instanceof AnswerTooBig) throw fail(`is bigger than jwks.maxSize (${maxSize} bytes)`);
-    if (signal.aborted) throw fail('no answer in time (jwks.timeout)');
-    throw fail(explainHttpError(error, new URL(url).hostname).replaceAll('caFile', 'certificateAuthorityFile'));
-  });
+  const { status, body } = await callHttp(call, { statuses: [200], maxSize }).catch(
+    (error: Error) => {
+      if (error instanceof AnswerTooBig)
+        throw fail(`is bigger than jwks.maxSize (${maxSize} bytes)`);
+      if (signal.aborted) throw fail('no answer in time (jwks.timeout)');
+      throw fail(
+        explainHttpError(error, new URL(url).hostname).replaceAll(
+          'caFile',
+          'certificateAuthorityFile',
+        ),
+      );
+    },
+  );
   if (status >= 300 && status < 400) throw fail('answers with a redirect, which is not followed');
   if (status !== 200) throw fail(`answers ${status}`);
   const document = parseJson(body);
@@ -227,10 +263,12 @@ function parseDiscovery(document: unknown, { issuer, discoveryUrl }: FetchedKeys
   const fail = (why: string) => new AuthenticatorError('unavailable', `${discoveryUrl}: ${why}`);
   const { success, data } = discoverySchema.safeParse(document);
   if (!success) throw fail('is no discovery document: it needs issuer and jwks_uri');
-  if (data.issuer !== issuer) throw fail('names another issuer than issuer.url, which must be the same byte for byte');
+  if (data.issuer !== issuer)
+    throw fail('names another issuer than issuer.url, which must be the same byte for byte');
   const { jwks_uri: jwksUri, id_token_signing_alg_values_supported: algorithms } = data;
   const url = URL.parse(jwksUri);
-  if (url?.protocol !== 'https:' || url.username || url.password) throw fail('its jwks_uri must be a URL with https');
+  if (url?.protocol !== 'https:' || url.username || url.password)
+    throw fail('its jwks_uri must be a URL with https');
   return { jwksUri, algorithms };
 }
 

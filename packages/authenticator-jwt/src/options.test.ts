@@ -31,12 +31,18 @@ test('what is left out has its default', () => {
 });
 
 test.each([
-  ['https://idp.example.com/realms/a/', 'https://idp.example.com/realms/a/.well-known/openid-configuration'],
+  [
+    'https://idp.example.com/realms/a/',
+    'https://idp.example.com/realms/a/.well-known/openid-configuration',
+  ],
   ['https://idp.example.com/a//', 'https://idp.example.com/a//.well-known/openid-configuration'],
-])('the discovery document of %s: one slash is trimmed, for this address alone', (url, discoveryUrl) => {
-  const [one] = settled(writtenOptions({ issuer: { ...issuer, url } })).issuers;
-  expect(one).toMatchObject({ url, keys: { discoveryUrl } });
-});
+])(
+  'the discovery document of %s: one slash is trimmed, for this address alone',
+  (url, discoveryUrl) => {
+    const [one] = settled(writtenOptions({ issuer: { ...issuer, url } })).issuers;
+    expect(one).toMatchObject({ url, keys: { discoveryUrl } });
+  },
+);
 
 test('a discovery document elsewhere, and keys in a file', () => {
   const discoveryURL = 'https://inside.example.com/discovery';
@@ -51,16 +57,26 @@ const username = { claim: 'a' };
 const extra = (...rows: object[]) => ({ claimMappings: { username, extra: rows } });
 
 testRefusals(
-  (changed: object) => complaints(writtenOptions(changed)).map((complaint) => complaint.replace('issuers.0.', '')),
+  (changed: object) =>
+    complaints(writtenOptions(changed)).map((complaint) => complaint.replace('issuers.0.', '')),
   [
     [ofIssuer({ url: 'http://idp.example.com' }), 'issuer.url: must be a URL with https…'],
-    [ofIssuer({ url: 'https://a:b@idp.example.com' }), 'issuer.url: must have no name or password…'],
+    [
+      ofIssuer({ url: 'https://a:b@idp.example.com' }),
+      'issuer.url: must have no name or password…',
+    ],
     [ofIssuer({ url: 'https://idp.example.com/?' }), 'issuer.url: must have no query…'],
-    [ofIssuer({ url: 'https://idp.example.com/#' }), 'issuer.url: must have no query and no fragment…'],
+    [
+      ofIssuer({ url: 'https://idp.example.com/#' }),
+      'issuer.url: must have no query and no fragment…',
+    ],
     [ofIssuer({ url: 'accounts.google.com' }), 'issuer.url: must be a URL with https…'],
     [ofIssuer({ audiences: [] }), 'issuer.audiences: must have 1 to 64 entries…'],
     [ofIssuer({ audienceMatchPolicy: 'All' }), 'issuer.audienceMatchPolicy: must be MatchAny…'],
-    [ofIssuer({ jwksFile: 'a', discoveryURL: 'https://x' }), 'issuer.discoveryURL: does nothing beside jwksFile…'],
+    [
+      ofIssuer({ jwksFile: 'a', discoveryURL: 'https://x' }),
+      'issuer.discoveryURL: does nothing beside jwksFile…',
+    ],
     [{ algorithms: ['HS256'] }, 'algorithms.0: must be RS256 or…'],
     [{ algorithms: ['none'] }, 'algorithms.0: must be RS256 or…'],
     [{ algorithms: [] }, 'algorithms: must not be empty…'],
@@ -78,7 +94,10 @@ testRefusals(
       extra({ key: 'x.io/a', claim: 'a', valueExpression: 'a' }),
       'claimMappings.extra.0.valueExpression: is not supported: CEL…',
     ],
-    [{ userValidationRules: [{ expression: 'true' }] }, 'userValidationRules: is not supported: CEL…'],
+    [
+      { userValidationRules: [{ expression: 'true' }] },
+      'userValidationRules: is not supported: CEL…',
+    ],
     [extra({ key: 'tenant', claim: 'a' }), 'claimMappings.extra.0.key: must be a domain…'],
     [extra({ key: 'x.io/Tenant', claim: 'a' }), 'claimMappings.extra.0.key: must be a domain…'],
     [
@@ -98,5 +117,7 @@ test('an issuer is there once, compared byte for byte', () => {
 });
 
 test('no issuers at all', () => {
-  expect(complaints({ issuers: [] })).toEqual(['issuers: must not be empty: write [{ issuer: …, claimMappings: … }]']);
+  expect(complaints({ issuers: [] })).toEqual([
+    'issuers: must not be empty: write [{ issuer: …, claimMappings: … }]',
+  ]);
 });

@@ -49,7 +49,8 @@ function httpsUrl(description: string): z.ZodType<string> {
     const url = URL.parse(parsed.value);
     const fix = `write ${example}`;
     if (url?.protocol !== 'https:') return { problem: 'must be a URL with https', fix };
-    if (url.username || url.password) return { problem: 'must have no name or password in it', fix };
+    if (url.username || url.password)
+      return { problem: 'must have no name or password in it', fix };
     if (/[?#]/.test(parsed.value)) return { problem: 'must have no query and no fragment', fix };
     return parsed;
   });
@@ -67,7 +68,10 @@ const prefix = z
 const noCel = z
   .unknown()
   .optional()
-  .refine((input) => input === undefined, 'is not supported: CEL is not evaluated here. Write claim in its place')
+  .refine(
+    (input) => input === undefined,
+    'is not supported: CEL is not evaluated here. Write claim in its place',
+  )
   .describe('CEL, as in kube-apiserver: not supported. Write claim.');
 
 const claim = (sample: string) => text('The name of the claim, at the top of the token.', sample);
@@ -80,15 +84,22 @@ const claimOf = (what: string, sample: string) =>
   ).describe(what);
 
 /** A key has a domain, a slash and a path, in lowercase, by the rules of `validateExtraMapping` in the same file. */
-const extraKey = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+\/[-a-z0-9._~!$&'()*+,;=:@/%]+$/;
+const extraKey =
+  /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+\/[-a-z0-9._~!$&'()*+,;=:@/%]+$/;
 
 const extraEntry = section(
   {
-    key: value({ description: 'A domain, a slash and a path, in lowercase.', pattern: extraKey.source }, (input) => {
-      const parsed = parseText(input, 'example.com/tenant');
-      if ('problem' in parsed || extraKey.test(parsed.value)) return parsed;
-      return { problem: 'must be a domain, a slash and a path, in lowercase', fix: 'write example.com/tenant' };
-    }),
+    key: value(
+      { description: 'A domain, a slash and a path, in lowercase.', pattern: extraKey.source },
+      (input) => {
+        const parsed = parseText(input, 'example.com/tenant');
+        if ('problem' in parsed || extraKey.test(parsed.value)) return parsed;
+        return {
+          problem: 'must be a domain, a slash and a path, in lowercase',
+          fix: 'write example.com/tenant',
+        };
+      },
+    ),
     claim: claim('tenant'),
     valueExpression: noCel,
   },
@@ -98,13 +109,22 @@ const extraEntry = section(
 
 const mappings = section(
   {
-    username: claimOf('Who it is: the claim must be text. Of `email` only a verified one counts.', 'sub'),
+    username: claimOf(
+      'Who it is: the claim must be text. Of `email` only a verified one counts.',
+      'sub',
+    ),
     groups: claimOf('The groups: a text or a list of texts.', 'groups').optional(),
-    uid: section({ claim: claim('sub'), expression: noCel }, '{ claim: sub }', ({ claim: name }) => ({ claim: name }))
+    uid: section(
+      { claim: claim('sub'), expression: noCel },
+      '{ claim: sub }',
+      ({ claim: name }) => ({ claim: name }),
+    )
       .optional()
       .describe('What stays the same when a person is renamed.'),
     extra: z
-      .array(extraEntry, { error: 'must be a list: write [{ key: example.com/tenant, claim: tenant }]' })
+      .array(extraEntry, {
+        error: 'must be a list: write [{ key: example.com/tenant, claim: tenant }]',
+      })
       .prefault([])
       .describe('More about the user, each a text or a list of texts.'),
   },
@@ -128,13 +148,18 @@ const issuer = section(
       'The CAs that sign the certificates of the issuer (PEM). Left out: those of Node.',
       'tls/idp-ca.crt',
     ).optional(),
-    jwksFile: path('A file with its keys (a JWK set): then nothing is fetched.', 'keys/idp.json').optional(),
+    jwksFile: path(
+      'A file with its keys (a JWK set): then nothing is fetched.',
+      'keys/idp.json',
+    ).optional(),
     audiences: list(
       { description: 'A token must be for one of them (`aud`).', example: '[kubernetes]' },
       { min: 1, max: 64 },
       (input) => parseText(input, 'kubernetes'),
     ),
-    audienceMatchPolicy: choice('What Kubernetes calls it: one audience is enough.', ['MatchAny']).optional(),
+    audienceMatchPolicy: choice('What Kubernetes calls it: one audience is enough.', [
+      'MatchAny',
+    ]).optional(),
   },
   `{ url: ${example}, audiences: [kubernetes] }`,
   ({ audienceMatchPolicy: _, ...keys }, complain) => {
@@ -154,14 +179,17 @@ const limits = section(
       min: '1s',
       max: '1h',
     }).prefault('30s'),
-    staleTtl: duration('How long keys are used after they were last read.', { min: '1m' }).prefault('24h'),
+    staleTtl: duration('How long keys are used after they were last read.', { min: '1m' }).prefault(
+      '24h',
+    ),
     timeout: duration('For one attempt.', { min: '100ms', max: '30s' }).prefault('5s'),
     maxSize: size('A bigger document is refused.', { max: '4MiB' }).prefault('256KiB'),
     maxKeys: count('A document with more keys is refused.', 1, 10_000).default(100),
   },
   '{ refresh: 10m }',
   (keys, complain) => {
-    if (keys.staleTtl <= keys.refresh) complain(['staleTtl'], 'must be longer than refresh: write 24h');
+    if (keys.staleTtl <= keys.refresh)
+      complain(['staleTtl'], 'must be longer than refresh: write 24h');
     return keys;
   },
 );
@@ -169,7 +197,10 @@ const limits = section(
 const rule = section(
   {
     claim: claim('hd'),
-    requiredValue: z.string({ error: 'must be text' }).default('').describe('The exact value of the claim, a text.'),
+    requiredValue: z
+      .string({ error: 'must be text' })
+      .default('')
+      .describe('The exact value of the claim, a text.'),
     expression: noCel,
     message: noCel,
   },
@@ -196,7 +227,9 @@ const entry = section(
       (input) => parseText(input, 'https://kubernetes.default.svc.cluster.local'),
     ).prefault([]),
     algorithms: z
-      .array(choice('A signature algorithm.', algorithms), { error: 'must be a list: write [RS256, ES256]' })
+      .array(choice('A signature algorithm.', algorithms), {
+        error: 'must be a list: write [RS256, ES256]',
+      })
       .min(1, 'must not be empty: write [RS256, ES256]')
       .default([...kubernetesAlgorithms])
       .describe('The signature algorithms that are accepted.'),
@@ -204,12 +237,16 @@ const entry = section(
       'The `typ` that the header must have, such as at+jwt for access tokens. Left out: any.',
       'at+jwt',
     ).optional(),
-    clockTolerance: duration('How far the clock of the issuer may be from ours.', { min: '0', max: '2m' }).prefault(
-      '30s',
-    ),
-    maxTokenAge: duration('The maximum time since a token was issued (`iat`, which it needs then).', {
-      max: '7d',
-    }).optional(),
+    clockTolerance: duration('How far the clock of the issuer may be from ours.', {
+      min: '0',
+      max: '2m',
+    }).prefault('30s'),
+    maxTokenAge: duration(
+      'The maximum time since a token was issued (`iat`, which it needs then).',
+      {
+        max: '7d',
+      },
+    ).optional(),
     credentialId: flag(
       'Adds the token id (`jti`) to extra, for the audit log of kube-apiserver. Needs allowCredentialId of the authenticator.',
     ),
@@ -250,7 +287,10 @@ export const optionsSchema = section(
     for (const [index, { url }] of issuers.entries()) {
       const first = issuers.findIndex((one) => one.url === url);
       if (first !== index)
-        complain(['issuers', index, 'issuer', 'url'], `is the issuer of issuers[${first}] too: join them`);
+        complain(
+          ['issuers', index, 'issuer', 'url'],
+          `is the issuer of issuers[${first}] too: join them`,
+        );
     }
     return { issuers };
   },

@@ -3,7 +3,9 @@ import { parse } from 'yaml';
 import { optionsSchema } from './options.ts';
 import { complaints } from './testing/written-options.ts';
 
-const schema: Parameters<typeof testReadme>[0]['jsonSchema'] = optionsSchema['~standard'].jsonSchema.input({
+const schema: Parameters<typeof testReadme>[0]['jsonSchema'] = optionsSchema[
+  '~standard'
+].jsonSchema.input({
   target: 'draft-2020-12',
 });
 
@@ -19,9 +21,13 @@ testReadme({
   // Keys of CEL are in the schema for their message only.
   isHidden: (option) => /expression$|^userValidationRules$/i.test(option),
   parse,
-  optionsIn: ({ authenticators, options }: { authenticators: { options: unknown }[]; options?: unknown }) => [
-    options ?? authenticators[0]?.options,
-  ],
+  optionsIn: ({
+    authenticators,
+    options,
+  }: {
+    authenticators: { options: unknown }[];
+    options?: unknown;
+  }) => [options ?? authenticators[0]?.options],
   examples: 3,
   complaints,
 });

@@ -10,29 +10,53 @@ import { verify } from './verify.ts';
 
 const at = Date.parse('2030-01-01T00:00:00Z');
 const seconds = at / 1000;
-const good = { iss: 'https://idp.example.com', aud: 'kubernetes', sub: 'jane', iat: seconds - 60, exp: seconds + 60 };
+const good = {
+  iss: 'https://idp.example.com',
+  aud: 'kubernetes',
+  sub: 'jane',
+  iat: seconds - 60,
+  exp: seconds + 60,
+};
 const key = await newKey('one');
 
 async function sign(claims: object, header: object = {}, by: JWK = key): Promise<string> {
   const { kid, alg = 'ES256' } = by;
   const protectedHeader = { alg, ...(kid !== undefined && { kid }), ...header };
-  return new SignJWT({ ...claims }).setProtectedHeader(protectedHeader).sign(await importJWK(by, alg));
+  return new SignJWT({ ...claims })
+    .setProtectedHeader(protectedHeader)
+    .sign(await importJWK(by, alg));
 }
 
 const fixedKeys = (...keys: readonly JWK[]): KeySet => {
   const find = createLocalJWKSet({ keys: keys.map(({ d: _, ...rest }) => rest) });
   const none = async () => undefined;
-  return { inForce: () => find, current: async () => find, newer: none, read: none, close: () => {} };
+  return {
+    inForce: () => find,
+    current: async () => find,
+    newer: none,
+    read: none,
+    close: () => {},
+  };
 };
 
 async function verifyToken(token: string, changed: object, keys = fixedKeys(key)) {
   const [issuer] = settled(writtenOptions(changed)).issuers;
   const unverified = readUnverifiedJwt(token);
   if (issuer === undefined || unverified === undefined) return undefined;
-  return verify({ token, claims: unverified.claims }, issuer, keys, new AbortController().signal, at);
+  return verify(
+    { token, claims: unverified.claims },
+    issuer,
+    keys,
+    new AbortController().signal,
+    at,
+  );
 }
 
-async function resultOf(token: string, changed: object = {}, keys = fixedKeys(key)): Promise<unknown> {
+async function resultOf(
+  token: string,
+  changed: object = {},
+  keys = fixedKeys(key),
+): Promise<unknown> {
   const verified = await verifyToken(token, changed, keys);
   if (verified === undefined) return 'not recognized';
   return 'reason' in verified ? verified.reason : verified.claims.sub;
@@ -96,23 +120,38 @@ describe('the claims of a refused token', () => {
     ['was issued in the future', { iat: seconds + 31 }],
     ['is for another audience', { aud: 'else' }],
     ['has no end', { exp: undefined }],
-  ])('that %s are known if its signature is good, and only then', async (_name, claims, changed = {}) => {
-    const token = await sign({ ...good, ...claims });
-    expect(await verifyToken(token, changed, fixedKeys(key))).toMatchObject({ claims: { sub: 'jane' } });
-    for (const keys of [fixedKeys(await newKey('one')), fixedKeys(await newKey('two'))]) {
-      const refusal = await verifyToken(token, changed, keys);
-      expect(refusal).toMatchObject({ reason: expect.any(String) });
-      expect(refusal).not.toHaveProperty('claims');
-    }
-    const [header, , signature] = token.split('.');
-    const [, other] = (await sign({ ...good, ...claims, sub: 'bob' })).split('.');
-    const forged = await verifyToken([header, other, signature].join('.'), changed, fixedKeys(key));
-    expect(forged).not.toHaveProperty('claims');
-  });
+  ])(
+    'that %s are known if its signature is good, and only then',
+    async (_name, claims, changed = {}) => {
+      const token = await sign({ ...good, ...claims });
+      expect(await verifyToken(token, changed, fixedKeys(key))).toMatchObject({
+        claims: { sub: 'jane' },
+      });
+      for (const keys of [fixedKeys(await newKey('one')), fixedKeys(await newKey('two'))]) {
+        const refusal = await verifyToken(token, changed, keys);
+        expect(refusal).toMatchObject({ reason: expect.any(String) });
+        expect(refusal).not.toHaveProperty('claims');
+      }
+      const [header, , signature] = token.split('.');
+      const [, other] = (await sign({ ...good, ...claims, sub: 'bob' })).split('.');
+      const forged = await verifyToken(
+        [header, other, signature].join('.'),
+        changed,
+        fixedKeys(key),
+      );
+      expect(forged).not.toHaveProperty('claims');
+    },
+  );
 
   test('that has expired are not worth a question to the issuer', async () => {
     const ask = () => Promise.reject(new Error('asked'));
-    const keys: KeySet = { inForce: () => undefined, current: ask, newer: ask, read: ask, close: () => {} };
+    const keys: KeySet = {
+      inForce: () => undefined,
+      current: ask,
+      newer: ask,
+      read: ask,
+      close: () => {},
+    };
     const refusal = await verifyToken(await sign({ ...good, exp: 1 }), {}, keys);
     expect(refusal).toEqual({ reason: 'expired', problem: expect.any(String) });
   });
@@ -126,27 +165,44 @@ describe('the header', () => {
   test('alg none, and HS256 by the public key', async () => {
     const [, payload] = (await sign(good)).split('.');
     const part = (header: object) => Buffer.from(JSON.stringify(header)).toString('base64url');
-    expect(await resultOf(`${part({ alg: 'none', kid: 'one' })}.${payload}.AA`)).toBe('invalid-credentials');
-    const secret = createPublicKey({ key: { ...key, d: undefined }, format: 'jwk' } as never).export({
+    expect(await resultOf(`${part({ alg: 'none', kid: 'one' })}.${payload}.AA`)).toBe(
+      'invalid-credentials',
+    );
+    const secret = createPublicKey({
+      key: { ...key, d: undefined },
+      format: 'jwk',
+    } as never).export({
       type: 'spki',
       format: 'pem',
     });
-    const forged = await new SignJWT(good).setProtectedHeader({ alg: 'HS256', kid: 'one' }).sign(Buffer.from(secret));
+    const forged = await new SignJWT(good)
+      .setProtectedHeader({ alg: 'HS256', kid: 'one' })
+      .sign(Buffer.from(secret));
     expect(await resultOf(forged)).toBe('invalid-credentials');
   });
 
   test('typ counts where it is required', async () => {
     expect(await resultOf(await sign(good, { typ: 'at+jwt' }), { typ: 'at+jwt' })).toBe('jane');
-    expect(await resultOf(await sign(good, { typ: 'application/at+jwt' }), { typ: 'at+jwt' })).toBe('jane');
-    expect(await resultOf(await sign(good, { typ: 'JWT' }), { typ: 'at+jwt' })).toBe('invalid-credentials');
+    expect(await resultOf(await sign(good, { typ: 'application/at+jwt' }), { typ: 'at+jwt' })).toBe(
+      'jane',
+    );
+    expect(await resultOf(await sign(good, { typ: 'JWT' }), { typ: 'at+jwt' })).toBe(
+      'invalid-credentials',
+    );
     expect(await resultOf(await sign(good), { typ: 'at+jwt' })).toBe('invalid-credentials');
   });
 
   test('a key in the header, or an address of one, is not followed', async () => {
     const other = await newKey('mine');
     const { d: _, ...jwk } = other;
-    for (const header of [{ jwk }, { jku: 'https://else.example.com/jwks' }, { x5u: 'https://else.example.com/x' }]) {
-      expect(await resultOf(await sign(good, { ...header, kid: 'mine' }, other))).toBe('invalid-credentials');
+    for (const header of [
+      { jwk },
+      { jku: 'https://else.example.com/jwks' },
+      { x5u: 'https://else.example.com/x' },
+    ]) {
+      expect(await resultOf(await sign(good, { ...header, kid: 'mine' }, other))).toBe(
+        'invalid-credentials',
+      );
     }
   });
 
@@ -168,8 +224,16 @@ describe('keys', () => {
     const { kid: _, ...fourth } = keys[3] as JWK;
     const { kid: __, ...fifth } = keys[4] as JWK;
     expect(await resultOf(await sign(good, {}, fourth), {}, fixedKeys(...keys))).toBe('jane');
-    expect(await resultOf(await sign({ ...good, exp: seconds - 29 }, {}, fourth), {}, fixedKeys(...keys))).toBe('jane');
-    expect(await resultOf(await sign(good, {}, fifth), {}, fixedKeys(...keys))).toBe('invalid-credentials');
+    expect(
+      await resultOf(
+        await sign({ ...good, exp: seconds - 29 }, {}, fourth),
+        {},
+        fixedKeys(...keys),
+      ),
+    ).toBe('jane');
+    expect(await resultOf(await sign(good, {}, fifth), {}, fixedKeys(...keys))).toBe(
+      'invalid-credentials',
+    );
   });
 
   test('a token without a key id makes the keys be read again, before it is refused', async () => {
@@ -180,17 +244,23 @@ describe('keys', () => {
     expect(await resultOf(token, {}, fixedKeys(key))).toBe('invalid-credentials');
     expect(await resultOf(token, {}, { ...fixedKeys(key), newer: async () => later })).toBe('jane');
     const withId = await sign(good, {}, { ...fresh, kid: 'one' });
-    expect(await resultOf(withId, {}, { ...fixedKeys(key), newer: async () => later })).toBe('invalid-credentials');
+    expect(await resultOf(withId, {}, { ...fixedKeys(key), newer: async () => later })).toBe(
+      'invalid-credentials',
+    );
   });
 
   test('a key for encryption signs nothing; one without a use does', async () => {
-    expect(await resultOf(await sign(good), {}, fixedKeys({ ...key, use: 'enc' }))).toBe('invalid-credentials');
+    expect(await resultOf(await sign(good), {}, fixedKeys({ ...key, use: 'enc' }))).toBe(
+      'invalid-credentials',
+    );
     const { use: _, ...open } = key;
     expect(await resultOf(await sign(good), {}, fixedKeys(open))).toBe('jane');
   });
 
   test('a key that was withdrawn, once its keys were read again', async () => {
-    expect(await resultOf(await sign(good), {}, fixedKeys(await newKey('two')))).toBe('invalid-credentials');
+    expect(await resultOf(await sign(good), {}, fixedKeys(await newKey('two')))).toBe(
+      'invalid-credentials',
+    );
   });
 
   test('an RSA key of 1024 bits makes no decision', async () => {
@@ -200,29 +270,50 @@ describe('keys', () => {
     const header = Buffer.from(JSON.stringify({ alg: 'RS256', kid: 'weak' })).toString('base64url');
     const publicPart = { kty: weak.kty, n: weak.n, e: weak.e, kid: 'weak', alg: 'RS256' } as JWK;
     const token = `${header}.${input}.${'A'.repeat(171)}`;
-    await expect(resultOf(token, {}, fixedKeys(publicPart))).rejects.toMatchObject({ code: 'failed' });
+    await expect(resultOf(token, {}, fixedKeys(publicPart))).rejects.toMatchObject({
+      code: 'failed',
+    });
   });
 
-  test.each(['RS256', 'RS512', 'PS256', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'])('%s', async (alg) => {
-    const { privateKey } = await generateKeyPair(alg, { extractable: true });
-    const one = { ...(await exportJWK(privateKey)), kid: 'one', alg };
-    const publicPart = { kty: one.kty, crv: one.crv, x: one.x, y: one.y, n: one.n, e: one.e, kid: 'one' } as JWK;
-    const defined = JSON.parse(JSON.stringify(publicPart)) as JWK;
-    expect(await resultOf(await sign(good, {}, one), { algorithms: [alg] }, fixedKeys(defined))).toBe('jane');
-  });
+  test.each(['RS256', 'RS512', 'PS256', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'])(
+    '%s',
+    async (alg) => {
+      const { privateKey } = await generateKeyPair(alg, { extractable: true });
+      const one = { ...(await exportJWK(privateKey)), kid: 'one', alg };
+      const publicPart = {
+        kty: one.kty,
+        crv: one.crv,
+        x: one.x,
+        y: one.y,
+        n: one.n,
+        e: one.e,
+        kid: 'one',
+      } as JWK;
+      const defined = JSON.parse(JSON.stringify(publicPart)) as JWK;
+      expect(
+        await resultOf(await sign(good, {}, one), { algorithms: [alg] }, fixedKeys(defined)),
+      ).toBe('jane');
+    },
+  );
 
   test('a token that openssl signed', async () => {
     const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
     const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
     const input = `${part({ alg: 'RS256', kid: 'o' })}.${part(good)}`;
     const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-    const signature = execFileSync('bash', ['-c', 'openssl dgst -sha256 -sign <(printf %s "$KEY")'], {
-      input,
-      env: { ...process.env, KEY: pem },
-    });
+    const signature = execFileSync(
+      'bash',
+      ['-c', 'openssl dgst -sha256 -sign <(printf %s "$KEY")'],
+      {
+        input,
+        env: { ...process.env, KEY: pem },
+      },
+    );
     const jwk = { ...publicKey.export({ format: 'jwk' }), kid: 'o' } as JWK;
     const token = `${input}.${signature.toString('base64url')}`;
     expect(await resultOf(token, {}, fixedKeys(jwk))).toBe('jane');
-    expect(await resultOf(`${token.slice(0, -4)}AAAA`, {}, fixedKeys(jwk))).toBe('invalid-credentials');
+    expect(await resultOf(`${token.slice(0, -4)}AAAA`, {}, fixedKeys(jwk))).toBe(
+      'invalid-credentials',
+    );
   });
 });

@@ -55,7 +55,8 @@ export async function verify(
  */
 async function claimsIfSigned(token: string, issuer: IssuerOptions, keys: KeySet, at: number) {
   const inForce = keys.inForce();
-  const verified = inForce && (await verifyWith(inForce, token, issuer, at).catch(() => 'unknown key' as const));
+  const verified =
+    inForce && (await verifyWith(inForce, token, issuer, at).catch(() => 'unknown key' as const));
   return verified === undefined || verified === 'unknown key' ? undefined : verified.claims;
 }
 
@@ -81,7 +82,8 @@ async function verifyWith(
   } catch (error) {
     if (error instanceof errors.JWKSNoMatchingKey) return 'unknown key';
     // Without a key id, this key may be an old one.
-    if (error instanceof errors.JWSSignatureVerificationFailed && !hasKeyId(token)) return 'unknown key';
+    if (error instanceof errors.JWSSignatureVerificationFailed && !hasKeyId(token))
+      return 'unknown key';
     if (!(error instanceof errors.JWKSMultipleMatchingKeys)) return refusalOf(error, issuer, at);
     let checked = 0;
     for await (const key of error) {
@@ -90,7 +92,8 @@ async function verifyWith(
         const { payload } = await jwtVerify(token, key, options);
         return checkIssuedAt(payload, issuer, at) ?? { claims: payload };
       } catch (inner) {
-        if (!(inner instanceof errors.JWSSignatureVerificationFailed)) return refusalOf(inner, issuer, at);
+        if (!(inner instanceof errors.JWSSignatureVerificationFailed))
+          return refusalOf(inner, issuer, at);
       }
     }
     return 'unknown key';
@@ -102,7 +105,11 @@ function hasKeyId(token: string): boolean {
 }
 
 /** Refuses a token that was issued in the future, which jose accepts. */
-function checkIssuedAt(claims: Claims, { clockTolerance }: IssuerOptions, at: number): Refusal | undefined {
+function checkIssuedAt(
+  claims: Claims,
+  { clockTolerance }: IssuerOptions,
+  at: number,
+): Refusal | undefined {
   const { iat } = claims;
   if (typeof iat !== 'number' || iat * 1000 <= at + clockTolerance) return undefined;
   return issuedLater(iat, at, claims);
@@ -144,7 +151,11 @@ function refusalOf(error: unknown, issuer: IssuerOptions, at: number): Refusal {
     }
     const problem = `its ${claim} is ${reason === 'missing' ? 'missing' : 'not what the config demands'}`;
     if (claim === 'aud') {
-      return { reason: 'audience-mismatch', problem: wrongAudience(claims.aud, issuer) ?? problem, claims };
+      return {
+        reason: 'audience-mismatch',
+        problem: wrongAudience(claims.aud, issuer) ?? problem,
+        claims,
+      };
     }
     return { reason: claim === 'nbf' ? 'not-yet-valid' : 'invalid-credentials', problem, claims };
   }
@@ -170,7 +181,9 @@ function differenceText(time: number, at: number): string {
 /** Writes a time in UTC. A token may have any number for a time. */
 function timeText(milliseconds: number): string {
   const date = new Date(milliseconds);
-  return Number.isNaN(date.getTime()) ? 'a time that no calendar has' : date.toISOString().replace(/\.\d+Z$/, 'Z');
+  return Number.isNaN(date.getTime())
+    ? 'a time that no calendar has'
+    : date.toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
 /** A message lists at most this many audiences, and this many characters of each. */
@@ -184,6 +197,8 @@ const [maxAudiences, maxAudienceLength] = [20, 256];
 function wrongAudience(aud: unknown, { audiences }: IssuerOptions): string | undefined {
   const own = [aud].flat();
   if (own.length === 0 || !own.every((one) => typeof one === 'string')) return undefined;
-  const listed = own.slice(0, maxAudiences).map((one) => JSON.stringify(one.slice(0, maxAudienceLength)));
+  const listed = own
+    .slice(0, maxAudiences)
+    .map((one) => JSON.stringify(one.slice(0, maxAudienceLength)));
   return `the token is for the audiences ${listed.join(', ')} (aud), and issuer.audiences has only ${audiences.join(', ')}`;
 }

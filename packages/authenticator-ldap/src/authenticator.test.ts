@@ -1,6 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { type Authenticator, AuthenticatorError, type Decision, type PluginContext } from '@sallyport/authenticator';
-import { type RecordingContextOptions, recordingContext } from '@sallyport/authenticator/conformance';
+import {
+  type Authenticator,
+  AuthenticatorError,
+  type Decision,
+  type PluginContext,
+} from '@sallyport/authenticator';
+import {
+  type RecordingContextOptions,
+  recordingContext,
+} from '@sallyport/authenticator/conformance';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createLdapAuthenticator } from './authenticator.ts';
 import {
@@ -23,7 +31,9 @@ import type { LdapOptions } from './options/types.ts';
 const password = randomUUID();
 const aliceDn = `uid=alice,${peopleBase}`;
 const alice = entry(aliceDn, { uid: ['Alice'], entryUUID: ['7'], departmentNumber: ['4'] });
-const twins = ['a', 'b'].map((unit) => entry(`uid=twin,ou=${unit},${peopleBase}`, { uid: ['twin'] }));
+const twins = ['a', 'b'].map((unit) =>
+  entry(`uid=twin,ou=${unit},${peopleBase}`, { uid: ['twin'] }),
+);
 const admins = entry(`cn=admins,${groupsBase}`, { cn: ['admins'], member: [aliceDn] });
 
 /** Finds the entry by the typed spelling, as real servers do. */
@@ -50,11 +60,28 @@ const attributes = { username: 'uid', uid: 'entryUUID', extra: { department: 'de
 const never = new AbortController().signal;
 
 async function gateway({ options, script, deny, attempts, timeout }: Setup = {}): Promise<Gateway> {
-  const recording = recordingContext({ pluginName: 'ldap', baseDirectory: '/', ...(deny && { deny }) });
+  const recording = recordingContext({
+    pluginName: 'ldap',
+    baseDirectory: '/',
+    ...(deny && { deny }),
+  });
   const passwords = new Map([[aliceDn, password]]);
-  const directory = memoryDirectory({ entries: [...twins, admins], passwords, onSearch, ...script });
-  const whole = ldapOptions({ user: userOptions({ attributes }), groups: searchedGroups(), ...options });
-  const context = { ...recording.context, ...(attempts && { attempts }), ...(timeout && { timeout }) };
+  const directory = memoryDirectory({
+    entries: [...twins, admins],
+    passwords,
+    onSearch,
+    ...script,
+  });
+  const whole = ldapOptions({
+    user: userOptions({ attributes }),
+    groups: searchedGroups(),
+    ...options,
+  });
+  const context = {
+    ...recording.context,
+    ...(attempts && { attempts }),
+    ...(timeout && { timeout }),
+  };
   const authenticator = await createLdapAuthenticator(whole, context, () => directory);
   return {
     ...recording,
@@ -77,14 +104,19 @@ test('check learns the keys of extra that a user can have, and whether they get 
 test('a serverTimeout that leaves the next server no time is warned of', async () => {
   const [server] = ldapOptions().servers;
   const servers = server ? [server, server] : [];
-  const found = async (setup: Setup) => (await gateway(setup)).lines.map(({ level, fields }) => ({ level, fields }));
+  const found = async (setup: Setup) =>
+    (await gateway(setup)).lines.map(({ level, fields }) => ({ level, fields }));
   const warning = { level: 'warn', fields: { serverTimeout: '3s', timeout: '3s' } };
   const options = { servers, serverTimeout: 3_000 };
-  const srv = { domain: 'example.com', security: 'ldaps', interval: 60_000 } as unknown as NonNullable<
-    LdapOptions['srv']
-  >;
+  const srv = {
+    domain: 'example.com',
+    security: 'ldaps',
+    interval: 60_000,
+  } as unknown as NonNullable<LdapOptions['srv']>;
   expect(await found({ options, timeout: 3_000 })).toEqual([warning]);
-  expect(await found({ options: { srv, servers: [], serverTimeout: 3_000 }, timeout: 3_000 })).toEqual([warning]);
+  expect(
+    await found({ options: { srv, servers: [], serverTimeout: 3_000 }, timeout: 3_000 }),
+  ).toEqual([warning]);
   for (const setup of [
     { options, timeout: 3_001 },
     { options: { serverTimeout: 3_000 }, timeout: 3_000 },
@@ -98,7 +130,11 @@ test('explain learns of a line end in the password, and of a token that is not e
   const { authenticator } = await gateway();
   const stepsOf = async (typed: string) => {
     const steps: string[] = [];
-    const context = { audiences: [], signal: never, trace: (step: string) => void steps.push(step) };
+    const context = {
+      audiences: [],
+      signal: never,
+      trace: (step: string) => void steps.push(step),
+    };
     await authenticator.authenticate(tokenOf('alice', typed), context);
     return steps.filter((step) => step.includes('line end'));
   };
@@ -125,8 +161,15 @@ describe('a login', () => {
   test('has no groups when none are looked for', async () => {
     const recording = recordingContext({ pluginName: 'ldap', baseDirectory: '/' });
     const directory = memoryDirectory({ passwords: new Map([[aliceDn, password]]), onSearch });
-    const authenticator = await createLdapAuthenticator(ldapOptions(), recording.context, () => directory);
-    const decision = await authenticator.authenticate(tokenOf('alice', password), { audiences: [], signal: never });
+    const authenticator = await createLdapAuthenticator(
+      ldapOptions(),
+      recording.context,
+      () => directory,
+    );
+    const decision = await authenticator.authenticate(tokenOf('alice', password), {
+      audiences: [],
+      signal: never,
+    });
     expect(decision).toEqual({ kind: 'authenticated', user: { username: 'Alice' } });
     expect(directory.visits).toBe(1);
   });
@@ -147,8 +190,14 @@ describe('a login', () => {
 
   test('with a right password of an account that is closed is refused with the reason', async () => {
     const diagnosticMessage = 'comment: AcceptSecurityContext error, data 533, v3839';
-    const { logIn, attempts } = await gateway({ script: { onBind: () => ({ code: 49, diagnosticMessage }) } });
-    expect(await logIn('alice')).toEqual({ kind: 'rejected', reason: 'disabled', subject: 'Alice' });
+    const { logIn, attempts } = await gateway({
+      script: { onBind: () => ({ code: 49, diagnosticMessage }) },
+    });
+    expect(await logIn('alice')).toEqual({
+      kind: 'rejected',
+      reason: 'disabled',
+      subject: 'Alice',
+    });
     expect(attempts).toMatchObject([{ outcome: 'accepted' }]);
   });
 
@@ -156,7 +205,12 @@ describe('a login', () => {
     const { authenticator, directory } = await gateway({ options: { tokenPrefix: 'ldap:' } });
     const token = tokenOf('alice', password);
     expect(authenticator.recognizes?.(`ldap:${token}`)).toBe(true);
-    for (const foreign of [token, 'ldap:', `ldap:${tokenOf('alice', '')}`, `ldap:${tokenOf('', password)}`]) {
+    for (const foreign of [
+      token,
+      'ldap:',
+      `ldap:${tokenOf('alice', '')}`,
+      `ldap:${tokenOf('', password)}`,
+    ]) {
       expect(authenticator.recognizes?.(foreign)).toBe(false);
       const context = { audiences: [], signal: never };
       expect(await authenticator.authenticate(foreign, context)).toEqual({ kind: 'no-opinion' });
@@ -189,8 +243,14 @@ describe('a name that gets no bind of its own costs a decoy', () => {
   test('an unknown one', async () => {
     const one = await decoyed({}, 'nobody');
     expect(one).toMatchObject({ decision: { kind: 'no-opinion' }, attempts: [], lines: [] });
-    const other = await decoyed({ options: { user: userOptions({ unknown: 'rejected' }) } }, 'nobody');
-    expect(other).toMatchObject({ decision: { kind: 'rejected', reason: 'invalid-credentials' }, attempts: [] });
+    const other = await decoyed(
+      { options: { user: userOptions({ unknown: 'rejected' }) } },
+      'nobody',
+    );
+    expect(other).toMatchObject({
+      decision: { kind: 'rejected', reason: 'invalid-credentials' },
+      attempts: [],
+    });
     expect(other.decision).not.toHaveProperty('subject');
     expect(other.bind?.dn).not.toBe(one.bind?.dn);
     expect(other.bind?.password).not.toBe(one.bind?.password);
@@ -198,7 +258,10 @@ describe('a name that gets no bind of its own costs a decoy', () => {
 
   test('an unknown one of a DN template', async () => {
     const find = { by: 'dn', template: parseDnTemplate(`uid={username},${peopleBase}`) } as const;
-    const { decision, bind } = await decoyed({ options: { user: userOptions({ find }) } }, 'nobody');
+    const { decision, bind } = await decoyed(
+      { options: { user: userOptions({ find }) } },
+      'nobody',
+    );
     expect(decision).toEqual({ kind: 'no-opinion' });
     expect(bind?.dn).toMatch(/^uid=/);
   });
@@ -207,7 +270,9 @@ describe('a name that gets no bind of its own costs a decoy', () => {
     const { decision, attempts, lines } = await decoyed({}, 'twin');
     expect(decision).toEqual({ kind: 'rejected', reason: 'ambiguous' });
     expect(attempts).toEqual([]);
-    expect(lines).toMatchObject([{ level: 'warn', fields: { entries: twins.map(({ dn }) => dn) } }]);
+    expect(lines).toMatchObject([
+      { level: 'warn', fields: { entries: twins.map(({ dn }) => dn) } },
+    ]);
   });
 
   test.each(['throttled', 'invalid-credentials'] as const)(
@@ -220,19 +285,25 @@ describe('a name that gets no bind of its own costs a decoy', () => {
 
   test("one whose entry can't be used, before that is reported", async () => {
     const two = entry(aliceDn, { uid: ['alice', 'al'] });
-    const { logIn, directory, attempts } = await gateway({ script: { onSearch: () => ({ entries: [two] }) } });
+    const { logIn, directory, attempts } = await gateway({
+      script: { onSearch: () => ({ entries: [two] }) },
+    });
     await expect(logIn('alice')).rejects.toMatchObject({
       code: 'failed',
       message: expect.stringContaining('2 values'),
     });
-    expect(directory.binds).toEqual([{ dn: expect.stringMatching(/^cn=[0-9a-f]{32},/), password: expect.any(String) }]);
+    expect(directory.binds).toEqual([
+      { dn: expect.stringMatching(/^cn=[0-9a-f]{32},/), password: expect.any(String) },
+    ]);
     expect(attempts).toEqual([]);
   });
 
   test('even if the server accepts the decoy, no one is let in', async () => {
     const script = { onBind: () => ({ code: 0 }) };
     expect((await decoyed({ script }, 'nobody')).decision).toEqual({ kind: 'no-opinion' });
-    expect((await decoyed({ script, deny: 'throttled' }, 'alice')).decision).toMatchObject({ kind: 'rejected' });
+    expect((await decoyed({ script, deny: 'throttled' }, 'alice')).decision).toMatchObject({
+      kind: 'rejected',
+    });
   });
 });
 
@@ -253,7 +324,10 @@ describe('a server that hashes passwords slowly, for names that it has', () => {
   }
 
   /** Returns the decision of a login that is known after a number of milliseconds. */
-  async function decisionAfter(milliseconds: number, login: Promise<Decision>): Promise<Decision | undefined> {
+  async function decisionAfter(
+    milliseconds: number,
+    login: Promise<Decision>,
+  ): Promise<Decision | undefined> {
     let decision: Decision | undefined;
     void login.then((made) => {
       decision = made;
@@ -264,7 +338,9 @@ describe('a server that hashes passwords slowly, for names that it has', () => {
 
   test('does not show by its time which names those are', async () => {
     const { logIn } = await slowly();
-    expect(await decisionAfter(1000, logIn('alice', `${password}x`))).toMatchObject({ reason: 'invalid-credentials' });
+    expect(await decisionAfter(1000, logIn('alice', `${password}x`))).toMatchObject({
+      reason: 'invalid-credentials',
+    });
     const unknown = logIn('nobody');
     expect(await decisionAfter(999, unknown)).toBeUndefined();
     expect(await decisionAfter(1, unknown)).toEqual({ kind: 'no-opinion' });
@@ -319,12 +395,15 @@ describe('an attempt is settled once', () => {
   test.each([
     [8, 'unavailable'],
     [80, 'failed'],
-  ])('as unavailable when the server neither accepts nor refuses: %i is %s', async (code, error) => {
-    const { outcomes, attempts } = counting();
-    const { logIn } = await gateway({ attempts, script: { onBind: () => ({ code }) } });
-    await expect(logIn('alice')).rejects.toMatchObject({ code: error });
-    expect(outcomes).toEqual(['unavailable']);
-  });
+  ])(
+    'as unavailable when the server neither accepts nor refuses: %i is %s',
+    async (code, error) => {
+      const { outcomes, attempts } = counting();
+      const { logIn } = await gateway({ attempts, script: { onBind: () => ({ code }) } });
+      await expect(logIn('alice')).rejects.toMatchObject({ code: error });
+      expect(outcomes).toEqual(['unavailable']);
+    },
+  );
 
   test("as accepted when the password was right and the groups can't be read", async () => {
     const { outcomes, attempts } = counting();
@@ -353,34 +432,39 @@ describe('an attempt is settled once', () => {
   test.each([
     ['refused', `${password}x`],
     ['accepted', password],
-  ])('as %s when the server says so after the caller has gone, and no one gets the answer', async (outcome, secret) => {
-    const settled = Promise.withResolvers<string>();
-    const settle = async (outcome: string) => settled.resolve(outcome);
-    const { logIn, directory } = await gateway({ attempts: { admit: async () => ({ admitted: true, settle }) } });
-    const { bindUser } = directory;
-    const answer = Promise.withResolvers<void>();
-    const sent = Promise.withResolvers<void>();
-    const signals: AbortSignal[] = [];
-    Object.assign(directory, {
-      bindUser: async (...all: Parameters<typeof bindUser>) => {
-        signals.push(all[1].signal);
-        sent.resolve();
-        await answer.promise;
-        return await bindUser(...all);
-      },
-    });
-    const controller = new AbortController();
-    const reason = new Error('the caller has gone');
-    const login = logIn('alice', secret, controller.signal);
-    await sent.promise;
-    controller.abort(reason);
-    await expect(login).rejects.toBe(reason);
-    answer.resolve();
-    expect(await settled.promise).toBe(outcome);
-    expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
-    // The login looks for no groups.
-    expect(directory.visits).toBe(1);
-  });
+  ])(
+    'as %s when the server says so after the caller has gone, and no one gets the answer',
+    async (outcome, secret) => {
+      const settled = Promise.withResolvers<string>();
+      const settle = async (outcome: string) => settled.resolve(outcome);
+      const { logIn, directory } = await gateway({
+        attempts: { admit: async () => ({ admitted: true, settle }) },
+      });
+      const { bindUser } = directory;
+      const answer = Promise.withResolvers<void>();
+      const sent = Promise.withResolvers<void>();
+      const signals: AbortSignal[] = [];
+      Object.assign(directory, {
+        bindUser: async (...all: Parameters<typeof bindUser>) => {
+          signals.push(all[1].signal);
+          sent.resolve();
+          await answer.promise;
+          return await bindUser(...all);
+        },
+      });
+      const controller = new AbortController();
+      const reason = new Error('the caller has gone');
+      const login = logIn('alice', secret, controller.signal);
+      await sent.promise;
+      controller.abort(reason);
+      await expect(login).rejects.toBe(reason);
+      answer.resolve();
+      expect(await settled.promise).toBe(outcome);
+      expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
+      // The login looks for no groups.
+      expect(directory.visits).toBe(1);
+    },
+  );
 
   test('and its end is waited for no longer than the caller is there: the guard has the signal', async () => {
     const signals: unknown[] = [];
@@ -435,7 +519,11 @@ describe('the gateway hears that the backend has answered', () => {
         },
       });
       const backendAnswered = () => heard.push('answered');
-      await authenticator.authenticate(tokenOf(username, password), { audiences: [], signal: never, backendAnswered });
+      await authenticator.authenticate(tokenOf(username, password), {
+        audiences: [],
+        signal: never,
+        backendAnswered,
+      });
       expect(heard.slice(0, 2)).toEqual(['search', 'answered']);
     }
   });

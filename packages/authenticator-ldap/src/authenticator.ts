@@ -6,14 +6,31 @@ import type {
   PluginContext,
   UserInfo,
 } from '@sallyport/authenticator';
-import { ageText, durationText, type TlsSettings, watchTlsFiles, within } from '@sallyport/plugin-kit';
+import {
+  ageText,
+  durationText,
+  type TlsSettings,
+  watchTlsFiles,
+  within,
+} from '@sallyport/plugin-kit';
 import { checkDirectory } from './check.ts';
 import type { Directory, DirectoryCall } from './directory/types.ts';
 import { accountText, readReset, resetFlag } from './login/account-state.ts';
 import { bindUser, createDecoys } from './login/bind-user.ts';
-import { claimedName, readCredentials, whyNoCredentials, writeCredentials } from './login/credentials.ts';
+import {
+  claimedName,
+  readCredentials,
+  whyNoCredentials,
+  writeCredentials,
+} from './login/credentials.ts';
 import type { DirectoryUser, UserSearchResult } from './login/find-user.ts';
-import { createRevalidate, findEntry, lookUpUser, type TracedCall, withGroups } from './login/look-up.ts';
+import {
+  createRevalidate,
+  findEntry,
+  lookUpUser,
+  type TracedCall,
+  withGroups,
+} from './login/look-up.ts';
 import type { LdapOptions } from './options/types.ts';
 import { createPresenceCheck } from './presence.ts';
 import { createSchemaCheck } from './schema.ts';
@@ -61,8 +78,12 @@ export async function createLdapAuthenticator(
 type NotFound = Exclude<UserSearchResult, { kind: 'found' }>;
 
 /** A server that hangs costs a login this long, before the next one is asked. */
-function warnOfLateTimeout({ serverTimeout, servers, srv }: LdapOptions, { timeout, logger }: PluginContext): void {
-  if (timeout === undefined || serverTimeout < timeout || (servers.length < 2 && srv === undefined)) return;
+function warnOfLateTimeout(
+  { serverTimeout, servers, srv }: LdapOptions,
+  { timeout, logger }: PluginContext,
+): void {
+  if (timeout === undefined || serverTimeout < timeout || (servers.length < 2 && srv === undefined))
+    return;
   const fields = { serverTimeout: durationText(serverTimeout), timeout: durationText(timeout) };
   const late =
     'serverTimeout is not less than timeout of the authenticator: when one server hangs, logins fail before the next one is asked';
@@ -71,13 +92,21 @@ function warnOfLateTimeout({ serverTimeout, servers, srv }: LdapOptions, { timeo
 
 /** Returns a user made up of all keys that the options can give: the identity policy is to accept them. */
 function exampleUser({ user: { attributes } }: LdapOptions): UserInfo {
-  const extra = Object.entries(attributes.extra).map(([key, attribute]) => [key, [`<${attribute}>`]]);
+  const extra = Object.entries(attributes.extra).map(([key, attribute]) => [
+    key,
+    [`<${attribute}>`],
+  ]);
   const { username, uid } = attributes;
-  return { username: `<${username}>`, ...(uid !== undefined && { uid: `<${uid}>` }), extra: Object.fromEntries(extra) };
+  return {
+    username: `<${username}>`,
+    ...(uid !== undefined && { uid: `<${uid}>` }),
+    extra: Object.fromEntries(extra),
+  };
 }
 
 function notSent({ reason, refusedAt }: DeniedAttempt): string {
-  if (reason === 'throttled') return 'the password was not sent: too many others of this user were refused';
+  if (reason === 'throttled')
+    return 'the password was not sent: too many others of this user were refused';
   if (refusedAt === undefined) return 'the password was not sent: it was refused before';
   return `the password was not sent: it was refused ${ageText(Date.now() - refusedAt.getTime())}`;
 }
@@ -86,13 +115,20 @@ function notSent({ reason, refusedAt }: DeniedAttempt): string {
  * Creates the login: it finds the entry, binds as the user and reads the groups. Each step first
  * asks the server of the last step.
  */
-function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, directory: Directory) {
+function createLogin(
+  options: LdapOptions,
+  { attempts, logger }: PluginContext,
+  directory: Directory,
+) {
   const decoys = createDecoys(directory, options);
 
   async function notFound(result: NotFound, call: DirectoryCall): Promise<Decision> {
     if (result.kind === 'ambiguous') {
       const { entries } = result;
-      logger.warn({ entries }, 'login refused: several entries have its name; change user.filter so that it finds one');
+      logger.warn(
+        { entries },
+        'login refused: several entries have its name; change user.filter so that it finds one',
+      );
     }
     await decoys.bind(call);
     if (result.kind === 'unusable') throw result.error;
@@ -111,34 +147,49 @@ function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, 
       return { kind: 'rejected', reason: attempt.reason, subject };
     }
     const begun = performance.now();
-    const decision = bindUser(directory, { dn: user.dn, password }, attempt, call, async (bound): Promise<Decision> => {
-      if (bound.kind === 'rejected') {
-        if (bound.reason === 'invalid-credentials') decoys.noteRefusal(user.dn, performance.now() - begun);
-        return { kind: 'rejected', reason: bound.reason, subject };
-      }
-      const account = readReset(user.entry);
-      if (account.refusal) {
-        call.trace?.(accountText(account));
-        return { kind: 'rejected', reason: account.refusal.reason, subject };
-      }
-      const next = { ...call, prefer: bound.server, subject: user.dn };
-      return { kind: 'authenticated', user: await withGroups(directory, options, user, next) };
-    });
+    const decision = bindUser(
+      directory,
+      { dn: user.dn, password },
+      attempt,
+      call,
+      async (bound): Promise<Decision> => {
+        if (bound.kind === 'rejected') {
+          if (bound.reason === 'invalid-credentials')
+            decoys.noteRefusal(user.dn, performance.now() - begun);
+          return { kind: 'rejected', reason: bound.reason, subject };
+        }
+        const account = readReset(user.entry);
+        if (account.refusal) {
+          call.trace?.(accountText(account));
+          return { kind: 'rejected', reason: account.refusal.reason, subject };
+        }
+        const next = { ...call, prefer: bound.server, subject: user.dn };
+        return { kind: 'authenticated', user: await withGroups(directory, options, user, next) };
+      },
+    );
     // No one waits for a bind whose caller has left.
     decision.catch(() => {});
     return within({ signal: call.signal }, () => decision);
   }
 
-  return async (token: string, { signal, backendAnswered, trace }: AuthenticateContext): Promise<Decision> => {
+  return async (
+    token: string,
+    { signal, backendAnswered, trace }: AuthenticateContext,
+  ): Promise<Decision> => {
     const credentials = readCredentials(token, options.tokenPrefix);
     if (credentials === undefined) return { kind: 'no-opinion' };
     const { username, password } = credentials;
-    if (/[\r\n]$/.test(password)) trace?.('the password ends with a line end, as echo writes one: use printf %s');
+    if (/[\r\n]$/.test(password))
+      trace?.('the password ends with a line end, as echo writes one: use printf %s');
     const asked = { signal, trace };
-    const { value: result, server } = await findEntry(directory, options, { username }, asked, [resetFlag]);
+    const { value: result, server } = await findEntry(directory, options, { username }, asked, [
+      resetFlag,
+    ]);
     // The directory has answered: if the rest takes long, only this login is slow.
     backendAnswered?.();
     const call = { ...asked, prefer: server };
-    return result.kind === 'found' ? await logIn(result.user, password, call) : await notFound(result, call);
+    return result.kind === 'found'
+      ? await logIn(result.user, password, call)
+      : await notFound(result, call);
   };
 }

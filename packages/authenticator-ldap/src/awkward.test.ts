@@ -60,7 +60,9 @@ describe('entries that are hard', () => {
     const wrong = await outcomeOf(one, `${one.password}${randomUUID()}`);
     const isLetIn = typeof one.outcome !== 'string';
     // An error may come before the bind, or from the search for groups after it.
-    expect(isLetIn ? ['invalid-credentials'] : ['invalid-credentials', one.outcome]).toContain(wrong);
+    expect(isLetIn ? ['invalid-credentials'] : ['invalid-credentials', one.outcome]).toContain(
+      wrong,
+    );
   });
 });
 
@@ -69,6 +71,8 @@ test('the server itself ends a search at its limit, and refers to another server
   const find = (base: string, filter: string) =>
     runLdapTool('ldapsearch', service, ['-LLL', '-b', base, filter, '1.1']);
   expect(await find(slapd.suffix, '(cn=many-*)')).toMatchObject({ code: 4 });
-  expect((await find(slapd.suffix, '(uid=referred)')).stdout).toContain('# refldap://127.0.0.1:9/ou=referred');
+  expect((await find(slapd.suffix, '(uid=referred)')).stdout).toContain(
+    '# refldap://127.0.0.1:9/ou=referred',
+  );
   expect(await find(`ou=elsewhere,${slapd.suffix}`, '(cn=*)')).toMatchObject({ code: 10 });
 });

@@ -1,7 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { checkDirectory } from './check.ts';
 import type { SearchRequest, SearchResult, Server } from './connection/types.ts';
-import { entry, type MemoryDirectory, memoryDirectory } from './directory/testing/memory-directory.ts';
+import {
+  entry,
+  type MemoryDirectory,
+  memoryDirectory,
+} from './directory/testing/memory-directory.ts';
 import type { Directory } from './directory/types.ts';
 import { parseDnTemplate } from './filter/templates.ts';
 import {
@@ -26,7 +30,8 @@ const check = (directory: Directory, changed: Partial<LdapOptions> = {}) =>
 
 /** Creates a directory whose bases exist. The test answers a search with a filter. */
 function searching(below: string, result: Partial<SearchResult>): MemoryDirectory {
-  const onSearch = ({ base, scope }: SearchRequest) => (scope === 'sub' && base === below ? result : undefined);
+  const onSearch = ({ base, scope }: SearchRequest) =>
+    scope === 'sub' && base === below ? result : undefined;
   return memoryDirectory({ entries: bases, onSearch });
 }
 
@@ -34,12 +39,14 @@ describe('check()', () => {
   test('looks for each base and searches with each filter with a name that no one has', async () => {
     const directory = memoryDirectory({ entries: bases });
     await check(directory);
-    expect(directory.searches.map(({ base, scope, filter }) => [base, scope, filter.kind])).toEqual([
-      [peopleBase, 'base', 'present'],
-      [peopleBase, 'sub', 'equality'],
-      [groupsBase, 'base', 'present'],
-      [groupsBase, 'sub', 'equality'],
-    ]);
+    expect(directory.searches.map(({ base, scope, filter }) => [base, scope, filter.kind])).toEqual(
+      [
+        [peopleBase, 'base', 'present'],
+        [peopleBase, 'sub', 'equality'],
+        [groupsBase, 'base', 'present'],
+        [groupsBase, 'sub', 'equality'],
+      ],
+    );
     expect(directory.searches.every(({ attributes }) => String(attributes) === '1.1')).toBe(true);
     expect(directory.searches.map(({ sizeLimit }) => sizeLimit)).toEqual([1, 2, 1, 101]);
     expect(directory.binds).toEqual([]);
@@ -47,7 +54,9 @@ describe('check()', () => {
 
   test('looks for what a DN template and groups from an attribute need', async () => {
     const directory = memoryDirectory({ entries: bases });
-    const user = userOptions({ find: { by: 'dn', template: parseDnTemplate(`uid={username},${peopleBase}`) } });
+    const user = userOptions({
+      find: { by: 'dn', template: parseDnTemplate(`uid={username},${peopleBase}`) },
+    });
     await check(directory, { user, groups: attributeGroups() });
     expect(directory.searches.map(({ base, scope }) => [base, scope])).toEqual([
       [peopleBase, 'base'],
@@ -63,9 +72,9 @@ describe('check()', () => {
     [groupsBase, 'groups.base'],
   ])('says that the base %s is not there', async (missing, option) => {
     const message = `no LDAP server works:\n  ldaps://memory-1:636: ${option} "${missing}" does not exist there, or the service account may not see it`;
-    await expect(check(memoryDirectory({ entries: bases.filter(({ dn }) => dn !== missing) }))).rejects.toThrow(
-      message,
-    );
+    await expect(
+      check(memoryDirectory({ entries: bases.filter(({ dn }) => dn !== missing) })),
+    ).rejects.toThrow(message);
     const onSearch = ({ base }: SearchRequest) => (base === missing ? { code: 32 } : undefined);
     await expect(check(memoryDirectory({ entries: bases, onSearch }))).rejects.toThrow(message);
   });
@@ -76,7 +85,9 @@ describe('check()', () => {
     [48, '48 inappropriateAuthentication'],
     [50, '50 insufficientAccessRights'],
   ])('says what to do where an anonymous search is refused with %i', async (code, named) => {
-    await expect(checkDirectory(memoryDirectory({ onSearch: () => ({ code }) }), anonymous, signal)).rejects.toThrow(
+    await expect(
+      checkDirectory(memoryDirectory({ onSearch: () => ({ code }) }), anonymous, signal),
+    ).rejects.toThrow(
       `the server refuses an anonymous search (${named}): give bind.dn and bind.password`,
     );
   });
@@ -84,7 +95,9 @@ describe('check()', () => {
   test.each([{ code: 32 }, { code: 0 }])(
     'says that a base may be hidden from an anonymous search: %j',
     async (result) => {
-      await expect(checkDirectory(memoryDirectory({ onSearch: () => result }), anonymous, signal)).rejects.toThrow(
+      await expect(
+        checkDirectory(memoryDirectory({ onSearch: () => result }), anonymous, signal),
+      ).rejects.toThrow(
         `user.base "${peopleBase}" does not exist there, or only a service account may see it: give bind.dn and bind.password`,
       );
     },
@@ -100,8 +113,14 @@ describe('check()', () => {
 
   test.each([
     [4, 'even a name that no one has finds more entries than the size limit'],
-    [11, "costs more than the server's limits allow: index the attributes of the filter, or raise the limits"],
-    [50, 'the service account may not search there: give it the right to (50 insufficientAccessRights)'],
+    [
+      11,
+      "costs more than the server's limits allow: index the attributes of the filter, or raise the limits",
+    ],
+    [
+      50,
+      'the service account may not search there: give it the right to (50 insufficientAccessRights)',
+    ],
   ])('says what the code %i means for a search', async (code, text) => {
     for (const [below, what] of [
       [peopleBase, 'a search for a user'],
@@ -126,8 +145,16 @@ describe('check()', () => {
     await check(searching(peopleBase, { code: 10 }));
   });
 
-  const server = (host: string): Server => ({ url: `ldaps://${host}:636`, host, port: 636, security: 'ldaps' });
-  const reporting = (problems: Record<string, string | undefined>, isPassedOver = false): Directory => ({
+  const server = (host: string): Server => ({
+    url: `ldaps://${host}:636`,
+    host,
+    port: 636,
+    security: 'ldaps',
+  });
+  const reporting = (
+    problems: Record<string, string | undefined>,
+    isPassedOver = false,
+  ): Directory => ({
     ...memoryDirectory(),
     check: async () =>
       Object.entries(problems).map(([host, problem]) => ({
@@ -138,11 +165,17 @@ describe('check()', () => {
 
   test('only warns of servers that logins pass over, as long as another one works', async () => {
     expect(await check(reporting({ a: undefined, b: undefined }))).toEqual([]);
-    expect(await check(reporting({ a: undefined, b: 'it is down', c: 'ldaps://c:636: busy' }, true))).toEqual([
+    expect(
+      await check(reporting({ a: undefined, b: 'it is down', c: 'ldaps://c:636: busy' }, true)),
+    ).toEqual([
       '2 of 3 LDAP servers do not work:\n  ldaps://b:636: it is down\n  ldaps://c:636: busy',
     ]);
-    await expect(check(reporting({ a: 'it is down' }, true))).rejects.toThrow('no LDAP server works:');
-    await expect(check(reporting({ a: 'x', b: 'y' }, true))).rejects.toThrow('no LDAP server works:');
+    await expect(check(reporting({ a: 'it is down' }, true))).rejects.toThrow(
+      'no LDAP server works:',
+    );
+    await expect(check(reporting({ a: 'x', b: 'y' }, true))).rejects.toThrow(
+      'no LDAP server works:',
+    );
   });
 
   test('warns once of what a further look finds on several servers, next to a server that is down', async () => {
@@ -171,9 +204,9 @@ describe('check()', () => {
     await expect(check(reporting({ a: 'x', b: 'y' }))).rejects.toThrow(
       /^no LDAP server works:\n {2}ldaps:\/\/a:636: x\n {2}ldaps:\/\/b:636: y$/,
     );
-    await expect(check(reporting({ a: 'no TCP connection to ldaps://a:636: refused' }))).rejects.toThrow(
-      /^no LDAP server works:\n {2}no TCP connection to ldaps:\/\/a:636: refused$/,
-    );
+    await expect(
+      check(reporting({ a: 'no TCP connection to ldaps://a:636: refused' })),
+    ).rejects.toThrow(/^no LDAP server works:\n {2}no TCP connection to ldaps:\/\/a:636: refused$/);
     await expect(check(reporting({}))).rejects.toThrow('no LDAP server is known');
   });
 });

@@ -24,7 +24,9 @@ export async function checkDirectory(
     const asked = (request: SearchRequest) => connection.search(request, signal);
     const isAnonymous = options.bind === undefined;
     const search = isAnonymous ? anonymously(asked) : asked;
-    const reader = isAnonymous ? 'only a service account may see it: give bind.dn and bind.password' : accountMaySee;
+    const reader = isAnonymous
+      ? 'only a service account may see it: give bind.dn and bind.password'
+      : accountMaySee;
     await lookForUsers(search, options.user.find, reader);
     if (options.groups !== undefined) await lookForGroups(search, options.groups, reader);
     for (const warning of (await further?.(search)) ?? []) warnings.add(warning);
@@ -38,7 +40,8 @@ export async function checkDirectory(
     problem.includes(url) ? problem : `${url}: ${problem}`,
   );
   const text = [`${head}:`, ...lines.map((line) => `  ${line}`)].join('\n');
-  if (count !== undefined && bad.every(({ isPassedOver }) => isPassedOver)) return [text, ...warnings];
+  if (count !== undefined && bad.every(({ isPassedOver }) => isPassedOver))
+    return [text, ...warnings];
   throw new Error(text);
 }
 
@@ -60,8 +63,13 @@ function anonymously(search: Search): Search {
 }
 
 /** @param reader why a base may be hidden */
-async function lookForUsers(search: Search, find: UserOptions['find'], reader: string): Promise<void> {
-  if (find.by === 'dn') return await findBase(search, 'the parent in user.dnTemplate', find.template.parent, reader);
+async function lookForUsers(
+  search: Search,
+  find: UserOptions['find'],
+  reader: string,
+): Promise<void> {
+  if (find.by === 'dn')
+    return await findBase(search, 'the parent in user.dnTemplate', find.template.parent, reader);
   for (const base of find.bases) await findBase(search, 'user.base', base, reader);
   const filter = find.filter.fill(() => [unknownName()]);
   const found = await checkFilter(search, 'a search for a user', find.bases, {
@@ -69,7 +77,10 @@ async function lookForUsers(search: Search, find: UserOptions['find'], reader: s
     filter,
     sizeLimit: 2,
   });
-  if (found > 0) throw new Error('a search for a user finds entries for a name that no one has: correct user.filter');
+  if (found > 0)
+    throw new Error(
+      'a search for a user finds entries for a name that no one has: correct user.filter',
+    );
 }
 
 async function lookForGroups(search: Search, groups: GroupOptions, reader: string): Promise<void> {
@@ -78,18 +89,32 @@ async function lookForGroups(search: Search, groups: GroupOptions, reader: strin
   if (searching === undefined) return;
   const { bases, maxGroups } = groups;
   const name = unknownName();
-  const filter = searching.filter.fill((placeholder) => [placeholder === 'dn' ? dnBelow(bases[0], name) : name]);
+  const filter = searching.filter.fill((placeholder) => [
+    placeholder === 'dn' ? dnBelow(bases[0], name) : name,
+  ]);
   const request = { scope: searching.scope, filter, sizeLimit: maxGroups + 1 };
   await checkFilter(search, 'a search for groups', bases, request);
 }
 
-async function findBase(search: Search, option: string, base: string, reader: string): Promise<void> {
-  const request = { base, scope: 'base', filter: anyEntry, attributes: ['1.1'], sizeLimit: 1 } as const;
+async function findBase(
+  search: Search,
+  option: string,
+  base: string,
+  reader: string,
+): Promise<void> {
+  const request = {
+    base,
+    scope: 'base',
+    filter: anyEntry,
+    attributes: ['1.1'],
+    sizeLimit: 1,
+  } as const;
   const { code, entries } = await search(request);
   if (code === 32 || (code === 0 && entries.length === 0)) {
     throw new Error(`${option} "${base}" does not exist there, or ${reader}`);
   }
-  if (code === 10) throw new Error(`${option} "${base}" is on another server: it answered with a referral`);
+  if (code === 10)
+    throw new Error(`${option} "${base}" is on another server: it answered with a referral`);
   if (code !== 0) throw new Error(`${option} "${base}" can't be read: ${explained(code)}`);
 }
 
@@ -105,7 +130,8 @@ async function checkFilter(
   let count = 0;
   for (const base of bases) {
     const { code, entries } = await search({ ...request, base, filter, attributes: ['1.1'] });
-    if (code !== 0 && code !== 10) throw new Error(`${what} below "${base}" does not work: ${explained(code)}`);
+    if (code !== 0 && code !== 10)
+      throw new Error(`${what} below "${base}" does not work: ${explained(code)}`);
     count += entries.length;
   }
   return count;
@@ -113,8 +139,14 @@ async function checkFilter(
 
 const explanations: ReadonlyMap<number, string> = new Map([
   [3, 'it takes too long: index the attributes of the filter'],
-  [4, 'even a name that no one has finds more entries than the size limit: correct the filter, or raise the limit'],
-  [11, "it costs more than the server's limits allow: index the attributes of the filter, or raise the limits"],
+  [
+    4,
+    'even a name that no one has finds more entries than the size limit: correct the filter, or raise the limit',
+  ],
+  [
+    11,
+    "it costs more than the server's limits allow: index the attributes of the filter, or raise the limits",
+  ],
   [12, 'the server does not know a matching rule of the filter'],
   [18, 'the server does not know a matching rule of the filter'],
   [50, 'the service account may not search there: give it the right to'],

@@ -1,5 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { conformanceCases, type RejectedToken, type ValidToken } from '@sallyport/authenticator/conformance';
+import {
+  conformanceCases,
+  type RejectedToken,
+  type ValidToken,
+} from '@sallyport/authenticator/conformance';
 import { toLdif, toReplacements } from '@sallyport/test-servers/ldif';
 import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
 import { policies } from '@sallyport/test-servers/slapd-configuration';
@@ -28,9 +32,15 @@ const longAgo = { pwdChangedTime: '20200101000000Z' };
 const users = Array.from({ length: 150 }, (_, index) => person(`user-${index}`, longAgo));
 /** The directories whose sessions are tested one by one. */
 const validUsers = 4;
-const locked = person('locked', { pwdPolicySubentry: policies.lockout, pwdAccountLockedTime: '000001010000Z' });
+const locked = person('locked', {
+  pwdPolicySubentry: policies.lockout,
+  pwdAccountLockedTime: '000001010000Z',
+});
 const expired = person('expired', { pwdPolicySubentry: policies.expiry, ...longAgo });
-const mustChange = person('must-change', { pwdPolicySubentry: policies.mustChange, pwdReset: 'TRUE' });
+const mustChange = person('must-change', {
+  pwdPolicySubentry: policies.mustChange,
+  pwdReset: 'TRUE',
+});
 const twin = person('twin');
 const wrongPassword = randomBytes(12).toString('base64url');
 
@@ -39,12 +49,17 @@ beforeAll(async () => {
   slapd = await startSlapd();
   await slapd.add(toLdif([...entriesOfPeople(), ...entriesOfGroups()]));
   const stateful = [locked, expired, mustChange, ...users.slice(0, validUsers)];
-  await slapd.modify(toReplacements(stateful.map((one) => ({ dn: dnOf(one), attributes: one.state }))));
+  await slapd.modify(
+    toReplacements(stateful.map((one) => ({ dn: dnOf(one), attributes: one.state }))),
+  );
 });
 afterAll(() => slapd?.[Symbol.asyncDispose]());
 
 function entriesOfPeople() {
-  const everyone = [...users, locked, expired, mustChange, twin].map((one) => ({ ...one, dn: dnOf(one) }));
+  const everyone = [...users, locked, expired, mustChange, twin].map((one) => ({
+    ...one,
+    dn: dnOf(one),
+  }));
   const second = { ...twin, dn: `cn=second,${people}` };
   return [...everyone, second].map(({ dn, name, password }) => ({
     dn,
@@ -76,12 +91,21 @@ function entriesOfGroups() {
 
 const valid = users.map(({ name, password }, index): ValidToken => {
   const half = index % 2 === 0 ? 'even' : 'odd';
-  const user = { username: name, uid: `${name}-7`, groups: ['all', half], extra: { email: [`${name}@example.com`] } };
+  const user = {
+    username: name,
+    uid: `${name}-7`,
+    groups: ['all', half],
+    extra: { email: [`${name}@example.com`] },
+  };
   // The typed name is another spelling of the name in the directory.
   return { token: tokenOf(index % 3 === 0 ? name.toUpperCase() : name, password), user };
 });
 
-const refused = (one: Person, reason: RejectedToken['reason'], password = one.password): RejectedToken => ({
+const refused = (
+  one: Person,
+  reason: RejectedToken['reason'],
+  password = one.password,
+): RejectedToken => ({
   token: tokenOf(one.name.toUpperCase(), password),
   reason,
   subject: one.name,
@@ -114,7 +138,10 @@ const cases = conformanceCases({
       { options: { ...rest, user, bind: { ...bind, password: '' } }, key: 'bind.password' },
       { options: { ...rest, user, bind, urls: ['http://127.0.0.1'] }, key: 'urls.0' },
       { options: { ...rest, user: { ...user, filter: '(uid={name})' }, bind }, key: 'user.filter' },
-      { options: { ...rest, user, bind, keyFile: slapd.caFile, certFile: slapd.caFile }, key: 'keyFile' },
+      {
+        options: { ...rest, user, bind, keyFile: slapd.caFile, certFile: slapd.caFile },
+        key: 'keyFile',
+      },
     ];
   },
   baseDirectory: '/',

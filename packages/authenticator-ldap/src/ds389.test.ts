@@ -6,7 +6,11 @@ import plugin from './index.ts';
 import { exampleGateway, expectExampleWorks } from './testing/example-gateway.ts';
 import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
 import { compareWithNewConnections } from './testing/reused-connections.ts';
-import { barred, type RevalidationTarget, revalidationCases } from './testing/revalidation-cases.ts';
+import {
+  barred,
+  type RevalidationTarget,
+  revalidationCases,
+} from './testing/revalidation-cases.ts';
 import { expectUnknownAttributes } from './testing/unknown-attributes.ts';
 
 /** All tests with 389-DS share one server, which takes a second to start. Each test has users of its own. */
@@ -16,7 +20,9 @@ let server: Ds389;
 beforeAll(async () => {
   server = await startDs389();
   // Without this setting the server does not record when a password was changed.
-  await server.modify(toReplacements([{ dn: 'cn=config', attributes: { passwordTrackUpdateTime: 'on' } }]));
+  await server.modify(
+    toReplacements([{ dn: 'cn=config', attributes: { passwordTrackUpdateTime: 'on' } }]),
+  );
 });
 afterAll(() => server?.[Symbol.asyncDispose]());
 
@@ -35,7 +41,10 @@ function gateway(changed: object = {}): Promise<PluginGateway> {
   return pluginGateway(plugin, { ...options(), ...changed });
 }
 
-async function configured<T>(attributes: Readonly<Record<string, string>>, work: () => Promise<T>): Promise<T> {
+async function configured<T>(
+  attributes: Readonly<Record<string, string>>,
+  work: () => Promise<T>,
+): Promise<T> {
   const set = (values: Readonly<Record<string, string>>) =>
     server.modify(toReplacements([{ dn: 'cn=config', attributes: values }]));
   await set(attributes);
@@ -47,30 +56,50 @@ async function configured<T>(attributes: Readonly<Record<string, string>>, work:
 }
 
 /** Adds a user. @param rdn as RFC 4514 writes it, by default the uid */
-async function addUser(state: LdifEntry['attributes'] = {}, rdn?: string): Promise<{ dn: string; uid: string }> {
+async function addUser(
+  state: LdifEntry['attributes'] = {},
+  rdn?: string,
+): Promise<{ dn: string; uid: string }> {
   const uid = `u-${randomUUID()}`;
   const dn = `${rdn ?? `uid=${uid}`},ou=people,${server.suffix}`;
   const person = { objectClass: 'inetOrgPerson', uid, sn: uid, userPassword: password };
-  await server.add(toLdif([{ dn, attributes: rdn === undefined ? { ...person, cn: uid } : person }]));
-  if (Object.keys(state).length > 0) await server.modify(toReplacements([{ dn, attributes: state }]));
+  await server.add(
+    toLdif([{ dn, attributes: rdn === undefined ? { ...person, cn: uid } : person }]),
+  );
+  if (Object.keys(state).length > 0)
+    await server.modify(toReplacements([{ dn, attributes: state }]));
   return { dn, uid };
 }
 
 function group(cn: string, member: string): LdifEntry {
-  return { dn: `cn=${cn},ou=groups,${server.suffix}`, attributes: { objectClass: 'groupOfNames', cn, member } };
+  return {
+    dn: `cn=${cn},ou=groups,${server.suffix}`,
+    attributes: { objectClass: 'groupOfNames', cn, member },
+  };
 }
 
 describe('389-DS', () => {
   test('check() warns of attributes that are not in the schema, and of no others', async () => {
     const { user, groups } = options();
-    const attributes = { uid: 'nsUniqueId', email: 'mail', extra: { dn: 'entryDN', id: 'entryUUID' } };
-    await using known = await gateway({ user: { ...user, attributes }, groups: { ...groups, attribute: 'memberOf' } });
+    const attributes = {
+      uid: 'nsUniqueId',
+      email: 'mail',
+      extra: { dn: 'entryDN', id: 'entryUUID' },
+    };
+    await using known = await gateway({
+      user: { ...user, attributes },
+      groups: { ...groups, attribute: 'memberOf' },
+    });
     await expectUnknownAttributes(known, []);
     await using unknown = await gateway({
       user: { ...user, filter: '(uidd={username})' },
       groups: { ...groups, filter: '(memberr={dn})', name: 'samName' },
     });
-    await expectUnknownAttributes(unknown, ['user.filter uidd', 'groups.filter memberr', 'groups.name samName']);
+    await expectUnknownAttributes(unknown, [
+      'user.filter uidd',
+      'groups.filter memberr',
+      'groups.name samName',
+    ]);
   });
 
   test('logs in with the right password only', async () => {
@@ -104,7 +133,11 @@ describe('389-DS', () => {
     await using made = await gateway();
     expect(await made.logIn(uid, password)).toEqual({ kind: 'rejected', reason, subject: uid });
     expect(made.attempts).toMatchObject([{ outcome }]);
-    expect(await made.logIn(uid, `${password}x`)).toEqual({ kind: 'rejected', reason: guessed, subject: uid });
+    expect(await made.logIn(uid, `${password}x`)).toEqual({
+      kind: 'rejected',
+      reason: guessed,
+      subject: uid,
+    });
   });
 
   test('a password that the manager has set, and that must be changed, is refused though the server takes it', async () => {
@@ -112,7 +145,11 @@ describe('389-DS', () => {
     await configured({ passwordMustChange: 'on' }, async () => {
       await server.modify(toReplacements([{ dn, attributes: { userPassword: password } }]));
       await using made = await gateway();
-      expect(await made.logIn(uid, password)).toEqual({ kind: 'rejected', reason: 'password-expired', subject: uid });
+      expect(await made.logIn(uid, password)).toEqual({
+        kind: 'rejected',
+        reason: 'password-expired',
+        subject: uid,
+      });
       expect(made.attempts).toMatchObject([{ outcome: 'accepted' }]);
     });
   });
@@ -136,18 +173,37 @@ test.each(['cn=R\\+D', 'cn=al\\5C69ce', 'cn=\\20lead and trail\\20', 'cn=a\\,b\\
     await server.add(toLdif([inner, group(`out-${uid}`, inner.dn)]));
     await using walked = await gateway();
     const groups = [`in-${uid}`, `out-${uid}`];
-    expect(await walked.logIn(uid, password)).toMatchObject({ kind: 'authenticated', user: { groups } });
-    await using listed = await gateway({ groups: { attribute: 'memberOf', base: `ou=groups,${server.suffix}` } });
+    expect(await walked.logIn(uid, password)).toMatchObject({
+      kind: 'authenticated',
+      user: { groups },
+    });
+    await using listed = await gateway({
+      groups: { attribute: 'memberOf', base: `ou=groups,${server.suffix}` },
+    });
     // Its memberOf also contains groups of groups.
-    expect(await listed.logIn(uid, password)).toMatchObject({ kind: 'authenticated', user: { groups } });
+    expect(await listed.logIn(uid, password)).toMatchObject({
+      kind: 'authenticated',
+      user: { groups },
+    });
   },
 );
 
 test('389-ds.yaml works with 389-DS', async () => {
   const alice = `uid=alice,ou=people,${server.suffix}`;
-  const user = { objectClass: 'inetOrgPerson', uid: 'alice', cn: 'Alice', sn: 'A', mail: 'alice@example.com' };
+  const user = {
+    objectClass: 'inetOrgPerson',
+    uid: 'alice',
+    cn: 'Alice',
+    sn: 'A',
+    mail: 'alice@example.com',
+  };
   const [team, others] = [group('team', alice), group('others', server.service.dn)];
-  const entries = [{ dn: alice, attributes: { ...user, userPassword: password } }, team, group('all', team.dn), others];
+  const entries = [
+    { dn: alice, attributes: { ...user, userPassword: password } },
+    team,
+    group('all', team.dn),
+    others,
+  ];
   await server.add(toLdif(entries));
   await using made = await exampleGateway('389-ds.yaml', server);
   await expectExampleWorks(made, ['alice'], password, ['all', 'team']);

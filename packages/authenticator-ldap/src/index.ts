@@ -18,10 +18,20 @@ const plugin: AuthenticatorPlugin<unknown> = {
     for (const server of options.servers) {
       const hint = portMixUp(server);
       // This is a warning only, since a server may listen on an unusual port.
-      if (hint !== undefined) logger.warn({ server: server.url, hint }, 'scheme and port of a server look mixed up');
+      if (hint !== undefined)
+        logger.warn({ server: server.url, hint }, 'scheme and port of a server look mixed up');
     }
-    const real = { options, connect, metrics, logger, now: () => performance.now(), random: Math.random };
-    return createLdapAuthenticator(options, context, (tls) => createDirectory({ ...real, tls, backendReconnected }));
+    const real = {
+      options,
+      connect,
+      metrics,
+      logger,
+      now: () => performance.now(),
+      random: Math.random,
+    };
+    return createLdapAuthenticator(options, context, (tls) =>
+      createDirectory({ ...real, tls, backendReconnected }),
+    );
   },
 };
 

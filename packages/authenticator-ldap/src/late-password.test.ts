@@ -14,7 +14,8 @@ async function passwordsInMemory(): Promise<ReadonlySet<string>> {
   let rest = '';
   for await (const chunk of getHeapSnapshot()) {
     const text = rest + chunk;
-    for (const [password] of text.matchAll(new RegExp(`${mark}[0-9a-f]{32}`, 'g'))) found.add(password);
+    for (const [password] of text.matchAll(new RegExp(`${mark}[0-9a-f]{32}`, 'g')))
+      found.add(password);
     rest = text.slice(-100);
   }
   return found;

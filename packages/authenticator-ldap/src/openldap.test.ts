@@ -7,7 +7,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import plugin from './index.ts';
 import { exampleGateway, expectExampleWorks } from './testing/example-gateway.ts';
 import { pluginGateway } from './testing/plugin-gateway.ts';
-import { barred, type RevalidationTarget, revalidationCases } from './testing/revalidation-cases.ts';
+import {
+  barred,
+  type RevalidationTarget,
+  revalidationCases,
+} from './testing/revalidation-cases.ts';
 import { expectUnknownAttributes } from './testing/unknown-attributes.ts';
 
 const password = randomUUID();
@@ -77,7 +81,11 @@ test('check() warns of attributes that are not in the schema of OpenLDAP, and of
     user: { ...user, filter: '(uidd={username})' },
     groups: { ...groups, filter: '(memberr={dn})', name: 'samName' },
   });
-  await expectUnknownAttributes(unknown, ['user.filter uidd', 'groups.filter memberr', 'groups.name samName']);
+  await expectUnknownAttributes(unknown, [
+    'user.filter uidd',
+    'groups.filter memberr',
+    'groups.name samName',
+  ]);
 });
 
 describe('check() of a directory that has', () => {
@@ -92,7 +100,9 @@ describe('check() of a directory that has', () => {
     return await made.check();
   };
   const warned = (what: string, base: string, filter: string) =>
-    expect.stringContaining(`${what}: no entry below "${base},${slapd.suffix}" matches ${filter}, the filter of`);
+    expect.stringContaining(
+      `${what}: no entry below "${base},${slapd.suffix}" matches ${filter}, the filter of`,
+    );
   beforeAll(async () => {
     const { people, groups, person } = target();
     const someone = person('presence', `cn=presence,${people}`);
@@ -127,12 +137,16 @@ test('a look-up says that an entry has no value for the uid, which the schema kn
   await slapd.add(toLdif([someone]));
   const { user } = options as { readonly user: object };
   const stepsWith = async (uid: string) => {
-    await using made = await pluginGateway(plugin, { ...options, user: { ...user, attributes: { uid } } });
+    await using made = await pluginGateway(plugin, {
+      ...options,
+      user: { ...user, attributes: { uid } },
+    });
     const steps: string[] = [];
     await made.lookUp('no-number', (step) => steps.push(step));
     return steps.filter((step) => step.startsWith('no uid'));
   };
-  const why = 'the entry has no value for employeeNumber (user.attributes.uid), or the service account may not read it';
+  const why =
+    'the entry has no value for employeeNumber (user.attributes.uid), or the service account may not read it';
   expect(await stepsWith('employeeNumber')).toEqual([`no uid: ${why}`]);
   expect(await stepsWith('entryUUID')).toEqual([]);
 });
@@ -163,13 +177,24 @@ describe('revalidation in OpenLDAP', () => {
       return steps.at(-1);
     };
     const login = { url: slapd.url, dn: entry.dn, password };
-    return { name, login, made, modify, state, [Symbol.asyncDispose]: () => made[Symbol.asyncDispose]() };
+    return {
+      name,
+      login,
+      made,
+      modify,
+      state,
+      [Symbol.asyncDispose]: () => made[Symbol.asyncDispose](),
+    };
   }
 
   test('without the age of a password in its policy, the server records only its changes', async () => {
     await using user = await addUser({});
-    expect(await user.state()).toBe('account state: not known, the entry shows none of its attributes');
-    expect(await user.made.revalidate({ username: user.name })).toMatchObject({ kind: 'authenticated' });
+    expect(await user.state()).toBe(
+      'account state: not known, the entry shows none of its attributes',
+    );
+    expect(await user.made.revalidate({ username: user.name })).toMatchObject({
+      kind: 'authenticated',
+    });
     const dayAgo = new Date(Date.now() - 86_400_000);
     expect(await user.made.revalidate({ username: user.name }, dayAgo)).toEqual({
       kind: 'rejected',
@@ -183,23 +208,37 @@ describe('revalidation in OpenLDAP', () => {
 
   test('a state that the service account may not read is distinguished from one that is not there', async () => {
     await using user = await addUser({ description: locksHidden });
-    expect(await user.made.revalidate({ username: user.name })).toMatchObject({ kind: 'authenticated' });
+    expect(await user.made.revalidate({ username: user.name })).toMatchObject({
+      kind: 'authenticated',
+    });
     expect(user.made.lines.filter(({ level }) => level === 'warn')).toMatchObject([
-      { message: 'account state not readable: a disabled account or a changed password ends no session' },
+      {
+        message:
+          'account state not readable: a disabled account or a changed password ends no session',
+      },
     ]);
   });
 
   test('a password that was reset is refused at the login as in a session, also where no policy has the bind say so', async () => {
     const rejected = { kind: 'rejected', reason: 'password-expired' };
-    for (const policy of [{}, { pwdPolicySubentry: policies.mustChange }, { pwdPolicySubentry: policies.warning }]) {
+    for (const policy of [
+      {},
+      { pwdPolicySubentry: policies.mustChange },
+      { pwdPolicySubentry: policies.warning },
+    ]) {
       await using user = await addUser({ ...policy, pwdReset: 'TRUE' });
-      const [binding, decision] = [await tryBind(user.login), await user.made.logIn(user.name, password)];
+      const [binding, decision] = [
+        await tryBind(user.login),
+        await user.made.logIn(user.name, password),
+      ];
       expect([binding.code, decision]).toEqual([0, { ...rejected, subject: user.name }]);
       expect(user.made.attempts.at(-1)).toMatchObject({ admitted: true, outcome: 'accepted' });
       expect(await user.made.revalidate({ username: user.name })).toMatchObject(rejected);
       await user.modify({ pwdReset: 'FALSE' });
       expect(await user.made.logIn(user.name, password)).toMatchObject({ kind: 'authenticated' });
-      expect(await user.made.revalidate({ username: user.name })).toMatchObject({ kind: 'authenticated' });
+      expect(await user.made.revalidate({ username: user.name })).toMatchObject({
+        kind: 'authenticated',
+      });
     }
   });
 
@@ -211,11 +250,15 @@ describe('revalidation in OpenLDAP', () => {
       pwdMaxFailure: '3',
       pwdLockoutDuration: '60',
     };
-    await slapd.add(toLdif([{ dn: policy, attributes: { objectClass: ['device', 'pwdPolicy'], ...attributes } }]));
+    await slapd.add(
+      toLdif([{ dn: policy, attributes: { objectClass: ['device', 'pwdPolicy'], ...attributes } }]),
+    );
     await using user = await addUser({ pwdPolicySubentry: policy, pwdAccountLockedTime: long.ago });
     expect(await user.made.revalidate({ username: user.name })).toMatchObject({ reason: 'locked' });
     expect(await user.made.logIn(user.name, password)).toMatchObject({ kind: 'authenticated' });
-    expect(await user.made.revalidate({ username: user.name })).toMatchObject({ kind: 'authenticated' });
+    expect(await user.made.revalidate({ username: user.name })).toMatchObject({
+      kind: 'authenticated',
+    });
   });
 });
 
@@ -225,7 +268,13 @@ test('openldap.yaml works with OpenLDAP', async () => {
     dn: `cn=${cn},ou=groups,${slapd.suffix}`,
     attributes: { cn, ...attributes },
   });
-  const user = { objectClass: 'inetOrgPerson', uid: 'alice', cn: 'Alice', sn: 'A', mail: 'alice@example.com' };
+  const user = {
+    objectClass: 'inetOrgPerson',
+    uid: 'alice',
+    cn: 'Alice',
+    sn: 'A',
+    mail: 'alice@example.com',
+  };
   const team = group('team', { objectClass: 'groupOfNames', member: alice });
   await slapd.add(
     toLdif([

@@ -25,9 +25,13 @@ afterAll(() => slapd?.[Symbol.asyncDispose]());
 
 /** Makes groups: each group of a level is a member of each group of the next level. */
 function groupTree() {
-  const names = (level: number) => Array.from({ length: breadth }, (_, index) => `level-${level}-${index}`);
+  const names = (level: number) =>
+    Array.from({ length: breadth }, (_, index) => `level-${level}-${index}`);
   return Array.from({ length: depth }, (_, index) => index + 1).flatMap((level) => {
-    const member = level === 1 ? [`uid=alice,${people}`] : names(level - 1).map((name) => `cn=${name},${groups}`);
+    const member =
+      level === 1
+        ? [`uid=alice,${people}`]
+        : names(level - 1).map((name) => `cn=${name},${groups}`);
     return names(level).map((cn) => ({
       dn: `cn=${cn},${groups}`,
       attributes: { objectClass: 'groupOfNames', cn, member },
@@ -48,7 +52,10 @@ async function costOf(made: PluginGateway, username: string, secret: string) {
   const before = await slapd.operations();
   const decision = await made.logIn(username, secret);
   const after = await slapd.operations();
-  return { decision, cost: { searches: after.searches - before.searches, binds: after.binds - before.binds } };
+  return {
+    decision,
+    cost: { searches: after.searches - before.searches, binds: after.binds - before.binds },
+  };
 }
 
 const wrong = randomUUID();
@@ -60,25 +67,37 @@ test.each([
   ['a throttled user', 'alice', 'throttled' as const, { kind: 'rejected', reason: 'throttled' }],
 ])('%s costs one search and one bind', async (_what, username, deny, decision) => {
   await using made = await gateway({}, deny);
-  expect(await costOf(made, username, wrong)).toMatchObject({ decision, cost: { searches: 1, binds: 1 } });
+  expect(await costOf(made, username, wrong)).toMatchObject({
+    decision,
+    cost: { searches: 1, binds: 1 },
+  });
 });
 
-test.each(['nobody', 'alice', 'twin'])('with two bases, %s costs two searches and one bind', async (username) => {
-  const user = { base: [people, 'ou=services,dc=example,dc=com'], filter: '(uid={username})' };
-  await using made = await gateway({ user });
-  expect((await costOf(made, username, wrong)).cost).toEqual({ searches: 2, binds: 1 });
-});
+test.each(['nobody', 'alice', 'twin'])(
+  'with two bases, %s costs two searches and one bind',
+  async (username) => {
+    const user = { base: [people, 'ou=services,dc=example,dc=com'], filter: '(uid={username})' };
+    await using made = await gateway({ user });
+    expect((await costOf(made, username, wrong)).cost).toEqual({ searches: 2, binds: 1 });
+  },
+);
 
-test.each(['nobody', 'alice'])('with a DN template, %s costs one search and one bind', async (username) => {
-  await using made = await gateway({ user: { dnTemplate: `uid={username},${people}` } });
-  expect((await costOf(made, username, wrong)).cost).toEqual({ searches: 1, binds: 1 });
-});
+test.each(['nobody', 'alice'])(
+  'with a DN template, %s costs one search and one bind',
+  async (username) => {
+    await using made = await gateway({ user: { dnTemplate: `uid={username},${people}` } });
+    expect((await costOf(made, username, wrong)).cost).toEqual({ searches: 1, binds: 1 });
+  },
+);
 
 test('groups cost one search, groups of groups one for each level and one that finds no more', async () => {
   const tree = { base: groups, filter: '(member={dn})' };
   await using flat = await gateway({ groups: tree });
   const direct = await costOf(flat, 'alice', password);
-  expect(direct).toMatchObject({ decision: { kind: 'authenticated' }, cost: { searches: 2, binds: 1 } });
+  expect(direct).toMatchObject({
+    decision: { kind: 'authenticated' },
+    cost: { searches: 2, binds: 1 },
+  });
   await using nested = await gateway({ groups: { ...tree, nested: true } });
   const { decision, cost } = await costOf(nested, 'alice', password);
   expect(decision.kind === 'authenticated' && decision.user.groups).toHaveLength(depth * breadth);

@@ -18,7 +18,12 @@ async function addUser(): Promise<{ readonly dn: string; readonly uid: string }>
   const uid = `u-${randomUUID()}`;
   const dn = `uid=${uid},ou=people,${slapd.suffix}`;
   await slapd.add(
-    toLdif([{ dn, attributes: { objectClass: 'inetOrgPerson', cn: uid, sn: uid, userPassword: password } }]),
+    toLdif([
+      {
+        dn,
+        attributes: { objectClass: 'inetOrgPerson', cn: uid, sn: uid, userPassword: password },
+      },
+    ]),
   );
   return { dn, uid };
 }
@@ -28,7 +33,9 @@ async function addMail(dn: string, values: number, length: number): Promise<void
   const mail = Array.from({ length: values }, () => `mail: ${randomUUID().padEnd(length, 'x')}\n`);
   const maxValues = Math.floor(2_000_000 / length);
   for (let at = 0; at < mail.length; at += maxValues) {
-    await slapd.modify(`dn: ${dn}\nchangetype: modify\nadd: mail\n${mail.slice(at, at + maxValues).join('')}\n`);
+    await slapd.modify(
+      `dn: ${dn}\nchangetype: modify\nadd: mail\n${mail.slice(at, at + maxValues).join('')}\n`,
+    );
   }
 }
 
@@ -39,13 +46,22 @@ function gateway(): Promise<PluginGateway> {
     serverTimeout: '30s',
     serverCircuit: { failures: 2 },
     bind: slapd.service,
-    user: { base: `ou=people,${slapd.suffix}`, filter: '(uid={username})', attributes: { email: 'mail' } },
+    user: {
+      base: `ou=people,${slapd.suffix}`,
+      filter: '(uid={username})',
+      attributes: { email: 'mail' },
+    },
   });
 }
 
 test.each([
   ['2 MB of mail addresses', 10, 200_000, 'the answer has more than 1048576 bytes'],
-  ['more mail addresses than kube-apiserver can hand on', 1000, 100, 'have 100038 bytes, over 65536'],
+  [
+    'more mail addresses than kube-apiserver can hand on',
+    1000,
+    100,
+    'have 100038 bytes, over 65536',
+  ],
 ])('%s: no other user is locked out', async (_what, values, length, message) => {
   const [other, self] = [await addUser(), await addUser()];
   await addMail(self.dn, values, length);

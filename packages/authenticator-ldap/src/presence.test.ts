@@ -37,7 +37,9 @@ async function checks(
       asked.push(request);
       return answer(request);
     };
-    warnings.push(await checkDirectory(memoryDirectory({ entries, onSearch }), options, signal, look));
+    warnings.push(
+      await checkDirectory(memoryDirectory({ entries, onSearch }), options, signal, look),
+    );
   }
   return { asked, warnings };
 }
@@ -51,7 +53,11 @@ test('a directory without a user or a group is warned of until it has one, and t
   expect(warnings).toEqual([[noUsers, noGroups], [noGroups], [], []]);
   expect(asked).toHaveLength(6);
   for (const { attributes, sizeLimit, timeLimit } of asked) {
-    expect({ attributes, sizeLimit, timeLimit }).toEqual({ attributes: ['1.1'], sizeLimit: 1, timeLimit: 1 });
+    expect({ attributes, sizeLimit, timeLimit }).toEqual({
+      attributes: ['1.1'],
+      sizeLimit: 1,
+      timeLimit: 1,
+    });
   }
 });
 
@@ -66,17 +72,27 @@ test('one base with an entry is enough, and all bases and the scope are named', 
     },
   });
   const place = [...bases, entry(other), devs];
-  const { warnings } = await checks({ user }, [place, [...place, entry(`x,${peopleBase}`, { a: ['b'], uid: ['x'] })]]);
+  const { warnings } = await checks({ user }, [
+    place,
+    [...place, entry(`x,${peopleBase}`, { a: ['b'], uid: ['x'] })],
+  ]);
   expect(warnings).toEqual([
-    [expect.stringContaining(`no entry directly below "${other}" or "${peopleBase}" matches (&(a=b)(uid=*)), the`)],
+    [
+      expect.stringContaining(
+        `no entry directly below "${other}" or "${peopleBase}" matches (&(a=b)(uid=*)), the`,
+      ),
+    ],
     [],
   ]);
 });
 
-test.each([3, 4, 10, 11, 50, 53])('the answer %i to so broad a search is no warning', async (code) => {
-  const { asked, warnings } = await checks({}, [bases, bases], () => ({ code }));
-  expect([asked.length, warnings]).toEqual([2, [[], []]]);
-});
+test.each([3, 4, 10, 11, 50, 53])(
+  'the answer %i to so broad a search is no warning',
+  async (code) => {
+    const { asked, warnings } = await checks({}, [bases, bases], () => ({ code }));
+    expect([asked.length, warnings]).toEqual([2, [[], []]]);
+  },
+);
 
 test('a search that fails is no warning', async () => {
   const { warnings } = await checks({}, [bases], () => {
@@ -86,7 +102,9 @@ test('a search that fails is no warning', async () => {
 });
 
 test('nothing is searched for where a filter can not be tried without a name, or there is none', async () => {
-  const chain = searchedGroups({ filter: filterTemplate('(member:1.2.840.113556.1.4.1941:={dn})') });
+  const chain = searchedGroups({
+    filter: filterTemplate('(member:1.2.840.113556.1.4.1941:={dn})'),
+  });
   const find = {
     by: 'search',
     bases: [peopleBase],

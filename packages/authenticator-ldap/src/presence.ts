@@ -17,7 +17,10 @@ interface Place {
  *
  * @returns a warning for each of the two that the directory does not have
  */
-export function createPresenceCheck({ user, groups }: LdapOptions): (search: Search) => Promise<readonly string[]> {
+export function createPresenceCheck({
+  user,
+  groups,
+}: LdapOptions): (search: Search) => Promise<readonly string[]> {
   let isSettled = false;
   return async (search) => {
     if (isSettled) return [];
@@ -27,7 +30,9 @@ export function createPresenceCheck({ user, groups }: LdapOptions): (search: Sea
       warnings.push(warning('user', user.find, 'no one can log in', 'the first user'));
     }
     if (groups?.by === 'search' && (await isEmpty(search, groups))) {
-      warnings.push(warning('groups', groups, 'no one has groups', 'the first group with a member'));
+      warnings.push(
+        warning('groups', groups, 'no one has groups', 'the first group with a member'),
+      );
     }
     isSettled = warnings.length === 0;
     return warnings;
@@ -35,10 +40,20 @@ export function createPresenceCheck({ user, groups }: LdapOptions): (search: Sea
 }
 
 /** @returns false if an entry was found, and also if the server did not say, such as at a limit */
-async function isEmpty(search: Search, { bases, scope, filter: { presence } }: Place): Promise<boolean> {
+async function isEmpty(
+  search: Search,
+  { bases, scope, filter: { presence } }: Place,
+): Promise<boolean> {
   if (presence === undefined) return false;
   for (const base of bases) {
-    const request = { base, scope, filter: presence, attributes: ['1.1'], sizeLimit: 1, timeLimit: 1 } as const;
+    const request = {
+      base,
+      scope,
+      filter: presence,
+      attributes: ['1.1'],
+      sizeLimit: 1,
+      timeLimit: 1,
+    } as const;
     const found = await search(request).catch(() => undefined);
     if (found?.code !== 0 || found.entries.length > 0) return false;
   }

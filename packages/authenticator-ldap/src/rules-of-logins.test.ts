@@ -25,10 +25,12 @@ test('rule 2: users bind on connections that are used for nothing else, and sear
   const users = new Map<number, string[]>();
   const fake = await serveRequests((request, peer) => {
     const { operation, dn, password, id } = request;
-    const what = operation === 'bind' ? `bind ${dn} ${password === servicePassword}` : `${operation} ${dn}`;
+    const what =
+      operation === 'bind' ? `bind ${dn} ${password === servicePassword}` : `${operation} ${dn}`;
     users.set(peer.number, [...(users.get(peer.number) ?? []), what]);
     if (operation === 'bind') peer.write(bindResponse({ id }));
-    if (operation === 'search') peer.write(...(dn === groupsBase ? answer([]) : aliceFound)(request));
+    if (operation === 'search')
+      peer.write(...(dn === groupsBase ? answer([]) : aliceFound)(request));
   });
   const { logIn, close } = await gatewayTo([fake]);
   const count = 20;
@@ -36,7 +38,9 @@ test('rule 2: users bind on connections that are used for nothing else, and sear
   expect(decisions).toEqual(decisions.map(() => authenticated));
   await close();
   await fake.untilClosed();
-  const connections = [...users.values()].map((done) => done.filter((what) => !what.startsWith('unbind')));
+  const connections = [...users.values()].map((done) =>
+    done.filter((what) => !what.startsWith('unbind')),
+  );
   const bind = `bind ${aliceDn} false`;
   expect(connections.flat().filter((what) => what === bind)).toHaveLength(count);
   for (const [first, ...others] of connections) {
@@ -47,25 +51,36 @@ test('rule 2: users bind on connections that are used for nothing else, and sear
 });
 
 test.each([
-  ...['cn=al\\5C69ce,dc=x', 'CN=R\\+D,DC=x', 'cn=trail\\20,dc=x', 'CN=Gr\\C3\\BCn,DC=x', 'cn=(a*b)\\00,dc=x'],
+  ...[
+    'cn=al\\5C69ce,dc=x',
+    'CN=R\\+D,DC=x',
+    'cn=trail\\20,dc=x',
+    'CN=Gr\\C3\\BCn,DC=x',
+    'cn=(a*b)\\00,dc=x',
+  ],
   ...['cn;lang-en=x,dc=x', 'not a dn', 'EXTERNAL'],
-])('rule 10: %s is sent as the directory sent it, in the bind, in the filter, and level by level', async (dn) => {
-  const group = `cn=grp\\5C,${dn}`;
-  const fake = await serveLogins({
-    users: answer([{ dn, attributes: { uid: ['alice'] } }]),
-    groups: (request) =>
-      (request.bytes.includes(group) ? answer([]) : answer([{ dn: group, attributes: { cn: ['g'] } }]))(request),
-  });
-  const { logIn, attempts } = await gatewayTo([fake], {
-    groups: { base: groupsBase, filter: '(member={dn})', nested: true },
-  });
-  expect(await logIn()).toMatchObject({ kind: 'authenticated', user: { groups: ['g'] } });
-  expect(userBindsOf(fake)).toMatchObject([{ dn, password: alicePassword }]);
-  expect(attempts).toMatchObject([{ subject: dn }]);
-  const searches = fake.requests.filter(({ operation }) => operation === 'search');
-  const member = (value: string) => ber(0xa3, ber(0x04, 'member'), ber(0x04, value));
-  expect(searches.slice(1).map(filterOf)).toEqual([member(dn), member(group)]);
-});
+])(
+  'rule 10: %s is sent as the directory sent it, in the bind, in the filter, and level by level',
+  async (dn) => {
+    const group = `cn=grp\\5C,${dn}`;
+    const fake = await serveLogins({
+      users: answer([{ dn, attributes: { uid: ['alice'] } }]),
+      groups: (request) =>
+        (request.bytes.includes(group)
+          ? answer([])
+          : answer([{ dn: group, attributes: { cn: ['g'] } }]))(request),
+    });
+    const { logIn, attempts } = await gatewayTo([fake], {
+      groups: { base: groupsBase, filter: '(member={dn})', nested: true },
+    });
+    expect(await logIn()).toMatchObject({ kind: 'authenticated', user: { groups: ['g'] } });
+    expect(userBindsOf(fake)).toMatchObject([{ dn, password: alicePassword }]);
+    expect(attempts).toMatchObject([{ subject: dn }]);
+    const searches = fake.requests.filter(({ operation }) => operation === 'search');
+    const member = (value: string) => ber(0xa3, ber(0x04, 'member'), ber(0x04, value));
+    expect(searches.slice(1).map(filterOf)).toEqual([member(dn), member(group)]);
+  },
+);
 
 describe('rule 16: an attempt is open', () => {
   /** Starts a server that answers the bind of a user when the test says so. */
@@ -95,7 +110,9 @@ describe('rule 16: an attempt is open', () => {
     const login = logIn();
     login.catch(() => {});
     await pass();
-    await expect(login).rejects.toMatchObject({ message: expect.stringContaining('no answer within 30s') });
+    await expect(login).rejects.toMatchObject({
+      message: expect.stringContaining('no answer within 30s'),
+    });
     expect(attempts.map(({ outcome }) => outcome)).toEqual([undefined]);
     unanswered[0]?.(49);
     await expect.poll(() => attempts[0]?.outcome).toBe('refused');
@@ -117,7 +134,8 @@ describe('rule 16: an attempt is open', () => {
     const { promise: asked, resolve: onAsked } = Promise.withResolvers<() => void>();
     const fake = await serveRequests((request, peer) => {
       const { operation, dn, id } = request;
-      const answerSearch = () => peer.write(...(dn === groupsBase ? answer([]) : aliceFound)(request));
+      const answerSearch = () =>
+        peer.write(...(dn === groupsBase ? answer([]) : aliceFound)(request));
       if (operation === 'bind') peer.write(bindResponse({ id }));
       else if (dn === groupsBase) onAsked(answerSearch);
       else if (operation === 'search') answerSearch();

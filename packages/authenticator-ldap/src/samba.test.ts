@@ -14,7 +14,11 @@ import plugin from './index.ts';
 import { exampleGateway, expectExampleWorks } from './testing/example-gateway.ts';
 import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
 import { compareWithNewConnections } from './testing/reused-connections.ts';
-import { barred, type RevalidationTarget, revalidationCases } from './testing/revalidation-cases.ts';
+import {
+  barred,
+  type RevalidationTarget,
+  revalidationCases,
+} from './testing/revalidation-cases.ts';
 import { expectUnknownAttributes } from './testing/unknown-attributes.ts';
 
 /** All tests with Active Directory share one domain, which takes a second to start. Each test has users of its own. */
@@ -24,7 +28,9 @@ let samba: Samba;
 beforeAll(async () => {
   samba = await startSamba();
   // Only an organizational unit may contain other units.
-  await samba.add(toLdif([{ dn: `OU=staff,${samba.suffix}`, attributes: { objectClass: 'organizationalUnit' } }]));
+  await samba.add(
+    toLdif([{ dn: `OU=staff,${samba.suffix}`, attributes: { objectClass: 'organizationalUnit' } }]),
+  );
 });
 afterAll(() => samba?.[Symbol.asyncDispose]());
 
@@ -51,7 +57,9 @@ function gateway(changed: object = {}): Promise<PluginGateway> {
   return pluginGateway(plugin, { ...options(), ...changed });
 }
 
-async function addUser(state: Partial<AdUser> = {}): Promise<{ readonly dn: string; readonly name: string }> {
+async function addUser(
+  state: Partial<AdUser> = {},
+): Promise<{ readonly dn: string; readonly name: string }> {
   const name = `u-${randomUUID().slice(0, 13)}`;
   const user = adUser({ rdn: `CN=${name}`, accountName: name, password, ...state });
   await samba.add(toLdif([user]));
@@ -65,7 +73,8 @@ function group(name: string, member: string, rdn = `CN=${name}`): LdifEntry {
   };
 }
 
-const groupsOf = (decision: Decision) => (decision.kind === 'authenticated' ? decision.user.groups : decision);
+const groupsOf = (decision: Decision) =>
+  decision.kind === 'authenticated' ? decision.user.groups : decision;
 
 describe('Active Directory', () => {
   test('logs in by either name, with the GUID and the SID as text', async () => {
@@ -82,14 +91,28 @@ describe('Active Directory', () => {
       },
     });
     expect(await made.logIn(`${name.toUpperCase()}@${samba.realm}`, password)).toEqual(decision);
-    expect(await made.logIn(`${name}@elsewhere.example.com`, password)).toEqual({ kind: 'no-opinion' });
+    expect(await made.logIn(`${name}@elsewhere.example.com`, password)).toEqual({
+      kind: 'no-opinion',
+    });
     expect(made.attempts.map(({ outcome }) => outcome)).toEqual(['accepted', 'accepted']);
   });
 
   test.each([
     ['a wrong password', 'invalid-credentials', 'refused', {}, `${password}x`],
-    ['no hour of the week', 'disabled', 'accepted', { more: { logonHours: Buffer.alloc(21) } }, password],
-    ['a password that is too old', 'password-expired', 'accepted', { control: accountControl.normal }, password],
+    [
+      'no hour of the week',
+      'disabled',
+      'accepted',
+      { more: { logonHours: Buffer.alloc(21) } },
+      password,
+    ],
+    [
+      'a password that is too old',
+      'password-expired',
+      'accepted',
+      { control: accountControl.normal },
+      password,
+    ],
     ['a disabled account', 'disabled', 'accepted', { control: accountControl.disabled }, password],
     ['an expired account', 'expired', 'accepted', { more: { accountExpires: '1' } }, password],
     [
@@ -99,23 +122,31 @@ describe('Active Directory', () => {
       { control: accountControl.normal, more: { pwdLastSet: '0' } },
       password,
     ],
-  ])('%s is refused as %s, and the password was %s', async (_what, reason, outcome, state, secret) => {
-    const { dn, name } = await addUser(state);
-    await using made = await gateway();
-    expect(await made.logIn(name, secret)).toEqual({ kind: 'rejected', reason, subject: name });
-    expect(made.attempts).toEqual([{ subject: dn, admitted: true, outcome }]);
-    const guess = await made.logIn(name, `${password}y`);
-    expect(guess).toEqual({ kind: 'rejected', reason: 'invalid-credentials', subject: name });
-  });
+  ])(
+    '%s is refused as %s, and the password was %s',
+    async (_what, reason, outcome, state, secret) => {
+      const { dn, name } = await addUser(state);
+      await using made = await gateway();
+      expect(await made.logIn(name, secret)).toEqual({ kind: 'rejected', reason, subject: name });
+      expect(made.attempts).toEqual([{ subject: dn, admitted: true, outcome }]);
+      const guess = await made.logIn(name, `${password}y`);
+      expect(guess).toEqual({ kind: 'rejected', reason: 'invalid-credentials', subject: name });
+    },
+  );
 
   test('answers each login on a reused connection as on a new one', async () => {
     const [right, other] = [await addUser(), await addUser()];
     const disabled = await addUser({ control: accountControl.disabled });
     const expired = await addUser({ more: { accountExpires: '1' } });
     const mustChange = await addUser({ control: accountControl.normal, more: { pwdLastSet: '0' } });
-    const users = [right, other, disabled, expired, mustChange].map(({ name }) => ({ name, password }));
+    const users = [right, other, disabled, expired, mustChange].map(({ name }) => ({
+      name,
+      password,
+    }));
     const lockAfter = (failures: string) =>
-      samba.modify(toReplacements([{ dn: samba.suffix, attributes: { lockoutThreshold: failures } }]));
+      samba.modify(
+        toReplacements([{ dn: samba.suffix, attributes: { lockoutThreshold: failures } }]),
+      );
     await lockAfter('0');
     try {
       await compareWithNewConnections({ options: options(), url: samba.url, users });
@@ -147,11 +178,15 @@ describe('groups of Active Directory', () => {
       const level = '(&(objectClass=group)(member={dn}))';
       await using chained = await gateway();
       expect(groupsOf(await chained.logIn(name, password))).toEqual(names);
-      await using walked = await gateway({ groups: { base, filter: level, nested: true, name: 'sAMAccountName' } });
+      await using walked = await gateway({
+        groups: { base, filter: level, nested: true, name: 'sAMAccountName' },
+      });
       expect(groupsOf(await walked.logIn(name, password))).toEqual(names);
       await using listed = await gateway({ groups: { attribute: 'memberOf', base } });
       expect(groupsOf(await listed.logIn(name, password))).toEqual([`in-${name}`]);
-      await using both = await gateway({ groups: { attribute: 'memberOf', base, filter: level, nested: true } });
+      await using both = await gateway({
+        groups: { attribute: 'memberOf', base, filter: level, nested: true },
+      });
       expect(groupsOf(await both.logIn(name, password))).toEqual(
         [`hard+, ${name}`, `in-${name}`, `out-${name}`].sort(),
       );
@@ -173,20 +208,33 @@ test('check() finds no problem, and reports a wrong base, a wrong account and a 
   await good.check();
   const { administrator, suffix, url, ldapsUrl } = samba;
   await using wrongBase = await gateway({ groups: { base: `OU=gone,${suffix}`, filter: inChain } });
-  await expect(wrongBase.check()).rejects.toThrow(`${ldapsUrl}: groups.base "OU=gone,${suffix}" does not exist there`);
-  await using wrongAccount = await gateway({ bind: { ...administrator, password: newAdPassword() } });
+  await expect(wrongBase.check()).rejects.toThrow(
+    `${ldapsUrl}: groups.base "OU=gone,${suffix}" does not exist there`,
+  );
+  await using wrongAccount = await gateway({
+    bind: { ...administrator, password: newAdPassword() },
+  });
   await expect(wrongAccount.check()).rejects.toThrow('the service account');
   await using clear = await gateway({ urls: [url], caFile: undefined, insecure: true });
   await expect(clear.check()).rejects.toThrow('(8 strongerAuthRequired): use ldaps://');
-  await expect(clear.logIn('Administrator', password)).rejects.toMatchObject({ code: 'unavailable' });
+  await expect(clear.logIn('Administrator', password)).rejects.toMatchObject({
+    code: 'unavailable',
+  });
   await using upgraded = await gateway({ urls: [url], startTLS: true });
   await upgraded.check();
 });
 
 test('check() warns of attributes that are not in the schema, and of no others', async () => {
   const { user, groups } = options();
-  const attributes = { ...user.attributes, email: 'mail', extra: { sid: 'objectSid', dn: 'distinguishedName' } };
-  const good = { user: { ...user, attributes }, groups: { base: groups.base, attribute: 'memberOf' } };
+  const attributes = {
+    ...user.attributes,
+    email: 'mail',
+    extra: { sid: 'objectSid', dn: 'distinguishedName' },
+  };
+  const good = {
+    user: { ...user, attributes },
+    groups: { base: groups.base, attribute: 'memberOf' },
+  };
   await using known = await gateway(good);
   await expectUnknownAttributes(known, []);
   await using unknown = await gateway({
@@ -198,10 +246,20 @@ test('check() warns of attributes that are not in the schema, and of no others',
 });
 
 test('active-directory.yaml works with a domain of Samba', async () => {
-  const alice = adUser({ rdn: 'CN=Alice A.', accountName: 'alice', password, more: { mail: 'alice@example.com' } });
+  const alice = adUser({
+    rdn: 'CN=Alice A.',
+    accountName: 'alice',
+    password,
+    more: { mail: 'alice@example.com' },
+  });
   const team = group('team', alice.dn);
-  await samba.add(toLdif([alice, team, group('all', team.dn), group('others', samba.administrator.dn)]));
-  await using made = await exampleGateway('active-directory.yaml', { ...samba, service: samba.administrator });
+  await samba.add(
+    toLdif([alice, team, group('all', team.dn), group('others', samba.administrator.dn)]),
+  );
+  await using made = await exampleGateway('active-directory.yaml', {
+    ...samba,
+    service: samba.administrator,
+  });
   await expectExampleWorks(made, ['alice', `alice@${samba.realm}`], password, ['all', 'team']);
 });
 
@@ -240,13 +298,19 @@ function target(): RevalidationTarget {
     unlocked: { lockoutTime: '0' },
     refusals: {
       'disabled account': ['disabled', { userAccountControl: String(accountControl.disabled) }],
-      'account that needs a smart card': ['disabled', { userAccountControl: String(accountControl.smartCard) }],
+      'account that needs a smart card': [
+        'disabled',
+        { userAccountControl: String(accountControl.smartCard) },
+      ],
       'expired account': ['expired', { accountExpires: '1' }],
       'password to be changed': [
         'password-expired',
         { userAccountControl: String(accountControl.normal), pwdLastSet: '0' },
       ],
-      'password that is too old': ['password-expired', { userAccountControl: String(accountControl.normal) }],
+      'password that is too old': [
+        'password-expired',
+        { userAccountControl: String(accountControl.normal) },
+      ],
     },
   };
 }

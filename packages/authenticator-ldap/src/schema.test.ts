@@ -26,10 +26,17 @@ const schema = [
 ];
 
 /** Creates a directory that names its subschema at these entries. */
-function directoryOf(attributeTypes: readonly string[] = schema, dns: readonly string[] = [peopleBase]) {
-  const named = (dn: string) => entry(dn, dns.includes(dn) ? { subschemaSubentry: ['cn=Subschema'] } : {});
+function directoryOf(
+  attributeTypes: readonly string[] = schema,
+  dns: readonly string[] = [peopleBase],
+) {
+  const named = (dn: string) =>
+    entry(dn, dns.includes(dn) ? { subschemaSubentry: ['cn=Subschema'] } : {});
   return memoryDirectory({
-    entries: [...[peopleBase, groupsBase, ''].map(named), entry('cn=Subschema', { attributeTypes })],
+    entries: [
+      ...[peopleBase, groupsBase, ''].map(named),
+      entry('cn=Subschema', { attributeTypes }),
+    ],
   });
 }
 
@@ -49,17 +56,31 @@ const user = (filter: string, attributes: object = {}) =>
 
 test('attributes that are in the schema, by any of their names, in any case, are not warned of', async () => {
   expect(await warnings({})).toEqual([]);
-  expect(await warnings({ user: user('(&(objectClass=*)(USERID={username})(!(cn;lang-en=x)))') })).toEqual([]);
-  expect(await warnings({ user: user('(2.5.4.99={username})'), groups: attributeGroups() })).toEqual([]);
+  expect(
+    await warnings({ user: user('(&(objectClass=*)(USERID={username})(!(cn;lang-en=x)))') }),
+  ).toEqual([]);
+  expect(
+    await warnings({ user: user('(2.5.4.99={username})'), groups: attributeGroups() }),
+  ).toEqual([]);
   expect(await warnings({ groups: searchedGroups({ name: parseNameTemplate('dn') }) })).toEqual([]);
 });
 
 test('each one that is not is warned of, with its option', async () => {
-  const attributes = { username: 'loginName', uid: 'uuid', email: 'mail', extra: { 'example.com/x': 'dept' } };
-  expect(await warnings({ user: user('(|(uidd={username})(&(uidd=x)(cnn:dn:=y)))', attributes) })).toEqual([
+  const attributes = {
+    username: 'loginName',
+    uid: 'uuid',
+    email: 'mail',
+    extra: { 'example.com/x': 'dept' },
+  };
+  expect(
+    await warnings({ user: user('(|(uidd={username})(&(uidd=x)(cnn:dn:=y)))', attributes) }),
+  ).toEqual([
     { option: 'user.filter', attribute: 'uidd' },
     { option: 'user.filter', attribute: 'cnn' },
-    ...['loginName', 'uuid', 'mail', 'dept'].map((attribute) => ({ option: 'user.attributes', attribute })),
+    ...['loginName', 'uuid', 'mail', 'dept'].map((attribute) => ({
+      option: 'user.attributes',
+      attribute,
+    })),
   ]);
   const groups = searchedGroups({
     filter: filterTemplate('(|(memberr={dn})(member={attribute:gidd}))'),
@@ -105,5 +126,7 @@ test('it is read only once, however often check() is called', async () => {
     await checkDirectory(directory, whole, signal, (search) => look(search).then(() => []));
   }
   expect(lines).toHaveLength(1);
-  expect(directory.searches.filter(({ attributes }) => attributes.includes('attributeTypes'))).toHaveLength(1);
+  expect(
+    directory.searches.filter(({ attributes }) => attributes.includes('attributeTypes')),
+  ).toHaveLength(1);
 });

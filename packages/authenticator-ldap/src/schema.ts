@@ -37,7 +37,10 @@ const notInSchema =
  *
  * @returns undefined if some or all are not shown
  */
-async function readSchema(search: Search, find: UserOptions['find']): Promise<ReadonlySet<string> | undefined> {
+async function readSchema(
+  search: Search,
+  find: UserOptions['find'],
+): Promise<ReadonlySet<string> | undefined> {
   // Each entry names its subschema (RFC 4512 section 4.2). 389-DS names none for its root.
   const dns = [...(find.by === 'search' ? find.bases.slice(0, 1) : [find.template.parent]), ''];
   for (const dn of dns) {
@@ -50,8 +53,18 @@ async function readSchema(search: Search, find: UserOptions['find']): Promise<Re
   return undefined;
 }
 
-async function readValues(search: Search, base: string, attribute: string): Promise<readonly string[]> {
-  const request = { base, scope: 'base', filter: anyEntry, attributes: [attribute], sizeLimit: 1 } as const;
+async function readValues(
+  search: Search,
+  base: string,
+  attribute: string,
+): Promise<readonly string[]> {
+  const request = {
+    base,
+    scope: 'base',
+    filter: anyEntry,
+    attributes: [attribute],
+    sizeLimit: 1,
+  } as const;
   const { entries } = await search(request);
   return (entries[0]?.attributes.get(attribute.toLowerCase()) ?? []).map(String);
 }
@@ -59,7 +72,8 @@ async function readValues(search: Search, base: string, attribute: string): Prom
 /** Reads the names from an attribute type, such as `( 2.5.4.3 NAME ( 'cn' 'commonName' ) SUP name )`. */
 function namesOf(attributeType: string): readonly string[] {
   const [, one, several = ''] = /\bNAME\s+(?:'([^']*)'|\(([^)]*)\))/.exec(attributeType) ?? [];
-  const names = one === undefined ? [...several.matchAll(/'([^']*)'/g)].map(([, name = '']) => name) : [one];
+  const names =
+    one === undefined ? [...several.matchAll(/'([^']*)'/g)].map(([, name = '']) => name) : [one];
   return names.map((name) => name.toLowerCase());
 }
 
@@ -72,16 +86,24 @@ function isKnown(attribute: string, known: ReadonlySet<string>): boolean {
   return /^\d/.test(name) || known.has(name);
 }
 
-function namedAttributes({ user, groups }: LdapOptions): readonly (readonly [string, readonly string[]])[] {
+function namedAttributes({
+  user,
+  groups,
+}: LdapOptions): readonly (readonly [string, readonly string[]])[] {
   const { username, uid, email, extra } = user.attributes;
   const sent = [username, uid, email, ...Object.values(extra)].filter((one) => one !== undefined);
   const searching = groups?.by === 'search' ? groups : groups?.nested;
-  const placeholders = [...(searching?.filter.placeholders ?? [])].flatMap((one) => one.split('attribute:').slice(1));
+  const placeholders = [...(searching?.filter.placeholders ?? [])].flatMap((one) =>
+    one.split('attribute:').slice(1),
+  );
   return [
     ['user.filter', user.find.by === 'search' ? attributesOf(user.find.filter.anyValues) : []],
     ['user.attributes', sent],
     ['groups.attribute', groups?.by === 'attribute' ? [groups.attribute] : []],
-    ['groups.filter', searching === undefined ? [] : [...attributesOf(searching.filter.anyValues), ...placeholders]],
+    [
+      'groups.filter',
+      searching === undefined ? [] : [...attributesOf(searching.filter.anyValues), ...placeholders],
+    ],
     ['groups.name', (groups?.name.attributes ?? []).filter((one) => one !== 'dn')],
   ];
 }

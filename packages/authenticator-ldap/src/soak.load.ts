@@ -30,7 +30,10 @@ test('thousands of logins leave no memory and no socket behind, and each has the
   const wrong = new Set<string>();
   const logIn = async ([token, expected]: readonly [string, string]) => {
     const context = { audiences: [], signal: never };
-    const came = await Promise.resolve(authenticator.authenticate(token, context)).then(wordsOf, String);
+    const came = await Promise.resolve(authenticator.authenticate(token, context)).then(
+      wordsOf,
+      String,
+    );
     if (came !== expected) wrong.add(`expected ${expected}, came ${came}`);
   };
   let next = 0;
@@ -58,7 +61,10 @@ test('thousands of logins leave no memory and no socket behind, and each has the
  *
  * @returns tokens, and the outcome of each: a name, a refusal or no opinion
  */
-async function fillDirectory({ add, suffix }: Slapd): Promise<readonly (readonly [string, string])[]> {
+async function fillDirectory({
+  add,
+  suffix,
+}: Slapd): Promise<readonly (readonly [string, string])[]> {
   const passwords = Array.from({ length: people }, () => randomBytes(18).toString('base64url'));
   const dns = passwords.map((_, index) => `uid=user-${index},ou=people,${suffix}`);
   const users = passwords.map((userPassword, index) => ({
@@ -74,7 +80,14 @@ async function fillDirectory({ add, suffix }: Slapd): Promise<readonly (readonly
   return passwords.flatMap((password, index) => {
     const right = [tokenOf(`user-${index}`, password), `user-${index}: department,team`] as const;
     const wrong = [tokenOf(`user-${index}`, 'a wrong password'), 'invalid-credentials'] as const;
-    return [right, right, wrong, right, right, [tokenOf(`nobody-${index}`, password), 'no-opinion'] as const];
+    return [
+      right,
+      right,
+      wrong,
+      right,
+      right,
+      [tokenOf(`nobody-${index}`, password), 'no-opinion'] as const,
+    ];
   });
 }
 
@@ -120,4 +133,5 @@ async function heapInUse(): Promise<number> {
   return process.memoryUsage().heapUsed;
 }
 
-const sockets = () => process.getActiveResourcesInfo().filter((name) => /^(TCP|TLS)(Socket)?Wrap$/.test(name));
+const sockets = () =>
+  process.getActiveResourcesInfo().filter((name) => /^(TCP|TLS)(Socket)?Wrap$/.test(name));

@@ -17,7 +17,11 @@ const isAlice = { kind: 'authenticated', user: { username: 'alice' } };
 
 async function startDirectory(options: SlapdOptions = {}): Promise<Slapd> {
   const slapd = await startSlapd(options);
-  const attributes = { objectClass: ['account', 'simpleSecurityObject'], uid: 'alice', userPassword: password };
+  const attributes = {
+    objectClass: ['account', 'simpleSecurityObject'],
+    uid: 'alice',
+    userPassword: password,
+  };
   await slapd.add(toLdif([{ dn: aliceDn, attributes }]));
   return slapd;
 }
@@ -34,7 +38,10 @@ test('a server is reached by its name and its addresses, IPv6 too, over LDAPS an
   for (const host of addresses) {
     await using ldaps = await gateway(slapd, { urls: [`ldaps://${host}:${slapd.ldapsPort}`] });
     expect(await ldaps.logIn('alice', password), host).toEqual(isAlice);
-    await using startTls = await gateway(slapd, { urls: [`ldap://${host}:${slapd.port}`], startTLS: true });
+    await using startTls = await gateway(slapd, {
+      urls: [`ldap://${host}:${slapd.port}`],
+      startTLS: true,
+    });
     expect(await startTls.logIn('alice', password), host).toEqual(isAlice);
   }
 });
@@ -42,7 +49,8 @@ test('a server is reached by its name and its addresses, IPv6 too, over LDAPS an
 test('check() asks whether the port of ldaps:// is one for clear text', async () => {
   await using slapd = await startDirectory();
   await using mixedUp = await gateway(slapd, { urls: [`ldaps://localhost:${slapd.port}`] });
-  const question = /it may speak no TLS on this port, .*should the URL begin with ldap:\/\/ and use StartTLS\?/;
+  const question =
+    /it may speak no TLS on this port, .*should the URL begin with ldap:\/\/ and use StartTLS\?/;
   await expect(mixedUp.check()).rejects.toThrow(question);
 });
 
@@ -83,7 +91,8 @@ describe('servers by DNS', () => {
   /** Starts two servers with the same people. Searches are anonymous, since the service accounts differ. */
   async function startPair(resources: AsyncDisposableStack): Promise<readonly [Slapd, Slapd]> {
     const authority = resources.use(await createAuthority());
-    const start = async () => resources.use(await startDirectory({ authority, anonymousRead: true }));
+    const start = async () =>
+      resources.use(await startDirectory({ authority, anonymousRead: true }));
     return [await start(), await start()];
   }
 
@@ -95,32 +104,37 @@ describe('servers by DNS', () => {
   test.each([
     ['_ldaps._tcp.localhost', 'ldapsPort', {}],
     ['_ldap._tcp.localhost', 'port', { startTLS: true }],
-  ] as const)('%s: the first by priority is asked, and when it is down the next', async (name, port, more) => {
-    await using resources = new AsyncDisposableStack();
-    const pair = await startPair(resources);
-    const [first, second] = pair;
-    // Only this DNS server knows where the service is. Every system knows where localhost is.
-    const record = { name, target: 'localhost' };
-    const services = [
-      { ...record, port: second[port], priority: 2 },
-      { ...record, port: first[port], priority: 1 },
-    ];
-    const dns = resources.use(await startDnsmasq({ services }));
-    const srv = { name, nameServers: [dns.nameServer] };
-    const where = { ...more, srv, bind: undefined };
-    const made = resources.use(await gateway(first, where));
-    await made.check();
-    expect(await made.logIn('alice', password)).toEqual(isAlice);
-    expect(await bindsOfAlice(pair)).toEqual([1, 0]);
-    await first.stop();
-    expect(await made.logIn('alice', password)).toEqual(isAlice);
-    expect((await bindsOfAlice([second]))[0]).toBe(1);
-    expect(await made.check()).toEqual([
-      expect.stringMatching(`^1 of 2 LDAP servers do not work:\n.*localhost:${first[port]}.*connection refused`),
-    ]);
-    await second.stop();
-    await expect(made.check()).rejects.toThrow(`localhost:${second[port]}`);
-  });
+  ] as const)(
+    '%s: the first by priority is asked, and when it is down the next',
+    async (name, port, more) => {
+      await using resources = new AsyncDisposableStack();
+      const pair = await startPair(resources);
+      const [first, second] = pair;
+      // Only this DNS server knows where the service is. Every system knows where localhost is.
+      const record = { name, target: 'localhost' };
+      const services = [
+        { ...record, port: second[port], priority: 2 },
+        { ...record, port: first[port], priority: 1 },
+      ];
+      const dns = resources.use(await startDnsmasq({ services }));
+      const srv = { name, nameServers: [dns.nameServer] };
+      const where = { ...more, srv, bind: undefined };
+      const made = resources.use(await gateway(first, where));
+      await made.check();
+      expect(await made.logIn('alice', password)).toEqual(isAlice);
+      expect(await bindsOfAlice(pair)).toEqual([1, 0]);
+      await first.stop();
+      expect(await made.logIn('alice', password)).toEqual(isAlice);
+      expect((await bindsOfAlice([second]))[0]).toBe(1);
+      expect(await made.check()).toEqual([
+        expect.stringMatching(
+          `^1 of 2 LDAP servers do not work:\n.*localhost:${first[port]}.*connection refused`,
+        ),
+      ]);
+      await second.stop();
+      await expect(made.check()).rejects.toThrow(`localhost:${second[port]}`);
+    },
+  );
 
   test('targets outside of the domain are refused, unless serverName says whose certificate is right', async () => {
     await using resources = new AsyncDisposableStack();

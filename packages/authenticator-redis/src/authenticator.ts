@@ -1,5 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { type Authenticator, AuthenticatorError, type PluginContext } from '@sallyport/authenticator';
+import {
+  type Authenticator,
+  AuthenticatorError,
+  type PluginContext,
+} from '@sallyport/authenticator';
 import { knownMasters, type Redis, RedisProblem } from '@sallyport/redis-connection';
 import { decide } from './decide.ts';
 import type { RedisOptions } from './options.ts';
@@ -21,7 +25,8 @@ export async function createRedisAuthenticator(
   const shape = tokenShape(options.token);
   const store = await openStore(options, options.connection, context, now);
   const { unknown, trackLastUse } = options;
-  const noteUse = trackLastUse === undefined ? undefined : createUseNotes(trackLastUse, store, context.logger);
+  const noteUse =
+    trackLastUse === undefined ? undefined : createUseNotes(trackLastUse, store, context.logger);
   const extendSession = createSessionExtender(store, context.logger);
   return {
     ...(shape.prefix !== undefined && { tokenPrefix: shape.prefix }),
@@ -35,7 +40,9 @@ export async function createRedisAuthenticator(
       const found = await lookUp(digest, store, signal);
       if (found === undefined) {
         trace?.(noRecord(token, shape.prefix));
-        return unknown === 'rejected' ? { kind: 'rejected', reason: 'invalid-credentials' } : { kind: 'no-opinion' };
+        return unknown === 'rejected'
+          ? { kind: 'rejected', reason: 'invalid-credentials' }
+          : { kind: 'no-opinion' };
       }
       const decision = decide(found.record, found.keyExpiresAt, now());
       if (decision.kind === 'authenticated') {
@@ -49,7 +56,10 @@ export async function createRedisAuthenticator(
   };
 }
 
-function storeName({ connection: { servers }, keyPrefix }: RedisOptions, { connection }: Store): string {
+function storeName(
+  { connection: { servers }, keyPrefix }: RedisOptions,
+  { connection }: Store,
+): string {
   const database = servers.kind === 'cluster' ? 0 : servers.database;
   return `${connection.name}, database ${database}, keys ${keyPrefix}*`;
 }
@@ -70,7 +80,11 @@ function noRecord(token: string, prefix: string | undefined): string {
  *   out of a resource; `unavailable` for all other problems of Redis
  * @throws the signal's reason when it is aborted
  */
-export async function lookUp(digest: string, store: Store, signal: AbortSignal): Promise<FoundRecord | undefined> {
+export async function lookUp(
+  digest: string,
+  store: Store,
+  signal: AbortSignal,
+): Promise<FoundRecord | undefined> {
   const found = await readRecord(digest, store, signal).catch((error: unknown) => {
     if (!(error instanceof RedisProblem)) throw error;
     // Tokens on the other nodes of a cluster can still be looked up, and a shortage of this machine says nothing about

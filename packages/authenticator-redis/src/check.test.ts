@@ -24,7 +24,13 @@ const acl = 'compare its ACL with the minimal ACL in docs/redis.md';
 
 describe.each(Object.keys(layouts) as LayoutName[])('check(), with records as %s', (layout) => {
   const commands = lookUpCommands(layout);
-  const written = (changed: object = {}) => ({ url: redis.url, layout, username: 'gateway', password, ...changed });
+  const written = (changed: object = {}) => ({
+    url: redis.url,
+    layout,
+    username: 'gateway',
+    password,
+    ...changed,
+  });
   async function problem(changed: object = {}): Promise<string> {
     const noise = listenForNoise();
     await using started = await startAuthenticator(written(changed));
@@ -48,8 +54,13 @@ describe.each(Object.keys(layouts) as LayoutName[])('check(), with records as %s
   });
 
   test.each(commands)('finds that the right to %s is missing', async (missing) => {
-    await grant('~sallyport:token:*', ...lookUpRights(layout).filter((right) => right !== `+${missing}`));
-    expect(await problem()).toBe(`${redis.url}: the user may not do this (${missing.toUpperCase()}): ${acl}`);
+    await grant(
+      '~sallyport:token:*',
+      ...lookUpRights(layout).filter((right) => right !== `+${missing}`),
+    );
+    expect(await problem()).toBe(
+      `${redis.url}: the user may not do this (${missing.toUpperCase()}): ${acl}`,
+    );
   });
 
   test('finds that the user may not read keys', async () => {
@@ -62,12 +73,19 @@ describe.each(Object.keys(layouts) as LayoutName[])('check(), with records as %s
 
   test('with trackLastUse finds that notes may not be written, and leaves nothing behind otherwise', async () => {
     await grant('~sallyport:token:*', ...lookUpRights(layout));
-    expect(await problem({ trackLastUse: '5m' })).toBe(`${redis.url}: the user may not do this (SET): ${acl}`);
+    expect(await problem({ trackLastUse: '5m' })).toBe(
+      `${redis.url}: the user may not do this (SET): ${acl}`,
+    );
     await grant('%R~sallyport:token:*', ...lookUpRights(layout), '+set');
     expect(await problem({ trackLastUse: '5m' })).toBe(
       `${redis.url}: the user may not do this (SET on keys sallyport:token:*): ${acl}`,
     );
-    await grant('%R~sallyport:token:*', '%W~sallyport:token:*:last-use', ...lookUpRights(layout), '+set');
+    await grant(
+      '%R~sallyport:token:*',
+      '%W~sallyport:token:*:last-use',
+      ...lookUpRights(layout),
+      '+set',
+    );
     await using started = await startAuthenticator(written({ trackLastUse: '5m' }));
     await started.check();
     await waitFor(async () => (await redis.client().dbsize()) === 0, 'the note to go');
@@ -76,7 +94,11 @@ describe.each(Object.keys(layouts) as LayoutName[])('check(), with records as %s
 
 test('check() reports a refused login', async () => {
   await grant('~*', '+@all');
-  await using started = await startAuthenticator({ url: redis.url, username: 'gateway', password: 'wrong' });
+  await using started = await startAuthenticator({
+    url: redis.url,
+    username: 'gateway',
+    password: 'wrong',
+  });
   expect((await errorOf(started.check())).message).toBe(
     `${redis.url}: not connected: it refuses the username or the password, or the user is disabled`,
   );
@@ -89,15 +111,23 @@ test('check() reports a server that is down, and one that hangs', async () => {
   expect((await errorOf(started.check())).message).toBe(`${own.url}: no answer in time`);
   await own.stop();
   const refused = `${own.url}: not connected: the connection was refused: is it running, and is this its port?`;
-  await waitFor(async () => (await errorOf(started.check())).message === refused, 'a refused connection');
+  await waitFor(
+    async () => (await errorOf(started.check())).message === refused,
+    'a refused connection',
+  );
   await own.start();
-  await waitFor(async () => (await started.check().then(() => 'ok', String)) === 'ok', 'a connection');
+  await waitFor(
+    async () => (await started.check().then(() => 'ok', String)) === 'ok',
+    'a connection',
+  );
 });
 
 test('check() ends immediately when it is aborted', async () => {
   const reason = new Error('the caller has gone');
   await using started = await startAuthenticator({ url: redis.url });
-  expect(await errorOf(started.authenticator.check?.(AbortSignal.abort(reason)) ?? Promise.resolve())).toBe(reason);
+  expect(
+    await errorOf(started.authenticator.check?.(AbortSignal.abort(reason)) ?? Promise.resolve()),
+  ).toBe(reason);
 });
 
 test('names the place of its tokens, without the user and the password', async () => {
@@ -107,7 +137,9 @@ test('names the place of its tokens, without the user and the password', async (
   };
   const place = `redis://127.0.0.1:${redis.port}, database 0, keys sallyport:token:*`;
   expect(await storeOf({})).toBe(place);
-  expect(await storeOf({ url: `redis://gateway:${password}@127.0.0.1:${redis.port}/0`, layout: 'hash' })).toBe(place);
+  expect(
+    await storeOf({ url: `redis://gateway:${password}@127.0.0.1:${redis.port}/0`, layout: 'hash' }),
+  ).toBe(place);
   expect(await storeOf({ keyPrefix: 'other:' })).toBe(place.replace('sallyport:token:', 'other:'));
   expect(await storeOf({ database: 3 })).toBe(place.replace('database 0', 'database 3'));
 });

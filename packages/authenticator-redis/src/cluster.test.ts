@@ -35,16 +35,25 @@ describe('a cluster of Valkey', () => {
     cluster = await startCluster({ program: 'valkey-server', users });
     // Two of six nodes are enough: the others are found.
     const seeds = cluster.nodes.slice(0, 2).map(({ port }) => `127.0.0.1:${port}`);
-    options = { cluster: seeds, username: 'gateway', password, admin: { username: 'gateway-admin', password } };
+    options = {
+      cluster: seeds,
+      username: 'gateway',
+      password,
+      admin: { username: 'gateway-admin', password },
+    };
     await using started = await startIssuer(options);
-    const made = names.map((username) => started.issuer.create({ user: { username }, issuedBy: 'test' }, never));
+    const made = names.map((username) =>
+      started.issuer.create({ user: { username }, issuedBy: 'test' }, never),
+    );
     tokens = (await Promise.all(made)).map(({ token }) => token);
   });
   afterAll(() => cluster?.[Symbol.asyncDispose]());
 
   async function askAll({ ask }: StartedAuthenticator): Promise<readonly string[]> {
     const decisions = await Promise.all(tokens.map((token) => ask(token)));
-    return decisions.map((decision) => (decision.kind === 'authenticated' ? decision.user.username : decision.kind));
+    return decisions.map((decision) =>
+      decision.kind === 'authenticated' ? decision.user.username : decision.kind,
+    );
   }
 
   test('is asked for tokens on all nodes, with the rights in the README', async () => {
@@ -55,7 +64,9 @@ describe('a cluster of Valkey', () => {
     expect(started.lines.map(({ message }) => message)).toEqual(['connected to Redis']);
     const denied = await Promise.all(cluster.nodes.map(deniedCommands));
     // ioredis asks for these two by itself, and goes on without them.
-    expect(['readonly', 'client|setname']).toEqual(expect.arrayContaining([...new Set(denied.flat())]));
+    expect(['readonly', 'client|setname']).toEqual(
+      expect.arrayContaining([...new Set(denied.flat())]),
+    );
   });
 
   test('lists the tokens of all its nodes, each once, and revokes them wherever they are', async () => {
@@ -63,9 +74,13 @@ describe('a cluster of Valkey', () => {
     const { issuer } = started;
     const listed = await collect(issuer.list({}, never));
     expect(listed.map(({ digest }) => digest).sort()).toEqual(tokens.map(digestToken).sort());
-    const requests = names.map(() => issuer.create({ user: { username: 'jane' }, issuedBy: 'test' }, never));
+    const requests = names.map(() =>
+      issuer.create({ user: { username: 'jane' }, issuedBy: 'test' }, never),
+    );
     const made = await Promise.all(requests);
-    const revoked = await collect(issuer.revoke({ username: 'jane' }, { at: new Date(), by: 'test' }, never));
+    const revoked = await collect(
+      issuer.revoke({ username: 'jane' }, { at: new Date(), by: 'test' }, never),
+    );
     expect(revoked).toHaveLength(names.length);
     await using gateway = await startAuthenticator(options);
     const outcomes = await Promise.all(made.map(({ token }) => outcomeOf(gateway.ask(token))));
@@ -81,7 +96,8 @@ describe('a cluster of Valkey', () => {
     await askAll(started);
     const after = await Promise.all(masters.map(readsOf));
     // INFO itself is one command. One by one, the lookups of a node would be some twenty.
-    for (const [index, count] of after.entries()) expect(count - (before[index] ?? 0)).toBeLessThanOrEqual(4);
+    for (const [index, count] of after.entries())
+      expect(count - (before[index] ?? 0)).toBeLessThanOrEqual(4);
   });
 
   test('may move its slots during lookups: none fails, and none has a wrong answer', async () => {
@@ -136,7 +152,8 @@ async function deniedCommands(node: RedisServer): Promise<readonly string[]> {
 async function replicaOf({ nodes }: RedisCluster, master: RedisServer): Promise<RedisServer> {
   for (const node of nodes) {
     const replication = await node.client().info('replication');
-    if (replication.includes('role:slave') && replication.includes(`master_port:${master.port}\r`)) return node;
+    if (replication.includes('role:slave') && replication.includes(`master_port:${master.port}\r`))
+      return node;
   }
   throw new Error('it has no replica');
 }

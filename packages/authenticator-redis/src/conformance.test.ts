@@ -24,9 +24,18 @@ const users = Array.from({ length: 150 }, (_, index): ValidToken => {
   return { token: makeToken('sp_'), user };
 });
 const refused = {
-  expired: { token: makeToken('sp_'), record: { username: 'former', expiresAt: '2020-01-01T00:00:00Z' } },
-  'not-yet-valid': { token: makeToken('sp_'), record: { username: 'future', notBefore: '2999-01-01T00:00:00Z' } },
-  revoked: { token: makeToken('sp_'), record: { username: 'gone', revokedAt: '2020-01-01T00:00:00Z' } },
+  expired: {
+    token: makeToken('sp_'),
+    record: { username: 'former', expiresAt: '2020-01-01T00:00:00Z' },
+  },
+  'not-yet-valid': {
+    token: makeToken('sp_'),
+    record: { username: 'future', notBefore: '2999-01-01T00:00:00Z' },
+  },
+  revoked: {
+    token: makeToken('sp_'),
+    record: { username: 'gone', revokedAt: '2020-01-01T00:00:00Z' },
+  },
 } as const;
 
 describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) => {
@@ -34,7 +43,8 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
   beforeAll(async () => {
     redis = await startRedis({ users: [reader] });
     for (const { token, user } of users) await store(redis.client(), layout, token, { ...user });
-    for (const { token, record } of Object.values(refused)) await store(redis.client(), layout, token, record);
+    for (const { token, record } of Object.values(refused))
+      await store(redis.client(), layout, token, record);
   });
   afterAll(() => redis?.[Symbol.asyncDispose]());
 
@@ -42,7 +52,15 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
     plugin,
     get options() {
       const { tlsUrl: url, caFile } = redis;
-      return { url, username: 'gateway', password, caFile, layout, unknown: 'rejected', commandTimeout: '30s' };
+      return {
+        url,
+        username: 'gateway',
+        password,
+        caFile,
+        layout,
+        unknown: 'rejected',
+        commandTimeout: '30s',
+      };
     },
     get badOptions() {
       const good = { url: redis.url, password };

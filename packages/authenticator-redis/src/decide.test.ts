@@ -11,8 +11,17 @@ const rejected = (reason: string) => ({ kind: 'rejected', reason, subject: usern
 describe('a record', () => {
   test('authenticates its user with all attributes', () => {
     const user = { username, uid: '7', groups: ['dev'], extra: { team: ['a'] } };
-    expect(decide({ username }, undefined, now)).toEqual({ kind: 'authenticated', user: { username } });
-    expect(decide({ ...user, audiences: ['api'], issuedAt: now, issuedBy: 'a', reason: 'b' }, undefined, now)).toEqual({
+    expect(decide({ username }, undefined, now)).toEqual({
+      kind: 'authenticated',
+      user: { username },
+    });
+    expect(
+      decide(
+        { ...user, audiences: ['api'], issuedAt: now, issuedBy: 'a', reason: 'b' },
+        undefined,
+        now,
+      ),
+    ).toEqual({
       kind: 'authenticated',
       user,
       audiences: ['api'],
@@ -21,7 +30,10 @@ describe('a record', () => {
 
   test('is valid until its end, and not at its end', () => {
     const record = { username, expiresAt: now };
-    expect(decide(record, undefined, now - 1)).toMatchObject({ kind: 'authenticated', expiresAt: new Date(now) });
+    expect(decide(record, undefined, now - 1)).toMatchObject({
+      kind: 'authenticated',
+      expiresAt: new Date(now),
+    });
     for (const later of [now, now + 1, now + 99 * day]) {
       expect(decide(record, undefined, later)).toEqual(rejected('expired'));
     }
@@ -29,8 +41,10 @@ describe('a record', () => {
 
   test('is valid from its start on, and at its start', () => {
     const record = { username, notBefore: now };
-    for (const later of [now, now + 1]) expect(decide(record, undefined, later).kind).toBe('authenticated');
-    for (const earlier of [now - 1, 0]) expect(decide(record, undefined, earlier)).toEqual(rejected('not-yet-valid'));
+    for (const later of [now, now + 1])
+      expect(decide(record, undefined, later).kind).toBe('authenticated');
+    for (const earlier of [now - 1, 0])
+      expect(decide(record, undefined, earlier)).toEqual(rejected('not-yet-valid'));
   });
 
   test.each([0, now - 1, now, now + 99 * day])(
@@ -70,23 +84,33 @@ describe('a record', () => {
 test('any record authenticates only its own user, only in its time, only unrevoked, and until its earlier end', () => {
   const moment = fc.integer({ min: 0, max: Date.UTC(9999, 0) });
   fc.assert(
-    fc.property(goodRecord, fc.option(moment, { nil: undefined }), moment, (record, keyExpiresAt, time) => {
-      const decision = decide(record, keyExpiresAt, time);
-      const { notBefore = time, expiresAt = time + 1, revokedAt } = record;
-      // A session ends with its key.
-      const isEndless = record.session !== undefined && keyExpiresAt === undefined;
-      const isGood =
-        revokedAt === undefined &&
-        !isEndless &&
-        notBefore <= time &&
-        time < Math.min(expiresAt, keyExpiresAt ?? time + 1);
-      expect(decision.kind).toBe(isGood ? 'authenticated' : 'rejected');
-      if (decision.kind === 'rejected') expect(decision.subject).toBe(record.username);
-      if (decision.kind !== 'authenticated') return;
-      expect([decision.user.username, decision.session]).toEqual([record.username, record.session]);
-      const ends = [record.expiresAt, keyExpiresAt].filter((end) => end !== undefined);
-      expect(decision.expiresAt?.getTime()).toBe(ends.length === 0 ? undefined : Math.min(...ends));
-    }),
+    fc.property(
+      goodRecord,
+      fc.option(moment, { nil: undefined }),
+      moment,
+      (record, keyExpiresAt, time) => {
+        const decision = decide(record, keyExpiresAt, time);
+        const { notBefore = time, expiresAt = time + 1, revokedAt } = record;
+        // A session ends with its key.
+        const isEndless = record.session !== undefined && keyExpiresAt === undefined;
+        const isGood =
+          revokedAt === undefined &&
+          !isEndless &&
+          notBefore <= time &&
+          time < Math.min(expiresAt, keyExpiresAt ?? time + 1);
+        expect(decision.kind).toBe(isGood ? 'authenticated' : 'rejected');
+        if (decision.kind === 'rejected') expect(decision.subject).toBe(record.username);
+        if (decision.kind !== 'authenticated') return;
+        expect([decision.user.username, decision.session]).toEqual([
+          record.username,
+          record.session,
+        ]);
+        const ends = [record.expiresAt, keyExpiresAt].filter((end) => end !== undefined);
+        expect(decision.expiresAt?.getTime()).toBe(
+          ends.length === 0 ? undefined : Math.min(...ends),
+        );
+      },
+    ),
     { numRuns: 500 },
   );
 });

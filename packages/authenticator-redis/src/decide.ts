@@ -16,13 +16,21 @@ export function endOfKey(timeToLive: unknown, asked: number): number | undefined
 }
 
 /** The end of a record or of its key, whichever comes first, in milliseconds since 1970. It is undefined if there is none. */
-export function endOf({ expiresAt }: TokenRecord, keyExpiresAt: number | undefined): number | undefined {
+export function endOf(
+  { expiresAt }: TokenRecord,
+  keyExpiresAt: number | undefined,
+): number | undefined {
   if (expiresAt === undefined || keyExpiresAt === undefined) return expiresAt ?? keyExpiresAt;
   return Math.min(expiresAt, keyExpiresAt);
 }
 
 export function userOf({ username, uid, groups, extra }: TokenRecord): UserInfo {
-  return { username, ...(uid !== undefined && { uid }), ...(groups && { groups }), ...(extra && { extra }) };
+  return {
+    username,
+    ...(uid !== undefined && { uid }),
+    ...(groups && { groups }),
+    ...(extra && { extra }),
+  };
 }
 
 /**
@@ -31,15 +39,21 @@ export function userOf({ username, uid, groups, extra }: TokenRecord): UserInfo 
  * @param keyExpiresAt when Redis deletes the record, milliseconds since 1970; undefined: never
  * @param now milliseconds since 1970
  */
-export function decide(record: TokenRecord, keyExpiresAt: number | undefined, now: number): Decision {
+export function decide(
+  record: TokenRecord,
+  keyExpiresAt: number | undefined,
+  now: number,
+): Decision {
   const { username: subject, audiences, notBefore, revokedAt, session } = record;
   const end = endOf(record, keyExpiresAt);
   // Even a revocation with a date in the future counts.
   if (revokedAt !== undefined) return { kind: 'rejected', reason: 'revoked', subject };
   // An idle session ends with its key. A key without an end was changed by someone else.
   const isEndless = session !== undefined && keyExpiresAt === undefined;
-  if (isEndless || (end !== undefined && now >= end)) return { kind: 'rejected', reason: 'expired', subject };
-  if (notBefore !== undefined && now < notBefore) return { kind: 'rejected', reason: 'not-yet-valid', subject };
+  if (isEndless || (end !== undefined && now >= end))
+    return { kind: 'rejected', reason: 'expired', subject };
+  if (notBefore !== undefined && now < notBefore)
+    return { kind: 'rejected', reason: 'not-yet-valid', subject };
   return {
     kind: 'authenticated',
     user: userOf(record),

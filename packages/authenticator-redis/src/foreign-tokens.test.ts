@@ -24,7 +24,11 @@ const foreign = [
 test.each(['no-opinion', 'rejected'])(
   'tokens of others are nothing to Redis, also where unknown is %s',
   async (unknown) => {
-    await using started = await startAuthenticator({ url: redis.url, unknown, trackLastUse: '10s' });
+    await using started = await startAuthenticator({
+      url: redis.url,
+      unknown,
+      trackLastUse: '10s',
+    });
     await forgetCalls(redis);
     for (const token of foreign) {
       expect(started.authenticator.recognizes?.(token)).toBe(false);
@@ -49,7 +53,11 @@ test.each(['json', 'hash'])(
 );
 
 test('only a prefix of all tokens is reported to `sallyport check`', async () => {
-  await using prefixed = await startAuthenticator({ url: redis.url, tokenPrefix: 'robot_', tokenPattern: '[a-z_]+' });
+  await using prefixed = await startAuthenticator({
+    url: redis.url,
+    tokenPrefix: 'robot_',
+    tokenPattern: '[a-z_]+',
+  });
   expect(prefixed.authenticator.tokenPrefix).toBe('robot_');
   await using patterned = await startAuthenticator({ url: redis.url, tokenPattern: '[a-z_]+' });
   expect(patterned.authenticator).not.toHaveProperty('tokenPrefix');

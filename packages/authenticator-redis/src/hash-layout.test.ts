@@ -10,12 +10,16 @@ describe('a record as a hash', () => {
     expect(read({})).toBeUndefined();
   });
 
-  test.each([[undefined], [null], [{ username: 'a' }], ['username'], [['username']], [['username', 'a', 'uid']]])(
-    'is no %s, whatever Redis may answer',
-    (reply) => {
-      expect(hashLayout.read(reply)).toEqual({ problem: 'is not a hash' });
-    },
-  );
+  test.each([
+    [undefined],
+    [null],
+    [{ username: 'a' }],
+    ['username'],
+    [['username']],
+    [['username', 'a', 'uid']],
+  ])('is no %s, whatever Redis may answer', (reply) => {
+    expect(hashLayout.read(reply)).toEqual({ problem: 'is not a hash' });
+  });
 
   test.each([[['username', 7]], [['username', ['a']]], [[['username'], null]]])(
     'is not %j, whatever Redis may answer',
@@ -35,7 +39,9 @@ describe('a record as a hash', () => {
   ])('has lists with commas, or as JSON: %j', (text, groups) => {
     expect(withField('groups', text)).toEqual({ record: { username: 'robot', groups } });
     if (groups.length === 0) return;
-    expect(withField('audiences', text)).toEqual({ record: { username: 'robot', audiences: groups } });
+    expect(withField('audiences', text)).toEqual({
+      record: { username: 'robot', audiences: groups },
+    });
   });
 
   test.each([
@@ -69,10 +75,15 @@ describe('a record as a hash', () => {
 
   test('has no other fields, nor those that every object inherits', () => {
     for (const name of ['expires', 'constructor', 'toString']) {
-      expect(withField(name, 'x')).toEqual({ problem: expect.stringContaining(`has an unknown field ${name}:`) });
+      expect(withField(name, 'x')).toEqual({
+        problem: expect.stringContaining(`has an unknown field ${name}:`),
+      });
     }
     // ioredis returns it as a field of its own.
-    const reply = Object.defineProperty({ username: 'a' }, '__proto__', { value: 'b', enumerable: true });
+    const reply = Object.defineProperty({ username: 'a' }, '__proto__', {
+      value: 'b',
+      enumerable: true,
+    });
     expect(read(reply)).toEqual({ problem: expect.stringContaining('has an unknown field:') });
   });
 
@@ -86,11 +97,14 @@ describe('a record as a hash', () => {
   });
 
   test('has 65536 characters at most, names and all', () => {
-    const padded = (length: number) => read({ username: 'a', 'x-': 'x'.repeat(length - 'username'.length - 3) });
+    const padded = (length: number) =>
+      read({ username: 'a', 'x-': 'x'.repeat(length - 'username'.length - 3) });
     expect(padded(65_536)).toEqual({ record: { username: 'a' } });
     expect(padded(65_537)).toEqual({ problem: 'is too big: at most 65536 characters are read' });
     // The script returns its length in place of its fields.
-    expect(hashLayout.read(200_000)).toEqual({ problem: 'is too big: at most 65536 characters are read' });
+    expect(hashLayout.read(200_000)).toEqual({
+      problem: 'is too big: at most 65536 characters are read',
+    });
   });
 });
 

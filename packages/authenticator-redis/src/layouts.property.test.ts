@@ -8,14 +8,22 @@ import { fieldNames } from './record.ts';
 import { goodRecord } from './testing/arbitrary-records.ts';
 
 /** A reply of Redis with what was written. */
-const stored: Readonly<Record<LayoutName, (record: TokenRecord) => unknown>> = { json: writeJson, hash: writeHash };
+const stored: Readonly<Record<LayoutName, (record: TokenRecord) => unknown>> = {
+  json: writeJson,
+  hash: writeHash,
+};
 
 const names = Object.keys(layouts) as LayoutName[];
 
 /** Every text of an invalid record contains this, and no text of ours does. */
 const mark = '§';
 const marked = fc.string({ maxLength: 8 }).map((text) => mark + text);
-const moments = fc.constantFrom('2031-05-01T00:00:00Z', '1970-01-01T00:00:00Z', '2031-05-01', 'never');
+const moments = fc.constantFrom(
+  '2031-05-01T00:00:00Z',
+  '1970-01-01T00:00:00Z',
+  '2031-05-01',
+  'never',
+);
 const value = fc.letrec((tie) => ({
   any: fc.oneof(
     { depthSize: 'small' },
@@ -26,7 +34,9 @@ const value = fc.letrec((tie) => ({
     fc.boolean(),
     fc.constant(null),
     fc.array(tie('any'), { maxLength: 3 }),
-    fc.dictionary(fc.oneof(marked, fc.constantFrom('a', '__proto__', 'constructor')), tie('any'), { maxKeys: 3 }),
+    fc.dictionary(fc.oneof(marked, fc.constantFrom('a', '__proto__', 'constructor')), tie('any'), {
+      maxKeys: 3,
+    }),
   ),
 })).any;
 const field = fc.oneof(
@@ -34,9 +44,14 @@ const field = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom('x-team', '__proto__', 'constructor', 'expires') },
   { weight: 1, arbitrary: marked },
 );
-const anyRecord = fc.array(fc.tuple(field, value), { maxLength: 6 }).map((fields) => Object.fromEntries(fields));
+const anyRecord = fc
+  .array(fc.tuple(field, value), { maxLength: 6 })
+  .map((fields) => Object.fromEntries(fields));
 const hashOf = (record: object) =>
-  Object.entries(record).flatMap(([name, one]) => [name, typeof one === 'string' ? one : (JSON.stringify(one) ?? '')]);
+  Object.entries(record).flatMap(([name, one]) => [
+    name,
+    typeof one === 'string' ? one : (JSON.stringify(one) ?? ''),
+  ]);
 
 /** Checks what must hold for every record that is read, without the schema. */
 function verify(read: CheckedRecord | undefined, names: readonly string[]): void {
@@ -54,7 +69,11 @@ function verify(read: CheckedRecord | undefined, names: readonly string[]): void
     // A time that is not a number would never be later than now, and no token would end.
     expect(moment === undefined || Number.isFinite(moment)).toBe(true);
   }
-  for (const list of [record.groups ?? [], record.audiences ?? ['x'], ...Object.values(record.extra ?? {})]) {
+  for (const list of [
+    record.groups ?? [],
+    record.audiences ?? ['x'],
+    ...Object.values(record.extra ?? {}),
+  ]) {
     expect(list.every((text) => typeof text === 'string' && text !== '')).toBe(true);
   }
   expect(record.audiences).not.toEqual([]);
@@ -74,7 +93,10 @@ describe.each(names)('records as %s', (name) => {
   test('with any other content never throw, and are valid only by the rules', () => {
     fc.assert(
       fc.property(anyRecord, (record) => {
-        verify(read(name === 'json' ? JSON.stringify(record) : hashOf(record)), Object.keys(record));
+        verify(
+          read(name === 'json' ? JSON.stringify(record) : hashOf(record)),
+          Object.keys(record),
+        );
       }),
       { numRuns: 2_000 },
     );
@@ -86,8 +108,10 @@ describe.each(names)('records as %s', (name) => {
         const found = read(name === 'json' ? JSON.stringify(record) : hashOf(record));
         if (found === undefined || 'problem' in found) return;
         const decision = decide(found.record, undefined, now.getTime());
-        if (Object.hasOwn(record, 'revokedAt')) expect(decision).toMatchObject({ reason: 'revoked' });
-        if (decision.kind === 'authenticated') expect(decision.user.username).toBe(found.record.username);
+        if (Object.hasOwn(record, 'revokedAt'))
+          expect(decision).toMatchObject({ reason: 'revoked' });
+        if (decision.kind === 'authenticated')
+          expect(decision.user.username).toBe(found.record.username);
       }),
       { numRuns: 1_000 },
     );
@@ -130,13 +154,20 @@ test('a change of JSON changes only the fields of the change', () => {
     fc.jsonValue(),
   );
   fc.assert(
-    fc.property(withoutRevocation, foreign, goodRecord, (record, others, { revokedBy, revokedReason }) => {
-      const text = JSON.stringify({ ...others, ...JSON.parse(writeJson(record)) });
-      if (text.includes('\uFFFD')) return;
-      const changes = { revokedAt: 0, revokedBy, revokedReason };
-      const changed = changeJson(text, changes);
-      expect(layouts.json.read(changed)).toEqual({ record: { ...record, ...JSON.parse(JSON.stringify(changes)) } });
-      expect(JSON.parse(changed)).toMatchObject(JSON.parse(text));
-    }),
+    fc.property(
+      withoutRevocation,
+      foreign,
+      goodRecord,
+      (record, others, { revokedBy, revokedReason }) => {
+        const text = JSON.stringify({ ...others, ...JSON.parse(writeJson(record)) });
+        if (text.includes('\uFFFD')) return;
+        const changes = { revokedAt: 0, revokedBy, revokedReason };
+        const changed = changeJson(text, changes);
+        expect(layouts.json.read(changed)).toEqual({
+          record: { ...record, ...JSON.parse(JSON.stringify(changes)) },
+        });
+        expect(JSON.parse(changed)).toMatchObject(JSON.parse(text));
+      },
+    ),
   );
 });

@@ -80,7 +80,10 @@ return redis.call('PEXPIRE', KEYS[1], 0)`,
     );
     // Redis does not distinguish a hash without fields from no hash.
     if (entries.length === 0) return undefined;
-    const characters = entries.reduce((sum, [name, value]) => sum + name.length + String(value).length, 0);
+    const characters = entries.reduce(
+      (sum, [name, value]) => sum + name.length + String(value).length,
+      0,
+    );
     return sizeProblem(characters) ?? readFields(entries);
   },
 };

@@ -1,4 +1,9 @@
-import { type ProblemKind, type RedisClient, type RedisConnection, RedisProblem } from '@sallyport/redis-connection';
+import {
+  type ProblemKind,
+  type RedisClient,
+  type RedisConnection,
+  RedisProblem,
+} from '@sallyport/redis-connection';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { expect, test } from 'vitest';
 import { lookUp } from './authenticator.ts';
@@ -46,12 +51,20 @@ test.each(Object.keys(layouts) as LayoutName[])(
     const record = { username: 'robot', expiresAt: '2099-01-01T00:00:00Z' };
     const token = await storeToken(redis.client(), name, record);
     const found = async (happens: (key: string) => Promise<unknown>) => {
-      const source = { connection: interrupted(happens), layout: layouts[name], keys: keysOf(keyPrefix), now };
-      const { record: read, keyExpiresAt } = (await lookUp(digestToken(token), source, never)) ?? {};
+      const source = {
+        connection: interrupted(happens),
+        layout: layouts[name],
+        keys: keysOf(keyPrefix),
+        now,
+      };
+      const { record: read, keyExpiresAt } =
+        (await lookUp(digestToken(token), source, never)) ?? {};
       return read && decide(read, keyExpiresAt, now());
     };
     expect(await found(async () => {})).toMatchObject({ kind: 'authenticated' });
-    expect(await found((key) => redis.client().pexpire(key, 60_000))).toMatchObject({ kind: 'authenticated' });
+    expect(await found((key) => redis.client().pexpire(key, 60_000))).toMatchObject({
+      kind: 'authenticated',
+    });
     expect(await found((key) => redis.client().del(key))).toEqual({
       kind: 'rejected',
       reason: 'expired',
@@ -75,5 +88,8 @@ test.each<[ProblemKind, string]>([
     run: () => Promise.reject(new RedisProblem(kind, 'the problem')),
   };
   const source = { connection, layout: layouts.json, keys: keysOf(keyPrefix), now: Date.now };
-  await expect(lookUp('0'.repeat(64), source, never)).rejects.toMatchObject({ code, message: 'the problem' });
+  await expect(lookUp('0'.repeat(64), source, never)).rejects.toMatchObject({
+    code,
+    message: 'the problem',
+  });
 });

@@ -23,10 +23,19 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
   const put = (record: Record<string, unknown>) => storeToken(redis.client(), layout, record);
 
   test('are found by the digest of the token, and never by the token', async () => {
-    const user = { username: 'röbot 🤖', uid: '7', groups: ['dev', 'a,b'], extra: { 'example.com/team': ['a'] } };
+    const user = {
+      username: 'röbot 🤖',
+      uid: '7',
+      groups: ['dev', 'a,b'],
+      extra: { 'example.com/team': ['a'] },
+    };
     const token = await put({ ...user, audiences: ['https://api'], 'x-owner': 'jane' });
     await using started = await start();
-    expect(await started.ask(token)).toEqual({ kind: 'authenticated', user, audiences: ['https://api'] });
+    expect(await started.ask(token)).toEqual({
+      kind: 'authenticated',
+      user,
+      audiences: ['https://api'],
+    });
     expect(await redis.client().exists(token, `sallyport:token:${token}`)).toBe(0);
   });
 
@@ -42,7 +51,9 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
     const none = 'Redis has no record of the token';
     expect(await stepsOf(token)).toEqual([none]);
     expect(await stepsOf(token.slice(0, 20))).toEqual([
-      expect.stringMatching(`^${none}\\. If Sallyport issued it: it begins with sps_, but has 20 characters`),
+      expect.stringMatching(
+        `^${none}\\. If Sallyport issued it: it begins with sps_, but has 20 characters`,
+      ),
     ]);
   });
 
@@ -62,25 +73,45 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
       expect(sooner).toBeLessThanOrEqual(midday + 60 * minute);
       expect(sooner).toBeGreaterThan(midday + 59 * minute);
     }
-    expect(await end({ expiresAt: at(midday) })).toEqual({ kind: 'rejected', reason: 'expired', subject: 'robot' });
+    expect(await end({ expiresAt: at(midday) })).toEqual({
+      kind: 'rejected',
+      reason: 'expired',
+      subject: 'robot',
+    });
   });
 
   test('that end during the lookup are expired, by their own end and by that of the key', async () => {
     const times = [midday, midday + 10 * minute];
-    for (const [record, timeToLive] of [[{ expiresAt: at(midday + 10 * minute) }], [{}, 10 * minute]] as const) {
+    for (const [record, timeToLive] of [
+      [{ expiresAt: at(midday + 10 * minute) }],
+      [{}, 10 * minute],
+    ] as const) {
       const token = makeToken('sp_');
       await store(redis.client(), layout, token, { username: 'robot', ...record }, timeToLive);
       let calls = 0;
       await using started = await start(() => times[calls++] ?? Number.NaN);
-      expect(await started.ask(token)).toEqual({ kind: 'rejected', reason: 'expired', subject: 'robot' });
+      expect(await started.ask(token)).toEqual({
+        kind: 'rejected',
+        reason: 'expired',
+        subject: 'robot',
+      });
     }
   });
 
   test.each([
-    [{ username: 'robot', expires: '2031-05-01T00:00:00Z' }, /^has an unknown field expires: a record has username, /],
+    [
+      { username: 'robot', expires: '2031-05-01T00:00:00Z' },
+      /^has an unknown field expires: a record has username, /,
+    ],
     [{ username: 'robot', extra: { Team: ['a'] } }, /^extra must have lowercase keys$/],
-    [{ username: 'robot', expiresAt: 'tomorrow' }, /^expiresAt must be a date and time with its zone \(RFC 3339\)/],
-    [{ username: 'robot', 'x-': 'x'.repeat(70_000) }, /^is too big: at most 65536 characters are read$/],
+    [
+      { username: 'robot', expiresAt: 'tomorrow' },
+      /^expiresAt must be a date and time with its zone \(RFC 3339\)/,
+    ],
+    [
+      { username: 'robot', 'x-': 'x'.repeat(70_000) },
+      /^is too big: at most 65536 characters are read$/,
+    ],
   ])('that are invalid fail with the digest and the field: %#', async (record, problem) => {
     const token = await put(record);
     await using started = await start();
@@ -88,12 +119,14 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
     const [, said = ''] = error.message.split(' is bad: ');
     expect(error).toMatchObject(badRecord(token, said));
     expect(said).toMatch(problem);
-    for (const value of [token, 'tomorrow', 'Team', 'xxx']) expect(error.message).not.toContain(value);
+    for (const value of [token, 'tomorrow', 'Team', 'xxx'])
+      expect(error.message).not.toContain(value);
   });
 
   test('with a field __proto__ are invalid', async () => {
     const token = makeToken('sp_');
-    if (layout === 'hash') await redis.client().hset(keyOf(token), 'username', 'robot', '__proto__', 'admin');
+    if (layout === 'hash')
+      await redis.client().hset(keyOf(token), 'username', 'robot', '__proto__', 'admin');
     else await redis.client().set(keyOf(token), '{"username":"robot","__proto__":{"uid":"0"}}');
     await using started = await start();
     const error = await errorOf(started.ask(token));
@@ -105,7 +138,10 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
     const token = makeToken('sp_');
     const name = Buffer.from([0x72, 0xff, 0x6f]);
     if (layout === 'hash') await redis.client().hset(keyOf(token), 'username', name);
-    else await redis.client().set(keyOf(token), Buffer.concat([Buffer.from('{"username":"'), name, Buffer.from('"}')]));
+    else
+      await redis
+        .client()
+        .set(keyOf(token), Buffer.concat([Buffer.from('{"username":"'), name, Buffer.from('"}')]));
     await using started = await start();
     await expect(started.ask(token)).rejects.toMatchObject(
       badRecord(token, layout === 'hash' ? 'username must be UTF-8' : 'is not UTF-8'),
@@ -123,11 +159,16 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
       stream: (key) => client.xadd(key, '*', 'username', 'robot'),
     };
     await using started = await start();
-    for (const [type, make] of Object.entries(makers).filter(([one]) => one !== layouts[layout].type)) {
+    for (const [type, make] of Object.entries(makers).filter(
+      ([one]) => one !== layouts[layout].type,
+    )) {
       const token = makeToken('sp_');
       await make(keyOf(token));
       const problem = `is not a ${layouts[layout].type}, as layout says`;
-      expect([type, await errorOf(started.ask(token))]).toMatchObject([type, badRecord(token, problem)]);
+      expect([type, await errorOf(started.ask(token))]).toMatchObject([
+        type,
+        badRecord(token, problem),
+      ]);
     }
   });
 

@@ -9,8 +9,20 @@ const adminOf = (written: Record<string, unknown>) => settled(written).admin;
 describe('admin', () => {
   test('is never quoted in a complaint, since it may contain a password', () => {
     const quoted = '§§';
-    for (const url of [`redis://admin:${quoted}@`, `http://${quoted}`, `rediss://a:%${quoted}@b`, `unix:${quoted}`]) {
-      for (const admin of [{ url }, url, [url], { url: [url] }, { [url]: url }, { url, password: [url] }]) {
+    for (const url of [
+      `redis://admin:${quoted}@`,
+      `http://${quoted}`,
+      `rediss://a:%${quoted}@b`,
+      `unix:${quoted}`,
+    ]) {
+      for (const admin of [
+        { url },
+        url,
+        [url],
+        { url: [url] },
+        { [url]: url },
+        { url, password: [url] },
+      ]) {
         const problems = complaints({ url: 'unix:/redis.sock', admin });
         expect(problems).not.toEqual([]);
         if (!Object.hasOwn(Object(admin), url)) expect(problems.join()).not.toContain(quoted);
@@ -46,10 +58,14 @@ describe('admin', () => {
   });
 
   test('with only a password is the default user', () => {
-    expect(adminOf({ url: 'rediss://redis', ...gateway, admin: { password: secret } })).toMatchObject({
+    expect(
+      adminOf({ url: 'rediss://redis', ...gateway, admin: { password: secret } }),
+    ).toMatchObject({
       password: secret,
     });
-    expect(adminOf({ url: 'rediss://redis', ...gateway, admin: { password: secret } })).not.toHaveProperty('username');
+    expect(
+      adminOf({ url: 'rediss://redis', ...gateway, admin: { password: secret } }),
+    ).not.toHaveProperty('username');
   });
 
   test('with a URL has its login, and the database of the URL or of the options', () => {
@@ -57,7 +73,12 @@ describe('admin', () => {
     const admin = (one: object, changed: object = {}) =>
       adminOf({ url: 'rediss://redis-a', ...gateway, ...changed, admin: one });
     expect(admin({ url })).toEqual({
-      servers: { kind: 'server', secure: true, database: 0, address: { host: 'redis-b', port: 7000 } },
+      servers: {
+        kind: 'server',
+        secure: true,
+        database: 0,
+        address: { host: 'redis-b', port: 7000 },
+      },
       username: 'admin',
       password: secret,
       tls: { minVersion: 'TLSv1.2' },
@@ -66,15 +87,21 @@ describe('admin', () => {
     expect(admin({ url }, { database: 3 })).toMatchObject({ servers: { database: 3 } });
     expect(admin({ url: `${url}/4` }, { database: 3 })).toMatchObject({ servers: { database: 4 } });
     expect(admin({ url: 'unix:/redis.sock' })).not.toHaveProperty('password');
-    expect(admin({ url: 'rediss://b', username: 'admin', password: secret })).toMatchObject({ username: 'admin' });
+    expect(admin({ url: 'rediss://b', username: 'admin', password: secret })).toMatchObject({
+      username: 'admin',
+    });
   });
 
   test('may be the only connection with TLS', () => {
     const written = { url: 'unix:/redis.sock', caFile: 'ca.crt', admin: { url: 'rediss://redis' } };
     expect(adminOf(written)).toMatchObject({ tls: { caFile: 'ca.crt' } });
-    expect(complaints({ url: 'unix:/redis.sock', caFile: 'ca.crt', admin: { url: 'redis://localhost' } })).toEqual([
-      'caFile: does nothing: no server is reached with TLS; remove it, or use rediss://',
-    ]);
+    expect(
+      complaints({
+        url: 'unix:/redis.sock',
+        caFile: 'ca.crt',
+        admin: { url: 'redis://localhost' },
+      }),
+    ).toEqual(['caFile: does nothing: no server is reached with TLS; remove it, or use rediss://']);
   });
 
   test('in clear text must be allowed explicitly, whatever the gateway uses', () => {
@@ -95,15 +122,30 @@ describe('admin', () => {
     [
       [null, keys],
       [`redis://:${secret}@redis`, keys],
-      [{}, 'admin.url: is missing, and so are username and password: write { env: REDIS_ADMIN_URL }'],
+      [
+        {},
+        'admin.url: is missing, and so are username and password: write { env: REDIS_ADMIN_URL }',
+      ],
       [{ username: 'admin' }, required],
       [{ url: 'rediss://admin@redis' }, required],
-      [{ username: '', password: secret }, 'admin.username: must not be empty: write sallyport-admin'],
+      [
+        { username: '', password: secret },
+        'admin.username: must not be empty: write sallyport-admin',
+      ],
       [{ password: '' }, `admin.password: must not be empty: ${from}`],
       [{ password: 7 }, `admin.password: must be a secret: ${from}`],
-      [{ url: `rediss://u:${secret}@a`, username: 'u' }, 'admin.username: is in the url too: keep one'],
-      [{ url: `rediss://u:${secret}@a`, password: secret }, 'admin.password: is in the url too: keep one'],
-      [{ url: 'rediss://a', cluster: [] }, 'admin: has an unknown key: cluster; known here: url, username, password'],
+      [
+        { url: `rediss://u:${secret}@a`, username: 'u' },
+        'admin.username: is in the url too: keep one',
+      ],
+      [
+        { url: `rediss://u:${secret}@a`, password: secret },
+        'admin.password: is in the url too: keep one',
+      ],
+      [
+        { url: 'rediss://a', cluster: [] },
+        'admin: has an unknown key: cluster; known here: url, username, password',
+      ],
     ],
   );
 });

@@ -32,14 +32,24 @@ describe('the shape of tokens', () => {
   testRefusals(
     (keys: Record<string, unknown>) => complaints(writtenOptions(keys)),
     [
-      ...['', 'a'.repeat(65), 'a b', 'é', 'a\n', 7, null].map((tokenPrefix) => [{ tokenPrefix }, visible] as const),
+      ...['', 'a'.repeat(65), 'a b', 'é', 'a\n', 7, null].map(
+        (tokenPrefix) => [{ tokenPrefix }, visible] as const,
+      ),
       [{ tokenPattern: '' }, 'tokenPattern: must not be empty: write [A-Za-z0-9]{40}'],
       [{ tokenPattern: 7 }, 'tokenPattern: must be text: write [A-Za-z0-9]{40}'],
       [{ tokenPattern: null }, 'tokenPattern: is empty: write [A-Za-z0-9]{40}'],
       [{ tokenPattern: 'a\nb' }, 'tokenPattern: must be one line of text: write [A-Za-z0-9]{40}'],
-      [{ tokenPattern: '.*' }, `tokenPattern: matches an empty text, so it may match anything: ${example}`],
-      [{ tokenPattern: 'a?' }, `tokenPattern: matches an empty text, so it may match anything: ${example}`],
-      ...['(', '[z-a]', '(?=a)b', '(a)\\1', 'a{1001}'].map((tokenPattern) => [{ tokenPattern }, notRe2] as const),
+      [
+        { tokenPattern: '.*' },
+        `tokenPattern: matches an empty text, so it may match anything: ${example}`,
+      ],
+      [
+        { tokenPattern: 'a?' },
+        `tokenPattern: matches an empty text, so it may match anything: ${example}`,
+      ],
+      ...['(', '[z-a]', '(?=a)b', '(a)\\1', 'a{1001}'].map(
+        (tokenPattern) => [{ tokenPattern }, notRe2] as const,
+      ),
     ],
   );
 });

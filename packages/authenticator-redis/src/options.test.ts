@@ -8,7 +8,12 @@ const login = { username: 'gateway', password: 'of the gateway' };
 describe('options', () => {
   test('have defaults for everything but the servers', () => {
     const connection = {
-      servers: { kind: 'server', secure: true, database: 0, address: { host: 'redis.example.com', port: 6379 } },
+      servers: {
+        kind: 'server',
+        secure: true,
+        database: 0,
+        address: { host: 'redis.example.com', port: 6379 },
+      },
       tls: { minVersion: 'TLSv1.2' },
       commandTimeout: 1_000,
     };
@@ -57,7 +62,9 @@ describe('options', () => {
     });
     const odd = { username: ' ö', password: ' p:ä\n\n' };
     expect(settled(writtenOptions(odd)).connection).toMatchObject(odd);
-    expect(settled(writtenOptions({ keyPrefix: 'a'.repeat(128), trackLastUse: '7d' })).trackLastUse).toBe(604_800_000);
+    expect(
+      settled(writtenOptions({ keyPrefix: 'a'.repeat(128), trackLastUse: '7d' })).trackLastUse,
+    ).toBe(604_800_000);
   });
 
   // The options of the connection are tested in its own package.
@@ -82,8 +89,14 @@ describe('options', () => {
       [{ layout: 'xml' }, 'layout: must be json or hash'],
       [{ layout: null }, 'layout: must be json or hash'],
       [{ unknown: 'yes' }, 'unknown: must be no-opinion or rejected'],
-      [{ serverName: '192.0.2.1' }, 'serverName: "192.0.2.1" is not a host name: write redis.example.com'],
-      [{ keyFile: 'a.key' }, 'certFile: must name the certificate of keyFile: write certFile: tls/redis-client.crt'],
+      [
+        { serverName: '192.0.2.1' },
+        'serverName: "192.0.2.1" is not a host name: write redis.example.com',
+      ],
+      [
+        { keyFile: 'a.key' },
+        'certFile: must name the certificate of keyFile: write certFile: tls/redis-client.crt',
+      ],
       [
         { username: 'gateway' },
         'password: is required with username: write { file: secrets/redis } or { env: REDIS_PASSWORD }',
@@ -103,7 +116,13 @@ describe('options', () => {
   });
 
   test('report all problems of single values together', () => {
-    const problems = complaints({ url: 'redis', layout: 'x', keyPrefix: '', commandTimeout: '1', tokenPattern: '(' });
+    const problems = complaints({
+      url: 'redis',
+      layout: 'x',
+      keyPrefix: '',
+      commandTimeout: '1',
+      tokenPattern: '(',
+    });
     expect(problems.map((problem) => problem.split(':')[0])).toEqual([
       'url',
       'commandTimeout',
@@ -142,12 +161,22 @@ describe('the JSON Schema of the options', () => {
         'trackLastUse',
       ]),
     );
-    expect([...all].filter(([, { description }]) => !description?.endsWith('.')).map(([key]) => key)).toEqual([]);
+    expect(
+      [...all].filter(([, { description }]) => !description?.endsWith('.')).map(([key]) => key),
+    ).toEqual([]);
   });
 
   test.each([
     ['url', { type: 'string', pattern: expect.any(String) }],
-    ['cluster', { type: 'array', items: { type: 'string', pattern: expect.any(String) }, minItems: 1, maxItems: 64 }],
+    [
+      'cluster',
+      {
+        type: 'array',
+        items: { type: 'string', pattern: expect.any(String) },
+        minItems: 1,
+        maxItems: 64,
+      },
+    ],
     ['database', { default: 0, type: 'integer', minimum: 0, maximum: 9_999 }],
     ['insecure', { type: 'boolean' }],
     ['minVersion', { default: 'TLSv1.2', enum: ['TLSv1.2', 'TLSv1.3'] }],

@@ -33,7 +33,8 @@ function parsePattern(input: unknown): Parsed<RE2JS> {
     return { value: RE2JS.compile(parsed.value) };
   } catch (error) {
     const why = error instanceof Error ? `: ${oneLine(error.message)}` : '';
-    const fix = 'write one such as [A-Za-z0-9]{40}; look-around and back-references are not supported';
+    const fix =
+      'write one such as [A-Za-z0-9]{40}; look-around and back-references are not supported';
     return { problem: `is not a regular expression of RE2${why}`, fix };
   }
 }
@@ -49,7 +50,10 @@ const adminSchema = section(
   '{ url: { env: REDIS_ADMIN_URL } }',
   (keys, complain) => {
     if (keys.url === undefined && keys.username === undefined && keys.password === undefined) {
-      complain(['url'], 'is missing, and so are username and password: write { env: REDIS_ADMIN_URL }');
+      complain(
+        ['url'],
+        'is missing, and so are username and password: write { env: REDIS_ADMIN_URL }',
+      );
     }
     return keys;
   },
@@ -61,7 +65,10 @@ const adminSchema = section(
 function settleAdmin(
   admin: z.output<typeof adminSchema> | undefined,
   connection: ConnectionOptions,
-  { database, insecure }: { readonly database?: number | undefined; readonly insecure?: boolean | undefined },
+  {
+    database,
+    insecure,
+  }: { readonly database?: number | undefined; readonly insecure?: boolean | undefined },
   complain: Complain,
 ): ConnectionOptions {
   if (admin === undefined) return connection;
@@ -73,7 +80,12 @@ function settleAdmin(
     complain(['admin', ...path], message),
   );
   const { servers, tls, commandTimeout } = connection;
-  return { servers: url === undefined ? servers : settleUrl(url, database), tls, commandTimeout, ...login };
+  return {
+    servers: url === undefined ? servers : settleUrl(url, database),
+    tls,
+    commandTimeout,
+    ...login,
+  };
 }
 
 const terms = {
@@ -88,14 +100,24 @@ const shape = {
     max: '30s',
   }).prefault('1s'),
   keyPrefix: value(
-    { description: 'The text before the SHA-256 in the key of each token.', minLength: 1, maxLength: 128 },
+    {
+      description: 'The text before the SHA-256 in the key of each token.',
+      minLength: 1,
+      maxLength: 128,
+    },
     (input) => {
       const parsed = parseText(input, 'sallyport:token:');
       if ('problem' in parsed || parsed.value.length <= 128) return parsed;
-      return { problem: 'is too long', fix: 'write at most 128 characters, such as sallyport:token:' };
+      return {
+        problem: 'is too long',
+        fix: 'write at most 128 characters, such as sallyport:token:',
+      };
     },
   ).prefault('sallyport:token:'),
-  layout: choice('The format of records in Redis: a JSON string, or a hash.', ['json', 'hash']).default('json'),
+  layout: choice('The format of records in Redis: a JSON string, or a hash.', [
+    'json',
+    'hash',
+  ]).default('json'),
   tokenPrefix: value(
     {
       description:
@@ -115,10 +137,10 @@ const shape = {
     },
     parsePattern,
   ).optional(),
-  unknown: choice('The decision on a token without a record in Redis. no-opinion: the next authenticator is asked.', [
-    'no-opinion',
-    'rejected',
-  ]).default('no-opinion'),
+  unknown: choice(
+    'The decision on a token without a record in Redis. no-opinion: the next authenticator is asked.',
+    ['no-opinion', 'rejected'],
+  ).default('no-opinion'),
   trackLastUse: duration(
     'Note in Redis when a token was used, at most once in this time, for `token list`. Without it the gateway writes nothing.',
     { min: '10s' },
@@ -127,17 +149,37 @@ const shape = {
 };
 
 /** Checks the `options` of an authenticator, in which secrets are already replaced by their values. */
-export const optionsSchema = section(shape, '{ url: rediss://redis.example.com:6379 }', (keys, complain) => {
-  const { commandTimeout, keyPrefix, layout, tokenPrefix, tokenPattern, unknown, trackLastUse, admin } = keys;
-  const connection = settleConnection(keys, { commandTimeout, terms, another: admin?.url }, complain);
-  if (tokenPattern?.matches('')) {
-    complain(['tokenPattern'], 'matches an empty text, so it may match anything: write one such as [A-Za-z0-9]{40}');
-  }
-  if (connection === undefined) return undefined;
-  return {
-    ...{ connection, keyPrefix, layout, unknown, trackLastUse },
-    // For the commands that create, list and revoke tokens.
-    admin: settleAdmin(admin, connection, keys, complain),
-    token: { prefix: tokenPrefix, pattern: tokenPattern },
-  };
-});
+export const optionsSchema = section(
+  shape,
+  '{ url: rediss://redis.example.com:6379 }',
+  (keys, complain) => {
+    const {
+      commandTimeout,
+      keyPrefix,
+      layout,
+      tokenPrefix,
+      tokenPattern,
+      unknown,
+      trackLastUse,
+      admin,
+    } = keys;
+    const connection = settleConnection(
+      keys,
+      { commandTimeout, terms, another: admin?.url },
+      complain,
+    );
+    if (tokenPattern?.matches('')) {
+      complain(
+        ['tokenPattern'],
+        'matches an empty text, so it may match anything: write one such as [A-Za-z0-9]{40}',
+      );
+    }
+    if (connection === undefined) return undefined;
+    return {
+      ...{ connection, keyPrefix, layout, unknown, trackLastUse },
+      // For the commands that create, list and revoke tokens.
+      admin: settleAdmin(admin, connection, keys, complain),
+      token: { prefix: tokenPrefix, pattern: tokenPattern },
+    };
+  },
+);

@@ -23,7 +23,9 @@ testReadme({
   defaults: { insecure: 'false' },
   parse,
   optionsIn: ({ authenticators, options }: Example) =>
-    (options === undefined ? authenticators.map((one) => one.options) : [options]).map((one) => withSecrets(one)),
+    (options === undefined ? authenticators.map((one) => one.options) : [options]).map((one) =>
+      withSecrets(one),
+    ),
   examples: 3,
   complaints,
 });
@@ -36,7 +38,9 @@ function withSecrets(value: unknown, key = ''): unknown {
   if (others.length === 0 && (name === 'env' || name === 'file')) {
     return key === 'url' ? 'rediss://gateway:from-a-file@redis.example.com:6379' : 'from a file';
   }
-  return Object.fromEntries(Object.entries(value).map(([inner, one]) => [inner, withSecrets(one, inner)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([inner, one]) => [inner, withSecrets(one, inner)]),
+  );
 }
 
 test('the rights in docs/redis.md are those that the tests run with', () => {
@@ -56,7 +60,9 @@ test('the line of one user has all rights of the others, and what is added for h
   const one = rightsIn(lines.find((line) => line.startsWith('user sallyport ')) ?? '');
   const [, added = ''] = /^\| `layout: hash` .* \| `(.*)` \|$/m.exec(rights) ?? [];
   const forHash = rightsIn(added);
-  const ofUsers = lines.filter((line) => line.includes('~sallyport:')).map((line) => line.replace(/ \(.*\)$/, ''));
+  const ofUsers = lines
+    .filter((line) => line.includes('~sallyport:'))
+    .map((line) => line.replace(/ \(.*\)$/, ''));
   const [hashes, others] = [true, false].map((isHash) =>
     ofUsers.filter((line) => line.includes('+eval_ro') === isHash),
   );
@@ -70,7 +76,9 @@ test('the line of one user has all rights of the others, and what is added for h
 test('the README has every field of a record, and the pattern for leaked tokens', () => {
   const [, table = ''] = /^\| Field \| \| \|\n((?:\|.*\n)+)/m.exec(readme) ?? [];
   const rows = table.trim().split('\n').slice(1);
-  const named = rows.flatMap((row) => [...(row.split('|')[1] ?? '').matchAll(/`([^`]*)`/g)].map(([, name]) => name));
+  const named = rows.flatMap((row) =>
+    [...(row.split('|')[1] ?? '').matchAll(/`([^`]*)`/g)].map(([, name]) => name),
+  );
   expect(named).toEqual([...fieldNames, 'x-…']);
   expect(readme).toContain(`\n\`\`\`\n${formatPattern}\n\`\`\`\n`);
 });

@@ -46,22 +46,32 @@ describe('a record', () => {
 
   test('needs only a username', () => {
     expect(checkRecord({ username: 'robot' })).toEqual({ record: { username: 'robot' } });
-    expect(checkRecord(changed('groups', []))).toEqual({ record: { username: 'robot', groups: [] } });
+    expect(checkRecord(changed('groups', []))).toEqual({
+      record: { username: 'robot', groups: [] },
+    });
     expect(checkRecord(changed('extra', {}))).toEqual({ record: { username: 'robot', extra: {} } });
   });
 
-  test.each([['a'], [7], [true], [null], [undefined], [[]], [[{ username: 'a' }]]])('is no %j', (value) => {
-    expect(problemOf(value)).toBe('must be an object with username');
-  });
+  test.each([['a'], [7], [true], [null], [undefined], [[]], [[{ username: 'a' }]]])(
+    'is no %j',
+    (value) => {
+      expect(problemOf(value)).toBe('must be an object with username');
+    },
+  );
 
-  test.each(['username', 'uid', 'issuedBy', 'reason', 'revokedBy', 'revokedReason'])('has text as %s', (field) => {
-    const beside = field.startsWith('revoked') ? { revokedAt: '2026-01-01T00:00:00Z' } : {};
-    const problem = (value: unknown) => problemOf({ ...beside, ...changed(field, value) });
-    expect(problem('ok')).toBe('none');
-    expect(problem('')).toBe(`${field} must not be empty`);
-    for (const value of [7, null, true, ['a'], { a: 'b' }]) expect(problem(value)).toBe(`${field} must be text`);
-    for (const value of ['a\uFFFDb', 'a\uD800']) expect(problem(value)).toBe(`${field} must be UTF-8`);
-  });
+  test.each(['username', 'uid', 'issuedBy', 'reason', 'revokedBy', 'revokedReason'])(
+    'has text as %s',
+    (field) => {
+      const beside = field.startsWith('revoked') ? { revokedAt: '2026-01-01T00:00:00Z' } : {};
+      const problem = (value: unknown) => problemOf({ ...beside, ...changed(field, value) });
+      expect(problem('ok')).toBe('none');
+      expect(problem('')).toBe(`${field} must not be empty`);
+      for (const value of [7, null, true, ['a'], { a: 'b' }])
+        expect(problem(value)).toBe(`${field} must be text`);
+      for (const value of ['a\uFFFDb', 'a\uD800'])
+        expect(problem(value)).toBe(`${field} must be UTF-8`);
+    },
+  );
 
   test('without a username has that problem', () => {
     expect(problemOf({ uid: '7' })).toBe('username is missing');
@@ -71,8 +81,10 @@ describe('a record', () => {
   test.each(['groups', 'audiences'])('has a list of texts as %s', (field) => {
     const problem = (value: unknown) => problemOf(changed(field, value));
     expect(problem(['a', 'b'])).toBe('none');
-    for (const value of ['a', 7, null, { a: ['b'] }]) expect(problem(value)).toBe(`${field} must be a list`);
-    for (const value of [7, null, ['b']]) expect(problem(['a', value])).toBe(`${field} must be text`);
+    for (const value of ['a', 7, null, { a: ['b'] }])
+      expect(problem(value)).toBe(`${field} must be a list`);
+    for (const value of [7, null, ['b']])
+      expect(problem(['a', value])).toBe(`${field} must be text`);
     expect(problem(['a', ''])).toBe(`${field} must not be empty`);
     expect(problem(['a\uFFFD'])).toBe(`${field} must be UTF-8`);
   });
@@ -101,40 +113,75 @@ describe('a record', () => {
     expect(problemOf(changed('extra', extra))).toBe(problem);
   });
 
-  test.each(['notBefore', 'expiresAt', 'issuedAt', 'revokedAt'])('has a moment with its zone as %s', (field) => {
-    const problem = (value: unknown) => problemOf(changed(field, value));
-    const good = [
-      '2031-05-01T00:00:00Z',
-      '2031-05-01T00:00:00.123456789Z',
-      '2031-05-01T00:00:00-11:30',
-      '2028-02-29T00:00:00Z',
-    ];
-    for (const value of good) expect(problem(value)).toBe('none');
-    const bad = [
-      ...['', '2031-05-01', '2031-05-01T00:00:00', '2031-05-01 00:00:00Z', ' 2031-05-01T00:00:00Z'],
-      ...['2031-05-01T00:00:00Z\n', '2031-05-01T00:00:00 Z', '2031-05-01T24:00:00Z', '2031-05-01T00:00:60Z'],
-      ...['2031-02-29T00:00:00Z', '2031-13-01T00:00:00Z', '2031-05-01T00:00:00+2:00', '+012031-05-01T00:00:00Z'],
-      ...['Thu, 01 May 2031 00:00:00 GMT', '1935366400', 'never', 1_935_366_400, null, true, {}],
-    ];
-    for (const value of bad) expect([value, problem(value)]).toEqual([value, `${field} ${zoned}`]);
-  });
+  test.each(['notBefore', 'expiresAt', 'issuedAt', 'revokedAt'])(
+    'has a moment with its zone as %s',
+    (field) => {
+      const problem = (value: unknown) => problemOf(changed(field, value));
+      const good = [
+        '2031-05-01T00:00:00Z',
+        '2031-05-01T00:00:00.123456789Z',
+        '2031-05-01T00:00:00-11:30',
+        '2028-02-29T00:00:00Z',
+      ];
+      for (const value of good) expect(problem(value)).toBe('none');
+      const bad = [
+        ...[
+          '',
+          '2031-05-01',
+          '2031-05-01T00:00:00',
+          '2031-05-01 00:00:00Z',
+          ' 2031-05-01T00:00:00Z',
+        ],
+        ...[
+          '2031-05-01T00:00:00Z\n',
+          '2031-05-01T00:00:00 Z',
+          '2031-05-01T24:00:00Z',
+          '2031-05-01T00:00:60Z',
+        ],
+        ...[
+          '2031-02-29T00:00:00Z',
+          '2031-13-01T00:00:00Z',
+          '2031-05-01T00:00:00+2:00',
+          '+012031-05-01T00:00:00Z',
+        ],
+        ...['Thu, 01 May 2031 00:00:00 GMT', '1935366400', 'never', 1_935_366_400, null, true, {}],
+      ];
+      for (const value of bad)
+        expect([value, problem(value)]).toEqual([value, `${field} ${zoned}`]);
+    },
+  );
 
   test('must begin before it ends', () => {
-    const problem = (notBefore: string, expiresAt: string) => problemOf({ username: 'a', notBefore, expiresAt });
+    const problem = (notBefore: string, expiresAt: string) =>
+      problemOf({ username: 'a', notBefore, expiresAt });
     expect(problem('2026-01-01T00:00:00Z', '2026-01-01T00:00:00.001Z')).toBe('none');
     for (const notBefore of ['2026-01-01T00:00:00Z', '2026-01-01T00:00:00.001Z']) {
-      expect(problem(notBefore, '2026-01-01T01:00:00+01:00')).toBe('notBefore must be before expiresAt');
+      expect(problem(notBefore, '2026-01-01T01:00:00+01:00')).toBe(
+        'notBefore must be before expiresAt',
+      );
     }
   });
 
   test.each(['revokedBy', 'revokedReason'])('with %s says when', (field) => {
-    expect(problemOf(changed(field, 'x'))).toBe('revokedAt is required with revokedBy and revokedReason');
+    expect(problemOf(changed(field, 'x'))).toBe(
+      'revokedAt is required with revokedBy and revokedReason',
+    );
   });
 });
 
 describe('unknown fields', () => {
   test.each([
-    ...['expires', 'ExpiresAt', 'expiresat', 'user', 'name', 'xteam', 'X-team', 'constructor', 'toString'],
+    ...[
+      'expires',
+      'ExpiresAt',
+      'expiresat',
+      'user',
+      'name',
+      'xteam',
+      'X-team',
+      'constructor',
+      'toString',
+    ],
     ...['hasOwnProperty'],
   ])('are a problem that names them: %s', (name) => {
     expect(problemOf(changed(name, 'x'))).toBe(
@@ -142,28 +189,51 @@ describe('unknown fields', () => {
     );
   });
 
-  test.each(['', ' ', 'a b', '7', 'expiresAt\n', 'é', 'a'.repeat(25), '<script>', '__proto__', '-x'])(
-    'are a problem without their name, where that may be anything: %j',
-    (name) => {
-      const record = JSON.parse(`{"username":"a",${JSON.stringify(name)}:"x"}`);
-      const problem = problemOf(record);
-      expect(problem).toBe(`has an unknown field: a record has ${known}; fields of other systems begin with x-`);
-    },
-  );
+  test.each([
+    '',
+    ' ',
+    'a b',
+    '7',
+    'expiresAt\n',
+    'é',
+    'a'.repeat(25),
+    '<script>',
+    '__proto__',
+    '-x',
+  ])('are a problem without their name, where that may be anything: %j', (name) => {
+    const record = JSON.parse(`{"username":"a",${JSON.stringify(name)}:"x"}`);
+    const problem = problemOf(record);
+    expect(problem).toBe(
+      `has an unknown field: a record has ${known}; fields of other systems begin with x-`,
+    );
+  });
 
   test('of which one can be quoted are reported by that one', () => {
-    expect(problemOf({ username: 'a', 'to ken': 'x', expires: 'x' })).toContain('unknown field expires:');
+    expect(problemOf({ username: 'a', 'to ken': 'x', expires: 'x' })).toContain(
+      'unknown field expires:',
+    );
   });
 
   test('are a problem with any value, also as a replacement of the prototype', () => {
-    for (const text of ['{"username":"a","__proto__":{"uid":"7"}}', '{"username":"a","__proto__":null}']) {
+    for (const text of [
+      '{"username":"a","__proto__":{"uid":"7"}}',
+      '{"username":"a","__proto__":null}',
+    ]) {
       expect(problemOf(JSON.parse(text))).toContain('has an unknown field:');
     }
     expect(problemOf(JSON.parse('{"__proto__":{"username":"admin"}}'))).not.toBe('none');
   });
 
   test('are ignored when they begin with x-', () => {
-    const foreign = { 'x-': 1, 'x-team': null, 'x-__proto__': {}, 'x-\uFFFD': '\uFFFD', 'x-expiresAt': 'never' };
-    expect(checkRecord({ username: 'robot', ...foreign })).toEqual({ record: { username: 'robot' } });
+    const foreign = {
+      'x-': 1,
+      'x-team': null,
+      'x-__proto__': {},
+      'x-\uFFFD': '\uFFFD',
+      'x-expiresAt': 'never',
+    };
+    expect(checkRecord({ username: 'robot', ...foreign })).toEqual({
+      record: { username: 'robot' },
+    });
   });
 });

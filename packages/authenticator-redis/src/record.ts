@@ -15,7 +15,8 @@ export const maxBytes = 3 * maxCharacters;
 export const tooBig = { problem: `is too big: at most ${maxCharacters} characters are read` };
 
 /** The problem of a value with this number of characters, if any. */
-export const sizeProblem = (characters: number) => (characters <= maxCharacters ? undefined : tooBig);
+export const sizeProblem = (characters: number) =>
+  characters <= maxCharacters ? undefined : tooBig;
 
 /** U+FFFD replaces bytes that are not UTF-8, so names with different bytes could become the same. */
 const text = z
@@ -26,7 +27,10 @@ const text = z
 const texts = z.array(text, { error: 'must be a list' });
 
 const time = z.iso
-  .datetime({ offset: true, error: 'must be a date and time with its zone (RFC 3339), such as 2031-05-01T00:00:00Z' })
+  .datetime({
+    offset: true,
+    error: 'must be a date and time with its zone (RFC 3339), such as 2031-05-01T00:00:00Z',
+  })
   .transform((value) => Date.parse(value));
 
 /** Keys are lowercase: others do not survive impersonation (kubernetes/apiserver pkg/authentication/user/user.go). */
@@ -44,7 +48,9 @@ const fields = z.strictObject(
     uid: text.optional(),
     groups: texts.optional(),
     extra: extra.optional(),
-    audiences: texts.min(1, 'must not be empty: leave it out for a token without audiences').optional(),
+    audiences: texts
+      .min(1, 'must not be empty: leave it out for a token without audiences')
+      .optional(),
     notBefore: time.optional(),
     expiresAt: time.optional(),
     issuedAt: time.optional(),
@@ -56,18 +62,26 @@ const fields = z.strictObject(
     // The gateway writes this about a session. It is not read here.
     session: text.optional(),
     // Milliseconds without a use after which a session ends: its key gets this time to live again at each use.
-    idle: z.int({ error: 'must be a whole number of milliseconds' }).positive('must be above 0').optional(),
+    idle: z
+      .int({ error: 'must be a whole number of milliseconds' })
+      .positive('must be above 0')
+      .optional(),
   },
   { error: 'must be an object with username' },
 );
 
 const record = fields
-  .refine(({ notBefore, expiresAt }) => notBefore === undefined || expiresAt === undefined || notBefore < expiresAt, {
-    path: ['notBefore'],
-    error: 'must be before expiresAt',
-  })
   .refine(
-    ({ revokedAt, revokedBy, revokedReason }) => revokedAt !== undefined || (revokedBy ?? revokedReason) === undefined,
+    ({ notBefore, expiresAt }) =>
+      notBefore === undefined || expiresAt === undefined || notBefore < expiresAt,
+    {
+      path: ['notBefore'],
+      error: 'must be before expiresAt',
+    },
+  )
+  .refine(
+    ({ revokedAt, revokedBy, revokedReason }) =>
+      revokedAt !== undefined || (revokedBy ?? revokedReason) === undefined,
     { path: ['revokedAt'], error: 'is required with revokedBy and revokedReason' },
   )
   .refine(({ session, idle }) => (session === undefined) === (idle === undefined), {
@@ -96,7 +110,8 @@ function withoutForeignFields(value: unknown): unknown {
 
 function describe(issue: z.core.$ZodIssue): string {
   if (issue.code === 'unrecognized_keys') return unknownField(issue.keys);
-  const message = issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
+  const message =
+    issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
   // Below `extra`, the path has keys of the record. Only our own field is named.
   const [field] = issue.path;
   return field === undefined ? message : `${String(field)} ${message}`;
@@ -109,10 +124,17 @@ function unknownField(names: readonly string[]): string {
   return `has an unknown field${which}: a record has ${fieldNames.join(', ')}; fields of other systems begin with x-`;
 }
 
-const timeFields: ReadonlySet<string> = new Set(['notBefore', 'expiresAt', 'issuedAt', 'revokedAt']);
+const timeFields: ReadonlySet<string> = new Set([
+  'notBefore',
+  'expiresAt',
+  'issuedAt',
+  'revokedAt',
+]);
 
 /** The fields of a record in the order in which they are written, with times as RFC 3339 in UTC. */
-export function writtenFields(record: Partial<TokenRecord>): readonly (readonly [name: string, value: unknown])[] {
+export function writtenFields(
+  record: Partial<TokenRecord>,
+): readonly (readonly [name: string, value: unknown])[] {
   const values = new Map(Object.entries(record));
   return fieldNames.flatMap((name) => {
     const value: unknown = values.get(name);

@@ -3,7 +3,14 @@ import { type RedisSentinels, startSentinels } from '@sallyport/test-servers/red
 import { waitFor, waitForPromise } from '@sallyport/test-servers/wait-for';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { createRedisAuthenticator } from './authenticator.ts';
-import { collect, never, outcomeOf, startAuthenticator, startIssuer, tracedContext } from './testing/plugin.ts';
+import {
+  collect,
+  never,
+  outcomeOf,
+  startAuthenticator,
+  startIssuer,
+  tracedContext,
+} from './testing/plugin.ts';
 import { settled } from './testing/written-options.ts';
 
 const acl = (secret: string) => [
@@ -39,7 +46,11 @@ async function revoke(options: Record<string, unknown>, token: string): Promise<
 test('Redis behind sentinels is reached over TLS with passwords of its own, also after a failover', async () => {
   const [secret, sentinelPassword] = [newPassword(), newPassword()];
   await using sentinels = await startSentinels({ tls: true, users: acl(secret), sentinelPassword });
-  const login = { username: 'gateway', password: secret, admin: { username: 'gateway-admin', password: secret } };
+  const login = {
+    username: 'gateway',
+    password: secret,
+    admin: { username: 'gateway-admin', password: secret },
+  };
   const options = { ...secure(sentinels), sentinelPassword, ...login };
   const token = await makeToken(options, 'jane');
   await using started = await startAuthenticator(options);
@@ -50,12 +61,17 @@ test('Redis behind sentinels is reached over TLS with passwords of its own, also
     sentinelPassword: newPassword(),
     commandTimeout: '500ms',
   });
-  await expect(wrong.check()).rejects.toThrow(/the sentinels refuse the login: check sentinelUsername/);
+  await expect(wrong.check()).rejects.toThrow(
+    /the sentinels refuse the login: check sentinelUsername/,
+  );
   await untilReplicated(sentinels);
   const old = await sentinels.master();
   await old.kill();
   await sentinels.untilPromoted(old);
-  await waitFor(async () => (await outcomeOf(started.ask(token))) === 'authenticated', 'lookups to pass again');
+  await waitFor(
+    async () => (await outcomeOf(started.ask(token))) === 'authenticated',
+    'lookups to pass again',
+  );
   await revoke(options, token);
   expect(await outcomeOf(started.ask(token))).toBe('rejected: revoked');
 });
@@ -83,7 +99,8 @@ test('a master of Valkey that hangs is abandoned as soon as another is promoted,
   await revoke(options, token);
   await old.start();
   // The old master comes back as a master, with a token that is not revoked.
-  for (let round = 0; round < 200; round += 1) expect(await outcomeOf(ask())).toBe('rejected: revoked');
+  for (let round = 0; round < 200; round += 1)
+    expect(await outcomeOf(ask())).toBe('rejected: revoked');
 });
 
 test('one sentinel is enough, prints nothing, and its user needs only the rights in the README', async () => {
@@ -92,17 +109,35 @@ test('one sentinel is enough, prints nothing, and its user needs only the rights
   const [sentinelUsername, sentinelPassword] = ['gateway', newPassword()];
   const rights = ['resetchannels', '&+switch-master', '-@all', '+sentinel|get-master-addr-by-name'];
   for (const sentinel of sentinels.sentinels) {
-    const user = [sentinelUsername, 'on', `>${sentinelPassword}`, ...rights, '+sentinel|sentinels', '+subscribe'];
+    const user = [
+      sentinelUsername,
+      'on',
+      `>${sentinelPassword}`,
+      ...rights,
+      '+sentinel|sentinels',
+      '+subscribe',
+    ];
     await sentinel.client().call('ACL', 'SETUSER', ...user);
   }
   const addresses = ['127.0.0.1:1', ...sentinels.addresses];
-  const options = { sentinels: addresses, name: sentinels.name, sentinelUsername, sentinelPassword };
-  await using unnamed = await startAuthenticator({ ...options, name: 'other', commandTimeout: '500ms' });
+  const options = {
+    sentinels: addresses,
+    name: sentinels.name,
+    sentinelUsername,
+    sentinelPassword,
+  };
+  await using unnamed = await startAuthenticator({
+    ...options,
+    name: 'other',
+    commandTimeout: '500ms',
+  });
   await expect(unnamed.check()).rejects.toThrow(/no sentinel names a master/);
   const token = await makeToken(options, 'jane');
   await using started = await startAuthenticator(options);
   expect(await outcomeOf(started.ask(token))).toBe('authenticated');
-  const denied = await Promise.all(sentinels.sentinels.map((sentinel) => sentinel.client().call('ACL', 'LOG')));
+  const denied = await Promise.all(
+    sentinels.sentinels.map((sentinel) => sentinel.client().call('ACL', 'LOG')),
+  );
   expect(denied.flat()).toEqual([]);
   const [first, second] = sentinels.sentinels;
   await first?.stop();

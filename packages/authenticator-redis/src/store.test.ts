@@ -19,7 +19,9 @@ describe('keys', () => {
 
   test('of tokens that differ beyond ASCII differ', () => {
     expect(digestToken('é')).not.toBe(digestToken('e\u0301'));
-    expect(digestToken('é')).toBe('4a99557e4033c3539de2eb65472017cad5f9557f7a0625a09f1c3f6e2ba69c4c');
+    expect(digestToken('é')).toBe(
+      '4a99557e4033c3539de2eb65472017cad5f9557f7a0625a09f1c3f6e2ba69c4c',
+    );
   });
 
   test.each([

@@ -86,13 +86,20 @@ type Found = FoundRecord | BadRecord | undefined;
  * @throws RedisProblem
  * @throws the signal's reason when it is aborted
  */
-export async function readRecord(digest: string, store: Store, signal: AbortSignal): Promise<Found> {
+export async function readRecord(
+  digest: string,
+  store: Store,
+  signal: AbortSignal,
+): Promise<Found> {
   const { connection, layout, keys, now } = store;
   // The time before the command, since the time to live counts from a little later.
   const asked = now();
   try {
     return found(
-      await connection.run((client) => readValue(client, layout.query, keys.record(digest)), signal),
+      await connection.run(
+        (client) => readValue(client, layout.query, keys.record(digest)),
+        signal,
+      ),
       asked,
       layout,
     );
@@ -117,9 +124,14 @@ export async function readRecords(
   return await connection.run((client) => {
     const reading = digests.map(async (digest) => {
       try {
-        return found(await readValue(node ?? client, layout.query, keys.record(digest)), asked, layout);
+        return found(
+          await readValue(node ?? client, layout.query, keys.record(digest)),
+          asked,
+          layout,
+        );
       } catch (error) {
-        if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return wrongType(layout);
+        if (error instanceof Error && error.message.startsWith('WRONGTYPE'))
+          return wrongType(layout);
         throw error;
       }
     });
@@ -132,7 +144,9 @@ function found({ reply, timeToLive }: StoredValue, asked: number, layout: Layout
   return read && { ...read, reply, keyExpiresAt: endOfKey(timeToLive, asked) };
 }
 
-const wrongType = ({ type }: Layout): BadRecord => ({ problem: `is not a ${type}, as layout says` });
+const wrongType = ({ type }: Layout): BadRecord => ({
+  problem: `is not a ${type}, as layout says`,
+});
 
 /** Ignores that another node of the cluster has the key's slot. This node answers, and the user may read. */
 export function ignoreMoved(error: unknown): void {

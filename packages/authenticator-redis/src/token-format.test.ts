@@ -47,14 +47,17 @@ describe('a token of ours', () => {
     const made = Array.from({ length: 10_000 }, () => makeToken('sp_'));
     expect(new Set(made).size).toBe(made.length);
     // Each position of the random part has every character, except the last one, which holds four bits.
-    for (const place of [3, 20, 44]) expect(new Set(made.map((token) => token[place])).size).toBe(64);
+    for (const place of [3, 20, 44])
+      expect(new Set(made.map((token) => token[place])).size).toBe(64);
     expect(new Set(made.map((token) => token[45])).size).toBe(16);
   });
 
   test('has the given prefix, which its checksum covers', () => {
     const token = makeToken('robot_');
     expect(token).toMatch(/^robot_[A-Za-z0-9_-]{49}$/);
-    expect(Buffer.from(token.slice(-6), 'base64url').readUInt32BE()).toBe(crc32(token.slice(0, -6)));
+    expect(Buffer.from(token.slice(-6), 'base64url').readUInt32BE()).toBe(
+      crc32(token.slice(0, -6)),
+    );
     expect(isOwnToken(token)).toBe(false);
     expect(isOwnToken(`sp_${token.slice(6)}`)).toBe(false);
   });
@@ -102,12 +105,18 @@ describe('a damaged token of ours is not recognized', () => {
 
   test('with more text before it, in it or after it', () => {
     fc.assert(
-      fc.property(tokens, fc.nat(52), fc.string({ minLength: 1, maxLength: 60 }), (token, place, text) => {
-        expect(isOwnToken(token.slice(0, place) + text + token.slice(place))).toBe(false);
-      }),
+      fc.property(
+        tokens,
+        fc.nat(52),
+        fc.string({ minLength: 1, maxLength: 60 }),
+        (token, place, text) => {
+          expect(isOwnToken(token.slice(0, place) + text + token.slice(place))).toBe(false);
+        },
+      ),
     );
     const token = makeToken('sp_');
-    for (const end of ['\n', '\r\n', '\0', ' ', '=', '==']) expect(isOwnToken(token + end)).toBe(false);
+    for (const end of ['\n', '\r\n', '\0', ' ', '=', '=='])
+      expect(isOwnToken(token + end)).toBe(false);
     expect(isOwnToken(token + token)).toBe(false);
   });
 

@@ -33,7 +33,8 @@ describe('with tokenPrefix', () => {
 
   test('tokens with the prefix are recognized, with any rest', () => {
     expect(shape.prefix).toBe('robot.*_');
-    for (const rest of ['', 'a', 'é🤖\n\0', 'a'.repeat(16_384)]) expect(shape.matches(`robot.*_${rest}`)).toBe(true);
+    for (const rest of ['', 'a', 'é🤖\n\0', 'a'.repeat(16_384)])
+      expect(shape.matches(`robot.*_${rest}`)).toBe(true);
   });
 
   test('other tokens are not, and the prefix is no pattern', () => {
@@ -64,8 +65,11 @@ describe('with tokenPattern', () => {
     const both = shapeOf({ tokenPrefix: 'robot_', tokenPattern: '[a-z_]+[0-9]{2}' });
     expect(both.prefix).toBe('robot_');
     expect(both.matches('robot_a42')).toBe(true);
-    for (const token of ['robot_a4', 'other_a42', 'a42', 'robot_A42']) expect(both.matches(token)).toBe(false);
-    expect(shapeOf({ tokenPrefix: 'robot_', tokenPattern: '[0-9]{2}' }).matches('robot_42')).toBe(false);
+    for (const token of ['robot_a4', 'other_a42', 'a42', 'robot_A42'])
+      expect(both.matches(token)).toBe(false);
+    expect(shapeOf({ tokenPrefix: 'robot_', tokenPattern: '[0-9]{2}' }).matches('robot_42')).toBe(
+      false,
+    );
   });
 
   test('one that matches any text does not match one that is not well-formed', () => {
@@ -73,9 +77,12 @@ describe('with tokenPattern', () => {
     expect(matches({ pattern: RE2JS.compile('(?s).+') }, 'a\uD800')).toBe(false);
   });
 
-  test.each(tiringPatterns)('a text that others choose does not make %s search without end', (text) => {
-    expect(matches({ pattern: RE2JS.compile(text) }, `${'a'.repeat(16_383)}!`)).toBe(false);
-  });
+  test.each(tiringPatterns)(
+    'a text that others choose does not make %s search without end',
+    (text) => {
+      expect(matches({ pattern: RE2JS.compile(text) }, `${'a'.repeat(16_383)}!`)).toBe(false);
+    },
+  );
 });
 
 describe('what looks like a token and is none', () => {
@@ -83,9 +90,17 @@ describe('what looks like a token and is none', () => {
   const changed = own.slice(0, 10) + (own[10] === 'A' ? 'B' : 'A') + own.slice(11);
 
   test.each([
-    ['cut off', own.slice(0, 30), 'begins with sp_, but has 30 characters in place of 52: is it cut off'],
+    [
+      'cut off',
+      own.slice(0, 30),
+      'begins with sp_, but has 30 characters in place of 52: is it cut off',
+    ],
     ['with more behind it', `${own}\n`, 'begins with sp_, but has 53 characters in place of 52'],
-    ['with another character', `${own.slice(0, 40)}+${own.slice(41)}`, 'but has a character that no such token has'],
+    [
+      'with another character',
+      `${own.slice(0, 40)}+${own.slice(41)}`,
+      'but has a character that no such token has',
+    ],
     ['mistyped', changed, 'begins with sp_, but its checksum is wrong: it was mistyped or changed'],
   ])('%s is named without a part of it', (_how, token, words) => {
     const why = tokenShape({}).whyNot(token);
@@ -95,7 +110,8 @@ describe('what looks like a token and is none', () => {
 
   test('is not what has another beginning, or no mistake', () => {
     const { whyNot } = tokenShape({});
-    for (const token of ['', 'alice:password', makeToken('ghp_'), own]) expect(whyNot(token)).toBeUndefined();
+    for (const token of ['', 'alice:password', makeToken('ghp_'), own])
+      expect(whyNot(token)).toBeUndefined();
   });
 
   test('of another system is named by its prefix and the option', () => {

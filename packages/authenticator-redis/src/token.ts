@@ -31,7 +31,9 @@ export function makeToken(prefix: string): string {
 
 /** Whether a token has {@link defaultPrefix} and a correct checksum. There is no I/O, and no secret is compared. */
 export function isOwnToken(token: string): boolean {
-  return format.test(token) && checksum(token.slice(0, -checksumLength)) === token.slice(-checksumLength);
+  return (
+    format.test(token) && checksum(token.slice(0, -checksumLength)) === token.slice(-checksumLength)
+  );
 }
 
 /** CRC-32 (that of gzip, RFC 1952 section 8). It finds each single mistyped character and each swap of two. */

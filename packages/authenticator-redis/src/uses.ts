@@ -27,8 +27,16 @@ export function createUseNotes(
   logger: Logger,
 ): (digest: string, end: number | undefined) => void {
   // `max` would allocate all slots immediately.
-  const noted = new LRUCache<string, true>({ maxSize: maxRemembered, sizeCalculation: () => 1, ttl: interval });
-  const write = createWriter(connection, logger, 'cannot note the last use of tokens (trackLastUse)');
+  const noted = new LRUCache<string, true>({
+    maxSize: maxRemembered,
+    sizeCalculation: () => 1,
+    ttl: interval,
+  });
+  const write = createWriter(
+    connection,
+    logger,
+    'cannot note the last use of tokens (trackLastUse)',
+  );
 
   return (digest, end) => {
     if (noted.has(digest)) return;
@@ -36,9 +44,11 @@ export function createUseNotes(
     const time = now();
     const lifetime = end === undefined ? maxNoteLifetime : Math.max(1, end - time);
     const note = new Date(time).toISOString();
-    void write((client) => client.set(keys.lastUse(digest), note, 'PX', lifetime)).then((isWritten) => {
-      if (!isWritten) noted.delete(digest);
-    });
+    void write((client) => client.set(keys.lastUse(digest), note, 'PX', lifetime)).then(
+      (isWritten) => {
+        if (!isWritten) noted.delete(digest);
+      },
+    );
   };
 }
 
@@ -52,13 +62,19 @@ export function createSessionExtender(
   logger: Logger,
 ): (digest: string, found: FoundRecord) => void {
   const inProgress = new Set<string>();
-  const write = createWriter(connection, logger, 'cannot extend sessions that are used: they end as idle');
+  const write = createWriter(
+    connection,
+    logger,
+    'cannot extend sessions that are used: they end as idle',
+  );
 
   return (digest, { record: { idle }, keyExpiresAt }) => {
     if (idle === undefined || keyExpiresAt === undefined || inProgress.has(digest)) return;
     if (keyExpiresAt - now() >= idle * (1 - slack)) return;
     inProgress.add(digest);
-    void write((client) => client.pexpire(keys.record(digest), idle)).then(() => inProgress.delete(digest));
+    void write((client) => client.pexpire(keys.record(digest), idle)).then(() =>
+      inProgress.delete(digest),
+    );
   };
 }
 

@@ -10,7 +10,8 @@ import type { StaticOptions } from './options.ts';
 import { digestToken } from './token-file.ts';
 
 const randomToken = () => randomBytes(32).toString('base64url');
-const entry = (token: string, more = '') => `  - { sha256: ${digestToken(token)}, username: alice${more} }\n`;
+const entry = (token: string, more = '') =>
+  `  - { sha256: ${digestToken(token)}, username: alice${more} }\n`;
 
 interface Gateway extends RecordingContext {
   readonly authenticator: Authenticator;
@@ -18,7 +19,11 @@ interface Gateway extends RecordingContext {
   decide(token: string): ReturnType<Authenticator['authenticate']>;
 }
 
-async function gateway(files: Record<string, string>, options: StaticOptions, now?: () => number): Promise<Gateway> {
+async function gateway(
+  files: Record<string, string>,
+  options: StaticOptions,
+  now?: () => number,
+): Promise<Gateway> {
   const baseDirectory = await mkdtemp(path.join(tmpdir(), 'static-'));
   onTestFinished(() => rm(baseDirectory, { recursive: true }));
   const write = (file: string, text: string) => writeFile(path.join(baseDirectory, file), text);
@@ -48,13 +53,18 @@ describe('a static authenticator', () => {
     expect(await decide(randomToken())).toEqual({ kind: 'no-opinion' });
     expect(await decide(one.slice(1))).toEqual({ kind: 'no-opinion' });
     expect(await decide(digestToken(one))).toEqual({ kind: 'no-opinion' });
-    expect(lines).toEqual([expect.objectContaining({ level: 'info', fields: { file: 'tokens.csv', tokens: 2 } })]);
+    expect(lines).toEqual([
+      expect.objectContaining({ level: 'info', fields: { file: 'tokens.csv', tokens: 2 } }),
+    ]);
   });
 
   test('lists all users with a token, of both files', async () => {
     const [one, two] = [randomToken(), randomToken()];
     const { authenticator } = await gateway(
-      { 'tokens.yaml': `tokens:\n${entry(one, ', groups: ["system:masters"]')}`, 'tokens.csv': `${two},bob,1\n` },
+      {
+        'tokens.yaml': `tokens:\n${entry(one, ', groups: ["system:masters"]')}`,
+        'tokens.csv': `${two},bob,1\n`,
+      },
       both,
     );
     expect([...(authenticator.knownUsers?.() ?? [])]).toEqual([
@@ -66,7 +76,10 @@ describe('a static authenticator', () => {
   test('looks a user up by name, with the groups of all their tokens', async () => {
     const [one, two] = [randomToken(), randomToken()];
     const { authenticator } = await gateway(
-      { 'tokens.yaml': `tokens:\n${entry(one, ', groups: [ops]')}`, 'tokens.csv': `${two},alice,1,dev\n` },
+      {
+        'tokens.yaml': `tokens:\n${entry(one, ', groups: [ops]')}`,
+        'tokens.csv': `${two},alice,1,dev\n`,
+      },
       both,
     );
     const { signal } = new AbortController();
@@ -81,7 +94,11 @@ describe('a static authenticator', () => {
     const start = Date.parse('2030-01-01T00:00:00Z');
     const until = (time: string) => entry(randomToken(), `, expiresAt: 2030-01-01T00:00:${time}Z`);
     const warnings = async (...entries: readonly string[]) => {
-      const { lines } = await gateway({ 'tokens.yaml': `tokens:\n${entries.join('')}` }, yaml, () => start);
+      const { lines } = await gateway(
+        { 'tokens.yaml': `tokens:\n${entries.join('')}` },
+        yaml,
+        () => start,
+      );
       return lines.filter(({ level }) => level === 'warn');
     };
     const warning = (tokens: string, lines: string) => ({
@@ -89,10 +106,14 @@ describe('a static authenticator', () => {
       message: 'static tokens have expired: replace them, or remove their entries',
       fields: { file: 'tokens.yaml', tokens, lines },
     });
-    expect(await warnings(entry(randomToken()), until('00'), until('00.001'))).toEqual([warning('1 of 3', '3')]);
+    expect(await warnings(entry(randomToken()), until('00'), until('00.001'))).toEqual([
+      warning('1 of 3', '3'),
+    ]);
     expect(await warnings(entry(randomToken()), until('01'))).toEqual([]);
     const many = Array.from({ length: 11 }, () => until('00'));
-    expect(await warnings(...many)).toEqual([warning('11 of 11', '2, 3, 4, 5, 6, 7, 8, 9, 10, 11, ...')]);
+    expect(await warnings(...many)).toEqual([
+      warning('11 of 11', '2, 3, 4, 5, 6, 7, 8, 9, 10, 11, ...'),
+    ]);
   });
 
   test('marks a CSV file as secret, since its tokens are in clear text', async () => {
@@ -122,7 +143,11 @@ describe('a static authenticator', () => {
     const [start, end] = [Date.UTC(2031, 4, 1), Date.UTC(2031, 4, 2)];
     let now = start - 1;
     const { decide } = await gateway({ 'tokens.yaml': text }, yaml, () => now);
-    expect(await decide(token)).toEqual({ kind: 'rejected', reason: 'not-yet-valid', subject: 'alice' });
+    expect(await decide(token)).toEqual({
+      kind: 'rejected',
+      reason: 'not-yet-valid',
+      subject: 'alice',
+    });
     now = start;
     expect(await decide(token)).toEqual({
       kind: 'authenticated',
@@ -168,7 +193,10 @@ describe('a static authenticator', () => {
 
   test('refuses immediately a token that is removed from its file, and accepts a new one', async () => {
     const [old, fresh] = [randomToken(), randomToken()];
-    const { decide, write, touch, lines } = await gateway({ 'tokens.yaml': `tokens:\n${entry(old)}` }, yaml);
+    const { decide, write, touch, lines } = await gateway(
+      { 'tokens.yaml': `tokens:\n${entry(old)}` },
+      yaml,
+    );
     await write('tokens.yaml', `tokens:\n${entry(fresh)}${entry(randomToken())}`);
     expect(await touch()).toEqual([]);
     expect(await decide(old)).toEqual({ kind: 'no-opinion' });
@@ -185,7 +213,10 @@ describe('a static authenticator', () => {
       'tokens.yaml, line 1, column 9: tokens',
     );
     await expect(gateway({}, yaml)).rejects.toThrow('ENOENT');
-    const files = { 'tokens.yaml': `tokens:\n${entry(token)}`, 'tokens.csv': `x,bob,1\n${token},bob,1\n` };
+    const files = {
+      'tokens.yaml': `tokens:\n${entry(token)}`,
+      'tokens.csv': `x,bob,1\n${token},bob,1\n`,
+    };
     await expect(gateway(files, both)).rejects.toThrow(
       'tokens.csv, line 2: the same token as in tokens.yaml, line 2: remove it from one of the files',
     );

@@ -1,8 +1,21 @@
-import type { Authenticated, Authenticator, Decision, Logger, PluginContext } from '@sallyport/authenticator';
+import type {
+  Authenticated,
+  Authenticator,
+  Decision,
+  Logger,
+  PluginContext,
+} from '@sallyport/authenticator';
 import { isExpired, type LoadedFile, lookUpUser } from './look-up.ts';
 import type { StaticOptions } from './options.ts';
 import { readTokenAuthFile } from './token-auth-file.ts';
-import { blind, digestToken, type FileProblem, TokenFileError, type TokenRecord, type TokenSet } from './token-file.ts';
+import {
+  blind,
+  digestToken,
+  type FileProblem,
+  TokenFileError,
+  type TokenRecord,
+  type TokenSet,
+} from './token-file.ts';
 import { readTokensFile } from './tokens-file.ts';
 
 interface Source {
@@ -81,8 +94,10 @@ function warnOfExpired({ file, tokens }: LoadedFile, now: number, logger: Logger
 
 function sourcesOf({ tokensFile, tokenAuthFile }: StaticOptions): readonly Source[] {
   const sources: Source[] = [];
-  if (tokensFile !== undefined) sources.push({ file: tokensFile, secret: false, read: readTokensFile });
-  if (tokenAuthFile !== undefined) sources.push({ file: tokenAuthFile, secret: true, read: readTokenAuthFile });
+  if (tokensFile !== undefined)
+    sources.push({ file: tokensFile, secret: false, read: readTokensFile });
+  if (tokenAuthFile !== undefined)
+    sources.push({ file: tokenAuthFile, secret: true, read: readTokenAuthFile });
   return sources;
 }
 
@@ -94,7 +109,10 @@ function refuseShared(latest: ReadonlyMap<Source, TokenSet>): void {
     const twin = one[1].get(key);
     if (twin === undefined) return [];
     return [
-      { line, message: `the same token as in ${one[0].file}, line ${twin.line}: remove it from one of the files` },
+      {
+        line,
+        message: `the same token as in ${one[0].file}, line ${twin.line}: remove it from one of the files`,
+      },
     ];
   });
   if (problems.length > 0) throw new TokenFileError(other[0].file, problems);
@@ -107,7 +125,8 @@ const decisions = new WeakMap<TokenRecord, Authenticated>();
 
 function decide(record: TokenRecord, now: number): Decision {
   const { user, audiences, notBefore, expiresAt } = record;
-  if (isExpired(record, now)) return { kind: 'rejected', reason: 'expired', subject: user.username };
+  if (isExpired(record, now))
+    return { kind: 'rejected', reason: 'expired', subject: user.username };
   if (notBefore !== undefined && now < notBefore) {
     return { kind: 'rejected', reason: 'not-yet-valid', subject: user.username };
   }

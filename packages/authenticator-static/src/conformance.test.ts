@@ -17,13 +17,18 @@ const users: ValidToken[] = Array.from({ length: 150 }, (_, index) => ({
   user: { username: `robot-${index}`, uid: `${index}`, groups: ['robots', `team-${index}`] },
 }));
 
-const entries = users.slice(0, 100).map(({ token, user }) => ({ sha256: digestToken(token), ...user }));
+const entries = users
+  .slice(0, 100)
+  .map(({ token, user }) => ({ sha256: digestToken(token), ...user }));
 const refused = [
   { sha256: digestToken(expired), username: 'former', expiresAt: '2020-01-01T00:00:00Z' },
   { sha256: digestToken(early), username: 'future', notBefore: '2999-01-01T00:00:00Z' },
 ];
 // JSON is YAML.
-writeFileSync(path.join(baseDirectory, 'tokens.yaml'), JSON.stringify({ tokens: [...entries, ...refused] }));
+writeFileSync(
+  path.join(baseDirectory, 'tokens.yaml'),
+  JSON.stringify({ tokens: [...entries, ...refused] }),
+);
 const rows = users
   .slice(100)
   .map(({ token, user }) => `${token},${user.username},${user.uid},"${user.groups?.join()}"\n`);

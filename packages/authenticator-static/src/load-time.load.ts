@@ -45,7 +45,11 @@ test.each([
 ])('100,000 tokens load from %s in less than 10 s', async (format, read, write) => {
   const few = await measure(() => read('file', write(1_000)));
   const many = await measure(() => read('file', write(100_000)));
-  const [first, second, third] = [few.total, many.total, many.blocked].map((milliseconds) => milliseconds.toFixed(0));
-  console.log(`${format}: 1,000 tokens in ${first} ms, 100,000 in ${second} ms, at most ${third} ms at a stretch`);
+  const [first, second, third] = [few.total, many.total, many.blocked].map((milliseconds) =>
+    milliseconds.toFixed(0),
+  );
+  console.log(
+    `${format}: 1,000 tokens in ${first} ms, 100,000 in ${second} ms, at most ${third} ms at a stretch`,
+  );
   expect(many.total).toBeLessThan(10_000);
 });

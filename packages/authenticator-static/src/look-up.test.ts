@@ -52,7 +52,10 @@ describe('looking a user up', () => {
 
   test('knows no other name', () => {
     for (const name of ['', 'c', 'CI', '__proto__', 'ci\0']) {
-      expect(look([file('tokens.yaml', {})], name)).toEqual({ user: undefined, steps: ['0 tokens have this name'] });
+      expect(look([file('tokens.yaml', {})], name)).toEqual({
+        user: undefined,
+        steps: ['0 tokens have this name'],
+      });
     }
   });
 

@@ -24,14 +24,18 @@ export function lookUpUser(
   trace?: (step: string) => void,
 ): UserInfo | undefined {
   const found = files.flatMap(({ file, tokens }) =>
-    [...tokens.values()].filter(({ user }) => user.username === username).map((record) => ({ file, record })),
+    [...tokens.values()]
+      .filter(({ user }) => user.username === username)
+      .map((record) => ({ file, record })),
   );
   trace?.(`${found.length} ${found.length === 1 ? 'token has' : 'tokens have'} this name`);
   for (const { file, record } of found.slice(0, maxShown)) {
     trace?.(`${file}, line ${record.line}: ${textOf(record, now)}`);
   }
   if (found.length > maxShown) trace?.(`${found.length - maxShown} more are not shown`);
-  const users = found.filter(({ record }) => !isExpired(record, now)).map(({ record }) => record.user);
+  const users = found
+    .filter(({ record }) => !isExpired(record, now))
+    .map(({ record }) => record.user);
   const [first] = users;
   if (first === undefined) return undefined;
   return { ...first, groups: [...new Set(users.flatMap(({ groups = [] }) => groups))].sort() };
@@ -41,7 +45,9 @@ function textOf(record: TokenRecord, now: number): string {
   const { user, notBefore, expiresAt } = record;
   const groups = user.groups?.length ? `groups ${user.groups.join(', ')}` : 'no groups';
   if (isExpired(record, now)) return `expired at ${momentOf(expiresAt)}, not counted (${groups})`;
-  return notBefore !== undefined && now < notBefore ? `valid from ${momentOf(notBefore)} (${groups})` : groups;
+  return notBefore !== undefined && now < notBefore
+    ? `valid from ${momentOf(notBefore)} (${groups})`
+    : groups;
 }
 
 function momentOf(time = 0): string {

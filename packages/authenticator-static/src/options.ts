@@ -3,7 +3,9 @@ import { z } from 'zod';
 export type StaticOptions = z.output<typeof optionsSchema>;
 
 const file = (example: string) =>
-  z.string({ error: `must be a path, such as ${example}` }).min(1, `must be a path, such as ${example}`);
+  z
+    .string({ error: `must be a path, such as ${example}` })
+    .min(1, `must be a path, such as ${example}`);
 
 export const optionsSchema = z
   .strictObject({
@@ -19,8 +21,11 @@ export const optionsSchema = z
       )
       .optional(),
   })
-  .refine(({ tokensFile, tokenAuthFile }) => tokensFile !== undefined || tokenAuthFile !== undefined, {
-    error: 'no file of tokens is set: set tokensFile, tokenAuthFile or both',
-  })
+  .refine(
+    ({ tokensFile, tokenAuthFile }) => tokensFile !== undefined || tokenAuthFile !== undefined,
+    {
+      error: 'no file of tokens is set: set tokensFile, tokenAuthFile or both',
+    },
+  )
   .meta({ anyOf: [{ required: ['tokensFile'] }, { required: ['tokenAuthFile'] }] })
   .describe('Static tokens. At least one of the two files must be given.');

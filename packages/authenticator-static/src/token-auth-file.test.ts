@@ -25,8 +25,14 @@ describe("Kubernetes' token file", () => {
       user: { username: 'alice', uid: '1001', groups: ['dev', 'ops'] },
       line: 1,
     });
-    expect(tokens.get(blind(digestToken('t2')))).toEqual({ user: { username: 'bob', groups: ['dev'] }, line: 2 });
-    expect(tokens.get(blind(digestToken('t3')))).toEqual({ user: { username: 'carol', uid: '1003' }, line: 4 });
+    expect(tokens.get(blind(digestToken('t2')))).toEqual({
+      user: { username: 'bob', groups: ['dev'] },
+      line: 2,
+    });
+    expect(tokens.get(blind(digestToken('t3')))).toEqual({
+      user: { username: 'carol', uid: '1003' },
+      line: 4,
+    });
     expect(tokens.size).toBe(3);
   });
 
@@ -41,7 +47,9 @@ describe("Kubernetes' token file", () => {
     ['a token that begins with #', '#a,b,c\n', ['b']],
     ['columns after the fourth', 'a,b,c,d,e,f\n', ['b']],
   ])('may have %s', async (_, text, names) => {
-    expect(await usersOf(text)).toEqual(names.map((username) => expect.objectContaining({ username })));
+    expect(await usersOf(text)).toEqual(
+      names.map((username) => expect.objectContaining({ username })),
+    );
   });
 
   test('keeps the spaces of groups, as Kubernetes does, and drops empty ones', async () => {
@@ -55,8 +63,16 @@ describe("Kubernetes' token file", () => {
     ['two columns', '\na,b\n', 'line 2: expected the columns token,user,uid'],
     ['a comment', 'a,b,c\n# note\n', 'line 2: expected the columns token,user,uid'],
     ['an empty token', 'a,b,c\n,d,e\n', 'line 2: the token, the first column, is empty'],
-    ['an empty user name', 'a,b,c\n"d\ne","",e\n', 'line 2: the user name, the second column, is empty'],
-    ['a token twice', 'a,b,c\n\nd,e,f\na,g,h\n', 'line 4: the same token as in line 1: remove one of them'],
+    [
+      'an empty user name',
+      'a,b,c\n"d\ne","",e\n',
+      'line 2: the user name, the second column, is empty',
+    ],
+    [
+      'a token twice',
+      'a,b,c\n\nd,e,f\na,g,h\n',
+      'line 4: the same token as in line 1: remove one of them',
+    ],
     ['a token with U+FFFD', 'a\uFFFD,b,c\n', 'line 1: the token contains U+FFFD'],
     ['a byte order mark', '\uFEFFa,b,c\n', 'line 1: the file begins with a byte order mark'],
     ['a quote within a column', 'a,b,c\nd,e"f,g\n', 'line 2: a quote within a column'],
@@ -88,7 +104,8 @@ describe("Kubernetes' token file", () => {
   });
 
   test('that is large is read in slices with the same result and the right lines', async () => {
-    const row = (index: number) => `token-${index},user-${index},"${index}\n""","dev,team-${index}"\n`;
+    const row = (index: number) =>
+      `token-${index},user-${index},"${index}\n""","dev,team-${index}"\n`;
     const rows = Array.from({ length: 5000 }, (_, index) => row(index));
     const tokens = await read(rows.join(''));
     expect([...tokens.values()]).toEqual(
@@ -100,8 +117,12 @@ describe("Kubernetes' token file", () => {
     expect(await problemsOf([...rows, row(4000), 'x\n'].join(''))).toMatch(
       /^tokens.csv, line 10001: the same token as in line 8001: .*\ntokens.csv, line 10003: expected the columns .*, found 1$/,
     );
-    expect(await problemsOf([...rows, 'x,y"z"\n'].join(''))).toContain('line 10001: a quote within a column');
-    expect(await problemsOf([...rows, 'x,"y\n'].join(''))).toContain('line 10001: a quote that opens in this row');
+    expect(await problemsOf([...rows, 'x,y"z"\n'].join(''))).toContain(
+      'line 10001: a quote within a column',
+    );
+    expect(await problemsOf([...rows, 'x,"y\n'].join(''))).toContain(
+      'line 10001: a quote that opens in this row',
+    );
   });
 });
 
@@ -121,16 +142,27 @@ describe('for any', () => {
   });
 
   test('rows that are written, each token is found with its user', async () => {
-    const column = fc.string({ unit: 'grapheme', minLength: 1 }).filter((text) => !/[\r\uFFFD\uFEFF]/.test(text));
-    const row = fc.record({ token: column, username: column, uid: fc.oneof(column, fc.constant('')) });
+    const column = fc
+      .string({ unit: 'grapheme', minLength: 1 })
+      .filter((text) => !/[\r\uFFFD\uFEFF]/.test(text));
+    const row = fc.record({
+      token: column,
+      username: column,
+      uid: fc.oneof(column, fc.constant('')),
+    });
     const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`;
     await fc.assert(
       fc.asyncProperty(fc.uniqueArray(row, { selector: ({ token }) => token }), async (rows) => {
-        const text = rows.map(({ token, username, uid }) => [token, username, uid].map(quoted).join()).join('\n');
+        const text = rows
+          .map(({ token, username, uid }) => [token, username, uid].map(quoted).join())
+          .join('\n');
         const tokens = await read(text);
         expect(tokens.size).toBe(rows.length);
         for (const { token, username, uid } of rows) {
-          expect(tokens.get(blind(digestToken(token)))?.user).toEqual({ username, ...(uid && { uid }) });
+          expect(tokens.get(blind(digestToken(token)))?.user).toEqual({
+            username,
+            ...(uid && { uid }),
+          });
         }
       }),
     );
@@ -140,8 +172,10 @@ describe('for any', () => {
 /** Reads a file as Go's encoding/csv documents its format. @returns undefined if the file is invalid by our rules */
 function usersInGo(text: string): unknown[] | undefined {
   const rows = rowsInGo(text.replaceAll('\r\n', '\n').replace(/\r$/, ''));
-  if (rows?.some(([token, username, uid]) => !token || !username || uid === undefined)) return undefined;
-  if (rows === undefined || new Set(rows.map(([token]) => token)).size < rows.length) return undefined;
+  if (rows?.some(([token, username, uid]) => !token || !username || uid === undefined))
+    return undefined;
+  if (rows === undefined || new Set(rows.map(([token]) => token)).size < rows.length)
+    return undefined;
   return rows.map(([, username, uid, groups]) => ({
     username,
     ...(uid && { uid }),

@@ -38,7 +38,12 @@ export async function readTokenAuthFile(file: string, content: Buffer): Promise<
     const message = problems.length < maxProblems ? add(tokens, row, line) : undefined;
     if (message !== undefined) problems.push({ line, message });
   }
-  const options = { record_delimiter: '\n', relax_column_count: true, skip_empty_lines: true, on_record: addRow };
+  const options = {
+    record_delimiter: '\n',
+    relax_column_count: true,
+    skip_empty_lines: true,
+    on_record: addRow,
+  };
   try {
     await pipeline(pieces(Buffer.from(normalize(text))), parse(options).resume());
   } catch (error) {
@@ -67,14 +72,22 @@ async function* pieces(bytes: Buffer): AsyncGenerator<Buffer> {
 /** Replaces the message of csv-parse, which quotes the column, since that may be the token. */
 function quoteProblem({ code, lines }: CsvError, rowEnd: number): FileProblem {
   if (code === 'CSV_QUOTE_NOT_CLOSED') {
-    return { line: rowEnd + 1, message: 'a quote that opens in this row, or in one below, is never closed: close it' };
+    return {
+      line: rowEnd + 1,
+      message: 'a quote that opens in this row, or in one below, is never closed: close it',
+    };
   }
-  const message = 'a quote within a column: put the whole column in quotes, and write each " in it twice';
+  const message =
+    'a quote within a column: put the whole column in quotes, and write each " in it twice';
   return { line: Number(lines), message };
 }
 
 /** Adds the token of a row. @returns the problem of the row, if any */
-function add(tokens: Map<string, TokenRecord>, row: readonly string[], line: number): string | undefined {
+function add(
+  tokens: Map<string, TokenRecord>,
+  row: readonly string[],
+  line: number,
+): string | undefined {
   const [token, username, uid, groups] = row;
   if (token === undefined || username === undefined || uid === undefined) {
     return `expected the columns token,user,uid and optionally "group1,group2" (and no comments), found ${row.length}`;
@@ -83,7 +96,8 @@ function add(tokens: Map<string, TokenRecord>, row: readonly string[], line: num
   if (token.includes('\uFFFD')) {
     return 'the token contains U+FFFD, the sign of wrongly decoded text: write the token again';
   }
-  if (username === '') return 'the user name, the second column, is empty: write one, or remove the row';
+  if (username === '')
+    return 'the user name, the second column, is empty: write one, or remove the row';
   const key = blind(digestToken(token));
   const earlier = tokens.get(key);
   if (earlier !== undefined) return `the same token as in line ${earlier.line}: remove one of them`;

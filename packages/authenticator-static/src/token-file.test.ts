@@ -10,7 +10,11 @@ const tokens = Array.from({ length: 100 }, random);
 
 const formats = [
   ['tokens.yaml', readTokensFile, yaml],
-  ['tokens.csv', readTokenAuthFile, (all: readonly string[]) => all.map((token) => `${token},alice,1\n`).join('')],
+  [
+    'tokens.csv',
+    readTokenAuthFile,
+    (all: readonly string[]) => all.map((token) => `${token},alice,1\n`).join(''),
+  ],
 ] as const;
 
 function yaml(all: readonly string[]): string {
@@ -23,31 +27,37 @@ const spellings = (bytes: Buffer) =>
     bytes.toString(encoding).replace(/=+$/, '').toLowerCase(),
   );
 
-test.each(formats)('no key of the look-up map of %s is or holds a digest or a token', async (name, read, write) => {
-  const set = await read(name, Buffer.from(write(tokens)));
-  const keys = [...set.keys()].map((key) => key.toLowerCase());
-  expect(keys).toHaveLength(tokens.length);
-  const all = keys.join('\n');
-  for (const token of tokens) {
-    for (const spelling of [
-      ...spellings(Buffer.from(digestToken(token), 'hex')),
-      ...spellings(Buffer.from(token)),
-      token.toLowerCase(),
-    ]) {
-      // No expect on the text itself: its message would quote it.
-      expect(all.includes(spelling)).toBe(false);
+test.each(formats)(
+  'no key of the look-up map of %s is or holds a digest or a token',
+  async (name, read, write) => {
+    const set = await read(name, Buffer.from(write(tokens)));
+    const keys = [...set.keys()].map((key) => key.toLowerCase());
+    expect(keys).toHaveLength(tokens.length);
+    const all = keys.join('\n');
+    for (const token of tokens) {
+      for (const spelling of [
+        ...spellings(Buffer.from(digestToken(token), 'hex')),
+        ...spellings(Buffer.from(token)),
+        token.toLowerCase(),
+      ]) {
+        // No expect on the text itself: its message would quote it.
+        expect(all.includes(spelling)).toBe(false);
+      }
     }
-  }
-});
+  },
+);
 
-test.each(formats)('%s with any bytes is read, or refused with an error of the reader', async (name, read) => {
-  await fc.assert(
-    fc.asyncProperty(fc.uint8Array(), async (bytes) => {
-      const outcome = await read(name, Buffer.from(bytes)).catch((error: unknown) => error);
-      expect(outcome instanceof Map || outcome instanceof TokenFileError).toBe(true);
-    }),
-  );
-});
+test.each(formats)(
+  '%s with any bytes is read, or refused with an error of the reader',
+  async (name, read) => {
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array(), async (bytes) => {
+        const outcome = await read(name, Buffer.from(bytes)).catch((error: unknown) => error);
+        expect(outcome instanceof Map || outcome instanceof TokenFileError).toBe(true);
+      }),
+    );
+  },
+);
 
 test.each(formats)(
   'a large %s is read in slices, and reviews get their turn between them',

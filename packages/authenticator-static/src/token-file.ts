@@ -22,7 +22,8 @@ export class TokenFileError extends Error {
     const lines = problems.slice(0, maxProblems).map(({ line, column, message }) => {
       return `${file}, line ${line}${column === undefined ? '' : `, column ${column}`}: ${message}`;
     });
-    if (problems.length >= maxProblems) lines.push(`(only the first ${maxProblems} problems are listed)`);
+    if (problems.length >= maxProblems)
+      lines.push(`(only the first ${maxProblems} problems are listed)`);
     super(lines.join('\n'));
   }
 }
@@ -85,6 +86,7 @@ export function blind(digest: string): string {
 /** All decisions about a token share its record, so no caller may change it. */
 export function freezeRecord(record: TokenRecord): TokenRecord {
   const { groups, extra } = record.user;
-  for (const part of [groups, extra, ...Object.values(extra ?? {}), record.user, record.audiences]) Object.freeze(part);
+  for (const part of [groups, extra, ...Object.values(extra ?? {}), record.user, record.audiences])
+    Object.freeze(part);
   return Object.freeze(record);
 }

@@ -52,15 +52,19 @@ describe('a tokens file', () => {
       .map((parts) => parts.join(''));
     let compared = 0;
     fc.assert(
-      fc.property(fc.array(line, { minLength: 1, maxLength: 12 }), fc.constantFrom('', '  '), (lines, indentation) => {
-        const text = ['tokens:', `${indentation}- a: 0`, ...lines, ''].join('\n');
-        const slices = Array.from(sliceTokens(text, 1) ?? [], read);
-        if (slices.length === 0 || slices.includes(undefined)) return;
-        compared++;
-        const whole = read({ text, line: 1 });
-        expect(slices.flatMap((slice) => slice?.entries)).toEqual(whole?.entries);
-        expect(slices.flatMap((slice) => slice?.places)).toEqual(whole?.places);
-      }),
+      fc.property(
+        fc.array(line, { minLength: 1, maxLength: 12 }),
+        fc.constantFrom('', '  '),
+        (lines, indentation) => {
+          const text = ['tokens:', `${indentation}- a: 0`, ...lines, ''].join('\n');
+          const slices = Array.from(sliceTokens(text, 1) ?? [], read);
+          if (slices.length === 0 || slices.includes(undefined)) return;
+          compared++;
+          const whole = read({ text, line: 1 });
+          expect(slices.flatMap((slice) => slice?.entries)).toEqual(whole?.entries);
+          expect(slices.flatMap((slice) => slice?.places)).toEqual(whole?.places);
+        },
+      ),
       { numRuns: 5000 },
     );
     expect(compared).toBeGreaterThan(50);

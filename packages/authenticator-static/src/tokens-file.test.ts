@@ -68,17 +68,41 @@ tokens:
   test.each([
     ['nothing', '', 'line 1: not valid YAML: the file is empty'],
     ['comments only', '# tokens\n', 'line 1: not valid YAML: the file is empty'],
-    ['several documents', 'tokens: []\n---\ntokens: []\n', 'line 1: not valid YAML: the file has several documents'],
+    [
+      'several documents',
+      'tokens: []\n---\ntokens: []\n',
+      'line 1: not valid YAML: the file has several documents',
+    ],
     [
       'a key without a value',
       '\ntokens:\n',
       'line 2, column 1: tokens must be a list of entries; for no entries write',
     ],
-    ['a list at the top', '- a\n', 'line 1, column 1: must have the key tokens with a list of entries'],
-    ['broken YAML', 'tokens:\n  - a: [\n', 'line 3, column 1: not valid YAML: deficient indentation'],
-    ['a key twice', 'tokens: []\ntokens: []\n', 'line 2, column 1: not valid YAML: duplicated mapping key'],
-    ['another key', 'tokens: []\nextra: 1\n', 'line 2, column 1: unknown key: the file has one key, tokens'],
-    ['an alias of nothing', 'tokens: [*x]\n', 'line 1, column 11: not valid YAML: unidentified alias'],
+    [
+      'a list at the top',
+      '- a\n',
+      'line 1, column 1: must have the key tokens with a list of entries',
+    ],
+    [
+      'broken YAML',
+      'tokens:\n  - a: [\n',
+      'line 3, column 1: not valid YAML: deficient indentation',
+    ],
+    [
+      'a key twice',
+      'tokens: []\ntokens: []\n',
+      'line 2, column 1: not valid YAML: duplicated mapping key',
+    ],
+    [
+      'another key',
+      'tokens: []\nextra: 1\n',
+      'line 2, column 1: unknown key: the file has one key, tokens',
+    ],
+    [
+      'an alias of nothing',
+      'tokens: [*x]\n',
+      'line 1, column 11: not valid YAML: unidentified alias',
+    ],
   ])('is refused when it has %s', async (_, text, message) => {
     expect(await problemsOf(text)).toContain(`tokens.yaml, ${message}`);
   });
@@ -87,8 +111,16 @@ tokens:
   /** A valid entry in lines 2 and 3, and more lines of it. */
   const good = (...more: string[]) => [`  - sha256: ${hex}`, '    username: a', ...more].join('\n');
   test.each([
-    ['without a digest', '  - username: a', 'line 2, column 5: sha256 is missing: the command `token hash` makes'],
-    ['with a short digest', '  - sha256: abc\n    username: a', 'line 2, column 13: sha256 must be a SHA-256 digest'],
+    [
+      'without a digest',
+      '  - username: a',
+      'line 2, column 5: sha256 is missing: the command `token hash` makes',
+    ],
+    [
+      'with a short digest',
+      '  - sha256: abc\n    username: a',
+      'line 2, column 13: sha256 must be a SHA-256 digest',
+    ],
     ['without a user name', `  - sha256: ${hex}`, 'line 2, column 5: username is missing'],
     [
       'with no text for a user name',
@@ -131,7 +163,11 @@ tokens:
       `  - sha256: ${hex}\n    user: a\n    username: b`,
       'line 3, column 5: unknown key: an entry has sha256, username, uid, groups, extra, audiences, notBefore, expiresAt and',
     ],
-    ['that is no mapping', '  - abc', 'line 2, column 5: must be a mapping with sha256 and username'],
+    [
+      'that is no mapping',
+      '  - abc',
+      'line 2, column 5: must be a mapping with sha256 and username',
+    ],
     [
       'with the digest of nothing',
       `  - sha256: ${hash('sha256', '')}\n    username: a`,
@@ -175,7 +211,9 @@ tokens:
   });
 
   test('with more than ten problems has ten of them reported', async () => {
-    const lines = (await problemsOf(`tokens:\n  - username: a\n${'  - {}\n'.repeat(8)}`)).split('\n');
+    const lines = (await problemsOf(`tokens:\n  - username: a\n${'  - {}\n'.repeat(8)}`)).split(
+      '\n',
+    );
     expect(lines).toHaveLength(11);
     expect(lines[9]).toContain('line 7, column 5');
     expect(lines[10]).toContain('only the first 10');
@@ -183,12 +221,16 @@ tokens:
 
   test('that is large is read in slices with the same result, and its problems have the right places', async () => {
     const digests = Array.from({ length: 3000 }, digest);
-    const entries = digests.map((hex, index) => `  - sha256: ${hex}\n    username: user-${index}\n`);
+    const entries = digests.map(
+      (hex, index) => `  - sha256: ${hex}\n    username: user-${index}\n`,
+    );
     const tokens = await read(`# Many.\n\ntokens:\n${entries.join('')}`);
     expect([...tokens.values()].map(({ user, line }) => [user.username, line])).toEqual(
       digests.map((_, index) => [`user-${index}`, 4 + 2 * index]),
     );
-    const bad = entries.with(2998, `  - sha256: ${digests[0]}\n    username: again\n`).with(2999, '  - sha256: x\n');
+    const bad = entries
+      .with(2998, `  - sha256: ${digests[0]}\n    username: again\n`)
+      .with(2999, '  - sha256: x\n');
     expect(await problemsOf(`tokens:\n${bad.join('')}`)).toBe(
       [
         `tokens.yaml, line 5998, column 13: the same token as in line 2 (sha256 ${digests[0]?.slice(0, 8)}...): remove one of them`,
@@ -203,8 +245,13 @@ tokens:
   });
 
   test('that is large may have an alias from one slice to another', async () => {
-    const entries = Array.from({ length: 3000 }, () => `- sha256: ${digest()}\n  username: a\n  groups: *all\n`);
-    const tokens = await read(`tokens:\n- sha256: ${digest()}\n  username: a\n  groups: &all [g]\n${entries.join('')}`);
+    const entries = Array.from(
+      { length: 3000 },
+      () => `- sha256: ${digest()}\n  username: a\n  groups: *all\n`,
+    );
+    const tokens = await read(
+      `tokens:\n- sha256: ${digest()}\n  username: a\n  groups: &all [g]\n${entries.join('')}`,
+    );
     expect(tokens.size).toBe(3001);
     expect([...tokens.values()].every(({ user }) => user.groups?.[0] === 'g')).toBe(true);
   });
@@ -227,7 +274,9 @@ describe('for any', () => {
     await fc.assert(
       fc.asyncProperty(entries, fc.nat(), async (list, bit) => {
         const tokens = await read(
-          dump({ tokens: list.map(({ token, ...rest }) => ({ sha256: digestToken(token), ...rest })) }),
+          dump({
+            tokens: list.map(({ token, ...rest }) => ({ sha256: digestToken(token), ...rest })),
+          }),
         );
         expect(tokens.size).toBe(list.length);
         for (const { token, username, groups, audiences } of list) {
@@ -245,13 +294,17 @@ describe('for any', () => {
 
   test('text, the reader accepts it or throws its own error', async () => {
     const pieces =
-      'tokens:|\n|  |- |sha256: |username: |a|[|]|{|}|"|\'|#|&a |*a|!!str |!x |>|?|: |,|\t|\r|---|...|~'.split('|');
+      'tokens:|\n|  |- |sha256: |username: |a|[|]|{|}|"|\'|#|&a |*a|!!str |!x |>|?|: |,|\t|\r|---|...|~'.split(
+        '|',
+      );
     const more = ['|', digest(), '%YAML 1.2', '<<: ', '__proto__: '];
     const fragments = fc.constantFrom(...pieces, ...more);
     const text = fc.oneof(
       fc.string({ unit: anyCharacter }),
       fc.array(fragments, { maxLength: 40 }).map((parts) => parts.join('')),
-      fc.array(fragments, { maxLength: 20 }).map((parts) => `tokens:\n  - sha256: ${parts.join('')}`),
+      fc
+        .array(fragments, { maxLength: 20 })
+        .map((parts) => `tokens:\n  - sha256: ${parts.join('')}`),
     );
     await fc.assert(
       fc.asyncProperty(text, async (any) => {

@@ -13,7 +13,14 @@ import {
   type TokenRecord,
   type TokenSet,
 } from './token-file.ts';
-import { keyOf, nodeAt, parseYaml, type Slice, syntaxProblem, type YamlNode } from './yaml-document.ts';
+import {
+  keyOf,
+  nodeAt,
+  parseYaml,
+  type Slice,
+  syntaxProblem,
+  type YamlNode,
+} from './yaml-document.ts';
 
 /**
  * Reads a YAML file that lists digests of tokens under `tokens`.
@@ -54,7 +61,8 @@ function readSlice(slice: Slice, tokens: Map<string, TokenRecord>, problems: Fil
   const { value, root } = parseYaml(slice);
   const shape = fileSchema.safeParse(value);
   if (!shape.success) {
-    for (const issue of shape.error.issues) problems.push(...issueProblems(issue, root, () => unknownTopLevelKey));
+    for (const issue of shape.error.issues)
+      problems.push(...issueProblems(issue, root, () => unknownTopLevelKey));
     return;
   }
   const list = nodeAt(root, ['tokens']);
@@ -67,14 +75,24 @@ function readSlice(slice: Slice, tokens: Map<string, TokenRecord>, problems: Fil
 const unknownTopLevelKey = 'unknown key: the file has one key, tokens, with the list of entries';
 
 const fileSchema = z.strictObject(
-  { tokens: z.array(z.unknown(), { error: 'must be a list of entries; for no entries write tokens: []' }) },
+  {
+    tokens: z.array(z.unknown(), {
+      error: 'must be a list of entries; for no entries write tokens: []',
+    }),
+  },
   { error: 'must have the key tokens with a list of entries; for no entries write tokens: []' },
 );
 
-function addEntry(item: unknown, node: YamlNode, tokens: Map<string, TokenRecord>, problems: FileProblem[]): void {
+function addEntry(
+  item: unknown,
+  node: YamlNode,
+  tokens: Map<string, TokenRecord>,
+  problems: FileProblem[],
+): void {
   const { data, error } = tokenEntrySchema.safeParse(item);
   if (error !== undefined) {
-    for (const issue of error.issues) problems.push(...issueProblems(issue, node, unknownKeyMessage));
+    for (const issue of error.issues)
+      problems.push(...issueProblems(issue, node, unknownKeyMessage));
     return;
   }
   const key = blind(data.sha256);
@@ -87,37 +105,56 @@ function addEntry(item: unknown, node: YamlNode, tokens: Map<string, TokenRecord
   problems.push({ ...nodeAt(node, ['sha256']).place, message });
 }
 
-function issueProblems(issue: z.core.$ZodIssue, node: YamlNode, unknownKey: (key: string) => string): FileProblem[] {
+function issueProblems(
+  issue: z.core.$ZodIssue,
+  node: YamlNode,
+  unknownKey: (key: string) => string,
+): FileProblem[] {
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({ ...(keyOf(node, key)?.key ?? node).place, message: unknownKey(key) }));
+    return issue.keys.map((key) => ({
+      ...(keyOf(node, key)?.key ?? node).place,
+      message: unknownKey(key),
+    }));
   }
   // The message names only the entry's own key: deeper keys are free text.
   const [key] = issue.path;
-  const subject = key === undefined ? '' : `${issue.path.length > 1 ? 'a value in ' : ''}${String(key)} `;
+  const subject =
+    key === undefined ? '' : `${issue.path.length > 1 ? 'a value in ' : ''}${String(key)} `;
   return [{ ...nodeAt(node, issue.path).place, message: subject + issue.message }];
 }
 
 function toRecord(data: z.output<typeof tokenEntrySchema>, line: number): TokenRecord {
   const { username, uid, groups, extra, audiences, notBefore, expiresAt } = data;
-  const user = { username, ...(uid && { uid }), ...(groups && { groups }), ...(extra && { extra }) };
+  const user = {
+    username,
+    ...(uid && { uid }),
+    ...(groups && { groups }),
+    ...(extra && { extra }),
+  };
   return freezeRecord({ user, audiences, notBefore, expiresAt, line });
 }
 
 const makesEntry = 'the command `token hash` makes an entry';
 
 const text = z
-  .string({ error: ({ input }) => (input === undefined ? 'is missing' : 'must be text: put it in quotes') })
+  .string({
+    error: ({ input }) => (input === undefined ? 'is missing' : 'must be text: put it in quotes'),
+  })
   .min(1, 'must not be empty');
 
 const emptyDigest = digestToken('');
 
 const sha256 = z
   .string({
-    error: ({ input }) => (input === undefined ? `is missing: ${makesEntry}` : 'must be text: put it in quotes'),
+    error: ({ input }) =>
+      input === undefined ? `is missing: ${makesEntry}` : 'must be text: put it in quotes',
   })
   .regex(/^[0-9a-f]{64}$/i, `must be a SHA-256 digest, 64 hexadecimal digits: ${makesEntry}`)
   .transform((digest) => digest.toLowerCase())
-  .refine((digest) => digest !== emptyDigest, `is the digest of an empty text, not of a token: ${makesEntry}`);
+  .refine(
+    (digest) => digest !== emptyDigest,
+    `is the digest of an empty text, not of a token: ${makesEntry}`,
+  );
 
 const time = z.iso
   .datetime({
@@ -143,8 +180,12 @@ const entry = z.strictObject(
     username: text,
     uid: text.optional(),
     groups: z.array(text, { error: 'must be a list: write [developers]' }).optional(),
-    extra: extra.refine(hasLowercaseKeys, 'must have lowercase keys, as Kubernetes requires').optional(),
-    audiences: z.array(text, { error: 'must be a list: write [https://kubernetes.default.svc]' }).optional(),
+    extra: extra
+      .refine(hasLowercaseKeys, 'must have lowercase keys, as Kubernetes requires')
+      .optional(),
+    audiences: z
+      .array(text, { error: 'must be a list: write [https://kubernetes.default.svc]' })
+      .optional(),
     notBefore: time.optional(),
     expiresAt: time.optional(),
     description: text.optional(),
@@ -154,7 +195,8 @@ const entry = z.strictObject(
 
 /** An entry of a tokens file. Its messages name the problem and the fix, and quote no value. */
 const tokenEntrySchema = entry.refine(
-  ({ notBefore, expiresAt }) => notBefore === undefined || expiresAt === undefined || notBefore < expiresAt,
+  ({ notBefore, expiresAt }) =>
+    notBefore === undefined || expiresAt === undefined || notBefore < expiresAt,
   {
     path: ['notBefore'],
     error: 'must be before expiresAt: otherwise the token is never valid',
@@ -188,7 +230,10 @@ const beginning = /^(?: *(?:#.*)?\n){0,1000}tokens: *(?:#.*)?\n(?: *(?:#.*)?\n){
  *
  * @param length the minimum length of a slice, in characters
  */
-export function sliceTokens(text: string, length: number = sliceLength): Iterable<Slice> | undefined {
+export function sliceTokens(
+  text: string,
+  length: number = sliceLength,
+): Iterable<Slice> | undefined {
   // A lone CR is a line end in YAML, but not in these patterns.
   if (text.length < 2 * length || text.includes('\r')) return undefined;
   const [head, indentation] = beginning.exec(text) ?? [];

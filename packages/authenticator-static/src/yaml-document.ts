@@ -1,4 +1,11 @@
-import { constructFromEvents, EVENT_ID, type Event, getScalarValue, parseEvents, YAMLException } from 'js-yaml';
+import {
+  constructFromEvents,
+  EVENT_ID,
+  type Event,
+  getScalarValue,
+  parseEvents,
+  YAMLException,
+} from 'js-yaml';
 import type { FileProblem } from './token-file.ts';
 
 type Place = Required<Pick<FileProblem, 'line' | 'column'>>;
@@ -24,7 +31,10 @@ export interface YamlNode {
  *
  * @throws YAMLException when the text is not valid YAML, or not exactly one document
  */
-export function parseYaml({ text, line }: Slice): { readonly value: unknown; readonly root: YamlNode } {
+export function parseYaml({ text, line }: Slice): {
+  readonly value: unknown;
+  readonly root: YamlNode;
+} {
   const events = parseEvents(text, {});
   const values = constructFromEvents(events, { source: text });
   const root = nodes(events, text, line)[0]?.children[0];
@@ -86,7 +96,10 @@ export function nodeAt(root: YamlNode, path: readonly PropertyKey[]): YamlNode {
 }
 
 /** A key of a mapping with its value. */
-export function keyOf(mapping: YamlNode, name: PropertyKey): { key: YamlNode; value?: YamlNode } | undefined {
+export function keyOf(
+  mapping: YamlNode,
+  name: PropertyKey,
+): { key: YamlNode; value?: YamlNode } | undefined {
   const index = mapping.children.findIndex(({ text }, at) => at % 2 === 0 && text === name);
   const [key, value] = index === -1 ? [] : mapping.children.slice(index, index + 2);
   return key && { key, ...(value && { value }) };

@@ -5,19 +5,28 @@ import { isDeep, readAnswer } from './answer.ts';
 const bytes = (text: string) => new TextEncoder().encode(text);
 const read = (review: unknown) => readAnswer(bytes(JSON.stringify(review)));
 const user = { username: 'jane' };
-const readUser = (changed: object) => read({ status: { authenticated: true, user: { ...user, ...changed } } });
+const readUser = (changed: object) =>
+  read({ status: { authenticated: true, user: { ...user, ...changed } } });
 
 test.each<[string, object, object]>([
   ['nothing more', {}, {}],
   ['null in place of all', { uid: null, groups: null, extra: null }, {}],
   ['an empty uid, as Go writes none', { uid: '' }, {}],
   ['no groups', { groups: [] }, { groups: [] }],
-  ['everything', { uid: '7', groups: ['a'], extra: { k: ['v'] } }, { uid: '7', groups: ['a'], extra: { k: ['v'] } }],
+  [
+    'everything',
+    { uid: '7', groups: ['a'], extra: { k: ['v'] } },
+    { uid: '7', groups: ['a'], extra: { k: ['v'] } },
+  ],
   ['a key of null', { extra: { k: null } }, { extra: { k: [] } }],
   ['unknown fields', { more: { a: 1 } }, {}],
   ['a name in another case', { Groups: ['a'], UID: '7' }, {}],
 ])('a user with %s', (_name, changed, expected) => {
-  expect(readUser(changed)).toEqual({ authenticated: true, error: '', user: { ...user, ...expected } });
+  expect(readUser(changed)).toEqual({
+    authenticated: true,
+    error: '',
+    user: { ...user, ...expected },
+  });
 });
 
 test.each<[object, string]>([
@@ -55,7 +64,10 @@ test.each(['{', 'null', '[]', '"a"', '7', '', '{"status":[]}', '{"status":null}'
 );
 
 test('bytes that are no UTF-8 are no answer', () => {
-  const body = Buffer.from('{"status":{"authenticated":true,"user":{"username":"jane\xff"}}}', 'latin1');
+  const body = Buffer.from(
+    '{"status":{"authenticated":true,"user":{"username":"jane\xff"}}}',
+    'latin1',
+  );
   expect(readAnswer(body)).toMatchObject({ unusable: 'peer' });
 });
 
@@ -63,8 +75,13 @@ describe('depth', () => {
   const nested = (levels: number) => `${'['.repeat(levels)}${']'.repeat(levels)}`;
 
   test('is bounded before anything is parsed', () => {
-    expect(readAnswer(bytes(`{"status":{},"more":${nested(31)}}`))).toEqual({ authenticated: false, error: '' });
-    expect(readAnswer(bytes(`{"status":{},"more":${nested(32)}}`))).toMatchObject({ unusable: 'peer' });
+    expect(readAnswer(bytes(`{"status":{},"more":${nested(31)}}`))).toEqual({
+      authenticated: false,
+      error: '',
+    });
+    expect(readAnswer(bytes(`{"status":{},"more":${nested(32)}}`))).toMatchObject({
+      unusable: 'peer',
+    });
     expect(readAnswer(bytes('['.repeat(1_000_000)))).toMatchObject({ unusable: 'peer' });
   });
 
@@ -73,7 +90,11 @@ describe('depth', () => {
       typeof value !== 'object' || value === null
         ? 0
         : 1 + Math.max(0, ...Object.entries(value).map(([, inner]) => depthOf(inner)));
-    const wrapped = fc.tuple(fc.json({ maxDepth: 5 }), fc.integer({ min: 1, max: 40 }), fc.string());
+    const wrapped = fc.tuple(
+      fc.json({ maxDepth: 5 }),
+      fc.integer({ min: 1, max: 40 }),
+      fc.string(),
+    );
     fc.assert(
       fc.property(wrapped, ([inner, levels, text]) => {
         const quoted = JSON.stringify(`${text}"${'[{'.repeat(20)}\\`);
@@ -85,10 +106,22 @@ describe('depth', () => {
 });
 
 describe('any answer', () => {
-  const leaf = fc.oneof(fc.string(), fc.boolean(), fc.constant(null), fc.integer(), fc.constant('jane'));
-  const anything = fc.oneof(leaf, fc.array(leaf), fc.dictionary(fc.string(), fc.oneof(leaf, fc.array(leaf))));
-  const some = (key: string, value: fc.Arbitrary<unknown>) => fc.record({ [key]: value }, { requiredKeys: [] });
-  const merged = (...parts: fc.Arbitrary<object>[]) => fc.tuple(...parts).map((all) => Object.assign({}, ...all));
+  const leaf = fc.oneof(
+    fc.string(),
+    fc.boolean(),
+    fc.constant(null),
+    fc.integer(),
+    fc.constant('jane'),
+  );
+  const anything = fc.oneof(
+    leaf,
+    fc.array(leaf),
+    fc.dictionary(fc.string(), fc.oneof(leaf, fc.array(leaf))),
+  );
+  const some = (key: string, value: fc.Arbitrary<unknown>) =>
+    fc.record({ [key]: value }, { requiredKeys: [] });
+  const merged = (...parts: fc.Arbitrary<object>[]) =>
+    fc.tuple(...parts).map((all) => Object.assign({}, ...all));
   const anyUser = merged(
     some('username', anything),
     some('uid', anything),
@@ -112,9 +145,13 @@ describe('any answer', () => {
       fc.property(fc.oneof(review, merged(fc.record({ status: anyStatus }))), (one) => {
         const answer = read(one);
         if ('unusable' in answer) return;
-        const { status } = one as { status: { authenticated?: unknown; user?: { username?: unknown } } };
+        const { status } = one as {
+          status: { authenticated?: unknown; user?: { username?: unknown } };
+        };
         expect(answer.authenticated).toBe(status.authenticated === true);
-        expect(answer.user?.username).toBe(answer.authenticated ? status.user?.username : undefined);
+        expect(answer.user?.username).toBe(
+          answer.authenticated ? status.user?.username : undefined,
+        );
         if (answer.authenticated) expect(answer.user?.username).toMatch(/./s);
         expect(answer.audiences?.length).not.toBe(0);
       }),
@@ -133,7 +170,9 @@ describe('any answer', () => {
   });
 
   test('that is cut is none', () => {
-    const whole = JSON.stringify({ status: { authenticated: true, user: { username: 'jane', groups: ['"\\ü'] } } });
+    const whole = JSON.stringify({
+      status: { authenticated: true, user: { username: 'jane', groups: ['"\\ü'] } },
+    });
     const body = bytes(whole);
     for (let end = 0; end < body.length; end++) {
       expect(readAnswer(body.subarray(0, end))).toMatchObject({ unusable: 'peer' });

@@ -24,7 +24,12 @@ export interface Unusable {
 /** A review has objects in objects five deep (`status.user.extra.KEY[]`), and its `spec` and `metadata` some more. */
 const maxDepth = 32;
 
-const versions: readonly unknown[] = ['authentication.k8s.io/v1', 'authentication.k8s.io/v1beta1', undefined, ''];
+const versions: readonly unknown[] = [
+  'authentication.k8s.io/v1',
+  'authentication.k8s.io/v1beta1',
+  undefined,
+  '',
+];
 const kinds: readonly unknown[] = ['TokenReview', undefined, ''];
 
 /**
@@ -38,11 +43,13 @@ export function readAnswer(body: Uint8Array): ReviewStatus | Unusable {
   if (!isMap(review)) return peer('is no JSON object, or is cut: check the URL');
   const { apiVersion, kind, status } = review;
   if (!kinds.includes(kind ?? undefined)) return peer('is no TokenReview: check the URL');
-  if (!versions.includes(apiVersion ?? undefined)) return peer('has another apiVersion than v1 and v1beta1');
+  if (!versions.includes(apiVersion ?? undefined))
+    return peer('has another apiVersion than v1 and v1beta1');
   if (!isMap(status)) return peer('has no status: check the URL');
   const authenticated = status.authenticated ?? false;
   const error = status.error ?? '';
-  if (typeof authenticated !== 'boolean') return peer('has a status.authenticated that is neither true nor false');
+  if (typeof authenticated !== 'boolean')
+    return peer('has a status.authenticated that is neither true nor false');
   if (typeof error !== 'string') return peer('has a status.error that is no text');
   const audiences = texts(status.audiences);
   if (audiences === null) return token('status.audiences is no list of texts');
@@ -63,7 +70,8 @@ const token = (why: string): Unusable => ({ unusable: 'token', why });
 function readUser(user: unknown): UserInfo | Unusable {
   if (!isMap(user)) return token('status.user is missing');
   const { username, uid } = user;
-  if (typeof username !== 'string' || username === '') return token('status.user.username is missing');
+  if (typeof username !== 'string' || username === '')
+    return token('status.user.username is missing');
   if (!isAbsent(uid) && typeof uid !== 'string') return token('status.user.uid is no text');
   const groups = texts(user.groups);
   if (groups === null) return token('status.user.groups is no list of texts');

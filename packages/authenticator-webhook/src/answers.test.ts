@@ -17,18 +17,58 @@ describe('the answers of another webhook', () => {
   const failed = { code: 'failed' };
   const unavailable = { code: 'unavailable' };
   test.each<[string, Awaited<ReturnType<Behaviour>>, object, object]>([
-    ['200 true with a name', { body: reviewWith({ authenticated: true, user }) }, {}, authenticated],
-    ['201 true with a name', { status: 201, body: reviewWith({ authenticated: true, user }) }, {}, authenticated],
-    ['200 true and an error', { body: reviewWith({ authenticated: true, user, error: 'x' }) }, {}, authenticated],
-    ['true in v1beta1', { body: reviewWith({ authenticated: true, user }, 'v1beta1') }, {}, authenticated],
-    ['true without apiVersion', { body: { status: { authenticated: true, user } } }, {}, authenticated],
+    [
+      '200 true with a name',
+      { body: reviewWith({ authenticated: true, user }) },
+      {},
+      authenticated,
+    ],
+    [
+      '201 true with a name',
+      { status: 201, body: reviewWith({ authenticated: true, user }) },
+      {},
+      authenticated,
+    ],
+    [
+      '200 true and an error',
+      { body: reviewWith({ authenticated: true, user, error: 'x' }) },
+      {},
+      authenticated,
+    ],
+    [
+      'true in v1beta1',
+      { body: reviewWith({ authenticated: true, user }, 'v1beta1') },
+      {},
+      authenticated,
+    ],
+    [
+      'true without apiVersion',
+      { body: { status: { authenticated: true, user } } },
+      {},
+      authenticated,
+    ],
     ['200 false', { body: no }, {}, noOpinion],
-    ['200 false, written out', { body: reviewWith({ authenticated: false, error: '' }) }, {}, noOpinion],
+    [
+      '200 false, written out',
+      { body: reviewWith({ authenticated: false, error: '' }) },
+      {},
+      noOpinion,
+    ],
     ['200 false, a refusal', { body: no }, { onUnauthenticated: 'rejected' }, rejected],
     ['201 false', { status: 201, body: no }, {}, noOpinion],
     ['200 false with error', { body: reviewWith({ error: 'ldap is away' }) }, {}, failed],
-    ['200 false with error, no opinion', { body: reviewWith({ error: 'x' }) }, { onError: 'no-opinion' }, noOpinion],
-    ['200 false with error, rejected', { body: reviewWith({ error: 'x' }) }, { onError: 'rejected' }, rejected],
+    [
+      '200 false with error, no opinion',
+      { body: reviewWith({ error: 'x' }) },
+      { onError: 'no-opinion' },
+      noOpinion,
+    ],
+    [
+      '200 false with error, rejected',
+      { body: reviewWith({ error: 'x' }) },
+      { onError: 'rejected' },
+      rejected,
+    ],
     [
       '200 false with error, a refusal',
       { body: reviewWith({ error: 'x' }) },
@@ -36,20 +76,32 @@ describe('the answers of another webhook', () => {
       failed,
     ],
     ['201 false with error', { status: 201, body: reviewWith({ error: 'x' }) }, {}, failed],
-    ['an error that only an API server means so', { body: reviewWith({ error: 'invalid bearer token' }) }, {}, failed],
-    ...[400, 401, 403].flatMap((status): [string, { status: number; body: object }, object, object][] => [
-      [`${status}`, { status, body: no }, {}, noOpinion],
-      [`${status} with a user`, { status, body: reviewWith({ authenticated: true, user }) }, {}, noOpinion],
-      [`${status}, a refusal`, { status, body: no }, { onUnauthorized: 'rejected' }, rejected],
-      [`${status}, an outage`, { status, body: no }, { onUnauthorized: 'unavailable' }, failed],
-      [`${status}, to a bearer`, { status, body: no }, { bearer: 'x' }, failed],
-      [
-        `${status}, to a bearer, by the config`,
-        { status, body: no },
-        { bearer: 'x', onUnauthorized: 'rejected' },
-        rejected,
+    [
+      'an error that only an API server means so',
+      { body: reviewWith({ error: 'invalid bearer token' }) },
+      {},
+      failed,
+    ],
+    ...[400, 401, 403].flatMap(
+      (status): [string, { status: number; body: object }, object, object][] => [
+        [`${status}`, { status, body: no }, {}, noOpinion],
+        [
+          `${status} with a user`,
+          { status, body: reviewWith({ authenticated: true, user }) },
+          {},
+          noOpinion,
+        ],
+        [`${status}, a refusal`, { status, body: no }, { onUnauthorized: 'rejected' }, rejected],
+        [`${status}, an outage`, { status, body: no }, { onUnauthorized: 'unavailable' }, failed],
+        [`${status}, to a bearer`, { status, body: no }, { bearer: 'x' }, failed],
+        [
+          `${status}, to a bearer, by the config`,
+          { status, body: no },
+          { bearer: 'x', onUnauthorized: 'rejected' },
+          rejected,
+        ],
       ],
-    ]),
+    ),
     ...[202, 204, 206, 301, 302, 307, 404, 405, 409, 415, 422, 429, 500, 502, 503, 504].map(
       (status): [string, { status: number; body: object }, object, object] => [
         `${status} with a user`,
@@ -67,11 +119,21 @@ describe('the answers of another webhook', () => {
     ]),
     ['not JSON', { body: '<html>' }, {}, unavailable],
     ['nothing', { body: '' }, {}, unavailable],
-    ['another apiVersion', { body: { ...no, apiVersion: 'authentication.k8s.io/v2' } }, {}, unavailable],
+    [
+      'another apiVersion',
+      { body: { ...no, apiVersion: 'authentication.k8s.io/v2' } },
+      {},
+      unavailable,
+    ],
     ['another kind', { body: { ...no, kind: 'Status' } }, {}, unavailable],
     ['no status', { body: { kind: 'TokenReview' } }, {}, unavailable],
     ['true without a user', { body: reviewWith({ authenticated: true }) }, {}, failed],
-    ['true with an empty name', { body: reviewWith({ authenticated: true, user: { username: '' } }) }, {}, failed],
+    [
+      'true with an empty name',
+      { body: reviewWith({ authenticated: true, user: { username: '' } }) },
+      {},
+      failed,
+    ],
     ['true as a text', { body: reviewWith({ authenticated: 'true', user }) }, {}, unavailable],
     ['compressed', { headers: { 'content-encoding': 'gzip' }, body: no }, {}, unavailable],
     [

@@ -19,13 +19,19 @@ test('a token that is not recognized costs no request', async () => {
 
 test('the review that is sent: nothing but the token and what is asked for', async () => {
   const server = await serve();
-  const { ask } = await open(optionsFor(server, { version: 'v1beta1', url: `${server.url}/a?cluster=b` }));
+  const { ask } = await open(
+    optionsFor(server, { version: 'v1beta1', url: `${server.url}/a?cluster=b` }),
+  );
   await ask(token, { audiences: ['c'] });
   expect(server.received).toMatchObject([
     {
       method: 'POST',
       path: '/a?cluster=b',
-      review: { apiVersion: 'authentication.k8s.io/v1beta1', kind: 'TokenReview', spec: { token, audiences: ['c'] } },
+      review: {
+        apiVersion: 'authentication.k8s.io/v1beta1',
+        kind: 'TokenReview',
+        spec: { token, audiences: ['c'] },
+      },
       headers: {
         accept: 'application/json',
         'content-type': 'application/json',
@@ -42,7 +48,9 @@ describe('audiences', () => {
     (audiences?: readonly string[]): Behaviour =>
     () => ({ body: reviewWith({ authenticated: true, user, ...(audiences && { audiences }) }) });
   const own = { audiences: 'own', ownAudiences: ['x', 'y'] };
-  test.each<[string, object, string[], string[] | undefined, string[] | undefined, string[] | undefined]>([
+  test.each<
+    [string, object, string[], string[] | undefined, string[] | undefined, string[] | undefined]
+  >([
     // The columns: the options, the audiences that the review asks for, those sent, those answered, those that count.
     ['pass', {}, ['a', 'b'], ['a', 'b'], ['b', 'a', 'b'], ['b', 'a']],
     ['pass, more than was sent', {}, ['a'], ['a'], ['a', 'vault'], ['a']],
@@ -65,7 +73,9 @@ describe('audiences', () => {
 
 test('extra: two keys that become one are an error, and not a user with the values of both', async () => {
   const extra = { team: ['a'], Team: ['admins'] };
-  const server = await serve(() => ({ body: reviewWith({ authenticated: true, user: { ...user, extra } }) }));
+  const server = await serve(() => ({
+    body: reviewWith({ authenticated: true, user: { ...user, extra } }),
+  }));
   const { failure } = await open(optionsFor(server));
   expect(await failure(token)).toEqual({
     code: 'failed',
@@ -83,7 +93,9 @@ test.each<[string, string[], object | undefined]>([
   ['none', [], undefined],
 ])('the id of a token can be blocked: %s', async (_name, ids, credential) => {
   const extra = { 'authentication.kubernetes.io/credential-id': ids };
-  const server = await serve(() => ({ body: reviewWith({ authenticated: true, user: { ...user, extra } }) }));
+  const server = await serve(() => ({
+    body: reviewWith({ authenticated: true, user: { ...user, extra } }),
+  }));
   const { ask } = await open(optionsFor(server, { extra: { drop: ['*'] } }));
   expect(await ask(token)).toEqual({ ...authenticated, ...(credential && { credential }) });
 });
@@ -92,7 +104,9 @@ test.each([[['JTI=a', 'JTI=b']], [['JTI=a', 'JTI=a']], [['X509SHA256=00', 'JTI=a
   'a token with the ids %j could not be checked: a block of one of them would not hold',
   async (ids) => {
     const extra = { 'authentication.kubernetes.io/credential-id': ids };
-    const server = await serve(() => ({ body: reviewWith({ authenticated: true, user: { ...user, extra } }) }));
+    const server = await serve(() => ({
+      body: reviewWith({ authenticated: true, user: { ...user, extra } }),
+    }));
     const { failure } = await open(optionsFor(server, { extra: { drop: ['*'] } }));
     expect(await failure(token)).toEqual({
       code: 'failed',
@@ -109,15 +123,18 @@ describe('a review that goes round', () => {
     expect(server.received[0]?.headers['sallyport-hops']).toBe(`${hops + 1}`);
   });
 
-  test.each([3, 4, Number.POSITIVE_INFINITY])('is an error after %d others, and no refusal', async (hops) => {
-    const server = await serve();
-    const { failure } = await open(optionsFor(server));
-    expect(await failure(token, { hops })).toMatchObject({
-      code: 'failed',
-      message: expect.stringContaining('was forwarded 3 times before'),
-    });
-    expect(server.connections).toBe(0);
-  });
+  test.each([3, 4, Number.POSITIVE_INFINITY])(
+    'is an error after %d others, and no refusal',
+    async (hops) => {
+      const server = await serve();
+      const { failure } = await open(optionsFor(server));
+      expect(await failure(token, { hops })).toMatchObject({
+        code: 'failed',
+        message: expect.stringContaining('was forwarded 3 times before'),
+      });
+      expect(server.connections).toBe(0);
+    },
+  );
 });
 
 test('nothing that the peer wrote is in an error, a step, a log line or a metric', async () => {
@@ -145,12 +162,18 @@ test('nothing that the peer wrote is in an error, a step, a log line or a metric
   const trace = (step: string) => void steps.push(step);
   for (const reply of replies) {
     server.behave(() => reply);
-    const outcome = await ask(token, { trace }).catch((error: Error) => Object.getOwnPropertyDescriptors(error));
+    const outcome = await ask(token, { trace }).catch((error: Error) =>
+      Object.getOwnPropertyDescriptors(error),
+    );
     expect(JSON.stringify(outcome)).not.toMatch(/the-peer-says|a-token/i);
   }
   // The error of Node's parser contains the bytes of an answer.
-  server.behave((_received, answer) => void answer.socket?.end(`HTTP/1.1 200 OK\r\n${words} ${token}\r\n\r\n`));
-  const broken = await ask(token, { trace }).catch((error: Error) => Object.getOwnPropertyDescriptors(error));
+  server.behave(
+    (_received, answer) => void answer.socket?.end(`HTTP/1.1 200 OK\r\n${words} ${token}\r\n\r\n`),
+  );
+  const broken = await ask(token, { trace }).catch((error: Error) =>
+    Object.getOwnPropertyDescriptors(error),
+  );
   expect(JSON.stringify(broken)).toContain('Parse Error');
   const all = JSON.stringify([broken, steps, recorded.lines, recorded.metrics]);
   expect(all).not.toMatch(/the-peer-says|a-token/i);
@@ -166,9 +189,17 @@ describe('check', () => {
       { body: reviewWith({ authenticated: true, user }) },
       /accepts a token that was made up just now/,
     ],
-    ['is no webhook', { body: '<html>' }, /authenticate: its answer is no JSON object, or is cut: check the URL/],
+    [
+      'is no webhook',
+      { body: '<html>' },
+      /authenticate: its answer is no JSON object, or is cut: check the URL/,
+    ],
     ['is elsewhere', { status: 404 }, /it answers with the status 404/],
-    ['says true without a user', { body: reviewWith({ authenticated: true }) }, /status\.user is missing/],
+    [
+      'says true without a user',
+      { body: reviewWith({ authenticated: true }) },
+      /status\.user is missing/,
+    ],
     ['finds the token too long', { status: 431 }, /it answers with the status 431/],
   ])('fails when the webhook %s', async (_name, reply, message) => {
     const server = await serve(() => reply);
@@ -197,7 +228,9 @@ describe('check', () => {
       await authenticator.check?.(signal);
       return recorded.lines.filter(({ level }) => level === 'warn').map(({ message }) => message);
     };
-    expect(await warnings(files)).toEqual([expect.stringContaining('set onUnauthorized: unavailable')]);
+    expect(await warnings(files)).toEqual([
+      expect.stringContaining('set onUnauthorized: unavailable'),
+    ]);
     expect(await warnings({ ...files, onUnauthorized: 'no-opinion' })).toEqual([]);
     expect(await warnings({ ...bearer, onUnauthorized: 'no-opinion' })).toEqual([]);
     expect(await warnings({})).toEqual([]);
@@ -235,7 +268,10 @@ test('metrics count what the answers say', async () => {
   const server = await serve();
   const { metrics, values } = countingMetrics();
   const { context } = recordingContext({ pluginName: 'webhook', baseDirectory: '/' });
-  const authenticator = await createWebhookAuthenticator(settled(optionsFor(server)), { ...context, metrics });
+  const authenticator = await createWebhookAuthenticator(settled(optionsFor(server)), {
+    ...context,
+    metrics,
+  });
   onTestFinished(() => authenticator.close());
   const replies = [
     { body: reviewWith({ authenticated: true, user }) },

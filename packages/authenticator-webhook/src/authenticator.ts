@@ -36,10 +36,20 @@ export async function createWebhookAuthenticator(
   let peer: Peer | undefined;
   const tls = await watchTlsFiles(options.tls, context, () => peer?.renew());
   const bearer = await openBearer(options.bearer, context.watchFile);
-  const asked = createPeer({ url, tls, timeout, maxResponseSize, maxConnections, onRepeat: metrics.onRepeat });
+  const asked = createPeer({
+    url,
+    tls,
+    timeout,
+    maxResponseSize,
+    maxConnections,
+    onRepeat: metrics.onRepeat,
+  });
   peer = asked;
 
-  async function ask(token: string, { audiences, signal, hops = 0 }: Asked): Promise<ReviewOutcome> {
+  async function ask(
+    token: string,
+    { audiences, signal, hops = 0 }: Asked,
+  ): Promise<ReviewOutcome> {
     const { kind } = options.audiences;
     const sent = kind === 'own' ? options.audiences.audiences : kind === 'pass' ? audiences : [];
     const review = JSON.stringify({
@@ -100,13 +110,15 @@ async function openBearer(
   let token: string | undefined;
   const load = (content: Buffer) => {
     const text = content.toString().trim();
-    if (!bearerPattern.test(text)) throw new Error('bearerFile has no token: it must be one line of visible ASCII');
+    if (!bearerPattern.test(text))
+      throw new Error('bearerFile has no token: it must be one line of visible ASCII');
     token = text;
   };
   await watchFile(bearer.file, load, { secret: true, limit: bearerFileLimit });
   return () => {
     // Only `sallyport check` goes on with a file that could not be loaded, and asks nothing.
-    if (token === undefined) throw new AuthenticatorError('unavailable', 'bearerFile was not loaded');
+    if (token === undefined)
+      throw new AuthenticatorError('unavailable', 'bearerFile was not loaded');
     return { authorization: `Bearer ${token}` };
   };
 }
@@ -126,12 +138,22 @@ async function check(
   }
   const warn = (message: string) => logger.warn({ url: peerName(url) }, message);
   if (outcome.answer === 'error' && 'error' in outcome) {
-    warn('the webhook reports an error for a made-up token: if it does so for every bad token, set onError');
+    warn(
+      'the webhook reports an error for a made-up token: if it does so for every bad token, set onError',
+    );
   } else if ('error' in outcome) {
     const isRefused = outcome.answer === 'unauthorized' && mode === 'webhook';
-    const fix = ' to a made-up token: check bearer and certFile, or set onUnauthorized if it refuses bad tokens so';
-    throw new AuthenticatorError('unavailable', `${peerName(url)}: ${outcome.why}${isRefused ? fix : ''}`);
-  } else if (outcome.answer === 'unauthorized' && tls.certFile !== undefined && !options.isUnauthorizedSet) {
+    const fix =
+      ' to a made-up token: check bearer and certFile, or set onUnauthorized if it refuses bad tokens so';
+    throw new AuthenticatorError(
+      'unavailable',
+      `${peerName(url)}: ${outcome.why}${isRefused ? fix : ''}`,
+    );
+  } else if (
+    outcome.answer === 'unauthorized' &&
+    tls.certFile !== undefined &&
+    !options.isUnauthorizedSet
+  ) {
     warn(
       'the webhook answers 400, 401 or 403 to a made-up token: if it means the client certificate, set onUnauthorized: unavailable, else no-opinion',
     );

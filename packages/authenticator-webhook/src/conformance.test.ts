@@ -42,7 +42,10 @@ const cases = conformanceCases({
   badOptions: [
     { options: { url: 'https://a.example.com' }, key: 'recognizes' },
     { options: { url: 'http://a.example.com', recognizes: { prefixes: [prefix] } }, key: 'url' },
-    { options: { url: 'https://a.example.com', recognizes: { pattern: '(?=x)' } }, key: 'recognizes.pattern' },
+    {
+      options: { url: 'https://a.example.com', recognizes: { pattern: '(?=x)' } },
+      key: 'recognizes.pattern',
+    },
   ],
   baseDirectory: '/',
   validTokens: users.slice(0, 4),

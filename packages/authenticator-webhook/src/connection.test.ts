@@ -19,7 +19,11 @@ describe('TLS', () => {
     onTestFinished(() => clientAuthority[Symbol.asyncDispose]());
     const client = await clientAuthority.issueClient('the-gateway');
     const server = await serve(letIn, { clientAuthority, names: ['DNS:webhook.example.com'] });
-    const files = { certFile: client.certificateFile, keyFile: client.keyFile, serverName: 'webhook.example.com' };
+    const files = {
+      certFile: client.certificateFile,
+      keyFile: client.keyFile,
+      serverName: 'webhook.example.com',
+    };
     const { ask } = await open(optionsFor(server, files));
     expect(await ask(token)).toEqual(authenticated);
     expect(server.received[0]?.client).toBe('the-gateway');
@@ -33,7 +37,10 @@ describe('TLS', () => {
     );
     expect(messages).toEqual([
       { code: 'unavailable', message: expect.stringContaining('certFile') },
-      { code: 'unavailable', message: expect.stringContaining('not for 127.0.0.1 but for DNS:webhook.example.com') },
+      {
+        code: 'unavailable',
+        message: expect.stringContaining('not for 127.0.0.1 but for DNS:webhook.example.com'),
+      },
       { code: 'unavailable', message: expect.stringContaining('a CA that is not trusted here') },
     ]);
   });
@@ -53,7 +60,10 @@ describe('TLS', () => {
   test('a new client certificate is used from the next connection on, and no review is lost', async () => {
     const clientAuthority = await createAuthority('clients');
     onTestFinished(() => clientAuthority[Symbol.asyncDispose]());
-    const [first, second] = [await clientAuthority.issueClient('first'), await clientAuthority.issueClient('second')];
+    const [first, second] = [
+      await clientAuthority.issueClient('first'),
+      await clientAuthority.issueClient('second'),
+    ];
     const [certFile, keyFile] = [join(folder, 'client.crt'), join(folder, 'client.key')];
     const write = (pair: typeof first) => {
       writeFileSync(certFile, pair.certificate);
@@ -65,8 +75,12 @@ describe('TLS', () => {
     const { ask, recorded } = await open(optionsFor(server, { certFile, keyFile }));
     expect(await ask(token)).toEqual(authenticated);
     server.behave((received, answer) => {
-      void release.promise.then(() => answer.end(JSON.stringify(reviewWith({ authenticated: true, user }))));
-      return received.client === 'second' ? { body: reviewWith({ authenticated: true, user }) } : undefined;
+      void release.promise.then(() =>
+        answer.end(JSON.stringify(reviewWith({ authenticated: true, user }))),
+      );
+      return received.client === 'second'
+        ? { body: reviewWith({ authenticated: true, user }) }
+        : undefined;
     });
     const inProgress = ask(token);
     write(second);
@@ -103,6 +117,8 @@ describe('bearerFile', () => {
   test('is refused at the start when it has no token', async () => {
     writeFileSync(bearerFile, '');
     const server = await serve();
-    await expect(open(optionsFor(server, { bearerFile }))).rejects.toThrow('bearerFile has no token');
+    await expect(open(optionsFor(server, { bearerFile }))).rejects.toThrow(
+      'bearerFile has no token',
+    );
   });
 });

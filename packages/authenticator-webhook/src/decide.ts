@@ -10,7 +10,12 @@ import { changeExtra } from './extra.ts';
 import type { WebhookOptions } from './options.ts';
 
 /** The kind of an answer. It is a label of a metric, so the set is closed. */
-export type AnswerKind = 'authenticated' | 'unauthenticated' | 'unauthorized' | 'error' | 'unusable';
+export type AnswerKind =
+  | 'authenticated'
+  | 'unauthenticated'
+  | 'unauthorized'
+  | 'error'
+  | 'unusable';
 
 /** The decision or the error that follows from an answer. `why` contains nothing that the peer wrote. */
 export type ReviewOutcome = { readonly answer: AnswerKind; readonly why: string } & (
@@ -18,7 +23,10 @@ export type ReviewOutcome = { readonly answer: AnswerKind; readonly why: string 
   | { readonly error: AuthenticatorErrorCode }
 );
 
-type Rules = Pick<WebhookOptions, 'mode' | 'audiences' | 'onUnauthenticated' | 'onUnauthorized' | 'onError' | 'extra'>;
+type Rules = Pick<
+  WebhookOptions,
+  'mode' | 'audiences' | 'onUnauthenticated' | 'onUnauthorized' | 'onError' | 'extra'
+>;
 
 /**
  * The errors with which kube-apiserver's TokenReview API refuses a token. See kubernetes/apiserver
@@ -49,10 +57,15 @@ const statusesOfOneToken: ReadonlySet<number> = new Set([413, 414, 431]);
  *
  * @param sent the audiences of the review that was sent, or none
  */
-export function decide({ status, body }: HttpAnswer, sent: readonly string[], rules: Rules): ReviewOutcome {
+export function decide(
+  { status, body }: HttpAnswer,
+  sent: readonly string[],
+  rules: Rules,
+): ReviewOutcome {
   if (status === 400 || status === 401 || status === 403) return unauthorized(status, rules);
   if (status !== 200 && status !== 201) {
-    const why = status >= 300 && status < 400 ? 'a redirect, which is not followed' : `the status ${status}`;
+    const why =
+      status >= 300 && status < 400 ? 'a redirect, which is not followed' : `the status ${status}`;
     const error = statusesOfOneToken.has(status) ? 'failed' : 'unavailable';
     return { answer: 'unusable', why: `it answers with ${why}`, error };
   }
@@ -74,30 +87,49 @@ function unauthorized(status: number, { mode, onUnauthorized }: Rules): ReviewOu
   return { ...outcome, why: `${outcome.why}: ${fix}`, error: 'unavailable' };
 }
 
-function refused({ error }: ReviewStatus, { mode, onUnauthenticated, onError }: Rules): ReviewOutcome {
+function refused(
+  { error }: ReviewStatus,
+  { mode, onUnauthenticated, onError }: Rules,
+): ReviewOutcome {
   if (error === '' || (mode === 'api' && isRefusalOfApiServer(error))) {
-    return { answer: 'unauthenticated', why: 'it answers authenticated: false', decision: refusal(onUnauthenticated) };
+    return {
+      answer: 'unauthenticated',
+      why: 'it answers authenticated: false',
+      decision: refusal(onUnauthenticated),
+    };
   }
-  const outcome = { answer: 'error', why: 'it answers with a status.error (its own log says why)' } as const;
+  const outcome = {
+    answer: 'error',
+    why: 'it answers with a status.error (its own log says why)',
+  } as const;
   if (onError !== 'unavailable') return { ...outcome, decision: refusal(onError) };
   // `failed`: many webhooks set an error for each bad token, and anyone could open the circuit with some of these.
   return { ...outcome, error: 'failed' };
 }
 
 function refusal(meaning: 'no-opinion' | 'rejected'): Decision {
-  return meaning === 'rejected' ? { kind: 'rejected', reason: 'invalid-credentials' } : { kind: 'no-opinion' };
+  return meaning === 'rejected'
+    ? { kind: 'rejected', reason: 'invalid-credentials' }
+    : { kind: 'no-opinion' };
 }
 
-function accepted({ user, audiences }: ReviewStatus, sent: readonly string[], rules: Rules): ReviewOutcome {
+function accepted(
+  { user, audiences }: ReviewStatus,
+  sent: readonly string[],
+  rules: Rules,
+): ReviewOutcome {
   if (user === undefined) throw new AuthenticatorError('failed', 'an answer without a user');
   const unusable = (why: string): ReviewOutcome => ({ answer: 'unusable', why, error: 'failed' });
   const { extra: given = {}, ...rest } = user;
   const extra = changeExtra(given, rules.extra);
   if (extra === undefined) {
-    return unusable('two keys of status.user.extra become one: set extra.drop or extra.rename for one of them');
+    return unusable(
+      'two keys of status.user.extra become one: set extra.drop or extra.rename for one of them',
+    );
   }
   const [id, ...others] = idsOf(given);
-  if (others.length > 0) return unusable('its answer names several credential ids, so a block of one could be missed');
+  if (others.length > 0)
+    return unusable('its answer names several credential ids, so a block of one could be missed');
   const bound = boundTo(audiences, sent, rules);
   return {
     answer: 'authenticated',

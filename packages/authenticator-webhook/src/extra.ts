@@ -16,7 +16,10 @@ function parseDrop(input: unknown): Parsed<string> {
 }
 
 const renaming = section(
-  { from: text('The key of the peer, exactly.', 'accessKeyId'), to: text('The new key.', 'example.com/access-key') },
+  {
+    from: text('The key of the peer, exactly.', 'accessKeyId'),
+    to: text('The new key.', 'example.com/access-key'),
+  },
   '{ from: accessKeyId, to: example.com/access-key }',
   ({ from, to }) => ({ from, to }),
 );
@@ -33,14 +36,18 @@ export const extraRules = section(
       parseDrop,
     ).optional(),
     rename: z
-      .array(renaming, { error: 'must be a list: write [{ from: accessKeyId, to: example.com/access-key }]' })
+      .array(renaming, {
+        error: 'must be a list: write [{ from: accessKeyId, to: example.com/access-key }]',
+      })
       .max(64, 'must have at most 64 entries')
       .prefault([])
       .describe('Keys that get another name. They are never left out.'),
     lowercase: z
       .boolean({ error: 'must be true or false, without quotes' })
       .default(true)
-      .describe('Makes keys lowercase: others are lost at impersonation, and the identity policy refuses them.'),
+      .describe(
+        'Makes keys lowercase: others are lost at impersonation, and the identity policy refuses them.',
+      ),
   },
   '{ drop: [accessKeyId] }',
   (keys, complain) => {
@@ -60,7 +67,10 @@ export const extraRules = section(
  *
  * @returns undefined when two keys become one: joining them could make a value of the one pass for one of the other
  */
-export function changeExtra(extra: Extra, { drop = [], rename, lowercase }: ExtraRules): Extra | undefined {
+export function changeExtra(
+  extra: Extra,
+  { drop = [], rename, lowercase }: ExtraRules,
+): Extra | undefined {
   const changed = new Map<string, readonly string[]>();
   for (const [key, values] of Object.entries(extra)) {
     const renamed = rename.find(({ from }) => from === key)?.to;

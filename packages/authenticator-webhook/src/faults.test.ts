@@ -30,12 +30,25 @@ describe('a fault of the network', () => {
     ]),
     { kind: 'reset', direction: 'to-server', after: 10 },
     { kind: 'stall', direction: 'to-server', after: 10 },
-    { kind: 'garbage', direction, after: 0, bytes: Buffer.from('HTTP/1.1 200 OK\r\n'), instead: true },
+    {
+      kind: 'garbage',
+      direction,
+      after: 0,
+      bytes: Buffer.from('HTTP/1.1 200 OK\r\n'),
+      instead: true,
+    },
   ];
-  test.each(faults)('$kind $direction after $after bytes is unavailable, and no refusal', async (plan) => {
-    const { failure } = await behind(await serve(yes), () => plan, plan.kind === 'stall' ? '100ms' : '30s');
-    expect(await failure(token)).toMatchObject({ code: 'unavailable' });
-  });
+  test.each(faults)(
+    '$kind $direction after $after bytes is unavailable, and no refusal',
+    async (plan) => {
+      const { failure } = await behind(
+        await serve(yes),
+        () => plan,
+        plan.kind === 'stall' ? '100ms' : '30s',
+      );
+      expect(await failure(token)).toMatchObject({ code: 'unavailable' });
+    },
+  );
 
   test.each<FaultPlan>([
     { kind: 'glue', time: 20 },
@@ -45,12 +58,19 @@ describe('a fault of the network', () => {
     expect(await ask(token)).toEqual(authenticated);
   });
 
-  test.each([200, 2000, 3100])('an answer in clear text that is cut after %i bytes is unavailable', async (after) => {
-    for (const kind of ['reset', 'close'] as const) {
-      const { failure } = await behind(await serve(yes, { plain: true }), () => ({ kind, direction, after }));
-      expect(await failure(token)).toMatchObject({ code: 'unavailable' });
-    }
-  });
+  test.each([200, 2000, 3100])(
+    'an answer in clear text that is cut after %i bytes is unavailable',
+    async (after) => {
+      for (const kind of ['reset', 'close'] as const) {
+        const { failure } = await behind(await serve(yes, { plain: true }), () => ({
+          kind,
+          direction,
+          after,
+        }));
+        expect(await failure(token)).toMatchObject({ code: 'unavailable' });
+      }
+    },
+  );
 });
 
 test('any fault of the network ends in the right user or in an error, and never in a refusal or in another user', async () => {
@@ -76,7 +96,9 @@ test('any fault of the network ends in the right user or in an error, and never 
     );
     outcomes.push(...(await Promise.all(some)));
   }
-  const wrong = outcomes.filter((outcome, index) => outcome !== names[index] && outcome !== 'unavailable');
+  const wrong = outcomes.filter(
+    (outcome, index) => outcome !== names[index] && outcome !== 'unavailable',
+  );
   expect(wrong, `SEED=${seed}`).toEqual([]);
   expect(new Set(outcomes).size, `SEED=${seed}`).toBeGreaterThan(2);
   await authenticator.close();
@@ -86,7 +108,11 @@ test('any fault of the network ends in the right user or in an error, and never 
 test.each([
   ['in chunks', 'transfer-encoding: chunked\r\n\r\n1000\r\n', 'the answer is not whole'],
   ['with a length', 'content-length: 9999\r\n\r\n', 'the answer is not whole'],
-  ['without a length', 'connection: close\r\n\r\n', 'its answer is no JSON object, or is cut: check the URL'],
+  [
+    'without a length',
+    'connection: close\r\n\r\n',
+    'its answer is no JSON object, or is cut: check the URL',
+  ],
 ])('an answer %s that is cut is unavailable', async (_how, head, why) => {
   const part = JSON.stringify(reviewWith({ authenticated: true, user: jane })).slice(0, 500);
   const server = await serve((_received, answer) => {
@@ -94,7 +120,10 @@ test.each([
     return undefined;
   });
   const { failure } = await open(optionsFor(server));
-  expect(await failure(token)).toEqual({ code: 'unavailable', message: `${server.url}/authenticate: ${why}` });
+  expect(await failure(token)).toEqual({
+    code: 'unavailable',
+    message: `${server.url}/authenticate: ${why}`,
+  });
 });
 
 test.each([
@@ -107,11 +136,14 @@ test.each([
       isClosed = true;
     });
     answer.writeHead(status);
-    const pour = () => answer.write(Buffer.alloc(100_000, 32), (error) => error || setImmediate(pour));
+    const pour = () =>
+      answer.write(Buffer.alloc(100_000, 32), (error) => error || setImmediate(pour));
     pour();
     return undefined;
   });
-  const { ask, failure } = await open(optionsFor(server, { maxResponseSize: '1MiB', timeout: '30s' }));
+  const { ask, failure } = await open(
+    optionsFor(server, { maxResponseSize: '1MiB', timeout: '30s' }),
+  );
   if (status === 401) expect(await ask(token)).toEqual({ kind: 'no-opinion' });
   else {
     expect(await failure(token)).toEqual({
@@ -126,7 +158,9 @@ test('an answer that changes the protocol is unavailable, and its connection is 
   const closed: boolean[] = [];
   const server = await serve((_received, answer) => {
     answer.socket?.on('close', () => closed.push(true));
-    answer.socket?.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n');
+    answer.socket?.write(
+      'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n',
+    );
     return undefined;
   });
   const { ask, failure } = await open(optionsFor(server, { maxConnections: 1, timeout: '30s' }));
@@ -180,7 +214,9 @@ test('the port speaks no TLS', async () => {
   const { failure } = await open(optionsFor({ ...server, url }));
   expect(await failure(token)).toMatchObject({
     code: 'unavailable',
-    message: expect.stringContaining('the server answers, but not in TLS: check the port in the URL'),
+    message: expect.stringContaining(
+      'the server answers, but not in TLS: check the port in the URL',
+    ),
   });
 });
 
@@ -221,7 +257,9 @@ describe('connections', () => {
     expect(await five()).toEqual(Array.from({ length: 5 }, () => authenticated));
     // The other idle connections are closed, too, so they must not be used.
     expect(await ask(token)).toEqual(authenticated);
-    expect(recorded.metrics.find(({ name }) => name.endsWith('repeats_total'))?.labels.length).toBeGreaterThan(0);
+    expect(
+      recorded.metrics.find(({ name }) => name.endsWith('repeats_total'))?.labels.length,
+    ).toBeGreaterThan(0);
   });
 
   test('that are new are tried once', async () => {

@@ -24,13 +24,28 @@ test('what is left out has its default', () => {
 });
 
 test.each([
-  ['https://b.example.com:6443', 'v1', 'https://b.example.com:6443/apis/authentication.k8s.io/v1/tokenreviews'],
-  ['https://b.example.com/', 'v1beta1', 'https://b.example.com/apis/authentication.k8s.io/v1beta1/tokenreviews'],
-  ['https://r.example.com/k8s/b', 'v1', 'https://r.example.com/k8s/b/apis/authentication.k8s.io/v1/tokenreviews'],
+  [
+    'https://b.example.com:6443',
+    'v1',
+    'https://b.example.com:6443/apis/authentication.k8s.io/v1/tokenreviews',
+  ],
+  [
+    'https://b.example.com/',
+    'v1beta1',
+    'https://b.example.com/apis/authentication.k8s.io/v1beta1/tokenreviews',
+  ],
+  [
+    'https://r.example.com/k8s/b',
+    'v1',
+    'https://r.example.com/k8s/b/apis/authentication.k8s.io/v1/tokenreviews',
+  ],
 ])('mode api: %s is asked in %s at %s', (url, version, expected) => {
   const options = settled(writtenOptions({ ...api, url, version }));
   expect(options.url.href).toBe(expected);
-  expect(options).toMatchObject({ onUnauthorized: 'unavailable', extra: { drop: ['authentication.kubernetes.io/*'] } });
+  expect(options).toMatchObject({
+    onUnauthorized: 'unavailable',
+    extra: { drop: ['authentication.kubernetes.io/*'] },
+  });
 });
 
 test.each<[object, string]>([
@@ -42,15 +57,17 @@ test.each<[object, string]>([
   expect(settled(writtenOptions(more)).onUnauthorized).toBe(expected);
 });
 
-test.each(['http://127.0.0.1:1/', 'http://127.9.9.9/', 'http://localhost:8080/token', 'http://[::1]:1/'])(
-  '%s is clear text that stays on this machine',
-  (url) => {
-    expect(complaints(writtenOptions({ url }))).toEqual([]);
-    expect(complaints(writtenOptions({ url, insecure: true }))).toEqual([
-      'insecure: has no effect, since no clear text is used: remove it',
-    ]);
-  },
-);
+test.each([
+  'http://127.0.0.1:1/',
+  'http://127.9.9.9/',
+  'http://localhost:8080/token',
+  'http://[::1]:1/',
+])('%s is clear text that stays on this machine', (url) => {
+  expect(complaints(writtenOptions({ url }))).toEqual([]);
+  expect(complaints(writtenOptions({ url, insecure: true }))).toEqual([
+    'insecure: has no effect, since no clear text is used: remove it',
+  ]);
+});
 
 test.each([
   'http://webhook.example.com',
@@ -75,13 +92,19 @@ const renamed = [
 testRefusals(
   (more: object) => complaints(writtenOptions(more)),
   [
-    [{ recognizes: undefined }, 'recognizes: must be keys and values: write { prefixes: [k8s-aws-v1.] }'],
+    [
+      { recognizes: undefined },
+      'recognizes: must be keys and values: write { prefixes: [k8s-aws-v1.] }',
+    ],
     [{ recognizes: {} }, 'recognizes: must say which tokens the peer issues…'],
     [{ recognizes: { prefixes: [] } }, 'recognizes.prefixes: must have 1 to 64 entries…'],
     [{ recognizes: { prefixes: [''] } }, 'recognizes.prefixes.0: must be visible ASCII…'],
     [{ recognizes: { issuers: [''] } }, 'recognizes.issuers.0: must not be empty…'],
     [{ recognizes: { pattern: '.*' } }, 'recognizes.pattern: matches an empty text…'],
-    [{ recognizes: { pattern: '(?=a)b' } }, 'recognizes.pattern: is not a regular expression of RE2…'],
+    [
+      { recognizes: { pattern: '(?=a)b' } },
+      'recognizes.pattern: is not a regular expression of RE2…',
+    ],
     [{ url: 'webhook' }, 'url: must be a URL with https…'],
     [{ url: 'ftp://a' }, 'url: must be a URL with https…'],
     [{ url: 'https://a:b@webhook' }, 'url: must have no name or password in it…'],
@@ -96,7 +119,10 @@ testRefusals(
     [{ extra: { drop: ['a*b'] } }, 'extra.drop.0: may have * at its end only…'],
     [{ maxResponseSize: '5MiB' }, 'maxResponseSize: "5MiB" is too big…'],
     [{ ...api, bearerFile: undefined }, 'bearerFile: is missing: with mode api…'],
-    [{ ...api, url: 'https://b/apis/x' }, 'url: must be the API server alone, as in a kubeconfig: write https://b…'],
+    [
+      { ...api, url: 'https://b/apis/x' },
+      'url: must be the API server alone, as in a kubeconfig: write https://b…',
+    ],
     [{ ...api, url: 'https://b/?a' }, 'url: must be the API server alone…'],
     [{ ...api, onUnauthorized: 'rejected' }, 'onUnauthorized: must be unavailable with mode api…'],
   ],

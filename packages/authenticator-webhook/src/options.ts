@@ -30,8 +30,10 @@ function parseUrl(input: unknown): Parsed<URL> {
   if ('problem' in parsed) return parsed;
   const url = URL.parse(parsed.value);
   const fix = `write ${example}`;
-  if (url?.protocol !== 'https:' && url?.protocol !== 'http:') return { problem: 'must be a URL with https', fix };
-  if (url.username || url.password) return { problem: 'must have no name or password in it', fix: 'write bearer' };
+  if (url?.protocol !== 'https:' && url?.protocol !== 'http:')
+    return { problem: 'must be a URL with https', fix };
+  if (url.username || url.password)
+    return { problem: 'must have no name or password in it', fix: 'write bearer' };
   if (parsed.value.includes('#')) return { problem: 'must have no fragment', fix };
   return { value: url };
 }
@@ -41,34 +43,50 @@ export const bearerPattern: RegExp = /^[!-~]+$/;
 
 const bearerToken = value(
   {
-    description: 'A token for the peer itself, as { file: path } or { env: NAME }. A change reloads the config.',
+    description:
+      'A token for the peer itself, as { file: path } or { env: NAME }. A change reloads the config.',
     minLength: 1,
     writeOnly: true,
   },
   (input): Parsed<string> => {
     if (typeof input === 'string' && bearerPattern.test(input)) return { value: input };
-    return { problem: 'must be a token of visible ASCII', fix: 'write { file: secrets/webhook-token }' };
+    return {
+      problem: 'must be a token of visible ASCII',
+      fix: 'write { file: secrets/webhook-token }',
+    };
   },
 );
 
-const audience = (input: unknown) => parseText(input, 'https://kubernetes.default.svc.cluster.local');
+const audience = (input: unknown) =>
+  parseText(input, 'https://kubernetes.default.svc.cluster.local');
 
 /** Checks the `options` of an authenticator. */
 export const optionsSchema = section(
   {
     url: value(
-      { description: 'Where reviews are sent. With mode api: the API server, without a path.', pattern: '^https?://' },
+      {
+        description: 'Where reviews are sent. With mode api: the API server, without a path.',
+        pattern: '^https?://',
+      },
       parseUrl,
     ),
     recognizes: recognition,
-    mode: choice('webhook, or api for the TokenReview API of a cluster.', ['webhook', 'api']).default('webhook'),
-    version: choice('The API version of the reviews that are sent.', ['v1', 'v1beta1']).default('v1'),
+    mode: choice('webhook, or api for the TokenReview API of a cluster.', [
+      'webhook',
+      'api',
+    ]).default('webhook'),
+    version: choice('The API version of the reviews that are sent.', ['v1', 'v1beta1']).default(
+      'v1',
+    ),
     audiences: choice(
       'pass: those of the review are sent, and the answer counts for those that it names. own: ownAudiences are sent, and the answer must name one. none: none are sent.',
       ['pass', 'own', 'none'],
     ).default('pass'),
     ownAudiences: list(
-      { description: 'With audiences: own. A token must be for one of them.', example: '[sallyport]' },
+      {
+        description: 'With audiences: own. A token must be for one of them.',
+        example: '[sallyport]',
+      },
       { min: 1, max: 16 },
       audience,
     ).optional(),
@@ -92,9 +110,13 @@ export const optionsSchema = section(
       '/var/run/secrets/sallyport/token',
     ).optional(),
     timeout: duration('For one review.', { min: '50ms', max: '30s' }).prefault('2s'),
-    maxResponseSize: size('A bigger answer is refused while it is read.', { max: '4MiB' }).prefault('256KiB'),
+    maxResponseSize: size('A bigger answer is refused while it is read.', { max: '4MiB' }).prefault(
+      '256KiB',
+    ),
     maxConnections: count('Connections to the peer; more reviews wait.', 1, 1000).default(100),
-    insecure: flag('Allow http:// to another machine: anyone on the network path can read every token.'),
+    insecure: flag(
+      'Allow http:// to another machine: anyone on the network path can read every token.',
+    ),
     ...tlsShape('webhook'),
   },
   `{ url: ${example}, recognizes: { prefixes: [k8s-aws-v1.] } }`,
@@ -107,7 +129,10 @@ export const optionsSchema = section(
     const bearer = settleBearer(keys, complain);
     const hasBearer = bearer !== undefined;
     if (mode === 'api' && !hasBearer && tls.certFile === undefined) {
-      complain(['bearerFile'], 'is missing: with mode api, set bearerFile, bearer, or certFile and keyFile');
+      complain(
+        ['bearerFile'],
+        'is missing: with mode api, set bearerFile, bearer, or certFile and keyFile',
+      );
     }
     return {
       ...{
@@ -126,7 +151,8 @@ export const optionsSchema = section(
       audiences: settleAudiences(keys.audiences, keys.ownAudiences, complain),
       onUnauthorized: settleUnauthorized(mode, hasBearer, keys.onUnauthorized, complain),
       isUnauthorizedSet: keys.onUnauthorized !== undefined,
-      extra: extra.drop === undefined ? { ...extra, drop: mode === 'api' ? kubernetesKeys : [] } : extra,
+      extra:
+        extra.drop === undefined ? { ...extra, drop: mode === 'api' ? kubernetesKeys : [] } : extra,
     };
   },
 );
@@ -137,17 +163,25 @@ const kubernetesKeys = ['authentication.kubernetes.io/*'] as const;
 function refuseClearText(url: URL, insecure: boolean | undefined, complain: Complain): void {
   const isClear = url.protocol === 'http:' && !isLoopback(url.hostname.replace(/^\[(.*)\]$/, '$1'));
   if (isClear && insecure !== true) {
-    complain(['url'], 'uses clear text: write https://, or insecure: true if anyone on the way may read every token');
+    complain(
+      ['url'],
+      'uses clear text: write https://, or insecure: true if anyone on the way may read every token',
+    );
   }
-  if (!isClear && insecure === true) complain(['insecure'], 'has no effect, since no clear text is used: remove it');
+  if (!isClear && insecure === true)
+    complain(['insecure'], 'has no effect, since no clear text is used: remove it');
 }
 
 /** Settles the token for the peer itself, or the file that has it. */
 function settleBearer(
-  { bearer: token, bearerFile: file }: { bearer?: string | undefined; bearerFile?: string | undefined },
+  {
+    bearer: token,
+    bearerFile: file,
+  }: { bearer?: string | undefined; bearerFile?: string | undefined },
   complain: Complain,
 ) {
-  if (token !== undefined && file !== undefined) complain(['bearerFile'], 'has no effect with bearer: remove one');
+  if (token !== undefined && file !== undefined)
+    complain(['bearerFile'], 'has no effect with bearer: remove one');
   if (token !== undefined) return { token };
   return file === undefined ? undefined : { file };
 }
@@ -157,16 +191,23 @@ function apiUrl(url: URL, version: string, complain: Complain): URL {
   if (/\/apis\b/.test(url.pathname) || url.search !== '') {
     complain(['url'], `must be the API server alone, as in a kubeconfig: write ${url.origin}`);
   }
-  return new URL(`${url.origin}${url.pathname.replace(/\/$/, '')}/apis/authentication.k8s.io/${version}/tokenreviews`);
+  return new URL(
+    `${url.origin}${url.pathname.replace(/\/$/, '')}/apis/authentication.k8s.io/${version}/tokenreviews`,
+  );
 }
 
 /** Settles what is sent as `spec.audiences`, and what must come back. */
-function settleAudiences(kind: 'pass' | 'none' | 'own', own: readonly string[] | undefined, complain: Complain) {
+function settleAudiences(
+  kind: 'pass' | 'none' | 'own',
+  own: readonly string[] | undefined,
+  complain: Complain,
+) {
   if (kind !== 'own') {
     if (own !== undefined) complain(['ownAudiences'], 'does nothing without audiences: own');
     return { kind };
   }
-  if (own === undefined) complain(['ownAudiences'], 'must list the audiences of the tokens: write [sallyport]');
+  if (own === undefined)
+    complain(['ownAudiences'], 'must list the audiences of the tokens: write [sallyport]');
   return { kind, audiences: own ?? [] };
 }
 

@@ -2,10 +2,17 @@ import http from 'node:http';
 import https from 'node:https';
 import { createSecureContext } from 'node:tls';
 import { AuthenticatorError, type AuthenticatorErrorCode } from '@sallyport/authenticator';
-import { AnswerTooBig, callHttp, explainHttpError, type HttpAnswer, type TlsSettings } from '@sallyport/plugin-kit';
+import {
+  AnswerTooBig,
+  callHttp,
+  explainHttpError,
+  type HttpAnswer,
+  type TlsSettings,
+} from '@sallyport/plugin-kit';
 import type { WebhookOptions } from './options.ts';
 
-interface PeerOptions extends Pick<WebhookOptions, 'url' | 'timeout' | 'maxResponseSize' | 'maxConnections'> {
+interface PeerOptions
+  extends Pick<WebhookOptions, 'url' | 'timeout' | 'maxResponseSize' | 'maxConnections'> {
   /** The TLS settings in force for the next connection. */
   readonly tls: () => TlsSettings;
   /** Called when a review is sent a second time. */
@@ -26,7 +33,11 @@ export function createPeer(options: PeerOptions) {
   const send = url.protocol === 'https:' ? https.request : http.request;
   let agent: http.Agent | undefined;
 
-  function sendOnce(review: string, headers: Readonly<Record<string, string>>, signal: AbortSignal) {
+  function sendOnce(
+    review: string,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ) {
     agent ??= createAgent(options);
     const call = send(url, { method: 'POST', agent, headers: headersOf(review, headers), signal });
     const answer = callHttp(call, { statuses: [200, 201], maxSize }, review);
@@ -39,7 +50,11 @@ export function createPeer(options: PeerOptions) {
      *
      * @throws AuthenticatorError, which names the peer, why, and how to fix it, and nothing of the review or the answer
      */
-    async ask(review: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<HttpAnswer> {
+    async ask(
+      review: string,
+      headers: Readonly<Record<string, string>>,
+      signal: AbortSignal,
+    ): Promise<HttpAnswer> {
       signal.throwIfAborted();
       const bounded = AbortSignal.any([signal, AbortSignal.timeout(timeout)]);
       try {
@@ -72,7 +87,10 @@ function isStale(call: http.ClientRequest, { code }: NodeJS.ErrnoException): boo
   return call.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE');
 }
 
-function headersOf(review: string, headers: Readonly<Record<string, string>>): Record<string, string | number> {
+function headersOf(
+  review: string,
+  headers: Readonly<Record<string, string>>,
+): Record<string, string | number> {
   return {
     // k8s-ldap-auth accepts no parameter, and pinniped accepts no review without Accept.
     'content-type': 'application/json',
@@ -86,17 +104,27 @@ function headersOf(review: string, headers: Readonly<Record<string, string>>): R
 
 /** Creates an agent with one secure context. One for each connection would parse the CAs again. */
 function createAgent({ url, tls, maxConnections }: PeerOptions): http.Agent {
-  const pooled = { keepAlive: true, maxSockets: maxConnections, maxFreeSockets: maxConnections, timeout: idleTimeout };
+  const pooled = {
+    keepAlive: true,
+    maxSockets: maxConnections,
+    maxFreeSockets: maxConnections,
+    timeout: idleTimeout,
+  };
   if (url.protocol === 'http:') return new http.Agent(pooled);
   const { ca, certificate: cert, key, serverName, minVersion } = tls();
-  const secureContext = createSecureContext({ minVersion, ...(ca && { ca }), ...(cert && { cert, key }) });
+  const secureContext = createSecureContext({
+    minVersion,
+    ...(ca && { ca }),
+    ...(cert && { cert, key }),
+  });
   const named = serverName === undefined ? {} : { servername: serverName };
   // Without `rejectUnauthorized`, NODE_TLS_REJECT_UNAUTHORIZED in the environment would decide.
   return new https.Agent({ ...pooled, secureContext, rejectUnauthorized: true, ...named });
 }
 
 function closeIdle(agent: http.Agent | undefined): void {
-  for (const sockets of Object.values(agent?.freeSockets ?? {})) for (const socket of sockets ?? []) socket.destroy();
+  for (const sockets of Object.values(agent?.freeSockets ?? {}))
+    for (const socket of sockets ?? []) socket.destroy();
 }
 
 /** Names the peer in messages, without its query, which may be a secret. */
@@ -105,13 +133,21 @@ export function peerName({ origin, pathname }: URL): string {
 }
 
 /** Makes an error without a cause: an error of Node's HTTP parser contains the bytes of the answer. */
-function explain(error: unknown, options: PeerOptions, signal: AbortSignal, bounded: AbortSignal): AuthenticatorError {
+function explain(
+  error: unknown,
+  options: PeerOptions,
+  signal: AbortSignal,
+  bounded: AbortSignal,
+): AuthenticatorError {
   const { url, tls, timeout, maxResponseSize } = options;
   const because = (why: string, code: AuthenticatorErrorCode = 'unavailable') =>
     new AuthenticatorError(code, `${peerName(url)}: ${why}`);
   // `failed`: a user with very many groups must not open the circuit.
   if (error instanceof AnswerTooBig) {
-    return because(`its answer is bigger than maxResponseSize (${maxResponseSize} bytes)`, 'failed');
+    return because(
+      `its answer is bigger than maxResponseSize (${maxResponseSize} bytes)`,
+      'failed',
+    );
   }
   if (signal.aborted) return because('the review ended before its answer');
   if (bounded.aborted) return because(`no answer within ${timeout} ms (timeout)`);

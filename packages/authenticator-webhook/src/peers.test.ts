@@ -28,13 +28,22 @@ const extraOfAws = { drop: ['accessKeyId'], rename: [{ from: 'arn', to: 'sts.exa
 
 /** The peers with their options, what they add to the user, and the outcome of tokens that they refuse. */
 test.each<[string, (users: Users) => Behaviour, object, object, Readonly<Record<string, object>>]>([
-  ['guard, asked in v1beta1: it answers in v1, and 401', guard, { version: 'v1beta1' }, {}, { tkt_bad: noOpinion }],
+  [
+    'guard, asked in v1beta1: it answers in v1, and 401',
+    guard,
+    { version: 'v1beta1' },
+    {},
+    { tkt_bad: noOpinion },
+  ],
   [
     'aws-iam-authenticator: no apiVersion, keys of extra in mixed case, 403, 429 when throttled',
     awsIamAuthenticator,
     { extra: extraOfAws },
     { uid: 'aws-iam-authenticator:1:AROA', extra: ofAws },
-    { tkt_bad: noOpinion, tkt_throttled: { code: 'unavailable', message: expect.stringContaining('the status 429') } },
+    {
+      tkt_bad: noOpinion,
+      tkt_throttled: { code: 'unavailable', message: expect.stringContaining('the status 429') },
+    },
   ],
   [
     'rancher: JSON as text/plain, 400 and 401',
@@ -78,20 +87,26 @@ describe('the TokenReview API of a cluster', () => {
   const options = { mode: 'api', bearer: 'of-the-gateway' };
   const startApi = async (more: object = {}) => {
     const server = await serve(kubeApiServer(cluster));
-    return { server, ...(await open(optionsFor(server, { ...options, url: server.url, ...more }))) };
+    return {
+      server,
+      ...(await open(optionsFor(server, { ...options, url: server.url, ...more }))),
+    };
   };
   const groups = ['system:serviceaccounts', 'dev', 'system:authenticated'];
 
-  test.each(['v1', 'v1beta1'])('answers 201, with keys of Kubernetes that are left out (%s)', async (version) => {
-    const { ask, server } = await startApi({ version });
-    expect(await ask(good, { audiences: cluster.audiences })).toEqual({
-      kind: 'authenticated',
-      user: { username: 'jane', groups },
-      credential: { jti: '1' },
-      audiences: cluster.audiences,
-    });
-    expect(server.received[0]?.path).toBe(`/apis/authentication.k8s.io/${version}/tokenreviews`);
-  });
+  test.each(['v1', 'v1beta1'])(
+    'answers 201, with keys of Kubernetes that are left out (%s)',
+    async (version) => {
+      const { ask, server } = await startApi({ version });
+      expect(await ask(good, { audiences: cluster.audiences })).toEqual({
+        kind: 'authenticated',
+        user: { username: 'jane', groups },
+        credential: { jti: '1' },
+        audiences: cluster.audiences,
+      });
+      expect(server.received[0]?.path).toBe(`/apis/authentication.k8s.io/${version}/tokenreviews`);
+    },
+  );
 
   test('gives keys of Kubernetes if the config says so', async () => {
     const { ask } = await startApi({
@@ -113,7 +128,10 @@ describe('the TokenReview API of a cluster', () => {
     'token audiences ["a" "b"] is invalid for the target audiences ["c"]',
   ])('refuses a token by the error "%s"', async (error) => {
     const { ask } = await startApi({ onUnauthenticated: 'rejected' });
-    expect(await ask(`tkt_says:${error}`)).toEqual({ kind: 'rejected', reason: 'invalid-credentials' });
+    expect(await ask(`tkt_says:${error}`)).toEqual({
+      kind: 'rejected',
+      reason: 'invalid-credentials',
+    });
   });
 
   test.each([
@@ -139,8 +157,11 @@ describe('the TokenReview API of a cluster', () => {
   ])('means the gateway itself by its refusal: %s', async (_name, more, status) => {
     const server = await serve(kubeApiServer(cluster));
     const client = await server.authority.issueClient('gateway');
-    const files = 'certFile' in more ? { certFile: client.certificateFile, keyFile: client.keyFile } : {};
-    const { failure } = await open(optionsFor(server, { ...options, url: server.url, ...more, ...files }));
+    const files =
+      'certFile' in more ? { certFile: client.certificateFile, keyFile: client.keyFile } : {};
+    const { failure } = await open(
+      optionsFor(server, { ...options, url: server.url, ...more, ...files }),
+    );
     expect(await failure(good)).toMatchObject({
       code: 'unavailable',
       message: expect.stringContaining(`status ${status}: check the gateway's own credential`),

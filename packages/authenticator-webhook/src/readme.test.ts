@@ -8,7 +8,9 @@ testReadme({
   jsonSchema: optionsSchema['~standard'].jsonSchema.input({ target: 'draft-2020-12' }),
   defaults: { insecure: 'false' },
   parse,
-  optionsIn: ({ authenticators: [one] }: { authenticators: { options: unknown }[] }) => [one?.options],
+  optionsIn: ({ authenticators: [one] }: { authenticators: { options: unknown }[] }) => [
+    one?.options,
+  ],
   examples: 2,
   complaints,
 });

@@ -4,9 +4,11 @@ import { describe, expect, test } from 'vitest';
 import { createRecognizer, whyUnrecognized } from './recognition.ts';
 import { settled, writtenOptions } from './testing/written-options.ts';
 
-const recognizer = (recognizes: object) => createRecognizer(settled(writtenOptions({ recognizes })).recognizes);
+const recognizer = (recognizes: object) =>
+  createRecognizer(settled(writtenOptions({ recognizes })).recognizes);
 const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
-const jwt = (claims: unknown, signature = 'AAAA') => `${part({ alg: 'RS256' })}.${part(claims)}.${signature}`;
+const jwt = (claims: unknown, signature = 'AAAA') =>
+  `${part({ alg: 'RS256' })}.${part(claims)}.${signature}`;
 const issuer = 'https://idp.example.com';
 
 test.each<[string, object, string, boolean]>([
@@ -59,7 +61,9 @@ describe('any text', () => {
     );
     fc.assert(
       fc.property(texts, (text) => {
-        expect(recognizes(text)).toBe(text.isWellFormed() && (text.startsWith('a-') || /^b+$/.test(text)));
+        expect(recognizes(text)).toBe(
+          text.isWellFormed() && (text.startsWith('a-') || /^b+$/.test(text)),
+        );
       }),
     );
   });

@@ -43,19 +43,28 @@ export const recognition = section(
       parsePrefix,
     ).optional(),
     issuers: list(
-      { description: 'Issuers of JWTs: `iss`, byte for byte.', example: '[https://idp.example.com]' },
+      {
+        description: 'Issuers of JWTs: `iss`, byte for byte.',
+        example: '[https://idp.example.com]',
+      },
       { min: 1, max: 64 },
       (input) => parseText(input, 'https://idp.example.com'),
     ).optional(),
     pattern: value(
-      { description: 'A regular expression (RE2) that whole tokens of the peer match.', minLength: 1 },
+      {
+        description: 'A regular expression (RE2) that whole tokens of the peer match.',
+        minLength: 1,
+      },
       parsePattern,
     ).optional(),
   },
   '{ prefixes: [k8s-aws-v1.] }',
   ({ prefixes = [], issuers = [], pattern }, complain) => {
     if (prefixes.length === 0 && issuers.length === 0 && pattern === undefined) {
-      complain([], 'must say which tokens the peer issues: write { prefixes: [k8s-aws-v1.] }, issuers or pattern');
+      complain(
+        [],
+        'must say which tokens the peer issues: write { prefixes: [k8s-aws-v1.] }, issuers or pattern',
+      );
     }
     return { prefixes, issuers, pattern };
   },
@@ -65,7 +74,11 @@ export const recognition = section(
  * Decides by the text of a token alone whether the peer is asked. A text that UTF-8 can't hold is never recognized: the peer
  * would see another token.
  */
-export function createRecognizer({ prefixes, issuers, pattern }: Recognition): (token: string) => boolean {
+export function createRecognizer({
+  prefixes,
+  issuers,
+  pattern,
+}: Recognition): (token: string) => boolean {
   const known = new Set(issuers);
   return (token) =>
     token.isWellFormed() &&

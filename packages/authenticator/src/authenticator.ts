@@ -117,7 +117,10 @@ export interface UserDirectory {
    * @returns undefined when the backend has no such user
    * @throws AuthenticatorError when it could not be checked
    */
-  lookUp(username: string, context: Pick<AuthenticateContext, 'signal' | 'trace'>): Promise<UserInfo | undefined>;
+  lookUp(
+    username: string,
+    context: Pick<AuthenticateContext, 'signal' | 'trace'>,
+  ): Promise<UserInfo | undefined>;
 
   /**
    * Checks whether a user who logged in before may still log in: whether they still exist (as the same `uid`, if the login had

@@ -2,13 +2,21 @@ import { describe, expect, test } from 'vitest';
 import { AuthenticatorError } from './decision.ts';
 
 describe('AuthenticatorError', () => {
-  test.each(['unavailable', 'failed'] as const)('carries the code %s, the message and the cause', (code) => {
-    const cause = new Error('ECONNREFUSED');
-    const error = new AuthenticatorError(code, 'the directory does not answer', { cause });
-    expect(error).toBeInstanceOf(Error);
-    expect(error).toMatchObject({ name: 'AuthenticatorError', code, message: 'the directory does not answer', cause });
-    expect(String(error)).toBe('AuthenticatorError: the directory does not answer');
-  });
+  test.each(['unavailable', 'failed'] as const)(
+    'carries the code %s, the message and the cause',
+    (code) => {
+      const cause = new Error('ECONNREFUSED');
+      const error = new AuthenticatorError(code, 'the directory does not answer', { cause });
+      expect(error).toBeInstanceOf(Error);
+      expect(error).toMatchObject({
+        name: 'AuthenticatorError',
+        code,
+        message: 'the directory does not answer',
+        cause,
+      });
+      expect(String(error)).toBe('AuthenticatorError: the directory does not answer');
+    },
+  );
 
   test('has no cause unless one is given', () => {
     expect(new AuthenticatorError('failed', 'bad record')).not.toHaveProperty('cause');
@@ -44,7 +52,10 @@ describe('AuthenticatorError.is', () => {
       'an error that only looks like one',
       Object.assign(new Error('x'), { name: 'AuthenticatorError', code: 'failed' }),
     ],
-    ['an object with the brand', { [Symbol.for('@sallyport/authenticator/AuthenticatorError')]: true }],
+    [
+      'an object with the brand',
+      { [Symbol.for('@sallyport/authenticator/AuthenticatorError')]: true },
+    ],
     ['a string', 'unavailable'],
     ['null', null],
     ['undefined', undefined],

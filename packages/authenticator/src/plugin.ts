@@ -149,7 +149,11 @@ export interface PluginContext {
    *
    * @param file relative to `baseDirectory`, or absolute
    */
-  watchFile(file: string, load: (content: Buffer) => void | Promise<void>, options?: WatchOptions): Promise<void>;
+  watchFile(
+    file: string,
+    load: (content: Buffer) => void | Promise<void>,
+    options?: WatchOptions,
+  ): Promise<void>;
   /**
    * Call it when a connection to the backend is established again after it was lost. If the circuit of this authenticator is
    * open, the next call goes out as its probe, and does not wait for the end of `circuit.openFor`. So call it once for each
@@ -182,7 +186,8 @@ export interface AuthenticatorPlugin<Options> {
    * `{ env }` and `{ file }` have been replaced by their strings before. A string that is always a secret is described with
    * `writeOnly: true`: the gateway then warns when it is written in gateway.yaml itself.
    */
-  readonly optionsSchema: StandardSchemaV1<unknown, Options> & StandardJSONSchemaV1<unknown, Options>;
+  readonly optionsSchema: StandardSchemaV1<unknown, Options> &
+    StandardJSONSchemaV1<unknown, Options>;
   readonly caching: Caching;
   /**
    * Creates one authenticator. It must succeed while the backend is down: `authenticate` and `check` report an outage, and

@@ -76,7 +76,10 @@ export interface TokenFilter {
 }
 
 /** A selection of tokens to revoke: one by itself or by its whole digest, or all of a user. */
-export type TokenSelection = { readonly token: string } | { readonly digest: string } | { readonly username: string };
+export type TokenSelection =
+  | { readonly token: string }
+  | { readonly digest: string }
+  | { readonly username: string };
 
 /** A token that is revoked now. */
 export interface RevokedToken {
@@ -99,7 +102,10 @@ export interface TokenIssuer {
    * @returns the token in clear, this once
    * @throws Error in plain words; nothing is stored then, or the message says that it may be
    */
-  create(request: TokenRequest, signal: AbortSignal): Promise<{ readonly token: string; readonly issued: IssuedToken }>;
+  create(
+    request: TokenRequest,
+    signal: AbortSignal,
+  ): Promise<{ readonly token: string; readonly issued: IssuedToken }>;
 
   /**
    * Lists tokens in no order, each once. Those that are created or expire in the meantime may be missing.

@@ -25,7 +25,10 @@ function refuseOldNode(): void {
 
 /** Parses the command line. @returns undefined when help was asked for @throws CreateError on wrong usage */
 function parseCommandLine(words: readonly string[]) {
-  const options = { language: { type: 'string', default: 'ts' }, help: { type: 'boolean', short: 'h' } } as const;
+  const options = {
+    language: { type: 'string', default: 'ts' },
+    help: { type: 'boolean', short: 'h' },
+  } as const;
   const { values, positionals } = (() => {
     try {
       return parseArgs({ args: [...words], options, allowPositionals: true });
@@ -38,7 +41,9 @@ function parseCommandLine(words: readonly string[]) {
   if (target === undefined || more.length > 0) throw new CreateError(`give one NAME.\n\n${usage}`);
   const { language } = values;
   if (language !== 'ts' && language !== 'js') {
-    throw new CreateError(`--language: ${JSON.stringify(language)} is not a language: write ts or js`);
+    throw new CreateError(
+      `--language: ${JSON.stringify(language)} is not a language: write ts or js`,
+    );
   }
   return [target, language] as const;
 }

@@ -1,5 +1,14 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  realpath,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +24,12 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-const plan: PluginPlan = { name: 'my-plugin', packageName: '@acme/my-plugin', place: 'outside', language: 'ts' };
+const plan: PluginPlan = {
+  name: 'my-plugin',
+  packageName: '@acme/my-plugin',
+  place: 'outside',
+  language: 'ts',
+};
 
 interface Result {
   readonly code: number;
@@ -62,9 +76,14 @@ describe('names', () => {
     expect(problemOfName('a'.repeat(31))).toMatch(/is too long: write at most 30 characters$/);
   });
 
-  test.each(['jwt', 'ldap', 'redis', 'static', 'webhook'])("%s is Sallyport's own plugin", (name) => {
-    expect(problemOfName(name)).toBe(`"${name}" is the name of a plugin of Sallyport's own: choose another one`);
-  });
+  test.each(['jwt', 'ldap', 'redis', 'static', 'webhook'])(
+    "%s is Sallyport's own plugin",
+    (name) => {
+      expect(problemOfName(name)).toBe(
+        `"${name}" is the name of a plugin of Sallyport's own: choose another one`,
+      );
+    },
+  );
 
   test.each([
     ['l-dap', 'ldap'],
@@ -85,21 +104,30 @@ describe('a folder', () => {
       ...['.gitignore', 'README.md', 'package.json', 'sallyport.yaml'],
       ...['src/index.test.ts', 'src/index.ts', 'src/ticket-server.ts', 'tsconfig.json'],
     ]);
-    expect(JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))).toMatchObject({ name: '@acme/my-plugin' });
+    expect(JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))).toMatchObject({
+      name: '@acme/my-plugin',
+    });
   });
 
-  test.each(['notes.txt', '.npmrc', 'src/index.ts'])('that has %s is left as it is', async (name) => {
-    await mkdir(join(folder, 'src'), { recursive: true });
-    await writeFile(join(folder, name), 'mine');
-    const before = await readdir(folder, { recursive: true });
-    await expect(createPlugin(folder, plan)).rejects.toThrow(/is not empty: it has .+ Nothing was written/);
-    expect(await readdir(folder, { recursive: true })).toEqual(before);
-    expect(await readFile(join(folder, name), 'utf8')).toBe('mine');
-  });
+  test.each(['notes.txt', '.npmrc', 'src/index.ts'])(
+    'that has %s is left as it is',
+    async (name) => {
+      await mkdir(join(folder, 'src'), { recursive: true });
+      await writeFile(join(folder, name), 'mine');
+      const before = await readdir(folder, { recursive: true });
+      await expect(createPlugin(folder, plan)).rejects.toThrow(
+        /is not empty: it has .+ Nothing was written/,
+      );
+      expect(await readdir(folder, { recursive: true })).toEqual(before);
+      expect(await readFile(join(folder, name), 'utf8')).toBe('mine');
+    },
+  );
 
   test('that is a file is left as it is', async () => {
     await writeFile(join(folder, 'file'), 'mine');
-    await expect(createPlugin(join(folder, 'file'), plan)).rejects.toThrow('cannot read this folder');
+    await expect(createPlugin(join(folder, 'file'), plan)).rejects.toThrow(
+      'cannot read this folder',
+    );
   });
 
   test("that can't be made is an error in words", async () => {
@@ -112,7 +140,9 @@ describe('a folder', () => {
 
   test('of a package of this repository is never written to', async () => {
     await mkdir(join(folder, 'packages/authenticator-demo'), { recursive: true });
-    expect(problemInside(folder, 'demo')).toMatch(/^packages\/authenticator-demo exists: nothing was written/);
+    expect(problemInside(folder, 'demo')).toMatch(
+      /^packages\/authenticator-demo exists: nothing was written/,
+    );
     expect(problemInside(folder, 'other')).toBeUndefined();
     expect(problemInside(folder, 'ldap')).toContain("a plugin of Sallyport's own");
   });
@@ -125,13 +155,19 @@ const plans = (['inside', 'outside'] as const).flatMap((place) =>
 describe.each(plans)('the files of $place, $language', (one) => {
   test('have all words filled in, and no lines that are for others', async () => {
     for (const [path, text] of await renderPlugin(one)) {
-      expect([path, text]).not.toEqual([path, expect.stringMatching(/\{\{\w+\}\}|^@(ts|js|inside|outside)/m)]);
+      expect([path, text]).not.toEqual([
+        path,
+        expect.stringMatching(/\{\{\w+\}\}|^@(ts|js|inside|outside)/m),
+      ]);
       expect([path, text.endsWith('\n')]).toEqual([path, true]);
     }
   });
 
   test('have the same code as those of the other place', async () => {
-    const other = await renderPlugin({ ...one, place: one.place === 'inside' ? 'outside' : 'inside' });
+    const other = await renderPlugin({
+      ...one,
+      place: one.place === 'inside' ? 'outside' : 'inside',
+    });
     const own = await renderPlugin(one);
     for (const name of ['index', 'ticket-server']) {
       expect(own.get(`src/${name}.${one.language}`)).toBe(other.get(`src/${name}.${one.language}`));
@@ -141,7 +177,8 @@ describe.each(plans)('the files of $place, $language', (one) => {
 
 test('a line for one place and one language is in no other', async () => {
   const without = plans.filter(({ place, language }) => place !== 'outside' || language !== 'ts');
-  for (const one of without) expect((await renderPlugin(one)).get('README.md')).not.toContain('npm run build');
+  for (const one of without)
+    expect((await renderPlugin(one)).get('README.md')).not.toContain('npm run build');
   expect((await renderPlugin(plan)).get('README.md')).toContain('npm run build');
   expect((await renderPlugin({ ...plan, language: 'js' })).has('tsconfig.json')).toBe(false);
 });
@@ -150,9 +187,13 @@ describe('the command', () => {
   test('prints what it made, and the next commands', async () => {
     const { code, stdout } = await run(['@acme/my-plugin', '--language', 'js']);
     expect(code).toBe(0);
-    expect(stdout).toContain(`Created @acme/my-plugin in ${folder}/my-plugin:\n\n  my-plugin/README.md\n`);
+    expect(stdout).toContain(
+      `Created @acme/my-plugin in ${folder}/my-plugin:\n\n  my-plugin/README.md\n`,
+    );
     expect(stdout).toContain('\n  cd my-plugin\n  npm install\n  npm test\n');
-    expect(stdout).toContain('in place of npm install:\nnpm install --no-save FOLDER/sallyport-*.tgz\n');
+    expect(stdout).toContain(
+      'in place of npm install:\nnpm install --no-save FOLDER/sallyport-*.tgz\n',
+    );
   });
 
   test('fills the folder that it runs in', async () => {
@@ -163,24 +204,37 @@ describe('the command', () => {
     expect(stdout).toContain('\n\n  npm install\n  npm test\n');
   });
 
-  test.each(["o'b", 'two words', "'$(exit 3)'"])('prints a command that enters %s/deep', async (parent) => {
-    const { stdout } = await run([`${parent}/deep`]);
-    const [, line = 'exit 2'] = /^ {2}(cd .*)$/m.exec(stdout) ?? [];
-    const entered = await promisify(execFile)('sh', ['-c', `${line} && pwd -P`], { cwd: folder });
-    expect(entered.stdout).toBe(`${await realpath(join(folder, parent, 'deep'))}\n`);
-  });
+  test.each(["o'b", 'two words', "'$(exit 3)'"])(
+    'prints a command that enters %s/deep',
+    async (parent) => {
+      const { stdout } = await run([`${parent}/deep`]);
+      const [, line = 'exit 2'] = /^ {2}(cd .*)$/m.exec(stdout) ?? [];
+      const entered = await promisify(execFile)('sh', ['-c', `${line} && pwd -P`], { cwd: folder });
+      expect(entered.stdout).toBe(`${await realpath(join(folder, parent, 'deep'))}\n`);
+    },
+  );
 
-  test.each(['24.20.0', '25.9.0'])('refuses Node %s, which could not run the plugin', async (node) => {
-    const pretend = `Object.defineProperty(process,'versions',{value:{...process.versions,node:'${node}'}})`;
-    const words = ['--import', `data:text/javascript,${encodeURIComponent(pretend)}`, cli, 'my-plugin'];
-    const stderr = await new Promise((resolve) => {
-      execFile(process.execPath, words, { cwd: folder }, (_error, _stdout, written) => resolve(written));
-    });
-    expect(stderr).toBe(
-      `create-authenticator: cannot run on Node ${node}: the gateway needs Node 24.21, or 26 or later. Install one of these\n`,
-    );
-    expect(await readdir(folder)).toEqual([]);
-  });
+  test.each(['24.20.0', '25.9.0'])(
+    'refuses Node %s, which could not run the plugin',
+    async (node) => {
+      const pretend = `Object.defineProperty(process,'versions',{value:{...process.versions,node:'${node}'}})`;
+      const words = [
+        '--import',
+        `data:text/javascript,${encodeURIComponent(pretend)}`,
+        cli,
+        'my-plugin',
+      ];
+      const stderr = await new Promise((resolve) => {
+        execFile(process.execPath, words, { cwd: folder }, (_error, _stdout, written) =>
+          resolve(written),
+        );
+      });
+      expect(stderr).toBe(
+        `create-authenticator: cannot run on Node ${node}: the gateway needs Node 24.21, or 26 or later. Install one of these\n`,
+      );
+      expect(await readdir(folder)).toEqual([]);
+    },
+  );
 
   test('prints its usage', async () => {
     expect(await run(['--help'])).toEqual({

@@ -19,7 +19,8 @@ export function problemOfName(name: string): string | undefined {
   if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name)) {
     return `${quoted} is not a name for a plugin: write lowercase letters, digits and single dashes, such as my-plugin`;
   }
-  if (name.length > maxNameLength) return `${quoted} is too long: write at most ${maxNameLength} characters`;
+  if (name.length > maxNameLength)
+    return `${quoted} is too long: write at most ${maxNameLength} characters`;
   // The name of the plugin itself has no dashes.
   const word = name.replaceAll('-', '');
   if (!takenNames.includes(word)) return undefined;
@@ -40,7 +41,9 @@ export async function createPlugin(folder: string, plan: PluginPlan): Promise<re
   if (problem !== undefined) throw new CreateError(problem);
   const there = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
-    throw new CreateError(`${folder}: cannot read this folder: ${error.message}. Choose another name`);
+    throw new CreateError(
+      `${folder}: cannot read this folder: ${error.message}. Choose another name`,
+    );
   });
   // A folder of `git init` is empty too.
   const [first] = there.filter((name) => name !== '.git');

@@ -11,7 +11,10 @@ const folderOf = (name: string) => `packages/authenticator-${name}`;
 export function problemInside(root: string, name: string): string | undefined {
   const folder = folderOf(name);
   const exists = existsSync(join(root, folder));
-  return problemOfName(name) ?? (exists ? `${folder} exists: nothing was written. Choose another name` : undefined);
+  return (
+    problemOfName(name) ??
+    (exists ? `${folder} exists: nothing was written. Choose another name` : undefined)
+  );
 }
 
 /**
@@ -27,14 +30,23 @@ export async function addToRepository(root: string, name: string): Promise<strin
   if (problem !== undefined) throw new CreateError(problem);
   const folder = folderOf(name);
   const packageName = `@sallyport/authenticator-${name}`;
-  const files = await createPlugin(join(root, folder), { name, packageName, place: 'inside', language: 'ts' });
+  const files = await createPlugin(join(root, folder), {
+    name,
+    packageName,
+    place: 'inside',
+    language: 'ts',
+  });
   const gateway = join(root, 'apps/gateway');
   await addDependency(join(gateway, 'package.json'), packageName);
   // In CI the lockfile would be frozen.
   await pnpm(root, ['install', '--prefer-offline', '--no-frozen-lockfile']);
   const schema = await run(process.execPath, [join(gateway, 'src/sallyport.js'), 'schema'], root);
   await writeFile(join(gateway, 'gateway.schema.json'), schema);
-  const others = ['apps/gateway/package.json', 'apps/gateway/gateway.schema.json', 'pnpm-lock.yaml'];
+  const others = [
+    'apps/gateway/package.json',
+    'apps/gateway/gateway.schema.json',
+    'pnpm-lock.yaml',
+  ];
   return `Created ${packageName}:
 
 ${files.map((file) => `  ${folder}/${file}`).join('\n')}
@@ -50,7 +62,9 @@ ${folder}/README.md says what to change.
 
 /** The gateway ships the plugins that its manifest depends on. */
 async function addDependency(file: string, packageName: string): Promise<void> {
-  const manifest: { dependencies: Record<string, string> } = JSON.parse(await readFile(file, 'utf8'));
+  const manifest: { dependencies: Record<string, string> } = JSON.parse(
+    await readFile(file, 'utf8'),
+  );
   const dependencies = Object.entries({ ...manifest.dependencies, [packageName]: 'workspace:^' });
   dependencies.sort(([one], [other]) => (one < other ? -1 : 1));
   const changed = { ...manifest, dependencies: Object.fromEntries(dependencies) };

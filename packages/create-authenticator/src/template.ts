@@ -21,17 +21,29 @@ export async function renderPlugin(plan: PluginPlan): Promise<ReadonlyMap<string
   // All packages of Sallyport have the same version.
   const { version }: { version: string } = JSON.parse(await readFile(manifest, 'utf8'));
   // The name of the plugin itself is part of the names of its metrics, which have no dashes.
-  const words = { name, word: name.replaceAll('-', ''), package: plan.packageName, ext: language, version };
+  const words = {
+    name,
+    word: name.replaceAll('-', ''),
+    package: plan.packageName,
+    ext: language,
+    version,
+  };
   const holds = new Set([place, language]);
-  const files = await Promise.all(['shared/', place].map((folder) => readTemplates(new URL(`${folder}/`, templates))));
-  const rendered = files.flat().map(([path, text]) => [targetOf(path, language), render(text, words, holds)] as const);
+  const files = await Promise.all(
+    ['shared/', place].map((folder) => readTemplates(new URL(`${folder}/`, templates))),
+  );
+  const rendered = files
+    .flat()
+    .map(([path, text]) => [targetOf(path, language), render(text, words, holds)] as const);
   return new Map(rendered.filter(([, text]) => text.trim() !== ''));
 }
 
 async function readTemplates(folder: URL): Promise<[path: string, text: string][]> {
   const paths = await readdir(fileURLToPath(folder), { recursive: true });
   const files = paths.filter((path) => path.endsWith('.template')).sort();
-  return Promise.all(files.map(async (path) => [path, await readFile(new URL(path, folder), 'utf8')]));
+  return Promise.all(
+    files.map(async (path) => [path, await readFile(new URL(path, folder), 'utf8')]),
+  );
 }
 
 /** Returns the path of a template's file. npm does not pack `.gitignore`, and a `.ts` would be checked with the sources. */
@@ -41,9 +53,14 @@ function targetOf(template: string, language: string): string {
 }
 
 /** Fills in `{{word}}`, and keeps a line that begins with `@ts `, `@outside+js ` and so on where all of these hold. */
-function render(text: string, words: Readonly<Record<string, string>>, holds: ReadonlySet<string>): string {
+function render(
+  text: string,
+  words: Readonly<Record<string, string>>,
+  holds: ReadonlySet<string>,
+): string {
   const lines = text.split('\n').flatMap((line) => {
-    const [, conditions, rest = ''] = /^@((?:ts|js|inside|outside)(?:\+\w+)?)(?: (.*))?$/.exec(line) ?? [];
+    const [, conditions, rest = ''] =
+      /^@((?:ts|js|inside|outside)(?:\+\w+)?)(?: (.*))?$/.exec(line) ?? [];
     if (conditions === undefined) return [line];
     return conditions.split('+').every((condition) => holds.has(condition)) ? [rest] : [];
   });

@@ -29,7 +29,8 @@ export function parseWords<const Options extends NonNullable<ParseArgsConfig['op
       allowPositionals: maxPositionals > 0,
       strict: true,
     });
-    if (positionals.length > maxPositionals) throw new Error(`Unexpected argument '${positionals[maxPositionals]}'`);
+    if (positionals.length > maxPositionals)
+      throw new Error(`Unexpected argument '${positionals[maxPositionals]}'`);
     const empty = Object.entries(values).find(([, value]) => value === '');
     if (empty !== undefined) throw new Error(`--${empty[0]} has no value`);
     return { values, positionals };

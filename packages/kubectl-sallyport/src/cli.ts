@@ -93,7 +93,9 @@ async function run([name = '--help', ...words]: readonly string[]): Promise<void
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command === undefined) {
     const known = Object.keys(commands).join(', ');
-    throw usageFailure(`unknown command ${name}. Known are ${known}. See: kubectl sallyport --help`);
+    throw usageFailure(
+      `unknown command ${name}. Known are ${known}. See: kubectl sallyport --help`,
+    );
   }
   await command(words);
 }

@@ -7,7 +7,11 @@ const info = (spec: object, apiVersion = 'client.authentication.k8s.io/v1') =>
 const config = { login: 'https://login.example.com', cluster: 'prod', audience: 'x', ca: 'PEM' };
 
 test('what kubectl hands over with provideClusterInfo', () => {
-  const cluster = { server: 'https://prod.example.com:6443', 'certificate-authority-data': 'AAAA', config };
+  const cluster = {
+    server: 'https://prod.example.com:6443',
+    'certificate-authority-data': 'AAAA',
+    config,
+  };
   expect(readExecInfo(info({ interactive: true, cluster }))).toEqual({
     version: 'client.authentication.k8s.io/v1',
     interactive: true,
@@ -17,12 +21,24 @@ test('what kubectl hands over with provideClusterInfo', () => {
 
 test.each([
   ['without cluster info', { interactive: false }],
-  ['with a cluster that has no extension', { interactive: false, cluster: { server: 'https://x', config: null } }],
-  ['with the extension of another plugin', { interactive: false, cluster: { config: { audience: 'prod' } } }],
-  ['with an extension of other types', { interactive: false, cluster: { config: { login: 1, cluster: [] } } }],
+  [
+    'with a cluster that has no extension',
+    { interactive: false, cluster: { server: 'https://x', config: null } },
+  ],
+  [
+    'with the extension of another plugin',
+    { interactive: false, cluster: { config: { audience: 'prod' } } },
+  ],
+  [
+    'with an extension of other types',
+    { interactive: false, cluster: { config: { login: 1, cluster: [] } } },
+  ],
   ['with an interactive that is no boolean', { interactive: 'true' }],
 ])('what kubectl hands over %s', (_what, spec) => {
-  expect(readExecInfo(info(spec))).toEqual({ version: 'client.authentication.k8s.io/v1', interactive: false });
+  expect(readExecInfo(info(spec))).toEqual({
+    version: 'client.authentication.k8s.io/v1',
+    interactive: false,
+  });
 });
 
 test('without the variable, a user has started the command', () => {
@@ -33,7 +49,10 @@ test.each([
   ['{', /not JSON/],
   ['[]', /no ExecCredential/],
   ['{"kind":"TokenReview"}', /no ExecCredential/],
-  [info({}, 'client.authentication.k8s.io/v1alpha1'), /exec\.apiVersion to client\.authentication\.k8s\.io\/v1$/],
+  [
+    info({}, 'client.authentication.k8s.io/v1alpha1'),
+    /exec\.apiVersion to client\.authentication\.k8s\.io\/v1$/,
+  ],
 ])('%s is refused', (text, message) => {
   expect(() => readExecInfo(text)).toThrow(message);
 });

@@ -2,7 +2,10 @@ import { usageFailure } from './failure.ts';
 import { isObject, parseObject } from './text.ts';
 
 /** All versions have the fields that are used here. */
-const versions = ['client.authentication.k8s.io/v1', 'client.authentication.k8s.io/v1beta1'] as const;
+const versions = [
+  'client.authentication.k8s.io/v1',
+  'client.authentication.k8s.io/v1beta1',
+] as const;
 
 /**
  * kubectl hands this over as `spec.cluster.config`. It is the extension of the cluster in the
@@ -43,7 +46,11 @@ export function readExecInfo(text: string | undefined) {
   }
   const spec = isObject(info.spec) ? info.spec : {};
   const cluster = isObject(spec.cluster) ? spec.cluster : {};
-  return { version, interactive: spec.interactive === true, config: readClusterConfig(cluster.config) };
+  return {
+    version,
+    interactive: spec.interactive === true,
+    config: readClusterConfig(cluster.config),
+  };
 }
 
 /** Reads what kubectl hands over of a cluster from its `extensions`. */
@@ -55,7 +62,8 @@ export function extensionOf(extensions: unknown): ClusterConfig | undefined {
 
 /** Reads an extension. @returns undefined when there is nothing, or only what belongs to another credential plugin */
 function readClusterConfig(config: unknown): ClusterConfig | undefined {
-  if (!isObject(config) || typeof config.login !== 'string' || typeof config.cluster !== 'string') return;
+  if (!isObject(config) || typeof config.login !== 'string' || typeof config.cluster !== 'string')
+    return;
   const { login, cluster, ca } = config;
   return { login, cluster, ...(typeof ca === 'string' && ca !== '' && { ca }) };
 }

@@ -19,7 +19,9 @@ const answering =
   ({ url = '' }, response) => {
     const answer = answers[url];
     response.statusCode = answer === undefined ? 403 : 200;
-    response.end(typeof answer === 'string' ? answer : JSON.stringify(answer ?? { message: hostile }));
+    response.end(
+      typeof answer === 'string' ? answer : JSON.stringify(answer ?? { message: hostile }),
+    );
   };
 
 async function run(words: (url: string) => readonly string[], answers: Answers = {}) {
@@ -35,11 +37,15 @@ async function run(words: (url: string) => readonly string[], answers: Answers =
 const ofCluster = (...words: readonly string[]) => {
   return (url: string) => [...words, '--url', url, '--cluster', 'prod'];
 };
-const named = (...names: readonly string[]) => ({ '/v1/clusters': { clusters: names.map((name) => ({ name })) } });
+const named = (...names: readonly string[]) => ({
+  '/v1/clusters': { clusters: names.map((name) => ({ name })) },
+});
 const kubeconfigOf = (name: string) => `/v1/clusters/${encodeURIComponent(name)}/kubeconfig`;
 const user = { username: `corp:${hostile}`, groups: [hostile, 'b'] };
 const session = { user, expiresAt: '2030-01-31T20:00:00Z' };
-const sessions = [{ id: hostile, device: hostile, cluster: hostile, since: '', lastUsedAt: '', expiresAt: '' }];
+const sessions = [
+  { id: hostile, device: hostile, cluster: hostile, since: '', lastUsedAt: '', expiresAt: '' },
+];
 const server = { clusters: [{ name: hostile, cluster: { server: 'https://prod.example.com' } }] };
 
 test.each<[string, number, (url: string) => readonly string[], Answers]>([
@@ -53,25 +59,40 @@ test.each<[string, number, (url: string) => readonly string[], Answers]>([
     { ...named(hostile), [kubeconfigOf(hostile)]: '' },
   ],
   ['several clusters', 2, (url) => ['init', url], named(hostile, `${hostile}2`)],
-  ['a cluster that is added', 0, (url) => ['init', url], { ...named(hostile), [kubeconfigOf(hostile)]: server }],
+  [
+    'a cluster that is added',
+    0,
+    (url) => ['init', url],
+    { ...named(hostile), [kubeconfigOf(hostile)]: server },
+  ],
   ['an error of a login', 2, ofCluster('login', '--username', 'ada'), {}],
   ['an error of a logout', 2, ofCluster('logout'), {}],
   ['whoami', 0, ofCluster('whoami'), { '/v1/session': session }],
   ['sessions', 0, ofCluster('sessions'), { '/v1/sessions': { sessions } }],
-])('%s of a hostile server has nothing that a terminal obeys', async (_what, code, words, answers) => {
-  const result = await run(words, answers);
-  expect(result.code).toBe(code);
-  const shown = result.stdout + result.stderr;
-  expect(shown).toContain('\u{fffd}');
-  expect(shown).not.toMatch(obeyed);
-});
+])(
+  '%s of a hostile server has nothing that a terminal obeys',
+  async (_what, code, words, answers) => {
+    const result = await run(words, answers);
+    expect(result.code).toBe(code);
+    const shown = result.stdout + result.stderr;
+    expect(shown).toContain('\u{fffd}');
+    expect(shown).not.toMatch(obeyed);
+  },
+);
 
 test.each([
   ['whoami', { '/v1/session': session }, { user: user.username, groups: user.groups }],
-  ['sessions', { '/v1/sessions': { sessions } }, sessions.map((one) => ({ ...one, current: false }))],
-])('%s -o json has the names as they are, and nothing that a terminal obeys', async (name, answers, expected) => {
-  const { code, stdout } = await run(ofCluster(name, '-o', 'json'), answers);
-  expect(code).toBe(0);
-  expect(JSON.parse(stdout)).toMatchObject(expected);
-  expect(stdout).not.toMatch(obeyed);
-});
+  [
+    'sessions',
+    { '/v1/sessions': { sessions } },
+    sessions.map((one) => ({ ...one, current: false })),
+  ],
+])(
+  '%s -o json has the names as they are, and nothing that a terminal obeys',
+  async (name, answers, expected) => {
+    const { code, stdout } = await run(ofCluster(name, '-o', 'json'), answers);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject(expected);
+    expect(stdout).not.toMatch(obeyed);
+  },
+);

@@ -47,7 +47,9 @@ function readPasswordFile(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (cause) {
-    throw usageFailure(`SALLYPORT_PASSWORD_FILE: cannot read ${file}: ${reasonOf(cause)}`, { cause });
+    throw usageFailure(`SALLYPORT_PASSWORD_FILE: cannot read ${file}: ${reasonOf(cause)}`, {
+      cause,
+    });
   }
 }
 
@@ -68,7 +70,9 @@ async function fromTerminal(target: Target, store: Store, lastName?: string) {
   store.prompts.begin();
   const known = store.sessionsOfServer().map(({ session }) => session);
   terminal.write(`Log in to cluster ${printable(target.cluster)} at ${target.url}\n`);
-  const others = known.filter(({ cluster, expiresAt }) => cluster !== target.cluster && expiresAt > Date.now());
+  const others = known.filter(
+    ({ cluster, expiresAt }) => cluster !== target.cluster && expiresAt > Date.now(),
+  );
   if (others.length > 0) {
     const clusters = [...new Set(others.map(({ cluster }) => printable(cluster)))].join(', ');
     terminal.write(`Each cluster needs a login of its own. You stay logged in to ${clusters}\n`);
@@ -91,7 +95,10 @@ function accountName(): string {
 
 /** Asks for a name. @param usual is the answer of Enter alone, unless it is empty */
 async function askName(terminal: Terminal, usual: string): Promise<string> {
-  const typed = await terminal.ask(usual === '' ? 'Username: ' : `Username [${printable(usual)}]: `, false);
+  const typed = await terminal.ask(
+    usual === '' ? 'Username: ' : `Username [${printable(usual)}]: `,
+    false,
+  );
   const username = typed.trim() || usual;
   if (username === '') throw usageFailure('the name is empty: not logged in');
   return username;

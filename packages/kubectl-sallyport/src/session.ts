@@ -41,7 +41,11 @@ export function cachedSession({ username }: Target, store: Store) {
 }
 
 /** Logs in, once for all processes that need it. @throws Failure with the command to run */
-export async function logInOnce(target: Target, store: Store, source: PasswordSource): Promise<Session> {
+export async function logInOnce(
+  target: Target,
+  store: Store,
+  source: PasswordSource,
+): Promise<Session> {
   const refusePrompt = async () => {
     if (!source.isPrompt || store.prompts.allows()) return;
     throw await notLoggedIn(target, 'three prompts led to no login in 15 minutes');
@@ -58,7 +62,11 @@ export async function logInOnce(target: Target, store: Store, source: PasswordSo
 }
 
 /** Logs in. The user has three attempts at a prompt. @throws Failure */
-export async function newSession(target: Target, store: Store, source: PasswordSource): Promise<Session> {
+export async function newSession(
+  target: Target,
+  store: Store,
+  source: PasswordSource,
+): Promise<Session> {
   const { url, cluster } = target;
   for (let attemptsLeft = source.isPrompt ? 3 : 1; attemptsLeft > 0; attemptsLeft--) {
     const credentials = await source.read(target, store);
@@ -69,9 +77,12 @@ export async function newSession(target: Target, store: Store, source: PasswordS
       store.prompts.succeeded();
       return session;
     }
-    if (attemptsLeft > 1) process.stderr.write('wrong name or password, or this user may not log in\n');
+    if (attemptsLeft > 1)
+      process.stderr.write('wrong name or password, or this user may not log in\n');
   }
-  throw new Failure(`${url}: wrong name or password, or this user may not log in to cluster ${cluster}`);
+  throw new Failure(
+    `${url}: wrong name or password, or this user may not log in to cluster ${cluster}`,
+  );
 }
 
 /**

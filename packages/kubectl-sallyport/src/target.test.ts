@@ -33,10 +33,14 @@ test('a URL that is refused for its password is not repeated', () => {
 
 test('each target has a name of its own, that no one confuses with another', () => {
   const text = fc.string({ unit: anyCharacter, maxLength: 5 });
-  const target = fc.record({ url: text, cluster: text, account: text }, { requiredKeys: ['url', 'cluster'] });
+  const target = fc.record(
+    { url: text, cluster: text, account: text },
+    { requiredKeys: ['url', 'cluster'] },
+  );
   fc.assert(
     fc.property(target, target, (one, other) => {
-      const same = one.url === other.url && one.cluster === other.cluster && one.account === other.account;
+      const same =
+        one.url === other.url && one.cluster === other.cluster && one.account === other.account;
       expect(cacheName(one) === cacheName(other)).toBe(same);
       expect(cacheName(one)).toMatch(/^[0-9a-f]{32}$/);
     }),
@@ -47,7 +51,10 @@ test.each([
   ['https://LOGIN.example.com:443/', 'PEM'],
   ['https://other.example.com', undefined],
   ['login.example.com', undefined],
-])('the CA that the kubeconfig has for %s is for its server alone, however that is spelled', (login, ca) => {
-  const options = { url: 'https://login.example.com', cluster: 'prod' };
-  expect(targetFrom(options, { login, cluster: 'prod', ca: 'PEM' })?.ca).toBe(ca);
-});
+])(
+  'the CA that the kubeconfig has for %s is for its server alone, however that is spelled',
+  (login, ca) => {
+    const options = { url: 'https://login.example.com', cluster: 'prod' };
+    expect(targetFrom(options, { login, cluster: 'prod', ca: 'PEM' })?.ca).toBe(ca);
+  },
+);

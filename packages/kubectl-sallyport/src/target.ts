@@ -19,7 +19,10 @@ export interface Target {
 }
 
 /** Finds what a command is for: its options say it, and the extension of the cluster that kubectl hands over. */
-export function targetFrom(options: TargetOptions, config: ClusterConfig | undefined): Target | undefined {
+export function targetFrom(
+  options: TargetOptions,
+  config: ClusterConfig | undefined,
+): Target | undefined {
   const url = options.url ?? config?.login;
   const cluster = options.cluster ?? config?.cluster;
   if (url === undefined || cluster === undefined) return;
@@ -52,8 +55,11 @@ export function readCaFile(file: string): string {
   } catch (cause) {
     throw usageFailure(`--ca-file: cannot read ${file}: ${reasonOf(cause)}`, { cause });
   }
-  const certificates = text.match(/-----BEGIN CERTIFICATE-----[\w+/=\s]+-----END CERTIFICATE-----/g);
-  if (certificates === null) throw usageFailure(`--ca-file: ${file} has no certificate. It must be PEM`);
+  const certificates = text.match(
+    /-----BEGIN CERTIFICATE-----[\w+/=\s]+-----END CERTIFICATE-----/g,
+  );
+  if (certificates === null)
+    throw usageFailure(`--ca-file: ${file} has no certificate. It must be PEM`);
   return `${certificates.join('\n')}\n`;
 }
 
@@ -67,13 +73,19 @@ const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 export function normalizeUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
-    throw usageFailure(`${text}: it is not the URL of a login server. It looks like https://login.example.com:8444`);
+    throw usageFailure(
+      `${text}: it is not the URL of a login server. It looks like https://login.example.com:8444`,
+    );
   }
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
-    throw usageFailure('the URL of a login server has no user, no password, no "?" and no "#". Leave them out');
+    throw usageFailure(
+      'the URL of a login server has no user, no password, no "?" and no "#". Leave them out',
+    );
   }
   if (url.protocol === 'http:' && !loopback.test(url.hostname)) {
-    throw usageFailure(`${text}: passwords are sent to a login server over https only. Use its https URL`);
+    throw usageFailure(
+      `${text}: passwords are sent to a login server over https only. Use its https URL`,
+    );
   }
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
 }

@@ -15,7 +15,11 @@ const between =
 
 const read = (home: string, name: string) => readFile(join(home, name), 'utf8');
 
-async function atPrompt(client: Client, line = between, env = execInfo(config, true)): Promise<TerminalRun> {
+async function atPrompt(
+  client: Client,
+  line = between,
+  env = execInfo(config, true),
+): Promise<TerminalRun> {
   const run = client.terminal(line, env);
   await waitFor(() => run.shown().includes('Username'), 'the prompt');
   return run;
@@ -105,7 +109,9 @@ test.each([
     await run.ended;
     await expectAsBefore(home.path, client, '130');
     expect(await read(home.path, 'signal')).toBe('reached\n');
-    expect(run.shown()).toMatch(/kubectl-sallyport: (interrupted|there was no answer): not logged in/);
+    expect(run.shown()).toMatch(
+      /kubectl-sallyport: (interrupted|there was no answer): not logged in/,
+    );
   },
 );
 
@@ -136,7 +142,11 @@ test('after three prompts that no one answered there is no fourth, but login sti
     'not logged in to cluster prod, and three prompts led to no login in 15 minutes. ' +
       'Run: kubectl sallyport login --url https://127.0.0.1:1 --cluster prod',
   );
-  const asked = await atPrompt(client, '$PLUGIN login --url https://127.0.0.1:1 --cluster prod', {});
+  const asked = await atPrompt(
+    client,
+    '$PLUGIN login --url https://127.0.0.1:1 --cluster prod',
+    {},
+  );
   asked.type('\x03');
   expect(await asked.ended).toBe(130);
 });
@@ -199,7 +209,11 @@ test.each([
 test('names of a kubeconfig move no cursor', async () => {
   await using home = await temporaryFolder('prompt');
   const client = createClient(home.path);
-  const run = await atPrompt(client, between, execInfo({ ...config, cluster: 'prod\x1b[2J\u202e' }, true));
+  const run = await atPrompt(
+    client,
+    between,
+    execInfo({ ...config, cluster: 'prod\x1b[2J\u202e' }, true),
+  );
   expect(run.shown()).toContain('Log in to cluster prod\u{fffd}[2J\u{fffd} at');
   run.type('\x03');
   await run.ended;

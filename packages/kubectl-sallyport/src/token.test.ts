@@ -50,8 +50,11 @@ test('sessions of other clusters, servers and accounts are not used', async () =
     expect((await client.run(['token', ...words], execInfo(other))).code).toBe(1);
   }
   client.cacheSession({ ...target, account: 'bob' }, { token: 'sp_bob' });
-  expect(statusOf((await client.run(['token', '--username', 'bob'], execInfo(config))).stdout).token).toBe('sp_bob');
-  const byEnvironment = (name: string) => client.run(['token'], { ...execInfo(config), SALLYPORT_USERNAME: name });
+  expect(
+    statusOf((await client.run(['token', '--username', 'bob'], execInfo(config))).stdout).token,
+  ).toBe('sp_bob');
+  const byEnvironment = (name: string) =>
+    client.run(['token'], { ...execInfo(config), SALLYPORT_USERNAME: name });
   expect(statusOf((await byEnvironment('ada')).stdout).token).toBe('sp_cached');
   expect((await byEnvironment('bob')).code).toBe(1);
 });
@@ -158,11 +161,26 @@ test('a password that can be read from a file costs nothing but a login, also wh
   await writeFile(join(home.path, 'password'), 'secret\n');
   const env = { ...execInfo(config), SALLYPORT_PASSWORD_FILE: join(home.path, 'password') };
   const unnamed = await client.run(['token'], env);
-  expect([unnamed.code, unnamed.stderr]).toEqual([2, expect.stringMatching(/set --username or SALLYPORT_USERNAME/)]);
-  const away = await client.run(['token', '--username', 'ada'], { ...env, KUBECACHEDIR: join(home.path, 'password') });
-  expect([away.code, away.stderr]).toEqual([3, expect.stringMatching(/cannot reach the login server/)]);
-  const missing = await client.run(['token', '--username', 'ada'], { ...env, SALLYPORT_PASSWORD_FILE: '/nonexistent' });
-  expect([missing.code, missing.stderr]).toEqual([2, expect.stringMatching(/SALLYPORT_PASSWORD_FILE: cannot read/)]);
+  expect([unnamed.code, unnamed.stderr]).toEqual([
+    2,
+    expect.stringMatching(/set --username or SALLYPORT_USERNAME/),
+  ]);
+  const away = await client.run(['token', '--username', 'ada'], {
+    ...env,
+    KUBECACHEDIR: join(home.path, 'password'),
+  });
+  expect([away.code, away.stderr]).toEqual([
+    3,
+    expect.stringMatching(/cannot reach the login server/),
+  ]);
+  const missing = await client.run(['token', '--username', 'ada'], {
+    ...env,
+    SALLYPORT_PASSWORD_FILE: '/nonexistent',
+  });
+  expect([missing.code, missing.stderr]).toEqual([
+    2,
+    expect.stringMatching(/SALLYPORT_PASSWORD_FILE: cannot read/),
+  ]);
   expect(await readdir(client.cache)).toEqual([]);
 });
 
@@ -179,8 +197,16 @@ test.each([
   [['init', 'https://127.0.0.1:1'], 3, /cannot reach the login server/],
   [['init', 'https://127.0.0.1:1', '--ca-file', '/dev/null'], 2, /has no certificate/],
   [['init', 'https://x', 'prod', '--all'], 2, /leave out CLUSTER/],
-  [['login', '--url', 'https://127.0.0.1:1', '--cluster', 'prod'], 2, /standard input is no terminal/],
-  [['nothing'], 2, /unknown command nothing\. Known are init, login, logout, sessions, token, whoami/],
+  [
+    ['login', '--url', 'https://127.0.0.1:1', '--cluster', 'prod'],
+    2,
+    /standard input is no terminal/,
+  ],
+  [
+    ['nothing'],
+    2,
+    /unknown command nothing\. Known are init, login, logout, sessions, token, whoami/,
+  ],
 ] as const)('%j ends with %i', async (words, code, message) => {
   await using home = await temporaryFolder('token');
   const result = await createClient(home.path).run(words);
@@ -189,12 +215,15 @@ test.each([
   expect(result.stderr).not.toContain('secret');
 });
 
-test.each([[[]], [['help']], [['--help']], [['login', '-h']]])('%j shows the help', async (words) => {
-  await using home = await temporaryFolder('token');
-  const { code, stdout, stderr } = await createClient(home.path).run(words);
-  expect([code, stderr]).toEqual([0, '']);
-  expect(stdout).toContain('Usage: kubectl sallyport COMMAND');
-});
+test.each([[[]], [['help']], [['--help']], [['login', '-h']]])(
+  '%j shows the help',
+  async (words) => {
+    await using home = await temporaryFolder('token');
+    const { code, stdout, stderr } = await createClient(home.path).run(words);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toContain('Usage: kubectl sallyport COMMAND');
+  },
+);
 
 test('--version is that of the package', async () => {
   await using home = await temporaryFolder('token');

@@ -10,7 +10,8 @@ import { shellWord } from './text.ts';
  */
 export async function targetOfUser(options: TargetOptions): Promise<Target> {
   const contexts = await readContexts(options.kubeconfig);
-  const target = options.url === undefined ? fromContext(contexts, options) : fromUrl(contexts, options);
+  const target =
+    options.url === undefined ? fromContext(contexts, options) : fromUrl(contexts, options);
   const { account } = target;
   if (account !== undefined && options.username !== undefined && account !== options.username) {
     throw usageFailure(
@@ -21,7 +22,8 @@ export async function targetOfUser(options: TargetOptions): Promise<Target> {
 }
 
 function fromContext({ all, names, current }: Contexts, options: TargetOptions): Target {
-  if (options.cluster !== undefined) throw usageFailure('--cluster needs --url. Or name a context: --context NAME');
+  if (options.cluster !== undefined)
+    throw usageFailure('--cluster needs --url. Or name a context: --context NAME');
   const name = options.context ?? current;
   const found = all.find((one) => one.name === name);
   const target = found && targetOf(found, options['ca-file']);
@@ -45,10 +47,13 @@ function problemOf(name: string | undefined, names: ReadonlySet<unknown>): strin
 function fromUrl({ all }: Contexts, options: TargetOptions): Target {
   const { username, ...place } = options;
   const target = targetFrom(place, undefined);
-  if (target === undefined) throw usageFailure('--url needs --cluster: the name of the cluster at the login server');
+  if (target === undefined)
+    throw usageFailure('--url needs --cluster: the name of the cluster at the login server');
   const known = contextsFor(all, target);
   // A context that names the user comes before one that leaves the name to the user.
-  const found = known.find(({ account }) => account === username) ?? known.find(({ account }) => account === undefined);
+  const found =
+    known.find(({ account }) => account === username) ??
+    known.find(({ account }) => account === undefined);
   const account = found === undefined ? username : found.account;
   return { ...target, ca: target.ca ?? known[0]?.ca, account };
 }
@@ -63,7 +68,9 @@ function contextsFor(all: readonly OwnContext[], { url, cluster }: Target) {
   return all.flatMap((context) => {
     try {
       const target = targetOf(context);
-      return target?.url === url && target.cluster === cluster ? [{ ...target, name: context.name }] : [];
+      return target?.url === url && target.cluster === cluster
+        ? [{ ...target, name: context.name }]
+        : [];
     } catch {
       return [];
     }
@@ -73,7 +80,9 @@ function contextsFor(all: readonly OwnContext[], { url, cluster }: Target) {
 type Contexts = Awaited<ReturnType<typeof readContexts>>;
 
 async function readContexts(given?: string) {
-  const { currentContext, entriesByName, kubeconfigPaths, readFile } = await import('./kubeconfig/files.ts');
+  const { currentContext, entriesByName, kubeconfigPaths, readFile } = await import(
+    './kubeconfig/files.ts'
+  );
   const { ownContexts } = await import('./kubeconfig/entries.ts');
   const files = kubeconfigPaths(given).map(readFile);
   const names: ReadonlySet<unknown> = new Set(entriesByName(files, 'contexts').keys());

@@ -33,7 +33,11 @@ describe('bounded', () => {
   ])('calls onEnd once at %s, and leaves no listener', async (what, act) => {
     const { signal } = new AbortController();
     const onEnd = vi.fn();
-    const bounds = { signal, limit: what === 'the deadline' ? 1 : 1e9, late: () => new Error('late') };
+    const bounds = {
+      signal,
+      limit: what === 'the deadline' ? 1 : 1e9,
+      late: () => new Error('late'),
+    };
     const value = bounded<never>(bounds, (_resolve, reject) => act(reject), onEnd);
     await expect(value).rejects.toThrow(what === 'the deadline' ? 'late' : 'failed');
     expect(onEnd).toHaveBeenCalledOnce();
@@ -44,7 +48,11 @@ describe('bounded', () => {
     const controller = new AbortController();
     let settle = (_: string) => {};
     const onEnd = vi.fn();
-    const value = bounded<string>({ signal: controller.signal }, (resolve) => (settle = resolve), onEnd);
+    const value = bounded<string>(
+      { signal: controller.signal },
+      (resolve) => (settle = resolve),
+      onEnd,
+    );
     controller.abort(new Error('gone'));
     expect(onEnd).toHaveBeenCalledOnce();
     settle('too late');
@@ -53,25 +61,35 @@ describe('bounded', () => {
 
   test('does not start when the signal is aborted already', async () => {
     const start = vi.fn();
-    await expect(bounded({ signal: AbortSignal.abort(new Error('gone')) }, start)).rejects.toThrow('gone');
+    await expect(bounded({ signal: AbortSignal.abort(new Error('gone')) }, start)).rejects.toThrow(
+      'gone',
+    );
     expect(start).not.toHaveBeenCalled();
   });
 });
 
 describe('within', () => {
   test('throws what the bounds say', async () => {
-    await expect(within({ limit: 1, late: () => new Error('late') }, never)).rejects.toThrow('late');
+    await expect(within({ limit: 1, late: () => new Error('late') }, never)).rejects.toThrow(
+      'late',
+    );
     const signal = AbortSignal.abort();
-    await expect(within({ signal, aborted: () => new Error('ours') }, never)).rejects.toThrow('ours');
+    await expect(within({ signal, aborted: () => new Error('ours') }, never)).rejects.toThrow(
+      'ours',
+    );
   });
 
   test('a deadline that has passed already is one', async () => {
-    await expect(within({ limit: -5, late: () => new Error('late') }, never)).rejects.toThrow('late');
+    await expect(within({ limit: -5, late: () => new Error('late') }, never)).rejects.toThrow(
+      'late',
+    );
   });
 
   test('ignores what comes of work that no one waits for any more', async () => {
     const { promise, reject } = Promise.withResolvers<never>();
-    await expect(within({ limit: 1, late: () => new Error('late') }, () => promise)).rejects.toThrow('late');
+    await expect(
+      within({ limit: 1, late: () => new Error('late') }, () => promise),
+    ).rejects.toThrow('late');
     reject(new Error('too late'));
     await new Promise(setImmediate);
   });
@@ -79,7 +97,9 @@ describe('within', () => {
   test('leaves no listener on a signal that many calls share', async () => {
     const { signal } = new AbortController();
     for (let count = 0; count < 100; count += 1) await within({ signal, limit: 1e9 }, () => count);
-    await expect(within({ signal, limit: 1, late: () => new Error('late') }, never)).rejects.toThrow('late');
+    await expect(
+      within({ signal, limit: 1, late: () => new Error('late') }, never),
+    ).rejects.toThrow('late');
     expect(getEventListeners(signal, 'abort')).toHaveLength(0);
   });
 
@@ -109,7 +129,8 @@ test('a deadline that is not reached, and a pause that is aborted, leave no time
   await paused;
   await within({ limit: 3_600_002 }, () => 1);
   for (const delay of [3_600_001, 3_600_002]) {
-    const { value: timer } = set.mock.results[set.mock.calls.findIndex(([, ms]) => ms === delay)] ?? {};
+    const { value: timer } =
+      set.mock.results[set.mock.calls.findIndex(([, ms]) => ms === delay)] ?? {};
     expect(timer).toBeDefined();
     expect(clear).toHaveBeenCalledWith(timer);
   }

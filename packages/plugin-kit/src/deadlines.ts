@@ -56,7 +56,10 @@ export function bounded<Value>(
  * Waits for `work`, but not beyond the bounds: it goes on then, and no one learns what comes of it. It is not called when the
  * signal is aborted already, so a promise that exists before needs a `catch` of its own.
  */
-export function within<Value>(bounds: WaitBounds, work: () => Promise<Value> | Value): Promise<Value> {
+export function within<Value>(
+  bounds: WaitBounds,
+  work: () => Promise<Value> | Value,
+): Promise<Value> {
   return bounded(bounds, (resolve, reject) => {
     (async () => work())().then(resolve, reject);
   });

@@ -24,14 +24,20 @@ test('an answer has its status, and its body if the status is listed and the bod
     status: 404,
     body: { length: 0 },
   });
-  await expect(answerOf((_, answer) => answer.end('a'.repeat(101)))).rejects.toBeInstanceOf(AnswerTooBig);
+  await expect(answerOf((_, answer) => answer.end('a'.repeat(101)))).rejects.toBeInstanceOf(
+    AnswerTooBig,
+  );
 });
 
 test.each<[string, RequestListener]>([
-  ['it answers compressed, unasked', (_, answer) => answer.writeHead(200, { 'content-encoding': 'gzip' }).end('a')],
+  [
+    'it answers compressed, unasked',
+    (_, answer) => answer.writeHead(200, { 'content-encoding': 'gzip' }).end('a'),
+  ],
   [
     'the answer is not whole',
-    (_, answer) => answer.writeHead(200, { 'content-length': 9 }).write('a', () => answer.destroy()),
+    (_, answer) =>
+      answer.writeHead(200, { 'content-length': 9 }).write('a', () => answer.destroy()),
   ],
 ])('a call fails where %s', async (message, listener) => {
   await expect(answerOf(listener)).rejects.toThrow(message);
@@ -49,7 +55,11 @@ test.each([
     'connect ECONNREFUSED 127.0.0.1:1',
     'the connection was refused: is it running, and is this its port?',
   ],
-  ['ENOTFOUND', 'getaddrinfo ENOTFOUND idp.example.com', 'DNS does not know the name: check the host in the URL'],
+  [
+    'ENOTFOUND',
+    'getaddrinfo ENOTFOUND idp.example.com',
+    'DNS does not know the name: check the host in the URL',
+  ],
   ['EAI_AGAIN', 'getaddrinfo EAI_AGAIN idp.example.com', 'DNS does not answer'],
   ['ECONNRESET', 'socket hang up', 'socket hang up'],
 ])('%s is explained in words', (code, message, words) => {

@@ -92,14 +92,17 @@ export function explainHttpError(error: NodeJS.ErrnoException, name: string): st
   }
   const known = Object.hasOwn(byCode, code) ? byCode[code] : undefined;
   if (known !== undefined) return known;
-  const inner = error instanceof AggregateError ? error.errors.map((one: Error) => one.message) : [];
+  const inner =
+    error instanceof AggregateError ? error.errors.map((one: Error) => one.message) : [];
   return oneLine(error.message || inner.join('; ') || code);
 }
 
 /** Parses JSON. @returns undefined for what is not JSON, or not UTF-8: the error of JSON.parse would quote it */
 export function parseJson(json: string | Uint8Array): unknown {
   try {
-    return JSON.parse(typeof json === 'string' ? json : new TextDecoder('utf-8', { fatal: true }).decode(json));
+    return JSON.parse(
+      typeof json === 'string' ? json : new TextDecoder('utf-8', { fatal: true }).decode(json),
+    );
   } catch {
     return undefined;
   }

@@ -7,7 +7,14 @@ export {
   type HttpAnswer,
   parseJson,
 } from './http.ts';
-export { settleTls, type TlsKeys, type TlsOptions, type TlsShape, type TlsUse, tlsShape } from './tls/tls.ts';
+export {
+  settleTls,
+  type TlsKeys,
+  type TlsOptions,
+  type TlsShape,
+  type TlsUse,
+  tlsShape,
+} from './tls/tls.ts';
 export {
   isAnchor,
   isIssuedBy,
@@ -29,7 +36,11 @@ export {
   parseDuration,
   parseText,
 } from './values/text.ts';
-export { readUnverifiedJwt, type UnverifiedJwt, whyUnknownIssuer } from './values/unverified-jwt.ts';
+export {
+  readUnverifiedJwt,
+  type UnverifiedJwt,
+  whyUnknownIssuer,
+} from './values/unverified-jwt.ts';
 export {
   type Bounds,
   type Complain,

@@ -53,24 +53,30 @@ test.each<[string, (port: number) => Omit<RedisOptions, 'replyMapping'>]>([
       ...unconnected,
     }),
   ],
-])('a second error while a connection to %s is made does not end the process', async (_what, optionsOf) => {
-  // It never answers, so the TLS handshake does not end.
-  const silent = createServer((socket) => socket.on('error', () => {}));
-  await once(silent.listen(0, '127.0.0.1'), 'listening');
-  const client = new Redis(optionsOf((silent.address() as AddressInfo).port));
-  client
-    .on('error', () => {})
-    .connect()
-    .catch(() => {});
-  try {
-    const stream = await waitFor(async () => (client as unknown as { stream?: Socket }).stream, 'a socket');
-    stream.emit('error', new Error('the first'));
-    expect(stream.emit('error', new Error('the second'))).toBe(true);
-  } finally {
-    client.disconnect();
-    silent.close();
-  }
-});
+])(
+  'a second error while a connection to %s is made does not end the process',
+  async (_what, optionsOf) => {
+    // It never answers, so the TLS handshake does not end.
+    const silent = createServer((socket) => socket.on('error', () => {}));
+    await once(silent.listen(0, '127.0.0.1'), 'listening');
+    const client = new Redis(optionsOf((silent.address() as AddressInfo).port));
+    client
+      .on('error', () => {})
+      .connect()
+      .catch(() => {});
+    try {
+      const stream = await waitFor(
+        async () => (client as unknown as { stream?: Socket }).stream,
+        'a socket',
+      );
+      stream.emit('error', new Error('the first'));
+      expect(stream.emit('error', new Error('the second'))).toBe(true);
+    } finally {
+      client.disconnect();
+      silent.close();
+    }
+  },
+);
 
 test('the private method that is overridden exists in the pinned version', () => {
   expect(SentinelConnector.prototype).toHaveProperty('connectToSentinel');

@@ -36,7 +36,10 @@ const maxPause = 1_000;
  * Creates a client that is not connected. The caller adds listeners and calls `connect()`. Without a connection commands
  * fail immediately instead of waiting in a queue, and no command is sent twice to one server.
  */
-export function createClient(options: ConnectionOptions, tls: TlsSettings | undefined): RedisClient {
+export function createClient(
+  options: ConnectionOptions,
+  tls: TlsSettings | undefined,
+): RedisClient {
   const { servers } = options;
   const common = commonOptions(options, tls);
   if (servers.kind === 'cluster') return createCluster(servers, common, options.commandTimeout);
@@ -173,7 +176,10 @@ class QuietSentinelConnector extends SentinelConnector {
     const own = QuietSentinelConnector.prototype as unknown as SentinelConnections;
     const inherited = SentinelConnector.prototype as unknown as SentinelConnections;
     own.connectToSentinel = function (endpoint, options) {
-      const sentinel = inherited.connectToSentinel.call(this, endpoint, { ...options, disableClientInfo: true });
+      const sentinel = inherited.connectToSentinel.call(this, endpoint, {
+        ...options,
+        disableClientInfo: true,
+      });
       // The attempt to find the master reports the error. For connections that only listen, the others are enough.
       sentinel.on('error', () => {});
       const { subscribe } = sentinel;

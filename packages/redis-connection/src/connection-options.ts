@@ -9,8 +9,18 @@ export interface HostPort {
 
 /** Where Redis is. `secure` means TLS, with a checked certificate. */
 export type Servers =
-  | { readonly kind: 'server'; readonly secure: boolean; readonly database: number; readonly address: HostPort }
-  | { readonly kind: 'socket'; readonly secure: false; readonly database: number; readonly path: string }
+  | {
+      readonly kind: 'server';
+      readonly secure: boolean;
+      readonly database: number;
+      readonly address: HostPort;
+    }
+  | {
+      readonly kind: 'socket';
+      readonly secure: false;
+      readonly database: number;
+      readonly path: string;
+    }
   | {
       readonly kind: 'sentinel';
       /** TLS with the sentinels and with the server that they name. */

@@ -37,7 +37,9 @@ test('a value of another type is reported with the wording of the caller', async
   expect(error).toMatchObject({ kind: 'type' });
   expect(error.message).toBe(`${redis.url}: the value is of another type ${wording.wrongType}`);
   const answer = Object.assign(new Error('NOPERM'), { name: 'ReplyError' });
-  expect(started.connection.problemOf(answer, 'redis-a')).toContain(`compare its ACL with ${wording.minimalAcl}`);
+  expect(started.connection.problemOf(answer, 'redis-a')).toContain(
+    `compare its ACL with ${wording.minimalAcl}`,
+  );
 });
 
 test('the help of the metrics says what a rise means to the owner of the connection', async () => {
@@ -58,7 +60,11 @@ test('whoever has the context is told of each connection, once the server has an
       reconnections += 1;
     },
   };
-  const connection = await connect(settled({ url: redis.url, commandTimeout: '100ms' }), wording, counting);
+  const connection = await connect(
+    settled({ url: redis.url, commandTimeout: '100ms' }),
+    wording,
+    counting,
+  );
   // It accepts connections, and answers on none.
   const status = () => connection.run(async (client) => client.status, never);
   await waitFor(async () => (await status()) === 'reconnecting', 'the first one to be given up');

@@ -1,6 +1,11 @@
 import type { PluginContext } from '@sallyport/authenticator';
 import { watchTlsFiles, within } from '@sallyport/plugin-kit';
-import { type ConnectionOptions, certificateName, nameServers, type Wording } from './connection-options.ts';
+import {
+  type ConnectionOptions,
+  certificateName,
+  nameServers,
+  type Wording,
+} from './connection-options.ts';
 import { isCluster, isInHandshake, type RedisClient } from './nodes.ts';
 import {
   isReplyError,
@@ -17,7 +22,10 @@ import { createReplicationCheck } from './replication.ts';
 import type { StateEvents, WatchedClient, WatchedClients } from './watched-clients.ts';
 
 /** The other nodes of the cluster work, so one node that hangs must not open the circuit. */
-const nodeSilent: Problem = { kind: 'node', problem: 'the node that has this key gave no answer in time' };
+const nodeSilent: Problem = {
+  kind: 'node',
+  problem: 'the node that has this key gave no answer in time',
+};
 
 /** A connection to one Redis, to the master that sentinels name, or to all nodes of a cluster. */
 export interface RedisConnection {
@@ -32,7 +40,11 @@ export interface RedisConnection {
    * @throws RedisProblem
    * @throws the signal's reason when it is aborted
    */
-  run<T>(work: (client: RedisClient) => Promise<T>, signal: AbortSignal | undefined, timeout?: number): Promise<T>;
+  run<T>(
+    work: (client: RedisClient) => Promise<T>,
+    signal: AbortSignal | undefined,
+    timeout?: number,
+  ): Promise<T>;
   /**
    * Whether a replica has confirmed what `run` has just written at a key: otherwise a failover can undo it. Never rejects. The
    * rights are PTTL, ROLE and WAIT.
@@ -47,7 +59,10 @@ export interface RedisConnection {
 }
 
 /** The parts of a plugin's context that a connection needs. */
-type ConnectionContext = Pick<PluginContext, 'logger' | 'metrics' | 'signal' | 'watchFile' | 'backendReconnected'>;
+type ConnectionContext = Pick<
+  PluginContext,
+  'logger' | 'metrics' | 'signal' | 'watchFile' | 'backendReconnected'
+>;
 
 /**
  * Connects, and makes a new connection when the TLS files change. It does not fail because Redis is down: the client tries
@@ -96,7 +111,8 @@ const late = () => new RedisProblem(noAnswer.kind, noAnswer.problem);
 /** For a command that found no connection, the problem of the connection says more. */
 function explain(error: unknown, { client, problem }: WatchedClient, terms: ProblemTerms): Problem {
   const own = problemOf(error, terms);
-  if (problem?.kind === 'local' && (own.kind === 'connection' || own.kind === 'node')) return notConnected(problem);
+  if (problem?.kind === 'local' && (own.kind === 'connection' || own.kind === 'node'))
+    return notConnected(problem);
   if (own.kind === 'timeout' && isCluster(client) && client.status === 'ready') return nodeSilent;
   if (own === noNodeAnswers && problem !== undefined) return notConnected(problem);
   if (isReplyError(error) || own.kind !== 'connection') return own;

@@ -3,4 +3,10 @@ export type { ConnectionOptions, Servers, Wording } from './connection-options.t
 export { readInfo, type ServerInfo } from './info.ts';
 export { knownMasters, type Redis, type RedisClient } from './nodes.ts';
 export { type ProblemKind, RedisProblem } from './problems.ts';
-export { hashUpTo, readValue, type StoredValue, stringUpTo, type ValueQuery } from './read-value.ts';
+export {
+  hashUpTo,
+  readValue,
+  type StoredValue,
+  stringUpTo,
+  type ValueQuery,
+} from './read-value.ts';

@@ -6,7 +6,11 @@ import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { content, open, outcomeOf, revealed, storeKey, wording } from './testing/opened.ts';
 
-const passwords = { default: newPassword(), gateway: newPassword(), odd: `${newPassword()}:@/%?#ö ` };
+const passwords = {
+  default: newPassword(),
+  gateway: newPassword(),
+  odd: `${newPassword()}:@/%?#ö `,
+};
 const acl = `compare its ACL with ${wording.minimalAcl}`;
 const refused = 'not connected: it refuses the username or the password, or the user is disabled';
 
@@ -20,7 +24,17 @@ const redis = await redisForFile({
 });
 await redis
   .client()
-  .call('ACL', 'SETUSER', 'odd:user@x', 'on', `>${passwords.odd}`, '~*', '+getrange', '+pttl', '+echo');
+  .call(
+    'ACL',
+    'SETUSER',
+    'odd:user@x',
+    'on',
+    `>${passwords.odd}`,
+    '~*',
+    '+getrange',
+    '+pttl',
+    '+echo',
+  );
 const key = await storeKey(redis);
 
 const withLogin = (username: string, password: string) =>
@@ -28,18 +42,33 @@ const withLogin = (username: string, password: string) =>
 
 describe('a user of Redis', () => {
   test.each<[string, () => object]>([
-    ['by name and password', () => ({ url: redis.url, username: 'gateway', password: passwords.gateway })],
+    [
+      'by name and password',
+      () => ({ url: redis.url, username: 'gateway', password: passwords.gateway }),
+    ],
     ['of the URL', () => ({ url: withLogin('gateway', passwords.gateway) })],
-    ['named next to a password of the URL', () => ({ url: withLogin('', passwords.gateway), username: 'gateway' })],
+    [
+      'named next to a password of the URL',
+      () => ({ url: withLogin('', passwords.gateway), username: 'gateway' }),
+    ],
     [
       'with a password next to the name in the URL',
       () => ({ url: withLogin('gateway', ''), password: passwords.gateway }),
     ],
-    ['with characters that URLs do not have', () => ({ url: withLogin('odd:user@x', passwords.odd) })],
+    [
+      'with characters that URLs do not have',
+      () => ({ url: withLogin('odd:user@x', passwords.odd) }),
+    ],
     ['without a name, the default one', () => ({ url: redis.url, password: passwords.default })],
     ['of no name in the URL', () => ({ url: withLogin('', passwords.default) })],
-    ['who needs no password and gives one', () => ({ url: redis.url, username: 'open', password: newPassword() })],
-    ['over the socket', () => ({ url: `unix:${redis.socket}`, username: 'gateway', password: passwords.gateway })],
+    [
+      'who needs no password and gives one',
+      () => ({ url: redis.url, username: 'open', password: newPassword() }),
+    ],
+    [
+      'over the socket',
+      () => ({ url: `unix:${redis.socket}`, username: 'gateway', password: passwords.gateway }),
+    ],
   ])('%s may read', async (_, login) => {
     const noise = listenForNoise();
     await using started = await open({ ...login() });
@@ -50,7 +79,11 @@ describe('a user of Redis', () => {
   const wrong = newPassword();
   test.each<[string, () => object, string]>([
     ['with a wrong password', () => ({ username: 'gateway', password: wrong }), refused],
-    ['with the password of another', () => ({ username: 'gateway', password: passwords.default }), refused],
+    [
+      'with the password of another',
+      () => ({ username: 'gateway', password: passwords.default }),
+      refused,
+    ],
     ['who does not exist', () => ({ username: 'nobody', password: wrong }), refused],
     ['who is disabled', () => ({ username: 'off', password: passwords.gateway }), refused],
     ['of no name with a wrong password', () => ({ password: wrong }), refused],
@@ -82,7 +115,9 @@ describe('a user of Redis', () => {
 
   test('without a right to read gets an error in plain words, while others go on', async () => {
     const own = newPassword();
-    await redis.client().call('ACL', 'SETUSER', 'half', 'on', `>${own}`, '~key:*', '+getrange', '+echo');
+    await redis
+      .client()
+      .call('ACL', 'SETUSER', 'half', 'on', `>${own}`, '~key:*', '+getrange', '+echo');
     await using started = await open({ url: redis.url, username: 'half', password: own });
     const error = await errorOf(started.read(key));
     expect(error).toMatchObject({ name: 'RedisProblem' });
@@ -101,7 +136,18 @@ describe('a user of Redis', () => {
     const set = (password: string) =>
       redis
         .client()
-        .call('ACL', 'SETUSER', 'moving', 'reset', 'on', `>${password}`, '~*', '+getrange', '+pttl', '+echo');
+        .call(
+          'ACL',
+          'SETUSER',
+          'moving',
+          'reset',
+          'on',
+          `>${password}`,
+          '~*',
+          '+getrange',
+          '+pttl',
+          '+echo',
+        );
     await set(newPassword());
     await using started = await open({ url: redis.url, username: 'moving', password: own });
     await expect(started.read(key)).rejects.toMatchObject({ name: 'RedisProblem' });

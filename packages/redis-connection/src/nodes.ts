@@ -49,11 +49,14 @@ export async function knownMasters(client: RedisClient): Promise<readonly Redis[
 
 function mastersOf(client: Cluster): readonly Redis[] {
   const owners = new Set(Array.from({ length: slotCount }, (_, slot) => client.slots[slot]?.[0]));
-  const nodes = new Map(client.nodes('master').map((node) => [`${node.options.host}:${node.options.port}`, node]));
+  const nodes = new Map(
+    client.nodes('master').map((node) => [`${node.options.host}:${node.options.port}`, node]),
+  );
   return [...owners].map((owner) => {
     const node = owner === undefined ? undefined : nodes.get(owner);
     if (node !== undefined) return node;
-    const problem = owner === undefined ? 'no node serves some of its slots' : `its node ${owner} is unreachable`;
+    const problem =
+      owner === undefined ? 'no node serves some of its slots' : `its node ${owner} is unreachable`;
     throw new RedisProblem('cluster', problem);
   });
 }

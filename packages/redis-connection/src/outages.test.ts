@@ -6,7 +6,15 @@ import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { noHandshake } from './problems.ts';
-import { content, newKey, type Opened, open, outcomeOf, revealed, storeKey } from './testing/opened.ts';
+import {
+  content,
+  newKey,
+  type Opened,
+  open,
+  outcomeOf,
+  revealed,
+  storeKey,
+} from './testing/opened.ts';
 
 const redis = await redisForFile();
 afterEach(() => redis.start());
@@ -34,7 +42,9 @@ describe.each([
     for (let count = 0; count < 200; count += 1) {
       const error = await errorOf(started.read(newKey()));
       expect(error).toMatchObject({ name: 'RedisProblem' });
-      expect(error.message).toMatch(/: (not connected: )?the connection was (refused: |reset$|closed$)/);
+      expect(error.message).toMatch(
+        /: (not connected: )?the connection was (refused: |reset$|closed$)/,
+      );
     }
 
     await redis.start();
@@ -78,12 +88,15 @@ describe('a Redis that hangs', () => {
     await redis.hang();
 
     const errors = await Promise.all(Array.from({ length: 50 }, () => errorOf(started.read(key))));
-    for (const { message } of errors) expect(message).toMatch(/^\S+: (not connected: )?no answer in time$/);
+    for (const { message } of errors)
+      expect(message).toMatch(/^\S+: (not connected: )?no answer in time$/);
 
     await waitFor(() => started.values.get('connected') === 0, 'the connection to be given up');
     // A command that waited for its connection would not say that there is none.
     for (let count = 0; count < 100; count += 1) {
-      expect((await errorOf(started.read(key))).message).toMatch(/^\S+: not connected: no answer in time$/);
+      expect((await errorOf(started.read(key))).message).toMatch(
+        /^\S+: not connected: no answer in time$/,
+      );
     }
 
     await redis.start();
@@ -123,9 +136,18 @@ describe('a Redis that hangs', () => {
   test('in the TLS handshake is abandoned after commandTimeout, and tried again', async () => {
     const key = await storeKey(redis);
     await redis.hang();
-    await using started = await open({ url: redis.tlsUrl, caFile: redis.caFile, commandTimeout: '100ms' });
-    await waitFor(() => (started.values.get('errors_total{kind=timeout}') ?? 0) >= 3, 'three attempts');
-    expect((await errorOf(started.read(key))).message).toBe(`${redis.tlsUrl}: not connected: ${noHandshake.problem}`);
+    await using started = await open({
+      url: redis.tlsUrl,
+      caFile: redis.caFile,
+      commandTimeout: '100ms',
+    });
+    await waitFor(
+      () => (started.values.get('errors_total{kind=timeout}') ?? 0) >= 3,
+      'three attempts',
+    );
+    expect((await errorOf(started.read(key))).message).toBe(
+      `${redis.tlsUrl}: not connected: ${noHandshake.problem}`,
+    );
     await redis.start();
     await untilRead(started, key);
   });
@@ -168,7 +190,9 @@ test('a connection that Redis ends is reported, without an earlier problem', asy
   await redis.client().call('CLIENT', 'KILL', 'SKIPME', 'yes');
   await waitFor(() => reports(started).length === 4, 'another connection');
   expect(reports(started)).toEqual([down, up, down, up]);
-  const problems = started.lines.flatMap(({ fields }) => ('problem' in fields ? [fields.problem] : []));
+  const problems = started.lines.flatMap(({ fields }) =>
+    'problem' in fields ? [fields.problem] : [],
+  );
   expect(problems).toEqual([
     'the connection was refused: is it running, and is this its port?',
     'the connection was closed',

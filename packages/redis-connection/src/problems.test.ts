@@ -63,8 +63,16 @@ describe('an error of Redis', () => {
     ['LOADING Redis is loading the dataset in memory', 'server', 'it is still loading its data'],
     ['BUSY Redis is busy running a script.', 'server', 'it is busy with a script'],
     ['MASTERDOWN Link with MASTER is down', 'server', 'it is a replica that has lost its master'],
-    ["READONLY You can't write against a read only replica.", 'server', 'it is a replica, which accepts no writes'],
-    ["OOM command not allowed when used memory > 'maxmemory'.", 'server', 'its memory is full (maxmemory)'],
+    [
+      "READONLY You can't write against a read only replica.",
+      'server',
+      'it is a replica, which accepts no writes',
+    ],
+    [
+      "OOM command not allowed when used memory > 'maxmemory'.",
+      'server',
+      'its memory is full (maxmemory)',
+    ],
     [
       'MISCONF Redis is configured to save RDB snapshots',
       'server',
@@ -91,7 +99,8 @@ describe('an error of Redis', () => {
   });
 
   test.each([
-    (word: string) => `ERR unknown command 'HELLO', with args beginning with: '3' 'AUTH' 'gateway' '${word}' `,
+    (word: string) =>
+      `ERR unknown command 'HELLO', with args beginning with: '3' 'AUTH' 'gateway' '${word}' `,
     (word: string) => `ERR unknown subcommand '${word}'. Try CLIENT HELP.`,
     (word: string) => `NOPERM User ${word} has no permissions to run the 'get' command`,
     (word: string) => `NOPERM User gateway has no permissions to run the '${word}' command`,
@@ -100,17 +109,25 @@ describe('an error of Redis', () => {
     (word: string) => `ERR ACL failure in script: ${word}`,
     (word: string) => `-${word}`,
     (word: string) => word,
-  ])('is never reported with a password that Redis quotes, nor with the data of ioredis: %#', (message) => {
-    for (const word of [secret, `${secret}'`, `x ${secret}`, `'get' ${secret}`]) {
-      const found = revealed(problemOf(replyError(message(word)), terms));
-      expect(found.toLowerCase()).not.toContain(secret.toLowerCase());
-    }
-  });
+  ])(
+    'is never reported with a password that Redis quotes, nor with the data of ioredis: %#',
+    (message) => {
+      for (const word of [secret, `${secret}'`, `x ${secret}`, `'get' ${secret}`]) {
+        const found = revealed(problemOf(replyError(message(word)), terms));
+        expect(found.toLowerCase()).not.toContain(secret.toLowerCase());
+      }
+    },
+  );
 
   test('is explained in our own words, whatever it is', () => {
     fc.assert(
       fc.property(fc.string({ unit: anyCharacter }), fc.string(), (text, word) => {
-        for (const message of [text, `ERR ${text}`, `NOPERM ${text}`, `${word.toUpperCase()} ${text}`]) {
+        for (const message of [
+          text,
+          `ERR ${text}`,
+          `NOPERM ${text}`,
+          `${word.toUpperCase()} ${text}`,
+        ]) {
           const { problem } = problemOf(replyError(message), terms);
           expect(problem).toMatch(/^[A-Za-z0-9 ,:()|?/._-]+$/);
           expect(problem.length).toBeLessThan(120);
@@ -122,8 +139,11 @@ describe('an error of Redis', () => {
 
 describe('a key that the user may not use', () => {
   const digest = 'ab'.repeat(32);
-  const problem = (name: string, args: readonly string[], message = 'NOPERM No permissions to access a key') =>
-    problemOf(Object.assign(replyError(message), { command: { name, args } }), terms).problem;
+  const problem = (
+    name: string,
+    args: readonly string[],
+    message = 'NOPERM No permissions to access a key',
+  ) => problemOf(Object.assign(replyError(message), { command: { name, args } }), terms).problem;
   const onKeys = (what: string) => `the user may not do this (${what}): ${acl}`;
 
   test.each([
@@ -131,10 +151,26 @@ describe('a key that the user may not use', () => {
     ['pttl', [`robots-${digest}`], 'PTTL on keys robots-*'],
     ['SET', [`sallyport:token:${digest}:last-use`, 'x'], 'SET on keys sallyport:token:*'],
     ['eval_ro', ['return 1', '1', `a:${digest}`], 'EVAL_RO on keys a:*'],
-    ['get', ['sallyport:cache:0123456789-_abcdefghijABCDEFGHIJxyzXYZ01234'], 'GET on keys sallyport:cache:*'],
-    ['eval', ['return 1', '1', 'a:lockout:{0123456789-_abcdefghijABCDEFGHIJxy}'], 'EVAL on keys a:lockout:*'],
-    ['hdel', ['sallyport:{revocations}:ended-newest', 'x'], 'HDEL on keys sallyport:{revocations}:*'],
-    ['evalsha', ['1f', '1', 'sallyport:lockout:{names}:497000'], 'EVALSHA on keys sallyport:lockout:{names}:*'],
+    [
+      'get',
+      ['sallyport:cache:0123456789-_abcdefghijABCDEFGHIJxyzXYZ01234'],
+      'GET on keys sallyport:cache:*',
+    ],
+    [
+      'eval',
+      ['return 1', '1', 'a:lockout:{0123456789-_abcdefghijABCDEFGHIJxy}'],
+      'EVAL on keys a:lockout:*',
+    ],
+    [
+      'hdel',
+      ['sallyport:{revocations}:ended-newest', 'x'],
+      'HDEL on keys sallyport:{revocations}:*',
+    ],
+    [
+      'evalsha',
+      ['1f', '1', 'sallyport:lockout:{names}:497000'],
+      'EVALSHA on keys sallyport:lockout:{names}:*',
+    ],
   ])('is named by the command %s and a pattern', (name, args, what) => {
     expect(problem(name, args)).toBe(onKeys(what));
   });
@@ -152,7 +188,11 @@ describe('a key that the user may not use', () => {
 
 describe('an error of the connection', () => {
   test.each([
-    ['ECONNREFUSED', 'connection', 'the connection was refused: is it running, and is this its port?'],
+    [
+      'ECONNREFUSED',
+      'connection',
+      'the connection was refused: is it running, and is this its port?',
+    ],
     ['ECONNRESET', 'connection', 'the connection was reset'],
     ['EPIPE', 'connection', 'the connection was reset'],
     ['ENOTFOUND', 'connection', 'DNS does not know the name'],
@@ -163,7 +203,11 @@ describe('an error of the connection', () => {
     ['ENETUNREACH', 'connection', 'there is no route to its network'],
     ['ETIMEDOUT', 'timeout', 'no answer in time'],
     ['EPROTO', 'connection', 'the connection failed (EPROTO)'],
-    ['EMFILE', 'local', /^this process has no file descriptor left \(EMFILE\): raise its limit of open files/],
+    [
+      'EMFILE',
+      'local',
+      /^this process has no file descriptor left \(EMFILE\): raise its limit of open files/,
+    ],
     ['ENFILE', 'local', /^this machine has no file descriptor left/],
     ['ENOBUFS', 'local', /^this machine has no memory left/],
     ['ENOMEM', 'local', /^this machine has no memory left/],
@@ -174,8 +218,16 @@ describe('an error of the connection', () => {
     ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'tls', /put the certificate of that CA into caFile$/],
     ['DEPTH_ZERO_SELF_SIGNED_CERT', 'tls', /put the certificate of that CA into caFile$/],
     ['CERT_HAS_EXPIRED', 'tls', /has expired/],
-    ['ERR_SSL_WRONG_VERSION_NUMBER', 'tls', /^the server answers, but not in TLS: is this its tls-port/],
-    ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'tls', /^the server refused the client certificate, or requires one/],
+    [
+      'ERR_SSL_WRONG_VERSION_NUMBER',
+      'tls',
+      /^the server answers, but not in TLS: is this its tls-port/,
+    ],
+    [
+      'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
+      'tls',
+      /^the server refused the client certificate, or requires one/,
+    ],
   ])('%s is of the kind %s', (code, kind, problem) => {
     const found = problemOf(systemError(code), terms);
     expect(found.kind).toBe(kind);
@@ -186,12 +238,28 @@ describe('an error of the connection', () => {
 
   test.each([
     ['Command timed out', 'timeout', 'no answer in time'],
-    ["Socket timeout. Expecting data, but didn't receive any in 1000ms.", 'timeout', 'no answer in time'],
-    ["Stream isn't writeable and enableOfflineQueue options is false", 'connection', 'the connection was closed'],
+    [
+      "Socket timeout. Expecting data, but didn't receive any in 1000ms.",
+      'timeout',
+      'no answer in time',
+    ],
+    [
+      "Stream isn't writeable and enableOfflineQueue options is false",
+      'connection',
+      'the connection was closed',
+    ],
     ['Connection is closed.', 'connection', 'the connection was closed'],
     ['Command aborted due to connection close', 'connection', 'the connection was closed'],
-    ['All sentinels are unreachable. Retrying from scratch after 10ms.', 'connection', /^no sentinel names a master/],
-    ['All sentinels are unreachable. Last error: WRONGPASS x', 'authentication', /^the sentinels refuse the login/],
+    [
+      'All sentinels are unreachable. Retrying from scratch after 10ms.',
+      'connection',
+      /^no sentinel names a master/,
+    ],
+    [
+      'All sentinels are unreachable. Last error: WRONGPASS x',
+      'authentication',
+      /^the sentinels refuse the login/,
+    ],
     ['Failed to refresh slots cache.', 'cluster', 'no node of the cluster answers'],
     ['None of startup nodes is available', 'cluster', 'no node of the cluster answers'],
   ])('%s is of the kind %s', (message, kind, problem) => {
@@ -209,18 +277,28 @@ describe('an error of the connection', () => {
   });
 
   test('is a local shortage when it prevents that any node of a cluster is asked', () => {
-    const error = Object.assign(new Error('Failed to refresh slots cache.'), { lastNodeError: systemError('EMFILE') });
+    const error = Object.assign(new Error('Failed to refresh slots cache.'), {
+      lastNodeError: systemError('EMFILE'),
+    });
     expect(problemOf(error, terms).kind).toBe('local');
-    expect(problemOf(Object.assign(error, { lastNodeError: systemError('ECONNREFUSED') }), terms).kind).toBe('cluster');
+    expect(
+      problemOf(Object.assign(error, { lastNodeError: systemError('ECONNREFUSED') }), terms).kind,
+    ).toBe('cluster');
   });
 
   test.each([
-    [replyError('WRONGPASS x'), 'no node of the cluster can be used: it refuses the username or the password, or the'],
+    [
+      replyError('WRONGPASS x'),
+      'no node of the cluster can be used: it refuses the username or the password, or the',
+    ],
     [new Error('timeout'), 'no node of the cluster can be used: no answer in time'],
     [new Error('Connection is closed.'), 'no node of the cluster answers'],
   ])('of a cluster is the reason of the last node: %s', (lastNodeError, problem) => {
     const error = Object.assign(new Error('Failed to refresh slots cache.'), { lastNodeError });
-    expect(problemOf(error, terms)).toEqual({ kind: 'cluster', problem: expect.stringMatching(`^${problem}`) });
+    expect(problemOf(error, terms)).toEqual({
+      kind: 'cluster',
+      problem: expect.stringMatching(`^${problem}`),
+    });
   });
 
   test('names the expected and the actual certificate', () => {
@@ -228,25 +306,38 @@ describe('an error of the connection', () => {
     const error = Object.assign(systemError('ERR_TLS_CERT_ALTNAME_INVALID'), { cert });
     expect(problemOf(error, terms)).toEqual({
       kind: 'tls',
-      problem: expect.stringContaining('is not for redis.example.com but for DNS:other.example.com'),
+      problem: expect.stringContaining(
+        'is not for redis.example.com but for DNS:other.example.com',
+      ),
     });
   });
 
   test('that is a RedisProblem already stays as it is', () => {
-    expect(problemOf(new RedisProblem('tls', 'as it was'), terms)).toEqual({ kind: 'tls', problem: 'as it was' });
+    expect(problemOf(new RedisProblem('tls', 'as it was'), terms)).toEqual({
+      kind: 'tls',
+      problem: 'as it was',
+    });
   });
 
   test.each([['text'], [undefined], [null], [7], [{ message: 'NOPERM' }]])(
     'that is no error is explained, too: %j',
     (thrown) => {
-      expect(problemOf(thrown, terms)).toEqual({ kind: 'server', problem: 'it failed in an unknown way' });
+      expect(problemOf(thrown, terms)).toEqual({
+        kind: 'server',
+        problem: 'it failed in an unknown way',
+      });
     },
   );
 });
 
 test('only an answer of Redis itself is a reply error', () => {
   expect(isReplyError(replyError('ERR'))).toBe(true);
-  for (const other of [new Error('ERR'), systemError('ECONNRESET'), { name: 'ReplyError' }, undefined]) {
+  for (const other of [
+    new Error('ERR'),
+    systemError('ECONNRESET'),
+    { name: 'ReplyError' },
+    undefined,
+  ]) {
     expect(isReplyError(other)).toBe(false);
   }
 });

@@ -65,16 +65,23 @@ export const noAnswer: Problem = { kind: 'timeout', problem: 'no answer in time'
 const noTls = 'is this its tls-port, or should the URL begin with redis://?';
 
 /** A Redis without TLS waits for the end of a line, which most handshakes do not have. */
-export const noHandshake: Problem = { kind: 'timeout', problem: `no answer in time to the TLS handshake: ${noTls}` };
+export const noHandshake: Problem = {
+  kind: 'timeout',
+  problem: `no answer in time to the TLS handshake: ${noTls}`,
+};
 
 /** A Redis closes a connection that does not begin with a TLS handshake, without a word. */
 export const closedUnanswered: Problem = {
   kind: 'connection',
-  problem: 'the connection was closed before it answered: is this its tls-port? Then the URL must begin with rediss://',
+  problem:
+    'the connection was closed before it answered: is this its tls-port? Then the URL must begin with rediss://',
 };
 
 /** The problem of a cluster of which no node gave a reason. */
-export const noNodeAnswers: Problem = { kind: 'cluster', problem: 'no node of the cluster answers' };
+export const noNodeAnswers: Problem = {
+  kind: 'cluster',
+  problem: 'no node of the cluster answers',
+};
 
 /** Makes the problem of a cluster of which no node can be used. @param cause why the last node that was asked can't be used; undefined: it gave no reason */
 export function noNodeUsable(cause: Problem | undefined): Problem {
@@ -84,7 +91,10 @@ export function noNodeUsable(cause: Problem | undefined): Problem {
 }
 
 /** One node is unreachable. The other nodes of the cluster work. */
-export const nodeUnreachable: Problem = { kind: 'node', problem: 'the node that has this key is unreachable' };
+export const nodeUnreachable: Problem = {
+  kind: 'node',
+  problem: 'the node that has this key is unreachable',
+};
 
 const noDatabase: Problem = {
   kind: 'server',
@@ -93,7 +103,8 @@ const noDatabase: Problem = {
 
 const noCluster: Problem = {
   kind: 'server',
-  problem: 'it is not a node of a cluster: write url in place of cluster, or set cluster-enabled yes in redis.conf',
+  problem:
+    'it is not a node of a cluster: write url in place of cluster, or set cluster-enabled yes in redis.conf',
 };
 
 const byReply: Readonly<Record<string, Problem>> = {
@@ -101,13 +112,19 @@ const byReply: Readonly<Record<string, Problem>> = {
     kind: 'authentication',
     problem: 'it requires a password: set username and password, or put them into the url',
   },
-  WRONGPASS: { kind: 'authentication', problem: 'it refuses the username or the password, or the user is disabled' },
+  WRONGPASS: {
+    kind: 'authentication',
+    problem: 'it refuses the username or the password, or the user is disabled',
+  },
   LOADING: { kind: 'server', problem: 'it is still loading its data' },
   BUSY: { kind: 'server', problem: 'it is busy with a script' },
   MASTERDOWN: { kind: 'server', problem: 'it is a replica that has lost its master' },
   READONLY: { kind: 'server', problem: 'it is a replica, which accepts no writes' },
   OOM: { kind: 'server', problem: 'its memory is full (maxmemory)' },
-  MISCONF: { kind: 'server', problem: 'it accepts no writes because it cannot save them: see its log' },
+  MISCONF: {
+    kind: 'server',
+    problem: 'it accepts no writes because it cannot save them: see its log',
+  },
   NOREPLICAS: { kind: 'server', problem: 'it accepts no writes because it has too few replicas' },
   CLUSTERDOWN: { kind: 'node', problem: 'no node of the cluster serves this key now' },
   MOVED: nodeUnreachable,
@@ -127,20 +144,23 @@ const byCode: Readonly<Record<string, string>> = {
   ENETUNREACH: 'there is no route to its network',
 };
 
-const descriptors = 'raise its limit of open files (ulimit -n, LimitNOFILE), or give it fewer connections';
+const descriptors =
+  'raise its limit of open files (ulimit -n, LimitNOFILE), or give it fewer connections';
 
 /** The resource that this machine ran out of. Redis may be healthy, and the next attempt may succeed. */
 const byShortage: Readonly<Record<string, string>> = {
   EMFILE: `this process has no file descriptor left (EMFILE): ${descriptors}`,
   ENFILE:
     'this machine has no file descriptor left (ENFILE): raise fs.file-max, or stop processes with many open files',
-  ENOBUFS: 'this machine has no memory left for connections (ENOBUFS): give it more, or fewer connections',
+  ENOBUFS:
+    'this machine has no memory left for connections (ENOBUFS): give it more, or fewer connections',
   ENOMEM: 'this machine has no memory left (ENOMEM): give it more, or raise its limit',
   EADDRNOTAVAIL:
     'this machine has no local address or port left for a connection (EADDRNOTAVAIL): check its addresses and net.ipv4.ip_local_port_range',
   // getaddrinfo returns this when it can't open a socket or /etc/resolv.conf.
   EBUSY: `this process could not ask DNS (EBUSY), most likely because it has no file descriptor left: ${descriptors}`,
-  EAI_MEMORY: 'this machine has no memory left to ask DNS (EAI_MEMORY): give it more, or raise its limit',
+  EAI_MEMORY:
+    'this machine has no memory left to ask DNS (EAI_MEMORY): give it more, or raise its limit',
 };
 
 /** The parts of messages that are not in the error. */
@@ -151,7 +171,11 @@ export interface ProblemTerms {
 }
 
 /** A problem of an attempt to connect. @param isInHandshake the server has accepted the connection, and TLS is not there yet */
-export function problemOfAttempt(error: unknown, isInHandshake: boolean, terms: ProblemTerms): Problem {
+export function problemOfAttempt(
+  error: unknown,
+  isInHandshake: boolean,
+  terms: ProblemTerms,
+): Problem {
   const own = problemOf(error, terms);
   if (!isInHandshake) return own;
   if (own === noAnswer) return noHandshake;
@@ -177,27 +201,39 @@ export function problemOf(error: unknown, terms: ProblemTerms): Problem {
   const { code } = error as NodeJS.ErrnoException;
   const reply = /^-?(?<word>[A-Z][A-Z0-9]+)\b/.exec(message)?.groups?.word ?? '';
   if (isReplyError(error)) return replyProblem(reply, error, wording);
-  if (/^(Command timed out|Socket timeout|timeout$)/.test(message) || code === 'ETIMEDOUT') return noAnswer;
+  if (/^(Command timed out|Socket timeout|timeout$)/.test(message) || code === 'ETIMEDOUT')
+    return noAnswer;
   const shortage = shortageOf(error);
   if (shortage !== undefined) return { kind: 'local', problem: shortage };
   if (/sentinels are unreachable/.test(message)) return sentinelProblem(message);
   if (/^Too many Cluster redirections/.test(message)) return nodeUnreachable;
-  if (code !== undefined && Object.hasOwn(byCode, code)) return { kind: 'connection', problem: byCode[code] ?? code };
-  if (code !== undefined && /^(ERR_SSL|ERR_TLS|CERT_|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO)/.test(code)) {
+  if (code !== undefined && Object.hasOwn(byCode, code))
+    return { kind: 'connection', problem: byCode[code] ?? code };
+  if (
+    code !== undefined &&
+    /^(ERR_SSL|ERR_TLS|CERT_|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO)/.test(code)
+  ) {
     return { kind: 'tls', problem: explainTls(error, { name, noTls }).problem };
   }
   if (/all slots|startup nodes|slots cache/i.test(message)) {
     const { lastNodeError } = error as { readonly lastNodeError?: unknown };
-    return noNodeUsable(lastNodeError instanceof Error ? problemOf(lastNodeError, terms) : undefined);
+    return noNodeUsable(
+      lastNodeError instanceof Error ? problemOf(lastNodeError, terms) : undefined,
+    );
   }
-  return code === undefined ? closed : { kind: 'connection', problem: `the connection failed (${code})` };
+  return code === undefined
+    ? closed
+    : { kind: 'connection', problem: `the connection failed (${code})` };
 }
 
 /** ioredis quotes the error of a sentinel in its own message, and has that of a cluster's node in a property. */
 function shortageOf(error: Error): string | undefined {
-  const { code, lastNodeError } = error as NodeJS.ErrnoException & { readonly lastNodeError?: unknown };
+  const { code, lastNodeError } = error as NodeJS.ErrnoException & {
+    readonly lastNodeError?: unknown;
+  };
   if (lastNodeError instanceof Error) return shortageOf(lastNodeError);
-  const quoted = / Last error: (?:connect|getaddrinfo) (?<code>[A-Z_]+)\b/.exec(error.message)?.groups?.code;
+  const quoted = / Last error: (?:connect|getaddrinfo) (?<code>[A-Z_]+)\b/.exec(error.message)
+    ?.groups?.code;
   const known = code ?? quoted ?? '';
   return Object.hasOwn(byShortage, known) ? byShortage[known] : undefined;
 }
@@ -209,9 +245,13 @@ function replyProblem(word: string, error: Error, { minimalAcl, wrongType }: Wor
   if (word === 'NOPERM' || /^ERR ACL failure in script/.test(message)) {
     const command = / run the '(?<command>[a-z|_-]{1,32})' command/.exec(message)?.groups?.command;
     const what = command === undefined ? refusedKey(error) : ` (${command.toUpperCase()})`;
-    return { kind: 'permission', problem: `the user may not do this${what}: compare its ACL with ${minimalAcl}` };
+    return {
+      kind: 'permission',
+      problem: `the user may not do this${what}: compare its ACL with ${minimalAcl}`,
+    };
   }
-  if (word === 'WRONGTYPE') return { kind: 'type', problem: `the value is of another type ${wrongType}` };
+  if (word === 'WRONGTYPE')
+    return { kind: 'type', problem: `the value is of another type ${wrongType}` };
   if (/^ERR This instance has cluster support disabled/.test(message)) return noCluster;
   const known = /^ERR DB index is out of range/.test(message) ? noDatabase : byReply[word];
   return known ?? { kind: 'server', problem: `it answers ${word || 'an error'}` };
@@ -219,7 +259,19 @@ function replyProblem(word: string, error: Error, { minimalAcl, wrongType }: Wor
 
 /** The position of the first key in the arguments, for commands that have a key and no secret. */
 const firstKey: Readonly<Record<string, number>> = {
-  ...{ get: 0, getrange: 0, hmget: 0, hgetall: 0, hlen: 0, set: 0, hset: 0, hdel: 0, del: 0, unlink: 0, pttl: 0 },
+  ...{
+    get: 0,
+    getrange: 0,
+    hmget: 0,
+    hgetall: 0,
+    hlen: 0,
+    set: 0,
+    hset: 0,
+    hdel: 0,
+    del: 0,
+    unlink: 0,
+    pttl: 0,
+  },
   ...{ pexpire: 0 },
   ...{ eval: 2, evalsha: 2, eval_ro: 2, evalsha_ro: 2 },
 };
@@ -236,14 +288,16 @@ function refusedKey(error: Error): string {
   const command = name.toLowerCase();
   const key = Object.hasOwn(firstKey, command) ? args[firstKey[command] ?? 0] : undefined;
   const text = typeof key === 'string' ? key : '';
-  const [, prefix] = digestAtEnd.exec(text) ?? digestInPart.exec(text) ?? ofHashTag.exec(text) ?? [];
+  const [, prefix] =
+    digestAtEnd.exec(text) ?? digestInPart.exec(text) ?? ofHashTag.exec(text) ?? [];
   return prefix === undefined ? '' : ` (${command.toUpperCase()} on keys ${prefix}*)`;
 }
 
 /** @param message quotes the error of the last sentinel */
 function sentinelProblem(message: string): Problem {
   if (!/NOAUTH|WRONGPASS/.test(message)) {
-    const problem = 'no sentinel names a master: are they running, and do they know it by this name?';
+    const problem =
+      'no sentinel names a master: are they running, and do they know it by this name?';
     return { kind: 'connection', problem };
   }
   const problem = 'the sentinels refuse the login: check sentinelUsername and sentinelPassword';

@@ -51,15 +51,27 @@ export function hashUpTo(bytes: number): ValueQuery {
  *
  * @throws WireError for the answer to another command; the connection is closed by then
  */
-export function readValue(client: RedisClient, query: ValueQuery, key: string): Promise<StoredValue> {
+export function readValue(
+  client: RedisClient,
+  query: ValueQuery,
+  key: string,
+): Promise<StoredValue> {
   return isCluster(client) ? readOfCluster(client, query, key) : readTogether(client, query, key);
 }
 
 type Answers = readonly [reply: unknown, timeToLive: unknown, echoed: unknown];
 
-async function readOfCluster(client: Cluster, query: ValueQuery, key: string): Promise<StoredValue> {
+async function readOfCluster(
+  client: Cluster,
+  query: ValueQuery,
+  key: string,
+): Promise<StoredValue> {
   try {
-    return settle(client, key, await Promise.all([client.call(...query(key)), client.pttl(key), client.echo(key)]));
+    return settle(
+      client,
+      key,
+      await Promise.all([client.call(...query(key)), client.pttl(key), client.echo(key)]),
+    );
   } catch (error) {
     if (!mayHaveMoved(error)) throw error;
     return settle(client, key, await askAlone(client, query, key));
@@ -103,7 +115,9 @@ function send(client: Redis): void {
   }
   void pipeline.exec((error, results) => {
     for (const [at, { key, resolve, reject }] of batch.entries()) {
-      const [reply, timeToLive, echoed] = [0, 1, 2].map((own) => results?.[3 * at + own] ?? [error]);
+      const [reply, timeToLive, echoed] = [0, 1, 2].map(
+        (own) => results?.[3 * at + own] ?? [error],
+      );
       const problem = error ?? reply?.[0] ?? timeToLive?.[0] ?? echoed?.[0];
       try {
         if (problem) reject(problem);
@@ -132,7 +146,11 @@ async function askAlone(client: RedisClient, query: ValueQuery, key: string): Pr
   return [reply, timeToLive, key];
 }
 
-function settle(client: RedisClient, key: string, [reply, timeToLive, echoed]: Answers): StoredValue {
+function settle(
+  client: RedisClient,
+  key: string,
+  [reply, timeToLive, echoed]: Answers,
+): StoredValue {
   // Without ECHO, as after `askAlone`, the types still reveal an unrequested answer in most cases.
   if (echoed !== key || typeof timeToLive !== 'number' || reply === null) {
     const error = new WireError('an answer to another command');
@@ -147,5 +165,7 @@ function settle(client: RedisClient, key: string, [reply, timeToLive, echoed]: A
 function mayHaveMoved(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (error.name === 'ReplyError') return /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN)\b/.test(error.message);
-  return error instanceof TypeError || error.message.startsWith('All keys in the pipeline should belong');
+  return (
+    error instanceof TypeError || error.message.startsWith('All keys in the pipeline should belong')
+  );
 }

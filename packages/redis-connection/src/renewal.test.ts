@@ -16,14 +16,19 @@ const key = await storeKey(redis);
 async function startWithFiles(commandTimeout = '1s') {
   const folder = await temporaryFolder('renewal');
   const file = (name: string) => path.join(folder.path, name);
-  const writeCa = (...certificates: readonly string[]) => writeFile(file('ca.crt'), certificates.join(''));
+  const writeCa = (...certificates: readonly string[]) =>
+    writeFile(file('ca.crt'), certificates.join(''));
   const writePair = async ({ certificate, key }: KeyPair) => {
     await writeFile(file('client.crt'), certificate);
     await writeFile(file('client.key'), key);
   };
   await writeCa(redis.authority.certificate);
   await writePair(await redis.authority.issueClient('first'));
-  const files = { caFile: file('ca.crt'), certFile: file('client.crt'), keyFile: file('client.key') };
+  const files = {
+    caFile: file('ca.crt'),
+    certFile: file('client.crt'),
+    keyFile: file('client.key'),
+  };
   const started = await open({ url: redis.tlsUrl, ...files, commandTimeout });
   onTestFinished(async () => {
     await started[Symbol.asyncDispose]();
@@ -51,7 +56,8 @@ const idsOf = async () => (await clientsOf(redis)).map(idOf);
 /** The old connection stays for `commandTimeout`. No test must keep the processor busy for so long. */
 const untilUsed = (old: readonly unknown[]) =>
   waitFor(
-    async () => (await clientsOf(redis)).some((line) => !old.includes(idOf(line)) && / cmd=echo /.test(line)),
+    async () =>
+      (await clientsOf(redis)).some((line) => !old.includes(idOf(line)) && / cmd=echo /.test(line)),
     'reads over a new connection',
   );
 const untilOthers = (old: readonly unknown[], count = 1) =>
@@ -75,7 +81,9 @@ describe('renewed TLS files', () => {
     }
     expect(await stop()).toEqual(new Set([content]));
     expect(started.values.get('connected')).toBe(1);
-    expect([...started.values.keys()].filter((name) => name.startsWith('errors_total'))).toEqual([]);
+    expect([...started.values.keys()].filter((name) => name.startsWith('errors_total'))).toEqual(
+      [],
+    );
     expect(started.lines.filter(({ level }) => level !== 'info')).toEqual([]);
     expect(noise).toEqual([]);
   });
@@ -85,14 +93,21 @@ describe('renewed TLS files', () => {
     const started = await startWithFiles('3s');
     await started.writeCa(other.certificate);
     await started.touch();
-    await waitFor(async () => (await outcomeOf(started.read(key))) === 'problem', 'the new authority to be used');
-    await expect(started.read(key)).rejects.toThrow(/not connected: .* put the certificate of that CA into caFile/);
+    await waitFor(
+      async () => (await outcomeOf(started.read(key))) === 'problem',
+      'the new authority to be used',
+    );
+    await expect(started.read(key)).rejects.toThrow(
+      /not connected: .* put the certificate of that CA into caFile/,
+    );
     await waitFor(() => started.values.get('connected') === 0, 'the metric to change');
     await started.writeCa(other.certificate, redis.authority.certificate);
     await started.touch();
     await waitFor(async () => (await outcomeOf(started.read(key))) === content, 'a value');
     await waitFor(() => started.values.get('connected') === 1, 'the metric to change');
-    const levels = started.lines.filter(({ message }) => /Redis/.test(message)).map(({ level }) => level);
+    const levels = started.lines
+      .filter(({ message }) => /Redis/.test(message))
+      .map(({ level }) => level);
     expect(levels).toEqual(['info', 'warn', 'info']);
   });
 

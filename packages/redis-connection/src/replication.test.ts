@@ -1,4 +1,9 @@
-import { type RedisServer, startRedis, startReplica, untilInSync } from '@sallyport/test-servers/redis';
+import {
+  type RedisServer,
+  startRedis,
+  startReplica,
+  untilInSync,
+} from '@sallyport/test-servers/redis';
 import { startCluster } from '@sallyport/test-servers/redis-cluster';
 import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command-calls';
 import { startSentinels } from '@sallyport/test-servers/redis-sentinel';
@@ -8,7 +13,10 @@ import { createReplicationCheck } from './replication.ts';
 import { never, newKey, type Opened, open } from './testing/opened.ts';
 
 /** Writes at a key, and asks whether a replica has it. */
-async function written({ connection }: Opened, key: string = newKey()): Promise<boolean | undefined> {
+async function written(
+  { connection }: Opened,
+  key: string = newKey(),
+): Promise<boolean | undefined> {
   await connection.run((client) => client.set(key, 'x'), never);
   return connection.isReplicated(key);
 }
@@ -105,9 +113,12 @@ describe('whether a replica has confirmed a write', () => {
 
   test('is that of the node of the key in a cluster', async () => {
     await using cluster = await startCluster();
-    await using opened = await open({ cluster: cluster.nodes.map(({ port }) => `127.0.0.1:${port}`) });
+    await using opened = await open({
+      cluster: cluster.nodes.map(({ port }) => `127.0.0.1:${port}`),
+    });
     const [first, second] = await cluster.masters();
-    if (first === undefined || second === undefined) throw new Error('the cluster has too few masters');
+    if (first === undefined || second === undefined)
+      throw new Error('the cluster has too few masters');
     const keyOf = (node: RedisServer) =>
       waitFor(async () => {
         const key = newKey();
@@ -129,7 +140,11 @@ async function connected(master: RedisServer): Promise<RedisServer> {
 }
 
 async function replicaOf(master: RedisServer, nodes: readonly RedisServer[]): Promise<RedisServer> {
-  const [, , replicas = []] = (await master.client().role()) as [string, number, [string, string, string][]];
+  const [, , replicas = []] = (await master.client().role()) as [
+    string,
+    number,
+    [string, string, string][],
+  ];
   const found = nodes.find(({ port }) => replicas.some((one) => one[1] === String(port)));
   if (found === undefined) throw new Error('the node has no replica');
   return found;

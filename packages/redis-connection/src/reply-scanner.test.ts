@@ -8,9 +8,12 @@ const limits = { bytes: 1_000, elements: 20 };
 function problemOf(bytes: string | Buffer, cuts: readonly number[] = []): unknown {
   const whole = Buffer.from(bytes as string, 'latin1');
   const check = createReplyScanner(limits);
-  const ends = [...new Set(cuts.map((cut) => cut % (whole.length + 1)))].sort((one, other) => one - other);
+  const ends = [...new Set(cuts.map((cut) => cut % (whole.length + 1)))].sort(
+    (one, other) => one - other,
+  );
   try {
-    for (const [index, end] of [...ends, whole.length].entries()) check(whole.subarray(ends[index - 1] ?? 0, end));
+    for (const [index, end] of [...ends, whole.length].entries())
+      check(whole.subarray(ends[index - 1] ?? 0, end));
     return undefined;
   } catch (error) {
     return (error as { problem?: unknown }).problem ?? error;
@@ -25,13 +28,30 @@ const value: fc.Arbitrary<string> = fc.letrec<{ value: string }>((tie) => ({
   value: fc.oneof(
     { maxDepth: 3, withCrossShrink: true },
     fc
-      .constantFrom('$-1', '*-1', '_', '#t', '#f', '+OK', '-ERR no', ',inf', ',-1.5e3', '(-12345678901234567890')
+      .constantFrom(
+        '$-1',
+        '*-1',
+        '_',
+        '#t',
+        '#f',
+        '+OK',
+        '-ERR no',
+        ',inf',
+        ',-1.5e3',
+        '(-12345678901234567890',
+      )
       .map((line) => `${line}\r\n`),
     fc.integer().map((number) => `:${number}\r\n`),
-    fc.string({ unit: 'binary-ascii', maxLength: 30 }).map((text) => `$${text.length}\r\n${text}\r\n`),
+    fc
+      .string({ unit: 'binary-ascii', maxLength: 30 })
+      .map((text) => `$${text.length}\r\n${text}\r\n`),
     fc.string({ maxLength: 30 }).map((text) => `=${text.length + 4}\r\ntxt:${text}\r\n`),
-    fc.array(tie('value'), { maxLength: 2 }).map((values) => `*${values.length}\r\n${values.join('')}`),
-    fc.array(tie('value'), { maxLength: 2 }).map((values) => `~${values.length}\r\n${values.join('')}`),
+    fc
+      .array(tie('value'), { maxLength: 2 })
+      .map((values) => `*${values.length}\r\n${values.join('')}`),
+    fc
+      .array(tie('value'), { maxLength: 2 })
+      .map((values) => `~${values.length}\r\n${values.join('')}`),
     fc.tuple(tie('value'), tie('value')).map((values) => `%1\r\n${values.join('')}`),
   ),
 })).value;
@@ -56,7 +76,11 @@ test('the answers of Redis are accepted, however they are cut', () => {
 });
 
 test('the problem does not depend on the cuts', () => {
-  const change = fc.record({ place: fc.nat(), byte: fc.nat({ max: 255 }), kind: fc.constantFrom('set', 'add', 'cut') });
+  const change = fc.record({
+    place: fc.nat(),
+    byte: fc.nat({ max: 255 }),
+    kind: fc.constantFrom('set', 'add', 'cut'),
+  });
   fc.assert(
     fc.property(
       fc.array(value, { minLength: 1, maxLength: 3 }),
@@ -66,7 +90,11 @@ test('the problem does not depend on the cuts', () => {
         const good = Buffer.from(parts.join(''), 'latin1');
         const at = place % good.length;
         const between = kind === 'cut' ? [] : [Buffer.of(byte)];
-        const bytes = Buffer.concat([good.subarray(0, at), ...between, good.subarray(kind === 'add' ? at : at + 1)]);
+        const bytes = Buffer.concat([
+          good.subarray(0, at),
+          ...between,
+          good.subarray(kind === 'add' ? at : at + 1),
+        ]);
         expect(problemOf(bytes, places)).toEqual(problemOf(bytes));
       },
     ),
@@ -76,10 +104,44 @@ test('the problem does not depend on the cuts', () => {
 
 describe('bytes that Redis never sends', () => {
   test.each([
-    ...['hello\r\n', 'HTTP/1.1 400 Bad Request\r\n\r\n', '\r\n', '$\r\n', '$!\r\n', '$-2\r\n', '$-15\r\n'],
-    ...['$+1\r\na\r\n', '$1e2\r\n', '$0x1\r\na\r\n', '$1\r\nab\r\n', '$1\r\na\rb', '$?\r\n', '=3\r\ntxt\r\n'],
-    ...['=-1\r\n', '!-1\r\n', '*-2\r\n', '*!\r\n', '*?\r\n', '~-1\r\n', '%-1\r\n', '>-1\r\n', '*1\r\n>1\r\n+a\r\n'],
-    ...['|1\r\n+a\r\n+b\r\n', ':\r\n', ':1.5\r\n', ':123456789012345678901\r\n', ',1,5\r\n', ',NaN\r\n', '(1n\r\n'],
+    ...[
+      'hello\r\n',
+      'HTTP/1.1 400 Bad Request\r\n\r\n',
+      '\r\n',
+      '$\r\n',
+      '$!\r\n',
+      '$-2\r\n',
+      '$-15\r\n',
+    ],
+    ...[
+      '$+1\r\na\r\n',
+      '$1e2\r\n',
+      '$0x1\r\na\r\n',
+      '$1\r\nab\r\n',
+      '$1\r\na\rb',
+      '$?\r\n',
+      '=3\r\ntxt\r\n',
+    ],
+    ...[
+      '=-1\r\n',
+      '!-1\r\n',
+      '*-2\r\n',
+      '*!\r\n',
+      '*?\r\n',
+      '~-1\r\n',
+      '%-1\r\n',
+      '>-1\r\n',
+      '*1\r\n>1\r\n+a\r\n',
+    ],
+    ...[
+      '|1\r\n+a\r\n+b\r\n',
+      ':\r\n',
+      ':1.5\r\n',
+      ':123456789012345678901\r\n',
+      ',1,5\r\n',
+      ',NaN\r\n',
+      '(1n\r\n',
+    ],
     ...['#x\r\n', '_x\r\n', '+a\nb\r\n', '+a\r+b\r\n', '\u0015\u0003\u0001\u0000\u0002\u0001\r\n'],
   ])('are noticed: %j', (bytes) => {
     expect(problemOf(bytes)).toBe(notRedis);

@@ -26,15 +26,23 @@ describe.each([
       else await redis.client().hset(key, { key });
     }
     await using proxy = await startCountingProxy(redis.port);
-    await using started = await open({ url: `redis://127.0.0.1:${proxy.port}`, commandTimeout: '30s' });
+    await using started = await open({
+      url: `redis://127.0.0.1:${proxy.port}`,
+      commandTimeout: '30s',
+    });
     const before = proxy.requests;
     await forgetCalls(redis);
-    const read: Read = (key) => started.connection.run((client) => readValue(client, query, key), never);
+    const read: Read = (key) =>
+      started.connection.run((client) => readValue(client, query, key), never);
     const replies = keys.map((key) => (type === 'string' ? key : ['key', key]));
     expect(await ask(read, keys)).toEqual(replies.map((reply) => ({ reply, timeToLive: -1 })));
     const calls = await commandCalls(redis);
     expect(calls.names).toEqual([command, 'echo', 'pttl', ...inScripts].sort());
-    expect([calls.of(command), calls.of('pttl'), calls.of('echo')]).toEqual([lookups, lookups, lookups]);
+    expect([calls.of(command), calls.of('pttl'), calls.of('echo')]).toEqual([
+      lookups,
+      lookups,
+      lookups,
+    ]);
     expect(proxy.connections).toBe(1);
     return proxy.requests - before;
   }
@@ -70,7 +78,19 @@ describe.each([
 test('a connection takes one round trip, with its login, its database and nothing else', async () => {
   await redis
     .client()
-    .call('ACL', 'SETUSER', 'least', 'on', 'nopass', '~*', '-@all', '+getrange', '+pttl', '+echo', '+select');
+    .call(
+      'ACL',
+      'SETUSER',
+      'least',
+      'on',
+      'nopass',
+      '~*',
+      '-@all',
+      '+getrange',
+      '+pttl',
+      '+echo',
+      '+select',
+    );
   await redis.client().call('ACL', 'LOG', 'RESET');
   await using proxy = await startCountingProxy(redis.port);
   await forgetCalls(redis);

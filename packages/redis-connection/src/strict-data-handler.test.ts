@@ -19,9 +19,18 @@ test('the private parts that are replaced exist in the pinned version', () => {
   // Another version may differ: read its source, then write that version here.
   expect(version).toBe('6.0.0');
   expect(readFileSync(manifest, 'utf8')).toContain('"ioredis": "catalog:"');
-  const { default: handler } = require('ioredis/built/DataHandler.js') as { default: { prototype: object } };
+  const { default: handler } = require('ioredis/built/DataHandler.js') as {
+    default: { prototype: object };
+  };
   const inherited = Object.getPrototypeOf(handler.prototype);
-  const names = ['dispatch', 'returnReply', 'returnError', 'returnPush', 'returnFatalError', 'shiftCommand'];
+  const names = [
+    'dispatch',
+    'returnReply',
+    'returnError',
+    'returnPush',
+    'returnFatalError',
+    'shiftCommand',
+  ];
   for (const name of names) {
     expect(Object.hasOwn(handler.prototype, name)).toBe(true);
     expect(Object.hasOwn(inherited, name)).toBe(true);
@@ -46,7 +55,9 @@ const answer = (text: string, key: string) => `${bulk(text)}:-1\r\n${bulk(key)}`
 
 /** A value for each requested key. */
 function good(request: string): string {
-  const keys = [...request.matchAll(/getrange\r\n\$\d+\r\n(?<key>\S+)\r\n/g)].map(({ groups }) => groups?.key ?? '');
+  const keys = [...request.matchAll(/getrange\r\n\$\d+\r\n(?<key>\S+)\r\n/g)].map(
+    ({ groups }) => groups?.key ?? '',
+  );
   return keys.map((key) => answer(`value of ${key}`, key)).join('');
 }
 
@@ -70,7 +81,10 @@ describe('a server', () => {
   ])('that sends %s after its answers loses that connection', async (_name, bytes, sent) => {
     const noise = listenForNoise();
     await using server = await startHostileServer((request) => good(request) + bytes);
-    await using started = await open({ url: `redis://127.0.0.1:${server.port}`, commandTimeout: '5s' });
+    await using started = await open({
+      url: `redis://127.0.0.1:${server.port}`,
+      commandTimeout: '5s',
+    });
     await provoke(server, started);
     const warnings = started.lines.filter(({ level }) => level === 'warn');
     expect(warnings[0]?.fields).toMatchObject({ problem: problem(sent) });
@@ -82,28 +96,41 @@ describe('a server', () => {
     ['two numbers', ':1\r\n:2\r\n', ''],
     ['what could be a whole answer', answer('text', 'key'), ''],
     ['a subscription', '>3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n', asked],
-  ])('that sends %s before its answers gives no caller the value of another key', async (_name, bytes, sent) => {
-    await using server = await startHostileServer((request) => bytes + good(request));
-    await using started = await open({ url: `redis://127.0.0.1:${server.port}`, commandTimeout: '5s' });
-    const outcomes = await Promise.all([1, 2, 3].map(() => outcomeOf(started.read(newKey()))));
-    expect(outcomes).toEqual(['problem', 'problem', 'problem']);
-    await waitFor(() => server.connections > 1, 'another connection');
-    const reported = started.lines.flatMap(({ fields }) => ('problem' in fields ? [String(fields.problem)] : []));
-    expect(reported[0]).toMatch(
-      /^it sent an answer (that no command asked for|to another command), and the connection/,
-    );
-    if (sent) expect(reported[0]).toBe(problem(sent));
-  });
+  ])(
+    'that sends %s before its answers gives no caller the value of another key',
+    async (_name, bytes, sent) => {
+      await using server = await startHostileServer((request) => bytes + good(request));
+      await using started = await open({
+        url: `redis://127.0.0.1:${server.port}`,
+        commandTimeout: '5s',
+      });
+      const outcomes = await Promise.all([1, 2, 3].map(() => outcomeOf(started.read(newKey()))));
+      expect(outcomes).toEqual(['problem', 'problem', 'problem']);
+      await waitFor(() => server.connections > 1, 'another connection');
+      const reported = started.lines.flatMap(({ fields }) =>
+        'problem' in fields ? [String(fields.problem)] : [],
+      );
+      expect(reported[0]).toMatch(
+        /^it sent an answer (that no command asked for|to another command), and the connection/,
+      );
+      if (sent) expect(reported[0]).toBe(problem(sent));
+    },
+  );
 
   test.each([
     ['a text', `${bulk('text')}+text\r\n`],
     ['a nil', '$-1\r\n:-2\r\n'],
   ])('that answers GETRANGE or PTTL with %s is not trusted', async (_name, answers) => {
     await using server = await startHostileServer((request) => {
-      const keys = [...request.matchAll(/echo\r\n\$\d+\r\n(?<key>\S+)\r\n/g)].map(({ groups }) => groups?.key ?? '');
+      const keys = [...request.matchAll(/echo\r\n\$\d+\r\n(?<key>\S+)\r\n/g)].map(
+        ({ groups }) => groups?.key ?? '',
+      );
       return keys.map((key) => answers + bulk(key)).join('');
     });
-    await using started = await open({ url: `redis://127.0.0.1:${server.port}`, commandTimeout: '5s' });
+    await using started = await open({
+      url: `redis://127.0.0.1:${server.port}`,
+      commandTimeout: '5s',
+    });
     expect(await outcomeOf(started.read(newKey()))).toBe('problem');
   });
 
@@ -120,8 +147,12 @@ describe('a server', () => {
     await Promise.all(
       greetings.map(async (greeting) => {
         await using server = await startHostileServer(() => '$-1\r\n', greeting);
-        await using started = await open({ url: `redis://127.0.0.1:${server.port}`, commandTimeout: '100ms' });
-        const isOver = async () => (await outcomeOf(started.read(newKey()))) === 'problem' && server.connections > 2;
+        await using started = await open({
+          url: `redis://127.0.0.1:${server.port}`,
+          commandTimeout: '100ms',
+        });
+        const isOver = async () =>
+          (await outcomeOf(started.read(newKey()))) === 'problem' && server.connections > 2;
         await waitFor(isOver, `more connections after ${JSON.stringify(greeting)}`);
       }),
     );
@@ -145,7 +176,8 @@ test('bad bytes within TLS end that connection, and nothing else', async () => {
   isOn = true;
   const changes = () => [...proxy.done.values()].reduce((sum, count) => sum + count, 0);
   const read = async () => {
-    while (changes() < 10) expect(['nothing', 'problem']).toContain(await outcomeOf(started.read(newKey())));
+    while (changes() < 10)
+      expect(['nothing', 'problem']).toContain(await outcomeOf(started.read(newKey())));
   };
   await Promise.all(Array.from({ length: 10 }, read));
   isOn = false;
@@ -163,12 +195,18 @@ describe('a cluster', () => {
     ['a nil in a list', () => '*1\r\n$-1\r\n'],
     ['a range of nothing', () => '*1\r\n*0\r\n'],
     ['a range of texts', (port) => `*1\r\n*3\r\n$1\r\n0\r\n$9\r\n__proto__\r\n${address(port)}`],
-    ['more slots than there are', (port) => `*1\r\n*3\r\n:0\r\n:9007199254740991\r\n${address(port)}`],
+    [
+      'more slots than there are',
+      (port) => `*1\r\n*3\r\n:0\r\n:9007199254740991\r\n${address(port)}`,
+    ],
     ['slots below the first', (port) => `*1\r\n*3\r\n:-1\r\n:16383\r\n${address(port)}`],
     ['a node that is nil', () => '*1\r\n*3\r\n:0\r\n:16383\r\n$-1\r\n'],
     ['a node that is a number', () => '*1\r\n*3\r\n:0\r\n:16383\r\n:7\r\n'],
     ['a host that is a list', (port) => `*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n*0\r\n:${port}\r\n`],
-    ['a port that is none', () => '*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:70000\r\n'],
+    [
+      'a port that is none',
+      () => '*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:70000\r\n',
+    ],
     ['an error', () => '-ERR no\r\n'],
     ['a redirection', () => '-MOVED 1 nowhere\r\n'],
   ];
@@ -188,8 +226,19 @@ describe('a cluster', () => {
     expect(noise).toEqual([]);
   });
 
-  const places = ['', ' 1', ' 1 nowhere', ' __proto__ 127.0.0.1:1', ' 99999 127.0.0.1:1', ' 1 127.0.0.1:99999'];
-  const redirections = [...places.flatMap((place) => [`MOVED${place}`, `ASK${place}`]), 'TRYAGAIN', 'CLUSTERDOWN'];
+  const places = [
+    '',
+    ' 1',
+    ' 1 nowhere',
+    ' __proto__ 127.0.0.1:1',
+    ' 99999 127.0.0.1:1',
+    ' 1 127.0.0.1:99999',
+  ];
+  const redirections = [
+    ...places.flatMap((place) => [`MOVED${place}`, `ASK${place}`]),
+    'TRYAGAIN',
+    'CLUSTERDOWN',
+  ];
 
   test('that redirects to nowhere makes only that lookup fail', async () => {
     const noise = listenForNoise();
@@ -203,7 +252,10 @@ describe('a cluster', () => {
         await using started = await openCluster(server);
         const outcomes = await Promise.all([1, 2, 3].map(() => outcomeOf(started.read(newKey()))));
         expect([redirection, ...outcomes]).not.toContain('undefined');
-        expect([redirection, (await errorOf(started.read(newKey()))).name]).toEqual([redirection, 'RedisProblem']);
+        expect([redirection, (await errorOf(started.read(newKey()))).name]).toEqual([
+          redirection,
+          'RedisProblem',
+        ]);
       }),
     );
     expect(noise).toEqual([]);
@@ -215,9 +267,15 @@ describe('sentinels', () => {
     ['nils', () => '$-1\r\n$-1\r\n'],
     ['a list of nils', () => '*2\r\n$-1\r\n$-1\r\n'],
     ['lists of lists', () => '*2\r\n*1\r\n*0\r\n*1\r\n*0\r\n'],
-    ['a host without an end', (_, port) => `*2\r\n$3\r\na\0b\r\n$${String(port).length}\r\n${port}\r\n`],
+    [
+      'a host without an end',
+      (_, port) => `*2\r\n$3\r\na\0b\r\n$${String(port).length}\r\n${port}\r\n`,
+    ],
     ['a port that is none', () => '*2\r\n$9\r\n127.0.0.1\r\n$5\r\n70000\r\n'],
-    ['too many answers', (_, port) => `*2\r\n$9\r\n127.0.0.1\r\n$${String(port).length}\r\n${port}\r\n`.repeat(9)],
+    [
+      'too many answers',
+      (_, port) => `*2\r\n$9\r\n127.0.0.1\r\n$${String(port).length}\r\n${port}\r\n`.repeat(9),
+    ],
     ['messages that are none', () => '>3\r\n$7\r\nmessage\r\n_\r\n_\r\n'],
     ['512 MB', () => '$536870912\r\n'],
   ];
@@ -245,7 +303,9 @@ describe('sentinels', () => {
       if (!/subscribe/.test(request)) return good(request);
       subscribed += 1;
       // The nil ends the first connection of the subscriber. The second gets no answer.
-      return subscribed === 1 ? `>3\r\n${bulk('subscribe')}${bulk('+switch-master')}:1\r\n$-1\r\n` : '';
+      return subscribed === 1
+        ? `>3\r\n${bulk('subscribe')}${bulk('+switch-master')}:1\r\n$-1\r\n`
+        : '';
     });
     const sentinels = [`redis://127.0.0.1:${server.port}`];
     const started = await open({ sentinels, name: 'mymaster', commandTimeout: '30s' });
@@ -274,7 +334,12 @@ describe('sentinels', () => {
   });
 });
 
-const clusterNode = (index: number) => [Buffer.from(`10.0.0.${index}`), 6379, Buffer.from('id'), []];
+const clusterNode = (index: number) => [
+  Buffer.from(`10.0.0.${index}`),
+  6379,
+  Buffer.from('id'),
+  [],
+];
 const nodes = (count: number) => Array.from({ length: count }, (_, index) => clusterNode(index));
 
 test('slots have at most 256 nodes, each as often as it has ranges', () => {
@@ -285,5 +350,7 @@ test('slots have at most 256 nodes, each as often as it has ranges', () => {
   expect(() => requireSlots(ranges)).not.toThrow();
   expect(() => requireSlots([[0, 16_383, ...nodes(256)]])).not.toThrow();
   expect(() => requireSlots([[0, 16_383, ...nodes(257)]])).toThrow('slots that no cluster has');
-  expect(() => requireSlots([...ranges, [16_383, 16_383, clusterNode(256)]])).toThrow('slots that no cluster has');
+  expect(() => requireSlots([...ranges, [16_383, 16_383, clusterNode(256)]])).toThrow(
+    'slots that no cluster has',
+  );
 });

@@ -88,12 +88,15 @@ class StrictDataHandler extends ioredis.default {
   }
 
   override returnFatalError(error: unknown): void {
-    this.#stream.destroy(error instanceof WireError ? error : new WireError('bytes that are not the Redis protocol'));
+    this.#stream.destroy(
+      error instanceof WireError ? error : new WireError('bytes that are not the Redis protocol'),
+    );
   }
 
   override returnReply(reply: unknown): void {
     const { command } = this.redis.commandQueue.peekFront() ?? {};
-    if (command?.name === 'cluster' && String(command.args[0]).toLowerCase() === 'slots') requireSlots(reply);
+    if (command?.name === 'cluster' && String(command.args[0]).toLowerCase() === 'slots')
+      requireSlots(reply);
     super.returnReply(reply);
   }
 
@@ -111,7 +114,8 @@ class StrictDataHandler extends ioredis.default {
   }
 
   override shiftCommand(reply: unknown): Item | null {
-    if (this.redis.commandQueue.length === 0) throw new WireError('an answer that no command asked for');
+    if (this.redis.commandQueue.length === 0)
+      throw new WireError('an answer that no command asked for');
     return super.shiftCommand(reply);
   }
 }
@@ -149,8 +153,11 @@ function requireRedirection(message: string): void {
 
 /** @param reply to CLUSTER SLOTS. @throws WireError for a reply that no cluster sends */
 export function requireSlots(reply: unknown): void {
-  if (!Array.isArray(reply) || !reply.every(isRange)) throw new WireError('slots that no cluster has');
-  const nodes = new Set(reply.flatMap(([, , ...owners]) => owners.map(([host, port]: unknown[]) => `${host}:${port}`)));
+  if (!Array.isArray(reply) || !reply.every(isRange))
+    throw new WireError('slots that no cluster has');
+  const nodes = new Set(
+    reply.flatMap(([, , ...owners]) => owners.map(([host, port]: unknown[]) => `${host}:${port}`)),
+  );
   if (nodes.size > maxNodes) throw new WireError('slots that no cluster has');
 }
 

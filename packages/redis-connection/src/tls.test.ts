@@ -26,7 +26,10 @@ beforeAll(async () => {
     expired = false,
   ): Promise<RedisServer> {
     const authority = resources.use(await createAuthority());
-    const { certificateFile, keyFile } = await authority.issueServer({ ...(names && { names }), expired });
+    const { certificateFile, keyFile } = await authority.issueServer({
+      ...(names && { names }),
+      expired,
+    });
     const settings = { 'tls-cert-file': certificateFile, 'tls-key-file': keyFile, ...more };
     return resources.use(await startRedis({ authority, settings }));
   }
@@ -46,7 +49,9 @@ async function login(redis: RedisServer, written: object): Promise<string> {
     .read(key)
     .then(String, (error: Error) => error.message.replace(`${redis.tlsUrl}: not connected: `, ''));
   if (end !== content) {
-    expect((await errorOf(started.read(key))).message).toBe(`${redis.tlsUrl}: not connected: ${end}`);
+    expect((await errorOf(started.read(key))).message).toBe(
+      `${redis.tlsUrl}: not connected: ${end}`,
+    );
     expect(started.values.get('connected')).toBe(0);
   }
   expect(noise).toEqual([]);
@@ -79,7 +84,9 @@ describe('a server with TLS', () => {
   });
 
   test('with an expired certificate is refused', async () => {
-    expect(await login(servers.expired, {})).toMatch(/^the server's certificate, or one above it, has expired: /);
+    expect(await login(servers.expired, {})).toMatch(
+      /^the server's certificate, or one above it, has expired: /,
+    );
   });
 
   test('with an older TLS than allowed is refused', async () => {
@@ -94,7 +101,8 @@ describe('a server with TLS', () => {
     const own = await authority.issueClient('sallyport');
     const files = { certFile: own.certificateFile, keyFile: own.keyFile };
     expect(await login(servers.strict, files)).toBe(content);
-    const refused = /^the server refused the client certificate, or requires one: check certFile and keyFile/;
+    const refused =
+      /^the server refused the client certificate, or requires one: check certFile and keyFile/;
     expect(await login(servers.strict, {})).toMatch(refused);
     await using foreign = await createAuthority();
     const other = await foreign.issueClient('sallyport');
@@ -107,25 +115,36 @@ describe('a server with TLS', () => {
     const key = await storeKey(plain);
     const noise = listenForNoise();
     const problem = async ({ read }: Opened, expected: RegExp) =>
-      await waitFor(async () => expected.test((await errorOf(read(key))).message), String(expected));
+      await waitFor(
+        async () => expected.test((await errorOf(read(key))).message),
+        String(expected),
+      );
     await using clear = await open({
       url: `rediss://127.0.0.1:${plain.port}`,
       caFile: plain.caFile,
       commandTimeout: '200ms',
     });
     // Redis answers only if the random bytes of the handshake happen to contain an end of line.
-    const why = 'no answer in time to the TLS handshake|the server answers, but not in TLS|the server closed .*';
+    const why =
+      'no answer in time to the TLS handshake|the server answers, but not in TLS|the server closed .*';
     await problem(
       clear,
-      RegExp(`: not connected: (${why}): is this its tls-port, or should the URL begin with redis://\\?$`),
+      RegExp(
+        `: not connected: (${why}): is this its tls-port, or should the URL begin with redis://\\?$`,
+      ),
     );
     await using secure = await open({ url: `redis://127.0.0.1:${plain.tlsPort}` });
-    await problem(secure, /: not connected: .* is this its tls-port\? Then the URL must begin with rediss:\/\/$/);
+    await problem(
+      secure,
+      /: not connected: .* is this its tls-port\? Then the URL must begin with rediss:\/\/$/,
+    );
     expect(noise).toEqual([]);
   });
 
   test('with files that cannot be read makes no connection', async () => {
-    const { message } = await errorOf(open({ url: servers.plain.tlsUrl, caFile: 'missing/ca.crt' }));
+    const { message } = await errorOf(
+      open({ url: servers.plain.tlsUrl, caFile: 'missing/ca.crt' }),
+    );
     expect(message).toContain('missing/ca.crt');
   });
 });

@@ -18,7 +18,10 @@ async function listen(place: string | number, onBytes: (socket: Socket) => void)
     sockets.add(socket.on('error', () => {}));
     socket.once('data', () => onBytes(socket));
   });
-  await once(typeof place === 'string' ? server.listen(place) : server.listen(place, '127.0.0.1'), 'listening');
+  await once(
+    typeof place === 'string' ? server.listen(place) : server.listen(place, '127.0.0.1'),
+    'listening',
+  );
   return {
     port: typeof place === 'string' ? 0 : (server.address() as AddressInfo).port,
     async [Symbol.asyncDispose]() {

@@ -15,16 +15,33 @@ const node = await redisForFile({
 const wrong = newPassword();
 
 test.each<[string, () => object, string]>([
-  ['a wrong password', () => ({ password: wrong }), 'it refuses the username or the password, or the user is disabled'],
+  [
+    'a wrong password',
+    () => ({ password: wrong }),
+    'it refuses the username or the password, or the user is disabled',
+  ],
   ['no password', () => ({}), 'it requires a password: set username and password'],
-  ['too few rights', () => ({ username: 'few', password: own }), 'the user may not do this (CLUSTER|SLOTS): compare'],
-  ['an unknown CA', () => ({ password, caFile: undefined }), "the server's certificate is signed by a CA that is not"],
-  ['a closed port', () => ({ cluster: ['rediss://127.0.0.1:1'] }), 'the connection was refused: is it running, and'],
+  [
+    'too few rights',
+    () => ({ username: 'few', password: own }),
+    'the user may not do this (CLUSTER|SLOTS): compare',
+  ],
+  [
+    'an unknown CA',
+    () => ({ password, caFile: undefined }),
+    "the server's certificate is signed by a CA that is not",
+  ],
+  [
+    'a closed port',
+    () => ({ cluster: ['rediss://127.0.0.1:1'] }),
+    'the connection was refused: is it running, and',
+  ],
 ])('the reason of the last node is reported: %s', async (_, written, problem) => {
   const noise = listenForNoise();
   await using started = await open({ cluster: [node.tlsUrl], caFile: node.caFile, ...written() });
   const errors = [await errorOf(started.read(newKey())), await errorOf(started.read(newKey()))];
-  for (const { message } of errors) expect(message).toContain(`: no node of the cluster can be used: ${problem}`);
+  for (const { message } of errors)
+    expect(message).toContain(`: no node of the cluster can be used: ${problem}`);
   const [warning] = started.lines.filter(({ level }) => level === 'warn');
   expect(warning?.fields).toMatchObject({ problem: expect.stringContaining(problem) });
   expect(noise).toEqual([]);
@@ -36,5 +53,7 @@ test('a Redis that is not a node of a cluster is reported as such', async () => 
   await using single = await startRedis();
   await using started = await open({ cluster: [single.url] });
   const { message } = await errorOf(started.read(newKey()));
-  expect(message).toContain(': it is not a node of a cluster: write url in place of cluster, or set cluster-enabled');
+  expect(message).toContain(
+    ': it is not a node of a cluster: write url in place of cluster, or set cluster-enabled',
+  );
 });

@@ -9,8 +9,18 @@ test('a client that ended by itself connects again, until it is dropped', async 
   await using redis = await startRedis();
   const options = settled({ url: redis.url });
   const events: string[] = [];
-  const listeners = { onProblem: () => {}, onUp: () => events.push('up'), onDown: () => events.push('down') };
-  const opened = await openClients(options, () => undefined, { name: 'redis', wording }, listeners, never);
+  const listeners = {
+    onProblem: () => {},
+    onUp: () => events.push('up'),
+    onDown: () => events.push('down'),
+  };
+  const opened = await openClients(
+    options,
+    () => undefined,
+    { name: 'redis', wording },
+    listeners,
+    never,
+  );
   const watched = opened.current;
   for (let round = 0; round < 3; round += 1) {
     // ioredis does this when it hears of a failover during an attempt to connect. It never tries again by itself.
@@ -25,6 +35,9 @@ test('a client that ended by itself connects again, until it is dropped', async 
     String(await redis.client().call('CLIENT', 'LIST', 'TYPE', 'NORMAL'))
       .trim()
       .split('\n');
-  await waitFor(async () => (await clients()).length === 1, "all connections but the test's own to end");
+  await waitFor(
+    async () => (await clients()).length === 1,
+    "all connections but the test's own to end",
+  );
   expect(watched.client.status).toBe('end');
 });

@@ -110,7 +110,11 @@ export async function openClients(
   };
 }
 
-async function attempt(client: RedisClient, milliseconds: number, signal: AbortSignal): Promise<void> {
+async function attempt(
+  client: RedisClient,
+  milliseconds: number,
+  signal: AbortSignal,
+): Promise<void> {
   // The client tries again by itself. Until then, commands fail with the reason.
   const connected = client.connect().catch(() => {});
   await within({ signal, limit: milliseconds }, () => connected).catch(() => {});
@@ -124,7 +128,12 @@ function reconnectLater(client: RedisClient, clients: ReadonlySet<RedisClient>):
 }
 
 /** Listens to a client from the beginning: ioredis prints an error event without a listener to stderr. */
-function watch(watched: WatchedClient, isInClear: boolean, terms: ProblemTerms, events: StateEvents): void {
+function watch(
+  watched: WatchedClient,
+  isInClear: boolean,
+  terms: ProblemTerms,
+  events: StateEvents,
+): void {
   const { client } = watched;
   /** The connection of this attempt is there, in clear, and has neither an answer nor a problem yet. */
   let isUnanswered = false;

@@ -31,9 +31,15 @@ describe('a Redis', () => {
   });
 
   test.each([
-    ['redis://127.0.0.1:1', 'not connected: the connection was refused: is it running, and is this its port?'],
+    [
+      'redis://127.0.0.1:1',
+      'not connected: the connection was refused: is it running, and is this its port?',
+    ],
     ['unix:/nowhere/redis.sock', 'not connected: the socket does not exist'],
-    ['redis://nowhere.invalid', /^not connected: (DNS does not know the name|DNS does not answer)$/],
+    [
+      'redis://nowhere.invalid',
+      /^not connected: (DNS does not know the name|DNS does not answer)$/,
+    ],
   ])('that does not exist is reported: %s', async (url, problem) => {
     const noise = listenForNoise();
     await using started = await open({ url, insecure: url.includes('invalid') || undefined });
@@ -88,7 +94,19 @@ describe('a database', () => {
     const grant = (...rights: string[]) =>
       redis
         .client()
-        .call('ACL', 'SETUSER', 'there', 'reset', 'on', `>${password}`, '~*', '+getrange', '+pttl', '+echo', ...rights);
+        .call(
+          'ACL',
+          'SETUSER',
+          'there',
+          'reset',
+          'on',
+          `>${password}`,
+          '~*',
+          '+getrange',
+          '+pttl',
+          '+echo',
+          ...rights,
+        );
     await grant();
     await using started = await open({ url: redis.url, database: 3, username: 'there', password });
     for (const one of [key, own]) {

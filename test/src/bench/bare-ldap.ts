@@ -33,10 +33,16 @@ export async function connectLdap(port: number, ca: string): Promise<BareLdap> {
     for (let message = element(rest); message !== undefined; message = element(rest)) {
       rest = rest.subarray(message.end);
       // The message ID comes first, then the operation.
-      const operation = element(message.content, (element(message.content) as Element).end) as Element;
+      const operation = element(
+        message.content,
+        (element(message.content) as Element).end,
+      ) as Element;
       if (operation.tag === tags.searchEntry) entries += 1;
       if (operation.tag === tags.bindResponse || operation.tag === tags.searchDone) {
-        pending?.resolve({ code: (element(operation.content) as Element).content[0] ?? -1, entries });
+        pending?.resolve({
+          code: (element(operation.content) as Element).content[0] ?? -1,
+          entries,
+        });
       }
     }
   });
@@ -50,12 +56,21 @@ export async function connectLdap(port: number, ca: string): Promise<BareLdap> {
     });
   };
   return {
-    bind: (dn, password) => ask(tlv(0x60, tlv(0x02, Buffer.of(3)), tlv(0x04, dn), tlv(0x80, password))),
+    bind: (dn, password) =>
+      ask(tlv(0x60, tlv(0x02, Buffer.of(3)), tlv(0x04, dn), tlv(0x80, password))),
     search: (base, attribute, value) => {
       const [subtree, never, none, no] = [Buffer.of(2), Buffer.of(0), Buffer.of(0), Buffer.of(0)];
-      const limits = [tlv(0x0a, subtree), tlv(0x0a, never), tlv(0x02, none), tlv(0x02, none), tlv(0x01, no)];
+      const limits = [
+        tlv(0x0a, subtree),
+        tlv(0x0a, never),
+        tlv(0x02, none),
+        tlv(0x02, none),
+        tlv(0x01, no),
+      ];
       const filter = tlv(0xa3, tlv(0x04, attribute), tlv(0x04, value));
-      return ask(tlv(0x63, tlv(0x04, base), ...limits, filter, tlv(0x30, tlv(0x04, 'uid'), tlv(0x04, 'cn'))));
+      return ask(
+        tlv(0x63, tlv(0x04, base), ...limits, filter, tlv(0x30, tlv(0x04, 'uid'), tlv(0x04, 'cn'))),
+      );
     },
   };
 }
@@ -80,7 +95,9 @@ function element(bytes: Buffer, start = 0): Element | undefined {
 }
 
 function tlv(tag: number, ...parts: readonly (Buffer | string)[]): Buffer {
-  const content = Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)));
+  const content = Buffer.concat(
+    parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)),
+  );
   const { length } = content;
   const head = length < 0x80 ? [tag, length] : [tag, 0x82, length >> 8, length & 0xff];
   return Buffer.concat([Buffer.from(head), content]);

@@ -6,7 +6,11 @@ export function createLookup(url: string): (token: string) => Promise<string> {
   const redis = new Redis(url, { enableAutoPipelining: true });
   return async (token) => {
     const key = recordKey(token);
-    const [record] = await Promise.all([redis.getrange(key, 0, 65_536), redis.pttl(key), redis.echo(key)]);
+    const [record] = await Promise.all([
+      redis.getrange(key, 0, 65_536),
+      redis.pttl(key),
+      redis.echo(key),
+    ]);
     return (JSON.parse(record) as { username: string }).username;
   };
 }

@@ -3,15 +3,28 @@ import { staticAuthenticator, tokensFile } from '../testing/static-tokens.ts';
 import { reviewBody } from '../testing/token-review.ts';
 import { randomToken } from '../testing/tokens.ts';
 import { directoryAccess } from './backends.ts';
-import { type GatewayCase, type Place, robotCount, robotQuestions, tokenCount } from './contender.ts';
+import {
+  type GatewayCase,
+  type Place,
+  robotCount,
+  robotQuestions,
+  tokenCount,
+} from './contender.ts';
 import { metric } from './gateway.ts';
 
 /** Static tokens. @param entry changed keys of their authenticator */
 export function staticCase(entry: object = {}, count: number = tokenCount): GatewayCase {
-  const tokens = Array.from({ length: count }, (_, at) => ({ token: randomToken(), username: `user-${at}` }));
+  const tokens = Array.from({ length: count }, (_, at) => ({
+    token: randomToken(),
+    username: `user-${at}`,
+  }));
   return {
     config: { authenticators: [{ ...staticAuthenticator, ...entry }] },
-    files: { 'tokens.yaml': tokensFile(Object.fromEntries(tokens.map(({ token, username }) => [token, username]))) },
+    files: {
+      'tokens.yaml': tokensFile(
+        Object.fromEntries(tokens.map(({ token, username }) => [token, username])),
+      ),
+    },
     questions: tokens.map(({ token, username }) => ({ body: reviewBody(token), username })),
   };
 }
@@ -35,7 +48,10 @@ export const unknownCase = (): GatewayCase => ({
 
 /** Answers in Redis that the memory has no capacity for: each review finds its answer in Redis, after the first pass. */
 export async function redisTierCase(place: Place): Promise<GatewayCase> {
-  const { config, ...rest } = staticCase({ cache: { store: 'shared', authenticatedTtl: '24h' } }, robotCount);
+  const { config, ...rest } = staticCase(
+    { cache: { store: 'shared', authenticatedTtl: '24h' } },
+    robotCount,
+  );
   const shared = await sharedCache(place);
   return {
     ...rest,
@@ -47,12 +63,19 @@ export async function redisTierCase(place: Place): Promise<GatewayCase> {
 }
 
 async function sharedCache({ backends }: Place) {
-  const redis = { url: (await backends.redis()).url, sealingKeys: [{ file: 'secrets/sealing-key' }] };
+  const redis = {
+    url: (await backends.redis()).url,
+    sealingKeys: [{ file: 'secrets/sealing-key' }],
+  };
   return { redis, files: { 'secrets/sealing-key': randomBytes(32).toString('base64') } };
 }
 
 /** Checks that a tier of the cache answered all but `misses` reviews, and that nothing in front of it answered many. */
-async function verifyHits(adminUrl: string, tier: 'memory' | 'redis', misses: number): Promise<void> {
+async function verifyHits(
+  adminUrl: string,
+  tier: 'memory' | 'redis',
+  misses: number,
+): Promise<void> {
   const lookups = (one: string, result: string) =>
     metric(adminUrl, 'sallyport_cache_lookups_total', [`tier="${one}"`, `result="${result}"`]);
   const [hits, missed] = [await lookups(tier, 'hit'), await lookups(tier, 'miss')];
@@ -63,7 +86,11 @@ async function verifyHits(adminUrl: string, tier: 'memory' | 'redis', misses: nu
 }
 
 /** Tokens that are looked up in Redis. */
-export async function robotsCase({ backends }: Place, count: number, cache: object | string): Promise<GatewayCase> {
+export async function robotsCase(
+  { backends }: Place,
+  count: number,
+  cache: object | string,
+): Promise<GatewayCase> {
   const { url } = await backends.redis();
   return {
     config: { authenticators: [{ name: 'robots', use: 'redis', cache, options: { url } }] },
@@ -72,7 +99,10 @@ export async function robotsCase({ backends }: Place, count: number, cache: obje
 }
 
 /** People who log in by LDAPS. */
-export async function directoryCase({ backends }: Place, cache: object | string): Promise<GatewayCase> {
+export async function directoryCase(
+  { backends }: Place,
+  cache: object | string,
+): Promise<GatewayCase> {
   const facts = await backends.directory();
   const { options, files } = directoryAccess(facts);
   return {
@@ -100,7 +130,10 @@ export async function everythingCase(place: Place): Promise<GatewayCase> {
   const authenticators = cases.flatMap(({ config }) => config.authenticators as object[]);
   return {
     config: { authenticators, cache: { redis: shared.redis } },
-    files: Object.assign({}, shared.files, ...cases.map(({ files }) => files)) as Record<string, string>,
+    files: Object.assign({}, shared.files, ...cases.map(({ files }) => files)) as Record<
+      string,
+      string
+    >,
     questions: cases.flatMap(({ questions }) => questions),
   };
 }

@@ -2,7 +2,14 @@
 import http2 from 'node:http2';
 import https from 'node:https';
 import { reviewHeaders, reviewPath, type TokenReview } from '../testing/token-review.ts';
-import { type Driven, drive, type OfferedPoint, type Order, offer, type Protocol } from './drive.ts';
+import {
+  type Driven,
+  drive,
+  type OfferedPoint,
+  type Order,
+  offer,
+  type Protocol,
+} from './drive.ts';
 import { numberedQuestion, type Question } from './questions.ts';
 import type { ClientFiles } from './tls.ts';
 import { answerMessages } from './worker.ts';
@@ -18,7 +25,12 @@ interface Target {
 export type ClientMessage =
   | { readonly kind: 'target'; readonly target: Target }
   | { readonly kind: 'drive'; readonly id: number; readonly order: Order }
-  | { readonly kind: 'offer'; readonly id: number; readonly rate: number; readonly seconds: number };
+  | {
+      readonly kind: 'offer';
+      readonly id: number;
+      readonly rate: number;
+      readonly seconds: number;
+    };
 
 interface RawAnswer {
   readonly status: number;
@@ -41,7 +53,11 @@ answerMessages<ClientMessage, Driven | OfferedPoint | undefined>(async (message)
     const { id, url, tls, questions } = message.target;
     const listed = (index: number) => questions[index % questions.length] as Question;
     const question = questions === 'numbered' ? numberedQuestion : listed;
-    targets.set(id, { question, send: { h2: http2Sender(url, tls), 'http1.1': http1Sender(url, tls) }, next: 0 });
+    targets.set(id, {
+      question,
+      send: { h2: http2Sender(url, tls), 'http1.1': http1Sender(url, tls) },
+      next: 0,
+    });
     return undefined;
   }
   const asked = targets.get(message.id);
@@ -60,7 +76,10 @@ function check({ status, text }: RawAnswer, { username }: Question): void {
     review?.authenticated === (username !== undefined) &&
     review.user?.username === username &&
     review.error === undefined;
-  if (!isRight) throw new Error(`expected ${username ?? 'not authenticated'}, but the answer is ${status} ${text}`);
+  if (!isRight)
+    throw new Error(
+      `expected ${username ?? 'not authenticated'}, but the answer is ${status} ${text}`,
+    );
 }
 
 function http2Sender(url: string, tls: ClientFiles): Send {
@@ -77,7 +96,12 @@ function http2Sender(url: string, tls: ClientFiles): Send {
   return (body) =>
     new Promise((resolve, reject) => {
       const length = String(Buffer.byteLength(body));
-      const headers = { ':method': 'POST', ':path': reviewPath, 'content-length': length, ...reviewHeaders };
+      const headers = {
+        ':method': 'POST',
+        ':path': reviewPath,
+        'content-length': length,
+        ...reviewHeaders,
+      };
       const stream = session().request(headers, { endStream: false });
       let status = 0;
       let text = '';

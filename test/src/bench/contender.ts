@@ -61,7 +61,10 @@ export async function asTarget(
 export const tokenCount = 200;
 
 const constantQuestions = (): Question[] =>
-  Array.from({ length: tokenCount }, () => ({ body: reviewBody(randomToken()), username: constantUser }));
+  Array.from({ length: tokenCount }, () => ({
+    body: reviewBody(randomToken()),
+    username: constantUser,
+  }));
 
 export const robotCount = 2_000;
 
@@ -75,8 +78,14 @@ export function server(name: ServerKind): Contender {
     async start(place) {
       const worker = place.resources.use(startWorker<ServerMessage, string>('server.ts'));
       const redisUrl = name === 'stack-redis' ? (await place.backends.redis()).url : undefined;
-      const url = await worker.ask({ kind: name, tls: place.tls.server, ...(redisUrl && { redisUrl }) });
-      const questions = redisUrl ? robotQuestions(await place.backends.robots(robotCount)) : constantQuestions();
+      const url = await worker.ask({
+        kind: name,
+        tls: place.tls.server,
+        ...(redisUrl && { redisUrl }),
+      });
+      const questions = redisUrl
+        ? robotQuestions(await place.backends.robots(robotCount))
+        : constantQuestions();
       const target = await asTarget(place, url, questions);
       await target.drive({ protocol: 'h2', at: 16, reviews: usualPrime });
       return { pid: worker.pid, ...target };
@@ -129,15 +138,29 @@ function lookAt(adminUrl: string, looks: Looks): Disposable {
 }
 
 /** Makes a contender of a gateway. @param prepare makes the config and the questions */
-export function gateway(name: string, prepare: (place: Place) => Promise<GatewayCase> | GatewayCase): Contender {
+export function gateway(
+  name: string,
+  prepare: (place: Place) => Promise<GatewayCase> | GatewayCase,
+): Contender {
   return {
     name,
     isGateway: true,
     async start(place, entry) {
-      const { questions, verify, occupy, isWatched = true, prime = usualPrime, ...setup } = await prepare(place);
+      const {
+        questions,
+        verify,
+        occupy,
+        isWatched = true,
+        prime = usualPrime,
+        ...setup
+      } = await prepare(place);
       const { tls, nodeArguments = [] } = place;
-      const started = place.resources.use(await startBenchGateway({ entry, tls, nodeArguments, ...setup }));
-      place.resources.use(lookAt(started.adminUrl, isWatched ? { ...probes, ...watchers } : probes));
+      const started = place.resources.use(
+        await startBenchGateway({ entry, tls, nodeArguments, ...setup }),
+      );
+      place.resources.use(
+        lookAt(started.adminUrl, isWatched ? { ...probes, ...watchers } : probes),
+      );
       const target = await asTarget(place, started.url, questions);
       await target.drive({ protocol: 'h2', at: 16, reviews: prime });
       const name = await occupy?.(started.url);

@@ -9,7 +9,15 @@ import {
   staticCase,
   unknownCase,
 } from './cases.ts';
-import { asTarget, type Contender, gateway, type Place, type Running, robotCount, server } from './contender.ts';
+import {
+  asTarget,
+  type Contender,
+  gateway,
+  type Place,
+  type Running,
+  robotCount,
+  server,
+} from './contender.ts';
 import type { Driven } from './drive.ts';
 import { startGoLogin } from './go-login.ts';
 import type { LdapLoopMessage } from './ldap-loop.ts';
@@ -46,7 +54,10 @@ async function startRedisLoop({ backends, resources }: Place): Promise<Running> 
 async function startGo(place: Place): Promise<Running> {
   const directory = await place.backends.directory();
   const { url, pid } = place.resources.use(await startGoLogin(place.tls, directory));
-  const questions = directory.people.map(({ name, token }) => ({ body: reviewBody(token), username: name }));
+  const questions = directory.people.map(({ name, token }) => ({
+    body: reviewBody(token),
+    username: name,
+  }));
   return { pid, ...(await asTarget(place, url, questions)) };
 }
 

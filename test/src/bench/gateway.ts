@@ -36,7 +36,11 @@ export interface BenchGatewaySetup {
 }
 
 /** The files in which the gateway finds its certificate. */
-export const names = { certFile: 'tls/server.crt', keyFile: 'tls/server.key', clientCAFile: 'tls/ca.crt' } as const;
+export const names = {
+  certFile: 'tls/server.crt',
+  keyFile: 'tls/server.key',
+  clientCAFile: 'tls/ca.crt',
+} as const;
 
 /** Adds what all gateways of the bench share: mutual TLS, an audit trail in a file, and an admin address on loopback. */
 export function benchConfigText({ server, ...others }: BenchGatewaySetup['config']): string {
@@ -79,7 +83,14 @@ export async function startBenchGateway({
   const spawned = performance.now();
   const child = spawn(
     process.execPath,
-    [...nodeArguments, '--disable-sigusr1', entry, 'serve', '--config', join(folder, 'gateway.yaml')],
+    [
+      ...nodeArguments,
+      '--disable-sigusr1',
+      entry,
+      'serve',
+      '--config',
+      join(folder, 'gateway.yaml'),
+    ],
     {
       cwd: folder,
       env: { PATH: process.env.PATH ?? '', HOME: folder, NO_COLOR: '1' },
@@ -119,10 +130,17 @@ async function untilListening(
     lines.on('line', (line) => {
       const { msg, url, adminUrl, loginUrl = '' } = parseLine(line);
       if (msg === 'listening') {
-        resolve({ url: String(url), adminUrl: String(adminUrl), loginUrl: String(loginUrl), log: () => written });
+        resolve({
+          url: String(url),
+          adminUrl: String(adminUrl),
+          loginUrl: String(loginUrl),
+          log: () => written,
+        });
       }
     });
-    lines.on('close', () => reject(new Error(`the gateway ended before it listened:\n${written.join('\n')}`)));
+    lines.on('close', () =>
+      reject(new Error(`the gateway ended before it listened:\n${written.join('\n')}`)),
+    );
   });
 }
 
@@ -135,9 +153,15 @@ function parseLine(line: string): Record<string, unknown> {
 }
 
 /** Reads the value of the first series of /metrics with this name and these labels. It is 0 if there is none. */
-export async function metric(adminUrl: string, name: string, labels: readonly string[] = []): Promise<number> {
+export async function metric(
+  adminUrl: string,
+  name: string,
+  labels: readonly string[] = [],
+): Promise<number> {
   const text = await (await fetch(new URL('/metrics', adminUrl))).text();
   const isMeant = (line: string): boolean =>
-    /[{ ]/.test(line.charAt(name.length)) && line.startsWith(name) && labels.every((label) => line.includes(label));
+    /[{ ]/.test(line.charAt(name.length)) &&
+    line.startsWith(name) &&
+    labels.every((label) => line.includes(label));
   return Number(text.split('\n').find(isMeant)?.split(' ').at(-1) ?? 0);
 }

@@ -24,7 +24,9 @@ answerMessages<LdapLoopMessage, Driven>(async ({ directory, order }) => {
     idle.push([searches, binds]);
   }
   return await drive(order, async () => {
-    const { name, dn, password } = people[next++ % people.length] as DirectoryFacts['people'][number];
+    const { name, dn, password } = people[
+      next++ % people.length
+    ] as DirectoryFacts['people'][number];
     const pair = idle.pop() as Pair;
     const [searches, binds] = pair;
     expectCode(await searches.search(userBase, 'uid', name), 1);
@@ -34,6 +36,10 @@ answerMessages<LdapLoopMessage, Driven>(async ({ directory, order }) => {
   });
 });
 
-function expectCode({ code, entries }: { readonly code: number; readonly entries: number }, expected: number): void {
-  if (code !== 0 || entries !== expected) throw new Error(`the directory answered ${code}, with ${entries} entries`);
+function expectCode(
+  { code, entries }: { readonly code: number; readonly entries: number },
+  expected: number,
+): void {
+  if (code !== 0 || entries !== expected)
+    throw new Error(`the directory answered ${code}, with ${entries} entries`);
 }

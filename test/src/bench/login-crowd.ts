@@ -81,14 +81,22 @@ function ask({ url, ca, host, cluster }: CrowdMessage, login: CrowdLogin): Promi
   const { username, password, address } = login;
   const body = JSON.stringify({ username, password, cluster, device: address });
   const agent = new Agent({ keepAlive: false, ca, servername: 'localhost', localAddress: address });
-  const headers = { host, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+  const headers = {
+    host,
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+  };
   return new Promise((resolve, reject) => {
     const sent = request(new URL('/v1/sessions', url), { agent, method: 'POST', headers });
     sent.on('error', reject);
     sent.on('response', (response) => {
       text(response).then((answer) => {
         const { token } = JSON.parse(answer) as { token?: string };
-        resolve({ status: response.statusCode ?? 0, retryAfter: response.headers['retry-after'], token });
+        resolve({
+          status: response.statusCode ?? 0,
+          retryAfter: response.headers['retry-after'],
+          token,
+        });
       }, reject);
     });
     sent.end(body);

@@ -34,7 +34,11 @@ export interface Rounds {
  * Lets contenders take turns under the same load, another one first each round. Other work of the machine affects all of them
  * alike, so ratios of one round mean something, and the figures alone little. A turn before the first round does not count.
  */
-export async function measure(contenders: readonly Named[], order: Order, { rounds, onTurn }: Rounds): Promise<Row[]> {
+export async function measure(
+  contenders: readonly Named[],
+  order: Order,
+  { rounds, onTurn }: Rounds,
+): Promise<Row[]> {
   const turns = new Map<Named, Turn[]>(contenders.map((one) => [one, []]));
   for (let round = 0; round <= rounds; round++) {
     for (let turn = 0; turn < contenders.length; turn++) {
@@ -47,7 +51,12 @@ export async function measure(contenders: readonly Named[], order: Order, { roun
   return await Promise.all(
     contenders.map(async (one) => {
       await one.running.verify?.();
-      return { name: one.name, order, turns: turns.get(one) ?? [], peak: await peakMemory(one.running.pid) };
+      return {
+        name: one.name,
+        order,
+        turns: turns.get(one) ?? [],
+        peak: await peakMemory(one.running.pid),
+      };
     }),
   );
 }
@@ -55,7 +64,9 @@ export async function measure(contenders: readonly Named[], order: Order, { roun
 async function takeTurn({ name, running }: Named, order: Order): Promise<Turn> {
   const before = await cpuSeconds(running.pid);
   const driven = await running.drive(order).catch((error: unknown) => {
-    throw new Error(`${name}, ${order.at} at once: ${error instanceof Error ? error.message : error}`);
+    throw new Error(
+      `${name}, ${order.at} at once: ${error instanceof Error ? error.message : error}`,
+    );
   });
   const used = (await cpuSeconds(running.pid)) - before;
   return { ...driven, cpu: (used * 1e6) / driven.reviews };
@@ -77,5 +88,7 @@ export function medianOf({ turns }: Row, figure: Figure): number {
 
 /** Computes the median of the ratios of each round. */
 export function ratioOf(row: Row, baseline: Row, figure: Figure): number {
-  return median(row.turns.map((turn, round) => figure(turn) / figure(baseline.turns[round] as Turn)));
+  return median(
+    row.turns.map((turn, round) => figure(turn) / figure(baseline.turns[round] as Turn)),
+  );
 }

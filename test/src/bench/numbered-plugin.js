@@ -23,7 +23,10 @@ const plugin = {
         const number = Number(/^number-(\d+)-/.exec(token)?.[1]);
         if (Number.isNaN(number)) return { kind: 'no-opinion' };
         const groups = ['staff', `team-${number % 100}`, `office-${number % 7}`];
-        return { kind: 'authenticated', user: { username: `user-${number}`, uid: `${number}`, groups } };
+        return {
+          kind: 'authenticated',
+          user: { username: `user-${number}`, uid: `${number}`, groups },
+        };
       },
       async close() {},
     };

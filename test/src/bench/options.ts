@@ -73,10 +73,12 @@ export function parseOptions(words: readonly string[]): Options | 'help' {
   }
   const only = values.only === undefined ? undefined : [values.baseline, ...list(values.only)];
   for (const name of [values.baseline, ...(only ?? [])]) {
-    if (!names.includes(name.split('@')[0] ?? '')) throw new Error(`--only, --baseline: no contender ${name}`);
+    if (!names.includes(name.split('@')[0] ?? ''))
+      throw new Error(`--only, --baseline: no contender ${name}`);
   }
   const protocols = list(values.protocol);
-  if (!protocols.every((one) => one === 'h2' || one === 'http1.1')) throw new Error('--protocol: h2 or http1.1');
+  if (!protocols.every((one) => one === 'h2' || one === 'http1.1'))
+    throw new Error('--protocol: h2 or http1.1');
   return {
     mode: mode as Options['mode'],
     entries: entriesOf(values.gateway),

@@ -13,7 +13,10 @@ const colours =
 /** Draws latencies against the reviews a second that were offered, both logarithmic, as SVG: p50 as a line, p99 dashed. */
 export function plot(all: readonly Offered[], title: string): string {
   const points = all.flatMap((one) => one.points);
-  const [min, max] = [Math.min(...points.map(({ rate }) => rate)), Math.max(...points.map(({ rate }) => rate))];
+  const [min, max] = [
+    Math.min(...points.map(({ rate }) => rate)),
+    Math.max(...points.map(({ rate }) => rate)),
+  ];
   const [low, high] = [0.1, 10 ** Math.ceil(Math.log10(Math.max(...points.map(({ p99 }) => p99))))];
   const x = (rate: number): number =>
     area.left + ((area.right - area.left) * Math.log(rate / min)) / Math.log(max / min);
@@ -21,10 +24,16 @@ export function plot(all: readonly Offered[], title: string): string {
   const y = (ms: number): number => area.bottom - (area.bottom - area.top) * share(ms);
   const path = (some: readonly OfferedPoint[], figure: 'p50' | 'p99'): string =>
     some
-      .map((point, at) => `${at === 0 ? 'M' : 'L'}${x(point.rate).toFixed(1)} ${y(point[figure]).toFixed(1)}`)
+      .map(
+        (point, at) =>
+          `${at === 0 ? 'M' : 'L'}${x(point.rate).toFixed(1)} ${y(point[figure]).toFixed(1)}`,
+      )
       .join(' ');
 
-  const decades = Array.from({ length: Math.round(Math.log10(high / low)) + 1 }, (_, at) => low * 10 ** at);
+  const decades = Array.from(
+    { length: Math.round(Math.log10(high / low)) + 1 },
+    (_, at) => low * 10 ** at,
+  );
   const grid = decades.map((ms) => {
     const line = `<line x1="${area.left}" x2="${area.right}" y1="${y(ms)}" y2="${y(ms)}" stroke="#ddd"/>`;
     return `${line}<text x="${area.left - 8}" y="${y(ms) + 4}" text-anchor="end">${Number(ms.toPrecision(1))} ms</text>`;
@@ -32,7 +41,8 @@ export function plot(all: readonly Offered[], title: string): string {
   const ticks = [50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000]
     .filter((rate) => rate >= min && rate <= max)
     .map(
-      (rate) => `<text x="${x(rate)}" y="${area.bottom + 20}" text-anchor="middle">${rate.toLocaleString('en')}</text>`,
+      (rate) =>
+        `<text x="${x(rate)}" y="${area.bottom + 20}" text-anchor="middle">${rate.toLocaleString('en')}</text>`,
     );
   const lines = all.map(({ name, points: some }, at) => {
     const colour = colours[at % colours.length];

@@ -38,7 +38,9 @@ export async function measureProfile(
   progress: (words: string) => void,
 ): Promise<ProfileRow[]> {
   const rows: ProfileRow[] = [];
-  for (const { name, contender, entry } of selected(options).filter(({ contender }) => contender.isGateway)) {
+  for (const { name, contender, entry } of selected(options).filter(
+    ({ contender }) => contender.isGateway,
+  )) {
     progress(`profile of ${name}`);
     await using resources = new AsyncDisposableStack();
     const folder = resources.use(await temporaryFolder('profile')).path;
@@ -51,7 +53,8 @@ export async function measureProfile(
     process.kill(pid, 'SIGTERM');
     const profile = await waitFor(() => readProfile(folder), 'a profile');
     const shares = sharesOf(profile, start * 1000, end * 1000);
-    for (const [part, share] of shares) rows.push({ name, part, share, cpu: (share * used * 1e6) / reviews });
+    for (const [part, share] of shares)
+      rows.push({ name, part, share, cpu: (share * used * 1e6) / reviews });
   }
   return rows;
 }
@@ -68,7 +71,11 @@ async function readProfile(folder: string): Promise<CpuProfile | undefined> {
 }
 
 /** Computes the shares of all parts in the samples between two times after the start, the largest first. */
-function sharesOf({ nodes, samples, timeDeltas }: CpuProfile, start: number, end: number): [string, number][] {
+function sharesOf(
+  { nodes, samples, timeDeltas }: CpuProfile,
+  start: number,
+  end: number,
+): [string, number][] {
   const parts = new Map(nodes.map(({ id, callFrame }) => [id, partOf(callFrame)]));
   const times = new Map<string, number>();
   let now = 0;

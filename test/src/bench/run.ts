@@ -20,7 +20,12 @@ const machine = `Node ${process.versions.node}, ${cpus().length} × ${cpus()[0]?
 async function run(options: Options): Promise<object> {
   await using resources = new AsyncDisposableStack();
   const client = resources.use(startWorker<ClientMessage, unknown>('client.ts'));
-  const place: Place = { tls: await createTls(resources), client, backends: createBackends(resources), resources };
+  const place: Place = {
+    tls: await createTls(resources),
+    client,
+    backends: createBackends(resources),
+    resources,
+  };
   switch (options.mode) {
     case 'reviews':
       return await reviews(place, options);
@@ -39,7 +44,10 @@ async function run(options: Options): Promise<object> {
     }
     case 'scale': {
       const scale = await measureScale(place, options, progress);
-      print(`${machine}. ${explanation(options.rounds, 'the first line of each table')}`, scaleTables(scale));
+      print(
+        `${machine}. ${explanation(options.rounds, 'the first line of each table')}`,
+        scaleTables(scale),
+      );
       return { machine, ...scale };
     }
   }
@@ -72,7 +80,8 @@ async function main(): Promise<void> {
   const options = parseOptions(process.argv.slice(2).filter((word) => word !== '--'));
   if (options === 'help') return console.log(usage);
   const results = await run(options);
-  if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(results, undefined, 2)}\n`);
+  if (options.json !== undefined)
+    await writeFile(options.json, `${JSON.stringify(results, undefined, 2)}\n`);
 }
 
 await main().catch((error: unknown) => {

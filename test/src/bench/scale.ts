@@ -42,10 +42,17 @@ const pairs: readonly (readonly Contender[])[] = [
     gateway('10 cached users', () => cachedUsersCase(10)),
     gateway('50,000 cached users', () => cachedUsersCase(50_000)),
   ],
-  [gateway('no idle connection', () => staticCase()), gateway('idle connections', idleConnectionsCase)],
+  [
+    gateway('no idle connection', () => staticCase()),
+    gateway('idle connections', idleConnectionsCase),
+  ],
 ];
 
-export async function measureScale(place: Place, options: Options, progress: Progress): Promise<Scale> {
+export async function measureScale(
+  place: Place,
+  options: Options,
+  progress: Progress,
+): Promise<Scale> {
   const tokens: TokensRow[] = [];
   const measured: Row[][] = [];
   for (const [name, entry] of options.entries) {
@@ -56,10 +63,15 @@ export async function measureScale(place: Place, options: Options, progress: Pro
       for (const contender of pair) {
         progress(`starting ${name} ${contender.name}`);
         const running = await contender.start({ ...place, resources }, entry);
-        started.push({ name: [running.name ?? contender.name, name].filter(Boolean).join('@'), running });
+        started.push({
+          name: [running.name ?? contender.name, name].filter(Boolean).join('@'),
+          running,
+        });
       }
       const { rounds, length } = options;
-      measured.push(await measure(started, { protocol: 'h2', at: 8, ...length }, { rounds, onTurn: progress }));
+      measured.push(
+        await measure(started, { protocol: 'h2', at: 8, ...length }, { rounds, onTurn: progress }),
+      );
     }
   }
   return { tokens, pairs: measured };
@@ -73,7 +85,11 @@ async function sendDistinctTokens(
   count: number,
   progress: Progress,
 ): Promise<TokensRow[]> {
-  await using started = await startBenchGateway({ entry, tls: place.tls, ...(await numberedSetup()) });
+  await using started = await startBenchGateway({
+    entry,
+    tls: place.tls,
+    ...(await numberedSetup()),
+  });
   const target = await asTarget(place, started.url, 'numbered');
   const rows: TokensRow[] = [];
   const part = Math.ceil(count / 10);
@@ -83,7 +99,13 @@ async function sendDistinctTokens(
     const { reviews } = await target.drive({ protocol: 'h2', at: 16, reviews: part });
     const cpu = (((await cpuSeconds(started.pid)) - before) * 1e6) / reviews;
     const entries = await metric(started.adminUrl, 'sallyport_cache_entries', ['tier="memory"']);
-    rows.push({ gateway: name, tokens: sent, entries, memory: await residentMemory(started.pid), cpu });
+    rows.push({
+      gateway: name,
+      tokens: sent,
+      entries,
+      memory: await residentMemory(started.pid),
+      cpu,
+    });
   }
   return rows;
 }

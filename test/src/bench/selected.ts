@@ -20,6 +20,7 @@ export function selected({ only, entries }: Pick<Options, 'only' | 'entries'>): 
     }));
   });
   return all.filter(
-    ({ name, contender }) => only === undefined || only.includes(name) || only.includes(contender.name),
+    ({ name, contender }) =>
+      only === undefined || only.includes(name) || only.includes(contender.name),
   );
 }

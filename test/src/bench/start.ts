@@ -34,7 +34,10 @@ export async function measureStart(
     if (!rows.has(key)) rows.set(key, { what, gateway, unit, values: [] });
     rows.get(key)?.values.push(value);
   };
-  const cases: Record<string, Case> = { 'static tokens': staticCase(), 'LDAP and Redis': await everythingCase(place) };
+  const cases: Record<string, Case> = {
+    'static tokens': staticCase(),
+    'LDAP and Redis': await everythingCase(place),
+  };
   for (let round = 1; round <= rounds; round++) {
     note('a program of Node that does nothing', '', 'ms', await timeOf(['--eval', '0']));
     for (const [name, entry] of entries) {
@@ -64,7 +67,10 @@ export async function measureStart(
 
 async function timeOf(args: readonly string[]): Promise<number> {
   const begun = performance.now();
-  const child = spawn(process.execPath, args, { stdio: 'ignore', env: { PATH: process.env.PATH ?? '' } });
+  const child = spawn(process.execPath, args, {
+    stdio: 'ignore',
+    env: { PATH: process.env.PATH ?? '' },
+  });
   await using _ = ownedChild(child);
   const [code] = await once(child, 'exit');
   if (code !== 0) throw new Error(`node ${args.join(' ')} ended with ${code}`);

@@ -46,7 +46,10 @@ export function scaleTables({ tokens, pairs }: Scale): string {
     cell(cpu),
   ]);
   const head = ['distinct tokens', 'gateway', 'cached answers', 'memory MiB', 'CPU µs a review'];
-  return [markdown(head, lines), ...pairs.map((pair) => reviewsTable(pair, pair[0]?.name ?? ''))].join('\n\n');
+  return [
+    markdown(head, lines),
+    ...pairs.map((pair) => reviewsTable(pair, pair[0]?.name ?? '')),
+  ].join('\n\n');
 }
 
 const isSame = (one: Row['order'], other: Row['order']): boolean =>
@@ -54,13 +57,22 @@ const isSame = (one: Row['order'], other: Row['order']): boolean =>
 
 function cell(value: number, ratio?: number): string {
   const digits = value < 10 ? 2 : value < 100 ? 1 : 0;
-  const text = value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const text = value.toLocaleString('en', {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  });
   return ratio === undefined ? text : `${text} (${ratio.toFixed(2)})`;
 }
 
 /** Makes a Markdown table. @param words how many columns from the left have words. The others have figures */
-export function markdown(head: readonly string[], lines: readonly (readonly string[])[], words = 2): string {
-  const widths = head.map((name, at) => Math.max(...[head, ...lines].map((line) => (line[at] ?? name).length)));
+export function markdown(
+  head: readonly string[],
+  lines: readonly (readonly string[])[],
+  words = 2,
+): string {
+  const widths = head.map((name, at) =>
+    Math.max(...[head, ...lines].map((line) => (line[at] ?? name).length)),
+  );
   const isFigure = (at: number): boolean => at >= words;
   const padded = (line: readonly string[]): string =>
     `| ${line.map((text, at) => (isFigure(at) ? text.padStart(widths[at] ?? 0) : text.padEnd(widths[at] ?? 0))).join(' | ')} |`;

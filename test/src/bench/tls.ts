@@ -22,6 +22,9 @@ export async function createTls(resources: AsyncDisposableStack): Promise<Tls> {
     const { certificate: cert, key } = await authority.issueServer();
     return { cert, key };
   };
-  const [server, { certificate, key }] = await Promise.all([renew(), authority.issueClient('kube-apiserver')]);
+  const [server, { certificate, key }] = await Promise.all([
+    renew(),
+    authority.issueClient('kube-apiserver'),
+  ]);
   return { client: { ca, cert: certificate, key }, server: { ca, ...server }, renew };
 }

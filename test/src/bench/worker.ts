@@ -49,7 +49,9 @@ export function answerMessages<Message, Reply>(answer: (message: Message) => Pro
     answer(message).then(
       (reply) => process.send?.({ reply }),
       (error: unknown) =>
-        process.send?.({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+        process.send?.({
+          error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+        }),
     );
   });
 }

@@ -1,7 +1,16 @@
 /** The acts of people, robots and administrators in a soak. Each act goes into the history when it begins. */
 import { clusters } from '../testing/ask-login.ts';
 import { randomToken, sha256 } from '../testing/tokens.ts';
-import type { Attempt, Ended, Event, Fault, Identity, Made, ObservedAnswer, UserAct } from './oracle.ts';
+import type {
+  Attempt,
+  Ended,
+  Event,
+  Fault,
+  Identity,
+  Made,
+  ObservedAnswer,
+  UserAct,
+} from './oracle.ts';
 import type { Credential, Person, World } from './world.ts';
 
 export interface Session extends Credential {
@@ -47,7 +56,11 @@ type Distributed<One> = One extends unknown ? Omit<One, 'begin' | 'end'> : never
 const now = (): number => performance.now();
 
 /** @param random in [0, 1) @param onOutcome is called for each request. Without a problem, the oracle checks the answer */
-export function createActs(world: World, random: () => number, onOutcome: Notes['onOutcome']): Acts {
+export function createActs(
+  world: World,
+  random: () => number,
+  onOutcome: Notes['onOutcome'],
+): Acts {
   const history: Event[] = [];
   const wrong: string[] = [];
   const begin = <One extends Event>(event: Distributed<One>): One => {
@@ -60,7 +73,11 @@ export function createActs(world: World, random: () => number, onOutcome: Notes[
   };
   const faults: Fault[] = [];
   const notes = { wrong, begin, end, onOutcome };
-  for (const credential of [...world.members, ...world.robots, ...world.people.map(({ credential }) => credential)]) {
+  for (const credential of [
+    ...world.members,
+    ...world.robots,
+    ...world.people.map(({ credential }) => credential),
+  ]) {
     end(begin({ what: 'made', secret: credential }));
   }
   const attempts = createAttempts(world, random, notes);
@@ -91,7 +108,11 @@ interface Notes {
   onOutcome(kind: string, begin: number, problem: string | undefined): void;
 }
 
-function createAttempts(world: World, random: () => number, { wrong, begin, end, onOutcome }: Notes) {
+function createAttempts(
+  world: World,
+  random: () => number,
+  { wrong, begin, end, onOutcome }: Notes,
+) {
   const sessions: Session[] = [];
   const loggedOut = new Set<Session>();
   const replicaAt = (at: number) => {
@@ -100,7 +121,11 @@ function createAttempts(world: World, random: () => number, { wrong, begin, end,
     return replica;
   };
 
-  async function ask(event: Attempt, kind: string, work: () => Promise<ObservedAnswer>): Promise<void> {
+  async function ask(
+    event: Attempt,
+    kind: string,
+    work: () => Promise<ObservedAnswer>,
+  ): Promise<void> {
     let problem: string | undefined;
     const answer = await work().catch((error: unknown) => {
       problem = `${error instanceof Error ? error.message : error}, ${event.secret.user?.username} at replica ${event.replica}`;
@@ -111,9 +136,18 @@ function createAttempts(world: World, random: () => number, { wrong, begin, end,
     event.answer = answer;
     onOutcome(kind, event.begin, problem);
   }
-  async function show(credential: Credential, replica: number, cluster: 'prod' | 'staging' = 'prod'): Promise<void> {
+  async function show(
+    credential: Credential,
+    replica: number,
+    cluster: 'prod' | 'staging' = 'prod',
+  ): Promise<void> {
     const isForeign = credential.kind === 'session' && cluster === 'staging';
-    const event = begin<Attempt>({ what: 'review', replica, secret: credential, ...(isForeign && { isForeign }) });
+    const event = begin<Attempt>({
+      what: 'review',
+      replica,
+      secret: credential,
+      ...(isForeign && { isForeign }),
+    });
     const version = random() < 0.1 ? 'v1beta1' : 'v1';
     await ask(event, credential.kind, async () => {
       const { audience } = clusters[cluster];
@@ -127,7 +161,11 @@ function createAttempts(world: World, random: () => number, { wrong, begin, end,
       return authenticated && user ? identityOf(user) : 'refused';
     });
   }
-  async function logIn(person: Person, credential: Credential, replica: number): Promise<Session | undefined> {
+  async function logIn(
+    person: Person,
+    credential: Credential,
+    replica: number,
+  ): Promise<Session | undefined> {
     const [username = '', ...rest] = Buffer.from(credential.token, 'base64').toString().split(':');
     const event = begin<Attempt>({ what: 'login', replica, secret: credential });
     let session: Session | undefined;
@@ -138,7 +176,10 @@ function createAttempts(world: World, random: () => number, { wrong, begin, end,
       if (answer.status === 401) return 'refused';
       if (answer.status !== 201) throw new Error(`the login was answered ${answer.status}`);
       const user = answer.json?.user as Parameters<typeof identityOf>[0];
-      session = { ...world.newCredential('session', String(answer.json?.token), person.identity), person };
+      session = {
+        ...world.newCredential('session', String(answer.json?.token), person.identity),
+        person,
+      };
       return identityOf(user);
     });
     if (session === undefined) return undefined;
@@ -149,7 +190,11 @@ function createAttempts(world: World, random: () => number, { wrong, begin, end,
   }
   async function logOut(session: Session, replica: number): Promise<boolean> {
     const event = begin<Ended>({ what: 'logout', secret: session, isSure: false });
-    const answer = replicaAt(replica).askLogin({ method: 'DELETE', path: '/v1/session', token: session.token });
+    const answer = replicaAt(replica).askLogin({
+      method: 'DELETE',
+      path: '/v1/session',
+      token: session.token,
+    });
     const status = await answer.then(
       (one) => one.status,
       () => 503,
@@ -158,7 +203,8 @@ function createAttempts(world: World, random: () => number, { wrong, begin, end,
     event.isSure = status === 204;
     const isError = status === 429 || status === 503;
     if (!isError) loggedOut.add(session);
-    if (!isError && ![200, 204, 401].includes(status)) wrong.push(`a logout was answered ${status}`);
+    if (!isError && ![200, 204, 401].includes(status))
+      wrong.push(`a logout was answered ${status}`);
     end(event);
     onOutcome('logout', event.begin, isError ? String(status) : undefined);
     return event.isSure;
@@ -168,7 +214,8 @@ function createAttempts(world: World, random: () => number, { wrong, begin, end,
     const status = await replicaAt(replica)
       .send('{"kind":"TokenReview"')
       .catch(() => 'error' as const);
-    if (status !== 400 && status !== 'error') wrong.push(`a malformed review was answered ${status}`);
+    if (status !== 400 && status !== 'error')
+      wrong.push(`a malformed review was answered ${status}`);
     onOutcome('malformed review', begun, status === 'error' ? status : undefined);
   }
   return {
@@ -176,7 +223,9 @@ function createAttempts(world: World, random: () => number, { wrong, begin, end,
     loggedOut,
     show,
     async everywhere(credential: Credential, times = 1): Promise<void> {
-      const all = world.replicas.flatMap(({ number }) => Array.from({ length: times }, () => show(credential, number)));
+      const all = world.replicas.flatMap(({ number }) =>
+        Array.from({ length: times }, () => show(credential, number)),
+      );
       await Promise.all(all);
     },
     logIn,
@@ -238,9 +287,20 @@ function createCommands(world: World, { begin, end }: Notes) {
     last = next.catch(() => undefined);
     return next;
   };
-  async function act(what: UserAct['what'], person: Person, words: readonly string[], known: readonly number[]) {
+  async function act(
+    what: UserAct['what'],
+    person: Person,
+    words: readonly string[],
+    known: readonly number[],
+  ) {
     const event = begin<UserAct>({ what, username: person.identity.username, isSure: false });
-    const code = await world.command([...words, '--user', person.identity.username, '--by', 'soak']);
+    const code = await world.command([
+      ...words,
+      '--user',
+      person.identity.username,
+      '--by',
+      'soak',
+    ]);
     end(event);
     event.isSure = code !== null && known.includes(code);
     return event.isSure;

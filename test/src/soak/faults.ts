@@ -47,8 +47,12 @@ export function createScenarios(world: World, load: SoakLoad, random: Random): r
   const scenarios: Readonly<Record<string, (place: Place) => Promise<void>>> = {
     'the cache Redis fails': (all) => failStore(all, 'cache'),
     'the token Redis fails': (all) => failStore(all, 'tokens'),
-    ...(world.cache.failOver && { 'the cache Redis fails over': (all: Place) => failOver(all, 'cache') }),
-    ...(world.tokens.failOver && { 'the token Redis fails over': (all: Place) => failOver(all, 'tokens') }),
+    ...(world.cache.failOver && {
+      'the cache Redis fails over': (all: Place) => failOver(all, 'cache'),
+    }),
+    ...(world.tokens.failOver && {
+      'the token Redis fails over': (all: Place) => failOver(all, 'tokens'),
+    }),
     'the cache Redis loses its data': loseData,
     'the cache Redis is full': (all) => fillStore(all, 'cache'),
     'the token Redis is full': (all) => fillStore(all, 'tokens'),
@@ -65,10 +69,17 @@ export function createScenarios(world: World, load: SoakLoad, random: Random): r
   return Object.entries(scenarios).map(([name, run]) => ({ name, run: () => run(place) }));
 }
 
-async function failStore({ world, during, pause, how }: Place, part: 'cache' | 'tokens'): Promise<void> {
+async function failStore(
+  { world, during, pause, how }: Place,
+  part: 'cache' | 'tokens',
+): Promise<void> {
   const failure = how();
   // Nodes that start again may choose another master, as in a failover.
-  const fault = { kind: `${part}: ${failure}`, hits: [part], losesWrites: world[part].failOver !== undefined };
+  const fault = {
+    kind: `${part}: ${failure}`,
+    hits: [part],
+    losesWrites: world[part].failOver !== undefined,
+  };
   const work = async () => {
     await world[part].fail(failure);
     await pause();
@@ -76,13 +87,20 @@ async function failStore({ world, during, pause, how }: Place, part: 'cache' | '
   await during(fault, work, world[part].recover);
 }
 
-async function failOver({ world, during, pause, how }: Place, part: 'cache' | 'tokens'): Promise<void> {
+async function failOver(
+  { world, during, pause, how }: Place,
+  part: 'cache' | 'tokens',
+): Promise<void> {
   const failure = how();
   const work = async () => {
     await world[part].failOver?.(failure);
     await pause();
   };
-  await during({ kind: `${part}: failover, ${failure}`, hits: [part], losesWrites: true }, work, world[part].recover);
+  await during(
+    { kind: `${part}: failover, ${failure}`, hits: [part], losesWrites: true },
+    work,
+    world[part].recover,
+  );
 }
 
 const flush = async ({ masters }: Store) =>
@@ -135,7 +153,11 @@ async function killReplica(place: Place): Promise<void> {
     await replica.kill();
     await place.pause(0, 2_000);
   };
-  await place.during({ kind: 'replica: kill', hits: ['replica'], replica: replica.number }, work, replica.start);
+  await place.during(
+    { kind: 'replica: kill', hits: ['replica'], replica: replica.number },
+    work,
+    replica.start,
+  );
 }
 
 /** Repeats a command until all replicas have confirmed it: one that was killed is waited for, for a minute. */
@@ -181,7 +203,11 @@ async function cutOffReplica(place: Place): Promise<void> {
 async function blockBehindCutOff(place: Place): Promise<void> {
   const { world, load, during, random } = place;
   const { block, unblock, everywhere } = load.acts;
-  const [person, { number: replica }, failure] = [random.choose(load.groups.blocked), mortal(place), place.how()];
+  const [person, { number: replica }, failure] = [
+    random.choose(load.groups.blocked),
+    mortal(place),
+    place.how(),
+  ];
   await everywhere(person.credential);
   const work = async () => {
     await world.cache.cutOff(replica, failure);
@@ -191,7 +217,10 @@ async function blockBehindCutOff(place: Place): Promise<void> {
     await block(person);
     await repeat(5, 200, () => everywhere(person.credential));
   };
-  const fault = { kind: `cache: data lost, and replica ${replica} is cut off, ${failure}`, hits: ['cache'] } as const;
+  const fault = {
+    kind: `cache: data lost, and replica ${replica} is cut off, ${failure}`,
+    hits: ['cache'],
+  } as const;
   await during(fault, work, () => world.cache.reconnect(replica));
   await unblock(person);
 }
@@ -209,7 +238,8 @@ async function logOutAroundFailure(place: Place): Promise<void> {
   };
   const sessions = [await open(), await open(), await open()] as const;
   const [before, within, after] = sessions;
-  const show = (some: readonly Session[]) => Promise.all(some.map((session) => everywhere(session)));
+  const show = (some: readonly Session[]) =>
+    Promise.all(some.map((session) => everywhere(session)));
   await logOut(before, replica());
   // After these, all replicas have heard of it.
   await repeat(4, 700, () => everywhere(before));
@@ -219,10 +249,17 @@ async function logOutAroundFailure(place: Place): Promise<void> {
     await world.tokens.fail(failure);
     // These are more calls than succeeded before, so the circuits open.
     const others = load.acts.sessions.slice(-20);
-    await Promise.all([logOut(within, replica()), repeat(3, 100, () => show([...sessions, ...others]))]);
+    await Promise.all([
+      logOut(within, replica()),
+      repeat(3, 100, () => show([...sessions, ...others])),
+    ]);
   };
   const work = async () => {
-    await load.acts.during({ kind: `tokens: ${failure}`, hits: ['tokens'], losesWrites }, fail, world.tokens.recover);
+    await load.acts.during(
+      { kind: `tokens: ${failure}`, hits: ['tokens'], losesWrites },
+      fail,
+      world.tokens.recover,
+    );
     await endSoon(load, after, replica());
     await repeat(15, 300, () => show(sessions));
   };
@@ -231,7 +268,8 @@ async function logOutAroundFailure(place: Place): Promise<void> {
 
 /** Logs out as soon as Redis is back. */
 async function endSoon({ acts }: SoakLoad, session: Session, replica: number): Promise<void> {
-  for (let attempts = 0; attempts < 150 && !(await acts.logOut(session, replica)); attempts++) await sleep(100);
+  for (let attempts = 0; attempts < 150 && !(await acts.logOut(session, replica)); attempts++)
+    await sleep(100);
 }
 
 /** Shows an old password as if a cached answer expired everywhere at one moment, and three kube-apiservers asked again. */
@@ -270,10 +308,19 @@ async function changeFiles({ world, load, nextEdit }: Place): Promise<void> {
   await world.write(names.certFile, cert);
   await world.write(names.keyFile, key);
   for (const replica of world.replicas) {
-    await waitFor(async () => (await certificateOf(world, replica)) === new X509Certificate(cert).fingerprint256, 'it');
+    await waitFor(
+      async () =>
+        (await certificateOf(world, replica)) === new X509Certificate(cert).fingerprint256,
+      'it',
+    );
   }
-  const guest = world.newCredential('static token', randomToken(), { username: 'guest', groups: [], uid: undefined });
-  const write = (some: readonly Credential[]) => reload(world, 'tokens.yaml', () => membersFile(some));
+  const guest = world.newCredential('static token', randomToken(), {
+    username: 'guest',
+    groups: [],
+    uid: undefined,
+  });
+  const write = (some: readonly Credential[]) =>
+    reload(world, 'tokens.yaml', () => membersFile(some));
   await acts.add(guest, () => write([...world.members, guest]));
   await acts.everywhere(guest, 2);
   await acts.remove(guest, () => write(world.members));
@@ -281,7 +328,11 @@ async function changeFiles({ world, load, nextEdit }: Place): Promise<void> {
 }
 
 /** Replaces a file, and waits until all replicas have reloaded it. */
-async function reload(world: World, name: string, content: (replica: number) => string): Promise<void> {
+async function reload(
+  world: World,
+  name: string,
+  content: (replica: number) => string,
+): Promise<void> {
   const reloads = ({ gateway }: Replica) =>
     metric(gateway.adminUrl, 'sallyport_config_reloads_total', ['result="success"']);
   const before = await Promise.all(world.replicas.map(reloads));

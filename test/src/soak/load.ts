@@ -71,12 +71,20 @@ export function startSoakLoad(world: World, random: Random): SoakLoad {
   let ended = false;
   const acts = createActs(world, random.next, (kind, begin, problem) => note(kind, begin, problem));
   const some = (from: number, to: number) => world.people.slice(from, to);
-  const groups = { busy: some(0, 6), attacked: some(6, 8), blocked: some(8, 10), quiet: some(10, 12) };
+  const groups = {
+    busy: some(0, 6),
+    attacked: some(6, 8),
+    blocked: some(8, 10),
+    quiet: some(10, 12),
+  };
   const isExcused = (kind: string, since: number) => {
     const hasHit = (parts: Fault['hits'], from: number) =>
       acts.faults.some(({ end, hits }) => end >= from && hits.some((part) => parts.includes(part)));
     const isLogin = kind === 'password' || kind === 'login';
-    return hasHit(needs[kind] ?? [], since) || (isLogin && hasHit(['cache', 'replica'], since - abandonedAfter));
+    return (
+      hasHit(needs[kind] ?? [], since) ||
+      (isLogin && hasHit(['cache', 'replica'], since - abandonedAfter))
+    );
   };
   function note(kind: string, begin: number, problem: string | undefined): void {
     const count = counts.get(kind) ?? { answered: 0, unavailable: 0, unexplained: 0 };
@@ -103,7 +111,11 @@ export function startSoakLoad(world: World, random: Random): SoakLoad {
     while (!ended) {
       const begin = performance.now();
       const member = random.choose(world.members);
-      note('static token', begin, await hammerOnce(world, member, isSecond, acts.wrong).catch(String));
+      note(
+        'static token',
+        begin,
+        await hammerOnce(world, member, isSecond, acts.wrong).catch(String),
+      );
       await sleep(hammerPause);
     }
   };
@@ -130,7 +142,9 @@ export function startSoakLoad(world: World, random: Random): SoakLoad {
       const missing = () => Object.keys(needs).filter((kind) => (streaks.get(kind) ?? 0) < inARow);
       while (performance.now() - lastError < quietTime || missing().length > 0) {
         if (performance.now() > end)
-          throw new Error(`no recovery within ${maxRecovery} ms of: ${missing().join(', ') || 'all'}`);
+          throw new Error(
+            `no recovery within ${maxRecovery} ms of: ${missing().join(', ') || 'all'}`,
+          );
         await sleep(20);
       }
     },
@@ -152,7 +166,12 @@ async function hammerOnce(
   wrong: string[],
 ): Promise<string | undefined> {
   const [first] = replicas;
-  const status = await first?.review(token, clusters.prod.audience, isSecond ? 'v1' : 'v1beta1', isSecond);
+  const status = await first?.review(
+    token,
+    clusters.prod.audience,
+    isSecond ? 'v1' : 'v1beta1',
+    isSecond,
+  );
   if (status === undefined || status.error !== undefined) return status?.error ?? 'no answer';
   if (status.user?.username !== user?.username)
     wrong.push(`a static token of ${user?.username}: ${JSON.stringify(status)}`);
@@ -160,7 +179,12 @@ async function hammerOnce(
 }
 
 /** Draws one act by its weight, and does it. */
-async function actOnce(world: World, acts: Acts, groups: SoakLoad['groups'], { next, choose }: Random): Promise<void> {
+async function actOnce(
+  world: World,
+  acts: Acts,
+  groups: SoakLoad['groups'],
+  { next, choose }: Random,
+): Promise<void> {
   const { sessions, show, logIn, logOut } = acts;
   const replica = () => choose(world.replicas).number;
   const person = choose(groups.busy);
@@ -199,7 +223,9 @@ async function logInOrOut(
   person: Person,
   replica: number,
 ): Promise<void> {
-  const open = sessions.filter((session) => session.person === person && !loggedOut.has(session)).slice(-maxSessions);
+  const open = sessions
+    .filter((session) => session.person === person && !loggedOut.has(session))
+    .slice(-maxSessions);
   const [oldest] = open;
   if (oldest !== undefined && open.length === maxSessions) await logOut(oldest, replica);
   else await logIn(person, person.credential, replica);
@@ -214,7 +240,8 @@ async function administer(
   isEnded: () => boolean,
 ): Promise<void> {
   const pause = async () => {
-    for (let left = 2_000 + random.next() * 4_000; left > 0 && !isEnded(); left -= 200) await sleep(200);
+    for (let left = 2_000 + random.next() * 4_000; left > 0 && !isEnded(); left -= 200)
+      await sleep(200);
   };
   while (!isEnded()) {
     await pause();

@@ -16,12 +16,25 @@ import {
 const jane: Identity = { username: 'corp:jane', groups: ['corp:k8s-ops'], uid: 'id-1' };
 const password: Secret = { number: 1, kind: 'password', user: jane };
 const session: Secret = { number: 2, kind: 'session', user: jane };
-const robot: Secret = { number: 3, kind: 'robot token', user: { username: 'robot:ci', groups: [], uid: undefined } };
-const member: Secret = { number: 4, kind: 'static token', user: { username: 'ann', groups: [], uid: undefined } };
+const robot: Secret = {
+  number: 3,
+  kind: 'robot token',
+  user: { username: 'robot:ci', groups: [], uid: undefined },
+};
+const member: Secret = {
+  number: 4,
+  kind: 'static token',
+  user: { username: 'ann', groups: [], uid: undefined },
+};
 const wrong = [5, 6, 7].map((number): Secret => ({ number, kind: 'password', user: jane }));
 
 /** All that follows begins a minute and more after this. */
-const made = (secret: Secret, begin = 0): Event => ({ what: 'made', secret, begin, end: begin + 10 });
+const made = (secret: Secret, begin = 0): Event => ({
+  what: 'made',
+  secret,
+  begin,
+  end: begin + 10,
+});
 const shown = (
   secret: Secret,
   begin: number,
@@ -45,7 +58,12 @@ const act = (what: UserAct['what'], begin: number, isSure = true): UserAct => ({
   end: begin + 100,
   isSure,
 });
-const fault = (hits: Fault['hits'], begin: number, end: number, more: Partial<Fault> = {}): Fault => ({
+const fault = (
+  hits: Fault['hits'],
+  begin: number,
+  end: number,
+  more: Partial<Fault> = {},
+): Fault => ({
   what: 'fault',
   kind: 'it',
   hits,
@@ -57,7 +75,8 @@ const fault = (hits: Fault['hits'], begin: number, end: number, more: Partial<Fa
 /** A review of a secret of jane, of hers or as its user. */
 const accepted = (secret: Secret, begin: number, more?: Partial<Attempt>) =>
   shown(secret, begin, secret.user ?? jane, more);
-const refused = (secret: Secret, begin: number, more?: Partial<Attempt>) => shown(secret, begin, 'refused', more);
+const refused = (secret: Secret, begin: number, more?: Partial<Attempt>) =>
+  shown(secret, begin, 'refused', more);
 const login = { what: 'login' } as const;
 
 /** Milliseconds from the change of a password until no replica accepts the old one. */
@@ -68,7 +87,10 @@ const wrongAnswers: Readonly<Record<string, readonly Event[]>> = {
   'a secret that never was good is accepted': [accepted(password, t)],
   'the groups are those of another': [made(password), shown(password, t, { ...jane, groups: [] })],
   'the uid is missing': [made(password), shown(password, t, { ...jane, uid: undefined })],
-  'a session is accepted for another cluster': [made(session), accepted(session, t, { isForeign: true })],
+  'a session is accepted for another cluster': [
+    made(session),
+    accepted(session, t, { isForeign: true }),
+  ],
   'a right password is refused': [made(password), refused(password, t)],
   'a right password is refused at a login': [made(password), refused(password, t, login)],
   'an outage becomes a refusal': [
@@ -91,7 +113,11 @@ const wrongAnswers: Readonly<Record<string, readonly Event[]>> = {
     act('unblock', t + 1_000),
     refused(password, t + 1_101),
   ],
-  'an old password at a login': [made(password), ended('new password', password, t), accepted(password, t + 11, login)],
+  'an old password at a login': [
+    made(password),
+    ended('new password', password, t),
+    accepted(password, t + 11, login),
+  ],
   'an old password when its answer has expired': [
     made(password),
     ended('new password', password, t),
@@ -101,7 +127,11 @@ const wrongAnswers: Readonly<Record<string, readonly Event[]>> = {
     ...[made(password), ended('new password', password, t), act('forget', t + 20)],
     accepted(password, t + 121),
   ],
-  'a session after its logout': [made(session), ended('logout', session, t), accepted(session, t + 2_011)],
+  'a session after its logout': [
+    made(session),
+    ended('logout', session, t),
+    accepted(session, t + 2_011),
+  ],
   'a session after its logout, while its Redis is away': [
     ...[made(session), ended('logout', session, t), fault(['tokens'], t + 1_000, t + 9_000)],
     accepted(session, t + 3_000),
@@ -114,15 +144,25 @@ const wrongAnswers: Readonly<Record<string, readonly Event[]>> = {
   'a revoked token': [made(robot), ended('revoke', robot, t), accepted(robot, t + 11)],
   'a removed static token': [made(member), ended('removal', member, t), accepted(member, t + 11)],
   'refused, because one wrong password was counted three times': [
-    ...[made(password), ...[0, 1, 2].map((replica) => refused(wrong[0] as Secret, t - 100, { replica }))],
+    ...[
+      made(password),
+      ...[0, 1, 2].map((replica) => refused(wrong[0] as Secret, t - 100, { replica })),
+    ],
     refused(password, t),
   ],
   'locked out, though it was right before': [
-    ...[made(password), accepted(password, t - 9_000), ...wrong.map((secret) => refused(secret, t - 100))],
+    ...[
+      made(password),
+      accepted(password, t - 9_000),
+      ...wrong.map((secret) => refused(secret, t - 100)),
+    ],
     refused(password, t),
   ],
   'locked out, though the window has passed': [
-    ...[made(password), ...wrong.map((secret) => refused(secret, t - limits.lockoutWindow - 1_100))],
+    ...[
+      made(password),
+      ...wrong.map((secret) => refused(secret, t - limits.lockoutWindow - 1_100)),
+    ],
     refused(password, t),
   ],
 };
@@ -136,8 +176,15 @@ const rightAnswers: Readonly<Record<string, readonly Event[]>> = {
   'what is in progress has no answer yet': [shown(password, t, undefined)],
   'a right password': [made(password), accepted(password, t), accepted(password, t, login)],
   'a wrong password is refused': [refused(password, t)],
-  'a session for another cluster is refused': [made(session), refused(session, t, { isForeign: true })],
-  'a review that began before a block was confirmed': [made(password), act('block', t), accepted(password, t + 99)],
+  'a session for another cluster is refused': [
+    made(session),
+    refused(session, t, { isForeign: true }),
+  ],
+  'a review that began before a block was confirmed': [
+    made(password),
+    act('block', t),
+    accepted(password, t + 99),
+  ],
   'a block that not all have confirmed': [
     made(password),
     act('block', t, false),
@@ -145,7 +192,11 @@ const rightAnswers: Readonly<Record<string, readonly Event[]>> = {
     refused(password, t + 500),
   ],
   'while an unblock is in progress': [
-    ...[made(password), act('block', t), { ...act('unblock', t + 1_000, false), end: Number.POSITIVE_INFINITY }],
+    ...[
+      made(password),
+      act('block', t),
+      { ...act('unblock', t + 1_000, false), end: Number.POSITIVE_INFINITY },
+    ],
     ...[accepted(password, t + 5_000), refused(password, t + 5_000)],
   ],
   'refused while blocked, and accepted after it': [
@@ -158,7 +209,11 @@ const rightAnswers: Readonly<Record<string, readonly Event[]>> = {
     accepted(password, t + old),
   ],
   'an old password while the directory is down': [
-    ...[made(password), ended('new password', password, t), fault(['directory'], t + 2_000, t + 60_000)],
+    ...[
+      made(password),
+      ended('new password', password, t),
+      fault(['directory'], t + 2_000, t + 60_000),
+    ],
     accepted(password, t + old + limits.staleTtl),
   ],
   'an old password is refused from the change on': [
@@ -170,10 +225,20 @@ const rightAnswers: Readonly<Record<string, readonly Event[]>> = {
     ...[made(session), ended('logout', session, t), accepted(session, t + 2_010)],
   ],
   'a login while revoke --user is in progress': [
-    ...[made(session, t + 50), act('forget', t), accepted(session, t + 200), refused(session, t + 200)],
+    ...[
+      made(session, t + 50),
+      act('forget', t),
+      accepted(session, t + 200),
+      refused(session, t + 200),
+    ],
   ],
   'refused after an unblock that not all have confirmed': [
-    ...[made(password), act('block', t), act('unblock', t + 1_000, false), refused(password, t + 5_000)],
+    ...[
+      made(password),
+      act('block', t),
+      act('unblock', t + 1_000, false),
+      refused(password, t + 5_000),
+    ],
   ],
   'locked out after all have lost that it was right': [
     ...[made(password), accepted(password, t - 9_000), fault(['cache'], t - 8_000, t - 7_000)],
@@ -204,7 +269,11 @@ const rightAnswers: Readonly<Record<string, readonly Event[]>> = {
     refused(session, t + 6_000),
   ],
   'a revoked token until another master is used': [
-    ...[made(robot), ended('revoke', robot, t), fault(['tokens'], t - 1_000, t + 2_000, { losesWrites: true })],
+    ...[
+      made(robot),
+      ended('revoke', robot, t),
+      fault(['tokens'], t - 1_000, t + 2_000, { losesWrites: true }),
+    ],
     accepted(robot, t + 1_000),
   ],
   'locked out by different passwords': [
@@ -231,12 +300,16 @@ const event = fc.oneof(
     .map(([secret, at, given, replica]) => shown(secret, at, given, { replica })),
   fc
     .tuple(fc.constantFrom(password, session), time, fc.boolean())
-    .map(([secret, at, isSure]) => ended(secret === password ? 'new password' : 'logout', secret, at, isSure)),
+    .map(([secret, at, isSure]) =>
+      ended(secret === password ? 'new password' : 'logout', secret, at, isSure),
+    ),
   fc
     .tuple(fc.constantFrom<UserAct['what']>('block', 'unblock', 'forget'), time, fc.boolean())
     .map(([what, at, isSure]) => act(what, at, isSure)),
 );
-const history = fc.array(event, { maxLength: 30 }).map((events) => [made(password), made(session), ...events]);
+const history = fc
+  .array(event, { maxLength: 30 })
+  .map((events) => [made(password), made(session), ...events]);
 
 test('what is not known to be done, and a fault, never make a right answer wrong', () => {
   const unsure = fc.oneof(
@@ -244,7 +317,9 @@ test('what is not known to be done, and a fault, never make a right answer wrong
       .tuple(fc.constantFrom<Ended['what']>('logout', 'new password'), time)
       .map(([what, at]) => ended(what, what === 'logout' ? session : password, at, false)),
     time.map((at) => act('unblock', at, false)),
-    fc.tuple(time, fc.nat(9_000)).map(([at, length]) => fault(['cache', 'tokens', 'directory'], at, at + length)),
+    fc
+      .tuple(time, fc.nat(9_000))
+      .map(([at, length]) => fault(['cache', 'tokens', 'directory'], at, at + length)),
   );
   fc.assert(
     fc.property(history, unsure, (events, more) => {

@@ -105,7 +105,10 @@ export function findViolations(history: readonly Event[]): Violation[] {
   const past = createIndex(history);
   return history.filter(isAttempt).flatMap((one) => {
     if (one.answer === undefined || one.answer === 'error') return [];
-    const why = one.answer === 'refused' ? refusalProblem(one, past) : acceptanceProblem(one, one.answer, past);
+    const why =
+      one.answer === 'refused'
+        ? refusalProblem(one, past)
+        : acceptanceProblem(one, one.answer, past);
     return why === undefined ? [] : [{ of: one, why }];
   });
 }
@@ -144,13 +147,19 @@ function createIndex(history: readonly Event[]) {
   const mayBeLost = ({ begin, end }: Span) =>
     faults.some(
       (fault) =>
-        fault.losesWrites && fault.hits.includes('tokens') && fault.begin <= end + replicationLag && fault.end >= begin,
+        fault.losesWrites &&
+        fault.hits.includes('tokens') &&
+        fault.begin <= end + replicationLag &&
+        fault.end >= begin,
     );
   /** The other events that end a session: docs/login.md, "What ends a session". */
   const sessionEndings = (secret: Secret, { begin, end }: Made): Ended[] => [
     ...(changes.get(secret.user?.username ?? '') ?? [])
       .filter((change) => begin <= change.end + changeResolution)
-      .map((change) => ({ ...change, isSure: change.isSure && end < change.begin - changeResolution })),
+      .map((change) => ({
+        ...change,
+        isSure: change.isSure && end < change.begin - changeResolution,
+      })),
     ...actsOn(secret)
       .filter((act) => act.what === 'forget' && begin <= act.end)
       .map((act) => {
@@ -184,10 +193,14 @@ function createIndex(history: readonly Event[]) {
 function acceptanceProblem(one: Attempt, user: Identity, past: Past): string | undefined {
   const { secret } = one;
   if (past.madeOf(secret) === undefined) return 'accepted, though it was never good';
-  if (!isDeepStrictEqual(user, secret.user)) return `accepted as another user: ${JSON.stringify(user)}`;
+  if (!isDeepStrictEqual(user, secret.user))
+    return `accepted as another user: ${JSON.stringify(user)}`;
   if (one.isForeign) return 'accepted for another cluster than its own';
-  const ending = past.endingsOf(secret).find((ended) => ended.isSure && one.begin > lastUse(ended, one, past));
-  if (ending !== undefined) return `accepted ${Math.round(one.begin - ending.end)} ms after: ${ending.what}`;
+  const ending = past
+    .endingsOf(secret)
+    .find((ended) => ended.isSure && one.begin > lastUse(ended, one, past));
+  if (ending !== undefined)
+    return `accepted ${Math.round(one.begin - ending.end)} ms after: ${ending.what}`;
   return isSurelyBlocked(one, past) ? 'accepted, though its user is blocked' : undefined;
 }
 
@@ -196,7 +209,9 @@ function lastUse(ended: Ended, one: Attempt, past: Past): number {
   const during = [ended.begin, one.end] as const;
   const isHit = (...parts: Fault['hits']) => past.faultsOf(parts, during, one.replica).length > 0;
   // README of authenticator-redis, "Failures": another master is used within a second or two, though the old one answers.
-  const settled = past.faultsOf(['tokens'], during).flatMap(({ losesWrites, end }) => (losesWrites ? [end] : []));
+  const settled = past
+    .faultsOf(['tokens'], during)
+    .flatMap(({ losesWrites, end }) => (losesWrites ? [end] : []));
   switch (ended.what) {
     case 'removal':
       return ended.end;
@@ -215,7 +230,10 @@ function lastUse(ended: Ended, one: Attempt, past: Past): number {
       const { authenticatedTtl, revalidate, staleTtl } = limits;
       const lifetime = one.secret.kind === 'session' ? revalidate + sessionTtl : authenticatedTtl;
       const stale = isHit('directory', 'cache', 'tokens', 'replica') ? staleTtl : 0;
-      return Math.min(ended.end + lifetime + maxLookupTime + grace + stale, forgottenAt(ended, one, past));
+      return Math.min(
+        ended.end + lifetime + maxLookupTime + grace + stale,
+        forgottenAt(ended, one, past),
+      );
     }
   }
 }
@@ -266,7 +284,9 @@ function refusalProblem(one: Attempt, past: Past): string | undefined {
 
 /** Whether a secret was never valid, or its end had begun. */
 function mayBeBad({ secret, end }: Attempt, past: Past): boolean {
-  return past.madeOf(secret) === undefined || past.endingsOf(secret).some(({ begin }) => begin <= end);
+  return (
+    past.madeOf(secret) === undefined || past.endingsOf(secret).some(({ begin }) => begin <= end)
+  );
 }
 
 /**
@@ -277,12 +297,16 @@ function isThrottled(one: Attempt, past: Past): boolean {
   const attempts = past.attemptsOf(one.secret).filter(({ begin }) => begin <= one.end);
   const isRecent = ({ end }: Attempt) => end >= one.begin - limits.lockoutWindow - grace;
   const wrong = new Set(
-    attempts.filter((other) => isRecent(other) && mayBeBad(other, past)).map(({ secret }) => secret),
+    attempts
+      .filter((other) => isRecent(other) && mayBeBad(other, past))
+      .map(({ secret }) => secret),
   );
   // A replica that ended, or a Redis that failed, could not note their outcome: they count until they are forgotten.
   const since = one.begin - abandonedAfter - limits.lockoutWindow - grace;
   const interrupted = attempts.filter(({ begin, end }) =>
-    past.faultsOf(['cache', 'replica'], [begin, end]).some((fault) => fault.begin >= Math.max(begin, since)),
+    past
+      .faultsOf(['cache', 'replica'], [begin, end])
+      .some((fault) => fault.begin >= Math.max(begin, since)),
   );
   // An answer may come from a cache: then it was right at most this long before.
   const age = limits.authenticatedTtl + limits.staleTtl + maxLookupTime + grace;
@@ -303,25 +327,38 @@ export function historyOf({ of }: Violation, history: readonly Event[]): string[
   const isAbout = (event: Event): boolean => {
     if (event.what === 'fault') return event.end >= from && event.begin <= to;
     if ('username' in event) return event.username === user?.username;
-    if (event.secret === of.secret) return !isAttempt(event) || (event.begin >= from && event.begin <= to);
+    if (event.secret === of.secret)
+      return !isAttempt(event) || (event.begin >= from && event.begin <= to);
     // Other passwords lock a user out, and a new one ends sessions.
-    const isOther = event.secret.kind === 'password' && event.secret.user?.username === user?.username;
-    return isOther && event.begin >= from && event.begin <= to && (of.secret.kind === 'password' || !isAttempt(event));
+    const isOther =
+      event.secret.kind === 'password' && event.secret.user?.username === user?.username;
+    return (
+      isOther &&
+      event.begin >= from &&
+      event.begin <= to &&
+      (of.secret.kind === 'password' || !isAttempt(event))
+    );
   };
-  const seconds = (time: number) => (Number.isFinite(time) ? ((time - of.begin) / 1_000).toFixed(3) : 'now');
+  const seconds = (time: number) =>
+    Number.isFinite(time) ? ((time - of.begin) / 1_000).toFixed(3) : 'now';
   return history
     .filter(isAbout)
     .map(
-      (event) => `${event === of ? '>' : ' '} ${seconds(event.begin)} to ${seconds(event.end)} s: ${describe(event)}`,
+      (event) =>
+        `${event === of ? '>' : ' '} ${seconds(event.begin)} to ${seconds(event.end)} s: ${describe(event)}`,
     );
 }
 
 function describe(event: Event): string {
-  const secretName = ({ kind, number, user }: Secret) => `${kind} ${number}${user ? ` of ${user.username}` : ''}`;
-  if (event.what === 'fault') return event.kind + (event.replica === undefined ? '' : `, replica ${event.replica}`);
-  if ('username' in event) return `${event.what} ${event.username}${event.isSure ? '' : ', not confirmed'}`;
+  const secretName = ({ kind, number, user }: Secret) =>
+    `${kind} ${number}${user ? ` of ${user.username}` : ''}`;
+  if (event.what === 'fault')
+    return event.kind + (event.replica === undefined ? '' : `, replica ${event.replica}`);
+  if ('username' in event)
+    return `${event.what} ${event.username}${event.isSure ? '' : ', not confirmed'}`;
   if (event.what === 'made') return `made ${secretName(event.secret)}`;
-  if (!isAttempt(event)) return `${event.what}, ${secretName(event.secret)}${event.isSure ? '' : ', not confirmed'}`;
+  if (!isAttempt(event))
+    return `${event.what}, ${secretName(event.secret)}${event.isSure ? '' : ', not confirmed'}`;
   const answer = typeof event.answer === 'object' ? 'accepted' : event.answer;
   return `${event.what} at replica ${event.replica}, ${secretName(event.secret)}: ${answer}${event.isForeign ? ', another cluster' : ''}`;
 }

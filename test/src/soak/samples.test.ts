@@ -14,7 +14,9 @@ const sample = (changed: Partial<Sample> = {}): Sample => ({
 const before = [sample({ heap: 20 }), sample(), sample()];
 
 test('what wavers has not grown, nor what was there once the caches were full', () => {
-  expect(findGrowth([...before, sample({ heap: 43, openFiles: 44, p50: 5, memory: 300 })])).toEqual([]);
+  expect(findGrowth([...before, sample({ heap: 43, openFiles: 44, p50: 5, memory: 300 })])).toEqual(
+    [],
+  );
 });
 
 test.each([
@@ -33,5 +35,7 @@ test.each([
   [1, []],
   [2, ['LDAP: 2 of 1002 could not be checked without an outage']],
 ])('%i of a thousand that could not be checked without an outage', (unexplained, words) => {
-  expect(findUnexplained(new Map([['LDAP', { answered: 1_000, unavailable: 500, unexplained }]]))).toEqual(words);
+  expect(
+    findUnexplained(new Map([['LDAP', { answered: 1_000, unavailable: 500, unexplained }]])),
+  ).toEqual(words);
 });

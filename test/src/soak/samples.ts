@@ -22,7 +22,11 @@ const calm = 6_000;
 const lookInterval = 500;
 const looks = 4;
 
-export async function takeSample({ pid, adminUrl }: BenchGateway, load: SoakLoad, minute: number): Promise<Sample> {
+export async function takeSample(
+  { pid, adminUrl }: BenchGateway,
+  load: SoakLoad,
+  minute: number,
+): Promise<Sample> {
   load.latencies();
   await sleep(calm);
   const latencies = load.latencies();
@@ -35,7 +39,11 @@ export async function takeSample({ pid, adminUrl }: BenchGateway, load: SoakLoad
     heaps.push((await metric(adminUrl, 'nodejs_heap_size_used_bytes')) / 2 ** 20);
     files.push((await readdir(`/proc/${pid}/fd`)).length);
   }
-  const [heap, openFiles, memory] = [Math.min(...heaps), Math.min(...files), await residentMemory(pid)];
+  const [heap, openFiles, memory] = [
+    Math.min(...heaps),
+    Math.min(...files),
+    await residentMemory(pid),
+  ];
   return { minute, heap, memory, openFiles, ...latencies };
 }
 
@@ -46,8 +54,13 @@ export function findGrowth(samples: readonly Sample[]): string[] {
   if (third === 0) return ['too short to find growth: at least 4 cycles'];
   const [first, last] = [settled.slice(0, third), settled.slice(-third)];
   const grown = (figure: keyof Sample, limit: (before: number) => number): string[] => {
-    const [before, after] = [first, last].map((some) => median(some.map((one) => one[figure]))) as [number, number];
-    return after <= limit(before) ? [] : [`${figure} grew from ${before.toFixed(1)} to ${after.toFixed(1)}`];
+    const [before, after] = [first, last].map((some) => median(some.map((one) => one[figure]))) as [
+      number,
+      number,
+    ];
+    return after <= limit(before)
+      ? []
+      : [`${figure} grew from ${before.toFixed(1)} to ${after.toFixed(1)}`];
   };
   return [
     ...grown('heap', (before) => before * 1.1 + 2),

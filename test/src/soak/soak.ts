@@ -59,9 +59,12 @@ async function soak(options: Options): Promise<boolean> {
     await load.recovered();
     for (let count = 0; minute() < minutes; count++) {
       const [first] = world.replicas;
-      if (count % scenariosBetweenSamples === 0 && first) samples.push(await takeSample(first.gateway, load, minute()));
+      if (count % scenariosBetweenSamples === 0 && first)
+        samples.push(await takeSample(first.gateway, load, minute()));
       const { name, run } = deck();
-      console.error(`${minute().toFixed(1)} of ${minutes} minutes, ${load.acts.history.length} events: ${name}`);
+      console.error(
+        `${minute().toFixed(1)} of ${minutes} minutes, ${load.acts.history.length} events: ${name}`,
+      );
       runs.set(name, (runs.get(name) ?? 0) + 1);
       await load.acts.changePassword(random.choose(load.groups.busy));
       await run();

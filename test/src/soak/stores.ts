@@ -49,7 +49,8 @@ export async function openWay(port: number): Promise<Way> {
       const { state } = way;
       // Late answers of a server that hung are for connections that have been given up by then.
       if (state === 'hang') return;
-      if (typeof state === 'number') last = last.then(() => new Promise((resolve) => setTimeout(resolve, state)));
+      if (typeof state === 'number')
+        last = last.then(() => new Promise((resolve) => setTimeout(resolve, state)));
       last = last.then(() => void to.write(chunk));
     });
   };
@@ -95,7 +96,11 @@ interface Nodes {
 export async function startStore(
   resources: AsyncDisposableStack,
   topology: Topology,
-  { replicas, password, choose }: { replicas: number; password: string; choose: <One>(some: readonly One[]) => One },
+  {
+    replicas,
+    password,
+    choose,
+  }: { replicas: number; password: string; choose: <One>(some: readonly One[]) => One },
 ): Promise<Store> {
   const userOf = (replica?: number) => `gateway-${replica ?? 'operator'}`;
   const names = [userOf(), ...Array.from({ length: replicas }, (_, at) => userOf(at))];
@@ -128,7 +133,8 @@ export async function startStore(
       await onAll((node) => node.start());
       await all.untilSettled();
     },
-    fill: async (isFull) => void (await onAll((node) => node.client().config('SET', 'maxmemory', isFull ? '1' : '0'))),
+    fill: async (isFull) =>
+      void (await onAll((node) => node.client().config('SET', 'maxmemory', isFull ? '1' : '0'))),
     async cutOff(replica, how) {
       const way = ways?.[replica];
       if (way) way.state = how;
@@ -146,7 +152,11 @@ export async function startStore(
   };
 }
 
-async function startNodes(resources: AsyncDisposableStack, topology: Topology, users: string[]): Promise<Nodes> {
+async function startNodes(
+  resources: AsyncDisposableStack,
+  topology: Topology,
+  users: string[],
+): Promise<Nodes> {
   if (topology === 'single') {
     const redis = resources.use(await startRedis({ users }));
     const masters = async () => [redis];
@@ -161,7 +171,9 @@ async function startNodes(resources: AsyncDisposableStack, topology: Topology, u
     };
   }
   if (topology === 'sentinel') {
-    const { nodes, name, addresses, master, ...more } = resources.use(await startSentinels({ users }));
+    const { nodes, name, addresses, master, ...more } = resources.use(
+      await startSentinels({ users }),
+    );
     const address = { sentinels: addresses, name };
     return { nodes, masters: async () => [await master()], masterOf: master, address, ...more };
   }

@@ -4,10 +4,22 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Slapd } from '@sallyport/test-servers/slapd';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
-import { type BenchGateway, benchConfigText, collectsGarbage, names, startBenchGateway } from '../bench/gateway.ts';
+import {
+  type BenchGateway,
+  benchConfigText,
+  collectsGarbage,
+  names,
+  startBenchGateway,
+} from '../bench/gateway.ts';
 import { checkout } from '../bench/options.ts';
 import { createTls, type Tls } from '../bench/tls.ts';
-import { askLogin, clusters, type LoginAnswer, type LoginRequest, publicHost } from '../testing/ask-login.ts';
+import {
+  askLogin,
+  clusters,
+  type LoginAnswer,
+  type LoginRequest,
+  publicHost,
+} from '../testing/ask-login.ts';
 import { type Client, http1Client, http2Client } from '../testing/clients.ts';
 import { runCommand } from '../testing/command.ts';
 import { ldapToken, startPeople } from '../testing/ldap-gateway.ts';
@@ -38,7 +50,12 @@ export interface Replica {
   readonly number: number;
   readonly gateway: BenchGateway;
   /** Sends a review. @param isSecond whether it is sent over HTTP/2 */
-  review(token: string, audience: string, version: 'v1' | 'v1beta1', isSecond: boolean): Promise<TokenReview['status']>;
+  review(
+    token: string,
+    audience: string,
+    version: 'v1' | 'v1beta1',
+    isSecond: boolean,
+  ): Promise<TokenReview['status']>;
   /** Sends any body. @returns the status of the answer */
   send(body: string): Promise<number>;
   askLogin(request: LoginRequest): Promise<LoginAnswer>;
@@ -107,7 +124,10 @@ export async function startWorld(resources: AsyncDisposableStack, setup: Setup):
     },
     entry: { cache: { store: 'shared' } },
   });
-  const configOf = (replica: number | undefined, reviewTimeout: string): Record<string, unknown> => ({
+  const configOf = (
+    replica: number | undefined,
+    reviewTimeout: string,
+  ): Record<string, unknown> => ({
     server: { reviewTimeout },
     lockout: { maxFailures: limits.maxFailures, window: milliseconds(limits.lockoutWindow) },
     cache: {
@@ -116,11 +136,20 @@ export async function startWorld(resources: AsyncDisposableStack, setup: Setup):
       unknownTtl: milliseconds(limits.rejectedTtl),
       staleTtl: milliseconds(limits.staleTtl),
       memory: { maxEntries: 500 },
-      redis: { ...cache.address(replica), sealingKeys: [{ file: 'secrets/sealing-key' }], timeout: '500ms' },
+      redis: {
+        ...cache.address(replica),
+        sealingKeys: [{ file: 'secrets/sealing-key' }],
+        timeout: '500ms',
+      },
     },
     authenticators: [
       { ...staticAuthenticator, name: 'break-glass' },
-      { name: 'robots', use: 'redis', username: { prefix: 'robot:' }, options: tokens.address(replica) },
+      {
+        name: 'robots',
+        use: 'redis',
+        username: { prefix: 'robot:' },
+        options: tokens.address(replica),
+      },
       {
         name: 'sessions',
         use: 'redis',
@@ -150,7 +179,9 @@ export async function startWorld(resources: AsyncDisposableStack, setup: Setup):
     });
   const people = await addPeople(directory, credentials, counts.people);
   const replicas = await Promise.all(
-    Array.from({ length: counts.replicas }, (_, number) => startReplica(resources, number, tls, () => start(number))),
+    Array.from({ length: counts.replicas }, (_, number) =>
+      startReplica(resources, number, tls, () => start(number)),
+    ),
   );
   const operatorFiles = {
     ...files,
@@ -160,12 +191,26 @@ export async function startWorld(resources: AsyncDisposableStack, setup: Setup):
     [names.clientCAFile]: tls.server.ca,
   };
   return {
-    ...{ replicas, people, members, tls, slapd: directory.slapd, directory: way, cache, tokens, ...credentials },
+    ...{
+      replicas,
+      people,
+      members,
+      tls,
+      slapd: directory.slapd,
+      directory: way,
+      cache,
+      tokens,
+      ...credentials,
+    },
     robots: await Promise.all(Array.from({ length: counts.robots }, credentials.issueRobot)),
     config: (replica, reviewTimeout) => benchConfigText(configOf(replica, reviewTimeout)),
     async write(name, content) {
-      const texts = replicas.map(({ number }) => (typeof content === 'string' ? content : content(number)));
-      await Promise.all(replicas.map(({ gateway, number }) => gateway.write(name, texts[number] ?? '')));
+      const texts = replicas.map(({ number }) =>
+        typeof content === 'string' ? content : content(number),
+      );
+      await Promise.all(
+        replicas.map(({ gateway, number }) => gateway.write(name, texts[number] ?? '')),
+      );
     },
     command: await createOperator(resources, setup.entry, operatorFiles),
   };
@@ -178,10 +223,14 @@ const identity = (username: string, groups: readonly string[] = [], uid?: string
 });
 
 export function membersFile(members: readonly Credential[]): string {
-  return tokensFile(Object.fromEntries(members.map(({ token, user }) => [token, user?.username ?? ''])));
+  return tokensFile(
+    Object.fromEntries(members.map(({ token, user }) => [token, user?.username ?? ''])),
+  );
 }
 
-function createCredentials(tokens: Store): Pick<World, 'newCredential' | 'passwordOf' | 'issueRobot'> {
+function createCredentials(
+  tokens: Store,
+): Pick<World, 'newCredential' | 'passwordOf' | 'issueRobot'> {
   let number = 0;
   const newCredential: World['newCredential'] = (kind, token, user) => ({
     number: ++number,
@@ -191,11 +240,16 @@ function createCredentials(tokens: Store): Pick<World, 'newCredential' | 'passwo
   });
   return {
     newCredential,
-    passwordOf: ({ name, identity: user }, password) => newCredential('password', ldapToken(name, password), user),
+    passwordOf: ({ name, identity: user }, password) =>
+      newCredential('password', ldapToken(name, password), user),
     async issueRobot() {
       const token = newToken();
       const robot = newCredential('robot token', token, identity(`robot:ci-${number}`));
-      await writeRecord(tokens.masterOf, token, JSON.stringify({ username: `ci-${robot.number - 1}` }));
+      await writeRecord(
+        tokens.masterOf,
+        token,
+        JSON.stringify({ username: `ci-${robot.number - 1}` }),
+      );
       return robot;
     },
   };
@@ -210,9 +264,17 @@ async function addPeople(
     Array.from({ length: count }, async (_, at) => {
       const name = `person-${at}`;
       const { dn, password } = await add(name, `k8s-${name}`);
-      await slapd.modify(`dn: ${dn}\nchangetype: modify\nadd: description\ndescription: id-${at}\n`);
+      await slapd.modify(
+        `dn: ${dn}\nchangetype: modify\nadd: description\ndescription: id-${at}\n`,
+      );
       const user = identity(`corp:${name}`, [`corp:k8s-${name}`], `id-${at}`);
-      return { name, dn, identity: user, credential: passwordOf({ name, identity: user }, password), old: [] };
+      return {
+        name,
+        dn,
+        identity: user,
+        credential: passwordOf({ name, identity: user }, password),
+        old: [],
+      };
     }),
   );
 }
@@ -270,7 +332,11 @@ async function createOperator(
     await writeFile(join(folder, name), content, { mode: 0o600 });
   }
   const gatewayFolder = entry === undefined ? {} : { gatewayFolder: dirname(dirname(entry)) };
-  const setup = { cwd: folder, env: { SALLYPORT_CONFIG: join(folder, 'gateway.yaml') }, ...gatewayFolder };
+  const setup = {
+    cwd: folder,
+    env: { SALLYPORT_CONFIG: join(folder, 'gateway.yaml') },
+    ...gatewayFolder,
+  };
   return async (words) => {
     const { code, stderr } = await runCommand(words, setup);
     return stderr.includes('a failover now can undo') ? null : code;

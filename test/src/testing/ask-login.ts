@@ -36,17 +36,26 @@ export function askLogin(url: string, asked: LoginRequest): Promise<LoginAnswer>
     ...(token !== undefined && { authorization: `Bearer ${token}` }),
     ...headers,
   };
-  const sent = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as Record<
-    string,
-    string
-  >;
+  const sent = Object.fromEntries(
+    Object.entries(all).filter(([, value]) => value !== undefined),
+  ) as Record<string, string>;
   return new Promise((resolve, reject) => {
-    const options = { method, headers: sent, agent: false as const, ...(localAddress && { localAddress }) };
+    const options = {
+      method,
+      headers: sent,
+      agent: false as const,
+      ...(localAddress && { localAddress }),
+    };
     const outgoing = httpRequest(new URL(path, url), options);
     outgoing.on('error', reject);
     outgoing.on('response', (incoming) => {
       text(incoming).then((answer) => {
-        resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, text: answer, json: parsed(answer) });
+        resolve({
+          status: incoming.statusCode ?? 0,
+          headers: incoming.headers,
+          text: answer,
+          json: parsed(answer),
+        });
       }, reject);
     });
     outgoing.end(content);

@@ -46,7 +46,8 @@ export async function startPair(redis: object): Promise<CachePair> {
   return {
     ...{ one, other, ask, isShared },
     // The write follows the review of the first replica. On a busy machine the second may come too early.
-    untilShared: () => waitFor(isShared, 'an answer of one replica to spare the other the question'),
+    untilShared: () =>
+      waitFor(isShared, 'an answer of one replica to spare the other the question'),
     [Symbol.asyncDispose]: () => started[Symbol.asyncDispose](),
   };
 }

@@ -32,7 +32,10 @@ export function createJwtIssuer(): JwtIssuer {
     token(claims) {
       const exp = Math.floor(Date.now() / 1000) + 60;
       const input = `${part({ alg: 'ES256', kid: 'one' })}.${part({ iss: url, aud: 'kubernetes', exp, ...claims })}`;
-      const signature = sign('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' });
+      const signature = sign('sha256', Buffer.from(input), {
+        key: privateKey,
+        dsaEncoding: 'ieee-p1363',
+      });
       return secret(`${input}.${signature.toString('base64url')}`);
     },
   };

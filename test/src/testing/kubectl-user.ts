@@ -43,7 +43,11 @@ export async function loggedIn(site: Site, words: readonly string[] = []): Promi
   return desk;
 }
 
-export async function logIn(desk: Desk, { name, password }: Person, words: readonly string[] = []): Promise<void> {
+export async function logIn(
+  desk: Desk,
+  { name, password }: Person,
+  words: readonly string[] = [],
+): Promise<void> {
   const command = ['login', '--username', name, '--password-stdin', ...words];
   const result = await desk.sallyport(command, { input: `${password}\n` });
   expect(result, result.stderr).toMatchObject({ code: 0, stderr: '' });

@@ -11,12 +11,21 @@ export interface Kubernetes extends AsyncDisposable {
   readonly caFile: string;
 }
 
-const namespaces = { kind: 'Namespace', name: 'namespaces', singularName: 'namespace', namespaced: false };
+const namespaces = {
+  kind: 'Namespace',
+  name: 'namespaces',
+  singularName: 'namespace',
+  namespaced: false,
+};
 
 const answers: Readonly<Record<string, object>> = {
   '/api': { kind: 'APIVersions', versions: ['v1'] },
   '/apis': { kind: 'APIGroupList', apiVersion: 'v1', groups: [] },
-  '/api/v1': { kind: 'APIResourceList', groupVersion: 'v1', resources: [{ ...namespaces, verbs: ['get', 'list'] }] },
+  '/api/v1': {
+    kind: 'APIResourceList',
+    groupVersion: 'v1',
+    resources: [{ ...namespaces, verbs: ['get', 'list'] }],
+  },
   '/api/v1/namespaces': {
     kind: 'NamespaceList',
     apiVersion: 'v1',
@@ -26,7 +35,9 @@ const answers: Readonly<Record<string, object>> = {
 };
 
 /** Starts an API server. @param ask returns the answer of each gateway about a token */
-export async function startKubernetes(ask: (token: string) => Promise<readonly ReviewStatus[]>): Promise<Kubernetes> {
+export async function startKubernetes(
+  ask: (token: string) => Promise<readonly ReviewStatus[]>,
+): Promise<Kubernetes> {
   const authority = await createAuthority('kubernetes-authority');
   const { certificate, key } = await authority.issueServer();
   const statusOf = async (authorization = ''): Promise<401 | 200> => {
@@ -50,7 +61,9 @@ export async function startKubernetes(ask: (token: string) => Promise<readonly R
               code: 401,
             };
       const code = body === undefined ? 404 : status;
-      response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(body ?? {}));
+      response
+        .writeHead(code, { 'content-type': 'application/json' })
+        .end(JSON.stringify(body ?? {}));
     });
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');

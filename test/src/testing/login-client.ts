@@ -15,11 +15,19 @@ import { temporaryFolder } from './folder.ts';
 import { type Gateway, startGateway } from './gateway.ts';
 import { startKubernetes } from './kubernetes.ts';
 import { findLeaks } from './leaks.ts';
-import { clusters, type LoginPlace, type LoginSetup, loginUrlOf, startLogin } from './login-gateway.ts';
+import {
+  clusters,
+  type LoginPlace,
+  type LoginSetup,
+  loginUrlOf,
+  startLogin,
+} from './login-gateway.ts';
 import type { ReviewStatus } from './token-review.ts';
 import { secretsInUse } from './tokens.ts';
 
-const clientFolder = dirname(createRequire(import.meta.url).resolve('kubectl-sallyport/package.json'));
+const clientFolder = dirname(
+  createRequire(import.meta.url).resolve('kubectl-sallyport/package.json'),
+);
 
 /** A login server with TLS, gateways behind it, and an API server that asks them. */
 export interface Site extends AsyncDisposable {
@@ -96,7 +104,12 @@ export async function startSite(setup: LoginSetup = {}): Promise<Site> {
     },
     ask: async (method: string, path: string, token: string) => {
       const headers = { authorization: `Bearer ${token}` };
-      const sent = request(new URL(path, url), { method, headers, ca: authority.certificate, agent: false }).end();
+      const sent = request(new URL(path, url), {
+        method,
+        headers,
+        ca: authority.certificate,
+        agent: false,
+      }).end();
       const [answer] = (await once(sent, 'response')) as [IncomingMessage];
       answer.resume();
       return answer.statusCode ?? 0;
@@ -111,7 +124,9 @@ function portOf(gateway: Gateway | undefined): number {
 
 async function restarted(gateway: Gateway, { config, people }: LoginPlace): Promise<Gateway> {
   const { folder, pid } = gateway;
-  const variables = (await readFile(`/proc/${pid}/environ`, 'utf8')).split('\0').map((one) => one.split('='));
+  const variables = (await readFile(`/proc/${pid}/environ`, 'utf8'))
+    .split('\0')
+    .map((one) => one.split('='));
   const key =
     variables
       .find(([name]) => name === 'SALLYPORT_CACHE_KEY')
@@ -126,7 +141,10 @@ export interface Desk {
   readonly home: string;
   readonly env: Readonly<Record<string, string>>;
   /** Runs `kubectl WORDS`. @throws Error when a password is in its output or in a file of the home */
-  kubectl(words: readonly string[], more?: { readonly input?: string; readonly env?: object }): Promise<CommandResult>;
+  kubectl(
+    words: readonly string[],
+    more?: { readonly input?: string; readonly env?: object },
+  ): Promise<CommandResult>;
   /** Runs `kubectl sallyport WORDS`, but without kubectl, which takes as long as the command. */
   sallyport(
     words: readonly string[],
@@ -160,7 +178,9 @@ export async function createDesk(): Promise<Desk> {
   async function checkLeaks(output: string): Promise<void> {
     const folder = join(home, '.cache/sallyport');
     const files = await readdir(folder).catch(() => []);
-    const texts = await Promise.all(files.map((name) => readFile(join(folder, name), 'utf8').catch(() => '')));
+    const texts = await Promise.all(
+      files.map((name) => readFile(join(folder, name), 'utf8').catch(() => '')),
+    );
     // These files may contain tokens.
     const passwords = secretsInUse().filter((one) => !one.startsWith('sps_'));
     const leaks = [...findLeaks(output, secretsInUse()), ...findLeaks(texts.join('\n'), passwords)];

@@ -5,7 +5,13 @@ import { createAuthority } from './certificates.ts';
 import { http1Client } from './clients.ts';
 import type { Gateway } from './gateway.ts';
 import { preface } from './http2-frames.ts';
-import { type LoginPlace, type LoginSetup, loginUrlOf, publicHost, startLogin } from './login-gateway.ts';
+import {
+  type LoginPlace,
+  type LoginSetup,
+  loginUrlOf,
+  publicHost,
+  startLogin,
+} from './login-gateway.ts';
 import { secret } from './tokens.ts';
 
 /** A connection of someone who floods. None of its errors counts. */
@@ -30,12 +36,18 @@ export interface FloodedLogin extends AsyncDisposable {
 export async function startFloodedLogin(setup: LoginSetup = {}): Promise<FloodedLogin> {
   await using resources = new AsyncDisposableStack();
   const authority = await createAuthority('login-authority');
-  const { certificate, key } = await authority.issueServer({ names: [`DNS:${publicHost}`, 'IP:127.0.0.1'] });
+  const { certificate, key } = await authority.issueServer({
+    names: [`DNS:${publicHost}`, 'IP:127.0.0.1'],
+  });
   const place = resources.use(
     await startLogin({
       ...setup,
       // One user may log in three times as often in a minute. The served user logs in before, during and after each flood.
-      login: { maxSessions: 100, tls: { certFile: 'tls/login.crt', keyFile: 'tls/login.key' }, ...setup.login },
+      login: {
+        maxSessions: 100,
+        tls: { certFile: 'tls/login.crt', keyFile: 'tls/login.key' },
+        ...setup.login,
+      },
       files: { 'tls/login.crt': certificate, 'tls/login.key': key },
     }),
   );
@@ -45,7 +57,12 @@ export async function startFloodedLogin(setup: LoginSetup = {}): Promise<Flooded
 
   async function open(protocol: 'h2' | 'http/1.1'): Promise<FloodConnection> {
     const { hostname: host, port } = new URL(url);
-    const socket = connect({ host, port: Number(port), ca: authority.certificate, ALPNProtocols: [protocol] });
+    const socket = connect({
+      host,
+      port: Number(port),
+      ca: authority.certificate,
+      ALPNProtocols: [protocol],
+    });
     const chunks: Buffer[] = [];
     socket.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', () => {});
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
@@ -59,17 +76,22 @@ export async function startFloodedLogin(setup: LoginSetup = {}): Promise<Flooded
   }
 
   async function expectServed(): Promise<void> {
-    using client = http1Client(url, { authority: authority.certificate, localAddress: '127.0.0.2' });
+    using client = http1Client(url, {
+      authority: authority.certificate,
+      localAddress: '127.0.0.2',
+    });
     const { name: username, password } = place.people.alice;
     const body = JSON.stringify({ username, password, cluster: 'prod' });
     const login = await client.send({ path: '/v1/sessions', headers: { host: publicHost }, body });
-    if (login.status !== 201) throw new Error(`a login was answered ${login.status}: ${login.text}`);
+    if (login.status !== 201)
+      throw new Error(`a login was answered ${login.status}: ${login.text}`);
     const token = secret(String((JSON.parse(login.text) as { token: unknown }).token));
     const [review] = await place.reviews(token);
     if (!review?.authenticated) throw new Error(`a review was answered ${JSON.stringify(review)}`);
     const headers = { host: publicHost, authorization: `Bearer ${token}` };
     const logout = await client.send({ method: 'DELETE', path: '/v1/session', headers });
-    if (logout.status !== 204) throw new Error(`a logout was answered ${logout.status}: ${logout.text}`);
+    if (logout.status !== 204)
+      throw new Error(`a logout was answered ${logout.status}: ${logout.text}`);
   }
 
   const owned = resources.move();

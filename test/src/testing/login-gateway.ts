@@ -1,5 +1,11 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import { askLogin, clusters, type LoginAnswer, type LoginRequest, publicHost } from './ask-login.ts';
+import {
+  askLogin,
+  clusters,
+  type LoginAnswer,
+  type LoginRequest,
+  publicHost,
+} from './ask-login.ts';
 import { http1Client, review } from './clients.ts';
 import type { Gateway } from './gateway.ts';
 import { type People, startPeople } from './ldap-gateway.ts';
@@ -18,7 +24,11 @@ export interface LoginPlace extends AsyncDisposable {
   /** Asks the login server of one gateway, by default of the first one. */
   ask(request: LoginRequest, at?: number): Promise<LoginAnswer>;
   /** Logs in. @returns the token of a new session for the cluster prod */
-  logIn(person: { readonly name: string; readonly password: string }, more?: object, at?: number): Promise<string>;
+  logIn(
+    person: { readonly name: string; readonly password: string },
+    more?: object,
+    at?: number,
+  ): Promise<string>;
   /** Returns the answer of each gateway about a token, asked by the cluster prod or by another audience. */
   reviews(token: string, audience?: string): Promise<readonly ReviewStatus[]>;
 }
@@ -62,9 +72,15 @@ export interface RedisRights {
 export const redisPassword = 'secrets/redis';
 
 /** Makes the users of Redis. @param password the password of all users */
-function redisWithUsers({ cache, sessions, others = [] }: RedisRights, password: string): Promise<RedisServer> {
+function redisWithUsers(
+  { cache, sessions, others = [] }: RedisRights,
+  password: string,
+): Promise<RedisServer> {
   const lines = [cache, ...Object.values(sessions ?? {}), ...others];
-  return startRedis({ users: lines.map((line) => line.replace('>PASSWORD', `>${password}`)), password: true });
+  return startRedis({
+    users: lines.map((line) => line.replace('>PASSWORD', `>${password}`)),
+    password: true,
+  });
 }
 
 /** The keys by which the cache and the sessions log in. */
@@ -72,12 +88,16 @@ function loginsOf({ cache, sessions }: RedisRights) {
   const login = (line: string) => loginOf(line, redisPassword);
   return {
     cache: login(cache),
-    sessions: sessions ? { ...login(sessions.gateway), admin: login(sessions.admin) } : login(cache),
+    sessions: sessions
+      ? { ...login(sessions.gateway), admin: login(sessions.admin) }
+      : login(cache),
   };
 }
 
 function userOptions({ slapd: { suffix } }: People, user: object | undefined): object {
-  return user === undefined ? {} : { user: { base: `ou=people,${suffix}`, filter: '(uid={username})', ...user } };
+  return user === undefined
+    ? {}
+    : { user: { base: `ou=people,${suffix}`, filter: '(uid={username})', ...user } };
 }
 
 /** The address of the login server of a gateway. */
@@ -87,7 +107,20 @@ export function loginUrlOf({ output }: Gateway): string {
 
 /** Gateways with login servers, in front of one slapd and one Redis for sessions and the cache, unless sessions have another. */
 export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
-  const { count = 1, login, entry, options, others = [], cache, more, files, rights, user, sessions: own, env } = setup;
+  const {
+    count = 1,
+    login,
+    entry,
+    options,
+    others = [],
+    cache,
+    more,
+    files,
+    rights,
+    user,
+    sessions: own,
+    env,
+  } = setup;
   // A busy machine is not an outage: these are far longer than any answer takes.
   const redisTimeout = '2s';
   await using resources = new AsyncDisposableStack();
@@ -150,8 +183,12 @@ export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
     config,
     ask,
     async logIn({ name, password }, given = {}, at = 0) {
-      const answer = await ask({ body: { username: name, password, cluster: 'prod', ...given } }, at);
-      if (answer.status !== 201) throw new Error(`the login was answered ${answer.status}: ${answer.text}`);
+      const answer = await ask(
+        { body: { username: name, password, cluster: 'prod', ...given } },
+        at,
+      );
+      if (answer.status !== 201)
+        throw new Error(`the login was answered ${answer.status}: ${answer.text}`);
       return secret(String(answer.json?.token));
     },
     reviews: (token, audience = clusters.prod.audience) =>

@@ -35,7 +35,9 @@ function documentOf(name: string, { version, tarball, manifest }: NpmPackage, ur
  *
  * @param tarballs by the names of their packages, all of the scope `@sallyport`
  */
-export async function startNpmRegistry(tarballs: ReadonlyMap<string, string>): Promise<NpmRegistry> {
+export async function startNpmRegistry(
+  tarballs: ReadonlyMap<string, string>,
+): Promise<NpmRegistry> {
   const packages = new Map<string, NpmPackage>();
   for (const [name, file] of tarballs) packages.set(name, await readPackage(file));
   const server = createServer((request, response) => {

@@ -14,12 +14,18 @@ const packedFolder = join(rootFolder, 'deploy/dist/packages');
 export async function packedPackages(): Promise<ReadonlyMap<string, string>> {
   // `pnpm test` has run it: a second build would replace files that other tests are running.
   if (codeFolder === 'src') {
-    const { code, stdout, stderr } = await runPnpm(['exec', 'turbo', 'run', 'packages'], rootFolder);
+    const { code, stdout, stderr } = await runPnpm(
+      ['exec', 'turbo', 'run', 'packages'],
+      rootFolder,
+    );
     if (code !== 0) throw new Error(`turbo run packages failed:\n${stdout}${stderr}`);
   }
   const files = (await readdir(packedFolder)).sort();
   return new Map(
-    files.map((file) => [file.replace(/-\d.*$/, '').replace(/^sallyport-/, '@sallyport/'), join(packedFolder, file)]),
+    files.map((file) => [
+      file.replace(/-\d.*$/, '').replace(/^sallyport-/, '@sallyport/'),
+      join(packedFolder, file),
+    ]),
   );
 }
 
@@ -52,8 +58,17 @@ export async function npmInstall(
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
   if (where.length === 0) await writeFile(join(folder, 'package.json'), '{ "private": true }\n');
-  const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'];
+  const quiet = [
+    '--prefer-offline',
+    '--no-audit',
+    '--no-fund',
+    '--no-update-notifier',
+    '--loglevel=error',
+  ];
   const env = await npmEnvironment(await temporaryFolder('npm'), '');
-  const { code, stderr } = await runProgram('npm', ['install', ...where, ...quiet, ...packages], { cwd: folder, env });
+  const { code, stderr } = await runProgram('npm', ['install', ...where, ...quiet, ...packages], {
+    cwd: folder,
+    env,
+  });
   if (code !== 0) throw new Error(`npm install in ${folder} failed:\n${stderr}`);
 }

@@ -17,16 +17,29 @@ export interface PageShell {
 }
 
 /** Makes a shell. @param env more variables, such as SALLYPORT_CONFIG */
-export async function createPageShell(cwd?: string, env: Readonly<Record<string, string>> = {}): Promise<PageShell> {
+export async function createPageShell(
+  cwd?: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<PageShell> {
   const root = await temporaryFolder('page');
   const program = join(root, 'bin/sallyport');
-  for (const folder of ['bin', 'etc', 'root', 'media/offline']) await mkdir(join(root, folder), { recursive: true });
-  await writeFile(program, `#!/bin/sh\nexec ${gatewayCommand.map((word) => `'${word}'`).join(' ')} "$@"\n`);
+  for (const folder of ['bin', 'etc', 'root', 'media/offline'])
+    await mkdir(join(root, folder), { recursive: true });
+  await writeFile(
+    program,
+    `#!/bin/sh\nexec ${gatewayCommand.map((word) => `'${word}'`).join(' ')} "$@"\n`,
+  );
   await chmod(program, 0o755);
   const PATH = [join(root, 'bin'), process.env.PATH].join(delimiter);
   const setup = {
     cwd: cwd ?? root,
-    env: { PATH, HOME: join(root, 'root'), NO_COLOR: '1', NODE_COMPILE_CACHE: sharedCompileCache, ...env },
+    env: {
+      PATH,
+      HOME: join(root, 'root'),
+      NO_COLOR: '1',
+      NODE_COMPILE_CACHE: sharedCompileCache,
+      ...env,
+    },
   };
   const here = (commands: string) =>
     commands
@@ -40,7 +53,10 @@ export async function createPageShell(cwd?: string, env: Readonly<Record<string,
       scripts += 1;
       const script = join(root, `commands-${scripts}.sh`);
       await writeFile(script, here(commands));
-      return runLine(`printf %s "$INPUT" | bash -e '${script}'`, { ...setup, env: { ...setup.env, INPUT: input } });
+      return runLine(`printf %s "$INPUT" | bash -e '${script}'`, {
+        ...setup,
+        env: { ...setup.env, INPUT: input },
+      });
     },
     start: (command) => startLine(`exec ${here(command)}`, setup),
   };

@@ -22,7 +22,11 @@ export async function runLine(line: string, setup: ShellSetup): Promise<string> 
 }
 
 /** Runs a program to its end. Only the test limits its time. */
-export async function runProgram(program: string, words: readonly string[], setup: ShellSetup): Promise<CommandResult> {
+export async function runProgram(
+  program: string,
+  words: readonly string[],
+  setup: ShellSetup,
+): Promise<CommandResult> {
   const { ended, output } = start(program, words, setup);
   return { code: await ended, ...output };
 }
@@ -37,7 +41,8 @@ export function startLine(line: string, setup: ShellSetup): RunningLine {
   const { child, ended, output } = start('sh', ['-c', line], setup);
   const written = () => output.stdout + output.stderr;
   return {
-    waitFor: (pattern) => waitFor(() => pattern.exec(written())?.[1], `${pattern} in the output of ${line}`),
+    waitFor: (pattern) =>
+      waitFor(() => pattern.exec(written())?.[1], `${pattern} in the output of ${line}`),
     async [Symbol.asyncDispose]() {
       signalGroup(child, 'SIGTERM');
       await waitForPromise(ended, `the end of ${line}`);
@@ -55,7 +60,12 @@ function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
 }
 
 function start(program: string, words: readonly string[], { cwd, env }: ShellSetup) {
-  const child = spawn(program, words, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(program, words, {
+    cwd,
+    env,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const output = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
     child[name].setEncoding('utf8').on('data', (more: string) => {
@@ -63,6 +73,8 @@ function start(program: string, words: readonly string[], { cwd, env }: ShellSet
     });
   }
   running.add(child);
-  const ended = new Promise<number | null>((resolve, reject) => child.once('close', resolve).once('error', reject));
+  const ended = new Promise<number | null>((resolve, reject) =>
+    child.once('close', resolve).once('error', reject),
+  );
   return { child, output, ended: ended.finally(() => running.delete(child)) };
 }

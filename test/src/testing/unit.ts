@@ -48,7 +48,17 @@ export async function installUnit(files: Readonly<Record<string, string>>): Prom
     logs,
     uid: Number(uid),
     gid: Number(gid),
-    through: (account) => ['unshare', '--mount', 'sh', '-c', enter, 'enter', root, logs, account ?? user],
+    through: (account) => [
+      'unshare',
+      '--mount',
+      'sh',
+      '-c',
+      enter,
+      'enter',
+      root,
+      logs,
+      account ?? user,
+    ],
   };
 }
 

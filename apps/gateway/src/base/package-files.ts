@@ -8,5 +8,7 @@ export function packagePath(name: string): string {
   return fileURLToPath(new URL(`../../${name}`, import.meta.url));
 }
 
-export const manifest: { readonly version: string; readonly dependencies: Readonly<Record<string, string>> } =
-  JSON.parse(readFileSync(packagePath('package.json'), 'utf8'));
+export const manifest: {
+  readonly version: string;
+  readonly dependencies: Readonly<Record<string, string>>;
+} = JSON.parse(readFileSync(packagePath('package.json'), 'utf8'));

@@ -1,19 +1,40 @@
 import { expect, test } from 'vitest';
 import { commandLine, commandLineOfOther, type Start, tokenCommandLine } from './command-line.ts';
 
-const installed: Start = { environment: {}, script: '/usr/bin/sallyport', isCheckout: false, host: 'gw-1' };
-const checkout: Start = { ...installed, script: '/src/apps/gateway/src/sallyport.js', isCheckout: true };
+const installed: Start = {
+  environment: {},
+  script: '/usr/bin/sallyport',
+  isCheckout: false,
+  host: 'gw-1',
+};
+const checkout: Start = {
+  ...installed,
+  script: '/src/apps/gateway/src/sallyport.js',
+  isCheckout: true,
+};
 const pod: Start = { ...installed, environment: { KUBERNETES_SERVICE_HOST: '10.0.0.1' } };
 
 test.each([
   ['installed', installed, 'sallyport'],
   ['a bundle that is run by its path', { ...installed, script: '/opt/sallyport.js' }, 'sallyport'],
-  ['installed in a folder', { ...installed, script: '/srv/gw/node_modules/.bin/sallyport' }, 'npx sallyport'],
+  [
+    'installed in a folder',
+    { ...installed, script: '/srv/gw/node_modules/.bin/sallyport' },
+    'npx sallyport',
+  ],
   ['a checkout', checkout, 'npx -y pnpm@10 sallyport'],
-  ['a script of a checkout', { ...checkout, script: '/src/node_modules/.bin/sallyport' }, 'npx -y pnpm@10 sallyport'],
+  [
+    'a script of a checkout',
+    { ...checkout, script: '/src/node_modules/.bin/sallyport' },
+    'npx -y pnpm@10 sallyport',
+  ],
   ['a link to a checkout', { ...checkout, script: '/usr/local/bin/sallyport' }, 'sallyport'],
   ['a pod', pod, 'kubectl exec gw-1 -- sallyport'],
-  ['a checkout in a pod', { ...checkout, environment: pod.environment }, 'kubectl exec gw-1 -- sallyport'],
+  [
+    'a checkout in a pod',
+    { ...checkout, environment: pod.environment },
+    'kubectl exec gw-1 -- sallyport',
+  ],
 ])('%s', (_name, start, program) => {
   expect(commandLine(['blocks'], undefined, start)).toBe(`${program} blocks`);
 });
@@ -30,7 +51,9 @@ test.each([
 test('another account runs a checkout without pnpm', () => {
   const direct = `${process.execPath} ${checkout.script} check --config a.yaml`;
   expect(commandLineOfOther(['check'], 'a.yaml', checkout)).toBe(direct);
-  expect(commandLineOfOther(['check'], 'a.yaml', installed)).toBe('sallyport check --config a.yaml');
+  expect(commandLineOfOther(['check'], 'a.yaml', installed)).toBe(
+    'sallyport check --config a.yaml',
+  );
 });
 
 test('words are quoted for a shell, and --config is repeated as it was given', () => {
@@ -39,19 +62,27 @@ test('words are quoted for a shell, and --config is repeated as it was given', (
   );
 });
 
-const helpdesk: Start = { ...installed, environment: { SALLYPORT_HELPDESK: 'sudo -u sallyport sallyport-helpdesk' } };
+const helpdesk: Start = {
+  ...installed,
+  environment: { SALLYPORT_HELPDESK: 'sudo -u sallyport sallyport-helpdesk' },
+};
 
 test.each([
   [['unlock', '--user', 'corp:jane'], 'unlock corp:jane'],
   [['unlock', '--user', "corp:o'neil $x"], String.raw`unlock 'corp:o'\''neil $x'`],
   [['revoke', '--user', '--exact', '--authenticator', 'sessions'], 'logout --exact'],
   [['block', '--user', 'corp:jane', '--for', '8h'], 'block corp:jane REASON'],
-  [['block', '--user', 'corp:jane', '--for', '8h', '--reason', 'stolen laptop'], "block corp:jane 'stolen laptop'"],
+  [
+    ['block', '--user', 'corp:jane', '--for', '8h', '--reason', 'stolen laptop'],
+    "block corp:jane 'stolen laptop'",
+  ],
   [['token', 'list', '--authenticator', 'sessions', '--user', 'corp:jane'], 'sessions corp:jane'],
   [['lockouts'], 'lockouts'],
   [['blocks'], 'blocks'],
 ])('for the helpdesk, %j is a command of its script', (words, own) => {
-  expect(commandLine(words, '/etc/gw.yaml', helpdesk)).toBe(`sudo -u sallyport sallyport-helpdesk ${own}`);
+  expect(commandLine(words, '/etc/gw.yaml', helpdesk)).toBe(
+    `sudo -u sallyport sallyport-helpdesk ${own}`,
+  );
 });
 
 test.each([

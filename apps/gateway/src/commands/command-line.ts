@@ -22,7 +22,10 @@ function thisStart() {
  *
  * @param readsToken whether the command reads a token from standard input, so that it needs a terminal
  */
-function programFor(readsToken: boolean, { environment, script = '', isCheckout, host }: Start = thisStart()): string {
+function programFor(
+  readsToken: boolean,
+  { environment, script = '', isCheckout, host }: Start = thisStart(),
+): string {
   if (environment.KUBERNETES_SERVICE_HOST) {
     return `kubectl exec ${readsToken ? '-it ' : ''}${shellQuoted(host)} -- sallyport`;
   }
@@ -37,7 +40,9 @@ function programFor(readsToken: boolean, { environment, script = '', isCheckout,
  * Returns the script through which people who help users run this process (deploy/systemd/sallyport-helpdesk), as they call it;
  * undefined for everyone else. It changes what is printed, and nothing that is done.
  */
-export function helpdeskScript({ environment }: Pick<Start, 'environment'> = thisStart()): string | undefined {
+export function helpdeskScript(
+  { environment }: Pick<Start, 'environment'> = thisStart(),
+): string | undefined {
   return environment.SALLYPORT_HELPDESK || undefined;
 }
 
@@ -94,10 +99,16 @@ function commandOf(words: readonly string[], config: string | undefined): string
 /**
  * Returns a command line for another account. It has no pnpm, which needs a home that it can write to: the account of a service has none.
  */
-export function commandLineOfOther(words: readonly string[], config?: string, start: Start = thisStart()): string {
+export function commandLineOfOther(
+  words: readonly string[],
+  config?: string,
+  start: Start = thisStart(),
+): string {
   const { isCheckout, script = '' } = start;
   if (!isCheckout) return commandLine(words, config, start);
-  return printable(`${shellQuoted(process.execPath)} ${shellQuoted(script)} ${commandOf(words, config)}`);
+  return printable(
+    `${shellQuoted(process.execPath)} ${shellQuoted(script)} ${commandOf(words, config)}`,
+  );
 }
 
 /** Returns an example for the help. @param input the words that pipe a token in; empty where none is read */

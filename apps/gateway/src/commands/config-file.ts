@@ -10,7 +10,8 @@ import { printRemark, UsageError } from './output.ts';
 /** Returns the path of the config. @param named `--config` or SALLYPORT_CONFIG; left out: the shipped config, with its demo token */
 export function configFile(named: string | undefined) {
   // `--config "$UNSET"` is empty: the demo must not run in place of that config.
-  if (named === '') throw new UsageError('--config is empty: name a file, or leave it out for the shipped config');
+  if (named === '')
+    throw new UsageError('--config is empty: name a file, or leave it out for the shipped config');
   const isShipped = named === undefined;
   return { file: isShipped ? packagePath('gateway.yaml') : userPath(named), isShipped };
 }
@@ -27,7 +28,9 @@ export function configFileOfCommand({ config }: { readonly config?: string }): s
 }
 
 /** Loads the config of a command. @throws ConfigError that says what to do until the file is correct */
-export async function loadNamedConfig(options: { readonly config?: string }): Promise<GatewayConfig> {
+export async function loadNamedConfig(options: {
+  readonly config?: string;
+}): Promise<GatewayConfig> {
   const file = configFileOfCommand(options);
   try {
     return await loadConfig(file, process.env);
@@ -54,5 +57,8 @@ const lastGood =
  */
 export function userPath(path: string): string {
   const folder = process.cwd();
-  return resolve(resolve(folder) === resolve(packagePath('.')) ? (process.env.INIT_CWD ?? folder) : folder, path);
+  return resolve(
+    resolve(folder) === resolve(packagePath('.')) ? (process.env.INIT_CWD ?? folder) : folder,
+    path,
+  );
 }

@@ -67,7 +67,8 @@ export async function readBlockList(redis: ProbedRedis) {
   const blocks = createRevocationList(() => now, Date.now);
   blocks.merge(entries);
   const why = `can't be opened, so not all blocks are known: run "sallyport check"`;
-  if (unreadable.count > 0) printRemark(`${unreadable.count} entries of the revocation list ${why}`);
+  if (unreadable.count > 0)
+    printRemark(`${unreadable.count} entries of the revocation list ${why}`);
   return blocks;
 }
 
@@ -86,7 +87,10 @@ export function joinAttempts({ lockout }: Pick<GatewayConfig, 'lockout'>, redis?
     },
     send: (use, work) => writes.push(redis.probe(use, work).catch(() => undefined)),
   };
-  const attempts = createAttempts(() => lockout, { now: () => performance.now(), shared: () => shared });
+  const attempts = createAttempts(() => lockout, {
+    now: () => performance.now(),
+    shared: () => shared,
+  });
   // `written` resolves when the results of the attempts are written.
   return { attempts, written: () => Promise.all(writes) };
 }
@@ -97,7 +101,10 @@ export async function withAuthenticators<Result>(
   logger: Logger,
   work: (created: readonly CreatedAuthenticator[]) => Result | Promise<Result>,
 ) {
-  const created = await createAuthenticators(config, { logger, attempts: joinAttempts(config).attempts });
+  const created = await createAuthenticators(config, {
+    logger,
+    attempts: joinAttempts(config).attempts,
+  });
   try {
     return await work(created);
   } finally {

@@ -21,6 +21,8 @@ export async function tryOut(
     return await look();
   } catch (error) {
     const causes: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
-    return causes.map((cause): Finding => ({ check, result: 'error', detail: wording(causeOf(cause)) }));
+    return causes.map(
+      (cause): Finding => ({ check, result: 'error', detail: wording(causeOf(cause)) }),
+    );
   }
 }

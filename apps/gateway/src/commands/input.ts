@@ -12,7 +12,9 @@ export async function readToken(): Promise<string> {
   const token = process.stdin.isTTY ? await askHidden('Token: ') : await readPiped();
   if (token === '') {
     const again = tokenCommandLine(process.argv.slice(2));
-    throw new UsageError(`no token on standard input: pipe it in, such as: printf %s "$TOKEN" | ${again}`);
+    throw new UsageError(
+      `no token on standard input: pipe it in, such as: printf %s "$TOKEN" | ${again}`,
+    );
   }
   return token;
 }
@@ -22,7 +24,8 @@ async function readPiped(): Promise<string> {
   const bounded = process.stdin.map((chunk: Buffer) => {
     size += chunk.length;
     // No `server.maxTokenSize` is greater.
-    if (size > 4 * 1024 * 1024) throw new Error('standard input is over 4 MiB: that is not a token');
+    if (size > 4 * 1024 * 1024)
+      throw new Error('standard input is over 4 MiB: that is not a token');
     return chunk;
   });
   return (await text(bounded)).replace(/\r?\n$/, '');

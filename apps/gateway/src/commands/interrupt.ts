@@ -21,7 +21,8 @@ export function createInterrupt(limit = 60_000) {
   };
 
   /** @throws Error when it gives up, and whatever `work` throws */
-  const wait = <Value>(work: () => Promise<Value>): Promise<Value> => within({ limit, late, signal }, work);
+  const wait = <Value>(work: () => Promise<Value>): Promise<Value> =>
+    within({ limit, late, signal }, work);
 
   /** Yields each of `items`, for as long as they keep coming. */
   async function* each<Item>(items: AsyncIterable<Item>): AsyncGenerator<Item> {

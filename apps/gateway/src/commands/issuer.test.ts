@@ -88,8 +88,15 @@ const past = new Date(now);
 const future = new Date(now + 1);
 const digest = 'ab'.repeat(32);
 const passes = (): NamedUser => ({ user: { username: 'robot:jane' } });
-const breaks = (): NamedUser => ({ user: { username: 'robot:jane' }, violation: { rule: 'a rule', name: 'x' } });
-const issued = (more: Partial<IssuedToken>): IssuedToken => ({ digest, user: { username: 'jane' }, ...more });
+const breaks = (): NamedUser => ({
+  user: { username: 'robot:jane' },
+  violation: { rule: 'a rule', name: 'x' },
+});
+const issued = (more: Partial<IssuedToken>): IssuedToken => ({
+  digest,
+  user: { username: 'jane' },
+  ...more,
+});
 
 describe('the state', () => {
   test.each<[string, Partial<IssuedToken>, () => NamedUser]>([
@@ -137,7 +144,11 @@ describe('as JSON', () => {
   });
 
   test('what a plugin puts on its objects besides is left out', () => {
-    const more = { token: 'x', user: { username: 'jane', password: 'x' }, revoked: { at: past, secret: 'x' } };
+    const more = {
+      token: 'x',
+      user: { username: 'jane', password: 'x' },
+      revoked: { at: past, secret: 'x' },
+    };
     expect(JSON.stringify(parsed(more))).not.toContain('"x"');
   });
 });

@@ -2,9 +2,18 @@ import type { IssuedToken, TokenIssuer, UserInfo } from '@sallyport/authenticato
 import { createLogger } from '../base/logging/logger.ts';
 import { formatProblem, nearest } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
-import { identityPolicy, identityPrefixes, type NamedUser } from '../engine/chain/identity-policy.ts';
+import {
+  identityPolicy,
+  identityPrefixes,
+  type NamedUser,
+} from '../engine/chain/identity-policy.ts';
 import { createSessionTexts, type Session } from '../engine/sessions/session-text.ts';
-import { closeMade, createTokenIssuer, type IssuingAuthenticator, issuesTokens } from '../runtime/authenticators.ts';
+import {
+  closeMade,
+  createTokenIssuer,
+  type IssuingAuthenticator,
+  issuesTokens,
+} from '../runtime/authenticators.ts';
 import { commandLine } from './command-line.ts';
 import { loadNamedConfig } from './config-file.ts';
 import { joinAttempts } from './connections.ts';
@@ -12,7 +21,9 @@ import { createInterrupt, type Interrupt } from './interrupt.ts';
 import type { ReadOptions } from './options.ts';
 import { UsageError } from './output.ts';
 
-export async function loadIssuer(options: ReadOptions & { readonly authenticator?: string }): Promise<Issuing> {
+export async function loadIssuer(
+  options: ReadOptions & { readonly authenticator?: string },
+): Promise<Issuing> {
   const config = await loadNamedConfig(options);
   return issuingOf(config, chooseIssuer(config, options.authenticator), options.config);
 }
@@ -21,13 +32,18 @@ export async function loadIssuer(options: ReadOptions & { readonly authenticator
 export type Issuing = ReturnType<typeof issuingOf>;
 
 /** Returns what commands need of an authenticator that issues tokens. @param configOption `--config` as it was given */
-export function issuingOf(config: GatewayConfig, authenticator: IssuingAuthenticator, configOption?: string) {
+export function issuingOf(
+  config: GatewayConfig,
+  authenticator: IssuingAuthenticator,
+  configOption?: string,
+) {
   const { authenticators, provenance } = config;
   const nameUser: NameTokenUser =
     authenticator.name === config.login?.sessions
       ? createSessionNaming(config)
       : identityPolicy(authenticator, identityPrefixes(authenticators), provenance?.keyPrefix);
-  const which = authenticators.filter(issuesTokens).length > 1 ? ['--authenticator', authenticator.name] : [];
+  const which =
+    authenticators.filter(issuesTokens).length > 1 ? ['--authenticator', authenticator.name] : [];
   /** Makes a command to paste, with `--authenticator NAME` where more than one issues tokens. */
   const toPaste = (...words: readonly string[]) => commandLine([...words, ...which], configOption);
   return { config, authenticator, nameUser, toPaste };
@@ -47,7 +63,8 @@ function createSessionNaming({ cache }: GatewayConfig): NameTokenUser {
   const texts = createSessionTexts(cache.redis?.sealingKeys ?? []);
   return (user, issued) => {
     const text = issued?.session;
-    const session = issued === undefined || text === undefined ? undefined : texts.read(issued.digest, text);
+    const session =
+      issued === undefined || text === undefined ? undefined : texts.read(issued.digest, text);
     if (session !== undefined) return { user, session };
     const violation = { rule: 'the session was not written by a gateway with these sealing keys' };
     return { user, violation, isSealedElsewhere: text !== undefined };
@@ -60,8 +77,10 @@ type ConfigOfIssuers = Pick<GatewayConfig, 'file' | 'authenticators' | 'login'>;
 export function chooseIssuer({ file, authenticators, login }: ConfigOfIssuers, named?: string) {
   const issuing = authenticators.filter(issuesTokens);
   const names = issuing.map(({ name }) => name);
-  const besidesSessions = issuing.length > 1 ? issuing.filter(({ name }) => name !== login?.sessions) : issuing;
-  const [found, ...others] = named === undefined ? besidesSessions : issuing.filter(({ name }) => name === named);
+  const besidesSessions =
+    issuing.length > 1 ? issuing.filter(({ name }) => name !== login?.sessions) : issuing;
+  const [found, ...others] =
+    named === undefined ? besidesSessions : issuing.filter(({ name }) => name === named);
   if (others.length > 0) {
     throw new UsageError(
       `several authenticators issue tokens: write --authenticator ${besidesSessions.map(({ name }) => name).join(' or ')}`,
@@ -74,22 +93,30 @@ export function chooseIssuer({ file, authenticators, login }: ConfigOfIssuers, n
   }
   const other = authenticators.find(({ name }) => name === named);
   if (other !== undefined) {
-    const able = names.length === 0 ? 'none in the config does' : `those that do: ${names.join(', ')}`;
+    const able =
+      names.length === 0 ? 'none in the config does' : `those that do: ${names.join(', ')}`;
     throw new Error(`authenticator ${named} (${other.package}) issues no tokens; ${able}`);
   }
   const all = authenticators.map(({ name }) => name);
   const near = nearest(named, all);
   const guess = near === undefined ? '' : ` Did you mean ${near}?`;
-  throw new UsageError(`--authenticator: "${named}" is not in ${file}, which has ${all.join(', ')}.${guess}`);
+  throw new UsageError(
+    `--authenticator: "${named}" is not in ${file}, which has ${all.join(', ')}.${guess}`,
+  );
 }
 
-export async function withIssuer<Result>(issuing: Issuing, work: (issuer: BoundedIssuer) => Promise<Result>) {
+export async function withIssuer<Result>(
+  issuing: Issuing,
+  work: (issuer: BoundedIssuer) => Promise<Result>,
+) {
   const { config, authenticator } = issuing;
   const logger = await createLogger('error');
   const dependencies = { logger, attempts: joinAttempts(config).attempts };
-  const issuer = await createTokenIssuer(authenticator, config.baseDirectory, dependencies).catch((error) => {
-    throw problemOf(issuing, error, "can't issue tokens");
-  });
+  const issuer = await createTokenIssuer(authenticator, config.baseDirectory, dependencies).catch(
+    (error) => {
+      throw problemOf(issuing, error, "can't issue tokens");
+    },
+  );
   using interrupt = createInterrupt();
   try {
     return await work(bounded(issuer, interrupt, issuing));
@@ -101,7 +128,12 @@ export async function withIssuer<Result>(issuing: Issuing, work: (issuer: Bounde
 }
 
 /** Makes an error at the authenticator's line. @param secrets that the message must not contain, besides those of the options */
-function problemOf({ authenticator }: Issuing, error: unknown, failure: string, secrets?: readonly string[]): Error {
+function problemOf(
+  { authenticator }: Issuing,
+  error: unknown,
+  failure: string,
+  secrets?: readonly string[],
+): Error {
   return new Error(formatProblem(authenticator.problem(error, failure, secrets)));
 }
 
@@ -110,10 +142,20 @@ type WithoutSignal<Call> = Call extends (...words: [...infer Words, AbortSignal]
   : never;
 
 /** A BoundedIssuer is an issuer whose calls end, and whose errors name the authenticator and its place in the config. */
-type BoundedIssuer = { readonly [Call in 'create' | 'list' | 'revoke']: WithoutSignal<TokenIssuer[Call]> };
+type BoundedIssuer = {
+  readonly [Call in 'create' | 'list' | 'revoke']: WithoutSignal<TokenIssuer[Call]>;
+};
 
-function bounded(issuer: TokenIssuer, { signal, wait, each }: Interrupt, issuing: Issuing): BoundedIssuer {
-  async function* named<Item>(list: () => AsyncIterable<Item>, failure: string, secrets?: readonly string[]) {
+function bounded(
+  issuer: TokenIssuer,
+  { signal, wait, each }: Interrupt,
+  issuing: Issuing,
+): BoundedIssuer {
+  async function* named<Item>(
+    list: () => AsyncIterable<Item>,
+    failure: string,
+    secrets?: readonly string[],
+  ) {
     try {
       yield* each(list());
     } catch (error) {
@@ -134,7 +176,11 @@ function bounded(issuer: TokenIssuer, { signal, wait, each }: Interrupt, issuing
     list: (filter) => named(() => issuer.list(filter, signal), 'could not list its tokens'),
     revoke: (selection, revocation) => {
       const secrets = 'token' in selection ? [selection.token] : [];
-      return named(() => issuer.revoke(selection, revocation, signal), 'could not revoke all that was asked', secrets);
+      return named(
+        () => issuer.revoke(selection, revocation, signal),
+        'could not revoke all that was asked',
+        secrets,
+      );
     },
   };
 }
@@ -165,7 +211,10 @@ function stateOf(
  * Makes the JSON of a token: `user` as Kubernetes sees them, `record` as the backend knows them. What is not known is left out, as
  * in the contract of plugins, and so is what else a plugin may put on its objects.
  */
-export function toJson({ issued, user, state, violation, session }: SeenToken, authenticator: string): object {
+export function toJson(
+  { issued, user, state, violation, session }: SeenToken,
+  authenticator: string,
+): object {
   const identity = ['username', 'uid', 'groups', 'extra'] as const;
   const dates = session && { since: new Date(session.since), until: new Date(session.until) };
   return {
@@ -175,9 +224,20 @@ export function toJson({ issued, user, state, violation, session }: SeenToken, a
     breach: violation,
     user: only(user, ...identity),
     record: only(issued.user, ...identity),
-    ...only(issued, 'audiences', 'notBefore', 'expiresAt', 'issuedAt', 'issuedBy', 'reason', 'lastUsedAt'),
+    ...only(
+      issued,
+      'audiences',
+      'notBefore',
+      'expiresAt',
+      'issuedAt',
+      'issuedBy',
+      'reason',
+      'lastUsedAt',
+    ),
     ...(issued.revoked && { revoked: only(issued.revoked, 'at', 'by', 'reason') }),
-    ...(session && { session: { ...only(session, 'authenticator', 'cluster', 'device', 'address'), ...dates } }),
+    ...(session && {
+      session: { ...only(session, 'authenticator', 'cluster', 'device', 'address'), ...dates },
+    }),
   };
 }
 

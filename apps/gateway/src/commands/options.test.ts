@@ -1,12 +1,22 @@
 import { userInfo } from 'node:os';
 import { Command, type Option } from 'commander';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { digestOption, jtiOption, jtiText, operatorName, option, textOption, ttlOption } from './options.ts';
+import {
+  digestOption,
+  jtiOption,
+  jtiText,
+  operatorName,
+  option,
+  textOption,
+  ttlOption,
+} from './options.ts';
 import { UsageError } from './output.ts';
 
 /** What the option gives for the words of a command line. */
 function parse(tried: Option, ...words: string[]): unknown {
-  return new Command().exitOverride().addOption(tried).parse(words, { from: 'user' }).opts()[tried.attributeName()];
+  return new Command().exitOverride().addOption(tried).parse(words, { from: 'user' }).opts()[
+    tried.attributeName()
+  ];
 }
 
 const parser = (tried: Option) => (text: string) => parse(tried, `${tried.long}=${text}`);
@@ -15,7 +25,11 @@ describe('--for', () => {
   const read = parser(option.for);
 
   test('is up to 366 days, a leap year', () => {
-    expect([read('30s'), read('1h30m'), read('366d')]).toEqual([30_000, 5_400_000, 366 * 86_400_000]);
+    expect([read('30s'), read('1h30m'), read('366d')]).toEqual([
+      30_000,
+      5_400_000,
+      366 * 86_400_000,
+    ]);
   });
 
   test.each([
@@ -40,7 +54,9 @@ test("--jti is an id, as it is or as kube-apiserver's audit log has it", () => {
     ...['7', '7', 'JTI=7', 'jti=7', ' 7 '],
   ]);
   for (const empty of ['', ' ', 'JTI=', 'JTI= ']) {
-    expect(() => read(empty)).toThrow(new UsageError('--jti is empty: give it a value, or leave it out'));
+    expect(() => read(empty)).toThrow(
+      new UsageError('--jti is empty: give it a value, or leave it out'),
+    );
   }
   for (const jti of ['7', 'JTI=7', 'JTI=', 'JTI=JTI=']) expect(read(jtiText(jti))).toBe(jti);
 });
@@ -91,9 +107,12 @@ describe('a text', () => {
   });
 
   test.each(['', ' '])('%j is wrong usage, in a list too', (text) => {
-    const message = (name: string) => new UsageError(`${name} is empty: give it a value, or leave it out`);
+    const message = (name: string) =>
+      new UsageError(`${name} is empty: give it a value, or leave it out`);
     expect(() => parse(textOption('--user <name>', ''), '--user', text)).toThrow(message('--user'));
-    expect(() => parse(textOption('--group <group...>', ''), '--group', 'dev', text)).toThrow(message('--group'));
+    expect(() => parse(textOption('--group <group...>', ''), '--group', 'dev', text)).toThrow(
+      message('--group'),
+    );
   });
 });
 

@@ -22,37 +22,52 @@ export interface TokenOptions {
 
 export const option = {
   config: new Option('--config <file>', 'the gateway.yaml to use').env('SALLYPORT_CONFIG'),
-  output: new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text'),
+  output: new Option('-o, --output <format>', 'how to print')
+    .choices(['text', 'json'])
+    .default('text'),
   exact: new Option(
     '--exact',
     'use the name as it is, though it begins with no prefix of the config, or a directory knows the user by another one',
   ),
   reason: textOption('--reason <text>', 'why'),
   /** The person who is responsible for what a command changes. */
-  by: textOption('--by <name>', 'who does it').default(operatorName(), 'the user who runs this command'),
+  by: textOption('--by <name>', 'who does it').default(
+    operatorName(),
+    'the user who runs this command',
+  ),
   /** How long a block is in force, in milliseconds. */
   for: new Option('--for <duration>', 'how long, such as 8h or 30d, at most 366d; required')
-    .argParser((text) => readDuration('--for', text, { example: '8h or 30d', max: [366 * 86_400_000, '366d'] }))
+    .argParser((text) =>
+      readDuration('--for', text, { example: '8h or 30d', max: [366 * 86_400_000, '366d'] }),
+    )
     .makeOptionMandatory(),
   /** How long to wait for the replicas, in milliseconds. */
   wait: new Option('--wait <duration>', 'how long to wait for all replicas to confirm it')
-    .argParser((text) => readDuration('--wait', text, { example: '5s', max: [600_000, '10m'], mayBeZero: true }))
+    .argParser((text) =>
+      readDuration('--wait', text, { example: '5s', max: [600_000, '10m'], mayBeZero: true }),
+    )
     .default(5_000, '5s'),
 };
 
 /** Creates an option with a text, or with several. An empty text is refused: a script leaves it where a variable is not set. */
-export function textOption(flags: string, description: string, read = (text: string) => text): Option {
+export function textOption(
+  flags: string,
+  description: string,
+  read = (text: string) => text,
+): Option {
   const created = new Option(flags, description);
   return created.argParser<string | readonly string[]>((given, before) => {
     const text = read(given);
-    if (text.trim() === '') throw new UsageError(`${created.long} is empty: give it a value, or leave it out`);
+    if (text.trim() === '')
+      throw new UsageError(`${created.long} is empty: give it a value, or leave it out`);
     return created.variadic ? [...(before ?? []), text] : text;
   });
 }
 
 /** Creates `--jti`. It accepts `JTI=…` too, as kube-apiserver's audit log has it. */
 export function jtiOption(): Option {
-  const description = "the token with this jti; JTI=… of kube-apiserver's audit log is accepted, too";
+  const description =
+    "the token with this jti; JTI=… of kube-apiserver's audit log is accepted, too";
   return textOption('--jti <id>', description, (text) => text.replace(/^JTI=/, ''));
 }
 
@@ -78,7 +93,9 @@ export function ttlOption(description: string, now: () => number = Date.now): Op
     const ttl = readDuration('--ttl', text, { example: '8h, 30d or never' });
     // RFC 3339 has years of four digits.
     if (now() + ttl <= Date.parse('9999-12-31T23:59:59Z')) return ttl;
-    throw new UsageError(`--ttl: "${text}" is too long: write --ttl never for a token without an end`);
+    throw new UsageError(
+      `--ttl: "${text}" is too long: write --ttl never for a token without an end`,
+    );
   });
 }
 
@@ -90,12 +107,18 @@ interface DurationRule {
   readonly mayBeZero?: boolean;
 }
 
-function readDuration(name: string, text: string, { example, max, mayBeZero = false }: DurationRule): number {
+function readDuration(
+  name: string,
+  text: string,
+  { example, max, mayBeZero = false }: DurationRule,
+): number {
   const parsed = parseDuration(text);
   const instead = `write ${name} ${example}`;
   if ('problem' in parsed) throw new UsageError(`${name}: ${parsed.problem}: ${instead}`);
-  if (parsed.value === 0 && !mayBeZero) throw new UsageError(`${name} must be longer than 0: ${instead}`);
-  if (max && parsed.value > max[0]) throw new UsageError(`${name} must be at most ${max[1]}: ${instead}`);
+  if (parsed.value === 0 && !mayBeZero)
+    throw new UsageError(`${name} must be longer than 0: ${instead}`);
+  if (max && parsed.value > max[0])
+    throw new UsageError(`${name} must be at most ${max[1]}: ${instead}`);
   return parsed.value;
 }
 
@@ -106,15 +129,21 @@ export const digestLength = 64;
 export function digestOption(description: string, min: number): Option {
   return new Option('--digest <digits>', description).argParser((text) => {
     const { length } = text;
-    if (!/^[0-9a-f]*$/i.test(text)) throw new UsageError('--digest has a character that is not a hexadecimal digit');
-    if (length > digestLength) throw new UsageError(`--digest has ${length} digits: SHA-256 has ${digestLength}`);
+    if (!/^[0-9a-f]*$/i.test(text))
+      throw new UsageError('--digest has a character that is not a hexadecimal digit');
+    if (length > digestLength)
+      throw new UsageError(`--digest has ${length} digits: SHA-256 has ${digestLength}`);
     if (length >= min) return text.toLowerCase();
-    throw new UsageError(`--digest has ${length} digits: give at least the first ${min} of ${digestLength}`);
+    throw new UsageError(
+      `--digest has ${length} digits: give at least the first ${min} of ${digestLength}`,
+    );
   });
 }
 
 /** Returns who runs the command, for the record: the person behind sudo rather than root. It is never empty. */
-export function operatorName(environment: Readonly<Record<string, string | undefined>> = process.env): string {
+export function operatorName(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): string {
   // In a container, an account may have a number only: then `userInfo` throws.
   const account = `uid ${process.getuid?.() ?? 'unknown'}`;
   try {

@@ -26,7 +26,10 @@ test('a last cell of several lines stays in its column', () => {
 test.each(['zoë', 'zoe\u0308', '漢字', 'ｱｱｱ', '한글', '🔑', '👩‍👩‍👧', '한', '＠'])(
   '%s is as wide as on a terminal',
   (name) => {
-    const place = { zoë: 3, 'zoe\u0308': 3, 漢字: 4, ｱｱｱ: 3, 한글: 4, '🔑': 2, '👩‍👩‍👧': 2, 한: 2, '＠': 2 }[name] ?? 0;
+    const place =
+      { zoë: 3, 'zoe\u0308': 3, 漢字: 4, ｱｱｱ: 3, 한글: 4, '🔑': 2, '👩‍👩‍👧': 2, 한: 2, '＠': 2 }[
+        name
+      ] ?? 0;
     expect(
       columns([
         [name, '|'],

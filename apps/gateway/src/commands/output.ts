@@ -21,7 +21,11 @@ export class UsageError extends Error {
  *
  * @param empty the remark that is printed if there are no rows
  */
-export function printTable(head: readonly string[], rows: readonly (readonly string[])[], empty?: string): void {
+export function printTable(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  empty?: string,
+): void {
   if (rows.length === 0 && empty !== undefined) printRemark(empty);
   else process.stdout.write(`${columns([head, ...rows.map((row) => row.map(printable))])}\n`);
 }

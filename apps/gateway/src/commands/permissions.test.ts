@@ -33,7 +33,11 @@ describe('check', () => {
   afterEach(() => rm(folder, { recursive: true }));
 
   const details = async (...files: { file: string; secret: boolean }[]) =>
-    (await checkPermissions(files)).map(({ check, result, detail }) => [check, result, detail.replaceAll(folder, '')]);
+    (await checkPermissions(files)).map(({ check, result, detail }) => [
+      check,
+      result,
+      detail.replaceAll(folder, ''),
+    ]);
   const warning = (detail: string) => ['permissions', 'warning', detail];
 
   test('says nothing of what is private', async () => {
@@ -43,11 +47,15 @@ describe('check', () => {
   test('warns of a secret that others can read, with what to run', async () => {
     await chmod(key, 0o644);
     expect(await details({ file: key, secret: true })).toEqual([
-      warning("/a key: everyone on this machine can read the secret in it (mode 0644): run chmod o-r '/a key'"),
+      warning(
+        "/a key: everyone on this machine can read the secret in it (mode 0644): run chmod o-r '/a key'",
+      ),
     ]);
     expect(await details({ file: key, secret: false })).toEqual([]);
     // The same file twice, once as a secret.
-    expect(await details({ file: key, secret: true }, { file: key, secret: false })).toHaveLength(1);
+    expect(await details({ file: key, secret: true }, { file: key, secret: false })).toHaveLength(
+      1,
+    );
   });
 
   test('says nothing of a certificate in the place of a key, which is not a secret', async () => {
@@ -77,7 +85,9 @@ describe('check', () => {
     for (const { file } of files) await writeFile(file, '', { mode: 0o600 });
     await chmod(join(folder, 'open'), 0o777);
     expect(await details(...files)).toEqual([
-      warning('/open: everyone on this machine can replace the files in it (mode 0777): run chmod o-w /open'),
+      warning(
+        '/open: everyone on this machine can replace the files in it (mode 0777): run chmod o-w /open',
+      ),
     ]);
     await chmod(join(folder, 'open'), 0o1777);
     expect(await details(...files)).toEqual([]);
@@ -89,7 +99,9 @@ describe('check', () => {
     await chmod(join(folder, '..data/key'), 0o644);
     await symlink('..data/key', join(folder, 'key'));
     expect(await details({ file: join(folder, 'key'), secret: true })).toEqual([
-      warning('/..data/key: everyone on this machine can read the secret in it (mode 0644): run chmod o-r /..data/key'),
+      warning(
+        '/..data/key: everyone on this machine can read the secret in it (mode 0644): run chmod o-r /..data/key',
+      ),
     ]);
   });
 

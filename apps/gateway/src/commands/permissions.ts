@@ -28,7 +28,9 @@ export async function checkPermissions(files: readonly TrustedFile[]): Promise<F
         w: 'change it',
       }),
     ),
-    ...[...folders].map((folder) => checkPath(folder, 'folder', { r: false, w: 'replace the files in it' })),
+    ...[...folders].map((folder) =>
+      checkPath(folder, 'folder', { r: false, w: 'replace the files in it' }),
+    ),
   ]);
   return findings.flat();
 }
@@ -55,7 +57,10 @@ async function checkPath(
   const problems = (['r', 'w'] as const).flatMap((access) => {
     const effect = effects[access];
     if (effect === false) return [];
-    return othersWith(access, found).map((who) => ({ right: `${called[who]} can ${effect}`, fix: `${who}-${access}` }));
+    return othersWith(access, found).map((who) => ({
+      right: `${called[who]} can ${effect}`,
+      fix: `${who}-${access}`,
+    }));
   });
   if (problems.length === 0) return [];
   const rights = problems.map(({ right }) => right).join(', ');
@@ -71,7 +76,10 @@ type Access = 'r' | 'w';
  * Returns who has access besides the owner. A group with the owner's number is the owner's own, so it does not count. Nor does
  * a group that may read a file of root: that is how root gives it to the gateway's account (systemd, `fsGroup` of Kubernetes).
  */
-export function othersWith(access: Access, { mode, uid, gid }: Pick<Stats, 'mode' | 'uid' | 'gid'>): ('g' | 'o')[] {
+export function othersWith(
+  access: Access,
+  { mode, uid, gid }: Pick<Stats, 'mode' | 'uid' | 'gid'>,
+): ('g' | 'o')[] {
   const [group, others] = access === 'r' ? [0o040, 0o004] : [0o020, 0o002];
   const isOwnGroup = uid === gid || (uid === 0 && access === 'r');
   return [

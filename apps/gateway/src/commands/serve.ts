@@ -8,7 +8,9 @@ import { configFile } from './config-file.ts';
 import type { ReadOptions } from './options.ts';
 import { type ExitCode, exitCodes } from './output.ts';
 
-export async function serve(options: Pick<ReadOptions, 'config'> & Pick<GatewayOptions, 'listen' | 'adminListen'>) {
+export async function serve(
+  options: Pick<ReadOptions, 'config'> & Pick<GatewayOptions, 'listen' | 'adminListen'>,
+) {
   const { config, ...addresses } = options;
   const { file, isShipped } = configFile(config);
   const logger = await createLogger('info');
@@ -26,7 +28,11 @@ export async function serve(options: Pick<ReadOptions, 'config'> & Pick<GatewayO
   return end.promise;
 }
 
-function onSignals(starting: Promise<Gateway>, logger: Logger, end: (code: ExitCode) => void): void {
+function onSignals(
+  starting: Promise<Gateway>,
+  logger: Logger,
+  end: (code: ExitCode) => void,
+): void {
   const stop = (delay?: number, code: ExitCode = exitCodes.success) => {
     const stopped = starting.then((gateway) => gateway.shutdown(delay)).then(() => code);
     stopped.then(end, () => end(exitCodes.failure));
@@ -39,7 +45,9 @@ function onSignals(starting: Promise<Gateway>, logger: Logger, end: (code: ExitC
     void starting.then((gateway) => gateway.reload());
   });
   // A plugin forgot a promise. Its own call has an answer or a deadline, and all other calls go on.
-  process.on('unhandledRejection', (error) => logger.error({ err: error }, 'unhandled promise rejection'));
+  process.on('unhandledRejection', (error) =>
+    logger.error({ err: error }, 'unhandled promise rejection'),
+  );
   // Only the first error is logged, since those that follow while the process ends are like it.
   process.once('uncaughtException', (error) => {
     process.on('uncaughtException', () => undefined);

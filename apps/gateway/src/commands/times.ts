@@ -23,7 +23,9 @@ export function humanDuration(milliseconds: number): string {
   const [, unit = 'y', rest] = steps.find(([below]) => length < below) ?? [];
   const left = length % units[unit];
   const inUnit = (part: number, of: Unit) => `${Math.floor(part / units[of])}${of}`;
-  return inUnit(length, unit) + (rest === undefined || left < units[rest] ? '' : inUnit(left, rest));
+  return (
+    inUnit(length, unit) + (rest === undefined || left < units[rest] ? '' : inUnit(left, rest))
+  );
 }
 
 /** Formats a time as `2030-01-31T12:00:00.010Z`, or without the milliseconds where there are none. */

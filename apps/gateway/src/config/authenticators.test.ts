@@ -3,7 +3,12 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fingerprintOf, recordFormat } from './authenticators.ts';
 import { formatProblem } from './problems.ts';
-import { configFolder, folderWithProbe, pluginSource, problemsOf } from './testing/config-folder.ts';
+import {
+  configFolder,
+  folderWithProbe,
+  pluginSource,
+  problemsOf,
+} from './testing/config-folder.ts';
 
 describe('problems of plugins name the authenticator, the package and the fix', () => {
   test('a package that is missing', async () => {
@@ -46,7 +51,11 @@ describe('problems of plugins name the authenticator, the package and the fix', 
       'a validation that throws',
       'z.strictObject({ a: z.unknown().transform(() => { throw new Error("oh") }) })',
       '{ a: 1 }',
-      [expect.stringContaining('authenticators[0].options: authenticator corp (probe.js): its validation failed: oh')],
+      [
+        expect.stringContaining(
+          'authenticators[0].options: authenticator corp (probe.js): its validation failed: oh',
+        ),
+      ],
     ],
     [
       'a secret that is missing, without a second problem from the schema',
@@ -84,7 +93,10 @@ describe('problems of plugins name the authenticator, the package and the fix', 
     expect(report(new Error(`no server at ${secret}`))).toMatch(withheld);
     expect(report(new Error('no token abc'), undefined, ['abc'])).toMatch(withheld);
     const words = [`https://svc:${secret}@corp`, 'no answer'].map((one) => corp?.withhold(one));
-    expect(words).toEqual(['what the plugin says of it quotes a secret and is withheld', 'no answer']);
+    expect(words).toEqual([
+      'what the plugin says of it quotes a secret and is withheld',
+      'no answer',
+    ]);
   });
 });
 
@@ -100,7 +112,10 @@ describe('secrets never appear in a problem', () => {
       }).transform((value, context) => { throw new Error(JSON.stringify(value)) })`),
     );
     const keys = ['number', 'url', 'choice', 'short', 'map', 'list', 'union', 'quoted', 'thrown'];
-    const options = [...keys.map((key) => `${key}: { env: SECRET }`), 'kind: { k: { env: SECRET } }'].join(', ');
+    const options = [
+      ...keys.map((key) => `${key}: { env: SECRET }`),
+      'kind: { k: { env: SECRET } }',
+    ].join(', ');
     const problems = await folder.problems(
       `authenticators: [{ name: corp, use: ./probe.js, options: { ${options} } }]`,
       {
@@ -117,7 +132,9 @@ describe('secrets never appear in a problem', () => {
   test('also when the validation throws with it', async () => {
     const secret = randomBytes(16).toString('hex');
     await using folder = await folderWithProbe(
-      pluginSource('z.strictObject({ a: z.string().transform((value) => { throw new Error(value) }) })'),
+      pluginSource(
+        'z.strictObject({ a: z.string().transform((value) => { throw new Error(value) }) })',
+      ),
     );
     const text = 'authenticators: [{ name: corp, use: ./probe.js, options: { a: { env: A } } }]';
     expect((await folder.problems(text, { A: secret })).join('\n')).not.toContain(secret);
@@ -129,10 +146,15 @@ describe('secrets never appear in a problem', () => {
         'z.strictObject({ url: z.string().optional(), size: z.int() }).refine(({ url }) => url, "no url is given")',
       ),
     );
-    const text = (options: string) => `authenticators: [{ name: corp, use: ./probe.js, options: ${options} }]`;
-    const missing = expect.stringContaining('options.url: authenticator corp: the environment variable A is not set');
+    const text = (options: string) =>
+      `authenticators: [{ name: corp, use: ./probe.js, options: ${options} }]`;
+    const missing = expect.stringContaining(
+      'options.url: authenticator corp: the environment variable A is not set',
+    );
     expect(await folder.problems(text('{ size: 1, url: { env: A } }'))).toEqual([missing]);
-    expect(await folder.problems(text('{ size: 1 }'))).toEqual([expect.stringContaining('no url is given')]);
+    expect(await folder.problems(text('{ size: 1 }'))).toEqual([
+      expect.stringContaining('no url is given'),
+    ]);
     // Problems of other options are reported with it.
     expect(await folder.problems(text('{ size: x, url: { env: A } }'))).toEqual([
       expect.stringContaining('options.size'),
@@ -147,7 +169,9 @@ const of = (options: unknown) => fingerprintOf('a', plugin, options);
 describe('the fingerprint of an authenticator', () => {
   test('is a SHA-256 of its configuration in one order of keys', () => {
     const text = `{"digest":"one","name":"a","options":{"a":[2,1],"b":{"c":null,"d":"x"}},"package":"${plugin.package}","recordFormat":${recordFormat},"use":"corp"}`;
-    expect(of({ b: { d: 'x', c: null }, a: [2, 1] })).toBe(createHash('sha256').update(text).digest('base64url'));
+    expect(of({ b: { d: 'x', c: null }, a: [2, 1] })).toBe(
+      createHash('sha256').update(text).digest('base64url'),
+    );
   });
 
   test('is the same whatever the order of keys', () => {
@@ -190,7 +214,11 @@ describe('the fingerprint in a config', () => {
   const text = (options = '{}', name = 'a') =>
     `authenticators: [{ name: ${name}, use: ./probe.js, options: ${options} }]`;
 
-  async function inFolder(yaml: string, source?: string, environment = {}): Promise<string | undefined> {
+  async function inFolder(
+    yaml: string,
+    source?: string,
+    environment = {},
+  ): Promise<string | undefined> {
     await using folder = await folderWithProbe(source);
     return (await folder.load(yaml, environment)).authenticators[0]?.fingerprint;
   }
@@ -203,11 +231,15 @@ describe('the fingerprint in a config', () => {
   });
 
   test('is of the options as they are written: references of secrets, and no defaults', async () => {
-    const source = pluginSource('z.strictObject({ preset: z.string().default("x"), a: z.unknown().optional() })');
+    const source = pluginSource(
+      'z.strictObject({ preset: z.string().default("x"), a: z.unknown().optional() })',
+    );
     const one = await inFolder(text('{ a: { env: A } }'), source, { A: 'one' });
     expect(await inFolder(text('{ a: { env: A } }'), source, { A: 'two' })).toBe(one);
     expect(await inFolder(text('{ a: { env: B } }'), source, { B: 'one' })).not.toBe(one);
-    expect(await inFolder(text('{ a: { env: A }, preset: x }'), source, { A: 'one' })).not.toBe(one);
+    expect(await inFolder(text('{ a: { env: A }, preset: x }'), source, { A: 'one' })).not.toBe(
+      one,
+    );
   });
 
   test('takes a package by its manifest, which has its version, and its file', async () => {
@@ -217,7 +249,9 @@ describe('the fingerprint in a config', () => {
       const exports = { import: './index.js' };
       const content = JSON.stringify({ name: '@acme/corp', type: 'module', exports, ...manifest });
       await folder.write('node_modules/@acme/corp/package.json', content);
-      const { authenticators } = await folder.load('authenticators: [{ name: a, use: "@acme/corp" }]');
+      const { authenticators } = await folder.load(
+        'authenticators: [{ name: a, use: "@acme/corp" }]',
+      );
       return authenticators[0]?.fingerprint;
     };
     const other = `${pluginSource('z.object({})')}// other`;
@@ -242,15 +276,20 @@ function replaced(value: unknown, place: { left: number }, other: unknown): unkn
   if (place.left-- === 0) return other;
   if (Array.isArray(value)) return value.map((item) => replaced(item, place, other));
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, replaced(item, place, other)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, replaced(item, place, other)]),
+  );
 }
 
 function isSame(one: unknown, other: unknown): boolean {
-  if (typeof one !== 'object' || one === null || typeof other !== 'object' || other === null) return one === other;
+  if (typeof one !== 'object' || one === null || typeof other !== 'object' || other === null)
+    return one === other;
   if (Array.isArray(one) !== Array.isArray(other)) return false;
   const [keys, others] = [Object.keys(one), Object.keys(other)];
   return (
     keys.length === others.length &&
-    keys.every((key) => Object.hasOwn(other, key) && isSame(Reflect.get(one, key), Reflect.get(other, key)))
+    keys.every(
+      (key) => Object.hasOwn(other, key) && isSame(Reflect.get(one, key), Reflect.get(other, key)),
+    )
   );
 }

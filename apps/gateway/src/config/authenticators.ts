@@ -4,10 +4,24 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { completeCache, idleCache } from './cache/lifetimes.ts';
 import { PluginError, pluginFile } from './plugin-location.ts';
 import { type ResolvedPlugin, resolvePlugin } from './plugins.ts';
-import { causeOf, isObject, issueProblems, kinds, type Path, type Problem, valueAt } from './problems.ts';
+import {
+  causeOf,
+  isObject,
+  issueProblems,
+  kinds,
+  type Path,
+  type Problem,
+  valueAt,
+} from './problems.ts';
 import { concurrencyLimits, queueLimit } from './rules.ts';
 import type { FileConfig } from './schema.ts';
-import { type Filled, fillSecrets, type SecretSources, withholdSecrets, withoutSecrets } from './secrets.ts';
+import {
+  type Filled,
+  fillSecrets,
+  type SecretSources,
+  withholdSecrets,
+  withoutSecrets,
+} from './secrets.ts';
 import { secretTexts, unknownKeys } from './unknown-keys.ts';
 import type { YamlSource } from './yaml.ts';
 
@@ -26,7 +40,11 @@ export async function prepareAuthenticator(
   const { name, use: written, options = {}, cache } = (entry ?? {}) as Record<string, unknown>;
   const use = typeof written === 'string' ? written : '';
   const path = ['authenticators', index];
-  const filled = await fillSecrets(use !== '' && isObject(options) ? options : {}, [...path, 'options'], around);
+  const filled = await fillSecrets(
+    use !== '' && isObject(options) ? options : {},
+    [...path, 'options'],
+    around,
+  );
   const prepared = {
     /** The index of the entry in the file. */
     index,
@@ -49,20 +67,37 @@ export async function prepareAuthenticator(
     const resolved = await resolvePlugin(use, around.configFile);
     const title = authenticatorTitle(name, resolved.package);
     const validated = await validateOptions(resolved, options, filled, [...path, 'options']);
-    const found = [...idleCache(cache, resolved.plugin.caching, [...path, 'cache']), ...validated.problems];
+    const found = [
+      ...idleCache(cache, resolved.plugin.caching, [...path, 'cache']),
+      ...validated.problems,
+    ];
     const problems = [...prepared.problems, ...attribute(found, title)];
     const written = attribute(writtenSecrets(resolved, options, [...path, 'options']), title);
     const warnings = [...prepared.warnings, ...written];
-    return { ...prepared, resolved, options: validated.options, problems, warnings, hasSecrets: written.length > 0 };
+    return {
+      ...prepared,
+      resolved,
+      options: validated.options,
+      problems,
+      warnings,
+      hasSecrets: written.length > 0,
+    };
   } catch (error) {
     if (!(error instanceof PluginError)) throw error;
     const problem = { path: [...path, 'use'], message: error.message, fix: error.fix };
-    return { ...prepared, problems: [...prepared.problems, ...attribute([problem], authenticatorTitle(name))] };
+    return {
+      ...prepared,
+      problems: [...prepared.problems, ...attribute([problem], authenticatorTitle(name))],
+    };
   }
 }
 
 /** Finds secrets that are written in the file. They are accepted: a deployment's tool may write a private file. */
-function writtenSecrets({ optionsSchema }: ResolvedPlugin, options: unknown, path: Path): Problem[] {
+function writtenSecrets(
+  { optionsSchema }: ResolvedPlugin,
+  options: unknown,
+  path: Path,
+): Problem[] {
   return secretTexts(optionsSchema, options, path).map((at) => ({
     path: at,
     message: 'is a secret that is written in this file: everyone who may read the file knows it',
@@ -96,9 +131,14 @@ async function validateOptions(
   if (!result.issues) return { options: result.value, problems: unknown };
   const issues = withoutSecrets(issueProblems(result.issues, path, unknown), filled, refused);
   const problems = issues.map((problem) => {
-    const words = problem.fix === undefined ? problem.message : `${problem.message}: ${problem.fix}`;
+    const words =
+      problem.fix === undefined ? problem.message : `${problem.message}: ${problem.fix}`;
     const isMissing = valueAt(written, problem.path.slice(path.length)) === undefined;
-    return { ...problem, message: isMissing ? wordMissing(words) : words, fix: `see the options of ${packageName}` };
+    return {
+      ...problem,
+      message: isMissing ? wordMissing(words) : words,
+      fix: `see the options of ${packageName}`,
+    };
   });
   return { options: undefined, problems: [...unknown, ...problems] };
 }
@@ -109,7 +149,10 @@ function wordMissing(words: string): string {
   return kind === '' ? `is missing: ${words}` : `is missing: it must be ${kinds[kind] ?? kind}`;
 }
 
-async function validate(schema: StandardSchemaV1.Props, options: unknown): Promise<StandardSchemaV1.Result<unknown>> {
+async function validate(
+  schema: StandardSchemaV1.Props,
+  options: unknown,
+): Promise<StandardSchemaV1.Result<unknown>> {
   try {
     return await schema.validate(options);
   } catch (error) {
@@ -118,7 +161,8 @@ async function validate(schema: StandardSchemaV1.Props, options: unknown): Promi
 }
 
 /** The fix for a name in `login.authenticators`. */
-export const passwordsAdvice = 'write the name of one that checks passwords, such as one with use: ldap';
+export const passwordsAdvice =
+  'write the name of one that checks passwords, such as one with use: ldap';
 
 /** Adds what follows from several values, and the validated options of plugins. @param prepared has the same order */
 export function completeAuthenticators(
@@ -144,7 +188,12 @@ export function completeAuthenticators(
       maxConcurrent: limits[position] ?? 1,
       /** How many lookups may wait for one of `maxConcurrent`. */
       maxWaiting,
-      cache: completeCache(settings.cache, plugin.caching, cache, settings.name === login?.sessions),
+      cache: completeCache(
+        settings.cache,
+        plugin.caching,
+        cache,
+        settings.name === login?.sessions,
+      ),
       fingerprint: fingerprintOf(settings.name, resolved, settings.options),
       /** Returns what its plugin says, or that it quotes a secret of its options and is withheld. */
       withhold: (words: string) => withholdSecrets(words, secrets, withheld),
@@ -154,13 +203,21 @@ export function completeAuthenticators(
        */
       problem: (cause: unknown, failure = "can't be made", more: readonly string[] = []) => {
         const message = withholdSecrets(causeOf(cause), [...secrets, ...more], withheld);
-        const path = ['authenticators', index, ...pathOfFile({ options: settings.options }, message, baseDirectory)];
+        const path = [
+          'authenticators',
+          index,
+          ...pathOfFile({ options: settings.options }, message, baseDirectory),
+        ];
         return locate({ path, message: `${title} ${failure}: ${message}` });
       },
       /** Makes a problem of why it can't log anyone in, at its name in `login.authenticators`. */
       loginProblem: (reason: string) => {
         const path = ['login', 'authenticators', login?.authenticators.indexOf(settings.name) ?? 0];
-        return locate({ path, message: `${title} can't log anyone in: ${reason}`, fix: passwordsAdvice });
+        return locate({
+          path,
+          message: `${title} can't log anyone in: ${reason}`,
+          fix: passwordsAdvice,
+        });
       },
     };
   });
@@ -170,8 +227,10 @@ export function completeAuthenticators(
 function pathOfFile(options: object, message: string, baseDirectory: string): Path {
   for (const [key, value] of Object.entries(options)) {
     const step = Array.isArray(options) ? Number(key) : key;
-    if (typeof value === 'string' && message.startsWith(`${resolve(baseDirectory, value)} `)) return [step];
-    const rest = typeof value === 'object' && value !== null ? pathOfFile(value, message, baseDirectory) : [];
+    if (typeof value === 'string' && message.startsWith(`${resolve(baseDirectory, value)} `))
+      return [step];
+    const rest =
+      typeof value === 'object' && value !== null ? pathOfFile(value, message, baseDirectory) : [];
     if (rest.length > 0) return [step, ...rest];
   }
   return [];

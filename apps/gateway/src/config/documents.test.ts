@@ -6,7 +6,8 @@ import { expect, test } from 'vitest';
 import { configFolder } from './testing/config-folder.ts';
 
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
-const exclude = (path: string): boolean => /^(node_modules|test-results|dist|\..*|CHANGELOG\.md)$/.test(basename(path));
+const exclude = (path: string): boolean =>
+  /^(node_modules|test-results|dist|\..*|CHANGELOG\.md)$/.test(basename(path));
 
 /** The whole configs in a document: the code blocks that say that they are one, without the indentation of a list. */
 function configsOf(markdown: string): string[] {
@@ -19,7 +20,9 @@ function configsOf(markdown: string): string[] {
 const configs = globSync('**/*.md', { cwd: root, exclude })
   .sort()
   .flatMap((page) =>
-    configsOf(readFileSync(join(root, page), 'utf8')).map((config, index) => [page, index + 1, config] as const),
+    configsOf(readFileSync(join(root, page), 'utf8')).map(
+      (config, index) => [page, index + 1, config] as const,
+    ),
   );
 
 /** A value for a secret, by its name. */
@@ -30,7 +33,12 @@ function sample(name: string): string {
 
 test.each(configs)('%s: config %i can be loaded', async (_page, _index, config) => {
   await using folder = await configFolder();
-  for (const [, file = ''] of config.matchAll(/\{ file: ([\w./-]+) \}/g)) await folder.write(file, sample(file));
-  const variables = [...config.matchAll(/\{ env: (\w+) \}/g)].map(([, name = '']) => [name, sample(name)] as const);
-  expect((await folder.load(config, Object.fromEntries(variables))).authenticators.length).toBeGreaterThan(0);
+  for (const [, file = ''] of config.matchAll(/\{ file: ([\w./-]+) \}/g))
+    await folder.write(file, sample(file));
+  const variables = [...config.matchAll(/\{ env: (\w+) \}/g)].map(
+    ([, name = '']) => [name, sample(name)] as const,
+  );
+  expect(
+    (await folder.load(config, Object.fromEntries(variables))).authenticators.length,
+  ).toBeGreaterThan(0);
 });

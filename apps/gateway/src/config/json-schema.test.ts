@@ -20,7 +20,9 @@ async function compiled() {
   await using folder = await configFolder();
   await folder.install('@sallyport/authenticator-ldap', pluginSource(ldap));
   await folder.install('@acme/other', pluginSource('z.object({ a: z.int().optional() })'));
-  const plugins = await Promise.all(['ldap', '@acme/other'].map((use) => resolvePlugin(use, folder.file)));
+  const plugins = await Promise.all(
+    ['ldap', '@acme/other'].map((use) => resolvePlugin(use, folder.file)),
+  );
   const ajv = new Ajv2020({
     strict: true,
     strictTypes: false,
@@ -104,8 +106,18 @@ describe('the JSON Schema of the whole file', () => {
   });
 
   test.each([
-    ['a duration', 'reviewTimeout: 10s', 'reviewTimeout: 10', '/server/reviewTimeout must be string'],
-    ['a duration’s unit', 'reviewTimeout: 10s', 'reviewTimeout: 10x', '/server/reviewTimeout must match pattern'],
+    [
+      'a duration',
+      'reviewTimeout: 10s',
+      'reviewTimeout: 10',
+      '/server/reviewTimeout must be string',
+    ],
+    [
+      'a duration’s unit',
+      'reviewTimeout: 10s',
+      'reviewTimeout: 10x',
+      '/server/reviewTimeout must match pattern',
+    ],
     ['a size', '256KiB', '256KB', '/server/maxBodySize must match pattern'],
     ['a plugin’s option', 'urls: [{', 'urls: 1 #', '/authenticators/2/options/urls must be array'],
     [
@@ -139,9 +151,24 @@ describe('the JSON Schema of the whole file', () => {
       "/authenticators/0 must have required property 'options'",
     ],
     ['a lifetime', 'staleTtl: 10m', 'staleTtl: 10', '/cache/staleTtl must be <= 0'],
-    ['a password', 'password: { file: secrets/redis }', 'password: x', '/cache/redis/password must be object'],
-    ['a sealing key', '[{ env: SALLYPORT_CACHE_KEY },', '[x,', '/cache/redis/sealingKeys/0 must be object'],
-    ['a prefix of keys', '"sallyport:"', '"sallyport*"', '/cache/redis/keyPrefix must match pattern'],
+    [
+      'a password',
+      'password: { file: secrets/redis }',
+      'password: x',
+      '/cache/redis/password must be object',
+    ],
+    [
+      'a sealing key',
+      '[{ env: SALLYPORT_CACHE_KEY },',
+      '[x,',
+      '/cache/redis/sealingKeys/0 must be object',
+    ],
+    [
+      'a prefix of keys',
+      '"sallyport:"',
+      '"sallyport*"',
+      '/cache/redis/keyPrefix must match pattern',
+    ],
   ])('refuses %s that is wrong', async (_name, good, bad, expected) => {
     expect(example).toContain(good);
     const errors = await errorsOf(example.replace(good, bad));

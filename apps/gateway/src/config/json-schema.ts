@@ -14,27 +14,46 @@ const reference = (key: string, description: string) => ({
 const secret: JsonSchema = {
   description: 'A secret, kept out of this file: { env: NAME } or { file: path }.',
   type: 'object',
-  oneOf: [reference('env', 'An environment variable.'), reference('file', 'A file, its path relative to this one.')],
+  oneOf: [
+    reference('env', 'An environment variable.'),
+    reference('file', 'A file, its path relative to this one.'),
+  ],
 };
 
 /**
  * Makes the JSON Schema (draft 2020-12) of a whole gateway.yaml, for editors. The options of each plugin follow from `use`, and each text
  * in them may be the reference of a secret instead. Plugins that are not in `plugins` may have any options.
  */
-export function configJsonSchema(plugins: readonly Pick<ResolvedPlugin, 'use' | 'plugin'>[]): JsonSchema {
+export function configJsonSchema(
+  plugins: readonly Pick<ResolvedPlugin, 'use' | 'plugin'>[],
+): JsonSchema {
   const schema = structuredClone(fileJsonSchema()) as Json & {
     properties: {
       authenticators: { items: Json & { properties: Json } };
       cache: { properties: { redis: Json } };
     };
   };
-  schema.properties.cache.properties.redis = withSecrets(schema.properties.cache.properties.redis, '#', false);
+  schema.properties.cache.properties.redis = withSecrets(
+    schema.properties.cache.properties.redis,
+    '#',
+    false,
+  );
   const authenticator = schema.properties.authenticators.items;
   const use = authenticator.properties.use as Json;
-  authenticator.properties.use = { ...use, anyOf: [{ enum: plugins.map((plugin) => plugin.use) }, { type: 'string' }] };
+  authenticator.properties.use = {
+    ...use,
+    anyOf: [{ enum: plugins.map((plugin) => plugin.use) }, { type: 'string' }],
+  };
   const described = plugins.map(({ use, plugin }, index) => {
-    const { $schema: _, ...options } = plugin.optionsSchema['~standard'].jsonSchema.input({ target: 'draft-2020-12' });
-    return { use, options, name: `plugin-${index}-options`, root: `#/$defs/plugin-${index}-options` };
+    const { $schema: _, ...options } = plugin.optionsSchema['~standard'].jsonSchema.input({
+      target: 'draft-2020-12',
+    });
+    return {
+      use,
+      options,
+      name: `plugin-${index}-options`,
+      root: `#/$defs/plugin-${index}-options`,
+    };
   });
   authenticator.allOf = described.map(({ use, options: { required }, root }) => ({
     if: { properties: { use: { const: use } }, required: ['use'] },
@@ -44,8 +63,15 @@ export function configJsonSchema(plugins: readonly Pick<ResolvedPlugin, 'use' | 
       ...(Array.isArray(required) && required.length > 0 ? { required: ['options'] } : {}),
     },
   }));
-  const definitions = described.map(({ name, options, root }) => [name, withSecrets(options, root, true)]);
-  return { title: 'Sallyport gateway.yaml', ...schema, $defs: { secret, ...Object.fromEntries(definitions) } };
+  const definitions = described.map(({ name, options, root }) => [
+    name,
+    withSecrets(options, root, true),
+  ]);
+  return {
+    title: 'Sallyport gateway.yaml',
+    ...schema,
+    $defs: { secret, ...Object.fromEntries(definitions) },
+  };
 }
 
 /** Keywords whose values are schemas, and maps of schemas. `if`, `not` and `contains` are left out, since they do not describe values. */
@@ -59,17 +85,24 @@ const maps = ['properties', 'patternProperties', '$defs'];
 function withSecrets(schema: Json, root: string, literals: boolean): Json {
   // Title, description and default stay outside of `anyOf`, where editors read them.
   const shown = Object.fromEntries(
-    ['title', 'description', 'default'].flatMap((key) => (key in schema ? [[key, schema[key]]] : [])),
+    ['title', 'description', 'default'].flatMap((key) =>
+      key in schema ? [[key, schema[key]]] : [],
+    ),
   );
-  if (schema.writeOnly === true && takesText(schema) && !literals) return { ...shown, $ref: '#/$defs/secret' };
+  if (schema.writeOnly === true && takesText(schema) && !literals)
+    return { ...shown, $ref: '#/$defs/secret' };
   const within = (inner: unknown) => (isObject(inner) ? withSecrets(inner, root, literals) : inner);
   const walked = Object.entries(schema).map(([keyword, value]): [string, unknown] => {
     if (keyword === '$ref' && typeof value === 'string') return ['$ref', value.replace(/^#/, root)];
     // A reference fits each branch that takes text, so `oneOf` would refuse it.
     if (keyword === 'oneOf' && Array.isArray(value)) return ['anyOf', value.map(within)];
-    if (holders.includes(keyword)) return [keyword, Array.isArray(value) ? value.map(within) : within(value)];
+    if (holders.includes(keyword))
+      return [keyword, Array.isArray(value) ? value.map(within) : within(value)];
     if (!maps.includes(keyword) || !isObject(value)) return [keyword, value];
-    return [keyword, Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, within(inner)]))];
+    return [
+      keyword,
+      Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, within(inner)])),
+    ];
   });
   if (!takesText(schema)) return Object.fromEntries(walked);
   const others = walked.filter(([keyword]) => !(keyword in shown));
@@ -78,6 +111,7 @@ function withSecrets(schema: Json, root: string, literals: boolean): Json {
 
 function takesText({ type, enum: values, const: constant }: Json): boolean {
   if (constant !== undefined) return false;
-  if (type === undefined) return Array.isArray(values) && values.some((value) => typeof value === 'string');
+  if (type === undefined)
+    return Array.isArray(values) && values.some((value) => typeof value === 'string');
   return type === 'string' || (Array.isArray(type) && type.includes('string'));
 }

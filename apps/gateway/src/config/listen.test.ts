@@ -57,7 +57,9 @@ describe('listen addresses', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.stringMatching(/^[\d.:[\]a-f]{0,20}$/)), (text) => {
         const parsed = parseListen(text);
-        expect('problem' in parsed || (parsed.value.port >= 0 && parsed.value.port <= 65_535)).toBe(true);
+        expect('problem' in parsed || (parsed.value.port >= 0 && parsed.value.port <= 65_535)).toBe(
+          true,
+        );
       }),
     );
   });

@@ -3,7 +3,13 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { loadConfig, usableParts } from './load.ts';
 import { ConfigError } from './problems.ts';
-import { configFolder, folderWithProbe, pluginSource, problemsOf, yaml } from './testing/config-folder.ts';
+import {
+  configFolder,
+  folderWithProbe,
+  pluginSource,
+  problemsOf,
+  yaml,
+} from './testing/config-folder.ts';
 
 describe('a valid config', () => {
   test('the minimal one gets every default', async () => {
@@ -107,7 +113,9 @@ authenticators:
 
   test('clientAuth: none, set explicitly', async () => {
     await using folder = await folderWithProbe();
-    const config = await folder.load(yaml({ server: '  tls: { certFile: c, keyFile: k, clientAuth: none }' }));
+    const config = await folder.load(
+      yaml({ server: '  tls: { certFile: c, keyFile: k, clientAuth: none }' }),
+    );
     expect(config.server.tls).toEqual({
       certFile: join(folder.path, 'c'),
       keyFile: join(folder.path, 'k'),
@@ -117,8 +125,11 @@ authenticators:
 
   test('what the limits leave of maxInFlight is for lookups that wait, in equal shares', async () => {
     await using folder = await folderWithProbe();
-    const authenticators = '[{ name: a, use: ./probe.js, maxConcurrent: 40 }, { name: b, use: ./probe.js }]';
-    const config = await folder.load(`server: { maxInFlight: 100 }\nauthenticators: ${authenticators}\n`);
+    const authenticators =
+      '[{ name: a, use: ./probe.js, maxConcurrent: 40 }, { name: b, use: ./probe.js }]';
+    const config = await folder.load(
+      `server: { maxInFlight: 100 }\nauthenticators: ${authenticators}\n`,
+    );
     // 100 - 40 - 33 - 1, by two.
     expect(config.authenticators.map(({ maxWaiting }) => maxWaiting)).toEqual([13, 13]);
   });
@@ -135,7 +146,9 @@ authenticators:
     'with maxInFlight %i and the authenticators %j their limits are %j',
     async (maxInFlight, authenticators, limits) => {
       await using folder = await folderWithProbe();
-      const entries = authenticators.map((settings, index) => `  - { name: a${index}, use: ./probe.js, ${settings} }`);
+      const entries = authenticators.map(
+        (settings, index) => `  - { name: a${index}, use: ./probe.js, ${settings} }`,
+      );
       const config = await folder.load(
         `server: { maxInFlight: ${maxInFlight} }\nauthenticators:\n${entries.join('\n')}\n`,
       );
@@ -150,7 +163,9 @@ authenticators:
     const uses = ['./probe.js', '@acme/probe', './plugins/other.js', join(folder.path, 'probe.js')];
     const entries = uses.map((use, index) => `  - { name: a${index}, use: "${use}" }`);
     const { pluginFiles } = await folder.load(`authenticators:\n${entries.join('\n')}\n`);
-    expect(pluginFiles).toEqual(['probe.js', 'plugins/other.js'].map((name) => join(folder.path, name)));
+    expect(pluginFiles).toEqual(
+      ['probe.js', 'plugins/other.js'].map((name) => join(folder.path, name)),
+    );
   });
 
   test('options come as the plugin’s schema returns them, also from a validation that takes its time', async () => {
@@ -177,14 +192,19 @@ describe('the file itself', () => {
     [`# ${'x'.repeat(1024 * 1024)}`, [expect.stringContaining('is bigger than 1 MiB')]],
     [
       'a: 1\na: 2\nb: 1\nb: 2',
-      [2, 4].map((line) => `gateway.yaml:${line}:1: duplicate key, which line ${line - 1} has too: remove one`),
+      [2, 4].map(
+        (line) =>
+          `gateway.yaml:${line}:1: duplicate key, which line ${line - 1} has too: remove one`,
+      ),
     ],
   ])('its own problems, all of them: %#', async (content, problems) => {
     expect(await problemsOf(content)).toEqual(problems);
   });
   test('a plugin file that does not exist is listed too', async () => {
     await using folder = await configFolder();
-    const error: unknown = await folder.load('authenticators: [{ name: a, use: ./none.ts }]').catch((reason) => reason);
+    const error: unknown = await folder
+      .load('authenticators: [{ name: a, use: ./none.ts }]')
+      .catch((reason) => reason);
     expect(error).toMatchObject({ files: [folder.file, join(folder.path, 'none.ts')] });
   });
   test('files that a failed load has read are listed, to be watched for the fix', async () => {
@@ -198,8 +218,11 @@ describe('the file itself', () => {
 });
 
 describe('a secret that is written in the file', () => {
-  const source = pluginSource('z.strictObject({ password: z.string().meta({ writeOnly: true }).optional() })');
-  const withPassword = (value: string) => yaml({ authenticator: `    options: { password: ${value} }` });
+  const source = pluginSource(
+    'z.strictObject({ password: z.string().meta({ writeOnly: true }).optional() })',
+  );
+  const withPassword = (value: string) =>
+    yaml({ authenticator: `    options: { password: ${value} }` });
 
   test('is accepted, with a warning at its line that does not quote it', async () => {
     await using folder = await folderWithProbe(source);
@@ -212,7 +235,9 @@ describe('a secret that is written in the file', () => {
         line: 7,
         column: 26,
         path: 'authenticators[0].options.password',
-        message: expect.stringMatching(/^authenticator probe \(.+\): is a secret that is written in this file/),
+        message: expect.stringMatching(
+          /^authenticator probe \(.+\): is a secret that is written in this file/,
+        ),
         fix: 'write { file: PATH } or { env: NAME } in its place',
       },
     ]);
@@ -223,7 +248,9 @@ describe('a secret that is written in the file', () => {
     await using folder = await folderWithProbe(source);
     await folder.write('password', 'hunter2222');
     expect((await folder.load(withPassword('{ file: password }'))).warnings).toEqual([]);
-    expect((await folder.load(withPassword('{ env: A }'), { A: 'hunter2222' })).warnings).toEqual([]);
+    expect((await folder.load(withPassword('{ env: A }'), { A: 'hunter2222' })).warnings).toEqual(
+      [],
+    );
   });
 });
 
@@ -233,7 +260,9 @@ test('a secret of a file with empty lines at its end is a warning at its line, f
   await folder.write('password', 'hunter2222\n\n');
   const more = `cache: { redis: { url: "redis://127.0.0.1", password: { file: password }, sealingKeys: [{ env: KEY }] } }`;
   const text = yaml({ authenticator: '    options: { a: { file: s } }', more });
-  const { warnings, hasSecrets } = await folder.load(text, { KEY: randomBytes(32).toString('base64') });
+  const { warnings, hasSecrets } = await folder.load(text, {
+    KEY: randomBytes(32).toString('base64'),
+  });
   expect(hasSecrets).toBe(false);
   expect(warnings).toMatchObject([
     { path: 'cache.redis.password', line: expect.any(Number) },
@@ -262,20 +291,25 @@ describe('a pattern of groups that begins with the prefix of its own authenticat
     ]);
   });
 
-  test.each(['{ prefix: "corp:", allow: ["*", "k8s-corp:*"] }', '{ allow: ["corp:*"] }', '{ prefix: "corp:" }'])(
-    'is not %s',
-    async (groups) => {
-      await using folder = await folderWithProbe();
-      expect((await folder.load(withGroups(groups))).warnings).toEqual([]);
-    },
-  );
+  test.each([
+    '{ prefix: "corp:", allow: ["*", "k8s-corp:*"] }',
+    '{ allow: ["corp:*"] }',
+    '{ prefix: "corp:" }',
+  ])('is not %s', async (groups) => {
+    await using folder = await folderWithProbe();
+    expect((await folder.load(withGroups(groups))).warnings).toEqual([]);
+  });
 
   test('is found at its own place when another authenticator is refused', async () => {
     await using folder = await folderWithProbe();
     const entries = ['use: ./none.js', 'use: ./probe.js, groups: { prefix: "b:", allow: ["b:x"] }'];
     const text = entries.map((one, index) => `  - { name: a${index}, ${one} }`).join('\n');
-    const error: ConfigError = await folder.load(`authenticators:\n${text}\n`).catch((reason) => reason);
-    expect(usableParts(error)?.warnings).toMatchObject([{ path: 'authenticators[1].groups.allow[0]' }]);
+    const error: ConfigError = await folder
+      .load(`authenticators:\n${text}\n`)
+      .catch((reason) => reason);
+    expect(usableParts(error)?.warnings).toMatchObject([
+      { path: 'authenticators[1].groups.allow[0]' },
+    ]);
   });
 });
 
@@ -296,8 +330,12 @@ describe('the parts of a refused config in which nothing is wrong', () => {
 
   test('are the others when one authenticator lacks a secret', async () => {
     const more = '  - { name: other, use: ./probe.js, options: { a: b } }';
-    const usable = await usableOf(yaml({ server: tls, authenticator: '    options: { a: { env: NONE } }', more }));
-    expect(usable?.authenticators.map(({ name, options }) => [name, options])).toEqual([['other', { a: 'b' }]]);
+    const usable = await usableOf(
+      yaml({ server: tls, authenticator: '    options: { a: { env: NONE } }', more }),
+    );
+    expect(usable?.authenticators.map(({ name, options }) => [name, options])).toEqual([
+      ['other', { a: 'b' }],
+    ]);
     expect(usable?.server.tls?.certFile).toMatch(/\/c$/);
   });
 
@@ -310,7 +348,9 @@ describe('the parts of a refused config in which nothing is wrong', () => {
   });
 
   test('are all that has nothing to do with a mistyped key', async () => {
-    const usable = await usableOf(yaml({ server: '  tls: { certFile: c, keyFile: k, clientAuth: none, x: 1 }' }));
+    const usable = await usableOf(
+      yaml({ server: '  tls: { certFile: c, keyFile: k, clientAuth: none, x: 1 }' }),
+    );
     expect(usable?.server.tls).toBeUndefined();
     expect(usable?.authenticators).toHaveLength(1);
   });

@@ -1,6 +1,10 @@
 import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
-import { completeAuthenticators, type PreparedAuthenticator, prepareAuthenticator } from './authenticators.ts';
+import {
+  completeAuthenticators,
+  type PreparedAuthenticator,
+  prepareAuthenticator,
+} from './authenticators.ts';
 import { fillCache, withSecretProblems } from './cache/redis.ts';
 import { loginNameProblems } from './login-names.ts';
 import {
@@ -30,21 +34,36 @@ const configFileLimit = mebibyte;
  * @param environment for `{ env: NAME }`
  * @throws ConfigError with everything that is wrong
  */
-export async function loadConfig(file: string, environment: Readonly<Record<string, string | undefined>>) {
+export async function loadConfig(
+  file: string,
+  environment: Readonly<Record<string, string | undefined>>,
+) {
   const configFile = resolve(file);
   const baseDirectory = dirname(configFile);
   const { source, digest } = await readSource(file, configFile);
   const entries = Array.isArray(source.value.authenticators) ? source.value.authenticators : [];
   const around = { environment, configFile, baseDirectory };
-  const prepared = await Promise.all(entries.map((entry, index) => prepareAuthenticator(entry, index, around)));
+  const prepared = await Promise.all(
+    entries.map((entry, index) => prepareAuthenticator(entry, index, around)),
+  );
   const filled = await fillCache(source.value, around);
-  const secretFiles = [...new Set([...prepared.flatMap((one) => one.secretFiles), ...filled.files])];
+  const secretFiles = [
+    ...new Set([...prepared.flatMap((one) => one.secretFiles), ...filled.files]),
+  ];
   const pluginFiles = [...new Set(prepared.flatMap((one) => one.pluginFiles))];
-  const complete = ({ cache, ...settings }: FileConfig, found: readonly PreparedAuthenticator[]) => ({
+  const complete = (
+    { cache, ...settings }: FileConfig,
+    found: readonly PreparedAuthenticator[],
+  ) => ({
     ...withAbsolutePaths(settings, baseDirectory),
     cache,
     /** The authenticators in the order in which they are asked. Never empty. */
-    authenticators: completeAuthenticators({ cache, ...settings }, found, source.locate, baseDirectory),
+    authenticators: completeAuthenticators(
+      { cache, ...settings },
+      found,
+      source.locate,
+      baseDirectory,
+    ),
     /** The absolute path of the config file. */
     file: configFile,
     /** Where relative paths start: the folder of `file`. */
@@ -66,7 +85,8 @@ export async function loadConfig(file: string, environment: Readonly<Record<stri
     ...prepared.flatMap((one) => one.problems),
     ...loginNameProblems(source.value, prepared),
   ];
-  if (problems.length === 0 && parsed.config !== undefined) return complete(parsed.config, prepared);
+  if (problems.length === 0 && parsed.config !== undefined)
+    return complete(parsed.config, prepared);
   const isValid = (path: Path) => !problems.some((problem) => overlaps(problem.path, path));
   const valid = prepared.filter((_, index) => isValid(['authenticators', index]));
   const byPlace = (one: ConfigProblem, other: ConfigProblem) =>
@@ -106,7 +126,10 @@ async function readSource(file: string, configFile: string) {
     const { reason, fix } = error;
     // Other fixes are for files that a config names.
     const isDenied = reason.includes(denied) && fix !== undefined;
-    throw new ConfigError([{ file, path: '', message: reason, ...(isDenied && { fix }) }], [configFile]);
+    throw new ConfigError(
+      [{ file, path: '', message: reason, ...(isDenied && { fix }) }],
+      [configFile],
+    );
   });
   const source = parseYaml(file, text);
   if ('problems' in source) throw new ConfigError(source.problems, [configFile]);
@@ -136,7 +159,8 @@ export function parseFile(value: YamlSource['value']) {
   const isValid = (path: Path) => !problems.some((problem) => overlaps(problem.path, path));
   // safeParse returns nothing when a value is wrong, but `_zod.run` also returns what it has read of the others.
   const parts =
-    result.data ?? (fileSchema._zod.run({ value, issues: [] }, { async: false }) as { value: FileConfig }).value;
+    result.data ??
+    (fileSchema._zod.run({ value, issues: [] }, { async: false }) as { value: FileConfig }).value;
   return {
     config: result.data as FileConfig | undefined,
     problems: [...problems, ...checkRules(parts, value, isValid)],

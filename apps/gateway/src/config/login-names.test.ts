@@ -4,14 +4,28 @@ import { folderWithProbe, pluginSource } from './testing/config-folder.ts';
 const options = 'z.strictObject({})';
 
 /** The problems of `login` with these values. Of the authenticators, `sessions` and `robots` can issue tokens; `broken` can't be loaded. */
-async function problemsOf(login: object, names: readonly string[] = ['tokens', 'corp', 'sessions', 'robots']) {
+async function problemsOf(
+  login: object,
+  names: readonly string[] = ['tokens', 'corp', 'sessions', 'robots'],
+) {
   await using folder = await folderWithProbe(pluginSource(options));
   await folder.write('issuer.js', pluginSource(options, 'createTokenIssuer() {}'));
-  const uses: Readonly<Record<string, string>> = { sessions: 'issuer', robots: 'issuer', broken: 'missing' };
+  const uses: Readonly<Record<string, string>> = {
+    sessions: 'issuer',
+    robots: 'issuer',
+    broken: 'missing',
+  };
   const entries = names.map((name) => ({ name, use: `./${uses[name] ?? 'probe'}.js` }));
-  const given = { publicUrl: 'https://login.example.com', authenticators: ['corp'], sessions: 'sessions', ...login };
+  const given = {
+    publicUrl: 'https://login.example.com',
+    authenticators: ['corp'],
+    sessions: 'sessions',
+    ...login,
+  };
   // JSON is YAML. Each key has a line of its own.
-  const problems = await folder.problems(JSON.stringify({ login: given, authenticators: entries }, undefined, 1));
+  const problems = await folder.problems(
+    JSON.stringify({ login: given, authenticators: entries }, undefined, 1),
+  );
   return problems.filter((problem) => problem.includes('login'));
 }
 
@@ -35,7 +49,9 @@ test('nothing is said of names while two authenticators have one: it may be that
 
 test('one that checks passwords is not proposed for login.sessions', async () => {
   expect(await problemsOf({ authenticators: ['robots'], sessions: 'robot' })).toEqual([
-    expect.stringMatching(/login\.sessions: "robot" is not an authenticator of this file: write one of sessions$/),
+    expect.stringMatching(
+      /login\.sessions: "robot" is not an authenticator of this file: write one of sessions$/,
+    ),
   ]);
 });
 
@@ -53,7 +69,9 @@ test('an authenticator that could not be loaded may be meant', async () => {
 
 test('login.sessions names one that issues no tokens', async () => {
   expect(await problemsOf({ sessions: 'tokens' })).toEqual([
-    expect.stringMatching(/login\.sessions: authenticator tokens .* issues no tokens.*: name one with use: redis$/),
+    expect.stringMatching(
+      /login\.sessions: authenticator tokens .* issues no tokens.*: name one with use: redis$/,
+    ),
   ]);
 });
 
@@ -72,5 +90,7 @@ test('while an authenticator has no name, no name is called unknown', async () =
   const problems = await folder.problems(
     '{ authenticators: [{ nam: corp, use: ./probe.js }], login: { publicUrl: "https://x", authenticators: [corp], sessions: s } }',
   );
-  expect(problems.filter((problem) => problem.includes('no authenticator of this file'))).toEqual([]);
+  expect(problems.filter((problem) => problem.includes('no authenticator of this file'))).toEqual(
+    [],
+  );
 });

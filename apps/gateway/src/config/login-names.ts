@@ -1,4 +1,8 @@
-import { authenticatorTitle, type PreparedAuthenticator, passwordsAdvice } from './authenticators.ts';
+import {
+  authenticatorTitle,
+  type PreparedAuthenticator,
+  passwordsAdvice,
+} from './authenticators.ts';
 import { nearest, type Problem, valueAt } from './problems.ts';
 import type { YamlSource } from './yaml.ts';
 
@@ -11,7 +15,10 @@ type Named = Pick<PreparedAuthenticator, 'resolved'> & { readonly name: string }
  *
  * @param file as it is written
  */
-export function loginNameProblems(file: YamlSource['value'], prepared: readonly PreparedAuthenticator[]): Problem[] {
+export function loginNameProblems(
+  file: YamlSource['value'],
+  prepared: readonly PreparedAuthenticator[],
+): Problem[] {
   const named = prepared.flatMap(({ index, resolved }): Named[] => {
     const name = valueAt(file, ['authenticators', index, 'name']);
     return typeof name === 'string' ? [{ name, resolved }] : [];
@@ -31,26 +38,41 @@ export function loginNameProblems(file: YamlSource['value'], prepared: readonly 
 }
 
 /** Requires an authenticator that can issue sessions. */
-function sessionsProblem(name: string, named: readonly Named[], checkers: readonly unknown[]): Problem[] {
+function sessionsProblem(
+  name: string,
+  named: readonly Named[],
+  checkers: readonly unknown[],
+): Problem[] {
   const path = ['login', 'sessions'];
   const found = named.find((one) => one.name === name);
   if (found === undefined) {
     // A plugin that could not be loaded may be able to issue sessions.
     const fitting = named.filter(({ name, resolved }) => {
-      return !checkers.includes(name) && (resolved === undefined || resolved.plugin.createTokenIssuer !== undefined);
+      return (
+        !checkers.includes(name) &&
+        (resolved === undefined || resolved.plugin.createTokenIssuer !== undefined)
+      );
     });
     const names = fitting.map((one) => one.name);
     const advice =
-      names.length > 0 ? `write one of ${names.join(', ')}` : 'add one with use: redis, and write its name';
+      names.length > 0
+        ? `write one of ${names.join(', ')}`
+        : 'add one with use: redis, and write its name';
     return [unknown(path, name, names, advice)];
   }
-  if (found.resolved === undefined || found.resolved.plugin.createTokenIssuer !== undefined) return [];
+  if (found.resolved === undefined || found.resolved.plugin.createTokenIssuer !== undefined)
+    return [];
   const message = `${authenticatorTitle(name, found.resolved.package)} issues no tokens, so it has no sessions`;
   return [{ path, message, fix: 'name one with use: redis' }];
 }
 
 /** Describes an unknown name. @param advice the fix if no candidate is near */
-function unknown(path: Problem['path'], name: string, candidates: readonly string[], advice: string): Problem {
+function unknown(
+  path: Problem['path'],
+  name: string,
+  candidates: readonly string[],
+  advice: string,
+): Problem {
   const near = nearest(name, candidates);
   const fix = near === undefined ? advice : `did you mean ${near}?`;
   return { path, message: `"${name}" is not an authenticator of this file`, fix };

@@ -1,14 +1,26 @@
 import { describe, expect, test } from 'vitest';
 import { parseFile } from './load.ts';
 
-const login = { publicUrl: 'https://login.example.com', authenticators: ['corp'], sessions: 'sessions' };
+const login = {
+  publicUrl: 'https://login.example.com',
+  authenticators: ['corp'],
+  sessions: 'sessions',
+};
 const [corp, sessions] = [
   { name: 'corp', use: 'ldap' },
   { name: 'sessions', use: 'redis' },
 ];
 
-function problemsOf(changed: object, others: readonly object[] = [corp, sessions], more: object = {}): string[] {
-  const { problems } = parseFile({ authenticators: others, login: { ...login, ...changed }, ...more });
+function problemsOf(
+  changed: object,
+  others: readonly object[] = [corp, sessions],
+  more: object = {},
+): string[] {
+  const { problems } = parseFile({
+    authenticators: others,
+    login: { ...login, ...changed },
+    ...more,
+  });
   return problems.map(({ path, message }) => `${path.join('.')}: ${message}`);
 }
 
@@ -20,7 +32,11 @@ test('the minimum that a login server needs is valid, and gets the defaults', ()
     ttl: 28_800_000,
     idle: 7_200_000,
     revalidate: 300_000,
-    ...{ maxSessions: 10, clusters: {}, limits: { perAddress: { count: 10, per: 60_000 }, inFlight: 50 } },
+    ...{
+      maxSessions: 10,
+      clusters: {},
+      limits: { perAddress: { count: 10, per: 60_000 }, inFlight: 50 },
+    },
   });
 });
 
@@ -33,20 +49,35 @@ describe('login is refused with', () => {
     [{ listen: '0.0.0.0:8444' }, 'login.listen: passwords would cross the network in clear'],
     [{ listen: '127.0.0.1:8080' }, 'login.listen: is the address of server.listen too'],
     [{ listen: '127.0.0.1:8081' }, 'login.listen: is the address of admin.listen too'],
-    [{ publicUrl: 'http://login.example.com' }, 'login.publicUrl: passwords would cross the network in clear'],
-    [{ publicUrl: 'https://0.0.0.0:8444' }, 'login.publicUrl: has an address that no client can call'],
+    [
+      { publicUrl: 'http://login.example.com' },
+      'login.publicUrl: passwords would cross the network in clear',
+    ],
+    [
+      { publicUrl: 'https://0.0.0.0:8444' },
+      'login.publicUrl: has an address that no client can call',
+    ],
     [{ publicUrl: 'http://0.0.0.0' }, 'login.publicUrl: has an address that no client can call'],
     [{ publicUrl: 'https://[::]' }, 'login.publicUrl: has an address that no client can call'],
     [{ publicUrl: 'https://login.example.com/login' }, 'login.publicUrl: must have no path'],
     [{ publicUrl: 'https://a:b@login.example.com' }, 'login.publicUrl: must have no path, user'],
     [{ publicUrl: 'login.example.com' }, 'login.publicUrl: must be a URL'],
-    [{ trustedProxies: ['10.0.0.0/33'] }, 'login.trustedProxies.0: must be an address or a network'],
+    [
+      { trustedProxies: ['10.0.0.0/33'] },
+      'login.trustedProxies.0: must be an address or a network',
+    ],
     [{ trustedProxies: ['proxy'] }, 'login.trustedProxies.0: must be an address or a network'],
     [{ limits: { perAddress: '10' } }, 'login.limits.perAddress: must be a number of attempts'],
     [{ limits: { perAddress: '0/m' } }, 'login.limits.perAddress: must be a number of attempts'],
     [{ maxSessions: 0 }, 'login.maxSessions: '],
-    [{ clusters: { prod: { server: 'https://prod' } } }, 'login.clusters.prod.audience: is missing'],
-    [{ clusters: { prod: { audience: 'a', server: 'http://prod' } } }, 'login.clusters.prod.server: must be a URL'],
+    [
+      { clusters: { prod: { server: 'https://prod' } } },
+      'login.clusters.prod.audience: is missing',
+    ],
+    [
+      { clusters: { prod: { audience: 'a', server: 'http://prod' } } },
+      'login.clusters.prod.server: must be a URL',
+    ],
     ...['a/b', 'Prod Cluster', '-'].map((name): [object, string] => [
       { clusters: { [name]: { audience: 'a', server: 'https://prod' } } },
       `login.clusters.${name}: must be lowercase letters, digits, dots and inner dashes, such as prod`,
@@ -58,7 +89,10 @@ describe('login is refused with', () => {
     [
       {
         clusters: Object.fromEntries(
-          ['a', 'b', 'c'].map((one) => [one, { audience: one === 'c' ? 'c' : 'same', server: 'https://x' }]),
+          ['a', 'b', 'c'].map((one) => [
+            one,
+            { audience: one === 'c' ? 'c' : 'same', server: 'https://x' },
+          ]),
         ),
       },
       'login.clusters.b.audience: is that of cluster a too: a session for one would be valid for the other',
@@ -69,12 +103,20 @@ describe('login is refused with', () => {
   });
 
   test.each([
-    [{ username: { prefix: 'corp:' } }, 'authenticators.1.username.prefix: has no effect on sessions'],
+    [
+      { username: { prefix: 'corp:' } },
+      'authenticators.1.username.prefix: has no effect on sessions',
+    ],
     [{ groups: { prefix: 'corp:' } }, 'authenticators.1.groups.prefix: has no effect on sessions'],
     [{ groups: { allow: ['k8s-*'] } }, 'authenticators.1.groups.allow: has no effect on sessions'],
-    [{ allowSystemNames: ['system:x'] }, 'authenticators.1.allowSystemNames: has no effect on sessions'],
+    [
+      { allowSystemNames: ['system:x'] },
+      'authenticators.1.allowSystemNames: has no effect on sessions',
+    ],
   ])('names of sessions: %j', (own, expected) => {
-    expect(problemsOf({}, [corp, { ...sessions, ...own }])).toEqual([expect.stringContaining(expected)]);
+    expect(problemsOf({}, [corp, { ...sessions, ...own }])).toEqual([
+      expect.stringContaining(expected),
+    ]);
   });
 
   const port = ', with its port unless that is 443';
@@ -88,7 +130,10 @@ describe('login is refused with', () => {
     ['http://[::]', `https://login.example.com${port}`],
     ...['', 'a b', 7].map((text) => [text, `https://login.example.com${port}`]),
   ])('the publicUrl %j, and what to write keeps its host and port', (publicUrl, written) => {
-    const { problems } = parseFile({ authenticators: [corp, sessions], login: { ...login, publicUrl } });
+    const { problems } = parseFile({
+      authenticators: [corp, sessions],
+      login: { ...login, publicUrl },
+    });
     expect(problems).toMatchObject([{ path: ['login', 'publicUrl'], fix: `write ${written}` }]);
   });
 

@@ -17,9 +17,11 @@ const units: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_
 
 /** Parses a rate such as `10/m`. */
 function parseRate(input: unknown): Parsed<Rate> {
-  const [, attempts = '', unit = ''] = /^([1-9]\d{0,5})\/([smh])$/.exec(typeof input === 'string' ? input : '') ?? [];
+  const [, attempts = '', unit = ''] =
+    /^([1-9]\d{0,5})\/([smh])$/.exec(typeof input === 'string' ? input : '') ?? [];
   const per = units[unit];
-  if (per === undefined) return { problem: 'must be a number of attempts in s, m or h', fix: 'write 10/m' };
+  if (per === undefined)
+    return { problem: 'must be a number of attempts in s, m or h', fix: 'write 10/m' };
   return { value: { count: Number(attempts), per } };
 }
 
@@ -66,7 +68,9 @@ export function createNetworks(networks: readonly string[]): BlockList {
 }
 
 const cluster = z.strictObject({
-  audience: text.max(256).describe('Its --api-audiences: a session for this cluster is valid for no other.'),
+  audience: text
+    .max(256)
+    .describe('Its --api-audiences: a session for this cluster is valid for no other.'),
   server: z
     .url({ protocol: /^https$/, error: 'must be a URL, such as https://prod.example.com:6443' })
     .describe('Where its API server is, for kubeconfigs.'),
@@ -77,14 +81,19 @@ const cluster = z.strictObject({
 
 export const loginSchema = z
   .strictObject({
-    listen: listenKey('Where people log in. Plain HTTP is allowed on loopback only. Port 0 takes a free one.', 8444),
+    listen: listenKey(
+      'Where people log in. Plain HTTP is allowed on loopback only. Port 0 takes a free one.',
+      8444,
+    ),
     publicUrl: value({}, parsePublicUrl).describe(
       'How clients reach it, such as https://login.example.com:8444. A request for another host is refused.',
     ),
     tls: z
       .strictObject(tlsKeys("The login server's"))
       .exactOptional()
-      .describe('TLS without client certificates. Required unless login.listen is a loopback address.'),
+      .describe(
+        'TLS without client certificates. Required unless login.listen is a loopback address.',
+      ),
     caFile: text
       .exactOptional()
       .describe(
@@ -99,7 +108,9 @@ export const loginSchema = z
     sessions: text.describe(
       'The name of the authenticator that issues sessions (use: redis). All of its tokens are sessions: for other tokens, add another one.',
     ),
-    ttl: duration('How long a session lasts, however much it is used.', { max: '30d' }).prefault('8h'),
+    ttl: duration('How long a session lasts, however much it is used.', { max: '30d' }).prefault(
+      '8h',
+    ),
     idle: duration('How long a session lasts without a use. It may end 5 % sooner.', {
       min: '1m',
       max: '30d',
@@ -108,10 +119,17 @@ export const loginSchema = z
       'How often a session has its user looked up again: still there, not disabled, password not changed. Its groups are read again.',
       { min: '1s', max: '1h' },
     ).prefault('5m'),
-    maxSessions: count('Sessions of one user; a further login ends the oldest. 1 to 100.', 1, 100).default(10),
+    maxSessions: count(
+      'Sessions of one user; a further login ends the oldest. 1 to 100.',
+      1,
+      100,
+    ).default(10),
     clusters: z
       .record(
-        z.string().max(63).regex(name, 'must be lowercase letters, digits, dots and inner dashes, such as prod'),
+        z
+          .string()
+          .max(63)
+          .regex(name, 'must be lowercase letters, digits, dots and inner dashes, such as prod'),
         cluster,
       )
       .default({})
@@ -125,7 +143,9 @@ export const loginSchema = z
           .describe(
             'Attempts of one address that are refused, such as 10/m; then 429. A login that succeeds does not count.',
           ),
-        inFlight: count('Concurrent logins; more are answered 429. 1 to 10000.', 1, 10_000).default(50),
+        inFlight: count('Concurrent logins; more are answered 429. 1 to 10000.', 1, 10_000).default(
+          50,
+        ),
       })
       .prefault({})
       .describe('What clients may cost.'),

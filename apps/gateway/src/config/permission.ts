@@ -51,7 +51,8 @@ function userName(): string | undefined {
 /** Finds the first folder on the way to a file that this account may not enter. */
 async function closedFolder(file: string): Promise<string | undefined> {
   const folders = [dirname(file)];
-  while (folders[0] !== undefined && dirname(folders[0]) !== folders[0]) folders.unshift(dirname(folders[0]));
+  while (folders[0] !== undefined && dirname(folders[0]) !== folders[0])
+    folders.unshift(dirname(folders[0]));
   for (const folder of folders) if (!(await isAllowed(folder, constants.X_OK))) return folder;
   return undefined;
 }
@@ -80,7 +81,10 @@ export async function nameOfAccount(uid: number): Promise<string | undefined> {
   return found?.[0];
 }
 
-async function entriesOf(file: string, matches: (fields: readonly string[]) => boolean): Promise<string[][]> {
+async function entriesOf(
+  file: string,
+  matches: (fields: readonly string[]) => boolean,
+): Promise<string[][]> {
   const text = await readFile(file, 'utf8').catch(() => '');
   return text
     .split('\n')

@@ -38,7 +38,10 @@ export async function locatePlugin(use: string, configFile: string) {
   if (file !== undefined) {
     const found = await stat(file).catch(() => undefined);
     if (found?.isFile()) return { package: file, url: pathToFileURL(file).href, isPackage: false };
-    throw new PluginError(`there is no file ${file}`, 'name one; its path starts at the folder of the config file');
+    throw new PluginError(
+      `there is no file ${file}`,
+      'name one; its path starts at the folder of the config file',
+    );
   }
   const name = word.test(use) ? prefix + use : use;
   const isName = packageName.test(name);
@@ -86,7 +89,9 @@ async function packagesIn(nodeModules: string): Promise<string[]> {
 }
 
 function wordsOf(packages: readonly string[]): string[] {
-  return packages.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+  return packages
+    .filter((name) => name.startsWith(prefix))
+    .map((name) => name.slice(prefix.length));
 }
 
 /** Returns the absolute path of a plugin that is named by its path, whether it exists or not. Undefined for a package. */
@@ -102,7 +107,9 @@ function resolveFrom(name: string, parent: string): string | undefined {
   const marker = 'sallyport:plugin';
   const hooks = registerHooks({
     resolve: (specifier, context, next) =>
-      specifier === marker ? next(name, { ...context, parentURL: parent }) : next(specifier, context),
+      specifier === marker
+        ? next(name, { ...context, parentURL: parent })
+        : next(specifier, context),
   });
   try {
     return import.meta.resolve(marker);

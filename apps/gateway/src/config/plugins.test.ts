@@ -26,7 +26,10 @@ describe('a plugin is found', () => {
     await using folder = await configFolder();
     await folder.install('@sallyport/authenticator-probe-two', good);
     const plugin = await resolvePlugin('probe-two', folder.file);
-    expect(plugin).toMatchObject({ use: 'probe-two', package: '@sallyport/authenticator-probe-two' });
+    expect(plugin).toMatchObject({
+      use: 'probe-two',
+      package: '@sallyport/authenticator-probe-two',
+    });
     expect(plugin.optionsSchema).toHaveProperty('properties.a');
   });
 
@@ -40,7 +43,9 @@ describe('a plugin is found', () => {
     await using folder = await configFolder();
     await folder.write('package.json', '{"type":"module"}');
     await folder.write(name, good);
-    expect(await resolvePlugin(`./${name}`, folder.file)).toMatchObject({ package: join(folder.path, name) });
+    expect(await resolvePlugin(`./${name}`, folder.file)).toMatchObject({
+      package: join(folder.path, name),
+    });
     expect(await resolvePlugin(join(folder.path, name), folder.file)).toMatchObject({
       package: join(folder.path, name),
     });
@@ -48,14 +53,19 @@ describe('a plugin is found', () => {
 
   test('with a createTokenIssuer, when it has one', async () => {
     await using folder = await configFolder();
-    await folder.install('@acme/corp', pluginSource('z.object({})', 'createTokenIssuer: async () => ({}),'));
+    await folder.install(
+      '@acme/corp',
+      pluginSource('z.object({})', 'createTokenIssuer: async () => ({}),'),
+    );
     const { plugin } = await resolvePlugin('@acme/corp', folder.file);
     expect(plugin.createTokenIssuer).toBeTypeOf('function');
   });
 
   test('from the gateway when the config folder has none', async () => {
     await using folder = await configFolder();
-    expect(await resolvePlugin('static', folder.file)).toMatchObject({ plugin: { name: 'static' } });
+    expect(await resolvePlugin('static', folder.file)).toMatchObject({
+      plugin: { name: 'static' },
+    });
   });
 
   test('in the config folder before the gateway', async () => {
@@ -69,7 +79,9 @@ describe('a plugin is found', () => {
     await using other = await configFolder();
     await one.install('@acme/corp', pluginSource('z.object({})', "name: 'one',"));
     await other.install('@acme/corp', pluginSource('z.object({})', "name: 'other',"));
-    const plugins = await Promise.all([one, other].map((folder) => resolvePlugin('@acme/corp', folder.file)));
+    const plugins = await Promise.all(
+      [one, other].map((folder) => resolvePlugin('@acme/corp', folder.file)),
+    );
     expect(plugins.map(({ plugin }) => plugin.name)).toEqual(['one', 'other']);
   });
 });
@@ -106,23 +118,32 @@ describe('a plugin that is not there', () => {
   });
   test('a file', async () => {
     await using folder = await configFolder();
-    expect(await failure('./none.ts', folder.file)).toContain(`there is no file ${folder.path}/none.ts`);
+    expect(await failure('./none.ts', folder.file)).toContain(
+      `there is no file ${folder.path}/none.ts`,
+    );
   });
   test('a folder', async () => {
     await using folder = await configFolder();
     await mkdir(join(folder.path, 'plugin'));
-    expect(await failure('./plugin', folder.file)).toContain(`there is no file ${folder.path}/plugin | name one`);
+    expect(await failure('./plugin', folder.file)).toContain(
+      `there is no file ${folder.path}/plugin | name one`,
+    );
   });
   test.each(['node:fs', 'data:text/javascript,1', 'STATISTICS', 'a b', '@acme', '..'])(
     '%j is not the name of a plugin',
     async (use) => {
       await using folder = await configFolder();
-      expect(await failure(use, folder.file)).toContain('is not the name of a plugin | choose one that is installed');
+      expect(await failure(use, folder.file)).toContain(
+        'is not the name of a plugin | choose one that is installed',
+      );
     },
   );
   test('a package that leads nowhere', async () => {
     await using folder = await configFolder();
-    await folder.write('node_modules/@acme/corp/package.json', '{"exports": {"./other": "./x.js"}}');
+    await folder.write(
+      'node_modules/@acme/corp/package.json',
+      '{"exports": {"./other": "./x.js"}}',
+    );
     expect(await failure('@acme/corp', folder.file)).toMatch(
       /^the package @acme\/corp is installed but can't be imported/,
     );
@@ -133,7 +154,11 @@ describe('the problem of a plugin that can’t be imported has the cause', () =>
   test.each([
     ['a syntax error', 'export default {', /SyntaxError/],
     ['a throw', 'throw new Error("no such table")', /Error: no such table \| fix it, and restart/],
-    ['a missing dependency', 'import "@acme/dependency"', /@acme\/dependency.* \| install its dependencies/s],
+    [
+      'a missing dependency',
+      'import "@acme/dependency"',
+      /@acme\/dependency.* \| install its dependencies/s,
+    ],
     ['a throw of no Error', 'throw null', /something that is not an Error was thrown/],
   ])('%s', async (_name, source, expected) => {
     const message = await failureOf(source);
@@ -168,7 +193,11 @@ describe('a plugin that breaks the contract', () => {
       'lacks createTokenIssuer (a function, or left out)',
     ],
     ['caching', pluginSource(schema, "caching: 'all',"), 'lacks caching (none, memory, shared)'],
-    ['a schema that JSON can’t say', pluginSource('z.object({ a: z.date() })'), "can't be written as JSON Schema"],
+    [
+      'a schema that JSON can’t say',
+      pluginSource('z.object({ a: z.date() })'),
+      "can't be written as JSON Schema",
+    ],
     [
       'a newer contract',
       pluginSource(schema, 'specificationVersion: 2,'),
@@ -206,7 +235,9 @@ describe('a plugin that breaks the contract', () => {
     ]),
     [
       'a choice of schemas of which one takes any key',
-      pluginSource('z.union([z.strictObject({ a: z.string() }), z.looseObject({ b: z.string() })])'),
+      pluginSource(
+        'z.union([z.strictObject({ a: z.string() }), z.looseObject({ b: z.string() })])',
+      ),
       'the optionsSchema of @acme/corp takes any key',
     ],
   ])('%s', async (_name, source, expected) => {
@@ -234,16 +265,23 @@ describe('a plugin that is a CommonJS module', () => {
     );
   });
 
-  test.each(['module.exports =', 'exports.default ='])('written as an ES module, %s: the same', async (exported) => {
-    const message = await failureOf(pluginSource('z.strictObject({})').replace('export default', exported));
-    expect(message).toMatch(/can't be imported: ReferenceError: \w+ is not defined/);
-    expect(message).toContain(esModule);
-  });
+  test.each(['module.exports =', 'exports.default ='])(
+    'written as an ES module, %s: the same',
+    async (exported) => {
+      const message = await failureOf(
+        pluginSource('z.strictObject({})').replace('export default', exported),
+      );
+      expect(message).toMatch(/can't be imported: ReferenceError: \w+ is not defined/);
+      expect(message).toContain(esModule);
+    },
+  );
 
   test('with module.exports works: an import gives it as the default', async () => {
     await using folder = await configFolder();
     await folder.write('corp.cjs', commonJs('module.exports ='));
-    expect(await resolvePlugin('./corp.cjs', folder.file)).toMatchObject({ plugin: { name: 'probe' } });
+    expect(await resolvePlugin('./corp.cjs', folder.file)).toMatchObject({
+      plugin: { name: 'probe' },
+    });
   });
 });
 
@@ -263,7 +301,12 @@ describe('the digest of a plugin', () => {
     await using folder = await configFolder();
     await using other = await configFolder();
     for (const one of [folder, other]) await one.install('@acme/corp', good);
-    const manifest = { name: '@acme/corp', version: '1.0.1', type: 'module', exports: { import: './index.js' } };
+    const manifest = {
+      name: '@acme/corp',
+      version: '1.0.1',
+      type: 'module',
+      exports: { import: './index.js' },
+    };
     await other.write('node_modules/@acme/corp/package.json', JSON.stringify(manifest));
     const [{ digest }, { digest: newer }] = (await Promise.all(
       [folder, other].map((one) => resolvePlugin('@acme/corp', one.file)),

@@ -37,23 +37,29 @@ export async function builtInPlugins(): Promise<readonly ResolvedPlugin[]> {
   return Promise.all(builtInWords().map((use) => resolvePlugin(use, packagePath('package.json'))));
 }
 
-const asModule = 'publish an ES module: "type": "module" in its package.json, and `export default plugin` in its code';
+const asModule =
+  'publish an ES module: "type": "module" in its package.json, and `export default plugin` in its code';
 
 async function importDefault({ package: name, url }: PluginLocation): Promise<unknown> {
   try {
     const module: { default?: unknown } = await import(url);
     return module.default;
   } catch (error) {
-    const { name: kind = '', code = '' } = error instanceof Error ? (error as NodeJS.ErrnoException) : {};
+    const { name: kind = '', code = '' } =
+      error instanceof Error ? (error as NodeJS.ErrnoException) : {};
     const message = `${name} can't be imported: ${kind && `${kind}: `}${causeOf(error)}`;
     const isCommonJs = /: (module|exports|require) is not defined/.test(message);
-    throw new PluginError(message, isCommonJs ? asModule : (importFixes[code] ?? 'fix it, and restart the gateway'));
+    throw new PluginError(
+      message,
+      isCommonJs ? asModule : (importFixes[code] ?? 'fix it, and restart the gateway'),
+    );
   }
 }
 
 const importFixes: Readonly<Record<string, string>> = {
   ERR_MODULE_NOT_FOUND: 'install its dependencies, and restart the gateway',
-  ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING: 'a package must ship JavaScript: build it before it is installed',
+  ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING:
+    'a package must ship JavaScript: build it before it is installed',
   ERR_UNKNOWN_FILE_EXTENSION: 'name a .js or .ts file',
 };
 
@@ -84,10 +90,14 @@ type Exported = { readonly [Key in keyof AuthenticatorPlugin<unknown>]?: unknown
 
 /** The members that an export of the right version must have. A plugin may use any library, and be written in JavaScript. */
 const requirements: readonly (readonly [string, isMet: (exported: Exported) => boolean])[] = [
-  ['name (a lowercase word)', ({ name }) => typeof name === 'string' && /^[a-z][a-z0-9_]*$/.test(name)],
+  [
+    'name (a lowercase word)',
+    ({ name }) => typeof name === 'string' && /^[a-z][a-z0-9_]*$/.test(name),
+  ],
   [
     'optionsSchema (a Standard Schema that is a Standard JSON Schema too, such as those of zod from 4.2 on)',
-    ({ optionsSchema }) => isSchema(optionsSchema as AuthenticatorPlugin<unknown>['optionsSchema'] | undefined),
+    ({ optionsSchema }) =>
+      isSchema(optionsSchema as AuthenticatorPlugin<unknown>['optionsSchema'] | undefined),
   ],
   ['caching (none, memory, shared)', ({ caching }) => cachings.includes(caching)],
   ['create (a function)', ({ create }) => typeof create === 'function'],
@@ -103,15 +113,23 @@ function isSchema(schema: AuthenticatorPlugin<unknown>['optionsSchema'] | undefi
 }
 
 function checkPlugin(exported: unknown, packageName: string): AuthenticatorPlugin<unknown> {
-  const { specificationVersion: version, default: inner } = (exported ?? {}) as Exported & { default?: unknown };
+  const { specificationVersion: version, default: inner } = (exported ?? {}) as Exported & {
+    default?: unknown;
+  };
   const what = `the default export of ${packageName}`;
   if (exported === undefined) {
-    throw new PluginError(`${packageName} has no default export`, 'write `export default plugin` in its code');
+    throw new PluginError(
+      `${packageName} has no default export`,
+      'write `export default plugin` in its code',
+    );
   }
   if (version === undefined) {
     // An import gives `module.exports` as the default: as compilers write it, the plugin is in `exports.default`.
     if (isObject(inner))
-      throw new PluginError(`${what} is a CommonJS module, with the plugin in its exports.default`, asModule);
+      throw new PluginError(
+        `${what} is a CommonJS module, with the plugin in its exports.default`,
+        asModule,
+      );
     const fix = 'it must be an AuthenticatorPlugin of @sallyport/authenticator';
     throw new PluginError(`${what} is not a plugin: it has no specificationVersion`, fix);
   }
@@ -121,9 +139,12 @@ function checkPlugin(exported: unknown, packageName: string): AuthenticatorPlugi
       `upgrade the gateway or ${packageName}, whichever has the lower number`,
     );
   }
-  const missing = requirements.filter(([, isMet]) => !isMet(exported as Exported)).map(([requirement]) => requirement);
+  const missing = requirements
+    .filter(([, isMet]) => !isMet(exported as Exported))
+    .map(([requirement]) => requirement);
   if (missing.length === 0) return exported as AuthenticatorPlugin<unknown>;
-  const fix = 'see AuthenticatorPlugin in @sallyport/authenticator; an upgrade of the package may bring it';
+  const fix =
+    'see AuthenticatorPlugin in @sallyport/authenticator; an upgrade of the package may bring it';
   throw new PluginError(`${what} lacks ${missing.join(', ')}`, fix);
 }
 
@@ -139,7 +160,9 @@ function describeOptions(plugin: AuthenticatorPlugin<unknown>, packageName: stri
 
 function writeSchema(plugin: AuthenticatorPlugin<unknown>, packageName: string): JsonSchema {
   try {
-    const schema: unknown = plugin.optionsSchema['~standard'].jsonSchema.input({ target: 'draft-2020-12' });
+    const schema: unknown = plugin.optionsSchema['~standard'].jsonSchema.input({
+      target: 'draft-2020-12',
+    });
     if (isObject(schema)) return schema;
     throw new Error('it is not an object');
   } catch (error) {

@@ -10,13 +10,21 @@ const refused = (address: string) => new Error(`connect ECONNREFUSED ${address}`
 describe('what was thrown, as text', () => {
   test.each([
     ['an error', new Error('no such host'), 'no such host'],
-    ['an error with a cause, which is left out', new Error('no', { cause: new Error('inner') }), 'no'],
+    [
+      'an error with a cause, which is left out',
+      new Error('no', { cause: new Error('inner') }),
+      'no',
+    ],
     [
       'several errors without a message of their own',
       new AggregateError([refused('::1'), refused('127.0.0.1'), refused('::1')]),
       'connect ECONNREFUSED ::1; connect ECONNREFUSED 127.0.0.1',
     ],
-    ['several errors under one message', new AggregateError([refused('::1')], 'unreachable'), 'unreachable'],
+    [
+      'several errors under one message',
+      new AggregateError([refused('::1')], 'unreachable'),
+      'unreachable',
+    ],
     ['no message but a code', Object.assign(new Error(' '), { code: 'EPIPE' }), 'EPIPE'],
     ['no message but a name', new HttpError(), 'HttpError'],
     ['several errors that say nothing', new AggregateError([1]), 'AggregateError'],

@@ -36,7 +36,9 @@ export class ConfigError extends Error {
   readonly files: readonly string[];
 
   constructor(problems: readonly ConfigProblem[], files: readonly string[], meanwhile?: string) {
-    super([...problems.map(formatProblem), ...(meanwhile === undefined ? [] : [meanwhile])].join('\n'));
+    super(
+      [...problems.map(formatProblem), ...(meanwhile === undefined ? [] : [meanwhile])].join('\n'),
+    );
     this.problems = problems;
     this.files = files;
   }
@@ -44,8 +46,12 @@ export class ConfigError extends Error {
 
 /** Writes `gateway.yaml:12:5: authenticators[1].timeout: "3" has no unit: write 3s`. Further lines of a message are indented. */
 export function formatProblem(problem: ConfigProblem): string {
-  const place = [problem.file, problem.line, problem.column].filter((part) => part !== undefined).join(':');
-  const text = [place, problem.path, problem.message, problem.fix].filter((part) => part !== undefined && part !== '');
+  const place = [problem.file, problem.line, problem.column]
+    .filter((part) => part !== undefined)
+    .join(':');
+  const text = [place, problem.path, problem.message, problem.fix].filter(
+    (part) => part !== undefined && part !== '',
+  );
   return text.join(': ').replaceAll('\n', '\n    ');
 }
 
@@ -71,7 +77,10 @@ export function formatPath(path: Path): string {
 export function causeOf(error: unknown): string {
   try {
     if (error instanceof Error) {
-      const inner = error instanceof AggregateError ? error.errors.map(ownWords).filter((words) => words !== '') : [];
+      const inner =
+        error instanceof AggregateError
+          ? error.errors.map(ownWords).filter((words) => words !== '')
+          : [];
       const { name, code } = error as NodeJS.ErrnoException;
       return ownWords(error) || [...new Set(inner)].join('; ') || String(code || name || 'Error');
     }
@@ -88,7 +97,8 @@ function ownWords(error: unknown): string {
 /** Returns the value at a path, or undefined when there is none. */
 export function valueAt(value: unknown, path: Path): unknown {
   return path.reduce<unknown>(
-    (inner, step) => (typeof inner === 'object' && inner !== null ? Reflect.get(inner, step) : undefined),
+    (inner, step) =>
+      typeof inner === 'object' && inner !== null ? Reflect.get(inner, step) : undefined,
     value,
   );
 }
@@ -124,7 +134,11 @@ export function nearest(word: string, candidates: readonly string[]): string | u
 function isSwap(one: string, other: string): boolean {
   const at = [...one].findIndex((letter, index) => letter !== other[index]);
   if (at === -1 || one.length !== other.length) return false;
-  return one[at] === other[at + 1] && one[at + 1] === other[at] && one.slice(at + 2) === other.slice(at + 2);
+  return (
+    one[at] === other[at + 1] &&
+    one[at + 1] === other[at] &&
+    one.slice(at + 2) === other.slice(at + 2)
+  );
 }
 
 /** The words of operators for the types of zod. */
@@ -144,7 +158,8 @@ export function wordIssue(issue: z.core.$ZodRawIssue): string | undefined {
   // The schema of keys says what is wrong with a key of a map.
   if (issue.code === 'invalid_key') return issue.issues[0]?.message;
   if (issue.code === 'invalid_type') {
-    if (issue.expected === 'number' || issue.expected === 'int') return wordNumber(issue.expected, issue.input);
+    if (issue.expected === 'number' || issue.expected === 'int')
+      return wordNumber(issue.expected, issue.input);
     const list = issue.expected === 'array' ? `: ${writeList(issue.input)}` : '';
     return `must be ${kinds[issue.expected] ?? issue.expected}${list}`;
   }
@@ -162,9 +177,11 @@ export function wordIssue(issue: z.core.$ZodRawIssue): string | undefined {
  * Words a number of the wrong type. It may be quoted, since no number of the gateway's own keys is a secret. Digits as text were in quotes.
  */
 function wordNumber(expected: string, input: unknown): string {
-  if (typeof input !== 'string' || input.length > 100) return `must be ${kinds[expected]}, such as 3`;
+  if (typeof input !== 'string' || input.length > 100)
+    return `must be ${kinds[expected]}, such as 3`;
   const plain = input.trim();
-  const fix = plain !== '' && Number.isFinite(Number(plain)) ? `${plain}, without quotes` : 'one such as 3';
+  const fix =
+    plain !== '' && Number.isFinite(Number(plain)) ? `${plain}, without quotes` : 'one such as 3';
   return `${JSON.stringify(input)} is not ${kinds[expected]}: write ${fix}`;
 }
 
@@ -186,17 +203,25 @@ interface Issue extends StandardSchemaV1.Issue {
   readonly code?: unknown;
   readonly keys?: readonly PropertyKey[];
   readonly errors?: readonly (readonly Issue[])[];
-  readonly params?: (Partial<Pick<Problem, 'fix' | 'at'>> & { readonly problem?: string }) | undefined;
+  readonly params?:
+    | (Partial<Pick<Problem, 'fix' | 'at'>> & { readonly problem?: string })
+    | undefined;
 }
 
 /** Makes problems of a validator's issues, without those that repeat reported ones: unknown keys, missing secrets. */
-export function issueProblems(issues: readonly Issue[], path: Path, reported: readonly Problem[]): Problem[] {
-  const isKnown = (at: Path) => reported.some((one) => one.path.length === at.length && overlaps(one.path, at));
+export function issueProblems(
+  issues: readonly Issue[],
+  path: Path,
+  reported: readonly Problem[],
+): Problem[] {
+  const isKnown = (at: Path) =>
+    reported.some((one) => one.path.length === at.length && overlaps(one.path, at));
   return issues.flatMap((issue) => {
     const at = [...path, ...steps(issue)];
     const fitting = branchesOf(issue).filter((branch) => branch.every(isWithin));
     if (fitting.length === 1) return issueProblems(fitting.flat(), at, reported);
-    const isRepeated = issue.code === 'unrecognized_keys' && issue.keys?.every((key) => isKnown([...at, key]));
+    const isRepeated =
+      issue.code === 'unrecognized_keys' && issue.keys?.every((key) => isKnown([...at, key]));
     if (isRepeated || isKnown(at)) return [];
     const { problem: message = issueMessage(issue), fix, at: place } = issue.params ?? {};
     return [{ path: at, message, ...(fix !== undefined && { fix }), ...(place && { at: place }) }];
@@ -215,11 +240,15 @@ function isWithin(issue: Issue): boolean {
 /** Returns the words for an issue. The branches of a union say more than the union, unless its schema has words of its own. */
 function issueMessage(issue: Issue): string {
   const branches = branchesOf(issue).map((branch) => branch.map(withPath).join(', '));
-  return (issue.message === 'Invalid input' && [...new Set(branches)].join('; or: ')) || issue.message;
+  return (
+    (issue.message === 'Invalid input' && [...new Set(branches)].join('; or: ')) || issue.message
+  );
 }
 
 function withPath(issue: Issue): string {
-  return [steps(issue).map(String).join('.'), issueMessage(issue)].filter((part) => part !== '').join(': ');
+  return [steps(issue).map(String).join('.'), issueMessage(issue)]
+    .filter((part) => part !== '')
+    .join(': ');
 }
 
 function steps(issue: Issue): PropertyKey[] {

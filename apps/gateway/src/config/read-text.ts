@@ -49,7 +49,8 @@ export async function readBytes(file: string, limit: number): Promise<Buffer> {
   } catch (error) {
     if (error instanceof UnusableFileError) throw error;
     const { code = '', message } = error as NodeJS.ErrnoException;
-    if (code === 'EACCES') throw new UnusableFileError(file, `can't be read: ${denied}`, await howToRead(file));
+    if (code === 'EACCES')
+      throw new UnusableFileError(file, `can't be read: ${denied}`, await howToRead(file));
     const [reason, fix] = wordings[code] ?? [code || message, undefined];
     throw new UnusableFileError(file, `can't be read: ${reason}`, fix);
   }
@@ -57,9 +58,14 @@ export async function readBytes(file: string, limit: number): Promise<Buffer> {
 
 async function readWhole(file: string, handle: FileHandle, limit: number): Promise<Buffer> {
   const stats = await handle.stat();
-  if (stats.isDirectory()) throw new UnusableFileError(file, 'is a folder', `name a file in it${wherePathsStart}`);
+  if (stats.isDirectory())
+    throw new UnusableFileError(file, 'is a folder', `name a file in it${wherePathsStart}`);
   if (!stats.isFile()) {
-    throw new UnusableFileError(file, 'is not a regular file', 'name one: a pipe or a device may hang');
+    throw new UnusableFileError(
+      file,
+      'is not a regular file',
+      'name one: a pipe or a device may hang',
+    );
   }
   if (stats.size <= limit) {
     // It reads one byte more than the limit, since a file may grow while it is read, and some files have no size.

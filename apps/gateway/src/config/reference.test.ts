@@ -22,16 +22,28 @@ function describedIn(schema: JsonSchema, path = ''): Entry[] {
     const { default: value, description, items } = inner;
     const isRequired = Array.isArray(schema.required) && schema.required.includes(key);
     const preset =
-      value === undefined ? undefined : typeof value === 'string' && value !== '' ? value : JSON.stringify(value);
-    const entry = { path: path + key, preset: isRequired ? 'required' : preset, text: String(description) };
+      value === undefined
+        ? undefined
+        : typeof value === 'string' && value !== ''
+          ? value
+          : JSON.stringify(value);
+    const entry = {
+      path: path + key,
+      preset: isRequired ? 'required' : preset,
+      text: String(description),
+    };
     return [entry, ...describedIn(isObject(items) ? items : inner, `${path}${key}.`)];
   });
 }
 
 /** This schema, and all within it, that name keys. */
 function objectsIn(schema: object): JsonSchema[] {
-  const inner = Object.values(schema).flatMap((one) => (typeof one === 'object' && one ? objectsIn(one) : []));
-  return 'type' in schema && schema.type === 'object' && 'properties' in schema ? [{ ...schema }, ...inner] : inner;
+  const inner = Object.values(schema).flatMap((one) =>
+    typeof one === 'object' && one ? objectsIn(one) : [],
+  );
+  return 'type' in schema && schema.type === 'object' && 'properties' in schema
+    ? [{ ...schema }, ...inner]
+    : inner;
 }
 
 /** The rows of the tables whose first columns are "Key, Default", under the path that the heading begins with. */
@@ -43,14 +55,17 @@ function documentedIn(markdown: string): Entry[] {
     return rows.map((row): Entry => {
       const [, key = '', preset = '', ...cells] = row.split('|').map((cell) => cell.trim());
       const path = [heading, /^`(.*)`$/.exec(key)?.[1]].filter(Boolean).join('.');
-      const [, value = preset === 'required' ? preset : undefined] = /^`([^`]*)`$/.exec(preset) ?? [];
+      const [, value = preset === 'required' ? preset : undefined] =
+        /^`([^`]*)`$/.exec(preset) ?? [];
       return { path, preset: value, text: cells.join('|').replaceAll('`', '') };
     });
   });
 }
 
 const schema = describedIn(fileJsonSchema()).filter(({ path }) => !ofConnections.test(path));
-const reference = documentedIn(readFileSync(new URL('../../../../docs/configuration.md', import.meta.url), 'utf8'));
+const reference = documentedIn(
+  readFileSync(new URL('../../../../docs/configuration.md', import.meta.url), 'utf8'),
+);
 
 // Only a config that its schema refuses is searched for unknown keys.
 test('the schema refuses unknown keys by itself, in each of its objects', () => {

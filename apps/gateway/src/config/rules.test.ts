@@ -48,7 +48,11 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
       { server: '  listen: 8080' },
       '3:11: server.listen: must be an address and a port: write 127.0.0.1:8080',
     ],
-    ['a wrong kind', { server: '  apiAudiences: x' }, '3:17: server.apiAudiences: must be a list: write [x]'],
+    [
+      'a wrong kind',
+      { server: '  apiAudiences: x' },
+      '3:17: server.apiAudiences: must be a list: write [x]',
+    ],
     [
       'a text with signs of YAML where a list belongs',
       { authenticator: '    groups: { allow: "*-admins" }' },
@@ -84,7 +88,11 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
       { authenticator: '    name2: x' },
       '7:5: authenticators[0].name2: unknown key: did you mean name?',
     ],
-    ['a missing key', { server: '  tls: { certFile: c, clientAuth: none }' }, '3:8: server.tls.keyFile: is missing'],
+    [
+      'a missing key',
+      { server: '  tls: { certFile: c, clientAuth: none }' },
+      '3:8: server.tls.keyFile: is missing',
+    ],
     [
       'a section that does not exist',
       { more: 'quotas: {}' },
@@ -157,7 +165,10 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
     ],
     [
       'limits that leave no slot when all hang',
-      { authenticator: '    maxConcurrent: 800', more: '  - { name: other, use: ./probe.js, maxConcurrent: 200 }' },
+      {
+        authenticator: '    maxConcurrent: 800',
+        more: '  - { name: other, use: ./probe.js, maxConcurrent: 200 }',
+      },
       '7:20: authenticators[0].maxConcurrent: the authenticators may have 800 + 200 = 1000 lookups in progress (maxConcurrent), which is not less than server.maxInFlight (1000): if all of them hang, they take every slot: lower maxConcurrent of one, or raise server.maxInFlight to more than 1000',
     ],
     [
@@ -189,7 +200,10 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
 
   test('a rule is reported with an item with a wrong pattern', async () => {
     await using folder = await folderWithProbe();
-    const parts = { server: '  listen: 0.0.0.0:8080', authenticator: '    allowSystemNames: ["*"]' };
+    const parts = {
+      server: '  listen: 0.0.0.0:8080',
+      authenticator: '    allowSystemNames: ["*"]',
+    };
     expect(await folder.problems(yaml(parts))).toEqual([
       expect.stringContaining('server.listen: tokens would cross the network in clear'),
       expect.stringContaining('allowSystemNames[0]: must begin with "system:"'),
@@ -208,10 +222,17 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
     ]);
   });
 
-  test.each(['Probe', '-a', 'a-', 'a_b', 'a.b', 'a b', '', 'a'.repeat(64)])('the name %j', async (name) => {
-    const problems = await problemsOf(`authenticators: [{ name: ${JSON.stringify(name)}, use: ./probe.js }]`);
-    expect(problems).toEqual([expect.stringContaining('gateway.yaml:1:26: authenticators[0].name: must ')]);
-  });
+  test.each(['Probe', '-a', 'a-', 'a_b', 'a.b', 'a b', '', 'a'.repeat(64)])(
+    'the name %j',
+    async (name) => {
+      const problems = await problemsOf(
+        `authenticators: [{ name: ${JSON.stringify(name)}, use: ./probe.js }]`,
+      );
+      expect(problems).toEqual([
+        expect.stringContaining('gateway.yaml:1:26: authenticators[0].name: must '),
+      ]);
+    },
+  );
 
   test.each([
     ['authenticators: []', '1:17: authenticators: must not be empty: write at least one entry'],
@@ -224,7 +245,10 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
       '1:24: server.maxInFlight: the authenticators may have 1 + 1 = 2 lookups in progress (maxConcurrent), which is not less than server.maxInFlight (2): if all of them hang, they take every slot: raise it to more than 2',
     ],
     ['log: {}', '1:1: authenticators: is missing'],
-    ['authenticators: 1', '1:17: authenticators: must be a list: begin each of its entries with "- "'],
+    [
+      'authenticators: 1',
+      '1:17: authenticators: must be a list: begin each of its entries with "- "',
+    ],
     ['authenticators: [1]', '1:18: authenticators[0]: must be keys and values'],
     ['authenticators: [{ name: a }]', '1:18: authenticators[0].use: is missing'],
     ['authenticators: [{ use: ./probe.js }]', '1:18: authenticators[0].name: is missing'],
@@ -238,7 +262,9 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
 
   test('port 0 is never the same address, and the admin listener may be anywhere', async () => {
     await using folder = await folderWithProbe();
-    const config = await folder.load(yaml({ server: '  listen: 127.0.0.1:0', more: 'admin: { listen: "0.0.0.0:0" }' }));
+    const config = await folder.load(
+      yaml({ server: '  listen: 127.0.0.1:0', more: 'admin: { listen: "0.0.0.0:0" }' }),
+    );
     expect(config.admin.listen).toEqual({ host: '0.0.0.0', port: 0 });
   });
 });

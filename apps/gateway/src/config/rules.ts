@@ -17,15 +17,31 @@ interface Rule {
  * @param file what could be read of the file: a value may be anything if `isValid` is false
  * @param written the same file as it is written: messages repeat its own units
  */
-export function checkRules(file: FileConfig, written: unknown, isValid: (path: Path) => boolean): Problem[] {
+export function checkRules(
+  file: FileConfig,
+  written: unknown,
+  isValid: (path: Path) => boolean,
+): Problem[] {
   const rules = [
     clearTextRule(file, 'server', 'tokens'),
     clearTextRule(file, 'login', 'passwords'),
     addressRule(file, 'admin', 'server'),
     addressRule(file, 'login', 'server'),
     addressRule(file, 'login', 'admin'),
-    lessRule(file, written, at('server.maxTokenSize'), 'server.maxBodySize', 'a token has to fit into a body'),
-    lessRule(file, written, at('cache.redis.timeout'), 'server.reviewTimeout', 'authenticators would have no time'),
+    lessRule(
+      file,
+      written,
+      at('server.maxTokenSize'),
+      'server.maxBodySize',
+      'a token has to fit into a body',
+    ),
+    lessRule(
+      file,
+      written,
+      at('cache.redis.timeout'),
+      'server.reviewTimeout',
+      'authenticators would have no time',
+    ),
     ...(Array.isArray(file.authenticators)
       ? [...authenticatorRules(file, written, isValid), slotRule(file), ...loginRules(file)]
       : []),
@@ -59,7 +75,11 @@ function clearTextRule(file: FileConfig, section: 'server' | 'login', secrets: s
   };
 }
 
-function addressRule(file: FileConfig, section: 'admin' | 'login', other: 'server' | 'admin'): Rule {
+function addressRule(
+  file: FileConfig,
+  section: 'admin' | 'login',
+  other: 'server' | 'admin',
+): Rule {
   return {
     reads: [at(`${section}.listen`), at(`${other}.listen`)],
     check() {
@@ -71,7 +91,13 @@ function addressRule(file: FileConfig, section: 'admin' | 'login', other: 'serve
 }
 
 /** Makes the rule that a value is less than another one. @param limit the keys of the other one */
-function lessRule(file: FileConfig, written: unknown, path: Path, limit: string, why: string): Rule {
+function lessRule(
+  file: FileConfig,
+  written: unknown,
+  path: Path,
+  limit: string,
+  why: string,
+): Rule {
   return {
     reads: [path, at(limit)],
     check() {
@@ -87,18 +113,26 @@ function lessRule(file: FileConfig, written: unknown, path: Path, limit: string,
 
 /** Returns a value as the file has it, with its unit. For one that is left out, it returns the default of the schema. */
 function asWritten(file: unknown, path: Path): unknown {
-  const inSchema = path.flatMap((step) => (typeof step === 'number' ? ['items'] : ['properties', step]));
+  const inSchema = path.flatMap((step) =>
+    typeof step === 'number' ? ['items'] : ['properties', step],
+  );
   return valueAt(file, path) ?? valueAt(fileJsonSchema(), [...inSchema, 'default']);
 }
 
-function authenticatorRules(file: FileConfig, written: unknown, isValid: (path: Path) => boolean): Rule[] {
+function authenticatorRules(
+  file: FileConfig,
+  written: unknown,
+  isValid: (path: Path) => boolean,
+): Rule[] {
   const { authenticators } = file;
   return [...authenticators.keys()].flatMap((index): Rule[] => [
     {
       reads: [ofEntry(index, 'name')],
       check() {
         const name = authenticators[index]?.name;
-        const first = authenticators.findIndex((one, place) => one?.name === name && isValid(ofEntry(place, 'name')));
+        const first = authenticators.findIndex(
+          (one, place) => one?.name === name && isValid(ofEntry(place, 'name')),
+        );
         if (first === index) return undefined;
         return {
           message: `"${name}" is the name of authenticators[${first}] too`,
@@ -114,7 +148,11 @@ function authenticatorRules(file: FileConfig, written: unknown, isValid: (path: 
 }
 
 /** Refuses a prefix with which no one would be let in, which only the log would show. */
-function systemPrefixRule({ authenticators }: FileConfig, index: number, key: 'username' | 'groups'): Rule {
+function systemPrefixRule(
+  { authenticators }: FileConfig,
+  index: number,
+  key: 'username' | 'groups',
+): Rule {
   return {
     reads: [ofEntry(index, `${key}.prefix`), ofEntry(index, 'allowSystemNames')],
     check() {
@@ -130,7 +168,8 @@ function systemPrefixRule({ authenticators }: FileConfig, index: number, key: 'u
 }
 
 const timeLeft = 'it would leave the next authenticators no time';
-const slotsLeft = 'if this authenticator hangs, it alone could take every slot and block the others';
+const slotsLeft =
+  'if this authenticator hangs, it alone could take every slot and block the others';
 
 /** Keeps authenticators that hang from taking every slot, even together: otherwise healthy ones could answer no one. */
 function slotRule({ server, authenticators }: FileConfig): Rule {
@@ -143,7 +182,8 @@ function slotRule({ server, authenticators }: FileConfig): Rule {
       const sum = limits.reduce((total, limit) => total + limit, 0);
       // An authenticator that alone takes all slots is reported by its own rule.
       if (sum < maxInFlight || limits.some((limit) => limit >= maxInFlight)) return undefined;
-      const first = own[authenticators.findIndex(({ maxConcurrent }) => maxConcurrent !== undefined)];
+      const first =
+        own[authenticators.findIndex(({ maxConcurrent }) => maxConcurrent !== undefined)];
       return {
         ...(first && { path: first }),
         message: `the authenticators may have ${limits.join(' + ')} = ${sum} lookups in progress (maxConcurrent), which is not less than server.maxInFlight (${maxInFlight}): if all of them hang, they take every slot`,
@@ -177,7 +217,9 @@ function audienceRules({ clusters }: NonNullable<FileConfig['login']>): Rule[] {
   return Object.keys(isObject(clusters) ? clusters : {}).map((name) => ({
     reads: [[...path, name, 'audience'], path],
     check() {
-      const first = Object.keys(clusters).find((one) => clusters[one]?.audience === clusters[name]?.audience);
+      const first = Object.keys(clusters).find(
+        (one) => clusters[one]?.audience === clusters[name]?.audience,
+      );
       return (
         first !== name && {
           message: `is that of cluster ${first} too: a session for one would be valid for the other`,
@@ -192,17 +234,23 @@ function audienceRules({ clusters }: NonNullable<FileConfig['login']>): Rule[] {
 function sessionNameRules(authenticators: FileConfig['authenticators'], sessions: string): Rule[] {
   const index = authenticators.findIndex((one) => one?.name === sessions);
   const { username, groups, allowSystemNames } = authenticators[index] ?? {};
-  const set = { 'username.prefix': username?.prefix, 'groups.prefix': groups?.prefix, 'groups.allow': groups?.allow };
-  return Object.entries({ ...set, allowSystemNames: allowSystemNames?.[0] }).map(([keys, value]) => ({
-    reads: [ofEntry(index, keys)],
-    check: () =>
-      value !== undefined &&
-      value !== '' && {
-        message: 'has no effect on sessions, whose names are those of login.authenticators',
-        fix: 'if this one is for sessions alone, remove it here and set it there; otherwise name another one in login.sessions',
-        at: 'key',
-      },
-  }));
+  const set = {
+    'username.prefix': username?.prefix,
+    'groups.prefix': groups?.prefix,
+    'groups.allow': groups?.allow,
+  };
+  return Object.entries({ ...set, allowSystemNames: allowSystemNames?.[0] }).map(
+    ([keys, value]) => ({
+      reads: [ofEntry(index, keys)],
+      check: () =>
+        value !== undefined &&
+        value !== '' && {
+          message: 'has no effect on sessions, whose names are those of login.authenticators',
+          fix: 'if this one is for sessions alone, remove it here and set it there; otherwise name another one in login.sessions',
+          at: 'key',
+        },
+    }),
+  );
 }
 
 /**
@@ -210,9 +258,14 @@ function sessionNameRules(authenticators: FileConfig['authenticators'], sessions
  * `server.maxInFlight`, with one share left free, from 1 to 100. So authenticators that hang never take every slot, not even all of
  * them together.
  */
-export function concurrencyLimits(authenticators: FileConfig['authenticators'], maxInFlight: number): number[] {
+export function concurrencyLimits(
+  authenticators: FileConfig['authenticators'],
+  maxInFlight: number,
+): number[] {
   const share = Math.floor(maxInFlight / (authenticators.length + 1));
-  return authenticators.map(({ maxConcurrent }) => maxConcurrent ?? Math.max(1, Math.min(100, share)));
+  return authenticators.map(
+    ({ maxConcurrent }) => maxConcurrent ?? Math.max(1, Math.min(100, share)),
+  );
 }
 
 /**

@@ -21,7 +21,9 @@ function section<Shape extends z.ZodRawShape>(description: string, shape: Shape)
 const tls = z
   .strictObject({
     ...tlsKeys("The server's"),
-    clientCAFile: text.exactOptional().describe('The CAs that sign the client certificates, PEM. Needs clientNames.'),
+    clientCAFile: text
+      .exactOptional()
+      .describe('The CAs that sign the client certificates, PEM. Needs clientNames.'),
     clientNames: z
       .array(text)
       .min(1)
@@ -32,7 +34,9 @@ const tls = z
     clientAuth: z
       .literal('none')
       .exactOptional()
-      .describe('"none": any client that reaches the port may send reviews. In place of clientCAFile and clientNames.'),
+      .describe(
+        '"none": any client that reaches the port may send reviews. In place of clientCAFile and clientNames.',
+      ),
   })
   .superRefine(requireClients)
   .transform(({ clientCAFile: caFile, clientNames: names, clientAuth: _, ...own }) => ({
@@ -52,7 +56,11 @@ function requireClients(
   const { clientCAFile: file, clientNames: names, clientAuth } = keys;
   if (clientAuth === 'none') {
     if (file === undefined && names === undefined) return;
-    complain(['clientAuth'], '"none" contradicts clientCAFile and clientNames', 'keep the one or the others');
+    complain(
+      ['clientAuth'],
+      '"none" contradicts clientCAFile and clientNames',
+      'keep the one or the others',
+    );
   } else if (file === undefined && names === undefined) {
     const fix = 'set clientCAFile and clientNames, or set clientAuth: none explicitly';
     complain([], 'no client authentication is configured', fix);
@@ -60,7 +68,11 @@ function requireClients(
     const problem = 'alone lets in every certificate of that CA, each kubelet too';
     complain(['clientCAFile'], problem, 'add clientNames: [kube-apiserver]');
   } else if (file === undefined) {
-    complain(['clientNames'], 'need a CA: without one, anyone can make such a certificate', 'add clientCAFile');
+    complain(
+      ['clientNames'],
+      'need a CA: without one, anyone can make such a certificate',
+      'add clientCAFile',
+    );
   }
 }
 
@@ -73,7 +85,9 @@ const server = section('The address that kube-apiserver calls, and its limits.',
   apiAudiences: z
     .array(text)
     .default([])
-    .describe("The API server's own audiences (--api-audiences): a review that names none means these."),
+    .describe(
+      "The API server's own audiences (--api-audiences): a review that names none means these.",
+    ),
   reviewTimeout: duration('For one review in all, whatever its authenticators take.', {
     max: '30s',
     why: 'kube-apiserver waits 30 s for an answer, once',
@@ -97,7 +111,9 @@ const server = section('The address that kube-apiserver calls, and its limits.',
   shutdownDelay: duration('After SIGTERM: not ready, but still taking reviews for this long.', {
     min: '0',
   }).prefault('5s'),
-  drainTimeout: duration('After shutdownDelay: how long reviews in progress may take to end.').prefault('20s'),
+  drainTimeout: duration(
+    'After shutdownDelay: how long reviews in progress may take to end.',
+  ).prefault('20s'),
 });
 
 const authenticator = z.strictObject({
@@ -113,7 +129,9 @@ const authenticator = z.strictObject({
     .record(z.string(), z.unknown())
     .default({})
     .describe("The plugin's own options. A secret is { env: NAME } or { file: path }."),
-  timeout: duration('For one answer of this authenticator; shorter than server.reviewTimeout.').prefault('3s'),
+  timeout: duration(
+    'For one answer of this authenticator; shorter than server.reviewTimeout.',
+  ).prefault('3s'),
   maxConcurrent: positive
     .exactOptional()
     .describe(
@@ -130,9 +148,13 @@ const authenticator = z.strictObject({
   onError: z
     .enum(['continue', 'stop'])
     .default('continue')
-    .describe('When this authenticator could not check a token: ask the next one, or end the review as an error.'),
+    .describe(
+      'When this authenticator could not check a token: ask the next one, or end the review as an error.',
+    ),
   allowSystemNames: z
-    .array(z.string().regex(/^system:/, 'must begin with "system:": other names need no permission'))
+    .array(
+      z.string().regex(/^system:/, 'must begin with "system:": other names need no permission'),
+    )
     .default([])
     .describe('Globs of the "system:" users and groups this authenticator may name.'),
   allowCredentialId: z
@@ -149,7 +171,9 @@ const authenticator = z.strictObject({
     allow: z
       .array(text)
       .exactOptional()
-      .describe('Globs of the groups that pass, as the backend names them, before the prefix. Left out: all.'),
+      .describe(
+        'Globs of the groups that pass, as the backend names them, before the prefix. Left out: all.',
+      ),
     max: positive.default(1000).describe('A user in more groups is refused.'),
   }),
   cache: authenticatorCache.exactOptional(),
@@ -193,27 +217,38 @@ const provenance = z
 const tracing = z
   .strictObject({
     endpoint: z
-      .url({ protocol: /^https?$/, error: 'must be a URL, such as http://otel-collector:4318/v1/traces' })
+      .url({
+        protocol: /^https?$/,
+        error: 'must be a URL, such as http://otel-collector:4318/v1/traces',
+      })
       .refine((url) => {
         const { username, password } = URL.parse(url) ?? {};
         return !username && !password;
       }, 'must have no name or password in it: this section has no secrets')
-      .describe('Where an OpenTelemetry collector takes OTLP over HTTP, such as http://otel-collector:4318/v1/traces.'),
+      .describe(
+        'Where an OpenTelemetry collector takes OTLP over HTTP, such as http://otel-collector:4318/v1/traces.',
+      ),
     sampleRatio: z
       .number({ error: 'must be a number from 0 to 1' })
       .min(0, 'must be a number from 0 to 1')
       .max(1, 'must be a number from 0 to 1')
       .default(0.1)
-      .describe('The share of the traces that begin here, 0 to 1. A caller that sends a trace of its own has decided.'),
+      .describe(
+        'The share of the traces that begin here, 0 to 1. A caller that sends a trace of its own has decided.',
+      ),
   })
-  .describe('OpenTelemetry spans: one a review, one an authenticator, cache and Redis beneath. Left out: none.');
+  .describe(
+    'OpenTelemetry spans: one a review, one an authenticator, cache and Redis beneath. Left out: none.',
+  );
 
 const audit = z
   .strictObject({
     output: text
       .regex(/^(?!stderr$)/, 'must be stdout or a file: standard error is for the log')
       .transform((output) => (output === 'stdout' ? output : { file: output }))
-      .describe('"stdout", or a file, its path relative to this one: mode 0600; reopened at SIGHUP.'),
+      .describe(
+        '"stdout", or a file, its path relative to this one: mode 0600; reopened at SIGHUP.',
+      ),
   })
   .describe('The audit trail: one JSON line a decision. Left out: none is written.');
 
@@ -232,12 +267,17 @@ export const fileSchema = z.strictObject({
         'The status page at /. Left out: on a loopback address only. true: any client that reaches the port reads names of users.',
       ),
   }),
-  authenticators: z.array(authenticator).min(1).describe('Asked in this order; the first definitive answer decides.'),
+  authenticators: z
+    .array(authenticator)
+    .min(1)
+    .describe('Asked in this order; the first definitive answer decides.'),
   cache,
   lockout: section(
     "Keeps a directory from locking accounts, for plugins that send passwords. Below the directory's own limit.",
     {
-      maxFailures: positive.default(3).describe('Refused attempts of one user in the window; then no more are sent.'),
+      maxFailures: positive
+        .default(3)
+        .describe('Refused attempts of one user in the window; then no more are sent.'),
       window: duration('How long a refused attempt counts.').prefault('10m'),
     },
   ),

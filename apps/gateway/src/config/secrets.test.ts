@@ -13,9 +13,16 @@ function fill(folder: ConfigFolder, options: unknown, environment: Record<string
 describe('references', () => {
   test('are replaced at any depth, and their files are listed', async () => {
     await using folder = await configFolder();
-    const [inEnvironment, inFile] = [randomBytes(16).toString('hex'), randomBytes(16).toString('hex')];
+    const [inEnvironment, inFile] = [
+      randomBytes(16).toString('hex'),
+      randomBytes(16).toString('hex'),
+    ];
     await folder.write('secrets/ldap', `${inFile}\n`);
-    const options = { url: { env: 'URL' }, deep: [{ password: { file: 'secrets/ldap' } }], port: 1 };
+    const options = {
+      url: { env: 'URL' },
+      deep: [{ password: { file: 'secrets/ldap' } }],
+      port: 1,
+    };
     expect(await fill(folder, options, { URL: inEnvironment })).toEqual({
       value: { url: inEnvironment, deep: [{ password: inFile }], port: 1 },
       problems: [],
@@ -32,19 +39,29 @@ describe('references', () => {
     ['a\r\n\r\n', 'a\r\n', 1],
     [' a ', ' a ', 0],
     ['a\nb', 'a\nb', 0],
-  ])('of the file content %j the secret is %j, with %i warnings', async (content, secret, count) => {
-    await using folder = await configFolder();
-    await folder.write('s', content);
-    const { value, warnings } = await fill(folder, { a: { file: 's' } });
-    expect(value).toEqual({ a: secret });
-    const message = `the file ${join(folder.path, 's')} ends with several line ends, and all but the last one are part of the secret`;
-    const warning = { path: [...path, 'a'], message, fix: 'remove the empty lines at its end' };
-    expect(warnings).toEqual(count === 0 ? [] : [warning]);
-  });
+  ])(
+    'of the file content %j the secret is %j, with %i warnings',
+    async (content, secret, count) => {
+      await using folder = await configFolder();
+      await folder.write('s', content);
+      const { value, warnings } = await fill(folder, { a: { file: 's' } });
+      expect(value).toEqual({ a: secret });
+      const message = `the file ${join(folder.path, 's')} ends with several line ends, and all but the last one are part of the secret`;
+      const warning = { path: [...path, 'a'], message, fix: 'remove the empty lines at its end' };
+      expect(warnings).toEqual(count === 0 ? [] : [warning]);
+    },
+  );
 
   test('are maps of exactly one key with a text: others are the plugin’s own', async () => {
     await using folder = await configFolder();
-    const options = { a: { env: 'A', more: 1 }, b: { file: 1 }, c: { env: null }, d: { other: 'A' }, e: {}, f: [] };
+    const options = {
+      a: { env: 'A', more: 1 },
+      b: { file: 1 },
+      c: { env: null },
+      d: { other: 'A' },
+      e: {},
+      f: [],
+    };
     expect(await fill(folder, options, { A: 'x' })).toEqual({
       value: options,
       ...{ problems: [], warnings: [], files: [], secrets: [] },
@@ -53,7 +70,10 @@ describe('references', () => {
 
   test('are never the options as a whole', async () => {
     await using folder = await configFolder();
-    expect(await fill(folder, { file: 'tokens.yaml' })).toMatchObject({ value: { file: 'tokens.yaml' }, files: [] });
+    expect(await fill(folder, { file: 'tokens.yaml' })).toMatchObject({
+      value: { file: 'tokens.yaml' },
+      files: [],
+    });
   });
 });
 
@@ -67,7 +87,11 @@ describe('problems name the path and what is missing', () => {
     ['no file', { file: 'none' }, "FOLDER/none can't be read: there is no such file"],
     ['an empty file', { file: 'empty' }, 'the file FOLDER/empty is empty'],
     ['only a newline', { file: 'newline' }, 'the file FOLDER/newline is empty'],
-    ['the text of init', { file: 'init' }, 'the file FOLDER/init still has the text that init wrote'],
+    [
+      'the text of init',
+      { file: 'init' },
+      'the file FOLDER/init still has the text that init wrote',
+    ],
     ['a folder', { file: '.' }, 'FOLDER is a folder'],
     ['a big file', { file: 'big' }, 'FOLDER/big is bigger than 64 KiB'],
     ['no UTF-8', { file: 'binary' }, 'FOLDER/binary is not valid UTF-8: save it as UTF-8 text'],
@@ -80,7 +104,9 @@ describe('problems name the path and what is missing', () => {
     await folder.write('binary', new Uint8Array([0xff, 0xfe]));
     const { problems } = await fill(folder, { bind: [{ password: reference }] }, { EMPTY: '' });
     const expected = message.replace('FOLDER', folder.path);
-    expect(problems).toEqual([{ path: [...path, 'bind', 0, 'password'], message: expected, fix: expect.any(String) }]);
+    expect(problems).toEqual([
+      { path: [...path, 'bind', 0, 'password'], message: expected, fix: expect.any(String) },
+    ]);
   });
 
   test('a file may have 64 KiB', async () => {
@@ -91,14 +117,18 @@ describe('problems name the path and what is missing', () => {
 
   test('a file that is missing is listed as one to watch', async () => {
     await using folder = await configFolder();
-    expect((await fill(folder, { a: { file: 'none' } })).files).toEqual([join(folder.path, 'none')]);
+    expect((await fill(folder, { a: { file: 'none' } })).files).toEqual([
+      join(folder.path, 'none'),
+    ]);
   });
 });
 
 test('a text that quotes a secret in any usual spelling is withheld', () => {
   const secret = `a"b ${randomBytes(8).toString('hex')}`;
   for (const spelling of [secret, JSON.stringify(secret), encodeURIComponent(secret)]) {
-    expect(withholdSecrets(`"${spelling}" is no URL`, [secret], 'withheld')).not.toContain(spelling);
+    expect(withholdSecrets(`"${spelling}" is no URL`, [secret], 'withheld')).not.toContain(
+      spelling,
+    );
   }
   expect(withholdSecrets('is no URL', [secret], 'withheld')).toBe('is no URL');
 });

@@ -30,16 +30,23 @@ export interface Filled<Value = unknown> {
  * as a whole are never a reference, so a plugin may have a single option called `file`. One newline at a file's end is
  * dropped, as editors put it there.
  */
-export async function fillSecrets(options: unknown, path: Path, sources: SecretSources): Promise<Filled> {
+export async function fillSecrets(
+  options: unknown,
+  path: Path,
+  sources: SecretSources,
+): Promise<Filled> {
   const problems: Problem[] = [];
   const warnings: Problem[] = [];
   const files: string[] = [];
   const secrets: string[] = [];
 
   async function fillWithin(value: unknown, at: Path): Promise<unknown> {
-    if (Array.isArray(value)) return Promise.all(value.map((child, index) => fill(child, [...at, index])));
+    if (Array.isArray(value))
+      return Promise.all(value.map((child, index) => fill(child, [...at, index])));
     if (!isObject(value)) return value;
-    const entries = Object.entries(value).map(async ([key, child]) => [key, await fill(child, [...at, key])] as const);
+    const entries = Object.entries(value).map(
+      async ([key, child]) => [key, await fill(child, [...at, key])] as const,
+    );
     return Object.fromEntries(await Promise.all(entries));
   }
 
@@ -75,7 +82,10 @@ function findInEnvironment(name: string, { environment }: SecretSources): Found 
   const secret = Object.hasOwn(environment, name) ? environment[name] : undefined;
   if (secret) return { secret };
   const state = secret === undefined ? 'not set' : 'empty';
-  return { message: `the environment variable ${name} is ${state}`, fix: 'set it where the gateway is started' };
+  return {
+    message: `the environment variable ${name} is ${state}`,
+    fix: 'set it where the gateway is started',
+  };
 }
 
 async function findInFile(name: string, { baseDirectory }: SecretSources): Promise<Found> {
@@ -83,19 +93,28 @@ async function findInFile(name: string, { baseDirectory }: SecretSources): Promi
   const file = resolve(baseDirectory, name);
   try {
     const secret = (await readText(file, secretFileLimit)).replace(/\r?\n$/, '');
-    if (secret === placeholder) return { message: `the file ${file} still has the text that init wrote`, fix: fillIn };
-    if (secret === '') return { message: `the file ${file} is empty`, fix: 'write the secret into it' };
+    if (secret === placeholder)
+      return { message: `the file ${file} still has the text that init wrote`, fix: fillIn };
+    if (secret === '')
+      return { message: `the file ${file} is empty`, fix: 'write the secret into it' };
     if (!/[\r\n]$/.test(secret)) return { secret };
     const message = `the file ${file} ends with several line ends, and all but the last one are part of the secret`;
     return { secret, warning: { message, fix: 'remove the empty lines at its end' } };
   } catch (error) {
     if (!(error instanceof UnusableFileError)) throw error;
-    return { message: error.message, fix: error.fix ?? 'make it a file that holds the secret alone' };
+    return {
+      message: error.message,
+      fix: error.fix ?? 'make it a file that holds the secret alone',
+    };
   }
 }
 
 /** Drops the problems that follow from a missing secret. One that quotes a secret says `instead`. */
-export function withoutSecrets(problems: readonly Problem[], filled: Filled, instead: string): Problem[] {
+export function withoutSecrets(
+  problems: readonly Problem[],
+  filled: Filled,
+  instead: string,
+): Problem[] {
   return problems.flatMap((problem) => {
     if (filled.problems.some((missing) => overlaps(missing.path, problem.path))) return [];
     const words = [problem.message, problem.fix ?? ''].join(': ');

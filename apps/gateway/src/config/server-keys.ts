@@ -12,5 +12,8 @@ export const listenKey = (description: string, port: number) =>
 export const tlsKeys = (owner: string) => ({
   certFile: text.describe(`${owner} certificate with its chain, PEM; the leaf first.`),
   keyFile: text.describe('The private key of certFile, PEM, without a passphrase.'),
-  minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2').describe('The oldest TLS version accepted.'),
+  minVersion: z
+    .enum(['TLSv1.2', 'TLSv1.3'])
+    .default('TLSv1.2')
+    .describe('The oldest TLS version accepted.'),
 });

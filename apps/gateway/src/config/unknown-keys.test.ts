@@ -8,7 +8,9 @@ function keysOf(schema: z.ZodType, value: unknown): string[] {
 }
 
 function keysOfJson(schema: JsonSchema, value: unknown): string[] {
-  return unknownKeys(schema, value, ['options']).map((problem) => `${formatPath(problem.path)}: ${problem.fix}`);
+  return unknownKeys(schema, value, ['options']).map(
+    (problem) => `${formatPath(problem.path)}: ${problem.fix}`,
+  );
 }
 
 const server = z.object({ listen: z.string(), timeout: z.string().optional() });
@@ -30,7 +32,9 @@ describe('keys that the schema does not name', () => {
       free: z.record(z.string(), server),
     });
     const wrong = { listen: 'x', timeuot: '' };
-    expect(keysOf(schema, { list: [{ listen: '' }, wrong], pair: ['', wrong], free: { any: wrong } })).toEqual([
+    expect(
+      keysOf(schema, { list: [{ listen: '' }, wrong], pair: ['', wrong], free: { any: wrong } }),
+    ).toEqual([
       'options.list[1].timeuot: did you mean timeout?',
       'options.pair[1].timeuot: did you mean timeout?',
       'options.free.any.timeuot: did you mean timeout?',
@@ -41,17 +45,23 @@ describe('keys that the schema does not name', () => {
       z.object({ kind: z.literal('bind'), dn: z.string() }),
       z.object({ kind: z.literal('anonymous'), user: z.string() }),
     ]);
-    expect(keysOf(schema, { kind: 'bind', dn: '', user: '' })).toEqual(['options.user: known here: kind, dn']);
+    expect(keysOf(schema, { kind: 'bind', dn: '', user: '' })).toEqual([
+      'options.user: known here: kind, dn',
+    ]);
     expect(keysOf(schema, { kind: 'typo', dn: '', user: '', x: '' })).toEqual([
       'options.x: known here: kind, dn, user',
     ]);
   });
   test('of a union of a text and a map', () => {
-    expect(keysOf(z.union([z.string(), server]), { lisen: '' })).toEqual(['options.lisen: did you mean listen?']);
+    expect(keysOf(z.union([z.string(), server]), { lisen: '' })).toEqual([
+      'options.lisen: did you mean listen?',
+    ]);
   });
   test('in both halves of an intersection', () => {
     const schema = z.intersection(server, z.object({ other: z.string() }));
-    expect(keysOf(schema, { listen: '', other: '', x: '' })).toEqual(['options.x: known here: listen, timeout, other']);
+    expect(keysOf(schema, { listen: '', other: '', x: '' })).toEqual([
+      'options.x: known here: listen, timeout, other',
+    ]);
   });
   test('through references, also in circles', () => {
     const tree: JsonSchema = {
@@ -61,18 +71,24 @@ describe('keys that the schema does not name', () => {
         loop: { $ref: '#/$defs/loop' },
       },
     };
-    expect(keysOfJson(tree, { next: { next: { nxt: 1 } } })).toEqual(['options.next.next.nxt: did you mean next?']);
+    expect(keysOfJson(tree, { next: { next: { nxt: 1 } } })).toEqual([
+      'options.next.next.nxt: did you mean next?',
+    ]);
     expect(keysOfJson({ $ref: '#/$defs/loop', $defs: tree.$defs }, { any: 1 })).toEqual([]);
   });
 });
 
 describe('keys that may be there', () => {
   test('every key of a map of free keys', () => {
-    expect(keysOf(z.object({ extra: z.record(z.string(), z.array(z.string())) }), { extra: { any: ['x'] } })).toEqual(
+    expect(
+      keysOf(z.object({ extra: z.record(z.string(), z.array(z.string())) }), {
+        extra: { any: ['x'] },
+      }),
+    ).toEqual([]);
+    expect(keysOf(z.looseObject({ a: z.string() }), { a: '', b: { c: 1 } })).toEqual([]);
+    expect(keysOfJson({ type: 'object', patternProperties: { '^x-': {} } }, { 'x-a': 1 })).toEqual(
       [],
     );
-    expect(keysOf(z.looseObject({ a: z.string() }), { a: '', b: { c: 1 } })).toEqual([]);
-    expect(keysOfJson({ type: 'object', patternProperties: { '^x-': {} } }, { 'x-a': 1 })).toEqual([]);
   });
   test('every key where the schema says nothing', () => {
     expect(keysOf(z.unknown(), { any: { key: 1 } })).toEqual([]);
@@ -109,7 +125,11 @@ describe('texts that are secrets', () => {
     ['URLs with a password', { url: 'redis://a:b@c/0' }, [['url']]],
     ['once, also under a key that is not known', { ulr: 'redis://a:b@c/0' }, [['ulr']]],
     ['no other URLs', { url: 'redis://c/0', other: 'redis://a@c' }, []],
-    ['no references, and nothing that is empty', { password: { env: 'A' }, admin: { password: '' } }, []],
+    [
+      'no references, and nothing that is empty',
+      { password: { env: 'A' }, admin: { password: '' } },
+      [],
+    ],
   ])('%s', (_name, value, expected) => {
     expect(secretTexts(schema, value, [])).toEqual(expected);
   });

@@ -13,18 +13,29 @@ export function unknownKeys(schema: JsonSchema, value: unknown, path: Path): Pro
     if (known === undefined) return [];
     const near = nearest(String(path.at(-1)), known);
     const listed = known.length === 0 ? 'no key is known here' : `known here: ${known.join(', ')}`;
-    return [{ path, message: 'unknown key', fix: near === undefined ? listed : `did you mean ${near}?`, at: 'key' }];
+    return [
+      {
+        path,
+        message: 'unknown key',
+        fix: near === undefined ? listed : `did you mean ${near}?`,
+        at: 'key',
+      },
+    ];
   });
 }
 
 /** Finds the texts of a value that are secrets: their schema says `writeOnly`, or they are URLs with a password. */
 export function secretTexts(schema: JsonSchema, value: unknown, path: Path): Path[] {
-  return [...partsOf([schema], value, path, schema)].flatMap(({ path, value: text, schemas, known }) => {
-    // `partsOf` yields what is under an unknown key twice. The one with `known` is for the message about that key.
-    if (typeof text !== 'string' || text === '' || known !== undefined) return [];
-    const isSecret = schemas.some(({ writeOnly }) => writeOnly === true) || (URL.parse(text)?.password ?? '') !== '';
-    return isSecret ? [path] : [];
-  });
+  return [...partsOf([schema], value, path, schema)].flatMap(
+    ({ path, value: text, schemas, known }) => {
+      // `partsOf` yields what is under an unknown key twice. The one with `known` is for the message about that key.
+      if (typeof text !== 'string' || text === '' || known !== undefined) return [];
+      const isSecret =
+        schemas.some(({ writeOnly }) => writeOnly === true) ||
+        (URL.parse(text)?.password ?? '') !== '';
+      return isSecret ? [path] : [];
+    },
+  );
 }
 
 interface Part {
@@ -36,7 +47,12 @@ interface Part {
   readonly known?: readonly string[];
 }
 
-function* partsOf(given: readonly JsonSchema[], value: unknown, path: Path, root: JsonSchema): Generator<Part> {
+function* partsOf(
+  given: readonly JsonSchema[],
+  value: unknown,
+  path: Path,
+  root: JsonSchema,
+): Generator<Part> {
   const schemas = given.flatMap((schema) => alternatives(schema, value, root));
   yield { path, value, schemas };
   if (Array.isArray(value)) {
@@ -47,7 +63,8 @@ function* partsOf(given: readonly JsonSchema[], value: unknown, path: Path, root
     const { known, open } = describedKeys(schemas);
     for (const [key, child] of Object.entries(value)) {
       const [childPath, inner] = [[...path, key], known.get(key) ?? open];
-      if (inner === undefined) yield { path: childPath, value: child, schemas: [], known: [...known.keys()] };
+      if (inner === undefined)
+        yield { path: childPath, value: child, schemas: [], known: [...known.keys()] };
       yield* partsOf(inner ?? [], child, childPath, root);
     }
   }
@@ -56,17 +73,23 @@ function* partsOf(given: readonly JsonSchema[], value: unknown, path: Path, root
 /** Returns the keys that the parts name, with their schemas. `open`: the schemas of any other key, undefined if none is allowed. */
 function describedKeys(parts: readonly JsonSchema[]) {
   const known = new Map<string, JsonSchema[]>();
-  const named = parts.flatMap(({ properties }) => (isObject(properties) ? Object.entries(properties) : []));
-  for (const [key, schema] of named) known.set(key, [...(known.get(key) ?? []), schema].filter(isObject));
+  const named = parts.flatMap(({ properties }) =>
+    isObject(properties) ? Object.entries(properties) : [],
+  );
+  for (const [key, schema] of named)
+    known.set(key, [...(known.get(key) ?? []), schema].filter(isObject));
   const rest = parts.map(({ additionalProperties }) => additionalProperties);
-  const isFree = rest.includes(true) || parts.some(({ patternProperties }) => isObject(patternProperties));
+  const isFree =
+    rest.includes(true) || parts.some(({ patternProperties }) => isObject(patternProperties));
   const isClosed = rest.includes(false) || parts.some(({ properties }) => isObject(properties));
   const open = rest.filter(isObject);
   return { known, open: isFree || open.length > 0 || !isClosed ? open : undefined };
 }
 
 function itemSchemas(parts: readonly JsonSchema[], index: number): JsonSchema[] {
-  return parts.map(({ prefixItems, items }) => [prefixItems ?? []].flat()[index] ?? items).filter(isObject);
+  return parts
+    .map(({ prefixItems, items }) => [prefixItems ?? []].flat()[index] ?? items)
+    .filter(isObject);
 }
 
 /** Returns a schema with all that apply together with it: those of its references, and the branches that can fit the value. */
@@ -77,14 +100,26 @@ function alternatives(
   seen: readonly JsonSchema[] = [],
 ): JsonSchema[] {
   if (seen.includes(schema)) return [];
-  const follow = (inner: unknown) => (isObject(inner) ? alternatives(inner, value, root, [...seen, schema]) : []);
-  const branches = ['anyOf', 'oneOf'].flatMap((keyword) => fitting([schema[keyword] ?? []].flat(), value, root));
-  const always = [...[schema.allOf ?? []].flat(), schema.then, schema.else, resolveReference(schema.$ref, root)];
+  const follow = (inner: unknown) =>
+    isObject(inner) ? alternatives(inner, value, root, [...seen, schema]) : [];
+  const branches = ['anyOf', 'oneOf'].flatMap((keyword) =>
+    fitting([schema[keyword] ?? []].flat(), value, root),
+  );
+  const always = [
+    ...[schema.allOf ?? []].flat(),
+    schema.then,
+    schema.else,
+    resolveReference(schema.$ref, root),
+  ];
   return [schema, ...always.flatMap(follow), ...branches.flatMap(follow)];
 }
 
 /** Returns the branches that no discriminator rules out, or all of them if it rules out all. */
-function fitting(branches: readonly unknown[], value: unknown, root: JsonSchema): readonly unknown[] {
+function fitting(
+  branches: readonly unknown[],
+  value: unknown,
+  root: JsonSchema,
+): readonly unknown[] {
   const left = branches.filter((branch) => isObject(branch) && !contradicts(branch, value, root));
   return left.length > 0 ? left : branches;
 }
@@ -93,11 +128,13 @@ function contradicts(branch: JsonSchema, value: unknown, root: JsonSchema): bool
   const schema = resolveReference(branch.$ref, root) ?? branch;
   if (!isObject(value)) return false;
   if (typeof schema.type === 'string' && schema.type !== 'object') return true;
-  return Object.entries(isObject(schema.properties) ? schema.properties : {}).some(([key, property]) => {
-    if (!isObject(property) || !Object.hasOwn(value, key)) return false;
-    if ('const' in property) return property.const !== value[key];
-    return Array.isArray(property.enum) && !property.enum.includes(value[key]);
-  });
+  return Object.entries(isObject(schema.properties) ? schema.properties : {}).some(
+    ([key, property]) => {
+      if (!isObject(property) || !Object.hasOwn(value, key)) return false;
+      if ('const' in property) return property.const !== value[key];
+      return Array.isArray(property.enum) && !property.enum.includes(value[key]);
+    },
+  );
 }
 
 /** Returns the target of a reference within the schema itself: `#` or `#/$defs/name`. Others are not followed. */
@@ -105,7 +142,9 @@ function resolveReference(reference: unknown, root: JsonSchema): JsonSchema | un
   if (typeof reference !== 'string' || !reference.startsWith('#')) return undefined;
   let target: unknown = root;
   for (const step of decodeURIComponent(reference.slice(1)).split('/').slice(1)) {
-    target = isObject(target) ? target[step.replaceAll('~1', '/').replaceAll('~0', '~')] : undefined;
+    target = isObject(target)
+      ? target[step.replaceAll('~1', '/').replaceAll('~0', '~')]
+      : undefined;
   }
   return isObject(target) ? target : undefined;
 }

@@ -11,11 +11,16 @@ function found(written: object): string[] {
 describe('a client name', () => {
   const named = (...clientNames: unknown[]) => found({ server: { tls: { clientNames } } });
 
-  test.each(['*', '**', 'kube-*', '*kube-apiserver', 'a.*.example.com'])('%s is not a pattern', (name) => {
-    expect(named('kube-apiserver', name)).toEqual([
-      expect.stringContaining(`server.tls.clientNames.1: "${name}" is compared as it is, and no certificate has that`),
-    ]);
-  });
+  test.each(['*', '**', 'kube-*', '*kube-apiserver', 'a.*.example.com'])(
+    '%s is not a pattern',
+    (name) => {
+      expect(named('kube-apiserver', name)).toEqual([
+        expect.stringContaining(
+          `server.tls.clientNames.1: "${name}" is compared as it is, and no certificate has that`,
+        ),
+      ]);
+    },
+  );
 
   test.each([
     ['CN=kube-apiserver', 'kube-apiserver'],
@@ -27,9 +32,15 @@ describe('a client name', () => {
     ['DNS:kube.example.com', 'kube.example.com'],
     ['URI:spiffe://example.com/a', 'spiffe://example.com/a'],
   ])('%s is how a certificate is shown, and not its name', (text, name) => {
-    const problems = unlikelyValues({ authenticators: [] }, [], { server: { tls: { clientNames: [text] } } });
-    const message = expect.stringMatching(/ is how a name is displayed, and no certificate has that name/);
-    expect(problems).toEqual([{ path: ['server', 'tls', 'clientNames', 0], message, fix: `write ${name}` }]);
+    const problems = unlikelyValues({ authenticators: [] }, [], {
+      server: { tls: { clientNames: [text] } },
+    });
+    const message = expect.stringMatching(
+      / is how a name is displayed, and no certificate has that name/,
+    );
+    expect(problems).toEqual([
+      { path: ['server', 'tls', 'clientNames', 0], message, fix: `write ${name}` },
+    ]);
   });
 
   test.each([
@@ -61,34 +72,63 @@ describe('a client name', () => {
 describe('a trusted proxy', () => {
   const trusted = (...trustedProxies: string[]) => found({ login: { trustedProxies } });
 
-  test.each(['0.0.0.0/0', '::/0', '0.0.0.0/1', '10.0.0.0/7', '2000::/3', '::ffff:0.0.0.0/96', '::FFFF:0:0/103'])(
-    '%s is bigger than any private network',
-    (network) => {
-      expect(trusted('192.0.2.1', network)).toEqual([
-        expect.stringMatching(/^login\.trustedProxies\.1: ".*" has addresses of clients: .*perAddress does not hold$/),
-      ]);
-    },
-  );
+  test.each([
+    '0.0.0.0/0',
+    '::/0',
+    '0.0.0.0/1',
+    '10.0.0.0/7',
+    '2000::/3',
+    '::ffff:0.0.0.0/96',
+    '::FFFF:0:0/103',
+  ])('%s is bigger than any private network', (network) => {
+    expect(trusted('192.0.2.1', network)).toEqual([
+      expect.stringMatching(
+        /^login\.trustedProxies\.1: ".*" has addresses of clients: .*perAddress does not hold$/,
+      ),
+    ]);
+  });
 
-  test.each(['10.0.0.0/8', 'fc00::/7', '192.0.2.1', '2001:db8::1', '::ffff:10.0.0.0/104', 'proxy/0', '0.0.0.0/x'])(
-    '%s may be one, or is an error',
-    (network) => {
-      expect(trusted(network)).toEqual([]);
-    },
-  );
+  test.each([
+    '10.0.0.0/8',
+    'fc00::/7',
+    '192.0.2.1',
+    '2001:db8::1',
+    '::ffff:10.0.0.0/104',
+    'proxy/0',
+    '0.0.0.0/x',
+  ])('%s may be one, or is an error', (network) => {
+    expect(trusted(network)).toEqual([]);
+  });
 });
 
 describe('the audience of a cluster', () => {
   const usual = 'https://kubernetes.default.svc.cluster.local';
   const warnings = (apiAudiences: readonly string[], ...audiences: readonly string[]) => {
-    const clusters = Object.fromEntries(audiences.map((audience, index) => [`c${index}`, { audience }]));
+    const clusters = Object.fromEntries(
+      audiences.map((audience, index) => [`c${index}`, { audience }]),
+    );
     return found({ server: { apiAudiences }, login: { clusters } });
   };
 
   test.each([
-    ['most API servers have', [], [usual, 'https://dev.example.com'], 'most API servers have this audience'],
-    ['most API servers have', [], ['https://kubernetes.default.svc', 'b'], 'most API servers have this audience'],
-    ['is among those of the API servers', ['x', 'a'], ['a', 'b'], 'it is in server.apiAudiences, too'],
+    [
+      'most API servers have',
+      [],
+      [usual, 'https://dev.example.com'],
+      'most API servers have this audience',
+    ],
+    [
+      'most API servers have',
+      [],
+      ['https://kubernetes.default.svc', 'b'],
+      'most API servers have this audience',
+    ],
+    [
+      'is among those of the API servers',
+      ['x', 'a'],
+      ['a', 'b'],
+      'it is in server.apiAudiences, too',
+    ],
   ])('is warned of if it %s: %j, %j', (_name, apiAudiences, audiences, reason) => {
     expect(warnings(apiAudiences, ...audiences)).toEqual([
       `login.clusters.c0.audience: ${JSON.stringify(audiences[0])}: ${reason}, and in another cluster whose API server ` +
@@ -109,7 +149,9 @@ describe('a pattern of groups', () => {
   const warnings = (...allow: readonly string[]) => {
     const authenticators = [{ groups: { prefix: 'corp:', allow } }];
     const settings = { authenticators } as unknown as Parameters<typeof unlikelyValues>[0];
-    return unlikelyValues(settings, [3], {}).map(({ path, message, fix }) => `${path.join('.')}: ${message}; ${fix}`);
+    return unlikelyValues(settings, [3], {}).map(
+      ({ path, message, fix }) => `${path.join('.')}: ${message}; ${fix}`,
+    );
   };
 
   test.each([

@@ -30,7 +30,9 @@ interface WrittenText {
 function entries(written: unknown, path: Path): readonly WrittenText[] {
   const list = valueAt(written, path);
   const all = Array.isArray(list) ? [...list.entries()] : [];
-  return all.flatMap(([index, text]) => (typeof text === 'string' ? [{ text, path: [...path, index] }] : []));
+  return all.flatMap(([index, text]) =>
+    typeof text === 'string' ? [{ text, path: [...path, index] }] : [],
+  );
 }
 
 /** Matches a name as openssl and logs show it: `CN = kube-apiserver`, `subject=O = acme, CN = a`, `/O=acme/CN=a`, `DNS:a`. */
@@ -46,7 +48,13 @@ function unlikelyClientName(written: WrittenText): Problem[] {
   const [, name] = (isSubject ? displayed.commonName : displayed.alternative).exec(text) ?? [];
   if (!isSubject && name === undefined) return unlikelyWildcard(written);
   const message = `${JSON.stringify(text)} is how a name is displayed, and no certificate has that name: names are compared without what is before them`;
-  return [{ path, message, fix: `write ${name?.trim() ?? 'the common name alone, such as kube-apiserver'}` }];
+  return [
+    {
+      path,
+      message,
+      fix: `write ${name?.trim() ?? 'the common name alone, such as kube-apiserver'}`,
+    },
+  ];
 }
 
 /** A wildcard certificate has a name such as `*.example.com`, to the letter. */
@@ -70,7 +78,8 @@ function unlikelyProxies({ text, path }: WrittenText): Problem[] {
   const [address = '', bits = ''] = text.split('/');
   const isMapped = /^::ffff:/i.test(address);
   const min = minBits[isIPv6(address) && !isMapped ? 6 : 4];
-  if (isIP(address) === 0 || !/^\d+$/.test(bits) || Number(bits) - (isMapped ? 96 : 0) >= min) return [];
+  if (isIP(address) === 0 || !/^\d+$/.test(bits) || Number(bits) - (isMapped ? 96 : 0) >= min)
+    return [];
   return [
     {
       path,
@@ -98,7 +107,9 @@ function unlikelyAudiences(written: unknown): Problem[] {
   if (all.length < 2) return [];
   const common = entries(written, ['server', 'apiAudiences']).map(({ text }) => text);
   // A list with the audiences of all clusters is not a list of what the clusters have in common.
-  const isUnion = all.every(({ audience }) => common.includes(audience) || usualAudiences.includes(audience));
+  const isUnion = all.every(
+    ({ audience }) => common.includes(audience) || usualAudiences.includes(audience),
+  );
   const why = (audience: string) => {
     if (usualAudiences.includes(audience)) return 'most API servers have this audience';
     return common.includes(audience) && !isUnion ? 'it is in server.apiAudiences, too' : undefined;
@@ -115,7 +126,10 @@ function unlikelyAudiences(written: unknown): Problem[] {
 }
 
 /** Warns of patterns of groups that most likely let nothing pass. */
-function unlikelyPatterns(authenticators: FileConfig['authenticators'], places: readonly number[]): Problem[] {
+function unlikelyPatterns(
+  authenticators: FileConfig['authenticators'],
+  places: readonly number[],
+): Problem[] {
   return authenticators.flatMap(({ groups: { prefix, allow = [] } }, position) =>
     [...allow.entries()].flatMap(([index, pattern]) => {
       const path = ['authenticators', places[position] ?? position, 'groups', 'allow', index];
@@ -135,9 +149,11 @@ function whyUnlikely(pattern: string, prefix: string): [string, string] | undefi
       'begins with groups.prefix, and is compared with the names of the backend, which come before the prefix';
     return [why, pattern.slice(prefix.length)];
   }
-  if (pattern !== pattern.trim()) return ['begins or ends with a blank, and most likely no group does', pattern.trim()];
+  if (pattern !== pattern.trim())
+    return ['begins or ends with a blank, and most likely no group does', pattern.trim()];
   // In `team.*` the dot may be a dot.
   if (!/^\^|\$$|(^|\W)\.\*/.test(pattern)) return undefined;
-  const why = 'looks like a regular expression, and is compared as it is: only * stands for other characters';
+  const why =
+    'looks like a regular expression, and is compared as it is: only * stands for other characters';
   return [why, pattern.replace(/^\^|\$$/g, '').replaceAll('.*', '*')];
 }

@@ -52,7 +52,8 @@ export function blankAroundKey(text: string, document: Document): Slip | undefin
   let found: Slip | undefined;
   visit(document, {
     Pair(_key, { key }) {
-      const match = isScalar(key) && key.type === 'PLAIN' ? aroundKey.exec(String(key.value)) : null;
+      const match =
+        isScalar(key) && key.type === 'PLAIN' ? aroundKey.exec(String(key.value)) : null;
       if (match === null || !isScalar(key)) return undefined;
       found = blankAt((key.range?.[0] ?? 0) + match.index, text);
       return visit.BREAK;

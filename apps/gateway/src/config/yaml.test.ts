@@ -21,10 +21,14 @@ describe('places', () => {
   test('a value', () => expect(place(text, ['server', 'listen'])).toBe('2:11'));
   test('a key', () => expect(place(text, ['server', 'listen'], 'key')).toBe('2:3'));
   test('an entry of a list', () => expect(place(text, ['authenticators', 1])).toBe('7:5'));
-  test('a value in a list', () => expect(place(text, ['authenticators', 0, 'options', 'url', 'env'])).toBe('6:18'));
-  test('a value behind an alias', () => expect(place(text, ['authenticators', 1, 'options', 'url'])).toBe('6:12'));
-  test('an empty value is after its key', () => expect(place(text, ['authenticators', 1, 'empty'])).toBe('8:11'));
-  test('a missing value is where its parent is', () => expect(place(text, ['server', 'tls', 'certFile'])).toBe('2:3'));
+  test('a value in a list', () =>
+    expect(place(text, ['authenticators', 0, 'options', 'url', 'env'])).toBe('6:18'));
+  test('a value behind an alias', () =>
+    expect(place(text, ['authenticators', 1, 'options', 'url'])).toBe('6:12'));
+  test('an empty value is after its key', () =>
+    expect(place(text, ['authenticators', 1, 'empty'])).toBe('8:11'));
+  test('a missing value is where its parent is', () =>
+    expect(place(text, ['server', 'tls', 'certFile'])).toBe('2:3'));
   test('a problem of the whole file is at its top', () => expect(place(text, [])).toBe('1:1'));
   test('a key that looks like a number', () => expect(place('a:\n  1: x', ['a', '1'])).toBe('2:6'));
 });
@@ -32,18 +36,42 @@ describe('places', () => {
 describe('refused', () => {
   test.each([
     ['an empty file', '', '1:1: is empty: it needs at least one entry under authenticators'],
-    ['only a comment', '# nothing\n', '1:1: is empty: it needs at least one entry under authenticators'],
-    ['a list at the top', '- a', '1:1: must be keys and values at its top, such as "authenticators:"'],
-    ['a text at the top', 'hello', '1:1: must be keys and values at its top, such as "authenticators:"'],
+    [
+      'only a comment',
+      '# nothing\n',
+      '1:1: is empty: it needs at least one entry under authenticators',
+    ],
+    [
+      'a list at the top',
+      '- a',
+      '1:1: must be keys and values at its top, such as "authenticators:"',
+    ],
+    [
+      'a text at the top',
+      'hello',
+      '1:1: must be keys and values at its top, such as "authenticators:"',
+    ],
     ['a duplicate key', 'a: 1\nb: 2\na: 3', '3:1: duplicate key, which line 1 has too: remove one'],
-    ['a number and a text of one key', '1: x\n"1": y', '2:1: duplicate key, which line 1 has too: remove one'],
-    ['several documents', 'a: 1\n---\nb: 2', '2:1: a second document begins here: keep one and remove the "---" line'],
+    [
+      'a number and a text of one key',
+      '1: x\n"1": y',
+      '2:1: duplicate key, which line 1 has too: remove one',
+    ],
+    [
+      'several documents',
+      'a: 1\n---\nb: 2',
+      '2:1: a second document begins here: keep one and remove the "---" line',
+    ],
     [
       'an unknown tag',
       'a: !foo b',
       '1:4: a tag (a word that begins with "!") is not known: quote a value that begins with !',
     ],
-    ['a tag that is not a plain value', 'a: !!set {x}', '1:4: a tag (a word that begins with "!") is not known'],
+    [
+      'a tag that is not a plain value',
+      'a: !!set {x}',
+      '1:4: a tag (a word that begins with "!") is not known',
+    ],
     ['a key that is a list', '? [a]\n: b', '1:3: a key must be a word'],
     ['a prototype', 'a:\n  __proto__: {b: 1}', '2:3: a.__proto__: is not allowed as a key'],
     ['a list within itself', 'a: &x [*x]', 'an alias contains itself'],
@@ -92,11 +120,14 @@ test('YAML 1.2: yes is a text and 012 a number', () => {
 
 function problems(text: string): string[] {
   const source = parseYaml('gateway.yaml', text);
-  return 'problems' in source ? source.problems.map((one) => formatProblem(one).replace('gateway.yaml:', '')) : [];
+  return 'problems' in source
+    ? source.problems.map((one) => formatProblem(one).replace('gateway.yaml:', ''))
+    : [];
 }
 
 const colon = 'a value has a colon where YAML ends a key: put the whole value in quotes';
-const indent = 'the indentation does not fit the lines above: align it with the lines that it belongs to, by spaces';
+const indent =
+  'the indentation does not fit the lines above: align it with the lines that it belongs to, by spaces';
 const deeper =
   'is indented deeper than the key above it, which has a value: align the two, or add a space after the dash above';
 const noColon =
@@ -113,14 +144,30 @@ const quoted = 'a value begins with a sign of YAML (@, ` or %): put the whole va
 describe('a slip is reported once, at the line that must change', () => {
   test.each([
     ['a prefix that ends with a colon', 'a:\n  prefix: corp:\n', [`2:11: ${colon}`]],
-    ['two of them', 'a:\n  prefix: corp:\nb:\n  prefix: corp: # both\n', [`2:11: ${colon}`, `4:11: ${colon}`]],
+    [
+      'two of them',
+      'a:\n  prefix: corp:\nb:\n  prefix: corp: # both\n',
+      [`2:11: ${colon}`, `4:11: ${colon}`],
+    ],
     ['one within braces', 'a: { prefix: corp: }\n', [`1:14: ${colon}`]],
     ['a value with a colon in it', 'a: b: c\n', [`1:4: ${colon}`]],
-    ['a key that is too deep', 'a:\n  - name: b\n     use: c\n    options: {}\n', [`3:6: ${deeper}`]],
-    ['the same behind a comment', 'a:\n  listen: b # c: d\n\n  # e\n   max: 5\n', [`5:4: ${indent}`]],
+    [
+      'a key that is too deep',
+      'a:\n  - name: b\n     use: c\n    options: {}\n',
+      [`3:6: ${deeper}`],
+    ],
+    [
+      'the same behind a comment',
+      'a:\n  listen: b # c: d\n\n  # e\n   max: 5\n',
+      [`5:4: ${indent}`],
+    ],
     ['a key that is not deep enough', 'a:\n  listen: b\n max: 5\nc:\n  - d\n', [`3:2: ${indent}`]],
     ['a key of an entry next to its dash', 'a:\n  - name: b\n  use: c\n', [`3:3: ${indent}`]],
-    ['an entry that is too deep', 'a:\n  - name: b\n   - name: c\n    use: d\n', [`3:4: ${indent}`]],
+    [
+      'an entry that is too deep',
+      'a:\n  - name: b\n   - name: c\n    use: d\n',
+      [`3:4: ${indent}`],
+    ],
     ['a dash without a space', 'a:\n  -name: b\n   use: c\n', [`3:4: ${deeper}`]],
     ['a colon without a space', 'a:\n  listen:127.0.0.1:8080\n  max: 4\n', [`2:3: ${noColon}`]],
     ['the same in the last line', 'a:\n  max: 4\n  listen:127.0.0.1:8080\n', [`3:3: ${noColon}`]],
@@ -138,7 +185,11 @@ describe('a slip is reported once, at the line that must change', () => {
       'a:\n  - name: b\n    use: c\n    name: d\n    use: e\n  - name: f\n    name: g\n',
       [`4:5: ${dash(2)}`, `7:5: ${dash(6)}`],
     ],
-    ['one that begins with another key', 'a:\n  - b: 1\n    c: 2\n    d: 3\n    c: 4\n    d: 5\n', [`5:5: ${dash(3)}`]],
+    [
+      'one that begins with another key',
+      'a:\n  - b: 1\n    c: 2\n    d: 3\n    c: 4\n    d: 5\n',
+      [`5:5: ${dash(3)}`],
+    ],
     [
       'a duplicate key of an entry',
       'a:\n  - b: 1\n    c: 2\n    c: 3\n',
@@ -162,7 +213,11 @@ describe('a slip is reported once, at the line that must change', () => {
       'a: - b\n',
       [expect.stringMatching(/^1:4: a list begins in the line of its key/)],
     ],
-    ['a glob', 'a:\n  - b\n  - *-admins\n', [expect.stringMatching(/^3:5: an alias .* cannot be resolved/)]],
+    [
+      'a glob',
+      'a:\n  - b\n  - *-admins\n',
+      [expect.stringMatching(/^3:5: an alias .* cannot be resolved/)],
+    ],
     ['a lone star', 'a: [*]\n', [expect.stringMatching(/^1:5: an alias .* names nothing/)]],
   ])('%s', (_name, text, expected) => {
     expect(problems(text)).toEqual(expected);

@@ -1,4 +1,14 @@
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  visit,
+} from 'yaml';
 import { type ConfigProblem, formatPath, type Path, type Problem } from './problems.ts';
 import { blankAroundKey, blankInLineOf, duplicateKeysAt, type Slip } from './yaml-slips.ts';
 
@@ -19,20 +29,39 @@ export interface YamlSource {
  *
  * @param file for the problems' texts only
  */
-export function parseYaml(file: string, text: string): YamlSource | { readonly problems: readonly ConfigProblem[] } {
+export function parseYaml(
+  file: string,
+  text: string,
+): YamlSource | { readonly problems: readonly ConfigProblem[] } {
   const lineCounter = new LineCounter();
   // prettyErrors would quote lines of the file, which may hold what should have been a secret.
-  const options = { lineCounter, prettyErrors: false, stringKeys: true, resolveKnownTags: false } as const;
+  const options = {
+    lineCounter,
+    prettyErrors: false,
+    stringKeys: true,
+    resolveKnownTags: false,
+  } as const;
   const document = parseDocument(text, { ...options, logLevel: 'error' });
-  const at = (offset: number, path: Path, { message, fix }: Pick<Problem, 'message' | 'fix'>): ConfigProblem => {
+  const at = (
+    offset: number,
+    path: Path,
+    { message, fix }: Pick<Problem, 'message' | 'fix'>,
+  ): ConfigProblem => {
     const { line, col } = lineCounter.linePos(offset);
-    const place = { file, line: Math.max(line, 1), column: Math.max(col, 1), path: formatPath(path) };
+    const place = {
+      file,
+      line: Math.max(line, 1),
+      column: Math.max(col, 1),
+      path: formatPath(path),
+    };
     return { ...place, message, ...(fix !== undefined && { fix }) };
   };
   const mistakes = mistakesIn(text, document);
-  if (mistakes.length > 0) return { problems: mistakes.map((mistake) => at(mistake.offset, [], mistake)) };
+  if (mistakes.length > 0)
+    return { problems: mistakes.map((mistake) => at(mistake.offset, [], mistake)) };
   const locate = (problem: Problem) => at(offsetOf(document, problem) ?? 0, problem.path, problem);
-  if (!isMap(document.contents)) return { problems: [locate(document.contents === null ? empty : notAMap)] };
+  if (!isMap(document.contents))
+    return { problems: [locate(document.contents === null ? empty : notAMap)] };
   try {
     const value: Record<string, unknown> = document.toJS();
     const problem = unplain(value, []);
@@ -42,15 +71,23 @@ export function parseYaml(file: string, text: string): YamlSource | { readonly p
   }
 }
 
-const empty = { path: [], message: 'is empty', fix: 'it needs at least one entry under authenticators' };
-const notAMap = { path: [], message: 'must be keys and values at its top, such as "authenticators:"' };
+const empty = {
+  path: [],
+  message: 'is empty',
+  fix: 'it needs at least one entry under authenticators',
+};
+const notAMap = {
+  path: [],
+  message: 'must be keys and values at its top, such as "authenticators:"',
+};
 const aliasProblem = {
   message: 'an alias (a word that begins with "*") cannot be resolved, or there are too many',
   fix: 'quote a value that begins with *, or write it out instead of an alias',
 };
 
 /** Matches errors that each come from one mistake, and cause no other errors. */
-const independent = /^(TAB_AS|DUPLICATE_KEY|TAG_RESOLVE|BAD_ALIAS|BAD_SCALAR_START|BAD_DQ_ESCAPE|COLON_IN_VALUE)/;
+const independent =
+  /^(TAB_AS|DUPLICATE_KEY|TAG_RESOLVE|BAD_ALIAS|BAD_SCALAR_START|BAD_DQ_ESCAPE|COLON_IN_VALUE)/;
 
 /**
  * Returns the errors to report. One mistake in indentation or brackets causes a row of errors, so nothing is reported after the first one.
@@ -58,24 +95,35 @@ const independent = /^(TAB_AS|DUPLICATE_KEY|TAG_RESOLVE|BAD_ALIAS|BAD_SCALAR_STA
 function mistakesIn(text: string, document: Document.Parsed) {
   const errors = [...document.errors, ...document.warnings];
   const tabs = errors.filter(({ code }) => code === 'TAB_AS_INDENT');
-  const slip = errors[0] === undefined ? blankAroundKey(text, document) : blankInLineOf(errors[0].pos[0], text);
+  const slip =
+    errors[0] === undefined
+      ? blankAroundKey(text, document)
+      : blankInLineOf(errors[0].pos[0], text);
   if (slip !== undefined) return [slip];
   const found: Slip[] = [];
   const undashed = new Set<object>();
   for (const { code, message: words, pos } of (tabs.length > 0 ? tabs : errors).slice(0, 5)) {
     const [offset] = pos;
     const [line = ''] = /.*/.exec(text.slice(offset)) ?? [];
-    const hasColon = /^BLOCK_(AS_IMPLICIT_KEY|IN_FLOW)$/.test(code) && /:([\s,}\]]|$)/.test(line.replace(/\s#.*/, ''));
+    const hasColon =
+      /^BLOCK_(AS_IMPLICIT_KEY|IN_FLOW)$/.test(code) &&
+      /:([\s,}\]]|$)/.test(line.replace(/\s#.*/, ''));
     const kind = `${hasColon ? 'COLON_IN_VALUE' : code} ${words}`;
     const [, message, fix, place] = mistakes.find(([pattern]) => pattern.test(kind)) as Row;
     const duplicates = code === 'DUPLICATE_KEY' ? duplicateKeysAt(offset, document) : undefined;
     const also =
-      duplicates === undefined ? '' : `, which line ${text.slice(0, duplicates.first).split('\n').length} has too`;
+      duplicates === undefined
+        ? ''
+        : `, which line ${text.slice(0, duplicates.first).split('\n').length} has too`;
     const way = duplicates?.isEntry
       ? `if a new entry of the list begins here, write "- " before it; otherwise ${fix}`
       : fix;
     if (duplicates === undefined || !undashed.has(duplicates.map)) {
-      found.push({ offset: place?.(text, offset, document) ?? offset, message: message + also, fix: way });
+      found.push({
+        offset: place?.(text, offset, document) ?? offset,
+        message: message + also,
+        fix: way,
+      });
     }
     if (duplicates?.isEntry) undashed.add(duplicates.map);
     if (!independent.test(kind)) break;
@@ -98,7 +146,8 @@ const opening: Place = (text, offset, document) => {
 };
 
 /** Finds the next word that is not in a comment: the parser reports the beginning of its line, or a blank line before it. */
-const nextWord: Place = (text, offset) => offset + (/^(?:\s|#.*)*/.exec(text.slice(offset))?.[0].length ?? 0);
+const nextWord: Place = (text, offset) =>
+  offset + (/^(?:\s|#.*)*/.exec(text.slice(offset))?.[0].length ?? 0);
 
 const nextLine: Place = (text, offset, document) =>
   nextWord(text, Math.max(text.indexOf('\n', offset), offset), document);
@@ -119,19 +168,50 @@ const mistakes: readonly Row[] = [
   [/^TAB_AS_INDENT/, 'a tab is used to indent', 'use spaces'],
   [/^DUPLICATE_KEY/, 'duplicate key', 'remove one'],
   [/^COLON_IN_VALUE/, 'a value has a colon where YAML ends a key', quoteIt],
-  [/^BLOCK_AS_IMPLICIT/, 'is indented deeper than the key above it, which has a value', alignedOrDash, nextLine],
+  [
+    /^BLOCK_AS_IMPLICIT/,
+    'is indented deeper than the key above it, which has a value',
+    alignedOrDash,
+    nextLine,
+  ],
   [/and end with a .$/, 'a bracket is not closed', 'close it with ] or }', opening],
-  [/^MISSING_CHAR Missing closing/, 'a quote is not closed', 'end the value with the same quote', opening],
-  [/^BAD_INDENT|Sequence item without/, 'the indentation does not fit the lines above', aligned, nextWord],
+  [
+    /^MISSING_CHAR Missing closing/,
+    'a quote is not closed',
+    'end the value with the same quote',
+    opening,
+  ],
+  [
+    /^BAD_INDENT|Sequence item without/,
+    'the indentation does not fit the lines above',
+    aligned,
+    nextWord,
+  ],
   [/^MULTILINE_IMPL|Implicit map keys/, 'a key needs a colon and a space after it', keyAndValue],
   [/^MULTIPLE_DOCS/, 'a second document begins here', 'keep one and remove the "---" line'],
   [/^RESOURCE_EXHAUSTION/, 'values are nested too deep', 'remove some brackets'],
-  [/^TAG_RESOLVE_FAILED/, 'a tag (a word that begins with "!") is not known', 'quote a value that begins with !'],
+  [
+    /^TAG_RESOLVE_FAILED/,
+    'a tag (a word that begins with "!") is not known',
+    'quote a value that begins with !',
+  ],
   [/^NON_STRING_KEY/, 'a key must be a word', 'quote a key that begins with [ or {'],
-  [/^BAD_ALIAS/, 'an alias (a word that begins with "*") names nothing', 'quote a value that begins with *'],
+  [
+    /^BAD_ALIAS/,
+    'an alias (a word that begins with "*") names nothing',
+    'quote a value that begins with *',
+  ],
   [/^BAD_SCALAR_START/, 'a value begins with a sign of YAML (@, ` or %)', quoteIt],
-  [/^BAD_DQ_ESCAPE/, 'a backslash in double quotes begins no escape that YAML knows', 'write \\\\ for a backslash'],
-  [/block-seq-ind/, 'a list begins in the line of its key', 'begin it in the next line, or write [ … ]'],
+  [
+    /^BAD_DQ_ESCAPE/,
+    'a backslash in double quotes begins no escape that YAML knows',
+    'write \\\\ for a backslash',
+  ],
+  [
+    /block-seq-ind/,
+    'a list begins in the line of its key',
+    'begin it in the next line, or write [ … ]',
+  ],
   [/scalar at node end$/, 'a value goes on after its quotes or brackets end', quoteWhole],
   [/./, 'is not valid YAML here', 'check quotes, brackets and indentation'],
 ];
@@ -150,12 +230,15 @@ function unresolvedAlias(document: Document.Parsed): number | undefined {
 
 /** Finds a value that is nested too deep, or has a key that is not safe. */
 function unplain(value: unknown, path: Path): Problem | undefined {
-  if (path.length > maxDepth) return { path, message: 'values are nested too deep, or an alias contains itself' };
+  if (path.length > maxDepth)
+    return { path, message: 'values are nested too deep, or an alias contains itself' };
   if (typeof value !== 'object' || value === null) return undefined;
   if (Object.hasOwn(value, '__proto__')) {
     return { path: [...path, '__proto__'], message: 'is not allowed as a key', at: 'key' };
   }
-  const entries: [PropertyKey, unknown][] = Array.isArray(value) ? [...value.entries()] : Object.entries(value);
+  const entries: [PropertyKey, unknown][] = Array.isArray(value)
+    ? [...value.entries()]
+    : Object.entries(value);
   for (const [key, child] of entries) {
     const problem = unplain(child, [...path, key]);
     if (problem) return problem;
@@ -170,7 +253,10 @@ function offsetOf(document: Document, { path, at }: Problem): number | undefined
     const collection: Node | null = isAlias(node) ? (node.resolve(document) ?? null) : node;
     const pairs = isMap(collection) ? collection.items : [];
     const pair = pairs.find(({ key }) => isScalar(key) && String(key.value) === String(step));
-    const child = (isSeq(collection) ? collection.items[Number(step)] : pair?.value) as Node | null | undefined;
+    const child = (isSeq(collection) ? collection.items[Number(step)] : pair?.value) as
+      | Node
+      | null
+      | undefined;
     const key = pair?.key as Node | undefined;
     const place = at === 'key' && index === path.length - 1 ? key : (child ?? key);
     if (!place?.range) break;

@@ -11,7 +11,11 @@ test('a bug is an error once in 10 s for each place in the code, however many re
   const { lines, logger } = createLog();
   const answer = answerErrors(logger);
   const ask = async (next: () => Promise<void>) => {
-    const context = { set: () => undefined, req: { on: () => undefined, resume: () => undefined }, res: {} };
+    const context = {
+      set: () => undefined,
+      req: { on: () => undefined, resume: () => undefined },
+      res: {},
+    };
     await answer(context as unknown as Context, next);
     expect(context).toMatchObject({ status: 500 });
   };
@@ -21,7 +25,10 @@ test('a bug is an error once in 10 s for each place in the code, however many re
   await ask(there);
   vi.advanceTimersByTime(10_000);
   await ask(here);
-  const bugs = lines.map(({ level, fields }) => [level, (fields as { unloggedSince?: number }).unloggedSince]);
+  const bugs = lines.map(({ level, fields }) => [
+    level,
+    (fields as { unloggedSince?: number }).unloggedSince,
+  ]);
   expect(bugs).toEqual([
     ['error', undefined],
     ['debug', undefined],
@@ -38,9 +45,16 @@ test.each([
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   onTestFinished(() => void vi.useRealTimers());
   const close = vi.fn();
-  const req = Object.assign(new EventEmitter(), { session: {}, destroyed, close, resume: () => undefined });
+  const req = Object.assign(new EventEmitter(), {
+    session: {},
+    destroyed,
+    close,
+    resume: () => undefined,
+  });
   const context = { set: () => undefined, req, res: {} } as unknown as Context;
-  await answerErrors(createLog().logger, 1_000)(context, () => Promise.reject(new StatusError(404, 'not found')));
+  await answerErrors(createLog().logger, 1_000)(context, () =>
+    Promise.reject(new StatusError(404, 'not found')),
+  );
   expect(vi.getTimerCount()).toBe(timers);
   vi.advanceTimersByTime(1_000);
   expect(close).toHaveBeenCalledTimes(timers);

@@ -24,7 +24,9 @@ export type AnswerOf = (error: unknown) => ErrorAnswer | undefined;
 type UnreadableBody = (code: StatusCode, message: string) => object;
 
 const statusOf: AnswerOf = (error) =>
-  error instanceof StatusError ? { code: error.code, body: toStatus(error.code, error.message) } : undefined;
+  error instanceof StatusError
+    ? { code: error.code, body: toStatus(error.code, error.message) }
+    : undefined;
 
 /**
  * Answers whatever the middleware inside of it throws; nothing else does. An app puts it right inside of what changes
@@ -44,10 +46,16 @@ export function answerErrors(
     try {
       await next();
     } catch (thrown) {
-      const error = isUnreadableTarget(thrown) ? new StatusError(400, 'the request target is not a URL') : thrown;
+      const error = isUnreadableTarget(thrown)
+        ? new StatusError(400, 'the request target is not a URL')
+        : thrown;
       const known = answerOf(error);
       if (known === undefined) logBug(error);
-      const { code = 500, body, headers = {} } = known ?? answerOf(new StatusError(500, 'internal error')) ?? {};
+      const {
+        code = 500,
+        body,
+        headers = {},
+      } = known ?? answerOf(new StatusError(500, 'internal error')) ?? {};
       context.status = code;
       context.set(headers);
       context.body = body;
@@ -64,7 +72,9 @@ function createBugLog(logger: Logger): (error: unknown) => void {
   return (thrown) => {
     const error = errorFields(thrown);
     // Functions that are built in have no place.
-    const unloggedSince = limit(`${error.type} ${error.frames?.find((frame) => /:\d+:\d+\)?$/.test(frame))}`);
+    const unloggedSince = limit(
+      `${error.type} ${error.frames?.find((frame) => /:\d+:\d+\)?$/.test(frame))}`,
+    );
     const level = unloggedSince === undefined ? 'debug' : 'error';
     logger[level]({ error, ...(unloggedSince && { unloggedSince }) }, 'request failed: a bug');
   };
@@ -80,7 +90,11 @@ function isUnreadableTarget(error: unknown): boolean {
  * report the reset instead. A client that still sends after the timeout is cut off: an HTTP/1.1 connection by the
  * timeout of its request, an HTTP/2 stream here. A client that sends it in thousands of pieces is cut off, too.
  */
-export function discardBody({ req, res }: Pick<Context, 'req' | 'res'>, code: number, timeout: number): void {
+export function discardBody(
+  { req, res }: Pick<Context, 'req' | 'res'>,
+  code: number,
+  timeout: number,
+): void {
   let pieces = 0;
   req.on('data', () => {
     pieces += 1;
@@ -102,7 +116,8 @@ export function discardBody({ req, res }: Pick<Context, 'req' | 'res'>, code: nu
 /** Follows a router, and answers requests whose path (404) or method (405) it does not have. */
 export function refuseUnmatched(allow: string): (context: RouterContext) => void {
   return (context) => {
-    if (context.matched === undefined || context.matched.length === 0) throw new StatusError(404, 'not found');
+    if (context.matched === undefined || context.matched.length === 0)
+      throw new StatusError(404, 'not found');
     context.set('Allow', allow);
     throw new StatusError(405, `the method must be ${allow}`);
   };
@@ -134,8 +149,14 @@ export function answerUnreadable(
 }
 
 /** Answers a request of HTTP/1.1 without a Host, and closes. @param toBody makes a v1 `Status` by default */
-export function answerWithoutHost(response: ServerResponse, toBody: UnreadableBody = toStatus): void {
-  response.writeHead(400, { Connection: 'close', 'Content-Type': 'application/json; charset=utf-8' });
+export function answerWithoutHost(
+  response: ServerResponse,
+  toBody: UnreadableBody = toStatus,
+): void {
+  response.writeHead(400, {
+    Connection: 'close',
+    'Content-Type': 'application/json; charset=utf-8',
+  });
   response.end(JSON.stringify(toBody(400, 'the Host header is missing')));
 }
 

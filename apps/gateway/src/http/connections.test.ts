@@ -18,7 +18,10 @@ let tls: TlsMaterial;
 let serverTls: TlsMaterial;
 beforeAll(async () => {
   authority = await createTestAuthority();
-  const pair = await authority.issue({ commonName: 'gateway', alternativeNames: ['IP.1 = 127.0.0.1'] });
+  const pair = await authority.issue({
+    commonName: 'gateway',
+    alternativeNames: ['IP.1 = 127.0.0.1'],
+  });
   apiServer = await authority.issue({ commonName: 'kube-apiserver' });
   kubelet = await authority.issue({ commonName: 'kubelet' });
   const client = { caFile: authority.certFile, names: ['kube-apiserver'] };
@@ -30,7 +33,9 @@ afterAll(() => authority.remove());
 const as = ({ cert, key }: Pair) => ({ ca: authority.cert, cert, key });
 
 /** Connects and sends nothing. */
-async function openSilent(server: TestServer): Promise<{ readonly socket: Socket; readonly closed: Promise<void> }> {
+async function openSilent(
+  server: TestServer,
+): Promise<{ readonly socket: Socket; readonly closed: Promise<void> }> {
   const socket = connect(server.port, '127.0.0.1').on('error', () => {});
   onTestFinished(() => void socket.destroy());
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
@@ -41,7 +46,8 @@ async function openSilent(server: TestServer): Promise<{ readonly socket: Socket
 /** Opens silent connections until one more has closed the first of them. */
 async function flood(server: TestServer): Promise<void> {
   const silent = [];
-  for (let count = 0; count <= limits.maxNewConnections; count++) silent.push(await openSilent(server));
+  for (let count = 0; count <= limits.maxNewConnections; count++)
+    silent.push(await openSilent(server));
   await silent[0]?.closed;
   expect(silent.slice(1).every(({ socket }) => socket.readyState === 'open')).toBe(true);
 }
@@ -91,7 +97,11 @@ test('a client with a wrong name stays among those that are closed', async () =>
 
 test('connections beyond maxConnections are dropped', async () => {
   const server = await startTestServer({ limits: { maxNewConnections: 3, maxConnections: 2 } });
-  const [first, , third] = [await openSilent(server), await openSilent(server), await openSilent(server)];
+  const [first, , third] = [
+    await openSilent(server),
+    await openSilent(server),
+    await openSilent(server),
+  ];
   await third.closed;
   expect(await ask(first.socket)).toMatch(/^HTTP\/1.1 200 /);
 });
@@ -101,7 +111,10 @@ test.each(['plain HTTP', 'TLS'])(
   async (name) => {
     const secure = name === 'TLS';
     const open = async (idleTimeout: number): Promise<Socket> => {
-      const { port } = await startTestServer({ limits: { idleTimeout }, ...(secure && { tls: serverTls }) });
+      const { port } = await startTestServer({
+        limits: { idleTimeout },
+        ...(secure && { tls: serverTls }),
+      });
       const address = { host: '127.0.0.1', port };
       const socket = secure ? connectSecure({ ...address, ca: authority.cert }) : connect(address);
       onTestFinished(() => void socket.destroy());

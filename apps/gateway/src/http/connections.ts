@@ -3,7 +3,13 @@ import type { IncomingMessage } from 'node:http';
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Middleware } from 'koa';
-import { http2Stream, onceClosed, type ServerAnswer, type ServerRequest, type Transport } from './http-server.ts';
+import {
+  http2Stream,
+  onceClosed,
+  type ServerAnswer,
+  type ServerRequest,
+  type Transport,
+} from './http-server.ts';
 import type { ConnectionLimits } from './limits.ts';
 
 /** A connection of a client. The client can be asked to reconnect. */
@@ -94,11 +100,16 @@ export function announceEnd(isLastAnswer: (request: ServerRequest) => boolean): 
     await next();
     if (isLastAnswer(context.req)) context.set('Connection', 'close');
   };
-  return (context, next) => (http2Stream(context.req) === undefined ? announce(context, next) : next());
+  return (context, next) =>
+    http2Stream(context.req) === undefined ? announce(context, next) : next();
 }
 
 /** Calls `act` after the milliseconds, unless the connection or stream has closed before. */
-export function afterUnlessClosed(closing: EventEmitter, milliseconds: number, act: () => void): void {
+export function afterUnlessClosed(
+  closing: EventEmitter,
+  milliseconds: number,
+  act: () => void,
+): void {
   const timer = setTimeout(act, milliseconds).unref();
   closing.once('close', () => clearTimeout(timer));
 }
@@ -168,7 +179,9 @@ function http1Connection(socket: Socket, limits: ConnectionLimits): Connection {
  * socket is destroyed. Its parser has no method for that. The function that is set here is called with each request,
  * and its 2 ends the parser.
  */
-function stopParsing(socket: Socket & { readonly parser?: { onIncoming?: () => number } | null }): void {
+function stopParsing(
+  socket: Socket & { readonly parser?: { onIncoming?: () => number } | null },
+): void {
   if (socket.parser?.onIncoming) socket.parser.onIncoming = () => 2;
 }
 
@@ -181,7 +194,9 @@ function http2Connection(session: ServerHttp2Session, limits: ConnectionLimits):
   const onReset = () => {
     if (isOver || countReset()) return;
     isOver = true;
-    const error = Object.assign(new Error('the client reset too many requests'), { code: 'TOO_MANY_RESETS' });
+    const error = Object.assign(new Error('the client reset too many requests'), {
+      code: 'TOO_MANY_RESETS',
+    });
     // It is destroyed later, because Node's parser still works on this session: destroying it here crashed the process
     // (SIGSEGV).
     setImmediate(() => session.destroy(error, constants.NGHTTP2_ENHANCE_YOUR_CALM));
@@ -201,10 +216,13 @@ function http2Connection(session: ServerHttp2Session, limits: ConnectionLimits):
     begin(request) {
       const stream = http2Stream(request);
       // Node holds a client to the setting only once the client has acknowledged it.
-      const isTooLarge = session.pendingSettingsAck && headerListSize(request) > limits.maxHeaderSize;
+      const isTooLarge =
+        session.pendingSettingsAck && headerListSize(request) > limits.maxHeaderSize;
       if (isOver || pending >= limit || isTooLarge) {
         // Go's client sends a refused request again later.
-        stream?.close(isTooLarge ? constants.NGHTTP2_ENHANCE_YOUR_CALM : constants.NGHTTP2_REFUSED_STREAM);
+        stream?.close(
+          isTooLarge ? constants.NGHTTP2_ENHANCE_YOUR_CALM : constants.NGHTTP2_REFUSED_STREAM,
+        );
         onReset();
         return false;
       }

@@ -14,7 +14,10 @@ let authority: TestAuthority;
 let tls: TlsMaterial;
 beforeAll(async () => {
   authority = await createTestAuthority();
-  const pair = await authority.issue({ commonName: 'gateway', alternativeNames: ['IP.1 = 127.0.0.1'] });
+  const pair = await authority.issue({
+    commonName: 'gateway',
+    alternativeNames: ['IP.1 = 127.0.0.1'],
+  });
   tls = await readTlsMaterial({ ...pair, minVersion: 'TLSv1.2' });
 });
 afterAll(() => authority.remove());
@@ -65,20 +68,29 @@ describe('drain', () => {
     return alice;
   };
 
-  test.each(['plain HTTP', 'HTTP/1.1 with TLS'])('loses nothing under load, over %s', async (name) => {
-    const secure = name !== 'plain HTTP';
-    const server = await startTestServer({ authenticate, limits: { drainGrace: anHour }, ...(secure && { tls }) });
-    const agent = secure ? new Agent({ keepAlive: true, ca: authority.cert }) : new PlainAgent({ keepAlive: true });
-    let isLast = false;
-    const next = async () => {
-      const answer = await send(server.url, { agent });
-      if (answer.headers.connection === 'close') isLast = true;
-      return answer;
-    };
-    const statuses = await drainUnderLoad(server, next, () => isLast);
-    expect(statuses.filter((status) => status !== 200)).toEqual([]);
-    agent.destroy();
-  });
+  test.each(['plain HTTP', 'HTTP/1.1 with TLS'])(
+    'loses nothing under load, over %s',
+    async (name) => {
+      const secure = name !== 'plain HTTP';
+      const server = await startTestServer({
+        authenticate,
+        limits: { drainGrace: anHour },
+        ...(secure && { tls }),
+      });
+      const agent = secure
+        ? new Agent({ keepAlive: true, ca: authority.cert })
+        : new PlainAgent({ keepAlive: true });
+      let isLast = false;
+      const next = async () => {
+        const answer = await send(server.url, { agent });
+        if (answer.headers.connection === 'close') isLast = true;
+        return answer;
+      };
+      const statuses = await drainUnderLoad(server, next, () => isLast);
+      expect(statuses.filter((status) => status !== 200)).toEqual([]);
+      agent.destroy();
+    },
+  );
 
   test('loses nothing under load, over HTTP/2', async () => {
     const server = await startTestServer({ tls, authenticate, limits: { drainGrace: anHour } });
@@ -132,9 +144,12 @@ describe('drain', () => {
     await once(socket, 'connect');
     const drained = server.drain({ timeout: 3 * anHour });
     pass(anHour);
-    await expect.poll(() => send(server.url, { ca: authority.cert }).catch(String)).toMatch(/ECONNREFUSED/);
+    await expect
+      .poll(() => send(server.url, { ca: authority.cert }).catch(String))
+      .toMatch(/ECONNREFUSED/);
     const session = openSession(server.url, {
-      createConnection: () => secure({ socket, host: '127.0.0.1', ca: authority.cert, ALPNProtocols: ['h2'] }),
+      createConnection: () =>
+        secure({ socket, host: '127.0.0.1', ca: authority.cert, ALPNProtocols: ['h2'] }),
     });
     expect((await sendOn(session)).status).toBe(200);
     pass(anHour);
@@ -180,13 +195,19 @@ describe('drain', () => {
 
   test('closes connections whose requests take longer than the timeout, and logs it', async () => {
     const server = await startTestServer({ tls, authenticate: () => new Promise(() => undefined) });
-    const waiting = [sendOn(openSession(server.url, { ca: authority.cert })), send(server.url, { ca: authority.cert })];
+    const waiting = [
+      sendOn(openSession(server.url, { ca: authority.cert })),
+      send(server.url, { ca: authority.cert }),
+    ];
     await expect.poll(() => server.inFlight.count).toBe(2);
     const cut = Promise.allSettled(waiting);
     await server.drain({ timeout: 100 });
     expect((await cut).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
     expect(server.log).toContainEqual(
-      expect.objectContaining({ level: 'warn', fields: expect.objectContaining({ connections: 2 }) }),
+      expect.objectContaining({
+        level: 'warn',
+        fields: expect.objectContaining({ connections: 2 }),
+      }),
     );
   });
 });

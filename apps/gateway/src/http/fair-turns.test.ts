@@ -17,7 +17,12 @@ function setUp(limits: Partial<Parameters<typeof createFairTurns>[0]> = {}) {
     if (leave !== undefined) leaves.set(name, leave);
     return leave !== undefined;
   };
-  return { ask, begun, end: (name: string) => ends.get(name)?.(), leave: (name: string) => leaves.get(name)?.() };
+  return {
+    ask,
+    begun,
+    end: (name: string) => ends.get(name)?.(),
+    leave: (name: string) => leaves.get(name)?.(),
+  };
 }
 
 async function turns(count: number): Promise<void> {
@@ -118,7 +123,8 @@ test('whatever comes, leaves and ends in whatever order, all others begin once, 
         leave(name);
       };
       for (const [number, one] of events.entries()) {
-        if (one.do === 'ask' && ask(`${one.address} ${number}`)) asked.push(`${one.address} ${number}`);
+        if (one.do === 'ask' && ask(`${one.address} ${number}`))
+          asked.push(`${one.address} ${number}`);
         if (one.do === 'end') endOne(one.index);
         if (one.do === 'leave') leaveOne(one.index);
         if (one.do === 'turn') await nextTurn();

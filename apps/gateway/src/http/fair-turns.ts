@@ -15,7 +15,9 @@ type Begin = (end: () => void) => void;
  * @returns a function that queues `begin`, and returns a function that takes it out of the queue again. It returns
  *   undefined if too many of its address wait already
  */
-export function createFairTurns(limits: TurnLimits): (address: string, begin: Begin) => (() => void) | undefined {
+export function createFairTurns(
+  limits: TurnLimits,
+): (address: string, begin: Begin) => (() => void) | undefined {
   const addresses = new Map<string, { readonly waiting: Set<Begin>; running: number }>();
   /** The addresses that may have the next turns, in their order. */
   const ready = new Set<string>();

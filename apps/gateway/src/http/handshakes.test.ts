@@ -43,7 +43,9 @@ async function start({ timeout = anHour, share = anHour, ends = true, most = 1_0
   const open = async (count: number, localAddress = '127.0.0.1') => {
     const before = accepted;
     const options = { port, host: '127.0.0.1', localAddress };
-    const sockets = Array.from({ length: count }, () => connect(options).on('error', () => undefined));
+    const sockets = Array.from({ length: count }, () =>
+      connect(options).on('error', () => undefined),
+    );
     onTestFinished(() => {
       for (const socket of sockets) socket.destroy();
     });
@@ -75,7 +77,9 @@ test('connections whose first bytes come together begin one after the other, wit
   const sockets = await open(20);
   write(sockets);
   await until(() => begun.length === sockets.length);
-  expect(begun.map(({ text }) => Number(text)).sort((one, other) => one - other)).toEqual([...sockets.keys()]);
+  expect(begun.map(({ text }) => Number(text)).sort((one, other) => one - other)).toEqual([
+    ...sockets.keys(),
+  ]);
   expect(new Set(begun.map(({ turn }) => turn)).size).toBe(sockets.length);
 });
 
@@ -115,7 +119,9 @@ test('clients that leave in or before their handshake delay none of their addres
   write(leaving, 'leaving ');
   write(others, 'other ');
   for (const socket of [...leaving, ...first]) socket.resetAndDestroy();
-  await until(() => others.every((_, index) => begun.some(({ text }) => text === `other ${index}`)));
+  await until(() =>
+    others.every((_, index) => begun.some(({ text }) => text === `other ${index}`)),
+  );
   expect(others.every(({ closed }) => !closed)).toBe(true);
 });
 
@@ -166,7 +172,10 @@ test.each([
   ['the first TLS record is not a ClientHello', Buffer.from([22, 3, 1, 0, 4, 2, 0, 0, 0])],
   ['the first TLS record has an impossible length', Buffer.from([22, 3, 1, 0x40, 1, 1, 0, 0, 1])],
   ['the first TLS record has an impossible length', Buffer.from([22, 3, 1, 0, 3, 1, 0, 0, 0])],
-  ['the ClientHello is longer than its TLS record', Buffer.from([22, 3, 1, 0, 8, 1, 2, 0, 0, 0, 0, 0, 0])],
+  [
+    'the ClientHello is longer than its TLS record',
+    Buffer.from([22, 3, 1, 0, 8, 1, 2, 0, 0, 0, 0, 0, 0]),
+  ],
 ])('"%s": such a connection is closed, and TLS never sees it', async (problem, bytes) => {
   const { begun, refused, open } = await start();
   const [socket] = await open(1);

@@ -34,7 +34,10 @@ export function spreadHandshakes(
   share = handshakeShare,
   max = maxInProgress,
 ): (socket: Socket) => void {
-  const begin = server.listeners('connection') as readonly ((this: Server, socket: Socket) => void)[];
+  const begin = server.listeners('connection') as readonly ((
+    this: Server,
+    socket: Socket,
+  ) => void)[];
   server.removeAllListeners('connection');
   const turn = createFairTurns({ waiting: Number.POSITIVE_INFINITY, inProgress: maxOfAddress });
   const inProgress = createFairLimit<Socket>(max, (socket) => socket.destroy());
@@ -46,7 +49,11 @@ export function spreadHandshakes(
     // A client may leave before its handshake has begun. From then on, TLS reports its errors.
     socket.on('error', () => socket.destroy());
     const refuse = (problem: string) => {
-      server.emit('tlsClientError', Object.assign(new Error(problem), { code: 'NO_CLIENT_HELLO' }), socket);
+      server.emit(
+        'tlsClientError',
+        Object.assign(new Error(problem), { code: 'NO_CLIENT_HELLO' }),
+        socket,
+      );
       socket.destroy();
     };
     awaitClientHello(socket, refuse, () => {
@@ -69,7 +76,11 @@ export function spreadHandshakes(
 }
 
 /** Calls `act` when the whole ClientHello has arrived. TLS takes it from the socket when it begins. */
-function awaitClientHello(socket: Socket, refuse: (problem: string) => void, act: () => void): void {
+function awaitClientHello(
+  socket: Socket,
+  refuse: (problem: string) => void,
+  act: () => void,
+): void {
   let arrived: Buffer = Buffer.alloc(0);
   const look = () => {
     const more: Buffer | null = socket.read();
@@ -105,7 +116,10 @@ function problemOf(bytes: Buffer): string | undefined {
   if (bytes[0] !== handshakeRecord) return 'this is not TLS';
   if (bytes.length < recordHeader + messageHeader) return undefined;
   const inRecord = bytes.readUInt16BE(3) - messageHeader;
-  if (inRecord < 0 || inRecord > maxRecord - messageHeader) return 'the first TLS record has an impossible length';
+  if (inRecord < 0 || inRecord > maxRecord - messageHeader)
+    return 'the first TLS record has an impossible length';
   if (bytes[recordHeader] !== clientHello) return 'the first TLS record is not a ClientHello';
-  return bytes.readUIntBE(recordHeader + 1, 3) > inRecord ? 'the ClientHello is longer than its TLS record' : undefined;
+  return bytes.readUIntBE(recordHeader + 1, 3) > inRecord
+    ? 'the ClientHello is longer than its TLS record'
+    : undefined;
 }

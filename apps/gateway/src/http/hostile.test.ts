@@ -17,15 +17,24 @@ describe('hostile bodies', () => {
     const authenticate = vi.fn(async () => alice);
     const server = await startTestServer({ authenticate });
     const [before, after] = review({ token: '#' }).split('#');
-    const body = Buffer.concat([Buffer.from(before ?? ''), Buffer.from([0xff, 0xfe]), Buffer.from(after ?? '')]);
-    expect(await send(server.url, { body })).toMatchObject({ status: 200, json: { status: { authenticated: false } } });
+    const body = Buffer.concat([
+      Buffer.from(before ?? ''),
+      Buffer.from([0xff, 0xfe]),
+      Buffer.from(after ?? ''),
+    ]);
+    expect(await send(server.url, { body })).toMatchObject({
+      status: 200,
+      json: { status: { authenticated: false } },
+    });
     expect(authenticate).not.toHaveBeenCalled();
   });
 
   test('nesting 100,000 deep', async () => {
     const server = await startTestServer();
     expect((await send(server.url, { body: '['.repeat(100_000) })).status).toBe(400);
-    expect((await send(server.url, { body: '['.repeat(100_000) + ']'.repeat(100_000) })).status).toBe(400);
+    expect(
+      (await send(server.url, { body: '['.repeat(100_000) + ']'.repeat(100_000) })).status,
+    ).toBe(400);
     const deep = `{"x":${'['.repeat(100_000)}${']'.repeat(100_000)},${review().slice(1)}`;
     expect((await send(server.url, { body: deep })).status).toBe(200);
     await alive(server);
@@ -39,17 +48,25 @@ describe('hostile bodies', () => {
         return alice;
       },
     });
-    await send(server.url, { body: review({ token: 'one' }).replace('"token":"one"', '"token":"one","token":"two"') });
+    await send(server.url, {
+      body: review({ token: 'one' }).replace('"token":"one"', '"token":"one","token":"two"'),
+    });
     expect(seen).toEqual(['two']);
   });
 
-  test.each(['__proto__', '\\u005f_proto__'])('%s at any depth is refused and pollutes nothing', async (key) => {
-    const server = await startTestServer();
-    for (const body of [`{"${key}":{"kind":"TokenReview"}}`, `{"a":[{"${key}":{"polluted":1}}],${review().slice(1)}`]) {
-      expect((await send(server.url, { body })).status).toBe(400);
-    }
-    expect('polluted' in {}).toBe(false);
-  });
+  test.each(['__proto__', '\\u005f_proto__'])(
+    '%s at any depth is refused and pollutes nothing',
+    async (key) => {
+      const server = await startTestServer();
+      for (const body of [
+        `{"${key}":{"kind":"TokenReview"}}`,
+        `{"a":[{"${key}":{"polluted":1}}],${review().slice(1)}`,
+      ]) {
+        expect((await send(server.url, { body })).status).toBe(400);
+      }
+      expect('polluted' in {}).toBe(false);
+    },
+  );
 
   test('no part of a malformed body is in the answer or the log', async () => {
     const server = await startTestServer();
@@ -62,7 +79,8 @@ describe('hostile bodies', () => {
     ]) {
       const answer = await send(server.url, { body });
       expect(answer.status).toBe(400);
-      for (const part of [answer.text, JSON.stringify(server.log)]) expect(part).not.toContain(token.slice(0, 6));
+      for (const part of [answer.text, JSON.stringify(server.log)])
+        expect(part).not.toContain(token.slice(0, 6));
     }
   });
 
@@ -92,7 +110,9 @@ describe('hostile bodies', () => {
   test('a compressed bomb is not decompressed', async () => {
     const server = await startTestServer();
     const body = gzipSync(Buffer.alloc(10_000_000, ' '));
-    expect((await send(server.url, { body, headers: { 'Content-Encoding': 'gzip' } })).status).toBe(415);
+    expect((await send(server.url, { body, headers: { 'Content-Encoding': 'gzip' } })).status).toBe(
+      415,
+    );
     await alive(server);
   });
 
@@ -100,15 +120,18 @@ describe('hostile bodies', () => {
   test.each([
     ['of a length', '', 'Content-Length: 1000000', ' '.repeat(1_000_000)],
     ['in chunks', chunk, 'Transfer-Encoding: chunked', `${chunk.repeat(100)}0\r\n\r\n`],
-  ])('a body over the limit %s is answered before it has arrived, and dropped', async (_how, begin, header, rest) => {
-    const server = await startTestServer({ settings: { maxBodySize: 1000 } });
-    const raw = openRaw(server.port);
-    raw.socket.write(rawPost(begin, [header]));
-    await expect.poll(() => raw.received()).toContain('"code":413');
-    raw.socket.write(rest);
-    raw.socket.write(rawPost(review()));
-    await expect.poll(() => raw.received()).toContain('"authenticated":true');
-  });
+  ])(
+    'a body over the limit %s is answered before it has arrived, and dropped',
+    async (_how, begin, header, rest) => {
+      const server = await startTestServer({ settings: { maxBodySize: 1000 } });
+      const raw = openRaw(server.port);
+      raw.socket.write(rawPost(begin, [header]));
+      await expect.poll(() => raw.received()).toContain('"code":413');
+      raw.socket.write(rest);
+      raw.socket.write(rawPost(review()));
+      await expect.poll(() => raw.received()).toContain('"authenticated":true');
+    },
+  );
 
   test('a body in more than 1,000 pieces is refused, and its connection ends if it goes on', async () => {
     const server = await startTestServer();
@@ -130,9 +153,13 @@ describe('hostile bodies', () => {
   });
 
   test('a client that keeps sending a refused body is cut off', async () => {
-    const server = await startTestServer({ limits: { headersTimeout: 500, requestTimeout: 500, checkInterval: 20 } });
+    const server = await startTestServer({
+      limits: { headersTimeout: 500, requestTimeout: 500, checkInterval: 20 },
+    });
     const raw = openRaw(server.port);
-    raw.socket.write(rawPost('', ['Transfer-Encoding: chunked']).toString().replace('/authenticate', '/'));
+    raw.socket.write(
+      rawPost('', ['Transfer-Encoding: chunked']).toString().replace('/authenticate', '/'),
+    );
     const more = () => !raw.socket.destroyed && raw.socket.write(chunk, () => setImmediate(more));
     more();
     await raw.closed;
@@ -149,7 +176,9 @@ describe('hostile bodies', () => {
   });
 
   test('connections whose headers never end, or that send nothing, are closed', async () => {
-    const server = await startTestServer({ limits: { headersTimeout: 20, requestTimeout: 40, checkInterval: 10 } });
+    const server = await startTestServer({
+      limits: { headersTimeout: 20, requestTimeout: 40, checkInterval: 10 },
+    });
     const [slow, silent] = [openRaw(server.port), openRaw(server.port)];
     slow.socket.write('POST /authenticate HTTP/1.1\r\nHost: a\r\nX-');
     await Promise.all([slow.closed, silent.closed]);
@@ -167,7 +196,9 @@ describe('hostile requests', () => {
       authenticate: (token) => decisions.get(token)?.promise ?? Promise.reject(),
     });
     const raw = openRaw(server.port);
-    raw.socket.write(Buffer.concat([rawPost(review({ token: 'a' })), rawPost(review({ token: 'b' }))]));
+    raw.socket.write(
+      Buffer.concat([rawPost(review({ token: 'a' })), rawPost(review({ token: 'b' }))]),
+    );
     await expect.poll(() => server.inFlight.count).toBe(2);
     decisions.get('b')?.resolve({ kind: 'authenticated', user: { username: 'second' } });
     await expect.poll(() => server.inFlight.count).toBe(1);
@@ -180,27 +211,35 @@ describe('hostile requests', () => {
     ['requests without a Host', 'GET / HTTP/1.1\r\n\r\n'],
     ['requests with a body', String(rawPost(review()))],
     ['requests that expect something', 'GET / HTTP/1.1\r\nHost: a\r\nExpect: more\r\n\r\n'],
-  ])('of 1,000 pipelined %s Node makes no more than the connection may have', async (_what, request) => {
-    const made = vi.fn();
-    subscribe('http.server.request.start', made);
-    onTestFinished(() => void unsubscribe('http.server.request.start', made));
-    const decision = Promise.withResolvers<Decision>();
-    const server = await startTestServer({ limits: { maxPipelined: 2 }, authenticate: () => decision.promise });
-    const raw = openRaw(server.port);
-    raw.socket.write(request.repeat(1_000));
-    await raw.closed;
-    // These are two, and the one that was too many.
-    expect(made.mock.calls.length).toBeLessThanOrEqual(3);
-    decision.resolve(alice);
-    // A parser that was stopped is used again.
-    for (let count = 0; count < 3; count++) await alive(server);
-  });
+  ])(
+    'of 1,000 pipelined %s Node makes no more than the connection may have',
+    async (_what, request) => {
+      const made = vi.fn();
+      subscribe('http.server.request.start', made);
+      onTestFinished(() => void unsubscribe('http.server.request.start', made));
+      const decision = Promise.withResolvers<Decision>();
+      const server = await startTestServer({
+        limits: { maxPipelined: 2 },
+        authenticate: () => decision.promise,
+      });
+      const raw = openRaw(server.port);
+      raw.socket.write(request.repeat(1_000));
+      await raw.closed;
+      // These are two, and the one that was too many.
+      expect(made.mock.calls.length).toBeLessThanOrEqual(3);
+      decision.resolve(alice);
+      // A parser that was stopped is used again.
+      for (let count = 0; count < 3; count++) await alive(server);
+    },
+  );
 
   test('a request of HTTP/1.1 without a Host is answered 400 with a Status, and closed', async () => {
     const raw = openRaw((await startTestServer()).port);
     raw.socket.write('POST /authenticate HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}');
     await raw.closed;
-    expect(raw.received()).toMatch(/^HTTP\/1.1 400 .*Connection: close.*the Host header is missing/s);
+    expect(raw.received()).toMatch(
+      /^HTTP\/1.1 400 .*Connection: close.*the Host header is missing/s,
+    );
   });
 
   test('garbage after a good request does not replace its answer', async () => {
@@ -208,7 +247,9 @@ describe('hostile requests', () => {
     const server = await startTestServer({ authenticate: () => decision.promise });
     const raw = openRaw(server.port);
     raw.socket.write(Buffer.concat([rawPost(review()), Buffer.from('garbage\r\n\r\n')]));
-    await expect.poll(() => server.log.map(({ message }) => message)).toContain('request could not be parsed');
+    await expect
+      .poll(() => server.log.map(({ message }) => message))
+      .toContain('request could not be parsed');
     decision.resolve(alice);
     await raw.closed;
     expect(raw.received()).toMatch(/^HTTP\/1.1 200 OK\r\n.*"authenticated":true/s);
@@ -230,7 +271,9 @@ describe('hostile requests', () => {
     const raw = openRaw(server.port);
     raw.socket.write(rawPost('{}\n', headers));
     await raw.closed;
-    expect(raw.received()).toMatch(/^HTTP\/1.1 400 Bad Request\r\nConnection: close\r\n.*"kind":"Status".*"code":400/s);
+    expect(raw.received()).toMatch(
+      /^HTTP\/1.1 400 Bad Request\r\nConnection: close\r\n.*"kind":"Status".*"code":400/s,
+    );
     expect(server.outcomes).toEqual([]);
     await alive(server);
   });
@@ -307,7 +350,9 @@ describe('hostile requests', () => {
     ] as const) {
       const raw = openRaw(server.port);
       const method = url === '*' ? 'OPTIONS' : 'POST';
-      raw.socket.write(rawPost(review()).toString().replace('POST /authenticate', `${method} ${url}`));
+      raw.socket.write(
+        rawPost(review()).toString().replace('POST /authenticate', `${method} ${url}`),
+      );
       await expect.poll(() => raw.received()).toContain(`HTTP/1.1 ${status} `);
     }
   });
@@ -315,7 +360,11 @@ describe('hostile requests', () => {
   test('a target that is not a URL is answered 400, and is not logged as a bug', async () => {
     const server = await startTestServer();
     const raw = openRaw(server.port);
-    raw.socket.write(rawPost(review()).toString('latin1').replace('POST /authenticate', 'POST http://[/authenticate'));
+    raw.socket.write(
+      rawPost(review())
+        .toString('latin1')
+        .replace('POST /authenticate', 'POST http://[/authenticate'),
+    );
     await expect.poll(() => raw.received()).toMatch(/^HTTP\/1\.1 40[04]/);
     expect(server.log.filter(({ level }) => level === 'error')).toEqual([]);
   });
@@ -328,7 +377,9 @@ describe('hostile requests', () => {
     expect(tunnel.received()).not.toContain(' 200 ');
     const upgrade = openRaw(server.port);
     const body = review();
-    upgrade.socket.write(rawPost(body, [`Content-Length: ${body.length}`, 'Connection: Upgrade', 'Upgrade: h2c']));
+    upgrade.socket.write(
+      rawPost(body, [`Content-Length: ${body.length}`, 'Connection: Upgrade', 'Upgrade: h2c']),
+    );
     await expect.poll(() => upgrade.received()).toMatch(/^HTTP\/1.1 200 OK/);
     await alive(server);
   });
@@ -338,7 +389,9 @@ describe('hostile requests', () => {
     const server = await startTestServer({
       authenticate: (_token, { signal }) => {
         seen.push(signal);
-        return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new ChainError([]))));
+        return new Promise((_resolve, reject) =>
+          signal.addEventListener('abort', () => reject(new ChainError([]))),
+        );
       },
     });
     const raw = openRaw(server.port);

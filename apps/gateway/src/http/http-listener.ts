@@ -54,7 +54,9 @@ export async function startHttpListener(options: HttpListenerOptions) {
     else void answer(request as IncomingMessage, response as ServerResponse);
   });
   const endHandshake =
-    tls && options.spreadsHandshakes ? spreadHandshakes(server, limits.handshakeTimeout) : () => undefined;
+    tls && options.spreadsHandshakes
+      ? spreadHandshakes(server, limits.handshakeTimeout)
+      : () => undefined;
   const sockets = followSockets(server, connections, limits, options, endHandshake);
   handleErrors(server, connections, options);
   const access = accessTo(connections, sockets.admit);
@@ -76,7 +78,11 @@ export async function startHttpListener(options: HttpListenerOptions) {
       sockets.destroyHandshakes();
     },
     drain: (bounds: { readonly timeout: number }) => {
-      return drain(server, connections, sockets.destroyAll, { ...bounds, grace: limits.drainGrace, logger });
+      return drain(server, connections, sockets.destroyAll, {
+        ...bounds,
+        grace: limits.drainGrace,
+        logger,
+      });
     },
     /** Closes everything immediately. */
     async close(): Promise<void> {
@@ -162,7 +168,11 @@ function followSockets(
 }
 
 /** Keeps the errors of connections from ending the process. */
-function handleErrors(server: Server, connections: Connections, { logger, unreadableBody }: HttpListenerOptions): void {
+function handleErrors(
+  server: Server,
+  connections: Connections,
+  { logger, unreadableBody }: HttpListenerOptions,
+): void {
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     const connection = connections.get(socket);
     // A failed handshake is reported here, too.
@@ -177,7 +187,10 @@ function handleErrors(server: Server, connections: Connections, { logger, unread
     logger.debug({ peer: socket.remoteAddress, code: error.code }, 'TLS handshake failed');
   });
   server.on('sessionError', (error: NodeJS.ErrnoException, session: ServerHttp2Session) => {
-    logger.debug({ peer: session.socket?.remoteAddress, code: error.code }, 'HTTP/2 connection failed');
+    logger.debug(
+      { peer: session.socket?.remoteAddress, code: error.code },
+      'HTTP/2 connection failed',
+    );
   });
   server.on('drop', (drop?: { remoteAddress?: string }) => {
     logger.debug({ peer: drop?.remoteAddress }, 'connection dropped: too many are open');
@@ -196,7 +209,11 @@ async function drain(
   server: Server,
   connections: Connections,
   closeAll: () => number,
-  { grace, timeout, logger }: { readonly grace: number; readonly timeout: number; readonly logger: Logger },
+  {
+    grace,
+    timeout,
+    logger,
+  }: { readonly grace: number; readonly timeout: number; readonly logger: Logger },
 ): Promise<void> {
   const end = performance.now() + timeout;
   connections.drain();

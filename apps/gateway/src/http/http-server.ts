@@ -1,6 +1,11 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { createSecureServer, type Http2SecureServer, type Http2Session, type ServerHttp2Stream } from 'node:http2';
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import type { ListenAddress } from '../config/types.ts';
 import { type Http2Answer, type Http2Request, http2Classes } from './http2-stream.ts';
@@ -28,7 +33,9 @@ export function onceClosed(answer: ServerAnswer, act: () => void): void {
 
 /** Whether a request lacks the Host that RFC 9112 section 3.2 requires. */
 export function lacksHost(request: ServerRequest): boolean {
-  return 'httpVersion' in request && request.httpVersion === '1.1' && request.headers.host === undefined;
+  return (
+    'httpVersion' in request && request.httpVersion === '1.1' && request.headers.host === undefined
+  );
 }
 
 /** A connection: the socket of HTTP/1.1, or the HTTP/2 session. */
@@ -50,7 +57,11 @@ export function endConnection(request: ServerRequest): void {
 type Handle = (request: ServerRequest, answer: ServerAnswer) => void;
 
 /** Creates a server that does not listen yet: HTTP/2 and 1.1 by ALPN over TLS, or plain HTTP/1.1. */
-export function createHttpServer(tls: TlsMaterial | undefined, limits: ConnectionLimits, handle: Handle): Server {
+export function createHttpServer(
+  tls: TlsMaterial | undefined,
+  limits: ConnectionLimits,
+  handle: Handle,
+): Server {
   const options = {
     maxHeaderSize: limits.maxHeaderSize,
     headersTimeout: limits.headersTimeout,
@@ -120,13 +131,20 @@ const causes: Readonly<Record<string, string>> = {
  * @returns the port, which the system chose if it was 0
  * @throws Error naming the setting, the address and how to fix it
  */
-export async function listen(server: Server, { host, port }: ListenAddress, setting: string): Promise<number> {
+export async function listen(
+  server: Server,
+  { host, port }: ListenAddress,
+  setting: string,
+): Promise<number> {
   server.listen({ host, port });
   try {
     await once(server, 'listening');
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    throw new Error(`${setting}: cannot listen on ${authority(host, port)}: ${causes[code] ?? code}`, { cause: error });
+    throw new Error(
+      `${setting}: cannot listen on ${authority(host, port)}: ${causes[code] ?? code}`,
+      { cause: error },
+    );
   }
   return (server.address() as AddressInfo).port;
 }

@@ -15,7 +15,10 @@ let authority: TestAuthority;
 let tls: TlsMaterial;
 beforeAll(async () => {
   authority = await createTestAuthority();
-  const pair = await authority.issue({ commonName: 'gateway', alternativeNames: ['IP.1 = 127.0.0.1'] });
+  const pair = await authority.issue({
+    commonName: 'gateway',
+    alternativeNames: ['IP.1 = 127.0.0.1'],
+  });
   tls = await readTlsMaterial({ ...pair, minVersion: 'TLSv1.2' });
 });
 afterAll(() => authority.remove());
@@ -36,7 +39,9 @@ function hanging(): {
     signals,
     authenticate: (_token, { signal }) => {
       signals.push(signal);
-      return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new ChainError([]))));
+      return new Promise((_resolve, reject) =>
+        signal.addEventListener('abort', () => reject(new ChainError([]))),
+      );
     },
   };
 }
@@ -60,24 +65,33 @@ describe('over HTTP/2', () => {
     ['another path', { ':path': '/' }, 404],
     ['another method', { ':method': 'PUT' }, 405],
     ['an unknown method', { ':method': 'BREW' }, 405],
-  ])('%s is answered before the body has arrived, and its stream ends soon', async (_name, headers, status) => {
-    const server = await startTestServer({ tls, limits: { bodyTimeout: 50 } });
-    const session = open(server);
-    for (let index = 0; index < 3; index++) {
-      const answer = await sendOn(session, { headers, unfinished: true, body: '{' });
-      expect(answer).toMatchObject({ status, json: { kind: 'Status', code: status } });
-    }
-    // A leaked stream would keep the session open for good.
-    await server.drain({ timeout: 10_000 });
-    expect(server.log.map(({ message }) => message)).not.toContainEqual(expect.stringMatching(/cut/));
-    expect(server.inFlight.count).toBe(0);
-  });
+  ])(
+    '%s is answered before the body has arrived, and its stream ends soon',
+    async (_name, headers, status) => {
+      const server = await startTestServer({ tls, limits: { bodyTimeout: 50 } });
+      const session = open(server);
+      for (let index = 0; index < 3; index++) {
+        const answer = await sendOn(session, { headers, unfinished: true, body: '{' });
+        expect(answer).toMatchObject({ status, json: { kind: 'Status', code: status } });
+      }
+      // A leaked stream would keep the session open for good.
+      await server.drain({ timeout: 10_000 });
+      expect(server.log.map(({ message }) => message)).not.toContainEqual(
+        expect.stringMatching(/cut/),
+      );
+      expect(server.inFlight.count).toBe(0);
+    },
+  );
 
   test('a client that keeps sending a refused body gets the whole answer, and its stream is reset', async () => {
     const server = await startTestServer({ tls, limits: { bodyTimeout: 10_000 } });
     const pass = holdTimers();
     const session = open(server);
-    const stream = session.request({ ':method': 'POST', ':path': '/', 'content-type': 'application/json' });
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': '/',
+      'content-type': 'application/json',
+    });
     const order: string[] = [];
     stream.on('data', () => undefined).once('end', () => order.push('end'));
     stream.once('close', () => order.push('close'));
@@ -116,7 +130,11 @@ describe('over HTTP/2', () => {
     const { authenticate, signals } = hanging();
     const server = await startTestServer({ tls, authenticate });
     const session = open(server);
-    const stream = session.request({ ':method': 'POST', ':path': '/authenticate', 'content-type': 'application/json' });
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': '/authenticate',
+      'content-type': 'application/json',
+    });
     stream.end(review());
     await expect.poll(() => signals).toHaveLength(1);
     stream.close(constants.NGHTTP2_CANCEL);
@@ -140,7 +158,11 @@ describe('over HTTP/2', () => {
   test('a stream that is reset in its body ends its review, and the session stays open', async () => {
     const server = await startTestServer({ tls });
     const session = open(server);
-    const stream = session.request({ ':method': 'POST', ':path': '/authenticate', 'content-type': 'application/json' });
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': '/authenticate',
+      'content-type': 'application/json',
+    });
     stream.write('{', () => stream.close(constants.NGHTTP2_CANCEL));
     await expect.poll(() => server.outcomes).toEqual([['invalid', undefined]]);
     expect((await sendOn(session)).status).toBe(200);
@@ -169,7 +191,11 @@ describe('over HTTP/2', () => {
       ended = true;
     });
     await once(attacker, 'connect');
-    const headers = { ':method': 'POST', ':path': '/authenticate', 'content-type': 'application/json' };
+    const headers = {
+      ':method': 'POST',
+      ':path': '/authenticate',
+      'content-type': 'application/json',
+    };
     while (!ended) {
       for (let index = 0; index < 50 && !attacker.closed && !attacker.destroyed; index++) {
         const stream = attacker.request(headers);
@@ -193,11 +219,15 @@ describe('over HTTP/2', () => {
   test('header bombs are refused, and others are served', async () => {
     const server = await startTestServer({ tls });
     const headers = (count: number, length: number) =>
-      Object.fromEntries(Array.from({ length: count }, (_, index) => [`x-${index}`, 'a'.repeat(length)]));
+      Object.fromEntries(
+        Array.from({ length: count }, (_, index) => [`x-${index}`, 'a'.repeat(length)]),
+      );
     const session = open(server);
     // The limit on bytes applies when the client has acknowledged it; before, the limit is 64 KiB.
     for (let index = 0; index < 3; index++) await sendOn(session);
-    await expect(sendOn(session, { headers: headers(20, 1000) })).rejects.toThrow(/ENHANCE_YOUR_CALM/);
+    await expect(sendOn(session, { headers: headers(20, 1000) })).rejects.toThrow(
+      /ENHANCE_YOUR_CALM/,
+    );
     await expect(sendOn(open(server), { headers: headers(30, 3000) })).rejects.toThrow();
     await expect(sendOn(open(server), { headers: headers(1000, 1) })).rejects.toThrow();
     await alive(server);
@@ -228,8 +258,15 @@ describe('over HTTP/2', () => {
     'without client certificates, a client that has only %s for its key exchange is served: %s',
     async (group, isServed) => {
       const server = await startTestServer({ tls });
-      const socket = connectTls({ port: server.port, host: '127.0.0.1', ca: authority.cert, ecdhCurve: group });
-      const end = await Promise.race([once(socket, 'secureConnect'), once(socket, 'error')]).catch((error) => error);
+      const socket = connectTls({
+        port: server.port,
+        host: '127.0.0.1',
+        ca: authority.cert,
+        ecdhCurve: group,
+      });
+      const end = await Promise.race([once(socket, 'secureConnect'), once(socket, 'error')]).catch(
+        (error) => error,
+      );
       expect(end instanceof Error ? false : socket.authorized).toBe(isServed);
       socket.destroy();
     },
@@ -237,7 +274,12 @@ describe('over HTTP/2', () => {
 
   test('a handshake on an open connection of TLS 1.2 is refused', async () => {
     const server = await startTestServer({ tls });
-    const options = { port: server.port, host: '127.0.0.1', ca: authority.cert, maxVersion: 'TLSv1.2' } as const;
+    const options = {
+      port: server.port,
+      host: '127.0.0.1',
+      ca: authority.cert,
+      maxVersion: 'TLSv1.2',
+    } as const;
     const socket = connectTls(options);
     await once(socket, 'secureConnect');
     const refused = new Promise((resolve) => socket.on('error', resolve));
@@ -263,7 +305,11 @@ describe('over HTTP/2', () => {
 
   test('a body that waits for "100 Continue" is read after it', async () => {
     const server = await startTestServer({ tls });
-    const headers = { ':method': 'POST', ':path': '/authenticate', 'content-type': 'application/json' };
+    const headers = {
+      ':method': 'POST',
+      ':path': '/authenticate',
+      'content-type': 'application/json',
+    };
     const stream = open(server).request({ ...headers, expect: '100-continue' });
     await once(stream, 'continue');
     stream.end(review());

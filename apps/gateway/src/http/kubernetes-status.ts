@@ -35,5 +35,13 @@ export class StatusError extends Error {
 
 /** Makes the body of an error answer, as the Kubernetes API reports it: `Status` of the same file. */
 export function toStatus(code: StatusCode, message: string): object {
-  return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason: reasons[code], code };
+  return {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message,
+    reason: reasons[code],
+    code,
+  };
 }

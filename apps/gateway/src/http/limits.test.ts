@@ -3,29 +3,39 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createLog } from '../testing/server.ts';
-import { connectionsWithin, createInFlight, loginConnectionsWithin, openFileLimit } from './limits.ts';
+import {
+  connectionsWithin,
+  createInFlight,
+  loginConnectionsWithin,
+  openFileLimit,
+} from './limits.ts';
 
 async function limits(line: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-limits-'));
   onTestFinished(() => rm(folder, { recursive: true }));
   const file = join(folder, 'limits');
-  await writeFile(file, `Limit   Soft Limit   Hard Limit   Units\nMax processes   5   5   processes\n${line}\n`);
+  await writeFile(
+    file,
+    `Limit   Soft Limit   Hard Limit   Units\nMax processes   5   5   processes\n${line}\n`,
+  );
   return file;
 }
 
 describe('the limit of open files', () => {
   test('is the soft one', async () => {
-    expect(await openFileLimit(await limits('Max open files            1024                 4096       files'))).toBe(
-      1024,
-    );
+    expect(
+      await openFileLimit(
+        await limits('Max open files            1024                 4096       files'),
+      ),
+    ).toBe(1024);
   });
 
-  test.each(['Max open files  unlimited  unlimited  files', 'Max locked memory  8388608  8388608  bytes'])(
-    'is infinite after %j',
-    async (line) => {
-      expect(await openFileLimit(await limits(line))).toBe(Number.POSITIVE_INFINITY);
-    },
-  );
+  test.each([
+    'Max open files  unlimited  unlimited  files',
+    'Max locked memory  8388608  8388608  bytes',
+  ])('is infinite after %j', async (line) => {
+    expect(await openFileLimit(await limits(line))).toBe(Number.POSITIVE_INFINITY);
+  });
 
   test('is infinite if the system does not say', async () => {
     expect(await openFileLimit('/nowhere/limits')).toBe(Number.POSITIVE_INFINITY);
@@ -49,9 +59,12 @@ describe('connections', () => {
     [Number.POSITIVE_INFINITY, 1536, 1024],
     [4096, 1024, 682],
     [256, 64, 42],
-  ])('of the login server take at most a quarter of %d open files', (openFiles, maxConnections, maxNewConnections) => {
-    expect(loginConnectionsWithin(openFiles)).toEqual({ maxConnections, maxNewConnections });
-  });
+  ])(
+    'of the login server take at most a quarter of %d open files',
+    (openFiles, maxConnections, maxNewConnections) => {
+      expect(loginConnectionsWithin(openFiles)).toEqual({ maxConnections, maxNewConnections });
+    },
+  );
 });
 
 describe('the count of reviews in flight', () => {

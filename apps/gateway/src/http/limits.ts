@@ -57,7 +57,10 @@ export const maxPieces = 1_000;
  */
 export function connectionsWithin(openFiles: number, logger: Logger) {
   const maxConnections = Math.min(connectionLimits.maxConnections, Math.floor(openFiles / 2));
-  const maxNewConnections = Math.min(connectionLimits.maxNewConnections, Math.floor(maxConnections / 2));
+  const maxNewConnections = Math.min(
+    connectionLimits.maxNewConnections,
+    Math.floor(maxConnections / 2),
+  );
   if (maxConnections < connectionLimits.maxConnections) {
     const enough = 2 * connectionLimits.maxConnections;
     const remedy = `set LimitNOFILE=${enough} in the systemd unit, or run: ulimit -n ${enough}`;

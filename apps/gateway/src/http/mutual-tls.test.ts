@@ -16,7 +16,10 @@ let apiServer: Pair;
 let kubelet: Pair;
 let forged: Pair;
 beforeAll(async () => {
-  [authority, foreign] = await Promise.all([createTestAuthority(), createTestAuthority('foreign CA')]);
+  [authority, foreign] = await Promise.all([
+    createTestAuthority(),
+    createTestAuthority('foreign CA'),
+  ]);
   const loopback = { alternativeNames: ['IP.1 = 127.0.0.1'] };
   [server, renewed, apiServer, kubelet, forged] = await Promise.all([
     authority.issue({ commonName: 'gateway', ...loopback }),
@@ -28,7 +31,11 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all([authority.remove(), foreign.remove()]));
 
-const material = (pair = server, names = ['kube-apiserver'], caFile = authority.certFile): Promise<TlsMaterial> =>
+const material = (
+  pair = server,
+  names = ['kube-apiserver'],
+  caFile = authority.certFile,
+): Promise<TlsMaterial> =>
   readTlsMaterial({ ...pair, minVersion: 'TLSv1.2', client: { caFile, names } });
 const as = ({ cert, key }: Pair) => ({ ca: authority.cert, cert, key });
 /** Keeps one connection of HTTP/1.1 open until the test ends. */
@@ -53,7 +60,9 @@ describe('mutual TLS', () => {
       json: {
         kind: 'Status',
         reason: 'Forbidden',
-        message: expect.stringMatching(/"CN=system:node:a".*server\.tls\.clientNames: its names are system:node:a$/),
+        message: expect.stringMatching(
+          /"CN=system:node:a".*server\.tls\.clientNames: its names are system:node:a$/,
+        ),
       },
     };
     expect(await send(gateway.url, as(kubelet))).toMatchObject(refused);
@@ -74,7 +83,10 @@ describe('mutual TLS', () => {
     const long = 'a'.repeat(100);
     const first = ['IP.1 = 192.0.2.1', `DNS.1 = ${long}.example.com`];
     const others = Array.from({ length: 10 }, (_, index) => `DNS.${index + 2} = n${index}`);
-    const client = await authority.issue({ commonName: 'evil\u202e', alternativeNames: [...first, ...others] });
+    const client = await authority.issue({
+      commonName: 'evil\u202e',
+      alternativeNames: [...first, ...others],
+    });
     const { json } = await send(gateway.url, as(client));
     expect(json).toMatchObject({
       message: expect.stringMatching(/^the client certificate "CN=evil\\u\{202e\}" has none/),
@@ -91,7 +103,9 @@ describe('mutual TLS', () => {
     '%s: a client with no certificate, or with one of another CA, is refused',
     async (maxVersion) => {
       const gateway = await start();
-      await expect(send(gateway.url, { ca: authority.cert, maxVersion } as object)).rejects.toThrow();
+      await expect(
+        send(gateway.url, { ca: authority.cert, maxVersion } as object),
+      ).rejects.toThrow();
       await expect(send(gateway.url, { ...as(forged), maxVersion } as object)).rejects.toThrow();
       expect((await send(gateway.url, as(apiServer))).status).toBe(200);
       expect(gateway.log.filter(({ level }) => level !== 'debug')).toEqual([]);
@@ -118,7 +132,10 @@ describe('mutual TLS', () => {
   });
 
   test('connections without TLS, and handshakes that never end, are closed', async () => {
-    const gateway = await startTestServer({ tls: await material(), limits: { handshakeTimeout: 50 } });
+    const gateway = await startTestServer({
+      tls: await material(),
+      limits: { handshakeTimeout: 50 },
+    });
     const [plain, silent] = [openRaw(gateway.port), openRaw(gateway.port)];
     plain.socket.write('POST /authenticate HTTP/1.1\r\n\r\n');
     await Promise.all([plain.closed, silent.closed]);
@@ -130,7 +147,10 @@ describe('a certificate that expired while its connection was open', () => {
   test('is refused, and the connection retired', async () => {
     vi.useFakeTimers({ toFake: ['Date'] });
     onTestFinished(() => void vi.useRealTimers());
-    const gateway = await startTestServer({ tls: await material(), limits: { drainGrace: anHour } });
+    const gateway = await startTestServer({
+      tls: await material(),
+      limits: { drainGrace: anHour },
+    });
     const agent = keepAlive(as(apiServer));
     expect((await send(gateway.url, { agent })).status).toBe(200);
     vi.setSystemTime(Date.now() + 31 * 24 * 60 * 60 * 1000);
@@ -152,7 +172,10 @@ describe('updateTls', () => {
     await Promise.all([sendOn(session), send(gateway.url, { agent })]);
     gateway.updateTls(await material(renewed));
     expect((await sendOn(session)).status).toBe(200);
-    expect(await send(gateway.url, { agent })).toMatchObject({ status: 200, headers: { connection: 'keep-alive' } });
+    expect(await send(gateway.url, { agent })).toMatchObject({
+      status: 200,
+      headers: { connection: 'keep-alive' },
+    });
     expect(createConnection).toHaveBeenCalledOnce();
     expect(session.closed).toBe(false);
     const fresh = connect({ host: '127.0.0.1', port: gateway.port, ...as(apiServer) });
@@ -169,14 +192,20 @@ describe('updateTls', () => {
   });
 
   test('changed names apply to the next request of an open connection, which is retired', async () => {
-    const gateway = await startTestServer({ tls: await material(), limits: { drainGrace: anHour } });
+    const gateway = await startTestServer({
+      tls: await material(),
+      limits: { drainGrace: anHour },
+    });
     const agent = keepAlive(as(apiServer));
     const session = openSession(gateway.url, as(apiServer));
     expect((await send(gateway.url, { agent })).status).toBe(200);
     expect((await sendOn(session)).status).toBe(200);
     const away = once(session, 'goaway');
     gateway.updateTls(await material(server, ['system:node:a']));
-    expect(await send(gateway.url, { agent })).toMatchObject({ status: 403, headers: { connection: 'close' } });
+    expect(await send(gateway.url, { agent })).toMatchObject({
+      status: 403,
+      headers: { connection: 'close' },
+    });
     await away;
     expect((await send(gateway.url, as(kubelet))).status).toBe(200);
   });
@@ -288,9 +317,14 @@ describe('an old connection', () => {
   });
 
   test('over HTTP/1.1 ends with its next answer', async () => {
-    const gateway = await startTestServer({ tls: await material(), settings: { maxConnectionAge: 1 } });
+    const gateway = await startTestServer({
+      tls: await material(),
+      settings: { maxConnectionAge: 1 },
+    });
     const agent = keepAlive(as(apiServer));
-    await expect.poll(async () => (await send(gateway.url, { agent })).headers.connection).toBe('close');
+    await expect
+      .poll(async () => (await send(gateway.url, { agent })).headers.connection)
+      .toBe('close');
   });
 
   test('over HTTP/1.1 ends although the client always sends its next request early', async () => {

@@ -37,19 +37,24 @@ test('the body is returned, and the request keeps neither its text nor its conte
 test.each([
   ['takes too long', 408, 20, 10],
   ['is the oldest of too many', 429, 60_000, 1],
-])('a body that %s is refused, and nothing of it is kept or read', async (_what, code, timeout, count) => {
-  const readBody = createBodyReader(() => 1000, timeout, { count, bytes: 10_000 });
-  const refused: { error: StatusError; listeners: number }[] = [];
-  const port = await serve(async (context) => {
-    const { req } = context;
-    await readBody(context).catch((error) => refused.push({ error, listeners: req.listenerCount('data') }));
-  });
-  const half = rawPost('{"', ['Content-Length: 100']);
-  openRaw(port).socket.write(half);
-  if (code === 429) openRaw(port).socket.write(half);
-  await expect.poll(() => refused).toHaveLength(1);
-  expect(refused).toMatchObject([{ error: { code }, listeners: 0 }]);
-});
+])(
+  'a body that %s is refused, and nothing of it is kept or read',
+  async (_what, code, timeout, count) => {
+    const readBody = createBodyReader(() => 1000, timeout, { count, bytes: 10_000 });
+    const refused: { error: StatusError; listeners: number }[] = [];
+    const port = await serve(async (context) => {
+      const { req } = context;
+      await readBody(context).catch((error) =>
+        refused.push({ error, listeners: req.listenerCount('data') }),
+      );
+    });
+    const half = rawPost('{"', ['Content-Length: 100']);
+    openRaw(port).socket.write(half);
+    if (code === 429) openRaw(port).socket.write(half);
+    await expect.poll(() => refused).toHaveLength(1);
+    expect(refused).toMatchObject([{ error: { code }, listeners: 0 }]);
+  },
+);
 
 test('a piece of a body keeps at most twice its length in memory', () => {
   const arrived = Buffer.from(new Uint8Array(16_384).fill(97).buffer);
@@ -64,7 +69,9 @@ test('pieces of a body that arrive with much else are kept without it', async ()
   const concat = vi.spyOn(Buffer, 'concat');
   onTestFinished(() => concat.mockRestore());
   const readBody = createBodyReader(() => 1000, 1000);
-  const req = Object.assign(new EventEmitter(), { headers: { 'content-type': 'application/json' } });
+  const req = Object.assign(new EventEmitter(), {
+    headers: { 'content-type': 'application/json' },
+  });
   const reading = readBody({ req, request: { type: 'application/json' } } as unknown as Context);
   const arrived = Buffer.from(new Uint8Array(16_384).fill(32).buffer);
   for (const at of [0, 1, 2]) req.emit('data', arrived.subarray(at, at + 1));
@@ -142,7 +149,11 @@ describe('bodies that are arriving', () => {
   });
 
   test('in any order, no more is counted than the limits, and each body is refused at most once', () => {
-    const step = fc.record({ body: fc.nat(9), bytes: fc.integer({ min: 0, max: 40 }), ends: fc.boolean() });
+    const step = fc.record({
+      body: fc.nat(9),
+      bytes: fc.integer({ min: 0, max: 40 }),
+      ends: fc.boolean(),
+    });
     const property = fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
       const counted = new Map<number, number>();
       const beginBody = createArrivingBodies({ count: 4, bytes: 100 }, 60_000);

@@ -90,11 +90,18 @@ const bytesOfPiece = 128;
  * all that came with it, such as 16 KiB of other HTTP/2 frames.
  */
 export function withoutRest(piece: Buffer): Buffer {
-  return 2 * piece.length < piece.buffer.byteLength ? Buffer.from(new Uint8Array(piece).buffer) : piece;
+  return 2 * piece.length < piece.buffer.byteLength
+    ? Buffer.from(new Uint8Array(piece).buffer)
+    : piece;
 }
 
 /** Waits for the text of a body, unless it takes too long, grows too large, or is refused in favour of newer ones. */
-function arrival(req: ServerRequest, limit: number, setting: string, beginBody: BeginBody): Promise<string> {
+function arrival(
+  req: ServerRequest,
+  limit: number,
+  setting: string,
+  beginBody: BeginBody,
+): Promise<string> {
   return new Promise((resolve, reject) => {
     let chunks: Buffer[] = [];
     let size = 0;
@@ -108,7 +115,8 @@ function arrival(req: ServerRequest, limit: number, setting: string, beginBody: 
       size += chunk.length;
       chunks.push(withoutRest(chunk));
       if (size > limit) refuse(tooLarge(limit, setting));
-      else if (chunks.length > maxPieces) refuse(new StatusError(400, 'the body came in too many pieces'));
+      else if (chunks.length > maxPieces)
+        refuse(new StatusError(400, 'the body came in too many pieces'));
       else body.add(chunk.length + bytesOfPiece);
     };
     const body = beginBody(refuse);
@@ -130,7 +138,11 @@ type BeginBody = ReturnType<typeof createArrivingBodies>;
 /**
  * A body of which bytes are missing. `bytes` have arrived since `at`, in monotonic milliseconds. `refuse` frees them.
  */
-type ArrivingBody = { bytes: number; readonly at: number; readonly refuse: (error: StatusError) => void };
+type ArrivingBody = {
+  bytes: number;
+  readonly at: number;
+  readonly refuse: (error: StatusError) => void;
+};
 
 /**
  * Counts the bodies that are arriving, over all connections: clients that send slowly make the gateway keep them in

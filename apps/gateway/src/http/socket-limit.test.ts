@@ -52,25 +52,36 @@ describe('a socket limit', () => {
     if (trusted) limited.delete(trusted);
     gone?.emit('close');
     for (const socket of [third, fourth]) if (socket) limited.add(socket);
-    expect([trusted, gone, third, fourth].map((socket) => socket?.destroyed)).toEqual([false, false, false, false]);
+    expect([trusted, gone, third, fourth].map((socket) => socket?.destroyed)).toEqual([
+      false,
+      false,
+      false,
+      false,
+    ]);
   });
 
   test('is never exceeded, and an address with no more than its fair share loses nothing', () => {
     const address = fc.constantFrom('a', 'b', 'c', 'd');
     fc.assert(
-      fc.property(fc.integer({ min: 4, max: 12 }), fc.array(address, { maxLength: 100 }), (limit, addresses) => {
-        const limited = createSocketLimit(limit, () => undefined);
-        const sockets = addresses.map(socketFrom);
-        for (const [index, socket] of sockets.entries()) {
-          limited.add(socket);
-          expect(sockets.slice(0, index + 1).filter(({ destroyed }) => !destroyed).length).toBeLessThanOrEqual(limit);
-          expect(socket.destroyed).toBe(false);
-        }
-        for (const one of new Set(addresses)) {
-          const own = sockets.filter(({ remoteAddress }) => remoteAddress === one);
-          if (own.length <= limit / 4) expect(own.some(({ destroyed }) => destroyed)).toBe(false);
-        }
-      }),
+      fc.property(
+        fc.integer({ min: 4, max: 12 }),
+        fc.array(address, { maxLength: 100 }),
+        (limit, addresses) => {
+          const limited = createSocketLimit(limit, () => undefined);
+          const sockets = addresses.map(socketFrom);
+          for (const [index, socket] of sockets.entries()) {
+            limited.add(socket);
+            expect(
+              sockets.slice(0, index + 1).filter(({ destroyed }) => !destroyed).length,
+            ).toBeLessThanOrEqual(limit);
+            expect(socket.destroyed).toBe(false);
+          }
+          for (const one of new Set(addresses)) {
+            const own = sockets.filter(({ remoteAddress }) => remoteAddress === one);
+            if (own.length <= limit / 4) expect(own.some(({ destroyed }) => destroyed)).toBe(false);
+          }
+        },
+      ),
     );
   });
 });

@@ -38,8 +38,16 @@ describe('readTlsMaterial', () => {
     const material = await readTlsMaterial(config());
     expect(material.client?.names).toEqual(['kube-apiserver']);
     expect(material.certificates).toEqual([
-      expect.objectContaining({ certificate: 'server', file: pair.certFile, subject: 'CN=gateway' }),
-      expect.objectContaining({ certificate: 'client-ca', file: authority.certFile, subject: 'CN=front CA' }),
+      expect.objectContaining({
+        certificate: 'server',
+        file: pair.certFile,
+        subject: 'CN=gateway',
+      }),
+      expect.objectContaining({
+        certificate: 'client-ca',
+        file: authority.certFile,
+        subject: 'CN=front CA',
+      }),
     ]);
     expect(material.certificates[0]?.notAfter.getTime()).toBeGreaterThan(Date.now() + 29 * day);
     expect(material.warnings).toEqual([]);
@@ -65,14 +73,26 @@ describe('readTlsMaterial', () => {
       async () => ({ certFile: '/nowhere/a.crt' }),
       /certFile: \/nowhere\/a\.crt can't be read: there is no such file/,
     ],
-    ['no certificate', async () => ({ certFile: await file('hello') }), /certFile: .* has no PEM certificate/],
+    [
+      'no certificate',
+      async () => ({ certFile: await file('hello') }),
+      /certFile: .* has no PEM certificate/,
+    ],
     [
       'a damaged one',
       async () => ({ certFile: await file(pair.cert.toString().replace('MII', 'AAA')) }),
       /certFile: .* is damaged in certificate 1/,
     ],
-    ['no key', async () => ({ keyFile: await file(pair.cert) }), /keyFile: .* has no PEM private key/],
-    ['another key', async () => ({ keyFile: other.keyFile }), /the key in .* does not belong to the certificate/],
+    [
+      'no key',
+      async () => ({ keyFile: await file(pair.cert) }),
+      /keyFile: .* has no PEM private key/,
+    ],
+    [
+      'another key',
+      async () => ({ keyFile: other.keyFile }),
+      /the key in .* does not belong to the certificate/,
+    ],
     [
       'the chain first',
       async () => ({ certFile: await file(other.cert, pair.cert) }),
@@ -86,14 +106,19 @@ describe('readTlsMaterial', () => {
     [
       'a damaged CA behind a good one',
       async () => ({
-        client: { caFile: await file(authority.cert, authority.cert.toString().replace('MII', 'AAA')), names: ['a'] },
+        client: {
+          caFile: await file(authority.cert, authority.cert.toString().replace('MII', 'AAA')),
+          names: ['a'],
+        },
       }),
       /clientCAFile: .* is damaged in certificate 2/,
     ],
     [
       'a key with a passphrase',
       async () => ({
-        keyFile: await file('-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----'),
+        keyFile: await file(
+          '-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----',
+        ),
       }),
       /keyFile: .* has a key with a passphrase/,
     ],
@@ -108,7 +133,11 @@ describe('readTlsMaterial', () => {
       client: { caFile: '/nowhere/ca', names: [] },
     };
     const error: AggregateError = await readTlsMaterial(config(missing)).catch((thrown) => thrown);
-    const messages = ['certFile: /nowhere/a.crt', 'keyFile: /nowhere/a.key', 'clientCAFile: /nowhere/ca'].map(
+    const messages = [
+      'certFile: /nowhere/a.crt',
+      'keyFile: /nowhere/a.key',
+      'clientCAFile: /nowhere/ca',
+    ].map(
       (file) =>
         `server.tls.${file} can't be read: there is no such file: create it, or fix the path ` +
         '(relative paths start at the folder of the config file)',
@@ -120,7 +149,10 @@ describe('readTlsMaterial', () => {
   test('refuses a server certificate without an alternative name of a host', async () => {
     const [none, mail] = await Promise.all([
       authority.issue({ commonName: 'gateway.example.com' }),
-      authority.issue({ commonName: 'gateway.example.com', alternativeNames: ['email.1 = a@example.com'] }),
+      authority.issue({
+        commonName: 'gateway.example.com',
+        alternativeNames: ['email.1 = a@example.com'],
+      }),
     ]);
     for (const { certFile, keyFile } of [none, mail]) {
       await expect(readTlsMaterial(config({ certFile, keyFile }))).rejects.toThrow(
@@ -129,27 +161,45 @@ describe('readTlsMaterial', () => {
     }
   });
 
-  test.each(['clientAuth', 'clientAuth, emailProtection'])('refuses one that is for %s alone', async (usage) => {
-    const { certFile, keyFile } = await authority.issue({ commonName: 'kubelet', ...names, usage });
-    await expect(readTlsMaterial(config({ certFile, keyFile }))).rejects.toThrow(
-      /^server\.tls\.certFile: the certificate "CN=kubelet" in .* is not for servers \(its extended key usage lacks serverAuth\)/,
-    );
-  });
+  test.each(['clientAuth', 'clientAuth, emailProtection'])(
+    'refuses one that is for %s alone',
+    async (usage) => {
+      const { certFile, keyFile } = await authority.issue({
+        commonName: 'kubelet',
+        ...names,
+        usage,
+      });
+      await expect(readTlsMaterial(config({ certFile, keyFile }))).rejects.toThrow(
+        /^server\.tls\.certFile: the certificate "CN=kubelet" in .* is not for servers \(its extended key usage lacks serverAuth\)/,
+      );
+    },
+  );
 
-  test.each(['serverAuth', 'clientAuth, serverAuth', 'anyExtendedKeyUsage'])('accepts one for %s', async (usage) => {
-    const { certFile, keyFile } = await authority.issue({ commonName: 'gateway', ...names, usage });
-    expect((await readTlsMaterial(config({ certFile, keyFile }))).warnings).toEqual([]);
-  });
+  test.each(['serverAuth', 'clientAuth, serverAuth', 'anyExtendedKeyUsage'])(
+    'accepts one for %s',
+    async (usage) => {
+      const { certFile, keyFile } = await authority.issue({
+        commonName: 'gateway',
+        ...names,
+        usage,
+      });
+      expect((await readTlsMaterial(config({ certFile, keyFile }))).warnings).toEqual([]);
+    },
+  );
 
   test('refuses a client CA under which no client is accepted, and warns of one that is not a CA', async () => {
     const from = async (...certificates: Buffer[]) =>
       readTlsMaterial(config({ client: { caFile: await file(...certificates), names: ['a'] } }));
     const intermediate = await authority.issue({ commonName: 'middle', isAuthority: true });
-    await expect(from(other.cert)).rejects.toThrow(/clientCAFile: "CN=other" in .* is no CA certificate, so no client/);
+    await expect(from(other.cert)).rejects.toThrow(
+      /clientCAFile: "CN=other" in .* is no CA certificate, so no client/,
+    );
     await expect(from(intermediate.cert)).rejects.toThrow(
       /"CN=middle" in .* is an intermediate CA, so no client .* root/,
     );
-    await expect(from(other.cert, intermediate.cert)).rejects.toThrow(/"CN=middle" in .* is an intermediate CA/);
+    await expect(from(other.cert, intermediate.cert)).rejects.toThrow(
+      /"CN=middle" in .* is an intermediate CA/,
+    );
     expect((await from(intermediate.cert, authority.cert, other.cert)).warnings).toEqual([]);
     const own = await authority.selfSigned({ commonName: 'client' });
     expect((await from(own.cert)).warnings).toEqual([
@@ -163,9 +213,9 @@ describe('readTlsMaterial', () => {
     const error = await readTlsMaterial(config({ keyFile })).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(Error);
     const secret = pair.key.toString().split('\n')[1] ?? '';
-    expect(`${(error as Error).stack}${JSON.stringify(error)}${String((error as Error).cause)}`).not.toContain(
-      secret.slice(0, 20),
-    );
+    expect(
+      `${(error as Error).stack}${JSON.stringify(error)}${String((error as Error).cause)}`,
+    ).not.toContain(secret.slice(0, 20));
   });
 
   test('an expired server certificate is refused, even if a CA is current', async () => {

@@ -45,12 +45,17 @@ export async function readTlsMaterial(
   const privateKey = parse(`${setting}.keyFile`, keyFile, () => parsePrivateKey(key));
   if (!chain[0]?.checkPrivateKey(privateKey)) {
     const problem = `the key in ${keyFile} does not belong to the certificate in ${certFile}`;
-    throw new Error(`${setting}: ${problem}: if that is a chain, the server's own certificate must come first in it`);
+    throw new Error(
+      `${setting}: ${problem}: if that is a chain, the server's own certificate must come first in it`,
+    );
   }
   requireHostName(chain, certFile, owner);
   requireServerUsage(chain, certFile, owner);
   const trusted = ca ? parse(`${setting}.clientCAFile`, caFile, () => parseCertificates(ca)) : [];
-  const warnings = [...warnOfChain(chain, certFile, setting), ...checkAuthorities(trusted, caFile, setting)];
+  const warnings = [
+    ...warnOfChain(chain, certFile, setting),
+    ...checkAuthorities(trusted, caFile, setting),
+  ];
   const server = chain.slice(0, 1).map((certificate) => describe(certificate, owner, certFile));
   const authorities = trusted.map((certificate) => describe(certificate, 'client-ca', caFile));
   requireCurrent(server, now, `${setting}.certFile: renew the certificate`);
@@ -88,10 +93,22 @@ const groups = 'X25519MLKEM768:X25519:P-256';
  * Makes the options of a secure context. They must include `ca`: without it, clients of the system's CAs would be
  * trusted.
  */
-export function secureContext({ cert, key, minVersion, client }: TlsMaterial): SecureContextOptions {
+export function secureContext({
+  cert,
+  key,
+  minVersion,
+  client,
+}: TlsMaterial): SecureContextOptions {
   // Renegotiation is a handshake that no limit of connections counts.
   const secureOptions = constants.SSL_OP_NO_RENEGOTIATION;
-  return { cert, key, minVersion, ciphers, secureOptions, ...(client ? { ca: client.ca } : { ecdhCurve: groups }) };
+  return {
+    cert,
+    key,
+    minVersion,
+    ciphers,
+    secureOptions,
+    ...(client ? { ca: client.ca } : { ecdhCurve: groups }),
+  };
 }
 
 /** Reads the files. @throws AggregateError with an error for each file that can't be read */
@@ -148,7 +165,12 @@ const usagesOfServers = ['1.3.6.1.5.5.7.3.1', '2.5.29.37.0'];
  */
 function requireServerUsage([server]: X509Certificate[], file: string, owner: Owner): void {
   const usages: readonly string[] | undefined = server?.keyUsage;
-  if (server === undefined || usages === undefined || usages.some((one) => usagesOfServers.includes(one))) return;
+  if (
+    server === undefined ||
+    usages === undefined ||
+    usages.some((one) => usagesOfServers.includes(one))
+  )
+    return;
   throw new Error(
     `${owner}.tls.certFile: the certificate "${subjectOf(server)}" in ${file} is not for servers (its extended key usage lacks ` +
       `serverAuth), and ${clientsOf(owner)} would refuse it: issue a new one with extendedKeyUsage=serverAuth`,
@@ -161,7 +183,11 @@ function requireServerUsage([server]: X509Certificate[], file: string, owner: Ow
  * @returns a warning if that is the certificate of one client, or the wrong one
  * @throws Error if the file has none: no client would be accepted
  */
-function checkAuthorities(certificates: readonly X509Certificate[], file: string, setting: string): string[] {
+function checkAuthorities(
+  certificates: readonly X509Certificate[],
+  file: string,
+  setting: string,
+): string[] {
   const authority = certificates.find(({ ca }) => ca);
   const named = authority ?? certificates[0];
   if (named === undefined) return [];
@@ -184,10 +210,16 @@ function checkAuthorities(certificates: readonly X509Certificate[], file: string
  *
  * @throws Error with the first
  */
-function requireCurrent(certificates: TlsMaterial['certificates'], now: number, remedy: string): void {
+function requireCurrent(
+  certificates: TlsMaterial['certificates'],
+  now: number,
+  remedy: string,
+): void {
   if (certificates.some(({ notAfter }) => now <= notAfter.getTime())) return;
   const [first] = certificates;
-  throw new Error(`${remedy}: "${first?.subject}" in ${first?.file} expired at ${first?.notAfter.toISOString()}`);
+  throw new Error(
+    `${remedy}: "${first?.subject}" in ${first?.file} expired at ${first?.notAfter.toISOString()}`,
+  );
 }
 
 /** Reports what only OpenSSL knows, for example a key that is too weak for its security level. */
@@ -195,7 +227,8 @@ function requireContext(material: TlsMaterial, tls: TlsConfig, setting: string):
   try {
     createSecureContext(secureContext(material));
   } catch (error) {
-    const reason = error instanceof Error && 'reason' in error ? String(error.reason) : 'unknown reason';
+    const reason =
+      error instanceof Error && 'reason' in error ? String(error.reason) : 'unknown reason';
     throw new Error(`${setting}: TLS can't use ${tls.certFile} with ${tls.keyFile}: ${reason}`);
   }
 }
@@ -203,7 +236,9 @@ function requireContext(material: TlsMaterial, tls: TlsConfig, setting: string):
 function warnOfChain(chain: readonly X509Certificate[], file: string, setting: string): string[] {
   const strays = chain.slice(1).filter((issuer, index) => !chain[index]?.checkIssued(issuer));
   const what = `${setting}.certFile: ${file} is out of order`;
-  return strays.map((stray) => `${what}: "${subjectOf(stray)}" did not issue the certificate before it`);
+  return strays.map(
+    (stray) => `${what}: "${subjectOf(stray)}" did not issue the certificate before it`,
+  );
 }
 
 function warnOfTime(
@@ -211,14 +246,23 @@ function warnOfTime(
   now: number,
 ): string[] {
   const what = `${certificate} certificate "${subject}" in ${file}`;
-  if (notBefore.getTime() > now) return [`the ${what} is not valid before ${notBefore.toISOString()}: check the clock`];
+  if (notBefore.getTime() > now)
+    return [`the ${what} is not valid before ${notBefore.toISOString()}: check the clock`];
   if (notAfter.getTime() < now) return [`the ${what} expired at ${notAfter.toISOString()}`];
-  return notAfter.getTime() - now < expiryWarning ? [`the ${what} expires at ${notAfter.toISOString()}: renew it`] : [];
+  return notAfter.getTime() - now < expiryWarning
+    ? [`the ${what} expires at ${notAfter.toISOString()}: renew it`]
+    : [];
 }
 
 /** Describes a certificate. @param certificate the label of the expiry metric */
 function describe(x509: X509Certificate, certificate: Owner | 'client-ca', file: string) {
-  return { certificate, file, subject: subjectOf(x509), notBefore: x509.validFromDate, notAfter: x509.validToDate };
+  return {
+    certificate,
+    file,
+    subject: subjectOf(x509),
+    notBefore: x509.validFromDate,
+    notAfter: x509.validToDate,
+  };
 }
 
 /** Writes the subject in one line. */

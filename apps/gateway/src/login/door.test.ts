@@ -58,7 +58,8 @@ function setUp(proxies: readonly string[] = []) {
     discardTimeout: 1_000,
     now: () => now,
   });
-  const come = (request: object, answer: object) => door(request as ServerRequest, answer as ServerAnswer);
+  const come = (request: object, answer: object) =>
+    door(request as ServerRequest, answer as ServerAnswer);
   return {
     letIn,
     reports,
@@ -82,9 +83,22 @@ function setUp(proxies: readonly string[] = []) {
       };
       const pushed: (Buffer | null)[] = [];
       const push = (piece: Buffer | null) => pushed.push(piece) > 0;
-      const request = { socket, method, headers, on: () => undefined, resume: () => undefined, push };
+      const request = {
+        socket,
+        method,
+        headers,
+        on: () => undefined,
+        resume: () => undefined,
+        push,
+      };
       come(request, answer);
-      return { request: request as unknown as ServerRequest, socket, answer, hangUp: close, pushed };
+      return {
+        request: request as unknown as ServerRequest,
+        socket,
+        answer,
+        hangUp: close,
+        pushed,
+      };
     },
     askOverHttp2(remoteAddress: string, headers: Record<string, string> = {}) {
       const stream = createStream(remoteAddress);
@@ -114,9 +128,14 @@ test('64 requests of an address wait for their turn, further ones are answered 4
     expect(headers).toMatchObject({ 'Retry-After': '1', 'X-Content-Type-Options': 'nosniff' });
     expect(JSON.parse(body ?? '')).toMatchObject({ code: 'too-many-requests' });
   }
-  expect(ask('192.0.2.1', { method: 'HEAD' }).answer).toMatchObject({ statusCode: 429, body: undefined });
+  expect(ask('192.0.2.1', { method: 'HEAD' }).answer).toMatchObject({
+    statusCode: 429,
+    body: undefined,
+  });
   reports.pop();
-  expect(reports).toMatchObject(Array(6).fill({ action: 'none', outcome: 'limited', address: '192.0.2.1' }));
+  expect(reports).toMatchObject(
+    Array(6).fill({ action: 'none', outcome: 'limited', address: '192.0.2.1' }),
+  );
   const other = ask('192.0.2.2');
   await turns(3);
   expect(letIn).toContain(other.request);
@@ -152,7 +171,9 @@ test('after 256 answers of 429 within a second to any addresses, further request
 
 test('the connection of a proxy is not ended for one of its clients', () => {
   const { ask } = setUp(['10.0.0.0/8']);
-  const all = Array.from({ length: 200 }, () => ask('10.0.0.1', { 'x-forwarded-for': '192.0.2.1' }));
+  const all = Array.from({ length: 200 }, () =>
+    ask('10.0.0.1', { 'x-forwarded-for': '192.0.2.1' }),
+  );
   expect(all.some(({ socket }) => socket.destroyed)).toBe(false);
   expect(all.filter(({ answer }) => answer.statusCode === 429)).toHaveLength(136);
 });
@@ -192,7 +213,10 @@ test('a request of a proxy is one of the address that it names', async () => {
 
 test('one that hung up before its turn is not let in, and another one may wait in its place', async () => {
   const { ask, askOverHttp2, letIn, reports } = setUp();
-  const all = Array.from({ length: 32 }, () => [ask('192.0.2.1'), askOverHttp2('192.0.2.1')] as const);
+  const all = Array.from(
+    { length: 32 },
+    () => [ask('192.0.2.1'), askOverHttp2('192.0.2.1')] as const,
+  );
   for (const [one, other] of all) {
     one.hangUp();
     other.stream.close();
@@ -232,10 +256,9 @@ test('beyond 1,000 in progress the oldest of the address with the most is cut of
   expect(overHttp1 && 'socket' in overHttp1 && overHttp1.socket.destroyed).toBe(true);
   await turns(1);
   // It ends with all that is on its session.
-  expect(overHttp2 && 'stream' in overHttp2 && [overHttp2.stream.destroyed, overHttp2.stream.code]).toEqual([
-    true,
-    undefined,
-  ]);
+  expect(
+    overHttp2 && 'stream' in overHttp2 && [overHttp2.stream.destroyed, overHttp2.stream.code],
+  ).toEqual([true, undefined]);
   expect(many.filter(({ request }) => isCutOff(request))).toEqual([overHttp1, overHttp2]);
   expect(few.some(({ request }) => isCutOff(request))).toBe(false);
   // They were let in, so they are reported where they are answered.
@@ -245,7 +268,8 @@ test('beyond 1,000 in progress the oldest of the address with the most is cut of
 test('of requests that a proxy sends over one session, those beyond 1,000 are reset alone', async () => {
   const { askOverHttp2 } = setUp(['10.0.0.0/8']);
   const all = Array.from({ length: 1_001 }, (_, index) => {
-    return askOverHttp2('10.0.0.1', { 'x-forwarded-for': `192.0.${index >> 8}.${index & 255}` }).stream;
+    return askOverHttp2('10.0.0.1', { 'x-forwarded-for': `192.0.${index >> 8}.${index & 255}` })
+      .stream;
   });
   await turns(1);
   const codes = all.map(({ code }) => code);

@@ -3,7 +3,13 @@ import { constants } from 'node:http2';
 import { BlockList } from 'node:net';
 import { discardBody } from '../http/answer-errors.ts';
 import { createFairTurns } from '../http/fair-turns.ts';
-import { endConnection, isClosed, onceClosed, type ServerAnswer, type ServerRequest } from '../http/http-server.ts';
+import {
+  endConnection,
+  isClosed,
+  onceClosed,
+  type ServerAnswer,
+  type ServerRequest,
+} from '../http/http-server.ts';
 import { withoutRest } from '../http/read-body.ts';
 import { createFairLimit, networkOf, plain } from '../http/socket-limit.ts';
 import { clientAddress, createAddressLimit, createRateLimit } from './bounds.ts';
@@ -106,23 +112,34 @@ export function createDoor(
   const allRefused = createRateLimit(() => allRefusals, now);
   const limited = (address: string) =>
     report({ at: Date.now(), seconds: 0, action: 'none', outcome: 'limited', address });
-  const inProgress = createFairLimit<Visit>(maxInProgress, ({ request, response, isDirect, leave }) => {
-    // A request that was let in is reported where it is answered.
-    if (leave === undefined) cutOff.add(request);
-    else {
-      leave();
-      limited(addressOf(request));
-    }
-    if (isDirect || !('stream' in response)) endConnection(request);
-    else response.stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
-  });
+  const inProgress = createFairLimit<Visit>(
+    maxInProgress,
+    ({ request, response, isDirect, leave }) => {
+      // A request that was let in is reported where it is answered.
+      if (leave === undefined) cutOff.add(request);
+      else {
+        leave();
+        limited(addressOf(request));
+      }
+      if (isDirect || !('stream' in response)) endConnection(request);
+      else response.stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    },
+  );
   function refuse(request: ServerRequest, response: ServerAnswer): void {
     response.statusCode = 429;
     const body = JSON.stringify(errorBody(429, 'too many concurrent requests from this address'));
-    const all = { ...headers(), 'Retry-After': '1', 'Content-Type': 'application/json; charset=utf-8' };
+    const all = {
+      ...headers(),
+      'Retry-After': '1',
+      'Content-Type': 'application/json; charset=utf-8',
+    };
     for (const [name, value] of Object.entries(all)) response.setHeader(name, value);
     response.end(request.method === 'HEAD' ? undefined : body);
-    discardBody({ req: request as IncomingMessage, res: response as ServerResponse }, 429, discardTimeout);
+    discardBody(
+      { req: request as IncomingMessage, res: response as ServerResponse },
+      429,
+      discardTimeout,
+    );
   }
   return (request, response) => {
     const address = clientAddress(request, proxies() ?? noProxies);
@@ -144,7 +161,9 @@ export function createDoor(
     inProgress.add(visit, address);
     if (isQueued) return;
     limited(address);
-    const isTooMany = [refused.take(address), allRefused.take('')].some((taken) => typeof taken === 'number');
+    const isTooMany = [refused.take(address), allRefused.take('')].some(
+      (taken) => typeof taken === 'number',
+    );
     if (isTooMany && isDirect) endConnection(request);
     else refuse(request, response);
   };

@@ -10,7 +10,12 @@ export function writeKubeconfig(
   const known = Object.hasOwn(clusters, name) ? clusters[name] : undefined;
   if (known === undefined) return undefined;
   // kubectl passes it to the credential plugin (KEP-541): where to log in, and for which cluster.
-  const extension = { login: publicUrl, cluster: name, audience: known.audience, ...(login && { ca: login }) };
+  const extension = {
+    login: publicUrl,
+    cluster: name,
+    audience: known.audience,
+    ...(login && { ca: login }),
+  };
   const place = {
     server: known.server,
     ...(cluster && { 'certificate-authority-data': Buffer.from(cluster).toString('base64') }),

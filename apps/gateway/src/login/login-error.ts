@@ -37,7 +37,13 @@ export class LoginError extends Error {
    */
   readonly isGuess: boolean;
 
-  constructor(status: number, code: LoginErrorCode, message: string, retryAfter?: number, isGuess = status === 401) {
+  constructor(
+    status: number,
+    code: LoginErrorCode,
+    message: string,
+    retryAfter?: number,
+    isGuess = status === 401,
+  ) {
     super(message);
     this.isGuess = isGuess;
     this.status = status;
@@ -47,7 +53,11 @@ export class LoginError extends Error {
 }
 
 export function noSession(): LoginError {
-  return new LoginError(401, 'no-session', 'there is no such session, or it has ended: log in again');
+  return new LoginError(
+    401,
+    'no-session',
+    'there is no such session, or it has ended: log in again',
+  );
 }
 
 /** Makes the error of a limit that is reached. @param retryAfter seconds */
@@ -65,7 +75,8 @@ export function unavailable(what: string): LoginError {
  * in too many groups. There is one text for both: another one would show who has an account.
  */
 export function uncheckedLogin(isGuess: boolean): LoginError {
-  const message = "the login can't be checked now: try again later. If it stays so, call your administrator";
+  const message =
+    "the login can't be checked now: try again later. If it stays so, call your administrator";
   return new LoginError(503, 'unavailable', message, 5, isGuess);
 }
 

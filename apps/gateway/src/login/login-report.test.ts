@@ -3,7 +3,12 @@ import type { Session } from '../engine/sessions/session-text.ts';
 import { createLoginLog, createRequestLogs, detailsOf, type LoginFacts } from './login-report.ts';
 
 const token = 'sps_secret';
-const session = { authenticator: 'corp', name: 'corp:alice', cluster: 'prod', device: 'laptop' } as Session;
+const session = {
+  authenticator: 'corp',
+  name: 'corp:alice',
+  cluster: 'prod',
+  device: 'laptop',
+} as Session;
 const login: LoginFacts = {
   at: 0,
   seconds: 0.1,
@@ -17,7 +22,8 @@ const login: LoginFacts = {
 function setUp() {
   let now = 0;
   const lines: [level: string, fields: Record<string, unknown>, message: string][] = [];
-  const at = (level: string) => (fields: object, message: string) => lines.push([level, { ...fields }, message]);
+  const at = (level: string) => (fields: object, message: string) =>
+    lines.push([level, { ...fields }, message]);
   const logger = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
   const onLogin = createLoginLog(logger, () => now);
   return {
@@ -50,7 +56,11 @@ describe('the log of the login server', () => {
   test('names the session by its digest, and has no token', () => {
     const { log, lines } = setUp();
     log();
-    const fields = { username: 'corp:alice', session: expect.stringMatching(/^[0-9a-f]{12}$/), device: 'laptop' };
+    const fields = {
+      username: 'corp:alice',
+      session: expect.stringMatching(/^[0-9a-f]{12}$/),
+      device: 'laptop',
+    };
     expect(lines[0]?.[1]).toMatchObject(fields);
     expect(JSON.stringify(lines)).not.toContain(token);
   });
@@ -61,7 +71,9 @@ describe('the log of the login server', () => {
     log({ outcome: 'limited' });
     later(10_001);
     log({ outcome: 'unavailable' });
-    expect(lines.map(([level, { outcome, unloggedSince }]) => [level, outcome, unloggedSince])).toEqual([
+    expect(
+      lines.map(([level, { outcome, unloggedSince }]) => [level, outcome, unloggedSince]),
+    ).toEqual([
       ['warn', 'unavailable', undefined],
       ['debug', 'unavailable', undefined],
       ['debug', 'unavailable', undefined],
@@ -75,7 +87,8 @@ describe('what is logged during a request', () => {
   test('is a warning once in 10 s for each authenticator, and never of a client that has gone', () => {
     const { logOf, lines, later } = setUp();
     const [here, gone] = [logOf(() => false), logOf(() => true)];
-    const warn = (log: typeof here, authenticator: string) => log.warn({ authenticator }, 'could not check');
+    const warn = (log: typeof here, authenticator: string) =>
+      log.warn({ authenticator }, 'could not check');
     warn(gone, 'corp');
     for (const name of ['corp', 'corp', 'lab']) warn(here, name);
     later(10_000);

@@ -20,7 +20,15 @@ export type LoginAction = (typeof loginActions)[number];
  * The outcomes of a request. `refused` is 401, `limited` is 429, `unavailable` is 503, and `invalid` is any other 4xx.
  * `gone` means that the client hung up before anything was decided. `error` is a bug.
  */
-export const loginOutcomes = ['ok', 'refused', 'limited', 'unavailable', 'gone', 'invalid', 'error'] as const;
+export const loginOutcomes = [
+  'ok',
+  'refused',
+  'limited',
+  'unavailable',
+  'gone',
+  'invalid',
+  'error',
+] as const;
 export type LoginOutcome = (typeof loginOutcomes)[number];
 
 /** The facts of one request to the login server. They contain no password. */
@@ -96,11 +104,17 @@ export function createLoginLog(logger: Logger, now: () => number): OnLogin {
     if (outcome === 'unavailable' || outcome === 'limited') {
       const unloggedSince = limit(outcome);
       const level = unloggedSince === undefined ? 'debug' : 'warn';
-      logger[level]({ ...fields, ...(unloggedSince ? { unloggedSince } : {}) }, 'login request not answered');
+      logger[level](
+        { ...fields, ...(unloggedSince ? { unloggedSince } : {}) },
+        'login request not answered',
+      );
       return;
     }
     const isActed = action === 'login' || report.ended !== undefined;
-    logger[isActed && (outcome === 'ok' || outcome === 'refused') ? 'info' : 'debug'](fields, 'login request');
+    logger[isActed && (outcome === 'ok' || outcome === 'refused') ? 'info' : 'debug'](
+      fields,
+      'login request',
+    );
   };
 }
 
@@ -108,7 +122,10 @@ export function createLoginLog(logger: Logger, now: () => number): OnLogin {
  * Creates loggers for the work of single requests. A client that hangs up makes this work fail, which is not a warning.
  * And while a backend is down, any client could write a line with each request.
  */
-export function createRequestLogs(logger: Logger, now: () => number): (isGone: () => boolean) => Logger {
+export function createRequestLogs(
+  logger: Logger,
+  now: () => number,
+): (isGone: () => boolean) => Logger {
   const limit = createLogLimiter(now);
   return (isGone) => ({
     debug: (fields, message) => logger.debug(fields, message),

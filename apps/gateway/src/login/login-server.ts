@@ -96,13 +96,20 @@ const loginRate = (config: LoginConfig | undefined): Rate => ({
 });
 
 /** Creates the Koa app of the login server: the whole path of a request, from the outside in. */
-function createLoginApp(options: LoginServerOptions, { isLastAnswer }: ConnectionAccess, bodyTimeout: number) {
+function createLoginApp(
+  options: LoginServerOptions,
+  { isLastAnswer }: ConnectionAccess,
+  bodyTimeout: number,
+) {
   const { service, inFlight, logger } = options;
   const rate = () => service()?.config.limits.perAddress ?? { count: 1, per: 60_000 };
   const now = () => performance.now();
   const passwords = createAddressLimit(rate, now);
   const requestRate = () => ({ ...rate(), count: rate().count * requestsPerPassword });
-  const [requests, logouts] = [createAddressLimit(requestRate, now), createAddressLimit(requestRate, now)];
+  const [requests, logouts] = [
+    createAddressLimit(requestRate, now),
+    createAddressLimit(requestRate, now),
+  ];
   const logins = createRateLimit(() => loginRate(service()?.config), now);
   const router = createLoginRouter(bodyTimeout, inFlight, passwords, logins);
   const report = createReport(options);
@@ -119,14 +126,18 @@ function createLoginApp(options: LoginServerOptions, { isLastAnswer }: Connectio
   app.use(refuseOthers(router));
   app.on('error', (error: Error) => logger.debug({ type: error.name }, 'answer not delivered'));
   const proxies = () => service()?.proxies;
-  return { callback: () => createDoor(app.callback(), { proxies, headers, report, discardTimeout, now }) };
+  return {
+    callback: () => createDoor(app.callback(), { proxies, headers, report, discardTimeout, now }),
+  };
 }
 
 /** Follows the router, and refuses requests whose path (404) or method (405) it does not have. */
 function refuseOthers(router: ReturnType<typeof createLoginRouter>): Middleware {
   return (context) => {
     const { path } = router.match(context.path, context.method);
-    const methods = [...new Set(path.flatMap((one) => one.methods))].filter((one) => one !== 'HEAD');
+    const methods = [...new Set(path.flatMap((one) => one.methods))].filter(
+      (one) => one !== 'HEAD',
+    );
     if (methods.length === 0) throw new LoginError(404, 'not-found', 'there is no such request');
     context.set('Allow', methods.join(', '));
     throw new LoginError(405, 'method-not-allowed', `the method must be ${methods.join(' or ')}`);
@@ -140,7 +151,9 @@ function secureHeaders(config: LoginConfig | undefined): Record<string, string> 
     'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
     'Referrer-Policy': 'no-referrer',
     'X-Content-Type-Options': 'nosniff',
-    ...(config?.publicUrl.startsWith('https:') && { 'Strict-Transport-Security': 'max-age=31536000' }),
+    ...(config?.publicUrl.startsWith('https:') && {
+      'Strict-Transport-Security': 'max-age=31536000',
+    }),
   };
 }
 
@@ -177,7 +190,13 @@ function createRequests(
     const address = addressOf(context.req);
     const review = createReviewContext(context.res, current.timeout, []);
     const known: LoginRequest['known'] = { action: 'none' };
-    context.state.request = { context, service: current, address, signal: review.signal, known } satisfies LoginRequest;
+    context.state.request = {
+      context,
+      service: current,
+      address,
+      signal: review.signal,
+      known,
+    } satisfies LoginRequest;
     const taken = (context.method === 'DELETE' ? limits.logouts : limits.requests).take(address);
     const end = (status: number) => {
       const outcome = outcomeOf(status, isClosed(context.res));
@@ -225,5 +244,6 @@ function requireOwnHost({ req }: Context, { publicUrl }: LoginConfig): void {
   }
   if (req.headers.origin !== undefined)
     throw new LoginError(403, 'forbidden', 'requests of web pages are not accepted');
-  if (req.url?.startsWith('/') !== true) throw new LoginError(400, 'bad-request', 'the request target must be a path');
+  if (req.url?.startsWith('/') !== true)
+    throw new LoginError(400, 'bad-request', 'the request target must be a path');
 }

@@ -4,13 +4,23 @@ import type { LoginConfig } from '../config/types.ts';
 import { createSessionTexts } from '../engine/sessions/session-text.ts';
 import { createRateLimit } from './bounds.ts';
 import { LoginError } from './login-error.ts';
-import { type LoginLink, type LoginProgress, type LoginService, logIn, parseLoginBody } from './login-service.ts';
+import {
+  type LoginLink,
+  type LoginProgress,
+  type LoginService,
+  logIn,
+  parseLoginBody,
+} from './login-service.ts';
 
 type Answer = Awaited<ReturnType<LoginLink['logIn']>>;
 
 const unknown: Answer = { kind: 'no-opinion' };
 const wrong: Answer = { kind: 'rejected', reason: 'invalid-credentials', subject: 'jane' };
-const loggedIn: Answer = { kind: 'logged-in', given: { username: 'jane', uid: '7' }, named: { username: 'corp:jane' } };
+const loggedIn: Answer = {
+  kind: 'logged-in',
+  given: { username: 'jane', uid: '7' },
+  named: { username: 'corp:jane' },
+};
 const down = new AuthenticatorError('unavailable', 'no answer about hunter2hunter2');
 
 const request = { username: 'Jane', password: 'hunter2hunter2', device: 'laptop' };
@@ -29,7 +39,14 @@ interface Setup {
 }
 
 function setUp(setup: Setup = {}) {
-  const { links = { corp: loggedIn }, onError = 'continue', config, issuer, hangsUp, logins = 100 } = setup;
+  const {
+    links = { corp: loggedIn },
+    onError = 'continue',
+    config,
+    issuer,
+    hangsUp,
+    logins = 100,
+  } = setup;
   const client = new AbortController();
   const asked: string[] = [];
   const lines: string[] = [];
@@ -54,8 +71,15 @@ function setUp(setup: Setup = {}) {
         if (hangsUp) client.abort();
         if (issuer === 'fails') throw new Error('Redis is down');
         const digest = `${issued.length}`.repeat(64).slice(0, 64);
-        const session = issuer === 'forgets' ? {} : { session: given.session?.describe(digest) ?? '' };
-        const made = { digest, user: given.user, expiresAt: given.expiresAt as Date, ...session, request: given };
+        const session =
+          issuer === 'forgets' ? {} : { session: given.session?.describe(digest) ?? '' };
+        const made = {
+          digest,
+          user: given.user,
+          expiresAt: given.expiresAt as Date,
+          ...session,
+          request: given,
+        };
         issued.push({ ...made, issuedAt: new Date(issued.length) });
         return { token: `token ${digest}`, issued: made };
       },
@@ -73,7 +97,9 @@ function setUp(setup: Setup = {}) {
         },
       }),
     },
-    logger: { warn: (fields: object, message: string) => lines.push(JSON.stringify([fields, message])) },
+    logger: {
+      warn: (fields: object, message: string) => lines.push(JSON.stringify([fields, message])),
+    },
     problemOf: (error: unknown) => String(error),
     timeout: 60_000,
   } as unknown as LoginService;
@@ -113,7 +139,10 @@ describe('a login', () => {
     expect(session.until).toBe(session.since + 3_600_000);
     expect(user).toEqual({ username: 'corp:jane' });
     expect(token).toContain('token');
-    expect(issued[0]?.request).toMatchObject({ audiences: ['https://prod'], expiresAt: new Date(session.until) });
+    expect(issued[0]?.request).toMatchObject({
+      audiences: ['https://prod'],
+      expiresAt: new Date(session.until),
+    });
   });
 
   test.each([
@@ -126,7 +155,13 @@ describe('a login', () => {
   });
 
   test.each([
-    ['no one knows the name', { a: unknown, b: unknown }, 401, ['a', 'b'], { reason: 'unknown-user' }],
+    [
+      'no one knows the name',
+      { a: unknown, b: unknown },
+      401,
+      ['a', 'b'],
+      { reason: 'unknown-user' },
+    ],
     [
       'the first one refuses it',
       { a: wrong, b: loggedIn },
@@ -167,7 +202,10 @@ describe('a login', () => {
         .catch((thrown) => thrown),
     );
     const [ofOutage, ofUser] = await Promise.all(errors);
-    expect(ofUser).toMatchObject({ status: 503, message: expect.stringContaining("the login can't be checked now") });
+    expect(ofUser).toMatchObject({
+      status: 503,
+      message: expect.stringContaining("the login can't be checked now"),
+    });
     expect(ofUser).toEqual(ofOutage);
   });
 
@@ -196,7 +234,10 @@ describe('a login', () => {
 
   test('is unavailable when the session could not be stored, or was not stored as one', async () => {
     for (const issuer of ['fails', 'forgets'] as const) {
-      await expect(setUp({ issuer }).logIn()).rejects.toMatchObject({ status: 503, code: 'unavailable' });
+      await expect(setUp({ issuer }).logIn()).rejects.toMatchObject({
+        status: 503,
+        code: 'unavailable',
+      });
     }
   });
 
@@ -229,12 +270,13 @@ describe('a login', () => {
 
 const good = { username: 'jane', password: 'hunter2hunter2' };
 
-test.each([good, { ...good, cluster: 'prod', device: "jane's laptop 💻" }, { ...good, username: 'jané@example.com' }])(
-  '%j is a login',
-  (body) => {
-    expect(parseLoginBody(body)).toEqual(body);
-  },
-);
+test.each([
+  good,
+  { ...good, cluster: 'prod', device: "jane's laptop 💻" },
+  { ...good, username: 'jané@example.com' },
+])('%j is a login', (body) => {
+  expect(parseLoginBody(body)).toEqual(body);
+});
 
 describe('what is not a login is refused without a word of it:', () => {
   test.each([

@@ -1,5 +1,12 @@
 import type { BlockList } from 'node:net';
-import type { IssuedToken, Logger, NoOpinion, Rejected, TokenIssuer, UserInfo } from '@sallyport/authenticator';
+import type {
+  IssuedToken,
+  Logger,
+  NoOpinion,
+  Rejected,
+  TokenIssuer,
+  UserInfo,
+} from '@sallyport/authenticator';
 import { z } from 'zod';
 import { asError, withoutToken } from '../base/logging/error-fields.ts';
 import { isMisleading } from '../base/logging/printable.ts';
@@ -23,7 +30,11 @@ export interface LoginLink extends Pick<AuthenticatorConfig, 'name' | 'onError'>
    * Checks a password as the chain would, but past the cache: the backend must see it. So the lockout guard, the identity
    * policy and blocks hold for it. @throws AuthenticatorError when it could not be checked
    */
-  logIn(username: string, password: string, context: LinkContext): Promise<LoggedInUser | Rejected | NoOpinion>;
+  logIn(
+    username: string,
+    password: string,
+    context: LinkContext,
+  ): Promise<LoggedInUser | Rejected | NoOpinion>;
 }
 
 /** The parts of the login server that depend on the config. Each config makes them again. */
@@ -69,13 +80,18 @@ export function parseLoginBody(body: unknown): LoginBody {
   const { data, error } = loginBody.safeParse(body);
   if (data !== undefined) return data;
   const [field] = error.issues[0]?.path ?? [];
-  const what = field ? `${String(field)} is wrong` : 'the body must be an object with username and password';
-  const known = 'username, password, cluster and device (at most 64 characters), each a text that is not empty';
+  const what = field
+    ? `${String(field)} is wrong`
+    : 'the body must be an object with username and password';
+  const known =
+    'username, password, cluster and device (at most 64 characters), each a text that is not empty';
   throw new LoginError(400, 'bad-request', `${what}: known are ${known}`);
 }
 
 /** The facts about a login that has begun, for the audit trail even if it fails. */
-export type LoginProgress = { -readonly [Key in 'authenticator' | 'reason' | 'subject']?: LoginFacts[Key] };
+export type LoginProgress = {
+  -readonly [Key in 'authenticator' | 'reason' | 'subject']?: LoginFacts[Key];
+};
 
 interface LoginOrigin {
   readonly address: string;
@@ -99,7 +115,12 @@ export async function logIn(
   // The session begins before the password is checked: a password that is changed from here on ends it.
   const since = Date.now();
   const cluster = chooseCluster(config, request.cluster);
-  const [link, { given, named }] = await checkPassword(service, request, { audiences: [], signal }, progress);
+  const [link, { given, named }] = await checkPassword(
+    service,
+    request,
+    { audiences: [], signal },
+    progress,
+  );
   const taken = logins.take(named.username);
   if (typeof taken === 'number') throw tooMany('too many logins of this user', taken);
   const { audience } = (cluster === undefined ? undefined : config.clusters[cluster]) ?? {};
@@ -127,14 +148,18 @@ export async function logIn(
   return fromStore(service, async () => {
     const { token, issued } = await issuer.create(create, signal);
     // Such a token would be accepted nowhere.
-    if (issued.session === undefined) throw new Error('its plugin has stored no session with the token');
+    if (issued.session === undefined)
+      throw new Error('its plugin has stored no session with the token');
     await endExcessSessions(service, named.username);
     return { token, session, user: named };
   });
 }
 
 /** Asks the store of sessions, and logs why it failed. @throws LoginError if it did, or as `work` does */
-export function fromStore<Result>({ logger, problemOf }: LoginService, work: () => Promise<Result>): Promise<Result> {
+export function fromStore<Result>(
+  { logger, problemOf }: LoginService,
+  work: () => Promise<Result>,
+): Promise<Result> {
   return work().catch((error: unknown) => {
     if (error instanceof LoginError) throw error;
     logger.warn({ reason: problemOf(error) }, 'the store of sessions failed');
@@ -154,7 +179,8 @@ function chooseCluster({ clusters }: LoginConfig, named: string | undefined): st
   if (named !== undefined && names.includes(named)) return named;
   // Their names are no secret: GET /v1/clusters lists them.
   const known = names.length === 0 ? 'there is none' : `write one of ${names.join(', ')}`;
-  if (named === undefined) throw new LoginError(400, 'cluster-required', `cluster is missing: ${known}`);
+  if (named === undefined)
+    throw new LoginError(400, 'cluster-required', `cluster is missing: ${known}`);
   throw new LoginError(400, 'unknown-cluster', `cluster is not known: ${known}`);
 }
 
@@ -193,7 +219,11 @@ async function checkPassword(
   progress.reason ??= 'unknown-user';
   // There is one text for an unknown name, a wrong password and all other reasons of a refusal: it must not show who
   // exists.
-  throw new LoginError(401, 'wrong-credentials', 'the name or the password is wrong, or this user may not log in');
+  throw new LoginError(
+    401,
+    'wrong-credentials',
+    'the name or the password is wrong, or this user may not log in',
+  );
 }
 
 /**
@@ -210,10 +240,16 @@ async function endExcessSessions(service: LoginService, username: string): Promi
     for (const one of excess) {
       // The record of a revoked session takes memory for as long as the session would have lasted.
       if (issuer.delete) await issuer.delete(one, signal);
-      else await consume(issuer.revoke(one, { at: new Date(), by: 'login', reason: 'login.maxSessions' }, signal));
+      else
+        await consume(
+          issuer.revoke(one, { at: new Date(), by: 'login', reason: 'login.maxSessions' }, signal),
+        );
     }
   } catch (error) {
-    logger.warn({ reason: problemOf(error) }, 'sessions above login.maxSessions could not be ended');
+    logger.warn(
+      { reason: problemOf(error) },
+      'sessions above login.maxSessions could not be ended',
+    );
   }
 }
 
@@ -227,7 +263,9 @@ export async function sessionsOf({ issuer }: LoginService, username: string, sig
   for await (const one of issuer.list({ username, sessions: true }, signal)) {
     if (!('problem' in one) && isInForce(one)) all.push(one);
   }
-  return all.sort((one, other) => (one.issuedAt?.getTime() ?? 0) - (other.issuedAt?.getTime() ?? 0));
+  return all.sort(
+    (one, other) => (one.issuedAt?.getTime() ?? 0) - (other.issuedAt?.getTime() ?? 0),
+  );
 }
 
 /** Whether a session has neither been revoked nor expired. */

@@ -32,7 +32,8 @@ function setUp(tokens: readonly string[], unconfirmed: readonly string[] = []) {
     const times = { issuedAt: new Date(at), expiresAt: new Date(session.until) };
     return { digest, user: { username: 'corp:alice' }, ...times, ...text };
   });
-  const now = (one: IssuedToken) => (revoked.includes(one.digest) ? { ...one, revoked: { at: new Date(0) } } : one);
+  const now = (one: IssuedToken) =>
+    revoked.includes(one.digest) ? { ...one, revoked: { at: new Date(0) } } : one;
   const service = {
     texts,
     sessions: { recognizes: () => true },
@@ -70,7 +71,11 @@ test('a logout everywhere that failed can be repeated: its own session ends last
   await expect(logOutEverywhere(service, 'own', signal)).rejects.toMatchObject({ status: 503 });
   expect(revoked).toEqual([digestOf('second')]);
   fail('');
-  expect(await logOutEverywhere(service, 'own', signal)).toEqual({ session, count: 2, unconfirmed: 0 });
+  expect(await logOutEverywhere(service, 'own', signal)).toEqual({
+    session,
+    count: 2,
+    unconfirmed: 0,
+  });
   expect(revoked).toEqual(['second', 'third', 'own'].map(digestOf));
   await expect(logOutEverywhere(service, 'own', signal)).rejects.toMatchObject({ status: 401 });
 });
@@ -89,10 +94,19 @@ test('a logout ends no token that is not a session', async () => {
 test('logouts that no replica of the store has confirmed are counted and logged', async () => {
   const text = 'logout not confirmed by any replica of the session Redis: a failover can undo it';
   const single = setUp(['own'], ['own']);
-  expect(await logOut(single.service, 'own', signal)).toMatchObject({ wasInForce: true, unconfirmed: 1 });
-  expect(await logOut(single.service, 'own', signal)).toMatchObject({ wasInForce: false, unconfirmed: 0 });
+  expect(await logOut(single.service, 'own', signal)).toMatchObject({
+    wasInForce: true,
+    unconfirmed: 1,
+  });
+  expect(await logOut(single.service, 'own', signal)).toMatchObject({
+    wasInForce: false,
+    unconfirmed: 0,
+  });
   expect(single.warned).toEqual([[{ sessions: 1 }, text]]);
   const all = setUp(['own', 'second', 'third'], ['own', 'third']);
-  expect(await logOutEverywhere(all.service, 'own', signal)).toMatchObject({ count: 3, unconfirmed: 2 });
+  expect(await logOutEverywhere(all.service, 'own', signal)).toMatchObject({
+    count: 3,
+    unconfirmed: 2,
+  });
   expect(all.warned).toEqual([[{ sessions: 2 }, text]]);
 });

@@ -33,12 +33,15 @@ export async function listOwn(service: LoginService, name: string, signal: Abort
     const all = await sessionsOf(service, name, signal);
     return all.flatMap((one) => {
       const session = readSession(service, one);
-      return session?.name === name ? [{ digest: one.digest, session, lastUsedAt: one.lastUsedAt ?? null }] : [];
+      return session?.name === name
+        ? [{ digest: one.digest, session, lastUsedAt: one.lastUsedAt ?? null }]
+        : [];
     });
   });
 }
 
-const unconfirmedLogout = 'logout not confirmed by any replica of the session Redis: a failover can undo it';
+const unconfirmedLogout =
+  'logout not confirmed by any replica of the session Redis: a failover can undo it';
 
 /** Ends a session, whatever the directory says about its user. @throws LoginError when there is none */
 export async function logOut(service: LoginService, token: string, signal: AbortSignal) {
@@ -58,7 +61,9 @@ export async function logOutEverywhere(service: LoginService, token: string, sig
     const { session, isInForce } = await findOwn(service, token, signal);
     if (!isInForce) throw noSession();
     const own = digestOf(token);
-    const others = (await sessionsOf(service, session.name, signal)).filter(({ digest }) => digest !== own);
+    const others = (await sessionsOf(service, session.name, signal)).filter(
+      ({ digest }) => digest !== own,
+    );
     const digests = [...others.map(({ digest }) => digest), own];
     return { session, ...(await end(service, digests, signal, 'everywhere')) };
   });
@@ -85,7 +90,12 @@ async function findOwn(service: LoginService, token: string, signal: AbortSignal
  * @returns how many this call has ended, and how many of these no replica of the store has confirmed: a failover can
  *   undo them
  */
-async function end({ issuer, logger }: LoginService, digests: readonly string[], signal: AbortSignal, reason?: string) {
+async function end(
+  { issuer, logger }: LoginService,
+  digests: readonly string[],
+  signal: AbortSignal,
+  reason?: string,
+) {
   const revocation = { at: new Date(), by: 'logout', ...(reason && { reason }) };
   let [count, unconfirmed] = [0, 0];
   for (const digest of digests) {
@@ -99,6 +109,9 @@ async function end({ issuer, logger }: LoginService, digests: readonly string[],
   return { count, unconfirmed };
 }
 
-function readSession({ texts }: LoginService, { digest, session }: IssuedToken): Session | undefined {
+function readSession(
+  { texts }: LoginService,
+  { digest, session }: IssuedToken,
+): Session | undefined {
   return session === undefined ? undefined : texts.read(digest, session);
 }

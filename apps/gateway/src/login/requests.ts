@@ -19,7 +19,9 @@ export interface LoginRequest {
   readonly address: string;
   /** It is aborted when the client has gone, and after the time of a review. */
   readonly signal: AbortSignal;
-  readonly known: { -readonly [Key in keyof LoginFacts]?: LoginFacts[Key] } & { action: LoginAction };
+  readonly known: { -readonly [Key in keyof LoginFacts]?: LoginFacts[Key] } & {
+    action: LoginAction;
+  };
 }
 
 type Handler = (request: LoginRequest) => Promise<void>;
@@ -46,9 +48,19 @@ export function createLoginRouter(
   passwords: RateLimit,
   logins: RateLimit,
 ): Router {
-  const readBody = createBodyReader(() => maxBodyBytes, bodyTimeout, { count: 512, bytes: 4 * 1024 * 1024 }, '');
+  const readBody = createBodyReader(
+    () => maxBodyBytes,
+    bodyTimeout,
+    { count: 512, bytes: 4 * 1024 * 1024 },
+    '',
+  );
   const router = new Router({ strict: true, sensitive: true });
-  const route = (method: 'get' | 'post' | 'delete', path: string, action: LoginAction, handle: Handler) => {
+  const route = (
+    method: 'get' | 'post' | 'delete',
+    path: string,
+    action: LoginAction,
+    handle: Handler,
+  ) => {
     router[method](path, async (context) => {
       const { request } = context.state as { readonly request: LoginRequest };
       request.known.action = action;
@@ -135,7 +147,11 @@ function bearerOf({ req }: Context): string {
   return token;
 }
 
-async function createSession(request: LoginRequest, body: unknown, logins: RateLimit): Promise<void> {
+async function createSession(
+  request: LoginRequest,
+  body: unknown,
+  logins: RateLimit,
+): Promise<void> {
   const { context, service, address, signal, known } = request;
   const asked = parseLoginBody(body);
   known.device = asked.device;
@@ -168,10 +184,19 @@ async function showSessions(request: LoginRequest, token: string): Promise<void>
 }
 
 function describe({ cluster, device, since, until }: Session, digest: string): object {
-  return { id: shortDigest(digest), cluster, device, since: new Date(since), expiresAt: new Date(until) };
+  return {
+    id: shortDigest(digest),
+    cluster,
+    device,
+    since: new Date(since),
+    expiresAt: new Date(until),
+  };
 }
 
-async function endSession({ context, service, signal, known }: LoginRequest, token: string): Promise<void> {
+async function endSession(
+  { context, service, signal, known }: LoginRequest,
+  token: string,
+): Promise<void> {
   const { session, wasInForce, unconfirmed } = await logOut(service, token, signal);
   const ended = wasInForce ? 1 : 0;
   Object.assign(known, { session, ended });
@@ -179,7 +204,10 @@ async function endSession({ context, service, signal, known }: LoginRequest, tok
   else context.status = 204;
 }
 
-async function endSessions({ context, service, signal, known }: LoginRequest, token: string): Promise<void> {
+async function endSessions(
+  { context, service, signal, known }: LoginRequest,
+  token: string,
+): Promise<void> {
   const { session, count, unconfirmed } = await logOutEverywhere(service, token, signal);
   Object.assign(known, { session, ended: count });
   context.body = { ended: count, ...(unconfirmed > 0 && { unconfirmed }) };
@@ -188,7 +216,8 @@ async function endSessions({ context, service, signal, known }: LoginRequest, to
 async function showKubeconfig({ context, service }: LoginRequest): Promise<void> {
   const { name } = context.params as { readonly name: string };
   const text = service.kubeconfig(name);
-  if (text === undefined) throw new LoginError(404, 'unknown-cluster', 'there is no such cluster: see /v1/clusters');
+  if (text === undefined)
+    throw new LoginError(404, 'unknown-cluster', 'there is no such cluster: see /v1/clusters');
   context.type = 'application/yaml';
   context.body = text;
 }

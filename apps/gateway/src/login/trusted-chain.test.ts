@@ -26,7 +26,10 @@ afterAll(() => Promise.all(authorities.map((one) => one.remove())));
 
 /** Whether Node's client accepts the chain, as `kubectl sallyport` does. */
 async function isAccepted(cert: Buffer, key: Buffer, ca: Buffer): Promise<boolean> {
-  const server = createServer({ cert, key }, (socket) => socket.end()).on('tlsClientError', () => undefined);
+  const server = createServer({ cert, key }, (socket) => socket.end()).on(
+    'tlsClientError',
+    () => undefined,
+  );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   try {
@@ -59,7 +62,8 @@ test.each<[readonly Names[], readonly Names[], boolean]>([
   [['own'], ['root'], false],
 ])('a chain of %j is accepted with the CAs %j: %j', async (sent, trusted, isTrusted) => {
   const pem = (names: readonly Names[]) => Buffer.concat(names.map((name) => pairs[name].cert));
-  const read = (names: readonly Names[]) => names.map((name) => new X509Certificate(pairs[name].cert));
+  const read = (names: readonly Names[]) =>
+    names.map((name) => new X509Certificate(pairs[name].cert));
   expect(isTrustedChain(read(sent), read(trusted))).toBe(isTrusted);
   const [first = 'leaf'] = sent;
   expect(await isAccepted(pem(sent), pairs[first].key, pem(trusted))).toBe(isTrusted);

@@ -8,13 +8,17 @@ import { isIssuedBy } from '@sallyport/plugin-kit';
  *
  * @param chain the server's own certificate first
  */
-export function isTrustedChain(chain: readonly X509Certificate[], trusted: readonly X509Certificate[]): boolean {
+export function isTrustedChain(
+  chain: readonly X509Certificate[],
+  trusted: readonly X509Certificate[],
+): boolean {
   const pool = [...trusted, ...chain];
   let at = chain[0];
   // A chain has no certificate twice.
   for (let steps = 0; at !== undefined && steps <= pool.length; steps++) {
     const one: X509Certificate = at;
-    if (isIssuedBy(one, one)) return trusted.some(({ fingerprint256 }) => fingerprint256 === one.fingerprint256);
+    if (isIssuedBy(one, one))
+      return trusted.some(({ fingerprint256 }) => fingerprint256 === one.fingerprint256);
     at = pool.find((other) => other !== one && isIssuedBy(one, other));
   }
   return false;

@@ -21,7 +21,11 @@ describe('healthAnswer', () => {
   });
 });
 
-function link(name: string, circuitState: CircuitState, check?: Authenticator['check']): GuardedLink {
+function link(
+  name: string,
+  circuitState: CircuitState,
+  check?: Authenticator['check'],
+): GuardedLink {
   const guard = {
     authenticate: async () => ({ kind: 'no-opinion' as const }),
     close: async () => undefined,
@@ -61,7 +65,9 @@ describe('readiness', () => {
   });
 
   test('does not depend on any backend', () => {
-    const health = createHealth(() => [link('corp', 'open', () => Promise.reject(new Error('down')))]);
+    const health = createHealth(() => [
+      link('corp', 'open', () => Promise.reject(new Error('down'))),
+    ]);
     health.listening();
     expect(failing(health)).toEqual([]);
   });
@@ -92,14 +98,17 @@ describe('the health of authenticators', () => {
     ]);
   });
 
-  test.each(['open', 'half-open'] as const)('does not call the backend while the circuit is %s', async (state) => {
-    const check = vi.fn(async () => undefined);
-    const links = [link('corp', state, check)];
-    expect(await createHealth(() => links).authenticators()).toEqual([
-      { name: 'corp', ok: false, reason: `circuit ${state}` },
-    ]);
-    expect(check).not.toHaveBeenCalled();
-  });
+  test.each(['open', 'half-open'] as const)(
+    'does not call the backend while the circuit is %s',
+    async (state) => {
+      const check = vi.fn(async () => undefined);
+      const links = [link('corp', state, check)];
+      expect(await createHealth(() => links).authenticators()).toEqual([
+        { name: 'corp', ok: false, reason: `circuit ${state}` },
+      ]);
+      expect(check).not.toHaveBeenCalled();
+    },
+  );
 
   test('gives a check that never answers 2 s', async () => {
     const links = [link('corp', 'closed', () => new Promise(() => undefined))];

@@ -31,9 +31,14 @@ export type Health = ReturnType<typeof createHealth>;
  * @param links the authenticators of the running chain, read each time
  * @param isUnknown see `Blocks`
  */
-export function createHealth(links: () => readonly GuardedLink[], isUnknown: () => boolean = () => false) {
+export function createHealth(
+  links: () => readonly GuardedLink[],
+  isUnknown: () => boolean = () => false,
+) {
   let state: 'starting' | 'listening' | 'stopping' = 'starting';
-  let last: { at: number; links: readonly GuardedLink[]; checks: Promise<HealthChecks> } | undefined;
+  let last:
+    | { at: number; links: readonly GuardedLink[]; checks: Promise<HealthChecks> }
+    | undefined;
   return {
     get state() {
       return state;
@@ -67,7 +72,8 @@ export function createHealth(links: () => readonly GuardedLink[], isUnknown: () 
 
 /** Checks an authenticator, its circuit first: while it is open, this check does not call the backend either. */
 async function checkAuthenticator({ name, guard }: GuardedLink): Promise<HealthCheck> {
-  if (guard.circuitState !== 'closed') return { name, ok: false, reason: `circuit ${guard.circuitState}` };
+  if (guard.circuitState !== 'closed')
+    return { name, ok: false, reason: `circuit ${guard.circuitState}` };
   try {
     const warnings = await checkInTime(guard, checkTimeout);
     return { name, ok: true, ...(warnings.length > 0 && { reason: warnings.join('\n') }) };
@@ -105,12 +111,20 @@ export function noAnswerWithin(limit: number): string {
  * @param notes are shown if `verbose`, and decide nothing: one that failed is marked `[!]`, where Kubernetes has no
  *   mark
  */
-export function healthAnswer(name: string, checks: HealthChecks, verbose: boolean, notes: HealthChecks = []) {
+export function healthAnswer(
+  name: string,
+  checks: HealthChecks,
+  verbose: boolean,
+  notes: HealthChecks = [],
+) {
   const ok = checks.every((check) => check.ok);
   if (ok && !verbose) return { ok, body: 'ok' };
-  const line = (check: HealthCheck, failed: string) => (check.ok ? `[+]${check.name} ok\n` : `${failed}\n`);
+  const line = (check: HealthCheck, failed: string) =>
+    check.ok ? `[+]${check.name} ok\n` : `${failed}\n`;
   const lines = [
-    ...[{ name: 'ping', ok: true }, ...checks].map((one) => line(one, `[-]${one.name} failed: reason withheld`)),
+    ...[{ name: 'ping', ok: true }, ...checks].map((one) =>
+      line(one, `[-]${one.name} failed: reason withheld`),
+    ),
     ...notes.map((one) => line(one, `[!]${one.name} failed: reason withheld, does not decide`)),
   ];
   return { ok, body: `${lines.join('')}${name} check ${ok ? 'passed' : 'failed'}\n` };

@@ -9,7 +9,10 @@ beforeAll(async () => {
 });
 afterAll(() => authority.remove());
 
-async function certificate(commonName: string, ...alternativeNames: string[]): Promise<X509Certificate> {
+async function certificate(
+  commonName: string,
+  ...alternativeNames: string[]
+): Promise<X509Certificate> {
   return new X509Certificate((await authority.issue({ commonName, alternativeNames })).cert);
 }
 
@@ -60,7 +63,12 @@ describe('hasName', () => {
 
   test('a name with a comma is one name, and the names next to it are found', async () => {
     const odd = await certificate('x', 'DNS.1 = "a, DNS:b"', 'DNS.2 = c');
-    expect([['a, DNS:b'], ['c'], ['a'], ['b']].map((names) => hasName(odd, names))).toEqual([true, true, false, false]);
+    expect([['a, DNS:b'], ['c'], ['a'], ['b']].map((names) => hasName(odd, names))).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ]);
   });
 
   test('names of other kinds do not count', async () => {
@@ -75,10 +83,14 @@ describe('hasName', () => {
 
   test('a common name with a line break or a comma in it is one name', async () => {
     expect(hasName(await certificate('evil, CN=kube-apiserver'), ['kube-apiserver'])).toBe(false);
-    expect(hasName(await certificate('"evil\\nCN=kube-apiserver"'), ['kube-apiserver'])).toBe(false);
+    expect(hasName(await certificate('"evil\\nCN=kube-apiserver"'), ['kube-apiserver'])).toBe(
+      false,
+    );
   });
 
   test('of two common names none counts', async () => {
-    expect(hasName(await certificate('kube-apiserver\n1.CN = evil'), ['kube-apiserver', 'evil'])).toBe(false);
+    expect(
+      hasName(await certificate('kube-apiserver\n1.CN = evil'), ['kube-apiserver', 'evil']),
+    ).toBe(false);
   });
 });

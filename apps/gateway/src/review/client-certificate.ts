@@ -27,7 +27,11 @@ export function createClientCheck(
     const unloggedSince = limit('wrong name');
     const level = unloggedSince === undefined ? 'debug' : 'warn';
     logger[level](
-      { subject: printable(subject), names: names.slice(0, maxShown), ...(unloggedSince && { unloggedSince }) },
+      {
+        subject: printable(subject),
+        names: names.slice(0, maxShown),
+        ...(unloggedSince && { unloggedSince }),
+      },
       'client certificate name is not in server.tls.clientNames',
     );
   };
@@ -51,7 +55,8 @@ export function createClientCheck(
     if (now < notBefore || now > notAfter) {
       // No later request of its connection can be answered.
       connections.retire(request);
-      const problem = now > notAfter ? 'has expired since the connection was made' : 'is not valid yet';
+      const problem =
+        now > notAfter ? 'has expired since the connection was made' : 'is not valid yet';
       throw new StatusError(403, `the client certificate "${subject}" ${problem}`);
     }
     return subject;
@@ -104,7 +109,9 @@ function listed(names: readonly string[]): string {
  */
 export function hasName(certificate: X509Certificate, allowed: readonly string[]): boolean {
   const names = namesOf(certificate);
-  return allowed.some((name) => names.includes(name) || (isIP(name) !== 0 && certificate.checkIP(name) !== undefined));
+  return allowed.some(
+    (name) => names.includes(name) || (isIP(name) !== 0 && certificate.checkIP(name) !== undefined),
+  );
 }
 
 /** Lists the names of a certificate that `clientNames` may have. */

@@ -21,7 +21,12 @@ class Review implements ReviewContext {
   #controller: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(answer: ServerAnswer, timeout: number, audiences: readonly string[], hops: number | undefined) {
+  constructor(
+    answer: ServerAnswer,
+    timeout: number,
+    audiences: readonly string[],
+    hops: number | undefined,
+  ) {
     this.#answer = answer;
     this.#timeout = timeout;
     this.audiences = audiences;
@@ -52,7 +57,10 @@ class Review implements ReviewContext {
     const leave = () => {
       if (!answer.writableEnded) controller.abort(new Error('the caller has gone'));
     };
-    this.#timer = setTimeout(() => controller.abort(new Error('the review took too long')), this.#timeout);
+    this.#timer = setTimeout(
+      () => controller.abort(new Error('the review took too long')),
+      this.#timeout,
+    );
     if (isClosed(answer)) leave();
     else onceClosed(answer, leave);
     return controller;
@@ -82,5 +90,7 @@ export function createReviewContext(
  */
 export function hopsOf(header: string | readonly string[] | undefined): number | undefined {
   if (header === undefined) return undefined;
-  return typeof header === 'string' && /^\d$/.test(header) ? Number(header) : Number.POSITIVE_INFINITY;
+  return typeof header === 'string' && /^\d$/.test(header)
+    ? Number(header)
+    : Number.POSITIVE_INFINITY;
 }

@@ -13,5 +13,7 @@ test('an observer that throws keeps no other one from the review, and does not c
   const request = { apiVersion: 'authentication.k8s.io/v1', token: 't', audiences: [] } as const;
   const { outcome, version } = report({ ...ended, request, end: { kind: 'no-opinion' } });
   expect([outcome, version, ...seen]).toEqual(['unknown', 'v1', 'unknown']);
-  expect(lines).toEqual([expect.objectContaining({ level: 'error', message: 'review could not be recorded' })]);
+  expect(lines).toEqual([
+    expect.objectContaining({ level: 'error', message: 'review could not be recorded' }),
+  ]);
 });

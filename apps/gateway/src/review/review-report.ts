@@ -9,7 +9,13 @@ import type { ReviewResult, TokenReviewRequest } from './token-review.ts';
  * The `outcome` label of the review metrics. `invalid` was answered with a 4xx. `error` could not be checked, or is a
  * bug.
  */
-export type ReviewOutcome = 'authenticated' | 'rejected' | 'unknown' | 'error' | 'invalid' | 'overloaded';
+export type ReviewOutcome =
+  | 'authenticated'
+  | 'rejected'
+  | 'unknown'
+  | 'error'
+  | 'invalid'
+  | 'overloaded';
 
 /** Whether a request was refused before its token was looked at. Such requests are cheap to send in any number. */
 export function isWithoutReview(outcome: ReviewOutcome): boolean {
@@ -51,10 +57,22 @@ export function createReviewReporter(observers: readonly OnReview[], logger: Log
   };
   // The properties are spelled out, because a spread takes several times as long.
   return ({ id, at, seconds, client, request, end, answers, callerGone }: Ended): ReviewReport => {
-    const version = request && (request.apiVersion === 'authentication.k8s.io/v1' ? 'v1' : 'v1beta1');
+    const version =
+      request && (request.apiVersion === 'authentication.k8s.io/v1' ? 'v1' : 'v1beta1');
     const outcome = outcomeOf(end);
     const token = request?.token;
-    const report: ReviewReport = { id, at, seconds, client, version, outcome, end, answers, token, callerGone };
+    const report: ReviewReport = {
+      id,
+      at,
+      seconds,
+      client,
+      version,
+      outcome,
+      end,
+      answers,
+      token,
+      callerGone,
+    };
     for (const observe of observers) {
       try {
         observe(report);
@@ -79,7 +97,11 @@ type ReviewLogger = Logger & { isLevelEnabled?(level: string): boolean };
  */
 export function createReviewLog(logger: ReviewLogger, now: () => number): OnReview {
   const limit = createLogLimiter(now);
-  const levelOf = ({ outcome, callerGone, end }: ReviewReport): ['debug' | 'info' | 'warn', unlogged?: number] => {
+  const levelOf = ({
+    outcome,
+    callerGone,
+    end,
+  }: ReviewReport): ['debug' | 'info' | 'warn', unlogged?: number] => {
     if (callerGone || outcome === 'authenticated' || outcome === 'unknown') return ['debug'];
     if (outcome === 'rejected') return ['info'];
     // In an outage every review fails alike.
@@ -102,7 +124,10 @@ export function createReviewLog(logger: ReviewLogger, now: () => number): OnRevi
       ...(callerGone && { callerGone }),
       ...(unloggedSince > 0 && { unloggedSince }),
     };
-    logger[level]({ review: id, outcome, version, ...detail(end, token), ...more, seconds }, 'token review');
+    logger[level](
+      { review: id, outcome, version, ...detail(end, token), ...more, seconds },
+      'token review',
+    );
   };
 }
 

@@ -22,7 +22,9 @@ describe('an answered review', () => {
       },
     });
     const token = randomToken();
-    const answer = await send(server.url, { body: review({ token, audiences: ['a', 'b'] }, version) });
+    const answer = await send(server.url, {
+      body: review({ token, audiences: ['a', 'b'] }, version),
+    });
     expect(answer.status).toBe(200);
     expect(answer.headers['content-type']).toMatch(/^application\/json/);
     expect(answer.json).toEqual({
@@ -48,21 +50,28 @@ describe('an answered review', () => {
   });
 
   test('could not be checked: not authenticated, naming the authenticators', async () => {
-    const server = await startTestServer({ authenticate: () => Promise.reject(unavailable('corp', 'robots')) });
+    const server = await startTestServer({
+      authenticate: () => Promise.reject(unavailable('corp', 'robots')),
+    });
     const answer = await send(server.url);
     expect(answer).toMatchObject({
       status: 200,
       json: { status: { authenticated: false, error: 'authenticators corp, robots unavailable' } },
     });
     expect(server.outcomes).toEqual([['error', 'v1']]);
-    expect(server.log[0]).toMatchObject({ level: 'warn', fields: { authenticators: ['corp', 'robots'] } });
+    expect(server.log[0]).toMatchObject({
+      level: 'warn',
+      fields: { authenticators: ['corp', 'robots'] },
+    });
   });
 
   test('the review timeout aborts it, and the answer names the authenticator that was asked', async () => {
     const server = await startTestServer({
       settings: { reviewTimeout: 20 },
       authenticate: (_token, { signal }) =>
-        new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(unavailable('slow')))),
+        new Promise((_resolve, reject) =>
+          signal.addEventListener('abort', () => reject(unavailable('slow'))),
+        ),
     });
     const answer = await send(server.url);
     expect(answer).toMatchObject({
@@ -87,7 +96,8 @@ describe('an answered review', () => {
 
   test('a bug: 500 without detail; the log has its place, and not its message', async () => {
     const server = await startTestServer({
-      authenticate: (token) => Promise.reject(Object.assign(new TypeError(`bad ${token}`), { body: token })),
+      authenticate: (token) =>
+        Promise.reject(Object.assign(new TypeError(`bad ${token}`), { body: token })),
     });
     const token = randomToken();
     const answer = await send(server.url, { body: review({ token }) });
@@ -135,7 +145,13 @@ describe('a refused request', () => {
     ['text behind the review', { body: `${review()}{}` }, 400, 'BadRequest', /JSON/],
     ['an empty body', { body: '' }, 400, 'BadRequest', /body is empty/],
     ['no token', { body: review({}) }, 400, 'BadRequest', /spec\.token/],
-    ['YAML', { headers: { 'Content-Type': 'application/yaml' } }, 415, 'UnsupportedMediaType', /Content-Type/],
+    [
+      'YAML',
+      { headers: { 'Content-Type': 'application/yaml' } },
+      415,
+      'UnsupportedMediaType',
+      /Content-Type/,
+    ],
     [
       'a form',
       { headers: { 'Content-Type': 'application/x-www-form-urlencoded' } },
@@ -150,8 +166,20 @@ describe('a refused request', () => {
       'UnsupportedMediaType',
       /Content-Type/,
     ],
-    ['no content type', { headers: { 'Content-Type': '' } }, 415, 'UnsupportedMediaType', /Content-Type/],
-    ['gzip', { headers: { 'Content-Encoding': 'gzip' } }, 415, 'UnsupportedMediaType', /Content-Encoding/],
+    [
+      'no content type',
+      { headers: { 'Content-Type': '' } },
+      415,
+      'UnsupportedMediaType',
+      /Content-Type/,
+    ],
+    [
+      'gzip',
+      { headers: { 'Content-Encoding': 'gzip' } },
+      415,
+      'UnsupportedMediaType',
+      /Content-Encoding/,
+    ],
     [
       'identity, explicitly',
       { headers: { 'Content-Encoding': 'identity' } },
@@ -159,7 +187,13 @@ describe('a refused request', () => {
       'UnsupportedMediaType',
       /Content-Encoding/,
     ],
-    ['too large', { body: ' '.repeat(256 * 1024 + 1) }, 413, 'RequestEntityTooLarge', /262144 bytes/],
+    [
+      'too large',
+      { body: ' '.repeat(256 * 1024 + 1) },
+      413,
+      'RequestEntityTooLarge',
+      /262144 bytes/,
+    ],
     [
       'too large, in chunks',
       { body: ' '.repeat(256 * 1024 + 1), headers: { 'Transfer-Encoding': 'chunked' } },
@@ -200,12 +234,17 @@ describe('a refused request', () => {
   test('the query is ignored, as is the charset', async () => {
     const server = await startTestServer();
     const headers = { 'Content-Type': 'Application/JSON; charset=utf-8' };
-    expect((await send(server.url, { path: '/authenticate?timeout=30s', headers })).status).toBe(200);
+    expect((await send(server.url, { path: '/authenticate?timeout=30s', headers })).status).toBe(
+      200,
+    );
   });
 
   test('too many at a time: 429, and the next one is answered once there is capacity again', async () => {
     const decision = Promise.withResolvers<Decision>();
-    const server = await startTestServer({ authenticate: () => decision.promise, settings: { maxInFlight: 1 } });
+    const server = await startTestServer({
+      authenticate: () => decision.promise,
+      settings: { maxInFlight: 1 },
+    });
     const first = send(server.url);
     await expect.poll(() => server.inFlight.count).toBe(1);
     for (const body of [review(), '{}']) {
@@ -225,19 +264,23 @@ describe('a refused request', () => {
 
   test('a body that does not arrive does not count towards maxInFlight', async () => {
     const server = await startTestServer({ settings: { maxInFlight: 1 } });
-    for (let body = 0; body < 3; body++) openRaw(server.port).socket.write(rawPost('{', ['Content-Length: 100']));
+    for (let body = 0; body < 3; body++)
+      openRaw(server.port).socket.write(rawPost('{', ['Content-Length: 100']));
     expect((await send(server.url)).status).toBe(200);
   });
 
   test('malformed reviews are one warning in 10 s, so that thousands of them fill no disk', async () => {
     const server = await startTestServer({ authenticate: async () => alice });
-    for (let time = 0; time < 3; time++) expect((await send(server.url, { body: '{}' })).status).toBe(400);
+    for (let time = 0; time < 3; time++)
+      expect((await send(server.url, { body: '{}' })).status).toBe(400);
     expect(server.log.map(({ level }) => level)).toEqual(['warn', 'debug', 'debug']);
   });
 
   test('reviews that could not be checked are one warning in 10 s, for each set of authenticators', async () => {
     const down = [['corp'], ['corp'], ['corp', 'robots'], ['corp']];
-    const server = await startTestServer({ authenticate: () => Promise.reject(unavailable(...(down.shift() ?? []))) });
+    const server = await startTestServer({
+      authenticate: () => Promise.reject(unavailable(...(down.shift() ?? []))),
+    });
     for (let time = 0; time < 4; time++) await send(server.url);
     expect(server.log.map(({ level }) => level)).toEqual(['warn', 'debug', 'warn', 'debug']);
   });

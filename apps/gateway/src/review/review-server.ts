@@ -60,7 +60,8 @@ export async function startReviewServer(options: ReviewServerOptions) {
      * @throws Error if the certificate and key do not fit, or the server is plain; what was in force stays
      */
     updateTls(next: TlsMaterial): void {
-      if (material === undefined) throw new Error('server.tls: a server of plain HTTP needs a restart to use TLS');
+      if (material === undefined)
+        throw new Error('server.tls: a server of plain HTTP needs a restart to use TLS');
       setTls(next, !isSameClient(material, next));
       material = next;
     },
@@ -69,7 +70,10 @@ export async function startReviewServer(options: ReviewServerOptions) {
 
 function isSameClient(one: TlsMaterial, other: TlsMaterial): boolean {
   if (one.client === undefined || other.client === undefined) return one.client === other.client;
-  return one.client.ca.equals(other.client.ca) && one.client.names.join('\0') === other.client.names.join('\0');
+  return (
+    one.client.ca.equals(other.client.ca) &&
+    one.client.names.join('\0') === other.client.names.join('\0')
+  );
 }
 
 /**
@@ -102,7 +106,10 @@ function createReviewApp(
   return app;
 }
 
-function createReviewHandler(options: ReviewServerOptions, bodyTimeout: number): (context: Context) => Promise<void> {
+function createReviewHandler(
+  options: ReviewServerOptions,
+  bodyTimeout: number,
+): (context: Context) => Promise<void> {
   const { settings, authenticate, inFlight, observers, logger } = options;
   const readBody = createBodyReader(() => settings().maxBodySize, bodyTimeout);
   const report = createReviewReporter(observers, logger);
@@ -120,10 +127,16 @@ function createReviewHandler(options: ReviewServerOptions, bodyTimeout: number):
       const { maxInFlight, maxTokenSize, reviewTimeout } = settings();
       // The review counts only when its body is there, so that clients that send slowly can't use up maxInFlight.
       leave = inFlight.enter(maxInFlight);
-      if (leave === undefined) throw new StatusError(429, 'too many token reviews in progress (server.maxInFlight)');
+      if (leave === undefined)
+        throw new StatusError(429, 'too many token reviews in progress (server.maxInFlight)');
       request = parseTokenReview(body);
       if (isCheckable(request.token, maxTokenSize)) {
-        asked = createReviewContext(res, reviewTimeout, request.audiences, hopsOf(req.headers['sallyport-hops']));
+        asked = createReviewContext(
+          res,
+          reviewTimeout,
+          request.audiences,
+          hopsOf(req.headers['sallyport-hops']),
+        );
         const decision = authenticate(request.token, asked);
         end = isLate(decision) ? await decision.catch(unchecked) : decision;
       }
@@ -145,14 +158,20 @@ function createReviewHandler(options: ReviewServerOptions, bodyTimeout: number):
       answers: asked?.answers ?? [],
       callerGone: isClosed(res),
     });
-    span.set({ 'sallyport.review': id, 'sallyport.outcome': outcome, 'sallyport.version': version });
+    span.set({
+      'sallyport.review': id,
+      'sallyport.outcome': outcome,
+      'sallyport.version': version,
+    });
     if (outcome === 'error') span.fail(outcome);
     return end;
   }
 
   return (context) => {
     const { headers } = context.req;
-    return inSpan('token review', { kind: 'server', headers }, (span) => review(context, span)).then(throwError);
+    return inSpan('token review', { kind: 'server', headers }, (span) =>
+      review(context, span),
+    ).then(throwError);
   };
 }
 

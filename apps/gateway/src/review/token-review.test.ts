@@ -50,10 +50,26 @@ describe('parseTokenReview', () => {
     ['an empty token', { ...good, spec: { token: '' } }, /^spec\.token/],
     ['a number as token', { ...good, spec: { token: 7 } }, /^spec\.token/],
     ['Token in capitals', { ...good, spec: { Token: 't' } }, /^spec\.token/],
-    ['audiences in a string', { ...good, spec: { token: 't', audiences: 'a' } }, /^spec\.audiences must/],
-    ['a number among audiences', { ...good, spec: { token: 't', audiences: ['a', 1] } }, /^spec\.audiences\[1\]/],
-    ['17 audiences', { ...good, spec: { token: 't', audiences: Array(17).fill('a') } }, /^spec\.audiences.*16/],
-    ['257 bytes', { ...good, spec: { token: 't', audiences: [`${'é'.repeat(128)}x`] } }, /^spec\.audiences\[0\].*256/],
+    [
+      'audiences in a string',
+      { ...good, spec: { token: 't', audiences: 'a' } },
+      /^spec\.audiences must/,
+    ],
+    [
+      'a number among audiences',
+      { ...good, spec: { token: 't', audiences: ['a', 1] } },
+      /^spec\.audiences\[1\]/,
+    ],
+    [
+      '17 audiences',
+      { ...good, spec: { token: 't', audiences: Array(17).fill('a') } },
+      /^spec\.audiences.*16/,
+    ],
+    [
+      '257 bytes',
+      { ...good, spec: { token: 't', audiences: [`${'é'.repeat(128)}x`] } },
+      /^spec\.audiences\[0\].*256/,
+    ],
   ])('refuses %s, naming the place', (_name, body, message) => {
     const error = refusal(body);
     expect(error.code).toBe(400);
@@ -62,16 +78,27 @@ describe('parseTokenReview', () => {
 
   test('takes 16 audiences of 256 bytes', () => {
     const audiences = Array(16).fill('é'.repeat(128));
-    expect(parseTokenReview({ ...good, spec: { token: 't', audiences } }).audiences).toEqual(audiences);
+    expect(parseTokenReview({ ...good, spec: { token: 't', audiences } }).audiences).toEqual(
+      audiences,
+    );
   });
 
   test('no message has a value in it, and nothing else is thrown', () => {
     const secret = 'hunter2hunter2';
-    const value = fc.oneof(fc.constant(secret), fc.constant([secret]), fc.constant({ token: secret }), fc.json());
+    const value = fc.oneof(
+      fc.constant(secret),
+      fc.constant([secret]),
+      fc.constant({ token: secret }),
+      fc.json(),
+    );
     const key = fc.constantFrom('kind', 'apiVersion', 'spec', 'token', 'audiences', secret);
     fc.assert(
       fc.property(fc.dictionary(key, value), (fields) => {
-        for (const body of [{ ...good, ...fields }, { ...good, spec: { ...good.spec, ...fields } }, fields]) {
+        for (const body of [
+          { ...good, ...fields },
+          { ...good, spec: { ...good.spec, ...fields } },
+          fields,
+        ]) {
           try {
             parseTokenReview(body);
           } catch (error) {

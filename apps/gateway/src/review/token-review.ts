@@ -31,7 +31,8 @@ const maxAudienceBytes = 256;
 export function parseTokenReview(body: unknown) {
   if (!isObject(body)) throw malformed('the body must be a TokenReview object');
   // The parser makes `{}` of an empty body.
-  if (Object.keys(body).length === 0) throw malformed('the body is empty: it must be a TokenReview object');
+  if (Object.keys(body).length === 0)
+    throw malformed('the body is empty: it must be a TokenReview object');
   if (body.kind !== 'TokenReview') throw malformed('kind must be TokenReview');
   const apiVersion = apiVersions.find((version) => version === body.apiVersion);
   if (apiVersion === undefined) {
@@ -41,14 +42,16 @@ export function parseTokenReview(body: unknown) {
   }
   if (!isObject(body.spec)) throw malformed('spec must be an object');
   const { token, audiences } = body.spec;
-  if (typeof token !== 'string' || token === '') throw malformed('spec.token must be a non-empty string');
+  if (typeof token !== 'string' || token === '')
+    throw malformed('spec.token must be a non-empty string');
   return { apiVersion, token, audiences: parseAudiences(audiences) };
 }
 
 function parseAudiences(value: unknown): readonly string[] {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value)) throw malformed('spec.audiences must be an array of strings');
-  if (value.length > maxAudiences) throw malformed(`spec.audiences must have at most ${maxAudiences} entries`);
+  if (value.length > maxAudiences)
+    throw malformed(`spec.audiences must have at most ${maxAudiences} entries`);
   return value.map((audience: unknown, index) => {
     if (typeof audience !== 'string') throw malformed(`spec.audiences[${index}] must be a string`);
     if (Buffer.byteLength(audience) > maxAudienceBytes) {
@@ -74,7 +77,9 @@ function malformed(message: string): StatusError {
  * @param maxTokenSize in bytes of UTF-8; a token of this size is allowed
  */
 export function isCheckable(token: string, maxTokenSize: number): boolean {
-  return Buffer.byteLength(token) <= maxTokenSize && token.isWellFormed() && !token.includes('\ufffd');
+  return (
+    Buffer.byteLength(token) <= maxTokenSize && token.isWellFormed() && !token.includes('\ufffd')
+  );
 }
 
 /**
@@ -95,7 +100,9 @@ function toReviewStatus(result: ReviewResult) {
   return { authenticated: true, user, audiences: result.audiences };
 }
 
-function isAuthenticated(decision: Decision): decision is Extract<Decision, { kind: 'authenticated' }> {
+function isAuthenticated(
+  decision: Decision,
+): decision is Extract<Decision, { kind: 'authenticated' }> {
   if (decision.kind !== 'authenticated') return false;
   const { username } = decision.user;
   return typeof username === 'string' && username !== '' && decision.audiences?.length !== 0;

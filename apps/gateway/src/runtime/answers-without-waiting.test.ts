@@ -31,7 +31,11 @@ function setUp(answer: (token: string) => Decision | Promise<Decision>, cached =
   const generation = ({ usernamePrefix = 'corp:', apiAudiences = () => [] }: SetUp = {}) => {
     const link = linkOf({
       ...parts,
-      config: { ...corpConfig, username: { prefix: usernamePrefix }, ...(cached ? {} : { cache: 'off' as const }) },
+      config: {
+        ...corpConfig,
+        username: { prefix: usernamePrefix },
+        ...(cached ? {} : { cache: 'off' as const }),
+      },
       authenticator: { authenticate: (token) => answer(token), close: async () => {} },
       prefixes: { usernames: [usernamePrefix], groups: ['corp:'] },
       apiAudiences,
@@ -43,7 +47,10 @@ function setUp(answer: (token: string) => Decision | Promise<Decision>, cached =
         ofUser: isBlocked,
         ofCredential: ({ sid = '' }) => isBlocked(sid),
       },
-      provenance: { keyPrefix: 'sallyport.example.com', fingerprint: (token) => `digest of ${token}` },
+      provenance: {
+        keyPrefix: 'sallyport.example.com',
+        fingerprint: (token) => `digest of ${token}`,
+      },
     });
     const { authenticate } = chain([link], parts.clocks.monotonic);
     return {
@@ -77,7 +84,10 @@ test('nor does a decision that a plugin returns immediately', () => {
   const jane = frozenJane();
   const { now } = setUp(() => jane, false).generation();
   for (const _ of [1, 2]) {
-    expect(now()).toMatchObject({ user: { username: 'corp:jane', groups: ['corp:dev'] }, audiences: ['b'] });
+    expect(now()).toMatchObject({
+      user: { username: 'corp:jane', groups: ['corp:dev'] },
+      audiences: ['b'],
+    });
   }
 });
 
@@ -86,12 +96,16 @@ test('the same decision for another token or another audience is another answer'
   const { now } = setUp(() => jane, false).generation();
   const credential = (decision: unknown) => (decision as { user: { extra: object } }).user.extra;
   for (const token of ['one', 'two', 'one']) {
-    expect(credential(now(token))).toMatchObject({ 'sallyport.example.com/credential': [`digest of ${token}`] });
+    expect(credential(now(token))).toMatchObject({
+      'sallyport.example.com/credential': [`digest of ${token}`],
+    });
   }
   for (const asked of [['c'], ['b', 'c'], ['c']]) {
     expect(now('one', { ...withoutSignal, audiences: asked })).toMatchObject({ audiences: asked });
   }
-  expect(now('one', { ...withoutSignal, audiences: ['x'] })).toMatchObject({ reason: 'audience-mismatch' });
+  expect(now('one', { ...withoutSignal, audiences: ['x'] })).toMatchObject({
+    reason: 'audience-mismatch',
+  });
 });
 
 const withoutSignal: Omit<ChainContext, 'signal'> & { signal: AbortSignal } = {
@@ -106,7 +120,10 @@ test("another generation has its own rules, and the API server's audiences are r
   const asked = { ...withoutSignal, audiences: [] };
   const one = generation({ apiAudiences: () => own });
   await one.now('token', asked);
-  expect(one.now('token', asked)).toMatchObject({ user: { username: 'corp:jane' }, audiences: ['x'] });
+  expect(one.now('token', asked)).toMatchObject({
+    user: { username: 'corp:jane' },
+    audiences: ['x'],
+  });
   own = ['y'];
   expect(one.now('token', asked)).toMatchObject({ audiences: ['y'] });
   own = ['z'];
@@ -164,18 +181,35 @@ test('a decision of a plugin that can change is read again each time', () => {
   });
   const prototype = { kind: 'authenticated', user: named('jane') };
   const inherited: Decision = Object.freeze(Object.create(prototype));
-  const frozen = (of: object): Decision => Object.freeze({ kind: 'authenticated', user: named('jane'), ...of });
+  const frozen = (of: object): Decision =>
+    Object.freeze({ kind: 'authenticated', user: named('jane'), ...of });
   const answers: [Decision, () => unknown, object][] = [
-    [{ kind: 'authenticated', user }, () => Object.assign(user, named('joan')), { user: { username: 'corp:joan' } }],
+    [
+      { kind: 'authenticated', user },
+      () => Object.assign(user, named('joan')),
+      { user: { username: 'corp:joan' } },
+    ],
     [
       frozen({ user: Object.freeze({ username: 'jane', groups }) }),
       () => groups.push('ops'),
       { user: { groups: ['corp:dev', 'corp:ops'] } },
     ],
-    [frozen({ credential }), () => Object.assign(credential, { sid: 'stolen' }), { credential: { sid: 'stolen' } }],
+    [
+      frozen({ credential }),
+      () => Object.assign(credential, { sid: 'stolen' }),
+      { credential: { sid: 'stolen' } },
+    ],
     [frozen({ expiresAt }), () => expiresAt.setTime(1), { reason: 'expired' }],
-    [getter, () => Object.assign(state, { current: named('root') }), { user: { username: 'corp:root' } }],
-    [inherited, () => Object.assign(prototype, { user: named('mary') }), { user: { username: 'corp:mary' } }],
+    [
+      getter,
+      () => Object.assign(state, { current: named('root') }),
+      { user: { username: 'corp:root' } },
+    ],
+    [
+      inherited,
+      () => Object.assign(prototype, { user: named('mary') }),
+      { user: { username: 'corp:mary' } },
+    ],
   ];
   for (const [answer, change, expected] of answers) {
     const { now } = setUp(() => answer, false).generation();

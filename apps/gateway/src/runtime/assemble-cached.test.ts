@@ -75,7 +75,8 @@ describe('the last positive answer is used stale', () => {
     clocks.pass(lifetimes.authenticatedTtl);
     backend.answer = async () => ({ kind: 'authenticated', user: {} }) as unknown as Decision;
     expect(await outcome(link)).toBe('stale: corp:jane');
-    for (const _ of [1, 2]) expect(await outcome(link, 'other')).toMatch(/username is not a string/);
+    for (const _ of [1, 2])
+      expect(await outcome(link, 'other')).toMatch(/username is not a string/);
     expect(backend.asked()).toBe(4);
   });
 });

@@ -1,4 +1,9 @@
-import { type Authenticator, AuthenticatorError, type Decision, type LoggedIn } from '@sallyport/authenticator';
+import {
+  type Authenticator,
+  AuthenticatorError,
+  type Decision,
+  type LoggedIn,
+} from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import { createMemoryTier } from '../engine/cache/memory-tier.ts';
 import type { Entry } from '../engine/revocation/list.ts';
@@ -21,7 +26,12 @@ const config = {
   cache: 'off',
   fingerprint: 'of the config',
 } as const;
-const lifetimes = { authenticatedTtl: 300_000, rejectedTtl: 30_000, unknownTtl: 10_000, staleTtl: 600_000 };
+const lifetimes = {
+  authenticatedTtl: 300_000,
+  rejectedTtl: 30_000,
+  unknownTtl: 10_000,
+  staleTtl: 600_000,
+};
 const block = { name: 'corp:mallory' } as Entry;
 /** `login.maxSessions` */
 const maxSessions = 12;
@@ -38,14 +48,20 @@ function setUp({ revalidate, authenticate, isUnknown = false }: Script = {}) {
   const calls = { revalidate: 0, authenticate: 0 };
   const known = { username: 'alice', uid: '7', groups: ['dev', 'other'] };
   const authenticator: Authenticator = {
-    loginToken: (username, password) => (username.includes(':') ? undefined : `${username}:${password}`),
+    loginToken: (username, password) =>
+      username.includes(':') ? undefined : `${username}:${password}`,
     async authenticate(token) {
       calls.authenticate++;
       return authenticate?.(token) ?? { kind: 'authenticated', user: known };
     },
     async revalidate(user, { since }) {
       calls.revalidate++;
-      return revalidate?.(user, since) ?? { kind: 'authenticated', user: { ...known, username: user.username } };
+      return (
+        revalidate?.(user, since) ?? {
+          kind: 'authenticated',
+          user: { ...known, username: user.username },
+        }
+      );
     },
     close: async () => undefined,
   };
@@ -58,7 +74,10 @@ function setUp({ revalidate, authenticate, isUnknown = false }: Script = {}) {
   const prefixes = { usernames: ['corp:'], groups: ['corp:'] };
   const warned: string[] = [];
   const hints: unknown[] = [];
-  const warn = (fields: { readonly subject?: unknown; readonly hint?: unknown }, message?: string) => {
+  const warn = (
+    fields: { readonly subject?: unknown; readonly hint?: unknown },
+    message?: string,
+  ) => {
     warned.push(message ?? '');
     if (fields.hint !== undefined) hints.push([fields.subject, fields.hint]);
   };
@@ -82,7 +101,8 @@ function setUp({ revalidate, authenticate, isUnknown = false }: Script = {}) {
         return revision;
       },
       isCutOff: false,
-      isRevoked: (since: number, username: string | undefined) => since < revision && username === 'corp:alice',
+      isRevoked: (since: number, username: string | undefined) =>
+        since < revision && username === 'corp:alice',
     },
   };
   const login = assembleLogin({
@@ -121,7 +141,10 @@ function setUp({ revalidate, authenticate, isUnknown = false }: Script = {}) {
 describe('the user of a session', () => {
   test('gets the names that the policy makes, from one lookup in the time of login.revalidate', async () => {
     const { user, later, calls, results } = setUp();
-    const expected = { kind: 'authenticated', user: { username: 'corp:alice', uid: '7', groups: ['corp:dev'] } };
+    const expected = {
+      kind: 'authenticated',
+      user: { username: 'corp:alice', uid: '7', groups: ['corp:dev'] },
+    };
     expect(await Promise.all([user(), user(), user()])).toEqual([expected, expected, expected]);
     later(59_000);
     expect(await user()).toEqual(expected);
@@ -144,7 +167,8 @@ describe('the user of a session', () => {
 
   test('has cached answers for as many sessions as they may have, and evicts those of no one else', async () => {
     const { user, calls, memory } = setUp();
-    const textOf = (username: string) => (_: unknown, since: number) => writeSessionUser({ username, uid: '7', since });
+    const textOf = (username: string) => (_: unknown, since: number) =>
+      writeSessionUser({ username, uid: '7', since });
     const victims = Array.from({ length: 30 }, (_, at) =>
       writeSessionUser({ username: `user ${at}`, uid: '7', since: 0 }),
     );
@@ -195,12 +219,16 @@ describe('the user of a session', () => {
     expect(await user()).toEqual({ kind: 'rejected', reason: 'unknown-user', subject: 'alice' });
   });
 
-  test.each([{ kind: 'no-opinion' }, { kind: 'yes' }, null, { kind: 'authenticated', user: { username: 7 } }])(
-    'could not be checked when the plugin answers %j',
-    async (answer) => {
-      await expect(setUp({ revalidate: async () => answer as never }).user()).rejects.toMatchObject({ code: 'failed' });
-    },
-  );
+  test.each([
+    { kind: 'no-opinion' },
+    { kind: 'yes' },
+    null,
+    { kind: 'authenticated', user: { username: 7 } },
+  ])('could not be checked when the plugin answers %j', async (answer) => {
+    await expect(setUp({ revalidate: async () => answer as never }).user()).rejects.toMatchObject({
+      code: 'failed',
+    });
+  });
 
   test('takes the same slots as tokens, and counts for the same circuit', async () => {
     const { promise, resolve } = Promise.withResolvers<Decision>();
@@ -213,12 +241,16 @@ describe('the user of a session', () => {
     });
     const first = busy.user();
     await begun.promise;
-    await expect(busy.link.authenticator.authenticate('token', busy.context)).rejects.toMatchObject({
-      message: 'too many lookups in progress (maxConcurrent 1)',
-    });
+    await expect(busy.link.authenticator.authenticate('token', busy.context)).rejects.toMatchObject(
+      {
+        message: 'too many lookups in progress (maxConcurrent 1)',
+      },
+    );
     resolve({ kind: 'authenticated', user: { username: 'alice', uid: '7' } });
     await first;
-    const down = setUp({ revalidate: () => Promise.reject(new AuthenticatorError('unavailable', 'down')) });
+    const down = setUp({
+      revalidate: () => Promise.reject(new AuthenticatorError('unavailable', 'down')),
+    });
     for (let count = 0; count < 5; count++) await expect(down.user()).rejects.toThrow('down');
     expect(down.link.guard.circuitState).toBe('open');
   });
@@ -227,9 +259,12 @@ describe('the user of a session', () => {
 describe('a login', () => {
   test('that could not be checked quotes neither the password nor the login token', async () => {
     const { logIn } = setUp({
-      authenticate: (token) => Promise.reject(new AuthenticatorError('unavailable', `bad reply to ${token}`)),
+      authenticate: (token) =>
+        Promise.reject(new AuthenticatorError('unavailable', `bad reply to ${token}`)),
     });
-    await expect(logIn('alice', 'hunter2')).rejects.toMatchObject({ message: 'bad reply to [token]' });
+    await expect(logIn('alice', 'hunter2')).rejects.toMatchObject({
+      message: 'bad reply to [token]',
+    });
   });
 
   test('of a user without a uid is reported once', async () => {
@@ -243,7 +278,9 @@ describe('a login', () => {
     for (const _ of [1, 2]) await logIn('alice');
     expect(warned).toEqual([warning]);
     // The option may be set already.
-    expect(hints).toEqual([['alice', expect.stringMatching(/^set the option .*; if it is set, .* explain --user$/)]]);
+    expect(hints).toEqual([
+      ['alice', expect.stringMatching(/^set the option .*; if it is set, .* explain --user$/)],
+    ]);
   });
 
   test('reaches the backend each time, and has both names of its user', async () => {
@@ -273,21 +310,29 @@ describe('a login', () => {
   });
 
   test('gives no session while it is not known who is blocked, and a wrong password is still refused', async () => {
-    await expect(setUp({ isUnknown: true }).logIn('alice')).rejects.toThrow('it is not known who is blocked');
+    await expect(setUp({ isUnknown: true }).logIn('alice')).rejects.toThrow(
+      'it is not known who is blocked',
+    );
     const refused = { kind: 'rejected', reason: 'invalid-credentials' } as const;
-    expect(await setUp({ isUnknown: true, authenticate: async () => refused }).logIn('alice')).toEqual(refused);
+    expect(
+      await setUp({ isUnknown: true, authenticate: async () => refused }).logIn('alice'),
+    ).toEqual(refused);
   });
 });
 
 test('what an authenticator lacks for login.authenticators is named', () => {
   const has = async (): Promise<Decision> => ({ kind: 'no-opinion' });
   const plain: Authenticator = { authenticate: has, close: async () => undefined };
-  expect(missingForLogin(plain)).toBe("it can't check a password (its plugin has no loginToken, no revalidate)");
+  expect(missingForLogin(plain)).toBe(
+    "it can't check a password (its plugin has no loginToken, no revalidate)",
+  );
   expect(missingForLogin({ ...plain, revalidate: has })).toBe(
     "it can't check a password (its plugin has no loginToken)",
   );
   expect(missingForLogin({ ...plain, loginToken: () => undefined })).toBe(
     'it can check a password, but not follow the user while a session lasts (its plugin has no revalidate)',
   );
-  expect(missingForLogin({ ...plain, loginToken: () => undefined, revalidate: has })).toBeUndefined();
+  expect(
+    missingForLogin({ ...plain, loginToken: () => undefined, revalidate: has }),
+  ).toBeUndefined();
 });

@@ -1,7 +1,12 @@
 import { type Authenticator, AuthenticatorError, type UserInfo } from '@sallyport/authenticator';
 import { asError, withoutToken } from '../base/logging/error-fields.ts';
 import { ConfigError } from '../config/problems.ts';
-import type { AuthenticatorConfig, CacheLifetimes, GatewayConfig, LoginConfig } from '../config/types.ts';
+import type {
+  AuthenticatorConfig,
+  CacheLifetimes,
+  GatewayConfig,
+  LoginConfig,
+} from '../config/types.ts';
 import { maxAnswersOfUser } from '../engine/cache/names.ts';
 import { type CacheSettings, withCache } from '../engine/cache/with-cache.ts';
 import { withCheckedDecision } from '../engine/chain/decision.ts';
@@ -35,7 +40,9 @@ const uidHint =
  * @returns undefined if it lacks nothing
  */
 export function missingForLogin({ loginToken, revalidate }: Authenticator): string | undefined {
-  const missing = Object.entries({ loginToken, revalidate }).filter(([, method]) => typeof method !== 'function');
+  const missing = Object.entries({ loginToken, revalidate }).filter(
+    ([, method]) => typeof method !== 'function',
+  );
   if (missing.length === 0) return undefined;
   const what =
     typeof loginToken === 'function'
@@ -45,9 +52,14 @@ export function missingForLogin({ loginToken, revalidate }: Authenticator): stri
 }
 
 /** @throws ConfigError when an authenticator of `login.authenticators` can log no one in */
-export function requireLogins({ login }: GatewayConfig, created: readonly CreatedAuthenticator[]): void {
+export function requireLogins(
+  { login }: GatewayConfig,
+  created: readonly CreatedAuthenticator[],
+): void {
   const problems = created.flatMap(({ config, authenticator }) => {
-    const missing = login?.authenticators.includes(config.name) ? missingForLogin(authenticator) : undefined;
+    const missing = login?.authenticators.includes(config.name)
+      ? missingForLogin(authenticator)
+      : undefined;
     return missing === undefined ? [] : [config.loginProblem(missing)];
   });
   if (problems.length > 0) throw new ConfigError(problems, []);
@@ -60,7 +72,17 @@ export function requireLogins({ login }: GatewayConfig, created: readonly Create
  * @returns `link` for logins, and `users` for sessions: see `SessionDependencies.usersOf`
  */
 export function assembleLogin(options: AssembleLoginOptions) {
-  const { config, authenticator, guard, prefixes, provenance, blocks, clocks, logger, onRevalidated } = options;
+  const {
+    config,
+    authenticator,
+    guard,
+    prefixes,
+    provenance,
+    blocks,
+    clocks,
+    logger,
+    onRevalidated,
+  } = options;
   const passwords = withCheckedDecision(guard, clocks.wall);
   const nameUser = identityPolicy(config, prefixes, provenance?.keyPrefix);
   const users = createSessionUsers(guard, (result) => onRevalidated(config.name, result));
@@ -89,7 +111,10 @@ export function assembleLogin(options: AssembleLoginOptions) {
       const { user: named, violation } = nameUser(given);
       const subject = given.username;
       if (violation !== undefined) {
-        logger.warn({ authenticator: config.name, subject, ...violation }, 'identity refused by policy');
+        logger.warn(
+          { authenticator: config.name, subject, ...violation },
+          'identity refused by policy',
+        );
         return { kind: 'rejected', reason: 'identity-policy', subject };
       }
       requireKnown(blocks);
@@ -99,13 +124,18 @@ export function assembleLogin(options: AssembleLoginOptions) {
       return { kind: 'logged-in', given, named };
     },
   };
-  return { link, users: withIdentityPolicy(cached, config, prefixes, logger, provenance?.keyPrefix) };
+  return {
+    link,
+    users: withIdentityPolicy(cached, config, prefixes, logger, provenance?.keyPrefix),
+  };
 }
 
 /** Removes a login token from an error: it contains the password in another form, such as base64. */
 function withhold(error: unknown, token: string): never {
   const { message } = asError(error);
-  throw message.includes(token) ? new AuthenticatorError('failed', withoutToken(message, token)) : error;
+  throw message.includes(token)
+    ? new AuthenticatorError('failed', withoutToken(message, token))
+    : error;
 }
 
 /** Makes the cache settings for answers about users of sessions. @param lifetimes `cache` of the config */

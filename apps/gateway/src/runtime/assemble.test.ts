@@ -65,7 +65,10 @@ function setUp(answer: () => unknown, more: Partial<AssembleOptions> = {}) {
     authenticator: plugin,
     prefixes: { usernames: ['corp:'], groups: ['corp:'] },
     apiAudiences: () => ['api'],
-    logger: { info: (fields) => logged.push(['info', fields]), warn: (fields) => logged.push(['warn', fields]) },
+    logger: {
+      info: (fields) => logged.push(['info', fields]),
+      warn: (fields) => logged.push(['warn', fields]),
+    },
     clocks: { monotonic: () => 0, wall: () => 1000 },
     blocks,
     onAbandoned: () => {},
@@ -116,7 +119,11 @@ describe('the layers of one authenticator', () => {
       revocations: { revision: 0, isCutOff: false, isRevoked: () => false },
       metrics: { lookup: () => {}, coalesced: () => {} },
     };
-    const answers = (username: string, allowSystemNames: readonly string[] = [], credential?: Credential) => {
+    const answers = (
+      username: string,
+      allowSystemNames: readonly string[] = [],
+      credential?: Credential,
+    ) => {
       const user = { username, groups: ['system:x'] };
       const link = {
         ...config,
@@ -131,16 +138,21 @@ describe('the layers of one authenticator', () => {
       });
     };
     const strict = answers('jane');
-    for (let call = 0; call < 3; call++) expect(await strict.ask()).toMatchObject({ reason: 'identity-policy' });
+    for (let call = 0; call < 3; call++)
+      expect(await strict.ask()).toMatchObject({ reason: 'identity-policy' });
     expect(strict.plugin.asked).toBe(1);
     // The same answer, in another generation that allows it.
     const lenient = answers('jane', ['system:*']);
-    expect(await lenient.ask()).toMatchObject({ user: { username: 'corp:jane' }, audiences: ['api'] });
+    expect(await lenient.ask()).toMatchObject({
+      user: { username: 'corp:jane' },
+      audiences: ['api'],
+    });
     expect(lenient.plugin.asked).toBe(0);
     expect(await lenient.ask('corp-1', ['b'])).toMatchObject({ reason: 'audience-mismatch' });
     for (const [name, credential] of [['mallory'], ['jane', { jti: 'stolen' }]] as const) {
       const blocked = answers(name, ['system:*'], credential);
-      for (let call = 0; call < 2; call++) expect(await blocked.ask()).toMatchObject({ reason: 'blocked' });
+      for (let call = 0; call < 2; call++)
+        expect(await blocked.ask()).toMatchObject({ reason: 'blocked' });
       expect(blocked.plugin.asked).toBe(1);
     }
   });
@@ -165,7 +177,8 @@ describe('the layers of one authenticator', () => {
 
   test('do not open the circuit for an unsound answer', async () => {
     const { ask, link } = setUp(() => ({ kind: 'yes' }));
-    for (let call = 0; call < 10; call++) await expect(ask()).rejects.toThrow('authenticator corp unavailable');
+    for (let call = 0; call < 10; call++)
+      await expect(ask()).rejects.toThrow('authenticator corp unavailable');
     expect(link.guard.circuitState).toBe('closed');
   });
 
@@ -173,7 +186,8 @@ describe('the layers of one authenticator', () => {
     const { ask, link, logged } = setUp(() => {
       throw new Error('down');
     });
-    for (let call = 0; call < 6; call++) await expect(ask()).rejects.toThrow('authenticator corp unavailable');
+    for (let call = 0; call < 6; call++)
+      await expect(ask()).rejects.toThrow('authenticator corp unavailable');
     expect(link.guard.circuitState).toBe('open');
     expect(logged).toEqual([['warn', { authenticator: 'corp', circuit: 'open', openFor: '5s' }]]);
   });
@@ -201,7 +215,11 @@ test('an observer sees the steps of the plugin, names before and after the polic
     async authenticate(_token, { trace }) {
       traces.push(trace);
       trace?.('searched');
-      return { kind: 'authenticated', user: { username: 'jane', groups: ['dev', 'ops'] }, credential: { jti: '7' } };
+      return {
+        kind: 'authenticated',
+        user: { username: 'jane', groups: ['dev', 'ops'] },
+        credential: { jti: '7' },
+      };
     },
     async close() {},
   };
@@ -218,7 +236,11 @@ test('an observer sees the steps of the plugin, names before and after the polic
   expect(seen).toEqual([
     ['corp', 'searched'],
     ['corp', { jti: '7' }],
-    ['corp', { username: 'jane', groups: ['dev', 'ops'] }, { username: 'corp:jane', groups: ['corp:ops'] }],
+    [
+      'corp',
+      { username: 'jane', groups: ['dev', 'ops'] },
+      { username: 'corp:jane', groups: ['corp:ops'] },
+    ],
   ]);
   await authenticate('corp-1', { audiences: [], signal });
   expect(traces).toEqual([expect.any(Function), undefined]);

@@ -57,7 +57,12 @@ interface LinkSessions extends SessionDependencies {
 export function assembleGuard(parts: LinkParts, knownGood?: GuardDependencies['knownGood']): Guard {
   const { config, authenticator, clocks, logger, onAbandoned } = parts;
   const onStateChange = (state: CircuitState) => logCircuit(config, state, logger);
-  return withGuard(authenticator, config, { now: clocks.monotonic, onAbandoned, knownGood, onStateChange });
+  return withGuard(authenticator, config, {
+    now: clocks.monotonic,
+    onAbandoned,
+    knownGood,
+    onStateChange,
+  });
 }
 
 /**
@@ -75,14 +80,19 @@ export function assembleLink(options: AssembleOptions): GuardedLink {
   const cached = addCache(withCheckedDecision(guard, clocks.wall, sessions !== undefined), options);
   const known = sessions ? withEnded(withSessions(cached, sessions), sessions.hasEnded) : cached;
   const bound = withAudiences(known, options.apiAudiences);
-  const named = sessions ? bound : withIdentityPolicy(bound, config, options.prefixes, logger, provenance?.keyPrefix);
+  const named = sessions
+    ? bound
+    : withIdentityPolicy(bound, config, options.prefixes, logger, provenance?.keyPrefix);
   const stamped = provenance ? withProvenance(named, config.name, provenance) : named;
   const authenticator = withBlocks(stamped, config.name, options.blocks, logger);
   const recognizes = (token: string) => plugin.recognizes === undefined || plugin.recognizes(token);
   return { name: config.name, onError: config.onError, recognizes, authenticator, guard };
 }
 
-function addCache(inner: Authenticator, { config, cache, clocks, sessions }: AssembleOptions): Authenticator {
+function addCache(
+  inner: Authenticator,
+  { config, cache, clocks, sessions }: AssembleOptions,
+): Authenticator {
   if (cache === undefined || config.cache === 'off') return inner;
   const { name, fingerprint, username } = config;
   // The fingerprint differs, since what was cached before an authenticator had sessions has passed other layers.
@@ -95,10 +105,17 @@ function addCache(inner: Authenticator, { config, cache, clocks, sessions }: Ass
   return withCache(inner, settings, { ...cache, clocks });
 }
 
-function logCircuit({ name, circuit }: LinkConfig, state: CircuitState, logger: SharedParts['logger']): void {
+function logCircuit(
+  { name, circuit }: LinkConfig,
+  state: CircuitState,
+  logger: SharedParts['logger'],
+): void {
   const fields = { authenticator: name, circuit: state };
   if (state === 'open') {
     const openFor = durationText(circuit.openFor);
-    logger.warn({ ...fields, openFor }, "circuit opened: at least half of this authenticator's recent calls failed");
+    logger.warn(
+      { ...fields, openFor },
+      "circuit opened: at least half of this authenticator's recent calls failed",
+    );
   } else if (state === 'closed') logger.info(fields, 'circuit closed: authenticator recovered');
 }

@@ -8,12 +8,20 @@ type Create = NonNullable<AuthenticatorPlugin<unknown>['createTokenIssuer']>;
 
 const dependencies = {
   logger: pino({ level: 'silent' }),
-  attempts: createAttempts(() => ({ maxFailures: 3, window: 600_000 }), { now: () => performance.now() }),
+  attempts: createAttempts(() => ({ maxFailures: 3, window: 600_000 }), {
+    now: () => performance.now(),
+  }),
 };
 
 function issuer(overrides: Partial<TokenIssuer> = {}): TokenIssuer {
   const nothing = async function* () {};
-  return { create: () => Promise.reject(), list: nothing, revoke: nothing, close: async () => undefined, ...overrides };
+  return {
+    create: () => Promise.reject(),
+    list: nothing,
+    revoke: nothing,
+    close: async () => undefined,
+    ...overrides,
+  };
 }
 
 function configured(createIssuer: Create | undefined): IssuingAuthenticator {
@@ -34,7 +42,10 @@ test('is made from the options, with all that the contract promises', async () =
   expect(await createTokenIssuer(configured(given), '/etc/sallyport', dependencies)).toBe(made);
   const [options, context] = given.mock.calls[0] ?? [];
   expect(options).toEqual({ a: 1 });
-  expect(context).toMatchObject({ baseDirectory: '/etc/sallyport', watchFile: expect.any(Function) });
+  expect(context).toMatchObject({
+    baseDirectory: '/etc/sallyport',
+    watchFile: expect.any(Function),
+  });
   expect(Object.keys(context ?? {}).sort()).toEqual([
     'attempts',
     'baseDirectory',
@@ -54,7 +65,8 @@ test.each(['create', 'list', 'revoke', 'close'])('without %s is none', async (na
 
 test('that takes too long is given up, and closed when it comes after all', async () => {
   const close = vi.fn(async () => undefined);
-  const late = () => new Promise<TokenIssuer>((resolve) => setTimeout(() => resolve(issuer({ close })), 20_000));
+  const late = () =>
+    new Promise<TokenIssuer>((resolve) => setTimeout(() => resolve(issuer({ close })), 20_000));
   const made = expect(createTokenIssuer(configured(late), '/', dependencies)).rejects.toThrow(
     'createTokenIssuer() took longer than 10s: it must not wait for its backend',
   );

@@ -43,11 +43,15 @@ export async function createAuthenticators(
   const results = await Promise.allSettled(
     config.authenticators.map((one) => createAuthenticator(one, config.baseDirectory, watching)),
   );
-  const created = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  const created = results.flatMap((result) =>
+    result.status === 'fulfilled' ? [result.value] : [],
+  );
   if (created.length === results.length) return created;
   await Promise.all(created.map((one) => closeAuthenticator(one, dependencies.logger)));
   const problems = results.flatMap((result, index) =>
-    result.status === 'rejected' ? (config.authenticators[index]?.problem(result.reason) ?? []) : [],
+    result.status === 'rejected'
+      ? (config.authenticators[index]?.problem(result.reason) ?? [])
+      : [],
   );
   throw new ConfigError(problems, files);
 }
@@ -62,7 +66,13 @@ export async function createAuthenticator(
   const { plugin, options, timeout } = config;
   const make = (context: PluginContext) =>
     plugin.create(options, { ...context, timeout, backendReconnected: () => onReconnected?.() });
-  const { made, ...rest } = await makeWithPlugin('create', config, baseDirectory, dependencies, make);
+  const { made, ...rest } = await makeWithPlugin(
+    'create',
+    config,
+    baseDirectory,
+    dependencies,
+    make,
+  );
   requireFunctions(made, 'create', 'Authenticator', ['authenticate', 'close']);
   /** Calls back each time that the plugin has a connection to its backend again. */
   const followConnection = (listener: () => void) => {
@@ -72,7 +82,10 @@ export async function createAuthenticator(
 }
 
 /** Closes one authenticator. Never rejects. */
-export function closeAuthenticator({ config, authenticator }: CreatedAuthenticator, logger: Logger): Promise<void> {
+export function closeAuthenticator(
+  { config, authenticator }: CreatedAuthenticator,
+  logger: Logger,
+): Promise<void> {
   return closeMade('authenticator', authenticator, config.name, logger);
 }
 
@@ -80,7 +93,9 @@ type Issuing = Required<Pick<AuthenticatorConfig['plugin'], 'createTokenIssuer'>
 
 export type IssuingAuthenticator = AuthenticatorConfig & { readonly plugin: Issuing };
 
-export function issuesTokens(authenticator: AuthenticatorConfig): authenticator is IssuingAuthenticator {
+export function issuesTokens(
+  authenticator: AuthenticatorConfig,
+): authenticator is IssuingAuthenticator {
   return authenticator.plugin.createTokenIssuer !== undefined;
 }
 
@@ -91,12 +106,23 @@ export async function createTokenIssuer(
   dependencies: CreateDependencies,
 ): Promise<TokenIssuer> {
   const make = (context: PluginContext) => config.plugin.createTokenIssuer(config.options, context);
-  const { made } = await makeWithPlugin('createTokenIssuer', config, baseDirectory, dependencies, make);
+  const { made } = await makeWithPlugin(
+    'createTokenIssuer',
+    config,
+    baseDirectory,
+    dependencies,
+    make,
+  );
   requireFunctions(made, 'createTokenIssuer', 'TokenIssuer', ['create', 'list', 'revoke', 'close']);
   return made;
 }
 
-function requireFunctions<Made>(made: Made, call: string, what: string, names: (keyof Made & string)[]): void {
+function requireFunctions<Made>(
+  made: Made,
+  call: string,
+  what: string,
+  names: (keyof Made & string)[],
+): void {
   if (names.every((name) => typeof made?.[name] === 'function')) return;
   const list = `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
   throw new Error(`${call}() gave no ${what}: it needs the functions ${list}`);
@@ -152,7 +178,9 @@ export async function closeMade(
   limit: number = closeTimeout,
 ): Promise<void> {
   try {
-    await withTimeLimit(limit, `close() took longer than ${durationText(limit)}`, () => made.close());
+    await withTimeLimit(limit, `close() took longer than ${durationText(limit)}`, () =>
+      made.close(),
+    );
   } catch (error) {
     logger.warn({ err: error, authenticator }, `${what} could not be closed`);
   }

@@ -19,7 +19,9 @@ describe('prepareDemo', () => {
     const digest = createHash('sha256').update(body.spec.token).digest('hex');
     expect(await readFile(join(folder, 'tokens.yaml'), 'utf8')).toContain(`sha256: ${digest}\n`);
     const modes = await Promise.all(
-      ['.', 'token-review.json', 'tokens.yaml'].map(async (name) => (await stat(join(folder, name))).mode & 0o777),
+      ['.', 'token-review.json', 'tokens.yaml'].map(
+        async (name) => (await stat(join(folder, name))).mode & 0o777,
+      ),
     );
     expect(modes).toEqual([0o700, 0o600, 0o600]);
   }
@@ -37,7 +39,10 @@ describe('prepareDemo', () => {
 
   test('replaces whatever an earlier start left behind, half of a file too, and its mode', async () => {
     await prepareDemo(folder);
-    await writeFile(join(folder, 'token-review.json'), '{"apiVersion":"authentication.k8s.io/v1","kind":"Tok');
+    await writeFile(
+      join(folder, 'token-review.json'),
+      '{"apiVersion":"authentication.k8s.io/v1","kind":"Tok',
+    );
     await rm(join(folder, 'tokens.yaml'));
     await chmod(join(folder, 'token-review.json'), 0o666);
     await prepareDemo(folder);

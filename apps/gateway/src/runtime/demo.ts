@@ -27,9 +27,12 @@ export async function prepareDemo(directory: string): Promise<string> {
 /** Refuses a folder that others can write to: another user could put a token of their own there, and get access. */
 async function requirePrivate(directory: string): Promise<void> {
   const found = await lstat(directory);
-  const isPrivate = found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o077) === 0;
+  const isPrivate =
+    found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o077) === 0;
   if (isPrivate || process.getuid === undefined) return;
-  throw new Error(`${directory} must be a folder of this user, closed to others. Remove it and start again`);
+  throw new Error(
+    `${directory} must be a folder of this user, closed to others. Remove it and start again`,
+  );
 }
 
 /** Writes a file. It removes an old one first, which would keep its mode. */

@@ -48,7 +48,8 @@ const reloadGrace = 2_000;
 export async function startGateway(options: GatewayOptions) {
   const { logger } = options;
   const startedAt = Date.now();
-  const load = async () => withListen(await loadConfig(options.configFile, options.environment), options);
+  const load = async () =>
+    withListen(await loadConfig(options.configFile, options.environment), options);
   const config = await load();
   logger.level = config.log.level;
   logConfigWarnings(config, logger);
@@ -116,7 +117,12 @@ function withListen(config: GatewayConfig, { listen, adminListen }: GatewayOptio
 }
 
 /** Makes all parts that answer reviews, and starts what they need. `opened` closes them again. */
-async function createParts(config: GatewayConfig, tls: TlsOfAddresses, logger: Logger, opened: AsyncDisposableStack) {
+async function createParts(
+  config: GatewayConfig,
+  tls: TlsOfAddresses,
+  logger: Logger,
+  opened: AsyncDisposableStack,
+) {
   const running = createRunning(config);
   const inFlight = createInFlight();
   const refused = createRefusedReloads(systemClocks.wall);
@@ -127,7 +133,17 @@ async function createParts(config: GatewayConfig, tls: TlsOfAddresses, logger: L
     () => running.links,
     () => shared.blocks.isUnknown,
   );
-  const observers = createObservers({ running, tls, inFlight, refused, metrics, audit, shared, health, logger });
+  const observers = createObservers({
+    running,
+    tls,
+    inFlight,
+    refused,
+    metrics,
+    audit,
+    shared,
+    health,
+    logger,
+  });
   const makeGeneration = createGenerations(inFlight, shared, observers, logger);
   const first = await makeGeneration(config);
   running.generation = first;
@@ -140,7 +156,12 @@ async function createParts(config: GatewayConfig, tls: TlsOfAddresses, logger: L
 }
 
 /** @returns a function that makes the generation of a config. All generations share what outlives a reload */
-function createGenerations(inFlight: InFlight, shared: SharedState, { sessionObserver }: Observers, logger: Logger) {
+function createGenerations(
+  inFlight: InFlight,
+  shared: SharedState,
+  { sessionObserver }: Observers,
+  logger: Logger,
+) {
   const { caching, blocks, ended, attempts } = shared;
   const knownGood = createKnownGoodTokens();
   const dependencies = {

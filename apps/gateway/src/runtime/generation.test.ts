@@ -14,16 +14,25 @@ import { createGeneration } from './generation.ts';
 
 const dependencies = {
   logger: pino({ level: 'silent' }),
-  attempts: createAttempts(() => ({ maxFailures: 3, window: 600_000 }), { now: () => performance.now() }),
+  attempts: createAttempts(() => ({ maxFailures: 3, window: 600_000 }), {
+    now: () => performance.now(),
+  }),
   onAbandoned: () => undefined,
   blocks: noBlocks,
 };
 
 function authenticator(overrides: Partial<Authenticator> = {}): Authenticator {
-  return { authenticate: async () => ({ kind: 'no-opinion' }), close: async () => undefined, ...overrides };
+  return {
+    authenticate: async () => ({ kind: 'no-opinion' }),
+    close: async () => undefined,
+    ...overrides,
+  };
 }
 
-function configured(name: string, create: AuthenticatorPlugin<unknown>['create']): AuthenticatorConfig {
+function configured(
+  name: string,
+  create: AuthenticatorPlugin<unknown>['create'],
+): AuthenticatorConfig {
   return {
     name,
     use: './scripted.ts',
@@ -31,7 +40,13 @@ function configured(name: string, create: AuthenticatorPlugin<unknown>['create']
     withhold: (words) => words,
     problem: (cause) => ({ file: 'gateway.yaml', path: name, message: String(cause) }),
     loginProblem: (message) => ({ file: 'gateway.yaml', path: 'login', message }),
-    plugin: { specificationVersion: 1, name: 'scripted', caching: 'none', optionsSchema: z.unknown(), create },
+    plugin: {
+      specificationVersion: 1,
+      name: 'scripted',
+      caching: 'none',
+      optionsSchema: z.unknown(),
+      create,
+    },
     options: {},
     timeout: 3_000,
     maxConcurrent: 100,
@@ -49,7 +64,12 @@ function configured(name: string, create: AuthenticatorPlugin<unknown>['create']
 
 function config(...authenticators: AuthenticatorConfig[]): GatewayConfig {
   const server = { apiAudiences: [], reviewTimeout: 10_000 };
-  return { baseDirectory: '/etc/sallyport', server, authenticators, cache: {} } as unknown as GatewayConfig;
+  return {
+    baseDirectory: '/etc/sallyport',
+    server,
+    authenticators,
+    cache: {},
+  } as unknown as GatewayConfig;
 }
 
 const context = { audiences: [], signal: new AbortController().signal };
@@ -91,7 +111,9 @@ describe('createGeneration', () => {
       given = pluginContext;
       return late.promise;
     });
-    const outcome = createGeneration(config(waiting), dependencies).catch((error: Error) => error.message);
+    const outcome = createGeneration(config(waiting), dependencies).catch(
+      (error: Error) => error.message,
+    );
     await vi.advanceTimersByTimeAsync(10_000);
     expect(await outcome).toContain('create() took longer than 10s');
     expect(given?.signal.aborted).toBe(true);
@@ -148,7 +170,9 @@ describe('retire', () => {
   test('waits for the reviews in progress before it closes', async () => {
     const answer = Promise.withResolvers<{ kind: 'no-opinion' }>();
     const close = vi.fn(async () => undefined);
-    const one = configured('one', async () => authenticator({ close, authenticate: () => answer.promise }));
+    const one = configured('one', async () =>
+      authenticator({ close, authenticate: () => answer.promise }),
+    );
     const generation = await createGeneration(config(one), dependencies);
     const review = generation.authenticate('t', context);
     const retired = generation.retire(60_000);
@@ -167,7 +191,9 @@ describe('retire', () => {
       authenticator({ close, authenticate: () => new Promise(() => undefined) }),
     );
     const generation = await createGeneration(config(hung), dependencies);
-    const review = Promise.resolve(generation.authenticate('t', context)).catch((error: Error) => error.message);
+    const review = Promise.resolve(generation.authenticate('t', context)).catch(
+      (error: Error) => error.message,
+    );
     await vi.advanceTimersByTimeAsync(3_000);
     expect(await review).toBe('authenticator hung unavailable');
     const retired = generation.retire(5_000);
@@ -183,8 +209,12 @@ describe('retire', () => {
     const close = vi.fn(async () => undefined);
     const generation = await createGeneration(
       config(
-        configured('throws', async () => authenticator({ close: () => Promise.reject(new Error('no')) })),
-        configured('hangs', async () => authenticator({ close: () => new Promise(() => undefined) })),
+        configured('throws', async () =>
+          authenticator({ close: () => Promise.reject(new Error('no')) }),
+        ),
+        configured('hangs', async () =>
+          authenticator({ close: () => new Promise(() => undefined) }),
+        ),
         configured('good', async () => authenticator({ close })),
       ),
       dependencies,

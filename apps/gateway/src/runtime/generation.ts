@@ -27,7 +27,9 @@ import {
 } from './authenticators.ts';
 import { createLoginParts } from './login.ts';
 
-export interface GenerationDependencies extends CreateDependencies, Pick<SharedParts, 'onAbandoned'> {
+export interface GenerationDependencies
+  extends CreateDependencies,
+    Pick<SharedParts, 'onAbandoned'> {
   /** What the caches of all generations share. Undefined: nothing is cached. */
   readonly caching?: Omit<CacheDependencies, 'clocks' | 'redis'> & {
     readonly redisPool: RedisPool;
@@ -62,10 +64,14 @@ export type Generation = Awaited<ReturnType<typeof createGeneration>>;
  *
  * @throws ConfigError, or Error, when something can't be made; nothing is left open then
  */
-export async function createGeneration(config: GatewayConfig, dependencies: GenerationDependencies) {
+export async function createGeneration(
+  config: GatewayConfig,
+  dependencies: GenerationDependencies,
+) {
   await using opened = new AsyncDisposableStack();
   const settings = settingsForReviews(config);
-  const lease = settings && (await dependencies.caching?.redisPool.acquire(settings, config.baseDirectory));
+  const lease =
+    settings && (await dependencies.caching?.redisPool.acquire(settings, config.baseDirectory));
   if (lease) opened.defer(() => lease.release());
   const created = await createAuthenticators(config, dependencies);
   opened.defer(async () => {
@@ -77,11 +83,19 @@ export async function createGeneration(config: GatewayConfig, dependencies: Gene
     calls.add(abandoned);
     dependencies.onAbandoned(abandoned);
   };
-  const { links, logins, texts } = assembleChain(config, created, lease?.redis, { ...dependencies, onAbandoned });
+  const { links, logins, texts } = assembleChain(config, created, lease?.redis, {
+    ...dependencies,
+    onAbandoned,
+  });
   const sessions = links.find(({ name }) => name === config.login?.sessions);
   const login =
     dependencies.issuing && config.login && sessions
-      ? await createLoginParts(config, config.login, dependencies, { links: logins, sessions, texts, hold: calls.add })
+      ? await createLoginParts(config, config.login, dependencies, {
+          links: logins,
+          sessions,
+          texts,
+          hold: calls.add,
+        })
       : undefined;
   if (login) opened.defer(login.close);
   const { authenticate } = chain(links, systemClocks.monotonic);
@@ -136,7 +150,10 @@ function assembleChain(
   const logins = assembleLogins(config, guarded, dependencies);
   const sessions = sessionParts(config, logins, dependencies);
   const links = guarded.map((parts) =>
-    assembleLink({ ...parts, sessions: parts.config.name === config.login?.sessions ? sessions : undefined }),
+    assembleLink({
+      ...parts,
+      sessions: parts.config.name === config.login?.sessions ? sessions : undefined,
+    }),
   );
   return { links, logins: logins.map(({ link }) => link), texts: sessions.texts };
 }
@@ -157,7 +174,10 @@ function sharedParts(
     onAbandoned,
     prefixes: identityPrefixes(config.authenticators),
     apiAudiences: () => config.server.apiAudiences,
-    cache: caching && { ...caching, redis: redis && (caching.tierOf ?? createRedisTier)(redis, clocks) },
+    cache: caching && {
+      ...caching,
+      redis: redis && (caching.tierOf ?? createRedisTier)(redis, clocks),
+    },
     provenance: provenance && { ...provenance, fingerprint: createTokenFingerprint(sealingKey) },
   };
 }
@@ -169,9 +189,15 @@ function assembleLogins(
   { sessionObserver }: GenerationDependencies,
 ): ReturnType<typeof assembleLogin>[] {
   if (login === undefined) return [];
-  const settings = { login, lifetimes, onRevalidated: sessionObserver?.onRevalidated ?? (() => undefined) };
+  const settings = {
+    login,
+    lifetimes,
+    onRevalidated: sessionObserver?.onRevalidated ?? (() => undefined),
+  };
   return login.authenticators.flatMap((name) =>
-    guarded.filter(({ config }) => config.name === name).map((parts) => assembleLogin({ ...parts, ...settings })),
+    guarded
+      .filter(({ config }) => config.name === name)
+      .map((parts) => assembleLogin({ ...parts, ...settings })),
   );
 }
 

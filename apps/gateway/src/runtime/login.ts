@@ -7,7 +7,12 @@ import type { GatewayConfig, LoginConfig } from '../config/types.ts';
 import type { EndedSessions } from '../engine/revocation/ended-sessions.ts';
 import { writeKubeconfig } from '../login/kubeconfig.ts';
 import type { LoginService } from '../login/login-service.ts';
-import { type CreateDependencies, closeMade, createTokenIssuer, issuesTokens } from './authenticators.ts';
+import {
+  type CreateDependencies,
+  closeMade,
+  createTokenIssuer,
+  issuesTokens,
+} from './authenticators.ts';
 
 interface LoginDependencies extends CreateDependencies {
   /** Gets each session that the login server ends. */
@@ -27,7 +32,9 @@ export async function createLoginParts(
   parts: Pick<LoginService, 'links' | 'sessions' | 'texts' | 'hold'>,
 ) {
   const { logger, ended } = dependencies;
-  const issuing = config.authenticators.filter(issuesTokens).find(({ name }) => name === login.sessions);
+  const issuing = config.authenticators
+    .filter(issuesTokens)
+    .find(({ name }) => name === login.sessions);
   if (issuing === undefined) throw new Error(`login.sessions: ${login.sessions} issues no tokens`);
   const { kubeconfig, files } = await readAuthorities(login);
   const issuer = await createTokenIssuer(issuing, config.baseDirectory, dependencies);
@@ -90,7 +97,9 @@ async function readAuthorities(login: LoginConfig) {
     await read(name, caFile, `login.clusters.${name}.caFile`);
   }
   const kubeconfig = (name: string): string | undefined => {
-    const text = written.get(name) ?? writeKubeconfig(login, name, { login: texts.get(''), cluster: texts.get(name) });
+    const text =
+      written.get(name) ??
+      writeKubeconfig(login, name, { login: texts.get(''), cluster: texts.get(name) });
     if (text !== undefined) written.set(name, text);
     return text;
   };

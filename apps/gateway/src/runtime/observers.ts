@@ -19,7 +19,11 @@ import type { Health } from '../observe/health.ts';
 import type { GatewayMetrics } from '../observe/metrics/gateway-metrics.ts';
 import { createLoginMetrics } from '../observe/metrics/login-metrics.ts';
 import type { RefusedReloads, ReloadSource } from '../observe/metrics/refused-reloads.ts';
-import { createLoginCounts, createStatusCollector, type StatusSources } from '../observe/status-page/collector.ts';
+import {
+  createLoginCounts,
+  createStatusCollector,
+  type StatusSources,
+} from '../observe/status-page/collector.ts';
 import { createReviewLog } from '../review/review-report.ts';
 import type { Running } from './running.ts';
 import type { SharedState } from './shared-state.ts';
@@ -100,7 +104,12 @@ function createLoginObservers(registry: Registry, audit: AuditTrail, logger: Log
   const { record, revalidated, counts } = createLoginCounts();
   return {
     /** The functions that are called with each request to the login server, in this order. */
-    observers: [createLoginLog(logger, systemClocks.monotonic), metrics.onLogin, audit.login, record],
+    observers: [
+      createLoginLog(logger, systemClocks.monotonic),
+      metrics.onLogin,
+      audit.login,
+      record,
+    ],
     inFlight,
     sessionObserver: {
       onRefused(refused: RefusedSession): void {
@@ -116,7 +125,9 @@ function createLoginObservers(registry: Registry, audit: AuditTrail, logger: Log
   };
 }
 
-function isPageShown({ admin: { listen, statusPage = isLoopback(listen.host) } }: GatewayConfig): boolean {
+function isPageShown({
+  admin: { listen, statusPage = isLoopback(listen.host) },
+}: GatewayConfig): boolean {
   return statusPage;
 }
 
@@ -142,7 +153,10 @@ function statusSources(gateway: ObservedGateway, logins: StatusSources['logins']
     blocking() {
       const { countBlocks, attempts, caching, listAge: age } = shared;
       const read = age === undefined ? {} : { listAge: Number.isFinite(age) ? age / 1000 : null };
-      const lockedOut = running.config.authenticators.reduce((sum, { name }) => sum + attempts.lockedOut(name), 0);
+      const lockedOut = running.config.authenticators.reduce(
+        (sum, { name }) => sum + attempts.lockedOut(name),
+        0,
+      );
       return { blocked: countBlocks(), lockedOut, ...read, cutOff: caching.revocations.isCutOff };
     },
     refused: refused.list,

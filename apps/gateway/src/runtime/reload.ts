@@ -65,7 +65,12 @@ export function createReloader(dependencies: ReloadDependencies) {
   async function reload(source: Source, cause: Cause, signal: AbortSignal): Promise<Problems> {
     if (source === 'config') return reloadConfig(cause, signal);
     if (source === 'certificates') return reloadCertificates(dependencies);
-    return problemsOf(source.reload, { file: source.file }, ['file reloaded', 'file reload refused'], logger);
+    return problemsOf(
+      source.reload,
+      { file: source.file },
+      ['file reloaded', 'file reload refused'],
+      logger,
+    );
   }
 
   async function reloadConfig(cause: Cause, signal: AbortSignal): Promise<Problems> {
@@ -82,7 +87,8 @@ export function createReloader(dependencies: ReloadDependencies) {
       const named = next === undefined ? [] : [...next.secretFiles, ...tlsFiles(next)];
       others = error instanceof ConfigError ? [...error.files, ...named] : named;
       const problems = error instanceof ConfigError ? error.problems : [causeOf(error)];
-      refusedFor = error instanceof ConfigError ? error.problems.map(formatProblem) : [causeOf(error)];
+      refusedFor =
+        error instanceof ConfigError ? error.problems.map(formatProblem) : [causeOf(error)];
       logger.error({ file: running.config.file, cause, problems }, 'config reload refused');
     }
     await watches.config(since, others);
@@ -111,7 +117,10 @@ export function createReloader(dependencies: ReloadDependencies) {
 }
 
 /** Makes the watches of the files in use. Each `since` is when reading them began, wall clock milliseconds. */
-function createWatches({ running, watcher }: ReloadDependencies, onChange: (source: Source) => Promise<void>) {
+function createWatches(
+  { running, watcher }: ReloadDependencies,
+  onChange: (source: Source) => Promise<void>,
+) {
   let endConfig = () => {};
   let endOthers: (() => void)[] = [];
   return {
@@ -119,7 +128,9 @@ function createWatches({ running, watcher }: ReloadDependencies, onChange: (sour
     async config(since: number, more: readonly string[] = []): Promise<void> {
       const { file, secretFiles } = running.config;
       endConfig();
-      endConfig = await watcher.watch([file, ...secretFiles, ...more], since, () => onChange('config'));
+      endConfig = await watcher.watch([file, ...secretFiles, ...more], since, () =>
+        onChange('config'),
+      );
     },
     /**
      * Watches certificates and the files of plugins. Don't call it after a reload that was refused: a file that has changed
@@ -139,9 +150,12 @@ function createWatches({ running, watcher }: ReloadDependencies, onChange: (sour
 async function reloadCertificates(dependencies: ReloadDependencies): Promise<Problems> {
   const { running, logger } = dependencies;
   const { server, login } = running.config;
-  const certFiles = [server.tls?.certFile, login?.tls?.certFile].filter((file) => file !== undefined);
+  const certFiles = [server.tls?.certFile, login?.tls?.certFile].filter(
+    (file) => file !== undefined,
+  );
   if (certFiles.length === 0) return [];
-  const load = async () => putInForce(await readTls({ server, ...(login && { login }) }), dependencies);
+  const load = async () =>
+    putInForce(await readTls({ server, ...(login && { login }) }), dependencies);
   const fields = certFiles.length === 1 ? { certFile: certFiles[0] } : { certFiles };
   return problemsOf(load, fields, ['certificates reloaded', 'certificate reload refused'], logger);
 }
@@ -164,7 +178,10 @@ async function problemsOf(
 }
 
 /** Uses certificates from now on. @throws Error when certificate and key do not match: the previous ones stay in force */
-function putInForce(tls: TlsOfAddresses, { reviews, logins, observers, logger }: ReloadDependencies): void {
+function putInForce(
+  tls: TlsOfAddresses,
+  { reviews, logins, observers, logger }: ReloadDependencies,
+): void {
   if (tls.server !== undefined) reviews.updateTls(tls.server);
   if (tls.login !== undefined) logins?.updateTls(tls.login);
   observers.certificates(certificatesOf(tls));
@@ -205,7 +222,8 @@ export function logConfigWarnings({ warnings }: GatewayConfig, logger: Logger): 
 }
 
 export function logCertificateWarnings({ server, login }: TlsOfAddresses, logger: Logger): void {
-  for (const warning of [...(server?.warnings ?? []), ...(login?.warnings ?? [])]) logger.warn({}, warning);
+  for (const warning of [...(server?.warnings ?? []), ...(login?.warnings ?? [])])
+    logger.warn({}, warning);
 }
 
 /** Keeps the addresses, and whether there is TLS on them, until a restart, and logs that. */
@@ -216,7 +234,10 @@ function keepListening(next: GatewayConfig, running: Running, logger: Logger): G
     changedAddress(name, next[name], now[name]),
   );
   if (changed.length === 0) return next;
-  logger.warn({ changed }, 'some changed settings take effect at the next restart; all others are in force now');
+  logger.warn(
+    { changed },
+    'some changed settings take effect at the next restart; all others are in force now',
+  );
   return {
     ...next,
     server: keepAddress(next.server, now.server),
@@ -231,7 +252,11 @@ type Address = Pick<GatewayConfig['server'], 'listen'> & { readonly tls?: object
  * Finds changes of an address. A login server that is new in the config listens after a restart; a removed one answers 503
  * until then.
  */
-function changedAddress(name: string, next: Address | undefined, now: Address | undefined): string[] {
+function changedAddress(
+  name: string,
+  next: Address | undefined,
+  now: Address | undefined,
+): string[] {
   if (next === undefined || now === undefined) return next === now ? [] : [name];
   return [
     ...(isDeepStrictEqual(next.listen, now.listen) ? [] : [`${name}.listen`]),
@@ -246,6 +271,11 @@ function keepAddress<One extends Address>(next: One, now: One): One {
 }
 
 function tlsFiles({ server: { tls }, login }: Pick<GatewayConfig, 'server' | 'login'>): string[] {
-  const filesOf = (one: { certFile: string; keyFile: string } | undefined) => (one ? [one.certFile, one.keyFile] : []);
-  return [...filesOf(tls), ...(tls?.client === undefined ? [] : [tls.client.caFile]), ...filesOf(login?.tls)];
+  const filesOf = (one: { certFile: string; keyFile: string } | undefined) =>
+    one ? [one.certFile, one.keyFile] : [];
+  return [
+    ...filesOf(tls),
+    ...(tls?.client === undefined ? [] : [tls.client.caFile]),
+    ...filesOf(login?.tls),
+  ];
 }

@@ -9,7 +9,10 @@ import type { Entry } from '../engine/revocation/list.ts';
 import { createSharedRevocations, pollInterval } from '../engine/revocation/reader.ts';
 import { nameReplica } from '../engine/revocation/replicas.ts';
 import { createRedisPool } from '../engine/shared-redis/redis-pool.ts';
-import { createLockoutGauge, createLockoutMetrics } from '../observe/metrics/authenticator-metrics.ts';
+import {
+  createLockoutGauge,
+  createLockoutMetrics,
+} from '../observe/metrics/authenticator-metrics.ts';
 import { createCacheGauges, createCacheMetrics } from '../observe/metrics/cache-metrics.ts';
 import type { Running } from './running.ts';
 
@@ -59,7 +62,12 @@ export function createSharedState(
   const timers: NodeJS.Timeout[] = [];
 
   return {
-    caching: { memory, revocations, metrics, redisPool: createRedisPool({ logger, onError: metrics.redisError }) },
+    caching: {
+      memory,
+      revocations,
+      metrics,
+      redisPool: createRedisPool({ logger, onError: metrics.redisError }),
+    },
     blocks,
     ended,
     countBlocks: () => list.blocks.length,
@@ -82,12 +90,16 @@ export function createSharedState(
         const lifetimes = maxLifetimes(running.config);
         memory.sweep((entry) => isUsable(entry, lifetimes, systemClocks));
       };
-      timers.push(setInterval(reader.poll, pollInterval).unref(), setInterval(sweep, sweepInterval).unref());
+      timers.push(
+        setInterval(reader.poll, pollInterval).unref(),
+        setInterval(sweep, sweepInterval).unref(),
+      );
     },
     /**
      * Forgets earlier processes with the address `admin.listen`, for which commands need not wait. Call it when that is open.
      */
-    forgetPredecessors: (): void => (idPrefix === undefined ? undefined : reader.forgetPredecessors(idPrefix)),
+    forgetPredecessors: (): void =>
+      idPrefix === undefined ? undefined : reader.forgetPredecessors(idPrefix),
     /** Stops reading, and signs off, so that commands do not wait for this replica. */
     async stop(): Promise<void> {
       for (const timer of timers) clearInterval(timer);

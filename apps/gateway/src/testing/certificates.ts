@@ -35,19 +35,34 @@ export interface TestAuthority extends Pair {
 
 export async function createTestAuthority(commonName = 'test CA'): Promise<TestAuthority> {
   const directory = await mkdtemp(join(tmpdir(), 'sallyport-tls-'));
-  const authority = await make(directory, { commonName }, ['basicConstraints = critical, CA:true'], []);
+  const authority = await make(
+    directory,
+    { commonName },
+    ['basicConstraints = critical, CA:true'],
+    [],
+  );
   const signedBy = ({ certFile, keyFile }: Pair) => ['-CA', certFile, '-CAkey', keyFile];
   return {
     ...authority,
     directory,
     issue: (subject, by = authority) =>
-      make(directory, subject, [`basicConstraints = CA:${subject.isAuthority === true}`], signedBy(by)),
+      make(
+        directory,
+        subject,
+        [`basicConstraints = CA:${subject.isAuthority === true}`],
+        signedBy(by),
+      ),
     selfSigned: (subject) => make(directory, subject, ['basicConstraints = CA:false'], []),
     remove: () => rm(directory, { recursive: true }),
   };
 }
 
-async function make(directory: string, subject: Subject, extensions: string[], signed: string[]): Promise<Pair> {
+async function make(
+  directory: string,
+  subject: Subject,
+  extensions: string[],
+  signed: string[],
+): Promise<Pair> {
   const base = join(directory, randomUUID());
   const [certFile, keyFile, configFile] = [`${base}.crt`, `${base}.key`, `${base}.cnf`];
   const names = subject.alternativeNames ?? [];
@@ -67,8 +82,27 @@ async function make(directory: string, subject: Subject, extensions: string[], s
     ...(names.length > 0 ? ['subjectAltName = @san', '[san]', ...names] : []),
   );
   await writeFile(configFile, `${config.join('\n')}\n`);
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', keyFile];
-  const request = ['req', '-x509', '-config', configFile, '-extensions', 'ext', '-days', '30', '-out', certFile];
+  const key = [
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:prime256v1',
+    '-nodes',
+    '-keyout',
+    keyFile,
+  ];
+  const request = [
+    'req',
+    '-x509',
+    '-config',
+    configFile,
+    '-extensions',
+    'ext',
+    '-days',
+    '30',
+    '-out',
+    certFile,
+  ];
   await promisify(execFile)('openssl', [...request, ...key, ...signed]);
   return { certFile, keyFile, cert: await readFile(certFile), key: await readFile(keyFile) };
 }

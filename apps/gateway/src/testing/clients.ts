@@ -1,6 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { type IncomingHttpHeaders, request as plainRequest, type RequestOptions } from 'node:http';
-import { type ClientHttp2Session, connect as connectHttp2, type SecureClientSessionOptions } from 'node:http2';
+import {
+  type ClientHttp2Session,
+  connect as connectHttp2,
+  type SecureClientSessionOptions,
+} from 'node:http2';
 import { request as secureRequest } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
@@ -19,7 +23,11 @@ export function randomToken(): string {
 }
 
 export function review(spec: object = { token: randomToken() }, version = 'v1'): string {
-  return JSON.stringify({ apiVersion: `authentication.k8s.io/${version}`, kind: 'TokenReview', spec });
+  return JSON.stringify({
+    apiVersion: `authentication.k8s.io/${version}`,
+    kind: 'TokenReview',
+    spec,
+  });
 }
 
 type Send = RequestOptions & { body?: string | Buffer; ca?: Buffer; cert?: Buffer; key?: Buffer };
@@ -30,13 +38,22 @@ export function send(url: string, { body, ...options }: Send = {}): Promise<Test
   const make = url.startsWith('https:') ? secureRequest : plainRequest;
   const method = options.method ?? 'POST';
   const payload = method === 'POST' ? (body ?? review()) : body;
-  const headers = { ...(payload !== undefined && { 'Content-Type': 'application/json' }), ...options.headers };
-  const request = make(new URL('/authenticate', url), { agent: false, ...options, method, headers }, (answer) => {
-    const chunks: Buffer[] = [];
-    answer.on('data', (chunk: Buffer) => chunks.push(chunk));
-    answer.on('end', () => resolve(toAnswer(answer.statusCode ?? 0, answer.headers, Buffer.concat(chunks).toString())));
-    answer.on('error', reject);
-  });
+  const headers = {
+    ...(payload !== undefined && { 'Content-Type': 'application/json' }),
+    ...options.headers,
+  };
+  const request = make(
+    new URL('/authenticate', url),
+    { agent: false, ...options, method, headers },
+    (answer) => {
+      const chunks: Buffer[] = [];
+      answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+      answer.on('end', () =>
+        resolve(toAnswer(answer.statusCode ?? 0, answer.headers, Buffer.concat(chunks).toString())),
+      );
+      answer.on('error', reject);
+    },
+  );
   request.on('error', reject);
   request.end(payload);
   return promise;
@@ -48,7 +65,10 @@ function toAnswer(status: number, headers: IncomingHttpHeaders, text: string): T
 }
 
 /** Opens an HTTP/2 session, which is closed when the test ends. */
-export function openSession(url: string, options: SecureClientSessionOptions = {}): ClientHttp2Session {
+export function openSession(
+  url: string,
+  options: SecureClientSessionOptions = {},
+): ClientHttp2Session {
   const session = connectHttp2(url, options);
   session.on('error', () => undefined);
   onTestFinished(() => session.destroy());
@@ -61,7 +81,11 @@ export function sendOn(
   options: { headers?: Record<string, string>; body?: string; unfinished?: boolean } = {},
 ): Promise<TestAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<TestAnswer>();
-  const defaults = { ':method': 'POST', ':path': '/authenticate', 'content-type': 'application/json' };
+  const defaults = {
+    ':method': 'POST',
+    ':path': '/authenticate',
+    'content-type': 'application/json',
+  };
   const stream = session.request({ ...defaults, ...options.headers }, { endStream: false });
   let headers: IncomingHttpHeaders & { ':status'?: number } = {};
   const chunks: Buffer[] = [];
@@ -110,6 +134,11 @@ export function rawPost(
   body: string | Buffer,
   headers: readonly string[] = [`Content-Length: ${Buffer.byteLength(body)}`],
 ): Buffer {
-  const head = ['POST /authenticate HTTP/1.1', 'Host: test', 'Content-Type: application/json', ...headers];
+  const head = [
+    'POST /authenticate HTTP/1.1',
+    'Host: test',
+    'Content-Type: application/json',
+    ...headers,
+  ];
   return Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), Buffer.from(body)]);
 }

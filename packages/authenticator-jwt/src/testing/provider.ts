@@ -63,8 +63,10 @@ export async function startProvider(
   let handle = providerOf(url, clients, own).callback();
   server.on('request', (incoming, answer) => {
     asked.push(incoming.url ?? '');
-    if (behaviour === 'shows its private keys' && incoming.url === '/jwks') answer.end(JSON.stringify({ keys: own }));
-    else if (behaviour === 'ok' || behaviour === 'shows its private keys') void handle(incoming, answer);
+    if (behaviour === 'shows its private keys' && incoming.url === '/jwks')
+      answer.end(JSON.stringify({ keys: own }));
+    else if (behaviour === 'ok' || behaviour === 'shows its private keys')
+      void handle(incoming, answer);
     else if (behaviour === 'fails') answer.writeHead(500).end();
     else if (behaviour === 'redirects') answer.writeHead(302, { location: `${url}/jwks` }).end();
     else if (behaviour === 'no JSON') answer.end('<html>');
@@ -115,7 +117,11 @@ function listen(server: Server, port: number): Promise<void> {
   return new Promise((resolve) => server.listen(port, 'localhost', resolve));
 }
 
-function providerOf(url: string, clients: Readonly<Record<string, object>>, keys: readonly JWK[]): Provider {
+function providerOf(
+  url: string,
+  clients: Readonly<Record<string, object>>,
+  keys: readonly JWK[],
+): Provider {
   const provider = new Provider(url, {
     jwks: { keys: [...keys] } as JWKS,
     clients: Object.keys(clients).map((name) => ({
@@ -147,12 +153,26 @@ function providerOf(url: string, clients: Readonly<Record<string, object>>, keys
 }
 
 /** Asks as OAuth 2.0 demands: RFC 6749 section 4.4, with the resource of RFC 8707. */
-function askForToken(url: string, authority: Authority, client: string, audience: string): Promise<string> {
-  const form = new URLSearchParams({ grant_type: 'client_credentials', resource: `urn:audience:${audience}` });
+function askForToken(
+  url: string,
+  authority: Authority,
+  client: string,
+  audience: string,
+): Promise<string> {
+  const form = new URLSearchParams({
+    grant_type: 'client_credentials',
+    resource: `urn:audience:${audience}`,
+  });
   const headers = { 'content-type': 'application/x-www-form-urlencoded' };
   const auth = `${client}:${encodeURIComponent(secret)}`;
   return new Promise((resolve, reject) => {
-    const call = request(`${url}/token`, { method: 'POST', ca: authority.certificate, headers, auth, agent: false });
+    const call = request(`${url}/token`, {
+      method: 'POST',
+      ca: authority.certificate,
+      headers,
+      auth,
+      agent: false,
+    });
     call.on('error', reject).on('response', async (answer) => {
       const text = Buffer.concat(await answer.toArray()).toString();
       const { access_token: token } = JSON.parse(text);

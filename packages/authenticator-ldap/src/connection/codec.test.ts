@@ -8,8 +8,17 @@ import { ber, berInteger, type Content } from './testing/ber.ts';
 const text = (content: Content) => ber(0x04, content);
 
 /** Writes a search request as RFC 4511 section 4.5.1 has it, without ldapjs. */
-function searchRequest(filter: Buffer, { base = 'dc=x', attributes = ['cn'], timeLimit = 0 } = {}): Buffer {
-  const numbers = [berInteger(2, 0x0a), berInteger(0, 0x0a), berInteger(3), berInteger(timeLimit), ber(0x01, '\0')];
+function searchRequest(
+  filter: Buffer,
+  { base = 'dc=x', attributes = ['cn'], timeLimit = 0 } = {},
+): Buffer {
+  const numbers = [
+    berInteger(2, 0x0a),
+    berInteger(0, 0x0a),
+    berInteger(3),
+    berInteger(timeLimit),
+    ber(0x01, '\0'),
+  ];
   const body = [text(base), ...numbers, filter, ber(0x30, ...attributes.map(text))];
   return ber(0x30, berInteger(9), ber(0x63, ...body));
 }
@@ -30,15 +39,47 @@ describe('rule 9: filters are bytes', () => {
     const name = text('uid');
     const pair = [name, text(value)];
     const attribute = 'uid';
-    expect(encodeFilter({ kind: 'equality', attribute, value })).toEqual(searchRequest(ber(0xa3, ...pair)));
-    expect(encodeFilter({ kind: 'greater-or-equal', attribute, value })).toEqual(searchRequest(ber(0xa5, ...pair)));
-    expect(encodeFilter({ kind: 'less-or-equal', attribute, value })).toEqual(searchRequest(ber(0xa6, ...pair)));
-    expect(encodeFilter({ kind: 'approximate', attribute, value })).toEqual(searchRequest(ber(0xa8, ...pair)));
-    expect(encodeFilter({ kind: 'substring', attribute, initial: value, any: [value, value], final: value })).toEqual(
-      searchRequest(ber(0xa4, name, ber(0x30, ber(0x80, value), ber(0x81, value), ber(0x81, value), ber(0x82, value)))),
+    expect(encodeFilter({ kind: 'equality', attribute, value })).toEqual(
+      searchRequest(ber(0xa3, ...pair)),
     );
-    expect(encodeFilter({ kind: 'extensible', rule: '1.2.3', attribute, dnAttributes: true, value })).toEqual(
-      searchRequest(ber(0xa9, ber(0x81, '1.2.3'), ber(0x82, 'uid'), ber(0x83, value), ber(0x84, Buffer.from([0xff])))),
+    expect(encodeFilter({ kind: 'greater-or-equal', attribute, value })).toEqual(
+      searchRequest(ber(0xa5, ...pair)),
+    );
+    expect(encodeFilter({ kind: 'less-or-equal', attribute, value })).toEqual(
+      searchRequest(ber(0xa6, ...pair)),
+    );
+    expect(encodeFilter({ kind: 'approximate', attribute, value })).toEqual(
+      searchRequest(ber(0xa8, ...pair)),
+    );
+    expect(
+      encodeFilter({
+        kind: 'substring',
+        attribute,
+        initial: value,
+        any: [value, value],
+        final: value,
+      }),
+    ).toEqual(
+      searchRequest(
+        ber(
+          0xa4,
+          name,
+          ber(0x30, ber(0x80, value), ber(0x81, value), ber(0x81, value), ber(0x82, value)),
+        ),
+      ),
+    );
+    expect(
+      encodeFilter({ kind: 'extensible', rule: '1.2.3', attribute, dnAttributes: true, value }),
+    ).toEqual(
+      searchRequest(
+        ber(
+          0xa9,
+          ber(0x81, '1.2.3'),
+          ber(0x82, 'uid'),
+          ber(0x83, value),
+          ber(0x84, Buffer.from([0xff])),
+        ),
+      ),
     );
   });
 
@@ -46,7 +87,10 @@ describe('rule 9: filters are bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
         const value = Buffer.from(bytes);
-        const filter = encodeFilter({ kind: 'not', filter: { kind: 'equality', attribute: 'uid', value } });
+        const filter = encodeFilter({
+          kind: 'not',
+          filter: { kind: 'equality', attribute: 'uid', value },
+        });
         expect(filter).toEqual(searchRequest(ber(0xa2, ber(0xa3, text('uid'), text(value)))));
       }),
     );
@@ -64,52 +108,107 @@ describe('rule 9: filters are bytes', () => {
     };
     const or = ber(0xa1, ber(0xa4, text('2.5.4.3'), ber(0x30, ber(0x81, value))));
     const extensible = ber(0xa9, ber(0x82, 'member'), ber(0x83, value));
-    expect(encodeFilter(filter)).toEqual(searchRequest(ber(0xa0, ber(0x87, 'objectClass'), or, extensible)));
+    expect(encodeFilter(filter)).toEqual(
+      searchRequest(ber(0xa0, ber(0x87, 'objectClass'), or, extensible)),
+    );
   });
 
   test('of more than 64 KiB', () => {
     const value = Buffer.alloc(500, 'x');
-    const filters = Array.from({ length: 400 }, () => ({ kind: 'equality', attribute: 'member', value }) as const);
+    const filters = Array.from(
+      { length: 400 },
+      () => ({ kind: 'equality', attribute: 'member', value }) as const,
+    );
     const each = ber(0xa3, text('member'), text(value));
-    expect(encodeFilter({ kind: 'or', filters })).toEqual(searchRequest(ber(0xa1, ...filters.map(() => each))));
-  });
-
-  test.each(['uid)(x', 'a b', '', 'é', '1.', '(', 'uid='])('and the attribute %j is refused', (attribute) => {
-    const value = Buffer.from('v');
-    expect(() => encodeFilter({ kind: 'equality', attribute, value })).toThrow('is not the name or OID');
-    expect(() => encodeFilter({ kind: 'present', attribute })).toThrow('is not the name or OID');
-    expect(() => encodeFilter({ kind: 'substring', attribute, any: [value] })).toThrow('is not the name or OID');
-    expect(() => encodeFilter({ kind: 'approximate', attribute, value })).toThrow('is not the name or OID');
-    expect(() => encodeFilter({ kind: 'extensible', rule: attribute, dnAttributes: false, value })).toThrow(
-      'is not the name or OID',
+    expect(encodeFilter({ kind: 'or', filters })).toEqual(
+      searchRequest(ber(0xa1, ...filters.map(() => each))),
     );
   });
+
+  test.each(['uid)(x', 'a b', '', 'é', '1.', '(', 'uid='])(
+    'and the attribute %j is refused',
+    (attribute) => {
+      const value = Buffer.from('v');
+      expect(() => encodeFilter({ kind: 'equality', attribute, value })).toThrow(
+        'is not the name or OID',
+      );
+      expect(() => encodeFilter({ kind: 'present', attribute })).toThrow('is not the name or OID');
+      expect(() => encodeFilter({ kind: 'substring', attribute, any: [value] })).toThrow(
+        'is not the name or OID',
+      );
+      expect(() => encodeFilter({ kind: 'approximate', attribute, value })).toThrow(
+        'is not the name or OID',
+      );
+      expect(() =>
+        encodeFilter({ kind: 'extensible', rule: attribute, dnAttributes: false, value }),
+      ).toThrow('is not the name or OID');
+    },
+  );
 });
 
 describe('requests', () => {
   const present: Filter = { kind: 'present', attribute: 'cn' };
 
-  test.each(['cn=Back\\5Cslash', 'cn=al\\5C69ce', 'CN=R\\+D', 'cn=trail\\20', '', 'not a dn', 'cn=山'])(
-    'have the base %j as it is',
-    (base) => {
-      const request = encodeSearch(9, { base, scope: 'sub', filter: present, attributes: ['cn'], sizeLimit: 3 });
-      expect(request).toEqual(searchRequest(ber(0x87, 'cn'), { base }));
-    },
-  );
+  test.each([
+    'cn=Back\\5Cslash',
+    'cn=al\\5C69ce',
+    'CN=R\\+D',
+    'cn=trail\\20',
+    '',
+    'not a dn',
+    'cn=山',
+  ])('have the base %j as it is', (base) => {
+    const request = encodeSearch(9, {
+      base,
+      scope: 'sub',
+      filter: present,
+      attributes: ['cn'],
+      sizeLimit: 3,
+    });
+    expect(request).toEqual(searchRequest(ber(0x87, 'cn'), { base }));
+  });
 
   test('ask for attributes by name, OID, option, or for none', () => {
-    const attributes = ['entryDN', '2.5.4.3', 'userCertificate;binary', 'member;range=0-*', '1.1', '*', '+'];
-    const request = encodeSearch(9, { base: 'dc=x', scope: 'sub', filter: present, attributes, sizeLimit: 3 });
+    const attributes = [
+      'entryDN',
+      '2.5.4.3',
+      'userCertificate;binary',
+      'member;range=0-*',
+      '1.1',
+      '*',
+      '+',
+    ];
+    const request = encodeSearch(9, {
+      base: 'dc=x',
+      scope: 'sub',
+      filter: present,
+      attributes,
+      sizeLimit: 3,
+    });
     expect(request).toEqual(searchRequest(ber(0x87, 'cn'), { attributes }));
   });
 
   test('limit the time of the server', () => {
-    const asked = { base: 'dc=x', scope: 'sub', filter: present, attributes: ['cn'], sizeLimit: 3 } as const;
-    expect(encodeSearch(9, { ...asked, timeLimit: 1 })).toEqual(searchRequest(ber(0x87, 'cn'), { timeLimit: 1 }));
+    const asked = {
+      base: 'dc=x',
+      scope: 'sub',
+      filter: present,
+      attributes: ['cn'],
+      sizeLimit: 3,
+    } as const;
+    expect(encodeSearch(9, { ...asked, timeLimit: 1 })).toEqual(
+      searchRequest(ber(0x87, 'cn'), { timeLimit: 1 }),
+    );
   });
 
   test.each(['base', 'one', 'sub'] as const)('have the scope %s', (scope) => {
-    const request = encodeSearch(9, { base: '', scope, filter: present, attributes: ['cn'], sizeLimit: 3 });
+    const request = encodeSearch(9, {
+      base: '',
+      scope,
+      filter: present,
+      attributes: ['cn'],
+      sizeLimit: 3,
+    });
     expect(request.subarray(7 + 2)[2]).toBe(['base', 'one', 'sub'].indexOf(scope));
   });
 
@@ -122,7 +221,9 @@ describe('requests', () => {
   });
 
   test('for StartTLS and unbind', () => {
-    expect(encodeStartTls(1)).toEqual(ber(0x30, berInteger(1), ber(0x77, ber(0x80, '1.3.6.1.4.1.1466.20037'))));
+    expect(encodeStartTls(1)).toEqual(
+      ber(0x30, berInteger(1), ber(0x77, ber(0x80, '1.3.6.1.4.1.1466.20037'))),
+    );
     expect(encodeUnbind(5)).toEqual(ber(0x30, berInteger(5), ber(0x42)));
   });
 });
@@ -130,7 +231,10 @@ describe('requests', () => {
 test('ldapjs and its BER reader are pinned exactly: another version may write or read in another way', async () => {
   const manifest = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
   // These are development dependencies, since the build bundles them.
-  expect(JSON.parse(manifest).devDependencies).toMatchObject({ ldapjs: '3.0.7', '@ldapjs/asn1': '2.0.0' });
+  expect(JSON.parse(manifest).devDependencies).toMatchObject({
+    ldapjs: '3.0.7',
+    '@ldapjs/asn1': '2.0.0',
+  });
 });
 
 describe('elements', () => {
@@ -147,12 +251,19 @@ describe('elements', () => {
     expect(read('8084000000020500')).toEqual([{ tag: 0x80, content: Buffer.from('0500', 'hex') }]);
   });
 
-  test.each(['04', '0401', '0480', '048500', '0482', '04ffff', '0484ffffffff00', '048480000000', '0400040200'])(
-    'are refused when they are cut off or have no valid length: %s',
-    (hex) => {
-      expect(() => read(hex)).toThrow(expect.objectContaining({ kind: 'protocol' }));
-    },
-  );
+  test.each([
+    '04',
+    '0401',
+    '0480',
+    '048500',
+    '0482',
+    '04ffff',
+    '0484ffffffff00',
+    '048480000000',
+    '0400040200',
+  ])('are refused when they are cut off or have no valid length: %s', (hex) => {
+    expect(() => read(hex)).toThrow(expect.objectContaining({ kind: 'protocol' }));
+  });
 
   test('are limited in number', () => {
     expect(read('04000400', 2)).toHaveLength(2);

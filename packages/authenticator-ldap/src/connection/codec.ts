@@ -16,7 +16,9 @@ export const startTlsName = '1.3.6.1.4.1.1466.20037';
  */
 export function encodeBind(id: number, { dn, password }: BindCredentials): Buffer {
   const controls = [new ldapjs.PasswordPolicyControl()];
-  return encode(new ldapjs.BindRequest({ messageId: id, name: dn, credentials: password, controls }));
+  return encode(
+    new ldapjs.BindRequest({ messageId: id, name: dn, credentials: password, controls }),
+  );
 }
 
 /** Encodes a search that follows no aliases. @throws Error for a wrong attribute or rule (RFC 4512 section 2.5) */
@@ -27,9 +29,17 @@ export function encodeSearch(id: number, request: SearchRequest): Buffer {
   const writer = new asn1.BerWriter();
   writeFilter(writer, request.filter);
   const filter = { [Symbol.toStringTag]: 'FilterString', toBer: () => writer } as const;
-  const message = new ldapjs.SearchRequest({ messageId: id, baseObject, scope, sizeLimit, timeLimit, filter });
+  const message = new ldapjs.SearchRequest({
+    messageId: id,
+    baseObject,
+    scope,
+    sizeLimit,
+    timeLimit,
+    filter,
+  });
   // The setter refuses OIDs. `*` asks for all attributes, and `+` for all operational ones (RFC 3673).
-  for (const name of request.attributes) message.attributes.push(/^[*+]$/.test(name) ? name : checkAttribute(name));
+  for (const name of request.attributes)
+    message.attributes.push(/^[*+]$/.test(name) ? name : checkAttribute(name));
   return encode(message);
 }
 
@@ -44,7 +54,8 @@ export function encodeUnbind(id: number): Buffer {
 function encode(message: LdapMessage): Buffer {
   const bytes = message.toBer().buffer;
   // The writer can cut off the end of a message over 64 KiB whose size is that of its buffer.
-  if (readElements(bytes, { elements: 1 }).length !== 1) throw new Error('the LDAP request could not be written');
+  if (readElements(bytes, { elements: 1 }).length !== 1)
+    throw new Error('the LDAP request could not be written');
   return bytes;
 }
 
@@ -87,7 +98,8 @@ function writeFilter(writer: BerWriter, filter: Filter): void {
       break;
     case 'extensible':
       if (filter.rule !== undefined) writer.writeString(checkAttribute(filter.rule), 0x81);
-      if (filter.attribute !== undefined) writer.writeString(checkAttribute(filter.attribute), 0x82);
+      if (filter.attribute !== undefined)
+        writer.writeString(checkAttribute(filter.attribute), 0x82);
       writer.writeBuffer(filter.value, 0x83);
       if (filter.dnAttributes) writer.writeBoolean(true, 0x84);
       break;
@@ -103,7 +115,9 @@ const attributePattern = /^(?:[a-z][\w-]*|\d+(?:\.\d+)*)(?:;[\w=*-]+)*$/i;
 
 function checkAttribute(name: string): string {
   if (attributePattern.test(name)) return name;
-  throw new Error(`${JSON.stringify(name)} is not the name or OID of an LDAP attribute or matching rule`);
+  throw new Error(
+    `${JSON.stringify(name)} is not the name or OID of an LDAP attribute or matching rule`,
+  );
 }
 
 export interface Element {
@@ -126,7 +140,8 @@ export function readElements(bytes: Buffer, budget: Budget): Element[] {
   const elements: Element[] = [];
   for (let offset = 0; offset < bytes.length; ) {
     budget.elements -= 1;
-    if (budget.elements < 0) throw new WireError('too-large', 'there are too many attributes or values');
+    if (budget.elements < 0)
+      throw new WireError('too-large', 'there are too many attributes or values');
     const header = readHeader(bytes, offset);
     if (header === undefined || header.end > bytes.length) {
       throw new WireError('protocol', 'an element is longer than what it is in');
@@ -217,7 +232,10 @@ function messageSize(bytes: Buffer, offset: number, maxBytes: number): number | 
   if (header === undefined) return undefined;
   const size = header.end - offset;
   if (size > maxBytes) {
-    throw new WireError('too-large', `a message of ${size} bytes began; the limit is ${maxBytes} bytes`);
+    throw new WireError(
+      'too-large',
+      `a message of ${size} bytes began; the limit is ${maxBytes} bytes`,
+    );
   }
   return size;
 }

@@ -1,7 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect as connectSocket, type Socket } from 'node:net';
-import { type Authority, createAuthority, type KeyPair, sharedAuthority } from '@sallyport/test-servers/certificates';
+import {
+  type Authority,
+  createAuthority,
+  type KeyPair,
+  sharedAuthority,
+} from '@sallyport/test-servers/certificates';
 import { hasIPv6 } from '@sallyport/test-servers/ports';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { connectTo, errorOf, never } from './testing/connecting.ts';
@@ -15,7 +20,8 @@ import type { Server } from './types.ts';
 const credentials = { dn: 'cn=alice,dc=x', password: 'wrong' };
 
 /** Every bind is refused: a success must be forged on the way. */
-const refuseAll = ({ id }: FakeRequest, peer: FakePeer) => peer.write(bindResponse({ id, code: 49 }));
+const refuseAll = ({ id }: FakeRequest, peer: FakePeer) =>
+  peer.write(bindResponse({ id, code: 49 }));
 
 let authority: Authority;
 let pair: KeyPair;
@@ -33,7 +39,10 @@ const secure = ['ldaps', 'starttls'] as const;
 
 describe('TCP', () => {
   test.each(['127.0.0.1', 'localhost', ...(hasIPv6 ? ['::1'] : [])])('to %s', async (host) => {
-    await using fake = await startFakeServer({ host: host === 'localhost' ? '127.0.0.1' : host, onRequest: refuseAll });
+    await using fake = await startFakeServer({
+      host: host === 'localhost' ? '127.0.0.1' : host,
+      onRequest: refuseAll,
+    });
     const connection = await connectTo({ ...fake.server, host });
     expect(await connection.bind(credentials, never)).toMatchObject({ code: 49 });
     connection.close();
@@ -44,15 +53,25 @@ describe('TCP', () => {
     await fake[Symbol.asyncDispose]();
     const error = await errorOf(connectTo(fake.server));
     expect(error).toMatchObject({ kind: 'unreachable', step: 'connect' });
-    expect(error.message).toContain(`${fake.server.url}: connecting: connection refused: nothing listens on this port`);
+    expect(error.message).toContain(
+      `${fake.server.url}: connecting: connection refused: nothing listens on this port`,
+    );
     expect((await errorOf(connectTo({ ...fake.server, host: 'localhost' }))).message).toMatch(
       /refused: .*ECONNREFUSED/,
     );
   });
 
   test('to a name that there is not', async () => {
-    const server: Server = { url: 'ldap://x.invalid:389', host: 'x.invalid', port: 389, security: 'insecure' };
-    expect(await errorOf(connectTo(server))).toMatchObject({ kind: 'unreachable', step: 'connect' });
+    const server: Server = {
+      url: 'ldap://x.invalid:389',
+      host: 'x.invalid',
+      port: 389,
+      security: 'insecure',
+    };
+    expect(await errorOf(connectTo(server))).toMatchObject({
+      kind: 'unreachable',
+      step: 'connect',
+    });
   });
 
   test('that is never answered ends with the step, and with the signal, whose reason is thrown', async () => {
@@ -95,11 +114,15 @@ describe.each(secure)('%s', (security) => {
   });
 
   test('says which names a certificate has when the name is another', async () => {
-    const tls = serverTls(await authority.issueServer({ names: ['DNS:ldap.example.com', 'IP:192.0.2.1'] }));
+    const tls = serverTls(
+      await authority.issueServer({ names: ['DNS:ldap.example.com', 'IP:192.0.2.1'] }),
+    );
     await using fake = await startFakeServer({ security, tls });
     const error = await errorOf(connectTo(fake.server, { tls: { ca } }));
     expect(error).toMatchObject({ kind: 'tls', step: 'tls' });
-    expect(error.message).toContain('not for 127.0.0.1 but for DNS:ldap.example.com, IP Address:192.0.2.1');
+    expect(error.message).toContain(
+      'not for 127.0.0.1 but for DNS:ldap.example.com, IP Address:192.0.2.1',
+    );
     await fake.untilClosed();
   });
 
@@ -113,17 +136,26 @@ describe.each(secure)('%s', (security) => {
   test('checks serverName in place of the host', async () => {
     const tls = serverTls(await authority.issueServer({ names: ['DNS:ldap.example.com'] }));
     await using fake = await startFakeServer({ security, tls, onRequest: refuseAll });
-    const connection = await connectTo(fake.server, { tls: { ca, serverName: 'ldap.example.com' } });
+    const connection = await connectTo(fake.server, {
+      tls: { ca, serverName: 'ldap.example.com' },
+    });
     expect(await connection.bind(credentials, never)).toMatchObject({ code: 49 });
     connection.close();
-    const other = connectTo({ ...fake.server, host: 'localhost' }, { tls: { ca, serverName: 'other' } });
+    const other = connectTo(
+      { ...fake.server, host: 'localhost' },
+      { tls: { ca, serverName: 'other' } },
+    );
     expect(await errorOf(other)).toMatchObject({ kind: 'tls' });
   });
 
   test('refuses an authority that is not in caFile', async () => {
     await using fake = await startFakeServer({ security, tls: serverTls() });
     await using other = await createAuthority();
-    for (const tls of [{}, { ca: Buffer.from(other.certificate) }, { ca: Buffer.from('garbage') }]) {
+    for (const tls of [
+      {},
+      { ca: Buffer.from(other.certificate) },
+      { ca: Buffer.from('garbage') },
+    ]) {
       const error = await errorOf(connectTo(fake.server, { tls }));
       expect(error).toMatchObject({ kind: 'tls', step: 'tls' });
       expect(error.message).toContain('put the certificate of that CA into caFile');
@@ -140,7 +172,10 @@ describe.each(secure)('%s', (security) => {
   });
 
   test('refuses an older version than the minimum', async () => {
-    await using fake = await startFakeServer({ security, tls: { ...serverTls(), maxVersion: 'TLSv1.2' } });
+    await using fake = await startFakeServer({
+      security,
+      tls: { ...serverTls(), maxVersion: 'TLSv1.2' },
+    });
     const error = await errorOf(connectTo(fake.server, { tls: { ca, minVersion: 'TLSv1.3' } }));
     expect(error).toMatchObject({ kind: 'tls' });
     expect(error.message).toContain('tls.minVersion');
@@ -159,12 +194,18 @@ describe.each(secure)('%s', (security) => {
       };
       await using fake = await startFakeServer({ security, tls, onRequest: refuseAll });
       const client = await authority.issueClient('sallyport');
-      const own = { ca, certificate: Buffer.from(client.certificate), key: Buffer.from(client.key) };
+      const own = {
+        ca,
+        certificate: Buffer.from(client.certificate),
+        key: Buffer.from(client.key),
+      };
       const connection = await connectTo(fake.server, { tls: own });
       expect(await connection.bind(credentials, never)).toMatchObject({ code: 49 });
       connection.close();
       // In TLS 1.3 the refusal follows the handshake.
-      const without = connectTo(fake.server, { tls: { ca } }).then((made) => made.bind(credentials, never));
+      const without = connectTo(fake.server, { tls: { ca } }).then((made) =>
+        made.bind(credentials, never),
+      );
       const error = await errorOf(without);
       expect(error).toMatchObject({ kind: 'tls' });
       expect(error.message).toContain('client certificate');
@@ -173,7 +214,10 @@ describe.each(secure)('%s', (security) => {
   );
 
   test('goes by the settings of this handshake, not of an earlier one', async () => {
-    await using fake = await startFakeServer({ security, tls: { ...serverTls(), maxVersion: 'TLSv1.2' } });
+    await using fake = await startFakeServer({
+      security,
+      tls: { ...serverTls(), maxVersion: 'TLSv1.2' },
+    });
     const own = Buffer.from(ca);
     for (const other of [
       { minVersion: 'TLSv1.3' },
@@ -182,7 +226,9 @@ describe.each(secure)('%s', (security) => {
       { ca: Buffer.from('x') },
     ] as const) {
       (await connectTo(fake.server, { tls: { ca: own } })).close();
-      expect(await errorOf(connectTo(fake.server, { tls: { ca: own, ...other } }))).toMatchObject({ kind: 'tls' });
+      expect(await errorOf(connectTo(fake.server, { tls: { ca: own, ...other } }))).toMatchObject({
+        kind: 'tls',
+      });
     }
     (await connectTo(fake.server, { tls: { ca: own } })).close();
   });
@@ -219,11 +265,16 @@ describe.each(secure)('%s', (security) => {
     await raw.untilClosed();
   });
 
-  test.each(['end', 'resetAndDestroy'] as const)('whose handshake is cut off (%s) fails', async (how) => {
-    await using raw = await startSilentTls(security, (socket) => socket[how]());
-    expect(await errorOf(connectTo(raw.server, { tls: { ca } }))).toMatchObject({ kind: 'closed' });
-    await raw.untilClosed();
-  });
+  test.each(['end', 'resetAndDestroy'] as const)(
+    'whose handshake is cut off (%s) fails',
+    async (how) => {
+      await using raw = await startSilentTls(security, (socket) => socket[how]());
+      expect(await errorOf(connectTo(raw.server, { tls: { ca } }))).toMatchObject({
+        kind: 'closed',
+      });
+      await raw.untilClosed();
+    },
+  );
 });
 
 /** Starts a server that lets the test act when the handshake begins, and does no handshake. */
@@ -250,7 +301,12 @@ async function startFullServer() {
   // The queue takes one connection more than was asked for.
   const queued = [1, 2].map(() => connectSocket(port, '127.0.0.1'));
   await Promise.all(queued.map((socket) => once(socket, 'connect')));
-  const server: Server = { url: `ldap://127.0.0.1:${port}`, host: '127.0.0.1', port, security: 'insecure' };
+  const server: Server = {
+    url: `ldap://127.0.0.1:${port}`,
+    host: '127.0.0.1',
+    port,
+    security: 'insecure',
+  };
   return {
     server,
     async [Symbol.asyncDispose]() {
@@ -265,7 +321,9 @@ async function startFullServer() {
 }
 
 test('ldaps to a server that speaks no TLS says so', async () => {
-  await using fake = await startFakeServer({ onConnection: (peer) => peer.write(searchDone({ id: 1 })) });
+  await using fake = await startFakeServer({
+    onConnection: (peer) => peer.write(searchDone({ id: 1 })),
+  });
   const error = await errorOf(connectTo({ ...fake.server, security: 'ldaps' }));
   expect(error).toMatchObject({ kind: 'tls', step: 'tls' });
   expect(error.message).toContain('not in TLS');

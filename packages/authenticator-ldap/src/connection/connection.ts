@@ -4,11 +4,20 @@ import type { Message } from './message.ts';
 import { createOperations, type Operations } from './operations.ts';
 import { WireError } from './server-error.ts';
 import { connectTcp, connectTls, requestTls } from './socket.ts';
-import type { BindResult, Connect, ConnectOptions, LdapConnection, LdapEntry, SearchResult } from './types.ts';
+import type {
+  BindResult,
+  Connect,
+  ConnectOptions,
+  LdapConnection,
+  LdapEntry,
+  SearchResult,
+} from './types.ts';
 
 export const connect: Connect = async (options) => {
   const { server, stepTimeout } = options;
-  return createLdapConnection(createOperations(await openTransport(options), { server, timeout: stepTimeout }));
+  return createLdapConnection(
+    createOperations(await openTransport(options), { server, timeout: stepTimeout }),
+  );
 };
 
 /**
@@ -31,14 +40,23 @@ function createLdapConnection(operations: Operations): LdapConnection {
         throw new Error('a bind needs a DN and a password');
       }
       const encode = (id: number) => encodeBind(id, { dn, password });
-      const operation = { step: 'bind', encode, accept: acceptBind, isSecret: true, timeout } as const;
+      const operation = {
+        step: 'bind',
+        encode,
+        accept: acceptBind,
+        isSecret: true,
+        timeout,
+      } as const;
       // The result is not awaited, so that nothing holds the password until the answer comes.
       return operations.run<BindResult>(operation, signal);
     },
     async search(request, signal) {
       const encode = (id: number) => encodeSearch(id, request);
       const { maxBytes } = request;
-      return await operations.run<SearchResult>({ step: 'search', encode, accept: acceptSearch(), maxBytes }, signal);
+      return await operations.run<SearchResult>(
+        { step: 'search', encode, accept: acceptSearch(), maxBytes },
+        signal,
+      );
     },
     get isOpen() {
       return operations.isOpen;
@@ -50,7 +68,10 @@ function createLdapConnection(operations: Operations): LdapConnection {
 
 function acceptBind(message: Message): BindResult {
   if (message.kind !== 'bind') {
-    throw new WireError('protocol', 'the bind was answered with something else than a bind response');
+    throw new WireError(
+      'protocol',
+      'the bind was answered with something else than a bind response',
+    );
   }
   const { kind, id, ...result } = message;
   return result;
@@ -59,10 +80,14 @@ function acceptBind(message: Message): BindResult {
 function acceptSearch(): (message: Message) => SearchResult | undefined {
   const entries: LdapEntry[] = [];
   return (message) => {
-    if (message.kind === 'done') return { code: message.code, diagnosticMessage: message.diagnosticMessage, entries };
+    if (message.kind === 'done')
+      return { code: message.code, diagnosticMessage: message.diagnosticMessage, entries };
     if (message.kind === 'entry') entries.push(message.entry);
     else if (message.kind !== 'reference') {
-      throw new WireError('protocol', 'the search was answered with something else than entries and a result');
+      throw new WireError(
+        'protocol',
+        'the search was answered with something else than entries and a result',
+      );
     }
     return undefined;
   };

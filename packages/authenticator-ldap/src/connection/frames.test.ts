@@ -14,23 +14,30 @@ describe('frames', () => {
   test('are the same however the stream is split', () => {
     const content = fc.uint8Array({ maxLength: 400 });
     fc.assert(
-      fc.property(fc.array(content, { maxLength: 8 }), fc.array(fc.nat(), { maxLength: 12 }), (contents, places) => {
-        const frames = contents.map((bytes) => ber(0x30, Buffer.from(bytes)));
-        const stream = Buffer.concat(frames);
-        const framer = createFramer();
-        const chunks = split(
-          stream,
-          places.map((place) => place % (stream.length + 1)),
-        );
-        const got = chunks.flatMap((chunk) => framer.push(Buffer.from(chunk)));
-        expect(got).toEqual(frames);
-        expect(framer.pending).toBe(0);
-      }),
+      fc.property(
+        fc.array(content, { maxLength: 8 }),
+        fc.array(fc.nat(), { maxLength: 12 }),
+        (contents, places) => {
+          const frames = contents.map((bytes) => ber(0x30, Buffer.from(bytes)));
+          const stream = Buffer.concat(frames);
+          const framer = createFramer();
+          const chunks = split(
+            stream,
+            places.map((place) => place % (stream.length + 1)),
+          );
+          const got = chunks.flatMap((chunk) => framer.push(Buffer.from(chunk)));
+          expect(got).toEqual(frames);
+          expect(framer.pending).toBe(0);
+        },
+      ),
     );
   });
 
   test('are whole when each byte comes by itself', () => {
-    const frames = [searchEntry({ id: 2, dn: 'cn=x', attributes: { cn: ['x'.repeat(300)] } }), searchDone({ id: 2 })];
+    const frames = [
+      searchEntry({ id: 2, dn: 'cn=x', attributes: { cn: ['x'.repeat(300)] } }),
+      searchDone({ id: 2 }),
+    ];
     const framer = createFramer();
     const got = [...Buffer.concat(frames)].flatMap((byte) => framer.push(Buffer.from([byte])));
     expect(got).toEqual(frames);
@@ -45,7 +52,9 @@ describe('frames', () => {
   });
 
   test('have lengths of four bytes, as AD writes them', () => {
-    expect(createFramer().push(Buffer.from('3084000000010a', 'hex'))).toEqual([Buffer.from('3084000000010a', 'hex')]);
+    expect(createFramer().push(Buffer.from('3084000000010a', 'hex'))).toEqual([
+      Buffer.from('3084000000010a', 'hex'),
+    ]);
   });
 
   test('come out of ten thousand tiny messages in one chunk', () => {
@@ -58,7 +67,8 @@ describe('frames', () => {
     const frame = ber(0x30, Buffer.alloc(1024 * 1024 - 5));
     const framer = createFramer();
     let got: Buffer[] = [];
-    for (let offset = 0; offset < frame.length; offset += 64) got = framer.push(frame.subarray(offset, offset + 64));
+    for (let offset = 0; offset < frame.length; offset += 64)
+      got = framer.push(frame.subarray(offset, offset + 64));
     const copied = copy.mock.results.reduce((sum, { value }) => sum + value, 0);
     expect(got[0]?.equals(frame)).toBe(true);
     expect(copied).toBeLessThan(4 * frame.length);
@@ -73,7 +83,9 @@ describe('frames', () => {
     ['a reserved length', '\x30\xff'],
   ])('are refused immediately for %s', (_what, text) => {
     const framer = createFramer();
-    expect(() => framer.push(Buffer.from(text, 'latin1'))).toThrow(expect.objectContaining({ kind: 'protocol' }));
+    expect(() => framer.push(Buffer.from(text, 'latin1'))).toThrow(
+      expect.objectContaining({ kind: 'protocol' }),
+    );
   });
 
   test('are refused when a wrong one follows a valid one', () => {

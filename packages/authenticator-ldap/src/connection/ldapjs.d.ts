@@ -33,17 +33,26 @@ declare module 'ldapjs' {
   interface LdapMessage {
     toBer(): BerReader;
   }
-  type Request<Fields, Message = LdapMessage> = new (fields: Fields & { readonly messageId: number }) => Message;
+  type Request<Fields, Message = LdapMessage> = new (
+    fields: Fields & { readonly messageId: number },
+  ) => Message;
   interface SearchFields {
     /** ldapjs recognizes base DNs and filters by their toStringTag, so any object with it is accepted. */
     readonly baseObject: { readonly [Symbol.toStringTag]: 'LdapDn'; toString(): string };
-    readonly filter: { readonly [Symbol.toStringTag]: 'FilterString'; toBer(): { readonly buffer: Buffer } };
+    readonly filter: {
+      readonly [Symbol.toStringTag]: 'FilterString';
+      toBer(): { readonly buffer: Buffer };
+    };
     readonly scope: 'base' | 'one' | 'sub';
     readonly sizeLimit: number;
     readonly timeLimit: number;
   }
   const ldapjs: {
-    readonly BindRequest: Request<{ name: string; credentials: string; controls: readonly object[] }>;
+    readonly BindRequest: Request<{
+      name: string;
+      credentials: string;
+      controls: readonly object[];
+    }>;
     /** `attributes` is the array of the message, not a copy. */
     readonly SearchRequest: Request<SearchFields, LdapMessage & { readonly attributes: string[] }>;
     readonly ExtendedRequest: Request<{ requestName: string }>;

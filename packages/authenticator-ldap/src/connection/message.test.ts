@@ -21,27 +21,51 @@ const decode = (frame: Buffer) => decodeMessage(frame, { elements: 1000 });
 const policyOid = '1.3.6.1.4.1.42.2.27.8.5.1';
 
 describe('rule 8: results are read whole', () => {
-  test.each([0, 9, 35, 49, 127, 128, 4096, 16_654, 2_147_483_647, -1])('with the code %i', (code) => {
-    const fields = { id: 3, code, matchedDn: 'dc=x', diagnosticMessage: '80090308: data 52e, v4563 é' };
-    const result = { id: 3, code, diagnosticMessage: '80090308: data 52e, v4563 é' };
-    expect(decode(bindResponse(fields))).toEqual({ kind: 'bind', ...result, passwordMustChange: false });
-    expect(decode(searchDone(fields))).toEqual({ kind: 'done', ...result });
-    expect(decode(extendedResponse({ ...fields, name: '1.2' }))).toEqual({ kind: 'extended', ...result, name: '1.2' });
-  });
+  test.each([0, 9, 35, 49, 127, 128, 4096, 16_654, 2_147_483_647, -1])(
+    'with the code %i',
+    (code) => {
+      const fields = {
+        id: 3,
+        code,
+        matchedDn: 'dc=x',
+        diagnosticMessage: '80090308: data 52e, v4563 é',
+      };
+      const result = { id: 3, code, diagnosticMessage: '80090308: data 52e, v4563 é' };
+      expect(decode(bindResponse(fields))).toEqual({
+        kind: 'bind',
+        ...result,
+        passwordMustChange: false,
+      });
+      expect(decode(searchDone(fields))).toEqual({ kind: 'done', ...result });
+      expect(decode(extendedResponse({ ...fields, name: '1.2' }))).toEqual({
+        kind: 'extended',
+        ...result,
+        name: '1.2',
+      });
+    },
+  );
 
-  test.each([0, 1, 2, 8, 9, 100])('with the password policy error %i, whatever the code', (error) => {
-    for (const code of [0, 49]) {
-      const controls = [control('1.2.3'), passwordPolicyControl({ error, secondsToExpiry: 5 })];
-      expect(decode(bindResponse({ id: 3, code, controls }))).toMatchObject({ code, passwordPolicyError: error });
-    }
-  });
+  test.each([0, 1, 2, 8, 9, 100])(
+    'with the password policy error %i, whatever the code',
+    (error) => {
+      for (const code of [0, 49]) {
+        const controls = [control('1.2.3'), passwordPolicyControl({ error, secondsToExpiry: 5 })];
+        expect(decode(bindResponse({ id: 3, code, controls }))).toMatchObject({
+          code,
+          passwordPolicyError: error,
+        });
+      }
+    },
+  );
 
   test.each([
     ['nothing', passwordPolicyControl({})],
     ['a warning of expiry', passwordPolicyControl({ secondsToExpiry: 0 })],
     ['a warning of grace logins', passwordPolicyControl({ graceLogins: 2 })],
   ])('with a password policy control that says %s', (_what, policy) => {
-    expect(decode(bindResponse({ id: 3, controls: [policy] }))).not.toHaveProperty('passwordPolicyError');
+    expect(decode(bindResponse({ id: 3, controls: [policy] }))).not.toHaveProperty(
+      'passwordPolicyError',
+    );
   });
 
   test.each([
@@ -54,18 +78,24 @@ describe('rule 8: results are read whole', () => {
     ['two errors', control(policyOid, ber(0x30, berInteger(0, 0x81), berInteger(1, 0x81)))],
     ['something behind it', control(policyOid, Buffer.concat([ber(0x30), ber(0x30)]))],
   ])('with a password policy control that has %s', (_what, policy) => {
-    expect(decode(bindResponse({ id: 3, controls: [policy] }))).toMatchObject({ passwordPolicyError: 'unreadable' });
+    expect(decode(bindResponse({ id: 3, controls: [policy] }))).toMatchObject({
+      passwordPolicyError: 'unreadable',
+    });
   });
 
   test('with two password policy controls, which may contradict each other', () => {
     const controls = [passwordPolicyControl({}), passwordPolicyControl({ error: 2 })];
-    expect(decode(bindResponse({ id: 3, controls }))).toMatchObject({ passwordPolicyError: 'unreadable' });
+    expect(decode(bindResponse({ id: 3, controls }))).toMatchObject({
+      passwordPolicyError: 'unreadable',
+    });
   });
 
   test('with a criticality in the control', () => {
     const value = ber(0x04, ber(0x30, berInteger(1, 0x81)));
     const policy = ber(0x30, ber(0x04, policyOid), ber(0x01, '\0'), value);
-    expect(decode(bindResponse({ id: 3, controls: [policy] }))).toMatchObject({ passwordPolicyError: 1 });
+    expect(decode(bindResponse({ id: 3, controls: [policy] }))).toMatchObject({
+      passwordPolicyError: 1,
+    });
   });
 
   test('with the control of 389-DS for a password that must be changed, with and without a value', () => {
@@ -76,7 +106,12 @@ describe('rule 8: results are read whole', () => {
   });
 
   test('with referrals of any length', () => {
-    const more = [ber(0xa3, ...Array.from({ length: 9 }, (_, index) => ber(0x04, `ldap://other-${index}/dc=x`)))];
+    const more = [
+      ber(
+        0xa3,
+        ...Array.from({ length: 9 }, (_, index) => ber(0x04, `ldap://other-${index}/dc=x`)),
+      ),
+    ];
     const controls = [passwordPolicyControl({ error: 1 })];
     expect(decode(bindResponse({ id: 3, code: 10, more, controls }))).toMatchObject({
       code: 10,
@@ -88,10 +123,22 @@ describe('rule 8: results are read whole', () => {
 
 describe('rule 10: DNs are what the server sent', () => {
   test.each([
-    ...['cn=Back\\5Cslash', 'cn=al\\5C69ce', 'CN=R\\+D', '\\20lead', 'trail\\20', 'cn;lang-en=x', 'cn=a"b'],
+    ...[
+      'cn=Back\\5Cslash',
+      'cn=al\\5C69ce',
+      'CN=R\\+D',
+      '\\20lead',
+      'trail\\20',
+      'cn;lang-en=x',
+      'cn=a"b',
+    ],
     ...['<SID=..>', 'not a dn', 'cn=山 ', '\ufeffcn=x', ''],
   ])('such as %j', (dn) => {
-    expect(decode(searchEntry({ id: 2, dn }))).toEqual({ kind: 'entry', id: 2, entry: { dn, attributes: new Map() } });
+    expect(decode(searchEntry({ id: 2, dn }))).toEqual({
+      kind: 'entry',
+      id: 2,
+      entry: { dn, attributes: new Map() },
+    });
   });
 
   test('or undefined when they are no UTF-8', () => {
@@ -104,7 +151,11 @@ describe('rule 10: DNs are what the server sent', () => {
 describe('rule 14: entries have the bytes of their attributes', () => {
   test('also those that are no UTF-8, under lower-case names', () => {
     const value = Buffer.from('00ff80fe5c2a', 'hex');
-    const attributes = { objectGUID: [value], 'userCertificate;binary': [value, 'é', ''], empty: [] };
+    const attributes = {
+      objectGUID: [value],
+      'userCertificate;binary': [value, 'é', ''],
+      empty: [],
+    };
     expect(decode(searchEntry({ id: 2, dn: 'x', attributes }))).toMatchObject({
       entry: {
         attributes: new Map([
@@ -126,11 +177,17 @@ describe('rule 14: entries have the bytes of their attributes', () => {
     const attributes = { constructor: ['a'], ['__proto__']: ['b'] };
     const message = decode(searchEntry({ id: 2, dn: 'x', attributes }));
     expect(message).toMatchObject({ kind: 'entry' });
-    expect(message.kind === 'entry' && [...message.entry.attributes.keys()]).toEqual(['constructor', '__proto__']);
+    expect(message.kind === 'entry' && [...message.entry.attributes.keys()]).toEqual([
+      'constructor',
+      '__proto__',
+    ]);
   });
 
   test('and references are distinguished', () => {
-    expect(decode(searchReference(2, 'ldap://other/dc=x??sub'))).toEqual({ kind: 'reference', id: 2 });
+    expect(decode(searchReference(2, 'ldap://other/dc=x??sub'))).toEqual({
+      kind: 'reference',
+      id: 2,
+    });
   });
 });
 
@@ -140,8 +197,18 @@ describe('messages', () => {
   });
 
   test('with the id 0 may hold more than they should', () => {
-    const spoiled = ber(0x30, disconnectionNotice(52).subarray(2), ber(0x8a, '1.2'), ber(0x8a, '1.3'));
-    expect(decode(spoiled)).toMatchObject({ kind: 'extended', id: 0, code: 52, name: '1.3.6.1.4.1.1466.20036' });
+    const spoiled = ber(
+      0x30,
+      disconnectionNotice(52).subarray(2),
+      ber(0x8a, '1.2'),
+      ber(0x8a, '1.3'),
+    );
+    expect(decode(spoiled)).toMatchObject({
+      kind: 'extended',
+      id: 0,
+      code: 52,
+      name: '1.3.6.1.4.1.1466.20036',
+    });
   });
 
   const success = [berInteger(0, 0x0a), ber(0x04), ber(0x04)];
@@ -152,26 +219,43 @@ describe('messages', () => {
     ['no id', ber(0x30, ber(0x61, ...success))],
     ['an id without a byte', ber(0x30, ber(0x02), ber(0x61, ...success))],
     ['an id of five bytes', ber(0x30, ber(0x02, '\0\0\0\0\x02'), ber(0x61, ...success))],
-    ['a code without a byte, which is no success', ldapMessage(2, ber(0x61, ber(0x0a), ber(0x04), ber(0x04)))],
-    ['a code of five bytes', ldapMessage(2, ber(0x61, ber(0x0a, '\x01\0\0\0\0'), ber(0x04), ber(0x04)))],
+    [
+      'a code without a byte, which is no success',
+      ldapMessage(2, ber(0x61, ber(0x0a), ber(0x04), ber(0x04))),
+    ],
+    [
+      'a code of five bytes',
+      ldapMessage(2, ber(0x61, ber(0x0a, '\x01\0\0\0\0'), ber(0x04), ber(0x04))),
+    ],
     ['a code of another type', ldapMessage(2, ber(0x61, berInteger(0), ber(0x04), ber(0x04)))],
     ['no code', ldapMessage(2, ber(0x61))],
     ['only a code', ldapMessage(2, ber(0x61, berInteger(0, 0x0a)))],
     ['no diagnostic message', ldapMessage(2, ber(0x65, berInteger(0, 0x0a), ber(0x04)))],
     ['two operations', ber(0x30, berInteger(2), ber(0x61, ...success), ber(0x61, ...success))],
-    ['two lists of controls', ber(0x30, berInteger(2), ber(0x61, ...success), ber(0xa0), ber(0xa0))],
+    [
+      'two lists of controls',
+      ber(0x30, berInteger(2), ber(0x61, ...success), ber(0xa0), ber(0xa0)),
+    ],
     ['a control that is none', bindResponse({ id: 2, controls: [ber(0x04, 'x')] })],
     ['a control without an OID', bindResponse({ id: 2, controls: [ber(0x30)] })],
     ['a result longer than its message', Buffer.from('300702010261050a0100', 'hex')],
     ['an entry without a list', ldapMessage(2, ber(0x64, ber(0x04, 'x')))],
-    ['an attribute without values', ldapMessage(2, ber(0x64, ber(0x04, 'x'), ber(0x30, ber(0x30, ber(0x04, 'cn')))))],
+    [
+      'an attribute without values',
+      ldapMessage(2, ber(0x64, ber(0x04, 'x'), ber(0x30, ber(0x30, ber(0x04, 'cn'))))),
+    ],
     [
       'a value of another type',
-      ldapMessage(2, ber(0x64, ber(0x04), ber(0x30, ber(0x30, ber(0x04, 'cn'), ber(0x31, berInteger(1)))))),
+      ldapMessage(
+        2,
+        ber(0x64, ber(0x04), ber(0x30, ber(0x30, ber(0x04, 'cn'), ber(0x31, berInteger(1))))),
+      ),
     ],
     ['another tag outside', ber(0x31, berInteger(2), ber(0x61, ...success))],
   ])('are refused that hold %s', (_what, frame) => {
-    expect(() => decode(frame)).toThrow(expect.objectContaining({ name: 'WireError', kind: 'protocol' }));
+    expect(() => decode(frame)).toThrow(
+      expect.objectContaining({ name: 'WireError', kind: 'protocol' }),
+    );
   });
 
   test('are refused that hold more than the budget', () => {
@@ -183,11 +267,18 @@ describe('messages', () => {
 
   test('of changed bytes give a message or a WireError, and nothing else', () => {
     const samples = [
-      bindResponse({ id: 3, code: 49, controls: [passwordPolicyControl({ error: 1, secondsToExpiry: 3 })] }),
+      bindResponse({
+        id: 3,
+        code: 49,
+        controls: [passwordPolicyControl({ error: 1, secondsToExpiry: 3 })],
+      }),
       searchEntry({ id: 3, dn: 'cn=x', attributes: { cn: ['x', 'y'], mail: ['z'] } }),
       disconnectionNotice(52, 'shutting down'),
     ];
-    const changes = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { minLength: 1, maxLength: 4 });
+    const changes = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), {
+      minLength: 1,
+      maxLength: 4,
+    });
     fc.assert(
       fc.property(fc.constantFrom(...samples), changes, (sample, list) => {
         const frame = Buffer.from(sample);

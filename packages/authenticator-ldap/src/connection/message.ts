@@ -39,7 +39,10 @@ const passwordMustChangeControl = '2.16.840.1.113730.3.4.4';
 /** Reads one message. @throws WireError when it is not as in RFC 4511 section 4.1.1, or too large for the budget */
 export function decodeMessage(frame: Buffer, budget: Budget): Message {
   const [envelope] = readElements(frame, budget);
-  const [first, operation, ...more] = readElements(expect(envelope, tags.sequence, 'message'), budget);
+  const [first, operation, ...more] = readElements(
+    expect(envelope, tags.sequence, 'message'),
+    budget,
+  );
   const id = readInteger(first, tags.integer, 'message id');
   if (!operation) throw new WireError('protocol', 'a message has no operation');
   // Messages with the id 0 end the connection whatever they contain, and Active Directory adds to them.
@@ -49,7 +52,12 @@ export function decodeMessage(frame: Buffer, budget: Budget): Message {
   const { tag, content } = operation;
   switch (tag) {
     case tags.bindResponse:
-      return { kind: 'bind', id, ...readResult(content, budget), ...readBindControls(more[0]?.content, budget) };
+      return {
+        kind: 'bind',
+        id,
+        ...readResult(content, budget),
+        ...readBindControls(more[0]?.content, budget),
+      };
     case tags.searchResultEntry:
       return { kind: 'entry', id, entry: readEntry(content, budget) };
     case tags.searchResultReference:
@@ -57,14 +65,20 @@ export function decodeMessage(frame: Buffer, budget: Budget): Message {
     case tags.searchResultDone:
       return { kind: 'done', id, ...readResult(content, budget) };
     case tags.extendedResponse:
-      return { kind: 'extended', id, ...readResult(content, budget), name: readResponseName(content, budget) };
+      return {
+        kind: 'extended',
+        id,
+        ...readResult(content, budget),
+        name: readResponseName(content, budget),
+      };
     default:
       return { kind: 'other', id, tag };
   }
 }
 
 function expect(element: Element | undefined, tag: number, what: string): Buffer {
-  if (element?.tag !== tag) throw new WireError('protocol', `a ${what} is missing or of a wrong type`);
+  if (element?.tag !== tag)
+    throw new WireError('protocol', `a ${what} is missing or of a wrong type`);
   return element.content;
 }
 
@@ -74,7 +88,8 @@ function expect(element: Element | undefined, tag: number, what: string): Buffer
  */
 function readInteger(element: Element | undefined, tag: number, what: string): number {
   const bytes = expect(element, tag, what);
-  if (bytes.length < 1 || bytes.length > 4) throw new WireError('protocol', `a ${what} has ${bytes.length} bytes`);
+  if (bytes.length < 1 || bytes.length > 4)
+    throw new WireError('protocol', `a ${what} has ${bytes.length} bytes`);
   return bytes.readIntBE(0, bytes.length);
 }
 
@@ -110,9 +125,15 @@ function readEntry(content: Buffer, budget: Budget): LdapEntry {
 }
 
 function readBindControls(content: Buffer | undefined, budget: Budget) {
-  const controls = content === undefined ? [] : readElements(content, budget).map((each) => readControl(each, budget));
+  const controls =
+    content === undefined
+      ? []
+      : readElements(content, budget).map((each) => readControl(each, budget));
   const policies = controls.filter(({ oid }) => oid === passwordPolicyControl);
-  const error = policies.length > 1 ? 'unreadable' : policies[0] && readPasswordPolicy(policies[0].value, budget);
+  const error =
+    policies.length > 1
+      ? 'unreadable'
+      : policies[0] && readPasswordPolicy(policies[0].value, budget);
   return {
     passwordMustChange: controls.some(({ oid }) => oid === passwordMustChangeControl),
     ...(error === undefined ? {} : { passwordPolicyError: error }),
@@ -133,7 +154,10 @@ function readControl(element: Element, budget: Budget) {
  * Reads a PasswordPolicyResponseValue: a sequence of a warning (0xa0, not used here) and an error
  * (0x81), both optional.
  */
-function readPasswordPolicy(value: Buffer | undefined, budget: Budget): number | 'unreadable' | undefined {
+function readPasswordPolicy(
+  value: Buffer | undefined,
+  budget: Budget,
+): number | 'unreadable' | undefined {
   try {
     const [sequence, ...behind] = readElements(value ?? Buffer.alloc(0), budget);
     const parts = readElements(expect(sequence, tags.sequence, 'password policy'), budget);

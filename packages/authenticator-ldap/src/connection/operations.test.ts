@@ -7,7 +7,9 @@ import { startFakeServer } from './testing/fake-server.ts';
 import { bindResponse } from './testing/ldap-answers.ts';
 
 test('the bytes that hold a password are overwritten once they were sent', async () => {
-  await using fake = await startFakeServer({ onRequest: ({ id }, peer) => peer.write(bindResponse({ id })) });
+  await using fake = await startFakeServer({
+    onRequest: ({ id }, peer) => peer.write(bindResponse({ id })),
+  });
   const socket = connect(fake.server.port, fake.server.host);
   const operations = createOperations(socket, { server: fake.server, timeout: 5000 });
   const written: Buffer[] = [];

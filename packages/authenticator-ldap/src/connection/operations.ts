@@ -99,7 +99,8 @@ async function run<T>(state: State, operation: LdapOperation<T>, signal: AbortSi
   const { step, encode, isSecret } = operation;
   if (state.current) throw new Error(`a ${step} was begun on a connection during a ${state.step}`);
   state.step = step;
-  if (state.closed) throw makeError(state, 'closed', 'the connection was closed before', state.closed.error);
+  if (state.closed)
+    throw makeError(state, 'closed', 'the connection was closed before', state.closed.error);
   if (signal.aborted) {
     shut(state, undefined);
     throw signal.reason;
@@ -191,7 +192,10 @@ function readAnswer(state: State, chunk: Buffer): void {
       throw makeError(state, 'closed', problem);
     }
     if (!current || settle || message.id !== current.id) {
-      throw new WireError('protocol', `a message with the id ${message.id} came, which no request has`);
+      throw new WireError(
+        'protocol',
+        `a message with the id ${message.id} came, which no request has`,
+      );
     }
     settle = current.accept(message);
   }

@@ -1,7 +1,14 @@
 import { inspect } from 'node:util';
 import { describe, expect, test, vi } from 'vitest';
 import { ber, berInteger } from './testing/ber.ts';
-import { answerSuccess, connectTo, credentials, errorOf, everything, never } from './testing/connecting.ts';
+import {
+  answerSuccess,
+  connectTo,
+  credentials,
+  errorOf,
+  everything,
+  never,
+} from './testing/connecting.ts';
 import { startFakeServer } from './testing/fake-server.ts';
 import {
   bindResponse,
@@ -27,30 +34,54 @@ describe('rule 6: only a bind response to the bind is its answer', () => {
     ['another id', (id) => bindResponse({ id: id + 1 })],
     ['the id 0', () => bindResponse({ id: 0 })],
     ['a code without a byte', (id) => ldapMessage(id, ber(0x61, ber(0x0a), ber(0x04), ber(0x04)))],
-    ['a code that overflows to 0', (id) => ldapMessage(id, ber(0x61, ber(0x0a, '\x01\0\0\0\0'), ber(0x04), ber(0x04)))],
-    ['a second answer behind it', (id) => Buffer.concat([bindResponse({ id }), bindResponse({ id, code: 49 })])],
+    [
+      'a code that overflows to 0',
+      (id) => ldapMessage(id, ber(0x61, ber(0x0a, '\x01\0\0\0\0'), ber(0x04), ber(0x04))),
+    ],
+    [
+      'a second answer behind it',
+      (id) => Buffer.concat([bindResponse({ id }), bindResponse({ id, code: 49 })]),
+    ],
     ['bytes behind it', (id) => Buffer.concat([bindResponse({ id }), Buffer.from('30', 'hex')])],
-    ['two operations in one message', (id) => ber(0x30, berInteger(id), ber(0x61, ...success), ber(0x61, ...success))],
+    [
+      'two operations in one message',
+      (id) => ber(0x30, berInteger(id), ber(0x61, ...success), ber(0x61, ...success)),
+    ],
   ])('and not %s', async (_what, answer) => {
-    await using fake = await startFakeServer({ onRequest: ({ id }, peer) => peer.write(answer(id)) });
+    await using fake = await startFakeServer({
+      onRequest: ({ id }, peer) => peer.write(answer(id)),
+    });
     const connection = await connectTo(fake.server);
-    expect(await errorOf(connection.bind(credentials, never))).toMatchObject({ kind: 'protocol', step: 'bind' });
+    expect(await errorOf(connection.bind(credentials, never))).toMatchObject({
+      kind: 'protocol',
+      step: 'bind',
+    });
     expect(connection.isOpen).toBe(false);
     await fake.untilClosed();
   });
 
   test('and a search is not answered by a bind response', async () => {
-    await using fake = await startFakeServer({ onRequest: ({ id }, peer) => peer.write(bindResponse({ id })) });
+    await using fake = await startFakeServer({
+      onRequest: ({ id }, peer) => peer.write(bindResponse({ id })),
+    });
     const connection = await connectTo(fake.server);
-    expect(await errorOf(connection.search(everything, never))).toMatchObject({ kind: 'protocol', step: 'search' });
+    expect(await errorOf(connection.search(everything, never))).toMatchObject({
+      kind: 'protocol',
+      step: 'search',
+    });
   });
 
   test('in whatever pieces it comes, with its code, its text and its controls (rule 8)', async () => {
-    const fields = { code: 4096, diagnosticMessage: 'comment: AcceptSecurityContext error, data 533, v1db1' };
+    const fields = {
+      code: 4096,
+      diagnosticMessage: 'comment: AcceptSecurityContext error, data 533, v1db1',
+    };
     const controls = [passwordPolicyControl({ error: 1 })];
     await using fake = await startFakeServer({
       onRequest: ({ id }, peer) =>
-        peer.write(...[...bindResponse({ id, ...fields, controls })].map((byte) => Buffer.from([byte]))),
+        peer.write(
+          ...[...bindResponse({ id, ...fields, controls })].map((byte) => Buffer.from([byte])),
+        ),
     });
     const connection = await connectTo(fake.server);
     const answer = { ...fields, passwordPolicyError: 1, passwordMustChange: false };
@@ -65,7 +96,13 @@ describe('rule 14: entries have bytes, and references are left out', () => {
     await using fake = await startFakeServer({
       onRequest({ id }, peer) {
         const entry = searchEntry({ id, dn: 'cn=x', attributes: { objectGUID: [guid] } });
-        peer.write(Buffer.concat([searchReference(id, 'ldap://other/dc=x'), entry, searchReference(id, 'ldap://o')]));
+        peer.write(
+          Buffer.concat([
+            searchReference(id, 'ldap://other/dc=x'),
+            entry,
+            searchReference(id, 'ldap://o'),
+          ]),
+        );
         peer.write(searchDone({ id, code: 4, diagnosticMessage: 'size limit' }));
       },
     });
@@ -87,17 +124,23 @@ describe('rule 14: entries have bytes, and references are left out', () => {
       },
     });
     const connection = await connectTo(fake.server);
-    expect(await errorOf(connection.search(everything, never))).toMatchObject({ kind: 'too-large', step: 'search' });
+    expect(await errorOf(connection.search(everything, never))).toMatchObject({
+      kind: 'too-large',
+      step: 'search',
+    });
     await fake.untilClosed();
   });
 
   test('and one over the bound of the request, though nothing else is wrong with it', async () => {
     await using fake = await startFakeServer({
-      onRequest: ({ id }, peer) => peer.write(Buffer.concat([searchEntry({ id, dn: 'cn=x' }), searchDone({ id })])),
+      onRequest: ({ id }, peer) =>
+        peer.write(Buffer.concat([searchEntry({ id, dn: 'cn=x' }), searchDone({ id })])),
     });
     const bytes = Buffer.concat([searchEntry({ id: 2, dn: 'cn=x' }), searchDone({ id: 2 })]).length;
     const connection = await connectTo(fake.server);
-    expect(await connection.search({ ...everything, maxBytes: bytes }, never)).toMatchObject({ code: 0 });
+    expect(await connection.search({ ...everything, maxBytes: bytes }, never)).toMatchObject({
+      code: 0,
+    });
     connection.close();
     const bad = await connectTo(fake.server);
     const error = await errorOf(bad.search({ ...everything, maxBytes: bytes - 1 }, never));
@@ -112,7 +155,10 @@ describe('rule 14: entries have bytes, and references are left out', () => {
       onRequest: ({ id }, peer) => peer.write(ldapMessage(id, ber(0x64, ber(0x04), attribute))),
     });
     const connection = await connectTo(fake.server);
-    expect(await errorOf(connection.search(everything, never))).toMatchObject({ kind: 'too-large', step: 'search' });
+    expect(await errorOf(connection.search(everything, never))).toMatchObject({
+      kind: 'too-large',
+      step: 'search',
+    });
     await fake.untilClosed();
   });
 });
@@ -121,7 +167,10 @@ describe('rule 15: errors of the library are errors of the call', () => {
   test("a filter that can't be written rejects, and the connection goes on", async () => {
     await using fake = await startFakeServer({ onRequest: answerSuccess });
     const connection = await connectTo(fake.server);
-    const search = connection.search({ ...everything, filter: { kind: 'present', attribute: 'uid)(x' } }, never);
+    const search = connection.search(
+      { ...everything, filter: { kind: 'present', attribute: 'uid)(x' } },
+      never,
+    );
     await expect(search).rejects.toThrow('is not the name or OID');
     expect(await connection.search(everything, never)).toMatchObject({ code: 0 });
     expect(fake.requests).toHaveLength(1);

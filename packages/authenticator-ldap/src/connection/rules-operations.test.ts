@@ -1,5 +1,12 @@
 import { describe, expect, test, vi } from 'vitest';
-import { answerSuccess, connectTo, credentials, errorOf, everything, never } from './testing/connecting.ts';
+import {
+  answerSuccess,
+  connectTo,
+  credentials,
+  errorOf,
+  everything,
+  never,
+} from './testing/connecting.ts';
 import type { FakePeer } from './testing/fake-peer.ts';
 import { startFakeServer } from './testing/fake-server.ts';
 import { bindResponse, disconnectionNotice, searchEntry } from './testing/ldap-answers.ts';
@@ -93,7 +100,9 @@ describe('rule 3: nothing is queued, and nothing sent twice', () => {
     const connection = await connectTo(fake.server);
     const first = connection.search(everything, never);
     await fake.untilRequests(1);
-    await expect(connection.bind(credentials, never)).rejects.toThrow('on a connection during a search');
+    await expect(connection.bind(credentials, never)).rejects.toThrow(
+      'on a connection during a search',
+    );
     answer();
     expect(await first).toMatchObject({ code: 0 });
     const next = connection.search(everything, never);
@@ -107,9 +116,18 @@ describe('rule 3: nothing is queued, and nothing sent twice', () => {
   test('after an error later operations throw, and no new connection is made', async () => {
     await using fake = await startFakeServer({ onRequest: (_request, peer) => peer.reset() });
     const connection = await connectTo(fake.server);
-    expect(await errorOf(connection.bind(credentials, never))).toMatchObject({ kind: 'closed', step: 'bind' });
-    expect(await errorOf(connection.bind(credentials, never))).toMatchObject({ kind: 'closed', step: 'bind' });
-    expect(await errorOf(connection.search(everything, never))).toMatchObject({ kind: 'closed', step: 'search' });
+    expect(await errorOf(connection.bind(credentials, never))).toMatchObject({
+      kind: 'closed',
+      step: 'bind',
+    });
+    expect(await errorOf(connection.bind(credentials, never))).toMatchObject({
+      kind: 'closed',
+      step: 'bind',
+    });
+    expect(await errorOf(connection.search(everything, never))).toMatchObject({
+      kind: 'closed',
+      step: 'search',
+    });
     expect([fake.connections, fake.requests.length]).toEqual([1, 1]);
   });
 });
@@ -127,7 +145,10 @@ describe('rule 4: no state of a connection throws past it', () => {
     ['zeros', (peer) => peer.write(Buffer.alloc(64))],
     ['a length of 2 GiB', (peer) => peer.write(Buffer.from('30847fffffff', 'hex'))],
     ['half a message and FIN', halfMessage],
-    ['ten thousand tiny messages', (peer) => peer.write(Buffer.alloc(20_000, Buffer.from('3000', 'hex')))],
+    [
+      'ten thousand tiny messages',
+      (peer) => peer.write(Buffer.alloc(20_000, Buffer.from('3000', 'hex'))),
+    ],
     ['a notice of disconnection', (peer) => peer.write(disconnectionNotice(52, 'shutting down'))],
   ];
 
@@ -144,7 +165,10 @@ describe('rule 4: no state of a connection throws past it', () => {
 
   test.each([
     ...endings,
-    ['half a message', (peer: FakePeer) => peer.write(bindResponse({ id: 2 }).subarray(0, 9))] as const,
+    [
+      'half a message',
+      (peer: FakePeer) => peer.write(bindResponse({ id: 2 }).subarray(0, 9)),
+    ] as const,
   ])('not when %s comes while nothing is asked', async (_what, end) => {
     let server: FakePeer | undefined;
     await using fake = await startFakeServer({
@@ -188,7 +212,8 @@ describe('rule 4: no state of a connection throws past it', () => {
 
   test('and an answer counts although a notice is glued to it', async () => {
     await using fake = await startFakeServer({
-      onRequest: ({ id }, peer) => peer.write(Buffer.concat([bindResponse({ id, code: 49 }), disconnectionNotice(52)])),
+      onRequest: ({ id }, peer) =>
+        peer.write(Buffer.concat([bindResponse({ id, code: 49 }), disconnectionNotice(52)])),
     });
     const connection = await connectTo(fake.server);
     expect(await connection.bind(credentials, never)).toMatchObject({ code: 49 });
@@ -199,13 +224,19 @@ describe('rule 4: no state of a connection throws past it', () => {
 describe('rule 5: one deadline for an operation, and one end', () => {
   const answers: readonly (readonly [string, string, (id: number) => Buffer])[] = [
     ['nothing comes', 'no answer within 60s', () => Buffer.alloc(0)],
-    ['one entry comes', 'only a part of the answer within 60s', (id) => searchEntry({ id, dn: 'cn=x' })],
+    [
+      'one entry comes',
+      'only a part of the answer within 60s',
+      (id) => searchEntry({ id, dn: 'cn=x' }),
+    ],
     ['half an entry comes', 'only a part', (id) => searchEntry({ id, dn: 'cn=x' }).subarray(0, 5)],
   ];
 
   test.each(answers)('when %s and then silence', async (_what, text, answer) => {
     stopTimers();
-    await using fake = await startFakeServer({ onRequest: ({ id }, peer) => peer.write(answer(id)) });
+    await using fake = await startFakeServer({
+      onRequest: ({ id }, peer) => peer.write(answer(id)),
+    });
     const connection = await connectTo(fake.server);
     const search = errorOf(connection.search(everything, never));
     await fake.untilRequests(1);

@@ -1,10 +1,19 @@
-import { type Authority, type KeyPair, sharedAuthority } from '@sallyport/test-servers/certificates';
+import {
+  type Authority,
+  type KeyPair,
+  sharedAuthority,
+} from '@sallyport/test-servers/certificates';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { ber } from './testing/ber.ts';
 import { connectTo, errorOf, never } from './testing/connecting.ts';
 import type { FakePeer, FakeServerOptions } from './testing/fake-peer.ts';
 import { type FakeServer, startFakeServer } from './testing/fake-server.ts';
-import { bindResponse, disconnectionNotice, extendedResponse, searchDone } from './testing/ldap-answers.ts';
+import {
+  bindResponse,
+  disconnectionNotice,
+  extendedResponse,
+  searchDone,
+} from './testing/ldap-answers.ts';
 import { stopTimers } from './testing/stopped-timers.ts';
 
 /**
@@ -39,7 +48,9 @@ function start(options: Pick<FakeServerOptions, 'onStartTls'>): Promise<FakeServ
 
 /** No password and no bind was sent, in whatever form: only the StartTLS request was sent in clear text. */
 function expectOnlyStartTls(fake: FakeServer): void {
-  expect(fake.requests.map(({ operation, dn }) => [operation, dn])).toEqual([['extended', startTlsOid]]);
+  expect(fake.requests.map(({ operation, dn }) => [operation, dn])).toEqual([
+    ['extended', startTlsOid],
+  ]);
 }
 
 describe('rule 13: StartTLS', () => {
@@ -56,19 +67,22 @@ describe('rule 13: StartTLS', () => {
     ['the head of an answer', injection],
     ['one byte', injection.subarray(0, 1)],
     ['a whole message', searchDone({ id: 2 })],
-  ])('is refused with %s glued behind its answer, though the certificate is valid', async (_what, glued) => {
-    await using fake = await start({
-      onStartTls({ id }, peer) {
-        peer.write(Buffer.concat([extendedResponse({ id }), glued]));
-        peer.startTls();
-      },
-    });
-    const error = await errorOf(connectTo(fake.server, { tls: { ca } }));
-    expect(error).toMatchObject({ kind: 'protocol', step: 'starttls' });
-    expect(error.message).toContain('bytes behind the answer');
-    await fake.untilClosed();
-    expectOnlyStartTls(fake);
-  });
+  ])(
+    'is refused with %s glued behind its answer, though the certificate is valid',
+    async (_what, glued) => {
+      await using fake = await start({
+        onStartTls({ id }, peer) {
+          peer.write(Buffer.concat([extendedResponse({ id }), glued]));
+          peer.startTls();
+        },
+      });
+      const error = await errorOf(connectTo(fake.server, { tls: { ca } }));
+      expect(error).toMatchObject({ kind: 'protocol', step: 'starttls' });
+      expect(error.message).toContain('bytes behind the answer');
+      await fake.untilClosed();
+      expectOnlyStartTls(fake);
+    },
+  );
 
   test('never reads as LDAP what comes in clear text behind its answer, in a packet of its own', async () => {
     await using fake = await start({
@@ -80,7 +94,9 @@ describe('rule 13: StartTLS', () => {
         });
       },
     });
-    const attempt = connectTo(fake.server, { tls: { ca } }).then((connection) => connection.bind(credentials, never));
+    const attempt = connectTo(fake.server, { tls: { ca } }).then((connection) =>
+      connection.bind(credentials, never),
+    );
     expect(await errorOf(attempt)).toMatchObject({ name: 'ServerError' });
     await fake.untilClosed();
     expect(fake.clearText.includes(credentials.password)).toBe(false);
@@ -88,7 +104,8 @@ describe('rule 13: StartTLS', () => {
 
   test.each([1, 2, 52, 4096])('that is refused with code %i ends the connection', async (code) => {
     await using fake = await start({
-      onStartTls: ({ id }, peer) => peer.write(extendedResponse({ id, code, diagnosticMessage: 'no\nTLS' })),
+      onStartTls: ({ id }, peer) =>
+        peer.write(extendedResponse({ id, code, diagnosticMessage: 'no\nTLS' })),
     });
     const error = await errorOf(connectTo(fake.server, { tls: { ca } }));
     expect(error).toMatchObject({ kind: 'answer', step: 'starttls' });
@@ -117,7 +134,9 @@ describe('rule 13: StartTLS', () => {
   test('in pieces is an answer', async () => {
     await using fake = await start({
       onStartTls({ id }, peer) {
-        peer.write(...[...extendedResponse({ id, name: startTlsOid })].map((byte) => Buffer.from([byte])));
+        peer.write(
+          ...[...extendedResponse({ id, name: startTlsOid })].map((byte) => Buffer.from([byte])),
+        );
         peer.startTls();
       },
     });

@@ -1,6 +1,12 @@
 import type { Server } from './types.ts';
 
-const stepNames = { connect: 'connecting', tls: 'TLS', starttls: 'StartTLS', bind: 'bind', search: 'search' } as const;
+const stepNames = {
+  connect: 'connecting',
+  tls: 'TLS',
+  starttls: 'StartTLS',
+  bind: 'bind',
+  search: 'search',
+} as const;
 
 export type Step = keyof typeof stepNames;
 
@@ -62,7 +68,12 @@ export class ServerSkipped extends Error {
 /** Creates the function that makes the errors of one step with one server. Their messages are "url: step: problem". */
 export function errorsOf(server: Server, step: Step) {
   return (kind: ServerErrorKind, problem: string, cause?: unknown): ServerError =>
-    new ServerError(kind, step, `${server.url}: ${stepNames[step]}: ${problem}`, cause === undefined ? {} : { cause });
+    new ServerError(
+      kind,
+      step,
+      `${server.url}: ${stepNames[step]}: ${problem}`,
+      cause === undefined ? {} : { cause },
+    );
 }
 
 export type MakeError = ReturnType<typeof errorsOf>;

@@ -14,7 +14,9 @@ async function timerTowards(port: number): Promise<string | undefined> {
   const rows = (await readFile('/proc/self/net/tcp', 'utf8')).trim().split('\n').slice(1);
   const fields = rows.map((row) => row.trim().split(/\s+/));
   const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-  const ours = fields.find(([, , remote, state]) => state === established && remote?.endsWith(suffix));
+  const ours = fields.find(
+    ([, , remote, state]) => state === established && remote?.endsWith(suffix),
+  );
   return ours?.[5]?.split(':')[0];
 }
 
@@ -26,7 +28,8 @@ test('an idle connection is kept alive, so that firewalls remember it and a dead
   connection.close();
 });
 
-const problem = (code: string, syscall: string) => Object.assign(new Error(`${syscall} ${code}`), { code, syscall });
+const problem = (code: string, syscall: string) =>
+  Object.assign(new Error(`${syscall} ${code}`), { code, syscall });
 
 describe('shortageOf', () => {
   test.each([
@@ -40,7 +43,9 @@ describe('shortageOf', () => {
     ['ENOBUFS', 'connect', /buffers/],
   ])('takes %s of %s for a shortage of this machine', (code, syscall, words) => {
     expect(shortageOf(problem(code, syscall))).toMatch(words);
-    expect(shortageOf(new AggregateError([problem('ECONNREFUSED', 'connect'), problem(code, syscall)]))).toMatch(words);
+    expect(
+      shortageOf(new AggregateError([problem('ECONNREFUSED', 'connect'), problem(code, syscall)])),
+    ).toMatch(words);
   });
 
   test.each([

@@ -1,7 +1,19 @@
 import { closeSync, openSync } from 'node:fs';
 import { connect, isIP, type Socket } from 'node:net';
-import { connect as connectSecurely, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
-import { durationText, explainTls, oneLine, type TlsPeer, type TlsSettings, within } from '@sallyport/plugin-kit';
+import {
+  connect as connectSecurely,
+  createSecureContext,
+  type SecureContext,
+  type TLSSocket,
+} from 'node:tls';
+import {
+  durationText,
+  explainTls,
+  oneLine,
+  type TlsPeer,
+  type TlsSettings,
+  within,
+} from '@sallyport/plugin-kit';
 import { createFramer, encodeStartTls, startTlsName } from './codec.ts';
 import { decodeMessage, type Message } from './message.ts';
 import { errorsOf, type MakeError, WireError } from './server-error.ts';
@@ -50,12 +62,19 @@ async function runStep<T>(
  *
  * @throws what `failed` makes of an earlier error, or what `closed` makes of an earlier end
  */
-function opened(socket: Socket, event: string, failed: (error: Error) => Error, closed: () => Error): Promise<void> {
+function opened(
+  socket: Socket,
+  event: string,
+  failed: (error: Error) => Error,
+  closed: () => Error,
+): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const onError = (error: Error) => reject(failed(error));
   const onClose = () => reject(closed());
   socket.on(event, resolve).on('error', onError).on('close', onClose);
-  return promise.finally(() => socket.off(event, resolve).off('error', onError).off('close', onClose));
+  return promise.finally(() =>
+    socket.off(event, resolve).off('error', onError).off('close', onClose),
+  );
 }
 
 /** An error event without a listener would end the process. Each user of the socket has its own listener besides. */
@@ -75,14 +94,20 @@ function explain(error: NodeJS.ErrnoException, makeError: MakeError): Error {
   if (shortage !== undefined) return makeError('shortage', shortage, error);
   const problem = problems[error.code ?? ''];
   // With several addresses the message of the whole is empty, and each address has its own.
-  const details = error instanceof AggregateError ? error.errors.map(String).join('; ') : error.message;
-  return makeError('unreachable', problem ? `${problem} (${oneLine(details)})` : oneLine(details), error);
+  const details =
+    error instanceof AggregateError ? error.errors.map(String).join('; ') : error.message;
+  return makeError(
+    'unreachable',
+    problem ? `${problem} (${oneLine(details)})` : oneLine(details),
+    error,
+  );
 }
 
 const shortages: Readonly<Record<string, string>> = {
   EMFILE: 'file descriptors: raise the limit of open files (ulimit -n, LimitNOFILE)',
   ENFILE: 'file descriptors of the whole system: raise fs.file-max',
-  EBUSY: 'what a name lookup needs, usually file descriptors: raise the limit of open files (ulimit -n, LimitNOFILE)',
+  EBUSY:
+    'what a name lookup needs, usually file descriptors: raise the limit of open files (ulimit -n, LimitNOFILE)',
   EADDRNOTAVAIL: 'local ports: widen net.ipv4.ip_local_port_range',
   EAGAIN: 'local ports: widen net.ipv4.ip_local_port_range',
   ENOBUFS: 'network buffers: give it more memory',
@@ -102,7 +127,8 @@ export function shortageOf(error: unknown): string | undefined {
     // A lookup that can't open a file or a socket reports only that there is no such name, or that DNS refused.
     const isLookup = syscall === 'getaddrinfo' || syscall?.startsWith('query');
     const known = shortages[code] === undefined && isLookup ? codeOfOpening() : code;
-    if (shortages[known] !== undefined) return `this machine is short of ${shortages[known]} (${known})`;
+    if (shortages[known] !== undefined)
+      return `this machine is short of ${shortages[known]} (${known})`;
   }
   return undefined;
 }
@@ -140,22 +166,36 @@ export function requestTls(socket: Socket, options: ConnectOptions): Promise<voi
         socket.pause();
         checkAnswer(decodeMessage(answer, { elements: maxElements }), makeError);
         if (more.length > 0 || framer.pending > 0 || socket.readableLength > 0) {
-          throw makeError('protocol', 'there were bytes behind the answer: someone on the way may be tampering');
+          throw makeError(
+            'protocol',
+            'there were bytes behind the answer: someone on the way may be tampering',
+          );
         }
         resolve();
       } catch (error) {
-        reject(error instanceof WireError ? makeError(error.kind, `this is not LDAP: ${error.message}`, error) : error);
+        reject(
+          error instanceof WireError
+            ? makeError(error.kind, `this is not LDAP: ${error.message}`, error)
+            : error,
+        );
       }
     };
-    const onClose = () => reject(makeError('closed', 'the connection was closed before the answer'));
+    const onClose = () =>
+      reject(makeError('closed', 'the connection was closed before the answer'));
     socket.on('data', onData).on('end', onClose).on('close', onClose);
     socket.write(encodeStartTls(messageId));
-    return promise.finally(() => socket.off('data', onData).off('end', onClose).off('close', onClose));
+    return promise.finally(() =>
+      socket.off('data', onData).off('end', onClose).off('close', onClose),
+    );
   });
 }
 
 function checkAnswer(answer: Message, makeError: MakeError): void {
-  if (answer.kind !== 'extended' || answer.id !== messageId || (answer.name ?? startTlsName) !== startTlsName) {
+  if (
+    answer.kind !== 'extended' ||
+    answer.id !== messageId ||
+    (answer.name ?? startTlsName) !== startTlsName
+  ) {
     throw makeError('protocol', 'the server sent something else than the answer');
   }
   if (answer.code === 0) return;
@@ -172,7 +212,8 @@ function checkAnswer(answer: Message, makeError: MakeError): void {
 export function connectTls(raw: Socket, options: ConnectOptions): Promise<TLSSocket> {
   const { server } = options;
   const makeError = errorsOf(server, 'tls');
-  const late = () => makeError('timeout', `the handshake did not end within ${durationText(options.stepTimeout)}`);
+  const late = () =>
+    makeError('timeout', `the handshake did not end within ${durationText(options.stepTimeout)}`);
   return runStep(raw, options, late, async () => {
     let host = server.host;
     let socket: TLSSocket;
@@ -189,7 +230,11 @@ export function connectTls(raw: Socket, options: ConnectOptions): Promise<TLSSoc
         secureContext: contextOf(settings),
       });
     } catch (error) {
-      throw makeError('tls', `caFile, certFile or keyFile can't be used: ${oneLine(String(error))}`, error);
+      throw makeError(
+        'tls',
+        `caFile, certFile or keyFile can't be used: ${oneLine(String(error))}`,
+        error,
+      );
     }
     socket.on('error', ignore);
     const failed = (error: Error) => {
@@ -200,11 +245,15 @@ export function connectTls(raw: Socket, options: ConnectOptions): Promise<TLSSoc
       makeError('closed', 'the connection was closed in the handshake'),
     );
     if (socket.authorized && socket.encrypted) return socket;
-    throw makeError('tls', `the certificate was not accepted: ${String(socket.authorizationError)}`);
+    throw makeError(
+      'tls',
+      `the certificate was not accepted: ${String(socket.authorizationError)}`,
+    );
   });
 }
 
-const noTls = 'is this the port for ldaps (usually 636), or should the URL begin with ldap:// and use StartTLS?';
+const noTls =
+  'is this the port for ldaps (usually 636), or should the URL begin with ldap:// and use StartTLS?';
 
 export const peerOf = (name: string): TlsPeer => ({ name, noTls });
 
@@ -214,7 +263,11 @@ const contexts = new WeakMap<Buffer, TlsSettings & { readonly context: SecureCon
 function contextOf(settings: TlsSettings): SecureContext {
   const { ca, certificate, key, minVersion } = settings;
   const cached = ca && contexts.get(ca);
-  if (cached?.certificate === certificate && cached?.key === key && cached?.minVersion === minVersion) {
+  if (
+    cached?.certificate === certificate &&
+    cached?.key === key &&
+    cached?.minVersion === minVersion
+  ) {
     return cached.context;
   }
   const context = createSecureContext({

@@ -30,19 +30,24 @@ describe('failover', () => {
     async (kind) => {
       const { directory, server } = setUpMemoryServers(2);
       server(0).connecting = kind;
-      expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toBe('0 by b');
+      expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toBe(
+        '0 by b',
+      );
       expect(await outcomeOf(directory.bindUser(user, { signal: never }))).toMatch('by b');
       await directory.close();
     },
   );
 
-  test.each(['connecting', 'binding', 'searching'] as const)('costs one serverTimeout when %s hangs', async (step) => {
-    const { directory, server } = setUpMemoryServers(2);
-    server(0)[step] = 'hang';
-    const search = () => outcomeOf(directory.withService(searchOnce(), { signal: never }));
-    expect(await timed(search)).toEqual(['0 by b', 1000]);
-    await directory.close();
-  });
+  test.each(['connecting', 'binding', 'searching'] as const)(
+    'costs one serverTimeout when %s hangs',
+    async (step) => {
+      const { directory, server } = setUpMemoryServers(2);
+      server(0)[step] = 'hang';
+      const search = () => outcomeOf(directory.withService(searchOnce(), { signal: never }));
+      expect(await timed(search)).toEqual(['0 by b', 1000]);
+      await directory.close();
+    },
+  );
 
   test('asks again when the work itself finds the server to blame', async () => {
     const { directory } = setUpMemoryServers(2);
@@ -106,7 +111,9 @@ describe('failover', () => {
   });
 
   test('is immediate, and names reasons and their age, when the circuit of every server is open', async () => {
-    const { directory, servers } = setUpMemoryServers(2, { circuit: { failures: 1, probeInterval: 60_000 } });
+    const { directory, servers } = setUpMemoryServers(2, {
+      circuit: { failures: 1, probeInterval: 60_000 },
+    });
     for (const server of servers) server.connecting = 'unreachable';
     await directory.withService(searchOnce(), { signal: never }).catch(() => {});
     await pass(12_000);
@@ -122,31 +129,47 @@ describe('failover', () => {
   });
 
   test('ends with the caller, and counts no failure that no one waited for', async () => {
-    const { directory, server, values } = setUpMemoryServers(2, { circuit: { failures: 1, probeInterval: 5000 } });
+    const { directory, server, values } = setUpMemoryServers(2, {
+      circuit: { failures: 1, probeInterval: 5000 },
+    });
     server(0).connecting = 'hang';
     const controller = new AbortController();
     const call = outcomeOf(directory.withService(searchOnce(), { signal: controller.signal }));
     await pass(999);
     controller.abort(new Error('caller gone'));
     expect(await call).toBe('caller gone');
-    expect([server(1).connects, values.get('server_circuit_state{server=ldaps://a:636}')]).toEqual([0, 0]);
+    expect([server(1).connects, values.get('server_circuit_state{server=ldaps://a:636}')]).toEqual([
+      0, 0,
+    ]);
     await directory.close();
   });
 
   test('ends with the reason of the signal, also when an error comes with its abort', async () => {
-    const { directory, values } = setUpMemoryServers(1, { circuit: { failures: 1, probeInterval: 5000 } });
+    const { directory, values } = setUpMemoryServers(1, {
+      circuit: { failures: 1, probeInterval: 5000 },
+    });
     const controller = new AbortController();
     const work = async () => {
       controller.abort(new Error('caller gone'));
       throw new ServerError('closed', 'search', 'closed');
     };
-    expect(await outcomeOf(directory.withService(work, { signal: controller.signal }))).toBe('caller gone');
+    expect(await outcomeOf(directory.withService(work, { signal: controller.signal }))).toBe(
+      'caller gone',
+    );
     expect(values.get('server_circuit_state{server=ldaps://a:636}')).toBe(0);
     await directory.close();
   });
 
   test('answers whenever one server is healthy, whatever the others do and whichever is preferred', async () => {
-    const behavior = fc.constantFrom<Behavior>(0, 'hang', 'unreachable', 'closed', 'tls', 'protocol', 'answer');
+    const behavior = fc.constantFrom<Behavior>(
+      0,
+      'hang',
+      'unreachable',
+      'closed',
+      'tls',
+      'protocol',
+      'answer',
+    );
     const step = fc.constantFrom('connecting' as const, 'searching' as const);
     await fc.assert(
       fc.asyncProperty(
@@ -155,17 +178,26 @@ describe('failover', () => {
         fc.constantFrom('listed' as const, 'spread' as const),
         async (faults, preferred, order) => {
           const { directory, servers } = setUpMemoryServers(faults.length, { order });
-          for (const [index, [where, what]] of faults.entries()) Object.assign(servers[index] ?? {}, { [where]: what });
-          const healthy = servers.filter((_, index) => faults[index]?.[1] === 0).map(({ server }) => server.host);
+          for (const [index, [where, what]] of faults.entries())
+            Object.assign(servers[index] ?? {}, { [where]: what });
+          const healthy = servers
+            .filter((_, index) => faults[index]?.[1] === 0)
+            .map(({ server }) => server.host);
           const prefer = servers[preferred ?? -1]?.server;
           for (let call = 0; call < 5; call++) {
             const options = { signal: never, ...(prefer && { prefer }) };
-            const [outcome] = await timed(() => outcomeOf(directory.withService(searchOnce(), options)));
-            if (healthy.length === 0) expect(outcome).toMatch(/^unavailable: no directory server could answer: /);
+            const [outcome] = await timed(() =>
+              outcomeOf(directory.withService(searchOnce(), options)),
+            );
+            if (healthy.length === 0)
+              expect(outcome).toMatch(/^unavailable: no directory server could answer: /);
             else expect(healthy.map((host) => `0 by ${host}`)).toContain(outcome);
           }
           await directory.close();
-          expect([servers.map((one) => one.openConnections), vi.getTimerCount()]).toEqual([servers.map(() => 0), 0]);
+          expect([servers.map((one) => one.openConnections), vi.getTimerCount()]).toEqual([
+            servers.map(() => 0),
+            0,
+          ]);
         },
       ),
       { numRuns: 50 },
@@ -191,7 +223,9 @@ describe('a connection that was used before', () => {
     let closes = 1;
     server(0).searching = () => (closes-- > 0 ? 'closed' : 0);
     expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toBe('0 by a');
-    expect([server(0).connects, values.get('server_circuit_state{server=ldaps://a:636}')]).toEqual([3, 0]);
+    expect([server(0).connects, values.get('server_circuit_state{server=ldaps://a:636}')]).toEqual([
+      3, 0,
+    ]);
     await directory.close();
   });
 
@@ -202,7 +236,10 @@ describe('a connection that was used before', () => {
     const call = search();
     await pass(1000);
     expect(await call).toBe('0 by b');
-    expect([server(0).openConnections, values.get('server_circuit_state{server=ldaps://a:636}')]).toEqual([0, 0]);
+    expect([
+      server(0).openConnections,
+      values.get('server_circuit_state{server=ldaps://a:636}'),
+    ]).toEqual([0, 0]);
     server(0).connecting = 'unreachable';
     await search();
     expect(values.get('server_circuit_state{server=ldaps://a:636}')).toBe(2);
@@ -239,9 +276,12 @@ describe('one user whose logins get no answer', () => {
     const { directory, server, lines } = setUpMemoryServers(1, { reuseUserConnections: false });
     server(0).binding = ({ dn }) => (dn === user.dn ? 'hang' : 0);
     for (let login = 0; login < 8; login++) {
-      expect((await timed(() => outcomeOf(directory.bindUser(user, { signal: never }))))[0]).toMatch(noAnswer);
+      expect(
+        (await timed(() => outcomeOf(directory.bindUser(user, { signal: never }))))[0],
+      ).toMatch(noAnswer);
       const other = { ...user, dn: `uid=user-${login}` };
-      if (hasOthers) expect(await outcomeOf(directory.bindUser(other, { signal: never }))).toMatch(/ by a$/);
+      if (hasOthers)
+        expect(await outcomeOf(directory.bindUser(other, { signal: never }))).toMatch(/ by a$/);
     }
     expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toBe('0 by a');
     expect(lines).toEqual([]);
@@ -253,7 +293,9 @@ describe('one user whose logins get no answer', () => {
     const silence = new ServerError('timeout', 'search', 'no answer');
     const call = { signal: never, subject: user.dn };
     for (let login = 0; login < 4; login++) {
-      expect(await outcomeOf(directory.withService(() => Promise.reject(silence), call))).toMatch(noAnswer);
+      expect(await outcomeOf(directory.withService(() => Promise.reject(silence), call))).toMatch(
+        noAnswer,
+      );
     }
     expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toBe('0 by a');
     expect(lines).toEqual([]);
@@ -269,7 +311,10 @@ describe('too many concurrent calls', () => {
     const hold = Promise.withResolvers<void>();
     const busy = [0, 1].map((index) => {
       const prefer = servers[index]?.server;
-      return directory.withService(() => hold.promise, { signal: never, ...(prefer && { prefer }) });
+      return directory.withService(() => hold.promise, {
+        signal: never,
+        ...(prefer && { prefer }),
+      });
     });
     await pass();
     const search = () => outcomeOf(directory.withService(searchOnce(), { signal: never }));
@@ -278,7 +323,9 @@ describe('too many concurrent calls', () => {
         'all 1 connections to ldaps://a:636 are busy: raise pool.max; all 1 connections to ldaps://b:636 are busy: raise pool.max',
       2000,
     ]);
-    expect(['a', 'b'].map((name) => values.get(`server_circuit_state{server=ldaps://${name}:636}`))).toEqual([0, 0]);
+    expect(
+      ['a', 'b'].map((name) => values.get(`server_circuit_state{server=ldaps://${name}:636}`)),
+    ).toEqual([0, 0]);
     hold.resolve();
     await Promise.all(busy);
     await directory.close();

@@ -31,7 +31,12 @@ function setUp(more: Partial<PoolSettings> = {}) {
   const pool = createConnectionPool({
     ...settings,
     open: (signal) =>
-      connect({ server: memory.server, signal, stepTimeout: 1000, tls: () => ({ minVersion: 'TLSv1.2' }) }),
+      connect({
+        server: memory.server,
+        signal,
+        stepTimeout: 1000,
+        tls: () => ({ minVersion: 'TLSv1.2' }),
+      }),
     metrics: createServerMetrics(metrics)(url).pool('service'),
     now: () => performance.now() + skew,
   });
@@ -161,7 +166,10 @@ describe('a connection pool', () => {
     const { pool, memory } = setUp({ max: 4 });
     memory.connecting = 'unreachable';
     const reasons = await Promise.all([1, 2, 3].map(() => failure(pool.acquire(never))));
-    expect([memory.connects, new Set(reasons)]).toEqual([1, new Set(['ldaps://a:636: connect: unreachable'])]);
+    expect([memory.connects, new Set(reasons)]).toEqual([
+      1,
+      new Set(['ldaps://a:636: connect: unreachable']),
+    ]);
   });
 
   test('lets the next one open when the caller of the first gives up', async () => {
@@ -188,7 +196,10 @@ describe('a connection pool', () => {
     const { memory, pool, use, lag } = setUp({ maxAge: 100_000 });
     await use(1);
     lag(100_000);
-    expect([(await pool.acquire(never)).reused, memory.connections[0]?.isOpen]).toEqual([false, false]);
+    expect([(await pool.acquire(never)).reused, memory.connections[0]?.isOpen]).toEqual([
+      false,
+      false,
+    ]);
   });
 
   test('closes what is idle too long, and opens none in its place', async () => {
@@ -226,7 +237,11 @@ describe('a connection pool', () => {
 
   test('spreads the ends of those that opened together, from 0.9 to 1.1 of maxAge', async () => {
     const dice = [0, 0.999];
-    const { memory, use } = setUp({ maxAge: 100_000, idleTimeout: 200_000, random: () => dice.shift() ?? 0.5 });
+    const { memory, use } = setUp({
+      maxAge: 100_000,
+      idleTimeout: 200_000,
+      random: () => dice.shift() ?? 0.5,
+    });
     await use(2);
     const open: number[] = [];
     for (const milliseconds of [89_999, 1, 19_900, 100]) {

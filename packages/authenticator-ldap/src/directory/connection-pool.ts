@@ -71,7 +71,8 @@ export function createConnectionPool(settings: PoolSettings) {
       pool.epoch++;
       dropIdle();
     },
-    rejectWaiting: (reason: string) => pool.queue.rejectAll(new ServerSkipped('unavailable', reason)),
+    rejectWaiting: (reason: string) =>
+      pool.queue.rejectAll(new ServerSkipped('unavailable', reason)),
     close() {
       pool.isClosed = true;
       pool.queue.rejectAll(gone(pool.url));

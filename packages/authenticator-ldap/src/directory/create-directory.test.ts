@@ -5,7 +5,13 @@ import { never } from '../connection/testing/connecting.ts';
 import type { LdapOptions } from '../options/types.ts';
 import type { Behavior } from './testing/memory-server.ts';
 import { memoryConnect, memoryServer } from './testing/memory-server.ts';
-import { directoryOf, directoryOptions, outcomeOf, searchOnce, setUpMemoryServers } from './testing/set-up.ts';
+import {
+  directoryOf,
+  directoryOptions,
+  outcomeOf,
+  searchOnce,
+  setUpMemoryServers,
+} from './testing/set-up.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -43,11 +49,11 @@ describe('a server with an open circuit', () => {
     expect(server(0).connects).toBe(2);
     server(0).connecting = 0;
     await pass(1);
-    expect([server(0).connects, server(0).searches.map(({ base }) => base), server(0).openConnections]).toEqual([
-      3,
-      [''],
-      0,
-    ]);
+    expect([
+      server(0).connects,
+      server(0).searches.map(({ base }) => base),
+      server(0).openConnections,
+    ]).toEqual([3, [''], 0]);
     expect(values.get('server_circuit_state{server=ldaps://a:636}')).toBe(0);
     expect([await search(), server(0).connects]).toEqual(['0 by a', 4]);
     expect(lines.map(({ level, message }) => `${level}: ${message}`)).toEqual([
@@ -62,9 +68,13 @@ describe('a server with an open circuit', () => {
   test('is reported when it is used again', async () => {
     const one = memoryServer('a');
     const recovered: string[] = [];
-    const { directory } = directoryOf(directoryOptions([one.server], { circuit }), memoryConnect([one]), {
-      backendReconnected: () => recovered.push('a'),
-    });
+    const { directory } = directoryOf(
+      directoryOptions([one.server], { circuit }),
+      memoryConnect([one]),
+      {
+        backendReconnected: () => recovered.push('a'),
+      },
+    );
     one.connecting = 'unreachable';
     await outcomeOf(directory.withService(searchOnce(), { signal: never }));
     await pass(5000);
@@ -89,7 +99,9 @@ describe('a server with an open circuit', () => {
     server(0)[step] = behavior;
     for (let second = 0; second < 60; second++) {
       const began = performance.now();
-      expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toBe('0 by b');
+      expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toBe(
+        '0 by b',
+      );
       expect(performance.now()).toBe(began);
       await pass(1000);
     }
@@ -132,7 +144,9 @@ describe('a probe', () => {
     ['searching', 32],
     ['binding', 49],
   ])('finds a server healthy whose %s is answered with %d', async (step, code) => {
-    const { directory, server, values } = setUpMemoryServers(1, { circuit: { failures: 1, probeInterval: 5000 } });
+    const { directory, server, values } = setUpMemoryServers(1, {
+      circuit: { failures: 1, probeInterval: 5000 },
+    });
     server(0).connecting = 'unreachable';
     await directory.withService(searchOnce(), { signal: never }).catch(() => {});
     server(0).connecting = 0;
@@ -145,7 +159,9 @@ describe('a probe', () => {
 
 describe('check', () => {
   test('looks at every server on its own, whatever its circuit, and reports each problem in words', async () => {
-    const { directory, server, values } = setUpMemoryServers(4, { circuit: { failures: 1, probeInterval: 600_000 } });
+    const { directory, server, values } = setUpMemoryServers(4, {
+      circuit: { failures: 1, probeInterval: 600_000 },
+    });
     server(0).connecting = 'unreachable';
     await directory.withService(searchOnce(), { signal: never });
     server(0).connecting = 0;
@@ -156,7 +172,9 @@ describe('check', () => {
       if (++calls === 2) throw new AuthenticatorError('failed', 'the base ou=people is not there');
     };
     const reports = await directory.check(look, never);
-    expect(reports.map((report) => [report.server.host, report.problem, report.isPassedOver])).toEqual([
+    expect(
+      reports.map((report) => [report.server.host, report.problem, report.isPassedOver]),
+    ).toEqual([
       ['a', undefined, undefined],
       [
         'b',
@@ -172,7 +190,9 @@ describe('check', () => {
   });
 
   test('is of no consequence for a circuit, and ends with its signal', async () => {
-    const { directory, server, values } = setUpMemoryServers(1, { circuit: { failures: 1, probeInterval: 600_000 } });
+    const { directory, server, values } = setUpMemoryServers(1, {
+      circuit: { failures: 1, probeInterval: 600_000 },
+    });
     server(0).connecting = 'unreachable';
     await directory.check(async () => {}, never);
     expect(values.get('server_circuit_state{server=ldaps://a:636}')).toBe(0);
@@ -187,7 +207,9 @@ describe('check', () => {
 
 describe('close', () => {
   test('ends calls, probes, checks of health and all connections, and leaves no timer', async () => {
-    const { directory, servers, server } = setUpMemoryServers(3, { circuit: { failures: 1, probeInterval: 10 } });
+    const { directory, servers, server } = setUpMemoryServers(3, {
+      circuit: { failures: 1, probeInterval: 10 },
+    });
     server(0).connecting = 'unreachable';
     await directory.withService(searchOnce(), { signal: never });
     server(0).connecting = 'hang';
@@ -204,7 +226,9 @@ describe('close', () => {
     await pass(5);
     await directory.close();
     await directory.close();
-    expect(new Set(await Promise.all(calls))).toEqual(new Set(['unavailable: the directory is closed']));
+    expect(new Set(await Promise.all(calls))).toEqual(
+      new Set(['unavailable: the directory is closed']),
+    );
     expect([servers.map((one) => one.openConnections), vi.getTimerCount()]).toEqual([[0, 0, 0], 0]);
     for (const call of [
       directory.bindUser(user, { signal: never }),
@@ -226,7 +250,12 @@ describe('servers by SRV records', () => {
       resolveSrv: async () => records,
     });
     const answer = (...names: readonly string[]) => {
-      records = names.map((name, priority) => ({ name: `${name}.example.com`, port: 636, priority, weight: 0 }));
+      records = names.map((name, priority) => ({
+        name: `${name}.example.com`,
+        port: 636,
+        priority,
+        weight: 0,
+      }));
     };
     return { ...set, servers, answer };
   }
@@ -240,7 +269,10 @@ describe('servers by SRV records', () => {
     await pass(60_000);
     await search();
     await pass();
-    expect([await search(), servers.map((one) => one.openConnections)]).toEqual(['0 by b.example.com', [0, 1]]);
+    expect([await search(), servers.map((one) => one.openConnections)]).toEqual([
+      '0 by b.example.com',
+      [0, 1],
+    ]);
     await directory.close();
     expect([servers.map((one) => one.openConnections), vi.getTimerCount()]).toEqual([[0, 0], 0]);
   });

@@ -19,7 +19,11 @@ export function createDirectory(dependencies: DirectoryDependencies): Directory 
   const limitBinds = createConcurrencyLimit(maxUserBinds);
 
   const inOrder = async (call: DirectoryCall) => known.find(await list.inOrder(call));
-  const ask = async <T>(use: Use, call: DirectoryCall, one: (server: DirectoryServer) => Promise<T>) => {
+  const ask = async <T>(
+    use: Use,
+    call: DirectoryCall,
+    one: (server: DirectoryServer) => Promise<T>,
+  ) => {
     closing.signal.throwIfAborted();
     try {
       return await askInTurn({ ...call, servers: await inOrder(call), use, ask: one, now });
@@ -31,18 +35,27 @@ export function createDirectory(dependencies: DirectoryDependencies): Directory 
   };
 
   return {
-    withService: (work, call) => ask('service', call, (server) => server.withService(work, call.signal)),
+    withService: (work, call) =>
+      ask('service', call, (server) => server.withService(work, call.signal)),
     async bindUser(credentials, { onLate, ...call }) {
       const { signal } = call;
       const late = () =>
-        new AuthenticatorError('failed', `all ${maxUserBinds} user binds are in progress: raise maxUserBinds`);
+        new AuthenticatorError(
+          'failed',
+          `all ${maxUserBinds} user binds are in progress: raise maxUserBinds`,
+        );
       return limitBinds({ signal, limit, late }, () =>
-        ask('user', { ...call, subject: credentials.dn }, (server) => server.bindUser(credentials, signal, onLate)),
+        ask('user', { ...call, subject: credentials.dn }, (server) =>
+          server.bindUser(credentials, signal, onLate),
+        ),
       );
     },
     async check(look, signal) {
       closing.signal.throwIfAborted();
-      const checkOne = async (one: DirectoryServer) => ({ server: one.server, ...(await one.check(look, signal)) });
+      const checkOne = async (one: DirectoryServer) => ({
+        server: one.server,
+        ...(await one.check(look, signal)),
+      });
       const reports = await Promise.all((await inOrder({ signal })).map(checkOne));
       closing.signal.throwIfAborted();
       return reports;
@@ -71,7 +84,10 @@ function createKnownServers(dependencies: DirectoryDependencies) {
       for (const server of [...known.values()]) if (!urls.has(server.server.url)) void end(server);
       for (const server of servers) {
         if (known.has(server.url)) continue;
-        known.set(server.url, createDirectoryServer({ ...dependencies, server, metrics: metricsOf(server.url) }));
+        known.set(
+          server.url,
+          createDirectoryServer({ ...dependencies, server, metrics: metricsOf(server.url) }),
+        );
       }
     },
     find: (servers: readonly Server[]) =>
@@ -173,7 +189,8 @@ async function askOne<T>(
     call.succeeded();
     return { value };
   } catch (error) {
-    if (error instanceof ServerSkipped) return error.reason === 'busy' ? { error, concerns: 'capacity' } : { error };
+    if (error instanceof ServerSkipped)
+      return error.reason === 'busy' ? { error, concerns: 'capacity' } : { error };
     if (!(error instanceof ServerError)) throw error;
     if (error.kind === 'shortage') return { error, concerns: 'machine' };
     if (signal.aborted || (error instanceof StaleConnection && hasSecondChance)) return { error };
@@ -193,6 +210,7 @@ function named({ server: { url } }: DirectoryServer, problem: string): string {
 
 function skipped(server: DirectoryServer, now: number): string {
   const { lastFailure } = server.circuit;
-  const last = lastFailure === undefined ? '' : `: ${lastFailure.reason} (${ageText(now - lastFailure.at)})`;
+  const last =
+    lastFailure === undefined ? '' : `: ${lastFailure.reason} (${ageText(now - lastFailure.at)})`;
   return named(server, `skipped, its circuit is open${last}`);
 }

@@ -52,7 +52,11 @@ export function createDirectoryServer(dependencies: Omit<ServerAccess, 'open' | 
     probeOnce(circuit, signal, () => {
       // A refused account has to wait for longer than the probe, and a server that refuses it has recovered.
       if (account.isRefused) return onFresh(access.open, async () => {}, signal);
-      return onFresh(account.open, (connection) => searchRootEntry(connection, server.url, signal), signal);
+      return onFresh(
+        account.open,
+        (connection) => searchRootEntry(connection, server.url, signal),
+        signal,
+      );
     }),
   );
 
@@ -66,7 +70,8 @@ export function createDirectoryServer(dependencies: Omit<ServerAccess, 'open' | 
      * But it waits for the end of the pause after a refusal of the service account: a page that is
      * reloaded must not lock the account.
      */
-    check: (look: Work<void>, caller: AbortSignal) => checkServer(access, account, look, caller, signal),
+    check: (look: Work<void>, caller: AbortSignal) =>
+      checkServer(access, account, look, caller, signal),
     /** Makes the next search and the next bind use new connections, with the TLS settings of that time. */
     renewConnections(): void {
       for (const pool of pools) pool.renew();
@@ -81,11 +86,18 @@ export function createDirectoryServer(dependencies: Omit<ServerAccess, 'open' | 
   };
 }
 
-function accessTo(dependencies: Omit<ServerAccess, 'open' | 'closing'>, closing: AbortSignal): ServerAccess {
+function accessTo(
+  dependencies: Omit<ServerAccess, 'open' | 'closing'>,
+  closing: AbortSignal,
+): ServerAccess {
   const { server, options, connect, tls, metrics, now } = dependencies;
   const open: ServerAccess['open'] = (caller) => {
     const signal = AbortSignal.any([caller, closing]);
-    return measured(() => connect({ server, tls, stepTimeout: options.serverTimeout, signal }), now, metrics.connected);
+    return measured(
+      () => connect({ server, tls, stepTimeout: options.serverTimeout, signal }),
+      now,
+      metrics.connected,
+    );
   };
   return { ...dependencies, open, closing };
 }
@@ -121,12 +133,17 @@ async function checkServer(
   } catch (error) {
     signal.throwIfAborted();
     const isPassedOver = error instanceof ServerError || error instanceof ServerSkipped;
-    const first = account.problem === undefined ? '' : `${account.problem}. Change it first. After that: `;
+    const first =
+      account.problem === undefined ? '' : `${account.problem}. Change it first. After that: `;
     return { problem: first + messageOf(error), isPassedOver };
   }
 }
 
-async function probeOnce(circuit: ServerCircuit, closing: AbortSignal, attempt: () => Promise<void>): Promise<void> {
+async function probeOnce(
+  circuit: ServerCircuit,
+  closing: AbortSignal,
+  attempt: () => Promise<void>,
+): Promise<void> {
   const call = circuit.begin('service');
   try {
     await attempt();
@@ -142,24 +159,52 @@ async function probeOnce(circuit: ServerCircuit, closing: AbortSignal, attempt: 
  * Asks for the root DSE (RFC 4512 section 5.1), which costs a server nothing. A refusal to show it
  * is an answer as well.
  */
-async function searchRootEntry(connection: SearchConnection, url: string, signal: AbortSignal): Promise<void> {
-  const request = { base: '', scope: 'base', filter: anyEntry, attributes: ['1.1'], sizeLimit: 0 } as const;
+async function searchRootEntry(
+  connection: SearchConnection,
+  url: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const request = {
+    base: '',
+    scope: 'base',
+    filter: anyEntry,
+    attributes: ['1.1'],
+    sizeLimit: 0,
+  } as const;
   const { code } = await connection.search(request, signal);
   const insufficientAccessRights = 50;
   if (classifySearch(code) !== 'server' || code === insufficientAccessRights) return;
-  throw new ServerError('answer', 'search', `${url}: search: the probe was answered with ${namedCode(code)}`);
+  throw new ServerError(
+    'answer',
+    'search',
+    `${url}: search: the probe was answered with ${namedCode(code)}`,
+  );
 }
 
 function reportOpened({ server, options, metrics, logger }: ServerAccess, reason: string): void {
   const { failures, probeInterval } = options.circuit;
-  const fields = { server: server.url, reason, failures, probeInterval: durationText(probeInterval) };
+  const fields = {
+    server: server.url,
+    reason,
+    failures,
+    probeInterval: durationText(probeInterval),
+  };
   metrics.circuit(true);
-  logger.warn(fields, 'directory server circuit opened: the server is skipped until a probe succeeds');
+  logger.warn(
+    fields,
+    'directory server circuit opened: the server is skipped until a probe succeeds',
+  );
 }
 
-function reportClosed({ server, metrics, logger }: ServerAccess, { lastFailure }: ServerCircuit): void {
+function reportClosed(
+  { server, metrics, logger }: ServerAccess,
+  { lastFailure }: ServerCircuit,
+): void {
   metrics.circuit(false);
-  logger.info({ server: server.url, reason: lastFailure?.reason }, 'directory server circuit closed: server recovered');
+  logger.info(
+    { server: server.url, reason: lastFailure?.reason },
+    'directory server circuit closed: server recovered',
+  );
 }
 
 function messageOf(error: unknown): string {

@@ -38,7 +38,8 @@ const halfResultAndReset: Script = (request, peer) => {
 
 /** Answers all requests with success, except those of one kind. */
 const at = (which: (request: FakeRequest) => boolean, script: Script): FakeServerOptions => ({
-  onRequest: (request, peer) => (which(request) ? script(request, peer) : answerSuccess(request, peer)),
+  onRequest: (request, peer) =>
+    which(request) ? script(request, peer) : answerSuccess(request, peer),
 });
 const serviceBind = (request: FakeRequest) => request.operation === 'bind' && !isUserBind(request);
 const search = ({ operation }: FakeRequest) => operation === 'search';
@@ -51,7 +52,12 @@ interface Fault {
   readonly start: () => Promise<FakeServer | RawServer>;
 }
 
-const fault = (use: Fault['use'], name: string, result: string, options: FakeServerOptions): Fault => ({
+const fault = (
+  use: Fault['use'],
+  name: string,
+  result: string,
+  options: FakeServerOptions,
+): Fault => ({
   name,
   result,
   use,
@@ -71,14 +77,24 @@ const faults: readonly Fault[] = [
   ...early('resets each connection', 'closed', () =>
     startRawServer('insecure', (socket) => socket.once('data', () => socket.resetAndDestroy())),
   ),
-  ...early('ends each connection', 'closed', () => startRawServer('insecure', (socket) => socket.end())),
-  ...early('is silent from the start', 'timeout', () => startRawServer('insecure', silentWhenAsked)),
-  ...early('talks no LDAP', 'protocol', () => startRawServer('insecure', (socket) => socket.write(garbage))),
+  ...early('ends each connection', 'closed', () =>
+    startRawServer('insecure', (socket) => socket.end()),
+  ),
+  ...early('is silent from the start', 'timeout', () =>
+    startRawServer('insecure', silentWhenAsked),
+  ),
+  ...early('talks no LDAP', 'protocol', () =>
+    startRawServer('insecure', (socket) => socket.write(garbage)),
+  ),
   ...early('is silent in TLS', 'timeout', () => startRawServer('ldaps', silentWhenAsked)),
   ...early('talks no TLS', 'tls', () => startRawServer('ldaps', (socket) => socket.write(garbage))),
   ...early('is silent at StartTLS', 'timeout', () => startRawServer('starttls', silentWhenAsked)),
-  ...early('ends at StartTLS', 'closed', () => startFakeServer({ security: 'starttls', onStartTls: end })),
-  ...early('accepts StartTLS and is silent then', 'timeout', () => startRawServer('starttls', yesToStartTls)),
+  ...early('ends at StartTLS', 'closed', () =>
+    startFakeServer({ security: 'starttls', onStartTls: end }),
+  ),
+  ...early('accepts StartTLS and is silent then', 'timeout', () =>
+    startRawServer('starttls', yesToStartTls),
+  ),
   fault('service', 'is silent at the service bind', 'timeout', at(serviceBind, silent)),
   fault('service', 'resets at the service bind', 'closed', at(serviceBind, reset)),
   fault('service', 'answers the service bind with garbage', 'protocol', at(serviceBind, babble)),
@@ -95,7 +111,12 @@ const faults: readonly Fault[] = [
 
 /** Faults after the connection, at the user's bind. The user's own hash may cause them, so no circuit counts them. */
 const atUserBinds = new Set([
-  ...['resets each connection', 'ends each connection', 'is silent from the start', 'is silent at the user bind'],
+  ...[
+    'resets each connection',
+    'ends each connection',
+    'is silent from the start',
+    'is silent at the user bind',
+  ],
   ...['resets at the user bind', 'ends at the user bind'],
 ]);
 
@@ -115,7 +136,10 @@ async function untilAnswered<T>(asked: Promise<T>): Promise<T> {
 
 /** Asks until the circuit must be open, and some times more. */
 async function askAll(use: Fault['use'], bad: Server, good: Server) {
-  const options = directoryOptions([bad, good], { serverTimeout, circuit: { failures, probeInterval: 600_000 } });
+  const options = directoryOptions([bad, good], {
+    serverTimeout,
+    circuit: { failures, probeInterval: 600_000 },
+  });
   const { directory, lines, ...recorded } = directoryOf(options, connect);
   for (let call = 0; call < calls; call++) {
     const asked =
@@ -129,20 +153,25 @@ async function askAll(use: Fault['use'], bad: Server, good: Server) {
   return { values, lines };
 }
 
-test.each(faults)('the first of two servers $name, at a $use call: the second answers', async (fault) => {
-  stopTimers();
-  const isCounted = fault.use === 'service' || !atUserBinds.has(fault.name);
-  await using bad = await fault.start();
-  await using good = await startWorkingServer();
-  const { server } = bad;
-  const { values, lines } = await askAll(fault.use, server, good.server);
-  // Once its circuit is open, the server costs nothing.
-  expect(bad.connections).toBe(isCounted ? failures : calls);
-  expect(values.get(`server_circuit_state{server=${server.url}}`)).toBe(isCounted ? 2 : 0);
-  expect(
-    [...values.keys()].filter((key) => key.includes(server.url) && key.includes(`result=${fault.result}`)),
-  ).toHaveLength(1);
-  expect(lines.map(({ level }) => level)).toEqual(isCounted ? ['warn'] : []);
-  await bad.untilClosed();
-  await good.untilClosed();
-});
+test.each(faults)(
+  'the first of two servers $name, at a $use call: the second answers',
+  async (fault) => {
+    stopTimers();
+    const isCounted = fault.use === 'service' || !atUserBinds.has(fault.name);
+    await using bad = await fault.start();
+    await using good = await startWorkingServer();
+    const { server } = bad;
+    const { values, lines } = await askAll(fault.use, server, good.server);
+    // Once its circuit is open, the server costs nothing.
+    expect(bad.connections).toBe(isCounted ? failures : calls);
+    expect(values.get(`server_circuit_state{server=${server.url}}`)).toBe(isCounted ? 2 : 0);
+    expect(
+      [...values.keys()].filter(
+        (key) => key.includes(server.url) && key.includes(`result=${fault.result}`),
+      ),
+    ).toHaveLength(1);
+    expect(lines.map(({ level }) => level)).toEqual(isCounted ? ['warn'] : []);
+    await bad.untilClosed();
+    await good.untilClosed();
+  },
+);

@@ -64,12 +64,21 @@ test('names and labels are such as the gateway takes, and no label holds a DN', 
   const recording = recordingContext({ pluginName: 'ldap', baseDirectory: tmpdir() });
   const memory = memoryServer('a');
   const { metrics, logger } = recording.context;
-  const { directory } = directoryOf(directoryOptions([memory.server]), memoryConnect([memory]), { metrics, logger });
+  const { directory } = directoryOf(directoryOptions([memory.server]), memoryConnect([memory]), {
+    metrics,
+    logger,
+  });
   await directory.withService(searchOnce(), { signal: never });
   await directory.bindUser(user, { signal: never });
   await directory.close();
   expect(recording.metrics.map(({ name }) => name.replace('sallyport_plugin_ldap_', ''))).toEqual([
-    ...['connections', 'server_circuit_state', 'connection_wait_seconds', 'connects_total', 'binds_total'],
+    ...[
+      'connections',
+      'server_circuit_state',
+      'connection_wait_seconds',
+      'connects_total',
+      'binds_total',
+    ],
     ...['bind_duration_seconds', 'searches_total', 'search_duration_seconds'],
   ]);
   expect(recording.metrics.every(({ labels }) => labels.length > 0)).toBe(true);

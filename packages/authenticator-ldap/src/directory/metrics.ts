@@ -100,7 +100,11 @@ export async function measured<T>(
   const began = now();
   try {
     const value = await operation();
-    const isResult = typeof value === 'object' && value !== null && 'code' in value && typeof value.code === 'number';
+    const isResult =
+      typeof value === 'object' &&
+      value !== null &&
+      'code' in value &&
+      typeof value.code === 'number';
     record(resultCodeName(isResult ? (value.code as number) : 0), now() - began);
     return value;
   } catch (error) {

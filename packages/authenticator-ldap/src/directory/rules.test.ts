@@ -26,7 +26,8 @@ describe('rule 3: failover and retry are our own, and nothing is queued', () => 
       outcomeOf(directory.bindUser(userNumber(login), { signal: never })),
     );
     await pass(1000);
-    for (const outcome of await Promise.all(binds)) expect(outcome).toMatch(new RegExp(`^${code}: `));
+    for (const outcome of await Promise.all(binds))
+      expect(outcome).toMatch(new RegExp(`^${code}: `));
     server(0).binding = 0;
     // This time is after the probe, and after everything that could have been queued.
     await pass(60_000);
@@ -55,9 +56,13 @@ describe('rule 7: refused is not down', () => {
   );
 
   test.each([51, 52])('an answer with %d is an outage: the next server is asked', async (code) => {
-    const { directory, server, values } = setUpMemoryServers(2, { circuit: { failures: 1, probeInterval: 5000 } });
+    const { directory, server, values } = setUpMemoryServers(2, {
+      circuit: { failures: 1, probeInterval: 5000 },
+    });
     server(0).binding = code;
-    expect(await outcomeOf(directory.bindUser(user, { signal: never }))).toMatch(/"code":0,.* by b$/);
+    expect(await outcomeOf(directory.bindUser(user, { signal: never }))).toMatch(
+      /"code":0,.* by b$/,
+    );
     expect(values.get(circuitState)).toBe(2);
     await directory.close();
   });
@@ -68,14 +73,19 @@ describe('rule 7: refused is not down', () => {
     server(1).binding = 'closed';
     const outcome = outcomeOf(directory.bindUser(user, { signal: never }));
     await pass(1000);
-    expect(await outcome).toMatch(/^failed: this login got no answer: .*ldaps:\/\/a:636.*ldaps:\/\/b:636/);
+    expect(await outcome).toMatch(
+      /^failed: this login got no answer: .*ldaps:\/\/a:636.*ldaps:\/\/b:636/,
+    );
     await directory.close();
   });
 });
 
 describe('rule 16: logins in flight are limited', () => {
   test('no more user binds than maxUserBinds are in progress, and the others follow in their order', async () => {
-    const { directory, server } = setUpMemoryServers(1, { maxUserBinds: 2, reuseUserConnections: false });
+    const { directory, server } = setUpMemoryServers(1, {
+      maxUserBinds: 2,
+      reuseUserConnections: false,
+    });
     const unanswered: (() => void)[] = [];
     server(0).binding = () => new Promise((resolve) => unanswered.push(() => resolve(0)));
     const ended: number[] = [];

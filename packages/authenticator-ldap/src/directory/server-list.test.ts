@@ -41,7 +41,8 @@ function setUp(more: Partial<SrvList['options']> = {}) {
     random: () => 0.5,
     onChange: (servers) => changes.push(servers.map(({ host }) => host.split('.')[0]).join()),
   });
-  const ask = async (signal = never) => (await list.inOrder({ signal })).map(({ host }) => host.split('.')[0]).join();
+  const ask = async (signal = never) =>
+    (await list.inOrder({ signal })).map(({ host }) => host.split('.')[0]).join();
   const asked = (signal?: AbortSignal) => ask(signal).catch((error: Error) => error.message);
   return {
     list,
@@ -104,7 +105,11 @@ describe('servers by SRV records', () => {
       expect(await ask()).toBe('a');
       await pass(3000);
     }
-    expect([await ask(), lookups.length, lines.map(({ level }) => level)]).toEqual(['a', 4, ['warn']]);
+    expect([await ask(), lookups.length, lines.map(({ level }) => level)]).toEqual([
+      'a',
+      4,
+      ['warn'],
+    ]);
     await pass(5000);
     answer([record('b')]);
     await ask();
@@ -165,7 +170,9 @@ describe('servers by SRV records', () => {
         .map((_, index) => `s${index}`)
         .join(),
     );
-    expect(lines.map(({ message }) => message)).toEqual(['too many SRV targets: only the first ones are used']);
+    expect(lines.map(({ message }) => message)).toEqual([
+      'too many SRV targets: only the first ones are used',
+    ]);
   });
 
   test('outside of the domain are warned of once', async () => {
@@ -175,13 +182,16 @@ describe('servers by SRV records', () => {
       expect(await ask()).toBe('a');
       await pass(60_000);
     }
-    expect(lines.map(({ fields }) => fields)).toEqual([{ srv: '_ldap._tcp.example.com', targets: ['evil.test'] }]);
+    expect(lines.map(({ fields }) => fields)).toEqual([
+      { srv: '_ldap._tcp.example.com', targets: ['evil.test'] },
+    ]);
   });
 
   test('are drawn again for each login in the order spread, within their priorities', async () => {
     const { list, answer } = setUp({ order: 'spread' });
     answer([record('a'), record('b'), record('c', 1)]);
-    const hosts = (servers: readonly { host: string }[]) => servers.map(({ host }) => host.split('.')[0]).join();
+    const hosts = (servers: readonly { host: string }[]) =>
+      servers.map(({ host }) => host.split('.')[0]).join();
     const servers = await list.inOrder({ signal: never });
     expect(hosts(servers)).toBe('a,b,c');
     const prefer = servers[2];

@@ -12,7 +12,11 @@ interface Asking {
   readonly prefer?: Server;
 }
 
-export function createListedServers(servers: readonly Server[], order: 'listed' | 'spread', random: () => number) {
+export function createListedServers(
+  servers: readonly Server[],
+  order: 'listed' | 'spread',
+  random: () => number,
+) {
   // The first turn is random, so that the replicas of a gateway do not all begin with the same server.
   let turn = Math.floor(random() * servers.length);
   return {
@@ -77,7 +81,8 @@ export function createSrvList(list: SrvList) {
       nextLookup = now() + refreshAfter;
     } catch (error) {
       const fields = { srv: srv.name, reason: (error as Error).message, servers: known.length };
-      if (failure === undefined) logger.warn(fields, 'SRV lookup failed: the previous servers stay in use');
+      if (failure === undefined)
+        logger.warn(fields, 'SRV lookup failed: the previous servers stay in use');
       failure = error as Error;
       nextLookup = now() + retryAfter;
     } finally {
@@ -90,8 +95,10 @@ export function createSrvList(list: SrvList) {
     async inOrder({ signal, prefer }: Asking): Promise<readonly Server[]> {
       if (now() >= nextLookup) lookup ??= refresh();
       if (known.length === 0 && lookup !== undefined) await within({ signal }, () => lookup);
-      if (known.length === 0) throw failure ?? new AuthenticatorError('unavailable', 'no directory server is known');
-      const order = options.order === 'spread' && prefer === undefined ? drawOrder(known, random) : known;
+      if (known.length === 0)
+        throw failure ?? new AuthenticatorError('unavailable', 'no directory server is known');
+      const order =
+        options.order === 'spread' && prefer === undefined ? drawOrder(known, random) : known;
       const servers = order.map(({ server }) => server);
       return preferred(servers, prefer);
     },
@@ -115,12 +122,17 @@ async function lookUp({ srv, options, resolve, closing }: SrvList): Promise<SrvS
     if (servers.length > 0) return { servers: inOrder, foreign: foreign.toSorted() };
     if (foreign.length === 0) throw new Error('DNS has no such service');
     const some = foreign.slice(0, 3).join(', ');
-    throw new Error(`its targets (${some}) are outside of its domain: if that is intended, set serverName`);
+    throw new Error(
+      `its targets (${some}) are outside of its domain: if that is intended, set serverName`,
+    );
   } catch (error) {
     const short = shortageOf(error);
     const text = short ?? (error instanceof Error ? error.message : String(error));
     const code = short === undefined ? 'unavailable' : 'failed';
-    throw new AuthenticatorError(code, `the SRV records ${srv.name} give no directory server: ${text}`);
+    throw new AuthenticatorError(
+      code,
+      `the SRV records ${srv.name} give no directory server: ${text}`,
+    );
   } finally {
     giveUp.abort();
   }
@@ -129,7 +141,10 @@ async function lookUp({ srv, options, resolve, closing }: SrvList): Promise<SrvS
 function warnOfOmitted(found: SrvServers, { srv, logger }: SrvList): void {
   if (found.foreign.length > 0) {
     const fields = { srv: srv.name, targets: found.foreign.slice(0, maxTargets) };
-    logger.warn(fields, 'SRV targets outside of their domain are not used: set serverName to use them');
+    logger.warn(
+      fields,
+      'SRV targets outside of their domain are not used: set serverName to use them',
+    );
   }
   if (found.servers.length > maxTargets) {
     const fields = { srv: srv.name, targets: found.servers.length, used: maxTargets };
@@ -158,7 +173,11 @@ interface SrvServers {
  *
  * The target `.` means that there is no such service. It gives no server.
  */
-export function srvServers(records: readonly SrvRecord[], srv: SrvOptions, anyTarget: boolean): SrvServers {
+export function srvServers(
+  records: readonly SrvRecord[],
+  srv: SrvOptions,
+  anyTarget: boolean,
+): SrvServers {
   // The domain follows the last label with an underscore: example.com of _ldap._tcp.site._sites.dc._msdcs.example.com
   const labels = plainName(srv.name).split('.');
   const domain = labels.slice(labels.findLastIndex((label) => label.startsWith('_')) + 1).join('.');
@@ -183,7 +202,10 @@ export function srvServers(records: readonly SrvRecord[], srv: SrvOptions, anyTa
  * Servers of weight 0 have a very small chance to come before others. Each server waits for a
  * random time, which is shorter the greater its weight is.
  */
-export function drawOrder(servers: readonly SrvServer[], random: () => number): readonly SrvServer[] {
+export function drawOrder(
+  servers: readonly SrvServer[],
+  random: () => number,
+): readonly SrvServer[] {
   return servers
     .map((server) => ({ server, time: -Math.log(1 - random()) / Math.max(server.weight, 0.01) }))
     .sort((one, other) => one.server.priority - other.server.priority || one.time - other.time)

@@ -51,12 +51,17 @@ describe('the service account', () => {
   });
 
   test('answered with 51 or 52 counts as an outage, not as a refusal', async () => {
-    const { directory, server, values } = setUpMemoryServers(1, { circuit: { failures: 2, probeInterval: 5000 } });
+    const { directory, server, values } = setUpMemoryServers(1, {
+      circuit: { failures: 2, probeInterval: 5000 },
+    });
     for (const code of [51, 52]) {
       server(0).binding = code;
       await directory.withService(searchOnce(), { signal: never }).catch(() => {});
     }
-    expect([server(0).binds.length, values.get('server_circuit_state{server=ldaps://a:636}')]).toEqual([2, 2]);
+    expect([
+      server(0).binds.length,
+      values.get('server_circuit_state{server=ldaps://a:636}'),
+    ]).toEqual([2, 2]);
     await directory.close();
   });
 
@@ -69,7 +74,9 @@ describe('the service account', () => {
     const began = performance.now();
     while (performance.now() - began < 3_000_000) {
       const before = server(0).binds.length;
-      const calls = [1, 2, 3].map(() => directory.withService(searchOnce(), { signal: never }).catch(() => {}));
+      const calls = [1, 2, 3].map(() =>
+        directory.withService(searchOnce(), { signal: never }).catch(() => {}),
+      );
       await Promise.all(calls);
       await directory.check(async () => {}, never);
       for (let bind = before; bind < server(0).binds.length; bind++) {
@@ -86,7 +93,9 @@ describe('the service account', () => {
     const { directory, server } = setUpMemoryServers(1);
     server(0).binding = () => pass(1).then(() => 49);
     await Promise.all(
-      Array.from({ length: 20 }, () => directory.withService(searchOnce(), { signal: never }).catch(() => {})),
+      Array.from({ length: 20 }, () =>
+        directory.withService(searchOnce(), { signal: never }).catch(() => {}),
+      ),
     );
     expect(server(0).binds.length).toBe(1);
     await directory.close();
@@ -128,7 +137,9 @@ describe('the service account', () => {
   });
 
   test('refused by one server is used at the next, and is no failure of the first', async () => {
-    const { directory, server, values } = setUpMemoryServers(2, { circuit: { failures: 1, probeInterval: 5000 } });
+    const { directory, server, values } = setUpMemoryServers(2, {
+      circuit: { failures: 1, probeInterval: 5000 },
+    });
     server(0).binding = 49;
     expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toBe('0 by b');
     expect(values.get('server_circuit_state{server=ldaps://a:636}')).toBe(0);
@@ -179,7 +190,8 @@ describe('the service account', () => {
       "the service account's password must be changed: the server accepted it, but reported an error of its password policy",
     ]);
     const refusing = async () => Promise.reject(new Error('user.base cannot be read'));
-    const check = async () => (await directory.check(refusing, never)).map(({ problem }) => problem);
+    const check = async () =>
+      (await directory.check(refusing, never)).map(({ problem }) => problem);
     const problem = expect.stringMatching(
       /^the service account's password must be changed: .* Change it first\. .*user\.base/,
     );

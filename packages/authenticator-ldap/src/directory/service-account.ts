@@ -29,7 +29,9 @@ export function createServiceAccount(access: ServerAccess) {
   const { open, metrics, logger, now, closing } = access;
   const { url } = access.server;
   const credentials = access.options.bind;
-  let refusal: { readonly message: string; readonly at: number; readonly pause: number } | undefined;
+  let refusal:
+    | { readonly message: string; readonly at: number; readonly pause: number }
+    | undefined;
   let mustChange = false;
 
   const pauseLeft = () => (refusal === undefined ? 0 : refusal.at + refusal.pause - now());
@@ -43,7 +45,10 @@ export function createServiceAccount(access: ServerAccess) {
     if (pauseLeft() <= 0) {
       const pause = refusal === undefined ? firstPause : Math.min(refusal.pause * 2, maxPause);
       refusal = { message, at: now(), pause };
-      logger.warn({ server: url, reason: message, pause: durationText(pause) }, 'service account refused');
+      logger.warn(
+        { server: url, reason: message, pause: durationText(pause) },
+        'service account refused',
+      );
     }
     return new ServerSkipped('refused', message);
   };
@@ -67,14 +72,19 @@ export function createServiceAccount(access: ServerAccess) {
       if (refusal !== undefined && pauseLeft() > 0) {
         const left = durationText(Math.ceil(pauseLeft() / 1000) * 1000);
         const since = ageText(now() - refusal.at);
-        throw new ServerSkipped('refused', `${refusal.message} (${since}; not tried again for ${left})`);
+        throw new ServerSkipped(
+          'refused',
+          `${refusal.message} (${since}; not tried again for ${left})`,
+        );
       }
       const connection = await open(signal);
       if (credentials === undefined) return connection;
       try {
         // No pool contains the connection yet, so `close` ends it by the signal.
         const send = () => connection.bind(credentials, AbortSignal.any([signal, closing]));
-        const result = await measured(send, now, (name, time) => metrics.bound('service', name, time));
+        const result = await measured(send, now, (name, time) =>
+          metrics.bound('service', name, time),
+        );
         if (isServerOutage(result.code)) throw outage(url, result.code);
         if (result.code !== 0) throw refuse(result.code, credentials.dn);
         accept(result);
@@ -89,7 +99,11 @@ export function createServiceAccount(access: ServerAccess) {
 
 /** Makes the error of a bind, of the service account or of a user, that was answered with 51 or 52. */
 export function outage(url: string, code: number): ServerError {
-  return new ServerError('answer', 'bind', `${url}: bind: the server can't at the moment (${namedCode(code)})`);
+  return new ServerError(
+    'answer',
+    'bind',
+    `${url}: bind: the server can't at the moment (${namedCode(code)})`,
+  );
 }
 
 export function createServiceSearches(
@@ -103,8 +117,15 @@ export function createServiceSearches(
 ) {
   const { server, options, metrics, now, random } = access;
   const settings = { ...options.pool, url: server.url, waitTimeout: options.serverTimeout };
-  const pool = createConnectionPool({ ...settings, open, metrics: metrics.pool('service'), now, random });
-  const workOn = async <T>({ connection }: Lease, work: Work<T>) => work(searchesOf(connection, access));
+  const pool = createConnectionPool({
+    ...settings,
+    open,
+    metrics: metrics.pool('service'),
+    now,
+    random,
+  });
+  const workOn = async <T>({ connection }: Lease, work: Work<T>) =>
+    work(searchesOf(connection, access));
 
   return {
     ...pool,
@@ -142,6 +163,12 @@ export function createServiceSearches(
 }
 
 /** Measures the searches of a connection, and hides its binds. */
-export function searchesOf(connection: LdapConnection, { metrics, now }: ServerAccess): SearchConnection {
-  return { search: (request, signal) => measured(() => connection.search(request, signal), now, metrics.searched) };
+export function searchesOf(
+  connection: LdapConnection,
+  { metrics, now }: ServerAccess,
+): SearchConnection {
+  return {
+    search: (request, signal) =>
+      measured(() => connection.search(request, signal), now, metrics.searched),
+  };
 }

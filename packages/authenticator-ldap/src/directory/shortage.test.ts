@@ -12,7 +12,9 @@ test('a shortage fails the logins that meet it, those that wait for the first co
     outcomeOf(directory.bindUser({ dn: `uid=${login}`, password: 'x' }, { signal: never })),
   ]);
   for (const outcome of await Promise.all(calls.flat())) {
-    expect(outcome).toMatch(/^failed: no directory server could be asked: .*ldaps:\/\/a:636.*ldaps:\/\/b:636/);
+    expect(outcome).toMatch(
+      /^failed: no directory server could be asked: .*ldaps:\/\/a:636.*ldaps:\/\/b:636/,
+    );
   }
   expect(values.get('server_circuit_state{server=ldaps://a:636}')).toBe(0);
   expect(values.get('connects_total{server=ldaps://a:636,result=shortage}')).toBeGreaterThan(0);

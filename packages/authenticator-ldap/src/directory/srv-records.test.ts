@@ -19,48 +19,71 @@ const urls = (records: readonly SrvRecord[], options = srv, anyTarget = false) =
 
 describe('SRV records', () => {
   test('give servers, in lower case and without the last dot, each once', () => {
-    const records = [record('DC1.example.com.'), record('dc1.example.com'), record('dc2.example.com', { port: 3389 })];
+    const records = [
+      record('DC1.example.com.'),
+      record('dc1.example.com'),
+      record('dc2.example.com', { port: 3389 }),
+    ];
     expect(urls(records)).toEqual(['ldap://dc1.example.com:389', 'ldap://dc2.example.com:3389']);
-    expect(urls([record('dc1.example.com', { port: 636 })], { ...srv, security: 'ldaps' })).toEqual([
-      'ldaps://dc1.example.com:636',
-    ]);
+    expect(urls([record('dc1.example.com', { port: 636 })], { ...srv, security: 'ldaps' })).toEqual(
+      ['ldaps://dc1.example.com:636'],
+    );
   });
 
   test('whose target is outside of the domain are left out and named', () => {
     const records = [
-      ...['evil.test', 'notexample.com', 'example.com.evil.test', 'a.example.com', 'example.com', '10.0.0.1'],
+      ...[
+        'evil.test',
+        'notexample.com',
+        'example.com.evil.test',
+        'a.example.com',
+        'example.com',
+        '10.0.0.1',
+      ],
     ];
     const found = srvServers(
       records.map((name) => record(name)),
       srv,
       false,
     );
-    expect(found.servers.map(({ server }) => server.host)).toEqual(['a.example.com', 'example.com']);
-    expect(found.foreign).toEqual(['evil.test', 'notexample.com', 'example.com.evil.test', '10.0.0.1']);
+    expect(found.servers.map(({ server }) => server.host)).toEqual([
+      'a.example.com',
+      'example.com',
+    ]);
+    expect(found.foreign).toEqual([
+      'evil.test',
+      'notexample.com',
+      'example.com.evil.test',
+      '10.0.0.1',
+    ]);
   });
 
   test('may have any target when certificates are checked against a fixed name', () => {
     expect(urls([record('elsewhere.test')], srv, true)).toEqual(['ldap://elsewhere.test:389']);
   });
 
-  test.each(['_ldap._tcp.dc._msdcs.example.com', '_ldap._tcp.Site-1._sites.dc._msdcs.EXAMPLE.com.'])(
-    "of Active Directory's %s belong to example.com",
-    (name) => {
-      expect(urls([record('dc1.example.com'), record('dc1.example.org')], { ...srv, name })).toEqual([
-        'ldap://dc1.example.com:389',
-      ]);
-    },
-  );
+  test.each([
+    '_ldap._tcp.dc._msdcs.example.com',
+    '_ldap._tcp.Site-1._sites.dc._msdcs.EXAMPLE.com.',
+  ])("of Active Directory's %s belong to example.com", (name) => {
+    expect(urls([record('dc1.example.com'), record('dc1.example.org')], { ...srv, name })).toEqual([
+      'ldap://dc1.example.com:389',
+    ]);
+  });
 
   test('with the target "." or port 0 give none', () => {
-    expect(urls([record('.'), record(''), record('a.example.com', { port: 0 })], srv, true)).toEqual([]);
+    expect(
+      urls([record('.'), record(''), record('a.example.com', { port: 0 })], srv, true),
+    ).toEqual([]);
   });
 });
 
 describe('the order of RFC 2782', () => {
   const servers = (...weights: readonly (readonly [priority: number, weight: number])[]) =>
     srvServers(
-      weights.map(([priority, weight], index) => record(`s${index}.example.com`, { priority, weight })),
+      weights.map(([priority, weight], index) =>
+        record(`s${index}.example.com`, { priority, weight }),
+      ),
       srv,
       false,
     ).servers;
@@ -75,7 +98,9 @@ describe('the order of RFC 2782', () => {
           const random = () => dice.pop() ?? 0.5;
           const all = servers(...list);
           const order = drawOrder(all, random);
-          expect(order.map(({ priority }) => priority)).toEqual(all.map(({ priority }) => priority).sort());
+          expect(order.map(({ priority }) => priority)).toEqual(
+            all.map(({ priority }) => priority).sort(),
+          );
           expect(new Set(order)).toEqual(new Set(all));
           expect(order.length).toBe(all.length);
         },
@@ -103,8 +128,12 @@ describe('the order of RFC 2782', () => {
 
   test('has no favourite when all weights are 0', () => {
     const all = servers([0, 0], [0, 0]);
-    const firstWith = (...dice: number[]) => drawOrder(all, () => dice.shift() ?? 0)[0]?.server.host;
-    expect([firstWith(0.1, 0.9), firstWith(0.9, 0.1)]).toEqual(['s0.example.com', 's1.example.com']);
+    const firstWith = (...dice: number[]) =>
+      drawOrder(all, () => dice.shift() ?? 0)[0]?.server.host;
+    expect([firstWith(0.1, 0.9), firstWith(0.9, 0.1)]).toEqual([
+      's0.example.com',
+      's1.example.com',
+    ]);
   });
 });
 
@@ -123,7 +152,11 @@ async function nameServer(target: string | undefined) {
     const data = Buffer.concat([Buffer.from([0, 1, 0, 2, 2, 124]), name]);
     const head = Buffer.from([...question.subarray(0, 2), 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
     const record = Buffer.from([0xc0, 12, 0, 33, 0, 1, 0, 0, 0, 60, 0, data.length]);
-    socket.send(Buffer.concat([head, question.subarray(12, end), record, data]), from.port, from.address);
+    socket.send(
+      Buffer.concat([head, question.subarray(12, end), record, data]),
+      from.port,
+      from.address,
+    );
   });
   socket.bind(0, '127.0.0.1');
   await once(socket, 'listening');
@@ -151,10 +184,15 @@ test('SRV records are asked for at the name servers of the options', async () =>
 test('an aborted signal ends a lookup without an answer, with its reason', async () => {
   await using server = await nameServer(undefined);
   const controller = new AbortController();
-  const lookup = createSrvResolver([server.address], 60_000)('_ldap._tcp.example.com', controller.signal);
+  const lookup = createSrvResolver([server.address], 60_000)(
+    '_ldap._tcp.example.com',
+    controller.signal,
+  );
   await server.asked();
   controller.abort(new Error('enough'));
   await expect(lookup).rejects.toThrow('enough');
-  await expect(createSrvResolver([server.address], 60_000)('a', controller.signal)).rejects.toThrow('enough');
+  await expect(createSrvResolver([server.address], 60_000)('a', controller.signal)).rejects.toThrow(
+    'enough',
+  );
   expect(server.questions).toBe(1);
 });

@@ -1,6 +1,12 @@
 import type { Logger, Metrics } from '@sallyport/authenticator';
 import type { TlsSettings } from '@sallyport/plugin-kit';
-import type { BindCredentials, BindResult, Connect, LdapConnection, Server } from '../connection/types.ts';
+import type {
+  BindCredentials,
+  BindResult,
+  Connect,
+  LdapConnection,
+  Server,
+} from '../connection/types.ts';
 import type { LdapOptions } from '../options/types.ts';
 import type { ResolveSrv } from './server-list.ts';
 
@@ -14,7 +20,10 @@ export interface Directory {
    * @throws AuthenticatorError `unavailable` with the reason of each server, or `failed`
    * @throws any other error of `work`, and the reason of the signal
    */
-  withService<T>(work: (connection: SearchConnection) => Promise<T>, options: DirectoryCall): Promise<Answered<T>>;
+  withService<T>(
+    work: (connection: SearchConnection) => Promise<T>,
+    options: DirectoryCall,
+  ): Promise<Answered<T>>;
 
   /**
    * Binds once as a user, on a connection that is used for such binds only. Any answer of a server is final, even a
@@ -25,7 +34,10 @@ export interface Directory {
   bindUser(credentials: BindCredentials, options: BindCall): Promise<Answered<BindResult>>;
 
   /** Connects to every server and binds as the service account. `look` then looks for what the caller needs there. */
-  check(look: (connection: SearchConnection) => Promise<void>, signal: AbortSignal): Promise<readonly ServerReport[]>;
+  check(
+    look: (connection: SearchConnection) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<readonly ServerReport[]>;
 
   /** Is called after a change of the TLS files: no connection that was made before is used again. */
   renewConnections(): void;

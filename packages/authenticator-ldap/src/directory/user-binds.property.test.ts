@@ -25,7 +25,18 @@ const answers = {
   disabled: { code: 53 },
 } satisfies Record<string, Omit<ResultFields, 'id'>>;
 
-const faults = ['none', 'none', 'none', 'end', 'notice', 'repeat', 'cut', 'reset', 'late', 'abort'] as const;
+const faults = [
+  'none',
+  'none',
+  'none',
+  'end',
+  'notice',
+  'repeat',
+  'cut',
+  'reset',
+  'late',
+  'abort',
+] as const;
 
 type Fault = (typeof faults)[number];
 
@@ -135,9 +146,14 @@ test('rule 2: whatever happens, each login gets the answer of a new connection, 
         if (fault === 'abort') controller.abort(new Error('gone'));
         if (fault === 'late') vi.advanceTimersByTime(1000);
         const { code = 0 } = answers[user] as { code?: number };
-        const expected = fault in outcomes ? outcomes[fault as keyof typeof outcomes] : new RegExp(`"code":${code},`);
+        const expected =
+          fault in outcomes
+            ? outcomes[fault as keyof typeof outcomes]
+            : new RegExp(`"code":${code},`);
         // A second answer in the same bytes makes the first one doubtful.
-        expect(await outcome).toMatch(fault === 'repeat' ? new RegExp(`${expected.source}|^unavailable: `) : expected);
+        expect(await outcome).toMatch(
+          fault === 'repeat' ? new RegExp(`${expected.source}|^unavailable: `) : expected,
+        );
         if (fault === 'late') {
           answer();
           expect(await late[0]).toMatchObject({ code });
@@ -152,7 +168,11 @@ test('rule 2: whatever happens, each login gets the answer of a new connection, 
         if (isLate) for (const one of logins) await logIn(one);
         else await Promise.all(logins.map(logIn));
       }
-      expect([misused, [...seen.values()].filter((times) => times !== 1), seen.size]).toEqual([[], [], count]);
+      expect([misused, [...seen.values()].filter((times) => times !== 1), seen.size]).toEqual([
+        [],
+        [],
+        count,
+      ]);
       await directory.close();
       await fake.untilClosed();
     }),

@@ -14,16 +14,27 @@ import {
 import { stopTimers } from '../connection/testing/stopped-timers.ts';
 import type { BindResult } from '../connection/types.ts';
 import type { LdapOptions } from '../options/types.ts';
-import { directoryOf, directoryOptions, outcomeOf, searchOnce, setUpMemoryServers } from './testing/set-up.ts';
+import {
+  directoryOf,
+  directoryOptions,
+  outcomeOf,
+  searchOnce,
+  setUpMemoryServers,
+} from './testing/set-up.ts';
 import { isUserBind, user, userNumber } from './testing/working-server.ts';
 
 /** Starts a server that answers binds of users when the test says so. */
 async function setUp() {
   stopTimers();
   const unanswered: { request: FakeRequest; peer: FakePeer }[] = [];
-  const fake = await startFakeServer({ onRequest: (request, peer) => void unanswered.push({ request, peer }) });
+  const fake = await startFakeServer({
+    onRequest: (request, peer) => void unanswered.push({ request, peer }),
+  });
   onTestFinished(() => fake[Symbol.asyncDispose]());
-  const { directory } = directoryOf(directoryOptions([fake.server], { maxUserBinds: 100 }), connect);
+  const { directory } = directoryOf(
+    directoryOptions([fake.server], { maxUserBinds: 100 }),
+    connect,
+  );
   onTestFinished(() => directory.close());
   const late: Promise<BindResult>[] = [];
   const onLate = (answer: Promise<BindResult>) => void late.push(answer);
@@ -46,7 +57,8 @@ describe('rule 16: late answers', () => {
     const { fake, unanswered, late, bind } = await setUp();
     await bind(1);
     expect([late.length, fake.openSockets]).toEqual([1, 1]);
-    for (const { request, peer } of unanswered) peer.write(bindResponse({ id: request.id, code: 49 }));
+    for (const { request, peer } of unanswered)
+      peer.write(bindResponse({ id: request.id, code: 49 }));
     expect(await late[0]).toMatchObject({ code: 49 });
     await fake.untilClosed();
   });
@@ -175,7 +187,9 @@ describe('rule 2: a reused connection', () => {
   });
 
   test('ends with its age, and when the TLS files change', async () => {
-    const { fake, directory, bind, pass } = await setUpReused({ pool: { max: 1, idleTimeout: 60_000, maxAge: 9000 } });
+    const { fake, directory, bind, pass } = await setUpReused({
+      pool: { max: 1, idleTimeout: 60_000, maxAge: 9000 },
+    });
     await bind();
     pass(9000);
     await bind();
@@ -189,7 +203,9 @@ describe('rule 2: a reused connection', () => {
     await bind();
     const controller = new AbortController();
     script(() => controller.abort(new Error('caller gone')));
-    expect(await outcomeOf(directory.bindUser(user, { signal: controller.signal }))).toBe('caller gone');
+    expect(await outcomeOf(directory.bindUser(user, { signal: controller.signal }))).toBe(
+      'caller gone',
+    );
     await fake.untilClosed();
     script(answerSuccess);
     expect(await bind()).toEqual(success);
@@ -199,25 +215,44 @@ describe('rule 2: a reused connection', () => {
 
 describe('rule 3: a server that fails the second bind on a connection', () => {
   test.each<readonly [string, Answer, RegExp]>([
-    ['ends it', (_request, peer) => peer.end(), /^failed: this login got no answer: .*closed the connection$/],
+    [
+      'ends it',
+      (_request, peer) => peer.end(),
+      /^failed: this login got no answer: .*closed the connection$/,
+    ],
     ['resets it', (_request, peer) => peer.reset(), /^failed: this login got no answer: .*broke/],
-    ['sends something else', ({ id }, peer) => peer.write(bindResponse({ id: id + 1 })), /^unavailable: /],
-    ['calls it out of place', ({ id }, peer) => peer.write(bindResponse({ id, code: 1 })), /"code":1,/],
-  ])('and %s gets the password once, and then new connections for a minute', async (_what, answer, outcome) => {
-    const { fake, bind, script, pass, sent, lines } = await setUpReused();
-    await Promise.all([bind(), bind()]);
-    script(answer);
-    expect(await bind()).toMatch(outcome);
-    expect(sent()).toBe(3);
-    script(answerSuccess);
-    for (let login = 0; login < 2; login++) expect(await bind()).toEqual(success);
-    expect(fake.connections).toBe(4);
-    pass(60_000);
-    for (let login = 0; login < 2; login++) expect(await bind()).toEqual(success);
-    expect(fake.connections).toBe(5);
-    const warned = lines.filter(({ message }) => message.startsWith('second bind on a connection failed'));
-    expect(warned).toMatchObject([{ level: 'warn', fields: { server: fake.server.url, pause: '60s' } }]);
-  });
+    [
+      'sends something else',
+      ({ id }, peer) => peer.write(bindResponse({ id: id + 1 })),
+      /^unavailable: /,
+    ],
+    [
+      'calls it out of place',
+      ({ id }, peer) => peer.write(bindResponse({ id, code: 1 })),
+      /"code":1,/,
+    ],
+  ])(
+    'and %s gets the password once, and then new connections for a minute',
+    async (_what, answer, outcome) => {
+      const { fake, bind, script, pass, sent, lines } = await setUpReused();
+      await Promise.all([bind(), bind()]);
+      script(answer);
+      expect(await bind()).toMatch(outcome);
+      expect(sent()).toBe(3);
+      script(answerSuccess);
+      for (let login = 0; login < 2; login++) expect(await bind()).toEqual(success);
+      expect(fake.connections).toBe(4);
+      pass(60_000);
+      for (let login = 0; login < 2; login++) expect(await bind()).toEqual(success);
+      expect(fake.connections).toBe(5);
+      const warned = lines.filter(({ message }) =>
+        message.startsWith('second bind on a connection failed'),
+      );
+      expect(warned).toMatchObject([
+        { level: 'warn', fields: { server: fake.server.url, pause: '60s' } },
+      ]);
+    },
+  );
 
   test('which is no reason against a server that ended its first', async () => {
     const { fake, bind, script, lines } = await setUpReused();
@@ -235,7 +270,11 @@ describe('rule 3: a server that fails the second bind on a connection', () => {
     const login = outcomeOf(directory.bindUser(user, { signal: never }));
     await waitFor(() => server(0).binds.length === 2, 'the second bind');
     await directory.close();
-    expect([await login, server(0).connects, lines]).toEqual(['unavailable: the directory is closed', 1, []]);
+    expect([await login, server(0).connects, lines]).toEqual([
+      'unavailable: the directory is closed',
+      1,
+      [],
+    ]);
   });
 });
 
@@ -265,7 +304,9 @@ test('rule 2: when a search finds its connection dead, no other connection of th
 });
 
 test('rule 2: a circuit that opens closes idle connections', async () => {
-  const { directory, server } = setUpMemoryServers(1, { circuit: { failures: 1, probeInterval: 600_000 } });
+  const { directory, server } = setUpMemoryServers(1, {
+    circuit: { failures: 1, probeInterval: 600_000 },
+  });
   await directory.bindUser(user, { signal: never });
   server(0).connecting = 'unreachable';
   await outcomeOf(directory.withService(searchOnce(), { signal: never }));

@@ -31,7 +31,9 @@ export function createUserBinds(access: ServerAccess) {
   const timeout = options.serverTimeout;
   const pool = poolOf(access);
   let late = 0;
-  let reusedFrom = options.reuseUserConnections ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+  let reusedFrom = options.reuseUserConnections
+    ? Number.NEGATIVE_INFINITY
+    : Number.POSITIVE_INFINITY;
 
   const distrust = (reason: string) => {
     // The connections that `close` ends say nothing about the server.
@@ -41,17 +43,30 @@ export function createUserBinds(access: ServerAccess) {
     const fields = { server: server.url, reason, pause: durationText(distrustTime) };
     logger.warn(fields, 'second bind on a connection failed: each user bind gets a new connection');
   };
-  const giveBack = (lease: Lease, { code, passwordPolicyError, passwordMustChange }: BindResult) => {
+  const giveBack = (
+    lease: Lease,
+    { code, passwordPolicyError, passwordMustChange }: BindResult,
+  ) => {
     // operationsError and protocolError (RFC 4511 appendix A.2) mean that the server expects no bind here.
-    if (lease.reused && (code === 1 || code === 2)) distrust(`${server.url}: bind: ${namedCode(code)}`);
+    if (lease.reused && (code === 1 || code === 2))
+      distrust(`${server.url}: bind: ${namedCode(code)}`);
     // Only a right or a wrong password without any remark keeps the connection. Any other answer ends it.
-    const isPlain = (code === 0 || code === 49) && passwordPolicyError === undefined && !passwordMustChange;
+    const isPlain =
+      (code === 0 || code === 49) && passwordPolicyError === undefined && !passwordMustChange;
     lease.release(isPlain && now() >= reusedFrom);
   };
   // No closure of the bind may refer to the credentials, or to an error with the stack of the login: it outlives both.
-  const bind = async (credentials: BindCredentials, signal: AbortSignal, onLate: BindCall['onLate']) => {
+  const bind = async (
+    credentials: BindCredentials,
+    signal: AbortSignal,
+    onLate: BindCall['onLate'],
+  ) => {
     const lease = await openLease(pool, signal);
-    const answer = lease.connection.bind(credentials, signal, onLate === undefined ? timeout : maxBindTime);
+    const answer = lease.connection.bind(
+      credentials,
+      signal,
+      onLate === undefined ? timeout : maxBindTime,
+    );
     let isLate = false;
     const noAnswer = () => {
       isLate = true;

@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { firstRdn, isAttributeDescription, isBelow, isObjectIdentifier, parseDn } from './distinguished-name.ts';
+import {
+  firstRdn,
+  isAttributeDescription,
+  isBelow,
+  isObjectIdentifier,
+  parseDn,
+} from './distinguished-name.ts';
 
 /** Writes levels as text: `attribute:value+attribute:value`. */
 const levels = (dn: string) =>
@@ -36,7 +42,9 @@ describe('a DN', () => {
   });
 
   test('keeps bytes that are not UTF-8', () => {
-    expect(firstRdn('cn=a\\FF\\00b')).toEqual([{ attribute: 'cn', value: Buffer.from([0x61, 0xff, 0, 0x62]) }]);
+    expect(firstRdn('cn=a\\FF\\00b')).toEqual([
+      { attribute: 'cn', value: Buffer.from([0x61, 0xff, 0, 0x62]) },
+    ]);
   });
 
   test.each([
@@ -93,7 +101,10 @@ describe('a DN', () => {
   );
 
   test('gives back any bytes, however they are spelled', () => {
-    const byte = fc.tuple(fc.oneof(fc.constantFrom(...Buffer.from(' #"+,;<>=\\{a')), fc.nat(255)), fc.boolean());
+    const byte = fc.tuple(
+      fc.oneof(fc.constantFrom(...Buffer.from(' #"+,;<>=\\{a')), fc.nat(255)),
+      fc.boolean(),
+    );
     fc.assert(
       fc.property(fc.array(fc.array(byte), { minLength: 1, maxLength: 4 }), (spelled) => {
         const values = spelled.map((value) => Buffer.from(value.map(([code]) => code)));
@@ -154,7 +165,14 @@ describe('isBelow', () => {
 });
 
 test.each([
-  ...['cn', 'sAMAccountName', 'mS-DS-ConsistencyGuid', '2.5.4.3', '0.9.2342.19200300.100.1.1', 'cn;lang-en'],
+  ...[
+    'cn',
+    'sAMAccountName',
+    'mS-DS-ConsistencyGuid',
+    '2.5.4.3',
+    '0.9.2342.19200300.100.1.1',
+    'cn;lang-en',
+  ],
   ...['userCertificate;binary;x-1'],
 ])('%s names an attribute', (name) => {
   expect(isAttributeDescription(name)).toBe(true);

@@ -127,7 +127,8 @@ function readPart(text: string, start: number): AttributeValue | undefined {
   pair.lastIndex = start;
   const { attribute = '', quoted, digits, plain = '' } = pair.exec(text)?.groups ?? {};
   if (!isObjectIdentifier(attribute)) return undefined;
-  const value = digits === undefined ? unescapeValue(quoted ?? plain, quoted === undefined) : unwrapBer(digits);
+  const value =
+    digits === undefined ? unescapeValue(quoted ?? plain, quoted === undefined) : unwrapBer(digits);
   return value && { attribute, value };
 }
 
@@ -159,7 +160,10 @@ function unwrapBer(digits: string): Buffer | undefined {
   const [tag = 0, length = 0x80, ...rest] = Buffer.from(digits, 'hex');
   if (!stringTags.includes(tag)) return undefined;
   const lengthBytes = length > 0x80 ? length - 0x80 : 0;
-  const count = lengthBytes === 0 ? length : rest.slice(0, lengthBytes).reduce((sum, byte) => sum * 256 + byte, 0);
+  const count =
+    lengthBytes === 0
+      ? length
+      : rest.slice(0, lengthBytes).reduce((sum, byte) => sum * 256 + byte, 0);
   const content = Buffer.from(rest.slice(lengthBytes));
   return length === 0x80 || content.length !== count ? undefined : content;
 }

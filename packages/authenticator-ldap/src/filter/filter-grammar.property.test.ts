@@ -35,7 +35,9 @@ const anyFilter: fc.Arbitrary<Filter> = fc.letrec<{ filter: Filter }>((tie) => (
         },
         { requiredKeys: ['kind', 'attribute', 'any'] },
       )
-      .filter(({ initial, any, final }) => initial !== undefined || final !== undefined || any.length > 0),
+      .filter(
+        ({ initial, any, final }) => initial !== undefined || final !== undefined || any.length > 0,
+      ),
     fc
       .record(
         {
@@ -49,7 +51,10 @@ const anyFilter: fc.Arbitrary<Filter> = fc.letrec<{ filter: Filter }>((tie) => (
       )
       .filter((filter) => filter.attribute !== undefined || filter.rule !== undefined),
     fc.record({ kind: fc.constant('not'), filter: tie('filter') }),
-    fc.record({ kind: fc.constantFrom('and', 'or'), filters: fc.array(tie('filter'), { minLength: 1, maxLength: 3 }) }),
+    fc.record({
+      kind: fc.constantFrom('and', 'or'),
+      filters: fc.array(tie('filter'), { minLength: 1, maxLength: 3 }),
+    }),
   ) as fc.Arbitrary<Filter>,
 })).filter;
 

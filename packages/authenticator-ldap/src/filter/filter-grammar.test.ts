@@ -6,7 +6,11 @@ import { parseFilterTemplate } from './filter-template.ts';
 const plain = (text: string): Filter | undefined =>
   parseFilterTemplate(text, () => 'no placeholder here').fill(() => []);
 const bytes = (text: string) => Buffer.from(text);
-const equality = (attribute: string, value: string): Filter => ({ kind: 'equality', attribute, value: bytes(value) });
+const equality = (attribute: string, value: string): Filter => ({
+  kind: 'equality',
+  attribute,
+  value: bytes(value),
+});
 
 describe('a filter (RFC 4515)', () => {
   test.each<[string, Filter]>([
@@ -20,24 +24,51 @@ describe('a filter (RFC 4515)', () => {
     ['(cn=*a*)', { kind: 'substring', attribute: 'cn', any: [bytes('a')] }],
     [
       '(cn=a*b*c*d)',
-      { kind: 'substring', attribute: 'cn', initial: bytes('a'), any: [bytes('b'), bytes('c')], final: bytes('d') },
+      {
+        kind: 'substring',
+        attribute: 'cn',
+        initial: bytes('a'),
+        any: [bytes('b'), bytes('c')],
+        final: bytes('d'),
+      },
     ],
     ['(!(cn=a))', { kind: 'not', filter: equality('cn', 'a') }],
     [
       '(&(cn=a)(|(cn=b)))',
-      { kind: 'and', filters: [equality('cn', 'a'), { kind: 'or', filters: [equality('cn', 'b')] }] },
+      {
+        kind: 'and',
+        filters: [equality('cn', 'a'), { kind: 'or', filters: [equality('cn', 'b')] }],
+      },
     ],
     // These are the examples of RFC 4515 section 4.
     [
       '(cn:caseExactMatch:=Fred)',
-      { kind: 'extensible', attribute: 'cn', rule: 'caseExactMatch', dnAttributes: false, value: bytes('Fred') },
+      {
+        kind: 'extensible',
+        attribute: 'cn',
+        rule: 'caseExactMatch',
+        dnAttributes: false,
+        value: bytes('Fred'),
+      },
     ],
     [
       '(sn:dn:2.4.6.8.10:=Barney)',
-      { kind: 'extensible', attribute: 'sn', rule: '2.4.6.8.10', dnAttributes: true, value: bytes('Barney') },
+      {
+        kind: 'extensible',
+        attribute: 'sn',
+        rule: '2.4.6.8.10',
+        dnAttributes: true,
+        value: bytes('Barney'),
+      },
     ],
-    ['(:1.2.3:=Wilma)', { kind: 'extensible', rule: '1.2.3', dnAttributes: false, value: bytes('Wilma') }],
-    ['(:DN:2.4.6.8.10:=Dino)', { kind: 'extensible', rule: '2.4.6.8.10', dnAttributes: true, value: bytes('Dino') }],
+    [
+      '(:1.2.3:=Wilma)',
+      { kind: 'extensible', rule: '1.2.3', dnAttributes: false, value: bytes('Wilma') },
+    ],
+    [
+      '(:DN:2.4.6.8.10:=Dino)',
+      { kind: 'extensible', rule: '2.4.6.8.10', dnAttributes: true, value: bytes('Dino') },
+    ],
     [
       '(o=Parens R Us \\28for all your parenthetical needs\\29)',
       equality('o', 'Parens R Us (for all your parenthetical needs)'),
@@ -45,7 +76,10 @@ describe('a filter (RFC 4515)', () => {
     ['(cn=*\\2A*)', { kind: 'substring', attribute: 'cn', any: [bytes('*')] }],
     ['(bin=\\00\\00\\00\\04)', equality('bin', '\0\0\0\x04')],
     ['(sn=Lu\\c4\\8di\\c4\\87)', equality('sn', 'Lučić')],
-    ['(jpegPhoto=\\ff\\D8)', { kind: 'equality', attribute: 'jpegPhoto', value: Buffer.from([0xff, 0xd8]) }],
+    [
+      '(jpegPhoto=\\ff\\D8)',
+      { kind: 'equality', attribute: 'jpegPhoto', value: Buffer.from([0xff, 0xd8]) },
+    ],
     ['(cn=\\7busername\\7d)', equality('cn', '{username}')],
   ])('%s is read', (text, filter) => {
     expect(plain(text)).toEqual(filter);
@@ -53,7 +87,9 @@ describe('a filter (RFC 4515)', () => {
 
   test('may have spaces and line breaks between filters', () => {
     const compact = plain('(&(objectClass=person)(!(uid=a))(|(cn=b)(cn= c )))');
-    expect(plain(' (&\n  (objectClass=person)\r\n\t(! (uid=a) )\n  (| (cn=b) (cn= c ) ) )\n')).toEqual(compact);
+    expect(
+      plain(' (&\n  (objectClass=person)\r\n\t(! (uid=a) )\n  (| (cn=b) (cn= c ) ) )\n'),
+    ).toEqual(compact);
   });
 
   test.each([
@@ -92,7 +128,26 @@ describe('a filter (RFC 4515)', () => {
 
   test('is refused with its place and the fix, or read, whatever the text is', () => {
     const pieces = fc.constantFrom(
-      ...['(', ')', '&', '|', '!', '=', '*', '\\', '{', '}', ':', 'dn', 'a', '1', '<', '~', '2a', ' '],
+      ...[
+        '(',
+        ')',
+        '&',
+        '|',
+        '!',
+        '=',
+        '*',
+        '\\',
+        '{',
+        '}',
+        ':',
+        'dn',
+        'a',
+        '1',
+        '<',
+        '~',
+        '2a',
+        ' ',
+      ],
     );
     fc.assert(
       fc.property(fc.array(pieces, { maxLength: 24 }), (parts) => {

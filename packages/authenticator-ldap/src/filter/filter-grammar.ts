@@ -11,7 +11,12 @@ const maxLength = 16_384;
 /** The limit for filters in filters. */
 const maxDepth = 32;
 
-const operators = { '=': 'equality', '>=': 'greater-or-equal', '<=': 'less-or-equal', '~=': 'approximate' } as const;
+const operators = {
+  '=': 'equality',
+  '>=': 'greater-or-equal',
+  '<=': 'less-or-equal',
+  '~=': 'approximate',
+} as const;
 
 /** Says what to write in place of a placeholder, by its name without braces. @returns undefined when it is allowed */
 export type Allowed = (placeholder: string) => string | undefined;
@@ -31,10 +36,16 @@ interface Cursor {
  */
 export function parseFilter(text: string, allowed?: Allowed): FilterOf<ValueTemplate> {
   if (text.length > maxLength) {
-    throw new TemplateError(text, maxLength, 'the filter is too long', `write at most ${maxLength} characters`);
+    throw new TemplateError(
+      text,
+      maxLength,
+      'the filter is too long',
+      `write at most ${maxLength} characters`,
+    );
   }
   const malformed = /\p{Surrogate}/u.exec(text);
-  if (malformed) throw new TemplateError(text, malformed.index, 'half a character', 'save the file as UTF-8');
+  if (malformed)
+    throw new TemplateError(text, malformed.index, 'half a character', 'save the file as UTF-8');
   const cursor = { text, at: 0, allowed };
   skipSpace(cursor);
   const filter = parseOne(cursor, 0);
@@ -44,14 +55,23 @@ export function parseFilter(text: string, allowed?: Allowed): FilterOf<ValueTemp
 }
 
 function parseOne(cursor: Cursor, depth: number): FilterOf<ValueTemplate> {
-  if (depth > maxDepth) throw errorAt(cursor, 'filters are nested too deep', `nest at most ${maxDepth}`);
+  if (depth > maxDepth)
+    throw errorAt(cursor, 'filters are nested too deep', `nest at most ${maxDepth}`);
   if (cursor.text[cursor.at] !== '(') {
-    throw errorAt(cursor, 'no filter begins here', 'put each filter in parentheses, such as (uid={username})');
+    throw errorAt(
+      cursor,
+      'no filter begins here',
+      'put each filter in parentheses, such as (uid={username})',
+    );
   }
   cursor.at++;
   const filter = parseContent(cursor, depth);
   if (cursor.text[cursor.at] !== ')') {
-    throw errorAt(cursor, 'a ) is missing', 'close each parenthesis; in a value write \\28 for ( and \\29 for )');
+    throw errorAt(
+      cursor,
+      'a ) is missing',
+      'close each parenthesis; in a value write \\28 for ( and \\29 for )',
+    );
   }
   cursor.at++;
   skipSpace(cursor);
@@ -76,7 +96,11 @@ function parseAssertion(cursor: Cursor): Assertion<ValueTemplate> {
   cursor.at += left.length;
   const [operator] = /^[<>~]?=/.exec(text.slice(cursor.at)) ?? [];
   if (operator === undefined) {
-    throw errorAt(cursor, 'no = after the attribute', 'write (attribute=value), such as (uid={username})');
+    throw errorAt(
+      cursor,
+      'no = after the attribute',
+      'write (attribute=value), such as (uid={username})',
+    );
   }
   cursor.at += operator.length;
   if (operator === '=' && left.endsWith(':')) return parseExtensible(cursor, left, start);
@@ -92,8 +116,10 @@ function parseEqualityOrSubstring(cursor: Cursor, attribute: string): Assertion<
   const last = rest.pop();
   if (last === undefined) return { kind: 'equality', attribute, value: first };
   const any = rest.filter((part) => part.length > 0);
-  if (any.length < rest.length && cursor.allowed !== undefined) throw errorAt(cursor, 'two * in a row', 'write one');
-  if (any.length === 0 && first.length === 0 && last.length === 0) return { kind: 'present', attribute };
+  if (any.length < rest.length && cursor.allowed !== undefined)
+    throw errorAt(cursor, 'two * in a row', 'write one');
+  if (any.length === 0 && first.length === 0 && last.length === 0)
+    return { kind: 'present', attribute };
   return {
     kind: 'substring',
     attribute,
@@ -109,15 +135,23 @@ function parseExtensible(cursor: Cursor, left: string, start: number): Assertion
   const [attribute = '', ...others] = left.slice(0, -1).split(':');
   const dnAttributes = others[0]?.toLowerCase() === 'dn';
   const [rule, ...rest] = dnAttributes ? others.slice(1) : others;
-  if (attribute !== '' && !isAttributeDescription(attribute)) throw noAttribute(text, attribute, start);
-  const isBad = rest.length > 0 || (rule === undefined ? attribute === '' : !isObjectIdentifier(rule));
+  if (attribute !== '' && !isAttributeDescription(attribute))
+    throw noAttribute(text, attribute, start);
+  const isBad =
+    rest.length > 0 || (rule === undefined ? attribute === '' : !isObjectIdentifier(rule));
   if (isBad) {
     const fix = 'write (member:1.2.840.113556.1.4.1941:={dn}) or (ou:dn:=people)';
     throw new TemplateError(text, start, 'no matching rule', fix);
   }
   const value = readWhole(cursor);
   if (value === undefined) return attribute === '' ? anyEntry : { kind: 'present', attribute };
-  return { kind: 'extensible', ...(attribute !== '' && { attribute }), ...(rule && { rule }), dnAttributes, value };
+  return {
+    kind: 'extensible',
+    ...(attribute !== '' && { attribute }),
+    ...(rule && { rule }),
+    dnAttributes,
+    value,
+  };
 }
 
 /** Reads a value that must not contain an asterisk. @returns undefined when it has one, in place of a placeholder */
@@ -125,7 +159,12 @@ function readWhole(cursor: Cursor): ValueTemplate | undefined {
   const { parts, asterisk } = readValue(cursor);
   if (asterisk === undefined) return parts[0] ?? [];
   if (cursor.allowed === undefined) return undefined;
-  throw new TemplateError(cursor.text, asterisk, '* has no meaning after this operator', 'write \\2a for it');
+  throw new TemplateError(
+    cursor.text,
+    asterisk,
+    '* has no meaning after this operator',
+    'write \\2a for it',
+  );
 }
 
 const token =
@@ -141,7 +180,10 @@ const fixes: Readonly<Record<string, string>> = {
 };
 
 /** Reads a value up to its closing parenthesis: the parts between asterisks, and the index of the first asterisk. */
-function readValue(cursor: Cursor): { readonly parts: readonly ValueTemplate[]; readonly asterisk?: number } {
+function readValue(cursor: Cursor): {
+  readonly parts: readonly ValueTemplate[];
+  readonly asterisk?: number;
+} {
   const { text } = cursor;
   let last: ValuePart[] = [];
   const parts = [last];
@@ -151,7 +193,11 @@ function readValue(cursor: Cursor): { readonly parts: readonly ValueTemplate[]; 
     const groups = token.exec(text)?.groups;
     if (groups === undefined) {
       const character = text[cursor.at] ?? '';
-      throw errorAt(cursor, `${JSON.stringify(character)} is not allowed here`, fixes[character] ?? '');
+      throw errorAt(
+        cursor,
+        `${JSON.stringify(character)} is not allowed here`,
+        fixes[character] ?? '',
+      );
     }
     const part = partOf(groups, cursor);
     const before = last.at(-1);
@@ -159,7 +205,8 @@ function readValue(cursor: Cursor): { readonly parts: readonly ValueTemplate[]; 
       asterisk ??= cursor.at;
       last = [];
       parts.push(last);
-    } else if (Buffer.isBuffer(part) && Buffer.isBuffer(before)) last[last.length - 1] = Buffer.concat([before, part]);
+    } else if (Buffer.isBuffer(part) && Buffer.isBuffer(before))
+      last[last.length - 1] = Buffer.concat([before, part]);
     else last.push(part);
     cursor.at = token.lastIndex;
   }
@@ -174,7 +221,8 @@ function partOf(groups: Record<string, string | undefined>, cursor: Cursor): Val
   if (placeholder === undefined || cursor.allowed === undefined) return undefined;
   const attribute = /^attribute:(.*)$/s.exec(placeholder)?.[1];
   if (attribute !== undefined && !isAttributeDescription(attribute)) {
-    const fix = 'write {attribute:NAME}, with an attribute of the user, such as {attribute:uidNumber}';
+    const fix =
+      'write {attribute:NAME}, with an attribute of the user, such as {attribute:uidNumber}';
     throw errorAt(cursor, `"${attribute}" is no attribute`, fix);
   }
   const fix = cursor.allowed(placeholder);
@@ -187,7 +235,8 @@ function skipSpace(cursor: Cursor): void {
 }
 
 function noAttribute(text: string, attribute: string, start: number): TemplateError {
-  const what = attribute === '' ? 'no attribute before the operator' : `"${attribute}" is no attribute`;
+  const what =
+    attribute === '' ? 'no attribute before the operator' : `"${attribute}" is no attribute`;
   return new TemplateError(
     text,
     start,

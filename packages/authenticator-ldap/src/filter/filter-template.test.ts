@@ -11,13 +11,19 @@ const equality = (attribute: string, value: string | Buffer): Filter => ({
   value: Buffer.from(value as string),
 });
 
-function fill(text: string, values: Record<string, readonly (string | Buffer)[]>): Filter | undefined {
+function fill(
+  text: string,
+  values: Record<string, readonly (string | Buffer)[]>,
+): Filter | undefined {
   return parseFilterTemplate(text, anything).fill((placeholder) => values[placeholder] ?? []);
 }
 
 describe('placeholders', () => {
   test('are known by name, each once', () => {
-    const template = parseFilterTemplate('(|(a={dn})(b=x{username}y*{dn})(c:1.2.3:={attribute:uidNumber}))', anything);
+    const template = parseFilterTemplate(
+      '(|(a={dn})(b=x{username}y*{dn})(c:1.2.3:={attribute:uidNumber}))',
+      anything,
+    );
     expect([...template.placeholders].sort()).toEqual(['attribute:uidNumber', 'dn', 'username']);
     expect([...parseFilterTemplate('(a=b)', anything).placeholders]).toEqual([]);
   });
@@ -27,13 +33,19 @@ describe('placeholders', () => {
     expect(() => parseFilterTemplate('(&(uid={username})(cn=a{user}))', allowed)).toThrow(
       'column 24: {user} is not allowed here: write {username}',
     );
-    expect(() => parseFilterTemplate('(cn={})', allowed)).toThrow('column 5: {} is not allowed here');
-    expect(() => parseFilterTemplate('(cn={ username })', allowed)).toThrow('{ username } is not allowed here');
+    expect(() => parseFilterTemplate('(cn={})', allowed)).toThrow(
+      'column 5: {} is not allowed here',
+    );
+    expect(() => parseFilterTemplate('(cn={ username })', allowed)).toThrow(
+      '{ username } is not allowed here',
+    );
   });
 
   test('may be alone, within text, in substrings and extensible matches', () => {
     expect(fill('(uid={username})', { username: ['alice'] })).toEqual(equality('uid', 'alice'));
-    expect(fill('(mail=\\c3\\a9-{username}@é)', { username: ['alice'] })).toEqual(equality('mail', 'é-alice@é'));
+    expect(fill('(mail=\\c3\\a9-{username}@é)', { username: ['alice'] })).toEqual(
+      equality('mail', 'é-alice@é'),
+    );
     expect(fill('(cn=a{username}*x{dn}y*{username})', { username: ['b'], dn: ['c'] })).toEqual({
       kind: 'substring',
       attribute: 'cn',
@@ -52,7 +64,9 @@ describe('placeholders', () => {
 
   test('take bytes as they are and strings as UTF-8', () => {
     const bytes = Buffer.from([0, 0xff, 0x2a]);
-    expect(fill('(guid={attribute:objectGUID})', { 'attribute:objectGUID': [bytes] })).toEqual(equality('guid', bytes));
+    expect(fill('(guid={attribute:objectGUID})', { 'attribute:objectGUID': [bytes] })).toEqual(
+      equality('guid', bytes),
+    );
     expect(fill('(uid={username})', { username: ['*)(uid=é\0\\2a{dn}'] })).toEqual(
       equality('uid', '*)(uid=é\0\\2a{dn}'),
     );
@@ -74,7 +88,10 @@ describe('several values', () => {
       kind: 'and',
       filters: [
         equality('objectClass', 'group'),
-        { kind: 'not', filter: { kind: 'or', filters: [equality('member', 'a'), equality('member', 'b')] } },
+        {
+          kind: 'not',
+          filter: { kind: 'or', filters: [equality('member', 'a'), equality('member', 'b')] },
+        },
       ],
     });
   });
@@ -99,7 +116,8 @@ describe('several values', () => {
       expect.objectContaining({
         name: 'AuthenticatorError',
         code: 'failed',
-        message: 'a filter would have more than 10000 assertions with these values ({dn}: 100, {username}: 100)',
+        message:
+          'a filter would have more than 10000 assertions with these values ({dn}: 100, {username}: 100)',
       }),
     );
   });
@@ -126,7 +144,23 @@ describe('no value', () => {
 
 describe('whatever a value is', () => {
   const special = fc.constantFrom(
-    ...['*', '(', ')', '\\', '\\2a', '{dn}', '{username}', '\0', ')(uid=*', '&', '|', '!', '=', 'é', ' '],
+    ...[
+      '*',
+      '(',
+      ')',
+      '\\',
+      '\\2a',
+      '{dn}',
+      '{username}',
+      '\0',
+      ')(uid=*',
+      '&',
+      '|',
+      '!',
+      '=',
+      'é',
+      ' ',
+    ],
   );
   const value = fc.oneof(
     fc.array(special, { minLength: 1 }).map((parts) => parts.join('')),
@@ -135,7 +169,8 @@ describe('whatever a value is', () => {
   );
 
   test('it comes out byte for byte where its placeholder stood, and the filter keeps its shape', () => {
-    const text = '(&(objectClass=person)(|(uid={username})(mail=a{username}b)(cn=*{dn}*))(!(x:dn:1.2.3:={dn})))';
+    const text =
+      '(&(objectClass=person)(|(uid={username})(mail=a{username}b)(cn=*{dn}*))(!(x:dn:1.2.3:={dn})))';
     const template = parseFilterTemplate(text, anything);
     fc.assert(
       fc.property(value, value, (username, dn) => {
@@ -148,13 +183,22 @@ describe('whatever a value is', () => {
               kind: 'or',
               filters: [
                 equality('uid', username),
-                equality('mail', Buffer.concat([Buffer.from('a'), bytes(username), Buffer.from('b')])),
+                equality(
+                  'mail',
+                  Buffer.concat([Buffer.from('a'), bytes(username), Buffer.from('b')]),
+                ),
                 { kind: 'substring', attribute: 'cn', any: [bytes(dn)] },
               ],
             },
             {
               kind: 'not',
-              filter: { kind: 'extensible', attribute: 'x', rule: '1.2.3', dnAttributes: true, value: bytes(dn) },
+              filter: {
+                kind: 'extensible',
+                attribute: 'x',
+                rule: '1.2.3',
+                dnAttributes: true,
+                value: bytes(dn),
+              },
             },
           ],
         });

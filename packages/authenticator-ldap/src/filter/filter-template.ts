@@ -37,7 +37,10 @@ export function parseFilterTemplate(text: string, allowed: Allowed): FilterTempl
   const placeholders = new Set<string>();
   const filter = parseFilter(text, allowed);
   const fill = compile(filter, placeholders);
-  const anyValues = compile(parseFilter(text), new Set())({ values: new Map(), assertions: 0 }) as Filter;
+  const anyValues = compile(
+    parseFilter(text),
+    new Set(),
+  )({ values: new Map(), assertions: 0 }) as Filter;
   return {
     placeholders,
     fill(values) {
@@ -102,7 +105,9 @@ function compile(filter: FilterOf<ValueTemplate>, placeholders: Set<string>): Fi
       for (const name of names) placeholders.add(name);
       return (filling) => {
         const filters = assignments(filling, [...names]).map((assignment) =>
-          mapValues(filter, (value) => Buffer.concat(value.map((part) => bytesOf(part, assignment)))),
+          mapValues(filter, (value) =>
+            Buffer.concat(value.map((part) => bytesOf(part, assignment))),
+          ),
         );
         return filters.length > 1 ? { kind: 'or', filters } : filters[0];
       };
@@ -134,7 +139,8 @@ function assignments(filling: Filling, placeholders: readonly string[]): Assignm
     throw new AuthenticatorError('failed', message);
   }
   return choices.reduce<Assignment[]>(
-    (made, [name, values]) => made.flatMap((one) => values.map((value) => new Map([...one, [name, value]]))),
+    (made, [name, values]) =>
+      made.flatMap((one) => values.map((value) => new Map([...one, [name, value]]))),
     [new Map()],
   );
 }

@@ -64,14 +64,21 @@ export function filterText(filter: Filter): string {
   }
 }
 
-const operators = { equality: '=', 'greater-or-equal': '>=', 'less-or-equal': '<=', approximate: '~=' } as const;
+const operators = {
+  equality: '=',
+  'greater-or-equal': '>=',
+  'less-or-equal': '<=',
+  approximate: '~=',
+} as const;
 
 /** Writes special and unprintable characters as bytes, so that no value can control a terminal. */
 function escaped(value: Buffer): string {
   if (!isUtf8(value)) return hexadecimal(value);
   return value
     .toString()
-    .replace(/[()*\\]|[\p{C}\p{Z}]/gu, (one) => (one === ' ' ? one : hexadecimal(Buffer.from(one))));
+    .replace(/[()*\\]|[\p{C}\p{Z}]/gu, (one) =>
+      one === ' ' ? one : hexadecimal(Buffer.from(one)),
+    );
 }
 
 function hexadecimal(bytes: Buffer): string {

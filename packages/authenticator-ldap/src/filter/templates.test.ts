@@ -53,7 +53,27 @@ describe('a DN template', () => {
 
   test('gives each name back exactly, and has the same levels whatever the name is', () => {
     const special = fc.constantFrom(
-      ...[' ', '#', '"', '+', ',', ';', '<', '>', '\\', '=', '\0', '\\2c', ',dc=evil', 'é', '山', '😀', '{', '}', 'a'],
+      ...[
+        ' ',
+        '#',
+        '"',
+        '+',
+        ',',
+        ';',
+        '<',
+        '>',
+        '\\',
+        '=',
+        '\0',
+        '\\2c',
+        ',dc=evil',
+        'é',
+        '山',
+        '😀',
+        '{',
+        '}',
+        'a',
+      ],
     );
     const username = fc.oneof(
       fc.array(special, { minLength: 1 }).map((parts) => parts.join('')),
@@ -66,14 +86,21 @@ describe('a DN template', () => {
         const [first, ...others] = parseDn(template.fill(name)) ?? [];
         expect(first?.map(({ value }) => value.toString())).toEqual([`a-${name}`, 'b']);
         expect(others).toEqual(parseDn(template.parent));
-        expect(parseDn(bare.fill(name))?.[0]).toEqual([{ attribute: 'uid', value: Buffer.from(name) }]);
+        expect(parseDn(bare.fill(name))?.[0]).toEqual([
+          { attribute: 'uid', value: Buffer.from(name) },
+        ]);
         expect(parseDn(bare.fill(name))).toHaveLength(3);
       }),
     );
   });
 });
 
-const entry: Record<string, string> = { cn: 'admins', o: 'example', dn: 'cn=admins,o=example', empty: '' };
+const entry: Record<string, string> = {
+  cn: 'admins',
+  o: 'example',
+  dn: 'cn=admins,o=example',
+  empty: '',
+};
 const value = (attribute: string) => entry[attribute];
 
 describe('a name template', () => {
@@ -91,7 +118,9 @@ describe('a name template', () => {
   });
 
   test('puts values in as they are', () => {
-    expect(parseNameTemplate('a:{cn}{o}').fill((name) => (name === 'cn' ? '{o}$&' : 'x'))).toBe('a:{o}$&x');
+    expect(parseNameTemplate('a:{cn}{o}').fill((name) => (name === 'cn' ? '{o}$&' : 'x'))).toBe(
+      'a:{o}$&x',
+    );
   });
 
   test.each(['missing', 'team:{missing}', '{cn}{missing}', 'team:{empty}', 'empty'])(

@@ -36,18 +36,23 @@ export function parseNameTemplate(text: string): NameTemplate {
   let index = 0;
   for (const [turn, piece] of pieces.entries()) {
     const brace = isAttribute(turn) ? -1 : piece.search(/[{}]/);
-    if (brace !== -1) throw new TemplateError(text, index + brace, 'a brace without its partner', 'write {cn}');
+    if (brace !== -1)
+      throw new TemplateError(text, index + brace, 'a brace without its partner', 'write {cn}');
     if (isAttribute(turn) && !isAttributeDescription(piece)) {
       const fix = 'write cn, or a text with attributes in braces, such as team:{cn}';
       throw new TemplateError(text, index, `"${piece}" is no attribute`, fix);
     }
     index += piece.length + (isAttribute(turn) ? '{}'.length : 0);
   }
-  const named = pieces.map((piece, turn) => (isAttribute(turn) && piece.toLowerCase() === 'dn' ? 'dn' : piece));
+  const named = pieces.map((piece, turn) =>
+    isAttribute(turn) && piece.toLowerCase() === 'dn' ? 'dn' : piece,
+  );
   return {
     attributes: [...new Set(named.filter((_, turn) => isAttribute(turn)))],
     fill(value) {
-      const texts = named.map((piece, turn) => (isAttribute(turn) ? value(piece) || undefined : piece));
+      const texts = named.map((piece, turn) =>
+        isAttribute(turn) ? value(piece) || undefined : piece,
+      );
       return texts.includes(undefined) ? undefined : texts.join('');
     },
   };
@@ -68,9 +73,12 @@ export interface DnTemplate {
 export function parseDnTemplate(text: string): DnTemplate {
   const [index, ...others] = braces(text);
   const known = index !== undefined && text.startsWith(placeholder, index);
-  const extraBrace = known ? others.find((other) => other !== index + placeholder.length - 1) : index;
+  const extraBrace = known
+    ? others.find((other) => other !== index + placeholder.length - 1)
+    : index;
   if (extraBrace !== undefined) {
-    const fix = 'write {username} once and nothing else in braces; write \\7b and \\7d for literal braces';
+    const fix =
+      'write {username} once and nothing else in braces; write \\7b and \\7d for literal braces';
     throw new TemplateError(text, extraBrace, 'a brace too many', fix);
   }
   const fix = `write it as in ${dnExample}`;
@@ -92,7 +100,9 @@ export function parseDnTemplate(text: string): DnTemplate {
 
 /** Lists the indexes of the braces that no backslash escapes. */
 function braces(text: string): number[] {
-  return [...text.matchAll(/\\.|[{}]/gs)].filter(([match]) => match.length === 1).map((match) => match.index);
+  return [...text.matchAll(/\\.|[{}]/gs)]
+    .filter(([match]) => match.length === 1)
+    .map((match) => match.index);
 }
 
 /** Escapes a value (RFC 4514 section 2.4) for any place in a DN. Other characters stay as UTF-8. */

@@ -11,16 +11,23 @@ import {
 } from './account-state.ts';
 
 const now = Date.parse('2031-05-01T12:00:00Z');
-const ticks = (milliseconds: number) => String((BigInt(milliseconds) + 11_644_473_600_000n) * 10_000n);
-const time = (milliseconds: number) => new Date(milliseconds).toISOString().replace(/[-:T]|\.\d+/g, '');
+const ticks = (milliseconds: number) =>
+  String((BigInt(milliseconds) + 11_644_473_600_000n) * 10_000n);
+const time = (milliseconds: number) =>
+  new Date(milliseconds).toISOString().replace(/[-:T]|\.\d+/g, '');
 const second = 1_000;
 const day = 86_400_000;
 
 type Values = Readonly<Record<string, string>>;
 
 function stateOf(values: Values, since?: number) {
-  const attributes = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, [value]]));
-  return readAccountState(entry('uid=alice', attributes), { now, ...(since !== undefined && { since }) });
+  const attributes = Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [name, [value]]),
+  );
+  return readAccountState(entry('uid=alice', attributes), {
+    now,
+    ...(since !== undefined && { since }),
+  });
 }
 const reason = (values: Values, since?: number) => stateOf(values, since).refusal?.reason;
 
@@ -50,7 +57,11 @@ describe('an account', () => {
     ['whose lock has ended', undefined, { [computed]: '0', lockoutTime: ticks(now - day) }],
     ['whose lock may have ended', 'locked', { lockoutTime: ticks(now - day) }],
     ['whose password has expired', 'password-expired', { [computed]: '8388608' }],
-    ['whose password must be changed', 'password-expired', { userAccountControl: '512', pwdLastSet: '0' }],
+    [
+      'whose password must be changed',
+      'password-expired',
+      { userAccountControl: '512', pwdLastSet: '0' },
+    ],
     ['whose password never expires', undefined, { userAccountControl: '66048', pwdLastSet: '0' }],
     ['locked by OpenLDAP for ever', 'locked', { pwdAccountLockedTime: '000001010000Z' }],
     ['locked by OpenLDAP some time ago', 'locked', { pwdAccountLockedTime: time(now - day) }],
@@ -63,13 +74,25 @@ describe('an account', () => {
     ['with a password that was not', undefined, { pwdReset: 'FALSE' }],
     ['made inactive', 'disabled', { nsAccountLock: 'TRUE' }],
     ['made active', undefined, { nsAccountLock: 'false' }],
-    ['disabled in OpenDJ', 'disabled', { 'ds-pwp-account-disabled': 'true', pwdChangedTime: time(now - day) }],
-    ['enabled in OpenDJ', undefined, { 'ds-pwp-account-disabled': 'false', pwdChangedTime: time(now - day) }],
+    [
+      'disabled in OpenDJ',
+      'disabled',
+      { 'ds-pwp-account-disabled': 'true', pwdChangedTime: time(now - day) },
+    ],
+    [
+      'enabled in OpenDJ',
+      undefined,
+      { 'ds-pwp-account-disabled': 'false', pwdChangedTime: time(now - day) },
+    ],
     ['that has expired in OpenDJ', 'expired', { 'ds-pwp-account-expiration-time': time(now) }],
     ['locked by 389-DS for ever', 'locked', { accountUnlockTime: '19700101000000Z' }],
     ['locked by 389-DS', 'locked', { accountUnlockTime: time(now + second) }],
     ['locked by 389-DS before', undefined, { accountUnlockTime: time(now) }],
-    ['with an expired password of 389-DS', 'password-expired', { passwordExpirationTime: time(now) }],
+    [
+      'with an expired password of 389-DS',
+      'password-expired',
+      { passwordExpirationTime: time(now) },
+    ],
     ['whose principal has expired', 'expired', { krbPrincipalExpiration: time(now) }],
     ['whose shadow has expired', 'expired', { shadowExpire: String(now / day - 0.5) }],
     ['whose shadow expires tomorrow', undefined, { shadowExpire: String(now / day + 0.5) }],
@@ -78,14 +101,17 @@ describe('an account', () => {
     expect(reason(values)).toBe(expected);
   });
 
-  test.each(['pwdChangedTime', 'pwdUpdateTime', 'krbLastPwdChange'])('%s is in whole seconds', (attribute) => {
-    const since = now + 500;
-    expect(reason({ [attribute]: time(now) }, since)).toBeUndefined();
-    expect(reason({ [attribute]: time(now) }, now)).toBeUndefined();
-    expect(reason({ [attribute]: time(now + second) }, since)).toBe('password-changed');
-    expect(reason({ [attribute]: time(now) }, now - 1)).toBe('password-changed');
-    expect(reason({ [attribute]: time(now + day) })).toBeUndefined();
-  });
+  test.each(['pwdChangedTime', 'pwdUpdateTime', 'krbLastPwdChange'])(
+    '%s is in whole seconds',
+    (attribute) => {
+      const since = now + 500;
+      expect(reason({ [attribute]: time(now) }, since)).toBeUndefined();
+      expect(reason({ [attribute]: time(now) }, now)).toBeUndefined();
+      expect(reason({ [attribute]: time(now + second) }, since)).toBe('password-changed');
+      expect(reason({ [attribute]: time(now) }, now - 1)).toBe('password-changed');
+      expect(reason({ [attribute]: time(now + day) })).toBeUndefined();
+    },
+  );
 
   test('pwdLastSet is exact, and shadowLastChange is a day', () => {
     expect(reason({ pwdLastSet: ticks(now) }, now)).toBeUndefined();
@@ -105,43 +131,63 @@ describe('an account', () => {
     ['createTimestamp', time],
     ['whenCreated', (moment: number) => time(moment).replace('Z', '.0Z')],
     ['createTimestamp', (moment: number) => new Date(moment).toISOString()],
-    ['createTimestamp', (moment: number) => new Date(moment).toISOString().replace('Z', '000000+00:00')],
+    [
+      'createTimestamp',
+      (moment: number) => new Date(moment).toISOString().replace('Z', '000000+00:00'),
+    ],
   ] as const)('that was created after the login is another one: %s', (attribute, write) => {
     expect(reason({ [attribute]: write(now) }, now + 500)).toBeUndefined();
     expect(reason({ [attribute]: write(now + second) }, now + 500)).toBe('unknown-user');
-    expect(reason({ [attribute]: write(now + second), pwdChangedTime: time(now + second) }, now)).toBe(
-      'password-changed',
-    );
+    expect(
+      reason({ [attribute]: write(now + second), pwdChangedTime: time(now + second) }, now),
+    ).toBe('password-changed');
     expect(reason({ [attribute]: write(now + second) })).toBeUndefined();
     expect(stateOf({ [attribute]: write(now) }, now).seen).toEqual([]);
   });
 
   test('a disabled one is disabled whatever else it is', () => {
-    expect(reason({ pwdReset: 'TRUE', nsAccountLock: 'true', accountUnlockTime: '19700101000000Z' })).toBe('disabled');
+    expect(
+      reason({ pwdReset: 'TRUE', nsAccountLock: 'true', accountUnlockTime: '19700101000000Z' }),
+    ).toBe('disabled');
   });
 
   test.each(['yes', 'true ', '1'])('a flag of %j is an error', (value) => {
     for (const flag of ['nsAccountLock', 'pwdReset', 'ds-pwp-account-disabled']) {
-      expect(() => stateOf({ [flag]: value })).toThrow(`the attribute ${flag} of uid=alice is no flag`);
+      expect(() => stateOf({ [flag]: value })).toThrow(
+        `the attribute ${flag} of uid=alice is no flag`,
+      );
     }
   });
 
-  test.each(accountAttributes)("with a %s that can't be read is an error or locked, and never passes", (attribute) => {
-    const values = { [attribute]: 'not a value' };
-    if (attribute === 'pwdAccountLockedTime') expect(reason(values)).toBe('locked');
-    else {
-      expect(() => stateOf(values, now)).toThrow(`the attribute ${attribute} of uid=alice is no`);
-      expect(() => stateOf(values, now)).not.toThrow('not a value');
-    }
-  });
+  test.each(accountAttributes)(
+    "with a %s that can't be read is an error or locked, and never passes",
+    (attribute) => {
+      const values = { [attribute]: 'not a value' };
+      if (attribute === 'pwdAccountLockedTime') expect(reason(values)).toBe('locked');
+      else {
+        expect(() => stateOf(values, now)).toThrow(`the attribute ${attribute} of uid=alice is no`);
+        expect(() => stateOf(values, now)).not.toThrow('not a value');
+      }
+    },
+  );
 
-  const ofEach = { userAccountControl: '512', [computed]: '0', pwdLastSet: ticks(now), accountExpires: '0' };
-  test.each(Object.keys(ofEach))('of Active Directory that does not show %s hides it', (attribute) => {
-    expect(stateOf(ofEach).hidden).toEqual([]);
-    const { [attribute as keyof typeof ofEach]: _, ...others } = ofEach;
-    expect(stateOf(others).hidden).toEqual([attribute]);
-    expect(accountText(stateOf(others))).toMatch(new RegExp(`; the service account can't read ${attribute}$`));
-  });
+  const ofEach = {
+    userAccountControl: '512',
+    [computed]: '0',
+    pwdLastSet: ticks(now),
+    accountExpires: '0',
+  };
+  test.each(Object.keys(ofEach))(
+    'of Active Directory that does not show %s hides it',
+    (attribute) => {
+      expect(stateOf(ofEach).hidden).toEqual([]);
+      const { [attribute as keyof typeof ofEach]: _, ...others } = ofEach;
+      expect(stateOf(others).hidden).toEqual([attribute]);
+      expect(accountText(stateOf(others))).toMatch(
+        new RegExp(`; the service account can't read ${attribute}$`),
+      );
+    },
+  );
 
   test('of another directory shows what it has', () => {
     expect(stateOf({ pwdChangedTime: time(now), shadowExpire: '-1' }).hidden).toEqual([]);
@@ -154,7 +200,9 @@ describe('an account', () => {
     expect(accountText(stateOf({ pwdChangedTime: time(now) }))).toBe(
       'account state: nothing against the user in pwdChangedTime',
     );
-    expect(accountText(stateOf({}))).toBe('account state: not known, the entry shows none of its attributes');
+    expect(accountText(stateOf({}))).toBe(
+      'account state: not known, the entry shows none of its attributes',
+    );
   });
 });
 
@@ -175,21 +223,36 @@ describe('generalizedTime', () => {
   });
 
   test.each([
-    ...['20311301120000Z', '20310001120000Z', '20310500120000Z', '20310230120000Z', '20310229120000Z'],
+    ...[
+      '20311301120000Z',
+      '20310001120000Z',
+      '20310500120000Z',
+      '20310230120000Z',
+      '20310229120000Z',
+    ],
     ...['20310501240000Z', '20310501126000Z', '20310501120000+2400', '20310501120000+0060'],
   ])('does not read %s, which would be another day or hour', (text) => {
     expect(generalizedTime(text)).toBeNaN();
   });
 
-  test.each(['', '2031', '20310501120000', '2031-05-01T12:00:00Z', '20310501120000Zx', 'never', '99999999999'])(
-    'does not read %j',
-    (text) => {
-      expect(generalizedTime(text)).toBeNaN();
-    },
-  );
+  test.each([
+    '',
+    '2031',
+    '20310501120000',
+    '2031-05-01T12:00:00Z',
+    '20310501120000Zx',
+    'never',
+    '99999999999',
+  ])('does not read %j', (text) => {
+    expect(generalizedTime(text)).toBeNaN();
+  });
 
   test('reads every time in the form in which OpenLDAP writes it', () => {
-    const dates = fc.date({ min: new Date('0001-01-01'), max: new Date('9999-12-31'), noInvalidDate: true });
+    const dates = fc.date({
+      min: new Date('0001-01-01'),
+      max: new Date('9999-12-31'),
+      noInvalidDate: true,
+    });
     fc.assert(
       fc.property(dates, (date) => {
         const text = date.toISOString().replace(/[-:T]|\.\d+/g, '');
@@ -219,8 +282,11 @@ describe('shadowDay', () => {
 });
 
 test("a time that can't be read is an error that quotes no value, and so are two times", () => {
-  const bad = (values: Record<string, string[]>) => () => readAccountState(entry('cn=x', values), { now });
-  expect(bad({ accountExpires: ['soon'] })).toThrow('the attribute accountExpires of cn=x is no time');
+  const bad = (values: Record<string, string[]>) => () =>
+    readAccountState(entry('cn=x', values), { now });
+  expect(bad({ accountExpires: ['soon'] })).toThrow(
+    'the attribute accountExpires of cn=x is no time',
+  );
   expect(bad({ accountExpires: ['soon'] })).not.toThrow('soon');
   const twice = ['20310501120000Z', '20310501120001Z'];
   expect(bad({ pwdEndTime: twice })).toThrow('2 values of the attribute pwdEndTime');

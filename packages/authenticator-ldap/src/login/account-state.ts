@@ -28,7 +28,8 @@ class Unreadable extends Error {}
 
 const isTrue: Ends = (text) => {
   const flag = text.toLowerCase();
-  if (flag !== 'true' && flag !== 'false') throw new Unreadable('no flag: write TRUE or FALSE there');
+  if (flag !== 'true' && flag !== 'false')
+    throw new Unreadable('no flag: write TRUE or FALSE there');
   return flag === 'true';
 };
 
@@ -50,7 +51,8 @@ const isTime =
 const isOver = (read: ReadTime) => isTime(read, (time, { now }) => time <= now);
 const isToCome = (read: ReadTime) => isTime(read, (time, { now }) => time > now);
 /** Whole seconds are rounded down, so a change in the second of the login counts as one before it. */
-const isChanged = (read: ReadTime) => isTime(read, (time, { since = Number.POSITIVE_INFINITY }) => time > since);
+const isChanged = (read: ReadTime) =>
+  isTime(read, (time, { since = Number.POSITIVE_INFINITY }) => time > since);
 
 const control = 'userAccountControl';
 /** Active Directory computes it from its own lockout duration and password age. */
@@ -91,7 +93,11 @@ const rules: readonly Rule[] = [
   ['pwdAccountLockedTime', 'locked', () => true],
   ['pwdAccountTmpLockoutEnd', 'locked', isToCome(generalizedTime)],
   // 389-DS writes the beginning of 1970 for a lock that only an administrator ends.
-  ['accountUnlockTime', 'locked', isTime(generalizedTime, (time, { now }) => time === 0 || time > now)],
+  [
+    'accountUnlockTime',
+    'locked',
+    isTime(generalizedTime, (time, { now }) => time === 0 || time > now),
+  ],
   ['pwdLastSet', 'password-changed', isChanged(windowsTime)],
   ['pwdChangedTime', 'password-changed', isChanged(generalizedTime)],
   ['pwdUpdateTime', 'password-changed', isChanged(generalizedTime)],
@@ -117,7 +123,10 @@ function isLockedOut(text: string, moments: Moments, entry: LdapEntry): boolean 
  */
 function mustChange(text: string, moments: Moments, entry: LdapEntry): boolean {
   if (text !== '0') return false;
-  return moments.since !== undefined || !hasBit(bits.lasting)(onlyText(entry, control) ?? '0', moments, entry);
+  return (
+    moments.since !== undefined ||
+    !hasBit(bits.lasting)(onlyText(entry, control) ?? '0', moments, entry)
+  );
 }
 
 function shows({ attributes }: LdapEntry, attribute: string): boolean {
@@ -125,7 +134,9 @@ function shows({ attributes }: LdapEntry, attribute: string): boolean {
 }
 
 /** The attributes that {@link readAccountState} reads. A server leaves out those that it does not have. */
-export const accountAttributes: readonly string[] = [...new Set(rules.map(([attribute]) => attribute))];
+export const accountAttributes: readonly string[] = [
+  ...new Set(rules.map(([attribute]) => attribute)),
+];
 
 /** An entry of the server that has `mark` in each of its entries, and in this one no `lock`. */
 const withoutLock = (mark: string, lock: string): Filter => ({
@@ -143,22 +154,33 @@ const withoutLock = (mark: string, lock: string): Filter => ({
  */
 export const visiblyUnlocked: Filter = {
   kind: 'or',
-  filters: [withoutLock('entryCSN', 'pwdAccountLockedTime'), withoutLock('nsUniqueId', 'nsAccountLock')],
+  filters: [
+    withoutLock('entryCSN', 'pwdAccountLockedTime'),
+    withoutLock('nsUniqueId', 'nsAccountLock'),
+  ],
 };
 
 /** Reads the state of an account from its entry alone. @throws AuthenticatorError `failed` when an attribute can't be read */
 export function readAccountState(entry: LdapEntry, moments: Moments): AccountState {
-  const ofState = accountAttributes.filter((attribute) => !/^(createTimestamp|whenCreated)$/.test(attribute));
+  const ofState = accountAttributes.filter(
+    (attribute) => !/^(createTimestamp|whenCreated)$/.test(attribute),
+  );
   const seen = ofState.filter((attribute) => shows(entry, attribute));
   const isActiveDirectory = inEachAccount.some((attribute) => shows(entry, attribute));
-  const hidden = isActiveDirectory ? inEachAccount.filter((attribute) => !shows(entry, attribute)) : [];
+  const hidden = isActiveDirectory
+    ? inEachAccount.filter((attribute) => !shows(entry, attribute))
+    : [];
   for (const [attribute, reason, ends] of rules) {
     const text = shows(entry, attribute) ? onlyText(entry, attribute) : undefined;
     try {
-      if (text !== undefined && ends(text, moments, entry)) return { refusal: { reason, attribute }, seen, hidden };
+      if (text !== undefined && ends(text, moments, entry))
+        return { refusal: { reason, attribute }, seen, hidden };
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error;
-      throw new AuthenticatorError('failed', `the attribute ${attribute} of ${entry.dn} is ${error.message}`);
+      throw new AuthenticatorError(
+        'failed',
+        `the attribute ${attribute} of ${entry.dn} is ${error.message}`,
+      );
     }
   }
   return { seen, hidden };
@@ -173,20 +195,25 @@ export const resetFlag = 'pwdReset';
 /** Reads the account state from that flag alone. @throws AuthenticatorError as {@link readAccountState} */
 export function readReset(entry: LdapEntry): AccountState {
   const flag = entry.attributes.get(resetFlag.toLowerCase()) ?? [];
-  return readAccountState({ ...entry, attributes: new Map([[resetFlag.toLowerCase(), flag]]) }, { now: Date.now() });
+  return readAccountState(
+    { ...entry, attributes: new Map([[resetFlag.toLowerCase(), flag]]) },
+    { now: Date.now() },
+  );
 }
 
 export function accountText({ refusal, seen, hidden }: AccountState): string {
   if (refusal) return `account state: ${refusal.reason}, by the attribute ${refusal.attribute}`;
   if (seen.length === 0) return 'account state: not known, the entry shows none of its attributes';
-  const unreadable = hidden.length > 0 ? `; the service account can't read ${hidden.join(', ')}` : '';
+  const unreadable =
+    hidden.length > 0 ? `; the service account can't read ${hidden.join(', ')}` : '';
   return `account state: nothing against the user in ${seen.join(', ')}${unreadable}`;
 }
 
 /** Milliseconds since 1970; undefined for no time, NaN for what is none. */
 type ReadTime = (text: string) => number | undefined;
 
-const generalized = /^(\d{4})(\d\d)(\d\d)([01]\d|2[0-3])(?:(\d\d)([0-5]\d|60)?)?(?:[.,](\d+))?(?:Z|([+-]\d\d)(\d\d)?)$/;
+const generalized =
+  /^(\d{4})(\d\d)(\d\d)([01]\d|2[0-3])(?:(\d\d)([0-5]\d|60)?)?(?:[.,](\d+))?(?:Z|([+-]\d\d)(\d\d)?)$/;
 
 /** RFC 4517 section 3.3.13: `20310501120000Z`, also with a fraction or an offset. NaN for any other text, and for month 13. */
 export function generalizedTime(text: string): number {

@@ -30,18 +30,29 @@ describe('what the bind of a user says', () => {
     ['52f', 'invalid-credentials', 'refused'],
     ['5330', 'invalid-credentials', 'refused'],
     ['0', 'invalid-credentials', 'refused'],
-  ])("49 with Active Directory's data %s is %s, and the password was %s", (data, reason, attempt) => {
-    const expected = { kind: 'rejected', reason, attempt };
-    expect(classifyBind(answer(49, { diagnosticMessage: windows(data) }))).toEqual(expected);
-    expect(classifyBind(answer(49, { diagnosticMessage: windows(data).toUpperCase() }))).toEqual(expected);
-  });
+  ])(
+    "49 with Active Directory's data %s is %s, and the password was %s",
+    (data, reason, attempt) => {
+      const expected = { kind: 'rejected', reason, attempt };
+      expect(classifyBind(answer(49, { diagnosticMessage: windows(data) }))).toEqual(expected);
+      expect(classifyBind(answer(49, { diagnosticMessage: windows(data).toUpperCase() }))).toEqual(
+        expected,
+      );
+    },
+  );
 
   test.each([
-    ...['data 533', 'AcceptSecurityContext error, data533', 'AcceptSecurityContext error, data  533'],
+    ...[
+      'data 533',
+      'AcceptSecurityContext error, data533',
+      'AcceptSecurityContext error, data  533',
+    ],
     ...['AcceptSecurityContext error, data 533g', 'AcceptSecurityContext error, data 0x533'],
     ...['NotAcceptSecurityContext error, data 533', 'Invalid credentials; error, data 533'],
   ])('a text that is only like it gives no reason: %s', (diagnosticMessage) => {
-    expect(classifyBind(answer(49, { diagnosticMessage }))).toMatchObject({ reason: 'invalid-credentials' });
+    expect(classifyBind(answer(49, { diagnosticMessage }))).toMatchObject({
+      reason: 'invalid-credentials',
+    });
   });
 
   test("Active Directory's text is read with code 49 only", () => {
@@ -59,7 +70,11 @@ describe('what the bind of a user says', () => {
     'password policy error %i is %s with each code that can carry it, also with 0',
     (passwordPolicyError, reason, attempt) => {
       for (const code of [0, 19, 49]) {
-        expect(classifyBind(answer(code, { passwordPolicyError }))).toEqual({ kind: 'rejected', reason, attempt });
+        expect(classifyBind(answer(code, { passwordPolicyError }))).toEqual({
+          kind: 'rejected',
+          reason,
+          attempt,
+        });
       }
     },
   );
@@ -75,16 +90,23 @@ describe('what the bind of a user says', () => {
         });
       }
       const of = (code: number) => classifyBind(answer(code, { passwordPolicyError }));
-      expect(of(49)).toEqual({ kind: 'rejected', reason: 'invalid-credentials', attempt: 'refused' });
+      expect(of(49)).toEqual({
+        kind: 'rejected',
+        reason: 'invalid-credentials',
+        attempt: 'refused',
+      });
       expect(of(19)).toEqual({ kind: 'rejected', reason: 'locked', attempt: 'unavailable' });
       expect(of(53)).toEqual({ kind: 'rejected', reason: 'disabled', attempt: 'unavailable' });
     },
   );
 
-  test.each([0, 49])("389-DS' control with code %i says that the password must be changed", (code) => {
-    const expected = { kind: 'rejected', reason: 'password-expired', attempt: 'accepted' };
-    expect(classifyBind(answer(code, { passwordMustChange: true }))).toEqual(expected);
-  });
+  test.each([0, 49])(
+    "389-DS' control with code %i says that the password must be changed",
+    (code) => {
+      const expected = { kind: 'rejected', reason: 'password-expired', attempt: 'accepted' };
+      expect(classifyBind(answer(code, { passwordMustChange: true }))).toEqual(expected);
+    },
+  );
 
   test('53 is disabled, whatever a password policy control says: 389-DS calls an inactive account locked there', () => {
     for (const passwordPolicyError of [0, 1, 2]) {
@@ -108,30 +130,51 @@ describe('what the bind of a user says', () => {
     [52, 'unavailable', "can't check passwords now"],
   ])('a plain %i is an outage: %s, %s', (code, error, text) => {
     const message = expect.stringContaining(text);
-    expect(classifyBind(answer(code))).toMatchObject({ attempt: 'unavailable', error: { code: error, message } });
+    expect(classifyBind(answer(code))).toMatchObject({
+      attempt: 'unavailable',
+      error: { code: error, message },
+    });
   });
 
-  test.each([1, 2, 3, 7, 9, 10, 14, 32, 34, 48, 50, 80, 118, 4096, -1])('a plain %i could not be checked', (code) => {
-    const message = expect.stringContaining(`result code ${code},`);
-    const expected = { kind: 'unchecked', attempt: 'unavailable', error: { code: 'failed', message } };
-    expect(classifyBind(answer(code))).toMatchObject(expected);
-  });
+  test.each([1, 2, 3, 7, 9, 10, 14, 32, 34, 48, 50, 80, 118, 4096, -1])(
+    'a plain %i could not be checked',
+    (code) => {
+      const message = expect.stringContaining(`result code ${code},`);
+      const expected = {
+        kind: 'unchecked',
+        attempt: 'unavailable',
+        error: { code: 'failed', message },
+      };
+      expect(classifyBind(answer(code))).toMatchObject(expected);
+    },
+  );
 
   test('only a success without an error authenticates, in any combination, and no text of the server is shown', () => {
     const results = fc.record({
       code: fc.oneof(fc.constantFrom(0, 8, 19, 49, 53), fc.integer({ min: -1, max: 5000 })),
-      diagnosticMessage: fc.oneof(fc.string({ minLength: 12 }), fc.constantFrom('52e', '533', '773').map(windows)),
-      passwordPolicyError: fc.option(fc.oneof(fc.integer({ min: 0, max: 9 }), fc.constant('unreadable' as const)), {
-        nil: undefined,
-      }),
+      diagnosticMessage: fc.oneof(
+        fc.string({ minLength: 12 }),
+        fc.constantFrom('52e', '533', '773').map(windows),
+      ),
+      passwordPolicyError: fc.option(
+        fc.oneof(fc.integer({ min: 0, max: 9 }), fc.constant('unreadable' as const)),
+        {
+          nil: undefined,
+        },
+      ),
       passwordMustChange: fc.boolean(),
     });
     fc.assert(
       fc.property(results, ({ passwordPolicyError, ...rest }) => {
-        const outcome = classifyBind({ ...rest, ...(passwordPolicyError !== undefined && { passwordPolicyError }) });
-        const clean = rest.code === 0 && passwordPolicyError === undefined && !rest.passwordMustChange;
+        const outcome = classifyBind({
+          ...rest,
+          ...(passwordPolicyError !== undefined && { passwordPolicyError }),
+        });
+        const clean =
+          rest.code === 0 && passwordPolicyError === undefined && !rest.passwordMustChange;
         expect(outcome.kind === 'authenticated').toBe(clean);
-        if (outcome.kind === 'unchecked') expect(outcome.error.message).not.toContain(rest.diagnosticMessage);
+        if (outcome.kind === 'unchecked')
+          expect(outcome.error.message).not.toContain(rest.diagnosticMessage);
       }),
     );
   });

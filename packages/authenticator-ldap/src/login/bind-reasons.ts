@@ -1,11 +1,19 @@
-import { type AttemptOutcome, AuthenticatorError, type RejectionReason } from '@sallyport/authenticator';
+import {
+  type AttemptOutcome,
+  AuthenticatorError,
+  type RejectionReason,
+} from '@sallyport/authenticator';
 import type { BindResult } from '../connection/types.ts';
 
 /** What the answer to a user's bind says about the password and the account. `attempt` is for the lockout guard. */
 export type BindOutcome =
   | { readonly kind: 'authenticated'; readonly attempt: 'accepted' }
   | Refusal
-  | { readonly kind: 'unchecked'; readonly error: AuthenticatorError; readonly attempt: 'unavailable' };
+  | {
+      readonly kind: 'unchecked';
+      readonly error: AuthenticatorError;
+      readonly attempt: 'unavailable';
+    };
 
 interface Refusal {
   readonly kind: 'rejected';
@@ -28,7 +36,11 @@ export function classifyBind(result: BindResult): BindOutcome {
     case 0:
       return classifySuccess(result);
     case 49:
-      return policyRefusal(result) ?? dataRefusal(result.diagnosticMessage) ?? refused('invalid-credentials');
+      return (
+        policyRefusal(result) ??
+        dataRefusal(result.diagnosticMessage) ??
+        refused('invalid-credentials')
+      );
     case 19:
       return policyRefusal(result) ?? refused('locked', 'unavailable');
     case 53:
@@ -42,7 +54,10 @@ export function classifyBind(result: BindResult): BindOutcome {
       );
     case 51:
     case 52:
-      return unchecked('unavailable', `the server can't check passwords now (result code ${result.code})`);
+      return unchecked(
+        'unavailable',
+        `the server can't check passwords now (result code ${result.code})`,
+      );
     default:
       return unchecked(
         'failed',
@@ -59,7 +74,8 @@ export function classifyBind(result: BindResult): BindOutcome {
 function classifySuccess(result: BindResult): BindOutcome {
   const refusal = policyRefusal(result);
   if (refusal !== undefined) return refusal;
-  if (result.passwordPolicyError === undefined) return { kind: 'authenticated', attempt: 'accepted' };
+  if (result.passwordPolicyError === undefined)
+    return { kind: 'authenticated', attempt: 'accepted' };
   return unchecked(
     'failed',
     result.passwordPolicyError === 'unreadable'
@@ -72,12 +88,17 @@ function classifySuccess(result: BindResult): BindOutcome {
  * Reads the controls of draft-behera-ldap-password-policy-11 section 6.2, and of 389-DS for a
  * password that must be changed.
  */
-function policyRefusal({ passwordPolicyError, passwordMustChange }: BindResult): Refusal | undefined {
+function policyRefusal({
+  passwordPolicyError,
+  passwordMustChange,
+}: BindResult): Refusal | undefined {
   // A server sends passwordExpired and changeAfterReset only after a right password, accountLocked after any.
-  if (passwordPolicyError === 0 || passwordPolicyError === 2) return refused('password-expired', 'accepted');
+  if (passwordPolicyError === 0 || passwordPolicyError === 2)
+    return refused('password-expired', 'accepted');
   if (passwordPolicyError === 1) return refused('locked', 'unavailable');
   // With a control that is not understood, a code 0 must stay unchecked.
-  if (passwordMustChange && passwordPolicyError === undefined) return refused('password-expired', 'accepted');
+  if (passwordMustChange && passwordPolicyError === undefined)
+    return refused('password-expired', 'accepted');
   return undefined;
 }
 
@@ -113,5 +134,9 @@ function refused(reason: RejectionReason, attempt: AttemptOutcome = 'refused'): 
 }
 
 function unchecked(code: AuthenticatorError['code'], message: string): BindOutcome {
-  return { kind: 'unchecked', error: new AuthenticatorError(code, message), attempt: 'unavailable' };
+  return {
+    kind: 'unchecked',
+    error: new AuthenticatorError(code, message),
+    attempt: 'unavailable',
+  };
 }

@@ -52,9 +52,14 @@ export async function bindUser<T>(
  * rounds. Until they are done the attempt is open, so no user can make them work on more and more
  * of these. The guard counts one that never ends as refused after a while.
  */
-async function settleLate(attempt: AdmittedAttempt, late: readonly Promise<BindResult>[]): Promise<void> {
+async function settleLate(
+  attempt: AdmittedAttempt,
+  late: readonly Promise<BindResult>[],
+): Promise<void> {
   const answers = await Promise.allSettled(late);
-  const outcomes = answers.flatMap((one) => (one.status === 'fulfilled' ? [classifyBind(one.value).attempt] : []));
+  const outcomes = answers.flatMap((one) =>
+    one.status === 'fulfilled' ? [classifyBind(one.value).attempt] : [],
+  );
   const outcome = outcomes.find((one) => one === 'refused' || one === 'accepted');
   await attempt.settle(outcome ?? 'unavailable');
 }
@@ -101,7 +106,10 @@ export function createDecoys(
 function decoyCredentials(find: UserOptions['find']): BindCredentials {
   const name = randomBytes(16).toString('hex');
   const password = randomBytes(16).toString('base64url');
-  return { dn: find.by === 'dn' ? find.template.fill(name) : dnBelow(find.bases[0], name), password };
+  return {
+    dn: find.by === 'dn' ? find.template.fill(name) : dnBelow(find.bases[0], name),
+    password,
+  };
 }
 
 export function dnBelow(base: string | undefined, name: string): string {

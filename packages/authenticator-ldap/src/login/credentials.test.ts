@@ -93,12 +93,15 @@ describe('readCredentials', () => {
   test('what it reads has one spelling in each alphabet, padded or not, and it never throws', () => {
     const letter = fc.constantFrom(...'YWxpY2U6c2VjcmV0QUJD+/-_= !');
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.string({ unit: letter }), fc.base64String()), (token) => {
-        const credentials = readCredentials(token, '');
-        if (credentials === undefined) return;
-        const text = `${credentials.username}:${credentials.password}`;
-        expect(spellings(text)).toContain(token);
-      }),
+      fc.property(
+        fc.oneof(fc.string(), fc.string({ unit: letter }), fc.base64String()),
+        (token) => {
+          const credentials = readCredentials(token, '');
+          if (credentials === undefined) return;
+          const text = `${credentials.username}:${credentials.password}`;
+          expect(spellings(text)).toContain(token);
+        },
+      ),
     );
   });
 });
@@ -118,10 +121,15 @@ test('no credentials claim no name, and nor do spaces', () => {
 describe('writeCredentials', () => {
   test('writes a token that is read as the same name and password', () => {
     fc.assert(
-      fc.property(fc.string({ unit: anyCharacter }), fc.string({ unit: anyCharacter }), (username, password) => {
-        const token = writeCredentials({ username, password }, 'ldap:');
-        if (token !== undefined) expect(readCredentials(token, 'ldap:')).toEqual({ username, password });
-      }),
+      fc.property(
+        fc.string({ unit: anyCharacter }),
+        fc.string({ unit: anyCharacter }),
+        (username, password) => {
+          const token = writeCredentials({ username, password }, 'ldap:');
+          if (token !== undefined)
+            expect(readCredentials(token, 'ldap:')).toEqual({ username, password });
+        },
+      ),
     );
     expect(writeCredentials({ username: 'jané', password: 'a:b' }, '')).toBe(
       Buffer.from('jané:a:b').toString('base64'),
@@ -147,7 +155,10 @@ test('a name and a password without base64 are known by their colon, behind the 
   const why = (token: string, prefix = '') => whyNoCredentials(token, prefix);
   expect(why('alice:secret')).toMatch(/^has a colon, which base64 has not: /);
   expect(why('ldap:alice:secret', 'ldap:')).toBe(why('alice:secret'));
-  expect([why('alice'), why('eyJ.e30.c2ln'), why('ldap:YTpi!', 'ldap:'), why('corporate:YTpi', 'ldap:')]).toEqual(
-    Array.from({ length: 4 }),
-  );
+  expect([
+    why('alice'),
+    why('eyJ.e30.c2ln'),
+    why('ldap:YTpi!', 'ldap:'),
+    why('corporate:YTpi', 'ldap:'),
+  ]).toEqual(Array.from({ length: 4 }));
 });

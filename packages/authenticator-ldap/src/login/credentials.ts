@@ -40,7 +40,8 @@ export function readCredentials(token: string, tokenPrefix: string): Credentials
  * them.
  */
 export function whyNoCredentials(token: string, tokenPrefix: string): string | undefined {
-  if (!token.startsWith(tokenPrefix) || !token.slice(tokenPrefix.length).includes(':')) return undefined;
+  if (!token.startsWith(tokenPrefix) || !token.slice(tokenPrefix.length).includes(':'))
+    return undefined;
   return `has a colon, which base64 has not: encode the name and the password, as in: printf '%s:%s' "$user" "$password" | base64 -w0`;
 }
 
@@ -49,7 +50,10 @@ export function whyNoCredentials(token: string, tokenPrefix: string): string | u
  *
  * @returns undefined where no token can have them: the name is blank or has a colon
  */
-export function writeCredentials({ username, password }: Credentials, tokenPrefix: string): string | undefined {
+export function writeCredentials(
+  { username, password }: Credentials,
+  tokenPrefix: string,
+): string | undefined {
   const token = tokenPrefix + Buffer.from(`${username}:${password}`).toString('base64');
   const read = readCredentials(token, tokenPrefix);
   const isSame = read?.username === username && read.password === password;
@@ -61,7 +65,9 @@ export function writeCredentials({ username, password }: Credentials, tokenPrefi
  * composed, and to extra spaces.
  */
 export function claimedName(credentials: Credentials | undefined): string | undefined {
-  return credentials?.username.normalize('NFKC').toLowerCase().trim().replace(/\s+/gu, ' ') || undefined;
+  return (
+    credentials?.username.normalize('NFKC').toLowerCase().trim().replace(/\s+/gu, ' ') || undefined
+  );
 }
 
 function decodeBase64(text: string): Buffer | undefined {

@@ -45,7 +45,10 @@ describe('the text of a value', () => {
   test.each([
     ['01 01 000000000001 00000000', 'S-1-1-0'],
     ['01 02 000000000005 20000000 20020000', 'S-1-5-32-544'],
-    ['01 05 000000000005 15000000 dcf4dc3b 833d2b46 828ba628 00020000', 'S-1-5-21-1004336348-1177238915-682003330-512'],
+    [
+      '01 05 000000000005 15000000 dcf4dc3b 833d2b46 828ba628 00020000',
+      'S-1-5-21-1004336348-1177238915-682003330-512',
+    ],
     ['01 01 000000000005 ffffffff', 'S-1-5-4294967295'],
     ['01 01 0000ffffffff 01000000', 'S-1-4294967295-1'],
     ['01 01 000100000000 01000000', 'S-1-0x000100000000-1'],
@@ -56,7 +59,8 @@ describe('the text of a value', () => {
   });
 
   test('writes a SID with 15 sub-authorities, which is the most', () => {
-    const sid = (count: number) => Buffer.concat([Buffer.from([1, count, 0, 0, 0, 0, 0, 5]), Buffer.alloc(4 * count)]);
+    const sid = (count: number) =>
+      Buffer.concat([Buffer.from([1, count, 0, 0, 0, 0, 0, 5]), Buffer.alloc(4 * count)]);
     expect(attributeText('objectSid', sid(15))).toBe(`S-1-5${'-0'.repeat(15)}`);
     expect(() => attributeText('objectSid', sid(16))).toThrow('is no SID (72 bytes)');
     expect(() => attributeText('objectSid', sid(0))).toThrow('is no SID (8 bytes)');
@@ -70,7 +74,9 @@ describe('the text of a value', () => {
     ['a byte too many', '01 01 000000000001 00000000 00'],
     ['its text form', Buffer.from('S-1-5-32-544').toString('hex')],
   ])('refuses a SID of %s', (_name, digits) => {
-    expect(() => attributeText('objectSid', hex(digits))).toThrow(/^a value of the attribute objectSid is no SID/);
+    expect(() => attributeText('objectSid', hex(digits))).toThrow(
+      /^a value of the attribute objectSid is no SID/,
+    );
   });
 
   test('different GUIDs and SIDs have different texts', () => {
@@ -78,9 +84,10 @@ describe('the text of a value', () => {
     fc.assert(
       fc.property(guid, guid, (one, other) => {
         const same = Buffer.compare(one, other) === 0;
-        expect(attributeText('objectGUID', Buffer.from(one)) === attributeText('objectGUID', Buffer.from(other))).toBe(
-          same,
-        );
+        expect(
+          attributeText('objectGUID', Buffer.from(one)) ===
+            attributeText('objectGUID', Buffer.from(other)),
+        ).toBe(same);
       }),
     );
   });
@@ -94,9 +101,14 @@ describe('attributeValue', () => {
   test('gives back every value from its text', () => {
     const sid = fc
       .tuple(fc.integer({ min: 1, max: 15 }), fc.uint8Array({ minLength: 66, maxLength: 66 }))
-      .map(([count, bytes]) => Buffer.concat([Buffer.from([1, count]), bytes.subarray(0, 6 + 4 * count)]));
+      .map(([count, bytes]) =>
+        Buffer.concat([Buffer.from([1, count]), bytes.subarray(0, 6 + 4 * count)]),
+      );
     const values = fc.oneof(
-      fc.tuple(fc.constant('objectGUID'), fc.uint8Array({ minLength: 16, maxLength: 16 }).map(Buffer.from)),
+      fc.tuple(
+        fc.constant('objectGUID'),
+        fc.uint8Array({ minLength: 16, maxLength: 16 }).map(Buffer.from),
+      ),
       fc.tuple(fc.constant('objectSid'), sid),
       fc.tuple(
         fc.constant('entryUUID'),
@@ -115,7 +127,10 @@ describe('attributeValue', () => {
   });
 
   test('gives no value for a text that no value is written as', () => {
-    const anything = fc.oneof(fc.string({ unit: anyCharacter }), fc.stringMatching(/^S(-[0-9ex.]{0,12}){0,18}$/));
+    const anything = fc.oneof(
+      fc.string({ unit: anyCharacter }),
+      fc.stringMatching(/^S(-[0-9ex.]{0,12}){0,18}$/),
+    );
     fc.assert(
       fc.property(fc.constantFrom('objectGUID', 'objectSid'), anything, (attribute, text) => {
         const value = attributeValue(attribute, text);

@@ -11,7 +11,10 @@ import type { LdapEntry } from '../connection/types.ts';
 export function entryDn({ dn }: LdapEntry, what: string): string {
   if (dn !== undefined && dn !== '') return dn;
   const bad = dn === '' ? 'an empty DN' : 'a DN that is not UTF-8';
-  throw new AuthenticatorError('failed', `the directory gave ${bad} for ${what}: look at the entry there`);
+  throw new AuthenticatorError(
+    'failed',
+    `the directory gave ${bad} for ${what}: look at the entry there`,
+  );
 }
 
 /**
@@ -29,7 +32,10 @@ export function valuesOf(entry: LdapEntry, attribute: string): readonly Buffer[]
   if (!isCut) return [];
   const why =
     'the entry has more values than the server sends in one answer; for groups, search for them by groups.filter';
-  throw new AuthenticatorError('failed', `the server gave a part of the attribute ${attribute} of ${entry.dn}: ${why}`);
+  throw new AuthenticatorError(
+    'failed',
+    `the server gave a part of the attribute ${attribute} of ${entry.dn}: ${why}`,
+  );
 }
 
 /**
@@ -56,7 +62,10 @@ export function onlyText(entry: LdapEntry, attribute: string): string | undefine
   const [text, ...more] = textsOf(entry, attribute);
   if (more.length === 0) return text || undefined;
   const problem = `${entry.dn} has ${more.length + 1} values of the attribute ${attribute}, which must have one`;
-  throw new AuthenticatorError('failed', `${problem}: name an attribute with a single value, or fix the entry`);
+  throw new AuthenticatorError(
+    'failed',
+    `${problem}: name an attribute with a single value, or fix the entry`,
+  );
 }
 
 /**
@@ -106,10 +115,14 @@ const sid: Form = {
   what: 'SID',
   write(value) {
     const count = value[1] ?? 0;
-    if (value[0] !== 1 || count < 1 || count > 15 || value.length !== 8 + 4 * count) return undefined;
+    if (value[0] !== 1 || count < 1 || count > 15 || value.length !== 8 + 4 * count)
+      return undefined;
     const authority = value.readUIntBE(2, 6);
-    const authorityText = authority < 2 ** 32 ? String(authority) : `0x${value.toString('hex', 2, 8).toUpperCase()}`;
-    const subAuthorities = Array.from({ length: count }, (_, index) => value.readUInt32LE(8 + 4 * index));
+    const authorityText =
+      authority < 2 ** 32 ? String(authority) : `0x${value.toString('hex', 2, 8).toUpperCase()}`;
+    const subAuthorities = Array.from({ length: count }, (_, index) =>
+      value.readUInt32LE(8 + 4 * index),
+    );
     return ['S', 1, authorityText, ...subAuthorities].join('-');
   },
   read(text) {
@@ -118,7 +131,8 @@ const sid: Form = {
     value[0] = 1;
     value[1] = subAuthorities.length;
     if (authority >= 0 && authority < 2 ** 48) value.writeUIntBE(Math.trunc(authority), 2, 6);
-    for (const [index, part] of subAuthorities.entries()) value.writeUInt32LE(part >>> 0, 8 + 4 * index);
+    for (const [index, part] of subAuthorities.entries())
+      value.writeUInt32LE(part >>> 0, 8 + 4 * index);
     return value;
   },
 };

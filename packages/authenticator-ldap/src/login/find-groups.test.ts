@@ -2,7 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ServerError } from '../connection/server-error.ts';
 import type { LdapEntry, SearchRequest } from '../connection/types.ts';
-import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../directory/testing/memory-directory.ts';
+import {
+  entry,
+  type MemoryDirectoryOptions,
+  memoryDirectory,
+} from '../directory/testing/memory-directory.ts';
 import type { Filter } from '../filter/filter.ts';
 import { parseNameTemplate } from '../filter/templates.ts';
 import {
@@ -13,12 +17,19 @@ import {
   searchedGroups,
 } from '../options/testing/ldap-options.ts';
 import type { GroupOptions } from '../options/types.ts';
-import { findGroups, type Group, groupAttributes, userAnswerBytes, walkGroups } from './find-groups.ts';
+import {
+  findGroups,
+  type Group,
+  groupAttributes,
+  userAnswerBytes,
+  walkGroups,
+} from './find-groups.ts';
 
 const signal = new AbortController().signal;
 const userDn = `uid=alice,${peopleBase}`;
 const dnOf = (name: string) => `cn=${name},${groupsBase}`;
-const groupOf = (name: string, ...members: string[]) => entry(dnOf(name), { cn: [name], member: members });
+const groupOf = (name: string, ...members: string[]) =>
+  entry(dnOf(name), { cn: [name], member: members });
 
 async function groups(
   options: GroupOptions,
@@ -27,12 +38,21 @@ async function groups(
 ) {
   const directory = memoryDirectory(script);
   const call = { signal };
-  const found = findGroups(directory, options, { dn: userDn, username: 'alice', entry: user }, call);
+  const found = findGroups(
+    directory,
+    options,
+    { dn: userDn, username: 'alice', entry: user },
+    call,
+  );
   await found.catch(() => {});
   return { directory, found };
 }
 
-const byMember = (dn: string): Filter => ({ kind: 'equality', attribute: 'member', value: Buffer.from(dn) });
+const byMember = (dn: string): Filter => ({
+  kind: 'equality',
+  attribute: 'member',
+  value: Buffer.from(dn),
+});
 
 describe('groups by search', () => {
   test('are those that the filter finds, by name, each once, in a stable order', async () => {
@@ -45,7 +65,13 @@ describe('groups by search', () => {
     const { directory, found } = await groups(searchedGroups(), { entries });
     expect(await found).toEqual(['api', 'web']);
     expect(directory.searches).toEqual([
-      { base: groupsBase, scope: 'sub', filter: byMember(userDn), attributes: ['cn'], sizeLimit: 101 },
+      {
+        base: groupsBase,
+        scope: 'sub',
+        filter: byMember(userDn),
+        attributes: ['cn'],
+        sizeLimit: 101,
+      },
     ]);
   });
 
@@ -82,9 +108,18 @@ describe('groups by search', () => {
     const { directory, found } = await groups(searchedGroups({ bases, nested: true }), { entries });
     expect(await found).toEqual(['a', 'a-again', 'b', 'c', 'd', 'e']);
     expect(directory.visits).toBe(1);
-    expect(directory.searches.map(({ base }) => base)).toEqual([...bases, ...bases, ...bases, ...bases, ...bases]);
+    expect(directory.searches.map(({ base }) => base)).toEqual([
+      ...bases,
+      ...bases,
+      ...bases,
+      ...bases,
+      ...bases,
+    ]);
     const [, , second] = directory.searches;
-    expect(second?.filter).toEqual({ kind: 'or', filters: [byMember(dnOf('a')), byMember(dnOf('b'))] });
+    expect(second?.filter).toEqual({
+      kind: 'or',
+      filters: [byMember(dnOf('a')), byMember(dnOf('b'))],
+    });
   });
 
   test('the filter is filled for each group by itself', async () => {
@@ -100,7 +135,11 @@ describe('groups by search', () => {
   });
 
   test('cycles end', async () => {
-    const entries = [groupOf('a', userDn, dnOf('c')), groupOf('b', dnOf('a')), groupOf('c', dnOf('b'), dnOf('c'))];
+    const entries = [
+      groupOf('a', userDn, dnOf('c')),
+      groupOf('b', dnOf('a')),
+      groupOf('c', dnOf('b'), dnOf('c')),
+    ];
     const { directory, found } = await groups(searchedGroups({ nested: true }), { entries });
     expect(await found).toEqual(['a', 'b', 'c']);
     expect(directory.searches).toHaveLength(4);
@@ -108,8 +147,14 @@ describe('groups by search', () => {
 
   test('a group has no name and no attribute that a filter could ask for', async () => {
     const filter = filterTemplate('(|(member={dn})(memberUid={username}))');
-    const entries = [groupOf('a', userDn), entry(dnOf('b'), { cn: ['b'], memberUid: ['a'] }), groupOf('c', dnOf('a'))];
-    const { directory, found } = await groups(searchedGroups({ filter, nested: true }), { entries });
+    const entries = [
+      groupOf('a', userDn),
+      entry(dnOf('b'), { cn: ['b'], memberUid: ['a'] }),
+      groupOf('c', dnOf('a')),
+    ];
+    const { directory, found } = await groups(searchedGroups({ filter, nested: true }), {
+      entries,
+    });
     expect(await found).toEqual(['a', 'c']);
     expect(directory.searches[1]?.filter).toEqual({ kind: 'or', filters: [byMember(dnOf('a'))] });
   });
@@ -117,7 +162,9 @@ describe('groups by search', () => {
   test('the name may be made of several attributes, and of the DN', async () => {
     const entries = [entry(dnOf('a'), { cn: ['a'], ou: ['x'], member: [userDn] })];
     const named = async (text: string) => {
-      const { directory, found } = await groups(searchedGroups({ name: parseNameTemplate(text) }), { entries });
+      const { directory, found } = await groups(searchedGroups({ name: parseNameTemplate(text) }), {
+        entries,
+      });
       return { names: await found, asked: directory.searches[0]?.attributes };
     };
     expect(await named('{ou}:{cn}')).toEqual({ names: ['x:a'], asked: ['ou', 'cn'] });
@@ -126,14 +173,17 @@ describe('groups by search', () => {
 });
 
 describe('a search for groups that is not the whole answer fails the login', () => {
-  const failing = async (answer: (request: SearchRequest) => { code?: number; entries?: readonly LdapEntry[] }) =>
-    (await groups(searchedGroups({ maxGroups: 2 }), { onSearch: answer })).found;
+  const failing = async (
+    answer: (request: SearchRequest) => { code?: number; entries?: readonly LdapEntry[] },
+  ) => (await groups(searchedGroups({ maxGroups: 2 }), { onSearch: answer })).found;
   const many = ['a', 'b', 'c'].map((name) => groupOf(name));
 
   test.each([0, 1, 2])('a size limit, with %i groups seen', async (seen) => {
     await expect(failing(() => ({ code: 4, entries: many.slice(0, seen) }))).rejects.toMatchObject({
       code: 'failed',
-      message: expect.stringContaining(`gave no more than ${seen} of the user's groups: raise its size limit`),
+      message: expect.stringContaining(
+        `gave no more than ${seen} of the user's groups: raise its size limit`,
+      ),
     });
   });
 
@@ -145,19 +195,28 @@ describe('a search for groups that is not the whole answer fails the login', () 
   });
 
   test.each([3, 11, 18, 21, 34])('the code %i', async (code) => {
-    await expect(failing(() => ({ code, entries: many.slice(1) }))).rejects.toMatchObject({ code: 'failed' });
+    await expect(failing(() => ({ code, entries: many.slice(1) }))).rejects.toMatchObject({
+      code: 'failed',
+    });
   });
 
-  test.each([1, 2, 8, 10, 32, 50, 51, 52, 53, 80, 4096])('the code %i, and the next server is asked', async (code) => {
-    await expect(failing(() => ({ code, entries: many.slice(1) }))).rejects.toBeInstanceOf(ServerError);
-  });
+  test.each([1, 2, 8, 10, 32, 50, 51, 52, 53, 80, 4096])(
+    'the code %i, and the next server is asked',
+    async (code) => {
+      await expect(failing(() => ({ code, entries: many.slice(1) }))).rejects.toBeInstanceOf(
+        ServerError,
+      );
+    },
+  );
 
   test('an error in a later level or base', async () => {
     const bases = [groupsBase, 'ou=roles,dc=example,dc=com'];
     const entries = [groupOf('a', userDn)];
     let count = 0;
     const onSearch = () => (count++ === 3 ? { code: 3 } : { entries });
-    const { directory, found } = await groups(searchedGroups({ bases, nested: true }), { onSearch });
+    const { directory, found } = await groups(searchedGroups({ bases, nested: true }), {
+      onSearch,
+    });
     await expect(found).rejects.toMatchObject({ code: 'failed' });
     expect(directory.searches).toHaveLength(4);
   });
@@ -166,10 +225,17 @@ describe('a search for groups that is not the whole answer fails the login', () 
     ['no name', {}, 'cn of the group cn=x is missing or empty: correct groups.name'],
     ['an empty name', { cn: [''] }, 'cn of the group cn=x is missing or empty'],
     ['two names', { cn: ['a', 'b'] }, 'cn=x has 2 values of the attribute cn, which must have one'],
-    ['a name that is no text', { cn: [Buffer.from([0x80])] }, 'a value of the attribute cn is no text'],
+    [
+      'a name that is no text',
+      { cn: [Buffer.from([0x80])] },
+      'a value of the attribute cn is no text',
+    ],
   ])('a group with %s', async (_what, attributes, message) => {
     const failed = failing(() => ({ entries: [groupOf('fine'), entry('cn=x', attributes)] }));
-    await expect(failed).rejects.toMatchObject({ code: 'failed', message: expect.stringContaining(message) });
+    await expect(failed).rejects.toMatchObject({
+      code: 'failed',
+      message: expect.stringContaining(message),
+    });
   });
 
   test.each([
@@ -177,12 +243,16 @@ describe('a search for groups that is not the whole answer fails the login', () 
     ['a DN that is not UTF-8', undefined],
   ])('a group with %s', async (what, dn) => {
     const failed = failing(() => ({ entries: [{ ...groupOf('fine'), dn }] }));
-    await expect(failed).rejects.toMatchObject({ code: 'failed', message: expect.stringContaining(what) });
+    await expect(failed).rejects.toMatchObject({
+      code: 'failed',
+      message: expect.stringContaining(what),
+    });
   });
 });
 
 describe('groups from an attribute of the user', () => {
-  const member = (...values: (string | Buffer)[]) => entry(userDn, { uid: ['alice'], memberOf: values });
+  const member = (...values: (string | Buffer)[]) =>
+    entry(userDn, { uid: ['alice'], memberOf: values });
 
   test('are those below the bases, named by their first level, and no server is asked', async () => {
     const user = member(
@@ -201,14 +271,21 @@ describe('groups from an attribute of the user', () => {
 
   test('are all of them when no base is named, none when there is no such attribute', async () => {
     const options = attributeGroups({ bases: [] });
-    expect(await (await groups(options, {}, member(dnOf('a'), 'cn=b,dc=org'))).found).toEqual(['a', 'b']);
+    expect(await (await groups(options, {}, member(dnOf('a'), 'cn=b,dc=org'))).found).toEqual([
+      'a',
+      'b',
+    ]);
     expect(await (await groups(options, {}))?.found).toEqual([]);
   });
 
   test('may have their groups searched for', async () => {
     const entries = [groupOf('b', dnOf('a')), groupOf('c', dnOf('b'))];
     const nested = { filter: filterTemplate('(member={dn})'), scope: 'sub' as const };
-    const { directory, found } = await groups(attributeGroups({ nested }), { entries }, member(dnOf('a')));
+    const { directory, found } = await groups(
+      attributeGroups({ nested }),
+      { entries },
+      member(dnOf('a')),
+    );
     expect(await found).toEqual(['a', 'b', 'c']);
     expect(directory.searches).toHaveLength(3);
     const none = await groups(attributeGroups({ nested }), { entries });
@@ -216,17 +293,40 @@ describe('groups from an attribute of the user', () => {
   });
 
   test.each([
-    ['no DN', member(dnOf('a'), 'nonsense'), 'a value of the user\'s memberOf is no DN: "nonsense"'],
-    ['no DN, in several lines', member(`a\nb${'c'.repeat(1000)}`), `is no DN: "a b${'c'.repeat(197)}..."`],
+    [
+      'no DN',
+      member(dnOf('a'), 'nonsense'),
+      'a value of the user\'s memberOf is no DN: "nonsense"',
+    ],
+    [
+      'no DN, in several lines',
+      member(`a\nb${'c'.repeat(1000)}`),
+      `is no DN: "a b${'c'.repeat(197)}..."`,
+    ],
     ['an empty value', member(''), "a value of the user's memberOf is no DN"],
     ['bytes that are no text', member(Buffer.from([0xff])), 'memberOf is no text'],
-    ['two names in the first level', member(`cn=a+cn=b,${groupsBase}`), 'has 2 values of the attribute cn'],
-    ['a part of the values', entry(userDn, { 'memberof;range=0-1': [dnOf('a')] }), 'gave a part of the attribute'],
+    [
+      'two names in the first level',
+      member(`cn=a+cn=b,${groupsBase}`),
+      'has 2 values of the attribute cn',
+    ],
+    [
+      'a part of the values',
+      entry(userDn, { 'memberof;range=0-1': [dnOf('a')] }),
+      'gave a part of the attribute',
+    ],
     ['too many', member(dnOf('a'), dnOf('b'), dnOf('c')), 'in more than 2 groups'],
-    ['too many, the rest of which is not read', member(...'abc'.split('').map(dnOf), 'no DN'), 'in more than 2 groups'],
+    [
+      'too many, the rest of which is not read',
+      member(...'abc'.split('').map(dnOf), 'no DN'),
+      'in more than 2 groups',
+    ],
   ])('with %s fail the login', async (_what, user, message) => {
     const { found } = await groups(attributeGroups({ maxGroups: 2 }), {}, user);
-    await expect(found).rejects.toMatchObject({ code: 'failed', message: expect.stringContaining(message) });
+    await expect(found).rejects.toMatchObject({
+      code: 'failed',
+      message: expect.stringContaining(message),
+    });
   });
 });
 
@@ -247,19 +347,25 @@ function walker(edges: readonly (readonly number[])[]) {
   const calls: string[][] = [];
   const parentsOf = async (groups: readonly Group[]) => {
     calls.push(groups.map(({ dn }) => dn));
-    return groups.flatMap(({ dn }) => (edges[Number(dn)] ?? []).map((parent) => group(String(parent))));
+    return groups.flatMap(({ dn }) =>
+      (edges[Number(dn)] ?? []).map((parent) => group(String(parent))),
+    );
   };
   return { calls, parentsOf };
 }
 
 /** Counts the levels to each reachable group by relaxation, which is not how the walk does it. */
-function distances(direct: readonly number[], edges: readonly (readonly number[])[]): ReadonlyMap<number, number> {
+function distances(
+  direct: readonly number[],
+  edges: readonly (readonly number[])[],
+): ReadonlyMap<number, number> {
   const distance = new Map(direct.map((one) => [one, 1]));
   for (let round = 0; round < edges.length; round += 1) {
     for (const [from, parents] of edges.entries()) {
       const start = distance.get(from);
       if (start === undefined) continue;
-      for (const to of parents) distance.set(to, Math.min(distance.get(to) ?? Number.POSITIVE_INFINITY, start + 1));
+      for (const to of parents)
+        distance.set(to, Math.min(distance.get(to) ?? Number.POSITIVE_INFINITY, start + 1));
     }
   }
   return distance;
@@ -283,7 +389,9 @@ describe('walking groups of groups', () => {
         const levels = Math.max(0, ...reached.values());
         expect(calls).toHaveLength(levels);
         for (const [index, level] of calls.entries()) {
-          const expected = [...reached].filter(([, distance]) => distance === index + 1).map(([node]) => String(node));
+          const expected = [...reached]
+            .filter(([, distance]) => distance === index + 1)
+            .map(([node]) => String(node));
           expect([...level].sort()).toEqual(expected.sort());
         }
       }),
@@ -299,7 +407,8 @@ describe('walking groups of groups', () => {
         const { calls, parentsOf } = walker(edges);
         const walk = walkGroups(direct.map(String).map(group), { maxDepth, maxGroups }, parentsOf);
         if (fits) expect(await walk).toHaveLength(reached.size);
-        else await expect(walk).rejects.toMatchObject({ name: 'AuthenticatorError', code: 'failed' });
+        else
+          await expect(walk).rejects.toMatchObject({ name: 'AuthenticatorError', code: 'failed' });
         expect(calls.length).toBeLessThanOrEqual(maxDepth);
       }),
     );
@@ -307,19 +416,27 @@ describe('walking groups of groups', () => {
 
   test('says which limit is passed and how to fix it', async () => {
     const chain = walker([[1], [2], []]);
-    await expect(walkGroups([group('0')], { maxDepth: 2, maxGroups: 9 }, chain.parentsOf)).rejects.toThrow(
+    await expect(
+      walkGroups([group('0')], { maxDepth: 2, maxGroups: 9 }, chain.parentsOf),
+    ).rejects.toThrow(
       "the user's groups are nested deeper than 2 levels: flatten the groups, or raise groups.maxDepth",
     );
-    await expect(walkGroups([group('0')], { maxDepth: 9, maxGroups: 2 }, chain.parentsOf)).rejects.toThrow(
+    await expect(
+      walkGroups([group('0')], { maxDepth: 9, maxGroups: 2 }, chain.parentsOf),
+    ).rejects.toThrow(
       'the user is in more than 2 groups: narrow groups.filter or groups.base, or raise groups.maxGroups',
     );
-    expect(await walkGroups([group('0')], { maxDepth: 3, maxGroups: 3 }, chain.parentsOf)).toHaveLength(3);
+    expect(
+      await walkGroups([group('0')], { maxDepth: 3, maxGroups: 3 }, chain.parentsOf),
+    ).toHaveLength(3);
   });
 
   test('counts the direct groups too when groups of groups do not count', async () => {
     const direct = ['0', '1', '1'].map(group);
     expect(await walkGroups(direct, { maxDepth: 1, maxGroups: 2 })).toHaveLength(2);
-    await expect(walkGroups(direct, { maxDepth: 1, maxGroups: 1 })).rejects.toMatchObject({ code: 'failed' });
+    await expect(walkGroups(direct, { maxDepth: 1, maxGroups: 1 })).rejects.toMatchObject({
+      code: 'failed',
+    });
   });
 
   test('takes two spellings of a DN for two groups', async () => {

@@ -21,7 +21,12 @@ export async function findGroups(
   const groups =
     options.by === 'attribute' && options.nested === undefined
       ? await walkGroups(groupsOfAttribute(options, user), options)
-      : (await directory.withService((connection) => searchLevels(connection, options, user, call.signal), call)).value;
+      : (
+          await directory.withService(
+            (connection) => searchLevels(connection, options, user, call.signal),
+            call,
+          )
+        ).value;
   return [...new Set(groups.map(({ name }) => name))].sort();
 }
 
@@ -55,7 +60,12 @@ async function searchLevels(
   const parentsOf =
     nested &&
     ((groups: readonly Group[]) =>
-      searchGroups(connection, { ...options, ...nested }, parentsFilter(nested.filter, groups), signal));
+      searchGroups(
+        connection,
+        { ...options, ...nested },
+        parentsFilter(nested.filter, groups),
+        signal,
+      ));
   return await walkGroups(direct, options, parentsOf);
 }
 
@@ -77,7 +87,9 @@ function attributeOf(placeholder: string): string | undefined {
 
 /** Makes the filter for the groups that a whole level is in. Of a group, a filter can use the DN and nothing else. */
 function parentsFilter(template: FilterTemplate, groups: readonly Group[]): Filter | undefined {
-  const filters = groups.flatMap(({ dn }) => template.fill((placeholder) => (placeholder === 'dn' ? [dn] : [])) ?? []);
+  const filters = groups.flatMap(
+    ({ dn }) => template.fill((placeholder) => (placeholder === 'dn' ? [dn] : [])) ?? [],
+  );
   return filters.length > 1 ? { kind: 'or', filters } : filters[0];
 }
 
@@ -89,7 +101,10 @@ function groupsOfAttribute(
   for (const dn of textsOf(entry, attribute)) {
     // A text that is no DN would be below no base, and so be ignored.
     if (firstRdn(dn) === undefined) {
-      throw new AuthenticatorError('failed', `a value of the user's ${attribute} is no DN: "${oneLine(dn)}"`);
+      throw new AuthenticatorError(
+        'failed',
+        `a value of the user's ${attribute} is no DN: "${oneLine(dn)}"`,
+      );
     }
     const isOurs = bases.length === 0 || bases.some((base) => isBelow(dn, base));
     const group = isOurs ? groupOfDn(dn, name) : undefined;
@@ -106,7 +121,9 @@ export interface Group {
   readonly name: string;
 }
 
-type GroupPlace = Pick<GroupOptions, 'bases' | 'name' | 'maxGroups'> & { readonly scope: 'one' | 'sub' };
+type GroupPlace = Pick<GroupOptions, 'bases' | 'name' | 'maxGroups'> & {
+  readonly scope: 'one' | 'sub';
+};
 
 /** Searches all groups that a filter finds. @throws AuthenticatorError `failed` if the answer is not whole */
 async function searchGroups(
@@ -145,9 +162,13 @@ function groupOfEntry(entry: LdapEntry, template: NameTemplate): Group {
   const dn = entryDn(entry, 'a group');
   const name = template.fill((attribute) => (attribute === 'dn' ? dn : onlyText(entry, attribute)));
   if (name !== undefined) return { dn, name };
-  const fix = 'correct groups.name, let the service account read it, or exclude such groups by groups.filter';
+  const fix =
+    'correct groups.name, let the service account read it, or exclude such groups by groups.filter';
   const attributes = template.attributes.join(' or ');
-  throw new AuthenticatorError('failed', `${attributes} of the group ${dn} is missing or empty: ${fix}`);
+  throw new AuthenticatorError(
+    'failed',
+    `${attributes} of the group ${dn} is missing or empty: ${fix}`,
+  );
 }
 
 /**
@@ -160,8 +181,12 @@ function groupOfDn(dn: string, template: NameTemplate): Group | undefined {
   const parts = firstRdn(dn) ?? [];
   const name = template.fill((attribute) => {
     const key = attribute.toLowerCase();
-    const values = parts.filter((part) => part.attribute.toLowerCase() === key).map(({ value }) => value);
-    return attribute === 'dn' ? dn : onlyText({ dn, attributes: new Map([[key, values]]) }, attribute);
+    const values = parts
+      .filter((part) => part.attribute.toLowerCase() === key)
+      .map(({ value }) => value);
+    return attribute === 'dn'
+      ? dn
+      : onlyText({ dn, attributes: new Map([[key, values]]) }, attribute);
   });
   return name === undefined ? undefined : { dn, name };
 }
@@ -189,7 +214,10 @@ export async function walkGroups(
     if (seen.size > maxGroups) throw tooManyGroups(maxGroups);
     if (fresh.length > 0 && depth > maxDepth) {
       const fix = 'flatten the groups, or raise groups.maxDepth';
-      throw new AuthenticatorError('failed', `the user's groups are nested deeper than ${maxDepth} levels: ${fix}`);
+      throw new AuthenticatorError(
+        'failed',
+        `the user's groups are nested deeper than ${maxDepth} levels: ${fix}`,
+      );
     }
     if (fresh.length === 0 || parentsOf === undefined) return [...seen.values()];
     level = await parentsOf(fresh);

@@ -3,7 +3,11 @@ import { AuthenticatorError } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import { ServerError } from '../connection/server-error.ts';
 import type { LdapEntry } from '../connection/types.ts';
-import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../directory/testing/memory-directory.ts';
+import {
+  entry,
+  type MemoryDirectoryOptions,
+  memoryDirectory,
+} from '../directory/testing/memory-directory.ts';
 import { parseDnTemplate } from '../filter/templates.ts';
 import { filterTemplate, peopleBase, userOptions } from '../options/testing/ldap-options.ts';
 import type { UserOptions } from '../options/types.ts';
@@ -11,7 +15,11 @@ import { findUser, type UserSearchResult } from './find-user.ts';
 
 const signal = new AbortController().signal;
 const services = 'ou=services,dc=example,dc=com';
-const alice = entry(`uid=alice,${peopleBase}`, { uid: ['alice'], mail: ['alice@example.com'], sn: ['Liddell'] });
+const alice = entry(`uid=alice,${peopleBase}`, {
+  uid: ['alice'],
+  mail: ['alice@example.com'],
+  sn: ['Liddell'],
+});
 const bob = entry(`uid=bob,${services}`, { uid: ['bob'] });
 
 const twoBases = (scope: 'one' | 'sub' = 'sub'): UserOptions['find'] => ({
@@ -20,12 +28,19 @@ const twoBases = (scope: 'one' | 'sub' = 'sub'): UserOptions['find'] => ({
   scope,
   filter: filterTemplate('(uid={username})'),
 });
-const byDn: UserOptions['find'] = { by: 'dn', template: parseDnTemplate(`uid={username},${peopleBase}`) };
+const byDn: UserOptions['find'] = {
+  by: 'dn',
+  template: parseDnTemplate(`uid={username},${peopleBase}`),
+};
 
 type Usable = Exclude<UserSearchResult, { kind: 'unusable' }>;
 
 /** Looks for a user. `result` rejects for an unusable entry. */
-async function find(username: string, options: Partial<UserOptions>, script: MemoryDirectoryOptions) {
+async function find(
+  username: string,
+  options: Partial<UserOptions>,
+  script: MemoryDirectoryOptions,
+) {
   const directory = memoryDirectory({ entries: [alice, bob], ...script });
   const search = { username, options: userOptions(options), moreAttributes: [], maxBytes: 1000 };
   const result: Promise<Usable> = findUser(directory, search, { signal }).then(({ value }) => {
@@ -37,23 +52,33 @@ async function find(username: string, options: Partial<UserOptions>, script: Mem
   return { directory, result };
 }
 
-const answers = (code: number, entries: readonly LdapEntry[] = []) => ({ onSearch: () => ({ code, entries }) });
+const answers = (code: number, entries: readonly LdapEntry[] = []) => ({
+  onSearch: () => ({ code, entries }),
+});
 
 describe('finding a user by search', () => {
-  test.each(['alice', 'bob', 'nobody', '*', 'a)(uid=*'])('searches every base once for %s', async (username) => {
-    const { directory, result } = await find(username, { find: twoBases() }, {});
-    expect((await result).kind).toBe(['alice', 'bob'].includes(username) ? 'found' : 'none');
-    expect(directory.visits).toBe(1);
-    const filter = { kind: 'equality', attribute: 'uid', value: Buffer.from(username) };
-    const rest = { scope: 'sub', filter, attributes: ['uid'], sizeLimit: 2, maxBytes: 1000 };
-    expect(directory.searches).toEqual([
-      { base: peopleBase, ...rest },
-      { base: services, ...rest },
-    ]);
-  });
+  test.each(['alice', 'bob', 'nobody', '*', 'a)(uid=*'])(
+    'searches every base once for %s',
+    async (username) => {
+      const { directory, result } = await find(username, { find: twoBases() }, {});
+      expect((await result).kind).toBe(['alice', 'bob'].includes(username) ? 'found' : 'none');
+      expect(directory.visits).toBe(1);
+      const filter = { kind: 'equality', attribute: 'uid', value: Buffer.from(username) };
+      const rest = { scope: 'sub', filter, attributes: ['uid'], sizeLimit: 2, maxBytes: 1000 };
+      expect(directory.searches).toEqual([
+        { base: peopleBase, ...rest },
+        { base: services, ...rest },
+      ]);
+    },
+  );
 
   test('asks for the attributes that are needed, each once, and for no other', async () => {
-    const attributes = { username: 'uid', uid: 'entryUUID', email: 'mail', extra: { name: 'sn', login: 'UID' } };
+    const attributes = {
+      username: 'uid',
+      uid: 'entryUUID',
+      email: 'mail',
+      extra: { name: 'sn', login: 'UID' },
+    };
     const directory = memoryDirectory();
     const search = {
       username: 'x',
@@ -67,7 +92,10 @@ describe('finding a user by search', () => {
   });
 
   test('an entry that is below both bases counts once', async () => {
-    const below: UserOptions['find'] = { ...twoBases(), bases: [peopleBase, 'dc=example,dc=com'] } as never;
+    const below: UserOptions['find'] = {
+      ...twoBases(),
+      bases: [peopleBase, 'dc=example,dc=com'],
+    } as never;
     const { directory, result } = await find('alice', { find: below }, {});
     expect(await result).toMatchObject({ kind: 'found', user: { username: 'alice' } });
     expect(directory.searches).toHaveLength(2);
@@ -86,7 +114,9 @@ describe('finding a user by search', () => {
   });
 
   test('one entry found through two bases is one, and another spelling of its DN is not', async () => {
-    expect(await (await find('alice', { find: twoBases() }, answers(0, [alice]))).result).toMatchObject({
+    expect(
+      await (await find('alice', { find: twoBases() }, answers(0, [alice]))).result,
+    ).toMatchObject({
       kind: 'found',
     });
     let count = 0;
@@ -99,15 +129,20 @@ describe('finding a user by search', () => {
 
   test('entries whose DN is not UTF-8 are never taken for the same', async () => {
     const nameless = { ...alice, dn: undefined };
-    expect(await (await find('alice', { find: twoBases() }, answers(0, [nameless]))).result).toMatchObject({
+    expect(
+      await (await find('alice', { find: twoBases() }, answers(0, [nameless]))).result,
+    ).toMatchObject({
       kind: 'ambiguous',
     });
   });
 
-  test.each([0, 1, 2])('a size limit that is passed is ambiguous, with %i entries seen', async (seen) => {
-    const { result } = await find('alice', {}, answers(4, [alice, bob].slice(0, seen)));
-    expect((await result).kind).toBe('ambiguous');
-  });
+  test.each([0, 1, 2])(
+    'a size limit that is passed is ambiguous, with %i entries seen',
+    async (seen) => {
+      const { result } = await find('alice', {}, answers(4, [alice, bob].slice(0, seen)));
+      expect((await result).kind).toBe('ambiguous');
+    },
+  );
 
   test('a referral is nothing found', async () => {
     expect(await (await find('alice', {}, answers(10, [alice]))).result).toEqual({ kind: 'none' });
@@ -116,28 +151,40 @@ describe('finding a user by search', () => {
   test.each([3, 11, 18, 21, 34])('the code %i is a matter of this login', async (code) => {
     const { result } = await find('alice', {}, answers(code));
     const message = expect.stringContaining('the search for a user ended in');
-    await expect(result).rejects.toMatchObject({ name: 'AuthenticatorError', code: 'failed', message });
+    await expect(result).rejects.toMatchObject({
+      name: 'AuthenticatorError',
+      code: 'failed',
+      message,
+    });
   });
 
-  test.each([1, 2, 8, 32, 50, 51, 52, 53, 80, 4096])('the code %i is an error of the server', async (code) => {
-    const { result } = await find('alice', {}, answers(code, [alice]));
-    await expect(result).rejects.toBeInstanceOf(ServerError);
-    await expect(result).rejects.toMatchObject({ kind: 'answer', step: 'search' });
-    await expect(result).rejects.toThrow(peopleBase);
-  });
+  test.each([1, 2, 8, 32, 50, 51, 52, 53, 80, 4096])(
+    'the code %i is an error of the server',
+    async (code) => {
+      const { result } = await find('alice', {}, answers(code, [alice]));
+      await expect(result).rejects.toBeInstanceOf(ServerError);
+      await expect(result).rejects.toMatchObject({ kind: 'answer', step: 'search' });
+      await expect(result).rejects.toThrow(peopleBase);
+    },
+  );
 });
 
 test.each([
   ['by search', {}],
   ['by a DN template', { find: byDn }],
-])('the content of an entry is no error of the server, however large it is: %s', async (_how, options) => {
-  const onSearch = () => {
-    throw new ServerError('too-large', 'search', 'ldaps://a:636: search: too much');
-  };
-  const { result } = await find('alice', options, { onSearch });
-  await expect(result).rejects.toMatchObject({ name: 'AuthenticatorError', code: 'failed' });
-  await expect(result).rejects.toThrow('found too much: ldaps://a:636: search: too much: look for an entry');
-});
+])(
+  'the content of an entry is no error of the server, however large it is: %s',
+  async (_how, options) => {
+    const onSearch = () => {
+      throw new ServerError('too-large', 'search', 'ldaps://a:636: search: too much');
+    };
+    const { result } = await find('alice', options, { onSearch });
+    await expect(result).rejects.toMatchObject({ name: 'AuthenticatorError', code: 'failed' });
+    await expect(result).rejects.toThrow(
+      'found too much: ldaps://a:636: search: too much: look for an entry',
+    );
+  },
+);
 
 test('the reason of the signal is thrown, whatever it is', async () => {
   const controller = new AbortController();
@@ -154,7 +201,10 @@ test('the reason of the signal is thrown, whatever it is', async () => {
 describe('finding a user by a DN template', () => {
   test('reads the one entry, with the name escaped', async () => {
     const { directory, result } = await find('alice', { find: byDn }, {});
-    expect(await result).toMatchObject({ kind: 'found', user: { dn: alice.dn, username: 'alice' } });
+    expect(await result).toMatchObject({
+      kind: 'found',
+      user: { dn: alice.dn, username: 'alice' },
+    });
     const filter = { kind: 'present', attribute: 'objectClass' };
     const rest = { scope: 'base', filter, attributes: ['uid'], sizeLimit: 2, maxBytes: 1000 };
     expect(directory.searches).toEqual([{ base: alice.dn, ...rest }]);
@@ -163,7 +213,9 @@ describe('finding a user by a DN template', () => {
   });
 
   test.each([10, 32])('the code %i says that it is not there', async (code) => {
-    expect(await (await find('alice', { find: byDn }, answers(code))).result).toEqual({ kind: 'none' });
+    expect(await (await find('alice', { find: byDn }, answers(code))).result).toEqual({
+      kind: 'none',
+    });
   });
 
   test.each([
@@ -171,7 +223,9 @@ describe('finding a user by a DN template', () => {
     [50, undefined],
   ])('the code %i is none, and no error quotes the typed name', async (code, error) => {
     const typed = randomUUID();
-    const failure: unknown = await (await find(typed, { find: byDn }, answers(code))).result.catch((reason) => reason);
+    const failure: unknown = await (await find(typed, { find: byDn }, answers(code))).result.catch(
+      (reason) => reason,
+    );
     expect(failure).toMatchObject(error === undefined ? { name: 'ServerError' } : { code: error });
     expect(String(failure)).not.toContain(typed);
   });
@@ -191,7 +245,12 @@ describe("a user's entry", () => {
 
   test('gives username, uid, extra and email as the directory has them', async () => {
     const guid = Buffer.from('33221100554477668899aabbccddeeff', 'hex');
-    const values = { uid: ['Alice'], entryUUID: ['7'], mail: ['a@x', 'b@x'], telephoneNumber: ['1', '2'] };
+    const values = {
+      uid: ['Alice'],
+      entryUUID: ['7'],
+      mail: ['a@x', 'b@x'],
+      telephoneNumber: ['1', '2'],
+    };
     expect(await read(entry('uid=alice', { ...values, objectGUID: [guid] }))).toMatchObject({
       dn: 'uid=alice',
       username: 'Alice',
@@ -211,16 +270,34 @@ describe("a user's entry", () => {
   });
 
   test('may have as much as goes into headers', async () => {
-    const user = await read(entry('uid=x', { uid: ['a'], mail: ['é'.repeat(32_767)], telephoneNumber: ['1'] }));
+    const user = await read(
+      entry('uid=x', { uid: ['a'], mail: ['é'.repeat(32_767)], telephoneNumber: ['1'] }),
+    );
     expect(user).toMatchObject({ extra: { email: [expect.any(String)] } });
   });
 
   test.each([
     ['no username', entry('uid=x'), 'the attribute uid of uid=x is missing or empty'],
-    ['an empty username', entry('uid=x', { uid: [''] }), 'the attribute uid of uid=x is missing or empty'],
-    ['two usernames', entry('uid=x', { uid: ['a', 'b'] }), 'uid=x has 2 values of the attribute uid'],
-    ['two uids', entry('uid=x', { uid: ['a'], entryUUID: ['1', '2'] }), 'has 2 values of the attribute entryUUID'],
-    ['a username that is no text', entry('uid=x', { uid: [Buffer.from([0xff])] }), 'attribute uid is no text'],
+    [
+      'an empty username',
+      entry('uid=x', { uid: [''] }),
+      'the attribute uid of uid=x is missing or empty',
+    ],
+    [
+      'two usernames',
+      entry('uid=x', { uid: ['a', 'b'] }),
+      'uid=x has 2 values of the attribute uid',
+    ],
+    [
+      'two uids',
+      entry('uid=x', { uid: ['a'], entryUUID: ['1', '2'] }),
+      'has 2 values of the attribute entryUUID',
+    ],
+    [
+      'a username that is no text',
+      entry('uid=x', { uid: [Buffer.from([0xff])] }),
+      'attribute uid is no text',
+    ],
     [
       'a part of an attribute',
       entry('uid=x', { uid: ['a'], 'mail;range=0-1': ['m'] }),
@@ -232,8 +309,15 @@ describe("a user's entry", () => {
       'the attributes of uid=x have 65537 bytes, over 65536',
     ],
     ['an empty DN', entry('', { uid: ['alice'] }), 'the directory gave an empty DN for a user'],
-    ['a DN that is not UTF-8', { ...alice, dn: undefined }, 'gave a DN that is not UTF-8 for a user'],
+    [
+      'a DN that is not UTF-8',
+      { ...alice, dn: undefined },
+      'gave a DN that is not UTF-8 for a user',
+    ],
   ])('with %s fails this login', async (_what, one, message) => {
-    await expect(read(one)).rejects.toMatchObject({ code: 'failed', message: expect.stringContaining(message) });
+    await expect(read(one)).rejects.toMatchObject({
+      code: 'failed',
+      message: expect.stringContaining(message),
+    });
   });
 });

@@ -40,15 +40,22 @@ export async function findUser(
 ): Promise<Answered<UserSearchResult>> {
   const { options, moreAttributes } = search;
   const { username, uid, email, extra } = options.attributes;
-  const named = [username, uid, email, ...Object.values(extra), ...moreAttributes].filter((one) => one !== undefined);
+  const named = [username, uid, email, ...Object.values(extra), ...moreAttributes].filter(
+    (one) => one !== undefined,
+  );
   // Names of attributes are compared without regard to case.
-  const attributes = [...new Map(named.map((attribute) => [attribute.toLowerCase(), attribute])).values()];
+  const attributes = [
+    ...new Map(named.map((attribute) => [attribute.toLowerCase(), attribute])).values(),
+  ];
   return await directory.withService(async (connection) => {
     try {
       const { entries, isCut } = await findEntries(connection, search, attributes, call.signal);
       const [entry, ...others] = distinctEntries(entries);
-      if (isCut || others.length > 0) return { kind: 'ambiguous', entries: entries.map(({ dn = '' }) => dn) };
-      return entry === undefined ? { kind: 'none' } : { kind: 'found', user: readUser(entry, options.attributes) };
+      if (isCut || others.length > 0)
+        return { kind: 'ambiguous', entries: entries.map(({ dn = '' }) => dn) };
+      return entry === undefined
+        ? { kind: 'none' }
+        : { kind: 'found', user: readUser(entry, options.attributes) };
     } catch (error) {
       if (AuthenticatorError.is(error) && error.code === 'failed' && !call.signal.aborted) {
         return { kind: 'unusable', error };
@@ -68,8 +75,18 @@ async function findEntries(
   const { find } = options;
   if (find.by === 'dn') {
     const base = find.template.fill(username);
-    const request = { base, scope: 'base', filter: anyEntry, attributes, sizeLimit: 2, maxBytes } as const;
-    const place = { what: 'the lookup of a user (user.dnTemplate)', base: find.template.parent } as const;
+    const request = {
+      base,
+      scope: 'base',
+      filter: anyEntry,
+      attributes,
+      sizeLimit: 2,
+      maxBytes,
+    } as const;
+    const place = {
+      what: 'the lookup of a user (user.dnTemplate)',
+      base: find.template.parent,
+    } as const;
     return await searchEntries(connection, request, place, signal);
   }
   const filter = search.hasLoggedIn
@@ -80,7 +97,12 @@ async function findEntries(
   let isCut = false;
   for (const base of find.bases) {
     const request = { base, scope: find.scope, filter, attributes, sizeLimit: 2, maxBytes };
-    const found = await searchEntries(connection, request, { what: 'the search for a user', base }, signal);
+    const found = await searchEntries(
+      connection,
+      request,
+      { what: 'the search for a user', base },
+      signal,
+    );
     entries.push(...found.entries);
     isCut ||= found.isCut;
   }
@@ -100,7 +122,11 @@ function filterOfLogin(
   attributes: UserOptions['attributes'],
   { username, uid }: UserSearch,
 ): Filter | undefined {
-  const equal = (attribute: string, value: Buffer): Filter => ({ kind: 'equality', attribute, value });
+  const equal = (attribute: string, value: Buffer): Filter => ({
+    kind: 'equality',
+    attribute,
+    value,
+  });
   const filters = [equal(attributes.username, Buffer.from(username)), template.anyValues];
   if (uid === undefined) return { kind: 'and', filters };
   const value = attributes.uid && attributeValue(attributes.uid, uid);
@@ -110,7 +136,9 @@ function filterOfLogin(
 
 /** Drops repeated entries, which two overlapping bases find. One server spells a DN in one way. */
 function distinctEntries(entries: readonly LdapEntry[]): readonly LdapEntry[] {
-  return entries.filter(({ dn }, index) => dn === undefined || entries.findIndex((other) => other.dn === dn) === index);
+  return entries.filter(
+    ({ dn }, index) => dn === undefined || entries.findIndex((other) => other.dn === dn) === index,
+  );
 }
 
 /**
@@ -128,21 +156,32 @@ export interface DirectoryUser extends Omit<UserInfo, 'groups'> {
  * Reads a user's entry: the username must have one value, `uid` may be missing, attributes in `extra` may be missing or
  * have many values. `email` becomes the key of that name in `extra`.
  */
-function readUser(entry: LdapEntry, { username, uid, email, extra }: UserOptions['attributes']): DirectoryUser {
+function readUser(
+  entry: LdapEntry,
+  { username, uid, email, extra }: UserOptions['attributes'],
+): DirectoryUser {
   const dn = entryDn(entry, 'a user');
   const name = onlyText(entry, username);
   if (name === undefined) {
     const fix = 'correct user.attributes.username, or let the service account read it';
-    throw new AuthenticatorError('failed', `the attribute ${username} of ${dn} is missing or empty: ${fix}`);
+    throw new AuthenticatorError(
+      'failed',
+      `the attribute ${username} of ${dn} is missing or empty: ${fix}`,
+    );
   }
   const id = uid === undefined ? undefined : onlyText(entry, uid);
   const named = Object.entries({ ...extra, ...(email !== undefined && { email }) });
   const texts = named.map(([key, attribute]) => [key, textsOf(entry, attribute)] as const);
   const present = texts.filter(([, values]) => values.length > 0);
-  const bytes = Buffer.byteLength([name, id ?? '', ...present.flatMap(([, values]) => values)].join(''));
+  const bytes = Buffer.byteLength(
+    [name, id ?? '', ...present.flatMap(([, values]) => values)].join(''),
+  );
   if (bytes > maxUserBytes) {
     const fix = 'clear them, or name other attributes under user.attributes';
-    throw new AuthenticatorError('failed', `the attributes of ${dn} have ${bytes} bytes, over ${maxUserBytes}: ${fix}`);
+    throw new AuthenticatorError(
+      'failed',
+      `the attributes of ${dn} have ${bytes} bytes, over ${maxUserBytes}: ${fix}`,
+    );
   }
   return {
     dn,
@@ -154,7 +193,10 @@ function readUser(entry: LdapEntry, { username, uid, email, extra }: UserOptions
 }
 
 export interface SearchPlace {
-  readonly what: 'the search for a user' | 'the lookup of a user (user.dnTemplate)' | 'the search for groups';
+  readonly what:
+    | 'the search for a user'
+    | 'the lookup of a user (user.dnTemplate)'
+    | 'the search for groups';
   /** A DN of the options, and never one that was made from a typed name. */
   readonly base: string;
 }
@@ -187,7 +229,9 @@ export async function searchEntries(
     if (!(error instanceof ServerError) || error.kind !== 'too-large') throw error;
     // Users may write to their own entries and make them large: one of them must not open a server's circuit for all.
     const fix = 'look for an entry with a huge attribute, or name no such attribute in the options';
-    throw new AuthenticatorError('failed', `${what} found too much: ${error.message}: ${fix}`, { cause: error });
+    throw new AuthenticatorError('failed', `${what} found too much: ${error.message}: ${fix}`, {
+      cause: error,
+    });
   });
   switch (classifySearch(code)) {
     case 'ok':
@@ -201,13 +245,20 @@ export async function searchEntries(
       if (what === 'the lookup of a user (user.dnTemplate)') return nothing;
       throw missingBase(place, code);
     case 'failed': {
-      const limits = 'index the attributes of the filter, or raise the limits of the service account';
+      const limits =
+        'index the attributes of the filter, or raise the limits of the service account';
       const fix =
-        code === 3 || code === 11 ? limits : 'a value of this login does not suit the schema of the directory';
+        code === 3 || code === 11
+          ? limits
+          : 'a value of this login does not suit the schema of the directory';
       throw new AuthenticatorError('failed', `${what} ended in ${namedCode(code)}: ${fix}`);
     }
     case 'server':
-      throw new ServerError('answer', 'search', `${what} below "${base}" ended in ${namedCode(code)}`);
+      throw new ServerError(
+        'answer',
+        'search',
+        `${what} below "${base}" ended in ${namedCode(code)}`,
+      );
   }
 }
 

@@ -19,7 +19,12 @@ import {
 import { isUsername } from './credentials.ts';
 import { textsOf } from './entry-values.ts';
 import { findGroups, groupAttributes, userAnswerBytes, userFilter } from './find-groups.ts';
-import { type DirectoryUser, findUser, type UserSearch, type UserSearchResult } from './find-user.ts';
+import {
+  type DirectoryUser,
+  findUser,
+  type UserSearch,
+  type UserSearchResult,
+} from './find-user.ts';
 
 /** A call whose steps may be shown to an operator. */
 export interface TracedCall extends DirectoryCall {
@@ -47,30 +52,51 @@ export function findEntry(
 }
 
 /** Makes the user for Kubernetes, with the groups of now. @throws AuthenticatorError as `findGroups` */
-export async function withGroups(directory: Directory, options: LdapOptions, user: DirectoryUser, call: TracedCall) {
+export async function withGroups(
+  directory: Directory,
+  options: LdapOptions,
+  user: DirectoryUser,
+  call: TracedCall,
+) {
   const { username, uid, extra, dn } = user;
   const { trace, ...rest } = call;
   trace?.(`the entry of the user is "${dn}"`);
   if (trace) traceMissingUid(options.user.attributes.uid, uid, trace);
   if (trace) traceGroupsSource(options.groups, user, trace);
   const groups =
-    options.groups && (await findGroups(traced(directory, 'group search', trace), options.groups, user, rest));
-  return { username, ...(uid !== undefined && { uid }), ...(groups && { groups }), ...(extra && { extra }) };
+    options.groups &&
+    (await findGroups(traced(directory, 'group search', trace), options.groups, user, rest));
+  return {
+    username,
+    ...(uid !== undefined && { uid }),
+    ...(groups && { groups }),
+    ...(extra && { extra }),
+  };
 }
 
 /** Reports why a user has no uid although an option names an attribute for it. */
-function traceMissingUid(attribute: string | undefined, uid: string | undefined, trace: (step: string) => void): void {
+function traceMissingUid(
+  attribute: string | undefined,
+  uid: string | undefined,
+  trace: (step: string) => void,
+): void {
   if (attribute === undefined || uid !== undefined) return;
   const why = `the entry has no value for ${attribute} (user.attributes.uid), or the service account may not read it`;
   trace(`no uid: ${why}`);
 }
 
 /** Reports where groups come from when no search shows it. */
-function traceGroupsSource(groups: LdapOptions['groups'], user: DirectoryUser, trace: (step: string) => void): void {
+function traceGroupsSource(
+  groups: LdapOptions['groups'],
+  user: DirectoryUser,
+  trace: (step: string) => void,
+): void {
   if (groups === undefined) trace('no groups are looked for: options.groups is missing');
   else if (groups.by === 'attribute') {
     const { length } = textsOf(user.entry, groups.attribute);
-    trace(`the attribute ${groups.attribute} of the entry names ${length} ${length === 1 ? 'group' : 'groups'}`);
+    trace(
+      `the attribute ${groups.attribute} of the entry names ${length} ${length === 1 ? 'group' : 'groups'}`,
+    );
   } else if (userFilter(groups, user) === undefined) {
     trace('no groups are looked for: the entry has no value for a placeholder of groups.filter');
   }
@@ -83,7 +109,11 @@ const maxShownFilter = 2_000;
  * Returns the same directory, which reports each search and how many entries it found. Searches with one filter below
  * several bases are one level of a search for groups.
  */
-function traced(directory: Directory, what: string, trace: ((step: string) => void) | undefined): Directory {
+function traced(
+  directory: Directory,
+  what: string,
+  trace: ((step: string) => void) | undefined,
+): Directory {
   if (trace === undefined) return directory;
   const { withService } = directory;
   return {
@@ -92,7 +122,11 @@ function traced(directory: Directory, what: string, trace: ((step: string) => vo
   };
 }
 
-function tracedSearch(connection: SearchConnection, what: string, trace: (step: string) => void): SearchConnection {
+function tracedSearch(
+  connection: SearchConnection,
+  what: string,
+  trace: (step: string) => void,
+): SearchConnection {
   const filters: Filter[] = [];
   return {
     async search(request, signal) {
@@ -101,7 +135,9 @@ function tracedSearch(connection: SearchConnection, what: string, trace: (step: 
       const level = filters.length > 1 ? `, level ${filters.length}` : '';
       const text = filterText(filter);
       const shown =
-        text.length > maxShownFilter ? `${text.slice(0, maxShownFilter)}... (${text.length} characters)` : text;
+        text.length > maxShownFilter
+          ? `${text.slice(0, maxShownFilter)}... (${text.length} characters)`
+          : text;
       const place = `${what}${level} below "${base}" (scope ${scope}), filter ${shown}`;
       try {
         const result = await connection.search(request, signal);
@@ -127,18 +163,29 @@ export async function lookUpUser(
   signal.throwIfAborted();
   if (!isUsername(username)) return undefined;
   const more = trace ? accountAttributes : [];
-  const find = (searched: SearchedUser) => findEntry(directory, options, searched, { signal, trace }, more);
+  const find = (searched: SearchedUser) =>
+    findEntry(directory, options, searched, { signal, trace }, more);
   const typed = await find({ username });
   // Kubernetes may know users by an attribute that no login is found by.
   const isElsewhere = typed.value.kind === 'none' && options.user.find.by === 'search';
-  const { value: result, server } = isElsewhere ? await find({ username, hasLoggedIn: true }) : typed;
+  const { value: result, server } = isElsewhere
+    ? await find({ username, hasLoggedIn: true })
+    : typed;
   if (result.kind === 'none') return undefined;
   if (result.kind === 'unusable') throw result.error;
   if (result.kind === 'ambiguous') {
-    throw new AuthenticatorError('failed', 'several entries have this name: change user.filter so that it finds one');
+    throw new AuthenticatorError(
+      'failed',
+      'several entries have this name: change user.filter so that it finds one',
+    );
   }
   const { user } = result;
-  const found = await withGroups(directory, options, user, { signal, trace, prefer: server, subject: user.dn });
+  const found = await withGroups(directory, options, user, {
+    signal,
+    trace,
+    prefer: server,
+    subject: user.dn,
+  });
   if (trace) traceAccount(user, trace);
   return found;
 }
@@ -154,8 +201,18 @@ function traceAccount({ entry }: DirectoryUser, trace: (step: string) => void): 
 }
 
 /** Whether the directory shows that the user is not locked. It does not if the search fails. */
-async function isVisiblyUnlocked(directory: Directory, entry: string, call: DirectoryCall): Promise<boolean> {
-  const request = { base: entry, scope: 'base', filter: visiblyUnlocked, attributes: ['1.1'], sizeLimit: 1 } as const;
+async function isVisiblyUnlocked(
+  directory: Directory,
+  entry: string,
+  call: DirectoryCall,
+): Promise<boolean> {
+  const request = {
+    base: entry,
+    scope: 'base',
+    filter: visiblyUnlocked,
+    attributes: ['1.1'],
+    sizeLimit: 1,
+  } as const;
   const look = ({ search }: SearchConnection) => search(request, call.signal);
   const found = await directory.withService(look, call).catch(() => undefined);
   return found !== undefined && found.value.entries.length > 0;
@@ -170,19 +227,28 @@ const unknownUser: Decision = Object.freeze({ kind: 'rejected', reason: 'unknown
  * find the user, with the name and the uid of the login. A session belongs to a name, so a user who
  * was renamed has to log in again.
  */
-export function createRevalidate(directory: Directory, options: LdapOptions, logger: Logger): Revalidate {
+export function createRevalidate(
+  directory: Directory,
+  options: LdapOptions,
+  logger: Logger,
+): Revalidate {
   let isSettled = false;
 
   /**
    * Warns once that what the service account may not read ends no session. A new entry that has
    * nothing yet is no reason.
    */
-  async function warnOfHiddenState(entry: string, { seen, hidden }: AccountState, call: DirectoryCall): Promise<void> {
+  async function warnOfHiddenState(
+    entry: string,
+    { seen, hidden }: AccountState,
+    call: DirectoryCall,
+  ): Promise<void> {
     if (isSettled || (seen.length > 0 && hidden.length === 0)) return;
     isSettled = true;
     if (seen.length === 0) {
       if (await isVisiblyUnlocked(directory, entry, call)) return;
-      const fix = 'let the service account read its attributes, or turn on the password policy of the directory';
+      const fix =
+        'let the service account read its attributes, or turn on the password policy of the directory';
       logger.warn(
         { entry, fix },
         'account state not readable: a disabled account or a changed password ends no session',
@@ -199,7 +265,8 @@ export function createRevalidate(directory: Directory, options: LdapOptions, log
   return async ({ username, uid }, { since, signal, trace }) => {
     signal.throwIfAborted();
     const sinceTime = since.getTime();
-    if (Number.isNaN(sinceTime)) throw new AuthenticatorError('failed', 'the time of the login is no date');
+    if (Number.isNaN(sinceTime))
+      throw new AuthenticatorError('failed', 'the time of the login is no date');
     if (!isUsername(username)) return unknownUser;
     const searched = { username, uid, hasLoggedIn: true };
     const { value: result, server } = await findEntry(
@@ -221,7 +288,10 @@ export function createRevalidate(directory: Directory, options: LdapOptions, log
     if (state.refusal) return { kind: 'rejected', reason: state.refusal.reason, subject: username };
     const call = { signal, trace, prefer: server, subject: user.dn };
     await warnOfHiddenState(user.dn, state, call);
-    const decision: Decision = { kind: 'authenticated', user: await withGroups(directory, options, user, call) };
+    const decision: Decision = {
+      kind: 'authenticated',
+      user: await withGroups(directory, options, user, call),
+    };
     signal.throwIfAborted();
     return decision;
   };

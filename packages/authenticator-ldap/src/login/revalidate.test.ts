@@ -1,6 +1,10 @@
 import type { Logger } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
-import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../directory/testing/memory-directory.ts';
+import {
+  entry,
+  type MemoryDirectoryOptions,
+  memoryDirectory,
+} from '../directory/testing/memory-directory.ts';
 import { filterText } from '../filter/filter.ts';
 import { parseDnTemplate } from '../filter/templates.ts';
 import {
@@ -15,10 +19,16 @@ import { createRevalidate } from './look-up.ts';
 
 const signal = new AbortController().signal;
 const attributes = { username: 'uid', uid: 'entryUUID', extra: {} };
-const [one, other] = ['6b2c0000-0000-4000-8000-000000000001', '6b2c0000-0000-4000-8000-000000000002'];
+const [one, other] = [
+  '6b2c0000-0000-4000-8000-000000000001',
+  '6b2c0000-0000-4000-8000-000000000002',
+];
 const person = (name: string, uid: string, more: Record<string, string[]> = {}) =>
   entry(`uid=${name},${peopleBase}`, { uid: [name], entryUUID: [uid], ...more });
-const alice = person('alice', one, { mail: ['alice@example.com'], pwdChangedTime: ['20200101000000Z'] });
+const alice = person('alice', one, {
+  mail: ['alice@example.com'],
+  pwdChangedTime: ['20200101000000Z'],
+});
 const find = {
   by: 'search',
   bases: [peopleBase],
@@ -29,8 +39,16 @@ const find = {
 function made(script: MemoryDirectoryOptions = {}, user: Partial<UserOptions> = {}) {
   const directory = memoryDirectory({ entries: [alice], ...script });
   const warnings: unknown[] = [];
-  const logger: Logger = { debug() {}, info() {}, error() {}, warn: (...line) => warnings.push(line) };
-  const options = ldapOptions({ user: userOptions({ find, attributes, ...user }), groups: searchedGroups() });
+  const logger: Logger = {
+    debug() {},
+    info() {},
+    error() {},
+    warn: (...line) => warnings.push(line),
+  };
+  const options = ldapOptions({
+    user: userOptions({ find, attributes, ...user }),
+    groups: searchedGroups(),
+  });
   const revalidate = createRevalidate(directory, options, logger);
   const steps: string[] = [];
   const context = { since: new Date(), signal, trace: (step: string) => steps.push(step) };
@@ -51,15 +69,21 @@ describe('revalidate', () => {
     const user = { username: 'alice', uid: one, groups: [] };
     expect(await revalidate('alice', one)).toEqual({ kind: 'authenticated', user });
     const [first] = directory.searches;
-    expect(first && filterText(first.filter)).toBe(`(&(entryUUID=${one})(uid=alice)(|(uid=*)(mail=*)))`);
-    expect(first?.attributes).toEqual(expect.arrayContaining(['uid', 'entryUUID', 'pwdChangedTime', 'pwdLastSet']));
+    expect(first && filterText(first.filter)).toBe(
+      `(&(entryUUID=${one})(uid=alice)(|(uid=*)(mail=*)))`,
+    );
+    expect(first?.attributes).toEqual(
+      expect.arrayContaining(['uid', 'entryUUID', 'pwdChangedTime', 'pwdLastSet']),
+    );
     expect(directory.binds).toEqual([]);
   });
 
   test('asks for the name alone where the login had no uid', async () => {
     const { directory, revalidate } = made();
     expect(await revalidate('alice')).toMatchObject({ kind: 'authenticated' });
-    expect(directory.searches[0] && filterText(directory.searches[0].filter)).toBe('(&(uid=alice)(|(uid=*)(mail=*)))');
+    expect(directory.searches[0] && filterText(directory.searches[0].filter)).toBe(
+      '(&(uid=alice)(|(uid=*)(mail=*)))',
+    );
   });
 
   test('knows no one by a uid that the options no longer ask for', async () => {
@@ -78,12 +102,19 @@ describe('revalidate', () => {
     expect(await revalidate('alice', one)).toEqual(unknownUser);
   });
 
-  test.each(['', '*', 'a\0', 'a\nb', '\ufffd', '\ud800', 'a'.repeat(1_025), 'nobody', 'alice@example.com'])(
-    'knows no one of the name %j',
-    async (name) => {
-      expect(await made().revalidate(name)).toEqual(unknownUser);
-    },
-  );
+  test.each([
+    '',
+    '*',
+    'a\0',
+    'a\nb',
+    '\ufffd',
+    '\ud800',
+    'a'.repeat(1_025),
+    'nobody',
+    'alice@example.com',
+  ])('knows no one of the name %j', async (name) => {
+    expect(await made().revalidate(name)).toEqual(unknownUser);
+  });
 
   test('with dnTemplate reads the entry of the name, and compares the uid', async () => {
     const byDn = { by: 'dn', template: parseDnTemplate(`uid={username},${peopleBase}`) } as const;
@@ -101,8 +132,14 @@ describe('revalidate', () => {
   });
 
   test('refuses by the state of the account, and looks for no groups then', async () => {
-    const { directory, revalidate, steps } = made({ entries: [person('alice', one, { nsAccountLock: ['true'] })] });
-    expect(await revalidate('alice', one)).toEqual({ kind: 'rejected', reason: 'disabled', subject: 'alice' });
+    const { directory, revalidate, steps } = made({
+      entries: [person('alice', one, { nsAccountLock: ['true'] })],
+    });
+    expect(await revalidate('alice', one)).toEqual({
+      kind: 'rejected',
+      reason: 'disabled',
+      subject: 'alice',
+    });
     expect(directory.searches).toHaveLength(1);
     expect(steps.at(-1)).toBe('account state: disabled, by the attribute nsAccountLock');
   });
@@ -110,8 +147,12 @@ describe('revalidate', () => {
   test('refuses a password that was changed after the login', async () => {
     const { revalidate } = made();
     const changed = { kind: 'rejected', reason: 'password-changed', subject: 'alice' };
-    expect(await revalidate('alice', one, { since: new Date('2019-12-31T23:59:59Z') })).toEqual(changed);
-    expect(await revalidate('alice', one, { since: new Date('2020-01-01T00:00:00Z') })).toMatchObject({
+    expect(await revalidate('alice', one, { since: new Date('2019-12-31T23:59:59Z') })).toEqual(
+      changed,
+    );
+    expect(
+      await revalidate('alice', one, { since: new Date('2020-01-01T00:00:00Z') }),
+    ).toMatchObject({
       kind: 'authenticated',
     });
   });
@@ -123,7 +164,9 @@ describe('revalidate', () => {
 
   test("throws for an entry that can't be used, for an abort, and for an outage", async () => {
     const bad = entry(`uid=alice,${peopleBase}`, { uid: ['alice', 'bob'], entryUUID: [one] });
-    await expect(made({ entries: [bad] }).revalidate('alice', one)).rejects.toMatchObject({ code: 'failed' });
+    await expect(made({ entries: [bad] }).revalidate('alice', one)).rejects.toMatchObject({
+      code: 'failed',
+    });
     const outage = new Error('no server');
     const down = made({
       onSearch: () => {
@@ -132,7 +175,9 @@ describe('revalidate', () => {
     });
     await expect(down.revalidate('alice', one)).rejects.toBe(outage);
     const gone = new Error('gone');
-    await expect(made().revalidate('alice', one, { signal: AbortSignal.abort(gone) })).rejects.toBe(gone);
+    await expect(made().revalidate('alice', one, { signal: AbortSignal.abort(gone) })).rejects.toBe(
+      gone,
+    );
     const controller = new AbortController();
     const late = made({
       onSearch() {
@@ -144,7 +189,9 @@ describe('revalidate', () => {
   });
 
   test('warns once when the entry shows nothing of its account', async () => {
-    const { revalidate, warnings } = made({ entries: [person('alice', one), person('bob', other)] });
+    const { revalidate, warnings } = made({
+      entries: [person('alice', one), person('bob', other)],
+    });
     for (const [name, uid] of [
       ['alice', one],
       ['bob', other],
@@ -165,21 +212,33 @@ describe('revalidate', () => {
   test.each([
     ['OpenLDAP', 'entryCSN'],
     ['389-DS', 'nsUniqueId'],
-  ])('does not warn where a search shows that an entry of %s has no lock, and asks once', async (_server, mark) => {
-    const { directory, revalidate, warnings } = made({ entries: [person('alice', one, { [mark]: ['x'] })] });
-    for (const _ of [1, 2]) expect(await revalidate('alice', one)).toMatchObject({ kind: 'authenticated' });
-    expect(warnings).toEqual([]);
-    const asked = directory.searches.filter(({ filter }) => filterText(filter).includes('(!('));
-    expect(asked.map(({ base, scope }) => [base, scope])).toEqual([[`uid=alice,${peopleBase}`, 'base']]);
-  });
+  ])(
+    'does not warn where a search shows that an entry of %s has no lock, and asks once',
+    async (_server, mark) => {
+      const { directory, revalidate, warnings } = made({
+        entries: [person('alice', one, { [mark]: ['x'] })],
+      });
+      for (const _ of [1, 2])
+        expect(await revalidate('alice', one)).toMatchObject({ kind: 'authenticated' });
+      expect(warnings).toEqual([]);
+      const asked = directory.searches.filter(({ filter }) => filterText(filter).includes('(!('));
+      expect(asked.map(({ base, scope }) => [base, scope])).toEqual([
+        [`uid=alice,${peopleBase}`, 'base'],
+      ]);
+    },
+  );
 
   test('warns once when the entry shows a part of its account alone', async () => {
     const shown = { userAccountControl: ['512'], 'msDS-User-Account-Control-Computed': ['0'] };
     const { revalidate, warnings } = made({ entries: [person('alice', one, shown)] });
-    for (const _ of [1, 2]) expect(await revalidate('alice', one)).toMatchObject({ kind: 'authenticated' });
+    for (const _ of [1, 2])
+      expect(await revalidate('alice', one)).toMatchObject({ kind: 'authenticated' });
     expect(warnings).toEqual([
       [
-        expect.objectContaining({ entry: `uid=alice,${peopleBase}`, attributes: 'pwdLastSet, accountExpires' }),
+        expect.objectContaining({
+          entry: `uid=alice,${peopleBase}`,
+          attributes: 'pwdLastSet, accountExpires',
+        }),
         'account state readable in part: what only these attributes show ends no session',
       ],
     ]);

@@ -49,23 +49,37 @@ describe('groups', () => {
   });
 
   test('are read from an attribute of the user, and nested ones searched for', () => {
-    expect(groupsOf({ attribute: 'memberOf' })).toMatchObject({ by: 'attribute', attribute: 'memberOf', bases: [] });
+    expect(groupsOf({ attribute: 'memberOf' })).toMatchObject({
+      by: 'attribute',
+      attribute: 'memberOf',
+      bases: [],
+    });
     expect(groupsOf({ attribute: 'memberOf', base })).toMatchObject({ bases: [base] });
     expect(groupsOf({ attribute: 'memberOf' })).not.toHaveProperty('nested');
-    expect(groupsOf({ attribute: 'memberOf', base, nested: true, filter: '(member={dn})' })).toMatchObject({
+    expect(
+      groupsOf({ attribute: 'memberOf', base, nested: true, filter: '(member={dn})' }),
+    ).toMatchObject({
       by: 'attribute',
       bases: [base],
       nested: { scope: 'sub', filter: { placeholders: new Set(['dn']) } },
     });
     expect(
-      groupsOf({ attribute: 'memberOf', base, nested: true, scope: 'one', filter: '(member={dn})', maxDepth: 2 }),
+      groupsOf({
+        attribute: 'memberOf',
+        base,
+        nested: true,
+        scope: 'one',
+        filter: '(member={dn})',
+        maxDepth: 2,
+      }),
     ).toMatchObject({
       nested: { scope: 'one' },
       maxDepth: 2,
     });
   });
 
-  const idle = 'has no effect together with attribute, unless nested: true is set: write that, or remove it';
+  const idle =
+    'has no effect together with attribute, unless nested: true is set: write that, or remove it';
 
   test.each<[unknown, string[]]>([
     [
@@ -77,7 +91,9 @@ describe('groups', () => {
     ],
     [
       'memberOf',
-      ['groups: must be keys and values: write { base: "ou=groups,dc=example,dc=com", filter: "(member={dn})" }'],
+      [
+        'groups: must be keys and values: write { base: "ou=groups,dc=example,dc=com", filter: "(member={dn})" }',
+      ],
     ],
     [
       { base, filter: '(objectClass=group)' },
@@ -91,7 +107,10 @@ describe('groups', () => {
         'groups.filter: column 9: {user} is not allowed here: the filter of groups has {dn}, {username} and {attribute:NAME}',
       ],
     ],
-    [{ base, filter: '(member={dn})', maxGroups: 1.5 }, ['groups.maxGroups: must be a whole number from 1 to 100000']],
+    [
+      { base, filter: '(member={dn})', maxGroups: 1.5 },
+      ['groups.maxGroups: must be a whole number from 1 to 100000'],
+    ],
     [
       { base, filter: '(member={dn})', name: 'a b' },
       [
@@ -100,7 +119,9 @@ describe('groups', () => {
     ],
     [
       { base, filter: '(memberUid={username})', nested: true },
-      ['groups.filter: must contain {dn} to find groups of groups: write "(member={dn})", or remove nested'],
+      [
+        'groups.filter: must contain {dn} to find groups of groups: write "(member={dn})", or remove nested',
+      ],
     ],
     [
       { base, filter: '(member={dn})', maxDepth: 3 },
@@ -112,7 +133,9 @@ describe('groups', () => {
     ],
     [
       { attribute: 'member of' },
-      ['groups.attribute: "member of" is no name of an attribute: it has letters, digits and dashes; write memberOf'],
+      [
+        'groups.attribute: "member of" is no name of an attribute: it has letters, digits and dashes; write memberOf',
+      ],
     ],
     [
       { attribute: 'memberOf', filter: '(member={dn})', scope: 'one' },
@@ -126,14 +149,21 @@ describe('groups', () => {
       ],
     ],
     [
-      { attribute: 'memberOf', base, nested: true, filter: '(|(member={dn})(memberUid={username}))' },
+      {
+        attribute: 'memberOf',
+        base,
+        nested: true,
+        filter: '(|(member={dn})(memberUid={username}))',
+      },
       [
         'groups.filter: {username} has no value here: together with attribute the filter finds groups of groups, by {dn} only',
       ],
     ],
     [
       { attribute: 'memberOf', base, nested: true, filter: '(objectClass=group)' },
-      ['groups.filter: must contain {dn} to find groups of groups: write "(member={dn})", or remove nested'],
+      [
+        'groups.filter: must contain {dn} to find groups of groups: write "(member={dn})", or remove nested',
+      ],
     ],
     [
       { attribute: 'memberOf', from: 'x' },

@@ -61,7 +61,8 @@ const shape = {
 };
 
 function allowedPlaceholder(placeholder: string): string | undefined {
-  if (placeholder === 'dn' || placeholder === 'username' || placeholder.startsWith('attribute:')) return undefined;
+  if (placeholder === 'dn' || placeholder === 'username' || placeholder.startsWith('attribute:'))
+    return undefined;
   return 'the filter of groups has {dn}, {username} and {attribute:NAME}';
 }
 
@@ -76,7 +77,8 @@ export const groupsSchema: z.ZodType<GroupOptions> = section(
     if (keys.maxDepth !== undefined && keys.nested !== true) {
       complain(['maxDepth'], 'has no effect without nested: true: write that, or remove maxDepth');
     }
-    if (keys.attribute !== undefined) return settleAttribute(keys.attribute, keys, bounds, complain);
+    if (keys.attribute !== undefined)
+      return settleAttribute(keys.attribute, keys, bounds, complain);
     return settleSearch(keys, bounds, complain);
   },
 )
@@ -85,13 +87,23 @@ export const groupsSchema: z.ZodType<GroupOptions> = section(
 
 type Bounds = Pick<GroupOptions, 'name' | 'maxGroups' | 'maxDepth'>;
 
-function settleSearch(keys: GroupKeys, bounds: Bounds, complain: Complain): GroupOptions | undefined {
+function settleSearch(
+  keys: GroupKeys,
+  bounds: Bounds,
+  complain: Complain,
+): GroupOptions | undefined {
   const { base, scope = 'sub', filter, nested = false } = keys;
   if (base === undefined) {
-    complain(['base'], `must be the DN to search below: write "${baseExample}", or give attribute: memberOf`);
+    complain(
+      ['base'],
+      `must be the DN to search below: write "${baseExample}", or give attribute: memberOf`,
+    );
   }
   if (filter === undefined) {
-    complain(['filter'], `must say how groups are found: write "(member={dn})", or give attribute: memberOf`);
+    complain(
+      ['filter'],
+      `must say how groups are found: write "(member={dn})", or give attribute: memberOf`,
+    );
   } else if (filter.placeholders.size === 0) {
     complain(
       ['filter'],
@@ -99,23 +111,42 @@ function settleSearch(keys: GroupKeys, bounds: Bounds, complain: Complain): Grou
     );
   } else if (nested) refuseNestedWithoutDn(filter, complain);
   if (base === undefined || filter === undefined) return undefined;
-  return { by: 'search', bases: base, scope, filter, ...(nested && { nested: { filter, scope } }), ...bounds };
+  return {
+    by: 'search',
+    bases: base,
+    scope,
+    filter,
+    ...(nested && { nested: { filter, scope } }),
+    ...bounds,
+  };
 }
 
-function settleAttribute(name: string, keys: GroupKeys, bounds: Bounds, complain: Complain): GroupOptions {
+function settleAttribute(
+  name: string,
+  keys: GroupKeys,
+  bounds: Bounds,
+  complain: Complain,
+): GroupOptions {
   const { base = [], scope, filter, nested } = keys;
   const common = { by: 'attribute', attribute: name, bases: base, ...bounds } as const;
   if (nested !== true) {
-    const message = 'has no effect together with attribute, unless nested: true is set: write that, or remove it';
+    const message =
+      'has no effect together with attribute, unless nested: true is set: write that, or remove it';
     if (filter !== undefined) complain(['filter'], message);
     if (scope !== undefined) complain(['scope'], message);
     return common;
   }
   if (base.length === 0) {
-    complain(['base'], `must be the DN to search below for groups of groups: write "${baseExample}"`);
+    complain(
+      ['base'],
+      `must be the DN to search below for groups of groups: write "${baseExample}"`,
+    );
   }
   if (filter === undefined) {
-    complain(['filter'], `must say how groups of groups are found: write "(member={dn})", or remove nested`);
+    complain(
+      ['filter'],
+      `must say how groups of groups are found: write "(member={dn})", or remove nested`,
+    );
     return common;
   }
   const foreign = [...filter.placeholders].find((placeholder) => placeholder !== 'dn');
@@ -130,5 +161,8 @@ function settleAttribute(name: string, keys: GroupKeys, bounds: Bounds, complain
 
 function refuseNestedWithoutDn(filter: FilterTemplate, complain: Complain): void {
   if (filter.placeholders.has('dn')) return;
-  complain(['filter'], 'must contain {dn} to find groups of groups: write "(member={dn})", or remove nested');
+  complain(
+    ['filter'],
+    'must contain {dn} to find groups of groups: write "(member={dn})", or remove nested',
+  );
 }

@@ -1,10 +1,16 @@
 import { oneOrMore, type Parsed, parseText, value } from '@sallyport/plugin-kit';
 import type { z } from 'zod';
-import { attributeDescriptionPattern, isAttributeDescription, parseDn } from '../filter/distinguished-name.ts';
+import {
+  attributeDescriptionPattern,
+  isAttributeDescription,
+  parseDn,
+} from '../filter/distinguished-name.ts';
 import { TemplateError } from '../filter/templates.ts';
 
 export function attribute(description: string, example: string) {
-  return value({ description, pattern: attributeDescriptionPattern }, (input) => parseAttribute(input, example));
+  return value({ description, pattern: attributeDescriptionPattern }, (input) =>
+    parseAttribute(input, example),
+  );
 }
 
 export function parseAttribute(input: unknown, example: string): Parsed<string> {
@@ -21,7 +27,8 @@ export function template<Template>(
 ): z.ZodType<Template> {
   return value({ description, minLength: 1 }, (input) => {
     // Filters may have several lines, so their own parser checks the text.
-    const parsed = typeof input === 'string' && input !== '' ? { value: input } : parseText(input, example);
+    const parsed =
+      typeof input === 'string' && input !== '' ? { value: input } : parseText(input, example);
     if ('problem' in parsed) return parsed;
     try {
       return { value: parse(parsed.value) };

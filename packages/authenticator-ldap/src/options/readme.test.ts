@@ -12,9 +12,14 @@ test('the README has every option with its default, and no other', () => {
   // A missing option is explained in words where the schema has no default to show.
   const shown = (key: string, value: unknown) => {
     if (key === 'user.attributes.extra' || value === '') return undefined;
-    return value === undefined && ['startTLS', 'insecure', 'groups.nested'].includes(key) ? 'false' : value;
+    return value === undefined && ['startTLS', 'insecure', 'groups.nested'].includes(key)
+      ? 'false'
+      : value;
   };
-  const expected = optionsOfSchema(schema).map(([key, value]) => [key, shown(key, value)?.toString()]);
+  const expected = optionsOfSchema(schema).map(([key, value]) => [
+    key,
+    shown(key, value)?.toString(),
+  ]);
   expect(optionsOfReadme(readme).sort()).toEqual(expected.sort());
 });
 
@@ -28,6 +33,8 @@ test('options in the README are valid, but for the secrets that the gateway puts
   expect(all.length).toBeGreaterThanOrEqual(2);
   for (const options of all) {
     expect(options.bind.password).toEqual({ file: 'secrets/ldap' });
-    expect(complaints({ ...options, bind: { ...options.bind, password: 'as the gateway reads it' } })).toEqual([]);
+    expect(
+      complaints({ ...options, bind: { ...options.bind, password: 'as the gateway reads it' } }),
+    ).toEqual([]);
   }
 });

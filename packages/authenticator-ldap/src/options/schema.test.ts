@@ -47,18 +47,27 @@ describe('options', () => {
     [{ serverTimeout: '49ms' }, 'serverTimeout: "49ms" is too short: write at least 50ms'],
     [{ serverTimeout: '30001ms' }, 'serverTimeout: "30001ms" is too long: write at most 30s'],
     [{ order: 'random' }, 'order: must be listed or spread'],
-    [{ serverCircuit: { failures: 0 } }, 'serverCircuit.failures: must be a whole number from 1 to 100'],
+    [
+      { serverCircuit: { failures: 0 } },
+      'serverCircuit.failures: must be a whole number from 1 to 100',
+    ],
     [
       { serverCircuit: { probeInterval: '99ms' } },
       'serverCircuit.probeInterval: "99ms" is too short: write at least 100ms',
     ],
-    [{ serverCircuit: 3 }, 'serverCircuit: must be keys and values: write { failures: 3, probeInterval: 2s }'],
+    [
+      { serverCircuit: 3 },
+      'serverCircuit: must be keys and values: write { failures: 3, probeInterval: 2s }',
+    ],
     [{ pool: { max: 0 } }, 'pool.max: must be a whole number from 1 to 1000'],
     [{ pool: { min: 1 } }, 'pool: has an unknown key: min; known here: max, idleTimeout, maxAge'],
     [{ pool: { maxAge: '8d' } }, 'pool.maxAge: "8d" is too long: write at most 7d'],
     [{ pool: { idleTimeout: '0' } }, 'pool.idleTimeout: "0" is too short: write at least 1s'],
     [{ maxUserBinds: 1001 }, 'maxUserBinds: must be a whole number from 1 to 1000'],
-    [{ tokenPrefix: 'ldap ' }, 'tokenPrefix: must be visible ASCII, at most 64 characters: write ldap: in quotes'],
+    [
+      { tokenPrefix: 'ldap ' },
+      'tokenPrefix: must be visible ASCII, at most 64 characters: write ldap: in quotes',
+    ],
     [
       { tokenPrefix: 'a'.repeat(65) },
       'tokenPrefix: must be visible ASCII, at most 64 characters: write ldap: in quotes',
@@ -75,7 +84,10 @@ describe('options', () => {
       { bind: { dn: 'cn=a,b', password: 'x' } },
       'bind.dn: "cn=a,b" is no DN: write cn=sallyport,ou=services,dc=example,dc=com',
     ],
-    [{ bind: { dn: 'a' } }, 'bind.password: must be a secret: write { file: secrets/ldap } or { env: LDAP_PASSWORD }'],
+    [
+      { bind: { dn: 'a' } },
+      'bind.password: must be a secret: write { file: secrets/ldap } or { env: LDAP_PASSWORD }',
+    ],
     [
       { bind: { dn: 'a', password: '' } },
       'bind.password: must not be empty (servers would bind as anonymous): write { file: secrets/ldap } or { env: LDAP_PASSWORD }',
@@ -99,9 +111,9 @@ describe('options', () => {
 
   test('report the problems of all single values together', () => {
     expect(
-      complaints(writtenOptions({ order: 'x', urls: ['y'], user: { base: 'z' }, pool: { max: 0 } })).map(
-        (problem) => problem.split(':')[0],
-      ),
+      complaints(
+        writtenOptions({ order: 'x', urls: ['y'], user: { base: 'z' }, pool: { max: 0 } }),
+      ).map((problem) => problem.split(':')[0]),
     ).toEqual(['urls.0', 'order', 'user.base', 'pool.max']);
   });
 });
@@ -126,11 +138,20 @@ describe('the JSON Schema of the options', () => {
   test('describes every key', () => {
     expect([...all.keys()]).toEqual(
       expect.arrayContaining([
-        ...['urls', 'srv.nameServers', 'bind.password', 'user.attributes.extra', 'groups.maxDepth', 'pool.max'],
+        ...[
+          'urls',
+          'srv.nameServers',
+          'bind.password',
+          'user.attributes.extra',
+          'groups.maxDepth',
+          'pool.max',
+        ],
         ...['tokenPrefix'],
       ]),
     );
-    expect([...all].filter(([, { description }]) => !description?.endsWith('.')).map(([key]) => key)).toEqual([]);
+    expect(
+      [...all].filter(([, { description }]) => !description?.endsWith('.')).map(([key]) => key),
+    ).toEqual([]);
   });
 
   test.each([
@@ -150,7 +171,9 @@ describe('the JSON Schema of the options', () => {
       required: ['user'],
       anyOf: [{ required: ['urls'] }, { required: ['srv'] }],
     });
-    expect(all.get('user')).toMatchObject({ anyOf: [{ required: ['base'] }, { required: ['dnTemplate'] }] });
+    expect(all.get('user')).toMatchObject({
+      anyOf: [{ required: ['base'] }, { required: ['dnTemplate'] }],
+    });
     const sections = [['', schema as Described] as const, ...all].filter(
       ([, { properties }]) => properties !== undefined,
     );

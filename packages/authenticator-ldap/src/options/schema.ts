@@ -1,4 +1,14 @@
-import { choice, count, duration, flag, parseText, section, settleTls, tlsShape, value } from '@sallyport/plugin-kit';
+import {
+  choice,
+  count,
+  duration,
+  flag,
+  parseText,
+  section,
+  settleTls,
+  tlsShape,
+  value,
+} from '@sallyport/plugin-kit';
 import { parseDn } from '../filter/distinguished-name.ts';
 import { groupsSchema } from './groups.ts';
 import { serverShape, settleServers } from './servers.ts';
@@ -9,17 +19,28 @@ const dnExample = 'cn=sallyport,ou=services,dc=example,dc=com';
 /** The service account. Active Directory also takes names that are no DN, such as `sallyport@example.com`. */
 const bindSchema = section(
   {
-    dn: value({ description: `The service account, such as ${dnExample}.`, minLength: 1 }, (input) => {
-      const parsed = parseText(input, dnExample);
-      const isBad = 'value' in parsed && parsed.value.includes('=') && parseDn(parsed.value) === undefined;
-      return isBad ? { problem: `${JSON.stringify(parsed.value)} is no DN`, fix: `write ${dnExample}` } : parsed;
-    }),
+    dn: value(
+      { description: `The service account, such as ${dnExample}.`, minLength: 1 },
+      (input) => {
+        const parsed = parseText(input, dnExample);
+        const isBad =
+          'value' in parsed && parsed.value.includes('=') && parseDn(parsed.value) === undefined;
+        return isBad
+          ? { problem: `${JSON.stringify(parsed.value)} is no DN`, fix: `write ${dnExample}` }
+          : parsed;
+      },
+    ),
     password: value(
-      { description: 'Its password, as { file: path } or { env: NAME }.', minLength: 1, writeOnly: true },
+      {
+        description: 'Its password, as { file: path } or { env: NAME }.',
+        minLength: 1,
+        writeOnly: true,
+      },
       (input) => {
         const fix = 'write { file: secrets/ldap } or { env: LDAP_PASSWORD }';
         if (typeof input !== 'string') return { problem: 'must be a secret', fix };
-        if (input === '') return { problem: 'must not be empty (servers would bind as anonymous)', fix };
+        if (input === '')
+          return { problem: 'must not be empty (servers would bind as anonymous)', fix };
         if (input.includes('\0') || !input.isWellFormed()) return { problem: 'must be text', fix };
         return { value: input };
       },
@@ -46,10 +67,14 @@ const poolTime = { min: '1s' };
 const poolSchema = section(
   {
     max: count('Connections to each server; more searches wait.', 1, 1000).default(10),
-    idleTimeout: duration('A connection that was not used for this long is closed.', poolTime).prefault('5m'),
-    maxAge: duration('A connection is closed after this, and a new one is made when it is needed.', poolTime).prefault(
-      '30m',
-    ),
+    idleTimeout: duration(
+      'A connection that was not used for this long is closed.',
+      poolTime,
+    ).prefault('5m'),
+    maxAge: duration(
+      'A connection is closed after this, and a new one is made when it is needed.',
+      poolTime,
+    ).prefault('30m'),
   },
   '{ max: 10 }',
   (pool) => pool,
@@ -76,25 +101,39 @@ const shape = {
     'Connections of user binds are used for further ones; false: each has a connection of its own.',
   ).default(true),
   tokenPrefix: value(
-    { description: 'The prefix of tokens, before the base64 of user:password, such as ldap:.', pattern: '^[!-~]*$' },
+    {
+      description: 'The prefix of tokens, before the base64 of user:password, such as ldap:.',
+      pattern: '^[!-~]*$',
+    },
     (input) => {
       const isValid = typeof input === 'string' && input.length <= 64 && /^[!-~]*$/.test(input);
       if (isValid) return { value: input };
-      return { problem: 'must be visible ASCII, at most 64 characters', fix: 'write ldap: in quotes' };
+      return {
+        problem: 'must be visible ASCII, at most 64 characters',
+        fix: 'write ldap: in quotes',
+      };
     },
   ).prefault(''),
 };
 
-export const optionsSchema = section(shape, '{ urls: [ldaps://ldap.example.com], user: { … } }', (keys, complain) => {
-  const { servers, srv } = settleServers(keys, complain);
-  const all = [...servers, ...(srv ? [srv] : [])];
-  const spoken = all.length === 0 || all.some(({ security }) => security !== 'insecure');
-  const tls = settleTls(keys, { word: 'ldap', spoken, fix: 'use ldaps:// or startTLS: true' }, complain);
-  const { bind, groups, serverCircuit: circuit, order, serverTimeout, user, pool } = keys;
-  const { tokenPrefix, maxUserBinds, reuseUserConnections } = keys;
-  const optional = { ...(srv && { srv }), ...(bind && { bind }), ...(groups && { groups }) };
-  const limits = { serverTimeout, circuit, pool, maxUserBinds, reuseUserConnections };
-  return { tokenPrefix, servers, order, tls, user, ...limits, ...optional };
-})
+export const optionsSchema = section(
+  shape,
+  '{ urls: [ldaps://ldap.example.com], user: { … } }',
+  (keys, complain) => {
+    const { servers, srv } = settleServers(keys, complain);
+    const all = [...servers, ...(srv ? [srv] : [])];
+    const spoken = all.length === 0 || all.some(({ security }) => security !== 'insecure');
+    const tls = settleTls(
+      keys,
+      { word: 'ldap', spoken, fix: 'use ldaps:// or startTLS: true' },
+      complain,
+    );
+    const { bind, groups, serverCircuit: circuit, order, serverTimeout, user, pool } = keys;
+    const { tokenPrefix, maxUserBinds, reuseUserConnections } = keys;
+    const optional = { ...(srv && { srv }), ...(bind && { bind }), ...(groups && { groups }) };
+    const limits = { serverTimeout, circuit, pool, maxUserBinds, reuseUserConnections };
+    return { tokenPrefix, servers, order, tls, user, ...limits, ...optional };
+  },
+)
   .meta({ anyOf: [{ required: ['urls'] }, { required: ['srv'] }] })
   .describe('A directory that users bind to with name and password.');

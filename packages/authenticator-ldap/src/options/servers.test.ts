@@ -9,14 +9,28 @@ describe('urls', () => {
     [
       'ldaps://ldap.example.com',
       {},
-      { url: 'ldaps://ldap.example.com:636', host: 'ldap.example.com', port: 636, security: 'ldaps' },
+      {
+        url: 'ldaps://ldap.example.com:636',
+        host: 'ldap.example.com',
+        port: 636,
+        security: 'ldaps',
+      },
     ],
     [
       'LDAPS://LDAP.Example.com:3269/',
       {},
-      { url: 'ldaps://ldap.example.com:3269', host: 'ldap.example.com', port: 3269, security: 'ldaps' },
+      {
+        url: 'ldaps://ldap.example.com:3269',
+        host: 'ldap.example.com',
+        port: 3269,
+        security: 'ldaps',
+      },
     ],
-    ['ldap://ldap', clear, { url: 'ldap://ldap:389', host: 'ldap', port: 389, security: 'starttls' }],
+    [
+      'ldap://ldap',
+      clear,
+      { url: 'ldap://ldap:389', host: 'ldap', port: 389, security: 'starttls' },
+    ],
     [
       'ldap://192.0.2.7:1389',
       { insecure: true },
@@ -37,7 +51,9 @@ describe('urls', () => {
   });
 
   test('keep their order, and startTLS is for those of ldap:// only', () => {
-    const { servers } = settled(writtenOptions({ urls: ['ldaps://b', 'ldap://a', 'ldaps://a'], startTLS: true }));
+    const { servers } = settled(
+      writtenOptions({ urls: ['ldaps://b', 'ldap://a', 'ldaps://a'], startTLS: true }),
+    );
     expect(servers.map(({ url, security }) => [url, security])).toEqual([
       ['ldaps://b:636', 'ldaps'],
       ['ldap://a:389', 'starttls'],
@@ -49,8 +65,14 @@ describe('urls', () => {
     ['ldap.example.com', 'must begin with ldaps:// or ldap://'],
     ['https://ldap.example.com', 'must begin with ldaps:// or ldap://'],
     ['ldaps://', 'names no host'],
-    ['ldaps://ldap.example.com/dc=example,dc=com', 'must end after the host and port (an IPv6 address in brackets)'],
-    ['ldaps://ldap.example.com?uid', 'must end after the host and port (an IPv6 address in brackets)'],
+    [
+      'ldaps://ldap.example.com/dc=example,dc=com',
+      'must end after the host and port (an IPv6 address in brackets)',
+    ],
+    [
+      'ldaps://ldap.example.com?uid',
+      'must end after the host and port (an IPv6 address in brackets)',
+    ],
     ['ldaps://2001:db8::1', 'must end after the host and port (an IPv6 address in brackets)'],
     ['ldaps://[192.0.2.1]', 'names no host'],
     ['ldaps://127.1', 'names no host'],
@@ -59,12 +81,17 @@ describe('urls', () => {
     ['ldaps://ldap:0', 'has no port from 1 to 65535'],
     ['ldaps://ldap:65536', 'has no port from 1 to 65535'],
   ])('%s is refused, quoted, with an example', (url, words) => {
-    const fix = 'write ldaps://ldap-a.example.com, ldaps://ldap.example.com:3269 or ldaps://[2001:db8::1]';
-    expect(complaints(writtenOptions({ urls: ['ldaps://good', url] }))).toEqual([`urls.1: "${url}" ${words}: ${fix}`]);
+    const fix =
+      'write ldaps://ldap-a.example.com, ldaps://ldap.example.com:3269 or ldaps://[2001:db8::1]';
+    expect(complaints(writtenOptions({ urls: ['ldaps://good', url] }))).toEqual([
+      `urls.1: "${url}" ${words}: ${fix}`,
+    ]);
   });
 
   test('with a user in them are refused without a word of it', () => {
-    const [complaint = '', ...others] = complaints(writtenOptions({ urls: ['ldap://admin:hunter2@ldap.example.com'] }));
+    const [complaint = '', ...others] = complaints(
+      writtenOptions({ urls: ['ldap://admin:hunter2@ldap.example.com'] }),
+    );
     expect(others).toEqual([]);
     expect(complaint).toBe(
       'urls.0: must not name a user: the DN and the password belong under bind; write ldaps://host',
@@ -72,14 +99,26 @@ describe('urls', () => {
   });
 
   test.each([
-    [[], 'urls: must have 1 to 16 entries: write [ldaps://ldap-a.example.com, ldaps://ldap-b.example.com]'],
+    [
+      [],
+      'urls: must have 1 to 16 entries: write [ldaps://ldap-a.example.com, ldaps://ldap-b.example.com]',
+    ],
     [
       Array.from({ length: 17 }, (_, index) => `ldaps://a${index}`),
       'urls: must have 1 to 16 entries: write [ldaps://ldap-a.example.com, ldaps://ldap-b.example.com]',
     ],
-    ['ldaps://a', 'urls: must be a list: write [ldaps://ldap-a.example.com, ldaps://ldap-b.example.com]'],
-    [['ldaps://a', 'ldaps://b', 'LDAPS://A:636/'], 'urls.2: is the same server as entry 1: remove one of the two'],
-    [['ldaps://[::1]', 'ldaps://[0:0::0:1]'], 'urls.1: is the same server as entry 1: remove one of the two'],
+    [
+      'ldaps://a',
+      'urls: must be a list: write [ldaps://ldap-a.example.com, ldaps://ldap-b.example.com]',
+    ],
+    [
+      ['ldaps://a', 'ldaps://b', 'LDAPS://A:636/'],
+      'urls.2: is the same server as entry 1: remove one of the two',
+    ],
+    [
+      ['ldaps://[::1]', 'ldaps://[0:0::0:1]'],
+      'urls.1: is the same server as entry 1: remove one of the two',
+    ],
   ])('as %j are refused', (urls, complaint) => {
     expect(complaints(writtenOptions({ urls }))).toEqual([complaint]);
   });
@@ -94,11 +133,20 @@ describe('srv', () => {
     ['_ldap._tcp.Default-First-Site-Name._sites.dc._msdcs.example.com', clear, 'starttls'],
   ])('%s can replace urls', (name, keys, security) => {
     const options = settled(writtenOptions({ urls: undefined, srv: { name }, ...keys }));
-    expect(options).toMatchObject({ servers: [], srv: { name: name.replace(/\.$/, ''), security, nameServers: [] } });
+    expect(options).toMatchObject({
+      servers: [],
+      srv: { name: name.replace(/\.$/, ''), security, nameServers: [] },
+    });
   });
 
   test.each([
-    ...['example.com', '_kerberos._tcp.example.com', '_ldap._udp.example.com', '_ldap._tcp.', '_ldap._tcp.a b'],
+    ...[
+      'example.com',
+      '_kerberos._tcp.example.com',
+      '_ldap._udp.example.com',
+      '_ldap._tcp.',
+      '_ldap._tcp.a b',
+    ],
     ...['_ldap._tcp._'],
   ])('%s is refused', (name) => {
     expect(complaints(writtenOptions({ urls: undefined, srv: { name } }))).toEqual([
@@ -107,21 +155,29 @@ describe('srv', () => {
   });
 
   test('asks name servers by their addresses', () => {
-    const nameServers = ['192.0.2.53', '192.0.2.53:5353', '2001:db8::53', '[2001:db8::53]', '[2001:db8::53]:5353'];
+    const nameServers = [
+      '192.0.2.53',
+      '192.0.2.53:5353',
+      '2001:db8::53',
+      '[2001:db8::53]',
+      '[2001:db8::53]:5353',
+    ];
     const name = '_ldaps._tcp.example.com';
-    expect(settled(writtenOptions({ urls: undefined, srv: { name, nameServers } })).srv?.nameServers).toEqual(
-      nameServers,
-    );
+    expect(
+      settled(writtenOptions({ urls: undefined, srv: { name, nameServers } })).srv?.nameServers,
+    ).toEqual(nameServers);
     const bad = ['dns.example.com', '192.0.2.53:0', '192.0.2.53:65536', '[192.0.2.53]', '192.0.2'];
-    expect(complaints(writtenOptions({ urls: undefined, srv: { name, nameServers: bad.slice(0, 5) } }))).toEqual(
+    expect(
+      complaints(writtenOptions({ urls: undefined, srv: { name, nameServers: bad.slice(0, 5) } })),
+    ).toEqual(
       bad.map(
         (address, index) =>
           `srv.nameServers.${index}: "${address}" is no address of a DNS server: write 192.0.2.53, 192.0.2.53:5353, 2001:db8::53 or "[2001:db8::53]:5353"`,
       ),
     );
-    expect(complaints(writtenOptions({ urls: undefined, srv: { name, nameServers: [] } }))).toEqual([
-      'srv.nameServers: must have 1 to 8 entries: write [192.0.2.53]',
-    ]);
+    expect(complaints(writtenOptions({ urls: undefined, srv: { name, nameServers: [] } }))).toEqual(
+      ['srv.nameServers: must have 1 to 8 entries: write [192.0.2.53]'],
+    );
   });
 
   test('or urls: one of them, and one only', () => {
@@ -134,22 +190,31 @@ describe('srv', () => {
     expect(complaints(writtenOptions({ urls: undefined, srv: {} }))).toEqual([
       'srv.name: must be text: write _ldaps._tcp.example.com',
     ]);
-    expect(complaints(writtenOptions({ urls: undefined, srv: '_ldaps._tcp.example.com' }))).toEqual([
-      'srv: must be keys and values: write { name: _ldaps._tcp.example.com }',
-    ]);
+    expect(complaints(writtenOptions({ urls: undefined, srv: '_ldaps._tcp.example.com' }))).toEqual(
+      ['srv: must be keys and values: write { name: _ldaps._tcp.example.com }'],
+    );
   });
 });
 
 describe('clear text', () => {
-  const fix = 'write startTLS: true, or insecure: true if anyone on the network path may read passwords';
+  const fix =
+    'write startTLS: true, or insecure: true if anyone on the network path may read passwords';
   const srv = { name: '_ldap._tcp.example.com' };
 
   test.each<[Record<string, unknown>, string[]]>([
-    [{ urls: ['ldaps://a', 'ldap://b'] }, [`urls.1: ldap:// is clear text: write ldaps://; or ${fix}`]],
-    [{ urls: undefined, srv }, [`srv.name: _ldap._tcp is clear text: write _ldaps._tcp; or ${fix}`]],
+    [
+      { urls: ['ldaps://a', 'ldap://b'] },
+      [`urls.1: ldap:// is clear text: write ldaps://; or ${fix}`],
+    ],
+    [
+      { urls: undefined, srv },
+      [`srv.name: _ldap._tcp is clear text: write _ldaps._tcp; or ${fix}`],
+    ],
     [
       { urls: ['ldap://b'], startTLS: true, insecure: true },
-      ["insecure: can't be used together with startTLS: remove insecure, and everything is encrypted"],
+      [
+        "insecure: can't be used together with startTLS: remove insecure, and everything is encrypted",
+      ],
     ],
     [{ startTLS: true }, ['startTLS: has no effect: all servers are ldaps; remove startTLS']],
     [{ insecure: true }, ['insecure: has no effect: all servers are ldaps; remove insecure']],
@@ -162,14 +227,20 @@ describe('clear text', () => {
   });
 
   test('is used with ldap:// servers only, when it is asked for explicitly', () => {
-    const { servers } = settled(writtenOptions({ urls: ['ldaps://a', 'ldap://b'], insecure: true }));
+    const { servers } = settled(
+      writtenOptions({ urls: ['ldaps://a', 'ldap://b'], insecure: true }),
+    );
     expect(servers.map(({ security }) => security)).toEqual(['ldaps', 'insecure']);
   });
 });
 
 describe('a port of the other scheme looks mixed up', () => {
   test.each([
-    ['ldaps://a:389', {}, /^servers expect ldap:\/\/ with startTLS: true on port 389, and ldaps:\/\/ on port 636$/],
+    [
+      'ldaps://a:389',
+      {},
+      /^servers expect ldap:\/\/ with startTLS: true on port 389, and ldaps:\/\/ on port 636$/,
+    ],
     ['ldaps://a:3268', {}, /on port 3268, and ldaps:\/\/ on port 3269$/],
     ['ldap://a:636', clear, /^servers expect ldaps:\/\/ on port 636/],
     ['ldap://a:3269', { insecure: true }, /^servers expect ldaps:\/\/ on port 3269/],
@@ -180,7 +251,14 @@ describe('a port of the other scheme looks mixed up', () => {
   });
 
   test('and no other does', () => {
-    const urls = ['ldaps://a', 'ldaps://a:3269', 'ldaps://a:1636', 'ldap://a', 'ldap://a:3268', 'ldap://a:1389'];
+    const urls = [
+      'ldaps://a',
+      'ldaps://a:3269',
+      'ldaps://a:1636',
+      'ldap://a',
+      'ldap://a:3268',
+      'ldap://a:1389',
+    ];
     const { servers } = settled(writtenOptions({ urls, startTLS: true }));
     expect(servers.map(portMixUp)).toEqual(urls.map(() => undefined));
   });

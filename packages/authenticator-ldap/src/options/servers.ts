@@ -1,11 +1,22 @@
 import { isIP, isIPv4, isIPv6, SocketAddress } from 'node:net';
-import { type Complain, flag, isHostName, list, type Parsed, parseText, section, value } from '@sallyport/plugin-kit';
+import {
+  type Complain,
+  flag,
+  isHostName,
+  list,
+  type Parsed,
+  parseText,
+  section,
+  value,
+} from '@sallyport/plugin-kit';
 import type { z } from 'zod';
 import type { Server } from '../connection/types.ts';
 
 const serverUrlPattern = '^[Ll][Dd][Aa][Pp][Ss]?://[^/?#@]+/?$';
-const urlShape = /^(?<scheme>ldaps?):\/\/(?:\[(?<six>[^[\]]*)\]|(?<name>[^:/?#@[\]]*))(?::(?<port>\d{1,5}))?\/?$/i;
-const urlFix = 'write ldaps://ldap-a.example.com, ldaps://ldap.example.com:3269 or ldaps://[2001:db8::1]';
+const urlShape =
+  /^(?<scheme>ldaps?):\/\/(?:\[(?<six>[^[\]]*)\]|(?<name>[^:/?#@[\]]*))(?::(?<port>\d{1,5}))?\/?$/i;
+const urlFix =
+  'write ldaps://ldap-a.example.com, ldaps://ldap.example.com:3269 or ldaps://[2001:db8::1]';
 const srvExample = '_ldaps._tcp.example.com';
 
 /** Reads `_ldap._tcp.` or `_ldaps._tcp.` with a domain, whose labels may begin with `_` as Active Directory's do. */
@@ -37,7 +48,10 @@ const srv = section(
       parseSrvName,
     ),
     nameServers: list(
-      { description: "DNS servers to ask, by address. Left out: the system's.", example: '[192.0.2.53]' },
+      {
+        description: "DNS servers to ask, by address. Left out: the system's.",
+        example: '[192.0.2.53]',
+      },
       { min: 1, max: 8 },
       parseNameServer,
     ).optional(),
@@ -69,7 +83,10 @@ type ServerKeys = z.output<z.ZodObject<typeof serverShape>>;
 export function settleServers(keys: ServerKeys, complain: Complain) {
   const { urls = [], srv } = keys;
   if (keys.urls === undefined && srv === undefined) {
-    complain(['urls'], `must list the servers: write [ldaps://ldap-a.example.com], or srv: { name: ${srvExample} }`);
+    complain(
+      ['urls'],
+      `must list the servers: write [ldaps://ldap-a.example.com], or srv: { name: ${srvExample} }`,
+    );
   }
   if (keys.urls !== undefined && srv !== undefined) {
     complain(['srv'], "can't be used together with urls: remove one of the two");
@@ -77,7 +94,8 @@ export function settleServers(keys: ServerKeys, complain: Complain) {
   const addresses = urls.map(({ host, port }) => JSON.stringify([host, port]));
   for (const [index, address] of addresses.entries()) {
     const first = addresses.indexOf(address);
-    if (first !== index) complain(['urls', index], `is the same server as entry ${first + 1}: remove one of the two`);
+    if (first !== index)
+      complain(['urls', index], `is the same server as entry ${first + 1}: remove one of the two`);
   }
   checkClearText(keys, complain);
   const securityOf = (secure: boolean): Server['security'] =>
@@ -89,18 +107,28 @@ export function settleServers(keys: ServerKeys, complain: Complain) {
   return { servers, ...(srv && { srv: { ...srv, security: securityOf(isLdaps(srv.name)) } }) };
 }
 
-function checkClearText({ urls = [], srv, startTLS, insecure }: ServerKeys, complain: Complain): void {
-  const fix = 'write startTLS: true, or insecure: true if anyone on the network path may read passwords';
+function checkClearText(
+  { urls = [], srv, startTLS, insecure }: ServerKeys,
+  complain: Complain,
+): void {
+  const fix =
+    'write startTLS: true, or insecure: true if anyone on the network path may read passwords';
   const index = urls.findIndex(({ scheme }) => scheme === 'ldap');
   const plainSrv = srv !== undefined && !isLdaps(srv.name);
   if (index === -1 && !plainSrv) {
-    if (startTLS === true) complain(['startTLS'], 'has no effect: all servers are ldaps; remove startTLS');
-    if (insecure === true) complain(['insecure'], 'has no effect: all servers are ldaps; remove insecure');
+    if (startTLS === true)
+      complain(['startTLS'], 'has no effect: all servers are ldaps; remove startTLS');
+    if (insecure === true)
+      complain(['insecure'], 'has no effect: all servers are ldaps; remove insecure');
   } else if (startTLS === true && insecure === true) {
-    complain(['insecure'], "can't be used together with startTLS: remove insecure, and everything is encrypted");
+    complain(
+      ['insecure'],
+      "can't be used together with startTLS: remove insecure, and everything is encrypted",
+    );
   } else if (startTLS !== true && insecure !== true) {
     if (index !== -1) complain(['urls', index], `ldap:// is clear text: write ldaps://; or ${fix}`);
-    if (plainSrv) complain(['srv', 'name'], `_ldap._tcp is clear text: write _ldaps._tcp; or ${fix}`);
+    if (plainSrv)
+      complain(['srv', 'name'], `_ldap._tcp is clear text: write _ldaps._tcp; or ${fix}`);
   }
 }
 
@@ -124,7 +152,10 @@ function parseServerUrl(input: unknown): Parsed<ServerUrl> {
   if ('problem' in parsed) return parsed;
   // A URL with an @ may hold a password, so it is not quoted.
   if (parsed.value.includes('@')) {
-    return { problem: 'must not name a user', fix: 'the DN and the password belong under bind; write ldaps://host' };
+    return {
+      problem: 'must not name a user',
+      fix: 'the DN and the password belong under bind; write ldaps://host',
+    };
   }
   const quoted = JSON.stringify(parsed.value);
   const { scheme = '', six, name = '', port } = urlShape.exec(parsed.value)?.groups ?? {};
@@ -138,7 +169,8 @@ function parseServerUrl(input: unknown): Parsed<ServerUrl> {
     return { problem: `${quoted} names no host`, fix: urlFix };
   const secure = scheme.toLowerCase() === 'ldaps';
   const number = port === undefined ? (secure ? 636 : 389) : Number(port);
-  if (number < 1 || number > 65_535) return { problem: `${quoted} has no port from 1 to 65535`, fix: urlFix };
+  if (number < 1 || number > 65_535)
+    return { problem: `${quoted} has no port from 1 to 65535`, fix: urlFix };
   const host = six === undefined ? name.toLowerCase() : canonicalIPv6(six);
   return { value: { scheme: secure ? 'ldaps' : 'ldap', host, port: number } };
 }
@@ -146,13 +178,17 @@ function parseServerUrl(input: unknown): Parsed<ServerUrl> {
 /** The ports on which servers expect the other scheme, with those of the global catalog, and what to write instead. */
 const mixedUpPorts: Readonly<Record<string, string>> = {
   'ldaps:389': 'servers expect ldap:// with startTLS: true on port 389, and ldaps:// on port 636',
-  'ldaps:3268': 'servers expect ldap:// with startTLS: true on port 3268, and ldaps:// on port 3269',
+  'ldaps:3268':
+    'servers expect ldap:// with startTLS: true on port 3268, and ldaps:// on port 3269',
   'ldap:636': 'servers expect ldaps:// on port 636, and ldap:// on port 389',
   'ldap:3269': 'servers expect ldaps:// on port 3269, and ldap:// on port 3268',
 };
 
 /** Explains the likely mistake in a server's port. @returns undefined when it may be right */
-export function portMixUp({ security, port }: Pick<Server, 'security' | 'port'>): string | undefined {
+export function portMixUp({
+  security,
+  port,
+}: Pick<Server, 'security' | 'port'>): string | undefined {
   return mixedUpPorts[`${security === 'ldaps' ? 'ldaps' : 'ldap'}:${port}`];
 }
 

@@ -11,13 +11,21 @@ test('TLS is at least 1.2, with the authorities of Node, unless options say more
     minVersion: 'TLSv1.3',
   };
   expect(settled(writtenOptions(tls)).tls).toEqual(tls);
-  expect(settled(writtenOptions({ urls: ['ldap://a', 'ldaps://b'], insecure: true, ...tls })).tls).toEqual(tls);
+  expect(
+    settled(writtenOptions({ urls: ['ldap://a', 'ldaps://b'], insecure: true, ...tls })).tls,
+  ).toEqual(tls);
 });
 
 test.each<[Record<string, unknown>, string]>([
   [{ certFile: 'a' }, 'keyFile: must name the key of certFile: write keyFile: tls/ldap-client.key'],
-  [{ keyFile: 'a' }, 'certFile: must name the certificate of keyFile: write certFile: tls/ldap-client.crt'],
-  [{ serverName: '192.0.2.1' }, 'serverName: "192.0.2.1" is not a host name: write ldap.example.com'],
+  [
+    { keyFile: 'a' },
+    'certFile: must name the certificate of keyFile: write certFile: tls/ldap-client.crt',
+  ],
+  [
+    { serverName: '192.0.2.1' },
+    'serverName: "192.0.2.1" is not a host name: write ldap.example.com',
+  ],
   [
     { serverName: 'ldap.example.com:636' },
     'serverName: "ldap.example.com:636" is not a host name: write ldap.example.com',
@@ -27,21 +35,30 @@ test.each<[Record<string, unknown>, string]>([
   expect(complaints(writtenOptions(keys))).toEqual([complaint]);
 });
 
-test.each(['caFile', 'certFile', 'keyFile', 'serverName', 'minVersion'])('%s without any TLS is refused', (key) => {
-  const setting = key === 'minVersion' ? 'TLSv1.2' : 'a';
-  const fix = 'does nothing: no server is reached with TLS; remove it, or use ldaps:// or startTLS: true';
-  expect(complaints(writtenOptions({ urls: ['ldap://a'], insecure: true, [key]: setting }))).toContain(
-    `${key}: ${fix}`,
-  );
-  const srv = { name: '_ldap._tcp.example.com' };
-  expect(complaints(writtenOptions({ urls: undefined, srv, insecure: true, [key]: setting }))).toContain(
-    `${key}: ${fix}`,
-  );
-});
+test.each(['caFile', 'certFile', 'keyFile', 'serverName', 'minVersion'])(
+  '%s without any TLS is refused',
+  (key) => {
+    const setting = key === 'minVersion' ? 'TLSv1.2' : 'a';
+    const fix =
+      'does nothing: no server is reached with TLS; remove it, or use ldaps:// or startTLS: true';
+    expect(
+      complaints(writtenOptions({ urls: ['ldap://a'], insecure: true, [key]: setting })),
+    ).toContain(`${key}: ${fix}`);
+    const srv = { name: '_ldap._tcp.example.com' };
+    expect(
+      complaints(writtenOptions({ urls: undefined, srv, insecure: true, [key]: setting })),
+    ).toContain(`${key}: ${fix}`);
+  },
+);
 
-test.each(['caFile', 'certFile', 'keyFile'])('%s with the content of a file is refused without a word of it', (key) => {
-  const found = complaints(writtenOptions({ [key]: '-----BEGIN PRIVATE KEY-----\nMIIabc\n' }));
-  expect(found).toEqual([
-    expect.stringMatching(new RegExp(`^${key}: must be a path, not the content of a file: write tls/ldap-`)),
-  ]);
-});
+test.each(['caFile', 'certFile', 'keyFile'])(
+  '%s with the content of a file is refused without a word of it',
+  (key) => {
+    const found = complaints(writtenOptions({ [key]: '-----BEGIN PRIVATE KEY-----\nMIIabc\n' }));
+    expect(found).toEqual([
+      expect.stringMatching(
+        new RegExp(`^${key}: must be a path, not the content of a file: write tls/ldap-`),
+      ),
+    ]);
+  },
+);

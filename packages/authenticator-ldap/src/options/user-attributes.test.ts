@@ -21,15 +21,21 @@ describe('attributes of a user', () => {
   test.each<[unknown, string[]]>([
     [
       { username: 'uid)(x' },
-      ['user.attributes.username: "uid)(x" is no name of an attribute: it has letters, digits and dashes; write uid'],
+      [
+        'user.attributes.username: "uid)(x" is no name of an attribute: it has letters, digits and dashes; write uid',
+      ],
     ],
     [
       { uid: '1.1' },
-      ['user.attributes.uid: "1.1" is no name of an attribute: it has letters, digits and dashes; write entryUUID'],
+      [
+        'user.attributes.uid: "1.1" is no name of an attribute: it has letters, digits and dashes; write entryUUID',
+      ],
     ],
     [
       { email: '*' },
-      ['user.attributes.email: "*" is no name of an attribute: it has letters, digits and dashes; write mail'],
+      [
+        'user.attributes.email: "*" is no name of an attribute: it has letters, digits and dashes; write mail',
+      ],
     ],
     [
       { extra: { a: 'b c' } },
@@ -39,12 +45,16 @@ describe('attributes of a user', () => {
     ],
     [
       { extra: ['a'] },
-      ['user.attributes.extra: must be keys with attributes: write { example.com/department: departmentNumber }'],
+      [
+        'user.attributes.extra: must be keys with attributes: write { example.com/department: departmentNumber }',
+      ],
     ],
     [{ extra: { Team: 'ou' } }, ['user.attributes.extra.Team: must be lowercase: write team']],
     [
       { extra: { '': 'ou' } },
-      ['user.attributes.extra.: is an empty key: write a lowercase one with a domain, such as example.com/department'],
+      [
+        'user.attributes.extra.: is an empty key: write a lowercase one with a domain, such as example.com/department',
+      ],
     ],
     [
       {
@@ -64,7 +74,10 @@ describe('attributes of a user', () => {
       { email: 'mail', extra: { email: 'mail' } },
       ['user.attributes.extra.email: is taken by the attribute under email: remove one of the two'],
     ],
-    [{ name: 'cn' }, ['user.attributes: has an unknown key: name; known here: username, uid, email, extra']],
+    [
+      { name: 'cn' },
+      ['user.attributes: has an unknown key: name; known here: username, uid, email, extra'],
+    ],
     ['uid', ['user.attributes: must be keys and values: write { username: uid, uid: entryUUID }']],
   ])('%j are refused', (keys, expected) => {
     expect(complaints(attributes(keys))).toEqual(expected);

@@ -4,8 +4,13 @@ import { complaints, settled, writtenOptions } from './testing/written-options.t
 
 const base = 'ou=people,dc=example,dc=com';
 const user = (keys: Record<string, unknown>) => writtenOptions({ user: keys });
-const alice = (filter: FilterTemplate) => filter.fill((name) => (name === 'username' ? ['alice'] : []));
-const equality = (attribute: string, value: string) => ({ kind: 'equality', attribute, value: Buffer.from(value) });
+const alice = (filter: FilterTemplate) =>
+  filter.fill((name) => (name === 'username' ? ['alice'] : []));
+const equality = (attribute: string, value: string) => ({
+  kind: 'equality',
+  attribute,
+  value: Buffer.from(value),
+});
 
 function searchOf(keys: Record<string, unknown>) {
   const { find } = settled(user(keys)).user;
@@ -19,39 +24,52 @@ describe('a user', () => {
     expect(find).toMatchObject({ bases: [base], scope: 'sub' });
     expect(alice(find.filter)).toEqual(equality('uid', 'alice'));
     const bases = ['ou=a,dc=x', 'ou=b,dc=x'];
-    expect(searchOf({ base: bases, scope: 'one', filter: '(uid={username})' })).toMatchObject({ bases, scope: 'one' });
+    expect(searchOf({ base: bases, scope: 'one', filter: '(uid={username})' })).toMatchObject({
+      bases,
+      scope: 'one',
+    });
   });
 
   test('is found by any login attribute, and by the filter as well', () => {
-    expect(alice(searchOf({ base, loginAttributes: ['uid'] }).filter)).toEqual(equality('uid', 'alice'));
+    expect(alice(searchOf({ base, loginAttributes: ['uid'] }).filter)).toEqual(
+      equality('uid', 'alice'),
+    );
     const logins = {
       kind: 'or',
       filters: [equality('sAMAccountName', 'alice'), equality('userPrincipalName', 'alice')],
     };
     const loginAttributes = ['sAMAccountName', 'userPrincipalName'];
     expect(alice(searchOf({ base, loginAttributes }).filter)).toEqual(logins);
-    expect(alice(searchOf({ base, loginAttributes, filter: ' (objectClass=user)\n' }).filter)).toEqual({
+    expect(
+      alice(searchOf({ base, loginAttributes, filter: ' (objectClass=user)\n' }).filter),
+    ).toEqual({
       kind: 'and',
       filters: [equality('objectClass', 'user'), logins],
     });
   });
 
   test('is the entry that a DN template names', () => {
-    const { find } = settled(user({ dnTemplate: 'uid={username},ou=people,dc=example,dc=com' })).user;
+    const { find } = settled(
+      user({ dnTemplate: 'uid={username},ou=people,dc=example,dc=com' }),
+    ).user;
     expect(find).toMatchObject({ by: 'dn', template: { parent: base } });
     expect(find.by === 'dn' && find.template.fill('a,b')).toBe(`uid=a\\,b,${base}`);
   });
 
   test('unknown to the directory is no-opinion, or rejected if the options say so', () => {
     expect(settled(writtenOptions()).user.unknown).toBe('no-opinion');
-    expect(settled(user({ base, filter: '(uid={username})', unknown: 'rejected' })).user.unknown).toBe('rejected');
+    expect(
+      settled(user({ base, filter: '(uid={username})', unknown: 'rejected' })).user.unknown,
+    ).toBe('rejected');
   });
 
   test.each<[string, unknown, string[]]>([
     [
       'nothing',
       undefined,
-      ['user: must be keys and values: write { base: "ou=people,dc=example,dc=com", filter: "(uid={username})" }'],
+      [
+        'user: must be keys and values: write { base: "ou=people,dc=example,dc=com", filter: "(uid={username})" }',
+      ],
     ],
     [
       'no way to find one',
@@ -71,11 +89,19 @@ describe('a user', () => {
     [
       'a filter with another placeholder',
       { base, filter: '(|(uid={username})(cn={dn}))' },
-      ['user.filter: column 23: {dn} is not allowed here: the filter of a user has {username} only'],
+      [
+        'user.filter: column 23: {dn} is not allowed here: the filter of a user has {username} only',
+      ],
     ],
     [
       'both ways to find one',
-      { base, scope: 'sub', filter: '(uid={username})', loginAttributes: ['uid'], dnTemplate: 'uid={username},dc=x' },
+      {
+        base,
+        scope: 'sub',
+        filter: '(uid={username})',
+        loginAttributes: ['uid'],
+        dnTemplate: 'uid={username},dc=x',
+      },
       ['base', 'scope', 'filter', 'loginAttributes'].map(
         (key) => `user.${key}: can't be used together with dnTemplate: remove one of the two`,
       ),
@@ -83,9 +109,15 @@ describe('a user', () => {
     [
       'a DN template without its parent',
       { dnTemplate: 'uid={username}' },
-      ['user.dnTemplate: column 15: no DN of a parent: write it as in uid={username},ou=people,dc=example,dc=com'],
+      [
+        'user.dnTemplate: column 15: no DN of a parent: write it as in uid={username},ou=people,dc=example,dc=com',
+      ],
     ],
-    ['another scope', { base, scope: 'base', filter: '(uid={username})' }, ['user.scope: must be sub or one']],
+    [
+      'another scope',
+      { base, scope: 'base', filter: '(uid={username})' },
+      ['user.scope: must be sub or one'],
+    ],
     [
       'another word for unknown',
       { base, filter: '(uid={username})', unknown: 'x' },
@@ -119,7 +151,11 @@ describe('the bases', () => {
   const filter = '(uid={username})';
 
   test.each<[unknown, string, string[]]>([
-    ['example.com', 'sub', ['user.base: "example.com" is no DN: write ou=people,dc=example,dc=com']],
+    [
+      'example.com',
+      'sub',
+      ['user.base: "example.com" is no DN: write ou=people,dc=example,dc=com'],
+    ],
     [[], 'sub', ['user.base: must not be empty: write one or a list']],
     [
       ['dc=x', 7, 'y'],
@@ -129,7 +165,11 @@ describe('the bases', () => {
         'user.base.2: "y" is no DN: write ou=people,dc=example,dc=com',
       ],
     ],
-    [Array.from({ length: 17 }, (_, index) => `dc=x${index}`), 'sub', ['user.base: has 17 entries: write at most 16']],
+    [
+      Array.from({ length: 17 }, (_, index) => `dc=x${index}`),
+      'sub',
+      ['user.base: has 17 entries: write at most 16'],
+    ],
   ])('%j with scope %s are refused', (bases, scope, expected) => {
     expect(complaints(user({ base: bases, scope, filter }))).toEqual(expected);
   });

@@ -26,7 +26,10 @@ export interface UserOptions {
 const filterExample = '(&(objectClass=person)(uid={username}))';
 const baseExample = 'ou=people,dc=example,dc=com';
 
-const parseUserFilter = (text: string) => ({ text, template: parseFilterTemplate(text, onlyUsername) });
+const parseUserFilter = (text: string) => ({
+  text,
+  template: parseFilterTemplate(text, onlyUsername),
+});
 
 function onlyUsername(placeholder: string): string | undefined {
   return placeholder === 'username' ? undefined : 'the filter of a user has {username} only';
@@ -58,19 +61,31 @@ const userAttributes = section(
     if (email !== undefined && Object.hasOwn(extra, 'email')) {
       complain(['extra', 'email'], 'is taken by the attribute under email: remove one of the two');
     }
-    return { username, ...(uid !== undefined && { uid }), ...(email !== undefined && { email }), extra };
+    return {
+      username,
+      ...(uid !== undefined && { uid }),
+      ...(email !== undefined && { email }),
+      extra,
+    };
   },
 );
 
 /** Refuses a key that the gateway's identity policy would refuse at each login. */
 function refuseExtraKey(key: string, complain: Complain): void {
   if (key === '') {
-    complain(['extra', key], 'is an empty key: write a lowercase one with a domain, such as example.com/department');
+    complain(
+      ['extra', key],
+      'is an empty key: write a lowercase one with a domain, such as example.com/department',
+    );
   }
-  if (key !== key.toLowerCase()) complain(['extra', key], `must be lowercase: write ${key.toLowerCase()}`);
+  if (key !== key.toLowerCase())
+    complain(['extra', key], `must be lowercase: write ${key.toLowerCase()}`);
   const [domain = ''] = key.split('/');
   if (/(^|\.)(k8s|kubernetes)\.io$/i.test(domain)) {
-    complain(['extra', key], 'is in a domain of Kubernetes: write a key of your own, such as example.com/department');
+    complain(
+      ['extra', key],
+      'is in a domain of Kubernetes: write a key of your own, such as example.com/department',
+    );
   }
 }
 
@@ -98,7 +113,9 @@ const shape = {
     'uid={username},ou=people,dc=example,dc=com',
     parseDnTemplate,
   ).optional(),
-  attributes: userAttributes.prefault({}).describe("The attributes of the user's entry that are sent to Kubernetes."),
+  attributes: userAttributes
+    .prefault({})
+    .describe("The attributes of the user's entry that are sent to Kubernetes."),
   unknown: choice(
     'The decision for a name that is not in the directory: no-opinion asks the next authenticator, rejected ends the chain.',
     ['no-opinion', 'rejected'],
@@ -115,7 +132,8 @@ export const userSchema: z.ZodType<UserOptions> = section(
       return find && { find, attributes, unknown };
     }
     for (const key of ['base', 'scope', 'filter', 'loginAttributes'] as const) {
-      if (keys[key] !== undefined) complain([key], "can't be used together with dnTemplate: remove one of the two");
+      if (keys[key] !== undefined)
+        complain([key], "can't be used together with dnTemplate: remove one of the two");
     }
     return { find: { by: 'dn', template: dnTemplate }, attributes, unknown };
   },
@@ -128,14 +146,24 @@ type UserKeys = z.output<z.ZodObject<typeof shape>>;
 function settleSearch(keys: UserKeys, complain: Complain): UserOptions['find'] | undefined {
   const { base, scope = 'sub', filter, loginAttributes } = keys;
   if (base === undefined) {
-    complain(['base'], `must be the DN to search below: write "${baseExample}", or give dnTemplate`);
+    complain(
+      ['base'],
+      `must be the DN to search below: write "${baseExample}", or give dnTemplate`,
+    );
   }
   if (filter === undefined && loginAttributes === undefined) {
-    complain(['filter'], 'must say how a user is found: write "(uid={username})", or give loginAttributes');
+    complain(
+      ['filter'],
+      'must say how a user is found: write "(uid={username})", or give loginAttributes',
+    );
   } else if (!filter?.template.placeholders.has('username') && loginAttributes === undefined) {
-    complain(['filter'], `must contain {username}, else it finds every user: write "${filterExample}"`);
+    complain(
+      ['filter'],
+      `must contain {username}, else it finds every user: write "${filterExample}"`,
+    );
   }
-  const complete = loginAttributes === undefined ? filter?.template : loginFilter(loginAttributes, filter?.text);
+  const complete =
+    loginAttributes === undefined ? filter?.template : loginFilter(loginAttributes, filter?.text);
   return base && complete && { by: 'search', bases: base, scope, filter: complete };
 }
 

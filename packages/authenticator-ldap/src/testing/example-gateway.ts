@@ -20,7 +20,13 @@ export async function exampleGateway(
 ): Promise<PluginGateway> {
   const text = await readFile(new URL(`../../examples/${file}`, import.meta.url), 'utf8');
   const options = parse(text.replaceAll(/dc=example,dc=com/gi, suffix));
-  return pluginGateway(plugin, { ...options, urls: [ldapsUrl], caFile, bind: service, serverTimeout: '30s' });
+  return pluginGateway(plugin, {
+    ...options,
+    urls: [ldapsUrl],
+    caFile,
+    bind: service,
+    serverTimeout: '30s',
+  });
 }
 
 /** Expects that the logins of `alice` work. @param names what `alice` may type */

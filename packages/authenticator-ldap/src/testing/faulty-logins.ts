@@ -1,7 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { type Authenticator, AuthenticatorError, type Decision } from '@sallyport/authenticator';
 import { recordingContext } from '@sallyport/authenticator/conformance';
-import { type FaultPlan, type FaultProxy, randomPlans, startFaultProxy } from '@sallyport/test-servers/fault-proxy';
+import {
+  type FaultPlan,
+  type FaultProxy,
+  randomPlans,
+  startFaultProxy,
+} from '@sallyport/test-servers/fault-proxy';
 import { toLdif } from '@sallyport/test-servers/ldif';
 import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
 import { onTestFinished } from 'vitest';
@@ -68,7 +73,12 @@ export async function logInThroughFaults(settings: FaultyLogins) {
   let next = 0;
   const worker = async () => {
     for (let index = next++; index < logins; index = next++) {
-      await logIn(authenticator, planned(index, people[index % people.length] as Person), settings.signal(), tally);
+      await logIn(
+        authenticator,
+        planned(index, people[index % people.length] as Person),
+        settings.signal(),
+        tally,
+      );
     }
   };
   await Promise.all(Array.from({ length: concurrency }, worker));
@@ -138,7 +148,10 @@ async function createAuthenticator(written: Record<string, unknown>): Promise<Au
 }
 
 /** Plans two right passwords to a wrong one and an unknown name, with their expected decisions. */
-function planned(index: number, { username, password }: Person): { token: string; expected: Decision } {
+function planned(
+  index: number,
+  { username, password }: Person,
+): { token: string; expected: Decision } {
   const group = username.replace('user', 'group');
   switch (Math.floor(index / 20) % 4) {
     case 0:

@@ -22,8 +22,11 @@ export async function compareWithNewConnections({ options, url, users }: Place):
     { name, password: `${password}x` },
   ]);
   const all: { name: string; password: string; expected: Decision }[] = [];
-  for (const login of logins) all.push({ ...login, expected: await single.logIn(login.name, login.password) });
-  expect(new Set(all.map(({ expected }) => JSON.stringify(expected))).size).toBeGreaterThan(users.length);
+  for (const login of logins)
+    all.push({ ...login, expected: await single.logIn(login.name, login.password) });
+  expect(new Set(all.map(({ expected }) => JSON.stringify(expected))).size).toBeGreaterThan(
+    users.length,
+  );
 
   for (const more of [{}, { urls: [url], startTLS: true }]) {
     const reusing = await opened({ ...options, ...more });

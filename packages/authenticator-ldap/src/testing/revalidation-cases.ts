@@ -60,7 +60,8 @@ function scene(play: (scene: Scene) => Promise<void>): RevalidationCase {
     await server.add(toLdif([target.person(name, dn)]));
     await using made = await pluginGateway(plugin, target.options);
     const decision = await made.logIn(name, password);
-    if (decision.kind !== 'authenticated') throw new Error(`the login was answered ${JSON.stringify(decision)}`);
+    if (decision.kind !== 'authenticated')
+      throw new Error(`the login was answered ${JSON.stringify(decision)}`);
     const since = new Date();
     const modify: Scene['modify'] = async (...changes) => await server.modify(changes.join('\n\n'));
     const { user } = decision;
@@ -73,7 +74,8 @@ function scene(play: (scene: Scene) => Promise<void>): RevalidationCase {
 const deleted = (dn: string) => `dn: ${dn}\nchangetype: delete`;
 const moved = (dn: string, rdn: string, parent: string) =>
   `dn: ${dn}\nchangetype: modrdn\nnewrdn: ${rdn}\ndeleteoldrdn: 1\nnewsuperior: ${parent}`;
-const replaced = (dn: string, attributes: LdifEntry['attributes']) => toReplacements([{ dn, attributes }]);
+const replaced = (dn: string, attributes: LdifEntry['attributes']) =>
+  toReplacements([{ dn, attributes }]);
 
 const unit = (dn: string): LdifEntry => ({ dn, attributes: { objectClass: 'organizationalUnit' } });
 
@@ -88,17 +90,19 @@ async function secondAfter(moment: Date): Promise<void> {
 }
 
 export const revalidationCases: Readonly<Record<string, RevalidationCase>> = {
-  'a user stays, with the groups of today': scene(async ({ target, made, name, dn, user, since }) => {
-    const group = `g-${name}`;
-    const attributes = { objectClass: target.groupClass, member: dn };
-    await target.server.add(toLdif([{ dn: `CN=${group},${target.groups}`, attributes }]));
-    const now = { ...user, groups: [...(user.groups ?? []), group].sort() };
-    expect(await made.revalidate(user, since)).toEqual({ kind: 'authenticated', user: now });
-    expect(await made.lookUp(name)).toEqual(now);
-    const steps: string[] = [];
-    await made.lookUp(name, (step) => steps.push(step));
-    expect(steps.at(-1)).toMatch(/^account state: nothing against the user in \w/);
-  }),
+  'a user stays, with the groups of today': scene(
+    async ({ target, made, name, dn, user, since }) => {
+      const group = `g-${name}`;
+      const attributes = { objectClass: target.groupClass, member: dn };
+      await target.server.add(toLdif([{ dn: `CN=${group},${target.groups}`, attributes }]));
+      const now = { ...user, groups: [...(user.groups ?? []), group].sort() };
+      expect(await made.revalidate(user, since)).toEqual({ kind: 'authenticated', user: now });
+      expect(await made.lookUp(name)).toEqual(now);
+      const steps: string[] = [];
+      await made.lookUp(name, (step) => steps.push(step));
+      expect(steps.at(-1)).toMatch(/^account state: nothing against the user in \w/);
+    },
+  ),
 
   'a user who was deleted is unknown, and one of the same name is another': scene(
     async ({ target, made, name, dn, user, since, modify }) => {
@@ -123,7 +127,9 @@ export const revalidationCases: Readonly<Record<string, RevalidationCase>> = {
     for (const uid of [randomUUID(), 'x', '*', '']) {
       expect(await made.revalidate({ ...user, uid }, since)).toEqual(unknownUser);
     }
-    expect(await made.revalidate({ ...user, username: `${user.username}x` }, since)).toEqual(unknownUser);
+    expect(await made.revalidate({ ...user, username: `${user.username}x` }, since)).toEqual(
+      unknownUser,
+    );
     expect(await made.revalidate({ ...user, username: '*' }, since)).toEqual(unknownUser);
   }),
 
@@ -139,29 +145,36 @@ export const revalidationCases: Readonly<Record<string, RevalidationCase>> = {
 
   'a user who was moved stays below the base, and is unknown elsewhere': scene(
     async ({ target, made, dn, name, user, since, modify }) => {
-      const [inside, outside] = [`OU=in-${name},${target.people}`, `OU=out-${name},${target.server.suffix}`];
+      const [inside, outside] = [
+        `OU=in-${name},${target.people}`,
+        `OU=out-${name},${target.server.suffix}`,
+      ];
       await target.server.add(toLdif([unit(inside), unit(outside)]));
       await modify(moved(dn, `CN=${name}`, inside));
-      expect(await made.revalidate(user, since)).toMatchObject({ kind: 'authenticated', user: { uid: user.uid } });
+      expect(await made.revalidate(user, since)).toMatchObject({
+        kind: 'authenticated',
+        user: { uid: user.uid },
+      });
       await modify(moved(`CN=${name},${inside}`, `CN=${name}`, outside));
       expect(await made.revalidate(user, since)).toEqual(unknownUser);
     },
   ),
 
-  'a user whom the filter no longer finds is unknown': scene(async ({ made, dn, user, since, modify }) => {
-    await modify(replaced(dn, { description: barred }));
-    expect(await made.revalidate(user, since)).toEqual(unknownUser);
-  }),
+  'a user whom the filter no longer finds is unknown': scene(
+    async ({ made, dn, user, since, modify }) => {
+      await modify(replaced(dn, { description: barred }));
+      expect(await made.revalidate(user, since)).toEqual(unknownUser);
+    },
+  ),
 
-  'a password that was changed later ends the session, and one that was changed before does not': scene(
-    async ({ target, made, dn, user, since, modify }) => {
+  'a password that was changed later ends the session, and one that was changed before does not':
+    scene(async ({ target, made, dn, user, since, modify }) => {
       await secondAfter(since);
       await modify(replaced(dn, target.newPassword()));
       const rejected = { kind: 'rejected', reason: 'password-changed', subject: user.username };
       expect(await made.revalidate(user, since)).toEqual(rejected);
       expect(await made.revalidate(user, new Date())).toMatchObject({ kind: 'authenticated' });
-    },
-  ),
+    }),
 
   'a locked account has no session, and its right password is no wrong one: it gets in once the account is unlocked':
     scene(async ({ target, made, dn, name, user, since, modify }) => {
@@ -179,30 +192,36 @@ export const revalidationCases: Readonly<Record<string, RevalidationCase>> = {
       expect(await made.revalidate(user, since)).toMatchObject({ kind: 'authenticated' });
     }),
 
-  'each state of an account that ends a session is seen': scene(async ({ target, made, user, since, modify }) => {
-    const before = await made.revalidate(user, since);
-    for (const [what, [reason, attributes]] of Object.entries(target.refusals)) {
-      const { name, person } = { name: `r-${randomUUID().slice(0, 13)}`, person: target.person };
-      const other = `CN=${name},${target.people}`;
-      await target.server.add(toLdif([person(name, other)]));
-      await modify(replaced(other, attributes));
-      const steps: string[] = [];
-      const decision = await made.revalidate({ username: name }, new Date(), (step) => steps.push(step));
-      expect([what, decision]).toEqual([what, { kind: 'rejected', reason, subject: name }]);
-      expect(steps).toContainEqual(
-        expect.stringMatching(new RegExp(`^account state: ${reason}, by the attribute \\w`)),
-      );
-    }
-    expect(await made.revalidate(user, since)).toEqual(before);
-  }),
+  'each state of an account that ends a session is seen': scene(
+    async ({ target, made, user, since, modify }) => {
+      const before = await made.revalidate(user, since);
+      for (const [what, [reason, attributes]] of Object.entries(target.refusals)) {
+        const { name, person } = { name: `r-${randomUUID().slice(0, 13)}`, person: target.person };
+        const other = `CN=${name},${target.people}`;
+        await target.server.add(toLdif([person(name, other)]));
+        await modify(replaced(other, attributes));
+        const steps: string[] = [];
+        const decision = await made.revalidate({ username: name }, new Date(), (step) =>
+          steps.push(step),
+        );
+        expect([what, decision]).toEqual([what, { kind: 'rejected', reason, subject: name }]);
+        expect(steps).toContainEqual(
+          expect.stringMatching(new RegExp(`^account state: ${reason}, by the attribute \\w`)),
+        );
+      }
+      expect(await made.revalidate(user, since)).toEqual(before);
+    },
+  ),
 
-  'a directory that is down is an outage, and no answer': scene(async ({ target, made, user, since }) => {
-    await target.server.stop();
-    try {
-      await expect(made.revalidate(user, since)).rejects.toMatchObject({ code: 'unavailable' });
-      await expect(made.lookUp(user.username)).rejects.toMatchObject({ code: 'unavailable' });
-    } finally {
-      await target.server.start();
-    }
-  }),
+  'a directory that is down is an outage, and no answer': scene(
+    async ({ target, made, user, since }) => {
+      await target.server.stop();
+      try {
+        await expect(made.revalidate(user, since)).rejects.toMatchObject({ code: 'unavailable' });
+        await expect(made.lookUp(user.username)).rejects.toMatchObject({ code: 'unavailable' });
+      } finally {
+        await target.server.start();
+      }
+    },
+  ),
 };

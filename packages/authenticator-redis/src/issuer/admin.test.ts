@@ -10,10 +10,14 @@ import { storeToken } from '../testing/records.ts';
 const password = newPassword();
 const { gateway, issuer } = accessLists.json;
 const request = { user: { username: 'ci' }, issuedBy: 'jane' };
-const usersOf = (clients: readonly string[]) => clients.map((line) => / user=(\S+) /.exec(line)?.[1]);
+const usersOf = (clients: readonly string[]) =>
+  clients.map((line) => / user=(\S+) /.exec(line)?.[1]);
 
 test('the commands log in as the user of admin, and the gateway never does', async () => {
-  const users = [`user gateway on >${password} ${gateway}`, `user gateway-admin on >${password} ${issuer}`];
+  const users = [
+    `user gateway on >${password} ${gateway}`,
+    `user gateway-admin on >${password} ${issuer}`,
+  ];
   await using redis = await startRedis({ users });
   const login = { url: redis.url, username: 'gateway', password };
   const written = { ...login, admin: { username: 'gateway-admin', password } };
@@ -29,13 +33,19 @@ test('the commands log in as the user of admin, and the gateway never does', asy
 
   // Without `admin`, the commands log in as the gateway, which may not write.
   await using reader = await startIssuer(login);
-  expect((await errorOf(reader.issuer.create(request, never))).message).toContain('the user may not do this (SET)');
+  expect((await errorOf(reader.issuer.create(request, never))).message).toContain(
+    'the user may not do this (SET)',
+  );
 });
 
 test('the commands connect to the server of admin.url', async () => {
   await using replica = await startRedis();
   await using master = await startRedis();
-  await using commands = await startIssuer({ url: replica.url, admin: { url: master.tlsUrl }, caFile: master.caFile });
+  await using commands = await startIssuer({
+    url: replica.url,
+    admin: { url: master.tlsUrl },
+    caFile: master.caFile,
+  });
   await storeToken(replica.client(), 'json', { username: 'elsewhere' });
   const { issued } = await commands.issuer.create(request, never);
   expect(await collect(commands.issuer.list({}, never))).toEqual([issued]);

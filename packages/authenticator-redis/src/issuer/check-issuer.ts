@@ -1,6 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { IssuerUses } from '@sallyport/authenticator';
-import { knownMasters, type Redis, type RedisClient, RedisProblem, readInfo } from '@sallyport/redis-connection';
+import {
+  knownMasters,
+  type Redis,
+  type RedisClient,
+  RedisProblem,
+  readInfo,
+} from '@sallyport/redis-connection';
 import { ignoreMoved, type Store } from '../store.ts';
 import { lossRisks } from './loss-risks.ts';
 
@@ -30,7 +36,9 @@ export async function checkIssuer(
       (servers) => [...new Set(servers.flatMap((server) => lossRisks(server, what)))],
       (error: unknown) => {
         if (!(error instanceof RedisProblem) || error.kind !== 'permission') throw error;
-        return [`INFO failed, so it is unknown whether this Redis keeps its ${what}: ${error.message}`];
+        return [
+          `INFO failed, so it is unknown whether this Redis keeps its ${what}: ${error.message}`,
+        ];
       },
     )),
   ];
@@ -56,7 +64,9 @@ async function tryRights(
     node.eval(layout.tryWrites, 1, key),
     ...(tracksLastUse ? [node.getrange(keys.lastUse(digest), 0, 0)] : []),
     // XX adds nothing.
-    ...(sessions ? [node.zadd(index, 'XX', 0, digest), node.zrange(index, '0', '0'), node.zrem(index, digest)] : []),
+    ...(sessions
+      ? [node.zadd(index, 'XX', 0, digest), node.zrange(index, '0', '0'), node.zrem(index, digest)]
+      : []),
   ];
   await Promise.all(answers.map((answer) => answer.catch(ignoreMoved)));
 }

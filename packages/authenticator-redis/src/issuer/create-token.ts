@@ -39,21 +39,26 @@ export async function createToken(
     throw new Error('this token cannot be created: expiresAt is in the past');
   }
   const key = store.keys.record(digest);
-  const lifetime = record.idle ?? (record.expiresAt === undefined ? undefined : record.expiresAt - now + gracePeriod);
+  const lifetime =
+    record.idle ??
+    (record.expiresAt === undefined ? undefined : record.expiresAt - now + gracePeriod);
   // The index comes first: a session that is not in it could not be found.
   if (record.session !== undefined) await noteSession(record, digest, store, signal);
   const isNew = await store.connection
     .run((client) => write(client, key, record, lifetime, store), signal)
     .catch(throwWithAdvice);
-  if (!isNew) throw new Error('Redis already has a record with the digest of this new token: try again');
+  if (!isNew)
+    throw new Error('Redis already has a record with the digest of this new token: try again');
   const keyExpiresAt = record.idle === undefined ? undefined : now + record.idle;
   return { token, issued: issuedToken({ record, digest, keyExpiresAt }) };
 }
 
 /** Adds advice to an error without an answer, after which Redis may or may not have stored the record. */
 function throwWithAdvice(error: unknown): never {
-  if (!(error instanceof RedisProblem) || !['timeout', 'connection'].includes(error.kind)) throw error;
-  const advice = 'the record may be stored all the same: then no one has its token, and `token list` shows it';
+  if (!(error instanceof RedisProblem) || !['timeout', 'connection'].includes(error.kind))
+    throw error;
+  const advice =
+    'the record may be stored all the same: then no one has its token, and `token list` shows it';
   throw new RedisProblem(error.kind, `${error.message}; ${advice}`);
 }
 
@@ -79,6 +84,9 @@ async function write(
     return (await client.eval(createHash, 1, key, lifetime ?? '', ...writeHash(record))) === 1;
   }
   const text = writeJson(record);
-  const done = lifetime === undefined ? client.set(key, text, 'NX') : client.set(key, text, 'PX', lifetime, 'NX');
+  const done =
+    lifetime === undefined
+      ? client.set(key, text, 'NX')
+      : client.set(key, text, 'PX', lifetime, 'NX');
   return (await done) === 'OK';
 }

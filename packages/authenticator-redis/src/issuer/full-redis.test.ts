@@ -26,7 +26,9 @@ const password = newPassword();
 
 /** Makes the user `minimal`, who has these rights and no other. @returns its login */
 async function grant(redis: RedisServer, rights: string) {
-  await redis.client().call('ACL', 'SETUSER', 'minimal', 'reset', 'on', `>${password}`, ...rights.split(' '));
+  await redis
+    .client()
+    .call('ACL', 'SETUSER', 'minimal', 'reset', 'on', `>${password}`, ...rights.split(' '));
   return { username: 'minimal', password };
 }
 
@@ -56,11 +58,14 @@ describe.each(['redis-server', 'valkey-server'] as const)('in a full %s', (progr
       await fill(redis);
       try {
         for (const { issued } of [token, own]) {
-          const [revoked] = await collect(issuer.revoke({ digest: issued.digest }, revocation, never));
+          const [revoked] = await collect(
+            issuer.revoke({ digest: issued.digest }, revocation, never),
+          );
           expect(revoked).toMatchObject({ already: false, token: { revoked: revocation } });
         }
         await issuer.delete?.(excess.issued, never);
-        for (const one of [token, own]) expect(await outcomeOf(gateway.ask(one.token))).toBe('rejected: revoked');
+        for (const one of [token, own])
+          expect(await outcomeOf(gateway.ask(one.token))).toBe('rejected: revoked');
         expect(await outcomeOf(gateway.ask(excess.token))).toBe('no-opinion');
         const { message } = await errorOf(issuer.create(session, never));
         expect(message).toBe(`${redis.url}: its memory is full (maxmemory)`);
@@ -78,13 +83,18 @@ test.each(names)('in a full cluster tokens as %s are revoked on each node', asyn
   const [login] = await Promise.all(cluster.nodes.map((node) => grant(node, rights)));
   await using started = await startIssuer({ ...written, ...login });
   await using gateway = await startAuthenticator(written);
-  const made = await Promise.all(Array.from({ length: 30 }, () => started.issuer.create(request, never)));
+  const made = await Promise.all(
+    Array.from({ length: 30 }, () => started.issuer.create(request, never)),
+  );
   const keys = made.map(({ token }) => keyOf(token));
   const masters = await Promise.all(keys.map(cluster.masterOf));
   expect(new Set(masters).size).toBe(cluster.nodes.length);
   for (const [at, master] of masters.entries()) await fill(master, keys[at]);
-  expect(await collect(started.issuer.revoke({ username: 'ci' }, revocation, never))).toHaveLength(30);
-  for (const { token } of made) expect(await outcomeOf(gateway.ask(token))).toBe('rejected: revoked');
+  expect(await collect(started.issuer.revoke({ username: 'ci' }, revocation, never))).toHaveLength(
+    30,
+  );
+  for (const { token } of made)
+    expect(await outcomeOf(gateway.ask(token))).toBe('rejected: revoked');
 });
 
 describe('in a full Redis before 7, which can not compile a script with a first line for Redis 7', () => {
@@ -93,7 +103,8 @@ describe('in a full Redis before 7, which can not compile a script with a first 
   beforeAll(async () => {
     redis = await startRedis();
     // The compiler of Lua refuses this line as an older Redis refuses the real one.
-    const spoil = (chunk: Buffer) => Buffer.from(chunk.toString('latin1').replaceAll('#!lua', '#*lua'), 'latin1');
+    const spoil = (chunk: Buffer) =>
+      Buffer.from(chunk.toString('latin1').replaceAll('#!lua', '#*lua'), 'latin1');
     older = await startTcpServer((client) => {
       const server = connectBehind(client, redis.port);
       client.on('data', (chunk) => server.write(spoil(chunk as Buffer)));
@@ -105,20 +116,31 @@ describe('in a full Redis before 7, which can not compile a script with a first 
     await redis?.[Symbol.asyncDispose]();
   });
 
-  test.each(names)('the record of a revoked token as %s is deleted, and no other', async (layout) => {
-    const written = { url: `redis://127.0.0.1:${older.port}`, layout };
-    await using started = await startIssuer({ ...written, ...(await grant(redis, accessLists[layout].issuer)) });
-    await using gateway = await startAuthenticator(written);
-    const [gone, kept] = [await started.issuer.create(request, never), await started.issuer.create(request, never)];
-    await fill(redis);
-    try {
-      const [revoked] = await collect(started.issuer.revoke({ token: gone.token }, revocation, never));
-      expect(revoked).toMatchObject({ already: false, token: { revoked: revocation } });
-      expect(await outcomeOf(gateway.ask(gone.token))).toBe('no-opinion');
-      expect(await outcomeOf(gateway.ask(kept.token))).toBe('authenticated');
-      expect(await redis.client().exists(keyOf(gone.token))).toBe(0);
-    } finally {
-      await empty(redis);
-    }
-  });
+  test.each(names)(
+    'the record of a revoked token as %s is deleted, and no other',
+    async (layout) => {
+      const written = { url: `redis://127.0.0.1:${older.port}`, layout };
+      await using started = await startIssuer({
+        ...written,
+        ...(await grant(redis, accessLists[layout].issuer)),
+      });
+      await using gateway = await startAuthenticator(written);
+      const [gone, kept] = [
+        await started.issuer.create(request, never),
+        await started.issuer.create(request, never),
+      ];
+      await fill(redis);
+      try {
+        const [revoked] = await collect(
+          started.issuer.revoke({ token: gone.token }, revocation, never),
+        );
+        expect(revoked).toMatchObject({ already: false, token: { revoked: revocation } });
+        expect(await outcomeOf(gateway.ask(gone.token))).toBe('no-opinion');
+        expect(await outcomeOf(gateway.ask(kept.token))).toBe('authenticated');
+        expect(await redis.client().exists(keyOf(gone.token))).toBe(0);
+      } finally {
+        await empty(redis);
+      }
+    },
+  );
 });

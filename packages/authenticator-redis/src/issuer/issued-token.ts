@@ -35,7 +35,11 @@ function lastUseOf({ idle }: TokenRecord, keyExpiresAt: number | undefined): num
   return idle === undefined || keyExpiresAt === undefined ? undefined : keyExpiresAt - idle;
 }
 
-export function revocationOf({ revokedAt, revokedBy, revokedReason }: TokenRecord): Revocation | undefined {
+export function revocationOf({
+  revokedAt,
+  revokedBy,
+  revokedReason,
+}: TokenRecord): Revocation | undefined {
   if (revokedAt === undefined) return undefined;
   return {
     at: new Date(revokedAt),
@@ -45,7 +49,11 @@ export function revocationOf({ revokedAt, revokedBy, revokedReason }: TokenRecor
 }
 
 /** The fields of a record for a revocation. */
-export function revokedFields({ at, by, reason }: Revocation): Partial<TokenRecord> & { readonly revokedAt: number } {
+export function revokedFields({
+  at,
+  by,
+  reason,
+}: Revocation): Partial<TokenRecord> & { readonly revokedAt: number } {
   return { revokedAt: at.getTime(), revokedBy: by, revokedReason: reason };
 }
 

@@ -41,14 +41,19 @@ interface Page {
 }
 
 /** Finds the tokens whose digest begins with `digestStart`, each once. */
-async function* scan(digestStart: string, { connection, keys }: Store, signal: AbortSignal): AsyncGenerator<Page> {
+async function* scan(
+  digestStart: string,
+  { connection, keys }: Store,
+  signal: AbortSignal,
+): AsyncGenerator<Page> {
   // SCAN may return a key twice while Redis resizes its table of keys, and a cluster while a slot moves.
   const seen = new Set<string>();
   const isNew = (digest: string) => seen.size < seen.add(digest).size;
   for (const node of await connection.run(knownMasters, signal)) {
     let cursor = '0';
     do {
-      const command = () => node.scan(cursor, 'MATCH', keys.pattern(digestStart), 'COUNT', pageSize);
+      const command = () =>
+        node.scan(cursor, 'MATCH', keys.pattern(digestStart), 'COUNT', pageSize);
       const [next, names] = await connection.run(command, signal);
       cursor = next;
       const digests = names.flatMap((name) => keys.digestOf(name) ?? []).filter(isNew);
@@ -72,7 +77,8 @@ async function readLastUse(
 ): Promise<readonly (number | null)[]> {
   const values = await connection.run(
     // In a cluster the notes are on several nodes, so MGET would not do.
-    (client) => Promise.all(digests.map((digest) => client.getrange(keys.lastUse(digest), 0, maxNoteLength))),
+    (client) =>
+      Promise.all(digests.map((digest) => client.getrange(keys.lastUse(digest), 0, maxNoteLength))),
     signal,
   );
   return values.map((value) => {
@@ -111,10 +117,17 @@ export async function noteSession(
  * Lists the sessions of a user. It removes from the index those that Redis has deleted or that are revoked: a revoked
  * session is listed once more. A record that can't be read does not count as a session of the user.
  */
-export async function* listSessions(username: string, store: Store, signal: AbortSignal): AsyncGenerator<IssuedToken> {
+export async function* listSessions(
+  username: string,
+  store: Store,
+  signal: AbortSignal,
+): AsyncGenerator<IssuedToken> {
   const { connection, keys } = store;
   const index = keys.sessionsOf(username);
-  const noted = await connection.run((client) => client.zrange(index, String(-maxListed), '-1', 'WITHSCORES'), signal);
+  const noted = await connection.run(
+    (client) => client.zrange(index, String(-maxListed), '-1', 'WITHSCORES'),
+    signal,
+  );
   // Members and their scores alternate.
   const notes = noted.flatMap((digest, at) =>
     /^[0-9a-f]{64}$/.test(digest) ? [{ digest, issuedAt: Number(noted[at + 1]) }] : [],
@@ -123,13 +136,18 @@ export async function* listSessions(username: string, store: Store, signal: Abor
   const records = await readRecords(digests, store, signal);
   const oldest = store.now() - recordFollowsWithin;
   const isGone = (found: (typeof records)[number], issuedAt: number) =>
-    found === undefined ? issuedAt < oldest : 'record' in found && found.record.revokedAt !== undefined;
-  const gone = notes.flatMap(({ digest, issuedAt }, at) => (isGone(records[at], issuedAt) ? [digest] : []));
+    found === undefined
+      ? issuedAt < oldest
+      : 'record' in found && found.record.revokedAt !== undefined;
+  const gone = notes.flatMap(({ digest, issuedAt }, at) =>
+    isGone(records[at], issuedAt) ? [digest] : [],
+  );
   if (gone.length > 0) await connection.run((client) => client.zrem(index, ...gone), signal);
   for (const [at, digest] of digests.entries()) {
     const found = records[at];
     if (found === undefined || 'problem' in found) continue;
     const { record } = found;
-    if (record.session !== undefined && record.username === username) yield issuedToken({ ...found, digest });
+    if (record.session !== undefined && record.username === username)
+      yield issuedToken({ ...found, digest });
   }
 }

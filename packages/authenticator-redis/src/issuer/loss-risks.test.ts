@@ -37,9 +37,13 @@ test.each([
   [
     'a policy that evicts',
     { aof_enabled: '1', maxmemory_policy: 'volatile-lru' },
-    ['maxmemory-policy volatile-lru may drop tokens when its memory is full: set maxmemory-policy noeviction'],
+    [
+      'maxmemory-policy volatile-lru may drop tokens when its memory is full: set maxmemory-policy noeviction',
+    ],
   ],
 ])('a server with %s', (_name, changed, problems) => {
-  const info = Object.fromEntries(Object.entries({ ...good, ...changed }).filter(([, value]) => value !== undefined));
+  const info = Object.fromEntries(
+    Object.entries({ ...good, ...changed }).filter(([, value]) => value !== undefined),
+  );
   expect(lossRisks(info as Record<string, string>, 'tokens')).toEqual(problems);
 });

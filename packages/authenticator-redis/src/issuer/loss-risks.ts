@@ -7,7 +7,9 @@ import type { ServerInfo } from '@sallyport/redis-connection';
  * @param what the server stores
  */
 export function lossRisks(info: ServerInfo, what: 'tokens' | 'sessions'): readonly string[] {
-  return [evictionRisk(info, what), persistenceRisk(info, what)].filter((problem) => problem !== undefined);
+  return [evictionRisk(info, what), persistenceRisk(info, what)].filter(
+    (problem) => problem !== undefined,
+  );
 }
 
 function evictionRisk({ maxmemory_policy: policy }: ServerInfo, what: string): string | undefined {
@@ -22,7 +24,8 @@ const fix = 'set appendonly yes (docs/redis.md)';
 function persistenceRisk(info: ServerInfo, what: string): string | undefined {
   const { aof_enabled: aof, rdb_last_bgsave_time_sec: lastSnapshot, rdb_last_save_time: at } = info;
   if (aof === '1') return undefined;
-  if (aof === undefined) return `INFO does not show aof_enabled, so it is unknown whether a restart loses ${what}`;
+  if (aof === undefined)
+    return `INFO does not show aof_enabled, so it is unknown whether a restart loses ${what}`;
   // rdb_last_bgsave_time_sec is -1 until a snapshot was made, and rdb_last_save_time is the time of the start until then.
   if (lastSnapshot === '-1') {
     return `it has no append-only file, and has made no snapshot since it started: without save points, a restart loses all ${what}: ${fix}`;

@@ -28,7 +28,11 @@ describe.each(Object.keys(layouts) as LayoutName[])(
     /** Adds a field, as another system does. */
     async function change(token: string, field: string, value: string): Promise<void> {
       if (layout === 'hash') await client().hset(keyOf(token), field, value);
-      else await client().set(keyOf(token), JSON.stringify({ ...((await fieldsOf(token)) as object), [field]: value }));
+      else
+        await client().set(
+          keyOf(token),
+          JSON.stringify({ ...((await fieldsOf(token)) as object), [field]: value }),
+        );
     }
 
     /** Revokes, and calls `happens` after the record was read, the first time or each time. */
@@ -49,11 +53,17 @@ describe.each(Object.keys(layouts) as LayoutName[])(
 
     test('another operator revokes it, the first revocation stays and is reported', async () => {
       const token = await put({ username: 'ci' });
-      const { revoked } = await revokeWhile(token, () => change(token, 'revokedAt', '2020-01-01T00:00:00Z'));
+      const { revoked } = await revokeWhile(token, () =>
+        change(token, 'revokedAt', '2020-01-01T00:00:00Z'),
+      );
       expect(revoked).toEqual([
         {
           already: true,
-          token: { digest: digestToken(token), user: { username: 'ci' }, revoked: { at: new Date(Date.UTC(2020)) } },
+          token: {
+            digest: digestToken(token),
+            user: { username: 'ci' },
+            revoked: { at: new Date(Date.UTC(2020)) },
+          },
         },
       ]);
       expect(await fieldsOf(token)).toEqual({ username: 'ci', revokedAt: '2020-01-01T00:00:00Z' });
@@ -94,7 +104,11 @@ describe.each(Object.keys(layouts) as LayoutName[])(
       if (layout === 'hash') {
         // The fields of a hash change separately, without a conflict.
         expect((await work).trips).toBe(2);
-        return expect(await fieldsOf(token)).toEqual({ username: 'ci', 'x-count': '1', ...written });
+        return expect(await fieldsOf(token)).toEqual({
+          username: 'ci',
+          'x-count': '1',
+          ...written,
+        });
       }
       expect((await errorOf(work)).message).toBe(
         `the record of ${digestToken(token)} kept changing while we tried to revoke it; it is not revoked. Run the command again`,
@@ -104,7 +118,9 @@ describe.each(Object.keys(layouts) as LayoutName[])(
 
     test('others revoke it too, one of them is first and all report the same revocation', async () => {
       const token = await put({ username: 'ci' });
-      const issuers = await Promise.all(Array.from({ length: 8 }, () => startIssuer({ url: redis.url, layout })));
+      const issuers = await Promise.all(
+        Array.from({ length: 8 }, () => startIssuer({ url: redis.url, layout })),
+      );
       const revoked = await Promise.all(
         issuers.map(async ({ issuer }, index) => {
           const own = { at: new Date(revocation.at.getTime() + index), by: `operator ${index}` };

@@ -1,4 +1,10 @@
-import type { IssuedToken, Revocation, RevokedToken, TokenSelection, UnreadableToken } from '@sallyport/authenticator';
+import type {
+  IssuedToken,
+  Revocation,
+  RevokedToken,
+  TokenSelection,
+  UnreadableToken,
+} from '@sallyport/authenticator';
 import { type RedisClient, RedisProblem } from '@sallyport/redis-connection';
 import { changeJson, jsonLayout, writeHash, writeJson } from '../layouts.ts';
 import type { TokenRecord } from '../record.ts';
@@ -40,7 +46,8 @@ export async function* revokeTokens(
     return;
   }
   for await (const found of listTokens({ username: selection.username }, store, false, signal)) {
-    const revoked = 'problem' in found ? found : await revokeOne(found.digest, revocation, store, signal);
+    const revoked =
+      'problem' in found ? found : await revokeOne(found.digest, revocation, store, signal);
     if (revoked !== undefined) yield revoked;
   }
 }
@@ -48,7 +55,8 @@ export async function* revokeTokens(
 /** Refuses a revocation that makes the record invalid: that would leave the token without a clear answer. */
 function requireReadable(revocation: Revocation): void {
   const read = jsonLayout.read(writeJson({ username: 'any', ...revokedFields(revocation) })) ?? {};
-  if ('problem' in read) throw new Error(`tokens cannot be revoked with this text: ${read.problem}`);
+  if ('problem' in read)
+    throw new Error(`tokens cannot be revoked with this text: ${read.problem}`);
 }
 
 /** Revokes one token. @returns undefined when the record does not exist */
@@ -64,9 +72,15 @@ async function revokeOne(
     if (found === undefined) return undefined;
     if ('problem' in found) return { digest, problem: found.problem };
     const already = revocationOf(found.record);
-    if (already || (await replace(store.keys.record(digest), found.reply, changes, store, signal))) {
+    if (
+      already ||
+      (await replace(store.keys.record(digest), found.reply, changes, store, signal))
+    ) {
       const record = already ? found.record : { ...found.record, ...changes };
-      const token = { ...issuedToken({ ...found, record, digest }), revoked: already ?? revocation };
+      const token = {
+        ...issuedToken({ ...found, record, digest }),
+        revoked: already ?? revocation,
+      };
       if (already) return { token, already: true };
       const isReplicated = await store.connection.isReplicated(store.keys.record(digest));
       return { token, already: false, ...(isReplicated === false && { unconfirmed: true }) };
@@ -77,7 +91,8 @@ async function revokeOne(
   );
 }
 
-const failsWith = (error: unknown, reply: RegExp) => error instanceof Error && reply.test(error.message);
+const failsWith = (error: unknown, reply: RegExp) =>
+  error instanceof Error && reply.test(error.message);
 
 /**
  * Runs a script that revokes, even in a Redis whose memory is full. Redis 7 and Valkey let a script say that it may write
@@ -130,7 +145,10 @@ async function replace(
 ): Promise<boolean> {
   const command = (client: RedisClient) =>
     layout === jsonLayout
-      ? revokeByScript(client, replaceString, key, [String(reply), changeJson(String(reply), changes)])
+      ? revokeByScript(client, replaceString, key, [
+          String(reply),
+          changeJson(String(reply), changes),
+        ])
       : revokeByScript(client, revokeHash, key, writeHash(changes));
   try {
     return (await connection.run(command, signal)) === 1;

@@ -34,13 +34,15 @@ const notedDigests = async () =>
 
 /** Changes a session as if it had begun an hour ago. */
 async function ageNote(digest: string): Promise<void> {
-  for (const index of await indexes()) await redis.client().zadd(index, 'XX', Date.now() - hour, digest);
+  for (const index of await indexes())
+    await redis.client().zadd(index, 'XX', Date.now() - hour, digest);
 }
 
 /** Lists the sessions of a user between the two writes of a new one, as another login does, and then again. */
 async function expectListed(written: Record<string, unknown>): Promise<void> {
   await using started = await startIssuer(written);
-  const list = () => collect(started.issuer.list({ username: 'corp:alice', sessions: true }, never));
+  const list = () =>
+    collect(started.issuer.list({ username: 'corp:alice', sessions: true }, never));
   const seen: unknown[] = [];
   await using interrupted = await interruptedStore(written, async (trip) => {
     if (trip === 2) seen.push(await list());
@@ -68,7 +70,10 @@ describe.each(Object.keys(layouts) as LayoutName[])('sessions as %s', (layout) =
     await using gateway = await startAuthenticator(written());
     const { token, issued } = await started.issuer.create(requestOf('corp:alice'), never);
     const decision = await gateway.ask(token);
-    expect(decision).toMatchObject({ kind: 'authenticated', session: `text of ${digestToken(token)}` });
+    expect(decision).toMatchObject({
+      kind: 'authenticated',
+      session: `text of ${digestToken(token)}`,
+    });
     const end = decision.kind === 'authenticated' ? Number(decision.expiresAt) : 0;
     expect(Math.abs(end - Date.now() - 2 * hour)).toBeLessThan(60_000);
     expect(issued.session).toBe(`text of ${issued.digest}`);
@@ -80,9 +85,15 @@ describe.each(Object.keys(layouts) as LayoutName[])('sessions as %s', (layout) =
     const { token } = await started.issuer.create(requestOf('corp:alice'), never);
     await redis.client().pexpire(keyOf(token), hour);
     await gateway.ask(token);
-    await waitFor(async () => (await redis.client().pttl(keyOf(token))) > hour, 'the session to be extended');
+    await waitFor(
+      async () => (await redis.client().pttl(keyOf(token))) > hour,
+      'the session to be extended',
+    );
     await redis.client().pexpire(keyOf(token), 1);
-    await waitFor(async () => (await redis.client().exists(keyOf(token))) === 0, 'the session to end');
+    await waitFor(
+      async () => (await redis.client().exists(keyOf(token))) === 0,
+      'the session to end',
+    );
     expect(await outcomeOf(gateway.ask(token))).toBe('no-opinion');
   });
 
@@ -108,9 +119,14 @@ describe.each(Object.keys(layouts) as LayoutName[])('sessions as %s', (layout) =
     const listed = await collect(issuer.list({ username: 'corp:alice', sessions: true }, never));
     expect(listed.map(({ digest }) => digest)).toEqual([first.issued.digest, second.issued.digest]);
     expect(listed[0]).toMatchObject({ revoked: { by: 'logout' } });
-    expect(listed[1]).toMatchObject({ session: `text of ${second.issued.digest}`, lastUsedAt: expect.any(Date) });
+    expect(listed[1]).toMatchObject({
+      session: `text of ${second.issued.digest}`,
+      lastUsedAt: expect.any(Date),
+    });
     // An ended session is read once more, and not at each login.
-    expect((await notedDigests()).sort()).toEqual([second.issued.digest, bobs.issued.digest].sort());
+    expect((await notedDigests()).sort()).toEqual(
+      [second.issued.digest, bobs.issued.digest].sort(),
+    );
   });
 
   test('one that is deleted is unknown, and leaves nothing behind', async () => {

@@ -1,4 +1,9 @@
-import { type RedisServer, startRedis, startReplica, untilInSync } from '@sallyport/test-servers/redis';
+import {
+  type RedisServer,
+  startRedis,
+  startReplica,
+  untilInSync,
+} from '@sallyport/test-servers/redis';
 import { startCluster } from '@sallyport/test-servers/redis-cluster';
 import { startSentinels } from '@sallyport/test-servers/redis-sentinel';
 import { expect, test } from 'vitest';
@@ -48,5 +53,9 @@ test('a revocation that no replica of a cluster has confirmed is reported', asyn
   await using cluster = await startCluster();
   const masters = await cluster.masters();
   const replicas = cluster.nodes.filter((node) => !masters.includes(node));
-  await expectReported({ cluster: cluster.nodes.map(({ port }) => `127.0.0.1:${port}`) }, replicas, true);
+  await expectReported(
+    { cluster: cluster.nodes.map(({ port }) => `127.0.0.1:${port}`) },
+    replicas,
+    true,
+  );
 });

@@ -18,12 +18,18 @@ const extraKey = goodText
 
 const lifetime = fc
   .tuple(fc.option(time, { nil: undefined }), fc.option(time, { nil: undefined }))
-  .filter(([notBefore, expiresAt]) => notBefore === undefined || expiresAt === undefined || notBefore < expiresAt)
+  .filter(
+    ([notBefore, expiresAt]) =>
+      notBefore === undefined || expiresAt === undefined || notBefore < expiresAt,
+  )
   .map(([notBefore, expiresAt]) => ({ notBefore, expiresAt }));
 
 const revocation = fc.oneof(
   fc.constant({}),
-  fc.record({ revokedAt: time, revokedBy: goodText, revokedReason: goodText }, { requiredKeys: ['revokedAt'] }),
+  fc.record(
+    { revokedAt: time, revokedBy: goodText, revokedReason: goodText },
+    { requiredKeys: ['revokedAt'] },
+  ),
 );
 
 const rest = fc.record(
@@ -40,7 +46,10 @@ const rest = fc.record(
   { requiredKeys: ['username'] },
 );
 
-const session = fc.oneof(fc.constant({}), fc.record({ session: goodText, idle: fc.integer({ min: 1 }) }));
+const session = fc.oneof(
+  fc.constant({}),
+  fc.record({ session: goodText, idle: fc.integer({ min: 1 }) }),
+);
 
 /** Any valid record. */
 export const goodRecord: fc.Arbitrary<TokenRecord> = fc

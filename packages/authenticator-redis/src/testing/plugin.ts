@@ -1,5 +1,9 @@
 import type { Authenticator, Decision, PluginContext, TokenIssuer } from '@sallyport/authenticator';
-import { type RecordedLine, type RecordingContext, recordingContext } from '@sallyport/authenticator/conformance';
+import {
+  type RecordedLine,
+  type RecordingContext,
+  recordingContext,
+} from '@sallyport/authenticator/conformance';
 import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
 import { createRedisAuthenticator } from '../authenticator.ts';
 import { createRedisTokenIssuer } from '../issuer/token-issuer.ts';
@@ -34,11 +38,16 @@ export async function startAuthenticator(
   now?: () => number,
 ): Promise<StartedAuthenticator> {
   const { context, traces } = tracedContext();
-  const authenticator = await createRedisAuthenticator(settled({ ...patient, ...written }), context, now);
+  const authenticator = await createRedisAuthenticator(
+    settled({ ...patient, ...written }),
+    context,
+    now,
+  );
   return {
     ...traces,
     authenticator,
-    ask: async (token, signal = never) => authenticator.authenticate(token, { audiences: [], signal }),
+    ask: async (token, signal = never) =>
+      authenticator.authenticate(token, { audiences: [], signal }),
     check: async () => await authenticator.check?.(never),
     [Symbol.asyncDispose]: () => authenticator.close(),
   };
@@ -49,15 +58,24 @@ export interface StartedIssuer extends Traces {
 }
 
 /** Creates an issuer with options of a config file. Disposing it closes it. @param now milliseconds since 1970 */
-export async function startIssuer(written: Record<string, unknown>, now?: () => number): Promise<StartedIssuer> {
+export async function startIssuer(
+  written: Record<string, unknown>,
+  now?: () => number,
+): Promise<StartedIssuer> {
   const { context, traces } = tracedContext();
   const issuer = await createRedisTokenIssuer(settled({ ...patient, ...written }), context, now);
   return { ...traces, issuer, [Symbol.asyncDispose]: () => issuer.close() };
 }
 
 /** The context of a plugin, and what the plugin does with it. */
-export function tracedContext(): { context: PluginContext; traces: Omit<Traces, typeof Symbol.asyncDispose> } {
-  const { context, lines, touch, watchedFiles } = recordingContext({ pluginName: 'redis', baseDirectory: '/' });
+export function tracedContext(): {
+  context: PluginContext;
+  traces: Omit<Traces, typeof Symbol.asyncDispose>;
+} {
+  const { context, lines, touch, watchedFiles } = recordingContext({
+    pluginName: 'redis',
+    baseDirectory: '/',
+  });
   const { metrics, values } = countingMetrics();
   return { context: { ...context, metrics }, traces: { lines, touch, watchedFiles, values } };
 }

@@ -31,7 +31,11 @@ function hashFields(record: WrittenRecord): Record<string, string> {
 }
 
 /** Stores the record of a new token. @returns the token */
-export async function storeToken(client: Redis, layout: LayoutName, record: WrittenRecord): Promise<string> {
+export async function storeToken(
+  client: Redis,
+  layout: LayoutName,
+  record: WrittenRecord,
+): Promise<string> {
   const token = makeToken('sp_');
   await store(client, layout, token, record);
   return token;

@@ -10,7 +10,10 @@ export interface Opened {
   readonly recorded: RecordingContext;
   ask(token: string, context?: Partial<AuthenticateContext>): Promise<Decision>;
   /** The code and the message of the error of `ask`. */
-  failure(token: string, context?: Partial<AuthenticateContext>): Promise<{ code: string; message: string }>;
+  failure(
+    token: string,
+    context?: Partial<AuthenticateContext>,
+  ): Promise<{ code: string; message: string }>;
 }
 
 /** An authenticator of a test, closed at its end. */
@@ -19,7 +22,11 @@ export async function open(written: object): Promise<Opened> {
   const authenticator = await plugin.create(settled(written), recorded.context);
   onTestFinished(() => authenticator.close());
   const ask: Opened['ask'] = async (token, context = {}) =>
-    authenticator.authenticate(token, { audiences: [], signal: new AbortController().signal, ...context });
+    authenticator.authenticate(token, {
+      audiences: [],
+      signal: new AbortController().signal,
+      ...context,
+    });
   return {
     authenticator,
     recorded,
@@ -29,8 +36,10 @@ export async function open(written: object): Promise<Opened> {
         (decision) => decision,
         (thrown: unknown) => thrown,
       );
-      if (!AuthenticatorError.is(error)) throw new Error(`not an AuthenticatorError: ${JSON.stringify(error)}`);
-      if (error.cause !== undefined) throw new Error('an error of a peer has a cause: it may have the answer in it');
+      if (!AuthenticatorError.is(error))
+        throw new Error(`not an AuthenticatorError: ${JSON.stringify(error)}`);
+      if (error.cause !== undefined)
+        throw new Error('an error of a peer has a cause: it may have the answer in it');
       return { code: error.code, message: error.message };
     },
   };

@@ -1,7 +1,9 @@
 import type { Behaviour, Received, Reply } from './server.ts';
 
 /** Users of a peer, by their token. */
-export type Users = Readonly<Record<string, { readonly username: string; readonly groups?: readonly string[] }>>;
+export type Users = Readonly<
+  Record<string, { readonly username: string; readonly groups?: readonly string[] }>
+>;
 
 const v1 = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview' };
 const v1beta1 = { apiVersion: 'authentication.k8s.io/v1beta1', kind: 'TokenReview' };
@@ -16,7 +18,8 @@ export const guard =
   (users: Users): Behaviour =>
   ({ review: { spec } }) => {
     const user = users[spec.token];
-    if (user !== undefined) return { body: { ...v1, ...empty, status: { authenticated: true, user } } };
+    if (user !== undefined)
+      return { body: { ...v1, ...empty, status: { authenticated: true, user } } };
     const error = `failed to authenticate ${spec.token}`;
     return { status: 401, body: { ...v1, ...empty, status: { user: {}, error } } };
   };
@@ -36,7 +39,10 @@ export const awsIamAuthenticator =
       principalId: ['AROA'],
       sessionName: ['s'],
     };
-    const status = { authenticated: true, user: { ...user, uid: 'aws-iam-authenticator:1:AROA', extra } };
+    const status = {
+      authenticated: true,
+      user: { ...user, uid: 'aws-iam-authenticator:1:AROA', extra },
+    };
     return { headers, body: { ...empty, status } };
   };
 
@@ -44,11 +50,17 @@ export const awsIamAuthenticator =
 export const rancher =
   (users: Users): Behaviour =>
   ({ review: { spec } }) => {
-    const error = (status: number, code: string) => ({ status, body: { type: 'error', status, code } });
+    const error = (status: number, code: string) => ({
+      status,
+      body: { type: 'error', status, code },
+    });
     if (!spec.token.includes(':')) return error(400, 'BadRequest');
     const user = users[spec.token];
     if (user === undefined) return error(401, 'Unauthorized');
-    return { headers: sniffed, body: { ...v1, status: { authenticated: true, user: { ...user, uid: '' } } } };
+    return {
+      headers: sniffed,
+      body: { ...v1, status: { authenticated: true, user: { ...user, uid: '' } } },
+    };
   };
 
 /** HopopOps/k8s-ldap-auth server/server.go: one exact content type, 400 in plain text, and the request comes back. */
@@ -59,7 +71,12 @@ export const k8sLdapAuth =
       return { status: 406, headers: sniffed, body: 'not acceptable' };
     const user = users[review.spec.token];
     if (user === undefined) return { status: 400, headers: sniffed, body: 'malformed token' };
-    return { body: { ...review, status: { authenticated: true, user: { ...user, uid: `uid=${user.username}` } } } };
+    return {
+      body: {
+        ...review,
+        status: { authenticated: true, user: { ...user, uid: `uid=${user.username}` } },
+      },
+    };
   };
 
 /** vmware/pinniped internal/localuserauthenticator/localuserauthenticator.go: v1beta1 alone, 400, 404, 415 without a body. */
@@ -67,9 +84,12 @@ export const pinniped =
   (users: Users): Behaviour =>
   ({ path, headers, review }) => {
     if (path !== '/authenticate') return { status: 404 };
-    const isExpected = headers['content-type'] === 'application/json' && headers.accept?.includes('application/json');
+    const isExpected =
+      headers['content-type'] === 'application/json' &&
+      headers.accept?.includes('application/json');
     if (!isExpected) return { status: 415 };
-    if (review.apiVersion !== v1beta1.apiVersion || !review.spec.token.includes(':')) return { status: 400 };
+    if (review.apiVersion !== v1beta1.apiVersion || !review.spec.token.includes(':'))
+      return { status: 400 };
     const user = users[review.spec.token];
     const status = user === undefined ? { user: {} } : { authenticated: true, user };
     return { body: { ...v1beta1, ...empty, status } };
@@ -81,7 +101,8 @@ export const oidcWebhookAuthenticator =
   ({ review }) => {
     const user = users[review.spec.token];
     const extra = { 'gardener.cloud/authenticator/name': ['idp'] };
-    const status = user === undefined ? { user: {} } : { authenticated: true, user: { ...user, extra } };
+    const status =
+      user === undefined ? { user: {} } : { authenticated: true, user: { ...user, extra } };
     return { headers: sniffed, body: { ...review, metadata: { creationTimestamp: null }, status } };
   };
 
@@ -105,11 +126,15 @@ export const kubeApiServer =
     const sent = spec.audiences ?? audiences;
     const common = sent.filter((one) => audiences.includes(one));
     const user = users[spec.token];
-    const answer = (status: object) => ({ status: 201, body: { ...received.review, metadata: {}, status } });
+    const answer = (status: object) => ({
+      status: 201,
+      body: { ...received.review, metadata: {}, status },
+    });
     // The text is the error for a token of its own that is not valid any more, or that could not be checked.
     const [, said] = /^tkt_says:(.*)$/s.exec(spec.token) ?? [];
     if (said !== undefined) return answer({ user: {}, error: said });
-    if (user === undefined || common.length === 0) return answer({ user: {}, error: 'invalid bearer token' });
+    if (user === undefined || common.length === 0)
+      return answer({ user: {}, error: 'invalid bearer token' });
     const extra = {
       'authentication.kubernetes.io/credential-id': ['JTI=1'],
       'authentication.kubernetes.io/pod-name': ['a-pod'],
@@ -120,9 +145,14 @@ export const kubeApiServer =
 
 function refusalOfCaller({ path, headers }: Received, bearer: string): Reply | undefined {
   const status = (code: number, reason: string) => {
-    return { status: code, body: { kind: 'Status', apiVersion: 'v1', status: 'Failure', reason, code } };
+    return {
+      status: code,
+      body: { kind: 'Status', apiVersion: 'v1', status: 'Failure', reason, code },
+    };
   };
   if (headers.authorization === undefined) return status(403, 'Forbidden');
   if (headers.authorization !== `Bearer ${bearer}`) return status(401, 'Unauthorized');
-  return /^\/apis\/authentication\.k8s\.io\/v1(beta1)?\/tokenreviews$/.test(path) ? undefined : status(404, 'NotFound');
+  return /^\/apis\/authentication\.k8s\.io\/v1(beta1)?\/tokenreviews$/.test(path)
+    ? undefined
+    : status(404, 'NotFound');
 }

@@ -57,7 +57,10 @@ interface ServerSetup {
 }
 
 /** Starts a server as `startReviewServer` does, until the end of the test. */
-export async function serve(behaviour: Behaviour = letIn, setup?: ServerSetup): Promise<ReviewServer> {
+export async function serve(
+  behaviour: Behaviour = letIn,
+  setup?: ServerSetup,
+): Promise<ReviewServer> {
   const server = await startReviewServer(behaviour, setup);
   onTestFinished(() => server[Symbol.asyncDispose]());
   return server;
@@ -69,7 +72,10 @@ export const user = { username: 'jane' };
 /** Lets everyone in. */
 export const letIn: Behaviour = () => ({ body: reviewWith({ authenticated: true, user }) });
 
-export async function startReviewServer(behaviour: Behaviour, setup: ServerSetup = {}): Promise<ReviewServer> {
+export async function startReviewServer(
+  behaviour: Behaviour,
+  setup: ServerSetup = {},
+): Promise<ReviewServer> {
   const authority = await sharedAuthority();
   const server = await listener(authority, setup);
   const sockets = new Set<Socket>();
@@ -90,7 +96,8 @@ export async function startReviewServer(behaviour: Behaviour, setup: ServerSetup
       if (reply !== undefined) send(answer, reply);
     });
   });
-  const listen = (port: number) => new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  const listen = (port: number) =>
+    new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   await listen(0);
   const { port } = server.address() as AddressInfo;
   const stop = async () => {
@@ -121,7 +128,10 @@ export async function startReviewServer(behaviour: Behaviour, setup: ServerSetup
   };
 }
 
-async function listener(authority: Authority, setup: ServerSetup): Promise<http.Server | https.Server> {
+async function listener(
+  authority: Authority,
+  setup: ServerSetup,
+): Promise<http.Server | https.Server> {
   const options = { keepAliveTimeout: 60_000 };
   if (setup.plain) return http.createServer(options);
   const { certificate, key } = await (setup.names
@@ -141,8 +151,15 @@ async function receive(incoming: IncomingMessage): Promise<Received | undefined>
   const { method = '', url: path = '', headers, socket } = incoming;
   try {
     const review = JSON.parse(await text(incoming));
-    const certificate = 'getPeerCertificate' in socket ? (socket as TLSSocket).getPeerCertificate() : undefined;
-    return { method, path, headers, review, client: certificate?.subject?.CN as string | undefined };
+    const certificate =
+      'getPeerCertificate' in socket ? (socket as TLSSocket).getPeerCertificate() : undefined;
+    return {
+      method,
+      path,
+      headers,
+      review,
+      client: certificate?.subject?.CN as string | undefined,
+    };
   } catch {
     return undefined;
   }

@@ -6,7 +6,10 @@ import type { ReviewServer } from './server.ts';
 export const prefix = 'tkt_';
 
 /** The options for a server of the tests, with a timeout that no answer takes. */
-export function optionsFor({ url, authority }: Pick<ReviewServer, 'url' | 'authority'>, more: object = {}): object {
+export function optionsFor(
+  { url, authority }: Pick<ReviewServer, 'url' | 'authority'>,
+  more: object = {},
+): object {
   return {
     url: `${url}/authenticate`,
     recognizes: { prefixes: [prefix] },
@@ -18,7 +21,11 @@ export function optionsFor({ url, authority }: Pick<ReviewServer, 'url' | 'autho
 
 /** The minimal options of a config file, with more of them. */
 export function writtenOptions(more: object = {}): object {
-  return { url: 'https://webhook.example.com/authenticate', recognizes: { prefixes: [prefix] }, ...more };
+  return {
+    url: 'https://webhook.example.com/authenticate',
+    recognizes: { prefixes: [prefix] },
+    ...more,
+  };
 }
 
 export const settled = (written: object): WebhookOptions => settleOptions(optionsSchema, written);

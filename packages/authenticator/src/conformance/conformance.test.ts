@@ -48,7 +48,10 @@ test('every case has a broken plugin that it is there for', () => {
 
 test('the README says how many cases each ability has', async () => {
   const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
-  const rows = [...readme.matchAll(/^\| `(\w+)` \| (\d+) \| /gm)].map(([, group, count]) => [group, Number(count)]);
+  const rows = [...readme.matchAll(/^\| `(\w+)` \| (\d+) \| /gm)].map(([, group, count]) => [
+    group,
+    Number(count),
+  ]);
   expect(rows).toEqual(Object.entries(casesByGroup).map(([group, { length }]) => [group, length]));
 });
 
@@ -76,14 +79,22 @@ describe('a plugin fails exactly the cases of its mistake, if it', () => {
 
 async function failuresOf(run: readonly ConformanceCase[]): Promise<ReadonlyMap<string, string>> {
   const failures = new Map<string, string>();
-  for (const one of run) await one.run().catch((error: Error) => failures.set(one.name, error.message));
+  for (const one of run)
+    await one.run().catch((error: Error) => failures.set(one.name, error.message));
   return failures;
 }
 
 /** Expects a message that says what was expected, what came and why it matters, without a token. */
-function expectHelpful(message: string, { secrets, validTokens, rejectedTokens }: MemoryHarness): void {
+function expectHelpful(
+  message: string,
+  { secrets, validTokens, rejectedTokens }: MemoryHarness,
+): void {
   expect(message).toMatch(/^Expected .+, but .+\. [A-Z].+[.)]$/s);
-  const values = [...secrets, ...validTokens.map(({ token }) => token), ...rejectedTokens.map(({ token }) => token)];
+  const values = [
+    ...secrets,
+    ...validTokens.map(({ token }) => token),
+    ...rejectedTokens.map(({ token }) => token),
+  ];
   const named = values.map((value, index) => ({ name: `secret ${index}`, value }));
   expect(secretFinder(named).find(message)).toEqual([]);
 }
@@ -93,13 +104,19 @@ describe('skips', () => {
   const withSkip = (skip: Record<string, string>) => () => conformanceCases({ ...good, skip });
 
   test('a skipped case is given back with its reason, and does not pass when it is run', async () => {
-    const skipped = withSkip({ [first.name]: 'not for this one' })().filter(({ skip }) => skip !== undefined);
-    expect(skipped.map(({ name, skip }) => ({ name, skip }))).toEqual([{ name: first.name, skip: 'not for this one' }]);
+    const skipped = withSkip({ [first.name]: 'not for this one' })().filter(
+      ({ skip }) => skip !== undefined,
+    );
+    expect(skipped.map(({ name, skip }) => ({ name, skip }))).toEqual([
+      { name: first.name, skip: 'not for this one' },
+    ]);
     await expect(skipped[0]?.run()).rejects.toThrow('is skipped (not for this one)');
   });
 
   test.each(['', '  '])('a skip without a reason is an error: %j', (reason) => {
-    expect(withSkip({ [first.name]: reason })).toThrow(`The skip of "${first.name}" needs a reason.`);
+    expect(withSkip({ [first.name]: reason })).toThrow(
+      `The skip of "${first.name}" needs a reason.`,
+    );
   });
 
   test('a skip that names no case is an error that lists the names', () => {
@@ -109,7 +126,9 @@ describe('skips', () => {
   });
 
   test('without a backend the cases about outages are skipped for the reason given, and all others are not', () => {
-    const skipped = conformanceCases({ ...good, backend: { none: 'all is in memory' } }).filter(({ skip }) => skip);
+    const skipped = conformanceCases({ ...good, backend: { none: 'all is in memory' } }).filter(
+      ({ skip }) => skip,
+    );
     expect(skipped.map(({ name }) => name).sort()).toEqual([
       'a backend that hung and is back is used by the same authenticator',
       'a backend that was stopped and is back is used by the same authenticator',
@@ -132,18 +151,23 @@ describe('skips', () => {
     const made = conformanceCases(rest as typeof good);
     expect(made.filter(({ skip }) => skip !== undefined)).toEqual([]);
     expect(cases.length - made.length).toBe(18);
-    expect(made.filter(({ name }) => /lookUp|revalidate/.test(name)).map(({ name }) => name)).toEqual([
-      'lookUp() and revalidate() are there exactly where the harness says so',
-    ]);
+    expect(
+      made.filter(({ name }) => /lookUp|revalidate/.test(name)).map(({ name }) => name),
+    ).toEqual(['lookUp() and revalidate() are there exactly where the harness says so']);
   });
 
   test('no backend without a reason is an error', () => {
-    expect(() => conformanceCases({ ...good, backend: { none: ' ' } })).toThrow('backend.none needs a reason');
+    expect(() => conformanceCases({ ...good, backend: { none: ' ' } })).toThrow(
+      'backend.none needs a reason',
+    );
   });
 });
 
 describe('what the harness leaves out fails the cases that need it, rather than passing them', () => {
-  async function failure(name: string, change: Partial<ConformanceHarness<never>>): Promise<string | undefined> {
+  async function failure(
+    name: string,
+    change: Partial<ConformanceHarness<never>>,
+  ): Promise<string | undefined> {
     await using harness = await memoryHarness();
     const changed = conformanceCases({ ...harness, ...change } as ConformanceHarness<unknown>);
     return await changed
@@ -173,30 +197,42 @@ describe('what the harness leaves out fails the cases that need it, rather than 
 
   test('no user that revalidate refuses, and no uid', async () => {
     const refused = 'revalidate() refuses users that the backend does not let in, with the reason';
-    expect(await failure(refused, { revalidation: { refused: [] } })).toContain('revalidation.refused');
-    const validTokens = good.validTokens.map(({ token, user: { uid: _, ...user } }) => ({ token, user }));
+    expect(await failure(refused, { revalidation: { refused: [] } })).toContain(
+      'revalidation.refused',
+    );
+    const validTokens = good.validTokens.map(({ token, user: { uid: _, ...user } }) => ({
+      token,
+      user,
+    }));
     const other = 'revalidate() refuses a user with another uid as unknown-user';
     expect(await failure(other, { validTokens })).toContain('valid tokens of users with a uid');
   });
 
   test('secrets so short that they are found by chance', async () => {
-    expect(await failure('no error carries a token or a password', { secrets: ['abc'] })).toContain('8 characters');
+    expect(await failure('no error carries a token or a password', { secrets: ['abc'] })).toContain(
+      '8 characters',
+    );
   });
 
   test("a backend that can't hang", async () => {
     const { backend } = good;
     const change = { backend: { stop: () => backend.stop(), start: () => backend.start() } };
-    expect(await failure('close() ends while the backend hangs', change)).toContain('backend.hang()');
+    expect(await failure('close() ends while the backend hangs', change)).toContain(
+      'backend.hang()',
+    );
   });
 
   test('a plugin that looks users up although the harness does not say so', async () => {
     const existing = 'lookUp() and revalidate() are there exactly where the harness says so';
     expect(await failure(existing, { looksUpUsers: false })).toContain('to have no lookUp');
-    expect(await failure(existing, { revalidation: undefined } as never)).toContain('to have no revalidate');
+    expect(await failure(existing, { revalidation: undefined } as never)).toContain(
+      'to have no revalidate',
+    );
   });
 
   test('a plugin that watches files or sends passwords although the harness says no', async () => {
-    const watched = 'a watched file that turns to garbage is refused, and what was loaded stays in force';
+    const watched =
+      'a watched file that turns to garbage is refused, and what was loaded stays in force';
     expect(await failure(watched, { watchesFiles: false })).toContain('no file to be watched');
     const asked = 'context.attempts is asked before a password goes out, and only then';
     expect(await failure(asked, { sendsPasswords: false })).toContain('no attempt to be asked for');
@@ -206,8 +242,13 @@ describe('what the harness leaves out fails the cases that need it, rather than 
 describe('a case', () => {
   test('ends with a message when a call hangs', async () => {
     const plugin = { ...good.plugin, create: () => new Promise<never>(() => {}) };
-    const [, made] = conformanceCases({ ...good, plugin, deadline: 60_000, limit: 30 }) as [unknown, ConformanceCase];
-    await expect(made.run()).rejects.toThrow('Expected the case to end within 30 ms, but it did not.');
+    const [, made] = conformanceCases({ ...good, plugin, deadline: 60_000, limit: 30 }) as [
+      unknown,
+      ConformanceCase,
+    ];
+    await expect(made.run()).rejects.toThrow(
+      'Expected the case to end within 30 ms, but it did not.',
+    );
   });
 
   test('closes its authenticator although it failed', async () => {
@@ -242,8 +283,8 @@ describe('a case', () => {
       'valid tokens authenticate as the users they belong to',
       'refused tokens are rejected with their reason',
     ];
-    const some = conformanceCases({ ...good, plugin: { ...good.plugin, create } }).filter(({ name }) =>
-      names.includes(name),
+    const some = conformanceCases({ ...good, plugin: { ...good.plugin, create } }).filter(
+      ({ name }) => names.includes(name),
     );
     await Promise.all(some.map(({ run }) => run()));
     expect({ cases: some.length, max }).toEqual({ cases: 2, max: 1 });

@@ -51,7 +51,9 @@ describe('watchFile', () => {
     });
     expect(await touch(Buffer.from('bad'))).toEqual([error]);
     const fields = { file: path.join(directory.path, 'tokens'), error };
-    expect(lines).toEqual([{ level: 'error', fields, message: 'what was loaded last stays in force' }]);
+    expect(lines).toEqual([
+      { level: 'error', fields, message: 'what was loaded last stays in force' },
+    ]);
   });
 });
 
@@ -68,8 +70,15 @@ describe('attempts', () => {
   });
 
   test('are denied for the reason asked for', async () => {
-    const { context, attempts } = recordingContext({ pluginName: 'ldap', baseDirectory: tmpdir(), deny: 'throttled' });
-    expect(await context.attempts.admit('alice', 'x')).toEqual({ admitted: false, reason: 'throttled' });
+    const { context, attempts } = recordingContext({
+      pluginName: 'ldap',
+      baseDirectory: tmpdir(),
+      deny: 'throttled',
+    });
+    expect(await context.attempts.admit('alice', 'x')).toEqual({
+      admitted: false,
+      reason: 'throttled',
+    });
     expect(attempts).toEqual([{ subject: 'alice', admitted: false }]);
   });
 });
@@ -77,11 +86,17 @@ describe('attempts', () => {
 describe('metrics', () => {
   test('are recorded under the name that the gateway exports, with their labels', () => {
     const { context, metrics: recorded } = fresh();
-    const binds = context.metrics.counter({ name: 'binds_total', help: 'Binds.', labelNames: ['result'] });
+    const binds = context.metrics.counter({
+      name: 'binds_total',
+      help: 'Binds.',
+      labelNames: ['result'],
+    });
     binds.inc({ result: 'ok' });
     binds.inc({ result: 'refused' }, 2);
     context.metrics.gauge({ name: 'connections', help: 'Connections.' }).set({}, 3);
-    context.metrics.histogram({ name: 'bind_seconds', help: 'Seconds.', buckets: [0.1, 1] }).observe({}, 0.2);
+    context.metrics
+      .histogram({ name: 'bind_seconds', help: 'Seconds.', buckets: [0.1, 1] })
+      .observe({}, 0.2);
     expect(recorded.map(({ name }) => name)).toEqual([
       'sallyport_plugin_ldap_binds_total',
       'sallyport_plugin_ldap_connections',
@@ -95,23 +110,38 @@ describe('metrics', () => {
   });
 
   test.each(['__name', 'user-name', ''])('the label name %j is refused', (label) => {
-    expect(() => metrics.gauge({ name: 'some', help: 'Help.', labelNames: [label] })).toThrow('is not a label name');
+    expect(() => metrics.gauge({ name: 'some', help: 'Help.', labelNames: [label] })).toThrow(
+      'is not a label name',
+    );
   });
 
-  test.each(['authenticator', 'le', 'quantile'])('the label name %s is refused as reserved', (label) => {
-    expect(() => metrics.gauge({ name: 'some', help: 'Help.', labelNames: [label] })).toThrow('is reserved');
-  });
+  test.each(['authenticator', 'le', 'quantile'])(
+    'the label name %s is refused as reserved',
+    (label) => {
+      expect(() => metrics.gauge({ name: 'some', help: 'Help.', labelNames: [label] })).toThrow(
+        'is reserved',
+      );
+    },
+  );
 
   test('no help, a taken name and buckets that do not ascend are refused', () => {
     const context = fresh().context;
     expect(() => context.metrics.gauge({ name: 'some', help: ' ' })).toThrow('has no help');
     context.metrics.gauge({ name: 'twice', help: 'Help.' });
-    expect(() => context.metrics.counter({ name: 'twice', help: 'Help.' })).toThrow('exists already');
-    expect(() => context.metrics.histogram({ name: 'h', help: 'Help.', buckets: [1, 1] })).toThrow('must ascend');
+    expect(() => context.metrics.counter({ name: 'twice', help: 'Help.' })).toThrow(
+      'exists already',
+    );
+    expect(() => context.metrics.histogram({ name: 'h', help: 'Help.', buckets: [1, 1] })).toThrow(
+      'must ascend',
+    );
   });
 
   test('a label that was not declared and a counter that goes down are refused', () => {
-    const counter = fresh().context.metrics.counter({ name: 'binds_total', help: 'Binds.', labelNames: ['result'] });
+    const counter = fresh().context.metrics.counter({
+      name: 'binds_total',
+      help: 'Binds.',
+      labelNames: ['result'],
+    });
     expect(() => counter.inc({ user: 'alice' } as never)).toThrow('has no label user');
     expect(() => counter.inc({ result: 'ok' }, -1)).toThrow("can't go down");
     expect(() => counter.inc({ result: 'ok' }, Number.NaN)).toThrow("can't go down");

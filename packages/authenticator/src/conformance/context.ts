@@ -32,11 +32,23 @@ const labelName = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/;
 const takenLabels: readonly string[] = ['authenticator', 'le', 'quantile'];
 
 /** Makes metrics that export nothing, and are as strict about names and labels as the gateway's. */
-function recordingMetrics(pluginName: string): { metrics: Metrics; recorded: readonly RecordedMetric[] } {
+function recordingMetrics(pluginName: string): {
+  metrics: Metrics;
+  recorded: readonly RecordedMetric[];
+} {
   const recorded: RecordedMetric[] = [];
 
-  function register({ name, help, labelNames = [] }: MetricOptions<string>): (labels?: Labels) => void {
-    const metric: RecordedMetric = { name: `sallyport_plugin_${pluginName}_${name}`, help, labelNames, labels: [] };
+  function register({
+    name,
+    help,
+    labelNames = [],
+  }: MetricOptions<string>): (labels?: Labels) => void {
+    const metric: RecordedMetric = {
+      name: `sallyport_plugin_${pluginName}_${name}`,
+      help,
+      labelNames,
+      labels: [],
+    };
     checkDeclaration(name, metric, recorded);
     recorded.push(metric);
     return (labels = {}) => metric.labels.push(checkedLabels(metric, labels));
@@ -45,7 +57,8 @@ function recordingMetrics(pluginName: string): { metrics: Metrics; recorded: rea
   function counter(options: MetricOptions<string>): Counter<string> {
     const record = register(options);
     function inc(labels?: Labels, value = 1): void {
-      if (!(value >= 0)) throw new Error(`The counter ${options.name} can't go down: ${value} was added.`);
+      if (!(value >= 0))
+        throw new Error(`The counter ${options.name} can't go down: ${value} was added.`);
       record(labels);
     }
     return { inc };
@@ -58,7 +71,9 @@ function recordingMetrics(pluginName: string): { metrics: Metrics; recorded: rea
 
   function histogram(options: HistogramOptions<string>): Histogram<string> {
     const { buckets = [] } = options;
-    if (buckets.some((bound, index) => index > 0 && !(bound > (buckets[index - 1] ?? Number.NaN)))) {
+    if (
+      buckets.some((bound, index) => index > 0 && !(bound > (buckets[index - 1] ?? Number.NaN)))
+    ) {
       throw new Error(`The buckets of ${options.name} must ascend.`);
     }
     return { observe: register(options) };
@@ -67,15 +82,23 @@ function recordingMetrics(pluginName: string): { metrics: Metrics; recorded: rea
   return { metrics: { counter, gauge, histogram }, recorded };
 }
 
-function checkDeclaration(name: string, metric: RecordedMetric, others: readonly RecordedMetric[]): void {
-  if (!metricName.test(name)) throw new Error(`"${name}" is not a metric name: use letters, digits and underscores.`);
+function checkDeclaration(
+  name: string,
+  metric: RecordedMetric,
+  others: readonly RecordedMetric[],
+): void {
+  if (!metricName.test(name))
+    throw new Error(`"${name}" is not a metric name: use letters, digits and underscores.`);
   if (others.some((other) => other.name === metric.name)) {
     throw new Error(`The metric ${name} exists already: create each metric once, in create().`);
   }
-  if (metric.help.trim() === '') throw new Error(`The metric ${name} has no help: say its unit and what a rise means.`);
+  if (metric.help.trim() === '')
+    throw new Error(`The metric ${name} has no help: say its unit and what a rise means.`);
   for (const label of metric.labelNames) {
-    if (!labelName.test(label)) throw new Error(`"${label}" of the metric ${name} is not a label name.`);
-    if (takenLabels.includes(label)) throw new Error(`The label ${label} of the metric ${name} is reserved.`);
+    if (!labelName.test(label))
+      throw new Error(`"${label}" of the metric ${name} is not a label name.`);
+    if (takenLabels.includes(label))
+      throw new Error(`The label ${label} of the metric ${name} is reserved.`);
   }
 }
 
@@ -140,7 +163,11 @@ export function recordingContext(options: RecordingContextOptions): RecordingCon
   const watchedFiles: string[] = [];
   const watched: { readonly file: string; readonly load: Load; readonly limit: number }[] = [];
 
-  async function watchFile(file: string, load: Load, { limit = Infinity }: WatchOptions = {}): Promise<void> {
+  async function watchFile(
+    file: string,
+    load: Load,
+    { limit = Infinity }: WatchOptions = {},
+  ): Promise<void> {
     const absolute = path.resolve(baseDirectory, file);
     await load(await readAtMost(absolute, limit));
     watched.push({ file: absolute, load, limit });
@@ -183,7 +210,10 @@ function recordingLogger(): { logger: Logger; lines: readonly RecordedLine[] } {
   const at = (level: RecordedLine['level']) => (fields: object, message: string) => {
     lines.push({ level, fields, message });
   };
-  return { logger: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }, lines };
+  return {
+    logger: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') },
+    lines,
+  };
 }
 
 function recordingAttempts(deny?: DeniedAttempt['reason']): {

@@ -15,15 +15,21 @@ const definitions = Object.values(cases).flat();
  *
  * @throws Error when a skip has no reason or names no case, or `backend.none` has no reason
  */
-export function conformanceCases<Options>(harness: ConformanceHarness<Options>): readonly ConformanceCase[] {
+export function conformanceCases<Options>(
+  harness: ConformanceHarness<Options>,
+): readonly ConformanceCase[] {
   const skips = skipsOf(harness);
   let last: Promise<unknown> = Promise.resolve();
-  const methods = { lookUp: harness.looksUpUsers === true, revalidate: harness.revalidation !== undefined };
+  const methods = {
+    lookUp: harness.looksUpUsers === true,
+    revalidate: harness.revalidation !== undefined,
+  };
   const applicable = definitions.filter(({ needs }) => needs === undefined || methods[needs]);
   return applicable.map((definition) => {
     const { name } = definition;
     const skip = skips.get(name);
-    if (skip !== undefined) return { name, skip, run: () => Promise.reject(skippedError(name, skip)) };
+    if (skip !== undefined)
+      return { name, skip, run: () => Promise.reject(skippedError(name, skip)) };
     const run = () => {
       const result = last.then(() => runCase(definition, harness));
       last = result.catch(() => {});
@@ -33,11 +39,16 @@ export function conformanceCases<Options>(harness: ConformanceHarness<Options>):
   });
 }
 
-function skipsOf<Options>({ skip = {}, backend }: ConformanceHarness<Options>): ReadonlyMap<string, string> {
+function skipsOf<Options>({
+  skip = {},
+  backend,
+}: ConformanceHarness<Options>): ReadonlyMap<string, string> {
   const skips = new Map<string, string>();
   if ('none' in backend) {
-    if (backend.none.trim() === '') throw new Error('backend.none needs a reason: say why nothing can fail.');
-    for (const { name, needsBackend } of definitions) if (needsBackend) skips.set(name, backend.none);
+    if (backend.none.trim() === '')
+      throw new Error('backend.none needs a reason: say why nothing can fail.');
+    for (const { name, needsBackend } of definitions)
+      if (needsBackend) skips.set(name, backend.none);
   }
   for (const [name, reason] of Object.entries(skip)) {
     if (!definitions.some((definition) => definition.name === name)) {
@@ -52,15 +63,24 @@ function skipsOf<Options>({ skip = {}, backend }: ConformanceHarness<Options>): 
 }
 
 function skippedError(name: string, reason: string): Error {
-  return new Error(`"${name}" is skipped (${reason}). Pass the case's skip to the test runner instead of running it.`);
+  return new Error(
+    `"${name}" is skipped (${reason}). Pass the case's skip to the test runner instead of running it.`,
+  );
 }
 
-async function runCase<Options>(definition: CaseDefinition, harness: ConformanceHarness<Options>): Promise<void> {
+async function runCase<Options>(
+  definition: CaseDefinition,
+  harness: ConformanceHarness<Options>,
+): Promise<void> {
   const limit = harness.limit ?? 15_000;
   const kit = createKit(harness);
   const limited = (what: string, work: Promise<void>) => {
     const why = 'A call of the plugin, or of the harness, hangs.';
-    return withTimeout(limit, work, { expected: `${what} to end within ${limit} ms`, got: 'it did not', why });
+    return withTimeout(limit, work, {
+      expected: `${what} to end within ${limit} ms`,
+      got: 'it did not',
+      why,
+    });
   };
   const ran: Outcome<void> = await outcomeOf(() => limited('the case', definition.run(kit)));
   const ended = await outcomeOf(() => limited('the cleanup', kit.end()));

@@ -34,7 +34,11 @@ export interface Kit {
   /** Creates an authenticator, which is closed when the case has ended, however it ended. */
   create(settings?: { readonly deny?: DeniedAttempt['reason'] }): Promise<Authenticator>;
   /** Asks as the gateway does: a token that is not recognized gets no opinion. It fails when the answer takes too long. */
-  outcome(authenticator: Authenticator, token: NamedToken, options?: AskOptions): Promise<Outcome<Decision>>;
+  outcome(
+    authenticator: Authenticator,
+    token: NamedToken,
+    options?: AskOptions,
+  ): Promise<Outcome<Decision>>;
   /** Asks as `outcome` does, and fails when the authenticator throws. */
   ask(authenticator: Authenticator, token: NamedToken, options?: AskOptions): Promise<Decision>;
   /** Waits for another call, and fails when it takes too long. */
@@ -86,7 +90,8 @@ export function createKit(harness: ConformanceHarness<unknown>): Kit {
     async ask(authenticator, token, options) {
       const asked = await outcome(authenticator, token, options);
       if ('value' in asked) return asked.value;
-      const why = 'A throw is an outage to the gateway: some of them open the circuit for all users.';
+      const why =
+        'A throw is an outage to the gateway: some of them open the circuit for all users.';
       return fail({
         expected: `a decision about ${token.name}`,
         got: `authenticate() threw ${show(asked.error)}`,
@@ -121,7 +126,11 @@ function shown(value: unknown, redact: (text: string) => string): string {
 }
 
 /** Creates and closes the authenticators of one case, and records what each of them reports. */
-function createAuthenticators(harness: ConformanceHarness<unknown>, show: Kit['show'], timed: Kit['timed']) {
+function createAuthenticators(
+  harness: ConformanceHarness<unknown>,
+  show: Kit['show'],
+  timed: Kit['timed'],
+) {
   const { plugin, baseDirectory } = harness;
   const recordings: RecordingContext[] = [];
   const open = new Set<Authenticator>();
@@ -169,13 +178,20 @@ function backendOf({ backend }: ConformanceHarness<unknown>): Required<Conforman
     start: () => backend.start(),
     hang: async () => {
       const fix = "Skip the case with a reason if the backend can't be made to hang.";
-      verify(backend.hang, { expected: 'the harness to have backend.hang()', got: 'it is left out', why: fix });
+      verify(backend.hang, {
+        expected: 'the harness to have backend.hang()',
+        got: 'it is left out',
+        why: fix,
+      });
       await backend.hang();
     },
   };
 }
 
-async function validOptions({ plugin, options }: ConformanceHarness<unknown>, show: Kit['show']): Promise<unknown> {
+async function validOptions(
+  { plugin, options }: ConformanceHarness<unknown>,
+  show: Kit['show'],
+): Promise<unknown> {
   const result = await plugin.optionsSchema['~standard'].validate(options);
   if (result.issues === undefined) return result.value;
   return fail({
@@ -204,7 +220,10 @@ interface Answers<Token extends NamedToken> {
 }
 
 /** Makes a case that asks one authenticator about tokens, one after the other. */
-export function answersCase<Token extends NamedToken>(name: string, answers: Answers<Token>): CaseDefinition {
+export function answersCase<Token extends NamedToken>(
+  name: string,
+  answers: Answers<Token>,
+): CaseDefinition {
   const { tokens, audiences = [], expectedInstead, why } = answers;
   return authenticatorCase(name, async (kit, authenticator) => {
     for (const token of tokens(kit)) {

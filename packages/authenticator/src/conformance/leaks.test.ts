@@ -26,9 +26,18 @@ describe('a secret is found', () => {
 
   test.each<[string, () => unknown]>([
     ['in the message of an error', () => new Error(secret)],
-    ['in the cause of a cause', () => new Error('a', { cause: new Error('b', { cause: new Error(secret) }) })],
-    ['in an own property of an error', () => Object.assign(new Error('a'), { request: { headers: [secret] } })],
-    ['in a property that does not show', () => Object.defineProperty({}, 'hidden', { value: secret })],
+    [
+      'in the cause of a cause',
+      () => new Error('a', { cause: new Error('b', { cause: new Error(secret) }) }),
+    ],
+    [
+      'in an own property of an error',
+      () => Object.assign(new Error('a'), { request: { headers: [secret] } }),
+    ],
+    [
+      'in a property that does not show',
+      () => Object.defineProperty({}, 'hidden', { value: secret }),
+    ],
     ['in an error of many', () => new AggregateError([new Error('a'), new Error(secret)])],
     ['in a stack', () => Object.assign(new Error('a'), { stack: `Error: ${secret}` })],
     ['in bytes', () => ({ body: Buffer.from(secret) })],
@@ -50,9 +59,14 @@ describe('a secret is found', () => {
 
   test('with any text around it', () => {
     fc.assert(
-      fc.property(fc.string(), fc.string(), fc.constantFrom(...encoded), (before, after, [, text]) => {
-        expect(find([before + text + after])).toEqual(['the password']);
-      }),
+      fc.property(
+        fc.string(),
+        fc.string(),
+        fc.constantFrom(...encoded),
+        (before, after, [, text]) => {
+          expect(find([before + text + after])).toEqual(['the password']);
+        },
+      ),
     );
   });
 });

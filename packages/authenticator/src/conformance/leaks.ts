@@ -13,7 +13,9 @@ const minHalfLength = 12;
 function spellings(secret: string): readonly string[] {
   const bytes = Buffer.from(secret);
   const middle = Math.ceil(secret.length / 2);
-  const halves = [secret.slice(0, middle), secret.slice(-middle)].filter((half) => half.length >= minHalfLength);
+  const halves = [secret.slice(0, middle), secret.slice(-middle)].filter(
+    (half) => half.length >= minHalfLength,
+  );
   const forms = [
     secret,
     ...halves,
@@ -36,15 +38,20 @@ export function secretFinder(secrets: readonly NamedSecret[]): {
   /** Replaces each spelling of each secret by the secret's name. */
   redact(text: string): string;
 } {
-  const known = secrets.flatMap(({ name, value }) => spellings(value).map((spelling) => ({ name, spelling })));
+  const known = secrets.flatMap(({ name, value }) =>
+    spellings(value).map((spelling) => ({ name, spelling })),
+  );
   // The longest is first, so that a half is not replaced before the whole.
   known.sort((one, other) => other.spelling.length - one.spelling.length);
   return {
     find(value) {
       const text = textsOf(value).join('\n');
-      return [...new Set(known.filter(({ spelling }) => text.includes(spelling)).map(({ name }) => name))];
+      return [
+        ...new Set(known.filter(({ spelling }) => text.includes(spelling)).map(({ name }) => name)),
+      ];
     },
-    redact: (text) => known.reduce((rest, { name, spelling }) => rest.replaceAll(spelling, `[${name}]`), text),
+    redact: (text) =>
+      known.reduce((rest, { name, spelling }) => rest.replaceAll(spelling, `[${name}]`), text),
   };
 }
 

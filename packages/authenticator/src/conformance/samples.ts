@@ -16,11 +16,18 @@ export interface Samples {
 }
 
 /** Names the harness' tokens. @throws AssertionError unless the valid ones are of two users */
-export function samplesOf({ validTokens, rejectedTokens, foreignTokens }: ConformanceHarness<unknown>): Samples {
+export function samplesOf({
+  validTokens,
+  rejectedTokens,
+  foreignTokens,
+}: ConformanceHarness<unknown>): Samples {
   verifyTwoUsers(validTokens);
   return {
     valid: validTokens.map((valid, index) => ({ ...valid, name: `valid token ${index + 1}` })),
-    rejected: rejectedTokens.map((rejected, index) => ({ ...rejected, name: `rejected token ${index + 1}` })),
+    rejected: rejectedTokens.map((rejected, index) => ({
+      ...rejected,
+      name: `rejected token ${index + 1}`,
+    })),
     foreign: foreignTokens.map((token, index) => ({ token, name: `foreign token ${index + 1}` })),
   };
 }
@@ -48,7 +55,10 @@ export function verifyTwoUsers(tokens: readonly ValidToken[]): void {
 const minSecretLength = 8;
 
 /** Returns the passwords and the tokens that no output may contain. @throws AssertionError for a password that is too short */
-export function secretsOf(harness: ConformanceHarness<unknown>, samples: Samples): readonly NamedSecret[] {
+export function secretsOf(
+  harness: ConformanceHarness<unknown>,
+  samples: Samples,
+): readonly NamedSecret[] {
   const passwords = harness.secrets.map((value, index) => ({ name: `secret ${index + 1}`, value }));
   for (const { name, value } of passwords) {
     verify(value.length >= minSecretLength, {

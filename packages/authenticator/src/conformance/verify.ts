@@ -24,7 +24,9 @@ export function verify(condition: unknown, failure: Failure | (() => Failure)): 
 export type Outcome<Value> = { readonly value: Value } | { readonly error: unknown };
 
 /** Waits for a call. It never rejects, and a synchronous throw is an outcome too. */
-export async function outcomeOf<Value>(call: () => Value | Promise<Value>): Promise<Outcome<Value>> {
+export async function outcomeOf<Value>(
+  call: () => Value | Promise<Value>,
+): Promise<Outcome<Value>> {
   try {
     return { value: await call() };
   } catch (error) {
@@ -36,7 +38,11 @@ export async function outcomeOf<Value>(call: () => Value | Promise<Value>): Prom
 const { setTimeout, clearTimeout } = globalThis;
 
 /** Waits at most `milliseconds`, and then fails. The call itself goes on. */
-export async function withTimeout<Value>(milliseconds: number, call: Promise<Value>, failure: Failure): Promise<Value> {
+export async function withTimeout<Value>(
+  milliseconds: number,
+  call: Promise<Value>,
+  failure: Failure,
+): Promise<Value> {
   const late = Promise.withResolvers<void>();
   const timer = setTimeout(late.resolve, milliseconds);
   try {

@@ -30,7 +30,11 @@ export function prepareFolder(folder: string): string | undefined {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const stat = lstatSync(folder);
     if (!stat.isDirectory()) return `${folder} is no folder`;
-    const problem = rightsProblem(stat, 0o022, `can be written by other users. Run: chmod 700 ${folder}`);
+    const problem = rightsProblem(
+      stat,
+      0o022,
+      `can be written by other users. Run: chmod 700 ${folder}`,
+    );
     return problem && `${folder} ${problem}`;
   } catch (error) {
     return reasonOf(error);
@@ -41,7 +45,11 @@ export function prepareFolder(folder: string): string | undefined {
  * Names what is wrong with the rights of a file or a folder. On Windows, Node can't read them, and each has those of the folder around
  * it: LOCALAPPDATA is the user's alone.
  */
-export function rightsProblem({ uid, mode }: Stats, forbidden: number, what: string): string | undefined {
+export function rightsProblem(
+  { uid, mode }: Stats,
+  forbidden: number,
+  what: string,
+): string | undefined {
   if (process.getuid === undefined) return;
   if (uid !== process.getuid()) return 'belongs to another user';
   return (mode & forbidden) === 0 ? undefined : what;

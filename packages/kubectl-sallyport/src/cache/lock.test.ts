@@ -47,7 +47,10 @@ test('an owner that lives keeps its lock for longer than it takes to be stale', 
     events.push('taken');
     return lock;
   });
-  await waitFor(() => events.length > 0 || polls > 3 * options.maxPolls, 'three times as many looks');
+  await waitFor(
+    () => events.length > 0 || polls > 3 * options.maxPolls,
+    'three times as many looks',
+  );
   events.push('released');
   owner[Symbol.dispose]();
   using lock = await other;
@@ -63,15 +66,18 @@ test('the lock of a process of this machine that has ended is taken immediately'
   expect(lock.waited).toBe(false);
 });
 
-test.each([foreign, '', 'no JSON', '[]'])('a lock with %j is taken when nothing happens to it', async (content) => {
-  await using folder = await temporaryFolder('lock');
-  const file = join(folder.path, 'x.lock');
-  await writeFile(file, content);
-  let waits = 0;
-  using lock = await acquireLock(file, () => waits++, options);
-  expect([lock.waited, waits]).toEqual([false, 1]);
-  expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({ pid: process.pid });
-});
+test.each([foreign, '', 'no JSON', '[]'])(
+  'a lock with %j is taken when nothing happens to it',
+  async (content) => {
+    await using folder = await temporaryFolder('lock');
+    const file = join(folder.path, 'x.lock');
+    await writeFile(file, content);
+    let waits = 0;
+    using lock = await acquireLock(file, () => waits++, options);
+    expect([lock.waited, waits]).toEqual([false, 1]);
+    expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({ pid: process.pid });
+  },
+);
 
 test('a stale lock is taken by one of many', async () => {
   await using folder = await temporaryFolder('lock');

@@ -26,7 +26,10 @@ test('what is written is read again, for this user alone, and no other file stay
   const file = join(folder.path, 'x.json');
   writeSession(file, session);
   writeSession(file, { ...session, token: 'sp_other' });
-  expect(read(file)).toMatchObject({ found: { session: { ...session, token: 'sp_other' } }, warnings: [] });
+  expect(read(file)).toMatchObject({
+    found: { session: { ...session, token: 'sp_other' } },
+    warnings: [],
+  });
   expect((await stat(file)).mode & 0o777).toBe(0o600);
   expect(await readdir(folder.path)).toEqual(['x.json']);
   noteUse(file, 1_234_567_000);
@@ -52,10 +55,26 @@ describe('a file that is not used, with a warning', () => {
   test.each<[what: string, make: (file: string) => Promise<unknown>, why: RegExp]>([
     ['is empty', (file) => writeFile(file, '', { mode: 0o600 }), /is damaged/],
     ['ends early', (file) => writeFile(file, text.slice(0, -5), { mode: 0o600 }), /is damaged/],
-    ['is of another version', (file) => writeFile(file, '{"version":2}', { mode: 0o600 }), /is damaged/],
-    ['is of another cluster', (file) => writeFile(file, text.replace('prod', 'test'), { mode: 0o600 }), /is damaged/],
-    ['is readable by others', (file) => writeFile(file, text).then(() => chmod(file, 0o644)), /by other users/],
-    ['is too large', (file) => writeFile(file, text + ' '.repeat(70_000), { mode: 0o600 }), /too large/],
+    [
+      'is of another version',
+      (file) => writeFile(file, '{"version":2}', { mode: 0o600 }),
+      /is damaged/,
+    ],
+    [
+      'is of another cluster',
+      (file) => writeFile(file, text.replace('prod', 'test'), { mode: 0o600 }),
+      /is damaged/,
+    ],
+    [
+      'is readable by others',
+      (file) => writeFile(file, text).then(() => chmod(file, 0o644)),
+      /by other users/,
+    ],
+    [
+      'is too large',
+      (file) => writeFile(file, text + ' '.repeat(70_000), { mode: 0o600 }),
+      /too large/,
+    ],
     ['is a folder', (file) => mkdir(file), /is no file/],
     ['is a link', (file) => symlink('/etc/hostname', file), /cannot read .*ELOOP/],
   ])('%s', async (_what, make, why) => {
@@ -70,7 +89,10 @@ describe('a file that is not used, with a warning', () => {
     const file = join(folder.path, 'x.json');
     writeSession(file, session);
     await chown(file, 65_534, 65_534);
-    expect(read(file)).toEqual({ found: undefined, warnings: [expect.stringMatching(/belongs to another user/)] });
+    expect(read(file)).toEqual({
+      found: undefined,
+      warnings: [expect.stringMatching(/belongs to another user/)],
+    });
   });
 });
 
@@ -95,7 +117,8 @@ test('no text makes a session that is not one', () => {
       (text) => {
         const found = parseSession(text);
         if (found === undefined) return;
-        for (const key of ['url', 'cluster', 'username', 'user', 'token'] as const) expect(found[key]).toMatch(/./s);
+        for (const key of ['url', 'cluster', 'username', 'user', 'token'] as const)
+          expect(found[key]).toMatch(/./s);
         expect(() => new Date(found.expiresAt).toISOString()).not.toThrow();
       },
     ),

@@ -1,4 +1,12 @@
-import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, utimesSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  utimesSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, reasonOf } from '../failure.ts';
 import { quietly, replaceFile } from '../files.ts';
@@ -38,10 +46,12 @@ export function readSession(file: string, target: Target, warn: (why: string) =>
   try {
     const { text, usedAt } = readOwn(file);
     const session = parseSession(text);
-    if (session?.url === target.url && session.cluster === target.cluster) return { session, usedAt };
+    if (session?.url === target.url && session.cluster === target.cluster)
+      return { session, usedAt };
     warn(`${file} is damaged: it is not used, and is replaced at the next login`);
   } catch (error) {
-    if (codeOf(error) !== 'ENOENT') warn(`cannot read ${file}: ${reasonOf(error)}. It is not used. Delete it`);
+    if (codeOf(error) !== 'ENOENT')
+      warn(`cannot read ${file}: ${reasonOf(error)}. It is not used. Delete it`);
   }
   return;
 }
@@ -83,7 +93,9 @@ function readOwn(file: string) {
 /** Reads what `writeSession` has written. @returns undefined for any other text */
 export function parseSession(text: string): Session | undefined {
   const { version, url, cluster, username, user, token, expiresAt } = parseObject(text) ?? {};
-  const texts = [url, cluster, username, user, token].every((one) => typeof one === 'string' && one !== '');
+  const texts = [url, cluster, username, user, token].every(
+    (one) => typeof one === 'string' && one !== '',
+  );
   // `Date` can write no later time.
   const isTime = typeof expiresAt === 'number' && Math.abs(expiresAt) <= 8.64e15;
   if (version !== layout || !texts || !isTime) return;
@@ -91,8 +103,14 @@ export function parseSession(text: string): Session | undefined {
 }
 
 /** Writes a session so that others read the old one or the new one. @throws Error of Node */
-export function writeSession(file: string, { url, cluster, username, user, token, expiresAt }: Session): void {
-  replaceFile(file, `${JSON.stringify({ version: layout, url, cluster, username, user, token, expiresAt })}\n`);
+export function writeSession(
+  file: string,
+  { url, cluster, username, user, token, expiresAt }: Session,
+): void {
+  replaceFile(
+    file,
+    `${JSON.stringify({ version: layout, url, cluster, username, user, token, expiresAt })}\n`,
+  );
 }
 
 /** Notes that the token was given to kubectl now. A file that is gone does not come back by it. */

@@ -27,18 +27,22 @@ test('after three prompts without a login in 15 minutes there is no fourth', asy
   expect(limit().allows()).toBe(true);
 });
 
-test.each(['', '{', '[]', '{"failed":"x"}', '{"failed":[null,"x",{}]}', '{"failed":[9e15,9e15,9e15]}'])(
-  'a file with %j limits nothing, and is replaced',
-  async (text) => {
-    await using folder = await temporaryFolder('prompts');
-    const file = join(folder.path, 'x.prompts');
-    await writeFile(file, text);
-    const limit = createPromptLimit(file);
-    expect(limit.allows()).toBe(true);
-    for (let prompt = 0; prompt < 3; prompt++) limit.begin();
-    expect(limit.allows()).toBe(false);
-  },
-);
+test.each([
+  '',
+  '{',
+  '[]',
+  '{"failed":"x"}',
+  '{"failed":[null,"x",{}]}',
+  '{"failed":[9e15,9e15,9e15]}',
+])('a file with %j limits nothing, and is replaced', async (text) => {
+  await using folder = await temporaryFolder('prompts');
+  const file = join(folder.path, 'x.prompts');
+  await writeFile(file, text);
+  const limit = createPromptLimit(file);
+  expect(limit.allows()).toBe(true);
+  for (let prompt = 0; prompt < 3; prompt++) limit.begin();
+  expect(limit.allows()).toBe(false);
+});
 
 test('a folder that is missing limits nothing', () => {
   const limit = createPromptLimit('/nonexistent/x.prompts');

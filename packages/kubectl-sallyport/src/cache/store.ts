@@ -28,7 +28,9 @@ export function openStore(target: Target) {
         writeSession(file, session);
       } catch (error) {
         const why = `cannot cache the session: ${reasonOf(error)}`;
-        warn(`${why}. kubectl needs a login each time. To fix it, set KUBECACHEDIR to another folder`);
+        warn(
+          `${why}. kubectl needs a login each time. To fix it, set KUBECACHEDIR to another folder`,
+        );
       }
     },
     /** Reads the sessions for all clusters of the same login server, the one that was used last first. */
@@ -64,12 +66,14 @@ const promptWindow = 15 * 60_000;
  */
 export function createPromptLimit(file: string, now: () => number = Date.now) {
   // A time in the future is from a clock that was wrong.
-  const recent = () => readTimes(file).filter((time) => time > now() - promptWindow && time <= now());
+  const recent = () =>
+    readTimes(file).filter((time) => time > now() - promptWindow && time <= now());
   return {
     /** Returns false after too many recent prompts without a login. */
     allows: () => recent().length < maxPrompts,
     /** Counts a prompt. It is called before each: a process that is killed at its prompt can't do it. */
-    begin: () => quietly(() => replaceFile(file, `${JSON.stringify({ failed: [...recent(), now()] })}\n`)),
+    begin: () =>
+      quietly(() => replaceFile(file, `${JSON.stringify({ failed: [...recent(), now()] })}\n`)),
     succeeded: () => quietly(() => rmSync(file, { force: true })),
   };
 }
@@ -77,7 +81,9 @@ export function createPromptLimit(file: string, now: () => number = Date.now) {
 function readTimes(file: string): readonly number[] {
   try {
     const times = parseObject(readFileSync(file, 'utf8'))?.failed;
-    return Array.isArray(times) ? times.filter((time) => typeof time === 'number').slice(-maxPrompts) : [];
+    return Array.isArray(times)
+      ? times.filter((time) => typeof time === 'number').slice(-maxPrompts)
+      : [];
   } catch {
     return [];
   }

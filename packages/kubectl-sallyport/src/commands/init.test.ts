@@ -13,7 +13,10 @@ test('init warns when kubectl would not find the command', async () => {
     response.end(path === '/v1/clusters' ? '{"clusters": [{"name": "prod"}]}' : kubeconfig);
   });
   const init = () => createClient(home.path).run(['init', url], { PATH: `/x::${home.path}` });
-  expect(await init()).toMatchObject({ code: 0, stderr: expect.stringContaining('is not in a folder of PATH') });
+  expect(await init()).toMatchObject({
+    code: 0,
+    stderr: expect.stringContaining('is not in a folder of PATH'),
+  });
   await writeFile(join(home.path, 'kubectl-sallyport'), '');
   expect(await init()).toMatchObject({ code: 0, stderr: '' });
   expect(isOnPath(home.path, 'win32')).toBe(false);

@@ -24,20 +24,33 @@ const options = {
 export async function init(words: readonly string[]): Promise<void> {
   const { values, positionals } = parseWords(words, options, 2);
   const [url, named] = positionals;
-  if (url === undefined) throw usageFailure('init needs the URL of a login server: kubectl sallyport init URL');
+  if (url === undefined)
+    throw usageFailure('init needs the URL of a login server: kubectl sallyport init URL');
   const all = values.all ?? false;
   if (all && (named !== undefined || values.context !== undefined)) {
     throw usageFailure('--all is for all clusters: leave out CLUSTER and --context');
   }
   const caFile = values['ca-file'];
   const ca = caFile === undefined ? undefined : readCaFile(caFile);
-  const address = { url: normalizeUrl(url), ca, cluster: named, account: values.username, isForAll: all };
+  const address = {
+    url: normalizeUrl(url),
+    ca,
+    cluster: named,
+    account: values.username,
+    isForAll: all,
+  };
   const chosen = choose(await listClusters(address), address, caFile);
   const paths = kubeconfigPaths(values.kubeconfig);
   const makeCurrent = chosen.length === 1 && !values['keep-context'];
   for (const cluster of chosen) {
     const found = readClusterData(await readKubeconfig(address, cluster), cluster, address.url);
-    const ofArguments = ['--url', address.url, '--cluster', cluster, ...(caFile ? ['--ca-file', resolve(caFile)] : [])];
+    const ofArguments = [
+      '--url',
+      address.url,
+      '--cluster',
+      cluster,
+      ...(caFile ? ['--ca-file', resolve(caFile)] : []),
+    ];
     const account = values.username === undefined ? '' : `-${values.username}`;
     const newContext: NewContext = {
       context: values.context ?? `${cluster}${account}`,
@@ -59,16 +72,23 @@ export async function init(words: readonly string[]): Promise<void> {
 
 /** Says whether kubectl will find this command. */
 export function isOnPath(path = '', platform = process.platform): boolean {
-  const names = (platform === 'win32' ? ['.cmd', '.exe', '.ps1'] : ['']).map((ending) => `kubectl-sallyport${ending}`);
+  const names = (platform === 'win32' ? ['.cmd', '.exe', '.ps1'] : ['']).map(
+    (ending) => `kubectl-sallyport${ending}`,
+  );
   const folders = path.split(delimiter).filter((folder) => folder !== '');
   return folders.some((folder) => names.some((name) => existsSync(join(folder, name))));
 }
 
 /** Chooses the clusters to add. @throws Failure that lists the clusters when there is a choice, or no such cluster */
-function choose(names: readonly string[], address: ServerAddress, caFile: string | undefined): readonly string[] {
+function choose(
+  names: readonly string[],
+  address: ServerAddress,
+  caFile: string | undefined,
+): readonly string[] {
   const { url, cluster: named, isForAll } = address;
   const list = names.join(', ');
-  if (names.length === 0) throw new Failure(`${url}: it has no clusters to log in to. Ask your administrator`);
+  if (names.length === 0)
+    throw new Failure(`${url}: it has no clusters to log in to. Ask your administrator`);
   if (named !== undefined) {
     if (names.includes(named)) return [named];
     throw usageFailure(`${url}: it has no cluster ${named}. It has ${list}`);
@@ -76,16 +96,24 @@ function choose(names: readonly string[], address: ServerAddress, caFile: string
   if (isForAll || names.length === 1) return names;
   const withCa = caFile === undefined ? '' : ` --ca-file ${shellWord(caFile)}`;
   const takeAll = initCommand({ ...address, isForAll: true });
-  throw usageFailure(`${url}: it has several clusters: ${list}. Name one, or take all: ${takeAll}${withCa}`);
+  throw usageFailure(
+    `${url}: it has several clusters: ${list}. Name one, or take all: ${takeAll}${withCa}`,
+  );
 }
 
-function report(context: string, { path, isNew, before }: ReturnType<typeof addContext>, isCurrent: boolean): void {
+function report(
+  context: string,
+  { path, isNew, before }: ReturnType<typeof addContext>,
+  isCurrent: boolean,
+): void {
   const word = shellWord(context);
   const name = printable(context);
   const lines = [isNew ? `added context ${name} to ${path}` : `updated context ${name} in ${path}`];
   if (!isCurrent) lines.push(`  to use it: kubectl config use-context ${word}`);
   else if (before !== undefined && before !== context) {
-    lines.push(`  it is the current context now; to go back: kubectl config use-context ${shellWord(before)}`);
+    lines.push(
+      `  it is the current context now; to go back: kubectl config use-context ${shellWord(before)}`,
+    );
   }
   lines.push(`  to log in: kubectl sallyport login${isCurrent ? '' : ` --context ${word}`}`);
   process.stdout.write(`${lines.join('\n')}\n`);

@@ -6,7 +6,14 @@ import { execCredential, readExecInfo } from '../exec-credential.ts';
 import { Failure, usageFailure, warn } from '../failure.ts';
 import { passwordSource } from '../password.ts';
 import { logOut, logOutEverywhere } from '../server/login-server.ts';
-import { cachedSession, logInOnce, margin, newSession, notLoggedIn, usableSession } from '../session.ts';
+import {
+  cachedSession,
+  logInOnce,
+  margin,
+  newSession,
+  notLoggedIn,
+  usableSession,
+} from '../session.ts';
 import { targetFrom } from '../target.ts';
 import { localTime, printable } from '../text.ts';
 import { targetOfUser } from '../user-target.ts';
@@ -30,7 +37,8 @@ export async function token(words: readonly string[]): Promise<void> {
   if (session === undefined) {
     const mayAsk = info === undefined || info.interactive;
     const source = passwordSource(values.device, mayAsk);
-    if (source === undefined) throw await notLoggedIn(target, 'there is no terminal to ask for a password');
+    if (source === undefined)
+      throw await notLoggedIn(target, 'there is no terminal to ask for a password');
     session = await logInOnce(target, store, source);
   }
   store.noteUse();
@@ -83,7 +91,8 @@ export async function logout(words: readonly string[]): Promise<void> {
     process.stdout.write(`logged out ${printable(session.user)} of cluster ${cluster}\n`);
     return;
   }
-  if (ended === undefined) throw await notLoggedIn(target, 'this session had ended, so it could not end the others');
+  if (ended === undefined)
+    throw await notLoggedIn(target, 'this session had ended, so it could not end the others');
   // The sessions for other clusters have ended as well.
   const own = store.sessionsOfServer().filter((one) => one.session.user === session.user);
   for (const { file } of own) rmSync(file, { force: true });

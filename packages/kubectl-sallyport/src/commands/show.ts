@@ -9,10 +9,21 @@ import { targetOfUser } from '../user-target.ts';
 
 /** Shows the name and the groups of the user, as the server knows them. */
 export async function whoami(words: readonly string[]): Promise<void> {
-  const { isJson, target, session, answer } = await askWithSession(words, (server, token) => readState(server, token));
+  const { isJson, target, session, answer } = await askWithSession(words, (server, token) =>
+    readState(server, token),
+  );
   const { user, groups, expiresAt, idleSeconds } = answer;
-  if (isJson) return showJson({ user, groups, cluster: target.cluster, server: target.url, expiresAt, idleSeconds });
-  const unused = idleSeconds === undefined ? '' : `, or when you do not use it for ${durationText(idleSeconds)}`;
+  if (isJson)
+    return showJson({
+      user,
+      groups,
+      cluster: target.cluster,
+      server: target.url,
+      expiresAt,
+      idleSeconds,
+    });
+  const unused =
+    idleSeconds === undefined ? '' : `, or when you do not use it for ${durationText(idleSeconds)}`;
   const lines = [
     ['User', user],
     ['Groups', groups.join(', ') || 'none'],
@@ -20,7 +31,9 @@ export async function whoami(words: readonly string[]): Promise<void> {
     ['Server', target.url],
     ['Until', localTime(session.expiresAt) + unused],
   ];
-  process.stdout.write(lines.map(([name = '', value = '']) => `${`${name}:`.padEnd(9)}${printable(value)}\n`).join(''));
+  process.stdout.write(
+    lines.map(([name = '', value = '']) => `${`${name}:`.padEnd(9)}${printable(value)}\n`).join(''),
+  );
 }
 
 /** Lists the sessions of the user, of all devices. */
@@ -43,9 +56,13 @@ async function askWithSession<Answer>(
   words: readonly string[],
   question: (target: Target, token: string) => Promise<Answer | undefined>,
 ) {
-  const { values } = parseWords(words, { ...targetOptions, output: { type: 'string', short: 'o' } });
+  const { values } = parseWords(words, {
+    ...targetOptions,
+    output: { type: 'string', short: 'o' },
+  });
   const isJson = values.output === 'json';
-  if (values.output !== undefined && !isJson) throw usageFailure('--output: known is json. Left out: text');
+  if (values.output !== undefined && !isJson)
+    throw usageFailure('--output: known is json. Left out: text');
   const target = await targetOfUser(values);
   const store = openStore(target);
   const session = cachedSession(target, store)?.session;
@@ -63,5 +80,7 @@ function showJson(value: object): void {
 /** JSON may have such characters as they are, and a terminal may obey them: see {@link printable}. */
 function escaped(json: string): string {
   const escapeUnit = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  return json.replaceAll(/[\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}]/gu, (one) => one.split('').map(escapeUnit).join(''));
+  return json.replaceAll(/[\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}]/gu, (one) =>
+    one.split('').map(escapeUnit).join(''),
+  );
 }

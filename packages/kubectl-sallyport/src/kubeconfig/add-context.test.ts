@@ -20,7 +20,11 @@ const added: NewContext = {
 /** Reads it with kubectl, which also says when something in it is wrong. */
 async function view(paths: readonly string[]) {
   const env = { ...process.env, KUBECONFIG: paths.join(delimiter) };
-  const { stdout } = await promisify(execFile)('kubectl', ['config', 'view', '--raw', '-o', 'json'], { env });
+  const { stdout } = await promisify(execFile)(
+    'kubectl',
+    ['config', 'view', '--raw', '-o', 'json'],
+    { env },
+  );
   return JSON.parse(stdout);
 }
 
@@ -53,7 +57,9 @@ test('kubectl reads what is added to nothing', async () => {
       },
     ],
     users: [{ name: 'sallyport', user: exec(['token']) }],
-    contexts: [{ name: 'prod', context: { cluster: 'prod@login.example.com:8444', user: 'sallyport' } }],
+    contexts: [
+      { name: 'prod', context: { cluster: 'prod@login.example.com:8444', user: 'sallyport' } },
+    ],
     'current-context': 'prod',
   });
   expect((await stat(path)).mode & 0o777).toBe(0o600);
@@ -66,7 +72,8 @@ test('what kubectl has written stays, with the rights of the file and a link to 
   await writeFile(real, '');
   await chmod(real, 0o640);
   await symlink(real, path);
-  const kubectl = (...words: string[]) => promisify(execFile)('kubectl', ['--kubeconfig', path, 'config', ...words]);
+  const kubectl = (...words: string[]) =>
+    promisify(execFile)('kubectl', ['--kubeconfig', path, 'config', ...words]);
   await kubectl('set-cluster', 'old', '--server=https://old.example.com', '--tls-server-name=x');
   await kubectl('set-credentials', 'old', '--token=secret');
   await kubectl('set-context', 'old', '--cluster=old', '--user=old', '--namespace=apps');
@@ -79,23 +86,36 @@ test('what kubectl has written stays, with the rights of the file and a link to 
     expect(after[kind]).toHaveLength(2);
   }
   expect(after['current-context']).toBe('old');
-  expect([(await lstat(path)).isSymbolicLink(), (await stat(real)).mode & 0o777]).toEqual([true, 0o640]);
+  expect([(await lstat(path)).isSymbolicLink(), (await stat(real)).mode & 0o777]).toEqual([
+    true,
+    0o640,
+  ]);
 });
 
 test('of several files, each gets what it has already, and the first that exists all that is new', async () => {
   await using folder = await temporaryFolder('kubeconfig');
-  const [missing, a, b] = ['missing', 'a', 'b'].map((name) => join(folder.path, name)) as [string, string, string];
+  const [missing, a, b] = ['missing', 'a', 'b'].map((name) => join(folder.path, name)) as [
+    string,
+    string,
+    string,
+  ];
   await writeFile(a, '# a\n');
   await writeFile(b, '');
   addContext([b], added, true);
-  expect(addContext([missing, a, b], { ...added, data: { server: 'https://new.example.com' } }, true)).toEqual({
+  expect(
+    addContext([missing, a, b], { ...added, data: { server: 'https://new.example.com' } }, true),
+  ).toEqual({
     path: b,
     isNew: false,
     before: 'prod',
   });
   expect(await readFile(a, 'utf8')).toBe('# a\n');
-  expect(parse(await readFile(b, 'utf8')).clusters[0].cluster.server).toBe('https://new.example.com');
-  expect(addContext([missing, a, b], { ...added, context: 'test', cluster: 'test' }, true).path).toBe(a);
+  expect(parse(await readFile(b, 'utf8')).clusters[0].cluster.server).toBe(
+    'https://new.example.com',
+  );
+  expect(
+    addContext([missing, a, b], { ...added, context: 'test', cluster: 'test' }, true).path,
+  ).toBe(a);
   // The current context is where kubectl looks for it first.
   expect(await view([missing, a, b])).toMatchObject({ 'current-context': 'test' });
   expect(parse(await readFile(a, 'utf8')).contexts).toHaveLength(1);
@@ -115,7 +135,10 @@ test('an account of its own, and clients that hand over nothing, have a user of 
     expect.arrayContaining([
       { name: 'sallyport', user: exec(['token']) },
       { name: 'sallyport-ada', user: exec(['token', '--username', 'ada']) },
-      { name: 'sallyport-prod@login.example.com:8444-ada', user: exec(['token', ...words, '--username', 'ada']) },
+      {
+        name: 'sallyport-prod@login.example.com:8444-ada',
+        user: exec(['token', ...words, '--username', 'ada']),
+      },
     ]),
   );
 });
@@ -124,7 +147,14 @@ test('a context that is brought up to date keeps its namespace', async () => {
   await using folder = await temporaryFolder('kubeconfig');
   const path = join(folder.path, 'config');
   addContext([path], added, true);
-  await promisify(execFile)('kubectl', ['--kubeconfig', path, 'config', 'set-context', 'prod', '--namespace=apps']);
+  await promisify(execFile)('kubectl', [
+    '--kubeconfig',
+    path,
+    'config',
+    'set-context',
+    'prod',
+    '--namespace=apps',
+  ]);
   addContext([path], added, true);
   expect((await view([path])).contexts[0].context.namespace).toBe('apps');
 });
@@ -138,7 +168,10 @@ test.each([
     'clusters: [{name: "prod@login.example.com:8444", cluster: {server: https://x}}]',
     /has a cluster prod@login.* stays/,
   ],
-  ['users: [{name: sallyport, user: {token: secret}}]', /has a user sallyport that is not for kubectl-sallyport/],
+  [
+    'users: [{name: sallyport, user: {token: secret}}]',
+    /has a user sallyport that is not for kubectl-sallyport/,
+  ],
 ])('%s is not replaced', async (text, message) => {
   await using folder = await temporaryFolder('kubeconfig');
   const path = join(folder.path, 'config');
@@ -152,7 +185,9 @@ test("kubectl's lock is respected, and nothing is written without it", async () 
   const path = join(folder.path, 'config');
   await writeFile(path, '');
   await writeFile(`${path}.lock`, '');
-  expect(() => addContext([path], added, true)).toThrow(/config\.lock exists, so kubectl is writing it/);
+  expect(() => addContext([path], added, true)).toThrow(
+    /config\.lock exists, so kubectl is writing it/,
+  );
   expect(await readFile(path, 'utf8')).toBe('');
   expect((await readdir(folder.path)).sort()).toEqual(['config', 'config.lock']);
 });
@@ -160,5 +195,7 @@ test("kubectl's lock is respected, and nothing is written without it", async () 
 test('a place that is no folder is an error that names the file', async () => {
   await using folder = await temporaryFolder('kubeconfig');
   await writeFile(join(folder.path, 'file'), '');
-  expect(() => addContext([join(folder.path, 'file/config')], added, true)).toThrow(/the kubeconfig .*file\/config/);
+  expect(() => addContext([join(folder.path, 'file/config')], added, true)).toThrow(
+    /the kubeconfig .*file\/config/,
+  );
 });

@@ -2,7 +2,15 @@ import { type ClusterConfig, extensionName, extensionOf } from '../exec-credenti
 import { usageFailure } from '../failure.ts';
 import { type Entry, editFile } from './edit.ts';
 import { argumentsOf, execUser } from './entries.ts';
-import { currentContext, entriesOf, fileForNew, findEntry, type Kind, type KubeconfigFile, readFile } from './files.ts';
+import {
+  currentContext,
+  entriesOf,
+  fileForNew,
+  findEntry,
+  type Kind,
+  type KubeconfigFile,
+  readFile,
+} from './files.ts';
 
 /** A context that is added to the kubeconfig. */
 export interface NewContext extends ClusterConfig {
@@ -29,7 +37,8 @@ export function addContext(paths: readonly string[], added: NewContext, makeCurr
   const clusterName = `${cluster}@${new URL(login).host}`;
   const words = [...added.words, ...(username === undefined ? [] : ['--username', username])];
   const account = username === undefined ? '' : `-${username}`;
-  const userName = added.words.length === 0 ? `sallyport${account}` : `sallyport-${clusterName}${account}`;
+  const userName =
+    added.words.length === 0 ? `sallyport${account}` : `sallyport-${clusterName}${account}`;
   refuseForeign(files, context, clusterName, userName);
   const old = findEntry(files, 'contexts', context);
   const namespace = old?.value.namespace;
@@ -41,7 +50,11 @@ export function addContext(paths: readonly string[], added: NewContext, makeCurr
     {
       kind: 'contexts',
       name: context,
-      value: { cluster: clusterName, user: userName, ...(namespace !== undefined && { namespace }) },
+      value: {
+        cluster: clusterName,
+        user: userName,
+        ...(namespace !== undefined && { namespace }),
+      },
     },
   ];
   const before = currentContext(files);
@@ -52,16 +65,24 @@ export function addContext(paths: readonly string[], added: NewContext, makeCurr
   for (const each of new Set(paths)) {
     const own = entries.filter(({ kind, name }) => homeOf(kind, name) === each);
     const current = makeCurrent && homeOfCurrent === each ? context : undefined;
-    if (own.length > 0 || current !== undefined) editFile(each, { entries: own, currentContext: current });
+    if (own.length > 0 || current !== undefined)
+      editFile(each, { entries: own, currentContext: current });
   }
   return { path: homeOf('contexts', context), isNew: old === undefined, before };
 }
 
-function refuseForeign(files: readonly KubeconfigFile[], context: string, clusterName: string, userName: string): void {
+function refuseForeign(
+  files: readonly KubeconfigFile[],
+  context: string,
+  clusterName: string,
+  userName: string,
+): void {
   const cluster = findEntry(files, 'clusters', clusterName);
-  if (cluster !== undefined && extensionOf(cluster.value.extensions) === undefined) throw inUse('cluster', clusterName);
+  if (cluster !== undefined && extensionOf(cluster.value.extensions) === undefined)
+    throw inUse('cluster', clusterName);
   const user = findEntry(files, 'users', userName);
-  if (user !== undefined && argumentsOf(user.value.exec) === undefined) throw inUse('user', userName);
+  if (user !== undefined && argumentsOf(user.value.exec) === undefined)
+    throw inUse('user', userName);
   const found = findEntry(files, 'contexts', context);
   if (found === undefined) return;
   if (found.value.cluster !== clusterName || found.value.user !== userName) {

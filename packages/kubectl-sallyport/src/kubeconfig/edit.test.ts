@@ -60,7 +60,11 @@ current-context: prod
 });
 
 test('a kubeconfig in JSON can be edited', () => {
-  const before = JSON.stringify({ kind: 'Config', clusters: [{ name: 'old', cluster: {} }], 'current-context': 'old' });
+  const before = JSON.stringify({
+    kind: 'Config',
+    clusters: [{ name: 'old', cluster: {} }],
+    'current-context': 'old',
+  });
   expect(parse(edit(before, prod))).toEqual({
     kind: 'Config',
     clusters: [
@@ -88,12 +92,19 @@ test('two edits are as one, and nothing else is lost or changed, whatever is the
     noNullPrototype: true,
   });
   const list = (key: string) =>
-    fc.uniqueArray(fc.record({ name, [key]: value }), { selector: (one) => one.name, maxLength: 4 });
+    fc.uniqueArray(fc.record({ name, [key]: value }), {
+      selector: (one) => one.name,
+      maxLength: 4,
+    });
   const content = fc.record(
     { clusters: list('cluster'), users: list('user'), contexts: list('context'), extra: value },
     { requiredKeys: [] },
   );
-  const entry = fc.record({ kind: fc.constantFrom('clusters', 'users', 'contexts'), name, value } as const);
+  const entry = fc.record({
+    kind: fc.constantFrom('clusters', 'users', 'contexts'),
+    name,
+    value,
+  } as const);
   fc.assert(
     fc.property(content, entry, fc.boolean(), (before, change, isFlow) => {
       const text = isFlow ? JSON.stringify(before) : stringify(before);
@@ -119,7 +130,9 @@ test.each([
   // Which of them counts depends on the reader.
   'clusters:\n- {name: prod, cluster: {server: https://x}}\n- {name: prod, cluster: {server: https://y}}\n',
 ])('%j can not be edited without a loss, and is left as it was', (before) => {
-  expect(() => edit(before, prod)).toThrow(/config: cannot edit it without a loss; it was left as it is/);
+  expect(() => edit(before, prod)).toThrow(
+    /config: cannot edit it without a loss; it was left as it is/,
+  );
 });
 
 test('a value that is lost where the file is written is seen', () => {
@@ -128,5 +141,7 @@ test('a value that is lost where the file is written is seen', () => {
   vi.spyOn(document, 'createNode').mockImplementation((value: unknown) =>
     create(isObject(value) && 'name' in value ? { name: value.name } : value),
   );
-  expect(() => withEdits({ path: 'config', text: '', document }, prod)).toThrow(/cannot edit it without a loss/);
+  expect(() => withEdits({ path: 'config', text: '', document }, prod)).toThrow(
+    /cannot edit it without a loss/,
+  );
 });

@@ -67,7 +67,9 @@ export function withEdits({ document, path }: KubeconfigFile, edits: Edits): str
   } catch {
     // The failure below says it.
   }
-  throw usageFailure(`${path}: cannot edit it without a loss; it was left as it is. Use --kubeconfig NEW_FILE`);
+  throw usageFailure(
+    `${path}: cannot edit it without a loss; it was left as it is. Use --kubeconfig NEW_FILE`,
+  );
 }
 
 const header = { apiVersion: 'v1', kind: 'Config' };
@@ -83,7 +85,9 @@ function expectedContent(before: object, { entries, currentContext }: Edits): ob
     const list: readonly unknown[] = Array.isArray(found) ? found : [];
     const entry = asTexts({ name, [kinds[kind]]: value });
     const isSame = (one: unknown) => isObject(one) && one.name === name;
-    content[kind] = list.some(isSame) ? list.map((one) => (isSame(one) ? entry : one)) : [...list, entry];
+    content[kind] = list.some(isSame)
+      ? list.map((one) => (isSame(one) ? entry : one))
+      : [...list, entry];
   }
   return currentContext === undefined ? content : { ...content, 'current-context': currentContext };
 }
@@ -97,10 +101,13 @@ function asTexts(value: unknown): unknown {
 }
 
 function write(document: Document, { entries, currentContext }: Edits): string {
-  if (!isMap(document.contents)) document.contents = document.createNode({}) as Document['contents'];
-  for (const [key, value] of Object.entries(header)) if (!document.has(key)) document.set(key, value);
+  if (!isMap(document.contents))
+    document.contents = document.createNode({}) as Document['contents'];
+  for (const [key, value] of Object.entries(header))
+    if (!document.has(key)) document.set(key, value);
   for (const entry of entries) setEntry(document, entry);
-  if (currentContext !== undefined) document.set('current-context', nodeOf(document, currentContext));
+  if (currentContext !== undefined)
+    document.set('current-context', nodeOf(document, currentContext));
   // A folded line would be another text to older readers.
   return document.toString({ lineWidth: 0 });
 }
@@ -129,7 +136,8 @@ function nodeOf(document: Document, value: unknown) {
     Scalar(_key, scalar) {
       const text = String(scalar.value);
       // A word that begins with a letter and has no more than letters and dashes is a text, except for a few.
-      const isPlain = /^[a-z]+(-[a-z]+)*$/i.test(text) && !/^(y|n|yes|no|on|off|true|false|null)$/i.test(text);
+      const isPlain =
+        /^[a-z]+(-[a-z]+)*$/i.test(text) && !/^(y|n|yes|no|on|off|true|false|null)$/i.test(text);
       if (typeof scalar.value === 'string' && !isPlain) scalar.type = 'QUOTE_DOUBLE';
       scalar.value = text;
     },

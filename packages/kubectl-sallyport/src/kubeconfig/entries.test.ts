@@ -43,7 +43,9 @@ test('many contexts are found without reading the file for each', () => {
     name: `c${index}`,
     context: { cluster: 'x', user: 'sallyport' },
   }));
-  const users = [{ name: 'sallyport', user: { exec: { command: 'kubectl-sallyport', args: ['token'] } } }];
+  const users = [
+    { name: 'sallyport', user: { exec: { command: 'kubectl-sallyport', args: ['token'] } } },
+  ];
   const many = stringify({ contexts, users });
   const document = parseKubeconfig(many);
   const read = vi.spyOn(document, 'toJS');
@@ -51,7 +53,8 @@ test('many contexts are found without reading the file for each', () => {
   expect(read.mock.calls.length).toBeLessThan(10);
 });
 
-const kubeconfig = (cluster: object) => stringify({ clusters: [{ name: 'other' }, { name: 'prod', cluster }] });
+const kubeconfig = (cluster: object) =>
+  stringify({ clusters: [{ name: 'other' }, { name: 'prod', cluster }] });
 
 test('of a kubeconfig of a server, only what says where the cluster is is taken', () => {
   const text = kubeconfig({
@@ -61,7 +64,10 @@ test('of a kubeconfig of a server, only what says where the cluster is is taken'
     'insecure-skip-tls-verify': true,
     'proxy-url': 'http://evil.example.com',
     extensions: [
-      { name: 'client.authentication.k8s.io/exec', extension: { login: 'https://x', cluster: 'prod', ca: 'PEM' } },
+      {
+        name: 'client.authentication.k8s.io/exec',
+        extension: { login: 'https://x', cluster: 'prod', ca: 'PEM' },
+      },
     ],
   });
   expect(readClusterData(text, 'prod', 'https://x')).toEqual({

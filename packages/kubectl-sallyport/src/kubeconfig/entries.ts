@@ -14,7 +14,9 @@ export function ownContexts(files: readonly KubeconfigFile[]) {
   return [...entriesByName(files, 'contexts').values()].flatMap(({ name, value: context }) => {
     const words = argumentsOf(users.get(context.user)?.value.exec);
     const cluster = clusters.get(context.cluster);
-    return words === undefined ? [] : [{ name, words, config: extensionOf(cluster?.value.extensions) }];
+    return words === undefined
+      ? []
+      : [{ name, words, config: extensionOf(cluster?.value.extensions) }];
   });
 }
 
@@ -51,7 +53,11 @@ export function execUser(words: readonly string[]): object {
 export function readClusterData(text: string, name: string, source: string) {
   const found = clusterOf(text, name);
   const server = found?.server;
-  if (typeof server !== 'string' || !URL.canParse(server) || new URL(server).protocol !== 'https:') {
+  if (
+    typeof server !== 'string' ||
+    !URL.canParse(server) ||
+    new URL(server).protocol !== 'https:'
+  ) {
     throw new Failure(
       `${source}: its kubeconfig has no https server for cluster ${name}. Ask your administrator`,
       exitCodes.unavailable,
@@ -68,7 +74,9 @@ export function readClusterData(text: string, name: string, source: string) {
 function clusterOf(text: string, name: string) {
   try {
     const document = parseKubeconfig(text);
-    return document.errors.length > 0 ? undefined : findEntry([{ path: '', text, document }], 'clusters', name)?.value;
+    return document.errors.length > 0
+      ? undefined
+      : findEntry([{ path: '', text, document }], 'clusters', name)?.value;
   } catch {
     // An alias refers to nothing, or there are too many of them.
     return;

@@ -2,7 +2,14 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { currentContext, fileForNew, findEntry, kubeconfigPaths, parseKubeconfig, readFile } from './files.ts';
+import {
+  currentContext,
+  fileForNew,
+  findEntry,
+  kubeconfigPaths,
+  parseKubeconfig,
+  readFile,
+} from './files.ts';
 
 test.each([
   [undefined, undefined, ['/home/ada/.kube/config']],
@@ -10,12 +17,18 @@ test.each([
   [undefined, ['/a', '', '/b', '/a'].join(delimiter), ['/a', '/b']],
   ['/given', '/a', ['/given']],
 ])('given %j and KUBECONFIG=%j, the files are %j', (given, KUBECONFIG, paths) => {
-  expect(kubeconfigPaths(given, KUBECONFIG === undefined ? {} : { KUBECONFIG }, '/home/ada')).toEqual(paths);
+  expect(
+    kubeconfigPaths(given, KUBECONFIG === undefined ? {} : { KUBECONFIG }, '/home/ada'),
+  ).toEqual(paths);
 });
 
 test('new entries go where kubectl puts them', async () => {
   await using folder = await temporaryFolder('kubeconfig');
-  const [a, b, c] = ['a', 'b', 'c'].map((name) => join(folder.path, name)) as [string, string, string];
+  const [a, b, c] = ['a', 'b', 'c'].map((name) => join(folder.path, name)) as [
+    string,
+    string,
+    string,
+  ];
   expect(fileForNew([a, b, c])).toBe(c);
   await writeFile(b, '');
   await writeFile(c, '');
@@ -24,7 +37,11 @@ test('new entries go where kubectl puts them', async () => {
 
 test('the first file that has something decides', async () => {
   await using folder = await temporaryFolder('kubeconfig');
-  const [a, b, missing] = ['a', 'b', 'c'].map((name) => join(folder.path, name)) as [string, string, string];
+  const [a, b, missing] = ['a', 'b', 'c'].map((name) => join(folder.path, name)) as [
+    string,
+    string,
+    string,
+  ];
   const cluster = (server: string) => `clusters: [{name: prod, cluster: {server: "${server}"}}]\n`;
   await writeFile(a, `${cluster('https://a')}current-context: ""\n`);
   await writeFile(b, `${cluster('https://b')}current-context: b\n`);
@@ -53,7 +70,9 @@ test.each([
 test('a folder is refused', async () => {
   await using folder = await temporaryFolder('kubeconfig');
   await mkdir(join(folder.path, 'config'));
-  expect(() => readFile(join(folder.path, 'config'))).toThrow(/cannot read the kubeconfig .*EISDIR/);
+  expect(() => readFile(join(folder.path, 'config'))).toThrow(
+    /cannot read the kubeconfig .*EISDIR/,
+  );
 });
 
 const keys = Array.from({ length: 3_000 }, (_, index) => `k${index}: 1`);
@@ -65,7 +84,10 @@ test.each([
   const some = vi.spyOn(Array.prototype, 'some');
   onTestFinished(() => some.mockRestore());
   const document = parseKubeconfig(text);
-  const compared = some.mock.contexts.reduce<number>((sum, list) => sum + (list as readonly unknown[]).length, 0);
+  const compared = some.mock.contexts.reduce<number>(
+    (sum, list) => sum + (list as readonly unknown[]).length,
+    0,
+  );
   some.mockRestore();
   expect(Object.keys(document.toJS())).toHaveLength(keys.length);
   expect(compared).toBeLessThan(10 * keys.length);

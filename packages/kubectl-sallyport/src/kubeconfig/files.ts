@@ -1,7 +1,16 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, YAMLParseError } from 'yaml';
+import {
+  type Document,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  visit,
+  YAMLParseError,
+} from 'yaml';
 import { reasonOf, usageFailure } from '../failure.ts';
 import { readIfThere } from '../files.ts';
 import { isObject } from '../text.ts';
@@ -18,9 +27,15 @@ export type Kind = keyof typeof kinds;
  * @see https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/
  * @param given is used instead of all others
  */
-export function kubeconfigPaths(given?: string, env = process.env, home = homedir()): readonly string[] {
+export function kubeconfigPaths(
+  given?: string,
+  env = process.env,
+  home = homedir(),
+): readonly string[] {
   if (given !== undefined) return [given];
-  const listed = [...new Set((env.KUBECONFIG ?? '').split(delimiter).filter((path) => path !== ''))];
+  const listed = [
+    ...new Set((env.KUBECONFIG ?? '').split(delimiter).filter((path) => path !== '')),
+  ];
   return listed.length > 0 ? listed : [join(home, '.kube', 'config')];
 }
 
@@ -41,9 +56,12 @@ export function readFile(path: string) {
   const document = parseKubeconfig(text);
   const [error] = document.errors;
   if (error !== undefined) {
-    throw refuse(`:${error.linePos?.[0].line ?? 1}: it is no YAML: ${error.message.replace(/:?\n.*/s, '')}`);
+    throw refuse(
+      `:${error.linePos?.[0].line ?? 1}: it is no YAML: ${error.message.replace(/:?\n.*/s, '')}`,
+    );
   }
-  if (!isMap(document.contents) && !isNull(document.contents)) throw refuse(': it is no kubeconfig: it has no keys');
+  if (!isMap(document.contents) && !isNull(document.contents))
+    throw refuse(': it is no kubeconfig: it has no keys');
   for (const kind of Object.keys(kinds)) {
     const list = document.get(kind, true);
     if (list !== undefined && !isSeq(list) && !isNull(list)) throw refuse(`: ${kind} is no list`);
@@ -61,7 +79,11 @@ export function parseKubeconfig(text: string): Document {
   const document = parseDocument(text, { schema: 'failsafe', uniqueKeys: false, lineCounter });
   const start = startOfDuplicate(document);
   if (start !== undefined) {
-    const error = new YAMLParseError([start, start + 1], 'DUPLICATE_KEY', 'Map keys must be unique');
+    const error = new YAMLParseError(
+      [start, start + 1],
+      'DUPLICATE_KEY',
+      'Map keys must be unique',
+    );
     document.errors.push(Object.assign(error, { linePos: [lineCounter.linePos(start)] }));
   }
   return document;

@@ -17,7 +17,11 @@ async function busyFor(waits: readonly string[], status: number, answer: object 
   return { url, requests, words: ['--url', url, '--cluster', 'prod'] };
 }
 
-const session = { token: 'sps_x', user: { username: 'corp:ada' }, expiresAt: '2999-01-01T00:00:00Z' };
+const session = {
+  token: 'sps_x',
+  user: { username: 'corp:ada' },
+  expiresAt: '2999-01-01T00:00:00Z',
+};
 
 async function logIn(url: string) {
   await using home = await temporaryFolder('busy');
@@ -31,7 +35,10 @@ test.each(['0.001', '1e-3', '-1', ' ', 'Thu, 01 Jan 1970 00:00:00 GMT'])(
   'a server whose Retry-After is %j gets the password once',
   async (wait) => {
     const { url, requests } = await busyFor(Array(100).fill(wait), 201, session);
-    expect(await logIn(url)).toMatchObject({ code: 3, stderr: expect.stringContaining('Try again later') });
+    expect(await logIn(url)).toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining('Try again later'),
+    });
     expect(requests).toEqual(['POST /v1/sessions']);
   },
 );
@@ -63,26 +70,35 @@ describe.each([[[]], [['--all']]])('logout %j', (all) => {
   test.each([
     ['is busy', 429, 'too many requests. Try again in 3600 s'],
     ['can not reach its Redis', 503, 'it answered 503. Try again, or ask your administrator'],
-    ['has another name now', 403, 'it answered 403. Check the URL and the cluster, or ask your administrator'],
-  ])('at a server that %s keeps the session, and can be repeated', async (_what, status, problem) => {
-    await using home = await temporaryFolder('busy');
-    let answer = status;
-    const url = await localServer((_request, response) => {
-      response.writeHead(answer, { 'retry-after': '3600' }).end(answer === 200 ? '{"ended": 1}' : undefined);
-    });
-    const client = createClient(home.path);
-    const file = client.cacheSession({ url, cluster: 'prod' });
-    const logout = () => client.run(['logout', ...all, '--url', url, '--cluster', 'prod']);
-    const { code, stdout, stderr } = await logout();
-    expect([code, stdout, existsSync(file)]).toEqual([status === 403 ? 2 : 3, '', true]);
-    expect(stderr.replace(/\d{4}-\d\d-\d\d \d\d:\d\d/, 'TIME')).toBe(
-      `kubectl-sallyport: ${url}: ${problem}. The session is kept here, since it may go on until TIME. ` +
-        'To end it, run this again, or ask your administrator to revoke corp:ada\n',
-    );
-    answer = 200;
-    expect(await logout()).toMatchObject({ code: 0, stderr: '' });
-    expect(existsSync(file)).toBe(false);
-  });
+    [
+      'has another name now',
+      403,
+      'it answered 403. Check the URL and the cluster, or ask your administrator',
+    ],
+  ])(
+    'at a server that %s keeps the session, and can be repeated',
+    async (_what, status, problem) => {
+      await using home = await temporaryFolder('busy');
+      let answer = status;
+      const url = await localServer((_request, response) => {
+        response
+          .writeHead(answer, { 'retry-after': '3600' })
+          .end(answer === 200 ? '{"ended": 1}' : undefined);
+      });
+      const client = createClient(home.path);
+      const file = client.cacheSession({ url, cluster: 'prod' });
+      const logout = () => client.run(['logout', ...all, '--url', url, '--cluster', 'prod']);
+      const { code, stdout, stderr } = await logout();
+      expect([code, stdout, existsSync(file)]).toEqual([status === 403 ? 2 : 3, '', true]);
+      expect(stderr.replace(/\d{4}-\d\d-\d\d \d\d:\d\d/, 'TIME')).toBe(
+        `kubectl-sallyport: ${url}: ${problem}. The session is kept here, since it may go on until TIME. ` +
+          'To end it, run this again, or ask your administrator to revoke corp:ada\n',
+      );
+      answer = 200;
+      expect(await logout()).toMatchObject({ code: 0, stderr: '' });
+      expect(existsSync(file)).toBe(false);
+    },
+  );
 });
 
 test('a session whose time is over is forgotten, whether the server answers or not', async () => {

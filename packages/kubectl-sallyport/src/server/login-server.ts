@@ -22,13 +22,19 @@ export async function logIn(
   server: ServerAddress,
   credentials: Readonly<Record<'username' | 'password' | 'cluster' | 'device', string>>,
 ) {
-  const request: Request = { method: 'POST', path: '/v1/sessions', body: credentials, timeout: loginTimeout };
+  const request: Request = {
+    method: 'POST',
+    path: '/v1/sessions',
+    body: credentials,
+    timeout: loginTimeout,
+  };
   const answer = await sendWhenFree(server, request);
   if (answer.status === 401) return;
   const { token, expiresAt, user } = bodyOf(server, answer, 201);
   const end = localEnd(expiresAt, answer);
   // kubectl puts the token into a header.
-  if (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token) || Number.isNaN(end)) throw unexpected(server);
+  if (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token) || Number.isNaN(end))
+    throw unexpected(server);
   return { token, user: userOf(server, user).name, expiresAt: end };
 }
 
@@ -54,7 +60,11 @@ async function sendWhenFree(server: ServerAddress, request: Request): Promise<An
  * @returns undefined when it has ended.
  * @throws Failure when that is not known
  */
-export async function readState(server: ServerAddress, token: string, timeout: number = askTimeout) {
+export async function readState(
+  server: ServerAddress,
+  token: string,
+  timeout: number = askTimeout,
+) {
   const body = await ask(server, token, 'GET', '/v1/session', 200, timeout);
   if (body === undefined) return;
   const { name, groups } = userOf(server, body.user);
@@ -78,7 +88,10 @@ export async function logOut(server: ServerAddress, token: string): Promise<Logo
 }
 
 /** Ends all sessions of the user of this one. @returns undefined when this one had ended already */
-export async function logOutEverywhere(server: ServerAddress, token: string): Promise<Logout | undefined> {
+export async function logOutEverywhere(
+  server: ServerAddress,
+  token: string,
+): Promise<Logout | undefined> {
   const body = await ask(server, token, 'DELETE', '/v1/sessions');
   if (body === undefined) return;
   if (typeof body.ended !== 'number') throw unexpected(server);
@@ -95,10 +108,12 @@ export async function listSessions(server: ServerAddress, token: string) {
   if (body === undefined) return;
   if (!Array.isArray(body.sessions)) throw unexpected(server);
   const text = (value: unknown) => (typeof value === 'string' ? value : '');
-  return body.sessions.filter(isObject).map(({ id, device, cluster, since, lastUsedAt, expiresAt, current }) => ({
-    ...{ id: text(id), device: text(device), cluster: text(cluster), since: text(since) },
-    ...{ lastUsedAt: text(lastUsedAt), expiresAt: text(expiresAt), current: current === true },
-  }));
+  return body.sessions
+    .filter(isObject)
+    .map(({ id, device, cluster, since, lastUsedAt, expiresAt, current }) => ({
+      ...{ id: text(id), device: text(device), cluster: text(cluster), since: text(since) },
+      ...{ lastUsedAt: text(lastUsedAt), expiresAt: text(expiresAt), current: current === true },
+    }));
 }
 
 /** Lists the names of the clusters that the server logs in to. */
@@ -106,7 +121,9 @@ export async function listClusters(server: ServerAddress): Promise<readonly stri
   const answer = await send(server, { method: 'GET', path: '/v1/clusters', timeout: askTimeout });
   const { clusters } = bodyOf(server, answer, 200);
   if (!Array.isArray(clusters)) throw unexpected(server);
-  return clusters.map((one: unknown) => isObject(one) && one.name).filter((name) => typeof name === 'string');
+  return clusters
+    .map((one: unknown) => isObject(one) && one.name)
+    .filter((name) => typeof name === 'string');
 }
 
 /** Reads the text of a kubeconfig, unchecked. */
@@ -142,13 +159,19 @@ function localEnd(time: unknown, { headers }: Answer): number {
 }
 
 function userOf(server: ServerAddress, user: unknown) {
-  if (!isObject(user) || typeof user.username !== 'string' || user.username === '') throw unexpected(server);
+  if (!isObject(user) || typeof user.username !== 'string' || user.username === '')
+    throw unexpected(server);
   return { name: user.username, groups: Array.isArray(user.groups) ? user.groups.map(String) : [] };
 }
 
-function bodyOf(server: ServerAddress, answer: Answer, expected: number): Readonly<Record<string, unknown>> {
+function bodyOf(
+  server: ServerAddress,
+  answer: Answer,
+  expected: number,
+): Readonly<Record<string, unknown>> {
   // A logout that can be undone has a body.
-  if (answer.status !== expected && (expected !== 204 || answer.status !== 200)) throw refused(server, answer);
+  if (answer.status !== expected && (expected !== 204 || answer.status !== 200))
+    throw refused(server, answer);
   const body = answer.status === 204 ? {} : parseObject(answer.text);
   if (body === undefined) throw unexpected(server);
   return body;
@@ -163,11 +186,19 @@ function refused({ url }: ServerAddress, { status, headers, text }: Answer): Fai
   const { message } = parseObject(text) ?? {};
   const said = typeof message === 'string' ? `: ${message}` : '';
   if (status === 429) {
-    const wait = /^\d+$/.test(headers['retry-after'] ?? '') ? `in ${headers['retry-after']} s` : 'later';
-    return new Failure(`${url}: too many requests${said}. Try again ${wait}`, exitCodes.unavailable);
+    const wait = /^\d+$/.test(headers['retry-after'] ?? '')
+      ? `in ${headers['retry-after']} s`
+      : 'later';
+    return new Failure(
+      `${url}: too many requests${said}. Try again ${wait}`,
+      exitCodes.unavailable,
+    );
   }
   const isAway = status >= 500;
   const fix = isAway ? 'Try again' : 'Check the URL and the cluster';
   const code = isAway ? exitCodes.unavailable : exitCodes.usage;
-  return new Failure(`${url}: it answered ${status}${said}. ${fix}, or ask your administrator`, code);
+  return new Failure(
+    `${url}: it answered ${status}${said}. ${fix}, or ask your administrator`,
+    code,
+  );
 }

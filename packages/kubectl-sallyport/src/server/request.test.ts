@@ -17,7 +17,11 @@ test('a password for a server of this machine goes through no proxy', async () =
   });
   const url = await localServer((_request, response) => {
     asked.server += 1;
-    const session = { token: 'sps_x', user: { username: 'corp:ada' }, expiresAt: '2999-01-01T00:00:00Z' };
+    const session = {
+      token: 'sps_x',
+      user: { username: 'corp:ada' },
+      expiresAt: '2999-01-01T00:00:00Z',
+    };
     response.writeHead(201).end(JSON.stringify(session));
   });
   // Node reads these when it starts.
@@ -33,10 +37,16 @@ async function otherHost(names: readonly string[], options: ServerOptions = {}) 
   const authority = await createAuthority();
   onTestFinished(() => authority[Symbol.asyncDispose]());
   const { certificate: cert, key } = await authority.issueServer({ names });
-  const server = createServer({ cert, key, ...options }, (_request, response) => void response.end('{}'));
+  const server = createServer(
+    { cert, key, ...options },
+    (_request, response) => void response.end('{}'),
+  );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => void server.close());
-  return { url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`, caFile: authority.certificateFile };
+  return {
+    url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    caFile: authority.certificateFile,
+  };
 }
 
 test('a certificate for another host is refused with its names and that of the URL', async () => {
@@ -58,16 +68,19 @@ test.each([
   [['init', '--all'], 'init URL --all'],
   [['init', 'prod', '--username', 'ada'], 'init URL prod --username ada'],
   [['login', '--cluster', 'prod', '--username', 'ada'], 'init URL prod --username ada'],
-])('when no CA is trusted, %j says what to run with the file of the CA', async ([command = '', ...words], expected) => {
-  await using home = await temporaryFolder('trust');
-  await writeFile(join(home.path, 'password'), 'secret');
-  const { url } = await otherHost(['IP:127.0.0.1']);
-  const place = command === 'init' ? [url] : ['--url', url];
-  const env = { SALLYPORT_PASSWORD_FILE: join(home.path, 'password') };
-  const { code, stderr } = await createClient(home.path).run([command, ...place, ...words], env);
-  const line = `run: kubectl sallyport ${expected.replace('URL', url)} --ca-file FILE\n`;
-  expect([code, stderr.slice(-line.length)]).toEqual([3, line]);
-});
+])(
+  'when no CA is trusted, %j says what to run with the file of the CA',
+  async ([command = '', ...words], expected) => {
+    await using home = await temporaryFolder('trust');
+    await writeFile(join(home.path, 'password'), 'secret');
+    const { url } = await otherHost(['IP:127.0.0.1']);
+    const place = command === 'init' ? [url] : ['--url', url];
+    const env = { SALLYPORT_PASSWORD_FILE: join(home.path, 'password') };
+    const { code, stderr } = await createClient(home.path).run([command, ...place, ...words], env);
+    const line = `run: kubectl sallyport ${expected.replace('URL', url)} --ca-file FILE\n`;
+    expect([code, stderr.slice(-line.length)]).toEqual([3, line]);
+  },
+);
 
 test('a port that wants a client certificate, or no TLS, is refused with words for people', async () => {
   await using home = await temporaryFolder('ports');
@@ -79,7 +92,10 @@ test('a port that wants a client certificate, or no TLS, is refused with words f
     `kubectl-sallyport: ${url}: cannot reach the login server: this port wants a client certificate, as the port for ` +
       'kube-apiserver does. Use the URL that your administrator gave you, or ask for it\n',
   ]);
-  const plain = (await localServer((_request, response) => void response.end())).replace('http:', 'https:');
+  const plain = (await localServer((_request, response) => void response.end())).replace(
+    'http:',
+    'https:',
+  );
   expect((await client.run(['init', plain])).stderr).toBe(
     `kubectl-sallyport: ${plain}: cannot reach the login server: TLS: wrong version number. Try again, or ask your administrator\n`,
   );

@@ -39,7 +39,10 @@ export async function send(address: ServerAddress, request: Request): Promise<An
   }
 }
 
-async function requestAnswer({ url, ca }: ServerAddress, { method, path, token, body, timeout }: Request) {
+async function requestAnswer(
+  { url, ca }: ServerAddress,
+  { method, path, token, body, timeout }: Request,
+) {
   const isPlain = url.startsWith('http:');
   // Only what is used is loaded: kubectl waits.
   const { Agent, request } = isPlain ? await import('node:http') : await import('node:https');
@@ -48,11 +51,16 @@ async function requestAnswer({ url, ca }: ServerAddress, { method, path, token, 
     accept: 'application/json',
     connection: 'close',
     ...(token !== undefined && { authorization: `Bearer ${token}` }),
-    ...(text !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
+    ...(text !== undefined && {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(text),
+    }),
   };
   // NODE_TLS_REJECT_UNAUTHORIZED=0 must not send a password to whoever answers.
   // Without TLS the server is on this machine: the agent of Node would take the password to HTTP_PROXY.
-  const tls = isPlain ? { agent: new Agent() } : { ca: ca ?? (await systemAuthorities()), rejectUnauthorized: true };
+  const tls = isPlain
+    ? { agent: new Agent() }
+    : { ca: ca ?? (await systemAuthorities()), rejectUnauthorized: true };
   const signal = AbortSignal.timeout(timeout);
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const sent = request(`${url}${path}`, { method, headers, signal, ...tls }, resolve);
@@ -65,14 +73,22 @@ async function requestAnswer({ url, ca }: ServerAddress, { method, path, token, 
     if (size > maxSize) throw new Error(`its answer has more than ${maxSize} bytes`);
     parts.push(part);
   }
-  return { status: response.statusCode ?? 0, headers: response.headers, text: Buffer.concat(parts).toString('utf8') };
+  return {
+    status: response.statusCode ?? 0,
+    headers: response.headers,
+    text: Buffer.concat(parts).toString('utf8'),
+  };
 }
 
 /** Reads the CAs of Node, and those of the system, as other programs of the user trust them. */
 async function systemAuthorities(): Promise<string[] | undefined> {
   const { getCACertificates } = await import('node:tls');
   // Node before 22.15 has no such function, and uses its own CAs.
-  return getCACertificates && [...new Set([...getCACertificates('default'), ...getCACertificates('system')])];
+  return (
+    getCACertificates && [
+      ...new Set([...getCACertificates('default'), ...getCACertificates('system')]),
+    ]
+  );
 }
 
 /** OpenSSL reports a certificate that no known CA has issued with one of these codes. */
@@ -82,7 +98,8 @@ function explain(address: ServerAddress, error: unknown): string {
   const { url, ca } = address;
   const code = codeOf(error);
   if (withoutTrust.test(code)) {
-    const reason = ca === undefined ? 'no CA that this machine trusts' : 'none of the CAs that are set for it';
+    const reason =
+      ca === undefined ? 'no CA that this machine trusts' : 'none of the CAs that are set for it';
     return (
       `${url}: cannot verify its certificate (${code}): it was issued by ${reason}. ` +
       `Ask your administrator for the file of its CA, then run: ${initCommand(address)} --ca-file FILE`
@@ -120,7 +137,9 @@ export function initCommand({ url, cluster, account, isForAll = false }: ServerA
 /** Explains a certificate of a trusted CA that is for another host: Node's own words are for programmers. */
 function otherName(url: string, error: unknown): string {
   const { cert } = error as { readonly cert?: { readonly subjectaltname?: string } };
-  const names = [...(cert?.subjectaltname ?? '').matchAll(/(?:DNS|IP Address):([^",]+)/g)].map(([, name]) => name);
+  const names = [...(cert?.subjectaltname ?? '').matchAll(/(?:DNS|IP Address):([^",]+)/g)].map(
+    ([, name]) => name,
+  );
   const shown = names.slice(0, 5).join(', ');
   const host = new URL(url).hostname.replace(/^\[(.*)\]$/, '$1');
   const valid = shown === '' ? 'names no host' : `is for ${shown}`;

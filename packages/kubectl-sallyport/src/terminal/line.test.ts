@@ -44,7 +44,9 @@ test('of a password nothing is shown', () => {
 });
 
 test('text without control characters is taken as it is', () => {
-  const plain = fc.string({ unit: anyCharacter, maxLength: 200 }).map((text) => text.replaceAll(/\p{Cc}/gu, ''));
+  const plain = fc
+    .string({ unit: anyCharacter, maxLength: 200 })
+    .map((text) => text.replaceAll(/\p{Cc}/gu, ''));
   fc.assert(
     fc.property(plain, (text) => {
       expect(typed(`${text}\r`)).toMatchObject({ text, end: 'entered' });

@@ -59,7 +59,8 @@ export function openTerminal() {
         if (events.length === 0) await new Promise<void>((resolve) => (wake = resolve));
         clearTimeout(timer);
         const event = events.shift() ?? 'closed';
-        const typed = typeof event === 'string' ? { shown: '', end: event, rest: '' } : line.type(event.typed);
+        const typed =
+          typeof event === 'string' ? { shown: '', end: event, rest: '' } : line.type(event.typed);
         write(typed.shown);
         if (typed.rest !== '') events.unshift({ typed: typed.rest });
         end = typed.end;

@@ -21,7 +21,11 @@ const folder: string = join(import.meta.dirname, '../..');
  * `pnpm test` builds the package before, and sets CODE=dist: the bundle that users install starts
  * in a third of the time.
  */
-const program: string = join(folder, process.env.CODE === 'dist' ? 'dist' : 'src', 'kubectl-sallyport.js');
+const program: string = join(
+  folder,
+  process.env.CODE === 'dist' ? 'dist' : 'src',
+  'kubectl-sallyport.js',
+);
 
 const NODE_COMPILE_CACHE: string = join(folder, 'node_modules/.cache/node-compile');
 
@@ -36,7 +40,10 @@ export interface Client {
   /** Counts a prompt, as a process does that asks for a password and is killed. */
   beginPrompt(target: Target): void;
   /** Puts a session of ada into its cache, which was used a minute ago. */
-  cacheSession(target: Target, changes?: { readonly token?: string; readonly left?: number }): string;
+  cacheSession(
+    target: Target,
+    changes?: { readonly token?: string; readonly left?: number },
+  ): string;
 }
 
 /** A command that runs on a terminal. */
@@ -124,7 +131,10 @@ async function runHere(words: readonly string[], env: Variables): Promise<Result
 
 /** Sets KUBERNETES_EXEC_INFO as kubectl does. */
 export function execInfo(config: object | undefined, interactive = false): Variables {
-  const spec = { interactive, ...(config && { cluster: { server: 'https://kube.example.com', config } }) };
+  const spec = {
+    interactive,
+    ...(config && { cluster: { server: 'https://kube.example.com', config } }),
+  };
   const info = { apiVersion: 'client.authentication.k8s.io/v1', kind: 'ExecCredential', spec };
   return { KUBERNETES_EXEC_INFO: JSON.stringify(info) };
 }

@@ -35,7 +35,12 @@ describe('TLS files', () => {
     const { watch, watchedFiles } = await folder(files);
     expect((await watch({}))()).toEqual({ minVersion: 'TLSv1.2' });
     expect(watchedFiles).toEqual([]);
-    const all = await watch({ ...pair, caFile: 'ca.crt', serverName: 'tickets.example.com', minVersion: 'TLSv1.3' });
+    const all = await watch({
+      ...pair,
+      caFile: 'ca.crt',
+      serverName: 'tickets.example.com',
+      minVersion: 'TLSv1.3',
+    });
     expect(all()).toEqual({
       ca: Buffer.from(ca.certificate),
       certificate: Buffer.from(certificate),
@@ -60,13 +65,21 @@ describe('TLS files', () => {
     expect(changes).toHaveLength(2);
     const leaf = (await next.issueClient('a server')).certificate;
     for (const [text, problem] of [
-      [leaf, 'caFile: ca.crt has no CA, but the certificate of CN=a server, which makes no server trusted: write '],
+      [
+        leaf,
+        'caFile: ca.crt has no CA, but the certificate of CN=a server, which makes no server trusted: write ',
+      ],
       ['', 'caFile: ca.crt has no PEM certificate'],
       ['garbage', 'caFile: ca.crt has no PEM certificate'],
-      [next.certificate + next.certificate.replace(/MI/, 'IM'), 'caFile: ca.crt is damaged in certificate 2'],
+      [
+        next.certificate + next.certificate.replace(/MI/, 'IM'),
+        'caFile: ca.crt is damaged in certificate 2',
+      ],
     ] as const) {
       await write('ca.crt', text);
-      expect(await touch()).toEqual([expect.objectContaining({ message: expect.stringContaining(problem) })]);
+      expect(await touch()).toEqual([
+        expect.objectContaining({ message: expect.stringContaining(problem) }),
+      ]);
       expect(settings().ca?.toString()).toBe(next.certificate);
     }
     expect(lines.filter(({ level }) => level === 'info')).toHaveLength(3);
@@ -77,14 +90,23 @@ describe('TLS files', () => {
     const { watch, write, touch } = await folder({ 'ca.crt': ca.certificate });
     const settings = await watch({ caFile: 'ca.crt' });
     await write('ca.crt', ca.certificate + '\n'.repeat(4 * 1024 * 1024));
-    expect(await touch()).toEqual([expect.objectContaining({ message: expect.stringContaining('is bigger than') })]);
+    expect(await touch()).toEqual([
+      expect.objectContaining({ message: expect.stringContaining('is bigger than') }),
+    ]);
     expect(settings().ca?.toString()).toBe(ca.certificate);
   });
 
   test('a certificate and a key take effect together, whichever changes first', async () => {
     const ca = await authority();
-    const [old, second, third] = [await ca.issueClient('a'), await ca.issueClient('b'), await ca.issueClient('c')];
-    const { watch, write, touch } = await folder({ 'client.crt': old.certificate, 'client.key': old.key });
+    const [old, second, third] = [
+      await ca.issueClient('a'),
+      await ca.issueClient('b'),
+      await ca.issueClient('c'),
+    ];
+    const { watch, write, touch } = await folder({
+      'client.crt': old.certificate,
+      'client.key': old.key,
+    });
     const settings = await watch(pair);
     const inForce = () => [settings().certificate?.toString(), settings().key?.toString()];
     // Each touch loads both files: the one that changed does not match, and then neither does the other.
@@ -105,9 +127,15 @@ describe('TLS files', () => {
   test('that cannot be used at the start are reported with the option, the file and the fix, and no part of a key', async () => {
     const ca = await authority();
     const [one, other] = [await ca.issueClient('a'), await ca.issueClient('b')];
-    const locked = '-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n';
+    const locked =
+      '-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n';
     const texts = { locked, garbage: 'garbage' };
-    const files = { 'client.crt': one.certificate, 'client.key': one.key, 'other.key': other.key, ...texts };
+    const files = {
+      'client.crt': one.certificate,
+      'client.key': one.key,
+      'other.key': other.key,
+      ...texts,
+    };
     const { watch } = await folder(files);
     const failure = async (options: Partial<TlsOptions>) =>
       await watch(options).then(
@@ -115,12 +143,22 @@ describe('TLS files', () => {
         (error: unknown) => String(error),
       );
     const mixed = await failure({ certFile: 'client.crt', keyFile: 'other.key' });
-    expect(mixed).toContain('keyFile: other.key does not match yet: certFile and keyFile are not a pair');
+    expect(mixed).toContain(
+      'keyFile: other.key does not match yet: certFile and keyFile are not a pair',
+    );
     for (const line of other.key.split('\n').slice(1, 3)) expect(mixed).not.toContain(line);
-    expect(await failure({ ...pair, keyFile: 'locked' })).toContain('keyFile: locked has a key with a passphrase');
-    expect(await failure({ ...pair, keyFile: 'garbage' })).toContain('keyFile: garbage has no PEM private key');
-    expect(await failure({ ...pair, keyFile: 'client.crt' })).toContain('keyFile: client.crt has no PEM private key');
-    expect(await failure({ ...pair, certFile: 'client.key' })).toContain('certFile: client.key has no PEM certificate');
+    expect(await failure({ ...pair, keyFile: 'locked' })).toContain(
+      'keyFile: locked has a key with a passphrase',
+    );
+    expect(await failure({ ...pair, keyFile: 'garbage' })).toContain(
+      'keyFile: garbage has no PEM private key',
+    );
+    expect(await failure({ ...pair, keyFile: 'client.crt' })).toContain(
+      'keyFile: client.crt has no PEM private key',
+    );
+    expect(await failure({ ...pair, certFile: 'client.key' })).toContain(
+      'certFile: client.key has no PEM certificate',
+    );
     expect(await failure({ caFile: 'missing' })).toContain('ENOENT');
   });
 });

@@ -34,13 +34,19 @@ export async function watchTlsFiles(
   let pair: Pair | undefined;
   const latest: Pair = {};
 
-  async function watch(option: string, file: string | undefined, take: (pem: Buffer) => void): Promise<void> {
+  async function watch(
+    option: string,
+    file: string | undefined,
+    take: (pem: Buffer) => void,
+  ): Promise<void> {
     if (file === undefined) return;
     const load = (pem: Buffer) => {
       try {
         take(pem);
       } catch (error) {
-        throw new Error(`${option}: ${file} ${error instanceof Error ? error.message : 'cannot be read'}`);
+        throw new Error(
+          `${option}: ${file} ${error instanceof Error ? error.message : 'cannot be read'}`,
+        );
       }
       logger.info({ option, file }, 'TLS file loaded, for new connections');
       onChange();
@@ -74,7 +80,12 @@ export async function watchTlsFiles(
     parsePrivateKey(pem);
     takePair({ key: pem });
   });
-  return () => ({ minVersion, ...(ca && { ca }), ...pair, ...(serverName !== undefined && { serverName }) });
+  return () => ({
+    minVersion,
+    ...(ca && { ca }),
+    ...pair,
+    ...(serverName !== undefined && { serverName }),
+  });
 }
 
 /** The limit of a TLS file, in bytes. The CAs of all the world fit in it. */
@@ -90,7 +101,8 @@ const pemCertificate =
  */
 export function parseCertificates(pem: Buffer): X509Certificate[] {
   const blocks = pem.toString('latin1').match(pemCertificate) ?? [];
-  if (blocks.length === 0) throw new Error('has no PEM certificate ("-----BEGIN CERTIFICATE-----")');
+  if (blocks.length === 0)
+    throw new Error('has no PEM certificate ("-----BEGIN CERTIFICATE-----")');
   return blocks.map((block, index) => {
     try {
       return new X509Certificate(block);
@@ -136,8 +148,12 @@ function oneLineName(name: string): string {
  * @throws Error whose message follows the name of the file. It has no cause: that could contain a part of the key
  */
 export function parsePrivateKey(pem: Buffer): KeyObject {
-  if (/-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(pem.toString('latin1'))) {
-    throw new Error('has a key with a passphrase: store it without one, readable by this user only');
+  if (
+    /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(pem.toString('latin1'))
+  ) {
+    throw new Error(
+      'has a key with a passphrase: store it without one, readable by this user only',
+    );
   }
   try {
     return createPrivateKey(pem);

@@ -18,7 +18,10 @@ export interface TlsPeer {
  * The code of an error has an explanation: the first match counts. Codes that begin with ERR_SSL
  * are the texts of OpenSSL.
  */
-const explanations: readonly (readonly [RegExp, string | ((peer: TlsPeer, error: TlsError) => string)])[] = [
+const explanations: readonly (readonly [
+  RegExp,
+  string | ((peer: TlsPeer, error: TlsError) => string),
+])[] = [
   [
     /^ERR_TLS_CERT_ALTNAME_INVALID$/,
     ({ name }, { cert }) =>
@@ -33,7 +36,10 @@ const explanations: readonly (readonly [RegExp, string | ((peer: TlsPeer, error:
     /^CERT_HAS_EXPIRED$/,
     "the server's certificate, or one above it, has expired: renew it on the server, and check the clock here",
   ],
-  [/^CERT_NOT_YET_VALID$/, "the server's certificate is not valid yet: check the clocks on both sides"],
+  [
+    /^CERT_NOT_YET_VALID$/,
+    "the server's certificate is not valid yet: check the clocks on both sides",
+  ],
   [
     /^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTPS?_(PROXY_)?REQUEST)$/,
     ({ noTls }) => `the server answers, but not in TLS: ${noTls}`,
@@ -55,9 +61,13 @@ const explanations: readonly (readonly [RegExp, string | ((peer: TlsPeer, error:
 ];
 
 /** Explains why a handshake failed, and how to fix it. */
-export function explainTls(error: TlsError, peer: TlsPeer): { kind: 'tls' | 'closed'; problem: string } {
+export function explainTls(
+  error: TlsError,
+  peer: TlsPeer,
+): { kind: 'tls' | 'closed'; problem: string } {
   const code = codeOf(error);
-  const [, explanation = oneLine(error.message)] = explanations.find(([pattern]) => pattern.test(code)) ?? [];
+  const [, explanation = oneLine(error.message)] =
+    explanations.find(([pattern]) => pattern.test(code)) ?? [];
   const problem = typeof explanation === 'string' ? explanation : explanation(peer, error);
   return { kind: /^(ECONNRESET|EPIPE)$/.test(code) ? 'closed' : 'tls', problem };
 }
@@ -73,5 +83,7 @@ export function isTlsError(error: NodeJS.ErrnoException): boolean {
  */
 function codeOf({ code = '', message }: NodeJS.ErrnoException): string {
   const [, reason] = (code === 'EPROTO' && /:SSL routines:[^:]*:([^:]+):/.exec(message)) || [];
-  return reason === undefined ? code : `ERR_SSL_${reason.toUpperCase().replaceAll(/[^A-Z0-9]+/g, '_')}`;
+  return reason === undefined
+    ? code
+    : `ERR_SSL_${reason.toUpperCase().replaceAll(/[^A-Z0-9]+/g, '_')}`;
 }

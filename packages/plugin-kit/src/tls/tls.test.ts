@@ -20,7 +20,9 @@ test.each(['ldap', 'redis'])('messages about TLS options have files and names of
     `caFile: must not be empty: write tls/${word}-ca.crt`,
     `serverName: "a:1" is not a host name: write ${word}.example.com`,
   ]);
-  expect(complaints(schema, { serverName: '' })).toEqual([`serverName: must not be empty: write ${word}.example.com`]);
+  expect(complaints(schema, { serverName: '' })).toEqual([
+    `serverName: must not be empty: write ${word}.example.com`,
+  ]);
   expect(complaints(schema, { certFile: '', keyFile: '' })).toEqual([
     `certFile: must not be empty: write tls/${word}-client.crt`,
     `keyFile: must not be empty: write tls/${word}-client.key`,
@@ -37,5 +39,8 @@ test('messages about options of TLS that is not used say how to enable it', () =
   const schema = schemaOf('redis', false);
   expect(schema.parse({})).toEqual({ minVersion: 'TLSv1.2' });
   const fix = 'does nothing: no server is reached with TLS; remove it, or use rediss://';
-  expect(complaints(schema, { caFile: 'a', minVersion: 'TLSv1.3' })).toEqual([`caFile: ${fix}`, `minVersion: ${fix}`]);
+  expect(complaints(schema, { caFile: 'a', minVersion: 'TLSv1.3' })).toEqual([
+    `caFile: ${fix}`,
+    `minVersion: ${fix}`,
+  ]);
 });

@@ -36,11 +36,17 @@ export function tlsShape(word: string): TlsShape {
     ).optional(),
     keyFile: path("The client certificate's key (PEM).", `tls/${word}-client.key`).optional(),
     serverName: value(
-      { description: "The name that the servers' certificates must have, in place of the host of the URL." },
+      {
+        description:
+          "The name that the servers' certificates must have, in place of the host of the URL.",
+      },
       (input) => {
         const parsed = parseText(input, name);
         if ('problem' in parsed || isHostName(parsed.value)) return parsed;
-        return { problem: `${JSON.stringify(parsed.value)} is not a host name`, fix: `write ${name}` };
+        return {
+          problem: `${JSON.stringify(parsed.value)} is not a host name`,
+          fix: `write ${name}`,
+        };
       },
     ).optional(),
     minVersion: choice('The oldest TLS version accepted.', ['TLSv1.2', 'TLSv1.3'])
@@ -62,7 +68,11 @@ export interface TlsUse {
 }
 
 /** Makes the TLS options of the keys. It complains about keys that do nothing, or lack the other one of their pair. */
-export function settleTls(keys: TlsKeys, { word, spoken, fix }: TlsUse, complain: Complain): TlsOptions {
+export function settleTls(
+  keys: TlsKeys,
+  { word, spoken, fix }: TlsUse,
+  complain: Complain,
+): TlsOptions {
   const { caFile, certFile, keyFile, serverName, minVersion } = keys;
   const given = Object.entries({ caFile, certFile, keyFile, serverName, minVersion }).filter(
     ([, set]) => set !== undefined,
@@ -74,7 +84,10 @@ export function settleTls(keys: TlsKeys, { word, spoken, fix }: TlsUse, complain
     complain(['keyFile'], `must name the key of certFile: write keyFile: tls/${word}-client.key`);
   }
   if (keyFile !== undefined && certFile === undefined) {
-    complain(['certFile'], `must name the certificate of keyFile: write certFile: tls/${word}-client.crt`);
+    complain(
+      ['certFile'],
+      `must name the certificate of keyFile: write certFile: tls/${word}-client.crt`,
+    );
   }
   return { minVersion: fallback, ...Object.fromEntries(given) };
 }

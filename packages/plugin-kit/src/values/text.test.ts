@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ageText, durationPattern, durationText, isLoopback, parseDuration, parseSize, sizePattern } from './text.ts';
+import {
+  ageText,
+  durationPattern,
+  durationText,
+  isLoopback,
+  parseDuration,
+  parseSize,
+  sizePattern,
+} from './text.ts';
 
 const units = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
 
@@ -22,18 +30,38 @@ describe('durations', () => {
   });
 
   test.each([[3], ['3'], ['3.5'], [0.5]])('%s has no unit', (input) => {
-    expect(parseDuration(input)).toEqual({ problem: `"${input}" has no unit`, fix: 'write 3s, 500ms, 2m or 1h' });
+    expect(parseDuration(input)).toEqual({
+      problem: `"${input}" has no unit`,
+      fix: 'write 3s, 500ms, 2m or 1h',
+    });
   });
 
-  test.each(['', ' ', '3 s', '-3s', '3S', '3sec', '30m1h', '1s1s', 's', '1us', '1e3s', '.5s', '1.s', '1s\n', '٣s'])(
-    '%j is not a duration',
-    (input) => {
-      expect(parseDuration(input)).toMatchObject({ problem: expect.stringContaining('is not a duration') });
-    },
-  );
+  test.each([
+    '',
+    ' ',
+    '3 s',
+    '-3s',
+    '3S',
+    '3sec',
+    '30m1h',
+    '1s1s',
+    's',
+    '1us',
+    '1e3s',
+    '.5s',
+    '1.s',
+    '1s\n',
+    '٣s',
+  ])('%j is not a duration', (input) => {
+    expect(parseDuration(input)).toMatchObject({
+      problem: expect.stringContaining('is not a duration'),
+    });
+  });
 
   test('parts of a millisecond are refused, not rounded', () => {
-    expect(parseDuration('0.5ms')).toMatchObject({ problem: '"0.5ms" is not a whole number of milliseconds' });
+    expect(parseDuration('0.5ms')).toMatchObject({
+      problem: '"0.5ms" is not a whole number of milliseconds',
+    });
   });
 
   test.each([null, true, ['3s'], { s: 3 }, Number.NaN])('%j is refused', (input) => {
@@ -43,14 +71,20 @@ describe('durations', () => {
   test('any whole amounts of units from big to small add up, and fit the pattern shown to editors', () => {
     const amount = fc.option(fc.nat(1000), { nil: undefined });
     fc.assert(
-      fc.property(fc.record({ d: amount, h: amount, m: amount, s: amount, ms: amount }), (amounts) => {
-        const parts = Object.entries(amounts).filter(([, count]) => count !== undefined);
-        fc.pre(parts.length > 0);
-        const text = parts.map(([unit, count]) => `${count}${unit}`).join('');
-        const value = parts.reduce((sum, [unit, count]) => sum + (count ?? 0) * units[unit as keyof typeof units], 0);
-        expect(parseDuration(text)).toEqual({ value });
-        expect(text).toMatch(new RegExp(durationPattern));
-      }),
+      fc.property(
+        fc.record({ d: amount, h: amount, m: amount, s: amount, ms: amount }),
+        (amounts) => {
+          const parts = Object.entries(amounts).filter(([, count]) => count !== undefined);
+          fc.pre(parts.length > 0);
+          const text = parts.map(([unit, count]) => `${count}${unit}`).join('');
+          const value = parts.reduce(
+            (sum, [unit, count]) => sum + (count ?? 0) * units[unit as keyof typeof units],
+            0,
+          );
+          expect(parseDuration(text)).toEqual({ value });
+          expect(text).toMatch(new RegExp(durationPattern));
+        },
+      ),
     );
   });
 
@@ -122,24 +156,44 @@ describe('sizes', () => {
     ['64k', 'write 64KiB'],
     ['1M', 'write 1MiB'],
   ])('%s may mean two things', (input, fix) => {
-    expect(parseSize(input)).toEqual({ problem: `"${input}" may mean powers of 1000 or of 1024`, fix });
+    expect(parseSize(input)).toEqual({
+      problem: `"${input}" may mean powers of 1000 or of 1024`,
+      fix,
+    });
   });
 
   test.each([[262_144], ['262144'], [0], ['0']])('%s has no unit', (input) => {
-    expect(parseSize(input)).toEqual({ problem: `"${input}" has no unit`, fix: 'write 256KiB, 1MiB or 512B' });
+    expect(parseSize(input)).toEqual({
+      problem: `"${input}" has no unit`,
+      fix: 'write 256KiB, 1MiB or 512B',
+    });
   });
 
-  test.each(['', '256kib', '-1KiB', 'KiB', '1 KiB', '0.5B', '1KiB1B', null, {}])('%j is refused', (input) => {
-    expect(parseSize(input)).toHaveProperty('problem');
-  });
+  test.each(['', '256kib', '-1KiB', 'KiB', '1 KiB', '0.5B', '1KiB1B', null, {}])(
+    '%j is refused',
+    (input) => {
+      expect(parseSize(input)).toHaveProperty('problem');
+    },
+  );
 });
 
-test.each(['127.0.0.1', '127.255.0.9', '::1', '0:0:0:0:0:0:0:1', '::ffff:127.0.0.1', 'localhost', 'LOCALHOST'])(
-  '%s is loopback',
-  (host) => expect(isLoopback(host)).toBe(true),
-);
+test.each([
+  '127.0.0.1',
+  '127.255.0.9',
+  '::1',
+  '0:0:0:0:0:0:0:1',
+  '::ffff:127.0.0.1',
+  'localhost',
+  'LOCALHOST',
+])('%s is loopback', (host) => expect(isLoopback(host)).toBe(true));
 
-test.each(['0.0.0.0', '::', '128.0.0.1', '10.0.0.1', '::2', 'localhost.example.com', 'example.com', '::ffff:10.0.0.1'])(
-  '%s is not loopback',
-  (host) => expect(isLoopback(host)).toBe(false),
-);
+test.each([
+  '0.0.0.0',
+  '::',
+  '128.0.0.1',
+  '10.0.0.1',
+  '::2',
+  'localhost.example.com',
+  'example.com',
+  '::ffff:10.0.0.1',
+])('%s is not loopback', (host) => expect(isLoopback(host)).toBe(false));

@@ -1,7 +1,9 @@
 import { BlockList, isIP } from 'node:net';
 
 /** A parser returns the value, or what is wrong and what to write instead. */
-export type Parsed<Value> = { readonly value: Value } | { readonly problem: string; readonly fix: string };
+export type Parsed<Value> =
+  | { readonly value: Value }
+  | { readonly problem: string; readonly fix: string };
 
 /**
  * Parses one line of text that is not empty.
@@ -13,14 +15,17 @@ export function parseText(input: unknown, example: string): Parsed<string> {
   if (input === null) return { problem: 'is empty', fix };
   if (typeof input !== 'string') return { problem: 'must be text', fix };
   if (input === '') return { problem: 'must not be empty', fix };
-  if (!input.isWellFormed() || /\p{Cc}/u.test(input)) return { problem: 'must be one line of text', fix };
+  if (!input.isWellFormed() || /\p{Cc}/u.test(input))
+    return { problem: 'must be one line of text', fix };
   return { value: input };
 }
 
 /** Whether a text is the name of a host in ASCII (RFC 1123 section 2.1). */
 export function isHostName(text: string): boolean {
   const labels = text.split('.');
-  const wellFormed = labels.every((label) => /^[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?$/.test(label));
+  const wellFormed = labels.every((label) =>
+    /^[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?$/.test(label),
+  );
   // A last label of digits is a mistyped IPv4 address, and resolvers read 127.1 as one.
   return wellFormed && text.length <= 253 && isIP(text) === 0 && !/^\d+$/.test(labels.at(-1) ?? '');
 }
@@ -93,14 +98,17 @@ export function durationText(milliseconds: number): string {
 
 /** Words how long ago something was, in whole seconds. */
 export function ageText(milliseconds: number): string {
-  return milliseconds < 1000 ? 'just now' : `${durationText(Math.round(milliseconds / 1000) * 1000)} ago`;
+  return milliseconds < 1000
+    ? 'just now'
+    : `${durationText(Math.round(milliseconds / 1000) * 1000)} ago`;
 }
 
 /**
  * Parses a size as bytes. `KB` and `MB` are refused: some read them as powers of 1000, some of 1024.
  */
 export function parseSize(input: unknown): Parsed<number> {
-  const [text, amount, unit] = (typeof input === 'string' && /^([\d.]+)(k|K|M|G)B?$/.exec(input)) || [];
+  const [text, amount, unit] =
+    (typeof input === 'string' && /^([\d.]+)(k|K|M|G)B?$/.exec(input)) || [];
   if (unit !== undefined) {
     return {
       problem: `"${text}" may mean powers of 1000 or of 1024`,
@@ -117,13 +125,18 @@ function parseUnits(
   units: Units,
   { what, parts, fix }: Readonly<Record<'what' | 'parts' | 'fix', string>>,
 ): Parsed<number> {
-  if (typeof input === 'number' || (typeof input === 'string' && /^\d+(\.\d+)?$/.test(input.trim()))) {
+  if (
+    typeof input === 'number' ||
+    (typeof input === 'string' && /^\d+(\.\d+)?$/.test(input.trim()))
+  ) {
     return { problem: `"${input}" has no unit`, fix };
   }
   if (typeof input !== 'string') return { problem: `must be a ${what}`, fix };
   if (!new RegExp(pattern).test(input)) return { problem: `"${input}" is not a ${what}`, fix };
   let total = 0;
-  for (const [, whole = '', fraction = '', unit = ''] of input.matchAll(/(\d+)\.?(\d*)([A-Za-z]+)/g)) {
+  for (const [, whole = '', fraction = '', unit = ''] of input.matchAll(
+    /(\d+)\.?(\d*)([A-Za-z]+)/g,
+  )) {
     // Digits and decimal places are multiplied separately: as binary fractions `1.1 * 1000` is 1100.0000000000002.
     total += (Number(whole + fraction) * (units[unit] ?? Number.NaN)) / 10 ** fraction.length;
   }

@@ -25,7 +25,9 @@ export function readUnverifiedJwt(token: string): UnverifiedJwt | undefined {
     const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString());
     if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) return undefined;
     const { iss: issuer } = claims as UnverifiedJwt['claims'];
-    return typeof issuer === 'string' ? { issuer, claims: claims as UnverifiedJwt['claims'] } : undefined;
+    return typeof issuer === 'string'
+      ? { issuer, claims: claims as UnverifiedJwt['claims'] }
+      : undefined;
   } catch {
     return undefined;
   }
@@ -47,7 +49,9 @@ export function whyUnknownIssuer(token: string, issuers: readonly string[]): str
     return 'begins like a JWT, but is not a whole one with an issuer (iss): was it cut off?';
   const issuer = unverified.issuer.slice(0, maxQuotedLength);
   const quoted = JSON.stringify(issuer) + (unverified.issuer.length > maxQuotedLength ? '...' : '');
-  const near = issuers.find((one) => plain(one) === plain(issuer)) ?? issuers.find((one) => isOneHost(one, issuer));
+  const near =
+    issuers.find((one) => plain(one) === plain(issuer)) ??
+    issuers.find((one) => isOneHost(one, issuer));
   const nearest = near === undefined ? '' : `; the nearest one there is ${near}`;
   return `is a JWT of the issuer ${quoted} (iss), which is not in the options${nearest}`;
 }

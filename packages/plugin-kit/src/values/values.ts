@@ -1,18 +1,33 @@
 import { z } from 'zod';
-import { durationPattern, type Parsed, parseDuration, parseSize, parseText, sizePattern } from './text.ts';
+import {
+  durationPattern,
+  type Parsed,
+  parseDuration,
+  parseSize,
+  parseText,
+  sizePattern,
+} from './text.ts';
 
 /**
  * Makes a value that editors see as text, and that `parse` reads: its messages are better than those of a schema
  * library. The `params` of an issue have its problem and its fix separately.
  */
-export function value<Value>(described: object, parse: (input: unknown) => Parsed<Value>): z.ZodType<Value> {
+export function value<Value>(
+  described: object,
+  parse: (input: unknown) => Parsed<Value>,
+): z.ZodType<Value> {
   return z
     .unknown()
     .transform((input, context): Value => {
       const parsed = parse(input);
       if ('value' in parsed) return parsed.value;
       const { problem, fix } = parsed;
-      context.issues.push({ code: 'custom', message: `${problem}: ${fix}`, params: { problem, fix }, input });
+      context.issues.push({
+        code: 'custom',
+        message: `${problem}: ${fix}`,
+        params: { problem, fix },
+        input,
+      });
       return z.NEVER;
     })
     .meta({ type: 'string', ...described });
@@ -43,12 +58,19 @@ export function oneOrMore<Value>(
         return [];
       });
     })
-    .meta({ description, anyOf: [item, { type: 'array', items: item, minItems: 1, maxItems: max }] });
+    .meta({
+      description,
+      anyOf: [item, { type: 'array', items: item, minItems: 1, maxItems: max }],
+    });
 }
 
 /** Makes a list of texts, each read by `parse`. */
 export function list<Value>(
-  { description, example, items }: { readonly description: string; readonly example: string; readonly items?: object },
+  {
+    description,
+    example,
+    items,
+  }: { readonly description: string; readonly example: string; readonly items?: object },
   { min, max }: { readonly min: number; readonly max: number },
   parse: (input: unknown) => Parsed<Value>,
 ): z.ZodType<readonly Value[]> {
@@ -66,7 +88,8 @@ export function path(description: string, example: string): z.ZodType<string> {
   return value({ description, minLength: 1 }, (input) => {
     // The gateway replaces `{ file: … }` by the content of the file. It may be a key, so no message quotes it.
     const isContent = typeof input === 'string' && /[\r\n\0]/.test(input);
-    if (isContent) return { problem: 'must be a path, not the content of a file', fix: `write ${example}` };
+    if (isContent)
+      return { problem: 'must be a path, not the content of a file', fix: `write ${example}` };
     return parseText(input, example);
   });
 }
@@ -103,7 +126,12 @@ function quantity(
   description: string,
   { min, max, why, fixForZero }: Bounds,
   parse: (input: unknown) => Parsed<number>,
-  { pattern, more, less, example }: Readonly<Record<'pattern' | 'more' | 'less' | 'example', string>>,
+  {
+    pattern,
+    more,
+    less,
+    example,
+  }: Readonly<Record<'pattern' | 'more' | 'less' | 'example', string>>,
 ) {
   const [lowest, highest] = [bound(min, parse), bound(max, parse)];
   const range = min === undefined ? max && `At most ${max}.` : `${min} to ${max}.`;
@@ -120,12 +148,18 @@ function quantity(
       return { problem: `"${input}" is too ${less}`, fix: `write at least ${min}` };
     }
     if (highest === undefined || parsed.value <= highest) return parsed;
-    return { problem: `"${input}" is too ${more}`, fix: `write at most ${max}${why ? ` (${why})` : ''}` };
+    return {
+      problem: `"${input}" is too ${more}`,
+      fix: `write at most ${max}${why ? ` (${why})` : ''}`,
+    };
   });
 }
 
 /** Reads a bound. @throws Error when it is a mistake in the schema */
-function bound(text: string | undefined, parse: (input: unknown) => Parsed<number>): number | undefined {
+function bound(
+  text: string | undefined,
+  parse: (input: unknown) => Parsed<number>,
+): number | undefined {
   if (text === undefined) return undefined;
   const parsed = parse(text);
   if ('problem' in parsed) throw new Error(`${parsed.problem}: ${parsed.fix}`);
@@ -139,7 +173,10 @@ export function count(description: string, min: number, max: number): z.ZodType<
 }
 
 export function flag(description: string): z.ZodType<boolean | undefined> {
-  return z.boolean({ error: 'must be true or false, without quotes' }).optional().describe(description);
+  return z
+    .boolean({ error: 'must be true or false, without quotes' })
+    .optional()
+    .describe(description);
 }
 
 /** Makes a choice of one of a few words. */

@@ -33,7 +33,10 @@ describe('a connection', () => {
       [{ password: 'a\0' }, `password: must be text: ${passwordFix}`],
       [{ password: 'a\uD800' }, `password: must be text: ${passwordFix}`],
       [{ url: 'rediss://gateway@redis' }, `password: is required with username: ${passwordFix}`],
-      [{ url: 'rediss://gateway:a@redis', username: 'gateway' }, 'username: is in the url too: keep one'],
+      [
+        { url: 'rediss://gateway:a@redis', username: 'gateway' },
+        'username: is in the url too: keep one',
+      ],
       [{ url: 'rediss://gateway:a@redis', password: 'a' }, 'password: is in the url too: keep one'],
       ...[-1, 1.5, '1', 10_000].map(
         (database) => [{ database }, 'database: must be a whole number from 0 to 9999'] as const,
@@ -43,7 +46,10 @@ describe('a connection', () => {
         { caFile: '-----BEGIN CERTIFICATE-----\n' },
         'caFile: must be a path, not the content of a file: write tls/redis-ca.crt',
       ],
-      [{ certFile: 'a.crt' }, 'keyFile: must name the key of certFile: write keyFile: tls/redis-client.key'],
+      [
+        { certFile: 'a.crt' },
+        'keyFile: must name the key of certFile: write keyFile: tls/redis-client.key',
+      ],
       [
         { url: 'redis://localhost', caFile: 'ca.crt' },
         'caFile: does nothing: no server is reached with TLS; remove it, or use rediss://',
@@ -68,7 +74,9 @@ describe('users of a connection', () => {
     ]);
     const { properties } = schemaFor()['~standard'].jsonSchema.input({ target: 'draft-2020-12' });
     expect(properties).toMatchObject({
-      insecure: { description: 'Allow clear text with servers on other machines: anyone can read it.' },
+      insecure: {
+        description: 'Allow clear text with servers on other machines: anyone can read it.',
+      },
     });
   });
 
@@ -78,6 +86,8 @@ describe('users of a connection', () => {
     expect(messages(written)).toHaveLength(1);
     const clear = { url: 'unix:/redis.sock', insecure: true };
     expect(messages(clear, { ...another, secure: false })).toEqual([]);
-    expect(messages(clear, another)).toEqual(['has no effect, since no server uses clear text: remove it']);
+    expect(messages(clear, another)).toEqual([
+      'has no effect, since no server uses clear text: remove it',
+    ]);
   });
 });

@@ -52,7 +52,11 @@ type ConnectionShape = TlsShape & {
 
 export const secret = (description: string, word: string): z.ZodType<string> =>
   value(
-    { description: `${description}, as { file: path } or { env: NAME }.`, minLength: 1, writeOnly: true },
+    {
+      description: `${description}, as { file: path } or { env: NAME }.`,
+      minLength: 1,
+      writeOnly: true,
+    },
     (input) => {
       const fix = `write { file: secrets/redis } or { env: ${word} }`;
       if (typeof input !== 'string') return { problem: 'must be a secret', fix };
@@ -95,16 +99,24 @@ export function connectionShape({ risk }: ClearTextTerms): ConnectionShape {
     ).optional(),
     name: word('With sentinels: their name of the master.', 'mymaster').optional(),
     sentinelUsername: word('The ACL user for the sentinels themselves.', 'sallyport').optional(),
-    sentinelPassword: secret('The password for the sentinels themselves', 'SENTINEL_PASSWORD').optional(),
+    sentinelPassword: secret(
+      'The password for the sentinels themselves',
+      'SENTINEL_PASSWORD',
+    ).optional(),
     cluster: places(
       'Instead of url: some nodes of a cluster, as host:port or rediss://host:port; the others are found.',
       6379,
       '[redis-a.example.com, redis-b.example.com, redis-c.example.com]',
     ).optional(),
     insecure: flag(`Allow clear text with servers on other machines: ${risk}.`),
-    username: word('The ACL user. Left out: the one of the url, otherwise the default user.', 'sallyport').optional(),
+    username: word(
+      'The ACL user. Left out: the one of the url, otherwise the default user.',
+      'sallyport',
+    ).optional(),
     password: secret("The user's password", 'REDIS_PASSWORD').optional(),
-    database: count('The number of the database. Not in a cluster.', 0, 9999).optional().meta({ default: 0 }),
+    database: count('The number of the database. Not in a cluster.', 0, 9999)
+      .optional()
+      .meta({ default: 0 }),
     ...tlsShape('redis'),
   };
 }
@@ -118,12 +130,19 @@ export function connectionShape({ risk }: ClearTextTerms): ConnectionShape {
  */
 export function settleConnection(
   keys: ConnectionKeys,
-  use: Pick<ConnectionOptions, 'commandTimeout'> & { terms: ClearTextTerms; another?: AnyServer | undefined },
+  use: Pick<ConnectionOptions, 'commandTimeout'> & {
+    terms: ClearTextTerms;
+    another?: AnyServer | undefined;
+  },
   complain: Complain,
 ): ConnectionOptions | undefined {
   const { commandTimeout, terms, another } = use;
   const servers = settleServers(keys, terms, another, complain);
-  const login = settleLogin(keys, 'write { file: secrets/redis } or { env: REDIS_PASSWORD }', complain);
+  const login = settleLogin(
+    keys,
+    'write { file: secrets/redis } or { env: REDIS_PASSWORD }',
+    complain,
+  );
   const spoken = servers === undefined || servers.secure || another?.secure === true;
   const tls = settleTls(keys, { word: 'redis', spoken, fix: 'use rediss://' }, complain);
   return servers && { servers, ...login, tls, commandTimeout };
@@ -137,14 +156,18 @@ export function settleLogin(
 ): Pick<ConnectionOptions, 'username' | 'password'> {
   const inUrl = keys.url ?? {};
   for (const key of ['username', 'password'] as const) {
-    if (keys[key] !== undefined && inUrl[key] !== undefined) complain([key], 'is in the url too: keep one');
+    if (keys[key] !== undefined && inUrl[key] !== undefined)
+      complain([key], 'is in the url too: keep one');
   }
   const username = keys.username ?? inUrl.username;
   const password = keys.password ?? inUrl.password;
   if (username !== undefined && password === undefined) {
     complain(['password'], `is required with username: ${fix}`);
   }
-  return { ...(username !== undefined && { username }), ...(password !== undefined && { password }) };
+  return {
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+  };
 }
 
 /** @param another one more server to which `insecure` applies @returns undefined after a complaint */
@@ -167,16 +190,25 @@ function settleServers(
   }
   refuseUselessKeys(keys, complain);
   if (sentinels !== undefined && name === undefined) {
-    complain(['name'], 'is required with sentinels: write name: mymaster, or as the sentinels call the master');
+    complain(
+      ['name'],
+      'is required with sentinels: write name: mymaster, or as the sentinels call the master',
+    );
     return undefined;
   }
   refuseClearText(keys, terms, another, complain);
   const secure = (sentinels ?? cluster)?.[0]?.secure === true;
-  if (cluster !== undefined) return { kind: 'cluster', secure, nodes: cluster.map(({ address }) => address) };
+  if (cluster !== undefined)
+    return { kind: 'cluster', secure, nodes: cluster.map(({ address }) => address) };
   if (sentinels === undefined || name === undefined) return url && settleUrl(url, keys.database);
   return {
     kind: 'sentinel',
-    ...{ secure, name, database: keys.database ?? 0, sentinels: sentinels.map(({ address }) => address) },
+    ...{
+      secure,
+      name,
+      database: keys.database ?? 0,
+      sentinels: sentinels.map(({ address }) => address),
+    },
     ...(keys.sentinelUsername !== undefined && { sentinelUsername: keys.sentinelUsername }),
     ...(keys.sentinelPassword !== undefined && { sentinelPassword: keys.sentinelPassword }),
   };
@@ -188,15 +220,22 @@ export function settleUrl(url: ServerUrl | SocketUrl, database: number | undefin
   return { kind: 'server', secure: url.secure, database: number, address: url.address };
 }
 
-function refuseUselessKeys({ url, sentinels, cluster, database, ...keys }: ConnectionKeys, complain: Complain): void {
+function refuseUselessKeys(
+  { url, sentinels, cluster, database, ...keys }: ConnectionKeys,
+  complain: Complain,
+): void {
   for (const key of ['name', 'sentinelUsername', 'sentinelPassword'] as const) {
     if (keys[key] !== undefined && sentinels === undefined)
       complain([key], 'has no effect without sentinels: remove it');
   }
   if (keys.sentinelUsername !== undefined && keys.sentinelPassword === undefined) {
-    complain(['sentinelPassword'], 'is required with sentinelUsername: write { file: secrets/sentinel }');
+    complain(
+      ['sentinelPassword'],
+      'is required with sentinelUsername: write { file: secrets/sentinel }',
+    );
   }
-  if (database !== undefined && url?.database !== undefined) complain(['database'], 'is in the url too: keep one');
+  if (database !== undefined && url?.database !== undefined)
+    complain(['database'], 'is in the url too: keep one');
   if (database !== undefined && database !== 0 && cluster !== undefined) {
     complain(['database'], 'must be 0 in a cluster, which has no other database: remove it');
   }
@@ -211,7 +250,8 @@ function refuseClearText(
   const listed = sentinels ?? cluster ?? [];
   const key = sentinels === undefined ? 'cluster' : 'sentinels';
   const mixed = listed.findIndex(({ secure }) => secure !== listed[0]?.secure);
-  if (mixed !== -1) complain([key, mixed], 'must begin like the first: all with rediss://, or none');
+  if (mixed !== -1)
+    complain([key, mixed], 'must begin like the first: all with rediss://, or none');
   const clear = url === undefined ? listed.findIndex(isClearText) : [url].findIndex(isClearText);
   if (clear !== -1 && insecure !== true) {
     const fix = `write rediss://, or insecure: true if ${consent}`;

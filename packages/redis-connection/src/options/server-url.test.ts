@@ -5,20 +5,36 @@ import { complaints, settled } from '../testing/written-options.ts';
 import { placePattern, urlPattern } from './server-url.ts';
 
 const fix = 'write rediss://redis.example.com:6379/0 or unix:/run/redis/redis.sock';
-const encode = 'percent-encode special characters in the user and the password, or use the keys username and password';
+const encode =
+  'percent-encode special characters in the user and the password, or use the keys username and password';
 
 describe('a URL', () => {
   test.each([
-    ['rediss://redis.example.com', { secure: true, database: 0, address: { host: 'redis.example.com', port: 6379 } }],
+    [
+      'rediss://redis.example.com',
+      { secure: true, database: 0, address: { host: 'redis.example.com', port: 6379 } },
+    ],
     [
       'REDISS://Redis.Example.COM:7000/',
       { secure: true, database: 0, address: { host: 'redis.example.com', port: 7000 } },
     ],
     ['rediss://redis/15', { secure: true, database: 15, address: { host: 'redis', port: 6379 } }],
-    ['rediss://192.0.2.1:65535/0', { secure: true, database: 0, address: { host: '192.0.2.1', port: 65_535 } }],
-    ['rediss://[2001:DB8:0::1]:7000', { secure: true, database: 0, address: { host: '2001:db8::1', port: 7000 } }],
-    ['redis://localhost', { secure: false, database: 0, address: { host: 'localhost', port: 6379 } }],
-    ['redis://127.9.9.9:1/9999', { secure: false, database: 9999, address: { host: '127.9.9.9', port: 1 } }],
+    [
+      'rediss://192.0.2.1:65535/0',
+      { secure: true, database: 0, address: { host: '192.0.2.1', port: 65_535 } },
+    ],
+    [
+      'rediss://[2001:DB8:0::1]:7000',
+      { secure: true, database: 0, address: { host: '2001:db8::1', port: 7000 } },
+    ],
+    [
+      'redis://localhost',
+      { secure: false, database: 0, address: { host: 'localhost', port: 6379 } },
+    ],
+    [
+      'redis://127.9.9.9:1/9999',
+      { secure: false, database: 9999, address: { host: '127.9.9.9', port: 1 } },
+    ],
   ])('%s is parsed', (url, server) => {
     expect(settled({ url })).toMatchObject({ servers: { kind: 'server', ...server } });
     expect(url).toMatch(new RegExp(urlPattern));
@@ -37,7 +53,10 @@ describe('a URL', () => {
   test.each([
     ['rediss://gateway:secret@redis', { username: 'gateway', password: 'secret' }],
     ['rediss://:secret@redis', { password: 'secret' }],
-    ['rediss://gate%40way:p%3A%2F%40%25%20%C3%B6@redis', { username: 'gate@way', password: 'p:/@% ö' }],
+    [
+      'rediss://gate%40way:p%3A%2F%40%25%20%C3%B6@redis',
+      { username: 'gate@way', password: 'p:/@% ö' },
+    ],
     ['rediss://gateway:a:b@c@redis', { username: 'gateway', password: 'a:b@c' }],
     ['rediss://redis', {}],
   ])('%s has this login', (url, login) => {
@@ -126,7 +145,10 @@ describe('one of several servers', () => {
         'rediss://gateway:secret@redis-a',
         'must not contain a user: use the keys username and password, once for all servers',
       ],
-      ['gateway@redis-a', 'must not contain a user: use the keys username and password, once for all servers'],
+      [
+        'gateway@redis-a',
+        'must not contain a user: use the keys username and password, once for all servers',
+      ],
       ['rediss://redis-a/0', `must end after the host and port: ${nodeFix}`],
       ['redis-a:port', `is not a host and a port: ${nodeFix}`],
       ['2001:db8::1', `is not a host and a port: ${nodeFix}`],

@@ -25,7 +25,8 @@ export const urlPattern = '^([Rr][Ee][Dd][Ii][Ss][Ss]?://[^/?#]+(/\\d*)?|[Uu][Nn
 export const placePattern = '^([Rr][Ee][Dd][Ii][Ss][Ss]?://)?[^/?#@]+/?$';
 
 const urlFix = 'write rediss://redis.example.com:6379/0 or unix:/run/redis/redis.sock';
-const encode = 'percent-encode special characters in the user and the password, or use the keys username and password';
+const encode =
+  'percent-encode special characters in the user and the password, or use the keys username and password';
 
 /** `redis[s]://[user:password@]host[:port][/database]` or `unix:/path[?db=database]`. */
 export function parseUrl(input: unknown): Parsed<ServerUrl | SocketUrl> {
@@ -40,15 +41,19 @@ export function parseUrl(input: unknown): Parsed<ServerUrl | SocketUrl> {
 function parseSocketUrl(text: string): Parsed<SocketUrl> {
   const { path, database } =
     /^unix:(?:\/\/)?(?<path>\/[^?#]+)(?:\?db=(?<database>\d{1,4}))?$/i.exec(text)?.groups ?? {};
-  if (path === undefined) return { problem: 'is not the path of a socket', fix: 'write unix:/run/redis/redis.sock' };
-  return { value: { secure: false, path, ...(database !== undefined && { database: Number(database) }) } };
+  if (path === undefined)
+    return { problem: 'is not the path of a socket', fix: 'write unix:/run/redis/redis.sock' };
+  return {
+    value: { secure: false, path, ...(database !== undefined && { database: Number(database) }) },
+  };
 }
 
 function parseServerUrl(text: string): Parsed<ServerUrl> {
   const url = URL.parse(text);
   if (url === null) return { problem: 'is not a URL', fix: `${urlFix}; ${encode}` };
   const { protocol, pathname, search, hash, port } = url;
-  if (search !== '' || hash !== '') return { problem: 'must end after the database', fix: `${urlFix}; ${encode}` };
+  if (search !== '' || hash !== '')
+    return { problem: 'must end after the database', fix: `${urlFix}; ${encode}` };
   const host = hostOf(url);
   if (host === undefined) return { problem: 'has no host', fix: `${urlFix}; ${encode}` };
   const database = /^\/(?<number>\d{1,4})$/.exec(pathname)?.groups?.number;
@@ -56,7 +61,8 @@ function parseServerUrl(text: string): Parsed<ServerUrl> {
     return { problem: 'must have a number as its database', fix: urlFix };
   if (port === '0') return { problem: 'must have a port from 1 to 65535', fix: urlFix };
   const login = loginOf(url);
-  if (login === undefined) return { problem: 'has a user or a password that cannot be decoded', fix: encode };
+  if (login === undefined)
+    return { problem: 'has a user or a password that cannot be decoded', fix: encode };
   return {
     value: {
       secure: protocol === 'rediss:',
@@ -68,19 +74,27 @@ function parseServerUrl(text: string): Parsed<ServerUrl> {
 }
 
 /** One of several servers: a URL without user and database, or `host[:port]`. */
-export function parsePlace(input: unknown, defaultPort: number): Parsed<Pick<ServerUrl, 'secure' | 'address'>> {
+export function parsePlace(
+  input: unknown,
+  defaultPort: number,
+): Parsed<Pick<ServerUrl, 'secure' | 'address'>> {
   const fix = `write rediss://redis-a.example.com:${defaultPort} or 192.0.2.1:${defaultPort}`;
   const parsed = parseText(input, `rediss://redis-a.example.com:${defaultPort}`);
   if ('problem' in parsed) return parsed;
   if (parsed.value.includes('@')) {
-    return { problem: 'must not contain a user', fix: 'use the keys username and password, once for all servers' };
+    return {
+      problem: 'must not contain a user',
+      fix: 'use the keys username and password, once for all servers',
+    };
   }
   const text = /^rediss?:\/\//i.test(parsed.value) ? parsed.value : `redis://${parsed.value}`;
   const url = parseServerUrl(text);
   if ('problem' in url) return { problem: 'is not a host and a port', fix };
   if (url.value.database !== undefined) return { problem: 'must end after the host and port', fix };
   const { secure, address } = url.value;
-  return { value: { secure, address: URL.parse(text)?.port ? address : { ...address, port: defaultPort } } };
+  return {
+    value: { secure, address: URL.parse(text)?.port ? address : { ...address, port: defaultPort } },
+  };
 }
 
 function hostOf({ hostname }: URL): string | undefined {
@@ -90,7 +104,10 @@ function hostOf({ hostname }: URL): string | undefined {
   return isIPv4(name) || isHostName(name) ? name : undefined;
 }
 
-function loginOf({ username, password }: URL): Pick<ServerUrl, 'username' | 'password'> | undefined {
+function loginOf({
+  username,
+  password,
+}: URL): Pick<ServerUrl, 'username' | 'password'> | undefined {
   try {
     return {
       ...(username !== '' && { username: decodeURIComponent(username) }),

@@ -16,7 +16,9 @@ describe('servers', () => {
       nodes: [{ host: 'redis', port: 6379 }],
     });
     const sentinel = { sentinels: ['rediss://a', 'rediss://b:1'], name: 'mymaster', database: 3 };
-    expect(settled({ ...sentinel, sentinelUsername: 'sallyport', sentinelPassword: secret })).toEqual({
+    expect(
+      settled({ ...sentinel, sentinelUsername: 'sallyport', sentinelPassword: secret }),
+    ).toEqual({
       servers: {
         kind: 'sentinel',
         secure: true,
@@ -32,18 +34,27 @@ describe('servers', () => {
       tls: { minVersion: 'TLSv1.2' },
       commandTimeout: 1_000,
     });
-    expect(settled({ ...sentinel, sentinelPassword: secret }).servers).not.toHaveProperty('sentinelUsername');
+    expect(settled({ ...sentinel, sentinelPassword: secret }).servers).not.toHaveProperty(
+      'sentinelUsername',
+    );
   });
 
   const keep = 'cannot be combined: keep one of url, sentinels and cluster';
-  const three = (kind: string) => `write [${['a', 'b', 'c'].map((node) => `${kind}-${node}.example.com`).join(', ')}]`;
+  const three = (kind: string) =>
+    `write [${['a', 'b', 'c'].map((node) => `${kind}-${node}.example.com`).join(', ')}]`;
   const [cluster, sentinels] = [['rediss://a'], ['rediss://a']];
   testRefusals(complaints, [
-    [{}, 'url: is missing: write url: rediss://redis.example.com:6379, or set sentinels or cluster'],
+    [
+      {},
+      'url: is missing: write url: rediss://redis.example.com:6379, or set sentinels or cluster',
+    ],
     [{ url: 'rediss://a', cluster }, `url: ${keep}`],
     [{ url: 'rediss://a', sentinels, name: 'm' }, `url: ${keep}`],
     [{ cluster, sentinels, name: 'm' }, `cluster: ${keep}`],
-    [{ sentinels }, 'name: is required with sentinels: write name: mymaster, or as the sentinels call the master'],
+    [
+      { sentinels },
+      'name: is required with sentinels: write name: mymaster, or as the sentinels call the master',
+    ],
     [{ sentinels, name: '' }, 'name: must not be empty: write mymaster'],
     [{ sentinels: [], name: 'm' }, `sentinels: must have 1 to 64 entries: ${three('sentinel')}`],
     [{ cluster: 'rediss://a' }, `cluster: must be a list: ${three('redis')}`],
@@ -62,12 +73,21 @@ describe('servers', () => {
     ],
     [{ url: 'rediss://a/1', database: 1 }, 'database: is in the url too: keep one'],
     [{ url: 'unix:/a?db=0', database: 0 }, 'database: is in the url too: keep one'],
-    [{ cluster, database: 1 }, 'database: must be 0 in a cluster, which has no other database: remove it'],
+    [
+      { cluster, database: 1 },
+      'database: must be 0 in a cluster, which has no other database: remove it',
+    ],
     [
       { sentinels: ['rediss://a', 'b'], name: 'm' },
-      ['sentinels.1: must begin like the first: all with rediss://, or none', `sentinels.1: ${clear}`],
+      [
+        'sentinels.1: must begin like the first: all with rediss://, or none',
+        `sentinels.1: ${clear}`,
+      ],
     ],
-    [{ cluster: ['localhost', 'rediss://b'] }, 'cluster.1: must begin like the first: all with rediss://, or none'],
+    [
+      { cluster: ['localhost', 'rediss://b'] },
+      'cluster.1: must begin like the first: all with rediss://, or none',
+    ],
   ]);
 
   test('a database of 0 is accepted in a cluster', () => {
@@ -107,7 +127,9 @@ describe('clear text', () => {
     expect(complaints(written)).toEqual([`${place}: ${clear}`]);
     expect(complaints({ ...written, insecure: false })).toEqual([`${place}: ${clear}`]);
     expect(complaints({ ...written, insecure: true })).toEqual([]);
-    expect(complaints({ ...written, insecure: 'yes' })).toEqual(['insecure: must be true or false, without quotes']);
+    expect(complaints({ ...written, insecure: 'yes' })).toEqual([
+      'insecure: must be true or false, without quotes',
+    ]);
   });
 
   test('is not what TLS is', () => {

@@ -1,9 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { inspect } from 'node:util';
-import { type RecordedLine, type RecordingContext, recordingContext } from '@sallyport/authenticator/conformance';
+import {
+  type RecordedLine,
+  type RecordingContext,
+  recordingContext,
+} from '@sallyport/authenticator/conformance';
 import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
 import type { RedisServer } from '@sallyport/test-servers/redis';
-import { connect, type RedisConnection, RedisProblem, readValue, stringUpTo, type Wording } from '../index.ts';
+import {
+  connect,
+  type RedisConnection,
+  RedisProblem,
+  readValue,
+  stringUpTo,
+  type Wording,
+} from '../index.ts';
 import { settled } from './written-options.ts';
 
 /** A signal that is never aborted. */
@@ -32,7 +43,10 @@ export interface Opened extends AsyncDisposable, Pick<RecordingContext, 'touch'>
 export async function open(written: object): Promise<Opened> {
   const { context, lines, touch } = recordingContext({ pluginName: 'redis', baseDirectory: '/' });
   const { metrics, values } = countingMetrics();
-  const connection = await connect(settled({ commandTimeout: '30s', ...written }), wording, { ...context, metrics });
+  const connection = await connect(settled({ commandTimeout: '30s', ...written }), wording, {
+    ...context,
+    metrics,
+  });
   return {
     connection,
     lines,
@@ -72,5 +86,10 @@ export async function outcomeOf(reading: Promise<unknown>): Promise<string> {
 
 /** Everything that a value reveals: properties of an error, its causes, hidden properties. */
 export function revealed(value: unknown): string {
-  return inspect(value, { showHidden: true, depth: 20, maxStringLength: null, maxArrayLength: null });
+  return inspect(value, {
+    showHidden: true,
+    depth: 20,
+    maxStringLength: null,
+    maxArrayLength: null,
+  });
 }

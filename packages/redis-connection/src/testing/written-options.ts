@@ -4,7 +4,10 @@ import type { z } from 'zod';
 import type { ConnectionOptions } from '../connection-options.ts';
 import { connectionShape, settleConnection } from '../options/index.ts';
 
-const terms = { risk: 'anyone on the network can read along', consent: 'anyone on the network may say who is who' };
+const terms = {
+  risk: 'anyone on the network can read along',
+  consent: 'anyone on the network may say who is who',
+};
 
 const commandTimeout = duration('For each command, and for making a connection.', {
   min: '50ms',
@@ -15,8 +18,10 @@ const commandTimeout = duration('For each command, and for making a connection.'
 const optionsSchema: z.ZodType<ConnectionOptions> = section(
   { ...connectionShape(terms), commandTimeout },
   '{ url: rediss://redis.example.com:6379 }',
-  (keys, complain) => settleConnection(keys, { commandTimeout: keys.commandTimeout, terms }, complain),
+  (keys, complain) =>
+    settleConnection(keys, { commandTimeout: keys.commandTimeout, terms }, complain),
 );
 
-export const settled = (written: object): ConnectionOptions => settleOptions(optionsSchema, written);
+export const settled = (written: object): ConnectionOptions =>
+  settleOptions(optionsSchema, written);
 export const complaints = (written: unknown): string[] => complaintsAbout(optionsSchema, written);

@@ -15,7 +15,11 @@ export interface SpanOptions {
 
 /** Makes spans, and exports them. */
 export interface Tracer {
-  inSpan<Result>(name: string, options: SpanOptions, work: (span: Span) => Promise<Result>): Promise<Result>;
+  inSpan<Result>(
+    name: string,
+    options: SpanOptions,
+    work: (span: Span) => Promise<Result>,
+  ): Promise<Result>;
   /** Sends the spans that wait. It never rejects, and takes some seconds at most. */
   close(): Promise<void>;
 }

@@ -17,7 +17,12 @@ const block = (kind: Entry['kind'], name: string, until = now + 1): Entry => {
   };
 };
 const digest = 'abcdef0123456789'.repeat(4);
-const entries = [block('user', 'corp:jane'), block('group', 'ops'), block('token', digest), block('user', 'old', now)];
+const entries = [
+  block('user', 'corp:jane'),
+  block('group', 'ops'),
+  block('token', digest),
+  block('user', 'old', now),
+];
 const unreadable = { count: 0, until: 0, key: 'k' };
 const listing = { revision: 'x', now, entries, fields: new Map(), unreadable };
 const find = (kind: Entry['kind'], name: string, more: object = {}) =>
@@ -39,7 +44,11 @@ test.each<[Entry['kind'], string, string]>([
     'corp:jane',
     'group corp:jane is not blocked. Did you mean user corp:jane? To list all blocks: npx -y pnpm@10 sallyport blocks',
   ],
-  ['user', 'unknown', 'user unknown is not blocked. To list all blocks: npx -y pnpm@10 sallyport blocks'],
+  [
+    'user',
+    'unknown',
+    'user unknown is not blocked. To list all blocks: npx -y pnpm@10 sallyport blocks',
+  ],
   ['user', 'old', 'user old is not blocked. To list all blocks: npx -y pnpm@10 sallyport blocks'],
   [
     'token',
@@ -75,11 +84,14 @@ test('a block of a token is found by the first digits of its digest, unless seve
   const other = `${digest.slice(0, 20)}${'0'.repeat(44)}`;
   const ended = { ...block('token', other), action: 'unblock' as const };
   const endable = (digits: string, ...more: Entry[]) =>
-    findEndable({ ...listing, entries: [...entries, ...more] }, { kind: 'token', name: digits }).name;
+    findEndable({ ...listing, entries: [...entries, ...more] }, { kind: 'token', name: digits })
+      .name;
   expect(endable(digest.slice(0, 8))).toBe(digest);
   expect(endable(digest.slice(0, 8), ended)).toBe(digest);
   expect(endable(other.slice(0, 21), ended)).toBe(other);
-  expect(() => endable(digest.slice(0, 20), block('token', other))).toThrow(/several, give more digits:\n.*\n.*$/);
+  expect(() => endable(digest.slice(0, 20), block('token', other))).toThrow(
+    /several, give more digits:\n.*\n.*$/,
+  );
   expect(endable(digest.slice(0, 21), block('token', other))).toBe(digest);
   expect(() => endable('00000000')).toThrow('token 00000000 is not blocked.');
 });

@@ -6,7 +6,14 @@ import { commandLine } from '../command-line.ts';
 import { loadNamedConfig } from '../config-file.ts';
 import { needCacheRedis, withCacheRedis } from '../connections.ts';
 import { digestLength, jtiText, type ReadOptions } from '../options.ts';
-import { type ExitCode, exitCodes, printJson, printRemark, printTable, UsageError } from '../output.ts';
+import {
+  type ExitCode,
+  exitCodes,
+  printJson,
+  printRemark,
+  printTable,
+  UsageError,
+} from '../output.ts';
 import { humanDuration, momentText, optionDuration } from '../times.ts';
 import { checkName, refuseOtherName, remarkDoubts, remarkOtherName } from '../users/name-check.ts';
 import { type EntryOptions, nameSubject, prepare } from '../users/subject.ts';
@@ -41,7 +48,11 @@ export async function block(options: EntryOptions & { readonly for: number }): P
   const { config, draft } = await prepare(options, 'block', blockable);
   const checked = draft.kind === 'user' ? await checkName(config, draft.name) : undefined;
   const { for: length, reason } = options;
-  const again = ['--for', optionDuration(length), ...(reason === undefined ? [] : ['--reason', reason])];
+  const again = [
+    '--for',
+    optionDuration(length),
+    ...(reason === undefined ? [] : ['--reason', reason]),
+  ];
   const wordsFor = (name: string) => ['block', '--user', name, ...again];
   if (checked && options.exact !== true) refuseOtherName(checked, wordsFor, options.config);
   let before: Entry | undefined;
@@ -59,7 +70,11 @@ export async function block(options: EntryOptions & { readonly for: number }): P
 }
 
 /** Returns what is printed before and after the line that says who has confirmed. */
-function blockText(entry: Entry, before: Entry | undefined, options: EntryOptions): [before: string, after: string] {
+function blockText(
+  entry: Entry,
+  before: Entry | undefined,
+  options: EntryOptions,
+): [before: string, after: string] {
   const { kind, name, at, until } = entry;
   const [scope, gap = ''] = scopes[kind] ?? ['refused'];
   const value = kind === 'jti' ? jtiText(name) : name;
@@ -67,7 +82,9 @@ function blockText(entry: Entry, before: Entry | undefined, options: EntryOption
   const words = ['unblock', ...subject, ...(options.exact ? ['--exact'] : [])];
   return [
     `blocked ${nameSubject(entry)} until ${momentText(until)} (${humanDuration(until - at)}): ${scope}, whatever a backend says.\n` +
-      (before ? `It takes the place of the block until ${momentText(before.until)} by ${printable(before.by)}.\n` : ''),
+      (before
+        ? `It takes the place of the block until ${momentText(before.until)} by ${printable(before.by)}.\n`
+        : ''),
     `${gap}${mayStillPass}To end it before its time: ${commandLine(words, options.config)}\n`,
   ];
 }
@@ -94,19 +111,30 @@ export async function unblock(options: EntryOptions): Promise<ExitCode> {
 }
 
 /** Finds a block, or the entry that ended it: an unblock that not all replicas have confirmed can be repeated. @throws UsageError, Error */
-export function findEndable(listing: Listing, { kind, name: given }: Named, config?: string): Entry {
-  const name = kind === 'token' ? completeDigest(given, [blocksIn(listing), endedBlocks(listing)]) : given;
+export function findEndable(
+  listing: Listing,
+  { kind, name: given }: Named,
+  config?: string,
+): Entry {
+  const name =
+    kind === 'token' ? completeDigest(given, [blocksIn(listing), endedBlocks(listing)]) : given;
   return findUnblock(listing, { kind, name }) ?? requireBlock(listing, { kind, name }, config);
 }
 
 /** Completes a digest. @param digits the whole digest, or its beginning. @throws UsageError when several blocks begin with it */
 function completeDigest(digits: string, lists: readonly (readonly Entry[])[]): string {
   if (digits.length === digestLength) return digits;
-  const matching = lists.map((list) => list.filter(({ kind, name }) => kind === 'token' && name.startsWith(digits)));
+  const matching = lists.map((list) =>
+    list.filter(({ kind, name }) => kind === 'token' && name.startsWith(digits)),
+  );
   const [first, ...others] = matching.find(({ length }) => length > 0) ?? [];
   if (first === undefined || others.length === 0) return first?.name ?? digits;
-  const lines = [first, ...others].map(({ name, by, at }) => `\n    ${name}  by ${printable(by)}, ${momentText(at)}`);
-  throw new UsageError(`--digest ${digits} is the beginning of several, give more digits:${lines.join('')}`);
+  const lines = [first, ...others].map(
+    ({ name, by, at }) => `\n    ${name}  by ${printable(by)}, ${momentText(at)}`,
+  );
+  throw new UsageError(
+    `--digest ${digits} is the beginning of several, give more digits:${lines.join('')}`,
+  );
 }
 
 function find(blocks: readonly Entry[], { kind, name }: Named): Entry | undefined {
@@ -114,7 +142,10 @@ function find(blocks: readonly Entry[], { kind, name }: Named): Entry | undefine
 }
 
 /** Finds the entry that ended a block before its time, until that time. */
-export function findUnblock(listing: Pick<Listing, 'entries' | 'now'>, named: Named): Entry | undefined {
+export function findUnblock(
+  listing: Pick<Listing, 'entries' | 'now'>,
+  named: Named,
+): Entry | undefined {
   return find(endedBlocks(listing), named);
 }
 
@@ -126,7 +157,9 @@ export function requireBlock(listing: Listing, subject: Named, config?: string):
   const blocks = blocksIn(listing);
   const found = find(blocks, subject);
   if (found !== undefined) return found;
-  const names = blocks.filter(({ kind }) => kind === subject.kind && kind !== 'token').map(({ name }) => name);
+  const names = blocks
+    .filter(({ kind }) => kind === subject.kind && kind !== 'token')
+    .map(({ name }) => name);
   const near = nearest(subject.name, names);
   const other = blocks.find(({ kind, name }) => kind !== subject.kind && name === subject.name);
   const guess = other ? `${other.kind} ${other.name}` : near && `${subject.kind} ${near}`;
@@ -145,13 +178,26 @@ export async function listBlocks(options: ReadOptions): Promise<ExitCode> {
   needCacheRedis(config, 'blocks');
   const listing = await withCacheRedis(config, readListing);
   const blocks = blocksIn(listing);
-  if (options.output === 'json') printJson({ blocks: blocks.map(entryJson), unreadable: listing.unreadable.count });
+  if (options.output === 'json')
+    printJson({ blocks: blocks.map(entryJson), unreadable: listing.unreadable.count });
   else {
     const rows = blocks.map(({ kind, name, at, until, by, reason = '' }) => {
       const shown = kind === 'token' ? shortDigest(name) : name;
-      return [kind, shown, momentText(until), humanDuration(until - listing.now), by, momentText(at), reason];
+      return [
+        kind,
+        shown,
+        momentText(until),
+        humanDuration(until - listing.now),
+        by,
+        momentText(at),
+        reason,
+      ];
     });
-    printTable(['KIND', 'NAME', 'UNTIL', 'REMAINING', 'BY', 'AT', 'REASON'], rows, 'no one is blocked');
+    printTable(
+      ['KIND', 'NAME', 'UNTIL', 'REMAINING', 'BY', 'AT', 'REASON'],
+      rows,
+      'no one is blocked',
+    );
   }
   for (const remark of unreadableRemark(listing.unreadable)) printRemark(remark);
   return exitCodes.success;

@@ -19,7 +19,13 @@ export async function lockouts(options: ReadOptions): Promise<ExitCode> {
   else {
     const rows = all.map(({ user, authenticator, refused, isLockedOut, until }) => {
       const state = isLockedOut ? 'locked out' : 'counting';
-      return [user, authenticator, `${refused} of ${config.lockout.maxFailures}`, state, momentText(until)];
+      return [
+        user,
+        authenticator,
+        `${refused} of ${config.lockout.maxFailures}`,
+        state,
+        momentText(until),
+      ];
     });
     const empty = 'no refused attempts are counted in the cache Redis';
     printTable(['USER', 'AUTHENTICATOR', 'REFUSED', 'STATE', 'UNTIL'], rows, empty);
@@ -34,7 +40,10 @@ function attemptsText(refused: number): string {
 type LineOptions = ReadOptions & { readonly exact?: boolean };
 
 /** Describes lockouts, each with the command that ends it. */
-export function lockoutLines(locks: readonly NamedLockout[], { config, exact = false }: LineOptions): string[] {
+export function lockoutLines(
+  locks: readonly NamedLockout[],
+  { config, exact = false }: LineOptions,
+): string[] {
   return locks.map(({ user, refused, authenticator, isLockedOut, until }) => {
     const state = isLockedOut ? 'locked out' : 'not locked out';
     const attempts = `${attemptsText(refused)} with ${authenticator}`;
@@ -62,13 +71,25 @@ export async function unlock(options: EntryOptions): Promise<ExitCode> {
   const text = unlockText(draft.name, cleared, config.lockout.maxFailures, options.config);
   const after = cleared.length > 0 ? mayStillBeRefused : '';
   const listed = cleared.map(lockoutJson);
-  const code = report(publication, options.output, [text, after], (json) => ({ ...json, cleared: listed }));
+  const code = report(publication, options.output, [text, after], (json) => ({
+    ...json,
+    cleared: listed,
+  }));
   if (cleared.length > 0) return code;
-  remarkDoubts(await checkName(config, draft.name), (name) => ['unlock', '--user', name], options.config);
+  remarkDoubts(
+    await checkName(config, draft.name),
+    (name) => ['unlock', '--user', name],
+    options.config,
+  );
   return code === exitCodes.success ? exitCodes.negative : code;
 }
 
-function unlockText(name: string, cleared: readonly NamedLockout[], maxFailures: number, config?: string): string {
+function unlockText(
+  name: string,
+  cleared: readonly NamedLockout[],
+  maxFailures: number,
+  config?: string,
+): string {
   if (cleared.length === 0) {
     return (
       `no refused attempts of user ${printable(name)} are counted in the cache Redis: nothing was locked there. ` +

@@ -36,14 +36,19 @@ test('confirmed by all is success, without a remark', () => {
 
 test('an entry that was written above maxmemory is a success, and says what else does not work', () => {
   const full = publication({}, { isAboveLimit: true });
-  expect(remarks(full)).toEqual([expect.stringMatching(/^the memory of the cache Redis is full.*raise maxmemory/)]);
+  expect(remarks(full)).toEqual([
+    expect.stringMatching(/^the memory of the cache Redis is full.*raise maxmemory/),
+  ]);
   expect([exitCodeOf(full), publicationJson(full)]).toMatchObject([0, { redisIsFull: true }]);
   expect(publicationJson(publication())).not.toHaveProperty('redisIsFull');
 });
 
 test('one that has not confirmed is named, with what that means', () => {
   const some = publication({ unconfirmed: [silent] });
-  expect([confirmationLine(some.confirmation), exitCodeOf(some)]).toEqual(['confirmed by 2 of 3 replicas.\n', 1]);
+  expect([confirmationLine(some.confirmation), exitCodeOf(some)]).toEqual([
+    'confirmed by 2 of 3 replicas.\n',
+    1,
+  ]);
   expect(remarks(some)).toEqual([
     'not confirmed by c\\u{1b}, last heard of 12s ago: cut off from Redis, hanging or killed. Commands wait for it for 48s more',
     expect.stringMatching(/^a gateway that is cut off uses cached answers for at most 10 s more/),
@@ -64,7 +69,9 @@ test('of one with other keys, only these are the problem', () => {
 
 test('a gateway that does not take in a list with a jti or sid may be too old for that', () => {
   const behind = { unconfirmed: [{ ...silent, absence: 'behind' }] };
-  const older = expect.stringMatching(/^the list has a block of a jti or sid\. A gateway of version 0\.1\.0/);
+  const older = expect.stringMatching(
+    /^the list has a block of a jti or sid\. A gateway of version 0\.1\.0/,
+  );
   const hasNewKinds = { hasNewKinds: true };
   expect(remarks(publication(behind, hasNewKinds))).toContainEqual(older);
   expect(remarks(publication({ unconfirmed: [silent] }, hasNewKinds))).not.toContainEqual(older);
@@ -102,11 +109,15 @@ test('entries that no key opens are not a failure: their number, their end and h
   ]);
   // The time is what another client has written.
   const forged = publication({}, { unreadable: { count: 1, until: Number('9'.repeat(16)), key } });
-  expect(remarks(forged)).toEqual([expect.stringMatching(/^1 entry of .* until \+275760-09-13T00:00:00Z\. /)]);
+  expect(remarks(forged)).toEqual([
+    expect.stringMatching(/^1 entry of .* until \+275760-09-13T00:00:00Z\. /),
+  ]);
 });
 
 test('JSON has the entry without its place in the list, and who has confirmed', () => {
-  expect(JSON.parse(JSON.stringify(publicationJson(publication({ unconfirmed: [silent] }))))).toEqual({
+  expect(
+    JSON.parse(JSON.stringify(publicationJson(publication({ unconfirmed: [silent] })))),
+  ).toEqual({
     entry: {
       action: 'block',
       kind: 'user',
@@ -116,9 +127,13 @@ test('JSON has the entry without its place in the list, and who has confirmed', 
       until: '2030-01-01T00:00:01.250Z',
     },
     confirmed: ['a', 'b'],
-    unconfirmed: [{ replica: silent.id, lastHeardAt: '2029-12-31T23:59:48.250Z', problem: 'silent' }],
+    unconfirmed: [
+      { replica: silent.id, lastHeardAt: '2029-12-31T23:59:48.250Z', problem: 'silent' },
+    ],
     gone: [],
     unreadable: 0,
   });
-  expect(entryJson({ ...entry, action: 'revoke', kind: 'all', name: '', reason: 'drill' })).not.toHaveProperty('name');
+  expect(
+    entryJson({ ...entry, action: 'revoke', kind: 'all', name: '', reason: 'drill' }),
+  ).not.toHaveProperty('name');
 });

@@ -1,7 +1,11 @@
 import { printable } from '../../base/logging/printable.ts';
 import { shellQuoted } from '../../base/shell-quoted.ts';
 import type { GatewayConfig } from '../../config/types.ts';
-import { type Confirmation, type Publication, publishAndConfirm } from '../../engine/revocation/confirmation.ts';
+import {
+  type Confirmation,
+  type Publication,
+  publishAndConfirm,
+} from '../../engine/revocation/confirmation.ts';
 import type { Entry } from '../../engine/revocation/list.ts';
 import type { Draft } from '../../engine/revocation/publish.ts';
 import type { Listing } from '../../engine/revocation/redis-list.ts';
@@ -85,7 +89,9 @@ export function remarks(publication: Publication): readonly string[] {
   const all = [
     ...unconfirmed.map(({ id, heardAt, absence }) => {
       const left =
-        absence === 'silent' ? `. Commands wait for it for ${humanDuration(heardAt + countsFor - now)} more` : '';
+        absence === 'silent'
+          ? `. Commands wait for it for ${humanDuration(heardAt + countsFor - now)} more`
+          : '';
       return `not confirmed by ${printable(id)}, ${heard(heardAt)}: ${meanings[absence]}${left}`;
     }),
     hasNewKinds && unconfirmed.some(({ absence }) => absence === 'behind') && olderRemark,
@@ -120,17 +126,36 @@ export function unreadableRemark({ count, until, key }: Listing['unreadable']): 
 }
 
 export function exitCodeOf({ confirmation, supersededBy }: Publication): ExitCode {
-  return confirmation.unconfirmed.length === 0 && supersededBy === undefined ? exitCodes.success : exitCodes.failure;
+  return confirmation.unconfirmed.length === 0 && supersededBy === undefined
+    ? exitCodes.success
+    : exitCodes.failure;
 }
 
 /** Makes the JSON of an entry. A token is named by its whole digest. */
 export function entryJson({ action, kind, name, at, until, by, reason }: Entry): object {
-  return { action, kind, ...(kind !== 'all' && { name }), at: new Date(at), until: new Date(until), by, reason };
+  return {
+    action,
+    kind,
+    ...(kind !== 'all' && { name }),
+    at: new Date(at),
+    until: new Date(until),
+    by,
+    reason,
+  };
 }
 
-export function publicationJson({ entry, confirmation, unreadable, isAboveLimit, supersededBy }: Publication): object {
+export function publicationJson({
+  entry,
+  confirmation,
+  unreadable,
+  isAboveLimit,
+  supersededBy,
+}: Publication): object {
   const { confirmed, unconfirmed, gone } = confirmation;
-  const heard = ({ id, heardAt }: { id: string; heardAt: number }) => ({ replica: id, lastHeardAt: new Date(heardAt) });
+  const heard = ({ id, heardAt }: { id: string; heardAt: number }) => ({
+    replica: id,
+    lastHeardAt: new Date(heardAt),
+  });
   return {
     entry: entryJson(entry),
     confirmed,

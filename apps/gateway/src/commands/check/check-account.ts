@@ -12,14 +12,18 @@ import type { TrustedFile } from '../permissions.ts';
  *
  * @param config `--config` as it was given
  */
-export async function remarkOtherAccount(files: readonly TrustedFile[], config: string | undefined): Promise<void> {
+export async function remarkOtherAccount(
+  files: readonly TrustedFile[],
+  config: string | undefined,
+): Promise<void> {
   if (process.getuid?.() !== 0 || process.env.KUBERNETES_SERVICE_HOST) return;
   for (const { file, secret = false } of files) {
     const found = await stat(file).catch(() => undefined);
     const reader = found && (await readerOf(found, secret));
     if (reader === undefined) continue;
     const { who, account } = reader;
-    const again = account === undefined ? 'as that account' : `runuser -u ${shellQuoted(account)} --`;
+    const again =
+      account === undefined ? 'as that account' : `runuser -u ${shellQuoted(account)} --`;
     printRemark(
       `checked as root, who may read and write everything, while files of this config are for ${who}. ` +
         `To check what the gateway may, run ${again} ${commandLineOfOther(['check'], config)}`,

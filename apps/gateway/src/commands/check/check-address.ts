@@ -22,13 +22,20 @@ export async function checkAddress(
     await listen(server, address, setting);
     return [];
   } catch (error) {
-    const { code } = (error instanceof Error ? error.cause : undefined) as { readonly code?: unknown };
+    const { code } = (error instanceof Error ? error.cause : undefined) as {
+      readonly code?: unknown;
+    };
     const inUse =
       `${authority(address.host, address.port)} is in use: if that is not this gateway, which runs already, ` +
       'stop the other process or take another port';
-    const mayWork = code === 'EADDRINUSE' || (code === 'EACCES' && !(await isDeniedToGateway(address, files)));
+    const mayWork =
+      code === 'EADDRINUSE' || (code === 'EACCES' && !(await isDeniedToGateway(address, files)));
     return [
-      { check: setting, result: mayWork ? 'warning' : 'error', detail: code === 'EADDRINUSE' ? inUse : causeOf(error) },
+      {
+        check: setting,
+        result: mayWork ? 'warning' : 'error',
+        detail: code === 'EADDRINUSE' ? inUse : causeOf(error),
+      },
     ];
   } finally {
     server.close();
@@ -39,11 +46,19 @@ export async function checkAddress(
  * Whether the gateway is denied a port that this account is denied. That is so if root keeps files for the group of this account alone,
  * as systemd-tmpfiles and Kubernetes do, and nothing listens there: a running gateway may have a capability that this process lacks.
  */
-async function isDeniedToGateway(address: ListenAddress, files: readonly TrustedFile[]): Promise<boolean> {
+async function isDeniedToGateway(
+  address: ListenAddress,
+  files: readonly TrustedFile[],
+): Promise<boolean> {
   const groups = [process.getgid?.(), ...(process.getgroups?.() ?? [])];
   const isForThis = async ({ file }: TrustedFile) => {
     const found = await stat(file).catch(() => undefined);
-    return found !== undefined && found.uid === 0 && (found.mode & 0o044) === 0o040 && groups.includes(found.gid);
+    return (
+      found !== undefined &&
+      found.uid === 0 &&
+      (found.mode & 0o044) === 0o040 &&
+      groups.includes(found.gid)
+    );
   };
   const found = await Promise.all(files.map(isForThis));
   return process.getuid?.() !== 0 && found.includes(true) && !(await isInUse(address));

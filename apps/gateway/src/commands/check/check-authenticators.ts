@@ -23,24 +23,35 @@ import { checkTokens } from './check-tokens.ts';
 const answerLimit = 10_000;
 
 interface CheckedConfig
-  extends Pick<GatewayConfig, 'authenticators' | 'baseDirectory' | 'lockout' | 'login' | 'provenance' | 'server'> {
+  extends Pick<
+    GatewayConfig,
+    'authenticators' | 'baseDirectory' | 'lockout' | 'login' | 'provenance' | 'server'
+  > {
   /** Whether no part with errors is left out of it. */
   readonly isWhole: boolean;
 }
 
 /** Creates each authenticator and reaches its backend. They run at the same time: a backend that is down delays no other. */
 export async function checkAuthenticators(config: CheckedConfig) {
-  const checked = await Promise.all(config.authenticators.map((one) => checkAuthenticator(one, config)));
+  const checked = await Promise.all(
+    config.authenticators.map((one) => checkAuthenticator(one, config)),
+  );
   const shared = sharedTokenPrefixes(checked);
   const stored = config.authenticators.map((one, index) => {
     const { file, line } = one.problem(undefined);
-    return { name: one.name, place: `${file}:${line}`, tokenStore: checked[index]?.authenticator?.tokenStore };
+    return {
+      name: one.name,
+      place: `${file}:${line}`,
+      tokenStore: checked[index]?.authenticator?.tokenStore,
+    };
   });
   return {
     findings: [
       ...checked.flatMap(({ findings }) => findings),
       ...shared.map((detail): Finding => ({ check: 'token prefixes', result: 'warning', detail })),
-      ...sharedTokenStores(stored).map((detail): Finding => ({ check: 'token stores', result: 'warning', detail })),
+      ...sharedTokenStores(stored).map(
+        (detail): Finding => ({ check: 'token stores', result: 'warning', detail }),
+      ),
       ...checkSharedNames(checked, config),
     ],
     /** The files that the plugins read. */
@@ -62,7 +73,11 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
   try {
     const onUnusableFile = (error: unknown) => unusable.push(error);
     const { attempts } = joinAttempts(all);
-    created = await createAuthenticator(config, all.baseDirectory, { logger, attempts, onUnusableFile });
+    created = await createAuthenticator(config, all.baseDirectory, {
+      logger,
+      attempts,
+      onUnusableFile,
+    });
   } catch (error) {
     // The plugin did not get its file, so its own error says nothing new.
     return problems(...(unusable.length > 0 ? unusable : [error]));
@@ -76,7 +91,10 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
     const reached = await reach(created);
     const failed = reached.find(({ result }) => result === 'error');
     // A warning that comes with an error says no more than the error. Nor does the issuer, which has the same backend.
-    const ofLog = failed === undefined ? warnings() : warnings((problem) => failed.detail.includes(problem), made);
+    const ofLog =
+      failed === undefined
+        ? warnings()
+        : warnings((problem) => failed.detail.includes(problem), made);
     const ofIssuer = failed === undefined ? await checkIssuer(config, all) : [];
     return {
       name,
@@ -102,8 +120,13 @@ function finding(of: AuthenticatorConfig, result: Finding['result'], detail: str
 }
 
 /** Finds an authenticator of `login.authenticators` that can't log people in. */
-function checkLoginAbility({ authenticator, config }: CreatedAuthenticator, { login }: CheckedConfig): Finding[] {
-  const missing = login?.authenticators.includes(config.name) ? missingForLogin(authenticator) : undefined;
+function checkLoginAbility(
+  { authenticator, config }: CreatedAuthenticator,
+  { login }: CheckedConfig,
+): Finding[] {
+  const missing = login?.authenticators.includes(config.name)
+    ? missingForLogin(authenticator)
+    : undefined;
   if (missing === undefined) return [];
   const problem = config.loginProblem(missing);
   return [{ check: 'login', result: 'error', detail: formatProblem(problem), problem }];
@@ -112,7 +135,12 @@ function checkLoginAbility({ authenticator, config }: CreatedAuthenticator, { lo
 /** Returns an error at the place of the authenticator in the config. */
 function errorOf(config: AuthenticatorConfig, cause: unknown, failure?: string): Finding {
   const problem = config.problem(cause, failure);
-  return { check: `authenticator ${config.name}`, result: 'error', detail: formatProblem(problem), problem };
+  return {
+    check: `authenticator ${config.name}`,
+    result: 'error',
+    detail: formatProblem(problem),
+    problem,
+  };
 }
 
 /** Reaches the backend. @returns one finding, or one for each warning */
@@ -120,17 +148,28 @@ async function reach({ authenticator, config }: CreatedAuthenticator): Promise<r
   try {
     const warnings = await checkInTime(authenticator, answerLimit);
     if (warnings.length > 0) {
-      return warnings.map((one) => finding(config, 'warning', config.withhold(`its backend works, but: ${one}`)));
+      return warnings.map((one) =>
+        finding(config, 'warning', config.withhold(`its backend works, but: ${one}`)),
+      );
     }
   } catch (error) {
     return [errorOf(config, error, "can't use its backend")];
   }
   const hasBackend = authenticator.check !== undefined;
-  return [finding(config, 'ok', hasBackend ? 'ready, and its backend answers' : 'ready; it has no backend to reach')];
+  return [
+    finding(
+      config,
+      'ok',
+      hasBackend ? 'ready, and its backend answers' : 'ready; it has no backend to reach',
+    ),
+  ];
 }
 
 /** Tries what `token create`, `token list` and `revoke` do, and what a login does with its sessions. */
-async function checkIssuer(config: AuthenticatorConfig, all: CheckedConfig): Promise<readonly Finding[]> {
+async function checkIssuer(
+  config: AuthenticatorConfig,
+  all: CheckedConfig,
+): Promise<readonly Finding[]> {
   if (!issuesTokens(config)) return [];
   const logger = pino({ level: 'silent' });
   const sessions = all.login?.sessions === config.name;
@@ -165,7 +204,11 @@ function collectWarnings(config: AuthenticatorConfig) {
     const details = Object.entries(fields).map(([key, value]) => {
       return `${key}: ${typeof value === 'string' ? value : JSON.stringify(value)}`;
     });
-    return finding(config, 'warning', config.withhold(details.length === 0 ? msg : `${msg} (${details.join('; ')})`));
+    return finding(
+      config,
+      'warning',
+      config.withhold(details.length === 0 ? msg : `${msg} (${details.join('; ')})`),
+    );
   };
   return {
     logger,

@@ -8,12 +8,31 @@ import { checkCacheRedis, checkClock } from './check-cache-redis.ts';
 const lifetimes = { authenticatedTtl: 1, rejectedTtl: 1, unknownTtl: 1, staleTtl: 0 };
 
 function check({ port }: Pick<RedisServer, 'port'>, username?: string) {
-  const servers = { kind: 'server', secure: false, database: 0, address: { host: '127.0.0.1', port } } as const;
+  const servers = {
+    kind: 'server',
+    secure: false,
+    database: 0,
+    address: { host: '127.0.0.1', port },
+  } as const;
   const login = username === undefined ? {} : { username, password: 'secret' };
-  const connection = { servers, tls: { minVersion: 'TLSv1.2' }, commandTimeout: 2_000, ...login } as const;
+  const connection = {
+    servers,
+    tls: { minVersion: 'TLSv1.2' },
+    commandTimeout: 2_000,
+    ...login,
+  } as const;
   const sealingKeys = [Buffer.alloc(32, 'A')];
-  const redis = { connection, timeout: 1_000, keyPrefix: 'sallyport:', sealingKeys, startWithoutBlocks: false };
-  return checkCacheRedis({ cache: { ...lifetimes, memory: { maxEntries: 1 }, redis }, baseDirectory: '/' });
+  const redis = {
+    connection,
+    timeout: 1_000,
+    keyPrefix: 'sallyport:',
+    sealingKeys,
+    startWithoutBlocks: false,
+  };
+  return checkCacheRedis({
+    cache: { ...lifetimes, memory: { maxEntries: 1 }, redis },
+    baseDirectory: '/',
+  });
 }
 
 const finding = (result: string, detail: unknown) => [{ check: 'cache Redis', result, detail }];
@@ -45,7 +64,9 @@ const withoutKeys: readonly (readonly [what: string, pattern: string, instead: s
 describe('check of the cache Redis', () => {
   let server: RedisServer;
   beforeAll(async () => {
-    const lacking = denied.map(([command]) => `user no-${command} on >secret ~sallyport:* +@all -${command}`);
+    const lacking = denied.map(
+      ([command]) => `user no-${command} on >secret ~sallyport:* +@all -${command}`,
+    );
     const line = minimal.replace('>PASSWORD', '>secret');
     const others = withoutKeys.map(([_what, pattern, instead], index) => {
       return line.replace('sallyport-cache', `lacks-${index}`).replace(pattern, instead);
@@ -68,7 +89,10 @@ describe('check of the cache Redis', () => {
   test.each(withoutKeys)('without the right to %s is an error', async (what) => {
     const index = withoutKeys.findIndex((one) => one[0] === what);
     expect(await check(server, `lacks-${index}`)).toEqual(
-      finding('error', expect.stringContaining(`the user may not do this (${what}): compare its ACL with`)),
+      finding(
+        'error',
+        expect.stringContaining(`the user may not do this (${what}): compare its ACL with`),
+      ),
     );
   });
 
@@ -78,12 +102,16 @@ describe('check of the cache Redis', () => {
   });
 
   test.each(denied)('without the right to %s is a %s', async (command, result, message) => {
-    expect(await check(server, `no-${command}`)).toEqual(finding(result, expect.stringMatching(message)));
+    expect(await check(server, `no-${command}`)).toEqual(
+      finding(result, expect.stringMatching(message)),
+    );
   });
 
   test.each(['allkeys-lru', 'volatile-ttl'])('is an error with the policy %s', async (policy) => {
     await server.client().config('SET', 'maxmemory-policy', policy);
-    const detail = new RegExp(`^maxmemory-policy ${policy} may drop .*: set maxmemory-policy noeviction$`);
+    const detail = new RegExp(
+      `^maxmemory-policy ${policy} may drop .*: set maxmemory-policy noeviction$`,
+    );
     expect(await check(server)).toEqual(finding('error', expect.stringMatching(detail)));
   });
 
@@ -109,7 +137,9 @@ describe('check of the cache Redis', () => {
   test('is an error while it is down', async () => {
     const gone = await startRedis();
     await gone[Symbol.asyncDispose]();
-    expect(await check(gone)).toEqual(finding('error', expect.stringMatching(/redis:\/\/127\.0\.0\.1.*refused/)));
+    expect(await check(gone)).toEqual(
+      finding('error', expect.stringMatching(/redis:\/\/127\.0\.0\.1.*refused/)),
+    );
   });
 });
 
@@ -119,5 +149,7 @@ test('clocks may differ by 30 s', () => {
   expect(checkClock(now + 31_000, now)).toEqual(
     finding('warning', expect.stringMatching(/^its clock is 31 s ahead of/)),
   );
-  expect(checkClock(now - 45_000, now)).toEqual(finding('warning', expect.stringMatching(/^its clock is 45 s behind/)));
+  expect(checkClock(now - 45_000, now)).toEqual(
+    finding('warning', expect.stringMatching(/^its clock is 45 s behind/)),
+  );
 });

@@ -28,7 +28,9 @@ export async function checkCacheRedis(config: Pick<GatewayConfig, 'cache' | 'bas
     ];
     const blocks = blocksIn(listing).length;
     const found = blocks === 0 ? 'no one is blocked' : `blocks in force: ${blocks}`;
-    return problems.length === 0 ? [finding('ok', `reached, and may be written to; ${found}`)] : problems;
+    return problems.length === 0
+      ? [finding('ok', `reached, and may be written to; ${found}`)]
+      : problems;
   };
   return await tryOut(check, () => withCacheRedis(config, look));
 }
@@ -48,21 +50,29 @@ async function tryRights(redis: ProbedRedis): Promise<void> {
   const key = `${redis.keyPrefix}cache:${id}`;
   const { revision, list, replicas } = revocationKeys(redis.keyPrefix);
   const other = replicas.replace(/replicas$/, id);
-  const tryHash = (use: RedisUse, hash: string) => redis.probe(use, (client) => client.eval(hashScript, 1, hash));
+  const tryHash = (use: RedisUse, hash: string) =>
+    redis.probe(use, (client) => client.eval(hashScript, 1, hash));
   await redis.probe('cache', (client) => client.set(key, '', 'PX', 60_000));
   await redis.probe('cache', (client) => readValue(client, stringUpTo(0), key));
   await redis.probe('cache', (client) => client.del(key));
   await tryHash('cache', `${redis.keyPrefix}cache-user:${id}`);
   // The poll script goes on when it can't write, since it must read in any case. So the right to write is tried here.
   await redis.probe('revocations', (client) => client.hset(other, id, ''));
-  await redis.probe('revocations', (client) => client.eval(pollScript, 3, revision, list, other, id, ''));
+  await redis.probe('revocations', (client) =>
+    client.eval(pollScript, 3, revision, list, other, id, ''),
+  );
   await redis.probe('revocations', (client) => client.hdel(other, id));
   await tryHash('lockout', `${redis.keyPrefix}lockout:{${id}}`);
 }
 
 /** Finds gateways with other sealing keys: each seals its report with its first key, and this config can't open it. */
-function checkKeys({ now, replicas }: Awaited<ReturnType<typeof readReplicas>>): readonly Finding[] {
-  const others = replicas.filter(({ heardAt, applied }) => applied === undefined && now - heardAt <= countsFor);
+function checkKeys({
+  now,
+  replicas,
+}: Awaited<ReturnType<typeof readReplicas>>): readonly Finding[] {
+  const others = replicas.filter(
+    ({ heardAt, applied }) => applied === undefined && now - heardAt <= countsFor,
+  );
   const effect = 'blocks that are made with one do not reach the other';
   return others.map(({ id }) =>
     finding(
@@ -79,7 +89,10 @@ export function checkClock(redis: number, now: number): readonly Finding[] {
   if (difference <= 30_000) return [];
   const place = redis > now ? 'ahead of' : 'behind';
   return [
-    finding('warning', `its clock is ${Math.round(difference / 1000)} s ${place} the one of this host: set the clocks`),
+    finding(
+      'warning',
+      `its clock is ${Math.round(difference / 1000)} s ${place} the one of this host: set the clocks`,
+    ),
   ];
 }
 
@@ -90,14 +103,23 @@ async function checkPolicy(redis: ProbedRedis): Promise<readonly Finding[]> {
     const others = policies.filter((policy) => policy !== 'noeviction');
     if (others.length === 0) return [];
     const [policy] = others;
-    const lost = "may drop the revocation list and the lockout guard's counts when its memory is full";
+    const lost =
+      "may drop the revocation list and the lockout guard's counts when its memory is full";
     return policy === undefined
-      ? [finding('warning', 'INFO does not show maxmemory_policy, so it is unknown whether it is noeviction')]
+      ? [
+          finding(
+            'warning',
+            'INFO does not show maxmemory_policy, so it is unknown whether it is noeviction',
+          ),
+        ]
       : [finding('error', `maxmemory-policy ${policy} ${lost}: set maxmemory-policy noeviction`)];
   } catch (error) {
     if (!(error instanceof RedisProblem)) throw error;
     return [
-      finding('warning', `INFO failed, so it is unknown whether maxmemory-policy is noeviction: ${error.message}`),
+      finding(
+        'warning',
+        `INFO failed, so it is unknown whether maxmemory-policy is noeviction: ${error.message}`,
+      ),
     ];
   }
 }

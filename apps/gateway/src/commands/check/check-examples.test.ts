@@ -36,5 +36,9 @@ test.each([
 });
 
 test('nothing is said where nothing is named', () => {
-  expect(checkExamples({ server: { apiAudiences: [] } } as unknown as Parameters<typeof checkExamples>[0])).toEqual([]);
+  expect(
+    checkExamples({ server: { apiAudiences: [] } } as unknown as Parameters<
+      typeof checkExamples
+    >[0]),
+  ).toEqual([]);
 });

@@ -23,7 +23,9 @@ export function checkExamples({ server, login, provenance }: NamingConfig): read
     ...clusters,
     ['provenance.keyPrefix', provenance?.keyPrefix ?? ''] as const,
   ];
-  const found = named.filter(([, value]) => ofExamples.test(value)).map(([setting, value]) => `${setting} (${value})`);
+  const found = named
+    .filter(([, value]) => ofExamples.test(value))
+    .map(([setting, value]) => `${setting} (${value})`);
   if (found.length === 0) return [];
   const detail = `names of an example are left: ${found.join(', ')}. No one has such a domain: write your own`;
   return [{ check: 'config', result: 'warning', detail }];

@@ -14,10 +14,14 @@ import type { TrustedFile } from '../permissions.ts';
 import { reissue } from './reissue.ts';
 
 /** Reads the files of `server.tls` as `serve` does, and compares the certificate with the address. */
-export function checkCertificates({ server, baseDirectory }: Pick<GatewayConfig, 'server' | 'baseDirectory'>) {
+export function checkCertificates({
+  server,
+  baseDirectory,
+}: Pick<GatewayConfig, 'server' | 'baseDirectory'>) {
   const { tls } = server;
   const compare = ": the server in kube-apiserver's webhook kubeconfig must be one of these";
-  const serverProblems = (certificate: X509Certificate) => addressProblems(certificate, server, baseDirectory);
+  const serverProblems = (certificate: X509Certificate) =>
+    addressProblems(certificate, server, baseDirectory);
   return checkTls('TLS', tls && readTlsMaterial(tls), serverProblems, compare);
 }
 
@@ -28,7 +32,8 @@ export async function checkLogin(
 ) {
   if (login === undefined) return [];
   const read = login.tls && readTlsMaterial(login.tls, 'login');
-  const hostProblem = (certificate: X509Certificate) => urlProblem(certificate, login, baseDirectory);
+  const hostProblem = (certificate: X509Certificate) =>
+    urlProblem(certificate, login, baseDirectory);
   const authorities = authoritiesOf(login).map(({ setting, file }) => {
     const look = async () => {
       const read = readBytes(file, tlsFileLimit).catch((error: unknown) => {
@@ -36,9 +41,15 @@ export async function checkLogin(
       });
       const certificates = parseCertificates(await read);
       // login.caFile is compared with the certificate of the login server.
-      return setting === 'login.caFile' ? [] : authorityProblems(certificates, `${setting}: ${file}`);
+      return setting === 'login.caFile'
+        ? []
+        : authorityProblems(certificates, `${setting}: ${file}`);
     };
-    return tryOut('login', look, (cause) => `${setting}: ${cause.includes(file) ? cause : `${file} ${cause}`}`);
+    return tryOut(
+      'login',
+      look,
+      (cause) => `${setting}: ${cause.includes(file) ? cause : `${file} ${cause}`}`,
+    );
   });
   const unsealed =
     'without cache.redis sessions are not sealed, so whoever can write to the Redis of sessions can make one; ' +
@@ -47,7 +58,9 @@ export async function checkLogin(
     ...(await checkTls('login TLS', read, hostProblem)),
     ...(await Promise.all(authorities)).flat(),
     ...(await checkLoginAuthority(login)),
-    ...(cache.redis === undefined && isWhole ? [{ check: 'login', result: 'warning', detail: unsealed } as const] : []),
+    ...(cache.redis === undefined && isWhole
+      ? [{ check: 'login', result: 'warning', detail: unsealed } as const]
+      : []),
   ];
 }
 
@@ -55,7 +68,10 @@ export async function checkLogin(
  * Warns of the certificate of a server in the place of a CA. kubectl trusts it (Go takes a root as it is), but only until the API server
  * gets another one. A certificate that has signed itself has no CA above it.
  */
-function authorityProblems(certificates: readonly X509Certificate[], place: string): readonly Finding[] {
+function authorityProblems(
+  certificates: readonly X509Certificate[],
+  place: string,
+): readonly Finding[] {
   const [first] = certificates;
   if (first === undefined || certificates.some(isAnchor)) return [];
   const detail =
@@ -73,7 +89,9 @@ async function checkLoginAuthority({ tls, caFile }: LoginConfig): Promise<readon
   try {
     const chain = parseCertificates(await readBytes(tls.certFile, tlsFileLimit));
     const trusted =
-      caFile === undefined ? knownAuthorities() : parseCertificates(await readBytes(caFile, tlsFileLimit));
+      caFile === undefined
+        ? knownAuthorities()
+        : parseCertificates(await readBytes(caFile, tlsFileLimit));
     if (isTrustedChain(chain, trusted)) return [];
   } catch {
     return [];
@@ -116,7 +134,8 @@ function checkTls(
   advice = '',
 ) {
   return tryOut(check, async () => {
-    if (read === undefined) return [{ check, result: 'ok', detail: 'none: plain HTTP on loopback' }];
+    if (read === undefined)
+      return [{ check, result: 'ok', detail: 'none: plain HTTP on loopback' }];
     const { cert, certificates, warnings } = await read;
     const server = new X509Certificate(cert);
     return [
@@ -125,7 +144,9 @@ function checkTls(
         const detail = `${subject}, until ${notAfter.toISOString()}${names}`;
         return { check: `${certificate} certificate`, result: 'ok', detail };
       }),
-      ...[...warnings, ...(await problemsOf(server))].map((detail): Finding => ({ check, result: 'warning', detail })),
+      ...[...warnings, ...(await problemsOf(server))].map(
+        (detail): Finding => ({ check, result: 'warning', detail }),
+      ),
     ];
   });
 }
@@ -156,19 +177,28 @@ async function urlProblem(
   return [
     `the login certificate is for ${certificate.subjectAltName}, and not for ${host}, the host of login.publicUrl: clients would ` +
       `refuse it. Correct login.publicUrl, or the certificate. ` +
-      (await reissue(tls, [host], { folder, certificate: loginNames.certificate, option: '--login' })),
+      (await reissue(tls, [host], {
+        folder,
+        certificate: loginNames.certificate,
+        option: '--login',
+      })),
   ];
 }
 
 function isFor(certificate: X509Certificate, host: string): boolean {
-  const found = isIP(host) === 0 ? certificate.checkHost(host, { subject: 'never' }) : certificate.checkIP(host);
+  const found =
+    isIP(host) === 0
+      ? certificate.checkHost(host, { subject: 'never' })
+      : certificate.checkIP(host);
   return found !== undefined;
 }
 
 function authoritiesOf({ caFile, clusters }: LoginConfig) {
   const files = [
     ['login.caFile', caFile] as const,
-    ...Object.entries(clusters).map(([name, one]) => [`login.clusters.${name}.caFile`, one.caFile] as const),
+    ...Object.entries(clusters).map(
+      ([name, one]) => [`login.clusters.${name}.caFile`, one.caFile] as const,
+    ),
   ];
   return files.flatMap(([setting, file]) => (file === undefined ? [] : [{ setting, file }]));
 }

@@ -25,7 +25,10 @@ function findings(
     withhold: (words: string) => words.replace('secret', 'withheld'),
     ...more,
   };
-  const created = { config, authenticator: { knownUsers: () => users } } as unknown as CreatedAuthenticator;
+  const created = {
+    config,
+    authenticator: { knownUsers: () => users },
+  } as unknown as CreatedAuthenticator;
   const all = {
     ...(login && { login: { authenticators: login } }),
     authenticators: [config],
@@ -54,7 +57,11 @@ test.each<[UserInfo, Setup, string]>([
     {},
     '<sub>: an extra key is in the domain of provenance.keyPrefix (sallyport.example.com/tenant). Correct their names',
   ],
-  [{ username: 'system:<sub>' }, {}, 'system:<sub>: a system: name is not in allowSystemNames. Correct their names'],
+  [
+    { username: 'system:<sub>' },
+    {},
+    'system:<sub>: a system: name is not in allowSystemNames. Correct their names',
+  ],
   [
     { username: '<sub>', groups: ['system:secret'] },
     {},
@@ -67,13 +74,19 @@ test.each<[UserInfo, Setup, string]>([
 });
 
 test('a name that has the prefix already is warned of', () => {
-  const users = [{ username: 'oidc:<sub>' }, { username: 'jane', groups: ['ops', 'oidc-devs'] }, { username: 'oidc' }];
+  const users = [
+    { username: 'oidc:<sub>' },
+    { username: 'jane', groups: ['ops', 'oidc-devs'] },
+    { username: 'oidc' },
+  ];
   expect(findings(users, { username: 'oidc:', groups: 'oidc-' })).toEqual([
     'warning: 2 of its names would have their prefix twice: oidc:oidc:<sub>; oidc-oidc-devs. Write them without it, or remove ' +
       'username.prefix or groups.prefix of the authenticator',
   ]);
   // Any name may begin with these.
-  expect(findings([{ username: 'alice', groups: ['ops'] }], { username: 'a', groups: '' })).toEqual([]);
+  expect(findings([{ username: 'alice', groups: ['ops'] }], { username: 'a', groups: '' })).toEqual(
+    [],
+  );
 });
 
 test('only the first users are listed, and a plugin that throws is an error', () => {
@@ -87,11 +100,17 @@ test('only the first users are listed, and a plugin that throws is an error', ()
       throw new Error('no secret here');
     },
   };
-  expect(findings(throwing as unknown as UserInfo[])).toEqual(['error: knownUsers() failed: no withheld here']);
+  expect(findings(throwing as unknown as UserInfo[])).toEqual([
+    'error: knownUsers() failed: no withheld here',
+  ]);
 });
 
 test('valid users are not reported', () => {
-  const users = [withKey('example.com/tenant'), withKey(credentialId), { username: 'system:<sub>' }];
+  const users = [
+    withKey('example.com/tenant'),
+    withKey(credentialId),
+    { username: 'system:<sub>' },
+  ];
   expect(findings(users, { allowCredentialId: true, allowSystemNames: ['system:*'] })).toEqual([]);
 });
 

@@ -1,7 +1,11 @@
 import { printable } from '../../base/logging/printable.ts';
 import { causeOf } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
-import { credentialIdKey, identityPolicy, identityPrefixes } from '../../engine/chain/identity-policy.ts';
+import {
+  credentialIdKey,
+  identityPolicy,
+  identityPrefixes,
+} from '../../engine/chain/identity-policy.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import type { Finding } from '../finding.ts';
 
@@ -20,7 +24,11 @@ const maxListed = 5;
  */
 export function checkKnownUsers(
   { authenticator, config }: CreatedAuthenticator,
-  { authenticators, login, provenance }: Pick<GatewayConfig, 'authenticators' | 'login' | 'provenance'>,
+  {
+    authenticators,
+    login,
+    provenance,
+  }: Pick<GatewayConfig, 'authenticators' | 'login' | 'provenance'>,
 ): readonly KnownUsersFinding[] {
   const nameUser = identityPolicy(config, identityPrefixes(authenticators), provenance?.keyPrefix);
   const refused = list();
@@ -38,7 +46,9 @@ export function checkKnownUsers(
       }
       const { rule, name = user.username } = violation;
       isCredentialId ||= name === credentialIdKey;
-      refused.add(`${printable(user.username)}: ${rule}${name === user.username ? '' : ` (${printable(name)})`}`);
+      refused.add(
+        `${printable(user.username)}: ${rule}${name === user.username ? '' : ` (${printable(name)})`}`,
+      );
     }
   } catch (error) {
     return [{ result: 'error', detail: `knownUsers() failed: ${config.withhold(causeOf(error))}` }];
@@ -49,7 +59,8 @@ export function checkKnownUsers(
   return [
     ...refused.toFindings(
       'error',
-      (count, listed) => `the identity policy refuses ${count} of its users: ${config.withhold(listed)}. ${fix}`,
+      (count, listed) =>
+        `the identity policy refuses ${count} of its users: ${config.withhold(listed)}. ${fix}`,
     ),
     ...doubled.toFindings(
       'warning',

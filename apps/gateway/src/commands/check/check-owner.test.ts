@@ -13,9 +13,12 @@ async function place(...files: readonly string[]) {
   const uid = process.getuid?.() ?? 0;
   const found = async (account: number | undefined, secret = false) => {
     const trusted = files.map((name) => ({ file: join(folder, name), secret }));
-    const service = account === undefined ? undefined : { name: 'sallyport', uid: account, group: 'gateway' };
+    const service =
+      account === undefined ? undefined : { name: 'sallyport', uid: account, group: 'gateway' };
     const findings = await checkOwner(config, trusted, service);
-    return findings.map(({ check, result, detail }) => `${result} ${check}: ${detail.replaceAll(folder, 'D')}`);
+    return findings.map(
+      ({ check, result, detail }) => `${result} ${check}: ${detail.replaceAll(folder, 'D')}`,
+    );
   };
   return { found, uid };
 }

@@ -6,7 +6,8 @@ const directory = (name: string, prefix = '') => ({
   name,
   authenticator: {
     loginToken: (username: string, password: string) => `${prefix}${username}:${password}`,
-    recognizes: (token: string) => token.startsWith(prefix) && token.slice(prefix.length).split(':').length === 2,
+    recognizes: (token: string) =>
+      token.startsWith(prefix) && token.slice(prefix.length).split(':').length === 2,
   },
 });
 const [corp, partner, lab] = [directory('corp'), directory('partner'), directory('lab', 'lab:')];
@@ -18,7 +19,11 @@ test.each([
     undefined,
     ['corp, partner: they are asked in this order about a name and a password in a token,'],
   ],
-  [[corp, partner], ['corp', 'partner'], ['corp, partner: they … a password in a token or at a login,']],
+  [
+    [corp, partner],
+    ['corp', 'partner'],
+    ['corp, partner: they … a password in a token or at a login,'],
+  ],
   [
     [corp, partner],
     ['partner', 'corp'],
@@ -28,19 +33,29 @@ test.each([
   [[corp, lab], ['corp'], []],
   [[corp, lab], undefined, []],
   [[robots, corp], undefined, []],
-  [[{ name: 'any', authenticator: { loginToken: () => 'x' } }, lab], undefined, ['any, lab: they … in a token,']],
+  [
+    [{ name: 'any', authenticator: { loginToken: () => 'x' } }, lab],
+    undefined,
+    ['any, lab: they … in a token,'],
+  ],
 ])('of %j with logins by %j', (all, login, expected) => {
   const found = sharedNames(all, login);
   expect(found).toHaveLength(expected.length);
   for (const [at, words] of expected.entries()) {
     const pattern = words.split('…').join('.*');
-    expect(found[at]).toMatch(new RegExp(`^${pattern} and the first one that knows the name decides\\. `));
+    expect(found[at]).toMatch(
+      new RegExp(`^${pattern} and the first one that knows the name decides\\. `),
+    );
   }
 });
 
 describe('one prefix of usernames', () => {
   /** Each answers by itself about its own tokens, so that only their prefixes are checked. */
-  const named = (name: string, prefix: string, more: { caching?: string; tokenStore?: string } = {}) => ({
+  const named = (
+    name: string,
+    prefix: string,
+    more: { caching?: string; tokenStore?: string } = {},
+  ) => ({
     name,
     username: { prefix },
     plugin: { caching: more.caching ?? 'memory' },
@@ -48,8 +63,12 @@ describe('one prefix of usernames', () => {
   });
   const found = (...all: ReturnType<typeof named>[]) => {
     const login = { authenticators: ['corp'], sessions: 'sessions' };
-    const settings = { authenticators: all, login } as unknown as Parameters<typeof checkSharedNames>[1];
-    return checkSharedNames(all, settings).map(({ check, result, detail }) => `${result} ${check}: ${detail}`);
+    const settings = { authenticators: all, login } as unknown as Parameters<
+      typeof checkSharedNames
+    >[1];
+    return checkSharedNames(all, settings).map(
+      ({ check, result, detail }) => `${result} ${check}: ${detail}`,
+    );
   };
 
   test.each([

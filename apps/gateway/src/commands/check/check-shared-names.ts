@@ -9,7 +9,9 @@ interface Named {
 
 interface Created {
   readonly name: string;
-  readonly authenticator: Pick<Authenticator, 'recognizes' | 'loginToken' | 'tokenStore'> | undefined;
+  readonly authenticator:
+    | Pick<Authenticator, 'recognizes' | 'loginToken' | 'tokenStore'>
+    | undefined;
 }
 
 interface Settings {
@@ -24,7 +26,10 @@ interface Settings {
  *
  * @param all in the order of the chain, also closed ones: both calls need no backend
  */
-export function checkSharedNames(all: readonly Created[], { authenticators, login }: Settings): readonly Finding[] {
+export function checkSharedNames(
+  all: readonly Created[],
+  { authenticators, login }: Settings,
+): readonly Finding[] {
   // Sessions have the names of others.
   const naming = all.filter(({ name }) => name !== login?.sessions);
   const made = naming.flatMap(({ name, authenticator }) =>
@@ -33,8 +38,12 @@ export function checkSharedNames(all: readonly Created[], { authenticators, logi
   if (made.length < naming.length) return [];
   try {
     // The operator writes the names in a file, or in a store of issued tokens.
-    const others = made.filter(({ authenticator }) => authenticator.tokenStore === undefined).map(({ name }) => name);
-    const found = authenticators.filter(({ name, plugin }) => others.includes(name) && plugin.caching !== 'none');
+    const others = made
+      .filter(({ authenticator }) => authenticator.tokenStore === undefined)
+      .map(({ name }) => name);
+    const found = authenticators.filter(
+      ({ name, plugin }) => others.includes(name) && plugin.caching !== 'none',
+    );
     const details = [...sharedNames(made, login?.authenticators), ...sharedPrefixes(found)];
     return details.map((detail) => ({ check: 'shared names', result: 'warning', detail }));
   } catch {
@@ -49,12 +58,17 @@ export function checkSharedNames(all: readonly Created[], { authenticators, logi
  * @param all in the order of the chain
  * @param login `login.authenticators`
  */
-export function sharedNames(all: readonly Named[], login: readonly string[] = []): readonly string[] {
+export function sharedNames(
+  all: readonly Named[],
+  login: readonly string[] = [],
+): readonly string[] {
   const able = all.filter(({ authenticator }) => authenticator.loginToken !== undefined);
   const groups: Named[][] = [];
   for (const one of able) {
     const token = one.authenticator.loginToken?.('name', 'password');
-    const earlier = groups.find((group) => token !== undefined && group.some((other) => recognizes(other, token)));
+    const earlier = groups.find(
+      (group) => token !== undefined && group.some((other) => recognizes(other, token)),
+    );
     if (earlier === undefined) groups.push([one]);
     else earlier.push(one);
   }
@@ -62,7 +76,9 @@ export function sharedNames(all: readonly Named[], login: readonly string[] = []
   const atLogin = namesOf(login.flatMap((name) => able.filter((one) => one.name === name)));
   const isLoginApart = atLogin.includes(', ') && !byToken.includes(atLogin);
   return [
-    ...byToken.map((names) => describe(names, names === atLogin ? 'in a token or at a login' : 'in a token')),
+    ...byToken.map((names) =>
+      describe(names, names === atLogin ? 'in a token or at a login' : 'in a token'),
+    ),
     ...(isLoginApart ? [describe(atLogin, 'at a login')] : []),
   ];
 }
@@ -90,7 +106,8 @@ function sharedPrefixes(all: Settings['authenticators']): readonly string[] {
   return [...groups].flatMap(([prefix, group]) => {
     if (group.length < 2) return [];
     const names = group.map(({ name }) => name).join(', ');
-    const shared = prefix === '' ? 'no username.prefix' : `one username.prefix, ${JSON.stringify(prefix)}`;
+    const shared =
+      prefix === '' ? 'no username.prefix' : `one username.prefix, ${JSON.stringify(prefix)}`;
     return (
       `${names}: they have ${shared}, so different people who have one name there are one user to Kubernetes, with all that this user ` +
       'may do. Give each a username.prefix of its own, unless one name is the same person in all of them, or their options keep the names apart'

@@ -36,8 +36,14 @@ test.each([
 
 test('authenticators that have the records of their tokens in one place are named with their lines', () => {
   const stored = (...stores: unknown[]) =>
-    stores.map((tokenStore, index) => ({ name: 'abc'.charAt(index), place: `gateway.yaml:${index + 1}`, tokenStore }));
-  expect(sharedTokenStores(stored('redis://a, keys t:*', 'redis://a, keys s:*', 'redis://a, keys t:*'))).toEqual([
+    stores.map((tokenStore, index) => ({
+      name: 'abc'.charAt(index),
+      place: `gateway.yaml:${index + 1}`,
+      tokenStore,
+    }));
+  expect(
+    sharedTokenStores(stored('redis://a, keys t:*', 'redis://a, keys s:*', 'redis://a, keys t:*')),
+  ).toEqual([
     expect.stringMatching(
       /^a \(gateway\.yaml:1\) and c \(gateway\.yaml:3\) have .* in one place \(redis:\/\/a, keys t:\*\), .*such as another keyPrefix/,
     ),

@@ -28,12 +28,18 @@ export function sharedTokenPrefixes(
 
 /** Describes each pair of authenticators whose tokens have their records in one place. A store that is not a text counts as no store. */
 export function sharedTokenStores(
-  authenticators: readonly { readonly name: string; readonly place: string; readonly tokenStore?: unknown }[],
+  authenticators: readonly {
+    readonly name: string;
+    readonly place: string;
+    readonly tokenStore?: unknown;
+  }[],
 ): string[] {
   return authenticators.flatMap((first, index) => {
     const { tokenStore } = first;
     if (typeof tokenStore !== 'string' || tokenStore === '') return [];
-    const others = authenticators.slice(index + 1).filter((other) => other.tokenStore === tokenStore);
+    const others = authenticators
+      .slice(index + 1)
+      .filter((other) => other.tokenStore === tokenStore);
     return others.map(
       ({ name, place }) =>
         `${first.name} (${first.place}) and ${name} (${place}) have the records of their tokens in one place (${tokenStore}), so ` +

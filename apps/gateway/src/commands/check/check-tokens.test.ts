@@ -29,7 +29,10 @@ function warnings({
     authenticators: Array.from({ length: count }, () => ({})),
     isWhole,
   };
-  const findings = checkTokens(created as unknown as CreatedAuthenticator, checked as unknown as CheckedParts);
+  const findings = checkTokens(
+    created as unknown as CreatedAuthenticator,
+    checked as unknown as CheckedParts,
+  );
   return findings.map(({ result, detail }) => `${result}: ${detail}`);
 }
 
@@ -49,7 +52,9 @@ describe('tokens of audiences that no API server asks for', () => {
   });
 
   test('are valid if a cluster of login has one of them', () => {
-    expect(warnings({ authenticator, apiAudiences: ['b'], clusters: { prod: { audience: 'c' } } })).toEqual([]);
+    expect(
+      warnings({ authenticator, apiAudiences: ['b'], clusters: { prod: { audience: 'c' } } }),
+    ).toEqual([]);
     const unknown = [expect.stringMatching(/issuer a .*: server\.apiAudiences is empty\./)];
     expect(warnings({ authenticator, clusters: { prod: { audience: 'c' } } })).toEqual(unknown);
   });
@@ -70,9 +75,14 @@ describe('tokens of audiences that no API server asks for', () => {
 
   test('are printed safely, and a plugin that throws is an error', () => {
     expect(
-      warnings({ authenticator: issuing({ source: 'a\u001b secret', audiences: [] }), apiAudiences: ['x'] }),
+      warnings({
+        authenticator: issuing({ source: 'a\u001b secret', audiences: [] }),
+        apiAudiences: ['x'],
+      }),
     ).toEqual([
-      expect.stringContaining(String.raw`the tokens of a\u{1b} withheld are valid for the audiences none alone`),
+      expect.stringContaining(
+        String.raw`the tokens of a\u{1b} withheld are valid for the audiences none alone`,
+      ),
     ]);
     const tokenAudiences = () => {
       throw new Error('no secret here');
@@ -88,7 +98,9 @@ describe('a plugin that does not say which tokens are its own', () => {
 
   test('is warned of: its backend gets passwords of others', () => {
     expect(warnings({ authenticator })).toEqual([
-      expect.stringMatching(/^warning: the plugin has no recognizes\(\), so its backend gets each token/),
+      expect.stringMatching(
+        /^warning: the plugin has no recognizes\(\), so its backend gets each token/,
+      ),
     ]);
   });
 

@@ -5,13 +5,20 @@ import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import type { Finding } from '../finding.ts';
 
 /** The parts of a config that decide about tokens. `isWhole`: no part with errors is left out of it. */
-export type CheckedParts = Pick<GatewayConfig, 'authenticators' | 'login' | 'server'> & { readonly isWhole: boolean };
+export type CheckedParts = Pick<GatewayConfig, 'authenticators' | 'login' | 'server'> & {
+  readonly isWhole: boolean;
+};
 
 type TokensFinding = Pick<Finding, 'result' | 'detail'>;
 
 /** Checks which tokens an authenticator is asked about, and which it accepts. A config with parts left out shows neither. */
-export function checkTokens(created: CreatedAuthenticator, config: CheckedParts): readonly TokensFinding[] {
-  return config.isWhole ? [...checkAudiences(created, config), ...checkRecognition(created, config)] : [];
+export function checkTokens(
+  created: CreatedAuthenticator,
+  config: CheckedParts,
+): readonly TokensFinding[] {
+  return config.isWhole
+    ? [...checkAudiences(created, config), ...checkRecognition(created, config)]
+    : [];
 }
 
 const compare =
@@ -36,7 +43,9 @@ function checkAudiences(
       return { result: 'warning', detail: printable(config.withhold(detail)) };
     });
   } catch (error) {
-    return [{ result: 'error', detail: `tokenAudiences() failed: ${config.withhold(causeOf(error))}` }];
+    return [
+      { result: 'error', detail: `tokenAudiences() failed: ${config.withhold(causeOf(error))}` },
+    ];
   }
 }
 

@@ -40,12 +40,18 @@ export async function check(options: ReadOptions): Promise<ExitCode> {
 async function inspect(options: ReadOptions): Promise<readonly Finding[]> {
   try {
     const config = await loadConfig(configFileOfCommand(options), process.env);
-    return [{ check: 'config', result: 'ok', detail: config.file }, ...(await inspectParts(config, true, options))];
+    return [
+      { check: 'config', result: 'ok', detail: config.file },
+      ...(await inspectParts(config, true, options)),
+    ];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     const usable = usableParts(error);
     const problems = error.problems.map((problem) => ofConfig('error', problem));
-    return [...problems, ...(usable === undefined ? [] : await inspectParts(usable, false, options))];
+    return [
+      ...problems,
+      ...(usable === undefined ? [] : await inspectParts(usable, false, options)),
+    ];
   }
 }
 
@@ -64,7 +70,9 @@ async function inspectParts(
   const [authenticators, ...findings] = await Promise.all([
     checkAuthenticators({ ...config, isWhole }),
     isWhole || server.tls !== undefined ? checkCertificates(config) : [],
-    ...(isWhole ? addresses.map(([section, one]) => checkAddress(`${section}.listen`, one.listen, own)) : []),
+    ...(isWhole
+      ? addresses.map(([section, one]) => checkAddress(`${section}.listen`, one.listen, own))
+      : []),
     checkAudit(config),
     checkCacheRedis(config),
     checkLogin(config, isWhole),
@@ -76,7 +84,13 @@ async function inspectParts(
   ];
   await remarkOtherAccount(files, options.config);
   const warnings = config.warnings.map((problem) => ofConfig('warning', problem));
-  return [...warnings, ...checkExamples(config), ...findings.flat(), ...authenticators.findings, ...permissions];
+  return [
+    ...warnings,
+    ...checkExamples(config),
+    ...findings.flat(),
+    ...authenticators.findings,
+    ...permissions,
+  ];
 }
 
 /** Checks whether the user who runs this could write the audit trail. It creates no file. */
@@ -84,7 +98,8 @@ async function checkAudit({ audit }: Pick<GatewayConfig, 'audit'>): Promise<read
   if (audit === undefined) return [];
   return await tryOut('audit', async () => {
     await probeOutput(audit);
-    const detail = audit.output === 'stdout' ? 'standard output' : `${audit.output.file} can be written`;
+    const detail =
+      audit.output === 'stdout' ? 'standard output' : `${audit.output.file} can be written`;
     return [{ check: 'audit', result: 'ok', detail }];
   });
 }

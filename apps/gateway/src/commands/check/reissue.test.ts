@@ -17,12 +17,17 @@ async function madeFolder(): Promise<string> {
 
 test('init issues what it has issued', async () => {
   const folder = await madeFolder();
-  const pair = { certFile: join(folder, 'tls/server.crt'), keyFile: join(folder, 'tls/server.key') };
+  const pair = {
+    certFile: join(folder, 'tls/server.crt'),
+    keyFile: join(folder, 'tls/server.key'),
+  };
   const place = { folder, certificate: 'tls/server.crt', option: '--host' };
   const issue = () => reissue(pair, ['gw.example.com', '192.0.2.1'], place);
   const ofInit = `sallyport init ${folder} --renew --host gw.example.com 192.0.2.1`;
   expect(await issue()).toMatch(new RegExp(`^For a new one, run: .*${ofInit}$`));
-  expect(await reissue({ ...pair, certFile: join(folder, 'other.crt') }, ['x'], place)).toContain('give its CA');
+  expect(await reissue({ ...pair, certFile: join(folder, 'other.crt') }, ['x'], place)).toContain(
+    'give its CA',
+  );
   await rm(join(folder, 'tls/ca.key'));
   expect(await issue()).toContain(ofInit);
   await rm(join(folder, 'tls/ca.crt'));
@@ -31,8 +36,15 @@ test('init issues what it has issued', async () => {
 
 test('another CA gets a request for all of the hosts, which OpenSSL prints', async () => {
   const folder = await madeFolder();
-  const { certificate, key } = await issueServer(await createAuthority(Date.now()), ['gw.example.com'], Date.now());
-  const pair = { certFile: join(folder, 'tls/server.crt'), keyFile: join(folder, 'tls/server.key') };
+  const { certificate, key } = await issueServer(
+    await createAuthority(Date.now()),
+    ['gw.example.com'],
+    Date.now(),
+  );
+  const pair = {
+    certFile: join(folder, 'tls/server.crt'),
+    keyFile: join(folder, 'tls/server.key'),
+  };
   await writeFile(pair.certFile, certificate);
   await writeFile(pair.keyFile, key);
   const text = await reissue(pair, ['*.example.com', '192.0.2.1', '::1'], {
@@ -41,6 +53,9 @@ test('another CA gets a request for all of the hosts, which OpenSSL prints', asy
     option: '--host',
   });
   const command = text.replace('For a new one, give its CA what this prints: ', '');
-  const { stdout } = await promisify(execFile)('sh', ['-c', `${command} | openssl req -noout -verify -text`]);
+  const { stdout } = await promisify(execFile)('sh', [
+    '-c',
+    `${command} | openssl req -noout -verify -text`,
+  ]);
   expect(stdout).toContain('DNS:*.example.com, IP Address:192.0.2.1, IP Address:0:0:0:0:0:0:0:1');
 });

@@ -24,7 +24,11 @@ interface Pair {
 export async function reissue(
   { certFile, keyFile }: Pair,
   hosts: readonly string[],
-  { folder, certificate, option }: { readonly folder: string; readonly certificate: string; readonly option: string },
+  {
+    folder,
+    certificate,
+    option,
+  }: { readonly folder: string; readonly certificate: string; readonly option: string },
 ): Promise<string> {
   if (certFile === join(folder, certificate) && (await isFromInit(folder, certFile))) {
     return `For a new one, run: ${commandLine(['init', folder, '--renew', option, ...hosts])}`;
@@ -39,7 +43,9 @@ export async function reissue(
 async function isFromInit(folder: string, certFile: string): Promise<boolean> {
   const { authorityName } = await import('../init/certificates.ts');
   try {
-    const authorities = parseCertificates(await readBytes(join(folder, files.authority), tlsFileLimit));
+    const authorities = parseCertificates(
+      await readBytes(join(folder, files.authority), tlsFileLimit),
+    );
     const ofInit = authorities.filter(({ subject }) => subject === `CN=${authorityName}`);
     return isTrustedChain([new X509Certificate(await readBytes(certFile, tlsFileLimit))], ofInit);
   } catch {

@@ -37,7 +37,11 @@ export function readOnlyCaching(
   };
 }
 
-function readOnlyTier(tier: RedisTier, others: readonly (readonly string[])[], onUnread: () => void): RedisTier {
+function readOnlyTier(
+  tier: RedisTier,
+  others: readonly (readonly string[])[],
+  onUnread: () => void,
+): RedisTier {
   return {
     async get(question) {
       let found = await tier.get(question);
@@ -58,11 +62,14 @@ function readOnlyTier(tier: RedisTier, others: readonly (readonly string[])[], o
  * caches none.
  */
 export function maxUse({ login, authenticators, cache }: GatewayConfig, name: string): number {
-  const lifetimeOf = ({ cache: own }: AuthenticatorConfig) => (own === 'off' ? 0 : own.authenticatedTtl + own.staleTtl);
+  const lifetimeOf = ({ cache: own }: AuthenticatorConfig) =>
+    own === 'off' ? 0 : own.authenticatedTtl + own.staleTtl;
   const one = authenticators.find((each) => each.name === name);
   if (one === undefined) return 0;
   if (login === undefined || name !== login.sessions) return lifetimeOf(one);
   // The user of a session is looked up at the authenticator that logged them in.
   const users = authenticators.filter((each) => login.authenticators.includes(each.name));
-  return Math.max(...users.map((each) => login.revalidate + (each.cache === 'off' ? cache : each.cache).staleTtl));
+  return Math.max(
+    ...users.map((each) => login.revalidate + (each.cache === 'off' ? cache : each.cache).staleTtl),
+  );
 }

@@ -10,7 +10,11 @@ test.each([
   ['answers, but could not check corp:jane', { ...unchecked, isOfUser: true }],
   [
     'answers, but could not check corp:jane',
-    { ...looked, answer: 'known', account: 'could not be checked: pwdChangedTime is no time' } as const,
+    {
+      ...looked,
+      answer: 'known',
+      account: 'could not be checked: pwdChangedTime is no time',
+    } as const,
   ],
 ])('corp %s', (words, one) => {
   expect(cachedLines('corp:jane', [{ authenticator: 'corp', problem }], [one])).toEqual([

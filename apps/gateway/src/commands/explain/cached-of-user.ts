@@ -31,7 +31,8 @@ export async function readCached(
   { revocations, sessions }: Limits,
   redis?: ProbedRedis,
 ) {
-  const isDown = ({ answer, account }: LookedUp) => [answer, account].some((text) => text?.startsWith(unavailable));
+  const isDown = ({ answer, account }: LookedUp) =>
+    [answer, account].some((text) => text?.startsWith(unavailable));
   const away = config.authenticators.filter((one) =>
     looked.some((each) => isDown(each) && each.authenticator === one.name),
   );
@@ -43,8 +44,16 @@ export async function readCached(
       if ('problem' in sessions) return { authenticator, problem: sessions.problem };
       try {
         const isRevoked = (revision: number) => revocations.value.isRevoked(revision, name, '');
-        const ends = await readEnds(config, one, name, { redis, isRevoked, sessions: sessions.value ?? [] });
-        return { authenticator, answers: ends.length, until: ends.length === 0 ? null : new Date(Math.max(...ends)) };
+        const ends = await readEnds(config, one, name, {
+          redis,
+          isRevoked,
+          sessions: sessions.value ?? [],
+        });
+        return {
+          authenticator,
+          answers: ends.length,
+          until: ends.length === 0 ? null : new Date(Math.max(...ends)),
+        };
       } catch (error) {
         return { authenticator, problem: causeOf(error) };
       }
@@ -60,16 +69,22 @@ export function cachedJson(one: Cached): object {
   return 'problem' in one ? { authenticator: one.authenticator, unread: one.problem } : one;
 }
 
-export function cachedLines(name: string, cached: readonly Cached[], looked: readonly LookedUp[]): readonly string[] {
+export function cachedLines(
+  name: string,
+  cached: readonly Cached[],
+  looked: readonly LookedUp[],
+): readonly string[] {
   return cached.map((one) => {
-    const { isOfUser, answer } = looked.find(({ authenticator }) => authenticator === one.authenticator) ?? {};
+    const { isOfUser, answer } =
+      looked.find(({ authenticator }) => authenticator === one.authenticator) ?? {};
     // It has answered the look-up where only the state of the account could not be read.
     const hasAnswered = isOfUser === true || answer !== unavailable;
     const first = `${one.authenticator} ${hasAnswered ? `answers, but could not check ${name}` : 'could not be asked now'}`;
     if ('problem' in one)
       return `${first}. What the gateways have cached of ${name} is not known, since ${one.problem}`;
     const { answers, until } = one;
-    if (until === null) return `${first}, and no answer about ${name} is in the cache that the gateways share`;
+    if (until === null)
+      return `${first}, and no answer about ${name} is in the cache that the gateways share`;
     const subject = answers === 1 ? '1 cached answer' : `${answers} cached answers`;
     return `${first}. The gateways still let ${name} in by ${subject}, until ${momentText(+until)} at the latest, unless there is a block`;
   });
@@ -98,15 +113,23 @@ async function readEnds(
 ): Promise<readonly number[]> {
   const { cache, fingerprint } = one;
   const username = name.slice(one.username.prefix.length);
-  const read = async (settings: CacheLifetimes & { readonly fingerprint: string }, session?: Session) => {
+  const read = async (
+    settings: CacheLifetimes & { readonly fingerprint: string },
+    session?: Session,
+  ) => {
     const user = { fingerprint: settings.fingerprint, username };
     const question = session && { ...user, token: writeSessionUser(session), audiences: [] };
     const found = await readAnswersOfUser(redis, systemClocks, user, question);
     const usable = found.filter(({ revision }) => !isRevoked(revision));
-    return usable.map((entry) => Math.min(endOfUse(entry, settings, systemClocks), session?.until ?? Infinity));
+    return usable.map((entry) =>
+      Math.min(endOfUse(entry, settings, systemClocks), session?.until ?? Infinity),
+    );
   };
-  const toTokens = cache !== 'off' && cache.store === 'shared' ? [read({ ...cache, fingerprint })] : [];
-  const own = sessions.flatMap(({ session }) => (session?.authenticator === one.name ? [session] : []));
+  const toTokens =
+    cache !== 'off' && cache.store === 'shared' ? [read({ ...cache, fingerprint })] : [];
+  const own = sessions.flatMap(({ session }) =>
+    session?.authenticator === one.name ? [session] : [],
+  );
   const isForLogins = login?.authenticators.includes(one.name) === true;
   const aboutSessions = isForLogins
     ? own.map((session) => read(sessionUsersCache(one, login, lifetimes), session))

@@ -31,15 +31,31 @@ export async function explainUser(
   options: UserOptions,
   redis?: ProbedRedis,
 ): Promise<ExitCode> {
-  const { name: typed, isExact, doubt } = await findUser(config, given, { isExact: options.exact, redis });
+  const {
+    name: typed,
+    isExact,
+    doubt,
+  } = await findUser(config, given, { isExact: options.exact, redis });
   const { name, looked, observed } = await lookUpByAnyName(config, typed);
   remarkFound(given, name, doubt);
   const groups = observed.seen.groups.flatMap(({ final }) => final);
   const digests = looked.flatMap(({ issued }) => issued?.digests ?? []);
-  const { parts, sealedElsewhere, revocations } = await readUserParts(config, { name, groups, digests }, redis);
+  const { parts, sealedElsewhere, revocations } = await readUserParts(
+    config,
+    { name, groups, digests },
+    redis,
+  );
   const rows = [...looked, ...sessionRow(config, name, parts)];
-  const known = config.authenticators.flatMap((one) => rows.filter(({ authenticator }) => authenticator === one.name));
-  const cached = await readCached(config, name, looked, { revocations, sessions: parts.sessions }, redis);
+  const known = config.authenticators.flatMap((one) =>
+    rows.filter(({ authenticator }) => authenticator === one.name),
+  );
+  const cached = await readCached(
+    config,
+    name,
+    looked,
+    { revocations, sessions: parts.sessions },
+    redis,
+  );
   if (options.output === 'json') {
     const authenticators = known.map(rowJson);
     printJson({
@@ -59,7 +75,9 @@ export async function explainUser(
       ...partLines(config, name, parts, { ...options, exact: isExact }),
       ...sealedLines(sealedElsewhere, options),
     ];
-    process.stdout.write(`\n${[...lines, ...tokenLines(config, name, known, options)].map(printable).join('\n')}\n`);
+    process.stdout.write(
+      `\n${[...lines, ...tokenLines(config, name, known, options)].map(printable).join('\n')}\n`,
+    );
     printTrail(parts);
   }
   if (known.some(({ answer }) => answer === 'could not be checked')) return exitCodes.failure;
@@ -74,7 +92,9 @@ export async function explainUser(
 async function lookUpByAnyName(config: GatewayConfig, typed: string) {
   const observed = createObserver(config);
   const looked = await lookUpAll(config, typed, observed);
-  const names = new Set(looked.flatMap(({ answer, reason }) => (answer === 'known' ? [reason] : [])));
+  const names = new Set(
+    looked.flatMap(({ answer, reason }) => (answer === 'known' ? [reason] : [])),
+  );
   const [other, ...more] = names;
   if (other === undefined || names.has(typed)) return { name: typed, looked, observed };
   if (more.length > 0) {
@@ -86,34 +106,68 @@ async function lookUpByAnyName(config: GatewayConfig, typed: string) {
   return { name: other, looked: await lookUpAll(config, other, again), observed: again };
 }
 
-async function lookUpAll(config: GatewayConfig, name: string, observed: Observed): Promise<readonly LookedUp[]> {
+async function lookUpAll(
+  config: GatewayConfig,
+  name: string,
+  observed: Observed,
+): Promise<readonly LookedUp[]> {
   const theirs = namingAuthenticators(config).filter(({ username: { prefix } }) => {
     return name.startsWith(prefix) && name !== prefix;
   });
   const logger = await createLogger('error');
   const lookUp = (one: CreatedAuthenticator) =>
     lookUpUser(config, one, name.slice(one.config.username.prefix.length), observed);
-  return askEach({ ...config, authenticators: theirs }, logger, lookUp, ({ name: authenticator }, reason) => {
-    return { authenticator, answer: 'could not be checked', reason, tokens: null, account: null };
-  });
+  return askEach(
+    { ...config, authenticators: theirs },
+    logger,
+    lookUp,
+    ({ name: authenticator }, reason) => {
+      return { authenticator, answer: 'could not be checked', reason, tokens: null, account: null };
+    },
+  );
 }
 
 /**
  * Makes the row of the authenticator of sessions. A session has the name of its user as Kubernetes sees it, which was checked at the login.
  */
-function sessionRow({ login }: GatewayConfig, name: string, { sessions }: UserParts): readonly LookedUp[] {
+function sessionRow(
+  { login }: GatewayConfig,
+  name: string,
+  { sessions }: UserParts,
+): readonly LookedUp[] {
   if (login === undefined) return [];
   const row = { authenticator: login.sessions, tokens: null, account: null };
-  if ('problem' in sessions) return [{ ...row, answer: 'could not be checked', reason: sessions.problem }];
+  if ('problem' in sessions)
+    return [{ ...row, answer: 'could not be checked', reason: sessions.problem }];
   const tokens = sessions.value?.length ?? 0;
   return [
-    { ...row, tokens, ...(tokens > 0 ? { answer: 'known', reason: name } : { answer: 'not known', reason: '' }) },
+    {
+      ...row,
+      tokens,
+      ...(tokens > 0 ? { answer: 'known', reason: name } : { answer: 'not known', reason: '' }),
+    },
   ];
 }
 
-function rowJson({ authenticator, tokens, reason, answer, account, issued, isNotForLogins = false }: LookedUp): object {
+function rowJson({
+  authenticator,
+  tokens,
+  reason,
+  answer,
+  account,
+  issued,
+  isNotForLogins = false,
+}: LookedUp): object {
   const endedTokens = issued && { revoked: issued.revoked, expired: issued.expired };
-  return { authenticator, tokens, reason, answer, account, ...(endedTokens && { endedTokens }), isNotForLogins };
+  return {
+    authenticator,
+    tokens,
+    reason,
+    answer,
+    account,
+    ...(endedTokens && { endedTokens }),
+    isNotForLogins,
+  };
 }
 
 /** A part that can't be read is null, and has its reason in `unread`. */
@@ -121,13 +175,17 @@ function partsJson({ login }: GatewayConfig, parts: UserParts): object {
   const { blocks, blockedTokens, lockouts, sessions, audit } = parts;
   const list = 'value' in sessions ? sessions.value : undefined;
   const [newest] = list ?? [];
-  const problems = Object.entries(parts).flatMap(([part, one]) => ('problem' in one ? [[part, one.problem]] : []));
+  const problems = Object.entries(parts).flatMap(([part, one]) =>
+    'problem' in one ? [[part, one.problem]] : [],
+  );
   return {
     blocked: 'value' in blocks && blocks.value[0] !== undefined ? entryJson(blocks.value[0]) : null,
     blocks: 'value' in blocks ? blocks.value.map(entryJson) : null,
     blockedTokens: 'value' in blockedTokens ? blockedTokens.value.map(entryJson) : null,
     lockouts: 'value' in lockouts ? lockouts.value.map(lockoutJson) : null,
-    sessions: list ? { count: list.length, ...(newest && { newest: toJson(newest, login?.sessions ?? '') }) } : null,
+    sessions: list
+      ? { count: list.length, ...(newest && { newest: toJson(newest, login?.sessions ?? '') }) }
+      : null,
     audit: 'value' in audit ? audit.value.lines : null,
     unread: Object.fromEntries(problems),
   };
@@ -144,7 +202,9 @@ function print(looked: readonly LookedUp[], observed: Observed): void {
 function accountLines(looked: readonly LookedUp[]): readonly string[] {
   return looked.flatMap(({ authenticator, account }) => {
     if (account === null) return [];
-    return [`account in ${authenticator}: ${account === 'good' ? 'nothing known against the user' : account}`];
+    return [
+      `account in ${authenticator}: ${account === 'good' ? 'nothing known against the user' : account}`,
+    ];
   });
 }
 
@@ -153,7 +213,10 @@ function loginLines(looked: readonly LookedUp[]): readonly string[] {
   const names = looked.flatMap(({ authenticator, answer, isNotForLogins = false }) => {
     return isNotForLogins && answer !== 'not known' ? [authenticator] : [];
   });
-  return names.map((name) => `${name} is not in login.authenticators: its users can't log in with kubectl sallyport`);
+  return names.map(
+    (name) =>
+      `${name} is not in login.authenticators: its users can't log in with kubectl sallyport`,
+  );
 }
 
 /** Describes blocks, lockouts and sessions, with the commands that change them. */
@@ -167,12 +230,21 @@ function partLines(
   const problemLine = createProblemLines();
   if ('problem' in blocks) lines.push(problemLine('blocked', blocks.problem));
   else
-    lines.push(...(blocks.value.length === 0 ? ['not blocked'] : blocks.value.map((one) => blockLine(one, options))));
-  if ('value' in blockedTokens) lines.push(...blockedTokens.value.map((one) => blockLine(one, options)));
+    lines.push(
+      ...(blocks.value.length === 0
+        ? ['not blocked']
+        : blocks.value.map((one) => blockLine(one, options))),
+    );
+  if ('value' in blockedTokens)
+    lines.push(...blockedTokens.value.map((one) => blockLine(one, options)));
   if ('problem' in lockouts) lines.push(problemLine('locked out', lockouts.problem));
-  else lines.push(...(lockouts.value.length === 0 ? ['not locked out'] : lockoutLines(lockouts.value, options)));
+  else
+    lines.push(
+      ...(lockouts.value.length === 0 ? ['not locked out'] : lockoutLines(lockouts.value, options)),
+    );
   if ('problem' in sessions) lines.push(problemLine('sessions', sessions.problem));
-  else if (login !== undefined) lines.push(sessionLine(name, login.sessions, sessions.value ?? [], options));
+  else if (login !== undefined)
+    lines.push(sessionLine(name, login.sessions, sessions.value ?? [], options));
   return lines;
 }
 
@@ -186,12 +258,17 @@ function createProblemLines() {
   };
 }
 
-function blockLine({ kind, name, until, by, reason }: Entry, { config, exact = false }: UserOptions): string {
+function blockLine(
+  { kind, name, until, by, reason }: Entry,
+  { config, exact = false }: UserOptions,
+): string {
   const isToken = kind === 'token';
   const shown = isToken ? shortDigest(name) : name;
   const words = isToken ? ['--digest', shown] : [`--${kind}`, name, ...(exact ? ['--exact'] : [])];
   const why = reason === undefined ? by : `${by}: ${reason}`;
-  const what = isToken ? `1 of the user's tokens is blocked: ${shown},` : `blocked as ${kind} ${shown}`;
+  const what = isToken
+    ? `1 of the user's tokens is blocked: ${shown},`
+    : `blocked as ${kind} ${shown}`;
   return `${what} until ${momentText(until)}, by ${why}. To end that now: ${commandLine(['unblock', ...words], config)}`;
 }
 
@@ -237,7 +314,8 @@ function tokenLines(
 ): readonly string[] {
   return looked.flatMap(({ authenticator, tokens, issued }) => {
     const one = config.authenticators.find((each) => each.name === authenticator);
-    if (tokens === null || issued === undefined || one === undefined || !issuesTokens(one)) return [];
+    if (tokens === null || issued === undefined || one === undefined || !issuesTokens(one))
+      return [];
     const ended = (['revoked', 'expired'] as const).flatMap((state) =>
       issued[state] > 0 ? `${issued[state]} ${state}` : [],
     );
@@ -255,7 +333,9 @@ function printTrail({ audit }: UserParts): void {
   }
   const { lines, isPartial } = audit.value;
   if (lines.length === 0) {
-    process.stdout.write(`audit trail: no line of this user${isPartial ? ' in the part that was read' : ''}\n`);
+    process.stdout.write(
+      `audit trail: no line of this user${isPartial ? ' in the part that was read' : ''}\n`,
+    );
     return;
   }
   process.stdout.write('\nLAST LINES OF THE AUDIT TRAIL\n');
@@ -263,7 +343,16 @@ function printTrail({ audit }: UserParts): void {
 }
 
 function trailRow(line: TrailLine): readonly string[] {
-  const { time = '', event = 'review', outcome = '', reason = '', authenticator = '', device, address, caller } = line;
+  const {
+    time = '',
+    event = 'review',
+    outcome = '',
+    reason = '',
+    authenticator = '',
+    device,
+    address,
+    caller,
+  } = line;
   const by = line.by ?? [device, address, caller].filter((one) => one !== undefined).join(', ');
   return [time, event, outcome, reason, authenticator, by];
 }

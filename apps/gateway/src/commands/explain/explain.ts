@@ -22,7 +22,8 @@ import { explainUser } from './explain-user.ts';
 import { createObserver, type Observed, printObserved } from './observed.ts';
 import { audiencesFor, clusterNote, whyUnrecognized } from './token-clues.ts';
 
-type ExplainOptions = ReadOptions & Readonly<{ audience?: readonly string[]; user?: string; exact?: boolean }>;
+type ExplainOptions = ReadOptions &
+  Readonly<{ audience?: readonly string[]; user?: string; exact?: boolean }>;
 
 /** Asks the chain of the config about one token, in this process, and shows what each authenticator said. */
 export async function explain(options: ExplainOptions): Promise<ExitCode> {
@@ -30,11 +31,18 @@ export async function explain(options: ExplainOptions): Promise<ExitCode> {
   const { user } = options;
   const token = user === undefined ? await readToken() : '';
   const ask = (redis?: ProbedRedis) =>
-    user === undefined ? explainToken(config, token, options, redis) : explainUser(config, user, options, redis);
+    user === undefined
+      ? explainToken(config, token, options, redis)
+      : explainUser(config, user, options, redis);
   return config.cache.redis === undefined ? ask() : withCacheRedis(config, ask);
 }
 
-async function explainToken(config: GatewayConfig, token: string, options: ExplainOptions, redis?: ProbedRedis) {
+async function explainToken(
+  config: GatewayConfig,
+  token: string,
+  options: ExplainOptions,
+  redis?: ProbedRedis,
+) {
   const { blocks, isRead } = await readBlocks(redis);
   const { attempts, written } = joinAttempts(config, isRead ? redis : undefined);
   let isUnread = redis !== undefined && !isRead;
@@ -46,7 +54,8 @@ async function explainToken(config: GatewayConfig, token: string, options: Expla
     logger: await createLogger('warn'),
     attempts,
     blocks: { ...blocks, isUnknown: false },
-    ...(isRead && redis && { caching: readOnlyCaching(config, redis, blocks, options.audience, onUnread) }),
+    ...(isRead &&
+      redis && { caching: readOnlyCaching(config, redis, blocks, options.audience, onUnread) }),
     onAbandoned: () => undefined,
   });
   const answers: Answer[] = [];
@@ -71,15 +80,23 @@ async function explainToken(config: GatewayConfig, token: string, options: Expla
     await generation.retire(0);
     await written();
   }
-  const notAsked = checkable ? '' : `the token is over server.maxTokenSize (${maxTokenSize} bytes) or no valid UTF-8`;
-  const note = options.audience === undefined && audiences.length > 0 ? clusterNote(result, config) : undefined;
+  const notAsked = checkable
+    ? ''
+    : `the token is over server.maxTokenSize (${maxTokenSize} bytes) or no valid UTF-8`;
+  const note =
+    options.audience === undefined && audiences.length > 0
+      ? clusterNote(result, config)
+      : undefined;
   if (note !== undefined) observed.onStep(config.login?.sessions ?? '', note);
   const refused = refusedUser(config, answers);
   // Whether a token for another audience is blocked is not known yet: blocks are looked at after audiences.
   const mayBeBlocked = refused?.reason === 'blocked' || refused?.reason === 'audience-mismatch';
   const block = mayBeBlocked ? findBlock(blocks, token, observed, refused.user) : undefined;
   const isGuess = refused?.reason === 'invalid-credentials' || refused?.reason === 'throttled';
-  const locks = isRead && redis && isGuess && refused.user ? await readLockoutsOf(redis, config, refused.user) : [];
+  const locks =
+    isRead && redis && isGuess && refused.user
+      ? await readLockoutsOf(redis, config, refused.user)
+      : [];
   const found = { observed, block, locks, result, uses: usesOf(config, answers, isUnread) };
   const whyNot = (name: string) => {
     const one = generation.created.find(({ config: { name: its } }) => its === name);
@@ -99,15 +116,27 @@ function rowsOf(
 ) {
   return authenticators.map(({ name: authenticator }) => {
     const answer = answers.find((one) => one.authenticator === authenticator);
-    if (answer === undefined) return { authenticator, answer: 'not asked', reason: notAsked, milliseconds: null };
+    if (answer === undefined)
+      return { authenticator, answer: 'not asked', reason: notAsked, milliseconds: null };
     const milliseconds = answer.seconds * 1000;
     if ('error' in answer) {
-      return { authenticator, answer: 'could not be checked', reason: answer.error.message, milliseconds };
+      return {
+        authenticator,
+        answer: 'could not be checked',
+        reason: answer.error.message,
+        milliseconds,
+      };
     }
     const { decision, recognized, failure, until } = answer;
     if (failure !== undefined) {
       const cached = { until: until === undefined ? null : new Date(until) };
-      return { authenticator, answer: 'could not be checked', reason: failure.message, milliseconds, cached };
+      return {
+        authenticator,
+        answer: 'could not be checked',
+        reason: failure.message,
+        milliseconds,
+        cached,
+      };
     }
     const unknown = recognized ? 'does not know the token' : whyNot(authenticator);
     const rejected = decision.kind === 'rejected' ? decision.reason : unknown;
@@ -135,15 +164,29 @@ async function readLockoutsOf(redis: ProbedRedis, config: GatewayConfig, user: s
 }
 
 /** @param user who was refused. Their groups are known only after the identity policy */
-function findBlock(blocks: RevocationList, token: string, { seen, credential }: Observed, user?: string) {
+function findBlock(
+  blocks: RevocationList,
+  token: string,
+  { seen, credential }: Observed,
+  user?: string,
+) {
   const ofUsers = seen.groups.map(({ username, final }) => blocks.ofUser(username, final));
   const ofRefused = user === undefined ? undefined : blocks.ofUser(user, []);
-  const found = [blocks.ofToken(token), ...ofUsers, credential && blocks.ofCredential(credential), ofRefused];
+  const found = [
+    blocks.ofToken(token),
+    ...ofUsers,
+    credential && blocks.ofCredential(credential),
+    ofRefused,
+  ];
   return found.find((block) => block !== undefined);
 }
 
 /** Says what the gateways do while an authenticator can't be asked. @param isUnread whether the cache that they share could not be read */
-function usesOf(config: GatewayConfig, answers: readonly Answer[], isUnread: boolean): readonly string[] {
+function usesOf(
+  config: GatewayConfig,
+  answers: readonly Answer[],
+  isUnread: boolean,
+): readonly string[] {
   const inShared = isUnread
     ? ' The cache that the gateways share could not be read.'
     : ' No answer to this token is in the cache that the gateways share.';
@@ -175,7 +218,11 @@ interface Found {
   readonly uses: readonly string[];
 }
 
-function print(authenticators: Rows, { observed, block, locks, result, uses }: Found, options: ReadOptions) {
+function print(
+  authenticators: Rows,
+  { observed, block, locks, result, uses }: Found,
+  options: ReadOptions,
+) {
   const { status } = toTokenReview('authentication.k8s.io/v1', result);
   const { credential = {} } = observed;
   if (options.output === 'json') {
@@ -184,7 +231,12 @@ function print(authenticators: Rows, { observed, block, locks, result, uses }: F
     return;
   }
   const rows = authenticators.map(({ authenticator, answer, reason, milliseconds }) => {
-    return [authenticator, answer, milliseconds === null ? '' : `${milliseconds.toFixed(1)}ms`, reason];
+    return [
+      authenticator,
+      answer,
+      milliseconds === null ? '' : `${milliseconds.toFixed(1)}ms`,
+      reason,
+    ];
   });
   printTable(['AUTHENTICATOR', 'ANSWER', 'TIME', 'REASON'], rows);
   printObserved(observed);
@@ -192,9 +244,13 @@ function print(authenticators: Rows, { observed, block, locks, result, uses }: F
   if (ids.length > 0) process.stdout.write(`\nIDS OF THE TOKEN\n${ids.join('')}`);
   if (block) {
     const by = [block.by, block.reason].filter((text) => text !== undefined).map(printable);
-    process.stdout.write(`\nBLOCKED\n${nameSubject(block)}, until ${momentText(block.until)}, by ${by.join(': ')}\n`);
+    process.stdout.write(
+      `\nBLOCKED\n${nameSubject(block)}, until ${momentText(block.until)}, by ${by.join(': ')}\n`,
+    );
   }
-  if (locks.length > 0) process.stdout.write(`\nREFUSED ATTEMPTS\n${lockoutLines(locks, options).join('\n')}\n`);
+  if (locks.length > 0)
+    process.stdout.write(`\nREFUSED ATTEMPTS\n${lockoutLines(locks, options).join('\n')}\n`);
   process.stdout.write(`\nkube-apiserver would get: ${JSON.stringify(status, null, 2)}\n`);
-  if (uses.length > 0) process.stdout.write(`\nCACHED ANSWERS\n${uses.map((use) => `${use}.\n`).join('')}`);
+  if (uses.length > 0)
+    process.stdout.write(`\nCACHED ANSWERS\n${uses.map((use) => `${use}.\n`).join('')}`);
 }

@@ -9,8 +9,13 @@ export type Observed = ReturnType<typeof createObserver>;
 
 export function createObserver({ authenticators }: GatewayConfig) {
   // `username` and `final` are as Kubernetes sees them. `final` has those of `backend` that are not in `leftOut`, in the same order.
-  const groups: { authenticator: string; username: string; backend: string[]; leftOut: string[]; final: string[] }[] =
-    [];
+  const groups: {
+    authenticator: string;
+    username: string;
+    backend: string[];
+    leftOut: string[];
+    final: string[];
+  }[] = [];
   const steps: { authenticator: string; step: string }[] = [];
   let ids: Credential | undefined;
   return {
@@ -30,7 +35,9 @@ export function createObserver({ authenticators }: GatewayConfig) {
       const allowed = new Set(named.groups);
       const backend = [...new Set(given.groups)];
       // A session names a user of another authenticator, with the prefixes of that one.
-      const owners = authenticators.filter((one) => one.username.prefix + given.username === named.username);
+      const owners = authenticators.filter(
+        (one) => one.username.prefix + given.username === named.username,
+      );
       const owner = owners.find(({ name }) => name === authenticator) ?? owners[0];
       const prefix = owner?.groups.prefix ?? '';
       const leftOut = backend.filter((group) => !allowed.has(prefix + group));
@@ -42,14 +49,20 @@ export function createObserver({ authenticators }: GatewayConfig) {
 
 export function printObserved({ seen: { groups, steps } }: Observed): void {
   for (const { authenticator, username, backend, leftOut, final } of groups) {
-    process.stdout.write(`\nGROUPS of ${printable(username)}, from authenticator ${authenticator}\n`);
+    process.stdout.write(
+      `\nGROUPS of ${printable(username)}, from authenticator ${authenticator}\n`,
+    );
     const names = final.values();
     const rows = backend.map((group) => {
-      return [group, leftOut.includes(group) ? 'left out by groups.allow' : (names.next().value ?? '')];
+      return [
+        group,
+        leftOut.includes(group) ? 'left out by groups.allow' : (names.next().value ?? ''),
+      ];
     });
     if (rows.length === 0) process.stdout.write('none: the backend names none\n');
     else printTable(['BACKEND', 'KUBERNETES'], rows);
   }
   if (steps.length > 0) process.stdout.write('\nSTEPS\n');
-  for (const { authenticator, step } of steps) process.stdout.write(`${authenticator}: ${printable(step)}\n`);
+  for (const { authenticator, step } of steps)
+    process.stdout.write(`${authenticator}: ${printable(step)}\n`);
 }

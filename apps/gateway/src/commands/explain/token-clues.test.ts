@@ -13,8 +13,13 @@ describe('why a token is not recognized', () => {
   });
 
   test('is the prefix, where the plugin says nothing', () => {
-    const prefixed = whyUnrecognized({ tokenPrefix: 'sp_', whyUnrecognized: () => undefined }, 'sp_1');
-    expect(prefixed).toBe('the token begins with sp_ as its tokens do, but does not have their shape: is it whole?');
+    const prefixed = whyUnrecognized(
+      { tokenPrefix: 'sp_', whyUnrecognized: () => undefined },
+      'sp_1',
+    );
+    expect(prefixed).toBe(
+      'the token begins with sp_ as its tokens do, but does not have their shape: is it whole?',
+    );
     expect(whyUnrecognized({ tokenPrefix: 'sp_' }, 'other')).toBe(shape);
     expect(whyUnrecognized({ tokenPrefix: '' }, 'other')).toBe(shape);
     expect(whyUnrecognized({}, 'other')).toBe(shape);
@@ -42,10 +47,10 @@ describe('why a token is not recognized', () => {
 describe('the audiences that are asked for', () => {
   const clusters = { prod: { audience: 'p' }, staging: { audience: 's' } };
   const config = (changed: object = {}) =>
-    ({ server: { apiAudiences: ['api'] }, login: { sessions: 'sessions', clusters, ...changed } }) as unknown as Pick<
-      GatewayConfig,
-      'login' | 'server'
-    >;
+    ({
+      server: { apiAudiences: ['api'] },
+      login: { sessions: 'sessions', clusters, ...changed },
+    }) as unknown as Pick<GatewayConfig, 'login' | 'server'>;
   const created = ['corp', 'sessions'].map((name) => ({
     config: { name },
     authenticator: {
@@ -59,7 +64,9 @@ describe('the audiences that are asked for', () => {
     expect(audiencesFor('sessions-1', config(), created)).toEqual(['p', 's', 'api']);
     expect(audiencesFor('corp-1', config(), created)).toEqual([]);
     expect(audiencesFor('sessions-1', config({ clusters: {} }), created)).toEqual([]);
-    expect(audiencesFor('sessions-1', { ...config(), login: undefined } as never, created)).toEqual([]);
+    expect(audiencesFor('sessions-1', { ...config(), login: undefined } as never, created)).toEqual(
+      [],
+    );
   });
 
   test('are noted with the cluster that the session is for', () => {

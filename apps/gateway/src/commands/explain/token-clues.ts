@@ -3,15 +3,21 @@ import type { GatewayConfig } from '../../config/types.ts';
 import type { ReviewResult } from '../../review/token-review.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 
-type Created = Pick<CreatedAuthenticator, 'authenticator'> & { readonly config: { readonly name: string } };
+type Created = Pick<CreatedAuthenticator, 'authenticator'> & {
+  readonly config: { readonly name: string };
+};
 
 /** How many characters of what a plugin says are shown. */
 const maxLength = 500;
 
 /** Says why an authenticator does not recognize a token, as far as its plugin knows. A plugin may throw, or return anything. */
-export function whyUnrecognized(plugin: Pick<Authenticator, 'whyUnrecognized' | 'tokenPrefix'>, token: string): string {
+export function whyUnrecognized(
+  plugin: Pick<Authenticator, 'whyUnrecognized' | 'tokenPrefix'>,
+  token: string,
+): string {
   const { tokenPrefix: prefix } = plugin;
-  if (/^bearer /i.test(token)) return 'the token begins with Bearer, which is a word of the header: leave it out';
+  if (/^bearer /i.test(token))
+    return 'the token begins with Bearer, which is a word of the header: leave it out';
   try {
     const words: unknown = plugin.whyUnrecognized?.(token);
     if (typeof words === 'string' && words !== '') return `the token ${words.slice(0, maxLength)}`;
@@ -40,9 +46,14 @@ export function audiencesFor(
 }
 
 /** Names the cluster whose audience was found in that way. */
-export function clusterNote(result: ReviewResult, { login }: Pick<GatewayConfig, 'login'>): string | undefined {
+export function clusterNote(
+  result: ReviewResult,
+  { login }: Pick<GatewayConfig, 'login'>,
+): string | undefined {
   const audiences = result.kind === 'authenticated' ? (result.audiences ?? []) : [];
-  const found = Object.entries(login?.clusters ?? {}).find(([, { audience }]) => audiences.includes(audience));
+  const found = Object.entries(login?.clusters ?? {}).find(([, { audience }]) =>
+    audiences.includes(audience),
+  );
   if (found === undefined) return undefined;
   const [cluster, { audience }] = found;
   return `it is a session for the cluster ${cluster}: asked for its audience, ${audience}, since --audience was left out`;

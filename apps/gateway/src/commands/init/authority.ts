@@ -11,7 +11,12 @@ import { names } from './layout.ts';
  * @param what begins the message when it can't be read, such as `nothing was renewed`
  * @param now milliseconds since 1970
  */
-export async function openAuthority(folder: string, what: string, purpose: string, now: number): Promise<Authority> {
+export async function openAuthority(
+  folder: string,
+  what: string,
+  purpose: string,
+  now: number,
+): Promise<Authority> {
   const [certificates = '', key = ''] = await Promise.all(
     [names.authority, names.authorityKey].map(async (name) => {
       try {

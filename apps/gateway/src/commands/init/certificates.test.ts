@@ -1,6 +1,12 @@
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { beforeAll, expect, test } from 'vitest';
-import { type Authority, createAuthority, issueClient, issueServer, readAuthority } from './certificates.ts';
+import {
+  type Authority,
+  createAuthority,
+  issueClient,
+  issueServer,
+  readAuthority,
+} from './certificates.ts';
 
 const day = 86_400_000;
 const now = Date.parse('2030-01-31T12:00:00.750Z');
@@ -32,7 +38,9 @@ test('a time beyond 2049 has four digits of its year', async () => {
 });
 
 test('a CA that was read again issues what the same CA verifies', async () => {
-  const server = new X509Certificate((await issueServer(await read(now), ['gw', '::1'], now)).certificate);
+  const server = new X509Certificate(
+    (await issueServer(await read(now), ['gw', '::1'], now)).certificate,
+  );
   const issuer = new X509Certificate(authority.certificate);
   expect([server.checkIssued(issuer), server.verify(issuer.publicKey)]).toEqual([true, true]);
   expect([server.checkHost('gw'), server.checkIP('::1')]).toEqual(['gw', '::1']);
@@ -53,7 +61,9 @@ test('a CA that can not issue is refused', async () => {
   const { certificate, key } = authority;
   await expect(readAuthority(certificate, other.key, now)).rejects.toThrow(/does not belong/);
   await expect(readAuthority(certificate, rsa, now)).rejects.toThrow(/does not belong/);
-  await expect(readAuthority(leaf.certificate, leaf.key, now)).rejects.toThrow(/not made by sallyport init/);
+  await expect(readAuthority(leaf.certificate, leaf.key, now)).rejects.toThrow(
+    /not made by sallyport init/,
+  );
   await expect(readAuthority(certificate, 'no key', now)).rejects.toThrow();
   await expect(read(authority.notAfter.getTime())).rejects.toThrow(/the CA ends at 2040-01-29/);
   expect(key).toMatch(/^-----BEGIN PRIVATE KEY-----/);

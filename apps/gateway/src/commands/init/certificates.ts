@@ -44,7 +44,11 @@ export function createAuthority(now: number): Promise<Authority> {
   return certify(authorityName, now, [
     extension('2.5.29.19', new BasicConstraints({ cA: true, pathLenConstraint: 0 }), true),
     // The bits are keyCertSign and cRLSign (RFC 5280, 4.2.1.3). DER drops trailing zero bits.
-    extension('2.5.29.15', new BitString({ valueHex: new Uint8Array([0x06]), unusedBits: 1 }), true),
+    extension(
+      '2.5.29.15',
+      new BitString({ valueHex: new Uint8Array([0x06]), unusedBits: 1 }),
+      true,
+    ),
   ]);
 }
 
@@ -54,15 +58,22 @@ export function createAuthority(now: number): Promise<Authority> {
  * @param certificates PEM: of several CAs, the one that the key belongs to
  * @throws Error when it is another kind of CA, not with its key, or has expired
  */
-export async function readAuthority(certificates: string, key: string, now: number): Promise<Authority> {
+export async function readAuthority(
+  certificates: string,
+  key: string,
+  now: number,
+): Promise<Authority> {
   const all = parseCertificates(Buffer.from(certificates));
   const privateKey = createPrivateKey(key);
   const found = all.find((one) => one.checkPrivateKey(privateKey));
   if (found === undefined) {
-    throw new Error(`the key does not belong to ${all.length === 1 ? 'the certificate' : 'one of the certificates'}`);
+    throw new Error(
+      `the key does not belong to ${all.length === 1 ? 'the certificate' : 'one of the certificates'}`,
+    );
   }
   const curve = privateKey.asymmetricKeyDetails?.namedCurve;
-  if (!found.ca || curve !== 'prime256v1') throw new Error('this CA was not made by sallyport init');
+  if (!found.ca || curve !== 'prime256v1')
+    throw new Error('this CA was not made by sallyport init');
   const notAfter = found.validToDate;
   if (notAfter.getTime() - day < now) throw new Error(`the CA ends at ${notAfter.toISOString()}`);
   return {
@@ -75,7 +86,11 @@ export async function readAuthority(certificates: string, key: string, now: numb
 }
 
 /** @param hosts DNS names and IP addresses, as `parseHost` returns them */
-export function issueServer(authority: Authority, hosts: readonly string[], now: number): Promise<KeyPair> {
+export function issueServer(
+  authority: Authority,
+  hosts: readonly string[],
+  now: number,
+): Promise<KeyPair> {
   const names = new AltName({
     altNames: hosts.map((host) =>
       isIP(host) === 0
@@ -83,18 +98,34 @@ export function issueServer(authority: Authority, hosts: readonly string[], now:
         : new GeneralName({ type: 7, value: new OctetString({ valueHex: addressBytes(host) }) }),
     ),
   });
-  return certify('sallyport', now, [...leaf('1.3.6.1.5.5.7.3.1'), extension('2.5.29.17', names)], authority);
+  return certify(
+    'sallyport',
+    now,
+    [...leaf('1.3.6.1.5.5.7.3.1'), extension('2.5.29.17', names)],
+    authority,
+  );
 }
 
-export function issueClient(authority: Authority, commonName: string, now: number): Promise<KeyPair> {
+export function issueClient(
+  authority: Authority,
+  commonName: string,
+  now: number,
+): Promise<KeyPair> {
   return certify(commonName, now, leaf('1.3.6.1.5.5.7.3.2'), authority);
 }
 
 /** Makes a key and its certificate. @param authority left out: the certificate is a CA, and signs itself */
-async function certify(commonName: string, now: number, extensions: readonly Extension[], authority?: Authority) {
+async function certify(
+  commonName: string,
+  now: number,
+  extensions: readonly Extension[],
+  authority?: Authority,
+) {
   const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   // A leaf that outlived its CA would look valid here, and every client would refuse it.
-  const end = authority ? Math.min(now + leafLifetime, authority.notAfter.getTime()) : now + authorityLifetime;
+  const end = authority
+    ? Math.min(now + leafLifetime, authority.notAfter.getTime())
+    : now + authorityLifetime;
   const parsed = new Certificate({
     version: 2,
     serialNumber: new Integer({ valueHex: randomSerial() }),
@@ -115,7 +146,13 @@ async function certify(commonName: string, now: number, extensions: readonly Ext
   await parsed.sign(authority?.signingKey ?? keys.privateKey, 'SHA-256');
   const found = new X509Certificate(Buffer.from(parsed.toSchema(true).toBER()));
   const key = String(KeyObject.from(keys.privateKey).export({ type: 'pkcs8', format: 'pem' }));
-  return { certificate: found.toString(), key, notAfter: found.validToDate, parsed, signingKey: keys.privateKey };
+  return {
+    certificate: found.toString(),
+    key,
+    notAfter: found.validToDate,
+    parsed,
+    signingKey: keys.privateKey,
+  };
 }
 
 /** Returns the extensions of a leaf. @param purpose the OID of a key purpose (RFC 5280, 4.2.1.12) */
@@ -123,7 +160,11 @@ function leaf(purpose: string): Extension[] {
   return [
     extension('2.5.29.19', new BasicConstraints({ cA: false }), true),
     // The bit is digitalSignature (RFC 5280, 4.2.1.3).
-    extension('2.5.29.15', new BitString({ valueHex: new Uint8Array([0x80]), unusedBits: 7 }), true),
+    extension(
+      '2.5.29.15',
+      new BitString({ valueHex: new Uint8Array([0x80]), unusedBits: 7 }),
+      true,
+    ),
     extension('2.5.29.37', new ExtKeyUsage({ keyPurposes: [purpose] })),
   ];
 }
@@ -144,14 +185,20 @@ function time(milliseconds: number): Time {
 /** Returns the first 160 bits of the SHA-256 of the public key (RFC 7093, method 1). */
 function subjectKeyId({ subjectPublicKeyInfo }: Certificate): OctetString {
   const publicKey = subjectPublicKeyInfo.subjectPublicKey.valueBlock.valueHexView;
-  return new OctetString({ valueHex: new Uint8Array(createHash('sha256').update(publicKey).digest().subarray(0, 20)) });
+  return new OctetString({
+    valueHex: new Uint8Array(createHash('sha256').update(publicKey).digest().subarray(0, 20)),
+  });
 }
 
 interface Encodable {
   toBER(): ArrayBuffer;
 }
 
-function extension(extnID: string, value: Encodable | { toSchema(): Encodable }, critical = false): Extension {
+function extension(
+  extnID: string,
+  value: Encodable | { toSchema(): Encodable },
+  critical = false,
+): Extension {
   const encoded = 'toSchema' in value ? value.toSchema() : value;
   return new Extension({ extnID, critical, extnValue: encoded.toBER() });
 }

@@ -1,4 +1,14 @@
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -42,7 +52,9 @@ describe('new files', () => {
 
   test('a part of the path that is a file is named', async () => {
     await writeFile(join(folder, 'there'), '');
-    await expect(createFiles([file('there/x/key', '')])).rejects.toThrow(/there\/x: a part of the path is a file/);
+    await expect(createFiles([file('there/x/key', '')])).rejects.toThrow(
+      /there\/x: a part of the path is a file/,
+    );
   });
 });
 
@@ -56,8 +68,16 @@ describe('replaced files', () => {
     await writeFile(join(folder, 'key.new'), 'of an interrupted run');
     await writeFile(join(folder, 'key.old'), 'of an interrupted run');
     const { ino } = await stat(join(folder, 'key'));
-    await replaceFiles([file('key', 'new key', true), file('crt', 'new crt'), file('further', 'created')]);
-    expect([await read('key'), await read('crt'), await read('further')]).toEqual(['new key', 'new crt', 'created']);
+    await replaceFiles([
+      file('key', 'new key', true),
+      file('crt', 'new crt'),
+      file('further', 'created'),
+    ]);
+    expect([await read('key'), await read('crt'), await read('further')]).toEqual([
+      'new key',
+      'new crt',
+      'created',
+    ]);
     expect(await modeOf('key')).toBe('640');
     // A reader who has the old one open reads it to its end.
     expect((await stat(join(folder, 'key'))).ino).not.toBe(ino);
@@ -67,7 +87,11 @@ describe('replaced files', () => {
   test('are the old ones again when one of them can not be replaced', async () => {
     // A folder is in its place: it is prepared, and the rename fails.
     await mkdir(join(folder, 'blocked', 'inside'), { recursive: true });
-    const files = [file('key', 'new key', true), file('further', 'created'), file('blocked', 'new')];
+    const files = [
+      file('key', 'new key', true),
+      file('further', 'created'),
+      file('blocked', 'new'),
+    ];
     await expect(replaceFiles(files)).rejects.toThrow(/can't write .*blocked/);
     expect([await read('key'), await read('crt')]).toEqual(['old key', 'old crt']);
     expect(await modeOf('key')).toBe('600');
@@ -76,7 +100,9 @@ describe('replaced files', () => {
 
   test('are untouched when a new one can not be written', async () => {
     await mkdir(join(folder, 'crt.new'));
-    await expect(replaceFiles([file('key', 'new key', true), file('crt', 'new crt')])).rejects.toThrow(/crt\.new/);
+    await expect(
+      replaceFiles([file('key', 'new key', true), file('crt', 'new crt')]),
+    ).rejects.toThrow(/crt\.new/);
     expect([await read('key'), await read('crt')]).toEqual(['old key', 'old crt']);
   });
 });

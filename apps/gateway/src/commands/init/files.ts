@@ -95,7 +95,8 @@ function write(path: string, { content, isSecret }: NewFile, like?: Stats): Prom
   });
 }
 
-const denied = 'permission denied. Run this as a user who may write there, or choose another folder';
+const denied =
+  'permission denied. Run this as a user who may write there, or choose another folder';
 
 const causes: Readonly<Record<string, string>> = {
   EACCES: denied,
@@ -112,6 +113,8 @@ async function explained<Result>(path: string, work: () => Promise<Result>): Pro
     return await work();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new Error(`can't write ${path}: ${causes[String(code)] ?? causeOf(error)}`, { cause: error });
+    throw new Error(`can't write ${path}: ${causes[String(code)] ?? causeOf(error)}`, {
+      cause: error,
+    });
   }
 }

@@ -63,7 +63,8 @@ test('the bytes of an address are those that it is written with', () => {
 });
 
 test('the hosts of a certificate are read as they were given', () => {
-  const subjectAltName = 'DNS:gw.example.com, IP Address:192.0.2.1, IP Address:2001:DB8:0:0:0:0:0:1, URI:spiffe://x';
+  const subjectAltName =
+    'DNS:gw.example.com, IP Address:192.0.2.1, IP Address:2001:DB8:0:0:0:0:0:1, URI:spiffe://x';
   expect(hostsOf({ subjectAltName })).toEqual(['gw.example.com', '192.0.2.1', '2001:db8::1']);
 });
 

@@ -38,15 +38,21 @@ export function isServiceName(host: string): boolean {
 /** Returns the 4 or 16 bytes of an IP address, in network order. @param address as `parseHost` returns it */
 export function addressBytes(address: string): Uint8Array<ArrayBuffer> {
   if (!isIPv6(address)) return new Uint8Array(address.split('.').map(Number));
-  const [head = [], tail] = address.split('::').map((part) => part.split(':').filter((group) => group !== ''));
+  const [head = [], tail] = address
+    .split('::')
+    .map((part) => part.split(':').filter((group) => group !== ''));
   const zeros = tail === undefined ? [] : Array<string>(8 - head.length - tail.length).fill('0');
   const groups = [...head, ...zeros, ...(tail ?? [])].map((group) => Number.parseInt(group, 16));
   return new Uint8Array(groups.flatMap((group) => [group >> 8, group & 0xff]));
 }
 
 /** Returns the DNS names and IP addresses that a certificate is for, as it has them: one may be `*.example.com`. */
-export function namesOf({ subjectAltName = '' }: Pick<X509Certificate, 'subjectAltName'>): string[] {
-  return [...subjectAltName.matchAll(/(?:^|, )(?:DNS|IP Address):([^,\s"]+)/g)].map(([, host = '']) => host);
+export function namesOf({
+  subjectAltName = '',
+}: Pick<X509Certificate, 'subjectAltName'>): string[] {
+  return [...subjectAltName.matchAll(/(?:^|, )(?:DNS|IP Address):([^,\s"]+)/g)].map(
+    ([, host = '']) => host,
+  );
 }
 
 /** Returns the same names as `parseHost` writes them. @throws UsageError for one that `init` makes no certificate for */

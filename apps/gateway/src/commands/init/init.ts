@@ -29,7 +29,8 @@ import { authenticatorSections, fileSections, type Parts } from './sections.ts';
 
 /** Makes a config, certificates and what kube-apiserver needs; or, with `--renew`, new certificates from the same CA. */
 export async function init({ dir, host = [], renew, ...more }: InitOptions) {
-  if (dir.trim() === '') throw new UsageError('the folder is empty: name one, such as /etc/sallyport');
+  if (dir.trim() === '')
+    throw new UsageError('the folder is empty: name one, such as /etc/sallyport');
   const folder = userPath(dir);
   const hosts = [...new Set(host.map((one) => parseHost(one)))];
   process.stdout.write(
@@ -47,7 +48,12 @@ export async function init({ dir, host = [], renew, ...more }: InitOptions) {
  * @param hosts those of the server; kube-apiserver's kubeconfig names the first
  * @param now milliseconds since 1970
  */
-export async function createFolder(folder: string, hosts: readonly string[], parts: Parts = {}, now = Date.now()) {
+export async function createFolder(
+  folder: string,
+  hosts: readonly string[],
+  parts: Parts = {},
+  now = Date.now(),
+) {
   if ((parts.redis ?? parts.login) !== undefined && (await exists(join(folder, names.config))))
     return addParts(folder, hosts, parts, now);
   if (hosts.length === 0) {
@@ -66,7 +72,12 @@ export async function createFolder(folder: string, hosts: readonly string[], par
   return createAll(folder, hosts, parts, now);
 }
 
-async function createAll(folder: string, hosts: readonly string[], parts: Parts, now: number): Promise<string> {
+async function createAll(
+  folder: string,
+  hosts: readonly string[],
+  parts: Parts,
+  now: number,
+): Promise<string> {
   const [host = ''] = hosts;
   const authority = await createAuthority(now);
   const server = await issueServer(authority, hosts, now);
@@ -104,7 +115,12 @@ ${await partSteps(folder, parts)}${nextSteps(folder, host, token)}`;
 }
 
 /** Writes the files of the parts that are missing. gateway.yaml belongs to the user, so what it lacks is shown. */
-async function addParts(folder: string, hosts: readonly string[], parts: Parts, now: number): Promise<string> {
+async function addParts(
+  folder: string,
+  hosts: readonly string[],
+  parts: Parts,
+  now: number,
+): Promise<string> {
   const missing = await missingSections(folder, parts, hosts);
   const files = await partFiles(folder, parts, async (name) =>
     issueServer(await openAuthority(folder, 'nothing was written', loginPurpose, now), [name], now),
@@ -115,20 +131,27 @@ async function addParts(folder: string, hosts: readonly string[], parts: Parts, 
     const renew =
       login &&
       `. To replace its login certificate, run: ${commandLine(['init', folder, '--renew', '--login', login.host])}`;
-    throw new Error(`nothing was written: ${printable(folder)} has all of that already${renew ?? ''}`);
+    throw new Error(
+      `nothing was written: ${printable(folder)} has all of that already${renew ?? ''}`,
+    );
   }
   await createFiles(filesIn(folder, files));
   const certified = await certifiedHosts(folder);
   if (certified.length > 0 && hosts.some((host) => !certified.includes(host))) {
     const renew = commandLine(['init', folder, '--renew', '--host', ...hosts]);
-    printRemark(`the names of ${names.server} stay ${certified.join(', ')}. To change them, run: ${renew}`);
+    printRemark(
+      `the names of ${names.server} stay ${certified.join(', ')}. To change them, run: ${renew}`,
+    );
   }
   const config = printable(join(folder, names.config));
   return [
     `Created in ${printable(folder)}: ${Object.keys(files).join(', ') || 'nothing'}\n`,
     entries && `Add to the end of authenticators in ${config}:\n\n${entries}`,
     sections && `Add to the end of ${config}:\n\n${sections}`,
-    await partSteps(folder, partsToDo(parts, files, [...missing.authenticators, ...missing.sections])),
+    await partSteps(
+      folder,
+      partsToDo(parts, files, [...missing.authenticators, ...missing.sections]),
+    ),
     `Then run:\n\n  ${commandLine(['check'], join(folder, names.config))}\n`,
   ]
     .filter((one) => one !== '')

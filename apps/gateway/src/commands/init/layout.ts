@@ -61,7 +61,10 @@ export function listenOn(hosts: readonly string[], itsPort: number): string {
 }
 
 /** Writes gateway.yaml. @param more entries of `authenticators`, and sections of the file, that come after these */
-export function gatewayYaml(hosts: readonly string[], more: { authenticators: string; sections: string }): string {
+export function gatewayYaml(
+  hosts: readonly string[],
+  more: { authenticators: string; sections: string },
+): string {
   const listen = listenOn(hosts, port);
   return `# Sallyport's config. Check it after each change: sallyport check --config gateway.yaml
 server:

@@ -41,20 +41,30 @@ export async function partsOf(
     );
   }
   const url = parseRedisUrl(redis);
-  const ca = redisCa === undefined ? {} : { authority: await authorityOfRedis(url, userPath(redisCa)) };
+  const ca =
+    redisCa === undefined ? {} : { authority: await authorityOfRedis(url, userPath(redisCa)) };
   return {
     redis: { url, ...ca },
     ...(login !== undefined && { login: await loginPart(folder, hosts, login) }),
   };
 }
 
-async function loginPart(folder: string, hosts: readonly string[], login: string | true): Promise<LoginPart> {
-  const name = login === true ? (hosts[0] ?? (await certifiedHosts(folder))[0]) : parseHost(login, '--login');
+async function loginPart(
+  folder: string,
+  hosts: readonly string[],
+  login: string | true,
+): Promise<LoginPart> {
+  const name =
+    login === true ? (hosts[0] ?? (await certifiedHosts(folder))[0]) : parseHost(login, '--login');
   if (name === undefined) throw new UsageError(`--login needs the name ${byPeople}`);
   if (isLoopback(name)) {
     const given =
-      login === true ? `--login is left without a name, so it is the first of --host, ${name}` : `--login ${name}`;
-    throw new UsageError(`${given}: only programs of this machine reach that. Write the name ${byPeople}`);
+      login === true
+        ? `--login is left without a name, so it is the first of --host, ${name}`
+        : `--login ${name}`;
+    throw new UsageError(
+      `${given}: only programs of this machine reach that. Write the name ${byPeople}`,
+    );
   }
   return { host: name, certificate: await loginCertificate(folder) };
 }
@@ -81,13 +91,16 @@ function problemOfAuthority(text: string): string | undefined {
   try {
     // A certificate that is its own CA may be pinned.
     const isAuthority = ({ ca, subject, issuer }: X509Certificate) => ca || subject === issuer;
-    return parseCertificates(Buffer.from(text)).some(isAuthority) ? undefined : 'has no CA certificate';
+    return parseCertificates(Buffer.from(text)).some(isAuthority)
+      ? undefined
+      : 'has no CA certificate';
   } catch {
     return 'has no PEM certificate';
   }
 }
 
-const byPeople = 'by which people reach this gateway from their machines: --login login.example.com';
+const byPeople =
+  'by which people reach this gateway from their machines: --login login.example.com';
 
 /** Returns the name that `--renew --login HOST` asks for; undefined: the old one. @throws UsageError */
 export function newLoginHost(login: InitOptions['login']): string | undefined {
@@ -107,7 +120,9 @@ export async function certifiedHosts(folder: string): Promise<readonly string[]>
 /** Returns who issued the login certificate. @throws Error when one file of the pair exists without the other */
 async function loginCertificate(folder: string): Promise<LoginPart['certificate']> {
   const { certificate, key } = loginNames;
-  const [one, other] = await Promise.all([certificate, key].map((name) => exists(join(folder, name))));
+  const [one, other] = await Promise.all(
+    [certificate, key].map((name) => exists(join(folder, name))),
+  );
   if (!one && !other) return 'issue';
   if (one !== other) {
     throw new Error(

@@ -27,8 +27,14 @@ const modeOf = async (name: string) => ((await stat(join(folder, name))).mode & 
 
 async function contents(): Promise<Map<string, string>> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-  return new Map(await Promise.all(files.sort().map(async (file) => [file, await readFile(file, 'utf8')] as const)));
+  const files = entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+  return new Map(
+    await Promise.all(
+      files.sort().map(async (file) => [file, await readFile(file, 'utf8')] as const),
+    ),
+  );
 }
 
 const create = async (given: Parameters<typeof partsOf>[2], at = hosts) =>
@@ -36,8 +42,10 @@ const create = async (given: Parameters<typeof partsOf>[2], at = hosts) =>
 
 /** Puts what a second run printed where it says. */
 async function addPrinted(printed: string): Promise<void> {
-  const [, entries = ''] = /Add to the end of authenticators in [^\n]*:\n\n(.*?)\n\n\S/s.exec(printed) ?? [];
-  const [, sections = ''] = /Add to the end of [^\n ]*gateway\.yaml:\n\n(.*?)\n\nAdd this line/s.exec(printed) ?? [];
+  const [, entries = ''] =
+    /Add to the end of authenticators in [^\n]*:\n\n(.*?)\n\n\S/s.exec(printed) ?? [];
+  const [, sections = ''] =
+    /Add to the end of [^\n ]*gateway\.yaml:\n\n(.*?)\n\nAdd this line/s.exec(printed) ?? [];
   const text = await read('gateway.yaml');
   const end = /^(?:cache|login):/m.exec(text)?.index ?? text.length;
   await writeFile(
@@ -51,31 +59,41 @@ test('secrets are new, for their owner alone, and in nothing that is printed; fi
   onTestFinished(() => rm(`${folder}.ca`));
   const printed = await create({ redis, redisCa: `${folder}.ca`, login: true });
   expect(printed).toContain('\n  tls/redis-ca.crt  the CA of Redis, from --redis-ca\n');
-  const secrets = ['secrets/redis-password', 'secrets/sealing-key', 'tls/login.key', 'secrets/ldap-password'];
+  const secrets = [
+    'secrets/redis-password',
+    'secrets/sealing-key',
+    'tls/login.key',
+    'secrets/ldap-password',
+  ];
   expect(await Promise.all(secrets.map(modeOf))).toEqual(secrets.map(() => '600'));
   for (const name of secrets.slice(0, 3)) expect(printed).not.toContain((await read(name)).trim());
   expect(Buffer.from(await read('secrets/sealing-key'), 'base64')).toHaveLength(32);
   expect(hostsOf(new X509Certificate(await read('tls/login.crt')))).toEqual(['gw.example.com']);
-  expect(printed).toContain("tls/login.crt     the login server's, until 2031-01-31, for gw.example.com\n");
+  expect(printed).toContain(
+    "tls/login.crt     the login server's, until 2031-01-31, for gw.example.com\n",
+  );
 });
 
 test.each([
   ['both', { redis, login: 'login.example.com' }],
   ['a Redis alone', { redis }],
-])('the config with %s loads, once the password that only the operator knows is there', async (_name, given) => {
-  await create(given);
-  if ('login' in given) {
-    const place =
-      /\/gateway\.yaml:\d+:\d+: authenticators\[3\]\.options\.bind\.password: authenticator corp: the file /;
-    await expect(loadConfig(join(folder, 'gateway.yaml'), {})).rejects.toThrow(place);
-    await writeFile(join(folder, 'secrets/ldap-password'), 'a password\n');
-  }
-  const { authenticators, cache, login } = await loadConfig(join(folder, 'gateway.yaml'), {});
-  const names = ['tokens', 'robots', ...('login' in given ? ['sessions', 'corp'] : [])];
-  expect(authenticators.map(({ name }) => name)).toEqual(names);
-  expect(cache.redis).toBeDefined();
-  expect(login?.publicUrl).toBe('login' in given ? 'https://login.example.com:8444' : undefined);
-});
+])(
+  'the config with %s loads, once the password that only the operator knows is there',
+  async (_name, given) => {
+    await create(given);
+    if ('login' in given) {
+      const place =
+        /\/gateway\.yaml:\d+:\d+: authenticators\[3\]\.options\.bind\.password: authenticator corp: the file /;
+      await expect(loadConfig(join(folder, 'gateway.yaml'), {})).rejects.toThrow(place);
+      await writeFile(join(folder, 'secrets/ldap-password'), 'a password\n');
+    }
+    const { authenticators, cache, login } = await loadConfig(join(folder, 'gateway.yaml'), {});
+    const names = ['tokens', 'robots', ...('login' in given ? ['sessions', 'corp'] : [])];
+    expect(authenticators.map(({ name }) => name)).toEqual(names);
+    expect(cache.redis).toBeDefined();
+    expect(login?.publicUrl).toBe('login' in given ? 'https://login.example.com:8444' : undefined);
+  },
+);
 
 test('further runs add files and show sections, and the outcome is that of one run', async () => {
   await create({ redis, login: 'login.example.com' });
@@ -94,7 +112,9 @@ test('further runs add files and show sections, and the outcome is that of one r
   expect([...(await contents()).keys()]).toEqual(names);
   expect(parse(await read('gateway.yaml'))).toEqual(whole);
   const before = await contents();
-  await expect(create({ redis, login: 'login.example.com' })).rejects.toThrow('has all of that already');
+  await expect(create({ redis, login: 'login.example.com' })).rejects.toThrow(
+    'has all of that already',
+  );
   expect(await contents()).toEqual(before);
 });
 
@@ -139,7 +159,9 @@ test('a login certificate of another CA stays, and its CA is left to the user', 
   await create({});
   const pair = await issueServer(await createAuthority(now), ['login.example.com'], now);
   await writeFile(join(folder, 'tls/login.crt'), pair.certificate);
-  await expect(create({ redis, login: true })).rejects.toThrow(/has tls\/login\.crt without tls\/login\.key/);
+  await expect(create({ redis, login: true })).rejects.toThrow(
+    /has tls\/login\.crt without tls\/login\.key/,
+  );
   await writeFile(join(folder, 'tls/login.key'), pair.key, { mode: 0o600 });
   const printed = await create({ redis, login: true });
   expect(await read('tls/login.crt')).toBe(pair.certificate);
@@ -149,7 +171,9 @@ test('a login certificate of another CA stays, and its CA is left to the user', 
   onTestFinished(() => shown.mockRestore());
   await renewCertificates(folder, [], now);
   expect(await read('tls/login.crt')).toBe(pair.certificate);
-  expect(shown.mock.calls).toEqual([[expect.stringContaining('tls/login.crt is from another CA, and is not renewed')]]);
+  expect(shown.mock.calls).toEqual([
+    [expect.stringContaining('tls/login.crt is from another CA, and is not renewed')],
+  ]);
 });
 
 test('--renew renews the login certificate, for its name', async () => {
@@ -174,10 +198,13 @@ test('a login certificate that was moved away is made again, and only what is to
     const printed = await create(given, []);
     const made = [...(await contents()).keys()].filter((file) => !before.has(file));
     expect(made).toEqual(['tls/login.crt', 'tls/login.key'].map((name) => join(folder, name)));
-    expect(hostsOf(new X509Certificate(await read('tls/login.crt')))).toEqual(['login.example.com']);
+    expect(hostsOf(new X509Certificate(await read('tls/login.crt')))).toEqual([
+      'login.example.com',
+    ]);
     return printed;
   };
-  const made = /^Created in .*: tls\/login\.crt, tls\/login\.key\n\nThen run:\n\n {2}\S.* check .*\n$/;
+  const made =
+    /^Created in .*: tls\/login\.crt, tls\/login\.key\n\nThen run:\n\n {2}\S.* check .*\n$/;
   expect(await issueAgain({ login: 'login.example.com' })).toMatch(made);
   expect(await issueAgain({ redis, login: 'login.example.com' })).toMatch(made);
   await expect(create({ login: 'login.example.com' }, [])).rejects.toThrow(
@@ -216,7 +243,9 @@ test('without the key of the CA no login certificate is made, and nothing is wri
   await create({});
   await rm(join(folder, 'tls/ca.key'));
   const before = await contents();
-  await expect(create({ redis, login: true })).rejects.toThrow(/^nothing was written: .*ca\.key.*put a certificate/);
+  await expect(create({ redis, login: true })).rejects.toThrow(
+    /^nothing was written: .*ca\.key.*put a certificate/,
+  );
   await writeFile(join(folder, 'gateway.yaml'), 'a: [');
   await expect(create({ redis })).rejects.toThrow(/gateway\.yaml is not valid YAML/);
   expect([...(await contents()).keys()]).toEqual([...before.keys()]);
@@ -227,9 +256,15 @@ test.each([
   [{ redisCa: 'ca.crt' }, /^--redis-ca needs a Redis, too/],
   [{ redis: 'https://redis' }, /^--redis must begin with rediss:\/\//],
   [{ redis: 'redis://redis.example.com' }, /^--redis is clear text to another machine/],
-  [{ redis: 'rediss://:secret-word@redis.example.com' }, /^--redis must have no user and no password(?!.*secret-word)/],
+  [
+    { redis: 'rediss://:secret-word@redis.example.com' },
+    /^--redis must have no user and no password(?!.*secret-word)/,
+  ],
   [{ redis, login: 'https://login.example.com' }, /^--login: .* is a URL/],
-  [{ redis, login: 'localhost' }, /^--login localhost: only programs of this machine reach that\. Write the name/],
+  [
+    { redis, login: 'localhost' },
+    /^--login localhost: only programs of this machine reach that\. Write the name/,
+  ],
 ] as const)('%j is refused', async (given, message) => {
   await expect(create(given)).rejects.toThrow(message);
   expect(await readdir(folder)).toEqual([]);
@@ -261,7 +296,9 @@ test('a login server without a name of its own needs a --host that people can re
   await expect(create({ redis, login: true }, ['127.0.0.1', 'gw.example.com'])).rejects.toThrow(
     /^--login is left without a name, so it is the first of --host, 127\.0\.0\.1: only programs of this machine/,
   );
-  await expect(create({ redis, login: true }, [])).rejects.toThrow(/^--login needs the name by which people reach/);
+  await expect(create({ redis, login: true }, [])).rejects.toThrow(
+    /^--login needs the name by which people reach/,
+  );
 });
 
 const docs = new URL('../../../../../docs/', import.meta.url);

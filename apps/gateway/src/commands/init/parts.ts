@@ -10,7 +10,13 @@ import type { KeyPair } from './certificates.ts';
 import { exists } from './files.ts';
 import { dateOf, loginNames, names, redisNames } from './layout.ts';
 import { aclLine } from './redis.ts';
-import { authenticatorSections, fileSections, loginUrl, type Parts, type Section } from './sections.ts';
+import {
+  authenticatorSections,
+  fileSections,
+  loginUrl,
+  type Parts,
+  type Section,
+} from './sections.ts';
 
 /** Makes the files that the parts need and a folder does not have yet, by their names. A file that exists stays as it is. */
 export async function partFiles(
@@ -40,7 +46,9 @@ export async function partFiles(
 /** Returns the sections of the parts that the gateway.yaml of a folder does not have yet. */
 export async function missingSections(folder: string, parts: Parts, hosts: readonly string[]) {
   const { authenticators, cache, ...others } = await readSections(folder);
-  const entries = Array.isArray(authenticators) ? authenticators.map((one) => valueAt(one, ['name'])) : [];
+  const entries = Array.isArray(authenticators)
+    ? authenticators.map((one) => valueAt(one, ['name']))
+    : [];
   // A `cache` without `redis` is a section that `cache.redis` belongs to.
   const sections = { ...others, ...(isObject(cache) && 'redis' in cache && { cache }) };
   return {
@@ -65,7 +73,9 @@ function parseConfig(file: string, text: string): unknown {
   try {
     return parse(text);
   } catch {
-    throw new Error(`nothing was written: ${printable(file)} is not valid YAML. Run ${commandLine(['check'], file)}`);
+    throw new Error(
+      `nothing was written: ${printable(file)} is not valid YAML. Run ${commandLine(['check'], file)}`,
+    );
   }
 }
 
@@ -79,21 +89,29 @@ export function textOf(sections: readonly Section[]): string {
  * @param files those that the run made
  * @param shown the sections that the run shows, and that the user adds
  */
-export function partsToDo({ redis, login }: Parts, files: object, shown: readonly Section[]): Parts {
+export function partsToDo(
+  { redis, login }: Parts,
+  files: object,
+  shown: readonly Section[],
+): Parts {
   const isShown = (names: readonly string[]) => shown.some(({ name }) => names.includes(name));
   return {
-    ...(redis && (redisNames.password in files || isShown(['robots', 'sessions', 'cache'])) && { redis }),
-    ...(login && (loginNames.directoryPassword in files || isShown(['corp', 'login'])) && { login }),
+    ...(redis &&
+      (redisNames.password in files || isShown(['robots', 'sessions', 'cache'])) && { redis }),
+    ...(login &&
+      (loginNames.directoryPassword in files || isShown(['corp', 'login'])) && { login }),
   };
 }
 
 /** Describes what is left to do for the parts. It has only the digest of the password. */
 export async function partSteps(folder: string, { redis, login }: Parts): Promise<string> {
   const path = (name: string) => printable(join(folder, name));
-  const redisStep = redis && (await redisStepOf(folder, login === undefined ? 'tokens' : 'tokens and sessions'));
+  const redisStep =
+    redis && (await redisStepOf(folder, login === undefined ? 'tokens' : 'tokens and sessions'));
   if (login === undefined) return redisStep ?? '';
   const { host, certificate } = login;
-  const trust = certificate === 'foreign' ? '' : ` --ca-file ${names.authority.replace('tls/', '')}`;
+  const trust =
+    certificate === 'foreign' ? '' : ` --ca-file ${names.authority.replace('tls/', '')}`;
   return `${redisStep ?? ''}In ${path(names.config)}, replace each example.com, and dc=example,dc=com, by those of your directory and
 your clusters. Put the password of the directory's service account into ${path(loginNames.directoryPassword)}.
 Then people run: kubectl sallyport init ${loginUrl(host)} prod${trust}
@@ -115,15 +133,27 @@ This Redis holds ${contents}: it must keep its data over a restart (appendonly y
 }
 
 /** Describes the files of the parts. */
-export function partLines({ redis, login }: Parts, files: Readonly<Record<string, string>>): string {
+export function partLines(
+  { redis, login }: Parts,
+  files: Readonly<Record<string, string>>,
+): string {
   const certificate = files[loginNames.certificate];
-  const until = certificate === undefined ? '' : dateOf({ notAfter: new X509Certificate(certificate).validToDate });
+  const until =
+    certificate === undefined
+      ? ''
+      : dateOf({ notAfter: new X509Certificate(certificate).validToDate });
   const loginLine =
-    until === '' ? '' : `  ${loginNames.certificate}     the login server's, until ${until}, for ${login?.host}\n`;
+    until === ''
+      ? ''
+      : `  ${loginNames.certificate}     the login server's, until ${until}, for ${login?.host}\n`;
   const redisCa =
-    files[redisNames.authority] === undefined ? '' : `  ${redisNames.authority}  the CA of Redis, from --redis-ca\n`;
+    files[redisNames.authority] === undefined
+      ? ''
+      : `  ${redisNames.authority}  the CA of Redis, from --redis-ca\n`;
   const toFill = login === undefined ? '' : '; ldap-password, for you to fill';
   const secrets =
-    redis === undefined ? '' : `  secrets/          the password of the Redis user, the sealing key${toFill}\n`;
+    redis === undefined
+      ? ''
+      : `  secrets/          the password of the Redis user, the sealing key${toFill}\n`;
   return loginLine + redisCa + secrets;
 }

@@ -20,13 +20,20 @@ afterEach(() => rm(folder, { recursive: true }));
 
 const read = (name: string) => readFile(join(folder, name), 'utf8');
 const write = (name: string, text: string) => writeFile(join(folder, name), text);
-const renew = (hosts: readonly string[] = [], at = now + 200 * day) => renewCertificates(folder, hosts, at);
+const renew = (hosts: readonly string[] = [], at = now + 200 * day) =>
+  renewCertificates(folder, hosts, at);
 const server = async () => new X509Certificate(await read('tls/server.crt'));
 
 async function contents(): Promise<Map<string, string>> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-  return new Map(await Promise.all(files.sort().map(async (file) => [file, await readFile(file, 'utf8')] as const)));
+  const files = entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+  return new Map(
+    await Promise.all(
+      files.sort().map(async (file) => [file, await readFile(file, 'utf8')] as const),
+    ),
+  );
 }
 
 /** Expects an error, and that no file is another one after it. */
@@ -40,8 +47,15 @@ test('new leaves and keys, for the same names, and nothing else is another one',
   const before = await contents();
   const report = await renew();
   const after = await contents();
-  const changed = [...after].filter(([file, text]) => before.get(file) !== text).map(([file]) => file);
-  const names = ['kube-apiserver/client.crt', 'kube-apiserver/client.key', 'tls/server.crt', 'tls/server.key'];
+  const changed = [...after]
+    .filter(([file, text]) => before.get(file) !== text)
+    .map(([file]) => file);
+  const names = [
+    'kube-apiserver/client.crt',
+    'kube-apiserver/client.key',
+    'tls/server.crt',
+    'tls/server.key',
+  ];
   expect(changed).toEqual(names.map((name) => join(folder, name)));
   expect([...after.keys()]).toEqual([...before.keys()]);
   expect(hostsOf(await server())).toEqual(['gw.example.com', '::1']);
@@ -53,7 +67,11 @@ test('a key that others may read keeps its mode, with a warning that says how to
   onTestFinished(() => shown.mockRestore());
   await renew();
   expect(shown).not.toHaveBeenCalled();
-  const modes = { 'tls/server.key': 0o644, 'kube-apiserver/client.key': 0o604, 'tls/ca.key': 0o644 };
+  const modes = {
+    'tls/server.key': 0o644,
+    'kube-apiserver/client.key': 0o604,
+    'tls/ca.key': 0o644,
+  };
   for (const [name, mode] of Object.entries(modes)) await chmod(join(folder, name), mode);
   await renew();
   const warnings = shown.mock.calls.map(([text]) => String(text));
@@ -61,7 +79,9 @@ test('a key that others may read keeps its mode, with a warning that says how to
   for (const [name, mode] of Object.entries(modes)) {
     const file = join(folder, name);
     const warning = warnings.find((text) => text.startsWith(`sallyport: ${file}: `));
-    expect(warning).toMatch(/everyone on this machine can read the secret in it \(mode 0\d+\): run chmod \S*o-r/);
+    expect(warning).toMatch(
+      /everyone on this machine can read the secret in it \(mode 0\d+\): run chmod \S*o-r/,
+    );
     expect((await stat(file)).mode & 0o777).toBe(mode);
   }
 });
@@ -74,14 +94,23 @@ test('other names are reported', async () => {
 });
 
 test('the name that the kubeconfig calls must stay', async () => {
-  await expectRefusal(() => renew(['other.example.com']), /webhook\.kubeconfig calls the gateway by gw\.example\.com/);
+  await expectRefusal(
+    () => renew(['other.example.com']),
+    /webhook\.kubeconfig calls the gateway by gw\.example\.com/,
+  );
   const kubeconfig = await read('kube-apiserver/webhook.kubeconfig');
   await write(
     'kube-apiserver/webhook.kubeconfig',
-    kubeconfig.replace('certificate-authority', 'tls-server-name: gw2\n      certificate-authority'),
+    kubeconfig.replace(
+      'certificate-authority',
+      'tls-server-name: gw2\n      certificate-authority',
+    ),
   );
   await expectRefusal(() => renew(['gw.example.com']), /by gw2, and/);
-  await write('kube-apiserver/webhook.kubeconfig', kubeconfig.replace('gw.example.com:8443', '"[::1]:8443"'));
+  await write(
+    'kube-apiserver/webhook.kubeconfig',
+    kubeconfig.replace('gw.example.com:8443', '"[::1]:8443"'),
+  );
   await renew(['::1']);
   await write('kube-apiserver/webhook.kubeconfig', 'not a kubeconfig');
   await renew(['gw3']);
@@ -89,13 +118,17 @@ test('the name that the kubeconfig calls must stay', async () => {
 
 test.each(['tls/ca.crt', 'tls/ca.key'])('without %s nothing is renewed', async (name) => {
   await rm(join(folder, name));
-  const message = /nothing was renewed: .*ca\.\w+ can't be read: there is no such file: --renew needs the CA/;
+  const message =
+    /nothing was renewed: .*ca\.\w+ can't be read: there is no such file: --renew needs the CA/;
   await expectRefusal(() => renew(), message);
 });
 
 test('a CA file that is none is refused without a word of it', async () => {
   await write('tls/ca.key', '-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n');
-  await expectRefusal(() => renew(), /ca\.crt with .*ca\.key: this is no PEM certificate with its key\. --renew/);
+  await expectRefusal(
+    () => renew(),
+    /ca\.crt with .*ca\.key: this is no PEM certificate with its key\. --renew/,
+  );
   await write('tls/ca.key', (await createAuthority(now)).key);
   await expectRefusal(() => renew(), /the key does not belong to the certificate/);
 });
@@ -113,7 +146,10 @@ test('of two CAs in the file, the one whose key is there renews what it issued',
   expect((await server()).verify(new X509Certificate(old.authority).publicKey)).toBe(true);
   // And after that, before the old one is removed.
   await write('tls/ca.key', next.key);
-  await expectRefusal(() => renew(), /server\.crt is not from the CA in .* that .*ca\.key belongs to\. Put the key/);
+  await expectRefusal(
+    () => renew(),
+    /server\.crt is not from the CA in .* that .*ca\.key belongs to\. Put the key/,
+  );
   await write('tls/server.crt', (await issueServer(next, ['gw.example.com'], now)).certificate);
   await renew();
   expect((await server()).verify(new X509Certificate(next.certificate).publicKey)).toBe(true);
@@ -122,13 +158,19 @@ test('of two CAs in the file, the one whose key is there renews what it issued',
 });
 
 test('a CA that has ended issues nothing', async () => {
-  await expectRefusal(() => renew([], now + 3650 * day), /the CA ends at 2040-01-29T12:00:00\.000Z\. --renew needs/);
+  await expectRefusal(
+    () => renew([], now + 3650 * day),
+    /the CA ends at 2040-01-29T12:00:00\.000Z\. --renew needs/,
+  );
 });
 
 test('a server certificate of another CA is not replaced', async () => {
   const other = await createAuthority(now);
   await write('tls/server.crt', (await issueServer(other, ['gw.example.com'], now)).certificate);
-  await expectRefusal(() => renew(['gw.example.com']), /server\.crt is not from the CA in .*ca\.crt/);
+  await expectRefusal(
+    () => renew(['gw.example.com']),
+    /server\.crt is not from the CA in .*ca\.crt/,
+  );
   await write('tls/server.crt', 'no PEM');
   await expectRefusal(() => renew(), /is not from the CA/);
 });
@@ -152,7 +194,10 @@ test('an existing file keeps all files from being written', async () => {
   const other = join(folder, 'other');
   await rm(join(folder, 'tls'), { recursive: true });
   await createFolder(other, ['gw'], {}, now);
-  for (const name of ['tls', 'kube-apiserver', 'gateway.yaml']) await rm(join(other, name), { recursive: true });
-  await expect(createFolder(other, ['gw'], {}, now)).rejects.toThrow(/other has tokens\.yaml already/);
+  for (const name of ['tls', 'kube-apiserver', 'gateway.yaml'])
+    await rm(join(other, name), { recursive: true });
+  await expect(createFolder(other, ['gw'], {}, now)).rejects.toThrow(
+    /other has tokens\.yaml already/,
+  );
   expect(await readdir(other)).toEqual(['tokens.yaml']);
 });

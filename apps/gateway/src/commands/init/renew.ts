@@ -87,10 +87,14 @@ async function renewLogin(folder: string, authority: Authority, now: number, giv
   if (given !== undefined) {
     const away = text === undefined ? '' : `move it and ${loginNames.key} away, and `;
     const make = commandLine(['init', folder, '--login', given]);
-    throw new Error(`${what}: ${file} ${why}, so --renew can't replace it. To make a new one, ${away}run: ${make}`);
+    throw new Error(
+      `${what}: ${file} ${why}, so --renew can't replace it. To make a new one, ${away}run: ${make}`,
+    );
   }
   if (text !== undefined) {
-    printRemark(`${loginNames.certificate} ${why}, and is not renewed here: renew it where it was issued`);
+    printRemark(
+      `${loginNames.certificate} ${why}, and is not renewed here: renew it where it was issued`,
+    );
   }
   return undefined;
 }
@@ -101,7 +105,9 @@ async function remarkOn(folder: string, authority: Authority, server: KeyPair): 
   const files = keys.map((name) => ({ file: join(folder, name), secret: true }));
   for (const { detail } of await checkPermissions(files)) printRemark(printable(detail));
   if (server.notAfter.getTime() === authority.notAfter.getTime()) {
-    printRemark(`the CA itself ends on ${dateOf(authority)}: make a new folder with a new CA before that`);
+    printRemark(
+      `the CA itself ends on ${dateOf(authority)}: make a new folder with a new CA before that`,
+    );
   }
 }
 
@@ -110,7 +116,10 @@ async function remarkOn(folder: string, authority: Authority, server: KeyPair): 
  *
  * @throws Error for one from another CA, which kube-apiserver trusts
  */
-async function hostsBefore(folder: string, authority: Authority): Promise<readonly string[] | undefined> {
+async function hostsBefore(
+  folder: string,
+  authority: Authority,
+): Promise<readonly string[] | undefined> {
   const file = join(folder, names.server);
   const text = await readText(file, mebibyte).catch(() => undefined);
   if (text === undefined) return undefined;
@@ -132,7 +141,9 @@ async function requireCalledHost(folder: string, hosts: readonly string[]): Prom
   // The file may have been changed into something else. Then it is not known what it calls.
   const called: string | undefined = ifReadable(() => {
     const { cluster } = parse(text).clusters[0];
-    return cluster['tls-server-name'] ?? new URL(cluster.server).hostname.replace(/^\[(.*)\]$/, '$1');
+    return (
+      cluster['tls-server-name'] ?? new URL(cluster.server).hostname.replace(/^\[(.*)\]$/, '$1')
+    );
   });
   if (called === undefined || hosts.includes(called)) return;
   throw new Error(
@@ -151,7 +162,8 @@ function ifReadable<Value>(read: () => Value): Value | undefined {
 
 /** Describes which names are new, and which are gone: a client that calls the gateway by one of those can't reach it any more. */
 function difference(hosts: readonly string[], before: readonly string[] = hosts): string {
-  const part = (word: string, names: readonly string[]) => (names.length > 0 ? `; ${word}: ${names.join(', ')}` : '');
+  const part = (word: string, names: readonly string[]) =>
+    names.length > 0 ? `; ${word}: ${names.join(', ')}` : '';
   const added = hosts.filter((host) => !before.includes(host));
   const removed = before.filter((host) => !hosts.includes(host));
   return part('new', added) + part('no longer', removed);

@@ -53,7 +53,10 @@ test('all that can be said, repeats once', () => {
 
 describe('--not-before', () => {
   test.each([
-    ['2030-01-01T08:00:00Z', '--not-before is not before the end of the token, 2030-01-01T08:00:00.000Z'],
+    [
+      '2030-01-01T08:00:00Z',
+      '--not-before is not before the end of the token, 2030-01-01T08:00:00.000Z',
+    ],
     ['2031-01-01T00:00:00Z', '--not-before is not before the end of the token'],
     ['tomorrow', '--not-before must be a time with its zone, such as 2030-01-31T12:00:00Z'],
     ['2030-01-01T01:00:00', '--not-before must be a time with its zone'],

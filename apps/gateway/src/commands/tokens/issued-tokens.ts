@@ -4,7 +4,14 @@ import { printable } from '../../base/logging/printable.ts';
 import type { IdentityConfig } from '../../config/types.ts';
 import { shortDigest } from '../../engine/revocation/list.ts';
 import { commandLine } from '../command-line.ts';
-import { type Issuing, loadIssuer, type SeenToken, seeToken, toJson, withIssuer } from '../issuer.ts';
+import {
+  type Issuing,
+  loadIssuer,
+  type SeenToken,
+  seeToken,
+  toJson,
+  withIssuer,
+} from '../issuer.ts';
 import type { ReadOptions, TokenOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, UsageError } from '../output.ts';
 import { humanDuration, timeText } from '../times.ts';
@@ -82,7 +89,9 @@ function readExtra(pairs: readonly string[]): Readonly<Record<string, readonly s
   const entries = pairs.map((pair) => {
     const [, key, value] = /^([^=]+)=(.+)$/su.exec(pair) ?? [];
     if (key !== undefined && value !== undefined) return { key, value };
-    throw new UsageError(`--extra needs key=value, such as --extra team=build: "${pair}" has another form`);
+    throw new UsageError(
+      `--extra needs key=value, such as --extra team=build: "${pair}" has another form`,
+    );
   });
   const byKey = Map.groupBy(entries, ({ key }) => key);
   return Object.fromEntries([...byKey].map(([key, all]) => [key, all.map(({ value }) => value)]));
@@ -127,10 +136,17 @@ function description({ issued, user }: SeenToken, now: number): string {
     ['groups', user.groups?.join(', ') || 'none'],
     ['audiences', audiences?.join(', ')],
     ['from', notBefore && timeText(notBefore)],
-    ['until', expiresAt === undefined ? 'never ends' : `${timeText(expiresAt)} (${humanDuration(+expiresAt - now)})`],
+    [
+      'until',
+      expiresAt === undefined
+        ? 'never ends'
+        : `${timeText(expiresAt)} (${humanDuration(+expiresAt - now)})`,
+    ],
     ['digest', shortDigest(issued.digest)],
   ];
-  const known = lines.flatMap(([name = '', value]) => (value ? [`  ${name.padEnd(10)} ${printable(value)}`] : []));
+  const known = lines.flatMap(([name = '', value]) =>
+    value ? [`  ${name.padEnd(10)} ${printable(value)}`] : [],
+  );
   return ['The token is shown this once. As Kubernetes sees it:', ...known].join('\n');
 }
 
@@ -143,7 +159,10 @@ export async function listTokens(options: ListOptions): Promise<ExitCode> {
   const issuing = await loadIssuer(options);
   const { name } = issuing.authenticator;
   const username = user === undefined ? undefined : await usernameOf(user, issuing, options.exact);
-  const filter = { ...(username !== undefined && { username }), ...(digest !== undefined && { digest }) };
+  const filter = {
+    ...(username !== undefined && { username }),
+    ...(digest !== undefined && { digest }),
+  };
   const now = Date.now();
   const { tokens, unreadable } = await collect(issuing, filter, now);
   if (output === 'json') printJson({ tokens: tokens.map((one) => toJson(one, name)), unreadable });
@@ -154,21 +173,31 @@ export async function listTokens(options: ListOptions): Promise<ExitCode> {
     if (username !== undefined) await remarkOtherSessions(issuing, username, options);
   }
   const subject =
-    length === 1 ? '1 record is unreadable and authenticates' : `${length} records are unreadable and authenticate`;
+    length === 1
+      ? '1 record is unreadable and authenticates'
+      : `${length} records are unreadable and authenticate`;
   if (length > 0) printRemark(`${subject} no one: fix or delete what is stored there`);
   const isMissing = Object.keys(filter).length > 0 && tokens.length + length === 0;
   return isMissing ? exitCodes.negative : exitCodes.success;
 }
 
 /** Returns the name by which an issuer knows a user. Sessions have the names that Kubernetes sees. @throws UsageError */
-async function usernameOf(user: string, { authenticator, config }: Issuing, isExact?: boolean): Promise<string> {
+async function usernameOf(
+  user: string,
+  { authenticator, config }: Issuing,
+  isExact?: boolean,
+): Promise<string> {
   if (authenticator.name !== config.login?.sessions) return withoutPrefix(user, authenticator);
   const { name, doubt } = await findUser(config, user, { isExact });
   remarkFound(user, name, doubt);
   return name;
 }
 
-async function remarkOtherSessions({ authenticator: { name }, config }: Issuing, user: string, options: ListOptions) {
+async function remarkOtherSessions(
+  { authenticator: { name }, config }: Issuing,
+  user: string,
+  options: ListOptions,
+) {
   if (name !== config.login?.sessions) return;
   const wordsFor = (other: string) => ['token', 'list', '--authenticator', name, '--user', other];
   remarkOtherName(await checkName(config, user), wordsFor, options.config);
@@ -197,7 +226,8 @@ function emptyRemark(
  */
 function withoutPrefix(name: string, { username: { prefix } }: IdentityConfig): string {
   if (!name.startsWith(prefix)) return name;
-  if (name === prefix) throw new UsageError(`--user is the prefix alone: write --user ${prefix}NAME`);
+  if (name === prefix)
+    throw new UsageError(`--user is the prefix alone: write --user ${prefix}NAME`);
   return name.slice(prefix.length);
 }
 
@@ -230,9 +260,12 @@ async function collect(issuing: Issuing, filter: TokenFilter, now: number) {
     }
   });
   const issuedAt = ({ issued }: SeenToken) => issued.issuedAt?.getTime() ?? 0;
-  const byDigest = (one: { digest: string }, other: { digest: string }) => (one.digest < other.digest ? -1 : 1);
+  const byDigest = (one: { digest: string }, other: { digest: string }) =>
+    one.digest < other.digest ? -1 : 1;
   return {
-    tokens: tokens.sort((one, other) => issuedAt(other) - issuedAt(one) || byDigest(one.issued, other.issued)),
+    tokens: tokens.sort(
+      (one, other) => issuedAt(other) - issuedAt(one) || byDigest(one.issued, other.issued),
+    ),
     unreadable: unreadable.sort(byDigest),
   };
 }

@@ -15,26 +15,43 @@ export function effectText(draft: Prepared['draft'], [first]: readonly SeenToken
 }
 
 /** Says how long a replica that does not learn of the revocation may accept what it has cached. */
-export function lingeringText({ authenticators }: GatewayConfig, { kind, name }: Prepared['draft']): string {
-  const theirs = authenticators.filter(({ username }) => kind !== 'user' || name.startsWith(username.prefix));
+export function lingeringText(
+  { authenticators }: GatewayConfig,
+  { kind, name }: Prepared['draft'],
+): string {
+  const theirs = authenticators.filter(
+    ({ username }) => kind !== 'user' || name.startsWith(username.prefix),
+  );
   const caches = theirs.flatMap(({ cache }) => (cache === 'off' ? [] : [cache]));
-  const max = (key: 'authenticatedTtl' | 'staleTtl') => Math.max(0, ...caches.map((cache) => cache[key]));
+  const max = (key: 'authenticatedTtl' | 'staleTtl') =>
+    Math.max(0, ...caches.map((cache) => cache[key]));
   const [authenticatedTtl, staleTtl] = [max('authenticatedTtl'), max('staleTtl')];
   if (authenticatedTtl === 0) return 'This config caches nothing of it.\n';
-  const stale = staleTtl === 0 ? '' : `, and ${humanDuration(staleTtl)} beyond while the backend is down (staleTtl)`;
+  const stale =
+    staleTtl === 0
+      ? ''
+      : `, and ${humanDuration(staleTtl)} beyond while the backend is down (staleTtl)`;
   return `A replica may accept it from its cache for ${humanDuration(authenticatedTtl)} more (authenticatedTtl)${stale}.\n`;
 }
 
 /** Says what still lets the user in, and what would stop that. @param ended the tokens that are revoked */
-export function advice({ config, draft, token }: Prepared, ended: readonly SeenToken[], options: EntryOptions): string {
+export function advice(
+  { config, draft, token }: Prepared,
+  ended: readonly SeenToken[],
+  options: EntryOptions,
+): string {
   const { kind, name } = draft;
-  if (kind === 'all') return 'No token was revoked: whoever has a valid one, or a right password, gets in again.\n';
+  if (kind === 'all')
+    return 'No token was revoked: whoever has a valid one, or a right password, gets in again.\n';
   const session = ended.find((one) => one.session !== undefined);
-  if (kind === 'token' && session !== undefined) return adviceOfSession(config, session.user.username, options);
+  if (kind === 'token' && session !== undefined)
+    return adviceOfSession(config, session.user.username, options);
   if (kind === 'token' && (token === undefined || ended.length > 0)) return '';
-  const words = kind === 'user' ? ['--user', name, ...(options.exact ? ['--exact'] : [])] : ['--token'];
+  const words =
+    kind === 'user' ? ['--user', name, ...(options.exact ? ['--exact'] : [])] : ['--token'];
   const command = commandLine(['block', ...words, '--for', '8h'], options.config);
-  const again = session === undefined ? 'The backend decides who gets in again.' : 'The user can log in again.';
+  const again =
+    session === undefined ? 'The backend decides who gets in again.' : 'The user can log in again.';
   return `${again} To refuse them whatever the backend says: ${command}\n`;
 }
 

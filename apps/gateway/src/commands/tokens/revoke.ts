@@ -5,7 +5,15 @@ import { shortDigest } from '../../engine/revocation/list.ts';
 import { issuesTokens } from '../../runtime/authenticators.ts';
 import { mayStillPass, publishWithInterrupt, report } from '../blocks/report.ts';
 import { commandLine } from '../command-line.ts';
-import { chooseIssuer, type Issuing, issuingOf, type SeenToken, seeToken, toJson, withIssuer } from '../issuer.ts';
+import {
+  chooseIssuer,
+  type Issuing,
+  issuingOf,
+  type SeenToken,
+  seeToken,
+  toJson,
+  withIssuer,
+} from '../issuer.ts';
 import { digestLength, jtiText } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, UsageError } from '../output.ts';
 import { humanDuration, timeText } from '../times.ts';
@@ -24,8 +32,11 @@ export async function revoke(options: EntryOptions): Promise<ExitCode> {
   const isText = options.output === 'text';
   // The tokens come first: otherwise a replica could look one up in between, and cache the answer.
   const at = new Date();
-  const ended = found ? await Promise.all(issuers.map((one) => revokeWith(one, found, at, outcome, isText))) : [];
-  if (isText && kind !== 'all') process.stdout.write(`${summary(outcome, areSessions(given, issuers))}.\n`);
+  const ended = found
+    ? await Promise.all(issuers.map((one) => revokeWith(one, found, at, outcome, isText)))
+    : [];
+  if (isText && kind !== 'all')
+    process.stdout.write(`${summary(outcome, areSessions(given, issuers))}.\n`);
   const inJson = (replicas?: object) => ({ ...outcome, replicas });
   const forgotten = found ? await forget(found, options, ended.flat(), inJson) : exitCodes.success;
   if (!found && !isText) printJson(inJson());
@@ -41,9 +52,16 @@ export async function revoke(options: EntryOptions): Promise<ExitCode> {
   return isNothing ? exitCodes.negative : exitCodes.success;
 }
 
-async function remarkUser({ config, draft }: Prepared, { authenticator, config: file }: EntryOptions): Promise<void> {
+async function remarkUser(
+  { config, draft }: Prepared,
+  { authenticator, config: file }: EntryOptions,
+): Promise<void> {
   const more = authenticator === undefined ? [] : ['--authenticator', authenticator];
-  remarkDoubts(await checkName(config, draft.name), (name) => ['revoke', '--user', name, ...more], file);
+  remarkDoubts(
+    await checkName(config, draft.name),
+    (name) => ['revoke', '--user', name, ...more],
+    file,
+  );
 }
 
 /** @throws UsageError when a `jti` or `sid` is named, with the command that does what is meant */
@@ -57,29 +75,43 @@ function refuseIds({ jti, sid, config }: EntryOptions): void {
 }
 
 /** Finds the authenticators that may have issued tokens of the subject. @throws UsageError, Error as `chooseIssuer` */
-function issuersOf({ config, draft: { kind, name } }: Prepared, options: EntryOptions): readonly Issuing[] {
+function issuersOf(
+  { config, draft: { kind, name } }: Prepared,
+  options: EntryOptions,
+): readonly Issuing[] {
   if (kind === 'all') return [];
   const named = options.authenticator;
-  const issuing = named === undefined ? config.authenticators.filter(issuesTokens) : [chooseIssuer(config, named)];
+  const issuing =
+    named === undefined
+      ? config.authenticators.filter(issuesTokens)
+      : [chooseIssuer(config, named)];
   const able = issuing.filter(({ username: { prefix } }) => {
     return kind !== 'user' || (name.startsWith(prefix) && name !== prefix);
   });
   if (named !== undefined && able.length === 0) {
     const prefix = issuing[0]?.username.prefix;
-    throw new UsageError(`users of authenticator ${named} begin with "${prefix}": correct --user or --authenticator`);
+    throw new UsageError(
+      `users of authenticator ${named} begin with "${prefix}": correct --user or --authenticator`,
+    );
   }
   return able.map((authenticator) => issuingOf(config, authenticator, options.config));
 }
 
 /** Completes the first digits of a digest. @returns undefined when no token has them. @throws UsageError when several have */
-async function completeDigest(prepared: Prepared, issuers: readonly Issuing[]): Promise<Prepared | undefined> {
+async function completeDigest(
+  prepared: Prepared,
+  issuers: readonly Issuing[],
+): Promise<Prepared | undefined> {
   const { kind, name: digits } = prepared.draft;
   if (kind !== 'token' || digits.length === digestLength) return prepared;
   const users = new Map<string, string>();
   const collect = (issuing: Issuing) =>
     withIssuer(issuing, async (issuer) => {
       for await (const one of issuer.list({ digest: digits })) {
-        users.set(one.digest, 'problem' in one ? 'unreadable' : printable(issuing.nameUser(one.user).user.username));
+        users.set(
+          one.digest,
+          'problem' in one ? 'unreadable' : printable(issuing.nameUser(one.user).user.username),
+        );
       }
     });
   await Promise.all(issuers.map(collect));
@@ -87,11 +119,16 @@ async function completeDigest(prepared: Prepared, issuers: readonly Issuing[]): 
   if (digest === undefined) return undefined;
   if (others.length === 0) return { ...prepared, draft: { ...prepared.draft, name: digest } };
   // The list has more digits than were given: otherwise they would still look the same.
-  const lines = [...users].map(([all, user]) => `\n    ${digits.length < 12 ? shortDigest(all) : all}  ${user}`);
+  const lines = [...users].map(
+    ([all, user]) => `\n    ${digits.length < 12 ? shortDigest(all) : all}  ${user}`,
+  );
   const maxListed = 10;
   const listed =
-    lines.slice(0, maxListed).join('') + (users.size > maxListed ? `\n    and ${users.size - maxListed} more` : '');
-  throw new UsageError(`--digest ${digits} is the beginning of several, give more digits:${listed}`);
+    lines.slice(0, maxListed).join('') +
+    (users.size > maxListed ? `\n    and ${users.size - maxListed} more` : '');
+  throw new UsageError(
+    `--digest ${digits} is the beginning of several, give more digits:${listed}`,
+  );
 }
 
 /** An Outcome has the JSON of what became of the tokens: revoked now or before, and why not all of an authenticator could be revoked. */
@@ -103,7 +140,13 @@ type Outcome = Readonly<Record<'revoked' | 'already' | 'unreadable' | 'problems'
  *
  * @returns the tokens that are revoked, now or before
  */
-async function revokeWith(issuing: Issuing, prepared: Prepared, at: Date, outcome: Outcome, isText: boolean) {
+async function revokeWith(
+  issuing: Issuing,
+  prepared: Prepared,
+  at: Date,
+  outcome: Outcome,
+  isText: boolean,
+) {
   const authenticator = issuing.authenticator.name;
   const { kind, by, reason } = prepared.draft;
   const revocation = { at, by, ...(reason !== undefined && { reason }) };
@@ -116,7 +159,8 @@ async function revokeWith(issuing: Issuing, prepared: Prepared, at: Date, outcom
           const { digest, problem } = one;
           outcome.unreadable.push({ authenticator, digest, problem });
           // Such a record may name any user.
-          const effect = kind === 'user' ? 'so it may be theirs' : 'so it authenticates no one as it is';
+          const effect =
+            kind === 'user' ? 'so it may be theirs' : 'so it authenticates no one as it is';
           printRemark(
             `${shortDigest(digest)} was not revoked: its record is unreadable, ${effect}: ${printable(problem)}`,
           );
@@ -159,7 +203,10 @@ function revokedLine({ token, already }: RevokedToken, { user }: SeenToken, at: 
 
 /** Whether only sessions were asked for. */
 function areSessions({ config: { login } }: Prepared, issuers: readonly Issuing[]): boolean {
-  return issuers.length > 0 && issuers.every(({ authenticator }) => authenticator.name === login?.sessions);
+  return (
+    issuers.length > 0 &&
+    issuers.every(({ authenticator }) => authenticator.name === login?.sessions)
+  );
 }
 
 /** Counts what became of the tokens. @param ofSessions whether only sessions were asked for */
@@ -167,15 +214,20 @@ function summary({ revoked, already, unreadable }: Outcome, ofSessions: boolean)
   const sessions = revoked.filter((one) => 'session' in one).length;
   const tokens = revoked.length - sessions;
   const parts = [
-    (tokens > 0 || (sessions === 0 && !ofSessions)) && `${tokens} ${tokens === 1 ? 'token' : 'tokens'} revoked`,
-    (sessions > 0 || (tokens === 0 && ofSessions)) && `${sessions} ${sessions === 1 ? 'session' : 'sessions'} revoked`,
+    (tokens > 0 || (sessions === 0 && !ofSessions)) &&
+      `${tokens} ${tokens === 1 ? 'token' : 'tokens'} revoked`,
+    (sessions > 0 || (tokens === 0 && ofSessions)) &&
+      `${sessions} ${sessions === 1 ? 'session' : 'sessions'} revoked`,
     already.length > 0 && `${already.length} revoked already`,
     unreadable.length > 0 && `${unreadable.length} unreadable`,
   ];
   return parts.filter((part) => part !== false).join(', ');
 }
 
-function selectionOf({ draft: { kind, name }, token }: Prepared, { authenticator }: Issuing): TokenSelection {
+function selectionOf(
+  { draft: { kind, name }, token }: Prepared,
+  { authenticator }: Issuing,
+): TokenSelection {
   if (kind === 'user') return { username: name.slice(authenticator.username.prefix.length) };
   return token === undefined ? { digest: name } : { token };
 }
@@ -218,10 +270,17 @@ async function forget(
       ...draft,
       until: now + rememberedFor,
     }));
-    return report(publication, options.output, [effectText(draft, ended), mayStillPass + next], inJson);
+    return report(
+      publication,
+      options.output,
+      [effectText(draft, ended), mayStillPass + next],
+      inJson,
+    );
   } catch (error) {
     print(lingering + mayStillPass + next);
-    printRemark(`the replicas did not learn of it, so they keep what they have cached: ${causeOf(error)}`);
+    printRemark(
+      `the replicas did not learn of it, so they keep what they have cached: ${causeOf(error)}`,
+    );
     return exitCodes.failure;
   }
 }

@@ -22,12 +22,15 @@ export async function auditFingerprint(options: Pick<ReadOptions, 'config'>): Pr
   return exitCodes.success;
 }
 
-export async function tokenHash(options: TokenOptions & ReadOptions & { generate?: boolean }): Promise<ExitCode> {
+export async function tokenHash(
+  options: TokenOptions & ReadOptions & { generate?: boolean },
+): Promise<ExitCode> {
   const { user, uid, group, audience, ttl = Number.POSITIVE_INFINITY, generate } = options;
   const token = generate ? randomBytes(32).toString('base64url') : checkToken(await readToken());
   const end = ttl === Number.POSITIVE_INFINITY ? undefined : new Date(Date.now() + ttl);
   const fields = { username: user, uid, groups: group, audiences: audience };
-  if (options.output === 'json') printJson({ ...(generate && { token }), entry: entryOf(token, fields, end) });
+  if (options.output === 'json')
+    printJson({ ...(generate && { token }), entry: entryOf(token, fields, end) });
   else {
     // The token goes to standard error, so that `>> tokens.yaml` does not store it.
     if (generate) process.stderr.write(`The token, shown this once: ${token}\n`);
@@ -50,9 +53,11 @@ function entryOf(token: string, fields: Fields, end: Date | undefined): Fields {
 }
 
 function checkToken(token: string): string {
-  if (!token.isWellFormed() || token.includes('\uFFFD')) throw new Error('the token is not valid UTF-8');
+  if (!token.isWellFormed() || token.includes('\uFFFD'))
+    throw new Error('the token is not valid UTF-8');
   // kubernetes/apiserver pkg/authentication/request/bearertoken: the header is split at spaces, its second word counts.
-  if (/\s/.test(token)) throw new Error('the token has a space or a line end in it: kube-apiserver would cut it there');
+  if (/\s/.test(token))
+    throw new Error('the token has a space or a line end in it: kube-apiserver would cut it there');
   // Whoever reads a digest can try guesses against it: 128 random bits are 22 characters of base64.
   if (token.length < 22) {
     printRemark(

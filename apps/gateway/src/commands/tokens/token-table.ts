@@ -17,12 +17,18 @@ export function printTokens(
     issuing.authenticator.name === issuing.config.login?.sessions ? sessionColumns : tokenColumns
   ).filter(([head]) => isTracked || head !== 'LAST USE');
   const ofUnreadable = ({ digest, problem }: UnreadableToken) => {
-    const cells: Readonly<Record<string, string>> = { DIGEST: shortDigest(digest), STATE: `unreadable: ${problem}` };
+    const cells: Readonly<Record<string, string>> = {
+      DIGEST: shortDigest(digest),
+      STATE: `unreadable: ${problem}`,
+    };
     return columns.map(([head]) => cells[head] ?? '');
   };
   printTable(
     columns.map(([head]) => head),
-    [...tokens.map((token) => columns.map(([, cell]) => cell(token, now))), ...unreadable.map(ofUnreadable)],
+    [
+      ...tokens.map((token) => columns.map(([, cell]) => cell(token, now))),
+      ...unreadable.map(ofUnreadable),
+    ],
   );
 }
 
@@ -34,7 +40,11 @@ const ago = (time: Date, now: number) => `${humanDuration(now - time.getTime())}
 const column = {
   digest: ['DIGEST', ({ issued }) => shortDigest(issued.digest)],
   user: ['USER', ({ user }) => user.username],
-  age: ['AGE', ({ issued: { issuedAt } }, now) => (issuedAt === undefined ? '' : humanDuration(now - +issuedAt))],
+  age: [
+    'AGE',
+    ({ issued: { issuedAt } }, now) =>
+      issuedAt === undefined ? '' : humanDuration(now - +issuedAt),
+  ],
   expires: [
     'EXPIRES',
     ({ issued: { expiresAt } }, now) => {
@@ -44,7 +54,8 @@ const column = {
   ],
   lastUse: [
     'LAST USE',
-    ({ issued: { lastUsedAt } }, now) => (lastUsedAt ? ago(lastUsedAt, now) : lastUsedAt === null ? 'never' : ''),
+    ({ issued: { lastUsedAt } }, now) =>
+      lastUsedAt ? ago(lastUsedAt, now) : lastUsedAt === null ? 'never' : '',
   ],
   state: ['STATE', ({ state }) => state],
 } satisfies Readonly<Record<string, Column>>;

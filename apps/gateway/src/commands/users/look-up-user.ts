@@ -31,7 +31,12 @@ interface IssuedTokens {
   readonly digests: readonly string[];
 }
 
-type LookUpAnswer = 'known' | 'not known' | 'refused by policy' | 'cannot be looked up' | 'could not be checked';
+type LookUpAnswer =
+  | 'known'
+  | 'not known'
+  | 'refused by policy'
+  | 'cannot be looked up'
+  | 'could not be checked';
 
 /** Asks one authenticator about a user, without a token. It never throws. @param username without the prefix of gateway.yaml */
 export async function lookUpUser(
@@ -41,11 +46,14 @@ export async function lookUpUser(
   observer: ChainObserver,
 ): Promise<LookedUp> {
   const isNotForLogins =
-    authenticator.loginToken !== undefined && config.login?.authenticators.includes(one.name) === false;
+    authenticator.loginToken !== undefined &&
+    config.login?.authenticators.includes(one.name) === false;
   const all = { authenticator: one.name, isNotForLogins };
   const unknown = { ...all, reason: '', tokens: null, account: null };
   try {
-    const issued = issuesTokens(one) ? await issuedTo(issuingOf(config, one), username, observer) : undefined;
+    const issued = issuesTokens(one)
+      ? await issuedTo(issuingOf(config, one), username, observer)
+      : undefined;
     const tokens = issued?.digests.length ?? null;
     if (!authenticator.lookUp && !issued) {
       return { ...unknown, answer: 'cannot be looked up', reason: 'only a token shows its user' };
@@ -54,17 +62,30 @@ export async function lookUpUser(
     const trace = (step: string) => observer.onStep(one.name, step);
     const found = { ...all, tokens, issued };
     // An authenticator that issues tokens and has no `lookUp` knows the users that have tokens.
-    const user = authenticator.lookUp ? await lookUpByName(authenticator, username, { signal, trace }) : issued?.user;
+    const user = authenticator.lookUp
+      ? await lookUpByName(authenticator, username, { signal, trace })
+      : issued?.user;
     if (user === undefined) {
       // The groups of tokens that have ended count no more.
       const hadTokens = issued !== undefined && issued.revoked + issued.expired > 0;
-      if (hadTokens) return { ...found, answer: 'known', reason: one.username.prefix + username, account: null };
-      return { ...found, answer: 'not known', reason: '', account: authenticator.revalidate ? 'not found' : null };
+      if (hadTokens)
+        return { ...found, answer: 'known', reason: one.username.prefix + username, account: null };
+      return {
+        ...found,
+        answer: 'not known',
+        reason: '',
+        account: authenticator.revalidate ? 'not found' : null,
+      };
     }
     const account = await accountState(authenticator, user, one.timeout);
-    const named = identityPolicy(one, identityPrefixes(config.authenticators), config.provenance?.keyPrefix)(user);
+    const named = identityPolicy(
+      one,
+      identityPrefixes(config.authenticators),
+      config.provenance?.keyPrefix,
+    )(user);
     observer.onNames(one.name, user, named.user);
-    if (named.violation) return { ...found, answer: 'refused by policy', reason: named.violation.rule, account };
+    if (named.violation)
+      return { ...found, answer: 'refused by policy', reason: named.violation.rule, account };
     return { ...found, answer: 'known', reason: named.user.username, account };
   } catch (error) {
     const isOfUser = AuthenticatorError.is(error) && error.code === 'failed';
@@ -91,13 +112,22 @@ export async function lookUpByName(
 }
 
 /** Returns why a session that begins now would end, or `good` if it would not. Null: sessions can't follow this backend. */
-async function accountState(authenticator: Authenticator, { username, uid }: UserInfo, timeout: number) {
+async function accountState(
+  authenticator: Authenticator,
+  { username, uid }: UserInfo,
+  timeout: number,
+) {
   if (authenticator.revalidate === undefined) return null;
   const context = { since: new Date(), signal: AbortSignal.timeout(timeout) };
   try {
-    const decision = await authenticator.revalidate({ username, ...(uid !== undefined && { uid }) }, context);
+    const decision = await authenticator.revalidate(
+      { username, ...(uid !== undefined && { uid }) },
+      context,
+    );
     // The clock of a backend may be ahead: a password that was changed just now is valid for a login.
-    return decision.kind === 'rejected' && decision.reason !== 'password-changed' ? decision.reason : 'good';
+    return decision.kind === 'rejected' && decision.reason !== 'password-changed'
+      ? decision.reason
+      : 'good';
   } catch (error) {
     return `could not be checked: ${causeOf(error)}`;
   }
@@ -123,9 +153,15 @@ async function issuedTo(issuing: Issuing, username: string, { onStep }: ChainObs
   });
   const { revoked, expired, unreadable } = counts;
   const { name } = issuing.authenticator;
-  onStep(name, `tokens issued to this name: ${digests.length} valid, ${revoked} revoked, ${expired} expired`);
-  if (lists.size > 1) onStep(name, 'the tokens have different groups: each token gives only its own');
+  onStep(
+    name,
+    `tokens issued to this name: ${digests.length} valid, ${revoked} revoked, ${expired} expired`,
+  );
+  if (lists.size > 1)
+    onStep(name, 'the tokens have different groups: each token gives only its own');
   if (unreadable > 0) onStep(name, `records that can't be read, of whichever user: ${unreadable}`);
-  const groups = [...new Set([...lists].flatMap((list): readonly string[] => JSON.parse(list)))].sort();
+  const groups = [
+    ...new Set([...lists].flatMap((list): readonly string[] => JSON.parse(list))),
+  ].sort();
   return { revoked, expired, digests, user: first && { ...first, groups } };
 }

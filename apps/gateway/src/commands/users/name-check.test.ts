@@ -5,7 +5,8 @@ import { configOf, hangs, isDown, knows, knowsNot, type LookUp } from './testing
 
 const isJane: LookUp = async () => ({ username: 'jane' });
 const wordsFor = (name: string) => ['block', '--user', name, '--for', '8h'];
-const check = (backends: Parameters<typeof configOf>[0], name = 'corp:Jane') => checkName(configOf(backends), name);
+const check = (backends: Parameters<typeof configOf>[0], name = 'corp:Jane') =>
+  checkName(configOf(backends), name);
 const right = { isUnknown: false, others: [], unchecked: [] };
 
 /** What the command says instead of what it would do; undefined when it goes on. */
@@ -38,13 +39,17 @@ describe('a name that a directory has for a user of another name', () => {
   });
 
   test('is right where another authenticator has a user of it, or the same directory', async () => {
-    expect(await check({ corp: isJane, robots: { prefix: 'corp:', lookUp: knows } })).toMatchObject(right);
+    expect(await check({ corp: isJane, robots: { prefix: 'corp:', lookUp: knows } })).toMatchObject(
+      right,
+    );
     // Who edits the mail address to be the name of someone else keeps no block from that one.
     for (const own of [
       { kind: 'authenticated', user: { username: 'Jane' } },
       { kind: 'rejected', reason: 'disabled' },
     ] as const) {
-      expect(await check({ corp: { lookUp: isJane, revalidate: async () => own } })).toMatchObject(right);
+      expect(await check({ corp: { lookUp: isJane, revalidate: async () => own } })).toMatchObject(
+        right,
+      );
     }
     const none = { kind: 'rejected', reason: 'unknown-user' } as const;
     expect(await check({ corp: { lookUp: isJane, revalidate: async () => none } })).toMatchObject({
@@ -77,7 +82,9 @@ test('is waited for 2 s at most', async () => {
   vi.useFakeTimers();
   const checked = check({ corp: hangs });
   await vi.advanceTimersByTimeAsync(2_000);
-  expect(await checked).toMatchObject({ unchecked: ['corp could not check it (no answer in 2 s)'] });
+  expect(await checked).toMatchObject({
+    unchecked: ['corp could not check it (no answer in 2 s)'],
+  });
 });
 
 describe('what was done all the same is followed by a remark', () => {
@@ -89,16 +96,30 @@ describe('what was done all the same is followed by a remark', () => {
   };
 
   test.each([
-    ['of no user', { corp: knowsNot }, /knows user corp:Jane: was the name mistyped\? It is done all the same\n$/],
-    ['of another user', { corp: isJane }, /corp:Jane is corp:jane: .*:\n {2}.* block --user corp:jane --for 8h\n$/],
-    ['not checked', { corp: isDown }, /the name corp:Jane was not checked: corp could not check it \(down\)\. /],
+    [
+      'of no user',
+      { corp: knowsNot },
+      /knows user corp:Jane: was the name mistyped\? It is done all the same\n$/,
+    ],
+    [
+      'of another user',
+      { corp: isJane },
+      /corp:Jane is corp:jane: .*:\n {2}.* block --user corp:jane --for 8h\n$/,
+    ],
+    [
+      'not checked',
+      { corp: isDown },
+      /the name corp:Jane was not checked: corp could not check it \(down\)\. /,
+    ],
     ['that can not be checked', { corp: 'broken' }, /was not checked: corp can't be made\. /],
   ] as const)('when the name is %s', async (_what, backends, text) => {
     expect(await said(backends)).toMatch(text);
   });
 
   test('with --exact where the name has no prefix, and others have one', async () => {
-    expect(await said({ plain: isJane, corp: knows }, 'Jane')).toMatch(/ block --user jane --for 8h --exact\n$/);
+    expect(await said({ plain: isJane, corp: knows }, 'Jane')).toMatch(
+      / block --user jane --for 8h --exact\n$/,
+    );
     expect(await said({ plain: isJane }, 'Jane')).toMatch(/ block --user jane --for 8h\n$/);
   });
 

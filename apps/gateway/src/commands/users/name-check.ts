@@ -52,10 +52,14 @@ export async function checkName(config: GatewayConfig, name: string): Promise<Ch
       notChecked("can't be made"),
     );
   const late = notChecked('did not answer in time');
-  const answers = await withTimeLimit(maxWait.all, 'late', ask).catch(() => authenticators.map(late));
+  const answers = await withTimeLimit(maxWait.all, 'late', ask).catch(() =>
+    authenticators.map(late),
+  );
   const isKnown = answers.some(({ kind }) => kind === 'known');
   const others = answers.flatMap((one) => (one.kind === 'other' && !isKnown ? [one.name] : []));
-  const unchecked = answers.flatMap((one) => (one.kind === 'not checked' && !isKnown ? [one.why] : []));
+  const unchecked = answers.flatMap((one) =>
+    one.kind === 'not checked' && !isKnown ? [one.why] : [],
+  );
   return {
     name,
     isUnknown: answers.every(({ kind }) => kind === 'not known'),
@@ -67,7 +71,9 @@ export async function checkName(config: GatewayConfig, name: string): Promise<Ch
 
 /** Returns those with the longest prefix that the name has: the identity policy refuses it as a name of the others. */
 function ownersOf(config: GatewayConfig, name: string): AuthenticatorConfig[] {
-  const theirs = namingAuthenticators(config).filter(({ username: { prefix } }) => name.startsWith(prefix));
+  const theirs = namingAuthenticators(config).filter(({ username: { prefix } }) =>
+    name.startsWith(prefix),
+  );
   const maxLength = Math.max(...theirs.map(({ username: { prefix } }) => prefix.length));
   return theirs.filter(({ username: { prefix } }) => prefix.length === maxLength);
 }
@@ -77,12 +83,16 @@ function isBare(config: GatewayConfig, owners: readonly AuthenticatorConfig[]): 
   return !owners.some(hasPrefix) && namingAuthenticators(config).some(hasPrefix);
 }
 
-async function answerOf({ config, authenticator }: CreatedAuthenticator, name: string): Promise<NameAnswer> {
+async function answerOf(
+  { config, authenticator }: CreatedAuthenticator,
+  name: string,
+): Promise<NameAnswer> {
   if (authenticator.lookUp === undefined) return { kind: 'cannot be looked up' };
   const { prefix } = config.username;
   try {
     const late = `no answer in ${maxWait.lookUp / 1_000} s`;
-    const look = (signal: AbortSignal) => lookUpByName(authenticator, name.slice(prefix.length), { signal });
+    const look = (signal: AbortSignal) =>
+      lookUpByName(authenticator, name.slice(prefix.length), { signal });
     const user = await withTimeLimit(maxWait.lookUp, late, look);
     if (user === undefined) return { kind: 'not known' };
     const found = prefix + user.username;
@@ -144,5 +154,7 @@ function otherNames(name: string, others: readonly string[]): string {
 
 function commands({ others, isExact }: CheckedName, wordsFor: WordsFor, config?: string): string {
   const more = isExact ? ['--exact'] : [];
-  return others.map((other) => `\n  ${commandLine([...wordsFor(other), ...more], config)}`).join('');
+  return others
+    .map((other) => `\n  ${commandLine([...wordsFor(other), ...more], config)}`)
+    .join('');
 }

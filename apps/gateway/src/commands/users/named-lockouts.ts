@@ -5,7 +5,11 @@ import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
 export type NamedLockout = Awaited<ReturnType<typeof namedLockouts>>[number];
 
 /** Reads lockouts, with the names that Kubernetes sees. Leaves out those of authenticators that the config does not have. */
-export async function namedLockouts(redis: ProbedRedis, { authenticators, lockout }: GatewayConfig, name?: string) {
+export async function namedLockouts(
+  redis: ProbedRedis,
+  { authenticators, lockout }: GatewayConfig,
+  name?: string,
+) {
   const all = (await readLockouts(redis, lockout)).flatMap((one) => {
     const owner = authenticators.find((each) => each.name === one.authenticator);
     return owner === undefined ? [] : [{ ...one, user: owner.username.prefix + one.username }];
@@ -13,6 +17,13 @@ export async function namedLockouts(redis: ProbedRedis, { authenticators, lockou
   return name === undefined ? all : all.filter(({ user }) => user === name);
 }
 
-export function lockoutJson({ user, authenticator, subject, refused, isLockedOut, until }: NamedLockout): object {
+export function lockoutJson({
+  user,
+  authenticator,
+  subject,
+  refused,
+  isLockedOut,
+  until,
+}: NamedLockout): object {
   return { user, authenticator, subject, refused, lockedOut: isLockedOut, until: new Date(until) };
 }

@@ -28,6 +28,8 @@ test.each<SubjectOptions>([
 
 test('no name can play tricks on the terminal, and a token is named by its first digits', () => {
   expect(nameSubject({ kind: 'user', name: 'jane\u001b[2J' })).toBe('user jane\\u{1b}[2J');
-  expect(nameSubject({ kind: 'token', name: 'abcdef0123456789'.repeat(4) })).toBe('token abcdef012345');
+  expect(nameSubject({ kind: 'token', name: 'abcdef0123456789'.repeat(4) })).toBe(
+    'token abcdef012345',
+  );
   expect(nameSubject({ kind: 'all', name: '' })).toBe('all users');
 });

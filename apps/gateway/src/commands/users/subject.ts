@@ -33,11 +33,16 @@ export interface EntryOptions extends SubjectOptions, ReadOptions {
 export type Prepared = Awaited<ReturnType<typeof prepare>>;
 
 /** @throws UsageError, ConfigError, Error when the config has no cache.redis and the command can do nothing without it */
-export async function prepare(options: EntryOptions, action: Entry['action'], kinds: readonly SubjectKind[]) {
+export async function prepare(
+  options: EntryOptions,
+  action: Entry['action'],
+  kinds: readonly SubjectKind[],
+) {
   const kind = subjectKind(options, action, kinds);
   const config = await loadNamedConfig(options);
   if (action !== 'revoke' || kind === 'all') needCacheRedis(config, action);
-  if (kind === 'user' || kind === 'group') await requirePrefix(config, kind, options[kind] ?? '', options.exact);
+  if (kind === 'user' || kind === 'group')
+    await requirePrefix(config, kind, options[kind] ?? '', options.exact);
   const { token, ...subject } = await readSubject(options, kind);
   // `unblock` takes any token: it must be possible to end every block.
   if (token !== undefined && (action === 'block' || action === 'revoke')) {
@@ -61,16 +66,25 @@ const ways = {
 type SubjectKind = keyof typeof ways;
 
 /** @param kinds those that the command `verb` takes. @throws UsageError unless exactly one of these is given */
-export function subjectKind(options: SubjectOptions, verb: string, kinds: readonly SubjectKind[]): SubjectKind {
+export function subjectKind(
+  options: SubjectOptions,
+  verb: string,
+  kinds: readonly SubjectKind[],
+): SubjectKind {
   const [kind, ...others] = (Object.keys(ways) as SubjectKind[]).filter((each) => options[each]);
   if (kind !== undefined && others.length === 0) return kind;
-  throw new UsageError(`name what to ${verb} with exactly one of: ${kinds.map((each) => ways[each]).join(', ')}`);
+  throw new UsageError(
+    `name what to ${verb} with exactly one of: ${kinds.map((each) => ways[each]).join(', ')}`,
+  );
 }
 
 type Subject = Pick<Entry, 'kind' | 'name'>;
 
 /** Reads the token, where one is meant, before any connection is opened that would have to wait for it. @throws UsageError */
-export async function readSubject(options: SubjectOptions, kind: SubjectKind): Promise<Subject & { token?: string }> {
+export async function readSubject(
+  options: SubjectOptions,
+  kind: SubjectKind,
+): Promise<Subject & { token?: string }> {
   if (kind === 'all') return { kind, name: '' };
   if (kind === 'token') {
     const token = await readToken();
@@ -106,7 +120,12 @@ export function nameSubject({ kind, name }: Subject): string {
  * Refuses a token that carries a password: each spelling of that login is another token, so a block or revocation of one
  * of them stops no one. No backend is asked. When no authenticator can have such a token, it prints a warning.
  */
-async function refusePasswordToken(config: GatewayConfig, token: string, verb: 'block' | 'revoke', named?: string) {
+async function refusePasswordToken(
+  config: GatewayConfig,
+  token: string,
+  verb: 'block' | 'revoke',
+  named?: string,
+) {
   const more = verb === 'block' ? ['--for', '8h'] : [];
   const byName = (name: string) => commandLine([verb, '--user', name, ...more], named);
   const shapes = await withAuthenticators(config, pino({ level: 'silent' }), (created) => {
@@ -136,13 +155,20 @@ async function refusePasswordToken(config: GatewayConfig, token: string, verb: '
 /**
  * Asks an authenticator what a token is, by its text alone. `username`, if it carries a password, is as Kubernetes would see it.
  */
-function shapeOf({ config: { name, username }, authenticator }: CreatedAuthenticator, token: string) {
+function shapeOf(
+  { config: { name, username }, authenticator }: CreatedAuthenticator,
+  token: string,
+) {
   try {
     const typed: unknown = authenticator.claimedName?.(token);
-    if (typed === undefined) return { authenticator: name, recognized: authenticator.recognizes?.(token) !== false };
-    if (typeof typed === 'string' && typed !== '') return { authenticator: name, username: username.prefix + typed };
+    if (typed === undefined)
+      return { authenticator: name, recognized: authenticator.recognizes?.(token) !== false };
+    if (typeof typed === 'string' && typed !== '')
+      return { authenticator: name, username: username.prefix + typed };
   } catch {
     // What was thrown may quote the token.
   }
-  throw new Error(`claimedName() or recognizes() of authenticator ${name} threw, or gave neither a name nor undefined`);
+  throw new Error(
+    `claimedName() or recognizes() of authenticator ${name} threw, or gave neither a name nor undefined`,
+  );
 }

@@ -37,25 +37,41 @@ describe('a name', () => {
   });
 
   test('with the prefix of users has none of groups; two authenticators with one prefix are one candidate', () => {
-    expect(candidatesFor('group', 'corp:alice', [corp, robots])).toEqual([{ name: 'team:corp:alice', isExact: false }]);
+    expect(candidatesFor('group', 'corp:alice', [corp, robots])).toEqual([
+      { name: 'team:corp:alice', isExact: false },
+    ]);
   });
 
   test('is not a prefix alone', () => {
-    expect(() => candidatesFor('user', 'corp:', [corp])).toThrow('--user is the prefix alone: write --user corp:NAME');
+    expect(() => candidatesFor('user', 'corp:', [corp])).toThrow(
+      '--user is the prefix alone: write --user corp:NAME',
+    );
   });
 });
 
 afterEach(() => void vi.useRealTimers());
 
 describe('a command that changes something', () => {
-  const refusal = (name: string, lookUps: Parameters<typeof configOf>[0], kind: 'user' | 'group' = 'user') =>
+  const refusal = (
+    name: string,
+    lookUps: Parameters<typeof configOf>[0],
+    kind: 'user' | 'group' = 'user',
+  ) =>
     requirePrefix(configOf(lookUps), kind, name).then(
       () => '',
       (error: Error) => error.message.split('\n').slice(1).join('\n'),
     );
 
   test('lists the names that may be meant, those that an authenticator knows first', async () => {
-    expect(await refusal('carol', { oidc: null, partner: knowsNot, lab: isDown, plain: knowsNot, corp: knows })).toBe(
+    expect(
+      await refusal('carol', {
+        oidc: null,
+        partner: knowsNot,
+        lab: isDown,
+        plain: knowsNot,
+        corp: knows,
+      }),
+    ).toBe(
       `  --user corp:carol      # known: corp
   --user oidc:carol      # cannot be looked up: oidc
   --user partner:carol   # not known: partner
@@ -93,7 +109,9 @@ describe('a command that shows a user', () => {
 
   test('takes the one name that is known, and says what was not looked up', async () => {
     const doubt = ' (not looked up: oidc cannot be looked up)';
-    expect(await findUser(configOf({ oidc: null, partner: knowsNot, corp: knows }), 'jane')).toEqual({
+    expect(
+      await findUser(configOf({ oidc: null, partner: knowsNot, corp: knows }), 'jane'),
+    ).toEqual({
       ...{ name: 'corp:jane', isExact: false },
       doubt,
     });
@@ -107,14 +125,17 @@ describe('a command that shows a user', () => {
 
   test('takes the name by which an authenticator knows the user, also in the list of names', async () => {
     const isJane: LookUp = async () => ({ username: 'jane' });
-    expect(await findUser(configOf({ corp: isJane, partner: knowsNot }), 'JANE')).toMatchObject({ name: 'corp:jane' });
+    expect(await findUser(configOf({ corp: isJane, partner: knowsNot }), 'JANE')).toMatchObject({
+      name: 'corp:jane',
+    });
     await expect(findUser(configOf({ corp: isJane, partner: isJane }), 'JANE')).rejects.toThrow(
       '\n  --user corp:jane      # known: corp\n  --user partner:jane   # known: partner',
     );
   });
 
   test('takes the one who can not be checked, if that is because of this user', async () => {
-    const failed: LookUp = () => Promise.reject(new AuthenticatorError('failed', 'more than 2 groups'));
+    const failed: LookUp = () =>
+      Promise.reject(new AuthenticatorError('failed', 'more than 2 groups'));
     expect(await findUser(configOf({ corp: failed, partner: knowsNot }), 'jane')).toEqual({
       ...{ name: 'corp:jane', isExact: false },
       doubt: '',
@@ -125,19 +146,33 @@ describe('a command that shows a user', () => {
   });
 
   test('takes the only name that there may be without a look-up', async () => {
-    expect(await findUser(configOf({ corp: isDown }), 'jane')).toMatchObject({ name: 'corp:jane', isExact: false });
+    expect(await findUser(configOf({ corp: isDown }), 'jane')).toMatchObject({
+      name: 'corp:jane',
+      isExact: false,
+    });
   });
 
   test('takes a name with its prefix, or that is exact, as it is', async () => {
     const two = configOf({ corp: isDown, partner: isDown });
-    expect(await findUser(two, 'corp:jane')).toEqual({ name: 'corp:jane', isExact: false, doubt: '' });
-    expect(await findUser(two, 'jane', { isExact: true })).toEqual({ name: 'jane', isExact: true, doubt: '' });
+    expect(await findUser(two, 'corp:jane')).toEqual({
+      name: 'corp:jane',
+      isExact: false,
+      doubt: '',
+    });
+    expect(await findUser(two, 'jane', { isExact: true })).toEqual({
+      name: 'jane',
+      isExact: true,
+      doubt: '',
+    });
     remarkFound('jane', 'jane', '');
     expect(remarks).not.toHaveBeenCalled();
   });
 
   test.each([
-    [{ corp: knows, partner: knows }, '--user jane is several users, since names are as Kubernetes sees them'],
+    [
+      { corp: knows, partner: knows },
+      '--user jane is several users, since names are as Kubernetes sees them',
+    ],
     [
       { corp: isDown, partner: knowsNot },
       'no authenticator of this config is known to have a user jane. But corp (down) could not be asked, so the name may be right',

@@ -14,7 +14,10 @@ import { type LookedUp, lookUpUser } from './look-up-user.ts';
 import { readTraces } from './user-traces.ts';
 
 /** Returns the authenticators that give users their names: sessions have the names of others. */
-export function namingAuthenticators({ authenticators, login }: Pick<GatewayConfig, 'authenticators' | 'login'>) {
+export function namingAuthenticators({
+  authenticators,
+  login,
+}: Pick<GatewayConfig, 'authenticators' | 'login'>) {
   return authenticators.filter(({ name }) => name !== login?.sessions);
 }
 
@@ -39,12 +42,15 @@ export function candidatesFor(
   authenticators: readonly Pick<IdentityConfig, 'username' | 'groups'>[],
   isExact = false,
 ): readonly Candidate[] | undefined {
-  const all = new Set(authenticators.map((one) => (kind === 'user' ? one.username : one.groups).prefix));
+  const all = new Set(
+    authenticators.map((one) => (kind === 'user' ? one.username : one.groups).prefix),
+  );
   const prefixes = [...all].filter((prefix) => prefix !== '');
   if (isExact || prefixes.length === 0) return undefined;
   const own = prefixes.filter((prefix) => name.startsWith(prefix));
   if (own.some((prefix) => name !== prefix)) return undefined;
-  if (own[0] !== undefined) throw new UsageError(`--${kind} is the prefix alone: write --${kind} ${own[0]}NAME`);
+  if (own[0] !== undefined)
+    throw new UsageError(`--${kind} is the prefix alone: write --${kind} ${own[0]}NAME`);
   return [
     ...prefixes.map((prefix) => ({ name: prefix + name, isExact: false })),
     ...(all.has('') ? [{ name, isExact: true }] : []),
@@ -55,12 +61,19 @@ export function candidatesFor(
 const maxWait = { message: 2_000, search: 10_000 };
 
 /** Refuses a name without its prefix, for commands that change something. @throws UsageError that lists the names that may be meant */
-export async function requirePrefix(config: GatewayConfig, kind: 'user' | 'group', name: string, isExact = false) {
+export async function requirePrefix(
+  config: GatewayConfig,
+  kind: 'user' | 'group',
+  name: string,
+  isExact = false,
+) {
   const candidates = candidatesFor(kind, name, namingAuthenticators(config), isExact);
   if (candidates === undefined) return;
   const answers = kind === 'user' ? await whoKnows(config, name, candidates, maxWait.message) : [];
   const exact =
-    candidates.some((one) => one.isExact) || helpdeskScript() ? '' : ', or add --exact if the name is right as it is';
+    candidates.some((one) => one.isExact) || helpdeskScript()
+      ? ''
+      : ', or add --exact if the name is right as it is';
   throw new UsageError(
     `nothing was done: --${kind} ${printable(name)} begins with no prefix of this config, and names are as Kubernetes ` +
       `sees them. Write one of these${exact}:${listing(kind, candidates, answers)}`,
@@ -80,24 +93,39 @@ interface FindOptions {
  * @returns also what was not looked up, for `remarkFound`
  * @throws UsageError that lists the names that may be meant, and who knows them, when it is not one
  */
-export async function findUser(config: GatewayConfig, name: string, { isExact = false, redis }: FindOptions = {}) {
+export async function findUser(
+  config: GatewayConfig,
+  name: string,
+  { isExact = false, redis }: FindOptions = {},
+) {
   const all = candidatesFor('user', name, namingAuthenticators(config), isExact);
   if (all === undefined) return { name, isExact, doubt: '' };
   const answers = all.length === 1 ? [] : await whoKnows(config, name, all, maxWait.search, redis);
   const candidates = asKnown(all, answers);
-  const known = candidates.length === 1 ? candidates : candidates.filter((one) => isKnown(one, answers));
+  const known =
+    candidates.length === 1 ? candidates : candidates.filter((one) => isKnown(one, answers));
   const [found, ...others] = known;
   if (found !== undefined && others.length === 0) {
     const unasked = answers.filter(
       ({ answer, isOfUser = false }) =>
         !isOfUser && (answer === 'could not be checked' || answer === 'cannot be looked up'),
     );
-    const doubts = new Set(unasked.map(({ authenticator, answer }) => `${authenticator} ${answer}`));
-    return { ...found, doubt: doubts.size === 0 ? '' : ` (not looked up: ${[...doubts].join(', ')})` };
+    const doubts = new Set(
+      unasked.map(({ authenticator, answer }) => `${authenticator} ${answer}`),
+    );
+    return {
+      ...found,
+      doubt: doubts.size === 0 ? '' : ` (not looked up: ${[...doubts].join(', ')})`,
+    };
   }
   const unchecked = answers.filter(({ answer }) => answer === 'could not be checked');
-  const down = new Set(unchecked.map(({ authenticator, reason }) => printable(`${authenticator} (${reason})`)));
-  const unsure = down.size === 0 ? '' : `. But ${[...down].join(', ')} could not be asked, so the name may be right`;
+  const down = new Set(
+    unchecked.map(({ authenticator, reason }) => printable(`${authenticator} (${reason})`)),
+  );
+  const unsure =
+    down.size === 0
+      ? ''
+      : `. But ${[...down].join(', ')} could not be asked, so the name may be right`;
   const problem =
     known.length === 0
       ? `no authenticator of this config is known to have a user ${printable(name)}${unsure}`
@@ -107,11 +135,15 @@ export async function findUser(config: GatewayConfig, name: string, { isExact = 
 
 /** Says which user a command is about, where that is not what was typed. */
 export function remarkFound(typed: string, name: string, doubt: string): void {
-  if (name !== typed || doubt !== '') printRemark(`${printable(typed)} is ${printable(name)}${doubt}`);
+  if (name !== typed || doubt !== '')
+    printRemark(`${printable(typed)} is ${printable(name)}${doubt}`);
 }
 
 /** `asked`: the candidate. `name`: the same, or the name by which the authenticator knows the user. */
-type Answers = readonly (Pick<LookedUp, 'authenticator' | 'answer' | 'reason' | 'tokens' | 'isOfUser'> & {
+type Answers = readonly (Pick<
+  LookedUp,
+  'authenticator' | 'answer' | 'reason' | 'tokens' | 'isOfUser'
+> & {
   readonly asked: string;
   readonly name: string;
 })[];
@@ -157,17 +189,33 @@ async function whoKnows(
 }
 
 /** Asks all authenticators. It prints a remark for each that can't be made. */
-function askAuthenticators(config: GatewayConfig, username: string, limit: number): Promise<Answers> {
+function askAuthenticators(
+  config: GatewayConfig,
+  username: string,
+  limit: number,
+): Promise<Answers> {
   const authenticators = namingAuthenticators(config);
   const observer = { onStep: () => undefined, onNames: () => undefined };
-  const unanswered = ({ name: authenticator, username: { prefix } }: AuthenticatorConfig, reason: string) => {
+  const unanswered = (
+    { name: authenticator, username: { prefix } }: AuthenticatorConfig,
+    reason: string,
+  ) => {
     const name = prefix + username;
-    return { authenticator, answer: 'could not be checked', reason, tokens: null, asked: name, name } as const;
+    return {
+      authenticator,
+      answer: 'could not be checked',
+      reason,
+      tokens: null,
+      asked: name,
+      name,
+    } as const;
   };
   const ask = async (one: CreatedAuthenticator): Promise<Answers[number]> => {
     const late = `no answer within ${durationText(limit)}`;
     try {
-      const looked = await withTimeLimit(limit, late, () => lookUpUser(config, one, username, observer));
+      const looked = await withTimeLimit(limit, late, () =>
+        lookUpUser(config, one, username, observer),
+      );
       const asked = one.config.username.prefix + username;
       return { ...looked, asked, name: looked.answer === 'known' ? looked.reason : asked };
     } catch (error) {
@@ -201,6 +249,7 @@ function listing(kind: 'user' | 'group', all: readonly Candidate[], answers: Ans
 }
 
 function wording(one: Answers[number]): string {
-  if (one.isOfUser) return `${one.answer} for this user: ${one.authenticator} (${printable(one.reason)})`;
+  if (one.isOfUser)
+    return `${one.answer} for this user: ${one.authenticator} (${printable(one.reason)})`;
   return `${knows(one) ? 'known' : one.answer}: ${one.authenticator}`;
 }

@@ -32,15 +32,21 @@ export async function readUserParts(
     partOf(() => readSessions(config, name)),
     partOf(() => readTrail(config, name)),
   ]);
-  const sessions = 'problem' in all ? all : { value: all.value?.filter(({ state }) => state === 'good') };
-  const ofSessions = 'value' in sessions ? (sessions.value ?? []).map(({ issued }) => issued.digest) : [];
+  const sessions =
+    'problem' in all ? all : { value: all.value?.filter(({ state }) => state === 'good') };
+  const ofSessions =
+    'value' in sessions ? (sessions.value ?? []).map(({ issued }) => issued.digest) : [];
   const blocked = (names: BlockedNames) =>
     'problem' in revocations ? revocations : { value: blocksOf(revocations.value, names) };
   const blocks = blocked({ user: [name], group: groups });
   const blockedTokens = blocked({ token: [...digests, ...ofSessions] });
   /** How many of the user's sessions none of the sealing keys of this config opens. */
   const sealedElsewhere = 'value' in all ? (all.value?.length ?? 0) - ofSessions.length : 0;
-  return { parts: { blocks, blockedTokens, lockouts, sessions, audit }, sealedElsewhere, revocations };
+  return {
+    parts: { blocks, blockedTokens, lockouts, sessions, audit },
+    sealedElsewhere,
+    revocations,
+  };
 }
 
 async function partOf<Value>(read: () => Promise<Value>): Promise<Part<Value>> {
@@ -53,7 +59,9 @@ async function partOf<Value>(read: () => Promise<Value>): Promise<Part<Value>> {
 
 function needRedis(redis: ProbedRedis | undefined): ProbedRedis {
   if (redis !== undefined) return redis;
-  throw new Error('the config has no cache.redis, through which commands learn what the gateways know');
+  throw new Error(
+    'the config has no cache.redis, through which commands learn what the gateways know',
+  );
 }
 
 type BlockedNames = Readonly<Partial<Record<Entry['kind'], readonly string[]>>>;
@@ -68,7 +76,17 @@ const lastLines = 5;
 
 /** The keys of a line that are shown. The token's fingerprint, and who was asked, explain nothing here. */
 const shown = [
-  ...['time', 'event', 'outcome', 'reason', 'authenticator', 'cached', 'username', 'subject', 'caller'],
+  ...[
+    'time',
+    'event',
+    'outcome',
+    'reason',
+    'authenticator',
+    'cached',
+    'username',
+    'subject',
+    'caller',
+  ],
   ...['session', 'cluster', 'device', 'address', 'kind', 'name', 'by', 'until'],
 ];
 
@@ -88,13 +106,23 @@ async function readTrail({ audit, authenticators }: GatewayConfig, name: string)
   };
   const { lines, isPartial } = await findLastLines(audit, search);
   const texts = (line: Readonly<Record<string, unknown>>): TrailLine =>
-    Object.fromEntries(shown.flatMap((key) => (typeof line[key] === 'string' ? [[key, line[key]]] : [])));
+    Object.fromEntries(
+      shown.flatMap((key) => (typeof line[key] === 'string' ? [[key, line[key]]] : [])),
+    );
   return { lines: lines.map(texts), isPartial };
 }
 
 /** Whether a line of the trail is about a user. A refused user has the name of the backend there, unless a block refused the token. */
 function isAbout(
-  { event, username, subject, authenticator, reason, kind, name: named }: Readonly<Record<string, unknown>>,
+  {
+    event,
+    username,
+    subject,
+    authenticator,
+    reason,
+    kind,
+    name: named,
+  }: Readonly<Record<string, unknown>>,
   name: string,
   prefixes: ReadonlyMap<unknown, string>,
 ): boolean {

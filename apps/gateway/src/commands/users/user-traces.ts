@@ -12,7 +12,10 @@ import { namedLockouts } from './named-lockouts.ts';
  *
  * @returns undefined without `login`
  */
-export async function readSessions(config: GatewayConfig, name: string): Promise<readonly SeenToken[] | undefined> {
+export async function readSessions(
+  config: GatewayConfig,
+  name: string,
+): Promise<readonly SeenToken[] | undefined> {
   const one = config.authenticators.find((each) => each.name === config.login?.sessions);
   if (one === undefined || !issuesTokens(one)) return undefined;
   const issuing = issuingOf(config, one);
@@ -42,9 +45,15 @@ interface Trace {
  *
  * @param redis left out: no blocks and no lockouts are looked for
  */
-export async function readTraces(config: GatewayConfig, names: readonly string[], redis?: ProbedRedis) {
+export async function readTraces(
+  config: GatewayConfig,
+  names: readonly string[],
+  redis?: ProbedRedis,
+) {
   const unchecked = (where: string) => (error: unknown) =>
-    names.map((name): Trace => ({ name, where, answer: 'could not be checked', reason: causeOf(error) }));
+    names.map(
+      (name): Trace => ({ name, where, answer: 'could not be checked', reason: causeOf(error) }),
+    );
   const sessions = config.login?.sessions ?? '';
   const [ofSessions, ofFleet] = await Promise.all([
     readSessionNames(config, names, sessions).catch(unchecked(sessions)),
@@ -54,7 +63,9 @@ export async function readTraces(config: GatewayConfig, names: readonly string[]
 }
 
 async function readSessionNames(config: GatewayConfig, names: readonly string[], where: string) {
-  const counts = await Promise.all(names.map(async (name) => (await readSessions(config, name))?.length ?? 0));
+  const counts = await Promise.all(
+    names.map(async (name) => (await readSessions(config, name))?.length ?? 0),
+  );
   return names.flatMap((name, at): Trace[] => (counts[at] ? [{ name, where, ...known }] : []));
 }
 

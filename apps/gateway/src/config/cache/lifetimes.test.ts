@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { folderWithProbe, pluginSource, problemsOf, yaml } from '../testing/config-folder.ts';
 import { completeCache } from './lifetimes.ts';
 
-const day = 'write at most 24h (a revocation must be remembered for as long as an answer could be cached)';
+const day =
+  'write at most 24h (a revocation must be remembered for as long as an answer could be cached)';
 const hour =
   'write at most 1h (a user who is let in again, or has a token that was tried before it was issued, waits that long)';
 const zero =
@@ -16,7 +17,10 @@ const lifetimes = [
 
 /** A config with these lines of the file's `cache`, and of the one of its authenticator, whose plugin caches. */
 function withCache(file: string, own?: string): string {
-  return yaml({ more: `cache: ${file}`, ...(own !== undefined && { authenticator: `    cache: ${own}` }) });
+  return yaml({
+    more: `cache: ${file}`,
+    ...(own !== undefined && { authenticator: `    cache: ${own}` }),
+  });
 }
 
 const caching = (where: string) => pluginSource('z.strictObject({})', `caching: '${where}',`);
@@ -26,7 +30,9 @@ const problems = (text: string, where = 'shared') => problemsOf(text, caching(wh
 describe('lifetimes of the file and of an authenticator', () => {
   test.each(lifetimes)('%s is at most %s', async (key, max, more, why) => {
     await using folder = await folderWithCaching();
-    const { cache, authenticators } = await folder.load(withCache(`{ ${key}: ${max} }`, `{ ${key}: ${max} }`));
+    const { cache, authenticators } = await folder.load(
+      withCache(`{ ${key}: ${max} }`, `{ ${key}: ${max} }`),
+    );
     const expected = max === '24h' ? 86_400_000 : 3_600_000;
     expect(cache[key]).toBe(expected);
     expect(authenticators[0]?.cache).toHaveProperty(key, expected);
@@ -45,7 +51,9 @@ describe('lifetimes of the file and of an authenticator', () => {
 
   test('staleTtl may be 0', async () => {
     await using folder = await folderWithCaching();
-    expect((await folder.load(withCache('{ staleTtl: 0 }'))).authenticators[0]?.cache).toHaveProperty('staleTtl', 0);
+    expect(
+      (await folder.load(withCache('{ staleTtl: 0 }'))).authenticators[0]?.cache,
+    ).toHaveProperty('staleTtl', 0);
     const own = await folder.load(withCache('{}', '{ staleTtl: 0 }'));
     expect(own.authenticators[0]?.cache).toHaveProperty('staleTtl', 0);
     expect(own.cache.staleTtl).toBe(600_000);
@@ -54,14 +62,20 @@ describe('lifetimes of the file and of an authenticator', () => {
 
 describe('an authenticator’s own', () => {
   test.each([
-    ['never', '7:12: authenticators[0].cache: must be off, or keys and values: write off, or { authenticatedTtl: 1m }'],
+    [
+      'never',
+      '7:12: authenticators[0].cache: must be off, or keys and values: write off, or { authenticatedTtl: 1m }',
+    ],
     ['false', '7:12: authenticators[0].cache: must be off, or keys and values'],
     ['[]', '7:12: authenticators[0].cache: must be off, or keys and values'],
     ['', 'authenticators[0].cache: is empty: give it a value, or remove the key'],
     ['{ store: redis }', '7:21: authenticators[0].cache.store: must be memory or shared'],
     ['{ unknownTtl: 5 }', '7:26: authenticators[0].cache.unknownTtl: "5" has no unit'],
     ['{ unknownTtl: }', 'authenticators[0].cache.unknownTtl: must be a duration'],
-    ['{ unknownTll: 5s }', '7:14: authenticators[0].cache.unknownTll: unknown key: did you mean unknownTtl?'],
+    [
+      '{ unknownTll: 5s }',
+      '7:14: authenticators[0].cache.unknownTll: unknown key: did you mean unknownTtl?',
+    ],
     [
       '{ memory: {} }',
       'authenticators[0].cache.memory: unknown key: known here: store, authenticatedTtl, rejectedTtl, unknownTtl, staleTtl',
@@ -76,8 +90,14 @@ describe('the file’s', () => {
     ['off', '8:8: cache: must be keys and values'],
     ['{ store: memory }', '8:10: cache.store: unknown key: known here: authenticatedTtl, '],
     ['{ rejectedTll: 1s }', '8:10: cache.rejectedTll: unknown key: did you mean rejectedTtl?'],
-    ['{ memory: { maxEntires: 1000 } }', '8:20: cache.memory.maxEntires: unknown key: did you mean maxEntries?'],
-    ['{ memory: { maxEntries: 99 } }', '8:32: cache.memory.maxEntries: must be a whole number from 100 to 10000000'],
+    [
+      '{ memory: { maxEntires: 1000 } }',
+      '8:20: cache.memory.maxEntires: unknown key: did you mean maxEntries?',
+    ],
+    [
+      '{ memory: { maxEntries: 99 } }',
+      '8:32: cache.memory.maxEntries: must be a whole number from 100 to 10000000',
+    ],
     [
       '{ memory: { maxEntries: 10000001 } }',
       '8:32: cache.memory.maxEntries: must be a whole number from 100 to 10000000',
@@ -89,7 +109,9 @@ describe('the file’s', () => {
 
   test.each([100, 10_000_000])('takes maxEntries of %i', async (maxEntries) => {
     await using folder = await folderWithCaching();
-    expect((await folder.load(withCache(`{ memory: { maxEntries: ${maxEntries} } }`))).cache.memory).toEqual({
+    expect(
+      (await folder.load(withCache(`{ memory: { maxEntries: ${maxEntries} } }`))).cache.memory,
+    ).toEqual({
       maxEntries,
     });
   });
@@ -121,7 +143,12 @@ describe('a cache that would do nothing', () => {
   });
 });
 
-const ofFile = { authenticatedTtl: 300_000, rejectedTtl: 30_000, unknownTtl: 10_000, staleTtl: 600_000 };
+const ofFile = {
+  authenticatedTtl: 300_000,
+  rejectedTtl: 30_000,
+  unknownTtl: 10_000,
+  staleTtl: 600_000,
+};
 const short = { authenticatedTtl: 5_000, rejectedTtl: 5_000, unknownTtl: 5_000, staleTtl: 600_000 };
 
 describe('how the answers of one authenticator are cached', () => {
@@ -134,7 +161,11 @@ describe('how the answers of one authenticator are cached', () => {
     ['memory', undefined, { ...short, store: 'memory' }],
     ['memory', 'off', 'off'],
     ['memory', { store: 'shared' }, { ...short, store: 'shared' }],
-    ['memory', { authenticatedTtl: 60_000 }, { ...short, store: 'memory', authenticatedTtl: 60_000 }],
+    [
+      'memory',
+      { authenticatedTtl: 60_000 },
+      { ...short, store: 'memory', authenticatedTtl: 60_000 },
+    ],
     ['memory', { rejectedTtl: 60_000 }, { ...short, store: 'memory', rejectedTtl: 60_000 }],
     ['memory', { unknownTtl: 60_000 }, { ...short, store: 'memory', unknownTtl: 60_000 }],
     ['memory', { staleTtl: 0 }, { ...short, store: 'memory', staleTtl: 0 }],

@@ -3,12 +3,16 @@ import { duration } from '@sallyport/plugin-kit';
 import { z } from 'zod';
 import { isObject, type Path, type Problem } from '../problems.ts';
 
-const day = { max: '24h', why: 'a revocation must be remembered for as long as an answer could be cached' };
+const day = {
+  max: '24h',
+  why: 'a revocation must be remembered for as long as an answer could be cached',
+};
 const hour = {
   max: '1h',
   why: 'a user who is let in again, or has a token that was tried before it was issued, waits that long',
 };
-const fixForZero = 'write 500ms or more, or cache: off at the authenticators whose answers are not to be cached';
+const fixForZero =
+  'write 500ms or more, or cache: off at the authenticators whose answers are not to be cached';
 
 const lifetimes = {
   authenticatedTtl: duration(
@@ -16,7 +20,10 @@ const lifetimes = {
     { ...day, fixForZero },
   ),
   rejectedTtl: duration('How long a refusal is cached.', { ...hour, fixForZero }),
-  unknownTtl: duration('How long it is cached that the authenticator does not know a token.', { ...hour, fixForZero }),
+  unknownTtl: duration('How long it is cached that the authenticator does not know a token.', {
+    ...hour,
+    fixForZero,
+  }),
   staleTtl: duration(
     'How long beyond authenticatedTtl a valid token still passes while the authenticator is unavailable. 0: not at all.',
     { ...day, min: '0' },
@@ -35,7 +42,9 @@ const settings = z.strictObject({
   store: z
     .enum(['memory', 'shared'])
     .exactOptional()
-    .describe('memory: in this process. shared: in the Redis of cache.redis too. Left out: as its plugin says.'),
+    .describe(
+      'memory: in this process. shared: in the Redis of cache.redis too. Left out: as its plugin says.',
+    ),
   authenticatedTtl: lifetimes.authenticatedTtl.exactOptional(),
   rejectedTtl: lifetimes.rejectedTtl.exactOptional(),
   unknownTtl: lifetimes.unknownTtl.exactOptional(),
@@ -46,9 +55,13 @@ export const authenticatorCache = z
   .union([z.literal('off'), settings], {
     // What is empty is reported as any other key without a value.
     error: ({ input }) =>
-      input === null ? undefined : 'must be off, or keys and values: write off, or { authenticatedTtl: 1m }',
+      input === null
+        ? undefined
+        : 'must be off, or keys and values: write off, or { authenticatedTtl: 1m }',
   })
-  .describe('How its answers are cached: off, or keys and values. Left out: as its plugin and cache of the file say.');
+  .describe(
+    'How its answers are cached: off, or keys and values. Left out: as its plugin and cache of the file say.',
+  );
 
 /** CacheLifetimes are how long answers are cached, in milliseconds from when the backend gave them. */
 export type CacheLifetimes = { readonly [Key in keyof typeof lifetimes]: number };
@@ -75,7 +88,11 @@ export function completeCache(
   if (own === 'off') return 'off';
   const store = own?.store ?? caching;
   if (store === 'none') return 'off';
-  const max = sessions ? sessionWithin : caching === 'memory' ? revocableWithin : Number.POSITIVE_INFINITY;
+  const max = sessions
+    ? sessionWithin
+    : caching === 'memory'
+      ? revocableWithin
+      : Number.POSITIVE_INFINITY;
   const preset = (ttl: number) => Math.min(ttl, max);
   return {
     authenticatedTtl: preset(file.authenticatedTtl),

@@ -26,7 +26,12 @@ describe('cache.redis', () => {
     const key = newKey();
     expect((await folder.load(withRedis(good), { KEY: key })).cache.redis).toEqual({
       connection: {
-        servers: { kind: 'server', secure: true, database: 0, address: { host: 'redis', port: 6379 } },
+        servers: {
+          kind: 'server',
+          secure: true,
+          database: 0,
+          address: { host: 'redis', port: 6379 },
+        },
         tls: { minVersion: 'TLSv1.2' },
         commandTimeout: 1_000,
       },
@@ -57,27 +62,44 @@ describe('cache.redis', () => {
       timeout: 10,
       keyPrefix: 'a',
     });
-    expect(secretFiles).toEqual(['secrets/redis', 'secrets/key'].map((name) => join(folder.path, name)));
+    expect(secretFiles).toEqual(
+      ['secrets/redis', 'secrets/key'].map((name) => join(folder.path, name)),
+    );
   });
 
   test.each([
-    ['[]', '8:17: cache.redis: must be keys and values: write { url: rediss://redis.example.com:6379, sealingKeys: '],
+    [
+      '[]',
+      '8:17: cache.redis: must be keys and values: write { url: rediss://redis.example.com:6379, sealingKeys: ',
+    ],
     ['{ sealingKeys: [{ env: KEY }] }', '8:17: cache.redis.url: is missing: write url: rediss://'],
     [`{ ${good}, paswoord: x }`, '8:69: cache.redis.paswoord: unknown key: did you mean password?'],
-    [`{ ${good}, commandTimeout: 1s }`, 'cache.redis.commandTimeout: unknown key: known here: url, '],
-    ['{ url: redis, sealingKeys: [{ env: KEY }] }', 'cache.redis.url: must begin with rediss://, redis:// or unix:/'],
+    [
+      `{ ${good}, commandTimeout: 1s }`,
+      'cache.redis.commandTimeout: unknown key: known here: url, ',
+    ],
+    [
+      '{ url: redis, sealingKeys: [{ env: KEY }] }',
+      'cache.redis.url: must begin with rediss://, redis:// or unix:/',
+    ],
     [
       '{ url: redis://redis, sealingKeys: [{ env: KEY }] }',
       'cache.redis.url: uses clear text: write rediss://, or insecure: true if anyone on the network path may hold back revocations',
     ],
-    [`{ ${good}, username: a }`, 'cache.redis.password: is required with username: write { file: secrets/redis }'],
+    [
+      `{ ${good}, username: a }`,
+      'cache.redis.password: is required with username: write { file: secrets/redis }',
+    ],
     [`{ ${good}, timeout: 9ms }`, 'cache.redis.timeout: "9ms" is too short: write at least 10ms'],
     [`{ ${good}, timeout: 5001ms }`, 'cache.redis.timeout: "5001ms" is too long: write at most 5s'],
     [
       `{ ${good}, timeout: { env: KEY } }`,
       'cache.redis.timeout: is refused; what is wrong with it quotes a secret and is withheld',
     ],
-    [`{ ${good}, password: { env: NONE } }`, 'cache.redis.password: the environment variable NONE is not set'],
+    [
+      `{ ${good}, password: { env: NONE } }`,
+      'cache.redis.password: the environment variable NONE is not set',
+    ],
     [
       '{ url: { env: NONE }, sealingKeys: [{ env: KEY }] }',
       '8:24: cache.redis.url: the environment variable NONE is not set',
@@ -85,7 +107,9 @@ describe('cache.redis', () => {
   ])('%s', async (redis, expected) => {
     await using folder = await folderWithProbe();
     const text = yaml({ more: `cache: { redis: ${redis} }` });
-    expect(await folder.problems(text, { KEY: newKey() })).toEqual([expect.stringContaining(expected)]);
+    expect(await folder.problems(text, { KEY: newKey() })).toEqual([
+      expect.stringContaining(expected),
+    ]);
   });
 
   test.each(['a', 'a:]', '!~', '~'.repeat(64)])('keyPrefix may be %j', async (keyPrefix) => {
@@ -113,11 +137,15 @@ describe('cache.redis', () => {
     const slow = (more = '') => withRedis(`${good}, timeout: 4s${more}`, '  reviewTimeout: 4s');
     const rule =
       'cache.redis.timeout: 4s is not less than server.reviewTimeout (4s): authenticators would have no time: lower it, or raise server.reviewTimeout';
-    expect((await folder.problems(slow(), environment)).filter((problem) => problem.includes(': cache.'))).toEqual([
-      expect.stringContaining(rule),
-    ]);
+    expect(
+      (await folder.problems(slow(), environment)).filter((problem) =>
+        problem.includes(': cache.'),
+      ),
+    ).toEqual([expect.stringContaining(rule)]);
     // Another problem of the section changes nothing.
-    expect((await folder.problems(slow(', insecure: true'), environment)).join('\n')).toContain(rule);
+    expect((await folder.problems(slow(', insecure: true'), environment)).join('\n')).toContain(
+      rule,
+    );
     const quick = withRedis(`${good}, timeout: 3999ms`, '  reviewTimeout: 4s');
     expect((await folder.load(quick, environment)).cache.redis?.timeout).toBe(3_999);
   });
@@ -168,7 +196,11 @@ authenticators:
     ],
     ['sealingKeys[1]', 'sealingKeys: [{ env: KEY }, SECRET]', keyFix],
     ['sealingKeys', 'sealingKeys: SECRET', keyFix],
-    ['url', 'url: "rediss://a:SECRET@redis"', 'write { file: secrets/redis-url } or { env: REDIS_URL }, or take'],
+    [
+      'url',
+      'url: "rediss://a:SECRET@redis"',
+      'write { file: secrets/redis-url } or { env: REDIS_URL }, or take',
+    ],
   ])('report a secret that is written out: %s', async (place, written, fix) => {
     await using folder = await folderWithProbe();
     const secret = randomBytes(32).toString('base64url');
@@ -181,7 +213,9 @@ authenticators:
     ];
     const problems = await folder.problems(withRedis(keys.join(', ')), { KEY: newKey() });
     expect(problems).toEqual([
-      expect.stringContaining(`cache.redis.${place}: is a secret, which must not be in this file: ${fix}`),
+      expect.stringContaining(
+        `cache.redis.${place}: is a secret, which must not be in this file: ${fix}`,
+      ),
     ]);
     expect(problems.join()).not.toContain(secret);
   });
@@ -193,22 +227,35 @@ function complaints(keys: unknown): string[] {
 }
 
 describe('a sealing key', () => {
-  test.each([32, 33, 34, 64])('has %i bytes, as base64 or base64url, with padding or without', (length) => {
-    const bytes = Buffer.concat([Buffer.from([0xfb, 0xff]), randomBytes(length - 2)]);
-    const [base64, base64url] = [bytes.toString('base64'), bytes.toString('base64url')];
-    const padding = base64.slice(base64url.length);
-    const lines = base64.replaceAll(/.{64}/g, '$&\n');
-    for (const text of [base64, base64url, base64.slice(0, base64url.length), base64url + padding, lines]) {
-      expect(sealingKeys.parse([text])).toEqual([new Uint8Array(bytes)]);
-    }
-  });
+  test.each([32, 33, 34, 64])(
+    'has %i bytes, as base64 or base64url, with padding or without',
+    (length) => {
+      const bytes = Buffer.concat([Buffer.from([0xfb, 0xff]), randomBytes(length - 2)]);
+      const [base64, base64url] = [bytes.toString('base64'), bytes.toString('base64url')];
+      const padding = base64.slice(base64url.length);
+      const lines = base64.replaceAll(/.{64}/g, '$&\n');
+      for (const text of [
+        base64,
+        base64url,
+        base64.slice(0, base64url.length),
+        base64url + padding,
+        lines,
+      ]) {
+        expect(sealingKeys.parse([text])).toEqual([new Uint8Array(bytes)]);
+      }
+    },
+  );
 
   test.each([
     ['31 bytes', newKey(31), 'has 31 bytes, which is too short'],
     ['nothing', '', 'has 0 bytes, which is too short'],
     ['another sign', `${newKey().slice(0, 20)}!${newKey().slice(20)}`, 'is not base64'],
     ['a space', ` ${newKey()}`, 'is not base64'],
-    ['hexadecimal digits with a colon', randomBytes(40).toString('hex').replace(/^../, 'ab:'), 'is not base64'],
+    [
+      'hexadecimal digits with a colon',
+      randomBytes(40).toString('hex').replace(/^../, 'ab:'),
+      'is not base64',
+    ],
     ['two alphabets', `+_${'A'.repeat(42)}`, 'is not base64'],
     ['a letter too few', 'A'.repeat(45), 'is not base64'],
     ['bits that are left over', `${'A'.repeat(42)}B=`, 'is not base64'],
@@ -224,7 +271,9 @@ describe('a sealing key', () => {
     await using folder = await folderWithProbe();
     await folder.write('secrets/seal', `${newKey(16)}\n`);
     const keys = 'sealingKeys: [{ file: secrets/seal }, { env: SEAL }, { file: secrets/none }]';
-    const problems = await folder.problems(withRedis(`url: rediss://redis, ${keys}`), { SEAL: 'no base64' });
+    const problems = await folder.problems(withRedis(`url: rediss://redis, ${keys}`), {
+      SEAL: 'no base64',
+    });
     expect(problems.map((problem) => problem.slice(problem.indexOf('cache.redis.')))).toEqual([
       `cache.redis.sealingKeys[0]: has 16 bytes, which is too short: name the file that has the key, or ${makeKey}, and write it into a new file`,
       `cache.redis.sealingKeys[1]: is not base64: ${makeKey}, and set SEAL to it where the gateway is started`,
@@ -244,7 +293,9 @@ describe('a sealing key', () => {
     expect(problem).toMatch(
       `has 16 bytes, which is too short, and cache.redis.password names ${Object.values(key)} too: `,
     );
-    expect(problem).toMatch(/into a new file$|set another variable to it where the gateway is started$/);
+    expect(problem).toMatch(
+      /into a new file$|set another variable to it where the gateway is started$/,
+    );
     expect(more).toEqual([]);
   });
 

@@ -1,7 +1,11 @@
 import { resolve } from 'node:path';
 import { duration, list, type Parsed, section, value } from '@sallyport/plugin-kit';
 import type { ConnectionOptions } from '@sallyport/redis-connection';
-import { type ClearTextTerms, connectionShape, settleConnection } from '@sallyport/redis-connection/options';
+import {
+  type ClearTextTerms,
+  connectionShape,
+  settleConnection,
+} from '@sallyport/redis-connection/options';
 import { z } from 'zod';
 import { formatPath, isObject, overlaps, type Path, type Problem, valueAt } from '../problems.ts';
 import { type Filled, fillSecrets, type SecretSources, withoutSecrets } from '../secrets.ts';
@@ -43,7 +47,11 @@ export const sealingKeys = list(
     for (const [index, text] of texts.entries()) {
       const first = texts.indexOf(text);
       if (first === index) continue;
-      context.addIssue({ code: 'custom', path: [index], message: `is the key of sealingKeys[${first}] too: drop one` });
+      context.addIssue({
+        code: 'custom',
+        path: [index],
+        message: `is the key of sealingKeys[${first}] too: drop one`,
+      });
     }
   })
   .meta({ writeOnly: true });
@@ -54,7 +62,8 @@ function parseKey(input: unknown): Parsed<Uint8Array> {
   const text = input.replaceAll(/\r?\n/g, '');
   const bytes = Buffer.from(text, 'base64');
   if (!spellings(bytes).includes(text)) return { problem: 'is not base64', fix: makeKey };
-  if (bytes.length < minKeyBytes) return { problem: `has ${bytes.length} bytes, which is too short`, fix: makeKey };
+  if (bytes.length < minKeyBytes)
+    return { problem: `has ${bytes.length} bytes, which is too short`, fix: makeKey };
   return { value: new Uint8Array(bytes) };
 }
 
@@ -74,11 +83,15 @@ export const cacheRedis = section(
       min: '10ms',
       max: '5s',
     }).prefault('100ms'),
-    keyPrefix: value({ description: 'What each key begins with.', pattern: prefixPattern }, (input) => {
-      if (typeof input === 'string' && new RegExp(prefixPattern).test(input)) return { value: input };
-      const problem = 'must be visible ASCII without { } * ? [ and \\, 1 to 64 characters';
-      return { problem, fix: 'write sallyport:' };
-    }).prefault('sallyport:'),
+    keyPrefix: value(
+      { description: 'What each key begins with.', pattern: prefixPattern },
+      (input) => {
+        if (typeof input === 'string' && new RegExp(prefixPattern).test(input))
+          return { value: input };
+        const problem = 'must be visible ASCII without { } * ? [ and \\, 1 to 64 characters';
+        return { problem, fix: 'write sallyport:' };
+      },
+    ).prefault('sallyport:'),
     startWithoutBlocks: z
       .boolean()
       .default(false)
@@ -90,7 +103,13 @@ export const cacheRedis = section(
   ({ timeout, keyPrefix, sealingKeys, startWithoutBlocks, ...keys }, complain) => {
     const connection = settleConnection(keys, { commandTimeout, terms }, complain);
     // Without a connection there was a complaint, and no one gets this config. The rule about `timeout` sees it.
-    return { connection: connection as ConnectionOptions, timeout, keyPrefix, sealingKeys, startWithoutBlocks };
+    return {
+      connection: connection as ConnectionOptions,
+      timeout,
+      keyPrefix,
+      sealingKeys,
+      startWithoutBlocks,
+    };
   },
 ).describe('The Redis that all replicas share. Left out: each replica caches for itself.');
 
@@ -101,7 +120,8 @@ type Written = Readonly<Record<string, unknown>>;
 /** Fills in the secrets of `cache.redis` of a file. Those that are missing or written out are problems. */
 export async function fillCache(value: Written, sources: SecretSources): Promise<Filled<Written>> {
   const { cache } = value;
-  if (!isObject(cache) || !isObject(cache.redis)) return { value, problems: [], warnings: [], files: [], secrets: [] };
+  if (!isObject(cache) || !isObject(cache.redis))
+    return { value, problems: [], warnings: [], files: [], secrets: [] };
   const filled = await fillSecrets(cache.redis, place, sources);
   // Once it is filled in, a secret can't be distinguished from one that is written in the file, which more people may read.
   const schema = z.toJSONSchema(cacheRedis, { io: 'input', target: 'draft-2020-12' });
@@ -116,7 +136,9 @@ export async function fillCache(value: Written, sources: SecretSources): Promise
 
 /** Adds how to make a key, since an operator whose key is missing most likely has none yet. */
 function withKeyFix(problem: Problem): Problem {
-  return problem.path[place.length] === 'sealingKeys' ? { ...problem, fix: `${problem.fix}; ${makeKey}` } : problem;
+  return problem.path[place.length] === 'sealingKeys'
+    ? { ...problem, fix: `${problem.fix}; ${makeKey}` }
+    : problem;
 }
 
 const fixes: Readonly<Record<string, string>> = {
@@ -125,7 +147,8 @@ const fixes: Readonly<Record<string, string>> = {
 };
 
 function writtenOut(path: Path): Problem {
-  const fix = fixes[String(path[place.length])] ?? 'write { file: secrets/redis } or { env: REDIS_PASSWORD }';
+  const fix =
+    fixes[String(path[place.length])] ?? 'write { file: secrets/redis } or { env: REDIS_PASSWORD }';
   return { path, message: 'is a secret, which must not be in this file', fix };
 }
 
@@ -138,7 +161,11 @@ function withPlace(problem: Problem, written: Written, baseDirectory: string): P
   const found = resolve(baseDirectory, name);
   const isSame = (key: string, value: unknown) => {
     if (file === undefined) return key === 'env' && value === env;
-    return /^file$|File$/.test(key) && typeof value === 'string' && resolve(baseDirectory, value) === found;
+    return (
+      /^file$|File$/.test(key) &&
+      typeof value === 'string' &&
+      resolve(baseDirectory, value) === found
+    );
   };
   const other = pathsWithin(written, [], isSame).find((path) => !overlaps(path, problem.path));
   const also = other === undefined ? '' : `, and ${formatPath(other)} names ${name} too`;
@@ -151,7 +178,11 @@ function withPlace(problem: Problem, written: Written, baseDirectory: string): P
 }
 
 /** Finds the paths of keys that fit. `{ file }` and `{ env }` are the value of the key at which they are written. */
-function pathsWithin(value: unknown, path: Path, fits: (key: string, value: unknown) => boolean): Path[] {
+function pathsWithin(
+  value: unknown,
+  path: Path,
+  fits: (key: string, value: unknown) => boolean,
+): Path[] {
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([key, child]) => {
     const at = [...path, Array.isArray(value) ? Number(key) : key];

@@ -1,12 +1,29 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { appendFileSync, readdirSync, readlinkSync } from 'node:fs';
-import { appendFile, mkdir, mkdtemp, rename, rm, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  mkdir,
+  mkdtemp,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { createFileWatcher, type FileWatcher, fileClockLag, loadWatchedFile, maxFileSize } from './watcher.ts';
+import {
+  createFileWatcher,
+  type FileWatcher,
+  fileClockLag,
+  loadWatchedFile,
+  maxFileSize,
+} from './watcher.ts';
 
 describe('createFileWatcher', () => {
   let folder: string;
@@ -140,14 +157,17 @@ describe('createFileWatcher', () => {
   test.each([
     ['a device, by a link', async (path: string) => symlink('/dev/zero', path)],
     ['a folder', async (path: string) => void (await mkdir(path))],
-  ])('%s that replaced a file since the caller began to read counts as a change', async (_what, make) => {
-    const since = Date.now();
-    await rm(file);
-    await make(file);
-    await watcher.watch([file], since, count);
-    await watcher.scan();
-    expect(changes).toBe(1);
-  });
+  ])(
+    '%s that replaced a file since the caller began to read counts as a change',
+    async (_what, make) => {
+      const since = Date.now();
+      await rm(file);
+      await make(file);
+      await watcher.watch([file], since, count);
+      await watcher.scan();
+      expect(changes).toBe(1);
+    },
+  );
 
   test('reports several files of one watch once, and nothing to the others', async () => {
     const other = join(folder, 'other');
@@ -301,8 +321,12 @@ describe('a file that can’t be read is named, with what is wrong and the fix',
     const file = join(await createFolder(), 'big');
     await writeFile(file, Buffer.alloc(2048));
     await loadWatchedFile(file, ignore, 2048);
-    await expect(loadWatchedFile(file, ignore, 1024)).rejects.toThrow(`${file} is bigger than 1 KiB`);
+    await expect(loadWatchedFile(file, ignore, 1024)).rejects.toThrow(
+      `${file} is bigger than 1 KiB`,
+    );
     await truncate(file, maxFileSize + 1);
-    await expect(loadWatchedFile(file, ignore, Number.MAX_SAFE_INTEGER)).rejects.toThrow('is bigger than 256 MiB');
+    await expect(loadWatchedFile(file, ignore, Number.MAX_SAFE_INTEGER)).rejects.toThrow(
+      'is bigger than 256 MiB',
+    );
   });
 });

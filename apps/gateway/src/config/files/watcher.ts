@@ -88,11 +88,18 @@ export function createFileWatcher(settle: () => Promise<void> = () => pause(sett
      *   have content that the caller did not see, and counts as changed
      * @returns a function that ends the watch
      */
-    async watch(files: readonly string[], since: number, onChange: () => Promise<void>): Promise<() => void> {
+    async watch(
+      files: readonly string[],
+      since: number,
+      onChange: () => Promise<void>,
+    ): Promise<() => void> {
       const known = new Map<string, Fingerprint>();
       for (const file of files) {
         const first = await fingerprint(file);
-        known.set(file, first.changedAt >= since - fileClockLag ? { ...first, stamp: '', digest: '' } : first);
+        known.set(
+          file,
+          first.changedAt >= since - fileClockLag ? { ...first, stamp: '', digest: '' } : first,
+        );
       }
       const watch = { files: known, onChange };
       watches.add(watch);
@@ -126,11 +133,17 @@ async function fingerprint(file: string, known?: Fingerprint): Promise<Fingerpri
     if (!found.isFile()) {
       // The link that leads to a device is younger than the device.
       const { ctimeMs } = await lstat(file);
-      return { stamp: 'no file', digest: 'no file', readAt, changedAt: Math.max(ctimeMs, Number(found.ctimeMs)) };
+      return {
+        stamp: 'no file',
+        digest: 'no file',
+        readAt,
+        changedAt: Math.max(ctimeMs, Number(found.ctimeMs)),
+      };
     }
     // A file that is written twice within one tick of the file system's clock keeps its stamp, so only an old stamp is trusted.
     const { stamp, changedAt } = stampOf(found);
-    if (known !== undefined && known.stamp === stamp && known.readAt - changedAt > interval) return known;
+    if (known !== undefined && known.stamp === stamp && known.readAt - changedAt > interval)
+      return known;
     return { readAt, ...(await readFingerprint(file)) };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
@@ -139,11 +152,16 @@ async function fingerprint(file: string, known?: Fingerprint): Promise<Fingerpri
 }
 
 function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats) {
-  return { stamp: [dev, ino, size, mtimeNs, ctimeNs].join(':'), changedAt: Number(ctimeNs / 1_000_000n) };
+  return {
+    stamp: [dev, ino, size, mtimeNs, ctimeNs].join(':'),
+    changedAt: Number(ctimeNs / 1_000_000n),
+  };
 }
 
 /** Reads in pieces, so that no file fills the memory. */
-async function readFingerprint(file: string): Promise<Pick<Fingerprint, 'stamp' | 'digest' | 'changedAt'>> {
+async function readFingerprint(
+  file: string,
+): Promise<Pick<Fingerprint, 'stamp' | 'digest' | 'changedAt'>> {
   // A pipe or a device may have replaced it since: opening a pipe waits for a writer without O_NONBLOCK, and a device never ends.
   await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
   const found = await handle.stat();

@@ -27,7 +27,10 @@ export interface ConfigFolder extends AsyncDisposable {
   write(name: string, content: string | Uint8Array): Promise<void>;
   /** Writes a package that the config's folder depends on. */
   install(name: string, source: string): Promise<void>;
-  load(yaml: string | Uint8Array, environment?: Record<string, string>): ReturnType<typeof loadConfig>;
+  load(
+    yaml: string | Uint8Array,
+    environment?: Record<string, string>,
+  ): ReturnType<typeof loadConfig>;
   /** The problems of a config that must not load, the folder's path left out of them. */
   problems(yaml: string | Uint8Array, environment?: Record<string, string>): Promise<string[]>;
 }
@@ -44,14 +47,22 @@ export async function configFolder(): Promise<ConfigFolder> {
     return loadConfig(file, environment);
   };
   await mkdir(join(path, 'node_modules'));
-  await symlink(dirname(createRequire(import.meta.url).resolve('zod/package.json')), join(path, 'node_modules/zod'));
+  await symlink(
+    dirname(createRequire(import.meta.url).resolve('zod/package.json')),
+    join(path, 'node_modules/zod'),
+  );
   return {
     path,
     file,
     write,
     load,
     install: async (name, source) => {
-      const manifest = { name, version: '1.0.0', type: 'module', exports: { import: './index.js' } };
+      const manifest = {
+        name,
+        version: '1.0.0',
+        type: 'module',
+        exports: { import: './index.js' },
+      };
       await write(join('node_modules', name, 'package.json'), JSON.stringify(manifest));
       await write(join('node_modules', name, 'index.js'), source);
     },
@@ -91,10 +102,13 @@ ${more}
 }
 
 /** Three options that may be anything. */
-const someOptions = 'z.strictObject({ a: z.unknown(), url: z.unknown(), bind: z.unknown() }).partial()';
+const someOptions =
+  'z.strictObject({ a: z.unknown(), url: z.unknown(), bind: z.unknown() }).partial()';
 
 /** A folder with the plugin `./probe.js`. */
-export async function folderWithProbe(source: string = pluginSource(someOptions)): Promise<ConfigFolder> {
+export async function folderWithProbe(
+  source: string = pluginSource(someOptions),
+): Promise<ConfigFolder> {
   const folder = await configFolder();
   await folder.write('package.json', '{"type":"module"}');
   await folder.write('probe.js', source);

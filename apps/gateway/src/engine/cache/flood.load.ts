@@ -5,7 +5,13 @@ import type { Decision } from '@sallyport/authenticator';
 import { expect, test } from 'vitest';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
 import { createMemoryTier } from './memory-tier.ts';
-import { authenticated, type CachedReplica, createReplica, never, noOpinion } from './testing/cached-replica.ts';
+import {
+  authenticated,
+  type CachedReplica,
+  createReplica,
+  never,
+  noOpinion,
+} from './testing/cached-replica.ts';
 
 const { info: print } = console;
 
@@ -20,7 +26,9 @@ function answer(token: string): Decision {
   const [kind, username = ''] = token.split(':');
   if (kind !== 'ldap') return noOpinion;
   const isRight = token === goodToken(Number(username.slice('user-'.length)));
-  return isRight ? authenticated(username) : { kind: 'rejected', reason: 'invalid-credentials', subject: username };
+  return isRight
+    ? authenticated(username)
+    : { kind: 'rejected', reason: 'invalid-credentials', subject: username };
 }
 
 const unknown = randomBytes(96).toString('base64url');
@@ -43,13 +51,19 @@ function memoryUsed(): number {
 }
 
 /** Reviews, as many at a time as a busy gateway has. */
-async function review(replica: CachedReplica, count: number, nth: (n: number) => readonly [string, readonly string[]]) {
+async function review(
+  replica: CachedReplica,
+  count: number,
+  nth: (n: number) => readonly [string, readonly string[]],
+) {
   const one = async (n: number) => {
     const [token, audiences] = nth(n);
     await replica.authenticator.authenticate(token, { audiences, signal: never });
   };
   for (let start = 0; start < count; start += 100) {
-    await Promise.all(Array.from({ length: Math.min(100, count - start) }, (_, at) => one(start + at)));
+    await Promise.all(
+      Array.from({ length: Math.min(100, count - start) }, (_, at) => one(start + at)),
+    );
     // In a flood, these would fill the memory.
     replica.looks.length = 0;
   }
@@ -70,18 +84,26 @@ test('a flood of forged questions does not fill the memory', async () => {
   const perReview = ((performance.now() - start) * 1_000) / flood;
   const after = memoryUsed();
   print(`${flood} forged questions: ${perReview.toFixed(1)} us each`);
-  print(`memory: ${before.toFixed(1)} MiB before, ${filled.toFixed(1)} at the limit, ${after.toFixed(1)} after`);
+  print(
+    `memory: ${before.toFixed(1)} MiB before, ${filled.toFixed(1)} at the limit, ${after.toFixed(1)} after`,
+  );
   // Ten bytes of each question would be more.
   expect(after - filled).toBeLessThan(1);
   expect(memory.entries).toBe(users + maxEntries);
 });
 
 test('good tokens with forged audiences do not fill the memory', async () => {
-  const replica = createReplica({ shared: file.opened.redis, memory: createMemoryTier(1_000), answer });
+  const replica = createReplica({
+    shared: file.opened.redis,
+    memory: createMemoryTier(1_000),
+    answer,
+  });
   await review(replica, 920, (n) => [goodToken(n + 10), []]);
   const before = memoryUsed();
   const count = 2_000;
   await review(replica, count, (n) => [goodToken(n % 10), [`forged ${n}`]]);
-  print(`memory: ${(memoryUsed() - before).toFixed(1)} MiB more after ${count} forged audiences of good tokens`);
+  print(
+    `memory: ${(memoryUsed() - before).toFixed(1)} MiB more after ${count} forged audiences of good tokens`,
+  );
   expect(memoryUsed() - before).toBeLessThan(10);
 });

@@ -13,7 +13,9 @@ function positive(username = 'jane', groups: string[] = []) {
 }
 function negative(subject?: string): NegativeEntry {
   const decision =
-    subject === undefined ? noOpinion : ({ kind: 'rejected', reason: 'invalid-credentials', subject } as const);
+    subject === undefined
+      ? noOpinion
+      : ({ kind: 'rejected', reason: 'invalid-credentials', subject } as const);
   if (decision.kind === 'authenticated') throw new Error('not negative');
   return { decision, answeredAt: 0, answeredMonotonic: 0, revision: 0 };
 }
@@ -29,7 +31,10 @@ describe('the memory tier', () => {
     const tier = createMemoryTier(10);
     const one = positive();
     tier.add(named(tier, 'a', 'x', 'y'), one, 'one');
-    expect(tier.get(named(tier, 'a', 'y', 'x', 'y'))).toEqual({ positive: one, negative: undefined });
+    expect(tier.get(named(tier, 'a', 'y', 'x', 'y'))).toEqual({
+      positive: one,
+      negative: undefined,
+    });
     for (const name of [named(tier, 'a'), named(tier, 'a', 'x'), named(tier, 'b', 'x', 'y')]) {
       expect(tier.get(name)).toEqual({ positive: undefined, negative: undefined });
     }
@@ -43,7 +48,8 @@ describe('the memory tier', () => {
     const tier = createMemoryTier(3);
     for (const token of ['a', 'b', 'c']) tier.add(named(tier, token), positive(), 'one');
     tier.get(named(tier, 'a'));
-    for (let count = 0; count < 100; count += 1) tier.addNegative(named(tier, `bad ${count}`), negative());
+    for (let count = 0; count < 100; count += 1)
+      tier.addNegative(named(tier, `bad ${count}`), negative());
     expect(tier.entries).toBe(6);
     tier.add(named(tier, 'd'), positive(), 'one');
     expect(present(tier, ['a', 'b', 'c', 'd'])).toEqual(['a', 'c', 'd']);
@@ -73,7 +79,10 @@ describe('the memory tier', () => {
     }
     tier.resize(2);
     expect(present(tier, tokens)).toEqual(['b', 'd']);
-    expect(tokens.filter((token) => tier.get(named(tier, token, 'x')).negative)).toEqual(['b', 'd']);
+    expect(tokens.filter((token) => tier.get(named(tier, token, 'x')).negative)).toEqual([
+      'b',
+      'd',
+    ]);
     tier.resize(4);
     expect(present(tier, tokens)).toEqual(['b', 'd']);
     for (const token of ['f', 'g', 'h']) tier.add(named(tier, token), positive(), 'one');
@@ -172,7 +181,9 @@ test('a question has one answer, the last; a user has eight with an authenticato
         }
       }
       const left = [...names].filter(([, name]) => tier.get(name).positive !== undefined);
-      expect(left.map(([question]) => question).sort()).toEqual(model.used.map(({ question }) => question).sort());
+      expect(left.map(([question]) => question).sort()).toEqual(
+        model.used.map(({ question }) => question).sort(),
+      );
     }),
     { numRuns: 400 },
   );

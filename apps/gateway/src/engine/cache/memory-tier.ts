@@ -4,7 +4,8 @@ import { type CachedUser, createPrivateNames, maxAnswersOfUser } from './names.t
 import { type PositiveEntry, sizeOf } from './record.ts';
 
 /** A negative decision, and what says how long it may be used. */
-export interface NegativeEntry extends Pick<PositiveEntry, 'answeredAt' | 'answeredMonotonic' | 'revision'> {
+export interface NegativeEntry
+  extends Pick<PositiveEntry, 'answeredAt' | 'answeredMonotonic' | 'revision'> {
   readonly decision: Rejected | NoOpinion;
 }
 
@@ -42,7 +43,12 @@ export function createMemoryTier(maxEntries: number) {
      * @param fingerprint that of the question
      * @param maxOfUser how many entries one user may have
      */
-    add(name: string, entry: PositiveEntry, fingerprint: string, maxOfUser: number = maxAnswersOfUser): void {
+    add(
+      name: string,
+      entry: PositiveEntry,
+      fingerprint: string,
+      maxOfUser: number = maxAnswersOfUser,
+    ): void {
       negatives.delete(name);
       const owned = { entry, fingerprint };
       const others = positives.users.namesOf(userOf(owned)).filter((one) => one !== name);
@@ -105,7 +111,8 @@ function createNegatives(maxEntries: number): LRUCache<string, NegativeEntry> {
 function createUserIndex() {
   // It has two levels, and arrays instead of sets, to save memory with many users.
   const users = new Map<string, Map<string, readonly string[]>>();
-  const namesOf = ({ fingerprint, username }: CachedUser) => users.get(fingerprint)?.get(username) ?? [];
+  const namesOf = ({ fingerprint, username }: CachedUser) =>
+    users.get(fingerprint)?.get(username) ?? [];
   const set = ({ fingerprint, username }: CachedUser, names: readonly string[]) => {
     const ofAuthenticator = users.get(fingerprint) ?? new Map<string, readonly string[]>();
     if (names.length > 0) users.set(fingerprint, ofAuthenticator.set(username, names));

@@ -43,7 +43,10 @@ const authenticated = fc.record(
 );
 const state = fc.oneof(
   { weight: 5, arbitrary: authenticated },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('rejected' as const, 'no-opinion' as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constantFrom('rejected' as const, 'no-opinion' as const) }),
+  },
 );
 const subject = fc.oneof(
   fc.record({ kind: fc.constant('user' as const), name: fc.constantFrom(...users) }),
@@ -56,12 +59,27 @@ const listed = fc.oneof(
   }),
   fc.record({
     action: fc.constantFrom('block' as const, 'block' as const, 'unblock' as const),
-    subject: fc.oneof(subject, fc.record({ kind: fc.constant('group' as const), name: fc.constantFrom(...groups) })),
+    subject: fc.oneof(
+      subject,
+      fc.record({ kind: fc.constant('group' as const), name: fc.constantFrom(...groups) }),
+    ),
   }),
 );
 
 const audiences = fc.constantFrom<readonly string[]>([], [], [], ['a', 'b']);
-const passing = fc.constantFrom(1, 100, 400, 700, 1_500, 1_500, 6_000, 9_000, 30_000, 61_000, 130_000);
+const passing = fc.constantFrom(
+  1,
+  100,
+  400,
+  700,
+  1_500,
+  1_500,
+  6_000,
+  9_000,
+  30_000,
+  61_000,
+  130_000,
+);
 
 /** One step of a kind: fast-check prints it as it is. */
 const step = <Kind extends string, Model extends object>(
@@ -124,20 +142,29 @@ const stepsEach = 200;
 test('in any order of events: no false accept, and no accept that has ended, was revoked or is blocked', async () => {
   const accepts = new Map<string, number>();
   await fc.assert(
-    fc.asyncProperty(fc.array(steps, { minLength: stepsEach, maxLength: stepsEach }), async (taken) => {
-      await connection.run((client) => client.flushall(), new AbortController().signal);
-      const world = new ModelWorld(connection);
-      for (const [index, one] of tokens.entries()) {
-        world.set(one, { kind: 'authenticated', username: users[index % users.length] ?? '', groups: ['dev'] });
-      }
-      await world.tick();
-      for (const one of taken) await take(one, world);
-      await world.land();
-      for (const [source, count] of world.model.accepts) accepts.set(source, (accepts.get(source) ?? 0) + count);
-    }),
+    fc.asyncProperty(
+      fc.array(steps, { minLength: stepsEach, maxLength: stepsEach }),
+      async (taken) => {
+        await connection.run((client) => client.flushall(), new AbortController().signal);
+        const world = new ModelWorld(connection);
+        for (const [index, one] of tokens.entries()) {
+          world.set(one, {
+            kind: 'authenticated',
+            username: users[index % users.length] ?? '',
+            groups: ['dev'],
+          });
+        }
+        await world.tick();
+        for (const one of taken) await take(one, world);
+        await world.land();
+        for (const [source, count] of world.model.accepts)
+          accepts.set(source, (accepts.get(source) ?? 0) + count);
+      },
+    ),
     { seed: 20_300_101, numRuns: runs },
   );
   console.log(`${runs * stepsEach} steps, accepts: ${JSON.stringify(Object.fromEntries(accepts))}`);
   // Else the steps would show nothing.
-  for (const source of ['backend', 'memory', 'redis', 'stale']) expect(accepts.get(source)).toBeGreaterThan(20);
+  for (const source of ['backend', 'memory', 'redis', 'stale'])
+    expect(accepts.get(source)).toBeGreaterThan(20);
 });

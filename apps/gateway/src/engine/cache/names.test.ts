@@ -7,13 +7,17 @@ const key = randomBytes(32);
 
 /** Few letters, so that lists meet often; with lone surrogates and a NUL, which encodings like to make one of. */
 const text = fc
-  .array(fc.constantFrom('a', 'b', '\u0000', ',', '\uD800', '\uDC00', '\uFFFD', '\u00e9', 'e\u0301'), { maxLength: 4 })
+  .array(
+    fc.constantFrom('a', 'b', '\u0000', ',', '\uD800', '\uDC00', '\uFFFD', '\u00e9', 'e\u0301'),
+    { maxLength: 4 },
+  )
   .map((letters) => letters.join(''));
 const audiences = fc.array(text, { maxLength: 4 });
 const question: fc.Arbitrary<Question> = fc.record({ token: text, audiences, fingerprint: text });
 
 const asSet = (list: readonly string[]) => JSON.stringify([...new Set(list)].sort());
-const canonical = (one: Question) => JSON.stringify([one.fingerprint, one.token, asSet(one.audiences)]);
+const canonical = (one: Question) =>
+  JSON.stringify([one.fingerprint, one.token, asSet(one.audiences)]);
 
 /** Makes questions that differ in one part only, which are the easiest to mistake for each other. */
 const pair = fc.oneof(
@@ -22,11 +26,17 @@ const pair = fc.oneof(
   fc.tuple(question, audiences).map(([one, other]) => [one, { ...one, audiences: other }] as const),
   fc.tuple(question, text).map(([one, fingerprint]) => [one, { ...one, fingerprint }] as const),
   // A letter that moves over a border makes another list.
-  question.map((one) => [one, { ...one, token: one.token + one.audiences.join(''), audiences: [] }] as const),
+  question.map(
+    (one) => [one, { ...one, token: one.token + one.audiences.join(''), audiences: [] }] as const,
+  ),
   question.map((one) => [one, { ...one, audiences: [one.audiences.join('')] }] as const),
   question.map((one) => [one, { ...one, token: one.fingerprint, fingerprint: one.token }] as const),
   question.map(
-    (one) => [one, { ...one, audiences: one.audiences.slice(1), token: one.token + one.audiences[0] }] as const,
+    (one) =>
+      [
+        one,
+        { ...one, audiences: one.audiences.slice(1), token: one.token + one.audiences[0] },
+      ] as const,
   ),
 );
 
@@ -34,7 +44,9 @@ describe('the name of an answer', () => {
   test('is the same for the same question and another for every other', () => {
     fc.assert(
       fc.property(pair, ([one, other]) => {
-        expect(nameOfAnswer(key, one) === nameOfAnswer(key, other)).toBe(canonical(one) === canonical(other));
+        expect(nameOfAnswer(key, one) === nameOfAnswer(key, other)).toBe(
+          canonical(one) === canonical(other),
+        );
       }),
       { numRuns: 3_000 },
     );
@@ -44,7 +56,11 @@ describe('the name of an answer', () => {
     fc.assert(
       fc.property(question, fc.array(fc.nat(10)), (one, order) => {
         const { audiences: list } = one;
-        const mixed = [...list, ...order.flatMap((at) => list.slice(at, at + 1)), ...list].reverse();
+        const mixed = [
+          ...list,
+          ...order.flatMap((at) => list.slice(at, at + 1)),
+          ...list,
+        ].reverse();
         expect(nameOfAnswer(key, { ...one, audiences: mixed })).toBe(nameOfAnswer(key, one));
       }),
     );

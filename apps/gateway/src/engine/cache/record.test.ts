@@ -30,7 +30,10 @@ const anyRecord: fc.Arbitrary<StoredRecord> = fc.record(
 /** Whether every object in it is frozen: a caller must not be able to change a cached answer for the next. */
 function isFrozen(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || value instanceof Date) return true;
-  return Object.isFrozen(value) && Reflect.ownKeys(value).every((key) => isFrozen(Reflect.get(value, key)));
+  return (
+    Object.isFrozen(value) &&
+    Reflect.ownKeys(value).every((key) => isFrozen(Reflect.get(value, key)))
+  );
 }
 
 describe('a record', () => {
@@ -58,8 +61,14 @@ describe('a record', () => {
   test('distinguishes a missing field from an empty one', () => {
     for (const user of [{ username: '' }, { username: 'jane', uid: '', groups: [], extra: {} }]) {
       for (const audiences of [undefined, []]) {
-        const decision: Authenticated = { kind: 'authenticated', user, ...(audiences && { audiences }) };
-        const decoded = decodeRecord(encodeRecord({ decision, answeredAt: 1, revision: 0, ttl: 1 }));
+        const decision: Authenticated = {
+          kind: 'authenticated',
+          user,
+          ...(audiences && { audiences }),
+        };
+        const decoded = decodeRecord(
+          encodeRecord({ decision, answeredAt: 1, revision: 0, ttl: 1 }),
+        );
         expect(decoded?.decision).toStrictEqual(decision);
       }
     }
@@ -99,7 +108,8 @@ describe('a foreign value', () => {
     ]) {
       expect(decodeRecord(json({ ...good, ...change })), JSON.stringify(change)).toBeUndefined();
     }
-    for (const value of [null, 7, 'x', [], [good], {}, true]) expect(decodeRecord(json(value))).toBeUndefined();
+    for (const value of [null, 7, 'x', [], [good], {}, true])
+      expect(decodeRecord(json(value))).toBeUndefined();
   });
 
   test('is not read as a record in any text, and nothing throws', () => {
@@ -109,7 +119,8 @@ describe('a foreign value', () => {
       }),
     );
     const whole = JSON.stringify(good);
-    for (let end = 0; end < whole.length; end += 1) expect(decodeRecord(whole.slice(0, end))).toBeUndefined();
+    for (let end = 0; end < whole.length; end += 1)
+      expect(decodeRecord(whole.slice(0, end))).toBeUndefined();
   });
 });
 
@@ -124,7 +135,9 @@ test('the size of a decision is at least that of its texts, and grows with each'
       const larger = { ...decision, user: { ...user, groups: [...(user.groups ?? []), more] } };
       expect(sizeOf(larger)).toBeGreaterThanOrEqual(sizeOf(decision) + more.length * 2 + 1);
       const named = { ...decision, credential: { jti: more, sid: more } };
-      expect(sizeOf(named)).toBeGreaterThanOrEqual(sizeOf({ ...decision, credential: {} }) + more.length * 4);
+      expect(sizeOf(named)).toBeGreaterThanOrEqual(
+        sizeOf({ ...decision, credential: {} }) + more.length * 4,
+      );
     }),
   );
 });
@@ -167,7 +180,8 @@ test('a cached answer ends by whichever clock comes first, however the clocks ar
       for (const { kind, by } of steps) clocks[kind](by);
 
       const [ran, shown] = [clocks.monotonic() - startMonotonic, clocks.wall()];
-      const tokenEnd = lifetime === undefined ? Number.POSITIVE_INFINITY : made.answeredAt + lifetime;
+      const tokenEnd =
+        lifetime === undefined ? Number.POSITIVE_INFINITY : made.answeredAt + lifetime;
       const atStart = Math.max(age, startWall - made.answeredAt);
       const isOver = (ttl: number) =>
         ran >= ttl - atStart ||
@@ -179,7 +193,9 @@ test('a cached answer ends by whichever clock comes first, however the clocks ar
       const believed = isCutOff && authenticatedTtl > 10_000 ? 10_000 : authenticatedTtl;
       expect(ageOf(entry, clocks)).toBe(Math.max(ran + atStart, shown - made.answeredAt));
       expect(isFresh(entry, { ...lifetimes, ...own }, clocks, isCutOff)).toBe(!isOver(believed));
-      expect(isUsable(entry, { ...lifetimes, ...own }, clocks)).toBe(!isOver(authenticatedTtl + staleTtl));
+      expect(isUsable(entry, { ...lifetimes, ...own }, clocks)).toBe(
+        !isOver(authenticatedTtl + staleTtl),
+      );
     }),
     { numRuns: 3_000 },
   );

@@ -27,21 +27,54 @@ export function encodeRecord({ decision, answeredAt, revision, ttl }: StoredReco
 /** @returns undefined if the text is not a record: it was sealed, so another version of the gateway wrote it */
 export function decodeRecord(text: string): StoredRecord | undefined {
   try {
-    const { answeredAt, revision, keptFor: ttl, user, credential, audiences, expiresAt, session } = JSON.parse(text);
+    const {
+      answeredAt,
+      revision,
+      keptFor: ttl,
+      user,
+      credential,
+      audiences,
+      expiresAt,
+      session,
+    } = JSON.parse(text);
     const end = expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt) };
-    const decision = readDecision({ kind: 'authenticated', user, credential, audiences, session, ...end });
-    const isValid = Number.isFinite(answeredAt) && Number.isFinite(ttl) && Number.isSafeInteger(revision);
-    return isValid && decision.kind === 'authenticated' ? { decision, answeredAt, revision, ttl } : undefined;
+    const decision = readDecision({
+      kind: 'authenticated',
+      user,
+      credential,
+      audiences,
+      session,
+      ...end,
+    });
+    const isValid =
+      Number.isFinite(answeredAt) && Number.isFinite(ttl) && Number.isSafeInteger(revision);
+    return isValid && decision.kind === 'authenticated'
+      ? { decision, answeredAt, revision, ttl }
+      : undefined;
   } catch {
     return undefined;
   }
 }
 
 /** Estimates the bytes of memory that a decision takes: UTF-16, and the overhead of each string. */
-export function sizeOf({ user, credential = {}, audiences = [], session = '' }: Authenticated): number {
+export function sizeOf({
+  user,
+  credential = {},
+  audiences = [],
+  session = '',
+}: Authenticated): number {
   const { username, uid = '', groups = [], extra = {} } = user;
   const { jti = '', sid = '' } = credential;
-  const texts = [username, uid, jti, sid, session, ...groups, ...audiences, ...Object.entries(extra).flat(2)];
+  const texts = [
+    username,
+    uid,
+    jti,
+    sid,
+    session,
+    ...groups,
+    ...audiences,
+    ...Object.entries(extra).flat(2),
+  ];
   return texts.reduce((sum, text) => sum + 32 + text.length * 2, 256);
 }
 
@@ -70,7 +103,10 @@ export interface PositiveEntry extends CacheRecord {
 export function toEntry(
   record: CacheRecord,
   clocks: Clocks,
-  { age = 0, left = Number.POSITIVE_INFINITY }: { readonly age?: number; readonly left?: number } = {},
+  {
+    age = 0,
+    left = Number.POSITIVE_INFINITY,
+  }: { readonly age?: number; readonly left?: number } = {},
 ): PositiveEntry {
   const [now, wall] = [clocks.monotonic(), clocks.wall()];
   return {
@@ -87,7 +123,10 @@ function endOf({ decision }: Pick<CacheRecord, 'decision'>): number {
 }
 
 /** Milliseconds since the backend gave an entry: the greater age by two clocks. */
-export function ageOf(entry: Pick<PositiveEntry, 'answeredAt' | 'answeredMonotonic'>, clocks: Clocks): number {
+export function ageOf(
+  entry: Pick<PositiveEntry, 'answeredAt' | 'answeredMonotonic'>,
+  clocks: Clocks,
+): number {
   return Math.max(clocks.monotonic() - entry.answeredMonotonic, clocks.wall() - entry.answeredAt);
 }
 
@@ -96,7 +135,8 @@ export function ageOf(entry: Pick<PositiveEntry, 'answeredAt' | 'answeredMonoton
  */
 function isWithin(lifetime: number, entry: PositiveEntry, clocks: Clocks): boolean {
   const [wall, monotonic] = [clocks.wall(), clocks.monotonic()];
-  const isYoung = wall - entry.answeredAt < lifetime && monotonic - entry.answeredMonotonic < lifetime;
+  const isYoung =
+    wall - entry.answeredAt < lifetime && monotonic - entry.answeredMonotonic < lifetime;
   return isYoung && wall < endOf(entry) && monotonic < entry.expiresMonotonic;
 }
 
@@ -104,7 +144,11 @@ function isWithin(lifetime: number, entry: PositiveEntry, clocks: Clocks): boole
 const maxAgeCutOff = 10_000;
 
 /** When an entry stops being usable, fresh or stale: wall clock, milliseconds since 1970. */
-export function endOfUse(entry: PositiveEntry, { authenticatedTtl, staleTtl }: CacheLifetimes, clocks: Clocks): number {
+export function endOfUse(
+  entry: PositiveEntry,
+  { authenticatedTtl, staleTtl }: CacheLifetimes,
+  clocks: Clocks,
+): number {
   const left = Math.min(
     authenticatedTtl + staleTtl - ageOf(entry, clocks),
     entry.expiresMonotonic - clocks.monotonic(),
@@ -113,7 +157,12 @@ export function endOfUse(entry: PositiveEntry, { authenticatedTtl, staleTtl }: C
 }
 
 /** Whether an entry may be used instead of asking the backend. */
-export function isFresh(entry: PositiveEntry, lifetimes: CacheLifetimes, clocks: Clocks, isCutOff: boolean): boolean {
+export function isFresh(
+  entry: PositiveEntry,
+  lifetimes: CacheLifetimes,
+  clocks: Clocks,
+  isCutOff: boolean,
+): boolean {
   const { authenticatedTtl } = lifetimes;
   const lifetime = isCutOff ? Math.min(authenticatedTtl, maxAgeCutOff) : authenticatedTtl;
   return isWithin(lifetime, entry, clocks);

@@ -23,7 +23,8 @@ beforeEach(() => {
 
 const question: Question = { token: 'token', audiences: ['a', 'b'], fingerprint: 'one' };
 const jane: Authenticated = { kind: 'authenticated', user: { username: 'jane', groups: ['dev'] } };
-const entryNow = (decision: Authenticated) => toEntry({ decision, answeredAt: clocks.wall(), revision: 0 }, clocks);
+const entryNow = (decision: Authenticated) =>
+  toEntry({ decision, answeredAt: clocks.wall(), revision: 0 }, clocks);
 const secret = Buffer.alloc(32, 'A');
 const keyOf = (one: Question, under: Uint8Array = secret) =>
   `${keyPrefix}cache:${nameOfAnswer(createSealingKey(under, keyPrefix).derive('cache names'), one)}`;
@@ -49,7 +50,8 @@ describe('what is stored', () => {
         const found = await tier.get(question);
         const isOver = expiresAt !== undefined && expiresAt.getTime() <= clocks.wall();
         expect([sealed === '', found.result]).toEqual(isOver ? [true, 'miss'] : [false, 'hit']);
-        if (found.result === 'hit') expect(found.entry).toMatchObject({ decision, answeredAt: clocks.wall() });
+        if (found.result === 'hit')
+          expect(found.entry).toMatchObject({ decision, answeredAt: clocks.wall() });
         await file.redis.client().flushall();
       }),
     );
@@ -76,7 +78,12 @@ describe('what is stored', () => {
     expect(await store(question, jane, 0.5)).toBe('');
     const groups = Array.from({ length: 1_100 }, (_, count) => `${count}`.padStart(240, 'x'));
     expect(await store(question, { ...jane, user: { username: 'jane', groups } })).toBe('');
-    expect(await store(question, { ...jane, user: { username: 'jane', groups: groups.slice(0, 1_000) } })).not.toBe('');
+    expect(
+      await store(question, {
+        ...jane,
+        user: { username: 'jane', groups: groups.slice(0, 1_000) },
+      }),
+    ).not.toBe('');
   });
 
   test('is as old as the clock of Redis says, and is over when its time to live was changed', async () => {
@@ -86,7 +93,10 @@ describe('what is stored', () => {
       const found = await tier.get(question);
       if (found.result !== 'hit') throw new Error(found.result);
       const { answeredMonotonic, expiresMonotonic } = found.entry;
-      return { age: clocks.monotonic() - answeredMonotonic, left: expiresMonotonic - clocks.monotonic() };
+      return {
+        age: clocks.monotonic() - answeredMonotonic,
+        left: expiresMonotonic - clocks.monotonic(),
+      };
     };
     const { age, left } = await ages();
     expect(age).toBeGreaterThanOrEqual(minute);
@@ -98,7 +108,9 @@ describe('what is stored', () => {
     expect((await ages()).age).toBe(hour);
     for (const change of [10 * hour, 'persist'] as const) {
       const client = file.redis.client();
-      await (change === 'persist' ? client.persist(keyOf(question)) : client.pexpire(keyOf(question), change));
+      await (change === 'persist'
+        ? client.persist(keyOf(question))
+        : client.pexpire(keyOf(question), change));
       expect(await ages()).toMatchObject({ left: 0 });
     }
   });
@@ -114,7 +126,10 @@ describe('what is stored', () => {
 describe('the answers of a user', () => {
   const bob: Authenticated = { kind: 'authenticated', user: { username: 'bob' } };
   const answersOf = async (username: string) => {
-    const found = await readAnswersOfUser(file.opened.redis, clocks, { fingerprint: 'one', username });
+    const found = await readAnswersOfUser(file.opened.redis, clocks, {
+      fingerprint: 'one',
+      username,
+    });
     return found.map(({ decision }) => decision.user.username);
   };
   const noteOf = (username: string) => {
@@ -138,9 +153,16 @@ describe('the answers of a user', () => {
     await store();
     await store({ ...question, token: 'd' }, bob);
     const [ofBob] = Object.keys(await client.hgetall(noteOf('bob')));
-    await client.hset(noteOf('jane'), { [String(ofBob)]: '1', 'no name': '1', ['x'.repeat(43)]: '1' });
+    await client.hset(noteOf('jane'), {
+      [String(ofBob)]: '1',
+      'no name': '1',
+      ['x'.repeat(43)]: '1',
+    });
     expect(await answersOf('jane')).toEqual(['jane']);
-    await client.hset(noteOf('jane'), Object.fromEntries(Array.from({ length: 1_000 }, (_, at) => [`f${at}`, '1'])));
+    await client.hset(
+      noteOf('jane'),
+      Object.fromEntries(Array.from({ length: 1_000 }, (_, at) => [`f${at}`, '1'])),
+    );
     expect(await answersOf('jane')).toEqual([]);
     await client.set(noteOf('bob'), 'text');
     expect(await answersOf('bob')).toEqual([]);
@@ -152,14 +174,24 @@ describe('a writer of that Redis without the key', () => {
   test('makes a record a miss by a change of its bytes, by other spellings of them, and by any other text', async () => {
     const stored = await store();
     const bytes = Buffer.from(stored, 'base64');
-    const flipped = [0, 1, 12, 13, bytes.length >> 1, bytes.length - 16, bytes.length - 1].map((at) => {
-      const changed = Buffer.from(bytes);
-      changed.writeUInt8(changed.readUInt8(at) ^ 1, at);
-      return changed.toString('base64');
-    });
+    const flipped = [0, 1, 12, 13, bytes.length >> 1, bytes.length - 16, bytes.length - 1].map(
+      (at) => {
+        const changed = Buffer.from(bytes);
+        changed.writeUInt8(changed.readUInt8(at) ^ 1, at);
+        return changed.toString('base64');
+      },
+    );
     for (const text of [
       ...flipped,
-      ...['', ' ', `${stored}=`, ` ${stored}`, `${stored}\n`, `${stored}${stored}`, `${stored}AAAA`],
+      ...[
+        '',
+        ' ',
+        `${stored}=`,
+        ` ${stored}`,
+        `${stored}\n`,
+        `${stored}${stored}`,
+        `${stored}AAAA`,
+      ],
       ...[
         bytes,
         bytes.toString('hex'),
@@ -193,17 +225,33 @@ describe('a writer of that Redis without the key', () => {
   test('can not mint one under another key, nor under the right one in another format', async () => {
     const name = keyOf(question).slice(`${keyPrefix}cache:`.length);
     const plain = (more: object = {}) =>
-      Buffer.from(JSON.stringify({ answeredAt: clocks.wall(), revision: 0, keptFor: hour, user: jane.user, ...more }));
+      Buffer.from(
+        JSON.stringify({
+          answeredAt: clocks.wall(),
+          revision: 0,
+          keptFor: hour,
+          user: jane.user,
+          ...more,
+        }),
+      );
     const sealed = (key: Uint8Array, bytes = plain()) => seal(key, name, bytes);
     const own = createSealingKey(secret, keyPrefix).derive('cache records');
     expect(await resultWith(sealed(own).toString('base64'))).toBe('hit');
-    for (const key of [secret, randomBytes(32), createSealingKey(secret, keyPrefix).derive('cache names')]) {
+    for (const key of [
+      secret,
+      randomBytes(32),
+      createSealingKey(secret, keyPrefix).derive('cache names'),
+    ]) {
       expect(await resultWith(sealed(key).toString('base64'))).toBe('invalid');
     }
     // Another version of the gateway may have sealed these.
     const older = sealed(own);
     older[0] = 0;
-    for (const one of [older, sealed(own, plain({ keptFor: undefined })), sealed(own, Buffer.from('jane'))]) {
+    for (const one of [
+      older,
+      sealed(own, plain({ keptFor: undefined })),
+      sealed(own, Buffer.from('jane')),
+    ]) {
       expect(await resultWith(one.toString('base64'))).toBe('invalid');
     }
   });

@@ -1,8 +1,19 @@
-import { type RedisClient, readValue, type StoredValue, stringUpTo } from '@sallyport/redis-connection';
+import {
+  type RedisClient,
+  readValue,
+  type StoredValue,
+  stringUpTo,
+} from '@sallyport/redis-connection';
 import type { Clocks } from '../../base/clocks.ts';
 import { openText, type SealingKey, sealText } from '../sealing/seal.ts';
 import type { SharedRedis } from '../shared-redis/shared-redis.ts';
-import { type CachedUser, maxAnswersOfUser, nameOfAnswer, nameOfUser, type Question } from './names.ts';
+import {
+  type CachedUser,
+  maxAnswersOfUser,
+  nameOfAnswer,
+  nameOfUser,
+  type Question,
+} from './names.ts';
 import { decodeRecord, encodeRecord, type PositiveEntry, toEntry } from './record.ts';
 
 /** The result of a lookup in Redis. `invalid`: there was a value that must not be trusted. */
@@ -25,7 +36,10 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
   const keyOf = (name: string) => keyOfAnswer(redis, name);
   // During a rotation there are two keys, and a record may be sealed under either: each has its own name for it.
   const namesOf = (question: Question) =>
-    redis.sealingKeys.map((key) => ({ key, name: nameOfAnswer(key.derive('cache names'), question) }));
+    redis.sealingKeys.map((key) => ({
+      key,
+      name: nameOfAnswer(key.derive('cache names'), question),
+    }));
 
   return {
     async get(question: Question): Promise<Found> {
@@ -33,7 +47,10 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
       try {
         const values = await redis.ask('cache', (client) =>
           Promise.all(
-            names.map(async (one) => ({ ...one, ...(await readValue(client, sealedRecord, keyOf(one.name))) })),
+            names.map(async (one) => ({
+              ...one,
+              ...(await readValue(client, sealedRecord, keyOf(one.name))),
+            })),
           ),
         );
         return youngest(values.map((value) => readRecord(value, clocks)));
@@ -47,7 +64,12 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
      * @param lifetime milliseconds until it expires, unless its token expires before
      * @param maxOfUser how many records one user may have
      */
-    set(question: Question, entry: PositiveEntry, lifetime: number, maxOfUser: number = maxAnswersOfUser): void {
+    set(
+      question: Question,
+      entry: PositiveEntry,
+      lifetime: number,
+      maxOfUser: number = maxAnswersOfUser,
+    ): void {
       const [first] = namesOf(question);
       const { expiresAt, user } = entry.decision;
       const end = expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
@@ -61,7 +83,11 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
         // The record comes first: a replica that finds it to be one too many must not remove it before it is there.
         await client.set(keyOf(name), sealed, 'PX', ttl);
         try {
-          const excess = await noteAnswerOfUser(client, userKeyOf(redis, key, cachedUser), [name, ttl, maxOfUser]);
+          const excess = await noteAnswerOfUser(client, userKeyOf(redis, key, cachedUser), [
+            name,
+            ttl,
+            maxOfUser,
+          ]);
           await Promise.all(excess.map((other) => client.del(keyOf(other))));
         } catch (error) {
           await client.del(keyOf(name));
@@ -86,23 +112,34 @@ function userKeyOf({ keyPrefix }: Keys, key: SealingKey, user: CachedUser): stri
 }
 
 /** Reads answers about a user, for `explain`. @param question selects one of them. Default: all @throws RedisProblem */
-export async function readAnswersOfUser(redis: SharedRedis, clocks: Clocks, user: CachedUser, question?: Question) {
+export async function readAnswersOfUser(
+  redis: SharedRedis,
+  clocks: Clocks,
+  user: CachedUser,
+  question?: Question,
+) {
   const found = await redis.ask('cache', (client) =>
     Promise.all(
       redis.sealingKeys.map(async (key) => {
         const names = question
           ? [nameOfAnswer(key.derive('cache names'), question)]
-          : answerNames(await client.eval(listAnswersScript, 1, userKeyOf(redis, key, user), maxListed));
+          : answerNames(
+              await client.eval(listAnswersScript, 1, userKeyOf(redis, key, user), maxListed),
+            );
         const values = await Promise.all(
           names.map((name) => readValue(client, sealedRecord, keyOfAnswer(redis, name))),
         );
-        return names.map((name, at) => readRecord({ key, name, ...(values[at] as StoredValue) }, clocks));
+        return names.map((name, at) =>
+          readRecord({ key, name, ...(values[at] as StoredValue) }, clocks),
+        );
       }),
     ),
   );
   // A writer of Redis may have noted the answer of another user.
   return found.flat().flatMap((one): PositiveEntry[] => {
-    return one.result === 'hit' && one.entry.decision.user.username === user.username ? [one.entry] : [];
+    return one.result === 'hit' && one.entry.decision.user.username === user.username
+      ? [one.entry]
+      : [];
   });
 }
 
@@ -119,12 +156,17 @@ function readRecord({ key, name, reply, timeToLive }: Value, clocks: Clocks): Fo
   // This is by Redis' clock, which is the same for all replicas. A key that never expires, or expires later, was changed.
   const isOurs = typeof timeToLive === 'number' && timeToLive >= 0 && timeToLive <= record.ttl;
   const left = isOurs ? timeToLive : 0;
-  return { result: 'hit', entry: toEntry(record, clocks, { age: Math.max(0, record.ttl - left), left }) };
+  return {
+    result: 'hit',
+    entry: toEntry(record, clocks, { age: Math.max(0, record.ttl - left), left }),
+  };
 }
 
 function youngest(found: readonly Found[]): Found {
   const hits = found.filter((one) => one.result === 'hit');
-  const [first] = hits.sort((one, other) => other.entry.answeredMonotonic - one.entry.answeredMonotonic);
+  const [first] = hits.sort(
+    (one, other) => other.entry.answeredMonotonic - one.entry.answeredMonotonic,
+  );
   return first ?? found.find(({ result }) => result === 'invalid') ?? { result: 'miss' };
 }
 
@@ -159,12 +201,18 @@ return excess`;
 const namePattern = /^[\w-]{43}$/;
 
 /** @returns the names of answers to remove: in a cluster they are on other nodes than the note, so the caller removes them */
-async function noteAnswerOfUser(client: RedisClient, userKey: string, note: readonly (string | number)[]) {
+async function noteAnswerOfUser(
+  client: RedisClient,
+  userKey: string,
+  note: readonly (string | number)[],
+) {
   return answerNames(await client.eval(noteAnswerScript, 1, userKey, ...note));
 }
 
 function answerNames(reply: unknown): readonly string[] {
-  return (reply as unknown[]).filter((one): one is string => typeof one === 'string' && namePattern.test(one));
+  return (reply as unknown[]).filter(
+    (one): one is string => typeof one === 'string' && namePattern.test(one),
+  );
 }
 
 /** The maximum number of names that are listed: more than any user may have. */

@@ -3,7 +3,11 @@ import { listenForNoise } from '@sallyport/test-servers/noise';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type OpenedShared, openShared, portOf } from '../shared-redis/testing/opened-shared-redis.ts';
+import {
+  type OpenedShared,
+  openShared,
+  portOf,
+} from '../shared-redis/testing/opened-shared-redis.ts';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
 import { authenticated, createReplica, noOpinion, rejected } from './testing/cached-replica.ts';
 import { recordsIn } from './testing/records.ts';
@@ -59,25 +63,31 @@ describe('while Redis takes no writes', () => {
     ],
     ['it lacks replicas', set('min-replicas-to-write', '1'), set('min-replicas-to-write', '0')],
     ['its ACL allows none', acl('-set', '-del'), acl('+set', '+del')],
-  ])('what it has is read, nothing throws, and reviews go on with the backend: %s', async (_, begin, end) => {
-    const { opened, redis } = file;
-    await outcome(opened, 'old');
-    await opened.quiet();
-    const before = opened.errors.length;
-    await begin(redis);
-    for (let count = 0; count < 10; count += 1) {
-      expect(await outcome(opened, 'old')).toBe('redis: user of old');
-      expect(await outcome(opened, `new ${count}`)).toBe(`backend: user of new ${count}`);
-      expect(await outcome(opened, `no ${count}`)).toBe('backend: no-opinion');
-    }
-    await opened.quiet();
-    // Each new positive answer could not be stored. Redis answers immediately, so this is no outage.
-    expect([opened.errors.slice(before), opened.lines]).toEqual([new Array(10).fill('cache'), []]);
-    await end(redis);
-    await outcome(opened, 'new');
-    await opened.quiet();
-    expect(await outcome(opened, 'new')).toBe('redis: user of new');
-  });
+  ])(
+    'what it has is read, nothing throws, and reviews go on with the backend: %s',
+    async (_, begin, end) => {
+      const { opened, redis } = file;
+      await outcome(opened, 'old');
+      await opened.quiet();
+      const before = opened.errors.length;
+      await begin(redis);
+      for (let count = 0; count < 10; count += 1) {
+        expect(await outcome(opened, 'old')).toBe('redis: user of old');
+        expect(await outcome(opened, `new ${count}`)).toBe(`backend: user of new ${count}`);
+        expect(await outcome(opened, `no ${count}`)).toBe('backend: no-opinion');
+      }
+      await opened.quiet();
+      // Each new positive answer could not be stored. Redis answers immediately, so this is no outage.
+      expect([opened.errors.slice(before), opened.lines]).toEqual([
+        new Array(10).fill('cache'),
+        [],
+      ]);
+      await end(redis);
+      await outcome(opened, 'new');
+      await opened.quiet();
+      expect(await outcome(opened, 'new')).toBe('redis: user of new');
+    },
+  );
 
   test('a refusal that it could not take is not overridden by the positive entry that it still has', async () => {
     const { opened, redis } = file;
@@ -120,15 +130,22 @@ describe('while Redis is down', () => {
     await redis.start();
     expect(await outcome(opened, 'old')).toBe('backend: user of old');
     expect(opened.calls).toBe(calls);
-    await waitFor(async () => (await probe(opened)) && opened.lines.includes(circuitClosed), 'the circuit to close');
+    await waitFor(
+      async () => (await probe(opened)) && opened.lines.includes(circuitClosed),
+      'the circuit to close',
+    );
     expect(await outcome(opened, 'old')).toBe('redis: user of old');
     expect(opened.lines).toEqual([circuitOpened, circuitClosed]);
   });
 
   test('a wrong password is an outage too', async () => {
     await using redis = await startRedis({ password: true });
-    await using opened = await openShared(redis, { servers: portOf(redis.port), password: 'another' });
-    for (let count = 0; count < 10; count += 1) expect(await outcome(opened, 'token')).toBe('backend: user of token');
+    await using opened = await openShared(redis, {
+      servers: portOf(redis.port),
+      password: 'another',
+    });
+    for (let count = 0; count < 10; count += 1)
+      expect(await outcome(opened, 'token')).toBe('backend: user of token');
     for (let count = 0; count < 5; count += 1) expect(await probe(opened)).toBe(false);
     expect(opened.lines).toEqual([circuitOpened]);
     expect(await redis.client().dbsize()).toBe(0);
@@ -139,7 +156,11 @@ describe('while Redis hangs', () => {
   /** Several authenticators that know no one: each asks Redis, and then deletes, since Redis may hold a positive entry. */
   const createChain = ({ redis }: OpenedShared) =>
     ['0', '1', '2'].map((name) =>
-      createReplica({ shared: redis, settings: { name, fingerprint: name }, answer: () => noOpinion }),
+      createReplica({
+        shared: redis,
+        settings: { name, fingerprint: name },
+        answer: () => noOpinion,
+      }),
     );
   /** Milliseconds of a call of a review. What hangs takes longer, however busy the machine is. */
   const timeout = 20;
@@ -148,7 +169,8 @@ describe('while Redis hangs', () => {
   async function reviewUntilOpen(opened: OpenedShared, waiters = 1) {
     const chain = createChain(opened);
     const review = async (token: string) => {
-      for (const { outcome } of chain) expect(await outcome(token)).toMatch(/^(backend|memory): no-opinion$/);
+      for (const { outcome } of chain)
+        expect(await outcome(token)).toMatch(/^(backend|memory): no-opinion$/);
     };
     let reviews = 0;
     for (; opened.lines.length === 0; reviews += 1)
@@ -160,18 +182,24 @@ describe('while Redis hangs', () => {
     return { reviews, looks: new Set(chain.flatMap(({ looks }) => looks)) };
   }
 
-  test.each([1, 20])('a few reviews wait for it, and then none does: %i at a time', async (waiters) => {
-    await using redis = await startRedis();
-    await using opened = await openShared(redis, { timeout });
-    await redis.hang();
-    // Five calls, of which each review makes at least one.
-    expect((await reviewUntilOpen(opened, waiters)).reviews).toBeLessThanOrEqual(5);
-  });
+  test.each([1, 20])(
+    'a few reviews wait for it, and then none does: %i at a time',
+    async (waiters) => {
+      await using redis = await startRedis();
+      await using opened = await openShared(redis, { timeout });
+      await redis.hang();
+      // Five calls, of which each review makes at least one.
+      expect((await reviewUntilOpen(opened, waiters)).reviews).toBeLessThanOrEqual(5);
+    },
+  );
 
   test('the same when it stops in the middle of an answer', async () => {
     await using redis = await startRedis();
     const plan: FaultPlan = { kind: 'stall', direction: 'to-client', after: 700 };
-    await using proxy = await startFaultProxy({ target: { host: '127.0.0.1', port: redis.port }, plan: () => plan });
+    await using proxy = await startFaultProxy({
+      target: { host: '127.0.0.1', port: redis.port },
+      plan: () => plan,
+    });
     await using opened = await openShared(redis, { servers: portOf(proxy.port), timeout });
     const { looks } = await reviewUntilOpen(opened);
     expect([...looks].sort()).toEqual(['memory miss', 'redis error', 'redis miss']);
@@ -185,6 +213,8 @@ describe('while Redis hangs', () => {
     const { calls } = opened;
     for (const { outcome } of chain) expect(await outcome('token')).toBe('backend: no-opinion');
     expect(opened.calls).toBe(calls + 2 * chain.length);
-    expect(chain.map(({ looks }) => looks.at(-1))).toEqual(new Array(chain.length).fill('redis error'));
+    expect(chain.map(({ looks }) => looks.at(-1))).toEqual(
+      new Array(chain.length).fill('redis error'),
+    );
   });
 });

@@ -4,7 +4,13 @@ import type { Decision } from '@sallyport/authenticator';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
-import { authenticated, type CachedReplica, createReplica, lifetimes, noOpinion } from './testing/cached-replica.ts';
+import {
+  authenticated,
+  type CachedReplica,
+  createReplica,
+  lifetimes,
+  noOpinion,
+} from './testing/cached-replica.ts';
 
 const file = redisOfFile();
 
@@ -30,8 +36,10 @@ const passwordOf = (token: string) => Buffer.from(token.slice(token.indexOf(':')
 
 /** As backends answer: with names that they have cut out of the token. */
 function answer(token: string): Decision {
-  if (token.startsWith('good')) return authenticated(nameIn(token), { groups: [token.slice(0, 20)] });
-  if (token.startsWith('bad')) return { kind: 'rejected', reason: 'invalid-credentials', subject: nameIn(token) };
+  if (token.startsWith('good'))
+    return authenticated(nameIn(token), { groups: [token.slice(0, 20)] });
+  if (token.startsWith('bad'))
+    return { kind: 'rejected', reason: 'invalid-credentials', subject: nameIn(token) };
   if (token.startsWith('unknown')) return noOpinion;
   throw new Error('down');
 }
@@ -75,8 +83,8 @@ describe('no token or password', () => {
     const monitor = await file.redis.client().monitor();
     const heard: string[] = [];
     monitor.on('monitor', (_, words: string[]) => heard.push(words.join(' ')));
-    const secrets = (await useAll([createReplica({ shared: file.opened.redis, answer })])).map((each) =>
-      each.reverse(),
+    const secrets = (await useAll([createReplica({ shared: file.opened.redis, answer })])).map(
+      (each) => each.reverse(),
     );
     await file.redis.client().echo('the end');
     await waitFor(() => heard.some((words) => words.includes('the end')), 'all that was said');

@@ -47,9 +47,15 @@ describe('replicas that share a Redis', () => {
     expect(await other.outcome()).toBe('redis: jane');
     expect(await other.outcome()).toBe('memory: jane');
     await pass(authenticatedTtl - 2 * minute - 1_000);
-    expect([await start().outcome(), await other.outcome()]).toEqual(['redis: jane', 'memory: jane']);
+    expect([await start().outcome(), await other.outcome()]).toEqual([
+      'redis: jane',
+      'memory: jane',
+    ]);
     await pass(1_000);
-    expect([await start().outcome(), await other.outcome()]).toEqual(['backend: jane', 'redis: jane']);
+    expect([await start().outcome(), await other.outcome()]).toEqual([
+      'backend: jane',
+      'redis: jane',
+    ]);
   });
 
   test('share neither refusals nor errors, and do not call Redis for a refusal of a token that it did not have', async () => {

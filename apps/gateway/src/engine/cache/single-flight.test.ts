@@ -6,7 +6,11 @@ import { never } from './testing/cached-replica.ts';
 function setUp() {
   let joined = 0;
   const singleFlight = createSingleFlight<string>(() => joined++);
-  const begun: { signal: AbortSignal; land: (answer: string) => void; crash: (error: Error) => void }[] = [];
+  const begun: {
+    signal: AbortSignal;
+    land: (answer: string) => void;
+    crash: (error: Error) => void;
+  }[] = [];
   const begin = (signal: AbortSignal) => {
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     begun.push({ signal, land: resolve, crash: reject });
@@ -15,7 +19,8 @@ function setUp() {
   return {
     begun,
     counts: () => ({ begun: begun.length, joined }),
-    join: (signal: AbortSignal = never, revision = 0, name = 'a') => singleFlight.join(name, revision, signal, begin),
+    join: (signal: AbortSignal = never, revision = 0, name = 'a') =>
+      singleFlight.join(name, revision, signal, begin),
   };
 }
 
@@ -53,18 +58,23 @@ describe('lookups in progress', () => {
   test.each([
     ['the caller who began it', 0],
     ['a caller who joined', 1],
-  ])('go on for the others when %s leaves, whose call fails alone and immediately', async (_, leaver) => {
-    const { begun, join } = setUp();
-    const controllers = [new AbortController(), new AbortController(), new AbortController()];
-    const all = controllers.map(({ signal }) => join(signal));
-    const reason = new Error('gone');
-    controllers[leaver]?.abort(reason);
-    const states = await Promise.all(all.map(stateOf));
-    expect(states).toEqual([0, 1, 2].map((each) => (each === leaver ? reason : 'waits')));
-    expect(begun[0]?.signal.aborted).toBe(false);
-    begun[0]?.land('yes');
-    expect(await Promise.all(all.map(stateOf))).toEqual([0, 1, 2].map((each) => (each === leaver ? reason : 'yes')));
-  });
+  ])(
+    'go on for the others when %s leaves, whose call fails alone and immediately',
+    async (_, leaver) => {
+      const { begun, join } = setUp();
+      const controllers = [new AbortController(), new AbortController(), new AbortController()];
+      const all = controllers.map(({ signal }) => join(signal));
+      const reason = new Error('gone');
+      controllers[leaver]?.abort(reason);
+      const states = await Promise.all(all.map(stateOf));
+      expect(states).toEqual([0, 1, 2].map((each) => (each === leaver ? reason : 'waits')));
+      expect(begun[0]?.signal.aborted).toBe(false);
+      begun[0]?.land('yes');
+      expect(await Promise.all(all.map(stateOf))).toEqual(
+        [0, 1, 2].map((each) => (each === leaver ? reason : 'yes')),
+      );
+    },
+  );
 
   test('are aborted when the last caller leaves, and no one joins them after that', async () => {
     const { begun, counts, join } = setUp();

@@ -21,7 +21,12 @@ export function createSingleFlight<Result>(onJoined: () => void) {
   };
   const start = (name: string, revision: number, begin: Begin<Result>) => {
     const controller = new AbortController();
-    const lookup: Lookup<Result> = { answer: begin(controller.signal), revision, controller, waiting: 0 };
+    const lookup: Lookup<Result> = {
+      answer: begin(controller.signal),
+      revision,
+      controller,
+      waiting: 0,
+    };
     lookups.set(name, lookup);
     const end = () => remove(name, lookup);
     lookup.answer.then(end, end);
@@ -43,7 +48,12 @@ export function createSingleFlight<Result>(onJoined: () => void) {
      * @param signal ends the wait of this caller alone: the lookup goes on for the others, and is aborted when none is left
      * @throws what the lookup threw, or the signal's reason
      */
-    join(name: string, revision: number, signal: AbortSignal, begin: Begin<Result>): Promise<Result> {
+    join(
+      name: string,
+      revision: number,
+      signal: AbortSignal,
+      begin: Begin<Result>,
+    ): Promise<Result> {
       if (signal.aborted) return Promise.reject(signal.reason);
       const known = lookups.get(name);
       const isJoined = known !== undefined && known.revision >= revision;
@@ -54,7 +64,10 @@ export function createSingleFlight<Result>(onJoined: () => void) {
         leave(name, lookup, signal.reason);
         return signal.reason;
       };
-      return bounded({ signal, aborted }, (resolve, reject) => void lookup.answer.then(resolve, reject));
+      return bounded(
+        { signal, aborted },
+        (resolve, reject) => void lookup.answer.then(resolve, reject),
+      );
     },
   };
 }

@@ -3,10 +3,21 @@ import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { startCluster } from '@sallyport/test-servers/redis-cluster';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
-import { keyPrefix, type OpenedShared, openShared, portOf } from '../shared-redis/testing/opened-shared-redis.ts';
+import {
+  keyPrefix,
+  type OpenedShared,
+  openShared,
+  portOf,
+} from '../shared-redis/testing/opened-shared-redis.ts';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
 import { createMemoryTier } from './memory-tier.ts';
-import { authenticated, type CachedReplica, createReplica, never, noOpinion } from './testing/cached-replica.ts';
+import {
+  authenticated,
+  type CachedReplica,
+  createReplica,
+  never,
+  noOpinion,
+} from './testing/cached-replica.ts';
 import { recordsIn } from './testing/records.ts';
 
 const file = redisOfFile();
@@ -19,13 +30,18 @@ const start = ({ redis }: OpenedShared, maxEntries = 1_000) =>
 
 /** Makes different tokens, all of one user. */
 const spellings = (name: string, count: number) =>
-  Array.from({ length: count }, (_, n) => `${' '.repeat(n)}${n % 2 === 0 ? name : name.toUpperCase()}`);
+  Array.from(
+    { length: count },
+    (_, n) => `${' '.repeat(n)}${n % 2 === 0 ? name : name.toUpperCase()}`,
+  );
 
 async function askAll({ authenticator }: CachedReplica, tokens: readonly string[]): Promise<void> {
-  for (const token of tokens) await authenticator.authenticate(token, { audiences: [], signal: never });
+  for (const token of tokens)
+    await authenticator.authenticate(token, { audiences: [], signal: never });
 }
 
-const notesIn = async (redis: RedisServer) => (await redis.client().keys(`${keyPrefix}cache-user:*`)).sort();
+const notesIn = async (redis: RedisServer) =>
+  (await redis.client().keys(`${keyPrefix}cache-user:*`)).sort();
 
 /** The clock of Redis, in milliseconds. */
 async function timeOf(redis: RedisServer): Promise<number> {
@@ -54,7 +70,9 @@ test.each(['redis-server', 'valkey-server'] as const)(
     const before = await recordsIn(redis);
     expect(before).toHaveLength(20);
     const tokens = spellings('alice', 60);
-    await Promise.all(replicas.map((replica, at) => askAll(replica, tokens.slice(at * 30, at * 30 + 30))));
+    await Promise.all(
+      replicas.map((replica, at) => askAll(replica, tokens.slice(at * 30, at * 30 + 30))),
+    );
     await Promise.all([opened.quiet(), otherOpened.quiet()]);
     const records = await recordsIn(redis);
     expect(records).toHaveLength(20 + 8);
@@ -100,16 +118,27 @@ test('what others write to the note of a user does not make the gateway delete t
   await opened.quiet();
   const [note = ''] = await notesIn(redis);
   const foreign = [
-    ...['other', `${keyPrefix}{revocations}:list`, `${keyPrefix}cache:x`, `${keyPrefix}cache:${'x'.repeat(43)}:y`],
+    ...[
+      'other',
+      `${keyPrefix}{revocations}:list`,
+      `${keyPrefix}cache:x`,
+      `${keyPrefix}cache:${'x'.repeat(43)}:y`,
+    ],
     ...[`${keyPrefix}cache:${'x'.repeat(42)}*`, `${keyPrefix}cache:`],
   ];
   for (const key of foreign) await client.set(key, 'x');
-  const fields = foreign.flatMap((key) => [key, key.slice(`${keyPrefix}cache:`.length)]).filter((key) => key !== '');
+  const fields = foreign
+    .flatMap((key) => [key, key.slice(`${keyPrefix}cache:`.length)])
+    .filter((key) => key !== '');
   const writes: readonly (() => Promise<unknown>)[] = [
     () => client.hset(note, Object.fromEntries(fields.map((field, at) => [field, `${at}`]))),
     () => client.hset(note, Object.fromEntries(fields.map((field) => [field, '9'.repeat(300)]))),
     () => client.hset(note, Object.fromEntries(fields.map((field) => [field, 'nan']))),
-    () => client.hset(note, Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [`field-${n}`, 'x']))),
+    () =>
+      client.hset(
+        note,
+        Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [`field-${n}`, 'x'])),
+      ),
     () => client.hset(note, 'x'.repeat(100_000), '1'),
     () => client.del(note).then(() => client.set(note, 'x')),
     () => client.del(note).then(() => client.sadd(note, 'x')),
@@ -132,7 +161,11 @@ test('what others write to the note of a user does not make the gateway delete t
 test('an answer that cannot be noted is not left in Redis', async () => {
   const rights = '-@all +getrange +pttl +echo +set +del';
   await using redis = await startRedis({ users: [`user limited on nopass ~* ${rights}`] });
-  await using opened = await openShared(redis, { servers: portOf(redis.port), username: 'limited', password: 'x' });
+  await using opened = await openShared(redis, {
+    servers: portOf(redis.port),
+    username: 'limited',
+    password: 'x',
+  });
   await askAll(start(opened), spellings('alice', 20));
   await opened.quiet();
   expect(await redis.client().dbsize()).toBe(0);
@@ -144,7 +177,9 @@ test('in a cluster the answers of one user are few, whichever nodes they are on'
   const nodes = cluster.nodes.map(({ port }) => ({ host: '127.0.0.1', port }));
   const [first] = cluster.nodes;
   if (first === undefined) throw new Error('the cluster has no node');
-  await using opened = await openShared(first, { servers: { kind: 'cluster', secure: false, nodes } });
+  await using opened = await openShared(first, {
+    servers: { kind: 'cluster', secure: false, nodes },
+  });
   const replica = start(opened);
   await askAll(replica, others);
   await askAll(replica, spellings('alice', 100));
@@ -157,7 +192,9 @@ test('in a cluster the answers of one user are few, whichever nodes they are on'
 const goodUsers = Array.from({ length: 30 }, (_, n) => `good-${n}`);
 const answerTo = (token: string): Decision => {
   if (token.startsWith('good')) return authenticated(token);
-  return token.startsWith('bad') ? { kind: 'rejected', reason: 'invalid-credentials', subject: 'good-1' } : noOpinion;
+  return token.startsWith('bad')
+    ? { kind: 'rejected', reason: 'invalid-credentials', subject: 'good-1' }
+    : noOpinion;
 };
 
 test('a flood of forged tokens, passwords and audiences evicts no good answer and puts nothing into Redis', async () => {
@@ -168,7 +205,8 @@ test('a flood of forged tokens, passwords and audiences evicts no good answer an
   const keys = (await file.redis.client().keys('*')).sort();
   // There are the answer of each user, and the note of it.
   expect(keys).toHaveLength(goodUsers.length * 2);
-  for (let n = 0; n < 300; n += 1) await replica.ask(n % 2 === 0 ? `bad ${n}` : `${n}`, n % 3 === 0 ? [] : [`${n}`]);
+  for (let n = 0; n < 300; n += 1)
+    await replica.ask(n % 2 === 0 ? `bad ${n}` : `${n}`, n % 3 === 0 ? [] : [`${n}`]);
   await file.opened.quiet();
   expect([memory.entries, replica.asked]).toEqual([goodUsers.length + 50, goodUsers.length + 300]);
   expect((await file.redis.client().keys('*')).sort()).toEqual(keys);

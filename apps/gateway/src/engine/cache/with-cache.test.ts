@@ -54,13 +54,18 @@ describe('an answer is cached', () => {
   });
 
   test('for the same token, audiences and config only', async () => {
-    const replica = createReplica({ answer: (token, audiences) => authenticated(`${token} ${audiences}`) });
+    const replica = createReplica({
+      answer: (token, audiences) => authenticated(`${token} ${audiences}`),
+    });
     const other = createReplica({
       memory: replica.memory,
       settings: { fingerprint: 'two' },
       answer: () => authenticated('two'),
     });
-    const third = createReplica({ memory: replica.memory, answer: () => authenticated('one, too') });
+    const third = createReplica({
+      memory: replica.memory,
+      answer: () => authenticated('one, too'),
+    });
     await replica.ask('a', ['x', 'y']);
     expect(await replica.outcome('a', ['y', 'x', 'x'])).toBe('memory: a x,y');
     expect(await replica.outcome('a', ['x'])).toBe('backend: a x');
@@ -88,7 +93,11 @@ describe('while the backend is unavailable', () => {
     replica.answer = down;
     replica.clocks.pass(authenticatedTtl);
     const { source, failure, until } = await replica.ask();
-    expect([source, failure, until]).toEqual(['stale', new Error('down'), replica.clocks.wall() + staleTtl]);
+    expect([source, failure, until]).toEqual([
+      'stale',
+      new Error('down'),
+      replica.clocks.wall() + staleTtl,
+    ]);
     // To use it makes it no younger.
     for (const time of [10 * minute, staleTtl - 10 * minute - 1]) {
       replica.clocks.pass(time);
@@ -102,32 +111,45 @@ describe('while the backend is unavailable', () => {
   test('a stale answer says the end of its token where that comes first', async () => {
     const clocks = createClocks();
     const expiresAt = new Date(clocks.wall() + authenticatedTtl);
-    const replica = createReplica({ clocks, asksAlways: true, answer: () => authenticated('jane', { expiresAt }) });
+    const replica = createReplica({
+      clocks,
+      asksAlways: true,
+      answer: () => authenticated('jane', { expiresAt }),
+    });
     await replica.ask();
     replica.answer = down;
     expect(await replica.ask()).toMatchObject({ source: 'stale', until: +expiresAt });
   });
 
-  test.each([rejected, noOpinion])('no answer is used that a later one replaced: $kind', async (later) => {
-    const replica = createReplica();
-    await replica.ask();
-    replica.clocks.pass(authenticatedTtl);
-    replica.answer = () => later;
-    expect(await replica.outcome()).toBe(`backend: ${later.kind}`);
-    replica.answer = down;
-    replica.clocks.pass(rejectedTtl);
-    await expect(replica.ask()).rejects.toThrow('down');
-  });
+  test.each([rejected, noOpinion])(
+    'no answer is used that a later one replaced: $kind',
+    async (later) => {
+      const replica = createReplica();
+      await replica.ask();
+      replica.clocks.pass(authenticatedTtl);
+      replica.answer = () => later;
+      expect(await replica.outcome()).toBe(`backend: ${later.kind}`);
+      replica.answer = down;
+      replica.clocks.pass(rejectedTtl);
+      await expect(replica.ask()).rejects.toThrow('down');
+    },
+  );
 
   test('neither a refusal is used stale, nor the answer to another question', async () => {
-    const replica = createReplica({ answer: (token) => (token === 'good' ? authenticated() : rejected) });
+    const replica = createReplica({
+      answer: (token) => (token === 'good' ? authenticated() : rejected),
+    });
     for (const token of ['good', 'bad']) await replica.ask(token);
     replica.answer = down;
     replica.clocks.pass(authenticatedTtl);
     for (const [token, audiences] of [['bad'], ['good', ['x']], ['other']] as const) {
       await expect(replica.ask(token, audiences)).rejects.toThrow('down');
     }
-    const other = createReplica({ memory: replica.memory, settings: { fingerprint: 'two' }, answer: down });
+    const other = createReplica({
+      memory: replica.memory,
+      settings: { fingerprint: 'two' },
+      answer: down,
+    });
     await expect(other.ask('good')).rejects.toThrow('down');
     expect(await replica.outcome('good')).toBe('stale: jane');
   });
@@ -152,24 +174,30 @@ describe('while the backend is unavailable', () => {
 });
 
 describe('what was revoked', () => {
-  test.each(['corp:jane', 'token'])('is not used from then on, by name or by token: %s', async (name) => {
-    const replica = createReplica({ settings: { usernamePrefix: 'corp:' } });
-    await replica.ask();
-    replica.revocations.revision = 1;
-    replica.revocations.revoked.set('jane', 1);
-    expect(await replica.outcome()).toBe('memory: jane');
-    replica.revocations.revoked.set(name, 1);
-    expect(await replica.outcome()).toBe('backend: jane');
-    // That one was asked for knowing of it.
-    expect(await replica.outcome()).toBe('memory: jane');
-  });
+  test.each(['corp:jane', 'token'])(
+    'is not used from then on, by name or by token: %s',
+    async (name) => {
+      const replica = createReplica({ settings: { usernamePrefix: 'corp:' } });
+      await replica.ask();
+      replica.revocations.revision = 1;
+      replica.revocations.revoked.set('jane', 1);
+      expect(await replica.outcome()).toBe('memory: jane');
+      replica.revocations.revoked.set(name, 1);
+      expect(await replica.outcome()).toBe('backend: jane');
+      // That one was asked for knowing of it.
+      expect(await replica.outcome()).toBe('memory: jane');
+    },
+  );
 
   test.each([
     ['by the name that it refused', rejected, 'corp:jane'],
     ['by its token', rejected, 'token'],
     ['by its token', noOpinion, 'token'],
   ])('is asked for again although the answer was no, %s: $kind', async (_, decision, name) => {
-    const replica = createReplica({ settings: { usernamePrefix: 'corp:' }, answer: () => decision });
+    const replica = createReplica({
+      settings: { usernamePrefix: 'corp:' },
+      answer: () => decision,
+    });
     await replica.ask();
     replica.revocations.revision = 1;
     replica.revocations.revoked.set('someone else', 1);
@@ -240,7 +268,11 @@ describe('a caller that waits for an answer', () => {
   test('waits for no lookup of a review that went through fewer gateways, since it may be the same review', async () => {
     const { begun, replica } = setUp();
     const asked = [undefined, 1, 1, 2].map((hops) =>
-      replica.authenticator.authenticate('token', { audiences: [], signal: new AbortController().signal, hops }),
+      replica.authenticator.authenticate('token', {
+        audiences: [],
+        signal: new AbortController().signal,
+        hops,
+      }),
     );
     await untilInProgress();
     expect(begun).toHaveLength(3);

@@ -8,7 +8,15 @@ import { layer } from '../chain/layer.ts';
 import type { Revocations } from '../revocation/list.ts';
 import type { MemoryTier } from './memory-tier.ts';
 import type { Question } from './names.ts';
-import { ageOf, detached, endOfUse, isFresh, isUsable, type PositiveEntry, toEntry } from './record.ts';
+import {
+  ageOf,
+  detached,
+  endOfUse,
+  isFresh,
+  isUsable,
+  type PositiveEntry,
+  toEntry,
+} from './record.ts';
 import type { Found, RedisTier } from './redis-tier.ts';
 import { createSingleFlight } from './single-flight.ts';
 
@@ -63,19 +71,33 @@ interface Answered {
  * last positive answer is used (`stale`) for `staleTtl` beyond its lifetime. An answer that was revoked after its lookup began
  * is not used, in whichever tier it is.
  */
-export function withCache(inner: Authenticator, settings: CacheSettings, dependencies: CacheDependencies) {
+export function withCache(
+  inner: Authenticator,
+  settings: CacheSettings,
+  dependencies: CacheDependencies,
+) {
   const { memory, metrics, revocations, clocks } = dependencies;
   const store = createStore(settings, dependencies);
   const singleFlight = createSingleFlight<Answered>(metrics.coalesced);
 
-  async function lookUp(question: Question, name: string, context: LookupContext): Promise<Answered> {
+  async function lookUp(
+    question: Question,
+    name: string,
+    context: LookupContext,
+  ): Promise<Answered> {
     const found = await store.fetch(question, name);
-    if (found.result !== 'hit' || !store.isFresh(found.entry)) return ask(question, name, found, context);
+    if (found.result !== 'hit' || !store.isFresh(found.entry))
+      return ask(question, name, found, context);
     memory.add(name, found.entry, question.fingerprint, settings.maxOfUser);
     return { decision: found.entry.decision, source: 'redis' };
   }
 
-  async function ask(question: Question, name: string, found: Found, context: LookupContext): Promise<Answered> {
+  async function ask(
+    question: Question,
+    name: string,
+    found: Found,
+    context: LookupContext,
+  ): Promise<Answered> {
     const { signal, hops, trace } = context;
     const { revision } = revocations;
     let decision: Decision;
@@ -113,7 +135,10 @@ export function withCache(inner: Authenticator, settings: CacheSettings, depende
       span.set({ 'sallyport.source': answered.source ?? 'backend' });
       return answered;
     });
-  const decide = ({ decision, source, failure, until }: Answered, context: LinkContext): Decision => {
+  const decide = (
+    { decision, source, failure, until }: Answered,
+    context: LinkContext,
+  ): Decision => {
     if (source !== undefined) context.onCached?.(source, failure, until);
     return decision;
   };
@@ -125,17 +150,32 @@ export function withCache(inner: Authenticator, settings: CacheSettings, depende
 }
 
 /** Makes the rules that keep a cached answer from being used. */
-function createRules(settings: CacheSettings, { revocations, clocks, asksAlways = false }: CacheDependencies) {
-  const isRevoked = ({ decision, revision }: { decision: Decision; revision: number }, token: string) => {
+function createRules(
+  settings: CacheSettings,
+  { revocations, clocks, asksAlways = false }: CacheDependencies,
+) {
+  const isRevoked = (
+    { decision, revision }: { decision: Decision; revision: number },
+    token: string,
+  ) => {
     const subject = subjectOf(decision);
-    return revocations.isRevoked(revision, subject === undefined ? subject : settings.usernamePrefix + subject, token);
+    return revocations.isRevoked(
+      revision,
+      subject === undefined ? subject : settings.usernamePrefix + subject,
+      token,
+    );
   };
   return {
     isRevoked,
-    isFresh: (entry: PositiveEntry) => !asksAlways && isFresh(entry, settings, clocks, revocations.isCutOff),
+    isFresh: (entry: PositiveEntry) =>
+      !asksAlways && isFresh(entry, settings, clocks, revocations.isCutOff),
     // If the writer of an entry knew of more revocations than this replica, the entry is not used until this replica knows them
     // too. An entry may also have stayed in Redis after a later refusal, because Redis was unavailable then.
-    isOutdated: (entry: PositiveEntry, token: string, { negative }: ReturnType<MemoryTier['get']>) =>
+    isOutdated: (
+      entry: PositiveEntry,
+      token: string,
+      { negative }: ReturnType<MemoryTier['get']>,
+    ) =>
       entry.revision > revocations.revision ||
       isRevoked(entry, token) ||
       (negative !== undefined && negative.answeredMonotonic > entry.answeredMonotonic),
@@ -157,14 +197,18 @@ function createStore(settings: CacheSettings, dependencies: CacheDependencies) {
       const { positive, negative } = memory.get(name);
       if (positive && rules.isFresh(positive) && !rules.isRevoked(positive, token)) return positive;
       if (negative === undefined) return undefined;
-      const ttl = negative.decision.kind === 'rejected' ? settings.rejectedTtl : settings.unknownTtl;
-      return ageOf(negative, clocks) < ttl && !rules.isRevoked(negative, token) ? negative : undefined;
+      const ttl =
+        negative.decision.kind === 'rejected' ? settings.rejectedTtl : settings.unknownTtl;
+      return ageOf(negative, clocks) < ttl && !rules.isRevoked(negative, token)
+        ? negative
+        : undefined;
     },
     /** Finds an entry in Redis. A hit may be too old to be an answer, and still be usable as a stale one. */
     async fetch(question: Question, name: string): Promise<Found> {
       if (redis === undefined) return { result: 'miss' };
       const read = await redis.get(question);
-      const isRefuted = read.result === 'hit' && rules.isOutdated(read.entry, question.token, memory.get(name));
+      const isRefuted =
+        read.result === 'hit' && rules.isOutdated(read.entry, question.token, memory.get(name));
       const found: Found = isRefuted ? { result: 'invalid' } : read;
       const isTooOld = found.result === 'hit' && !rules.isFresh(found.entry);
       metrics.lookup(settings.name, 'redis', isTooOld ? 'miss' : found.result);
@@ -194,7 +238,9 @@ function createStore(settings: CacheSettings, dependencies: CacheDependencies) {
       if (found.result === 'hit') candidates.push({ entry: found.entry, tier: 'redis' });
       return candidates
         .filter(
-          ({ entry }) => isUsable(entry, settings, clocks) && !rules.isOutdated(entry, question.token, remembered),
+          ({ entry }) =>
+            isUsable(entry, settings, clocks) &&
+            !rules.isOutdated(entry, question.token, remembered),
         )
         .sort((one, other) => ageOf(one.entry, clocks) - ageOf(other.entry, clocks))[0];
     },

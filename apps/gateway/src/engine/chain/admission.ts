@@ -29,11 +29,17 @@ export function createAdmission(
     await slots.delayRefusal(signal);
     throw refusal(signal, `more than ${maxLookupsOfName} lookups of one name in a second`);
   };
-  const waitForSlot = async (token: string | undefined, signal: AbortSignal): Promise<CircuitPermit> => {
+  const waitForSlot = async (
+    token: string | undefined,
+    signal: AbortSignal,
+  ): Promise<CircuitPermit> => {
     try {
       await slots.wait(isKnownGood(token), signal);
     } catch {
-      throw refusal(signal, `too many lookups in progress (maxConcurrent ${settings.maxConcurrent})`);
+      throw refusal(
+        signal,
+        `too many lookups in progress (maxConcurrent ${settings.maxConcurrent})`,
+      );
     }
     try {
       return circuit.admit();
@@ -42,7 +48,10 @@ export function createAdmission(
       throw error;
     }
   };
-  const admit = (token: string | undefined, context: LinkContext): CircuitPermit | Promise<CircuitPermit> => {
+  const admit = (
+    token: string | undefined,
+    context: LinkContext,
+  ): CircuitPermit | Promise<CircuitPermit> => {
     const name = token === undefined ? undefined : plugin.claimedName?.(token);
     const permit = circuit.admit();
     const isTooMuch = isOneTooMany(name, token);

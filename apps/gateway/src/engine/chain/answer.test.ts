@@ -11,7 +11,9 @@ test('an answer that is there is used immediately, a promise when it settles', a
 
 test('a promise that rejects becomes what `failed` makes of it, or stays as it is', async () => {
   const broken = async () => Promise.reject(new Error('down'));
-  await expect(after(broken(), String, (error) => `failed: ${error}`)).resolves.toBe('failed: Error: down');
+  await expect(after(broken(), String, (error) => `failed: ${error}`)).resolves.toBe(
+    'failed: Error: down',
+  );
   await expect(after(broken(), String)).rejects.toThrow('down');
 });
 

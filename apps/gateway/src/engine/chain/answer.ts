@@ -45,7 +45,10 @@ export function isDeeplyFrozen(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return typeof value !== 'function';
   if (!Object.isFrozen(value)) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
-  const isPlain = prototype === null || prototype === Object.prototype || prototype === Array.prototype;
-  const properties: readonly PropertyDescriptor[] = Object.values(Object.getOwnPropertyDescriptors(value));
+  const isPlain =
+    prototype === null || prototype === Object.prototype || prototype === Array.prototype;
+  const properties: readonly PropertyDescriptor[] = Object.values(
+    Object.getOwnPropertyDescriptors(value),
+  );
   return isPlain && properties.every((one) => 'value' in one && isDeeplyFrozen(one.value));
 }

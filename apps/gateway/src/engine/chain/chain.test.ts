@@ -52,10 +52,15 @@ async function failure(promise: Promise<unknown>): Promise<ChainError> {
 describe('the error', () => {
   test('names all that failed in order, and keeps their errors', async () => {
     const { link, run } = setUp();
-    const error = await failure(run([link('corp', outage), link('x', async () => noOpinion), link('robots', outage)]));
+    const error = await failure(
+      run([link('corp', outage), link('x', async () => noOpinion), link('robots', outage)]),
+    );
     expect(error.message).toBe('authenticators corp, robots unavailable');
     expect(error.authenticators).toEqual(['corp', 'robots']);
-    expect(error.errors.map(String)).toEqual(['AuthenticatorError: down', 'AuthenticatorError: down']);
+    expect(error.errors.map(String)).toEqual([
+      'AuthenticatorError: down',
+      'AuthenticatorError: down',
+    ]);
     expect(error).toBeInstanceOf(AggregateError);
   });
 
@@ -69,13 +74,17 @@ describe('the error', () => {
 describe('recognition', () => {
   test('false is no opinion, without asking and without failing', async () => {
     const { asked, link, run } = setUp();
-    expect(await run([link('a', outage, { recognizes: () => false, onError: 'stop' })])).toEqual(noOpinion);
+    expect(await run([link('a', outage, { recognizes: () => false, onError: 'stop' })])).toEqual(
+      noOpinion,
+    );
     expect(asked).toEqual([]);
   });
 
   test('sees the token', async () => {
     const { link, run } = setUp();
-    expect(await run([link('a', async () => jane, { recognizes: (token) => token === 'token' })])).toBe(jane);
+    expect(
+      await run([link('a', async () => jane, { recognizes: (token) => token === 'token' })]),
+    ).toBe(jane);
   });
 
   test.each([
@@ -89,7 +98,9 @@ describe('recognition', () => {
     ['gives nothing', () => undefined as unknown as boolean],
   ])('that %s could not be checked', async (_case, recognizes) => {
     const { asked, link, run } = setUp();
-    expect((await failure(run([link('a', async () => jane, { recognizes })]))).authenticators).toEqual(['a']);
+    expect(
+      (await failure(run([link('a', async () => jane, { recognizes })]))).authenticators,
+    ).toEqual(['a']);
     expect(asked).toEqual([]);
   });
 });
@@ -99,7 +110,12 @@ describe("the review's abort", () => {
     const { asked, link, run } = setUp();
     const controller = new AbortController();
     const hung = link('c', () => new Promise<Decision>(() => controller.abort()));
-    const links = [link('a', outage), link('b', async () => noOpinion), hung, link('d', async () => jane)];
+    const links = [
+      link('a', outage),
+      link('b', async () => noOpinion),
+      hung,
+      link('d', async () => jane),
+    ];
     const error = await failure(run(links, { signal: controller.signal }));
     expect(error.authenticators).toEqual(['a', 'c']);
     expect(asked).toEqual(['a', 'b', 'c']);
@@ -113,7 +129,9 @@ describe("the review's abort", () => {
       controller.abort();
       return noOpinion;
     });
-    const error = await failure(run([last, link('b', async () => jane)], { signal: controller.signal }));
+    const error = await failure(
+      run([last, link('b', async () => jane)], { signal: controller.signal }),
+    );
     expect(error.authenticators).toEqual(['a']);
     const late = await failure(run([link('b', async () => jane)], { signal: controller.signal }));
     expect(late.authenticators).toEqual(['b']);
@@ -123,7 +141,9 @@ describe("the review's abort", () => {
   test('leaves no listener behind after an answer or a failure', async () => {
     const { link, run } = setUp();
     const { signal } = new AbortController();
-    await run([link('a', outage), link('b', async () => noOpinion), link('c', async () => jane)], { signal });
+    await run([link('a', outage), link('b', async () => noOpinion), link('c', async () => jane)], {
+      signal,
+    });
     expect(getEventListeners(signal, 'abort')).toHaveLength(0);
   });
 });
@@ -136,7 +156,11 @@ describe('the listener', () => {
       pass(250);
       return jane;
     });
-    const links = [link('x', async () => jane, { recognizes: () => false }), link('a', outage), slow];
+    const links = [
+      link('x', async () => jane, { recognizes: () => false }),
+      link('a', outage),
+      slow,
+    ];
     await run(links, { onAnswer: (answer) => answers.push(answer) });
     expect(answers).toEqual([
       { authenticator: 'x', seconds: 0, decision: noOpinion, recognized: false },
@@ -149,7 +173,12 @@ describe('the listener', () => {
 test('whatever the authenticators say, those in reach are asked in order, and the outcome is that of the rule', async () => {
   const script = fc.record({
     recognizes: fc.constantFrom(true, false, 'throws' as const),
-    says: fc.constantFrom('authenticated' as const, 'rejected' as const, 'no-opinion' as const, 'throws' as const),
+    says: fc.constantFrom(
+      'authenticated' as const,
+      'rejected' as const,
+      'no-opinion' as const,
+      'throws' as const,
+    ),
     onError: fc.constantFrom('continue' as const, 'stop' as const),
   });
   await fc.assert(
@@ -178,7 +207,8 @@ test('whatever the authenticators say, those in reach are asked in order, and th
         }),
       );
       const known = decideNow(atHand);
-      const knownOutcome = known instanceof Promise ? await known.catch((error: Error) => error.message) : known.kind;
+      const knownOutcome =
+        known instanceof Promise ? await known.catch((error: Error) => error.message) : known.kind;
       expect(knownOutcome).toBe(outcome);
 
       // The rule, without a loop: where it ends, and what failed up to there.
@@ -186,16 +216,24 @@ test('whatever the authenticators say, those in reach are asked in order, and th
         one.recognizes === false ? 'no-opinion' : one.recognizes === 'throws' ? 'throws' : one.says,
       );
       const isEnd = (word: string, index: number) =>
-        word === 'authenticated' || word === 'rejected' || (word === 'throws' && scripts[index]?.onError === 'stop');
+        word === 'authenticated' ||
+        word === 'rejected' ||
+        (word === 'throws' && scripts[index]?.onError === 'stop');
       const end = said.findIndex(isEnd);
       const reached = end === -1 ? said : said.slice(0, end + 1);
       const failed = reached.flatMap((word, index) => (word === 'throws' ? [String(index)] : []));
       const last = reached.at(-1);
       const error = `authenticator${failed.length === 1 ? '' : 's'} ${failed.join(', ')} unavailable`;
       const expected =
-        last === 'authenticated' || last === 'rejected' ? last : failed.length > 0 ? error : 'no-opinion';
+        last === 'authenticated' || last === 'rejected'
+          ? last
+          : failed.length > 0
+            ? error
+            : 'no-opinion';
       expect(outcome).toBe(expected);
-      const recognized = reached.flatMap((_, index) => (scripts[index]?.recognizes === true ? [String(index)] : []));
+      const recognized = reached.flatMap((_, index) =>
+        scripts[index]?.recognizes === true ? [String(index)] : [],
+      );
       expect([askedFirst, asked]).toEqual([recognized, recognized]);
     }),
     { numRuns: 500 },

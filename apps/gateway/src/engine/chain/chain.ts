@@ -91,16 +91,28 @@ const noOpinion: Decision = Object.freeze({ kind: 'no-opinion' });
 
 /** Joins all authenticators into one. An empty chain knows no token. @param now monotonic milliseconds */
 export function chain(links: readonly Link[], now: () => number) {
-  function ask(token: string, context: ChainContext, failures: Failure[], at: number): Decision | Promise<Decision> {
+  function ask(
+    token: string,
+    context: ChainContext,
+    failures: Failure[],
+    at: number,
+  ): Decision | Promise<Decision> {
     const link = links[at];
-    if (link === undefined) return failures.length > 0 ? Promise.reject(new ChainError(failures)) : noOpinion;
-    const answer = isTracing() ? askInSpan(link, token, context, now) : askLink(link, token, context, now);
-    return after(answer, (given) => decide(link, given, context, failures) ?? ask(token, context, failures, at + 1));
+    if (link === undefined)
+      return failures.length > 0 ? Promise.reject(new ChainError(failures)) : noOpinion;
+    const answer = isTracing()
+      ? askInSpan(link, token, context, now)
+      : askLink(link, token, context, now);
+    return after(
+      answer,
+      (given) => decide(link, given, context, failures) ?? ask(token, context, failures, at + 1),
+    );
   }
   /** @returns undefined when the next link is to be asked */
   function decide(link: Link, answer: Answer, context: ChainContext, failures: Failure[]) {
     context.onAnswer?.(answer);
-    if (!('error' in answer)) return answer.decision.kind === 'no-opinion' ? undefined : answer.decision;
+    if (!('error' in answer))
+      return answer.decision.kind === 'no-opinion' ? undefined : answer.decision;
     failures.push({ authenticator: link.name, error: answer.error });
     const isEnd = link.onError === 'stop' || isAborted(context);
     return isEnd ? Promise.reject<Decision>(new ChainError(failures)) : undefined;
@@ -121,14 +133,22 @@ export function isAborted(context: Pick<ChainContext, 'isAborted' | 'signal'>): 
 }
 
 export function callerGone(signal: AbortSignal): AuthenticatorError {
-  return new AuthenticatorError('unavailable', 'the review ended before the answer', { cause: signal.reason });
+  return new AuthenticatorError('unavailable', 'the review ended before the answer', {
+    cause: signal.reason,
+  });
 }
 
-function askInSpan(link: Link, token: string, context: ChainContext, now: () => number): Promise<Answer> {
+function askInSpan(
+  link: Link,
+  token: string,
+  context: ChainContext,
+  now: () => number,
+): Promise<Answer> {
   return inSpan('authenticator', {}, async (span) => {
     const answer = await askLink(link, token, context, now);
     span.set({ 'sallyport.authenticator': link.name });
-    if ('error' in answer) span.fail(AuthenticatorError.is(answer.error) ? answer.error.code : answer.error.name);
+    if ('error' in answer)
+      span.fail(AuthenticatorError.is(answer.error) ? answer.error.code : answer.error.name);
     else {
       const { decision, recognized, source } = answer;
       const reason = decision.kind === 'rejected' ? decision.reason : undefined;
@@ -140,13 +160,23 @@ function askInSpan(link: Link, token: string, context: ChainContext, now: () => 
 }
 
 /** Never throws and never rejects. */
-function askLink(link: Link, token: string, review: ChainContext, now: () => number): Answer | Promise<Answer> {
+function askLink(
+  link: Link,
+  token: string,
+  review: ChainContext,
+  now: () => number,
+): Answer | Promise<Answer> {
   const start = now();
   const authenticator = link.name;
   const seconds = () => (now() - start) / 1000;
-  const failed = (error: unknown): Answer => ({ authenticator, seconds: seconds(), error: asError(error) });
+  const failed = (error: unknown): Answer => ({
+    authenticator,
+    seconds: seconds(),
+    error: asError(error),
+  });
   try {
-    if (!recognizes(link, token)) return { authenticator, seconds: seconds(), decision: noOpinion, recognized: false };
+    if (!recognizes(link, token))
+      return { authenticator, seconds: seconds(), decision: noOpinion, recognized: false };
     if (isAborted(review)) return failed(callerGone(review.signal));
     const own = new OwnContext(link, review);
     const answered = (decision: Decision): Answer => ({
@@ -156,14 +186,21 @@ function askLink(link: Link, token: string, review: ChainContext, now: () => num
       recognized: true,
       ...own.cached,
     });
-    return after(untilAborted(link.authenticator.authenticate(token, own), review), answered, failed);
+    return after(
+      untilAborted(link.authenticator.authenticate(token, own), review),
+      answered,
+      failed,
+    );
   } catch (error) {
     return failed(error);
   }
 }
 
 /** Waits no longer than the review does. It holds for a layer that does not look at its signal, too. */
-function untilAborted(decision: Decision | Promise<Decision>, review: ChainContext): Decision | Promise<Decision> {
+function untilAborted(
+  decision: Decision | Promise<Decision>,
+  review: ChainContext,
+): Decision | Promise<Decision> {
   if (!isLate(decision)) return decision;
   const { signal } = review;
   const bounds = { signal, aborted: () => callerGone(signal) };
@@ -179,7 +216,9 @@ class OwnContext implements LinkContext {
   trace?: (step: string) => void;
   onNames?: (given: UserInfo, named: UserInfo) => void;
   onCredential?: (credential: Credential) => void;
-  cached: { readonly source: Source; readonly failure?: Error; readonly until?: number } | undefined;
+  cached:
+    | { readonly source: Source; readonly failure?: Error; readonly until?: number }
+    | undefined;
 
   constructor({ name }: Link, review: ChainContext) {
     const { audiences, hops, observer } = review;
@@ -201,7 +240,10 @@ class OwnContext implements LinkContext {
   }
 
   onCached(source: Source, failure?: unknown, until?: number) {
-    const stale = failure !== undefined && { failure: asError(failure), ...(until !== undefined && { until }) };
+    const stale = failure !== undefined && {
+      failure: asError(failure),
+      ...(until !== undefined && { until }),
+    };
     this.cached = { source, ...stale };
   }
 }

@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type CallOutcome, type CircuitState, createCircuit, createCircuitWindow } from './circuit.ts';
+import {
+  type CallOutcome,
+  type CircuitState,
+  createCircuit,
+  createCircuitWindow,
+} from './circuit.ts';
 
 function setUp(minimumCalls = 5, openFor = 5000) {
   const changes: CircuitState[] = [];
@@ -162,7 +167,10 @@ describe('a reconnection', () => {
 });
 
 test('the window has the counts of a plain list of times, but for the length of a slice', () => {
-  const step = fc.record({ pass: fc.oneof(fc.nat(30), fc.nat(4000), fc.nat(30_000)), outage: fc.boolean() });
+  const step = fc.record({
+    pass: fc.oneof(fc.nat(30), fc.nat(4000), fc.nat(30_000)),
+    outage: fc.boolean(),
+  });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), fc.nat(100_000), (steps, start) => {
       let time = start;

@@ -111,7 +111,8 @@ export function createCircuit(settings: CircuitConfig, dependencies: CircuitDepe
         enter('half-open');
       }
       const probe = state === 'half-open';
-      if (probe && probing) throw refusal('circuit half-open, one call is finding out whether it can close');
+      if (probe && probing)
+        throw refusal('circuit half-open, one call is finding out whether it can close');
       probing = probe;
       const begun = era;
       return {

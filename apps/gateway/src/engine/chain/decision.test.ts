@@ -39,7 +39,15 @@ describe('a valid decision', () => {
     if (decision.kind !== 'authenticated') throw new Error('not authenticated');
     const { groups, extra } = decision.user;
     expect([groups, extra?.k, decision.expiresAt?.getTime()]).toEqual([['a'], ['v'], 2000]);
-    for (const part of [decision, decision.user, decision.credential, groups, extra, extra?.k, decision.audiences]) {
+    for (const part of [
+      decision,
+      decision.user,
+      decision.credential,
+      groups,
+      extra,
+      extra?.k,
+      decision.audiences,
+    ]) {
       expect(Object.isFrozen(part)).toBe(true);
     }
   });
@@ -69,7 +77,11 @@ describe('a valid decision', () => {
       [long, other],
     ]) {
       const once = await checked({ kind: 'authenticated', user, credential: { jti, sid } });
-      expect(once).toStrictEqual({ kind: 'authenticated', user, credential: { jti: nameOf(jti), sid: nameOf(sid) } });
+      expect(once).toStrictEqual({
+        kind: 'authenticated',
+        user,
+        credential: { jti: nameOf(jti), sid: nameOf(sid) },
+      });
       expect(await checked(once)).toStrictEqual(once);
     }
     function nameOf(id = ''): string {
@@ -93,29 +105,71 @@ describe('a valid decision', () => {
     ['user is not an object', { kind: 'authenticated' }],
     ['user is not an object', { kind: 'authenticated', user: 'jane' }],
     ['user.username is not a string', { kind: 'authenticated', user: {} }],
-    ['user.username is not a string', { kind: 'authenticated', user: { username: Object('jane') } }],
-    ['user.username is not well-formed', { kind: 'authenticated', user: { username: loneSurrogate } }],
+    [
+      'user.username is not a string',
+      { kind: 'authenticated', user: { username: Object('jane') } },
+    ],
+    [
+      'user.username is not well-formed',
+      { kind: 'authenticated', user: { username: loneSurrogate } },
+    ],
     ['user.uid is not a string', { kind: 'authenticated', user: { ...user, uid: 7 } }],
     ['user.uid is not a string', { kind: 'authenticated', user: { ...user, uid: null } }],
     ['user.groups is not an array', { kind: 'authenticated', user: { ...user, groups: 'admins' } }],
-    ['user.groups is not an array', { kind: 'authenticated', user: { ...user, groups: new Set(['a']) } }],
-    ['user.groups[1] is not a string', { kind: 'authenticated', user: { ...user, groups: ['a', 1] } }],
-    ['user.groups[0] is not a string', { kind: 'authenticated', user: { ...user, groups: new Array(1) } }],
-    ['user.groups[0] is not well-formed', { kind: 'authenticated', user: { ...user, groups: [loneSurrogate] } }],
-    ['user.extra is not a plain object', { kind: 'authenticated', user: { ...user, extra: [['k', ['v']]] } }],
-    ['user.extra is not a plain object', { kind: 'authenticated', user: { ...user, extra: new Map([['k', ['v']]]) } }],
-    ['a value of user.extra is not an array', { kind: 'authenticated', user: { ...user, extra: { k: 'v' } } }],
-    ['a value of user.extra[0] is not a string', { kind: 'authenticated', user: { ...user, extra: { k: [1] } } }],
-    ['a key of user.extra is not well', { kind: 'authenticated', user: { ...user, extra: { [loneSurrogate]: [] } } }],
+    [
+      'user.groups is not an array',
+      { kind: 'authenticated', user: { ...user, groups: new Set(['a']) } },
+    ],
+    [
+      'user.groups[1] is not a string',
+      { kind: 'authenticated', user: { ...user, groups: ['a', 1] } },
+    ],
+    [
+      'user.groups[0] is not a string',
+      { kind: 'authenticated', user: { ...user, groups: new Array(1) } },
+    ],
+    [
+      'user.groups[0] is not well-formed',
+      { kind: 'authenticated', user: { ...user, groups: [loneSurrogate] } },
+    ],
+    [
+      'user.extra is not a plain object',
+      { kind: 'authenticated', user: { ...user, extra: [['k', ['v']]] } },
+    ],
+    [
+      'user.extra is not a plain object',
+      { kind: 'authenticated', user: { ...user, extra: new Map([['k', ['v']]]) } },
+    ],
+    [
+      'a value of user.extra is not an array',
+      { kind: 'authenticated', user: { ...user, extra: { k: 'v' } } },
+    ],
+    [
+      'a value of user.extra[0] is not a string',
+      { kind: 'authenticated', user: { ...user, extra: { k: [1] } } },
+    ],
+    [
+      'a key of user.extra is not well',
+      { kind: 'authenticated', user: { ...user, extra: { [loneSurrogate]: [] } } },
+    ],
     ['credential is not an object', { kind: 'authenticated', user, credential: 'jti' }],
     ['credential is not an object', { kind: 'authenticated', user, credential: null }],
     ['credential.jti is not a string', { kind: 'authenticated', user, credential: { jti: 7 } }],
-    ['credential.sid is not well-formed', { kind: 'authenticated', user, credential: { sid: loneSurrogate } }],
+    [
+      'credential.sid is not well-formed',
+      { kind: 'authenticated', user, credential: { sid: loneSurrogate } },
+    ],
     ['audiences is not an array', { kind: 'authenticated', user, audiences: 'api' }],
     ['audiences[0] is not a string', { kind: 'authenticated', user, audiences: [null] }],
     ['expiresAt is not a valid Date', { kind: 'authenticated', user, expiresAt: 2000 }],
-    ['expiresAt is not a valid Date', { kind: 'authenticated', user, expiresAt: new Date(Number.NaN) }],
-    ['expiresAt is not a valid Date', { kind: 'authenticated', user, expiresAt: Object.create(Date.prototype) }],
+    [
+      'expiresAt is not a valid Date',
+      { kind: 'authenticated', user, expiresAt: new Date(Number.NaN) },
+    ],
+    [
+      'expiresAt is not a valid Date',
+      { kind: 'authenticated', user, expiresAt: Object.create(Date.prototype) },
+    ],
     ['reason is not one of', { kind: 'rejected' }],
     ['reason is not one of', { kind: 'rejected', reason: 'toString' }],
     ['subject is not a string', { kind: 'rejected', reason: 'locked', subject: 1 }],
@@ -126,20 +180,31 @@ describe('a valid decision', () => {
   });
 
   test('of a token that has ended is expired, from its very millisecond on', async () => {
-    const ending = (at: number) => checked({ kind: 'authenticated', user, expiresAt: new Date(at) });
-    expect(await ending(999)).toStrictEqual({ kind: 'rejected', reason: 'expired', subject: 'jane' });
+    const ending = (at: number) =>
+      checked({ kind: 'authenticated', user, expiresAt: new Date(at) });
+    expect(await ending(999)).toStrictEqual({
+      kind: 'rejected',
+      reason: 'expired',
+      subject: 'jane',
+    });
     expect(await ending(1000)).toMatchObject({ kind: 'rejected', reason: 'expired' });
     expect(await ending(1001)).toMatchObject({ kind: 'authenticated' });
   });
 
   test('is all that anything at all can become, or it could not be checked', async () => {
     const kind = fc.constantFrom('authenticated', 'rejected', 'no-opinion');
-    const answer = fc.oneof(fc.anything(), fc.record({ kind, user: fc.anything(), reason: fc.anything() }));
+    const answer = fc.oneof(
+      fc.anything(),
+      fc.record({ kind, user: fc.anything(), reason: fc.anything() }),
+    );
     await fc.assert(
       fc.asyncProperty(answer, async (value) => {
         const outcome = await checked(value).catch((thrown: unknown) => thrown);
         if (AuthenticatorError.is(outcome)) expect(outcome.code).toBe('failed');
-        else expect(outcome).toMatchObject({ kind: expect.stringMatching(/^(authenticated|rejected|no-opinion)$/) });
+        else
+          expect(outcome).toMatchObject({
+            kind: expect.stringMatching(/^(authenticated|rejected|no-opinion)$/),
+          });
       }),
     );
   });
@@ -154,7 +219,10 @@ describe('a decision about a session', () => {
   const signal = new AbortController().signal;
   const ask = async (sessions: boolean, answer: Decision | Promise<Decision>) => {
     const inner: Authenticator = { authenticate: () => answer, close: async () => undefined };
-    return withCheckedDecision(inner, Date.now, sessions).authenticate('token', { audiences: [], signal });
+    return withCheckedDecision(inner, Date.now, sessions).authenticate('token', {
+      audiences: [],
+      signal,
+    });
   };
 
   test('is valid where sessions are looked up', async () => {

@@ -21,7 +21,11 @@ import { decidingLayer } from './layer.ts';
  * @param now wall clock, milliseconds since 1970, for `expiresAt`
  * @param sessions whether a decision may be about a session. It must not without a layer that has its user looked up again
  */
-export function withCheckedDecision(inner: Authenticator, now: () => number, sessions = false): Authenticator {
+export function withCheckedDecision(
+  inner: Authenticator,
+  now: () => number,
+  sessions = false,
+): Authenticator {
   const inTime = (decision: Decision): Decision => {
     if (decision.kind !== 'authenticated' || decision.expiresAt === undefined) return decision;
     if (decision.expiresAt.getTime() > now()) return decision;
@@ -30,7 +34,8 @@ export function withCheckedDecision(inner: Authenticator, now: () => number, ses
   // A static token has the same frozen decision each time. Reading it again would take 1 to 4 µs, and making its names as much.
   const read = remembering((answer: Decision): Decision => {
     const decision = readDecision(answer);
-    if (sessions || decision.kind !== 'authenticated' || decision.session === undefined) return decision;
+    if (sessions || decision.kind !== 'authenticated' || decision.session === undefined)
+      return decision;
     throw invalid('it is about a session, which only the authenticator of login.sessions has');
   }, isDeeplyFrozen);
   return decidingLayer(inner, (answer) => inTime(read(answer)));
@@ -48,7 +53,13 @@ export function readDecision(value: unknown): Decision {
   throw invalid('kind is not one of authenticated, rejected, no-opinion');
 }
 
-function readAuthenticated({ user, credential, audiences, expiresAt, session }: Fields): Authenticated {
+function readAuthenticated({
+  user,
+  credential,
+  audiences,
+  expiresAt,
+  session,
+}: Fields): Authenticated {
   const decision: Writable<Authenticated> = { kind: 'authenticated', user: readUser(user) };
   if (credential !== undefined) decision.credential = readCredential(credential);
   if (audiences !== undefined) decision.audiences = strings(audiences, 'audiences');
@@ -99,7 +110,8 @@ function readUser(value: unknown): UserInfo {
 function readExtra(value: unknown): Readonly<Record<string, readonly string[]>> {
   if (!isPlainObject(value)) throw invalid('user.extra is not a plain object');
   const entries = Object.entries(value).map(
-    ([key, values]) => [string(key, 'a key of user.extra'), strings(values, 'a value of user.extra')] as const,
+    ([key, values]) =>
+      [string(key, 'a key of user.extra'), strings(values, 'a value of user.extra')] as const,
   );
   // fromEntries defines own properties, so a key named __proto__ stays a key.
   return Object.freeze(Object.fromEntries(entries));
@@ -139,7 +151,9 @@ function isText(value: unknown): value is string {
 }
 
 function notText(value: unknown, field: string): AuthenticatorError {
-  return invalid(`${field} is not ${typeof value === 'string' ? 'well-formed Unicode' : 'a string'}`);
+  return invalid(
+    `${field} is not ${typeof value === 'string' ? 'well-formed Unicode' : 'a string'}`,
+  );
 }
 
 function date(value: unknown, field: string): Date {

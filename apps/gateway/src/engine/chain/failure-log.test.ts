@@ -5,7 +5,10 @@ import { createFailureLog } from './failure-log.ts';
 
 function recorded(time: { now: number } = { now: 0 }) {
   const lines: string[] = [];
-  const logger = pino({ level: 'debug', base: null, timestamp: false }, { write: (line: string) => lines.push(line) });
+  const logger = pino(
+    { level: 'debug', base: null, timestamp: false },
+    { write: (line: string) => lines.push(line) },
+  );
   const log = createFailureLog(logger, () => time.now);
   const fail = (error: Error, authenticator = 'corp', token = 'a-token') =>
     log({ answers: [{ authenticator, seconds: 1, error }], token });
@@ -31,7 +34,12 @@ describe('createFailureLog', () => {
 
   test('logs no answer', () => {
     const { log, lines } = recorded();
-    const answer = { authenticator: 'corp', seconds: 1, decision: { kind: 'no-opinion' }, recognized: true } as const;
+    const answer = {
+      authenticator: 'corp',
+      seconds: 1,
+      decision: { kind: 'no-opinion' },
+      recognized: true,
+    } as const;
     log({ answers: [answer], token: 'a-token' });
     expect(lines).toEqual([]);
   });

@@ -32,7 +32,10 @@ export function createFailureLog(logger: Logger, now: () => number): (reviewed: 
       logger.debug(fields, 'authenticator could not check a token');
       return;
     }
-    logger.warn({ ...fields, ...(unloggedSince > 0 && { unloggedSince }) }, 'authenticator could not check a token');
+    logger.warn(
+      { ...fields, ...(unloggedSince > 0 && { unloggedSince }) },
+      'authenticator could not check a token',
+    );
   };
   return ({ answers, token }) => {
     for (const answer of answers) log(answer, token);

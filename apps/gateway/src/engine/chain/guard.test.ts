@@ -38,7 +38,13 @@ function setUp(
   };
   const guard = withGuard(
     plugin,
-    { timeout: 3000, maxConcurrent: 100, maxWaiting: 0, circuit: { minimumCalls: 5, openFor: 5000 }, ...settings },
+    {
+      timeout: 3000,
+      maxConcurrent: 100,
+      maxWaiting: 0,
+      circuit: { minimumCalls: 5, openFor: 5000 },
+      ...settings,
+    },
     { now: () => Date.now(), onAbandoned: (work) => abandoned.push(work), knownGood },
   );
   /** The decision's kind, or the error's code and message; undefined while there is none. */
@@ -47,7 +53,8 @@ function setUp(
     const end = (outcome: string) => Object.assign(result, { outcome });
     Promise.resolve(guard.authenticate(token, { audiences: [], signal: caller })).then(
       (decision) => end(decision.kind),
-      (error: unknown) => end(AuthenticatorError.is(error) ? `${error.code}: ${error.message}` : String(error)),
+      (error: unknown) =>
+        end(AuthenticatorError.is(error) ? `${error.code}: ${error.message}` : String(error)),
     );
     return result;
   };
@@ -62,7 +69,9 @@ function setUp(
 const settle = () => vi.advanceTimersByTimeAsync(0);
 const hang = () => new Promise<Decision>(() => {});
 const untilAborted = ({ signal }: AuthenticateContext) =>
-  new Promise<Decision>((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+  new Promise<Decision>((_resolve, reject) =>
+    signal.addEventListener('abort', () => reject(signal.reason)),
+  );
 const down = () => Promise.reject(new AuthenticatorError('unavailable', 'down'));
 const badRecord = () => Promise.reject(new AuthenticatorError('failed', 'bad record'));
 const throwing = () => {
@@ -75,16 +84,19 @@ describe('the deadline', () => {
   test.each([
     [3000, late],
     [250, 'unavailable: no answer within 250ms'],
-  ])('of %i ms ends the wait and aborts the signal, at its millisecond', async (timeout, expected) => {
-    const { ask, calls, abandoned } = setUp(hang, { timeout });
-    const { signal } = new AbortController();
-    const result = ask(signal);
-    await vi.advanceTimersByTimeAsync(timeout - 1);
-    expect([result.outcome, calls[0]?.signal.aborted]).toEqual([undefined, false]);
-    await vi.advanceTimersByTimeAsync(1);
-    expect([result.outcome, calls[0]?.signal.aborted]).toEqual([expected, true]);
-    expect([abandoned.length, getEventListeners(signal, 'abort').length]).toEqual([1, 0]);
-  });
+  ])(
+    'of %i ms ends the wait and aborts the signal, at its millisecond',
+    async (timeout, expected) => {
+      const { ask, calls, abandoned } = setUp(hang, { timeout });
+      const { signal } = new AbortController();
+      const result = ask(signal);
+      await vi.advanceTimersByTimeAsync(timeout - 1);
+      expect([result.outcome, calls[0]?.signal.aborted]).toEqual([undefined, false]);
+      await vi.advanceTimersByTimeAsync(1);
+      expect([result.outcome, calls[0]?.signal.aborted]).toEqual([expected, true]);
+      expect([abandoned.length, getEventListeners(signal, 'abort').length]).toEqual([1, 0]);
+    },
+  );
 
   test.each<[string, Plugin]>([
     ['an answer', async () => jane],
@@ -115,7 +127,9 @@ test('calls that fail at the same moment let none of those that wait go out: the
   expect(calls).toHaveLength(sent);
   const outcomes = asked.map(({ outcome }) => outcome);
   expect(outcomes.filter((one) => one === 'unavailable: connection lost')).toHaveLength(sent);
-  expect(outcomes.filter((one) => one === 'unavailable: circuit open, next call in 5s')).not.toHaveLength(0);
+  expect(
+    outcomes.filter((one) => one === 'unavailable: circuit open, next call in 5s'),
+  ).not.toHaveLength(0);
 });
 
 describe('a deadline that passes after the backend has answered', () => {
@@ -129,15 +143,20 @@ describe('a deadline that passes after the backend has answered', () => {
     for (let call = 0; call < 10; call++) {
       const result = ask();
       await vi.advanceTimersByTimeAsync(3000);
-      expect(result.outcome).toBe('failed: the backend answers, but this lookup did not end within 3s');
+      expect(result.outcome).toBe(
+        'failed: the backend answers, but this lookup did not end within 3s',
+      );
     }
     expect(guard.circuitState).toBe('closed');
   });
 
   test('closes the circuit when it was the probe', async () => {
-    const { ask, askNow, guard } = setUp((context, token) => (token === 'down' ? down() : lateItself(context, token)), {
-      circuit: { minimumCalls: 1, openFor: 5000 },
-    });
+    const { ask, askNow, guard } = setUp(
+      (context, token) => (token === 'down' ? down() : lateItself(context, token)),
+      {
+        circuit: { minimumCalls: 1, openFor: 5000 },
+      },
+    );
     await askNow(undefined, 'down');
     await vi.advanceTimersByTimeAsync(5000);
     ask();
@@ -173,7 +192,9 @@ describe("the caller's abort", () => {
   });
 
   test('never opens the circuit, though the plugin then throws, and is no answer that keeps it closed', async () => {
-    const { ask, askNow, guard } = setUp((context, token) => (token === 'lost' ? down() : untilAborted(context)));
+    const { ask, askNow, guard } = setUp((context, token) =>
+      token === 'lost' ? down() : untilAborted(context),
+    );
     for (let call = 0; call < 20; call++) {
       const caller = new AbortController();
       ask(caller.signal);
@@ -188,7 +209,10 @@ describe("the caller's abort", () => {
 
 describe('the bound on calls in progress', () => {
   test('refuses immediately, for this token alone, and is no outage', async () => {
-    const { ask, askNow, guard } = setUp(hang, { maxConcurrent: 2, circuit: { minimumCalls: 1, openFor: 5000 } });
+    const { ask, askNow, guard } = setUp(hang, {
+      maxConcurrent: 2,
+      circuit: { minimumCalls: 1, openFor: 5000 },
+    });
     ask();
     ask();
     for (let call = 0; call < 10; call++) {
@@ -199,9 +223,12 @@ describe('the bound on calls in progress', () => {
 
   test('counts a call until the plugin itself has ended, past its deadline and past its caller', async () => {
     const ends: (() => void)[] = [];
-    const { ask, askNow, abandoned } = setUp(() => new Promise((resolve) => ends.push(() => resolve(jane))), {
-      maxConcurrent: 2,
-    });
+    const { ask, askNow, abandoned } = setUp(
+      () => new Promise((resolve) => ends.push(() => resolve(jane))),
+      {
+        maxConcurrent: 2,
+      },
+    );
     const caller = new AbortController();
     ask(caller.signal);
     ask();
@@ -220,17 +247,34 @@ describe('the bound on calls in progress', () => {
   });
 
   test('gives the slot back after each kind of end', async () => {
-    const answers: Plugin[] = [async () => jane, badRecord, () => jane, throwing, untilAborted, async () => jane];
-    const { ask, askNow } = setUp((context, token) => (answers[Number(token)] ?? hang)(context, token), {
-      maxConcurrent: 1,
-    });
+    const answers: Plugin[] = [
+      async () => jane,
+      badRecord,
+      () => jane,
+      throwing,
+      untilAborted,
+      async () => jane,
+    ];
+    const { ask, askNow } = setUp(
+      (context, token) => (answers[Number(token)] ?? hang)(context, token),
+      {
+        maxConcurrent: 1,
+      },
+    );
     const outcomes: unknown[] = [];
     for (const token of ['0', '1', '2', '3']) outcomes.push(await askNow(undefined, token));
     const aborted = ask(undefined, '4');
     await vi.advanceTimersByTimeAsync(3000);
     outcomes.push(aborted.outcome, await askNow(undefined, '5'));
     const good = 'authenticated';
-    expect(outcomes).toEqual([good, 'failed: bad record', good, 'unavailable: immediately', late, good]);
+    expect(outcomes).toEqual([
+      good,
+      'failed: bad record',
+      good,
+      'unavailable: immediately',
+      late,
+      good,
+    ]);
   });
 
   test('reports abandoned work that fails later without an unhandled rejection', async () => {
@@ -257,7 +301,9 @@ describe('more calls than may be in progress', () => {
     const { ask, askNow, calls, endFirst } = busyGuard({ maxConcurrent: 1, maxWaiting: 2 });
     const results = [ask(undefined, 'a'), ask(undefined, 'b'), ask(undefined, 'c')];
     await settle();
-    expect(await askNow(undefined, 'd')).toBe('failed: too many lookups in progress (maxConcurrent 1)');
+    expect(await askNow(undefined, 'd')).toBe(
+      'failed: too many lookups in progress (maxConcurrent 1)',
+    );
     await endFirst();
     await vi.advanceTimersByTimeAsync(2999);
     expect(results.map(({ outcome }) => outcome)).toEqual(['authenticated', undefined, undefined]);
@@ -327,7 +373,8 @@ describe('lookups of one name', () => {
 
   test('beyond 20 in a second reach no backend, hold no slot, and are answered a second later', async () => {
     const { ask, askNow, calls } = named(async () => jane, { maxConcurrent: 1 });
-    for (let call = 0; call < 20; call++) expect(await askNow(undefined, `jane:${call}`)).toBe('authenticated');
+    for (let call = 0; call < 20; call++)
+      expect(await askNow(undefined, `jane:${call}`)).toBe('authenticated');
     const over = [ask(undefined, 'jane:20'), ask(undefined, 'jane:21')];
     await settle();
     expect(await askNow(undefined, 'john:0')).toBe('authenticated');
@@ -393,8 +440,11 @@ describe('the circuit', () => {
   });
 
   test('is never opened by one bad user or record', async () => {
-    const { askNow, guard, calls } = setUp((_context, token) => (token === 'bad' ? badRecord() : jane));
-    for (let call = 0; call < 50; call++) expect(await askNow(undefined, 'bad')).toBe('failed: bad record');
+    const { askNow, guard, calls } = setUp((_context, token) =>
+      token === 'bad' ? badRecord() : jane,
+    );
+    for (let call = 0; call < 50; call++)
+      expect(await askNow(undefined, 'bad')).toBe('failed: bad record');
     expect(await askNow()).toBe('authenticated');
     expect([guard.circuitState, calls.length]).toEqual(['closed', 51]);
   });
@@ -427,12 +477,18 @@ describe('the circuit', () => {
 
   test("does not let the probe's caller decide: his wait ends, the probe goes on", async () => {
     let answer: (decision: Decision) => void = () => {};
-    const { ask, guard, calls, abandoned } = await opened(() => () => new Promise((resolve) => (answer = resolve)));
+    const { ask, guard, calls, abandoned } = await opened(
+      () => () => new Promise((resolve) => (answer = resolve)),
+    );
     const caller = new AbortController();
     const result = ask(caller.signal);
     caller.abort();
     await settle();
-    expect([result.outcome, guard.circuitState, calls[5]?.signal.aborted]).toEqual([gone, 'half-open', false]);
+    expect([result.outcome, guard.circuitState, calls[5]?.signal.aborted]).toEqual([
+      gone,
+      'half-open',
+      false,
+    ]);
     expect(abandoned).toHaveLength(1);
     answer(jane);
     await settle();
@@ -451,7 +507,10 @@ describe('the circuit', () => {
   test('lets a probe out later when all slots were taken by calls that never ended', async () => {
     const ends: (() => void)[] = [];
     const hung = () => new Promise<Decision>((resolve) => ends.push(() => resolve(jane)));
-    const { ask, askNow, guard } = setUp(hung, { maxConcurrent: 3, circuit: { minimumCalls: 3, openFor: 5000 } });
+    const { ask, askNow, guard } = setUp(hung, {
+      maxConcurrent: 3,
+      circuit: { minimumCalls: 3, openFor: 5000 },
+    });
     for (let call = 0; call < 3; call++) ask();
     await vi.advanceTimersByTimeAsync(8000);
     expect(guard.circuitState).toBe('half-open');

@@ -21,7 +21,10 @@ import {
 import { layer } from './layer.ts';
 
 /** `timeout` is in milliseconds, for each call, and for the wait before it. */
-export type GuardSettings = Pick<AuthenticatorConfig, 'timeout' | 'maxConcurrent' | 'maxWaiting' | 'circuit'>;
+export type GuardSettings = Pick<
+  AuthenticatorConfig,
+  'timeout' | 'maxConcurrent' | 'maxWaiting' | 'circuit'
+>;
 
 export interface GuardDependencies extends CircuitDependencies {
   /**
@@ -42,7 +45,11 @@ export interface Guard extends Authenticator {
    * The plugin's own `revalidate`, within the same bounds: it takes one of the same slots, and the same circuit counts it.
    * Undefined if the plugin has none.
    */
-  readonly revalidateWithin?: (user: LoggedIn, since: Date, context: LinkContext) => Promise<Decision>;
+  readonly revalidateWithin?: (
+    user: LoggedIn,
+    since: Date,
+    context: LinkContext,
+  ) => Promise<Decision>;
 }
 
 /** A link of the chain whose bounds can be looked at. */
@@ -56,7 +63,11 @@ export interface GuardedLink extends Link {
  * its caller still waits: `maxConcurrent` bounds the real calls. So a plugin that ignores its signal and never settles
  * fills its slots for good, and never more than these.
  */
-export function withGuard(plugin: Authenticator, settings: GuardSettings, dependencies: GuardDependencies): Guard {
+export function withGuard(
+  plugin: Authenticator,
+  settings: GuardSettings,
+  dependencies: GuardDependencies,
+): Guard {
   const circuit = createCircuit(settings.circuit, dependencies);
   const { knownGood = createKnownGoodTokens()('') } = dependencies;
   const { admit, leave } = createAdmission(plugin, settings, circuit, knownGood, dependencies.now);
@@ -81,7 +92,9 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
     }),
     ...(revalidate && {
       revalidateWithin: async (user: LoggedIn, since: Date, context: LinkContext) =>
-        admitted(undefined, context, async (own) => revalidate.call(plugin, user, { ...own, since })),
+        admitted(undefined, context, async (own) =>
+          revalidate.call(plugin, user, { ...own, since }),
+        ),
     }),
     get circuitState() {
       return circuit.state;
@@ -93,15 +106,30 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
 type Ask = (own: AuthenticateContext) => Decision | Promise<Decision>;
 
 /** @returns a function that asks the plugin, in a slot that was taken, and gives the slot back by `leave` */
-function createCall(leave: () => void, { timeout }: GuardSettings, { onAbandoned }: GuardDependencies) {
-  return (permit: CircuitPermit, context: LinkContext, ask: Ask, onGood?: () => void): Decision | Promise<Decision> => {
+function createCall(
+  leave: () => void,
+  { timeout }: GuardSettings,
+  { onAbandoned }: GuardDependencies,
+) {
+  return (
+    permit: CircuitPermit,
+    context: LinkContext,
+    ask: Ask,
+    onGood?: () => void,
+  ): Decision | Promise<Decision> => {
     const { audiences, hops, trace } = context;
     const controller = new AbortController();
     const progress = { isOutage: true };
     const backendAnswered = () => {
       progress.isOutage = false;
     };
-    const own = { audiences, hops, signal: controller.signal, backendAnswered, ...(trace && { trace }) };
+    const own = {
+      audiences,
+      hops,
+      signal: controller.signal,
+      backendAnswered,
+      ...(trace && { trace }),
+    };
     const answer = safely(() => ask(own));
     if (!isLate(answer)) {
       // No one waited, so there is nothing to bound, and no backend has shown that the token is good.
@@ -127,7 +155,11 @@ function createCall(leave: () => void, { timeout }: GuardSettings, { onAbandoned
         throw error;
       },
     );
-    return bound({ work, permit, controller, progress, caller: context.signal }, timeout, onAbandoned);
+    return bound(
+      { work, permit, controller, progress, caller: context.signal },
+      timeout,
+      onAbandoned,
+    );
   };
 }
 
@@ -142,7 +174,9 @@ function safely(work: () => Decision | Promise<Decision>): Decision | Promise<De
 }
 
 /** Says whether a plugin's answer is a promise of any kind. The answer may be any value. */
-function isThenable(answer: Decision | Promise<Decision> | undefined | null): answer is Promise<Decision> {
+function isThenable(
+  answer: Decision | Promise<Decision> | undefined | null,
+): answer is Promise<Decision> {
   return typeof (answer as { then?: unknown } | undefined | null)?.then === 'function';
 }
 
@@ -175,7 +209,8 @@ function bound(
   };
   const late = () => {
     const inTime = `within ${durationText(timeout)}`;
-    if (progress.isOutage) return end(new AuthenticatorError('unavailable', `no answer ${inTime}`), 'outage');
+    if (progress.isOutage)
+      return end(new AuthenticatorError('unavailable', `no answer ${inTime}`), 'outage');
     const message = `the backend answers, but this lookup did not end ${inTime}`;
     return end(new AuthenticatorError('failed', message), 'answered');
   };

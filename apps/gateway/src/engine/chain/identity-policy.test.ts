@@ -3,7 +3,13 @@ import { anyCharacter } from '@sallyport/scripts/any-character';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { IdentityConfig } from '../../config/types.ts';
-import { anyGlob, glob, identityPolicy, identityPrefixes, withIdentityPolicy } from './identity-policy.ts';
+import {
+  anyGlob,
+  glob,
+  identityPolicy,
+  identityPrefixes,
+  withIdentityPolicy,
+} from './identity-policy.ts';
 
 const context = { audiences: [], signal: new AbortController().signal };
 
@@ -17,7 +23,10 @@ interface Case {
   groupPrefixes?: string[];
 }
 
-async function decide(user: UserInfo, options: Case = {}): Promise<{ decision: Decision; logged: object[] }> {
+async function decide(
+  user: UserInfo,
+  options: Case = {},
+): Promise<{ decision: Decision; logged: object[] }> {
   const logged: object[] = [];
   const plugin = {
     authenticate: async (): Promise<Decision> => ({ kind: 'authenticated', user }),
@@ -38,12 +47,19 @@ async function decide(user: UserInfo, options: Case = {}): Promise<{ decision: D
 
 async function passes(user: UserInfo, options: Case, expected: UserInfo): Promise<void> {
   const { decision, logged } = await decide(user, options);
-  expect({ decision, logged }).toStrictEqual({ decision: { kind: 'authenticated', user: expected }, logged: [] });
+  expect({ decision, logged }).toStrictEqual({
+    decision: { kind: 'authenticated', user: expected },
+    logged: [],
+  });
 }
 
 async function breaks(rule: string, user: UserInfo, options: Case = {}): Promise<void> {
   const { decision, logged } = await decide(user, options);
-  expect(decision).toStrictEqual({ kind: 'rejected', reason: 'identity-policy', subject: user.username });
+  expect(decision).toStrictEqual({
+    kind: 'rejected',
+    reason: 'identity-policy',
+    subject: user.username,
+  });
   expect(logged).toMatchObject([
     { authenticator: 'corp', rule: expect.stringContaining(rule), subject: user.username },
   ]);
@@ -64,7 +80,12 @@ test.each<[string, UserInfo, Case, UserInfo]>([
   [
     'prefixes of names and groups',
     { username: 'jane', uid: '7', groups: ['a', 'b'], extra: { 'example.com/k': ['v'] } },
-    { username: 'corp:', groups: { prefix: 'g:' }, usernames: ['corp:', ''], groupPrefixes: ['g:'] },
+    {
+      username: 'corp:',
+      groups: { prefix: 'g:' },
+      usernames: ['corp:', ''],
+      groupPrefixes: ['g:'],
+    },
     { username: 'corp:jane', uid: '7', groups: ['g:a', 'g:b'], extra: { 'example.com/k': ['v'] } },
   ],
   ['a name without prefixes and groups, unchanged', jane, {}, jane],
@@ -94,15 +115,30 @@ test.each<[string, UserInfo, Case, UserInfo]>([
     { username: 'a:b:', usernames: ['a:', 'a:b:', 'a:b:'] },
     { username: 'a:b:jane' },
   ],
-  ['a group with a prefix of usernames', member('u:x'), { usernames: ['u:'], groupPrefixes: [''] }, member('u:x')],
+  [
+    'a group with a prefix of usernames',
+    member('u:x'),
+    { usernames: ['u:'], groupPrefixes: [''] },
+    member('u:x'),
+  ],
   [
     'a name with a prefix of groups',
     { username: 'g:x' },
     { usernames: [''], groupPrefixes: ['g:'] },
     { username: 'g:x' },
   ],
-  ['a system: group that is listed', member('system:masters'), systemNames, member('system:masters')],
-  ['a system: name that is listed', { username: 'system:node:a' }, systemNames, { username: 'system:node:a' }],
+  [
+    'a system: group that is listed',
+    member('system:masters'),
+    systemNames,
+    member('system:masters'),
+  ],
+  [
+    'a system: name that is listed',
+    { username: 'system:node:a' },
+    systemNames,
+    { username: 'system:node:a' },
+  ],
   [
     'a name that a prefix keeps from being a system: name',
     { username: 'system:admin' },
@@ -110,7 +146,12 @@ test.each<[string, UserInfo, Case, UserInfo]>([
     { username: 'corp:system:admin' },
   ],
   ...['key', 'example.com/k8s.io', 'mk8s.io/x', 'k8s.io.example.com/x', '__proto__'].map(
-    (key): [string, UserInfo, Case, UserInfo] => [`the extra key ${key}`, withExtra(key), {}, withExtra(key)],
+    (key): [string, UserInfo, Case, UserInfo] => [
+      `the extra key ${key}`,
+      withExtra(key),
+      {},
+      withExtra(key),
+    ],
   ),
   [
     'the extra key of the credential, where the config allows it',
@@ -154,7 +195,12 @@ test.each<[string, string, UserInfo, Case?]>([
   ['a system: group', 'system: name', member('system:masters')],
   ['a system: group that is not listed', 'system: name', member('system:masters2'), systemNames],
   ['a system: name by its prefix', 'system: name', { username: 'admin' }, { username: 'system:' }],
-  ['a system: name of prefix and name together', 'system: name', { username: 'tem:admin' }, { username: 'sys' }],
+  [
+    'a system: name of prefix and name together',
+    'system: name',
+    { username: 'tem:admin' },
+    { username: 'sys' },
+  ],
   ...[
     '',
     'Key',
@@ -164,7 +210,11 @@ test.each<[string, string, UserInfo, Case?]>([
     'a.k8s.io/x',
     'kubernetes.io/x',
     'authentication.kubernetes.io/pod-name',
-  ].map((key): [string, string, UserInfo] => [`the extra key "${key}"`, 'an extra key', withExtra('ok', key)]),
+  ].map((key): [string, string, UserInfo] => [
+    `the extra key "${key}"`,
+    'an extra key',
+    withExtra('ok', key),
+  ]),
   ['the extra key of the credential', 'a domain of Kubernetes', withExtra(credentialId)],
   [
     'an extra key near that of the credential',
@@ -195,31 +245,47 @@ describe('characters', () => {
     Array.from({ length: 33 }, (_, at) => 0x7f + at),
   );
   const marks = [
-    0x2028, 0x2029, 0x61c, 0x200e, 0x200f, 0x202a, 0x202b, 0x202c, 0x202d, 0x202e, 0x2066, 0x2067, 0x2068, 0x2069,
+    0x2028, 0x2029, 0x61c, 0x200e, 0x200f, 0x202a, 0x202b, 0x202c, 0x202d, 0x202e, 0x2066, 0x2067,
+    0x2068, 0x2069,
   ];
   const refused = [...controls, ...marks].map((code) => String.fromCodePoint(code));
 
-  test.each(users)('of %s: none that ends a line, moves a cursor or turns the writing', async (what, user) => {
-    for (const character of [...refused, '\ud800', '\udfff']) await breaks(`${what} ${rule}`, user(`a${character}b`));
-  });
+  test.each(users)(
+    'of %s: none that ends a line, moves a cursor or turns the writing',
+    async (what, user) => {
+      for (const character of [...refused, '\ud800', '\udfff'])
+        await breaks(`${what} ${rule}`, user(`a${character}b`));
+    },
+  );
 
   test('are named in the log so that they can be read there, and those of a value not at all', async () => {
-    const named = async (user: UserInfo) => (await decide(user)).logged.map((fields) => Reflect.get(fields, 'name'));
+    const named = async (user: UserInfo) =>
+      (await decide(user)).logged.map((fields) => Reflect.get(fields, 'name'));
     expect(await named({ username: 'ada\nroot' })).toEqual([String.raw`ada\u{a}root`]);
     expect(await named({ ...jane, extra: { phone: ['1\r'] } })).toEqual(['phone']);
   });
 
   test('of a group that groups.allow leaves out do not count', async () => {
-    await passes({ ...jane, groups: ['a', 'b\n'] }, { groups: { allow: ['a'] } }, { ...jane, groups: ['a'] });
+    await passes(
+      { ...jane, groups: ['a', 'b\n'] },
+      { groups: { allow: ['a'] } },
+      { ...jane, groups: ['a'] },
+    );
   });
 
-  test.each(['zoë', '管理', '👩‍💻', 'علی‌رضا', 'a b', "o'neil", 'ﬁ', '\u00ad'])('of %j pass', async (text) => {
-    for (const [, user] of users) await passes(user(text), {}, user(text));
-  });
+  test.each(['zoë', '管理', '👩‍💻', 'علی‌رضا', 'a b', "o'neil", 'ﬁ', '\u00ad'])(
+    'of %j pass',
+    async (text) => {
+      for (const [, user] of users) await passes(user(text), {}, user(text));
+    },
+  );
 
   test('of whatever passes are none of these', async () => {
     const text = fc.string({
-      unit: fc.oneof(fc.constantFrom(...refused), fc.string({ unit: anyCharacter, minLength: 1, maxLength: 1 })),
+      unit: fc.oneof(
+        fc.constantFrom(...refused),
+        fc.string({ unit: anyCharacter, minLength: 1, maxLength: 1 }),
+      ),
     });
     const user = fc.record({
       username: text,
@@ -230,7 +296,12 @@ describe('characters', () => {
     await fc.assert(
       fc.asyncProperty(user, async (given) => {
         const { decision } = await decide(given, { groups: { max: 100 } });
-        const texts = [given.username, given.uid, ...given.groups, ...Object.entries(given.extra).flat(2)];
+        const texts = [
+          given.username,
+          given.uid,
+          ...given.groups,
+          ...Object.entries(given.extra).flat(2),
+        ];
         const isRefused = texts.some(
           (one) => !one.isWellFormed() || refused.some((character) => one.includes(character)),
         );
@@ -246,14 +317,28 @@ test('other decisions pass as they are', async () => {
     { kind: 'rejected', reason: 'locked', subject: 'system:x' },
   ] as const) {
     const plugin = { authenticate: async () => decision, close: async () => {} };
-    const identity = { name: 'corp', username: { prefix: 'p:' }, groups: { prefix: '', max: 1 }, ...nothingAllowed };
-    const policy = withIdentityPolicy(plugin, identity, { usernames: [], groups: [] }, { warn: () => {} });
+    const identity = {
+      name: 'corp',
+      username: { prefix: 'p:' },
+      groups: { prefix: '', max: 1 },
+      ...nothingAllowed,
+    };
+    const policy = withIdentityPolicy(
+      plugin,
+      identity,
+      { usernames: [], groups: [] },
+      { warn: () => {} },
+    );
     expect(await policy.authenticate('t', context)).toBe(decision);
   }
 });
 
 test('a user who is refused has final names too', () => {
-  const identity = { username: { prefix: 'p:' }, groups: { prefix: 'g:', max: 1, allow: ['a'] }, ...nothingAllowed };
+  const identity = {
+    username: { prefix: 'p:' },
+    groups: { prefix: 'g:', max: 1, allow: ['a'] },
+    ...nothingAllowed,
+  };
   const other = { ...identity, username: { prefix: 'p:q:' } };
   const policy = identityPolicy(identity, identityPrefixes([identity, other]));
   expect(policy({ username: 'jane', groups: ['a', 'b'] })).toStrictEqual({
@@ -304,7 +389,8 @@ describe('a glob', () => {
   });
 
   test('says what the textbook table says', () => {
-    const letters = (characters: string) => fc.string({ unit: fc.constantFrom(...characters), maxLength: 12 });
+    const letters = (characters: string) =>
+      fc.string({ unit: fc.constantFrom(...characters), maxLength: 12 });
     fc.assert(
       fc.property(letters('ab*'), letters('ab'), (pattern, text) => {
         expect(glob(pattern)(text)).toBe(oracle(pattern, text));

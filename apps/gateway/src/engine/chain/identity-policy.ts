@@ -41,7 +41,8 @@ export function identityPolicy(
   const findViolation = rules(identity, prefixes, reservedDomain);
   return (given) => {
     const user = finish(given);
-    const violation = given.username === '' ? { rule: 'the username is empty' } : findViolation(user);
+    const violation =
+      given.username === '' ? { rule: 'the username is empty' } : findViolation(user);
     return violation === undefined ? { user } : { user, violation };
   };
 }
@@ -77,7 +78,9 @@ function finalNames(identity: IdentityConfig): (user: UserInfo) => UserInfo {
   return (user) => ({
     ...user,
     username: identity.username.prefix + user.username,
-    ...(user.groups && { groups: [...new Set(user.groups)].filter(allowed).map((group) => prefix + group) }),
+    ...(user.groups && {
+      groups: [...new Set(user.groups)].filter(allowed).map((group) => prefix + group),
+    }),
   });
 }
 
@@ -91,7 +94,8 @@ function rules(
   const foreignGroup = foreignPrefix(identity.groups.prefix, prefixes.groups);
   const systemNameAllowed = anyGlob(identity.allowSystemNames);
   const nameViolation = (name: string, prefix: string | undefined): Violation | undefined => {
-    if (prefix !== undefined) return { rule: `the prefix ${prefix} belongs to another authenticator`, name };
+    if (prefix !== undefined)
+      return { rule: `the prefix ${prefix} belongs to another authenticator`, name };
     if (name.startsWith('system:') && !systemNameAllowed(name)) {
       return { rule: 'a system: name is not in allowSystemNames', name };
     }
@@ -125,7 +129,12 @@ function firstViolation<Item>(
 /**
  * Finds misleading characters: names appear in audit logs, consoles and admission webhooks, which may take one for another.
  */
-function characterViolation({ username, uid = '', groups = [], extra = {} }: UserInfo): Violation | undefined {
+function characterViolation({
+  username,
+  uid = '',
+  groups = [],
+  extra = {},
+}: UserInfo): Violation | undefined {
   const rule = 'a control character, a line end or a mark that turns the direction of writing';
   const violation = (what: string, text: string, name: string = text): Violation | undefined =>
     isMisleading(text) ? { rule: `${what} has ${rule}`, name: printable(name) } : undefined;
@@ -137,7 +146,8 @@ function characterViolation({ username, uid = '', groups = [], extra = {} }: Use
     firstViolation(
       Object.entries(extra),
       ([key, values]) =>
-        violation('an extra key', key) ?? firstViolation(values, (value) => violation('an extra value', value, key)),
+        violation('an extra key', key) ??
+        firstViolation(values, (value) => violation('an extra value', value, key)),
     )
   );
 }
@@ -151,8 +161,13 @@ function extraKeyRule(allowCredentialId: boolean, reservedDomain: string | undef
     if (key === '') return { rule: 'an extra key is empty' };
     if (key !== key.toLowerCase()) return { rule: 'an extra key is not lowercase', name: key };
     const domain = key.split('/', 1)[0] ?? '';
-    if (domain === reservedDomain) return { rule: 'an extra key is in the domain of provenance.keyPrefix', name: key };
-    if (!/(^|\.)(k8s|kubernetes)\.io$/.test(domain) || (allowCredentialId && key === credentialIdKey)) return undefined;
+    if (domain === reservedDomain)
+      return { rule: 'an extra key is in the domain of provenance.keyPrefix', name: key };
+    if (
+      !/(^|\.)(k8s|kubernetes)\.io$/.test(domain) ||
+      (allowCredentialId && key === credentialIdKey)
+    )
+      return undefined;
     return { rule: 'an extra key is in a domain of Kubernetes', name: key };
   };
 }
@@ -183,7 +198,8 @@ export function glob(pattern: string): (text: string) => boolean {
   const tail = rest.pop();
   if (tail === undefined) return (text) => text === pattern;
   return (text) => {
-    if (text.length < head.length + tail.length || !text.startsWith(head) || !text.endsWith(tail)) return false;
+    if (text.length < head.length + tail.length || !text.startsWith(head) || !text.endsWith(tail))
+      return false;
     const end = text.length - tail.length;
     let from = head.length;
     for (const piece of rest) {

@@ -5,7 +5,11 @@ import { withAudiences, withProvenance } from './layer.ts';
 const { signal } = new AbortController();
 const user = { username: 'jane' };
 
-async function decide(decision: Decision, asked: string[], apiAudiences: string[] = []): Promise<Decision> {
+async function decide(
+  decision: Decision,
+  asked: string[],
+  apiAudiences: string[] = [],
+): Promise<Decision> {
   const plugin = { authenticate: async () => decision, close: async () => {} };
   return withAudiences(plugin, () => apiAudiences).authenticate('t', { audiences: asked, signal });
 }
@@ -41,23 +45,28 @@ describe('audiences', () => {
     [['b', 'c'], ['x'], 'asked for is b, c (the review)'],
     [[], ['x', 'y'], 'asked for is x, y (server.apiAudiences)'],
     [[], [], 'asked for is none: the review names none, and server.apiAudiences is empty'],
-  ])('that do not pass are shown to explain, with what is asked for: %j, %j', async (audiences, api, words) => {
-    const steps: string[] = [];
-    const trace = (step: string) => void steps.push(step);
-    const answer = async (decision: Decision) => {
-      const plugin = { authenticate: async () => decision, close: async () => {} };
-      return withAudiences(plugin, () => api).authenticate('t', { audiences, signal, trace });
-    };
-    expect(await answer(bound('a', 'd'))).toStrictEqual(mismatch);
-    expect(await answer(bound())).toStrictEqual(mismatch);
-    await answer({ kind: 'authenticated', user });
-    await answer({ kind: 'rejected', reason: 'audience-mismatch' });
-    expect(await answer(bound('b', 'x'))).toMatchObject(api.length > 0 ? { kind: 'authenticated' } : mismatch);
-    expect(steps.slice(0, 2)).toEqual(
-      ['a, d', 'none'].map((own) => `the token is good for the audiences ${own}, and ${words}`),
-    );
-    expect(steps).toHaveLength(api.length > 0 ? 2 : 3);
-  });
+  ])(
+    'that do not pass are shown to explain, with what is asked for: %j, %j',
+    async (audiences, api, words) => {
+      const steps: string[] = [];
+      const trace = (step: string) => void steps.push(step);
+      const answer = async (decision: Decision) => {
+        const plugin = { authenticate: async () => decision, close: async () => {} };
+        return withAudiences(plugin, () => api).authenticate('t', { audiences, signal, trace });
+      };
+      expect(await answer(bound('a', 'd'))).toStrictEqual(mismatch);
+      expect(await answer(bound())).toStrictEqual(mismatch);
+      await answer({ kind: 'authenticated', user });
+      await answer({ kind: 'rejected', reason: 'audience-mismatch' });
+      expect(await answer(bound('b', 'x'))).toMatchObject(
+        api.length > 0 ? { kind: 'authenticated' } : mismatch,
+      );
+      expect(steps.slice(0, 2)).toEqual(
+        ['a, d', 'none'].map((own) => `the token is good for the audiences ${own}, and ${words}`),
+      );
+      expect(steps).toHaveLength(api.length > 0 ? 2 : 3);
+    },
+  );
 
   test('that the plugin does not give are not in the answer, whatever the review asks', async () => {
     const unbound: Decision = { kind: 'authenticated', user };
@@ -65,15 +74,18 @@ describe('audiences', () => {
     expect(await decide(unbound, [])).toStrictEqual(unbound);
   });
 
-  test.each<Decision>([{ kind: 'no-opinion' }, { kind: 'rejected', reason: 'revoked', subject: 'x' }])(
-    'leave $kind as it is',
-    async (decision) => {
-      expect(await decide(decision, ['a'])).toStrictEqual(decision);
-    },
-  );
+  test.each<Decision>([
+    { kind: 'no-opinion' },
+    { kind: 'rejected', reason: 'revoked', subject: 'x' },
+  ])('leave $kind as it is', async (decision) => {
+    expect(await decide(decision, ['a'])).toStrictEqual(decision);
+  });
 });
 
-const provenance = { keyPrefix: 'sallyport.example.com', fingerprint: (token: string) => `digest of ${token}` };
+const provenance = {
+  keyPrefix: 'sallyport.example.com',
+  fingerprint: (token: string) => `digest of ${token}`,
+};
 
 async function ask(decision: Decision): Promise<Decision> {
   const inner = { authenticate: async () => decision, close: async () => {} };
@@ -86,17 +98,24 @@ describe('provenance', () => {
       'sallyport.example.com/authenticator': ['corp'],
       'sallyport.example.com/credential': ['digest of t'],
     };
-    const user = { username: 'jane', groups: ['a'], extra: { 'example.com/email': ['jane@example.com'] } };
+    const user = {
+      username: 'jane',
+      groups: ['a'],
+      extra: { 'example.com/email': ['jane@example.com'] },
+    };
     const decision = { kind: 'authenticated', user, audiences: ['a'] } as const;
-    expect(await ask(decision)).toStrictEqual({ ...decision, user: { ...user, extra: { ...user.extra, ...added } } });
+    expect(await ask(decision)).toStrictEqual({
+      ...decision,
+      user: { ...user, extra: { ...user.extra, ...added } },
+    });
     const bare = { kind: 'authenticated', user: { username: 'jane' } } as const;
     expect(await ask(bare)).toStrictEqual({ ...bare, user: { username: 'jane', extra: added } });
   });
 
-  test.each<Decision>([{ kind: 'no-opinion' }, { kind: 'rejected', reason: 'locked', subject: 'jane' }])(
-    'is not added to $kind',
-    async (decision) => {
-      expect(await ask(decision)).toBe(decision);
-    },
-  );
+  test.each<Decision>([
+    { kind: 'no-opinion' },
+    { kind: 'rejected', reason: 'locked', subject: 'jane' },
+  ])('is not added to $kind', async (decision) => {
+    expect(await ask(decision)).toBe(decision);
+  });
 });

@@ -38,18 +38,27 @@ export function decidingLayer(
  *
  * @param apiAudiences `server.apiAudiences`, read at each answer
  */
-export function withAudiences(inner: Authenticator, apiAudiences: () => readonly string[]): Authenticator {
+export function withAudiences(
+  inner: Authenticator,
+  apiAudiences: () => readonly string[],
+): Authenticator {
   return decidingLayer(inner, (decision, _token, context) => {
     const asked = context.audiences.length > 0 ? context.audiences : apiAudiences();
-    if (decision.kind === 'authenticated' && decision.credential) context.onCredential?.(decision.credential);
+    if (decision.kind === 'authenticated' && decision.credential)
+      context.onCredential?.(decision.credential);
     const bound = bind(decision, asked);
-    if (bound !== decision && bound.kind === 'rejected') context.trace?.(mismatchOf(decision, asked, context));
+    if (bound !== decision && bound.kind === 'rejected')
+      context.trace?.(mismatchOf(decision, asked, context));
     return bound;
   });
 }
 
 /** Words both lists, for `explain`. */
-function mismatchOf(decision: Decision, asked: readonly string[], { audiences }: LinkContext): string {
+function mismatchOf(
+  decision: Decision,
+  asked: readonly string[],
+  { audiences }: LinkContext,
+): string {
   const own = decision.kind === 'authenticated' ? (decision.audiences ?? []) : [];
   const from = audiences.length > 0 ? 'the review' : 'server.apiAudiences';
   const asking =
@@ -62,7 +71,9 @@ function mismatchOf(decision: Decision, asked: readonly string[], { audiences }:
 function bind(decision: Decision, asked: readonly string[]): Decision {
   if (decision.kind !== 'authenticated' || decision.audiences === undefined) return decision;
   const { audiences: own, user } = decision;
-  const audiences = asked.filter((audience, at) => own.includes(audience) && asked.indexOf(audience) === at);
+  const audiences = asked.filter(
+    (audience, at) => own.includes(audience) && asked.indexOf(audience) === at,
+  );
   if (audiences.length > 0) return { ...decision, audiences };
   return { kind: 'rejected', reason: 'audience-mismatch', subject: user.username };
 }
@@ -79,7 +90,11 @@ export interface Provenance {
  * Adds to `extra` which authenticator answered and which token it was asked about. It is outside of the identity policy,
  * which refuses any identity of a backend that has such a key already: only the gateway can set them.
  */
-export function withProvenance(inner: Authenticator, authenticator: string, provenance: Provenance): Authenticator {
+export function withProvenance(
+  inner: Authenticator,
+  authenticator: string,
+  provenance: Provenance,
+): Authenticator {
   const { keyPrefix, fingerprint } = provenance;
   return decidingLayer(inner, (decision, token) => {
     if (decision.kind !== 'authenticated') return decision;

@@ -18,7 +18,12 @@ function setUp(settings = { maxFailures: 3, window }, limits: Partial<AttemptsDe
   const attemptsOf = createAttempts(() => settings, { now, ...limits });
   const attempts = attemptsOf('corp');
   /** `sent` when it was sent and its outcome was settled, else why it was not. */
-  const send = async (subject: string, secret: string, outcome: AttemptOutcome, guard = attempts) => {
+  const send = async (
+    subject: string,
+    secret: string,
+    outcome: AttemptOutcome,
+    guard = attempts,
+  ) => {
     const attempt = await guard.admit(subject, secret);
     if (!attempt.admitted) return attempt.reason;
     await attempt.settle(outcome);
@@ -63,7 +68,11 @@ describe('refused attempts', () => {
     const refusedAt = new Date(now());
     expect(await send('jane', 'a', 'refused')).toBe('sent');
     vi.setSystemTime(now() + 5000);
-    expect(await attempts.admit('jane', 'a')).toEqual({ admitted: false, reason: 'invalid-credentials', refusedAt });
+    expect(await attempts.admit('jane', 'a')).toEqual({
+      admitted: false,
+      reason: 'invalid-credentials',
+      refusedAt,
+    });
   });
 
   test('count for one subject of one authenticator', async () => {
@@ -130,12 +139,17 @@ describe('attempts in progress', () => {
     const { attempts, begin } = setUp({ maxFailures: 1, window });
     const first = begin('jane', 'a');
     await settle();
-    const [second, third] = ['b', 'c'].map((secret) => attempts.admit('jane', secret).catch((error: unknown) => error));
+    const [second, third] = ['b', 'c'].map((secret) =>
+      attempts.admit('jane', secret).catch((error: unknown) => error),
+    );
     await vi.advanceTimersByTimeAsync(600);
     await first.settle('unavailable');
     expect(await second).toMatchObject({ admitted: true });
     await vi.advanceTimersByTimeAsync(400);
-    expect(await third).toMatchObject({ code: 'failed', message: 'earlier logins of the same user take too long' });
+    expect(await third).toMatchObject({
+      code: 'failed',
+      message: 'earlier logins of the same user take too long',
+    });
   });
 
   test('are three of a name at most, and one more with a secret that was right', async () => {
@@ -143,7 +157,12 @@ describe('attempts in progress', () => {
     for (const secret of ['right', 'right too']) await send('jane', secret, 'accepted');
     const guesses = ['a', 'b', 'c', 'd'].map((secret) => begin('jane', secret));
     await settle();
-    expect(guesses.map((one) => one.admission)).toEqual(['admitted', 'admitted', 'admitted', undefined]);
+    expect(guesses.map((one) => one.admission)).toEqual([
+      'admitted',
+      'admitted',
+      'admitted',
+      undefined,
+    ]);
     const right = [begin('jane', 'right'), begin('jane', 'right too')];
     await settle();
     expect(right.map((one) => one.admission)).toEqual(['admitted', undefined]);
@@ -197,7 +216,8 @@ describe('attempts in progress', () => {
 
   test('leave no timer behind once they are settled', async () => {
     const { send } = setUp();
-    for (const outcome of ['accepted', 'refused', 'unavailable'] as const) await send('jane', outcome, outcome);
+    for (const outcome of ['accepted', 'refused', 'unavailable'] as const)
+      await send('jane', outcome, outcome);
     expect(vi.getTimerCount()).toBe(0);
   });
 });
@@ -258,20 +278,24 @@ describe('attempts with one secret at the same moment', () => {
     [1, ['admitted', tooLong, tooLong, tooLong]],
     [2, ['admitted', tooLong, tooLong, tooLong]],
     [3, ['admitted', 'admitted', tooLong, tooLong]],
-  ])('never take the last of %i slots, however long the backend takes', async (maxFailures, expected) => {
-    const { attempts, send } = await setUpTries(maxFailures);
-    await vi.advanceTimersByTimeAsync(1_000);
-    expect(admissions(attempts)).toEqual(expected);
-    for (const one of attempts) await one.settle('refused');
-    expect(await send('jane', 'new', 'accepted')).toBe(maxFailures === 1 ? 'throttled' : 'sent');
-  });
+  ])(
+    'never take the last of %i slots, however long the backend takes',
+    async (maxFailures, expected) => {
+      const { attempts, send } = await setUpTries(maxFailures);
+      await vi.advanceTimersByTimeAsync(1_000);
+      expect(admissions(attempts)).toEqual(expected);
+      for (const one of attempts) await one.settle('refused');
+      expect(await send('jane', 'new', 'accepted')).toBe(maxFailures === 1 ? 'throttled' : 'sent');
+    },
+  );
 });
 
 describe('a flood of names', () => {
   test('never pushes out a count: new names can not be checked until a window has passed', async () => {
     const { send } = setUp({ maxFailures: 1, window }, { maxSubjects: 3 });
     await send('known', 'right', 'accepted');
-    for (const name of ['jane', 'b', 'c']) expect(await send(name, 'wrong', 'refused')).toBe('sent');
+    for (const name of ['jane', 'b', 'c'])
+      expect(await send(name, 'wrong', 'refused')).toBe('sent');
     await expect(send('d', 'x', 'refused')).rejects.toMatchObject({
       code: 'failed',
       message: expect.stringContaining('3 names'),
@@ -294,7 +318,8 @@ describe('a flood of names', () => {
 
   test('uses no memory for attempts that were not refused', async () => {
     const { send } = setUp({ maxFailures: 1, window }, { maxSubjects: 3 });
-    for (let name = 0; name < 20; name++) expect(await send(`name ${name}`, 'x', 'unavailable')).toBe('sent');
+    for (let name = 0; name < 20; name++)
+      expect(await send(`name ${name}`, 'x', 'unavailable')).toBe('sent');
   });
 
   test('of people who know a password evicts the right secret used longest ago, which is then an unknown one', async () => {

@@ -8,8 +8,18 @@ import {
 import { pause } from '../../base/deadlines.ts';
 import type { AuthenticatorConfig, LockoutConfig } from '../../config/types.ts';
 import type { SharedRedis } from '../shared-redis/shared-redis.ts';
-import { abandonedAfter, createLocalGuard, type Identified, type LocalGuardOptions, maxWait } from './local-guard.ts';
-import { createSharedAttempt, type SharedAttempt, type SharedAttemptDependencies } from './shared-attempt.ts';
+import {
+  abandonedAfter,
+  createLocalGuard,
+  type Identified,
+  type LocalGuardOptions,
+  maxWait,
+} from './local-guard.ts';
+import {
+  createSharedAttempt,
+  type SharedAttempt,
+  type SharedAttemptDependencies,
+} from './shared-attempt.ts';
 
 export interface AttemptsDependencies
   extends Partial<LocalGuardOptions>,
@@ -49,7 +59,14 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
   const local = createLocalGuard(settings, limits);
   // Until Redis has answered once, its clock is taken to be this process' own.
   const redisClock = { offset: Date.now() - now() };
-  const replicated = { random: Math.random, pause, onForeign: () => undefined, ...limits, settings, redisClock };
+  const replicated = {
+    random: Math.random,
+    pause,
+    onForeign: () => undefined,
+    ...limits,
+    settings,
+    redisClock,
+  };
 
   const guardOf = (authenticator: string): Attempts => ({
     async admit(name, password, signal, username = name) {
@@ -66,8 +83,10 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
         // The secret was right after this attempt had begun to wait, or the directory is slow.
         const mayDouble = isLate || (local.rightAt(one) ?? Number.NEGATIVE_INFINITY) >= begunAt;
         const own = local.decide(one, mayDouble);
-        if (own === 'invalid-credentials') return denied(own, local.refusedAt(one), redisClock.offset);
-        if (own === 'admit') return admitWithSlot({ local, one, shared, signal }, settings().maxFailures);
+        if (own === 'invalid-credentials')
+          return denied(own, local.refusedAt(one), redisClock.offset);
+        if (own === 'admit')
+          return admitWithSlot({ local, one, shared, signal }, settings().maxFailures);
         const isAsked = shared && (mayBeKnown || own === 'throttled') && !local.isKnown(one);
         const ask = async () => shared?.ask(0, local.rightAt(one));
         const answer = isAsked ? await orGiveBack(ask, { shared, signal }) : undefined;
@@ -83,7 +102,8 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
         // A secret that Redis knows to be right waits only for an attempt with the same secret, which any replica may have sent.
         const isRight = answer === 'admit' || answer === 'wait' || local.isKnown(one);
         if (local.decide(one, mayDouble, isRight) === 'wait') {
-          if (isLate) throw new AuthenticatorError('failed', 'earlier logins of the same user take too long');
+          if (isLate)
+            throw new AuthenticatorError('failed', 'earlier logins of the same user take too long');
           await local.nextChange(one, signal, begunAt + maxWait - now());
         } else if (answer === 'wait') await shared?.pauseBetween(signal);
       }
@@ -101,7 +121,8 @@ function unlockIn({ clear }: Pick<LocalGuard, 'clear'>) {
   /** Forgets the refused attempts of a user that this process counts. @param name as Kubernetes sees it */
   return (name: string, authenticators: readonly NamesOfAuthenticator[]): void => {
     for (const { name: authenticator, username } of authenticators) {
-      if (name.startsWith(username.prefix)) clear(authenticator, name.slice(username.prefix.length));
+      if (name.startsWith(username.prefix))
+        clear(authenticator, name.slice(username.prefix.length));
     }
   };
 }
@@ -143,7 +164,10 @@ async function admitWithSlot({ local, one, shared, signal }: LoginAttempt, maxFa
 type Slots = Pick<LoginAttempt, 'shared' | 'signal'> & { readonly slot?: Slot };
 
 /** Asks Redis. Gives all slots back when the caller has gone, or when it can't be known whether the attempt may be sent. */
-async function orGiveBack<Answer>(ask: () => Promise<Answer>, { shared, signal, slot }: Slots): Promise<Answer> {
+async function orGiveBack<Answer>(
+  ask: () => Promise<Answer>,
+  { shared, signal, slot }: Slots,
+): Promise<Answer> {
   try {
     const answer = await ask();
     signal?.throwIfAborted();
@@ -155,15 +179,26 @@ async function orGiveBack<Answer>(ask: () => Promise<Answer>, { shared, signal, 
   }
 }
 
-function refuse({ local, one, shared }: Omit<LoginAttempt, 'signal'>, reason: DeniedAttempt['reason']): DeniedAttempt {
+function refuse(
+  { local, one, shared }: Omit<LoginAttempt, 'signal'>,
+  reason: DeniedAttempt['reason'],
+): DeniedAttempt {
   if (reason === 'invalid-credentials') local.forget(one);
   else local.lockedOut.throttled(one);
   return denied(reason, shared?.refusedAt());
 }
 
 /** @param refusedAt milliseconds of some clock. @param offset difference from that clock to milliseconds since 1970 */
-function denied(reason: DeniedAttempt['reason'], refusedAt: number | undefined, offset = 0): DeniedAttempt {
-  return { admitted: false, reason, ...(refusedAt !== undefined && { refusedAt: new Date(refusedAt + offset) }) };
+function denied(
+  reason: DeniedAttempt['reason'],
+  refusedAt: number | undefined,
+  offset = 0,
+): DeniedAttempt {
+  return {
+    admitted: false,
+    reason,
+    ...(refusedAt !== undefined && { refusedAt: new Date(refusedAt + offset) }),
+  };
 }
 
 function admitted(slot: Slot, shared: SharedAttempt | undefined): AdmittedAttempt {

@@ -44,7 +44,8 @@ export function decide<Attempt extends CountedAttempt>(
 }
 
 /** Counts the slots for an attempt while another one with the same secret is in progress. */
-export const slotsOfDouble = (mayDouble: boolean, slots: number): number => (mayDouble ? slots - 1 : 0);
+export const slotsOfDouble = (mayDouble: boolean, slots: number): number =>
+  mayDouble ? slots - 1 : 0;
 
 /**
  * Makes digests under a key, by default a random one of this process: names and secrets are compared and never stored, and no
@@ -52,7 +53,9 @@ export const slotsOfDouble = (mayDouble: boolean, slots: number): number => (may
  *
  * @returns equal only for equal lists of parts: in JSON ['a', 'bc'] and ['ab', 'c'] differ
  */
-export function createFingerprint(key: Uint8Array = randomBytes(32)): (...parts: string[]) => string {
+export function createFingerprint(
+  key: Uint8Array = randomBytes(32),
+): (...parts: string[]) => string {
   return (...parts) => createHmac('sha256', key).update(JSON.stringify(parts)).digest('base64url');
 }
 
@@ -120,7 +123,10 @@ function createLedger(now: () => number, window: () => number, maxSubjects: numb
     add(one: Attempt, isKnown: boolean) {
       const page = pages.get(one.subject) ?? { attempts: [], waiting: new Set() };
       if (!pages.has(one.subject) && pages.size >= maxSubjects && !isKnown) {
-        throw new AuthenticatorError('failed', `the lockout guard is full: ${maxSubjects} names have refused attempts`);
+        throw new AuthenticatorError(
+          'failed',
+          `the lockout guard is full: ${maxSubjects} names have refused attempts`,
+        );
       }
       page.attempts = [...page.attempts, one];
       pages.set(one.subject, page);
@@ -147,7 +153,11 @@ function createLedger(now: () => number, window: () => number, maxSubjects: numb
       }
     },
     /** Resolves when an attempt of the subject is given back or counted, or no attempt counts; else as {@link waitForWake}. */
-    async nextChange({ subject }: Identified, signal: AbortSignal | undefined, limit: number): Promise<void> {
+    async nextChange(
+      { subject }: Identified,
+      signal: AbortSignal | undefined,
+      limit: number,
+    ): Promise<void> {
       const page = pages.get(subject);
       if (page) await waitForWake(page.waiting, signal, limit);
     },
@@ -161,9 +171,16 @@ function createLedger(now: () => number, window: () => number, maxSubjects: numb
  * @throws AuthenticatorError `failed` when `maxWaiting` wait already
  * @throws the reason of the signal when it is aborted
  */
-async function waitForWake(waiting: Set<() => void>, signal: AbortSignal | undefined, limit: number): Promise<void> {
+async function waitForWake(
+  waiting: Set<() => void>,
+  signal: AbortSignal | undefined,
+  limit: number,
+): Promise<void> {
   if (waiting.size >= maxWaiting) {
-    throw new AuthenticatorError('failed', `too many concurrent logins for one user (${maxWaiting} waiting)`);
+    throw new AuthenticatorError(
+      'failed',
+      `too many concurrent logins for one user (${maxWaiting} waiting)`,
+    );
   }
   let wake = () => {};
   let timer: NodeJS.Timeout;
@@ -208,13 +225,22 @@ export function createLocalGuard(settings: () => LockoutConfig, options: LocalGu
   const ledger = createLedger(now, window, options.maxSubjects);
   const lockedOut = createLockedOut(now, window, options.maxSubjects);
   /** Secrets that were right the last time they were sent, and when that was. `max` would allocate all slots immediately. */
-  const known = new LRUCache<string, number>({ maxSize: options.maxKnownSecrets, sizeCalculation: () => 1 });
+  const known = new LRUCache<string, number>({
+    maxSize: options.maxKnownSecrets,
+    sizeCalculation: () => 1,
+  });
   const isKnown = ({ secret }: Identified) => known.get(secret) !== undefined;
-  const userOf = (authenticator: string, username: string) => fingerprint('user', authenticator, username);
+  const userOf = (authenticator: string, username: string) =>
+    fingerprint('user', authenticator, username);
 
   return {
     lockedOut,
-    identify: (authenticator: string, name: string, password: string, username: string): Identified => ({
+    identify: (
+      authenticator: string,
+      name: string,
+      password: string,
+      username: string,
+    ): Identified => ({
       authenticator,
       subject: fingerprint(authenticator, name),
       secret: fingerprint(authenticator, name, password),
@@ -224,7 +250,11 @@ export function createLocalGuard(settings: () => LockoutConfig, options: LocalGu
     decide(one: Identified, mayDouble: boolean, isRight = isKnown(one)): Admission {
       const isOf = ({ secret }: Attempt) => secret === one.secret;
       const attempts = ledger.attemptsOf(one.subject);
-      const admission = decide(attempts, { isOf, isKnown: isRight, mayDouble }, settings().maxFailures);
+      const admission = decide(
+        attempts,
+        { isOf, isKnown: isRight, mayDouble },
+        settings().maxFailures,
+      );
       const pending = attempts.filter(({ state }) => state === 'pending');
       if (admission !== 'admit' || pending.length < maxInProgress) return admission;
       return isRight && pending.length === maxInProgress && !pending.some(isOf) ? 'admit' : 'wait';
@@ -249,7 +279,10 @@ export function createLocalGuard(settings: () => LockoutConfig, options: LocalGu
         if (outcome === 'accepted') known.set(one.secret, now());
         // The secret of an abandoned attempt is not known to be right: else a plugin that abandons all attempts is never throttled.
         if (outcome === 'refused' || outcome === 'abandoned') known.delete(one.secret);
-        ledger.settle(one, outcome === 'accepted' || outcome === 'unavailable' ? undefined : outcome);
+        ledger.settle(
+          one,
+          outcome === 'accepted' || outcome === 'unavailable' ? undefined : outcome,
+        );
       };
       const timer = setTimeout(conclude, options.abandonedAfter, 'abandoned').unref();
       return (outcome) => {
@@ -275,7 +308,8 @@ function createLockedOut(now: () => number, window: () => number, maxLocked: num
   const locks = new Map<string, { readonly one: Identified; readonly at: number }>();
   return {
     throttled(one: Identified) {
-      if (locks.size < maxLocked || locks.has(one.subject)) locks.set(one.subject, { one, at: now() });
+      if (locks.size < maxLocked || locks.has(one.subject))
+        locks.set(one.subject, { one, at: now() });
     },
     /** Ends a lock, since a password that was not known to be right was sent. */
     admitted: ({ subject }: Identified) => void locks.delete(subject),

@@ -32,7 +32,9 @@ const asked = (begun: Begun): AskedLogin => ({
   get verdict() {
     const { admission } = begun;
     if (admission === 'admitted') return 'sent';
-    return admission === undefined || admission === 'throttled' || admission === 'invalid-credentials'
+    return admission === undefined ||
+      admission === 'throttled' ||
+      admission === 'invalid-credentials'
       ? admission
       : 'failed';
   },
@@ -46,13 +48,24 @@ interface Played {
   readonly hasWriter?: boolean;
 }
 
-async function play(events: readonly LockoutEvent[], { count, maxFailures, hasWriter = false }: Played) {
+async function play(
+  events: readonly LockoutEvent[],
+  { count, maxFailures, hasWriter = false }: Played,
+) {
   // Those that still waited at the end of the history before would do so for ever: no time passes for them any more.
   vi.clearAllTimers();
   await redis.client().flushall();
   // No replica dies here: no attempt is given up for being in progress for long.
-  await using all = await startReplicas(redis, { count, maxFailures, abandonedAfter: 2_000_000_000 });
-  const rules: LockoutRules = { maxFailures, window: all.settings.window - step / 2, isShared: !hasWriter };
+  await using all = await startReplicas(redis, {
+    count,
+    maxFailures,
+    abandonedAfter: 2_000_000_000,
+  });
+  const rules: LockoutRules = {
+    maxFailures,
+    window: all.settings.window - step / 2,
+    isShared: !hasWriter,
+  };
   all.settings.window = rules.window;
   const writer = createLockoutWriter(redis);
   const driver: LockoutDriver = {
@@ -68,7 +81,9 @@ async function play(events: readonly LockoutEvent[], { count, maxFailures, hasWr
   await playHistory(driver, events, rules);
 }
 
-test.each<Played & { readonly of: string; readonly names: readonly string[]; readonly runs: number }>([
+test.each<
+  Played & { readonly of: string; readonly names: readonly string[]; readonly runs: number }
+>([
   { of: 'one process', count: 1, maxFailures: 2, names: ['jane', 'john'], runs: 100 },
   { of: 'one process that sends three', count: 1, maxFailures: 3, names: ['jane'], runs: 100 },
   { of: 'three replicas', count: 3, maxFailures: 2, names: ['jane', 'john'], runs: 40 },
@@ -107,7 +122,10 @@ test.each<Played & { readonly of: string; readonly names: readonly string[]; rea
     { weight: 4, arbitrary: fc.record({ do: fc.constant('settle'), index: fc.nat(30), outcome }) },
     {
       weight: 1,
-      arbitrary: fc.record({ do: fc.constant('pass'), time: fc.integer({ min: 1, max: 4 }).map((n) => n * step) }),
+      arbitrary: fc.record({
+        do: fc.constant('pass'),
+        time: fc.integer({ min: 1, max: 4 }).map((n) => n * step),
+      }),
     },
     {
       weight: hasWriter ? 2 : 0,

@@ -12,7 +12,10 @@ const key = `lockout:{${createHash('sha256').update('["corp","jane"]').digest('b
 
 const timeout = 100;
 
-function create(redis: SharedRedis, dependencies: Pick<SharedAttemptDependencies, 'now' | 'random' | 'pause'>) {
+function create(
+  redis: SharedRedis,
+  dependencies: Pick<SharedAttemptDependencies, 'now' | 'random' | 'pause'>,
+) {
   return createSharedAttempt(
     redis,
     { authenticator: 'corp', subject: 'jane', username: 'jane', password: 'a' },
@@ -64,11 +67,14 @@ function asking(random: number, answers: readonly ('wait' | ProblemKind)[] = [])
 test.each([
   [0, [25, 37.5, 56.25, 84.375, 125, 125]],
   [0.5, [50, 75, 112.5, 168.75, 250, 250]],
-])('those that wait ask at longer and longer intervals, each at its own time (%d)', async (random, expected) => {
-  const { attempt, pauses } = asking(random);
-  for (const _ of expected) await attempt.pauseBetween(undefined);
-  expect(pauses).toEqual(expected);
-});
+])(
+  'those that wait ask at longer and longer intervals, each at its own time (%d)',
+  async (random, expected) => {
+    const { attempt, pauses } = asking(random);
+    for (const _ of expected) await attempt.pauseBetween(undefined);
+    expect(pauses).toEqual(expected);
+  },
+);
 
 test('a wait for others ends after 1 s, and does not use up what Redis may cost a review', async () => {
   const { attempt, calls, state } = asking(0.5);
@@ -77,17 +83,23 @@ test('a wait for others ends after 1 s, and does not use up what Redis may cost 
     await attempt.pauseBetween(undefined);
     return wait();
   };
-  await expect(wait()).rejects.toMatchObject({ code: 'failed', message: expect.stringContaining('elsewhere') });
+  await expect(wait()).rejects.toMatchObject({
+    code: 'failed',
+    message: expect.stringContaining('elsewhere'),
+  });
   expect(calls).toEqual([undefined, 950, 875, 762.5, 593.75, 343.75, timeout, timeout]);
   expect(state.now).toBeGreaterThanOrEqual(1000);
   expect(state.now).toBeLessThan(1250);
 });
 
-test.each<ProblemKind>(['timeout', 'node'])('a late Redis is asked once more, for 1 s: %s', async (kind) => {
-  const { attempt, calls } = asking(0, [kind, 'wait']);
-  expect(await attempt.ask(1, undefined)).toBe('wait');
-  expect(calls).toEqual([undefined, 1000]);
-});
+test.each<ProblemKind>(['timeout', 'node'])(
+  'a late Redis is asked once more, for 1 s: %s',
+  async (kind) => {
+    const { attempt, calls } = asking(0, [kind, 'wait']);
+    expect(await attempt.ask(1, undefined)).toBe('wait');
+    expect(calls).toEqual([undefined, 1000]);
+  },
+);
 
 test.each([
   ['late', ['timeout', 'timeout', 'timeout', 'timeout']],
@@ -105,18 +117,23 @@ test.each([
   expect(calls.length).toBeGreaterThanOrEqual(3);
 });
 
-test.each<[string, ProblemKind[], Partial<{ slots: number; rightAt: number; isDown: boolean }>, number]>([
+test.each<
+  [string, ProblemKind[], Partial<{ slots: number; rightAt: number; isDown: boolean }>, number]
+>([
   ['does what it likes', ['server'], {}, 1],
   ['can not be reached', ['connection'], {}, 1],
   ['is late for a secret that is known here', ['timeout'], { rightAt: 0 }, 1],
   ['is down', ['timeout'], { isDown: true }, 1],
   ['is late for a secret that has no slot here', ['timeout', 'timeout'], { slots: 0 }, 2],
-])('this replica decides alone when Redis %s', async (_, kinds, { slots = 1, rightAt, isDown = false }, count) => {
-  const { attempt, calls, state } = asking(0, kinds);
-  state.isDown = isDown;
-  expect(await attempt.ask(slots, rightAt)).toBeUndefined();
-  expect(calls).toHaveLength(count);
-});
+])(
+  'this replica decides alone when Redis %s',
+  async (_, kinds, { slots = 1, rightAt, isDown = false }, count) => {
+    const { attempt, calls, state } = asking(0, kinds);
+    state.isDown = isDown;
+    expect(await attempt.ask(slots, rightAt)).toBeUndefined();
+    expect(calls).toHaveLength(count);
+  },
+);
 
 test('this replica decides alone once a node of a cluster has been silent for 1 s', async () => {
   const { attempt, state } = asking(0, ['node', 'node', 'node']);

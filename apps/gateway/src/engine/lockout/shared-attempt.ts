@@ -6,7 +6,13 @@ import type { pause } from '../../base/deadlines.ts';
 import type { LockoutConfig } from '../../config/types.ts';
 import { readReply } from '../shared-redis/read-reply.ts';
 import type { SharedRedis } from '../shared-redis/shared-redis.ts';
-import { type Admission, createFingerprint, decide, maxWait, slotsOfDouble } from './local-guard.ts';
+import {
+  type Admission,
+  createFingerprint,
+  decide,
+  maxWait,
+  slotsOfDouble,
+} from './local-guard.ts';
 import { type CountedName, noteName, subjectKey } from './shared-lockouts.ts';
 import {
   attemptField,
@@ -92,7 +98,14 @@ export function createSharedAttempt(
       const isOver = until !== undefined && now() >= until;
       const mayDouble = now() - begunAt >= maxWait;
       const timeLimit = until === undefined ? undefined : Math.max(until - now(), redis.timeout);
-      const { admission, hasSlot } = await inquire(hash, { id, slots, rightAt, timeLimit, begunAt, mayDouble });
+      const { admission, hasSlot } = await inquire(hash, {
+        id,
+        slots,
+        rightAt,
+        timeLimit,
+        begunAt,
+        mayDouble,
+      });
       if (admission !== 'admit' && hasSlot) settle('unavailable');
       // The name of counted attempts may be missing: they were never settled, or Redis has lost it. Commands find it from now on.
       if (admission === 'throttled' || admission === 'invalid-credentials') hash.note();
@@ -111,7 +124,10 @@ export function createSharedAttempt(
       // The attempt may have a slot, and only the answer was lost.
       if (slots === 0) settle('unavailable');
       if (!isLate || slots === 0 || error.kind === 'node') return undefined;
-      throw new AuthenticatorError('failed', 'the cache Redis is too slow to say whether this user has attempts left');
+      throw new AuthenticatorError(
+        'failed',
+        'the cache Redis is too slow to say whether this user has attempts left',
+      );
     }
     if (rightAt !== undefined) return undefined;
     throw new AuthenticatorError('failed', 'attempts of this name elsewhere take too long');
@@ -165,7 +181,11 @@ async function inquire(
     );
     const isKnown = knownAt > Number.NEGATIVE_INFINITY;
     const wasRightSince = knownAt >= hash.redisTime(begunAt);
-    const admission = decide(taken.attempts, { isOf, isKnown, mayDouble: mayDouble || wasRightSince }, slots);
+    const admission = decide(
+      taken.attempts,
+      { isOf, isKnown, mayDouble: mayDouble || wasRightSince },
+      slots,
+    );
     if (admission !== 'admit' || taken.hasSlot) return { admission, hasSlot: taken.hasSlot };
     limit = 'any';
     limitOfDouble = 'any';
@@ -187,13 +207,19 @@ const maxFields = ({ maxFailures }: LockoutConfig): number => 256 + 2 * maxFailu
 const replySchema = z.tuple([z.int(), z.int(), z.int(), z.array(z.string())]);
 
 /** What all replicas know of the attempts of one subject, for an attempt with one secret. */
-function createSharedHash(redis: SharedRedis, login: AttemptedLogin, dependencies: SharedAttemptDependencies) {
+function createSharedHash(
+  redis: SharedRedis,
+  login: AttemptedLogin,
+  dependencies: SharedAttemptDependencies,
+) {
   const { settings, now, abandonedAfter, redisClock, onForeign } = dependencies;
   const { authenticator, subject, password } = login;
   const key = subjectKey(redis, login);
   const records = createRecords(redis, key);
   // There is a fingerprint under each sealing key. The first one is written.
-  const fingerprints = redis.sealingKeys.map((one) => createFingerprint(one.derive('lockout secrets')));
+  const fingerprints = redis.sealingKeys.map((one) =>
+    createFingerprint(one.derive('lockout secrets')),
+  );
   const secrets = fingerprints.map((fingerprint) => fingerprint(authenticator, subject, password));
   const [secret = ''] = secrets;
   const redisTime = (monotonic = now()) => monotonic + redisClock.offset;
@@ -202,7 +228,11 @@ function createSharedHash(redis: SharedRedis, login: AttemptedLogin, dependencie
   let last: Pick<SharedRecords, 'known' | 'attempts'> = { known: new Map(), attempts: [] };
 
   function read(fields: readonly string[], time: number, removed: number): SharedRecords {
-    const seen = records.read(fields, time, { window: settings().window, abandonedAfter, knownFor });
+    const seen = records.read(fields, time, {
+      window: settings().window,
+      abandonedAfter,
+      knownFor,
+    });
     const gone = [...seen.foreign, ...seen.expired];
     if (gone.length > 0) redis.send('lockout', (client) => client.hdel(key, ...gone));
     if (removed + seen.foreign.length > 0) onForeign(removed + seen.foreign.length);
@@ -218,9 +248,20 @@ function createSharedHash(redis: SharedRedis, login: AttemptedLogin, dependencie
   async function take({ id, limit, limitOfDouble, timeLimit }: Take) {
     const expected = redisTime();
     const own = records.write(attemptField(id), 'pending', expected, secret);
-    const rest = [...own, limit, minLifetime(), knownFor, maxFields(settings()), limitOfDouble, ...secrets];
+    const rest = [
+      ...own,
+      limit,
+      minLifetime(),
+      knownFor,
+      maxFields(settings()),
+      limitOfDouble,
+      ...secrets,
+    ];
     const work = (client: RedisClient) => client.eval(takeSlotScript, 1, key, ...rest);
-    const asking = timeLimit === undefined ? redis.ask('lockout', work) : redis.askWithin('lockout', timeLimit, work);
+    const asking =
+      timeLimit === undefined
+        ? redis.ask('lockout', work)
+        : redis.askWithin('lockout', timeLimit, work);
     const [hasSlot, time, removed, fields] = readReply(replySchema, await asking);
     redisClock.offset = time - now();
     const isBelieved = Math.abs(time - expected) <= tolerance;
@@ -234,17 +275,26 @@ function createSharedHash(redis: SharedRedis, login: AttemptedLogin, dependencie
     if (outcome === 'refused') {
       // Several replicas may have sent what was right before, when Redis or the directory is slow. It counts once.
       const isOld = wasRight || secrets.some((one) => last.known.has(one));
-      come.push(...records.write(attemptField(isOld ? secret : id), 'refused', redisTime(), secret));
+      come.push(
+        ...records.write(attemptField(isOld ? secret : id), 'refused', redisTime(), secret),
+      );
       note();
     }
     if (outcome === 'accepted') {
       gone.push(...oldest(last.known, secrets).map(knownField));
       come.push(...records.write(knownField(secret), 'right', redisTime(), secret));
     }
-    const rest = [outcome === 'accepted' ? knownFor : minLifetime(), knownFor, gone.length, ...gone, ...come];
+    const rest = [
+      outcome === 'accepted' ? knownFor : minLifetime(),
+      knownFor,
+      gone.length,
+      ...gone,
+      ...come,
+    ];
     redis.send('lockout', (client) => client.eval(changeHashScript, 1, key, ...rest));
   }
-  const isRefused = (one: SharedAttemptRecord) => one.state === 'refused' && secrets.includes(one.secret);
+  const isRefused = (one: SharedAttemptRecord) =>
+    one.state === 'refused' && secrets.includes(one.secret);
   /** When its secret was refused, in Redis' milliseconds, by the last reply. Undefined: not in the window. */
   const refusedAt = () => last.attempts.findLast(isRefused)?.time;
   return { secrets, redisTime, take, settle, note, refusedAt };
@@ -252,6 +302,8 @@ function createSharedHash(redis: SharedRedis, login: AttemptedLogin, dependencie
 
 /** Finds the secrets that were right longest ago, so that one more fits. */
 function oldest(known: SharedRecords['known'], except: readonly string[]): string[] {
-  const others = [...known].filter(([one]) => !except.includes(one)).sort(([, one], [, other]) => other - one);
+  const others = [...known]
+    .filter(([one]) => !except.includes(one))
+    .sort(([, one], [, other]) => other - one);
   return others.slice(maxKnown - 1).map(([one]) => one);
 }

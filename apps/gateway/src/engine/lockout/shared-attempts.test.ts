@@ -20,7 +20,8 @@ afterEach(() => {
 });
 afterAll(() => redis?.[Symbol.asyncDispose]());
 
-const admissions = (attempts: readonly Begun[]) => attempts.map(({ admission = 'waits' }) => admission);
+const admissions = (attempts: readonly Begun[]) =>
+  attempts.map(({ admission = 'waits' }) => admission);
 const count = (attempts: readonly Begun[], admission: string) =>
   admissions(attempts).filter((one) => one === admission).length;
 const replicas = [0, 1, 2];
@@ -29,7 +30,9 @@ const day = 24 * 60 * 60 * 1000;
 /** Sends all attempts that are allowed, one on each replica in turn. All are refused. */
 async function useUp({ send, settings }: Replicas, on: readonly number[] = replicas) {
   for (let index = 0; index < settings.maxFailures; index++) {
-    expect(await send(on[index % on.length] ?? 0, 'jane', `wrong ${crypto.randomUUID()}`, 'refused')).toBe('sent');
+    expect(
+      await send(on[index % on.length] ?? 0, 'jane', `wrong ${crypto.randomUUID()}`, 'refused'),
+    ).toBe('sent');
   }
 }
 
@@ -75,7 +78,8 @@ describe('a secret that was right on one replica', () => {
     expect([count(attempts, 'admitted'), count(attempts, 'invalid-credentials')]).toEqual([1, 8]);
     await all.pass(window);
     await useUp(all);
-    for (const replica of replicas) expect(await all.send(replica, 'jane', 'right', 'refused')).toBe('throttled');
+    for (const replica of replicas)
+      expect(await all.send(replica, 'jane', 'right', 'refused')).toBe('throttled');
   });
 
   test('is sent one at a time from a replica that counted without Redis, though Redis has slots', async () => {
@@ -102,7 +106,12 @@ describe('a secret that was right on one replica', () => {
     await all.settled();
     const second = all.begin(1, 'jane', 'right');
     await all.settled();
-    expect(admissions([...guesses, first, second])).toEqual(['admitted', 'admitted', 'admitted', 'waits']);
+    expect(admissions([...guesses, first, second])).toEqual([
+      'admitted',
+      'admitted',
+      'admitted',
+      'waits',
+    ]);
     await first.settle('accepted');
     await all.settled();
     expect(admissions([second])).toEqual(['admitted']);
@@ -182,23 +191,26 @@ describe('one secret on all replicas at the same moment', () => {
     ['each', replicas, false],
     ['all but the first', [1, 2], false],
     ['each, and Redis has lost its data', replicas, true],
-  ])('counts once though each sends it in a slow directory, when it was right on %s', async (_, rightOn, isLost) => {
-    await using all = await startReplicas(redis, { maxFailures: 2 });
-    for (const replica of rightOn) await all.send(replica, 'jane', 'old', 'accepted');
-    if (isLost) await redis.client().flushall();
-    const attempts: Begun[] = [];
-    for (const replica of replicas) {
-      attempts.push(all.begin(replica, 'jane', 'old'));
+  ])(
+    'counts once though each sends it in a slow directory, when it was right on %s',
+    async (_, rightOn, isLost) => {
+      await using all = await startReplicas(redis, { maxFailures: 2 });
+      for (const replica of rightOn) await all.send(replica, 'jane', 'old', 'accepted');
+      if (isLost) await redis.client().flushall();
+      const attempts: Begun[] = [];
+      for (const replica of replicas) {
+        attempts.push(all.begin(replica, 'jane', 'old'));
+        await all.settled();
+      }
+      await all.pass(1000);
       await all.settled();
-    }
-    await all.pass(1000);
-    await all.settled();
-    expect(admissions(attempts)).toEqual(['admitted', 'admitted', 'admitted']);
-    for (const one of attempts) await one.settle('refused');
-    await all.settled();
-    expect(await all.send(1, 'jane', 'guess', 'refused')).toBe('sent');
-    expect(await all.send(0, 'jane', 'one more', 'refused')).toBe('throttled');
-  });
+      expect(admissions(attempts)).toEqual(['admitted', 'admitted', 'admitted']);
+      for (const one of attempts) await one.settle('refused');
+      await all.settled();
+      expect(await all.send(1, 'jane', 'guess', 'refused')).toBe('sent');
+      expect(await all.send(0, 'jane', 'one more', 'refused')).toBe('throttled');
+    },
+  );
 });
 
 describe('an attempt whose replica has died', () => {
@@ -270,7 +282,10 @@ describe('an attempt that waits for another replica', () => {
   test('finds out by itself that a slot is free', async () => {
     await using opened = await openGuardRedis(socketOf(redis));
     const [first, second] = [0, 1].map(() =>
-      createAttempts(() => ({ maxFailures: 1, window }), { now: () => performance.now(), shared: () => opened.shared }),
+      createAttempts(() => ({ maxFailures: 1, window }), {
+        now: () => performance.now(),
+        shared: () => opened.shared,
+      }),
     );
     vi.useRealTimers();
     const one = await first?.('corp').admit('jane', 'a');
@@ -337,7 +352,8 @@ test('a caller that goes while Redis is asked takes no slot with it', async () =
   caller.abort(new Error('the caller has gone'));
   await all.settled();
   expect(admissions([asking])).toEqual(['Error: the caller has gone']);
-  for (const replica of [0, 1]) expect(await all.send(replica, 'jane', 'b', 'unavailable')).toBe('sent');
+  for (const replica of [0, 1])
+    expect(await all.send(replica, 'jane', 'b', 'unavailable')).toBe('sent');
 });
 
 test('a reload that brings Redis holds for the next attempt', async () => {

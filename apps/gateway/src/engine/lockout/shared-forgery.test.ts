@@ -44,12 +44,18 @@ describe('forged records', () => {
     await all.send(0, 'jane', 'right', 'accepted');
     const { key, hash } = await hear();
     const [, , secret = '', mac = ''] = (Object.values(hash)[0] ?? '').split(' ');
-    for (const text of [`refused ${Date.now()} ${secret}`, `refused ${Date.now()} ${secret} ${mac}`]) {
+    for (const text of [
+      `refused ${Date.now()} ${secret}`,
+      `refused ${Date.now()} ${secret} ${mac}`,
+    ]) {
       await redis.client().hset(key, ...[1, 2, 3].flatMap((id) => [`try:${id}`, text]));
     }
-    for (const replica of [0, 1, 2]) expect(await all.send(replica, 'jane', 'right', 'accepted')).toBe('sent');
+    for (const replica of [0, 1, 2])
+      expect(await all.send(replica, 'jane', 'right', 'accepted')).toBe('sent');
     expect(await all.send(2, 'jane', 'never seen', 'accepted')).toBe('sent');
-    expect(Object.keys((await hear()).hash).filter((field) => field.startsWith('try:'))).toEqual([]);
+    expect(Object.keys((await hear()).hash).filter((field) => field.startsWith('try:'))).toEqual(
+      [],
+    );
     expect(all.foreign.count).toBe(3);
   });
 
@@ -64,12 +70,17 @@ describe('forged records', () => {
     monitor.on('monitor', (_, words: string[], source: string) => {
       if (source !== 'lua' && /^(eval|hdel)$/i.test(words[0] ?? '')) {
         const refused = `refused ${Date.now()} ${'x'.repeat(43)} ${'y'.repeat(43)}`;
-        const fields = Array.from({ length: 20 }, () => [`try:${crypto.randomUUID()}`, refused]).flat();
+        const fields = Array.from({ length: 20 }, () => [
+          `try:${crypto.randomUUID()}`,
+          refused,
+        ]).flat();
         writes.push(client.hset(key, ...fields));
       }
     });
     for (let login = 0; login < 30; login++) {
-      expect(await all.send(login % 3, 'jane', login < 15 ? 'right' : `new ${login}`, 'accepted')).toBe('sent');
+      expect(
+        await all.send(login % 3, 'jane', login < 15 ? 'right' : `new ${login}`, 'accepted'),
+      ).toBe('sent');
     }
     monitor.removeAllListeners('monitor');
     monitor.disconnect();
@@ -81,7 +92,8 @@ describe('forged records', () => {
     await using all = await startReplicas(redis, { maxFailures: 1 });
     await all.send(0, 'jane', 'right', 'accepted');
     const { key } = await hear();
-    const forge = () => redis.client().hset(key, `try:${crypto.randomUUID()}`, `refused ${Date.now()} x y`);
+    const forge = () =>
+      redis.client().hset(key, `try:${crypto.randomUUID()}`, `refused ${Date.now()} x y`);
     await forge();
     const first = all.begin(0, 'jane', 'a');
     await all.settled();
@@ -203,7 +215,13 @@ describe('a key that is', () => {
     ['of another type', (key) => redis.client().set(key, 'x')],
     [
       'full of fields',
-      (key) => redis.client().hset(key, ...Array.from({ length: 3_000 }, (_, index) => [`known:${index}`, 'x']).flat()),
+      (key) =>
+        redis
+          .client()
+          .hset(
+            key,
+            ...Array.from({ length: 3_000 }, (_, index) => [`known:${index}`, 'x']).flat(),
+          ),
     ],
     [
       'of a field as long as the whole memory may be',

@@ -30,8 +30,15 @@ function probed(): ProbedRedis {
   return Object.create(opened.shared, { probe: { value: probe } });
 }
 
-async function send(username: string, secret: string, outcome: 'refused' | 'accepted' = 'refused'): Promise<string> {
-  const guard = createAttempts(() => settings, { now: () => performance.now(), shared: () => opened.shared })('corp');
+async function send(
+  username: string,
+  secret: string,
+  outcome: 'refused' | 'accepted' = 'refused',
+): Promise<string> {
+  const guard = createAttempts(() => settings, {
+    now: () => performance.now(),
+    shared: () => opened.shared,
+  })('corp');
   const attempt = await guard.admit(`uid=${username}`, secret, undefined, username);
   if (attempt.admitted) await attempt.settle(outcome);
   await opened.quiet();
@@ -39,7 +46,11 @@ async function send(username: string, secret: string, outcome: 'refused' | 'acce
 }
 
 const list = async () =>
-  (await readLockouts(probed(), settings)).map((one) => [one.username, one.refused, one.isLockedOut]);
+  (await readLockouts(probed(), settings)).map((one) => [
+    one.username,
+    one.refused,
+    one.isLockedOut,
+  ]);
 
 test('lists whose attempts were refused, of all replicas, and says who is locked out', async () => {
   expect(await list()).toEqual([]);
@@ -83,7 +94,12 @@ test('attempts that were never settled are listed once they keep a user out, and
   const key = subjectKey(opened.shared, { authenticator: 'corp', subject: 'uid=jane' });
   const begun = Date.now() - abandonedAfter - 60_000;
   for (const secret of ['a', 'b']) {
-    const record = createRecords(opened.shared, key).write(`try:${secret}`, 'pending', begun, secret.repeat(43));
+    const record = createRecords(opened.shared, key).write(
+      `try:${secret}`,
+      'pending',
+      begun,
+      secret.repeat(43),
+    );
     await server.client().hset(key, ...record);
   }
   expect(await send('jane', 'c')).toBe('throttled');

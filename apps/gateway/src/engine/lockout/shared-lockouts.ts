@@ -54,7 +54,12 @@ function namesKey({ keyPrefix }: Pick<SharedRedis, 'keyPrefix'>, hours: number):
  * @param time Redis' time, milliseconds since 1970
  * @param lifetime milliseconds for which the attempts of the name may count
  */
-export function noteName(redis: SharedRedis, name: CountedName, time: number, lifetime: number): void {
+export function noteName(
+  redis: SharedRedis,
+  name: CountedName,
+  time: number,
+  lifetime: number,
+): void {
   const [sealingKey] = redis.sealingKeys;
   if (sealingKey === undefined) return;
   const key = namesKey(redis, Math.floor(time / hour));
@@ -62,11 +67,16 @@ export function noteName(redis: SharedRedis, name: CountedName, time: number, li
   const plain = JSON.stringify([name.authenticator, name.subject, name.username]);
   const value = sealText(sealingKey, sealedFor, field, plain);
   const ttl = hour + lifetime;
-  redis.send('lockout', (client) => client.eval(changeHashScript, 1, key, ttl, 2 * ttl, 0, field, value));
+  redis.send('lockout', (client) =>
+    client.eval(changeHashScript, 1, key, ttl, 2 * ttl, 0, field, value),
+  );
 }
 
 /** Reads the users whose refused attempts count now, in the order of their names. It changes no count. @throws RedisProblem */
-export async function readLockouts(redis: ProbedRedis, settings: LockoutConfig): Promise<readonly Lockout[]> {
+export async function readLockouts(
+  redis: ProbedRedis,
+  settings: LockoutConfig,
+): Promise<readonly Lockout[]> {
   const { now } = await readHash(redis, namesKey(redis, 0));
   const oldest = Math.floor((now - settings.window - abandonedAfter) / hour);
   const names = new Map<string, CountedName>();
@@ -84,7 +94,8 @@ export async function readLockouts(redis: ProbedRedis, settings: LockoutConfig):
   const lockouts: Lockout[] = [];
   for (let at = 0; at < all.length; at += batch) {
     const read = all.slice(at, at + batch).map((name) => readLockout(redis, name, settings));
-    for (const lockout of await Promise.all(read)) if (lockout !== undefined) lockouts.push(lockout);
+    for (const lockout of await Promise.all(read))
+      if (lockout !== undefined) lockouts.push(lockout);
   }
   const keyOf = ({ authenticator, username }: Lockout) => JSON.stringify([authenticator, username]);
   return lockouts.sort((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1));
@@ -98,10 +109,18 @@ export async function clearLockout(redis: ProbedRedis, name: CountedName): Promi
   if (attempts.length > 0) await redis.probe('lockout', (client) => client.hdel(key, ...attempts));
 }
 
-async function readLockout(redis: ProbedRedis, name: CountedName, { window, maxFailures }: LockoutConfig) {
+async function readLockout(
+  redis: ProbedRedis,
+  name: CountedName,
+  { window, maxFailures }: LockoutConfig,
+) {
   const key = subjectKey(redis, name);
   const { now, fields } = await readHash(redis, key);
-  const { attempts } = createRecords(redis, key).read(fields, now, { window, abandonedAfter, knownFor: 0 });
+  const { attempts } = createRecords(redis, key).read(fields, now, {
+    window,
+    abandonedAfter,
+    knownFor: 0,
+  });
   const ends = attempts
     .flatMap(({ state, time }) => (state === 'pending' ? [] : [time + window]))
     .sort((a, b) => b - a);

@@ -42,7 +42,8 @@ interface Outage {
   readonly isDown?: true;
 }
 
-const set = (name: string, value: string) => (redis: RedisServer) => redis.client().config('SET', name, value);
+const set = (name: string, value: string) => (redis: RedisServer) =>
+  redis.client().config('SET', name, value);
 
 const outages: Readonly<Record<string, Outage>> = {
   'is stopped': { begin: (redis) => redis.stop(), end: (redis) => redis.start() },
@@ -53,7 +54,11 @@ const outages: Readonly<Record<string, Outage>> = {
     isDown: true,
   },
   // It takes no slots, but lets a script that has removed something add as much: refusals are written, and so shared.
-  'is full': { begin: set('maxmemory', '1'), end: set('maxmemory', '0'), decide: decidesWithOthers },
+  'is full': {
+    begin: set('maxmemory', '1'),
+    end: set('maxmemory', '0'),
+    decide: decidesWithOthers,
+  },
   'is a replica': {
     begin: (redis) => redis.client().replicaof('127.0.0.1', redis.tlsPort),
     end: (redis) => redis.client().replicaof('NO', 'ONE'),
@@ -79,7 +84,8 @@ describe.each(Object.entries(outages))(
       await end(redis);
       state.isDown = false;
       await redis.client().ping();
-      for (const replica of [0, 1]) await waitFor(() => isShared(all, redis, replica), 'a replica to be back');
+      for (const replica of [0, 1])
+        await waitFor(() => isShared(all, redis, replica), 'a replica to be back');
       expect(await all.send(0, 'jane', 'd', 'refused')).toBe('throttled');
       await decidesWithOthers(all, 'after');
     });

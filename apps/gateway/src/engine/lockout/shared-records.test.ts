@@ -2,10 +2,17 @@ import { anyCharacter } from '@sallyport/scripts/any-character';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createSealingKey } from '../sealing/seal.ts';
-import { attemptField, createRecords, knownField, type Lifetimes, tolerance } from './shared-records.ts';
+import {
+  attemptField,
+  createRecords,
+  knownField,
+  type Lifetimes,
+  tolerance,
+} from './shared-records.ts';
 
 const keyOf = (letter: string) => createSealingKey(Buffer.alloc(32, letter));
-const recordsOf = (letters = 'A', key = 'jane') => createRecords({ sealingKeys: Array.from(letters, keyOf) }, key);
+const recordsOf = (letters = 'A', key = 'jane') =>
+  createRecords({ sealingKeys: Array.from(letters, keyOf) }, key);
 const [one, other] = ['a', 'b'].map((letter) => letter.repeat(43)) as [string, string];
 const now = 1_800_000_000_000;
 const lifetimes: Lifetimes = { window: 600_000, abandonedAfter: 60_000, knownFor: 1_000_000 };
@@ -54,10 +61,17 @@ describe('a record', () => {
       [field, `${value}\n`],
     ] as const) {
       const seen = read([changedField, changed], now, lifetimes);
-      expect([changedField, changed, seen]).toEqual([changedField, changed, { ...nothing, foreign: [changedField] }]);
+      expect([changedField, changed, seen]).toEqual([
+        changedField,
+        changed,
+        { ...nothing, foreign: [changedField] },
+      ]);
     }
     for (const records of [recordsOf('B'), recordsOf('A', 'john')]) {
-      expect(records.read([field, value], now, lifetimes)).toEqual({ ...nothing, foreign: [field] });
+      expect(records.read([field, value], now, lifetimes)).toEqual({
+        ...nothing,
+        foreign: [field],
+      });
     }
   });
 
@@ -88,7 +102,10 @@ describe('with the time', () => {
     ['refused', -tolerance, 'refused', 0],
   ] as const)('a %s attempt of %d ms ago is %s', (state, ago, as, later) => {
     const seen = at(write(attemptField('1'), state, now - ago, one));
-    expect(seen).toEqual({ ...nothing, attempts: [{ state: as, time: now - ago + later, secret: one }] });
+    expect(seen).toEqual({
+      ...nothing,
+      attempts: [{ state: as, time: now - ago + later, secret: one }],
+    });
   });
 
   test.each([
@@ -111,7 +128,9 @@ describe('with the time', () => {
     const field = knownField(one);
     const seen = at(write(field, 'right', now - ago, one));
     expect(seen).toEqual(
-      isKnown ? { ...nothing, known: new Map([[one, now - ago]]) } : { ...nothing, expired: [field] },
+      isKnown
+        ? { ...nothing, known: new Map([[one, now - ago]]) }
+        : { ...nothing, expired: [field] },
     );
   });
 

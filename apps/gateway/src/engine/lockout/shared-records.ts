@@ -46,7 +46,9 @@ const format = /^(pending|refused|right) (\d{1,15}) ([\w-]{43}) ([\w-]{43})$/;
 
 /** @param key of the hash */
 export function createRecords({ sealingKeys }: Pick<SharedRedis, 'sealingKeys'>, key: string) {
-  const macs = sealingKeys.map((sealingKey) => createFingerprint(sealingKey.derive('lockout records')));
+  const macs = sealingKeys.map((sealingKey) =>
+    createFingerprint(sealingKey.derive('lockout records')),
+  );
   const [writeMac] = macs;
   if (writeMac === undefined) throw new RangeError('there must be a sealing key');
 
@@ -82,13 +84,18 @@ export function createRecords({ sealingKeys }: Pick<SharedRedis, 'sealingKeys'>,
 export type SharedRecords = ReturnType<ReturnType<typeof createRecords>['read']>;
 
 /** @returns the attempts that count, when each secret was last right, and the fields that have expired */
-function inForce(records: readonly Authentic[], now: number, { window, abandonedAfter, knownFor }: Lifetimes) {
+function inForce(
+  records: readonly Authentic[],
+  now: number,
+  { window, abandonedAfter, knownFor }: Lifetimes,
+) {
   const attempts: SharedAttemptRecord[] = [];
   const known = new Map<string, number>();
   const expired: string[] = [];
   /** When the last attempt with a secret began whose outcome is unknown, by secret. */
   const abandoned = new Map<string, number>();
-  const lasts = (time: number, lifetime: number) => time + lifetime > now && time <= now + tolerance;
+  const lasts = (time: number, lifetime: number) =>
+    time + lifetime > now && time <= now + tolerance;
   for (const { field, state, time, secret } of records) {
     if (state === 'right') continue;
     const isAbandoned = state === 'pending' && time + abandonedAfter <= now;

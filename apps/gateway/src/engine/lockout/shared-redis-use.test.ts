@@ -21,7 +21,8 @@ test('Redis gets neither a name nor a secret, and stores nothing for ever', asyn
   monitor.on('monitor', (_, words: string[]) => heard.push(words.join(' ')));
   await using all = await startReplicas(redis);
   for (const outcome of ['accepted', 'refused', 'unavailable'] as const) {
-    for (const replica of [0, 1, 2]) await all.send(replica, 'jane.doe', `S3cret-${outcome}`, outcome);
+    for (const replica of [0, 1, 2])
+      await all.send(replica, 'jane.doe', `S3cret-${outcome}`, outcome);
   }
   all.begin(0, 'jane.doe', 'S3cret-pending');
   await all.settled();
@@ -37,7 +38,8 @@ test('Redis gets neither a name nor a secret, and stores nothing for ever', asyn
     stored.push(key, JSON.stringify(await redis.client().hgetall(key)));
     expect(await redis.client().pttl(key)).toBeGreaterThan(0);
   }
-  for (const word of ['known:', 'right ', 'pending ', 'refused ']) expect(stored.join()).toContain(word);
+  for (const word of ['known:', 'right ', 'pending ', 'refused '])
+    expect(stored.join()).toContain(word);
   for (const text of [sent, stored.join()]) {
     for (const secret of ['S3cret', 'jane', 'corp']) {
       for (const encoding of ['utf8', 'base64url', 'hex'] as const) {
@@ -55,7 +57,11 @@ test.each(programs)(
     await using server = await startRedis({ program });
     const minimalAcl = `(~${keyPrefix}lockout:* +eval +time +hlen +hgetall +hset +hdel +pttl +pexpire)`;
     await server.client().call('ACL', 'SETUSER', 'minimal', 'reset', 'on', '>hunter2', minimalAcl);
-    await using all = await startReplicas(server, { username: 'minimal', password: 'hunter2', maxFailures: 2 });
+    await using all = await startReplicas(server, {
+      username: 'minimal',
+      password: 'hunter2',
+      maxFailures: 2,
+    });
     await all.send(0, 'jane', 'right', 'accepted');
     expect(await all.send(0, 'jane', 'a', 'refused')).toBe('sent');
     expect(await all.send(1, 'jane', 'b', 'refused')).toBe('sent');
@@ -112,7 +118,8 @@ describe('sealing keys that are changed', () => {
       await both.all.send(0, 'jane', 'right', 'accepted');
     }
     both.change('B');
-    for (const password of ['c', 'd']) expect(await both.all.send(2, 'jane', password, 'refused')).toBe('sent');
+    for (const password of ['c', 'd'])
+      expect(await both.all.send(2, 'jane', password, 'refused')).toBe('sent');
     expect(await both.foreign.send(0, 'jane', 'right', 'unavailable')).toBe('sent');
     expect(await both.foreign.send(0, 'jane', 'rare', 'unavailable')).toBe('throttled');
   });
@@ -134,7 +141,10 @@ test('a cluster has the names on its nodes, and each is decided there', async ()
   const [node] = cluster.nodes;
   if (node === undefined) throw new Error('no node');
   const nodes = cluster.nodes.map(({ port }) => ({ host: '127.0.0.1', port }));
-  await using all = await startReplicas(node, { maxFailures: 1, servers: { kind: 'cluster', secure: false, nodes } });
+  await using all = await startReplicas(node, {
+    maxFailures: 1,
+    servers: { kind: 'cluster', secure: false, nodes },
+  });
   const names = Array.from({ length: 20 }, (_, index) => `name ${index}`);
   const sendAll = (replica: number, password: string) =>
     Promise.all(names.map((name) => all.send(replica, name, password, 'refused')));

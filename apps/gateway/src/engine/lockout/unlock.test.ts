@@ -27,10 +27,18 @@ function setUp() {
 test('an unlocked user has all attempts again, also for a password that was refused, and others do not', async () => {
   const { guard, send } = setUp();
   for (const name of ['jane', 'john']) for (const secret of ['a', 'b']) await send(secret, name);
-  expect([await send('c'), await send('c', 'john'), guard.lockedOut('corp')]).toEqual(['throttled', 'throttled', 2]);
+  expect([await send('c'), await send('c', 'john'), guard.lockedOut('corp')]).toEqual([
+    'throttled',
+    'throttled',
+    2,
+  ]);
   guard.unlock('corp:jane', [corp, bare]);
   expect(guard.lockedOut('corp')).toBe(1);
-  expect([await send('a'), await send('right'), await send('c', 'john')]).toEqual(['sent', 'sent', 'throttled']);
+  expect([await send('a'), await send('right'), await send('c', 'john')]).toEqual([
+    'sent',
+    'sent',
+    'throttled',
+  ]);
 });
 
 test('is named as Kubernetes sees them, of each authenticator that may have them', async () => {
@@ -75,7 +83,11 @@ test('who is locked out counts until a new password goes out, or the window afte
   for (const secret of ['a', 'b']) await send(secret);
   expect(guard.lockedOut('corp')).toBe(0);
   await send('c');
-  expect([await send('right'), guard.lockedOut('corp'), guard.lockedOut('bare')]).toEqual(['sent', 1, 0]);
+  expect([await send('right'), guard.lockedOut('corp'), guard.lockedOut('bare')]).toEqual([
+    'sent',
+    1,
+    0,
+  ]);
   vi.setSystemTime(Date.now() + window);
   expect(await send('d')).toBe('sent');
   expect(guard.lockedOut('corp')).toBe(0);

@@ -27,9 +27,16 @@ const block =
   ({ now }: Listing): Draft => ({ action: 'block', kind: 'user', name, by, until: now + 60_000 });
 const unblock =
   (name: string) =>
-  ({ now }: Listing): Draft => ({ action: 'unblock', kind: 'user', name, by: 'eve', until: now + 60_000 });
+  ({ now }: Listing): Draft => ({
+    action: 'unblock',
+    kind: 'user',
+    name,
+    by: 'eve',
+    until: now + 60_000,
+  });
 
-const blocked = async (redis: ProbedRedis) => blocksIn(await readListing(redis)).map(({ name }) => name);
+const blocked = async (redis: ProbedRedis) =>
+  blocksIn(await readListing(redis)).map(({ name }) => name);
 
 /** Calls `then` right after each change of the list. */
 function afterChanges(redis: ProbedRedis, then: (change: number) => Promise<unknown>): ProbedRedis {
@@ -45,8 +52,17 @@ function afterChanges(redis: ProbedRedis, then: (change: number) => Promise<unkn
 }
 
 /** Writes what a replica would have reported that many milliseconds ago. */
-async function writeReplica(server: RedisServer, id: string, silence: number, letter = 'A'): Promise<void> {
-  const sealed = sealApplied(id, 'whatever', createSealingKey(Buffer.alloc(32, letter), 'sallyport:'));
+async function writeReplica(
+  server: RedisServer,
+  id: string,
+  silence: number,
+  letter = 'A',
+): Promise<void> {
+  const sealed = sealApplied(
+    id,
+    'whatever',
+    createSealingKey(Buffer.alloc(32, letter), 'sallyport:'),
+  );
   await server.client().hset(keys.replicas, id, `${Date.now() - silence} ${sealed}`);
 }
 
@@ -57,12 +73,19 @@ describe('an entry that is published', () => {
     await using two = await startReplica('two', server.port);
     await using three = await startReplica('three', server.port);
     const { confirmation, entry } = await publishAndConfirm(opened.redis, block('jane'), waiting);
-    expect(confirmation).toMatchObject({ confirmed: ['one', 'three', 'two'], unconfirmed: [], gone: [] });
+    expect(confirmation).toMatchObject({
+      confirmed: ['one', 'three', 'two'],
+      unconfirmed: [],
+      gone: [],
+    });
     for (const { list } of [one, two, three]) expect(list.blocks).toEqual([entry]);
     // A list that was changed before, by a command that knows more keys than the replicas.
     await using other = await openRedis(server.port, 'AB');
-    expect((await publishAndConfirm(other.redis, block('bob'), waiting)).confirmation.unconfirmed).toEqual([]);
-    for (const { list } of [one, two, three]) expect(list.blocks.map(({ name }) => name)).toEqual(['jane', 'bob']);
+    expect(
+      (await publishAndConfirm(other.redis, block('bob'), waiting)).confirmation.unconfirmed,
+    ).toEqual([]);
+    for (const { list } of [one, two, three])
+      expect(list.blocks.map(({ name }) => name)).toEqual(['jane', 'bob']);
   });
 
   test('names the replicas that do not confirm it, and forgets those that are long gone', async () => {
@@ -74,11 +97,19 @@ describe('an entry that is published', () => {
     await writeReplica(server, 'gone', 120_000);
     await writeReplica(server, 'forgotten', 4_000_000);
     const interrupt = new AbortController();
-    const publishing = publishAndConfirm(opened.redis, block('jane'), { ...waiting, signal: interrupt.signal });
+    const publishing = publishAndConfirm(opened.redis, block('jane'), {
+      ...waiting,
+      signal: interrupt.signal,
+    });
     await waitFor(async () => {
-      const [{ replicas }, { entries }] = [await readReplicas(opened.redis), await readListing(opened.redis)];
+      const [{ replicas }, { entries }] = [
+        await readReplicas(opened.redis),
+        await readListing(opened.redis),
+      ];
       const digest = digestOfList(entries);
-      return entries.length > 0 && replicas.some(({ id, applied }) => id === 'one' && applied === digest);
+      return (
+        entries.length > 0 && replicas.some(({ id, applied }) => id === 'one' && applied === digest)
+      );
     }, 'the only replica that can confirm it');
     interrupt.abort();
     const { confirmation } = await publishing;
@@ -122,7 +153,11 @@ describe('an entry that is published', () => {
     const { redis: server, opened } = file;
     const lose = (until: number) => async (change: number) =>
       change > until ? undefined : server.client().del(keys.list);
-    const { entry } = await publishAndConfirm(afterChanges(opened.redis, lose(2)), block('jane'), waiting);
+    const { entry } = await publishAndConfirm(
+      afterChanges(opened.redis, lose(2)),
+      block('jane'),
+      waiting,
+    );
     expect((await readListing(opened.redis)).entries).toEqual([entry]);
     const always = publishAndConfirm(afterChanges(opened.redis, lose(99)), block('bob'), waiting);
     await expect(always).rejects.toThrow('Redis lost the entry 3 times in a row');
@@ -130,7 +165,9 @@ describe('an entry that is published', () => {
 
   test('is not published again when another one has superseded it', async () => {
     const { opened } = file;
-    const redis = afterChanges(opened.redis, () => publishAndConfirm(opened.redis, unblock('jane'), impatient));
+    const redis = afterChanges(opened.redis, () =>
+      publishAndConfirm(opened.redis, unblock('jane'), impatient),
+    );
     expect(await publishAndConfirm(redis, block('jane'), impatient)).toMatchObject({
       supersededBy: { action: 'unblock', by: 'eve' },
     });
@@ -141,7 +178,9 @@ describe('an entry that is published', () => {
     const { redis: server, opened } = file;
     await using replica = await startReplica('one', server.port);
     const names = Array.from({ length: 10 }, (_, index) => `user-${index}`);
-    const all = await Promise.all(names.map((name) => publishAndConfirm(opened.redis, block(name), waiting)));
+    const all = await Promise.all(
+      names.map((name) => publishAndConfirm(opened.redis, block(name), waiting)),
+    );
     expect(all.flatMap(({ confirmation }) => confirmation.unconfirmed)).toEqual([]);
     expect((await blocked(opened.redis)).sort()).toEqual(names);
     expect(replica.list.blocks.map(({ name }) => name).sort()).toEqual(names);
@@ -166,11 +205,17 @@ describe('an entry that is published', () => {
     await server.client().hset(keys.list, '9999999999999999.forged.0123456789abcdef', 'x');
     await using one = await startReplica('one', server.port, 'A');
     await using two = await startReplica('two', server.port, 'AC');
-    const { confirmation, unreadable } = await publishAndConfirm(opened.redis, block('jane'), waiting);
+    const { confirmation, unreadable } = await publishAndConfirm(
+      opened.redis,
+      block('jane'),
+      waiting,
+    );
     expect(confirmation).toMatchObject({ confirmed: ['one', 'two'], unconfirmed: [] });
-    for (const { list } of [one, two]) expect(list.blocks.map(({ name }) => name)).toEqual(['jane']);
+    for (const { list } of [one, two])
+      expect(list.blocks.map(({ name }) => name)).toEqual(['jane']);
     expect(unreadable.count).toBe(2);
-    const { unconfirmed } = (await publishAndConfirm(foreign.redis, block('eve'), impatient)).confirmation;
+    const { unconfirmed } = (await publishAndConfirm(foreign.redis, block('eve'), impatient))
+      .confirmation;
     expect(unconfirmed.map(({ absence }) => absence)).toEqual(['other keys', 'other keys']);
   });
 
@@ -186,7 +231,11 @@ describe('an entry that is published', () => {
 });
 
 const now = 10_000_000;
-const heard = (id: string, silence: number, applied: string | undefined) => ({ id, heardAt: now - silence, applied });
+const heard = (id: string, silence: number, applied: string | undefined) => ({
+  id,
+  heardAt: now - silence,
+  applied,
+});
 
 test('each replica confirms, does not, or does not count, by what it has merged and when it last reported', () => {
   const replicas = [
@@ -219,7 +268,13 @@ test('each replica confirms, does not, or does not count, by what it has merged 
 });
 
 describe('what became of an entry', () => {
-  const draft: Draft = { action: 'block', kind: 'user', name: 'jane', by: 'ada', until: now + 1_000 };
+  const draft: Draft = {
+    action: 'block',
+    kind: 'user',
+    name: 'jane',
+    by: 'ada',
+    until: now + 1_000,
+  };
   const entry = (id: string, revision: number, more: Partial<Entry> = {}): Entry => ({
     ...draft,
     id,

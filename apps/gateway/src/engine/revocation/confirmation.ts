@@ -81,7 +81,12 @@ const rememberedFor = 3_600_000;
 const confirmInterval = 100;
 
 /** Waits until every replica has the entry, or the entry is not in the list any more. @throws RedisProblem */
-async function waitForConfirmation(redis: ProbedRedis, entry: Entry, end: number, signal: AbortSignal) {
+async function waitForConfirmation(
+  redis: ProbedRedis,
+  entry: Entry,
+  end: number,
+  signal: AbortSignal,
+) {
   // A replica reports the digest of its list: it has the entry when that list has it. Other commands, and replicas that find
   // something missing, may change the list during the wait.
   const states = new Map<string, EntryState>();
@@ -98,7 +103,9 @@ async function waitForConfirmation(redis: ProbedRedis, entry: Entry, end: number
     const confirmation = confirmationOf(seen, (applied) => states.get(applied) === 'present');
     const isOver = performance.now() >= end || signal.aborted || state !== 'present';
     if (confirmation.unconfirmed.length === 0 || isOver) {
-      const old = seen.replicas.filter(({ heardAt }) => seen.now - heardAt > rememberedFor).map(({ id }) => id);
+      const old = seen.replicas
+        .filter(({ heardAt }) => seen.now - heardAt > rememberedFor)
+        .map(({ id }) => id);
       // Nothing depends on this: the next command repeats it.
       if (old.length > 0) await forgetReplicas(redis, old).catch(() => undefined);
       return confirmation;
@@ -116,13 +123,16 @@ export function confirmationOf(
   const unconfirmed: { id: string; heardAt: number; absence: Absence }[] = [];
   /** Replicas that were silent for so long that they do not count. */
   const gone: { id: string; heardAt: number }[] = [];
-  for (const { id, heardAt, applied } of replicas.toSorted((one, other) => (one.id < other.id ? -1 : 1))) {
+  for (const { id, heardAt, applied } of replicas.toSorted((one, other) =>
+    one.id < other.id ? -1 : 1,
+  )) {
     const silence = now - heardAt;
     if (silence > rememberedFor) continue;
     if (silence > countsFor) gone.push({ id, heardAt });
     else if (applied !== undefined && hasEntry(applied)) confirmed.push(id);
     else {
-      const absence = silence > aliveFor ? 'silent' : applied === undefined ? 'other keys' : 'behind';
+      const absence =
+        silence > aliveFor ? 'silent' : applied === undefined ? 'other keys' : 'behind';
       unconfirmed.push({ id, heardAt, absence });
     }
   }

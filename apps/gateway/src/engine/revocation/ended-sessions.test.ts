@@ -12,7 +12,11 @@ const file = redisOfFile();
 const keys = revocationKeys(keyPrefix);
 
 /** Ends sessions at a replica, and has it publish that. */
-async function end(at: EndedSessions, redis: ProbedRedis, ...tokens: readonly string[]): Promise<void> {
+async function end(
+  at: EndedSessions,
+  redis: ProbedRedis,
+  ...tokens: readonly string[]
+): Promise<void> {
   for (const token of tokens) at.add(digestOf(token));
   await at.synchronize(redis);
 }
@@ -25,13 +29,18 @@ async function learned(redis: ProbedRedis, tokens: readonly string[]): Promise<r
 }
 
 /** Ends a session at one replica. @returns whether another one, which had read the list before, learns of it */
-async function isLearned(one: EndedSessions, other: EndedSessions, token: string): Promise<boolean> {
+async function isLearned(
+  one: EndedSessions,
+  other: EndedSessions,
+  token: string,
+): Promise<boolean> {
   await end(one, file.opened.redis, token);
   await other.synchronize(file.opened.redis);
   return other.has(token);
 }
 
-const numbered = (count: number, name: string) => Array.from({ length: count }, (_, n) => `${name}-${n}`);
+const numbered = (count: number, name: string) =>
+  Array.from({ length: count }, (_, n) => `${name}-${n}`);
 
 describe('a session that has ended', () => {
   test('is known immediately where it ended, and elsewhere after a poll of each', async () => {
@@ -134,7 +143,11 @@ describe('the cost', () => {
   });
 
   test('that two replicas publish hides no other one', async () => {
-    const [one, other, reader] = [createEndedSessions(), createEndedSessions(), createEndedSessions()];
+    const [one, other, reader] = [
+      createEndedSessions(),
+      createEndedSessions(),
+      createEndedSessions(),
+    ];
     await end(one, file.opened.redis, 'both');
     await reader.synchronize(file.opened.redis);
     await end(other, file.opened.redis, 'another', 'both');
@@ -160,12 +173,23 @@ describe('a sealing key', () => {
     await using foreign = await openShared(file.redis, { keys: 'C' });
     await end(createEndedSessions(), foreign.redis, 'by another key');
     await end(createEndedSessions(), file.opened.redis, 'real');
-    const [real = ''] = (await file.redis.client().hkeys(keys.ended)).filter((one) => one.startsWith(digestOf('real')));
+    const [real = ''] = (await file.redis.client().hkeys(keys.ended)).filter((one) =>
+      one.startsWith(digestOf('real')),
+    );
     const [, mac = ''] = real.split('.');
     const victim = digestOf('victim');
-    const forged = [victim, `${victim}.`, `${victim}.${mac}`, `${victim}.${'A'.repeat(43)}`, `${real}.${victim}`];
-    for (const [at, member] of forged.entries()) await file.redis.client().hset(keys.ended, member, String(100 + at));
-    expect(await learned(file.opened.redis, ['victim', 'by another key', 'real'])).toEqual(['real']);
+    const forged = [
+      victim,
+      `${victim}.`,
+      `${victim}.${mac}`,
+      `${victim}.${'A'.repeat(43)}`,
+      `${real}.${victim}`,
+    ];
+    for (const [at, member] of forged.entries())
+      await file.redis.client().hset(keys.ended, member, String(100 + at));
+    expect(await learned(file.opened.redis, ['victim', 'by another key', 'real'])).toEqual([
+      'real',
+    ]);
   });
 });
 
@@ -176,14 +200,23 @@ describe('a Redis', () => {
     await file.redis.client().flushall();
     await other.synchronize(file.opened.redis);
     for (const token of ['d', 'e']) expect(await isLearned(one, other, token)).toBe(true);
-    expect(['a', 'b', 'c', 'd', 'e'].every((token) => one.has(token) && other.has(token))).toBe(true);
+    expect(['a', 'b', 'c', 'd', 'e'].every((token) => one.has(token) && other.has(token))).toBe(
+      true,
+    );
   });
 
   test('that went back to an earlier state between two polls hides nothing', async () => {
-    const [one, other, third] = [createEndedSessions(), createEndedSessions(), createEndedSessions()];
+    const [one, other, third] = [
+      createEndedSessions(),
+      createEndedSessions(),
+      createEndedSessions(),
+    ];
     const client = file.redis.client();
     await end(one, file.opened.redis, 'a');
-    const [before, newest] = [await client.hgetall(keys.ended), (await client.get(keys.endedNewest)) ?? ''];
+    const [before, newest] = [
+      await client.hgetall(keys.ended),
+      (await client.get(keys.endedNewest)) ?? '',
+    ];
     await end(one, file.opened.redis, 'b', 'c');
     await other.synchronize(file.opened.redis);
     // A failover that lost the last writes; then others end more than were lost.
@@ -199,14 +232,24 @@ describe('a Redis', () => {
     ['a text in place of the sessions', (client) => client.set(keys.ended, 'x')],
     ['a list in place of the newest', (client) => client.rpush(keys.endedNewest, 'x')],
     ['another newest', (client) => client.set(keys.endedNewest, 'x'.repeat(100_000))],
-    ['a position above all that follow', (client) => client.hset(keys.ended, 'x', '900000000000000')],
-    ['the highest position that is read', (client) => client.hset(keys.ended, 'x', '999999999999999')],
+    [
+      'a position above all that follow',
+      (client) => client.hset(keys.ended, 'x', '900000000000000'),
+    ],
+    [
+      'the highest position that is read',
+      (client) => client.hset(keys.ended, 'x', '999999999999999'),
+    ],
     ['an infinite position', (client) => client.hset(keys.ended, 'x', 'inf')],
-    ['positions that are not numbers', (client) => client.hset(keys.ended, 'x', 'nan', 'y', '', 'z', '-inf')],
+    [
+      'positions that are not numbers',
+      (client) => client.hset(keys.ended, 'x', 'nan', 'y', '', 'z', '-inf'),
+    ],
     ['a session of many bytes', (client) => client.hset(keys.ended, 'x'.repeat(100_000), '5')],
     [
       'very many sessions',
-      (client) => client.hset(keys.ended, Object.fromEntries(numbered(5_000, 'x').map((x) => [x, '7']))),
+      (client) =>
+        client.hset(keys.ended, Object.fromEntries(numbered(5_000, 'x').map((x) => [x, '7']))),
     ],
   ])('in which another client has put %s is of use again', async (_, write) => {
     const [one, other] = [createEndedSessions(), createEndedSessions()];

@@ -40,7 +40,11 @@ export function createEndedSessions() {
   }
 
   /** Runs a script, and remembers the sessions that it returns. @returns whether Redis has what was sent: see `endedScript` */
-  async function swap(redis: ProbedRedis, script: string, sent: readonly string[]): Promise<string> {
+  async function swap(
+    redis: ProbedRedis,
+    script: string,
+    sent: readonly string[],
+  ): Promise<string> {
     const { endedNewest, ended } = revocationKeys(redis.keyPrefix);
     const given = [newest.get(redis) ?? '', String(sharedFor), ...sent];
     const reply = await redis.askWithin('revocations', callLimit, (client) =>

@@ -50,17 +50,22 @@ async function publishBeside(
   replicas: readonly ReturnType<typeof replica>[],
   next: ReturnType<typeof draft>,
 ) {
-  const published = publishAndConfirm(redis, next, { wait: 20_000, signal: new AbortController().signal });
+  const published = publishAndConfirm(redis, next, {
+    wait: 20_000,
+    signal: new AbortController().signal,
+  });
   let isOver = false;
   const over = () => {
     isOver = true;
   };
   published.then(over, over);
-  while (!isOver) await Promise.all([setTimeout(20), ...replicas.map(({ reader }) => reader.poll())]);
+  while (!isOver)
+    await Promise.all([setTimeout(20), ...replicas.map(({ reader }) => reader.poll())]);
   return published;
 }
 
-const names = async ({ redis }: OpenedShared) => blocksIn(await readListing(redis)).map(({ name }) => name);
+const names = async ({ redis }: OpenedShared) =>
+  blocksIn(await readListing(redis)).map(({ name }) => name);
 
 const types = {
   string: ['SET', 'x'],
@@ -71,84 +76,103 @@ const types = {
   stream: ['XADD', '*', 'field', 'x'],
 } as const;
 
-describe.each(['redis-server', 'valkey-server'] as const)('a key of another type in %s', (program) => {
-  const file = redisOfFile({ program });
+describe.each(['redis-server', 'valkey-server'] as const)(
+  'a key of another type in %s',
+  (program) => {
+    const file = redisOfFile({ program });
 
-  test('is removed at the next poll and counted; the list is written back, and no replica is cut off', async () => {
-    const { redis: server, opened } = file;
-    const clock = { now: 50_000 };
-    const own = { ...clocks, monotonic: () => clock.now };
-    const replicas = [replica('one', opened, own), replica('two', opened, own)];
-    const pollAll = () => {
-      // A replica that fails twice in a row is cut off.
-      clock.now += 600;
-      return Promise.all(replicas.map(({ reader }) => reader.poll()));
-    };
-    const client = server.client();
-    await begin(opened, draft('block'));
-    await pollAll();
-    let written = 0;
-    for (const key of [keys.revision, keys.list, keys.replicas]) {
-      for (const [type, [command, ...words]] of Object.entries(types)) {
-        if (type === (key === keys.revision ? 'string' : 'hash')) continue;
-        await client.del(key);
-        await client.call(command, key, ...words);
-        written += 1;
-        for (let poll = 0; poll < 3; poll++) await pollAll();
-        const found = await Promise.all([names(opened), client.type(key), client.hlen(keys.replicas)]);
-        expect([key, type, ...found]).toEqual([key, type, ['jane'], key === keys.revision ? 'string' : 'hash', 2]);
+    test('is removed at the next poll and counted; the list is written back, and no replica is cut off', async () => {
+      const { redis: server, opened } = file;
+      const clock = { now: 50_000 };
+      const own = { ...clocks, monotonic: () => clock.now };
+      const replicas = [replica('one', opened, own), replica('two', opened, own)];
+      const pollAll = () => {
+        // A replica that fails twice in a row is cut off.
+        clock.now += 600;
+        return Promise.all(replicas.map(({ reader }) => reader.poll()));
+      };
+      const client = server.client();
+      await begin(opened, draft('block'));
+      await pollAll();
+      let written = 0;
+      for (const key of [keys.revision, keys.list, keys.replicas]) {
+        for (const [type, [command, ...words]] of Object.entries(types)) {
+          if (type === (key === keys.revision ? 'string' : 'hash')) continue;
+          await client.del(key);
+          await client.call(command, key, ...words);
+          written += 1;
+          for (let poll = 0; poll < 3; poll++) await pollAll();
+          const found = await Promise.all([
+            names(opened),
+            client.type(key),
+            client.hlen(keys.replicas),
+          ]);
+          expect([key, type, ...found]).toEqual([
+            key,
+            type,
+            ['jane'],
+            key === keys.revision ? 'string' : 'hash',
+            2,
+          ]);
+        }
       }
-    }
-    for (const { list, revocations } of replicas) {
-      expect([list.blocks.map(({ name }) => name), revocations.isCutOff]).toEqual([['jane'], false]);
-    }
-    expect(replicas.reduce((sum, { logged }) => sum + logged.foreign, 0)).toBe(written);
-    // There is one line in 10 s for each replica, and none about being cut off.
-    const lines = replicas.flatMap(({ logged }) => logged.lines);
-    expect(lines.filter((line) => !line.startsWith('removed keys of another type'))).toEqual([]);
-    expect(lines.length).toBeGreaterThan(0);
-    expect(lines.length).toBeLessThan(written);
-  });
+      for (const { list, revocations } of replicas) {
+        expect([list.blocks.map(({ name }) => name), revocations.isCutOff]).toEqual([
+          ['jane'],
+          false,
+        ]);
+      }
+      expect(replicas.reduce((sum, { logged }) => sum + logged.foreign, 0)).toBe(written);
+      // There is one line in 10 s for each replica, and none about being cut off.
+      const lines = replicas.flatMap(({ logged }) => logged.lines);
+      expect(lines.filter((line) => !line.startsWith('removed keys of another type'))).toEqual([]);
+      expect(lines.length).toBeGreaterThan(0);
+      expect(lines.length).toBeLessThan(written);
+    });
 
-  test.each([keys.revision, keys.list, keys.replicas])('is removed by a command, too: %s', async (key) => {
-    const { redis: server, opened } = file;
-    const one = replica('one', opened);
-    await begin(opened, draft('block'));
-    await one.reader.poll();
-    await server.client().del(key);
-    if (key === keys.revision) await server.client().hset(key, 'field', 'x');
-    else await server.client().set(key, 'x');
-    const { confirmation } = await publishBeside(opened, [one], draft('block', 'john'));
-    expect(confirmation.confirmed).toEqual(['one']);
-    expect(await names(opened)).toEqual(expect.arrayContaining(['jane', 'john']));
-  });
+    test.each([keys.revision, keys.list, keys.replicas])(
+      'is removed by a command, too: %s',
+      async (key) => {
+        const { redis: server, opened } = file;
+        const one = replica('one', opened);
+        await begin(opened, draft('block'));
+        await one.reader.poll();
+        await server.client().del(key);
+        if (key === keys.revision) await server.client().hset(key, 'field', 'x');
+        else await server.client().set(key, 'x');
+        const { confirmation } = await publishBeside(opened, [one], draft('block', 'john'));
+        expect(confirmation.confirmed).toEqual(['one']);
+        expect(await names(opened)).toEqual(expect.arrayContaining(['jane', 'john']));
+      },
+    );
 
-  test('that replaces the list before a command changes it makes the command read it again', async () => {
-    const { redis: server, opened } = file;
-    await begin(opened, draft('block'));
-    const { redis } = opened;
-    const listing = await readListing(redis);
-    await server.client().set(keys.list, 'x');
-    // What this change leaves out, since it was there before, is not there any more.
-    const change = { remove: [], add: new Map([['field', 'x']]) };
-    expect(await applyChange(redis, listing, change)).toBeUndefined();
-    expect(await server.client().exists(keys.list)).toBe(0);
-  });
+    test('that replaces the list before a command changes it makes the command read it again', async () => {
+      const { redis: server, opened } = file;
+      await begin(opened, draft('block'));
+      const { redis } = opened;
+      const listing = await readListing(redis);
+      await server.client().set(keys.list, 'x');
+      // What this change leaves out, since it was there before, is not there any more.
+      const change = { remove: [], add: new Map([['field', 'x']]) };
+      expect(await applyChange(redis, listing, change)).toBeUndefined();
+      expect(await server.client().exists(keys.list)).toBe(0);
+    });
 
-  test('that a read-only Redis cannot remove reads as an empty one, and no replica is cut off', async () => {
-    await using server = await startRedis({ program });
-    await using opened = await openShared(server);
-    const one = replica('one', opened);
-    await begin(opened, draft('block'));
-    await one.reader.poll();
-    await server.client().set(keys.list, 'x');
-    await server.client().replicaof('127.0.0.1', '1');
-    const before = clocks.monotonic();
-    await one.reader.poll();
-    expect(one.reader.age).toBeLessThanOrEqual(clocks.monotonic() - before);
-    expect([one.list.blocks.length, one.logged]).toEqual([1, { foreign: 0, lines: [] }]);
-  });
-});
+    test('that a read-only Redis cannot remove reads as an empty one, and no replica is cut off', async () => {
+      await using server = await startRedis({ program });
+      await using opened = await openShared(server);
+      const one = replica('one', opened);
+      await begin(opened, draft('block'));
+      await one.reader.poll();
+      await server.client().set(keys.list, 'x');
+      await server.client().replicaof('127.0.0.1', '1');
+      const before = clocks.monotonic();
+      await one.reader.poll();
+      expect(one.reader.age).toBeLessThanOrEqual(clocks.monotonic() - before);
+      expect([one.list.blocks.length, one.logged]).toEqual([1, { foreign: 0, lines: [] }]);
+    });
+  },
+);
 
 test('a list with more bytes than one reply may have is removed and written back, and no replica is cut off', async () => {
   await using server = await startRedis();
@@ -157,7 +181,8 @@ test('a list with more bytes than one reply may have is removed and written back
   await begin(opened, draft('block'));
   await one.reader.poll();
   // 72 MB: a connection takes 64 MiB.
-  const fill = "for i = 1, 9000 do redis.call('HSET', KEYS[1], '1.' .. i, string.rep('x', 8000)) end";
+  const fill =
+    "for i = 1, 9000 do redis.call('HSET', KEYS[1], '1.' .. i, string.rep('x', 8000)) end";
   await server.client().eval(fill, 1, keys.list);
   const before = clocks.monotonic();
   for (let poll = 0; poll < 3; poll++) await one.reader.poll();
@@ -192,35 +217,42 @@ test('junk that looks like entries of an unknown key is read at most every 30 s'
 /** Redis is over this limit even when it is empty. */
 const full = ['SET', 'maxmemory', '1'] as const;
 
-describe.each(['redis-server', 'valkey-server'] as const)('a %s whose memory is full', (program) => {
-  test('still takes each entry, and all replicas confirm it', async () => {
-    await using server = await startRedis({ program });
-    await using opened = await openShared(server);
-    const [one, two] = [replica('one', opened), replica('two', opened)];
-    await begin(opened, draft('block', 'john'));
-    await one.reader.poll();
-    await server.client().config(...full);
-    await expect(server.client().set('other', 'x')).rejects.toThrow('OOM');
-    for (const action of ['block', 'unblock', 'revoke'] as const) {
-      const { confirmation, isAboveLimit, entry } = await publishBeside(opened, [one, two], draft(action));
-      expect([action, confirmation, isAboveLimit]).toMatchObject([
-        action,
-        { confirmed: ['one', 'two'], unconfirmed: [], gone: [] },
-        true,
-      ]);
-      expect([one.list.entries, two.list.entries]).toEqual([
-        expect.arrayContaining([entry]),
-        expect.arrayContaining([entry]),
-      ]);
-      expect(await names(opened)).toEqual(action === 'block' ? ['jane', 'john'] : ['john']);
-    }
-    // A replica writes back above the limit, too.
-    await server.client().del(keys.revision, keys.list);
-    await one.reader.poll();
-    expect(await names(opened)).toEqual(['john']);
-    expect([one, two].flatMap(({ logged }) => logged.lines)).toEqual([]);
-  });
-});
+describe.each(['redis-server', 'valkey-server'] as const)(
+  'a %s whose memory is full',
+  (program) => {
+    test('still takes each entry, and all replicas confirm it', async () => {
+      await using server = await startRedis({ program });
+      await using opened = await openShared(server);
+      const [one, two] = [replica('one', opened), replica('two', opened)];
+      await begin(opened, draft('block', 'john'));
+      await one.reader.poll();
+      await server.client().config(...full);
+      await expect(server.client().set('other', 'x')).rejects.toThrow('OOM');
+      for (const action of ['block', 'unblock', 'revoke'] as const) {
+        const { confirmation, isAboveLimit, entry } = await publishBeside(
+          opened,
+          [one, two],
+          draft(action),
+        );
+        expect([action, confirmation, isAboveLimit]).toMatchObject([
+          action,
+          { confirmed: ['one', 'two'], unconfirmed: [], gone: [] },
+          true,
+        ]);
+        expect([one.list.entries, two.list.entries]).toEqual([
+          expect.arrayContaining([entry]),
+          expect.arrayContaining([entry]),
+        ]);
+        expect(await names(opened)).toEqual(action === 'block' ? ['jane', 'john'] : ['john']);
+      }
+      // A replica writes back above the limit, too.
+      await server.client().del(keys.revision, keys.list);
+      await one.reader.poll();
+      expect(await names(opened)).toEqual(['john']);
+      expect([one, two].flatMap(({ logged }) => logged.lines)).toEqual([]);
+    });
+  },
+);
 
 test('a cluster whose memory is full takes entries, too', async () => {
   await using cluster = await startCluster({ replicasPerMaster: 0 });

@@ -13,7 +13,14 @@ function setUp() {
 
 let made = 0;
 function entry(of: Partial<Entry> & Pick<Entry, 'revision'>): Entry {
-  const rest = { action: 'block', kind: 'user', name: 'jane', at: 0, until: 2_000, by: 'root' } as const;
+  const rest = {
+    action: 'block',
+    kind: 'user',
+    name: 'jane',
+    at: 0,
+    until: 2_000,
+    by: 'root',
+  } as const;
   return { id: `entry-${made++}`, ...rest, keptUntil: of.until ?? rest.until, ...of };
 }
 
@@ -23,7 +30,11 @@ describe('a revocation', () => {
   test('voids answers whose lookup began before it, and only these', () => {
     const { list } = setUp();
     list.merge([revoke({ revision: 10 })]);
-    expect([9, 10, 11].map((since) => list.isRevoked(since, 'jane', 't'))).toEqual([true, false, false]);
+    expect([9, 10, 11].map((since) => list.isRevoked(since, 'jane', 't'))).toEqual([
+      true,
+      false,
+      false,
+    ]);
     expect(list.isRevoked(0, 'john', 't')).toBe(false);
     expect(list.isRevoked(0, undefined, 't')).toBe(false);
   });
@@ -85,7 +96,11 @@ describe('a block', () => {
     for (const other of [{}, { jti: 'b', sid: 'a' }, { jti: 'A' }, { jti: '' }]) {
       expect(list.ofCredential(other)).toBeUndefined();
     }
-    expect([list.ofUser('a', ['b']), list.ofToken('a'), list.blocks]).toEqual([undefined, undefined, [token, session]]);
+    expect([list.ofUser('a', ['b']), list.ofToken('a'), list.blocks]).toEqual([
+      undefined,
+      undefined,
+      [token, session],
+    ]);
     list.merge([entry({ revision: 3, kind: 'sid', name: 'b', action: 'unblock' })]);
     expect(list.ofCredential({ jti: 'a', sid: 'b' })).toEqual(token);
     clock.now = 2_000;
@@ -195,7 +210,10 @@ describe('an entry that comes out of its order', () => {
   test('is ignored when it has ended', () => {
     const { list } = setUp();
     list.merge([entry({ revision: 9 })]);
-    expect(list.merge([entry({ revision: 4, name: 'john', until: 500 })])).toEqual({ adopted: [], outOfOrder: [] });
+    expect(list.merge([entry({ revision: 4, name: 'john', until: 500 })])).toEqual({
+      adopted: [],
+      outOfOrder: [],
+    });
     expect(list.revision).toBe(9);
   });
 });

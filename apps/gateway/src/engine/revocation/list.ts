@@ -63,7 +63,10 @@ export function createRevocationList(now: () => number, wall: () => number) {
 
   const earlier = () => Math.min(now(), wall());
   const isInForce = (entry: Entry) => entry.until > earlier();
-  const blockOf = (blocks: ReadonlyMap<string, Entry>, name: string | undefined): Entry | undefined => {
+  const blockOf = (
+    blocks: ReadonlyMap<string, Entry>,
+    name: string | undefined,
+  ): Entry | undefined => {
     const block = name === undefined || blocks.size === 0 ? undefined : blocks.get(name);
     return block !== undefined && isInForce(block) ? block : undefined;
   };
@@ -82,8 +85,15 @@ export function createRevocationList(now: () => number, wall: () => number) {
     isRevoked(since: number, username: string | undefined, token: string): boolean {
       if (index.revokedAll > since) return true;
       const { revokedUsers } = index;
-      if (username !== undefined && revokedUsers.size > 0 && (revokedUsers.get(username) ?? 0) > since) return true;
-      return index.revokedTokens.size > 0 && (index.revokedTokens.get(digestOf(token)) ?? 0) > since;
+      if (
+        username !== undefined &&
+        revokedUsers.size > 0 &&
+        (revokedUsers.get(username) ?? 0) > since
+      )
+        return true;
+      return (
+        index.revokedTokens.size > 0 && (index.revokedTokens.get(digestOf(token)) ?? 0) > since
+      );
     },
     /** @returns the block that is in force for the token, whoever its user is */
     ofToken: (token: string) =>
@@ -91,11 +101,15 @@ export function createRevocationList(now: () => number, wall: () => number) {
     /** @returns the block that is in force for a user of that name, or in one of these groups, as Kubernetes sees them */
     ofUser(username: string, groups: readonly string[]): Entry | undefined {
       const { blockedUsers, blockedGroups } = index;
-      const member = blockedGroups.size === 0 ? undefined : groups.find((group) => blockOf(blockedGroups, group));
+      const member =
+        blockedGroups.size === 0
+          ? undefined
+          : groups.find((group) => blockOf(blockedGroups, group));
       return blockOf(blockedUsers, username) ?? blockOf(blockedGroups, member);
     },
     /** @returns the block that is in force for a token with these ids, whoever issued it */
-    ofCredential: ({ jti, sid }: Credential) => blockOf(index.blockedJtis, jti) ?? blockOf(index.blockedSids, sid),
+    ofCredential: ({ jti, sid }: Credential) =>
+      blockOf(index.blockedJtis, jti) ?? blockOf(index.blockedSids, sid),
     /**
      * Merges the entries of Redis. Entries that are known here and missing there stay: a Redis that was flushed, or has
      * lost its last writes, does not lift a block.
@@ -105,7 +119,8 @@ export function createRevocationList(now: () => number, wall: () => number) {
     merge(entries: readonly Entry[]) {
       const merged = mergeInto(bySubject, revision, entries, isInForce);
       revision = merged.revision;
-      const isRemembered = (entry: Entry) => entry.keptUntil + grace > earlier() || entry.revision === revision;
+      const isRemembered = (entry: Entry) =>
+        entry.keptUntil + grace > earlier() || entry.revision === revision;
       bySubject = new Map([...merged.next].filter(([, entry]) => isRemembered(entry)));
       index = indexOf([...bySubject.values()]);
       return { adopted: merged.adopted, outOfOrder: merged.outOfOrder };
@@ -116,7 +131,9 @@ export function createRevocationList(now: () => number, wall: () => number) {
     },
     /** The blocks in force. */
     get blocks(): readonly Entry[] {
-      return [...bySubject.values()].filter((entry) => entry.action === 'block' && isInForce(entry)).sort(byRevision);
+      return [...bySubject.values()]
+        .filter((entry) => entry.action === 'block' && isInForce(entry))
+        .sort(byRevision);
     },
   };
 }
@@ -177,8 +194,16 @@ export function currentEntries(entries: readonly Entry[]): readonly Entry[] {
 }
 
 /** Selects the blocks in force of a list as it is in Redis, the newest first. `now` is Redis' time. */
-export function blocksIn({ entries, now }: { entries: readonly Entry[]; now: number }): readonly Entry[] {
-  const inForce = currentEntries(entries).filter(({ action, until }) => action === 'block' && until > now);
+export function blocksIn({
+  entries,
+  now,
+}: {
+  entries: readonly Entry[];
+  now: number;
+}): readonly Entry[] {
+  const inForce = currentEntries(entries).filter(
+    ({ action, until }) => action === 'block' && until > now,
+  );
   return inForce.sort((one, other) => other.at - one.at || other.revision - one.revision);
 }
 
@@ -190,8 +215,10 @@ function byRevision(one: Entry, other: Entry): number {
 function indexOf(entries: readonly Entry[]) {
   const of = (action: Entry['action'], kind: Entry['kind']) =>
     entries.filter((entry) => entry.action === action && entry.kind === kind);
-  const revisions = (kind: Entry['kind']) => new Map(of('revoke', kind).map(({ name, revision }) => [name, revision]));
-  const blocks = (kind: Entry['kind']) => new Map(of('block', kind).map((entry) => [entry.name, entry]));
+  const revisions = (kind: Entry['kind']) =>
+    new Map(of('revoke', kind).map(({ name, revision }) => [name, revision]));
+  const blocks = (kind: Entry['kind']) =>
+    new Map(of('block', kind).map((entry) => [entry.name, entry]));
   return {
     revokedUsers: revisions('user'),
     revokedTokens: revisions('token'),

@@ -59,22 +59,31 @@ describe('a new entry', () => {
   });
 
   test('is refused when ten thousand are in force, unless it replaces one', () => {
-    const entries = Array.from({ length: 10_000 }, (_, index) => entry(`${index}`, index, { name: `user-${index}` }));
+    const entries = Array.from({ length: 10_000 }, (_, index) =>
+      entry(`${index}`, index, { name: `user-${index}` }),
+    );
     expect(() => placeEntry(draft, { entries, now })).toThrow(/full: 10000 entries are in force/);
     expect(placeEntry({ ...draft, name: 'user-7' }, { entries, now }).others).toHaveLength(9_999);
-    expect(placeEntry(draft, { entries: entries.with(3, entry('3', 3, { until: now })), now }).others).toHaveLength(
-      9_999,
-    );
+    expect(
+      placeEntry(draft, { entries: entries.with(3, entry('3', 3, { until: now })), now }).others,
+    ).toHaveLength(9_999);
   });
 });
 
 test('of several entries of one subject the newest is current', () => {
-  const [old, unblock, other] = [entry('a', 1), entry('b', 2, { action: 'unblock' }), entry('c', 3, { name: 'bob' })];
+  const [old, unblock, other] = [
+    entry('a', 1),
+    entry('b', 2, { action: 'unblock' }),
+    entry('c', 3, { name: 'bob' }),
+  ];
   expect(currentEntries([other, unblock, old])).toEqual([unblock, other]);
 });
 
 test('blocks in force are those that have not ended and that no unblock has ended, the newest first', () => {
-  const [first, second] = [entry('a', 1, { name: 'a', at: 5 }), entry('b', 2, { name: 'b', at: 6 })];
+  const [first, second] = [
+    entry('a', 1, { name: 'a', at: 5 }),
+    entry('b', 2, { name: 'b', at: 6 }),
+  ];
   const others = [
     entry('c', 3, { name: 'c', until: now }),
     entry('d', 4, { name: 'd' }),

@@ -29,11 +29,17 @@ export function placeEntry(draft: Draft, { entries, now }: Pick<Listing, 'entrie
   const highest = entries.reduce((max, { revision }) => Math.max(max, revision), 0);
   const current = currentEntries(entries);
   const superseded = current.filter((one) => subjectOf(one) === subjectOf(draft));
-  const keptUntil = Math.max(draft.until, now + minRetention, ...superseded.map((one) => one.keptUntil));
+  const keptUntil = Math.max(
+    draft.until,
+    now + minRetention,
+    ...superseded.map((one) => one.keptUntil),
+  );
   // At least Redis' time: a list that was lost begins above all revisions that it had.
   const entry = { ...draft, revision: Math.max(highest + 1, now), at: now, keptUntil };
   if (Buffer.byteLength(JSON.stringify(entry)) > maxEntryBytes) {
-    throw new Error(`the name, --reason and --by are too long together: at most ${maxEntryBytes} bytes`);
+    throw new Error(
+      `the name, --reason and --by are too long together: at most ${maxEntryBytes} bytes`,
+    );
   }
   const others = current.filter((one) => one.keptUntil > now && !superseded.includes(one));
   if (others.length >= maxEntries) {
@@ -73,11 +79,14 @@ export async function publish(redis: ProbedRedis, draft: (listing: Listing) => D
     if (applied !== undefined) return { ...applied, entry, unreadable: listing.unreadable };
     listing = await readWrittenBack(redis);
   }
-  throw new Error('the list kept changing while we tried to update it; nothing was written. Run the command again');
+  throw new Error(
+    'the list kept changing while we tried to update it; nothing was written. Run the command again',
+  );
 }
 
 function throwUnknownOutcome(error: unknown): never {
-  if (!(error instanceof RedisProblem) || !['timeout', 'connection', 'node'].includes(error.kind)) throw error;
+  if (!(error instanceof RedisProblem) || !['timeout', 'connection', 'node'].includes(error.kind))
+    throw error;
   const message = `${error.message}; it is not known whether the entry was written: run the command again`;
   throw new Error(message, { cause: error });
 }

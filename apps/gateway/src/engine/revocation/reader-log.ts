@@ -4,7 +4,8 @@ import { createLogLimiter } from '../../base/logging/log-limiter.ts';
 /** The effects of being cut off, by what a replica knows of the list. */
 const consequences = {
   read: 'cached answers are used for 10 s at most, and known blocks stay in force',
-  unknown: 'it was not read since the start, so it is not known who is blocked, and no one is let in',
+  unknown:
+    'it was not read since the start, so it is not known who is blocked, and no one is let in',
   ignored: 'it was not read since the start, so blocked users are let in',
 };
 
@@ -23,15 +24,20 @@ export function createReaderLog(logger: Pick<Logger, 'warn' | 'info'>, now: () =
     cutOff(isCutOff: boolean, known: keyof typeof consequences) {
       if (isCutOff === wasCutOff) return;
       wasCutOff = isCutOff;
-      if (isCutOff) logger.warn({ reason }, `cut off from the revocation list: ${consequences[known]}`);
+      if (isCutOff)
+        logger.warn({ reason }, `cut off from the revocation list: ${consequences[known]}`);
       else logger.info({}, 'the revocation list is read again');
     },
     unreadable(entries: number) {
       if (entries === lastUnreadable) return;
       lastUnreadable = entries;
       if (entries === 0) return;
-      const fix = 'set the same cache.redis.sealingKeys on every replica; if they are the same, run "sallyport check"';
-      logger.warn({ entries }, `entries of the revocation list can't be opened and have no effect here: ${fix}`);
+      const fix =
+        'set the same cache.redis.sealingKeys on every replica; if they are the same, run "sallyport check"';
+      logger.warn(
+        { entries },
+        `entries of the revocation list can't be opened and have no effect here: ${fix}`,
+      );
     },
     /** Logs that keys of another type were removed, at most once in 10 s. */
     foreign(keys: number) {

@@ -1,7 +1,11 @@
 import { RedisProblem } from '@sallyport/redis-connection';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { keyPrefix, type OpenedShared, openShared } from '../shared-redis/testing/opened-shared-redis.ts';
+import {
+  keyPrefix,
+  type OpenedShared,
+  openShared,
+} from '../shared-redis/testing/opened-shared-redis.ts';
 import { createRevocationList, digestOfList, type Entry } from './list.ts';
 import { placeEntry } from './publish.ts';
 import { createRevocationReader, createSharedClock } from './reader.ts';
@@ -67,12 +71,20 @@ function replica(
   return { reader, list, clock, clocks, state, adopted, foreign, lines, sharedClock };
 }
 
-async function publish(action: Entry['action'], name: string, of: OpenedShared = opened): Promise<Entry> {
+async function publish(
+  action: Entry['action'],
+  name: string,
+  of: OpenedShared = opened,
+): Promise<Entry> {
   const listing = await readListing(of.redis);
   const until = listing.now + 60_000;
   const { entry, others } = placeEntry({ action, kind: 'user', name, by: 'root', until }, listing);
   const placed = { ...entry, id: `${action}-${name}` };
-  await applyChange(of.redis, listing, changeTowards([...others, placed], listing, of.redis.sealingKeys));
+  await applyChange(
+    of.redis,
+    listing,
+    changeTowards([...others, placed], listing, of.redis.sealingKeys),
+  );
   return placed;
 }
 
@@ -173,7 +185,8 @@ describe('a list that Redis has lost', () => {
     for (const name of ['jane', 'john', 'ada']) await publish('block', name);
     await Promise.all(all.map(({ reader }) => reader.poll()));
     await server.client().flushall();
-    for (let round = 0; round < 6; round++) await Promise.all(all.map(({ reader }) => reader.poll()));
+    for (let round = 0; round < 6; round++)
+      await Promise.all(all.map(({ reader }) => reader.poll()));
     const before = opened.calls;
     await Promise.all(all.map(({ reader }) => reader.poll()));
     expect(opened.calls - before).toBe(3);
@@ -217,7 +230,8 @@ test('an entry that came out of its order is published again, after all others',
 
 describe('what another client writes', () => {
   const tag = '0123456789abcdef';
-  const junk = (script: string, ...args: string[]) => server.client().eval(script, 1, keys.list, ...args);
+  const junk = (script: string, ...args: string[]) =>
+    server.client().eval(script, 1, keys.list, ...args);
 
   test('is removed some thousand fields at a time, and the list stays in force', async () => {
     const { reader, list, lines } = replica('one');
@@ -236,7 +250,9 @@ describe('what another client writes', () => {
     const { reader } = replica('one');
     const jane = await publish('block', 'jane');
     await reader.poll();
-    await junk(`for i = 1, 100001 do redis.call('HSET', KEYS[1], '9999999999999.' .. i .. '.${tag}', 'x') end`);
+    await junk(
+      `for i = 1, 100001 do redis.call('HSET', KEYS[1], '9999999999999.' .. i .. '.${tag}', 'x') end`,
+    );
     for (let poll = 0; poll < 4; poll++) await reader.poll();
     expect((await readListing(opened.redis)).entries).toEqual([jane]);
     expect(await server.client().hlen(keys.list)).toBe(1);
@@ -268,7 +284,10 @@ describe('what another client writes', () => {
     await client.hset(keys.list, before);
     await reader.poll();
     await client.del(keys.list);
-    await client.hset(keys.list, Object.fromEntries(Object.entries(after).filter(([field]) => !(field in before))));
+    await client.hset(
+      keys.list,
+      Object.fromEntries(Object.entries(after).filter(([field]) => !(field in before))),
+    );
     await reader.poll();
     const { entries } = await readListing(opened.redis);
     expect([entries, list.ofUser('jane', [])]).toEqual([[jane], undefined]);
@@ -324,7 +343,9 @@ describe('cut off', () => {
     state.isCut = false;
     for (let poll = 0; poll < 3; poll++) await reader.poll();
     expect(lines).toEqual([
-      expect.stringMatching(/^cut off from the revocation list: cached answers are used for 10 s at most/),
+      expect.stringMatching(
+        /^cut off from the revocation list: cached answers are used for 10 s at most/,
+      ),
       'the revocation list is read again',
     ]);
   });
@@ -357,8 +378,12 @@ describe('cut off', () => {
 });
 
 describe('who is blocked', () => {
-  const unknown = expect.stringMatching(/^cut off from the revocation list: .*, and no one is let in$/);
-  const ignored = expect.stringMatching(/^cut off from the revocation list: .*, so blocked users are let in$/);
+  const unknown = expect.stringMatching(
+    /^cut off from the revocation list: .*, and no one is let in$/,
+  );
+  const ignored = expect.stringMatching(
+    /^cut off from the revocation list: .*, so blocked users are let in$/,
+  );
 
   test('is unknown from a start without Redis until the list is read, and the log says what that means', async () => {
     await publish('block', 'jane');
@@ -409,7 +434,9 @@ describe('who is blocked', () => {
 
 describe('the change of a sealing key', () => {
   test('loses no block, however far each replica has come', async () => {
-    const stages = await Promise.all(['A', 'AB', 'BA', 'B'].map((letters) => openShared(server, { keys: letters })));
+    const stages = await Promise.all(
+      ['A', 'AB', 'BA', 'B'].map((letters) => openShared(server, { keys: letters })),
+    );
     const [a, ab, ba, b] = stages as [OpenedShared, OpenedShared, OpenedShared, OpenedShared];
     const jane = await publish('block', 'jane', a);
     const first = replica('one', a);

@@ -3,7 +3,13 @@ import type { Clocks } from '../../base/clocks.ts';
 import { readReply } from '../shared-redis/read-reply.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { createEndedSessions } from './ended-sessions.ts';
-import { type Blocks, createRevocationList, type Entry, type RevocationList, type Revocations } from './list.ts';
+import {
+  type Blocks,
+  createRevocationList,
+  type Entry,
+  type RevocationList,
+  type Revocations,
+} from './list.ts';
 import { createReaderLog } from './reader-log.ts';
 import { createReading } from './reading.ts';
 import { type Synchronized, synchronize } from './redis-list.ts';
@@ -46,7 +52,8 @@ export interface ReaderDependencies {
   readonly logger: Pick<Logger, 'warn' | 'info'>;
 }
 
-interface SharedDependencies extends Omit<ReaderDependencies, 'list' | 'sharedClock' | 'afterPoll'> {
+interface SharedDependencies
+  extends Omit<ReaderDependencies, 'list' | 'sharedClock' | 'afterPoll'> {
   /** Whether the config has sessions: then a poll also synchronizes ended sessions. Default: it has none. */
   readonly hasSessions?: () => boolean;
 }
@@ -55,7 +62,10 @@ interface SharedDependencies extends Omit<ReaderDependencies, 'list' | 'sharedCl
  * Makes the revocation list of this process and its ended sessions, the reader that synchronizes both with other replicas, and
  * the list as caches and blocks use it.
  */
-export function createSharedRevocations({ hasSessions = () => false, ...dependencies }: SharedDependencies) {
+export function createSharedRevocations({
+  hasSessions = () => false,
+  ...dependencies
+}: SharedDependencies) {
   const { clocks } = dependencies;
   const ended = createEndedSessions();
   const sharedClock = createSharedClock(clocks);
@@ -132,7 +142,8 @@ export function createRevocationReader(dependencies: ReaderDependencies) {
       return polling;
     },
     /** Makes the first poll of a process. Never rejects. */
-    begin: (): Promise<void> => (current() === undefined ? Promise.resolve() : reading.begin(reader.poll)),
+    begin: (): Promise<void> =>
+      current() === undefined ? Promise.resolve() : reading.begin(reader.poll),
     /** Forgets earlier processes with the address of this replica: see `ReplicaName.idPrefix`. */
     forgetPredecessors: replicas.forgetPredecessors,
     /** Removes this replica from Redis, so that commands do not wait for it any more. Never rejects. */

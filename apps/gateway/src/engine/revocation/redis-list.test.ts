@@ -4,7 +4,10 @@ import { createSealingKey, seal } from '../sealing/seal.ts';
 import type { Entry } from './list.ts';
 import { fieldName, openEntry, parseFieldName, sealEntry } from './redis-list.ts';
 
-const [key, other] = [createSealingKey(Buffer.alloc(32, 'A')), createSealingKey(Buffer.alloc(32, 'B'))];
+const [key, other] = [
+  createSealingKey(Buffer.alloc(32, 'A')),
+  createSealingKey(Buffer.alloc(32, 'B')),
+];
 
 const entries: fc.Arbitrary<Entry> = fc.record({
   id: fc.string({ unit: fc.constantFrom(...'abcXYZ019-_'), minLength: 1, maxLength: 20 }),
@@ -22,13 +25,21 @@ test('an entry is read from the field that it was sealed for, by the key that it
   fc.assert(
     fc.property(entries, (entry) => {
       const field = fieldName(entry, key);
-      expect(parseFieldName(field)).toEqual({ keptUntil: entry.keptUntil, id: entry.id, tag: key.tag });
+      expect(parseFieldName(field)).toEqual({
+        keptUntil: entry.keptUntil,
+        id: entry.id,
+        tag: key.tag,
+      });
       const sealed = sealEntry(entry, key);
       expect(openEntry(field, sealed, key)).toEqual(entry);
       expect(openEntry(field, sealed, other)).toBeUndefined();
       // No one can make it last longer, or give it another name, by writing it elsewhere.
-      expect(openEntry(fieldName({ ...entry, keptUntil: entry.keptUntil + 1 }, key), sealed, key)).toBeUndefined();
-      expect(openEntry(fieldName({ ...entry, id: `${entry.id}x` }, key), sealed, key)).toBeUndefined();
+      expect(
+        openEntry(fieldName({ ...entry, keptUntil: entry.keptUntil + 1 }, key), sealed, key),
+      ).toBeUndefined();
+      expect(
+        openEntry(fieldName({ ...entry, id: `${entry.id}x` }, key), sealed, key),
+      ).toBeUndefined();
     }),
   );
 });
@@ -46,9 +57,12 @@ test('any other value of a field is no entry', () => {
     by: 'root',
   };
   const field = fieldName(entry, key);
-  for (const value of ['', 'x', sealEntry(entry, key).slice(4)]) expect(openEntry(field, value, key)).toBeUndefined();
+  for (const value of ['', 'x', sealEntry(entry, key).slice(4)])
+    expect(openEntry(field, value, key)).toBeUndefined();
   const asWritten = (value: unknown) =>
-    seal(key.derive('revocation entries'), field, Buffer.from(JSON.stringify(value))).toString('base64');
+    seal(key.derive('revocation entries'), field, Buffer.from(JSON.stringify(value))).toString(
+      'base64',
+    );
   expect(openEntry(field, asWritten(entry), key)).toEqual(entry);
   // A later version might write these: what this one does not know must not be taken for something else.
   for (const unknown of [

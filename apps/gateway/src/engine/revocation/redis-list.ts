@@ -5,13 +5,21 @@ import { readReply } from '../shared-redis/read-reply.ts';
 import { type ProbedRedis, pairsOf } from '../shared-redis/shared-redis.ts';
 import { digestOfList, type Entry, entrySchema, type RevocationList } from './list.ts';
 import { hashReply } from './replies.ts';
-import { changeListAboveLimitScript, changeListScript, readListScript, revocationKeys } from './scripts.ts';
+import {
+  changeListAboveLimitScript,
+  changeListScript,
+  readListScript,
+  revocationKeys,
+} from './scripts.ts';
 
 // Redis has an entry once for each sealing key, so that one key after the other can be changed: a gateway with one of the keys
 // can read it. Each copy is a field of the list's hash, `keptUntil.id.tag-of-the-key`. The time is in clear, so that
 // replicas without any of the keys know what may be removed.
 
-export function fieldName({ keptUntil, id }: Pick<Entry, 'keptUntil' | 'id'>, { tag }: SealingKey): string {
+export function fieldName(
+  { keptUntil, id }: Pick<Entry, 'keptUntil' | 'id'>,
+  { tag }: SealingKey,
+): string {
   return `${keptUntil}.${id}.${tag}`;
 }
 
@@ -53,7 +61,9 @@ export type Listing = Readonly<Awaited<ReturnType<typeof readListing>>>;
 /** Reads the list in Redis, and opens its entries. @throws RedisProblem */
 export async function readListing(redis: ProbedRedis) {
   const { revision, list } = revocationKeys(redis.keyPrefix);
-  const reply = await redis.probe('revocations', (client) => client.eval(readListScript, 2, revision, list));
+  const reply = await redis.probe('revocations', (client) =>
+    client.eval(readListScript, 2, revision, list),
+  );
   const [text, now, pairs] = readReply(hashReply, reply);
   const known = openedBefore.get(redis);
   const opened = new Map<string, { value: string; entry: Entry }>();
@@ -106,12 +116,22 @@ const graceOfUnknown = 86_400_000;
  * Finds what must change in Redis so that the list there is the target: a copy of each entry for each key, the newest entry
  * first, and nothing that is forgotten or superseded.
  */
-export function changeTowards(target: readonly Entry[], { fields, now }: Listing, keys: readonly SealingKey[]) {
+export function changeTowards(
+  target: readonly Entry[],
+  { fields, now }: Listing,
+  keys: readonly SealingKey[],
+) {
   const newestFirst = target.toSorted((one, other) => other.revision - one.revision);
-  const copies = newestFirst.flatMap((entry) => keys.map((key) => ({ field: fieldName(entry, key), entry, key })));
+  const copies = newestFirst.flatMap((entry) =>
+    keys.map((key) => ({ field: fieldName(entry, key), entry, key })),
+  );
   const missing = copies.filter(({ field }) => fields.get(field) !== true).slice(0, maxAdded);
   const ids = new Set(target.map(({ id }) => id));
-  const names = [...fields].map(([field, isOpened]) => ({ field, isOpened, ...parseFieldName(field) }));
+  const names = [...fields].map(([field, isOpened]) => ({
+    field,
+    isOpened,
+    ...parseFieldName(field),
+  }));
   // The other copies of an opened entry go too: if their key is lost, they could not be distinguished from an unknown entry later.
   const opened = new Set(names.filter(({ isOpened }) => isOpened).map(({ id }) => id));
   const remove = names.flatMap(({ field, id, keptUntil }) => {
@@ -206,7 +226,12 @@ export async function synchronize(redis: ProbedRedis, list: RevocationList) {
  *
  * @returns whether nothing was wrong. If not, the list must be read again, even if someone else was faster
  */
-async function repair(redis: ProbedRedis, listing: Listing, list: RevocationList, outOfOrder: ReadonlySet<string>) {
+async function repair(
+  redis: ProbedRedis,
+  listing: Listing,
+  list: RevocationList,
+  outOfOrder: ReadonlySet<string>,
+) {
   let { revision } = list;
   const target = list.entries.map((entry) =>
     outOfOrder.has(entry.id) ? { ...entry, id: newEntryId(), revision: ++revision } : entry,

@@ -32,13 +32,26 @@ function replica(replicaId: string, redis: ProbedRedis) {
 
 const block =
   (name: string) =>
-  ({ now }: Listing): Draft => ({ action: 'block', kind: 'user', name, by: 'ada', until: now + 60_000 });
+  ({ now }: Listing): Draft => ({
+    action: 'block',
+    kind: 'user',
+    name,
+    by: 'ada',
+    until: now + 60_000,
+  });
 
-const noted = async (redis: ProbedRedis) => (await readReplicas(redis)).replicas.map(({ id }) => id).sort();
+const noted = async (redis: ProbedRedis) =>
+  (await readReplicas(redis)).replicas.map(({ id }) => id).sort();
 
 /** Runs a command that waits for no one. While it runs, the replicas poll. @returns all replicas that it names */
-async function namedBy(redis: ProbedRedis, replicas: readonly ReturnType<typeof replica>[]): Promise<string[]> {
-  const publishing = publishAndConfirm(redis, block('jane'), { wait: 0, signal: new AbortController().signal });
+async function namedBy(
+  redis: ProbedRedis,
+  replicas: readonly ReturnType<typeof replica>[],
+): Promise<string[]> {
+  const publishing = publishAndConfirm(redis, block('jane'), {
+    wait: 0,
+    signal: new AbortController().signal,
+  });
   let isOver = false;
   const over = () => {
     isOver = true;
@@ -66,7 +79,11 @@ describe('a command after Redis has lost its data still names a replica that is 
     ['and no user is', []],
   ])('%s', async (_name, blocked) => {
     const { redis } = file.opened;
-    const [one, two, cutOff] = [replica('one', redis), replica('two', redis), replica('cut-off', redis)];
+    const [one, two, cutOff] = [
+      replica('one', redis),
+      replica('two', redis),
+      replica('cut-off', redis),
+    ];
     for (const { poll } of [one, two, cutOff]) await poll();
     // This is their last poll before the loss.
     for (const { poll } of [one, two]) await poll();
@@ -85,7 +102,11 @@ describe('a command after Redis has lost its data still names a replica that is 
     const servers = { kind: 'cluster', secure: false, nodes } as const;
     await using opened = await openShared(cluster.nodes[0] as never, { servers });
     const { redis } = opened;
-    const [one, two, cutOff] = [replica('one', redis), replica('two', redis), replica('cut-off', redis)];
+    const [one, two, cutOff] = [
+      replica('one', redis),
+      replica('two', redis),
+      replica('cut-off', redis),
+    ];
     for (const { poll } of [one, two, cutOff, one, two]) await poll();
     for (const node of cluster.nodes) await node.client().flushall();
     expect(await namedBy(redis, [one, two])).toEqual(all);
@@ -117,7 +138,8 @@ test('a replica confirms nothing until it has written back the others', async ()
   };
   const [one, cutOff] = [replica('one', failing), replica('cut-off', redis)];
   for (const { poll } of [cutOff, one, one]) await poll();
-  const applied = async () => (await readReplicas(redis)).replicas.find(({ id }) => id === 'one')?.applied;
+  const applied = async () =>
+    (await readReplicas(redis)).replicas.find(({ id }) => id === 'one')?.applied;
   expect(await applied()).toMatch(/^[0-9a-f]{64}$/);
   await file.redis.client().del(keys.replicas);
   [calls, maxCalls] = [0, 1];
@@ -237,7 +259,13 @@ describe('a process that has the address of an earlier one', () => {
     for (const id of ['host-a-1', 'host-a-2', 'host-b-1', 'other-a-1']) await note(id);
     const next = replica('host-a-3', redis);
     await next.poll();
-    expect(await noted(redis)).toEqual(['host-a-1', 'host-a-2', 'host-a-3', 'host-b-1', 'other-a-1']);
+    expect(await noted(redis)).toEqual([
+      'host-a-1',
+      'host-a-2',
+      'host-a-3',
+      'host-b-1',
+      'other-a-1',
+    ]);
     next.forgetPredecessors('host-a-');
     await next.poll();
     expect(await noted(redis)).toEqual(['host-a-3', 'host-b-1', 'other-a-1']);

@@ -7,7 +7,12 @@ import { readReply } from '../shared-redis/read-reply.ts';
 import { type ProbedRedis, pairsOf } from '../shared-redis/shared-redis.ts';
 import { evalAboveLimit } from './redis-list.ts';
 import { hashReply } from './replies.ts';
-import { readReplicasScript, revocationKeys, writeBackAboveLimitScript, writeBackScript } from './scripts.ts';
+import {
+  readReplicasScript,
+  revocationKeys,
+  writeBackAboveLimitScript,
+  writeBackScript,
+} from './scripts.ts';
 
 /** How one gateway process is known to all that share its Redis. */
 export interface ReplicaName {
@@ -24,7 +29,8 @@ export interface ReplicaName {
  */
 export function nameReplica({ host, port }: ListenAddress): ReplicaName {
   const machine = port === 0 ? undefined : identifyMachine();
-  const idPrefix = machine && `${hostname()}-${hash('sha256', `${machine} ${host}:${port}`, 'hex').slice(0, 8)}-`;
+  const idPrefix =
+    machine && `${hostname()}-${hash('sha256', `${machine} ${host}:${port}`, 'hex').slice(0, 8)}-`;
   return { id: `${idPrefix ?? `${hostname()}-`}${randomBytes(4).toString('hex')}`, idPrefix };
 }
 
@@ -131,10 +137,14 @@ export function createReplicaMemory(ownId: string) {
   async function writeBack(redis: ProbedRedis, time: number): Promise<void> {
     const { replicas } = revocationKeys(redis.keyPrefix);
     // A note of another client may have any time.
-    const counted = known.filter(([, note]) => Math.abs(time - heardAtOf(note)) <= countsFor).slice(0, maxOfCall);
+    const counted = known
+      .filter(([, note]) => Math.abs(time - heardAtOf(note)) <= countsFor)
+      .slice(0, maxOfCall);
     if (counted.length === 0) return;
     const scripts = [writeBackScript, writeBackAboveLimitScript] as const;
-    await redis.probe('revocations', (client) => evalAboveLimit(client, scripts, [replicas], counted.flat()));
+    await redis.probe('revocations', (client) =>
+      evalAboveLimit(client, scripts, [replicas], counted.flat()),
+    );
   }
 
   async function read(redis: ProbedRedis): Promise<void> {
@@ -142,7 +152,9 @@ export function createReplicaMemory(ownId: string) {
     // Redis may have lost notes since the poll. Then the known ones must be written back, and not replaced.
     isIncomplete = !notes.some(([id]) => id === ownId);
     if (isIncomplete) return;
-    const ended = notes.filter(([id]) => idPrefix !== undefined && id !== ownId && id.startsWith(idPrefix));
+    const ended = notes.filter(
+      ([id]) => idPrefix !== undefined && id !== ownId && id.startsWith(idPrefix),
+    );
     if (ended.length > 0) {
       await forgetReplicas(
         redis,

@@ -32,10 +32,12 @@ describe('what is no reply of the script is a problem of Redis', () => {
     expect(() => readReply(pollReply, reply)).toThrow(problem);
   });
 
-  test.each<[unknown]>([[['r1', '5']], [['r1', '-5', []]], [['r1', '5', 'ab']], [['r1', '5', ['a', 1]]]])(
-    'of a list: %j',
-    (reply) => {
-      expect(() => readReply(hashReply, reply)).toThrow(problem);
-    },
-  );
+  test.each<[unknown]>([
+    [['r1', '5']],
+    [['r1', '-5', []]],
+    [['r1', '5', 'ab']],
+    [['r1', '5', ['a', 1]]],
+  ])('of a list: %j', (reply) => {
+    expect(() => readReply(hashReply, reply)).toThrow(problem);
+  });
 });

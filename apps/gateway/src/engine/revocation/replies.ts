@@ -5,7 +5,9 @@ const time = z
   .string()
   .regex(/^\d{1,16}$/)
   .transform(Number);
-const texts = z.custom<string[]>((value) => Array.isArray(value) && value.every((one) => typeof one === 'string'));
+const texts = z.custom<string[]>(
+  (value) => Array.isArray(value) && value.every((one) => typeof one === 'string'),
+);
 
 /** See `pollScript`. */
 export const pollReply = z.tuple([z.string(), z.int(), time, z.int(), z.int(), z.int(), z.int()]);

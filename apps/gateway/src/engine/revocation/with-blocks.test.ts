@@ -29,7 +29,8 @@ function setUp(decision: Decision, blocks: Partial<Blocks>) {
   };
   const all: Blocks = { ...noBlocks, ...blocks };
   const blocking = withBlocks(inner, 'corp', all, { info: (fields) => logged.push(fields) });
-  const ask = () => blocking.authenticate('token', { audiences: [], signal: new AbortController().signal });
+  const ask = () =>
+    blocking.authenticate('token', { audiences: [], signal: new AbortController().signal });
   return { ask, logged, asked: () => asked };
 }
 
@@ -45,11 +46,17 @@ test('an authenticated user is refused when the name or a group is blocked', asy
   });
   expect(await ask()).toStrictEqual({ kind: 'rejected', reason: 'blocked', subject: 'jane' });
   expect(seen).toEqual([['jane', ['dev']]]);
-  expect(logged).toEqual([{ authenticator: 'corp', subject: 'jane', blocked: 'user', by: 'root', reason: 'left' }]);
+  expect(logged).toEqual([
+    { authenticator: 'corp', subject: 'jane', blocked: 'user', by: 'root', reason: 'left' },
+  ]);
 });
 
 test('other decisions pass unchanged, and so do users who are not blocked', async () => {
-  for (const decision of [jane, { kind: 'no-opinion' }, { kind: 'rejected', reason: 'expired' }] as const) {
+  for (const decision of [
+    jane,
+    { kind: 'no-opinion' },
+    { kind: 'rejected', reason: 'expired' },
+  ] as const) {
     expect(await setUp(decision, {}).ask()).toBe(decision);
   }
 });
@@ -73,15 +80,23 @@ test('a token is refused when an id in it is blocked, and costs nothing when it 
   const credential = { jti: '7', sid: 's' };
   const { ask, logged } = setUp({ ...jane, credential }, { ofCredential });
   expect(await ask()).toStrictEqual({ kind: 'rejected', reason: 'blocked', subject: 'jane' });
-  expect(logged).toEqual([{ authenticator: 'corp', subject: 'jane', blocked: 'sid', by: 'root', reason: 'left' }]);
+  expect(logged).toEqual([
+    { authenticator: 'corp', subject: 'jane', blocked: 'sid', by: 'root', reason: 'left' },
+  ]);
   expect(await setUp(jane, { ofCredential }).ask()).toBe(jane);
   expect(seen).toEqual([credential]);
 });
 
 test('while it is not known who is blocked, no user is let in, and nothing else changes', async () => {
   const unknown = { isUnknown: true };
-  await expect(setUp(jane, unknown).ask()).rejects.toMatchObject({ name: 'AuthenticatorError', code: 'unavailable' });
-  for (const decision of [{ kind: 'no-opinion' }, { kind: 'rejected', reason: 'expired' }] as const) {
+  await expect(setUp(jane, unknown).ask()).rejects.toMatchObject({
+    name: 'AuthenticatorError',
+    code: 'unavailable',
+  });
+  for (const decision of [
+    { kind: 'no-opinion' },
+    { kind: 'rejected', reason: 'expired' },
+  ] as const) {
     expect(await setUp(decision, unknown).ask()).toBe(decision);
   }
 });

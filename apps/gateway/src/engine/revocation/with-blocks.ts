@@ -1,4 +1,9 @@
-import { type Authenticator, AuthenticatorError, type Logger, type Rejected } from '@sallyport/authenticator';
+import {
+  type Authenticator,
+  AuthenticatorError,
+  type Logger,
+  type Rejected,
+} from '@sallyport/authenticator';
 import { decidingLayer, layer } from '../chain/layer.ts';
 import type { Blocks, Entry } from './list.ts';
 
@@ -8,7 +13,12 @@ import type { Blocks, Entry } from './list.ts';
  * answer is cached: only the plugin can read the id. While it is not known who is blocked, a user who would be let in could not
  * be checked.
  */
-export function withBlocks(inner: Authenticator, name: string, blocks: Blocks, log: Pick<Logger, 'info'>) {
+export function withBlocks(
+  inner: Authenticator,
+  name: string,
+  blocks: Blocks,
+  log: Pick<Logger, 'info'>,
+) {
   const refuse = ({ kind, by, reason }: Entry, subject?: string): Rejected => {
     log.info({ authenticator: name, subject, blocked: kind, by, reason }, 'blocked');
     return { kind: 'rejected', reason: 'blocked', ...(subject !== undefined && { subject }) };
@@ -34,6 +44,10 @@ export function withBlocks(inner: Authenticator, name: string, blocks: Blocks, l
 /** Checks that blocks are known, before a user is let in. @throws AuthenticatorError while it is not known who is blocked */
 export function requireKnown({ isUnknown }: Pick<Blocks, 'isUnknown'>): void {
   if (!isUnknown) return;
-  const problem = 'the revocation list was not read since the start, so it is not known who is blocked';
-  throw new AuthenticatorError('unavailable', `${problem}. Fix the cache Redis, or see cache.redis.startWithoutBlocks`);
+  const problem =
+    'the revocation list was not read since the start, so it is not known who is blocked';
+  throw new AuthenticatorError(
+    'unavailable',
+    `${problem}. Fix the cache Redis, or see cache.redis.startWithoutBlocks`,
+  );
 }

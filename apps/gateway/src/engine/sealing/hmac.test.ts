@@ -11,7 +11,8 @@ test('equals what Node computes with the digits of the key, for any text, also i
     fc.property(keys, texts, (key, list) => {
       const mac = createHmacSha256(key);
       const digits = Buffer.from(key).toString('hex');
-      for (const text of list) expect(mac(text)).toBe(createHmac('sha256', digits).update(text).digest('base64url'));
+      for (const text of list)
+        expect(mac(text)).toBe(createHmac('sha256', digits).update(text).digest('base64url'));
     }),
   );
 });

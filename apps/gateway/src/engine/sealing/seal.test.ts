@@ -87,7 +87,9 @@ describe('a sealed text', () => {
     if (one === undefined || other === undefined) throw new Error('nothing sealed');
     // The cuts are within the nonce, after it, within the text, and before the tag.
     for (const cut of [7, 13, 15, one.length - 16]) {
-      expect(open(key, 'here', Buffer.concat([one.subarray(0, cut), other.subarray(cut)]))).toBeUndefined();
+      expect(
+        open(key, 'here', Buffer.concat([one.subarray(0, cut), other.subarray(cut)])),
+      ).toBeUndefined();
     }
   });
 
@@ -106,7 +108,13 @@ test('each place has a key of its own, and the name and the format are bound too
   const ownKey = createHmac('sha256', key).update('here').digest();
   const make = (format: number, withKey: Buffer, bound: string) => {
     const cipher = createCipheriv('aes-256-gcm', withKey, nonce).setAAD(Buffer.from(bound));
-    return Buffer.concat([Buffer.of(format), nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+    return Buffer.concat([
+      Buffer.of(format),
+      nonce,
+      cipher.update(plain),
+      cipher.final(),
+      cipher.getAuthTag(),
+    ]);
   };
   expect(open(key, 'here', make(1, ownKey, '\u0001here'))).toEqual(plain);
   // Each is right except for one thing.
@@ -124,7 +132,8 @@ const hmac = (key: Uint8Array | string, ...parts: (string | Uint8Array)[]) => {
 };
 
 /** RFC 5869, sections 2.2 and 2.3, for one block. */
-const hkdf = (secret: Uint8Array, salt: string, purpose: string) => hmac(hmac(salt, secret), purpose, Uint8Array.of(1));
+const hkdf = (secret: Uint8Array, salt: string, purpose: string) =>
+  hmac(hmac(salt, secret), purpose, Uint8Array.of(1));
 
 describe('a sealing key', () => {
   test('derives as RFC 5869 says, the same in every replica and at every call', () => {
@@ -141,7 +150,9 @@ describe('a sealing key', () => {
   test('has a different key for each purpose and each secret, of 256 bits each', () => {
     const secrets = [randomBytes(32), randomBytes(32), randomBytes(33)];
     const purposes = ['cache names', 'cache records', 'cache record', 'tag', ''];
-    const made = secrets.flatMap((secret) => purposes.map((purpose) => createSealingKey(secret).derive(purpose)));
+    const made = secrets.flatMap((secret) =>
+      purposes.map((purpose) => createSealingKey(secret).derive(purpose)),
+    );
     expect(made.map(({ length }) => length)).toEqual(made.map(() => 32));
     expect(new Set(made.map((one) => Buffer.from(one).toString('hex'))).size).toBe(made.length);
   });
@@ -150,7 +161,9 @@ describe('a sealing key', () => {
     const secret = randomBytes(32);
     const made = ['', 'a:', 'b:'].map((place) => createSealingKey(secret, place));
     expect(new Set(made.map(({ tag }) => tag)).size).toBe(3);
-    expect(new Set(made.map((key) => Buffer.from(key.derive('cache records')).toString('hex'))).size).toBe(3);
+    expect(
+      new Set(made.map((key) => Buffer.from(key.derive('cache records')).toString('hex'))).size,
+    ).toBe(3);
   });
 
   test('has a tag that distinguishes keys and is no part of what seals', () => {

@@ -42,9 +42,17 @@ const overhead = 1 + nonceLength + tagLength;
  */
 export function seal(key: Uint8Array, name: string, plain: Uint8Array): Buffer {
   const nonce = randomBytes(nonceLength);
-  const cipher = createCipheriv('aes-256-gcm', keyOf(key, name), nonce, { authTagLength: tagLength });
+  const cipher = createCipheriv('aes-256-gcm', keyOf(key, name), nonce, {
+    authTagLength: tagLength,
+  });
   cipher.setAAD(associated(name));
-  return Buffer.concat([Buffer.of(format), nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+  return Buffer.concat([
+    Buffer.of(format),
+    nonce,
+    cipher.update(plain),
+    cipher.final(),
+    cipher.getAuthTag(),
+  ]);
 }
 
 /**
@@ -55,11 +63,16 @@ export function seal(key: Uint8Array, name: string, plain: Uint8Array): Buffer {
 export function open(key: Uint8Array, name: string, sealed: Uint8Array): Buffer | undefined {
   if (sealed.length < overhead || sealed[0] !== format) return undefined;
   const nonce = sealed.subarray(1, 1 + nonceLength);
-  const decipher = createDecipheriv('aes-256-gcm', keyOf(key, name), nonce, { authTagLength: tagLength });
+  const decipher = createDecipheriv('aes-256-gcm', keyOf(key, name), nonce, {
+    authTagLength: tagLength,
+  });
   decipher.setAAD(associated(name));
   decipher.setAuthTag(sealed.subarray(-tagLength));
   try {
-    return Buffer.concat([decipher.update(sealed.subarray(1 + nonceLength, -tagLength)), decipher.final()]);
+    return Buffer.concat([
+      decipher.update(sealed.subarray(1 + nonceLength, -tagLength)),
+      decipher.final(),
+    ]);
   } catch {
     return undefined;
   }

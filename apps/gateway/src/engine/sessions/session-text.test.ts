@@ -49,9 +49,12 @@ describe.each([
     );
   });
 
-  test.each(['', 's1.', 'p1.', 'x', `p1.${Buffer.from('{}').toString('base64url')}`, 'p1.!'])('%j is none', (text) => {
-    expect(createSessionTexts(keys).read(digest, text)).toBeUndefined();
-  });
+  test.each(['', 's1.', 'p1.', 'x', `p1.${Buffer.from('{}').toString('base64url')}`, 'p1.!'])(
+    '%j is none',
+    (text) => {
+      expect(createSessionTexts(keys).read(digest, text)).toBeUndefined();
+    },
+  );
 });
 
 describe('with a key', () => {
@@ -76,12 +79,18 @@ describe('with a key', () => {
   });
 
   test('a key can be changed: the first seals, all open', () => {
-    const [before, both, after] = [texts, createSessionTexts([other, one]), createSessionTexts([other])];
+    const [before, both, after] = [
+      texts,
+      createSessionTexts([other, one]),
+      createSessionTexts([other]),
+    ];
     expect(both.read(digest, before.write(digest, session))).toEqual(session);
     expect(after.read(digest, both.write(digest, session))).toEqual(session);
   });
 });
 
 test('without a key, a sealed text is none', () => {
-  expect(createSessionTexts([]).read(digest, createSessionTexts([one]).write(digest, session))).toBeUndefined();
+  expect(
+    createSessionTexts([]).read(digest, createSessionTexts([one]).write(digest, session)),
+  ).toBeUndefined();
 });

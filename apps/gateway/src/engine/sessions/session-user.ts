@@ -9,7 +9,11 @@ import type { Session } from './session-text.ts';
 export type RevalidationResult = 'confirmed' | 'refused' | 'error' | 'stale';
 
 /** Writes the question about a user as one text, instead of a token, so that its answer can be cached like any other. */
-export function writeSessionUser({ username, uid, since }: Pick<Session, 'username' | 'uid' | 'since'>): string {
+export function writeSessionUser({
+  username,
+  uid,
+  since,
+}: Pick<Session, 'username' | 'uid' | 'since'>): string {
   return JSON.stringify([username, uid ?? null, since]);
 }
 
@@ -17,7 +21,10 @@ export function writeSessionUser({ username, uid, since }: Pick<Session, 'userna
  * Makes an authenticator that answers such questions, from a plugin with `revalidate`. No review reaches it: it is not in the
  * chain, and its questions never come from a client. A user who has another name or `uid` now is another user.
  */
-export function createSessionUsers(guard: Guard, onResult: (result: RevalidationResult) => void): Authenticator {
+export function createSessionUsers(
+  guard: Guard,
+  onResult: (result: RevalidationResult) => void,
+): Authenticator {
   return layer(guard, async (text, context) => {
     try {
       const decision = await revalidate(guard, text, context);
@@ -31,7 +38,8 @@ export function createSessionUsers(guard: Guard, onResult: (result: Revalidation
 }
 
 async function revalidate(guard: Guard, text: string, context: LinkContext): Promise<Decision> {
-  if (guard.revalidateWithin === undefined) throw new AuthenticatorError('failed', 'its plugin has no revalidate');
+  if (guard.revalidateWithin === undefined)
+    throw new AuthenticatorError('failed', 'its plugin has no revalidate');
   const [username, uid, since] = JSON.parse(text) as [string, string | null, number];
   const user = { username, ...(uid !== null && { uid }) };
   // A mistake of a plugin must not read as an answer.

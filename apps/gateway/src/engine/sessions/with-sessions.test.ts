@@ -24,7 +24,10 @@ const recorded = (changed: Partial<Session> = {}): Decision => ({
   expiresAt: new Date(5_000),
   session: texts.write(digestOf(token), { ...session, ...changed }),
 });
-const today: Decision = { kind: 'authenticated', user: { username: 'corp:alice', groups: ['corp:dev'] } };
+const today: Decision = {
+  kind: 'authenticated',
+  user: { username: 'corp:alice', groups: ['corp:dev'] },
+};
 
 interface SetUp {
   /** What the plugin says of the token. */
@@ -35,7 +38,12 @@ interface SetUp {
   readonly clusters?: Readonly<Record<string, { readonly audience: string }>>;
 }
 
-function setUp({ inner = () => recorded(), users = () => today, keyPrefix, clusters = {} }: SetUp = {}) {
+function setUp({
+  inner = () => recorded(),
+  users = () => today,
+  keyPrefix,
+  clusters = {},
+}: SetUp = {}) {
   const refused: RefusedSession[] = [];
   const asked: string[] = [];
   const link: Authenticator = { authenticate: inner, close: async () => undefined };
@@ -62,7 +70,14 @@ function setUp({ inner = () => recorded(), users = () => today, keyPrefix, clust
     signal: new AbortController().signal,
     onCached: (...given) => sources.push(given),
   };
-  return { refused, asked, sources, ask: async () => layer.authenticate(token, context), layer, context };
+  return {
+    refused,
+    asked,
+    sources,
+    ask: async () => layer.authenticate(token, context),
+    layer,
+    context,
+  };
 }
 
 describe('a session', () => {
@@ -82,7 +97,9 @@ describe('a session', () => {
     const known: Decision = { kind: 'authenticated', user: { username: 'corp:alice', extra } };
     const { ask } = setUp({ users: () => known, keyPrefix: 'sallyport.example.com' });
     expect(await ask()).toMatchObject({
-      user: { extra: { ...extra, 'sallyport.example.com/authenticated-at': ['1970-01-01T00:00:01.000Z'] } },
+      user: {
+        extra: { ...extra, 'sallyport.example.com/authenticated-at': ['1970-01-01T00:00:01.000Z'] },
+      },
     });
   });
 
@@ -112,9 +129,16 @@ describe('a session', () => {
 
   test('is refused when its user has another name in Kubernetes now, as after another prefix in gateway.yaml', async () => {
     const { ask, refused } = setUp({
-      users: () => ({ kind: 'authenticated', user: { username: 'partners:alice', groups: ['partners:dev'] } }),
+      users: () => ({
+        kind: 'authenticated',
+        user: { username: 'partners:alice', groups: ['partners:dev'] },
+      }),
     });
-    expect(await ask()).toEqual({ kind: 'rejected', reason: 'unknown-user', subject: 'corp:alice' });
+    expect(await ask()).toEqual({
+      kind: 'rejected',
+      reason: 'unknown-user',
+      subject: 'corp:alice',
+    });
     expect(refused).toEqual([{ session, token, reason: 'unknown-user' }]);
   });
 
@@ -129,16 +153,26 @@ describe('a session', () => {
       const { layer, context } = setUp({ inner: () => recorded(more), clusters });
       return layer.authenticate(token, { ...context, trace: (step) => steps.push(step) });
     };
-    expect(await inCluster(changed)).toEqual({ kind: 'rejected', reason: 'audience-mismatch', subject: 'corp:alice' });
+    expect(await inCluster(changed)).toEqual({
+      kind: 'rejected',
+      reason: 'audience-mismatch',
+      subject: 'corp:alice',
+    });
     const { cluster = 'none' } = changed as Partial<Session>;
     const where = 'which is not in login.clusters';
-    expect(steps).toEqual([`the session is for the cluster ${cluster} with the audience prod, ${where}`]);
+    expect(steps).toEqual([
+      `the session is for the cluster ${cluster} with the audience prod, ${where}`,
+    ]);
     expect(await inCluster({ cluster: 'production' })).toMatchObject({ kind: 'authenticated' });
   });
 
   test('is refused when its authenticator logs no one in any more', async () => {
     const { ask, asked } = setUp({ inner: () => recorded({ authenticator: 'partner' }) });
-    expect(await ask()).toEqual({ kind: 'rejected', reason: 'unknown-user', subject: 'corp:alice' });
+    expect(await ask()).toEqual({
+      kind: 'rejected',
+      reason: 'unknown-user',
+      subject: 'corp:alice',
+    });
     expect(asked).toEqual([]);
   });
 
@@ -161,7 +195,8 @@ describe('a session', () => {
   test('whose user and record are there immediately needs no promise', () => {
     const decision = recorded();
     const { layer, context } = setUp({ inner: () => decision });
-    for (const _ of [1, 2]) expect(layer.authenticate(token, context)).toMatchObject({ kind: 'authenticated' });
+    for (const _ of [1, 2])
+      expect(layer.authenticate(token, context)).toMatchObject({ kind: 'authenticated' });
   });
 });
 
@@ -179,7 +214,9 @@ describe('what is no session could not be checked:', () => {
   });
 
   test('a user about whom there is no opinion, or who could not be checked', async () => {
-    await expect(setUp({ users: () => ({ kind: 'no-opinion' }) }).ask()).rejects.toMatchObject({ code: 'failed' });
+    await expect(setUp({ users: () => ({ kind: 'no-opinion' }) }).ask()).rejects.toMatchObject({
+      code: 'failed',
+    });
     const down = new AuthenticatorError('unavailable', 'down');
     await expect(setUp({ users: () => Promise.reject(down) }).ask()).rejects.toBe(down);
   });

@@ -42,17 +42,29 @@ export interface SessionDependencies {
  * record of a session only its text is used, and only if it was written for this token. A token that is not a session is not
  * accepted here.
  */
-export function withSessions(inner: Authenticator, dependencies: SessionDependencies): Authenticator {
+export function withSessions(
+  inner: Authenticator,
+  dependencies: SessionDependencies,
+): Authenticator {
   const { texts, clusters, usersOf, onRefused, keyPrefix, now } = dependencies;
   const open = remembering((decision: Authenticated, token: string) =>
     readSession(texts, decision.session, digestOf(token)),
   );
 
-  function decide(decision: Decision, token: string, context: LinkContext): Decision | Promise<Decision> {
+  function decide(
+    decision: Decision,
+    token: string,
+    context: LinkContext,
+  ): Decision | Promise<Decision> {
     if (decision.kind !== 'authenticated') return decision;
     const session = open(decision, token);
-    if (session.until <= now()) return { kind: 'rejected', reason: 'expired', subject: decision.user.username };
-    const refused = (reason: RejectionReason): Decision => ({ kind: 'rejected', reason, subject: session.name });
+    if (session.until <= now())
+      return { kind: 'rejected', reason: 'expired', subject: decision.user.username };
+    const refused = (reason: RejectionReason): Decision => ({
+      kind: 'rejected',
+      reason,
+      subject: session.name,
+    });
     if (!isForCluster(session, clusters)) {
       const { cluster = 'none', audience = 'none' } = session;
       context.trace?.(
@@ -69,13 +81,16 @@ export function withSessions(inner: Authenticator, dependencies: SessionDependen
     });
     return after(users.authenticate(writeSessionUser(session), own), (today) => {
       const decided = decideAboutUser(today, decision, session, keyPrefix);
-      if (decided.kind === 'rejected' && isNew) onRefused({ session, token, reason: decided.reason });
+      if (decided.kind === 'rejected' && isNew)
+        onRefused({ session, token, reason: decided.reason });
       return decided;
     });
   }
 
   return layer(inner, (token, context) => {
-    return after(inner.authenticate(token, context), (decision) => decide(decision, token, context));
+    return after(inner.authenticate(token, context), (decision) =>
+      decide(decision, token, context),
+    );
   });
 }
 
@@ -83,9 +98,16 @@ export function withSessions(inner: Authenticator, dependencies: SessionDependen
  * Says whether a session is for a cluster of the config. If there are clusters, an older session without one is refused: it
  * would be valid for all.
  */
-function isForCluster({ cluster, audience }: Session, clusters: SessionDependencies['clusters']): boolean {
+function isForCluster(
+  { cluster, audience }: Session,
+  clusters: SessionDependencies['clusters'],
+): boolean {
   if (Object.keys(clusters).length === 0) return true;
-  return cluster !== undefined && Object.hasOwn(clusters, cluster) && clusters[cluster]?.audience === audience;
+  return (
+    cluster !== undefined &&
+    Object.hasOwn(clusters, cluster) &&
+    clusters[cluster]?.audience === audience
+  );
 }
 
 /** Makes the context of the question about the user. The source of its answer counts for the review only if it is stale. */
@@ -115,7 +137,10 @@ function decideAboutUser(
 ): Decision {
   if (today.kind === 'rejected') return today;
   if (today.kind !== 'authenticated') {
-    throw new AuthenticatorError('failed', `authenticator ${session.authenticator} has no opinion about a user`);
+    throw new AuthenticatorError(
+      'failed',
+      `authenticator ${session.authenticator} has no opinion about a user`,
+    );
   }
   // Blocks, and people, know the session by the name of the login. Another prefix in gateway.yaml makes another user.
   if (today.user.username !== session.name) {
@@ -142,5 +167,8 @@ function readSession(texts: SessionTexts, text: string | undefined, digest: stri
     text === undefined
       ? 'is no session: only tokens of the login server are accepted here'
       : 'was not written by a gateway with these sealing keys for this token';
-  throw new AuthenticatorError('failed', `the record of the token with the SHA-256 ${digest} ${problem}`);
+  throw new AuthenticatorError(
+    'failed',
+    `the record of the token with the SHA-256 ${digest} ${problem}`,
+  );
 }

@@ -9,6 +9,7 @@ import type { z } from 'zod';
  */
 export function readReply<Reply>(schema: z.ZodType<Reply>, reply: unknown): Reply {
   const { data } = schema.safeParse(reply);
-  if (data === undefined) throw new RedisProblem('server', 'the cache Redis: the reply is not that of the script');
+  if (data === undefined)
+    throw new RedisProblem('server', 'the cache Redis: the reply is not that of the script');
   return data;
 }

@@ -5,8 +5,12 @@ const lifetimes = { authenticatedTtl: 0, rejectedTtl: 0, unknownTtl: 0, staleTtl
 const redis = { connection: {}, keyPrefix: 'p:', sealingKeys: [], timeout: 120 };
 
 function timeoutWith(...stores: ('off' | 'memory' | 'shared')[]): number | undefined {
-  const authenticators = stores.map((store) => ({ cache: store === 'off' ? store : { ...lifetimes, store } }));
-  const config = { cache: { redis }, authenticators } as unknown as Parameters<typeof settingsForReviews>[0];
+  const authenticators = stores.map((store) => ({
+    cache: store === 'off' ? store : { ...lifetimes, store },
+  }));
+  const config = { cache: { redis }, authenticators } as unknown as Parameters<
+    typeof settingsForReviews
+  >[0];
   return settingsForReviews(config)?.timeout;
 }
 
@@ -18,6 +22,8 @@ test('the calls that one review may wait for have together cache.redis.timeout: 
 });
 
 test('without a cache Redis there are no settings', () => {
-  const config = { cache: {}, authenticators: [] } as unknown as Parameters<typeof settingsForReviews>[0];
+  const config = { cache: {}, authenticators: [] } as unknown as Parameters<
+    typeof settingsForReviews
+  >[0];
   expect(settingsForReviews(config)).toBeUndefined();
 });

@@ -26,10 +26,14 @@ const wording = {
  *
  * @returns undefined where the config has no cache Redis
  */
-export function settingsForReviews(config: Pick<GatewayConfig, 'cache' | 'authenticators' | 'login'>) {
+export function settingsForReviews(
+  config: Pick<GatewayConfig, 'cache' | 'authenticators' | 'login'>,
+) {
   const { authenticators, login } = config;
   const { redis } = config.cache;
-  const sharedCaches = authenticators.filter(({ cache }) => cache !== 'off' && cache.store === 'shared');
+  const sharedCaches = authenticators.filter(
+    ({ cache }) => cache !== 'off' && cache.store === 'shared',
+  );
   // The answer about the user of a session is shared too.
   const calls = sharedCaches.length + 1 + (login === undefined ? 0 : 1);
   if (redis === undefined) return undefined;
@@ -43,7 +47,10 @@ type PooledSettings = Omit<CacheRedisConfig, 'startWithoutBlocks'>;
 export type RedisPool = ReturnType<typeof createRedisPool>;
 
 /** Shares connections to the cache Redis by their settings: a reload that changes none of these keeps the connection. */
-export function createRedisPool({ logger, onError }: Pick<SharedRedisDependencies, 'onError'> & { logger: Logger }) {
+export function createRedisPool({
+  logger,
+  onError,
+}: Pick<SharedRedisDependencies, 'onError'> & { logger: Logger }) {
   const pooled = new Map<string, { readonly opening: ReturnType<typeof open>; leases: number }>();
 
   async function open({ connection: options, ...settings }: PooledSettings, base: string) {

@@ -1,4 +1,9 @@
-import { type ProblemKind, type RedisClient, type RedisConnection, RedisProblem } from '@sallyport/redis-connection';
+import {
+  type ProblemKind,
+  type RedisClient,
+  type RedisConnection,
+  RedisProblem,
+} from '@sallyport/redis-connection';
 import { describe, expect, test } from 'vitest';
 import { createSharedRedis } from './shared-redis.ts';
 import { secretsOf } from './testing/opened-shared-redis.ts';
@@ -8,8 +13,11 @@ const timeout = 50;
 /** A connection that answers when the test says so, and a clock that the test moves. */
 function setUp() {
   let time = 1_000_000;
-  const pending: { limit: number | undefined; answer: (value?: unknown) => void; fail: (error: unknown) => void }[] =
-    [];
+  const pending: {
+    limit: number | undefined;
+    answer: (value?: unknown) => void;
+    fail: (error: unknown) => void;
+  }[] = [];
   const lines: string[] = [];
   const errors: string[] = [];
   const connection = {
@@ -20,7 +28,12 @@ function setUp() {
   const log = (_: object, message: string) => void lines.push(message);
   const redis = createSharedRedis(
     { keyPrefix: 'p:', sealingKeys: secretsOf('AB'), timeout },
-    { connection, now: () => time, logger: { warn: log, info: log }, onError: (use) => errors.push(use) },
+    {
+      connection,
+      now: () => time,
+      logger: { warn: log, info: log },
+      onError: (use) => errors.push(use),
+    },
   );
   return {
     redis,
@@ -45,7 +58,10 @@ describe('what a review asks', () => {
     const failing = redis.ask('revocations', work);
     pending.at(-1)?.fail(problem('server'));
     await expect(failing).rejects.toMatchObject({ kind: 'server' });
-    expect([pending.map(({ limit }) => limit), errors]).toEqual([[timeout, timeout], ['revocations']]);
+    expect([pending.map(({ limit }) => limit), errors]).toEqual([
+      [timeout, timeout],
+      ['revocations'],
+    ]);
   });
 
   test.each<[ProblemKind, boolean]>([
@@ -68,7 +84,9 @@ describe('what a review asks', () => {
       await expect(asking).rejects.toMatchObject({ kind });
     };
     for (let count = 0; count < 5; count += 1) await fail();
-    expect(lines).toEqual(isOutage ? ['circuit of the cache Redis opened: it is down or slow'] : []);
+    expect(lines).toEqual(
+      isOutage ? ['circuit of the cache Redis opened: it is down or slow'] : [],
+    );
     const before = pending.length;
     void redis.ask('cache', work).catch(() => {});
     redis.send('cache', work);
@@ -88,7 +106,11 @@ describe('while the circuit is open, Redis', () => {
     own.pending.length = 0;
     return own;
   };
-  const probe = async ({ redis, pending, pass }: ReturnType<typeof setUp>, took: number, error?: unknown) => {
+  const probe = async (
+    { redis, pending, pass }: ReturnType<typeof setUp>,
+    took: number,
+    error?: unknown,
+  ) => {
     const probing = redis.probe('revocations', work).catch(() => {});
     pass(took);
     if (error === undefined) pending.at(-1)?.answer();

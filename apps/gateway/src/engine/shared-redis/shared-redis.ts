@@ -1,5 +1,10 @@
 import type { Logger } from '@sallyport/authenticator';
-import { type ProblemKind, type RedisClient, type RedisConnection, RedisProblem } from '@sallyport/redis-connection';
+import {
+  type ProblemKind,
+  type RedisClient,
+  type RedisConnection,
+  RedisProblem,
+} from '@sallyport/redis-connection';
 import { inSpan } from '../../base/tracing/in-span.ts';
 import type { CacheRedisConfig } from '../../config/types.ts';
 import { createCircuitWindow } from '../chain/circuit.ts';
@@ -21,7 +26,10 @@ export interface SharedRedisDependencies {
 
 /** Pairs the fields and values of a hash, which a script returns in turn. */
 export function pairsOf(fields: readonly string[]): (readonly [field: string, value: string])[] {
-  return Array.from({ length: fields.length / 2 }, (_, at) => [fields[2 * at] ?? '', fields[2 * at + 1] ?? '']);
+  return Array.from({ length: fields.length / 2 }, (_, at) => [
+    fields[2 * at] ?? '',
+    fields[2 * at + 1] ?? '',
+  ]);
 }
 
 type Work<T> = (client: RedisClient) => Promise<T>;
@@ -48,7 +56,10 @@ const outages: ReadonlySet<ProblemKind> = new Set([
 ]);
 
 /** Makes the calls of a shared Redis. Every call has a deadline, and throws RedisProblem. */
-export function createSharedRedis(settings: SharedRedisSettings, dependencies: SharedRedisDependencies) {
+export function createSharedRedis(
+  settings: SharedRedisSettings,
+  dependencies: SharedRedisDependencies,
+) {
   const { connection, now, logger } = dependencies;
   const { timeout } = settings;
   const { run, runTraced } = createCalls(dependencies);
@@ -84,7 +95,8 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
       }
     },
     /** Makes a call that a review can wait for, even while the circuit is open. @param limit milliseconds */
-    askWithin: <T>(use: RedisUse, limit: number, work: Work<T>): Promise<T> => runTraced(use, work, limit),
+    askWithin: <T>(use: RedisUse, limit: number, work: Work<T>): Promise<T> =>
+      runTraced(use, work, limit),
     /** Makes a call in the background. Failures are only counted, so nothing may depend on it. */
     send(use: RedisUse, work: Work<unknown>): void {
       // A login attempt that is not settled counts as refused, so its outcome is sent even while the circuit is open.
@@ -115,7 +127,10 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
 }
 
 /** Makes calls over the connection, and counts failures by their use. */
-function createCalls({ connection, onError }: Pick<SharedRedisDependencies, 'connection' | 'onError'>) {
+function createCalls({
+  connection,
+  onError,
+}: Pick<SharedRedisDependencies, 'connection' | 'onError'>) {
   async function run<T>(use: RedisUse, work: Work<T>, limit?: number): Promise<T> {
     try {
       return await connection.run(work, undefined, limit);
@@ -137,7 +152,11 @@ function createCalls({ connection, onError }: Pick<SharedRedisDependencies, 'con
   return { run, runTraced };
 }
 
-function logCircuit(isOpen: boolean, servers: string, logger: SharedRedisDependencies['logger']): void {
+function logCircuit(
+  isOpen: boolean,
+  servers: string,
+  logger: SharedRedisDependencies['logger'],
+): void {
   if (isOpen) logger.warn({ servers }, 'circuit of the cache Redis opened: it is down or slow');
   else logger.info({ servers }, 'circuit of the cache Redis closed: it has recovered');
 }

@@ -6,14 +6,19 @@ import { createLog, type LogLine } from '../../testing/server.ts';
 import type { StatusDocument } from '../status-page/collector.ts';
 import { type AdminServer, type AdminServerOptions, startAdminServer } from './admin.ts';
 
-async function start(options: Partial<AdminServerOptions> = {}): Promise<AdminServer & { log: LogLine[] }> {
+async function start(
+  options: Partial<AdminServerOptions> = {},
+): Promise<AdminServer & { log: LogLine[] }> {
   const { lines: log, logger } = createLog();
   const server = await startAdminServer({
     listen: { host: '127.0.0.1', port: 0 },
     readiness: () => [],
     authenticators: async () => [],
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4', body: 'up 1\n' }),
-    statusPage: { isShown: () => false, document: async () => Promise.reject(new Error('not asked for')) },
+    statusPage: {
+      isShown: () => false,
+      document: async () => Promise.reject(new Error('not asked for')),
+    },
     logger,
     ...options,
   });
@@ -24,7 +29,10 @@ async function start(options: Partial<AdminServerOptions> = {}): Promise<AdminSe
 const get = (server: AdminServer, path: string, host = '127.0.0.1', method = 'GET') =>
   send(server.url, { method, path, headers: { Host: host } });
 
-const protection = { 'x-content-type-options': 'nosniff', 'cross-origin-resource-policy': 'same-origin' };
+const protection = {
+  'x-content-type-options': 'nosniff',
+  'cross-origin-resource-policy': 'same-origin',
+};
 
 describe('the admin address', () => {
   test.each([true, false])(
@@ -32,17 +40,33 @@ describe('the admin address', () => {
     async (isShown) => {
       const document = async () => ({ at: 1, recent: [] }) as unknown as StatusDocument;
       const server = await start({ statusPage: { isShown: () => isShown, document } });
-      const files = ['', 'icon.svg', 'base.css', 'main.js', 'operations.md', 'uplot.js', 'none'].map(
-        (name) => `/status/${name}`,
-      );
-      const paths = ['/', '/status.json', '/livez', '/readyz', '/readyz?verbose', '/metrics', '/none', '//', ...files];
+      const files = [
+        '',
+        'icon.svg',
+        'base.css',
+        'main.js',
+        'operations.md',
+        'uplot.js',
+        'none',
+      ].map((name) => `/status/${name}`);
+      const paths = [
+        '/',
+        '/status.json',
+        '/livez',
+        '/readyz',
+        '/readyz?verbose',
+        '/metrics',
+        '/none',
+        '//',
+        ...files,
+      ];
       for (const path of paths) {
         for (const method of ['GET', 'HEAD', 'POST', 'OPTIONS']) {
-          expect([method, path, (await get(server, path, '127.0.0.1', method)).headers]).toMatchObject([
+          expect([
             method,
             path,
-            protection,
-          ]);
+            (await get(server, path, '127.0.0.1', method)).headers,
+          ]).toMatchObject([method, path, protection]);
         }
         expect((await get(server, path, 'evil.example')).headers).toMatchObject(protection);
       }
@@ -58,7 +82,11 @@ describe('the admin address', () => {
 
   test.each([
     ['no HTTP', 'nonsense\r\n\r\n', 400],
-    ['a head that is too large', `GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: ${'a'.repeat(17 * 1024)}`, 431],
+    [
+      'a head that is too large',
+      `GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: ${'a'.repeat(17 * 1024)}`,
+      431,
+    ],
     ['no Host', 'GET /livez HTTP/1.1\r\n\r\n', 400],
     ['an unknown Expect', 'GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: more\r\n\r\n', 200],
     ['HTTP/1.0', 'GET /livez HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n', 200],
@@ -84,18 +112,26 @@ describe('the admin address', () => {
 
   test('is alive, and ready while all checks pass', async () => {
     let ok = true;
-    const server = await start({ readiness: () => [{ name: 'shutdown', ok, reason: 'draining since noon' }] });
+    const server = await start({
+      readiness: () => [{ name: 'shutdown', ok, reason: 'draining since noon' }],
+    });
     expect(await get(server, '/livez')).toMatchObject({ status: 200, text: 'ok' });
     expect(await get(server, '/readyz')).toMatchObject({ status: 200, text: 'ok' });
-    expect((await get(server, '/readyz?verbose')).text).toBe('[+]ping ok\n[+]shutdown ok\nreadyz check passed\n');
+    expect((await get(server, '/readyz?verbose')).text).toBe(
+      '[+]ping ok\n[+]shutdown ok\nreadyz check passed\n',
+    );
     ok = false;
     expect(await get(server, '/livez')).toMatchObject({ status: 200, text: 'ok' });
     const unready = await get(server, '/readyz');
     expect(unready.status).toBe(500);
     expect(unready.headers['content-type']).toBe('text/plain; charset=utf-8');
-    expect(unready.text).toBe('[+]ping ok\n[-]shutdown failed: reason withheld\nreadyz check failed\n');
+    expect(unready.text).toBe(
+      '[+]ping ok\n[-]shutdown failed: reason withheld\nreadyz check failed\n',
+    );
     expect(server.log).toContainEqual(
-      expect.objectContaining({ fields: { failed: [{ check: 'shutdown', reason: 'draining since noon' }] } }),
+      expect.objectContaining({
+        fields: { failed: [{ check: 'shutdown', reason: 'draining since noon' }] },
+      }),
     );
   });
 
@@ -108,7 +144,10 @@ describe('the admin address', () => {
   test('beyond 64 connections the oldest of the address with the most is closed', async () => {
     const server = await start();
     const open = async (localAddress: string) => {
-      const socket = connect({ port: server.port, host: '127.0.0.1', localAddress }).on('error', () => {});
+      const socket = connect({ port: server.port, host: '127.0.0.1', localAddress }).on(
+        'error',
+        () => {},
+      );
       onTestFinished(() => void socket.destroy());
       const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
       await once(socket, 'connect');
@@ -130,22 +169,26 @@ describe('the admin address', () => {
     ['a request without a Host', 'GET /readyz HTTP/1.1\r\n\r\n'],
     ['a body', 'x'.repeat(100_000)],
     ['what is not HTTP', 'nonsense\r\n\r\n'],
-  ])('a connection gets one answer, which says so, whatever comes after the request: %s', async (_name, after) => {
-    const readiness = vi.fn(() => []);
-    const checked = Promise.withResolvers<[]>();
-    const server = await start({ readiness, authenticators: () => checked.promise });
-    const raw = openRaw(server.port);
-    raw.socket.write(`GET /readyz?verbose HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n${after}`);
-    await expect.poll(() => readiness).toHaveBeenCalled();
-    raw.socket.write(after);
-    // It has arrived when a later connection has its answer.
-    await get(server, '/livez');
-    checked.resolve([]);
-    await raw.closed;
-    const answer = /^HTTP\/1.1 200 OK\r\n.*Connection: close\r\n.*\r\n\r\n\[\+\]ping ok\nreadyz check passed\n$/is;
-    expect(raw.received()).toMatch(answer);
-    expect(readiness).toHaveBeenCalledOnce();
-  });
+  ])(
+    'a connection gets one answer, which says so, whatever comes after the request: %s',
+    async (_name, after) => {
+      const readiness = vi.fn(() => []);
+      const checked = Promise.withResolvers<[]>();
+      const server = await start({ readiness, authenticators: () => checked.promise });
+      const raw = openRaw(server.port);
+      raw.socket.write(`GET /readyz?verbose HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n${after}`);
+      await expect.poll(() => readiness).toHaveBeenCalled();
+      raw.socket.write(after);
+      // It has arrived when a later connection has its answer.
+      await get(server, '/livez');
+      checked.resolve([]);
+      await raw.closed;
+      const answer =
+        /^HTTP\/1.1 200 OK\r\n.*Connection: close\r\n.*\r\n\r\n\[\+\]ping ok\nreadyz check passed\n$/is;
+      expect(raw.received()).toMatch(answer);
+      expect(readiness).toHaveBeenCalledOnce();
+    },
+  );
 
   test('a request may come byte by byte, and its sender may close before the answer', async () => {
     const metrics = Promise.withResolvers<{ contentType: string; body: string }>();
@@ -196,12 +239,17 @@ describe('the admin address', () => {
     first.resolve();
     expect((await early).text).toBe('1');
     await Promise.all(late.map(({ closed }) => closed));
-    expect(late.map(({ received }) => received().split('\r\n\r\n')[1])).toEqual(late.map(() => '2'));
+    expect(late.map(({ received }) => received().split('\r\n\r\n')[1])).toEqual(
+      late.map(() => '2'),
+    );
   });
 
   test('a client that does not read its answer is cut off', async () => {
     const body = 'x'.repeat(64 * 1024 * 1024);
-    const server = await start({ socketTimeout: 100, metrics: async () => ({ contentType: 'text/plain', body }) });
+    const server = await start({
+      socketTimeout: 100,
+      metrics: async () => ({ contentType: 'text/plain', body }),
+    });
     const socket = connect(server.port, '127.0.0.1').pause();
     onTestFinished(() => void socket.destroy());
     socket.write('GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
@@ -214,13 +262,19 @@ describe('the admin address', () => {
   test('metrics that fail are a 500 without detail', async () => {
     const server = await start({ metrics: () => Promise.reject(new Error('secret')) });
     const answer = await get(server, '/metrics');
-    expect(answer).toMatchObject({ status: 500, json: { reason: 'InternalError', message: 'internal error' } });
+    expect(answer).toMatchObject({
+      status: 500,
+      json: { reason: 'InternalError', message: 'internal error' },
+    });
     expect(JSON.stringify(server.log)).not.toContain('secret');
   });
 
   test('knows nothing else', async () => {
     const server = await start();
-    expect(await get(server, '/livez/')).toMatchObject({ status: 404, json: { reason: 'NotFound' } });
+    expect(await get(server, '/livez/')).toMatchObject({
+      status: 404,
+      json: { reason: 'NotFound' },
+    });
     expect(await get(server, '/authenticate')).toMatchObject({ status: 404 });
     const answer = await get(server, '/metrics', '127.0.0.1', 'DELETE');
     expect(answer).toMatchObject({ status: 405, headers: { allow: 'GET, HEAD' } });
@@ -229,7 +283,10 @@ describe('the admin address', () => {
   test.each(['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example:80', '[evil]'])(
     'on loopback the host %j is refused',
     async (host) => {
-      expect(await get(await start(), '/livez', host)).toMatchObject({ status: 403, json: { reason: 'Forbidden' } });
+      expect(await get(await start(), '/livez', host)).toMatchObject({
+        status: 403,
+        json: { reason: 'Forbidden' },
+      });
     },
   );
 

@@ -1,4 +1,8 @@
-import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type ServerResponse,
+} from 'node:http';
 import { createServer, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
@@ -132,7 +136,10 @@ function createAdminApp(options: AdminServerOptions): Koa {
     const { contentType, body } = await options.metrics();
     return { contentType, body: Buffer.from(body) };
   }, interval);
-  const document = paced(async () => Buffer.from(JSON.stringify(await statusPage.document())), interval);
+  const document = paced(
+    async () => Buffer.from(JSON.stringify(await statusPage.document())),
+    interval,
+  );
   const router = new Router({ strict: true, sensitive: true });
   router.get('/livez', (context) => answerHealth(context, logger, 'livez', []));
   router.get('/readyz', async (context) => {
@@ -163,13 +170,24 @@ const requireHost: Middleware = ({ req }, next) => {
   return next();
 };
 
-function answerHealth(context: Context, logger: Logger, name: string, checks: HealthChecks, notes: HealthChecks = []) {
+function answerHealth(
+  context: Context,
+  logger: Logger,
+  name: string,
+  checks: HealthChecks,
+  notes: HealthChecks = [],
+) {
   const { ok, body } = healthAnswer(name, checks, 'verbose' in context.query, notes);
   for (const note of notes.filter((each) => !each.ok)) {
-    logger.debug({ check: note.name, reason: note.reason }, 'a check that does not decide readiness failed');
+    logger.debug(
+      { check: note.name, reason: note.reason },
+      'a check that does not decide readiness failed',
+    );
   }
   if (!ok) {
-    const failed = checks.filter((check) => !check.ok).map((check) => ({ check: check.name, reason: check.reason }));
+    const failed = checks
+      .filter((check) => !check.ok)
+      .map((check) => ({ check: check.name, reason: check.reason }));
     logger.debug({ failed }, `${name} check failed`);
   }
   context.status = ok ? 200 : 500;
@@ -182,7 +200,10 @@ function answerHealth(context: Context, logger: Logger, name: string, checks: He
  *
  * @param interval settles when the next call may begin
  */
-export function paced<Value>(make: () => Promise<Value>, interval: () => Promise<void>): () => Promise<Value> {
+export function paced<Value>(
+  make: () => Promise<Value>,
+  interval: () => Promise<void>,
+): () => Promise<Value> {
   let free = Promise.resolve();
   let next: Promise<Value> | undefined;
   return () => {

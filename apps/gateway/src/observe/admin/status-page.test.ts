@@ -57,36 +57,51 @@ describe('the status page', () => {
   test('every file that the page names is served', async () => {
     const get = await start('127.0.0.1', () => true);
     const { text: html } = await get('/');
-    const named = [...html.matchAll(/(?:src|href)="(status\/[^"]+)"/g)].map(([, path]) => `/${path}`);
+    const named = [...html.matchAll(/(?:src|href)="(status\/[^"]+)"/g)].map(
+      ([, path]) => `/${path}`,
+    );
     const { text: main } = await get('/status/main.js');
     const imported = [...main.matchAll(/from '\.\/([^']+)'/g)].map(([, name]) => `/status/${name}`);
     expect(named.length + imported.length).toBeGreaterThan(8);
-    for (const path of [...named, ...imported]) expect([path, (await get(path)).status]).toEqual([path, 200]);
+    for (const path of [...named, ...imported])
+      expect([path, (await get(path)).status]).toEqual([path, 200]);
   });
 
   test.each(pathsOfPage)('%s is read only: other methods are 405', async (path) => {
     const get = await start('127.0.0.1', () => true);
     expect(await get(path, { method: 'HEAD' })).toMatchObject({ status: 200, text: '' });
-    expect(await get(path, { method: 'POST' })).toMatchObject({ status: 405, headers: { allow: 'GET, HEAD' } });
+    expect(await get(path, { method: 'POST' })).toMatchObject({
+      status: 405,
+      headers: { allow: 'GET, HEAD' },
+    });
   });
 
-  test.each(pathsOfPage)('%s is refused to a Host that is a name, off loopback too', async (path) => {
-    for (const listen of ['127.0.0.1', '0.0.0.0']) {
-      const get = await start(listen, () => true);
-      expect((await get(path, { host: 'evil.example.com' })).status).toBe(403);
-      expect((await get(path, { host: 'localhost:8081' })).status).toBe(200);
-    }
-  });
+  test.each(pathsOfPage)(
+    '%s is refused to a Host that is a name, off loopback too',
+    async (path) => {
+      for (const listen of ['127.0.0.1', '0.0.0.0']) {
+        const get = await start(listen, () => true);
+        expect((await get(path, { host: 'evil.example.com' })).status).toBe(403);
+        expect((await get(path, { host: 'localhost:8081' })).status).toBe(200);
+      }
+    },
+  );
 
-  test.each(pathsOfPage)('%s is 404 if the page is not shown, which is read each time', async (path) => {
-    let isShown = false;
-    const get = await start('0.0.0.0', () => isShown);
-    for (const method of ['GET', 'POST']) {
-      expect(await get(path, { method })).toMatchObject({ status: 404, json: { reason: 'NotFound' } });
-    }
-    isShown = true;
-    expect((await get(path)).status).toBe(200);
-  });
+  test.each(pathsOfPage)(
+    '%s is 404 if the page is not shown, which is read each time',
+    async (path) => {
+      let isShown = false;
+      const get = await start('0.0.0.0', () => isShown);
+      for (const method of ['GET', 'POST']) {
+        expect(await get(path, { method })).toMatchObject({
+          status: 404,
+          json: { reason: 'NotFound' },
+        });
+      }
+      isShown = true;
+      expect((await get(path)).status).toBe(200);
+    },
+  );
 
   test.each([
     '/status',

@@ -25,11 +25,22 @@ const answered = (answer: Partial<Answer>) =>
   ({ authenticator: 'corp', seconds: 0.5, recognized: true, ...answer }) as Answer;
 
 test('a user who was let in: names as Kubernetes sees them, groups as their number', () => {
-  const user = { username: 'corp:jane', uid: '7', groups: ['a', 'b'], extra: { 'scopes.example.com': ['x'] } };
+  const user = {
+    username: 'corp:jane',
+    uid: '7',
+    groups: ['a', 'b'],
+    extra: { 'scopes.example.com': ['x'] },
+  };
   const decision = { kind: 'authenticated' as const, user };
   const end = { ...report, client: 'CN=api', outcome: 'authenticated' as const, end: decision };
-  const unasked = answered({ authenticator: 'robots', decision: { kind: 'no-opinion' }, recognized: false });
-  expect(auditEntry({ ...end, answers: [unasked, answered({ decision, source: 'memory' })] })).toEqual({
+  const unasked = answered({
+    authenticator: 'robots',
+    decision: { kind: 'no-opinion' },
+    recognized: false,
+  });
+  expect(
+    auditEntry({ ...end, answers: [unasked, answered({ decision, source: 'memory' })] }),
+  ).toEqual({
     ...about,
     caller: 'CN=api',
     outcome: 'authenticated',
@@ -44,7 +55,9 @@ test('a user who was let in: names as Kubernetes sees them, groups as their numb
     ],
   });
   const { username } = user;
-  expect(auditEntry({ ...end, end: { kind: 'authenticated', user: { username } }, answers: [] })).toMatchObject({
+  expect(
+    auditEntry({ ...end, end: { kind: 'authenticated', user: { username } }, answers: [] }),
+  ).toMatchObject({
     username,
     groups: 0,
   });
@@ -58,12 +71,21 @@ test('the token is removed from the name of a user', () => {
     uid: '[token]',
   });
   const no = { kind: 'rejected' as const, reason: 'locked' as const, subject: 'uid=the-token' };
-  expect(auditEntry({ ...report, outcome: 'rejected', end: no })).toMatchObject({ subject: 'uid=[token]' });
+  expect(auditEntry({ ...report, outcome: 'rejected', end: no })).toMatchObject({
+    subject: 'uid=[token]',
+  });
 });
 
 test('a user who was refused: the reason, and their name at the backend', () => {
   const decision = { kind: 'rejected' as const, reason: 'locked' as const, subject: 'uid=jane' };
-  expect(auditEntry({ ...report, outcome: 'rejected', end: decision, answers: [answered({ decision })] })).toEqual({
+  expect(
+    auditEntry({
+      ...report,
+      outcome: 'rejected',
+      end: decision,
+      answers: [answered({ decision })],
+    }),
+  ).toEqual({
     ...about,
     outcome: 'rejected',
     reason: 'locked',
@@ -82,7 +104,11 @@ test('a token that could not be checked: the code of each error, and never its m
     answered({ error: new TypeError(words) }),
     answered({ decision: yes, source: 'stale', failure: error }),
   ];
-  const end = { kind: 'error' as const, message: 'authenticator corp unavailable', authenticators: ['corp'] };
+  const end = {
+    kind: 'error' as const,
+    message: 'authenticator corp unavailable',
+    authenticators: ['corp'],
+  };
   const entry = auditEntry({ ...report, outcome: 'error', end, answers, callerGone: true });
   expect(entry).toEqual({
     ...about,
@@ -92,15 +118,30 @@ test('a token that could not be checked: the code of each error, and never its m
     asked: [
       { authenticator: 'corp', answer: 'error', error: 'unavailable', seconds: 0.5 },
       { authenticator: 'corp', answer: 'error', error: 'unexpected', seconds: 0.5 },
-      { authenticator: 'corp', answer: 'authenticated', cached: 'stale', error: 'unavailable', seconds: 0.5 },
+      {
+        authenticator: 'corp',
+        answer: 'authenticated',
+        cached: 'stale',
+        error: 'unavailable',
+        seconds: 0.5,
+      },
     ],
   });
   expect(JSON.stringify(entry)).not.toMatch(/hunter2|the-token/);
 });
 
 test('a thrown error: the message of our own refusals, and none of a bug', () => {
-  const invalid = auditEntry({ ...report, outcome: 'invalid', end: new StatusError(400, 'spec must be an object') });
-  expect(invalid).toEqual({ ...about, outcome: 'invalid', reason: 'spec must be an object', asked: [] });
+  const invalid = auditEntry({
+    ...report,
+    outcome: 'invalid',
+    end: new StatusError(400, 'spec must be an object'),
+  });
+  expect(invalid).toEqual({
+    ...about,
+    outcome: 'invalid',
+    reason: 'spec must be an object',
+    asked: [],
+  });
   const bug = auditEntry({ ...report, outcome: 'error', end: new Error('the-token is bad') });
   expect(bug).toEqual({ ...about, outcome: 'error', reason: 'a bug: see the log', asked: [] });
 });
@@ -129,7 +170,8 @@ test('a line begins with what identifies it, and leaves out undefined values', (
 });
 
 test('no name can end its line, start another or change its direction; each is read back unchanged', () => {
-  const unfit = '\n\r\u0085\u2028\u2029\u001b[2J\u007f\u009b"\\\u202e\u2066\u200b\u{e0041}\ufeff\ud800';
+  const unfit =
+    '\n\r\u0085\u2028\u2029\u001b[2J\u007f\u009b"\\\u202e\u2066\u200b\u{e0041}\ufeff\ud800';
   const name = fc.oneof(fc.constant(unfit), fc.string({ unit: anyCharacter, maxLength: 40 }));
   fc.assert(
     fc.property(name, (username) => {

@@ -22,12 +22,19 @@ export interface LineOrigin {
 /** Describes the decision of one review, by values that are ours, or that Kubernetes sees. */
 export function decisionOf({ outcome, end, answers, token }: ReviewReport) {
   const safe = (text: string | undefined) => text && withoutToken(text, token);
-  const decided = end instanceof Error || end.kind === 'no-opinion' || end.kind === 'error' ? undefined : end;
+  const decided =
+    end instanceof Error || end.kind === 'no-opinion' || end.kind === 'error' ? undefined : end;
   const by = decided && answers.at(-1);
   const user = decided?.kind === 'authenticated' ? decided.user : undefined;
   const refused = decided?.kind === 'rejected' ? decided : undefined;
   return {
-    reason: safe(end instanceof Error ? reasonOf(end, outcome) : end.kind === 'error' ? end.message : refused?.reason),
+    reason: safe(
+      end instanceof Error
+        ? reasonOf(end, outcome)
+        : end.kind === 'error'
+          ? end.message
+          : refused?.reason,
+    ),
     authenticator: by?.authenticator,
     cached: by && 'decision' in by ? by.source : undefined,
     // The names are those that Kubernetes sees, but the subject of a refusal is named as by the backend.
@@ -58,7 +65,10 @@ export function auditEntry(report: ReviewReport) {
  *
  * @param startedAt when this process started, in milliseconds since 1970
  */
-export function adminActionEntry({ action, kind, name, by, reason, at, until }: Entry, startedAt: number) {
+export function adminActionEntry(
+  { action, kind, name, by, reason, at, until }: Entry,
+  startedAt: number,
+) {
   // A token is named by the first digits of its SHA-256, as `blocks` and `token list` show it.
   const shown = kind === 'token' ? shortDigest(name) : name;
   return {
@@ -82,7 +92,8 @@ function asked(answer: Answer) {
   const { authenticator } = answer;
   const seconds = toMicroseconds(answer.seconds);
   const nothing = { reason: undefined, cached: undefined };
-  if ('error' in answer) return { authenticator, answer: 'error', ...nothing, error: codeOf(answer.error), seconds };
+  if ('error' in answer)
+    return { authenticator, answer: 'error', ...nothing, error: codeOf(answer.error), seconds };
   const { decision, recognized, failure, source } = answer;
   return {
     authenticator,
@@ -118,7 +129,8 @@ const ownKey = randomBytes(32);
  * @param secret the sealing key in use, which all replicas have. By default, the key is one of this process alone
  */
 export function createTokenFingerprint(secret?: Uint8Array): (token: string) => string {
-  const key = secret === undefined ? ownKey : createSealingKey(secret).derive('audit token fingerprints');
+  const key =
+    secret === undefined ? ownKey : createSealingKey(secret).derive('audit token fingerprints');
   const mac = createHmacSha256(key);
   return (token) => mac(token).slice(0, fingerprintLength);
 }

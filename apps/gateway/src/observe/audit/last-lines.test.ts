@@ -13,11 +13,16 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-const line = (username: string, sequence: number, more = '') => `${auditJson({ sequence, username, more })}\n`;
+const line = (username: string, sequence: number, more = '') =>
+  `${auditJson({ sequence, username, more })}\n`;
 
 function find(username = 'jane', limit?: number, count = 3) {
   const text = auditJson(username).slice(1, -1);
-  const search = { text, matches: (one: { username?: unknown }) => one.username === username, count };
+  const search = {
+    text,
+    matches: (one: { username?: unknown }) => one.username === username,
+    count,
+  };
   return findLastLines({ output: { file } }, search, limit);
 }
 
@@ -47,7 +52,12 @@ test('finds the last lines, the newest first, and skips those that only contain 
 test('finds lines of any length, wherever a part that is read begins', async () => {
   // A part is 1 MiB.
   const long = 'x'.repeat(700_000);
-  const text = [line('jane', 1), line('bob', 2, long), line('jane', 3, long.repeat(3)), line('bob', 4, long)].join('');
+  const text = [
+    line('jane', 1),
+    line('bob', 2, long),
+    line('jane', 3, long.repeat(3)),
+    line('bob', 4, long),
+  ].join('');
   await writeFile(file, text + line('jane', 5, long));
   expect(await sequences('jane')).toEqual([[5, 3, 1], false]);
   expect(await sequences('bob')).toEqual([[4, 2], false]);
@@ -80,15 +90,19 @@ test('finds a name as the trail escapes it', async () => {
 });
 
 test('says why a trail cannot be read', async () => {
-  await expect(findLastLines({ output: 'stdout' }, { text: '', matches: () => true, count: 1 })).rejects.toThrow(
-    'audit.output is stdout: look where that is kept',
-  );
+  await expect(
+    findLastLines({ output: 'stdout' }, { text: '', matches: () => true, count: 1 }),
+  ).rejects.toThrow('audit.output is stdout: look where that is kept');
   file = folder;
-  await expect(find()).rejects.toThrow(`audit.output: cannot read ${folder}: it is not a regular file`);
+  await expect(find()).rejects.toThrow(
+    `audit.output: cannot read ${folder}: it is not a regular file`,
+  );
   file = join(folder, 'audit.log');
   await writeFile(file, '');
   await chmod(file, 0);
   // Root may read everything.
   if (process.getuid?.() === 0) return;
-  await expect(find()).rejects.toThrow('permission denied. Run this as the user that runs the gateway');
+  await expect(find()).rejects.toThrow(
+    'permission denied. Run this as the user that runs the gateway',
+  );
 });

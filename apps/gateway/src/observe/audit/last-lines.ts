@@ -24,7 +24,11 @@ const maxBytes = 256 * mebibyte;
  * @returns the newest first. `isPartial` says that they are fewer than `count`, and that earlier lines were not read
  * @throws Error that says why the trail can't be read
  */
-export async function findLastLines({ output }: AuditConfig, search: Search, limit: number = maxBytes) {
+export async function findLastLines(
+  { output }: AuditConfig,
+  search: Search,
+  limit: number = maxBytes,
+) {
   if (output === 'stdout') throw new Error('audit.output is stdout: look where that is kept');
   const { file } = output;
   const lines: Line[] = [];
@@ -59,7 +63,13 @@ const wordings: Readonly<Record<string, string>> = {
  * @param lines gets what is found
  * @returns how many bytes were not read, since they were not needed, or over the limit
  */
-async function readBackwards(handle: FileHandle, size: number, search: Search, lines: Line[], limit: number) {
+async function readBackwards(
+  handle: FileHandle,
+  size: number,
+  search: Search,
+  lines: Line[],
+  limit: number,
+) {
   const text = Buffer.from(search.text);
   const minEnd = Math.max(0, size - limit);
   let end = size;

@@ -1,5 +1,15 @@
 import fs, { writeSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -43,21 +53,24 @@ test.each([
   ['link', link],
   ['dangling', link],
   ['socket', 'it is a socket. Name a regular file or a named pipe'],
-])('says why %s cannot be opened, and how to fix it, and writes to no file by way of it', async (name, expected) => {
-  await mkdir(join(folder, 'folder'));
-  await writeFile(join(folder, 'file'), '');
-  await symlink('file', join(folder, 'link'));
-  await symlink('nothing', join(folder, 'dangling'));
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(join(folder, 'socket'), resolve));
-  const config = { output: { file: join(folder, name) } };
-  const message = `audit.output: cannot open ${config.output.file}: ${expected}`;
-  await expect(openOutput(config)).rejects.toThrow(message);
-  await expect(probeOutput(config)).rejects.toThrow(message);
-  server.close();
-  expect(await readdir(folder)).not.toContain('nothing');
-  expect(await readFile(join(folder, 'file'), 'utf8')).toBe('');
-});
+])(
+  'says why %s cannot be opened, and how to fix it, and writes to no file by way of it',
+  async (name, expected) => {
+    await mkdir(join(folder, 'folder'));
+    await writeFile(join(folder, 'file'), '');
+    await symlink('file', join(folder, 'link'));
+    await symlink('nothing', join(folder, 'dangling'));
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(join(folder, 'socket'), resolve));
+    const config = { output: { file: join(folder, name) } };
+    const message = `audit.output: cannot open ${config.output.file}: ${expected}`;
+    await expect(openOutput(config)).rejects.toThrow(message);
+    await expect(probeOutput(config)).rejects.toThrow(message);
+    server.close();
+    expect(await readdir(folder)).not.toContain('nothing');
+    expect(await readFile(join(folder, 'file'), 'utf8')).toBe('');
+  },
+);
 
 test('goes through a link on the way to the folder', async () => {
   await mkdir(join(folder, 'real'));
@@ -92,7 +105,9 @@ test('a file that fails to close, as over NFS on a full disk, is refused by a pr
   try {
     output.close();
     await expect.poll(() => ended).toContain(output.fd);
-    await expect(probeOutput(config)).rejects.toThrow(`audit.output: cannot open ${config.output.file}: ENOSPC`);
+    await expect(probeOutput(config)).rejects.toThrow(
+      `audit.output: cannot open ${config.output.file}: ENOSPC`,
+    );
   } finally {
     fs.close = close;
     syncBuiltinESMExports();

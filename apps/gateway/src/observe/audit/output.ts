@@ -31,7 +31,10 @@ export async function openOutput({ output }: AuditConfig): Promise<AuditOutput> 
   try {
     using opened = new DisposableStack();
     // It is opened to be read as well, to see how it ends.
-    const fd = opened.adopt(await openItself(output.file, O_RDWR | O_APPEND | O_CREAT), closeQuietly);
+    const fd = opened.adopt(
+      await openItself(output.file, O_RDWR | O_APPEND | O_CREAT),
+      closeQuietly,
+    );
     const stats = await promisify(fstat)(fd, { bigint: true });
     const isFile = stats.isFile();
     const endsTorn = isFile && (await isTorn(fd, Number(stats.size)));
@@ -97,7 +100,10 @@ async function isTorn(fd: number, size: number): Promise<boolean> {
 /** Says why the file of a trail can't be used, and how to fix it. */
 async function unusable(file: string, error: unknown): Promise<Error> {
   const { code = '', message } = error as NodeJS.ErrnoException;
-  const words = code === 'EACCES' ? `${denied}: ${await howToWrite(file)}` : (wordings[code] ?? (code || message));
+  const words =
+    code === 'EACCES'
+      ? `${denied}: ${await howToWrite(file)}`
+      : (wordings[code] ?? (code || message));
   return new Error(`audit.output: cannot open ${file}: ${words}`);
 }
 
@@ -108,5 +114,6 @@ const wordings: Readonly<Record<string, string>> = {
   EISDIR: 'it is a folder. Name a file in it',
   ELOOP: 'it is a symbolic link, which may lead anywhere. Name the file itself',
   ENXIO: 'it is a socket. Name a regular file or a named pipe',
-  EROFS: 'its file system is read-only. Name a file elsewhere: the systemd unit allows /var/log/sallyport alone',
+  EROFS:
+    'its file system is read-only. Name a file elsewhere: the systemd unit allows /var/log/sallyport alone',
 };

@@ -61,7 +61,9 @@ test('dropped lines have numbers too, and the next line says how many they are',
   record.review(report);
   vi.advanceTimersByTime(20);
   expect(onDropped).toHaveBeenCalledTimes(3);
-  expect(lines.map(({ sequence, dropped: before, fingerprint }) => [sequence, before, fingerprint])).toEqual([
+  expect(
+    lines.map(({ sequence, dropped: before, fingerprint }) => [sequence, before, fingerprint]),
+  ).toEqual([
     [1, undefined, 'THE-TOKEN'],
     [5, 3, 'THE-TOKEN'],
     [6, undefined, undefined],
@@ -84,7 +86,9 @@ test('makes lines 20 ms after the first came, or once there are 250, in their or
   expect(lines.length).toBe(3);
   write(252, 253);
   expect(lines.length).toBe(253);
-  expect(lines.every(({ review, sequence }, at) => review === String(at) && sequence === at + 1)).toBe(true);
+  expect(
+    lines.every(({ review, sequence }, at) => review === String(at) && sequence === at + 1),
+  ).toBe(true);
   vi.advanceTimersByTime(5);
   write(253, 254);
   vi.advanceTimersByTime(19);
@@ -152,7 +156,10 @@ test('an admin action has one line, among those of reviews, however often this p
   record.use(undefined);
   record.adminAction({ ...block, action: 'unblock', at: block.at + 2 });
   const action = { boot: 'b', kind: 'user', name: block.name, by: 'eve', reason: block.reason };
-  const times = { at: new Date(block.at).toISOString(), until: new Date(block.until).toISOString() };
+  const times = {
+    at: new Date(block.at).toISOString(),
+    until: new Date(block.until).toISOString(),
+  };
   expect(lines).toEqual([
     expect.objectContaining({ sequence: 1, review: 'r' }),
     { ...action, ...times, time: new Date().toISOString(), sequence: 2, event: 'block' },

@@ -5,7 +5,13 @@ import type { Entry } from '../../engine/revocation/list.ts';
 import type { RefusedSession } from '../../engine/sessions/with-sessions.ts';
 import type { LoginDetails, LoginReport } from '../../login/login-report.ts';
 import { isWithoutReview, type ReviewReport } from '../../review/review-report.ts';
-import { adminActionEntry, auditEntry, auditLine, type LineOrigin, toMicroseconds } from './entry.ts';
+import {
+  adminActionEntry,
+  auditEntry,
+  auditLine,
+  type LineOrigin,
+  toMicroseconds,
+} from './entry.ts';
 
 type Fingerprint = (token: string) => string;
 
@@ -25,7 +31,11 @@ const maxNoted = 20_000;
  *
  * @param offer takes a line, and returns false when there is no capacity for it
  */
-export function createAuditRecord(boot: string, offer: (line: string) => boolean, onDropped: () => void) {
+export function createAuditRecord(
+  boot: string,
+  offer: (line: string) => boolean,
+  onDropped: () => void,
+) {
   // `max` would allocate all slots immediately.
   const noted = new LRUCache<string, true>({ maxSize: maxNoted, sizeCalculation: () => 1 });
   const limit = createLogLimiter(() => performance.now());
@@ -34,7 +44,8 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
   let batch: ReviewReport[] = [];
   let timer: NodeJS.Timeout | undefined;
 
-  const fingerprintOf = (token: string | undefined) => (token === undefined ? undefined : fingerprint?.(token));
+  const fingerprintOf = (token: string | undefined) =>
+    token === undefined ? undefined : fingerprint?.(token);
 
   function writeReview(report: ReviewReport): void {
     // A request that is refused before its token is read has no decision. With a line for each, a client could fill the
@@ -44,7 +55,10 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
     const { at, token, id: review } = report;
     const unwritten = skipped || undefined;
     writeNext(at, (numbers) =>
-      auditLine({ ...numbers, unwritten, fingerprint: fingerprintOf(token), review }, auditEntry(report)),
+      auditLine(
+        { ...numbers, unwritten, fingerprint: fingerprintOf(token), review },
+        auditEntry(report),
+      ),
     );
   }
 
@@ -68,7 +82,9 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
       if (fingerprint === undefined || (key !== undefined && noted.has(key))) return;
       if (key !== undefined) noted.set(key, true);
       flush();
-      writeNext(at, (numbers) => auditLine({ ...numbers, fingerprint: fingerprintOf(token) }, entry));
+      writeNext(at, (numbers) =>
+        auditLine({ ...numbers, fingerprint: fingerprintOf(token) }, entry),
+      );
     }),
     /** Begins to record, with what makes fingerprints of tokens, or ends it with undefined. */
     use(next: Fingerprint | undefined): void {
@@ -82,7 +98,10 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
  * Writes one line. `at` is the wall clock in milliseconds, now by default. The line has the fingerprint of `token`.
  * With `key`, an event gets one line.
  */
-type Note = (entry: object, options: { at?: number; token?: string | undefined; key?: string }) => void;
+type Note = (
+  entry: object,
+  options: { at?: number; token?: string | undefined; key?: string },
+) => void;
 
 /**
  * Records what is not a review. It neither throws nor waits.
@@ -96,7 +115,9 @@ function createAuditEvents(note: Note) {
     adminAction(entry: Entry): void {
       // The key is the same even if a replica has written the entry back to Redis under another id.
       const { action, kind, name, at, by } = entry;
-      note(adminActionEntry(entry, startedAt), { key: JSON.stringify([action, kind, name, at, by]) });
+      note(adminActionEntry(entry, startedAt), {
+        key: JSON.stringify([action, kind, name, at, by]),
+      });
     },
     /**
      * Writes a line for each login that was decided or could not be checked, and for each logout. Other requests have
@@ -104,21 +125,29 @@ function createAuditEvents(note: Note) {
      */
     login(report: LoginReport): void {
       const { action, outcome, details, seconds, at, token } = report;
-      const isLogin = action === 'login' && ['ok', 'refused', 'unavailable', 'error'].includes(outcome);
+      const isLogin =
+        action === 'login' && ['ok', 'refused', 'unavailable', 'error'].includes(outcome);
       const isLogout = (action === 'logout' || action === 'logout-everywhere') && outcome === 'ok';
       if (!isLogin && !isLogout) return;
       note({ event: action, outcome, ...details, seconds: toMicroseconds(seconds) }, { at, token });
     },
     /** Writes one line for each session and reason, however often the session is refused. */
     refusedSession({ token, reason }: RefusedSession, details: LoginDetails): void {
-      note({ event: 'session-refused', ...details }, { token, key: hash('sha256', JSON.stringify([token, reason])) });
+      note(
+        { event: 'session-refused', ...details },
+        { token, key: hash('sha256', JSON.stringify([token, reason])) },
+      );
     },
   };
 }
 
 type MakeLine = (numbers: Pick<LineOrigin, 'time' | 'boot' | 'sequence' | 'dropped'>) => string;
 
-function createNumberedLines(boot: string, offer: (line: string) => boolean, onDropped: () => void) {
+function createNumberedLines(
+  boot: string,
+  offer: (line: string) => boolean,
+  onDropped: () => void,
+) {
   let [sequence, dropped] = [0, 0];
   let [timed, time] = [Number.NaN, ''];
   return (at: number, make: MakeLine): void => {

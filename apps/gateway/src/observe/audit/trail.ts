@@ -27,7 +27,11 @@ export type AuditTrail = ReturnType<typeof createAuditTrail>;
 export function createAuditTrail(logger: Logger, onDropped: (lines: number) => void) {
   const boot = randomUUID();
   const troubles = createTroubleLog(logger, onDropped, () => performance.now());
-  const writer = createLineWriter({ capacity, onError: troubles.failed, onEmpty: troubles.recovered });
+  const writer = createLineWriter({
+    capacity,
+    onError: troubles.failed,
+    onEmpty: troubles.recovered,
+  });
   const { use, ...events } = createAuditRecord(boot, writer.offer, troubles.dropped);
   /** It is undefined while there is no trail. */
   let current: { readonly audit: AuditConfig; readonly identity: string } | undefined;
@@ -63,7 +67,10 @@ export function createAuditTrail(logger: Logger, onDropped: (lines: number) => v
       use(createTokenFingerprint(cache.redis?.sealingKeys[0]));
     });
   const logFailure = (error: unknown) =>
-    logger.error({ problems: [causeOf(error)] }, 'audit trail could not be opened: the output before is used on');
+    logger.error(
+      { problems: [causeOf(error)] },
+      'audit trail could not be opened: the output before is used on',
+    );
 
   return {
     ...events,
@@ -94,7 +101,11 @@ function outputName({ output }: AuditConfig): string {
  *
  * @param now monotonic milliseconds
  */
-export function createTroubleLog(logger: Logger, onDropped: (lines: number) => void, now: () => number) {
+export function createTroubleLog(
+  logger: Logger,
+  onDropped: (lines: number) => void,
+  now: () => number,
+) {
   const limit = createLogLimiter(now);
   let isLogged = false;
   let [since, total] = [0, 0];
@@ -105,7 +116,10 @@ export function createTroubleLog(logger: Logger, onDropped: (lines: number) => v
     isLogged = true;
     const fields = { dropped: since, ...(code !== undefined && { code }) };
     since = 0;
-    logger.warn(fields, 'audit lines wait or are dropped: the output is full, fails or is too slow');
+    logger.warn(
+      fields,
+      'audit lines wait or are dropped: the output is full, fails or is too slow',
+    );
   }
 
   function reset(): void {
@@ -136,7 +150,10 @@ export function createTroubleLog(logger: Logger, onDropped: (lines: number) => v
       reset();
       if (lines === 0) return;
       onDropped(lines);
-      logger.warn({ lines }, 'audit lines lost: they could not be written before the trail was closed');
+      logger.warn(
+        { lines },
+        'audit lines lost: they could not be written before the trail was closed',
+      );
     },
   };
 }

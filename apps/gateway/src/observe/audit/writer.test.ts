@@ -53,7 +53,8 @@ function injectOutputs(): void {
       done(null, Buffer.byteLength(taken));
     });
   }) as unknown as typeof fs.write);
-  vi.spyOn(fs, 'fsync').mockImplementation(((_fd: number, done: Done) => done(null)) as typeof fs.fsync);
+  vi.spyOn(fs, 'fsync').mockImplementation(((_fd: number, done: Done) =>
+    done(null)) as typeof fs.fsync);
   vi.spyOn(fs, 'close').mockImplementation(((fd: number, done: Done) => {
     outputs.get(fd)?.close();
     done(null);
@@ -75,7 +76,8 @@ afterEach(() => {
   outputs.clear();
 });
 
-const lines = (from: number, to: number) => Array.from({ length: to - from }, (_, at) => `line ${from + at}\n`);
+const lines = (from: number, to: number) =>
+  Array.from({ length: to - from }, (_, at) => `line ${from + at}\n`);
 const offer = (from: number, to: number) => lines(from, to).map((line) => writer.offer(line));
 /** Waits for writes in progress, but for no delay. */
 const settle = () => vi.advanceTimersByTimeAsync(5);
@@ -96,7 +98,11 @@ test('refuses lines beyond its capacity, in bytes, and takes more once some are 
   writer.use(output);
   expect(offer(10, 22)).toEqual(Array(12).fill(true));
   // 96 of 100 bytes wait.
-  expect([writer.offer('éé\n'), writer.offer('né\n'), writer.offer('')]).toEqual([false, true, true]);
+  expect([writer.offer('éé\n'), writer.offer('né\n'), writer.offer('')]).toEqual([
+    false,
+    true,
+    true,
+  ]);
   await vi.advanceTimersByTimeAsync(3_500);
   expect(onError.mock.calls.length).toBeGreaterThan(2);
   expect(output.text).toBe('');
@@ -149,17 +155,20 @@ test('ends a line before it goes to another output, and loses none', async () =>
 test.each([
   ['is full', 'ENOSPC', 10],
   ['takes no more for a second', 'EAGAIN', 1_100],
-])('where the old output %s, the new one gets all lines that are not whole there', async (_what, code, limit) => {
-  const [old, next] = [createOutput([8, 2, code]), createOutput([], true)];
-  writer.use(old);
-  offer(10, 15);
-  await settle();
-  writer.use(next);
-  await vi.advanceTimersByTimeAsync(limit);
-  expect(old.text).toBe('line 10\nli');
-  expect(next.text).toBe(`\n${lines(11, 15).join('')}`);
-  expect(old.closed).toBe(true);
-});
+])(
+  'where the old output %s, the new one gets all lines that are not whole there',
+  async (_what, code, limit) => {
+    const [old, next] = [createOutput([8, 2, code]), createOutput([], true)];
+    writer.use(old);
+    offer(10, 15);
+    await settle();
+    writer.use(next);
+    await vi.advanceTimersByTimeAsync(limit);
+    expect(old.text).toBe('line 10\nli');
+    expect(next.text).toBe(`\n${lines(11, 15).join('')}`);
+    expect(old.closed).toBe(true);
+  },
+);
 
 test('ends the torn line that a process before it left, once, before its own first line', async () => {
   const output = createOutput([], true);

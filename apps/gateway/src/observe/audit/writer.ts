@@ -88,7 +88,9 @@ export function createLineWriter({ capacity, onError, onEmpty }: LineWriterOptio
 }
 
 /** A stream of sonic-boom that writes bytes: its types know only strings. */
-type ByteStream = Omit<InstanceType<typeof sonicBoom.SonicBoom>, 'write'> & { write(bytes: Uint8Array): boolean };
+type ByteStream = Omit<InstanceType<typeof sonicBoom.SonicBoom>, 'write'> & {
+  write(bytes: Uint8Array): boolean;
+};
 
 interface StreamEvents {
   /** It is called when the last line that was begun is whole, and no write is running. */
@@ -97,7 +99,10 @@ interface StreamEvents {
   onError(error: Error, isSlow: boolean): void;
 }
 
-function openStream({ fd, maxWrite, endsTorn }: AuditOutput, { onLineEnd, onEmpty, onError }: StreamEvents) {
+function openStream(
+  { fd, maxWrite, endsTorn }: AuditOutput,
+  { onLineEnd, onEmpty, onError }: StreamEvents,
+) {
   // Its own retry comes after 100 ms, and a pipe takes 64 KiB at a time: that would be 640 KiB/s at most.
   const settings = { fd, maxWrite, contentMode: 'buffer', retryEAGAIN: () => false } as const;
   const stream = new sonicBoom.SonicBoom(settings) as unknown as ByteStream;

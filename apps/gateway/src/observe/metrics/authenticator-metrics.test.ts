@@ -16,7 +16,10 @@ describe('authenticators', () => {
     registry = new Registry();
     circuits = {};
     metrics = createAuthenticatorMetrics(registry, () =>
-      Object.entries(circuits).map(([name, circuitState]) => ({ name, guard: { circuitState } as Guard })),
+      Object.entries(circuits).map(([name, circuitState]) => ({
+        name,
+        guard: { circuitState } as Guard,
+      })),
     );
   });
 
@@ -65,13 +68,23 @@ describe('authenticators', () => {
     });
     expect(await count('corp', 'authenticated')).toBe(1);
     const bucket = 'le="0.00005",authenticator="corp",decision="authenticated"';
-    expect((await seriesOf(registry))[`sallyport_authenticator_duration_seconds_bucket{${bucket}}`]).toBe(1);
+    expect(
+      (await seriesOf(registry))[`sallyport_authenticator_duration_seconds_bucket{${bucket}}`],
+    ).toBe(1);
   });
 
   test('do not count a token that they do not recognise', async () => {
     metrics.follow(['corp']);
-    metrics.record({ authenticator: 'corp', seconds: 0, decision: { kind: 'no-opinion' }, recognized: false });
-    expect([await count('corp', 'no-opinion'), await timed('corp', 'no-opinion')]).toEqual([0, undefined]);
+    metrics.record({
+      authenticator: 'corp',
+      seconds: 0,
+      decision: { kind: 'no-opinion' },
+      recognized: false,
+    });
+    expect([await count('corp', 'no-opinion'), await timed('corp', 'no-opinion')]).toEqual([
+      0,
+      undefined,
+    ]);
   });
 
   test('that are removed have no series, and a late answer brings none back', async () => {
@@ -82,7 +95,9 @@ describe('authenticators', () => {
     metrics.record(answer('corp', { kind: 'rejected', reason: 'expired' }));
     metrics.record(failure('corp'));
     expect((await names()).filter((name) => name.includes('"corp"'))).toEqual([]);
-    expect([await count('robots', 'rejected'), await rejected('robots', 'expired')]).toEqual([1, 1]);
+    expect([await count('robots', 'rejected'), await rejected('robots', 'expired')]).toEqual([
+      1, 1,
+    ]);
   });
 
   test('that stay keep their counts, and one that is added again begins at 0', async () => {
@@ -96,7 +111,9 @@ describe('authenticators', () => {
 
   test('have the state of their circuit at the scrape, and none when they are removed', async () => {
     const states = async () =>
-      Object.entries(await seriesOf(registry)).filter(([name]) => name.startsWith('sallyport_authenticator_circuit'));
+      Object.entries(await seriesOf(registry)).filter(([name]) =>
+        name.startsWith('sallyport_authenticator_circuit'),
+      );
     circuits = { corp: 'closed', robots: 'half-open', down: 'open' };
     expect(await states()).toEqual([
       ['sallyport_authenticator_circuit_state{authenticator="corp"}', 0],
@@ -104,6 +121,8 @@ describe('authenticators', () => {
       ['sallyport_authenticator_circuit_state{authenticator="down"}', 2],
     ]);
     circuits = { corp: 'open' };
-    expect(await states()).toEqual([['sallyport_authenticator_circuit_state{authenticator="corp"}', 2]]);
+    expect(await states()).toEqual([
+      ['sallyport_authenticator_circuit_state{authenticator="corp"}', 2],
+    ]);
   });
 });

@@ -6,7 +6,11 @@ import type { GuardedLink } from '../../engine/chain/guard.ts';
 import { addDuration, byLabel, createDurations, createFamilies, recordOf } from './families.ts';
 
 const decisions = ['authenticated', 'rejected', 'no-opinion', 'error'] as const;
-const circuitValues: Readonly<Record<CircuitState, number>> = { closed: 0, 'half-open': 1, open: 2 };
+const circuitValues: Readonly<Record<CircuitState, number>> = {
+  closed: 0,
+  'half-open': 1,
+  open: 2,
+};
 
 /** Creates the counts of one authenticator. Its decisions are counted with their times. */
 const createCounts = () => ({
@@ -25,7 +29,9 @@ export function createAuthenticatorMetrics(
 ) {
   let followed: ReadonlyMap<string, ReturnType<typeof createCounts>> = new Map();
   const times = () =>
-    [...followed].flatMap(([authenticator, counts]) => byLabel('decision', counts.decisions, { authenticator }));
+    [...followed].flatMap(([authenticator, counts]) =>
+      byLabel('decision', counts.decisions, { authenticator }),
+    );
   const { counter, gauge, histogram } = createFamilies(registry);
   counter(
     'sallyport_authenticator_decisions_total',
@@ -40,12 +46,19 @@ export function createAuthenticatorMetrics(
   counter(
     'sallyport_authenticator_rejections_total',
     'Tokens that an authenticator refused, by reason. A rise of invalid-credentials or throttled means that someone guesses passwords; of identity-policy, that a backend gives names that the config does not allow.',
-    () => [...followed].flatMap(([authenticator, { reasons }]) => byLabel('reason', reasons, { authenticator })),
+    () =>
+      [...followed].flatMap(([authenticator, { reasons }]) =>
+        byLabel('reason', reasons, { authenticator }),
+      ),
   );
   gauge(
     'sallyport_authenticator_circuit_state',
     'Circuit of each authenticator: 0 closed; 1 half-open, one call tests whether the backend has recovered; 2 open, the backend is not asked because at least half of the recent calls failed.',
-    () => links().map(({ name, guard }) => [{ authenticator: name }, circuitValues[guard.circuitState]]),
+    () =>
+      links().map(({ name, guard }) => [
+        { authenticator: name },
+        circuitValues[guard.circuitState],
+      ]),
   );
   return {
     /** Sets the authenticators that are counted: new counters begin at 0, and all series of others are removed. */

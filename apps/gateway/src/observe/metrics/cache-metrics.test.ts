@@ -7,7 +7,10 @@ import { seriesOf } from './testing/series.ts';
 type CacheMetrics = ReturnType<typeof createCacheMetrics>;
 type Followed = Parameters<CacheMetrics['follow']>[0];
 
-function config(stores: Readonly<Record<string, 'memory' | 'shared' | 'off'>>, redis: boolean): Followed {
+function config(
+  stores: Readonly<Record<string, 'memory' | 'shared' | 'off'>>,
+  redis: boolean,
+): Followed {
   const authenticators = Object.entries(stores).map(([name, store]) => ({
     name,
     cache: store === 'off' ? 'off' : { store },
@@ -31,7 +34,11 @@ describe('lookups in the cache', () => {
     Object.entries(await seriesOf(registry))
       .filter(([name]) => name.startsWith('sallyport_cache_lookups_total'))
       .map(([name, value]) => [name.replaceAll(/^[^{]*|\w+=|[{}"]/g, ''), value]);
-  const memory = (name: string) => [`${name},memory,hit`, `${name},memory,miss`, `${name},memory,stale`];
+  const memory = (name: string) => [
+    `${name},memory,hit`,
+    `${name},memory,miss`,
+    `${name},memory,stale`,
+  ];
   const redis = (name: string) =>
     ['hit', 'miss', 'stale', 'invalid', 'error'].map((result) => `${name},redis,${result}`);
   const names = async () => (await lookups()).map(([name]) => name);
@@ -61,7 +68,11 @@ describe('lookups in the cache', () => {
 test('the other counters of the cache begin at 0', async () => {
   const registry = new Registry();
   createCacheMetrics(registry);
-  createCacheGauges(registry, () => ({ memoryEntries: 3, revocationListAge: undefined, blocks: 1 }));
+  createCacheGauges(registry, () => ({
+    memoryEntries: 3,
+    revocationListAge: undefined,
+    blocks: 1,
+  }));
   expect(await seriesOf(registry)).toEqual({
     sallyport_coalesced_lookups_total: 0,
     'sallyport_revocations_total{kind="user"}': 0,

@@ -87,7 +87,9 @@ function createLookupMetrics(registry: Registry) {
     'Lookups in a tier of the cache, by result. A rise of stale means that earlier answers are used because a backend is unavailable; of invalid, that records were not sealed by these gateways, or are older than a revocation.',
     () =>
       [...followed].flatMap(([authenticator, tiers]) =>
-        Object.entries(tiers).flatMap(([tier, counts]) => byLabel('result', counts, { authenticator, tier })),
+        Object.entries(tiers).flatMap(([tier, counts]) =>
+          byLabel('result', counts, { authenticator, tier }),
+        ),
       ),
   );
   counter(
@@ -96,7 +98,11 @@ function createLookupMetrics(registry: Registry) {
     () => [[{}, coalesced]],
   );
   return {
-    lookup(authenticator: string, tier: CacheTier, result: Parameters<CacheMetrics['lookup']>[2]): void {
+    lookup(
+      authenticator: string,
+      tier: CacheTier,
+      result: Parameters<CacheMetrics['lookup']>[2],
+    ): void {
       // A review may end after the reload that removed its authenticator.
       const counts = followed.get(authenticator)?.[tier];
       if (counts !== undefined) counts[result] = (counts[result] ?? 0) + 1;
@@ -105,7 +111,10 @@ function createLookupMetrics(registry: Registry) {
       coalesced += 1;
     },
     /** Sets the caches that are counted: new counters begin at 0, and all series of other authenticators are removed. */
-    follow({ authenticators, cache: { redis } }: Pick<GatewayConfig, 'authenticators' | 'cache'>): void {
+    follow({
+      authenticators,
+      cache: { redis },
+    }: Pick<GatewayConfig, 'authenticators' | 'cache'>): void {
       const next = authenticators.map(({ name, cache }) => {
         return [name, lookupsOf(cache, redis !== undefined, followed.get(name))] as const;
       });
@@ -114,8 +123,14 @@ function createLookupMetrics(registry: Registry) {
   };
 }
 
-function lookupsOf(cache: AuthenticatorConfig['cache'], hasRedis: boolean, before?: Lookups): Lookups {
+function lookupsOf(
+  cache: AuthenticatorConfig['cache'],
+  hasRedis: boolean,
+  before?: Lookups,
+): Lookups {
   if (cache === 'off') return {};
-  const counts = (tier: CacheTier) => ({ [tier]: before?.[tier] ?? recordOf(results[tier], () => 0) });
+  const counts = (tier: CacheTier) => ({
+    [tier]: before?.[tier] ?? recordOf(results[tier], () => 0),
+  });
   return { ...counts('memory'), ...(hasRedis && cache.store === 'shared' && counts('redis')) };
 }

@@ -5,7 +5,8 @@ import type { Metric, Registry } from 'prom-client';
  * small. 3 and 10 are the defaults of `timeout` and `reviewTimeout`, so they separate answers in time from late ones.
  */
 export const durationBuckets: readonly number[] = [
-  0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10,
+  0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2,
+  3, 5, 10,
 ];
 
 /** The times of one series. Adding one takes a hundredth of what `observe` of a Histogram of prom-client takes. */
@@ -41,12 +42,19 @@ type Series = readonly [labels: Labels, value: number | Durations];
  *   out
  */
 export function createFamilies(registry: Registry) {
-  const ofType = (type: string) => (name: string, help: string, series: () => readonly Series[]) => {
-    const linesOf = ([labels, value]: Series): object[] =>
-      typeof value === 'number' ? [{ labels, value }] : histogramOf(name, labels, value);
-    const get = async () => ({ name, help, type, values: series().flatMap(linesOf), aggregator: 'sum' });
-    registry.registerMetric({ name, get } as unknown as Metric);
-  };
+  const ofType =
+    (type: string) => (name: string, help: string, series: () => readonly Series[]) => {
+      const linesOf = ([labels, value]: Series): object[] =>
+        typeof value === 'number' ? [{ labels, value }] : histogramOf(name, labels, value);
+      const get = async () => ({
+        name,
+        help,
+        type,
+        values: series().flatMap(linesOf),
+        aggregator: 'sum',
+      });
+      registry.registerMetric({ name, get } as unknown as Metric);
+    };
   return { counter: ofType('counter'), gauge: ofType('gauge'), histogram: ofType('histogram') };
 }
 
@@ -56,11 +64,16 @@ export function byLabel<Value extends number | Durations>(
   values: Readonly<Record<string, Value>>,
   labels?: Labels,
 ): (readonly [Labels, Value])[] {
-  return Object.entries(values).map(([key, value]) => [{ ...labels, [label]: key }, value] as const);
+  return Object.entries(values).map(
+    ([key, value]) => [{ ...labels, [label]: key }, value] as const,
+  );
 }
 
 /** Creates a value for each key. */
-export function recordOf<Key extends string, Value>(keys: readonly Key[], create: () => Value): Record<Key, Value> {
+export function recordOf<Key extends string, Value>(
+  keys: readonly Key[],
+  create: () => Value,
+): Record<Key, Value> {
   return Object.fromEntries(keys.map((key) => [key, create()])) as Record<Key, Value>;
 }
 

@@ -14,8 +14,20 @@ function create(names: readonly string[]) {
 }
 
 function report(answers: ReviewReport['answers']): ReviewReport {
-  const fixed = { at: 0, seconds: 0.001, version: 'v1', outcome: 'rejected', callerGone: false } as const;
-  return { ...fixed, end: { kind: 'rejected', reason: 'expired' }, answers, id: 'review', token: 'token' };
+  const fixed = {
+    at: 0,
+    seconds: 0.001,
+    version: 'v1',
+    outcome: 'rejected',
+    callerGone: false,
+  } as const;
+  return {
+    ...fixed,
+    end: { kind: 'rejected', reason: 'expired' },
+    answers,
+    id: 'review',
+    token: 'token',
+  };
 }
 
 /** The milliseconds of each work: the fastest of many rounds, since other work of the machine only adds to them. */
@@ -35,7 +47,11 @@ test('a review costs at most five times the cheapest counts of the same number',
   const metrics = create(['corp', 'robots']);
   const answers = [failure('robots'), ...sampleDecisions.map((one) => answer('corp', one))];
   const counted = report(answers);
-  const settings = { help: 'Nothing but counts.', labelNames: ['one'], registers: [new Registry()] };
+  const settings = {
+    help: 'Nothing but counts.',
+    labelNames: ['one'],
+    registers: [new Registry()],
+  };
   const bare = new Counter({ name: 'bare_total', ...settings });
   const timed = new Histogram({ name: 'bare_seconds', buckets: [...durationBuckets], ...settings });
   const label = { one: 'one' };
@@ -62,7 +78,9 @@ test('a scrape with 20 authenticators costs at most five times the cheapest seri
   const names = Array.from({ length: 20 }, (_, index) => `authenticator-${index}`);
   const metrics = create(names);
   for (const name of names) {
-    metrics.onReview(report([failure(name), ...sampleDecisions.map((decision) => answer(name, decision))]));
+    metrics.onReview(
+      report([failure(name), ...sampleDecisions.map((decision) => answer(name, decision))]),
+    );
   }
   const plugins = names.map((name) => {
     const plugin = createPluginMetrics('ldap', name);
@@ -74,7 +92,12 @@ test('a scrape with 20 authenticators costs at most five times the cheapest seri
   const series = text.split('\n').filter((line) => line !== '' && !line.startsWith('#')).length;
   const registry = new Registry();
   const labelNames = ['one', 'other'];
-  const gauge = new Gauge({ name: 'plain', help: 'Nothing but series.', labelNames, registers: [registry] });
+  const gauge = new Gauge({
+    name: 'plain',
+    help: 'Nothing but series.',
+    labelNames,
+    registers: [registry],
+  });
   for (let one = 0; one < series; one++) gauge.set({ one: String(one), other: 'error' }, one);
   const [ours = 0, bareTime = 0] = await fastest(scrape, () => registry.metrics());
   const size = `${series} series, ${Math.round(text.length / 1024)} KiB`;

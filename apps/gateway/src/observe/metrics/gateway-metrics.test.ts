@@ -4,7 +4,11 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { AuthenticatorConfig } from '../../config/types.ts';
 import type { TlsMaterial } from '../../http/tls.ts';
 import type { ReviewReport } from '../../review/review-report.ts';
-import { createGatewayMetrics, createProcessMetrics, createReviewMetrics } from './gateway-metrics.ts';
+import {
+  createGatewayMetrics,
+  createProcessMetrics,
+  createReviewMetrics,
+} from './gateway-metrics.ts';
 import { answer, failure } from './testing/answers.ts';
 import { seriesOf } from './testing/series.ts';
 
@@ -18,14 +22,31 @@ function create(names: readonly string[]) {
 function report(over: Partial<ReviewReport>): ReviewReport {
   const subject = randomBytes(8).toString('hex');
   const end = { kind: 'rejected', reason: 'expired', subject } as const;
-  const fixed = { at: 0, seconds: 0.001, version: 'v1', outcome: 'rejected', callerGone: false } as const;
-  return { ...fixed, end, answers: [], id: subject, token: randomBytes(24).toString('base64url'), ...over };
+  const fixed = {
+    at: 0,
+    seconds: 0.001,
+    version: 'v1',
+    outcome: 'rejected',
+    callerGone: false,
+  } as const;
+  return {
+    ...fixed,
+    end,
+    answers: [],
+    id: subject,
+    token: randomBytes(24).toString('base64url'),
+    ...over,
+  };
 }
 
 describe('the hook of the reviews', () => {
   test('counts a review, and each answer to it', async () => {
     const metrics = create(['corp', 'robots']);
-    metrics.onReview(report({ answers: [failure('robots'), answer('corp', { kind: 'rejected', reason: 'expired' })] }));
+    metrics.onReview(
+      report({
+        answers: [failure('robots'), answer('corp', { kind: 'rejected', reason: 'expired' })],
+      }),
+    );
     expect(await seriesOf(metrics.registry)).toMatchObject({
       'sallyport_token_reviews_total{version="v1",outcome="rejected"}': 1,
       'sallyport_authenticator_decisions_total{authenticator="robots",decision="error"}': 1,
@@ -40,8 +61,15 @@ describe('the hook of the reviews', () => {
       metrics.onReview(
         report({
           answers: [
-            answer('corp', { kind: 'rejected', reason: 'expired', subject: randomBytes(8).toString('hex') }),
-            answer('corp', { kind: 'authenticated', user: { username: randomBytes(8).toString('hex') } }),
+            answer('corp', {
+              kind: 'rejected',
+              reason: 'expired',
+              subject: randomBytes(8).toString('hex'),
+            }),
+            answer('corp', {
+              kind: 'authenticated',
+              user: { username: randomBytes(8).toString('hex') },
+            }),
           ],
         }),
       );
@@ -53,9 +81,13 @@ describe('the hook of the reviews', () => {
 });
 
 test('build_info has the versions', async () => {
-  const names = Object.entries(await seriesOf(create([]).registry)).filter(([name]) => name.includes('build_info'));
+  const names = Object.entries(await seriesOf(create([]).registry)).filter(([name]) =>
+    name.includes('build_info'),
+  );
   const { node, openssl } = process.versions;
-  expect(names).toEqual([[expect.stringMatching(/^sallyport_build_info\{version="\d+\.\d+\.\d+",/), 1]]);
+  expect(names).toEqual([
+    [expect.stringMatching(/^sallyport_build_info\{version="\d+\.\d+\.\d+",/), 1],
+  ]);
   expect(names[0]?.[0]).toContain(`node="${node}",openssl="${openssl}"`);
 });
 
@@ -71,7 +103,9 @@ describe('reviews', () => {
   });
 
   test('are counted from 0 for each outcome that a version can have', async () => {
-    const series = Object.entries(await seriesOf(registry)).filter(([name]) => name.includes('_total'));
+    const series = Object.entries(await seriesOf(registry)).filter(([name]) =>
+      name.includes('_total'),
+    );
     const read = ['v1', 'v1beta1'].flatMap((version) =>
       ['authenticated', 'rejected', 'unknown', 'error'].map((outcome) => [version, outcome]),
     );
@@ -93,13 +127,23 @@ describe('reviews', () => {
     metrics.record({ version: undefined, outcome: 'overloaded', seconds: 0 });
     const series = await seriesOf(registry);
     expect(series['sallyport_token_reviews_total{version="v1",outcome="authenticated"}']).toBe(2);
-    expect(series['sallyport_token_reviews_total{version="v1beta1",outcome="authenticated"}']).toBe(1);
+    expect(series['sallyport_token_reviews_total{version="v1beta1",outcome="authenticated"}']).toBe(
+      1,
+    );
     expect(series['sallyport_token_reviews_total{version="none",outcome="overloaded"}']).toBe(1);
     const within = (bound: string) =>
-      series[`sallyport_token_review_duration_seconds_bucket{le="${bound}",outcome="authenticated"}`];
-    expect([within('0.00005'), within('2'), within('3'), within('5'), within('+Inf')]).toEqual([1, 1, 2, 3, 3]);
-    expect(series['sallyport_token_review_duration_seconds_count{outcome="authenticated"}']).toBe(3);
-    expect(series['sallyport_token_review_duration_seconds_sum{outcome="authenticated"}']).toBeCloseTo(6.00004);
+      series[
+        `sallyport_token_review_duration_seconds_bucket{le="${bound}",outcome="authenticated"}`
+      ];
+    expect([within('0.00005'), within('2'), within('3'), within('5'), within('+Inf')]).toEqual([
+      1, 1, 2, 3, 3,
+    ]);
+    expect(series['sallyport_token_review_duration_seconds_count{outcome="authenticated"}']).toBe(
+      3,
+    );
+    expect(
+      series['sallyport_token_review_duration_seconds_sum{outcome="authenticated"}'],
+    ).toBeCloseTo(6.00004);
     expect(series['sallyport_token_review_duration_seconds_count{outcome="overloaded"}']).toBe(1);
   });
 
@@ -122,7 +166,10 @@ const expiryOf = (certificate: string) =>
   `sallyport_certificate_expiry_timestamp_seconds{certificate="${certificate}"}`;
 
 /** Returns the series of one subject, since all metrics of the process are in one registry. */
-async function seriesLike(subject: string, registry: Registry): Promise<Readonly<Record<string, number>>> {
+async function seriesLike(
+  subject: string,
+  registry: Registry,
+): Promise<Readonly<Record<string, number>>> {
   const all = Object.entries(await seriesOf(registry));
   return Object.fromEntries(all.filter(([name]) => name.startsWith(`sallyport_${subject}_`)));
 }
@@ -137,7 +184,12 @@ describe('certificates', () => {
   test('have the end of each in force; of several client CAs the last', async () => {
     const registry = new Registry();
     const { certificates } = createProcessMetrics(registry, { count: 0 });
-    certificates([ending('server', 100), ending('client-ca', 50), ending('client-ca', 300), ending('client-ca', 200)]);
+    certificates([
+      ending('server', 100),
+      ending('client-ca', 50),
+      ending('client-ca', 300),
+      ending('client-ca', 200),
+    ]);
     expect(await seriesLike('certificate', registry)).toEqual({
       [expiryOf('server')]: 100,
       [expiryOf('client-ca')]: 300,

@@ -44,7 +44,8 @@ const outcomes: readonly ReviewOutcome[] = [...decided, 'invalid', 'overloaded']
 
 /** Creates the metrics of reviews. @param inFlight is read at each scrape */
 export function createReviewMetrics(registry: Registry, inFlight: () => number) {
-  const countsOf = (some: readonly ReviewOutcome[]): Partial<Record<ReviewOutcome, number>> => recordOf(some, () => 0);
+  const countsOf = (some: readonly ReviewOutcome[]): Partial<Record<ReviewOutcome, number>> =>
+    recordOf(some, () => 0);
   // It is `none` if no review could be read. That is a word, because an empty label is no label to Prometheus.
   const counts = {
     v1: countsOf(decided),
@@ -69,7 +70,11 @@ export function createReviewMetrics(registry: Registry, inFlight: () => number) 
     () => [[{}, inFlight()]],
   );
   return {
-    record({ version, outcome, seconds }: Pick<ReviewReport, 'version' | 'outcome' | 'seconds'>): void {
+    record({
+      version,
+      outcome,
+      seconds,
+    }: Pick<ReviewReport, 'version' | 'outcome' | 'seconds'>): void {
       const counted = counts[version ?? 'none'];
       counted[outcome] = (counted[outcome] ?? 0) + 1;
       addDuration(durations[outcome], seconds);

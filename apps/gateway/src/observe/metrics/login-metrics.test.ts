@@ -3,12 +3,16 @@ import { expect, test } from 'vitest';
 import type { LoginConfig } from '../../config/types.ts';
 import { createLoginMetrics } from './login-metrics.ts';
 
-const configOf = (...authenticators: string[]) => ({ login: { authenticators } as unknown as LoginConfig });
+const configOf = (...authenticators: string[]) => ({
+  login: { authenticators } as unknown as LoginConfig,
+});
 
 test('without a login server there are no series', async () => {
   const registry = new Registry();
   createLoginMetrics(registry, () => 0).follow({});
-  expect((await registry.metrics()).split('\n').filter((line) => line !== '' && !line.startsWith('#'))).toEqual([]);
+  expect(
+    (await registry.metrics()).split('\n').filter((line) => line !== '' && !line.startsWith('#')),
+  ).toEqual([]);
 });
 
 test('requests, logins, slots and revalidations are counted, from 0', async () => {

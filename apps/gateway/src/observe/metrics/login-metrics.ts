@@ -20,7 +20,10 @@ export function createLoginMetrics(registry: Registry, inFlight: () => number) {
   counter(
     'sallyport_login_requests_total',
     'Requests to the login server, by what was asked and by outcome. A rise of refused logins means wrong passwords; of limited, that login.limits is reached; of unavailable, that the directory or the store of sessions does not answer. Absent without login.',
-    () => (isOn ? loginActions.flatMap((action) => byLabel('outcome', requests[action], { action })) : []),
+    () =>
+      isOn
+        ? loginActions.flatMap((action) => byLabel('outcome', requests[action], { action }))
+        : [],
   );
   histogram(
     'sallyport_login_duration_seconds',
@@ -35,11 +38,18 @@ export function createLoginMetrics(registry: Registry, inFlight: () => number) {
   counter(
     'sallyport_session_revalidations_total',
     'Times that a directory was asked whether the user of a session may still come in, by result. A rise of refused means users who are gone, disabled or have a new password; of error, that the directory could not be asked; of stale, reviews that were answered with its last answer.',
-    () => [...revalidations].flatMap(([authenticator, counts]) => byLabel('result', counts, { authenticator })),
+    () =>
+      [...revalidations].flatMap(([authenticator, counts]) =>
+        byLabel('result', counts, { authenticator }),
+      ),
   );
   return {
     /** Counts a request. It never throws. */
-    onLogin({ action, outcome, seconds }: Pick<LoginReport, 'action' | 'outcome' | 'seconds'>): void {
+    onLogin({
+      action,
+      outcome,
+      seconds,
+    }: Pick<LoginReport, 'action' | 'outcome' | 'seconds'>): void {
       requests[action][outcome] += 1;
       if (action === 'login') addDuration(durations[outcome], seconds);
     },
@@ -51,7 +61,9 @@ export function createLoginMetrics(registry: Registry, inFlight: () => number) {
     /** Counts the authenticators of this config, and no others. */
     follow({ login }: Pick<GatewayConfig, 'login'>): void {
       const names = login?.authenticators ?? [];
-      revalidations = new Map(names.map((name) => [name, revalidations.get(name) ?? recordOf(results, () => 0)]));
+      revalidations = new Map(
+        names.map((name) => [name, revalidations.get(name) ?? recordOf(results, () => 0)]),
+      );
       isOn ||= login !== undefined;
     },
   };

@@ -10,7 +10,9 @@ describe('the metrics of a plugin', () => {
     binds.inc({ result: 'ok' }, 2);
     const text = await registry.metrics();
     expect(text).toContain('# TYPE sallyport_plugin_my_ldap_binds_total counter');
-    expect(text).toContain('sallyport_plugin_my_ldap_binds_total{result="ok",authenticator="corp"} 3');
+    expect(text).toContain(
+      'sallyport_plugin_my_ldap_binds_total{result="ok",authenticator="corp"} 3',
+    );
   });
 
   test('keep the value when the labels are left out', async () => {
@@ -42,18 +44,28 @@ describe('the metrics of a plugin', () => {
     const labels = { a: '1', b: undefined };
     counter.inc(labels as object);
     labels.a = '2';
-    expect(await registry.metrics()).toContain('sallyport_plugin_ldap_x{a="1",authenticator="corp"} 1');
+    expect(await registry.metrics()).toContain(
+      'sallyport_plugin_ldap_x{a="1",authenticator="corp"} 1',
+    );
   });
 
   test.each([
     ['a taken name', { name: 'taken', help: 'X.' }, 'is already taken'],
-    ['a name that a histogram uses for its series', { name: 'times_count', help: 'X.' }, 'is already taken'],
+    [
+      'a name that a histogram uses for its series',
+      { name: 'times_count', help: 'X.' },
+      'is already taken',
+    ],
     ['an empty name', { name: '', help: 'X.' }, 'letters, digits'],
     ['a bad name', { name: 'a-b', help: 'X.' }, 'letters, digits'],
     ['no help', { name: 'a', help: '' }, 'help'],
     ['a bad label', { name: 'a', help: 'X.', labelNames: ['a-b'] }, 'the label "a-b"'],
     ['a reserved label', { name: 'a', help: 'X.', labelNames: ['__a'] }, 'the label "__a"'],
-    ['the label authenticator', { name: 'a', help: 'X.', labelNames: ['authenticator'] }, 'is reserved'],
+    [
+      'the label authenticator',
+      { name: 'a', help: 'X.', labelNames: ['authenticator'] },
+      'is reserved',
+    ],
     ['a label listed twice', { name: 'a', help: 'X.', labelNames: ['b', 'b'] }, 'twice'],
   ])('refuse %s, naming the plugin', (_case, options, reason) => {
     const { metrics } = createPluginMetrics('ldap', 'corp');
@@ -65,14 +77,18 @@ describe('the metrics of a plugin', () => {
   test('refuse a histogram whose series would take a name that is taken', () => {
     const { metrics } = createPluginMetrics('ldap', 'corp');
     metrics.counter({ name: 'times_sum', help: 'X.' });
-    expect(() => metrics.histogram({ name: 'times', help: 'X.' })).toThrow('times_sum is already taken');
+    expect(() => metrics.histogram({ name: 'times', help: 'X.' })).toThrow(
+      'times_sum is already taken',
+    );
   });
 
   test.each([[[]], [[1, 1]], [[2, 1]], [[1, Number.NaN]], [[1, Number.POSITIVE_INFINITY]]])(
     'refuse the buckets %j',
     (buckets) => {
       const { metrics } = createPluginMetrics('ldap', 'corp');
-      expect(() => metrics.histogram({ name: 'a', help: 'A.', buckets })).toThrow('plugin ldap: buckets');
+      expect(() => metrics.histogram({ name: 'a', help: 'A.', buckets })).toThrow(
+        'plugin ldap: buckets',
+      );
     },
   );
 
@@ -94,7 +110,8 @@ describe('the exposition', () => {
     metrics.histogram({ name: 'bind_seconds', help: 'Times.', buckets: [1] }).observe({}, 0.5);
     return registry;
   };
-  const count = (text: string, line: string) => text.split('\n').filter((one) => one === line).length;
+  const count = (text: string, line: string) =>
+    text.split('\n').filter((one) => one === line).length;
 
   test('has each family of two authenticators once, with the series of both', async () => {
     const text = await renderMetrics(new Registry(), [use('corp'), use('partners')]);
@@ -107,13 +124,25 @@ describe('the exposition', () => {
       expect(text.split(`# HELP sallyport_plugin_ldap_${name} `)).toHaveLength(2);
     }
     for (const authenticator of ['corp', 'partners']) {
-      expect(count(text, `sallyport_plugin_ldap_binds_total{role="a",authenticator="${authenticator}"} 1`)).toBe(1);
+      expect(
+        count(
+          text,
+          `sallyport_plugin_ldap_binds_total{role="a",authenticator="${authenticator}"} 1`,
+        ),
+      ).toBe(1);
       expect(count(text, `sallyport_plugin_ldap_open{authenticator="${authenticator}"} 3`)).toBe(1);
       expect(
-        count(text, `sallyport_plugin_ldap_bind_seconds_bucket{le="+Inf",authenticator="${authenticator}"} 1`),
+        count(
+          text,
+          `sallyport_plugin_ldap_bind_seconds_bucket{le="+Inf",authenticator="${authenticator}"} 1`,
+        ),
       ).toBe(1);
-      expect(count(text, `sallyport_plugin_ldap_bind_seconds_sum{authenticator="${authenticator}"} 0.5`)).toBe(1);
-      expect(count(text, `sallyport_plugin_ldap_bind_seconds_count{authenticator="${authenticator}"} 1`)).toBe(1);
+      expect(
+        count(text, `sallyport_plugin_ldap_bind_seconds_sum{authenticator="${authenticator}"} 0.5`),
+      ).toBe(1);
+      expect(
+        count(text, `sallyport_plugin_ldap_bind_seconds_count{authenticator="${authenticator}"} 1`),
+      ).toBe(1);
     }
     expect(text.endsWith('\n')).toBe(true);
   });

@@ -5,13 +5,18 @@ type Family = prometheus.MetricObjectWithValues<prometheus.MetricValue<string>>;
 
 /** The default bounds in seconds, from a lookup in memory to a backend that is almost down. */
 const defaultBuckets = [
-  0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+  0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
+  5, 10,
 ];
 
 const kinds = {
   counter: { Metric: prometheus.Counter, methods: ['inc'], endings: [''] },
   gauge: { Metric: prometheus.Gauge, methods: ['set', 'inc', 'dec'], endings: [''] },
-  histogram: { Metric: prometheus.Histogram, methods: ['observe'], endings: ['', '_bucket', '_sum', '_count'] },
+  histogram: {
+    Metric: prometheus.Histogram,
+    methods: ['observe'],
+    endings: ['', '_bucket', '_sum', '_count'],
+  },
 } as const;
 
 /**
@@ -29,7 +34,8 @@ export function createPluginMetrics(plugin: string, authenticator: string) {
     try {
       return act();
     } catch (error) {
-      const reason = error instanceof Error ? error.message : 'threw something that is not an Error';
+      const reason =
+        error instanceof Error ? error.message : 'threw something that is not an Error';
       throw new Error(`metric ${name} of the plugin ${plugin}: ${reason}`, { cause: error });
     }
   };
@@ -39,14 +45,27 @@ export function createPluginMetrics(plugin: string, authenticator: string) {
     const metric = named(name, () => {
       checkBuckets(buckets);
       const full = take(name, labelNames, endings);
-      const settings = { name: full, help, labelNames: [...labelNames], buckets: [...buckets], registers: [registry] };
-      return new Metric(settings) as unknown as Record<string, (labels: object, value?: number) => void>;
+      const settings = {
+        name: full,
+        help,
+        labelNames: [...labelNames],
+        buckets: [...buckets],
+        registers: [registry],
+      };
+      return new Metric(settings) as unknown as Record<
+        string,
+        (labels: object, value?: number) => void
+      >;
     });
     const call = (method: string) => (labels?: Labels, value?: number) =>
       named(name, () => metric[method]?.(given(labels), value));
     return Object.fromEntries(methods.map((method) => [method, call(method)]));
   };
-  const metrics = { counter: create('counter'), gauge: create('gauge'), histogram: create('histogram') };
+  const metrics = {
+    counter: create('counter'),
+    gauge: create('gauge'),
+    histogram: create('histogram'),
+  };
   return { metrics: metrics as unknown as Metrics, registry };
 }
 
@@ -83,7 +102,8 @@ function createNames(prefix: string) {
 }
 
 function checkLabel(label: string): void {
-  if (label === 'authenticator') throw new Error('the label authenticator is reserved: every metric has it');
+  if (label === 'authenticator')
+    throw new Error('the label authenticator is reserved: every metric has it');
   if (typeof label !== 'string' || !/^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/.test(label)) {
     throw new Error(
       `the label ${JSON.stringify(label)} must have only letters, digits and _, and must not start with a digit or __`,
@@ -96,7 +116,8 @@ function checkBuckets(buckets: readonly number[]): void {
   const areAscending = buckets.every(
     (bound, index) => Number.isFinite(bound) && bound > (buckets[index - 1] ?? -Infinity),
   );
-  if (buckets.length === 0 || !areAscending) throw new Error('buckets must be finite numbers, ascending, at least one');
+  if (buckets.length === 0 || !areAscending)
+    throw new Error('buckets must be finite numbers, ascending, at least one');
 }
 
 /**

@@ -18,7 +18,8 @@ export function createRefusedReloads(wall: () => number) {
     reloaded(source: ReloadSource, problems: readonly string[]): void {
       refused.delete(source);
       const what = printable(typeof source === 'string' ? source : source.file);
-      if (problems.length > 0) refused.set(source, { what, at: wall(), problems: problems.map(printableLines) });
+      if (problems.length > 0)
+        refused.set(source, { what, at: wall(), problems: problems.map(printableLines) });
       else if (source === 'config') refused.clear();
     },
     get count() {

@@ -7,10 +7,15 @@ test('recording a review with 4 answers costs a few microseconds', () => {
   const names = ['corp', 'robots', 'break-glass', 'partners'];
   const authenticators = names.map((name) => ({ name }));
   const clocks = { monotonic: () => 123_456, wall: () => 1_700_000_000_000 };
-  const collector = createStatusCollector({ authenticators } as GatewayConfig, { clocks } as StatusSources);
+  const collector = createStatusCollector(
+    { authenticators } as GatewayConfig,
+    { clocks } as StatusSources,
+  );
   const one = reviewReport();
   const four = reviewReport({
-    answers: names.flatMap((authenticator) => one.answers.map((each) => ({ ...each, authenticator }))),
+    answers: names.flatMap((authenticator) =>
+      one.answers.map((each) => ({ ...each, authenticator })),
+    ),
   });
   const rounds = 20_000;
   const times = Array.from({ length: 5 }, () => {

@@ -20,12 +20,25 @@ function configOf(...names: string[]): GatewayConfig {
 
 function start(names: string[], checks: HealthCheck[] = [], changes: Partial<StatusSources> = {}) {
   return createStatusCollector(configOf(...names), {
-    gateway: () => ({ version: '1.0.0', state: 'listening', startedAt: 1, inFlight: 2, maxInFlight: 1000 }),
+    gateway: () => ({
+      version: '1.0.0',
+      state: 'listening',
+      startedAt: 1,
+      inFlight: 2,
+      maxInFlight: 1000,
+    }),
     links: () => names.map((name) => ({ name, guard: { circuitState: 'closed' } as never })),
     health: async () => checks,
     cache: () => ({ entries: 7 }),
     blocking: () => ({ blocked: 1, lockedOut: 0, cutOff: false }),
-    logins: () => ({ inFlight: 1, loggedIn: 2, refused: 3, unanswered: 4, loggedOut: 5, sessionsRefused: 6 }),
+    logins: () => ({
+      inFlight: 1,
+      loggedIn: 2,
+      refused: 3,
+      unanswered: 4,
+      loggedOut: 5,
+      sessionsRefused: 6,
+    }),
     refused: () => [],
     clocks: { monotonic: () => 123_456, wall: () => 1_700_000_000_000 },
     ...changes,
@@ -33,7 +46,8 @@ function start(names: string[], checks: HealthCheck[] = [], changes: Partial<Sta
 }
 
 /** Returns the document as it is sent. */
-const sent = async (collector: ReturnType<typeof start>): Promise<string> => JSON.stringify(await collector.document());
+const sent = async (collector: ReturnType<typeof start>): Promise<string> =>
+  JSON.stringify(await collector.document());
 
 describe('the document of the page', () => {
   test('has the chain in its order, the health of each authenticator, and the config', async () => {
@@ -47,7 +61,11 @@ describe('the document of the page', () => {
       ['break-glass', true, undefined],
       ['corp', false, 'no such base'],
     ]);
-    expect(config).toMatchObject({ digest: '0123456789ab', refused: [], loadedAt: 1_700_000_000_000 });
+    expect(config).toMatchObject({
+      digest: '0123456789ab',
+      refused: [],
+      loadedAt: 1_700_000_000_000,
+    });
     expect(gateway).toMatchObject({ inFlight: 2 });
     expect([cache, blocking, recent]).toEqual([
       { entries: 7, maxEntries: 50_000 },
@@ -57,7 +75,10 @@ describe('the document of the page', () => {
   });
 
   test('has no secret that a plugin quotes', async () => {
-    const error = new AuthenticatorError('unavailable', 'https://svc:hunter2@corp.example does not answer');
+    const error = new AuthenticatorError(
+      'unavailable',
+      'https://svc:hunter2@corp.example does not answer',
+    );
     const collector = start(['corp'], [{ name: 'corp', ok: false, reason: error.message }]);
     collector.record(reviewReport({ answers: [{ authenticator: 'corp', seconds: 1, error }] }));
     expect((await collector.document()).authenticators).toMatchObject([
@@ -71,18 +92,30 @@ describe('the document of the page', () => {
     const error = new AuthenticatorError('unavailable', `what of ${token}?`);
     const user = { username: `user ${token}` };
     collector.record(reviewReport({ token, end: { kind: 'authenticated', user } }));
-    collector.record(reviewReport({ token, end: { kind: 'rejected', reason: 'expired', subject: token } }));
-    collector.record(reviewReport({ token, end: { kind: 'error', message: token, authenticators: [] } }));
+    collector.record(
+      reviewReport({ token, end: { kind: 'rejected', reason: 'expired', subject: token } }),
+    );
+    collector.record(
+      reviewReport({ token, end: { kind: 'error', message: token, authenticators: [] } }),
+    );
     collector.record(reviewReport({ token, outcome: 'error', end: new Error(token) }));
-    collector.record(reviewReport({ token, answers: [{ authenticator: 'corp', seconds: 1, error }] }));
+    collector.record(
+      reviewReport({ token, answers: [{ authenticator: 'corp', seconds: 1, error }] }),
+    );
     const text = await sent(collector);
     expect(text).toContain('user [token]');
-    for (const part of ['s3cret', JSON.stringify(token).slice(1, -1)]) expect(text).not.toContain(part);
+    for (const part of ['s3cret', JSON.stringify(token).slice(1, -1)])
+      expect(text).not.toContain(part);
   });
 
   test('makes control characters and changes of direction visible', async () => {
-    const collector = start(['corp'], [{ name: 'corp', ok: false, reason: 'a\u202eb\nsecond line' }]);
-    collector.record(reviewReport({ end: { kind: 'authenticated', user: { username: 'root\u001b[2J\u202e' } } }));
+    const collector = start(
+      ['corp'],
+      [{ name: 'corp', ok: false, reason: 'a\u202eb\nsecond line' }],
+    );
+    collector.record(
+      reviewReport({ end: { kind: 'authenticated', user: { username: 'root\u001b[2J\u202e' } } }),
+    );
     const { authenticators, recent } = await collector.document();
     expect(authenticators[0]?.reason).toBe(`${String.raw`a\u{202e}b`}\nsecond line`);
     expect(recent[0]?.username).toBe(String.raw`root\u{1b}[2J\u{202e}`);
@@ -91,10 +124,13 @@ describe('the document of the page', () => {
   test('does not grow with the number of callers', async () => {
     const collector = start(['corp', 'robots']);
     const record = (username: string) =>
-      collector.record(reviewReport({ token: username, end: { kind: 'authenticated', user: { username } } }));
+      collector.record(
+        reviewReport({ token: username, end: { kind: 'authenticated', user: { username } } }),
+      );
     for (let index = 0; index < 50; index++) record(`user-${index}`.padEnd(300, '.'));
     const before = (await sent(collector)).length;
-    for (let index = 0; index < 5_000; index++) record(`user-${index}`.padEnd(300 + index / 10, '.'));
+    for (let index = 0; index < 5_000; index++)
+      record(`user-${index}`.padEnd(300 + index / 10, '.'));
     // Counts have more digits by now.
     expect((await sent(collector)).length).toBeLessThan(before + 1_000);
     expect(before).toBeLessThan(64 * 1024);
@@ -103,11 +139,19 @@ describe('the document of the page', () => {
   test('has the certificates in force, and a new config once it runs', async () => {
     const collector = start(['corp']);
     const notAfter = new Date('2027-01-01');
-    const certificate = { certificate: 'server', file: 'x', subject: 'CN=a', notBefore: notAfter, notAfter } as const;
+    const certificate = {
+      certificate: 'server',
+      file: 'x',
+      subject: 'CN=a',
+      notBefore: notAfter,
+      notAfter,
+    } as const;
     collector.certificates([certificate]);
     collector.follow({ ...configOf('robots'), digest: 'ba9876543210' });
     const { certificates, authenticators, config } = await collector.document();
-    expect(certificates).toEqual([{ certificate: 'server', subject: 'CN=a', endsAt: notAfter.getTime() }]);
+    expect(certificates).toEqual([
+      { certificate: 'server', subject: 'CN=a', endsAt: notAfter.getTime() },
+    ]);
     expect([authenticators[0]?.name, config.digest]).toEqual(['robots', 'ba9876543210']);
   });
 });
@@ -131,7 +175,9 @@ test('shows a review without its token', () => {
 test('shows who was refused, why, and the source of the answer', () => {
   const recent = createRecentReviews();
   const decision = { kind: 'rejected', reason: 'expired', subject: 'ada' } as const;
-  const answers = [{ authenticator: 'corp', seconds: 0.001, decision, recognized: true, source: 'memory' }] as const;
+  const answers = [
+    { authenticator: 'corp', seconds: 0.001, decision, recognized: true, source: 'memory' },
+  ] as const;
   recent.record(reviewReport({ outcome: 'rejected', end: decision, answers }));
   expect(recent.list()[0]).toMatchObject({
     outcome: 'rejected',
@@ -145,13 +191,16 @@ test('shows who was refused, why, and the source of the answer', () => {
 test('keeps the last 50, newest first', () => {
   const recent = createRecentReviews();
   for (let index = 0; index < 120; index++) recent.record(reviewReport({ id: `${index}` }));
-  expect(recent.list().map(({ id }) => id)).toEqual(Array.from({ length: 50 }, (_, index) => `${119 - index}`));
+  expect(recent.list().map(({ id }) => id)).toEqual(
+    Array.from({ length: 50 }, (_, index) => `${119 - index}`),
+  );
 });
 
 test.each(['overloaded', 'invalid'] as const)(
   'however many are %s, they are one line and replace no other',
   (refusal) => {
-    const refused = () => reviewReport({ outcome: refusal, end: new StatusError(400, 'not a review'), answers: [] });
+    const refused = () =>
+      reviewReport({ outcome: refusal, end: new StatusError(400, 'not a review'), answers: [] });
     const recent = createRecentReviews();
     recent.record(reviewReport({ id: 'before' }));
     for (let index = 0; index < 500; index++) recent.record(refused());
@@ -171,5 +220,8 @@ test('names with the token in them, or very long ones, are neither shown nor kep
   const end = (username: string) => ({ kind: 'authenticated', user: { username } }) as const;
   recent.record(reviewReport({ token: 's3cret', end: end('user of s3cret') }));
   recent.record(reviewReport({ end: end('é'.repeat(100_000)) }));
-  expect(recent.list().map(({ username }) => username)).toEqual([`${'é'.repeat(256)}…`, 'user of [token]']);
+  expect(recent.list().map(({ username }) => username)).toEqual([
+    `${'é'.repeat(256)}…`,
+    'user of [token]',
+  ]);
 });

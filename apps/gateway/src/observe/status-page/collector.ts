@@ -25,7 +25,10 @@ export interface StatusSources {
   /** Checks each authenticator, at most every 10 s. */
   readonly health: () => Promise<HealthChecks>;
   /** The memory cache. `redis` is left out without a shared Redis. */
-  readonly cache: () => { readonly entries: number; readonly redis?: { readonly circuitOpen: boolean } };
+  readonly cache: () => {
+    readonly entries: number;
+    readonly redis?: { readonly circuitOpen: boolean };
+  };
   readonly blocking: () => {
     /** The number of blocked users, groups, tokens and sessions. */
     readonly blocked: number;
@@ -38,7 +41,9 @@ export interface StatusSources {
     readonly listAge?: number | null;
     readonly cutOff: boolean;
   };
-  readonly logins: () => ReturnType<typeof createLoginCounts>['counts'] & { readonly inFlight: number };
+  readonly logins: () => ReturnType<typeof createLoginCounts>['counts'] & {
+    readonly inFlight: number;
+  };
   /** The reloads whose files are not in force, newest first. */
   readonly refused: RefusedReloads['list'];
   readonly clocks: Clocks;
@@ -90,12 +95,20 @@ export function createStatusCollector(first: GatewayConfig, sources: StatusSourc
         at: wall(),
         gateway: sources.gateway(),
         /** `refused` has what is on disk and not in force, newest first. */
-        config: { file: printable(config.file), digest: config.digest, loadedAt, refused: sources.refused() },
+        config: {
+          file: printable(config.file),
+          digest: config.digest,
+          loadedAt,
+          refused: sources.refused(),
+        },
         history: histories.times(),
         /** The authenticators, in the order in which they are asked. */
         authenticators: config.authenticators.map((one) => {
           const link = links.find(({ name }) => name === one.name);
-          return { ...statusOf(one, histories.of(one.name), checks), circuit: link?.guard.circuitState ?? 'closed' };
+          return {
+            ...statusOf(one, histories.of(one.name), checks),
+            circuit: link?.guard.circuitState ?? 'closed',
+          };
         }),
         cache: { ...sources.cache(), maxEntries: cache.memory.maxEntries },
         blocking: sources.blocking(),
@@ -147,7 +160,8 @@ export function createRecentReviews() {
     record(report: ReviewReport) {
       // Thousands a second can be refused before their token is read. They share one line, so that the reviews before
       // them stay.
-      if (isWithoutReview(report.outcome) && reviews.at(-1)?.outcome === report.outcome) reviews.pop();
+      if (isWithoutReview(report.outcome) && reviews.at(-1)?.outcome === report.outcome)
+        reviews.pop();
       if (reviews.push(recentReview(report)) > maxReviews) reviews.shift();
     },
     /** Lists the reviews, newest first. */

@@ -40,12 +40,25 @@ describe('the history of an authenticator', () => {
     ];
     for (const answer of answers) histories.record(answer, 'token');
     const history = ofCorp(histories);
-    const sum = { authenticated: 3, stale: 1, rejected: 1, unknown: 1, error: 1, memory: 1, redis: 1, backend: 3 };
+    const sum = {
+      authenticated: 3,
+      stale: 1,
+      rejected: 1,
+      unknown: 1,
+      error: 1,
+      memory: 1,
+      redis: 1,
+      backend: 3,
+    };
     expect(history.sum).toEqual(sum);
     expect(history.counts.authenticated).toHaveLength(90);
     expect(Object.values(history.counts).map(last)).toEqual([3, 1, 1, 1, 1]);
     expect([history.mean, history.slowest]).toEqual([0.003_333, 0.5]);
-    expect([last(history.means), last(history.slowests), history.means[0]]).toEqual([0.003_333, 0.5, null]);
+    expect([last(history.means), last(history.slowests), history.means[0]]).toEqual([
+      0.003_333,
+      0.5,
+      null,
+    ]);
   });
 
   test('has a bucket for each 10 s, and forgets them after a quarter of an hour', () => {
@@ -60,20 +73,34 @@ describe('the history of an authenticator', () => {
     histories.record(authenticated(), 'token');
     expect(ofCorp(histories).sum.authenticated).toBe(2);
     pass(90 * 10_000);
-    expect(ofCorp(histories)).toMatchObject({ sum: { authenticated: 0, backend: 0 }, mean: null, slowest: null });
+    expect(ofCorp(histories)).toMatchObject({
+      sum: { authenticated: 0, backend: 0 },
+      mean: null,
+      slowest: null,
+    });
   });
 
   test('knows when its last bucket began', () => {
     const { histories, pass } = start('corp');
     pass(4_877);
-    expect(histories.times()).toEqual({ bucketSeconds: 10, buckets: 90, lastFrom: wallStart + 5_000_000 });
+    expect(histories.times()).toEqual({
+      bucketSeconds: 10,
+      buckets: 90,
+      lastFrom: wallStart + 5_000_000,
+    });
   });
 
   test('leaves out tokens that were not recognized, removed authenticators, and blocks from the backend’s answers', () => {
     const { histories } = start('corp');
-    histories.record({ ...authenticated({ recognized: false }), decision: { kind: 'no-opinion' } } as Answer, 'token');
+    histories.record(
+      { ...authenticated({ recognized: false }), decision: { kind: 'no-opinion' } } as Answer,
+      'token',
+    );
     histories.record({ ...authenticated(), authenticator: 'removed' }, 'token');
-    histories.record({ ...authenticated(), decision: { kind: 'rejected', reason: 'blocked' } } as Answer, 'token');
+    histories.record(
+      { ...authenticated(), decision: { kind: 'rejected', reason: 'blocked' } } as Answer,
+      'token',
+    );
     expect(ofCorp(histories).sum).toMatchObject({ unknown: 0, rejected: 1, backend: 0 });
     expect(histories.of('removed').history.sum.authenticated).toBe(0);
   });
@@ -92,14 +119,26 @@ describe('the history of an authenticator', () => {
 describe('an outage', () => {
   test('begins with the first failure, whose reason has no token in it, and ends with an answer of the backend', () => {
     const { histories, pass } = start('corp');
-    histories.record(failed(new AuthenticatorError('unavailable', 'no answer to s3cret')), 's3cret');
+    histories.record(
+      failed(new AuthenticatorError('unavailable', 'no answer to s3cret')),
+      's3cret',
+    );
     pass(1_000);
-    histories.record(failed(new AuthenticatorError('unavailable', 'circuit open, next call in 5s')), 's3cret');
+    histories.record(
+      failed(new AuthenticatorError('unavailable', 'circuit open, next call in 5s')),
+      's3cret',
+    );
     histories.record(stale, 's3cret');
     pass(1_000);
     histories.record(authenticated({ source: 'memory' }), 's3cret');
     const since = wallStart + 5_000_123;
-    const expected = { since, seenAt: since + 1_000, reason: 'no answer to [token]', stale: 1, failed: 2 };
+    const expected = {
+      since,
+      seenAt: since + 1_000,
+      reason: 'no answer to [token]',
+      stale: 1,
+      failed: 2,
+    };
     expect(histories.of('corp').outage).toEqual(expected);
     histories.record(authenticated(), 's3cret');
     expect(histories.of('corp').outage).toBeUndefined();

@@ -21,7 +21,9 @@ interface Followed {
    * The outage, since which reviews got stale answers or none. A review last met it at `seenAt`. The reason is the
    * first one.
    */
-  outage: { since: number; seenAt: number; reason: string; stale: number; failed: number } | undefined;
+  outage:
+    | { since: number; seenAt: number; reason: string; stale: number; failed: number }
+    | undefined;
 }
 
 export type Histories = ReturnType<typeof createHistories>;
@@ -34,7 +36,8 @@ export function createHistories({ monotonic, wall }: Clocks) {
     /** Sets the authenticators. One that stays keeps its history. The histories of others are dropped. */
     follow(names: readonly string[]) {
       for (const name of followed.keys()) if (!names.includes(name)) followed.delete(name);
-      for (const name of names) if (!followed.has(name)) followed.set(name, { buckets: [], outage: undefined });
+      for (const name of names)
+        if (!followed.has(name)) followed.set(name, { buckets: [], outage: undefined });
     },
     /**
      * Counts an answer. It never throws, and does not keep the token, which is removed from the message of a failure.
@@ -47,7 +50,11 @@ export function createHistories({ monotonic, wall }: Clocks) {
       recordOutage(known, answer, token, wall);
     },
     /** The times of the buckets of all histories, oldest first. The last one still counts, and began at `lastFrom`. */
-    times: () => ({ bucketSeconds, buckets, lastFrom: Math.round(wall() - (monotonic() % (bucketSeconds * 1000))) }),
+    times: () => ({
+      bucketSeconds,
+      buckets,
+      lastFrom: Math.round(wall() - (monotonic() % (bucketSeconds * 1000))),
+    }),
     of(name: string) {
       const known = followed.get(name);
       return { history: read(known?.buckets ?? [], bucketNow()), outage: known?.outage };
@@ -98,7 +105,12 @@ function isOfBackend(answer: Answer): boolean {
  * Follows an outage, from the first failure until the backend answers. It keeps the first reason: later ones come from
  * the circuit.
  */
-function recordOutage(known: Followed, answer: Answer, token: string | undefined, wall: () => number): void {
+function recordOutage(
+  known: Followed,
+  answer: Answer,
+  token: string | undefined,
+  wall: () => number,
+): void {
   const error = 'error' in answer ? answer.error : answer.failure;
   if (error === undefined) {
     if (isOfBackend(answer)) known.outage = undefined;
@@ -109,7 +121,8 @@ function recordOutage(known: Followed, answer: Answer, token: string | undefined
   if (isOwn && error.code === 'failed') return;
   const seenAt = wall();
   // Other errors can quote their input: see `base/logging/error-fields.ts`.
-  const reason = () => (isOwn ? withoutToken(error.message, token) : `a bug in its plugin (${error.name})`);
+  const reason = () =>
+    isOwn ? withoutToken(error.message, token) : `a bug in its plugin (${error.name})`;
   known.outage ??= { since: seenAt, seenAt, reason: reason(), stale: 0, failed: 0 };
   known.outage.seenAt = seenAt;
   if ('error' in answer) known.outage.failed++;

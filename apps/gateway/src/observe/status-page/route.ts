@@ -29,7 +29,10 @@ const headers = {
  *
  * @param document the StatusDocument as JSON
  */
-export function createStatusPage(isShown: () => boolean, document: () => Promise<Buffer>): Middleware {
+export function createStatusPage(
+  isShown: () => boolean,
+  document: () => Promise<Buffer>,
+): Middleware {
   const data = { contentType: 'application/json; charset=utf-8', read: document };
   return async (context, next) => {
     const { path, method } = context;
@@ -73,14 +76,19 @@ const contentTypes = {
  *
  * @param source where it is in a checkout, if only the build copies it to the page's own files
  */
-function pageFile<Type extends keyof typeof contentTypes>(name: `${string}.${Type}`, source?: () => string) {
+function pageFile<Type extends keyof typeof contentTypes>(
+  name: `${string}.${Type}`,
+  source?: () => string,
+) {
   let body: Buffer | undefined;
   return {
     contentType: contentTypes[name.split('.').at(-1) as Type],
     /** Reads it at the first request alone. All files have 300 KB, mostly of the plotting library. */
     async read() {
       const own = new URL(`./page/${name}`, import.meta.url);
-      body ??= await readFile(source === undefined || existsSync(own) ? own : new URL(source(), import.meta.url));
+      body ??= await readFile(
+        source === undefined || existsSync(own) ? own : new URL(source(), import.meta.url),
+      );
       return body;
     },
   };
@@ -97,6 +105,12 @@ const files = new Map([
   ...scripts.map((name) => [`/status/${name}.js`, pageFile(`${name}.js`)] as const),
   // The page asks no other host, so the docs that it links to are served with it.
   ['/status/operations.md', pageFile('operations.md', () => '../../../../../docs/operations.md')],
-  ['/status/uplot.css', pageFile('uPlot.min.css', () => import.meta.resolve('uplot/dist/uPlot.min.css'))],
-  ['/status/uplot.js', pageFile('uPlot.esm.js', () => import.meta.resolve('uplot/dist/uPlot.esm.js'))],
+  [
+    '/status/uplot.css',
+    pageFile('uPlot.min.css', () => import.meta.resolve('uplot/dist/uPlot.min.css')),
+  ],
+  [
+    '/status/uplot.js',
+    pageFile('uPlot.esm.js', () => import.meta.resolve('uplot/dist/uPlot.esm.js')),
+  ],
 ]);

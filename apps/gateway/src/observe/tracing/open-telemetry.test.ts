@@ -37,7 +37,10 @@ async function startCollector() {
   return {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/traces`,
     sent,
-    spans: () => sent.flatMap((one) => one.resourceSpans.flatMap((of) => of.scopeSpans.flatMap(({ spans }) => spans))),
+    spans: () =>
+      sent.flatMap((one) =>
+        one.resourceSpans.flatMap((of) => of.scopeSpans.flatMap(({ spans }) => spans)),
+      ),
     refuse: () => {
       status = 400;
     },
@@ -68,7 +71,9 @@ afterEach(async () => {
 });
 
 const words = (span: SentSpan | undefined) =>
-  Object.fromEntries((span?.attributes ?? []).map(({ key, value }) => [key, Object.values(value)[0]]));
+  Object.fromEntries(
+    (span?.attributes ?? []).map(({ key, value }) => [key, Object.values(value)[0]]),
+  );
 
 test('spans have the parents that their work has, also across await', async () => {
   await using collector = await startCollector();
@@ -76,12 +81,17 @@ test('spans have the parents that their work has, also across await', async () =
   await inSpan('outer', { kind: 'server' }, async (span) => {
     span.set({ word: 'yes', count: 2, left: undefined });
     await new Promise(setImmediate);
-    await Promise.all([inSpan('one', {}, async () => {}), inSpan('two', { kind: 'client' }, async () => {})]);
+    await Promise.all([
+      inSpan('one', {}, async () => {}),
+      inSpan('two', { kind: 'client' }, async () => {}),
+    ]);
   });
   await inSpan('another', {}, async () => {});
   await close();
   const spans = new Map(collector.spans().map((span) => [span.name, span]));
-  const [outer, one, two, another] = ['outer', 'one', 'two', 'another'].map((name) => spans.get(name));
+  const [outer, one, two, another] = ['outer', 'one', 'two', 'another'].map((name) =>
+    spans.get(name),
+  );
   expect([one?.parentSpanId, two?.parentSpanId]).toEqual([outer?.spanId, outer?.spanId]);
   expect(another?.traceId).not.toBe(outer?.traceId);
   expect(words(outer)).toEqual({ word: 'yes', count: 2 });
@@ -97,9 +107,13 @@ test('spans have the parents that their work has, also across await', async () =
 test('a span joins the trace of the caller, and follows its sampling decision', async () => {
   await using collector = await startCollector();
   const { close } = start(collector.endpoint);
-  const of = (id: string, flags: string) => ({ traceparent: `00-${id.repeat(32)}-${'b'.repeat(16)}-${flags}` });
+  const of = (id: string, flags: string) => ({
+    traceparent: `00-${id.repeat(32)}-${'b'.repeat(16)}-${flags}`,
+  });
   await inSpan('sampled', { headers: of('a', '01') }, async () => {});
-  await inSpan('not sampled', { headers: of('c', '00') }, () => inSpan('nor beneath', {}, async () => {}));
+  await inSpan('not sampled', { headers: of('c', '00') }, () =>
+    inSpan('nor beneath', {}, async () => {}),
+  );
   await inSpan('nonsense', { headers: { traceparent: 'x' } }, async () => {});
   await inSpan('two', { headers: { traceparent: ['a', 'b'] } }, async () => {});
   await close();
@@ -128,7 +142,9 @@ test('a failure has its type, and never its message', async () => {
     return Promise.reject(secret);
   }).catch(() => {});
   await close();
-  const failures = collector.spans().map((span) => [span.name, words(span)['error.type'], span.status]);
+  const failures = collector
+    .spans()
+    .map((span) => [span.name, words(span)['error.type'], span.status]);
   expect(failures).toEqual([
     ['thrown', 'TypeError', { code: 2 }],
     ['typed', 'timeout', { code: 2 }],
@@ -161,14 +177,18 @@ test('logs once that spans are lost and once that they are accepted again, witho
   const logged: unknown[] = [];
   const log = (level: string) => (fields: object) => void logged.push([level, fields]);
   let code = ExportResultCode.FAILED;
-  const exporter = { export: (_spans, done) => done({ code }), shutdown: async () => {} } as SpanExporter;
+  const exporter = {
+    export: (_spans, done) => done({ code }),
+    shutdown: async () => {},
+  } as SpanExporter;
   const watched = withFailureLog(exporter, 'http://otel:4318/v1/traces?api-key=abc', {
     warn: log('warn'),
     info: log('info'),
   });
   const results: number[] = [];
   const send = (times: number) => {
-    for (let time = 0; time < times; time++) watched.export([], (result) => results.push(result.code));
+    for (let time = 0; time < times; time++)
+      watched.export([], (result) => results.push(result.code));
   };
   send(3);
   code = ExportResultCode.SUCCESS;

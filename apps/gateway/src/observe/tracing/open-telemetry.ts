@@ -19,7 +19,11 @@ type SpanLogger = Pick<Logger, 'warn' | 'info'>;
 /** The milliseconds of one attempt to send spans, and of sending all that wait at the end. */
 const exportTimeout = 5_000;
 
-const kinds = { server: otel.SpanKind.SERVER, client: otel.SpanKind.CLIENT, internal: otel.SpanKind.INTERNAL };
+const kinds = {
+  server: otel.SpanKind.SERVER,
+  client: otel.SpanKind.CLIENT,
+  internal: otel.SpanKind.INTERNAL,
+};
 
 const propagator = new W3CTraceContextPropagator();
 
@@ -37,7 +41,9 @@ export function createOtelTracer(
     resource: resourceFromAttributes({ 'service.name': 'sallyport', 'service.version': version }),
     // The caller decides: a trace that it samples is not torn, and one that it does not sample is not begun here.
     sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(sampleRatio) }),
-    spanProcessors: [new BatchSpanProcessor({ exporter: withFailureLog(exporter, endpoint, logger) })],
+    spanProcessors: [
+      new BatchSpanProcessor({ exporter: withFailureLog(exporter, endpoint, logger) }),
+    ],
   });
   otel.context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   const tracer = provider.getTracer('sallyport', version);
@@ -57,7 +63,11 @@ export function createOtelTracer(
 /**
  * Logs once that spans can't be sent, and once that they can again: OpenTelemetry itself drops them without a message.
  */
-export function withFailureLog(exporter: SpanExporter, endpoint: string, logger: SpanLogger): SpanExporter {
+export function withFailureLog(
+  exporter: SpanExporter,
+  endpoint: string,
+  logger: SpanLogger,
+): SpanExporter {
   // The query is left out, since it may have a key.
   const { origin, pathname } = new URL(endpoint);
   const fields = { endpoint: `${origin}${pathname}` };
@@ -66,7 +76,8 @@ export function withFailureLog(exporter: SpanExporter, endpoint: string, logger:
     export(spans, done) {
       exporter.export(spans, (result) => {
         const fails = result.code !== ExportResultCode.SUCCESS;
-        if (fails && !isFailing) logger.warn(fields, 'spans are lost: the collector does not accept them');
+        if (fails && !isFailing)
+          logger.warn(fields, 'spans are lost: the collector does not accept them');
         else if (!fails && isFailing) logger.info(fields, 'the collector accepts spans again');
         isFailing = fails;
         done(result);
@@ -83,7 +94,10 @@ function parentOf({ headers }: SpanOptions): otel.Context {
     : propagator.extract(otel.ROOT_CONTEXT, headers, otel.defaultTextMapGetter);
 }
 
-async function run<Result>(span: otel.Span, work: (span: Span) => Promise<Result>): Promise<Result> {
+async function run<Result>(
+  span: otel.Span,
+  work: (span: Span) => Promise<Result>,
+): Promise<Result> {
   let hasFailed = false;
   const fail = (type: string) => {
     hasFailed = true;

@@ -79,9 +79,14 @@ function memoryConnection(memory: MemoryServer, timeout: number): MemoryConnecti
     closed.abort(new ServerError('closed', 'search', `${memory.server.url}: closed here`));
     for (const listener of listeners) listener();
   };
-  const operate = async (step: Step, behavior: () => Behavior | Promise<Behavior>, signal: AbortSignal) => {
+  const operate = async (
+    step: Step,
+    behavior: () => Behavior | Promise<Behavior>,
+    signal: AbortSignal,
+  ) => {
     if (isBusy) throw new Error('This connection is busy.');
-    if (!isOpen) throw new ServerError('closed', step, `${memory.server.url}: ${step}: closed before`);
+    if (!isOpen)
+      throw new ServerError('closed', step, `${memory.server.url}: ${step}: closed before`);
     isBusy = true;
     try {
       signal.throwIfAborted();
@@ -137,7 +142,8 @@ function behave(
   timeout: number,
 ): Promise<number> {
   if (typeof behavior === 'number') return Promise.resolve(behavior);
-  const errorOf = (kind: ServerErrorKind) => new ServerError(kind, step, `${server.url}: ${step}: ${kind}`);
+  const errorOf = (kind: ServerErrorKind) =>
+    new ServerError(kind, step, `${server.url}: ${step}: ${kind}`);
   if (behavior !== 'hang') return Promise.reject(errorOf(behavior));
   return new Promise((_resolve, reject) => {
     const end = (reason: unknown) => {

@@ -11,7 +11,10 @@ import type { Directory, DirectoryDependencies } from '../types.ts';
 import { type MemoryServer, memoryConnect, memoryServer } from './memory-server.ts';
 
 /** Makes options for these servers. A test changes what it is about. */
-export function directoryOptions(servers: readonly Server[], more: Partial<LdapOptions> = {}): LdapOptions {
+export function directoryOptions(
+  servers: readonly Server[],
+  more: Partial<LdapOptions> = {},
+): LdapOptions {
   const pool = { max: 4, idleTimeout: 60_000, maxAge: 3_600_000 };
   return ldapOptions({
     servers,
@@ -83,9 +86,12 @@ export function searchOnce(signal: AbortSignal = never): Work<number> {
 }
 
 /** Words how a call ended, for `expect`. */
-export function outcomeOf(call: Promise<{ readonly value: unknown; readonly server: Server }>): Promise<string> {
+export function outcomeOf(
+  call: Promise<{ readonly value: unknown; readonly server: Server }>,
+): Promise<string> {
   return call.then(
-    ({ value, server }) => `${typeof value === 'object' ? JSON.stringify(value) : value} by ${server.host}`,
+    ({ value, server }) =>
+      `${typeof value === 'object' ? JSON.stringify(value) : value} by ${server.host}`,
     (error: unknown) => {
       if (!(error instanceof Error)) return String(error);
       return `${'code' in error ? `${error.code}: ` : ''}${error.message}`;

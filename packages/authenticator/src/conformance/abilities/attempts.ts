@@ -2,7 +2,8 @@ import type { RecordedAttempt } from '../context.ts';
 import { authenticatorCase, type CaseDefinition, type Kit } from '../kit.ts';
 import { verify } from '../verify.ts';
 
-const whyGuard = "Without the guard, any caller who knows a name can lock its owner out, at the directory's own limit.";
+const whyGuard =
+  "Without the guard, any caller who knows a name can lock its owner out, at the directory's own limit.";
 
 type Outcomes = readonly RecordedAttempt['outcome'][];
 
@@ -38,20 +39,25 @@ export const attemptsCases: readonly CaseDefinition[] = [
       }
     },
   ),
-  authenticatorCase('every attempt that is admitted is settled with what came of it', async (kit, authenticator) => {
-    for (const named of kit.tokens.valid) {
-      await kit.ask(authenticator, named);
-      mustBeSettled(kit, `after ${named.name} was accepted`, ['accepted']);
-    }
-    for (const rejected of kit.tokens.rejected) {
-      const before = attemptsOf(kit).length;
-      await kit.ask(authenticator, rejected);
-      // Directories differ on the right password of a locked or expired account: some accept it, some do not look at it.
-      const allowed: Outcomes =
-        rejected.reason === 'invalid-credentials' ? ['refused'] : ['refused', 'accepted', 'unavailable'];
-      mustBeSettled(kit, `after ${rejected.name} was refused`, allowed, before);
-    }
-  }),
+  authenticatorCase(
+    'every attempt that is admitted is settled with what came of it',
+    async (kit, authenticator) => {
+      for (const named of kit.tokens.valid) {
+        await kit.ask(authenticator, named);
+        mustBeSettled(kit, `after ${named.name} was accepted`, ['accepted']);
+      }
+      for (const rejected of kit.tokens.rejected) {
+        const before = attemptsOf(kit).length;
+        await kit.ask(authenticator, rejected);
+        // Directories differ on the right password of a locked or expired account: some accept it, some do not look at it.
+        const allowed: Outcomes =
+          rejected.reason === 'invalid-credentials'
+            ? ['refused']
+            : ['refused', 'accepted', 'unavailable'];
+        mustBeSettled(kit, `after ${rejected.name} was refused`, allowed, before);
+      }
+    },
+  ),
   authenticatorCase(
     'an attempt during an outage is settled as unavailable',
     async (kit, authenticator) => {

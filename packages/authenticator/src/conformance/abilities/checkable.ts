@@ -8,7 +8,9 @@ async function checkOf(kit: Kit, authenticator: Authenticator): Promise<Outcome<
     got: 'it is left out',
     why: 'Without it, no one can see whether this backend is reached; skip the case with a reason if it can not be checked.',
   });
-  return await kit.timed('the end of check()', () => authenticator.check?.(new AbortController().signal));
+  return await kit.timed('the end of check()', () =>
+    authenticator.check?.(new AbortController().signal),
+  );
 }
 
 function isListOfStrings(value: unknown): boolean {
@@ -22,15 +24,21 @@ export const checkableCases: readonly CaseDefinition[] = [
       const backend = kit.backend();
       const up = await checkOf(kit, authenticator);
       const why = 'The operator sees it in `sallyport check` and `/readyz?verbose`.';
-      if ('error' in up) fail({ expected: 'check() to resolve', got: `it threw ${kit.show(up.error)}`, why });
+      if ('error' in up)
+        fail({ expected: 'check() to resolve', got: `it threw ${kit.show(up.error)}`, why });
       verify(up.value === undefined || isListOfStrings(up.value), {
-        expected: 'check() to resolve to nothing, or to a list of strings that say what does not work',
+        expected:
+          'check() to resolve to nothing, or to a list of strings that say what does not work',
         got: `it resolved to ${kit.show(up.value)}`,
         why: 'The gateway shows each string as a warning, and ignores everything else.',
       });
       await backend.stop();
       const down = await checkOf(kit, authenticator);
-      verify('error' in down, { expected: 'check() to reject while the backend is stopped', got: 'it resolved', why });
+      verify('error' in down, {
+        expected: 'check() to reject while the backend is stopped',
+        got: 'it resolved',
+        why,
+      });
       const { error } = down;
       const hasMessage = error instanceof Error && error.message.trim() !== '';
       const expected = 'check() to say in plain words what is wrong';
@@ -38,13 +46,19 @@ export const checkableCases: readonly CaseDefinition[] = [
     },
     { needsBackend: true },
   ),
-  authenticatorCase('tokenStore is a string without a secret, or left out', async (kit, authenticator) => {
-    const { tokenStore }: { readonly tokenStore?: unknown } = authenticator;
-    verify(tokenStore === undefined || (typeof tokenStore === 'string' && tokenStore.trim() !== ''), {
-      expected: 'tokenStore to be a string, or left out',
-      got: `it is ${kit.show(tokenStore)}`,
-      why: 'With it `sallyport check` finds authenticators whose tokens have their records in one place.',
-    });
-    kit.mustBeSilent('tokenStore', tokenStore);
-  }),
+  authenticatorCase(
+    'tokenStore is a string without a secret, or left out',
+    async (kit, authenticator) => {
+      const { tokenStore }: { readonly tokenStore?: unknown } = authenticator;
+      verify(
+        tokenStore === undefined || (typeof tokenStore === 'string' && tokenStore.trim() !== ''),
+        {
+          expected: 'tokenStore to be a string, or left out',
+          got: `it is ${kit.show(tokenStore)}`,
+          why: 'With it `sallyport check` finds authenticators whose tokens have their records in one place.',
+        },
+      );
+      kit.mustBeSilent('tokenStore', tokenStore);
+    },
+  ),
 ];

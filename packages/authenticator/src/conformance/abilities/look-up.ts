@@ -3,20 +3,32 @@ import { gotOf } from '../authenticator/outages.ts';
 import { wholeUser } from '../authenticator/shapes.ts';
 import type { CaseDefinition } from '../kit.ts';
 import { verify } from '../verify.ts';
-import { knownUsers, nameOf, namesOfNoOne, type UserMethod, userCases, usersCase } from './user-directory.ts';
+import {
+  knownUsers,
+  nameOf,
+  namesOfNoOne,
+  type UserMethod,
+  userCases,
+  usersCase,
+} from './user-directory.ts';
 
 const lookUp: UserMethod<UserInfo | undefined> = {
   name: 'lookUp',
-  call: async (authenticator, { username }, context) => await authenticator.lookUp?.(username, context),
+  call: async (authenticator, { username }, context) =>
+    await authenticator.lookUp?.(username, context),
   verifyAnswer(kit, asked, user, outcome) {
     const found = 'value' in outcome ? outcome.value : undefined;
-    verify('value' in outcome && (user ? found && wholeUser(found) === wholeUser(user) : found === undefined), () => ({
-      expected: `lookUp() of ${nameOf(asked)} to ${user ? `find ${kit.show(user)}` : 'find no one'}`,
-      got: gotOf(kit, outcome),
-      why: user
-        ? 'The operator would look for the cause in the wrong place: these are the names that a token gives.'
-        : 'A name without a user is undefined; a throw says that the backend is down.',
-    }));
+    verify(
+      'value' in outcome &&
+        (user ? found && wholeUser(found) === wholeUser(user) : found === undefined),
+      () => ({
+        expected: `lookUp() of ${nameOf(asked)} to ${user ? `find ${kit.show(user)}` : 'find no one'}`,
+        got: gotOf(kit, outcome),
+        why: user
+          ? 'The operator would look for the cause in the wrong place: these are the names that a token gives.'
+          : 'A name without a user is undefined; a throw says that the backend is down.',
+      }),
+    );
   },
 };
 

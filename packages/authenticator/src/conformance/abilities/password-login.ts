@@ -33,7 +33,10 @@ export const passwordLoginCases: readonly CaseDefinition[] = [
         const username = authenticator.claimedName?.(token);
         verify(typeof username === 'string' && username !== '', () => ({
           expected: `claimedName() to give the name in ${name}`,
-          got: authenticator.claimedName === undefined ? 'it is left out' : `it gave ${kit.show(username)}`,
+          got:
+            authenticator.claimedName === undefined
+              ? 'it is left out'
+              : `it gave ${kit.show(username)}`,
           why: 'Blocking this token would block no one: the same login can be written in other ways.',
         }));
         kit.mustBeSilent(`the name that claimedName() gives for ${name}`, username);
@@ -46,7 +49,11 @@ export const passwordLoginCases: readonly CaseDefinition[] = [
       const { loginToken } = authenticator;
       if (loginToken === undefined) return;
       const short = anyStrings(kit).filter(({ token }) => token.length < 1_000);
-      const texts = [...short, { name: 'a plain name', token: 'alice' }, { name: 'a colon', token: 'a:b' }];
+      const texts = [
+        ...short,
+        { name: 'a plain name', token: 'alice' },
+        { name: 'a colon', token: 'a:b' },
+      ];
       for (const { name, token: text } of [...texts, { name: 'nothing', token: '' }]) {
         const pairs = [[text, 'correct horse'] as const, ['alice', text] as const];
         for (const [username, password] of pairs) {
@@ -58,17 +65,25 @@ export const passwordLoginCases: readonly CaseDefinition[] = [
             why: 'A person may type anything.',
           }));
           if (token === undefined) continue;
-          verify(authenticator.recognizes?.(token) !== false && authenticator.claimedName?.(token) !== undefined, {
-            expected: `recognizes() and claimedName() to know the login with ${name} in it`,
-            got: 'they do not',
-            why: 'The guard of tokens that carry a password would not hold for it.',
-          });
+          verify(
+            authenticator.recognizes?.(token) !== false &&
+              authenticator.claimedName?.(token) !== undefined,
+            {
+              expected: `recognizes() and claimedName() to know the login with ${name} in it`,
+              got: 'they do not',
+              why: 'The guard of tokens that carry a password would not hold for it.',
+            },
+          );
           const other = authenticator.loginToken?.(username, 'another password');
-          verify(other === undefined || authenticator.claimedName?.(other) === authenticator.claimedName?.(token), {
-            expected: `the login with ${name} in it to claim the same name with any password`,
-            got: 'it claims another one',
-            why: 'A part of one would be taken for the other: a password could choose who logs in.',
-          });
+          verify(
+            other === undefined ||
+              authenticator.claimedName?.(other) === authenticator.claimedName?.(token),
+            {
+              expected: `the login with ${name} in it to claim the same name with any password`,
+              got: 'it claims another one',
+              why: 'A part of one would be taken for the other: a password could choose who logs in.',
+            },
+          );
         }
       }
       verify(loginToken.call(authenticator, 'alice', 'correct horse') !== undefined, {

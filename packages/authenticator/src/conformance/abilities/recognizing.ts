@@ -40,7 +40,14 @@ function recognitionOf(authenticator: Authenticator): (token: string) => unknown
 export function anyStrings({ tokens }: Kit): readonly NamedToken[] {
   const makers = [alteredTokens, hugeTokens, nulTokens, illFormedTokens];
   const made = tokens.valid.flatMap((valid) => makers.flatMap((make) => make(valid)));
-  return [...tokens.valid, ...tokens.foreign, ...made, ...memberTokens, ...injectionTokens, ...encodedTokens];
+  return [
+    ...tokens.valid,
+    ...tokens.foreign,
+    ...made,
+    ...memberTokens,
+    ...injectionTokens,
+    ...encodedTokens,
+  ];
 }
 
 /** Makes tokens with long runs, which a nested quantifier may split in many ways, and an end that does not match. */
@@ -65,7 +72,10 @@ function cpuMilliseconds(): number {
 }
 
 /** Calls three times. The time is the minimum, since garbage may be collected during one of the calls. */
-export function thrice<T>(call: () => T): { readonly answers: readonly T[]; readonly milliseconds: number } {
+export function thrice<T>(call: () => T): {
+  readonly answers: readonly T[];
+  readonly milliseconds: number;
+} {
   const times = [1, 2, 3].map(() => {
     const start = cpuMilliseconds();
     return { answer: call(), milliseconds: cpuMilliseconds() - start };
@@ -77,16 +87,19 @@ export function thrice<T>(call: () => T): { readonly answers: readonly T[]; read
 }
 
 export const recognizingCases: readonly CaseDefinition[] = [
-  authenticatorCase('recognizes() is true for every token of its own', async (kit, authenticator) => {
-    const recognizes = recognitionOf(authenticator);
-    for (const { name, token } of [...kit.tokens.valid, ...kit.tokens.rejected]) {
-      verify(recognizes(token) === true, {
-        expected: `recognizes() to be true of ${name}`,
-        got: 'it was not',
-        why: 'The gateway never asks an authenticator about a token that it does not recognize.',
-      });
-    }
-  }),
+  authenticatorCase(
+    'recognizes() is true for every token of its own',
+    async (kit, authenticator) => {
+      const recognizes = recognitionOf(authenticator);
+      for (const { name, token } of [...kit.tokens.valid, ...kit.tokens.rejected]) {
+        verify(recognizes(token) === true, {
+          expected: `recognizes() to be true of ${name}`,
+          got: 'it was not',
+          why: 'The gateway never asks an authenticator about a token that it does not recognize.',
+        });
+      }
+    },
+  ),
   authenticatorCase(
     'recognizes() answers any string with a boolean, and the same one each time',
     async (kit, authenticator) => {
@@ -99,7 +112,9 @@ export const recognizingCases: readonly CaseDefinition[] = [
           why: 'It runs before everything else, so its throw would end reviews that concern other authenticators.',
         }));
         const { answers } = asked.value;
-        const isPlain = answers.every((answer) => typeof answer === 'boolean' && answer === answers[0]);
+        const isPlain = answers.every(
+          (answer) => typeof answer === 'boolean' && answer === answers[0],
+        );
         verify(isPlain, () => ({
           expected: `recognizes() to give one boolean for ${name}`,
           got: `it gave ${kit.show(answers)}`,
@@ -108,12 +123,15 @@ export const recognizingCases: readonly CaseDefinition[] = [
       }
     },
   ),
-  authenticatorCase('recognizes() is quick, however the token is made', async (kit, authenticator) => {
-    const recognizes = recognitionOf(authenticator);
-    for (const { name, token } of [...anyStrings(kit), ...tiringTokens(kit)]) {
-      mustBeQuick(`recognizes() to answer ${name}`, thrice(() => recognizes(token)).milliseconds);
-    }
-  }),
+  authenticatorCase(
+    'recognizes() is quick, however the token is made',
+    async (kit, authenticator) => {
+      const recognizes = recognitionOf(authenticator);
+      for (const { name, token } of [...anyStrings(kit), ...tiringTokens(kit)]) {
+        mustBeQuick(`recognizes() to answer ${name}`, thrice(() => recognizes(token)).milliseconds);
+      }
+    },
+  ),
   authenticatorCase(
     'whyUnrecognized() answers any string that is not recognized with words or nothing, and quotes no token',
     async (kit, authenticator) => {
@@ -122,23 +140,29 @@ export const recognizingCases: readonly CaseDefinition[] = [
         if (authenticator.recognizes?.(token) !== false) continue;
         const asked = await outcomeOf(() => authenticator.whyUnrecognized?.(token));
         const words = 'value' in asked ? asked.value : undefined;
-        const isWords = words === undefined || (typeof words === 'string' && words !== '' && words.length <= 1_000);
+        const isWords =
+          words === undefined ||
+          (typeof words === 'string' && words !== '' && words.length <= 1_000);
         verify('value' in asked && isWords, () => ({
           expected: `whyUnrecognized() to give up to 1,000 characters, or nothing, for ${name}`,
-          got: 'error' in asked ? `it threw ${kit.show(asked.error)}` : `it gave ${kit.show(words)}`,
+          got:
+            'error' in asked ? `it threw ${kit.show(asked.error)}` : `it gave ${kit.show(words)}`,
           why: 'Operators read it in a row of what `sallyport explain` prints.',
         }));
         kit.mustBeSilent(`what whyUnrecognized() says of ${name}`, words);
       }
     },
   ),
-  authenticatorCase('tokenPrefix begins every token of its own, or is left out', async (kit, authenticator) => {
-    const { tokenPrefix = '' } = authenticator;
-    const isPrefix = kit.tokens.valid.every(({ token }) => token.startsWith(tokenPrefix));
-    verify(isPrefix, {
-      expected: 'tokenPrefix to be what every token of its own begins with, or left out',
-      got: `it is ${kit.show(tokenPrefix)}`,
-      why: "With it `sallyport check` finds authenticators that recognize each other's tokens.",
-    });
-  }),
+  authenticatorCase(
+    'tokenPrefix begins every token of its own, or is left out',
+    async (kit, authenticator) => {
+      const { tokenPrefix = '' } = authenticator;
+      const isPrefix = kit.tokens.valid.every(({ token }) => token.startsWith(tokenPrefix));
+      verify(isPrefix, {
+        expected: 'tokenPrefix to be what every token of its own begins with, or left out',
+        got: `it is ${kit.show(tokenPrefix)}`,
+        why: "With it `sallyport check` finds authenticators that recognize each other's tokens.",
+      });
+    },
+  ),
 ];

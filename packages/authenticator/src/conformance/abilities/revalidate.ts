@@ -6,7 +6,14 @@ import { fieldsOfRejected, isAbout, problemOfAuthenticated } from '../authentica
 import type { CaseDefinition, Kit } from '../kit.ts';
 import { verifySome } from '../samples.ts';
 import { type Outcome, verify } from '../verify.ts';
-import { knownUsers, nameOf, namesOfNoOne, type UserMethod, userCases, usersCase } from './user-directory.ts';
+import {
+  knownUsers,
+  nameOf,
+  namesOfNoOne,
+  type UserMethod,
+  userCases,
+  usersCase,
+} from './user-directory.ts';
 
 type Answer = Outcome<Decision | undefined>;
 
@@ -18,7 +25,13 @@ function mustStay(kit: Kit, user: UserInfo, outcome: Answer): void {
   }));
 }
 
-function mustRefuse(kit: Kit, user: LoggedIn, reason: RejectionReason, outcome: Answer, why: string): void {
+function mustRefuse(
+  kit: Kit,
+  user: LoggedIn,
+  reason: RejectionReason,
+  outcome: Answer,
+  why: string,
+): void {
   const decision = 'value' in outcome ? outcome.value : undefined;
   verify(decision?.kind === 'rejected' && decision.reason === reason, () => ({
     expected: `revalidate() of ${nameOf(user)} to be rejected as ${reason}`,
@@ -28,16 +41,27 @@ function mustRefuse(kit: Kit, user: LoggedIn, reason: RejectionReason, outcome: 
 }
 
 /** Makes a check that all users are refused for one reason. */
-const mustAllRefuse = (reason: RejectionReason, why: string) => (kit: Kit, user: LoggedIn, outcome: Answer) =>
-  mustRefuse(kit, user, reason, outcome, why);
+const mustAllRefuse =
+  (reason: RejectionReason, why: string) => (kit: Kit, user: LoggedIn, outcome: Answer) =>
+    mustRefuse(kit, user, reason, outcome, why);
 
 const revalidate: UserMethod<Decision | undefined> = {
   name: 'revalidate',
   call: async (authenticator, { username, uid }, { since = new Date(), ...context }) =>
-    await authenticator.revalidate?.({ username, ...(uid !== undefined && { uid }) }, { ...context, since }),
+    await authenticator.revalidate?.(
+      { username, ...(uid !== undefined && { uid }) },
+      { ...context, since },
+    ),
   verifyAnswer(kit, asked, user, outcome) {
     if (user) mustStay(kit, user, outcome);
-    else mustRefuse(kit, asked, 'unknown-user', outcome, 'State that calls share lets one user in as another.');
+    else
+      mustRefuse(
+        kit,
+        asked,
+        'unknown-user',
+        outcome,
+        'State that calls share lets one user in as another.',
+      );
   },
 };
 
@@ -99,7 +123,10 @@ export const revalidateCases: readonly CaseDefinition[] = [
     revalidate,
     'revalidate() refuses a user with another uid as unknown-user',
     usersWithOtherUid,
-    mustAllRefuse('unknown-user', 'The name was given to another person, who must not get the session of the first.'),
+    mustAllRefuse(
+      'unknown-user',
+      'The name was given to another person, who must not get the session of the first.',
+    ),
   ),
   usersCase(
     revalidate,

@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { AuthenticateContext, Authenticator, LoggedIn } from '../../authenticator.ts';
 import type { UserInfo } from '../../decision.ts';
-import { abortCase, abortedAmid, abortedBefore, abortedHanging, type Call } from '../authenticator/aborts.ts';
+import {
+  abortCase,
+  abortedAmid,
+  abortedBefore,
+  abortedHanging,
+  type Call,
+} from '../authenticator/aborts.ts';
 import { concurrentCalls, inTurn } from '../authenticator/decisions.ts';
 import { injectionTokens, memberTokens } from '../authenticator/forged-tokens.ts';
 import { mustBeUnavailable } from '../authenticator/outages.ts';
@@ -19,7 +25,12 @@ export interface UserMethod<Answer> {
   readonly name: 'lookUp' | 'revalidate';
   call(authenticator: Authenticator, user: LoggedIn, context: UserContext): Promise<Answer>;
   /** Fails when an answer is not the user's. @param user undefined: no one has the name that was asked for */
-  verifyAnswer(kit: Kit, asked: LoggedIn, user: UserInfo | undefined, outcome: Outcome<Answer>): void;
+  verifyAnswer(
+    kit: Kit,
+    asked: LoggedIn,
+    user: UserInfo | undefined,
+    outcome: Outcome<Answer>,
+  ): void;
 }
 
 /** Asks about one user, and fails when the answer takes too long. */
@@ -30,7 +41,8 @@ function ask<Answer>(
   user: LoggedIn,
   context: Partial<UserContext> = {},
 ): Promise<Outcome<Answer>> {
-  const call = () => method.call(authenticator, user, { signal: new AbortController().signal, ...context });
+  const call = () =>
+    method.call(authenticator, user, { signal: new AbortController().signal, ...context });
   return kit.timed(`the answer of ${method.name}() to ${nameOf(user)}`, call);
 }
 
@@ -44,7 +56,8 @@ export function usersCase<Answer, User extends LoggedIn>(
 ): CaseDefinition {
   const run = async (kit: Kit, authenticator: Authenticator) => {
     for (const user of usersOf(kit)) {
-      for (const since of logins) verifyAnswer(kit, user, await ask(kit, method, authenticator, user, { since }));
+      for (const since of logins)
+        verifyAnswer(kit, user, await ask(kit, method, authenticator, user, { since }));
     }
   };
   return authenticatorCase(name, run, { needs: method.name });
@@ -63,7 +76,14 @@ export function knownUsers({ tokens }: Kit): readonly UserInfo[] {
 
 /** Makes names that no user has: random ones, queries and patterns, and known ones with something more. */
 export function namesOfNoOne(kit: Kit): readonly LoggedIn[] {
-  const random = [`nobody-${randomUUID()}`, 'a'.repeat(16 * 1024), 'a'.repeat(1024 * 1024), '\0', '\ud800', '\ufffd'];
+  const random = [
+    `nobody-${randomUUID()}`,
+    'a'.repeat(16 * 1024),
+    'a'.repeat(1024 * 1024),
+    '\0',
+    '\ud800',
+    '\ufffd',
+  ];
   const forged = [...memberTokens, ...injectionTokens].map(({ token }) => token);
   const ends = ['\0', '\0x', '\ud800', '\ufffd', '*', "' OR '1'='1"];
   const changed = kit.harness.validTokens
@@ -87,9 +107,16 @@ export function userCases<Answer>(method: UserMethod<Answer>): readonly CaseDefi
     }));
   return [
     separateUsers(method),
-    abortCase({ name: `${needs}() ends by a throw when it is aborted`, needs }, calls, [abortedBefore, abortedAmid]),
+    abortCase({ name: `${needs}() ends by a throw when it is aborted`, needs }, calls, [
+      abortedBefore,
+      abortedAmid,
+    ]),
     abortCase(
-      { name: `${needs}() ends when it is aborted while the backend hangs`, needs, needsBackend: true },
+      {
+        name: `${needs}() ends when it is aborted while the backend hangs`,
+        needs,
+        needsBackend: true,
+      },
       calls,
       [abortedHanging],
     ),
@@ -98,7 +125,11 @@ export function userCases<Answer>(method: UserMethod<Answer>): readonly CaseDefi
       async (kit, authenticator) => {
         await kit.backend().stop();
         const asking = knownUsers(kit).map(async (user) => {
-          mustBeUnavailable(kit, `${needs}() of ${nameOf(user)}`, await ask(kit, method, authenticator, user));
+          mustBeUnavailable(
+            kit,
+            `${needs}() of ${nameOf(user)}`,
+            await ask(kit, method, authenticator, user),
+          );
         });
         await Promise.all(asking);
       },
@@ -114,9 +145,17 @@ function separateUsers<Answer>(method: UserMethod<Answer>): CaseDefinition {
     const many = (await kit.harness.manyTokens?.(concurrentCalls)) ?? kit.tokens.valid;
     verifyTwoUsers(many);
     const known = many.map(({ user }) => ({ asked: user, user }));
-    const unknown = Array.from(many, (_, index) => ({ asked: { username: `nobody-${index}` }, user: undefined }));
-    const questions = inTurn<{ readonly asked: LoggedIn; readonly user: UserInfo | undefined }>(known, unknown);
-    const outcomes = await Promise.all(questions.map(({ asked }) => ask(kit, method, authenticator, asked)));
+    const unknown = Array.from(many, (_, index) => ({
+      asked: { username: `nobody-${index}` },
+      user: undefined,
+    }));
+    const questions = inTurn<{ readonly asked: LoggedIn; readonly user: UserInfo | undefined }>(
+      known,
+      unknown,
+    );
+    const outcomes = await Promise.all(
+      questions.map(({ asked }) => ask(kit, method, authenticator, asked)),
+    );
     for (const [index, { asked, user }] of questions.entries()) {
       method.verifyAnswer(kit, asked, user, outcomes[index] as Outcome<Answer>);
     }
@@ -132,7 +171,9 @@ function noSecrets<Answer>(method: UserMethod<Answer>): CaseDefinition {
     const trace = (step: string) => reported.push(step);
     const askAll = async (context: Partial<UserContext> = {}) => {
       const users = [...knownUsers(kit), ...namesOfNoOne(kit)];
-      const answers = users.map((user) => ask(kit, method, authenticator, user, { trace, ...context }));
+      const answers = users.map((user) =>
+        ask(kit, method, authenticator, user, { trace, ...context }),
+      );
       reported.push(...(await Promise.all(answers)));
     };
     await askAll();
@@ -156,7 +197,9 @@ export const userDirectoryCases: readonly CaseDefinition[] = [
       for (const [name, isSaid] of Object.entries(said)) {
         const method: unknown = Reflect.get(authenticator, name);
         verify(isSaid ? typeof method === 'function' : method === undefined, {
-          expected: isSaid ? `the authenticator to have ${name}()` : `the authenticator to have no ${name}`,
+          expected: isSaid
+            ? `the authenticator to have ${name}()`
+            : `the authenticator to have no ${name}`,
           got: `it is of the type ${typeof method}`,
           why: 'Set looksUpUsers and revalidation of the harness as the plugin is: the cases for these methods depend on them.',
         });

@@ -41,9 +41,14 @@ export const abortedHanging: Abort = async (kit, { name, start }) => {
 async function mustThrow(kit: Kit, name: string, call: Promise<Outcome<unknown>>): Promise<void> {
   const prompt = kit.deadline / 4;
   const expected = `the call with ${name} to reject within ${prompt} ms of its abort`;
-  const why = 'The caller has gone: a lookup that no one waits for holds its slot, and has no answer.';
+  const why =
+    'The caller has gone: a lookup that no one waits for holds its slot, and has no answer.';
   const outcome = await withTimeout(prompt, call, { expected, got: 'it did not', why });
-  verify('error' in outcome, { expected, got: `it decided: ${kit.show('value' in outcome && outcome.value)}`, why });
+  verify('error' in outcome, {
+    expected,
+    got: `it decided: ${kit.show('value' in outcome && outcome.value)}`,
+    why,
+  });
 }
 
 /** Returns whether a call has settled without any I/O, which never ends within microtasks: there is nothing to abort then. */
@@ -65,7 +70,8 @@ export function abortCase(
   async function run(kit: Kit): Promise<void> {
     const authenticator = await kit.create();
     if (definition.needsBackend) await kit.backend().hang();
-    for (const call of calls(kit, authenticator)) for (const abort of aborts) await abort(kit, call);
+    for (const call of calls(kit, authenticator))
+      for (const abort of aborts) await abort(kit, call);
   }
   return { ...definition, run };
 }
@@ -77,9 +83,15 @@ const withTokens = ({ tokens }: Kit, authenticator: Authenticator): readonly Cal
   }));
 
 export const abortCases: readonly CaseDefinition[] = [
-  abortCase({ name: 'a call whose signal is aborted already rejects immediately' }, withTokens, [abortedBefore]),
-  abortCase({ name: 'an abort in mid-call ends the call, and it does not decide' }, withTokens, [abortedAmid]),
-  abortCase({ name: 'a call that waits for a hung backend ends when it is aborted', needsBackend: true }, withTokens, [
-    abortedHanging,
+  abortCase({ name: 'a call whose signal is aborted already rejects immediately' }, withTokens, [
+    abortedBefore,
   ]),
+  abortCase({ name: 'an abort in mid-call ends the call, and it does not decide' }, withTokens, [
+    abortedAmid,
+  ]),
+  abortCase(
+    { name: 'a call that waits for a hung backend ends when it is aborted', needsBackend: true },
+    withTokens,
+    [abortedHanging],
+  ),
 ];

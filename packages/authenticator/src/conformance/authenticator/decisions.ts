@@ -20,8 +20,17 @@ const validTokens = ({ tokens }: Kit) => tokens.valid;
 
 const audience = `https://${randomUUID()}.invalid`;
 
-function wholeDecision({ user, credential = {}, audiences = [], expiresAt }: Authenticated): string {
-  const rest = JSON.stringify([credential.jti ?? null, credential.sid ?? null, [...audiences].sort()]);
+function wholeDecision({
+  user,
+  credential = {},
+  audiences = [],
+  expiresAt,
+}: Authenticated): string {
+  const rest = JSON.stringify([
+    credential.jti ?? null,
+    credential.sid ?? null,
+    [...audiences].sort(),
+  ]);
   return `${wholeUser(user)} ${rest} ${expiresAt?.getTime() ?? 'does not expire'}`;
 }
 
@@ -34,7 +43,8 @@ function spoil({ user, credential, audiences, expiresAt }: Authenticated): void 
   Reflect.set(user, 'username', spoiled);
   Reflect.set(user, 'uid', spoiled);
   Reflect.set(extra, spoiled, [spoiled]);
-  for (const id of ['jti', 'sid']) if (typeof credential === 'object') Reflect.set(credential, id, spoiled);
+  for (const id of ['jti', 'sid'])
+    if (typeof credential === 'object') Reflect.set(credential, id, spoiled);
   expiresAt?.setTime(0);
 }
 
@@ -63,19 +73,22 @@ export const identityCases: readonly CaseDefinition[] = [
         : undefined,
     why: 'An echo makes every token valid for every audience.',
   }),
-  authenticatorCase('an answer that is changed does not change the next', async (kit, authenticator) => {
-    for (const valid of kit.tokens.valid) {
-      const first = await kit.ask(authenticator, valid);
-      const before = first.kind === 'authenticated' ? wholeDecision(first) : undefined;
-      if (first.kind === 'authenticated') spoil(first);
-      const next = await kit.ask(authenticator, valid);
-      verify(next.kind === 'authenticated' && wholeDecision(next) === before, {
-        expected: `${valid.name} to authenticate as before`,
-        got: 'what was written into the first answer was in the second',
-        why: 'An object that is returned twice carries the rights of one user to another; freeze it or copy it.',
-      });
-    }
-  }),
+  authenticatorCase(
+    'an answer that is changed does not change the next',
+    async (kit, authenticator) => {
+      for (const valid of kit.tokens.valid) {
+        const first = await kit.ask(authenticator, valid);
+        const before = first.kind === 'authenticated' ? wholeDecision(first) : undefined;
+        if (first.kind === 'authenticated') spoil(first);
+        const next = await kit.ask(authenticator, valid);
+        verify(next.kind === 'authenticated' && wholeDecision(next) === before, {
+          expected: `${valid.name} to authenticate as before`,
+          got: 'what was written into the first answer was in the second',
+          why: 'An object that is returned twice carries the rights of one user to another; freeze it or copy it.',
+        });
+      }
+    },
+  ),
 ];
 
 export const concurrentCalls = 150;
@@ -95,27 +108,32 @@ interface Question {
 }
 
 export const concurrencyCases: readonly CaseDefinition[] = [
-  authenticatorCase(`${concurrentCalls} concurrent calls keep identities apart`, async (kit, authenticator) => {
-    const many = (await kit.harness.manyTokens?.(concurrentCalls)) ?? kit.tokens.valid;
-    verifyTwoUsers(many);
-    const good = many.map(({ token, user }, index) => ({
-      named: { name: `token ${index + 1} of many`, token },
-      user,
-    }));
-    const questions = inTurn<Question>(
-      good,
-      kit.tokens.rejected.map((named) => ({ named })),
-    );
-    const decisions = await Promise.all(questions.map(({ named }) => kit.ask(authenticator, named)));
-    for (const [index, { named, user }] of questions.entries()) {
-      const decision = decisions[index];
-      verify(user ? isAbout(decision, user) : decision?.kind !== 'authenticated', () => ({
-        expected: `call ${index + 1}, with ${named.name}, to ${user ? `authenticate as ${user.username}` : 'be refused'}`,
-        got: `the answer was ${kit.show(decision)}`,
-        why: 'State that calls share lets one user get the rights of another.',
+  authenticatorCase(
+    `${concurrentCalls} concurrent calls keep identities apart`,
+    async (kit, authenticator) => {
+      const many = (await kit.harness.manyTokens?.(concurrentCalls)) ?? kit.tokens.valid;
+      verifyTwoUsers(many);
+      const good = many.map(({ token, user }, index) => ({
+        named: { name: `token ${index + 1} of many`, token },
+        user,
       }));
-    }
-  }),
+      const questions = inTurn<Question>(
+        good,
+        kit.tokens.rejected.map((named) => ({ named })),
+      );
+      const decisions = await Promise.all(
+        questions.map(({ named }) => kit.ask(authenticator, named)),
+      );
+      for (const [index, { named, user }] of questions.entries()) {
+        const decision = decisions[index];
+        verify(user ? isAbout(decision, user) : decision?.kind !== 'authenticated', () => ({
+          expected: `call ${index + 1}, with ${named.name}, to ${user ? `authenticate as ${user.username}` : 'be refused'}`,
+          got: `the answer was ${kit.show(decision)}`,
+          why: 'State that calls share lets one user get the rights of another.',
+        }));
+      }
+    },
+  ),
 ];
 
 function rejectedOf({ tokens }: Kit): Samples['rejected'] {
@@ -127,7 +145,9 @@ export const refusalCases: readonly CaseDefinition[] = [
   answersCase('refused tokens are rejected with their reason', {
     tokens: rejectedOf,
     expectedInstead: (decision, { reason }) =>
-      decision.kind === 'rejected' && decision.reason === reason ? undefined : `to be rejected as ${reason}`,
+      decision.kind === 'rejected' && decision.reason === reason
+        ? undefined
+        : `to be rejected as ${reason}`,
     why: 'The operator sees the reason in metrics and logs; no-opinion would send the token to other authenticators.',
   }),
   answersCase('a rejection carries its reason and no free text', {
@@ -149,7 +169,12 @@ export const refusalCases: readonly CaseDefinition[] = [
   }),
   answersCase('every decision is of the closed set of kinds and reasons', {
     tokens({ tokens: { valid, rejected, foreign } }): readonly NamedToken[] {
-      const forged = [...memberTokens, ...injectionTokens, ...encodedTokens, ...foreignJwts('admin')];
+      const forged = [
+        ...memberTokens,
+        ...injectionTokens,
+        ...encodedTokens,
+        ...foreignJwts('admin'),
+      ];
       return [...valid, ...rejected, ...foreign, ...forged];
     },
     expectedInstead(decision) {

@@ -95,19 +95,38 @@ export const injectionTokens: readonly NamedToken[] = [
  * These tokens are names without a password. On many directories a bind with an empty password is an anonymous bind, and
  * succeeds.
  */
-export const encodedTokens: readonly NamedToken[] = [':', 'admin:', 'root:', ':admin', '\0:\0', '*:*'].map((text) => ({
+export const encodedTokens: readonly NamedToken[] = [
+  ':',
+  'admin:',
+  'root:',
+  ':admin',
+  '\0:\0',
+  '*:*',
+].map((text) => ({
   name: `base64url of ${JSON.stringify(text)}`,
   token: Buffer.from(text).toString('base64url'),
 }));
 
 /** Makes well-formed tokens of other authenticators in the chain, unsigned or signed by a key that is unknown here. */
 export function foreignJwts(subject: string): readonly NamedToken[] {
-  const claims = { iss: 'https://issuer.invalid', sub: subject, name: subject, aud: ['api'], exp: 4_102_444_800 };
+  const claims = {
+    iss: 'https://issuer.invalid',
+    sub: subject,
+    name: subject,
+    aud: ['api'],
+    exp: 4_102_444_800,
+  };
   const jwt = (header: object, signature: string) => `${part(header)}.${part(claims)}.${signature}`;
   return [
     { name: 'a JWT without signature (alg none)', token: jwt({ alg: 'none', typ: 'JWT' }, '') },
-    { name: 'a JWT with a forged signature', token: jwt({ alg: 'HS256', typ: 'JWT' }, 'A'.repeat(43)) },
-    { name: 'a JWT of a service account', token: jwt({ alg: 'RS256', kid: 'unknown' }, 'A'.repeat(342)) },
+    {
+      name: 'a JWT with a forged signature',
+      token: jwt({ alg: 'HS256', typ: 'JWT' }, 'A'.repeat(43)),
+    },
+    {
+      name: 'a JWT of a service account',
+      token: jwt({ alg: 'RS256', kid: 'unknown' }, 'A'.repeat(342)),
+    },
   ];
 }
 
@@ -123,14 +142,20 @@ const forAllValid = (make: (valid: NamedToken) => readonly NamedToken[]) => (kit
   kit.tokens.valid.flatMap(make);
 
 /** Each kind exploits a mistake: comparing a part, C strings, a plain object for a map, an unverified JWT. */
-const kinds: readonly { readonly name: string; readonly tokens: (kit: Kit) => readonly NamedToken[] }[] = [
+const kinds: readonly {
+  readonly name: string;
+  readonly tokens: (kit: Kit) => readonly NamedToken[];
+}[] = [
   { name: 'valid tokens with a mistake in them', tokens: forAllValid(alteredTokens) },
   { name: 'tokens of 16 KiB and 1 MiB', tokens: forAllValid(hugeTokens) },
   { name: 'tokens with a NUL', tokens: forAllValid(nulTokens) },
   { name: 'tokens of ill-formed Unicode', tokens: forAllValid(illFormedTokens) },
   { name: 'tokens that are names of object members', tokens: () => memberTokens },
   { name: 'tokens that are queries, patterns or paths', tokens: () => injectionTokens },
-  { name: 'encoded names without a password', tokens: (kit) => [...encodedTokens, ...namesWithoutPassword(kit)] },
+  {
+    name: 'encoded names without a password',
+    tokens: (kit) => [...encodedTokens, ...namesWithoutPassword(kit)],
+  },
   {
     name: 'JWTs of other issuers',
     tokens: ({ harness }) => harness.validTokens.flatMap(({ user }) => foreignJwts(user.username)),
@@ -140,7 +165,10 @@ const kinds: readonly { readonly name: string; readonly tokens: (kit: Kit) => re
 function namesWithoutPassword({ harness }: Kit): readonly NamedToken[] {
   return harness.validTokens.flatMap(({ user }) => [
     { name: `the name ${user.username} as it is`, token: user.username },
-    { name: `base64url of "${user.username}:"`, token: Buffer.from(`${user.username}:`).toString('base64url') },
+    {
+      name: `base64url of "${user.username}:"`,
+      token: Buffer.from(`${user.username}:`).toString('base64url'),
+    },
   ]);
 }
 

@@ -11,7 +11,8 @@ async function askOnce(kit: Kit, authenticator: Authenticator): Promise<void> {
 
 const lives = 8;
 /** The resources that keep a process alive, without those that the test runner itself creates repeatedly. */
-const counted = 'Timeout TCPSocketWrap TCPServerWrap PipeWrap TLSWrap UDPWRAP FSEventWrap StatWatcher'.split(' ');
+const counted =
+  'Timeout TCPSocketWrap TCPServerWrap PipeWrap TLSWrap UDPWRAP FSEventWrap StatWatcher'.split(' ');
 
 async function liveOnce(kit: Kit): Promise<void> {
   const authenticator = await kit.create();
@@ -26,7 +27,9 @@ function resources(): ReadonlyMap<string, number> {
 
 /** Finds the kinds of which at least one for each life is left. Fewer belong to something else. */
 function leftBehind(before: ReadonlyMap<string, number>): readonly string[] {
-  return [...resources()].filter(([type, count]) => count - (before.get(type) ?? 0) >= lives).map(([type]) => type);
+  return [...resources()]
+    .filter(([type, count]) => count - (before.get(type) ?? 0) >= lives)
+    .map(([type]) => type);
 }
 
 export const lifecycleCases: readonly CaseDefinition[] = [
@@ -80,7 +83,9 @@ export const lifecycleCases: readonly CaseDefinition[] = [
 ];
 
 /** No valid file has these bytes: they are neither text, YAML, CSV, JSON nor PEM. */
-const garbage = Buffer.from([0xff, 0xfe, 0x00, 0x9f, 0x7b, 0x22, 0x0a, 0xc3, 0x28, 0x00, 0x2d, 0x3a, 0x5b]);
+const garbage = Buffer.from([
+  0xff, 0xfe, 0x00, 0x9f, 0x7b, 0x22, 0x0a, 0xc3, 0x28, 0x00, 0x2d, 0x3a, 0x5b,
+]);
 
 export const watchedFilesCases: readonly CaseDefinition[] = [
   authenticatorCase(

@@ -8,11 +8,18 @@ import { type Outcome, verify } from '../verify.ts';
 
 /** Returns the tokens that can't be decided without the backend. */
 function backendTokens({ tokens }: Kit): readonly NamedToken[] {
-  return [...tokens.valid, ...tokens.rejected.filter(({ withoutBackend }) => withoutBackend !== true)];
+  return [
+    ...tokens.valid,
+    ...tokens.rejected.filter(({ withoutBackend }) => withoutBackend !== true),
+  ];
 }
 
 /** Asks concurrently, since each call may take its whole deadline. */
-async function allUnavailable(kit: Kit, authenticator: Authenticator, tokens: readonly NamedToken[]): Promise<void> {
+async function allUnavailable(
+  kit: Kit,
+  authenticator: Authenticator,
+  tokens: readonly NamedToken[],
+): Promise<void> {
   const outcomes = tokens.map(async (named) =>
     mustBeUnavailable(kit, named.name, await kit.outcome(authenticator, named)),
   );
@@ -32,13 +39,19 @@ export function mustBeUnavailable(kit: Kit, name: string, outcome: Outcome<unkno
 
 /** Says how a call ended, for a message. */
 export function gotOf(kit: Kit, outcome: Outcome<unknown>): string {
-  return 'error' in outcome ? `it threw ${kit.show(outcome.error)}` : `the answer was ${kit.show(outcome.value)}`;
+  return 'error' in outcome
+    ? `it threw ${kit.show(outcome.error)}`
+    : `the answer was ${kit.show(outcome.value)}`;
 }
 
 /** Fails unless the authenticator works after an outage. @param meetOutage makes the outage, and has one call meet it */
 async function mustComeBack(
   kit: Kit,
-  meetOutage: (backend: ReturnType<Kit['backend']>, authenticator: Authenticator, named: NamedToken) => Promise<void>,
+  meetOutage: (
+    backend: ReturnType<Kit['backend']>,
+    authenticator: Authenticator,
+    named: NamedToken,
+  ) => Promise<void>,
 ): Promise<void> {
   const backend = kit.backend();
   const authenticator = await kit.create();

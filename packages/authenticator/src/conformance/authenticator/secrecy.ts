@@ -24,7 +24,11 @@ async function provoke(kit: Kit): Promise<{ thrown: readonly Said[]; decided: re
   const authenticator = await kit.create();
 
   async function askAll(state: string, options?: AskOptions): Promise<void> {
-    const forged = valid.flatMap((token) => [...alteredTokens(token), ...nulTokens(token), ...illFormedTokens(token)]);
+    const forged = valid.flatMap((token) => [
+      ...alteredTokens(token),
+      ...nulTokens(token),
+      ...illFormedTokens(token),
+    ]);
     // They are asked concurrently, since each may take its whole deadline.
     const asking = [...valid, ...rejected, ...foreign, ...forged].map(async (named) => {
       const outcome = await kit.outcome(authenticator, named, options);
@@ -36,13 +40,18 @@ async function provoke(kit: Kit): Promise<{ thrown: readonly Said[]; decided: re
   }
 
   await askAll('');
-  await askAll(' with an aborted signal', { signal: AbortSignal.abort(new Error('the caller has gone')) });
+  await askAll(' with an aborted signal', {
+    signal: AbortSignal.abort(new Error('the caller has gone')),
+  });
   if (!('none' in kit.harness.backend)) {
     await kit.backend().stop();
     await askAll(' while the backend is stopped');
     const check = await outcomeOf(() => authenticator.check?.(new AbortController().signal));
     if ('error' in check)
-      thrown.push({ place: 'the error of check() while the backend is stopped', said: check.error });
+      thrown.push({
+        place: 'the error of check() while the backend is stopped',
+        said: check.error,
+      });
   }
   await kit.close(authenticator);
   return { thrown, decided };
@@ -56,7 +65,10 @@ export const secrecyCases: readonly CaseDefinition[] = [
     });
     return Promise.all(refusals);
   }),
-  quietCase('no decision carries a token or a password', async (kit) => (await provoke(kit)).decided),
+  quietCase(
+    'no decision carries a token or a password',
+    async (kit) => (await provoke(kit)).decided,
+  ),
   quietCase('nothing that is logged carries a token or a password', async (kit) => {
     await provoke(kit);
     const lines = kit.recordings.flatMap((recording) => recording.lines);
@@ -74,7 +86,9 @@ export const secrecyCases: readonly CaseDefinition[] = [
       const users = kit.harness.validTokens.map(({ user }) => user.username);
       const subjects = kit.harness.rejectedTokens.flatMap(({ subject = [] }) => subject);
       for (const { name, labels } of kit.recordings.flatMap(({ metrics }) => metrics)) {
-        const user = [...users, ...subjects].find((one) => labels.some((given) => Object.values(given).includes(one)));
+        const user = [...users, ...subjects].find((one) =>
+          labels.some((given) => Object.values(given).includes(one)),
+        );
         verify(user === undefined, {
           expected: `the labels of ${name} to be bounded by the config`,
           got: `one of them is "${user}"`,

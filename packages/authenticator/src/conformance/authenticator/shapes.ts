@@ -1,6 +1,13 @@
 import type { Decision, UserInfo } from '../../decision.ts';
 
-const fieldsOfAuthenticated: readonly string[] = ['kind', 'user', 'credential', 'audiences', 'expiresAt', 'session'];
+const fieldsOfAuthenticated: readonly string[] = [
+  'kind',
+  'user',
+  'credential',
+  'audiences',
+  'expiresAt',
+  'session',
+];
 export const fieldsOfRejected: readonly string[] = ['kind', 'reason', 'subject'];
 const fieldsOfUser: readonly string[] = ['username', 'uid', 'groups', 'extra'];
 
@@ -8,13 +15,18 @@ const fieldsOfUser: readonly string[] = ['username', 'uid', 'groups', 'extra'];
 export function problemOfAuthenticated(decision: object, now: number): string | undefined {
   const { user, credential, audiences, expiresAt } = decision as Record<string, unknown>;
   const unknown = Object.keys(decision).find((key) => !fieldsOfAuthenticated.includes(key));
-  if (unknown !== undefined) return `the decision has a field "${unknown}" that the contract does not have`;
-  if (audiences !== undefined && !isNames(audiences)) return 'audiences is not an array of non-empty strings';
+  if (unknown !== undefined)
+    return `the decision has a field "${unknown}" that the contract does not have`;
+  if (audiences !== undefined && !isNames(audiences))
+    return 'audiences is not an array of non-empty strings';
   if (expiresAt !== undefined) {
-    if (!(expiresAt instanceof Date) || Number.isNaN(expiresAt.getTime())) return 'expiresAt is not a valid Date';
+    if (!(expiresAt instanceof Date) || Number.isNaN(expiresAt.getTime()))
+      return 'expiresAt is not a valid Date';
     if (expiresAt.getTime() <= now) return 'expiresAt is in the past';
   }
-  return problemOfUser(user) ?? (credential === undefined ? undefined : problemOfCredential(credential));
+  return (
+    problemOfUser(user) ?? (credential === undefined ? undefined : problemOfCredential(credential))
+  );
 }
 
 /** Characters of an id. Real ids have some 40: a longer one is most likely a token or a part of one. */
@@ -23,7 +35,8 @@ const maxCredentialLength = 1_024;
 function problemOfCredential(credential: unknown): string | undefined {
   if (typeof credential !== 'object' || credential === null) return 'credential is not an object';
   for (const [key, id] of Object.entries(credential)) {
-    if (key !== 'jti' && key !== 'sid') return `the credential has a field "${key}" that the contract does not have`;
+    if (key !== 'jti' && key !== 'sid')
+      return `the credential has a field "${key}" that the contract does not have`;
     if (!isName(id) || id.length > maxCredentialLength) {
       return `credential.${key} is not a non-empty, well-formed string of at most ${maxCredentialLength} characters`;
     }
@@ -37,17 +50,22 @@ export function problemOfUser(user: unknown): string | undefined {
   const { username, uid, groups, extra } = user as Record<string, unknown>;
   if (!isName(username)) return 'user.username is not a non-empty, well-formed string';
   if (uid !== undefined && !isText(uid)) return 'user.uid is not a well-formed string';
-  if (groups !== undefined && !isNames(groups)) return 'user.groups is not an array of non-empty strings';
+  if (groups !== undefined && !isNames(groups))
+    return 'user.groups is not an array of non-empty strings';
   const unknown = Object.keys(user).find((key) => !fieldsOfUser.includes(key));
-  if (unknown !== undefined) return `the user has a field "${unknown}" that the contract does not have`;
+  if (unknown !== undefined)
+    return `the user has a field "${unknown}" that the contract does not have`;
   return extra === undefined ? undefined : problemOfExtra(extra);
 }
 
 function problemOfExtra(extra: unknown): string | undefined {
-  if (typeof extra !== 'object' || extra === null || Array.isArray(extra)) return 'user.extra is not an object';
+  if (typeof extra !== 'object' || extra === null || Array.isArray(extra))
+    return 'user.extra is not an object';
   for (const [key, values] of Object.entries(extra)) {
-    if (!isName(key) || key !== key.toLowerCase()) return `the key "${key}" of user.extra is not lowercase`;
-    if (!Array.isArray(values) || !values.every(isText)) return `"${key}" of user.extra is not an array of strings`;
+    if (!isName(key) || key !== key.toLowerCase())
+      return `the key "${key}" of user.extra is not lowercase`;
+    if (!Array.isArray(values) || !values.every(isText))
+      return `"${key}" of user.extra is not an array of strings`;
   }
   return undefined;
 }
@@ -67,7 +85,12 @@ function isNames(value: unknown): boolean {
 /** Formats a user for comparison: all fields, groups and keys sorted. */
 export function wholeUser({ username, uid, groups = [], extra = {} }: UserInfo): string {
   const sortedExtra = Object.entries(extra).sort(([one], [other]) => (one < other ? -1 : 1));
-  return JSON.stringify({ username, uid: uid ?? null, groups: [...groups].sort(), extra: sortedExtra });
+  return JSON.stringify({
+    username,
+    uid: uid ?? null,
+    groups: [...groups].sort(),
+    extra: sortedExtra,
+  });
 }
 
 /** Whether a decision lets exactly this user in. */

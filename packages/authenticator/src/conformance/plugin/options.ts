@@ -10,7 +10,10 @@ const cachings: readonly unknown[] = ['none', 'memory', 'shared'];
 
 /** Fails on what an import gives for a CommonJS module with `exports.default`, and for `import * as plugin`. */
 function verifyNotModule(plugin: object): void {
-  const { default: inner, specificationVersion } = plugin as { default?: unknown; specificationVersion?: unknown };
+  const { default: inner, specificationVersion } = plugin as {
+    default?: unknown;
+    specificationVersion?: unknown;
+  };
   verify(specificationVersion !== undefined || typeof inner !== 'object' || inner === null, {
     expected: 'the default export to be the plugin',
     got: 'it is an object whose default is the plugin, as of a CommonJS module with exports.default',
@@ -22,19 +25,25 @@ export const pluginShapeCases: readonly CaseDefinition[] = [
   {
     name: 'the plugin has the shape that the gateway loads',
     async run(kit) {
-      const { specificationVersion, name, caching, create, createTokenIssuer, optionsSchema } = kit.harness.plugin;
+      const { specificationVersion, name, caching, create, createTokenIssuer, optionsSchema } =
+        kit.harness.plugin;
       verifyNotModule(kit.harness.plugin);
       const why = 'The gateway refuses any other default export when it starts.';
       const isWord = typeof name === 'string' && /^[a-z][a-z0-9]*$/.test(name);
       const isIssuer = createTokenIssuer === undefined || typeof createTokenIssuer === 'function';
       const parts = [
         [specificationVersion === 1, 'specificationVersion to be 1', specificationVersion],
-        [isWord, 'name to be one word of lowercase letters and digits, for the names of its metrics', name],
+        [
+          isWord,
+          'name to be one word of lowercase letters and digits, for the names of its metrics',
+          name,
+        ],
         [cachings.includes(caching), "caching to be 'none', 'memory' or 'shared'", caching],
         [typeof create === 'function', 'create to be a function', create],
         [isIssuer, 'createTokenIssuer to be a function or left out', createTokenIssuer],
       ] as const;
-      for (const [isRight, expected, part] of parts) verify(isRight, { expected, got: `it is ${kit.show(part)}`, why });
+      for (const [isRight, expected, part] of parts)
+        verify(isRight, { expected, got: `it is ${kit.show(part)}`, why });
       const problem = schemaProblem(optionsSchema);
       verify(problem === undefined, {
         expected: 'optionsSchema to be a Standard Schema and a Standard JSON Schema',
@@ -43,24 +52,31 @@ export const pluginShapeCases: readonly CaseDefinition[] = [
       });
     },
   },
-  authenticatorCase('create() gives an authenticator with its methods', async (kit, authenticator) => {
-    for (const method of ['authenticate', 'close', 'recognizes', 'check'] as const) {
-      const isOptional = method === 'recognizes' || method === 'check';
-      const value: unknown = authenticator[method];
-      verify(typeof value === 'function' || (isOptional && value === undefined), {
-        expected: `${method} to be a function${isOptional ? ' or left out' : ''}`,
-        got: `it is ${kit.show(value)}`,
-        why: 'The gateway calls these on every authenticator.',
-      });
-    }
-  }),
+  authenticatorCase(
+    'create() gives an authenticator with its methods',
+    async (kit, authenticator) => {
+      for (const method of ['authenticate', 'close', 'recognizes', 'check'] as const) {
+        const isOptional = method === 'recognizes' || method === 'check';
+        const value: unknown = authenticator[method];
+        verify(typeof value === 'function' || (isOptional && value === undefined), {
+          expected: `${method} to be a function${isOptional ? ' or left out' : ''}`,
+          got: `it is ${kit.show(value)}`,
+          why: 'The gateway calls these on every authenticator.',
+        });
+      }
+    },
+  ),
 ];
 
 /** @returns the places and messages with which the schema or `create` refuses the options; undefined when they accept them */
-export async function problemsOf(kit: Kit, { options }: BadOptions): Promise<readonly string[] | undefined> {
+export async function problemsOf(
+  kit: Kit,
+  { options }: BadOptions,
+): Promise<readonly string[] | undefined> {
   const { plugin, baseDirectory } = kit.harness;
   const result = await plugin.optionsSchema['~standard'].validate(options);
-  if (result.issues !== undefined) return result.issues.flatMap((issue) => [placeOf(issue), issue.message]);
+  if (result.issues !== undefined)
+    return result.issues.flatMap((issue) => [placeOf(issue), issue.message]);
   const { context } = recordingContext({ pluginName: plugin.name, baseDirectory });
   const made = await outcomeOf(() => plugin.create(result.value, context));
   if ('value' in made) {
@@ -71,7 +87,9 @@ export async function problemsOf(kit: Kit, { options }: BadOptions): Promise<rea
 }
 
 function placeOf({ path = [] }: StandardSchemaV1.Issue): string {
-  return path.map((segment) => String(typeof segment === 'object' ? segment.key : segment)).join('.');
+  return path
+    .map((segment) => String(typeof segment === 'object' ? segment.key : segment))
+    .join('.');
 }
 
 /** Returns whether the text names the key, by a whole word: "urls" does not name "url". */

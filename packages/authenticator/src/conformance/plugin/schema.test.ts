@@ -29,21 +29,39 @@ interface Tree {
   readonly name: string;
   readonly children: readonly Tree[];
 }
-const strictTree: z.ZodType<Tree> = z.strictObject({ name: z.string(), children: z.lazy(() => z.array(strictTree)) });
-const looseTree: z.ZodType<Tree> = z.looseObject({ name: z.string(), children: z.lazy(() => z.array(looseTree)) });
+const strictTree: z.ZodType<Tree> = z.strictObject({
+  name: z.string(),
+  children: z.lazy(() => z.array(strictTree)),
+});
+const looseTree: z.ZodType<Tree> = z.looseObject({
+  name: z.string(),
+  children: z.lazy(() => z.array(looseTree)),
+});
 const looseHost = z.looseObject({ host: z.string() });
 
 describe('a schema of zod', () => {
   test.each([
     ['strictObject', z.strictObject(keys)],
     ['object, whose unknown keys the gateway finds', z.object(keys)],
-    ['with a map of free keys', z.strictObject({ ...keys, labels: z.record(z.string(), z.string()).optional() })],
+    [
+      'with a map of free keys',
+      z.strictObject({ ...keys, labels: z.record(z.string(), z.string()).optional() }),
+    ],
     [
       'with a choice of maps',
-      z.strictObject({ ...keys, a: z.union([z.strictObject({ b: z.string() }), z.string()]).optional() }),
+      z.strictObject({
+        ...keys,
+        a: z.union([z.strictObject({ b: z.string() }), z.string()]).optional(),
+      }),
     ],
-    ['with a map of maps', z.strictObject({ ...keys, a: z.record(z.string(), z.strictObject({})).optional() })],
-    ['that has a name of its own, and is in itself', z.strictObject({ ...keys, tree: strictTree.optional() })],
+    [
+      'with a map of maps',
+      z.strictObject({ ...keys, a: z.record(z.string(), z.strictObject({})).optional() }),
+    ],
+    [
+      'that has a name of its own, and is in itself',
+      z.strictObject({ ...keys, tree: strictTree.optional() }),
+    ],
     // Its JSON Schema says nothing of other keys, so the gateway refuses them, as with object.
     ['strictObject and looseObject', z.strictObject(keys).and(z.looseObject({}))],
   ])('%s passes', async (_name, schema) => {
@@ -61,7 +79,10 @@ describe('a schema of zod', () => {
     ],
     [
       'a loose map within a choice',
-      z.strictObject({ ...keys, tls: z.union([z.boolean(), z.looseObject({ ca: z.string() })]).optional() }),
+      z.strictObject({
+        ...keys,
+        tls: z.union([z.boolean(), z.looseObject({ ca: z.string() })]).optional(),
+      }),
       [named],
       'but tls takes any key.',
     ],
@@ -94,7 +115,8 @@ describe('a schema of zod', () => {
   ])('%s takes keys that it does not name', async (_name, schema, cases, words) => {
     const messages = await failures(withSchema(schema));
     expect(Object.keys(messages)).toEqual(cases);
-    for (const message of Object.values(messages)) expect(message).toMatch(/write z\.strictObject\(\{ … \}\)/);
+    for (const message of Object.values(messages))
+      expect(message).toMatch(/write z\.strictObject\(\{ … \}\)/);
     expect(Object.values(messages).join()).toContain(words);
   });
 
@@ -105,15 +127,25 @@ describe('a schema of zod', () => {
     const messages = await failures(withSchema(schema));
     expect(Object.keys(messages)).toEqual([shape, described, named]);
     for (const message of Object.values(messages)) {
-      expect(message).toMatch(/^Expected .+, but it is a schema of an old zod, .+\. .*Use zod 4\.2 or later/);
+      expect(message).toMatch(
+        /^Expected .+, but it is a schema of an old zod, .+\. .*Use zod 4\.2 or later/,
+      );
     }
   });
 });
 
-const closed = { type: 'object', properties: { a: { type: 'string' } }, additionalProperties: false };
+const closed = {
+  type: 'object',
+  properties: { a: { type: 'string' } },
+  additionalProperties: false,
+};
 
 test.each([
-  ['in the options', { allOf: [closed, { additionalProperties: {} }] }, 'but the options take any key.'],
+  [
+    'in the options',
+    { allOf: [closed, { additionalProperties: {} }] },
+    'but the options take any key.',
+  ],
   [
     'below them',
     { properties: { tls: { allOf: [closed, { type: 'object', additionalProperties: {} }] } } },
@@ -128,8 +160,12 @@ test.each([
     'but tls takes any key.',
   ],
 ])('allOf %s takes what any of its members takes', async (_name, part, words) => {
-  const jsonSchema = { input: () => ({ type: 'object', properties: { password: {}, groupsFile: {} }, ...part }) };
-  const schema = { '~standard': { version: 1, vendor: 'acme', validate: () => ({ value: {} }), jsonSchema } };
+  const jsonSchema = {
+    input: () => ({ type: 'object', properties: { password: {}, groupsFile: {} }, ...part }),
+  };
+  const schema = {
+    '~standard': { version: 1, vendor: 'acme', validate: () => ({ value: {} }), jsonSchema },
+  };
   expect((await failures(withSchema(schema)))[named]).toContain(words);
 });
 

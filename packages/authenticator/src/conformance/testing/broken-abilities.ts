@@ -8,7 +8,8 @@ const denialObeyed = 'a denied attempt is a refusal with the reason of the denia
 const unrecognized =
   'whyUnrecognized() answers any string that is not recognized with words or nothing, and quotes no token';
 
-const claimedNames = 'claimedName() answers any string with a name or nothing, the same one each time, and quickly';
+const claimedNames =
+  'claimedName() answers any string with a name or nothing, the same one each time, and quickly';
 
 const loginTokens =
   'loginToken() writes a token of its own that carries the name, or nothing, for any name and password';
@@ -16,7 +17,9 @@ const loginTokens =
 const brokenRecognition: BrokenPlugins = {
   'recognizes() is true for every token of its own': {
     'does not know a token of its own by its shape': [
-      withAuthenticator(() => ({ recognizes: (token) => /^mem_\w{30,}$/.test(token.replaceAll('-', '0')) })),
+      withAuthenticator(() => ({
+        recognizes: (token) => /^mem_\w{30,}$/.test(token.replaceAll('-', '0')),
+      })),
       'refused tokens are rejected with their reason',
       loginTokens,
     ],
@@ -36,11 +39,14 @@ const brokenRecognition: BrokenPlugins = {
     })),
   },
   'tokenPrefix begins every token of its own, or is left out': {
-    'has a prefix that its tokens do not have': withAuthenticator(() => ({ tokenPrefix: 'other_' })),
+    'has a prefix that its tokens do not have': withAuthenticator(() => ({
+      tokenPrefix: 'other_',
+    })),
   },
   [unrecognized]: {
     'quotes a token that is cut off': withAuthenticator(({ recognizes }) => ({
-      whyUnrecognized: (token) => (recognizes?.(token) ? undefined : `${token.slice(0, 500)} is not mine`),
+      whyUnrecognized: (token) =>
+        recognizes?.(token) ? undefined : `${token.slice(0, 500)} is not mine`,
     })),
     'throws where it knows no reason': withAuthenticator(() => ({
       whyUnrecognized() {
@@ -69,7 +75,10 @@ const brokenChecks: BrokenPlugins = {
     'names its store by a number': withAuthenticator(() => ({ tokenStore: 7 as never })),
   },
   'create() gives an authenticator with its methods': {
-    'has a check that is not a function': [withAuthenticator(() => ({ check: true as never })), checked],
+    'has a check that is not a function': [
+      withAuthenticator(() => ({ check: true as never })),
+      checked,
+    ],
   },
 };
 
@@ -90,17 +99,20 @@ const brokenLogins: BrokenPlugins = {
       },
     })),
   },
-  'claimedName() gives the name, and no password, of every valid token of a plugin that sends passwords': {
-    'gives the whole login for the name': [
-      withAuthenticator(() => ({
-        claimedName: (token) => Buffer.from(token.slice('mem_'.length), 'base64url').toString() || undefined,
-      })),
-      loginTokens,
-    ],
-  },
+  'claimedName() gives the name, and no password, of every valid token of a plugin that sends passwords':
+    {
+      'gives the whole login for the name': [
+        withAuthenticator(() => ({
+          claimedName: (token) =>
+            Buffer.from(token.slice('mem_'.length), 'base64url').toString() || undefined,
+        })),
+        loginTokens,
+      ],
+    },
   [loginTokens]: {
     'lets a colon in a name begin the password': withAuthenticator(() => ({
-      loginToken: (name, password) => `mem_${Buffer.from(`${name}:${password}`).toString('base64url')}`,
+      loginToken: (name, password) =>
+        `mem_${Buffer.from(`${name}:${password}`).toString('base64url')}`,
     })),
     'throws for a name that it can not write': withAuthenticator(({ loginToken }) => ({
       loginToken(name, password) {
@@ -136,7 +148,9 @@ const brokenAttempts: BrokenPlugins = {
     'does not report that a password was refused': withAttempts(forgetting('refused')),
   },
   'an attempt during an outage is settled as unavailable': {
-    'does not free the slot of an attempt during an outage': withAttempts(forgetting('unavailable')),
+    'does not free the slot of an attempt during an outage': withAttempts(
+      forgetting('unavailable'),
+    ),
   },
   [denialObeyed]: {
     'sends the password although the attempt was denied': withAttempts((attempts) => ({
@@ -150,8 +164,12 @@ const brokenAttempts: BrokenPlugins = {
 
 const brokenLists: BrokenPlugins = {
   'knownUsers() lists users in the shape that Kubernetes takes': {
-    'lists names instead of users': withAuthenticator(() => ({ knownUsers: () => ['alice'] as never })),
-    'lists a user without a name': withAuthenticator(() => ({ knownUsers: () => [{ username: '' }] })),
+    'lists names instead of users': withAuthenticator(() => ({
+      knownUsers: () => ['alice'] as never,
+    })),
+    'lists a user without a name': withAuthenticator(() => ({
+      knownUsers: () => [{ username: '' }],
+    })),
     'throws where it knows no users': withAuthenticator(() => ({
       knownUsers() {
         throw new Error('no users');

@@ -10,7 +10,10 @@ const brokenAborts: BrokenPlugins = {
   'a call whose signal is aborted already rejects immediately': {
     'does not look at a signal that is aborted already': withAuthenticator(({ authenticate }) => ({
       authenticate: (token, context) =>
-        authenticate(token, context.signal.aborted ? { ...context, signal: new AbortController().signal } : context),
+        authenticate(
+          token,
+          context.signal.aborted ? { ...context, signal: new AbortController().signal } : context,
+        ),
     })),
   },
   'an abort in mid-call ends the call, and it does not decide': {
@@ -34,7 +37,9 @@ const brokenAborts: BrokenPlugins = {
         authenticate: (token, context) =>
           authenticate(
             token,
-            backend.state === 'hung' ? { ...context, signal: new AbortController().signal } : context,
+            backend.state === 'hung'
+              ? { ...context, signal: new AbortController().signal }
+              : context,
           ),
       })),
       'a backend that hung and is back is used by the same authenticator',
@@ -101,7 +106,9 @@ const brokenSecrecy: BrokenPlugins = {
     'hangs the token, encoded, on the cause of an error': withAuthenticator(({ authenticate }) => ({
       authenticate: (token, context) =>
         Promise.resolve(authenticate(token, context)).catch((error: Error) => {
-          const cause = Object.assign(new Error('request failed'), { body: Buffer.from(token).toString('base64') });
+          const cause = Object.assign(new Error('request failed'), {
+            body: Buffer.from(token).toString('base64'),
+          });
           throw new AuthenticatorError('unavailable', error.message, { cause });
         }),
     })),
@@ -111,7 +118,12 @@ const brokenSecrecy: BrokenPlugins = {
       async validate(value) {
         const result = await schema.validate(value);
         if (result.issues === undefined) return result;
-        return { issues: result.issues.map((issue) => ({ ...issue, message: `bad: ${JSON.stringify(value)}` })) };
+        return {
+          issues: result.issues.map((issue) => ({
+            ...issue,
+            message: `bad: ${JSON.stringify(value)}`,
+          })),
+        };
       },
     })),
   },
@@ -141,7 +153,11 @@ const brokenSecrecy: BrokenPlugins = {
   },
   'the labels of metrics name no user': {
     'makes the username a label': withAuthenticator(({ authenticate }, { metrics }) => {
-      const seen = metrics.gauge({ name: 'last_seen', help: 'Unix time in seconds.', labelNames: ['user'] });
+      const seen = metrics.gauge({
+        name: 'last_seen',
+        help: 'Unix time in seconds.',
+        labelNames: ['user'],
+      });
       return {
         async authenticate(token, context) {
           const decision = await authenticate(token, context);

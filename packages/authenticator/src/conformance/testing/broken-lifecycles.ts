@@ -7,7 +7,10 @@ const brokenShapes: BrokenPlugins = {
   'the plugin has the shape that the gateway loads': {
     'has an unknown value for caching': ({ good }) => ({ ...good, caching: 'forever' as 'none' }),
     "has a name that metrics can't have": ({ good }) => ({ ...good, name: 'My_Plugin' }),
-    'has an issuer of tokens that is not a function': ({ good }) => ({ ...good, createTokenIssuer: {} as never }),
+    'has an issuer of tokens that is not a function': ({ good }) => ({
+      ...good,
+      createTokenIssuer: {} as never,
+    }),
   },
   'optionsSchema describes the options as a JSON Schema': {
     'describes no property': withSchema(() => {
@@ -17,7 +20,10 @@ const brokenShapes: BrokenPlugins = {
   },
   'optionsSchema accepts no key that it does not name': {
     'accepts options that it does not name': withSchema(({ jsonSchema }) => {
-      const input: typeof jsonSchema.input = (target) => ({ ...jsonSchema.input(target), additionalProperties: {} });
+      const input: typeof jsonSchema.input = (target) => ({
+        ...jsonSchema.input(target),
+        additionalProperties: {},
+      });
       return { jsonSchema: { input, output: input } };
     }),
   },
@@ -58,11 +64,13 @@ const brokenEnds: BrokenPlugins = {
     }),
   },
   'close() ends while the backend hangs': {
-    'says goodbye to the backend and waits for an answer': withAuthenticator((_inner, _context, { backend }) => ({
-      async close() {
-        await backend.lookup('goodbye', never).catch(() => {});
-      },
-    })),
+    'says goodbye to the backend and waits for an answer': withAuthenticator(
+      (_inner, _context, { backend }) => ({
+        async close() {
+          await backend.lookup('goodbye', never).catch(() => {});
+        },
+      }),
+    ),
   },
   'two authenticators of one plugin do not disturb each other': {
     'shares one connection between all of its authenticators': (parts) => {

@@ -11,18 +11,26 @@ const missing = () => Promise.reject(new Error('the good one has it'));
 const withLookUp = (change: (inner: LookUp) => (...call: Parameters<LookUp>) => unknown): Break =>
   withAuthenticator(({ lookUp = missing }) => ({ lookUp: change(lookUp) as LookUp }));
 
-const withRevalidate = (change: (inner: Revalidate) => (...call: Parameters<Revalidate>) => unknown): Break =>
-  withAuthenticator(({ revalidate = missing }) => ({ revalidate: change(revalidate) as Revalidate }));
+const withRevalidate = (
+  change: (inner: Revalidate) => (...call: Parameters<Revalidate>) => unknown,
+): Break =>
+  withAuthenticator(({ revalidate = missing }) => ({
+    revalidate: change(revalidate) as Revalidate,
+  }));
 
 /** Makes the same mistake in either method. */
-const withBoth = (change: (inner: (who: never, context: never) => Promise<unknown>) => unknown) => ({
+const withBoth = (
+  change: (inner: (who: never, context: never) => Promise<unknown>) => unknown,
+) => ({
   lookUp: withLookUp(change as never),
   revalidate: withRevalidate(change as never),
 });
 
 const deaf = { signal: new AbortController().signal };
 
-const ignoresAbort = withBoth((inner) => (who: never, context: object) => inner(who, { ...context, ...deaf } as never));
+const ignoresAbort = withBoth(
+  (inner) => (who: never, context: object) => inner(who, { ...context, ...deaf } as never),
+);
 
 const ignoresAbortOfAbortedOnly = withBoth(
   (inner) => (who: never, context: LookUpContext) =>
@@ -36,7 +44,9 @@ const tracesPassword =
     async create(options, context) {
       const inner = await good.create(options, context);
       const call = (who: never, given: LookUpContext) => {
-        given.trace?.(`bound as the service account with ${Buffer.from(options.password).toString('base64')}`);
+        given.trace?.(
+          `bound as the service account with ${Buffer.from(options.password).toString('base64')}`,
+        );
         return inner[name]?.(who, given as never);
       };
       return { ...inner, [name]: call };
@@ -82,10 +92,14 @@ const brokenMethods = (['lookUp', 'revalidate'] as const).map(
       ],
     },
     [`${name}() ends by a throw when it is aborted`]: {
-      [`${name} does not look at a signal that is aborted already`]: ignoresAbortOfAbortedOnly[name],
+      [`${name} does not look at a signal that is aborted already`]:
+        ignoresAbortOfAbortedOnly[name],
     },
     [`${name}() ends when it is aborted while the backend hangs`]: {
-      [`${name} does not look at its signal`]: [ignoresAbort[name], `${name}() ends by a throw when it is aborted`],
+      [`${name} does not look at its signal`]: [
+        ignoresAbort[name],
+        `${name}() ends by a throw when it is aborted`,
+      ],
     },
     [`${name}() shows no password in an answer, a step, an error, a log line or a metric`]: {
       [`${name} traces the password of the service account`]: tracesPassword(name),
@@ -115,7 +129,9 @@ const brokenLookUps: BrokenPlugins = {
       }),
       '150 concurrent calls of lookUp() keep users apart',
     ],
-    'reads a name up to its NUL': withLookUp((inner) => (name, context) => inner(name.split('\0')[0] ?? '', context)),
+    'reads a name up to its NUL': withLookUp(
+      (inner) => (name, context) => inner(name.split('\0')[0] ?? '', context),
+    ),
   },
   'lookUp() reports a stopped backend as unavailable': {
     'finds no one during an outage': withLookUp((inner) => async (name, context) => {
@@ -126,8 +142,12 @@ const brokenLookUps: BrokenPlugins = {
   },
 };
 
-const revalidated = (change: (decision: Decision, user: LoggedIn, context: RevalidateContext) => unknown): Break =>
-  withRevalidate((inner) => async (user, context) => change(await inner(user, context), user, context));
+const revalidated = (
+  change: (decision: Decision, user: LoggedIn, context: RevalidateContext) => unknown,
+): Break =>
+  withRevalidate(
+    (inner) => async (user, context) => change(await inner(user, context), user, context),
+  );
 
 const brokenRevalidations: BrokenPlugins = {
   'revalidate() lets the users of valid tokens stay, as their tokens give them': {
@@ -141,7 +161,9 @@ const brokenRevalidations: BrokenPlugins = {
   'revalidate() refuses a name that no user has as unknown-user, and never throws': {
     'has no opinion of a name that no one has': [
       revalidated((decision) =>
-        decision.kind === 'rejected' && decision.reason === 'unknown-user' ? { kind: 'no-opinion' } : decision,
+        decision.kind === 'rejected' && decision.reason === 'unknown-user'
+          ? { kind: 'no-opinion' }
+          : decision,
       ),
       '150 concurrent calls of revalidate() keep users apart',
       'revalidate() decides in the words of the contract, and never without an opinion',
@@ -156,7 +178,10 @@ const brokenRevalidations: BrokenPlugins = {
     ),
     'compares the beginning of the uid': withRevalidate((inner) => ({ username, uid }, context) => {
       const known = { alice: '1-alice', bob: '2-bob' }[username];
-      return inner({ username, ...(uid && { uid: known?.startsWith(uid) ? known : uid }) }, context);
+      return inner(
+        { username, ...(uid && { uid: known?.startsWith(uid) ? known : uid }) },
+        context,
+      );
     }),
   },
   'revalidate() refuses users that the backend does not let in, with the reason': {
@@ -186,4 +211,8 @@ const brokenRevalidations: BrokenPlugins = {
   },
 };
 
-export const brokenUsers: readonly BrokenPlugins[] = [...brokenMethods, brokenLookUps, brokenRevalidations];
+export const brokenUsers: readonly BrokenPlugins[] = [
+  ...brokenMethods,
+  brokenLookUps,
+  brokenRevalidations,
+];

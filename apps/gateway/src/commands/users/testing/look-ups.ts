@@ -5,7 +5,11 @@ import { corpConfig } from '../../../runtime/testing/link-parts.ts';
 export type LookUp = NonNullable<Authenticator['lookUp']>;
 
 /** What can be looked up, with the prefix where it is another than the name. Null: nothing. `broken`: it can't be made. */
-type Backend = LookUp | null | 'broken' | (Pick<Authenticator, 'lookUp' | 'revalidate'> & { readonly prefix?: string });
+type Backend =
+  | LookUp
+  | null
+  | 'broken'
+  | (Pick<Authenticator, 'lookUp' | 'revalidate'> & { readonly prefix?: string });
 
 /** Makes a config of authenticators by their names, which are their prefixes too; `plain` has none. */
 export function configOf(backends: Readonly<Record<string, Backend>>): GatewayConfig {
@@ -24,7 +28,11 @@ export function configOf(backends: Readonly<Record<string, Backend>>): GatewayCo
       },
     };
   });
-  return { authenticators, baseDirectory: '/', lockout: { maxFailures: 3, window: 1 } } as unknown as GatewayConfig;
+  return {
+    authenticators,
+    baseDirectory: '/',
+    lockout: { maxFailures: 3, window: 1 },
+  } as unknown as GatewayConfig;
 }
 
 function callsOf(backend: Backend): Exclude<Backend, LookUp | null | 'broken'> {

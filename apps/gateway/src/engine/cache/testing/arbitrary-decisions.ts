@@ -6,7 +6,18 @@ import { readDecision } from '../../chain/decision.ts';
 /** Any text that a valid decision may have: NUL, quotes, separators of lines, letters beyond the first plane. */
 const text = fc.oneof(
   fc.string({ unit: anyCharacter, maxLength: 12 }).filter((one) => one.isWellFormed()),
-  fc.constantFrom('', 'jane', '__proto__', 'constructor', '\u0000', '"\\', '\u2028', '\uFEFF', '\uFFFD', '\u{1F600}'),
+  fc.constantFrom(
+    '',
+    'jane',
+    '__proto__',
+    'constructor',
+    '\u0000',
+    '"\\',
+    '\u2028',
+    '\uFEFF',
+    '\uFFFD',
+    '\u{1F600}',
+  ),
 );
 const texts = fc.array(text, { maxLength: 4 });
 
@@ -30,7 +41,13 @@ const end = fc.oneof(
 /** Any positive decision that `engine/chain/decision.ts` lets through, as it makes it. */
 export const anyPositive: fc.Arbitrary<Authenticated> = fc
   .record(
-    { kind: fc.constant('authenticated' as const), user, credential, audiences: texts, expiresAt: end },
+    {
+      kind: fc.constant('authenticated' as const),
+      user,
+      credential,
+      audiences: texts,
+      expiresAt: end,
+    },
     { requiredKeys: ['kind', 'user'], noNullPrototype: true },
   )
   .map((value) => asPositive(readDecision(value)));

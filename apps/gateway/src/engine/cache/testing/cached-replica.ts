@@ -48,7 +48,8 @@ export function createRevocations(): TestRevocations {
     revision: 0,
     isCutOff: false,
     revoked,
-    isRevoked: (since, username, token) => Math.max(revoked.get(username ?? '') ?? 0, revoked.get(token) ?? 0) > since,
+    isRevoked: (since, username, token) =>
+      Math.max(revoked.get(username ?? '') ?? 0, revoked.get(token) ?? 0) > since,
   };
 }
 
@@ -62,7 +63,11 @@ export interface CachedReplicaOptions {
   readonly asksAlways?: boolean;
 }
 
-type Backend = (token: string, audiences: readonly string[], signal: AbortSignal) => Decision | Promise<Decision>;
+type Backend = (
+  token: string,
+  audiences: readonly string[],
+  signal: AbortSignal,
+) => Decision | Promise<Decision>;
 
 interface Answered {
   readonly decision: Decision;
@@ -99,15 +104,27 @@ export const lifetimes: CacheLifetimes = {
 
 export const never: AbortSignal = new AbortController().signal;
 
-export function authenticated(username = 'jane', more: { expiresAt?: Date; groups?: string[] } = {}): Decision {
+export function authenticated(
+  username = 'jane',
+  more: { expiresAt?: Date; groups?: string[] } = {},
+): Decision {
   const { groups, ...rest } = more;
   return { kind: 'authenticated', user: { username, ...(groups && { groups }) }, ...rest };
 }
 export const noOpinion: Decision = { kind: 'no-opinion' };
-export const rejected: Decision = { kind: 'rejected', reason: 'invalid-credentials', subject: 'jane' };
+export const rejected: Decision = {
+  kind: 'rejected',
+  reason: 'invalid-credentials',
+  subject: 'jane',
+};
 
 export function createReplica(options: CachedReplicaOptions = {}): CachedReplica {
-  const { clocks = createClocks(), memory = createMemoryTier(1_000), shared, asksAlways = false } = options;
+  const {
+    clocks = createClocks(),
+    memory = createMemoryTier(1_000),
+    shared,
+    asksAlways = false,
+  } = options;
   const revocations = createRevocations();
   const looks: string[] = [];
   const labels = new Set<string>();
@@ -118,7 +135,13 @@ export function createReplica(options: CachedReplicaOptions = {}): CachedReplica
     },
     coalesced: () => void looks.push('coalesced'),
   };
-  const settings = { ...lifetimes, store: 'shared', name: 'corp', fingerprint: 'one', usernamePrefix: '' } as const;
+  const settings = {
+    ...lifetimes,
+    store: 'shared',
+    name: 'corp',
+    fingerprint: 'one',
+    usernamePrefix: '',
+  } as const;
   const inner: Authenticator = {
     async authenticate(token, { audiences, signal }) {
       asked += 1;
@@ -141,7 +164,8 @@ export function createReplica(options: CachedReplicaOptions = {}): CachedReplica
     answer: options.answer ?? (() => authenticated()),
     looks,
     labels,
-    ask: (token = 'token', audiences = [], signal = never) => ask(authenticator, token, { audiences, signal }),
+    ask: (token = 'token', audiences = [], signal = never) =>
+      ask(authenticator, token, { audiences, signal }),
     async outcome(token, audiences) {
       const { decision, source = 'backend' } = await replica.ask(token, audiences);
       return `${source}: ${decision.kind === 'authenticated' ? decision.user.username : decision.kind}`;
@@ -150,8 +174,16 @@ export function createReplica(options: CachedReplicaOptions = {}): CachedReplica
   return replica;
 }
 
-async function ask(authenticator: Authenticator, token: string, context: LinkContext): Promise<Answered> {
-  let [source, failure, until]: [Source | undefined, unknown, unknown] = [undefined, undefined, undefined];
+async function ask(
+  authenticator: Authenticator,
+  token: string,
+  context: LinkContext,
+): Promise<Answered> {
+  let [source, failure, until]: [Source | undefined, unknown, unknown] = [
+    undefined,
+    undefined,
+    undefined,
+  ];
   const decision = await authenticator.authenticate(token, {
     ...context,
     onCached(...given: [Source, unknown, unknown]) {

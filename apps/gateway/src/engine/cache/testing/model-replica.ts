@@ -73,7 +73,13 @@ export function createModelReplica(options: ModelReplicaOptions): ModelReplica {
     const metrics = { lookup: () => {}, coalesced: () => {} };
     const tier = createRedisTier(redis, clocks);
     const checked = withCheckedDecision(backend, clocks.wall);
-    const cached = withCache(checked, settings, { memory, redis: tier, revocations, clocks, metrics });
+    const cached = withCache(checked, settings, {
+      memory,
+      redis: tier,
+      revocations,
+      clocks,
+      metrics,
+    });
     return withBlocks(cached, 'corp', blocks, silent);
   }
   let authenticator = stack();
@@ -104,9 +110,17 @@ export function createModelReplica(options: ModelReplicaOptions): ModelReplica {
 
 const silent = { warn: () => {}, info: () => {} };
 
-function openRedis(options: ModelReplicaOptions, keys: string, isAlone: () => boolean): ProbedRedis {
+function openRedis(
+  options: ModelReplicaOptions,
+  keys: string,
+  isAlone: () => boolean,
+): ProbedRedis {
   return createSharedRedis(
-    { keyPrefix: 'model:', sealingKeys: Array.from(keys, (key) => Buffer.alloc(32, key)), timeout: 10_000 },
+    {
+      keyPrefix: 'model:',
+      sealingKeys: Array.from(keys, (key) => Buffer.alloc(32, key)),
+      timeout: 10_000,
+    },
     { connection: connectionOf(options, isAlone), now: () => 0, logger: silent, onError: () => {} },
   );
 }
@@ -122,7 +136,11 @@ function connectionOf(
       if (isAlone()) throw new RedisProblem('connection', 'cut off');
       inProgress.count++;
       try {
-        return await connection.run((client) => work(withClock(client, now, ends)), signal, timeout);
+        return await connection.run(
+          (client) => work(withClock(client, now, ends)),
+          signal,
+          timeout,
+        );
       } finally {
         inProgress.count--;
       }

@@ -11,7 +11,12 @@ import {
 import { stateOfEntry } from '../../revocation/confirmation.ts';
 import { digestOf, subjectOf } from '../../revocation/list.ts';
 import { placeEntry } from '../../revocation/publish.ts';
-import { applyChange, changeTowards, newEntryId, readListing } from '../../revocation/redis-list.ts';
+import {
+  applyChange,
+  changeTowards,
+  newEntryId,
+  readListing,
+} from '../../revocation/redis-list.ts';
 import { createModelReplica, type ModelReplica, modelLifetimes } from './model-replica.ts';
 
 interface Member {
@@ -57,7 +62,12 @@ export class ModelWorld {
     this.#connection = connection;
     this.members = skews.map((skew, index) => {
       const name = `replica-${index}`;
-      return { replica: this.#createReplica(name, skew, 0), name, facts: newReplicaFacts(skew, notYet), keys: 0 };
+      return {
+        replica: this.#createReplica(name, skew, 0),
+        name,
+        facts: newReplicaFacts(skew, notYet),
+        keys: 0,
+      };
     });
   }
 
@@ -76,9 +86,15 @@ export class ModelWorld {
         if (this.#isSlow) await new Promise<void>((resolve) => this.#delayed.push(resolve));
         if (given !== undefined) this.model.arrive(given, this.now);
         if (state.kind !== 'authenticated')
-          return state.kind === 'rejected' ? { kind: 'rejected', reason: 'revoked' } : { kind: 'no-opinion' };
+          return state.kind === 'rejected'
+            ? { kind: 'rejected', reason: 'revoked' }
+            : { kind: 'no-opinion' };
         const end = given?.expiresAt === undefined ? {} : { expiresAt: new Date(given.expiresAt) };
-        return { kind: 'authenticated', user: { username: state.username, groups: state.groups }, ...end };
+        return {
+          kind: 'authenticated',
+          user: { username: state.username, groups: state.groups },
+          ...end,
+        };
       },
       close: async () => {},
     };
@@ -96,7 +112,15 @@ export class ModelWorld {
     // The answer is checked when it arrives, by the state of that moment.
     const review = replica.ask(token, audiences).then((answer) => {
       if (this.#member(index).replica !== replica) return;
-      const history = { token, audiences, began: this.now, ended: this.now, knownAtFirst, isDelayed, answer };
+      const history = {
+        token,
+        audiences,
+        began: this.now,
+        ended: this.now,
+        knownAtFirst,
+        isDelayed,
+        answer,
+      };
       try {
         this.model.check(history, facts);
       } catch (cause) {
@@ -143,7 +167,9 @@ export class ModelWorld {
     for (const listed of this.#present) facts.known.add(listed);
     // And what it knows is there from now on, except for what was superseded.
     const isSuperseded = (listed: ListedEntry) =>
-      [...facts.known].some((other) => subjectOf(other) === subjectOf(listed) && other.at > listed.at);
+      [...facts.known].some(
+        (other) => subjectOf(other) === subjectOf(listed) && other.at > listed.at,
+      );
     for (const listed of facts.known) {
       if (isSuperseded(listed)) this.#present.delete(listed);
       else this.#present.add(listed);
@@ -155,7 +181,10 @@ export class ModelWorld {
     for (const index of this.members.keys()) await this.poll(index);
   }
 
-  async publish(change: Pick<ListedEntry, 'action' | 'kind' | 'name'>, lifetime: number): Promise<void> {
+  async publish(
+    change: Pick<ListedEntry, 'action' | 'kind' | 'name'>,
+    lifetime: number,
+  ): Promise<void> {
     const { replica } = this.#member(1);
     if (replica.isAlone) return;
     const redis = replica.redis();
@@ -163,18 +192,24 @@ export class ModelWorld {
     for (const index of this.members.keys()) await this.poll(index);
     this.now += 1;
     // A revocation is remembered as long as an answer could be cached.
-    const minLifetime = change.action === 'revoke' ? modelLifetimes.authenticatedTtl + modelLifetimes.staleTtl : 0;
+    const minLifetime =
+      change.action === 'revoke' ? modelLifetimes.authenticatedTtl + modelLifetimes.staleTtl : 0;
     const until = this.now + Math.max(lifetime, minLifetime);
     const name = change.kind === 'token' ? digestOf(change.name) : change.name;
     for (let attempt = 0; attempt < 3; attempt++) {
       const listing = await readListing(redis);
       const placed = placeEntry({ ...change, name, by: 'model', until }, listing);
       const entry = { ...placed.entry, id: newEntryId() };
-      await applyChange(redis, listing, changeTowards([...placed.others, entry], listing, redis.sealingKeys));
+      await applyChange(
+        redis,
+        listing,
+        changeTowards([...placed.others, entry], listing, redis.sealingKeys),
+      );
       if (stateOfEntry(entry, (await readListing(redis)).entries) === 'present') break;
     }
     const listed: ListedEntry = { ...change, until, at: this.now };
-    for (const other of this.#listed) if (subjectOf(other) === subjectOf(listed)) this.#present.delete(other);
+    for (const other of this.#listed)
+      if (subjectOf(other) === subjectOf(listed)) this.#present.delete(other);
     this.#listed.push(listed);
     this.#present.add(listed);
   }
@@ -190,7 +225,8 @@ export class ModelWorld {
   async snapshot(): Promise<void> {
     const keys = new Map<string, Buffer>();
     await this.#run(async (client) => {
-      for (const key of await client.keys('*')) keys.set(key, (await client.dumpBuffer(key)) as Buffer);
+      for (const key of await client.keys('*'))
+        keys.set(key, (await client.dumpBuffer(key)) as Buffer);
     });
     this.#snapshot = { keys, ends: new Map(this.#ends), present: new Set(this.#present) };
   }

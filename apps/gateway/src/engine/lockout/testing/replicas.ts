@@ -45,7 +45,10 @@ export interface Replicas extends AsyncDisposable {
   pass(time: number): Promise<void>;
 }
 
-export async function startReplicas(redis: RedisServer, options: ReplicasOptions = {}): Promise<Replicas> {
+export async function startReplicas(
+  redis: RedisServer,
+  options: ReplicasOptions = {},
+): Promise<Replicas> {
   const { count = 3, maxFailures = 3, abandonedAfter, servers, ahead = () => 0, ...rest } = options;
   // Until they have heard of it, replicas take their own clock for that of Redis.
   let began = Date.now();
@@ -60,7 +63,9 @@ export async function startReplicas(redis: RedisServer, options: ReplicasOptions
   const opened: OpenedGuardRedis[] = [];
   for (let index = 0; index < count; index++) {
     const clock = () => began + now + ahead();
-    opened.push(resources.use(await openGuardRedis(servers ?? socketOf(redis), { clock, ...rest })));
+    opened.push(
+      resources.use(await openGuardRedis(servers ?? socketOf(redis), { clock, ...rest })),
+    );
   }
   const guards = opened.map(({ shared }, index) =>
     createAttempts(() => settings, {
@@ -121,7 +126,11 @@ function sendWith(begin: Replicas['begin'], settled: () => Promise<void>): Repli
   };
 }
 
-function beginWith(guards: readonly Attempts[], tick: () => unknown, onNews: () => unknown): Replicas['begin'] {
+function beginWith(
+  guards: readonly Attempts[],
+  tick: () => unknown,
+  onNews: () => unknown,
+): Replicas['begin'] {
   return (replica, name, password, signal) => {
     tick();
     const begun: Begun = { settle: async () => {} };

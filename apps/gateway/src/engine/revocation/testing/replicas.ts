@@ -16,9 +16,19 @@ export interface OpenedRedis extends AsyncDisposable {
 
 /** @param keys `AB`: the first seals, both open */
 export async function openRedis(port: number, keys = 'A'): Promise<OpenedRedis> {
-  const servers = { kind: 'server', secure: false, database: 0, address: { host: '127.0.0.1', port } } as const;
+  const servers = {
+    kind: 'server',
+    secure: false,
+    database: 0,
+    address: { host: '127.0.0.1', port },
+  } as const;
   const connection = { servers, tls: { minVersion: 'TLSv1.2' }, commandTimeout: 10_000 } as const;
-  const settings = { connection, timeout: 5_000, keyPrefix: 'sallyport:', sealingKeys: [...keys].map(keyOf) };
+  const settings = {
+    connection,
+    timeout: 5_000,
+    keyPrefix: 'sallyport:',
+    sealingKeys: [...keys].map(keyOf),
+  };
   const lease = await createRedisPool({ logger, onError: () => undefined }).acquire(settings, '/');
   return { redis: lease.redis, [Symbol.asyncDispose]: () => lease.release() };
 }
@@ -31,7 +41,11 @@ export interface StartedReplica extends AsyncDisposable {
 }
 
 /** Polls as often as a gateway does, from now on. */
-export async function startReplica(replicaId: string, port: number, keys = 'A'): Promise<StartedReplica> {
+export async function startReplica(
+  replicaId: string,
+  port: number,
+  keys = 'A',
+): Promise<StartedReplica> {
   const opened = await openRedis(port, keys);
   const { list, reader } = createSharedRevocations({
     redis: () => opened.redis,

@@ -32,8 +32,17 @@ export interface OpenedShared extends AsyncDisposable {
 
 export const keyPrefix = 'sallyport:';
 
-export async function openShared(redis: RedisServer, options: OpenedSharedOptions = {}): Promise<OpenedShared> {
-  const { servers = socketOf(redis), keys = 'A', timeout = 10_000, commandTimeout = 20_000, ...login } = options;
+export async function openShared(
+  redis: RedisServer,
+  options: OpenedSharedOptions = {},
+): Promise<OpenedShared> {
+  const {
+    servers = socketOf(redis),
+    keys = 'A',
+    timeout = 10_000,
+    commandTimeout = 20_000,
+    ...login
+  } = options;
   const { context } = recordingContext({ pluginName: 'cache', baseDirectory: '/' });
   const connection = await connect(
     { servers, tls: { minVersion: 'TLSv1.2' }, commandTimeout, ...login },

@@ -20,7 +20,12 @@ export function createChainView(list) {
 /** @param {string} name */
 function createCard(name) {
   const word = element('span', { class: 'word' });
-  const state = element('p', { class: 'state' }, element('span', { class: 'shape', 'aria-hidden': 'true' }), word);
+  const state = element(
+    'p',
+    { class: 'state' },
+    element('span', { class: 'shape', 'aria-hidden': 'true' }),
+    word,
+  );
   const made = element('p', { class: 'package' });
   const reason = element('p', { class: 'why' });
   const plots = [decisions, latency].map(createPlot);
@@ -40,7 +45,12 @@ function createCard(name) {
       card.dataset.level = level;
       setText(word, how);
       setText(made, one.package);
-      setText(reason, why !== '' && why === one.outage?.reason ? `For ${span(at - one.outage.since)}: ${why}` : why);
+      setText(
+        reason,
+        why !== '' && why === one.outage?.reason
+          ? `For ${span(at - one.outage.since)}: ${why}`
+          : why,
+      );
       for (const plot of plots) plot.update(history, one.history);
       figures.update(one);
     },
@@ -52,11 +62,20 @@ function createFigures() {
   const numbers = decisionKinds.map(({ name }) => {
     const value = element('dd', {});
     const swatch = element('span', { class: `swatch ${name}`, 'aria-hidden': 'true' });
-    return { name, value, row: element('div', { class: 'figure' }, element('dt', {}, swatch, name), value) };
+    return {
+      name,
+      value,
+      row: element('div', { class: 'figure' }, element('dt', {}, swatch, name), value),
+    };
   });
   const from = element('p', { class: 'from' });
   return {
-    element: element('div', { class: 'figures' }, element('dl', {}, ...numbers.map(({ row }) => row)), from),
+    element: element(
+      'div',
+      { class: 'figures' },
+      element('dl', {}, ...numbers.map(({ row }) => row)),
+      from,
+    ),
     /** @param {AuthenticatorStatus} one */
     update({ history: { sum }, cached }) {
       for (const { name, value, row } of numbers) {

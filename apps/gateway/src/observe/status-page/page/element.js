@@ -27,7 +27,9 @@ export function createList(list) {
   let shown = new Map();
   return (views) => {
     shown = new Map(views.map(([key, create]) => [key, shown.get(key) ?? create()]));
-    const elements = new Set([...shown.values()].map((view) => /** @type {Element} */ (view.element)));
+    const elements = new Set(
+      [...shown.values()].map((view) => /** @type {Element} */ (view.element)),
+    );
     for (const child of [...list.children]) if (!elements.has(child)) child.remove();
     for (const [index, one] of [...elements].entries()) {
       if (list.children[index] !== one) list.insertBefore(one, list.children[index] ?? null);
@@ -49,7 +51,11 @@ export function byId(id) {
 /** Creates a time, and under the pointer the whole time in UTC, as in the log. @param {number} at @param {'time' | 'date'} part */
 export function moment(at, part = 'time') {
   const iso = new Date(at).toISOString();
-  return element('time', { datetime: iso, title: iso }, part === 'time' ? clock(at) : iso.slice(0, 10));
+  return element(
+    'time',
+    { datetime: iso, title: iso },
+    part === 'time' ? clock(at) : iso.slice(0, 10),
+  );
 }
 
 /** Writes the local time of day. @param {number} at */

@@ -10,13 +10,16 @@ export function factsOf(status) {
 
 /** @param {string} title @param {...(Node | string)[]} lines */
 function fact(title, ...lines) {
-  const texts = lines.map((line, index) => element('p', index === 0 ? { class: 'lead' } : {}, ...line));
+  const texts = lines.map((line, index) =>
+    element('p', index === 0 ? { class: 'lead' } : {}, ...line),
+  );
   return element('section', { class: 'fact' }, element('h3', {}, title), ...texts);
 }
 
 /** @param {StatusDocument} status */
 function configFact({ config, at }) {
-  const state = config.refused.length === 0 ? 'the same as on disk' : 'the file on disk was refused';
+  const state =
+    config.refused.length === 0 ? 'the same as on disk' : 'the file on disk was refused';
   return fact(
     'Config',
     [element('code', {}, config.digest), `: ${state}`],
@@ -46,7 +49,11 @@ function cacheFact({ cache, authenticators }) {
   const health = cache.redis?.circuitOpen ? 'unavailable: circuit open' : 'healthy';
   return fact(
     'Cache',
-    [all === 0 ? 'no answers yet' : `${share(all - backends)} of ${counted(all, 'answer')} came from the cache`],
+    [
+      all === 0
+        ? 'no answers yet'
+        : `${share(all - backends)} of ${counted(all, 'answer')} came from the cache`,
+    ],
     [hits.map(([words, part]) => `${words}\u00a0${share(part)}`).join(' · ')],
     [
       `${count(cache.entries)} cached, of at most ${count(cache.maxEntries)}; `,
@@ -64,19 +71,39 @@ function blockingFact({ blocking: { blocked, lockedOut, listAge, cutOff } }) {
     'Blocked',
     [blocked === 0 ? 'none' : counted(blocked, 'user, group or token', 'users, groups or tokens')],
     [lockedOut === 0 ? 'no one is locked out' : locked],
-    [hasList ? `list ${read}${cutOff ? ': cut off' : ''}` : 'no shared Redis, so no list of all replicas'],
+    [
+      hasList
+        ? `list ${read}${cutOff ? ': cut off' : ''}`
+        : 'no shared Redis, so no list of all replicas',
+    ],
   );
 }
 
 /** @param {StatusDocument} status */
 function loginFact({ login }) {
   if (login === undefined) return undefined;
-  const { publicUrl, inFlight, maxInFlight, loggedIn, refused, unanswered, loggedOut, sessionsRefused } = login;
+  const {
+    publicUrl,
+    inFlight,
+    maxInFlight,
+    loggedIn,
+    refused,
+    unanswered,
+    loggedOut,
+    sessionsRefused,
+  } = login;
   return fact(
     'Logins',
-    [`${count(loggedIn)} since the start; ${count(refused)} refused, ${count(unanswered)} not answered`],
-    [`${counted(loggedOut, 'session')} logged out, ${count(sessionsRefused)} refused because of their user`],
-    [element('code', {}, publicUrl), `: ${count(inFlight)} of at most ${count(maxInFlight)} in progress`],
+    [
+      `${count(loggedIn)} since the start; ${count(refused)} refused, ${count(unanswered)} not answered`,
+    ],
+    [
+      `${counted(loggedOut, 'session')} logged out, ${count(sessionsRefused)} refused because of their user`,
+    ],
+    [
+      element('code', {}, publicUrl),
+      `: ${count(inFlight)} of at most ${count(maxInFlight)} in progress`,
+    ],
   );
 }
 
@@ -86,7 +113,10 @@ function certificateFact({ certificates, at }) {
   const lines = certificates.flatMap((one) => {
     const left = one.endsAt - at;
     const end = left < 0 ? 'has expired, ' : `expires in ${span(left)}, `;
-    return [[`${certificateNames[one.certificate]} ${end}`, moment(one.endsAt, 'date')], [one.subject]];
+    return [
+      [`${certificateNames[one.certificate]} ${end}`, moment(one.endsAt, 'date')],
+      [one.subject],
+    ];
   });
   return fact('Certificates', ...lines);
 }

@@ -26,7 +26,10 @@ function show(status) {
   showChain(status);
   showFacts(byText(factsOf(status)));
   const { recent } = status;
-  setText(byId('recent-note'), recent.length === 0 ? 'no reviews yet' : `the last ${recent.length}, newest first`);
+  setText(
+    byId('recent-note'),
+    recent.length === 0 ? 'no reviews yet' : `the last ${recent.length}, newest first`,
+  );
   showRecent(recent.map((review) => [review.id, () => ({ element: rowOf(review) })]));
   document.body.classList.remove('lost');
   setText(byId('pulse'), `live · ${clock(status.at)}`);
@@ -40,7 +43,9 @@ function noticeItem({ level, title, lines }) {
 
 /** @param {readonly HTMLElement[]} elements */
 function byText(elements) {
-  return elements.map((one) => /** @type {const} */ ([one.textContent ?? '', () => ({ element: one })]));
+  return elements.map(
+    (one) => /** @type {const} */ ([one.textContent ?? '', () => ({ element: one })]),
+  );
 }
 
 /** The text of an empty cell. */
@@ -48,14 +53,21 @@ const nothing = '–';
 
 /** @param {StatusDocument['recent'][number]} review */
 function rowOf({ at, outcome, reason, authenticator, username, source, seconds, callerGone }) {
-  const why = [reason, callerGone ? 'the caller did not wait' : undefined].filter((part) => part !== undefined);
+  const why = [reason, callerGone ? 'the caller did not wait' : undefined].filter(
+    (part) => part !== undefined,
+  );
   const word = element('span', { class: 'word' }, outcome);
   const shape = element('span', { class: 'shape', 'aria-hidden': 'true' });
   return element(
     'tr',
     { role: 'row', 'data-outcome': source === 'stale' ? 'stale' : outcome },
     cell('time', moment(at)),
-    cell('outcome', shape, word, ...(why.length > 0 ? [element('span', { class: 'reason' }, why.join('; '))] : [])),
+    cell(
+      'outcome',
+      shape,
+      word,
+      ...(why.length > 0 ? [element('span', { class: 'reason' }, why.join('; '))] : []),
+    ),
     cell('who', username ?? nothing),
     cell('by', authenticator ?? nothing),
     cell('from', authenticator === undefined ? nothing : sourceNames[source ?? 'backend']),
@@ -76,13 +88,19 @@ function lost(error) {
   byId('overview').dataset.level = 'none';
   setText(byId('overview-title'), 'The gateway does not answer this page');
   const shown = lastAnswer === '' ? '' : ` What you see is from ${lastAnswer}.`;
-  setText(byId('overview-text'), `${error instanceof Error ? error.message : 'no answer'}.${shown} Trying again.`);
+  setText(
+    byId('overview-text'),
+    `${error instanceof Error ? error.message : 'no answer'}.${shown} Trying again.`,
+  );
   setText(byId('pulse'), 'not live');
 }
 
 async function refresh() {
   try {
-    const answer = await fetch('status.json', { cache: 'no-store', signal: AbortSignal.timeout(timeout) });
+    const answer = await fetch('status.json', {
+      cache: 'no-store',
+      signal: AbortSignal.timeout(timeout),
+    });
     if (!answer.ok) throw new Error(`It answered ${answer.status}`);
     show(await answer.json());
     lastAnswer = clock(Date.now());

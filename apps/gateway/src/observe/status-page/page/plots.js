@@ -34,7 +34,8 @@ export const decisions = {
       .map((_, top) => {
         const stacked = decisionKinds.slice(0, top + 1);
         return counts.authenticated.map(
-          (_, at) => stacked.reduce((total, { name }) => total + (counts[name][at] ?? 0), 0) || null,
+          (_, at) =>
+            stacked.reduce((total, { name }) => total + (counts[name][at] ?? 0), 0) || null,
         );
       })
       .reverse(),
@@ -58,7 +59,9 @@ export const latency = {
   minHeight: 0.005,
   peak: (history) => (history.slowest === null ? '' : latency.summary(history)),
   describe: ({ slowests, means }, index) =>
-    slowests[index] == null ? 'none' : `backend ${took(means[index] ?? null)}, slowest ${took(slowests[index])}`,
+    slowests[index] == null
+      ? 'none'
+      : `backend ${took(means[index] ?? null)}, slowest ${took(slowests[index])}`,
   summary: ({ mean, slowest }) =>
     slowest === null ? 'no answers yet' : `backend ${took(mean)}, slowest ${took(slowest)}`,
 };
@@ -77,12 +80,15 @@ export function createPlot(drawing) {
     // The words for the bucket under the pointer need the whole line.
     title.hidden = index != null;
     const at = times.lastFrom - (times.buckets - 1 - (index ?? 0)) * times.bucketSeconds * 1000;
-    readout.textContent = index == null ? drawing.peak(history) : `${clock(at)}: ${drawing.describe(history, index)}`;
+    readout.textContent =
+      index == null ? drawing.peak(history) : `${clock(at)}: ${drawing.describe(history, index)}`;
   };
   const plot = new uPlot(optionsOf(drawing, show), [[], ...drawing.bars.map(() => [])], box);
   // It is drawn in other colours then.
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => plot.redraw());
-  new ResizeObserver(() => plot.setSize({ width: box.clientWidth, height: box.clientHeight })).observe(box);
+  new ResizeObserver(() =>
+    plot.setSize({ width: box.clientWidth, height: box.clientHeight }),
+  ).observe(box);
 
   return {
     element: element('figure', {}, element('figcaption', {}, title, readout), box),
@@ -105,7 +111,12 @@ function optionsOf({ bars, minHeight }, show) {
     padding: [2, 0, 0, 0],
     legend: { show: false },
     axes: [{ show: false }, { show: false }],
-    cursor: { y: false, points: { show: false }, drag: { x: false, y: false }, sync: { key: 'time' } },
+    cursor: {
+      y: false,
+      points: { show: false },
+      drag: { x: false, y: false },
+      sync: { key: 'time' },
+    },
     scales: {
       x: { time: false, range: ({ data: [xs] }) => [(xs[0] ?? 0) - 5, (xs.at(-1) ?? 0) + 5] },
       y: { range: (_, __, max) => [0, Math.max(max ?? 0, minHeight)] },

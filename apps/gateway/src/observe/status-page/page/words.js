@@ -23,7 +23,8 @@ export function took(seconds) {
   if (seconds === null) return '–';
   const milliseconds = seconds * 1000;
   if (milliseconds < 0.01) return '<0.01 ms';
-  if (milliseconds < 999.5) return `${milliseconds.toPrecision(milliseconds < 0.1 ? 1 : milliseconds < 1 ? 2 : 3)} ms`;
+  if (milliseconds < 999.5)
+    return `${milliseconds.toPrecision(milliseconds < 0.1 ? 1 : milliseconds < 1 ? 2 : 3)} ms`;
   return `${seconds < 99.5 ? seconds.toPrecision(3) : Math.round(seconds)} s`;
 }
 
@@ -50,8 +51,10 @@ const checkedWithin = 15_000;
  * @returns {{ level: Level, word: string, why: string | undefined }}
  */
 export function stateOf(one, now) {
-  if (one.circuit === 'open') return { level: 'bad', word: 'Circuit open', why: one.outage?.reason ?? 'circuit open' };
-  if (one.circuit === 'half-open') return { level: 'warn', word: 'Circuit half-open', why: one.outage?.reason };
+  if (one.circuit === 'open')
+    return { level: 'bad', word: 'Circuit open', why: one.outage?.reason ?? 'circuit open' };
+  if (one.circuit === 'half-open')
+    return { level: 'warn', word: 'Circuit half-open', why: one.outage?.reason };
   if (!one.healthy) return { level: 'bad', word: 'Check fails', why: one.reason };
   const hasFailed = one.outage !== undefined && now - one.outage.seenAt < checkedWithin;
   if (hasFailed) return { level: 'bad', word: 'Reviews fail', why: one.outage?.reason };
@@ -66,7 +69,9 @@ function problemOf({ circuit, healthy }) {
 
 /** @param {AuthenticatorStatus} one */
 function fromCache({ circuit, cached, outage }) {
-  return circuit === 'closed' || !cached ? '' : `, ${counted(outage?.stale ?? 0, 'answer')} from cache so far`;
+  return circuit === 'closed' || !cached
+    ? ''
+    : `, ${counted(outage?.stale ?? 0, 'answer')} from cache so far`;
 }
 
 /**
@@ -87,11 +92,17 @@ export function overviewOf({ at, gateway, authenticators }) {
   if (first === undefined) return titled('good', allHealthy(authenticators), 'Users can log in.');
   const text = consequence(down, authenticators);
   if (second === undefined) {
-    return titled(level, `${first.name} is unavailable: ${problemOf(first)}`, text, fromCache(first));
+    return titled(
+      level,
+      `${first.name} is unavailable: ${problemOf(first)}`,
+      text,
+      fromCache(first),
+    );
   }
   const names = down.map(({ name }) => name).join(', ');
   const total = authenticators.length;
-  if (level === 'bad') return titled(level, `None of the ${total} authenticators is available`, text);
+  if (level === 'bad')
+    return titled(level, `None of the ${total} authenticators is available`, text);
   return titled(level, `${down.length} of ${total} authenticators are unavailable: ${names}`, text);
 }
 
@@ -103,7 +114,9 @@ function titled(level, spoken, text, more = '') {
 /** @param {readonly AuthenticatorStatus[]} authenticators */
 function allHealthy({ 0: first, length }) {
   if (length === 1) return `${first?.name} is healthy`;
-  return length === 2 ? 'Both authenticators are healthy' : `All ${length} authenticators are healthy`;
+  return length === 2
+    ? 'Both authenticators are healthy'
+    : `All ${length} authenticators are healthy`;
 }
 
 /** @param {readonly AuthenticatorStatus[]} down @param {readonly AuthenticatorStatus[]} all */
@@ -112,7 +125,8 @@ function consequence(down, all) {
     ? 'Users who logged in recently may still get in with a cached answer. The tokens of all others can’t be checked.'
     : 'The tokens of its users can’t be checked.';
   const stop = down.find((one) => one.onError === 'stop' && one !== all.at(-1));
-  if (stop !== undefined) return `${users} No authenticator after ${stop.name} is asked (onError: stop).`;
+  if (stop !== undefined)
+    return `${users} No authenticator after ${stop.name} is asked (onError: stop).`;
   const others = all.length - down.length;
   if (others === 0) return users;
   return `${users} ${others === 1 ? 'The other one is healthy.' : `The other ${others} are healthy.`}`;
@@ -138,17 +152,22 @@ export function noticesOf({ at, config, blocking, cache, certificates, recent, g
     lines: problems,
   }));
   if (blocking.cutOff) {
-    const known = 'New blocks and revocations are not known here. Cached answers are used for 10 s at most.';
+    const known =
+      'New blocks and revocations are not known here. Cached answers are used for 10 s at most.';
     const unknown =
       'It was not read since the start, so it is not known who is blocked. No one is let in, unless cache.redis.startWithoutBlocks is true.';
     const lines = [blocking.listAge === null ? unknown : known];
     notices.push({ level: 'bad', title: 'Cut off from the revocation list', lines });
   } else if (cache.redis?.circuitOpen) {
-    const lines = ['It is down or slow. Answers are cached only in this process, so backends are asked more often.'];
+    const lines = [
+      'It is down or slow. Answers are cached only in this process, so backends are asked more often.',
+    ];
     notices.push({ level: 'warn', title: 'The circuit of the shared Redis is open', lines });
   }
   if (recent[0]?.outcome === 'overloaded' && at - recent[0].at < 60_000) {
-    const lines = [`${counted(gateway.inFlight, 'token review')} in progress, of at most ${gateway.maxInFlight}.`];
+    const lines = [
+      `${counted(gateway.inFlight, 'token review')} in progress, of at most ${gateway.maxInFlight}.`,
+    ];
     notices.push({ level: 'bad', title: 'Overloaded: token reviews are refused with 429', lines });
   }
   return [...notices, ...certificateNotices(certificates, at)];
@@ -161,13 +180,19 @@ function certificateNotices(certificates, now) {
   // If there are several client CAs, the last to expire counts: during a change of CA the file has the old and the new
   // one.
   const last = certificates.filter(({ certificate, endsAt }) => {
-    return !certificates.some((other) => other.certificate === certificate && other.endsAt > endsAt);
+    return !certificates.some(
+      (other) => other.certificate === certificate && other.endsAt > endsAt,
+    );
   });
   const soon = last.filter(({ endsAt }) => endsAt - now <= expiresSoon);
   return soon.map(({ certificate, subject, endsAt }) => {
     const left = endsAt - now;
     const end = left < 0 ? 'has expired' : `expires in ${span(left)}`;
     const level = left < 2 * 24 * 60 * 60 * 1000 ? 'bad' : 'warn';
-    return { level, title: `The ${certificateNames[certificate]} certificate ${end}`, lines: [subject] };
+    return {
+      level,
+      title: `The ${certificateNames[certificate]} certificate ${end}`,
+      lines: [subject],
+    };
   });
 }

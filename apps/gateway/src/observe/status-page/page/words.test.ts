@@ -4,10 +4,18 @@ import { noticesOf, overviewOf, span, stateOf, took } from './words.js';
 
 const now = 100_000;
 const outage = { since: 0, seenAt: 0, reason: 'connect ECONNREFUSED', stale: 12, failed: 3 };
-const healthy: Partial<AuthenticatorStatus> = { circuit: 'closed', healthy: true, cached: true, onError: 'continue' };
+const healthy: Partial<AuthenticatorStatus> = {
+  circuit: 'closed',
+  healthy: true,
+  cached: true,
+  onError: 'continue',
+};
 const open: Partial<AuthenticatorStatus> = { ...healthy, circuit: 'open', healthy: false, outage };
 
-function said(gateway: Partial<StatusDocument['gateway']>, all: Record<string, Partial<AuthenticatorStatus>>) {
+function said(
+  gateway: Partial<StatusDocument['gateway']>,
+  all: Record<string, Partial<AuthenticatorStatus>>,
+) {
   const authenticators = Object.entries(all).map(([name, one]) => ({ name, ...one }));
   return overviewOf({ at: now, gateway, authenticators } as unknown as StatusDocument);
 }
@@ -16,7 +24,11 @@ test.each<[Record<string, Partial<AuthenticatorStatus>>, string, string]>([
   [{ corp: healthy }, 'good', 'corp is healthy'],
   [{ a: healthy, b: healthy }, 'good', 'Both authenticators are healthy'],
   [{ a: healthy, b: healthy, c: healthy }, 'good', 'All 3 authenticators are healthy'],
-  [{ a: healthy, corp: open }, 'warn', 'corp is unavailable: circuit open, 12 answers from cache so far'],
+  [
+    { a: healthy, corp: open },
+    'warn',
+    'corp is unavailable: circuit open, 12 answers from cache so far',
+  ],
   [
     { a: healthy, corp: { ...open, outage: { ...outage, stale: 1 } } },
     'warn',
@@ -28,7 +40,11 @@ test.each<[Record<string, Partial<AuthenticatorStatus>>, string, string]>([
     'warn',
     'corp is unavailable: circuit half-open',
   ],
-  [{ a: healthy, corp: { ...healthy, healthy: false } }, 'warn', 'corp is unavailable: its check fails'],
+  [
+    { a: healthy, corp: { ...healthy, healthy: false } },
+    'warn',
+    'corp is unavailable: its check fails',
+  ],
   [
     { a: healthy, corp: { ...healthy, outage: { ...outage, seenAt: now - 14_999 } } },
     'warn',
@@ -43,13 +59,18 @@ test.each<[Record<string, Partial<AuthenticatorStatus>>, string, string]>([
 
 test('what screen readers read does not change with each answer', () => {
   const { spoken, title } = said({ state: 'listening' }, { a: healthy, corp: open });
-  expect([spoken, title]).toEqual(['corp is unavailable: circuit open', expect.stringMatching(/^corp .* so far$/)]);
+  expect([spoken, title]).toEqual([
+    'corp is unavailable: circuit open',
+    expect.stringMatching(/^corp .* so far$/),
+  ]);
 });
 
 test('says who is not asked any more, and who is healthy; a shutdown comes before both', () => {
   const stop = said({ state: 'listening' }, { corp: { ...open, onError: 'stop' }, b: healthy });
   expect(stop.text).toContain('No authenticator after corp is asked (onError: stop).');
-  expect(said({ state: 'listening' }, { corp: open, b: healthy }).text).toContain('The other one is healthy.');
+  expect(said({ state: 'listening' }, { corp: open, b: healthy }).text).toContain(
+    'The other one is healthy.',
+  );
   expect(said({ state: 'stopping' }, { corp: open }).title).toBe('This replica is shutting down');
 });
 
@@ -118,30 +139,51 @@ test('shows what on disk was refused, and why', () => {
     { what: '/etc/tokens.yaml', at, problems: ['is bad'] },
   ];
   expect(noticed({ config: { refused } })).toEqual([
-    ['bad', expect.stringMatching(/^The config on disk was refused at \d\d:\d\d:\d\d: /), 'gateway.yaml:1:1: is empty'],
+    [
+      'bad',
+      expect.stringMatching(/^The config on disk was refused at \d\d:\d\d:\d\d: /),
+      'gateway.yaml:1:1: is empty',
+    ],
     ['bad', expect.stringMatching(/^\/etc\/tokens.yaml on disk was refused/), 'is bad'],
   ]);
 });
 
 test('shows an open circuit of Redis, or instead that blocks do not arrive here', () => {
   const cache = { redis: { circuitOpen: true } };
-  expect(noticed({ cache })[0]).toEqual(['warn', 'The circuit of the shared Redis is open', expect.any(String)]);
-  const cutOff = (listAge: number | null) => noticed({ cache, blocking: { blocked: 0, cutOff: true, listAge } });
+  expect(noticed({ cache })[0]).toEqual([
+    'warn',
+    'The circuit of the shared Redis is open',
+    expect.any(String),
+  ]);
+  const cutOff = (listAge: number | null) =>
+    noticed({ cache, blocking: { blocked: 0, cutOff: true, listAge } });
   const title = 'Cut off from the revocation list';
-  expect(cutOff(2)).toEqual([['bad', title, expect.stringContaining('New blocks and revocations are not known here')]]);
-  expect(cutOff(null)).toEqual([['bad', title, expect.stringContaining('No one is let in, unless')]]);
+  expect(cutOff(2)).toEqual([
+    ['bad', title, expect.stringContaining('New blocks and revocations are not known here')],
+  ]);
+  expect(cutOff(null)).toEqual([
+    ['bad', title, expect.stringContaining('No one is let in, unless')],
+  ]);
 });
 
 test('shows an overload while it lasts', () => {
   const recent = (age: number) => [{ outcome: 'overloaded', at: at - age }];
-  expect(noticed({ recent: recent(1_000) })[0]?.[1]).toBe('Overloaded: token reviews are refused with 429');
+  expect(noticed({ recent: recent(1_000) })[0]?.[1]).toBe(
+    'Overloaded: token reviews are refused with 429',
+  );
   expect(noticed({ recent: recent(61_000) })).toEqual([]);
 });
 
 test('shows a certificate that expires within 14 days, but not a CA that another one outlives', () => {
-  const one = (certificate: string, days: number) => ({ certificate, subject: `CN=${days}`, endsAt: at + days * day });
+  const one = (certificate: string, days: number) => ({
+    certificate,
+    subject: `CN=${days}`,
+    endsAt: at + days * day,
+  });
   const certificates = [one('server', 13), one('client-ca', 1), one('client-ca', 400)];
-  expect(noticed({ certificates })).toEqual([['warn', 'The server certificate expires in 13 days', 'CN=13']]);
+  expect(noticed({ certificates })).toEqual([
+    ['warn', 'The server certificate expires in 13 days', 'CN=13'],
+  ]);
   expect(noticed({ certificates: [one('server', -1)] })[0]?.slice(0, 2)).toEqual([
     'bad',
     'The server certificate has expired',
