@@ -1,14 +1,16 @@
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 
-// This file is one folder below the package, as a source and when it is bundled: all other files are found from here.
+// By its own name, since this file is in another folder when it is bundled.
+const manifestFile = createRequire(import.meta.url).resolve('@sallyport/gateway/package.json');
 
 /** Returns the absolute path of a file or folder of this package. @param name relative to the package */
 export function packagePath(name: string): string {
-  return fileURLToPath(new URL(`../../${name}`, import.meta.url));
+  return join(dirname(manifestFile), name);
 }
 
 export const manifest: {
   readonly version: string;
   readonly dependencies: Readonly<Record<string, string>>;
-} = JSON.parse(readFileSync(packagePath('package.json'), 'utf8'));
+} = JSON.parse(readFileSync(manifestFile, 'utf8'));
