@@ -6,7 +6,7 @@
 export type LockoutOutcome = 'accepted' | 'refused' | 'unavailable';
 
 /** The decision of the guard. `denied` has no reason, as clients see it. */
-export type LockoutVerdict = 'sent' | 'invalid-credentials' | 'throttled' | 'denied' | 'failed';
+export type ModelAdmission = 'sent' | 'invalid-credentials' | 'throttled' | 'denied' | 'failed';
 
 export interface Login {
   readonly replica: number;
@@ -17,7 +17,7 @@ export interface Login {
 /** A login that has asked the guard. */
 export interface AskedLogin {
   /** Left out while it waits. */
-  readonly verdict?: LockoutVerdict | undefined;
+  readonly admission?: ModelAdmission | undefined;
   /** The outcome of a login that was sent, if the driver does not choose it. */
   readonly outcome?: LockoutOutcome;
   /** The guard kept it waiting for as long as it may. Only for a driver that does not let time pass. */
@@ -166,9 +166,9 @@ function createHistory({ window, isShared }: LockoutRules) {
   };
 }
 
-const isWaiting = ({ asked }: Modelled) => asked.verdict === undefined;
+const isWaiting = ({ asked }: Modelled) => asked.admission === undefined;
 const isUnderWay = ({ asked, outcome }: Modelled) =>
-  asked.verdict === 'sent' && (outcome ?? asked.outcome) === undefined;
+  asked.admission === 'sent' && (outcome ?? asked.outcome) === undefined;
 
 function expectRule(holds: boolean, rule: string, { secret, name, replica }: Login): void {
   if (!holds) throw new Error(`${rule}: ${secret} of ${name} on replica ${replica}`);
@@ -205,7 +205,7 @@ function createChecks(
 
   type Rule = (login: Modelled, undecided: readonly Modelled[]) => readonly [boolean, string];
   /** A rule for a login. `undecided` are the logins that were not decided before this event. */
-  const rules: Readonly<Record<LockoutVerdict, Rule>> = {
+  const rules: Readonly<Record<ModelAdmission, Rule>> = {
     sent: (login) => [
       !history.isKnownWrong(login) &&
         (doubles(login).length === 0 || isBeside(login) || mayDouble(login)),
@@ -259,9 +259,9 @@ function createLockoutModel(limits: LockoutRules) {
     look(): void {
       const undecided = logins.filter(({ isGuess }) => isGuess === undefined);
       for (const login of undecided) {
-        const { verdict, outcome } = login.asked;
-        if (verdict === undefined) continue;
-        expectRule(...rules[verdict](login, undecided), login);
+        const { admission, outcome } = login.asked;
+        if (admission === undefined) continue;
+        expectRule(...rules[admission](login, undecided), login);
         login.isGuess = history.isGuess(login);
         login.isBeside = isBeside(login);
         if (outcome !== undefined) history.end(login, outcome);

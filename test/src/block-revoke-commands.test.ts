@@ -173,6 +173,12 @@ describe('without a gateway', () => {
     const digest = sha256(token).slice(0, 12);
     const hint = `kubectl exec ${hostname()} -- sallyport unblock --digest ${digest} --config gateway.yaml`;
     expect([code, stdout.split('\n').at(-2)]).toEqual([0, `To end it before its time: ${hint}`]);
+    expect(await runCommand(['explain', '--config', 'gateway.yaml'], setup, '')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(
+        `| kubectl exec -it ${hostname()} -- sallyport explain --config`,
+      ),
+    });
   });
 
   test('an issuer that fails keeps neither the others nor the list from being changed', async () => {

@@ -117,7 +117,7 @@ describe('without a gateway', () => {
     });
   });
 
-  test('nothing is done while an authenticator can not say whose token it is', async () => {
+  test('nothing is done while an authenticator cannot say whose token it is', async () => {
     const broken = { ...corp, options: { ...corp.options, caFile: 'missing.crt' } };
     const config = replicasConfig([broken, cachedRobots(redis.url)], redis.url);
     await using replicas = await startReplicas(0, config, files);

@@ -216,7 +216,7 @@ describe.concurrent('check of files', () => {
     );
   });
 
-  test('has one line for a file that a plugin can not use, and none for what follows from that', async () => {
+  test('has one line for a file that a plugin cannot use, and none for what follows from that', async () => {
     const plugin = `export default {
       specificationVersion: 1,
       name: 'probe',

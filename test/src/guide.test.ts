@@ -50,6 +50,7 @@ test('every block is a file that is tested here, or commands that another test r
 
 test('the lines of src/index.ts are what npm create writes', async () => {
   const block = blocks.find(({ title }) => title === 'src/index.ts');
+  expect(block).toBeDefined();
   expect(await readFile(join(folder, 'src/index.ts'), 'utf8')).toContain(block?.text);
 });
 

@@ -121,7 +121,7 @@ function driverFor(user: Member) {
           sent--;
           asked.outcome = status?.authenticated ? 'accepted' : 'refused';
         }
-        asked.verdict = isSent ? 'sent' : status?.error === undefined ? 'denied' : 'failed';
+        asked.admission = isSent ? 'sent' : status?.error === undefined ? 'denied' : 'failed';
       }
       // A replica answers as soon as it has written the outcome to its connection: now Redis has it.
       await redis.client().ping();

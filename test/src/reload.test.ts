@@ -67,6 +67,19 @@ describe.concurrent('gateway.yaml', () => {
     await waitFor(() => backend.connections() === 1, 'the end of the old chain');
   });
 
+  test('after a reload, a shutdown closes the plugins of the chain in force', async () => {
+    const backend = await startScriptedBackend();
+    const config = (name: string) => ({ authenticators: [backend.authenticator(name)] });
+    await using gateway = await startGateway({ config: config('first') });
+    await gateway.configure(config('second'));
+    await gateway.reload();
+    const closed = () =>
+      gateway.output.lines.filter(({ msg }) => msg === 'closed').map((one) => one.authenticator);
+    await waitFor(() => closed().includes('first'), 'the end of the old chain');
+    await gateway.stop();
+    expect(closed().at(-1)).toBe('second');
+  });
+
   test('a bad edit is refused with its line and column, and what runs stays', async () => {
     const backend = await startScriptedBackend();
     backend.answerOthers(authenticated('ada'));

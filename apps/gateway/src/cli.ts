@@ -1,7 +1,6 @@
 import './refuse-inspector.ts';
 import { Command, CommanderError, Option } from 'commander';
 import { manifest } from './base/package-files.ts';
-import { exampleText, pipedToken } from './commands/command-line.ts';
 import {
   addressOption,
   digestOption,
@@ -11,6 +10,7 @@ import {
   ttlOption,
 } from './commands/options.ts';
 import { type ExitCode, exitCodes, UsageError } from './commands/output.ts';
+import { exampleText, pipedToken } from './commands/printed-commands.ts';
 import { ConfigError, causeOf } from './config/problems.ts';
 
 const program = new Command('sallyport')

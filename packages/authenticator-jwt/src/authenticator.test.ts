@@ -161,7 +161,7 @@ test('a file of CAs that has none is refused by the name of its option', async (
   );
 });
 
-test('a private key in a file of public keys is warned of, and never read', async () => {
+test('a private key in a file of public keys is warned of, and never kept', async () => {
   const warnings = async (...keys: readonly JWK[]) => {
     write(...keys);
     return (await open()).recorded.lines
@@ -356,7 +356,7 @@ test('another spelling of a signature is another text, and no token', async () =
   expect(passed).toEqual([token]);
 });
 
-test('any text is recognised or not, without a throw, and what is changed in a token never passes', async () => {
+test('any text is recognized or not, without a throw, and what is changed in a token never passes', async () => {
   write(key);
   const { authenticator } = await open();
   const token = await sign({});

@@ -6,8 +6,8 @@ import type { IssuerOptions } from './options.ts';
 export type Claims = UnverifiedJwt['claims'];
 
 /**
- * A problem says why a token is refused. It names what the config and the claims of the token are
- * called, and quotes no value.
+ * A problem says why a token is refused. It has names of the config and of the
+ * token's claims, and no values.
  */
 export interface TokenProblem {
   readonly problem: string;

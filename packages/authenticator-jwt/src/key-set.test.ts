@@ -224,7 +224,7 @@ test('a discovery document of another issuer, and more keys than allowed', async
   );
 });
 
-test('of a JWK set only public members of asymmetric keys are read', () => {
+test('of a JWK set only public members of asymmetric keys are kept', () => {
   const secret = { kty: 'oct', k: 'c2VjcmV0', kid: 'symmetric' };
   const [read, ...others] = parseKeys(
     { keys: [secret, { ...first, x5u: 'https://elsewhere' }] },

@@ -155,13 +155,13 @@ function createReader(options: FetchedKeysOptions) {
   const closing = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const state = {
-    /** The last good keys count from `readAt`, in monotonic milliseconds. */
+    /** The last good keys, and when they were read, in monotonic milliseconds. */
     keys: undefined as { readonly find: JWTVerifyGetKey; readonly readAt: number } | undefined,
     /** The last attempt began then, in monotonic milliseconds. */
     attemptedAt: Number.NEGATIVE_INFINITY,
     /** Undefined means that the last attempt succeeded. */
     failure: undefined as Error | undefined,
-    /** The attempt is in progress. */
+    /** The attempt in progress. Undefined: none is. */
     attempt: undefined as Promise<void> | undefined,
   };
 

@@ -162,7 +162,7 @@ function refusalOf(error: unknown, issuer: IssuerOptions, at: number): Refusal {
   if (error instanceof errors.JOSEError) {
     return { reason: 'invalid-credentials', problem: `it is refused: ${error.code}` };
   }
-  const problem = 'a key of the issuer can not be used for this token: RSA keys need 2048 bits';
+  const problem = 'a key of the issuer cannot be used for this token: RSA keys need 2048 bits';
   throw new AuthenticatorError('failed', problem, { cause: error });
 }
 

@@ -101,7 +101,7 @@ test('a search that fails is no warning', async () => {
   expect(warnings).toEqual([[]]);
 });
 
-test('nothing is searched for where a filter can not be tried without a name, or there is none', async () => {
+test('nothing is searched for where a filter cannot be tried without a name, or there is none', async () => {
   const chain = searchedGroups({
     filter: filterTemplate('(member:1.2.840.113556.1.4.1941:={dn})'),
   });

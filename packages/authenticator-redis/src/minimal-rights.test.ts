@@ -173,8 +173,8 @@ describe.each(['redis-server', 'valkey-server'] as const)('on %s', (program) => 
           const count = await redis.client().dbsize();
           expect([work, (await errorOf(run())).message]).toEqual([
             work,
-            `${redis.url}: the user may not do this (${missing.toUpperCase()}): compare its ACL with the minimal ACL in ` +
-              'docs/redis.md; options.admin may name another user for this command',
+            `${redis.url}: the user may not do this (${missing.toUpperCase()}): compare its ACL with the one in ` +
+              'docs/redis.md (Rights); options.admin may name another user for this command',
           ]);
           expect(await redis.client().dbsize()).toBe(count);
           if (work === 'revoke')

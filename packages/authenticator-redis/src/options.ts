@@ -74,7 +74,7 @@ function settleAdmin(
   if (admin === undefined) return connection;
   const { url } = admin;
   if (url !== undefined && isClearText(url) && insecure !== true) {
-    complain(['admin', 'url'], 'uses clear text: write rediss://, or insecure: true next to admin');
+    complain(['admin', 'url'], 'uses clear text: write rediss://, or insecure: true beside admin');
   }
   const login = settleLogin(admin, 'write { env: REDIS_ADMIN_PASSWORD }', (path, message) =>
     complain(['admin', ...path], message),

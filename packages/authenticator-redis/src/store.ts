@@ -36,7 +36,7 @@ export async function openStore(
 }
 
 export const wording: Wording = {
-  minimalAcl: 'the minimal ACL in docs/redis.md',
+  minimalAcl: 'the one in docs/redis.md (Rights)',
   wrongType: 'than layout says',
   consequence: 'tokens cannot be checked',
 };

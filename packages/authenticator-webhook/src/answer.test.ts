@@ -40,7 +40,7 @@ test.each<[object, string]>([
   [{ extra: [] }, 'status.user.extra is no map of lists of texts'],
   [{ extra: { k: 'v' } }, 'status.user.extra is no map of lists of texts'],
   [{ extra: { k: [1] } }, 'status.user.extra is no map of lists of texts'],
-])('a user with %j can not be used, which concerns this token alone', (changed, why) => {
+])('a user with %j cannot be used, which concerns this token alone', (changed, why) => {
   expect(readUser(changed)).toEqual({ unusable: 'token', why });
 });
 

@@ -181,7 +181,7 @@ function settleBearer(
   complain: Complain,
 ) {
   if (token !== undefined && file !== undefined)
-    complain(['bearerFile'], 'has no effect with bearer: remove one');
+    complain(['bearerFile'], 'does nothing beside bearer: remove one');
   if (token !== undefined) return { token };
   return file === undefined ? undefined : { file };
 }

@@ -30,7 +30,7 @@ test.each<[string, object, string, boolean]>([
   ['no signature', { issuers: [issuer] }, `${part({})}.${part({ iss: issuer })}.`, false],
   ['four parts', { issuers: [issuer] }, `${jwt({ iss: issuer })}.AAAA`, false],
   ['a line end behind it', { issuers: [issuer] }, `${jwt({ iss: issuer })}\n`, false],
-  ['a text that UTF-8 can not hold', { prefixes: ['a-'] }, 'a-\ud800', false],
+  ['a text that UTF-8 cannot hold', { prefixes: ['a-'] }, 'a-\ud800', false],
 ])('%s: %j', (_name, recognizes, token, expected) => {
   expect(recognizer(recognizes)(token)).toBe(expected);
 });

@@ -12,7 +12,8 @@ export interface Authenticator
     Partial<ListsUsers> {
   /**
    * Checks one token. Many calls run concurrently, so they must not share state. Return a new or a frozen object each time:
-   * what one caller changes must not reach the next. An authenticator that has its answer without any I/O may return the
+   * what one caller changes must not reach the next. A decision that is the same deeply frozen object each time is checked
+   * once. An authenticator that has its answer without any I/O may return the
    * decision itself instead of a promise, which makes the review cheaper.
    *
    * @param token never empty, at most `server.maxTokenSize` bytes, well-formed Unicode

@@ -43,7 +43,7 @@ export function localTime(time: string | number): string {
 }
 
 /** Words a duration in the largest unit of which it is a whole number: `2 h`, `90 min` or `45 s`. */
-export function durationText(seconds: number): string {
+export function spanText(seconds: number): string {
   if (seconds % 3_600 === 0) return `${seconds / 3_600} h`;
   return seconds % 60 === 0 ? `${seconds / 60} min` : `${seconds} s`;
 }

@@ -203,6 +203,7 @@ describe('an error of the connection', () => {
     ['ENETUNREACH', 'connection', 'there is no route to its network'],
     ['ETIMEDOUT', 'timeout', 'no answer in time'],
     ['EPROTO', 'connection', 'the connection failed (EPROTO)'],
+    ['ERR_SSL_TLSV1_ALERT_DECODE_ERROR', 'connection', 'the connection was closed'],
     [
       'EMFILE',
       'local',

@@ -189,6 +189,12 @@ export function isEndOfConnection(error: unknown): error is Error {
   return code === 'ECONNRESET' || code === 'EPIPE';
 }
 
+/**
+ * The alert that OpenSSL 3 sends to a client that ends its connection without a close_notify, as ioredis does after a refusal
+ * (SSL_R_UNEXPECTED_EOF_WHILE_READING). If it still arrives, it must not hide why the connection was ended.
+ */
+const endOfTls = /^ERR_SSL_.*ALERT_DECODE_ERROR$/;
+
 export function problemOf(error: unknown, terms: ProblemTerms): Problem {
   const { name, wording } = terms;
   if (!(error instanceof Error)) return { kind: 'server', problem: 'it failed in an unknown way' };
@@ -209,6 +215,7 @@ export function problemOf(error: unknown, terms: ProblemTerms): Problem {
   if (/^Too many Cluster redirections/.test(message)) return nodeUnreachable;
   if (code !== undefined && Object.hasOwn(byCode, code))
     return { kind: 'connection', problem: byCode[code] ?? code };
+  if (code !== undefined && endOfTls.test(code)) return closed;
   if (
     code !== undefined &&
     /^(ERR_SSL|ERR_TLS|CERT_|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO)/.test(code)

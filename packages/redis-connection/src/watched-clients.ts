@@ -185,7 +185,8 @@ function noteNodes(client: Cluster, terms: ProblemTerms, note: (problem: Problem
     const problem = problemOf(error, terms);
     // The other nodes still work, so the connection is not down.
     if (client.status === 'ready') return note(problem);
-    if (problem === closed && cause !== undefined) return;
+    // It is no reason, and may come after the reason was noted.
+    if (problem === closed) return;
     cause = problem;
     note(noNodeUsable(problem));
   });

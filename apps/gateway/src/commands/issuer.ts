@@ -14,12 +14,12 @@ import {
   type IssuingAuthenticator,
   issuesTokens,
 } from '../runtime/authenticators.ts';
-import { commandLine } from './command-line.ts';
 import { loadNamedConfig } from './config-file.ts';
 import { joinAttempts } from './connections.ts';
 import { createInterrupt, type Interrupt } from './interrupt.ts';
 import type { ReadOptions } from './options.ts';
 import { UsageError } from './output.ts';
+import { commandLine } from './printed-commands.ts';
 
 export async function loadIssuer(
   options: ReadOptions & { readonly authenticator?: string },

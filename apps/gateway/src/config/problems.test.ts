@@ -42,7 +42,7 @@ describe('what was thrown, as text', () => {
     ['nothing', undefined],
     ['null', null],
     ['a map with a message', { message: 'x' }],
-    ['an error that can not be read', unreadable],
+    ['an error that cannot be read', unreadable],
   ])('%s is not quoted', (_, error) => {
     expect(causeOf(error)).toBe('something that is not an Error was thrown');
   });

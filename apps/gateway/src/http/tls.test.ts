@@ -126,7 +126,7 @@ describe('readTlsMaterial', () => {
     await expect(readTlsMaterial(config(await overrides()))).rejects.toThrow(message);
   });
 
-  test('reports every file that can not be read', async () => {
+  test('reports every file that cannot be read', async () => {
     const missing = {
       certFile: '/nowhere/a.crt',
       keyFile: '/nowhere/a.key',

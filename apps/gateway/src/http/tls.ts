@@ -25,8 +25,8 @@ const expiryWarning = 14 * 24 * 60 * 60 * 1000;
 type Owner = 'server' | 'login';
 
 /**
- * Reads the files of `server.tls`, or of `login.tls`. A server certificate that has expired is refused. One that is not yet valid is only a
- * warning, since it becomes valid by itself, while a refusal would last until the next change.
+ * Reads the files of `server.tls`, or of `login.tls`. A server certificate that has expired is refused. One that is not yet
+ * valid is only a warning, since it becomes valid by itself, while a refusal would last until the next change.
  *
  * @param owner for messages, and the label of its certificate
  * @param now wall clock, milliseconds since 1970

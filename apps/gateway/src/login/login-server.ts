@@ -23,7 +23,7 @@ import {
   outcomeOf,
 } from './login-report.ts';
 import type { LoginService } from './login-service.ts';
-import { createLoginRouter, type LoginRequest } from './requests.ts';
+import { createLoginRouter, type LoginRequest } from './routes.ts';
 
 interface LoginServerOptions {
   /** The config at the start: another address needs a restart. */
@@ -121,7 +121,7 @@ function createLoginApp(
     return next();
   });
   app.use(answerErrors(logger, discardTimeout, answerOf));
-  app.use(createRequests(options, { requests, logouts }, report));
+  app.use(reportRequests(options, { requests, logouts }, report));
   app.use(router.routes());
   app.use(refuseOthers(router));
   app.on('error', (error: Error) => logger.debug({ type: error.name }, 'answer not delivered'));
@@ -176,7 +176,7 @@ function createReport({ logger, observers }: LoginServerOptions): (facts: LoginF
  *
  * @param limits logouts have a limit of their own, so that a user who shares an address with others can end a session
  */
-function createRequests(
+function reportRequests(
   { service, logger }: LoginServerOptions,
   limits: Readonly<Record<'requests' | 'logouts', RateLimit>>,
   report: (facts: LoginFacts) => void,

@@ -194,7 +194,7 @@ describe('a login', () => {
     await expect(none.logIn()).rejects.toMatchObject({ status: 503, isGuess: false });
   });
 
-  test('says the same of an outage and of a user whom a directory can not check', async () => {
+  test('says the same of an outage and of a user whom a directory cannot check', async () => {
     const failed = new AuthenticatorError('failed', 'more than 2 groups');
     const errors = [down, failed].map((error) =>
       setUp({ links: { a: error } })

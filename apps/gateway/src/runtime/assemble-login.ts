@@ -15,7 +15,7 @@ import { identityPolicy, withIdentityPolicy } from '../engine/chain/identity-pol
 import { requireKnown } from '../engine/revocation/with-blocks.ts';
 import { createSessionUsers, type RevalidationResult } from '../engine/sessions/session-user.ts';
 import type { LoginLink } from '../login/login-service.ts';
-import type { SharedParts } from './assemble.ts';
+import type { SharedParts } from './assemble-link.ts';
 import type { CreatedAuthenticator } from './authenticators.ts';
 
 export interface AssembleLoginOptions

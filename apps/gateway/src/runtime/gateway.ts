@@ -145,10 +145,9 @@ async function createParts(
     logger,
   });
   const makeGeneration = createGenerations(inFlight, shared, observers, logger);
-  const first = await makeGeneration(config);
-  running.generation = first;
+  running.generation = await makeGeneration(config);
   opened.defer(observers.close);
-  opened.defer(() => first.retire(0));
+  opened.defer(() => running.generation.retire(0));
   opened.defer(shared.stop);
   await observers.start();
   await shared.start();

@@ -79,7 +79,7 @@ afterEach(() => {
 });
 
 describe('createGeneration', () => {
-  test('names every authenticator that can not be made, its package and why, and closes the others', async () => {
+  test('names every authenticator that cannot be made, its package and why, and closes the others', async () => {
     const close = vi.fn(async () => undefined);
     const made = createGeneration(
       config(

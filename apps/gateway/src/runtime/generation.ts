@@ -17,7 +17,12 @@ import type { RefusedSession } from '../engine/sessions/with-sessions.ts';
 import { type RedisPool, settingsForReviews } from '../engine/shared-redis/redis-pool.ts';
 import type { ProbedRedis } from '../engine/shared-redis/shared-redis.ts';
 import { createTokenFingerprint } from '../observe/audit/entry.ts';
-import { type AssembleOptions, assembleGuard, assembleLink, type SharedParts } from './assemble.ts';
+import {
+  type AssembleOptions,
+  assembleGuard,
+  assembleLink,
+  type SharedParts,
+} from './assemble-link.ts';
 import { type AssembleLoginOptions, assembleLogin, requireLogins } from './assemble-login.ts';
 import {
   type CreateDependencies,

@@ -43,7 +43,7 @@ describe('a reload that hangs', () => {
     vi.useRealTimers();
   });
 
-  test('is abandoned after 30 s, the next one goes on, and the first can not replace it afterwards', async () => {
+  test('is abandoned after 30 s, the next one goes on, and the first cannot replace it afterwards', async () => {
     const old = generation('old');
     const running = createRunning(old.config);
     running.generation = old;

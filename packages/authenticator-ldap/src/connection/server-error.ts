@@ -78,7 +78,7 @@ export function errorsOf(server: Server, step: Step) {
 
 export type MakeError = ReturnType<typeof errorsOf>;
 
-/** The bytes of a server can't be used. The connection makes a ServerError of the same kind of this error. */
+/** The bytes of a server can't be used. The connection turns this error into a ServerError of the same kind. */
 export class WireError extends Error {
   override readonly name = 'WireError';
   readonly kind: 'protocol' | 'too-large';

@@ -97,7 +97,7 @@ test.each(names)('in a full cluster tokens as %s are revoked on each node', asyn
     expect(await outcomeOf(gateway.ask(token))).toBe('rejected: revoked');
 });
 
-describe('in a full Redis before 7, which can not compile a script with a first line for Redis 7', () => {
+describe('in a full Redis before 7, which cannot compile a script with a first line for Redis 7', () => {
   let redis: RedisServer;
   let older: TcpServer;
   beforeAll(async () => {

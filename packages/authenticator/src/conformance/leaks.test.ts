@@ -45,7 +45,7 @@ describe('a secret is found', () => {
     ['in a set', () => new Set([secret])],
     ['as the name of a property', () => ({ [secret]: true })],
     [
-      'behind a property that can not be read',
+      'behind a property that cannot be read',
       () => ({
         get broken() {
           throw new Error('no');

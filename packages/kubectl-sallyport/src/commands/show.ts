@@ -4,7 +4,7 @@ import { usageFailure } from '../failure.ts';
 import { listSessions, readState } from '../server/login-server.ts';
 import { cachedSession, notLoggedIn } from '../session.ts';
 import type { Target } from '../target.ts';
-import { durationText, localTime, printable, table } from '../text.ts';
+import { localTime, printable, spanText, table } from '../text.ts';
 import { targetOfUser } from '../user-target.ts';
 
 /** Shows the name and the groups of the user, as the server knows them. */
@@ -23,7 +23,7 @@ export async function whoami(words: readonly string[]): Promise<void> {
       idleSeconds,
     });
   const unused =
-    idleSeconds === undefined ? '' : `, or when you do not use it for ${durationText(idleSeconds)}`;
+    idleSeconds === undefined ? '' : `, or when you do not use it for ${spanText(idleSeconds)}`;
   const lines = [
     ['User', user],
     ['Groups', groups.join(', ') || 'none'],

@@ -129,7 +129,7 @@ test.each([
   'clusters:\n- &a {name: prod, cluster: {server: https://x}}\nusers: [{name: u, user: *a}]\n',
   // Which of them counts depends on the reader.
   'clusters:\n- {name: prod, cluster: {server: https://x}}\n- {name: prod, cluster: {server: https://y}}\n',
-])('%j can not be edited without a loss, and is left as it was', (before) => {
+])('%j cannot be edited without a loss, and is left as it was', (before) => {
   expect(() => edit(before, prod)).toThrow(
     /config: cannot edit it without a loss; it was left as it is/,
   );

@@ -69,7 +69,7 @@ test.each([
 describe.each([[[]], [['--all']]])('logout %j', (all) => {
   test.each([
     ['is busy', 429, 'too many requests. Try again in 3600 s'],
-    ['can not reach its Redis', 503, 'it answered 503. Try again, or ask your administrator'],
+    ['cannot reach its Redis', 503, 'it answered 503. Try again, or ask your administrator'],
     [
       'has another name now',
       403,

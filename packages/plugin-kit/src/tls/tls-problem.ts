@@ -15,7 +15,7 @@ export interface TlsPeer {
 }
 
 /**
- * The code of an error has an explanation: the first match counts. Codes that begin with ERR_SSL
+ * Explanations by the code of an error: the first match counts. Codes that begin with ERR_SSL
  * are the texts of OpenSSL.
  */
 const explanations: readonly (readonly [

@@ -14,7 +14,7 @@ export interface TlsOptions {
 /** The keys of the options about TLS with servers, each valid by itself. */
 export type TlsKeys = { readonly [Key in keyof TlsOptions]?: TlsOptions[Key] | undefined };
 
-/** The same keys are a part of a `section`'s shape. This is a type, since zod takes no interface for a shape. */
+/** The same keys, as a part of a `section`'s shape. It is a type, since zod takes no interface for a shape. */
 export type TlsShape = { readonly [Key in keyof TlsOptions]-?: z.ZodType<TlsKeys[Key]> };
 
 /**
@@ -59,7 +59,7 @@ const fallback = 'TLSv1.2';
 
 /** Messages about TLS say this of the backend. */
 export interface TlsUse {
-  /** The name that `tlsShape` has. */
+  /** The word that `tlsShape` got. */
   readonly word: string;
   /** Whether TLS is used with any server. */
   readonly spoken: boolean;

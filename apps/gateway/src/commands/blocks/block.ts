@@ -2,7 +2,6 @@ import { printable } from '../../base/logging/printable.ts';
 import { nearest } from '../../config/problems.ts';
 import { blocksIn, currentEntries, type Entry, shortDigest } from '../../engine/revocation/list.ts';
 import { type Listing, readListing } from '../../engine/revocation/redis-list.ts';
-import { commandLine } from '../command-line.ts';
 import { loadNamedConfig } from '../config-file.ts';
 import { needCacheRedis, withCacheRedis } from '../connections.ts';
 import { digestLength, jtiText, type ReadOptions } from '../options.ts';
@@ -14,6 +13,7 @@ import {
   printTable,
   UsageError,
 } from '../output.ts';
+import { commandLine } from '../printed-commands.ts';
 import { humanDuration, momentText, optionDuration } from '../times.ts';
 import { checkName, refuseOtherName, remarkDoubts, remarkOtherName } from '../users/name-check.ts';
 import { type EntryOptions, nameSubject, prepare } from '../users/subject.ts';

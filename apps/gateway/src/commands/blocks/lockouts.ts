@@ -1,10 +1,10 @@
 import { printable } from '../../base/logging/printable.ts';
 import { clearLockout } from '../../engine/lockout/shared-lockouts.ts';
-import { commandLine } from '../command-line.ts';
 import { loadNamedConfig } from '../config-file.ts';
 import { needCacheRedis, withCacheRedis } from '../connections.ts';
 import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printTable } from '../output.ts';
+import { commandLine } from '../printed-commands.ts';
 import { momentText } from '../times.ts';
 import { checkName, remarkDoubts } from '../users/name-check.ts';
 import { lockoutJson, type NamedLockout, namedLockouts } from '../users/named-lockouts.ts';

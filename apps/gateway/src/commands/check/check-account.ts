@@ -2,9 +2,9 @@ import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { shellQuoted } from '../../base/shell-quoted.ts';
 import { accountsOfGroup, nameOfAccount, nameOfGroup } from '../../config/permission.ts';
-import { commandLineOfOther } from '../command-line.ts';
 import { printRemark } from '../output.ts';
 import type { TrustedFile } from '../permissions.ts';
+import { commandLineOfOther } from '../printed-commands.ts';
 
 /**
  * Prints a remark if root checks the config of another account: root may read and write everything, so the check says nothing

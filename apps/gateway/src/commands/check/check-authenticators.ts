@@ -27,7 +27,7 @@ interface CheckedConfig
     GatewayConfig,
     'authenticators' | 'baseDirectory' | 'lockout' | 'login' | 'provenance' | 'server'
   > {
-  /** Whether no part with errors is left out of it. */
+  /** False if parts with errors were left out. */
   readonly isWhole: boolean;
 }
 

@@ -5,8 +5,8 @@ import { parseCertificates, tlsFileLimit } from '@sallyport/plugin-kit';
 import { shellQuoted } from '../../base/shell-quoted.ts';
 import { readBytes } from '../../config/read-text.ts';
 import { isTrustedChain } from '../../login/trusted-chain.ts';
-import { commandLine } from '../command-line.ts';
 import { names as files } from '../init/layout.ts';
+import { commandLine } from '../printed-commands.ts';
 
 interface Pair {
   readonly certFile: string;

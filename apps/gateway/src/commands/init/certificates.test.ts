@@ -53,7 +53,7 @@ test('serial numbers differ, and have 16 bytes', async () => {
   expect(numbers.filter((each) => !/^[4-7][0-9A-F]{31}$/.test(each))).toEqual([]);
 });
 
-test('a CA that can not issue is refused', async () => {
+test('a CA that cannot issue is refused', async () => {
   const other = await createAuthority(now);
   const leaf = await issueClient(authority, 'x', now);
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });

@@ -42,7 +42,7 @@ describe('new files', () => {
     expect(await read('a/b/key')).toBe('secret');
   });
 
-  test('when one can not be written, those before it and their folders are removed again', async () => {
+  test('when one cannot be written, those before it and their folders are removed again', async () => {
     await writeFile(join(folder, 'there'), 'of another');
     const files = [file('a/b/key', 'secret', true), file('a/crt', 'public'), file('there', 'mine')];
     await expect(createFiles(files)).rejects.toThrow(/can't write .*there: it exists already/);
@@ -84,7 +84,7 @@ describe('replaced files', () => {
     expect(await tree()).toEqual(['crt', 'further', 'key']);
   });
 
-  test('are the old ones again when one of them can not be replaced', async () => {
+  test('are the old ones again when one of them cannot be replaced', async () => {
     // A folder is in its place: it is prepared, and the rename fails.
     await mkdir(join(folder, 'blocked', 'inside'), { recursive: true });
     const files = [
@@ -98,7 +98,7 @@ describe('replaced files', () => {
     expect(await tree()).toEqual(['blocked', 'blocked/inside', 'crt', 'key']);
   });
 
-  test('are untouched when a new one can not be written', async () => {
+  test('are untouched when a new one cannot be written', async () => {
     await mkdir(join(folder, 'crt.new'));
     await expect(
       replaceFiles([file('key', 'new key', true), file('crt', 'new crt')]),

@@ -27,7 +27,7 @@ export function parseHost(text: string, option = '--host'): string {
 function problemOf(text: string): string {
   if (text.includes('://')) return 'is a URL: write its host alone, without https:// and the path';
   if (/^[^:]+:\d+$/.test(text) || /\]:\d+$/.test(text)) return 'has a port: write the host alone';
-  return 'is neither a DNS name nor an IP address, in ASCII and without * or %: write one such as gateway.example.com, 192.0.2.1 or 2001:db8::1';
+  return 'is no DNS name or IP address (ASCII, without * or %): write one such as gateway.example.com, 192.0.2.1 or 2001:db8::1';
 }
 
 /** Whether a host is the name of a Service, which only the DNS of a cluster knows. */

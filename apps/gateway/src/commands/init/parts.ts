@@ -5,7 +5,7 @@ import { printable } from '../../base/logging/printable.ts';
 import { isObject, valueAt } from '../../config/problems.ts';
 import { mebibyte, readText } from '../../config/read-text.ts';
 import { placeholder } from '../../config/secrets.ts';
-import { commandLine } from '../command-line.ts';
+import { commandLine } from '../printed-commands.ts';
 import type { KeyPair } from './certificates.ts';
 import { exists } from './files.ts';
 import { dateOf, loginNames, names, redisNames } from './layout.ts';

@@ -3,7 +3,6 @@ import { z } from 'zod';
 import { printable } from '../../base/logging/printable.ts';
 import type { IdentityConfig } from '../../config/types.ts';
 import { shortDigest } from '../../engine/revocation/list.ts';
-import { commandLine } from '../command-line.ts';
 import {
   type Issuing,
   loadIssuer,
@@ -14,6 +13,7 @@ import {
 } from '../issuer.ts';
 import type { ReadOptions, TokenOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, UsageError } from '../output.ts';
+import { commandLine } from '../printed-commands.ts';
 import { humanDuration, timeText } from '../times.ts';
 import { checkName, remarkOtherName } from '../users/name-check.ts';
 import { findUser, remarkFound } from '../users/user-names.ts';

@@ -1,6 +1,6 @@
 import type { GatewayConfig } from '../../config/types.ts';
-import { commandLine } from '../command-line.ts';
 import type { SeenToken } from '../issuer.ts';
+import { commandLine } from '../printed-commands.ts';
 import { humanDuration } from '../times.ts';
 import { type EntryOptions, nameSubject, type Prepared } from '../users/subject.ts';
 import { candidatesFor, namingAuthenticators } from '../users/user-names.ts';

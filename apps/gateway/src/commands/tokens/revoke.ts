@@ -4,7 +4,6 @@ import { causeOf } from '../../config/problems.ts';
 import { shortDigest } from '../../engine/revocation/list.ts';
 import { issuesTokens } from '../../runtime/authenticators.ts';
 import { mayStillPass, publishWithInterrupt, report } from '../blocks/report.ts';
-import { commandLine } from '../command-line.ts';
 import {
   chooseIssuer,
   type Issuing,
@@ -16,6 +15,7 @@ import {
 } from '../issuer.ts';
 import { digestLength, jtiText } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, UsageError } from '../output.ts';
+import { commandLine } from '../printed-commands.ts';
 import { humanDuration, timeText } from '../times.ts';
 import { checkName, remarkDoubts } from '../users/name-check.ts';
 import { type EntryOptions, nameSubject, type Prepared, prepare } from '../users/subject.ts';

@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { stringify } from 'yaml';
 import { createTokenFingerprint } from '../../observe/audit/entry.ts';
-import { readToken } from '../input.ts';
 import type { ReadOptions, TokenOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark } from '../output.ts';
+import { readToken } from '../read-token.ts';
 import { timeText } from '../times.ts';
 
 /** Prints the fingerprint of a token in the trail: with the key in use first, then with those that may have been in use. */

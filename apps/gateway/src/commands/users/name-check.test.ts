@@ -57,7 +57,7 @@ describe('a name that a directory has for a user of another name', () => {
     });
   });
 
-  test('is not refused while an authenticator can not say whether it has a user of it', async () => {
+  test('is not refused while an authenticator cannot say whether it has a user of it', async () => {
     for (const [eu, why] of [
       [isDown, 'eu could not check it (down)'],
       [
@@ -83,7 +83,7 @@ test('is waited for 2 s at most', async () => {
   const checked = check({ corp: hangs });
   await vi.advanceTimersByTimeAsync(2_000);
   expect(await checked).toMatchObject({
-    unchecked: ['corp could not check it (no answer in 2 s)'],
+    unchecked: ['corp could not check it (no answer within 2s)'],
   });
 });
 
@@ -111,7 +111,7 @@ describe('what was done all the same is followed by a remark', () => {
       { corp: isDown },
       /the name corp:Jane was not checked: corp could not check it \(down\)\. /,
     ],
-    ['that can not be checked', { corp: 'broken' }, /was not checked: corp can't be made\. /],
+    ['that cannot be checked', { corp: 'broken' }, /was not checked: corp can't be made\. /],
   ] as const)('when the name is %s', async (_what, backends, text) => {
     expect(await said(backends)).toMatch(text);
   });

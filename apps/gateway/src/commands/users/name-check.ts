@@ -1,12 +1,13 @@
+import { durationText } from '@sallyport/plugin-kit';
 import { pino } from 'pino';
 import { withTimeLimit } from '../../base/deadlines.ts';
 import { printable } from '../../base/logging/printable.ts';
 import { causeOf } from '../../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../../config/types.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
-import { commandLine, helpdeskScript } from '../command-line.ts';
 import { askEach } from '../connections.ts';
 import { printRemark, UsageError } from '../output.ts';
+import { commandLine, helpdeskScript } from '../printed-commands.ts';
 import { lookUpByName } from './look-up-user.ts';
 import { namingAuthenticators } from './user-names.ts';
 
@@ -90,7 +91,7 @@ async function answerOf(
   if (authenticator.lookUp === undefined) return { kind: 'cannot be looked up' };
   const { prefix } = config.username;
   try {
-    const late = `no answer in ${maxWait.lookUp / 1_000} s`;
+    const late = `no answer within ${durationText(maxWait.lookUp)}`;
     const look = (signal: AbortSignal) =>
       lookUpByName(authenticator, name.slice(prefix.length), { signal });
     const user = await withTimeLimit(maxWait.lookUp, late, look);
@@ -106,7 +107,7 @@ async function answerOf(
 type WordsFor = (name: string) => readonly string[];
 
 /**
- * Refuses a name that no user has, if a directory finds a user by it: to block it would stop no one. It accepts the name if an
+ * Refuses a name by which a directory finds a user who has another one: to block it would stop no one. It accepts the name if an
  * authenticator could not check it, since a block must work while a directory is down.
  *
  * @throws UsageError with the command for each user who may be meant

@@ -6,12 +6,12 @@ import { boundedId } from '../../engine/chain/decision.ts';
 import { digestOf, type Entry, shortDigest } from '../../engine/revocation/list.ts';
 import type { Draft } from '../../engine/revocation/publish.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
-import { commandLine } from '../command-line.ts';
 import { loadNamedConfig } from '../config-file.ts';
 import { needCacheRedis, withAuthenticators } from '../connections.ts';
-import { readToken } from '../input.ts';
 import type { ReadOptions } from '../options.ts';
 import { printRemark, UsageError } from '../output.ts';
+import { commandLine } from '../printed-commands.ts';
+import { readToken } from '../read-token.ts';
 import { requirePrefix } from './user-names.ts';
 
 export type SubjectOptions = Partial<

@@ -87,7 +87,7 @@ describe('a command that changes something', () => {
     expect(await listed).toContain('--user hung:carol   # could not be checked: hung');
   });
 
-  test('goes on where an authenticator can not be made, and asks no one about groups', async () => {
+  test('goes on where an authenticator cannot be made, and asks no one about groups', async () => {
     expect(await refusal("o'neil $x", { corp: knows, broken: 'broken' })).toBe(
       `  --user 'corp:o'\\''neil $x'     # known: corp\n  --user 'broken:o'\\''neil $x'   # could not be checked: broken`,
     );
@@ -133,7 +133,7 @@ describe('a command that shows a user', () => {
     );
   });
 
-  test('takes the one who can not be checked, if that is because of this user', async () => {
+  test('takes the one who cannot be checked, if that is because of this user', async () => {
     const failed: LookUp = () =>
       Promise.reject(new AuthenticatorError('failed', 'more than 2 groups'));
     expect(await findUser(configOf({ corp: failed, partner: knowsNot }), 'jane')).toEqual({

@@ -7,9 +7,9 @@ import { causeOf } from '../../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig, IdentityConfig } from '../../config/types.ts';
 import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
-import { helpdeskScript } from '../command-line.ts';
 import { askEach } from '../connections.ts';
 import { columns, printRemark, UsageError } from '../output.ts';
+import { helpdeskScript } from '../printed-commands.ts';
 import { type LookedUp, lookUpUser } from './look-up-user.ts';
 import { readTraces } from './user-traces.ts';
 

@@ -206,7 +206,7 @@ describe('a writer of that Redis without the key', () => {
     expect(await resultWith(stored)).toBe('hit');
   });
 
-  test('can not move one to another place: token, audiences or authenticator', async () => {
+  test('cannot move one to another place: token, audiences or authenticator', async () => {
     const root: Authenticated = { kind: 'authenticated', user: { username: 'root' } };
     const stored = await store({ ...question, token: 'of root' }, root);
     const others = [
@@ -222,7 +222,7 @@ describe('a writer of that Redis without the key', () => {
     expect(await resultOf({ ...question, token: 'of root' })).toBe('hit');
   });
 
-  test('can not mint one under another key, nor under the right one in another format', async () => {
+  test('cannot mint one under another key, nor under the right one in another format', async () => {
     const name = keyOf(question).slice(`${keyPrefix}cache:`.length);
     const plain = (more: object = {}) =>
       Buffer.from(

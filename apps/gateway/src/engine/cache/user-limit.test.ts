@@ -97,7 +97,7 @@ test('the newest answers stay, and a renewed one is the newest', async () => {
   // Notes of one millisecond have no order.
   const noted = await timeOf(redis);
   await waitFor(async () => (await timeOf(redis)) > noted, 'a later millisecond of Redis');
-  // The first answer is stored again, as by a replica that has it not in memory.
+  // The first answer is stored again, as by a replica that does not have it in memory.
   await redis.client().del(...(await recordsIn(redis)));
   const fresh = start(opened);
   await askAll(fresh, tokens.slice(0, 1));

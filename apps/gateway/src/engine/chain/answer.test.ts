@@ -40,6 +40,11 @@ test('what can change is made again each time', () => {
   const { freeze } = Object;
   const fixed = freeze({ user: freeze({ groups: freeze(['a']), uid: undefined }), no: null });
   expect([make(fixed), make(fixed)]).toEqual([1, 1]);
+  const ending = freeze({ expiresAt: new Date() });
+  expect([make(ending), make(ending)]).toEqual([2, 2]);
+  const [self, circle] = [{ name: 'a' }, { name: 'b' }];
+  Object.assign(self, { circle });
+  Object.assign(circle, { self });
   const changing = [
     { user: 1 },
     freeze({ user: { name: 'a' } }),
@@ -50,7 +55,7 @@ test('what can change is made again each time', () => {
       },
     }),
     freeze(Object.create({ user: 1 })),
-    freeze({ expiresAt: freeze(new Date()) }),
+    freeze(self) && freeze(circle),
     freeze({ call: () => 1 }),
   ];
   for (const one of changing) expect(make(one)).not.toBe(make(one));

@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+
 /**
  * Says whether an answer of a layer is a promise. If not, it is there already: it came from memory, or is about a static token.
  * Most reviews of a busy cluster get such answers, and a promise in each layer would make them a fifth slower. Only this file
@@ -24,6 +26,7 @@ export function after<Given, Made>(
 /**
  * Makes something of an object once, and remembers it for as long as there is that object.
  *
+ * @param make must make the same of one object whatever `more` there is: only the object is remembered
  * @param isFixed says whether nothing in an object can change any more. Default: nothing can, in any object
  */
 export function remembering<Given extends WeakKey, Made, More extends readonly unknown[]>(
@@ -40,15 +43,23 @@ export function remembering<Given extends WeakKey, Made, More extends readonly u
   };
 }
 
-/** Whether nothing in a value can change: frozen at each level, without a getter, a prototype of its own or a Date. */
-export function isDeeplyFrozen(value: unknown): boolean {
+/**
+ * Whether nothing in a value can change: it is frozen at each level, without a getter and a prototype of its own. The time of a
+ * Date can, even of a frozen one: whoever uses it compares it.
+ *
+ * @param levels a value with more of them counts as one that can change, as one that contains itself does
+ */
+export function isDeeplyFrozen(value: unknown, levels = 8): boolean {
   if (typeof value !== 'object' || value === null) return typeof value !== 'function';
-  if (!Object.isFrozen(value)) return false;
+  if (types.isDate(value)) return true;
+  if (levels === 0 || !Object.isFrozen(value)) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   const isPlain =
     prototype === null || prototype === Object.prototype || prototype === Array.prototype;
   const properties: readonly PropertyDescriptor[] = Object.values(
     Object.getOwnPropertyDescriptors(value),
   );
-  return isPlain && properties.every((one) => 'value' in one && isDeeplyFrozen(one.value));
+  return (
+    isPlain && properties.every((one) => 'value' in one && isDeeplyFrozen(one.value, levels - 1))
+  );
 }

@@ -31,14 +31,23 @@ export function withCheckedDecision(
     if (decision.expiresAt.getTime() > now()) return decision;
     return Object.freeze({ kind: 'rejected', reason: 'expired', subject: decision.user.username });
   };
-  // A static token has the same frozen decision each time. Reading it again would take 1 to 4 µs, and making its names as much.
-  const read = remembering((answer: Decision): Decision => {
+  const read = (answer: Decision): Decision => {
     const decision = readDecision(answer);
     if (sessions || decision.kind !== 'authenticated' || decision.session === undefined)
       return decision;
     throw invalid('it is about a session, which only the authenticator of login.sessions has');
-  }, isDeeplyFrozen);
-  return decidingLayer(inner, (answer) => inTime(read(answer)));
+  };
+  // A static token has the same frozen decision each time. Reading it again would take 1 to 4 µs, and making its names as much.
+  const known = remembering(read, isDeeplyFrozen);
+  return decidingLayer(inner, (answer) => {
+    // The text of a session must have been written for its token, so no two tokens may share a decision.
+    const decision = sessions ? read(answer) : known(answer);
+    return inTime(endOf(decision) === endOf(answer) ? decision : read(answer));
+  });
+}
+
+function endOf(decision: Decision): number | undefined {
+  return decision.kind === 'authenticated' ? decision.expiresAt?.getTime() : undefined;
 }
 
 type Writable<Thing> = { -readonly [Key in keyof Thing]: Thing[Key] };

@@ -62,7 +62,7 @@ describe('audiences', () => {
         api.length > 0 ? { kind: 'authenticated' } : mismatch,
       );
       expect(steps.slice(0, 2)).toEqual(
-        ['a, d', 'none'].map((own) => `the token is good for the audiences ${own}, and ${words}`),
+        ['a, d', 'none'].map((own) => `the token is valid for the audiences ${own}, and ${words}`),
       );
       expect(steps).toHaveLength(api.length > 0 ? 2 : 3);
     },

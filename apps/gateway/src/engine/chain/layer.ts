@@ -65,7 +65,7 @@ function mismatchOf(
     asked.length > 0
       ? `${asked.join(', ')} (${from})`
       : 'none: the review names none, and server.apiAudiences is empty';
-  return `the token is good for the audiences ${own.join(', ') || 'none'}, and asked for is ${asking}`;
+  return `the token is valid for the audiences ${own.join(', ') || 'none'}, and asked for is ${asking}`;
 }
 
 function bind(decision: Decision, asked: readonly string[]): Decision {

@@ -291,7 +291,7 @@ describe('attempts with one secret at the same moment', () => {
 });
 
 describe('a flood of names', () => {
-  test('never pushes out a count: new names can not be checked until a window has passed', async () => {
+  test('never pushes out a count: new names cannot be checked until a window has passed', async () => {
     const { send } = setUp({ maxFailures: 1, window }, { maxSubjects: 3 });
     await send('known', 'right', 'accepted');
     for (const name of ['jane', 'b', 'c'])

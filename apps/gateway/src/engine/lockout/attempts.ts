@@ -45,7 +45,8 @@ export interface AttemptsDependencies
  *
  * With a shared Redis, these rules apply to all replicas together. What this process refused in the window is never sent
  * again. About everything else Redis is asked too: it may have no slot left, and it may know a secret to be right that this
- * process has never seen. For a secret that neither knows, both must have a slot. While Redis is down, this process decides alone. The guard waits for a slow Redis, unless this process knows the secret to be right.
+ * process has never seen. For a secret that neither knows, both must have a slot. While Redis is down, this process decides
+ * alone. The guard waits for a slow Redis, unless this process knows the secret to be right.
  *
  * A count is never dropped early to free memory, or a flood of names could reset the one that protects an account: with
  * `maxSubjects` names counted, a new name can't be checked until a window ends (secrets that this process knows to be

@@ -29,7 +29,7 @@ afterEach(() => {
 const step = 120_000;
 
 const asked = (begun: Begun): AskedLogin => ({
-  get verdict() {
+  get admission() {
     const { admission } = begun;
     if (admission === 'admitted') return 'sent';
     return admission === undefined ||

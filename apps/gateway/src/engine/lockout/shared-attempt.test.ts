@@ -121,7 +121,7 @@ test.each<
   [string, ProblemKind[], Partial<{ slots: number; rightAt: number; isDown: boolean }>, number]
 >([
   ['does what it likes', ['server'], {}, 1],
-  ['can not be reached', ['connection'], {}, 1],
+  ['cannot be reached', ['connection'], {}, 1],
   ['is late for a secret that is known here', ['timeout'], { rightAt: 0 }, 1],
   ['is down', ['timeout'], { isDown: true }, 1],
   ['is late for a secret that has no slot here', ['timeout', 'timeout'], { slots: 0 }, 2],

@@ -1,5 +1,5 @@
 /*
- * The gateway decides the hash of a subject (see `shared-records.ts`), since only the gateway can check who wrote its
+ * The gateway decides by the hash of a subject (see `shared-records.ts`), since only the gateway can check who wrote its
  * records. The scripts do only what must be atomic.
  */
 

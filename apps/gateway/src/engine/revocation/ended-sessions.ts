@@ -40,7 +40,7 @@ export function createEndedSessions() {
   }
 
   /** Runs a script, and remembers the sessions that it returns. @returns whether Redis has what was sent: see `endedScript` */
-  async function swap(
+  async function sendAndLearn(
     redis: ProbedRedis,
     script: string,
     sent: readonly string[],
@@ -78,9 +78,9 @@ export function createEndedSessions() {
       if (key === undefined) return;
       const publishing = new Set(unshared);
       const members = unshared.map((digest) => memberOf(digest, key));
-      let state = await swap(redis, endedScript, members);
+      let state = await sendAndLearn(redis, endedScript, members);
       // The list is bounded, and must be writable when others have filled Redis.
-      if (state === 'full') state = await swap(redis, endedAboveLimitScript, members);
+      if (state === 'full') state = await sendAndLearn(redis, endedAboveLimitScript, members);
       if (state === 'written') unshared = unshared.filter((digest) => !publishing.has(digest));
     },
   };

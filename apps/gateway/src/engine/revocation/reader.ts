@@ -45,7 +45,7 @@ export interface ReaderDependencies {
   readonly startsWithoutBlocks: () => boolean;
   /** Called with each entry that this replica did not know. */
   readonly onAdopted: (entry: Entry) => void;
-  /** Called when keys of another type were removed, that were in the place of the list. */
+  /** Called when keys of another type in the place of the list were removed. */
   readonly onForeign: (keys: number) => void;
   /** Called after each successful poll of the list. If it fails, the poll has still succeeded. */
   readonly afterPoll?: (redis: ProbedRedis) => Promise<void>;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** A time in milliseconds since 1970. Scripts return it as text, since Redis cuts a number of Lua down to an integer. */
+/** A time in milliseconds since 1970. Scripts return it as text. */
 const time = z
   .string()
   .regex(/^\d{1,16}$/)

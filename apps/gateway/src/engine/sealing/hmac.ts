@@ -8,7 +8,8 @@ const blockSize = 64;
 
 /**
  * Makes the HMAC-SHA-256 (RFC 2104) of texts in UTF-8, in base64url. The key of the HMAC is the 64 hexadecimal digits of `key`:
- * they are exactly one block, and stay ASCII when XORed with either pad, so that both hashes can take and return strings. Each review needs two or three: `createHmac` takes four times as long for the object that it makes.
+ * they are exactly one block, and stay ASCII when XORed with either pad, so that both hashes can take and return strings.
+ * Each review needs two or three: `createHmac` takes four times as long for the object that it makes.
  */
 export function createHmacSha256(key: Uint8Array): (text: string) => string {
   if (key.length !== size) throw new RangeError(`a key must have ${size} bytes, not ${key.length}`);

@@ -15,7 +15,7 @@ const silentMetrics: Metrics = {
 
 const wording = {
   consequence: 'the cache is not shared',
-  minimalAcl: 'the minimal ACL in docs/redis.md',
+  minimalAcl: 'the one in docs/redis.md (Rights)',
   wrongType: 'than the cache has',
 } as const;
 

@@ -13,7 +13,9 @@ test('a refused reload is remembered for each source, until the source is loaded
     { what: '/etc/sallyport/tokens.yaml', at: 101, problems: ['is bad'] },
     { what: 'config', at: 100, problems: ['gateway.yaml:1:1: is empty'] },
   ]);
+  expect(refused.count).toBe(2);
   refused.reloaded(file, []);
+  expect(refused.count).toBe(1);
   expect(refused.list().map(({ what }) => what)).toEqual(['config']);
 });
 

@@ -39,7 +39,7 @@ function start(names: string[], checks: HealthCheck[] = [], changes: Partial<Sta
       loggedOut: 5,
       sessionsRefused: 6,
     }),
-    refused: () => [],
+    refused: () => [{ what: 'config', at: 1, problems: ['is empty'] }],
     clocks: { monotonic: () => 123_456, wall: () => 1_700_000_000_000 },
     ...changes,
   });
@@ -63,7 +63,7 @@ describe('the document of the page', () => {
     ]);
     expect(config).toMatchObject({
       digest: '0123456789ab',
-      refused: [],
+      refused: [{ what: 'config', at: 1, problems: ['is empty'] }],
       loadedAt: 1_700_000_000_000,
     });
     expect(gateway).toMatchObject({ inFlight: 2 });

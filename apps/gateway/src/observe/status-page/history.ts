@@ -137,7 +137,7 @@ function read(known: readonly Bucket[], last: number) {
   const total = (name: keyof Bucket) => column(name).reduce((sum, value) => sum + value, 0);
   const slowests = column('slowest').map(rounded);
   return {
-    /** The counts of all buckets together. `mean` and `slowest` are seconds, and null if there was no answer. */
+    /** The counts of all buckets together. `mean` and `slowest` are seconds, and null if no backend answered. */
     sum: byName(countNames, total),
     mean: mean(total('seconds'), total('backend')),
     slowest: Math.max(...slowests) || null,

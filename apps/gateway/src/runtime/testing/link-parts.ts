@@ -8,7 +8,7 @@ import {
 } from '../../engine/cache/testing/cached-replica.ts';
 import type { GuardedLink } from '../../engine/chain/guard.ts';
 import { noBlocks } from '../../engine/revocation/testing/no-blocks.ts';
-import { type AssembleOptions, assembleGuard, assembleLink } from '../assemble.ts';
+import { type AssembleOptions, assembleGuard, assembleLink } from '../assemble-link.ts';
 
 /**
  * The config of one authenticator named `corp`, whose answers are cached in memory. Its backend takes one lookup at a time.

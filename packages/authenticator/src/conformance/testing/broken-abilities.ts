@@ -114,7 +114,7 @@ const brokenLogins: BrokenPlugins = {
       loginToken: (name, password) =>
         `mem_${Buffer.from(`${name}:${password}`).toString('base64url')}`,
     })),
-    'throws for a name that it can not write': withAuthenticator(({ loginToken }) => ({
+    'throws for a name that it cannot write': withAuthenticator(({ loginToken }) => ({
       loginToken(name, password) {
         const token = loginToken?.(name, password);
         if (token === undefined) throw new Error('no login');

@@ -18,7 +18,7 @@ function thisStart() {
 }
 
 /**
- * Returns the words with which a user runs a command where this process runs, without the command. The hostname of a pod is its name.
+ * Returns what a user types before a command, at the place where this process runs. The hostname of a pod is its name.
  *
  * @param readsToken whether the command reads a token from standard input, so that it needs a terminal
  */

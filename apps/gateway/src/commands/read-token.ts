@@ -1,8 +1,8 @@
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { tokenCommandLine } from './command-line.ts';
 import { UsageError } from './output.ts';
+import { tokenCommandLine } from './printed-commands.ts';
 
 /**
  * Reads a token from standard input, so that it is in no process list and no shell history. A terminal does not show what

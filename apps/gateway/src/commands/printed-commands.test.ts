@@ -1,5 +1,10 @@
 import { expect, test } from 'vitest';
-import { commandLine, commandLineOfOther, type Start, tokenCommandLine } from './command-line.ts';
+import {
+  commandLine,
+  commandLineOfOther,
+  type Start,
+  tokenCommandLine,
+} from './printed-commands.ts';
 
 const installed: Start = {
   environment: {},

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { createMemoryTier } from '../engine/cache/memory-tier.ts';
 import { chain } from '../engine/chain/chain.ts';
 import type { Entry } from '../engine/revocation/list.ts';
-import type { AssembleOptions } from './assemble.ts';
+import type { AssembleOptions } from './assemble-link.ts';
 import { linkOf } from './testing/link-parts.ts';
 
 const config: AssembleOptions['config'] = {
