@@ -71,10 +71,10 @@ describe('explain of a token that is refused or unknown', () => {
     };
     const good = issuer.token({ sub: 'jane' });
     expect(await stepsOf(good, '--audience', 'vault')).toContain(
-      'the token is good for the audiences kubernetes, and asked for is vault (the review)',
+      'the token is valid for the audiences kubernetes, and asked for is vault (the review)',
     );
     expect(await stepsOf(good)).toContain(
-      'the token is good for the audiences kubernetes, and asked for is none: the review names none, and server.apiAudiences is empty',
+      'the token is valid for the audiences kubernetes, and asked for is none: the review names none, and server.apiAudiences is empty',
     );
     expect(await stepsOf(issuer.token({ aud: ['vault', 'cli'] }))).toEqual([
       `issuer ${issuer.url}: the token is for the audiences "vault", "cli" (aud), and issuer.audiences has only kubernetes`,

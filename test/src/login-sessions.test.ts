@@ -324,7 +324,7 @@ describe.concurrent('a session', () => {
     const wrong = await operator.run(['explain', '--audience', staging.audience], token);
     expect(wrong.code).toBe(3);
     expect(wrong.stdout).toContain(
-      `the token is good for the audiences ${prod.audience}, and asked for is ${staging.audience} (the review)`,
+      `the token is valid for the audiences ${prod.audience}, and asked for is ${staging.audience} (the review)`,
     );
     expect(await operator.run(['block', '--user', 'corp:eve', '--for', '1m'])).toMatchObject({
       code: 0,

@@ -81,7 +81,7 @@ describe.each(Object.keys(layouts) as LayoutName[])(
         ),
       );
       expect(message).toMatch(
-        /the user may not do this.*docs\/redis\.md; options\.admin may name another user/,
+        /the user may not do this.*docs\/redis\.md \(Rights\); options\.admin may name another user/,
       );
     });
 
