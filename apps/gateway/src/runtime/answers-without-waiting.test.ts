@@ -89,6 +89,9 @@ test('nor does a decision that a plugin returns immediately', () => {
       audiences: ['b'],
     });
   }
+  // Its names are made once.
+  const groups = () => (now() as { user: { groups: readonly string[] } }).user.groups;
+  expect(groups()).toBe(groups());
 });
 
 test('the same decision for another token or another audience is another answer', () => {

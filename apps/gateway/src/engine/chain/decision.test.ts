@@ -52,6 +52,19 @@ describe('a valid decision', () => {
     }
   });
 
+  test('of an object that cannot change is read once, but of a session for each token', async () => {
+    const fixed: Decision = Object.freeze({
+      kind: 'authenticated',
+      user: Object.freeze({ ...user }),
+    });
+    const plugin = { authenticate: () => fixed, close: async () => {} };
+    for (const sessions of [false, true]) {
+      const layer = withCheckedDecision(plugin, () => 1000, sessions);
+      const [one, other] = ['a', 'b'].map((token) => layer.authenticate(token, context));
+      expect([one === other, one]).toStrictEqual([!sessions, other]);
+    }
+  });
+
   test.each<[string, Decision]>([
     ['the minimal authenticated', { kind: 'authenticated', user }],
     ['a rejected', { kind: 'rejected', reason: 'locked' }],
