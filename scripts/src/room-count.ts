@@ -31,7 +31,7 @@ export function countRooms(picture: FolderOrder, imports: readonly Import[]): Ro
   return {
     rooms: rooms.length,
     floors: Math.max(0, ...rooms.map(floorOf)),
-    arrows: rooms.reduce((sum, room) => sum + (arrows.get(room)?.size ?? 0), 0),
+    arrows: [...arrows.values()].reduce((sum, { size }) => sum + size, 0),
     inCircles,
   };
 }
@@ -43,13 +43,11 @@ function arrowsOf({ source, rows }: FolderOrder, imports: readonly Import[]): Ar
     return names.has(name) ? name : otherFiles;
   };
   const arrows = new Map<string, Set<string>>();
-  const add = (room: string) => arrows.get(room) ?? arrows.set(room, new Set()).get(room);
   for (const { from, to } of imports) {
     if ([from, to].some((path) => !path.startsWith(`${source}/`) || leftOut.test(path))) continue;
     const [room, other] = [roomOf(from), roomOf(to)];
-    add(other);
-    const targets = add(room);
-    if (room !== other) targets?.add(other);
+    for (const one of [room, other]) if (!arrows.has(one)) arrows.set(one, new Set());
+    if (room !== other) arrows.get(room)?.add(other);
   }
   return arrows;
 }

@@ -4,7 +4,7 @@ import {
   type AuthenticatorErrorCode,
   type Logger,
 } from '@sallyport/authenticator';
-import { AnswerTooBig, callHttp, explainHttpError, parseJson } from '@sallyport/plugin-kit';
+import { AnswerTooBig, callHttp, explainHttpError, parseJson, within } from '@sallyport/plugin-kit';
 import { createLocalJWKSet, type JWK, type JWTVerifyGetKey } from 'jose';
 import { z } from 'zod';
 import type { KeyLimits } from './options.ts';
@@ -103,7 +103,7 @@ export function createFetchedKeys(options: FetchedKeysOptions) {
   const readAgain = async (signal: AbortSignal) => {
     signal.throwIfAborted();
     const isCool = now() - state.attemptedAt >= limits.cooldown;
-    if (state.attempt !== undefined || isCool) await orAborted(read(), signal);
+    if (state.attempt !== undefined || isCool) await within({ signal }, read);
   };
   const fresh = () =>
     state.keys && now() - state.keys.readAt < limits.staleTtl ? state.keys : undefined;
@@ -270,17 +270,4 @@ function parseDiscovery(document: unknown, { issuer, discoveryUrl }: FetchedKeys
   if (url?.protocol !== 'https:' || url.username || url.password)
     throw fail('its jwks_uri must be a URL with https');
   return { jwksUri, algorithms };
-}
-
-/** Waits for work, but not longer than the caller does. */
-async function orAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  signal.throwIfAborted();
-  const { promise, reject } = Promise.withResolvers<never>();
-  const abort = () => reject(signal.reason);
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { SearchRequest, SearchResult } from './connection/types.ts';
+import type { Search, SearchRequest } from './connection/types.ts';
 import { namedCode } from './directory/result-codes.ts';
 import type { Directory } from './directory/types.ts';
 import { anyEntry, type Filter } from './filter/filter.ts';
@@ -44,8 +44,6 @@ export async function checkDirectory(
     return [text, ...warnings];
   throw new Error(text);
 }
-
-type Search = (request: SearchRequest) => Promise<SearchResult>;
 
 const accountMaySee = 'the service account may not see it';
 

@@ -1,9 +1,7 @@
-import type { SearchRequest, SearchResult } from './connection/types.ts';
+import type { Search } from './connection/types.ts';
 import { filterText } from './filter/filter.ts';
 import type { FilterTemplate } from './filter/filter-template.ts';
 import type { LdapOptions } from './options/types.ts';
-
-type Search = (request: SearchRequest) => Promise<SearchResult>;
 
 interface Place {
   readonly bases: readonly string[];
@@ -12,10 +10,11 @@ interface Place {
 }
 
 /**
- * Creates a look for anyone who could log in, and for any group that someone could be in: a wrong base or filter is no error to a
- * directory. It looks until entries were found or the server did not say, since the search may cost a large directory much.
+ * Creates a check that the directory has an entry of a user who could log in, and of a group that could have a member: to a
+ * directory, a wrong base or filter is not an error. It runs until it warns of nothing, since its searches may cost a large
+ * directory much.
  *
- * @returns a warning for each of the two that the directory does not have
+ * @returns a warning for each of the two that is missing
  */
 export function createPresenceCheck({
   user,
@@ -25,26 +24,33 @@ export function createPresenceCheck({
   return async (search) => {
     if (isSettled) return [];
     isSettled = true;
-    const warnings: string[] = [];
-    if (user.find.by === 'search' && (await isEmpty(search, user.find))) {
-      warnings.push(warning('user', user.find, 'no one can log in', 'the first user'));
-    }
-    if (groups?.by === 'search' && (await isEmpty(search, groups))) {
-      warnings.push(
-        warning('groups', groups, 'no one has groups', 'the first group with a member'),
-      );
-    }
+    const checked = [
+      user.find.by === 'search' &&
+        (await warningOf(search, 'user', user.find, 'no one can log in', 'the first user')),
+      groups?.by === 'search' &&
+        (await warningOf(
+          search,
+          'groups',
+          groups,
+          'no one has groups',
+          'the first group with a member',
+        )),
+    ];
+    const warnings = checked.filter((one) => typeof one === 'string');
     isSettled = warnings.length === 0;
     return warnings;
   };
 }
 
-/** @returns false if an entry was found, and also if the server did not say, such as at a limit */
-async function isEmpty(
+/** @returns undefined if an entry was found, and also if the server did not say, such as at a limit */
+async function warningOf(
   search: Search,
+  section: 'user' | 'groups',
   { bases, scope, filter: { presence } }: Place,
-): Promise<boolean> {
-  if (presence === undefined) return false;
+  effect: string,
+  first: string,
+): Promise<string | undefined> {
+  if (presence === undefined) return undefined;
   for (const base of bases) {
     const request = {
       base,
@@ -55,19 +61,9 @@ async function isEmpty(
       timeLimit: 1,
     } as const;
     const found = await search(request).catch(() => undefined);
-    if (found?.code !== 0 || found.entries.length > 0) return false;
+    if (found?.code !== 0 || found.entries.length > 0) return undefined;
   }
-  return true;
-}
-
-function warning(
-  section: 'user' | 'groups',
-  { bases, scope, filter: { presence } }: Place,
-  effect: string,
-  first: string,
-): string {
   const below = `${scope === 'one' ? 'directly ' : ''}below ${bases.map((base) => `"${base}"`).join(' or ')}`;
-  const filter = presence === undefined ? '' : filterText(presence);
   const fix = `Correct the base or the filter in options.${section}, let the service account see the entries, or create ${first}`;
-  return `${effect}: no entry ${below} matches ${filter}, the filter of options.${section} for any value. ${fix}`;
+  return `${effect}: no entry ${below} matches ${filterText(presence)}, the filter of options.${section} for any value. ${fix}`;
 }

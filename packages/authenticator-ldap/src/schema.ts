@@ -1,9 +1,7 @@
 import type { Logger } from '@sallyport/authenticator';
-import type { SearchRequest, SearchResult } from './connection/types.ts';
+import type { Search } from './connection/types.ts';
 import { anyEntry, type Filter } from './filter/filter.ts';
 import type { LdapOptions, UserOptions } from './options/types.ts';
-
-type Search = (request: SearchRequest) => Promise<SearchResult>;
 
 /**
  * Creates a check that warns of attributes of the options that are not in the schema of the

@@ -46,7 +46,7 @@ export interface ConnectionOptions {
 
 /** The parts of messages that depend on what Redis is used for. */
 export interface Wording {
-  /** The ACL to compare that of a user with, and the document that has it: `the one in docs/redis.md (Rights)`. */
+  /** Names the ACL that an operator compares the user's ACL with, and its document: `the one in docs/redis.md (Rights)`. */
   readonly minimalAcl: string;
   /** The end of the message `the value is of another type …`. */
   readonly wrongType: string;

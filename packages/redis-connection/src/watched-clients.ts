@@ -33,7 +33,7 @@ export interface StateEvents {
   onDown(problem: Problem): void;
 }
 
-/** The clients of one connection: the current one, a new one before it replaces that, and replaced ones. */
+/** The clients of one connection: the current client, a new client that is to replace it, and replaced clients. */
 export interface WatchedClients {
   /** The client for new commands. `onUp` and `onDown` report this one only. */
   readonly current: WatchedClient;
@@ -179,13 +179,13 @@ function watch(
  * node. That is often only that its connection was closed.
  */
 function noteNodes(client: Cluster, terms: ProblemTerms, note: (problem: Problem) => void): void {
-  /** Of this attempt. */
+  /** The problem of the last node in this attempt. Undefined: no node gave a reason. */
   let cause: Problem | undefined;
   client.on('node error', (error) => {
     const problem = problemOf(error, terms);
     // The other nodes still work, so the connection is not down.
     if (client.status === 'ready') return note(problem);
-    // It is no reason, and may come after the reason was noted.
+    // A closed connection says nothing of the cause, and may be reported after the cause.
     if (problem === closed) return;
     cause = problem;
     note(noNodeUsable(problem));

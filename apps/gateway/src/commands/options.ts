@@ -1,5 +1,5 @@
 import { userInfo } from 'node:os';
-import { parseDuration } from '@sallyport/plugin-kit';
+import { durationText, parseDuration } from '@sallyport/plugin-kit';
 import { Option } from 'commander';
 import { parseListenAddress } from '../config/listen.ts';
 import { causeOf } from '../config/problems.ts';
@@ -38,13 +38,13 @@ export const option = {
   /** How long a block is in force, in milliseconds. */
   for: new Option('--for <duration>', 'how long, such as 8h or 30d, at most 366d; required')
     .argParser((text) =>
-      readDuration('--for', text, { example: '8h or 30d', max: [366 * 86_400_000, '366d'] }),
+      readDuration('--for', text, { example: '8h or 30d', max: 366 * 86_400_000 }),
     )
     .makeOptionMandatory(),
   /** How long to wait for the replicas, in milliseconds. */
   wait: new Option('--wait <duration>', 'how long to wait for all replicas to confirm it')
     .argParser((text) =>
-      readDuration('--wait', text, { example: '5s', max: [600_000, '10m'], mayBeZero: true }),
+      readDuration('--wait', text, { example: '5s', max: 600_000, mayBeZero: true }),
     )
     .default(5_000, '5s'),
 };
@@ -102,8 +102,8 @@ export function ttlOption(description: string, now: () => number = Date.now): Op
 interface DurationRule {
   /** The value that a message proposes. */
   readonly example: string;
-  /** The maximum, and how it is written in the message. Left out: there is none. */
-  readonly max?: readonly [milliseconds: number, text: string];
+  /** The maximum, in milliseconds. Left out: there is none. */
+  readonly max?: number;
   readonly mayBeZero?: boolean;
 }
 
@@ -117,8 +117,8 @@ function readDuration(
   if ('problem' in parsed) throw new UsageError(`${name}: ${parsed.problem}: ${instead}`);
   if (parsed.value === 0 && !mayBeZero)
     throw new UsageError(`${name} must be longer than 0: ${instead}`);
-  if (max && parsed.value > max[0])
-    throw new UsageError(`${name} must be at most ${max[1]}: ${instead}`);
+  if (max !== undefined && parsed.value > max)
+    throw new UsageError(`${name} must be at most ${durationText(max)}: ${instead}`);
   return parsed.value;
 }
 

@@ -30,7 +30,7 @@ export function duplicateKeysAt(offset: number, document: Document): DuplicateKe
 
 /** Matches blanks that look like a space on a screen, or like nothing. Web pages and chats write them in the place of spaces. */
 const blank = String.raw`[\u00a0\u1680\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff]`;
-const inPlaceOfSpaces = new RegExp(`^ *(?:- *)*(?:[\\w.-]+:)?(?<blank>${blank})`);
+const inPlaceOfSpaces = new RegExp(`^ *(?:- *)*(?:[\\w.-]+:)?${blank}`);
 const aroundKey = new RegExp(`^${blank}|${blank}$`);
 
 export interface Slip {
@@ -52,9 +52,9 @@ export function blankAroundKey(text: string, document: Document): Slip | undefin
   let found: Slip | undefined;
   visit(document, {
     Pair(_key, { key }) {
-      const match =
-        isScalar(key) && key.type === 'PLAIN' ? aroundKey.exec(String(key.value)) : null;
-      if (match === null || !isScalar(key)) return undefined;
+      if (!isScalar(key) || key.type !== 'PLAIN') return undefined;
+      const match = aroundKey.exec(String(key.value));
+      if (match === null) return undefined;
       found = blankAt((key.range?.[0] ?? 0) + match.index, text);
       return visit.BREAK;
     },

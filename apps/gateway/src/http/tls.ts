@@ -43,24 +43,24 @@ export async function readTlsMaterial(
   const { cert, key, ca } = await readFiles(tls, setting);
   const chain = parse(`${setting}.certFile`, certFile, () => parseCertificates(cert));
   const privateKey = parse(`${setting}.keyFile`, keyFile, () => parsePrivateKey(key));
-  if (!chain[0]?.checkPrivateKey(privateKey)) {
+  const [own] = chain;
+  if (!own?.checkPrivateKey(privateKey)) {
     const problem = `the key in ${keyFile} does not belong to the certificate in ${certFile}`;
     throw new Error(
       `${setting}: ${problem}: if that is a chain, the server's own certificate must come first in it`,
     );
   }
-  requireHostName(chain, certFile, owner);
-  requireServerUsage(chain, certFile, owner);
+  requireAcceptable(own, certFile, owner);
   const trusted = ca ? parse(`${setting}.clientCAFile`, caFile, () => parseCertificates(ca)) : [];
   const warnings = [
     ...warnOfChain(chain, certFile, setting),
     ...checkAuthorities(trusted, caFile, setting),
   ];
-  const server = chain.slice(0, 1).map((certificate) => describe(certificate, owner, certFile));
+  const server = describe(own, owner, certFile);
   const authorities = trusted.map((certificate) => describe(certificate, 'client-ca', caFile));
-  requireCurrent(server, now, `${setting}.certFile: renew the certificate`);
+  requireCurrent([server], now, `${setting}.certFile: renew the certificate`);
   if (ca) requireCurrent(authorities, now, `${setting}.clientCAFile: put the current CA there`);
-  const certificates = [...server, ...authorities];
+  const certificates = [server, ...authorities];
   warnings.push(...certificates.flatMap((each) => warnOfTime(each, now)));
   const trust = ca && client && { client: { ca, names: client.names } };
   const material = { minVersion, cert, key, ...trust, certificates, warnings };
@@ -137,44 +137,27 @@ function parse<Parsed>(setting: string, file: string, read: () => Parsed): Parse
   }
 }
 
-/**
- * Requires an alternative name of a host: Go's clients, such as kube-apiserver, always refuse a certificate without
- * one.
- *
- * @throws Error for such a certificate
- */
-function requireHostName([server]: X509Certificate[], file: string, owner: Owner): void {
-  if (server === undefined || /(^|, )(DNS|IP Address):/.test(server.subjectAltName ?? '')) return;
-  throw new Error(
-    `${owner}.tls.certFile: the certificate "${subjectOf(server)}" in ${file} has no subject alternative name of a host, and ` +
-      `${clientsOf(owner)} would refuse it: issue a new one with subjectAltName=DNS:… or IP:…`,
-  );
-}
-
-function clientsOf(owner: Owner): string {
-  return owner === 'login' ? 'clients' : 'kube-apiserver';
-}
-
 /** The OIDs of `serverAuth` and `anyExtendedKeyUsage` (RFC 5280 section 4.2.1.12). */
 const usagesOfServers = ['1.3.6.1.5.5.7.3.1', '2.5.29.37.0'];
 
-/**
- * Requires that a certificate is for servers. One without an extended key usage is for any use.
- *
- * @throws Error for a certificate that is for other uses alone, such as the certificate of a client
- */
-function requireServerUsage([server]: X509Certificate[], file: string, owner: Owner): void {
-  const usages: readonly string[] | undefined = server?.keyUsage;
-  if (
-    server === undefined ||
-    usages === undefined ||
-    usages.some((one) => usagesOfServers.includes(one))
-  )
-    return;
-  throw new Error(
-    `${owner}.tls.certFile: the certificate "${subjectOf(server)}" in ${file} is not for servers (its extended key usage lacks ` +
-      `serverAuth), and ${clientsOf(owner)} would refuse it: issue a new one with extendedKeyUsage=serverAuth`,
-  );
+/** Requires of a server's certificate what clients check. @throws Error for one that they would refuse */
+function requireAcceptable(own: X509Certificate, file: string, owner: Owner): void {
+  const clients = owner === 'login' ? 'clients' : 'kube-apiserver';
+  const refusal = (problem: string, field: string) =>
+    new Error(
+      `${owner}.tls.certFile: the certificate "${subjectOf(own)}" in ${file} ${problem}, and ` +
+        `${clients} would refuse it: issue a new one with ${field}`,
+    );
+  // Go's clients always refuse a certificate without an alternative name of a host.
+  if (!/(^|, )(DNS|IP Address):/.test(own.subjectAltName ?? ''))
+    throw refusal('has no subject alternative name of a host', 'subjectAltName=DNS:… or IP:…');
+  // A certificate without an extended key usage is for any use.
+  const usages: readonly string[] | undefined = own.keyUsage;
+  if (usages && !usages.some((one) => usagesOfServers.includes(one)))
+    throw refusal(
+      'is not for servers (its extended key usage lacks serverAuth)',
+      'extendedKeyUsage=serverAuth',
+    );
 }
 
 /**
@@ -266,6 +249,6 @@ function describe(x509: X509Certificate, certificate: Owner | 'client-ca', file:
 }
 
 /** Writes the subject in one line. */
-function subjectOf(certificate: X509Certificate): string {
+export function subjectOf(certificate: X509Certificate): string {
   return certificate.subject.replaceAll('\n', ', ');
 }

@@ -9,8 +9,8 @@ export interface HealthCheck {
   readonly name: string;
   readonly ok: boolean;
   /**
-   * Says what does not work, or, if the check is ok, what does not work although its backend answers. It is for the log and the status page. The
-   * answer leaves it out, since anyone may ask.
+   * The problem. If the check is ok, it is a problem that the backend has although it answers. It is for the log and the status
+   * page. The answer leaves it out, since anyone may ask.
    */
   readonly reason?: string;
 }
@@ -98,7 +98,7 @@ export async function checkInTime(
   return Array.isArray(found) ? found.filter((one) => typeof one === 'string') : [];
 }
 
-/** Says that a check took too long. @param limit milliseconds */
+/** Says that an answer took too long. @param limit milliseconds */
 export function noAnswerWithin(limit: number): string {
   return `no answer within ${durationText(limit)}`;
 }

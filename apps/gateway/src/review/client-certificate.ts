@@ -7,6 +7,7 @@ import { printable } from '../base/logging/printable.ts';
 import type { ConnectionAccess } from '../http/http-listener.ts';
 import { type ServerRequest, transportOf } from '../http/http-server.ts';
 import { StatusError } from '../http/kubernetes-status.ts';
+import { subjectOf } from '../http/tls.ts';
 
 /**
  * Admits clients whose certificate the CA signed (TLS has checked that) and has one of `server.tls.clientNames`.
@@ -74,7 +75,7 @@ function read(socket: TLSSocket, allowed: readonly string[]) {
   }
   const isAllowed = hasName(certificate, allowed);
   return {
-    subject: certificate.subject.replaceAll('\n', ', '),
+    subject: subjectOf(certificate),
     /** For messages; empty for a client that is let in. */
     names: isAllowed ? [] : [...new Set(namesOf(certificate).map(shown))],
     notBefore: certificate.validFromDate.getTime(),

@@ -172,11 +172,12 @@ function createGenerations(
     sessionObserver,
     onAbandoned: inFlight.hold,
     logger,
+    issuing: true,
   };
   return async (config: GatewayConfig) => {
     // An audit trail that can't be written is an error in the config, like an authenticator that can't be made.
     if (config.audit !== undefined) await probeOutput(config.audit);
-    return createGeneration(config, { ...dependencies, issuing: true });
+    return createGeneration(config, dependencies);
   };
 }
 

@@ -96,6 +96,9 @@ export interface SearchResult {
   readonly entries: readonly LdapEntry[];
 }
 
+/** Runs one search. @throws as `LdapConnection.search` */
+export type Search = (request: SearchRequest) => Promise<SearchResult>;
+
 export interface LdapEntry {
   /** The objectName, byte for byte. It is undefined if it is not UTF-8. */
   readonly dn: string | undefined;

@@ -69,17 +69,22 @@ export async function block(options: EntryOptions & { readonly for: number }): P
   return code;
 }
 
+/** Returns the words of the command that ends a block. */
+export function unblockWords({ kind, name }: Named, isExact = false): readonly string[] {
+  const value = kind === 'jti' ? jtiText(name) : name;
+  const subject = kind === 'token' ? ['--digest', shortDigest(name)] : [`--${kind}`, value];
+  return ['unblock', ...subject, ...(isExact ? ['--exact'] : [])];
+}
+
 /** Returns what is printed before and after the line that says who has confirmed. */
 function blockText(
   entry: Entry,
   before: Entry | undefined,
   options: EntryOptions,
 ): [before: string, after: string] {
-  const { kind, name, at, until } = entry;
+  const { kind, at, until } = entry;
   const [scope, gap = ''] = scopes[kind] ?? ['refused'];
-  const value = kind === 'jti' ? jtiText(name) : name;
-  const subject = kind === 'token' ? ['--digest', shortDigest(name)] : [`--${kind}`, value];
-  const words = ['unblock', ...subject, ...(options.exact ? ['--exact'] : [])];
+  const words = unblockWords(entry, options.exact);
   return [
     `blocked ${nameSubject(entry)} until ${momentText(until)} (${humanDuration(until - at)}): ${scope}, whatever a backend says.\n` +
       (before
@@ -91,24 +96,24 @@ function blockText(
 
 export async function unblock(options: EntryOptions): Promise<ExitCode> {
   const { config, draft } = await prepare(options, 'unblock', [...blockable, 'digest']);
-  let isFound = true;
   try {
     const publication = await publishWithInterrupt(config, options.wait, (listing) => {
-      isFound = false;
       const { name, until } = findEndable(listing, draft, options.config);
-      isFound = true;
       return { ...draft, name, until };
     });
     const text = `unblocked ${nameSubject(publication.entry)}: the backend decides again.\n`;
     return report(publication, options.output, [text, mayStillBeRefused]);
   } catch (error) {
-    if (!isFound && draft.kind === 'user') {
+    if (error instanceof NotBlocked && draft.kind === 'user') {
       const wordsFor = (name: string) => ['unblock', '--user', name];
       remarkOtherName(await checkName(config, draft.name), wordsFor, options.config);
     }
     throw error;
   }
 }
+
+/** No block of the subject is in force. */
+class NotBlocked extends Error {}
 
 /** Finds a block, or the entry that ended it: an unblock that not all replicas have confirmed can be repeated. @throws UsageError, Error */
 export function findEndable(
@@ -163,7 +168,7 @@ export function requireBlock(listing: Listing, subject: Named, config?: string):
   const near = nearest(subject.name, names);
   const other = blocks.find(({ kind, name }) => kind !== subject.kind && name === subject.name);
   const guess = other ? `${other.kind} ${other.name}` : near && `${subject.kind} ${near}`;
-  throw new Error(
+  throw new NotBlocked(
     [
       `${nameSubject(subject)} is not blocked.`,
       ...(guess === undefined ? [] : [`Did you mean ${printable(guess)}?`]),

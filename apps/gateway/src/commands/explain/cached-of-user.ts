@@ -10,7 +10,7 @@ import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
 import { sessionUsersCache } from '../../runtime/assemble-login.ts';
 import type { SeenToken } from '../issuer.ts';
 import { momentText } from '../times.ts';
-import type { LookedUp } from '../users/look-up-user.ts';
+import { type LookedUp, unavailable } from '../users/look-up-user.ts';
 import type { Part, UserParts } from '../users/user-parts.ts';
 
 /** The Limits say which of the cached answers can be used. */
@@ -61,8 +61,6 @@ export async function readCached(
   );
 }
 
-const unavailable = 'could not be checked';
-
 type Cached = Awaited<ReturnType<typeof readCached>>[number];
 
 export function cachedJson(one: Cached): object {
@@ -92,7 +90,7 @@ export function cachedLines(
 
 interface Sources {
   readonly redis: ProbedRedis;
-  /** Whether one token was revoked is not known here: the record of an answer does not name it. */
+  /** Whether answers of this revision are revoked for the user. It can't tell for a single token, since the record of an answer does not name it. */
   readonly isRevoked: (revision: number) => boolean;
   /** The valid ones: an answer about the user of another session lets no one in. */
   readonly sessions: readonly SeenToken[];

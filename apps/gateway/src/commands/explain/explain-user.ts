@@ -4,6 +4,7 @@ import type { GatewayConfig } from '../../config/types.ts';
 import { type Entry, shortDigest } from '../../engine/revocation/list.ts';
 import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
 import { type CreatedAuthenticator, issuesTokens } from '../../runtime/authenticators.ts';
+import { unblockWords } from '../blocks/block.ts';
 import { lockoutLines } from '../blocks/lockouts.ts';
 import { entryJson } from '../blocks/report.ts';
 import { askEach } from '../connections.ts';
@@ -258,18 +259,16 @@ function createProblemLines() {
   };
 }
 
-function blockLine(
-  { kind, name, until, by, reason }: Entry,
-  { config, exact = false }: UserOptions,
-): string {
+function blockLine(entry: Entry, { config, exact = false }: UserOptions): string {
+  const { kind, name, until, by, reason } = entry;
   const isToken = kind === 'token';
   const shown = isToken ? shortDigest(name) : name;
-  const words = isToken ? ['--digest', shown] : [`--${kind}`, name, ...(exact ? ['--exact'] : [])];
+  const words = unblockWords(entry, exact && !isToken);
   const why = reason === undefined ? by : `${by}: ${reason}`;
   const what = isToken
     ? `1 of the user's tokens is blocked: ${shown},`
     : `blocked as ${kind} ${shown}`;
-  return `${what} until ${momentText(until)}, by ${why}. To end that now: ${commandLine(['unblock', ...words], config)}`;
+  return `${what} until ${momentText(until)}, by ${why}. To end that now: ${commandLine(words, config)}`;
 }
 
 function sessionLine(

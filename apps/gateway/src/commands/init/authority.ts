@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
-import { parseCertificates } from '@sallyport/plugin-kit';
+import { isIssuedBy, parseCertificates } from '@sallyport/plugin-kit';
 import { mebibyte, readText, UnusableFileError } from '../../config/read-text.ts';
 import { type Authority, readAuthority } from './certificates.ts';
 import { names } from './layout.ts';
@@ -42,8 +42,7 @@ export async function openAuthority(
 export function isIssuedByAny(authorities: string, certificate: string): boolean {
   try {
     const found = new X509Certificate(certificate);
-    const issuers = parseCertificates(Buffer.from(authorities));
-    return issuers.some((issuer) => found.checkIssued(issuer) && found.verify(issuer.publicKey));
+    return parseCertificates(Buffer.from(authorities)).some((issuer) => isIssuedBy(found, issuer));
   } catch {
     return false;
   }

@@ -6,6 +6,8 @@ import { identityPolicy, identityPrefixes } from '../../engine/chain/identity-po
 import { type CreatedAuthenticator, issuesTokens } from '../../runtime/authenticators.ts';
 import { type Issuing, issuingOf, withIssuer } from '../issuer.ts';
 
+export const unavailable = 'could not be checked';
+
 /** A LookedUp is what one authenticator says of a user. */
 export interface LookedUp {
   readonly authenticator: string;
@@ -129,7 +131,7 @@ async function accountState(
       ? decision.reason
       : 'good';
   } catch (error) {
-    return `could not be checked: ${causeOf(error)}`;
+    return `${unavailable}: ${causeOf(error)}`;
   }
 }
 

@@ -1,9 +1,9 @@
-import { durationText } from '@sallyport/plugin-kit';
 import { pino } from 'pino';
 import { withTimeLimit } from '../../base/deadlines.ts';
 import { printable } from '../../base/logging/printable.ts';
 import { causeOf } from '../../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../../config/types.ts';
+import { noAnswerWithin } from '../../observe/health.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import { askEach } from '../connections.ts';
 import { printRemark, UsageError } from '../output.ts';
@@ -28,7 +28,7 @@ interface CheckedName {
   readonly name: string;
   /** No authenticator has a user of this name. */
   readonly isUnknown: boolean;
-  /** The users, as Kubernetes sees them, whom a directory finds by this name, where none has it: `corp:jane` for `corp:Jane`. */
+  /** If no user has this name: the users that a directory finds by it, as Kubernetes sees them, such as `corp:jane` for `corp:Jane`. */
   readonly others: readonly string[];
   /** Commands take these names with `--exact` only: they have no prefix, and users of other authenticators have one. */
   readonly isExact: boolean;
@@ -91,10 +91,9 @@ async function answerOf(
   if (authenticator.lookUp === undefined) return { kind: 'cannot be looked up' };
   const { prefix } = config.username;
   try {
-    const late = `no answer within ${durationText(maxWait.lookUp)}`;
     const look = (signal: AbortSignal) =>
       lookUpByName(authenticator, name.slice(prefix.length), { signal });
-    const user = await withTimeLimit(maxWait.lookUp, late, look);
+    const user = await withTimeLimit(maxWait.lookUp, noAnswerWithin(maxWait.lookUp), look);
     if (user === undefined) return { kind: 'not known' };
     const found = prefix + user.username;
     return found === name ? { kind: 'known' } : { kind: 'other', name: found };

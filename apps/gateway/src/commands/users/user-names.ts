@@ -1,4 +1,3 @@
-import { durationText } from '@sallyport/plugin-kit';
 import { pino } from 'pino';
 import { withTimeLimit } from '../../base/deadlines.ts';
 import { printable } from '../../base/logging/printable.ts';
@@ -6,6 +5,7 @@ import { shellQuoted } from '../../base/shell-quoted.ts';
 import { causeOf } from '../../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig, IdentityConfig } from '../../config/types.ts';
 import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
+import { noAnswerWithin } from '../../observe/health.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import { askEach } from '../connections.ts';
 import { columns, printRemark, UsageError } from '../output.ts';
@@ -130,7 +130,7 @@ export async function findUser(
     known.length === 0
       ? `no authenticator of this config is known to have a user ${printable(name)}${unsure}`
       : `--user ${printable(name)} is several users, since names are as Kubernetes sees them`;
-  throw new UsageError(`${problem}. Write one of these:${listing('user', candidates, answers)}`);
+  throw new UsageError(`${problem}. Write one of these:${listing('user', all, answers)}`);
 }
 
 /** Says which user a command is about, where that is not what was typed. */
@@ -211,9 +211,8 @@ function askAuthenticators(
     } as const;
   };
   const ask = async (one: CreatedAuthenticator): Promise<Answers[number]> => {
-    const late = `no answer within ${durationText(limit)}`;
     try {
-      const looked = await withTimeLimit(limit, late, () =>
+      const looked = await withTimeLimit(limit, noAnswerWithin(limit), () =>
         lookUpUser(config, one, username, observer),
       );
       const asked = one.config.username.prefix + username;

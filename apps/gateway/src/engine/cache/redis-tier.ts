@@ -34,25 +34,11 @@ const sealedRecord = stringUpTo(Math.ceil((maxRecordBytes + 64) / 3) * 4);
 /** The cache that all replicas share. It holds positive entries, sealed, and nothing else. */
 export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
   const keyOf = (name: string) => keyOfAnswer(redis, name);
-  // During a rotation there are two keys, and a record may be sealed under either: each has its own name for it.
-  const namesOf = (question: Question) =>
-    redis.sealingKeys.map((key) => ({
-      key,
-      name: nameOfAnswer(key.derive('cache names'), question),
-    }));
-
   return {
     async get(question: Question): Promise<Found> {
-      const names = namesOf(question);
+      const names = namesOf(redis, question);
       try {
-        const values = await redis.ask('cache', (client) =>
-          Promise.all(
-            names.map(async (one) => ({
-              ...one,
-              ...(await readValue(client, sealedRecord, keyOf(one.name))),
-            })),
-          ),
-        );
+        const values = await redis.ask('cache', (client) => readValues(client, redis, names));
         return youngest(values.map((value) => readRecord(value, clocks)));
       } catch {
         return { result: 'error' };
@@ -70,7 +56,7 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
       lifetime: number,
       maxOfUser: number = maxAnswersOfUser,
     ): void {
-      const [first] = namesOf(question);
+      const [first] = namesOf(redis, question);
       const { expiresAt, user } = entry.decision;
       const end = expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
       const ttl = Math.floor(Math.min(lifetime, end - clocks.wall()));
@@ -96,7 +82,7 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
       });
     },
     delete(question: Question): void {
-      const keys = namesOf(question).map(({ name }) => keyOf(name));
+      const keys = namesOf(redis, question).map(({ name }) => keyOf(name));
       redis.send('cache', (client) => Promise.all(keys.map((key) => client.del(key))));
     },
   };
@@ -118,29 +104,43 @@ export async function readAnswersOfUser(
   user: CachedUser,
   question?: Question,
 ) {
-  const found = await redis.ask('cache', (client) =>
-    Promise.all(
-      redis.sealingKeys.map(async (key) => {
-        const names = question
-          ? [nameOfAnswer(key.derive('cache names'), question)]
-          : answerNames(
-              await client.eval(listAnswersScript, 1, userKeyOf(redis, key, user), maxListed),
-            );
-        const values = await Promise.all(
-          names.map((name) => readValue(client, sealedRecord, keyOfAnswer(redis, name))),
-        );
-        return names.map((name, at) =>
-          readRecord({ key, name, ...(values[at] as StoredValue) }, clocks),
-        );
-      }),
-    ),
-  );
-  // A writer of Redis may have noted the answer of another user.
-  return found.flat().flatMap((one): PositiveEntry[] => {
+  const values = await redis.ask('cache', async (client) => {
+    if (question) return readValues(client, redis, namesOf(redis, question));
+    const noted = redis.sealingKeys.map(async (key) => {
+      const userKey = userKeyOf(redis, key, user);
+      const reply = await client.eval(listAnswersScript, 1, userKey, maxListed);
+      return answerNames(reply).map((name) => ({ key, name }));
+    });
+    return readValues(client, redis, (await Promise.all(noted)).flat());
+  });
+  return values.flatMap((value): PositiveEntry[] => {
+    const one = readRecord(value, clocks);
+    // A writer of Redis may have noted the answer of another user.
     return one.result === 'hit' && one.entry.decision.user.username === user.username
       ? [one.entry]
       : [];
   });
+}
+
+/** During a rotation there are two keys, and a record may be sealed under either: each has its own name for it. */
+function namesOf({ sealingKeys }: Pick<SharedRedis, 'sealingKeys'>, question: Question) {
+  return sealingKeys.map((key) => ({
+    key,
+    name: nameOfAnswer(key.derive('cache names'), question),
+  }));
+}
+
+function readValues(
+  client: RedisClient,
+  redis: Keys,
+  names: readonly Pick<Value, 'key' | 'name'>[],
+): Promise<Value[]> {
+  return Promise.all(
+    names.map(async (one) => ({
+      ...one,
+      ...(await readValue(client, sealedRecord, keyOfAnswer(redis, one.name))),
+    })),
+  );
 }
 
 interface Value extends StoredValue {

@@ -100,7 +100,7 @@ function createSlots({ maxConcurrent, maxWaiting, timeout }: SlotSettings) {
      * @returns false when no slot is free
      */
     tryTake(isKnownGood: () => boolean): boolean {
-      // A free slot is never due to a call that waits: `leave` gives a slot straight to the next in line.
+      // No call in the queue could have this slot: `leave` gives each slot directly to the next one in line.
       if (taken >= forAnyToken && !(taken < maxConcurrent && isKnownGood())) return false;
       taken++;
       return true;

@@ -2,8 +2,8 @@ import { types } from 'node:util';
 
 /**
  * Says whether an answer of a layer is a promise. If not, it is there already: it came from memory, or is about a static token.
- * Most reviews of a busy cluster get such answers, and a promise in each layer would make them a fifth slower. Only this file
- * asks which of the two an answer is.
+ * Most reviews of a busy cluster get such answers, and a promise in each layer would make them a fifth slower. Other files ask
+ * by this function, or go on by `after`.
  */
 export function isLate<Value>(answer: Value | Promise<Value>): answer is Promise<Value> {
   return answer instanceof Promise;
@@ -26,7 +26,7 @@ export function after<Given, Made>(
 /**
  * Makes something of an object once, and remembers it for as long as there is that object.
  *
- * @param make must make the same of one object whatever `more` there is: only the object is remembered
+ * @param make its result must depend on the object alone, not on `more`: only the object is remembered
  * @param isFixed says whether nothing in an object can change any more. Default: nothing can, in any object
  */
 export function remembering<Given extends WeakKey, Made, More extends readonly unknown[]>(
@@ -44,8 +44,8 @@ export function remembering<Given extends WeakKey, Made, More extends readonly u
 }
 
 /**
- * Whether nothing in a value can change: it is frozen at each level, without a getter and a prototype of its own. The time of a
- * Date can, even of a frozen one: whoever uses it compares it.
+ * Whether nothing in a value can change: it is frozen at each level, without a getter and a prototype of its own. Only
+ * the time of a Date can still change, even of a frozen one, so the caller compares it.
  *
  * @param levels a value with more of them counts as one that can change, as one that contains itself does
  */

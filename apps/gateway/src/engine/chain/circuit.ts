@@ -88,7 +88,7 @@ export function createCircuit(settings: CircuitConfig, dependencies: CircuitDepe
   const settleCall = (outcome: CallOutcome) => {
     if (outcome === 'nothing') return;
     window.record(outcome === 'outage');
-    // An answer never opens it: when earlier answers leave the window, the outages before them may become its half.
+    // Only an outage opens it. Otherwise an answer could: when old answers leave the window, old outages may be half of the rest.
     if (outcome === 'answered') return;
     const { calls, outages } = window.counts();
     if (calls >= settings.minimumCalls && outages * 2 >= calls) enter('open');

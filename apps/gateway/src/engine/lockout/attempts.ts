@@ -88,9 +88,10 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
           return denied(own, local.refusedAt(one), redisClock.offset);
         if (own === 'admit')
           return admitWithSlot({ local, one, shared, signal }, settings().maxFailures);
-        const isAsked = shared && (mayBeKnown || own === 'throttled') && !local.isKnown(one);
-        const ask = async () => shared?.ask(0, local.rightAt(one));
-        const answer = isAsked ? await orGiveBack(ask, { shared, signal }) : undefined;
+        const answer =
+          shared && (mayBeKnown || own === 'throttled') && !local.isKnown(one)
+            ? await orGiveBack(() => shared.ask(0, local.rightAt(one)), { shared, signal })
+            : undefined;
         if (answer === 'throttled') mayBeKnown = false;
         let admission = answer === undefined || answer === 'throttled' ? own : answer;
         // Redis knows it to be right: one at a time, even if the record of the one in progress was lost or removed there.
@@ -146,14 +147,15 @@ type Slot = (outcome: AttemptOutcome) => void;
  */
 async function admitWithSlot({ local, one, shared, signal }: LoginAttempt, maxFailures: number) {
   const slot = local.reserve(one, local.isKnown(one));
-  const ask = async () => {
+  const askWhileItWaits = async (redis: SharedAttempt) => {
     for (;;) {
-      const answer = await shared?.ask(maxFailures, local.rightAt(one));
+      const answer = await redis.ask(maxFailures, local.rightAt(one));
       if (answer !== 'wait') return answer;
-      await shared?.pauseBetween(signal);
+      await redis.pauseBetween(signal);
     }
   };
-  const answer = shared && (await orGiveBack(ask, { shared, signal, slot }));
+  const answer =
+    shared && (await orGiveBack(() => askWhileItWaits(shared), { shared, signal, slot }));
   if (answer === undefined || answer === 'admit') {
     if (!local.isKnown(one)) local.lockedOut.admitted(one);
     return admitted(slot, shared);
@@ -162,7 +164,10 @@ async function admitWithSlot({ local, one, shared, signal }: LoginAttempt, maxFa
   return refuse({ local, one, shared }, answer);
 }
 
-type Slots = Pick<LoginAttempt, 'shared' | 'signal'> & { readonly slot?: Slot };
+interface Slots extends Pick<LoginAttempt, 'signal'> {
+  readonly shared: SharedAttempt;
+  readonly slot?: Slot;
+}
 
 /** Asks Redis. Gives all slots back when the caller has gone, or when it can't be known whether the attempt may be sent. */
 async function orGiveBack<Answer>(
@@ -174,7 +179,7 @@ async function orGiveBack<Answer>(
     signal?.throwIfAborted();
     return answer;
   } catch (error) {
-    shared?.settle('unavailable');
+    shared.settle('unavailable');
     slot?.('unavailable');
     throw error;
   }

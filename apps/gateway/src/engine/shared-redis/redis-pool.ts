@@ -80,7 +80,7 @@ export function createRedisPool({
       const key = JSON.stringify([settings, baseDirectory]);
       const one = pooled.get(key) ?? { opening: open(settings, baseDirectory), leases: 0 };
       pooled.set(key, one);
-      // This comes before the first wait: a generation that gives back the last other share meanwhile must see this one.
+      // It is counted before the first wait: a generation that gives back the only other share during it would close the connection.
       one.leases++;
       const giveBack = (): boolean => {
         one.leases--;
