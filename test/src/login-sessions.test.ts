@@ -756,11 +756,12 @@ describe('in an outage, a session', () => {
     Object.assign(late.cache.redis, { url: `redis://127.0.0.1:${far.port}`, timeout: '10ms' });
     await writeFile(join(gateway.folder, 'slow.yaml'), JSON.stringify(late), { mode: 0o600 });
     expect((await operator.run(['explain', '--config', 'slow.yaml'], direct)).code).toBe(0);
-    // Where the answers can't be read, it does not say that there is none.
-    const setRight = (right: string) => own.redis.client().acl('SETUSER', 'default', right);
-    await setRight('-getrange');
+    // Where the answers can't be read, and all else can, it does not say that there is none.
+    const setKeys = (...keys: string[]) => own.redis.client().acl('SETUSER', 'default', ...keys);
+    await setKeys('resetkeys', '~sallyport:{revocations}:*');
     const unread = await operator.run(['explain'], direct);
-    await setRight('+getrange');
+    await setKeys('allkeys');
+    expect(unread.stderr).toBe('');
     expect(unread.stdout).toMatch(
       /\nCACHED ANSWERS\ncorp could not be asked now\. The cache that the gateways share could not be read\. A gateway that /,
     );
