@@ -25,7 +25,7 @@ export default defineConfig({
     },
     {
       from: [
-        '../../docs/operations.md',
+        '../../docs/troubleshooting.md',
         resolve('uplot/dist/uPlot.min.css'),
         resolve('uplot/dist/uPlot.esm.js'),
       ],

@@ -113,7 +113,7 @@ describe('the pod', () => {
       const [, percentage] = /^--max-old-space-size-percentage=(\d+)$/.exec(env[0].value) ?? [];
       expect(Number(percentage)).toBeGreaterThan(30);
       expect(Number(percentage)).toBeLessThan(75);
-      // The sum in docs/operations.md, from the defaults in docs/configuration.md: seconds.
+      // The sum in docs/running.md, from the defaults in docs/configuration.md: seconds.
       const keys = await readFile(join(deployFolder, '../docs/configuration.md'), 'utf8');
       const seconds = (key: string) =>
         Number(new RegExp(`^\\| \`${key}\` \\| \`(\\d+)s\``, 'm').exec(keys)?.[1]);

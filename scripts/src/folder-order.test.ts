@@ -146,7 +146,7 @@ describe('the order of the folders', () => {
   });
 });
 
-test('the pictures of docs/architecture.md name only folders and files that exist', async () => {
+test('the pictures of docs/contributing/architecture.md name only folders and files that exist', async () => {
   const named = readPictures(await readFile(architecture, 'utf8')).flatMap(({ source, rows }) =>
     rows.flat().map((name) => `${source}/${name.replace('*.ts', '')}`),
   );

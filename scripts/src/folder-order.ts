@@ -20,7 +20,7 @@ const testSupport = '/src/testing/';
 const ofTests = ['[.](test|load)[.]ts$', '/(testing|bench)/', '^(test|test-servers|scripts)/'];
 
 const howToFix =
-  'Imports go down in the pictures of docs/architecture.md, "The order of the folders".';
+  'Imports go down in the pictures of docs/contributing/architecture.md, "The order of the folders".';
 
 /**
  * Makes the rules for imports from the pictures in a Markdown text: a file imports from its own folder, and from the

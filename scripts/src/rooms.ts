@@ -1,5 +1,5 @@
 /**
- * Counts the rooms in the pictures of docs/architecture.md, and the arrows between them: `pnpm rooms`.
+ * Counts the rooms in the pictures of docs/contributing/architecture.md, and the arrows between them: `pnpm rooms`.
  *
  * A room is what a picture names: a folder with all that is in it, a file, or all other files. An arrow goes from one room
  * to another that it imports from. Tests and test support are left out.

@@ -10,7 +10,7 @@ export interface TestTool {
 
 export const testTools: readonly TestTool[] = [
   { name: 'curl', command: 'curl', use: 'pastes the line that the first start prints' },
-  { name: 'jq', command: 'jq', use: 'finds gaps in audit trails, as docs/operations.md says' },
+  { name: 'jq', command: 'jq', use: 'finds gaps in audit trails, as docs/audit-trail.md says' },
   { name: 'openssl', command: 'openssl', use: 'makes certificates for the TLS tests' },
   { name: 'slapd', command: 'slapd', use: 'is the OpenLDAP server of the LDAP tests' },
   {

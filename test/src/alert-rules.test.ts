@@ -8,7 +8,7 @@ const names = alerts.map(({ alert }) => alert).sort();
 
 /** Reads the entries of the runbook: the text below each heading of its section, by heading. */
 async function readRunbook(): Promise<ReadonlyMap<string, string>> {
-  const [, section = ''] = (await readDocument('docs/operations.md')).split(/^## Alerts\n/m);
+  const [, section = ''] = (await readDocument('docs/monitoring.md')).split(/^## Alerts\n/m);
   const [alertsOnly = ''] = section.split(/^## /m);
   const entries = alertsOnly.split(/^### /m).slice(1);
   return new Map(
@@ -63,7 +63,7 @@ describe('the runbook', () => {
       expect(annotations.summary).toMatch(/^.{20,120}$/);
       expect(annotations.description).toMatch(/^[A-Z{].{60,300}\.$/);
       // GitHub makes the anchor of a heading in this way.
-      expect(annotations.runbook_url).toBe(`docs/operations.md#${alert.toLowerCase()}`);
+      expect(annotations.runbook_url).toBe(`docs/monitoring.md#${alert.toLowerCase()}`);
       const entry = (await readRunbook()).get(alert);
       for (const part of ['**Means**', '**Users**', '**Look**', '**Fix**'])
         expect(entry).toContain(part);
@@ -72,7 +72,7 @@ describe('the runbook', () => {
   );
 
   test('has no broken link', async () => {
-    const text = await readDocument('docs/operations.md');
+    const text = await readDocument('docs/monitoring.md');
     const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
       heading
         .toLowerCase()

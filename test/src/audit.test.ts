@@ -236,7 +236,7 @@ test('a file that cannot be opened stops the start, and is refused at a reload; 
   expect(await Promise.all(files.map(sequences))).toEqual([[1, 2], [3], [4]]);
 });
 
-test('the command of docs/operations.md finds gaps and repeated lines, of each process by itself', async () => {
+test('the command of docs/audit-trail.md finds gaps and repeated lines, of each process by itself', async () => {
   const folder = await temporaryFolder('gaps');
   const line = (boot: string, sequence: number, more: object = {}) =>
     `${JSON.stringify({ time: `t${sequence}`, boot, sequence, ...more })}\n`;

@@ -17,6 +17,17 @@ const foreign = new Set([
   '… 3 missing before 42',
 ]);
 
+/** The pages that quote messages of the gateway and its commands. */
+const pages = [
+  'docs/troubleshooting.md',
+  'docs/running.md',
+  'docs/monitoring.md',
+  'docs/block-and-revoke.md',
+  'docs/how-long-access-lasts.md',
+  'docs/audit-trail.md',
+  'docs/log-messages.md',
+];
+
 /** The tables whose first column quotes messages: even one of a single word is a message there. */
 const tablesOfMessages = [
   '`msg`',
@@ -48,7 +59,7 @@ function quotedInTables(markdown: string): string[] {
 }
 
 async function quotedMessages(): Promise<string[]> {
-  const markdown = withoutCodeBlocks(await readDocument('docs/operations.md'));
+  const markdown = (await Promise.all(pages.map(readDocument))).map(withoutCodeBlocks).join('\n');
   const all = [...quotedInTables(markdown), ...quotedIn(markdown).filter(isMessage)];
   return [...new Set(all)].filter((message) => !foreign.has(message));
 }
@@ -105,7 +116,7 @@ function isIn(source: string, message: string): boolean {
     .every((part) => source.includes(part.trim()));
 }
 
-describe('a message that docs/operations.md quotes', async () => {
+describe('a message that the documents quote', async () => {
   const source = await readSource();
 
   test.each(await quotedMessages())('is in the source: %s', (message) => {

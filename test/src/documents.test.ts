@@ -47,18 +47,19 @@ test.each(pages)('the links of %s lead somewhere', async (page) => {
   expect(await brokenLinksOf(page)).toEqual([]);
 });
 
-test.each(['docs/architecture.md', 'docs/decisions.md', 'docs/limits.md'])(
-  'the source files that %s names exist',
-  async (page) => {
-    const sources = find('**/*.{ts,js}').map((file) => `/${file}`);
-    const named = [...(await readDocument(page)).matchAll(/`([\w./-]+\.(?:ts|js))`/g)].map(
-      ([, file = '']) => file,
-    );
-    expect(named.filter((file) => !sources.some((source) => source.endsWith(`/${file}`)))).toEqual(
-      [],
-    );
-  },
-);
+test.each([
+  'docs/contributing/architecture.md',
+  'docs/contributing/decisions.md',
+  'docs/limits.md',
+])('the source files that %s names exist', async (page) => {
+  const sources = find('**/*.{ts,js}').map((file) => `/${file}`);
+  const named = [...(await readDocument(page)).matchAll(/`([\w./-]+\.(?:ts|js))`/g)].map(
+    ([, file = '']) => file,
+  );
+  expect(named.filter((file) => !sources.some((source) => source.endsWith(`/${file}`)))).toEqual(
+    [],
+  );
+});
 
 test.each(pages)('the YAML and the JSON of %s can be parsed', async (page) => {
   const blocks = codeBlocksOf(await readDocument(page));
@@ -73,7 +74,7 @@ test.each(pages)('the YAML and the JSON of %s can be parsed', async (page) => {
 
 describe('the commands of the pages', async () => {
   const documented = [
-    ...['README.md', 'docs/login.md'],
+    ...['README.md', 'docs/commands.md', 'docs/login.md', 'docs/login-api.md'],
     ...find('docs/install/*.md'),
     ...find('packages/authenticator-*/README.md'),
   ];
@@ -107,8 +108,8 @@ describe('the commands of the pages', async () => {
   });
 });
 
-test('docs/install/npm.md names each package', async () => {
-  const page = await readDocument('docs/install/npm.md');
+test('docs/install/README.md names each package', async () => {
+  const page = await readDocument('docs/install/README.md');
   const names = find('packages/*/package.json').map(
     (manifest) => dirname(manifest).split('/').at(-1) ?? '',
   );

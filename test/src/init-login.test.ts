@@ -104,7 +104,7 @@ async function fillIn(): Promise<void> {
 async function logIn(gateway: Gateway): Promise<string> {
   const { alice } = people;
   const { port } = new URL(loginUrlOf(gateway));
-  const line = (await commandsIn('docs/login.md', 'curl'))
+  const line = (await commandsIn('docs/login-api.md', 'curl'))
     .replace('curl', `curl -sS --connect-to ::127.0.0.1:${port}`)
     .replace('"jane"', JSON.stringify(alice.name))
     .replace('"…"', JSON.stringify(alice.password));

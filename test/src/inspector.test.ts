@@ -17,7 +17,7 @@ const PATH = [join(rootFolder, 'node_modules/.bin'), process.env.PATH].join(deli
 /** Finds each way to start it that the docs name, as words of a shell, so that none is forgotten. */
 async function documentedWays(): Promise<readonly string[]> {
   const texts = await Promise.all(
-    ['README.md', 'docs/operations.md'].map((name) => readFile(join(rootFolder, name), 'utf8')),
+    ['README.md', 'docs/running.md'].map((name) => readFile(join(rootFolder, name), 'utf8')),
   );
   const direct = texts.flatMap((text) =>
     [...text.matchAll(/^ *(\S*node .*sallyport\.js) serve --config/gm)].map(

@@ -212,8 +212,8 @@ describe('sallyport, installed', () => {
   });
 });
 
-test('by the commands of docs/install/npm.md', async () => {
-  const page = 'docs/install/npm.md';
+test('by the commands of docs/install/README.md', async () => {
+  const page = 'docs/install/README.md';
   const lines = (await commandsIn(page, 'npx -y pnpm@10 install')).split('\n');
   // This file has done the steps before.
   expect(lines.slice(1, 3)).toEqual([
@@ -233,9 +233,12 @@ test('by the commands of docs/install/npm.md', async () => {
   await gateway.waitFor(/"msg":"(listening)"/);
 });
 
-test('kubectl-sallyport installs from its one file, by the command of docs/install/npm.md', async () => {
+test('kubectl-sallyport installs from its one file, by the command of docs/install/README.md', async () => {
   const file = tarballs.get('kubectl-sallyport') ?? '';
-  const line = await commandsIn('docs/install/npm.md', 'npm install --global ./kubectl-sallyport');
+  const line = await commandsIn(
+    'docs/install/README.md',
+    'npm install --global ./kubectl-sallyport',
+  );
   const prefix = join(await temporaryFolder('person'), 'prefix');
   const env = {
     ...(await npmEnvironment(await temporaryFolder('npm'), '')),

@@ -129,8 +129,8 @@ describe('/metrics', () => {
     expect((await complaints(seen.text + wrong)).join()).toContain('sallyport_wrong');
   });
 
-  test('is in the table of docs/operations.md, whole, with its labels', async () => {
-    const [, section = ''] = (await readDocument('docs/operations.md')).split(/^## Metrics\n/m);
+  test('is in the table of docs/monitoring.md, whole, with its labels', async () => {
+    const [, section = ''] = (await readDocument('docs/monitoring.md')).split(/^## Metrics\n/m);
     const [table = ''] = section.split(/^## /m);
     const rows = [...table.matchAll(/^\| `(sallyport_\w+)` \|([^|]*)\|/gm)];
     expect(rows.map(([, name]) => name).sort()).toEqual(Object.keys(types).sort());

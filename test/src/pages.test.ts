@@ -27,7 +27,7 @@ test('the commands from nothing to a first review, a user, a renewal and another
   expect(await shell.run(check)).toMatch(/^config +ok /m);
   const [hash, explain] = [
     await commandsIn('README.md', 'npx -y pnpm@10 sallyport token hash'),
-    await commandsIn('README.md', 'read -rs TOKEN'),
+    await commandsIn('docs/commands.md', 'read -rs TOKEN'),
   ];
   const made = await shell.run(hash);
   const token = secret(/^The token, shown this once: (\S+)$/m.exec(made)?.[1] ?? '');

@@ -216,7 +216,7 @@ function lastUse(ended: Ended, one: Attempt, past: Past): number {
     case 'removal':
       return ended.end;
     case 'revoke':
-      // docs/operations.md, "Blocking and revoking": done when it exits with 0.
+      // docs/block-and-revoke.md, "Blocking and revoking": done when it exits with 0.
       return Math.max(ended.end, ...settled);
     case 'logout': {
       // docs/login.md, "What ends a session": within 1 s on every replica, those excepted that can neither ask nor hear.
@@ -226,7 +226,7 @@ function lastUse(ended: Ended, one: Attempt, past: Past): number {
     case 'new password': {
       // docs/login.md, "What an administrator sees": a login leaves the cache out.
       if (one.what === 'login') return ended.end;
-      // docs/operations.md, "How long a removed token works": an old password is accepted while its answer is cached.
+      // docs/how-long-access-lasts.md, "How long a removed token works": an old password is accepted while its answer is cached.
       const { authenticatedTtl, revalidate, staleTtl } = limits;
       const lifetime = one.secret.kind === 'session' ? revalidate + sessionTtl : authenticatedTtl;
       const stale = isHit('directory', 'cache', 'tokens', 'replica') ? staleTtl : 0;
@@ -246,7 +246,7 @@ function forgottenAt(ended: Ended, { secret }: Attempt, past: Past): number {
   return Math.min(Number.POSITIVE_INFINITY, ...forgets.map(({ end }) => end));
 }
 
-/** Whether the user was blocked. A command that exits with 0 is done: docs/operations.md, "Blocking and revoking". */
+/** Whether the user was blocked. A command that exits with 0 is done: docs/block-and-revoke.md, "Blocking and revoking". */
 function isSurelyBlocked({ secret, begin, end }: Attempt, past: Past): boolean {
   const acts = past.actsOn(secret);
   const unblocks = acts.filter(({ what }) => what === 'unblock');
@@ -270,7 +270,7 @@ function isPossiblyBlocked({ secret, begin, end }: Attempt, past: Past): boolean
   );
 }
 
-/** Checks a refusal. An outage is not a reason to refuse: docs/architecture.md. */
+/** Checks a refusal. An outage is not a reason to refuse: docs/contributing/architecture.md. */
 function refusalProblem(one: Attempt, past: Past): string | undefined {
   const { secret } = one;
   const made = past.madeOf(secret);

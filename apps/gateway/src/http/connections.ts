@@ -278,7 +278,7 @@ const resetsPerSecond = 33;
 /**
  * Counts the requests of an HTTP/2 session that its client resets before the answer. Each has begun a review, and lets
  * the client begin the next one immediately (rapid reset, CVE-2023-44487). All open requests can be reset together.
- * Node's own limit (`streamResetBurst`) ends a session too late and too often: see docs/decisions.md.
+ * Node's own limit (`streamResetBurst`) ends a session too late and too often: see docs/contributing/decisions.md.
  *
  * @param streams that may be open at a time
  * @param now monotonic milliseconds

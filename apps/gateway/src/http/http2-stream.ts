@@ -8,7 +8,7 @@ import type {
 import type { Socket } from 'node:net';
 
 // These are the parts of an HTTP/2 request and its answer that Koa needs. Node's own classes take a quarter of a review
-// (docs/decisions.md).
+// (docs/contributing/decisions.md).
 
 /** A request is the stream itself, which has the body and 'close', with these properties. */
 export interface Http2Request extends ServerHttp2Stream {

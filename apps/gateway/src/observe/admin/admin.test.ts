@@ -45,7 +45,7 @@ describe('the admin address', () => {
         'icon.svg',
         'base.css',
         'main.js',
-        'operations.md',
+        'troubleshooting.md',
         'uplot.js',
         'none',
       ].map((name) => `/status/${name}`);

@@ -7,7 +7,7 @@ import { createHmacSha256 } from '../../engine/sealing/hmac.ts';
 import { createSealingKey } from '../../engine/sealing/seal.ts';
 import type { ReviewOutcome, ReviewReport } from '../../review/review-report.ts';
 
-/** The fields with which every line begins. docs/operations.md describes all fields. */
+/** The fields with which every line begins. docs/audit-trail.md describes all fields. */
 export interface LineOrigin {
   /** The time in ISO 8601, UTC. */
   readonly time: string;

@@ -104,7 +104,10 @@ const files = new Map([
   ['/status/parts.css', pageFile('parts.css')],
   ...scripts.map((name) => [`/status/${name}.js`, pageFile(`${name}.js`)] as const),
   // The page asks no other host, so the docs that it links to are served with it.
-  ['/status/operations.md', pageFile('operations.md', () => '../../../../../docs/operations.md')],
+  [
+    '/status/troubleshooting.md',
+    pageFile('troubleshooting.md', () => '../../../../../docs/troubleshooting.md'),
+  ],
   [
     '/status/uplot.css',
     pageFile('uPlot.min.css', () => import.meta.resolve('uplot/dist/uPlot.min.css')),
