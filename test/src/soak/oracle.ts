@@ -226,7 +226,7 @@ function lastUse(ended: Ended, one: Attempt, past: Past): number {
     case 'new password': {
       // docs/login.md, "What an administrator sees": a login leaves the cache out.
       if (one.what === 'login') return ended.end;
-      // docs/how-long-access-lasts.md, "How long a removed token works": an old password is accepted while its answer is cached.
+      // docs/how-long-access-lasts.md: an old password is accepted while its answer is cached.
       const { authenticatedTtl, revalidate, staleTtl } = limits;
       const lifetime = one.secret.kind === 'session' ? revalidate + sessionTtl : authenticatedTtl;
       const stale = isHit('directory', 'cache', 'tokens', 'replica') ? staleTtl : 0;
