@@ -98,19 +98,19 @@ describe('a release', () => {
     ]);
   });
 
-  test('publishes nothing unless it is told to, and says what it would run and what is in the way', () => {
-    expect(output).toContain('Nothing is published. With --publish it would run:\n  npm publish ');
+  test('publishes nothing, and says what publishing would run and what is in the way', () => {
+    expect(output).toMatch(/^Nothing is published\. .* It would run:\n {2}npm publish /m);
     expect(output).toContain('RELEASE_IMAGE is not set');
   });
 
-  test('is not published with something in the way, and then nothing is built', async () => {
+  test('is not built for publishing with something in the way', async () => {
     const other = join(folder.path, 'other');
     const refused = run(process.execPath, [
       join(import.meta.dirname, 'release.ts'),
       other,
-      '--publish',
+      '--strict',
     ]);
-    await expect(refused).rejects.toThrow(/nothing was built or published:\n {2}/);
+    await expect(refused).rejects.toThrow(/nothing was built:\n {2}/);
     expect(await readdir(folder.path)).not.toContain('other');
   });
 

@@ -1,21 +1,22 @@
 /**
- * Builds a release into a folder: `release [DIR]`. It publishes nothing, and prints what publishing would run. With --publish
- * it publishes, when nothing is in the way. With --quick, for a trial, it compresses neither the image nor the program.
+ * Builds a release into a folder: `release [DIR]`. It publishes nothing, prints what publishing would run, and what is in the
+ * way of that. With --strict it builds only when nothing is in the way. With --quick, for a trial, it compresses neither the
+ * image nor the program.
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { publicPackages, readSource } from './packages.ts';
 import { buildRelease } from './release/build.ts';
 import { pendingChanges, releasedChanges, releaseNotes } from './release/notes.ts';
-import { obstacles, publish, publishingSteps } from './release/publish.ts';
+import { obstacles, publishingSteps, readRelease } from './release/publish.ts';
 import { run } from './run.ts';
 
 const { values, positionals } = parseArgs({
-  options: { publish: { type: 'boolean' }, quick: { type: 'boolean' } },
+  options: { strict: { type: 'boolean' }, quick: { type: 'boolean' } },
   allowPositionals: true,
 });
-if (values.publish && values.quick)
-  throw new Error('--quick is for trials: leave it out to publish');
+if (values.strict && values.quick)
+  throw new Error('--quick is for trials: leave it out for a release');
 const folder = resolve(process.env.INIT_CWD ?? '.', positionals[0] ?? 'release');
 const source = await readSource(values.quick ? 0 : undefined);
 const [released, pending] = await Promise.all([releasedChanges(source.version), pendingChanges()]);
@@ -29,22 +30,20 @@ const inTheWay = obstacles({
   tag: (await run('git', ['tag', '--points-at', 'HEAD', '--list', `v${source.version}`])).trim(),
   places,
 });
-if (values.publish && inTheWay.length > 0) {
-  console.error(['nothing was built or published:', ...inTheWay].join('\n  '));
+if (values.strict && inTheWay.length > 0) {
+  console.error(['nothing was built:', ...inTheWay].join('\n  '));
   process.exitCode = 1;
 } else {
   const notes = releaseNotes(source.version, released.length > 0 ? released : pending);
-  const artifacts = await buildRelease(folder, source, notes);
+  await buildRelease(folder, source, notes);
+  const release = await readRelease(folder);
   const { image = 'registry.example.com/sallyport', charts = 'registry.example.com/charts' } =
     places;
-  const steps = publishingSteps(folder, artifacts, { image, charts });
-  console.log(`built ${source.version} in ${folder}, with the image ${artifacts.image.digest}`);
-  if (values.publish) {
-    await publish(steps);
-    console.log('published');
-  } else {
-    console.log('Nothing is published. With --publish it would run:');
-    for (const { command, words } of steps) console.log(`  ${[command, ...words].join(' ')}`);
-    if (inTheWay.length > 0) console.log(['In the way of that is:', ...inTheWay].join('\n  '));
-  }
+  console.log(`built ${source.version} in ${folder}, with the image ${release.image.digest}`);
+  console.log(
+    'Nothing is published. .github/workflows/release.yaml does that, for a tag. It would run:',
+  );
+  for (const { command, words } of publishingSteps(folder, release, { image, charts }))
+    console.log(`  ${[command, ...words].join(' ')}`);
+  if (inTheWay.length > 0) console.log(['In the way of that is:', ...inTheWay].join('\n  '));
 }

@@ -10,7 +10,7 @@ interface Step {
 }
 
 interface Job {
-  readonly needs?: string;
+  readonly needs?: string | readonly string[];
   readonly container: { readonly image: string };
   readonly environment?: string;
   readonly permissions?: Readonly<Record<string, string>>;
@@ -36,8 +36,8 @@ test.each(files)(
       for (const { uses } of steps)
         if (uses !== undefined) expect(uses).toMatch(/^[\w/-]+@[0-9a-f]{40}$/);
       const commands = steps.map(({ run = '' }) => run);
-      const first = commands.findIndex((run) => /pnpm|\.ci\/run/.test(run));
-      expect(commands[first]).toBe('.ci/install-pnpm');
+      const first = commands.find((run) => /pnpm|\.ci\/run/.test(run));
+      expect(first ?? '.ci/install-pnpm').toBe('.ci/install-pnpm');
     }
   },
 );
@@ -47,24 +47,33 @@ test('package.json has the hash of pnpm', async () => {
   expect(packageManager).toMatch(/^pnpm@10\.\d+\.\d+\+sha512\.[0-9a-f]{128}$/);
 });
 
-test('a release is tested by a job that may publish nothing, and published by another one after it', async () => {
-  const {
-    test: tests,
-    publish,
-    ...others
-  } = (await read('release.yaml')).jobs as Readonly<Record<string, Job>>;
+test('a release is tested and built by jobs that may publish nothing, and published by one that runs no code of others', async () => {
+  const { test: tests, build, publish, ...others } = (await read('release.yaml')).jobs;
   expect(others).toEqual({});
-  expect(tests?.permissions).toBeUndefined();
-  expect(tests?.environment).toBeUndefined();
-  expect(JSON.stringify(tests)).not.toMatch(/secrets\.|github\.token/);
-  expect(tests?.steps.map(({ run }) => run)).toContain('.ci/run');
-  expect([publish?.needs, publish?.environment]).toEqual(['test', 'release']);
+  for (const job of [tests, build]) {
+    expect([job?.permissions, job?.environment]).toEqual([undefined, undefined]);
+    expect(JSON.stringify(job)).not.toMatch(/secrets\.|github\.token/);
+  }
+  const commands = (job?: Job) => job?.steps.flatMap(({ run = [] }) => run) ?? [];
+  expect(commands(tests)).toContain('.ci/run');
+  expect(commands(build)).toContain('npx -y pnpm@10 release --strict');
+
+  expect([publish?.needs, publish?.environment]).toEqual([['test', 'build'], 'release']);
   expect(publish?.permissions).toEqual({ contents: 'write', 'id-token': 'write' });
-  for (const { run = '' } of publish?.steps ?? [])
-    expect(run).not.toMatch(/\.ci\/run|pnpm@10 (run )?test/);
-  for (const job of [tests, publish]) {
+  for (const run of commands(publish)) expect(run).not.toMatch(/pnpm|\.ci\/|\bnp[mx]\b/);
+  expect(commands(publish).at(-1)).toBe('node deploy/src/publish.ts release');
+  // npm takes a token, if there is one, in place of the identity of the workflow.
+  expect(JSON.stringify(publish)).not.toMatch(/npm_token|node_auth_token|registry-url/i);
+
+  for (const job of [tests, build, publish])
     expect(job?.container.image).toMatch(
       /^debian:13@(sha256:[0-9a-f]{64}|\$\{\{ vars\.DEBIAN_DIGEST \}\})$/,
     );
-  }
+});
+
+test('a release has the Node that this repository pins', async () => {
+  const { nodeVersion } = parse(await readFile(join(rootFolder, 'pnpm-workspace.yaml'), 'utf8'));
+  const text = await readFile(join(folder, 'release.yaml'), 'utf8');
+  const versions = [...text.matchAll(/node-version: (\S+)/g)].map(([, version]) => version);
+  expect(versions).toEqual([nodeVersion, nodeVersion, nodeVersion]);
 });

@@ -15,17 +15,18 @@ import { releaseExecutable } from './executable.ts';
 /**
  * Builds everything that a release contains into a new folder: the packages, the program for people without Node, the image,
  * the chart and the manifests, bills of materials, the notes, and the checksums of all of these.
- *
- * @returns what is published: `packages` are the names of the tarballs for npm, `files` all names for the page of the release
  */
-export async function buildRelease(folder: string, source: ImageDetails, notes: string) {
+export async function buildRelease(
+  folder: string,
+  source: ImageDetails,
+  notes: string,
+): Promise<void> {
   const { version, epoch } = source;
   const work = join(folder, 'work');
   await rm(folder, { recursive: true, force: true });
   await mkdir(work, { recursive: true });
 
   await packPackages(folder);
-  const packages = (await readdir(folder)).filter((name) => name.endsWith('.tgz')).sort();
 
   await releaseExecutable(folder, join(work, 'client'), source);
 
@@ -48,12 +49,7 @@ export async function buildRelease(folder: string, source: ImageDetails, notes: 
   const charts = `sallyport-${version}-chart.oci.tar`;
   const metadata = parse(await readFile(join(deploy, 'helm/sallyport/Chart.yaml'), 'utf8'));
   const chartLayout = join(work, 'chart');
-  const chartDigest = await writeChart(
-    await readFile(join(folder, chart)),
-    metadata,
-    chartLayout,
-    version,
-  );
+  await writeChart(await readFile(join(folder, chart)), metadata, chartLayout, version);
   await writeFile(join(folder, charts), await tarFolder(chartLayout, epoch));
   await archive(
     deploy,
@@ -66,13 +62,6 @@ export async function buildRelease(folder: string, source: ImageDetails, notes: 
   await writeFile(join(folder, 'RELEASE_NOTES.md'), notes);
   await rm(work, { recursive: true });
   await writeFile(join(folder, 'SHA256SUMS'), await checksums(folder));
-  return {
-    version,
-    packages,
-    image: { ...image, digest: built.digest },
-    chart: { archive: charts, digest: chartDigest },
-    files: (await readdir(folder)).sort(),
-  };
 }
 
 /** Packs a folder with its name; links in it become what they lead to, as Helm does it. */

@@ -1,21 +1,73 @@
 import { execFile } from 'node:child_process';
+import { hash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Manifest } from '../packages.ts';
-import type { buildRelease } from './build.ts';
 
-/** The files to publish, in the folder of the release. */
-type Artifacts = Awaited<ReturnType<typeof buildRelease>>;
+const execute = promisify(execFile);
 
 /** The registries of images and charts: `registry.example.com/sallyport`, `registry.example.com/charts`. */
 type Places = Readonly<Record<'image' | 'charts', string>>;
 
+/** npm publishes without a token since this version. @see https://docs.npmjs.com/trusted-publishers */
+const oldestNpm = '11.5.1';
+
 /**
- * Lists what publishing runs, in this order. cosign signs with the identity of the workflow (keyless), image and chart in the
- * same way, by their digests. npm makes a statement of provenance itself.
+ * Reads what a built release contains from its SHA256SUMS, and checks every file against it.
+ *
+ * @returns what is published: `packages` are the names of the tarballs for npm, `files` all names for the release page
+ * @throws Error when a file is missing or was changed
  */
-export function publishingSteps(folder: string, artifacts: Artifacts, places: Places) {
-  const { version, packages, image, chart, files } = artifacts;
+export async function readRelease(folder: string) {
+  const sums = await readFile(join(folder, 'SHA256SUMS'), 'utf8');
+  const lines = [...sums.matchAll(/^([0-9a-f]{64}) {2}([\w.-]+)$/gm)];
+  const names = lines.map(([, , name = '']) => name);
+  for (const [, sum, name = ''] of lines)
+    if (hash('sha256', await readFile(join(folder, name))) !== sum)
+      throw new Error(`${name} does not have its checksum in SHA256SUMS: build the release again`);
+
+  /** Finds the one file whose name matches. */
+  const find = (pattern: RegExp): string => {
+    const [found, ...others] = names.filter((name) => pattern.test(name));
+    if (found === undefined || others.length > 0)
+      throw new Error(`SHA256SUMS must name exactly one file ${pattern}: build the release again`);
+    return found;
+  };
+  const bill = find(/^sallyport-.+-packages\.cdx\.json$/);
+  const version = bill.slice('sallyport-'.length, -'-packages.cdx.json'.length);
+  const image = find(/^sallyport-.+-linux-\w+\.oci\.tar$/);
+  const chart = find(/^sallyport-.+-chart\.oci\.tar$/);
+  return {
+    version,
+    packages: names.filter((name) => name.endsWith('.tgz') && name !== `sallyport-${version}.tgz`),
+    image: {
+      archive: image,
+      billOfMaterials: image.replace(/\.oci\.tar$/, '.cdx.json'),
+      digest: await digestOf(join(folder, image)),
+    },
+    chart: { archive: chart, digest: await digestOf(join(folder, chart)) },
+    files: [...names, 'SHA256SUMS'],
+  };
+}
+
+/** Reads the digest of an image or a chart from its OCI archive. */
+async function digestOf(archive: string): Promise<string> {
+  const words = ['--extract', '--to-stdout', '--file', archive, 'index.json'];
+  const { stdout } = await execute('tar', words);
+  return JSON.parse(stdout).manifests[0].digest;
+}
+
+/**
+ * Lists what publishing runs, in this order. npm and cosign sign with the identity of the workflow (keyless), cosign the image
+ * and the chart by their digests, and the files of the release page by their checksums.
+ */
+export function publishingSteps(
+  folder: string,
+  release: Awaited<ReturnType<typeof readRelease>>,
+  places: Places,
+) {
+  const { version, packages, image, chart, files } = release;
   const inFolder = (name: string) => join(folder, name);
   const images = `${places.image}@${image.digest}`;
   const charts = `${places.charts}/sallyport`;
@@ -37,6 +89,15 @@ export function publishingSteps(folder: string, artifacts: Artifacts, places: Pl
     inFolder(image.billOfMaterials),
     images,
   ];
+  const signature = 'SHA256SUMS.sigstore.json';
+  const signSums = [
+    'sign-blob',
+    '--yes',
+    '--new-bundle-format',
+    '--bundle',
+    inFolder(signature),
+    inFolder('SHA256SUMS'),
+  ];
   const page = [
     'release',
     'create',
@@ -55,13 +116,23 @@ export function publishingSteps(folder: string, artifacts: Artifacts, places: Pl
     { command: 'cosign', words: attest },
     push(chart.archive, charts),
     { command: 'cosign', words: ['sign', '--yes', `${charts}@${chart.digest}`] },
-    { command: 'gh', words: [...page, ...files.map(inFolder)] },
+    { command: 'cosign', words: signSums },
+    { command: 'gh', words: [...page, ...[...files, signature].map(inFolder)] },
   ];
 }
 
-/** Runs the steps, one after the other. @throws Error at the first that fails: what is published by then stays */
+/**
+ * Runs the steps, one after the other.
+ *
+ * @throws Error before the first when npm is too old, else at the first that fails: what is published by then stays
+ */
 export async function publish(steps: ReturnType<typeof publishingSteps>): Promise<void> {
-  for (const { command, words } of steps) await promisify(execFile)(command, words);
+  const version = (await execute('npm', ['--version'])).stdout.trim();
+  if (version.localeCompare(oldestNpm, undefined, { numeric: true }) < 0)
+    throw new Error(
+      `npm ${version} can't publish without a token, so nothing was published: npm ${oldestNpm} or later is needed`,
+    );
+  for (const { command, words } of steps) await execute(command, words);
 }
 
 /**
