@@ -1,12 +1,14 @@
+import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { http1Client, review } from './testing/clients.ts';
-import { type CommandResult, runCommand } from './testing/command.ts';
+import { type CommandResult, gatewayCommand, runCommand } from './testing/command.ts';
 import { configFolder } from './testing/config-folder.ts';
 import { temporaryFolder } from './testing/folder.ts';
 import { configText, startGateway } from './testing/gateway.ts';
+import { runProgram } from './testing/shell.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { awkwardToken, randomToken, secret, sha256 } from './testing/tokens.ts';
 
@@ -99,15 +101,31 @@ describe.concurrent('sallyport', () => {
     );
   });
 
-  test('a command that was given no config says that it is about the demo', async () => {
-    const { stdout, stderr } = await runCommand(['check'], {
-      cwd: await temporaryFolder('no-config'),
-    });
-    expect(stdout).toMatch(/^CHECK/);
-    expect(stderr).toMatch(
-      /^sallyport: no --config and no SALLYPORT_CONFIG: this is about the demo .*gateway\.yaml\n/,
-    );
+  test('a command reports a config that --config did not name', async () => {
+    const { folder } = await createPlace();
+    const config = join(folder, 'gateway.yaml');
+    const script = '"$@" check >/dev/null; "$@" check --config "$SALLYPORT_CONFIG"';
+    const setup = { cwd: folder, env: { SALLYPORT_CONFIG: config } };
+    const { stderr } = await runProgram('sh', ['-c', script, 'sh', ...gatewayCommand], setup);
+    expect(stderr).toBe(`sallyport: using config ${config} (SALLYPORT_CONFIG)\n`);
   });
+
+  // A machine of a user may have this file. The tests write nothing there.
+  test.skipIf(existsSync('/etc/sallyport'))(
+    'without any config, a command exits 2, and says where it looked and how to name one',
+    async () => {
+      const cwd = await temporaryFolder('no-config');
+      const [shown, schema] = [
+        await runCommand(['check'], { cwd }),
+        await runCommand(['schema'], { cwd }),
+      ];
+      expect([shown.code, shown.stdout]).toEqual([2, '']);
+      expect(shown.stderr).toMatch(
+        /^sallyport: no config: --config .*SALLYPORT_CONFIG .*\/etc\/sallyport\/gateway\.yaml .*\nfix: .*--config.*init \/etc\/sallyport --host HOST\n$/,
+      );
+      expect([schema.code, schema.stderr]).toEqual([0, '']);
+    },
+  );
 
   test('explain shows what each authenticator answers, and what kube-apiserver would get', async () => {
     const { run, token } = await createPlace();

@@ -19,7 +19,10 @@ test('the first start makes a demo token, loads it once, and prints a line that 
   await writeFile(join(folder, 'gateway.yaml'), stringify(config));
   await writeFile(join(folder, 'marker.yaml'), tokensFile({ [randomToken()]: 'one' }));
 
-  await using gateway = await startGateway({ gatewayFolder: folder, commandArguments: anyPort });
+  await using gateway = await startGateway({
+    gatewayFolder: folder,
+    commandArguments: ['--demo', ...anyPort],
+  });
   const { stdout } = await promisify(execFile)('sh', ['-c', await curlLine(gateway)]);
   // No output may contain it from here on.
   secret(JSON.parse(await readFile(join(folder, '.demo/token-review.json'), 'utf8')).spec.token);
@@ -84,6 +87,8 @@ describe.concurrent('a Node that is too old', () => {
     const manifest = JSON.parse(await readFile(join(gatewayFolder, 'package.json'), 'utf8'));
     expect(manifest.bin).toEqual({ sallyport: './src/sallyport.js' });
     expect(manifest.engines.node).toBe('^24.21.0 || >=26.0.0');
+    // Nothing but this names the demo config: a command that was given no config must not use it.
+    expect(manifest.scripts.start).toMatch(/ serve --demo$/);
     for (const script of [manifest.scripts.start, manifest.scripts.schema])
       expect(script).toContain('src/sallyport.js');
     // Modules that an old Node can't load must not be imported before the version is known.

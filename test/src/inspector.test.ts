@@ -20,7 +20,7 @@ async function documentedWays(): Promise<readonly string[]> {
     ['README.md', 'docs/running.md'].map((name) => readFile(join(rootFolder, name), 'utf8')),
   );
   const direct = texts.flatMap((text) =>
-    [...text.matchAll(/^ *(\S*node .*sallyport\.js) serve --config/gm)].map(
+    [...text.matchAll(/^ *(\S*node .*sallyport\.js) serve\b/gm)].map(
       ([, words]) => `exec ${words} serve`,
     ),
   );

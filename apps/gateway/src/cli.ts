@@ -20,7 +20,7 @@ const program = new Command('sallyport')
     'after',
     '\nExit status: 0 success, 1 something is wrong with the config, a file or a backend, 2 wrong usage,' +
       '\n3 explain: refused or unknown; revoke, unlock, token list: there was nothing to revoke, unlock or list.' +
-      exampleText('serve --config /etc/sallyport/gateway.yaml'),
+      exampleText('serve'),
   )
   .configureOutput({ outputError: (text, write) => write(withExample(text)) })
   .exitOverride();
@@ -51,7 +51,11 @@ function add<Options>(parent: Command, name: string, verb: Verb<Options>): Comma
     .addHelpText('after', (exitStatus === undefined ? '' : `\nExit status: ${exitStatus}.`) + help)
     .action(async () => {
       const run = await load();
-      exitCode = await run({ ...command.opts(), dir: command.args[0] } as Options);
+      exitCode = await run({
+        ...command.opts(),
+        configSource: command.getOptionValueSource('config'),
+        dir: command.args[0],
+      } as Options);
     });
 }
 
@@ -94,6 +98,10 @@ add(program, 'serve', {
     addressOption(
       '--listen <address>',
       "listen here and not at the config's server.listen, such as 127.0.0.1:8080",
+    ),
+    new Option(
+      '--demo',
+      'run the demo config that comes with the gateway, with a new token, unless --config names another',
     ),
     addressOption('--admin-listen <address>', "listen here and not at the config's admin.listen"),
   ],

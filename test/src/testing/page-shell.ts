@@ -38,6 +38,8 @@ export async function createPageShell(
       HOME: join(root, 'root'),
       NO_COLOR: '1',
       NODE_COMPILE_CACHE: sharedCompileCache,
+      // It replaces the default, which is in the machine's own /etc.
+      SALLYPORT_CONFIG: join(root, 'etc/sallyport/gateway.yaml'),
       ...env,
     },
   };

@@ -1,37 +1,52 @@
-import { resolve } from 'node:path';
+import { lstat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { printable } from '../base/logging/printable.ts';
 import { packagePath } from '../base/package-files.ts';
 import { loadConfig } from '../config/load.ts';
 import { ConfigError, type ConfigProblem } from '../config/problems.ts';
 import { denied } from '../config/read-text.ts';
 import type { GatewayConfig } from '../config/types.ts';
+import { type ConfigOptions, defaultConfigFile } from './options.ts';
 import { printRemark, UsageError } from './output.ts';
+import { commandLine } from './printed-commands.ts';
 
-/** Returns the path of the config. @param named `--config` or SALLYPORT_CONFIG; left out: the shipped config, with its demo token */
-export function configFile(named: string | undefined) {
-  // `--config "$UNSET"` is empty: the demo must not run in place of that config.
-  if (named === '')
-    throw new UsageError('--config is empty: name a file, or leave it out for the shipped config');
-  const isShipped = named === undefined;
-  return { file: isShipped ? packagePath('gateway.yaml') : userPath(named), isShipped };
-}
-
-/** Returns the path of the config, with a remark if it is the shipped one: most likely another one was meant. */
-export function configFileOfCommand({ config }: { readonly config?: string }): string {
-  const { file, isShipped } = configFile(config);
-  if (isShipped) {
-    printRemark(
-      `no --config and no SALLYPORT_CONFIG: this is about the demo that comes with the gateway, ${printable(file)}`,
-    );
-  }
+/**
+ * Returns the path of the config that a command uses. Unless `--config` named it, the command reports the path on standard error: an
+ * operator must not block a user in another config than they think.
+ *
+ * @param fallback the file that is used when none is named
+ * @throws UsageError when no config is named and there is no fallback
+ */
+export async function configFile(
+  { config, configSource, demo }: ConfigOptions,
+  fallback = defaultConfigFile,
+): Promise<string> {
+  // `--config "$UNSET"` is empty: another config must not be used in place of that one.
+  if (config === '') throw new UsageError('--config is empty: name a file, or leave it out');
+  if (config !== undefined && configSource === 'cli') return userPath(config);
+  const file = demo ? packagePath('gateway.yaml') : await unnamedFile(config, fallback);
+  const why = demo ? ' (--demo)' : config === undefined ? '' : ' (SALLYPORT_CONFIG)';
+  printRemark(`using config ${printable(file)}${why}`);
   return file;
 }
 
+async function unnamedFile(ofVariable: string | undefined, fallback: string): Promise<string> {
+  if (ofVariable !== undefined) return userPath(ofVariable);
+  // A file or a folder that this user may not read exists: reading it says so.
+  const isMissing = await lstat(fallback).then(
+    () => false,
+    ({ code }) => code === 'ENOENT' || code === 'ENOTDIR',
+  );
+  if (!isMissing) return fallback;
+  throw new UsageError(
+    `no config: --config is not given, SALLYPORT_CONFIG is not set, and ${fallback} does not exist\n` +
+      `fix: name a file with --config or SALLYPORT_CONFIG, or make one: ${commandLine(['init', dirname(fallback), '--host', 'HOST'])}`,
+  );
+}
+
 /** Loads the config of a command. @throws ConfigError that says what to do until the file is correct */
-export async function loadNamedConfig(options: {
-  readonly config?: string;
-}): Promise<GatewayConfig> {
-  const file = configFileOfCommand(options);
+export async function loadNamedConfig(options: ConfigOptions): Promise<GatewayConfig> {
+  const file = await configFile(options);
   try {
     return await loadConfig(file, process.env);
   } catch (error) {

@@ -5,9 +5,21 @@ import { parseListenAddress } from '../config/listen.ts';
 import { causeOf } from '../config/problems.ts';
 import { UsageError } from './output.ts';
 
-/** The options of every command that reads the config and prints what it found. */
-export interface ReadOptions {
+/** The config that a command uses when none is named: `init` makes it there, and packages of the service expect it there. */
+export const defaultConfigFile = '/etc/sallyport/gateway.yaml';
+
+/** The options that say which config a command uses. */
+export interface ConfigOptions {
+  /** `--config`, else SALLYPORT_CONFIG. */
   readonly config?: string;
+  /** Where `config` is from, in commander's words: `cli` or `env`. */
+  readonly configSource?: string | undefined;
+  /** True: the demo config of this package, unless `--config` names another. */
+  readonly demo?: boolean;
+}
+
+/** The options of every command that reads the config and prints what it found. */
+export interface ReadOptions extends ConfigOptions {
   readonly output: 'text' | 'json';
 }
 

@@ -67,6 +67,13 @@ test('words are quoted for a shell, and --config is repeated as it was given', (
   );
 });
 
+test('the config that is used anyway is not named', () => {
+  const file = '/etc/sallyport/gateway.yaml';
+  expect(commandLine(['check'], file, installed)).toBe('sallyport check');
+  const other = { ...installed, environment: { SALLYPORT_CONFIG: '/srv/gateway.yaml' } };
+  expect(commandLine(['check'], file, other)).toBe(`sallyport check --config ${file}`);
+});
+
 const helpdesk: Start = {
   ...installed,
   environment: { SALLYPORT_HELPDESK: 'sudo -u sallyport sallyport-helpdesk' },

@@ -4,6 +4,7 @@ import { basename } from 'node:path';
 import { printable } from '../base/logging/printable.ts';
 import { packagePath } from '../base/package-files.ts';
 import { shellQuoted } from '../base/shell-quoted.ts';
+import { defaultConfigFile } from './options.ts';
 
 /** A Start says how this process was started, and so what a user types to start it again. */
 export type Start = ReturnType<typeof thisStart>;
@@ -80,7 +81,7 @@ export function commandLine(
   start: Start = thisStart(),
   readsToken = words.includes('--token'),
 ): string {
-  const line = `${programFor(readsToken, start)} ${commandOf(words, config)}`;
+  const line = `${programFor(readsToken, start)} ${commandOf(words, config, start)}`;
   const script = helpdeskScript(start);
   if (script === undefined) return printable(line);
   return printable(helpdeskLine(script, words) ?? `ask an administrator to run: ${line}`);
@@ -91,8 +92,13 @@ export function tokenCommandLine(words: readonly string[], start: Start = thisSt
   return commandLine(words, undefined, start, true);
 }
 
-function commandOf(words: readonly string[], config: string | undefined): string {
-  const all = config === undefined ? words : [...words, '--config', config];
+function commandOf(
+  words: readonly string[],
+  config: string | undefined,
+  { environment }: Pick<Start, 'environment'>,
+): string {
+  const isDefault = config === defaultConfigFile && !environment.SALLYPORT_CONFIG;
+  const all = config === undefined || isDefault ? words : [...words, '--config', config];
   return all.map(shellQuoted).join(' ');
 }
 
@@ -107,7 +113,7 @@ export function commandLineOfOther(
   const { isCheckout, script = '' } = start;
   if (!isCheckout) return commandLine(words, config, start);
   return printable(
-    `${shellQuoted(process.execPath)} ${shellQuoted(script)} ${commandOf(words, config)}`,
+    `${shellQuoted(process.execPath)} ${shellQuoted(script)} ${commandOf(words, config, start)}`,
   );
 }
 

@@ -5,17 +5,18 @@ import { shellQuoted } from '../base/shell-quoted.ts';
 import { prepareDemo } from '../runtime/demo.ts';
 import { type Gateway, type GatewayOptions, startGateway } from '../runtime/gateway.ts';
 import { configFile } from './config-file.ts';
-import type { ReadOptions } from './options.ts';
+import type { ConfigOptions } from './options.ts';
 import { type ExitCode, exitCodes } from './output.ts';
 
 export async function serve(
-  options: Pick<ReadOptions, 'config'> & Pick<GatewayOptions, 'listen' | 'adminListen'>,
+  options: ConfigOptions & Pick<GatewayOptions, 'listen' | 'adminListen'>,
 ) {
-  const { config, ...addresses } = options;
-  const { file, isShipped } = configFile(config);
+  const { config: _, configSource, demo, ...addresses } = options;
+  const isDemo = demo === true && configSource !== 'cli';
+  const file = await configFile(options);
   const logger = await createLogger('info');
   const end = Promise.withResolvers<ExitCode>();
-  const bodyFile = isShipped ? await prepareDemo(join(dirname(file), '.demo')) : undefined;
+  const bodyFile = isDemo ? await prepareDemo(join(dirname(file), '.demo')) : undefined;
   const starting = startGateway({
     ...addresses,
     configFile: file,

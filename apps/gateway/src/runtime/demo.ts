@@ -5,7 +5,7 @@ import { setTimeout } from 'node:timers/promises';
 import { fileClockLag } from '../config/files/watcher.ts';
 
 /**
- * Makes a random demo token for the shipped config, a new one at each start, so that no credential is in the repository:
+ * Makes a random demo token for the demo config, a new one at each start, so that no credential is in the repository:
  * its digest in `tokens.yaml`, and a request body that carries it in `token-review.json`.
  *
  * @param directory created when missing, for the owner alone

@@ -4,9 +4,9 @@ import { builtInPlugins } from '../../config/plugins.ts';
 import { ConfigError, type ConfigProblem, formatProblem } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { probeOutput } from '../../observe/audit/output.ts';
-import { configFile, configFileOfCommand } from '../config-file.ts';
+import { configFile } from '../config-file.ts';
 import { type Finding, tryOut } from '../finding.ts';
-import type { ReadOptions } from '../options.ts';
+import type { ConfigOptions, ReadOptions } from '../options.ts';
 import { columns, type ExitCode, exitCodes, printJson } from '../output.ts';
 import { checkPermissions } from '../permissions.ts';
 import { remarkOtherAccount } from './check-account.ts';
@@ -17,9 +17,12 @@ import { checkExamples } from './check-examples.ts';
 import { checkCertificates, checkLogin, filesOf } from './check-files.ts';
 import { checkOwner, serviceAccount } from './check-owner.ts';
 
-export async function schema(options: Pick<ReadOptions, 'config'>): Promise<ExitCode> {
-  const { file, isShipped } = configFile(options.config);
-  const used = isShipped ? [] : (await loadConfig(file, process.env)).authenticators;
+/** Prints the schema. Only a config that is named adds to it, so that its bytes do not depend on the machine. */
+export async function schema(options: ConfigOptions): Promise<ExitCode> {
+  const used =
+    options.config === undefined
+      ? []
+      : (await loadConfig(await configFile(options), process.env)).authenticators;
   printJson(configJsonSchema([...(await builtInPlugins()), ...used]));
   return exitCodes.success;
 }
@@ -39,7 +42,7 @@ export async function check(options: ReadOptions): Promise<ExitCode> {
 /** Reports everything in one run: when the config has errors, the parts without errors are checked too. */
 async function inspect(options: ReadOptions): Promise<readonly Finding[]> {
   try {
-    const config = await loadConfig(configFileOfCommand(options), process.env);
+    const config = await loadConfig(await configFile(options), process.env);
     return [
       { check: 'config', result: 'ok', detail: config.file },
       ...(await inspectParts(config, true, options)),

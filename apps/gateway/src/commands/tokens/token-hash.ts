@@ -1,13 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { stringify } from 'yaml';
 import { createTokenFingerprint } from '../../observe/audit/entry.ts';
-import type { ReadOptions, TokenOptions } from '../options.ts';
+import type { ConfigOptions, ReadOptions, TokenOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark } from '../output.ts';
 import { readToken } from '../read-token.ts';
 import { timeText } from '../times.ts';
 
 /** Prints the fingerprint of a token in the trail: with the key in use first, then with those that may have been in use. */
-export async function auditFingerprint(options: Pick<ReadOptions, 'config'>): Promise<ExitCode> {
+export async function auditFingerprint(options: ConfigOptions): Promise<ExitCode> {
   // This is imported here, since `token hash` reads no config.
   const { loadNamedConfig } = await import('../config-file.ts');
   const { redis } = (await loadNamedConfig(options)).cache;
