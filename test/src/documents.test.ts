@@ -120,3 +120,52 @@ test('docs/install/README.md names each package', async () => {
   expect(names.length).toBeGreaterThan(8);
   expect(names.filter((name) => !isNamed(name))).toEqual([]);
 });
+
+describe('the pages for users', () => {
+  const read = [
+    ...['README.md', 'CONTRIBUTING.md', 'SECURITY.md'],
+    ...find('docs/**/*.md'),
+    ...find('{apps,packages,deploy,deploy/helm}/*/README.md'),
+  ];
+  const wordsIn = (text: string) => text.split(/\s+/).filter((word) => word !== '').length;
+
+  test('fit into a README of 100 lines, and 58,000 words in all', async () => {
+    expect((await readDocument('README.md')).trimEnd().split('\n').length).toBeLessThanOrEqual(100);
+    const texts = await Promise.all(read.map(readDocument));
+    expect(wordsIn(texts.join('\n'))).toBeLessThanOrEqual(58_000);
+  });
+
+  test.each(read)(
+    '%s: a cell has at most 25 words, unless its table is generated',
+    async (page) => {
+      const text = withoutCodeBlocks(await readDocument(page)).replaceAll(
+        /^<!-- generated -->$.*?^<!-- end of generated -->$/gms,
+        '',
+      );
+      const cells = [...text.matchAll(/^ *\|.*\|$/gm)].flatMap(([row]) => row.split(/(?<!\\)\|/));
+      // A link counts by its text, not by its target.
+      const shown = cells.map((cell) => cell.replaceAll(/\]\([^)]*\)/g, ']').trim());
+      expect(shown.filter((cell) => wordsIn(cell) > 25)).toEqual([]);
+    },
+  );
+
+  const ofTime = 'docs/how-long-access-lasts.md';
+  /** A duration in a sentence about the cache of kube-apiserver. */
+  const statesTime = (sentence: string): boolean =>
+    /kube-apiserver|API server/i.test(sentence) &&
+    /\bcache/i.test(sentence) &&
+    /\b(?:\d+|two|ten|some) ?(?:s|m|min|more minutes|minutes?|seconds?)\b/i.test(sentence);
+
+  test(`only ${ofTime} says for how long kube-apiserver caches`, async () => {
+    const found: string[] = [];
+    for (const page of read) {
+      const sentences = withoutCodeBlocks(await readDocument(page)).split(
+        /(?<=[.:;!?])\s|\n\n|\||^- /m,
+      );
+      const stating = sentences.filter(statesTime).map((sentence) => `${page}: ${sentence.trim()}`);
+      if (page === ofTime) expect(stating).not.toEqual([]);
+      else found.push(...stating);
+    }
+    expect(found).toEqual([]);
+  });
+});
