@@ -150,5 +150,5 @@ test('the pictures of docs/contributing/architecture.md name only folders and fi
   const named = readPictures(await readFile(architecture, 'utf8')).flatMap(({ source, rows }) =>
     rows.flat().map((name) => `${source}/${name.replace('*.ts', '')}`),
   );
-  expect(named.filter((path) => !existsSync(new URL(`../${path}`, architecture)))).toEqual([]);
+  expect(named.filter((path) => !existsSync(new URL(`../../${path}`, architecture)))).toEqual([]);
 });
