@@ -129,10 +129,10 @@ describe('/metrics', () => {
     expect((await complaints(seen.text + wrong)).join()).toContain('sallyport_wrong');
   });
 
-  test('is in the table of docs/monitoring.md, whole, with its labels', async () => {
+  test('is in the list of docs/monitoring.md, whole, with its labels', async () => {
     const [, section = ''] = (await readDocument('docs/monitoring.md')).split(/^## Metrics\n/m);
-    const [table = ''] = section.split(/^## /m);
-    const rows = [...table.matchAll(/^\| `(sallyport_\w+)` \|([^|]*)\|/gm)];
+    const [list = ''] = section.split(/^## /m);
+    const rows = [...list.matchAll(/^- `(sallyport_\w+)`(?: \(([^)]*)\))?: \S/gm)];
     expect(rows.map(([, name]) => name).sort()).toEqual(Object.keys(types).sort());
     for (const [, name = '', labels = ''] of rows) {
       const documented = [...labels.matchAll(/`(\w+)`/g)].map(([, label]) => label).sort();
@@ -143,7 +143,7 @@ describe('/metrics', () => {
         .map(([, label]) => label)
         .filter((label) => label !== 'le');
       // The metric of certificates does not exist without TLS.
-      if (series !== undefined || labels === ' ') expect(documented, name).toEqual(used);
+      if (series !== undefined || labels === '') expect(documented, name).toEqual(used);
     }
   });
 
