@@ -11,6 +11,8 @@ const foreign = new Set([
   'Unable to authenticate the request',
   'Failed to make webhook authenticator request',
   'no such host',
+  'i/o timeout',
+  'context deadline exceeded',
   'x509: …',
   'remote error: tls: …',
   "request header list larger than peer's advertised limit",
@@ -39,8 +41,10 @@ const tablesOfMessages = [
   'Signs',
 ];
 
-const commands = /^(?:curl|kill|kubectl|npx|openssl|pnpm|read|sallyport|ulimit) | --?[a-z]/;
+const commands =
+  /^(?:curl|kill|kubectl|npx|openssl|pnpm|read|sallyport|talosctl|ulimit) | --?[a-z]/;
 const settings = /^(?:[\w.-]+: \S+|\{ \w+ \})$/;
+const keyPaths = /^\w+(?:\.\w+)+$/;
 const queries = / == | > 0$|^(?:min|rate)\b/;
 const redisCommands = /^[A-Z]+ [A-Z]+$/;
 const isMessage = (text: string): boolean =>
@@ -58,9 +62,19 @@ function quotedInTables(markdown: string): string[] {
   return rows.flatMap((row) => quotedIn(/^ *\| (.*?) \|/.exec(row)?.[1] ?? ''));
 }
 
+/** Finds the messages with which entries of lists begin, which are bold: `- **`throttled`**: …`. */
+function quotedInEntries(markdown: string): string[] {
+  const heads = [...markdown.matchAll(/^ *- \*\*(`.*?`)\*\*/gm)];
+  return heads.flatMap(([, head = '']) => quotedIn(head)).filter((one) => !keyPaths.test(one));
+}
+
 async function quotedMessages(): Promise<string[]> {
   const markdown = (await Promise.all(pages.map(readDocument))).map(withoutCodeBlocks).join('\n');
-  const all = [...quotedInTables(markdown), ...quotedIn(markdown).filter(isMessage)];
+  const all = [
+    ...quotedInTables(markdown),
+    ...quotedInEntries(markdown),
+    ...quotedIn(markdown).filter(isMessage),
+  ];
   return [...new Set(all)].filter((message) => !foreign.has(message));
 }
 
