@@ -97,3 +97,48 @@ test('the first example of the README lets a user in as it is, and check finds a
     ),
   ]);
 });
+
+test('the configs for GitHub Actions, GitLab CI and SPIFFE let in the protected refs of one owner only', async () => {
+  const issuer = createJwtIssuer();
+  const blocks = codeBlocksOf(await readDocument('docs/workload-tokens.md'));
+  const configs = blocks.filter(({ text }) => text.startsWith('# gateway.yaml'));
+  const whole = parse(configs[0]?.text ?? '');
+  whole.authenticators = configs.flatMap(({ text }) => parse(text).authenticators);
+  // The keys are in a file, since the issuers can't be reached.
+  for (const { options } of whole.authenticators) options.issuers[0].issuer.jwksFile = 'keys.json';
+  await using gateway = await startGateway({ config: whole, files: issuer.files });
+  using client = http1Client(gateway.url);
+  const ask = async (claims: object) => {
+    const token = issuer.token({ aud: 'sallyport', ...claims });
+    const { user } = await review(client, token, 'v1', [apiServer]);
+    return user && [user.username, ...(user.groups ?? [])];
+  };
+
+  const github = {
+    iss: 'https://token.actions.githubusercontent.com',
+    sub: 'repo:acme/shop:ref:refs/heads/main',
+    repository: 'acme/shop',
+    repository_owner_id: '123456',
+    ref_protected: 'true',
+  };
+  expect(await ask(github)).toEqual([
+    'github:repo:acme/shop:ref:refs/heads/main',
+    'github:acme/shop',
+  ]);
+  for (const other of [{ repository_owner_id: '7' }, { ref_protected: 'false' }, { aud: 'x' }])
+    expect(await ask({ ...github, ...other })).toBeUndefined();
+
+  const gitlab = {
+    iss: 'https://gitlab.com',
+    sub: 'project_path:acme/shop:ref_type:branch:ref:main',
+    project_path: 'acme/shop',
+    namespace_id: '72',
+    ref_protected: 'true',
+  };
+  expect(await ask(gitlab)).toEqual([`gitlab:${gitlab.sub}`, 'gitlab:acme/shop']);
+  for (const other of [{ namespace_id: '73' }, { ref_protected: 'false' }])
+    expect(await ask({ ...gitlab, ...other })).toBeUndefined();
+
+  const sub = 'spiffe://example.com/ns/shop/sa/deploy';
+  expect(await ask({ iss: 'https://spire.example.com', sub })).toEqual([sub]);
+});
