@@ -216,7 +216,7 @@ function lastUse(ended: Ended, one: Attempt, past: Past): number {
     case 'removal':
       return ended.end;
     case 'revoke':
-      // docs/block-and-revoke.md, "Blocking and revoking": done when it exits with 0.
+      // docs/block-and-revoke.md, "Confirmation": done when it exits with 0.
       return Math.max(ended.end, ...settled);
     case 'logout': {
       // docs/login.md, "What ends a session": within 1 s on every replica, those excepted that can neither ask nor hear.
@@ -246,7 +246,7 @@ function forgottenAt(ended: Ended, { secret }: Attempt, past: Past): number {
   return Math.min(Number.POSITIVE_INFINITY, ...forgets.map(({ end }) => end));
 }
 
-/** Whether the user was blocked. A command that exits with 0 is done: docs/block-and-revoke.md, "Blocking and revoking". */
+/** Whether the user was blocked. A command that exits with 0 is done: docs/block-and-revoke.md, "Confirmation". */
 function isSurelyBlocked({ secret, begin, end }: Attempt, past: Past): boolean {
   const acts = past.actsOn(secret);
   const unblocks = acts.filter(({ what }) => what === 'unblock');

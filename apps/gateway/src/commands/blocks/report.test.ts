@@ -70,7 +70,7 @@ test('of one with other keys, only these are the problem', () => {
 test('a gateway that does not take in a list with a jti or sid may be too old for that', () => {
   const behind = { unconfirmed: [{ ...silent, absence: 'behind' }] };
   const older = expect.stringMatching(
-    /^the list has a block of a jti or sid\. A gateway of version 0\.1\.0/,
+    /^the list has a block of a jti or sid\. A gateway of an older version/,
   );
   const hasNewKinds = { hasNewKinds: true };
   expect(remarks(publication(behind, hasNewKinds))).toContainEqual(older);

@@ -75,7 +75,7 @@ const cutOffRemark =
   'it does not obey a block that it does not know. Stop it, or fix its connection to Redis, and run the command again';
 
 const olderRemark =
-  'the list has a block of a jti or sid. A gateway of version 0.1.0 does not apply it, and confirms nothing while it is ' +
+  'the list has a block of a jti or sid. A gateway of an older version does not apply it, and confirms nothing while it is ' +
   'there: update that gateway, or block the user';
 
 const fullRemark =

@@ -9,7 +9,7 @@ export interface Publication extends Omit<Awaited<ReturnType<typeof publish>>, '
   readonly confirmation: Confirmation;
   /** The entry by which someone else has replaced it since. */
   readonly supersededBy?: Entry;
-  /** The list has entries of a kind that version 0.1.0 can't read: while they are there, it confirms nothing. */
+  /** The list has entries of a kind that older gateways can't read: while they are there, it confirms nothing. */
   readonly hasNewKinds: boolean;
 }
 
