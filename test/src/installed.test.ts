@@ -207,7 +207,7 @@ describe('sallyport, installed', () => {
   ])('shows in its hints how it was started: %s', async (_where, bin, command) => {
     const env = { PATH: [bin(), dirname(process.execPath), process.env.PATH].join(delimiter) };
     expect(await runLine('sallyport explain --help', { cwd: folder, env })).toContain(
-      `| ${command} explain`,
+      `\n  ${command} explain\n`,
     );
   });
 });

@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { manifest } from './base/package-files.ts';
 import {
   addressOption,
+  defaultConfigFile,
   digestOption,
   jtiOption,
   option,
@@ -10,17 +11,28 @@ import {
   ttlOption,
 } from './commands/options.ts';
 import { type ExitCode, exitCodes, UsageError } from './commands/output.ts';
-import { exampleText, pipedToken } from './commands/printed-commands.ts';
+import { exampleText } from './commands/printed-commands.ts';
 import { ConfigError, causeOf } from './config/problems.ts';
 
 const program = new Command('sallyport')
-  .description('Kubernetes webhook token authentication gateway')
+  .description('Authenticate bearer tokens for Kubernetes, and manage blocks, sessions and tokens')
   .version(manifest.version)
   .addHelpText(
     'after',
-    '\nExit status: 0 success, 1 something is wrong with the config, a file or a backend, 2 wrong usage,' +
-      '\n3 explain: refused or unknown; revoke, unlock, token list: there was nothing to revoke, unlock or list.' +
-      exampleText('serve'),
+    `
+Config:
+  A command uses the file of --config, else SALLYPORT_CONFIG, else ${defaultConfigFile}.
+` +
+      exitText({
+        0: 'success',
+        1: 'there is a problem with the config, a file or a backend',
+        3: 'explain: refused or unknown; revoke, unlock, token list: nothing to revoke, unlock or list',
+      }) +
+      exampleText(
+        ['Make a config and certificates', 'init /etc/sallyport --host gateway.example.com'],
+        ['Check the config', 'check'],
+        ['Start the gateway', 'serve'],
+      ),
   )
   .configureOutput({ outputError: (text, write) => write(withExample(text)) })
   .exitOverride();
@@ -34,12 +46,18 @@ function withExample(error: string): string {
   );
 }
 
+/** Makes the part of the help on the exit status. The key is a status. 2 is wrong usage in every command. */
+function exitText(meanings: Readonly<Record<number, string>>): string {
+  const all = Object.entries({ ...meanings, 2: 'wrong usage' });
+  return `\nExit status:\n${all.map(([code, meaning]) => `  ${code}  ${meaning}\n`).join('')}`;
+}
+
 interface Verb<Options> {
   readonly description: string;
   readonly options: readonly Option[];
   /** Loads the code of the verb when it is called, so that each command starts as fast as it can. */
   readonly load: () => Promise<(options: Options) => Promise<ExitCode>>;
-  readonly exitStatus?: string;
+  readonly exitStatus?: Readonly<Record<number, string>>;
   readonly help?: string;
 }
 
@@ -48,7 +66,7 @@ function add<Options>(parent: Command, name: string, verb: Verb<Options>): Comma
   const command = parent.command(name).description(description);
   for (const one of options) command.addOption(one);
   return command
-    .addHelpText('after', (exitStatus === undefined ? '' : `\nExit status: ${exitStatus}.`) + help)
+    .addHelpText('after', `${exitStatus ? exitText(exitStatus) : ''}${help}`.trimEnd())
     .action(async () => {
       const run = await load();
       exitCode = await run({
@@ -60,97 +78,107 @@ function add<Options>(parent: Command, name: string, verb: Verb<Options>): Comma
 }
 
 add(program, 'init', {
-  description:
-    'make a config, certificates, and the kubeconfig with which kube-apiserver calls this gateway',
+  description: 'create a config, certificates, and the kubeconfig that kube-apiserver needs',
   options: [
     textOption(
       '--host <host...>',
-      "names and IP addresses for the server's certificate; kube-apiserver calls the first. Required, except with --renew",
+      'names and IP addresses for the server certificate; kube-apiserver uses the first one (required without --renew)',
     ),
     textOption(
       '--redis <url>',
-      'a Redis for tokens and what replicas share, such as rediss://redis.example.com:6379',
+      'Redis for tokens, sessions, blocks and shared caches, such as rediss://redis.example.com:6379',
     ),
     textOption(
       '--redis-ca <file>',
-      'the CA of its certificate, PEM; left out: one that this machine knows',
+      "PEM file with the CA of the Redis certificate (default: this machine's CAs)",
     ),
     textOption(
       '--login [host]',
-      'a login server for people, by this name; left out: the first of --host. Needs --redis, unless the config has one. With --renew: another name for it',
+      'add a login server with this name (default: the first --host); needs --redis, unless the config already has Redis. With --renew: change its name',
     ),
     new Option(
       '--renew',
-      'replace the certificates of the server, of the login server and of kube-apiserver by new ones from the same CA',
+      'replace the certificates of the server, the login server and kube-apiserver with new ones from the same CA',
     ).conflicts(['redis', 'redisCa']),
   ],
   load: async () => (await import('./commands/init/init.ts')).init,
-  exitStatus: '0 success, 1 nothing was written, 2 wrong usage',
+  exitStatus: { 0: 'success', 1: 'nothing was written' },
   help: exampleText(
-    'init /etc/sallyport --host gateway.example.com --redis rediss://redis.example.com:6379 --login login.example.com',
+    ['Create a config with static tokens', 'init /etc/sallyport --host gateway.example.com'],
+    [
+      'Create a config with Redis and a login server',
+      'init /etc/sallyport --host gateway.example.com --redis rediss://redis.example.com:6379 --login login.example.com',
+    ],
+    ['Renew the certificates', 'init /etc/sallyport --renew'],
   ),
-}).argument('<dir>', 'the folder for them; nothing in it is overwritten');
+}).argument('<dir>', 'folder to create the files in; existing files are kept');
 
 add(program, 'serve', {
-  description: 'answer token reviews until SIGTERM; SIGHUP reads all files again',
+  description: 'run the gateway until SIGTERM; SIGHUP reloads its files',
   options: [
     option.config,
-    addressOption(
-      '--listen <address>',
-      "listen here and not at the config's server.listen, such as 127.0.0.1:8080",
-    ),
-    new Option(
-      '--demo',
-      'run the demo config that comes with the gateway, with a new token, unless --config names another',
-    ),
-    addressOption('--admin-listen <address>', "listen here and not at the config's admin.listen"),
+    addressOption('--listen <address>', 'override server.listen, such as 127.0.0.1:8080'),
+    addressOption('--admin-listen <address>', 'override admin.listen'),
+    new Option('--demo', 'run the demo config of the gateway with a new token'),
   ],
   load: async () => (await import('./commands/serve.ts')).serve,
 });
 
 add(program, 'check', {
-  description: 'check the config, its files and certificates, and reach each backend',
+  description: 'check the config, its files and its certificates, and connect to each backend',
   options: [option.config, option.output],
   load: async () => (await import('./commands/check/check.ts')).check,
-  exitStatus: '0 there are no errors, 1 there is an error, 2 wrong usage',
+  exitStatus: { 0: 'no errors; there can be warnings', 1: 'at least one error' },
 });
 
 add(program, 'explain', {
-  description: 'show what each authenticator answers to a token, which is read from standard input',
+  description:
+    'explain how each authenticator judges a token, which is typed at a prompt or read from standard input',
   options: [
-    textOption(
-      '--user <name>',
-      'no token: show all that is known of this user; the prefix is found if it can be',
-    ),
+    textOption('--user <name>', 'look up a user by Kubernetes name instead of a token'),
     option.exact,
     option.config,
     option.output,
     new Option(
       '--audience <audience...>',
-      "what the review asks for; left out: the API server's own",
+      "audience of the review; repeatable (default: the API server's audiences)",
     ).conflicts('user'),
   ],
   load: async () => (await import('./commands/explain/explain.ts')).explain,
-  exitStatus:
-    '0 authenticated (with --user: known), 1 could not be checked, 2 wrong usage, 3 refused or unknown',
-  help: exampleText('explain', pipedToken),
+  exitStatus: {
+    0: 'authenticated; with --user: known',
+    1: 'error: a backend is unavailable',
+    3: 'refused or unknown',
+  },
+  help: exampleText(
+    ['Explain a token, which you type at a prompt', 'explain', 'token'],
+    ['Show what is known about a user', 'explain --user corp:jane'],
+  ),
 });
 
 add(program, 'schema', {
   description:
-    'print the JSON Schema of gateway.yaml, with the options of each plugin that is shipped or that --config uses',
+    'print the JSON Schema of gateway.yaml, with the options of the bundled plugins and of those in --config',
   options: [option.config],
   load: async () => (await import('./commands/check/check.ts')).schema,
 });
 
 const required = (one: Option) => one.makeOptionMandatory();
-const groupOption = textOption('--group <name>', 'a group, as Kubernetes sees it, prefix included');
-const sidOption = () => textOption('--sid <id>', 'all tokens of the session with this sid');
-const tokenOption = new Option('--token', 'the token that is read from standard input');
+const groupOption = textOption(
+  '--group <name>',
+  'name of the group in Kubernetes, with its prefix',
+);
+const sidOption = () => textOption('--sid <id>', 'sid of the session: all its tokens');
+const tokenOption = new Option(
+  '--token',
+  'one token, which is typed at a prompt or read from standard input',
+);
 const userOption = (more = '') =>
-  textOption('--user <name>', `a user, as Kubernetes sees them, prefix included${more}`);
-const confirmed =
-  '0 done, and confirmed by all running replicas; 1 not done, or not confirmed by all; 2 wrong usage';
+  textOption('--user <name>', `name of the user in Kubernetes, with its prefix${more}`);
+const confirmed = {
+  0: 'done, and confirmed by all running replicas',
+  1: 'not done, or not confirmed by all replicas',
+};
 /** The options of commands that write an entry to the revocation list. */
 const entryOptions = [
   option.exact,
@@ -163,123 +191,121 @@ const entryOptions = [
 const blockable = [userOption(), groupOption, tokenOption, jtiOption(), sidOption()];
 
 add(program, 'block', {
-  description: 'refuse a user, a group, a token or a session for a time, whatever a backend says',
+  description: 'refuse a user, group, token or session for a time, on every replica',
   options: [...blockable, option.for, ...entryOptions],
   load: async () => (await import('./commands/blocks/block.ts')).block,
   exitStatus: confirmed,
-  help: exampleText('block --user corp:jane --for 8h --reason "laptop stolen"'),
+  help: exampleText(
+    ['Block a user for 8 hours', 'block --user corp:jane --for 8h --reason "laptop stolen"'],
+    ['Block a token, which you type at a prompt', 'block --token --for 30d', 'token'],
+  ),
 });
 
 add(program, 'unblock', {
-  description: 'end a block before its time',
+  description: 'remove a block before it expires',
   options: [
     ...blockable,
-    digestOption('the token of this SHA-256 digest, as blocks shows it; 8 digits or more', 8),
+    digestOption('at least 8 digits of the SHA-256 digest of the token, as shown by blocks', 8),
     ...entryOptions,
   ],
   load: async () => (await import('./commands/blocks/block.ts')).unblock,
   exitStatus: confirmed,
+  help: exampleText(['Remove the block of a user', 'unblock --user corp:jane']),
 });
 
 add(program, 'blocks', {
-  description: 'list who is blocked, the newest first',
+  description: 'list blocks, newest first',
   options: [option.config, option.output],
   load: async () => (await import('./commands/blocks/block.ts')).listBlocks,
-  exitStatus: '0 success, 1 the list could not be read, 2 wrong usage',
+  exitStatus: { 0: 'success', 1: 'the list could not be read' },
 });
 
 add(program, 'revoke', {
-  description:
-    'revoke the issued tokens of a user, or one token, and have every replica forget what it cached of them',
+  description: 'revoke issued tokens and clear their cached answers on every replica',
   options: [
-    userOption(),
+    userOption('; revokes all tokens of the user'),
     tokenOption,
-    digestOption('the token of this SHA-256 digest, as token list shows it; 8 digits or more', 8),
-    new Option(
-      '--all',
-      'have every replica forget all that it cached; no token is revoked',
-    ).conflicts('authenticator'),
-    textOption('--authenticator <name>', 'only tokens that this authenticator has issued'),
+    digestOption('at least 8 digits of the SHA-256 digest of the token, as shown by token list', 8),
+    new Option('--all', 'clear all cached answers on every replica; no token is revoked').conflicts(
+      'authenticator',
+    ),
+    textOption('--authenticator <name>', 'revoke only tokens that this authenticator issued'),
     // They are hidden: the command says that it can't revoke these, and what to run.
     jtiOption().hideHelp(),
     sidOption().hideHelp(),
     ...entryOptions,
   ],
   load: async () => (await import('./commands/tokens/revoke.ts')).revoke,
-  exitStatus: `${confirmed}; 3 there was no token to revoke`,
-  help: exampleText('revoke --user robot:ci --reason leaked'),
+  exitStatus: { ...confirmed, 3: 'no token to revoke' },
+  help: exampleText(
+    ['Revoke all tokens of a user', 'revoke --user robot:ci --reason leaked'],
+    ['End all sessions of a user', 'revoke --user corp:jane --authenticator sessions'],
+  ),
 });
 
 add(program, 'lockouts', {
-  description:
-    'list the users whose refused passwords the running gateways count, and who is locked out',
+  description: 'list users with failed logins, and which of them are locked out',
   options: [option.config, option.output],
   load: async () => (await import('./commands/blocks/lockouts.ts')).lockouts,
-  exitStatus: '0 success, 1 the counts could not be read, 2 wrong usage',
+  exitStatus: { 0: 'success', 1: 'the list could not be read' },
 });
 
 add(program, 'unlock', {
-  description: "forget a user's refused passwords, in all running gateways",
-  options: [required(userOption('; required')), ...entryOptions],
+  description: 'reset the failed-login count of a user on every replica',
+  options: [required(userOption(' (required)')), ...entryOptions],
   load: async () => (await import('./commands/blocks/lockouts.ts')).unlock,
-  exitStatus: `${confirmed}; 3 nothing was locked`,
-  help: exampleText('unlock --user corp:bob --reason "new password"'),
+  exitStatus: { ...confirmed, 3: 'no failed logins were counted for this user' },
+  help: exampleText(['Unlock a user', 'unlock --user corp:bob --reason "new password"']),
 });
 
 add(program.command('audit').description('work with the audit trail'), 'fingerprint', {
   description:
-    'print the fingerprint that the audit trail has for a token; the token is read from standard input',
+    'print the fingerprint of a token in the audit trail; the token is typed at a prompt or read from standard input',
   options: [option.config],
   load: async () => (await import('./commands/tokens/token-hash.ts')).auditFingerprint,
   help:
-    '\nPrints one line for each key of cache.redis.sealingKeys, the one in use first.' +
-    exampleText('audit fingerprint | grep -F -f - audit.log', pipedToken),
+    '\nThe output has one line for each key of cache.redis.sealingKeys. The first is for the key in use.\n' +
+    exampleText([
+      'Find the lines of a token, which you type at a prompt',
+      'audit fingerprint | grep -F -f - audit.log',
+      'token',
+    ]),
 });
 
-const token = program.command('token').description('work with tokens');
+const token = program.command('token').description('create, list and hash tokens');
 const uid = textOption(
   '--uid <uid>',
-  'stays with the user when the username is given to another person',
+  'Kubernetes UID: a stable ID, in case the username is reused',
 );
 const audience = textOption(
   '--audience <audience...>',
-  'an audience that the token is bound to; may be repeated',
+  'audience that the token is for; repeatable',
 );
 const issuer = textOption(
   '--authenticator <name>',
-  'whose tokens, when several authenticators of the config issue some',
+  'authenticator that issues the tokens (required if the config has several)',
 );
-const issuerStatus = '0 success, 1 it could not be done, or not all of it, 2 wrong usage';
+const issuerStatus = { 0: 'success', 1: 'not done, or only in part' };
 
 add(token, 'create', {
-  description: 'make a token and print it, once: it is stored nowhere',
+  description: 'create a token, store its digest, and print the token once',
   options: [
     option.config,
     issuer,
     required(
-      textOption(
-        '--user <name>',
-        "the user of the token, without the authenticator's username prefix",
-      ),
+      textOption('--user <name>', 'user of the token, without the username prefix (required)'),
     ),
-    required(
-      ttlOption(
-        'how long it is valid, such as 8h or 30d, or never for a token without an end; required',
-      ),
-    ),
+    required(ttlOption('lifetime, such as 8h or 30d, or `never` (required)')),
     uid,
-    textOption(
-      '--group <group...>',
-      "a group of the user, without the authenticator's group prefix; may be repeated",
-    ),
+    textOption('--group <group...>', 'group of the user, without the group prefix; repeatable'),
     new Option(
       '--extra <key=value...>',
-      'more about the user for Kubernetes; may be repeated, one key too',
+      'extra user attributes (`user.extra`); repeatable, also with the same key',
     ),
     audience,
     new Option(
       '--not-before <time>',
-      'when it becomes valid, such as 2030-01-31T12:00:00Z; left out: now',
+      'not valid before this time, such as 2030-01-31T12:00:00Z (default: now)',
     ),
     option.reason,
     option.by,
@@ -288,37 +314,45 @@ add(token, 'create', {
   load: async () => (await import('./commands/tokens/issued-tokens.ts')).createToken,
   exitStatus: issuerStatus,
   help:
-    exampleText('token create --user jane --group dev --ttl 8h') +
-    '\nThe token alone is on standard output, all else on standard error; with -o json, all is on standard output.',
+    '\nThe token is written to standard output, everything else to standard error. With -o json, all of it is on standard output.\n' +
+    exampleText(['Create a token for 8 hours', 'token create --user jane --group dev --ttl 8h']),
 });
 
 add(token, 'list', {
-  description: 'list issued tokens, the newest first; never the tokens themselves',
+  description: 'list issued tokens, newest first, without the tokens themselves',
   options: [
     option.config,
     issuer,
-    textOption('--user <name>', 'of this user only, with the username prefix or without'),
+    textOption(
+      '--user <name>',
+      'list only tokens of this user, with or without the username prefix',
+    ),
     option.exact,
-    digestOption('of this SHA-256 digest only, or of those that begin with it', 1),
+    digestOption('list only tokens whose SHA-256 digest begins with these digits', 1),
     option.output,
   ],
   load: async () => (await import('./commands/tokens/issued-tokens.ts')).listTokens,
-  exitStatus: `${issuerStatus}, 3 there is none of that user or digest`,
+  exitStatus: { ...issuerStatus, 3: 'no token of this user or digest' },
+  help: exampleText(['List the tokens of a user', 'token list --user jane']),
 });
 
 add(token, 'hash', {
   description:
-    'make an entry of a static tokens file from a token, which is read from standard input',
+    'make an entry for a static tokens file from a token, which is typed at a prompt or read from standard input',
   options: [
-    required(textOption('--user <name>', 'the user of the token; required')),
+    required(textOption('--user <name>', 'user of the token (required)')),
     uid,
-    textOption('--group <group...>', 'a group of the user; may be repeated'),
+    textOption('--group <group...>', 'group of the user; repeatable'),
     audience,
-    ttlOption('how long it is valid, such as 8h or 30d; left out, or never: without an end'),
-    new Option('--generate', 'make a random token and print it, once, instead of reading one'),
+    ttlOption('lifetime, such as 8h or 30d (default: never expires)'),
+    new Option('--generate', 'generate a random token and print it once, instead of reading one'),
     option.output,
   ],
   load: async () => (await import('./commands/tokens/token-hash.ts')).tokenHash,
+  help: exampleText([
+    'Generate a token and add its entry to a file',
+    'token hash --user ci --generate >> tokens.yaml',
+  ]),
 });
 
 /** Prints what is wrong, and returns the exit status for it. */

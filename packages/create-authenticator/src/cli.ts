@@ -3,14 +3,28 @@ import { basename, join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CreateError, createPlugin } from './create.ts';
 
-const usage = `Creates an authenticator plugin for Sallyport, with its tests and a config to try it with.
+const usage = `Create an authenticator plugin for Sallyport, with tests and a config to try it.
 
-  npm create @sallyport/authenticator NAME
-  npm create @sallyport/authenticator NAME -- --language js
+Usage: create-authenticator NAME [OPTIONS]
 
-  NAME             the new folder, such as my-plugin; with a scope (@acme/my-plugin), the name of the package too.
-                   \`.\` is this folder, if it is empty
-  --language LANG  ts (the default) or js
+Arguments:
+  NAME             new folder, such as my-plugin; with a scope (@acme/my-plugin), also the name of the package;
+                   \`.\` for this folder, which must be empty
+
+Options:
+  --language LANG  ts or js (default: ts)
+  -h, --help       show this help
+
+Exit status:
+  0  success
+  1  nothing was created
+
+Examples:
+  # Create a plugin in TypeScript
+  create-authenticator my-plugin
+
+  # Create a plugin in JavaScript
+  create-authenticator @acme/my-plugin --language js
 `;
 
 /** Fails on an old Node. @throws CreateError on a Node on which neither the gateway nor the tests of the plugin would run */

@@ -239,13 +239,13 @@ describe('the command', () => {
   test('prints its usage', async () => {
     expect(await run(['--help'])).toEqual({
       code: 0,
-      stdout: expect.stringContaining('NAME -- --language js'),
+      stdout: expect.stringContaining('create-authenticator @acme/my-plugin --language js'),
       stderr: '',
     });
   });
 
   test.each([
-    [[], 'give one NAME.\n\nCreates an'],
+    [[], 'give one NAME.\n\nCreate an'],
     [['a', '--language', 'coffee'], '--language: "coffee" is not a language: write ts or js\n'],
     [['a', '--langauge', 'js'], "Unknown option '--langauge'"],
     [['@acme/My'], '"My" is not a name for a plugin'],

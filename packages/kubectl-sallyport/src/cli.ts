@@ -14,44 +14,70 @@ const commands: Readonly<Record<string, (words: readonly string[]) => Promise<vo
   whoami,
 };
 
-const help = `Logs in to Kubernetes clusters behind Sallyport: the password is typed once, and can be taken back.
+const help = `Log in to Kubernetes clusters behind Sallyport. Type your password once to start a session that can be revoked.
 
-Usage: kubectl sallyport COMMAND
+Usage: kubectl sallyport COMMAND [OPTIONS]
 
-  init URL [CLUSTER]  adds a cluster of the login server to your kubeconfig
-  login               asks for your password, and starts a session
-  logout              ends the session. --all: all of your sessions, on all devices
-  whoami              who you are, your groups, and how long the session lasts
-  sessions            your sessions, on all devices
-  token               what kubectl runs. It asks for your password when there is no session
+Commands:
+  init URL [CLUSTER]  add a cluster of the login server to your kubeconfig
+  login               start a session; asks for your password
+  logout              end your session
+  whoami              show your name, your groups, and when your session expires
+  sessions            list your sessions on all devices
+  token               print a credential for kubectl; asks for your password if there is no session
 
-All but init work on the current context of the kubeconfig:
-  --context NAME      another context
-  --kubeconfig FILE   another kubeconfig. Default: the files in KUBECONFIG, else ~/.kube/config
-  --url URL --cluster NAME
-                      the login server and its name for the cluster, in place of a context
-  --ca-file FILE      the CA of the login server (PEM)
-  --username NAME     your name. Default: SALLYPORT_USERNAME, else you are asked
+Options of every command except init:
+  --context NAME      context of the kubeconfig (default: the current context)
+  --kubeconfig FILE   kubeconfig (default: the files in KUBECONFIG, else ~/.kube/config)
+  --url URL           login server; needs --cluster, and replaces the context
+  --cluster NAME      name of the cluster at the login server; needs --url
+  --ca-file FILE      PEM file with the CA of the login server
+  --username NAME     username (default: SALLYPORT_USERNAME, else you are asked)
 
-init:
-  --all               all clusters of the login server
-  --context NAME      the name of the context. Default: that of the cluster
-  --keep-context      does not make the new context the current one
-  --username NAME     a context of its own for this account
-  --no-cluster-info   for clients that do not hand over the cluster's data: writes it into the arguments
+Options of init:
+  --all               add all clusters of the login server
+  --context NAME      name of the new context (default: the name of the cluster)
+  --keep-context      keep the current context
+  --username NAME     add a context for this account
+  --kubeconfig FILE   kubeconfig to change (default: the files in KUBECONFIG, else ~/.kube/config)
+  --ca-file FILE      PEM file with the CA of the login server
+  --no-cluster-info   for clients that don't support provideClusterInfo: pass the cluster as arguments
 
-login and token:
-  --device NAME       how you find this session in a list. Default: SALLYPORT_DEVICE, else the host name
-login:
-  --password-stdin    reads the password from standard input
-whoami and sessions:
-  -o json             JSON
+Options of login and token:
+  --device NAME       name of this device in session lists (default: SALLYPORT_DEVICE, else the host name)
 
-SALLYPORT_PASSWORD_FILE  a file with the password, for CI
-KUBECACHEDIR             where sessions are cached, in the folder sallyport
-NODE_USE_ENV_PROXY=1     uses HTTPS_PROXY and NO_PROXY to reach the login server
+Options of login:
+  --password-stdin    read the password from standard input
 
-Exit codes: 0 done; 1 not logged in, or refused; 2 wrong arguments or files; 3 login server unavailable; 130 Ctrl-C
+Options of logout:
+  --all               end all of your sessions on all devices
+
+Options of whoami and sessions:
+  -o json             print JSON
+
+Environment variables:
+  SALLYPORT_USERNAME       username
+  SALLYPORT_DEVICE         name of this device in session lists
+  SALLYPORT_PASSWORD_FILE  file with the password, for CI
+  KUBECACHEDIR             folder of the cached sessions, in its subfolder sallyport
+  NODE_USE_ENV_PROXY=1     use HTTPS_PROXY and NO_PROXY to reach the login server
+
+Exit status:
+  0    success
+  1    not logged in, or the login was refused
+  2    wrong arguments or files
+  3    the login server is unavailable or too busy
+  130  interrupted by Ctrl-C
+
+Examples:
+  # Add the cluster prod to your kubeconfig
+  kubectl sallyport init https://login.example.com prod
+
+  # Start a session for the current context
+  kubectl sallyport login
+
+  # End all of your sessions
+  kubectl sallyport logout --all
 `;
 
 /** Runs the command that the arguments name. What goes wrong is one line on standard error. */

@@ -33,28 +33,33 @@ export interface TokenOptions {
 }
 
 export const option = {
-  config: new Option('--config <file>', 'the gateway.yaml to use').env('SALLYPORT_CONFIG'),
-  output: new Option('-o, --output <format>', 'how to print')
+  config: new Option('--config <file>', `config file (default: ${defaultConfigFile})`).env(
+    'SALLYPORT_CONFIG',
+  ),
+  output: new Option('-o, --output <format>', 'output format')
     .choices(['text', 'json'])
     .default('text'),
   exact: new Option(
     '--exact',
-    'use the name as it is, though it begins with no prefix of the config, or a directory knows the user by another one',
+    'accept a name without a configured prefix, or one that a directory knows by another name',
   ),
-  reason: textOption('--reason <text>', 'why'),
+  reason: textOption('--reason <text>', 'reason, for the audit trail'),
   /** The person who is responsible for what a command changes. */
-  by: textOption('--by <name>', 'who does it').default(
+  by: textOption('--by <name>', 'name of the operator, for the audit trail').default(
     operatorName(),
     'the user who runs this command',
   ),
   /** How long a block is in force, in milliseconds. */
-  for: new Option('--for <duration>', 'how long, such as 8h or 30d, at most 366d; required')
+  for: new Option(
+    '--for <duration>',
+    'how long the block lasts, such as 8h or 30d, at most 366d (required)',
+  )
     .argParser((text) =>
       readDuration('--for', text, { example: '8h or 30d', max: 366 * 86_400_000 }),
     )
     .makeOptionMandatory(),
   /** How long to wait for the replicas, in milliseconds. */
-  wait: new Option('--wait <duration>', 'how long to wait for all replicas to confirm it')
+  wait: new Option('--wait <duration>', 'how long to wait for all replicas to confirm')
     .argParser((text) =>
       readDuration('--wait', text, { example: '5s', max: 600_000, mayBeZero: true }),
     )
@@ -78,8 +83,7 @@ export function textOption(
 
 /** Creates `--jti`. It accepts `JTI=…` too, as kube-apiserver's audit log has it. */
 export function jtiOption(): Option {
-  const description =
-    "the token with this jti; JTI=… of kube-apiserver's audit log is accepted, too";
+  const description = "jti of the token, or JTI=… as in kube-apiserver's audit log";
   return textOption('--jti <id>', description, (text) => text.replace(/^JTI=/, ''));
 }
 

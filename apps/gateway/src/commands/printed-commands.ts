@@ -117,10 +117,12 @@ export function commandLineOfOther(
   );
 }
 
-/** Returns an example for the help. @param input the words that pipe a token in; empty where none is read */
-export function exampleText(command: string, input = ''): string {
-  return `\nExample: ${input}${programFor(input !== '')} ${command}`;
+/** Makes the part of the help that has examples. @param examples a comment, a command, and `token` if the command asks for a token */
+export function exampleText(
+  ...examples: readonly (readonly [comment: string, command: string, asks?: 'token'])[]
+): string {
+  const lines = examples.map(
+    ([comment, command, asks]) => `  # ${comment}\n  ${programFor(asks === 'token')} ${command}\n`,
+  );
+  return `\nExamples:\n${lines.join('\n')}`.trimEnd();
 }
-
-/** Shell words that ask for a token at a terminal without showing it, and pipe it in. */
-export const pipedToken = 'read -rs T; printf %s "$T" | ';

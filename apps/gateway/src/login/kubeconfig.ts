@@ -27,7 +27,8 @@ export function writeKubeconfig(
     args: ['token'],
     interactiveMode: 'IfAvailable',
     provideClusterInfo: true,
-    installHint: 'kubectl-sallyport is missing. To install it: npm install -g kubectl-sallyport',
+    installHint:
+      'kubectl-sallyport is not in a folder of PATH. Ask your administrators for the program or its package',
   };
   return stringify({
     apiVersion: 'v1',

@@ -65,7 +65,8 @@ export async function init(words: readonly string[]): Promise<void> {
   }
   if (!isOnPath(process.env.PATH)) {
     warn(
-      'kubectl-sallyport is not in a folder of PATH: kubectl will not find it. Run: npm install -g kubectl-sallyport',
+      'kubectl-sallyport is not in a folder of PATH, so kubectl will not find it. Move the program there, or install its package: ' +
+        'npm install -g ./kubectl-sallyport-VERSION.tgz',
     );
   }
 }

@@ -34,7 +34,8 @@ const exec = (args: readonly string[]) => ({
     command: 'kubectl-sallyport',
     args,
     env: null,
-    installHint: 'kubectl-sallyport is missing. To install it: npm install -g kubectl-sallyport',
+    installHint:
+      'kubectl-sallyport is not in a folder of PATH. Ask your administrators for the program or its package',
     interactiveMode: 'IfAvailable',
     provideClusterInfo: true,
   },

@@ -41,7 +41,8 @@ export function execUser(words: readonly string[]): object {
       args: ['token', ...words],
       interactiveMode: 'IfAvailable',
       provideClusterInfo: true,
-      installHint: 'kubectl-sallyport is missing. To install it: npm install -g kubectl-sallyport',
+      installHint:
+        'kubectl-sallyport is not in a folder of PATH. Ask your administrators for the program or its package',
     },
   };
 }
