@@ -13,12 +13,15 @@ export interface Rate {
   readonly per: number;
 }
 
+/** The pattern of a rate, for editors and the reference too. */
+export const ratePattern = /^([1-9]\d{0,5})\/([smh])$/;
+
 const units: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
 
 /** Parses a rate such as `10/m`. */
 function parseRate(input: unknown): Parsed<Rate> {
   const [, attempts = '', unit = ''] =
-    /^([1-9]\d{0,5})\/([smh])$/.exec(typeof input === 'string' ? input : '') ?? [];
+    ratePattern.exec(typeof input === 'string' ? input : '') ?? [];
   const per = units[unit];
   if (per === undefined)
     return { problem: 'must be a number of attempts in s, m or h', fix: 'write 10/m' };
@@ -70,57 +73,61 @@ export function createNetworks(networks: readonly string[]): BlockList {
 const cluster = z.strictObject({
   audience: text
     .max(256)
-    .describe('Its --api-audiences: a session for this cluster is valid for no other.'),
+    .describe(
+      'One of the `--api-audiences` of the cluster. A session for this cluster is valid for no other, so each cluster needs an audience of its own.',
+    ),
   server: z
     .url({ protocol: /^https$/, error: 'must be a URL, such as https://prod.example.com:6443' })
-    .describe('Where its API server is, for kubeconfigs.'),
+    .describe("URL of the cluster's API server, for kubeconfigs."),
   caFile: text
     .exactOptional()
-    .describe('The CA of its API server, PEM, for kubeconfigs. Left out: a CA that clients know.'),
+    .describe(
+      'CA of the API server (PEM), for kubeconfigs. Leave it out if clients already trust that CA.',
+    ),
 });
 
 export const loginSchema = z
   .strictObject({
     listen: listenKey(
-      'Where people log in. Plain HTTP is allowed on loopback only. Port 0 takes a free one.',
+      'Address where people log in. Plain HTTP is allowed on a loopback address only: any other one needs `login.tls`.',
       8444,
     ),
     publicUrl: value({}, parsePublicUrl).describe(
-      'How clients reach it, such as https://login.example.com:8444. A request for another host is refused.',
+      'URL by which clients reach the login server, without a path. Requests for another host are refused. `http:` is for loopback only.',
     ),
     tls: z
       .strictObject(tlsKeys("The login server's"))
       .exactOptional()
       .describe(
-        'TLS without client certificates. Required unless login.listen is a loopback address.',
+        'TLS without client certificates. Required unless `login.listen` is a loopback address.',
       ),
     caFile: text
       .exactOptional()
       .describe(
-        'The CA that signs the certificate at publicUrl, PEM, for kubeconfigs. Left out: a CA that clients know.',
+        'CA of the certificate at `publicUrl` (PEM), for kubeconfigs. Leave it out if clients already trust that CA.',
       ),
     authenticators: z
       .array(text)
       .min(1)
       .describe(
-        'Names of authenticators that check passwords, asked in this order. Their users are followed while a session lasts.',
+        'Names of authenticators that check passwords, such as those with `use: ldap`, asked in this order. The next one is asked only if one does not know the name. Sallyport looks their users up again during a session.',
       ),
     sessions: text.describe(
-      'The name of the authenticator that issues sessions (use: redis). All of its tokens are sessions: for other tokens, add another one.',
+      "Name of the authenticator that issues sessions (`use: redis`). All of its tokens are sessions; for other tokens, add another authenticator. It can't have `username.prefix`, `groups.prefix`, `groups.allow` or `allowSystemNames`: its users keep the names that `login.authenticators` gave them.",
     ),
-    ttl: duration('How long a session lasts, however much it is used.', { max: '30d' }).prefault(
+    ttl: duration('Lifetime of a session, however often it is used.', { max: '30d' }).prefault(
       '8h',
     ),
-    idle: duration('How long a session lasts without a use. It may end 5 % sooner.', {
+    idle: duration('A session that is not used for this long ends, up to 5 % sooner.', {
       min: '1m',
       max: '30d',
     }).prefault('2h'),
     revalidate: duration(
-      'How often a session has its user looked up again: still there, not disabled, password not changed. Its groups are read again.',
+      'How often Sallyport checks the user of a session: still exists, not disabled, same password, current groups. While the directory is down, the last answer is used for `staleTtl` more.',
       { min: '1s', max: '1h' },
     ).prefault('5m'),
     maxSessions: count(
-      'Sessions of one user; a further login ends the oldest. 1 to 100.',
+      'Maximum number of sessions of one user. A further login ends the oldest.',
       1,
       100,
     ).default(10),
@@ -134,26 +141,30 @@ export const loginSchema = z
       )
       .default({})
       .describe(
-        'The clusters that sessions are for, by their names. Left out: a session is valid wherever this gateway is asked.',
+        'Clusters that sessions are for. A name has at most 63 lowercase letters, digits, dots and inner dashes. If there are none, a session is valid for every cluster that uses this gateway.',
       ),
     limits: z
       .strictObject({
-        perAddress: value({}, parseRate)
+        perAddress: value({ pattern: ratePattern.source }, parseRate)
           .prefault('10/m')
           .describe(
-            'Attempts of one address that are refused, such as 10/m; then 429. A login that succeeds does not count.',
+            "Failed logins of one client address. Further logins get HTTP 429; successful logins don't count. An IPv6 `/64` is one address. The limit for all other requests of an address is ten times as high.",
           ),
-        inFlight: count('Concurrent logins; more are answered 429. 1 to 10000.', 1, 10_000).default(
-          50,
-        ),
+        inFlight: count(
+          'Maximum number of concurrent logins. Further logins get HTTP 429.',
+          1,
+          10_000,
+        ).default(50),
       })
       .prefault({})
-      .describe('What clients may cost.'),
+      .describe('Limits for clients of the login server.'),
     trustedProxies: z
       .array(value({ description: 'An address or a network.' }, parseNetwork))
       .default([])
       .describe(
-        'Addresses and networks of proxies, and of no client, whose X-Forwarded-For is believed. Left out: that header is ignored.',
+        'Addresses and networks of proxies whose `X-Forwarded-For` header is trusted. The last address in it that is not a proxy is the client. Never list a client network: its clients could choose their address. By default, the header is ignored.',
       ),
   })
-  .describe('The login server: a password is typed once, for a session. Left out: there is none.');
+  .describe(
+    'The login server, where a user types a password once to start a session. There is none by default.',
+  );

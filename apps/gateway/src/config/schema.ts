@@ -23,19 +23,19 @@ const tls = z
     ...tlsKeys("The server's"),
     clientCAFile: text
       .exactOptional()
-      .describe('The CAs that sign the client certificates, PEM. Needs clientNames.'),
+      .describe('CAs that sign the client certificates (PEM). Requires `clientNames`.'),
     clientNames: z
       .array(text)
       .min(1)
       .exactOptional()
       .describe(
-        'The clients that may send reviews: the CN or a SAN of the client certificate, exactly. A cluster CA signs every kubelet too.',
+        'Clients that are allowed to send reviews. Each entry is exactly the CN or a SAN of a client certificate, without `CN=` or `DNS:`. It is not a pattern: `*` lets no one in.',
       ),
     clientAuth: z
       .literal('none')
       .exactOptional()
       .describe(
-        '"none": any client that reaches the port may send reviews. In place of clientCAFile and clientNames.',
+        'Lets any client that reaches the port send reviews. Replaces `clientCAFile` and `clientNames`.',
       ),
   })
   .superRefine(requireClients)
@@ -44,7 +44,7 @@ const tls = z
     /** Left out with `clientAuth: none`: no client is asked for a certificate then. */
     ...(caFile !== undefined && names !== undefined && { client: { caFile, names } }),
   }))
-  .describe('TLS with client certificates. Required unless server.listen is a loopback address.');
+  .describe('TLS with client certificates. Required unless `server.listen` is a loopback address.');
 
 /** Requires that the config says explicitly which clients may send reviews. */
 function requireClients(
@@ -78,7 +78,7 @@ function requireClients(
 
 const server = section('The address that kube-apiserver calls, and its limits.', {
   listen: listenKey(
-    'Where TokenReviews are answered. Plain HTTP is allowed on loopback only. Port 0 takes a free one.',
+    'Address for TokenReviews, which kube-apiserver sends to the path `/authenticate`. Plain HTTP is allowed on a loopback address only: any other one needs `server.tls`.',
     8080,
   ),
   tls: tls.exactOptional(),
@@ -86,33 +86,34 @@ const server = section('The address that kube-apiserver calls, and its limits.',
     .array(text)
     .default([])
     .describe(
-      "The API server's own audiences (--api-audiences): a review that names none means these.",
+      "The API server's own audiences, as in its `--api-audiences`. A review that names no audience asks for these.",
     ),
-  reviewTimeout: duration('For one review in all, whatever its authenticators take.', {
-    max: '30s',
-    why: 'kube-apiserver waits 30 s for an answer, once',
-  }).prefault('10s'),
-  maxBodySize: size('A bigger request is answered 413.', {
+  reviewTimeout: duration(
+    'Time limit for a review over all authenticators. kube-apiserver waits 30 s for an answer and does not retry.',
+    { max: '30s', why: 'kube-apiserver waits 30 s for an answer and does not retry' },
+  ).prefault('10s'),
+  maxBodySize: size('Maximum size of a request. A larger request gets HTTP 413.', {
     max: '3MiB',
     why: 'kube-apiserver itself takes no TokenReview over 3 MiB',
   }).prefault('256KiB'),
-  maxTokenSize: size('A bigger token is unknown, and no authenticator is asked.', {
-    max: '1MiB',
-    why: 'kube-apiserver takes at most 1 MiB of headers, the token in them',
-  }).prefault('16KiB'),
+  maxTokenSize: size(
+    'Maximum size of a token. For a larger token, no authenticator is asked: it is unknown. Must be less than `server.maxBodySize`.',
+    { max: '1MiB', why: 'kube-apiserver takes at most 1 MiB of headers, the token in them' },
+  ).prefault('16KiB'),
   maxInFlight: count(
-    'Concurrent reviews, until their backend work has ended; more are answered 429. 2 to 100000.',
+    "Maximum number of concurrent reviews. Further reviews get HTTP 429. A review counts until its backend work has ended. Must be more than the sum of `maxConcurrent` over all authenticators, so that hanging backends can't take every slot.",
     2,
     100_000,
   ).default(1000),
   maxConnectionAge: duration(
-    'A connection is closed gracefully after this, 10 % sooner or later, so that replicas share the load.',
+    'How long a connection is used before it is closed gracefully, give or take 10 %. New connections spread the load over the replicas.',
   ).prefault('10m'),
-  shutdownDelay: duration('After SIGTERM: not ready, but still taking reviews for this long.', {
-    min: '0',
-  }).prefault('5s'),
+  shutdownDelay: duration(
+    'How long the gateway still accepts reviews after SIGTERM, while `/readyz` already fails.',
+    { min: '0' },
+  ).prefault('5s'),
   drainTimeout: duration(
-    'After shutdownDelay: how long reviews in progress may take to end.',
+    'How long reviews in progress can take to finish after `shutdownDelay`. Then their connections are cut.',
   ).prefault('20s'),
 });
 
@@ -121,60 +122,70 @@ const authenticator = z.strictObject({
     .string()
     .max(63)
     .regex(namePattern, 'must be lowercase letters, digits and inner dashes, such as corp-ldap')
-    .describe('Unique; the label in metrics, logs and errors.'),
+    .describe(
+      'Unique name: lowercase letters, digits and inner dashes, at most 63. Metrics, logs and errors use it, including the errors that kube-apiserver gets.',
+    ),
   use: text.describe(
-    'The plugin: a bare word is the package @sallyport/authenticator-WORD; else @scope/name, or ./path of a file next to this one.',
+    'The plugin. A bare word such as `ldap` is the package `@sallyport/authenticator-ldap`; `@scope/name` is that package, and `./path` a file, relative to this one.',
   ),
   options: z
     .record(z.string(), z.unknown())
     .default({})
-    .describe("The plugin's own options. A secret is { env: NAME } or { file: path }."),
+    .describe(
+      'Options of the plugin, which its own schema checks. Write a secret as `{ env: NAME }` or `{ file: path }`.',
+    ),
   timeout: duration(
-    'For one answer of this authenticator; shorter than server.reviewTimeout.',
+    'Time limit for one answer of this authenticator. If it takes longer, the result is an error. Must be less than `server.reviewTimeout`.',
   ).prefault('3s'),
   maxConcurrent: positive
     .exactOptional()
     .describe(
-      'Concurrent lookups; more wait, and could not be checked after timeout. Left out: an equal share of server.maxInFlight with one share left free, at most 100. Of all authenticators together less than server.maxInFlight.',
+      "Maximum number of concurrent lookups. Further lookups wait; after `timeout` they fail. Default: an equal share of `server.maxInFlight` with one share left free, at most 100. A lookup counts until the plugin's own work has ended. The last quarter is for tokens that were valid before.",
     ),
-  circuit: section('When an authenticator that does not answer is skipped.', {
+  circuit: section('When an authenticator whose backend is down is skipped.', {
     minimumCalls: positive
       .default(5)
-      .describe('It opens after at least this many calls in 10 s, half of them outages.'),
+      .describe(
+        'The circuit opens if there were at least this many calls in 10 s and at least half of them failed because the backend was unavailable.',
+      ),
     openFor: duration(
-      'How long it stays open: the authenticator is not called then. It ends sooner when the plugin has a connection again.',
+      'How long the circuit stays open. Meanwhile the authenticator is not called. This ends sooner if the plugin reconnects to its backend.',
     ).prefault('5s'),
   }),
   onError: z
     .enum(['continue', 'stop'])
     .default('continue')
     .describe(
-      'When this authenticator could not check a token: ask the next one, or end the review as an error.',
+      'What to do if this authenticator returns an error: ask the next one, or end the review as an error.',
     ),
   allowSystemNames: z
     .array(
       z.string().regex(/^system:/, 'must begin with "system:": other names need no permission'),
     )
     .default([])
-    .describe('Globs of the "system:" users and groups this authenticator may name.'),
+    .describe(
+      'Globs of the `system:` users and groups that this authenticator is allowed to return. Each begins with `system:`.',
+    ),
   allowCredentialId: z
     .boolean()
     .default(false)
     .describe(
-      'Whether it may set the extra key authentication.kubernetes.io/credential-id, which kube-apiserver writes into its audit log.',
+      'Allow the extra key `authentication.kubernetes.io/credential-id`, which kube-apiserver writes to its audit log.',
     ),
   username: section('How usernames look to Kubernetes.', {
-    prefix: z.string().default('').describe('Put before each username.'),
+    prefix: z.string().default('').describe('Prefix of every username, such as `corp:`.'),
   }),
   groups: section('Which groups reach Kubernetes, and how they look there.', {
-    prefix: z.string().default('').describe('Put before each group.'),
+    prefix: z.string().default('').describe('Prefix of every group, such as `corp:`.'),
     allow: z
       .array(text)
       .exactOptional()
       .describe(
-        'Globs of the groups that pass, as the backend names them, before the prefix. Left out: all.',
+        'Globs of the groups that reach Kubernetes, as the backend names them, without the prefix. Other groups are dropped; `[]` drops all of them. Default: every group passes.',
       ),
-    max: positive.default(1000).describe('A user in more groups is refused.'),
+    max: positive
+      .default(1000)
+      .describe('Maximum number of groups that pass `allow`. A user in more of them is refused.'),
   }),
   cache: authenticatorCache.exactOptional(),
 });
@@ -185,7 +196,7 @@ const cache = section(
     ...fileLifetimes,
     memory: section('What each replica caches in its own memory.', {
       maxEntries: count(
-        'Positive answers cached; as many negative ones again, with a limit of their own. 100 to 10000000.',
+        'Maximum number of cached positive answers in each replica. The same number of negative answers is cached separately.',
         100,
         10_000_000,
       ).default(50_000),
@@ -207,11 +218,11 @@ const provenance = z
         "must not be in k8s.io or kubernetes.io: these domains are Kubernetes' own",
       )
       .describe(
-        'A DNS domain of yours: the keys are DOMAIN/authenticator and DOMAIN/credential, and of a session DOMAIN/authenticated-at.',
+        'A DNS domain of yours, for the extra keys. `k8s.io`, `kubernetes.io` and their subdomains are refused.',
       ),
   })
   .describe(
-    "Adds to each user's extra which authenticator answered and the audit fingerprint of the token, so that kube-apiserver's audit log can be joined with ours. Left out: adds nothing.",
+    "Adds extra keys to each user that join kube-apiserver's audit log with the audit trail: the authenticator and the fingerprint of the token. Nothing is added by default.",
   );
 
 const tracing = z
@@ -226,7 +237,7 @@ const tracing = z
         return !username && !password;
       }, 'must have no name or password in it: this section has no secrets')
       .describe(
-        'Where an OpenTelemetry collector takes OTLP over HTTP, such as http://otel-collector:4318/v1/traces.',
+        "OTLP/HTTP endpoint of an OpenTelemetry collector, which gets JSON. An `https` certificate is checked against Node's CAs and those of `NODE_EXTRA_CA_CERTS`.",
       ),
     sampleRatio: z
       .number({ error: 'must be a number from 0 to 1' })
@@ -234,11 +245,11 @@ const tracing = z
       .max(1, 'must be a number from 0 to 1')
       .default(0.1)
       .describe(
-        'The share of the traces that begin here, 0 to 1. A caller that sends a trace of its own has decided.',
+        'Share of the traces that begin here. If the caller sends a trace context (`traceparent`), as kube-apiserver can, its sampling decision applies.',
       ),
   })
   .describe(
-    'OpenTelemetry spans: one a review, one an authenticator, cache and Redis beneath. Left out: none.',
+    'OpenTelemetry spans of reviews, authenticators, the cache and Redis. There are none by default.',
   );
 
 const audit = z
@@ -247,10 +258,10 @@ const audit = z
       .regex(/^(?!stderr$)/, 'must be stdout or a file: standard error is for the log')
       .transform((output) => (output === 'stdout' ? output : { file: output }))
       .describe(
-        '"stdout", or a file, its path relative to this one: mode 0600; reopened at SIGHUP.',
+        '`stdout`, or a file that each process has for itself. It is created with mode 0600, appended to, and reopened on SIGHUP. Its folder must exist.',
       ),
   })
-  .describe('The audit trail: one JSON line a decision. Left out: none is written.');
+  .describe('The audit trail: one JSON line for each decision. None is written by default.');
 
 /**
  * The schema of a whole gateway.yaml: types, bounds, defaults and descriptions. Plugins check their options, and rules.ts checks what
@@ -259,12 +270,15 @@ const audit = z
 export const fileSchema = z.strictObject({
   server,
   admin: section('The address for probes.', {
-    listen: listenKey('Where /metrics, /livez and /readyz are answered, without TLS.', 8081),
+    listen: listenKey(
+      'Address for `/metrics`, `/livez` and `/readyz`, without TLS. Any client that reaches the port can read them. Must differ from `server.listen`.',
+      8081,
+    ),
     statusPage: z
       .boolean()
       .exactOptional()
       .describe(
-        'The status page at /. Left out: on a loopback address only. true: any client that reaches the port reads names of users.',
+        'Serve the status page at `/`. Any client that reaches the port can read the names of users, files and backends there. Default: `true` if `admin.listen` is a loopback address, else `false`.',
       ),
   }),
   authenticators: z
@@ -273,12 +287,16 @@ export const fileSchema = z.strictObject({
     .describe('Asked in this order; the first definitive answer decides.'),
   cache,
   lockout: section(
-    "Keeps a directory from locking accounts, for plugins that send passwords. Below the directory's own limit.",
+    'Keeps a directory from locking accounts, for plugins that send passwords to one.',
     {
       maxFailures: positive
         .default(3)
-        .describe('Refused attempts of one user in the window; then no more are sent.'),
-      window: duration('How long a refused attempt counts.').prefault('10m'),
+        .describe(
+          "Wrong passwords per user in `window`. After that, no password of this user is sent to the directory. Set it below the directory's own limit.",
+        ),
+      window: duration(
+        'How long a wrong password counts. In this time, the same wrong password is sent only once.',
+      ).prefault('10m'),
     },
   ),
   login: loginSchema.exactOptional(),
@@ -289,7 +307,7 @@ export const fileSchema = z.strictObject({
     level: z
       .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
       .default('info')
-      .describe('The lowest level that is logged.'),
+      .describe('Lowest level that is logged, on standard error.'),
   }),
 });
 

@@ -10,10 +10,12 @@ export const listenKey = (description: string, port: number) =>
 
 /** Makes the keys of a server's own certificate. @param owner such as `The server's` */
 export const tlsKeys = (owner: string) => ({
-  certFile: text.describe(`${owner} certificate with its chain, PEM; the leaf first.`),
-  keyFile: text.describe('The private key of certFile, PEM, without a passphrase.'),
+  certFile: text.describe(
+    `${owner} certificate and its chain (PEM). The server's own certificate is the first in the file.`,
+  ),
+  keyFile: text.describe('Private key of `certFile` (PEM), without a passphrase.'),
   minVersion: z
     .enum(['TLSv1.2', 'TLSv1.3'])
     .default('TLSv1.2')
-    .describe('The oldest TLS version accepted.'),
+    .describe('Oldest TLS version that is accepted.'),
 });

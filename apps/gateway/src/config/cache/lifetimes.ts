@@ -16,16 +16,19 @@ const fixForZero =
 
 const lifetimes = {
   authenticatedTtl: duration(
-    'How long the answer that a token is valid is cached; never beyond the end of the token itself.',
+    'How long a positive answer (the token is valid) is cached, but never after the token expires.',
     { ...day, fixForZero },
   ),
-  rejectedTtl: duration('How long a refusal is cached.', { ...hour, fixForZero }),
-  unknownTtl: duration('How long it is cached that the authenticator does not know a token.', {
-    ...hour,
-    fixForZero,
-  }),
+  rejectedTtl: duration(
+    'How long a refusal is cached. A user who is let in again waits for that long.',
+    { ...hour, fixForZero },
+  ),
+  unknownTtl: duration(
+    'How long it is cached that the authenticator does not know a token. A token that was tried before it was issued waits for that long.',
+    { ...hour, fixForZero },
+  ),
   staleTtl: duration(
-    'How long beyond authenticatedTtl a valid token still passes while the authenticator is unavailable. 0: not at all.',
+    'How long a positive answer is used after `authenticatedTtl` while the authenticator is unavailable. With `0`, it is not.',
     { ...day, min: '0' },
   ),
 };
@@ -43,7 +46,7 @@ const settings = z.strictObject({
     .enum(['memory', 'shared'])
     .exactOptional()
     .describe(
-      'memory: in this process. shared: in the Redis of cache.redis too. Left out: as its plugin says.',
+      "Where the answers are cached: in each replica's memory, or in `cache.redis` as well. Without `cache.redis`, both are the same. Default: what the plugin says. A plugin whose answers are not cached needs it.",
     ),
   authenticatedTtl: lifetimes.authenticatedTtl.exactOptional(),
   rejectedTtl: lifetimes.rejectedTtl.exactOptional(),
@@ -60,7 +63,7 @@ export const authenticatorCache = z
         : 'must be off, or keys and values: write off, or { authenticatedTtl: 1m }',
   })
   .describe(
-    'How its answers are cached: off, or keys and values. Left out: as its plugin and cache of the file say.',
+    'How the answers of this authenticator are cached: `off`, or a map with the keys `authenticatedTtl`, `rejectedTtl`, `unknownTtl` and `staleTtl`, as in `cache`, and `store`. Default: what the plugin and `cache` say.',
   );
 
 /** CacheLifetimes are how long answers are cached, in milliseconds from when the backend gave them. */

@@ -34,8 +34,8 @@ const keyFix = `write ${keyReference}, and ${makeKey}`;
 export const sealingKeys = list(
   {
     description:
-      `1 to ${maxKeys} keys that seal what is stored in Redis, each ${keyReference} of at least 32 random bytes as base64 (openssl rand -base64 32). ` +
-      'The first seals, all open: to change it, add the new one as the second on every replica, then move it first, then drop the old one.',
+      `Keys that encrypt what is stored in Redis, each \`{ env: NAME }\` or \`{ file: path }\`, with at least ${minKeyBytes} random bytes in base64 or base64url (\`openssl rand -base64 32\`). ` +
+      'The first key encrypts, every key can decrypt.',
     example: `[${keyReference}], and make a key with: openssl rand -base64 32`,
     items: { writeOnly: true },
   },
@@ -79,12 +79,16 @@ export const cacheRedis = section(
   {
     ...connectionShape(terms),
     sealingKeys,
-    timeout: duration('What Redis may cost one review in all; less than server.reviewTimeout.', {
-      min: '10ms',
-      max: '5s',
-    }).prefault('100ms'),
+    timeout: duration(
+      'How long one review waits for Redis in total. Then it continues without Redis. Must be less than `server.reviewTimeout`.',
+      { min: '10ms', max: '5s' },
+    ).prefault('100ms'),
     keyPrefix: value(
-      { description: 'What each key begins with.', pattern: prefixPattern },
+      {
+        description:
+          'Prefix of every key in Redis: 1 to 64 visible ASCII characters, but none of `{ } * ? [ \\`.',
+        pattern: prefixPattern,
+      },
       (input) => {
         if (typeof input === 'string' && new RegExp(prefixPattern).test(input))
           return { value: input };
@@ -96,7 +100,7 @@ export const cacheRedis = section(
       .boolean()
       .default(false)
       .describe(
-        'Whether a gateway that starts while this Redis is away lets users in, though it does not know who is blocked. If not, it lets no one in, and /readyz fails, until it has read the revocation list.',
+        'Whether a gateway that starts while Redis is down lets users in although it does not know who is blocked. With `false`, it lets no one in, and `/readyz` fails, until it has read the revocation list.',
       ),
   },
   '{ url: rediss://redis.example.com:6379, sealingKeys: [{ env: SALLYPORT_CACHE_KEY }] }',
@@ -111,7 +115,7 @@ export const cacheRedis = section(
       startWithoutBlocks,
     };
   },
-).describe('The Redis that all replicas share. Left out: each replica caches for itself.');
+).describe('The Redis that all replicas share. By default, each replica caches for itself.');
 
 const place: Path = ['cache', 'redis'];
 
