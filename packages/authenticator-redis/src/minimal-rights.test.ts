@@ -174,7 +174,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('on %s', (program) => 
           expect([work, (await errorOf(run())).message]).toEqual([
             work,
             `${redis.url}: the user may not do this (${missing.toUpperCase()}): compare its ACL with the one in ` +
-              'docs/redis.md (Rights); options.admin may name another user for this command',
+              'docs/redis.md (Permissions); options.admin may name another user for this command',
           ]);
           expect(await redis.client().dbsize()).toBe(count);
           if (work === 'revoke')

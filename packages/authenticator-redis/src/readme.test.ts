@@ -58,7 +58,7 @@ test('the line of one user has all rights of the others, and what is added for h
   const lines = rights.match(/^user .*$/gm) ?? [];
   const rightsIn = (line: string): readonly string[] => line.match(/(?<=\+)\S+/g) ?? [];
   const one = rightsIn(lines.find((line) => line.startsWith('user sallyport ')) ?? '');
-  const [, added = ''] = /^\| `layout: hash` .* \| `(.*)` \|$/m.exec(rights) ?? [];
+  const [, added = ''] = /^- for `layout: hash` .*: `(.*)`\.$/m.exec(rights) ?? [];
   const forHash = rightsIn(added);
   const ofUsers = lines
     .filter((line) => line.includes('~sallyport:'))

@@ -36,7 +36,7 @@ export async function openStore(
 }
 
 export const wording: Wording = {
-  minimalAcl: 'the one in docs/redis.md (Rights)',
+  minimalAcl: 'the one in docs/redis.md (Permissions)',
   wrongType: 'than layout says',
   consequence: 'tokens cannot be checked',
 };

@@ -15,7 +15,7 @@ const silentMetrics: Metrics = {
 
 const wording = {
   consequence: 'the cache is not shared',
-  minimalAcl: 'the one in docs/redis.md (Rights)',
+  minimalAcl: 'the one in docs/redis.md (Permissions)',
   wrongType: 'than the cache has',
 } as const;
 
