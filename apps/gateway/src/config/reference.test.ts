@@ -1,40 +1,125 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { duration, size } from '@sallyport/plugin-kit';
 import { expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { ratePattern } from './login.ts';
 import { isObject } from './problems.ts';
 import { fileJsonSchema } from './schema.ts';
+import { listenKey } from './server-keys.ts';
 import type { JsonSchema } from './unknown-keys.ts';
 
-/** A key of gateway.yaml, as its schema or the reference describes it. */
+/** A key of gateway.yaml, with its schema. */
 interface Entry {
   readonly path: string;
-  /** `required`, a default, or undefined for a key that may be left out and has no default. */
-  readonly preset: string | undefined;
-  readonly text: string;
+  readonly isRequired: boolean;
+  readonly schema: JsonSchema;
 }
 
-/** The keys that say where Redis is: the README of the redis plugin has them, and its tests hold it to them. */
-const ofConnections = /^cache\.redis\.(?!sealingKeys|timeout|keyPrefix|startWithoutBlocks)/;
+/** Keys that another page has: the README of the redis plugin those of a connection, and `cache` the lifetimes. */
+const elsewhere =
+  /^cache\.redis\.(?!sealingKeys|timeout|keyPrefix|startWithoutBlocks)|^authenticators\.cache\.(?!store)/;
 
-function describedIn(schema: JsonSchema, path = ''): Entry[] {
-  const properties = isObject(schema.properties) ? schema.properties : {};
-  return Object.entries(properties).flatMap(([key, inner]): Entry[] => {
+/** Finds the keys in a schema. Those of a map with free keys are below NAME. */
+function keysIn(schema: JsonSchema, path = ''): Entry[] {
+  const { properties, items, anyOf, additionalProperties: free } = schema;
+  const required: readonly unknown[] = Array.isArray(schema.required) ? schema.required : [];
+  const own = Object.entries(isObject(properties) ? properties : {}).flatMap(([key, inner]) => {
     if (!isObject(inner)) return [];
-    const { default: value, description, items } = inner;
-    const isRequired = Array.isArray(schema.required) && schema.required.includes(key);
-    const preset =
-      value === undefined
-        ? undefined
-        : typeof value === 'string' && value !== ''
-          ? value
-          : JSON.stringify(value);
-    const entry = {
-      path: path + key,
-      preset: isRequired ? 'required' : preset,
-      text: String(description),
-    };
-    return [entry, ...describedIn(isObject(items) ? items : inner, `${path}${key}.`)];
+    const isSection =
+      isObject(inner.properties) || isObject((inner.items as JsonSchema)?.properties);
+    const entry = { path: path + key, isRequired: required.includes(key), schema: inner };
+    return [...(isSection ? [] : [entry]), ...keysIn(inner, `${path}${key}.`)];
+  });
+  const branches = Array.isArray(anyOf) ? anyOf.filter(isObject) : [];
+  return [
+    ...own,
+    ...(isObject(items) ? keysIn(items, path) : []),
+    ...(isObject(free) ? keysIn(free, `${path}NAME.`) : []),
+    ...branches.flatMap((branch) => keysIn(branch, path)),
+  ];
+}
+
+const patternOf = (schema: z.ZodType) => z.toJSONSchema(schema, { io: 'input' }).pattern;
+const patterns = new Map<unknown, string>([
+  [patternOf(duration('')), 'duration'],
+  [patternOf(size('')), 'size'],
+  [patternOf(listenKey('', 0)), 'address'],
+  [ratePattern.source, 'rate'],
+]);
+const types: Readonly<Record<string, string>> = {
+  array: 'list',
+  integer: 'number',
+  object: 'map',
+};
+
+const code = (value: unknown) => `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
+
+function typeOf({ path, schema }: Entry): string {
+  const { type, pattern, enum: words, const: word, format, anyOf, items } = schema;
+  if (Array.isArray(anyOf)) return '`off` or a map';
+  if (Array.isArray(words)) return words.map(code).join(words.length > 2 ? ', ' : ' or ');
+  if (word !== undefined) return code(word);
+  if (isObject(items) && items.writeOnly === true) return 'list of secrets';
+  if (format === 'uri') return 'URL';
+  if (/File$/.test(path)) return 'path';
+  return patterns.get(pattern) ?? types[String(type)] ?? String(type);
+}
+
+/** Splits a description into its text and the range of a duration or a size at its end. Others have theirs in the schema. */
+function rangeOf({ description, ...schema }: JsonSchema): { text: string; range?: string } {
+  const [, text = '', min, max] =
+    /^(.*?)(?: (?:(\S+) to|At most) (\d\w*)\.)?$/.exec(String(description)) ?? [];
+  const from = max === undefined ? (schema.minItems ?? schema.minimum) : min;
+  const to = max ?? schema.maxItems ?? schema.maximum;
+  if (to === undefined || to === Number.MAX_SAFE_INTEGER) return { text };
+  return {
+    text,
+    range: from === undefined ? `at most ${code(to)}` : `${code(from)} to ${code(to)}`,
+  };
+}
+
+/** Breaks lines as the pages do. */
+function wrapped(text: string): string {
+  return text.replaceAll(/(.{1,130})(?: |$)/g, '$1\n').trimEnd();
+}
+
+function rendered(entry: Entry): string {
+  const { default: preset } = entry.schema;
+  const { range, text } = rangeOf(entry.schema);
+  const shown = preset === undefined ? undefined : preset === '' ? 'empty' : code(preset);
+  const facts = [typeOf(entry), entry.isRequired ? 'required' : shown && `default ${shown}`, range];
+  return `### \`${entry.path}\`\n\n${wrapped(`*${facts.filter(Boolean).join(', ')}.* ${text}`)}\n`;
+}
+
+const keys = keysIn(fileJsonSchema()).filter(({ path }) => !elsewhere.test(path));
+const file = new URL('../../../../docs/configuration.md', import.meta.url);
+const page = readFileSync(file, 'utf8');
+const generated = /(<!-- generated: ([\w.]+) -->\n).*?(?=<!-- end of generated -->)/gs;
+const sections = [...page.matchAll(generated)].map(([, , section = '']) => section);
+
+/** Finds the section of the page that a key is in: the one with the longest path. */
+function sectionOf({ path }: Entry): string | undefined {
+  const above = sections.filter((section) => `${path}.`.startsWith(`${section}.`));
+  return above.sort((one, other) => other.length - one.length)[0];
+}
+
+/** The paths of what a YAML example has; the entries of a list are at the path of the list. */
+function pathsIn(value: unknown, path = ''): string[] {
+  if (Array.isArray(value)) return value.flatMap((entry) => pathsIn(entry, path));
+  if (!isObject(value)) return [];
+  return Object.entries(value).flatMap(([key, inner]) => {
+    const own = path === 'login.clusters.' ? `${path}NAME` : path + key;
+    return [own, ...pathsIn(inner, `${own}.`)];
   });
 }
+
+// Only a config that its schema refuses is searched for unknown keys.
+test('the schema refuses unknown keys by itself, in each of its objects', () => {
+  const objects = objectsIn(fileJsonSchema());
+  expect(objects.length).toBeGreaterThan(20);
+  expect(objects.filter(({ additionalProperties }) => additionalProperties !== false)).toEqual([]);
+});
 
 /** This schema, and all within it, that name keys. */
 function objectsIn(schema: object): JsonSchema[] {
@@ -46,57 +131,22 @@ function objectsIn(schema: object): JsonSchema[] {
     : inner;
 }
 
-/** The rows of the tables whose first columns are "Key, Default", under the path that the heading begins with. */
-function documentedIn(markdown: string): Entry[] {
-  return markdown.split(/^#+ (?=.)/m).flatMap((section) => {
-    const [heading = ''] = /^[\w.]+(?=[:,])/.exec(section) ?? [];
-    const tables = section.match(/^\| Key \| Default \|.*\n(?:\|.*\n)+/gm) ?? [];
-    const rows = tables.flatMap((table) => table.trim().split('\n').slice(2));
-    return rows.map((row): Entry => {
-      const [, key = '', preset = '', ...cells] = row.split('|').map((cell) => cell.trim());
-      const path = [heading, /^`(.*)`$/.exec(key)?.[1]].filter(Boolean).join('.');
-      const [, value = preset === 'required' ? preset : undefined] =
-        /^`([^`]*)`$/.exec(preset) ?? [];
-      return { path, preset: value, text: cells.join('|').replaceAll('`', '') };
-    });
-  });
-}
-
-const schema = describedIn(fileJsonSchema()).filter(({ path }) => !ofConnections.test(path));
-const reference = documentedIn(
-  readFileSync(new URL('../../../../docs/configuration.md', import.meta.url), 'utf8'),
-);
-
-// Only a config that its schema refuses is searched for unknown keys.
-test('the schema refuses unknown keys by itself, in each of its objects', () => {
-  const objects = objectsIn(fileJsonSchema());
-  expect(objects.length).toBeGreaterThan(20);
-  expect(objects.filter(({ additionalProperties }) => additionalProperties !== false)).toEqual([]);
+test('docs/configuration.md has what the schema says of each key; to write it: WRITE=1', () => {
+  const written = page.replaceAll(generated, (_, begin: string, section: string) =>
+    [begin, ...keys.filter((key) => sectionOf(key) === section).map(rendered)]
+      .join('\n')
+      .concat('\n'),
+  );
+  if (process.env.WRITE === '1') writeFileSync(file, written);
+  else expect(page).toBe(written);
+  expect(keys.filter((key) => sectionOf(key) === undefined)).toEqual([]);
 });
 
-test('the reference has each key once, and no other', () => {
-  const sections = ['server', 'admin', 'authenticators', 'cache', 'cache.memory', 'lockout', 'log'];
-  const ofAuthenticators = ['circuit', 'username', 'groups'].map((key) => `authenticators.${key}`);
-  const withHeading = [
-    ...sections,
-    ...ofAuthenticators,
-    'audit',
-    'provenance',
-    'tracing',
-    'login',
-    'login.tls',
-    'login.limits',
-  ];
-  const keys = schema.map(({ path }) => path).filter((path) => !withHeading.includes(path));
-  expect(reference.map(({ path }) => path).sort()).toEqual(keys.sort());
+test('each key without a default is in an example of the page', () => {
+  const examples = [...page.matchAll(/^```yaml\n(.*?)^```$/gms)].map(([, text = '']) =>
+    parse(text),
+  );
+  const shown = new Set(examples.flatMap((example) => pathsIn(example)));
+  const without = keys.filter(({ schema }) => schema.default === undefined);
+  expect(without.map(({ path }) => path).filter((path) => !shown.has(path))).toEqual([]);
 });
-
-test.each(reference.map((row) => [row.path, row] as const))(
-  '%s has the default and the description of its schema',
-  (path, row) => {
-    const described = schema.find((entry) => entry.path === path);
-    // What is left out may have a meaning in words.
-    expect(row.preset).toBe(described?.preset);
-    expect(row.text.slice(0, described?.text.length)).toBe(described?.text);
-  },
-);
