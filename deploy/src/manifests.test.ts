@@ -116,7 +116,11 @@ describe('the pod', () => {
       // The sum in docs/running.md, from the defaults in docs/configuration.md: seconds.
       const keys = await readFile(join(deployFolder, '../docs/configuration.md'), 'utf8');
       const seconds = (key: string) =>
-        Number(new RegExp(`^\\| \`${key}\` \\| \`(\\d+)s\``, 'm').exec(keys)?.[1]);
+        Number(
+          new RegExp(`^### \`server.${key}\`\n\n\\*duration, default \`(\\d+)s\``, 'm').exec(
+            keys,
+          )?.[1],
+        );
       const worst = seconds('shutdownDelay') + seconds('drainTimeout') + 5 + 10;
       expect(pod.terminationGracePeriodSeconds).toBeGreaterThan(worst);
     },

@@ -464,7 +464,7 @@ describe.concurrent('a session', () => {
         },
       ]),
     );
-    const page = codeBlocksOf(await readDocument('docs/configuration.md'));
+    const page = codeBlocksOf(await readDocument('docs/identity-policy.md'));
     const example = page.find(({ text }) => text.includes('- name: partner'))?.text ?? '';
     const written = example
       .replaceAll(/ldaps:[^\]]*/g, ldapsUrl)

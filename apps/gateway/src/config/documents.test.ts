@@ -9,18 +9,38 @@ const root = fileURLToPath(new URL('../../../../', import.meta.url));
 const exclude = (path: string): boolean =>
   /^(node_modules|test-results|dist|\..*|CHANGELOG\.md)$/.test(basename(path));
 
+/** Pages whose YAML is all of gateway.yaml, in parts. */
+const reference = ['docs/configuration.md', 'docs/identity-policy.md'];
+
+/** What follows a part without authenticators: those that the part about logins names. */
+const rest = `
+authenticators:
+  - { name: sessions, use: redis, options: { url: redis://localhost } }
+  - name: corp
+    use: ldap
+    options: { urls: [ldaps://ldap.example.com], user: { base: "dc=example,dc=com", filter: "(uid={username})" } }
+`;
+
 /** The whole configs in a document: the code blocks that say that they are one, without the indentation of a list. */
-function configsOf(markdown: string): string[] {
-  const blocks = markdown.matchAll(/^( *)```\w*[^\n]*\n(.*?)^ *```$/gms);
-  return [...blocks]
-    .map(([, indentation, text = '']) => text.replaceAll(new RegExp(`^${indentation}`, 'gm'), ''))
-    .filter((text) => text.startsWith('# gateway.yaml'));
+function configsOf(page: string, markdown: string): string[] {
+  const blocks = [...markdown.matchAll(/^( *)```(\w*)[^\n]*\n(.*?)^ *```$/gms)].map(
+    ([, indentation, language, text = '']) => ({
+      language,
+      text: text.replaceAll(new RegExp(`^${indentation}`, 'gm'), ''),
+    }),
+  );
+  const isPart = reference.includes(page);
+  return blocks.flatMap(({ language, text }) => {
+    if (text.startsWith('# gateway.yaml')) return [text];
+    if (!isPart || language !== 'yaml' || !/^\w/m.test(text)) return [];
+    return [text.includes('authenticators:\n') ? text : text + rest];
+  });
 }
 
 const configs = globSync('**/*.md', { cwd: root, exclude })
   .sort()
   .flatMap((page) =>
-    configsOf(readFileSync(join(root, page), 'utf8')).map(
+    configsOf(page, readFileSync(join(root, page), 'utf8')).map(
       (config, index) => [page, index + 1, config] as const,
     ),
   );

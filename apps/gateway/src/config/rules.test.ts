@@ -31,7 +31,7 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
     [
       'a review that kube-apiserver no longer waits for',
       { server: '  reviewTimeout: 31s' },
-      'write at most 30s (kube-apiserver waits 30 s for an answer, once)',
+      'write at most 30s (kube-apiserver waits 30 s for an answer and does not retry)',
     ],
     [
       'a duration beyond timers',

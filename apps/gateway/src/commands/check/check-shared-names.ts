@@ -96,7 +96,7 @@ function describe(names: string, where: string): string {
     `${names}: they are asked in this order about a name and a password ${where}, and the first one that knows the name decides. ` +
     'A user of a later one who types a name that an earlier one knows too is refused, even with the right password. Where an earlier ' +
     'one refuses the names that it does not know (user.unknown: rejected), no one of a later one gets in. If two can have one ' +
-    'name, let their users log in by different names: "Two directories that share names" in docs/configuration.md'
+    'name, let their users log in by different names: "Two directories that share names" in docs/identity-policy.md'
   );
 }
 
