@@ -44,7 +44,7 @@ interface CrowdAnswer {
 
 /**
  * Milliseconds after which a person gives up. An attempt whose end Redis could not note in time holds its slot in the lockout
- * guard for 60 s: docs/limits.md.
+ * guard for 60 s: docs/limits.md, "Lockout guard".
  */
 const patience = 90_000;
 

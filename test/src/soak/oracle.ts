@@ -94,7 +94,7 @@ export const abandonedAfter = 60_000;
 /** Writes of the last moment before a master fails may be lost: README of authenticator-redis, "Commands". */
 const replicationLag = 1_000;
 
-/** pwdChangedTime has whole seconds: docs/limits.md, "LDAP". A session from about then may go on or not. */
+/** pwdChangedTime has whole seconds: docs/limits.md, "Directories". A session from about then may go on or not. */
 const changeResolution = 2_000;
 
 /** The time that a busy machine may add to each time. */
@@ -163,7 +163,7 @@ function createIndex(history: readonly Event[]) {
     ...actsOn(secret)
       .filter((act) => act.what === 'forget' && begin <= act.end)
       .map((act) => {
-        // docs/limits.md: a session of the moment before a failover may be in no list.
+        // docs/security.md: a session of the moment before a failover may be in no list.
         const isListed = end < act.begin && !mayBeLost({ begin, end });
         return { ...act, what: 'revoke' as const, secret, isSure: act.isSure && isListed };
       }),
