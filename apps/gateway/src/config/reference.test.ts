@@ -95,7 +95,7 @@ function rendered(entry: Entry): string {
 const keys = keysIn(fileJsonSchema()).filter(({ path }) => !elsewhere.test(path));
 const file = new URL('../../../../docs/configuration.md', import.meta.url);
 const page = readFileSync(file, 'utf8');
-const generated = /(<!-- generated: ([\w.]+) -->\n).*?(?=<!-- end of generated -->)/gs;
+const generated = /(<!-- generated: ([\w.]+) -->\n).*?(?=<!-- end -->)/gs;
 const sections = [...page.matchAll(generated)].map(([, , section = '']) => section);
 
 /** Finds the section of the page that a key is in: the one with the longest path. */

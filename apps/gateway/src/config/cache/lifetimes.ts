@@ -28,7 +28,7 @@ const lifetimes = {
     { ...hour, fixForZero },
   ),
   staleTtl: duration(
-    'How long a positive answer is used after `authenticatedTtl` while the authenticator is unavailable. With `0`, it is not.',
+    'How long a positive answer is used after `authenticatedTtl` while the authenticator is unavailable. `0` turns this off.',
     { ...day, min: '0' },
   ),
 };
