@@ -5,7 +5,7 @@ import { readDocument } from './testing/deployed.ts';
 import { find, withoutCodeBlocks } from './testing/documents.ts';
 import { rootFolder } from './testing/pnpm.ts';
 
-/** Messages of Kubernetes, Go, OpenSSL and the command of "Find gaps", which are not in the source of the gateway. */
+/** Messages of Kubernetes, kubectl, Go, OpenSSL and the command of "Find gaps", which are not in the source of the gateway. */
 const foreign = new Set([
   'error: You must be logged in to the server (Unauthorized)',
   'Unable to authenticate the request',
@@ -17,6 +17,8 @@ const foreign = new Set([
   'remote error: tls: …',
   "request header list larger than peer's advertised limit",
   '… 3 missing before 42',
+  'tls: failed to verify certificate: x509: …',
+  'Error from server (Forbidden): … User "corp:jane" cannot …',
 ]);
 
 /** The pages that quote messages of the gateway and its commands. */
@@ -28,6 +30,7 @@ const pages = [
   'docs/how-long-access-lasts.md',
   'docs/audit-trail.md',
   'docs/log-messages.md',
+  'docs/helpdesk.md',
 ];
 
 /** The tables whose first column quotes messages: even one of a single word is a message there. */
@@ -42,14 +45,15 @@ const tablesOfMessages = [
 ];
 
 const commands =
-  /^(?:curl|kill|kubectl|npx|openssl|pnpm|read|sallyport|talosctl|ulimit) | --?[a-z]/;
+  /^(?:curl|kill|kubectl|npx|openssl|pnpm|read|sallyport(?:-helpdesk)?|talosctl|ulimit) | --?[a-z]/;
 const settings = /^(?:[\w.-]+: \S+|\{ \w+ \})$/;
 const keyPaths = /^\w+(?:\.\w+)+$/;
+const usages = / \[?(?:USER|REASON)\b/;
 const queries = / == | > 0$|^(?:min|rate)\b/;
 const redisCommands = /^[A-Z]+ [A-Z]+$/;
 const isMessage = (text: string): boolean =>
   text.includes(' ') &&
-  ![commands, settings, queries, redisCommands].some((other) => other.test(text));
+  ![commands, settings, usages, queries, redisCommands].some((other) => other.test(text));
 
 const quotedIn = (text: string): string[] =>
   [...text.matchAll(/`([^`]+)`/g)].map(([, quoted = '']) => quoted.replaceAll(/\s+/g, ' '));
@@ -104,6 +108,15 @@ const composed: Readonly<Record<string, string>> = {
   'no token of user … was issued by …': '… was issued by authenticator …',
   'account state: locked': 'account state: …, by the attribute …',
   'account in corp: locked': 'account in …: …',
+  'account in corp: not found': 'account in …: …',
+  'account in corp: disabled': 'account in …: …',
+  'account in corp: password-expired': 'account in …: …',
+  'account in corp: nothing known against the user': 'account in …: …',
+  'blocked as user corp:jane until …': 'blocked as … …',
+  'blocked as group …': 'blocked as … …',
+  '1 session was sealed with other keys …': 'sealed with other keys than',
+  '0 valid tokens of robots, 1 revoked, 1 expired': '… valid tokens of …',
+  'it answered 400: cluster is not known: write one of …': 'cluster is not known: …',
   'this machine is short of file descriptors': 'this machine is short of …',
 };
 
@@ -121,12 +134,12 @@ async function readSource(): Promise<string> {
     .replaceAll(/\$\{[^{}]*\}/g, '…');
 }
 
-/** Whether the source has each constant part of a message: `…`, NAME, F, N and numbers stand for values. */
+/** Whether the source has each constant part of a message: `…`, NAME, F, N, numbers and names of the examples stand for values. */
 function isIn(source: string, message: string): boolean {
   const known = composed[message];
   if (known !== undefined) return source.includes(known);
   return message
-    .split(/…|\b(?:NAME|F|N(?=s?\b)|\d+)\w*/)
+    .split(/…|\b(?:(?:NAME|F|N(?=s?\b)|\d+)\w*|corp(?::jane)?\b|partner\b)/)
     .every((part) => source.includes(part.trim()));
 }
 
