@@ -17,14 +17,15 @@ import { type ExitCode, exitCodes, printJson, printRemark } from '../output.ts';
 import { humanDuration, momentText } from '../times.ts';
 
 // kube-apiserver has two caches: --authentication-token-webhook-cache-ttl, 2m0s by default, and 10 s around all authenticators.
-const kubeCaches =
-  'until its own cache ends: 2 minutes and 10 s,\nunless its --authentication-token-webhook-cache-ttl is another than 2m.';
+// The second one contains accepted tokens only.
+const untilCacheEnds = (length: string) =>
+  `until its own cache ends: ${length},\nunless its --authentication-token-webhook-cache-ttl is another than 2m.`;
 
 export const mayStillPass =
-  `Answers that a kube-apiserver has cached may pass ${kubeCaches}\n` +
+  `Answers that a kube-apiserver has cached may pass ${untilCacheEnds('2 minutes and 10 s')}\n` +
   'What is open already (exec, logs -f, watch) goes on.\n';
 
-export const mayStillBeRefused = `Refusals that a kube-apiserver has cached may hold ${kubeCaches}\n`;
+export const mayStillBeRefused = `Refusals that a kube-apiserver has cached may hold ${untilCacheEnds('2 minutes')}\n`;
 
 /**
  * Writes an entry, and waits for the replicas. Ctrl-C ends the wait and not the command: it prints who has confirmed by then.
