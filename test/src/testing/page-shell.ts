@@ -44,9 +44,7 @@ export async function createPageShell(
     },
   };
   const here = (commands: string) =>
-    commands
-      .replaceAll(/(?<![\w.])\/(etc|root|media)\//g, `${root}/$1/`)
-      .replaceAll('npx -y pnpm@10 sallyport', 'sallyport');
+    commands.replaceAll(/(?<![\w.])\/(etc|root|media)\//g, `${root}/$1/`);
   let scripts = 0;
   return {
     root,
