@@ -43,7 +43,7 @@ export async function measure(
   for (let round = 0; round <= rounds; round++) {
     for (let turn = 0; turn < contenders.length; turn++) {
       const one = contenders[(round + turn) % contenders.length] as Named;
-      onTurn?.(`${order.protocol}, ${order.at} at once, round ${round} of ${rounds}: ${one.name}`);
+      onTurn?.(`${order.protocol}, ${order.at} concurrent, round ${round} of ${rounds}: ${one.name}`);
       const done = await takeTurn(one, order);
       if (round > 0) turns.get(one)?.push(done);
     }
@@ -65,7 +65,7 @@ async function takeTurn({ name, running }: Named, order: Order): Promise<Turn> {
   const before = await cpuSeconds(running.pid);
   const driven = await running.drive(order).catch((error: unknown) => {
     throw new Error(
-      `${name}, ${order.at} at once: ${error instanceof Error ? error.message : error}`,
+      `${name}, ${order.at} concurrent: ${error instanceof Error ? error.message : error}`,
     );
   });
   const used = (await cpuSeconds(running.pid)) - before;

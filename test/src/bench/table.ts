@@ -7,7 +7,7 @@ import type { StartRow } from './start.ts';
 /** Makes an aligned Markdown table with medians, and in brackets the median of the ratios to the baseline. */
 export function reviewsTable(rows: readonly Row[], baseline: string): string {
   const names = [...Object.keys(figures), 'peak MiB'];
-  const head = ['at once', 'contender', ...names.map((name) => `${name} (×)`)];
+  const head = ['concurrent', 'contender', ...names.map((name) => `${name} (×)`)];
   const lines = rows.map((row) => {
     const base = rows.find(({ name, order }) => name === baseline && isSame(order, row.order));
     const cells = Object.values(figures).map((figure) =>
