@@ -504,7 +504,7 @@ describe.concurrent('a session', () => {
     expect(JSON.parse(stdout).findings).toContainEqual({
       ...{ check: 'shared names', result: 'warning' },
       detail: expect.stringMatching(
-        /^corp, partner: .* in a token or at a login, .*docs\/configuration\.md$/,
+        /^corp, partner: .* in a token or at a login, .*docs\/identity-policy\.md$/,
       ),
     });
     await namesOfOneUser(operator, mail);
