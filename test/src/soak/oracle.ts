@@ -291,7 +291,7 @@ function mayBeBad({ secret, end }: Attempt, past: Past): boolean {
 
 /**
  * Whether the lockout guard may refuse a right password: `maxFailures` *different* wrong ones in the window, and no replica
- * has to know that it is right (README, "What it does"; docs/configuration.md, "lockout and log").
+ * has to know that it is right (README, "What it does"; docs/configuration.md, "lockout").
  */
 function isThrottled(one: Attempt, past: Past): boolean {
   const attempts = past.attemptsOf(one.secret).filter(({ begin }) => begin <= one.end);
