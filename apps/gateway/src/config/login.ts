@@ -92,7 +92,7 @@ export const loginSchema = z
       'Address where people log in. Plain HTTP is allowed on a loopback address only: any other one needs `login.tls`.',
       8444,
     ),
-    publicUrl: value({}, parsePublicUrl).describe(
+    publicUrl: value({ format: 'uri' }, parsePublicUrl).describe(
       'URL by which clients reach the login server, without a path. Requests for another host are refused. `http:` is for loopback only.',
     ),
     tls: z

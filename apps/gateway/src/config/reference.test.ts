@@ -53,12 +53,13 @@ const types: Readonly<Record<string, string>> = {
   object: 'map',
 };
 
+const choices = new Intl.ListFormat('en', { type: 'disjunction' });
 const code = (value: unknown) => `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
 
 function typeOf({ path, schema }: Entry): string {
   const { type, pattern, enum: words, const: word, format, anyOf, items } = schema;
   if (Array.isArray(anyOf)) return '`off` or a map';
-  if (Array.isArray(words)) return words.map(code).join(words.length > 2 ? ', ' : ' or ');
+  if (Array.isArray(words)) return choices.format(words.map(code));
   if (word !== undefined) return code(word);
   if (isObject(items) && items.writeOnly === true) return 'list of secrets';
   if (format === 'uri') return 'URL';
