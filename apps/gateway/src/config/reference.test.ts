@@ -73,7 +73,9 @@ function rangeOf({ description, ...schema }: JsonSchema): { text: string; range?
     /^(.*?)(?: (?:(\S+) to|At most) (\d\w*)\.)?$/.exec(String(description)) ?? [];
   const from = max === undefined ? (schema.minItems ?? schema.minimum) : min;
   const to = max ?? schema.maxItems ?? schema.maximum;
-  if (to === undefined || to === Number.MAX_SAFE_INTEGER) return { text };
+  // The page says that a duration is at most 7d.
+  const isUsual = from === undefined && to === '7d';
+  if (to === undefined || to === Number.MAX_SAFE_INTEGER || isUsual) return { text };
   return {
     text,
     range: from === undefined ? `at most ${code(to)}` : `${code(from)} to ${code(to)}`,
