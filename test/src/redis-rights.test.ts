@@ -234,7 +234,10 @@ test('blocks survive a restart of a Redis whose user default is off as in docs/r
   const [everything = ''] = await documentedLines('One user for everything');
   const password = secret(randomToken());
   await using own = await startRedis({
-    users: [...(await documentedLines('Close the default user')), everything.replace('PASSWORD', password)],
+    users: [
+      ...(await documentedLines('Close the default user')),
+      everything.replace('PASSWORD', password),
+    ],
   });
   const place = {
     url: own.url,
