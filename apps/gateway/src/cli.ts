@@ -12,7 +12,7 @@ import {
 } from './commands/options.ts';
 import { type ExitCode, exitCodes, UsageError } from './commands/output.ts';
 import { exampleText } from './commands/printed-commands.ts';
-import { ConfigError, causeOf } from './config/problems.ts';
+import { ConfigError, causeOf, onTwoLines, wordsOf } from './config/problems.ts';
 
 const program = new Command('sallyport')
   .description('Authenticate bearer tokens for Kubernetes, and manage blocks, sessions and tokens')
@@ -42,7 +42,7 @@ let exitCode: ExitCode = exitCodes.success;
 function withExample(error: string): string {
   return error.replace(
     /^(error: required option '(--\w+) <duration>' not specified)\n$/,
-    '$1: add it, such as $2 8h\n',
+    '$1\n  fix: add it, such as $2 8h\n',
   );
 }
 
@@ -362,7 +362,7 @@ function explainError(error: unknown): ExitCode {
     return error.exitCode === 0 ? exitCodes.success : exitCodes.usage;
   const several = error instanceof ConfigError && error.problems.length > 1;
   const heading = several ? `${error.problems.length} errors in the config:\n` : '';
-  process.stderr.write(`sallyport: ${heading}${causeOf(error)}\n`);
+  process.stderr.write(`sallyport: ${heading}${onTwoLines(wordsOf(error))}\n`);
   return error instanceof UsageError ? exitCodes.usage : exitCodes.failure;
 }
 

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { createLogger } from '../base/logging/logger.ts';
-import { causeOf, formatProblem } from '../config/problems.ts';
+import { FixableError, onOneLine, placed, wordsOf } from '../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
 import { createAttempts } from '../engine/lockout/attempts.ts';
 import { createRevocationList } from '../engine/revocation/list.ts';
@@ -16,17 +16,20 @@ import {
 import { printRemark } from './output.ts';
 import { humanDuration } from './times.ts';
 
-/** Requires cache.redis. @throws Error when the config has none, which says what to do instead */
+/** Requires cache.redis. @throws FixableError when the config has none */
 export function needCacheRedis({ cache, file, lockout }: GatewayConfig, command: string): void {
   if (cache.redis !== undefined) return;
-  throw new Error(
-    command === 'lockouts' || command === 'unlock'
-      ? `${command} needs cache.redis, and ${file} has none. Each gateway process counts refused attempts by itself, ` +
-          'in its memory, and no command reaches them. A count ends with lockout.window ' +
-          `(${humanDuration(lockout.window)}) after the last refused attempt, or with a restart of that process`
-      : `${command} needs cache.redis, through which the gateways learn of it, and ${file} has none: add it ` +
-          '(docs/configuration.md). Until then, revoke works for issued tokens, and the backend for its users; ' +
-          'a restart empties the memory of a gateway',
+  if (command === 'lockouts' || command === 'unlock') {
+    throw new FixableError(
+      `${command} needs cache.redis, and ${file} has none: each gateway process counts refused attempts in its own memory, ` +
+        'which no command reaches',
+      `wait for lockout.window (${humanDuration(lockout.window)}) after the last refused attempt, or restart the gateway`,
+    );
+  }
+  throw new FixableError(
+    `${command} needs cache.redis, through which the gateways learn of it, and ${file} has none`,
+    'add cache.redis (docs/configuration.md). Until then, revoke issued tokens, disable users in their backend, and restart ' +
+      'each gateway to empty its memory',
   );
 }
 
@@ -52,7 +55,8 @@ export async function readBlocks(redis: ProbedRedis | undefined) {
   try {
     if (redis !== undefined) return { blocks: await readBlockList(redis), isRead: true };
   } catch (error) {
-    printRemark(`who is blocked or locked out could not be read: ${causeOf(error)}`);
+    const { message, fix } = wordsOf(error);
+    printRemark(`can't read who is blocked or locked out: ${message}`, fix);
   }
   return { blocks: createRevocationList(Date.now, Date.now), isRead: false };
 }
@@ -66,9 +70,10 @@ export async function readBlockList(redis: ProbedRedis) {
   const { now, entries, unreadable } = await readListing(redis);
   const blocks = createRevocationList(() => now, Date.now);
   blocks.merge(entries);
-  const why = `can't be opened, so not all blocks are known: run "sallyport check"`;
-  if (unreadable.count > 0)
-    printRemark(`${unreadable.count} entries of the revocation list ${why}`);
+  if (unreadable.count > 0) {
+    const what = `${unreadable.count} entries of the revocation list can't be opened`;
+    printRemark(`${what}, so not all blocks are known`, 'run "sallyport check"');
+  }
   return blocks;
 }
 
@@ -129,7 +134,7 @@ export function askEach<Result>(
     try {
       created = await createAuthenticator(one, config.baseDirectory, { logger, attempts });
     } catch (error) {
-      return unmade(one, formatProblem(one.problem(error)));
+      return unmade(one, onOneLine(placed(one.problem(error))));
     }
     try {
       return await ask(created);

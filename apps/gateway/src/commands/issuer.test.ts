@@ -1,5 +1,6 @@
 import type { IssuedToken } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
+import { FixableError } from '../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
 import type { NamedUser } from '../engine/chain/identity-policy.ts';
 import { chooseIssuer, issuingOf, seeToken, toJson } from './issuer.ts';
@@ -41,14 +42,14 @@ describe('without a name', () => {
   test('none issues tokens', () => {
     expect(failure(['corp', 'demo'])).toEqual(
       new Error(
-        'no authenticator of /etc/gateway.yaml issues tokens; it has corp (package-of-corp), demo (package-of-demo)',
+        'no authenticator in /etc/gateway.yaml issues tokens: it has corp (package-of-corp), demo (package-of-demo)',
       ),
     );
   });
 
   test('several do', () => {
     expect(failure(['ta', 'corp', 'tb', 'ts'])).toEqual(
-      new UsageError('several authenticators issue tokens: write --authenticator ta or tb'),
+      new UsageError('several authenticators issue tokens', 'write --authenticator ta or tb'),
     );
   });
 });
@@ -65,20 +66,27 @@ describe('by name', () => {
   test('unknown, with the one that was meant', () => {
     expect(failure(['corp', 'tokens'], 'tokns')).toEqual(
       new UsageError(
-        '--authenticator: "tokns" is not in /etc/gateway.yaml, which has corp, tokens. Did you mean tokens?',
+        '--authenticator: "tokns" is not in /etc/gateway.yaml',
+        'did you mean tokens?',
       ),
     );
     expect(failure(['tokens'], '')).toEqual(
-      new UsageError('--authenticator: "" is not in /etc/gateway.yaml, which has tokens.'),
+      new UsageError('--authenticator: "" is not in /etc/gateway.yaml', 'write one of: tokens'),
     );
   });
 
   test('one that issues no tokens', () => {
     expect(failure(['corp', 'ta', 'tb'], 'corp')).toEqual(
-      new Error('authenticator corp (package-of-corp) issues no tokens; those that do: ta, tb'),
+      new FixableError(
+        "authenticator corp (package-of-corp) doesn't issue tokens",
+        'write --authenticator ta or tb',
+      ),
     );
     expect(failure(['corp'], 'corp')).toEqual(
-      new Error('authenticator corp (package-of-corp) issues no tokens; none in the config does'),
+      new FixableError(
+        "authenticator corp (package-of-corp) doesn't issue tokens",
+        'add an authenticator that does, such as one with use: redis',
+      ),
     );
   });
 });

@@ -1,6 +1,6 @@
 import type { IssuedToken, TokenIssuer, UserInfo } from '@sallyport/authenticator';
 import { createLogger } from '../base/logging/logger.ts';
-import { formatProblem, nearest } from '../config/problems.ts';
+import { FixableError, nearest, placed } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import {
   identityPolicy,
@@ -83,25 +83,28 @@ export function chooseIssuer({ file, authenticators, login }: ConfigOfIssuers, n
     named === undefined ? besidesSessions : issuing.filter(({ name }) => name === named);
   if (others.length > 0) {
     throw new UsageError(
-      `several authenticators issue tokens: write --authenticator ${besidesSessions.map(({ name }) => name).join(' or ')}`,
+      'several authenticators issue tokens',
+      `write --authenticator ${besidesSessions.map(({ name }) => name).join(' or ')}`,
     );
   }
   if (found !== undefined) return found;
   if (named === undefined) {
     const all = authenticators.map((one) => `${one.name} (${one.package})`);
-    throw new Error(`no authenticator of ${file} issues tokens; it has ${all.join(', ')}`);
+    throw new Error(`no authenticator in ${file} issues tokens: it has ${all.join(', ')}`);
   }
   const other = authenticators.find(({ name }) => name === named);
   if (other !== undefined) {
     const able =
-      names.length === 0 ? 'none in the config does' : `those that do: ${names.join(', ')}`;
-    throw new Error(`authenticator ${named} (${other.package}) issues no tokens; ${able}`);
+      names.length === 0
+        ? 'add an authenticator that does, such as one with use: redis'
+        : `write --authenticator ${names.join(' or ')}`;
+    throw new FixableError(`authenticator ${named} (${other.package}) doesn't issue tokens`, able);
   }
   const all = authenticators.map(({ name }) => name);
   const near = nearest(named, all);
-  const guess = near === undefined ? '' : ` Did you mean ${near}?`;
   throw new UsageError(
-    `--authenticator: "${named}" is not in ${file}, which has ${all.join(', ')}.${guess}`,
+    `--authenticator: "${named}" is not in ${file}`,
+    near === undefined ? `write one of: ${all.join(', ')}` : `did you mean ${near}?`,
   );
 }
 
@@ -134,7 +137,8 @@ function problemOf(
   failure: string,
   secrets?: readonly string[],
 ): Error {
-  return new Error(formatProblem(authenticator.problem(error, failure, secrets)));
+  const { message, fix } = placed(authenticator.problem(error, failure, secrets));
+  return new FixableError(message, fix);
 }
 
 type WithoutSignal<Call> = Call extends (...words: [...infer Words, AbortSignal]) => infer Result
@@ -170,7 +174,11 @@ function bounded(
         if (!signal.aborted) throw problemOf(issuing, error, 'could not make the token');
         // The issuer's own errors say whether a token may be left behind. Here it was interrupted, and could not say so.
         const look = issuing.toPaste('token', 'list', '--user', request.user.username);
-        throw problemOf(issuing, error, `may or may not have made the token. To see it: ${look}`);
+        throw problemOf(
+          issuing,
+          error,
+          `might or might not have made the token. To see whether it did, run: ${look}`,
+        );
       }
     },
     list: (filter) => named(() => issuer.list(filter, signal), 'could not list its tokens'),
@@ -178,7 +186,7 @@ function bounded(
       const secrets = 'token' in selection ? [selection.token] : [];
       return named(
         () => issuer.revoke(selection, revocation, signal),
-        'could not revoke all that was asked',
+        'could not revoke everything',
         secrets,
       );
     },

@@ -10,7 +10,9 @@ import {
   textOption,
   ttlOption,
 } from './options.ts';
-import { UsageError } from './output.ts';
+
+/** The error of a wrong command line. Its message is on one line. */
+const wrongUsage = (message: string) => expect.objectContaining({ name: 'UsageError', message });
 
 /** What the option gives for the words of a command line. */
 function parse(tried: Option, ...words: string[]): unknown {
@@ -38,14 +40,14 @@ describe('--for', () => {
     ['never', '--for: "never" is not a duration: write --for 8h or 30d'],
     ['8', '--for: "8" has no unit: write --for 8h or 30d'],
   ])('%s is wrong usage', (text, message) => {
-    expect(() => read(text)).toThrow(new UsageError(message));
+    expect(() => read(text)).toThrow(wrongUsage(message));
   });
 });
 
 test('--wait is 5 s, or another time, or none', () => {
   const read = parser(option.wait);
   expect([parse(option.wait), read('0'), read('10m')]).toEqual([5_000, 0, 600_000]);
-  expect(() => read('11m')).toThrow(new UsageError('--wait must be at most 10m: write --wait 5s'));
+  expect(() => read('11m')).toThrow(wrongUsage('--wait must be at most 10m: write --wait 5s'));
 });
 
 test("--jti is an id, as it is or as kube-apiserver's audit log has it", () => {
@@ -55,7 +57,7 @@ test("--jti is an id, as it is or as kube-apiserver's audit log has it", () => {
   ]);
   for (const empty of ['', ' ', 'JTI=', 'JTI= ']) {
     expect(() => read(empty)).toThrow(
-      new UsageError('--jti is empty: give it a value, or leave it out'),
+      wrongUsage('--jti is empty: give it a value, or leave it out'),
     );
   }
   for (const jti of ['7', 'JTI=7', 'JTI=', 'JTI=JTI=']) expect(read(jtiText(jti))).toBe(jti);
@@ -77,9 +79,12 @@ describe('--ttl', () => {
     ['8', '--ttl: "8" has no unit: write --ttl 8h, 30d or never'],
     ['-1h', '--ttl: "-1h" is not a duration: write --ttl 8h, 30d or never'],
     ['', '--ttl: "" is not a duration: write --ttl 8h, 30d or never'],
-    ['3000000d', '--ttl: "3000000d" is too long: write --ttl never for a token without an end'],
+    [
+      '3000000d',
+      '--ttl: "3000000d" is too long: write --ttl never for a token that does not expire',
+    ],
   ])('%s is wrong usage', (text, message) => {
-    expect(() => read(text)).toThrow(new UsageError(message));
+    expect(() => read(text)).toThrow(wrongUsage(message));
   });
 });
 
@@ -92,10 +97,10 @@ describe('--digest', () => {
 
   test.each([
     ['abcdef0', '--digest has 7 digits: give at least the first 8 of 64'],
-    ['a'.repeat(65), '--digest has 65 digits: SHA-256 has 64'],
-    ['xyz', '--digest has a character that is not a hexadecimal digit'],
+    ['a'.repeat(65), '--digest has 65 digits, and SHA-256 has 64'],
+    ['xyz', '--digest contains a character that is not a hexadecimal digit'],
   ])('%s is wrong usage', (text, message) => {
-    expect(() => read(text)).toThrow(new UsageError(message));
+    expect(() => read(text)).toThrow(wrongUsage(message));
   });
 });
 
@@ -108,7 +113,7 @@ describe('a text', () => {
 
   test.each(['', ' '])('%j is wrong usage, in a list too', (text) => {
     const message = (name: string) =>
-      new UsageError(`${name} is empty: give it a value, or leave it out`);
+      wrongUsage(`${name} is empty: give it a value, or leave it out`);
     expect(() => parse(textOption('--user <name>', ''), '--user', text)).toThrow(message('--user'));
     expect(() => parse(textOption('--group <group...>', ''), '--group', 'dev', text)).toThrow(
       message('--group'),

@@ -1,8 +1,7 @@
 import { userInfo } from 'node:os';
 import { durationText, parseDuration } from '@sallyport/plugin-kit';
 import { Option } from 'commander';
-import { parseListenAddress } from '../config/listen.ts';
-import { causeOf } from '../config/problems.ts';
+import { parseListen } from '../config/listen.ts';
 import { UsageError } from './output.ts';
 
 /** The config that a command uses when none is named: `init` makes it there, and packages of the service expect it there. */
@@ -76,7 +75,7 @@ export function textOption(
   return created.argParser<string | readonly string[]>((given, before) => {
     const text = read(given);
     if (text.trim() === '')
-      throw new UsageError(`${created.long} is empty: give it a value, or leave it out`);
+      throw new UsageError(`${created.long} is empty`, 'give it a value, or leave it out');
     return created.variadic ? [...(before ?? []), text] : text;
   });
 }
@@ -94,11 +93,9 @@ export function jtiText(jti: string): string {
 
 export function addressOption(flags: string, description: string): Option {
   return new Option(flags, description).argParser((text) => {
-    try {
-      return parseListenAddress(text);
-    } catch (error) {
-      throw new UsageError(causeOf(error));
-    }
+    const parsed = parseListen(text);
+    if ('value' in parsed) return parsed.value;
+    throw new UsageError(parsed.problem, parsed.fix);
   });
 }
 
@@ -110,7 +107,8 @@ export function ttlOption(description: string, now: () => number = Date.now): Op
     // RFC 3339 has years of four digits.
     if (now() + ttl <= Date.parse('9999-12-31T23:59:59Z')) return ttl;
     throw new UsageError(
-      `--ttl: "${text}" is too long: write --ttl never for a token without an end`,
+      `--ttl: "${text}" is too long`,
+      'write --ttl never for a token that does not expire',
     );
   });
 }
@@ -130,11 +128,11 @@ function readDuration(
 ): number {
   const parsed = parseDuration(text);
   const instead = `write ${name} ${example}`;
-  if ('problem' in parsed) throw new UsageError(`${name}: ${parsed.problem}: ${instead}`);
+  if ('problem' in parsed) throw new UsageError(`${name}: ${parsed.problem}`, instead);
   if (parsed.value === 0 && !mayBeZero)
-    throw new UsageError(`${name} must be longer than 0: ${instead}`);
+    throw new UsageError(`${name} must be longer than 0`, instead);
   if (max !== undefined && parsed.value > max)
-    throw new UsageError(`${name} must be at most ${durationText(max)}: ${instead}`);
+    throw new UsageError(`${name} must be at most ${durationText(max)}`, instead);
   return parsed.value;
 }
 
@@ -146,12 +144,13 @@ export function digestOption(description: string, min: number): Option {
   return new Option('--digest <digits>', description).argParser((text) => {
     const { length } = text;
     if (!/^[0-9a-f]*$/i.test(text))
-      throw new UsageError('--digest has a character that is not a hexadecimal digit');
+      throw new UsageError('--digest contains a character that is not a hexadecimal digit');
     if (length > digestLength)
-      throw new UsageError(`--digest has ${length} digits: SHA-256 has ${digestLength}`);
+      throw new UsageError(`--digest has ${length} digits, and SHA-256 has ${digestLength}`);
     if (length >= min) return text.toLowerCase();
     throw new UsageError(
-      `--digest has ${length} digits: give at least the first ${min} of ${digestLength}`,
+      `--digest has ${length} digits`,
+      `give at least the first ${min} of ${digestLength}`,
     );
   });
 }

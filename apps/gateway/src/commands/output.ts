@@ -1,4 +1,5 @@
 import { printable } from '../base/logging/printable.ts';
+import { FixableError, onTwoLines } from '../config/problems.ts';
 
 export const exitCodes = {
   success: 0,
@@ -11,8 +12,8 @@ export const exitCodes = {
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
-/** A UsageError means that the command line is wrong. Its message says what to write. */
-export class UsageError extends Error {
+/** A UsageError means that the command line is wrong. */
+export class UsageError extends FixableError {
   override readonly name = 'UsageError';
 }
 
@@ -34,9 +35,9 @@ export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** Prints a remark on standard error, where it is seen with `-o json` too. */
-export function printRemark(remark: string): void {
-  process.stderr.write(`sallyport: ${remark}\n`);
+/** Prints a remark on standard error, where it is seen even with `-o json`. @param fix what to do about it */
+export function printRemark(remark: string, fix?: string): void {
+  process.stderr.write(`sallyport: ${onTwoLines({ message: remark, fix })}\n`);
 }
 
 /**

@@ -2,6 +2,7 @@ import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { wholeDetail } from './finding.ts';
 import { checkPermissions, othersWith } from './permissions.ts';
 
 describe('who besides the owner', () => {
@@ -33,10 +34,10 @@ describe('check', () => {
   afterEach(() => rm(folder, { recursive: true }));
 
   const details = async (...files: { file: string; secret: boolean }[]) =>
-    (await checkPermissions(files)).map(({ check, result, detail }) => [
-      check,
-      result,
-      detail.replaceAll(folder, ''),
+    (await checkPermissions(files)).map((one) => [
+      one.check,
+      one.result,
+      wholeDetail(one).replaceAll(folder, ''),
     ]);
   const warning = (detail: string) => ['permissions', 'warning', detail];
 

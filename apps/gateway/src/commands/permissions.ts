@@ -66,8 +66,9 @@ async function checkPath(
   const rights = problems.map(({ right }) => right).join(', ');
   const octal = (found.mode & 0o7777).toString(8).padStart(4, '0');
   const fixes = problems.map(({ fix }) => fix).join(',');
-  const detail = `${path}: ${rights} (mode ${octal}): run chmod ${fixes} ${shellQuoted(path)}`;
-  return [{ check: 'permissions', result: 'warning', detail }];
+  const detail = `${path}: ${rights} (mode ${octal})`;
+  const fix = `run chmod ${fixes} ${shellQuoted(path)}`;
+  return [{ check: 'permissions', result: 'warning', detail, fix }];
 }
 
 type Access = 'r' | 'w';

@@ -13,7 +13,8 @@ export async function readToken(): Promise<string> {
   if (token === '') {
     const again = tokenCommandLine(process.argv.slice(2));
     throw new UsageError(
-      `no token on standard input: pipe it in, such as: printf %s "$TOKEN" | ${again}`,
+      'no token on standard input',
+      `type it at a terminal, or pipe it from a file: ${again} < FILE`,
     );
   }
   return token;
@@ -25,7 +26,7 @@ async function readPiped(): Promise<string> {
     size += chunk.length;
     // No `server.maxTokenSize` is greater.
     if (size > 4 * 1024 * 1024)
-      throw new Error('standard input is over 4 MiB: that is not a token');
+      throw new Error('standard input is over 4 MiB, so it is not a token');
     return chunk;
   });
   return (await text(bounded)).replace(/\r?\n$/, '');

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fingerprintOf, recordFormat } from './authenticators.ts';
-import { formatProblem } from './problems.ts';
+import { onOneLine, placed } from './problems.ts';
 import {
   configFolder,
   folderWithProbe,
@@ -79,7 +79,7 @@ describe('problems of plugins name the authenticator, the package and the fix', 
       'authenticators:\n  - name: corp\n    use: ./probe.js\n    options: { a: { env: A }, b: [{ c: ./ca.crt }] }';
     const [corp] = (await folder.load(text, { A: secret })).authenticators;
     const report = (cause: unknown, ...more: [failure?: string, secrets?: string[]]) =>
-      corp ? formatProblem(corp.problem(cause, ...more)).replaceAll(`${folder.path}/`, '') : '';
+      corp ? onOneLine(placed(corp.problem(cause, ...more))).replaceAll(`${folder.path}/`, '') : '';
     expect(report(new Error('tokensFile is missing'))).toBe(
       "gateway.yaml:2:5: authenticators[0]: authenticator corp (probe.js) can't be made: tokensFile is missing",
     );
@@ -89,12 +89,12 @@ describe('problems of plugins name the authenticator, the package and the fix', 
     expect(report(new Error(`${folder.path}/ca.crt can't be read`))).toBe(
       "gateway.yaml:4:40: authenticators[0].options.b[0].c: authenticator corp (probe.js) can't be made: ca.crt can't be read",
     );
-    const withheld = / can't be made: what the plugin says of it quotes a secret and is withheld$/;
+    const withheld = / can't be made: the plugin's message is hidden because it contains a secret$/;
     expect(report(new Error(`no server at ${secret}`))).toMatch(withheld);
     expect(report(new Error('no token abc'), undefined, ['abc'])).toMatch(withheld);
     const words = [`https://svc:${secret}@corp`, 'no answer'].map((one) => corp?.withhold(one));
     expect(words).toEqual([
-      'what the plugin says of it quotes a secret and is withheld',
+      "the plugin's message is hidden because it contains a secret",
       'no answer',
     ]);
   });
@@ -125,7 +125,7 @@ describe('secrets never appear in a problem', () => {
     expect(problems.length).toBeGreaterThanOrEqual(9);
     expect(problems.join('\n')).not.toContain(secret);
     expect(problems.join('\n')).toContain(
-      'options.quoted: authenticator corp (probe.js): is refused; what the plugin says of it',
+      "options.quoted: authenticator corp (probe.js): is refused; the plugin's message",
     );
   });
 

@@ -9,9 +9,11 @@ import {
   isObject,
   issueProblems,
   kinds,
+  onOneLine,
   type Path,
   type Problem,
   valueAt,
+  wordsOf,
 } from './problems.ts';
 import { concurrencyLimits, queueLimit } from './rules.ts';
 import type { FileConfig } from './schema.ts';
@@ -84,7 +86,7 @@ export async function prepareAuthenticator(
     };
   } catch (error) {
     if (!(error instanceof PluginError)) throw error;
-    const problem = { path: [...path, 'use'], message: error.message, fix: error.fix };
+    const problem = { path: [...path, 'use'], message: error.problem, fix: error.fix };
     return {
       ...prepared,
       problems: [...prepared.problems, ...attribute([problem], authenticatorTitle(name))],
@@ -101,7 +103,7 @@ function writtenSecrets(
   return secretTexts(optionsSchema, options, path).map((at) => ({
     path: at,
     message: 'is a secret that is written in this file: everyone who may read the file knows it',
-    fix: 'write { file: PATH } or { env: NAME } in its place',
+    fix: 'write { file: PATH } or { env: NAME } instead',
   }));
 }
 
@@ -115,7 +117,7 @@ function attribute(problems: readonly Problem[], title: string): Problem[] {
   return problems.map((problem) => ({ ...problem, message: `${title}: ${problem.message}` }));
 }
 
-const withheld = 'what the plugin says of it quotes a secret and is withheld';
+const withheld = "the plugin's message is hidden because it contains a secret";
 const refused = `is refused; ${withheld}`;
 
 /** Validates options. @param written the options with references in place of secrets */
@@ -131,13 +133,11 @@ async function validateOptions(
   if (!result.issues) return { options: result.value, problems: unknown };
   const issues = withoutSecrets(issueProblems(result.issues, path, unknown), filled, refused);
   const problems = issues.map((problem) => {
-    const words =
-      problem.fix === undefined ? problem.message : `${problem.message}: ${problem.fix}`;
     const isMissing = valueAt(written, problem.path.slice(path.length)) === undefined;
     return {
       ...problem,
-      message: isMissing ? wordMissing(words) : words,
-      fix: `see the options of ${packageName}`,
+      message: isMissing ? wordMissing(problem.message) : problem.message,
+      fix: problem.fix ?? `see the options of ${packageName}`,
     };
   });
   return { options: undefined, problems: [...unknown, ...problems] };
@@ -162,7 +162,7 @@ async function validate(
 
 /** The fix for a name in `login.authenticators`. */
 export const passwordsAdvice =
-  'write the name of one that checks passwords, such as one with use: ldap';
+  'write the name of an authenticator that checks passwords, such as one with use: ldap';
 
 /** Adds what follows from several values, and the validated options of plugins. @param prepared has the same order */
 export function completeAuthenticators(
@@ -202,13 +202,15 @@ export function completeAuthenticators(
        * of the option whose file the message begins with. A message that quotes a secret of its options, or one of `more`, is withheld.
        */
       problem: (cause: unknown, failure = "can't be made", more: readonly string[] = []) => {
-        const message = withholdSecrets(causeOf(cause), [...secrets, ...more], withheld);
+        const words = wordsOf(cause);
+        const isQuoting = withholdSecrets(onOneLine(words), [...secrets, ...more], '') === '';
+        const { message, fix } = isQuoting ? { message: withheld } : words;
         const path = [
           'authenticators',
           index,
           ...pathOfFile({ options: settings.options }, message, baseDirectory),
         ];
-        return locate({ path, message: `${title} ${failure}: ${message}` });
+        return locate({ path, message: `${title} ${failure}: ${message}`, fix });
       },
       /** Makes a problem of why it can't log anyone in, at its name in `login.authenticators`. */
       loginProblem: (reason: string) => {

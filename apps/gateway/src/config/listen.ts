@@ -24,13 +24,6 @@ export function parseListen(input: unknown): Parsed<ListenAddress> {
   return { value: { host: six ?? (host === '' ? '::' : host), port: Number(port) } };
 }
 
-/** Parses an address of the command line. @throws Error that says what to write */
-export function parseListenAddress(input: string): ListenAddress {
-  const parsed = parseListen(input);
-  if ('problem' in parsed) throw new Error(`${parsed.problem}: ${parsed.fix}`);
-  return parsed.value;
-}
-
 /** Whether two servers can't listen on both addresses. Port 0 never collides. */
 export function collide(one: ListenAddress, other: ListenAddress): boolean {
   if (one.port === 0 || one.port !== other.port) return false;

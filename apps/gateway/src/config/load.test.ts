@@ -189,12 +189,12 @@ describe('the file itself', () => {
   });
   test.each<[string | Uint8Array, unknown[]]>([
     [new Uint8Array([0x61, 0x3a, 0x20, 0xff]), [expect.stringContaining('is not valid UTF-8')]],
-    [`# ${'x'.repeat(1024 * 1024)}`, [expect.stringContaining('is bigger than 1 MiB')]],
+    [`# ${'x'.repeat(1024 * 1024)}`, [expect.stringContaining('must be at most 1 MiB')]],
     [
       'a: 1\na: 2\nb: 1\nb: 2',
       [2, 4].map(
         (line) =>
-          `gateway.yaml:${line}:1: duplicate key, which line ${line - 1} has too: remove one`,
+          `gateway.yaml:${line}:1: duplicate key, which is already on line ${line - 1}: remove one`,
       ),
     ],
   ])('its own problems, all of them: %#', async (content, problems) => {
@@ -238,7 +238,7 @@ describe('a secret that is written in the file', () => {
         message: expect.stringMatching(
           /^authenticator probe \(.+\): is a secret that is written in this file/,
         ),
-        fix: 'write { file: PATH } or { env: NAME } in its place',
+        fix: 'write { file: PATH } or { env: NAME } instead',
       },
     ]);
     expect(JSON.stringify(warnings)).not.toContain('hunter2222');
@@ -287,7 +287,7 @@ describe('a pattern of groups that begins with the prefix of its own authenticat
         message: `"corp:developers" ${why}`,
         fix: 'write "developers"',
       },
-      { path: 'authenticators[0].groups.allow[2]', fix: 'write the name of a group there' },
+      { path: 'authenticators[0].groups.allow[2]', fix: 'write the name of a group' },
     ]);
   });
 

@@ -15,7 +15,7 @@ import {
   overlaps,
   type Path,
   type Problem,
-  wordIssue,
+  wording,
 } from './problems.ts';
 import { denied, mebibyte, readText, UnusableFileError } from './read-text.ts';
 import { checkRules } from './rules.ts';
@@ -152,7 +152,7 @@ function withAbsolutePaths<Part>(part: Part, base: string): Part {
  * @returns no config if a value is not valid by itself
  */
 export function parseFile(value: YamlSource['value']) {
-  const result = fileSchema.safeParse(value, { error: wordIssue });
+  const result = fileSchema.safeParse(value, wording);
   // The schema refuses unknown keys by itself. The search takes as long as the rest: it finds all of them, and what was meant.
   const unknown = result.success ? [] : unknownKeys(fileJsonSchema(), value, []);
   const problems = [...unknown, ...issueProblems(result.error?.issues ?? [], [], unknown)];

@@ -57,7 +57,9 @@ test('one that checks passwords is not proposed for login.sessions', async () =>
 
 test('without an authenticator that can hold sessions, one is to be added', async () => {
   expect(await problemsOf({}, ['tokens', 'corp'])).toEqual([
-    expect.stringMatching(/login\.sessions: .*: add one with use: redis, and write its name$/),
+    expect.stringMatching(
+      /login\.sessions: .*: add an authenticator with use: redis, and write its name$/,
+    ),
   ]);
 });
 
@@ -70,7 +72,7 @@ test('an authenticator that could not be loaded may be meant', async () => {
 test('login.sessions names one that issues no tokens', async () => {
   expect(await problemsOf({ sessions: 'tokens' })).toEqual([
     expect.stringMatching(
-      /login\.sessions: authenticator tokens .* issues no tokens.*: name one with use: redis$/,
+      /login\.sessions: authenticator tokens .* can't issue tokens.*: name an authenticator with use: redis$/,
     ),
   ]);
 });
@@ -78,7 +80,10 @@ test('login.sessions names one that issues no tokens', async () => {
 test.each([
   ['cor', 'did you mean corp?'],
   // It holds the sessions, so it can't check passwords.
-  ['session', 'write the name of one that checks passwords, such as one with use: ldap'],
+  [
+    'session',
+    'write the name of an authenticator that checks passwords, such as one with use: ldap',
+  ],
 ])('login.authenticators: %s is not an authenticator', async (name, fix) => {
   expect(await problemsOf({ authenticators: ['corp', name] })).toEqual([
     `gateway.yaml:6:4: login.authenticators[1]: "${name}" is not an authenticator of this file: ${fix}`,

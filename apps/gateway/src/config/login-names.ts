@@ -57,13 +57,13 @@ function sessionsProblem(
     const advice =
       names.length > 0
         ? `write one of ${names.join(', ')}`
-        : 'add one with use: redis, and write its name';
+        : 'add an authenticator with use: redis, and write its name';
     return [unknown(path, name, names, advice)];
   }
   if (found.resolved === undefined || found.resolved.plugin.createTokenIssuer !== undefined)
     return [];
-  const message = `${authenticatorTitle(name, found.resolved.package)} issues no tokens, so it has no sessions`;
-  return [{ path, message, fix: 'name one with use: redis' }];
+  const message = `${authenticatorTitle(name, found.resolved.package)} can't issue tokens, so it can't issue sessions`;
+  return [{ path, message, fix: 'name an authenticator with use: redis' }];
 }
 
 /** Describes an unknown name. @param advice the fix if no candidate is near */

@@ -44,11 +44,11 @@ describe('login is refused with', () => {
   test.each([
     [
       { authenticators: ['corp', 'sessions'] },
-      'login.sessions: is in login.authenticators too, which names those that check passwords',
+      'login.sessions: is also in login.authenticators, which lists the authenticators that check passwords',
     ],
     [{ listen: '0.0.0.0:8444' }, 'login.listen: passwords would cross the network in clear'],
-    [{ listen: '127.0.0.1:8080' }, 'login.listen: is the address of server.listen too'],
-    [{ listen: '127.0.0.1:8081' }, 'login.listen: is the address of admin.listen too'],
+    [{ listen: '127.0.0.1:8080' }, 'login.listen: is also the address of server.listen'],
+    [{ listen: '127.0.0.1:8081' }, 'login.listen: is also the address of admin.listen'],
     [
       { publicUrl: 'http://login.example.com' },
       'login.publicUrl: passwords would cross the network in clear',
@@ -95,7 +95,7 @@ describe('login is refused with', () => {
           ]),
         ),
       },
-      'login.clusters.b.audience: is that of cluster a too: a session for one would be valid for the other',
+      'login.clusters.b.audience: is also the audience of cluster a: a session for one would be valid for the other',
     ],
     [{ passwords: true }, 'login.passwords: unknown key'],
   ])('%j', (changed, expected) => {

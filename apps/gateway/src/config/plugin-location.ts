@@ -3,17 +3,11 @@ import { createRequire, registerHooks } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { manifest } from '../base/package-files.ts';
-import { nearest } from './problems.ts';
+import { FixableError, nearest } from './problems.ts';
 
 /** A PluginError says why a plugin can't be used, and how to fix that. */
-export class PluginError extends Error {
+export class PluginError extends FixableError {
   override readonly name = 'PluginError';
-  readonly fix: string;
-
-  constructor(message: string, fix: string) {
-    super(message);
-    this.fix = fix;
-  }
 }
 
 /** A PluginLocation says where the code of a plugin is. `package` is for messages: its name, or the absolute path of the file. */
@@ -40,7 +34,7 @@ export async function locatePlugin(use: string, configFile: string) {
     if (found?.isFile()) return { package: file, url: pathToFileURL(file).href, isPackage: false };
     throw new PluginError(
       `there is no file ${file}`,
-      'name one; its path starts at the folder of the config file',
+      'name a file; its path starts at the folder of the config file',
     );
   }
   const name = word.test(use) ? prefix + use : use;
@@ -65,9 +59,9 @@ async function adviseMissing(use: string, configFile: string): Promise<string> {
       use,
       words.map((each) => prefix + each),
     );
-  const installed = `choose one that is installed (${words.join(', ')}), a file (./plugin.js), or a package (@scope/name)`;
-  const advice = `${installed} of a publisher whom you know, installed in ${dirname(configFile)}`;
-  return near === undefined || near === use ? advice : `did you mean ${near}? Else ${advice}`;
+  const installed = `choose an installed plugin (${words.join(', ')}), a file (./plugin.js)`;
+  const advice = `${installed}, or a package from a publisher you trust (@scope/name), installed in ${dirname(configFile)}`;
+  return near === undefined || near === use ? advice : `did you mean ${near}? If not, ${advice}`;
 }
 
 /** Returns the words that a config in this folder can use, and those that come with the gateway, in alphabetical order. */

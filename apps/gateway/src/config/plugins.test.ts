@@ -10,7 +10,7 @@ const good = pluginSource('z.object({ a: z.string().optional() })');
 async function failure(use: string, configFile: string): Promise<string> {
   return resolvePlugin(use, configFile).then(
     () => 'resolved',
-    (error: PluginError) => `${error.message} | ${error.fix}`,
+    (error: PluginError) => `${error.problem} | ${error.fix}`,
   );
 }
 
@@ -90,7 +90,7 @@ describe('a plugin that is not there', () => {
   test('a package: without a command that would install whatever has this name', async () => {
     await using folder = await configFolder();
     expect(await failure('@acme/none', folder.file)).toBe(
-      `the package @acme/none is not installed | choose one that is installed (${builtInWords().sort().join(', ')}), a file (./plugin.js), or a package (@scope/name) of a publisher whom you know, installed in ${folder.path}`,
+      `the package @acme/none is not installed | choose an installed plugin (${builtInWords().sort().join(', ')}), a file (./plugin.js), or a package from a publisher you trust (@scope/name), installed in ${folder.path}`,
     );
   });
   test.each([
@@ -104,7 +104,7 @@ describe('a plugin that is not there', () => {
     await using folder = await configFolder();
     await folder.install('@sallyport/authenticator-probe', good);
     const message = await failure(use, folder.file);
-    expect(message).toContain(`| did you mean ${meant}? Else `);
+    expect(message).toContain(`| did you mean ${meant}? If not, `);
     expect(message).not.toMatch(/npm|pnpm/);
   });
   test('a word that is near to none: with all that are installed, also in a folder above', async () => {
@@ -113,7 +113,7 @@ describe('a plugin that is not there', () => {
     const message = await failure('kerberos', join(folder.path, 'prod/gateway.yaml'));
     const words = [...builtInWords(), 'probe'].sort().join(', ');
     expect(message).toContain(
-      `the package @sallyport/authenticator-kerberos is not installed | choose one that is installed (${words}), a file`,
+      `the package @sallyport/authenticator-kerberos is not installed | choose an installed plugin (${words}), a file`,
     );
   });
   test('a file', async () => {
@@ -126,7 +126,7 @@ describe('a plugin that is not there', () => {
     await using folder = await configFolder();
     await mkdir(join(folder.path, 'plugin'));
     expect(await failure('./plugin', folder.file)).toContain(
-      `there is no file ${folder.path}/plugin | name one`,
+      `there is no file ${folder.path}/plugin | name a file`,
     );
   });
   test.each(['node:fs', 'data:text/javascript,1', 'STATISTICS', 'a b', '@acme', '..'])(
@@ -134,7 +134,7 @@ describe('a plugin that is not there', () => {
     async (use) => {
       await using folder = await configFolder();
       expect(await failure(use, folder.file)).toContain(
-        'is not the name of a plugin | choose one that is installed',
+        'is not the name of a plugin | choose an installed plugin',
       );
     },
   );
@@ -231,7 +231,7 @@ describe('a plugin that breaks the contract', () => {
     ].map((lax) => [
       `a schema that takes any key, ${lax}`,
       pluginSource(lax),
-      'the optionsSchema of @acme/corp takes any key, so that a misspelt option would be ignored without a message | name each option: z.strictObject({ … }) in place of',
+      'the optionsSchema of @acme/corp takes any key, so that a misspelt option would be ignored without a message | name each option: write z.strictObject({ … }) instead of',
     ]),
     [
       'a choice of schemas of which one takes any key',

@@ -59,7 +59,7 @@ async function importDefault({ package: name, url }: PluginLocation): Promise<un
 const importFixes: Readonly<Record<string, string>> = {
   ERR_MODULE_NOT_FOUND: 'install its dependencies, and restart the gateway',
   ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING:
-    'a package must ship JavaScript: build it before it is installed',
+    'build the package before you install it: it must contain JavaScript',
   ERR_UNKNOWN_FILE_EXTENSION: 'name a .js or .ts file',
 };
 
@@ -130,7 +130,7 @@ function checkPlugin(exported: unknown, packageName: string): AuthenticatorPlugi
         `${what} is a CommonJS module, with the plugin in its exports.default`,
         asModule,
       );
-    const fix = 'it must be an AuthenticatorPlugin of @sallyport/authenticator';
+    const fix = 'export an AuthenticatorPlugin of @sallyport/authenticator';
     throw new PluginError(`${what} is not a plugin: it has no specificationVersion`, fix);
   }
   if (version !== specificationVersion) {
@@ -143,8 +143,7 @@ function checkPlugin(exported: unknown, packageName: string): AuthenticatorPlugi
     .filter(([, isMet]) => !isMet(exported as Exported))
     .map(([requirement]) => requirement);
   if (missing.length === 0) return exported as AuthenticatorPlugin<unknown>;
-  const fix =
-    'see AuthenticatorPlugin in @sallyport/authenticator; an upgrade of the package may bring it';
+  const fix = 'see AuthenticatorPlugin in @sallyport/authenticator, or upgrade the package';
   throw new PluginError(`${what} lacks ${missing.join(', ')}`, fix);
 }
 
@@ -154,7 +153,7 @@ function describeOptions(plugin: AuthenticatorPlugin<unknown>, packageName: stri
   if (unknownKeys(schema, { 'a key that no plugin has': true }, []).length > 0) return schema;
   throw new PluginError(
     `the optionsSchema of ${packageName} takes any key, so that a misspelt option would be ignored without a message`,
-    'name each option: z.strictObject({ … }) in place of z.looseObject, z.record or z.any, or what is like it in its library',
+    'name each option: write z.strictObject({ … }) instead of z.looseObject, z.record or z.any, or the same in another library',
   );
 }
 
@@ -168,7 +167,7 @@ function writeSchema(plugin: AuthenticatorPlugin<unknown>, packageName: string):
   } catch (error) {
     throw new PluginError(
       `the optionsSchema of ${packageName} can't be written as JSON Schema: ${causeOf(error)}`,
-      'its input must be what YAML can hold: text, numbers, true and false, lists and maps',
+      'let its input be what YAML can contain: strings, numbers, true and false, lists and maps',
     );
   }
 }

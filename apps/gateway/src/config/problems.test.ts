@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { causeOf, nearest } from './problems.ts';
+import {
+  ConfigError,
+  causeOf,
+  FixableError,
+  nearest,
+  onTwoLines,
+  reworded,
+  wordsOf,
+} from './problems.ts';
 
 class HttpError extends Error {
   override readonly name = 'HttpError';
@@ -45,6 +53,42 @@ describe('what was thrown, as text', () => {
     ['an error that cannot be read', unreadable],
   ])('%s is not quoted', (_, error) => {
     expect(causeOf(error)).toBe('something that is not an Error was thrown');
+  });
+});
+
+describe('a problem', () => {
+  const problem = {
+    file: 'gateway.yaml',
+    line: 12,
+    column: 5,
+    path: 'authenticators[1].timeout',
+    message: '"3" has no unit',
+    fix: 'write 3s',
+  };
+
+  test('has its fix on a line of its own', () => {
+    const error = new ConfigError(
+      [problem, { file: 'gateway.yaml', path: '', message: 'is empty' }],
+      [],
+      'Gateways continue.',
+    );
+    expect(error.message).toBe(`gateway.yaml:12:5: authenticators[1].timeout: "3" has no unit
+  fix: write 3s
+gateway.yaml: is empty
+Gateways continue.`);
+  });
+
+  test('has further lines of its fix below the first one', () => {
+    expect(onTwoLines({ message: 'two users', fix: 'write one of:\n  a\n  b' })).toBe(
+      'two users\n  fix: write one of:\n    a\n    b',
+    );
+  });
+
+  test('keeps its fix when it is reworded, and is one line where it is logged', () => {
+    const error = reworded(new FixableError('no such file', 'create it'), (text) => `tls: ${text}`);
+    expect(wordsOf(error)).toEqual({ message: 'tls: no such file', fix: 'create it' });
+    expect([causeOf(error), error.message]).toEqual(Array(2).fill('tls: no such file: create it'));
+    expect(wordsOf(reworded(new Error('hung'), (text) => text))).toEqual({ message: 'hung' });
   });
 });
 

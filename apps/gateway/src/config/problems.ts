@@ -10,13 +10,29 @@ export interface Problem {
   readonly path: Path;
   readonly message: string;
   /** How to fix it: what to write or run instead. */
-  readonly fix?: string;
+  readonly fix?: string | undefined;
   /** `key`: the problem is at the key, not at its value. */
   readonly at?: 'key';
 }
 
+/** The words of a problem: what is wrong, and how to fix it if that is known. */
+export type ProblemWords = Pick<Problem, 'message' | 'fix'>;
+
+/** A FixableError is an error that a person can fix. Its message is on one line; a terminal shows the fix on a line of its own. */
+export class FixableError extends Error {
+  readonly problem: string;
+  /** What to write or run instead. */
+  readonly fix: string | undefined;
+
+  constructor(problem: string, fix?: string, options?: ErrorOptions) {
+    super(onOneLine({ message: problem, fix }), options);
+    this.problem = problem;
+    this.fix = fix;
+  }
+}
+
 /** A ConfigProblem is one problem of a config file. It quotes no secret. */
-export interface ConfigProblem extends Pick<Problem, 'message' | 'fix'> {
+export interface ConfigProblem extends ProblemWords {
   /** The path of the file as it was given to `loadConfig`. */
   readonly file: string;
   /** It counts from 1. Left out: the problem has no line. */
@@ -27,7 +43,7 @@ export interface ConfigProblem extends Pick<Problem, 'message' | 'fix'> {
   readonly path: string;
 }
 
-/** A ConfigError has everything that is wrong with a config file, one problem a line, and in a last line what to do meanwhile. */
+/** A ConfigError has everything that is wrong with a config file, for a terminal, and in a last line what to do meanwhile. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   /** The problems in the order of the file. Never empty. */
@@ -37,22 +53,31 @@ export class ConfigError extends Error {
 
   constructor(problems: readonly ConfigProblem[], files: readonly string[], meanwhile?: string) {
     super(
-      [...problems.map(formatProblem), ...(meanwhile === undefined ? [] : [meanwhile])].join('\n'),
+      [
+        ...problems.map((problem) => onTwoLines(placed(problem))),
+        ...(meanwhile === undefined ? [] : [meanwhile]),
+      ].join('\n'),
     );
     this.problems = problems;
     this.files = files;
   }
 }
 
-/** Writes `gateway.yaml:12:5: authenticators[1].timeout: "3" has no unit: write 3s`. Further lines of a message are indented. */
-export function formatProblem(problem: ConfigProblem): string {
-  const place = [problem.file, problem.line, problem.column]
-    .filter((part) => part !== undefined)
-    .join(':');
-  const text = [place, problem.path, problem.message, problem.fix].filter(
-    (part) => part !== undefined && part !== '',
-  );
-  return text.join(': ').replaceAll('\n', '\n    ');
+/** Adds the place: `gateway.yaml:12:5: authenticators[1].timeout: "3" has no unit`. Further lines of a message are indented. */
+export function placed({ file, line, column, path, message, fix }: ConfigProblem): ProblemWords {
+  const place = [file, line, column].filter((part) => part !== undefined).join(':');
+  const text = [place, path, message].filter((part) => part !== '').join(': ');
+  return { message: text.replaceAll('\n', '\n    '), fix };
+}
+
+/** Writes a problem for a terminal: how to fix it is on a line of its own. */
+export function onTwoLines({ message, fix }: ProblemWords): string {
+  return fix === undefined ? message : `${message}\n  fix: ${fix.replaceAll('\n', '\n  ')}`;
+}
+
+/** Writes a problem for a field of the log or of JSON, or as a part of another message. */
+export function onOneLine({ message, fix }: ProblemWords): string {
+  return fix === undefined ? message : `${message}: ${fix}`;
 }
 
 /** Writes a path such as `authenticators[1].options["a b"]`. */
@@ -67,27 +92,41 @@ export function formatPath(path: Path): string {
     .join('');
 }
 
+/** Returns the text of a thrown value on one line, with the fix, as `wordsOf` does. */
+export function causeOf(error: unknown): string {
+  return onOneLine(wordsOf(error));
+}
+
 /**
- * Returns the text of a thrown value, for a message: the error's own message. Where that is empty, as when every address of
+ * Returns the words of a thrown value: the error's own message and fix. Where the message is empty, as when every address of
  * a host name refused, it returns the messages of the inner errors, else the code or the name. It never quotes a value that is
- * not an Error, since that may be a token, nor `cause` and other properties. The text is never empty, and this never throws.
+ * not an Error, since that may be a token, nor `cause` and other properties. The message is never empty, and this never throws.
  *
  * Secrets that a message quotes stay in it: the caller must withhold them.
  */
-export function causeOf(error: unknown): string {
+export function wordsOf(error: unknown): ProblemWords {
   try {
+    if (error instanceof FixableError) return { message: error.problem, fix: error.fix };
     if (error instanceof Error) {
       const inner =
         error instanceof AggregateError
           ? error.errors.map(ownWords).filter((words) => words !== '')
           : [];
       const { name, code } = error as NodeJS.ErrnoException;
-      return ownWords(error) || [...new Set(inner)].join('; ') || String(code || name || 'Error');
+      const message =
+        ownWords(error) || [...new Set(inner)].join('; ') || String(code || name || 'Error');
+      return { message };
     }
   } catch {
     // Reading a property may throw: a plugin may throw a proxy, or an object with a getter.
   }
-  return 'something that is not an Error was thrown';
+  return { message: 'something that is not an Error was thrown' };
+}
+
+/** Makes an error of another one, with other words before the same fix. */
+export function reworded(error: unknown, reword: (message: string) => string): FixableError {
+  const { message, fix } = wordsOf(error);
+  return new FixableError(reword(message), fix, { cause: error });
 }
 
 function ownWords(error: unknown): string {
@@ -146,27 +185,37 @@ export const kinds: Readonly<Record<string, string>> = {
   object: 'keys and values',
   record: 'keys and values',
   array: 'a list',
-  string: 'text',
+  string: 'a string',
   number: 'a number',
   int: 'a whole number',
 };
 
+/** The message of an issue that `wordIssue` words: a message of zod is one text, and a problem has its fix separately. */
+const worded = 'worded by the gateway';
+
+/** How to parse with zod so that `issueProblems` words its issues for an operator. */
+export const wording = {
+  error: (issue: z.core.$ZodRawIssue) => (wordIssue(issue) === undefined ? undefined : worded),
+  reportInput: true,
+};
+
 /** Words zod's issues for an operator. Undefined: zod's own words are clear enough. */
-export function wordIssue(issue: z.core.$ZodRawIssue): string | undefined {
-  if (issue.input === undefined) return 'is missing';
-  if (issue.input === null) return 'is empty: give it a value, or remove the key';
+function wordIssue(issue: z.core.$ZodRawIssue): ProblemWords | undefined {
+  if (issue.input === undefined) return { message: 'is missing' };
+  if (issue.input === null)
+    return { message: 'is empty', fix: 'give it a value, or remove the key' };
   // The schema of keys says what is wrong with a key of a map.
-  if (issue.code === 'invalid_key') return issue.issues[0]?.message;
+  if (issue.code === 'invalid_key') return issue.issues.map(issueWords)[0];
   if (issue.code === 'invalid_type') {
     if (issue.expected === 'number' || issue.expected === 'int')
       return wordNumber(issue.expected, issue.input);
-    const list = issue.expected === 'array' ? `: ${writeList(issue.input)}` : '';
-    return `must be ${kinds[issue.expected] ?? issue.expected}${list}`;
+    const message = `must be ${kinds[issue.expected] ?? issue.expected}`;
+    return issue.expected === 'array' ? { message, fix: writeList(issue.input) } : { message };
   }
   if (issue.code === 'invalid_value') {
     const values = issue.values.map(String);
     const near = values.length > 1 ? nearest(String(issue.input), values) : undefined;
-    return `must be ${values.join(' or ')}${near === undefined ? '' : `: did you mean ${near}?`}`;
+    return { message: `must be ${values.join(' or ')}`, fix: near && `did you mean ${near}?` };
   }
   if (issue.code === 'too_small') return wordBound('at least', issue.origin, issue.minimum);
   if (issue.code === 'too_big') return wordBound('at most', issue.origin, issue.maximum);
@@ -176,13 +225,15 @@ export function wordIssue(issue: z.core.$ZodRawIssue): string | undefined {
 /**
  * Words a number of the wrong type. It may be quoted, since no number of the gateway's own keys is a secret. Digits as text were in quotes.
  */
-function wordNumber(expected: string, input: unknown): string {
+function wordNumber(expected: string, input: unknown): ProblemWords {
   if (typeof input !== 'string' || input.length > 100)
-    return `must be ${kinds[expected]}, such as 3`;
+    return { message: `must be ${kinds[expected]}, such as 3` };
   const plain = input.trim();
-  const fix =
-    plain !== '' && Number.isFinite(Number(plain)) ? `${plain}, without quotes` : 'one such as 3';
-  return `${JSON.stringify(input)} is not ${kinds[expected]}: write ${fix}`;
+  const isNumber = plain !== '' && Number.isFinite(Number(plain));
+  return {
+    message: `${JSON.stringify(input)} is not ${kinds[expected]}`,
+    fix: isNumber ? `write ${plain}, without quotes` : 'write one such as 3',
+  };
 }
 
 /** Proposes how to write a list. Only values of keys that have no secret are quoted. */
@@ -191,11 +242,12 @@ function writeList(input: unknown): string {
   return `write [${/^\w[\w:./-]*$/.test(input) ? input : JSON.stringify(input)}]`;
 }
 
-function wordBound(bound: string, origin: string, limit: number | bigint): string {
+function wordBound(bound: string, origin: string, limit: number | bigint): ProblemWords {
   const unit = { array: 'entries', string: 'characters' }[origin];
-  if (unit === undefined) return `must be ${bound} ${limit}`;
-  if (limit !== 1) return `must have ${bound} ${limit} ${unit}`;
-  return `must not be empty: ${origin === 'array' ? 'write at least one entry' : 'give it a value'}`;
+  if (unit === undefined) return { message: `must be ${bound} ${limit}` };
+  if (limit !== 1) return { message: `must have ${bound} ${limit} ${unit}` };
+  const fix = origin === 'array' ? 'write at least one entry' : 'give it a value';
+  return { message: 'must not be empty', fix };
 }
 
 /** An Issue is an issue of a Standard Schema, with what zod adds. */
@@ -223,8 +275,9 @@ export function issueProblems(
     const isRepeated =
       issue.code === 'unrecognized_keys' && issue.keys?.every((key) => isKnown([...at, key]));
     if (isRepeated || isKnown(at)) return [];
-    const { problem: message = issueMessage(issue), fix, at: place } = issue.params ?? {};
-    return [{ path: at, message, ...(fix !== undefined && { fix }), ...(place && { at: place }) }];
+    const { message, fix } = issueWords(issue);
+    const place = issue.params?.at;
+    return [{ path: at, message, fix, ...(place && { at: place }) }];
   });
 }
 
@@ -238,15 +291,19 @@ function isWithin(issue: Issue): boolean {
 }
 
 /** Returns the words for an issue. The branches of a union say more than the union, unless its schema has words of its own. */
-function issueMessage(issue: Issue): string {
+function issueWords(issue: Issue): ProblemWords {
+  const { params: { problem, fix } = {}, message } = issue;
+  if (problem !== undefined) return { message: problem, fix };
+  if (message === worded) return wordIssue(issue as z.core.$ZodRawIssue) ?? { message };
   const branches = branchesOf(issue).map((branch) => branch.map(withPath).join(', '));
-  return (
-    (issue.message === 'Invalid input' && [...new Set(branches)].join('; or: ')) || issue.message
-  );
+  return {
+    message: (message === 'Invalid input' && [...new Set(branches)].join('; or: ')) || message,
+    fix,
+  };
 }
 
 function withPath(issue: Issue): string {
-  return [steps(issue).map(String).join('.'), issueMessage(issue)]
+  return [steps(issue).map(String).join('.'), onOneLine(issueWords(issue))]
     .filter((part) => part !== '')
     .join(': ');
 }

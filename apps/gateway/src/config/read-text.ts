@@ -1,5 +1,6 @@
 import { constants, type FileHandle, open } from 'node:fs/promises';
 import { howToRead } from './permission.ts';
+import { FixableError } from './problems.ts';
 
 const kibibyte = 1024;
 export const mebibyte: number = 1024 * kibibyte;
@@ -19,10 +20,10 @@ export class UnusableFileError extends Error {
   }
 }
 
-/** Returns what a read threw, with the fix in its message. It is for files that the config names. */
+/** Returns what a read threw, as an error that has its fix. It is for files that the config names. */
 export function withFix(error: unknown): unknown {
   if (!(error instanceof UnusableFileError) || error.fix === undefined) return error;
-  return new Error(`${error.message}: ${error.fix}`, { cause: error });
+  return new FixableError(error.message, error.fix, { cause: error });
 }
 
 /** Reads a file as `readBytes` does, which must be UTF-8. */
@@ -31,7 +32,7 @@ export async function readText(file: string, limit: number): Promise<string> {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    throw new UnusableFileError(file, 'is not valid UTF-8: save it as UTF-8 text');
+    throw new UnusableFileError(file, 'is not valid UTF-8', 'save it as UTF-8 text');
   }
 }
 
@@ -64,7 +65,7 @@ async function readWhole(file: string, handle: FileHandle, limit: number): Promi
     throw new UnusableFileError(
       file,
       'is not a regular file',
-      'name one: a pipe or a device may hang',
+      'name one: a pipe or a device might hang',
     );
   }
   if (stats.size <= limit) {
@@ -76,7 +77,7 @@ async function readWhole(file: string, handle: FileHandle, limit: number): Promi
     if (bytes.length <= limit) return bytes;
   }
   const words = limit % mebibyte === 0 ? `${limit / mebibyte} MiB` : `${limit / kibibyte} KiB`;
-  throw new UnusableFileError(file, `is bigger than ${words}`, 'is it the right file?');
+  throw new UnusableFileError(file, `must be at most ${words}`, 'check the path');
 }
 
 /**
@@ -95,5 +96,5 @@ export const denied = 'permission denied for the user that runs the gateway';
 
 const wordings: Readonly<Record<string, readonly [reason: string, fix: string]>> = {
   ENOENT: ['there is no such file', `create it, or fix the path${wherePathsStart}`],
-  ENOTDIR: ['a part of its path is a file and no folder', `fix the path${wherePathsStart}`],
+  ENOTDIR: ['a part of its path is a file, not a folder', `fix the path${wherePathsStart}`],
 };

@@ -6,7 +6,7 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
     [
       'a prefix of Kubernetes itself',
       { authenticator: '    username: { prefix: "system:" }' },
-      '7:25: authenticators[0].username.prefix: begins with system:, as only names of Kubernetes itself do: the identity policy would refuse every user: write another one, such as corp:',
+      '7:25: authenticators[0].username.prefix: begins with system:, which is reserved for Kubernetes: the identity policy would refuse every user: write another prefix, such as corp:',
     ],
     [
       'a prefix of Kubernetes itself, of groups',
@@ -96,7 +96,7 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
     [
       'a section that does not exist',
       { more: 'quotas: {}' },
-      '8:1: quotas: unknown key: known here: server, admin, authenticators, cache, lockout, login, audit, provenance, tracing',
+      '8:1: quotas: unknown key: write one of: server, admin, authenticators, cache, lockout, login, audit, provenance, tracing',
     ],
     [
       'an unknown key deep in',
@@ -121,12 +121,12 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
     [
       'a CA without names',
       { server: '  tls: { certFile: c, keyFile: k, clientCAFile: a }' },
-      'server.tls.clientCAFile: alone lets in every certificate of that CA',
+      'server.tls.clientCAFile: without clientNames accepts every certificate of that CA',
     ],
     [
       'names without a CA',
       { server: '  tls: { certFile: c, keyFile: k, clientNames: [a] }' },
-      'server.tls.clientNames: need a CA: without one, anyone can make such a certificate: add clientCAFile',
+      'server.tls.clientNames: need a CA: without one, anyone can make a certificate with such a name: add clientCAFile',
     ],
     [
       'no names',
@@ -169,17 +169,17 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
         authenticator: '    maxConcurrent: 800',
         more: '  - { name: other, use: ./probe.js, maxConcurrent: 200 }',
       },
-      '7:20: authenticators[0].maxConcurrent: the authenticators may have 800 + 200 = 1000 lookups in progress (maxConcurrent), which is not less than server.maxInFlight (1000): if all of them hang, they take every slot: lower maxConcurrent of one, or raise server.maxInFlight to more than 1000',
+      "7:20: authenticators[0].maxConcurrent: the sum of maxConcurrent (800 + 200 = 1000) must be less than server.maxInFlight (1000), so that hanging authenticators can't take every slot: lower maxConcurrent of one authenticator, or raise server.maxInFlight above 1000",
     ],
     [
       'one limit that leaves no slot next to the share of an authenticator without a limit',
       { more: '  - { name: other, use: ./probe.js, maxConcurrent: 900 }' },
-      'authenticators[1].maxConcurrent: the authenticators may have 100 + 900 = 1000 lookups',
+      'authenticators[1].maxConcurrent: the sum of maxConcurrent (100 + 900 = 1000) must be',
     ],
     [
       'one name twice',
       { more: '  - { name: probe, use: ./probe.js }' },
-      '8:13: authenticators[1].name: "probe" is the name of authenticators[0] too',
+      '8:13: authenticators[1].name: "probe" is also the name of authenticators[0]',
     ],
     [
       'a token as big as the body',
@@ -189,7 +189,7 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
     [
       'one address for both',
       { more: 'admin: { listen: "localhost:8080" }' },
-      '8:18: admin.listen: is the address of server.listen too: give it another port',
+      '8:18: admin.listen: is also the address of server.listen: choose another port',
     ],
   ])('%s', async (_name, parts, expected) => {
     const problems = await problemsOf(yaml(parts));
@@ -242,7 +242,7 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
     ],
     [
       'server: { maxInFlight: 2 }\nauthenticators: [{ name: a, use: ./probe.js }, { name: b, use: ./probe.js }]',
-      '1:24: server.maxInFlight: the authenticators may have 1 + 1 = 2 lookups in progress (maxConcurrent), which is not less than server.maxInFlight (2): if all of them hang, they take every slot: raise it to more than 2',
+      "1:24: server.maxInFlight: the sum of maxConcurrent (1 + 1 = 2) must be less than server.maxInFlight (2), so that hanging authenticators can't take every slot: raise server.maxInFlight above 2",
     ],
     ['log: {}', '1:1: authenticators: is missing'],
     [

@@ -85,7 +85,7 @@ function addressRule(
     check() {
       const listen = file[section]?.listen;
       if (listen === undefined || !collide(listen, file[other].listen)) return undefined;
-      return { message: `is the address of ${other}.listen too`, fix: 'give it another port' };
+      return { message: `is also the address of ${other}.listen`, fix: 'choose another port' };
     },
   };
 }
@@ -135,8 +135,8 @@ function authenticatorRules(
         );
         if (first === index) return undefined;
         return {
-          message: `"${name}" is the name of authenticators[${first}] too`,
-          fix: 'names identify authenticators in metrics and logs: give it another',
+          message: `"${name}" is also the name of authenticators[${first}], and names identify authenticators in metrics and logs`,
+          fix: 'choose another name',
         };
       },
     },
@@ -160,8 +160,8 @@ function systemPrefixRule(
       if (!names?.prefix.startsWith('system:') || allowSystemNames.length > 0) return undefined;
       return {
         message:
-          'begins with system:, as only names of Kubernetes itself do: the identity policy would refuse every user',
-        fix: 'write another one, such as corp:',
+          'begins with system:, which is reserved for Kubernetes: the identity policy would refuse every user',
+        fix: 'write another prefix, such as corp:',
       };
     },
   };
@@ -186,8 +186,8 @@ function slotRule({ server, authenticators }: FileConfig): Rule {
         own[authenticators.findIndex(({ maxConcurrent }) => maxConcurrent !== undefined)];
       return {
         ...(first && { path: first }),
-        message: `the authenticators may have ${limits.join(' + ')} = ${sum} lookups in progress (maxConcurrent), which is not less than server.maxInFlight (${maxInFlight}): if all of them hang, they take every slot`,
-        fix: `${first ? 'lower maxConcurrent of one, or raise server.maxInFlight' : 'raise it'} to more than ${sum}`,
+        message: `the sum of maxConcurrent (${limits.join(' + ')} = ${sum}) must be less than server.maxInFlight (${maxInFlight}), so that hanging authenticators can't take every slot`,
+        fix: `${first ? 'lower maxConcurrent of one authenticator, or raise server.maxInFlight' : 'raise server.maxInFlight'} above ${sum}`,
       };
     },
   };
@@ -202,8 +202,9 @@ function loginRules({ login, authenticators }: FileConfig): Rule[] {
       check: () =>
         authenticators.some(({ name }) => name === login.sessions) &&
         login.authenticators.includes(login.sessions) && {
-          message: 'is in login.authenticators too, which names those that check passwords',
-          fix: 'name there those with use: ldap, and here one with use: redis that has nothing but sessions',
+          message:
+            'is also in login.authenticators, which lists the authenticators that check passwords',
+          fix: 'list authenticators with use: ldap there, and name one with use: redis here, for sessions alone',
         },
     },
     ...audienceRules(login),
@@ -222,8 +223,8 @@ function audienceRules({ clusters }: NonNullable<FileConfig['login']>): Rule[] {
       );
       return (
         first !== name && {
-          message: `is that of cluster ${first} too: a session for one would be valid for the other`,
-          fix: 'give each cluster an audience of its own, and its kube-apiserver that in --api-audiences',
+          message: `is also the audience of cluster ${first}: a session for one would be valid for the other`,
+          fix: 'give each cluster an audience of its own, and add it to --api-audiences of its kube-apiserver',
         }
       );
     },
@@ -245,8 +246,8 @@ function sessionNameRules(authenticators: FileConfig['authenticators'], sessions
       check: () =>
         value !== undefined &&
         value !== '' && {
-          message: 'has no effect on sessions, whose names are those of login.authenticators',
-          fix: 'if this one is for sessions alone, remove it here and set it there; otherwise name another one in login.sessions',
+          message: 'has no effect on sessions: their names come from login.authenticators',
+          fix: 'if this authenticator is for sessions alone, set this key at those authenticators; otherwise name another authenticator in login.sessions',
           at: 'key',
         },
     }),

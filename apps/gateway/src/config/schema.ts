@@ -59,18 +59,19 @@ function requireClients(
     complain(
       ['clientAuth'],
       '"none" contradicts clientCAFile and clientNames',
-      'keep the one or the others',
+      'remove clientAuth, or remove clientCAFile and clientNames',
     );
   } else if (file === undefined && names === undefined) {
     const fix = 'set clientCAFile and clientNames, or set clientAuth: none explicitly';
     complain([], 'no client authentication is configured', fix);
   } else if (names === undefined) {
-    const problem = 'alone lets in every certificate of that CA, each kubelet too';
+    const problem =
+      'without clientNames accepts every certificate of that CA, including those of kubelets';
     complain(['clientCAFile'], problem, 'add clientNames: [kube-apiserver]');
   } else if (file === undefined) {
     complain(
       ['clientNames'],
-      'need a CA: without one, anyone can make such a certificate',
+      'need a CA: without one, anyone can make a certificate with such a name',
       'add clientCAFile',
     );
   }

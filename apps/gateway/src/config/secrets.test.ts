@@ -46,7 +46,7 @@ describe('references', () => {
       await folder.write('s', content);
       const { value, warnings } = await fill(folder, { a: { file: 's' } });
       expect(value).toEqual({ a: secret });
-      const message = `the file ${join(folder.path, 's')} ends with several line ends, and all but the last one are part of the secret`;
+      const message = `the file ${join(folder.path, 's')} ends with several line ends, and all but the last are part of the secret`;
       const warning = { path: [...path, 'a'], message, fix: 'remove the empty lines at its end' };
       expect(warnings).toEqual(count === 0 ? [] : [warning]);
     },
@@ -90,11 +90,11 @@ describe('problems name the path and what is missing', () => {
     [
       'the text of init',
       { file: 'init' },
-      'the file FOLDER/init still has the text that init wrote',
+      'the file FOLDER/init still contains the text that init wrote',
     ],
     ['a folder', { file: '.' }, 'FOLDER is a folder'],
-    ['a big file', { file: 'big' }, 'FOLDER/big is bigger than 64 KiB'],
-    ['no UTF-8', { file: 'binary' }, 'FOLDER/binary is not valid UTF-8: save it as UTF-8 text'],
+    ['a big file', { file: 'big' }, 'FOLDER/big must be at most 64 KiB'],
+    ['no UTF-8', { file: 'binary' }, 'FOLDER/binary is not valid UTF-8'],
   ])('%s', async (_name, reference, message) => {
     await using folder = await configFolder();
     await folder.write('empty', '');

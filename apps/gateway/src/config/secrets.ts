@@ -94,17 +94,17 @@ async function findInFile(name: string, { baseDirectory }: SecretSources): Promi
   try {
     const secret = (await readText(file, secretFileLimit)).replace(/\r?\n$/, '');
     if (secret === placeholder)
-      return { message: `the file ${file} still has the text that init wrote`, fix: fillIn };
+      return { message: `the file ${file} still contains the text that init wrote`, fix: fillIn };
     if (secret === '')
       return { message: `the file ${file} is empty`, fix: 'write the secret into it' };
     if (!/[\r\n]$/.test(secret)) return { secret };
-    const message = `the file ${file} ends with several line ends, and all but the last one are part of the secret`;
+    const message = `the file ${file} ends with several line ends, and all but the last are part of the secret`;
     return { secret, warning: { message, fix: 'remove the empty lines at its end' } };
   } catch (error) {
     if (!(error instanceof UnusableFileError)) throw error;
     return {
       message: error.message,
-      fix: error.fix ?? 'make it a file that holds the secret alone',
+      fix: error.fix ?? 'make it a file that contains only the secret',
     };
   }
 }

@@ -12,7 +12,8 @@ export function unknownKeys(schema: JsonSchema, value: unknown, path: Path): Pro
   return [...partsOf([schema], value, path, schema)].flatMap(({ path, known }) => {
     if (known === undefined) return [];
     const near = nearest(String(path.at(-1)), known);
-    const listed = known.length === 0 ? 'no key is known here' : `known here: ${known.join(', ')}`;
+    const listed =
+      known.length === 0 ? 'remove it: no key is known here' : `write one of: ${known.join(', ')}`;
     return [
       {
         path,

@@ -83,7 +83,7 @@ describe('a trusted proxy', () => {
   ])('%s is bigger than any private network', (network) => {
     expect(trusted('192.0.2.1', network)).toEqual([
       expect.stringMatching(
-        /^login\.trustedProxies\.1: ".*" has addresses of clients: .*perAddress does not hold$/,
+        /^login\.trustedProxies\.1: ".*" contains addresses of clients: .*perAddress does not limit them$/,
       ),
     ]);
   });
@@ -127,7 +127,7 @@ describe('the audience of a cluster', () => {
       'is among those of the API servers',
       ['x', 'a'],
       ['a', 'b'],
-      'it is in server.apiAudiences, too',
+      'it is also in server.apiAudiences',
     ],
   ])('is warned of if it %s: %j, %j', (_name, apiAudiences, audiences, reason) => {
     expect(warnings(apiAudiences, ...audiences)).toEqual([

@@ -84,9 +84,9 @@ function unlikelyProxies({ text, path }: WrittenText): Problem[] {
     {
       path,
       message:
-        `${JSON.stringify(text)} has addresses of clients: each of them chooses with X-Forwarded-For the address it is ` +
-        'counted under, so that login.limits.perAddress does not hold',
-      fix: 'write the addresses of your proxies alone',
+        `${JSON.stringify(text)} contains addresses of clients: each of them can choose with X-Forwarded-For the address it is ` +
+        'counted under, so login.limits.perAddress does not limit them',
+      fix: 'write only the addresses of your proxies',
     },
   ];
 }
@@ -112,7 +112,7 @@ function unlikelyAudiences(written: unknown): Problem[] {
   );
   const why = (audience: string) => {
     if (usualAudiences.includes(audience)) return 'most API servers have this audience';
-    return common.includes(audience) && !isUnion ? 'it is in server.apiAudiences, too' : undefined;
+    return common.includes(audience) && !isUnion ? 'it is also in server.apiAudiences' : undefined;
   };
   return all.flatMap(({ name, audience }) => {
     const reason = why(audience);
@@ -120,7 +120,7 @@ function unlikelyAudiences(written: unknown): Problem[] {
     return {
       path: ['login', 'clusters', name, 'audience'],
       message: `${JSON.stringify(audience)}: ${reason}, and in another cluster whose API server has it, a session for ${name} would be valid`,
-      fix: `give ${name} an audience of its own, such as https://${name}.example.com, and add it to the --api-audiences of its kube-apiserver alone`,
+      fix: `give ${name} an audience of its own, such as https://${name}.example.com, and add it only to the --api-audiences of its kube-apiserver`,
     };
   });
 }
@@ -135,7 +135,7 @@ function unlikelyPatterns(
       const path = ['authenticators', places[position] ?? position, 'groups', 'allow', index];
       const [why, better] = whyUnlikely(pattern, prefix) ?? [];
       if (why === undefined) return [];
-      const fix = better ? `write ${JSON.stringify(better)}` : 'write the name of a group there';
+      const fix = better ? `write ${JSON.stringify(better)}` : 'write the name of a group';
       return { path, message: `${JSON.stringify(pattern)} ${why}`, fix };
     }),
   );

@@ -64,6 +64,6 @@ export function blankAroundKey(text: string, document: Document): Slip | undefin
 
 function blankAt(offset: number, text: string): Slip {
   const code = text.charCodeAt(offset).toString(16).toUpperCase().padStart(4, '0');
-  const message = `the blank here is not a space (U+${code}), and YAML takes it for a letter`;
-  return { offset, message, fix: 'use spaces, in the other lines too' };
+  const message = `the blank here is not a space (U+${code}), and YAML reads it as a letter`;
+  return { offset, message, fix: 'use spaces, on the other lines as well' };
 }

@@ -1,11 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { formatProblem } from './problems.ts';
+import { type ConfigProblem, onOneLine, placed } from './problems.ts';
 import { parseYaml, type YamlSource } from './yaml.ts';
+
+const lineOf = (problem: ConfigProblem) => onOneLine(placed(problem));
 
 function parse(text: string): YamlSource {
   const source = parseYaml('gateway.yaml', text);
-  if ('problems' in source) throw new Error(source.problems.map(formatProblem).join('\n'));
+  if ('problems' in source) throw new Error(source.problems.map(lineOf).join('\n'));
   return source;
 }
 
@@ -35,27 +37,31 @@ describe('places', () => {
 
 describe('refused', () => {
   test.each([
-    ['an empty file', '', '1:1: is empty: it needs at least one entry under authenticators'],
+    ['an empty file', '', '1:1: is empty: write at least one entry under authenticators'],
     [
       'only a comment',
       '# nothing\n',
-      '1:1: is empty: it needs at least one entry under authenticators',
+      '1:1: is empty: write at least one entry under authenticators',
     ],
     [
       'a list at the top',
       '- a',
-      '1:1: must be keys and values at its top, such as "authenticators:"',
+      '1:1: must have keys and values at the top level, such as "authenticators:"',
     ],
     [
       'a text at the top',
       'hello',
-      '1:1: must be keys and values at its top, such as "authenticators:"',
+      '1:1: must have keys and values at the top level, such as "authenticators:"',
     ],
-    ['a duplicate key', 'a: 1\nb: 2\na: 3', '3:1: duplicate key, which line 1 has too: remove one'],
+    [
+      'a duplicate key',
+      'a: 1\nb: 2\na: 3',
+      '3:1: duplicate key, which is already on line 1: remove one',
+    ],
     [
       'a number and a text of one key',
       '1: x\n"1": y',
-      '2:1: duplicate key, which line 1 has too: remove one',
+      '2:1: duplicate key, which is already on line 1: remove one',
     ],
     [
       'several documents',
@@ -65,18 +71,18 @@ describe('refused', () => {
     [
       'an unknown tag',
       'a: !foo b',
-      '1:4: a tag (a word that begins with "!") is not known: quote a value that begins with !',
+      '1:4: unknown tag (a word that begins with "!"): quote a value that begins with !',
     ],
     [
       'a tag that is not a plain value',
       'a: !!set {x}',
-      '1:4: a tag (a word that begins with "!") is not known',
+      '1:4: unknown tag (a word that begins with "!")',
     ],
     ['a key that is a list', '? [a]\n: b', '1:3: a key must be a word'],
     ['a prototype', 'a:\n  __proto__: {b: 1}', '2:3: a.__proto__: is not allowed as a key'],
     ['a list within itself', 'a: &x [*x]', 'an alias contains itself'],
-    ['deep nesting', `a: ${'['.repeat(100)}${']'.repeat(100)}`, 'values are nested too deep'],
-    ['very deep nesting', `a: ${'['.repeat(30_000)}`, 'values are nested too deep'],
+    ['deep nesting', `a: ${'['.repeat(100)}${']'.repeat(100)}`, 'values are nested too deeply'],
+    ['very deep nesting', `a: ${'['.repeat(30_000)}`, 'values are nested too deeply'],
   ])('%s', (_name, text, expected) => {
     expect(() => parse(text)).toThrow(expected);
   });
@@ -86,7 +92,7 @@ describe('refused', () => {
       const inner = index === 0 ? 'x' : `*${names[index - 1]}`;
       return `${name}: &${name} [${Array(9).fill(inner).join(', ')}]`;
     });
-    expect(() => parse(rows.join('\n'))).toThrow('or there are too many');
+    expect(() => parse(rows.join('\n'))).toThrow('or too many aliases');
   });
 
   test.each([
@@ -121,25 +127,26 @@ test('YAML 1.2: yes is a text and 012 a number', () => {
 function problems(text: string): string[] {
   const source = parseYaml('gateway.yaml', text);
   return 'problems' in source
-    ? source.problems.map((one) => formatProblem(one).replace('gateway.yaml:', ''))
+    ? source.problems.map((one) => lineOf(one).replace('gateway.yaml:', ''))
     : [];
 }
 
-const colon = 'a value has a colon where YAML ends a key: put the whole value in quotes';
+const colon = 'a value contains ": ", which YAML reads as a new key: put the whole value in quotes';
 const indent =
   'the indentation does not fit the lines above: align it with the lines that it belongs to, by spaces';
 const deeper =
-  'is indented deeper than the key above it, which has a value: align the two, or add a space after the dash above';
+  'is indented deeper than the key above it, which already has a value: align the two, or add a space after the dash above';
 const noColon =
   'a key needs a colon and a space after it: write "key: value", or align it with the lines that it belongs to, by spaces';
 const bracket = 'a bracket is not closed: close it with ] or }';
 const quote = 'a quote is not closed: end the value with the same quote';
 const tab = 'a tab is used to indent: use spaces';
 const blank = (code: string) =>
-  `the blank here is not a space (U+${code}), and YAML takes it for a letter: use spaces, in the other lines too`;
+  `the blank here is not a space (U+${code}), and YAML reads it as a letter: use spaces, on the other lines as well`;
 const dash = (line: number) =>
-  `duplicate key, which line ${line} has too: if a new entry of the list begins here, write "- " before it; otherwise remove one`;
-const quoted = 'a value begins with a sign of YAML (@, ` or %): put the whole value in quotes';
+  `duplicate key, which is already on line ${line}: if a new list entry begins here, write "- " before it; otherwise remove one`;
+const quoted =
+  'a value begins with a reserved YAML character (@, ` or %): put the whole value in quotes';
 
 describe('a slip is reported once, at the line that must change', () => {
   test.each([
@@ -193,7 +200,7 @@ describe('a slip is reported once, at the line that must change', () => {
     [
       'a duplicate key of an entry',
       'a:\n  - b: 1\n    c: 2\n    c: 3\n',
-      ['4:5: duplicate key, which line 3 has too: remove one'],
+      ['4:5: duplicate key, which is already on line 3: remove one'],
     ],
     ['a bracket that stays open', 'a: [b, c\nd:\n  - e\n', [`1:4: ${bracket}`]],
     ['a brace that stays open', 'a:\n  - b: { c: d\n  - e: f\n', [`2:8: ${bracket}`]],
@@ -206,19 +213,19 @@ describe('a slip is reported once, at the line that must change', () => {
     [
       "an apostrophe in '…'",
       "a: 'it's'\n",
-      [expect.stringMatching(/^1:8: a value goes on after its quotes or brackets end/)],
+      [expect.stringMatching(/^1:8: a value continues after its closing quote or bracket/)],
     ],
     [
       'a list in the line of its key',
       'a: - b\n',
-      [expect.stringMatching(/^1:4: a list begins in the line of its key/)],
+      [expect.stringMatching(/^1:4: a list begins on the line of its key/)],
     ],
     [
       'a glob',
       'a:\n  - b\n  - *-admins\n',
-      [expect.stringMatching(/^3:5: an alias .* cannot be resolved/)],
+      [expect.stringMatching(/^3:5: unknown alias .*, or too many/)],
     ],
-    ['a lone star', 'a: [*]\n', [expect.stringMatching(/^1:5: an alias .* names nothing/)]],
+    ['a lone star', 'a: [*]\n', [expect.stringMatching(/^1:5: unknown alias /)]],
   ])('%s', (_name, text, expected) => {
     expect(problems(text)).toEqual(expected);
   });

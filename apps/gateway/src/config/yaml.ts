@@ -74,14 +74,14 @@ export function parseYaml(
 const empty = {
   path: [],
   message: 'is empty',
-  fix: 'it needs at least one entry under authenticators',
+  fix: 'write at least one entry under authenticators',
 };
 const notAMap = {
   path: [],
-  message: 'must be keys and values at its top, such as "authenticators:"',
+  message: 'must have keys and values at the top level, such as "authenticators:"',
 };
 const aliasProblem = {
-  message: 'an alias (a word that begins with "*") cannot be resolved, or there are too many',
+  message: 'unknown alias (a word that begins with "*"), or too many aliases',
   fix: 'quote a value that begins with *, or write it out instead of an alias',
 };
 
@@ -114,9 +114,9 @@ function mistakesIn(text: string, document: Document.Parsed) {
     const also =
       duplicates === undefined
         ? ''
-        : `, which line ${text.slice(0, duplicates.first).split('\n').length} has too`;
+        : `, which is already on line ${text.slice(0, duplicates.first).split('\n').length}`;
     const way = duplicates?.isEntry
-      ? `if a new entry of the list begins here, write "- " before it; otherwise ${fix}`
+      ? `if a new list entry begins here, write "- " before it; otherwise ${fix}`
       : fix;
     if (duplicates === undefined || !undashed.has(duplicates.map)) {
       found.push({
@@ -167,10 +167,10 @@ const alignedOrDash = 'align the two, or add a space after the dash above';
 const mistakes: readonly Row[] = [
   [/^TAB_AS_INDENT/, 'a tab is used to indent', 'use spaces'],
   [/^DUPLICATE_KEY/, 'duplicate key', 'remove one'],
-  [/^COLON_IN_VALUE/, 'a value has a colon where YAML ends a key', quoteIt],
+  [/^COLON_IN_VALUE/, 'a value contains ": ", which YAML reads as a new key', quoteIt],
   [
     /^BLOCK_AS_IMPLICIT/,
-    'is indented deeper than the key above it, which has a value',
+    'is indented deeper than the key above it, which already has a value',
     alignedOrDash,
     nextLine,
   ],
@@ -189,30 +189,26 @@ const mistakes: readonly Row[] = [
   ],
   [/^MULTILINE_IMPL|Implicit map keys/, 'a key needs a colon and a space after it', keyAndValue],
   [/^MULTIPLE_DOCS/, 'a second document begins here', 'keep one and remove the "---" line'],
-  [/^RESOURCE_EXHAUSTION/, 'values are nested too deep', 'remove some brackets'],
+  [/^RESOURCE_EXHAUSTION/, 'values are nested too deeply', 'remove some brackets'],
   [
     /^TAG_RESOLVE_FAILED/,
-    'a tag (a word that begins with "!") is not known',
+    'unknown tag (a word that begins with "!")',
     'quote a value that begins with !',
   ],
   [/^NON_STRING_KEY/, 'a key must be a word', 'quote a key that begins with [ or {'],
-  [
-    /^BAD_ALIAS/,
-    'an alias (a word that begins with "*") names nothing',
-    'quote a value that begins with *',
-  ],
-  [/^BAD_SCALAR_START/, 'a value begins with a sign of YAML (@, ` or %)', quoteIt],
+  [/^BAD_ALIAS/, 'unknown alias (a word that begins with "*")', 'quote a value that begins with *'],
+  [/^BAD_SCALAR_START/, 'a value begins with a reserved YAML character (@, ` or %)', quoteIt],
   [
     /^BAD_DQ_ESCAPE/,
-    'a backslash in double quotes begins no escape that YAML knows',
+    'a backslash in double quotes begins an unknown escape',
     'write \\\\ for a backslash',
   ],
   [
     /block-seq-ind/,
-    'a list begins in the line of its key',
-    'begin it in the next line, or write [ … ]',
+    'a list begins on the line of its key',
+    'begin it on the next line, or write [ … ]',
   ],
-  [/scalar at node end$/, 'a value goes on after its quotes or brackets end', quoteWhole],
+  [/scalar at node end$/, 'a value continues after its closing quote or bracket', quoteWhole],
   [/./, 'is not valid YAML here', 'check quotes, brackets and indentation'],
 ];
 
@@ -231,7 +227,7 @@ function unresolvedAlias(document: Document.Parsed): number | undefined {
 /** Finds a value that is nested too deep, or has a key that is not safe. */
 function unplain(value: unknown, path: Path): Problem | undefined {
   if (path.length > maxDepth)
-    return { path, message: 'values are nested too deep, or an alias contains itself' };
+    return { path, message: 'values are nested too deeply, or an alias contains itself' };
   if (typeof value !== 'object' || value === null) return undefined;
   if (Object.hasOwn(value, '__proto__')) {
     return { path: [...path, '__proto__'], message: 'is not allowed as a key', at: 'key' };

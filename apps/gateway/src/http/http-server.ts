@@ -7,6 +7,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { AddressInfo, Server, Socket } from 'node:net';
+import { FixableError } from '../config/problems.ts';
 import type { ListenAddress } from '../config/types.ts';
 import { type Http2Answer, type Http2Request, http2Classes } from './http2-stream.ts';
 import type { ConnectionLimits } from './limits.ts';
@@ -116,12 +117,14 @@ function clientOptions({ client }: TlsMaterial) {
   return { requestCert: client !== undefined, rejectUnauthorized: client !== undefined };
 }
 
-const causes: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another process listens there: stop it, or use another port',
-  EACCES:
-    'permission denied: use a port above 1023, or lower net.ipv4.ip_unprivileged_port_start on this machine (sysctl)',
-  EADDRNOTAVAIL: 'this machine has no such address',
-  ENOTFOUND: 'no such host name: use an IP address',
+const causes: Readonly<Record<string, readonly [why: string, fix?: string]>> = {
+  EADDRINUSE: ['another process listens there', 'stop it, or use another port'],
+  EACCES: [
+    'permission denied',
+    'use a port above 1023, or lower net.ipv4.ip_unprivileged_port_start on this machine (sysctl)',
+  ],
+  EADDRNOTAVAIL: ['this machine has no such address'],
+  ENOTFOUND: ['no such host name', 'use an IP address'],
 };
 
 /**
@@ -129,7 +132,7 @@ const causes: Readonly<Record<string, string>> = {
  *
  * @param setting the key of the address in the config, for the message
  * @returns the port, which the system chose if it was 0
- * @throws Error naming the setting, the address and how to fix it
+ * @throws FixableError naming the setting and the address
  */
 export async function listen(
   server: Server,
@@ -141,10 +144,9 @@ export async function listen(
     await once(server, 'listening');
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    throw new Error(
-      `${setting}: cannot listen on ${authority(host, port)}: ${causes[code] ?? code}`,
-      { cause: error },
-    );
+    const [why, fix] = causes[code] ?? [code];
+    const problem = `${setting}: can't listen on ${authority(host, port)}: ${why}`;
+    throw new FixableError(problem, fix, { cause: error });
   }
   return (server.address() as AddressInfo).port;
 }

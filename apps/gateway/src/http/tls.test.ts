@@ -96,7 +96,7 @@ describe('readTlsMaterial', () => {
     [
       'the chain first',
       async () => ({ certFile: await file(other.cert, pair.cert) }),
-      /own certificate must come first/,
+      /own certificate first/,
     ],
     [
       'no CA',
@@ -192,7 +192,7 @@ describe('readTlsMaterial', () => {
       readTlsMaterial(config({ client: { caFile: await file(...certificates), names: ['a'] } }));
     const intermediate = await authority.issue({ commonName: 'middle', isAuthority: true });
     await expect(from(other.cert)).rejects.toThrow(
-      /clientCAFile: "CN=other" in .* is no CA certificate, so no client/,
+      /clientCAFile: "CN=other" in .* is not a CA certificate, so no client/,
     );
     await expect(from(intermediate.cert)).rejects.toThrow(
       /"CN=middle" in .* is an intermediate CA, so no client .* root/,
@@ -220,7 +220,7 @@ describe('readTlsMaterial', () => {
 
   test('an expired server certificate is refused, even if a CA is current', async () => {
     await expect(readTlsMaterial(config(), 'server', Date.now() + 31 * day)).rejects.toThrow(
-      /certFile: renew the certificate: "CN=gateway" in .* expired at 20/,
+      /certFile: "CN=gateway" in .* expired at 20/,
     );
   });
 

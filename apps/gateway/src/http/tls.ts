@@ -1,7 +1,7 @@
 import { constants, type X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { parseCertificates, parsePrivateKey, tlsFileLimit } from '@sallyport/plugin-kit';
-import { causeOf } from '../config/problems.ts';
+import { causeOf, FixableError, reworded } from '../config/problems.ts';
 import { readBytes, withFix } from '../config/read-text.ts';
 import type { TlsConfig } from '../config/types.ts';
 
@@ -30,7 +30,7 @@ type Owner = 'server' | 'login';
  *
  * @param owner for messages, and the label of its certificate
  * @param now wall clock, milliseconds since 1970
- * @throws Error naming the file, the problem and how to fix it
+ * @throws FixableError naming the file and the problem
  */
 export async function readTlsMaterial(
   tls: TlsConfig,
@@ -46,8 +46,9 @@ export async function readTlsMaterial(
   const [own] = chain;
   if (!own?.checkPrivateKey(privateKey)) {
     const problem = `the key in ${keyFile} does not belong to the certificate in ${certFile}`;
-    throw new Error(
-      `${setting}: ${problem}: if that is a chain, the server's own certificate must come first in it`,
+    throw new FixableError(
+      `${setting}: ${problem}`,
+      "if the file is a chain, put the server's own certificate first",
     );
   }
   requireAcceptable(own, certFile, owner);
@@ -58,8 +59,8 @@ export async function readTlsMaterial(
   ];
   const server = describe(own, owner, certFile);
   const authorities = trusted.map((certificate) => describe(certificate, 'client-ca', caFile));
-  requireCurrent([server], now, `${setting}.certFile: renew the certificate`);
-  if (ca) requireCurrent(authorities, now, `${setting}.clientCAFile: put the current CA there`);
+  requireCurrent([server], now, `${setting}.certFile`, 'renew the certificate');
+  if (ca) requireCurrent(authorities, now, `${setting}.clientCAFile`, 'put the current CA there');
   const certificates = [server, ...authorities];
   warnings.push(...certificates.flatMap((each) => warnOfTime(each, now)));
   const trust = ca && client && { client: { ca, names: client.names } };
@@ -118,7 +119,7 @@ async function readFiles({ certFile, keyFile, client }: TlsConfig, setting: stri
     try {
       return await readBytes(file, tlsFileLimit);
     } catch (error) {
-      failures.push(new Error(`${setting}.${key}: ${causeOf(withFix(error))}`, { cause: error }));
+      failures.push(reworded(withFix(error), (message) => `${setting}.${key}: ${message}`));
       return Buffer.alloc(0);
     }
   };
@@ -133,7 +134,7 @@ function parse<Parsed>(setting: string, file: string, read: () => Parsed): Parse
   try {
     return read();
   } catch (error) {
-    throw new Error(`${setting}: ${file} ${causeOf(error)}`);
+    throw reworded(error, (message) => `${setting}: ${file} ${message}`);
   }
 }
 
@@ -144,9 +145,9 @@ const usagesOfServers = ['1.3.6.1.5.5.7.3.1', '2.5.29.37.0'];
 function requireAcceptable(own: X509Certificate, file: string, owner: Owner): void {
   const clients = owner === 'login' ? 'clients' : 'kube-apiserver';
   const refusal = (problem: string, field: string) =>
-    new Error(
-      `${owner}.tls.certFile: the certificate "${subjectOf(own)}" in ${file} ${problem}, and ` +
-        `${clients} would refuse it: issue a new one with ${field}`,
+    new FixableError(
+      `${owner}.tls.certFile: the certificate "${subjectOf(own)}" in ${file} ${problem}, so ${clients} would refuse it`,
+      `issue a new certificate with ${field}`,
     );
   // Go's clients always refuse a certificate without an alternative name of a host.
   if (!/(^|, )(DNS|IP Address):/.test(own.subjectAltName ?? ''))
@@ -176,11 +177,15 @@ function checkAuthorities(
   if (named === undefined) return [];
   const what = `${setting}.clientCAFile: "${subjectOf(named)}" in ${file}`;
   if (!certificates.some(({ subject, issuer }) => subject === issuer)) {
-    const problem =
-      authority === undefined
-        ? 'is no CA certificate, so no client would be accepted: put the CA there that signs the client certificates'
-        : 'is an intermediate CA, so no client would be accepted without its root: add the root certificate to the file';
-    throw new Error(`${what} ${problem}`);
+    throw authority === undefined
+      ? new FixableError(
+          `${what} is not a CA certificate, so no client would be accepted`,
+          'put the CA there that signs the client certificates',
+        )
+      : new FixableError(
+          `${what} is an intermediate CA, so no client would be accepted without its root`,
+          'add the root certificate to the file',
+        );
   }
   if (authority !== undefined) return [];
   return [
@@ -196,12 +201,14 @@ function checkAuthorities(
 function requireCurrent(
   certificates: TlsMaterial['certificates'],
   now: number,
-  remedy: string,
+  setting: string,
+  fix: string,
 ): void {
   if (certificates.some(({ notAfter }) => now <= notAfter.getTime())) return;
   const [first] = certificates;
-  throw new Error(
-    `${remedy}: "${first?.subject}" in ${first?.file} expired at ${first?.notAfter.toISOString()}`,
+  throw new FixableError(
+    `${setting}: "${first?.subject}" in ${first?.file} expired at ${first?.notAfter.toISOString()}`,
+    fix,
   );
 }
 

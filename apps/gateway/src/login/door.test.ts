@@ -211,7 +211,7 @@ test('a request of a proxy is one of the address that it names', async () => {
   expect(addressOf(other.request)).toBe('192.0.2.2');
 });
 
-test('one that hung up before its turn is not let in, and another one may wait in its place', async () => {
+test('one that hung up before its turn is not let in, and another one may wait instead', async () => {
   const { ask, askOverHttp2, letIn, reports } = setUp();
   const all = Array.from(
     { length: 32 },

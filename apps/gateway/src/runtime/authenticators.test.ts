@@ -59,7 +59,7 @@ test('is made from the options, with all that the contract promises', async () =
 test.each(['create', 'list', 'revoke', 'close'])('without %s is none', async (name) => {
   const odd = async () => ({ ...issuer(), [name]: undefined }) as unknown as TokenIssuer;
   await expect(createTokenIssuer(configured(odd), '/', dependencies)).rejects.toThrow(
-    'createTokenIssuer() gave no TokenIssuer: it needs the functions create, list, revoke and close',
+    'the result of createTokenIssuer() is not a valid TokenIssuer: it needs the functions create, list, revoke and close',
   );
 });
 

@@ -125,7 +125,7 @@ function requireFunctions<Made>(
 ): void {
   if (names.every((name) => typeof made?.[name] === 'function')) return;
   const list = `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
-  throw new Error(`${call}() gave no ${what}: it needs the functions ${list}`);
+  throw new Error(`the result of ${call}() is not a valid ${what}: it needs the functions ${list}`);
 }
 
 /**

@@ -52,9 +52,9 @@ describe('prepareDemo', () => {
   test('refuses a folder that others may write into, or that is a link', async () => {
     await prepareDemo(folder);
     await chmod(folder, 0o777);
-    await expect(prepareDemo(folder)).rejects.toThrow(/Remove it and start again/);
+    await expect(prepareDemo(folder)).rejects.toThrow(/: remove it, and start again/);
     await chmod(folder, 0o700);
     await symlink(folder, join(root, 'link'));
-    await expect(prepareDemo(join(root, 'link'))).rejects.toThrow(/Remove it and start again/);
+    await expect(prepareDemo(join(root, 'link'))).rejects.toThrow(/: remove it, and start again/);
   });
 });

@@ -3,6 +3,7 @@ import { lstat, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileClockLag } from '../config/files/watcher.ts';
+import { FixableError } from '../config/problems.ts';
 
 /**
  * Makes a random demo token for the demo config, a new one at each start, so that no credential is in the repository:
@@ -30,8 +31,9 @@ async function requirePrivate(directory: string): Promise<void> {
   const isPrivate =
     found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o077) === 0;
   if (isPrivate || process.getuid === undefined) return;
-  throw new Error(
-    `${directory} must be a folder of this user, closed to others. Remove it and start again`,
+  throw new FixableError(
+    `${directory} must be a folder of this user that no one else can open`,
+    'remove it, and start again',
   );
 }
 

@@ -4,6 +4,7 @@ import { systemClocks } from '../base/clocks.ts';
 import { pause, within } from '../base/deadlines.ts';
 import { createFileWatcher } from '../config/files/watcher.ts';
 import { loadConfig } from '../config/load.ts';
+import { FixableError } from '../config/problems.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';
 import { createKnownGoodTokens } from '../engine/chain/admission.ts';
 import {
@@ -102,11 +103,12 @@ export async function startGateway(options: GatewayOptions) {
   };
 }
 
-/** @throws Error when `listen` is off loopback and the config has no TLS */
+/** @throws FixableError when `listen` is off loopback and the config has no TLS */
 function withListen(config: GatewayConfig, { listen, adminListen }: GatewayOptions): GatewayConfig {
   if (listen !== undefined && config.server.tls === undefined && !isLoopback(listen.host)) {
-    throw new Error(
-      `--listen ${listen.host}: plain HTTP is allowed on loopback only: set server.tls in ${config.file}`,
+    throw new FixableError(
+      `--listen ${listen.host}: plain HTTP is allowed on loopback only`,
+      `set server.tls in ${config.file}`,
     );
   }
   return {

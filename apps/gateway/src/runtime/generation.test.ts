@@ -96,7 +96,7 @@ describe('createGeneration', () => {
       problems: [
         { path: 'corp', message: 'Error: caFile: no such file' },
         { path: 'sync', message: 'Error: thrown immediately' },
-        { path: 'odd', message: expect.stringContaining('gave no Authenticator') },
+        { path: 'odd', message: expect.stringContaining('is not a valid Authenticator') },
       ],
     });
     expect(close).toHaveBeenCalledTimes(1);

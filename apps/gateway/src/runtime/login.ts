@@ -2,7 +2,7 @@ import type { TokenIssuer } from '@sallyport/authenticator';
 import { parseCertificates, tlsFileLimit } from '@sallyport/plugin-kit';
 import { loadWatchedFile, type WatchedFile } from '../config/files/watcher.ts';
 import { createNetworks } from '../config/login.ts';
-import { causeOf } from '../config/problems.ts';
+import { causeOf, reworded } from '../config/problems.ts';
 import type { GatewayConfig, LoginConfig } from '../config/types.ts';
 import type { EndedSessions } from '../engine/revocation/ended-sessions.ts';
 import { writeKubeconfig } from '../login/kubeconfig.ts';
@@ -35,7 +35,8 @@ export async function createLoginParts(
   const issuing = config.authenticators
     .filter(issuesTokens)
     .find(({ name }) => name === login.sessions);
-  if (issuing === undefined) throw new Error(`login.sessions: ${login.sessions} issues no tokens`);
+  if (issuing === undefined)
+    throw new Error(`login.sessions: ${login.sessions} can't issue tokens`);
   const { kubeconfig, files } = await readAuthorities(login);
   const issuer = await createTokenIssuer(issuing, config.baseDirectory, dependencies);
   const service: LoginService = {
@@ -87,7 +88,7 @@ async function readAuthorities(login: LoginConfig) {
         texts.set(name, parseCertificates(content).join(''));
         written.clear();
       } catch (error) {
-        throw new Error(`${setting}: ${file} ${causeOf(error)}`);
+        throw reworded(error, (message) => `${setting}: ${file} ${message}`);
       }
     };
     files.push(await loadWatchedFile(file, load, tlsFileLimit));

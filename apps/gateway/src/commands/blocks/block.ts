@@ -1,5 +1,5 @@
 import { printable } from '../../base/logging/printable.ts';
-import { nearest } from '../../config/problems.ts';
+import { FixableError, nearest } from '../../config/problems.ts';
 import { blocksIn, currentEntries, type Entry, shortDigest } from '../../engine/revocation/list.ts';
 import { type Listing, readListing } from '../../engine/revocation/redis-list.ts';
 import { loadNamedConfig } from '../config-file.ts';
@@ -113,7 +113,7 @@ export async function unblock(options: EntryOptions): Promise<ExitCode> {
 }
 
 /** No block of the subject is in force. */
-class NotBlocked extends Error {}
+class NotBlocked extends FixableError {}
 
 /** Finds a block, or the entry that ended it: an unblock that not all replicas have confirmed can be repeated. @throws UsageError, Error */
 export function findEndable(
@@ -135,10 +135,11 @@ function completeDigest(digits: string, lists: readonly (readonly Entry[])[]): s
   const [first, ...others] = matching.find(({ length }) => length > 0) ?? [];
   if (first === undefined || others.length === 0) return first?.name ?? digits;
   const lines = [first, ...others].map(
-    ({ name, by, at }) => `\n    ${name}  by ${printable(by)}, ${momentText(at)}`,
+    ({ name, by, at }) => `\n  ${name}  by ${printable(by)}, ${momentText(at)}`,
   );
   throw new UsageError(
-    `--digest ${digits} is the beginning of several, give more digits:${lines.join('')}`,
+    `--digest ${digits} is the beginning of several digests`,
+    `give more digits of one of these:${lines.join('')}`,
   );
 }
 
@@ -168,13 +169,16 @@ export function requireBlock(listing: Listing, subject: Named, config?: string):
   const near = nearest(subject.name, names);
   const other = blocks.find(({ kind, name }) => kind !== subject.kind && name === subject.name);
   const guess = other ? `${other.kind} ${other.name}` : near && `${subject.kind} ${near}`;
+  const unreadable = unreadableRemark(listing.unreadable);
   throw new NotBlocked(
+    [`${nameSubject(subject)} is not blocked`, ...unreadable.map(({ message }) => message)].join(
+      '. ',
+    ),
     [
-      `${nameSubject(subject)} is not blocked.`,
-      ...(guess === undefined ? [] : [`Did you mean ${printable(guess)}?`]),
-      ...unreadableRemark(listing.unreadable).map((remark) => `${remark}.`),
-      `To list all blocks: ${commandLine(['blocks'], config)}`,
-    ].join(' '),
+      ...(guess === undefined ? [] : [`did you mean ${printable(guess)}?`]),
+      `to list all blocks, run: ${commandLine(['blocks'], config)}`,
+      ...unreadable.map(({ fix }) => fix),
+    ].join('\n'),
   );
 }
 
@@ -204,6 +208,6 @@ export async function listBlocks(options: ReadOptions): Promise<ExitCode> {
       'no one is blocked',
     );
   }
-  for (const remark of unreadableRemark(listing.unreadable)) printRemark(remark);
+  for (const { message, fix } of unreadableRemark(listing.unreadable)) printRemark(message, fix);
   return exitCodes.success;
 }

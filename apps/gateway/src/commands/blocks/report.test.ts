@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { onOneLine } from '../../config/problems.ts';
 import type { Publication } from '../../engine/revocation/confirmation.ts';
 import type { Entry } from '../../engine/revocation/list.ts';
 import { confirmationLine, entryJson, exitCodeOf, publicationJson, remarks } from './report.ts';
@@ -25,9 +26,12 @@ const publication = (confirmation: object = {}, more: object = {}): Publication 
 });
 const silent = { id: 'c\u001b', heardAt: now - 12_000, absence: 'silent' };
 
+/** The remarks, each on one line. */
+const lines = (one: Publication) => remarks(one).map(onOneLine);
+
 test('confirmed by all is success, without a remark', () => {
   const all = publication();
-  expect([confirmationLine(all.confirmation), remarks(all), exitCodeOf(all)]).toEqual([
+  expect([confirmationLine(all.confirmation), lines(all), exitCodeOf(all)]).toEqual([
     'confirmed by 2 of 2 replicas.\n',
     [],
     0,
@@ -36,8 +40,8 @@ test('confirmed by all is success, without a remark', () => {
 
 test('an entry that was written above maxmemory is a success, and says what else does not work', () => {
   const full = publication({}, { isAboveLimit: true });
-  expect(remarks(full)).toEqual([
-    expect.stringMatching(/^the memory of the cache Redis is full.*raise maxmemory/),
+  expect(lines(full)).toEqual([
+    expect.stringMatching(/^the memory of the cache Redis is full.*: raise maxmemory/),
   ]);
   expect([exitCodeOf(full), publicationJson(full)]).toMatchObject([0, { redisIsFull: true }]);
   expect(publicationJson(publication())).not.toHaveProperty('redisIsFull');
@@ -49,7 +53,7 @@ test('one that has not confirmed is named, with what that means', () => {
     'confirmed by 2 of 3 replicas.\n',
     1,
   ]);
-  expect(remarks(some)).toEqual([
+  expect(lines(some)).toEqual([
     'not confirmed by c\\u{1b}, last heard of 12s ago: cut off from Redis, hanging or killed. Commands wait for it for 48s more',
     expect.stringMatching(/^a gateway that is cut off uses cached answers for at most 10 s more/),
   ]);
@@ -57,10 +61,10 @@ test('one that has not confirmed is named, with what that means', () => {
 
 test('of one with other keys, only these are the problem', () => {
   const other = publication({ unconfirmed: [{ ...silent, id: 'c', absence: 'other keys' }] });
-  expect([remarks(other), exitCodeOf(other)]).toEqual([
+  expect([lines(other), exitCodeOf(other)]).toEqual([
     [
       expect.stringMatching(
-        /^not confirmed by c, .*: its cache\.redis\.sealingKeys are not those .* give both the same keys/,
+        /^not confirmed by c, .*: its cache\.redis\.sealingKeys differ from .*: give both the same keys/,
       ),
     ],
     1,
@@ -70,17 +74,17 @@ test('of one with other keys, only these are the problem', () => {
 test('a gateway that does not take in a list with a jti or sid may be too old for that', () => {
   const behind = { unconfirmed: [{ ...silent, absence: 'behind' }] };
   const older = expect.stringMatching(
-    /^the list has a block of a jti or sid\. A gateway of an older version/,
+    /^the list contains a block of a jti or sid\. A gateway of an older version/,
   );
   const hasNewKinds = { hasNewKinds: true };
-  expect(remarks(publication(behind, hasNewKinds))).toContainEqual(older);
-  expect(remarks(publication({ unconfirmed: [silent] }, hasNewKinds))).not.toContainEqual(older);
-  expect(remarks(publication(behind))).not.toContainEqual(older);
+  expect(lines(publication(behind, hasNewKinds))).toContainEqual(older);
+  expect(lines(publication({ unconfirmed: [silent] }, hasNewKinds))).not.toContainEqual(older);
+  expect(lines(publication(behind))).not.toContainEqual(older);
 });
 
 test('no gateway at all is success, and those long silent do not count', () => {
   const none = publication({ confirmed: [], gone: [{ id: 'old', heardAt: now - 600_000 }] });
-  expect([confirmationLine(none.confirmation), remarks(none), exitCodeOf(none)]).toEqual([
+  expect([confirmationLine(none.confirmation), lines(none), exitCodeOf(none)]).toEqual([
     'no gateway is running on this Redis: it takes effect when one starts.\n',
     ['old is not counted: last heard of 10m ago'],
     0,
@@ -89,7 +93,7 @@ test('no gateway at all is success, and those long silent do not count', () => {
 
 test('an entry that another operator superseded is not a success', () => {
   const superseded = publication({}, { supersededBy: { ...entry, action: 'unblock', by: 'eve' } });
-  expect([remarks(superseded), exitCodeOf(superseded)]).toEqual([
+  expect([lines(superseded), exitCodeOf(superseded)]).toEqual([
     ['superseded: eve ran unblock for the same subject at 2030-01-01T00:00:00Z'],
     1,
   ]);
@@ -98,19 +102,19 @@ test('an entry that another operator superseded is not a success', () => {
 test('entries that no key opens are not a failure: their number, their end and how to remove them are shown', () => {
   const { key } = publication().unreadable;
   const some = publication({}, { unreadable: { count: 2, until: now + 3_600_000, key } });
-  expect([remarks(some), exitCodeOf(some)]).toEqual([
+  expect([lines(some), exitCodeOf(some)]).toEqual([
     [
       "2 entries of the revocation list can't be opened with cache.redis.sealingKeys of this config, so what they block is " +
-        'not known here, until 2030-01-01T01:00:00Z. If a gateway or a command has other keys, give all of them the same. ' +
-        'If all have the same, run the block again that "sallyport blocks" does not list, and remove them while the ' +
+        'not known here, until 2030-01-01T01:00:00Z: if a gateway or a command has other keys, give all of them the same keys. ' +
+        `If all have the same keys, repeat the block that "sallyport blocks" doesn't list, and remove them while the ` +
         "gateways run, which write back all others: redis-cli DEL 'sallyport:{revocations}:list'",
     ],
     0,
   ]);
   // The time is what another client has written.
   const forged = publication({}, { unreadable: { count: 1, until: Number('9'.repeat(16)), key } });
-  expect(remarks(forged)).toEqual([
-    expect.stringMatching(/^1 entry of .* until \+275760-09-13T00:00:00Z\. /),
+  expect(lines(forged)).toEqual([
+    expect.stringMatching(/^1 entry of .* until \+275760-09-13T00:00:00Z: /),
   ]);
 });
 

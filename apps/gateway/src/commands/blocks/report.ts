@@ -1,5 +1,6 @@
 import { printable } from '../../base/logging/printable.ts';
 import { shellQuoted } from '../../base/shell-quoted.ts';
+import type { ProblemWords } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import {
   type Confirmation,
@@ -52,7 +53,7 @@ export function report(
 ): ExitCode {
   if (output === 'json') printJson(toJson(publicationJson(publication)));
   else process.stdout.write(before + confirmationLine(publication.confirmation) + after);
-  for (const remark of remarks(publication)) printRemark(remark);
+  for (const { message, fix } of remarks(publication)) printRemark(message, fix);
   return exitCodeOf(publication);
 }
 
@@ -64,55 +65,74 @@ export function confirmationLine({ confirmed, unconfirmed }: Confirmation): stri
 }
 
 const meanings = {
-  behind: 'it is running, and has not reported yet that it has the entry',
-  silent: 'cut off from Redis, hanging or killed',
-  'other keys':
-    'its cache.redis.sealingKeys are not those of this config, so it may not know the entry: give both the same keys, and ' +
-    'run the command again',
+  behind: { message: 'it is running, and has not yet reported that it has the entry' },
+  silent: { message: 'cut off from Redis, hanging or killed' },
+  'other keys': {
+    message:
+      "its cache.redis.sealingKeys differ from this config's, so it might not know the entry",
+    fix: 'give both the same keys, and run the command again',
+  },
+} as const;
+
+const cutOffRemark: ProblemWords = {
+  message:
+    'a gateway that is cut off uses cached answers for at most 10 s more, and stale answers while its backend is down; ' +
+    'it does not apply a block that it does not know',
+  fix: 'stop it, or fix its connection to Redis, and run the command again',
 };
 
-const cutOffRemark =
-  'a gateway that is cut off uses cached answers for at most 10 s more, and old ones while its backend is down; ' +
-  'it does not obey a block that it does not know. Stop it, or fix its connection to Redis, and run the command again';
+const olderRemark: ProblemWords = {
+  message:
+    'the list contains a block of a jti or sid. A gateway of an older version does not apply it, and confirms nothing while it is there',
+  fix: 'update that gateway, or block the user',
+};
 
-const olderRemark =
-  'the list has a block of a jti or sid. A gateway of an older version does not apply it, and confirms nothing while it is ' +
-  'there: update that gateway, or block the user';
+const fullRemark: ProblemWords = {
+  message:
+    'the memory of the cache Redis is full, so the entry was written above its maxmemory, and new answers are not shared',
+  fix: 'raise maxmemory, or remove other data from that Redis',
+};
 
-const fullRemark =
-  'the memory of the cache Redis is full, so the entry was written above its maxmemory. New answers are not shared until ' +
-  'you raise maxmemory, or remove what else is in that Redis';
-
-export function remarks(publication: Publication): readonly string[] {
+export function remarks(publication: Publication): readonly ProblemWords[] {
   const { confirmation, unreadable, isAboveLimit, supersededBy, hasNewKinds } = publication;
   const { now, unconfirmed, gone } = confirmation;
   const heard = (heardAt: number) => `last heard of ${humanDuration(now - heardAt)} ago`;
   const all = [
-    ...unconfirmed.map(({ id, heardAt, absence }) => {
+    ...unconfirmed.map(({ id, heardAt, absence }): ProblemWords => {
+      const { message, ...more } = meanings[absence];
       const left =
         absence === 'silent'
           ? `. Commands wait for it for ${humanDuration(heardAt + countsFor - now)} more`
           : '';
-      return `not confirmed by ${printable(id)}, ${heard(heardAt)}: ${meanings[absence]}${left}`;
+      const words = `not confirmed by ${printable(id)}, ${heard(heardAt)}: ${message}${left}`;
+      return { ...more, message: words };
     }),
     hasNewKinds && unconfirmed.some(({ absence }) => absence === 'behind') && olderRemark,
     unconfirmed.some(({ absence }) => absence !== 'other keys') && cutOffRemark,
-    ...gone.map(({ id, heardAt }) => `${printable(id)} is not counted: ${heard(heardAt)}`),
+    ...gone.map(({ id, heardAt }) => ({
+      message: `${printable(id)} is not counted: ${heard(heardAt)}`,
+    })),
     ...unreadableRemark(unreadable),
     isAboveLimit && fullRemark,
     supersededBy && superseded(supersededBy),
   ];
-  return all.filter((one) => typeof one === 'string');
+  return all.filter((one) => typeof one === 'object');
 }
 
-function superseded({ action, by, at }: Entry): string {
-  return `superseded: ${printable(by)} ran ${action} for the same subject at ${momentText(at)}`;
+function superseded({ action, by, at }: Entry): ProblemWords {
+  return {
+    message: `superseded: ${printable(by)} ran ${action} for the same subject at ${momentText(at)}`,
+  };
 }
 
 /** The last moment that a date can have, in milliseconds since 1970. Another client may write any time into the list. */
 const lastMoment = 8.64e15;
 
-export function unreadableRemark({ count, until, key }: Listing['unreadable']): readonly string[] {
+export function unreadableRemark({
+  count,
+  until,
+  key,
+}: Listing['unreadable']): readonly ProblemWords[] {
   if (count === 0) return [];
   const [subject, what, them] =
     count === 1
@@ -120,9 +140,13 @@ export function unreadableRemark({ count, until, key }: Listing['unreadable']): 
       : [`${count} entries of the revocation list`, 'what they block', 'them'];
   const opens = `can't be opened with cache.redis.sealingKeys of this config, so ${what} is not known here`;
   return [
-    `${subject} ${opens}, until ${momentText(Math.min(until, lastMoment))}. If a gateway or a command has other keys, give all of them ` +
-      'the same. If all have the same, run the block again that "sallyport blocks" does not list, and remove ' +
-      `${them} while the gateways run, which write back all others: redis-cli DEL ${shellQuoted(key)}`,
+    {
+      message: `${subject} ${opens}, until ${momentText(Math.min(until, lastMoment))}`,
+      fix:
+        'if a gateway or a command has other keys, give all of them the same keys. If all have the same keys, repeat the block that ' +
+        `"sallyport blocks" doesn't list, and remove ${them} while the gateways run, which write back all others: ` +
+        `redis-cli DEL ${shellQuoted(key)}`,
+    },
   ];
 }
 

@@ -25,8 +25,8 @@ export async function remarkOtherAccount(
     const again =
       account === undefined ? 'as that account' : `runuser -u ${shellQuoted(account)} --`;
     printRemark(
-      `checked as root, who may read and write everything, while files of this config are for ${who}. ` +
-        `To check what the gateway may, run ${again} ${commandLineOfOther(['check'], config)}`,
+      `this check ran as root, who can read and write everything, and files of this config are for ${who}`,
+      `to check what the gateway can read and write, run ${again} ${commandLineOfOther(['check'], config)}`,
     );
     return;
   }

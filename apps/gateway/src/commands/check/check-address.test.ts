@@ -23,6 +23,6 @@ test('an address in use is a warning, and one at which no gateway can listen an 
   // No resolver is asked about a label of 64 characters (RFC 1035, section 2.3.4).
   const name = `${'a'.repeat(64)}.example.com`;
   expect(await check(name, 0)).toEqual([
-    expect.stringMatching(/^error: server\.listen: cannot listen on a+\.example/),
+    expect.stringMatching(/^error: server\.listen: can't listen on a+\.example/),
   ]);
 });

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
-import { causeOf } from '../../config/problems.ts';
+import { wordsOf } from '../../config/problems.ts';
 import type { ListenAddress } from '../../config/types.ts';
 import { authority, listen } from '../../http/http-server.ts';
-import type { Finding } from '../finding.ts';
+import { detailOf, type Finding } from '../finding.ts';
 import type { TrustedFile } from '../permissions.ts';
 
 /**
@@ -25,16 +25,17 @@ export async function checkAddress(
     const { code } = (error instanceof Error ? error.cause : undefined) as {
       readonly code?: unknown;
     };
-    const inUse =
-      `${authority(address.host, address.port)} is in use: if that is not this gateway, which runs already, ` +
-      'stop the other process or take another port';
+    const inUse = {
+      message: `${authority(address.host, address.port)} is in use, perhaps by this gateway`,
+      fix: 'if another process uses it, stop that process, or choose another port',
+    };
     const mayWork =
       code === 'EADDRINUSE' || (code === 'EACCES' && !(await isDeniedToGateway(address, files)));
     return [
       {
         check: setting,
         result: mayWork ? 'warning' : 'error',
-        detail: code === 'EADDRINUSE' ? inUse : causeOf(error),
+        ...detailOf(code === 'EADDRINUSE' ? inUse : wordsOf(error)),
       },
     ];
   } finally {

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { withTimeLimit } from '../../base/deadlines.ts';
-import { causeOf, formatProblem } from '../../config/problems.ts';
+import { causeOf, placed } from '../../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../../config/types.ts';
 import { checkInTime, noAnswerWithin } from '../../observe/health.ts';
 import { missingForLogin } from '../../runtime/assemble-login.ts';
@@ -13,7 +13,7 @@ import {
   issuesTokens,
 } from '../../runtime/authenticators.ts';
 import { joinAttempts } from '../connections.ts';
-import type { Finding } from '../finding.ts';
+import { detailOf, type Finding } from '../finding.ts';
 import { checkKnownUsers } from './check-known-users.ts';
 import { checkSharedNames } from './check-shared-names.ts';
 import { sharedTokenPrefixes, sharedTokenStores } from './check-shared-tokens.ts';
@@ -48,9 +48,11 @@ export async function checkAuthenticators(config: CheckedConfig) {
   return {
     findings: [
       ...checked.flatMap(({ findings }) => findings),
-      ...shared.map((detail): Finding => ({ check: 'token prefixes', result: 'warning', detail })),
+      ...shared.map(
+        (words): Finding => ({ check: 'token prefixes', result: 'warning', ...detailOf(words) }),
+      ),
       ...sharedTokenStores(stored).map(
-        (detail): Finding => ({ check: 'token stores', result: 'warning', detail }),
+        (words): Finding => ({ check: 'token stores', result: 'warning', ...detailOf(words) }),
       ),
       ...checkSharedNames(checked, config),
     ],
@@ -85,8 +87,8 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
   const { authenticator, files } = created;
   try {
     if (unusable.length > 0) return problems(...unusable);
-    const ofAuthenticator = (found: readonly Pick<Finding, 'result' | 'detail'>[]) =>
-      found.map(({ result, detail }) => finding(config, result, detail));
+    const ofAuthenticator = (found: readonly Pick<Finding, 'result' | 'detail' | 'fix'>[]) =>
+      found.map(({ result, detail, fix }) => finding(config, result, detail, fix));
     const made = logged();
     const reached = await reach(created);
     const failed = reached.find(({ result }) => result === 'error');
@@ -115,8 +117,13 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
   }
 }
 
-function finding(of: AuthenticatorConfig, result: Finding['result'], detail: string): Finding {
-  return { check: `authenticator ${of.name}`, result, detail: `${of.package}: ${detail}` };
+function finding(
+  of: AuthenticatorConfig,
+  result: Finding['result'],
+  detail: string,
+  fix?: string,
+): Finding {
+  return { check: `authenticator ${of.name}`, result, detail: `${of.package}: ${detail}`, fix };
 }
 
 /** Finds an authenticator of `login.authenticators` that can't log people in. */
@@ -129,7 +136,7 @@ function checkLoginAbility(
     : undefined;
   if (missing === undefined) return [];
   const problem = config.loginProblem(missing);
-  return [{ check: 'login', result: 'error', detail: formatProblem(problem), problem }];
+  return [{ check: 'login', result: 'error', ...detailOf(placed(problem)), problem }];
 }
 
 /** Returns an error at the place of the authenticator in the config. */
@@ -138,7 +145,7 @@ function errorOf(config: AuthenticatorConfig, cause: unknown, failure?: string):
   return {
     check: `authenticator ${config.name}`,
     result: 'error',
-    detail: formatProblem(problem),
+    ...detailOf(placed(problem)),
     problem,
   };
 }

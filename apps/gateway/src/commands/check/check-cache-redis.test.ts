@@ -3,11 +3,12 @@ import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { publishAndConfirm } from '../../engine/revocation/confirmation.ts';
 import { openRedis, startReplica } from '../../engine/revocation/testing/replicas.ts';
+import { type Finding, wholeDetail } from '../finding.ts';
 import { checkCacheRedis, checkClock } from './check-cache-redis.ts';
 
 const lifetimes = { authenticatedTtl: 1, rejectedTtl: 1, unknownTtl: 1, staleTtl: 0 };
 
-function check({ port }: Pick<RedisServer, 'port'>, username?: string) {
+async function check({ port }: Pick<RedisServer, 'port'>, username?: string) {
   const servers = {
     kind: 'server',
     secure: false,
@@ -29,12 +30,15 @@ function check({ port }: Pick<RedisServer, 'port'>, username?: string) {
     sealingKeys,
     startWithoutBlocks: false,
   };
-  return checkCacheRedis({
+  const found = await checkCacheRedis({
     cache: { ...lifetimes, memory: { maxEntries: 1 }, redis },
     baseDirectory: '/',
   });
+  return found.map(inJson);
 }
 
+/** A finding with its fix in the detail. */
+const inJson = ({ fix, ...one }: Finding) => ({ ...one, detail: wholeDetail({ ...one, fix }) });
 const finding = (result: string, detail: unknown) => [{ check: 'cache Redis', result, detail }];
 
 const document = readFileSync(new URL('../../../../../docs/redis.md', import.meta.url), 'utf8');
@@ -81,7 +85,7 @@ describe('check of the cache Redis', () => {
 
   test('is ok where the gateway may do all that it does, and leaves nothing behind', async () => {
     expect(await check(server, 'sallyport-cache')).toEqual(
-      finding('ok', 'reached, and may be written to; no one is blocked'),
+      finding('ok', 'reached and writable; no one is blocked'),
     );
     expect(await server.client().keys('*')).toEqual([]);
   });
@@ -110,7 +114,7 @@ describe('check of the cache Redis', () => {
   test.each(['allkeys-lru', 'volatile-ttl'])('is an error with the policy %s', async (policy) => {
     await server.client().config('SET', 'maxmemory-policy', policy);
     const detail = new RegExp(
-      `^maxmemory-policy ${policy} may drop .*: set maxmemory-policy noeviction$`,
+      `^maxmemory-policy ${policy} can drop .*: set maxmemory-policy noeviction$`,
     );
     expect(await check(server)).toEqual(finding('error', expect.stringMatching(detail)));
   });
@@ -146,10 +150,10 @@ describe('check of the cache Redis', () => {
 test('clocks may differ by 30 s', () => {
   const now = 1_000_000;
   expect([checkClock(now + 30_000, now), checkClock(now - 30_000, now)]).toEqual([[], []]);
-  expect(checkClock(now + 31_000, now)).toEqual(
+  expect(checkClock(now + 31_000, now).map(inJson)).toEqual(
     finding('warning', expect.stringMatching(/^its clock is 31 s ahead of/)),
   );
-  expect(checkClock(now - 45_000, now)).toEqual(
+  expect(checkClock(now - 45_000, now).map(inJson)).toEqual(
     finding('warning', expect.stringMatching(/^its clock is 45 s behind/)),
   );
 });

@@ -12,7 +12,12 @@ import { withCacheRedis } from '../connections.ts';
 import { type Finding, tryOut } from '../finding.ts';
 
 const check = 'cache Redis';
-const finding = (result: Finding['result'], detail: string): Finding => ({ check, result, detail });
+const finding = (result: Finding['result'], detail: string, fix?: string): Finding => ({
+  check,
+  result,
+  detail,
+  fix,
+});
 
 /** Reaches the Redis that all replicas share, and tries what the gateway does there. */
 export async function checkCacheRedis(config: Pick<GatewayConfig, 'cache' | 'baseDirectory'>) {
@@ -21,16 +26,16 @@ export async function checkCacheRedis(config: Pick<GatewayConfig, 'cache' | 'bas
     const listing = await readListing(redis);
     await tryRights(redis);
     const problems = [
-      ...unreadableRemark(listing.unreadable).map((detail) => finding('error', detail)),
+      ...unreadableRemark(listing.unreadable).map(({ message, fix }) =>
+        finding('error', message, fix),
+      ),
       ...checkKeys(await readReplicas(redis)),
       ...checkClock(listing.now, Date.now()),
       ...(await checkPolicy(redis)),
     ];
     const blocks = blocksIn(listing).length;
     const found = blocks === 0 ? 'no one is blocked' : `blocks in force: ${blocks}`;
-    return problems.length === 0
-      ? [finding('ok', `reached, and may be written to; ${found}`)]
-      : problems;
+    return problems.length === 0 ? [finding('ok', `reached and writable; ${found}`)] : problems;
   };
   return await tryOut(check, () => withCacheRedis(config, look));
 }
@@ -73,11 +78,12 @@ function checkKeys({
   const others = replicas.filter(
     ({ heardAt, applied }) => applied === undefined && now - heardAt <= countsFor,
   );
-  const effect = 'blocks that are made with one do not reach the other';
+  const effect = 'a block that one of them writes has no effect on the other';
   return others.map(({ id }) =>
     finding(
       'error',
-      `gateway ${printable(id)} has other cache.redis.sealingKeys than this config, so ${effect}: give both the same keys`,
+      `gateway ${printable(id)} has other cache.redis.sealingKeys than this config, so ${effect}`,
+      'give both the same keys',
     ),
   );
 }
@@ -91,7 +97,8 @@ export function checkClock(redis: number, now: number): readonly Finding[] {
   return [
     finding(
       'warning',
-      `its clock is ${Math.round(difference / 1000)} s ${place} the one of this host: set the clocks`,
+      `its clock is ${Math.round(difference / 1000)} s ${place} the clock of this host`,
+      'synchronize the clocks',
     ),
   ];
 }
@@ -104,7 +111,7 @@ async function checkPolicy(redis: ProbedRedis): Promise<readonly Finding[]> {
     if (others.length === 0) return [];
     const [policy] = others;
     const lost =
-      "may drop the revocation list and the lockout guard's counts when its memory is full";
+      "can drop the revocation list and the lockout guard's counts when the memory of Redis is full";
     return policy === undefined
       ? [
           finding(
@@ -112,7 +119,7 @@ async function checkPolicy(redis: ProbedRedis): Promise<readonly Finding[]> {
             'INFO does not show maxmemory_policy, so it is unknown whether it is noeviction',
           ),
         ]
-      : [finding('error', `maxmemory-policy ${policy} ${lost}: set maxmemory-policy noeviction`)];
+      : [finding('error', `maxmemory-policy ${policy} ${lost}`, 'set maxmemory-policy noeviction')];
   } catch (error) {
     if (!(error instanceof RedisProblem)) throw error;
     return [

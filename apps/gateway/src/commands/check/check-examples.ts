@@ -27,6 +27,6 @@ export function checkExamples({ server, login, provenance }: NamingConfig): read
     .filter(([, value]) => ofExamples.test(value))
     .map(([setting, value]) => `${setting} (${value})`);
   if (found.length === 0) return [];
-  const detail = `names of an example are left: ${found.join(', ')}. No one has such a domain: write your own`;
-  return [{ check: 'config', result: 'warning', detail }];
+  const detail = `names of an example are left: ${found.join(', ')}`;
+  return [{ check: 'config', result: 'warning', detail, fix: 'write your own names' }];
 }

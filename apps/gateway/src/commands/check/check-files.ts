@@ -2,12 +2,13 @@ import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { getCACertificates } from 'node:tls';
 import { isAnchor, isLoopback, parseCertificates, tlsFileLimit } from '@sallyport/plugin-kit';
+import type { ProblemWords } from '../../config/problems.ts';
 import { readBytes, withFix } from '../../config/read-text.ts';
 import type { GatewayConfig, LoginConfig, ServerConfig } from '../../config/types.ts';
 import { authority } from '../../http/http-server.ts';
 import { readTlsMaterial, type TlsMaterial } from '../../http/tls.ts';
 import { isTrustedChain } from '../../login/trusted-chain.ts';
-import { type Finding, tryOut } from '../finding.ts';
+import { detailOf, type Finding, tryOut } from '../finding.ts';
 import { namesOf } from '../init/hosts.ts';
 import { loginNames, names } from '../init/layout.ts';
 import type { TrustedFile } from '../permissions.ts';
@@ -52,14 +53,14 @@ export async function checkLogin(
     );
   });
   const unsealed =
-    'without cache.redis sessions are not sealed, so whoever can write to the Redis of sessions can make one; ' +
+    'without cache.redis, sessions are not sealed, so anyone who can write to the session Redis can forge one; ' +
     'and each replica asks the directory by itself';
   return [
     ...(await checkTls('login TLS', read, hostProblem)),
     ...(await Promise.all(authorities)).flat(),
     ...(await checkLoginAuthority(login)),
     ...(cache.redis === undefined && isWhole
-      ? [{ check: 'login', result: 'warning', detail: unsealed } as const]
+      ? [{ check: 'login', result: 'warning', detail: unsealed, fix: 'add cache.redis' } as const]
       : []),
   ];
 }
@@ -75,9 +76,10 @@ function authorityProblems(
   const [first] = certificates;
   if (first === undefined || certificates.some(isAnchor)) return [];
   const detail =
-    `${place} has no CA, but the certificate of ${first.subject.replaceAll('\n', ', ')}: kubectl would trust that server until its ` +
-    `certificate is renewed, and no other one. Write the certificate of the CA that signed it (${first.issuer.replaceAll('\n', ', ')})`;
-  return [{ check: 'login', result: 'warning', detail }];
+    `${place} contains no CA, but the certificate of ${first.subject.replaceAll('\n', ', ')}: kubectl would trust that server until its ` +
+    'certificate is renewed, and no other server';
+  const fix = `write the certificate of the CA that signed it (${first.issuer.replaceAll('\n', ', ')})`;
+  return [{ check: 'login', result: 'warning', detail, fix }];
 }
 
 /**
@@ -96,8 +98,8 @@ async function checkLoginAuthority({ tls, caFile }: LoginConfig): Promise<readon
   } catch {
     return [];
   }
-  const detail = caFile === undefined ? unknownAuthority(tls) : otherAuthority(tls, caFile);
-  return [{ check: 'login', result: 'warning', detail }];
+  const problem = caFile === undefined ? unknownAuthority(tls) : otherAuthority(tls, caFile);
+  return [{ check: 'login', result: 'warning', ...detailOf(problem) }];
 }
 
 /** Returns the CAs that `kubectl sallyport` trusts if its kubeconfig has none. */
@@ -108,29 +110,33 @@ function knownAuthorities(): readonly X509Certificate[] {
 
 type LoginTls = Pick<NonNullable<LoginConfig['tls']>, 'certFile'>;
 
-function unknownAuthority({ certFile }: LoginTls): string {
-  return (
-    `no login.caFile is set, and no CA that this machine knows signed the certificate in ${certFile} (login.tls.certFile), or its chain ` +
-    'is not complete: kubectl sallyport would refuse it. Write the root CA of that certificate into login.caFile, and its intermediate ' +
-    'CAs, if it has some, into login.tls.certFile below it. If the machines of your users know that CA, or a proxy with another ' +
-    'certificate is in front of this server, nothing is wrong'
-  );
+const completeChain =
+  'write the root CA of that certificate into login.caFile, and its intermediate CAs, if it has any, into login.tls.certFile below it. ' +
+  'Nothing is wrong if a proxy with another certificate is in front of this server';
+
+function unknownAuthority({ certFile }: LoginTls): ProblemWords {
+  return {
+    message:
+      `no login.caFile is set, and no CA that this machine knows signed the certificate in ${certFile} (login.tls.certFile), or its ` +
+      'chain is not complete: kubectl sallyport would refuse it',
+    fix: `${completeChain}, or if the machines of your users know that CA`,
+  };
 }
 
-function otherAuthority({ certFile }: LoginTls, caFile: string): string {
-  return (
-    `login.caFile: the CAs in ${caFile} did not sign the certificate in ${certFile} (login.tls.certFile), or its chain is not ` +
-    'complete: kubectl sallyport would refuse it. Write the root CA of that certificate into login.caFile, and its ' +
-    'intermediate CAs, if it has some, into login.tls.certFile below it. If a proxy with another certificate is in front of this ' +
-    'server, nothing is wrong'
-  );
+function otherAuthority({ certFile }: LoginTls, caFile: string): ProblemWords {
+  return {
+    message:
+      `login.caFile: the CAs in ${caFile} did not sign the certificate in ${certFile} (login.tls.certFile), or its chain is not ` +
+      'complete: kubectl sallyport would refuse it',
+    fix: completeChain,
+  };
 }
 
 /** Lists the certificates, with their names: the config does not have the one that kube-apiserver calls, so the operator compares. */
 function checkTls(
   check: string,
   read: Promise<TlsMaterial> | undefined,
-  problemsOf: (server: X509Certificate) => Promise<readonly string[]>,
+  problemsOf: (server: X509Certificate) => Promise<readonly ProblemWords[]>,
   advice = '',
 ) {
   return tryOut(check, async () => {
@@ -144,8 +150,8 @@ function checkTls(
         const detail = `${subject}, until ${notAfter.toISOString()}${names}`;
         return { check: `${certificate} certificate`, result: 'ok', detail };
       }),
-      ...[...warnings, ...(await problemsOf(server))].map(
-        (detail): Finding => ({ check, result: 'warning', detail }),
+      ...[...warnings.map((message) => ({ message })), ...(await problemsOf(server))].map(
+        (words): Finding => ({ check, result: 'warning', ...detailOf(words) }),
       ),
     ];
   });
@@ -155,15 +161,19 @@ async function addressProblems(
   certificate: X509Certificate,
   { listen: { host, port }, tls }: ServerConfig,
   folder: string,
-): Promise<string[]> {
+): Promise<ProblemWords[]> {
   const hosts = isLoopback(host) ? ['127.0.0.1', '::1', 'localhost'] : [host];
   const isEvery = host === '::' || host === '0.0.0.0';
   if (tls === undefined || isEvery || hosts.some((each) => isFor(certificate, each))) return [];
   const all = [...namesOf(certificate), host];
+  const again = await reissue(tls, all, { folder, certificate: names.server, option: '--host' });
   return [
-    `the server certificate is not for ${host}, where server.listen is: kube-apiserver would refuse it at ` +
-      `https://${authority(host, port)}. Call the gateway by ${certificate.subjectAltName}, or get a certificate with that name too. ` +
-      (await reissue(tls, all, { folder, certificate: names.server, option: '--host' })),
+    {
+      message:
+        `the server certificate is not for ${host}, the address of server.listen: kube-apiserver would refuse it at ` +
+        `https://${authority(host, port)}`,
+      fix: `call the gateway by ${certificate.subjectAltName}; or ${again}`,
+    },
   ];
 }
 
@@ -171,17 +181,19 @@ async function urlProblem(
   certificate: X509Certificate,
   { publicUrl, tls }: LoginConfig,
   folder: string,
-): Promise<string[]> {
+): Promise<ProblemWords[]> {
   const host = new URL(publicUrl).hostname.replace(/^\[(.*)\]$/, '$1');
   if (tls === undefined || isFor(certificate, host)) return [];
+  const again = await reissue(tls, [host], {
+    folder,
+    certificate: loginNames.certificate,
+    option: '--login',
+  });
   return [
-    `the login certificate is for ${certificate.subjectAltName}, and not for ${host}, the host of login.publicUrl: clients would ` +
-      `refuse it. Correct login.publicUrl, or the certificate. ` +
-      (await reissue(tls, [host], {
-        folder,
-        certificate: loginNames.certificate,
-        option: '--login',
-      })),
+    {
+      message: `the login certificate is for ${certificate.subjectAltName}, and not for ${host}, the host of login.publicUrl: clients would refuse it`,
+      fix: `correct login.publicUrl; or ${again}`,
+    },
   ];
 }
 

@@ -1,6 +1,7 @@
 import type { UserInfo } from '@sallyport/authenticator';
 import { expect, test } from 'vitest';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
+import { wholeDetail } from '../finding.ts';
 import { checkKnownUsers } from './check-known-users.ts';
 
 interface Setup {
@@ -35,7 +36,7 @@ function findings(
     provenance: { keyPrefix: 'sallyport.example.com' },
   };
   const found = checkKnownUsers(created, all as unknown as Parameters<typeof checkKnownUsers>[1]);
-  return found.map(({ result, detail }) => `${result}: ${detail}`);
+  return found.map((one) => `${one.result}: ${wholeDetail(one)}`);
 }
 
 const credentialId = 'authentication.kubernetes.io/credential-id';
@@ -45,22 +46,22 @@ test.each<[UserInfo, Setup, string]>([
   [
     withKey(credentialId),
     {},
-    `<sub>: an extra key is in a domain of Kubernetes (${credentialId}). For ${credentialId}, set its allowCredentialId: true`,
+    `<sub>: an extra key is in a domain of Kubernetes (${credentialId}): for ${credentialId}, set its allowCredentialId: true`,
   ],
   [
     withKey('kubernetes.io/sid'),
     { allowCredentialId: true },
-    '<sub>: an extra key is in a domain of Kubernetes (kubernetes.io/sid). Correct their names or keys of extra, or list',
+    '<sub>: an extra key is in a domain of Kubernetes (kubernetes.io/sid): correct their names or keys of extra, or list',
   ],
   [
     withKey('sallyport.example.com/tenant'),
     {},
-    '<sub>: an extra key is in the domain of provenance.keyPrefix (sallyport.example.com/tenant). Correct their names',
+    '<sub>: an extra key is in the domain of provenance.keyPrefix (sallyport.example.com/tenant): correct their names',
   ],
   [
     { username: 'system:<sub>' },
     {},
-    'system:<sub>: a system: name is not in allowSystemNames. Correct their names',
+    'system:<sub>: a system: name is not in allowSystemNames: correct their names',
   ],
   [
     { username: '<sub>', groups: ['system:secret'] },
@@ -80,7 +81,7 @@ test('a name that has the prefix already is warned of', () => {
     { username: 'oidc' },
   ];
   expect(findings(users, { username: 'oidc:', groups: 'oidc-' })).toEqual([
-    'warning: 2 of its names would have their prefix twice: oidc:oidc:<sub>; oidc-oidc-devs. Write them without it, or remove ' +
+    'warning: 2 of its names would have their prefix twice: oidc:oidc:<sub>; oidc-oidc-devs: write them without it, or remove ' +
       'username.prefix or groups.prefix of the authenticator',
   ]);
   // Any name may begin with these.
@@ -92,7 +93,7 @@ test('a name that has the prefix already is warned of', () => {
 test('only the first users are listed, and a plugin that throws is an error', () => {
   const many = Array.from({ length: 7 }, (_, index) => ({ username: `system:${index}` }));
   expect(findings(many)).toEqual([
-    expect.stringMatching(/refuses 7 of its users: (system:\d: [^;]*; ){4}[^;]*, and 2 more\. /),
+    expect.stringMatching(/refuses 7 of its users: (system:\d: [^;]*; ){4}[^;]*, and 2 more: /),
   ]);
   const throwing = {
     *[Symbol.iterator]() {
@@ -118,7 +119,7 @@ test('users without a uid are warned of where people log in with them', () => {
   const some = [{ username: 'jane', uid: '7' }, { username: 'joe' }];
   const login = ['corp'];
   expect(findings(some, { login })).toEqual([
-    'warning: users of login.authenticators have no uid, so their sessions pass to whoever gets their name: set the option that gives users a uid, such as user.attributes.uid',
+    'warning: users of login.authenticators have no uid, so a new user with the same name gets their sessions: set the option that gives users a uid, such as user.attributes.uid',
   ]);
   for (const setup of [{}, { login: ['other'] }]) expect(findings(some, setup)).toEqual([]);
   for (const users of [[], some.slice(0, 1)]) expect(findings(users, { login })).toEqual([]);

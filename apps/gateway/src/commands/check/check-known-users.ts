@@ -9,11 +9,14 @@ import {
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import type { Finding } from '../finding.ts';
 
-const withoutUid =
-  'users of login.authenticators have no uid, so their sessions pass to whoever gets their name: ' +
-  'set the option that gives users a uid, such as user.attributes.uid';
+const withoutUid = {
+  result: 'warning',
+  detail:
+    'users of login.authenticators have no uid, so a new user with the same name gets their sessions',
+  fix: 'set the option that gives users a uid, such as user.attributes.uid',
+} as const;
 
-type KnownUsersFinding = Pick<Finding, 'result' | 'detail'>;
+type KnownUsersFinding = Pick<Finding, 'result' | 'detail' | 'fix'>;
 
 /** How many users are listed one by one. */
 const maxListed = 5;
@@ -54,23 +57,22 @@ export function checkKnownUsers(
     return [{ result: 'error', detail: `knownUsers() failed: ${config.withhold(causeOf(error))}` }];
   }
   const fix = isCredentialId
-    ? `For ${credentialIdKey}, set its allowCredentialId: true`
-    : 'Correct their names or keys of extra, or list system: names in its allowSystemNames';
+    ? `for ${credentialIdKey}, set its allowCredentialId: true`
+    : 'correct their names or keys of extra, or list system: names in its allowSystemNames';
   return [
     ...refused.toFindings(
       'error',
       (count, listed) =>
-        `the identity policy refuses ${count} of its users: ${config.withhold(listed)}. ${fix}`,
+        `the identity policy refuses ${count} of its users: ${config.withhold(listed)}`,
+      fix,
     ),
     ...doubled.toFindings(
       'warning',
       (count, listed) =>
-        `${count} of its names would have their prefix twice: ${config.withhold(listed)}. ` +
-        'Write them without it, or remove username.prefix or groups.prefix of the authenticator',
+        `${count} of its names would have their prefix twice: ${config.withhold(listed)}`,
+      'write them without it, or remove username.prefix or groups.prefix of the authenticator',
     ),
-    ...(isUidMissing && login?.authenticators.includes(config.name)
-      ? [{ result: 'warning', detail: withoutUid } as const]
-      : []),
+    ...(isUidMissing && login?.authenticators.includes(config.name) ? [withoutUid] : []),
   ];
 }
 
@@ -86,9 +88,10 @@ function list() {
     toFindings(
       result: Finding['result'],
       word: (count: number, listed: string) => string,
+      fix: string,
     ): readonly KnownUsersFinding[] {
       const more = count > first.length ? `, and ${count - first.length} more` : '';
-      return count === 0 ? [] : [{ result, detail: word(count, first.join('; ') + more) }];
+      return count === 0 ? [] : [{ result, detail: word(count, first.join('; ') + more), fix }];
     },
   };
 }

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { wholeDetail } from '../finding.ts';
 import { checkOwner } from './check-owner.ts';
 
 async function place(...files: readonly string[]) {
@@ -17,15 +18,15 @@ async function place(...files: readonly string[]) {
       account === undefined ? undefined : { name: 'sallyport', uid: account, group: 'gateway' };
     const findings = await checkOwner(config, trusted, service);
     return findings.map(
-      ({ check, result, detail }) => `${result} ${check}: ${detail.replaceAll(folder, 'D')}`,
+      (one) => `${one.result} ${one.check}: ${wholeDetail(one).replaceAll(folder, 'D')}`,
     );
   };
   return { found, uid };
 }
 
 const belongs = (paths: string) =>
-  'warning permissions: what decides who gets in belongs to sallyport, the account of the gateway: whoever takes over the gateway ' +
-  `can change it. Run, as root: chown root:gateway ${paths} && chmod g+rX ${paths}`;
+  'warning permissions: what decides who gets in belongs to sallyport, the account of the gateway: an attacker who takes over the ' +
+  `gateway can change it: run, as root: chown root:gateway ${paths} && chmod g+rX ${paths}`;
 
 test('files of the account of the gateway are warned of, with their folders', async () => {
   const { found, uid } = await place('tls/ca.crt');

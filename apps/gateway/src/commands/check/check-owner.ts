@@ -55,16 +55,20 @@ export async function checkOwner(
   const details = [
     ...(owned.length > 0
       ? [
-          `what decides who gets in belongs to ${who}: whoever takes over the gateway can change it. Run, as root: ` +
-            `chown root:${account.group} ${owned.join(' ')} && chmod g+rX ${owned.join(' ')}`,
+          {
+            detail: `what decides who gets in belongs to ${who}: an attacker who takes over the gateway can change it`,
+            fix: `run, as root: chown root:${account.group} ${owned.join(' ')} && chmod g+rX ${owned.join(' ')}`,
+          },
         ]
       : []),
     ...(isReadable
       ? [
-          `${key} can be read by ${who}: whoever takes over the gateway can make certificates that everyone trusts. Keep that key ` +
-            'offline: docs/install/certificates.md',
+          {
+            detail: `${key} can be read by ${who}: an attacker who takes over the gateway can make certificates that everyone trusts`,
+            fix: 'keep that key offline (docs/install/certificates.md)',
+          },
         ]
       : []),
   ];
-  return details.map((detail) => ({ check: 'permissions', result: 'warning', detail }));
+  return details.map((one) => ({ check: 'permissions', result: 'warning', ...one }));
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { wholeDetail } from '../finding.ts';
 import { checkSharedNames, sharedNames } from './check-shared-names.ts';
 
 /** Its tokens are `PREFIXname:password`. */
@@ -43,7 +44,7 @@ test.each([
   expect(found).toHaveLength(expected.length);
   for (const [at, words] of expected.entries()) {
     const pattern = words.split('…').join('.*');
-    expect(found[at]).toMatch(
+    expect(found[at]?.message).toMatch(
       new RegExp(`^${pattern} and the first one that knows the name decides\\. `),
     );
   }
@@ -67,7 +68,7 @@ describe('one prefix of usernames', () => {
       typeof checkSharedNames
     >[1];
     return checkSharedNames(all, settings).map(
-      ({ check, result, detail }) => `${result} ${check}: ${detail}`,
+      (one) => `${one.result} ${one.check}: ${wholeDetail(one)}`,
     );
   };
 

@@ -1,6 +1,7 @@
 import type { Authenticator } from '@sallyport/authenticator';
+import type { ProblemWords } from '../../config/problems.ts';
 import type { AuthenticatorConfig, LoginConfig } from '../../config/types.ts';
-import type { Finding } from '../finding.ts';
+import { detailOf, type Finding } from '../finding.ts';
 
 interface Named {
   readonly name: string;
@@ -45,7 +46,11 @@ export function checkSharedNames(
       ({ name, plugin }) => others.includes(name) && plugin.caching !== 'none',
     );
     const details = [...sharedNames(made, login?.authenticators), ...sharedPrefixes(found)];
-    return details.map((detail) => ({ check: 'shared names', result: 'warning', detail }));
+    return details.map((one) => ({
+      check: 'shared names',
+      result: 'warning',
+      ...detailOf(one),
+    }));
   } catch {
     return [];
   }
@@ -61,7 +66,7 @@ export function checkSharedNames(
 export function sharedNames(
   all: readonly Named[],
   login: readonly string[] = [],
-): readonly string[] {
+): readonly ProblemWords[] {
   const able = all.filter(({ authenticator }) => authenticator.loginToken !== undefined);
   const groups: Named[][] = [];
   for (const one of able) {
@@ -91,26 +96,29 @@ function namesOf(group: readonly Named[]): string {
   return group.map(({ name }) => name).join(', ');
 }
 
-function describe(names: string, where: string): string {
-  return (
-    `${names}: they are asked in this order about a name and a password ${where}, and the first one that knows the name decides. ` +
-    'A user of a later one who types a name that an earlier one knows too is refused, even with the right password. Where an earlier ' +
-    'one refuses the names that it does not know (user.unknown: rejected), no one of a later one gets in. If two can have one ' +
-    'name, let their users log in by different names: "Two directories that share names" in docs/identity-policy.md'
-  );
+function describe(names: string, where: string): ProblemWords {
+  return {
+    message:
+      `${names}: they are asked in this order about a name and a password ${where}, and the first one that knows the name decides. ` +
+      'A user of a later one whose name an earlier one also knows is refused, even with the right password. If an earlier ' +
+      'one refuses names that it does not know (user.unknown: rejected), no user of a later one gets access',
+    fix:
+      'if two of them can have the same name, let their users log in by different names: see "Two directories that share ' +
+      'names" in docs/identity-policy.md',
+  };
 }
 
 /** Describes those whose users of one name are one user to Kubernetes, whatever they typed. */
-function sharedPrefixes(all: Settings['authenticators']): readonly string[] {
+function sharedPrefixes(all: Settings['authenticators']): readonly ProblemWords[] {
   const groups = Map.groupBy(all, ({ username }) => username.prefix);
   return [...groups].flatMap(([prefix, group]) => {
     if (group.length < 2) return [];
     const names = group.map(({ name }) => name).join(', ');
     const shared =
       prefix === '' ? 'no username.prefix' : `one username.prefix, ${JSON.stringify(prefix)}`;
-    return (
-      `${names}: they have ${shared}, so different people who have one name there are one user to Kubernetes, with all that this user ` +
-      'may do. Give each a username.prefix of its own, unless one name is the same person in all of them, or their options keep the names apart'
-    );
+    return {
+      message: `${names}: they have ${shared}, so different people with the same name there are one user to Kubernetes, with all rights of that user`,
+      fix: 'give each a username.prefix of its own, unless a name is the same person in all of them, or their options keep the names apart',
+    };
   });
 }

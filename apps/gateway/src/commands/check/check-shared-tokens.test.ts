@@ -1,13 +1,14 @@
 import { expect, test } from 'vitest';
+import { onOneLine } from '../../config/problems.ts';
 import { sharedTokenPrefixes, sharedTokenStores } from './check-shared-tokens.ts';
 
 const named = (...prefixes: unknown[]) =>
   prefixes.map((tokenPrefix, index) => ({ name: 'abc'.charAt(index), tokenPrefix }));
 
 test('equal prefixes', () => {
-  expect(sharedTokenPrefixes(named('slp_', 'slp_'))).toEqual([
-    'a and b: tokens of both begin with slp_, so a token of one is also sent to the other, a request for nothing; ' +
-      'and when a refuses tokens that it does not know, b is never asked. Give them prefixes of their own',
+  expect(sharedTokenPrefixes(named('slp_', 'slp_')).map(onOneLine)).toEqual([
+    'a and b: tokens of both begin with slp_, so each token of one is also sent to the other, for nothing; ' +
+      'and if a refuses tokens that it does not know, b is never asked: give each a tokenPrefix of its own',
   ]);
 });
 
@@ -15,13 +16,15 @@ test.each([
   ['slp_', 'slp_ci_'],
   ['slp_ci_', 'slp_'],
 ])('%s and %s, of which one begins with the other', (one, other) => {
-  expect(sharedTokenPrefixes(named(one, other))).toEqual([
-    expect.stringContaining(`a and b: their tokens begin with ${one} and ${other}, of which`),
+  expect(sharedTokenPrefixes(named(one, other)).map(onOneLine)).toEqual([
+    expect.stringContaining(`a and b: their tokens begin with ${one} and ${other}, and one of`),
   ]);
 });
 
 test('each two of three', () => {
-  const pairs = sharedTokenPrefixes(named('x', 'x', 'x')).map((text) => text.split(':')[0]);
+  const pairs = sharedTokenPrefixes(named('x', 'x', 'x')).map(
+    ({ message }) => message.split(':')[0],
+  );
   expect(pairs).toEqual(['a and b', 'a and c', 'b and c']);
 });
 
@@ -42,10 +45,12 @@ test('authenticators that have the records of their tokens in one place are name
       tokenStore,
     }));
   expect(
-    sharedTokenStores(stored('redis://a, keys t:*', 'redis://a, keys s:*', 'redis://a, keys t:*')),
+    sharedTokenStores(
+      stored('redis://a, keys t:*', 'redis://a, keys s:*', 'redis://a, keys t:*'),
+    ).map(onOneLine),
   ).toEqual([
     expect.stringMatching(
-      /^a \(gateway\.yaml:1\) and c \(gateway\.yaml:3\) have .* in one place \(redis:\/\/a, keys t:\*\), .*such as another keyPrefix/,
+      /^a \(gateway\.yaml:1\) and c \(gateway\.yaml:3\) store .* in one place \(redis:\/\/a, keys t:\*\), .*such as another keyPrefix/,
     ),
   ]);
   expect(sharedTokenStores(stored(undefined, undefined))).toEqual([]);

@@ -1,6 +1,7 @@
 import type { Authenticator, Caching, TokenAudiences } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
+import { wholeDetail } from '../finding.ts';
 import { type CheckedParts, checkTokens } from './check-tokens.ts';
 
 interface Setup {
@@ -33,7 +34,7 @@ function warnings({
     created as unknown as CreatedAuthenticator,
     checked as unknown as CheckedParts,
   );
-  return findings.map(({ result, detail }) => `${result}: ${detail}`);
+  return findings.map((one) => `${one.result}: ${wholeDetail(one)}`);
 }
 
 describe('tokens of audiences that no API server asks for', () => {
@@ -45,8 +46,8 @@ describe('tokens of audiences that no API server asks for', () => {
 
   test('are named by their source, with the audiences that are asked for', () => {
     expect(warnings({ authenticator, apiAudiences: ['b', 'x'] })).toEqual([
-      'warning: the tokens of issuer c are valid for the audiences c alone: the API server refuses each of ' +
-        'them, since it asks for b, x. Correct the audiences',
+      'warning: the tokens of issuer c are valid only for the audiences c: the API server refuses each of ' +
+        'them, since it asks for b, x: correct the audiences',
     ]);
     expect(warnings({ authenticator, apiAudiences: ['b', 'c'] })).toEqual([]);
   });
@@ -55,14 +56,14 @@ describe('tokens of audiences that no API server asks for', () => {
     expect(
       warnings({ authenticator, apiAudiences: ['b'], clusters: { prod: { audience: 'c' } } }),
     ).toEqual([]);
-    const unknown = [expect.stringMatching(/issuer a .*: server\.apiAudiences is empty\./)];
+    const unknown = [expect.stringMatching(/issuer a .*since server\.apiAudiences is empty: /)];
     expect(warnings({ authenticator, clusters: { prod: { audience: 'c' } } })).toEqual(unknown);
   });
 
   test('are not known without apiAudiences, and check says what to write', () => {
     expect(warnings({ authenticator })).toEqual([
       expect.stringMatching(
-        /issuer a .* a, b alone: .* server\.apiAudiences is empty\. Write its --api-audiences there/,
+        /issuer a .* a, b: .* server\.apiAudiences is empty: write the --api-audiences of kube-apiserver/,
       ),
       expect.stringContaining('issuer c'),
     ]);
@@ -81,7 +82,7 @@ describe('tokens of audiences that no API server asks for', () => {
       }),
     ).toEqual([
       expect.stringContaining(
-        String.raw`the tokens of a\u{1b} withheld are valid for the audiences none alone`,
+        String.raw`the tokens of a\u{1b} withheld are valid only for the audiences none`,
       ),
     ]);
     const tokenAudiences = () => {

@@ -9,7 +9,7 @@ export type CheckedParts = Pick<GatewayConfig, 'authenticators' | 'login' | 'ser
   readonly isWhole: boolean;
 };
 
-type TokensFinding = Pick<Finding, 'result' | 'detail'>;
+type TokensFinding = Pick<Finding, 'result' | 'detail' | 'fix'>;
 
 /** Checks which tokens an authenticator is asked about, and which it accepts. A config with parts left out shows neither. */
 export function checkTokens(
@@ -21,9 +21,12 @@ export function checkTokens(
     : [];
 }
 
-const compare =
-  "kube-apiserver refuses a token that is valid for none of its own, and check can't compare the two: " +
-  'server.apiAudiences is empty. Write its --api-audiences there, or without that flag its --service-account-issuer';
+const unknownAudiences = {
+  why:
+    "kube-apiserver refuses a token that is valid for none of its own audiences, and check can't compare the two, since " +
+    'server.apiAudiences is empty',
+  fix: 'write the --api-audiences of kube-apiserver into server.apiAudiences, or without that flag its --service-account-issuer',
+};
 
 /** Warns of tokens that no API server accepts, since each is bound to other audiences than it has. */
 function checkAudiences(
@@ -32,15 +35,18 @@ function checkAudiences(
 ): TokensFinding[] {
   const clusters = Object.values(login?.clusters ?? {}).map(({ audience }) => audience);
   const own = new Set([...server.apiAudiences, ...clusters]);
-  const why =
+  const { why, fix } =
     server.apiAudiences.length === 0
-      ? compare
-      : `the API server refuses each of them, since it asks for ${[...own].join(', ')}. Correct the audiences`;
+      ? unknownAudiences
+      : {
+          why: `the API server refuses each of them, since it asks for ${[...own].join(', ')}`,
+          fix: 'correct the audiences',
+        };
   try {
     return [...(authenticator.tokenAudiences?.() ?? [])].flatMap(({ source, audiences }) => {
       if (audiences.some((one) => own.has(one))) return [];
-      const detail = `the tokens of ${source} are valid for the audiences ${audiences.join(', ') || 'none'} alone: ${why}`;
-      return { result: 'warning', detail: printable(config.withhold(detail)) };
+      const detail = `the tokens of ${source} are valid only for the audiences ${audiences.join(', ') || 'none'}: ${why}`;
+      return { result: 'warning', detail: printable(config.withhold(detail)), fix };
     });
   } catch (error) {
     return [
@@ -58,7 +64,8 @@ function checkRecognition(
   const isLocal = config.plugin.caching === 'none';
   if (authenticator.recognizes !== undefined || isLocal || authenticators.length < 2) return [];
   const detail =
-    'the plugin has no recognizes(), so its backend gets each token that no authenticator before it has decided: also tokens ' +
-    'and passwords of users of the others. Use a plugin that recognizes its tokens, or trust its backend with all of them';
-  return [{ result: 'warning', detail }];
+    'the plugin has no recognizes(), so its backend gets each token that no authenticator before it has decided, including ' +
+    'tokens and passwords of users of the others';
+  const fix = 'use a plugin that recognizes its tokens, or trust its backend with all of them';
+  return [{ result: 'warning', detail, fix }];
 }

@@ -1,11 +1,11 @@
 import { configJsonSchema } from '../../config/json-schema.ts';
 import { loadConfig, usableParts } from '../../config/load.ts';
 import { builtInPlugins } from '../../config/plugins.ts';
-import { ConfigError, type ConfigProblem, formatProblem } from '../../config/problems.ts';
+import { ConfigError, type ConfigProblem, onTwoLines, placed } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { probeOutput } from '../../observe/audit/output.ts';
 import { configFile } from '../config-file.ts';
-import { type Finding, tryOut } from '../finding.ts';
+import { detailOf, type Finding, tryOut, wholeDetail } from '../finding.ts';
 import type { ConfigOptions, ReadOptions } from '../options.ts';
 import { columns, type ExitCode, exitCodes, printJson } from '../output.ts';
 import { checkPermissions } from '../permissions.ts';
@@ -30,10 +30,16 @@ export async function schema(options: ConfigOptions): Promise<ExitCode> {
 /** Looks at everything that `serve` would need, and serves nothing. */
 export async function check(options: ReadOptions): Promise<ExitCode> {
   const findings = await inspect(options);
-  if (options.output === 'json') printJson({ findings });
-  else {
+  if (options.output === 'json') {
+    const inJson = findings.map((one) => ({ ...one, detail: wholeDetail(one), fix: undefined }));
+    printJson({ findings: inJson });
+  } else {
     // This is not printTable, since a detail may have several lines.
-    const rows = findings.map(({ check: name, result, detail }) => [name, result, detail]);
+    const rows = findings.map(({ check: name, result, detail, fix }) => [
+      name,
+      result,
+      onTwoLines({ message: detail, fix }),
+    ]);
     process.stdout.write(`${columns([['CHECK', 'RESULT', 'DETAIL'], ...rows])}\n`);
   }
   return findings.some(({ result }) => result === 'error') ? exitCodes.failure : exitCodes.success;
@@ -59,7 +65,7 @@ async function inspect(options: ReadOptions): Promise<readonly Finding[]> {
 }
 
 function ofConfig(result: Finding['result'], problem: ConfigProblem): Finding {
-  return { check: 'config', result, detail: formatProblem(problem), problem };
+  return { check: 'config', result, ...detailOf(placed(problem)), problem };
 }
 
 async function inspectParts(

@@ -24,7 +24,7 @@ test('init issues what it has issued', async () => {
   const place = { folder, certificate: 'tls/server.crt', option: '--host' };
   const issue = () => reissue(pair, ['gw.example.com', '192.0.2.1'], place);
   const ofInit = `sallyport init ${folder} --renew --host gw.example.com 192.0.2.1`;
-  expect(await issue()).toMatch(new RegExp(`^For a new one, run: .*${ofInit}$`));
+  expect(await issue()).toMatch(new RegExp(`^for a new certificate, run: .*${ofInit}$`));
   expect(await reissue({ ...pair, certFile: join(folder, 'other.crt') }, ['x'], place)).toContain(
     'give its CA',
   );
@@ -52,7 +52,7 @@ test('another CA gets a request for all of the hosts, which OpenSSL prints', asy
     certificate: 'tls/server.crt',
     option: '--host',
   });
-  const command = text.replace('For a new one, give its CA what this prints: ', '');
+  const command = text.replace('for a new certificate, give its CA what this prints: ', '');
   const { stdout } = await promisify(execFile)('sh', [
     '-c',
     `${command} | openssl req -noout -verify -text`,

@@ -31,12 +31,12 @@ export async function reissue(
   }: { readonly folder: string; readonly certificate: string; readonly option: string },
 ): Promise<string> {
   if (certFile === join(folder, certificate) && (await isFromInit(folder, certFile))) {
-    return `For a new one, run: ${commandLine(['init', folder, '--renew', option, ...hosts])}`;
+    return `for a new certificate, run: ${commandLine(['init', folder, '--renew', option, ...hosts])}`;
   }
   const alternatives = hosts.map((host) => `${isIP(host) === 0 ? 'DNS' : 'IP'}:${host}`).join(',');
   const names = shellQuoted(`subjectAltName=${alternatives}`);
   const request = `openssl req -new -key ${shellQuoted(keyFile)} -subj / -addext ${names}`;
-  return `For a new one, give its CA what this prints: ${request}`;
+  return `for a new certificate, give its CA what this prints: ${request}`;
 }
 
 /** Whether `init` issued the certificate. The key of its CA may be offline: then `init` asks for it. */

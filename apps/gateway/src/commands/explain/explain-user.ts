@@ -13,7 +13,7 @@ import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printTable, UsageError } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
 import { momentText } from '../times.ts';
-import { type LookedUp, lookUpUser } from '../users/look-up-user.ts';
+import { type LookedUp, lookUpUser, shownAnswer } from '../users/look-up-user.ts';
 import { lockoutJson } from '../users/named-lockouts.ts';
 import { findUser, namingAuthenticators, remarkFound } from '../users/user-names.ts';
 import { readUserParts, type TrailLine, type UserParts } from '../users/user-parts.ts';
@@ -100,7 +100,8 @@ async function lookUpByAnyName(config: GatewayConfig, typed: string) {
   if (other === undefined || names.has(typed)) return { name: typed, looked, observed };
   if (more.length > 0) {
     throw new UsageError(
-      `${printable(typed)} is several users: ${[...names].map(printable).join(', ')}. Write one of these`,
+      `${printable(typed)} matches several users`,
+      `write one of: ${[...names].map(printable).join(', ')}`,
     );
   }
   const again = createObserver(config);
@@ -194,7 +195,7 @@ function partsJson({ login }: GatewayConfig, parts: UserParts): object {
 
 function print(looked: readonly LookedUp[], observed: Observed): void {
   const rows = looked.map(({ authenticator, answer, reason, tokens }) => {
-    return [authenticator, answer, tokens === null ? '' : String(tokens), reason];
+    return [authenticator, shownAnswer(answer), tokens === null ? '' : String(tokens), reason];
   });
   printTable(['AUTHENTICATOR', 'ANSWER', 'TOKENS', 'REASON'], rows);
   printObserved(observed);

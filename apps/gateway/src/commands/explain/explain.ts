@@ -1,6 +1,6 @@
 import { createLogger } from '../../base/logging/logger.ts';
 import { printable } from '../../base/logging/printable.ts';
-import { causeOf } from '../../config/problems.ts';
+import { wordsOf } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { type Answer, ChainError } from '../../engine/chain/chain.ts';
 import type { Entry, RevocationList } from '../../engine/revocation/list.ts';
@@ -15,6 +15,7 @@ import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, printTable } from '../output.ts';
 import { readToken } from '../read-token.ts';
 import { humanDuration, momentText } from '../times.ts';
+import { shownAnswer } from '../users/look-up-user.ts';
 import { lockoutJson, type NamedLockout, namedLockouts } from '../users/named-lockouts.ts';
 import { nameSubject } from '../users/subject.ts';
 import { maxUse, readOnlyCaching } from './cached-answers.ts';
@@ -82,7 +83,7 @@ async function explainToken(
   }
   const notAsked = checkable
     ? ''
-    : `the token is over server.maxTokenSize (${maxTokenSize} bytes) or no valid UTF-8`;
+    : `the token is over server.maxTokenSize (${maxTokenSize} bytes) or is not valid UTF-8`;
   const note =
     options.audience === undefined && audiences.length > 0
       ? clusterNote(result, config)
@@ -158,7 +159,8 @@ async function readLockoutsOf(redis: ProbedRedis, config: GatewayConfig, user: s
   try {
     return await namedLockouts(redis, config, user);
   } catch (error) {
-    printRemark(`refused attempts could not be read: ${causeOf(error)}`);
+    const { message, fix } = wordsOf(error);
+    printRemark(`can't read refused attempts: ${message}`, fix);
     return [];
   }
 }
@@ -188,15 +190,15 @@ function usesOf(
   isUnread: boolean,
 ): readonly string[] {
   const inShared = isUnread
-    ? ' The cache that the gateways share could not be read.'
-    : ' No answer to this token is in the cache that the gateways share.';
+    ? " The gateways' shared cache can't be read."
+    : " The gateways' shared cache contains no answer to this token.";
   return answers.flatMap((answer) => {
     const { authenticator } = answer;
-    const first = `${authenticator} could not be asked now.`;
+    const first = `${authenticator} can't be asked now.`;
     if ('until' in answer && answer.until !== undefined) {
       return [
-        `${first} Until ${momentText(answer.until)} at the latest, the gateways use an answer to this token that they have cached, ` +
-          `as above. After that, kube-apiserver gets: authenticator ${authenticator} unavailable`,
+        `${first} Until ${momentText(answer.until)} at the latest, the gateways use their cached answer to this token, shown ` +
+          `above. After that, kube-apiserver gets: authenticator ${authenticator} unavailable`,
       ];
     }
     const use = 'error' in answer ? maxUse(config, authenticator) : 0;
@@ -233,7 +235,7 @@ function print(
   const rows = authenticators.map(({ authenticator, answer, reason, milliseconds }) => {
     return [
       authenticator,
-      answer,
+      shownAnswer(answer),
       milliseconds === null ? '' : `${milliseconds.toFixed(1)}ms`,
       reason,
     ];

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { isIssuedBy, parseCertificates } from '@sallyport/plugin-kit';
+import { FixableError } from '../../config/problems.ts';
 import { mebibyte, readText, UnusableFileError } from '../../config/read-text.ts';
 import { type Authority, readAuthority } from './certificates.ts';
 import { names } from './layout.ts';
@@ -9,12 +10,13 @@ import { names } from './layout.ts';
  * Reads the CA that `init` made in a folder. While a CA is changed, its file has two: the one that `ca.key` belongs to issues.
  *
  * @param what begins the message when it can't be read, such as `nothing was renewed`
+ * @param fix how to fix that
  * @param now milliseconds since 1970
  */
 export async function openAuthority(
   folder: string,
   what: string,
-  purpose: string,
+  fix: string,
   now: number,
 ): Promise<Authority> {
   const [certificates = '', key = ''] = await Promise.all(
@@ -23,7 +25,7 @@ export async function openAuthority(
         return await readText(join(folder, name), mebibyte);
       } catch (error) {
         if (!(error instanceof UnusableFileError)) throw error;
-        throw new Error(`${what}: ${error.message}: ${purpose}`, { cause: error });
+        throw new FixableError(`${what}: ${error.message}`, fix, { cause: error });
       }
     }),
   );
@@ -33,8 +35,8 @@ export async function openAuthority(
     const files = `${join(folder, names.authority)} with ${join(folder, names.authorityKey)}`;
     // Errors of OpenSSL quote nothing of a key, but say nothing to people either.
     const { code, message } = error as NodeJS.ErrnoException;
-    const reason = code === undefined ? message : 'this is no PEM certificate with its key';
-    throw new Error(`${what}: ${files}: ${reason}. ${purpose}`, { cause: error });
+    const reason = code === undefined ? message : 'this is not a PEM certificate with its key';
+    throw new FixableError(`${what}: ${files}: ${reason}`, fix, { cause: error });
   }
 }
 

@@ -65,6 +65,6 @@ test('a CA that cannot issue is refused', async () => {
     /not made by sallyport init/,
   );
   await expect(readAuthority(certificate, 'no key', now)).rejects.toThrow();
-  await expect(read(authority.notAfter.getTime())).rejects.toThrow(/the CA ends at 2040-01-29/);
+  await expect(read(authority.notAfter.getTime())).rejects.toThrow(/the CA expires at 2040-01-29/);
   expect(key).toMatch(/^-----BEGIN PRIVATE KEY-----/);
 });

@@ -75,7 +75,8 @@ export async function readAuthority(
   if (!found.ca || curve !== 'prime256v1')
     throw new Error('this CA was not made by sallyport init');
   const notAfter = found.validToDate;
-  if (notAfter.getTime() - day < now) throw new Error(`the CA ends at ${notAfter.toISOString()}`);
+  if (notAfter.getTime() - day < now)
+    throw new Error(`the CA expires at ${notAfter.toISOString()}`);
   return {
     certificate: found.toString(),
     key,

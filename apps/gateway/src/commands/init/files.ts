@@ -1,7 +1,7 @@
 import { lstatSync, type Stats } from 'node:fs';
 import { link, mkdir, open, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { causeOf } from '../../config/problems.ts';
+import { causeOf, FixableError } from '../../config/problems.ts';
 
 export interface NewFile {
   readonly path: string;
@@ -95,26 +95,29 @@ function write(path: string, { content, isSecret }: NewFile, like?: Stats): Prom
   });
 }
 
-const denied =
-  'permission denied. Run this as a user who may write there, or choose another folder';
+type Cause = readonly [why: string, fix?: string];
 
-const causes: Readonly<Record<string, string>> = {
+const denied: Cause = [
+  'permission denied',
+  'run this as a user who can write there, or choose another folder',
+];
+
+const causes: Readonly<Record<string, Cause>> = {
   EACCES: denied,
   EPERM: denied,
-  EROFS: 'the file system is read-only. Choose another folder',
-  ENOSPC: 'the disk is full. Free some space and run this again',
-  ENOTDIR: 'a part of the path is a file. Choose another folder',
-  EEXIST: 'it exists already. Choose another folder',
+  EROFS: ['the file system is read-only', 'choose another folder'],
+  ENOSPC: ['the disk is full', 'free some space, and run this again'],
+  ENOTDIR: ['a part of the path is a file', 'choose another folder'],
+  EEXIST: ['it exists already', 'choose another folder'],
 };
 
-/** Runs work on a path. @throws Error that names the path, the reason and how to fix it */
+/** Runs work on a path. @throws FixableError that names the path and the reason */
 async function explained<Result>(path: string, work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new Error(`can't write ${path}: ${causes[String(code)] ?? causeOf(error)}`, {
-      cause: error,
-    });
+    const [why, fix] = causes[String(code)] ?? [causeOf(error)];
+    throw new FixableError(`can't write ${path}: ${why}`, fix, { cause: error });
   }
 }

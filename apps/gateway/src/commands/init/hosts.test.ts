@@ -18,20 +18,20 @@ test.each([
 });
 
 test.each([
-  ['https://gw.example.com:8443/authenticate', /is a URL: write its host alone/],
-  ['gw.example.com:8443', /has a port: write the host alone/],
+  ['https://gw.example.com:8443/authenticate', /is a URL: write only its host/],
+  ['gw.example.com:8443', /has a port: write only the host/],
   ['192.0.2.1:8443', /has a port/],
   ['[::1]:8443', /has a port/],
-  ['*.example.com', /is no DNS name .* without \* or %/],
-  ['fe80::1%eth0', /is no DNS name .* without \* or %/],
-  ['bücher.example', /is no DNS name .*ASCII/],
+  ['*.example.com', /is not a DNS name .* without \* or %/],
+  ['fe80::1%eth0', /is not a DNS name .* without \* or %/],
+  ['bücher.example', /is not a DNS name .*ASCII/],
   ['0.0.0.0', /is not an address that a client can call/],
   ['0:0::0', /is not an address that a client can call/],
-  ['192.0.2.256', /is no DNS name or IP address/],
-  ['gw_1.example.com', /is no DNS name/],
-  ['a b', /is no DNS name/],
-  ['\u{1f680}\n', /is no DNS name/],
-  ['', /is no DNS name/],
+  ['192.0.2.256', /is not a DNS name or an IP address/],
+  ['gw_1.example.com', /is not a DNS name/],
+  ['a b', /is not a DNS name/],
+  ['\u{1f680}\n', /is not a DNS name/],
+  ['', /is not a DNS name/],
 ])('%j is refused', (text, problem) => {
   expect(() => parseHost(text)).toThrow(problem);
 });

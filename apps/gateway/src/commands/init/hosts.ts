@@ -17,17 +17,24 @@ export function parseHost(text: string, option = '--host'): string {
     const address = isIPv6(bare) ? new URL(`http://[${bare}]`).hostname.slice(1, -1) : bare;
     if (address !== '0.0.0.0' && address !== '::') return address;
     throw new UsageError(
-      `${quoted} is not an address that a client can call: write the address or the name of this machine`,
+      `${quoted} is not an address that a client can call`,
+      'write the address or the name of this machine',
     );
   }
   if (isHostName(text)) return text.toLowerCase();
-  throw new UsageError(`${quoted} ${problemOf(text)}`);
+  const [problem, fix] = problemOf(text);
+  throw new UsageError(`${quoted} ${problem}`, fix);
 }
 
-function problemOf(text: string): string {
-  if (text.includes('://')) return 'is a URL: write its host alone, without https:// and the path';
-  if (/^[^:]+:\d+$/.test(text) || /\]:\d+$/.test(text)) return 'has a port: write the host alone';
-  return 'is no DNS name or IP address (ASCII, without * or %): write one such as gateway.example.com, 192.0.2.1 or 2001:db8::1';
+function problemOf(text: string): [problem: string, fix: string] {
+  if (text.includes('://'))
+    return ['is a URL', 'write only its host, without https:// and the path'];
+  if (/^[^:]+:\d+$/.test(text) || /\]:\d+$/.test(text))
+    return ['has a port', 'write only the host'];
+  return [
+    'is not a DNS name or an IP address (ASCII, without * or %)',
+    'write one such as gateway.example.com, 192.0.2.1 or 2001:db8::1',
+  ];
 }
 
 /** Whether a host is the name of a Service, which only the DNS of a cluster knows. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { isLoopback } from '@sallyport/plugin-kit';
 import { printable } from '../../base/logging/printable.ts';
 import { shellQuoted } from '../../base/shell-quoted.ts';
+import { FixableError } from '../../config/problems.ts';
 import { userPath } from '../config-file.ts';
 import { exitCodes, printRemark, UsageError } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
@@ -30,7 +31,7 @@ import { authenticatorSections, fileSections, type Parts } from './sections.ts';
 /** Makes a config, certificates and what kube-apiserver needs; or, with `--renew`, new certificates from the same CA. */
 export async function init({ dir, host = [], renew, ...more }: InitOptions) {
   if (dir.trim() === '')
-    throw new UsageError('the folder is empty: name one, such as /etc/sallyport');
+    throw new UsageError('the name of the folder is empty', 'name one, such as /etc/sallyport');
   const folder = userPath(dir);
   const hosts = [...new Set(host.map((one) => parseHost(one)))];
   process.stdout.write(
@@ -58,15 +59,16 @@ export async function createFolder(
     return addParts(folder, hosts, parts, now);
   if (hosts.length === 0) {
     throw new UsageError(
-      '--host is missing: give each name and IP address by which a kube-apiserver calls the gateway, the one for its kubeconfig first',
+      '--host is missing',
+      'add --host with each name and IP address by which a kube-apiserver calls the gateway; the first one goes into its kubeconfig',
     );
   }
   await refuseExisting(folder);
   const [first = ''] = hosts;
   if (isServiceName(first)) {
     printRemark(
-      `${first} is the name of a Service, and a kube-apiserver on the network of its host does not ask the cluster's DNS. ` +
-        'If yours does not run in a pod, make another folder, with an address or another name as the first --host',
+      `${first} is the name of a Service, and a kube-apiserver on the network of its host does not ask the cluster's DNS`,
+      'unless yours runs in a pod, make another folder, with an address or another name as the first --host',
     );
   }
   return createAll(folder, hosts, parts, now);
@@ -123,16 +125,17 @@ async function addParts(
 ): Promise<string> {
   const missing = await missingSections(folder, parts, hosts);
   const files = await partFiles(folder, parts, async (name) =>
-    issueServer(await openAuthority(folder, 'nothing was written', loginPurpose, now), [name], now),
+    issueServer(await openAuthority(folder, 'nothing was written', loginFix, now), [name], now),
   );
   const [entries, sections] = [textOf(missing.authenticators), textOf(missing.sections)];
   if (Object.keys(files).length === 0 && entries + sections === '') {
     const { login } = parts;
     const renew =
       login &&
-      `. To replace its login certificate, run: ${commandLine(['init', folder, '--renew', '--login', login.host])}`;
-    throw new Error(
-      `nothing was written: ${printable(folder)} has all of that already${renew ?? ''}`,
+      `to replace the login certificate, run: ${commandLine(['init', folder, '--renew', '--login', login.host])}`;
+    throw new FixableError(
+      `nothing was written: ${printable(folder)} already has all of that`,
+      renew,
     );
   }
   await createFiles(filesIn(folder, files));
@@ -140,7 +143,8 @@ async function addParts(
   if (certified.length > 0 && hosts.some((host) => !certified.includes(host))) {
     const renew = commandLine(['init', folder, '--renew', '--host', ...hosts]);
     printRemark(
-      `the names of ${names.server} stay ${certified.join(', ')}. To change them, run: ${renew}`,
+      `${names.server} is still for ${certified.join(', ')}`,
+      `to change these names, run: ${renew}`,
     );
   }
   const config = printable(join(folder, names.config));
@@ -160,8 +164,8 @@ async function addParts(
     .concat('\n');
 }
 
-const loginPurpose =
-  "the login server's certificate is from the CA that init made. Put its file back for now, or put a certificate of your " +
+const loginFix =
+  "put the file of the CA that init made back for now: it issues the login server's certificate. Or put a certificate of your " +
   `own into ${loginNames.certificate} and ${loginNames.key}`;
 
 async function refuseExisting(folder: string): Promise<void> {
@@ -170,9 +174,9 @@ async function refuseExisting(folder: string): Promise<void> {
   const which = all.filter((_name, index) => found[index]);
   if (which.length === 0) return;
   const renew = commandLine(['init', folder, '--renew']);
-  throw new Error(
-    `nothing was written: ${printable(folder)} has ${which.join(', ')} already, and init overwrites no file. ` +
-      `For new certificates from the same CA, run: ${renew}. For anything else, name another folder`,
+  throw new FixableError(
+    `nothing was written: ${printable(folder)} already has ${which.join(', ')}, and init overwrites no file`,
+    `for new certificates from the same CA, run: ${renew}. For anything else, name another folder`,
   );
 }
 

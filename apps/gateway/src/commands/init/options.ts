@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { isLoopback, parseCertificates } from '@sallyport/plugin-kit';
 import { printable } from '../../base/logging/printable.ts';
+import { FixableError } from '../../config/problems.ts';
 import { mebibyte, readText } from '../../config/read-text.ts';
 import { userPath } from '../config-file.ts';
 import { UsageError } from '../output.ts';
@@ -37,7 +38,8 @@ export async function partsOf(
       return { login: await loginPart(folder, hosts, login) };
     }
     throw new UsageError(
-      `--${login ? 'login' : 'redis-ca'} needs a Redis, too: add --redis rediss://redis.example.com:6379`,
+      `--${login ? 'login' : 'redis-ca'} needs --redis`,
+      'add --redis rediss://redis.example.com:6379',
     );
   }
   const url = parseRedisUrl(redis);
@@ -56,15 +58,13 @@ async function loginPart(
 ): Promise<LoginPart> {
   const name =
     login === true ? (hosts[0] ?? (await certifiedHosts(folder))[0]) : parseHost(login, '--login');
-  if (name === undefined) throw new UsageError(`--login needs the name ${byPeople}`);
+  if (name === undefined) throw new UsageError('--login needs a name', writeName);
   if (isLoopback(name)) {
     const given =
       login === true
-        ? `--login is left without a name, so it is the first of --host, ${name}`
+        ? `--login has no name, so it is the first of --host, ${name}`
         : `--login ${name}`;
-    throw new UsageError(
-      `${given}: only programs of this machine reach that. Write the name ${byPeople}`,
-    );
+    throw new UsageError(`${given}: only programs on this machine can reach that`, writeName);
   }
   return { host: name, certificate: await loginCertificate(folder) };
 }
@@ -73,41 +73,44 @@ async function loginPart(
 async function authorityOfRedis(url: string, file: string): Promise<string> {
   if (!url.startsWith('rediss://')) {
     throw new UsageError(
-      `--redis-ca is for a Redis that is reached with TLS: write --redis rediss://…, or leave it out`,
+      '--redis-ca is for a Redis with TLS',
+      'write --redis rediss://…, or leave --redis-ca out',
     );
   }
   const text = await readText(file, mebibyte);
   const problem = problemOfAuthority(text);
   if (problem !== undefined) {
     throw new UsageError(
-      `--redis-ca: ${file} ${problem}: write the file of the CA that signed the certificate of Redis`,
+      `--redis-ca: ${file} ${problem}`,
+      'name the file of the CA that signed the certificate of Redis',
     );
   }
   return text;
 }
 
 function problemOfAuthority(text: string): string | undefined {
-  if (text.includes('PRIVATE KEY-----')) return 'has a private key';
+  if (text.includes('PRIVATE KEY-----')) return 'contains a private key';
   try {
     // A certificate that is its own CA may be pinned.
     const isAuthority = ({ ca, subject, issuer }: X509Certificate) => ca || subject === issuer;
     return parseCertificates(Buffer.from(text)).some(isAuthority)
       ? undefined
-      : 'has no CA certificate';
+      : 'contains no CA certificate';
   } catch {
-    return 'has no PEM certificate';
+    return 'contains no PEM certificate';
   }
 }
 
-const byPeople =
-  'by which people reach this gateway from their machines: --login login.example.com';
+const writeName =
+  'write the name by which people reach this gateway from their machines: --login login.example.com';
 
 /** Returns the name that `--renew --login HOST` asks for; undefined: the old one. @throws UsageError */
 export function newLoginHost(login: InitOptions['login']): string | undefined {
   if (login === undefined) return undefined;
   if (login !== true) return parseHost(login, '--login');
   throw new UsageError(
-    '--renew keeps the name of the login server. Leave --login out, or write another name: --login login.example.com',
+    '--renew keeps the name of the login server, so --login needs a name',
+    'leave --login out, or write another name: --login login.example.com',
   );
 }
 
@@ -125,9 +128,9 @@ async function loginCertificate(folder: string): Promise<LoginPart['certificate'
   );
   if (!one && !other) return 'issue';
   if (one !== other) {
-    throw new Error(
-      `nothing was written: ${printable(folder)} has ${one ? certificate : key} without ${one ? key : certificate}: ` +
-        'put the other one next to it, or move it away for a new pair',
+    throw new FixableError(
+      `nothing was written: ${printable(folder)} has ${one ? certificate : key} without ${one ? key : certificate}`,
+      'put the missing file next to it, or move it away for a new pair',
     );
   }
   const read = (name: string) => readText(join(folder, name), mebibyte).catch(() => '');

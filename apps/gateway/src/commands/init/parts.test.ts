@@ -113,7 +113,7 @@ test('further runs add files and show sections, and the outcome is that of one r
   expect(parse(await read('gateway.yaml'))).toEqual(whole);
   const before = await contents();
   await expect(create({ redis, login: 'login.example.com' })).rejects.toThrow(
-    'has all of that already',
+    'already has all of that',
   );
   expect(await contents()).toEqual(before);
 });
@@ -126,7 +126,7 @@ test('a further run with other hosts says that the certificate keeps its names',
   expect(shown).not.toHaveBeenCalled();
   await create({ redis }, ['new.example.com']);
   const remark =
-    /tls\/server\.crt stay gw\.example\.com, 192\.0\.2\.1\. To change them, run: .*--renew --host new\.example\.com/;
+    /tls\/server\.crt is still for gw\.example\.com, 192\.0\.2\.1\n {2}fix: to change these names, run: .*--renew --host new\.example\.com/;
   expect(shown.mock.calls).toEqual([[expect.stringMatching(remark)]]);
 });
 
@@ -139,7 +139,7 @@ test.each([
   onTestFinished(() => shown.mockRestore());
   await create({}, [name, 'gw.example.com']);
   const remark = expect.stringMatching(
-    `${name} is the name of a Service, and .* not ask the cluster's DNS.*first --host`,
+    `${name} is the name of a Service, and .* not ask the cluster's DNS\n {2}fix: .*first --host`,
   );
   expect(shown.mock.calls).toEqual(Array.from({ length: count }, () => [remark]));
   await rm(folder, { recursive: true });
@@ -208,7 +208,7 @@ test('a login certificate that was moved away is made again, and only what is to
   expect(await issueAgain({ login: 'login.example.com' })).toMatch(made);
   expect(await issueAgain({ redis, login: 'login.example.com' })).toMatch(made);
   await expect(create({ login: 'login.example.com' }, [])).rejects.toThrow(
-    /has all of that already\. To replace its login certificate, run: .* --renew --login login\.example\.com$/,
+    /already has all of that: to replace the login certificate, run: .* --renew --login login\.example\.com$/,
   );
   await rm(join(folder, 'secrets/ldap-password'));
   const again = await create({ redis, login: 'login.example.com' }, []);
@@ -220,7 +220,7 @@ test('--renew --login gives the login certificate another name, where init has i
   const rename = () => renewCertificates(folder, [], now, 'new.example.com');
   await create({ redis });
   await expect(rename()).rejects.toThrow(
-    /^nothing was renewed: .*tls\/login\.crt does not exist, .* To make a new one, run: .* --login new\.example\.com$/,
+    /^nothing was renewed: .*tls\/login\.crt does not exist, .*: to make a new one, run: .* --login new\.example\.com$/,
   );
   await create({ redis, login: 'login.example.com' });
   const line =
@@ -252,8 +252,8 @@ test('without the key of the CA no login certificate is made, and nothing is wri
 });
 
 test.each([
-  [{ login: true }, /^--login needs a Redis, too: add --redis/],
-  [{ redisCa: 'ca.crt' }, /^--redis-ca needs a Redis, too/],
+  [{ login: true }, /^--login needs --redis: add --redis/],
+  [{ redisCa: 'ca.crt' }, /^--redis-ca needs --redis/],
   [{ redis: 'https://redis' }, /^--redis must begin with rediss:\/\//],
   [{ redis: 'redis://redis.example.com' }, /^--redis is clear text to another machine/],
   [
@@ -263,7 +263,7 @@ test.each([
   [{ redis, login: 'https://login.example.com' }, /^--login: .* is a URL/],
   [
     { redis, login: 'localhost' },
-    /^--login localhost: only programs of this machine reach that\. Write the name/,
+    /^--login localhost: only programs on this machine can reach that: write the name/,
   ],
 ] as const)('%j is refused', async (given, message) => {
   await expect(create(given)).rejects.toThrow(message);
@@ -277,27 +277,27 @@ test('what is not a CA, such as a key, is not copied as the CA of Redis, nor is 
   const { certificate, key } = authority;
   const leaf = await issueServer(authority, ['redis.example.com'], now);
   for (const [text, problem] of [
-    [key, /^--redis-ca: .* has a private key: write the file of the CA/],
-    [certificate + key, /^--redis-ca: .* has a private key/],
-    ['no certificate', /^--redis-ca: .* has no PEM certificate/],
-    [leaf.certificate, /^--redis-ca: .* has no CA certificate/],
+    [key, /^--redis-ca: .* contains a private key: name the file of the CA/],
+    [certificate + key, /^--redis-ca: .* contains a private key/],
+    ['no certificate', /^--redis-ca: .* contains no PEM certificate/],
+    [leaf.certificate, /^--redis-ca: .* contains no CA certificate/],
   ] as const) {
     await writeFile(redisCa, text);
     await expect(create({ redis, redisCa })).rejects.toThrow(problem);
   }
   await writeFile(redisCa, certificate);
   await expect(create({ redis: 'redis://127.0.0.1', redisCa })).rejects.toThrow(
-    /^--redis-ca is for a Redis .* with TLS/,
+    /^--redis-ca is for a Redis with TLS/,
   );
   expect(await readdir(folder)).toEqual([]);
 });
 
 test('a login server without a name of its own needs a --host that people can reach', async () => {
   await expect(create({ redis, login: true }, ['127.0.0.1', 'gw.example.com'])).rejects.toThrow(
-    /^--login is left without a name, so it is the first of --host, 127\.0\.0\.1: only programs of this machine/,
+    /^--login has no name, so it is the first of --host, 127\.0\.0\.1: only programs on this machine/,
   );
   await expect(create({ redis, login: true }, [])).rejects.toThrow(
-    /^--login needs the name by which people reach/,
+    /^--login needs a name: write the name by which people reach/,
   );
 });
 

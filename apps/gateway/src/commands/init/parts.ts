@@ -2,7 +2,7 @@ import { randomBytes, X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { printable } from '../../base/logging/printable.ts';
-import { isObject, valueAt } from '../../config/problems.ts';
+import { FixableError, isObject, valueAt } from '../../config/problems.ts';
 import { mebibyte, readText } from '../../config/read-text.ts';
 import { placeholder } from '../../config/secrets.ts';
 import { commandLine } from '../printed-commands.ts';
@@ -68,13 +68,14 @@ async function readSections(folder: string): Promise<Readonly<Record<string, unk
   return isObject(written) ? written : {};
 }
 
-/** Parses gateway.yaml. @throws Error that quotes nothing of the file */
+/** Parses gateway.yaml. @throws FixableError that quotes nothing of the file */
 function parseConfig(file: string, text: string): unknown {
   try {
     return parse(text);
   } catch {
-    throw new Error(
-      `nothing was written: ${printable(file)} is not valid YAML. Run ${commandLine(['check'], file)}`,
+    throw new FixableError(
+      `nothing was written: ${printable(file)} is not valid YAML`,
+      `run ${commandLine(['check'], file)}`,
     );
   }
 }

@@ -17,15 +17,17 @@ export function aclLine(password: string): string {
 /** Reads the URL of one Redis, without a user: `init` makes the user and its password. @throws UsageError that quotes nothing of the URL */
 export function parseRedisUrl(text: string): string {
   const parsed = parseUrl(text);
-  if ('problem' in parsed) throw new UsageError(`--redis ${parsed.problem}: ${parsed.fix}`);
+  if ('problem' in parsed) throw new UsageError(`--redis ${parsed.problem}`, parsed.fix);
   if (parsed.value.username !== undefined || parsed.value.password !== undefined) {
     throw new UsageError(
-      '--redis must have no user and no password: init makes both. Write rediss://redis.example.com:6379',
+      '--redis must have no user and no password: init makes both',
+      'write rediss://redis.example.com:6379',
     );
   }
   if (isClearText(parsed.value)) {
     throw new UsageError(
-      '--redis is clear text to another machine: anyone on the network would learn the password. Write rediss://',
+      '--redis is clear text to another machine: anyone on the network would learn the password',
+      'write rediss://',
     );
   }
   return text;

@@ -80,7 +80,7 @@ test('a key that others may read keeps its mode, with a warning that says how to
     const file = join(folder, name);
     const warning = warnings.find((text) => text.startsWith(`sallyport: ${file}: `));
     expect(warning).toMatch(
-      /everyone on this machine can read the secret in it \(mode 0\d+\): run chmod \S*o-r/,
+      /everyone on this machine can read the secret in it \(mode 0\d+\)\n {2}fix: run chmod \S*o-r/,
     );
     expect((await stat(file)).mode & 0o777).toBe(mode);
   }
@@ -119,7 +119,7 @@ test('the name that the kubeconfig calls must stay', async () => {
 test.each(['tls/ca.crt', 'tls/ca.key'])('without %s nothing is renewed', async (name) => {
   await rm(join(folder, name));
   const message =
-    /nothing was renewed: .*ca\.\w+ can't be read: there is no such file: --renew needs the CA/;
+    /nothing was renewed: .*ca\.\w+ can't be read: there is no such file: put the file of the CA/;
   await expectRefusal(() => renew(), message);
 });
 
@@ -127,7 +127,7 @@ test('a CA file that is none is refused without a word of it', async () => {
   await write('tls/ca.key', '-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n');
   await expectRefusal(
     () => renew(),
-    /ca\.crt with .*ca\.key: this is no PEM certificate with its key\. --renew/,
+    /ca\.crt with .*ca\.key: this is not a PEM certificate with its key: put the file of the CA/,
   );
   await write('tls/ca.key', (await createAuthority(now)).key);
   await expectRefusal(() => renew(), /the key does not belong to the certificate/);
@@ -148,7 +148,7 @@ test('of two CAs in the file, the one whose key is there renews what it issued',
   await write('tls/ca.key', next.key);
   await expectRefusal(
     () => renew(),
-    /server\.crt is not from the CA in .* that .*ca\.key belongs to\. Put the key/,
+    /server\.crt is not from the CA in .* that .*ca\.key belongs to: put the key/,
   );
   await write('tls/server.crt', (await issueServer(next, ['gw.example.com'], now)).certificate);
   await renew();
@@ -160,7 +160,7 @@ test('of two CAs in the file, the one whose key is there renews what it issued',
 test('a CA that has ended issues nothing', async () => {
   await expectRefusal(
     () => renew([], now + 3650 * day),
-    /the CA ends at 2040-01-29T12:00:00\.000Z\. --renew needs/,
+    /the CA expires at 2040-01-29T12:00:00\.000Z: put the file/,
   );
 });
 
@@ -188,7 +188,7 @@ test('a server certificate that is not there needs its names again', async () =>
 test('an existing file keeps all files from being written', async () => {
   const before = await contents();
   const command =
-    /has gateway\.yaml, tokens\.yaml, .* already, and init overwrites no file\. .*, run: .*init .* --renew\./;
+    /already has gateway\.yaml, tokens\.yaml, .*, and init overwrites no file: .*, run: .*init .* --renew\./;
   await expect(createFolder(folder, ['gw'], {}, now)).rejects.toThrow(command);
   expect(await contents()).toEqual(before);
   const other = join(folder, 'other');
@@ -197,7 +197,7 @@ test('an existing file keeps all files from being written', async () => {
   for (const name of ['tls', 'kube-apiserver', 'gateway.yaml'])
     await rm(join(other, name), { recursive: true });
   await expect(createFolder(other, ['gw'], {}, now)).rejects.toThrow(
-    /other has tokens\.yaml already/,
+    /other already has tokens\.yaml/,
   );
   expect(await readdir(other)).toEqual(['tokens.yaml']);
 });

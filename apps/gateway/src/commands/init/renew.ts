@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { printable } from '../../base/logging/printable.ts';
+import { FixableError } from '../../config/problems.ts';
 import { mebibyte, readText } from '../../config/read-text.ts';
 import { printRemark } from '../output.ts';
 import { checkPermissions } from '../permissions.ts';
@@ -13,8 +14,8 @@ import { hostsOf } from './hosts.ts';
 import { clientName, dateOf, filesIn, loginNames, names } from './layout.ts';
 
 const what = 'nothing was renewed';
-const purpose =
-  '--renew needs the CA that init made. Put its file back, or make a new CA in another folder: init DIR --host …';
+const fix =
+  'put the file of the CA that init made back, or make a new CA in another folder: init DIR --host …';
 
 /**
  * Replaces the certificates of the server, of the login server and of kube-apiserver, and their keys, by new ones from the same
@@ -30,13 +31,14 @@ export async function renewCertificates(
   now = Date.now(),
   loginHost?: string,
 ): Promise<string> {
-  const authority = await openAuthority(folder, what, purpose, now);
+  const authority = await openAuthority(folder, what, fix, now);
   const before = await hostsBefore(folder, authority);
   if (given.length > 0) await requireCalledHost(folder, given);
   const hosts = given.length > 0 ? given : before;
   if (hosts === undefined) {
-    throw new Error(
-      `${join(folder, names.server)} does not exist, so the names for a new one are not known: add --host NAME_OR_IP`,
+    throw new FixableError(
+      `${what}: ${join(folder, names.server)} does not exist, so the names for a new one are not known`,
+      'add --host NAME_OR_IP',
     );
   }
   const server = await issueServer(authority, hosts, now);
@@ -87,13 +89,15 @@ async function renewLogin(folder: string, authority: Authority, now: number, giv
   if (given !== undefined) {
     const away = text === undefined ? '' : `move it and ${loginNames.key} away, and `;
     const make = commandLine(['init', folder, '--login', given]);
-    throw new Error(
-      `${what}: ${file} ${why}, so --renew can't replace it. To make a new one, ${away}run: ${make}`,
+    throw new FixableError(
+      `${what}: ${file} ${why}, so --renew can't replace it`,
+      `to make a new one, ${away}run: ${make}`,
     );
   }
   if (text !== undefined) {
     printRemark(
-      `${loginNames.certificate} ${why}, and is not renewed here: renew it where it was issued`,
+      `${loginNames.certificate} ${why}, and is not renewed here`,
+      'renew it where it was issued',
     );
   }
   return undefined;
@@ -103,10 +107,12 @@ async function renewLogin(folder: string, authority: Authority, now: number, giv
 async function remarkOn(folder: string, authority: Authority, server: KeyPair): Promise<void> {
   const keys = [names.serverKey, names.clientKey, names.authorityKey, loginNames.key];
   const files = keys.map((name) => ({ file: join(folder, name), secret: true }));
-  for (const { detail } of await checkPermissions(files)) printRemark(printable(detail));
+  for (const { detail, fix } of await checkPermissions(files))
+    printRemark(printable(detail), fix && printable(fix));
   if (server.notAfter.getTime() === authority.notAfter.getTime()) {
     printRemark(
-      `the CA itself ends on ${dateOf(authority)}: make a new folder with a new CA before that`,
+      `the CA itself expires on ${dateOf(authority)}`,
+      'make a new folder with a new CA before then',
     );
   }
 }
@@ -124,9 +130,9 @@ async function hostsBefore(
   const text = await readText(file, mebibyte).catch(() => undefined);
   if (text === undefined) return undefined;
   if (isIssuedByAny(authority.certificate, text)) return hostsOf(new X509Certificate(text));
-  throw new Error(
-    `${what}: ${file} is not from the CA in ${join(folder, names.authority)} that ${join(folder, names.authorityKey)} ` +
-      'belongs to. Put the key of its CA there, or renew it where it was issued, or remove it and run this again with --host',
+  throw new FixableError(
+    `${what}: ${file} is not from the CA in ${join(folder, names.authority)} that ${join(folder, names.authorityKey)} belongs to`,
+    'put the key of its CA there, or renew it where it was issued, or remove it and run this again with --host',
   );
 }
 
@@ -146,9 +152,9 @@ async function requireCalledHost(folder: string, hosts: readonly string[]): Prom
     );
   });
   if (called === undefined || hosts.includes(called)) return;
-  throw new Error(
-    `nothing was renewed: ${file} calls the gateway by ${called}, and the new certificate would not be for that name. ` +
-      `Add --host ${called}, or first change that file on each machine and restart kube-apiserver`,
+  throw new FixableError(
+    `nothing was renewed: ${file} calls the gateway by ${called}, and the new certificate would not be for that name`,
+    `add --host ${called}, or first change that file on each machine and restart kube-apiserver`,
   );
 }
 

@@ -72,7 +72,7 @@ describe('--not-before', () => {
 
 test.each(['team', '=a', 'team=', '', '='])('--extra "%s" is wrong usage', (pair) => {
   expect(problem({ extra: ['a=b', pair] })).toBe(
-    `--extra needs key=value, such as --extra team=build: "${pair}" has another form`,
+    `--extra: "${pair}" is not key=value: write it as in --extra team=build`,
   );
 });
 

@@ -1,6 +1,7 @@
 import type { TokenFilter, TokenRequest, UnreadableToken } from '@sallyport/authenticator';
 import { z } from 'zod';
 import { printable } from '../../base/logging/printable.ts';
+import { FixableError, type ProblemWords } from '../../config/problems.ts';
 import type { IdentityConfig } from '../../config/types.ts';
 import { shortDigest } from '../../engine/revocation/list.ts';
 import {
@@ -35,7 +36,8 @@ export async function createToken(options: ReadOptions & RequestOptions): Promis
   const { authenticator, config, nameUser } = issuing;
   if (authenticator.name === config.login?.sessions) {
     throw new UsageError(
-      `authenticator ${authenticator.name} has sessions (login.sessions), which only a login makes: add another one for tokens`,
+      `authenticator ${authenticator.name} is for sessions (login.sessions), which only a login creates`,
+      'add another authenticator for tokens',
     );
   }
   checkRequest(issuing, request);
@@ -90,7 +92,8 @@ function readExtra(pairs: readonly string[]): Readonly<Record<string, readonly s
     const [, key, value] = /^([^=]+)=(.+)$/su.exec(pair) ?? [];
     if (key !== undefined && value !== undefined) return { key, value };
     throw new UsageError(
-      `--extra needs key=value, such as --extra team=build: "${pair}" has another form`,
+      `--extra: "${pair}" is not key=value`,
+      'write it as in --extra team=build',
     );
   });
   const byKey = Map.groupBy(entries, ({ key }) => key);
@@ -110,22 +113,22 @@ function checkRequest({ authenticator, config, nameUser }: Issuing, { user }: To
   for (const { flag, name, prefix } of named) {
     if (prefix === '' || !name.startsWith(prefix)) continue;
     const rest = name.slice(prefix.length) || 'NAME';
-    throw new UsageError(`${flag} is without the prefix ${prefix}; write ${flag} ${rest}`);
+    throw new UsageError(`${flag} must not include the prefix ${prefix}`, `write ${flag} ${rest}`);
   }
   const { user: seen, violation } = nameUser(user);
   if (violation !== undefined) {
     const { rule, name } = violation;
-    throw new Error(
-      `no token was made, since each use of it would be refused: ${name === undefined ? rule : `${rule}: ${name}`}. ` +
-        `Give other names, or change what ${config.file} allows authenticator ${authenticator.name}`,
+    throw new FixableError(
+      `no token was made, since each use of it would be refused: ${name === undefined ? rule : `${rule}: ${name}`}`,
+      `give other names, or change what ${config.file} allows authenticator ${authenticator.name}`,
     );
   }
   const allowed = new Set(seen.groups);
   const dropped = groups.filter((group) => !allowed.has(authenticator.groups.prefix + group));
   if (dropped.length === 0) return;
   printRemark(
-    `groups.allow of authenticator ${authenticator.name} leaves out ${printable(dropped.join(', '))}: ` +
-      'Kubernetes will not see that the token has it',
+    `groups.allow of authenticator ${authenticator.name} does not include ${printable(dropped.join(', '))}, so Kubernetes will not ` +
+      'see this in the token',
   );
 }
 
@@ -169,14 +172,15 @@ export async function listTokens(options: ListOptions): Promise<ExitCode> {
   else printTokens(issuing, tokens, unreadable, now);
   const { length } = unreadable;
   if (tokens.length + length === 0) {
-    printRemark(emptyRemark(issuing, filter, options));
+    const { message, fix } = emptyRemark(issuing, filter, options);
+    printRemark(message, fix);
     if (username !== undefined) await remarkOtherSessions(issuing, username, options);
   }
   const subject =
     length === 1
       ? '1 record is unreadable and authenticates'
       : `${length} records are unreadable and authenticate`;
-  if (length > 0) printRemark(`${subject} no one: fix or delete what is stored there`);
+  if (length > 0) printRemark(`${subject} no one`, 'fix or delete what is stored there');
   const isMissing = Object.keys(filter).length > 0 && tokens.length + length === 0;
   return isMissing ? exitCodes.negative : exitCodes.success;
 }
@@ -207,16 +211,16 @@ function emptyRemark(
   { authenticator, config }: Issuing,
   { username, digest }: TokenFilter,
   options: ListOptions,
-): string {
+): ProblemWords {
   const { name } = authenticator;
   const sessions = config.login?.sessions;
-  if (digest !== undefined) return `authenticator ${name} has no such token`;
+  if (digest !== undefined) return { message: `authenticator ${name} has no such token` };
   const what = name === sessions ? 'session' : 'token';
-  if (username === undefined) return `authenticator ${name} has no ${what}s`;
-  const nothing = `authenticator ${name} has no ${what} of user ${printable(authenticator.username.prefix + username)}`;
-  if (sessions === undefined || options.authenticator !== undefined) return nothing;
+  if (username === undefined) return { message: `authenticator ${name} has no ${what}s` };
+  const message = `authenticator ${name} has no ${what} of user ${printable(authenticator.username.prefix + username)}`;
+  if (sessions === undefined || options.authenticator !== undefined) return { message };
   const words = ['token', 'list', '--authenticator', sessions, '--user', options.user ?? username];
-  return `${nothing}. To list their sessions: ${commandLine(words, options.config)}`;
+  return { message, fix: `to list their sessions, run: ${commandLine(words, options.config)}` };
 }
 
 /**
@@ -227,7 +231,7 @@ function emptyRemark(
 function withoutPrefix(name: string, { username: { prefix } }: IdentityConfig): string {
   if (!name.startsWith(prefix)) return name;
   if (name === prefix)
-    throw new UsageError(`--user is the prefix alone: write --user ${prefix}NAME`);
+    throw new UsageError('--user is only a prefix', `write --user ${prefix}NAME`);
   return name.slice(prefix.length);
 }
 

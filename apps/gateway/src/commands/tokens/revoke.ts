@@ -1,6 +1,6 @@
 import type { RevokedToken, TokenSelection } from '@sallyport/authenticator';
 import { printable } from '../../base/logging/printable.ts';
-import { causeOf } from '../../config/problems.ts';
+import { causeOf, wordsOf } from '../../config/problems.ts';
 import { shortDigest } from '../../engine/revocation/list.ts';
 import { issuesTokens } from '../../runtime/authenticators.ts';
 import { mayStillPass, publishWithInterrupt, report } from '../blocks/report.ts';
@@ -69,8 +69,8 @@ function refuseIds({ jti, sid, config }: EntryOptions): void {
   const [kind, id] = jti === undefined ? ['sid', sid] : ['jti', jtiText(jti)];
   if (id === undefined) return;
   throw new UsageError(
-    `nothing was done: only its issuer can revoke a token with a ${kind}, and end its session. ` +
-      `To refuse it here, whatever its issuer says: ${commandLine(['block', `--${kind}`, id, '--for', '8h'], config)}`,
+    `nothing was done: only its issuer can revoke a token with a ${kind}, and end its session`,
+    `to refuse it here, whatever its issuer says, run: ${commandLine(['block', `--${kind}`, id, '--for', '8h'], config)}`,
   );
 }
 
@@ -91,7 +91,8 @@ function issuersOf(
   if (named !== undefined && able.length === 0) {
     const prefix = issuing[0]?.username.prefix;
     throw new UsageError(
-      `users of authenticator ${named} begin with "${prefix}": correct --user or --authenticator`,
+      `users of authenticator ${named} begin with "${prefix}"`,
+      'correct --user or --authenticator',
     );
   }
   return able.map((authenticator) => issuingOf(config, authenticator, options.config));
@@ -120,14 +121,15 @@ async function completeDigest(
   if (others.length === 0) return { ...prepared, draft: { ...prepared.draft, name: digest } };
   // The list has more digits than were given: otherwise they would still look the same.
   const lines = [...users].map(
-    ([all, user]) => `\n    ${digits.length < 12 ? shortDigest(all) : all}  ${user}`,
+    ([all, user]) => `\n  ${digits.length < 12 ? shortDigest(all) : all}  ${user}`,
   );
   const maxListed = 10;
   const listed =
     lines.slice(0, maxListed).join('') +
-    (users.size > maxListed ? `\n    and ${users.size - maxListed} more` : '');
+    (users.size > maxListed ? `\n  and ${users.size - maxListed} more` : '');
   throw new UsageError(
-    `--digest ${digits} is the beginning of several, give more digits:${listed}`,
+    `--digest ${digits} is the beginning of several digests`,
+    `give more digits of one of these:${listed}`,
   );
 }
 
@@ -178,19 +180,18 @@ async function revokeWith(
       }
     });
   } catch (error) {
-    const problem = causeOf(error);
-    outcome.problems.push({ authenticator, problem });
-    printRemark(`not all tokens of authenticator ${authenticator} are revoked: ${problem}`);
+    const { message, fix } = wordsOf(error);
+    outcome.problems.push({ authenticator, problem: causeOf(error) });
+    printRemark(`not all tokens of authenticator ${authenticator} are revoked: ${message}`, fix);
   }
-  if (unconfirmed > 0) printRemark(unconfirmedRemark(authenticator, unconfirmed));
+  if (unconfirmed > 0) {
+    const count = unconfirmed === 1 ? 'it' : `${unconfirmed} of them`;
+    printRemark(
+      `no replica of the store of authenticator ${authenticator} has confirmed ${count}: a failover now can undo the revocation`,
+      'check the replicas of that store. After a failover, run the command again',
+    );
+  }
   return ended;
-}
-
-function unconfirmedRemark(authenticator: string, count: number): string {
-  return (
-    `no replica of the store of authenticator ${authenticator} has confirmed ${count === 1 ? 'it' : `${count} of them`}: a failover ` +
-    'now can undo the revocation. Check the replicas of that store. After a failover, run the command again'
-  );
 }
 
 function revokedLine({ token, already }: RevokedToken, { user }: SeenToken, at: Date): string {
@@ -278,8 +279,10 @@ async function forget(
     );
   } catch (error) {
     print(lingering + mayStillPass + next);
+    const { message, fix } = wordsOf(error);
     printRemark(
-      `the replicas did not learn of it, so they keep what they have cached: ${causeOf(error)}`,
+      `the replicas did not learn of it, so they keep their cached answers: ${message}`,
+      fix,
     );
     return exitCodes.failure;
   }

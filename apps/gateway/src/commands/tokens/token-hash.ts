@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { stringify } from 'yaml';
+import { FixableError } from '../../config/problems.ts';
 import { createTokenFingerprint } from '../../observe/audit/entry.ts';
 import type { ConfigOptions, ReadOptions, TokenOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark } from '../output.ts';
@@ -12,8 +13,9 @@ export async function auditFingerprint(options: ConfigOptions): Promise<ExitCode
   const { loadNamedConfig } = await import('../config-file.ts');
   const { redis } = (await loadNamedConfig(options)).cache;
   if (redis === undefined) {
-    throw new Error(
-      'no fingerprint can be made: without cache.redis.sealingKeys each process has a random key of its own',
+    throw new FixableError(
+      'no fingerprint can be made: without cache.redis.sealingKeys, each process has a random key of its own',
+      'add cache.redis with its sealingKeys',
     );
   }
   const token = await readToken();
@@ -57,12 +59,12 @@ function checkToken(token: string): string {
     throw new Error('the token is not valid UTF-8');
   // kubernetes/apiserver pkg/authentication/request/bearertoken: the header is split at spaces, its second word counts.
   if (/\s/.test(token))
-    throw new Error('the token has a space or a line end in it: kube-apiserver would cut it there');
+    throw new Error('the token contains a space or a line end, where kube-apiserver would cut it');
   // Whoever reads a digest can try guesses against it: 128 random bits are 22 characters of base64.
   if (token.length < 22) {
     printRemark(
-      `this token has ${token.length} characters; one that can be guessed can be found from its digest. ` +
-        'Use --generate for a random one.',
+      `this token has ${token.length} characters; a token that can be guessed can be found from its digest`,
+      'use --generate for a random token',
     );
   }
   return token;

@@ -40,6 +40,11 @@ type LookUpAnswer =
   | 'cannot be looked up'
   | 'could not be checked';
 
+/** Returns an answer as a person reads it. In JSON, it keeps its name. */
+export function shownAnswer(answer: string): string {
+  return answer === 'could not be checked' ? 'error' : answer;
+}
+
 /** Asks one authenticator about a user, without a token. It never throws. @param username without the prefix of gateway.yaml */
 export async function lookUpUser(
   config: GatewayConfig,

@@ -25,8 +25,8 @@ afterEach(() => void vi.useRealTimers());
 describe('a name that a directory has for a user of another name', () => {
   test('is refused, with the command for that user', async () => {
     expect(await refusal({ corp: isJane })).toBe(
-      'UsageError: nothing was done: corp:Jane is corp:jane, and names are as Kubernetes sees them, so this would stop no one. If a user of ' +
-        'exactly this name is meant, add --exact. Otherwise run:\n  npx -y pnpm@10 sallyport block --user corp:jane --for 8h --config gateway.yaml',
+      'UsageError: nothing was done: corp:Jane is corp:jane, and names are as Kubernetes sees them, so this would have no effect: if you mean a ' +
+        'user of exactly this name, add --exact. Otherwise, run:\n  npx -y pnpm@10 sallyport block --user corp:jane --for 8h --config gateway.yaml',
     );
   });
 
@@ -59,10 +59,10 @@ describe('a name that a directory has for a user of another name', () => {
 
   test('is not refused while an authenticator cannot say whether it has a user of it', async () => {
     for (const [eu, why] of [
-      [isDown, 'eu could not check it (down)'],
+      [isDown, "eu can't check it (down)"],
       [
         () => Promise.reject(new AuthenticatorError('failed', 'several entries')),
-        'eu could not check it (several entries)',
+        "eu can't check it (several entries)",
       ],
     ] as const) {
       const backends = { corp: isJane, eu: { prefix: 'corp:', lookUp: eu } };
@@ -83,7 +83,7 @@ test('is waited for 2 s at most', async () => {
   const checked = check({ corp: hangs });
   await vi.advanceTimersByTimeAsync(2_000);
   expect(await checked).toMatchObject({
-    unchecked: ['corp could not check it (no answer within 2s)'],
+    unchecked: ["corp can't check it (no answer within 2s)"],
   });
 });
 
@@ -99,17 +99,17 @@ describe('what was done all the same is followed by a remark', () => {
     [
       'of no user',
       { corp: knowsNot },
-      /knows user corp:Jane: was the name mistyped\? It is done all the same\n$/,
+      /knows user corp:Jane: was the name mistyped\? The command was run in any case\n$/,
     ],
     [
       'of another user',
       { corp: isJane },
-      /corp:Jane is corp:jane: .*:\n {2}.* block --user corp:jane --for 8h\n$/,
+      /corp:Jane is corp:jane: .*\n {2}fix: .* run:\n {4}.* block --user corp:jane --for 8h\n$/,
     ],
     [
       'not checked',
       { corp: isDown },
-      /the name corp:Jane was not checked: corp could not check it \(down\)\. /,
+      /the name corp:Jane was not checked: corp can't check it \(down\)\. /,
     ],
     ['that cannot be checked', { corp: 'broken' }, /was not checked: corp can't be made\. /],
   ] as const)('when the name is %s', async (_what, backends, text) => {

@@ -98,7 +98,7 @@ async function answerOf(
     const found = prefix + user.username;
     return found === name ? { kind: 'known' } : { kind: 'other', name: found };
   } catch (error) {
-    return { kind: 'not checked', why: `${config.name} could not check it (${causeOf(error)})` };
+    return { kind: 'not checked', why: `${config.name} can't check it (${causeOf(error)})` };
   }
 }
 
@@ -116,11 +116,11 @@ export function refuseOtherName(checked: CheckedName, wordsFor: WordsFor, config
   if (others.length === 0 || unchecked.length > 0) return;
   const exact =
     helpdeskScript() === undefined
-      ? 'If a user of exactly this name is meant, add --exact'
-      : 'If a user of exactly this name is meant, ask an administrator, who can add --exact';
+      ? 'if you mean a user of exactly this name, add --exact'
+      : 'if you mean a user of exactly this name, ask an administrator, who can add --exact';
   throw new UsageError(
-    `nothing was done: ${otherNames(name, others)}, and names are as Kubernetes sees them, so this would stop no one. ` +
-      `${exact}. Otherwise run:${commands(checked, wordsFor, config)}`,
+    `nothing was done: ${otherNames(name, others)}, and names are as Kubernetes sees them, so this would have no effect`,
+    `${exact}. Otherwise, run:${commands(checked, wordsFor, config)}`,
   );
 }
 
@@ -129,7 +129,8 @@ export function remarkOtherName(checked: CheckedName, wordsFor: WordsFor, config
   const { name, others } = checked;
   if (others.length === 0) return;
   printRemark(
-    `${otherNames(name, others)}: names are as Kubernetes sees them. To name that user:${commands(checked, wordsFor, config)}`,
+    `${otherNames(name, others)}: names are as Kubernetes sees them`,
+    `to name that user, run:${commands(checked, wordsFor, config)}`,
   );
 }
 
@@ -139,12 +140,13 @@ export function remarkDoubts(checked: CheckedName, wordsFor: WordsFor, config?: 
   remarkOtherName(checked, wordsFor, config);
   if (isUnknown) {
     const doubt = `no authenticator of this config knows user ${printable(name)}: was the name mistyped?`;
-    printRemark(`${doubt} It is done all the same`);
+    printRemark(`${doubt} The command was run in any case`);
   }
   if (unchecked.length === 0) return;
   printRemark(
-    `the name ${printable(name)} was not checked: ${printable(unchecked.join(', '))}. It is done all the same. If Kubernetes knows the user by ` +
-      'another name, such as with other capitals, it has no effect on them: compare it with username in the log',
+    `the name ${printable(name)} was not checked: ${printable(unchecked.join(', '))}. The command was run in any case, and has no effect ` +
+      'on the user if Kubernetes knows them by another name, such as with other capitals',
+    'compare the name with username in the log',
   );
 }
 

@@ -22,7 +22,7 @@ test.each<SubjectOptions>([
   { jti: 'a', sid: 'b' },
 ])('%j is wrong usage', (options) => {
   expect(() => subjectKind(options, 'block', ['user', 'group', 'token'])).toThrow(
-    'name what to block with exactly one of: --user NAME, --group NAME, --token (which is read from standard input)',
+    'it is not clear what to block: write exactly one of: --user NAME, --group NAME, --token (which is read from standard input)',
   );
 });
 

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { printable } from '../../base/logging/printable.ts';
-import { causeOf } from '../../config/problems.ts';
+import { causeOf, FixableError } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { boundedId } from '../../engine/chain/decision.ts';
 import { digestOf, type Entry, shortDigest } from '../../engine/revocation/list.ts';
@@ -74,7 +74,8 @@ export function subjectKind(
   const [kind, ...others] = (Object.keys(ways) as SubjectKind[]).filter((each) => options[each]);
   if (kind !== undefined && others.length === 0) return kind;
   throw new UsageError(
-    `name what to ${verb} with exactly one of: ${kinds.map((each) => ways[each]).join(', ')}`,
+    `it is not clear what to ${verb}`,
+    `write exactly one of: ${kinds.map((each) => ways[each]).join(', ')}`,
   );
 }
 
@@ -97,16 +98,19 @@ export async function readSubject(
 
 function readId(kind: 'jti' | 'sid', id: string): Subject {
   const name = boundedId(id);
-  const doubts = [
-    name !== id &&
-      `--${kind} is very long: is it a whole token? "block --token" reads one from standard input. It is done all the same`,
-    id.trim() !== id &&
-      `--${kind} begins or ends with a blank: if that was copied by mistake, this is the id of no token`,
-    kind === 'jti' &&
-      id.startsWith('X509SHA256=') &&
-      '--jti X509SHA256=... is the id of a client certificate, which kube-apiserver checks itself: no token has it',
-  ];
-  for (const doubt of doubts) if (doubt) printRemark(doubt);
+  if (name !== id) {
+    const fix = `if it is a whole token, use --token instead of --${kind}`;
+    printRemark(`--${kind} is very long: is it a whole token? The command continues`, fix);
+  }
+  if (id.trim() !== id) {
+    const fix = 'if the blank was copied by mistake, run the command again without it';
+    printRemark(`--${kind} begins or ends with a blank, and most likely no token has this id`, fix);
+  }
+  if (kind === 'jti' && id.startsWith('X509SHA256=')) {
+    printRemark(
+      '--jti X509SHA256=... is the id of a client certificate, which kube-apiserver checks itself: no token has this id',
+    );
+  }
   return { kind, name };
 }
 
@@ -131,24 +135,25 @@ async function refusePasswordToken(
   const shapes = await withAuthenticators(config, pino({ level: 'silent' }), (created) => {
     return created.map((one) => shapeOf(one, token));
   }).catch((error: unknown) => {
-    throw new Error(
-      `nothing was done: to ${verb} a token, each authenticator must say whether it carries a password, and one can't: ` +
-        `${causeOf(error)}. Fix that, or name the user: ${byName('NAME')}`,
+    const why = `to ${verb} a token, each authenticator must say whether it contains a password, and one can't`;
+    throw new FixableError(
+      `nothing was done: ${why}: ${causeOf(error)}`,
+      `fix that, or name the user: ${byName('NAME')}`,
     );
   });
   const logins = shapes.filter(({ username }) => username !== undefined);
   if (logins.length > 0) {
     const names = logins.map(({ authenticator }) => authenticator).join(', ');
     throw new UsageError(
-      `nothing was done: the token carries a password, for authenticator${logins.length === 1 ? '' : 's'} ${names}. ` +
-        'Written in another way, such as with other capitals in the name, the same login is another token, so this command would ' +
-        'stop no one. Name the user, as Kubernetes sees them (username in the log), and have the password changed. ' +
-        `If the token has the name as the backend writes it:${logins.map(({ username = '' }) => `\n  ${byName(username)}`).join('')}`,
+      `nothing was done: the token contains a password, for authenticator${logins.length === 1 ? '' : 's'} ${names}. The same login ` +
+        'in another spelling, such as with other capitals in the name, is another token, so this command would have no effect',
+      'name the user as Kubernetes sees them (username in the log), and have the password changed. If the token contains the ' +
+        `name as the backend writes it, run:${logins.map(({ username = '' }) => `\n  ${byName(username)}`).join('')}`,
     );
   }
   if (shapes.some(({ recognized }) => recognized)) return;
   printRemark(
-    'no authenticator of this config has tokens of this shape: was the token cut or mistyped? It is done all the same',
+    'no authenticator of this config has tokens of this form: was the token cut or mistyped? The command continues',
   );
 }
 
@@ -169,6 +174,6 @@ function shapeOf(
     // What was thrown may quote the token.
   }
   throw new Error(
-    `claimedName() or recognizes() of authenticator ${name} threw, or gave neither a name nor undefined`,
+    `claimedName() or recognizes() of authenticator ${name} threw, or returned neither a name nor undefined`,
   );
 }

@@ -44,7 +44,7 @@ describe('a name', () => {
 
   test('is not a prefix alone', () => {
     expect(() => candidatesFor('user', 'corp:', [corp])).toThrow(
-      '--user is the prefix alone: write --user corp:NAME',
+      '--user is only a prefix: write --user corp:NAME',
     );
   });
 });
@@ -75,7 +75,7 @@ describe('a command that changes something', () => {
       `  --user corp:carol      # known: corp
   --user oidc:carol      # cannot be looked up: oidc
   --user partner:carol   # not known: partner
-  --user lab:carol       # could not be checked: lab
+  --user lab:carol       # error: lab
   --user carol --exact   # not known: plain`,
     );
   });
@@ -84,12 +84,12 @@ describe('a command that changes something', () => {
     vi.useFakeTimers();
     const listed = refusal('carol', { corp: knows, hung: hangs });
     await vi.advanceTimersByTimeAsync(2_000);
-    expect(await listed).toContain('--user hung:carol   # could not be checked: hung');
+    expect(await listed).toContain('--user hung:carol   # error: hung');
   });
 
   test('goes on where an authenticator cannot be made, and asks no one about groups', async () => {
     expect(await refusal("o'neil $x", { corp: knows, broken: 'broken' })).toBe(
-      `  --user 'corp:o'\\''neil $x'     # known: corp\n  --user 'broken:o'\\''neil $x'   # could not be checked: broken`,
+      `  --user 'corp:o'\\''neil $x'     # known: corp\n  --user 'broken:o'\\''neil $x'   # error: broken`,
     );
     expect(await refusal('ops', { corp: knows }, 'group')).toBe('  --group g:ops');
   });
@@ -141,7 +141,7 @@ describe('a command that shows a user', () => {
       doubt: '',
     });
     await expect(findUser(configOf({ corp: failed, partner: knows }), 'jane')).rejects.toThrow(
-      '\n  --user corp:jane      # could not be checked for this user: corp (more than 2 groups)\n',
+      '\n  --user corp:jane      # error for this user: corp (more than 2 groups)\n',
     );
   });
 
@@ -171,15 +171,15 @@ describe('a command that shows a user', () => {
   test.each([
     [
       { corp: knows, partner: knows },
-      '--user jane is several users, since names are as Kubernetes sees them',
+      '--user jane matches several users, since names are as Kubernetes sees them',
     ],
     [
       { corp: isDown, partner: knowsNot },
-      'no authenticator of this config is known to have a user jane. But corp (down) could not be asked, so the name may be right',
+      "no authenticator of this config knows a user jane. But corp (down) can't be asked, so the name might be right",
     ],
   ])('lists the names when it is not one', async (lookUps, problem) => {
     await expect(findUser(configOf(lookUps), 'jane')).rejects.toThrow(
-      `${problem}. Write one of these:\n  --user corp:jane`,
+      `${problem}: write one of these:\n  --user corp:jane`,
     );
   });
 });

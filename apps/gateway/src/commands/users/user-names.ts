@@ -10,7 +10,7 @@ import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import { askEach } from '../connections.ts';
 import { columns, printRemark, UsageError } from '../output.ts';
 import { helpdeskScript } from '../printed-commands.ts';
-import { type LookedUp, lookUpUser } from './look-up-user.ts';
+import { type LookedUp, lookUpUser, shownAnswer } from './look-up-user.ts';
 import { readTraces } from './user-traces.ts';
 
 /** Returns the authenticators that give users their names: sessions have the names of others. */
@@ -50,7 +50,7 @@ export function candidatesFor(
   const own = prefixes.filter((prefix) => name.startsWith(prefix));
   if (own.some((prefix) => name !== prefix)) return undefined;
   if (own[0] !== undefined)
-    throw new UsageError(`--${kind} is the prefix alone: write --${kind} ${own[0]}NAME`);
+    throw new UsageError(`--${kind} is only a prefix`, `write --${kind} ${own[0]}NAME`);
   return [
     ...prefixes.map((prefix) => ({ name: prefix + name, isExact: false })),
     ...(all.has('') ? [{ name, isExact: true }] : []),
@@ -75,8 +75,8 @@ export async function requirePrefix(
       ? ''
       : ', or add --exact if the name is right as it is';
   throw new UsageError(
-    `nothing was done: --${kind} ${printable(name)} begins with no prefix of this config, and names are as Kubernetes ` +
-      `sees them. Write one of these${exact}:${listing(kind, candidates, answers)}`,
+    `nothing was done: --${kind} ${printable(name)} doesn't begin with a prefix of this config, and names are as Kubernetes sees them`,
+    `write one of these${exact}:${listing(kind, candidates, answers)}`,
   );
 }
 
@@ -111,7 +111,10 @@ export async function findUser(
         !isOfUser && (answer === 'could not be checked' || answer === 'cannot be looked up'),
     );
     const doubts = new Set(
-      unasked.map(({ authenticator, answer }) => `${authenticator} ${answer}`),
+      unasked.map(
+        ({ authenticator, answer }) =>
+          `${authenticator} ${answer === 'could not be checked' ? 'failed with an error' : answer}`,
+      ),
     );
     return {
       ...found,
@@ -125,12 +128,12 @@ export async function findUser(
   const unsure =
     down.size === 0
       ? ''
-      : `. But ${[...down].join(', ')} could not be asked, so the name may be right`;
+      : `. But ${[...down].join(', ')} can't be asked, so the name might be right`;
   const problem =
     known.length === 0
-      ? `no authenticator of this config is known to have a user ${printable(name)}${unsure}`
-      : `--user ${printable(name)} is several users, since names are as Kubernetes sees them`;
-  throw new UsageError(`${problem}. Write one of these:${listing('user', all, answers)}`);
+      ? `no authenticator of this config knows a user ${printable(name)}${unsure}`
+      : `--user ${printable(name)} matches several users, since names are as Kubernetes sees them`;
+  throw new UsageError(problem, `write one of these:${listing('user', all, answers)}`);
 }
 
 /** Says which user a command is about, where that is not what was typed. */
@@ -249,6 +252,6 @@ function listing(kind: 'user' | 'group', all: readonly Candidate[], answers: Ans
 
 function wording(one: Answers[number]): string {
   if (one.isOfUser)
-    return `${one.answer} for this user: ${one.authenticator} (${printable(one.reason)})`;
-  return `${knows(one) ? 'known' : one.answer}: ${one.authenticator}`;
+    return `${shownAnswer(one.answer)} for this user: ${one.authenticator} (${printable(one.reason)})`;
+  return `${knows(one) ? 'known' : shownAnswer(one.answer)}: ${one.authenticator}`;
 }

@@ -59,9 +59,7 @@ async function partOf<Value>(read: () => Promise<Value>): Promise<Part<Value>> {
 
 function needRedis(redis: ProbedRedis | undefined): ProbedRedis {
   if (redis !== undefined) return redis;
-  throw new Error(
-    'the config has no cache.redis, through which commands learn what the gateways know',
-  );
+  throw new Error('the config has no cache.redis, where gateways share this');
 }
 
 type BlockedNames = Readonly<Partial<Record<Entry['kind'], readonly string[]>>>;

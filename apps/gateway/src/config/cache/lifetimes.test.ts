@@ -64,7 +64,7 @@ describe('an authenticator’s own', () => {
   test.each([
     [
       'never',
-      '7:12: authenticators[0].cache: must be off, or keys and values: write off, or { authenticatedTtl: 1m }',
+      '7:12: authenticators[0].cache: must be off, or keys and values such as { authenticatedTtl: 1m }',
     ],
     ['false', '7:12: authenticators[0].cache: must be off, or keys and values'],
     ['[]', '7:12: authenticators[0].cache: must be off, or keys and values'],
@@ -78,7 +78,7 @@ describe('an authenticator’s own', () => {
     ],
     [
       '{ memory: {} }',
-      'authenticators[0].cache.memory: unknown key: known here: store, authenticatedTtl, rejectedTtl, unknownTtl, staleTtl',
+      'authenticators[0].cache.memory: unknown key: write one of: store, authenticatedTtl, rejectedTtl, unknownTtl, staleTtl',
     ],
   ])('%s', async (own, expected) => {
     expect(await problems(withCache('{}', own))).toEqual([expect.stringContaining(expected)]);
@@ -88,7 +88,7 @@ describe('an authenticator’s own', () => {
 describe('the file’s', () => {
   test.each([
     ['off', '8:8: cache: must be keys and values'],
-    ['{ store: memory }', '8:10: cache.store: unknown key: known here: authenticatedTtl, '],
+    ['{ store: memory }', '8:10: cache.store: unknown key: write one of: authenticatedTtl, '],
     ['{ rejectedTll: 1s }', '8:10: cache.rejectedTll: unknown key: did you mean rejectedTtl?'],
     [
       '{ memory: { maxEntires: 1000 } }',

@@ -60,7 +60,7 @@ export const authenticatorCache = z
     error: ({ input }) =>
       input === null
         ? undefined
-        : 'must be off, or keys and values: write off, or { authenticatedTtl: 1m }',
+        : 'must be off, or keys and values such as { authenticatedTtl: 1m }',
   })
   .describe(
     'How the answers of this authenticator are cached: `off`, or a map with the keys `authenticatedTtl`, `rejectedTtl`, `unknownTtl` and `staleTtl`, as in `cache`, and `store`. Default: what the plugin and `cache` say.',

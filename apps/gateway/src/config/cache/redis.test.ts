@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { wordIssue } from '../problems.ts';
+import { issueProblems, onOneLine, wording } from '../problems.ts';
 import { folderWithProbe, problemsOf, yaml } from '../testing/config-folder.ts';
 import { sealingKeys } from './redis.ts';
 
@@ -76,7 +76,7 @@ describe('cache.redis', () => {
     [`{ ${good}, paswoord: x }`, '8:69: cache.redis.paswoord: unknown key: did you mean password?'],
     [
       `{ ${good}, commandTimeout: 1s }`,
-      'cache.redis.commandTimeout: unknown key: known here: url, ',
+      'cache.redis.commandTimeout: unknown key: write one of: url, ',
     ],
     [
       '{ url: redis, sealingKeys: [{ env: KEY }] }',
@@ -94,7 +94,7 @@ describe('cache.redis', () => {
     [`{ ${good}, timeout: 5001ms }`, 'cache.redis.timeout: "5001ms" is too long: write at most 5s'],
     [
       `{ ${good}, timeout: { env: KEY } }`,
-      'cache.redis.timeout: is refused; what is wrong with it quotes a secret and is withheld',
+      'cache.redis.timeout: is refused; the reason is hidden because it contains a secret',
     ],
     [
       `{ ${good}, password: { env: NONE } }`,
@@ -222,8 +222,9 @@ authenticators:
 });
 
 function complaints(keys: unknown): string[] {
-  const { error } = sealingKeys.safeParse(keys, { error: wordIssue });
-  return (error?.issues ?? []).map(({ path, message }) => `${path.join('.')}: ${message}`);
+  const { error } = sealingKeys.safeParse(keys, wording);
+  const problems = issueProblems(error?.issues ?? [], [], []);
+  return problems.map((problem) => `${problem.path.join('.')}: ${onOneLine(problem)}`);
 }
 
 describe('a sealing key', () => {
@@ -247,8 +248,8 @@ describe('a sealing key', () => {
   );
 
   test.each([
-    ['31 bytes', newKey(31), 'has 31 bytes, which is too short'],
-    ['nothing', '', 'has 0 bytes, which is too short'],
+    ['31 bytes', newKey(31), 'is 31 bytes long, which is too short'],
+    ['nothing', '', 'is 0 bytes long, which is too short'],
     ['another sign', `${newKey().slice(0, 20)}!${newKey().slice(20)}`, 'is not base64'],
     ['a space', ` ${newKey()}`, 'is not base64'],
     [
@@ -275,7 +276,7 @@ describe('a sealing key', () => {
       SEAL: 'no base64',
     });
     expect(problems.map((problem) => problem.slice(problem.indexOf('cache.redis.')))).toEqual([
-      `cache.redis.sealingKeys[0]: has 16 bytes, which is too short: name the file that has the key, or ${makeKey}, and write it into a new file`,
+      `cache.redis.sealingKeys[0]: is 16 bytes long, which is too short: name the file that has the key, or ${makeKey}, and write it into a new file`,
       `cache.redis.sealingKeys[1]: is not base64: ${makeKey}, and set SEAL to it where the gateway is started`,
       expect.stringMatching(`secrets/none can't be read: there is no such file: .*; ${makeKey}$`),
     ]);
@@ -291,7 +292,7 @@ describe('a sealing key', () => {
     const keys = `url: rediss://redis, sealingKeys: [${JSON.stringify(key)}], password: ${JSON.stringify(other)}`;
     const [problem, ...more] = await folder.problems(withRedis(keys), { OTHER: newKey(16) });
     expect(problem).toMatch(
-      `has 16 bytes, which is too short, and cache.redis.password names ${Object.values(key)} too: `,
+      `is 16 bytes long, which is too short, and cache.redis.password also names ${Object.values(key)}: `,
     );
     expect(problem).toMatch(
       /into a new file$|set another variable to it where the gateway is started$/,
@@ -302,7 +303,7 @@ describe('a sealing key', () => {
   test('is there once, in whatever spelling', () => {
     const twice = Buffer.concat([Buffer.from([0xfb]), randomBytes(31)]);
     const keys = [newKey(), twice.toString('base64'), newKey(), twice.toString('base64url')];
-    expect(complaints(keys)).toEqual(['3: is the key of sealingKeys[1] too: drop one']);
+    expect(complaints(keys)).toEqual(['3: is the same key as sealingKeys[1]: remove one']);
   });
 });
 

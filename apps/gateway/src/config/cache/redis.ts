@@ -50,7 +50,7 @@ export const sealingKeys = list(
       context.addIssue({
         code: 'custom',
         path: [index],
-        message: `is the key of sealingKeys[${first}] too: drop one`,
+        params: { problem: `is the same key as sealingKeys[${first}]`, fix: 'remove one' },
       });
     }
   })
@@ -63,7 +63,7 @@ function parseKey(input: unknown): Parsed<Uint8Array> {
   const bytes = Buffer.from(text, 'base64');
   if (!spellings(bytes).includes(text)) return { problem: 'is not base64', fix: makeKey };
   if (bytes.length < minKeyBytes)
-    return { problem: `has ${bytes.length} bytes, which is too short`, fix: makeKey };
+    return { problem: `is ${bytes.length} bytes long, which is too short`, fix: makeKey };
   return { value: new Uint8Array(bytes) };
 }
 
@@ -172,7 +172,7 @@ function withPlace(problem: Problem, written: Written, baseDirectory: string): P
     );
   };
   const other = pathsWithin(written, [], isSame).find((path) => !overlaps(path, problem.path));
-  const also = other === undefined ? '' : `, and ${formatPath(other)} names ${name} too`;
+  const also = other === undefined ? '' : `, and ${formatPath(other)} also names ${name}`;
   const variable = other === undefined ? name : 'another variable';
   const fix =
     file === undefined
@@ -203,7 +203,7 @@ export function withSecretProblems(
   baseDirectory: string,
 ): Problem[] {
   const isWithin = ({ path }: Problem) => place.every((step, index) => path[index] === step);
-  const instead = 'is refused; what is wrong with it quotes a secret and is withheld';
+  const instead = 'is refused; the reason is hidden because it contains a secret';
   const reported = withoutSecrets(problems.filter(isWithin), filled, instead).map((problem) =>
     withPlace(problem, written, baseDirectory),
   );

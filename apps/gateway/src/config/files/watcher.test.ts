@@ -299,7 +299,7 @@ describe('a file that can’t be read is named, with what is wrong and the fix',
         await writeFile(file, '');
         await truncate(file, maxFileSize + 1);
       },
-      'FILE is bigger than 256 MiB: is it the right file?',
+      'FILE must be at most 256 MiB: check the path',
     ],
   ])('%s', async (_what, make, message) => {
     const file = join(await createFolder(), 'tokens.yaml');
@@ -311,7 +311,7 @@ describe('a file that can’t be read is named, with what is wrong and the fix',
     const file = join(await createFolder(), 'tokens.yaml');
     await writeFile(file, '');
     const below = loadWatchedFile(join(file, 'inner'), ignore);
-    await expect(below).rejects.toThrow('a part of its path is a file and no folder: fix the path');
+    await expect(below).rejects.toThrow('a part of its path is a file, not a folder: fix the path');
     const watched = await loadWatchedFile(file, ignore);
     await rm(file);
     await expect(watched.reload()).rejects.toThrow('there is no such file: create it');
@@ -322,11 +322,11 @@ describe('a file that can’t be read is named, with what is wrong and the fix',
     await writeFile(file, Buffer.alloc(2048));
     await loadWatchedFile(file, ignore, 2048);
     await expect(loadWatchedFile(file, ignore, 1024)).rejects.toThrow(
-      `${file} is bigger than 1 KiB`,
+      `${file} must be at most 1 KiB`,
     );
     await truncate(file, maxFileSize + 1);
     await expect(loadWatchedFile(file, ignore, Number.MAX_SAFE_INTEGER)).rejects.toThrow(
-      'is bigger than 256 MiB',
+      'must be at most 256 MiB',
     );
   });
 });

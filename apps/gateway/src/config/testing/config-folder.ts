@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { loadConfig } from '../load.ts';
-import { type ConfigError, formatProblem } from '../problems.ts';
+import { type ConfigError, onOneLine, placed } from '../problems.ts';
 
 /** A plugin's source, with the schema given as zod code. */
 export function pluginSource(schema: string, changes = ''): string {
@@ -74,7 +74,7 @@ export async function configFolder(): Promise<ConfigFolder> {
         (reason) => reason,
       );
       if (error.name !== 'ConfigError') throw error;
-      return error.problems.map((problem) => formatProblem(problem).replaceAll(`${path}/`, ''));
+      return error.problems.map((problem) => onOneLine(placed(problem)).replaceAll(`${path}/`, ''));
     },
     [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }),
   };

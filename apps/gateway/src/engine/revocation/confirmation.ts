@@ -1,4 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
+import { FixableError } from '../../config/problems.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { currentEntries, digestOfList, type Entry, subjectOf } from './list.ts';
 import { type Draft, publish } from './publish.ts';
@@ -42,8 +43,9 @@ export async function publishAndConfirm(
     const { id, ...again } = entry;
     next = () => again;
   }
-  throw new Error(
-    `Redis lost the entry ${maxRounds} times in a row, each time shortly after it was written. Fix Redis, and run the command again`,
+  throw new FixableError(
+    `Redis lost the entry ${maxRounds} times in a row, each time shortly after it was written`,
+    'fix Redis, and run the command again',
   );
 }
 

@@ -54,7 +54,7 @@ describe('a new entry', () => {
 
   test('is refused when it is longer than what would be read', () => {
     expect(() => placeEntry({ ...draft, reason: 'x'.repeat(4_096) }, { entries: [], now })).toThrow(
-      /at most 4096 bytes/,
+      /longer than 4096 bytes/,
     );
   });
 

@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { RedisProblem } from '@sallyport/redis-connection';
+import { FixableError } from '../../config/problems.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { currentEntries, type Entry, subjectOf } from './list.ts';
 import { applyChange, changeTowards, type Listing, newEntryId, readListing } from './redis-list.ts';
@@ -37,15 +38,16 @@ export function placeEntry(draft: Draft, { entries, now }: Pick<Listing, 'entrie
   // At least Redis' time: a list that was lost begins above all revisions that it had.
   const entry = { ...draft, revision: Math.max(highest + 1, now), at: now, keptUntil };
   if (Buffer.byteLength(JSON.stringify(entry)) > maxEntryBytes) {
-    throw new Error(
-      `the name, --reason and --by are too long together: at most ${maxEntryBytes} bytes`,
+    throw new FixableError(
+      `the name, --reason and --by are longer than ${maxEntryBytes} bytes together`,
+      'shorten --reason',
     );
   }
   const others = current.filter((one) => one.keptUntil > now && !superseded.includes(one));
   if (others.length >= maxEntries) {
-    throw new Error(
-      `the revocation list is full: ${others.length} entries are in force, which is the limit. ` +
-        'Block a group instead of its users, or end a block; the command "blocks" lists them',
+    throw new FixableError(
+      `the revocation list is full: ${others.length} entries are in force, which is the limit`,
+      'block a group instead of its users, or end a block; the command "blocks" lists them',
     );
   }
   return { entry, others };
@@ -79,16 +81,17 @@ export async function publish(redis: ProbedRedis, draft: (listing: Listing) => D
     if (applied !== undefined) return { ...applied, entry, unreadable: listing.unreadable };
     listing = await readWrittenBack(redis);
   }
-  throw new Error(
-    'the list kept changing while we tried to update it; nothing was written. Run the command again',
+  throw new FixableError(
+    'the list kept changing while we tried to update it; nothing was written',
+    'run the command again',
   );
 }
 
 function throwUnknownOutcome(error: unknown): never {
   if (!(error instanceof RedisProblem) || !['timeout', 'connection', 'node'].includes(error.kind))
     throw error;
-  const message = `${error.message}; it is not known whether the entry was written: run the command again`;
-  throw new Error(message, { cause: error });
+  const message = `${error.message}; it is not known whether the entry was written`;
+  throw new FixableError(message, 'run the command again', { cause: error });
 }
 
 /** Reads the list. A Redis without one may have been flushed, and replicas write the list and their notes back. */

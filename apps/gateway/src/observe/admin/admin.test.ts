@@ -319,7 +319,7 @@ describe('the admin address', () => {
   test('a port in use is an error that names the setting and how to fix it', async () => {
     const { port } = await start();
     await expect(start({ listen: { host: '127.0.0.1', port } })).rejects.toThrow(
-      `admin.listen: cannot listen on 127.0.0.1:${port}: another process listens there`,
+      `admin.listen: can't listen on 127.0.0.1:${port}: another process listens there`,
     );
   });
 

@@ -69,7 +69,7 @@ test('goes on in the file before, once the trail was rotated', async () => {
   expect(await sequences()).toEqual([[4, 3, 2], false]);
   await rm(file);
   await expect(find()).rejects.toThrow(
-    `audit.output: cannot read ${file}: there is no such file here. Run this where the gateway runs`,
+    `audit.output: can't read ${file}: there is no such file here: run this where the gateway runs`,
   );
 });
 
@@ -92,10 +92,10 @@ test('finds a name as the trail escapes it', async () => {
 test('says why a trail cannot be read', async () => {
   await expect(
     findLastLines({ output: 'stdout' }, { text: '', matches: () => true, count: 1 }),
-  ).rejects.toThrow('audit.output is stdout: look where that is kept');
+  ).rejects.toThrow('audit.output is stdout: look where the standard output is stored');
   file = folder;
   await expect(find()).rejects.toThrow(
-    `audit.output: cannot read ${folder}: it is not a regular file`,
+    `audit.output: can't read ${folder}: it is not a regular file`,
   );
   file = join(folder, 'audit.log');
   await writeFile(file, '');

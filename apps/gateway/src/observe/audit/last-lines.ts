@@ -1,4 +1,5 @@
 import { constants, type FileHandle, open } from 'node:fs/promises';
+import { FixableError } from '../../config/problems.ts';
 import { mebibyte } from '../../config/read-text.ts';
 import type { AuditConfig } from '../../config/types.ts';
 
@@ -29,7 +30,8 @@ export async function findLastLines(
   search: Search,
   limit: number = maxBytes,
 ) {
-  if (output === 'stdout') throw new Error('audit.output is stdout: look where that is kept');
+  if (output === 'stdout')
+    throw new FixableError('audit.output is stdout', 'look where the standard output is stored');
   const { file } = output;
   const lines: Line[] = [];
   let left = limit;
@@ -46,15 +48,16 @@ export async function findLastLines(
       const { code = '', message } = error as NodeJS.ErrnoException;
       // Without rotation, or before it, there is no earlier file.
       if (name !== file) return { lines, isPartial: code !== 'ENOENT' };
-      throw new Error(`audit.output: cannot read ${name}: ${wordings[code] ?? (code || message)}`);
+      const [why, fix] = wordings[code] ?? [code || message];
+      throw new FixableError(`audit.output: can't read ${name}: ${why}`, fix);
     }
   }
   return { lines, isPartial: false };
 }
 
-const wordings: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file here. Run this where the gateway runs',
-  EACCES: 'permission denied. Run this as the user that runs the gateway',
+const wordings: Readonly<Record<string, readonly [why: string, fix?: string]>> = {
+  ENOENT: ['there is no such file here', 'run this where the gateway runs'],
+  EACCES: ['permission denied', 'run this as the user that runs the gateway'],
 };
 
 /**

@@ -44,15 +44,15 @@ test('creates a file for its owner alone, and appends to an existing one', async
   next.close();
 });
 
-const link = 'it is a symbolic link, which may lead anywhere. Name the file itself';
+const link = 'it is a symbolic link, which can lead anywhere: name the file itself';
 
 test.each([
-  ['no/audit.log', 'its folder does not exist. Create the folder'],
-  ['folder', 'it is a folder. Name a file in it'],
+  ['no/audit.log', 'its folder does not exist: create the folder'],
+  ['folder', 'it is a folder: name a file in it'],
   ['file/audit.log', 'a part of its path is a file, not a folder'],
   ['link', link],
   ['dangling', link],
-  ['socket', 'it is a socket. Name a regular file or a named pipe'],
+  ['socket', 'it is a socket: name a regular file or a named pipe'],
 ])(
   'says why %s cannot be opened, and how to fix it, and writes to no file by way of it',
   async (name, expected) => {
@@ -63,7 +63,7 @@ test.each([
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(join(folder, 'socket'), resolve));
     const config = { output: { file: join(folder, name) } };
-    const message = `audit.output: cannot open ${config.output.file}: ${expected}`;
+    const message = `audit.output: can't open ${config.output.file}: ${expected}`;
     await expect(openOutput(config)).rejects.toThrow(message);
     await expect(probeOutput(config)).rejects.toThrow(message);
     server.close();
@@ -106,7 +106,7 @@ test('a file that fails to close, as over NFS on a full disk, is refused by a pr
     output.close();
     await expect.poll(() => ended).toContain(output.fd);
     await expect(probeOutput(config)).rejects.toThrow(
-      `audit.output: cannot open ${config.output.file}: ENOSPC`,
+      `audit.output: can't open ${config.output.file}: ENOSPC`,
     );
   } finally {
     fs.close = close;

@@ -3,6 +3,7 @@ import { access } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { howToWrite } from '../../config/permission.ts';
+import { FixableError } from '../../config/problems.ts';
 import { denied } from '../../config/read-text.ts';
 import type { AuditConfig } from '../../config/types.ts';
 
@@ -100,20 +101,24 @@ async function isTorn(fd: number, size: number): Promise<boolean> {
 /** Says why the file of a trail can't be used, and how to fix it. */
 async function unusable(file: string, error: unknown): Promise<Error> {
   const { code = '', message } = error as NodeJS.ErrnoException;
-  const words =
+  const [why, fix] =
     code === 'EACCES'
-      ? `${denied}: ${await howToWrite(file)}`
-      : (wordings[code] ?? (code || message));
-  return new Error(`audit.output: cannot open ${file}: ${words}`);
+      ? [denied, await howToWrite(file)]
+      : (wordings[code] ?? ([code || message] as const));
+  return new FixableError(`audit.output: can't open ${file}: ${why}`, fix);
 }
 
-const wordings: Readonly<Record<string, string>> = {
-  ENOENT:
-    'its folder does not exist. Create the folder, or fix the path (it is relative to the folder of the config file)',
-  ENOTDIR: 'a part of its path is a file, not a folder. Fix the path',
-  EISDIR: 'it is a folder. Name a file in it',
-  ELOOP: 'it is a symbolic link, which may lead anywhere. Name the file itself',
-  ENXIO: 'it is a socket. Name a regular file or a named pipe',
-  EROFS:
-    'its file system is read-only. Name a file elsewhere: the systemd unit allows /var/log/sallyport alone',
+const wordings: Readonly<Record<string, readonly [why: string, fix?: string]>> = {
+  ENOENT: [
+    'its folder does not exist',
+    'create the folder, or fix the path (relative paths start at the folder of the config file)',
+  ],
+  ENOTDIR: ['a part of its path is a file, not a folder', 'fix the path'],
+  EISDIR: ['it is a folder', 'name a file in it'],
+  ELOOP: ['it is a symbolic link, which can lead anywhere', 'name the file itself'],
+  ENXIO: ['it is a socket', 'name a regular file or a named pipe'],
+  EROFS: [
+    'its file system is read-only',
+    'name a file elsewhere: the systemd unit allows only /var/log/sallyport',
+  ],
 };
