@@ -22,7 +22,7 @@ export async function configFile(
   fallback = defaultConfigFile,
 ): Promise<string> {
   // `--config "$UNSET"` is empty: another config must not be used in place of that one.
-  if (config === '') throw new UsageError('--config is empty: name a file, or leave it out');
+  if (config === '') throw new UsageError('--config is empty', 'name a file, or leave it out');
   if (config !== undefined && configSource === 'cli') return userPath(config);
   const file = demo ? packagePath('gateway.yaml') : await unnamedFile(config, fallback);
   const why = demo ? ' (--demo)' : config === undefined ? '' : ' (SALLYPORT_CONFIG)';
@@ -39,8 +39,8 @@ async function unnamedFile(ofVariable: string | undefined, fallback: string): Pr
   );
   if (!isMissing) return fallback;
   throw new UsageError(
-    `no config: --config is not given, SALLYPORT_CONFIG is not set, and ${fallback} does not exist\n` +
-      `fix: name a file with --config or SALLYPORT_CONFIG, or make one: ${commandLine(['init', dirname(fallback), '--host', 'HOST'])}`,
+    `no config: --config is not given, SALLYPORT_CONFIG is not set, and ${fallback} does not exist`,
+    `name a file with --config or SALLYPORT_CONFIG, or make one: ${commandLine(['init', dirname(fallback), '--host', 'HOST'])}`,
   );
 }
 
@@ -62,9 +62,9 @@ function isInFile({ line, message }: ConfigProblem): boolean {
 }
 
 const lastGood =
-  'Gateways that run go on with the config that they have read last. If this file was edited, run the same command with ' +
-  '--config and a copy of its last good version, in the same folder: paths in it start there. If the problem is in a ' +
-  'file that it names, put the last good one back: every command reads those';
+  'Running gateways keep the config that they read last. If you edited this file, run the same command with --config and a copy of ' +
+  'its last valid version in the same folder: relative paths start there. If the problem is in a file that it names, restore the ' +
+  'last valid version of that file: every command reads it';
 
 /**
  * Resolves a path of the command line from the user's folder. A package manager runs scripts in the package's, and sets INIT_CWD to the
