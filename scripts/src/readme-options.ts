@@ -20,12 +20,10 @@ export function optionsOfSchema(
   );
 }
 
-/** Lists the options of tables with the head "Key, Default". A row may have several keys, and as many defaults. */
+/** Lists the options that begin an item of a list, in bold. An item may have several, and as many defaults in parentheses. */
 export function optionsOfReadme(readme: string): [option: string, fallback: string | undefined][] {
-  const tables = readme.match(/^\| Key \| Default \| \|\n(?:\|.*\n)+/gm) ?? [];
-  const rows = tables.flatMap((table) => table.trim().split('\n').slice(2));
-  return rows.flatMap((row) => {
-    const [, keys = '', defaults = ''] = row.split('|');
+  const items = readme.matchAll(/^- (\*\*`.*?`\*\*)(?: \(default(.*?)\))?: /gm);
+  return [...items].flatMap(([, keys = '', defaults = '']) => {
     const values = [...defaults.matchAll(/`([^`]*)`/g)].map(([, value]) => value);
     return [...keys.matchAll(/`([^`]*)`/g)].map(
       ([, key = ''], index): [string, string | undefined] => [key, values[index]],
@@ -52,7 +50,7 @@ interface DocumentedPlugin {
   readonly complaints: (options: unknown) => readonly string[];
 }
 
-/** Defines the tests of a plugin's README: its tables have all options with their defaults, and its examples are valid. */
+/** Defines the tests of a plugin's README: its lists have all options with their defaults, and its examples are valid. */
 export function testReadme(plugin: DocumentedPlugin): void {
   const readme = readFileSync(plugin.readme, 'utf8');
   const { defaults = {}, isHidden = () => false } = plugin;
