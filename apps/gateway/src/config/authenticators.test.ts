@@ -26,7 +26,7 @@ describe('problems of plugins name the authenticator, the package and the fix', 
       'z.strictObject({ url: z.string(), size: z.int(), bind: z.strictObject({ dn: z.string().optional() }) })',
       '{ size: 1.5, bind: { dm: x } }',
       [
-        `gateway.yaml:1:58: authenticators[0].options.url: authenticator corp (probe.js): is missing: it must be text: ${seeOptions}`,
+        `gateway.yaml:1:58: authenticators[0].options.url: authenticator corp (probe.js): is missing: it must be a string: ${seeOptions}`,
         `gateway.yaml:1:66: authenticators[0].options.size: authenticator corp (probe.js): Invalid input: expected int, received number: ${seeOptions}`,
         'gateway.yaml:1:79: authenticators[0].options.bind.dm: authenticator corp (probe.js): unknown key: did you mean dn?',
       ],
