@@ -1,9 +1,9 @@
 import { copyFile, readFile, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseDocument } from 'yaml';
-import { clusters } from './testing/ask-login.ts';
+import { askLogin, clusters } from './testing/ask-login.ts';
 import { http2Client, review } from './testing/clients.ts';
 import { runCommand } from './testing/command.ts';
 import { commandsIn } from './testing/documents.ts';
@@ -12,6 +12,7 @@ import { type Gateway, startGateway } from './testing/gateway.ts';
 import { type People, startPeople } from './testing/ldap-gateway.ts';
 import { loginUrlOf } from './testing/login-gateway.ts';
 import { createPageShell } from './testing/page-shell.ts';
+import { rootFolder } from './testing/pnpm.ts';
 import { anyPort } from './testing/private-gateway.ts';
 import { operatorIn } from './testing/redis-commands.ts';
 import { newToken } from './testing/redis-tokens.ts';
@@ -189,4 +190,36 @@ test('what it makes is a gateway with logins and robots, once Redis has its user
   }
   expect([await ask(session), await ask(robot)]).toEqual([undefined, undefined]);
   expect(await redis.client().call('ACL', 'LOG')).toEqual([]);
+});
+
+test('examples/login logs people in without a directory, and refuses a wrong password', async () => {
+  const line = await commandsIn('docs/login.md', 'npx -y pnpm@10 sallyport serve');
+  const example = join(rootFolder, dirname(/--config (\S+)/.exec(line)?.[1] ?? ''));
+  await using own = await startRedis();
+  const place = await temporaryFolder('login-example');
+  await copyFile(join(example, 'people.mjs'), join(place, 'people.mjs'));
+  const config = (await readFile(join(example, 'gateway.yaml'), 'utf8'))
+    .replace('redis://127.0.0.1:6379', own.url)
+    .replace('listen: 127.0.0.1:8444', 'listen: 127.0.0.1:0');
+  await writeFile(join(place, 'gateway.yaml'), config);
+  await using gateway = await startGateway({
+    commandArguments: ['--config', join(place, 'gateway.yaml'), ...anyPort],
+  });
+  const attempt = (password: string) =>
+    askLogin(loginUrlOf(gateway), {
+      body: { username: 'jane', password },
+      headers: { host: '127.0.0.1:8444' },
+    });
+  const { status, json } = await attempt('open-sesame');
+  expect([status, json?.user]).toEqual([
+    201,
+    { username: 'people:jane', uid: '1', groups: ['people:k8s-admins'] },
+  ]);
+  const token = secret(String(json?.token));
+  const who = await askLogin(loginUrlOf(gateway), {
+    ...{ method: 'GET', path: '/v1/session', token },
+    headers: { host: '127.0.0.1:8444' },
+  });
+  expect(who.status).toBe(200);
+  expect((await attempt('wrong')).status).toBe(401);
 });
