@@ -43,7 +43,9 @@ export async function measure(
   for (let round = 0; round <= rounds; round++) {
     for (let turn = 0; turn < contenders.length; turn++) {
       const one = contenders[(round + turn) % contenders.length] as Named;
-      onTurn?.(`${order.protocol}, ${order.at} concurrent, round ${round} of ${rounds}: ${one.name}`);
+      onTurn?.(
+        `${order.protocol}, ${order.at} concurrent, round ${round} of ${rounds}: ${one.name}`,
+      );
       const done = await takeTurn(one, order);
       if (round > 0) turns.get(one)?.push(done);
     }
