@@ -11,17 +11,14 @@ import { parse } from 'yaml';
 import { askLogin } from './testing/ask-login.ts';
 import { type AuditLine, readTrailSoFar } from './testing/audit-trail.ts';
 import { http1Client, review } from './testing/clients.ts';
-import { codeFolder, conditions, gatewayFolder } from './testing/command.ts';
 import { readDocument } from './testing/deployed.ts';
 import { codeBlocksOf } from './testing/documents.ts';
-import { temporaryFolder } from './testing/folder.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
+import { helpdeskIn } from './testing/helpdesk.ts';
 import { ldapToken } from './testing/ldap-gateway.ts';
 import { clusters, type LoginPlace, loginUrlOf, startLogin } from './testing/login-gateway.ts';
-import { rootFolder } from './testing/pnpm.ts';
 import { type ListedToken, type Operator, operatorIn } from './testing/redis-commands.ts';
 import { cachedAnswers } from './testing/redis-contents.ts';
-import { runProgram } from './testing/shell.ts';
 import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
 const refused = { authenticated: false };
@@ -44,35 +41,6 @@ afterAll(() => place[Symbol.asyncDispose]());
 async function untilRefused({ reviews }: LoginPlace, token: string): Promise<void> {
   const isRefused = async () => (await reviews(token)).every(({ authenticated }) => !authenticated);
   await waitFor(isRefused, 'the session to be refused');
-}
-
-/** The script of deploy/systemd, as sudo runs it for helen: with the config of this folder, and the gateway of this checkout. */
-async function helpdeskIn(folder: string, env: Readonly<Record<string, string>>) {
-  const bin = await temporaryFolder('helpdesk');
-  const exports = Object.entries(env).map(([name, value]) => `export ${name}='${value}'\n`);
-  const words = [
-    process.execPath,
-    '--disable-sigusr1',
-    ...conditions,
-    join(gatewayFolder, codeFolder, 'sallyport.js'),
-  ];
-  const program = words.map((word) => `'${word}'`).join(' ');
-  await writeFile(join(bin, 'sallyport'), `#!/bin/sh\n${exports.join('')}exec ${program} "$@"\n`, {
-    mode: 0o700,
-  });
-  const shipped = await readFile(join(rootFolder, 'deploy/systemd/sallyport-helpdesk'), 'utf8');
-  const script = join(bin, 'sallyport-helpdesk');
-  const here = shipped
-    .replace('PATH=', `PATH=${bin}:`)
-    .replace('/etc/sallyport/gateway.yaml', join(folder, 'gateway.yaml'));
-  await writeFile(script, here, { mode: 0o700 });
-  const setup = { cwd: bin, env: { SUDO_USER: 'helen' } };
-  return {
-    run: (words: readonly string[]) => runProgram(script, words, setup),
-    /** Runs a line as it is on the page. */
-    runLine: (line: string) =>
-      runProgram('sh', ['-c', line.replace('sudo -u sallyport sallyport-helpdesk', script)], setup),
-  };
 }
 
 /** What commands say of gina of each directory, who has a session there, in capitals and by another login name. */

@@ -47,6 +47,18 @@ export interface Site extends AsyncDisposable {
   reviews(token: string): Promise<readonly ReviewStatus[]>;
 }
 
+/** Listens on the port that people know, and forwards to another one of this machine. @param port undefined: each connection ends */
+export function startFront(port: () => number | undefined): ReturnType<typeof startTcpServer> {
+  return startTcpServer((client) => {
+    const to = port();
+    if (to === undefined) return void client.destroy();
+    const server = connect(to, '127.0.0.1');
+    server.on('error', () => {}).once('close', () => client.destroy());
+    client.once('close', () => server.destroy());
+    client.pipe(server).pipe(client);
+  });
+}
+
 /** Starts a site. @param setup as for `startLogin`, but `login` needs no address */
 export async function startSite(setup: LoginSetup = {}): Promise<Site> {
   const resources = new AsyncDisposableStack();
@@ -57,15 +69,7 @@ export async function startSite(setup: LoginSetup = {}): Promise<Site> {
   let port = 0;
   const site = { reachable: true, gateways: [] as readonly Gateway[] };
   // The gateways listen on ports of their own. This is the address that people know.
-  const front = resources.use(
-    await startTcpServer((client) => {
-      if (!site.reachable) return void client.destroy();
-      const server = connect(port, '127.0.0.1');
-      server.on('error', () => {}).once('close', () => client.destroy());
-      client.once('close', () => server.destroy());
-      client.pipe(server).pipe(client);
-    }),
-  );
+  const front = resources.use(await startFront(() => (site.reachable ? port : undefined)));
   const url = `https://127.0.0.1:${front.port}`;
   let reviews: LoginPlace['reviews'] = () => Promise.reject(new Error('it has not started yet'));
   const { audience } = clusters.prod;

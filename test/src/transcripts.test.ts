@@ -1,0 +1,116 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { codeBlocksOf, find } from './testing/documents.ts';
+import { ldapToken } from './testing/ldap-gateway.ts';
+import { findLeaks } from './testing/leaks.ts';
+import { rootFolder } from './testing/pnpm.ts';
+import { newToken } from './testing/redis-tokens.ts';
+import { randomToken, secretsInUse, sha256 } from './testing/tokens.ts';
+import { fixedText, withTranscripts } from './testing/transcript.ts';
+import { startTranscriptPlace } from './testing/transcript-place.ts';
+
+const pages = find('**/*.md').filter(
+  (page) => !page.startsWith('.') && !page.endsWith('CHANGELOG.md'),
+);
+const read = (page: string) => readFile(join(rootFolder, page), 'utf8');
+
+/** What the pages show, by its name: a command after `$ `, and what it prints. */
+const names = [
+  ...['init', 'check', 'check-errors', 'audit-line', 'login', 'explain', 'lockouts'],
+  ...['explain-user', 'block', 'blocks'],
+] as const;
+type Name = (typeof names)[number];
+
+/** Runs the commands, one after the other, as the pages tell it: first an install, then logins, then a lost laptop. */
+async function record(): Promise<ReadonlyMap<string, string>> {
+  const shown = new Map<string, string>();
+  const start = Date.now();
+  await using place = await startTranscriptPlace();
+  const blocked = newToken();
+  const show = (name: Name, command: string, printed: string) => {
+    const text = fixedText(printed, start, [
+      ...place.replacements,
+      [/(?<="token":")[\w-]{43}/g, 'the-token-for-the-first-review-is-shown-once'],
+      [sha256(blocked).slice(0, 12), '3f2a91c0aa17'],
+      [/Username \[.*\]/g, 'Username [jane]'],
+      [/(?<=from |laptop, )127\.0\.0\.1/g, '192.0.2.7'],
+    ]);
+    expect(findLeaks(text, secretsInUse())).toEqual([]);
+    shown.set(name, `$ ${command}\n${text}`);
+  };
+  const run = async (name: Name, command: string) => show(name, command, await place.run(command));
+  const help = async (name: Name, words: string) => {
+    const line = `sudo -u sallyport sallyport-helpdesk ${words}`;
+    show(name, line, await place.help(line));
+  };
+
+  await run('init', 'sallyport init /etc/sallyport --host 127.0.0.1');
+  // Another process of this machine may use the ports that a config of `init` has.
+  await place.edit('0.0.0.0:8443', '127.0.0.1:0');
+  await place.edit('127.0.0.1:8081', '127.0.0.1:0');
+  await run('check', 'sallyport check');
+
+  const { jane, ask, audited } = await place.serve();
+  const wrong = (name: string) => ldapToken(name, randomToken());
+  expect(await ask(jane.token)).toBe(true);
+  await audited(1);
+  await run('audit-line', 'head -n 1 /etc/sallyport/audit/audit.log');
+  const typed = [
+    ['Username', 'jane'],
+    ['Password of', jane.password],
+  ] as const;
+  const login = 'kubectl sallyport login';
+  show('login', login, await place.type(login, typed));
+  const explain = 'sallyport explain';
+  show('explain', explain, await place.type(explain, [['Token: ', wrong('bob')]]));
+  const refused = [await ask(wrong('bob'))];
+  for (let attempt = 1; attempt <= 4; attempt++) refused.push(await ask(wrong('jane')));
+  expect(refused).not.toContain(true);
+  await audited(1 + 1 + refused.length);
+  await help('lockouts', 'lockouts');
+  await help('explain-user', 'explain jane');
+
+  await run('block', 'sallyport block --user corp:jane --for 8h --reason "laptop stolen"');
+  await place.run('sallyport block --token --for 30d --reason "in a build log"', blocked);
+  await run('blocks', 'sallyport blocks');
+
+  await place.edit('shutdownDelay: 0s', 'reviewTimout: 8s');
+  await place.edit('secrets/ldap', 'secrets/ldpa');
+  await run('check-errors', 'sallyport check');
+  return shown;
+}
+
+let shown: ReadonlyMap<string, string>;
+beforeAll(async () => {
+  shown = await record();
+});
+
+describe('what the pages show is what the commands print; to write it: WRITE=1', () => {
+  test.each(pages)('%s', async (page) => {
+    const before = await read(page);
+    const after = withTranscripts(before, (name) => {
+      const text = shown.get(name);
+      if (text === undefined) throw new Error(`no command is known by the name ${name}`);
+      return text;
+    });
+    if (process.env.WRITE === '1' && after !== before)
+      await writeFile(join(rootFolder, page), after);
+    else expect(before).toBe(after);
+  });
+
+  test('and each of them is in a page', async () => {
+    const texts = (await Promise.all(pages.map(read))).join('\n');
+    expect(names.filter((name) => !texts.includes(`<!-- output: ${name} -->`))).toEqual([]);
+  });
+
+  test('and no page shows a command that was not run', async () => {
+    for (const page of pages) {
+      const blocks = codeBlocksOf(withTranscripts(await read(page), () => ''));
+      const byHand = blocks.filter(
+        ({ language, text }) => language === 'console' && text.startsWith('$ '),
+      );
+      expect([page, byHand]).toEqual([page, []]);
+    }
+  });
+});
