@@ -115,7 +115,6 @@ const composed: Readonly<Record<string, string>> = {
   'blocked as user corp:jane until …': 'blocked as … …',
   'blocked as group …': 'blocked as … …',
   '1 session was sealed with other keys …': 'sealed with other keys than',
-  '0 valid tokens of robots, 1 revoked, 1 expired': '… valid tokens of …',
   'it answered 400: cluster is not known: write one of …': 'cluster is not known: …',
   'this machine is short of file descriptors': 'this machine is short of …',
 };

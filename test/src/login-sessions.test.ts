@@ -340,15 +340,14 @@ describe.concurrent('a session', () => {
     const pages = codeBlocksOf(await readDocument('docs/helpdesk.md')).flatMap(({ text }) =>
       text.split('\n'),
     );
-    const [explain = '', unlock = '', block = '', logout = '', ...more] = pages.filter((line) =>
-      line.startsWith('sudo '),
-    );
+    const [explain = '', unlock = '', lockouts = '', block = '', logout = '', ...more] =
+      pages.flatMap((line) => /^(?:\$ )?(sudo .*)/.exec(line)?.[1] ?? []);
     expect(more).toEqual([]);
     const explained = await said(helpdesk.runLine(explain));
     expect(explained).toMatch(
       /\nnot blocked\nnot locked out: 1 refused attempt .*\n1 session .* on laptop,.*\n\nLAST/s,
     );
-    expect(await said(helpdesk.run(['lockouts']))).toContain('corp:jane');
+    expect(await said(helpdesk.runLine(lockouts))).toContain('corp:jane');
     for (const name of ['jane', 'corp:jane']) {
       expect(await said(helpdesk.run(['sessions', name]))).toMatch(
         /^DIGEST +USER +AGE +EXPIRES +LAST USE +STATE +CLUSTER +DEVICE +ADDRESS\n\S+ +corp:jane .* good +prod +laptop +127\.0\.0\.1\n$/,
@@ -388,7 +387,7 @@ describe.concurrent('a session', () => {
     const bare = await helpdesk.run(['logout', 'jane']);
     expect(bare).toMatchObject({
       code: 2,
-      stderr: expect.stringMatching(/\. Write one of these:\n {2}corp:jane +# known: corp\n$/),
+      stderr: expect.stringMatching(/\n  fix: write one of these:\n {4}corp:jane +# known: corp\n$/),
     });
     // A user or a reason must not be an option, and no other argument is accepted.
     expect(await helpdesk.run(['explain', '--config=other.yaml'])).toMatchObject({ code: 3 });
