@@ -96,18 +96,22 @@ test('the whole example checks green, starts as the unit starts it, and answers 
     certificate: await made('kube-apiserver/client.crt'),
     key: await made('kube-apiserver/client.key'),
   };
-  const place = ['--config', '/etc/sallyport/gateway.yaml'];
+  const file = '/etc/sallyport/gateway.yaml';
   const check = (account?: 'root') =>
-    runCommand(['check', ...place], { cwd: unit.logs, through: unit.through(account) });
+    runCommand(['check'], { cwd: unit.logs, through: unit.through(account) });
   expect(await check()).toMatchObject({
     code: 0,
     stdout: expect.not.stringContaining('error'),
-    stderr: '',
+    stderr: `sallyport: using config ${file}\n`,
   });
   expect((await check('root')).stderr).toMatch(
-    /^sallyport: checked as root, .* for the group sallyport\. .* run runuser -u sallyport -- .*sallyport\.js check --config \/etc\/sallyport\/gateway\.yaml\n$/,
+    /\nsallyport: .* as root, .* for the group sallyport\n +fix: .* run runuser -u sallyport -- .*sallyport\.js check\n$/,
   );
-  const started = { folder: unit.logs, through: unit.through(), commandArguments: place };
+  const started = {
+    folder: unit.logs,
+    through: unit.through(),
+    commandArguments: ['--config', file],
+  };
   await using gateway = await startGateway(started);
   const operator = operatorIn(unit.folder, {});
 
