@@ -4,7 +4,7 @@ import { Option } from 'commander';
 import { parseListen } from '../config/listen.ts';
 import { UsageError } from './output.ts';
 
-/** The config that a command uses when none is named: `init` makes it there, and packages of the service expect it there. */
+/** The config that a command uses when none is named. It is the one of the systemd unit and of the image. */
 export const defaultConfigFile = '/etc/sallyport/gateway.yaml';
 
 /** The options that say which config a command uses. */
