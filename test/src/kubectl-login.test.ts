@@ -232,7 +232,7 @@ test('a login server with another CA gets no password and no token, and stops no
   expect((await desk.sallyport(['whoami'])).code).toBe(0);
 });
 
-test('kubectl goes on while the Redis of sessions hangs, while the directory is down, and when gateways were restarted', async () => {
+test('kubectl goes on while the session Redis hangs, while the directory is down, and when gateways were restarted', async () => {
   const desk = await loggedIn(site);
   const { redis, people } = site.place;
   const whoami = async () => (await desk.sallyport(['whoami'])).stdout;

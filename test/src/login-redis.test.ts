@@ -40,7 +40,7 @@ test('in a session Redis whose memory is full, logout and revoke work, and a log
       status: 503,
       json: { code: 'unavailable' },
     });
-    const { reason } = await gateway.waitForLog('the store of sessions failed', from);
+    const { reason } = await gateway.waitForLog('session store failed', from);
     expect(reason).toContain('its memory is full (maxmemory)');
     expect((await end(first)).status).toBe(204);
     await untilRefused([first]);

@@ -1,4 +1,4 @@
-/** The servers of a soak: three gateways with login servers, a directory with people, a cache Redis, and a Redis of tokens. */
+/** The servers of a soak: three gateways with login servers, a directory with people, a cache Redis, and a Redis for tokens. */
 import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

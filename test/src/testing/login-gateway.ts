@@ -47,7 +47,7 @@ export interface LoginSetup {
   readonly others?: readonly object[] | ((redis: string) => readonly object[]);
   /** Keys of its `options.user`. */
   readonly user?: object;
-  /** The Redis of sessions, and keys of their authenticator. Defaults to one Redis for the cache and for sessions. */
+  /** The session Redis, and keys of their authenticator. Defaults to one Redis for the cache and for sessions. */
   readonly sessions?: { readonly url: string; readonly entry?: object };
   /** Keys of `cache`, besides `redis`. */
   readonly cache?: object;

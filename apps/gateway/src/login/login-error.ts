@@ -65,7 +65,7 @@ export function tooMany(message: string, retryAfter: number): LoginError {
   return new LoginError(429, 'too-many-requests', message, retryAfter);
 }
 
-/** Makes the error of an outage. @param what such as `the store of sessions` */
+/** Makes the error of an outage. @param what such as `the session store` */
 export function unavailable(what: string): LoginError {
   return new LoginError(503, 'unavailable', `${what} can't be asked now: try again later`, 5);
 }

@@ -155,15 +155,15 @@ export async function logIn(
   });
 }
 
-/** Asks the store of sessions, and logs why it failed. @throws LoginError if it did, or as `work` does */
+/** Asks the session store, and logs why it failed. @throws LoginError if it did, or as `work` does */
 export function fromStore<Result>(
   { logger, problemOf }: LoginService,
   work: () => Promise<Result>,
 ): Promise<Result> {
   return work().catch((error: unknown) => {
     if (error instanceof LoginError) throw error;
-    logger.warn({ reason: problemOf(error) }, 'the store of sessions failed');
-    throw unavailable('the store of sessions');
+    logger.warn({ reason: problemOf(error) }, 'session store failed');
+    throw unavailable('the session store');
   });
 }
 

@@ -19,7 +19,7 @@ export function createLoginMetrics(registry: Registry, inFlight: () => number) {
   const { counter, gauge, histogram } = createFamilies(registry);
   counter(
     'sallyport_login_requests_total',
-    'Requests to the login server, by what was asked and by outcome. A rise of refused logins means wrong passwords; of limited, that login.limits is reached; of unavailable, that the directory or the store of sessions does not answer. Absent without login.',
+    'Requests to the login server, by what was asked and by outcome. A rise of refused logins means wrong passwords; of limited, that login.limits is reached; of unavailable, that the directory or the session store does not answer. Absent without login.',
     () =>
       isOn
         ? loginActions.flatMap((action) => byLabel('outcome', requests[action], { action }))
@@ -27,7 +27,7 @@ export function createLoginMetrics(registry: Registry, inFlight: () => number) {
   );
   histogram(
     'sallyport_login_duration_seconds',
-    'Seconds until a login was answered, by outcome. A refused one takes a multiple of 0.5. A rise of ok means a slow directory or store of sessions.',
+    'Seconds until a login was answered, by outcome. A refused one takes a multiple of 0.5. A rise of ok means a slow directory or session store.',
     () => byLabel('outcome', durations),
   );
   gauge(
