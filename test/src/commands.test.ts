@@ -76,7 +76,7 @@ describe.concurrent('sallyport', () => {
     const { code, stdout } = await run(['check']);
     expect(code).toBe(1);
     for (const message of [
-      /gateway\.yaml:\d+:3: .*lissten.*listen/,
+      /gateway\.yaml:\d+:3: .*lissten: unknown key\n +fix: did you mean listen/,
       /gateway\.yaml:\d+:18: .*unit/,
       /missing\.yaml/,
       /gateway\.yaml:\d+:\d+: .*statik/,
@@ -93,11 +93,11 @@ describe.concurrent('sallyport', () => {
     const refused = await run(['explain'], token);
     expect([refused.code, refused.stdout]).toEqual([1, '']);
     expect(refused.stderr).toMatch(
-      /gateway\.yaml:\d+:3: .*lissten.*\nGateways that run go on .* --config and a copy of its last good version/,
+      /gateway\.yaml:\d+:3: .*lissten.*\n {2}fix: .*\nRunning gateways keep .* --config and a copy of its last valid version/,
     );
     expect((await run(['explain', '--config', 'last-good.yaml'], token)).code).toBe(0);
     expect((await run(['explain', '--config', 'missing.yaml'], token)).stderr).not.toContain(
-      'last good',
+      'last valid',
     );
   });
 
@@ -121,7 +121,7 @@ describe.concurrent('sallyport', () => {
       ];
       expect([shown.code, shown.stdout]).toEqual([2, '']);
       expect(shown.stderr).toMatch(
-        /^sallyport: no config: --config .*SALLYPORT_CONFIG .*\/etc\/sallyport\/gateway\.yaml .*\nfix: .*--config.*init \/etc\/sallyport --host HOST\n$/,
+        /^sallyport: no config: --config .*SALLYPORT_CONFIG .*\/etc\/sallyport\/gateway\.yaml .*\n {2}fix: .*--config.*init \/etc\/sallyport --host HOST\n$/,
       );
       expect([schema.code, schema.stderr]).toEqual([0, '']);
     },
@@ -190,7 +190,7 @@ describe.concurrent('sallyport', () => {
     const { run } = await createPlace();
     const { code, stdout, stderr } = await run(['serve', '--listen', '8080']);
     expect([code, stdout]).toEqual([2, '']);
-    expect(stderr).toMatch(/^sallyport: .+\n$/);
+    expect(stderr).toMatch(/^sallyport: "8080" is not .+\n {2}fix: write .+\n$/);
   });
 
   test('explain says why no authenticator was asked about a token that is too long', async () => {

@@ -207,12 +207,12 @@ describe('explain', () => {
     const unsure = await run('block', '--user', 'alice', '--for', '1h');
     expect(unsure.code).toBe(2);
     expect(unsure.stderr).toMatch(
-      /nothing was done.*\n {2}--user corp:alice +# known: corp\n {2}--user robot:alice +# not known: robots\n$/s,
+      /nothing was done.*\n {2}fix: write one of these.*\n {4}--user corp:alice +# known: corp\n {4}--user robot:alice +# not known: robots\n$/s,
     );
     const nobody = await run('explain', '--user', 'nobody');
     expect([nobody.code, nobody.stdout]).toEqual([2, '']);
     expect(nobody.stderr).toMatch(
-      /is known to have a user nobody.*corp:nobody +# not known: corp\n.*robot:nobody +#/s,
+      / knows a user nobody.*corp:nobody +# not known: corp\n.*robot:nobody +#/s,
     );
     // No bind beside that of the one login.
     expect(await logins()).toBe(before + 1);
@@ -260,7 +260,7 @@ describe('explain', () => {
     const unknown = await run(['explain', '--user', 'nobody']);
     expect([unknown.code, unknown.stdout]).toEqual([2, '']);
     expect(unknown.stderr).toMatch(
-      /But down \(no directory server could answer: .*connection refused.*\), old \(it can't be made\) could not be asked/,
+      /But down \(no directory server could answer: .*connection refused.*\), old \(it can't be made\) can't be asked/,
     );
     const old = await run(['explain', '--user', 'old:alice']);
     expect([old.code, old.stdout]).toEqual([1, expect.stringMatching(missing)]);
