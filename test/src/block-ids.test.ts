@@ -115,10 +115,10 @@ test('what block prints ends its block, also for an id that begins with JTI=', a
 test('block remarks on an id that was most likely not copied well', async () => {
   const { operator } = replicas;
   for (const [words, remarks] of [
-    [['--sid', '\tabc'], /^sallyport: --sid begins or ends with a blank.*\n$/],
+    [['--sid', '\tabc'], /^sallyport: --sid begins or ends with a blank.*\n {2}fix: .*\n$/],
     [
       ['--jti', 'X509SHA256=00ff '],
-      /^sallyport: --jti begins or ends with a blank.*\n.*--jti X509SHA256=\.\.\. is the id of a client certificate.*\n$/,
+      /^sallyport: --jti begins or ends with a blank.*\n {2}fix: .*\n.*--jti X509SHA256=\.\.\. is the id of a client certificate.*\n$/,
     ],
   ] as const) {
     const blocked = await operator.run(['block', ...words, '--for', '1h']);

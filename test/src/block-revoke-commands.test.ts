@@ -53,7 +53,7 @@ test('-o json has the entry, who has confirmed, and the tokens', async () => {
   // A user who is not blocked is not unblocked, and the user who may be meant is named.
   expect(await operator.run(['unblock', '--user', 'robot:ic'])).toEqual({
     ...{ code: 1, stdout: '' },
-    stderr: `sallyport: user robot:ic is not blocked. Did you mean user robot:ci? To list all blocks: npx -y pnpm@10 sallyport blocks --config ${operator.config}\n`,
+    stderr: `sallyport: user robot:ic is not blocked\n  fix: did you mean user robot:ci? If not, list all blocks: npx -y pnpm@10 sallyport blocks --config ${operator.config}\n`,
   });
   expect(await operator.json('blocks')).toEqual({ blocks: [again.entry], unreadable: 0 });
   expect(await operator.json('unblock', ...words)).toEqual({
@@ -68,7 +68,7 @@ test('-o json has the entry, who has confirmed, and the tokens', async () => {
 });
 
 const mistyped = (user: string) =>
-  `sallyport: no authenticator of this config knows user ${user}: was the name mistyped? It is done all the same\n`;
+  `sallyport: no authenticator of this config knows user ${user}: was the name mistyped? The command was run in any case\n`;
 
 describe('without a gateway', () => {
   test('a user whom no authenticator knows is blocked, with a warning; so is one whom a directory that is away may know', async () => {
@@ -86,7 +86,7 @@ describe('without a gateway', () => {
       [
         'corp:eve',
         expect.stringMatching(
-          /^sallyport: the name corp:eve was not checked: corp .*refused.*\. It is done all the same\./,
+          /^sallyport: the name corp:eve was not checked: corp .*refused.*\. The command was run in any case/,
         ),
       ],
       ['robot:eve', ''],
@@ -123,18 +123,18 @@ describe('without a gateway', () => {
       const { code, stdout, stderr } = await operator.run([...words, option, name]);
       expect([words, code, stdout]).toEqual([words, 2, '']);
       expect(stderr).toMatch(
-        /^sallyport: nothing was done: --(user jane|group dev) begins with no prefix of this config/,
+        /^sallyport: nothing was done: --(user jane|group dev) doesn't begin with a prefix of this config/,
       );
       const lines = [...candidates, `${name} --exact`].map(
-        (candidate) => `\n  ${option} ${candidate}`,
+        (candidate) => `\n    ${option} ${candidate}`,
       );
       // For users, the answer of each authenticator follows as a comment for a shell.
       expect(
         stderr
           .replaceAll(/ +# not known: [\w-]+/g, '')
-          .endsWith(`Write one of these:${lines.join('')}\n`),
+          .endsWith(`write one of these:${lines.join('')}\n`),
       ).toBe(true);
-      expect(/\n {2}--user robot:jane +# not known: robots\n/.test(stderr)).toBe(
+      expect(/\n {4}--user robot:jane +# not known: robots\n/.test(stderr)).toBe(
         option === '--user',
       );
     }
@@ -176,7 +176,7 @@ describe('without a gateway', () => {
     expect(await runCommand(['explain', '--config', 'gateway.yaml'], setup, '')).toMatchObject({
       code: 2,
       stderr: expect.stringContaining(
-        `| kubectl exec -it ${hostname()} -- sallyport explain --config`,
+        `from a file: kubectl exec -it ${hostname()} -- sallyport explain --config`,
       ),
     });
   });
@@ -221,7 +221,7 @@ describe('without a gateway', () => {
       },
     ]);
     expect(stderr).toMatch(
-      /^sallyport: the replicas did not learn of it, so they keep what they have cached: redis:\/\/127\.0\.0\.1:1: .*refused/,
+      /^sallyport: the replicas did not learn of it, so they keep their cached answers: redis:\/\/127\.0\.0\.1:1: .*refused/,
     );
     const other = await newToken('cd');
     const text = await operator.run(['revoke', '--token'], other);
@@ -258,11 +258,11 @@ describe('without a gateway', () => {
   test.each([
     [
       ['block', '--user', 'a'],
-      "error: required option '--for <duration>' not specified: add it, such as --for 8h\n",
+      "error: required option '--for <duration>' not specified\n  fix: add it, such as --for 8h\n",
     ],
     [
       ['block', '--for', '1h'],
-      'sallyport: name what to block with exactly one of: --user NAME, --group NAME, --token',
+      'sallyport: it is not clear what to block\n  fix: write exactly one of: --user NAME, --group NAME, --token',
     ],
     [
       ['revoke', '--all', '--authenticator', 'robots'],

@@ -37,9 +37,10 @@ describe('a token that carries a password', () => {
       const { code, stdout, stderr } = await operator.run(words, alice.token);
       expect([code, stdout]).toEqual([2, '']);
       expect(stderr.replace(/ --config \S+\n$/, '\n')).toBe(
-        `sallyport: nothing was done: the token carries a password, for authenticator corp. Written in another way, such as with ` +
-          `other capitals in the name, the same login is another token, so this command would stop no one. Name the user, as Kubernetes sees ` +
-          `them (username in the log), and have the password changed. If the token has the name as the backend writes it:\n  ${instead}\n`,
+        `sallyport: nothing was done: the token contains a password, for authenticator corp. The same login in another spelling, such as with ` +
+          `other capitals in the name, is another token, so this command would have no effect\n  fix: name the user as Kubernetes sees ` +
+          `them (username in the log), and have the password changed. If the token contains the name as the backend writes it, ` +
+          `run:\n    ${instead}\n`,
       );
     }
     expect(await operator.run(['blocks'])).toEqual({
@@ -88,7 +89,7 @@ describe('without a gateway', () => {
     expect(stderr).toContain('for authenticators corp, eu.');
     const commands = ['corp', 'eu'].map(
       (prefix) =>
-        String.raw`  npx -y pnpm@10 sallyport block --user '${prefix}:o'\''neil $x' --for 8h --config gateway.yaml`,
+        String.raw`    npx -y pnpm@10 sallyport block --user '${prefix}:o'\''neil $x' --for 8h --config gateway.yaml`,
     );
     expect(stderr.endsWith(`:\n${commands.join('\n')}\n`)).toBe(true);
   });
@@ -106,7 +107,7 @@ describe('without a gateway', () => {
     );
     expect([code, stderr]).toEqual([
       0,
-      'sallyport: no authenticator of this config has tokens of this shape: was the token cut or mistyped? It is done all the same\n',
+      'sallyport: no authenticator of this config has tokens of this form: was the token cut or mistyped? The command continues\n',
     ]);
     expect(await replicas.operator.json('blocks')).toMatchObject({
       blocks: [{ kind: 'token', name: sha256(token) }],
@@ -128,14 +129,14 @@ describe('without a gateway', () => {
       const { code, stdout, stderr } = await replicas.operator.run(words, randomToken());
       expect([code, stdout]).toEqual([1, '']);
       expect(stderr).toMatch(
-        /^sallyport: nothing was done: to (block|revoke) a token, each authenticator must say whether it carries a password, and one can't: .*authenticator corp .*missing\.crt can't be read: .*\. Fix that, or name the user: npx -y pnpm@10 sallyport (block|revoke) --user NAME( --for 8h)? --config \S+\n$/,
+        /^sallyport: nothing was done: to (block|revoke) a token, each authenticator must say whether it contains a password, and one can't: .*authenticator corp .*missing\.crt can't be read: .*\n {2}fix: fix that, or name the user: npx -y pnpm@10 sallyport (block|revoke) --user NAME( --for 8h)? --config \S+\n$/,
       );
     }
     expect(await replicas.operator.json('blocks')).toMatchObject({ blocks: [] });
     const named = await replicas.operator.run(['block', '--user', 'corp:jane', '--for', '1h']);
     expect([named.code, named.stderr]).toEqual([
       0,
-      expect.stringContaining(": corp can't be made. It is done all the same"),
+      expect.stringContaining(": corp can't be made. The command was run in any case"),
     ]);
   });
 });

@@ -203,7 +203,7 @@ test('one that hangs is reported as not confirmed, and obeys once it goes on', a
     expect(code).toBe(1);
     expect(stdout).toContain('\nconfirmed by 1 of 2 replicas.\n');
     expect(stderr).toMatch(
-      /^sallyport: not confirmed by \S+, last heard of \d+s ago: .*\nsallyport: a gateway that is cut off .*\n$/,
+      /^sallyport: not confirmed by \S+, last heard of \d+s ago: .*\nsallyport: a gateway that is cut off .*\n {2}fix: .*\n$/,
     );
     const json = await operator.run([...block, '--wait', '100ms', '-o', 'json']);
     expect(json.code).toBe(1);

@@ -123,6 +123,13 @@ export function wordsOf(error: unknown): ProblemWords {
   return { message: 'something that is not an Error was thrown' };
 }
 
+/** Returns the text of each problem of a config, or of whatever else was thrown, each on one line. */
+export function causesOf(error: unknown): readonly string[] {
+  return error instanceof ConfigError
+    ? error.problems.map((problem) => onOneLine(placed(problem)))
+    : [causeOf(error)];
+}
+
 /** Makes an error of another one, with other words before the same fix. */
 export function reworded(error: unknown, reword: (message: string) => string): FixableError {
   const { message, fix } = wordsOf(error);

@@ -3,7 +3,7 @@ import { durationText } from '@sallyport/plugin-kit';
 import type { Logger } from 'pino';
 import { createTurns, withTimeLimit } from '../base/deadlines.ts';
 import type { FileWatcher, WatchedFile } from '../config/files/watcher.ts';
-import { ConfigError, causeOf, onOneLine, placed } from '../config/problems.ts';
+import { ConfigError, causeOf, causesOf } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import type { LoginServer } from '../login/login-server.ts';
 import { certificatesOf, readTls, type TlsOfAddresses } from '../login/login-tls.ts';
@@ -87,10 +87,7 @@ export function createReloader(dependencies: ReloadDependencies) {
       const named = next === undefined ? [] : [...next.secretFiles, ...tlsFiles(next)];
       others = error instanceof ConfigError ? [...error.files, ...named] : named;
       const problems = error instanceof ConfigError ? error.problems : [causeOf(error)];
-      refusedFor =
-        error instanceof ConfigError
-          ? error.problems.map((problem) => onOneLine(placed(problem)))
-          : [causeOf(error)];
+      refusedFor = causesOf(error);
       logger.error({ file: running.config.file, cause, problems }, 'config reload refused');
     }
     await watches.config(since, others);

@@ -37,27 +37,23 @@ test.each<[Entry['kind'], string, string]>([
   [
     'user',
     'corp:jnae',
-    'user corp:jnae is not blocked: did you mean user corp:jane?\nto list all blocks, run: npx -y pnpm@10 sallyport blocks',
+    'user corp:jnae is not blocked: did you mean user corp:jane? If not, list all blocks: npx -y pnpm@10 sallyport blocks',
   ],
   [
     'group',
     'corp:jane',
-    'group corp:jane is not blocked: did you mean user corp:jane?\nto list all blocks, run: npx -y pnpm@10 sallyport blocks',
+    'group corp:jane is not blocked: did you mean user corp:jane? If not, list all blocks: npx -y pnpm@10 sallyport blocks',
   ],
   [
     'user',
     'unknown',
-    'user unknown is not blocked: to list all blocks, run: npx -y pnpm@10 sallyport blocks',
+    'user unknown is not blocked: list all blocks: npx -y pnpm@10 sallyport blocks',
   ],
-  [
-    'user',
-    'old',
-    'user old is not blocked: to list all blocks, run: npx -y pnpm@10 sallyport blocks',
-  ],
+  ['user', 'old', 'user old is not blocked: list all blocks: npx -y pnpm@10 sallyport blocks'],
   [
     'token',
     digest.replace('a', 'b'),
-    'token bbcdef012345 is not blocked: to list all blocks, run: npx -y pnpm@10 sallyport blocks',
+    'token bbcdef012345 is not blocked: list all blocks: npx -y pnpm@10 sallyport blocks',
   ],
 ])('%s %s is not blocked', (kind, name, message) => {
   expect(() => find(kind, name)).toThrow(expect.objectContaining({ message }));

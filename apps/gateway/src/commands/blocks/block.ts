@@ -175,10 +175,9 @@ export function requireBlock(listing: Listing, subject: Named, config?: string):
       '. ',
     ),
     [
-      ...(guess === undefined ? [] : [`did you mean ${printable(guess)}?`]),
-      `to list all blocks, run: ${commandLine(['blocks'], config)}`,
       ...unreadable.map(({ fix }) => fix),
-    ].join('\n'),
+      `${guess === undefined ? '' : `did you mean ${printable(guess)}? If not, `}list all blocks: ${commandLine(['blocks'], config)}`,
+    ].join('; or '),
   );
 }
 

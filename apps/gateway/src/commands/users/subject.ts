@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { printable } from '../../base/logging/printable.ts';
-import { causeOf, FixableError } from '../../config/problems.ts';
+import { causesOf, FixableError } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { boundedId } from '../../engine/chain/decision.ts';
 import { digestOf, type Entry, shortDigest } from '../../engine/revocation/list.ts';
@@ -137,7 +137,7 @@ async function refusePasswordToken(
   }).catch((error: unknown) => {
     const why = `to ${verb} a token, each authenticator must say whether it contains a password, and one can't`;
     throw new FixableError(
-      `nothing was done: ${why}: ${causeOf(error)}`,
+      `nothing was done: ${why}: ${causesOf(error).join('; ')}`,
       `fix that, or name the user: ${byName('NAME')}`,
     );
   });
