@@ -52,7 +52,7 @@ test.each(['gateway.yaml', 'file/gateway.yaml'])(
     const failed = choose({}, fallback);
     await expect(failed).rejects.toBeInstanceOf(UsageError);
     await expect(failed).rejects.toThrow(
-      `--config is not given, SALLYPORT_CONFIG is not set, and ${fallback} does not exist\nfix: `,
+      `--config is not given, SALLYPORT_CONFIG is not set, and ${fallback} does not exist: name a file with --config or SALLYPORT_CONFIG, or make one: `,
     );
   },
 );
@@ -70,6 +70,6 @@ test.each(['circle', 'circle/gateway.yaml'])(
 test('an empty --config, as of an unset variable, stands for no other config', async () => {
   await writeFile(join(folder, 'gateway.yaml'), '');
   await expect(choose({ config: '', configSource: 'cli' })).rejects.toThrow(
-    new UsageError('--config is empty: name a file, or leave it out'),
+    new UsageError('--config is empty', 'name a file, or leave it out'),
   );
 });
