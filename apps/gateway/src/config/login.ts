@@ -74,7 +74,7 @@ const cluster = z.strictObject({
   audience: text
     .max(256)
     .describe(
-      'One of the `--api-audiences` of the cluster. A session for this cluster is valid for no other, so each cluster needs an audience of its own.',
+      'One of the `--api-audiences` of the cluster. A session is valid for one cluster only, so each needs an audience of its own.',
     ),
   server: z
     .url({ protocol: /^https$/, error: 'must be a URL, such as https://prod.example.com:6443' })
@@ -82,18 +82,18 @@ const cluster = z.strictObject({
   caFile: text
     .exactOptional()
     .describe(
-      'CA of the API server (PEM), for kubeconfigs. Leave it out if clients already trust that CA.',
+      'CA of the API server (PEM), for kubeconfigs. Not needed if clients already trust it.',
     ),
 });
 
 export const loginSchema = z
   .strictObject({
     listen: listenKey(
-      'Address where people log in. Plain HTTP is allowed on a loopback address only: any other one needs `login.tls`.',
+      'Address where people log in. Unless it is a loopback address, it needs `login.tls`.',
       8444,
     ),
     publicUrl: value({ format: 'uri' }, parsePublicUrl).describe(
-      'URL by which clients reach the login server, without a path. Requests for another host are refused. `http:` is for loopback only.',
+      'URL of the login server for clients, without a path. Requests for another host are refused. `http:` is for loopback only.',
     ),
     tls: z
       .strictObject(tlsKeys("The login server's"))
@@ -104,7 +104,7 @@ export const loginSchema = z
     caFile: text
       .exactOptional()
       .describe(
-        'CA of the certificate at `publicUrl` (PEM), for kubeconfigs. Leave it out if clients already trust that CA.',
+        'CA of the certificate at `publicUrl` (PEM), for kubeconfigs. Not needed if clients already trust it.',
       ),
     authenticators: z
       .array(text)

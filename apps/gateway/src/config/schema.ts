@@ -29,7 +29,7 @@ const tls = z
       .min(1)
       .exactOptional()
       .describe(
-        'Clients that are allowed to send reviews. Each entry is exactly the CN or a SAN of a client certificate, without `CN=` or `DNS:`. It is not a pattern: `*` lets no one in.',
+        'Clients that are allowed to send reviews: the exact CN or a SAN of each client certificate, without `CN=` or `DNS:`. Not a pattern: `*` lets no one in.',
       ),
     clientAuth: z
       .literal('none')
@@ -79,7 +79,7 @@ function requireClients(
 
 const server = section('The address that kube-apiserver calls, and its limits.', {
   listen: listenKey(
-    'Address for TokenReviews, which kube-apiserver sends to the path `/authenticate`. Plain HTTP is allowed on a loopback address only: any other one needs `server.tls`.',
+    'Address for TokenReviews; their path is `/authenticate`. Unless it is a loopback address, it needs `server.tls`.',
     8080,
   ),
   tls: tls.exactOptional(),
@@ -110,7 +110,7 @@ const server = section('The address that kube-apiserver calls, and its limits.',
     'How long a connection is used before it is closed gracefully, give or take 10 %. New connections spread the load over the replicas.',
   ).prefault('10m'),
   shutdownDelay: duration(
-    'How long the gateway still accepts reviews after SIGTERM, while `/readyz` already fails.',
+    'How long after SIGTERM the gateway accepts reviews while `/readyz` fails.',
     { min: '0' },
   ).prefault('5s'),
   drainTimeout: duration(
@@ -127,7 +127,7 @@ const authenticator = z.strictObject({
       'Unique name: lowercase letters, digits and inner dashes, at most 63. Metrics, logs and errors use it, including the errors that kube-apiserver gets.',
     ),
   use: text.describe(
-    'The plugin. A bare word such as `ldap` is the package `@sallyport/authenticator-ldap`; `@scope/name` is that package, and `./path` a file, relative to this one.',
+    'The plugin: a bare word (`ldap` is the package `@sallyport/authenticator-ldap`), a package `@scope/name`, or a file `./path`, relative to this one.',
   ),
   options: z
     .record(z.string(), z.unknown())
@@ -136,7 +136,7 @@ const authenticator = z.strictObject({
       'Options of the plugin, which its own schema checks. Write a secret as `{ env: NAME }` or `{ file: path }`.',
     ),
   timeout: duration(
-    'Time limit for one answer of this authenticator. If it takes longer, the result is an error. Must be less than `server.reviewTimeout`.',
+    'Time limit for one answer of this authenticator; then the result is an error. Must be less than `server.reviewTimeout`.',
   ).prefault('3s'),
   maxConcurrent: positive
     .exactOptional()
@@ -147,17 +147,17 @@ const authenticator = z.strictObject({
     minimumCalls: positive
       .default(5)
       .describe(
-        'The circuit opens if there were at least this many calls in 10 s and at least half of them failed because the backend was unavailable.',
+        'The circuit opens if, of at least this many calls in 10 s, at least half failed because the backend was unavailable.',
       ),
     openFor: duration(
-      'How long the circuit stays open. Meanwhile the authenticator is not called. This ends sooner if the plugin reconnects to its backend.',
+      'How long the circuit stays open and the authenticator is not called. It closes sooner if the plugin reconnects.',
     ).prefault('5s'),
   }),
   onError: z
     .enum(['continue', 'stop'])
     .default('continue')
     .describe(
-      'What to do if this authenticator returns an error: ask the next one, or end the review as an error.',
+      'After an error of this authenticator: ask the next one, or end the review with an error.',
     ),
   allowSystemNames: z
     .array(
@@ -279,7 +279,7 @@ export const fileSchema = z.strictObject({
       .boolean()
       .exactOptional()
       .describe(
-        'Serve the status page at `/`. Any client that reaches the port can read the names of users, files and backends there. Default: `true` if `admin.listen` is a loopback address, else `false`.',
+        'Serve the status page at `/`. It shows the names of users, files and backends to any client. Default: `true` if `admin.listen` is a loopback address, else `false`.',
       ),
   }),
   authenticators: z

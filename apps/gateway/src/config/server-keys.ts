@@ -10,9 +10,7 @@ export const listenKey = (description: string, port: number) =>
 
 /** Makes the keys of a server's own certificate. @param owner such as `The server's` */
 export const tlsKeys = (owner: string) => ({
-  certFile: text.describe(
-    `${owner} certificate and its chain (PEM). The server's own certificate is the first in the file.`,
-  ),
+  certFile: text.describe(`${owner} certificate, then its chain (PEM).`),
   keyFile: text.describe('Private key of `certFile` (PEM), without a passphrase.'),
   minVersion: z
     .enum(['TLSv1.2', 'TLSv1.3'])
