@@ -119,7 +119,7 @@ add(program, 'serve', {
     option.config,
     addressOption('--listen <address>', 'override server.listen, such as 127.0.0.1:8080'),
     addressOption('--admin-listen <address>', 'override admin.listen'),
-    new Option('--demo', 'run the demo config of the gateway with a new token'),
+    new Option('--demo', 'run the demo with a new token, if no config is named'),
   ],
   load: async () => (await import('./commands/serve.ts')).serve,
 });

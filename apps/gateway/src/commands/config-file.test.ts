@@ -31,7 +31,7 @@ test.each<[string, ConfigOptions, string, string]>([
   ['--config, not --demo', { config: '/a', configSource: 'cli', demo: true }, '/a', ''],
   ['SALLYPORT_CONFIG', { config: '/b', configSource: 'env' }, '/b', '/b (SALLYPORT_CONFIG)'],
   ['--demo', { demo: true }, demo, `${demo} (--demo)`],
-  ['--demo before SALLYPORT_CONFIG', { config: '/b', demo: true }, demo, `${demo} (--demo)`],
+  ['SALLYPORT_CONFIG before --demo', { config: '/b', demo: true }, '/b', '/b (SALLYPORT_CONFIG)'],
 ])('%s names the config', async (_name, options, file, reported) => {
   await writeFile(join(folder, 'gateway.yaml'), '');
   const line = reported && `sallyport: using config ${reported}\n`;

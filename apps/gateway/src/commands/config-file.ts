@@ -24,14 +24,18 @@ export async function configFile(
   // `--config "$UNSET"` is empty: another config must not be used in place of that one.
   if (config === '') throw new UsageError('--config is empty', 'name a file, or leave it out');
   if (config !== undefined && configSource === 'cli') return userPath(config);
-  const file = demo ? packagePath('gateway.yaml') : await unnamedFile(config, fallback);
-  const why = demo ? ' (--demo)' : config === undefined ? '' : ' (SALLYPORT_CONFIG)';
+  if (config !== undefined) return reported(userPath(config), ' (SALLYPORT_CONFIG)');
+  return demo
+    ? reported(packagePath('gateway.yaml'), ' (--demo)')
+    : reported(await existing(fallback));
+}
+
+function reported(file: string, why = ''): string {
   printRemark(`using config ${printable(file)}${why}`);
   return file;
 }
 
-async function unnamedFile(ofVariable: string | undefined, fallback: string): Promise<string> {
-  if (ofVariable !== undefined) return userPath(ofVariable);
+async function existing(fallback: string): Promise<string> {
   // A file or a folder that this user may not read exists: reading it says so.
   const isMissing = await lstat(fallback).then(
     () => false,

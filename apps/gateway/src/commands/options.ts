@@ -13,7 +13,7 @@ export interface ConfigOptions {
   readonly config?: string;
   /** Where `config` is from, in commander's words: `cli` or `env`. */
   readonly configSource?: string | undefined;
-  /** True: the demo config of this package, unless `--config` names another. */
+  /** True: the demo config of this package, unless `--config` or SALLYPORT_CONFIG names another. */
   readonly demo?: boolean;
 }
 

@@ -11,8 +11,8 @@ import { type ExitCode, exitCodes } from './output.ts';
 export async function serve(
   options: ConfigOptions & Pick<GatewayOptions, 'listen' | 'adminListen'>,
 ) {
-  const { config: _, configSource, demo, ...addresses } = options;
-  const isDemo = demo === true && configSource !== 'cli';
+  const { config, configSource: _, demo, ...addresses } = options;
+  const isDemo = demo === true && config === undefined;
   const file = await configFile(options);
   const logger = await createLogger('info');
   const end = Promise.withResolvers<ExitCode>();
