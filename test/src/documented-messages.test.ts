@@ -38,7 +38,6 @@ const tablesOfMessages = [
   '`msg`',
   '`reason`',
   'It says',
-  'Its log',
   'It prints',
   'Message',
   'Signs',
