@@ -110,7 +110,7 @@ export const loginSchema = z
       .array(text)
       .min(1)
       .describe(
-        'Names of authenticators that check passwords, such as those with `use: ldap`, asked in this order. The next one is asked only if one does not know the name. Sallyport looks their users up again during a session.',
+        'Authenticators that check passwords, such as those with `use: ldap`, asked in this order until one knows the name. During a session, Sallyport looks up its user there.',
       ),
     sessions: text.describe(
       "Name of the authenticator that issues sessions (`use: redis`). All of its tokens are sessions; for other tokens, add another authenticator. It can't have `username.prefix`, `groups.prefix`, `groups.allow` or `allowSystemNames`: its users keep the names that `login.authenticators` gave them.",
@@ -148,10 +148,10 @@ export const loginSchema = z
         perAddress: value({ pattern: ratePattern.source }, parseRate)
           .prefault('10/m')
           .describe(
-            "Failed logins of one client address. Further logins get HTTP 429; successful logins don't count. An IPv6 `/64` is one address. The limit for all other requests of an address is ten times as high.",
+            "Failed logins of one client address. Further logins get HTTP 429; successful ones don't count. An IPv6 `/64` is one address. The limit for all other requests of an address is ten times as high.",
           ),
         inFlight: count(
-          'Maximum number of concurrent logins. Further logins get HTTP 429.',
+          'Maximum number of concurrent logins; further ones get HTTP 429.',
           1,
           10_000,
         ).default(50),

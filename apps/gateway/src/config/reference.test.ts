@@ -16,9 +16,9 @@ interface Entry {
   readonly schema: JsonSchema;
 }
 
-/** Keys that another page has: the README of the redis plugin those of a connection, and `cache` the lifetimes. */
+/** Keys that are described elsewhere: a connection in the README of the redis plugin, lifetimes in `cache`, TLS in `server.tls`. */
 const elsewhere =
-  /^cache\.redis\.(?!sealingKeys|timeout|keyPrefix|startWithoutBlocks)|^authenticators\.cache\.(?!store)/;
+  /^cache\.redis\.(?!sealingKeys|timeout|keyPrefix|startWithoutBlocks)|^authenticators\.cache\.(?!store)|^login\.tls\./;
 
 /** Finds the keys in a schema. Those of a map with free keys are below NAME. */
 function keysIn(schema: JsonSchema, path = ''): Entry[] {

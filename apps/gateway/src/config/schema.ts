@@ -93,7 +93,7 @@ const server = section('The address that kube-apiserver calls, and its limits.',
     'Time limit for a review over all authenticators. kube-apiserver waits 30 s for an answer and does not retry.',
     { max: '30s', why: 'kube-apiserver waits 30 s for an answer and does not retry' },
   ).prefault('10s'),
-  maxBodySize: size('Maximum size of a request. A larger request gets HTTP 413.', {
+  maxBodySize: size('Maximum size of a request; a larger one gets HTTP 413.', {
     max: '3MiB',
     why: 'kube-apiserver itself takes no TokenReview over 3 MiB',
   }).prefault('256KiB'),
@@ -102,19 +102,19 @@ const server = section('The address that kube-apiserver calls, and its limits.',
     { max: '1MiB', why: 'kube-apiserver takes at most 1 MiB of headers, the token in them' },
   ).prefault('16KiB'),
   maxInFlight: count(
-    "Maximum number of concurrent reviews. Further reviews get HTTP 429. A review counts until its backend work has ended. Must be more than the sum of `maxConcurrent` over all authenticators, so that hanging backends can't take every slot.",
+    "Maximum number of concurrent reviews; further ones get HTTP 429. A review counts until its backend work has ended. Must be more than the sum of all `maxConcurrent`, so that hanging backends can't take every slot.",
     2,
     100_000,
   ).default(1000),
   maxConnectionAge: duration(
-    'How long a connection is used before it is closed gracefully, give or take 10 %. New connections spread the load over the replicas.',
+    'How long a connection is used before it is closed gracefully, give or take 10 %. New ones spread the load over replicas.',
   ).prefault('10m'),
   shutdownDelay: duration(
     'How long after SIGTERM the gateway accepts reviews while `/readyz` fails.',
     { min: '0' },
   ).prefault('5s'),
   drainTimeout: duration(
-    'How long reviews in progress can take to finish after `shutdownDelay`. Then their connections are cut.',
+    'How long reviews can take to finish after `shutdownDelay`, before their connections are cut.',
   ).prefault('20s'),
 });
 
@@ -132,16 +132,14 @@ const authenticator = z.strictObject({
   options: z
     .record(z.string(), z.unknown())
     .default({})
-    .describe(
-      'Options of the plugin, which its own schema checks. Write a secret as `{ env: NAME }` or `{ file: path }`.',
-    ),
+    .describe('Options of the plugin. Write a secret as `{ env: NAME }` or `{ file: path }`.'),
   timeout: duration(
     'Time limit for one answer of this authenticator; then the result is an error. Must be less than `server.reviewTimeout`.',
   ).prefault('3s'),
   maxConcurrent: positive
     .exactOptional()
     .describe(
-      "Maximum number of concurrent lookups. Further lookups wait; after `timeout` they fail. Default: an equal share of `server.maxInFlight` with one share left free, at most 100. A lookup counts until the plugin's own work has ended. The last quarter is for tokens that were valid before.",
+      "Maximum number of concurrent lookups. Further ones wait, and fail after `timeout`. Default: an equal share of `server.maxInFlight` with one share left free, at most 100. A lookup counts until the plugin's own work has ended. The last quarter is for tokens that were valid before.",
     ),
   circuit: section('When an authenticator whose backend is down is skipped.', {
     minimumCalls: positive
@@ -182,7 +180,7 @@ const authenticator = z.strictObject({
       .array(text)
       .exactOptional()
       .describe(
-        'Globs of the groups that reach Kubernetes, as the backend names them, without the prefix. Other groups are dropped; `[]` drops all of them. Default: every group passes.',
+        'Globs of the groups that reach Kubernetes, without the prefix. Other groups are dropped; `[]` drops all of them. Default: every group passes.',
       ),
     max: positive
       .default(1000)
@@ -238,7 +236,7 @@ const tracing = z
         return !username && !password;
       }, 'must have no name or password in it: this section has no secrets')
       .describe(
-        "OTLP/HTTP endpoint of an OpenTelemetry collector, which gets JSON. An `https` certificate is checked against Node's CAs and those of `NODE_EXTRA_CA_CERTS`.",
+        "OTLP/HTTP endpoint of an OpenTelemetry collector, for JSON. For `https`, Node's CAs and `NODE_EXTRA_CA_CERTS` are trusted.",
       ),
     sampleRatio: z
       .number({ error: 'must be a number from 0 to 1' })
