@@ -28,6 +28,6 @@ testReadme({
     authenticators: { options: unknown }[];
     options?: unknown;
   }) => [options ?? authenticators[0]?.options],
-  examples: 3,
+  examples: 2,
   complaints,
 });
