@@ -203,9 +203,9 @@ test('a file that cannot be opened stops the start, and is refused at a reload; 
   await symlink(join(bad, 'target'), file);
   gateway.signal('SIGHUP');
   expect(
-    await gateway.waitForLog('audit trail could not be opened: the output before is used on'),
+    await gateway.waitForLog('audit trail could not be opened: the previous output stays in use'),
   ).toMatchObject({
-    problems: [expect.stringContaining(`cannot open ${file}: it is a symbolic link`)],
+    problems: [expect.stringContaining(`can't open ${file}: it is a symbolic link`)],
   });
   expect(await readFile(file, 'utf8')).toBe('as it was');
   await rm(file);

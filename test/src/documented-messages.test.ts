@@ -33,16 +33,6 @@ const pages = [
   'docs/helpdesk.md',
 ];
 
-/** The tables whose first column quotes messages: even one of a single word is a message there. */
-const tablesOfMessages = [
-  '`msg`',
-  '`reason`',
-  'It says',
-  'It prints',
-  'Message',
-  'Signs',
-];
-
 const commands =
   /^(?:curl|kill|kubectl|npx|openssl|pnpm|read|sallyport(?:-helpdesk)?|talosctl|ulimit) | --?[a-z]/;
 const settings = /^(?:[\w.-]+: \S+|\{ \w+ \})$/;
@@ -57,14 +47,6 @@ const isMessage = (text: string): boolean =>
 const quotedIn = (text: string): string[] =>
   [...text.matchAll(/`([^`]+)`/g)].map(([, quoted = '']) => quoted.replaceAll(/\s+/g, ' '));
 
-/** Finds the messages in the first columns of the tables. */
-function quotedInTables(markdown: string): string[] {
-  const tables = [...markdown.matchAll(/^ *\| (.*?) \|.*\n *\| --- .*\n((?: *\|.*\n?)*)/gm)];
-  const ofMessages = tables.filter(([, head = '']) => tablesOfMessages.includes(head));
-  const rows = ofMessages.flatMap(([, , body = '']) => body.split('\n'));
-  return rows.flatMap((row) => quotedIn(/^ *\| (.*?) \|/.exec(row)?.[1] ?? ''));
-}
-
 /** Finds the messages with which entries of lists begin, which are bold: `- **`throttled`**: …`. */
 function quotedInEntries(markdown: string): string[] {
   const heads = [...markdown.matchAll(/^ *- \*\*(`.*?`)\*\*/gm)];
@@ -73,11 +55,7 @@ function quotedInEntries(markdown: string): string[] {
 
 async function quotedMessages(): Promise<string[]> {
   const markdown = (await Promise.all(pages.map(readDocument))).map(withoutCodeBlocks).join('\n');
-  const all = [
-    ...quotedInTables(markdown),
-    ...quotedInEntries(markdown),
-    ...quotedIn(markdown).filter(isMessage),
-  ];
+  const all = [...quotedInEntries(markdown), ...quotedIn(markdown).filter(isMessage)];
   return [...new Set(all)].filter((message) => !foreign.has(message));
 }
 

@@ -69,7 +69,7 @@ export function createAuditTrail(logger: Logger, onDropped: (lines: number) => v
   const logFailure = (error: unknown) =>
     logger.error(
       { problems: [causeOf(error)] },
-      'audit trail could not be opened: the output before is used on',
+      'audit trail could not be opened: the previous output stays in use',
     );
 
   return {
