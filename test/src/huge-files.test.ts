@@ -64,7 +64,7 @@ const spoilers: readonly (readonly [(file: string) => Promise<void>, (limit: str
     [async (file) => void execFileSync('mkfifo', [file]), () => 'is not a regular file'],
     [
       (file) => writeFile(file, '').then(() => truncate(file, huge)),
-      (limit) => `is bigger than ${limit}`,
+      (limit) => `must be at most ${limit}`,
     ],
     // This file never ends.
     [(file) => symlink('/dev/zero', file), () => 'is not a regular file'],
@@ -110,7 +110,7 @@ test('check says which files are too big', async () => {
   for (const name of names) await truncate(join(folder, name), huge);
   const { code, stdout } = await runCommand(['check', '--config', 'gateway.yaml'], { cwd: folder });
   expect(code).toBe(1);
-  for (const name of names) expect(stdout).toMatch(new RegExp(`${name} is bigger than \\d+ MiB`));
+  for (const name of names) expect(stdout).toMatch(new RegExp(`${name} must be at most \\d+ MiB`));
 });
 
 test('a token on standard input that never ends is refused', async () => {
@@ -122,5 +122,5 @@ test('a token on standard input that never ends is refused', async () => {
   });
   const ended = new Promise((resolve) => child.once('close', resolve));
   expect(await waitForPromise(ended, 'the end')).toBe(1);
-  expect(text).toBe('sallyport: standard input is over 4 MiB: that is not a token\n');
+  expect(text).toBe('sallyport: standard input is over 4 MiB, so it is not a token\n');
 });

@@ -295,7 +295,7 @@ test.each([
   [
     ['init', 'made', '--host', 'gw'],
     1,
-    /nothing was written: .*made has gateway\.yaml, .* already/,
+    /nothing was written: .*made already has gateway\.yaml, /,
   ],
   [['init', 'other'], 2, /--host is missing/],
 ])('%j exits with %i', async (words, status, message) => {

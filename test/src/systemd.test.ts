@@ -167,8 +167,8 @@ test('what the account may not read, write or listen on is reported with how to 
   const elsewhere = { ...configOf(redis.tlsUrl), audit: { output: '/srv/audit.log' } };
   await writeFile(join(folder, 'gateway.yaml'), stringify(elsewhere));
   expect(await denials()).toEqual([
-    'audit.output: cannot open /srv/audit.log: permission denied for the user that runs the gateway: name a file in a folder that ' +
-      'this user may write. To make one, run as root: install -d -o sallyport -g sallyport -m 750 /var/log/sallyport',
+    "audit.output: can't open /srv/audit.log: permission denied for the user that runs the gateway: name a file in a folder that " +
+      'this user can write to. To make one, run as root: install -d -o sallyport -g sallyport -m 750 /var/log/sallyport',
   ]);
 
   const listenOn = async (listen: string, ...network: string[]) => {
@@ -185,7 +185,7 @@ test('what the account may not read, write or listen on is reported with how to 
       check: 'server.listen',
       result: 'error',
       detail: expect.stringMatching(
-        /^server\.listen: cannot listen on 0\.0\.0\.0:443: .* port above 1023, or lower/,
+        /^server\.listen: can't listen on 0\.0\.0\.0:443: .* port above 1023, or lower/,
       ),
     },
   ]);

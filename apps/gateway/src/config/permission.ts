@@ -17,7 +17,7 @@ export async function howToWrite(file: string): Promise<string> {
   const exists = await isAllowed(file, constants.F_OK);
   if (exists) return (await commandsFor(file, 'g+rw')) ?? 'let that user read and write it';
   // The folder may be that of the config, so no command gives it to the account.
-  const elsewhere = 'name a file in a folder that this user may write';
+  const elsewhere = 'name a file in a folder that this user can write to';
   const owner = await runningAccount();
   if (owner === undefined) return elsewhere;
   const { user, group } = owner;
