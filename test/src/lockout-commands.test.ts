@@ -177,7 +177,7 @@ test('unlock that a replica has not confirmed exits 1, and without a user 2', as
   const bare = await run(['unlock', '--user', 'bob']);
   expect([bare.code, bare.stdout]).toEqual([2, '']);
   expect(bare.stderr).toMatch(
-    /--user bob begins with no prefix of this config.*\n {2}--user corp:bob +# known: corp\n/s,
+    /--user bob doesn't begin with a prefix of this config.*\n {4}--user corp:bob +# known: corp\n/s,
   );
   expect(await run(['unlock', '--user', 'bob', '--exact'])).toMatchObject({ code: 3 });
 });
@@ -228,7 +228,7 @@ test.each(['lockouts', 'unlock'])(
     const { code, stderr } = await run(verb === 'unlock' ? [verb, '--user', 'bob'] : [verb]);
     expect(code).toBe(1);
     expect(stderr).toMatch(
-      /needs cache\.redis.*in its memory, and no command reaches them.*lockout\.window \(10m\)/,
+      /needs cache\.redis.*in its own memory, which no command reaches\n {2}fix: wait for lockout\.window \(10m\)/,
     );
   },
 );

@@ -228,7 +228,7 @@ test('check reads the certificate, the CAs and the names of the login server', a
   const ofServer = expect.objectContaining({
     result: 'warning',
     detail: expect.stringMatching(
-      /^login\.clusters\.prod\.caFile: .*prod\.crt has no CA, but the certificate of .*login-authority/,
+      /^login\.clusters\.prod\.caFile: .*prod\.crt contains no CA, but the certificate of .*login-authority/,
     ),
   });
   const prodWith = (caFile: string) => ({
@@ -288,7 +288,7 @@ test('check and serve refuse an authenticator that can log no one in, and sessio
   ];
   const start = (config: object) => startGateway({ config: { ...config }, files });
   await expect(start({ authenticators, login })).rejects.toThrow(
-    /gateway\.yaml:\d+:\d+: login\.authenticators\[1\]: authenticator static .* can't log anyone in: it can't check a password .*: write the name of one that checks passwords/,
+    /gateway\.yaml:\d+:\d+: login\.authenticators\[1\]: authenticator static .* can't log anyone in: it can't check a password .*\n {2}fix: write the name of an authenticator that checks passwords/,
   );
   const other = { ...login, authenticators: ['other'], sessions: 'static' };
   await expect(start({ authenticators, login: other })).rejects.toThrow(

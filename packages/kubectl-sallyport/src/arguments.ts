@@ -36,6 +36,6 @@ export function parseWords<const Options extends NonNullable<ParseArgsConfig['op
     return { values, positionals };
   } catch (cause) {
     const [reason = ''] = reasonOf(cause).split(/\. |\n/);
-    throw usageFailure(`${reason}. See: kubectl sallyport --help`, { cause });
+    throw usageFailure(reason, 'see: kubectl sallyport --help', { cause });
   }
 }

@@ -1,8 +1,7 @@
 import manifest from '../package.json' with { type: 'json' };
 import { login, logout, token } from './commands/login.ts';
 import { sessions, whoami } from './commands/show.ts';
-import { exitCodes, Failure, reasonOf, usageFailure } from './failure.ts';
-import { printable } from './text.ts';
+import { exitCodes, Failure, printFailure, usageFailure } from './failure.ts';
 
 const commands: Readonly<Record<string, (words: readonly string[]) => Promise<void>>> = {
   // It is loaded when it runs: kubectl waits for `token`.
@@ -80,12 +79,12 @@ Examples:
   kubectl sallyport logout --all
 `;
 
-/** Runs the command that the arguments name. What goes wrong is one line on standard error. */
+/** Runs the command that the arguments name. What goes wrong is printed on standard error. */
 export async function main(words: readonly string[] = process.argv.slice(2)): Promise<void> {
   try {
     await run(words);
   } catch (error) {
-    process.stderr.write(`kubectl-sallyport: ${printable(reasonOf(error))}\n`);
+    printFailure(error);
     process.exitCode = error instanceof Failure ? error.exitCode : exitCodes.failed;
     if (process.exitCode === exitCodes.interrupted) interruptOthers();
   }
@@ -113,14 +112,16 @@ async function run([name = '--help', ...words]: readonly string[]): Promise<void
   }
   if (words.some((word) => /^--?p(assword)?(=|$)/.test(word))) {
     throw usageFailure(
-      'there is no --password: others could read it. Type it at the prompt, use --password-stdin, or set SALLYPORT_PASSWORD_FILE',
+      'there is no option --password, since other users could read it',
+      'type the password at the prompt, use --password-stdin, or set SALLYPORT_PASSWORD_FILE',
     );
   }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command === undefined) {
     const known = Object.keys(commands).join(', ');
     throw usageFailure(
-      `unknown command ${name}. Known are ${known}. See: kubectl sallyport --help`,
+      `unknown command ${name}`,
+      `write one of ${known}, or see: kubectl sallyport --help`,
     );
   }
   await command(words);

@@ -47,8 +47,8 @@ test('without the variable, a user has started the command', () => {
 
 test.each([
   ['{', /not JSON/],
-  ['[]', /no ExecCredential/],
-  ['{"kind":"TokenReview"}', /no ExecCredential/],
+  ['[]', /not an ExecCredential/],
+  ['{"kind":"TokenReview"}', /not an ExecCredential/],
   [
     info({}, 'client.authentication.k8s.io/v1alpha1'),
     /exec\.apiVersion to client\.authentication\.k8s\.io\/v1$/,

@@ -35,13 +35,15 @@ export function readExecInfo(text: string | undefined) {
   const info = parseObject(text);
   if (info?.kind !== 'ExecCredential') {
     throw usageFailure(
-      'KUBERNETES_EXEC_INFO: it is not JSON, or no ExecCredential. It is set by kubectl, and should not be set by hand',
+      'KUBERNETES_EXEC_INFO: it is not JSON, or not an ExecCredential',
+      'let kubectl set it, and do not set it by hand',
     );
   }
   const version = versions.find((one) => one === info.apiVersion);
   if (version === undefined) {
     throw usageFailure(
-      `KUBERNETES_EXEC_INFO: apiVersion is not supported. In the kubeconfig, set the user's exec.apiVersion to ${versions[0]}`,
+      'KUBERNETES_EXEC_INFO: apiVersion is not supported',
+      `in the kubeconfig, set the user's exec.apiVersion to ${versions[0]}`,
     );
   }
   const spec = isObject(info.spec) ? info.spec : {};

@@ -12,18 +12,43 @@ export const exitCodes = {
   interrupted: 130,
 };
 
-/** Ends the command with one line for the user, who can do something about it. */
+interface FailureOptions extends ErrorOptions {
+  /** Left out: `failed`. */
+  readonly exitCode?: number;
+}
+
+/** Ends the command with a line for the user, and another one that says how to fix it. */
 export class Failure extends Error {
+  readonly problem: string;
+  /** What to write or run instead. */
+  readonly fix: string | undefined;
   readonly exitCode: number;
 
-  constructor(message: string, exitCode = exitCodes.failed, options?: ErrorOptions) {
-    super(message, options);
+  constructor(
+    problem: string,
+    fix?: string,
+    { exitCode = exitCodes.failed, ...options }: FailureOptions = {},
+  ) {
+    super(fix === undefined ? problem : `${problem}: ${fix}`, options);
+    this.problem = problem;
+    this.fix = fix;
     this.exitCode = exitCode;
   }
 }
 
-export function usageFailure(message: string, options?: ErrorOptions): Failure {
-  return new Failure(message, exitCodes.usage, options);
+export function usageFailure(problem: string, fix?: string, options?: ErrorOptions): Failure {
+  return new Failure(problem, fix, { ...options, exitCode: exitCodes.usage });
+}
+
+/** Shows an error on standard error. */
+export function printFailure(error: unknown): void {
+  if (error instanceof Failure) print(error.problem, error.fix);
+  else print(reasonOf(error), undefined);
+}
+
+function print(text: string, fix: string | undefined): void {
+  const second = fix === undefined ? '' : `  fix: ${printable(fix)}\n`;
+  process.stderr.write(`kubectl-sallyport: ${printable(text)}\n${second}`);
 }
 
 /** Returns the part of an error of Node that is for users: `EACCES: permission denied, open '…'`. */
@@ -37,7 +62,7 @@ export function codeOf(error: unknown): string {
   return typeof code === 'string' ? code : '';
 }
 
-/** Shows a warning on standard error: standard output is for kubectl. */
-export function warn(text: string): void {
-  process.stderr.write(`kubectl-sallyport: warning: ${printable(text)}\n`);
+/** Shows a warning on standard error: standard output is for kubectl. @param fix what to do about it */
+export function warn(text: string, fix?: string): void {
+  print(`warning: ${text}`, fix);
 }

@@ -47,16 +47,15 @@ function readPasswordFile(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (cause) {
-    throw usageFailure(`SALLYPORT_PASSWORD_FILE: cannot read ${file}: ${reasonOf(cause)}`, {
-      cause,
-    });
+    const problem = `SALLYPORT_PASSWORD_FILE: can't read ${file}: ${reasonOf(cause)}`;
+    throw usageFailure(problem, undefined, { cause });
   }
 }
 
 /** Reads a password. Without a name, nothing is read. */
 async function fromText({ username }: Target, read: () => string | Promise<string>) {
   if (username === undefined) {
-    throw usageFailure('there is a password but no name: set --username or SALLYPORT_USERNAME');
+    throw usageFailure('there is a password but no name', 'set --username or SALLYPORT_USERNAME');
   }
   // Editors and `echo` end a file with a line break, which is not part of a password.
   const password = (await read()).replace(/\r?\n$/, '');
@@ -66,7 +65,7 @@ async function fromText({ username }: Target, read: () => string | Promise<strin
 
 async function fromTerminal(target: Target, store: Store, lastName?: string) {
   using terminal = openTerminal();
-  if (terminal === undefined) throw usageFailure('standard input is no terminal');
+  if (terminal === undefined) throw usageFailure('standard input is not a terminal');
   store.prompts.begin();
   const known = store.sessionsOfServer().map(({ session }) => session);
   terminal.write(`Log in to cluster ${printable(target.cluster)} at ${target.url}\n`);

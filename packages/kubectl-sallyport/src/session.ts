@@ -78,10 +78,10 @@ export async function newSession(
       return session;
     }
     if (attemptsLeft > 1)
-      process.stderr.write('wrong name or password, or this user may not log in\n');
+      process.stderr.write('wrong name or password, or this user is not allowed to log in\n');
   }
   throw new Failure(
-    `${url}: wrong name or password, or this user may not log in to cluster ${cluster}`,
+    `${url}: wrong name or password, or this user is not allowed to log in to cluster ${cluster}`,
   );
 }
 
@@ -93,5 +93,5 @@ export async function newSession(
 export async function notLoggedIn(target: Target, why?: string): Promise<Failure> {
   const reason = why === undefined ? '' : `, and ${why}`;
   const login = await loginCommand(target);
-  return new Failure(`not logged in to cluster ${target.cluster}${reason}. Run: ${login}`);
+  return new Failure(`not logged in to cluster ${target.cluster}${reason}`, `run: ${login}`);
 }

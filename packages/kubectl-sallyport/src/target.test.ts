@@ -17,9 +17,9 @@ test.each([
 test.each([
   ['login.example.com:8444', /not the URL/],
   ['ftp://login.example.com', /not the URL/],
-  ['http://login.example.com', /over https only/],
-  ['http://127.0.0.1.example.com', /over https only/],
-  ['http://localhost.example.com', /over https only/],
+  ['http://login.example.com', /only over https/],
+  ['http://127.0.0.1.example.com', /only over https/],
+  ['http://localhost.example.com', /only over https/],
   ['https://ada:secret@login.example.com', /no user/],
   ['https://login.example.com?x=1', /no user, no password, no "\?"/],
   ['https://login.example.com/#x', /no user/],

@@ -53,13 +53,13 @@ export function readCaFile(file: string): string {
   try {
     text = readFileSync(file, 'utf8');
   } catch (cause) {
-    throw usageFailure(`--ca-file: cannot read ${file}: ${reasonOf(cause)}`, { cause });
+    throw usageFailure(`--ca-file: can't read ${file}: ${reasonOf(cause)}`, undefined, { cause });
   }
   const certificates = text.match(
     /-----BEGIN CERTIFICATE-----[\w+/=\s]+-----END CERTIFICATE-----/g,
   );
   if (certificates === null)
-    throw usageFailure(`--ca-file: ${file} has no certificate. It must be PEM`);
+    throw usageFailure(`--ca-file: ${file} contains no certificate`, 'name a PEM file');
   return `${certificates.join('\n')}\n`;
 }
 
@@ -74,17 +74,20 @@ export function normalizeUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
     throw usageFailure(
-      `${text}: it is not the URL of a login server. It looks like https://login.example.com:8444`,
+      `${text}: it is not the URL of a login server`,
+      'write one such as https://login.example.com:8444',
     );
   }
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
     throw usageFailure(
-      'the URL of a login server has no user, no password, no "?" and no "#". Leave them out',
+      'the URL of a login server has no user, no password, no "?" and no "#"',
+      'leave them out',
     );
   }
   if (url.protocol === 'http:' && !loopback.test(url.hostname)) {
     throw usageFailure(
-      `${text}: passwords are sent to a login server over https only. Use its https URL`,
+      `${text}: passwords are sent to a login server only over https`,
+      'use its https URL',
     );
   }
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;

@@ -53,7 +53,7 @@ test('the prompt says where the password goes, and shows nothing of it', async (
   expect(run.shown()).not.toMatch(/pass|word\r|\*/);
   await expectAsBefore(home.path, client, '3');
   expect(run.shown()).toMatch(
-    /kubectl-sallyport: https:\/\/127\.0\.0\.1:1: cannot reach the login server: .*ECONNREFUSED/,
+    /kubectl-sallyport: https:\/\/127\.0\.0\.1:1: can't reach the login server: .*ECONNREFUSED/,
   );
 });
 
@@ -139,8 +139,8 @@ test('after three prompts that no one answered there is no fourth, but login sti
   await fourth.ended;
   expect(fourth.shown()).not.toContain('Username');
   expect(fourth.shown().replaceAll(/\s+/g, ' ')).toContain(
-    'not logged in to cluster prod, and three prompts led to no login in 15 minutes. ' +
-      'Run: kubectl sallyport login --url https://127.0.0.1:1 --cluster prod',
+    'not logged in to cluster prod, and three prompts led to no login in 15 minutes ' +
+      'fix: run: kubectl sallyport login --url https://127.0.0.1:1 --cluster prod',
   );
   const asked = await atPrompt(
     client,
@@ -202,7 +202,7 @@ test.each([
   const run = createClient(home.path).terminal(`$PLUGIN ${words}`, env);
   expect(await run.ended).toBe(1);
   expect(run.shown().replaceAll(/\s+/g, ' ')).toContain(
-    'there is no terminal to ask for a password. Run: kubectl sallyport login --url https://127.0.0.1:1 --cluster prod',
+    'there is no terminal to ask for a password fix: run: kubectl sallyport login --url https://127.0.0.1:1 --cluster prod',
   );
 });
 

@@ -32,8 +32,8 @@ test('a session in its last 30 s is not used', async () => {
   const { code, stdout, stderr } = await client.run(['token'], execInfo(config));
   expect([code, stdout]).toEqual([1, '']);
   expect(stderr).toBe(
-    'kubectl-sallyport: not logged in to cluster prod, and there is no terminal to ask for a password. ' +
-      'Run: kubectl sallyport login --url https://127.0.0.1:1 --cluster prod\n',
+    'kubectl-sallyport: not logged in to cluster prod, and there is no terminal to ask for a password\n' +
+      '  fix: run: kubectl sallyport login --url https://127.0.0.1:1 --cluster prod\n',
   );
 });
 
@@ -75,7 +75,7 @@ test('without cluster info and arguments, no token is given away: the current co
   await writeFile(join(home.path, '.kube/config'), kubeconfig);
   const { code, stdout, stderr } = await client.run(['token'], execInfo(undefined));
   expect([code, stdout]).toEqual([2, '']);
-  expect(stderr).toContain('the user needs provideClusterInfo: true and the cluster its extension');
+  expect(stderr).toContain('it sets provideClusterInfo: true and the extension of the cluster');
   expect(stderr).toContain('kubectl sallyport init URL CLUSTER --no-cluster-info --context NAME');
   // A user may mean it.
   expect(statusOf((await client.run(['token'])).stdout).token).toBe('sp_cached');
@@ -104,7 +104,7 @@ test('the command to run is as short as the kubeconfig allows', async () => {
   await mkdir(join(home.path, '.kube'));
   await writeFile(join(home.path, '.kube/config'), kubeconfig);
   const hint = async (words: readonly string[], of: object = config) =>
-    /Run: (.*)\n$/.exec((await client.run(['token', ...words], execInfo(of))).stderr)?.[1];
+    / {2}fix: run: (.*)\n$/.exec((await client.run(['token', ...words], execInfo(of))).stderr)?.[1];
   expect(await hint([])).toBe('kubectl sallyport login');
   expect(await hint(['--username', 'bob'])).toBe('kubectl sallyport login --context bob');
   expect(await hint(['--username', "bob's"], { ...config, cluster: 'x' })).toBe(
@@ -122,19 +122,19 @@ test('a context that is not ours lists those that are', async () => {
   const { code, stderr } = await client.run(['whoami', '--context', 'other'], env);
   expect([code, stderr]).toEqual([
     2,
-    'kubectl-sallyport: the context other does not use kubectl-sallyport. These use kubectl-sallyport: prod, bob. ' +
-      'Name one, such as: --context prod\n',
+    'kubectl-sallyport: the context other does not use kubectl-sallyport. These use kubectl-sallyport: prod, bob\n' +
+      '  fix: name one of them, such as: --context prod\n',
   ]);
   const mistyped = await client.run(['login', '--context', 'pord'], env);
   expect([mistyped.code, mistyped.stderr]).toEqual([
     2,
-    'kubectl-sallyport: the kubeconfig has no context pord. These use kubectl-sallyport: prod, bob. ' +
-      'Name one, such as: --context prod\n',
+    'kubectl-sallyport: the kubeconfig has no context pord. These use kubectl-sallyport: prod, bob\n' +
+      '  fix: name one of them, such as: --context prod\n',
   ]);
   const none = await client.run(['whoami']);
   expect([none.code, none.stderr]).toEqual([
     2,
-    'kubectl-sallyport: the kubeconfig has no current context. Add one: kubectl sallyport init URL\n',
+    'kubectl-sallyport: the kubeconfig has no current context\n  fix: add a context: kubectl sallyport init URL\n',
   ]);
 });
 
@@ -171,7 +171,7 @@ test('a password that can be read from a file costs nothing but a login, also wh
   });
   expect([away.code, away.stderr]).toEqual([
     3,
-    expect.stringMatching(/cannot reach the login server/),
+    expect.stringMatching(/can't reach the login server/),
   ]);
   const missing = await client.run(['token', '--username', 'ada'], {
     ...env,
@@ -179,39 +179,39 @@ test('a password that can be read from a file costs nothing but a login, also wh
   });
   expect([missing.code, missing.stderr]).toEqual([
     2,
-    expect.stringMatching(/SALLYPORT_PASSWORD_FILE: cannot read/),
+    expect.stringMatching(/SALLYPORT_PASSWORD_FILE: can't read/),
   ]);
   expect(await readdir(client.cache)).toEqual([]);
 });
 
 test.each([
-  [['login', '--password', 'secret'], 2, /there is no --password/],
-  [['login', '--password=secret'], 2, /there is no --password/],
-  [['login', '-p', 'secret'], 2, /there is no --password/],
+  [['login', '--password', 'secret'], 2, /there is no option --password/],
+  [['login', '--password=secret'], 2, /there is no option --password/],
+  [['login', '-p', 'secret'], 2, /there is no option --password/],
   [['token', '--what'], 2, /Unknown option '--what'/],
   [['token', 'word'], 2, /Unexpected argument/],
   [['whoami', '--context='], 2, /--context has no value/],
-  [['whoami', '-o', 'yaml'], 2, /--output: known is json/],
+  [['whoami', '-o', 'yaml'], 2, /--output must be json/],
   [['init'], 2, /init needs the URL/],
-  [['init', 'http://login.example.com'], 2, /over https only/],
-  [['init', 'https://127.0.0.1:1'], 3, /cannot reach the login server/],
-  [['init', 'https://127.0.0.1:1', '--ca-file', '/dev/null'], 2, /has no certificate/],
+  [['init', 'http://login.example.com'], 2, /only over https/],
+  [['init', 'https://127.0.0.1:1'], 3, /can't reach the login server/],
+  [['init', 'https://127.0.0.1:1', '--ca-file', '/dev/null'], 2, /contains no certificate/],
   [['init', 'https://x', 'prod', '--all'], 2, /leave out CLUSTER/],
   [
     ['login', '--url', 'https://127.0.0.1:1', '--cluster', 'prod'],
     2,
-    /standard input is no terminal/,
+    /standard input is not a terminal/,
   ],
   [
     ['nothing'],
     2,
-    /unknown command nothing\. Known are init, login, logout, sessions, token, whoami/,
+    /unknown command nothing\n {2}fix: write one of init, login, logout, sessions, token, whoami/,
   ],
 ] as const)('%j ends with %i', async (words, code, message) => {
   await using home = await temporaryFolder('token');
   const result = await createClient(home.path).run(words);
   expect(result).toEqual({ code, stdout: '', stderr: expect.stringMatching(message) });
-  expect(result.stderr).toMatch(/^kubectl-sallyport: .*\n$/);
+  expect(result.stderr).toMatch(/^kubectl-sallyport: .*\n {2}fix: .*\n$/);
   expect(result.stderr).not.toContain('secret');
 });
 

@@ -15,7 +15,8 @@ export async function targetOfUser(options: TargetOptions): Promise<Target> {
   const { account } = target;
   if (account !== undefined && options.username !== undefined && account !== options.username) {
     throw usageFailure(
-      `this context is for the account ${account}. For another one: kubectl sallyport init ${target.url} --username NAME`,
+      `this context is for the account ${account}`,
+      `for another account, run: kubectl sallyport init ${target.url} --username NAME`,
     );
   }
   return { ...target, username: options.username ?? account ?? usernameOfEnvironment() };
@@ -23,17 +24,18 @@ export async function targetOfUser(options: TargetOptions): Promise<Target> {
 
 function fromContext({ all, names, current }: Contexts, options: TargetOptions): Target {
   if (options.cluster !== undefined)
-    throw usageFailure('--cluster needs --url. Or name a context: --context NAME');
+    throw usageFailure('--cluster needs --url', 'add --url, or name a context: --context NAME');
   const name = options.context ?? current;
   const found = all.find((one) => one.name === name);
   const target = found && targetOf(found, options['ca-file']);
   if (target !== undefined) return target;
   const what = problemOf(name, names);
   const [first] = all;
-  if (first === undefined) throw usageFailure(`${what}. Add one: kubectl sallyport init URL`);
+  if (first === undefined) throw usageFailure(what, 'add a context: kubectl sallyport init URL');
   const own = all.map((one) => one.name).join(', ');
   throw usageFailure(
-    `${what}. These use kubectl-sallyport: ${own}. Name one, such as: --context ${shellWord(first.name)}`,
+    `${what}. These use kubectl-sallyport: ${own}`,
+    `name one of them, such as: --context ${shellWord(first.name)}`,
   );
 }
 
@@ -48,7 +50,10 @@ function fromUrl({ all }: Contexts, options: TargetOptions): Target {
   const { username, ...place } = options;
   const target = targetFrom(place, undefined);
   if (target === undefined)
-    throw usageFailure('--url needs --cluster: the name of the cluster at the login server');
+    throw usageFailure(
+      '--url needs --cluster',
+      'add --cluster with the name of the cluster at the login server',
+    );
   const known = contextsFor(all, target);
   // A context that names the user comes before one that leaves the name to the user.
   const found =

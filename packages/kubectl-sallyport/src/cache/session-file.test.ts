@@ -75,8 +75,8 @@ describe('a file that is not used, with a warning', () => {
       (file) => writeFile(file, text + ' '.repeat(70_000), { mode: 0o600 }),
       /too large/,
     ],
-    ['is a folder', (file) => mkdir(file), /is no file/],
-    ['is a link', (file) => symlink('/etc/hostname', file), /cannot read .*ELOOP/],
+    ['is a folder', (file) => mkdir(file), /is not a file/],
+    ['is a link', (file) => symlink('/etc/hostname', file), /can't read .*ELOOP/],
   ])('%s', async (_what, make, why) => {
     await using folder = await temporaryFolder('session');
     const file = join(folder.path, 'x.json');

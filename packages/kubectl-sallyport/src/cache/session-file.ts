@@ -38,11 +38,15 @@ const noLinks = constants.O_NOFOLLOW ?? 0;
 /**
  * Reads a cached session.
  *
- * @param warn gets why a file is not used
+ * @param warn gets why a file is not used, and how to fix that
  * @returns the session, and when its token was given to kubectl the last time, in milliseconds since 1970; undefined when there is
  *   none that may be used
  */
-export function readSession(file: string, target: Target, warn: (why: string) => void) {
+export function readSession(
+  file: string,
+  target: Target,
+  warn: (why: string, fix?: string) => void,
+) {
   try {
     const { text, usedAt } = readOwn(file);
     const session = parseSession(text);
@@ -51,7 +55,7 @@ export function readSession(file: string, target: Target, warn: (why: string) =>
     warn(`${file} is damaged: it is not used, and is replaced at the next login`);
   } catch (error) {
     if (codeOf(error) !== 'ENOENT')
-      warn(`cannot read ${file}: ${reasonOf(error)}. It is not used. Delete it`);
+      warn(`can't read ${file}, so it is not used: ${reasonOf(error)}`, 'delete it');
   }
   return;
 }
@@ -80,7 +84,7 @@ function readOwn(file: string) {
   const descriptor = openSync(file, constants.O_RDONLY | noLinks);
   try {
     const stat = fstatSync(descriptor);
-    if (!stat.isFile()) throw new Error('it is no file');
+    if (!stat.isFile()) throw new Error('it is not a file');
     if (stat.size > maxSize) throw new Error('it is too large');
     const problem = rightsProblem(stat, 0o077, 'can be read or written by other users');
     if (problem !== undefined) throw new Error(`it ${problem}`);

@@ -27,10 +27,8 @@ export function openStore(target: Target) {
         if (problem !== undefined) throw new Error(problem);
         writeSession(file, session);
       } catch (error) {
-        const why = `cannot cache the session: ${reasonOf(error)}`;
-        warn(
-          `${why}. kubectl needs a login each time. To fix it, set KUBECACHEDIR to another folder`,
-        );
+        const why = `can't cache the session: ${reasonOf(error)}`;
+        warn(`${why}. kubectl needs a login each time`, 'set KUBECACHEDIR to another folder');
       }
     },
     /** Reads the sessions for all clusters of the same login server, the one that was used last first. */

@@ -25,10 +25,10 @@ export async function init(words: readonly string[]): Promise<void> {
   const { values, positionals } = parseWords(words, options, 2);
   const [url, named] = positionals;
   if (url === undefined)
-    throw usageFailure('init needs the URL of a login server: kubectl sallyport init URL');
+    throw usageFailure('init needs the URL of a login server', 'run: kubectl sallyport init URL');
   const all = values.all ?? false;
   if (all && (named !== undefined || values.context !== undefined)) {
-    throw usageFailure('--all is for all clusters: leave out CLUSTER and --context');
+    throw usageFailure('--all is for all clusters', 'leave out CLUSTER and --context');
   }
   const caFile = values['ca-file'];
   const ca = caFile === undefined ? undefined : readCaFile(caFile);
@@ -65,8 +65,8 @@ export async function init(words: readonly string[]): Promise<void> {
   }
   if (!isOnPath(process.env.PATH)) {
     warn(
-      'kubectl-sallyport is not in a folder of PATH, so kubectl will not find it. Move the program there, or install its package: ' +
-        'npm install -g ./kubectl-sallyport-VERSION.tgz',
+      'kubectl-sallyport is not in a folder of PATH, so kubectl will not find it',
+      'move the program there, or install its package: npm install -g ./kubectl-sallyport-VERSION.tgz',
     );
   }
 }
@@ -89,16 +89,17 @@ function choose(
   const { url, cluster: named, isForAll } = address;
   const list = names.join(', ');
   if (names.length === 0)
-    throw new Failure(`${url}: it has no clusters to log in to. Ask your administrator`);
+    throw new Failure(`${url}: it has no clusters to log in to`, 'ask your administrator');
   if (named !== undefined) {
     if (names.includes(named)) return [named];
-    throw usageFailure(`${url}: it has no cluster ${named}. It has ${list}`);
+    throw usageFailure(`${url}: it has no cluster ${named}`, `name one of ${list}`);
   }
   if (isForAll || names.length === 1) return names;
   const withCa = caFile === undefined ? '' : ` --ca-file ${shellWord(caFile)}`;
   const takeAll = initCommand({ ...address, isForAll: true });
   throw usageFailure(
-    `${url}: it has several clusters: ${list}. Name one, or take all: ${takeAll}${withCa}`,
+    `${url}: it has several clusters: ${list}`,
+    `name one, or add all: ${takeAll}${withCa}`,
   );
 }
 

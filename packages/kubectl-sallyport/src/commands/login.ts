@@ -26,10 +26,9 @@ export async function token(words: readonly string[]): Promise<void> {
   // The current context may be that of another cluster, which must not get this token.
   if (target === undefined) {
     throw usageFailure(
-      'it is not known which cluster to log in to: this client hands over nothing of the cluster. For a client that ' +
-        "can't, add a context that needs nothing, and use that: kubectl sallyport init URL CLUSTER --no-cluster-info " +
-        '--context NAME. For others, the user needs provideClusterInfo: true and the cluster its extension: ' +
-        'kubectl sallyport init URL CLUSTER writes both',
+      'it is not known which cluster to log in to: this client does not pass on the data of the cluster',
+      'run: kubectl sallyport init URL CLUSTER (it sets provideClusterInfo: true and the extension of the cluster). For a client ' +
+        'without support for provideClusterInfo, add a context for it: kubectl sallyport init URL CLUSTER --no-cluster-info --context NAME',
     );
   }
   const store = openStore(target);
@@ -52,7 +51,8 @@ export async function login(words: readonly string[]): Promise<void> {
   const source = passwordSource(values.device, true, values['password-stdin']);
   if (source === undefined) {
     throw usageFailure(
-      'standard input is no terminal: no password can be typed. Use --password-stdin, or set SALLYPORT_PASSWORD_FILE',
+      'standard input is not a terminal, so no password can be typed',
+      'use --password-stdin, or set SALLYPORT_PASSWORD_FILE',
     );
   }
   const store = openStore(target);
@@ -86,7 +86,7 @@ export async function logout(words: readonly string[]): Promise<void> {
   const ending = all ? logOutEverywhere(target, session.token) : logOut(target, session.token);
   const ended = await ending.catch((error: unknown) => explain(error, session));
   store.remove(session);
-  if (ended?.isUnconfirmed) warn(unconfirmedText(session));
+  if (ended?.isUnconfirmed) warnUnconfirmed(session);
   if (!all) {
     process.stdout.write(`logged out ${printable(session.user)} of cluster ${cluster}\n`);
     return;
@@ -100,10 +100,10 @@ export async function logout(words: readonly string[]): Promise<void> {
   process.stdout.write(`logged out ${printable(session.user)} everywhere: ${count} ended\n`);
 }
 
-function unconfirmedText({ user, expiresAt }: Session): string {
-  return (
-    `no replica of the server's Redis has confirmed this logout: if that Redis fails over now, the session goes on until ${localTime(expiresAt)} at most. ` +
-    `To be sure, log in again and run: kubectl sallyport logout --all; or ask your administrator to revoke ${user}`
+function warnUnconfirmed({ user, expiresAt }: Session): void {
+  warn(
+    `no replica of the server's Redis has confirmed this logout: if that Redis fails over now, the session is valid until ${localTime(expiresAt)} at most`,
+    `to be sure, log in again and run: kubectl sallyport logout --all; or ask your administrator to revoke ${user}`,
   );
 }
 
@@ -116,9 +116,8 @@ function explain(error: unknown, { user, expiresAt }: Session): undefined {
   if (!(error instanceof Failure)) throw error;
   if (expiresAt <= Date.now()) return;
   throw new Failure(
-    `${error.message}. The session is kept here, since it may go on until ${localTime(expiresAt)}. ` +
-      `To end it, run this again, or ask your administrator to revoke ${user}`,
-    error.exitCode,
-    { cause: error },
+    `${error.problem}. The session is kept here, since it might be valid until ${localTime(expiresAt)}`,
+    `to end it, run this again, or ask your administrator to revoke ${user}`,
+    { cause: error, exitCode: error.exitCode },
   );
 }

@@ -62,7 +62,7 @@ async function askWithSession<Answer>(
   });
   const isJson = values.output === 'json';
   if (values.output !== undefined && !isJson)
-    throw usageFailure('--output: known is json. Left out: text');
+    throw usageFailure('--output must be json', 'write --output json, or leave it out for text');
   const target = await targetOfUser(values);
   const store = openStore(target);
   const session = cachedSession(target, store)?.session;

@@ -167,7 +167,7 @@ test.each([
   ],
   [
     'clusters: [{name: "prod@login.example.com:8444", cluster: {server: https://x}}]',
-    /has a cluster prod@login.* stays/,
+    /already has a cluster prod@login/,
   ],
   [
     'users: [{name: sallyport, user: {token: secret}}]',

@@ -87,13 +87,15 @@ function refuseForeign(
   if (found === undefined) return;
   if (found.value.cluster !== clusterName || found.value.user !== userName) {
     throw usageFailure(
-      `the kubeconfig has a context ${context} for something else, which stays. Choose another name: --context NAME`,
+      `the kubeconfig already has a context ${context} for something else`,
+      'choose another name: --context NAME',
     );
   }
 }
 
 function inUse(kind: string, name: string): Error {
   return usageFailure(
-    `the kubeconfig has a ${kind} ${name} that is not for kubectl-sallyport, and stays. Rename it, or use --kubeconfig NEW_FILE`,
+    `the kubeconfig already has a ${kind} ${name} that is not for kubectl-sallyport`,
+    'rename it, or use --kubeconfig NEW_FILE',
   );
 }

@@ -38,7 +38,9 @@ export function editFile(path: string, edits: Edits): void {
     else replaceFile(realpathSync(path), text, existing.mode & 0o777);
   } catch (error) {
     if (error instanceof Failure) throw error;
-    throw usageFailure(`cannot write the kubeconfig ${path}: ${reasonOf(error)}`, { cause: error });
+    throw usageFailure(`can't write the kubeconfig ${path}: ${reasonOf(error)}`, undefined, {
+      cause: error,
+    });
   }
 }
 
@@ -47,7 +49,8 @@ function lock(path: string): Disposable {
   const file = `${path}.lock`;
   if (!createFile(file, '')) {
     throw usageFailure(
-      `cannot write the kubeconfig ${path}: ${file} exists, so kubectl is writing it. Run this again; if that file stays, delete it`,
+      `can't write the kubeconfig ${path}: ${file} exists, so kubectl is writing it`,
+      'run this again; if that file stays, delete it',
     );
   }
   return { [Symbol.dispose]: () => rmSync(file, { force: true }) };
@@ -68,7 +71,8 @@ export function withEdits({ document, path }: KubeconfigFile, edits: Edits): str
     // The failure below says it.
   }
   throw usageFailure(
-    `${path}: cannot edit it without a loss; it was left as it is. Use --kubeconfig NEW_FILE`,
+    `${path}: can't edit it without a loss, so it was left as it is`,
+    'use --kubeconfig NEW_FILE',
   );
 }
 

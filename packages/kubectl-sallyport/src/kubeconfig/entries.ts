@@ -60,8 +60,9 @@ export function readClusterData(text: string, name: string, source: string) {
     new URL(server).protocol !== 'https:'
   ) {
     throw new Failure(
-      `${source}: its kubeconfig has no https server for cluster ${name}. Ask your administrator`,
-      exitCodes.unavailable,
+      `${source}: its kubeconfig has no https server for cluster ${name}`,
+      'ask your administrator',
+      { exitCode: exitCodes.unavailable },
     );
   }
   const texts = ['certificate-authority-data', 'tls-server-name'].flatMap((key) => {

@@ -52,11 +52,14 @@ test('the first file that has something decides', async () => {
 });
 
 test.each([
-  ['clusters: [\n', /config:2: it is no YAML: /],
-  ['a: 1\na: 2\n', /config:2: it is no YAML: Map keys must be unique/],
-  ['a: 1\nb: {c: 1, d: 2, c: 3}\n', /config:2: it is no YAML: Map keys must be unique/],
-  ['a: 1\nclusters:\n- x: 1\n  "x": 2\n', /config:4: it is no YAML: Map keys must be unique/],
-  ['a: 1\n---\nb: 2\n', /config:\d+: it is no YAML: /],
+  ['clusters: [\n', /config:2: it is not valid YAML: /],
+  ['a: 1\na: 2\n', /config:2: it is not valid YAML: Map keys must be unique/],
+  ['a: 1\nb: {c: 1, d: 2, c: 3}\n', /config:2: it is not valid YAML: Map keys must be unique/],
+  [
+    'a: 1\nclusters:\n- x: 1\n  "x": 2\n',
+    /config:4: it is not valid YAML: Map keys must be unique/,
+  ],
+  ['a: 1\n---\nb: 2\n', /config:\d+: it is not valid YAML: /],
   ['just text', /config: it is no kubeconfig/],
   ['- a\n', /config: it is no kubeconfig/],
   ['clusters: {prod: {}}\n', /config: clusters is no list/],
@@ -70,9 +73,7 @@ test.each([
 test('a folder is refused', async () => {
   await using folder = await temporaryFolder('kubeconfig');
   await mkdir(join(folder.path, 'config'));
-  expect(() => readFile(join(folder.path, 'config'))).toThrow(
-    /cannot read the kubeconfig .*EISDIR/,
-  );
+  expect(() => readFile(join(folder.path, 'config'))).toThrow(/can't read the kubeconfig .*EISDIR/);
 });
 
 const keys = Array.from({ length: 3_000 }, (_, index) => `k${index}: 1`);

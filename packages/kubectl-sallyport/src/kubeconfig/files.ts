@@ -50,14 +50,16 @@ export function readFile(path: string) {
   try {
     text = readIfThere(path) ?? '';
   } catch (cause) {
-    throw usageFailure(`cannot read the kubeconfig ${path}: ${reasonOf(cause)}`, { cause });
+    throw usageFailure(`can't read the kubeconfig ${path}: ${reasonOf(cause)}`, undefined, {
+      cause,
+    });
   }
-  const refuse = (what: string) => usageFailure(`${path}${what}. Fix it, and run this again`);
+  const refuse = (what: string) => usageFailure(`${path}${what}`, 'fix it, and run this again');
   const document = parseKubeconfig(text);
   const [error] = document.errors;
   if (error !== undefined) {
     throw refuse(
-      `:${error.linePos?.[0].line ?? 1}: it is no YAML: ${error.message.replace(/:?\n.*/s, '')}`,
+      `:${error.linePos?.[0].line ?? 1}: it is not valid YAML: ${error.message.replace(/:?\n.*/s, '')}`,
     );
   }
   if (!isMap(document.contents) && !isNull(document.contents))

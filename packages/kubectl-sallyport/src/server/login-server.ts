@@ -178,27 +178,24 @@ function bodyOf(
 }
 
 function unexpected({ url }: ServerAddress): Failure {
-  const message = `${url}: its answer is not that of a login server. Check the URL, or ask your administrator`;
-  return new Failure(message, exitCodes.unavailable);
+  const problem = `${url}: it does not answer as a login server`;
+  const fix = 'check the URL, or ask your administrator';
+  return new Failure(problem, fix, { exitCode: exitCodes.unavailable });
 }
 
 function refused({ url }: ServerAddress, { status, headers, text }: Answer): Failure {
   const { message } = parseObject(text) ?? {};
   const said = typeof message === 'string' ? `: ${message}` : '';
   if (status === 429) {
-    const wait = /^\d+$/.test(headers['retry-after'] ?? '')
-      ? `in ${headers['retry-after']} s`
-      : 'later';
-    return new Failure(
-      `${url}: too many requests${said}. Try again ${wait}`,
-      exitCodes.unavailable,
-    );
+    const seconds = headers['retry-after'] ?? '';
+    const wait = /^\d+$/.test(seconds) ? `, and it asks to wait ${seconds} s` : '';
+    return new Failure(`${url}: too many requests${said}${wait}`, 'try again later', {
+      exitCode: exitCodes.unavailable,
+    });
   }
   const isAway = status >= 500;
-  const fix = isAway ? 'Try again' : 'Check the URL and the cluster';
-  const code = isAway ? exitCodes.unavailable : exitCodes.usage;
-  return new Failure(
-    `${url}: it answered ${status}${said}. ${fix}, or ask your administrator`,
-    code,
-  );
+  const fix = isAway ? 'try again' : 'check the URL and the cluster';
+  return new Failure(`${url}: it answered ${status}${said}`, `${fix}, or ask your administrator`, {
+    exitCode: isAway ? exitCodes.unavailable : exitCodes.usage,
+  });
 }

@@ -57,8 +57,8 @@ test('a certificate for another host is refused with its names and that of the U
     code: 3,
     stdout: '',
     stderr:
-      `kubectl-sallyport: ${url}: cannot verify its certificate: it is for login.example.com, 192.0.2.1, and not for ` +
-      '127.0.0.1. Use the URL that your administrator gave you, or ask for it\n',
+      `kubectl-sallyport: ${url}: can't verify its certificate: it is for login.example.com, 192.0.2.1, and not for ` +
+      '127.0.0.1\n  fix: use the URL that your administrator gave you, or ask for it\n',
   });
 });
 
@@ -89,14 +89,14 @@ test('a port that wants a client certificate, or no TLS, is refused with words f
   const wrongPort = await client.run(['init', url, '--ca-file', caFile]);
   expect([wrongPort.code, wrongPort.stderr]).toEqual([
     3,
-    `kubectl-sallyport: ${url}: cannot reach the login server: this port wants a client certificate, as the port for ` +
-      'kube-apiserver does. Use the URL that your administrator gave you, or ask for it\n',
+    `kubectl-sallyport: ${url}: can't reach the login server: this port requires a client certificate, as the port for ` +
+      'kube-apiserver does\n  fix: use the URL that your administrator gave you, or ask for it\n',
   ]);
   const plain = (await localServer((_request, response) => void response.end())).replace(
     'http:',
     'https:',
   );
   expect((await client.run(['init', plain])).stderr).toBe(
-    `kubectl-sallyport: ${plain}: cannot reach the login server: TLS: wrong version number. Try again, or ask your administrator\n`,
+    `kubectl-sallyport: ${plain}: can't reach the login server: TLS: wrong version number\n  fix: try again, or ask your administrator\n`,
   );
 });

@@ -35,7 +35,8 @@ export async function send(address: ServerAddress, request: Request): Promise<An
   try {
     return await requestAnswer(address, request);
   } catch (cause) {
-    throw new Failure(explain(address, cause), exitCodes.unavailable, { cause });
+    const [problem, fix] = explain(address, cause);
+    throw new Failure(problem, fix, { cause, exitCode: exitCodes.unavailable });
   }
 }
 
@@ -91,31 +92,36 @@ async function systemAuthorities(): Promise<string[] | undefined> {
   );
 }
 
+const useGivenUrl = 'use the URL that your administrator gave you, or ask for it';
+
 /** OpenSSL reports a certificate that no known CA has issued with one of these codes. */
 const withoutTrust = /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_SIGNATURE_)/;
 
-function explain(address: ServerAddress, error: unknown): string {
+function explain(address: ServerAddress, error: unknown): [problem: string, fix: string] {
   const { url, ca } = address;
   const code = codeOf(error);
   if (withoutTrust.test(code)) {
     const reason =
       ca === undefined ? 'no CA that this machine trusts' : 'none of the CAs that are set for it';
-    return (
-      `${url}: cannot verify its certificate (${code}): it was issued by ${reason}. ` +
-      `Ask your administrator for the file of its CA, then run: ${initCommand(address)} --ca-file FILE`
-    );
+    return [
+      `${url}: can't verify its certificate (${code}): it was issued by ${reason}`,
+      `ask your administrator for its CA file, then run: ${initCommand(address)} --ca-file FILE`,
+    ];
   }
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return otherName(url, error);
   const reason = wordsOfTls(error) ?? (reasonOf(error) || code);
   if (reason.endsWith('alert certificate required')) {
-    const why = 'this port wants a client certificate, as the port for kube-apiserver does';
-    return `${url}: cannot reach the login server: ${why}. Use the URL that your administrator gave you, or ask for it`;
+    const why = 'this port requires a client certificate, as the port for kube-apiserver does';
+    return [`${url}: can't reach the login server: ${why}`, useGivenUrl];
   }
   if (/^(CERT_|ERR_TLS_)/.test(code)) {
-    return `${url}: cannot verify its certificate: ${reason}. Ask your administrator`;
+    return [`${url}: can't verify its certificate: ${reason}`, 'ask your administrator'];
   }
   const isLate = error instanceof Error && /^(Timeout|Abort)Error$/.test(error.name);
-  return `${url}: cannot reach the login server: ${isLate ? 'it did not answer in time' : reason}. Try again, or ask your administrator`;
+  return [
+    `${url}: can't reach the login server: ${isLate ? 'it did not answer in time' : reason}`,
+    'try again, or ask your administrator',
+  ];
 }
 
 /** Returns what OpenSSL says, such as `TLS: wrong version number`, without the place in its code. */
@@ -135,7 +141,7 @@ export function initCommand({ url, cluster, account, isForAll = false }: ServerA
 }
 
 /** Explains a certificate of a trusted CA that is for another host: Node's own words are for programmers. */
-function otherName(url: string, error: unknown): string {
+function otherName(url: string, error: unknown): [problem: string, fix: string] {
   const { cert } = error as { readonly cert?: { readonly subjectaltname?: string } };
   const names = [...(cert?.subjectaltname ?? '').matchAll(/(?:DNS|IP Address):([^",]+)/g)].map(
     ([, name]) => name,
@@ -143,8 +149,5 @@ function otherName(url: string, error: unknown): string {
   const shown = names.slice(0, 5).join(', ');
   const host = new URL(url).hostname.replace(/^\[(.*)\]$/, '$1');
   const valid = shown === '' ? 'names no host' : `is for ${shown}`;
-  return (
-    `${url}: cannot verify its certificate: it ${valid}, and not for ${host}. ` +
-    'Use the URL that your administrator gave you, or ask for it'
-  );
+  return [`${url}: can't verify its certificate: it ${valid}, and not for ${host}`, useGivenUrl];
 }

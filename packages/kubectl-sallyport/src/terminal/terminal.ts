@@ -7,13 +7,16 @@ import { createLine, type LineEnd } from './line.ts';
 /** A question that no one answers makes every other kubectl wait, for this many milliseconds at most. */
 const waitLimit = 120_000;
 
+const interrupted = (problem: string) =>
+  new Failure(problem, undefined, { exitCode: exitCodes.interrupted });
+
 /**
  * There is no answer after Ctrl-C or a signal, after Ctrl-D or when the terminal is gone, or when
  * no one answers in time.
  */
 const failures = {
-  interrupted: () => new Failure('interrupted: not logged in', exitCodes.interrupted),
-  closed: () => new Failure('there was no answer: not logged in', exitCodes.interrupted),
+  interrupted: () => interrupted('interrupted: not logged in'),
+  closed: () => interrupted('there was no answer: not logged in'),
   late: () => new Failure(`no one answered within ${waitLimit / 1000} s: not logged in`),
 };
 
