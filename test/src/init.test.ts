@@ -292,11 +292,7 @@ test('a running gateway serves the renewed certificate, and the old client certi
 });
 
 test.each([
-  [
-    ['init', 'made', '--host', 'gw'],
-    1,
-    /nothing was written: .*made already has gateway\.yaml, /,
-  ],
+  [['init', 'made', '--host', 'gw'], 1, /nothing was written: .*made already has gateway\.yaml, /],
   [['init', 'other'], 2, /--host is missing/],
 ])('%j exits with %i', async (words, status, message) => {
   const { code, stdout, stderr } = await runCommand(words, { cwd: parent });

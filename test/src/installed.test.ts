@@ -280,7 +280,7 @@ test('kubectl-sallyport is found by kubectl, reads a kubeconfig and asks a serve
     stderr: expect.stringContaining('the kubeconfig has no current context'),
   };
   expect(await run('kubectl sallyport whoami')).toMatchObject(noContext);
-  const away = { code: 3, stderr: expect.stringContaining('cannot reach the login server') };
+  const away = { code: 3, stderr: expect.stringContaining("can't reach the login server") };
   expect(await run('kubectl sallyport init https://127.0.0.1:1')).toMatchObject(away);
   // An old Node warns of new features. There is nothing but the message.
   const notLoggedIn = {

@@ -128,7 +128,9 @@ test('a wrong password in a file is tried once, by one of several kubectl', asyn
   };
   const { code, stdout, stderr } = await desk.kubectl(getNamespaces, { env });
   expect([code, stdout]).toEqual([1, '']);
-  expect(stderr).toContain('wrong name or password, or this user may not log in to cluster prod');
+  expect(stderr).toContain(
+    'wrong name or password, or this user is not allowed to log in to cluster prod',
+  );
 });
 
 test('an apply from standard input is not interactive: nothing is asked', async () => {
@@ -190,7 +192,7 @@ test('a login server that is away stops no one who is logged in, and is named to
     expect(await desk.kubectl(getNamespaces)).toEqual(done);
     expect(await desk.sallyport(['whoami'])).toMatchObject({
       code: 3,
-      stderr: expect.stringContaining(`${site.url}: cannot reach the login server: `),
+      stderr: expect.stringContaining(`${site.url}: can't reach the login server: `),
     });
     const out = await desk.sallyport(['logout']);
     expect([out.code, out.stderr]).toEqual([
@@ -222,7 +224,7 @@ test('a login server with another CA gets no password and no token, and stops no
   expect([who.code, who.stderr]).toEqual([
     3,
     expect.stringMatching(
-      /cannot verify its certificate \(\w+\): .* run: kubectl sallyport init https:\S+ prod --ca-file FILE/,
+      /can't verify its certificate \(\w+\): .* run: kubectl sallyport init https:\S+ prod --ca-file FILE/,
     ),
   ]);
   // NODE_TLS_REJECT_UNAUTHORIZED is for those who do not mind who gets their password.

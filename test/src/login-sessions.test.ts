@@ -387,7 +387,9 @@ describe.concurrent('a session', () => {
     const bare = await helpdesk.run(['logout', 'jane']);
     expect(bare).toMatchObject({
       code: 2,
-      stderr: expect.stringMatching(/\n  fix: write one of these:\n {4}corp:jane +# known: corp\n$/),
+      stderr: expect.stringMatching(
+        /\n {2}fix: write one of these:\n {4}corp:jane +# known: corp\n$/,
+      ),
     });
     // A user or a reason must not be an option, and no other argument is accepted.
     expect(await helpdesk.run(['explain', '--config=other.yaml'])).toMatchObject({ code: 3 });

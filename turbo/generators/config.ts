@@ -22,7 +22,7 @@ export default async function generators(plop: PlopTypes.NodePlopAPI): Promise<v
         type: 'input',
         name: 'name',
         message: 'Its name, such as my-plugin:',
-        validate: (name: string) => inside.problemInside(root, name) ?? true,
+        validate: (name: string) => inside.problemInside(root, name)?.message ?? true,
       },
     ],
     actions: [

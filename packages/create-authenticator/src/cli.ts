@@ -27,13 +27,16 @@ Examples:
   create-authenticator @acme/my-plugin --language js
 `;
 
+const seeHelp = 'see: create-authenticator --help';
+
 /** Fails on an old Node. @throws CreateError on a Node on which neither the gateway nor the tests of the plugin would run */
 function refuseOldNode(): void {
   const { node } = process.versions;
   const [major = 0, minor = 0] = node.split('.').map(Number);
   if (major >= 26 || (major === 24 && minor >= 21)) return;
   throw new CreateError(
-    `cannot run on Node ${node}: the gateway needs Node 24.21, or 26 or later. Install one of these`,
+    `this program can't run on Node ${node}: the gateway needs Node 24.21, or 26 or later`,
+    'install one of these',
   );
 }
 
@@ -47,16 +50,17 @@ function parseCommandLine(words: readonly string[]) {
     try {
       return parseArgs({ args: [...words], options, allowPositionals: true });
     } catch (error) {
-      throw new CreateError(`${(error as Error).message}\n\n${usage}`);
+      throw new CreateError((error as Error).message, seeHelp);
     }
   })();
   if (values.help) return;
   const [target, ...more] = positionals;
-  if (target === undefined || more.length > 0) throw new CreateError(`give one NAME.\n\n${usage}`);
+  if (target === undefined || more.length > 0) throw new CreateError('write one NAME', seeHelp);
   const { language } = values;
   if (language !== 'ts' && language !== 'js') {
     throw new CreateError(
-      `--language: ${JSON.stringify(language)} is not a language: write ts or js`,
+      `--language: ${JSON.stringify(language)} is not a language`,
+      'write ts or js',
     );
   }
   return [target, language] as const;
@@ -100,6 +104,7 @@ try {
   process.stdout.write(parsed === undefined ? usage : await create(...parsed));
 } catch (error) {
   if (!(error instanceof CreateError)) throw error;
-  process.stderr.write(`create-authenticator: ${error.message}\n`);
+  const fix = error.fix === undefined ? '' : `  fix: ${error.fix}\n`;
+  process.stderr.write(`create-authenticator: ${error.problem}\n${fix}`);
   process.exitCode = 1;
 }

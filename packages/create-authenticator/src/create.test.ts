@@ -67,20 +67,22 @@ describe('names', () => {
     'node_modules',
     'a\n',
   ])('%j is refused with what to write', (name) => {
-    expect(problemOfName(name)).toBe(
+    expect(problemOfName(name)?.message).toBe(
       `${JSON.stringify(name)} is not a name for a plugin: write lowercase letters, digits and single dashes, such as my-plugin`,
     );
   });
 
   test('one of 31 characters is too long', () => {
-    expect(problemOfName('a'.repeat(31))).toMatch(/is too long: write at most 30 characters$/);
+    expect(problemOfName('a'.repeat(31))?.message).toMatch(
+      /is too long: write at most 30 characters$/,
+    );
   });
 
   test.each(['jwt', 'ldap', 'redis', 'static', 'webhook'])(
     "%s is Sallyport's own plugin",
     (name) => {
-      expect(problemOfName(name)).toBe(
-        `"${name}" is the name of a plugin of Sallyport's own: choose another one`,
+      expect(problemOfName(name)?.message).toBe(
+        `"${name}" is the name of one of Sallyport's own plugins: choose another name`,
       );
     },
   );
@@ -90,8 +92,8 @@ describe('names', () => {
     ['j-w-t', 'jwt'],
     ['web-hook', 'webhook'],
   ])('%s would be a plugin of the name %s', (name, word) => {
-    expect(problemOfName(name)).toBe(
-      `"${name}" is without its dashes the name of a plugin of Sallyport's own (${word}): choose another one`,
+    expect(problemOfName(name)?.message).toBe(
+      `"${name}" is the name of one of Sallyport's own plugins, without its dashes (${word}): choose another name`,
     );
   });
 });

@@ -2,9 +2,18 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type PluginPlan, renderPlugin } from './template.ts';
 
-/** A `CreateError` is an error that the user can correct. Its message is printed without a stack. */
+/** A `CreateError` is an error that the user can correct. It is printed without a stack, and its fix on a line of its own. */
 export class CreateError extends Error {
   override readonly name = 'CreateError';
+  readonly problem: string;
+  /** What to write or do instead. */
+  readonly fix: string | undefined;
+
+  constructor(problem: string, fix?: string) {
+    super(fix === undefined ? problem : `${problem}: ${fix}`);
+    this.problem = problem;
+    this.fix = fix;
+  }
 }
 
 /** The names of Sallyport's own plugins. The metrics of another plugin with such a name would be mixed with theirs. */
@@ -13,21 +22,25 @@ const takenNames: readonly string[] = ['jwt', 'ldap', 'redis', 'static', 'webhoo
 /** Characters of a name, which is also part of the names of metrics and of tokens, and a folder. */
 const maxNameLength = 30;
 
-/** @returns what is wrong with the name of a plugin, and how to fix it; undefined for a valid one */
-export function problemOfName(name: string): string | undefined {
+/** @returns what is wrong with the name of a plugin; undefined for a valid one */
+export function problemOfName(name: string): CreateError | undefined {
   const quoted = JSON.stringify(name);
   if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name)) {
-    return `${quoted} is not a name for a plugin: write lowercase letters, digits and single dashes, such as my-plugin`;
+    return new CreateError(
+      `${quoted} is not a name for a plugin`,
+      'write lowercase letters, digits and single dashes, such as my-plugin',
+    );
   }
   if (name.length > maxNameLength)
-    return `${quoted} is too long: write at most ${maxNameLength} characters`;
+    return new CreateError(`${quoted} is too long`, `write at most ${maxNameLength} characters`);
   // The name of the plugin itself has no dashes.
   const word = name.replaceAll('-', '');
   if (!takenNames.includes(word)) return undefined;
-  const own = "the name of a plugin of Sallyport's own";
-  return word === name
-    ? `${quoted} is ${own}: choose another one`
-    : `${quoted} is without its dashes ${own} (${word}): choose another one`;
+  const which = word === name ? '' : `, without its dashes (${word})`;
+  return new CreateError(
+    `${quoted} is the name of one of Sallyport's own plugins${which}`,
+    'choose another name',
+  );
 }
 
 /**
@@ -38,24 +51,27 @@ export function problemOfName(name: string): string | undefined {
  */
 export async function createPlugin(folder: string, plan: PluginPlan): Promise<readonly string[]> {
   const problem = problemOfName(plan.name);
-  if (problem !== undefined) throw new CreateError(problem);
+  if (problem !== undefined) throw problem;
   const there = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
     throw new CreateError(
-      `${folder}: cannot read this folder: ${error.message}. Choose another name`,
+      `${folder}: can't read this folder: ${error.message}`,
+      'choose another name',
     );
   });
   // A folder of `git init` is empty too.
   const [first] = there.filter((name) => name !== '.git');
   if (first !== undefined) {
     throw new CreateError(
-      `${folder}: is not empty: it has ${first}. Nothing was written. Choose another name, or move it`,
+      `${folder}: the folder is not empty, so nothing was written: it contains ${first}`,
+      'choose another name, or move the folder',
     );
   }
   const files = await renderPlugin(plan);
   await writeFiles(folder, files).catch((error: NodeJS.ErrnoException) => {
     throw new CreateError(
-      `${folder}: cannot write the plugin here: ${error.message}. Fix that, or choose another folder`,
+      `${folder}: can't write the plugin here: ${error.message}`,
+      'fix that, or choose another folder',
     );
   });
   return [...files.keys()];

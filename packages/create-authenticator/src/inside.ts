@@ -8,12 +8,14 @@ import { CreateError, createPlugin, problemOfName } from './create.ts';
 const folderOf = (name: string) => `packages/authenticator-${name}`;
 
 /** @returns what is wrong with the name of a plugin that would be shipped; undefined for a valid one */
-export function problemInside(root: string, name: string): string | undefined {
+export function problemInside(root: string, name: string): CreateError | undefined {
   const folder = folderOf(name);
   const exists = existsSync(join(root, folder));
   return (
     problemOfName(name) ??
-    (exists ? `${folder} exists: nothing was written. Choose another name` : undefined)
+    (exists
+      ? new CreateError(`${folder} exists, so nothing was written`, 'choose another name')
+      : undefined)
   );
 }
 
@@ -27,7 +29,7 @@ export function problemInside(root: string, name: string): string | undefined {
  */
 export async function addToRepository(root: string, name: string): Promise<string> {
   const problem = problemInside(root, name);
-  if (problem !== undefined) throw new CreateError(problem);
+  if (problem !== undefined) throw problem;
   const folder = folderOf(name);
   const packageName = `@sallyport/authenticator-${name}`;
   const files = await createPlugin(join(root, folder), {
@@ -87,8 +89,8 @@ async function run(command: string, words: readonly string[], cwd: string): Prom
   } catch (error) {
     const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
     throw new CreateError(
-      `the files are written, but this failed: ${[basename(command), ...words].join(' ')}\n${stdout}${stderr}` +
-        'Fix that, and run: npx -y pnpm@10 install && npx -y pnpm@10 --filter gateway run schema\n',
+      `the files are written, but this failed: ${[basename(command), ...words].join(' ')}\n${(stdout + stderr).trimEnd()}`,
+      'fix that, and run: npx -y pnpm@10 install && npx -y pnpm@10 --filter gateway run schema',
     );
   }
 }
