@@ -64,26 +64,14 @@ const composed: Readonly<Record<string, string>> = {
   'user.base "…" does not exist there': '… "…" does not exist there',
   'the backend answers, but this lookup did not end within 3s':
     'the backend answers, but this lookup did not end …',
-  'nothing was done: --user … begins with no prefix of this config':
-    'begins with no prefix of this config',
-  '--jti is very long: is it a whole token?': 'is very long: is it a whole token?',
   '[!]authenticator/corp failed: reason withheld, does not decide':
     '[!]… failed: reason withheld, does not decide',
-  'nothing was done: to block a token, each authenticator must say …':
-    'a token, each authenticator must say whether',
-  'server.tls.certFile: … is out of order': '….certFile: … is out of order',
-  'server.tls.clientCAFile: … is not marked as a CA certificate…':
-    'is not marked as a CA certificate',
   'has none of the names in server.tls.clientNames: …':
     'has none of the names in server.tls.clientNames',
   'authenticator corp unavailable': '… unavailable',
   'authenticators corp, robots unavailable': '… unavailable',
   '… is not counted: last heard of 10m ago': '… is not counted: …',
   'authenticator could not be closed': '… could not be closed',
-  'nothing was done: only its issuer can revoke a token with a jti':
-    'only its issuer can revoke a token with a …',
-  'no token of user … was issued by …': '… was issued by authenticator …',
-  'account state: locked': 'account state: …, by the attribute …',
   'account in corp: locked': 'account in …: …',
   'account in corp: not found': 'account in …: …',
   'account in corp: disabled': 'account in …: …',
