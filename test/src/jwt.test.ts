@@ -84,11 +84,11 @@ test('the first example of the README lets a user in as it is, and check finds a
   };
   expect(await problems(parse(text))).toEqual([]);
   const without = (line: string) => parse(text.replace(new RegExp(`^ *${line}: .*$`, 'm'), ''));
-  const alone = (audiences: string) =>
-    `the tokens of issuer ${issuer.url} are valid for the audiences ${audiences} alone: `;
+  const only = (audiences: string) =>
+    `the tokens of issuer ${issuer.url} are valid only for the audiences ${audiences}: `;
   expect(await problems(without('  {9}apiAudiences'))).toEqual([
     expect.stringMatching(
-      new RegExp(`^warning .*${alone('kubernetes')}the API server refuses each of them`),
+      new RegExp(`^warning .*${only('kubernetes')}the API server refuses each of them`),
     ),
   ]);
   expect(await problems({ ...parse(text), server: {} })).toEqual([
