@@ -93,7 +93,7 @@ test('the first example of the README lets a user in as it is, and check finds a
   ]);
   expect(await problems({ ...parse(text), server: {} })).toEqual([
     expect.stringMatching(
-      /^warning .*server\.apiAudiences is empty\. Write its --api-audiences there/,
+      /^warning .*server\.apiAudiences is empty: write the --api-audiences of kube-apiserver/,
     ),
   ]);
 });
