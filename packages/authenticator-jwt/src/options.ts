@@ -63,7 +63,7 @@ const text = (description: string, sample: string) =>
 const prefix = z
   .string({ error: 'must be text' })
   .default('')
-  .describe('The text before it. The prefixes of the authenticator come before this one.');
+  .describe("Added before the value; the authenticator's own prefixes come before it.");
 
 const noCel = z
   .unknown()
@@ -110,23 +110,23 @@ const extraEntry = section(
 const mappings = section(
   {
     username: claimOf(
-      'Who it is: the claim must be text. Of `email` only a verified one counts.',
+      "The user's name, a string. With `email`, `email_verified` must be true if the token has it.",
       'sub',
     ),
-    groups: claimOf('The groups: a text or a list of texts.', 'groups').optional(),
+    groups: claimOf('The groups: a string or a list of strings.', 'groups').optional(),
     uid: section(
       { claim: claim('sub'), expression: noCel },
       '{ claim: sub }',
       ({ claim: name }) => ({ claim: name }),
     )
       .optional()
-      .describe('What stays the same when a person is renamed.'),
+      .describe('A string that stays the same when a person is renamed.'),
     extra: z
       .array(extraEntry, {
         error: 'must be a list: write [{ key: example.com/tenant, claim: tenant }]',
       })
       .prefault([])
-      .describe('More about the user, each a text or a list of texts.'),
+      .describe('More about the user, each a string or a list of strings.'),
   },
   '{ username: { claim: sub } }',
   ({ username, groups, uid, extra }, complain) => {
@@ -145,11 +145,11 @@ const issuer = section(
       'Where its discovery document is, if not below url. The issuer in the document must still be url.',
     ).optional(),
     certificateAuthorityFile: path(
-      'The CAs that sign the certificates of the issuer (PEM). Left out: those of Node.',
+      "CA file for the issuer (PEM). Default: Node's CAs.",
       'tls/idp-ca.crt',
     ).optional(),
     jwksFile: path(
-      'A file with its keys (a JWK set): then nothing is fetched.',
+      "A file with the issuer's keys (a JWK set): nothing is fetched.",
       'keys/idp.json',
     ).optional(),
     audiences: list(
@@ -157,7 +157,7 @@ const issuer = section(
       { min: 1, max: 64 },
       (input) => parseText(input, 'kubernetes'),
     ),
-    audienceMatchPolicy: choice('What Kubernetes calls it: one audience is enough.', [
+    audienceMatchPolicy: choice('MatchAny, as in Kubernetes: one audience is enough.', [
       'MatchAny',
     ]).optional(),
   },
@@ -182,8 +182,8 @@ const limits = section(
     staleTtl: duration('How long keys are used after they were last read.', { min: '1m' }).prefault(
       '24h',
     ),
-    timeout: duration('For one attempt.', { min: '100ms', max: '30s' }).prefault('5s'),
-    maxSize: size('A bigger document is refused.', { max: '4MiB' }).prefault('256KiB'),
+    timeout: duration('Time limit for one attempt.', { min: '100ms', max: '30s' }).prefault('5s'),
+    maxSize: size('A larger document is refused.', { max: '4MiB' }).prefault('256KiB'),
     maxKeys: count('A document with more keys is refused.', 1, 10_000).default(100),
   },
   '{ refresh: 10m }',
@@ -200,7 +200,7 @@ const rule = section(
     requiredValue: z
       .string({ error: 'must be text' })
       .default('')
-      .describe('The exact value of the claim, a text.'),
+      .describe('The exact value of the claim, a string.'),
     expression: noCel,
     message: noCel,
   },
@@ -220,7 +220,7 @@ const entry = section(
     apiAudiences: list(
       {
         description:
-          "The API server's own audiences (--api-audiences) that such a token is good for. Left out: only its own, of audiences.",
+          "The API server's own audiences (--api-audiences) for which the tokens are valid as well. Default: none.",
         example: '[https://kubernetes.default.svc.cluster.local]',
       },
       { min: 0, max: 16 },
@@ -234,21 +234,21 @@ const entry = section(
       .default([...kubernetesAlgorithms])
       .describe('The signature algorithms that are accepted.'),
     typ: text(
-      'The `typ` that the header must have, such as at+jwt for access tokens. Left out: any.',
+      'The `typ` that the header must have, such as at+jwt for access tokens. Default: any.',
       'at+jwt',
     ).optional(),
-    clockTolerance: duration('How far the clock of the issuer may be from ours.', {
+    clockTolerance: duration("How far the issuer's clock may differ from ours.", {
       min: '0',
       max: '2m',
     }).prefault('30s'),
     maxTokenAge: duration(
-      'The maximum time since a token was issued (`iat`, which it needs then).',
+      'The maximum time since `iat`. If set, a token without `iat` is refused.',
       {
         max: '7d',
       },
     ).optional(),
     credentialId: flag(
-      'Adds the token id (`jti`) to extra, for the audit log of kube-apiserver. Needs allowCredentialId of the authenticator.',
+      "Adds the token's ID (`jti`) to extra, for kube-apiserver's audit log. Needs allowCredentialId: true next to options.",
     ),
     jwks: limits.prefault({}).describe('How the keys of the issuer are read.'),
   },

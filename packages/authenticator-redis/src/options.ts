@@ -95,7 +95,7 @@ const terms = {
 
 const shape = {
   ...connectionShape(terms),
-  commandTimeout: duration('For each command, and for making a connection.', {
+  commandTimeout: duration('Time limit for each command and for a connection.', {
     min: '50ms',
     max: '30s',
   }).prefault('1s'),
@@ -142,7 +142,7 @@ const shape = {
     ['no-opinion', 'rejected'],
   ).default('no-opinion'),
   trackLastUse: duration(
-    'Note in Redis when a token was used, at most once in this time, for `token list`. Without it the gateway writes nothing.',
+    'Store when a token was last used, at most once in this time, for `token list`. Default: the gateway writes nothing.',
     { min: '10s' },
   ).optional(),
   admin: adminSchema.optional(),

@@ -29,7 +29,7 @@ export const extraRules = section(
     drop: list(
       {
         description:
-          'Keys that are left out, as the peer spells them; * at the end matches any end. Left out: none; with mode api: authentication.kubernetes.io/*.',
+          'Keys to drop, as the peer spells them; a final * matches any end. Default: none; with mode api, authentication.kubernetes.io/*.',
         example: '[accessKeyId]',
       },
       { min: 0, max: 64 },
@@ -41,7 +41,7 @@ export const extraRules = section(
       })
       .max(64, 'must have at most 64 entries')
       .prefault([])
-      .describe('Keys that get another name. They are never left out.'),
+      .describe('Keys to rename. A renamed key is never dropped.'),
     lowercase: z
       .boolean({ error: 'must be true or false, without quotes' })
       .default(true)

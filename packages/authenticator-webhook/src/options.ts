@@ -65,7 +65,7 @@ export const optionsSchema = section(
   {
     url: value(
       {
-        description: 'Where reviews are sent. With mode api: the API server, without a path.',
+        description: 'Where reviews are sent. With mode api: the API server, as in a kubeconfig.',
         pattern: '^https?://',
       },
       parseUrl,
@@ -79,7 +79,7 @@ export const optionsSchema = section(
       'v1',
     ),
     audiences: choice(
-      'pass: those of the review are sent, and the answer counts for those that it names. own: ownAudiences are sent, and the answer must name one. none: none are sent.',
+      'Which audiences are sent. pass: those of the review; the token is valid for those that the answer names. own: ownAudiences; the answer must name one. none: none.',
       ['pass', 'own', 'none'],
     ).default('pass'),
     ownAudiences: list(
@@ -95,7 +95,7 @@ export const optionsSchema = section(
       'rejected',
     ]).default('no-opinion'),
     onUnauthorized: choice(
-      'What the status 400, 401 or 403 means. Left out: no-opinion; with bearer or bearerFile, and with mode api: unavailable.',
+      'What the status 400, 401 or 403 means. Default: no-opinion; with bearer, bearerFile or mode api, unavailable.',
       ['no-opinion', 'rejected', 'unavailable'],
     ).optional(),
     onError: choice('What `authenticated: false` with an error means.', [
@@ -106,11 +106,11 @@ export const optionsSchema = section(
     extra: extraRules,
     bearer: bearerToken.optional(),
     bearerFile: path(
-      'A file with a token for the peer itself, which is followed without a reload: for one that is renewed often.',
+      'A file with a token for the peer itself, followed without a reload: for a token that is renewed often.',
       '/var/run/secrets/sallyport/token',
     ).optional(),
-    timeout: duration('For one review.', { min: '50ms', max: '30s' }).prefault('2s'),
-    maxResponseSize: size('A bigger answer is refused while it is read.', { max: '4MiB' }).prefault(
+    timeout: duration('Time limit for one review.', { min: '50ms', max: '30s' }).prefault('2s'),
+    maxResponseSize: size('A larger answer is refused while it is read.', { max: '4MiB' }).prefault(
       '256KiB',
     ),
     maxConnections: count('Connections to the peer; more reviews wait.', 1, 1000).default(100),

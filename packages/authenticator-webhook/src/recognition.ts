@@ -38,7 +38,7 @@ function parsePattern(input: unknown): Parsed<RE2JS> {
 export const recognition = section(
   {
     prefixes: list(
-      { description: 'What the tokens of the peer begin with.', example: '[k8s-aws-v1.]' },
+      { description: "What the peer's tokens begin with.", example: '[k8s-aws-v1.]' },
       { min: 1, max: 64 },
       parsePrefix,
     ).optional(),
@@ -52,7 +52,7 @@ export const recognition = section(
     ).optional(),
     pattern: value(
       {
-        description: 'A regular expression (RE2) that whole tokens of the peer match.',
+        description: "A regular expression (RE2) that the peer's whole tokens match.",
         minLength: 1,
       },
       parsePattern,

@@ -39,19 +39,19 @@ const shape = {
     (text) => parseFilterTemplate(text, allowedPlaceholder),
   ).optional(),
   attribute: attribute(
-    "In place of a search: the attribute of the user that holds the groups' DNs.",
+    "Instead of a search: the user's attribute with the DNs of groups, such as memberOf.",
     'memberOf',
   ).optional(),
   nested: flag(
-    'Groups of groups count too. They are found level by level with the filter, with {dn} as the DN of a group.',
+    'Include groups of groups. The filter is searched again for each level, with {dn} as the DN of a group.',
   ),
   name: template(
-    'The name of a group: an attribute of it, or a text with attributes in braces such as team:{cn}. dn is its DN.',
+    'The name of a group: an attribute, or a pattern such as team:{cn}. dn is the DN.',
     'cn',
     parseNameTemplate,
   ).prefault('cn'),
   maxDepth: count(
-    'With nested: levels of groups; the direct groups are the first. A login with deeper groups fails.',
+    "With nested: the number of levels, the user's own groups included. A login with more levels fails.",
     1,
     100,
   )
@@ -83,7 +83,7 @@ export const groupsSchema: z.ZodType<GroupOptions> = section(
   },
 )
   .meta({ anyOf: [{ required: ['base', 'filter'] }, { required: ['attribute'] }] })
-  .describe('How the groups of a user are found. Left out: users have no groups.');
+  .describe('How the groups of a user are found. Default: users have no groups.');
 
 type Bounds = Pick<GroupOptions, 'name' | 'maxGroups' | 'maxDepth'>;
 

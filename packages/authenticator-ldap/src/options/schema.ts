@@ -48,7 +48,7 @@ const bindSchema = section(
   },
   `{ dn: "${dnExample}", password: { file: secrets/ldap } }`,
   (bind) => bind,
-).describe('The service account that searches. Left out: searches are anonymous.');
+).describe('The service account that searches. Default: searches are anonymous.');
 
 const circuitSchema = section(
   {
@@ -67,27 +67,24 @@ const poolTime = { min: '1s' };
 const poolSchema = section(
   {
     max: count('Connections to each server; more searches wait.', 1, 1000).default(10),
-    idleTimeout: duration(
-      'A connection that was not used for this long is closed.',
-      poolTime,
-    ).prefault('5m'),
+    idleTimeout: duration('How long an unused connection stays open.', poolTime).prefault('5m'),
     maxAge: duration(
-      'A connection is closed after this, and a new one is made when it is needed.',
+      'The age at which a connection is closed. A new one is made when it is needed.',
       poolTime,
     ).prefault('30m'),
   },
   '{ max: 10 }',
   (pool) => pool,
-).describe('The connections that searches run on. Users bind on others.');
+).describe('Connections for searches. Users bind on other connections.');
 
 const shape = {
   ...serverShape,
-  order: choice('listed: the first server that works. spread: each login starts at another one.', [
-    'listed',
-    'spread',
-  ]).default('listed'),
+  order: choice(
+    'listed: the first server that works. spread: each login starts at another server.',
+    ['listed', 'spread'],
+  ).default('listed'),
   serverTimeout: duration(
-    'For each step with a server: TCP, TLS, a bind, a search. The same login then asks the next server.',
+    'Time limit for each step with a server: TCP, TLS, a bind, a search. After it, the login asks the next server.',
     { min: '50ms', max: '30s' },
   ).prefault('1s'),
   serverCircuit: circuitSchema.prefault({}),
@@ -98,7 +95,7 @@ const shape = {
   pool: poolSchema.prefault({}),
   maxUserBinds: count('Concurrent user binds; more wait.', 1, 1000).default(32),
   reuseUserConnections: flag(
-    'Connections of user binds are used for further ones; false: each has a connection of its own.',
+    'Users bind one after another on the same connections. false: a new connection for each.',
   ).default(true),
   tokenPrefix: value(
     {

@@ -44,12 +44,15 @@ function parseNameServer(input: unknown): Parsed<string> {
 const srv = section(
   {
     name: value(
-      { description: 'Such as _ldaps._tcp.example.com; _ldap._tcp needs startTLS or insecure.' },
+      {
+        description:
+          'The name to look up, such as _ldaps._tcp.example.com. _ldap._tcp needs startTLS or insecure.',
+      },
       parseSrvName,
     ),
     nameServers: list(
       {
-        description: "DNS servers to ask, by address. Left out: the system's.",
+        description: "DNS servers to ask, by address. Default: the system's.",
         example: '[192.0.2.53]',
       },
       { min: 1, max: 8 },
@@ -71,10 +74,10 @@ export const serverShape = {
     { min: 1, max: 16 },
     parseServerUrl,
   ).optional(),
-  srv: srv.optional().describe('In place of urls: the servers are looked up in DNS.'),
-  startTLS: flag('Start TLS with servers of ldap:// before any other request.'),
+  srv: srv.optional().describe('Instead of urls: the servers are looked up in DNS.'),
+  startTLS: flag('With ldap:// and _ldap._tcp: start TLS before any other request.'),
   insecure: flag(
-    'Use ldap:// in clear text: anyone on the network path can read and change everything, passwords included.',
+    'Allow ldap:// without TLS: anyone on the network path can read every password and change every answer.',
   ),
 };
 

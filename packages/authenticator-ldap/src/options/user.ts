@@ -102,14 +102,14 @@ const shape = {
   loginAttributes: list(
     {
       description:
-        'In place of {username} in the filter: a user is found when one of these attributes has the typed name.',
+        'Instead of {username} in the filter: attributes, of which one must have the typed name.',
       example: '[sAMAccountName, userPrincipalName]',
     },
     { min: 1, max: 8 },
     (input) => parseAttribute(input, 'sAMAccountName'),
   ).optional(),
   dnTemplate: template(
-    'In place of base and filter: makes the DN from the typed name, without a search.',
+    'Instead of base and filter: makes the DN from the typed name, without a search.',
     'uid={username},ou=people,dc=example,dc=com',
     parseDnTemplate,
   ).optional(),

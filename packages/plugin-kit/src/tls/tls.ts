@@ -27,7 +27,7 @@ export function tlsShape(word: string): TlsShape {
   const name = `${word}.example.com`;
   return {
     caFile: path(
-      "The CAs that sign the servers' certificates (PEM), relative to the config file. Left out: those of Node.",
+      "The CAs that sign the servers' certificates (PEM), relative to the config file. Default: Node's CAs.",
       `tls/${word}-ca.crt`,
     ).optional(),
     certFile: path(
@@ -38,7 +38,7 @@ export function tlsShape(word: string): TlsShape {
     serverName: value(
       {
         description:
-          "The name that the servers' certificates must have, in place of the host of the URL.",
+          "The name that the servers' certificates must have, instead of the URL's host.",
       },
       (input) => {
         const parsed = parseText(input, name);

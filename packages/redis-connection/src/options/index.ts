@@ -97,7 +97,7 @@ export function connectionShape({ risk }: ClearTextTerms): ConnectionShape {
       26379,
       '[sentinel-a.example.com, sentinel-b.example.com, sentinel-c.example.com]',
     ).optional(),
-    name: word('With sentinels: their name of the master.', 'mymaster').optional(),
+    name: word('With sentinels: the name of the master.', 'mymaster').optional(),
     sentinelUsername: word('The ACL user for the sentinels themselves.', 'sallyport').optional(),
     sentinelPassword: secret(
       'The password for the sentinels themselves',
@@ -110,7 +110,7 @@ export function connectionShape({ risk }: ClearTextTerms): ConnectionShape {
     ).optional(),
     insecure: flag(`Allow clear text with servers on other machines: ${risk}.`),
     username: word(
-      'The ACL user. Left out: the one of the url, otherwise the default user.',
+      "The ACL user. Default: from the url, else Redis' default user.",
       'sallyport',
     ).optional(),
     password: secret("The user's password", 'REDIS_PASSWORD').optional(),

@@ -9,7 +9,7 @@ const terms = {
   consent: 'anyone on the network may say who is who',
 };
 
-const commandTimeout = duration('For each command, and for making a connection.', {
+const commandTimeout = duration('Time limit for each command and for a connection.', {
   min: '50ms',
   max: '30s',
 }).prefault('1s');
