@@ -89,7 +89,7 @@ function expectStatus(
 
 /** The rows with errors of the table of what kube-apiserver gets. The whole body is sent together. */
 const rows: readonly [string, () => GoRequest, number, string, RegExp][] = [
-  ['a body that is no JSON', () => whole('{"kind":'), 400, 'BadRequest', /JSON/],
+  ['a body that is not JSON', () => whole('{"kind":'), 400, 'BadRequest', /JSON/],
   ['another path', () => ({ ...whole(ada()), path: '/' }), 404, 'NotFound', /not found/],
   ['another method', () => ({ ...whole(ada()), method: 'PUT' }), 405, 'MethodNotAllowed', /POST/],
   [

@@ -66,7 +66,7 @@ test('three commands, and kubectl works without a question until the logout', as
   const after = await desk.kubectl(getNamespaces);
   expect([after.code, after.stdout]).toEqual([1, '']);
   expect(after.stderr).toContain(
-    'not logged in to cluster prod, and there is no terminal to ask for a password. Run: kubectl sallyport login\n',
+    'not logged in to cluster prod, and there is no terminal to ask for a password\n  fix: run: kubectl sallyport login\n',
   );
   expect(await desk.sallyport(['logout'])).toMatchObject({
     code: 0,
@@ -115,7 +115,7 @@ test('after three wrong passwords kubectl asks no more, though it runs the plugi
   expect(await run.ended).toBe(1);
   expect(run.shown().match(/Username/g)).toHaveLength(3);
   expect(run.shown()).toContain(
-    'three prompts led to no login in 15 minutes. Run: kubectl sallyport login',
+    'three prompts led to no login in 15 minutes\n  fix: run: kubectl sallyport login',
   );
 });
 
@@ -146,7 +146,7 @@ test('after a 401 the session is not trusted, and is forgotten when the server s
   await revoke(await tokenOf(desk));
   const first = await desk.kubectl(getNamespaces);
   expect([first.code, first.stdout]).toEqual([1, '']);
-  expect(first.stderr).toContain('Run: kubectl sallyport login\n');
+  expect(first.stderr).toContain('fix: run: kubectl sallyport login\n');
   await logIn(desk, site.place.people.alice);
   expect(await desk.kubectl(getNamespaces)).toEqual(done);
 });
@@ -198,7 +198,7 @@ test('a login server that is away stops no one who is logged in, and is named to
     expect([out.code, out.stderr]).toEqual([
       3,
       expect.stringMatching(
-        /The session is kept here, since it may go on until \d{4}-.*To end it, run this again/,
+        /The session is kept here, since it might be valid until \d{4}-.*\n {2}fix: to end it, run this again/,
       ),
     ]);
   } finally {
@@ -224,7 +224,7 @@ test('a login server with another CA gets no password and no token, and stops no
   expect([who.code, who.stderr]).toEqual([
     3,
     expect.stringMatching(
-      /can't verify its certificate \(\w+\): .* run: kubectl sallyport init https:\S+ prod --ca-file FILE/,
+      /can't verify its certificate \(\w+\): .*\n {2}fix: .* run: kubectl sallyport init https:\S+ prod --ca-file FILE/,
     ),
   ]);
   // NODE_TLS_REJECT_UNAUTHORIZED is for those who do not mind who gets their password.
@@ -360,7 +360,7 @@ test('logout --all ends the sessions of all devices and clusters', async () => {
   const again = await other.sallyport(['logout', '--all']);
   expect([again.code, again.stderr]).toEqual([
     1,
-    expect.stringContaining('only a session can end the others. Run: '),
+    expect.stringContaining('only a session can end the others\n  fix: run: '),
   ]);
 });
 
@@ -371,7 +371,7 @@ test('a logout that a failover of the session Redis can undo warns, and says wha
   const [desk, other] = [await loggedIn(site), await loggedIn(site)];
   await replica.hang();
   const warning =
-    /warning: no replica of the server's Redis has confirmed this logout: .*run: kubectl sallyport logout --all/;
+    /warning: no replica of the server's Redis has confirmed this logout: .*\n {2}fix: .*run: kubectl sallyport logout --all/;
   expect(await desk.sallyport(['logout'])).toEqual({
     code: 0,
     stdout: 'logged out corp:alice of cluster prod\n',
@@ -390,7 +390,7 @@ test('init lists the clusters when there is a choice, and takes all of them if t
   expect([choice.code, choice.stderr]).toEqual([
     2,
     expect.stringMatching(
-      /several clusters: prod, staging\. Name one, or take all: .* init \S+ --all --ca-file \//,
+      /several clusters: prod, staging\n {2}fix: name one, or add all: .* init \S+ --all --ca-file \//,
     ),
   ]);
   expect(await desk.kubectl([...words, 'test'])).toMatchObject({
@@ -438,7 +438,7 @@ test('an answer of another server is none of a login server', async () => {
   const [gateway] = site.gateways;
   const result = await desk.sallyport(['init', String(gateway?.adminUrl)]);
   expect([result.code, result.stdout]).toEqual([2, '']);
-  expect(result.stderr).toMatch(/: it answered 404.*Check the URL and the cluster/);
+  expect(result.stderr).toMatch(/: it answered 404.*\n {2}fix: check the URL and the cluster/);
 });
 
 test('kubectl is refused when its user is disabled in the directory, and the user is told to log in', async () => {
@@ -454,5 +454,5 @@ test('kubectl is refused when its user is disabled in the directory, and the use
   await untilRefused(site, token);
   const refused = await desk.kubectl(getNamespaces);
   expect([refused.code, refused.stdout]).toEqual([1, '']);
-  expect(refused.stderr).toContain('Run: kubectl sallyport login\n');
+  expect(refused.stderr).toContain('fix: run: kubectl sallyport login\n');
 });

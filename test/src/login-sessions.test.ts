@@ -700,7 +700,7 @@ describe('in an outage, a session', () => {
       expect([name, explained.code, explained.stderr], explained.stdout).toEqual([name, 0, '']);
       expect(explained.stdout).toMatch(
         new RegExp(
-          `\\n${name} +could not be checked .*"authenticated": true.*\\nCACHED ANSWERS\\n${name} could not be asked now\\. Until \\S+Z at the latest, `,
+          `\\n${name} +error .*"authenticated": true.*\\nCACHED ANSWERS\\n${name} can't be asked now\\. Until \\S+Z at the latest, `,
           's',
         ),
       );

@@ -32,7 +32,7 @@ describe.concurrent('token create', () => {
     const { code, stderr } = await run(create);
     expect(code).toBe(1);
     expect(stderr).toMatch(
-      /could not make the token: what the plugin says of it quotes a secret and is withheld\n$/,
+      /could not make the token: the plugin's message is hidden because it contains a secret\n$/,
     );
   });
 
@@ -46,7 +46,7 @@ describe.concurrent('token create', () => {
     child.kill('SIGTERM');
     expect(await waitForPromise(ended, 'the end')).toBe(1);
     expect(output.text()).toMatch(
-      / may or may not have made the token\. To see it: npx -y pnpm@10 sallyport token list --user jane --config \S+: interrupted\n$/,
+      / might have made the token: interrupted\n {2}fix: to see whether it did, run: npx -y pnpm@10 sallyport token list --user jane --config \S+\n$/,
     );
     expect(await calls()).toBe('hangs\nclosed\n');
   });

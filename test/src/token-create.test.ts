@@ -90,17 +90,17 @@ describe.concurrent('token create', () => {
     [
       'the prefix',
       ['--user', 'robot:jane', '--ttl', '8h'],
-      '--user is without the prefix robot:; write --user jane',
+      '--user must not include the prefix robot:\n  fix: write --user jane',
     ],
     [
       'the prefix alone',
       ['--user', 'robot:', '--ttl', '8h'],
-      '--user is without the prefix robot:; write --user NAME',
+      '--user must not include the prefix robot:\n  fix: write --user NAME',
     ],
     [
       'a group with the prefix',
       ['--user', 'jane', '--ttl', '8h', '--group', 'robot:dev'],
-      '--group is without the prefix robot:; write --group dev',
+      '--group must not include the prefix robot:\n  fix: write --group dev',
     ],
   ])('%s is wrong usage, and makes nothing', async (_name, options, message) => {
     const { run, stored, calls } = await createPlace();
@@ -111,7 +111,7 @@ describe.concurrent('token create', () => {
 
   test.each([
     ['--user <name>', ['--ttl', '8h'], ''],
-    ['--ttl <duration>', ['--user', 'jane'], ': add it, such as --ttl 8h'],
+    ['--ttl <duration>', ['--user', 'jane'], '\n  fix: add it, such as --ttl 8h'],
   ])('without %s is wrong usage', async (option, words, example) => {
     const { code, stderr } = await (await createPlace()).run(['create', ...words]);
     expect([code, stderr]).toEqual([

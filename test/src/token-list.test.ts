@@ -52,7 +52,7 @@ describe.concurrent('token list', () => {
       ],
     ]);
     expect(stderr).toBe(
-      'sallyport: 1 record is unreadable and authenticates no one: fix or delete what is stored there\n',
+      'sallyport: 1 record is unreadable and authenticates no one\n  fix: fix or delete what is stored there\n',
     );
   });
 
@@ -142,8 +142,8 @@ describe.concurrent('token list', () => {
   });
 
   test.each([
-    [['--user', 'robot:'], '--user is the prefix alone: write --user robot:NAME'],
-    [['--digest', ''], '--digest has 0 digits: give at least the first 1 of 64'],
+    [['--user', 'robot:'], '--user is only a prefix\n  fix: write --user robot:NAME'],
+    [['--digest', ''], '--digest has 0 digits\n  fix: give at least the first 1 of 64'],
   ])('%j is wrong usage', async (filter, message) => {
     const { run, calls } = await createPlace();
     const { code, stdout, stderr } = await run(['list', ...filter]);

@@ -44,7 +44,7 @@ describe.concurrent('revoke', () => {
     const { code, stdout, stderr } = await revoke(['--user', 'robot:jane']);
     expect([code, await calls()]).toEqual([1, 'closed\n']);
     expect(stdout).toMatch(/^revoked abcdef001100 .*\n1 token revoked\.\nWithout /);
-    expect(stderr).toMatch(/ could not revoke all that was asked: the store is away: start it\n$/);
+    expect(stderr).toMatch(/ could not revoke everything: the store is away: start it\n$/);
   });
 
   test('an error that quotes the token is withheld', async () => {
@@ -53,7 +53,7 @@ describe.concurrent('revoke', () => {
     });
     const { code, stdout, stderr } = await revoke(['--token'], randomToken());
     expect([code, stdout]).toEqual([1, expect.stringMatching(/^0 tokens revoked\.\n/)]);
-    expect(stderr).toMatch(/: what the plugin says of it quotes a secret and is withheld\n$/);
+    expect(stderr).toMatch(/: the plugin's message is hidden because it contains a secret\n$/);
   });
 
   test('Ctrl-C in the middle: what was revoked until then is reported, in JSON', async () => {
@@ -66,7 +66,7 @@ describe.concurrent('revoke', () => {
     child.kill('SIGINT');
     expect(await waitForPromise(ended, 'the end')).toBe(1);
     expect(JSON.parse(output.stdout()).revoked).toHaveLength(1);
-    expect(output.text()).toMatch(/ could not revoke all that was asked: interrupted\n$/);
+    expect(output.text()).toMatch(/ could not revoke everything: interrupted\n$/);
     expect(await calls()).toBe('hangs\nclosed\n');
   });
 

@@ -137,12 +137,12 @@ test('keys in a file are followed, and a bad file leaves the old ones in force',
 });
 
 test.each([
-  ['{', 'is no JSON document: write a JWK set'],
+  ['{', 'is not a JSON document: write a JWK set'],
   [
     '-----BEGIN PUBLIC KEY-----\nMFk=\n-----END PUBLIC KEY-----\n',
     'is PEM, not JSON: write a JWK set',
   ],
-  ['{}', 'is no JWK set: it needs a list "keys"'],
+  ['{}', 'is not a JWK set: it needs a list "keys"'],
   ['{"keys":[]}', 'has no public key'],
 ])(
   'a file of keys with %j is refused at the start, by the name of its option',

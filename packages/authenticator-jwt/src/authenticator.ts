@@ -169,7 +169,7 @@ async function openFile(
   const load = naming(`${place}.jwksFile: ${file}`, (content) => {
     const document = parseJson(content);
     if (document === undefined) {
-      const what = content.includes('-----BEGIN ') ? 'PEM, not JSON' : 'no JSON document';
+      const what = content.includes('-----BEGIN ') ? 'PEM, not JSON' : 'not a JSON document';
       throw new Error(
         `is ${what}: write a JWK set, such as the document at the jwks_uri of the issuer`,
       );

@@ -96,9 +96,9 @@ describe('claimMappings, as in kube-apiserver', () => {
 
   test.each<[string, object, object, string]>([
     ['no name', {}, { username }, 'claim sub is not in the token, which has '],
-    ['an empty name', { sub: '' }, { username }, 'claim sub is no text'],
-    ['a number for a name', { sub: 7 }, { username }, 'claim sub is no text'],
-    ['a list for a name', { sub: ['a'] }, { username }, 'claim sub is no text'],
+    ['an empty name', { sub: '' }, { username }, 'claim sub is not a string'],
+    ['a number for a name', { sub: 7 }, { username }, 'claim sub is not a string'],
+    ['a list for a name', { sub: ['a'] }, { username }, 'claim sub is not a string'],
     [
       'a name of every object',
       {},
@@ -134,7 +134,7 @@ describe('claimMappings, as in kube-apiserver', () => {
       'a number for a uid',
       { sub: 'a', oid: 7 },
       { username, uid: { claim: 'oid' } },
-      'claim oid is no text',
+      'claim oid is not a string',
     ],
     ['a number for more', { sub: 'a', t: 7 }, more, 'claim t is neither'],
   ])('%s is refused', (_name, claims, claimMappings, problem) => {
@@ -224,7 +224,7 @@ describe('credentialId', () => {
     });
   });
 
-  test('a token id that is no text is refused', () => {
+  test('a token id that is not a string is refused', () => {
     expect(mapped({ sub: 'a', jti: 7 }, { username }, { credentialId: true })).toHaveProperty(
       'problem',
     );

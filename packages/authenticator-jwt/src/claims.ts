@@ -41,7 +41,7 @@ export function userOf(
   const id = uid === undefined ? undefined : claimOf(claims, uid.claim);
   if (uid !== undefined && id === undefined) return { problem: missingClaim(claims, uid.claim) };
   if (uid !== undefined && (typeof id !== 'string' || id === ''))
-    return { problem: `claim ${uid.claim} is no text` };
+    return { problem: `claim ${uid.claim} is not a string` };
   const more = extraOf(claims, extra, issuer.credentialId);
   if ('problem' in more) return more;
   return {
@@ -65,7 +65,7 @@ export function usernameOf(
   const name = claimOf(claims, username.claim);
   if (name === undefined) return { problem: missingClaim(claims, username.claim) };
   if (typeof name !== 'string' || name === '')
-    return { problem: `claim ${username.claim} is no text` };
+    return { problem: `claim ${username.claim} is not a string` };
   if (username.claim === 'email' && (claimOf(claims, 'email_verified') ?? true) !== true) {
     return { problem: 'the e-mail address is not verified (email_verified)' };
   }
@@ -85,7 +85,7 @@ function extraOf(
     if (values?.some((text) => text !== '')) entries.push([key, values]);
   }
   const id = credentialId ? claimOf(claims, 'jti') : undefined;
-  if (id !== undefined && typeof id !== 'string') return { problem: 'claim jti is no text' };
+  if (id !== undefined && typeof id !== 'string') return { problem: 'claim jti is not a string' };
   if (id) entries.push([credentialIdKey, [`JTI=${id}`]]);
   return { extra: Object.fromEntries(entries) };
 }

@@ -172,7 +172,7 @@ test.each<[Behaviour, string]>([
   ['huge', 'is bigger than jwks.maxSize (262144 bytes)'],
   ['endless', 'is bigger than jwks.maxSize (262144 bytes)'],
   ['breaks off', ''],
-  ['no JSON', 'is no JSON document'],
+  ['no JSON', 'is not a JSON document'],
   ['upgrades', 'answers 101'],
 ])('an issuer that %s', async (behaviour, words) => {
   provider.behave(behaviour);
@@ -234,6 +234,6 @@ test('of a JWK set only public members of asymmetric keys are kept', () => {
   expect(Object.keys(read ?? {}).sort()).toEqual(['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y']);
 });
 
-test.each([{}, [], { keys: 7 }, { keys: [7] }, null])('%j is no JWK set', (document) => {
-  expect(() => parseKeys(document, 10)).toThrow('is no JWK set');
+test.each([{}, [], { keys: 7 }, { keys: [7] }, null])('%j is not a JWK set', (document) => {
+  expect(() => parseKeys(document, 10)).toThrow('is not a JWK set');
 });

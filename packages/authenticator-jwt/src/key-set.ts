@@ -69,7 +69,7 @@ const publicMembers = ['kty', 'use', 'key_ops', 'alg', 'kid', 'crv', 'x', 'y', '
  */
 export function parseKeys(document: unknown, maxKeys: number): readonly JWK[] {
   const { success, data } = jwksSchema.safeParse(document);
-  if (!success) throw new Error('is no JWK set: it needs a list "keys"');
+  if (!success) throw new Error('is not a JWK set: it needs a list "keys"');
   if (data.keys.length > maxKeys)
     throw new Error(`has ${data.keys.length} keys, more than jwks.maxKeys (${maxKeys})`);
   return data.keys
@@ -249,7 +249,7 @@ async function fetchDocument(
   if (status >= 300 && status < 400) throw fail('answers with a redirect, which is not followed');
   if (status !== 200) throw fail(`answers ${status}`);
   const document = parseJson(body);
-  if (document === undefined) throw fail('is no JSON document: check the URL');
+  if (document === undefined) throw fail('is not a JSON document: check the URL');
   return document;
 }
 
@@ -262,7 +262,7 @@ async function fetchDocument(
 function parseDiscovery(document: unknown, { issuer, discoveryUrl }: FetchedKeysOptions) {
   const fail = (why: string) => new AuthenticatorError('unavailable', `${discoveryUrl}: ${why}`);
   const { success, data } = discoverySchema.safeParse(document);
-  if (!success) throw fail('is no discovery document: it needs issuer and jwks_uri');
+  if (!success) throw fail('is not a discovery document: it needs issuer and jwks_uri');
   if (data.issuer !== issuer)
     throw fail('names another issuer than issuer.url, which must be the same byte for byte');
   const { jwks_uri: jwksUri, id_token_signing_alg_values_supported: algorithms } = data;

@@ -34,12 +34,12 @@ test.each<[object, string]>([
   [{ username: null }, 'status.user.username is missing'],
   [{ username: ['jane'] }, 'status.user.username is missing'],
   [{ username: undefined, Username: 'jane' }, 'status.user.username is missing'],
-  [{ uid: 7 }, 'status.user.uid is no text'],
-  [{ groups: 'a' }, 'status.user.groups is no list of texts'],
-  [{ groups: ['a', null] }, 'status.user.groups is no list of texts'],
-  [{ extra: [] }, 'status.user.extra is no map of lists of texts'],
-  [{ extra: { k: 'v' } }, 'status.user.extra is no map of lists of texts'],
-  [{ extra: { k: [1] } }, 'status.user.extra is no map of lists of texts'],
+  [{ uid: 7 }, 'status.user.uid is not a string'],
+  [{ groups: 'a' }, 'status.user.groups is not a list of strings'],
+  [{ groups: ['a', null] }, 'status.user.groups is not a list of strings'],
+  [{ extra: [] }, 'status.user.extra is not a map of lists of strings'],
+  [{ extra: { k: 'v' } }, 'status.user.extra is not a map of lists of strings'],
+  [{ extra: { k: [1] } }, 'status.user.extra is not a map of lists of strings'],
 ])('a user with %j cannot be used, which concerns this token alone', (changed, why) => {
   expect(readUser(changed)).toEqual({ unusable: 'token', why });
 });

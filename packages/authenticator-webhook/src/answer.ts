@@ -40,9 +40,9 @@ const kinds: readonly unknown[] = ['TokenReview', undefined, ''];
 export function readAnswer(body: Uint8Array): ReviewStatus | Unusable {
   if (isDeep(body)) return peer('is nested too deeply to be a TokenReview');
   const review = parseJson(body);
-  if (!isMap(review)) return peer('is no JSON object, or is cut: check the URL');
+  if (!isMap(review)) return peer('is not a JSON object, or is truncated: check the URL');
   const { apiVersion, kind, status } = review;
-  if (!kinds.includes(kind ?? undefined)) return peer('is no TokenReview: check the URL');
+  if (!kinds.includes(kind ?? undefined)) return peer('is not a TokenReview: check the URL');
   if (!versions.includes(apiVersion ?? undefined))
     return peer('has another apiVersion than v1 and v1beta1');
   if (!isMap(status)) return peer('has no status: check the URL');
@@ -50,9 +50,9 @@ export function readAnswer(body: Uint8Array): ReviewStatus | Unusable {
   const error = status.error ?? '';
   if (typeof authenticated !== 'boolean')
     return peer('has a status.authenticated that is neither true nor false');
-  if (typeof error !== 'string') return peer('has a status.error that is no text');
+  if (typeof error !== 'string') return peer('has a status.error that is not a string');
   const audiences = texts(status.audiences);
-  if (audiences === null) return token('status.audiences is no list of texts');
+  if (audiences === null) return token('status.audiences is not a list of strings');
   const user = authenticated ? readUser(status.user) : undefined;
   if (user !== undefined && 'unusable' in user) return user;
   return {
@@ -72,11 +72,11 @@ function readUser(user: unknown): UserInfo | Unusable {
   const { username, uid } = user;
   if (typeof username !== 'string' || username === '')
     return token('status.user.username is missing');
-  if (!isAbsent(uid) && typeof uid !== 'string') return token('status.user.uid is no text');
+  if (!isAbsent(uid) && typeof uid !== 'string') return token('status.user.uid is not a string');
   const groups = texts(user.groups);
-  if (groups === null) return token('status.user.groups is no list of texts');
+  if (groups === null) return token('status.user.groups is not a list of strings');
   const extra = readExtra(user.extra);
-  if (extra === null) return token('status.user.extra is no map of lists of texts');
+  if (extra === null) return token('status.user.extra is not a map of lists of strings');
   return { username, ...(uid && { uid }), ...(groups && { groups }), ...(extra && { extra }) };
 }
 

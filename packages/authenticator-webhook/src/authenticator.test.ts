@@ -192,7 +192,7 @@ describe('check', () => {
     [
       'is no webhook',
       { body: '<html>' },
-      /authenticate: its answer is no JSON object, or is cut: check the URL/,
+      /authenticate: its answer is not a JSON object, or is truncated: check the URL/,
     ],
     ['is elsewhere', { status: 404 }, /it answers with the status 404/],
     [

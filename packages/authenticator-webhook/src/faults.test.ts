@@ -111,7 +111,7 @@ test.each([
   [
     'without a length',
     'connection: close\r\n\r\n',
-    'its answer is no JSON object, or is cut: check the URL',
+    'its answer is not a JSON object, or is truncated: check the URL',
   ],
 ])('an answer %s that is cut is unavailable', async (_how, head, why) => {
   const part = JSON.stringify(reviewWith({ authenticated: true, user: jane })).slice(0, 500);

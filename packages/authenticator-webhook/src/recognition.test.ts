@@ -23,7 +23,7 @@ test.each<[string, object, string, boolean]>([
   ['an issuer', { issuers: [issuer] }, jwt({ iss: issuer }), true],
   ['another issuer', { issuers: [issuer] }, jwt({ iss: `${issuer}/` }), false],
   ['no issuer', { issuers: [issuer] }, jwt({}), false],
-  ['an issuer that is no text', { issuers: [issuer] }, jwt({ iss: [issuer] }), false],
+  ['an issuer that is not a string', { issuers: [issuer] }, jwt({ iss: [issuer] }), false],
   ['no claims', { issuers: [issuer] }, jwt(null), false],
   ['claims that are no JSON', { issuers: [issuer] }, `${part({})}.AAAA.AAAA`, false],
   ['two parts', { issuers: [issuer] }, `${part({})}.${part({ iss: issuer })}`, false],

@@ -118,7 +118,7 @@ describe('a folder', () => {
       await writeFile(join(folder, name), 'mine');
       const before = await readdir(folder, { recursive: true });
       await expect(createPlugin(folder, plan)).rejects.toThrow(
-        /is not empty: it has .+ Nothing was written/,
+        /is not empty, so nothing was written: it contains .+: choose another name/,
       );
       expect(await readdir(folder, { recursive: true })).toEqual(before);
       expect(await readFile(join(folder, name), 'utf8')).toBe('mine');
@@ -128,25 +128,25 @@ describe('a folder', () => {
   test('that is a file is left as it is', async () => {
     await writeFile(join(folder, 'file'), 'mine');
     await expect(createPlugin(join(folder, 'file'), plan)).rejects.toThrow(
-      'cannot read this folder',
+      "can't read this folder",
     );
   });
 
   test("that can't be made is an error in words", async () => {
     await symlink(join(folder, 'nowhere/deep'), join(folder, 'dangling'));
     await expect(createPlugin(join(folder, 'dangling'), plan)).rejects.toThrow(
-      /^.+dangling: cannot write the plugin here: E[A-Z]+.+\. Fix that, or choose another folder$/,
+      /^.+dangling: can't write the plugin here: E[A-Z]+.+: fix that, or choose another folder$/,
     );
     await expect(createPlugin(join(folder, 'dangling'), plan)).rejects.toBeInstanceOf(CreateError);
   });
 
   test('of a package of this repository is never written to', async () => {
     await mkdir(join(folder, 'packages/authenticator-demo'), { recursive: true });
-    expect(problemInside(folder, 'demo')).toMatch(
-      /^packages\/authenticator-demo exists: nothing was written/,
+    expect(problemInside(folder, 'demo')?.message).toMatch(
+      /^packages\/authenticator-demo exists, so nothing was written/,
     );
     expect(problemInside(folder, 'other')).toBeUndefined();
-    expect(problemInside(folder, 'ldap')).toContain("a plugin of Sallyport's own");
+    expect(problemInside(folder, 'ldap')?.message).toContain("one of Sallyport's own plugins");
   });
 });
 
@@ -232,7 +232,7 @@ describe('the command', () => {
         );
       });
       expect(stderr).toBe(
-        `create-authenticator: cannot run on Node ${node}: the gateway needs Node 24.21, or 26 or later. Install one of these\n`,
+        `create-authenticator: this program can't run on Node ${node}: the gateway needs Node 24.21, or 26 or later\n  fix: install one of these\n`,
       );
       expect(await readdir(folder)).toEqual([]);
     },
@@ -247,8 +247,11 @@ describe('the command', () => {
   });
 
   test.each([
-    [[], 'give one NAME.\n\nCreate an'],
-    [['a', '--language', 'coffee'], '--language: "coffee" is not a language: write ts or js\n'],
+    [[], 'write one NAME\n  fix: see: create-authenticator --help\n'],
+    [
+      ['a', '--language', 'coffee'],
+      '--language: "coffee" is not a language\n  fix: write ts or js\n',
+    ],
     [['a', '--langauge', 'js'], "Unknown option '--langauge'"],
     [['@acme/My'], '"My" is not a name for a plugin'],
   ])('%j is an error in words', async (words, message) => {

@@ -136,7 +136,7 @@ function problemOf(
   error: unknown,
   failure: string,
   secrets?: readonly string[],
-): Error {
+): FixableError {
   const { message, fix } = placed(authenticator.problem(error, failure, secrets));
   return new FixableError(message, fix);
 }
@@ -174,11 +174,8 @@ function bounded(
         if (!signal.aborted) throw problemOf(issuing, error, 'could not make the token');
         // The issuer's own errors say whether a token may be left behind. Here it was interrupted, and could not say so.
         const look = issuing.toPaste('token', 'list', '--user', request.user.username);
-        throw problemOf(
-          issuing,
-          error,
-          `might or might not have made the token. To see whether it did, run: ${look}`,
-        );
+        const { problem } = problemOf(issuing, error, 'might have made the token');
+        throw new FixableError(problem, `to see whether it did, run: ${look}`);
       }
     },
     list: (filter) => named(() => issuer.list(filter, signal), 'could not list its tokens'),

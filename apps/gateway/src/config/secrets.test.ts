@@ -126,9 +126,9 @@ describe('problems name the path and what is missing', () => {
 test('a text that quotes a secret in any usual spelling is withheld', () => {
   const secret = `a"b ${randomBytes(8).toString('hex')}`;
   for (const spelling of [secret, JSON.stringify(secret), encodeURIComponent(secret)]) {
-    expect(withholdSecrets(`"${spelling}" is no URL`, [secret], 'withheld')).not.toContain(
+    expect(withholdSecrets(`"${spelling}" is not a URL`, [secret], 'withheld')).not.toContain(
       spelling,
     );
   }
-  expect(withholdSecrets('is no URL', [secret], 'withheld')).toBe('is no URL');
+  expect(withholdSecrets('is not a URL', [secret], 'withheld')).toBe('is not a URL');
 });

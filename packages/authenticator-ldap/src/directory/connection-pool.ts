@@ -232,5 +232,5 @@ function isFull({ idle, busy, opening, max }: Pool): boolean {
 }
 
 export function gone(url: string): ServerSkipped {
-  return new ServerSkipped('unavailable', `${url} is no directory server any more`);
+  return new ServerSkipped('unavailable', `${url} is no longer a directory server`);
 }

@@ -39,13 +39,13 @@ interface AttributeValue {
  * LDAPv2 did (RFC 2253 section 4: spaces around separators, `;`, `OID.` and values in quotes). No
  * byte of a value is lost or changed.
  *
- * @returns the levels from the entry up to the root, [] for '', undefined for a text that is no DN
+ * @returns the levels from the entry up to the root, [] for '', undefined for a text that is not a DN
  */
 export function parseDn(text: string): Rdn[] | undefined {
   return readDn(text)?.map(({ rdn }) => rdn);
 }
 
-/** Reads the entry's own level. @returns undefined for the empty DN, and for a text that is no DN */
+/** Reads the entry's own level. @returns undefined for the empty DN, and for a text that is not a DN */
 export function firstRdn(dn: string): Rdn | undefined {
   return parseDn(dn)?.[0];
 }
@@ -55,7 +55,7 @@ export function firstRdn(dn: string): Rdn | undefined {
  * case. So are values, and spaces at their ends and runs of spaces do not count, as in
  * `caseIgnoreMatch` (RFC 4518). Values that only some directories take for equal (`é` as one
  * character or two, wide letters, ligatures) differ: for 389-DS they are another entry, perhaps of
- * another user. An OID and the name of the same attribute differ, too. A text that is no DN is
+ * another user. An OID and the name of the same attribute differ, too. A text that is not a DN is
  * below nothing, and nothing is below it.
  */
 export function isBelow(dn: string, base: string): boolean {
@@ -92,7 +92,7 @@ const maxDnLength = 65_536;
 /**
  * Reads the levels of a DN, each with the index of the separator after it.
  *
- * @returns undefined for a text that is no DN
+ * @returns undefined for a text that is not a DN
  */
 export function readDn(text: string): { readonly rdn: Rdn; readonly end: number }[] | undefined {
   if (!text.isWellFormed() || text.length > maxDnLength) return undefined;

@@ -223,7 +223,7 @@ function partOf(groups: Record<string, string | undefined>, cursor: Cursor): Val
   if (attribute !== undefined && !isAttributeDescription(attribute)) {
     const fix =
       'write {attribute:NAME}, with an attribute of the user, such as {attribute:uidNumber}';
-    throw errorAt(cursor, `"${attribute}" is no attribute`, fix);
+    throw errorAt(cursor, `"${attribute}" is not an attribute`, fix);
   }
   const fix = cursor.allowed(placeholder);
   if (fix !== undefined) throw errorAt(cursor, `{${placeholder}} is not allowed here`, fix);
@@ -236,7 +236,7 @@ function skipSpace(cursor: Cursor): void {
 
 function noAttribute(text: string, attribute: string, start: number): TemplateError {
   const what =
-    attribute === '' ? 'no attribute before the operator' : `"${attribute}" is no attribute`;
+    attribute === '' ? 'no attribute before the operator' : `"${attribute}" is not an attribute`;
   return new TemplateError(
     text,
     start,

@@ -22,7 +22,7 @@ test.each([
   expect(template(text).fill(() => [])).toEqual(filter);
 });
 
-test('a value that is no text is written by its bytes', () => {
+test('a value that is not a string is written by its bytes', () => {
   const filter = template('(id={username})').fill(() => [Buffer.from([0xff, 0x41])]);
   expect(filter && filterText(filter)).toBe('(id=\\ff\\41)');
 });

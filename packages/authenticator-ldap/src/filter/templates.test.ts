@@ -41,10 +41,10 @@ describe('a DN template', () => {
     ['uid={username}},dc=x', 15, 'write \\7b and \\7d'],
     ['uid="{username}",dc=x', 6, 'not in quotes'],
     ['uid=#{username},dc=x', 6, '{username} is not allowed here'],
-    ['uid=#040161{username},dc=x', 1, 'this is no DN'],
+    ['uid=#040161{username},dc=x', 1, 'this is not a DN'],
     ['uid=\\7{username},dc=x', 7, '{username} is not allowed here'],
     ['uid=\\{username},dc=x', 15, 'a brace too many'],
-    ['uid={username},people', 1, 'this is no DN'],
+    ['uid={username},people', 1, 'this is not a DN'],
     ['uid={username}', 15, 'no DN of a parent'],
   ])('%j is refused, with column %i', (text, column, words) => {
     expect(() => parseDnTemplate(text)).toThrow(`column ${column}: `);
@@ -131,9 +131,9 @@ describe('a name template', () => {
   );
 
   test.each([
-    ['', 1, '"" is no attribute: write cn'],
-    ['{}', 1, '"" is no attribute'],
-    ['😀{c n}', 2, '"c n" is no attribute'],
+    ['', 1, '"" is not an attribute: write cn'],
+    ['{}', 1, '"" is not an attribute'],
+    ['😀{c n}', 2, '"c n" is not an attribute'],
     ['{{cn}}', 1, 'a brace without its partner: write {cn}'],
     ['a{cn', 2, 'a brace without its partner'],
   ])('%j is refused, with column %i', (text, column, words) => {

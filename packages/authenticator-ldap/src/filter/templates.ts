@@ -40,7 +40,7 @@ export function parseNameTemplate(text: string): NameTemplate {
       throw new TemplateError(text, index + brace, 'a brace without its partner', 'write {cn}');
     if (isAttribute(turn) && !isAttributeDescription(piece)) {
       const fix = 'write cn, or a text with attributes in braces, such as team:{cn}';
-      throw new TemplateError(text, index, `"${piece}" is no attribute`, fix);
+      throw new TemplateError(text, index, `"${piece}" is not an attribute`, fix);
     }
     index += piece.length + (isAttribute(turn) ? '{}'.length : 0);
   }
@@ -90,7 +90,7 @@ export function parseDnTemplate(text: string): DnTemplate {
     throw new TemplateError(text, index, '{username} is not allowed here', place);
   }
   const [entry, parent] = readDn(`${before}x${after}`) ?? [];
-  if (entry === undefined) throw new TemplateError(text, 0, 'this is no DN', fix);
+  if (entry === undefined) throw new TemplateError(text, 0, 'this is not a DN', fix);
   if (parent === undefined) throw new TemplateError(text, text.length, 'no DN of a parent', fix);
   return {
     parent: `${before}x${after}`.slice(entry.end + 1).trim(),

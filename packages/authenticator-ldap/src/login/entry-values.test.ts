@@ -16,10 +16,10 @@ describe('the text of a value', () => {
   });
 
   test.each([['ff'], ['61 c3'], ['c0 80'], ['ed a0 80'], ['61 00'], ['1b'], ['c2 85']])(
-    'says that %s is no text, naming the attribute and not the value',
+    'says that %s is not text, naming the attribute and not the value',
     (digits) => {
       expect(() => attributeText('jpegPhoto', hex(digits))).toThrow(
-        `a value of the attribute jpegPhoto is no text (${hex(digits).length} bytes)`,
+        `a value of the attribute jpegPhoto is not text (${hex(digits).length} bytes)`,
       );
     },
   );
@@ -36,7 +36,7 @@ describe('the text of a value', () => {
       );
       for (const length of [0, 15, 17, 36]) {
         expect(() => attributeText(attribute, Buffer.alloc(length, 'a'))).toThrow(
-          `a value of the attribute ${attribute} is no GUID of 16 bytes (${length} bytes)`,
+          `a value of the attribute ${attribute} is not a GUID of 16 bytes (${length} bytes)`,
         );
       }
     },
@@ -62,8 +62,8 @@ describe('the text of a value', () => {
     const sid = (count: number) =>
       Buffer.concat([Buffer.from([1, count, 0, 0, 0, 0, 0, 5]), Buffer.alloc(4 * count)]);
     expect(attributeText('objectSid', sid(15))).toBe(`S-1-5${'-0'.repeat(15)}`);
-    expect(() => attributeText('objectSid', sid(16))).toThrow('is no SID (72 bytes)');
-    expect(() => attributeText('objectSid', sid(0))).toThrow('is no SID (8 bytes)');
+    expect(() => attributeText('objectSid', sid(16))).toThrow('is not a SID (72 bytes)');
+    expect(() => attributeText('objectSid', sid(0))).toThrow('is not a SID (8 bytes)');
   });
 
   test.each([
@@ -75,7 +75,7 @@ describe('the text of a value', () => {
     ['its text form', Buffer.from('S-1-5-32-544').toString('hex')],
   ])('refuses a SID of %s', (_name, digits) => {
     expect(() => attributeText('objectSid', hex(digits))).toThrow(
-      /^a value of the attribute objectSid is no SID/,
+      /^a value of the attribute objectSid is not a SID/,
     );
   });
 

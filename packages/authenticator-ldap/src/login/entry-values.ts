@@ -48,7 +48,7 @@ export function textsOf(entry: LdapEntry, attribute: string): readonly string[] 
     const form = formOf(attribute);
     const text = form.write(value);
     if (text !== undefined) return text;
-    const problem = `a value of the attribute ${attribute} is no ${form.what} (${value.length} bytes)`;
+    const problem = `a value of the attribute ${attribute} is not ${form.what} (${value.length} bytes)`;
     throw new AuthenticatorError('failed', `${problem}: look at the entry ${entry.dn}`);
   });
 }
@@ -101,7 +101,7 @@ const guidOrder = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
 const reordered = (bytes: Buffer) => Buffer.from(guidOrder.map((from) => bytes[from] ?? 0));
 
 const guid: Form = {
-  what: 'GUID of 16 bytes',
+  what: 'a GUID of 16 bytes',
   write(value) {
     if (value.length !== 16) return undefined;
     const digits = reordered(value).toString('hex');
@@ -112,7 +112,7 @@ const guid: Form = {
 
 /** A SID is `S-1-` with the authority and up to 15 sub-authorities (MS-DTYP sections 2.4.2.1 and 2.4.2.2). */
 const sid: Form = {
-  what: 'SID',
+  what: 'a SID',
   write(value) {
     const count = value[1] ?? 0;
     if (value[0] !== 1 || count < 1 || count > 15 || value.length !== 8 + 4 * count)

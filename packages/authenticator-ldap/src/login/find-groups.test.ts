@@ -226,9 +226,9 @@ describe('a search for groups that is not the whole answer fails the login', () 
     ['an empty name', { cn: [''] }, 'cn of the group cn=x is missing or empty'],
     ['two names', { cn: ['a', 'b'] }, 'cn=x has 2 values of the attribute cn, which must have one'],
     [
-      'a name that is no text',
+      'a name that is not text',
       { cn: [Buffer.from([0x80])] },
-      'a value of the attribute cn is no text',
+      'a value of the attribute cn is not text',
     ],
   ])('a group with %s', async (_what, attributes, message) => {
     const failed = failing(() => ({ entries: [groupOf('fine'), entry('cn=x', attributes)] }));
@@ -296,15 +296,15 @@ describe('groups from an attribute of the user', () => {
     [
       'no DN',
       member(dnOf('a'), 'nonsense'),
-      'a value of the user\'s memberOf is no DN: "nonsense"',
+      'a value of the user\'s memberOf is not a DN: "nonsense"',
     ],
     [
       'no DN, in several lines',
       member(`a\nb${'c'.repeat(1000)}`),
-      `is no DN: "a b${'c'.repeat(197)}..."`,
+      `is not a DN: "a b${'c'.repeat(197)}..."`,
     ],
-    ['an empty value', member(''), "a value of the user's memberOf is no DN"],
-    ['bytes that are no text', member(Buffer.from([0xff])), 'memberOf is no text'],
+    ['an empty value', member(''), "a value of the user's memberOf is not a DN"],
+    ['bytes that are not text', member(Buffer.from([0xff])), 'memberOf is not text'],
     [
       'two names in the first level',
       member(`cn=a+cn=b,${groupsBase}`),

@@ -99,11 +99,11 @@ function groupsOfAttribute(
 ): readonly Group[] {
   const groups: Group[] = [];
   for (const dn of textsOf(entry, attribute)) {
-    // A text that is no DN would be below no base, and so be ignored.
+    // A text that is not a DN would be below no base, and so be ignored.
     if (firstRdn(dn) === undefined) {
       throw new AuthenticatorError(
         'failed',
-        `a value of the user's ${attribute} is no DN: "${oneLine(dn)}"`,
+        `a value of the user's ${attribute} is not a DN: "${oneLine(dn)}"`,
       );
     }
     const isOurs = bases.length === 0 || bases.some((base) => isBelow(dn, base));

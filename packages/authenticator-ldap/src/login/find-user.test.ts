@@ -294,9 +294,9 @@ describe("a user's entry", () => {
       'has 2 values of the attribute entryUUID',
     ],
     [
-      'a username that is no text',
+      'a username that is not text',
       entry('uid=x', { uid: [Buffer.from([0xff])] }),
-      'attribute uid is no text',
+      'attribute uid is not text',
     ],
     [
       'a part of an attribute',

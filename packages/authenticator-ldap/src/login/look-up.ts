@@ -266,7 +266,7 @@ export function createRevalidate(
     signal.throwIfAborted();
     const sinceTime = since.getTime();
     if (Number.isNaN(sinceTime))
-      throw new AuthenticatorError('failed', 'the time of the login is no date');
+      throw new AuthenticatorError('failed', 'the time of the login is not a date');
     if (!isUsername(username)) return unknownUser;
     const searched = { username, uid, hasLoggedIn: true };
     const { value: result, server } = await findEntry(

@@ -114,7 +114,7 @@ describe('groups', () => {
     [
       { base, filter: '(member={dn})', name: 'a b' },
       [
-        'groups.name: column 1: "a b" is no attribute: write cn, or a text with attributes in braces, such as team:{cn}',
+        'groups.name: column 1: "a b" is not an attribute: write cn, or a text with attributes in braces, such as team:{cn}',
       ],
     ],
     [
@@ -134,7 +134,7 @@ describe('groups', () => {
     [
       { attribute: 'member of' },
       [
-        'groups.attribute: "member of" is no name of an attribute: it has letters, digits and dashes; write memberOf',
+        'groups.attribute: "member of" is not the name of an attribute: it has letters, digits and dashes; write memberOf',
       ],
     ],
     [

@@ -16,7 +16,7 @@ export function attribute(description: string, example: string) {
 export function parseAttribute(input: unknown, example: string): Parsed<string> {
   const parsed = parseText(input, example);
   if ('problem' in parsed || isAttributeDescription(parsed.value)) return parsed;
-  const problem = `${JSON.stringify(parsed.value)} is no name of an attribute`;
+  const problem = `${JSON.stringify(parsed.value)} is not the name of an attribute`;
   return { problem, fix: `it has letters, digits and dashes; write ${example}` };
 }
 
@@ -43,6 +43,6 @@ export function bases(description: string, example: string): z.ZodType<readonly 
   return oneOrMore({ description, items: { minLength: 1 } }, 16, (input) => {
     const parsed = parseText(input, example);
     if ('problem' in parsed || parseDn(parsed.value)?.length) return parsed;
-    return { problem: `${JSON.stringify(parsed.value)} is no DN`, fix: `write ${example}` };
+    return { problem: `${JSON.stringify(parsed.value)} is not a DN`, fix: `write ${example}` };
   });
 }

@@ -82,7 +82,7 @@ describe('options', () => {
     ],
     [
       { bind: { dn: 'cn=a,b', password: 'x' } },
-      'bind.dn: "cn=a,b" is no DN: write cn=sallyport,ou=services,dc=example,dc=com',
+      'bind.dn: "cn=a,b" is not a DN: write cn=sallyport,ou=services,dc=example,dc=com',
     ],
     [
       { bind: { dn: 'a' } },

@@ -26,7 +26,7 @@ const bindSchema = section(
         const isBad =
           'value' in parsed && parsed.value.includes('=') && parseDn(parsed.value) === undefined;
         return isBad
-          ? { problem: `${JSON.stringify(parsed.value)} is no DN`, fix: `write ${dnExample}` }
+          ? { problem: `${JSON.stringify(parsed.value)} is not a DN`, fix: `write ${dnExample}` }
           : parsed;
       },
     ),

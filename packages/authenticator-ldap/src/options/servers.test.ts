@@ -64,7 +64,7 @@ describe('urls', () => {
   test.each([
     ['ldap.example.com', 'must begin with ldaps:// or ldap://'],
     ['https://ldap.example.com', 'must begin with ldaps:// or ldap://'],
-    ['ldaps://', 'names no host'],
+    ['ldaps://', 'does not name a host'],
     [
       'ldaps://ldap.example.com/dc=example,dc=com',
       'must end after the host and port (an IPv6 address in brackets)',
@@ -74,10 +74,10 @@ describe('urls', () => {
       'must end after the host and port (an IPv6 address in brackets)',
     ],
     ['ldaps://2001:db8::1', 'must end after the host and port (an IPv6 address in brackets)'],
-    ['ldaps://[192.0.2.1]', 'names no host'],
-    ['ldaps://127.1', 'names no host'],
-    ['ldaps://-a.example.com', 'names no host'],
-    ['ldaps://lüdap', 'names no host'],
+    ['ldaps://[192.0.2.1]', 'does not name a host'],
+    ['ldaps://127.1', 'does not name a host'],
+    ['ldaps://-a.example.com', 'does not name a host'],
+    ['ldaps://lüdap', 'does not name a host'],
     ['ldaps://ldap:0', 'has no port from 1 to 65535'],
     ['ldaps://ldap:65536', 'has no port from 1 to 65535'],
   ])('%s is refused, quoted, with an example', (url, words) => {
@@ -150,7 +150,7 @@ describe('srv', () => {
     ...['_ldap._tcp._'],
   ])('%s is refused', (name) => {
     expect(complaints(writtenOptions({ urls: undefined, srv: { name } }))).toEqual([
-      `srv.name: "${name}" names no LDAP service: write _ldaps._tcp.example.com (TLS from the start), or _ldap._tcp.example.com with startTLS: true`,
+      `srv.name: "${name}" does not name an LDAP service: write _ldaps._tcp.example.com (TLS from the start), or _ldap._tcp.example.com with startTLS: true`,
     ]);
   });
 
@@ -172,7 +172,7 @@ describe('srv', () => {
     ).toEqual(
       bad.map(
         (address, index) =>
-          `srv.nameServers.${index}: "${address}" is no address of a DNS server: write 192.0.2.53, 192.0.2.53:5353, 2001:db8::53 or "[2001:db8::53]:5353"`,
+          `srv.nameServers.${index}: "${address}" is not the address of a DNS server: write 192.0.2.53, 192.0.2.53:5353, 2001:db8::53 or "[2001:db8::53]:5353"`,
       ),
     );
     expect(complaints(writtenOptions({ urls: undefined, srv: { name, nameServers: [] } }))).toEqual(

@@ -27,7 +27,7 @@ function parseSrvName(input: unknown): Parsed<string> {
   const domain = /^_ldaps?\._tcp\.(.+)$/i.exec(name)?.[1];
   if (domain !== undefined && isHostName(domain.replace(/(^|\.)_/g, '$1'))) return { value: name };
   const fix = `write ${srvExample} (TLS from the start), or _ldap._tcp.example.com with startTLS: true`;
-  return { problem: `${JSON.stringify(parsed.value)} names no LDAP service`, fix };
+  return { problem: `${JSON.stringify(parsed.value)} does not name an LDAP service`, fix };
 }
 
 function parseNameServer(input: unknown): Parsed<string> {
@@ -38,7 +38,7 @@ function parseNameServer(input: unknown): Parsed<string> {
   const { six, four = '', port = 53 } = shape.exec(parsed.value)?.groups ?? {};
   const isAddress = six === undefined ? isIPv4(four) : isIPv6(six);
   if (isAddress && Number(port) >= 1 && Number(port) <= 65_535) return parsed;
-  return { problem: `${JSON.stringify(parsed.value)} is no address of a DNS server`, fix };
+  return { problem: `${JSON.stringify(parsed.value)} is not the address of a DNS server`, fix };
 }
 
 const srv = section(
@@ -169,7 +169,7 @@ function parseServerUrl(input: unknown): Parsed<ServerUrl> {
     return { problem: `${quoted} ${why}`, fix: urlFix };
   }
   if (six === undefined ? !isIPv4(name) && !isHostName(name) : !isIPv6(six))
-    return { problem: `${quoted} names no host`, fix: urlFix };
+    return { problem: `${quoted} does not name a host`, fix: urlFix };
   const secure = scheme.toLowerCase() === 'ldaps';
   const number = port === undefined ? (secure ? 636 : 389) : Number(port);
   if (number < 1 || number > 65_535)

@@ -22,25 +22,25 @@ describe('attributes of a user', () => {
     [
       { username: 'uid)(x' },
       [
-        'user.attributes.username: "uid)(x" is no name of an attribute: it has letters, digits and dashes; write uid',
+        'user.attributes.username: "uid)(x" is not the name of an attribute: it has letters, digits and dashes; write uid',
       ],
     ],
     [
       { uid: '1.1' },
       [
-        'user.attributes.uid: "1.1" is no name of an attribute: it has letters, digits and dashes; write entryUUID',
+        'user.attributes.uid: "1.1" is not the name of an attribute: it has letters, digits and dashes; write entryUUID',
       ],
     ],
     [
       { email: '*' },
       [
-        'user.attributes.email: "*" is no name of an attribute: it has letters, digits and dashes; write mail',
+        'user.attributes.email: "*" is not the name of an attribute: it has letters, digits and dashes; write mail',
       ],
     ],
     [
       { extra: { a: 'b c' } },
       [
-        'user.attributes.extra.a: "b c" is no name of an attribute: it has letters, digits and dashes; write departmentNumber',
+        'user.attributes.extra.a: "b c" is not the name of an attribute: it has letters, digits and dashes; write departmentNumber',
       ],
     ],
     [

@@ -132,7 +132,7 @@ describe('a user', () => {
       'a login attribute that would change the filter',
       { base, loginAttributes: ['uid', 'uid)(x'] },
       [
-        'user.loginAttributes.1: "uid)(x" is no name of an attribute: it has letters, digits and dashes; write sAMAccountName',
+        'user.loginAttributes.1: "uid)(x" is not the name of an attribute: it has letters, digits and dashes; write sAMAccountName',
       ],
     ],
     [
@@ -154,7 +154,7 @@ describe('the bases', () => {
     [
       'example.com',
       'sub',
-      ['user.base: "example.com" is no DN: write ou=people,dc=example,dc=com'],
+      ['user.base: "example.com" is not a DN: write ou=people,dc=example,dc=com'],
     ],
     [[], 'sub', ['user.base: must not be empty: write one or a list']],
     [
@@ -162,7 +162,7 @@ describe('the bases', () => {
       'sub',
       [
         'user.base.1: must be text: write ou=people,dc=example,dc=com',
-        'user.base.2: "y" is no DN: write ou=people,dc=example,dc=com',
+        'user.base.2: "y" is not a DN: write ou=people,dc=example,dc=com',
       ],
     ],
     [

@@ -47,7 +47,7 @@ test('a folder that others can write, a link and a file are not used', async () 
   await symlink(parent.path, link);
   await writeFile(file, '');
   expect(prepareFolder(open)).toMatch(/can be written by other users\. Run: chmod 700/);
-  expect(prepareFolder(link)).toMatch(/is no folder/);
+  expect(prepareFolder(link)).toMatch(/is not a folder/);
   expect(prepareFolder(file)).toMatch(/EEXIST/);
   expect(prepareFolder(join(file, 'x'))).toMatch(/ENOTDIR/);
 });

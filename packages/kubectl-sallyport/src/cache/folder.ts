@@ -29,7 +29,7 @@ export function prepareFolder(folder: string): string | undefined {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const stat = lstatSync(folder);
-    if (!stat.isDirectory()) return `${folder} is no folder`;
+    if (!stat.isDirectory()) return `${folder} is not a folder`;
     const problem = rightsProblem(
       stat,
       0o022,

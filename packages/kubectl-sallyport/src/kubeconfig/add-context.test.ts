@@ -193,7 +193,7 @@ test("kubectl's lock is respected, and nothing is written without it", async () 
   expect((await readdir(folder.path)).sort()).toEqual(['config', 'config.lock']);
 });
 
-test('a place that is no folder is an error that names the file', async () => {
+test('a place that is not a folder is an error that names the file', async () => {
   await using folder = await temporaryFolder('kubeconfig');
   await writeFile(join(folder.path, 'file'), '');
   expect(() => addContext([join(folder.path, 'file/config')], added, true)).toThrow(

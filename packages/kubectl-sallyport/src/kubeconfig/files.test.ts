@@ -60,9 +60,9 @@ test.each([
     /config:4: it is not valid YAML: Map keys must be unique/,
   ],
   ['a: 1\n---\nb: 2\n', /config:\d+: it is not valid YAML: /],
-  ['just text', /config: it is no kubeconfig/],
-  ['- a\n', /config: it is no kubeconfig/],
-  ['clusters: {prod: {}}\n', /config: clusters is no list/],
+  ['just text', /config: it is not a kubeconfig/],
+  ['- a\n', /config: it is not a kubeconfig/],
+  ['clusters: {prod: {}}\n', /config: clusters is not a list/],
 ])('%j is refused', async (text, message) => {
   await using folder = await temporaryFolder('kubeconfig');
   const file = join(folder.path, 'config');

@@ -63,10 +63,11 @@ export function readFile(path: string) {
     );
   }
   if (!isMap(document.contents) && !isNull(document.contents))
-    throw refuse(': it is no kubeconfig: it has no keys');
+    throw refuse(': it is not a kubeconfig: it has no keys');
   for (const kind of Object.keys(kinds)) {
     const list = document.get(kind, true);
-    if (list !== undefined && !isSeq(list) && !isNull(list)) throw refuse(`: ${kind} is no list`);
+    if (list !== undefined && !isSeq(list) && !isNull(list))
+      throw refuse(`: ${kind} is not a list`);
   }
   return { path, text, document };
 }

@@ -148,6 +148,6 @@ function otherName(url: string, error: unknown): [problem: string, fix: string] 
   );
   const shown = names.slice(0, 5).join(', ');
   const host = new URL(url).hostname.replace(/^\[(.*)\]$/, '$1');
-  const valid = shown === '' ? 'names no host' : `is for ${shown}`;
+  const valid = shown === '' ? 'does not name a host' : `is for ${shown}`;
   return [`${url}: can't verify its certificate: it ${valid}, and not for ${host}`, useGivenUrl];
 }

@@ -165,7 +165,7 @@ function readSession(texts: SessionTexts, text: string | undefined, digest: stri
   if (session !== undefined) return session;
   const problem =
     text === undefined
-      ? 'is no session: only tokens of the login server are accepted here'
+      ? 'is not a session: only tokens of the login server are accepted here'
       : 'was not written by a gateway with these sealing keys for this token';
   throw new AuthenticatorError(
     'failed',
