@@ -110,9 +110,9 @@ test('backend.ts stops, hangs and starts a program', async () => {
 });
 
 test('it explains every reason of a refusal', () => {
-  const table = /\| Reason \|.*?\n\n/s.exec(guide)?.[0] ?? '';
-  const words = [...table.matchAll(/^\| (.*?) \|/gm)].flatMap(([, cell = '']) => [
-    ...cell.matchAll(/`([\w-]+)`/g),
+  const list = /^- `reason` .*?\n\n(.*?)\n\n/ms.exec(guide)?.[1] ?? '';
+  const words = [...list.matchAll(/^- (.*?):/gm)].flatMap(([, reasons = '']) => [
+    ...reasons.matchAll(/`([\w-]+)`/g),
   ]);
   expect(words.map(([, word]) => word).sort()).toEqual([...rejectionReasons].sort());
 });

@@ -48,7 +48,7 @@ test('every case has a broken plugin that it is there for', () => {
 
 test('the README says how many cases each ability has', async () => {
   const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
-  const rows = [...readme.matchAll(/^\| `(\w+)` \| (\d+) \| /gm)].map(([, group, count]) => [
+  const rows = [...readme.matchAll(/^- `(\w+)` \((\d+)\)/gm)].map(([, group, count]) => [
     group,
     Number(count),
   ]);
