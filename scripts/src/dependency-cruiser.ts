@@ -2,7 +2,10 @@ import { readFileSync } from 'node:fs';
 import type { IConfiguration } from 'dependency-cruiser';
 import { rulesOfFolders } from './folder-order.ts';
 
-export const architecture: URL = new URL('../../docs/contributing/architecture.md', import.meta.url);
+export const architecture: URL = new URL(
+  '../../docs/contributing/architecture.md',
+  import.meta.url,
+);
 
 /** Finds the imports of all packages for `pnpm check`. */
 const configuration: IConfiguration = {
