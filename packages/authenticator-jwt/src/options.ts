@@ -165,7 +165,7 @@ const issuer = section(
   ({ audienceMatchPolicy: _, ...keys }, complain) => {
     for (const key of ['discoveryURL', 'certificateAuthorityFile'] as const) {
       if (keys.jwksFile !== undefined && keys[key] !== undefined) {
-        complain([key], 'does nothing beside jwksFile: remove the one or the other');
+        complain([key], 'does nothing beside jwksFile', 'remove the one or the other');
       }
     }
     return keys;
@@ -189,7 +189,7 @@ const limits = section(
   '{ refresh: 10m }',
   (keys, complain) => {
     if (keys.staleTtl <= keys.refresh)
-      complain(['staleTtl'], 'must be longer than refresh: write 24h');
+      complain(['staleTtl'], 'must be longer than refresh', 'write 24h');
     return keys;
   },
 );
@@ -289,7 +289,8 @@ export const optionsSchema = section(
       if (first !== index)
         complain(
           ['issuers', index, 'issuer', 'url'],
-          `is the issuer of issuers[${first}] too: join them`,
+          `is the issuer of issuers[${first}] too`,
+          `join them`,
         );
     }
     return { issuers };

@@ -52,7 +52,8 @@ const adminSchema = section(
     if (keys.url === undefined && keys.username === undefined && keys.password === undefined) {
       complain(
         ['url'],
-        'is missing, and so are username and password: write { env: REDIS_ADMIN_URL }',
+        'is missing, and so are username and password',
+        'write { env: REDIS_ADMIN_URL }',
       );
     }
     return keys;
@@ -74,10 +75,14 @@ function settleAdmin(
   if (admin === undefined) return connection;
   const { url } = admin;
   if (url !== undefined && isClearText(url) && insecure !== true) {
-    complain(['admin', 'url'], 'uses clear text: write rediss://, or insecure: true beside admin');
+    complain(
+      ['admin', 'url'],
+      'uses clear text',
+      'write rediss://, or insecure: true beside admin',
+    );
   }
-  const login = settleLogin(admin, 'write { env: REDIS_ADMIN_PASSWORD }', (path, message) =>
-    complain(['admin', ...path], message),
+  const login = settleLogin(admin, 'write { env: REDIS_ADMIN_PASSWORD }', (path, problem, fix) =>
+    complain(['admin', ...path], problem, fix),
   );
   const { servers, tls, commandTimeout } = connection;
   return {
@@ -171,7 +176,8 @@ export const optionsSchema = section(
     if (tokenPattern?.matches('')) {
       complain(
         ['tokenPattern'],
-        'matches an empty text, so it may match anything: write one such as [A-Za-z0-9]{40}',
+        'matches an empty text, so it may match anything',
+        'write one such as [A-Za-z0-9]{40}',
       );
     }
     if (connection === undefined) return undefined;

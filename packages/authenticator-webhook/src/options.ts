@@ -131,7 +131,8 @@ export const optionsSchema = section(
     if (mode === 'api' && !hasBearer && tls.certFile === undefined) {
       complain(
         ['bearerFile'],
-        'is missing: with mode api, set bearerFile, bearer, or certFile and keyFile',
+        'is missing',
+        'with mode api, set bearerFile, bearer, or certFile and keyFile',
       );
     }
     return {
@@ -165,11 +166,12 @@ function refuseClearText(url: URL, insecure: boolean | undefined, complain: Comp
   if (isClear && insecure !== true) {
     complain(
       ['url'],
-      'uses clear text: write https://, or insecure: true if anyone on the way may read every token',
+      'uses clear text',
+      'write https://, or insecure: true if anyone on the way may read every token',
     );
   }
   if (!isClear && insecure === true)
-    complain(['insecure'], 'has no effect, since no clear text is used: remove it');
+    complain(['insecure'], 'has no effect, since no clear text is used', 'remove it');
 }
 
 /** Settles the token for the peer itself, or the file that has it. */
@@ -181,7 +183,7 @@ function settleBearer(
   complain: Complain,
 ) {
   if (token !== undefined && file !== undefined)
-    complain(['bearerFile'], 'does nothing beside bearer: remove one');
+    complain(['bearerFile'], 'does nothing beside bearer', 'remove one');
   if (token !== undefined) return { token };
   return file === undefined ? undefined : { file };
 }
@@ -189,7 +191,7 @@ function settleBearer(
 /** Makes the URL of reviews from that of a kubeconfig. The API server may be below a path, behind a proxy. */
 function apiUrl(url: URL, version: string, complain: Complain): URL {
   if (/\/apis\b/.test(url.pathname) || url.search !== '') {
-    complain(['url'], `must be the API server alone, as in a kubeconfig: write ${url.origin}`);
+    complain(['url'], `must be the API server alone, as in a kubeconfig`, `write ${url.origin}`);
   }
   return new URL(
     `${url.origin}${url.pathname.replace(/\/$/, '')}/apis/authentication.k8s.io/${version}/tokenreviews`,
@@ -207,7 +209,7 @@ function settleAudiences(
     return { kind };
   }
   if (own === undefined)
-    complain(['ownAudiences'], 'must list the audiences of the tokens: write [sallyport]');
+    complain(['ownAudiences'], 'must list the audiences of the tokens', 'write [sallyport]');
   return { kind, audiences: own ?? [] };
 }
 

@@ -63,7 +63,8 @@ export const recognition = section(
     if (prefixes.length === 0 && issuers.length === 0 && pattern === undefined) {
       complain(
         [],
-        'must say which tokens the peer issues: write { prefixes: [k8s-aws-v1.] }, issuers or pattern',
+        'must say which tokens the peer issues',
+        'write { prefixes: [k8s-aws-v1.] }, issuers or pattern',
       );
     }
     return { prefixes, issuers, pattern };

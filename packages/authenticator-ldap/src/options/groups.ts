@@ -75,7 +75,11 @@ export const groupsSchema: z.ZodType<GroupOptions> = section(
     const { name, maxGroups, maxDepth = defaultMaxDepth } = keys;
     const bounds = { name, maxGroups, maxDepth };
     if (keys.maxDepth !== undefined && keys.nested !== true) {
-      complain(['maxDepth'], 'has no effect without nested: true: write that, or remove maxDepth');
+      complain(
+        ['maxDepth'],
+        'has no effect without nested: true',
+        'write that, or remove maxDepth',
+      );
     }
     if (keys.attribute !== undefined)
       return settleAttribute(keys.attribute, keys, bounds, complain);
@@ -96,18 +100,21 @@ function settleSearch(
   if (base === undefined) {
     complain(
       ['base'],
-      `must be the DN to search below: write "${baseExample}", or give attribute: memberOf`,
+      `must be the DN to search below`,
+      `write "${baseExample}", or give attribute: memberOf`,
     );
   }
   if (filter === undefined) {
     complain(
       ['filter'],
-      `must say how groups are found: write "(member={dn})", or give attribute: memberOf`,
+      `must say how groups are found`,
+      `write "(member={dn})", or give attribute: memberOf`,
     );
   } else if (filter.placeholders.size === 0) {
     complain(
       ['filter'],
-      `must contain {dn}, {username} or {attribute:NAME}, else it finds all groups: write "${filterExample}"`,
+      `must contain {dn}, {username} or {attribute:NAME}, else it finds all groups`,
+      `write "${filterExample}"`,
     );
   } else if (nested) refuseNestedWithoutDn(filter, complain);
   if (base === undefined || filter === undefined) return undefined;
@@ -139,13 +146,15 @@ function settleAttribute(
   if (base.length === 0) {
     complain(
       ['base'],
-      `must be the DN to search below for groups of groups: write "${baseExample}"`,
+      `must be the DN to search below for groups of groups`,
+      `write "${baseExample}"`,
     );
   }
   if (filter === undefined) {
     complain(
       ['filter'],
-      `must say how groups of groups are found: write "(member={dn})", or remove nested`,
+      `must say how groups of groups are found`,
+      `write "(member={dn})", or remove nested`,
     );
     return common;
   }
@@ -163,6 +172,7 @@ function refuseNestedWithoutDn(filter: FilterTemplate, complain: Complain): void
   if (filter.placeholders.has('dn')) return;
   complain(
     ['filter'],
-    'must contain {dn} to find groups of groups: write "(member={dn})", or remove nested',
+    'must contain {dn} to find groups of groups',
+    'write "(member={dn})", or remove nested',
   );
 }

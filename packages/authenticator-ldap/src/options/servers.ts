@@ -88,17 +88,22 @@ export function settleServers(keys: ServerKeys, complain: Complain) {
   if (keys.urls === undefined && srv === undefined) {
     complain(
       ['urls'],
-      `must list the servers: write [ldaps://ldap-a.example.com], or srv: { name: ${srvExample} }`,
+      `must list the servers`,
+      `write [ldaps://ldap-a.example.com], or srv: { name: ${srvExample} }`,
     );
   }
   if (keys.urls !== undefined && srv !== undefined) {
-    complain(['srv'], "can't be used together with urls: remove one of the two");
+    complain(['srv'], "can't be used together with urls", 'remove one of the two');
   }
   const addresses = urls.map(({ host, port }) => JSON.stringify([host, port]));
   for (const [index, address] of addresses.entries()) {
     const first = addresses.indexOf(address);
     if (first !== index)
-      complain(['urls', index], `is the same server as entry ${first + 1}: remove one of the two`);
+      complain(
+        ['urls', index],
+        `is the same server as entry ${first + 1}`,
+        `remove one of the two`,
+      );
   }
   checkClearText(keys, complain);
   const securityOf = (secure: boolean): Server['security'] =>
@@ -126,12 +131,14 @@ function checkClearText(
   } else if (startTLS === true && insecure === true) {
     complain(
       ['insecure'],
-      "can't be used together with startTLS: remove insecure, and everything is encrypted",
+      "can't be used together with startTLS",
+      'remove insecure, and everything is encrypted',
     );
   } else if (startTLS !== true && insecure !== true) {
-    if (index !== -1) complain(['urls', index], `ldap:// is clear text: write ldaps://; or ${fix}`);
+    if (index !== -1)
+      complain(['urls', index], `ldap:// is clear text`, `write ldaps://; or ${fix}`);
     if (plainSrv)
-      complain(['srv', 'name'], `_ldap._tcp is clear text: write _ldaps._tcp; or ${fix}`);
+      complain(['srv', 'name'], `_ldap._tcp is clear text`, `write _ldaps._tcp; or ${fix}`);
   }
 }
 

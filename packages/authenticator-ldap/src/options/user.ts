@@ -59,7 +59,11 @@ const userAttributes = section(
   ({ username, uid, email, extra }, complain): UserOptions['attributes'] => {
     for (const key of Object.keys(extra)) refuseExtraKey(key, complain);
     if (email !== undefined && Object.hasOwn(extra, 'email')) {
-      complain(['extra', 'email'], 'is taken by the attribute under email: remove one of the two');
+      complain(
+        ['extra', 'email'],
+        'is taken by the attribute under email',
+        'remove one of the two',
+      );
     }
     return {
       username,
@@ -75,16 +79,18 @@ function refuseExtraKey(key: string, complain: Complain): void {
   if (key === '') {
     complain(
       ['extra', key],
-      'is an empty key: write a lowercase one with a domain, such as example.com/department',
+      'is an empty key',
+      'write a lowercase one with a domain, such as example.com/department',
     );
   }
   if (key !== key.toLowerCase())
-    complain(['extra', key], `must be lowercase: write ${key.toLowerCase()}`);
+    complain(['extra', key], `must be lowercase`, `write ${key.toLowerCase()}`);
   const [domain = ''] = key.split('/');
   if (/(^|\.)(k8s|kubernetes)\.io$/i.test(domain)) {
     complain(
       ['extra', key],
-      'is in a domain of Kubernetes: write a key of your own, such as example.com/department',
+      'is in a domain of Kubernetes',
+      'write a key of your own, such as example.com/department',
     );
   }
 }
@@ -133,7 +139,7 @@ export const userSchema: z.ZodType<UserOptions> = section(
     }
     for (const key of ['base', 'scope', 'filter', 'loginAttributes'] as const) {
       if (keys[key] !== undefined)
-        complain([key], "can't be used together with dnTemplate: remove one of the two");
+        complain([key], "can't be used together with dnTemplate", 'remove one of the two');
     }
     return { find: { by: 'dn', template: dnTemplate }, attributes, unknown };
   },
@@ -148,18 +154,21 @@ function settleSearch(keys: UserKeys, complain: Complain): UserOptions['find'] |
   if (base === undefined) {
     complain(
       ['base'],
-      `must be the DN to search below: write "${baseExample}", or give dnTemplate`,
+      `must be the DN to search below`,
+      `write "${baseExample}", or give dnTemplate`,
     );
   }
   if (filter === undefined && loginAttributes === undefined) {
     complain(
       ['filter'],
-      'must say how a user is found: write "(uid={username})", or give loginAttributes',
+      'must say how a user is found',
+      'write "(uid={username})", or give loginAttributes',
     );
   } else if (!filter?.template.placeholders.has('username') && loginAttributes === undefined) {
     complain(
       ['filter'],
-      `must contain {username}, else it finds every user: write "${filterExample}"`,
+      `must contain {username}, else it finds every user`,
+      `write "${filterExample}"`,
     );
   }
   const complete =

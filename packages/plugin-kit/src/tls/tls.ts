@@ -81,12 +81,13 @@ export function settleTls(
     complain([key], `does nothing: no server is reached with TLS; remove it, or ${fix}`);
   }
   if (certFile !== undefined && keyFile === undefined) {
-    complain(['keyFile'], `must name the key of certFile: write keyFile: tls/${word}-client.key`);
+    complain(['keyFile'], `must name the key of certFile`, `write keyFile: tls/${word}-client.key`);
   }
   if (keyFile !== undefined && certFile === undefined) {
     complain(
       ['certFile'],
-      `must name the certificate of keyFile: write certFile: tls/${word}-client.crt`,
+      `must name the certificate of keyFile`,
+      `write certFile: tls/${word}-client.crt`,
     );
   }
   return { minVersion: fallback, ...Object.fromEntries(given) };

@@ -21,13 +21,7 @@ export function value<Value>(
     .transform((input, context): Value => {
       const parsed = parse(input);
       if ('value' in parsed) return parsed.value;
-      const { problem, fix } = parsed;
-      context.issues.push({
-        code: 'custom',
-        message: `${problem}: ${fix}`,
-        params: { problem, fix },
-        input,
-      });
+      complainTo(context, input)([], parsed.problem, parsed.fix);
       return z.NEVER;
     })
     .meta({ type: 'string', ...described });
@@ -47,14 +41,13 @@ export function oneOrMore<Value>(
     .unknown()
     .transform((input, context): readonly Value[] => {
       const list: readonly unknown[] = Array.isArray(input) ? input : [input];
-      const complain = (message: string, path: PropertyKey[]) =>
-        context.issues.push({ code: 'custom', message, input, path });
-      if (list.length === 0) complain('must not be empty: write one or a list', []);
-      if (list.length > max) complain(`has ${list.length} entries: write at most ${max}`, []);
+      const complain = complainTo(context, input);
+      if (list.length === 0) complain([], 'must not be empty', 'write one or a list');
+      if (list.length > max) complain([], `has ${list.length} entries`, `write at most ${max}`);
       return list.flatMap((entry, index) => {
         const parsed = parse(entry);
         if ('value' in parsed) return [parsed.value];
-        complain(`${parsed.problem}: ${parsed.fix}`, Array.isArray(input) ? [index] : []);
+        complain(Array.isArray(input) ? [index] : [], parsed.problem, parsed.fix);
         return [];
       });
     })
@@ -187,8 +180,16 @@ export function choice<const Words extends readonly [string, ...string[]]>(
   return z.enum(words, { error: `must be ${words.join(' or ')}` }).describe(description);
 }
 
-/** Reports a problem of one key of a section, by its path from there. */
-export type Complain = (path: readonly PropertyKey[], message: string) => void;
+/** Reports a problem of one key of a section, by its path from there. `fix` says what to write instead. */
+export type Complain = (path: readonly PropertyKey[], problem: string, fix?: string) => void;
+
+/** Makes a {@link Complain} of a transformation. The `params` of its issues have the problem and the fix separately. */
+function complainTo({ issues }: z.core.ParsePayload, input: unknown): Complain {
+  return (path, problem, fix) => {
+    const message = fix === undefined ? problem : `${problem}: ${fix}`;
+    issues.push({ code: 'custom', message, params: { problem, fix }, input, path: [...path] });
+  };
+}
 
 /**
  * Makes a map of known keys, and turns it into what the plugin needs. Unknown keys are refused.
@@ -206,9 +207,6 @@ export function section<Shape extends z.ZodRawShape, Settled>(
       ? `has an unknown key: ${issue.keys.join(', ')}; known here: ${Object.keys(shape).join(', ')}`
       : `must be keys and values: write ${example}`;
   return z.strictObject(shape, { error }).transform((keys, context) => {
-    const complain: Complain = (path, message) => {
-      context.issues.push({ code: 'custom', message, input: keys, path: [...path] });
-    };
-    return settle(keys as z.output<z.ZodObject<Shape>>, complain) ?? z.NEVER;
+    return settle(keys as z.output<z.ZodObject<Shape>>, complainTo(context, keys)) ?? z.NEVER;
   });
 }

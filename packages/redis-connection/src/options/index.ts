@@ -157,12 +157,12 @@ export function settleLogin(
   const inUrl = keys.url ?? {};
   for (const key of ['username', 'password'] as const) {
     if (keys[key] !== undefined && inUrl[key] !== undefined)
-      complain([key], 'is in the url too: keep one');
+      complain([key], 'is in the url too', 'keep one');
   }
   const username = keys.username ?? inUrl.username;
   const password = keys.password ?? inUrl.password;
   if (username !== undefined && password === undefined) {
-    complain(['password'], `is required with username: ${fix}`);
+    complain(['password'], 'is required with username', fix);
   }
   return {
     ...(username !== undefined && { username }),
@@ -192,7 +192,8 @@ function settleServers(
   if (sentinels !== undefined && name === undefined) {
     complain(
       ['name'],
-      'is required with sentinels: write name: mymaster, or as the sentinels call the master',
+      'is required with sentinels',
+      'write name: mymaster, or as the sentinels call the master',
     );
     return undefined;
   }
@@ -226,18 +227,19 @@ function refuseUselessKeys(
 ): void {
   for (const key of ['name', 'sentinelUsername', 'sentinelPassword'] as const) {
     if (keys[key] !== undefined && sentinels === undefined)
-      complain([key], 'has no effect without sentinels: remove it');
+      complain([key], 'has no effect without sentinels', 'remove it');
   }
   if (keys.sentinelUsername !== undefined && keys.sentinelPassword === undefined) {
     complain(
       ['sentinelPassword'],
-      'is required with sentinelUsername: write { file: secrets/sentinel }',
+      'is required with sentinelUsername',
+      'write { file: secrets/sentinel }',
     );
   }
   if (database !== undefined && url?.database !== undefined)
-    complain(['database'], 'is in the url too: keep one');
+    complain(['database'], 'is in the url too', 'keep one');
   if (database !== undefined && database !== 0 && cluster !== undefined) {
-    complain(['database'], 'must be 0 in a cluster, which has no other database: remove it');
+    complain(['database'], 'must be 0 in a cluster, which has no other database', 'remove it');
   }
 }
 
@@ -255,9 +257,9 @@ function refuseClearText(
   const clear = url === undefined ? listed.findIndex(isClearText) : [url].findIndex(isClearText);
   if (clear !== -1 && insecure !== true) {
     const fix = `write rediss://, or insecure: true if ${consent}`;
-    complain(url === undefined ? [key, clear] : ['url'], `uses clear text: ${fix}`);
+    complain(url === undefined ? [key, clear] : ['url'], 'uses clear text', fix);
   }
   const isUseless = clear === -1 && (another === undefined || !isClearText(another));
   if (isUseless && insecure === true)
-    complain(['insecure'], 'has no effect, since no server uses clear text: remove it');
+    complain(['insecure'], 'has no effect, since no server uses clear text', 'remove it');
 }
