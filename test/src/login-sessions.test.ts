@@ -80,7 +80,7 @@ async function namesOfOneUser(operator: Operator, mail: string): Promise<void> {
   ] as const) {
     const done = await operator.run([...words, '--user', `partner:${mail}`]);
     expect([words, done.code]).toEqual([words, code]);
-    const instead = `partner:${mail} is partner:gina: .*\n {2}npx .* ${words.join(' ')} --user partner:gina --config `;
+    const instead = `partner:${mail} is partner:gina: .*\n {2}fix: .*\n {4}npx .* ${words.join(' ')} --user partner:gina --config `;
     expect(done.stderr).toMatch(new RegExp(instead));
   }
   for (const name of ['corp:gina', 'partner:gina']) {
@@ -708,15 +708,15 @@ describe('in an outage, a session', () => {
     const ofUser = await operator.run(['explain', '--user', `corp:${username}`]);
     expect(ofUser.code).toBe(1);
     expect(ofUser.stdout).toMatch(
-      /\ncorp could not be asked now\. The gateways still let corp:stale in by 2 cached answers, until \S+Z at the latest/,
+      /\ncorp can't be asked now\. The gateways still let corp:stale in by 2 cached answers, until \S+Z at the latest/,
     );
     expect((await operator.run(['explain', '--user', 'corp:bob'])).stdout).toMatch(
-      /\ncorp could not be asked now, and no answer about corp:bob is in the cache that the gateways share\n/,
+      /\ncorp can't be asked now, and no answer about corp:bob is in the cache that the gateways share\n/,
     );
     const unknown = await operator.run(['explain'], ldapToken(username, randomToken()));
     expect(unknown.code).toBe(1);
     expect(unknown.stdout).toMatch(
-      /"error": "authenticator corp unavailable".*\nCACHED ANSWERS\ncorp could not be asked now\. No answer to this token is /s,
+      /"error": "authenticator corp unavailable".*\nCACHED ANSWERS\ncorp can't be asked now\. The gateways' shared cache contains no answer to this token\. /s,
     );
     // A command waits for Redis longer than a review may.
     const target = { host: '127.0.0.1', port: own.redis.port };
@@ -732,7 +732,7 @@ describe('in an outage, a session', () => {
     await setKeys('allkeys');
     expect(unread.stderr).toBe('');
     expect(unread.stdout).toMatch(
-      /\nCACHED ANSWERS\ncorp could not be asked now\. The cache that the gateways share could not be read\. A gateway that /,
+      /\nCACHED ANSWERS\ncorp can't be asked now\. The gateways' shared cache can't be read\. A gateway that /,
     );
     expect(await ask({ body: { username, password, cluster: 'prod' } })).toMatchObject({
       status: 503,

@@ -193,7 +193,7 @@ async function useAll({
   expect(await operator.run(['token', 'list', '--user', 'corp:alice'])).toMatchObject({
     code: 3,
     stderr: expect.stringMatching(
-      /^sallyport: authenticator robots has no token of user robot:corp:alice\. To list their sessions: .* token list --authenticator sessions --user corp:alice --config \S+\n$/,
+      /^sallyport: authenticator robots has no token of user robot:corp:alice\n {2}fix: to list their sessions, run: .* token list --authenticator sessions --user corp:alice --config \S+\n$/,
     ),
   });
   await run('token list --authenticator sessions --user corp:alice');
@@ -330,7 +330,7 @@ test('check finds what is wrong with each authenticator, and how to fix it', asy
     .filter(({ check }) => check === 'token stores')
     .map(({ detail }) => detail);
   expect(
-    stores.map((detail) => detail.replace(/ \([^)]*gateway\.yaml:\d+\)/g, '').split(' have ')[0]),
+    stores.map((detail) => detail.replace(/ \([^)]*gateway\.yaml:\d+\)/g, '').split(' store ')[0]),
   ).toEqual(['robots-0 and robots-1', 'robots-0 and robots-2', 'robots-1 and robots-2']);
   expect(stores[0]).toContain(
     `(redis://127.0.0.1:${redis.port}, database 0, keys sallyport:token:*)`,

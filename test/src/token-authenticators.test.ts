@@ -75,7 +75,7 @@ describe.concurrent('sallyport check', () => {
         check: 'token prefixes',
         result: 'warning',
         detail: expect.stringMatching(
-          /^ci and robots: their tokens begin with slp_ and slp_ci_, .*a request for nothing.*robots is never asked\. Give them prefixes of their own$/,
+          /^ci and robots: their tokens begin with slp_ and slp_ci_, .*for nothing.*robots is never asked: give each a tokenPrefix of its own$/,
         ),
       },
     ]);

@@ -6,7 +6,7 @@ const looked = { authenticator: 'corp', reason: 'corp:jane', tokens: null, accou
 const unchecked = { ...looked, answer: 'could not be checked' } as const;
 
 test.each([
-  ['could not be asked now', unchecked],
+  ["can't be asked now", unchecked],
   ['answers, but could not check corp:jane', { ...unchecked, isOfUser: true }],
   [
     'answers, but could not check corp:jane',

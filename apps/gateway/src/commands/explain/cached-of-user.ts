@@ -77,7 +77,7 @@ export function cachedLines(
       looked.find(({ authenticator }) => authenticator === one.authenticator) ?? {};
     // It has answered the look-up where only the state of the account could not be read.
     const hasAnswered = isOfUser === true || answer !== unavailable;
-    const first = `${one.authenticator} ${hasAnswered ? `answers, but could not check ${name}` : 'could not be asked now'}`;
+    const first = `${one.authenticator} ${hasAnswered ? `answers, but could not check ${name}` : "can't be asked now"}`;
     if ('problem' in one)
       return `${first}. What the gateways have cached of ${name} is not known, since ${one.problem}`;
     const { answers, until } = one;
