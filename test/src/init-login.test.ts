@@ -4,7 +4,7 @@ import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseDocument } from 'yaml';
 import { askLogin, clusters } from './testing/ask-login.ts';
-import { http2Client, review } from './testing/clients.ts';
+import { http1Client, http2Client, review } from './testing/clients.ts';
 import { runCommand } from './testing/command.ts';
 import { commandsIn } from './testing/documents.ts';
 import { temporaryFolder } from './testing/folder.ts';
@@ -222,4 +222,15 @@ test('examples/login logs people in without a directory, and refuses a wrong pas
   });
   expect(who.status).toBe(200);
   expect((await attempt('wrong')).status).toBe(401);
+
+  using client = http1Client(gateway.url);
+  const people = (content: string) => `people_${Buffer.from(content).toString('base64url')}`;
+  const wrong = ['', 'x', '[]', '["jane"]', '["jane",5]', '[["jane"],"open-sesame"]', '["x","y"]'];
+  for (const content of wrong)
+    expect([content, await review(client, people(content))]).toEqual([
+      content,
+      { authenticated: false },
+    ]);
+  const right = people('["jane","open-sesame"]');
+  expect((await review(client, secret(right))).user?.username).toBe('people:jane');
 });
