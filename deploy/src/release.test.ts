@@ -80,9 +80,11 @@ describe('a release', () => {
     // The program reads YAML and asks a server with nothing but its own content.
     await expect(
       run(program, ['login', '--kubeconfig', join(target.path, 'none')]),
-    ).rejects.toThrow('the kubeconfig has no current context. Add one: kubectl sallyport init URL');
+    ).rejects.toThrow(
+      'the kubeconfig has no current context\n  fix: add a context: kubectl sallyport init URL',
+    );
     await expect(run(program, ['init', 'https://127.0.0.1:1'])).rejects.toThrow(
-      /cannot reach the login server.*ECONNREFUSED/,
+      /can't reach the login server: .*ECONNREFUSED/,
     );
     const { metadata, spec } = parse(await readFile(file('sallyport.yaml'), 'utf8'));
     expect([metadata.name, spec.version]).toEqual(['sallyport', `v${source.version}`]);

@@ -13,7 +13,6 @@ describe('listen addresses', () => {
     [':8443', '::', 8443],
   ])('%s', (input, host, port) => {
     expect(parseListen(input)).toEqual({ value: { host, port } });
-    expect(parseListen(input)).toEqual({ value: { host, port } });
   });
 
   test.each([

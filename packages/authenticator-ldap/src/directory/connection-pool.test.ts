@@ -284,7 +284,7 @@ describe('a connection pool', () => {
     (await waiting).release(true);
     await pass();
     expect([await opening, memory.connects]).toEqual(['closed', 3]);
-    await expect(pool.acquire(never)).rejects.toThrow('no directory server any more');
+    await expect(pool.acquire(never)).rejects.toThrow('is no longer a directory server');
     expect([memory.openConnections, states(), vi.getTimerCount()]).toEqual([0, [0, 0, 0], 0]);
   });
 });
