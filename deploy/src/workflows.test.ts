@@ -5,6 +5,8 @@ import { parse } from 'yaml';
 import { rootFolder } from './run.ts';
 
 interface Step {
+  readonly id?: string;
+  readonly env?: Readonly<Record<string, string>>;
   readonly uses?: string;
   readonly run?: string;
 }
@@ -13,6 +15,7 @@ interface Job {
   readonly needs?: string | readonly string[];
   readonly container: { readonly image: string };
   readonly environment?: string;
+  readonly outputs?: Readonly<Record<string, string>>;
   readonly permissions?: Readonly<Record<string, string>>;
   readonly steps: readonly Step[];
 }
@@ -21,6 +24,8 @@ interface Workflow {
   readonly permissions: Readonly<Record<string, string>>;
   readonly jobs: Readonly<Record<string, Job>>;
 }
+
+const expression = (value: string) => `\${{ ${value} }}`;
 
 const folder = join(rootFolder, '.github/workflows');
 const files = await readdir(folder);
@@ -62,6 +67,16 @@ test('a release is tested and built by jobs that may publish nothing, and publis
   expect(publish?.permissions).toEqual({ contents: 'write', 'id-token': 'write' });
   for (const run of commands(publish)) expect(run).not.toMatch(/pnpm|\.ci\/|\bnp[mx]\b/);
   expect(commands(publish).at(-1)).toBe('node deploy/src/publish.ts release');
+  // What is published is what was built: before anything else is done with it, it has the checksums that the build reported.
+  expect(build?.outputs).toEqual({ sums: expression('steps.sums.outputs.sums') });
+  expect(build?.steps.find(({ id }) => id === 'sums')?.run).toBe(
+    'echo "sums=$(sha256sum release/SHA256SUMS)" >> "$GITHUB_OUTPUT"',
+  );
+  const downloaded = publish?.steps.findIndex(({ uses }) => uses?.includes('download-artifact'));
+  expect(publish?.steps[(downloaded ?? 0) + 1]).toEqual({
+    run: `printf '%s\\n' "$SUMS" | sha256sum --check --strict`,
+    env: { SUMS: expression('needs.build.outputs.sums') },
+  });
   // npm takes a token, if there is one, in place of the identity of the workflow.
   expect(JSON.stringify(publish)).not.toMatch(/npm_token|node_auth_token|registry-url/i);
 
@@ -74,6 +89,6 @@ test('a release is tested and built by jobs that may publish nothing, and publis
 test('a release has the Node that this repository pins', async () => {
   const { nodeVersion } = parse(await readFile(join(rootFolder, 'pnpm-workspace.yaml'), 'utf8'));
   const text = await readFile(join(folder, 'release.yaml'), 'utf8');
-  const versions = [...text.matchAll(/node-version: (\S+)/g)].map(([, version]) => version);
+  const versions = [...text.matchAll(/node-version: ([\d.]+)/g)].map(([, version]) => version);
   expect(versions).toEqual([nodeVersion, nodeVersion, nodeVersion]);
 });

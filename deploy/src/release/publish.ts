@@ -13,6 +13,21 @@ type Places = Readonly<Record<'image' | 'charts', string>>;
 /** npm publishes without a token since this version. @see https://docs.npmjs.com/trusted-publishers */
 const oldestNpm = '11.5.1';
 
+/** Reads the names in SHA256SUMS. @throws Error when a line is none of `sha256sum`'s, or a file has another checksum */
+async function checkSums(folder: string): Promise<readonly string[]> {
+  const sums = await readFile(join(folder, 'SHA256SUMS'), 'utf8');
+  const names: string[] = [];
+  for (const line of sums.replace(/\n$/, '').split('\n')) {
+    const [, sum, name] = /^([0-9a-f]{64}) {2}([\w.-]+)$/.exec(line) ?? [];
+    if (name === undefined)
+      throw new Error(`SHA256SUMS has a line that names no file: build the release again`);
+    if (hash('sha256', await readFile(join(folder, name))) !== sum)
+      throw new Error(`${name} does not have its checksum in SHA256SUMS: build the release again`);
+    names.push(name);
+  }
+  return names;
+}
+
 /**
  * Reads what a built release contains from its SHA256SUMS, and checks every file against it.
  *
@@ -20,12 +35,7 @@ const oldestNpm = '11.5.1';
  * @throws Error when a file is missing or was changed
  */
 export async function readRelease(folder: string) {
-  const sums = await readFile(join(folder, 'SHA256SUMS'), 'utf8');
-  const lines = [...sums.matchAll(/^([0-9a-f]{64}) {2}([\w.-]+)$/gm)];
-  const names = lines.map(([, , name = '']) => name);
-  for (const [, sum, name = ''] of lines)
-    if (hash('sha256', await readFile(join(folder, name))) !== sum)
-      throw new Error(`${name} does not have its checksum in SHA256SUMS: build the release again`);
+  const names = await checkSums(folder);
 
   /** Finds the one file whose name matches. */
   const find = (pattern: RegExp): string => {
@@ -40,10 +50,11 @@ export async function readRelease(folder: string) {
   const chart = find(/^sallyport-.+-chart\.oci\.tar$/);
   return {
     version,
+    notes: find(/^RELEASE_NOTES\.md$/),
     packages: names.filter((name) => name.endsWith('.tgz') && name !== `sallyport-${version}.tgz`),
     image: {
       archive: image,
-      billOfMaterials: image.replace(/\.oci\.tar$/, '.cdx.json'),
+      billOfMaterials: find(/^sallyport-.+-linux-\w+\.cdx\.json$/),
       digest: await digestOf(join(folder, image)),
     },
     chart: { archive: chart, digest: await digestOf(join(folder, chart)) },
@@ -67,7 +78,7 @@ export function publishingSteps(
   release: Awaited<ReturnType<typeof readRelease>>,
   places: Places,
 ) {
-  const { version, packages, image, chart, files } = release;
+  const { version, notes, packages, image, chart, files } = release;
   const inFolder = (name: string) => join(folder, name);
   const images = `${places.image}@${image.digest}`;
   const charts = `${places.charts}/sallyport`;
@@ -104,7 +115,7 @@ export function publishingSteps(
     `v${version}`,
     '--verify-tag',
     '--notes-file',
-    inFolder('RELEASE_NOTES.md'),
+    inFolder(notes),
   ];
   return [
     ...packages.map((name) => ({
@@ -121,8 +132,27 @@ export function publishingSteps(
   ];
 }
 
+/** Whether npm has this package already, because an earlier run failed after it. @throws Error when npm has another one */
+async function isPublished(tarball: string): Promise<boolean> {
+  const words = ['--extract', '--gzip', '--to-stdout', '--file', tarball, 'package/package.json'];
+  const { name, version }: Manifest = JSON.parse((await execute('tar', words)).stdout);
+  const asked = ['view', '--prefer-online', `${name}@${version}`, 'dist.integrity'];
+  const integrity = await execute('npm', asked).then(
+    ({ stdout }) => stdout.trim(),
+    (error: Error) => {
+      // npm answers this where it has no such package or version.
+      if (error.message.includes('E404')) return '';
+      throw error;
+    },
+  );
+  if (integrity === '') return false;
+  if (integrity !== `sha512-${hash('sha512', await readFile(tarball), 'base64')}`)
+    throw new Error(`npm has ${name}@${version} with other content: release another version`);
+  return true;
+}
+
 /**
- * Runs the steps, one after the other.
+ * Prints and runs the steps, one after the other. Running them again does no harm: a package that npm has is not published twice.
  *
  * @throws Error before the first when npm is too old, else at the first that fails: what is published by then stays
  */
@@ -132,7 +162,11 @@ export async function publish(steps: ReturnType<typeof publishingSteps>): Promis
     throw new Error(
       `npm ${version} can't publish without a token, so nothing was published: npm ${oldestNpm} or later is needed`,
     );
-  for (const { command, words } of steps) await execute(command, words);
+  for (const { command, words } of steps) {
+    const isDone = command === 'npm' && (await isPublished(words[1] ?? ''));
+    console.log([isDone ? 'done before:' : 'running:', command, ...words].join(' '));
+    if (!isDone) await execute(command, words);
+  }
 }
 
 /**
