@@ -12,6 +12,8 @@ import { runProgram } from './testing/shell.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { awkwardToken, randomToken, secret, sha256 } from './testing/tokens.ts';
 
+const trick = 'x\n  fix: evil\u001b[31m';
+
 interface Place {
   readonly folder: string;
   readonly token: string;
@@ -55,6 +57,38 @@ describe.concurrent('sallyport', () => {
     const { code, stdout, stderr } = await run(path);
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toMatch(/^error: /);
+  });
+
+  test.each(
+    [
+      ['token', 'hash', '--user', 'ci', '--ttl', trick],
+      ['token', 'create', '--user', 'ci', '--ttl', '8h', '--extra', trick],
+      ['check', '--config', trick],
+      ['check', '-o', trick],
+      ['blocks', `--${trick}`],
+      [trick],
+    ].map((path) => ({ path })),
+  )('$path: a terminal does not obey what is quoted, and it has no fix', async ({ path }) => {
+    const { run } = await createPlace();
+    const { stdout, stderr } = await run(path);
+    expect(stdout + stderr).toMatch(/evil/);
+    expect(stdout + stderr).not.toContain('\u001b');
+    expect(stdout + stderr).not.toMatch(/^ {0,2}fix: evil/m);
+  });
+
+  test('check quotes nothing of a config that a terminal obeys, or that looks like a fix', async () => {
+    const { run } = await createPlace({
+      server: { shutdownDelay: trick },
+      authenticators: [
+        { ...staticAuthenticator, name: trick },
+        { name: 'x', use: `./${trick}` },
+      ],
+    });
+    const { code, stdout } = await run(['check']);
+    expect([code, stdout]).toEqual([1, expect.stringContaining('evil')]);
+    const column = stdout.indexOf('DETAIL');
+    expect(stdout).not.toContain('\u001b');
+    expect(stdout).not.toMatch(new RegExp(`^ {0,${column + 2}}fix: evil`, 'm'));
   });
 
   test('check passes a good config, with a table', async () => {

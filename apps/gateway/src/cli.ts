@@ -38,12 +38,12 @@ Config:
   .exitOverride();
 let exitCode: ExitCode = exitCodes.success;
 
-/** Adds what to write to an error of commander's own about a duration that is missing. */
+/** Writes an error of commander's own, and what to add if it is about a duration that is missing. */
 function withExample(error: string): string {
-  return error.replace(
-    /^(error: required option '(--\w+) <duration>' not specified)\n$/,
-    '$1\n  fix: add it, such as $2 8h\n',
-  );
+  const [, name] =
+    /^error: required option '(--\w+) <duration>' not specified\n$/.exec(error) ?? [];
+  const fix = name && `add it, such as ${name} 8h`;
+  return `${onTwoLines({ message: error.trimEnd(), fix })}\n`;
 }
 
 /** Makes the part of the help on the exit status. The key is a status. 2 is wrong usage in every command. */
@@ -362,7 +362,8 @@ function explainError(error: unknown): ExitCode {
     return error.exitCode === 0 ? exitCodes.success : exitCodes.usage;
   const several = error instanceof ConfigError && error.problems.length > 1;
   const heading = several ? `${error.problems.length} errors in the config:\n` : '';
-  process.stderr.write(`sallyport: ${heading}${onTwoLines(wordsOf(error))}\n`);
+  const text = error instanceof ConfigError ? error.message : onTwoLines(wordsOf(error));
+  process.stderr.write(`sallyport: ${heading}${text}\n`);
   return error instanceof UsageError ? exitCodes.usage : exitCodes.failure;
 }
 

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   ConfigError,
@@ -81,6 +82,39 @@ Gateways continue.`);
   test('has further lines of its fix below the first one', () => {
     expect(onTwoLines({ message: 'two users', fix: 'write one of:\n  a\n  b' })).toBe(
       'two users\n  fix: write one of:\n    a\n    b',
+    );
+  });
+
+  test('quotes no text that a terminal obeys, or that looks like the fix', () => {
+    const tricks = [
+      '\n',
+      '\r',
+      '\u001b[31m',
+      '\u009b',
+      '\u2028',
+      '  fix: evil',
+      '  ',
+      ' ',
+      'a',
+      '\t',
+    ];
+    const text = fc.array(fc.constantFrom(...tricks)).map((parts) => parts.join(''));
+    const problems = fc.array(
+      fc.record({
+        file: text,
+        path: text,
+        message: text,
+        fix: fc.option(text, { nil: undefined }),
+      }),
+      { minLength: 1 },
+    );
+    fc.assert(
+      fc.property(problems, (several) => {
+        const { message } = new ConfigError(several, []);
+        expect(message.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Zl}\p{Zp}]/u);
+        const fixes = several.filter(({ fix }) => fix !== undefined);
+        expect(message.match(/^ {2}fix:/gm) ?? []).toHaveLength(fixes.length);
+      }),
     );
   });
 

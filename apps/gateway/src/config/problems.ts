@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { distance } from 'fastest-levenshtein';
 import type { z } from 'zod';
+import { printableLines } from '../base/logging/printable.ts';
 
 /** The path of a value in the config: `['authenticators', 1, 'timeout']`. */
 export type Path = readonly PropertyKey[];
@@ -70,9 +71,18 @@ export function placed({ file, line, column, path, message, fix }: ConfigProblem
   return { message: text.replaceAll('\n', '\n    '), fix };
 }
 
-/** Writes a problem for a terminal: how to fix it is on a line of its own. */
+/**
+ * Writes a problem for a terminal: how to fix it is on a line of its own. No text that the words quote can play tricks on the terminal, or
+ * begin another such line: that one is indented more.
+ */
 export function onTwoLines({ message, fix }: ProblemWords): string {
-  return fix === undefined ? message : `${message}\n  fix: ${fix.replaceAll('\n', '\n  ')}`;
+  const what = printableLines(message.trimStart()).replaceAll(
+    /\n(?: *(?=fix:)| ?(?! ))/g,
+    '\n    ',
+  );
+  return fix === undefined
+    ? what
+    : `${what}\n  fix: ${printableLines(fix).replaceAll(/\n */g, '\n    ')}`;
 }
 
 /** Writes a problem for a field of the log or of JSON, or as a part of another message. */

@@ -1,3 +1,4 @@
+import { printable } from '../../base/logging/printable.ts';
 import { configJsonSchema } from '../../config/json-schema.ts';
 import { loadConfig, usableParts } from '../../config/load.ts';
 import { builtInPlugins } from '../../config/plugins.ts';
@@ -36,7 +37,7 @@ export async function check(options: ReadOptions): Promise<ExitCode> {
   } else {
     // This is not printTable, since a detail may have several lines.
     const rows = findings.map(({ check: name, result, detail, fix }) => [
-      name,
+      printable(name),
       result,
       onTwoLines({ message: detail, fix }),
     ]);
