@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { globSync, readdirSync } from 'node:fs';
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
-import { delimiter, dirname, join } from 'node:path';
+import { basename, delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
 import { npmEnvironment } from '@sallyport/test-servers/npm';
@@ -214,12 +214,18 @@ describe('sallyport, installed', () => {
 
 test('by the commands of docs/install/README.md', async () => {
   const page = 'docs/install/README.md';
+  const pattern = 'sallyport-[agr]*.tgz';
   const lines = (await commandsIn(page, 'npx -y pnpm@10 install')).split('\n');
   // This file has done the steps before.
   expect(lines.slice(1, 3)).toEqual([
     ...(await guideLines('pack')),
-    'npm install --global --prefix /usr/local ~/sallyport-packages/sallyport-*.tgz',
+    `npm install --global --prefix /usr/local ~/sallyport-packages/${pattern}`,
   ]);
+  const tooling = ['kubectl-sallyport', '@sallyport/create-authenticator', '@sallyport/plugin-kit'];
+  const needed = [...tarballs].filter(([name]) => !tooling.includes(name));
+  expect(globSync(pattern, { cwd: dirname(needed[0]?.[1] ?? '') }).sort()).toEqual(
+    needed.map(([, file]) => basename(file)).sort(),
+  );
   const user = await userOf('apps/gateway');
   expect(await runLine(lines.at(-1) ?? '', user)).toContain('Usage: sallyport');
   const made = join(user.cwd, 'made');

@@ -88,7 +88,7 @@ test('the whole example checks green, starts as the unit starts it, and answers 
     'gateway.yaml': config,
     ...Object.fromEntries(files),
     'tls/ldap-ca.crt': people.files['tls/ldap-ca.crt'] ?? '',
-    'secrets/ldap-password': people.files['secrets/ldap'] ?? '',
+    'secrets/ldap-password': people.files['secrets/ldap-password'] ?? '',
     'tokens.yaml': tokensFile,
   });
   const client = {

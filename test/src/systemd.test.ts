@@ -99,7 +99,7 @@ const configOf = (url: string) => ({
       use: 'ldap',
       options: {
         urls: ['ldaps://127.0.0.1:1'],
-        bind: { dn: 'cn=a,dc=b', password: { file: 'secrets/ldap' } },
+        bind: { dn: 'cn=a,dc=b', password: { file: 'secrets/ldap-password' } },
         user: { base: 'dc=b', filter: '(uid={username})' },
       },
     },
@@ -121,7 +121,7 @@ test('what the account may not read, write or listen on is reported with how to 
   const files = {
     'gateway.yaml': stringify(configOf(redis.tlsUrl)),
     'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }),
-    'secrets/ldap': randomToken(),
+    'secrets/ldap-password': randomToken(),
     'tls/a.crt': certificate,
     'tls/redis-ca.crt': await readFile(redis.caFile, 'utf8'),
     ...Object.fromEntries(keys.map((name) => [name, key])),
@@ -198,7 +198,7 @@ test('what the account may not read, write or listen on is reported with how to 
   await writeFile(join(folder, 'gateway.yaml'), stringify(configOf(redis.tlsUrl)));
   expect(await detailsWith('account of the gateway')).toEqual([]);
   await writeFile(join(folder, 'tls/ca.key'), key, { mode: 0o640 });
-  for (const name of ['gateway.yaml', 'secrets/ldap', 'tls/ca.key'])
+  for (const name of ['gateway.yaml', 'secrets/ldap-password', 'tls/ca.key'])
     await chown(join(folder, name), uid, gid);
   expect(await detailsWith('account of the gateway')).toEqual([
     expect.stringMatching(

@@ -55,7 +55,7 @@ async function record(): Promise<ReadonlyMap<string, string>> {
   const wrong = (name: string) => ldapToken(name, randomToken());
   expect(await ask(jane.token)).toBe(true);
   await audited(1);
-  await run('audit-line', 'head -n 1 /etc/sallyport/audit/audit.log');
+  await run('audit-line', 'head -n 1 /var/log/sallyport/audit.log');
   const typed = [
     ['Username', 'jane'],
     ['Password of', jane.password],
@@ -76,7 +76,7 @@ async function record(): Promise<ReadonlyMap<string, string>> {
   await run('blocks', 'sallyport blocks');
 
   await place.edit('shutdownDelay: 0s', 'reviewTimout: 8s');
-  await place.edit('secrets/ldap', 'secrets/ldpa');
+  await place.edit('secrets/ldap-password', 'secrets/ldap-pasword');
   await run('check-errors', 'sallyport check');
   return shown;
 }

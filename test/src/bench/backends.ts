@@ -33,11 +33,11 @@ export function directoryAccess({ url, ca, service, userBase, groupBase }: Direc
     options: {
       urls: [url],
       caFile: 'tls/ldap-ca.crt',
-      bind: { dn: service.dn, password: { file: 'secrets/ldap' } },
+      bind: { dn: service.dn, password: { file: 'secrets/ldap-password' } },
       user: { base: userBase, filter: '(uid={username})' },
       groups: { base: groupBase, filter: '(member={dn})' },
     },
-    files: { 'tls/ldap-ca.crt': ca, 'secrets/ldap': service.password },
+    files: { 'tls/ldap-ca.crt': ca, 'secrets/ldap-password': service.password },
   };
 }
 

@@ -23,7 +23,7 @@ export async function createPageShell(
 ): Promise<PageShell> {
   const root = await temporaryFolder('page');
   const program = join(root, 'bin/sallyport');
-  for (const folder of ['bin', 'etc', 'root', 'media/offline'])
+  for (const folder of ['bin', 'etc', 'root', 'media/offline', 'var/log/sallyport'])
     await mkdir(join(root, folder), { recursive: true });
   await writeFile(
     program,
@@ -44,7 +44,7 @@ export async function createPageShell(
     },
   };
   const here = (commands: string) =>
-    commands.replaceAll(/(?<![\w.])\/(etc|root|media)\//g, `${root}/$1/`);
+    commands.replaceAll(/(?<![\w.])\/(etc|root|media|var)\//g, `${root}/$1/`);
   let scripts = 0;
   return {
     root,

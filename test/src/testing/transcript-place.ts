@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
@@ -52,6 +52,7 @@ export async function startTranscriptPlace(): Promise<TranscriptPlace> {
   const shell = await createPageShell(undefined, { SUDO_USER: 'anna' });
   const desk = await createDesk();
   const folder = join(shell.root, 'etc/sallyport');
+  const auditFile = join(shell.root, 'var/log/sallyport/audit.log');
   const exports = `export TZ=UTC PATH='${shell.root}/bin':"$PATH" SALLYPORT_CONFIG='${shell.root}${config}' SALLYPORT_DEVICE="jane's laptop"`;
   let port: number | undefined;
   const front = resources.use(await startFront(() => port));
@@ -88,11 +89,10 @@ export async function startTranscriptPlace(): Promise<TranscriptPlace> {
       const { name: _, ...jane } = await people.add('jane', 'k8s-payments', 'staff');
       const redis = resources.use(await startRedis());
       const login = await loginFiles();
-      await mkdir(join(folder, 'audit'));
       const gateway = resources.use(
         await startGateway({
           folder,
-          config: configWith(people, redis.url, url),
+          config: configWith(people, redis.url, url, auditFile),
           files: {
             ...people.files,
             ...login.files,
@@ -114,7 +114,7 @@ export async function startTranscriptPlace(): Promise<TranscriptPlace> {
         jane,
         ask: async (token) => (await review(client, token)).authenticated,
         async audited(lines) {
-          const trail = () => readFile(join(folder, 'audit/audit.log'), 'utf8');
+          const trail = () => readFile(auditFile, 'utf8');
           const isWritten = async () => (await trail()).split('\n').length > lines;
           await waitFor(isWritten, `${lines} lines in the audit trail`);
         },
@@ -140,7 +140,12 @@ async function loginFiles() {
   return { files, caFile: authority.certificateFile };
 }
 
-function configWith(people: People, redis: string, publicUrl: string): Record<string, unknown> {
+function configWith(
+  people: People,
+  redis: string,
+  publicUrl: string,
+  auditFile: string,
+): Record<string, unknown> {
   const user = {
     base: `ou=people,${people.slapd.suffix}`,
     filter: '(uid={username})',
@@ -170,6 +175,6 @@ function configWith(people: People, redis: string, publicUrl: string): Record<st
       sessions: 'sessions',
       clusters: { prod: { audience: 'prod', server: 'https://192.0.2.10:6443' } },
     },
-    audit: { output: 'audit/audit.log' },
+    audit: { output: auditFile },
   };
 }

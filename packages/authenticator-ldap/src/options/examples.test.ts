@@ -18,7 +18,7 @@ test('there is an example for each directory that the README names', () => {
 
 test.each(names)('%s has valid options, and its password in a separate file', (name) => {
   const options = parse(read(name));
-  expect(options.bind.password).toEqual({ file: 'secrets/ldap' });
+  expect(options.bind.password).toEqual({ file: 'secrets/ldap-password' });
   expect(
     complaints({ ...options, bind: { ...options.bind, password: 'as the gateway reads it' } }),
   ).toEqual([]);

@@ -32,7 +32,7 @@ test('options in the README are valid, but for the secrets that the gateway puts
   const all = [...whole, ...parts];
   expect(all.length).toBeGreaterThanOrEqual(2);
   for (const options of all) {
-    expect(options.bind.password).toEqual({ file: 'secrets/ldap' });
+    expect(options.bind.password).toEqual({ file: 'secrets/ldap-password' });
     expect(
       complaints({ ...options, bind: { ...options.bind, password: 'as the gateway reads it' } }),
     ).toEqual([]);

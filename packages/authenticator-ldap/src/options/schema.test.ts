@@ -74,7 +74,7 @@ describe('options', () => {
     ],
     [
       { bind: null },
-      'bind: must be keys and values: write { dn: "cn=sallyport,ou=services,dc=example,dc=com", password: { file: secrets/ldap } }',
+      'bind: must be keys and values: write { dn: "cn=sallyport,ou=services,dc=example,dc=com", password: { file: secrets/ldap-password } }',
     ],
     [
       { bind: { dn: '', password: 'x' } },
@@ -86,15 +86,15 @@ describe('options', () => {
     ],
     [
       { bind: { dn: 'a' } },
-      'bind.password: must be a secret: write { file: secrets/ldap } or { env: LDAP_PASSWORD }',
+      'bind.password: must be a secret: write { file: secrets/ldap-password } or { env: LDAP_PASSWORD }',
     ],
     [
       { bind: { dn: 'a', password: '' } },
-      'bind.password: must not be empty (servers would bind as anonymous): write { file: secrets/ldap } or { env: LDAP_PASSWORD }',
+      'bind.password: must not be empty (servers would bind as anonymous): write { file: secrets/ldap-password } or { env: LDAP_PASSWORD }',
     ],
     [
       { bind: { dn: 'a', password: 'secret\0' } },
-      'bind.password: must be text: write { file: secrets/ldap } or { env: LDAP_PASSWORD }',
+      'bind.password: must be text: write { file: secrets/ldap-password } or { env: LDAP_PASSWORD }',
     ],
   ])('%j are refused', (keys, complaint) => {
     expect(complaints(writtenOptions(keys))).toEqual([complaint]);

@@ -37,7 +37,7 @@ const bindSchema = section(
         writeOnly: true,
       },
       (input) => {
-        const fix = 'write { file: secrets/ldap } or { env: LDAP_PASSWORD }';
+        const fix = 'write { file: secrets/ldap-password } or { env: LDAP_PASSWORD }';
         if (typeof input !== 'string') return { problem: 'must be a secret', fix };
         if (input === '')
           return { problem: 'must not be empty (servers would bind as anonymous)', fix };
@@ -46,7 +46,7 @@ const bindSchema = section(
       },
     ),
   },
-  `{ dn: "${dnExample}", password: { file: secrets/ldap } }`,
+  `{ dn: "${dnExample}", password: { file: secrets/ldap-password } }`,
   (bind) => bind,
 ).describe('The service account that searches. Default: searches are anonymous.');
 

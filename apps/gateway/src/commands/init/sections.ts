@@ -121,7 +121,7 @@ function loginSection({ host, certificate }: LoginPart, hosts: readonly string[]
   sessions: sessions
   clusters: # one entry for each cluster; a session is valid for one of them
     prod:
-      audience: https://prod.example.com # add it to --api-audiences of the cluster's kube-apiserver
+      audience: https://prod.example.com # one cluster: an audience that it has; several: a new one each, in its --api-audiences
       server: https://prod.example.com:6443
       # caFile: tls/prod-ca.crt # the CA of its API server; with kubeadm: /etc/kubernetes/pki/ca.crt
 `;
