@@ -98,7 +98,10 @@ async function fillIn(): Promise<void> {
   replace('0.0.0.0:8444', '127.0.0.1:0');
   await writeFile(join(folder, 'gateway.yaml'), text);
   await writeFile(join(folder, 'tls/ldap-ca.crt'), people.files['tls/ldap-ca.crt'] ?? '');
-  await writeFile(join(folder, 'secrets/ldap-password'), people.files['secrets/ldap-password'] ?? '');
+  await writeFile(
+    join(folder, 'secrets/ldap-password'),
+    people.files['secrets/ldap-password'] ?? '',
+  );
 }
 
 /** Logs in by the line of the page, with a CA that `init` made for people. @returns the token of the session */
