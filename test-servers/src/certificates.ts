@@ -34,8 +34,11 @@ export interface Authority extends AsyncDisposable {
   issueServer(options?: ServerCertificateOptions): Promise<KeyPair>;
   /** Returns the same certificate each time, for servers that need none of their own. */
   sharedServer(): Promise<KeyPair>;
-  /** @param names as in a server's certificate. Default: none */
-  issueClient(commonName: string, names?: readonly string[]): Promise<KeyPair>;
+  /**
+   * @param names as in a server's certificate. Default: none
+   * @param expired whether it expired years ago. Default false
+   */
+  issueClient(commonName: string, names?: readonly string[], expired?: boolean): Promise<KeyPair>;
 }
 
 const localhostNames: readonly string[] = ['DNS:localhost', 'IP:127.0.0.1', 'IP:::1'];
@@ -117,12 +120,8 @@ export async function createAuthority(commonName = 'Sallyport test authority'): 
     rsa = false,
   } = {}) => {
     const extensions = ['extendedKeyUsage=serverAuth', ...alternativeNames(names)];
-    return issue(
-      name,
-      expired ? longAgo : ['-days', `${days}`],
-      extensions,
-      rsa ? newRsaKey : newKey,
-    );
+    const validity = expired ? longAgo : ['-days', `${days}`];
+    return issue(name, validity, extensions, rsa ? newRsaKey : newKey);
   };
 
   let server: Promise<KeyPair> | undefined;
@@ -134,8 +133,9 @@ export async function createAuthority(commonName = 'Sallyport test authority'): 
       server ??= issueServer();
       return server;
     },
-    issueClient(name, names = []) {
-      return issue(name, oneDay, ['extendedKeyUsage=clientAuth', ...alternativeNames(names)]);
+    issueClient(name, names = [], expired = false) {
+      const extensions = ['extendedKeyUsage=clientAuth', ...alternativeNames(names)];
+      return issue(name, expired ? longAgo : oneDay, extensions);
     },
     [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
   };

@@ -33,11 +33,7 @@ describe('with client certificates', () => {
 
   afterAll(() => gateway.stop());
 
-  const clients: readonly [
-    string,
-    () => Promise<KeyPair | undefined>,
-    200 | 403 | 'no connection',
-  ][] = [
+  const clients: readonly [string, () => Promise<KeyPair>, 200 | 403][] = [
     ['of another name', () => mutualTls.clientAuthority.issueClient('system:node:a'), 403],
     [
       'of a name that begins alike',
@@ -49,17 +45,6 @@ describe('with client certificates', () => {
       () => mutualTls.clientAuthority.issueClient('other', ['DNS:kube-apiserver']),
       200,
     ],
-    ['without a certificate', async () => undefined, 'no connection'],
-    [
-      'with a certificate of another authority',
-      async () => (await createAuthority('foreign')).issueClient('kube-apiserver'),
-      'no connection',
-    ],
-    [
-      'with the certificate of a server',
-      () => mutualTls.clientAuthority.issueServer({ commonName: 'kube-apiserver' }),
-      'no connection',
-    ],
   ];
 
   test.each(clients)(
@@ -69,13 +54,50 @@ describe('with client certificates', () => {
       for (const createClient of [http2Client, http1Client]) {
         using client = createClient(gateway.url, identity);
         const token = randomToken();
-        const sent = client.send({ body: reviewBody(token) }).then(
-          ({ status }) => status,
-          () => 'no connection',
-        );
-        expect(await sent).toBe(expected);
+        expect((await client.send({ body: reviewBody(token) })).status).toBe(expected);
         expect(backend.callsOf(token)).toHaveLength(expected === 200 ? 1 : 0);
       }
+    },
+  );
+
+  const unaccepted: readonly [string, () => Promise<KeyPair | undefined>, string][] = [
+    ['without a certificate', async () => undefined, 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE'],
+    [
+      'with a certificate of another authority',
+      async () => (await createAuthority('foreign')).issueClient('kube-apiserver'),
+      'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    ],
+    [
+      'with an expired certificate',
+      () => mutualTls.clientAuthority.issueClient('kube-apiserver', [], true),
+      'CERT_HAS_EXPIRED',
+    ],
+    [
+      'with the certificate of a server',
+      () => mutualTls.clientAuthority.issueServer({ commonName: 'kube-apiserver' }),
+      'INVALID_PURPOSE',
+    ],
+  ];
+
+  test.each(unaccepted)(
+    'a client %s gets no answer, and the log says why, as a warning once in a while',
+    async (_what, issue, reason) => {
+      const identity = mutualTls.clientWith(await issue());
+      for (const createClient of [http2Client, http1Client]) {
+        using client = createClient(gateway.url, identity);
+        const token = randomToken();
+        await expect(client.send({ body: reviewBody(token) })).rejects.toThrow();
+        expect(backend.callsOf(token)).toEqual([]);
+      }
+      const lines = () =>
+        gateway.output.lines.filter(
+          (line) => line.msg === 'client certificate not accepted' && line.reason === reason,
+        );
+      await expect.poll(lines).toHaveLength(2);
+      expect(lines()).toMatchObject([
+        { level: 'warn', peer: '127.0.0.1' },
+        { level: 'debug', peer: '127.0.0.1' },
+      ]);
     },
   );
 });

@@ -4,6 +4,7 @@ import type { Server, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '@sallyport/authenticator';
 import { pause } from '../base/deadlines.ts';
+import { createLogLimiter } from '../base/logging/log-limiter.ts';
 import type { ListenAddress } from '../config/types.ts';
 import { answerUnreadable, answerWithoutHost } from './answer-errors.ts';
 import { type Connections, createConnections } from './connections.ts';
@@ -183,9 +184,7 @@ function handleErrors(
     logger.debug({ peer: socket.remoteAddress, code: error.code }, 'request could not be parsed');
     if (!connection.endWithoutReading()) answerUnreadable(error, socket, unreadableBody);
   });
-  server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
-    logger.debug({ peer: socket.remoteAddress, code: error.code }, 'TLS handshake failed');
-  });
+  server.on('tlsClientError', reportHandshakes(logger));
   server.on('sessionError', (error: NodeJS.ErrnoException, session: ServerHttp2Session) => {
     logger.debug(
       { peer: session.socket?.remoteAddress, code: error.code },
@@ -196,6 +195,27 @@ function handleErrors(
     logger.debug({ peer: drop?.remoteAddress }, 'connection dropped: too many are open');
   });
 }
+
+/** Logs failed TLS handshakes: as a warning if the client's certificate is why, since the client is told nothing of use. */
+function reportHandshakes(logger: Logger) {
+  const limit = createLogLimiter(() => performance.now());
+  return ({ code }: NodeJS.ErrnoException, socket: TLSSocket) => {
+    // Where Node itself has refused the certificate, only the TCP socket below still knows the address.
+    const peer = ((socket as { _parent?: Socket })._parent ?? socket).remoteAddress;
+    const reason = code === missingCertificate ? code : socket.authorizationError;
+    if (!reason) {
+      logger.debug({ peer, code }, 'TLS handshake failed');
+      return;
+    }
+    const unloggedSince = limit(String(reason));
+    logger[unloggedSince === undefined ? 'debug' : 'warn'](
+      { peer, reason, ...(unloggedSince && { unloggedSince }) },
+      'client certificate not accepted',
+    );
+  };
+}
+
+const missingCertificate = 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE';
 
 /**
  * Ends a server without losing a request. HTTP/1.1 answers say `Connection: close`, HTTP/2 sessions get a GOAWAY that

@@ -108,7 +108,12 @@ describe('mutual TLS', () => {
       ).rejects.toThrow();
       await expect(send(gateway.url, { ...as(forged), maxVersion } as object)).rejects.toThrow();
       expect((await send(gateway.url, as(apiServer))).status).toBe(200);
-      expect(gateway.log.filter(({ level }) => level !== 'debug')).toEqual([]);
+      const logged = gateway.log.filter(({ level }) => level !== 'debug');
+      expect(logged.map(({ message, fields }) => [message, fields])).toEqual(
+        ['ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'].map(
+          (reason) => ['client certificate not accepted', { peer: '127.0.0.1', reason }],
+        ),
+      );
     },
   );
 
