@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -144,22 +143,19 @@ describe.concurrent('sallyport', () => {
     expect(stderr).toBe(`sallyport: using config ${config} (SALLYPORT_CONFIG)\n`);
   });
 
-  // A machine of a user may have this file. The tests write nothing there.
-  test.skipIf(existsSync('/etc/sallyport'))(
-    'without any config, a command exits 2, and says where it looked and how to name one',
-    async () => {
-      const cwd = await temporaryFolder('no-config');
-      const [shown, schema] = [
-        await runCommand(['check'], { cwd }),
-        await runCommand(['schema'], { cwd }),
-      ];
-      expect([shown.code, shown.stdout]).toEqual([2, '']);
-      expect(shown.stderr).toMatch(
-        /^sallyport: no config: --config .*SALLYPORT_CONFIG .*\/etc\/sallyport\/gateway\.yaml .*\n {2}fix: .*--config.*init \/etc\/sallyport --host HOST\n$/,
-      );
-      expect([schema.code, schema.stderr]).toEqual([0, '']);
-    },
-  );
+  test('without any config, a command exits 2, and says where it looked and how to name one', async () => {
+    const cwd = await temporaryFolder('no-config');
+    const setup = { cwd, through: ['unshare', '--mount', 'sh', '-c', withoutConfig, 'sh', cwd] };
+    const [shown, schema] = [
+      await runCommand(['check'], setup),
+      await runCommand(['schema'], setup),
+    ];
+    expect([shown.code, shown.stdout]).toEqual([2, '']);
+    expect(shown.stderr).toMatch(
+      /^sallyport: no config: --config .*SALLYPORT_CONFIG .*\/etc\/sallyport\/gateway\.yaml .*\n {2}fix: .*--config.*init \/etc\/sallyport --host HOST\n$/,
+    );
+    expect([schema.code, schema.stderr]).toEqual([0, '']);
+  });
 
   test('explain shows what each authenticator answers, and what kube-apiserver would get', async () => {
     const { run, token } = await createPlace();
@@ -262,6 +258,16 @@ test('serve takes an entry that token hash made, --listen in place of the config
   expect(code).toBe(1);
   expect(stderr).toMatch(/server\.listen.*another process/s);
 });
+
+/** Hides the config of this machine from a command: in its mount namespace, /etc has a whiteout in its place. */
+const withoutConfig = `set -e
+mount --make-rprivate /
+mount -t tmpfs none "$1"
+mkdir "$1/upper" "$1/work"
+mknod "$1/upper/sallyport" c 0 0
+mount -t overlay -o "lowerdir=/etc,upperdir=$1/upper,workdir=$1/work" overlay /etc
+shift
+exec "$@"`;
 
 /** A plugin whose every check fails, without a dependency. */
 const brokenPlugin = `

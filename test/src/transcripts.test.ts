@@ -6,7 +6,7 @@ import { ldapToken } from './testing/ldap-gateway.ts';
 import { findLeaks } from './testing/leaks.ts';
 import { rootFolder } from './testing/pnpm.ts';
 import { newToken } from './testing/redis-tokens.ts';
-import { randomToken, secretsInUse, sha256 } from './testing/tokens.ts';
+import { randomToken, secret, secretsInUse, sha256 } from './testing/tokens.ts';
 import { fixedText, withTranscripts } from './testing/transcript.ts';
 import { startTranscriptPlace } from './testing/transcript-place.ts';
 
@@ -29,6 +29,9 @@ async function record(): Promise<ReadonlyMap<string, string>> {
   await using place = await startTranscriptPlace();
   const blocked = newToken();
   const show = (name: Name, command: string, printed: string) => {
+    expect(findLeaks(printed, secretsInUse())).toEqual([]);
+    // `init` shows its token once: no other output may have it, and no page.
+    for (const [, token = ''] of printed.matchAll(/"token":"([^"]+)"/g)) secret(token);
     const text = fixedText(printed, start, [
       ...place.replacements,
       [/(?<="token":")[\w-]{43}/g, 'the-token-for-the-first-review-is-shown-once'],

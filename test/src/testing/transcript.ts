@@ -1,6 +1,7 @@
 import type { Replacement } from './transcript-place.ts';
 
 const minute = 60_000;
+const day = 24 * 60 * minute;
 /** The moment at which the commands of the pages are run. */
 const shownStart = Date.parse('2030-01-31T12:00:00Z');
 
@@ -39,10 +40,15 @@ const times = /\b\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d{3})?Z| \d\d:\d\d)?(?!\
 /** Moves a time. It keeps its form: RFC 3339 with or without milliseconds, to the minute, or a day. */
 function fixedTime(time: string, start: number): string {
   const isDay = time.length === 10;
-  const from = isDay ? Date.parse(new Date(start).toISOString().slice(0, 10)) : start;
-  // A certificate begins and ends at a whole second, and a session at a whole minute.
-  const passed = Date.parse(isDay || time.endsWith('Z') ? time : `${time}Z`) - from + minute;
-  const shown = new Date(shownStart + Math.floor(passed / (10 * minute)) * 10 * minute);
+  const passed = Date.parse(isDay || time.endsWith('Z') ? time : `${time}Z`) - start;
+  // Only years are shown as days. The start is at any time of its day, and midnight may pass in the test: 5 days make no difference to these.
+  const shown = new Date(
+    shownStart +
+      (isDay
+        ? Math.round(passed / (5 * day)) * 5 * day
+        : // A certificate begins and ends at a whole second, and a session at a whole minute.
+          Math.floor((passed + minute) / (10 * minute)) * 10 * minute),
+  );
   const text = shown.toISOString();
   if (isDay) return text.slice(0, 10);
   if (!time.endsWith('Z')) return text.slice(0, 16).replace('T', ' ');

@@ -97,6 +97,13 @@ test.each([
   );
 });
 
+test('for the helpdesk, an administrator is told which config it is', () => {
+  const file = '/etc/sallyport/gateway.yaml';
+  expect(commandLine(['check'], file, helpdesk)).toBe(
+    `ask an administrator to run: sallyport check --config ${file}`,
+  );
+});
+
 test.each([
   [['unblock', '--user', 'corp:jane']],
   [['unlock', '--user', 'jane', '--exact']],

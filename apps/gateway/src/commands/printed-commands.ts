@@ -97,7 +97,11 @@ function commandOf(
   config: string | undefined,
   { environment }: Pick<Start, 'environment'>,
 ): string {
-  const isDefault = config === defaultConfigFile && !environment.SALLYPORT_CONFIG;
+  // Whoever runs the command for the helpdesk may have another config.
+  const isDefault =
+    config === defaultConfigFile &&
+    !environment.SALLYPORT_CONFIG &&
+    !environment.SALLYPORT_HELPDESK;
   const all = config === undefined || isDefault ? words : [...words, '--config', config];
   return all.map(shellQuoted).join(' ');
 }
