@@ -290,7 +290,7 @@ export const optionsSchema = section(
         complain(
           ['issuers', index, 'issuer', 'url'],
           `is the issuer of issuers[${first}] too`,
-          `join them`,
+          'join them',
         );
     }
     return { issuers };

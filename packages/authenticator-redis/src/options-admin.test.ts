@@ -101,7 +101,7 @@ describe('admin', () => {
         caFile: 'ca.crt',
         admin: { url: 'redis://localhost' },
       }),
-    ).toEqual(['caFile: does nothing: no server is reached with TLS; remove it, or use rediss://']);
+    ).toEqual(['caFile: does nothing: no server is reached with TLS: remove it, or use rediss://']);
   });
 
   test('in clear text must be allowed explicitly, whatever the gateway uses', () => {

@@ -81,7 +81,7 @@ test.each([
   ]);
   expect(complaints(writtenOptions({ url, insecure: true }))).toEqual([]);
   expect(complaints(writtenOptions({ url, insecure: true, caFile: 'ca.crt' }))).toEqual([
-    'caFile: does nothing: no server is reached with TLS; remove it, or use https://',
+    'caFile: does nothing: no server is reached with TLS: remove it, or use https://',
   ]);
 });
 

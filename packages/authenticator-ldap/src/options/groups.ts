@@ -100,20 +100,20 @@ function settleSearch(
   if (base === undefined) {
     complain(
       ['base'],
-      `must be the DN to search below`,
+      'must be the DN to search below',
       `write "${baseExample}", or give attribute: memberOf`,
     );
   }
   if (filter === undefined) {
     complain(
       ['filter'],
-      `must say how groups are found`,
-      `write "(member={dn})", or give attribute: memberOf`,
+      'must say how groups are found',
+      'write "(member={dn})", or give attribute: memberOf',
     );
   } else if (filter.placeholders.size === 0) {
     complain(
       ['filter'],
-      `must contain {dn}, {username} or {attribute:NAME}, else it finds all groups`,
+      'must contain {dn}, {username} or {attribute:NAME}, else it finds all groups',
       `write "${filterExample}"`,
     );
   } else if (nested) refuseNestedWithoutDn(filter, complain);
@@ -146,15 +146,15 @@ function settleAttribute(
   if (base.length === 0) {
     complain(
       ['base'],
-      `must be the DN to search below for groups of groups`,
+      'must be the DN to search below for groups of groups',
       `write "${baseExample}"`,
     );
   }
   if (filter === undefined) {
     complain(
       ['filter'],
-      `must say how groups of groups are found`,
-      `write "(member={dn})", or remove nested`,
+      'must say how groups of groups are found',
+      'write "(member={dn})", or remove nested',
     );
     return common;
   }

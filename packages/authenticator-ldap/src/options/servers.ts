@@ -88,7 +88,7 @@ export function settleServers(keys: ServerKeys, complain: Complain) {
   if (keys.urls === undefined && srv === undefined) {
     complain(
       ['urls'],
-      `must list the servers`,
+      'must list the servers',
       `write [ldaps://ldap-a.example.com], or srv: { name: ${srvExample} }`,
     );
   }
@@ -102,7 +102,7 @@ export function settleServers(keys: ServerKeys, complain: Complain) {
       complain(
         ['urls', index],
         `is the same server as entry ${first + 1}`,
-        `remove one of the two`,
+        'remove one of the two',
       );
   }
   checkClearText(keys, complain);
@@ -136,9 +136,9 @@ function checkClearText(
     );
   } else if (startTLS !== true && insecure !== true) {
     if (index !== -1)
-      complain(['urls', index], `ldap:// is clear text`, `write ldaps://; or ${fix}`);
+      complain(['urls', index], 'ldap:// is clear text', `write ldaps://; or ${fix}`);
     if (plainSrv)
-      complain(['srv', 'name'], `_ldap._tcp is clear text`, `write _ldaps._tcp; or ${fix}`);
+      complain(['srv', 'name'], '_ldap._tcp is clear text', `write _ldaps._tcp; or ${fix}`);
   }
 }
 

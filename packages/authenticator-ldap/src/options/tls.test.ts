@@ -40,7 +40,7 @@ test.each(['caFile', 'certFile', 'keyFile', 'serverName', 'minVersion'])(
   (key) => {
     const setting = key === 'minVersion' ? 'TLSv1.2' : 'a';
     const fix =
-      'does nothing: no server is reached with TLS; remove it, or use ldaps:// or startTLS: true';
+      'does nothing: no server is reached with TLS: remove it, or use ldaps:// or startTLS: true';
     expect(
       complaints(writtenOptions({ urls: ['ldap://a'], insecure: true, [key]: setting })),
     ).toContain(`${key}: ${fix}`);

@@ -84,7 +84,7 @@ function refuseExtraKey(key: string, complain: Complain): void {
     );
   }
   if (key !== key.toLowerCase())
-    complain(['extra', key], `must be lowercase`, `write ${key.toLowerCase()}`);
+    complain(['extra', key], 'must be lowercase', `write ${key.toLowerCase()}`);
   const [domain = ''] = key.split('/');
   if (/(^|\.)(k8s|kubernetes)\.io$/i.test(domain)) {
     complain(
@@ -154,7 +154,7 @@ function settleSearch(keys: UserKeys, complain: Complain): UserOptions['find'] |
   if (base === undefined) {
     complain(
       ['base'],
-      `must be the DN to search below`,
+      'must be the DN to search below',
       `write "${baseExample}", or give dnTemplate`,
     );
   }
@@ -167,7 +167,7 @@ function settleSearch(keys: UserKeys, complain: Complain): UserOptions['find'] |
   } else if (!filter?.template.placeholders.has('username') && loginAttributes === undefined) {
     complain(
       ['filter'],
-      `must contain {username}, else it finds every user`,
+      'must contain {username}, else it finds every user',
       `write "${filterExample}"`,
     );
   }

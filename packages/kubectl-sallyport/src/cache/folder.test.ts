@@ -46,8 +46,11 @@ test('a folder that others can write, a link and a file are not used', async () 
   await chmod(open, 0o770);
   await symlink(parent.path, link);
   await writeFile(file, '');
-  expect(prepareFolder(open)).toMatch(/can be written by other users\. Run: chmod 700/);
-  expect(prepareFolder(link)).toMatch(/is not a folder/);
-  expect(prepareFolder(file)).toMatch(/EEXIST/);
-  expect(prepareFolder(join(file, 'x'))).toMatch(/ENOTDIR/);
+  expect(prepareFolder(open)).toMatchObject({
+    problem: `${open} can be written by other users`,
+    fix: `run: chmod 700 ${open}`,
+  });
+  expect(prepareFolder(link)?.problem).toMatch(/is not a folder/);
+  expect(prepareFolder(file)?.problem).toMatch(/EEXIST/);
+  expect(prepareFolder(join(file, 'x'))?.problem).toMatch(/ENOTDIR/);
 });

@@ -1,7 +1,7 @@
 import { lstatSync, mkdirSync, type Stats } from 'node:fs';
 import { homedir } from 'node:os';
 import { posix, win32 } from 'node:path';
-import { reasonOf } from '../failure.ts';
+import { Failure, reasonOf } from '../failure.ts';
 
 /**
  * Finds where sessions are cached: next to what kubectl caches if KUBECACHEDIR says where, else
@@ -24,20 +24,23 @@ export function cacheFolder(
   return join(absolute(env.XDG_CACHE_HOME) ?? join(home, '.cache'), 'sallyport');
 }
 
-/** Makes the folder, for this user alone. @returns why nothing may be cached in it; undefined when it can be used */
-export function prepareFolder(folder: string): string | undefined {
+export const elsewhere = 'set KUBECACHEDIR to another folder';
+
+/** Makes the folder, for this user alone. @returns why nothing may be cached in it, with the fix; undefined when it can be used */
+export function prepareFolder(folder: string): Failure | undefined {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const stat = lstatSync(folder);
-    if (!stat.isDirectory()) return `${folder} is not a folder`;
-    const problem = rightsProblem(
-      stat,
-      0o022,
-      `can be written by other users. Run: chmod 700 ${folder}`,
+    if (!stat.isDirectory()) return new Failure(`${folder} is not a folder`, elsewhere);
+    const open = 'can be written by other users';
+    const problem = rightsProblem(stat, 0o022, open);
+    if (problem === undefined) return;
+    return new Failure(
+      `${folder} ${problem}`,
+      problem === open ? `run: chmod 700 ${folder}` : elsewhere,
     );
-    return problem && `${folder} ${problem}`;
   } catch (error) {
-    return reasonOf(error);
+    return new Failure(reasonOf(error), elsewhere);
   }
 }
 

@@ -1,10 +1,10 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { codeOf, reasonOf, warn } from '../failure.ts';
+import { codeOf, Failure, reasonOf, warn } from '../failure.ts';
 import { quietly, replaceFile } from '../files.ts';
 import { cacheName, type Target } from '../target.ts';
 import { parseObject } from '../text.ts';
-import { cacheFolder, prepareFolder } from './folder.ts';
+import { cacheFolder, elsewhere, prepareFolder } from './folder.ts';
 import { acquireLock } from './lock.ts';
 import { noteUse, readSession, readSessions, type Session, writeSession } from './session-file.ts';
 
@@ -24,11 +24,11 @@ export function openStore(target: Target) {
     read,
     write(session: Session) {
       try {
-        if (problem !== undefined) throw new Error(problem);
+        if (problem !== undefined) throw problem;
         writeSession(file, session);
       } catch (error) {
-        const why = `can't cache the session: ${reasonOf(error)}`;
-        warn(`${why}. kubectl needs a login each time`, 'set KUBECACHEDIR to another folder');
+        const why = error instanceof Failure ? error : new Failure(reasonOf(error), elsewhere);
+        warn(`can't cache the session: ${why.problem}. kubectl needs a login each time`, why.fix);
       }
     },
     /** Reads the sessions for all clusters of the same login server, the one that was used last first. */

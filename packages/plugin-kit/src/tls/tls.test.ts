@@ -38,7 +38,7 @@ test.each(['ldap', 'redis'])('messages about TLS options have files and names of
 test('messages about options of TLS that is not used say how to enable it', () => {
   const schema = schemaOf('redis', false);
   expect(schema.parse({})).toEqual({ minVersion: 'TLSv1.2' });
-  const fix = 'does nothing: no server is reached with TLS; remove it, or use rediss://';
+  const fix = 'does nothing: no server is reached with TLS: remove it, or use rediss://';
   expect(complaints(schema, { caFile: 'a', minVersion: 'TLSv1.3' })).toEqual([
     `caFile: ${fix}`,
     `minVersion: ${fix}`,

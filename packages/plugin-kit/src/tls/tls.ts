@@ -78,15 +78,15 @@ export function settleTls(
     ([, set]) => set !== undefined,
   );
   for (const [key] of spoken ? [] : given) {
-    complain([key], `does nothing: no server is reached with TLS; remove it, or ${fix}`);
+    complain([key], 'does nothing: no server is reached with TLS', `remove it, or ${fix}`);
   }
   if (certFile !== undefined && keyFile === undefined) {
-    complain(['keyFile'], `must name the key of certFile`, `write keyFile: tls/${word}-client.key`);
+    complain(['keyFile'], 'must name the key of certFile', `write keyFile: tls/${word}-client.key`);
   }
   if (keyFile !== undefined && certFile === undefined) {
     complain(
       ['certFile'],
-      `must name the certificate of keyFile`,
+      'must name the certificate of keyFile',
       `write certFile: tls/${word}-client.crt`,
     );
   }

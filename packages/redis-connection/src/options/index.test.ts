@@ -52,7 +52,7 @@ describe('a connection', () => {
       ],
       [
         { url: 'redis://localhost', caFile: 'ca.crt' },
-        'caFile: does nothing: no server is reached with TLS; remove it, or use rediss://',
+        'caFile: does nothing: no server is reached with TLS: remove it, or use rediss://',
       ],
     ],
   );
