@@ -27,7 +27,16 @@ const blocks = await guideBlocks();
 const guide = await readGuide();
 
 /** The blocks of commands, which `installed.test.ts` and `new-authenticator.test.ts` run. */
-const commands = ['outside', 'inside', 'pack', 'packed', 'backend', 'gateway', 'elsewhere'];
+const commands = [
+  'outside',
+  'inside',
+  'pack',
+  'packed',
+  'backend',
+  'gateway',
+  'rename',
+  'elsewhere',
+];
 /** The blocks without a language, which are pictures. */
 const pictures = blocks.filter(({ language }) => language === '');
 

@@ -346,17 +346,18 @@ test('the commands for packages that are not on npm make a plugin that passes it
 
 test('a plugin that was made by these commands is packed, and works by its name elsewhere', async () => {
   const { plugin } = packed;
-  const manifest = JSON.parse(await readFile(join(plugin, 'package.json'), 'utf8'));
-  expect(JSON.stringify(manifest)).not.toContain('file:');
   const packages = dirname([...tarballs.values()][0] ?? '');
-  const lines = (await guideLines('elsewhere')).map((line) =>
+  const lines = [...(await guideLines('rename')), ...(await guideLines('elsewhere'))].map((line) =>
     line.replaceAll('~/sallyport-packages', packages),
   );
   const env = await npmEnvironment(await temporaryFolder('npm'), 'prefer-offline=true\n');
   await runLine(lines.join(' && '), { cwd: plugin, env });
+  const manifest = JSON.parse(await readFile(join(plugin, 'package.json'), 'utf8'));
+  expect(JSON.stringify(manifest)).not.toContain('file:');
+  expect(manifest.private).toBeUndefined();
   const elsewhere = join(plugin, '../gateway');
   const options = { url: 'http://127.0.0.1:1' };
-  const config = { authenticators: [{ name: 'tickets', use: manifest.name, options }] };
+  const config = { authenticators: [{ name: 'tickets', use: '@acme/sallyport-tickets', options }] };
   await writeFile(join(elsewhere, 'gateway.yaml'), stringify(config));
   const user = await userOf('apps/gateway');
   const { stdout } = await runProgram('sh', ['-c', 'sallyport check --config gateway.yaml'], {
@@ -365,7 +366,7 @@ test('a plugin that was made by these commands is packed, and works by its name 
   });
   expect(stdout).toMatch(/^config +ok /m);
   expect(stdout).toMatch(
-    /^authenticator tickets +(ok +@example\/tickets: |error .* \(@example\/tickets\) )/m,
+    /^authenticator tickets +(ok +@acme\/sallyport-tickets: |error .* \(@acme\/sallyport-tickets\) )/m,
   );
 });
 

@@ -41,11 +41,14 @@ export interface UserInfo {
 /**
  * A credential has the ids of a token, as its issuer wrote them, so that an operator can block the token, or all tokens of a
  * session, without having it (`sallyport block --jti ID`, `--sid ID`). Nothing in it is secret, so it is never the token
- * itself. It is only for tokens whose signature was checked, and the same each time: a caller could write anything into another
- * token.
+ * itself. The ids are the same each time. They come from a token whose signature was checked, or from the backend's answer
+ * about the token, never from unverified text in it: a caller could change that text to escape a block.
  */
 export interface Credential {
-  /** Identifies this one token: `jti` of RFC 7519, section 4.1.7, which no two tokens share, not even of two issuers. */
+  /**
+   * Identifies this one token: `jti` of RFC 7519, section 4.1.7, which no two tokens share, not even of two issuers: a block applies
+   * to all authenticators.
+   */
   readonly jti?: string;
   /**
    * Identifies the session in which the token was issued: `sid` of OpenID Connect Front-Channel Logout 1.0, section 3, and

@@ -66,7 +66,7 @@ export function createKit(harness: ConformanceHarness<unknown>): Kit {
     withTimeout(deadline, outcomeOf(call), {
       expected: `${what} within ${deadline} ms`,
       got: 'nothing came',
-      why: 'A call that takes longer than the deadline is an outage to the gateway, and holds its slot until it ends.',
+      why: 'A call that takes longer than the deadline is an outage to the gateway, and holds its slot until it ends. If only this machine is slow, raise `deadline` in the harness.',
     });
 
   const { closeAll, ...authenticators } = createAuthenticators(harness, show, timed);
