@@ -80,19 +80,4 @@ describe('the runbook', () => {
       expect(parts).toEqual(['Meaning', 'Impact', 'Diagnosis', 'Mitigation']);
     },
   );
-
-  test('has no broken link', async () => {
-    const text = await readDocument('docs/monitoring.md');
-    const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
-      heading
-        .toLowerCase()
-        .replaceAll(/[^\w\- ]/g, '')
-        .replaceAll(' ', '-'),
-    );
-    const links = [...[...(await readRunbook()).values()].join('').matchAll(/\]\(#([^)]*)\)/g)].map(
-      ([, link]) => link,
-    );
-    expect(links.length).toBeGreaterThan(3);
-    expect(headings).toEqual(expect.arrayContaining(links));
-  });
 });
