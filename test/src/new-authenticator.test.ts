@@ -167,7 +167,7 @@ describe('pnpm new-authenticator', () => {
   test.each([
     [
       ['tickets'],
-      'packages/authenticator-tickets exists: nothing was written. Choose another name',
+      'packages/authenticator-tickets exists, so nothing was written: choose another name',
     ],
     // The tests have no terminal that could be asked.
     [[], '\nno name was given: run npx -y pnpm@10 new-authenticator my-plugin\n'],
