@@ -71,8 +71,8 @@ const composed: Readonly<Record<string, readonly string[]>> = {
     'the backend answers, but this lookup did not end …',
     '`within …`',
   ],
-  '[!]authenticator/corp failed: reason withheld, does not decide': [
-    '[!]… failed: reason withheld, does not decide',
+  '[!]authenticator/corp failed: reason withheld, does not affect readiness': [
+    '[!]… failed: reason withheld, does not affect readiness',
     '`authenticator/…`',
   ],
   'has none of the names in server.tls.clientNames: …': [

@@ -93,9 +93,9 @@ describe('what looks like a token and is none', () => {
     [
       'cut off',
       own.slice(0, 30),
-      'begins with sp_, but has 30 characters in place of 52: is it cut off',
+      'begins with sp_, but has 30 characters instead of 52: is it cut off',
     ],
-    ['with more behind it', `${own}\n`, 'begins with sp_, but has 53 characters in place of 52'],
+    ['with more behind it', `${own}\n`, 'begins with sp_, but has 53 characters instead of 52'],
     [
       'with another character',
       `${own.slice(0, 40)}+${own.slice(41)}`,
@@ -126,6 +126,6 @@ describe('what looks like a token and is none', () => {
   test('is found in a token that Sallyport makes with another prefix', () => {
     const session = makeToken('sps_');
     expect(mistakeIn(session, 'sps_')).toBeUndefined();
-    expect(mistakeIn(session.slice(0, -1), 'sps_')).toContain('52 characters in place of 53');
+    expect(mistakeIn(session.slice(0, -1), 'sps_')).toContain('52 characters instead of 53');
   });
 });

@@ -54,7 +54,7 @@ export function mistakeIn(token: string, prefix: string): string | undefined {
   const begins = `begins with ${prefix}`;
   const length = prefix.length + secretLength + checksumLength;
   if (token.length !== length) {
-    return `${begins}, but has ${token.length} characters in place of ${length}: is it cut off, or is more than the token in it?`;
+    return `${begins}, but has ${token.length} characters instead of ${length}: is it cut off, or does it contain more than the token?`;
   }
   if (!/^[\w-]*$/.test(token.slice(prefix.length)))
     return `${begins}, but has a character that no such token has: copy it again`;

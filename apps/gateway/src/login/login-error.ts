@@ -76,7 +76,7 @@ export function unavailable(what: string): LoginError {
  */
 export function uncheckedLogin(isGuess: boolean): LoginError {
   const message =
-    "the login can't be checked now: try again later. If it stays so, call your administrator";
+    "the login can't be checked now: try again later. If this continues, call your administrator";
   return new LoginError(503, 'unavailable', message, 5, isGuess);
 }
 

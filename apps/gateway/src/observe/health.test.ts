@@ -15,7 +15,7 @@ describe('healthAnswer', () => {
       ok: true,
       body:
         '[+]ping ok\n[+]authenticator/robots ok\n' +
-        '[!]authenticator/corp failed: reason withheld, does not decide\nreadyz check passed\n',
+        '[!]authenticator/corp failed: reason withheld, does not affect readiness\nreadyz check passed\n',
     });
     expect(shown(false)).toEqual({ ok: true, body: 'ok' });
   });

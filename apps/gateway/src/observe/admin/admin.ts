@@ -181,7 +181,7 @@ function answerHealth(
   for (const note of notes.filter((each) => !each.ok)) {
     logger.debug(
       { check: note.name, reason: note.reason },
-      'a check that does not decide readiness failed',
+      'a check that does not affect readiness failed',
     );
   }
   if (!ok) {
