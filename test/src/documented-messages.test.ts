@@ -15,6 +15,12 @@ const foreign = new Set([
   'context deadline exceeded',
   'x509: …',
   'remote error: tls: …',
+  'EOF',
+  'connection reset by peer',
+  'broken pipe',
+  'No extensions in certificate',
+  'executable kubectl-sallyport failed with exit code 1',
+  'getting credentials: exec: executable kubectl-sallyport failed with exit code 1',
   "request header list larger than peer's advertised limit",
   '… 3 missing before 42',
   'tls: failed to verify certificate: x509: …',
@@ -111,6 +117,15 @@ const composed: Readonly<Record<string, readonly string[]>> = {
   'the password was not sent: it was refused 3m ago': [
     'the password was not sent: it was refused …',
     '… ago`',
+  ],
+  "it answered 503: the login can't be checked now": [
+    'it answered …',
+    "the login can't be checked now",
+  ],
+  "503: the login can't be checked now": ["the login can't be checked now"],
+  'not logged in to cluster prod, and the session has ended': [
+    'not logged in to cluster …',
+    'the session has ended',
   ],
   'this machine is short of file descriptors': [
     'this machine is short of …',
