@@ -25,7 +25,7 @@ export default defineConfig({
     },
     {
       from: [
-        '../../docs/troubleshooting.md',
+        '../../docs/monitoring.md',
         resolve('uplot/dist/uPlot.min.css'),
         resolve('uplot/dist/uPlot.esm.js'),
       ],

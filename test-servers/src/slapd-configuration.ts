@@ -25,7 +25,7 @@ export const policies: Readonly<
   mustChange: `cn=must-change,ou=policies,${suffix}`,
 };
 
-/** The `description` of a user whose account state the service account may not read. */
+/** The `description` of a user whose account state the service account is not allowed to read. */
 export const locksHidden: string = 'locks-hidden';
 
 export interface SlapdSettings {

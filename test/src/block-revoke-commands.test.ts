@@ -172,7 +172,7 @@ describe('without a gateway', () => {
     const { code, stdout } = await runCommand(words, setup, token);
     const digest = sha256(token).slice(0, 12);
     const hint = `kubectl exec ${hostname()} -- sallyport unblock --digest ${digest} --config gateway.yaml`;
-    expect([code, stdout.split('\n').at(-2)]).toEqual([0, `To end it before its time: ${hint}`]);
+    expect([code, stdout.split('\n').at(-2)]).toEqual([0, `To remove it early: ${hint}`]);
     expect(await runCommand(['explain', '--config', 'gateway.yaml'], setup, '')).toMatchObject({
       code: 2,
       stderr: expect.stringContaining(

@@ -69,7 +69,7 @@ describe.concurrent('a Node that is too old', () => {
       const { code, stdout, stderr } = await runOn(version);
       expect([code, stdout]).toEqual([1, '']);
       expect(stderr).toMatch(
-        /^sallyport: cannot run on Node [\d.]+ \(.+\): it needs Node 24\.21, or 26 or later\. To fix it, run it with .+: npx -y pnpm@10 sallyport\n$/,
+        /^sallyport: can't run on Node [\d.]+ \(.+\): it needs Node 24\.21, or 26 or later\. To fix it, run it with .+: npx -y pnpm@10 sallyport\n$/,
       );
       expect(stderr).toContain(`Node ${version} `);
     },

@@ -101,7 +101,7 @@ describe('SIGUSR1 opens no inspector', () => {
 
 describe('an inspector that is open all the same ends the process', () => {
   const message =
-    /sallyport: Node's inspector is open: whoever reaches its port decides who gets into the cluster\. Start without --inspect/;
+    /sallyport: Node's inspector is open: anyone who can reach its port decides who gets into the cluster\. Start without --inspect/;
 
   test.each(['schema', 'serve'])('%s does not start under --inspect', async (command) => {
     const { config } = await createConfig();

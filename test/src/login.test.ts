@@ -8,7 +8,7 @@ import { randomToken, secret, sha256 } from './testing/tokens.ts';
 const alice = { username: 'corp:alice', groups: ['corp:k8s-admins'] };
 const wrong = {
   code: 'wrong-credentials',
-  message: 'the name or the password is wrong, or this user may not log in',
+  message: 'the name or the password is wrong, or this user is not allowed to log in',
 };
 let place: LoginPlace;
 beforeAll(async () => {

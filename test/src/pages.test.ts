@@ -30,7 +30,7 @@ test('the commands from nothing to a first review, a user, a renewal and another
     await commandsIn('docs/commands.md', 'sallyport explain'),
   ];
   const made = await shell.run(hash);
-  const token = secret(/^The token, shown this once: (\S+)$/m.exec(made)?.[1] ?? '');
+  const token = secret(/^The token, shown only once: (\S+)$/m.exec(made)?.[1] ?? '');
   expect(await shell.run(explain, `${token}\n`)).toMatch(/jane/);
 
   await using gateway = shell.start(await commandsIn(guide, 'sallyport serve'));

@@ -280,7 +280,7 @@ test('without the rights commands fail in plain words that name options.admin, a
     expect([words, code]).toEqual([words, 1]);
     expect(stdout).not.toMatch(/[1-9]\d* tokens? revoked|^sp_/);
     expect(stderr).toMatch(
-      /^sallyport: .*redis:\/\/127\.0\.0\.1.*the user may not do this.*options\.admin/s,
+      /^sallyport: .*redis:\/\/127\.0\.0\.1.*the user is not allowed to do this.*options\.admin/s,
     );
     expect(stderr.trimEnd().split('\n').length, stderr).toBeLessThanOrEqual(3);
   }
@@ -297,7 +297,7 @@ test('check finds what is wrong with each authenticator, and how to fix it', asy
     [{ url: { file: 'wrong-url' } }, /refuses the username or the password/],
     [
       { url: redis.url, username: 'blind', password: { file: 'blind' } },
-      /the user may not do this \(PTTL\)/,
+      /the user is not allowed to do this \(PTTL\)/,
     ],
     [{ url: 'redis://127.0.0.1:1' }, /redis:\/\/127\.0\.0\.1:1: .*was refused/],
     [{ url: redis.tlsUrl }, /caFile/],

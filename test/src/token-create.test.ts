@@ -21,7 +21,7 @@ describe.concurrent('token create', () => {
     const token = stdout.trim();
     expect(stderr).not.toContain(token.slice(4));
     expect(stderr.split('\n')).toEqual([
-      'The token is shown this once. As Kubernetes sees it:',
+      'The token is shown only once. As Kubernetes sees it:',
       '  user       robot:jane',
       '  groups     robot:dev, robot:ops',
       '  audiences  vault',

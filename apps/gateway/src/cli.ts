@@ -133,7 +133,7 @@ add(program, 'check', {
 
 add(program, 'explain', {
   description:
-    'explain how each authenticator judges a token, which is typed at a prompt or read from standard input',
+    'explain what each authenticator answers for a token, which is typed at a prompt or read from standard input',
   options: [
     textOption('--user <name>', 'look up a user by Kubernetes name instead of a token'),
     option.exact,

@@ -7,8 +7,8 @@ function refuseInspector(): void {
   if (!process.features.inspector || process.getBuiltinModule('node:inspector').url() === undefined)
     return;
   process.stderr.write(
-    "sallyport: Node's inspector is open: whoever reaches its port decides who gets into the cluster. " +
-      'Start without --inspect (look into NODE_OPTIONS, too), and with --disable-sigusr1\n',
+    "sallyport: Node's inspector is open: anyone who can reach its port decides who gets into the cluster. " +
+      'Start without --inspect (check NODE_OPTIONS as well), and with --disable-sigusr1\n',
   );
   process.exit(1);
 }

@@ -17,7 +17,7 @@ if (major >= 26 || (major === 24 && minor >= 21)) {
     ? 'run it with the Node of this checkout: npx -y pnpm@10 sallyport'
     : `install Node ${required}`;
   process.stderr.write(
-    `sallyport: cannot run on Node ${process.versions.node} (${process.execPath}): ` +
+    `sallyport: can't run on Node ${process.versions.node} (${process.execPath}): ` +
       `it needs Node ${required}. To fix it, ${fix}\n`,
   );
   process.exitCode = 1;

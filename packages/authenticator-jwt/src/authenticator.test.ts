@@ -83,7 +83,7 @@ test('the audiences of the API server come to those of the token, where the conf
   });
 });
 
-test('a refusal names the user as the config maps them, if the signature is good and the name may be one', async () => {
+test('a refusal names the user as the config maps them, if the signature is valid and the name may be one', async () => {
   write(key);
   const username = { claim: 'email', prefix: 'mail:' };
   const { authenticator } = await open({
@@ -210,7 +210,7 @@ test('explain learns the audiences of the token and of the config, why there are
   await authenticator.authenticate(await sign({}), { ...context, trace });
   expect(steps).toEqual([
     `issuer ${url}: the token is for the audiences "else", "x\\n" (aud), and issuer.audiences has only kubernetes, cli`,
-    `issuer ${url}: the signature is good`,
+    `issuer ${url}: the signature is valid`,
     `issuer ${url}: no groups: claim roles is not in the token, which has aud, exp, iss, sub`,
   ]);
   expect([...(authenticator.tokenAudiences?.() ?? [])]).toEqual([
@@ -240,7 +240,7 @@ test('what a mapping refuses is a refusal, and explain says why without the toke
     reason: 'expired',
   });
   expect(steps).toEqual([
-    `issuer ${url}: claim hd has not the required value`,
+    `issuer ${url}: claim hd does not have the required value`,
     expect.stringMatching(
       /^issuer .*: it has expired \(exp\): \d+d(\d+h)? ago, at 1970-01-01T00:00:01Z; the clock here says 20/,
     ),

@@ -97,7 +97,7 @@ function decide(claims: Claims, options: IssuerOptions, trace?: (step: string) =
     trace?.(`issuer ${options.url}: ${user.problem}`);
     return refused('invalid-credentials', claims, options);
   }
-  trace?.(`issuer ${options.url}: the signature is good`);
+  trace?.(`issuer ${options.url}: the signature is valid`);
   const noGroups = trace && whyNoGroups(claims, options.mappings);
   if (noGroups !== undefined) trace?.(`issuer ${options.url}: ${noGroups}`);
   const own = [claims.aud]
@@ -195,7 +195,7 @@ async function openFile(
 }
 
 const privateKeyFound =
-  'the public keys of an issuer have a private key among them: whoever reads it can make tokens. ' +
+  'the public keys of an issuer have a private key among them: anyone who reads it can make tokens. ' +
   'Replace that key, and publish its public part only';
 
 /** Makes the errors of a loader begin with the file, and with the place where the config names it. */
@@ -257,7 +257,7 @@ function keyMetrics(metrics: Metrics, date: () => number): (issuer: string) => K
   });
   const failures = metrics.counter({
     name: 'key_read_failures_total',
-    help: 'Attempts to read the keys of an issuer that failed. The last good ones stay in force for jwks.staleTtl.',
+    help: 'Attempts to read the keys of an issuer that failed. The last valid keys are used for up to jwks.staleTtl.',
     labelNames: ['issuer'],
   });
   return (issuer) => ({

@@ -30,14 +30,15 @@ export function userOf(
   for (const { claim, requiredValue } of issuer.rules) {
     const found = claimOf(claims, claim);
     if (found === undefined) return { problem: missingClaim(claims, claim) };
-    if (found !== requiredValue) return { problem: `claim ${claim} has not the required value` };
+    if (found !== requiredValue)
+      return { problem: `claim ${claim} does not have the required value` };
   }
   const { groups, uid, extra } = issuer.mappings;
   const username = usernameOf(claims, issuer.mappings);
   if (typeof username !== 'string') return username;
   const members = groups === undefined ? undefined : textsOf(claimOf(claims, groups.claim));
   if (members === null)
-    return { problem: `claim ${groups?.claim} is neither a text nor a list of texts` };
+    return { problem: `claim ${groups?.claim} is neither a string nor a list of strings` };
   const id = uid === undefined ? undefined : claimOf(claims, uid.claim);
   if (uid !== undefined && id === undefined) return { problem: missingClaim(claims, uid.claim) };
   if (uid !== undefined && (typeof id !== 'string' || id === ''))
@@ -80,7 +81,8 @@ function extraOf(
   const entries: [string, readonly string[]][] = [];
   for (const { key, claim } of mappings) {
     const values = textsOf(claimOf(claims, claim));
-    if (values === null) return { problem: `claim ${claim} is neither a text nor a list of texts` };
+    if (values === null)
+      return { problem: `claim ${claim} is neither a string nor a list of strings` };
     // Kubernetes takes a mapping to "", [] or null for one that is not there.
     if (values?.some((text) => text !== '')) entries.push([key, values]);
   }

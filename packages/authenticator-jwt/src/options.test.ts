@@ -75,7 +75,7 @@ testRefusals(
     [ofIssuer({ audienceMatchPolicy: 'All' }), 'issuer.audienceMatchPolicy: must be MatchAny…'],
     [
       ofIssuer({ jwksFile: 'a', discoveryURL: 'https://x' }),
-      'issuer.discoveryURL: does nothing beside jwksFile…',
+      'issuer.discoveryURL: has no effect next to jwksFile…',
     ],
     [{ algorithms: ['HS256'] }, 'algorithms.0: must be RS256 or…'],
     [{ algorithms: ['none'] }, 'algorithms.0: must be RS256 or…'],

@@ -61,7 +61,7 @@ const text = (description: string, sample: string) =>
 
 /** `prefix` may be empty, as in Kubernetes. */
 const prefix = z
-  .string({ error: 'must be text' })
+  .string({ error: 'must be a string' })
   .default('')
   .describe("Added before the value; the authenticator's own prefixes come before it.");
 
@@ -165,7 +165,7 @@ const issuer = section(
   ({ audienceMatchPolicy: _, ...keys }, complain) => {
     for (const key of ['discoveryURL', 'certificateAuthorityFile'] as const) {
       if (keys.jwksFile !== undefined && keys[key] !== undefined) {
-        complain([key], 'does nothing beside jwksFile', 'remove the one or the other');
+        complain([key], 'has no effect next to jwksFile', 'remove one of them');
       }
     }
     return keys;
@@ -198,7 +198,7 @@ const rule = section(
   {
     claim: claim('hd'),
     requiredValue: z
-      .string({ error: 'must be text' })
+      .string({ error: 'must be a string' })
       .default('')
       .describe('The exact value of the claim, a string.'),
     expression: noCel,

@@ -7,7 +7,7 @@ import type { IssuerOptions } from './options.ts';
 
 /**
  * A refusal of a token. Its problem quotes nothing of the token but its times, and its audiences if
- * the signature is good.
+ * the signature is valid.
  */
 export interface Refusal extends TokenProblem {
   readonly reason: RejectionReason;
@@ -162,7 +162,7 @@ function refusalOf(error: unknown, issuer: IssuerOptions, at: number): Refusal {
   if (error instanceof errors.JOSEError) {
     return { reason: 'invalid-credentials', problem: `it is refused: ${error.code}` };
   }
-  const problem = 'a key of the issuer cannot be used for this token: RSA keys need 2048 bits';
+  const problem = "a key of the issuer can't be used for this token: RSA keys need 2048 bits";
   throw new AuthenticatorError('failed', problem, { cause: error });
 }
 

@@ -71,7 +71,7 @@ describe('check()', () => {
     [peopleBase, 'user.base'],
     [groupsBase, 'groups.base'],
   ])('says that the base %s is not there', async (missing, option) => {
-    const message = `no LDAP server works:\n  ldaps://memory-1:636: ${option} "${missing}" does not exist there, or the service account may not see it`;
+    const message = `no LDAP server works:\n  ldaps://memory-1:636: ${option} "${missing}" does not exist there, or the service account is not allowed to see it`;
     await expect(
       check(memoryDirectory({ entries: bases.filter(({ dn }) => dn !== missing) })),
     ).rejects.toThrow(message);
@@ -105,7 +105,7 @@ describe('check()', () => {
 
   test.each([
     [10, 'is on another server: it answered with a referral'],
-    [50, "can't be read: the service account may not search there: give it the right to"],
+    [50, "can't be read: the service account is not allowed to search there: give it that right"],
     [4096, "can't be read: 4096 other"],
   ])('says what the code %i means for a base', async (code, text) => {
     await expect(check(memoryDirectory({ onSearch: () => ({ code }) }))).rejects.toThrow(text);
@@ -119,7 +119,7 @@ describe('check()', () => {
     ],
     [
       50,
-      'the service account may not search there: give it the right to (50 insufficientAccessRights)',
+      'the service account is not allowed to search there: give it that right (50 insufficientAccessRights)',
     ],
   ])('says what the code %i means for a search', async (code, text) => {
     for (const [below, what] of [

@@ -45,7 +45,7 @@ export async function checkDirectory(
   throw new Error(text);
 }
 
-const accountMaySee = 'the service account may not see it';
+const accountMaySee = 'the service account is not allowed to see it';
 
 /** How servers refuse an anonymous search: Active Directory, OpenLDAP (`require authc`), 389-DS, and one whose rules forbid it. */
 const refusalsOfAnonymous: ReadonlySet<number> = new Set([1, 8, 48, 50]);
@@ -147,7 +147,7 @@ const explanations: ReadonlyMap<number, string> = new Map([
   ],
   [12, 'the server does not know a matching rule of the filter'],
   [18, 'the server does not know a matching rule of the filter'],
-  [50, 'the service account may not search there: give it the right to'],
+  [50, 'the service account is not allowed to search there: give it that right'],
   [53, 'the server refuses it: look at its log'],
 ]);
 

@@ -257,7 +257,7 @@ function target(): RevalidationTarget {
 describe('revalidation in 389-DS', () => {
   for (const [name, run] of Object.entries(revalidationCases)) test(name, () => run(target()));
 
-  test('a state that the service account may not read is distinguished from one that is not there', async () => {
+  test('a state that the service account is not allowed to read is distinguished from one that is not there', async () => {
     const { dn, uid } = await addUser();
     const warningsWithout = async (attributes: string) => {
       const rule = `deny (read, search, compare) userdn = "ldap:///${server.service.dn}";`;

@@ -146,7 +146,7 @@ test('a look-up says that an entry has no value for the uid, which the schema kn
     return steps.filter((step) => step.startsWith('no uid'));
   };
   const why =
-    'the entry has no value for employeeNumber (user.attributes.uid), or the service account may not read it';
+    'the entry has no value for employeeNumber (user.attributes.uid), or the service account is not allowed to read it';
   expect(await stepsWith('employeeNumber')).toEqual([`no uid: ${why}`]);
   expect(await stepsWith('entryUUID')).toEqual([]);
 });
@@ -206,7 +206,7 @@ describe('revalidation in OpenLDAP', () => {
     expect(await user.state()).toBe('account state: nothing against the user in pwdChangedTime');
   });
 
-  test('a state that the service account may not read is distinguished from one that is not there', async () => {
+  test('a state that the service account is not allowed to read is distinguished from one that is not there', async () => {
     await using user = await addUser({ description: locksHidden });
     expect(await user.made.revalidate({ username: user.name })).toMatchObject({
       kind: 'authenticated',

@@ -59,7 +59,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('check(), with records as %s
       ...lookUpRights(layout).filter((right) => right !== `+${missing}`),
     );
     expect(await problem()).toBe(
-      `${redis.url}: the user may not do this (${missing.toUpperCase()}): ${acl}`,
+      `${redis.url}: the user is not allowed to do this (${missing.toUpperCase()}): ${acl}`,
     );
   });
 
@@ -67,18 +67,18 @@ describe.each(Object.keys(layouts) as LayoutName[])('check(), with records as %s
     await grant('~sallyport:other:*', ...lookUpRights(layout));
     const command = layout === 'json' ? 'GETRANGE' : 'EVAL_RO';
     expect(await problem()).toBe(
-      `${redis.url}: the user may not do this (${command} on keys sallyport:token:*): ${acl}`,
+      `${redis.url}: the user is not allowed to do this (${command} on keys sallyport:token:*): ${acl}`,
     );
   });
 
   test('with trackLastUse finds that notes may not be written, and leaves nothing behind otherwise', async () => {
     await grant('~sallyport:token:*', ...lookUpRights(layout));
     expect(await problem({ trackLastUse: '5m' })).toBe(
-      `${redis.url}: the user may not do this (SET): ${acl}`,
+      `${redis.url}: the user is not allowed to do this (SET): ${acl}`,
     );
     await grant('%R~sallyport:token:*', ...lookUpRights(layout), '+set');
     expect(await problem({ trackLastUse: '5m' })).toBe(
-      `${redis.url}: the user may not do this (SET on keys sallyport:token:*): ${acl}`,
+      `${redis.url}: the user is not allowed to do this (SET on keys sallyport:token:*): ${acl}`,
     );
     await grant(
       '%R~sallyport:token:*',

@@ -49,7 +49,7 @@ describe('a record as a hash', () => {
     ['dev,,ops', 'groups must not be empty'],
     ['[dev]', 'groups is not JSON'],
     ['["dev"', 'groups is not JSON'],
-    ['["dev",7]', 'groups must be text'],
+    ['["dev",7]', 'groups must be a string'],
   ])('with the groups %j has a problem that quotes nothing', (text, problem) => {
     expect(withField('groups', text)).toEqual({ problem });
   });

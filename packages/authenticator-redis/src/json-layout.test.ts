@@ -52,7 +52,7 @@ describe('a record as JSON', () => {
     expect(read('{"username":"a","uid":"1","username":"b"}')).toEqual({
       record: { username: 'b', uid: '1' },
     });
-    expect(read('{"username":"a","username":7}')).toEqual({ problem: 'username must be text' });
+    expect(read('{"username":"a","username":7}')).toEqual({ problem: 'username must be a string' });
     const twice =
       '{"username":"a","expiresAt":"2020-01-01T00:00:00Z","expiresAt":"2021-01-01T00:00:00Z"}';
     expect(read(twice)).toEqual({ record: { username: 'a', expiresAt: Date.UTC(2021) } });

@@ -106,7 +106,7 @@ describe('admin', () => {
 
   test('in clear text must be allowed explicitly, whatever the gateway uses', () => {
     const admin = { url: `redis://admin:${secret}@redis.example.com` };
-    const problem = 'admin.url: uses clear text: write rediss://, or insecure: true beside admin';
+    const problem = 'admin.url: uses clear text: write rediss://, or insecure: true next to admin';
     for (const url of ['unix:/redis.sock', 'redis://localhost', 'rediss://redis']) {
       expect(complaints({ url, admin })).toEqual([problem]);
       expect(complaints({ url, admin, insecure: true })).toEqual([]);

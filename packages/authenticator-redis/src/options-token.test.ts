@@ -36,16 +36,19 @@ describe('the shape of tokens', () => {
         (tokenPrefix) => [{ tokenPrefix }, visible] as const,
       ),
       [{ tokenPattern: '' }, 'tokenPattern: must not be empty: write [A-Za-z0-9]{40}'],
-      [{ tokenPattern: 7 }, 'tokenPattern: must be text: write [A-Za-z0-9]{40}'],
+      [{ tokenPattern: 7 }, 'tokenPattern: must be a string: write [A-Za-z0-9]{40}'],
       [{ tokenPattern: null }, 'tokenPattern: is empty: write [A-Za-z0-9]{40}'],
-      [{ tokenPattern: 'a\nb' }, 'tokenPattern: must be one line of text: write [A-Za-z0-9]{40}'],
+      [
+        { tokenPattern: 'a\nb' },
+        'tokenPattern: must be a single-line string: write [A-Za-z0-9]{40}',
+      ],
       [
         { tokenPattern: '.*' },
-        `tokenPattern: matches an empty text, so it may match anything: ${example}`,
+        `tokenPattern: matches an empty string, so it might match anything: ${example}`,
       ],
       [
         { tokenPattern: 'a?' },
-        `tokenPattern: matches an empty text, so it may match anything: ${example}`,
+        `tokenPattern: matches an empty string, so it might match anything: ${example}`,
       ],
       ...['(', '[z-a]', '(?=a)b', '(a)\\1', 'a{1001}'].map(
         (tokenPattern) => [{ tokenPattern }, notRe2] as const,

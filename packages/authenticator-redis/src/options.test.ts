@@ -80,8 +80,8 @@ describe('options', () => {
       [{ trackLastUse: true }, 'trackLastUse: must be a duration: write 3s, 500ms, 2m or 1h'],
       [{ keyPrefix: '' }, 'keyPrefix: must not be empty: write sallyport:token:'],
       [{ keyPrefix: null }, 'keyPrefix: is empty: write sallyport:token:'],
-      [{ keyPrefix: 'a\n' }, 'keyPrefix: must be one line of text: write sallyport:token:'],
-      [{ keyPrefix: 'a\uD800' }, 'keyPrefix: must be one line of text: write sallyport:token:'],
+      [{ keyPrefix: 'a\n' }, 'keyPrefix: must be a single-line string: write sallyport:token:'],
+      [{ keyPrefix: 'a\uD800' }, 'keyPrefix: must be a single-line string: write sallyport:token:'],
       [
         { keyPrefix: 'a'.repeat(129) },
         'keyPrefix: is too long: write at most 128 characters, such as sallyport:token:',

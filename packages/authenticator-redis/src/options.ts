@@ -78,7 +78,7 @@ function settleAdmin(
     complain(
       ['admin', 'url'],
       'uses clear text',
-      'write rediss://, or insecure: true beside admin',
+      'write rediss://, or insecure: true next to admin',
     );
   }
   const login = settleLogin(admin, 'write { env: REDIS_ADMIN_PASSWORD }', (path, problem, fix) =>
@@ -106,7 +106,7 @@ const shape = {
   }).prefault('1s'),
   keyPrefix: value(
     {
-      description: 'The text before the SHA-256 in the key of each token.',
+      description: 'The string before the SHA-256 in the key of each token.',
       minLength: 1,
       maxLength: 128,
     },
@@ -126,7 +126,7 @@ const shape = {
   tokenPrefix: value(
     {
       description:
-        "The prefix of tokens issued elsewhere, such as robot_. Without it and tokenPattern: Sallyport's own tokens, sp_ with a checksum.",
+        "The prefix of this authenticator's tokens, such as robot_, including those that `token create` makes. Without it and tokenPattern: sp_ with a checksum.",
       pattern: '^[!-~]{1,64}$',
     },
     (input) => {
@@ -176,7 +176,7 @@ export const optionsSchema = section(
     if (tokenPattern?.matches('')) {
       complain(
         ['tokenPattern'],
-        'matches an empty text, so it may match anything',
+        'matches an empty string, so it might match anything',
         'write one such as [A-Za-z0-9]{40}',
       );
     }

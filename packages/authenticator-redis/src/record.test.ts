@@ -67,7 +67,7 @@ describe('a record', () => {
       expect(problem('ok')).toBe('none');
       expect(problem('')).toBe(`${field} must not be empty`);
       for (const value of [7, null, true, ['a'], { a: 'b' }])
-        expect(problem(value)).toBe(`${field} must be text`);
+        expect(problem(value)).toBe(`${field} must be a string`);
       for (const value of ['a\uFFFDb', 'a\uD800'])
         expect(problem(value)).toBe(`${field} must be UTF-8`);
     },
@@ -84,7 +84,7 @@ describe('a record', () => {
     for (const value of ['a', 7, null, { a: ['b'] }])
       expect(problem(value)).toBe(`${field} must be a list`);
     for (const value of [7, null, ['b']])
-      expect(problem(['a', value])).toBe(`${field} must be text`);
+      expect(problem(['a', value])).toBe(`${field} must be a string`);
     expect(problem(['a', ''])).toBe(`${field} must not be empty`);
     expect(problem(['a\uFFFD'])).toBe(`${field} must be UTF-8`);
   });
@@ -101,7 +101,7 @@ describe('a record', () => {
     [['a'], 'extra must map lowercase keys to lists'],
     [null, 'extra must map lowercase keys to lists'],
     [{ a: 'b' }, 'extra must be a list'],
-    [{ a: [7] }, 'extra must be text'],
+    [{ a: [7] }, 'extra must be a string'],
     [{ a: [''] }, 'extra must not be empty'],
     [{ a: ['\uFFFD'] }, 'extra must be UTF-8'],
     [{ Team: ['b'] }, 'extra must have lowercase keys'],

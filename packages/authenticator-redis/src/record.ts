@@ -20,7 +20,7 @@ export const sizeProblem = (characters: number) =>
 
 /** U+FFFD replaces bytes that are not UTF-8, so names with different bytes could become the same. */
 const text = z
-  .string({ error: ({ input }) => (input === undefined ? 'is missing' : 'must be text') })
+  .string({ error: ({ input }) => (input === undefined ? 'is missing' : 'must be a string') })
   .min(1, 'must not be empty')
   .refine((value) => value.isWellFormed() && !value.includes('\uFFFD'), 'must be UTF-8');
 

@@ -38,7 +38,7 @@ export async function openStore(
 export const wording: Wording = {
   minimalAcl: 'the one in docs/redis.md (Permissions)',
   wrongType: 'than layout says',
-  consequence: 'tokens cannot be checked',
+  consequence: "tokens can't be checked",
 };
 
 /** The key of a record is the prefix and the SHA-256 of the token, nothing else, so that other systems can write it. */

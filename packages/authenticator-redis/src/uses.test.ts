@@ -143,8 +143,8 @@ describe.each(Object.keys(layouts) as LayoutName[])(
       expect(warnings()).toEqual([
         {
           level: 'warn',
-          fields: { problem: expect.stringContaining('the user may not do this (SET)') },
-          message: 'cannot note the last use of tokens (trackLastUse)',
+          fields: { problem: expect.stringContaining('the user is not allowed to do this (SET)') },
+          message: "can't note the last use of tokens (trackLastUse)",
         },
       ]);
       // A failed note is written at the next use, and a new problem is reported again.

@@ -35,7 +35,7 @@ export function createUseNotes(
   const write = createWriter(
     connection,
     logger,
-    'cannot note the last use of tokens (trackLastUse)',
+    "can't note the last use of tokens (trackLastUse)",
   );
 
   return (digest, end) => {
@@ -65,7 +65,7 @@ export function createSessionExtender(
   const write = createWriter(
     connection,
     logger,
-    'cannot extend sessions that are used: they end as idle',
+    "can't extend sessions in use: they expire as idle",
   );
 
   return (digest, { record: { idle }, keyExpiresAt }) => {

@@ -127,7 +127,7 @@ tokens:
       `  - sha256: ${hex}\n    username: ""`,
       'line 3, column 16: username must not be empty',
     ],
-    ['with a number for a uid', good('    uid: 7'), 'uid must be text: put it in q'],
+    ['with a number for a uid', good('    uid: 7'), 'uid must be a string: put it in q'],
     [
       'with one group that is no list',
       good('    groups: g'),
@@ -136,7 +136,7 @@ tokens:
     [
       'with a number for a group',
       good('    groups:', '      - g', '      - 7'),
-      'line 6, column 9: a value in groups must be text: put it in quotes',
+      'line 6, column 9: a value in groups must be a string: put it in quotes',
     ],
     [
       'with an extra key in upper case',
@@ -171,7 +171,7 @@ tokens:
     [
       'with the digest of nothing',
       `  - sha256: ${hash('sha256', '')}\n    username: a`,
-      'line 2, column 13: sha256 is the digest of an empty text',
+      'line 2, column 13: sha256 is the digest of an empty string',
     ],
   ])('is refused for an entry %s', async (_, entry, message) => {
     expect(await problemsOf(`tokens:\n${entry}\n`)).toContain(message);

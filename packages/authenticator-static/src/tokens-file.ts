@@ -138,7 +138,8 @@ const makesEntry = 'the command `token hash` makes an entry';
 
 const text = z
   .string({
-    error: ({ input }) => (input === undefined ? 'is missing' : 'must be text: put it in quotes'),
+    error: ({ input }) =>
+      input === undefined ? 'is missing' : 'must be a string: put it in quotes',
   })
   .min(1, 'must not be empty');
 
@@ -147,13 +148,13 @@ const emptyDigest = digestToken('');
 const sha256 = z
   .string({
     error: ({ input }) =>
-      input === undefined ? `is missing: ${makesEntry}` : 'must be text: put it in quotes',
+      input === undefined ? `is missing: ${makesEntry}` : 'must be a string: put it in quotes',
   })
   .regex(/^[0-9a-f]{64}$/i, `must be a SHA-256 digest, 64 hexadecimal digits: ${makesEntry}`)
   .transform((digest) => digest.toLowerCase())
   .refine(
     (digest) => digest !== emptyDigest,
-    `is the digest of an empty text, not of a token: ${makesEntry}`,
+    `is the digest of an empty string, not of a token: ${makesEntry}`,
   );
 
 const time = z.iso

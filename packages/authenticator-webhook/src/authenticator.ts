@@ -133,7 +133,7 @@ async function check(
   const outcome = await ask((recognizes.prefixes[0] ?? '') + randomBytes(32).toString('base64url'));
   if (outcome.answer === 'authenticated') {
     throw new Error(
-      `${peerName(url)}: it accepts a token that was made up just now, so it lets everyone in: check the URL`,
+      `${peerName(url)}: it accepts a forged token, so it lets everyone in: check the URL`,
     );
   }
   const warn = (message: string) => logger.warn({ url: peerName(url) }, message);

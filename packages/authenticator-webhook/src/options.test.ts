@@ -111,7 +111,7 @@ testRefusals(
     [{ url: 'https://webhook/#a' }, 'url: must have no fragment…'],
     [{ urls: [] }, ': has an unknown key: urls; known here: url, recognizes,…'],
     [{ bearer: 'a\nb' }, 'bearer: must be a token of visible ASCII…'],
-    [{ bearer: 'a', bearerFile: 'a' }, 'bearerFile: does nothing beside bearer: remove one…'],
+    [{ bearer: 'a', bearerFile: 'a' }, 'bearerFile: has no effect next to bearer: remove one…'],
     [{ keyFile: 'a' }, 'certFile: must name the certificate of keyFile…'],
     [{ audiences: 'own' }, 'ownAudiences: must list the audiences of the tokens…'],
     [{ ownAudiences: ['a'] }, 'ownAudiences: does nothing without audiences: own…'],

@@ -79,7 +79,7 @@ export const optionsSchema = section(
       'v1',
     ),
     audiences: choice(
-      'Which audiences are sent. pass: those of the review; the token is valid for those that the answer names. own: ownAudiences; the answer must name one. none: none.',
+      'Which audiences are sent. pass: the audiences of the review; the token is valid for those in the answer. own: ownAudiences; the answer must contain one of them. none: no audiences.',
       ['pass', 'own', 'none'],
     ).default('pass'),
     ownAudiences: list(
@@ -183,7 +183,7 @@ function settleBearer(
   complain: Complain,
 ) {
   if (token !== undefined && file !== undefined)
-    complain(['bearerFile'], 'does nothing beside bearer', 'remove one');
+    complain(['bearerFile'], 'has no effect next to bearer', 'remove one');
   if (token !== undefined) return { token };
   return file === undefined ? undefined : { file };
 }

@@ -27,7 +27,7 @@ function parsePattern(input: unknown): Parsed<RE2JS> {
   try {
     const pattern = RE2JS.compile(parsed.value);
     return pattern.matches('')
-      ? { problem: 'matches an empty text, so it may match anything', fix }
+      ? { problem: 'matches an empty string, so it might match anything', fix }
       : { value: pattern };
   } catch (error) {
     const why = error instanceof Error ? `: ${oneLine(error.message)}` : '';

@@ -8,7 +8,7 @@ if (major >= 22) {
   await main();
 } else {
   process.stderr.write(
-    `kubectl-sallyport: cannot run on Node ${process.versions.node} (${process.execPath}): ` +
+    `kubectl-sallyport: can't run on Node ${process.versions.node} (${process.execPath}): ` +
       'it needs Node 22 or later. To fix it, install a newer Node, or the single executable of the release\n',
   );
   process.exitCode = 1;

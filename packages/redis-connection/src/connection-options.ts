@@ -50,7 +50,7 @@ export interface Wording {
   readonly minimalAcl: string;
   /** The end of the message `the value is of another type …`. */
   readonly wrongType: string;
-  /** The effect of failed connections and commands, for the help of a metric: `tokens cannot be checked`. */
+  /** The effect of failed connections and commands, for the help of a metric: `tokens can't be checked`. */
   readonly consequence: string;
 }
 

@@ -121,10 +121,10 @@ describe('a user of Redis', () => {
     await using started = await open({ url: redis.url, username: 'half', password: own });
     const error = await errorOf(started.read(key));
     expect(error).toMatchObject({ name: 'RedisProblem' });
-    expect(error.message).toBe(`${redis.url}: the user may not do this (PTTL): ${acl}`);
+    expect(error.message).toBe(`${redis.url}: the user is not allowed to do this (PTTL): ${acl}`);
     await redis.client().call('ACL', 'SETUSER', 'half', 'resetkeys', '~other:*', '+pttl');
     expect((await errorOf(started.read(key))).message).toBe(
-      `${redis.url}: the user may not do this (GETRANGE on keys ${key.split(':')[0]}:*): ${acl}`,
+      `${redis.url}: the user is not allowed to do this (GETRANGE on keys ${key.split(':')[0]}:*): ${acl}`,
     );
     expect(started.values.get('errors_total{kind=permission}')).toBe(2);
     await redis.client().call('ACL', 'SETUSER', 'half', '~key:*');

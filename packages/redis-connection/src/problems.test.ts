@@ -32,23 +32,27 @@ describe('an error of Redis', () => {
     [
       "NOPERM User gateway has no permissions to run the 'pttl' command",
       'permission',
-      `the user may not do this (PTTL): ${acl}`,
+      `the user is not allowed to do this (PTTL): ${acl}`,
     ],
     [
       "NOPERM User gateway has no permissions to run the 'acl|whoami' command",
       'permission',
-      `the user may not do this (ACL|WHOAMI): ${acl}`,
+      `the user is not allowed to do this (ACL|WHOAMI): ${acl}`,
     ],
-    ['NOPERM No permissions to access a key', 'permission', `the user may not do this: ${acl}`],
+    [
+      'NOPERM No permissions to access a key',
+      'permission',
+      `the user is not allowed to do this: ${acl}`,
+    ],
     [
       "ERR ACL failure in script: User gateway has no permissions to run the 'hset' command script: 1f, on @user_script:3.",
       'permission',
-      `the user may not do this (HSET): ${acl}`,
+      `the user is not allowed to do this (HSET): ${acl}`,
     ],
     [
       'ERR ACL failure in script: No permissions to access a key script: 1f, on @user_script:3.',
       'permission',
-      `the user may not do this: ${acl}`,
+      `the user is not allowed to do this: ${acl}`,
     ],
     [
       'WRONGTYPE Operation against a key holding the wrong kind of value',
@@ -76,7 +80,7 @@ describe('an error of Redis', () => {
     [
       'MISCONF Redis is configured to save RDB snapshots',
       'server',
-      /^it accepts no writes because it cannot save them/,
+      /^it accepts no writes because it can't save them/,
     ],
     [
       'NOREPLICAS Not enough good replicas to write.',
@@ -144,7 +148,7 @@ describe('a key that the user may not use', () => {
     args: readonly string[],
     message = 'NOPERM No permissions to access a key',
   ) => problemOf(Object.assign(replyError(message), { command: { name, args } }), terms).problem;
-  const onKeys = (what: string) => `the user may not do this (${what}): ${acl}`;
+  const onKeys = (what: string) => `the user is not allowed to do this (${what}): ${acl}`;
 
   test.each([
     ['getrange', [`sallyport:token:${digest}`, '0', '9'], 'GETRANGE on keys sallyport:token:*'],
@@ -176,7 +180,7 @@ describe('a key that the user may not use', () => {
   });
 
   test('is not named where it may be something else, or has no digest', () => {
-    const plain = `the user may not do this: ${acl}`;
+    const plain = `the user is not allowed to do this: ${acl}`;
     expect(problem('hello', ['3', 'AUTH', 'gateway', secret])).toBe(plain);
     expect(problem('auth', [`a:${digest}`])).toBe(plain);
     expect(problem('constructor', [`a:${digest}`])).toBe(plain);

@@ -123,7 +123,7 @@ const byReply: Readonly<Record<string, Problem>> = {
   OOM: { kind: 'server', problem: 'its memory is full (maxmemory)' },
   MISCONF: {
     kind: 'server',
-    problem: 'it accepts no writes because it cannot save them: see its log',
+    problem: "it accepts no writes because it can't save them: see its log",
   },
   NOREPLICAS: { kind: 'server', problem: 'it accepts no writes because it has too few replicas' },
   CLUSTERDOWN: { kind: 'node', problem: 'no node of the cluster serves this key now' },
@@ -254,7 +254,7 @@ function replyProblem(word: string, error: Error, { minimalAcl, wrongType }: Wor
     const what = command === undefined ? refusedKey(error) : ` (${command.toUpperCase()})`;
     return {
       kind: 'permission',
-      problem: `the user may not do this${what}: compare its ACL with ${minimalAcl}`,
+      problem: `the user is not allowed to do this${what}: compare its ACL with ${minimalAcl}`,
     };
   }
   if (word === 'WRONGTYPE')

@@ -24,7 +24,7 @@ test.each<[string, () => object, string]>([
   [
     'too few rights',
     () => ({ username: 'few', password: own }),
-    'the user may not do this (CLUSTER|SLOTS): compare',
+    'the user is not allowed to do this (CLUSTER|SLOTS): compare',
   ],
   [
     'an unknown CA',

@@ -111,7 +111,7 @@ describe('a database', () => {
     await using started = await open({ url: redis.url, database: 3, username: 'there', password });
     for (const one of [key, own]) {
       const { message } = await errorOf(started.read(one));
-      expect(message).toContain('not connected: the user may not do this (SELECT): ');
+      expect(message).toContain('not connected: the user is not allowed to do this (SELECT): ');
     }
     await grant('+select');
     await waitFor(async () => (await outcomeOf(started.read(own))) === content, 'a value');

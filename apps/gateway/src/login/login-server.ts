@@ -240,7 +240,7 @@ function requireOwnHost({ req }: Context, { publicUrl }: LoginConfig): void {
   const isOwn = (name: unknown) =>
     /^[\w.:[\]-]+$/.test(`${name}`) && URL.parse(`${own.protocol}//${name}`)?.host === own.host;
   if (names.length === 0 || !names.every(isOwn)) {
-    throw new LoginError(403, 'forbidden', 'the Host must be that of login.publicUrl');
+    throw new LoginError(403, 'forbidden', 'the Host must be the host of login.publicUrl');
   }
   if (req.headers.origin !== undefined)
     throw new LoginError(403, 'forbidden', 'requests of web pages are not accepted');

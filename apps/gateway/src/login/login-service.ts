@@ -84,7 +84,7 @@ export function parseLoginBody(body: unknown): LoginBody {
     ? `${String(field)} is wrong`
     : 'the body must be an object with username and password';
   const known =
-    'username, password, cluster and device (at most 64 characters), each a text that is not empty';
+    'username, password, cluster and device (at most 64 characters), each a non-empty string';
   throw new LoginError(400, 'bad-request', `${what}: known are ${known}`);
 }
 
@@ -222,7 +222,7 @@ async function checkPassword(
   throw new LoginError(
     401,
     'wrong-credentials',
-    'the name or the password is wrong, or this user may not log in',
+    'the name or the password is wrong, or this user is not allowed to log in',
   );
 }
 

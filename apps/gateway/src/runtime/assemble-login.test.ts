@@ -268,7 +268,8 @@ describe('a login', () => {
   });
 
   test('of a user without a uid is reported once', async () => {
-    const warning = 'user without a uid logged in: their sessions pass to whoever gets their name';
+    const warning =
+      'user without a uid logged in: a later user with the same name gets their sessions';
     const withUid = setUp();
     await withUid.logIn('alice');
     expect(withUid.warned).toEqual([]);

@@ -93,7 +93,7 @@ export function assembleLogin(options: AssembleLoginOptions) {
     isUidMissingLogged = true;
     logger.warn(
       { authenticator: config.name, subject, hint: uidHint },
-      'user without a uid logged in: their sessions pass to whoever gets their name',
+      'user without a uid logged in: a later user with the same name gets their sessions',
     );
   };
   const link: LoginLink = {

@@ -39,7 +39,7 @@ export function createServiceAccount(access: ServerAccess) {
     const named = namedCode(code);
     const message =
       code === 8 || code === 13
-        ? `the service account may not bind to ${url} without TLS (${named}): use ldaps:// or StartTLS`
+        ? `the service account is not allowed to bind to ${url} without TLS (${named}): use ldaps:// or StartTLS`
         : `the service account ${dn} was refused by ${url} (${named}): check bind.dn and bind.password`;
     // Concurrent binds that are refused are one refusal.
     if (pauseLeft() <= 0) {

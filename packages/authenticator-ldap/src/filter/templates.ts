@@ -24,7 +24,7 @@ export interface NameTemplate {
 }
 
 /**
- * Reads an attribute (`cn`), or a text with attributes in braces (`team:{cn}`). Literal braces can't be written: they
+ * Reads an attribute (`cn`), or a string with attributes in braces (`team:{cn}`). Literal braces can't be written: they
  * are more likely a mistake, and all groups would then have that one name.
  *
  * @throws TemplateError with the column and the fix
@@ -39,7 +39,7 @@ export function parseNameTemplate(text: string): NameTemplate {
     if (brace !== -1)
       throw new TemplateError(text, index + brace, 'a brace without its partner', 'write {cn}');
     if (isAttribute(turn) && !isAttributeDescription(piece)) {
-      const fix = 'write cn, or a text with attributes in braces, such as team:{cn}';
+      const fix = 'write cn, or a string with attributes in braces, such as team:{cn}';
       throw new TemplateError(text, index, `"${piece}" is not an attribute`, fix);
     }
     index += piece.length + (isAttribute(turn) ? '{}'.length : 0);

@@ -9,7 +9,7 @@ export interface AccountState {
   readonly refusal?: { readonly reason: RejectionReason; readonly attribute: string };
   /** The attributes that the entry shows of those that can end an account or a password. Nearly each entry shows its creation. */
   readonly seen: readonly string[];
-  /** Those that it has, since it shows others that always come with them, and that the service account may not read. */
+  /** Those that it has, since it shows others that always come with them, and that the service account is not allowed to read. */
   readonly hidden: readonly string[];
 }
 

@@ -153,7 +153,7 @@ describe('writeCredentials', () => {
 
 test('a name and a password without base64 are known by their colon, behind the prefix', () => {
   const why = (token: string, prefix = '') => whyNoCredentials(token, prefix);
-  expect(why('alice:secret')).toMatch(/^has a colon, which base64 has not: /);
+  expect(why('alice:secret')).toMatch(/^has a colon, which is not a base64 character: /);
   expect(why('ldap:alice:secret', 'ldap:')).toBe(why('alice:secret'));
   expect([
     why('alice'),

@@ -42,7 +42,7 @@ export function readCredentials(token: string, tokenPrefix: string): Credentials
 export function whyNoCredentials(token: string, tokenPrefix: string): string | undefined {
   if (!token.startsWith(tokenPrefix) || !token.slice(tokenPrefix.length).includes(':'))
     return undefined;
-  return `has a colon, which base64 has not: encode the name and the password, as in: printf '%s:%s' "$user" "$password" | base64 -w0`;
+  return `has a colon, which is not a base64 character: encode the name and the password, as in: printf '%s:%s' "$user" "$password" | base64 -w0`;
 }
 
 /**

@@ -267,7 +267,7 @@ const nothing: FoundEntries = { entries: [], isCut: false };
 function missingBase({ what, base }: SearchPlace, code: number): ServerError {
   const option = what === 'the search for groups' ? 'groups.base' : 'user.base';
   const message =
-    `${option} "${base}" does not exist, or the service account may not see it (${namedCode(code)}): ` +
+    `${option} "${base}" does not exist, or the service account is not allowed to see it (${namedCode(code)}): ` +
     `correct ${option}, or let the account read it`;
   return new ServerError('answer', 'search', message);
 }

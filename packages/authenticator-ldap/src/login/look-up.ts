@@ -81,7 +81,7 @@ function traceMissingUid(
   trace: (step: string) => void,
 ): void {
   if (attribute === undefined || uid !== undefined) return;
-  const why = `the entry has no value for ${attribute} (user.attributes.uid), or the service account may not read it`;
+  const why = `the entry has no value for ${attribute} (user.attributes.uid), or the service account is not allowed to read it`;
   trace(`no uid: ${why}`);
 }
 
@@ -235,7 +235,7 @@ export function createRevalidate(
   let isSettled = false;
 
   /**
-   * Warns once that what the service account may not read ends no session. A new entry that has
+   * Warns once that what the service account is not allowed to read ends no session. A new entry that has
    * nothing yet is no reason.
    */
   async function warnOfHiddenState(

@@ -114,7 +114,7 @@ describe('groups', () => {
     [
       { base, filter: '(member={dn})', name: 'a b' },
       [
-        'groups.name: column 1: "a b" is not an attribute: write cn, or a text with attributes in braces, such as team:{cn}',
+        'groups.name: column 1: "a b" is not an attribute: write cn, or a string with attributes in braces, such as team:{cn}',
       ],
     ],
     [

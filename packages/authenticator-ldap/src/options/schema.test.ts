@@ -94,7 +94,7 @@ describe('options', () => {
     ],
     [
       { bind: { dn: 'a', password: 'secret\0' } },
-      'bind.password: must be text: write { file: secrets/ldap-password } or { env: LDAP_PASSWORD }',
+      'bind.password: must not contain NUL or unpaired surrogates: write { file: secrets/ldap-password } or { env: LDAP_PASSWORD }',
     ],
   ])('%j are refused', (keys, complaint) => {
     expect(complaints(writtenOptions(keys))).toEqual([complaint]);

@@ -41,7 +41,8 @@ const bindSchema = section(
         if (typeof input !== 'string') return { problem: 'must be a secret', fix };
         if (input === '')
           return { problem: 'must not be empty (servers would bind as anonymous)', fix };
-        if (input.includes('\0') || !input.isWellFormed()) return { problem: 'must be text', fix };
+        if (input.includes('\0') || !input.isWellFormed())
+          return { problem: 'must not contain NUL or unpaired surrogates', fix };
         return { value: input };
       },
     ),

@@ -188,7 +188,7 @@ describe('srv', () => {
       "srv: can't be used together with urls: remove one of the two",
     ]);
     expect(complaints(writtenOptions({ urls: undefined, srv: {} }))).toEqual([
-      'srv.name: must be text: write _ldaps._tcp.example.com',
+      'srv.name: must be a string: write _ldaps._tcp.example.com',
     ]);
     expect(complaints(writtenOptions({ urls: undefined, srv: '_ldaps._tcp.example.com' }))).toEqual(
       ['srv: must be keys and values: write { name: _ldaps._tcp.example.com }'],

@@ -161,7 +161,7 @@ describe('the bases', () => {
       ['dc=x', 7, 'y'],
       'sub',
       [
-        'user.base.1: must be text: write ou=people,dc=example,dc=com',
+        'user.base.1: must be a string: write ou=people,dc=example,dc=com',
         'user.base.2: "y" is not a DN: write ou=people,dc=example,dc=com',
       ],
     ],

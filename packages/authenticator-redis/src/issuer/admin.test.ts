@@ -34,7 +34,7 @@ test('the commands log in as the user of admin, and the gateway never does', asy
   // Without `admin`, the commands log in as the gateway, which may not write.
   await using reader = await startIssuer(login);
   expect((await errorOf(reader.issuer.create(request, never))).message).toContain(
-    'the user may not do this (SET)',
+    'the user is not allowed to do this (SET)',
   );
 });
 

@@ -65,7 +65,7 @@ describe.each(Object.keys(layouts) as LayoutName[])(
       } else {
         const { message } = await errorOf(found());
         expect(message).toContain(
-          `${redis.url}: the user may not do this (${missing.toUpperCase()}): compare its ACL`,
+          `${redis.url}: the user is not allowed to do this (${missing.toUpperCase()}): compare its ACL`,
         );
       }
       expect(await redis.client().keys('*')).toEqual([]);
@@ -81,7 +81,7 @@ describe.each(Object.keys(layouts) as LayoutName[])(
         ),
       );
       expect(message).toMatch(
-        /the user may not do this.*docs\/redis\.md \(Rights\); options\.admin may name another user/,
+        /the user is not allowed to do this.*docs\/redis\.md \(Permissions\); options\.admin may name another user/,
       );
     });
 
@@ -89,7 +89,7 @@ describe.each(Object.keys(layouts) as LayoutName[])(
       await grant(gateway);
       expect(await check(layout)).toEqual([
         expect.stringMatching(
-          /^some of `token create`, `token list` and `revoke` fail with this config.*the user may not do this/,
+          /^some of `token create`, `token list` and `revoke` fail with this config.*the user is not allowed to do this/,
         ),
       ]);
     });

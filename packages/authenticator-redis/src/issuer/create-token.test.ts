@@ -116,7 +116,7 @@ describe.each(Object.keys(layouts) as LayoutName[])(
       await using started = await start();
       const before = await redis.client().dbsize();
       const { message } = await errorOf(started.issuer.create({ issuedBy, ...request }, never));
-      const [, said = ''] = message.split('this token cannot be created: ');
+      const [, said = ''] = message.split("this token can't be created: ");
       if (typeof problem === 'string') expect(said).toBe(problem);
       else expect(said).toMatch(problem);
       expect(await redis.client().dbsize()).toBe(before);

@@ -34,9 +34,9 @@ export async function createToken(
   const record = recordOf(request, digest, now);
   // A record that this authenticator would refuse at each use must not be written.
   const read = jsonLayout.read(writeJson(record)) ?? {};
-  if ('problem' in read) throw new Error(`this token cannot be created: ${read.problem}`);
+  if ('problem' in read) throw new Error(`this token can't be created: ${read.problem}`);
   if (record.expiresAt !== undefined && record.expiresAt <= now) {
-    throw new Error('this token cannot be created: expiresAt is in the past');
+    throw new Error("this token can't be created: expiresAt is in the past");
   }
   const key = store.keys.record(digest);
   const lifetime =

@@ -55,8 +55,7 @@ export async function* revokeTokens(
 /** Refuses a revocation that makes the record invalid: that would leave the token without a clear answer. */
 function requireReadable(revocation: Revocation): void {
   const read = jsonLayout.read(writeJson({ username: 'any', ...revokedFields(revocation) })) ?? {};
-  if ('problem' in read)
-    throw new Error(`tokens cannot be revoked with this text: ${read.problem}`);
+  if ('problem' in read) throw new Error(`tokens can't be revoked with this text: ${read.problem}`);
 }
 
 /** Revokes one token. @returns undefined when the record does not exist */

@@ -13,10 +13,10 @@ export type Parsed<Value> =
 export function parseText(input: unknown, example: string): Parsed<string> {
   const fix = `write ${example}`;
   if (input === null) return { problem: 'is empty', fix };
-  if (typeof input !== 'string') return { problem: 'must be text', fix };
+  if (typeof input !== 'string') return { problem: 'must be a string', fix };
   if (input === '') return { problem: 'must not be empty', fix };
   if (!input.isWellFormed() || /\p{Cc}/u.test(input))
-    return { problem: 'must be one line of text', fix };
+    return { problem: 'must be a single-line string', fix };
   return { value: input };
 }
 

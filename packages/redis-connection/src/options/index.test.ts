@@ -26,12 +26,12 @@ describe('a connection', () => {
     [
       [{ username: 'gateway' }, `password: is required with username: ${passwordFix}`],
       [{ username: '' }, 'username: must not be empty: write sallyport'],
-      [{ username: 'a\nb' }, 'username: must be one line of text: write sallyport'],
+      [{ username: 'a\nb' }, 'username: must be a single-line string: write sallyport'],
       [{ password: '' }, `password: must not be empty: ${passwordFix}`],
       [{ password: 1234 }, `password: must be a secret: ${passwordFix}`],
       [{ password: { env: 'A' } }, `password: must be a secret: ${passwordFix}`],
-      [{ password: 'a\0' }, `password: must be text: ${passwordFix}`],
-      [{ password: 'a\uD800' }, `password: must be text: ${passwordFix}`],
+      [{ password: 'a\0' }, `password: must not contain NUL or unpaired surrogates: ${passwordFix}`],
+      [{ password: 'a\uD800' }, `password: must not contain NUL or unpaired surrogates: ${passwordFix}`],
       [{ url: 'rediss://gateway@redis' }, `password: is required with username: ${passwordFix}`],
       [
         { url: 'rediss://gateway:a@redis', username: 'gateway' },

@@ -61,7 +61,8 @@ export const secret = (description: string, word: string): z.ZodType<string> =>
       const fix = `write { file: secrets/redis } or { env: ${word} }`;
       if (typeof input !== 'string') return { problem: 'must be a secret', fix };
       if (input === '') return { problem: 'must not be empty', fix };
-      if (input.includes('\0') || !input.isWellFormed()) return { problem: 'must be text', fix };
+      if (input.includes('\0') || !input.isWellFormed())
+        return { problem: 'must not contain NUL or unpaired surrogates', fix };
       return { value: input };
     },
   );
@@ -184,7 +185,7 @@ function settleServers(
       given.length === 0 ? ['url'] : [url === undefined ? 'cluster' : 'url'],
       given.length === 0
         ? 'is missing: write url: rediss://redis.example.com:6379, or set sentinels or cluster'
-        : 'cannot be combined: keep one of url, sentinels and cluster',
+        : "can't be combined: keep one of url, sentinels and cluster",
     );
     return undefined;
   }

@@ -69,9 +69,9 @@ describe('a URL', () => {
     [
       ['', 'must not be empty: write rediss://redis.example.com:6379'],
       [null, 'is empty: write rediss://redis.example.com:6379'],
-      [7, 'must be text: write rediss://redis.example.com:6379'],
-      [['rediss://redis'], 'must be text: write rediss://redis.example.com:6379'],
-      ['rediss://redis\n', 'must be one line of text: write rediss://redis.example.com:6379'],
+      [7, 'must be a string: write rediss://redis.example.com:6379'],
+      [['rediss://redis'], 'must be a string: write rediss://redis.example.com:6379'],
+      ['rediss://redis\n', 'must be a single-line string: write rediss://redis.example.com:6379'],
       ['redis.example.com', `must begin with rediss://, redis:// or unix:/: ${fix}`],
       ['redis:redis.example.com', `must begin with rediss://, redis:// or unix:/: ${fix}`],
       ['http://redis.example.com', `must begin with rediss://, redis:// or unix:/: ${fix}`],
@@ -97,8 +97,8 @@ describe('a URL', () => {
       ['rediss://redis/10000', `must have a number as its database: ${fix}`],
       ['rediss://redis/0?tls=no', `must end after the database: ${fix}; ${encode}`],
       ['rediss://redis#0', `must end after the database: ${fix}; ${encode}`],
-      ['rediss://gateway:100%@redis', `has a user or a password that cannot be decoded: ${encode}`],
-      ['rediss://gateway:%ff@redis', `has a user or a password that cannot be decoded: ${encode}`],
+      ['rediss://gateway:100%@redis', `has a user or a password that can't be decoded: ${encode}`],
+      ['rediss://gateway:%ff@redis', `has a user or a password that can't be decoded: ${encode}`],
     ],
   );
 });
@@ -139,8 +139,8 @@ describe('one of several servers', () => {
     (place: unknown) => ofPlace(place).map((complaint) => complaint.replace('cluster.1: ', '')),
     [
       ['', 'must not be empty: write rediss://redis-a.example.com:6379'],
-      [7, 'must be text: write rediss://redis-a.example.com:6379'],
-      [{ host: 'a' }, 'must be text: write rediss://redis-a.example.com:6379'],
+      [7, 'must be a string: write rediss://redis-a.example.com:6379'],
+      [{ host: 'a' }, 'must be a string: write rediss://redis-a.example.com:6379'],
       [
         'rediss://gateway:secret@redis-a',
         'must not contain a user: use the keys username and password, once for all servers',

@@ -62,7 +62,7 @@ function parseServerUrl(text: string): Parsed<ServerUrl> {
   if (port === '0') return { problem: 'must have a port from 1 to 65535', fix: urlFix };
   const login = loginOf(url);
   if (login === undefined)
-    return { problem: 'has a user or a password that cannot be decoded', fix: encode };
+    return { problem: "has a user or a password that can't be decoded", fix: encode };
   return {
     value: {
       secure: protocol === 'rediss:',

@@ -90,7 +90,7 @@ function blockText(
       (before
         ? `It takes the place of the block until ${momentText(before.until)} by ${printable(before.by)}.\n`
         : ''),
-    `${gap}${mayStillPass}To end it before its time: ${commandLine(words, options.config)}\n`,
+    `${gap}${mayStillPass}To remove it early: ${commandLine(words, options.config)}\n`,
   ];
 }
 

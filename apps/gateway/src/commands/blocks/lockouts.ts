@@ -102,8 +102,8 @@ function unlockText(
   });
   return (
     lines.join('') +
-    `The next ${maxFailures} passwords are sent to the directory again, also one that was refused before: ` +
-    'if a client goes on with an old password, change it there first.\n' +
-    'A lock of the directory itself stays: end it there.\n'
+    `The next ${maxFailures} passwords are sent to the directory again, even one that was refused before: ` +
+    'if a client still sends an old password, change it there first.\n' +
+    'A lock in the directory itself remains: remove it there.\n'
   );
 }

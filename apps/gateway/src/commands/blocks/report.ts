@@ -19,14 +19,14 @@ import { humanDuration, momentText } from '../times.ts';
 
 // kube-apiserver has two caches: --authentication-token-webhook-cache-ttl, 2m0s by default, and 10 s around all authenticators.
 // The second one contains accepted tokens only.
-const untilCacheEnds = (length: string) =>
-  `until its own cache ends: ${length},\nunless its --authentication-token-webhook-cache-ttl is another than 2m.`;
+const fromItsCache = (length: string) =>
+  `from its own cache for up to ${length};\nthe time differs if its --authentication-token-webhook-cache-ttl is not 2m.\n`;
 
 export const mayStillPass =
-  `Answers that a kube-apiserver has cached may pass ${untilCacheEnds('2 minutes and 10 s')}\n` +
-  'What is open already (exec, logs -f, watch) goes on.\n';
+  `kube-apiserver can accept answers ${fromItsCache('2 minutes and 10 s')}` +
+  'Open connections (exec, logs -f, watch) continue.\n';
 
-export const mayStillBeRefused = `Refusals that a kube-apiserver has cached may hold ${untilCacheEnds('2 minutes')}\n`;
+export const mayStillBeRefused = `kube-apiserver can repeat refusals ${fromItsCache('2 minutes')}`;
 
 /**
  * Writes an entry, and waits for the replicas. Ctrl-C ends the wait and not the command: it prints who has confirmed by then.

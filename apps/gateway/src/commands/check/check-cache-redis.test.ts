@@ -95,7 +95,9 @@ describe('check of the cache Redis', () => {
     expect(await check(server, `lacks-${index}`)).toEqual(
       finding(
         'error',
-        expect.stringContaining(`the user may not do this (${what}): compare its ACL with`),
+        expect.stringContaining(
+          `the user is not allowed to do this (${what}): compare its ACL with`,
+        ),
       ),
     );
   });

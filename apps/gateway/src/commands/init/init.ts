@@ -141,7 +141,9 @@ async function addParts(
   await createFiles(filesIn(folder, files));
   const certified = await certifiedHosts(folder);
   if (certified.length > 0 && hosts.some((host) => !certified.includes(host))) {
-    const renew = commandLine(['init', folder, '--renew', '--host', ...hosts]);
+    // Without the host that kube-apiserver calls, --renew would refuse.
+    const all = new Set([(await calledHost(folder)) ?? [], hosts].flat());
+    const renew = commandLine(['init', folder, '--renew', '--host', ...all]);
     printRemark(
       `${names.server} is still for ${certified.join(', ')}`,
       `to change these names, run: ${renew}`,
@@ -188,8 +190,8 @@ function nextSteps(folder: string, host: string, token: string): string {
   ${commandLine(['check'], config)}
   ${commandLine(['serve'], config)}
 
-and in another terminal of this machine a first review. Its answer has "authenticated":true. The token is shown this once. It
-ends after a day, and its user "first-try" is in no group:
+Then, in another terminal on this machine, send a first review. The response contains "authenticated":true. The token is shown
+only once. The token expires after a day, and its user "first-try" is in no group:
 
   ${firstReview(folder, host, token)}
 
@@ -198,7 +200,7 @@ Then copy ${path('kube-apiserver')} to the same path on each machine that runs a
   --authentication-token-webhook-config-file=${path(names.kubeconfig)}
   --authentication-token-webhook-version=v1
 
-Only init needs ${path(names.authorityKey)}. Whoever has it can make certificates of this gateway and of its clients: keep it offline.
+Only init needs ${path(names.authorityKey)}. Anyone with this key can make certificates of this gateway and of its clients: keep it offline.
 `;
 }
 

@@ -86,7 +86,7 @@ ${more.authenticators}${more.sections}`;
 
 export function tokensYaml(entry: string): string {
   return `# Digests of tokens. Add an entry: sallyport token hash --generate --user NAME >> tokens.yaml
-# The first entry is for a first try: its user is in no group, and it ends after a day. Delete it when you like.
+# The first entry is for a first try: its user is in no group, and its token expires after a day. Delete it when you like.
 tokens:
 ${entry}`;
 }

@@ -126,7 +126,7 @@ test('a further run with other hosts says that the certificate keeps its names',
   expect(shown).not.toHaveBeenCalled();
   await create({ redis }, ['new.example.com']);
   const remark =
-    /tls\/server\.crt is still for gw\.example\.com, 192\.0\.2\.1\n {2}fix: to change these names, run: .*--renew --host new\.example\.com/;
+    /tls\/server\.crt is still for gw\.example\.com, 192\.0\.2\.1\n {2}fix: to change these names, run: .*--renew --host gw\.example\.com new\.example\.com/;
   expect(shown.mock.calls).toEqual([[expect.stringMatching(remark)]]);
 });
 

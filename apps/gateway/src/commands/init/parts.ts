@@ -113,8 +113,8 @@ export async function partSteps(folder: string, { redis, login }: Parts): Promis
   const { host, certificate } = login;
   const trust =
     certificate === 'foreign' ? '' : ` --ca-file ${names.authority.replace('tls/', '')}`;
-  return `${redisStep ?? ''}In ${path(names.config)}, replace each example.com, and dc=example,dc=com, by those of your directory and
-your clusters. Put the password of the directory's service account into ${path(loginNames.directoryPassword)}.
+  return `${redisStep ?? ''}In ${path(names.config)}, replace each example.com, and dc=example,dc=com, with your directory's and
+your clusters' own. Put the password of the directory's service account into ${path(loginNames.directoryPassword)}.
 Then people run: kubectl sallyport init ${loginUrl(host)} prod${trust}
 
 `;
@@ -123,7 +123,7 @@ Then people run: kubectl sallyport init ${loginUrl(host)} prod${trust}
 async function redisStepOf(folder: string, contents: string): Promise<string> {
   const password = await readText(join(folder, redisNames.password), mebibyte);
   const path = (name: string) => printable(join(folder, name));
-  return `Add this line to the ACL file of Redis, and run ACL LOAD; or to redis.conf, and restart Redis. It has the SHA-256 of the password in ${path(redisNames.password)}:
+  return `Add this line to the ACL file of Redis, and run ACL LOAD; or to redis.conf, and restart Redis. It contains the SHA-256 of the password in ${path(redisNames.password)}:
 
   ${aclLine(password.replace(/\r?\n$/, ''))}
 

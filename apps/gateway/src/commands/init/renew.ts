@@ -143,19 +143,23 @@ async function hostsBefore(
  */
 async function requireCalledHost(folder: string, hosts: readonly string[]): Promise<void> {
   const file = join(folder, names.kubeconfig);
-  const text = await readText(file, mebibyte).catch(() => '');
-  // The file may have been changed into something else. Then it is not known what it calls.
-  const called: string | undefined = ifReadable(() => {
-    const { cluster } = parse(text).clusters[0];
-    return (
-      cluster['tls-server-name'] ?? new URL(cluster.server).hostname.replace(/^\[(.*)\]$/, '$1')
-    );
-  });
+  const called = await calledHost(folder);
   if (called === undefined || hosts.includes(called)) return;
   throw new FixableError(
     `nothing was renewed: ${file} calls the gateway by ${called}, and the new certificate would not be for that name`,
     `add --host ${called}, or first change that file on each machine and restart kube-apiserver`,
   );
+}
+
+/** Returns the host that the kubeconfig of kube-apiserver calls; undefined: the file was changed, and does not say. */
+export async function calledHost(folder: string): Promise<string | undefined> {
+  const text = await readText(join(folder, names.kubeconfig), mebibyte).catch(() => '');
+  return ifReadable((): string => {
+    const { cluster } = parse(text).clusters[0];
+    return (
+      cluster['tls-server-name'] ?? new URL(cluster.server).hostname.replace(/^\[(.*)\]$/, '$1')
+    );
+  });
 }
 
 function ifReadable<Value>(read: () => Value): Value | undefined {

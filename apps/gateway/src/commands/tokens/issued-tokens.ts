@@ -150,7 +150,7 @@ function description({ issued, user }: SeenToken, now: number): string {
   const known = lines.flatMap(([name = '', value]) =>
     value ? [`  ${name.padEnd(10)} ${printable(value)}`] : [],
   );
-  return ['The token is shown this once. As Kubernetes sees it:', ...known].join('\n');
+  return ['The token is shown only once. As Kubernetes sees it:', ...known].join('\n');
 }
 
 type ListOptions = ReadOptions &

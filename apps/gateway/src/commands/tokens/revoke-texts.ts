@@ -42,7 +42,7 @@ export function advice(
 ): string {
   const { kind, name } = draft;
   if (kind === 'all')
-    return 'No token was revoked: whoever has a valid one, or a right password, gets in again.\n';
+    return 'No token was revoked: anyone with a valid one, or with the right password, gets access again.\n';
   const session = ended.find((one) => one.session !== undefined);
   if (kind === 'token' && session !== undefined)
     return adviceOfSession(config, session.user.username, options);
@@ -60,7 +60,7 @@ function adviceOfSession(config: GatewayConfig, name: string, options: EntryOpti
   const line = (verb: string, ...more: readonly string[]) =>
     commandLine([verb, '--user', name, ...more, ...(isExact ? ['--exact'] : [])], options.config);
   return (
-    `Other sessions of ${nameSubject({ kind: 'user', name })} go on, and the user can log in again.\n` +
+    `Other sessions of ${nameSubject({ kind: 'user', name })} continue, and the user can log in again.\n` +
     `To end all of them: ${line('revoke', '--authenticator', config.login?.sessions ?? '')}\n` +
     `To refuse the user whatever the directory says: ${line('block', '--for', '8h')}\n`
   );

@@ -35,7 +35,7 @@ export async function tokenHash(
     printJson({ ...(generate && { token }), entry: entryOf(token, fields, end) });
   else {
     // The token goes to standard error, so that `>> tokens.yaml` does not store it.
-    if (generate) process.stderr.write(`The token, shown this once: ${token}\n`);
+    if (generate) process.stderr.write(`The token, shown only once: ${token}\n`);
     process.stdout.write(staticEntry(token, fields, end));
   }
   return exitCodes.success;

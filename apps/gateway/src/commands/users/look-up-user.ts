@@ -37,7 +37,7 @@ type LookUpAnswer =
   | 'known'
   | 'not known'
   | 'refused by policy'
-  | 'cannot be looked up'
+  | "can't be looked up"
   | 'could not be checked';
 
 /** Returns an answer as a person reads it. In JSON, it keeps its name. */
@@ -63,7 +63,7 @@ export async function lookUpUser(
       : undefined;
     const tokens = issued?.digests.length ?? null;
     if (!authenticator.lookUp && !issued) {
-      return { ...unknown, answer: 'cannot be looked up', reason: 'only a token shows its user' };
+      return { ...unknown, answer: "can't be looked up", reason: 'only a token shows its user' };
     }
     const signal = AbortSignal.timeout(one.timeout);
     const trace = (step: string) => observer.onStep(one.name, step);

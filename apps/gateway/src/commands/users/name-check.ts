@@ -19,7 +19,7 @@ const maxWait = { lookUp: 2_000, all: 4_000 };
 
 /** A NameAnswer is what an authenticator says of a name: a user has it, or no user has it, or the user has another name in Kubernetes. */
 type NameAnswer =
-  | { readonly kind: 'known' | 'not known' | 'cannot be looked up' }
+  | { readonly kind: 'known' | 'not known' | "can't be looked up" }
   | { readonly kind: 'other'; readonly name: string }
   | { readonly kind: 'not checked'; readonly why: string };
 
@@ -88,7 +88,7 @@ async function answerOf(
   { config, authenticator }: CreatedAuthenticator,
   name: string,
 ): Promise<NameAnswer> {
-  if (authenticator.lookUp === undefined) return { kind: 'cannot be looked up' };
+  if (authenticator.lookUp === undefined) return { kind: "can't be looked up" };
   const { prefix } = config.username;
   try {
     const look = (signal: AbortSignal) =>

@@ -73,7 +73,7 @@ describe('a command that changes something', () => {
       }),
     ).toBe(
       `  --user corp:carol      # known: corp
-  --user oidc:carol      # cannot be looked up: oidc
+  --user oidc:carol      # can't be looked up: oidc
   --user partner:carol   # not known: partner
   --user lab:carol       # error: lab
   --user carol --exact   # not known: plain`,
@@ -108,7 +108,7 @@ describe('a command that shows a user', () => {
   afterEach(() => void remarks.mockClear());
 
   test('takes the one name that is known, and says what was not looked up', async () => {
-    const doubt = ' (not looked up: oidc cannot be looked up)';
+    const doubt = " (not looked up: oidc can't be looked up)";
     expect(
       await findUser(configOf({ oidc: null, partner: knowsNot, corp: knows }), 'jane'),
     ).toEqual({

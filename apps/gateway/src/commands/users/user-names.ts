@@ -108,7 +108,7 @@ export async function findUser(
   if (found !== undefined && others.length === 0) {
     const unasked = answers.filter(
       ({ answer, isOfUser = false }) =>
-        !isOfUser && (answer === 'could not be checked' || answer === 'cannot be looked up'),
+        !isOfUser && (answer === 'could not be checked' || answer === "can't be looked up"),
     );
     const doubts = new Set(
       unasked.map(

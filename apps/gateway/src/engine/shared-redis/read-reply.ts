@@ -10,6 +10,6 @@ import type { z } from 'zod';
 export function readReply<Reply>(schema: z.ZodType<Reply>, reply: unknown): Reply {
   const { data } = schema.safeParse(reply);
   if (data === undefined)
-    throw new RedisProblem('server', 'the cache Redis: the reply is not that of the script');
+    throw new RedisProblem('server', 'the cache Redis: the reply is not from the script');
   return data;
 }

@@ -45,7 +45,7 @@ describe('the admin address', () => {
         'icon.svg',
         'base.css',
         'main.js',
-        'troubleshooting.md',
+        'monitoring.md',
         'uplot.js',
         'none',
       ].map((name) => `/status/${name}`);

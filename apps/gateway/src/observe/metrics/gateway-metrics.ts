@@ -102,7 +102,7 @@ export function createProcessMetrics(registry: Registry, refused: { readonly cou
   );
   gauge(
     'sallyport_certificate_expiry_timestamp_seconds',
-    'When the certificate in force expires, in seconds since 1970; of several client CAs, the last one to expire. When it has passed, no client can connect to this gateway. Absent without TLS.',
+    'When the certificate in force expires, in seconds since 1970; of several client CAs, the last one to expire. After that, no client can connect to the review server (server, client-ca) or to the login server (login). Absent without TLS.',
     () => byLabel('certificate', endsOf(certificates)),
   );
   counter(

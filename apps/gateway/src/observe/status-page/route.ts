@@ -105,8 +105,8 @@ const files = new Map([
   ...scripts.map((name) => [`/status/${name}.js`, pageFile(`${name}.js`)] as const),
   // The page asks no other host, so the docs that it links to are served with it.
   [
-    '/status/troubleshooting.md',
-    pageFile('troubleshooting.md', () => '../../../../../docs/troubleshooting.md'),
+    '/status/monitoring.md',
+    pageFile('monitoring.md', () => '../../../../../docs/monitoring.md'),
   ],
   [
     '/status/uplot.css',
