@@ -292,7 +292,7 @@ test('check and serve refuse an authenticator that can log no one in, and sessio
   );
   const other = { ...login, authenticators: ['other'], sessions: 'static' };
   await expect(start({ authenticators, login: other })).rejects.toThrow(
-    /login.authenticators\[0\]: "other" is not an authenticator.*login.sessions: authenticator static .* issues no tokens/s,
+    /login.authenticators\[0\]: "other" is not an authenticator.*login.sessions: authenticator static .* can't issue tokens, so it can't issue sessions\n {2}fix: name an authenticator with use: redis/s,
   );
   await place.gateway.write('tokens.yaml', files['tokens.yaml']);
   await place.gateway.write('no-login.yaml', configText({ authenticators, login }));

@@ -241,7 +241,7 @@ describe.concurrent('a session', () => {
     const ended = await operator.run(['revoke', '--token'], elsewhere);
     expect(ended).toMatchObject({ code: 0, stderr: '' });
     expect(ended.stdout).toMatch(
-      /1 session revoked\.\nThe session has ended for good\. A replica that confirms .*\nconfirmed by (\d) of \1 replicas\.\n.*\nOther sessions of user corp:eve go on, .*: .*sallyport revoke --user corp:eve --authenticator sessions --config .*: .*sallyport block --user corp:eve --for 8h --config \S+\n$/s,
+      /1 session revoked\.\nThe session has ended for good\. A replica that confirms .*\nconfirmed by (\d) of \1 replicas\.\n.*\nOther sessions of user corp:eve continue, .*: .*sallyport revoke --user corp:eve --authenticator sessions --config .*: .*sallyport block --user corp:eve --for 8h --config \S+\n$/s,
     );
     expect(await place.reviews(elsewhere)).toEqual([refused, refused]);
     const listed = (await operator.json('token', 'list', '--authenticator', 'sessions')) as {
@@ -507,7 +507,7 @@ describe.concurrent('a session', () => {
     expect(await operator.run(['explain', '--user', 'hank'])).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(
-        /\n {2}--user corp:hank +# not known: corp, known: sessions, known: blocks, known: lockouts\n {2}--user partner:hank +# not known: partner, known: blocks\n$/,
+        /\n {2}fix: write one of these:\n {4}--user corp:hank +# not known: corp, known: sessions, known: blocks, known: lockouts\n {4}--user partner:hank +# not known: partner, known: blocks\n$/,
       ),
     });
     expect(await operator.run(['unblock', '--user', 'partner:hank'])).toMatchObject({ code: 0 });

@@ -36,7 +36,7 @@ async function makeTokensFile(config: string): Promise<{ emergency: string; toke
   );
   const line = `sallyport() { ${sallyport.join(' ')} "$@"; }; ${command}`;
   const shown = await runLine(line, { cwd: folder, env: { PATH: process.env.PATH ?? '' } });
-  const [, emergency = ''] = /shown this once: (\S+)\n/.exec(shown) ?? [];
+  const [, emergency = ''] = /shown only once: (\S+)\n/.exec(shown) ?? [];
   return {
     emergency: secret(emergency),
     tokensFile: await readFile(join(folder, 'tokens.yaml'), 'utf8'),

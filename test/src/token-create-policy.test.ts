@@ -37,8 +37,8 @@ describe.concurrent('token create', () => {
     const { code, stdout, stderr } = await run(['create', ...user, '--ttl', '8h']);
     expect([code, stdout, await stored(), await calls()]).toEqual([1, '', [], '']);
     expect(stderr).toBe(
-      `sallyport: no token was made, since each use of it would be refused: ${rule}. ` +
-        `Give other names, or change what ${config} allows authenticator robots\n`,
+      `sallyport: no token was made, since each use of it would be refused: ${rule}\n  fix: ` +
+        `give other names, or change what ${config} allows authenticator robots\n`,
     );
   });
 
@@ -69,7 +69,7 @@ describe.concurrent('token create', () => {
     ]);
     expect(code).toBe(0);
     expect(stderr).toMatch(
-      /^sallyport: groups\.allow of authenticator robots leaves out qa, ops: Kubernetes will not see that the token has it\n/,
+      /^sallyport: groups\.allow of authenticator robots does not include qa, ops, so Kubernetes will not see them in the token\n/,
     );
     expect(stderr).toContain('\n  groups     dev-a\n');
     expect((await stored())[0]?.user.groups).toEqual(['dev-a', 'qa', 'ops']);

@@ -8,9 +8,9 @@ describe.concurrent('revoke without cache.redis', () => {
   const tokens = recordsOfJaneAndBob();
   const ofCaches = [
     'Without cache.redis no replica forgets what it has cached. This config caches nothing of it.',
-    'Answers that a kube-apiserver has cached may pass until its own cache ends: 2 minutes and 10 s,',
-    'unless its --authentication-token-webhook-cache-ttl is another than 2m.',
-    'What is open already (exec, logs -f, watch) goes on.',
+    'kube-apiserver can accept answers from its own cache for up to 2 minutes and 10 s;',
+    'the time differs if its --authentication-token-webhook-cache-ttl is not 2m.',
+    'Open connections (exec, logs -f, watch) continue.',
     '',
   ];
 
@@ -71,7 +71,7 @@ describe.concurrent('revoke without cache.redis', () => {
     const { code, stdout, stderr } = await revoke(['--digest', 'abcdef00']);
     expect([code, stdout, await stored()]).toEqual([2, '', tokens]);
     expect(stderr).toBe(
-      'sallyport: --digest abcdef00 is the beginning of several, give more digits:\n' +
+      'sallyport: --digest abcdef00 is the beginning of several digests\n  fix: give more digits of one of these:\n' +
         '    abcdef001100  robot:jane\n    abcdef002200  robot:bob\n',
     );
   });
@@ -80,7 +80,7 @@ describe.concurrent('revoke without cache.redis', () => {
     const many = Array.from({ length: 12 }, (_, index) => record(`abcdef012345${10 + index}`));
     const { revoke } = await createPlace({ tokens: many });
     const { code, stderr } = await revoke(['--digest', 'abcdef012345']);
-    expect([code, stderr.split('\n').length]).toEqual([2, 13]);
+    expect([code, stderr.split('\n').length]).toEqual([2, 14]);
     expect(stderr).toContain(`    ${many[9]?.digest}  robot:jane\n    and 2 more\n`);
   });
 
@@ -142,7 +142,7 @@ describe.concurrent('revoke without cache.redis', () => {
     ]);
     expect([code, stdout, await stored()]).toEqual([2, '', tokens]);
     expect(stderr).toBe(
-      'sallyport: users of authenticator robots begin with "robot:": correct --user or --authenticator\n',
+      'sallyport: users of authenticator robots begin with "robot:"\n  fix: correct --user or --authenticator\n',
     );
   });
 
@@ -156,7 +156,7 @@ describe.concurrent('revoke without cache.redis', () => {
     const refused = await revoke(['--user', 'jane']);
     expect(refused).toMatchObject({ code: 2, stdout: '' });
     expect(refused.stderr).toMatch(
-      /^sallyport: nothing was done: --user jane .*:\n {2}--user robot:jane +# known: robots\n {2}--user jane --exact +# not known: break-glass\n$/,
+      /^sallyport: nothing was done: --user jane .*\n {2}fix: write one of these:\n {4}--user robot:jane +# known: robots\n {4}--user jane --exact +# not known: break-glass\n$/,
     );
     // Its tokens were listed, to see whether it knows the name, and no more.
     expect([await stored(), await calls()]).toEqual([tokens, 'closed\n']);
@@ -170,11 +170,11 @@ describe.concurrent('revoke without cache.redis', () => {
   test.each([
     [
       [],
-      'name what to revoke with exactly one of: --user NAME, --token (which is read from standard input), --digest DIGITS, --all',
+      'it is not clear what to revoke\n  fix: write exactly one of: --user NAME, --token (which is read from standard input), --digest DIGITS, --all',
     ],
     [
       ['--token'],
-      'no token on standard input: pipe it in, such as: printf %s "$TOKEN" | npx -y pnpm@10 sallyport revoke --token\n',
+      'no token on standard input\n  fix: type it at a terminal, or pipe it from a file: npx -y pnpm@10 sallyport revoke --token < FILE\n',
     ],
   ])('%j is wrong usage, and revokes nothing', async (what, message) => {
     const { revoke, stored, calls } = await createPlace({ tokens });

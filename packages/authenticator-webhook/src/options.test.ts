@@ -100,7 +100,7 @@ testRefusals(
     [{ recognizes: { prefixes: [] } }, 'recognizes.prefixes: must have 1 to 64 entries…'],
     [{ recognizes: { prefixes: [''] } }, 'recognizes.prefixes.0: must be visible ASCII…'],
     [{ recognizes: { issuers: [''] } }, 'recognizes.issuers.0: must not be empty…'],
-    [{ recognizes: { pattern: '.*' } }, 'recognizes.pattern: matches an empty text…'],
+    [{ recognizes: { pattern: '.*' } }, 'recognizes.pattern: matches an empty string…'],
     [
       { recognizes: { pattern: '(?=a)b' } },
       'recognizes.pattern: is not a regular expression of RE2…',

@@ -30,8 +30,14 @@ describe('a connection', () => {
       [{ password: '' }, `password: must not be empty: ${passwordFix}`],
       [{ password: 1234 }, `password: must be a secret: ${passwordFix}`],
       [{ password: { env: 'A' } }, `password: must be a secret: ${passwordFix}`],
-      [{ password: 'a\0' }, `password: must not contain NUL or unpaired surrogates: ${passwordFix}`],
-      [{ password: 'a\uD800' }, `password: must not contain NUL or unpaired surrogates: ${passwordFix}`],
+      [
+        { password: 'a\0' },
+        `password: must not contain NUL or unpaired surrogates: ${passwordFix}`,
+      ],
+      [
+        { password: 'a\uD800' },
+        `password: must not contain NUL or unpaired surrogates: ${passwordFix}`,
+      ],
       [{ url: 'rediss://gateway@redis' }, `password: is required with username: ${passwordFix}`],
       [
         { url: 'rediss://gateway:a@redis', username: 'gateway' },

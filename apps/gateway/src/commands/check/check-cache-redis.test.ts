@@ -46,14 +46,14 @@ const [minimal = ''] = /^user sallyport-cache on .*$/m.exec(document) ?? [];
 
 /** The result for a user who may do all but this. */
 const denied: readonly (readonly [command: string, result: string, message: RegExp])[] = [
-  ['set', 'error', /may not do this \(SET\): /],
-  ['del', 'error', /may not do this \(DEL\): /],
+  ['set', 'error', /is not allowed to do this \(SET\): /],
+  ['del', 'error', /is not allowed to do this \(DEL\): /],
   // `unlock` and the lockout guard need it.
-  ['pexpire', 'error', /may not do this \(PEXPIRE\): /],
-  ['hset', 'error', /may not do this \(HSET\): /],
-  ['hdel', 'error', /may not do this \(HDEL\): /],
-  ['hlen', 'error', /may not do this \(HLEN\): /],
-  ['hgetall', 'error', /may not do this \(HGETALL\): /],
+  ['pexpire', 'error', /is not allowed to do this \(PEXPIRE\): /],
+  ['hset', 'error', /is not allowed to do this \(HSET\): /],
+  ['hdel', 'error', /is not allowed to do this \(HDEL\): /],
+  ['hlen', 'error', /is not allowed to do this \(HLEN\): /],
+  ['hgetall', 'error', /is not allowed to do this \(HGETALL\): /],
   ['info', 'warning', /^INFO failed/],
 ];
 

@@ -25,7 +25,7 @@ import {
 } from './layout.ts';
 import { certifiedHosts, type InitOptions, newLoginHost, partsOf } from './options.ts';
 import { missingSections, partFiles, partLines, partSteps, partsToDo, textOf } from './parts.ts';
-import { renewCertificates } from './renew.ts';
+import { calledHost, renewCertificates } from './renew.ts';
 import { authenticatorSections, fileSections, type Parts } from './sections.ts';
 
 /** Makes a config, certificates and what kube-apiserver needs; or, with `--renew`, new certificates from the same CA. */

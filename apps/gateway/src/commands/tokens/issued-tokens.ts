@@ -128,7 +128,7 @@ function checkRequest({ authenticator, config, nameUser }: Issuing, { user }: To
   if (dropped.length === 0) return;
   printRemark(
     `groups.allow of authenticator ${authenticator.name} does not include ${printable(dropped.join(', '))}, so Kubernetes will not ` +
-      'see this in the token',
+      'see them in the token',
   );
 }
 

@@ -104,10 +104,7 @@ const files = new Map([
   ['/status/parts.css', pageFile('parts.css')],
   ...scripts.map((name) => [`/status/${name}.js`, pageFile(`${name}.js`)] as const),
   // The page asks no other host, so the docs that it links to are served with it.
-  [
-    '/status/monitoring.md',
-    pageFile('monitoring.md', () => '../../../../../docs/monitoring.md'),
-  ],
+  ['/status/monitoring.md', pageFile('monitoring.md', () => '../../../../../docs/monitoring.md')],
   [
     '/status/uplot.css',
     pageFile('uPlot.min.css', () => import.meta.resolve('uplot/dist/uPlot.min.css')),
