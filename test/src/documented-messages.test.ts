@@ -106,9 +106,9 @@ const composed: Readonly<Record<string, readonly string[]>> = {
     'write one of …',
   ],
   'it answered 400: cluster is not known': ['it answered …', 'cluster is not known: …'],
-  'it answered 403: the Host must be that of login.publicUrl': [
+  'it answered 403: the Host must be the host of login.publicUrl': [
     'it answered …',
-    "403, 'forbidden', 'the Host must be that of login.publicUrl'",
+    "403, 'forbidden', 'the Host must be the host of login.publicUrl'",
   ],
   "can't verify its certificate: it is for …, and not for …": [
     "can't verify its certificate: it …, and not for …",

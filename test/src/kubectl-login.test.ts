@@ -115,7 +115,7 @@ test('after three wrong passwords kubectl asks no more, though it runs the plugi
   expect(await run.ended).toBe(1);
   expect(run.shown().match(/Username/g)).toHaveLength(3);
   expect(run.shown()).toContain(
-    'three prompts led to no login in 15 minutes\n  fix: run: kubectl sallyport login',
+    'three prompts led to no login in 15 minutes\r\n  fix: run: kubectl sallyport login',
   );
 });
 
