@@ -291,7 +291,9 @@ test('kubectl-sallyport is found by kubectl, reads a kubeconfig and asks a serve
   // An old Node warns of new features. There is nothing but the message.
   const notLoggedIn = {
     code: 1,
-    stderr: expect.stringMatching(/^kubectl-sallyport: not logged in .*\n$/),
+    stderr: expect.stringMatching(
+      /^kubectl-sallyport: not logged in .*\n {2}fix: run: kubectl sallyport login .*\n$/,
+    ),
   };
   expect(await run('kubectl-sallyport token')).toMatchObject(notLoggedIn);
 });
@@ -485,10 +487,10 @@ describe('packages on npm make a plugin', () => {
   });
 
   test('in JavaScript, that passes its tests, has types, and packs what it needs', async () => {
-    const command = `${create} -- --language js`;
-    expect(await readGuide()).toContain(command);
+    const option = '-- --language js';
+    expect(await readGuide()).toContain(`\`${option}\` writes JavaScript`);
     const cwd = join(folder, 'javascript');
-    await createIn(cwd, command);
+    await createIn(cwd, `${create} ${option}`);
     const inJavaScript = join(cwd, 'tickets');
     const dependenciesOf = async (one: string) => {
       const { dependencies, devDependencies } = JSON.parse(

@@ -519,7 +519,7 @@ describe.concurrent('a session', () => {
     expect(await operator.run(['explain', '--user', 'gina'])).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(
-        /several users.*\n {2}--user corp:gina +# known: corp\b.*\n {2}--user partner:gina +# known: partner\b.*\n$/,
+        /several users.*\n {2}fix: write one of these:\n {4}--user corp:gina +# known: corp\b.*\n {4}--user partner:gina +# known: partner\b.*\n$/,
       ),
     });
   });

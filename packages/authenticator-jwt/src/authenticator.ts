@@ -204,7 +204,7 @@ function naming(file: string, load: (content: Buffer) => void): (content: Buffer
     try {
       load(content);
     } catch (error) {
-      throw new Error(`${file} ${error instanceof Error ? error.message : 'cannot be read'}`);
+      throw new Error(`${file} ${error instanceof Error ? error.message : "can't be read"}`);
     }
   };
 }

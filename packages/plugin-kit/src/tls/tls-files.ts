@@ -45,7 +45,7 @@ export async function watchTlsFiles(
         take(pem);
       } catch (error) {
         throw new Error(
-          `${option}: ${file} ${error instanceof Error ? error.message : 'cannot be read'}`,
+          `${option}: ${file} ${error instanceof Error ? error.message : "can't be read"}`,
         );
       }
       logger.info({ option, file }, 'TLS file loaded, for new connections');

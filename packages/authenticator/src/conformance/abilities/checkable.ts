@@ -6,7 +6,7 @@ async function checkOf(kit: Kit, authenticator: Authenticator): Promise<Outcome<
   verify(authenticator.check, {
     expected: 'the authenticator to have check()',
     got: 'it is left out',
-    why: 'Without it, no one can see whether this backend is reached; skip the case with a reason if it cannot be checked.',
+    why: "Without it, no one can see whether this backend is reached; skip the case with a reason if it can't be checked.",
   });
   return await kit.timed('the end of check()', () =>
     authenticator.check?.(new AbortController().signal),

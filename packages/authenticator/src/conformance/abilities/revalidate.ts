@@ -116,7 +116,7 @@ export const revalidateCases: readonly CaseDefinition[] = [
     namesOfNoOne,
     mustAllRefuse(
       'unknown-user',
-      'A throw is an outage, during which a session goes on; no-opinion decides nothing about a session.',
+      'A throw is an outage, during which a session continues; no-opinion decides nothing about a session.',
     ),
   ),
   usersCase(

@@ -109,7 +109,7 @@ export const optionsCases: readonly CaseDefinition[] = [
         verify(problems !== undefined, {
           expected: `options with a bad "${bad.key}" to be refused`,
           got: 'optionsSchema and create() both accepted them',
-          why: 'Options that cannot work must stop the gateway at its start, and not fail each login later.',
+          why: "Options that can't work must stop the gateway at its start, and not fail each login later.",
         });
         const isNamed = problems.some((place) => names(place, bad.key));
         verify(isNamed, {
