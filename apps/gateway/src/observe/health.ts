@@ -125,7 +125,9 @@ export function healthAnswer(
     ...[{ name: 'ping', ok: true }, ...checks].map((one) =>
       line(one, `[-]${one.name} failed: reason withheld`),
     ),
-    ...notes.map((one) => line(one, `[!]${one.name} failed: reason withheld, does not affect readiness`)),
+    ...notes.map((one) =>
+      line(one, `[!]${one.name} failed: reason withheld, does not affect readiness`),
+    ),
   ];
   return { ok, body: `${lines.join('')}${name} check ${ok ? 'passed' : 'failed'}\n` };
 }
