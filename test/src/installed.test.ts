@@ -243,14 +243,11 @@ test('kubectl-sallyport installs from its one file, by the command of docs/insta
   const file = tarballs.get('kubectl-sallyport') ?? '';
   const line = await commandsIn(
     'docs/install/README.md',
-    'npm install --global ./kubectl-sallyport',
+    'npm install --global --prefix /usr/local ./kubectl-sallyport',
   );
   const prefix = join(await temporaryFolder('person'), 'prefix');
-  const env = {
-    ...(await npmEnvironment(await temporaryFolder('npm'), '')),
-    npm_config_prefix: prefix,
-  };
-  await runLine(line, { cwd: dirname(file), env });
+  const env = await npmEnvironment(await temporaryFolder('npm'), '');
+  await runLine(line.replace('/usr/local', prefix), { cwd: dirname(file), env });
   const version = await runLine(`'${prefix}/bin/kubectl-sallyport' --version`, {
     cwd: folder,
     env,
