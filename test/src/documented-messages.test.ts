@@ -8,6 +8,8 @@ import { rootFolder } from './testing/pnpm.ts';
 /** Messages of Kubernetes, kubectl, Go, OpenSSL and the command of "Find gaps", which are not in the source of the gateway. */
 const foreign = new Set([
   'error: You must be logged in to the server (Unauthorized)',
+  'error: You must be logged in to the server (…)',
+  '(the server has asked for the client to provide credentials)',
   'Unable to authenticate the request',
   'Failed to make webhook authenticator request',
   'no such host',
@@ -80,6 +82,14 @@ const composed: Readonly<Record<string, readonly string[]>> = {
   '[!]authenticator/corp failed: reason withheld, does not affect readiness': [
     '[!]… failed: reason withheld, does not affect readiness',
     '`authenticator/…`',
+  ],
+  "the session store can't be asked now": [
+    "unavailable('the session store')",
+    "… can't be asked now: try again later",
+  ],
+  "the session can't be asked now": [
+    "unavailable('the session')",
+    "… can't be asked now: try again later",
   ],
   'has none of the names in server.tls.clientNames: …': [
     'has none of the names in server.tls.clientNames',
