@@ -7,7 +7,7 @@ import { rootFolder } from './run.ts';
 
 const read = (file: string) => readFile(join(rootFolder, file), 'utf8');
 
-/** The names of all packages that manifests and the catalog name, with those of Renovate for Node and pnpm. */
+/** The names of all packages that manifests and the catalog name, with Renovate's names for Node and pnpm. */
 async function dependencies(): Promise<readonly string[]> {
   const files = globSync('{.,*,*/*}/package.json', {
     cwd: rootFolder,

@@ -97,7 +97,7 @@ function commandOf(
   config: string | undefined,
   { environment }: Pick<Start, 'environment'>,
 ): string {
-  // Whoever runs the command for the helpdesk may have another config.
+  // The administrator who runs the command for the helpdesk might use another config.
   const isDefault =
     config === defaultConfigFile &&
     !environment.SALLYPORT_CONFIG &&

@@ -20,7 +20,7 @@ interface Entry {
 const elsewhere =
   /^cache\.redis\.(?!sealingKeys|timeout|keyPrefix|startWithoutBlocks)|^authenticators\.cache\.(?!store)|^login\.tls\./;
 
-/** Finds the keys in a schema. Those of a map with free keys are below NAME. */
+/** Finds the keys in a schema. Keys of a map with free keys are below NAME. */
 function keysIn(schema: JsonSchema, path = ''): Entry[] {
   const { properties, items, anyOf, additionalProperties: free } = schema;
   const required: readonly unknown[] = Array.isArray(schema.required) ? schema.required : [];

@@ -13,7 +13,7 @@ import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printTable, UsageError } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
 import { momentText } from '../times.ts';
-import { type LookedUp, lookUpUser, shownAnswer } from '../users/look-up-user.ts';
+import { type LookedUp, lookUpUser, shownAnswer, unavailable } from '../users/look-up-user.ts';
 import { lockoutJson } from '../users/named-lockouts.ts';
 import { findUser, namingAuthenticators, remarkFound } from '../users/user-names.ts';
 import { readUserParts, type TrailLine, type UserParts } from '../users/user-parts.ts';
@@ -81,7 +81,7 @@ export async function explainUser(
     );
     printTrail(parts);
   }
-  if (known.some(({ answer }) => answer === 'could not be checked')) return exitCodes.failure;
+  if (known.some(({ answer }) => answer === unavailable)) return exitCodes.failure;
   const isKnown = known.some(({ answer, tokens }) => answer === 'known' || (tokens ?? 0) > 0);
   return isKnown ? exitCodes.success : exitCodes.negative;
 }
@@ -124,7 +124,7 @@ async function lookUpAll(
     logger,
     lookUp,
     ({ name: authenticator }, reason) => {
-      return { authenticator, answer: 'could not be checked', reason, tokens: null, account: null };
+      return { authenticator, answer: unavailable, reason, tokens: null, account: null };
     },
   );
 }
@@ -139,8 +139,7 @@ function sessionRow(
 ): readonly LookedUp[] {
   if (login === undefined) return [];
   const row = { authenticator: login.sessions, tokens: null, account: null };
-  if ('problem' in sessions)
-    return [{ ...row, answer: 'could not be checked', reason: sessions.problem }];
+  if ('problem' in sessions) return [{ ...row, answer: unavailable, reason: sessions.problem }];
   const tokens = sessions.value?.length ?? 0;
   return [
     {

@@ -15,7 +15,7 @@ import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, printTable } from '../output.ts';
 import { readToken } from '../read-token.ts';
 import { humanDuration, momentText } from '../times.ts';
-import { shownAnswer } from '../users/look-up-user.ts';
+import { shownAnswer, unavailable } from '../users/look-up-user.ts';
 import { lockoutJson, type NamedLockout, namedLockouts } from '../users/named-lockouts.ts';
 import { nameSubject } from '../users/subject.ts';
 import { maxUse, readOnlyCaching } from './cached-answers.ts';
@@ -123,7 +123,7 @@ function rowsOf(
     if ('error' in answer) {
       return {
         authenticator,
-        answer: 'could not be checked',
+        answer: unavailable,
         reason: answer.error.message,
         milliseconds,
       };
@@ -133,7 +133,7 @@ function rowsOf(
       const cached = { until: until === undefined ? null : new Date(until) };
       return {
         authenticator,
-        answer: 'could not be checked',
+        answer: unavailable,
         reason: failure.message,
         milliseconds,
         cached,

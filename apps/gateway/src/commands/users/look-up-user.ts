@@ -6,6 +6,7 @@ import { identityPolicy, identityPrefixes } from '../../engine/chain/identity-po
 import { type CreatedAuthenticator, issuesTokens } from '../../runtime/authenticators.ts';
 import { type Issuing, issuingOf, withIssuer } from '../issuer.ts';
 
+/** The answer of an authenticator that failed. In JSON it keeps this name; a person reads `error`. */
 export const unavailable = 'could not be checked';
 
 /** A LookedUp is what one authenticator says of a user. */
@@ -38,11 +39,11 @@ type LookUpAnswer =
   | 'not known'
   | 'refused by policy'
   | "can't be looked up"
-  | 'could not be checked';
+  | typeof unavailable;
 
-/** Returns an answer as a person reads it. In JSON, it keeps its name. */
+/** Returns an answer as a person reads it. */
 export function shownAnswer(answer: string): string {
-  return answer === 'could not be checked' ? 'error' : answer;
+  return answer === unavailable ? 'error' : answer;
 }
 
 /** Asks one authenticator about a user, without a token. It never throws. @param username without the prefix of gateway.yaml */
@@ -96,7 +97,7 @@ export async function lookUpUser(
     return { ...found, answer: 'known', reason: named.user.username, account };
   } catch (error) {
     const isOfUser = AuthenticatorError.is(error) && error.code === 'failed';
-    return { ...unknown, answer: 'could not be checked', reason: causeOf(error), isOfUser };
+    return { ...unknown, answer: unavailable, reason: causeOf(error), isOfUser };
   }
 }
 

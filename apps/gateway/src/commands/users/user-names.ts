@@ -10,7 +10,7 @@ import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import { askEach } from '../connections.ts';
 import { columns, printRemark, UsageError } from '../output.ts';
 import { helpdeskScript } from '../printed-commands.ts';
-import { type LookedUp, lookUpUser, shownAnswer } from './look-up-user.ts';
+import { type LookedUp, lookUpUser, shownAnswer, unavailable } from './look-up-user.ts';
 import { readTraces } from './user-traces.ts';
 
 /** Returns the authenticators that give users their names: sessions have the names of others. */
@@ -108,12 +108,12 @@ export async function findUser(
   if (found !== undefined && others.length === 0) {
     const unasked = answers.filter(
       ({ answer, isOfUser = false }) =>
-        !isOfUser && (answer === 'could not be checked' || answer === "can't be looked up"),
+        !isOfUser && (answer === unavailable || answer === "can't be looked up"),
     );
     const doubts = new Set(
       unasked.map(
         ({ authenticator, answer }) =>
-          `${authenticator} ${answer === 'could not be checked' ? 'failed with an error' : answer}`,
+          `${authenticator} ${answer === unavailable ? 'failed with an error' : answer}`,
       ),
     );
     return {
@@ -121,7 +121,7 @@ export async function findUser(
       doubt: doubts.size === 0 ? '' : ` (not looked up: ${[...doubts].join(', ')})`,
     };
   }
-  const unchecked = answers.filter(({ answer }) => answer === 'could not be checked');
+  const unchecked = answers.filter(({ answer }) => answer === unavailable);
   const down = new Set(
     unchecked.map(({ authenticator, reason }) => printable(`${authenticator} (${reason})`)),
   );
@@ -206,7 +206,7 @@ function askAuthenticators(
     const name = prefix + username;
     return {
       authenticator,
-      answer: 'could not be checked',
+      answer: unavailable,
       reason,
       tokens: null,
       asked: name,
