@@ -106,7 +106,7 @@ describe('with a cache Redis', () => {
     const client = redis.client();
     const writes = {
       [list]: () => client.set(list, 'x'),
-      [revision]: () => client.hset(revision, 'field', 'x'),
+      [revision]: () => client.multi().del(revision).hset(revision, 'field', 'x').exec(),
       [replicasKey]: () => client.set(replicasKey, 'x'),
     };
     const metric = (name: string) =>
@@ -116,7 +116,6 @@ describe('with a cache Redis', () => {
     const removed = async () => sum(await metric('sallyport_revocation_list_foreign_keys_total'));
     const before = await removed();
     for (const [key, write] of Object.entries(writes)) {
-      await client.del(key);
       await write();
       const wrong = key === revision ? 'hash' : 'string';
       await waitFor(async () => {
@@ -136,7 +135,6 @@ describe('with a cache Redis', () => {
       ]);
       expect(await ask(other)).toEqual(both(refused));
       // A command that comes before any replica removes the key, too.
-      await client.del(key);
       await write();
       expect(await operator.run(['block', '--user', 'robot:cd', '--for', '2h'])).toMatchObject({
         code: 0,

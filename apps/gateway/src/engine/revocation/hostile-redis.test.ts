@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { startCluster } from '@sallyport/test-servers/redis-cluster';
 import { describe, expect, test } from 'vitest';
+import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { type OpenedShared, openShared } from '../shared-redis/testing/opened-shared-redis.ts';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
 import { publishAndConfirm } from './confirmation.ts';
@@ -128,6 +129,45 @@ describe.each(['redis-server', 'valkey-server'] as const)(
       expect(lines.filter((line) => !line.startsWith('removed keys of another type'))).toEqual([]);
       expect(lines.length).toBeGreaterThan(0);
       expect(lines.length).toBeLessThan(written);
+    });
+
+    test('is removed, counted and written back by what follows a poll, too', async () => {
+      const { redis: server, opened } = file;
+      const client = server.client();
+      // What someone writes before the replicas are read, before the list is read and changed, and after the poll that follows,
+      // before the notes of replicas are written back.
+      const writes = [
+        () => client.set(keys.replicas, 'x'),
+        () => client.set(keys.list, 'x'),
+        () => client.multi().del(keys.revision).hset(keys.revision, 'field', 'x').exec(),
+        undefined,
+        () => client.set(keys.replicas, 'x'),
+      ];
+      let call = Number.NEGATIVE_INFINITY;
+      const redis: ProbedRedis = {
+        ...opened.redis,
+        async probe(...args) {
+          await writes[call]?.();
+          call += 1;
+          return opened.redis.probe(...args);
+        },
+      };
+      const clock = { now: 50_000 };
+      const one = replica('one', { ...opened, redis }, { ...clocks, monotonic: () => clock.now });
+      await begin(opened, draft('block'));
+      await one.reader.poll();
+      await begin(opened, draft('block', 'john'));
+      // The first call polls. After this time, it is followed by one for the replicas.
+      call = -1;
+      clock.now += 6_000;
+      await one.reader.poll();
+      expect([call >= writes.length, one.logged.foreign]).toEqual([true, 4]);
+      for (let poll = 0; poll < 3; poll++) {
+        clock.now += 6_000;
+        await one.reader.poll();
+      }
+      expect([await names(opened), await client.hlen(keys.replicas)]).toEqual([['jane'], 1]);
+      expect(one.logged.foreign).toBe(4);
     });
 
     test.each([keys.revision, keys.list, keys.replicas])(

@@ -12,7 +12,7 @@ import {
 } from './list.ts';
 import { createReaderLog } from './reader-log.ts';
 import { createReading } from './reading.ts';
-import { type Synchronized, synchronize } from './redis-list.ts';
+import { type OnForeign, type Synchronized, synchronize } from './redis-list.ts';
 import { createReplicaMemory, forgetReplicas, sealApplied } from './replicas.ts';
 import { pollReply } from './replies.ts';
 import { pollAboveLimitScript, pollScript, revocationKeys } from './scripts.ts';
@@ -46,7 +46,7 @@ export interface ReaderDependencies {
   /** Called with each entry that this replica did not know. */
   readonly onAdopted: (entry: Entry) => void;
   /** Called when keys of another type in the place of the list were removed. */
-  readonly onForeign: (keys: number) => void;
+  readonly onForeign: OnForeign;
   /** Called after each successful poll of the list. If it fails, the poll has still succeeded. */
   readonly afterPoll?: (redis: ProbedRedis) => Promise<void>;
   readonly logger: Pick<Logger, 'warn' | 'info'>;
@@ -114,9 +114,14 @@ export function createSharedClock(clocks: Clocks) {
 export function createRevocationReader(dependencies: ReaderDependencies) {
   const { redis: current, clocks, replicaId, startsWithoutBlocks } = dependencies;
   const log = createReaderLog(dependencies.logger, clocks.monotonic);
-  const replicas = createReplicaMemory(replicaId);
+  const onForeign = (keys: number) => {
+    if (keys === 0) return;
+    dependencies.onForeign(keys);
+    log.foreign(keys);
+  };
+  const replicas = createReplicaMemory(replicaId, onForeign);
   const reading = createReading();
-  const pollList = createPoll(dependencies, { replicas, reading, log });
+  const pollList = createPoll({ ...dependencies, onForeign }, { replicas, reading, log });
   let polling: Promise<void> | undefined;
 
   async function pollOnce(): Promise<void> {
@@ -192,16 +197,13 @@ function createPoll(
     });
     const { revision, fields, time, foreign } = polled;
     sharedClock.set(time, at);
-    if (foreign > 0) {
-      onForeign(foreign);
-      log.foreign(foreign);
-    }
+    onForeign(foreign);
     // This comes before the list is written back: a command waits for the list, and then counts the replicas.
     await replicas.update(redis, { ...polled, at });
     const isSame = known?.revision === revision && known.fields === fields;
     const isRecent = at - readAt < (known?.digest === undefined ? retryAfter : rereadAfter);
     if (!isSame || !isRecent) {
-      last = await synchronize(redis, list);
+      last = await synchronize(redis, list, onForeign);
       readAt = at;
       for (const entry of last.adopted) onAdopted(entry);
       log.unreadable(last.unreadable);

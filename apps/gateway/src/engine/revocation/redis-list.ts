@@ -4,7 +4,7 @@ import { openText, type SealingKey, sealText } from '../sealing/seal.ts';
 import { readReply } from '../shared-redis/read-reply.ts';
 import { type ProbedRedis, pairsOf } from '../shared-redis/shared-redis.ts';
 import { digestOfList, type Entry, entrySchema, type RevocationList } from './list.ts';
-import { hashReply } from './replies.ts';
+import { countReply, hashReply } from './replies.ts';
 import {
   changeListAboveLimitScript,
   changeListScript,
@@ -55,16 +55,20 @@ type Opened = ReadonlyMap<string, { readonly value: string; readonly entry: Entr
 
 const openedBefore = new WeakMap<ProbedRedis, Opened>();
 
+/** Called with the number of keys of another type that a script removed. */
+export type OnForeign = (keys: number) => void;
+
 /** The list as it is in Redis. */
 export type Listing = Readonly<Awaited<ReturnType<typeof readListing>>>;
 
 /** Reads the list in Redis, and opens its entries. @throws RedisProblem */
-export async function readListing(redis: ProbedRedis) {
+export async function readListing(redis: ProbedRedis, onForeign?: OnForeign) {
   const { revision, list } = revocationKeys(redis.keyPrefix);
   const reply = await redis.probe('revocations', (client) =>
     client.eval(readListScript, 2, revision, list),
   );
-  const [text, now, pairs] = readReply(hashReply, reply);
+  const [text, now, pairs, foreign] = readReply(hashReply, reply);
+  onForeign?.(foreign);
   const known = openedBefore.get(redis);
   const opened = new Map<string, { value: string; entry: Entry }>();
   const fields = new Map<string, boolean>();
@@ -156,6 +160,7 @@ export async function applyChange(
   redis: ProbedRedis,
   { revision: before }: Pick<Listing, 'revision'>,
   { remove, add }: ReturnType<typeof changeTowards>,
+  onForeign?: OnForeign,
 ) {
   const { revision: key, list } = revocationKeys(redis.keyPrefix);
   const revision = randomBytes(12).toString('base64url');
@@ -165,10 +170,13 @@ export async function applyChange(
   const onFull = () => {
     isAboveLimit = true;
   };
-  const done = await redis.probe('revocations', (client) =>
+  const reply = await redis.probe('revocations', (client) =>
     evalAboveLimit(client, scripts, [key, list], change, onFull),
   );
-  return done === 1 ? { revision, isAboveLimit } : undefined;
+  const done = readReply(countReply, reply);
+  if (done === 1) return { revision, isAboveLimit };
+  onForeign?.(-done);
+  return undefined;
 }
 
 /** Runs the first script, and if the memory of Redis is full, the second. @param onFull called before the second script */
@@ -202,10 +210,12 @@ export type Synchronized = Awaited<ReturnType<typeof synchronize>>;
  *
  * @throws RedisProblem when it can't be read; a Redis that takes no writes is repaired the next time
  */
-export async function synchronize(redis: ProbedRedis, list: RevocationList) {
-  const listing = await readListing(redis);
+export async function synchronize(redis: ProbedRedis, list: RevocationList, onForeign?: OnForeign) {
+  const listing = await readListing(redis, onForeign);
   const { adopted, outOfOrder } = list.merge(listing.entries);
-  const isSame = await repair(redis, listing, list, new Set(outOfOrder.map(({ id }) => id)));
+  const change = repairOf(redis, listing, list, new Set(outOfOrder.map(({ id }) => id)));
+  // If someone else was faster, the list must be read again, too.
+  if (change) await applyChange(redis, listing, change, onForeign).catch(() => undefined);
   return {
     redis,
     revision: listing.revision,
@@ -215,18 +225,14 @@ export async function synchronize(redis: ProbedRedis, list: RevocationList) {
      * The digest of this process' list, if it has the same entries as the list in Redis, as far as the keys open them. A command
      * compares it with the digests of lists that it has seen itself.
      */
-    digest: isSame ? digestOfList(list.entries) : undefined,
+    digest: change ? undefined : digestOfList(list.entries),
     adopted,
     unreadable: listing.unreadable.count,
   };
 }
 
-/**
- * Repairs the list in Redis.
- *
- * @returns whether nothing was wrong. If not, the list must be read again, even if someone else was faster
- */
-async function repair(
+/** @returns the change that repairs the list in Redis, or undefined if nothing is wrong */
+function repairOf(
   redis: ProbedRedis,
   listing: Listing,
   list: RevocationList,
@@ -238,7 +244,5 @@ async function repair(
   );
   const change = changeTowards(target, listing, redis.sealingKeys);
   const hasRevision = listing.revision !== '' || target.length === 0;
-  if (hasRevision && change.add.size === 0 && change.remove.length === 0) return true;
-  await applyChange(redis, listing, change).catch(() => undefined);
-  return false;
+  return hasRevision && change.add.size === 0 && change.remove.length === 0 ? undefined : change;
 }

@@ -5,8 +5,8 @@ import type { ListenAddress } from '../../config/listen.ts';
 import { openText, type SealingKey, sealText } from '../sealing/seal.ts';
 import { readReply } from '../shared-redis/read-reply.ts';
 import { type ProbedRedis, pairsOf } from '../shared-redis/shared-redis.ts';
-import { evalAboveLimit } from './redis-list.ts';
-import { hashReply } from './replies.ts';
+import { evalAboveLimit, type OnForeign } from './redis-list.ts';
+import { countReply, hashReply } from './replies.ts';
 import {
   readReplicasScript,
   revocationKeys,
@@ -77,12 +77,13 @@ export interface KnownReplica {
 export const countsFor = 60_000;
 
 /** @returns Redis' time, the revision of the list or '', and the note of each replica @throws RedisProblem */
-async function readNotes(redis: ProbedRedis) {
+async function readNotes(redis: ProbedRedis, onForeign?: OnForeign) {
   const keys = revocationKeys(redis.keyPrefix);
   const reply = await redis.probe('revocations', (client) =>
     client.eval(readReplicasScript, 2, keys.revision, keys.replicas),
   );
-  const [revision, now, fields] = readReply(hashReply, reply);
+  const [revision, now, fields, foreign] = readReply(hashReply, reply);
+  onForeign?.(foreign);
   return { now, revision, notes: pairsOf(fields) };
 }
 
@@ -128,7 +129,7 @@ const rereadAfter = 5_000;
  * Remembers the notes of all replicas, in case Redis loses its data: a command must still wait for a replica that is cut off,
  * and can't note itself again. Each note is sealed by its replica, and is written back unchanged.
  */
-export function createReplicaMemory(ownId: string) {
+export function createReplicaMemory(ownId: string, onForeign?: OnForeign) {
   let known: readonly (readonly [id: string, note: string])[] = [];
   let readAt = Number.NEGATIVE_INFINITY;
   let isIncomplete = false;
@@ -142,13 +143,14 @@ export function createReplicaMemory(ownId: string) {
       .slice(0, maxOfCall);
     if (counted.length === 0) return;
     const scripts = [writeBackScript, writeBackAboveLimitScript] as const;
-    await redis.probe('revocations', (client) =>
+    const reply = await redis.probe('revocations', (client) =>
       evalAboveLimit(client, scripts, [replicas], counted.flat()),
     );
+    onForeign?.(readReply(countReply, reply));
   }
 
   async function read(redis: ProbedRedis): Promise<void> {
-    const { notes } = await readNotes(redis);
+    const { notes } = await readNotes(redis, onForeign);
     // Redis may have lost notes since the poll. Then the known ones must be written back, and not replaced.
     isIncomplete = !notes.some(([id]) => id === ownId);
     if (isIncomplete) return;

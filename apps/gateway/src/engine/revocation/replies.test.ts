@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { readReply } from '../shared-redis/read-reply.ts';
-import { hashReply, pollReply } from './replies.ts';
+import { countReply, hashReply, pollReply } from './replies.ts';
 
 const problem = expect.objectContaining({ name: 'RedisProblem', kind: 'server' });
 
@@ -14,7 +14,8 @@ test('replies of the scripts are read, with their time as a number', () => {
     0,
     3,
   ]);
-  expect(readReply(hashReply, ['', '5', ['a', 'b']])).toEqual(['', 5, ['a', 'b']]);
+  expect(readReply(hashReply, ['', '5', ['a', 'b'], 1])).toEqual(['', 5, ['a', 'b'], 1]);
+  expect(readReply(countReply, -1)).toBe(-1);
 });
 
 describe('what is no reply of the script is a problem of Redis', () => {
@@ -33,11 +34,16 @@ describe('what is no reply of the script is a problem of Redis', () => {
   });
 
   test.each<[unknown]>([
-    [['r1', '5']],
-    [['r1', '-5', []]],
-    [['r1', '5', 'ab']],
-    [['r1', '5', ['a', 1]]],
+    [['r1', '5', []]],
+    [['r1', '5', [], '0']],
+    [['r1', '-5', [], 0]],
+    [['r1', '5', 'ab', 0]],
+    [['r1', '5', ['a', 1], 0]],
   ])('of a list: %j', (reply) => {
     expect(() => readReply(hashReply, reply)).toThrow(problem);
+  });
+
+  test.each([['OK'], ['1'], [1.5], [null]])('of a change: %j', (reply) => {
+    expect(() => readReply(countReply, reply)).toThrow(problem);
   });
 });

@@ -13,7 +13,10 @@ const texts = z.custom<string[]>(
 export const pollReply = z.tuple([z.string(), z.int(), time, z.int(), z.int(), z.int(), z.int()]);
 
 /** See `readListScript` and `readReplicasScript`. */
-export const hashReply = z.tuple([z.string(), time, texts]);
+export const hashReply = z.tuple([z.string(), time, texts, z.int()]);
+
+/** See `changeListScript` and `writeBackScript`. */
+export const countReply = z.int();
 
 /** See `endedScript`. */
 export const endedReply = z.tuple([z.string(), texts, z.string()]);

@@ -85,19 +85,20 @@ return {revision, fields, ms, foreign, isFull and 1 or 0, noted == 1 and 1 or 0,
 export const pollAboveLimitScript: string = `${aboveLimit}${pollScript}`;
 
 /**
- * Reads the list. KEYS: revision, list. Returns the revision or '', Redis' time in milliseconds, and the list's fields and
- * values.
+ * Reads the list. KEYS: revision, list. Returns the revision or '', Redis' time in milliseconds, the list's fields and
+ * values, and how many keys of another type were removed.
  */
 export const readListScript: string = `${common}
-return {revisionOf(KEYS[1]), ms, pairsOf(KEYS[2], 100000, 8192)}`;
+return {revisionOf(KEYS[1]), ms, pairsOf(KEYS[2], 100000, 8192), foreign}`;
 
 /**
  * Changes the list, unless someone else changed it since it was read. KEYS: revision, list. ARGV: the revision that was read or
- * '', the next one, the number of fields to remove, these, then fields and values to add. Returns 1, or 0 if nothing was changed.
+ * '', the next one, the number of fields to remove, these, then fields and values to add. Returns 1, or if nothing was
+ * changed, how many keys of another type were removed, as a negative number.
  */
 export const changeListScript: string = `${common}
 own(0, 'HLEN', KEYS[2])
-if revisionOf(KEYS[1]) ~= ARGV[1] or foreign > 0 then return 0 end
+if revisionOf(KEYS[1]) ~= ARGV[1] or foreign > 0 then return -foreign end
 redis.call('SET', KEYS[1], ARGV[2])
 local gone = 3 + tonumber(ARGV[3])
 for i = 4, gone do redis.call('HDEL', KEYS[2], ARGV[i]) end
@@ -110,11 +111,11 @@ return 1`;
 export const changeListAboveLimitScript: string = `${aboveLimit}${changeListScript}`;
 
 /**
- * Reads the replicas. KEYS: revision, replicas. Returns the revision or '', Redis' time in milliseconds, and the hash of the
- * replicas.
+ * Reads the replicas. KEYS: revision, replicas. Returns the revision or '', Redis' time in milliseconds, the hash of the
+ * replicas, and how many keys of another type were removed.
  */
 export const readReplicasScript: string = `${common}
-return {revisionOf(KEYS[1]), ms, pairsOf(KEYS[2], 10000, 1024)}`;
+return {revisionOf(KEYS[1]), ms, pairsOf(KEYS[2], 10000, 1024), foreign}`;
 
 /** The maximum number of ended sessions in Redis. The oldest are removed: a user can end as many sessions as they begin. */
 export const maxEndedShared = 1_000;
@@ -170,14 +171,17 @@ return {added[#added - 1], found, state}`;
 /** Adds and returns ended sessions while the memory of Redis is full. */
 export const endedAboveLimitScript: string = `${aboveLimit}${endedScript}`;
 
-/** Adds notes of replicas that are not there. KEYS: replicas. ARGV: replicas and their notes in turn. */
+/**
+ * Adds notes of replicas that are not there. KEYS: replicas. ARGV: replicas and their notes in turn. Returns how many keys of
+ * another type were removed.
+ */
 export const writeBackScript: string = `${common}
 local noted, all = {}, pairsOf(KEYS[1], 10000, 1024)
 for i = 1, #all, 2 do noted[all[i]] = true end
 for i = 1, #ARGV, 2 do
   if not noted[ARGV[i]] then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 end
-return 1`;
+return foreign`;
 
 /** Adds notes of replicas while the memory of Redis is full. */
 export const writeBackAboveLimitScript: string = `${aboveLimit}${writeBackScript}`;
