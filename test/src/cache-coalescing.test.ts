@@ -7,10 +7,7 @@ import { sum } from './testing/sum.ts';
 test('a token that many ask about costs the directory one login for each replica at most, and the next replica none', async () => {
   await using people = await startPeople();
   await using redis = await startRedis();
-  const corp = people.authenticator({
-    options: { serverTimeout: '4s' },
-    entry: { cache: {}, timeout: '9s' },
-  });
+  const corp = people.authenticator({ entry: { cache: {} } });
   const setup = {
     authenticators: [corp],
     redis: { url: redis.url },

@@ -25,7 +25,7 @@ beforeAll(async () => {
   const files = { ...people.files, ...mutualTls.files };
   const config = {
     server: { tls: mutualTls.tls },
-    authenticators: [people.authenticator({ entry: { timeout: '9s' } })],
+    authenticators: [people.authenticator()],
   };
   gateway = await startGateway({ openFiles, files, config });
   apiServer = http2Client(gateway.url, mutualTls.client);

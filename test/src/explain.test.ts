@@ -82,9 +82,6 @@ describe('explain of a token that is refused or unknown', () => {
   });
 });
 
-/** The timeouts are long: a busy machine is not an outage of the directory. */
-const patient = { options: { serverTimeout: '8s' }, entry: { timeout: '9s' } };
-
 describe('explain', () => {
   let people: People;
   beforeAll(async () => {
@@ -93,7 +90,7 @@ describe('explain', () => {
   afterAll(() => people[Symbol.asyncDispose]());
 
   test('shows the groups of the backend, those left out, the final ones, and the searches that ran', async () => {
-    const run = await place({ authenticators: [people.authenticator(patient)] }, people.files);
+    const run = await place({ authenticators: [people.authenticator()] }, people.files);
     const { suffix } = people.slapd;
     const json = await run(['explain', '-o', 'json'], people.alice.token);
     expect(json).toMatchObject({ code: 0, stderr: '' });
@@ -130,7 +127,7 @@ describe('explain', () => {
   });
 
   test('shows values of a filter escaped, as they were sent', async () => {
-    const run = await place({ authenticators: [people.authenticator(patient)] }, people.files);
+    const run = await place({ authenticators: [people.authenticator()] }, people.files);
     const { code, stdout } = await run(
       ['explain', '-o', 'json'],
       ldapToken('a*)(uid=\u00e9\\', randomToken()),
@@ -157,7 +154,7 @@ describe('explain', () => {
       options: { tokensFile: 'tokens.yaml' },
     };
     await using replica = await startCacheGateway({
-      authenticators: [people.authenticator(patient), robots],
+      authenticators: [people.authenticator(), robots],
       files: { ...people.files, 'tokens.yaml': tokensFile({ [token]: 'ci' }) },
       redis: { url: redis.url },
       keys: [sealingKey()],
@@ -238,7 +235,7 @@ describe('explain', () => {
 
   test('of a user goes on without an authenticator that is down or that lacks a file, and says why it was not asked', async () => {
     const entries = [
-      people.authenticator(patient),
+      people.authenticator(),
       people.authenticator({
         options: { urls: ['ldaps://127.0.0.1:1'] },
         entry: { name: 'down', username: { prefix: 'down:' } },

@@ -17,8 +17,7 @@ async function start() {
   await using resources = new AsyncDisposableStack();
   const people = resources.use(await startPeople());
   const redis = resources.use(await startRedis());
-  const entry = { cache: 'off', timeout: '9s' };
-  const authenticators = [people.authenticator({ options: { serverTimeout: '4s' }, entry })];
+  const authenticators = [people.authenticator()];
   const shared = { redis: { url: redis.url }, keys: [sealingKey()] };
   const { replicas } = resources.use(
     await startCacheReplicas(2, { authenticators, files: people.files, ...shared }),

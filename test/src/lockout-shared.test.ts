@@ -22,9 +22,7 @@ async function start() {
   await using resources = new AsyncDisposableStack();
   const people = resources.use(await startPeople());
   const redis = resources.use(await startRedis());
-  // A busy machine is no outage: what could not be checked would give its place back.
-  const entry = { cache: 'off', timeout: '9s' };
-  const authenticators = [people.authenticator({ options: { serverTimeout: '4s' }, entry })];
+  const authenticators = [people.authenticator()];
   const setup = {
     authenticators,
     redis: { url: redis.url },

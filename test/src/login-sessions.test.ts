@@ -438,7 +438,10 @@ describe.concurrent('a session', () => {
     const written = example
       .replaceAll(/ldaps:[^\]]*/g, ldapsUrl)
       .replaceAll(/cn=sallyport,[^"]*/g, service.dn)
-      .replaceAll('options:\n', 'options:\n      caFile: tls/ldap-ca.crt\n');
+      .replaceAll(
+        'options:\n',
+        'options:\n      caFile: tls/ldap-ca.crt\n      serverTimeout: 8s\n',
+      );
     const [sessions] = config.authenticators as readonly object[];
     await using gateway = await startGateway({
       config: {

@@ -37,13 +37,21 @@ test('a user in 300 groups who logs in again and again is stopped, evicts no ans
   await askAll();
   expect((await hits()) - before).toBe(20);
   let accepted = 0;
-  let last = await ask({ body: { username, password, cluster: 'prod' } });
-  for (; last.status === 201 && accepted < maxLogins; accepted += 1) {
-    const token = secret(String(last.json?.token));
-    const who = await ask({ method: 'GET', path: '/v1/session', token });
-    expect(who.json).toMatchObject({ user: { groups: { length: 300 } } });
-    last = await ask({ body: { username, password, cluster: 'prod' } });
+  const logIn = () => ask({ body: { username, password, cluster: 'prod' } });
+  let last = await logIn();
+  for (let tries = 0; last.status !== 429 && tries < maxLogins; tries += 1) {
+    // A fast machine also reaches the limit on lookups of one name in a second, which is another one.
+    if (last.status === 201) {
+      const token = secret(String(last.json?.token));
+      const who = await ask({ method: 'GET', path: '/v1/session', token });
+      expect(who.json).toMatchObject({ user: { groups: { length: 300 } } });
+      accepted += 1;
+    } else expect(last).toMatchObject({ status: 503, json: { code: 'unavailable' } });
+    last = await logIn();
   }
+  for (const { msg, reason } of gateway.output.lines)
+    if (msg === 'authenticator could not check a login')
+      expect(reason).toBe('more than 20 lookups of one name in a second');
   expect(last).toMatchObject({ status: 429, json: { code: 'too-many-requests' } });
   expect(Number(last.headers['retry-after'])).toBeGreaterThan(0);
   expect(accepted).toBeGreaterThanOrEqual(30);

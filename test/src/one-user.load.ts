@@ -32,7 +32,11 @@ const startCrowd = async () => {
   const crowd = await addCrowd(people, 'person', 40);
   const gateway = resources.use(
     await startGateway({
-      config: { authenticators: [people.authenticator()] },
+      config: {
+        authenticators: [
+          people.authenticator({ options: { serverTimeout: '1s' }, entry: { timeout: '3s' } }),
+        ],
+      },
       files: people.files,
     }),
   );

@@ -7,7 +7,7 @@ import { http1Client, http2Client, review } from './testing/clients.ts';
 import { codeFolder, gatewayFolder, runCommand } from './testing/command.ts';
 import { temporaryFolder } from './testing/folder.ts';
 import { startGateway } from './testing/gateway.ts';
-import { startPeople } from './testing/ldap-gateway.ts';
+import { longTimeouts, startPeople } from './testing/ldap-gateway.ts';
 import { rootFolder } from './testing/pnpm.ts';
 import { operatorIn } from './testing/redis-commands.ts';
 import { documentedLines } from './testing/redis-lines.ts';
@@ -76,6 +76,11 @@ test('the whole example checks green, starts as the unit starts it, and answers 
     'ldaps://ldap-a.example.com': [1, people.slapd.ldapsUrl],
     'ldaps://ldap-b.example.com': [1, people.slapd.ldapsUrl.replace('127.0.0.1', 'localhost')],
     'cn=sallyport,ou=services,dc=example,dc=com': [1, people.slapd.service.dn],
+    'use: ldap\n': [1, `use: ldap\n    timeout: ${longTimeouts.timeout}\n`],
+    'caFile: tls/ldap-ca.crt\n': [
+      1,
+      `caFile: tls/ldap-ca.crt\n      serverTimeout: ${longTimeouts.options.serverTimeout}\n`,
+    ],
   });
   const { emergency, tokensFile } = await makeTokensFile(config);
   const names = ['tls/server.crt', 'tls/server.key', 'tls/ca.crt', 'tls/redis-ca.crt'];

@@ -115,6 +115,7 @@ export async function startWorld(resources: AsyncDisposableStack, setup: Setup):
   };
   const corp = directory.authenticator({
     options: {
+      serverTimeout: '1s',
       urls: [`ldaps://127.0.0.1:${way.port}`],
       user: {
         base: `ou=people,${directory.slapd.suffix}`,
@@ -122,7 +123,7 @@ export async function startWorld(resources: AsyncDisposableStack, setup: Setup):
         attributes: { username: 'uid', uid: 'description' },
       },
     },
-    entry: { cache: { store: 'shared' } },
+    entry: { cache: { store: 'shared' }, timeout: '3s' },
   });
   const configOf = (
     replica: number | undefined,

@@ -146,8 +146,8 @@ export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
       [
         sessions,
         people.authenticator({
-          options: { serverTimeout: '8s', ...userOptions(people, user), ...options },
-          entry: { cache: 'off', timeout: '9s', ...entry },
+          options: { ...userOptions(people, user), ...options },
+          ...(entry && { entry }),
         }),
         ...(typeof others === 'function' ? others(url) : others),
       ],
