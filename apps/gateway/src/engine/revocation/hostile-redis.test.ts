@@ -131,11 +131,11 @@ describe.each(['redis-server', 'valkey-server'] as const)(
       expect(lines.length).toBeLessThan(written);
     });
 
-    test('is removed, counted and written back by what follows a poll, too', async () => {
+    test('that was written after a poll is removed and counted, and its data is written back', async () => {
       const { redis: server, opened } = file;
       const client = server.client();
-      // What someone writes before the replicas are read, before the list is read and changed, and after the poll that follows,
-      // before the notes of replicas are written back.
+      // Another client writes before the replicas are read, before the list is read, before the list is changed, and before
+      // the notes of the replicas are written back. The call without a write is the second poll.
       const writes = [
         () => client.set(keys.replicas, 'x'),
         () => client.set(keys.list, 'x'),
@@ -157,7 +157,7 @@ describe.each(['redis-server', 'valkey-server'] as const)(
       await begin(opened, draft('block'));
       await one.reader.poll();
       await begin(opened, draft('block', 'john'));
-      // The first call polls. After this time, it is followed by one for the replicas.
+      // The call -1 is the first poll. The replicas are read after it, since they were last read more than 5 s ago.
       call = -1;
       clock.now += 6_000;
       await one.reader.poll();
@@ -168,6 +168,23 @@ describe.each(['redis-server', 'valkey-server'] as const)(
       }
       expect([await names(opened), await client.hlen(keys.replicas)]).toEqual([['jane'], 1]);
       expect(one.logged.foreign).toBe(4);
+    });
+
+    test('is not counted when a reply names a forged number of them', async () => {
+      const { opened } = file;
+      const forge = (reply: unknown) =>
+        Array.isArray(reply) ? reply.with(3, -7) : typeof reply === 'number' ? 7 : reply;
+      const redis = {
+        ...opened.redis,
+        probe: async (...args: Parameters<ProbedRedis['probe']>) =>
+          forge(await opened.redis.probe(...args)),
+      } as ProbedRedis;
+      const one = replica('one', { ...opened, redis });
+      await one.reader.poll();
+      await begin(opened, draft('block'));
+      await one.reader.poll();
+      expect(one.list.blocks.map(({ name }) => name)).toEqual(['jane']);
+      expect(one.logged).toEqual({ foreign: 0, lines: [] });
     });
 
     test.each([keys.revision, keys.list, keys.replicas])(

@@ -115,7 +115,8 @@ export function createRevocationReader(dependencies: ReaderDependencies) {
   const { redis: current, clocks, replicaId, startsWithoutBlocks } = dependencies;
   const log = createReaderLog(dependencies.logger, clocks.monotonic);
   const onForeign = (keys: number) => {
-    if (keys === 0) return;
+    // An attacker on the connection can send any number.
+    if (keys <= 0) return;
     dependencies.onForeign(keys);
     log.foreign(keys);
   };

@@ -214,7 +214,7 @@ export async function synchronize(redis: ProbedRedis, list: RevocationList, onFo
   const listing = await readListing(redis, onForeign);
   const { adopted, outOfOrder } = list.merge(listing.entries);
   const change = repairOf(redis, listing, list, new Set(outOfOrder.map(({ id }) => id)));
-  // If someone else was faster, the list must be read again, too.
+  // After this the list must be read again, even if another client was faster and nothing was changed.
   if (change) await applyChange(redis, listing, change, onForeign).catch(() => undefined);
   return {
     redis,
