@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { anHour } from '../testing/server.ts';
 import { spreadHandshakes } from './handshakes.ts';
 
@@ -132,14 +132,21 @@ test('8 that never end delay none of their address for longer than their share',
 });
 
 test('one that waits for others of its address for too long is closed', async () => {
-  const { begun, open, until } = await start({ ends: false, timeout: 200 });
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { begun, open, until, settled } = await start({ ends: false, timeout: 200 });
   const first = await open(8);
   write(first);
   await until(() => begun.length === 8);
   const [waiting] = await open(1);
   waiting?.write(hello('9'));
+  expect(await settled()).toBe(0);
+  vi.advanceTimersByTime(199);
+  expect(await settled()).toBe(0);
+  expect(waiting?.closed).toBe(false);
+  vi.advanceTimersByTime(1);
   await expect.poll(() => waiting?.closed).toBe(true);
-  expect(begun).toHaveLength(8);
+  expect(begun.filter(({ text }) => text !== 'last')).toHaveLength(8);
   expect(first.every(({ closed }) => !closed)).toBe(true);
 });
 

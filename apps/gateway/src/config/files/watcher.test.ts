@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { appendFileSync, readdirSync, readlinkSync } from 'node:fs';
-import {
+import fs, {
   appendFile,
   mkdir,
   mkdtemp,
@@ -13,6 +13,7 @@ import {
   utimes,
   writeFile,
 } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { waitFor } from '@sallyport/test-servers/wait-for';
@@ -62,6 +63,30 @@ describe('createFileWatcher', () => {
         return 'closed since';
       }
     });
+
+  test.each(['EMFILE', 'ENFILE'])(
+    'a file that a process without a file descriptor left (%s) cannot read has not changed',
+    async (code) => {
+      await watcher.watch([file], later, count);
+      const shortage = Object.assign(new Error(code), { code });
+      const open = vi.spyOn(fs, 'open').mockRejectedValue(shortage);
+      syncBuiltinESMExports();
+      const end = () => {
+        open.mockRestore();
+        syncBuiltinESMExports();
+      };
+      onTestFinished(end);
+      await watcher.scan();
+      await writeFile(file, 'two');
+      await watcher.scan();
+      expect([open.mock.calls.length > 1, changes]).toEqual([true, 0]);
+      end();
+      await watcher.scan();
+      expect(changes).toBe(1);
+      await watcher.scan();
+      expect(changes).toBe(1);
+    },
+  );
 
   test('reports a changed content once', async () => {
     await watcher.watch([file], later, count);

@@ -147,6 +147,8 @@ async function fingerprint(file: string, known?: Fingerprint): Promise<Fingerpri
     return { readAt, ...(await readFingerprint(file)) };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
+    // A process without a file descriptor left learns nothing about the file, so this is not a change of it.
+    if (known !== undefined && ['EMFILE', 'ENFILE'].includes(code)) return known;
     return { stamp: code, digest: code, readAt, changedAt: 0 };
   }
 }
