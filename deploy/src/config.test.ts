@@ -97,7 +97,13 @@ async function startDocumentedRedis() {
     'redis-password': password,
     'sealing-key': randomBytes(32).toString('base64'),
   };
-  return { url: redis.tlsUrl, files, [Symbol.asyncDispose]: () => redis[Symbol.asyncDispose]() };
+  const url = 'url: rediss://redis.example.com:6380';
+  // A busy machine is not an outage.
+  const places = {
+    [`options:\\n      ${url}`]: `options:\\n      commandTimeout: 30s\\n      url: ${redis.tlsUrl}`,
+    [`redis:\\n    ${url}`]: `redis:\\n    timeout: 5s\\n    url: ${redis.tlsUrl}`,
+  };
+  return { places, files, [Symbol.asyncDispose]: () => redis[Symbol.asyncDispose]() };
 }
 
 /** Replaces the addresses of example.com. */
@@ -116,7 +122,7 @@ test('nor in that of the component redis, with a Redis whose user has the docume
   await using authority = await createAuthority();
   await using redis = await startDocumentedRedis();
   const objects = await renderOverlay(tools, 'service', ['redis']);
-  const here = replaced(objects, { 'rediss://redis.example.com:6380': redis.url });
+  const here = replaced(objects, redis.places);
   const secrets = await secretsFrom(authority);
   const files = { ...secrets['sallyport-files'], ...redis.files };
   expect(await checkMounted(here, { ...secrets, 'sallyport-files': files })).toEqual([]);
@@ -139,7 +145,7 @@ test.each(['service', 'control-plane'])(
     await using slapd = await startSlapd();
     await slapd.add(toLdif([jane, devs]));
     const here = replaced(await renderOverlay(tools, way, ['login']), {
-      'rediss://redis.example.com:6380': redis.url,
+      ...redis.places,
       'ldaps://ldap.example.com': slapd.ldapsUrl,
       // A busy machine is not an outage of the directory.
       'caFile: ldap-ca.crt': 'caFile: ldap-ca.crt\\n      serverTimeout: 30s',
