@@ -66,11 +66,13 @@ export interface Checkable {
    * must not lock all users out. A backend without a ping gets a random token, which it must not accept; never a user's token
    * or password, since repeated failures lock accounts.
    *
+   * @param use how `directory` in gateway.yaml uses this authenticator. Only `sallyport check` passes it. Warn then of a user who
+   *   could choose whose groups they get. A plugin may ignore it
    * @returns what does not work although the backend answers, such as one of several servers that is down, or a filter that finds
    *   no user. Each string says how to fix it, and contains no secret. Nothing, or an empty list, means that all works
    */
   // biome-ignore lint/suspicious/noConfusingVoidType: a check that has nothing to say may be declared as Promise<void>
-  check(signal: AbortSignal): Promise<readonly string[] | void>;
+  check(signal: AbortSignal, use?: DirectoryUse): Promise<readonly string[] | void>;
 
   /**
    * The place of the token records, such as the address of a store with the prefix of its keys; without a secret. `sallyport
@@ -109,24 +111,27 @@ export interface PasswordLogin {
   loginToken?(username: string, password: string): string | undefined;
 }
 
-/** User directories find users without their password or token. An authenticator may have one of the two methods alone. */
+/**
+ * User directories find users without their password or token. An authenticator may have one of the two methods alone. With both, it
+ * can be the `directory` of other authenticators: for each user of theirs, the gateway calls `lookUp` and then `revalidate` with the
+ * user that it found.
+ */
 export interface UserDirectory {
   /**
-   * Looks up a user with their groups. `sallyport explain --user` calls it.
+   * Looks up a user with their groups. `sallyport explain --user` calls it, and the gateway for the `directory` of another
+   * authenticator.
    *
-   * @param username as a decision names the user or as a login writes it, without the prefix of gateway.yaml
+   * @param username as a decision names the user or as a login writes it, without the prefix of gateway.yaml. With `isJoin`, it
+   *   may be anything that the token of another authenticator says
    * @returns undefined when the backend has no such user
-   * @throws AuthenticatorError when it could not be checked
+   * @throws AuthenticatorError when it could not be checked, or when several users have this name
    */
-  lookUp(
-    username: string,
-    context: Pick<AuthenticateContext, 'signal' | 'trace'>,
-  ): Promise<UserInfo | undefined>;
+  lookUp(username: string, context: LookUpContext): Promise<UserInfo | undefined>;
 
   /**
-   * Checks whether a user who logged in before may still log in: whether they still exist (as the same `uid`, if the login had
-   * one), are not disabled, locked or expired, and have not changed their password. Their groups are read again. A session of the
-   * login server needs it.
+   * Checks whether a user who logged in before, or has a token of another authenticator, may still log in: whether they still exist
+   * (as the same `uid`, if there is one), are not disabled, locked or expired, and have not changed their password. Their groups are
+   * read again. A session of the login server needs it, and the `directory` of another authenticator.
    *
    * A backend often records the change of a password in whole seconds. A change that it records in the second of `since`
    * may have come before the login, so it does not end the session.
@@ -175,14 +180,39 @@ export interface AuthenticateContext {
   readonly trace?: (step: string) => void;
 }
 
+/** A `LookUpContext` is what an authenticator gets with the name of a user to look up. */
+export interface LookUpContext extends Pick<AuthenticateContext, 'signal' | 'trace'> {
+  /**
+   * True: the name comes from a token of another authenticator, and the bearer of that token gets the groups of the user who is
+   * found. So find a user only by what the operator has chosen for this, and only by an exact match, in which at most case is
+   * ignored: never by a second guess. The groups need not be read, since `revalidate` reads them next. Left out: an
+   * operator looks the user up.
+   */
+  readonly isJoin?: boolean;
+}
+
 /** A `RevalidateContext` is what an authenticator gets with a user who has logged in before. */
 export interface RevalidateContext extends Pick<AuthenticateContext, 'signal' | 'trace'> {
-  /** When the password was checked. A password that was changed later ends the session. */
-  readonly since: Date;
+  /**
+   * When the password was checked. A password that was changed later ends the session. Left out: no password was checked, since the
+   * user has a token of another authenticator. Then no change of a password counts.
+   */
+  readonly since?: Date;
 }
 
 /** A user who has logged in, as the authenticator's own decision named them then: without the prefix of gateway.yaml. */
 export type LoggedIn = Pick<UserInfo, 'username' | 'uid'>;
+
+/** `LookUpKey` is the part of a user by which `directory` finds them: a value of `extra` must be the only one of its key. */
+export type LookUpKey = 'username' | 'uid' | { readonly extra: string };
+
+/** `DirectoryUse` is how `directory` in gateway.yaml uses an authenticator. */
+export interface DirectoryUse {
+  /** The part of this authenticator's users by which they are looked up in another one. Left out: they are not. */
+  readonly lookedUpBy?: LookUpKey;
+  /** Whether users of other authenticators are looked up in this one. */
+  readonly isDirectory?: boolean;
+}
 
 /** `TokenAudiences` names a source of tokens, each of which is bound to some of these audiences. */
 export interface TokenAudiences {

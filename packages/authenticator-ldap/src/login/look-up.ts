@@ -264,8 +264,8 @@ export function createRevalidate(
 
   return async ({ username, uid }, { since, signal, trace }) => {
     signal.throwIfAborted();
-    const sinceTime = since.getTime();
-    if (Number.isNaN(sinceTime))
+    const sinceTime = since?.getTime();
+    if (sinceTime !== undefined && Number.isNaN(sinceTime))
       throw new AuthenticatorError('failed', 'the time of the login is not a date');
     if (!isUsername(username)) return unknownUser;
     const searched = { username, uid, hasLoggedIn: true };
@@ -282,7 +282,8 @@ export function createRevalidate(
     if (result.kind === 'none') return unknownUser;
     const { user } = result;
     if (user.username !== username || (uid !== undefined && user.uid !== uid)) return unknownUser;
-    const state = readAccountState(user.entry, { now: Date.now(), since: sinceTime });
+    const moments = { now: Date.now(), ...(sinceTime !== undefined && { since: sinceTime }) };
+    const state = readAccountState(user.entry, moments);
     trace?.(accountText(state));
     if (state.refusal?.reason === 'unknown-user') return unknownUser;
     if (state.refusal) return { kind: 'rejected', reason: state.refusal.reason, subject: username };
