@@ -185,8 +185,10 @@ export interface LookUpContext extends Pick<AuthenticateContext, 'signal' | 'tra
   /**
    * True: the name comes from a token of another authenticator, and the bearer of that token gets the groups of the user who is
    * found. So find a user only by what the operator has chosen for this, and only by an exact match, in which at most case is
-   * ignored: never by a second guess. The groups need not be read, since `revalidate` reads them next. Left out: an
-   * operator looks the user up.
+   * ignored: never by a second guess. Many directories treat other Unicode forms as the same name (fullwidth letters, soft
+   * hyphens, spaces, with some also accents), so compare the name that was found. Find users who are disabled or locked as
+   * well: one who is not found is let in by `missing: accept`, and `revalidate` is not asked. The groups need not be read,
+   * since `revalidate` reads them next. Left out: an operator looks the user up.
    */
   readonly isJoin?: boolean;
 }

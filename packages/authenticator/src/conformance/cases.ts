@@ -1,5 +1,6 @@
 import { attemptsCases } from './abilities/attempts.ts';
 import { checkableCases } from './abilities/checkable.ts';
+import { directoryOfOthersCases } from './abilities/directory-of-others.ts';
 import { listsUsersCases } from './abilities/lists-users.ts';
 import { lookUpCases } from './abilities/look-up.ts';
 import { passwordLoginCases } from './abilities/password-login.ts';
@@ -33,6 +34,11 @@ export const cases: Readonly<Record<string, readonly CaseDefinition[]>> = {
   Recognizing: recognizingCases,
   Checkable: checkableCases,
   PasswordLogin: [...passwordLoginCases, ...attemptsCases],
-  UserDirectory: [...userDirectoryCases, ...lookUpCases, ...revalidateCases],
+  UserDirectory: [
+    ...userDirectoryCases,
+    ...lookUpCases,
+    ...revalidateCases,
+    ...directoryOfOthersCases,
+  ],
   ListsUsers: listsUsersCases,
 };

@@ -6,6 +6,7 @@ import { secretFinder } from './leaks.ts';
 import { brokenAbilities } from './testing/broken-abilities.ts';
 import { brokenAnswers } from './testing/broken-answers.ts';
 import { brokenCalls } from './testing/broken-calls.ts';
+import { brokenDirectories } from './testing/broken-directories.ts';
 import { brokenLifecycles } from './testing/broken-lifecycles.ts';
 import type { Break } from './testing/broken-plugin.ts';
 import { brokenUsers } from './testing/broken-users.ts';
@@ -17,6 +18,7 @@ const brokenPlugins = [
   ...brokenCalls,
   ...brokenAbilities,
   ...brokenUsers,
+  brokenDirectories,
 ].flatMap(Object.entries);
 
 const good = await memoryHarness();
@@ -150,7 +152,7 @@ describe('skips', () => {
     const { looksUpUsers: _, revalidation: __, ...rest } = good;
     const made = conformanceCases(rest as typeof good);
     expect(made.filter(({ skip }) => skip !== undefined)).toEqual([]);
-    expect(cases.length - made.length).toBe(18);
+    expect(cases.length - made.length).toBe(25);
     expect(
       made.filter(({ name }) => /lookUp|revalidate/.test(name)).map(({ name }) => name),
     ).toEqual(['lookUp() and revalidate() are there exactly where the harness says so']);

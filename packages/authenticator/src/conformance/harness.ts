@@ -76,7 +76,10 @@ export interface ConformanceHarness<Options> {
   readonly sendsPasswords: boolean;
   /** True when the plugin, with these options, reads files by `context.watchFile`. */
   readonly watchesFiles: boolean;
-  /** True when the authenticator has `lookUp`: the cases then look up the users of `validTokens`. Default: false. */
+  /**
+   * True when the authenticator has `lookUp`: the cases then look up the users of `validTokens` by their usernames. With
+   * `revalidation`, they also do so as the gateway does for the token of another authenticator. Default: false.
+   */
   readonly looksUpUsers?: boolean;
   /** Left out: the authenticator has no `revalidate`. */
   readonly revalidation?: RevalidationSamples;

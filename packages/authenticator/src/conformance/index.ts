@@ -20,10 +20,9 @@ export function conformanceCases<Options>(
 ): readonly ConformanceCase[] {
   const skips = skipsOf(harness);
   let last: Promise<unknown> = Promise.resolve();
-  const methods = {
-    lookUp: harness.looksUpUsers === true,
-    revalidate: harness.revalidation !== undefined,
-  };
+  const lookUp = harness.looksUpUsers === true;
+  const revalidate = harness.revalidation !== undefined;
+  const methods = { lookUp, revalidate, directory: lookUp && revalidate };
   const applicable = definitions.filter(({ needs }) => needs === undefined || methods[needs]);
   return applicable.map((definition) => {
     const { name } = definition;

@@ -13,8 +13,11 @@ export interface CaseDefinition {
   readonly name: string;
   /** The case is skipped where the harness says that there is no backend. */
   readonly needsBackend?: true;
-  /** The case is left out where the harness says that the authenticator does not have this method. */
-  readonly needs?: 'lookUp' | 'revalidate';
+  /**
+   * The case is left out where the harness says that the authenticator does not have this method. `directory`: both, so that it
+   * can be the `directory` of other authenticators.
+   */
+  readonly needs?: 'lookUp' | 'revalidate' | 'directory';
   run(kit: Kit): Promise<void>;
 }
 

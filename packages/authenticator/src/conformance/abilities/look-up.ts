@@ -12,7 +12,7 @@ import {
   usersCase,
 } from './user-directory.ts';
 
-const lookUp: UserMethod<UserInfo | undefined> = {
+export const lookUp: UserMethod<UserInfo | undefined> = {
   name: 'lookUp',
   call: async (authenticator, { username }, context) =>
     await authenticator.lookUp?.(username, context),

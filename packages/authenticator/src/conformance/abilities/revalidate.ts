@@ -17,7 +17,7 @@ import {
 
 type Answer = Outcome<Decision | undefined>;
 
-function mustStay(kit: Kit, user: UserInfo, outcome: Answer): void {
+export function mustStay(kit: Kit, user: UserInfo, outcome: Answer): void {
   verify('value' in outcome && isAbout(outcome.value, user), () => ({
     expected: `revalidate() of ${nameOf(user)} to authenticate ${kit.show(user)}`,
     got: gotOf(kit, outcome),
@@ -25,7 +25,7 @@ function mustStay(kit: Kit, user: UserInfo, outcome: Answer): void {
   }));
 }
 
-function mustRefuse(
+export function mustRefuse(
   kit: Kit,
   user: LoggedIn,
   reason: RejectionReason,
@@ -45,7 +45,7 @@ const mustAllRefuse =
   (reason: RejectionReason, why: string) => (kit: Kit, user: LoggedIn, outcome: Answer) =>
     mustRefuse(kit, user, reason, outcome, why);
 
-const revalidate: UserMethod<Decision | undefined> = {
+export const revalidate: UserMethod<Decision | undefined> = {
   name: 'revalidate',
   call: async (authenticator, { username, uid }, { since = new Date(), ...context }) =>
     await authenticator.revalidate?.(
@@ -65,7 +65,7 @@ const revalidate: UserMethod<Decision | undefined> = {
   },
 };
 
-function usersWithOtherUid(kit: Kit): readonly LoggedIn[] {
+export function usersWithOtherUid(kit: Kit): readonly LoggedIn[] {
   const users = knownUsers(kit).filter(({ uid }) => uid !== undefined);
   verifySome(users, 'valid tokens of users with a uid');
   return users.flatMap(({ username, uid = '' }) =>
@@ -73,8 +73,14 @@ function usersWithOtherUid(kit: Kit): readonly LoggedIn[] {
   );
 }
 
-const refusedOf = ({ harness }: Kit) =>
-  (harness.revalidation?.refused ?? []).map(({ user, reason }) => ({ ...user, reason }));
+/** Returns the users that must be refused. @throws AssertionError when the harness gives none */
+export function refusedOf({
+  harness: { revalidation },
+}: Kit): readonly (LoggedIn & { readonly reason: RejectionReason })[] {
+  const { refused = [] } = revalidation ?? {};
+  verifySome(refused, 'revalidation.refused');
+  return refused.map(({ user, reason }) => ({ ...user, reason }));
+}
 
 const reasons: readonly RejectionReason[] = [
   'unknown-user',
@@ -131,10 +137,7 @@ export const revalidateCases: readonly CaseDefinition[] = [
   usersCase(
     revalidate,
     'revalidate() refuses users that the backend does not let in, with the reason',
-    (kit) => {
-      verifySome(refusedOf(kit), 'revalidation.refused');
-      return refusedOf(kit);
-    },
+    refusedOf,
     (kit, { reason, ...user }, outcome) =>
       mustRefuse(
         kit,

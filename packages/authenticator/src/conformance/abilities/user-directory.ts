@@ -23,6 +23,8 @@ interface UserContext extends Pick<AuthenticateContext, 'signal' | 'trace'> {
 /** A method that is called with a user and no token. */
 export interface UserMethod<Answer> {
   readonly name: 'lookUp' | 'revalidate';
+  /** What an authenticator must have for the cases of the method. Left out: the method. */
+  readonly needs?: 'directory';
   call(authenticator: Authenticator, user: LoggedIn, context: UserContext): Promise<Answer>;
   /** Fails when an answer is not the user's. @param user undefined: no one has the name that was asked for */
   verifyAnswer(
@@ -60,7 +62,7 @@ export function usersCase<Answer, User extends LoggedIn>(
         verifyAnswer(kit, user, await ask(kit, method, authenticator, user, { since }));
     }
   };
-  return authenticatorCase(name, run, { needs: method.name });
+  return authenticatorCase(name, run, { needs: method.needs ?? method.name });
 }
 
 /** Formats a name for a message. It may be very long, or ill-formed. */

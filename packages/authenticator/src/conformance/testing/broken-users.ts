@@ -1,17 +1,23 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Decision, LoggedIn, RevalidateContext, UserInfo } from '../../index.ts';
+import type {
+  Decision,
+  LoggedIn,
+  LookUpContext,
+  RevalidateContext,
+  UserInfo,
+} from '../../index.ts';
 import { type Break, type BrokenPlugins, withAuthenticator } from './broken-plugin.ts';
 
-type LookUpContext = Pick<RevalidateContext, 'signal' | 'trace'>;
 type LookUp = (username: string, context: LookUpContext) => Promise<UserInfo | undefined>;
 type Revalidate = (user: LoggedIn, context: RevalidateContext) => Promise<Decision>;
 
 const missing = () => Promise.reject(new Error('the good one has it'));
 
-const withLookUp = (change: (inner: LookUp) => (...call: Parameters<LookUp>) => unknown): Break =>
-  withAuthenticator(({ lookUp = missing }) => ({ lookUp: change(lookUp) as LookUp }));
+export const withLookUp = (
+  change: (inner: LookUp) => (...call: Parameters<LookUp>) => unknown,
+): Break => withAuthenticator(({ lookUp = missing }) => ({ lookUp: change(lookUp) as LookUp }));
 
-const withRevalidate = (
+export const withRevalidate = (
   change: (inner: Revalidate) => (...call: Parameters<Revalidate>) => unknown,
 ): Break =>
   withAuthenticator(({ revalidate = missing }) => ({
@@ -69,6 +75,8 @@ const casesWithAnswers = {
     '150 concurrent calls of lookUp() keep users apart',
     'lookUp() finds no one by a name that no user has, and never throws',
     'lookUp() finds the users of valid tokens, as their tokens give them',
+    'lookUp() for the token of another authenticator finds the users of valid tokens',
+    'lookUp() for the token of another authenticator finds no one by a name that no user has, and never throws',
     'lookUp() reports a stopped backend as unavailable',
   ],
   revalidate: [
@@ -80,6 +88,9 @@ const casesWithAnswers = {
     'revalidate() refuses a user with another uid as unknown-user',
     'revalidate() refuses users that the backend does not let in, with the reason',
     'revalidate() reports a stopped backend as unavailable',
+    'revalidate() without the time of a login authenticates the users of valid tokens, as their tokens give them',
+    'revalidate() without the time of a login refuses users that the backend does not let in, with the reason',
+    'revalidate() without the time of a login refuses a user with another uid as unknown-user',
   ],
 };
 
@@ -128,10 +139,12 @@ const brokenLookUps: BrokenPlugins = {
         return user;
       }),
       '150 concurrent calls of lookUp() keep users apart',
+      'lookUp() for the token of another authenticator finds no one by a name that no user has, and never throws',
     ],
-    'reads a name up to its NUL': withLookUp(
-      (inner) => (name, context) => inner(name.split('\0')[0] ?? '', context),
-    ),
+    'reads a name up to its NUL': [
+      withLookUp((inner) => (name, context) => inner(name.split('\0')[0] ?? '', context)),
+      'lookUp() for the token of another authenticator finds no one by a name that no user has, and never throws',
+    ],
   },
   'lookUp() reports a stopped backend as unavailable': {
     'finds no one during an outage': withLookUp((inner) => async (name, context) => {
@@ -142,7 +155,7 @@ const brokenLookUps: BrokenPlugins = {
   },
 };
 
-const revalidated = (
+export const revalidated = (
   change: (decision: Decision, user: LoggedIn, context: RevalidateContext) => unknown,
 ): Break =>
   withRevalidate(
@@ -156,6 +169,7 @@ const brokenRevalidations: BrokenPlugins = {
         decision.kind === 'authenticated' ? { ...decision, user: { username } } : decision,
       ),
       '150 concurrent calls of revalidate() keep users apart',
+      'revalidate() without the time of a login authenticates the users of valid tokens, as their tokens give them',
     ],
   },
   'revalidate() refuses a name that no user has as unknown-user, and never throws': {
@@ -168,28 +182,38 @@ const brokenRevalidations: BrokenPlugins = {
       '150 concurrent calls of revalidate() keep users apart',
       'revalidate() decides in the words of the contract, and never without an opinion',
       'revalidate() refuses a user with another uid as unknown-user',
+      'revalidate() without the time of a login refuses a user with another uid as unknown-user',
     ],
   },
   'revalidate() refuses a user with another uid as unknown-user': {
-    'does not compare the uid': withRevalidate(
-      (inner) =>
-        ({ username }, context) =>
-          inner({ username }, context),
-    ),
-    'compares the beginning of the uid': withRevalidate((inner) => ({ username, uid }, context) => {
-      const known = { alice: '1-alice', bob: '2-bob' }[username];
-      return inner(
-        { username, ...(uid && { uid: known?.startsWith(uid) ? known : uid }) },
-        context,
-      );
-    }),
+    'does not compare the uid': [
+      withRevalidate(
+        (inner) =>
+          ({ username }, context) =>
+            inner({ username }, context),
+      ),
+      'revalidate() without the time of a login refuses a user with another uid as unknown-user',
+    ],
+    'compares the beginning of the uid': [
+      withRevalidate((inner) => ({ username, uid }, context) => {
+        const known = { alice: '1-alice', bob: '2-bob' }[username];
+        return inner(
+          { username, ...(uid && { uid: known?.startsWith(uid) ? known : uid }) },
+          context,
+        );
+      }),
+      'revalidate() without the time of a login refuses a user with another uid as unknown-user',
+    ],
   },
   'revalidate() refuses users that the backend does not let in, with the reason': {
-    'lets a locked user stay': revalidated((decision, { username }) =>
-      decision.kind === 'rejected' && decision.reason === 'locked'
-        ? { kind: 'authenticated', user: { username } }
-        : decision,
-    ),
+    'lets a locked user stay': [
+      revalidated((decision, { username }) =>
+        decision.kind === 'rejected' && decision.reason === 'locked'
+          ? { kind: 'authenticated', user: { username } }
+          : decision,
+      ),
+      'revalidate() without the time of a login refuses users that the backend does not let in, with the reason',
+    ],
   },
   'revalidate() refuses a login from before the password was changed': {
     'does not look at when the password was changed': withRevalidate(
