@@ -180,6 +180,7 @@ export function completeAuthenticators(
     const title = authenticatorTitle(settings.name, from);
     return {
       ...settings,
+      groups: ownGroups(settings),
       /** The package it was loaded from, for messages. */
       package: from,
       plugin,
@@ -212,6 +213,15 @@ export function completeAuthenticators(
         ];
         return locate({ path, message: `${title} ${failure}: ${message}`, fix });
       },
+      /** Makes a problem of why no user can be looked up in its directory, at the name of that. */
+      directoryProblem: (message: string, fix?: string) =>
+        locate({
+          path: ['authenticators', index, 'directory', 'authenticator'],
+          message: `${title}: ${message}`,
+          fix:
+            fix ??
+            'write the name of an authenticator that can look users up, such as one with use: ldap',
+        }),
       /** Makes a problem of why it can't log anyone in, at its name in `login.authenticators`. */
       loginProblem: (reason: string) => {
         const path = ['login', 'authenticators', login?.authenticators.indexOf(settings.name) ?? 0];
@@ -223,6 +233,11 @@ export function completeAuthenticators(
       },
     };
   });
+}
+
+/** Returns which groups of the token the identity policy lets pass: none where those of a directory replace them. */
+function ownGroups({ groups, directory }: FileConfig['authenticators'][number]) {
+  return directory?.groups === 'replace' ? { ...groups, allow: [] } : groups;
 }
 
 /** Finds the option whose file a message begins with: its plugin has read the file by itself. Empty: there is no such option. */

@@ -58,13 +58,20 @@ const code = (value: unknown) => `\`${typeof value === 'string' ? value : JSON.s
 
 function typeOf({ path, schema }: Entry): string {
   const { type, pattern, enum: words, const: word, format, anyOf, items } = schema;
-  if (Array.isArray(anyOf)) return '`off` or a map';
+  if (Array.isArray(anyOf)) return choices.format(anyOf.flatMap(branchType));
   if (Array.isArray(words)) return choices.format(words.map(code));
   if (word !== undefined) return code(word);
   if (isObject(items) && items.writeOnly === true) return 'list of secrets';
   if (format === 'uri') return 'URL';
   if (/File$/.test(path)) return 'path';
   return patterns.get(pattern) ?? types[String(type)] ?? String(type);
+}
+
+/** Returns the values of one branch of a union. */
+function branchType(branch: unknown): readonly string[] {
+  const { const: word, enum: words = [word] } = branch as JsonSchema;
+  const values = (words as unknown[]).filter((one) => one !== undefined);
+  return values.length > 0 ? values.map(code) : ['a map'];
 }
 
 /** Splits a description into its text and the range of a duration or a size at its end. Others have theirs in the schema. */

@@ -298,3 +298,91 @@ authenticators:
     'gateway.yaml:12:20: authenticators[1].maxConcurrent',
   ]);
 });
+
+describe('`directory` that can find no one, or would do nothing', () => {
+  const corp = '  - name: corp\n    use: ./probe.js';
+  const sessions = '  - name: sessions\n    use: ./probe.js';
+  const login = (authenticators: string, of = 'sessions') =>
+    `login: { publicUrl: https://login.example.com, sessions: ${of}, authenticators: [${authenticators}] }`;
+  test.each([
+    [
+      'another name',
+      '    directory: { authenticator: corb }',
+      corp,
+      '7:33: authenticators[0].directory.authenticator: "corb" is not an authenticator of this file: did you mean corp?',
+    ],
+    [
+      'a name that is like none',
+      '    directory: { authenticator: ldap }',
+      '',
+      '"ldap" is not an authenticator of this file: write the name of an authenticator with use: ldap',
+    ],
+    [
+      'itself',
+      '    directory: { authenticator: probe }',
+      corp,
+      '7:33: authenticators[0].directory.authenticator: is this authenticator itself: write the name of an authenticator with use: ldap',
+    ],
+    [
+      'a circle',
+      '    directory: { authenticator: corp }',
+      `${corp}\n    directory: { authenticator: probe }`,
+      'corp has a directory of its own: groups would come from it in one place, and from probe in another: remove directory of corp, or write probe here',
+    ],
+    [
+      'a prefix of groups that are replaced',
+      '    directory: { authenticator: corp }\n    groups: { prefix: "oidc:" }',
+      corp,
+      '8:15: authenticators[0].groups.prefix: has no effect: the groups of corp replace those of the token, and have the names that it gives them: set this key at corp, or write directory.groups: add',
+    ],
+    [
+      'allowed groups that are replaced',
+      '    directory: { authenticator: corp }\n    groups: { allow: [a] }',
+      corp,
+      '8:15: authenticators[0].groups.allow: has no effect: the groups of corp replace those of the token',
+    ],
+    [
+      'users who log in',
+      '    directory: { authenticator: corp }',
+      `${corp}\n${sessions}\n${login('probe')}`,
+      "7:5: authenticators[0].directory: can't be used for probe: its users log in, and their sessions would have other groups than their tokens: remove it, or remove probe from login.authenticators",
+    ],
+    [
+      'sessions',
+      '    directory: { authenticator: corp }',
+      `${corp}\n${login('corp', 'probe')}`,
+      '7:5: authenticators[0].directory: has no effect on sessions: their users are looked up by the authenticator that logged them in: remove it, or name another',
+    ],
+    [
+      'two kinds of `by`',
+      '    directory: { authenticator: corp, by: mail }',
+      corp,
+      'authenticators[0].directory.by: must be username, uid, or { extra: KEY }',
+    ],
+    [
+      'answers that are used for too long',
+      '    directory: { authenticator: corp, refresh: 2d }',
+      corp,
+      'authenticators[0].directory.refresh: "2d" is too long: write at most 24h',
+    ],
+  ])('%s', async (_, authenticator, more, expected) => {
+    await using folder = await folderWithProbe();
+    expect(await folder.problems(yaml({ authenticator, more }))).toContainEqual(
+      expect.stringContaining(expected),
+    );
+  });
+
+  test('groups of the token may have a prefix where they are added', async () => {
+    await using folder = await folderWithProbe();
+    const authenticator =
+      '    directory: { authenticator: corp, by: { extra: mail }, groups: add }\n    groups: { prefix: "oidc:" }';
+    const [probe] = (await folder.load(yaml({ authenticator, more: corp }))).authenticators;
+    expect(probe?.directory).toEqual({
+      authenticator: 'corp',
+      by: { extra: 'mail' },
+      groups: 'add',
+      missing: 'reject',
+      refresh: 300_000,
+    });
+  });
+});

@@ -1,6 +1,6 @@
 import { isLoopback } from '@sallyport/plugin-kit';
 import { collide } from './listen.ts';
-import { isObject, type Path, type Problem, valueAt } from './problems.ts';
+import { isObject, nearest, type Path, type Problem, valueAt } from './problems.ts';
 import { type FileConfig, fileJsonSchema } from './schema.ts';
 
 /** A Rule is what one value demands of others. */
@@ -43,7 +43,12 @@ export function checkRules(
       'authenticators would have no time',
     ),
     ...(Array.isArray(file.authenticators)
-      ? [...authenticatorRules(file, written, isValid), slotRule(file), ...loginRules(file)]
+      ? [
+          ...authenticatorRules(file, written, isValid),
+          slotRule(file),
+          ...loginRules(file),
+          ...directoryRules(file),
+        ]
       : []),
   ];
   return rules.flatMap(({ reads, check }) => {
@@ -252,6 +257,91 @@ function sessionNameRules(authenticators: FileConfig['authenticators'], sessions
         },
     }),
   );
+}
+
+/** The fix for a name in `directory.authenticator`. */
+const directoryAdvice = 'write the name of an authenticator with use: ldap';
+
+/** Makes the rules between `directory` of an authenticator and the other authenticators. */
+function directoryRules({ login, authenticators }: FileConfig): Rule[] {
+  const names = authenticators.map((_, index) => ofEntry(index, 'name'));
+  return [...authenticators.entries()].flatMap(([index, one]): Rule[] => {
+    const { name, directory } = one ?? {};
+    if (!isObject(directory)) return [];
+    const path = ofEntry(index, 'directory.authenticator');
+    const found = authenticators.find((other) => other?.name === directory.authenticator);
+    const own = ofEntry(index, 'directory');
+    return [
+      {
+        reads: [path, ...names],
+        check() {
+          if (found === one)
+            return { message: 'is this authenticator itself', fix: directoryAdvice };
+          if (found !== undefined) return undefined;
+          const near = nearest(
+            directory.authenticator,
+            authenticators.map((other) => other.name).filter((other) => other !== name),
+          );
+          return {
+            message: `${JSON.stringify(directory.authenticator)} is not an authenticator of this file`,
+            fix: near === undefined ? directoryAdvice : `did you mean ${near}?`,
+          };
+        },
+      },
+      {
+        reads: [path, ...names],
+        check: () =>
+          found !== one &&
+          isObject(found?.directory) && {
+            message: `${found?.name} has a directory of its own: groups would come from it in one place, and from ${found?.directory?.authenticator} in another`,
+            fix: `remove directory of ${found?.name}, or write ${found?.directory?.authenticator} here`,
+          },
+      },
+      {
+        reads: [own, ofEntry(index, 'name'), at('login')],
+        check: () => idleDirectory(login, name),
+      },
+      ...ownGroupRules(one, index),
+    ];
+  });
+}
+
+/** Refuses a directory for users whom the login server looks up in another way. */
+function idleDirectory(login: FileConfig['login'], name: string) {
+  if (!isObject(login)) return undefined;
+  if (login.sessions === name) {
+    return {
+      message:
+        'has no effect on sessions: their users are looked up by the authenticator that logged them in',
+      fix: 'remove it, or name another authenticator in login.sessions',
+      at: 'key',
+    } as const;
+  }
+  if (!login.authenticators.includes(name)) return undefined;
+  return {
+    message: `can't be used for ${name}: its users log in, and their sessions would have other groups than their tokens`,
+    fix: `remove it, or remove ${name} from login.authenticators`,
+    at: 'key',
+  } as const;
+}
+
+/** Refuses rules for groups of the token, which the groups of the directory replace. */
+function ownGroupRules({ directory, groups }: FileConfig['authenticators'][number], index: number) {
+  return (['prefix', 'allow'] as const).map((key): Rule => {
+    const path = ofEntry(index, `groups.${key}`);
+    return {
+      reads: [path, ofEntry(index, 'directory')],
+      check() {
+        const isSet = groups?.[key] !== undefined && groups[key] !== '';
+        if (directory?.groups !== 'replace' || !isSet) return undefined;
+        return {
+          message: `has no effect: the groups of ${directory.authenticator} replace those of the token, and have the names that it gives them`,
+          fix: `set this key at ${directory.authenticator}, or write directory.groups: add`,
+          at: 'key',
+        };
+      },
+    };
+  });
 }
 
 /**

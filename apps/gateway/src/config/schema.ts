@@ -1,6 +1,6 @@
 import { count, duration, size } from '@sallyport/plugin-kit';
 import { z } from 'zod';
-import { authenticatorCache, fileLifetimes } from './cache/lifetimes.ts';
+import { answerAge, authenticatorCache, fileLifetimes } from './cache/lifetimes.ts';
 import { cacheRedis } from './cache/redis.ts';
 import { loginSchema } from './login.ts';
 import { listenKey, tlsKeys } from './server-keys.ts';
@@ -118,6 +118,41 @@ const server = section('The address that kube-apiserver calls, and its limits.',
   ).prefault('20s'),
 });
 
+const directory = z
+  .strictObject({
+    authenticator: text.describe(
+      'The authenticator in which the users are looked up, such as one with `use: ldap`.',
+    ),
+    by: z
+      .union([z.enum(['username', 'uid']), z.strictObject({ extra: text.describe('The key of `extra`.') })], {
+        error: ({ input }) =>
+          input === null ? undefined : 'must be username, uid, or { extra: KEY }',
+      })
+      .default('username')
+      .describe(
+        'What a user is looked up by: `username` or `uid`, as the backend gives it, or `{ extra: KEY }`, which must have exactly one value.',
+      ),
+    groups: z
+      .enum(['replace', 'add', 'keep'])
+      .default('replace')
+      .describe(
+        "Which groups the user gets: those of the directory (`replace`), both (`add`), or the token's own (`keep`).",
+      ),
+    missing: z
+      .enum(['reject', 'accept'])
+      .default('reject')
+      .describe(
+        'Whether a user who has no account in the directory is refused. With `accept`, they get no groups, or their own with `add` and `keep`.',
+      ),
+    refresh: duration(
+      'How long an answer of the directory is used before it is asked again. While it is down, its last answer is used for its `staleTtl` more.',
+      { ...answerAge, min: '1s' },
+    ).prefault('5m'),
+  })
+  .describe(
+    'Looks each user up in a directory, for their groups and the state of their account. See docs/directory.md. No user is looked up by default.',
+  );
+
 const authenticator = z.strictObject({
   name: z
     .string()
@@ -186,6 +221,7 @@ const authenticator = z.strictObject({
       .default(1000)
       .describe('Maximum number of groups that pass `allow`. A user in more of them is refused.'),
   }),
+  directory: directory.exactOptional(),
   cache: authenticatorCache.exactOptional(),
 });
 

@@ -13,6 +13,7 @@ export type IdentityConfig = Pick<
   AuthenticatorConfig,
   'username' | 'groups' | 'allowSystemNames' | 'allowCredentialId'
 >;
+export type DirectoryConfig = NonNullable<AuthenticatorConfig['directory']>;
 export type CacheRedisConfig = NonNullable<GatewayConfig['cache']['redis']>;
 export type LockoutConfig = GatewayConfig['lockout'];
 export type AuditConfig = NonNullable<GatewayConfig['audit']>;

@@ -31,6 +31,7 @@ function link(
     close: async () => undefined,
     circuitState,
     reconnected: () => undefined,
+    askWithin: async () => ({ kind: 'no-opinion' as const }),
     ...(check === undefined ? {} : { check }),
   };
   return { name, onError: 'continue', recognizes: () => true, authenticator: guard, guard };

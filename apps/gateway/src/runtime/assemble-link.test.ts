@@ -240,6 +240,7 @@ test('an observer sees the steps of the plugin, names before and after the polic
       'corp',
       { username: 'jane', groups: ['dev', 'ops'] },
       { username: 'corp:jane', groups: ['corp:ops'] },
+      undefined,
     ],
   ]);
   await authenticate('corp-1', { audiences: [], signal });

@@ -14,6 +14,7 @@ import {
 } from '../engine/chain/guard.ts';
 import { type IdentityPrefixes, withIdentityPolicy } from '../engine/chain/identity-policy.ts';
 import { type Provenance, withAudiences, withProvenance } from '../engine/chain/layer.ts';
+import { type Directory, withDirectory } from '../engine/directory/with-directory.ts';
 import type { Blocks } from '../engine/revocation/list.ts';
 import { withBlocks } from '../engine/revocation/with-blocks.ts';
 import { withEnded } from '../engine/sessions/with-ended.ts';
@@ -46,6 +47,8 @@ export interface AssembleOptions extends LinkParts {
   readonly guard: Guard;
   /** Set for the authenticator of `login.sessions`, whose tokens are sessions and nothing else. */
   readonly sessions?: LinkSessions | undefined;
+  /** Set for an authenticator with `directory` in its config. */
+  readonly directory?: Directory | undefined;
 }
 
 interface LinkSessions extends SessionDependencies {
@@ -66,7 +69,7 @@ export function assembleGuard(parts: LinkParts, knownGood?: GuardDependencies['k
 }
 
 /**
- * Stacks the layers of one authenticator: blocks(provenance(policy(audiences(cache(checkedDecision(guard(plugin))))))).
+ * Stacks the layers of one authenticator: blocks(provenance(directory(policy(audiences(cache(checkedDecision(guard(plugin)))))))).
  *
  * The cache has checked decisions. Audiences, policy and blocks check cached answers as well as fresh ones. Inside of the
  * policy, the subject of a refusal is the name as the backend knows it; blocks use the names that the policy makes. Provenance
@@ -76,14 +79,18 @@ export function assembleGuard(parts: LinkParts, knownGood?: GuardDependencies['k
  * that the policies of those authenticators make (`assemble-login.ts`). So there is no policy here.
  */
 export function assembleLink(options: AssembleOptions): GuardedLink {
-  const { config, authenticator: plugin, guard, clocks, logger, sessions, provenance } = options;
+  const { config, authenticator: plugin, guard, clocks, logger } = options;
+  const { sessions, directory, provenance } = options;
   const cached = addCache(withCheckedDecision(guard, clocks.wall, sessions !== undefined), options);
   const known = sessions ? withEnded(withSessions(cached, sessions), sessions.hasEnded) : cached;
   const bound = withAudiences(known, options.apiAudiences);
   const named = sessions
     ? bound
     : withIdentityPolicy(bound, config, options.prefixes, logger, provenance?.keyPrefix);
-  const stamped = provenance ? withProvenance(named, config.name, provenance) : named;
+  const joined = directory ? withDirectory(named, directory, config.username.prefix) : named;
+  const stamped = provenance
+    ? withProvenance(joined, config.name, provenance, directory?.config.authenticator)
+    : joined;
   const authenticator = withBlocks(stamped, config.name, options.blocks, logger);
   const recognizes = (token: string) => plugin.recognizes === undefined || plugin.recognizes(token);
   return { name: config.name, onError: config.onError, recognizes, authenticator, guard };

@@ -54,7 +54,7 @@ function setUp({ revalidate, authenticate, isUnknown = false }: Script = {}) {
       calls.authenticate++;
       return authenticate?.(token) ?? { kind: 'authenticated', user: known };
     },
-    async revalidate(user, { since }) {
+    async revalidate(user, { since = new Date() }) {
       calls.revalidate++;
       return (
         revalidate?.(user, since) ?? {

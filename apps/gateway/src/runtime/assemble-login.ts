@@ -86,7 +86,10 @@ export function assembleLogin(options: AssembleLoginOptions) {
   const passwords = withCheckedDecision(guard, clocks.wall);
   const nameUser = identityPolicy(config, prefixes, provenance?.keyPrefix);
   const users = createSessionUsers(guard, (result) => onRevalidated(config.name, result));
-  const cached = addUserCache(withCheckedDecision(users, clocks.wall), options);
+  const settings = sessionUsersCache(config, options.login, options.lifetimes);
+  const cached = addUserCache(withCheckedDecision(users, clocks.wall), settings, options, () =>
+    onRevalidated(config.name, 'stale'),
+  );
   let isUidMissingLogged = false;
   const warnWithoutUid = ({ username: subject, uid }: UserInfo) => {
     if (uid !== undefined || isUidMissingLogged) return;
@@ -140,35 +143,56 @@ function withhold(error: unknown, token: string): never {
 
 /** Makes the cache settings for answers about users of sessions. @param lifetimes `cache` of the config */
 export function sessionUsersCache(
+  config: AuthenticatorConfig,
+  { revalidate: authenticatedTtl, maxSessions }: LoginConfig,
+  lifetimes: CacheLifetimes,
+): CacheSettings {
+  return {
+    ...userCache(config, { use: 'users of sessions', authenticatedTtl }, lifetimes),
+    // Each session asks about its user by itself.
+    maxOfUser: Math.max(maxAnswersOfUser, maxSessions),
+  };
+}
+
+/**
+ * Makes the cache settings for answers about users who are asked about without their token.
+ *
+ * @param config of the authenticator that answers
+ * @param use distinguishes them from answers to its tokens, and to other such questions
+ * @param lifetimes `cache` of the config
+ */
+export function userCache(
   { name, fingerprint, username, cache }: AuthenticatorConfig,
-  login: LoginConfig,
+  { use, authenticatedTtl }: Pick<CacheSettings, 'authenticatedTtl'> & { readonly use: string },
   lifetimes: CacheLifetimes,
 ): CacheSettings {
   const { rejectedTtl, unknownTtl, staleTtl } = cache === 'off' ? lifetimes : cache;
   return {
     store: 'shared',
-    unknownTtl,
     staleTtl,
     name,
     usernamePrefix: username.prefix,
-    authenticatedTtl: login.revalidate,
-    rejectedTtl: Math.min(rejectedTtl, login.revalidate),
-    fingerprint: `${fingerprint} users of sessions`,
-    // Each session asks about its user by itself.
-    maxOfUser: Math.max(maxAnswersOfUser, login.maxSessions),
+    authenticatedTtl,
+    rejectedTtl: Math.min(rejectedTtl, authenticatedTtl),
+    unknownTtl: Math.min(unknownTtl, authenticatedTtl),
+    fingerprint: `${fingerprint} ${use}`,
   };
 }
 
-function addUserCache(users: Authenticator, options: AssembleLoginOptions): Authenticator {
-  const { config, login, lifetimes, cache, clocks, onRevalidated } = options;
+/** Caches answers about users. @param onStale called when an earlier answer is used because the backend is unavailable */
+export function addUserCache(
+  users: Authenticator,
+  settings: CacheSettings,
+  { cache, clocks }: Pick<SharedParts, 'cache' | 'clocks'>,
+  onStale: () => void,
+): Authenticator {
   if (cache === undefined) return users;
-  const { name } = config;
-  return withCache(users, sessionUsersCache(config, login, lifetimes), {
+  return withCache(users, settings, {
     ...cache,
     clocks,
     metrics: {
       lookup(_name, _tier, result) {
-        if (result === 'stale') onRevalidated(name, 'stale');
+        if (result === 'stale') onStale();
       },
       coalesced: () => undefined,
     },

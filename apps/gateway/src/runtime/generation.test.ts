@@ -40,6 +40,7 @@ function configured(
     withhold: (words) => words,
     problem: (cause) => ({ file: 'gateway.yaml', path: name, message: String(cause) }),
     loginProblem: (message) => ({ file: 'gateway.yaml', path: 'login', message }),
+    directoryProblem: (message) => ({ file: 'gateway.yaml', path: 'directory', message }),
     plugin: {
       specificationVersion: 1,
       name: 'scripted',

@@ -9,6 +9,7 @@ import type { KnownGoodTokens } from '../engine/chain/admission.ts';
 import { isLate } from '../engine/chain/answer.ts';
 import { type ChainContext, chain } from '../engine/chain/chain.ts';
 import { identityPrefixes } from '../engine/chain/identity-policy.ts';
+import type { DirectoryResult } from '../engine/directory/directory-user.ts';
 import type { EndedSessions } from '../engine/revocation/ended-sessions.ts';
 import type { Blocks } from '../engine/revocation/list.ts';
 import { createSessionTexts } from '../engine/sessions/session-text.ts';
@@ -17,6 +18,7 @@ import type { RefusedSession } from '../engine/sessions/with-sessions.ts';
 import { type RedisPool, settingsForReviews } from '../engine/shared-redis/redis-pool.ts';
 import type { ProbedRedis } from '../engine/shared-redis/shared-redis.ts';
 import { createTokenFingerprint } from '../observe/audit/entry.ts';
+import { assembleDirectory, requireDirectories } from './assemble-directory.ts';
 import {
   type AssembleOptions,
   assembleGuard,
@@ -50,6 +52,8 @@ export interface GenerationDependencies
    * Finds the known-good tokens of an authenticator by the fingerprint of its config. Default: they end with the generation.
    */
   readonly knownGood?: (fingerprint: string) => KnownGoodTokens;
+  /** Called with each result of a directory for the users of an authenticator. Default: nothing observes them. */
+  readonly onLookedUp?: (authenticator: string, result: DirectoryResult) => void;
   /** Whether people may log in. Default: sessions are checked, and none is issued. */
   readonly issuing?: boolean;
 }
@@ -83,6 +87,7 @@ export async function createGeneration(
     await Promise.all(created.map((one) => closeAuthenticator(one, dependencies.logger)));
   });
   requireLogins(config, created);
+  requireDirectories(created);
   const calls = createCalls();
   const onAbandoned = (abandoned: Promise<unknown>) => {
     calls.add(abandoned);
@@ -135,7 +140,7 @@ export async function createGeneration(
 
 /**
  * Puts the layers around the authenticators: first the guard of each, then what logins ask, then the links of the chain, which
- * ask the former about the users of sessions.
+ * ask the former about the users of sessions, and the guards of directories about the users of tokens.
  *
  * @returns the links, and for the login server: its links in the order of `login.authenticators`, and the texts of sessions
  */
@@ -154,10 +159,12 @@ function assembleChain(
   });
   const logins = assembleLogins(config, guarded, dependencies);
   const sessions = sessionParts(config, logins, dependencies);
+  const { onLookedUp = () => undefined } = dependencies;
   const links = guarded.map((parts) =>
     assembleLink({
       ...parts,
       sessions: parts.config.name === config.login?.sessions ? sessions : undefined,
+      directory: assembleDirectory(parts.config, guarded, config.cache, onLookedUp),
     }),
   );
   return { links, logins: logins.map(({ link }) => link), texts: sessions.texts };

@@ -130,9 +130,15 @@ function unlock(
   logger.info({ subject, by, reason }, 'refused attempts forgotten: an operator unlocked the user');
 }
 
-/** Returns the maximum of each lifetime over all authenticators. */
-function maxLifetimes({ cache, authenticators }: GatewayConfig): typeof cache {
-  const all = authenticators.flatMap((one) => (one.cache === 'off' ? [] : [one.cache]));
+/** Returns the maximum of each lifetime over all answers: to tokens, about users of sessions, and of directories. */
+function maxLifetimes({ cache, authenticators, login }: GatewayConfig): typeof cache {
+  const ofTokens = authenticators.flatMap((one) => (one.cache === 'off' ? [] : [one.cache]));
+  const ages = authenticators.flatMap(({ directory }) => directory?.refresh ?? []);
+  const ofUsers = [...ages, ...(login ? [login.revalidate] : [])].map((authenticatedTtl) => ({
+    authenticatedTtl,
+    staleTtl: cache.staleTtl,
+  }));
+  const all = [...ofTokens, ...ofUsers];
   const max = (key: 'authenticatedTtl' | 'staleTtl') => Math.max(0, ...all.map((one) => one[key]));
   return { ...cache, authenticatedTtl: max('authenticatedTtl'), staleTtl: max('staleTtl') };
 }

@@ -3,7 +3,8 @@ import { duration } from '@sallyport/plugin-kit';
 import { z } from 'zod';
 import { isObject, type Path, type Problem } from '../problems.ts';
 
-const day = {
+/** The maximum age of a positive answer. */
+export const answerAge = {
   max: '24h',
   why: 'a revocation must be remembered for as long as an answer could be cached',
 };
@@ -17,7 +18,7 @@ const fixForZero =
 const lifetimes = {
   authenticatedTtl: duration(
     'How long a positive answer (the token is valid) is cached, but never after the token expires.',
-    { ...day, fixForZero },
+    { ...answerAge, fixForZero },
   ),
   rejectedTtl: duration(
     'How long a refusal is cached. A user who is let in again waits for that long.',
@@ -29,7 +30,7 @@ const lifetimes = {
   ),
   staleTtl: duration(
     'How long a positive answer is used after `authenticatedTtl` while the authenticator is unavailable. `0` turns this off.',
-    { ...day, min: '0' },
+    { ...answerAge, min: '0' },
   ),
 };
 

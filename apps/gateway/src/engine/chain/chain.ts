@@ -16,8 +16,21 @@ import { after, isLate } from './answer.ts';
  */
 export type Source = 'memory' | 'redis' | 'stale';
 
+/** The directory in which the user of a token was looked up. */
+export interface DirectoryAnswer {
+  /** The authenticator that is the directory. */
+  readonly name: string;
+  /** The user there, as Kubernetes would see them. Undefined: none was found, or the account may not be used. */
+  readonly account?: string | undefined;
+}
+
 /** What one authenticator answered in one review. It has `error` if the authenticator could not check. */
-export type Answer = { readonly authenticator: string; readonly seconds: number } & (
+export type Answer = {
+  readonly authenticator: string;
+  readonly seconds: number;
+  /** Undefined: it has no directory, or was not asked for a user. */
+  readonly directory?: DirectoryAnswer | undefined;
+} & (
   | {
       readonly decision: Decision;
       readonly recognized: boolean;
@@ -35,8 +48,12 @@ export type Answer = { readonly authenticator: string; readonly seconds: number 
 export interface ChainObserver {
   /** See `AuthenticateContext.trace`. */
   onStep(authenticator: string, step: string): void;
-  /** Called with a user as the backend names them, and as Kubernetes would see them, even if the policy refuses them. */
-  onNames(authenticator: string, given: UserInfo, named: UserInfo): void;
+  /**
+   * Called with a user as the backend names them, and as Kubernetes would see them, even if the policy refuses them.
+   *
+   * @param directory the directory of the authenticator, if it named the user
+   */
+  onNames(authenticator: string, given: UserInfo, named: UserInfo, directory?: string): void;
   /** Called with the ids of a token that the plugin accepts, even if it is for other audiences. */
   onCredential?(authenticator: string, credential: Credential): void;
 }
@@ -55,8 +72,11 @@ export interface ChainContext extends AuthenticateContext {
 export interface LinkContext extends AuthenticateContext, Pick<ChainContext, 'isAborted'> {
   /** Called when the answer came from a cache. `failure` and `until` are given when it is stale, as in `Answer`. */
   readonly onCached?: (source: Source, failure?: unknown, until?: number) => void;
-  readonly onNames?: (given: UserInfo, named: UserInfo) => void;
+  /** See `ChainObserver.onNames`. */
+  readonly onNames?: (given: UserInfo, named: UserInfo, directory?: string) => void;
   readonly onCredential?: (credential: Credential) => void;
+  /** Called when the user of the token is looked up in a directory, and again with their account if there is one. */
+  readonly onDirectory?: (directory: string, account?: string) => void;
 }
 
 export interface Link {
@@ -185,11 +205,12 @@ function askLink(
       decision,
       recognized: true,
       ...own.cached,
+      ...(own.directory && { directory: own.directory }),
     });
     return after(
       untilAborted(link.authenticator.authenticate(token, own), review),
       answered,
-      failed,
+      (error) => ({ ...failed(error), ...(own.directory && { directory: own.directory }) }),
     );
   } catch (error) {
     return failed(error);
@@ -214,8 +235,9 @@ class OwnContext implements LinkContext {
   readonly audiences: readonly string[];
   readonly hops: number | undefined;
   trace?: (step: string) => void;
-  onNames?: (given: UserInfo, named: UserInfo) => void;
+  onNames?: (given: UserInfo, named: UserInfo, directory?: string) => void;
   onCredential?: (credential: Credential) => void;
+  directory: DirectoryAnswer | undefined;
   cached:
     | { readonly source: Source; readonly failure?: Error; readonly until?: number }
     | undefined;
@@ -227,7 +249,7 @@ class OwnContext implements LinkContext {
     this.hops = hops;
     if (observer === undefined) return;
     this.trace = (step) => observer.onStep(name, step);
-    this.onNames = (given, named) => observer.onNames(name, given, named);
+    this.onNames = (given, named, directory) => observer.onNames(name, given, named, directory);
     this.onCredential = (credential) => observer.onCredential?.(name, credential);
   }
 
@@ -237,6 +259,10 @@ class OwnContext implements LinkContext {
 
   get isAborted() {
     return this.#review.isAborted;
+  }
+
+  onDirectory(name: string, account?: string) {
+    this.directory = { name, account };
   }
 
   onCached(source: Source, failure?: unknown, until?: number) {

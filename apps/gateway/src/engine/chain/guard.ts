@@ -3,7 +3,6 @@ import {
   type Authenticator,
   AuthenticatorError,
   type Decision,
-  type LoggedIn,
 } from '@sallyport/authenticator';
 import { durationText } from '@sallyport/plugin-kit';
 import { bounded, type WaitBounds } from '../../base/deadlines.ts';
@@ -42,15 +41,17 @@ export interface Guard extends Authenticator {
   /** Says that the plugin has a connection to its backend again: see `PluginContext.backendReconnected`. */
   readonly reconnected: () => void;
   /**
-   * The plugin's own `revalidate`, within the same bounds: it takes one of the same slots, and the same circuit counts it.
-   * Undefined if the plugin has none.
+   * Asks the plugin about a user without a token, within the same bounds: `ask` takes one of the same slots, however many methods of
+   * the plugin it calls, and the same circuit counts it.
    */
-  readonly revalidateWithin?: (
-    user: LoggedIn,
-    since: Date,
-    context: LinkContext,
-  ) => Promise<Decision>;
+  readonly askWithin: (context: LinkContext, ask: AskUser) => Promise<Decision>;
 }
+
+/** Calls `lookUp` and `revalidate` of a plugin. */
+export type AskUser = (
+  plugin: Pick<Authenticator, 'lookUp' | 'revalidate'>,
+  own: AuthenticateContext,
+) => Promise<Decision>;
 
 /** A link of the chain whose bounds can be looked at. */
 export interface GuardedLink extends Link {
@@ -84,18 +85,13 @@ export function withGuard(
       return after(admit(token, context), (permit) => call(permit, context, ask, onGood));
     });
   };
-  const { revalidate } = plugin;
   return {
     ...layer(plugin, (token, context) => {
       const ask = (own: AuthenticateContext) => plugin.authenticate(token, own);
       return admitted(token, context, ask, () => knownGood.add(token));
     }),
-    ...(revalidate && {
-      revalidateWithin: async (user: LoggedIn, since: Date, context: LinkContext) =>
-        admitted(undefined, context, async (own) =>
-          revalidate.call(plugin, user, { ...own, since }),
-        ),
-    }),
+    askWithin: async (context, ask) =>
+      admitted(undefined, context, async (own) => ask(plugin, own)),
     get circuitState() {
       return circuit.state;
     },

@@ -89,18 +89,25 @@ export interface Provenance {
 /**
  * Adds to `extra` which authenticator answered and which token it was asked about. It is outside of the identity policy,
  * which refuses any identity of a backend that has such a key already: only the gateway can set them.
+ *
+ * @param directory the one in which the authenticator looks its users up
  */
 export function withProvenance(
   inner: Authenticator,
   authenticator: string,
   provenance: Provenance,
+  directory?: string,
 ): Authenticator {
   const { keyPrefix, fingerprint } = provenance;
+  const from = {
+    [`${keyPrefix}/authenticator`]: [authenticator],
+    ...(directory !== undefined && { [`${keyPrefix}/directory`]: [directory] }),
+  };
   return decidingLayer(inner, (decision, token) => {
     if (decision.kind !== 'authenticated') return decision;
     const extra = {
       ...decision.user.extra,
-      [`${keyPrefix}/authenticator`]: [authenticator],
+      ...from,
       [`${keyPrefix}/credential`]: [fingerprint(token)],
     };
     return { ...decision, user: { ...decision.user, extra } };

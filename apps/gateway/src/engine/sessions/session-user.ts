@@ -1,5 +1,10 @@
-import { type Authenticator, AuthenticatorError, type Decision } from '@sallyport/authenticator';
-import type { LinkContext } from '../chain/chain.ts';
+import {
+  type Authenticator,
+  AuthenticatorError,
+  type Decision,
+  type LoggedIn,
+  type RevalidateContext,
+} from '@sallyport/authenticator';
 import { readDecision } from '../chain/decision.ts';
 import type { Guard } from '../chain/guard.ts';
 import { layer } from '../chain/layer.ts';
@@ -19,15 +24,19 @@ export function writeSessionUser({
 
 /**
  * Makes an authenticator that answers such questions, from a plugin with `revalidate`. No review reaches it: it is not in the
- * chain, and its questions never come from a client. A user who has another name or `uid` now is another user.
+ * chain, and its questions never come from a client.
  */
 export function createSessionUsers(
   guard: Guard,
   onResult: (result: RevalidationResult) => void,
 ): Authenticator {
   return layer(guard, async (text, context) => {
+    const [username, uid, since] = JSON.parse(text) as [string, string | null, number];
+    const user = { username, ...(uid !== null && { uid }) };
     try {
-      const decision = await revalidate(guard, text, context);
+      const decision = await guard.askWithin(context, (plugin, own) =>
+        revalidateUser(plugin, user, { ...own, since: new Date(since) }),
+      );
       onResult(decision.kind === 'authenticated' ? 'confirmed' : 'refused');
       return decision;
     } catch (error) {
@@ -37,17 +46,26 @@ export function createSessionUsers(
   });
 }
 
-async function revalidate(guard: Guard, text: string, context: LinkContext): Promise<Decision> {
-  if (guard.revalidateWithin === undefined)
+/**
+ * Asks a plugin about a user as they are today. A user who has another name or `uid` now is another user.
+ *
+ * @returns `authenticated` or `rejected`
+ * @throws AuthenticatorError when they could not be checked: a mistake of a plugin must not read as an answer
+ */
+export async function revalidateUser(
+  plugin: Pick<Authenticator, 'revalidate'>,
+  { username, uid }: LoggedIn,
+  context: RevalidateContext,
+): Promise<Decision> {
+  if (plugin.revalidate === undefined)
     throw new AuthenticatorError('failed', 'its plugin has no revalidate');
-  const [username, uid, since] = JSON.parse(text) as [string, string | null, number];
-  const user = { username, ...(uid !== null && { uid }) };
-  // A mistake of a plugin must not read as an answer.
-  const decision = readDecision(await guard.revalidateWithin(user, new Date(since), context));
+  const user = { username, ...(uid !== undefined && { uid }) };
+  const decision = readDecision(await plugin.revalidate(user, context));
   if (decision.kind === 'no-opinion') {
     throw new AuthenticatorError('failed', "the plugin's revalidate() gave no opinion");
   }
   if (decision.kind === 'rejected') return decision;
-  const isSame = decision.user.username === username && (uid === null || decision.user.uid === uid);
+  const isSame =
+    decision.user.username === username && (uid === undefined || decision.user.uid === uid);
   return isSame ? decision : { kind: 'rejected', reason: 'unknown-user', subject: username };
 }

@@ -11,6 +11,7 @@ import { layer } from '../chain/layer.ts';
 import { digestOf } from '../revocation/list.ts';
 import type { Session, SessionTexts } from './session-text.ts';
 import { writeSessionUser } from './session-user.ts';
+import { UserContext } from './user-context.ts';
 
 /** A session that is refused although it has not ended. */
 export interface RefusedSession {
@@ -75,13 +76,10 @@ export function withSessions(
     const users = usersOf(session.authenticator);
     // The authenticator was removed from login.authenticators. A refusal makes the user log in again.
     if (users === undefined) return refused('unknown-user');
-    let isNew = true;
-    const own = contextOf(context, () => {
-      isNew = false;
-    });
+    const own = new UserContext(context, context.onNames);
     return after(users.authenticate(writeSessionUser(session), own), (today) => {
       const decided = decideAboutUser(today, decision, session, keyPrefix);
-      if (decided.kind === 'rejected' && isNew)
+      if (decided.kind === 'rejected' && !own.isCached)
         onRefused({ session, token, reason: decided.reason });
       return decided;
     });
@@ -108,25 +106,6 @@ function isForCluster(
     Object.hasOwn(clusters, cluster) &&
     clusters[cluster]?.audience === audience
   );
-}
-
-/** Makes the context of the question about the user. The source of its answer counts for the review only if it is stale. */
-function contextOf(context: LinkContext, onCached: () => void): LinkContext {
-  return {
-    audiences: [],
-    get signal() {
-      return context.signal;
-    },
-    get isAborted() {
-      return context.isAborted;
-    },
-    ...(context.trace && { trace: context.trace }),
-    ...(context.onNames && { onNames: context.onNames }),
-    onCached(source, failure, until) {
-      onCached();
-      if (source === 'stale') context.onCached?.(source, failure, until);
-    },
-  };
 }
 
 function decideAboutUser(

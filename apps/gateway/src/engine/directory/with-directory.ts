@@ -1,0 +1,130 @@
+import {
+  type Authenticated,
+  type Authenticator,
+  AuthenticatorError,
+  type Decision,
+  type UserInfo,
+} from '@sallyport/authenticator';
+import type { DirectoryConfig } from '../../config/types.ts';
+import { after } from '../chain/answer.ts';
+import type { LinkContext } from '../chain/chain.ts';
+import { layer } from '../chain/layer.ts';
+import { UserContext } from '../sessions/user-context.ts';
+
+/** A directory, as an authenticator with `directory` in its config uses it. */
+export interface Directory {
+  readonly config: DirectoryConfig;
+  /** Is asked with a name instead of a token, and answers with the names that the policy of the directory makes. */
+  readonly users: Authenticator;
+}
+
+/**
+ * Gives each user of `inner` the groups that they have in a directory now, and refuses those whose account may not be used. An error of
+ * the directory is an error of this authenticator: a user never gets fewer groups because of it. The username, uid and `extra` stay
+ * those of the token.
+ *
+ * It is around the cache and the identity policy, so the token's own groups have passed the policy of its authenticator, and the
+ * directory's groups the policy of the directory.
+ *
+ * @param usernamePrefix what that policy puts before the name that the token gives
+ */
+export function withDirectory(
+  inner: Authenticator,
+  { config, users }: Directory,
+  usernamePrefix: string,
+): Authenticator {
+  const decide = (own: Decision, context: LinkContext): Decision | Promise<Decision> => {
+    if (own.kind !== 'authenticated') return own;
+    const { authenticator: directory } = config;
+    const { onNames } = context;
+    context.onDirectory?.(directory);
+    const name = joinName(own.user, config.by, usernamePrefix);
+    context.trace?.(`the user is looked up in ${directory} as ${JSON.stringify(name)}`);
+    const asked = new UserContext(
+      context,
+      onNames && ((given, named) => onNames(given, named, directory)),
+    );
+    return after(
+      users.authenticate(name, asked),
+      (found) => {
+        if (found.kind === 'authenticated') context.onDirectory?.(directory, found.user.username);
+        return join(own, found, config, usernamePrefix);
+      },
+      (error) => {
+        throw ofDirectory(error, directory);
+      },
+    );
+  };
+  return layer(inner, (token, context) =>
+    after(inner.authenticate(token, context), (own) => decide(own, context)),
+  );
+}
+
+/** Returns what a user is looked up by. @throws AuthenticatorError `failed` if the token does not say it */
+function joinName(user: UserInfo, by: DirectoryConfig['by'], usernamePrefix: string): string {
+  const [what, values] =
+    by === 'username'
+      ? ['username', [user.username.slice(usernamePrefix.length)]]
+      : by === 'uid'
+        ? ['uid', user.uid === undefined ? [] : [user.uid]]
+        : [`extra ${by.extra}`, extraOf(user, by.extra)];
+  const [name = ''] = values;
+  if (values.length === 1 && name !== '') return name;
+  const count = values.length > 1 ? `${values.length} values` : 'no value';
+  throw new AuthenticatorError(
+    'failed',
+    `the token has ${count} of ${what}, by which directory.by looks its user up`,
+  );
+}
+
+function extraOf({ extra = {} }: UserInfo, key: string): readonly string[] {
+  return Object.hasOwn(extra, key) ? (extra[key] ?? []) : [];
+}
+
+/** Joins what the token and the directory say. Without `authenticated` of both, the user is not let in. */
+function join(
+  own: Authenticated,
+  found: Decision,
+  { groups: mode, missing }: DirectoryConfig,
+  usernamePrefix: string,
+): Decision {
+  if (found.kind !== 'authenticated') {
+    if (found.kind === 'no-opinion' && missing === 'accept') return own;
+    const reason = found.kind === 'rejected' ? found.reason : 'unknown-user';
+    // Blocks have the name that Kubernetes sees, and all other refusals that of the backend.
+    const { username } = own.user;
+    const subject = reason === 'blocked' ? username : username.slice(usernamePrefix.length);
+    return { kind: 'rejected', reason, subject };
+  }
+  const expiresAt = earlier(own.expiresAt, found.expiresAt);
+  const groups = groupsOf(own.user.groups ?? [], found.user.groups ?? [], mode);
+  return {
+    ...own,
+    user: { ...own.user, groups },
+    ...(expiresAt && { expiresAt }),
+  };
+}
+
+/** With `replace`, the identity policy has left out the groups of the token already. */
+function groupsOf(
+  own: readonly string[],
+  found: readonly string[],
+  mode: DirectoryConfig['groups'],
+): readonly string[] {
+  if (mode === 'keep') return own;
+  if (own.length === 0) return found;
+  return [...new Set([...own, ...found])];
+}
+
+function earlier(one: Date | undefined, other: Date | undefined): Date | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return one < other ? one : other;
+}
+
+/** Names the directory in an error, so that the operator looks there. It stays an outage, or an error of this user alone. */
+function ofDirectory(error: unknown, directory: string): unknown {
+  if (!AuthenticatorError.is(error)) return error;
+  return new AuthenticatorError(error.code, `directory ${directory}: ${error.message}`, {
+    cause: error,
+  });
+}

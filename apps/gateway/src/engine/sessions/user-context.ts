@@ -1,0 +1,36 @@
+import type { UserInfo } from '@sallyport/authenticator';
+import type { LinkContext, Source } from '../chain/chain.ts';
+
+/**
+ * The context of a question about a user, in a review whose token is known. The audiences are those of the token alone. The source of
+ * the answer counts for the review only if it is stale.
+ */
+// biome-ignore lint/plugin: a getter in an object literal takes 1.4 µs of the 45 that a cached answer takes.
+export class UserContext implements LinkContext {
+  readonly #review: LinkContext;
+  readonly audiences: readonly string[] = [];
+  readonly trace?: (step: string) => void;
+  readonly onNames?: (given: UserInfo, named: UserInfo) => void;
+  /** Whether the answer came from a cache. */
+  isCached = false;
+
+  /** @param onNames gets the names of the user who is asked about */
+  constructor(review: LinkContext, onNames: LinkContext['onNames']) {
+    this.#review = review;
+    if (review.trace) this.trace = review.trace;
+    if (onNames) this.onNames = onNames;
+  }
+
+  get signal() {
+    return this.#review.signal;
+  }
+
+  get isAborted() {
+    return this.#review.isAborted;
+  }
+
+  onCached(source: Source, failure?: unknown, until?: number) {
+    this.isCached = true;
+    if (source === 'stale') this.#review.onCached?.(source, failure, until);
+  }
+}

@@ -1,0 +1,380 @@
+import {
+  type Authenticator,
+  AuthenticatorError,
+  type Decision,
+  type LookUpContext,
+  type RevalidateContext,
+  type UserInfo,
+} from '@sallyport/authenticator';
+import { describe, expect, test } from 'vitest';
+import type { AuthenticatorConfig, DirectoryConfig } from '../config/types.ts';
+import { lifetimes, minute, never } from '../engine/cache/testing/cached-replica.ts';
+import type { LinkContext, Source } from '../engine/chain/chain.ts';
+import type { DirectoryResult } from '../engine/directory/directory-user.ts';
+import { noBlocks } from '../engine/revocation/testing/no-blocks.ts';
+import { assembleDirectory, missingForDirectory } from './assemble-directory.ts';
+import { assembleGuard, assembleLink } from './assemble-link.ts';
+import { corpConfig, linkParts } from './testing/link-parts.ts';
+
+const outage = () => {
+  throw new AuthenticatorError('unavailable', 'down');
+};
+
+const jane: UserInfo = { username: 'jane', uid: '7', groups: ['admins', 'staff'] };
+
+interface SetUp {
+  readonly directory?: Partial<DirectoryConfig>;
+  /** What the token says. */
+  readonly user?: UserInfo;
+  readonly own?: Partial<AuthenticatorConfig>;
+  readonly blocked?: readonly string[];
+  readonly keyPrefix?: string;
+}
+
+/** Makes the whole link of `oidc`, whose users are looked up in `corp`, as the gateway stacks them. The test plays both backends. */
+function setUp(given: SetUp = {}) {
+  const { directory, own, blocked = [], keyPrefix } = given;
+  const { user = { username: 'jane', groups: ['of-token'] } } = given;
+  const results: DirectoryResult[] = [];
+  const asked: { readonly name: string; readonly context: LookUpContext }[] = [];
+  const warned: object[] = [];
+  const backend = {
+    lookUp: async (_name: string): Promise<UserInfo | undefined> => jane,
+    revalidate: async (_context: RevalidateContext): Promise<unknown> => ({
+      kind: 'authenticated',
+      user: jane,
+    }),
+  };
+  const base = linkParts();
+  const parts = {
+    ...base,
+    prefixes: { usernames: ['corp:', 'oidc:'], groups: ['corp:', 'oidc:'] },
+    logger: { info: () => {}, warn: (fields: object) => warned.push(fields) },
+    blocks: {
+      ...noBlocks,
+      ofUser: (username: string, groups: readonly string[]) =>
+        [username, ...groups].some((name) => blocked.includes(name)) ? block : undefined,
+    },
+    ...(keyPrefix !== undefined && { provenance: { keyPrefix, fingerprint: () => 'f' } }),
+  };
+  const corp: Authenticator = {
+    authenticate: async () => ({ kind: 'no-opinion' }),
+    async lookUp(name, context) {
+      asked.push({ name, context });
+      return backend.lookUp(name);
+    },
+    revalidate: async (_user, context) => (await backend.revalidate(context)) as Decision,
+    close: async () => {},
+  };
+  const corpParts = { ...parts, config: corpConfig as AuthenticatorConfig, authenticator: corp };
+  const guard = assembleGuard(corpParts);
+  const config: DirectoryConfig = {
+    authenticator: 'corp',
+    by: 'username',
+    groups: 'replace',
+    missing: 'reject',
+    refresh: minute,
+    ...directory,
+  };
+  const oidcConfig = {
+    ...(corpConfig as AuthenticatorConfig),
+    name: 'oidc',
+    fingerprint: 'two',
+    username: { prefix: 'oidc:' },
+    groups: { prefix: 'oidc:', max: 10, ...(config.groups === 'replace' && { allow: [] }) },
+    cache: 'off' as const,
+    directory: config,
+    ...own,
+  };
+  const oidc: Authenticator = {
+    authenticate: () => ({ kind: 'authenticated', user }),
+    close: async () => {},
+  };
+  const oidcParts = { ...parts, config: oidcConfig, authenticator: oidc };
+  const link = assembleLink({
+    ...oidcParts,
+    guard: assembleGuard(oidcParts),
+    directory: assembleDirectory(
+      oidcConfig,
+      [{ ...corpParts, guard }],
+      { ...lifetimes, memory: { maxEntries: 100 } },
+      (_name, result) => results.push(result),
+    ),
+  });
+  const seen: { source?: Source; directory?: readonly unknown[] } = {};
+  const context: LinkContext = {
+    audiences: ['api'],
+    signal: never,
+    onCached: (source) => {
+      seen.source = source;
+    },
+    onDirectory: (...of) => {
+      seen.directory = of;
+    },
+  };
+  return {
+    backend,
+    results,
+    asked,
+    warned,
+    guard,
+    seen,
+    clocks: base.clocks,
+    revocations: base.cache.revocations,
+    decide: async () => link.authenticator.authenticate('token', context),
+  };
+}
+
+const block = {
+  id: 'a',
+  action: 'block',
+  kind: 'user',
+  name: '',
+  revision: 1,
+  at: 0,
+  until: 1,
+  keptUntil: 1,
+  by: 'root',
+} as const;
+
+/** Returns the user in short, or why there is none. */
+async function outcome({ decide }: ReturnType<typeof setUp>): Promise<string> {
+  try {
+    const decision = await decide();
+    if (decision.kind === 'no-opinion') return decision.kind;
+    if (decision.kind === 'rejected') return `${decision.reason} ${decision.subject}`;
+    const { username, uid, groups = [] } = decision.user;
+    return [username, ...(uid === undefined ? [] : [uid]), ...groups].join(' ');
+  } catch (error) {
+    return AuthenticatorError.is(error) ? `${error.code} ${error.message}` : String(error);
+  }
+}
+
+describe('the groups of a user', () => {
+  test.each([
+    ['replace', 'oidc:jane corp:admins corp:staff'],
+    ['add', 'oidc:jane oidc:of-token corp:admins corp:staff'],
+    ['keep', 'oidc:jane oidc:of-token'],
+  ] as const)('%s', async (groups, expected) => {
+    expect(await outcome(setUp({ directory: { groups } }))).toBe(expected);
+  });
+
+  test('have the names that the directory gives them, and pass its policy', async () => {
+    const corp = setUp();
+    corp.backend.revalidate = async () => ({
+      kind: 'authenticated',
+      user: { ...jane, groups: ['a', 'a', 'b'] },
+    });
+    expect(await outcome(corp)).toBe('oidc:jane corp:a corp:b');
+    const many = setUp();
+    const groups = Array.from({ length: 11 }, (_, index) => `g${index}`);
+    many.backend.revalidate = async () => ({ kind: 'authenticated', user: { ...jane, groups } });
+    expect(await outcome(many)).toBe('identity-policy jane');
+    expect(many.warned).toMatchObject([{ authenticator: 'corp' }]);
+  });
+
+  test('of the token do not count where they are replaced, however many there are', async () => {
+    const groups = Array.from({ length: 2_000 }, (_, index) => `g${index}`);
+    expect(await outcome(setUp({ user: { username: 'jane', groups } }))).toBe(
+      'oidc:jane corp:admins corp:staff',
+    );
+    expect(
+      await outcome(setUp({ user: { username: 'jane', groups }, directory: { groups: 'add' } })),
+    ).toBe('identity-policy jane');
+  });
+});
+
+describe('what a user is looked up by', () => {
+  const user = {
+    username: 'jane',
+    uid: 'u1',
+    extra: { 'x.io/mail': ['j@x'], 'x.io/n': ['1', '2'] },
+  };
+  test.each([
+    ['username', 'jane'],
+    ['uid', 'u1'],
+    [{ extra: 'x.io/mail' }, 'j@x'],
+  ] as const)('%j', async (by, name) => {
+    const world = setUp({ user, directory: { by } });
+    expect(await outcome(world)).toMatch(/corp:admins/);
+    expect(world.asked).toMatchObject([{ name, context: { isJoin: true } }]);
+  });
+
+  test.each([
+    [{ extra: 'x.io/n' }, user, '2 values of extra x.io/n'],
+    [{ extra: 'x.io/none' }, user, 'no value of extra x.io/none'],
+    [{ extra: 'x.io/mail' }, { username: 'jane' }, 'no value of extra x.io/mail'],
+    [{ extra: 'toString' }, user, 'no value of extra toString'],
+    ['uid', { username: 'jane' }, 'no value of uid'],
+    ['uid', { username: 'jane', uid: '' }, 'no value of uid'],
+  ] as const)(
+    '%j that the token does not say is an error, even where missing users are accepted',
+    async (by, of, words) => {
+      const world = setUp({ user: of as UserInfo, directory: { by, missing: 'accept' } });
+      expect(await outcome(world)).toBe(
+        `failed the token has ${words}, by which directory.by looks its user up`,
+      );
+      expect(world.asked).toEqual([]);
+    },
+  );
+});
+
+describe('no account', () => {
+  test.each([
+    ['reject', 'replace', 'unknown-user jane'],
+    ['accept', 'replace', 'oidc:jane'],
+    ['accept', 'add', 'oidc:jane oidc:of-token'],
+    ['accept', 'keep', 'oidc:jane oidc:of-token'],
+  ] as const)('missing: %s, groups: %s', async (missing, groups, expected) => {
+    const world = setUp({ directory: { missing, groups } });
+    world.backend.lookUp = async () => undefined;
+    expect(await outcome(world)).toBe(expected);
+    expect(world.results).toEqual(['missing']);
+  });
+
+  test.each(['disabled', 'locked', 'expired', 'unknown-user', 'password-expired'] as const)(
+    'an account that is %s is refused, even where missing users are accepted',
+    async (reason) => {
+      const world = setUp({ directory: { missing: 'accept', groups: 'keep' } });
+      world.backend.revalidate = async () => ({ kind: 'rejected', reason, subject: 'JANE' });
+      expect(await outcome(world)).toBe(`${reason} jane`);
+      expect(world.results).toEqual(['refused']);
+    },
+  );
+});
+
+describe('what could not be checked is an error, never a user with fewer groups', () => {
+  test.each<[string, Partial<ReturnType<typeof setUp>['backend']>, string]>([
+    ['an outage of lookUp', { lookUp: outage }, 'unavailable directory corp: down'],
+    ['an outage of revalidate', { revalidate: outage }, 'unavailable directory corp: down'],
+    [
+      'two accounts',
+      { revalidate: async () => ({ kind: 'rejected', reason: 'ambiguous' }) },
+      'failed directory corp: several users have this name',
+    ],
+    [
+      'no opinion',
+      { revalidate: async () => ({ kind: 'no-opinion' }) },
+      "failed directory corp: the plugin's revalidate() gave no opinion",
+    ],
+    [
+      'an answer that is none',
+      {
+        revalidate: async () => ({
+          kind: 'authenticated',
+          user: { username: 'jane', groups: 'x' },
+        }),
+      },
+      "failed directory corp: the plugin's answer: user.groups is not an array",
+    ],
+    [
+      'a user that is none',
+      { lookUp: async () => ({ username: 7 }) as never },
+      "failed directory corp: the plugin's answer: user.username is not a string",
+    ],
+    ['null for a user', { lookUp: async () => null as never }, 'user is not an object'],
+    ['true for a user', { lookUp: async () => true as never }, 'user is not an object'],
+  ])('%s', async (_, broken, expected) => {
+    for (const groups of ['replace', 'add', 'keep'] as const) {
+      const world = setUp({ directory: { groups, missing: 'accept' } });
+      Object.assign(world.backend, broken);
+      expect(await outcome(world)).toContain(expected);
+      expect(world.results).toEqual(['error']);
+    }
+  });
+
+  test('another user than the one who was looked up is refused', async () => {
+    const world = setUp();
+    world.backend.revalidate = async () => ({
+      kind: 'authenticated',
+      user: { ...jane, username: 'root' },
+    });
+    expect(await outcome(world)).toBe('unknown-user jane');
+    world.backend.revalidate = async () => ({ kind: 'authenticated', user: { ...jane, uid: '8' } });
+    expect(await outcome(world)).toBe('unknown-user jane');
+  });
+});
+
+test('the directory is asked without the time of a login', async () => {
+  const world = setUp();
+  const since: unknown[] = [];
+  world.backend.revalidate = async (context) => {
+    since.push(context.since);
+    return { kind: 'authenticated', user: jane };
+  };
+  await outcome(world);
+  expect(since).toEqual([undefined]);
+});
+
+describe('answers of the directory', () => {
+  test('are used for `refresh`, then asked again, and are stale while it is down', async () => {
+    const world = setUp();
+    await outcome(world);
+    await outcome(world);
+    expect(world.asked).toHaveLength(1);
+    expect(world.seen.source).toBeUndefined();
+    world.clocks.pass(minute);
+    world.backend.revalidate = outage;
+    expect(await outcome(world)).toBe('oidc:jane corp:admins corp:staff');
+    expect(world.seen.source).toBe('stale');
+    expect(world.results).toEqual(['found', 'error', 'stale']);
+    world.clocks.pass(lifetimes.staleTtl);
+    expect(await outcome(world)).toBe('unavailable directory corp: down');
+  });
+
+  test('end when the user there is revoked, and those of another user do not', async () => {
+    const world = setUp();
+    await outcome(world);
+    world.revocations.revoked.set('corp:other', 1);
+    await outcome(world);
+    expect(world.asked).toHaveLength(1);
+    world.revocations.revoked.set('corp:jane', 1);
+    await outcome(world);
+    expect(world.asked).toHaveLength(2);
+  });
+
+  test('open the circuit of the directory when it is down, and no other', async () => {
+    const world = setUp();
+    world.backend.lookUp = outage;
+    for (let count = 0; count < 5; count += 1) await outcome(world);
+    expect(world.guard.circuitState).toBe('open');
+    expect(await outcome(world)).toMatch(/^unavailable directory corp: circuit open/);
+  });
+});
+
+describe('a block acts by either name', () => {
+  test.each([
+    ['of the token', 'oidc:jane', 'replace'],
+    ['in the directory', 'corp:jane', 'replace'],
+    ['of a group of the directory', 'corp:staff', 'replace'],
+    ['of a group of the directory that the user does not get', 'corp:staff', 'keep'],
+    ['of a group of the token', 'oidc:of-token', 'add'],
+  ] as const)('%s', async (_, name, groups) => {
+    expect(await outcome(setUp({ blocked: [name], directory: { groups } }))).toBe(
+      'blocked oidc:jane',
+    );
+  });
+});
+
+test('provenance and the answer name both authenticators', async () => {
+  const world = setUp({ keyPrefix: 'sallyport.example.com' });
+  expect(await world.decide()).toMatchObject({
+    user: {
+      extra: {
+        'sallyport.example.com/authenticator': ['oidc'],
+        'sallyport.example.com/directory': ['corp'],
+      },
+    },
+  });
+  expect(world.seen.directory).toEqual(['corp', 'corp:jane']);
+});
+
+test('a directory needs both methods', () => {
+  expect(missingForDirectory({})).toBe(
+    "can't look users up for others (its plugin has no lookUp, no revalidate)",
+  );
+  const lookUp = async () => undefined;
+  expect(missingForDirectory({ lookUp, revalidate: async () => ({ kind: 'no-opinion' }) })).toBe(
+    undefined,
+  );
+});

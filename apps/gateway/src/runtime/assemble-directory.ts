@@ -1,0 +1,80 @@
+import type { Authenticator } from '@sallyport/authenticator';
+import { ConfigError, type ConfigProblem } from '../config/problems.ts';
+import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
+import { withCheckedDecision } from '../engine/chain/decision.ts';
+import type { Guard } from '../engine/chain/guard.ts';
+import { withIdentityPolicy } from '../engine/chain/identity-policy.ts';
+import { createDirectoryUsers, type DirectoryResult } from '../engine/directory/directory-user.ts';
+import type { Directory } from '../engine/directory/with-directory.ts';
+import { withBlocks } from '../engine/revocation/with-blocks.ts';
+import type { SharedParts } from './assemble-link.ts';
+import { addUserCache, userCache } from './assemble-login.ts';
+import type { CreatedAuthenticator } from './authenticators.ts';
+
+/** The authenticator that is a directory, with the guard of its link. */
+interface DirectoryParts extends SharedParts {
+  readonly config: AuthenticatorConfig;
+  readonly guard: Guard;
+}
+
+/**
+ * Stacks the layers for users of `config` in its directory: blocks(policy(cache(checkedDecision(guard)))). The guard is that of the
+ * directory's own link, so its slots and its circuit count these lookups.
+ *
+ * @param lifetimes `cache` of the config, for a directory whose own answers are not cached
+ */
+export function assembleDirectory(
+  { name, directory }: Pick<AuthenticatorConfig, 'name' | 'directory'>,
+  all: readonly DirectoryParts[],
+  lifetimes: GatewayConfig['cache'],
+  onLookedUp: (authenticator: string, result: DirectoryResult) => void,
+): Directory | undefined {
+  const parts = all.find(({ config }) => config.name === directory?.authenticator);
+  if (directory === undefined || parts === undefined) return undefined;
+  const { config, guard, prefixes, provenance, blocks, clocks, logger } = parts;
+  const onResult = (result: DirectoryResult) => onLookedUp(name, result);
+  const users = withCheckedDecision(createDirectoryUsers(guard, onResult), clocks.wall);
+  const settings = directoryCache(config, directory.refresh, lifetimes);
+  const cached = addUserCache(users, settings, parts, () => onResult('stale'));
+  const named = withIdentityPolicy(cached, config, prefixes, logger, provenance?.keyPrefix);
+  return { config: directory, users: withBlocks(named, config.name, blocks, logger) };
+}
+
+/** Makes the cache settings for answers of a directory. @param lifetimes `cache` of the config */
+export function directoryCache(
+  config: AuthenticatorConfig,
+  refresh: number,
+  lifetimes: GatewayConfig['cache'],
+) {
+  return userCache(config, { use: 'users of tokens', authenticatedTtl: refresh }, lifetimes);
+}
+
+/** Says what an authenticator lacks to be a directory, for its user and for the author of its plugin. @returns undefined: nothing */
+export function missingForDirectory({
+  lookUp,
+  revalidate,
+}: Pick<Authenticator, 'lookUp' | 'revalidate'>): string | undefined {
+  const missing = Object.entries({ lookUp, revalidate }).filter(
+    ([, method]) => typeof method !== 'function',
+  );
+  if (missing.length === 0) return undefined;
+  return `can't look users up for others (its plugin has ${missing.map(([name]) => `no ${name}`).join(', ')})`;
+}
+
+/** Finds the authenticators whose `directory` can't look users up. */
+export function directoryProblems(
+  created: readonly Pick<CreatedAuthenticator, 'config' | 'authenticator'>[],
+): readonly ConfigProblem[] {
+  return created.flatMap(({ config }) => {
+    const name = config.directory?.authenticator;
+    const found = created.find((one) => one.config.name === name);
+    const missing = found && missingForDirectory(found.authenticator);
+    return missing === undefined ? [] : [config.directoryProblem(`${name} ${missing}`)];
+  });
+}
+
+/** @throws ConfigError when an authenticator has a directory that can't look users up */
+export function requireDirectories(created: readonly CreatedAuthenticator[]): void {
+  const problems = directoryProblems(created);
+  if (problems.length > 0) throw new ConfigError(problems, []);
+}
