@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { AuthenticatorError } from '@sallyport/authenticator';
+import { AuthenticatorError, type DirectoryUse } from '@sallyport/authenticator';
 import { recordingContext } from '@sallyport/authenticator/conformance';
 import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
 import { waitFor } from '@sallyport/test-servers/wait-for';
@@ -181,13 +181,14 @@ test('check learns the names and keys that an issuer can give', async () => {
   const extra = [{ key: 'example.com/tenant', claim: 'tid' }];
   const groups = { claim: 'roles', prefix: 'idp-' };
   const { authenticator } = await open({
-    claimMappings: { username, groups, extra },
+    claimMappings: { username, groups, extra, uid: { claim: 'oid' } },
     credentialId: true,
   });
   const { authenticator: least } = await open();
   expect([...(authenticator.knownUsers?.() ?? []), ...(least.knownUsers?.() ?? [])]).toEqual([
     {
       username: 'idp:<sub>',
+      uid: '<oid>',
       groups: ['idp-<roles>'],
       extra: {
         'example.com/tenant': ['<tid>'],
@@ -298,6 +299,18 @@ test('check asks the issuer, and warns of one that signs with no algorithm of th
   expect(recorded.lines).toContainEqual(isPrivate);
   provider.behave('fails');
   await expect(authenticator.check?.(context.signal)).rejects.toThrow('answers 500');
+});
+
+test('check warns of users who could choose whose groups they get, only if directory looks them up', async () => {
+  write(key);
+  const { authenticator } = await open({ claimMappings: { username: { claim: 'nickname' } } });
+  const check = (use?: DirectoryUse) => authenticator.check?.(context.signal, use);
+  expect(await check({ lookedUpBy: 'username' })).toEqual([
+    expect.stringMatching(/^issuer https:\/\/idp\.example\.com: .* claim nickname/),
+  ]);
+  expect(await check({ lookedUpBy: 'uid' })).toEqual([]);
+  expect(await check({ isDirectory: true })).toEqual([]);
+  expect(await check()).toEqual([]);
 });
 
 test('check names all issuers that are down, also one that does not answer', async () => {

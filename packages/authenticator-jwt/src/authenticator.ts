@@ -29,6 +29,7 @@ import {
   type KeySet,
   parseKeys,
 } from './key-set.ts';
+import { warningsOf } from './looked-up-by.ts';
 import type { IssuerOptions, JwtOptions } from './options.ts';
 import { verify } from './verify.ts';
 
@@ -86,7 +87,10 @@ export async function createJwtAuthenticator(
       }
       return decide(verified.claims, issuer.options, trace);
     },
-    check: (signal) => checkIssuers([...issuers.values()], context, signal),
+    async check(signal, use) {
+      await checkIssuers([...issuers.values()], context, signal);
+      return use?.lookedUpBy === undefined ? [] : warningsOf(options.issuers, use.lookedUpBy);
+    },
     close,
   };
 }

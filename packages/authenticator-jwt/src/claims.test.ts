@@ -204,6 +204,35 @@ describe('claimValidationRules', () => {
     const user = mapped(claims, { username }, { claimValidationRules });
     expect('username' in user).toBe(passes);
   });
+
+  test.each<[string, object, string | boolean, object]>([
+    ['true', { a: true }, true, { username: 'jane' }],
+    ['false', { a: true }, false, { problem: 'claim a does not have the required value' }],
+    ['no such claim', {}, true, { problem: expect.stringMatching(/^claim a is not in the token/) }],
+    ['a number', { a: 1 }, true, { problem: 'claim a does not have the required value' }],
+    [
+      'a string',
+      { a: 'true' },
+      true,
+      {
+        problem: 'claim a is a string, and its requiredValue is true or false: write it in quotes',
+      },
+    ],
+    [
+      'true for a string',
+      { a: true },
+      'true',
+      {
+        problem:
+          'claim a is true or false, and its requiredValue is a string: write it without quotes',
+      },
+    ],
+  ])('compare the type: %s', (_name, claims, requiredValue, expected) => {
+    const claimValidationRules = [{ claim: 'a', requiredValue }];
+    expect(mapped({ sub: 'jane', ...claims }, { username }, { claimValidationRules })).toEqual(
+      expected,
+    );
+  });
 });
 
 describe('credentialId', () => {

@@ -30,8 +30,7 @@ export function userOf(
   for (const { claim, requiredValue } of issuer.rules) {
     const found = claimOf(claims, claim);
     if (found === undefined) return { problem: missingClaim(claims, claim) };
-    if (found !== requiredValue)
-      return { problem: `claim ${claim} does not have the required value` };
+    if (found !== requiredValue) return { problem: whyOtherValue(claim, found, requiredValue) };
   }
   const { groups, uid, extra } = issuer.mappings;
   const username = usernameOf(claims, issuer.mappings);
@@ -52,6 +51,14 @@ export function userOf(
       groups && { groups: members.filter(Boolean).map((group) => groups.prefix + group) }),
     ...(Object.keys(more.extra).length > 0 && { extra: more.extra }),
   };
+}
+
+function whyOtherValue(claim: string, found: unknown, requiredValue: string | boolean): string {
+  if (typeof found === 'boolean' && typeof requiredValue === 'string')
+    return `claim ${claim} is true or false, and its requiredValue is a string: write it without quotes`;
+  if (typeof found === 'string' && typeof requiredValue === 'boolean')
+    return `claim ${claim} is a string, and its requiredValue is true or false: write it in quotes`;
+  return `claim ${claim} does not have the required value`;
 }
 
 /**
@@ -97,10 +104,11 @@ export function exampleUser({
   mappings,
   credentialId,
 }: Pick<IssuerOptions, 'mappings' | 'credentialId'>): UserInfo {
-  const { username, groups, extra } = mappings;
+  const { username, groups, uid, extra } = mappings;
   const sample = (claim: string) => `<${claim}>`;
   return {
     username: username.prefix + sample(username.claim),
+    ...(uid && { uid: sample(uid.claim) }),
     ...(groups && { groups: [groups.prefix + sample(groups.claim)] }),
     extra: Object.fromEntries([
       ...extra.map(({ key, claim }) => [key, [sample(claim)]]),

@@ -87,6 +87,10 @@ testRefusals(
       'claimMappings.username.expression: is not supported: CEL…',
     ],
     [
+      { claimValidationRules: [{ claim: 'a', requiredValue: 7 }] },
+      'claimValidationRules.0.requiredValue: must be a string, true or false',
+    ],
+    [
       { claimValidationRules: [{ claim: 'a', expression: 'true' }] },
       'claimValidationRules.0.expression: is not supported: CEL…',
     ],

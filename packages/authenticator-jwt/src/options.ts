@@ -197,10 +197,11 @@ const limits = section(
 const rule = section(
   {
     claim: claim('hd'),
+    // kube-apiserver takes a string alone, and would need CEL for `email_verified`.
     requiredValue: z
-      .string({ error: 'must be a string' })
+      .union([z.string(), z.boolean()], { error: 'must be a string, true or false' })
       .default('')
-      .describe('The exact value of the claim, a string.'),
+      .describe('The exact value of the claim: a string, true or false.'),
     expression: noCel,
     message: noCel,
   },
