@@ -124,10 +124,16 @@ const directory = z
       'The authenticator in which the users are looked up, such as one with `use: ldap`.',
     ),
     by: z
-      .union([z.enum(['username', 'uid']), z.strictObject({ extra: text.describe('The key of `extra`.') })], {
-        error: ({ input }) =>
-          input === null ? undefined : 'must be username, uid, or { extra: KEY }',
-      })
+      .union(
+        [
+          z.enum(['username', 'uid']),
+          z.strictObject({ extra: text.describe('The key of `extra`.') }),
+        ],
+        {
+          error: ({ input }) =>
+            input === null ? undefined : 'must be username, uid, or { extra: KEY }',
+        },
+      )
       .default('username')
       .describe(
         'What a user is looked up by: `username` or `uid`, as the backend gives it, or `{ extra: KEY }`, which must have exactly one value.',
