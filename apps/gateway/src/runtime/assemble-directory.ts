@@ -29,8 +29,10 @@ export function assembleDirectory(
   lifetimes: GatewayConfig['cache'],
   onLookedUp: (authenticator: string, result: DirectoryResult) => void,
 ): Directory | undefined {
-  const parts = all.find(({ config }) => config.name === directory?.authenticator);
-  if (directory === undefined || parts === undefined) return undefined;
+  if (directory === undefined) return undefined;
+  const parts = all.find(({ config }) => config.name === directory.authenticator);
+  // config/rules.ts refuses such a name. Without this line, the users would get in with no groups.
+  if (parts === undefined) throw new Error(`${directory.authenticator} is not an authenticator`);
   const { config, guard, prefixes, provenance, blocks, clocks, logger } = parts;
   const onResult = (result: DirectoryResult) => onLookedUp(name, result);
   const users = withCheckedDecision(createDirectoryUsers(guard, onResult), clocks.wall);

@@ -20,7 +20,7 @@ export function createAdmission(
   const slots = createSlots(settings);
   const isTooMany = createNameLimit(now);
 
-  // A lookup without a token is about a user who has a session, and so was let in before.
+  // A lookup without a token is about a user who has a session, or a token that another authenticator has accepted.
   const isKnownGood = (token: string | undefined) => token === undefined || knownGood.has(token);
   /** Known-good tokens of a name have a count of their own: someone who only knows the name can't use it up. */
   const isOneTooMany = (name: string | undefined, token: string | undefined): boolean =>
