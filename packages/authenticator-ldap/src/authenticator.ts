@@ -24,6 +24,7 @@ import {
   writeCredentials,
 } from './login/credentials.ts';
 import type { DirectoryUser, UserSearchResult } from './login/find-user.ts';
+import { joinUser } from './login/join-user.ts';
 import {
   createRevalidate,
   findEntry,
@@ -64,7 +65,8 @@ export async function createLdapAuthenticator(
       return decision;
     },
     revalidate: createRevalidate(directory, options, context.logger),
-    lookUp: (username, context) => lookUpUser(directory, options, username, context),
+    lookUp: (username, context) =>
+      (context.isJoin ? joinUser : lookUpUser)(directory, options, username, context),
     knownUsers: () => [exampleUser(options)],
     check: (signal) =>
       checkDirectory(directory, options, signal, async (search) => {

@@ -332,6 +332,23 @@ describe('revalidation in Active Directory', () => {
     expect(await made.lookUp(`${name}@${samba.realm}`)).toEqual(decision.user);
   });
 
+  test('a user of another authenticator is found by the GUID or the SID as text', async () => {
+    const { options, people, person } = target();
+    const name = `u-${randomUUID().slice(0, 13)}`;
+    await samba.add(toLdif([person(name, `CN=${name},${people}`)]));
+    const user = {
+      ...(options.user as { attributes: object }),
+      lookUpFilter: '(|(objectGUID={username})(objectSid={username}))',
+      attributes: { username: 'sAMAccountName', uid: 'objectGUID', extra: { sid: 'objectSid' } },
+    };
+    await using made = await pluginGateway(plugin, { ...options, user });
+    const decision = await made.logIn(name, password);
+    if (decision.kind !== 'authenticated') throw new Error('the login was refused');
+    const { uid = '', extra } = decision.user;
+    for (const id of [uid, String(extra?.sid)]) expect(await made.join(id)).toEqual(decision);
+    expect(await made.join(name)).toBeUndefined();
+  });
+
   test("an attribute of the account that the service account can't read is in a warning", async () => {
     const { options, people, person } = target();
     const name = `u-${randomUUID().slice(0, 13)}`;

@@ -1,9 +1,12 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
+import { type Comparison, comparisonOf, hasPlaceholder } from './comparison.ts';
 import type { Assertion, Filter, FilterOf } from './filter.ts';
 import { type Allowed, parseFilter, type ValueTemplate } from './filter-grammar.ts';
 
 /** The limit for the assertions of a filled-in filter, and so for the work of a server for one login. */
 const maxAssertions = 10_000;
+
+type Encode = (attribute: string, value: Buffer) => Buffer | undefined;
 
 /** A filter of the config, parsed once. Values are put into it as bytes, so none can change its meaning. */
 export interface FilterTemplate {
@@ -17,10 +20,18 @@ export interface FilterTemplate {
    * values count as none.
    *
    * @param values is called once for each placeholder. Strings are sent as UTF-8
+   * @param encode returns the bytes of a value that an attribute is to equal, or undefined when it can't equal it. It is called
+   *   where a placeholder is the whole value
    * @returns undefined when nothing can match, so that no search is needed
    * @throws AuthenticatorError `failed` when values make more than 10,000 assertions
    */
-  fill(values: (placeholder: string) => readonly (string | Buffer)[]): Filter | undefined;
+  fill(
+    values: (placeholder: string) => readonly (string | Buffer)[],
+    encode?: Encode,
+  ): Filter | undefined;
+
+  /** What is compared with the placeholders. Undefined when anything is compared with one in another way than by equality. */
+  readonly comparison: Comparison | undefined;
 
   /** The filter whose placeholders match any text: an entry matches when some value would find it. */
   readonly anyValues: Filter;
@@ -43,10 +54,11 @@ export function parseFilterTemplate(text: string, allowed: Allowed): FilterTempl
   )({ values: new Map(), assertions: 0 }) as Filter;
   return {
     placeholders,
-    fill(values) {
+    fill(values, encode) {
       const known = new Map([...placeholders].map((name) => [name, usable(values(name))]));
-      return fill({ values: known, assertions: 0 });
+      return fill({ values: known, assertions: 0, encode });
     },
+    comparison: comparisonOf(filter),
     anyValues,
     presence: becomesPresence(filter) ? anyValues : undefined,
   };
@@ -60,11 +72,8 @@ function becomesPresence(filter: FilterOf<ValueTemplate>): boolean {
     case 'not':
     case 'present':
     case 'substring':
-    case 'extensible': {
-      const placeholders = new Set<string>();
-      compile(filter, placeholders);
-      return placeholders.size === 0;
-    }
+    case 'extensible':
+      return !hasPlaceholder(filter);
     default:
       return new Set(filter.value.map((part) => typeof part)).size < 2;
   }
@@ -73,6 +82,7 @@ function becomesPresence(filter: FilterOf<ValueTemplate>): boolean {
 interface Filling {
   readonly values: ReadonlyMap<string, readonly Buffer[]>;
   assertions: number;
+  readonly encode?: Encode | undefined;
 }
 
 type Fill = (filling: Filling) => Filter | undefined;
@@ -104,15 +114,32 @@ function compile(filter: FilterOf<ValueTemplate>, placeholders: Set<string>): Fi
       });
       for (const name of names) placeholders.add(name);
       return (filling) => {
-        const filters = assignments(filling, [...names]).map((assignment) =>
-          mapValues(filter, (value) =>
-            Buffer.concat(value.map((part) => bytesOf(part, assignment))),
-          ),
-        );
+        const filters = assignments(filling, [...names])
+          .map((assignment) =>
+            mapValues(filter, (value) =>
+              Buffer.concat(value.map((part) => bytesOf(part, assignment))),
+            ),
+          )
+          .map((filled) => encoded(filter, filled, filling.encode))
+          .filter((filled) => filled !== undefined);
         return filters.length > 1 ? { kind: 'or', filters } : filters[0];
       };
     }
   }
+}
+
+function encoded(
+  template: Assertion<ValueTemplate>,
+  filled: Assertion<Buffer>,
+  encode: Encode | undefined,
+): Assertion<Buffer> | undefined {
+  const isWhole =
+    template.kind === 'equality' &&
+    template.value.length === 1 &&
+    typeof template.value[0] === 'string';
+  if (encode === undefined || !isWhole || filled.kind !== 'equality') return filled;
+  const value = encode(filled.attribute, filled.value);
+  return value && { ...filled, value };
 }
 
 function mapValues<From, To>(assertion: Assertion<From>, map: (value: From) => To): Assertion<To> {

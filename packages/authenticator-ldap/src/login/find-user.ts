@@ -7,6 +7,7 @@ import { anyEntry, type Filter } from '../filter/filter.ts';
 import type { FilterTemplate } from '../filter/filter-template.ts';
 import type { UserOptions } from '../options/types.ts';
 import { attributeValue, entryDn, onlyText, textsOf } from './entry-values.ts';
+import type { Join } from './join.ts';
 
 export type UserSearchResult =
   | { readonly kind: 'found'; readonly user: DirectoryUser }
@@ -20,6 +21,8 @@ export interface UserSearch {
   /** The name as typed, or for a user who has logged in, as the directory wrote it then. */
   readonly username: string;
   readonly hasLoggedIn?: boolean;
+  /** Another authenticator has the user. The entry must then have exactly this name. */
+  readonly join?: Join;
   /** The uid that the login of the user had, if it had one. */
   readonly uid?: string | undefined;
   readonly options: UserOptions;
@@ -53,9 +56,9 @@ export async function findUser(
       const [entry, ...others] = distinctEntries(entries);
       if (isCut || others.length > 0)
         return { kind: 'ambiguous', entries: entries.map(({ dn = '' }) => dn) };
-      return entry === undefined
-        ? { kind: 'none' }
-        : { kind: 'found', user: readUser(entry, options.attributes) };
+      if (entry === undefined) return { kind: 'none' };
+      search.join?.check(entry, search.username);
+      return { kind: 'found', user: readUser(entry, options.attributes) };
     } catch (error) {
       if (AuthenticatorError.is(error) && error.code === 'failed' && !call.signal.aborted) {
         return { kind: 'unusable', error };
@@ -71,10 +74,10 @@ async function findEntries(
   attributes: readonly string[],
   signal: AbortSignal,
 ): Promise<FoundEntries> {
-  const { username, options, maxBytes } = search;
+  const { options, maxBytes } = search;
   const { find } = options;
   if (find.by === 'dn') {
-    const base = find.template.fill(username);
+    const base = find.template.fill(search.username);
     const request = {
       base,
       scope: 'base',
@@ -89,9 +92,7 @@ async function findEntries(
     } as const;
     return await searchEntries(connection, request, place, signal);
   }
-  const filter = search.hasLoggedIn
-    ? filterOfLogin(find.filter, options.attributes, search)
-    : find.filter.fill((placeholder) => (placeholder === 'username' ? [username] : []));
+  const filter = filterOf(find.filter, search);
   if (filter === undefined) return { entries: [], isCut: false };
   const entries: LdapEntry[] = [];
   let isCut = false;
@@ -107,6 +108,13 @@ async function findEntries(
     isCut ||= found.isCut;
   }
   return { entries, isCut };
+}
+
+function filterOf(template: FilterTemplate, search: UserSearch): Filter | undefined {
+  const { username, join, hasLoggedIn, options } = search;
+  if (join?.fill) return join.fill(username);
+  if (hasLoggedIn) return filterOfLogin(template, options.attributes, search);
+  return template.fill((placeholder) => (placeholder === 'username' ? [username] : []));
 }
 
 /**

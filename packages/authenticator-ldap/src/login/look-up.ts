@@ -31,10 +31,10 @@ export interface TracedCall extends DirectoryCall {
   readonly trace?: AuthenticateContext['trace'];
 }
 
-type SearchedUser = Pick<UserSearch, 'username' | 'hasLoggedIn' | 'uid'>;
+type SearchedUser = Pick<UserSearch, 'username' | 'hasLoggedIn' | 'uid' | 'join'>;
 
 /**
- * Finds the entry of a user, with the attributes that the search for groups needs.
+ * Finds the entry of a user, with the attributes that the search for groups needs. A join needs none of them.
  *
  * @param more further attributes to read
  */
@@ -42,13 +42,15 @@ export function findEntry(
   directory: Directory,
   options: LdapOptions,
   searched: SearchedUser,
-  { signal, trace }: TracedCall,
+  { trace, ...call }: TracedCall,
   more: readonly string[] = [],
 ): Promise<Answered<UserSearchResult>> {
   const { user, groups } = options;
-  const moreAttributes = [...groupAttributes(groups), ...more];
+  const { join } = searched;
+  const moreAttributes = join?.attributes ?? [...groupAttributes(groups), ...more];
   const search = { ...searched, options: user, moreAttributes, maxBytes: userAnswerBytes(groups) };
-  return findUser(traced(directory, 'user search', trace), search, { signal });
+  const what = join ? `user search (${join.option})` : 'user search';
+  return findUser(traced(directory, what, trace), search, call);
 }
 
 /** Makes the user for Kubernetes, with the groups of now. @throws AuthenticatorError as `findGroups` */

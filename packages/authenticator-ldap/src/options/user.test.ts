@@ -48,6 +48,36 @@ describe('a user', () => {
     });
   });
 
+  test('of another authenticator has a filter of their own, which compares {username} by equality', () => {
+    const find = (lookUpFilter: string) =>
+      searchOf({ base, loginAttributes: ['uid'], lookUpFilter }).lookUpFilter;
+    expect(searchOf({ base, filter: '(uid={username})' })).not.toHaveProperty('lookUpFilter');
+    const byMail = find('(mail={username})');
+    expect(byMail && alice(byMail)).toEqual(equality('mail', 'alice'));
+    for (const filter of [
+      '(mail={username}@x)',
+      '(&(|(mail={username})(uid={username}))(!(ou=x*)))',
+    ])
+      expect(find(filter)).toBeDefined();
+    const problem =
+      'must compare {username} by equality, not in a (!…), next to a *, or by a matching rule';
+    for (const filter of [
+      '(mail=*)',
+      '(mail={username}*)',
+      '(mail~={username})',
+      '(uidNumber>={username})',
+      '(mail:caseIgnoreMatch:={username})',
+      '(&(mail={username})(!(uid={username})))',
+      '(|(mail={username})(cn=*{username}*))',
+    ]) {
+      const keys = { base, filter: '(uid={username})', lookUpFilter: filter };
+      expect([filter, complaints(user(keys))]).toEqual([
+        filter,
+        [`user.lookUpFilter: ${problem}: write "(mail={username})"`],
+      ]);
+    }
+  });
+
   test('is the entry that a DN template names', () => {
     const { find } = settled(
       user({ dnTemplate: 'uid={username},ou=people,dc=example,dc=com' }),
@@ -100,9 +130,10 @@ describe('a user', () => {
         scope: 'sub',
         filter: '(uid={username})',
         loginAttributes: ['uid'],
+        lookUpFilter: '(mail={username})',
         dnTemplate: 'uid={username},dc=x',
       },
-      ['base', 'scope', 'filter', 'loginAttributes'].map(
+      ['base', 'scope', 'filter', 'loginAttributes', 'lookUpFilter'].map(
         (key) => `user.${key}: can't be used together with dnTemplate: remove one of the two`,
       ),
     ],
@@ -139,7 +170,7 @@ describe('a user', () => {
       'an unknown key',
       { base, filter: '(uid={username})', bases: [] },
       [
-        'user: has an unknown key: bases; known here: base, scope, filter, loginAttributes, dnTemplate, attributes, unknown',
+        'user: has an unknown key: bases; known here: base, scope, filter, loginAttributes, lookUpFilter, dnTemplate, attributes, unknown',
       ],
     ],
   ])('with %s is refused', (_name, keys, expected) => {

@@ -11,6 +11,8 @@ export interface UserOptions {
         readonly bases: readonly string[];
         readonly scope: 'one' | 'sub';
         readonly filter: FilterTemplate;
+        /** The filter for users of other authenticators. Its `comparison` is there. Left out: they are found as at a login. */
+        readonly lookUpFilter?: FilterTemplate;
       }
     | { readonly by: 'dn'; readonly template: DnTemplate };
   readonly attributes: {
@@ -24,6 +26,7 @@ export interface UserOptions {
 }
 
 const filterExample = '(&(objectClass=person)(uid={username}))';
+const lookUpExample = '(mail={username})';
 const baseExample = 'ou=people,dc=example,dc=com';
 
 const parseUserFilter = (text: string) => ({
@@ -114,6 +117,11 @@ const shape = {
     { min: 1, max: 8 },
     (input) => parseAttribute(input, 'sAMAccountName'),
   ).optional(),
+  lookUpFilter: template(
+    'Finds users of other authenticators whose directory this is (RFC 4515), with {username} for the value that is looked up. Default: as at a login.',
+    lookUpExample,
+    parseUserFilter,
+  ).optional(),
   dnTemplate: template(
     'Instead of base and filter: makes the DN from the typed name, without a search.',
     'uid={username},ou=people,dc=example,dc=com',
@@ -137,7 +145,7 @@ export const userSchema: z.ZodType<UserOptions> = section(
       const find = settleSearch(keys, complain);
       return find && { find, attributes, unknown };
     }
-    for (const key of ['base', 'scope', 'filter', 'loginAttributes'] as const) {
+    for (const key of ['base', 'scope', 'filter', 'loginAttributes', 'lookUpFilter'] as const) {
       if (keys[key] !== undefined)
         complain([key], "can't be used together with dnTemplate", 'remove one of the two');
     }
@@ -151,6 +159,7 @@ type UserKeys = z.output<z.ZodObject<typeof shape>>;
 
 function settleSearch(keys: UserKeys, complain: Complain): UserOptions['find'] | undefined {
   const { base, scope = 'sub', filter, loginAttributes } = keys;
+  const lookUpFilter = keys.lookUpFilter?.template;
   if (base === undefined) {
     complain(
       ['base'],
@@ -171,9 +180,18 @@ function settleSearch(keys: UserKeys, complain: Complain): UserOptions['find'] |
       `write "${filterExample}"`,
     );
   }
+  if (lookUpFilter !== undefined && lookUpFilter.comparison === undefined) {
+    complain(
+      ['lookUpFilter'],
+      'must compare {username} by equality, not in a (!…), next to a *, or by a matching rule',
+      `write "${lookUpExample}"`,
+    );
+  }
   const complete =
     loginAttributes === undefined ? filter?.template : loginFilter(loginAttributes, filter?.text);
-  return base && complete && { by: 'search', bases: base, scope, filter: complete };
+  if (base === undefined || complete === undefined) return undefined;
+  const more = lookUpFilter && { lookUpFilter };
+  return { by: 'search', bases: base, scope, filter: complete, ...more };
 }
 
 /** Joins attributes and filter as text, which is safe: attributes are validated names, and the filter is complete. */

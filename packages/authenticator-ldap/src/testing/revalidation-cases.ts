@@ -89,6 +89,28 @@ async function secondAfter(moment: Date): Promise<void> {
   await waitFor(() => Date.now() > next + 100, 'the next second');
 }
 
+/** Creates the plugin with a filter for users of other authenticators. */
+function joining(target: RevalidationTarget, lookUpFilter: string): Promise<PluginGateway> {
+  const user = { ...(target.options.user as object), lookUpFilter };
+  return pluginGateway(plugin, { ...target.options, user });
+}
+
+/** Returns names that directories may take for this one. */
+function similarTo(name: string): readonly string[] {
+  const wide = (letter: string) => String.fromCharCode(letter.charCodeAt(0) + 0xfee0);
+  return [
+    name.replace(/[!-~]/g, wide),
+    name.replace(/[aeiou]/, '$&\u0301'),
+    name.replace(/[aeiou]/, '$&\u0301').normalize('NFC'),
+    name.replace('k', '\u212a'),
+    name.replace(' ', '  '),
+    name.replace('-', '\u00ad-'),
+    name.replace('-', '\u200b-'),
+    ` ${name}`,
+    `${name} `,
+  ].filter((one) => one !== name);
+}
+
 export const revalidationCases: Readonly<Record<string, RevalidationCase>> = {
   'a user stays, with the groups of today': scene(
     async ({ target, made, name, dn, user, since }) => {
@@ -205,11 +227,83 @@ export const revalidationCases: Readonly<Record<string, RevalidationCase>> = {
           steps.push(step),
         );
         expect([what, decision]).toEqual([what, { kind: 'rejected', reason, subject: name }]);
+        const joined = await made.join(name);
+        expect([what, joined]).toEqual([
+          what,
+          reason === 'password-changed'
+            ? expect.objectContaining({ kind: 'authenticated' })
+            : decision,
+        ]);
         expect(steps).toContainEqual(
           expect.stringMatching(new RegExp(`^account state: ${reason}, by the attribute \\w`)),
         );
       }
       expect(await made.revalidate(user, since)).toEqual(before);
+    },
+  ),
+
+  'a user of another authenticator is found by a further attribute, and has the groups of today':
+    scene(async ({ target, name, dn, user, modify }) => {
+      const [group, address] = [`g-${name}`, `mail-${name}@example.com`];
+      const attributes = { objectClass: target.groupClass, member: dn };
+      await target.server.add(toLdif([{ dn: `CN=${group},${target.groups}`, attributes }]));
+      await using made = await joining(target, '(mail={username})');
+      expect(await made.join(address)).toBeUndefined();
+      await modify(replaced(dn, { mail: address }));
+      const now = { ...user, groups: [...(user.groups ?? []), group].sort() };
+      const decision = { kind: 'authenticated', user: now };
+      const steps: string[] = [];
+      expect(await made.join(address.toUpperCase(), (step) => steps.push(step))).toEqual(decision);
+      expect(steps[0]).toMatch(/^user search \(user\.lookUpFilter\) below .*: 1 entry$/);
+      // A login finds the user by this name, and an operator does: another authenticator's user is not meant.
+      expect(await made.join(name)).toBeUndefined();
+      // No password was checked, so none that is new counts.
+      await modify(replaced(dn, target.newPassword()));
+      expect(await made.join(address)).toEqual(decision);
+      await modify(replaced(dn, { description: barred }));
+      expect(await made.join(address)).toEqual(unknownUser);
+    }),
+
+  'a user of another authenticator is found as at a login, unless two are': scene(
+    async ({ target, made, name, dn, user }) => {
+      expect(await made.join(name.toUpperCase())).toEqual({ kind: 'authenticated', user });
+      const twin = `twin-${name}`;
+      await target.server.add(toLdif([target.person(twin, `CN=${twin},${target.people}`)]));
+      await using joined = await joining(target, '(description={username})');
+      await target.server.modify(
+        [dn, `CN=${twin},${target.people}`]
+          .map((one) => replaced(one, { description: `both ${name}` }))
+          .join('\n\n'),
+      );
+      await expect(joined.join(`both ${name}`)).rejects.toMatchObject({
+        code: 'failed',
+        message: expect.stringContaining('user.lookUpFilter matches several entries'),
+      });
+    },
+  ),
+
+  'no name that is only similar finds a user of another authenticator': scene(
+    async ({ target, made, name, dn, modify }) => {
+      const text = `al ice k-${name}`;
+      await modify(replaced(dn, { description: text }));
+      await using joined = await joining(target, '(description={username})');
+      expect(await joined.join(text)).toMatchObject({ kind: 'authenticated' });
+      const outcomes: Record<string, unknown> = {};
+      const outcomeOf = (gateway: PluginGateway, similar: string) =>
+        gateway.join(similar).catch((error: unknown) => error);
+      for (const similar of similarTo(text)) outcomes[similar] = await outcomeOf(joined, similar);
+      for (const similar of similarTo(name)) outcomes[similar] = await outcomeOf(made, similar);
+      const loose = Object.entries(outcomes).filter(([, outcome]) => outcome !== undefined);
+      for (const [similar, outcome] of loose)
+        expect([similar, outcome]).toEqual([
+          similar,
+          expect.objectContaining({
+            code: 'failed',
+            message: expect.stringContaining('is another text'),
+          }),
+        ]);
+      // Each directory compares loosely: else the case shows nothing.
+      expect(loose.length).toBeGreaterThan(0);
     },
   ),
 

@@ -1,0 +1,87 @@
+import type { FilterOf } from './filter.ts';
+import type { ValueTemplate } from './filter-grammar.ts';
+
+/** How a filter compares the attributes of an entry with what its placeholders stand for: by equality only. */
+export type Comparison =
+  | { readonly kind: 'and' | 'or'; readonly parts: readonly Comparison[] }
+  | { readonly kind: 'equality'; readonly attribute: string; readonly value: ValueTemplate };
+
+/**
+ * Reads from a filter what it compares with its placeholders. Parts without a placeholder are left out, since an entry that matches
+ * only by such a part has none of the values.
+ *
+ * @returns undefined when no text could be compared: there is no placeholder, or one is in a `not`, a substring, or a match by
+ *   another rule
+ */
+export function comparisonOf(filter: FilterOf<ValueTemplate>): Comparison | undefined {
+  if (filter.kind === 'and' || filter.kind === 'or') {
+    const parts = filter.filters.filter(hasPlaceholder).map(comparisonOf);
+    const known = parts.filter((part) => part !== undefined);
+    if (known.length === 0 || known.length < parts.length) return undefined;
+    return { kind: filter.kind, parts: known };
+  }
+  if (filter.kind !== 'equality' || !hasPlaceholder(filter)) return undefined;
+  const { attribute, value } = filter;
+  return { kind: 'equality', attribute, value };
+}
+
+export function hasPlaceholder(filter: FilterOf<ValueTemplate>): boolean {
+  switch (filter.kind) {
+    case 'and':
+    case 'or':
+      return filter.filters.some(hasPlaceholder);
+    case 'not':
+      return hasPlaceholder(filter.filter);
+    case 'present':
+      return false;
+    case 'substring':
+      return [filter.initial, ...filter.any, filter.final].some(
+        (value) => value !== undefined && isFilledIn(value),
+      );
+    default:
+      return isFilledIn(filter.value);
+  }
+}
+
+const isFilledIn = (value: ValueTemplate) => value.some((part) => typeof part === 'string');
+
+/** Lists the attributes, each as the filter writes it. */
+export function comparedAttributes(comparison: Comparison): readonly string[] {
+  return comparison.kind === 'equality'
+    ? [comparison.attribute]
+    : [...new Set(comparison.parts.flatMap(comparedAttributes))];
+}
+
+/**
+ * Whether the values of an entry are those that the filter asked for, when only case is ignored. Directories compare more loosely:
+ * they ignore accents, widths, inner spaces and characters that no one sees.
+ *
+ * @param text fills all placeholders
+ * @param values returns the values of an attribute of the entry
+ */
+export function isExactly(
+  comparison: Comparison,
+  text: string,
+  values: (attribute: string) => readonly string[],
+): boolean {
+  const isPartExact = (part: Comparison) => isExactly(part, text, values);
+  switch (comparison.kind) {
+    case 'and':
+      return comparison.parts.every(isPartExact);
+    case 'or':
+      return comparison.parts.some(isPartExact);
+    case 'equality': {
+      const { attribute, value } = comparison;
+      const asked = value.map((part) => (typeof part === 'string' ? text : String(part))).join('');
+      return values(attribute).some((one) => isSameButForCase(one, asked));
+    }
+  }
+}
+
+/**
+ * Compares without normalization. The lowercase form alone would make the Kelvin sign (U+212A) a k, and the uppercase form alone a
+ * dotless i an i.
+ */
+export function isSameButForCase(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase() && one.toUpperCase() === other.toUpperCase();
+}
