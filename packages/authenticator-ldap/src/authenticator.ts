@@ -15,6 +15,7 @@ import {
 } from '@sallyport/plugin-kit';
 import { checkDirectory } from './check.ts';
 import type { Directory, DirectoryCall } from './directory/types.ts';
+import { joinWarnings } from './join-warnings.ts';
 import { accountText, readReset, resetFlag } from './login/account-state.ts';
 import { bindUser, createDecoys } from './login/bind-user.ts';
 import {
@@ -68,11 +69,13 @@ export async function createLdapAuthenticator(
     lookUp: (username, context) =>
       (context.isJoin ? joinUser : lookUpUser)(directory, options, username, context),
     knownUsers: () => [exampleUser(options)],
-    check: (signal) =>
-      checkDirectory(directory, options, signal, async (search) => {
+    check: async (signal, use) => {
+      const warnings = await checkDirectory(directory, options, signal, async (search) => {
         await checkSchema(search);
         return await checkPresence(search);
-      }),
+      });
+      return use?.isDirectory ? [...warnings, ...joinWarnings(options.user)] : warnings;
+    },
     close: () => directory.close(),
   };
 }

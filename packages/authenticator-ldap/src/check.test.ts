@@ -141,6 +141,33 @@ describe('check()', () => {
     await check(searching(groupsBase, { entries }));
   });
 
+  test('searches by user.lookUpFilter as well, and reports one that does not work or finds users for a name that no one has', async () => {
+    const lookUpFilter = filterTemplate('(|(mail={username})(ou=x))');
+    const user = userOptions();
+    if (user.find.by !== 'search') throw new Error('no search');
+    const joined = { user: { ...user, find: { ...user.find, lookUpFilter } } };
+    const directory = memoryDirectory({ entries: bases });
+    await check(directory, joined);
+    expect(directory.searches.map(({ filter }) => filter.kind)).toEqual([
+      'present',
+      'equality',
+      'or',
+      'present',
+      'equality',
+    ]);
+    const answering = (result: Partial<SearchResult>) =>
+      memoryDirectory({
+        entries: bases,
+        onSearch: ({ filter }) => (filter.kind === 'or' ? result : undefined),
+      });
+    await expect(check(answering({ entries: [entry('cn=everyone')] }), joined)).rejects.toThrow(
+      'a search by user.lookUpFilter finds entries for a name that no one has: correct user.lookUpFilter',
+    );
+    await expect(check(answering({ code: 11 }), joined)).rejects.toThrow(
+      `a search by user.lookUpFilter below "${peopleBase}" does not work: it costs more`,
+    );
+  });
+
   test('a referral is no error of a search, and is not followed', async () => {
     await check(searching(peopleBase, { code: 10 }));
   });

@@ -4,6 +4,7 @@ import { namedCode } from './directory/result-codes.ts';
 import type { Directory } from './directory/types.ts';
 import { anyEntry, type Filter } from './filter/filter.ts';
 import { dnBelow } from './login/bind-user.ts';
+import { createJoin } from './login/join.ts';
 import type { GroupOptions, LdapOptions, UserOptions } from './options/types.ts';
 
 /**
@@ -27,7 +28,7 @@ export async function checkDirectory(
     const reader = isAnonymous
       ? 'only a service account may see it: give bind.dn and bind.password'
       : accountMaySee;
-    await lookForUsers(search, options.user.find, reader);
+    await lookForUsers(search, options.user, reader);
     if (options.groups !== undefined) await lookForGroups(search, options.groups, reader);
     for (const warning of (await further?.(search)) ?? []) warnings.add(warning);
   }, signal);
@@ -61,24 +62,26 @@ function anonymously(search: Search): Search {
 }
 
 /** @param reader why a base may be hidden */
-async function lookForUsers(
-  search: Search,
-  find: UserOptions['find'],
-  reader: string,
-): Promise<void> {
+async function lookForUsers(search: Search, user: UserOptions, reader: string): Promise<void> {
+  const { find } = user;
   if (find.by === 'dn')
     return await findBase(search, 'the parent in user.dnTemplate', find.template.parent, reader);
   for (const base of find.bases) await findBase(search, 'user.base', base, reader);
-  const filter = find.filter.fill(() => [unknownName()]);
-  const found = await checkFilter(search, 'a search for a user', find.bases, {
-    scope: find.scope,
-    filter,
-    sizeLimit: 2,
-  });
-  if (found > 0)
-    throw new Error(
-      'a search for a user finds entries for a name that no one has: correct user.filter',
-    );
+  const name = unknownName();
+  const findsNoOne = async (what: string, option: string, filter: Filter | undefined) => {
+    const request = { scope: find.scope, filter, sizeLimit: 2 };
+    const found = await checkFilter(search, what, find.bases, request);
+    if (found > 0)
+      throw new Error(`${what} finds entries for a name that no one has: correct ${option}`);
+  };
+  await findsNoOne(
+    'a search for a user',
+    'user.filter',
+    find.filter.fill(() => [name]),
+  );
+  if (find.lookUpFilter === undefined) return;
+  const filter = createJoin(user).fill?.(name);
+  await findsNoOne('a search by user.lookUpFilter', 'user.lookUpFilter', filter);
 }
 
 async function lookForGroups(search: Search, groups: GroupOptions, reader: string): Promise<void> {

@@ -131,6 +131,22 @@ describe('check() of a directory that has', () => {
   });
 });
 
+test('check() of the directory of another authenticator warns of a join by an attribute that users can write', async () => {
+  const { options, people, person } = target();
+  const someone = person('joined', `cn=joined,${people}`);
+  const attributes = { ...someone.attributes, mail: 'joined@example.com' };
+  await slapd.add(toLdif([{ ...someone, attributes }]));
+  const user = { base: people, filter: '(uid={username})', lookUpFilter: '(mail={username})' };
+  await using made = await pluginGateway(plugin, { ...options, user, groups: undefined });
+  expect(await made.check({ isDirectory: true })).toEqual([
+    expect.stringContaining('user.lookUpFilter finds users of other authenticators by mail: '),
+  ]);
+  expect(await made.check({ lookedUpBy: 'username' })).toEqual([]);
+  const wrong = { ...user, lookUpFilter: '(maill={username})' };
+  await using unknown = await pluginGateway(plugin, { ...options, user: wrong, groups: undefined });
+  await expectUnknownAttributes(unknown, ['user.lookUpFilter maill']);
+});
+
 test('a look-up says that an entry has no value for the uid, which the schema knows', async () => {
   const { options, people, person } = target();
   const someone = person('no-number', `cn=no-number,${people}`);

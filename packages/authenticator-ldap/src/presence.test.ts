@@ -126,3 +126,22 @@ test('nothing is searched for where a filter cannot be tried without a name, or 
     expect([await look(search), asked]).toEqual([[], []]);
   }
 });
+
+test('a filter for users of other authenticators that finds no user is warned of, unless no one can log in', async () => {
+  const find = {
+    by: 'search',
+    bases: [peopleBase],
+    scope: 'sub',
+    filter: filterTemplate('(uid={username})'),
+    lookUpFilter: filterTemplate('(mail={username})'),
+  } as const;
+  const changed = { user: userOptions({ find }), groups: attributeGroups() };
+  const contact = entry(`cn=contact,${peopleBase}`, { mail: ['a@x'] });
+  const both = entry(`uid=bob,${peopleBase}`, { uid: ['bob'], mail: ['b@x'] });
+  const lists = [bases, [...bases, alice, contact], [...bases, alice, both]];
+  const noJoin = `no user of another authenticator is found: no entry below "${peopleBase}" matches (&(mail=*)(uid=*)), options.user.lookUpFilter with the filter of options.user for any value. Correct the base or the filter in options.user, let the service account see the entries, or create the first user`;
+  expect((await checks(changed, lists)).warnings).toEqual([[noUsers], [noJoin], []]);
+  const part = { ...find, lookUpFilter: filterTemplate('(mail={username}@x)') };
+  const untested = { ...changed, user: userOptions({ find: part }) };
+  expect((await checks(untested, [[...bases, alice]])).warnings).toEqual([[]]);
+});

@@ -1,12 +1,10 @@
 import type { Search } from './connection/types.ts';
-import { filterText } from './filter/filter.ts';
-import type { FilterTemplate } from './filter/filter-template.ts';
-import type { LdapOptions } from './options/types.ts';
+import { type Filter, filterText } from './filter/filter.ts';
+import type { LdapOptions, UserOptions } from './options/types.ts';
 
 interface Place {
   readonly bases: readonly string[];
   readonly scope: 'one' | 'sub';
-  readonly filter: FilterTemplate;
 }
 
 /**
@@ -14,7 +12,7 @@ interface Place {
  * directory, a wrong base or filter is not an error. It runs until it warns of nothing, since its searches may cost a large
  * directory much.
  *
- * @returns a warning for each of the two that is missing
+ * @returns a warning for each of the two that is missing, and one if `user.lookUpFilter` finds no user
  */
 export function createPresenceCheck({
   user,
@@ -25,16 +23,13 @@ export function createPresenceCheck({
     if (isSettled) return [];
     isSettled = true;
     const checked = [
-      user.find.by === 'search' &&
-        (await warningOf(search, 'user', user.find, 'no one can log in', 'the first user')),
+      user.find.by === 'search' && (await warningOfUsers(search, user.find)),
       groups?.by === 'search' &&
-        (await warningOf(
-          search,
-          'groups',
-          groups,
-          'no one has groups',
-          'the first group with a member',
-        )),
+        (await warningOf(search, 'groups', groups, groups.filter.presence, {
+          effect: 'no one has groups',
+          option: 'the filter of options.groups',
+          first: 'the first group with a member',
+        })),
     ];
     const warnings = checked.filter((one) => typeof one === 'string');
     isSettled = warnings.length === 0;
@@ -42,13 +37,32 @@ export function createPresenceCheck({
   };
 }
 
+async function warningOfUsers(
+  search: Search,
+  find: Extract<UserOptions['find'], { by: 'search' }>,
+): Promise<string | undefined> {
+  const noUser = await warningOf(search, 'user', find, find.filter.presence, {
+    effect: 'no one can log in',
+    option: 'the filter of options.user',
+    first: 'the first user',
+  });
+  const presence = find.lookUpFilter?.presence;
+  if (noUser !== undefined || presence === undefined) return noUser;
+  const joined: Filter = { kind: 'and', filters: [presence, find.filter.anyValues] };
+  return await warningOf(search, 'user', find, joined, {
+    effect: 'no user of another authenticator is found',
+    option: 'options.user.lookUpFilter with the filter of options.user',
+    first: 'the first user',
+  });
+}
+
 /** @returns undefined if an entry was found, and also if the server did not say, such as at a limit */
 async function warningOf(
   search: Search,
   section: 'user' | 'groups',
-  { bases, scope, filter: { presence } }: Place,
-  effect: string,
-  first: string,
+  { bases, scope }: Place,
+  presence: Filter | undefined,
+  { effect, option, first }: Readonly<Record<'effect' | 'option' | 'first', string>>,
 ): Promise<string | undefined> {
   if (presence === undefined) return undefined;
   for (const base of bases) {
@@ -65,5 +79,5 @@ async function warningOf(
   }
   const below = `${scope === 'one' ? 'directly ' : ''}below ${bases.map((base) => `"${base}"`).join(' or ')}`;
   const fix = `Correct the base or the filter in options.${section}, let the service account see the entries, or create ${first}`;
-  return `${effect}: no entry ${below} matches ${filterText(presence)}, the filter of options.${section} for any value. ${fix}`;
+  return `${effect}: no entry ${below} matches ${filterText(presence)}, ${option} for any value. ${fix}`;
 }

@@ -96,6 +96,14 @@ test('each one that is not is warned of, with its option', async () => {
   ]);
 });
 
+test('an attribute of the filter for users of other authenticators is looked for as well', async () => {
+  const { find, ...rest } = user('(uid={username})');
+  const lookUpFilter = filterTemplate('(|(uid={username})(maill={username}))');
+  expect(
+    await warnings({ user: { ...rest, find: { ...find, lookUpFilter } as typeof find } }),
+  ).toEqual([{ option: 'user.lookUpFilter', attribute: 'maill' }]);
+});
+
 test('the schema is looked for at the users first, and then at the root', async () => {
   const wrong = { user: user('(uidd={username})') };
   expect(await warnings(wrong, directoryOf(schema, ['']))).toHaveLength(1);

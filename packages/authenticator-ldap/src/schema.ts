@@ -96,6 +96,12 @@ function namedAttributes({
   );
   return [
     ['user.filter', user.find.by === 'search' ? attributesOf(user.find.filter.anyValues) : []],
+    [
+      'user.lookUpFilter',
+      user.find.by === 'search' && user.find.lookUpFilter !== undefined
+        ? attributesOf(user.find.lookUpFilter.anyValues)
+        : [],
+    ],
     ['user.attributes', sent],
     ['groups.attribute', groups?.by === 'attribute' ? [groups.attribute] : []],
     [
