@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { createLog } from '../testing/server.ts';
-import { createReviewReporter } from './review-report.ts';
+import { createReviewLog, createReviewReporter } from './review-report.ts';
 
 test('an observer that throws keeps no other one from the review, and does not change its outcome', () => {
   const { lines, logger } = createLog();
@@ -15,5 +15,29 @@ test('an observer that throws keeps no other one from the review, and does not c
   expect([outcome, version, ...seen]).toEqual(['unknown', 'v1', 'unknown']);
   expect(lines).toEqual([
     expect.objectContaining({ level: 'error', message: 'review could not be recorded' }),
+  ]);
+});
+
+test('a decision about a user who was looked up names the directory, and no other line does', () => {
+  const { lines, logger } = createLog();
+  const log = createReviewLog(logger, () => 0);
+  const end = { kind: 'rejected', reason: 'disabled', subject: 'jane' } as const;
+  const ended = {
+    id: 'a',
+    at: 0,
+    seconds: 0,
+    version: 'v1',
+    callerGone: false,
+    token: 't',
+  } as const;
+  const answer = { authenticator: 'oidc', seconds: 0, directory: { name: 'corp' } };
+  const answers = [{ ...answer, decision: end, recognized: true }];
+  log({ ...ended, outcome: 'rejected', end, answers });
+  const error = { kind: 'error', message: 'oidc unavailable', authenticators: ['oidc'] } as const;
+  const failed = [{ ...answer, error: new Error('down') }];
+  log({ ...ended, outcome: 'error', end: error, answers: failed });
+  expect(lines.map(({ fields }) => fields)).toEqual([
+    expect.objectContaining({ authenticator: 'oidc', directory: 'corp' }),
+    expect.not.objectContaining({ directory: 'corp' }),
   ]);
 });

@@ -120,6 +120,7 @@ export function createReviewLog(logger: ReviewLogger, now: () => number): OnRevi
     const more = {
       // The authenticator is unknown for a token that is blocked itself: none was asked.
       ...(isDecided && last !== undefined && { authenticator: last.authenticator }),
+      ...(isDecided && last?.directory !== undefined && { directory: last.directory.name }),
       ...(source !== undefined && { cached: source }),
       ...(callerGone && { callerGone }),
       ...(unloggedSince > 0 && { unloggedSince }),

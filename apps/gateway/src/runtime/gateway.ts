@@ -160,7 +160,7 @@ async function createParts(
 function createGenerations(
   inFlight: InFlight,
   shared: SharedState,
-  { sessionObserver }: Observers,
+  { sessionObserver, onLookedUp }: Observers,
   logger: Logger,
 ) {
   const { caching, blocks, ended, attempts } = shared;
@@ -172,6 +172,7 @@ function createGenerations(
     attempts,
     knownGood,
     sessionObserver,
+    onLookedUp,
     onAbandoned: inFlight.hold,
     logger,
     issuing: true,

@@ -16,6 +16,7 @@ import { createLoginLog, detailsOf } from '../login/login-report.ts';
 import { certificatesOf, type TlsOfAddresses } from '../login/login-tls.ts';
 import type { AuditTrail } from '../observe/audit/trail.ts';
 import type { Health } from '../observe/health.ts';
+import { createDirectoryMetrics } from '../observe/metrics/directory-metrics.ts';
 import type { GatewayMetrics } from '../observe/metrics/gateway-metrics.ts';
 import { createLoginMetrics } from '../observe/metrics/login-metrics.ts';
 import type { RefusedReloads, ReloadSource } from '../observe/metrics/refused-reloads.ts';
@@ -48,6 +49,7 @@ export function createObservers(gateway: ObservedGateway) {
   const { running, tls, refused, metrics, audit, logger } = gateway;
   const { config } = running;
   const logins = createLoginObservers(metrics.registry, audit, logger);
+  const directories = createDirectoryMetrics(metrics.registry);
   const status = createStatusCollector(config, statusSources(gateway, logins.counts));
   const tracing = createTracing(logger);
   const certificates = (current: ReturnType<typeof certificatesOf>) => {
@@ -57,6 +59,7 @@ export function createObservers(gateway: ObservedGateway) {
   certificates(certificatesOf(tls));
   metrics.follow(config);
   logins.follow(config);
+  directories.follow(config);
   return {
     /** The functions that are called with each review, in this order. */
     reviews: [
@@ -69,6 +72,7 @@ export function createObservers(gateway: ObservedGateway) {
     logins: logins.observers,
     loginsInFlight: logins.inFlight,
     sessionObserver: logins.sessionObserver,
+    onLookedUp: directories.onLookedUp,
     statusPage: { isShown: () => isPageShown(running.config), document: status.document },
     /** @param problems why the reload was refused; none when it is in force */
     reloaded(source: ReloadSource, problems: readonly string[]): void {
@@ -85,6 +89,7 @@ export function createObservers(gateway: ObservedGateway) {
     follow(next: GatewayConfig): void {
       metrics.follow(next);
       logins.follow(next);
+      directories.follow(next);
       status.follow(next);
       void audit.follow(next);
       void tracing(next.tracing);

@@ -95,6 +95,34 @@ test('a user who was refused: the reason, and their name at the backend', () => 
   });
 });
 
+test('a user who was looked up: the directory and the account, and the directory of each that asked one', () => {
+  const user = { username: 'oidc:jane', groups: ['corp:admins'] };
+  const decision = { kind: 'authenticated' as const, user };
+  const directory = { name: 'corp', account: 'corp:jane' };
+  const failed = answered({
+    authenticator: 'other',
+    error: new AuthenticatorError('unavailable', 'directory partner: down'),
+    directory: { name: 'partner' },
+  });
+  const answers = [failed, answered({ authenticator: 'oidc', decision, directory })];
+  const entry = auditEntry({ ...report, outcome: 'authenticated', end: decision, answers });
+  expect(JSON.stringify(entry)).toBe(
+    '{"outcome":"authenticated","authenticator":"oidc","directory":"corp","account":"corp:jane","username":"oidc:jane","groups":1,"seconds":0.001235,' +
+      '"asked":[{"authenticator":"other","directory":"partner","answer":"error","error":"unavailable","seconds":0.5},' +
+      '{"authenticator":"oidc","directory":"corp","answer":"authenticated","seconds":0.5}]}',
+  );
+});
+
+test('a user whom the directory refused has no account, and no account contains the token', () => {
+  const no = { kind: 'rejected' as const, reason: 'disabled' as const, subject: 'jane' };
+  const refused = answered({ decision: no, directory: { name: 'corp' } });
+  const entry = auditEntry({ ...report, outcome: 'rejected', end: no, answers: [refused] });
+  expect(entry).toMatchObject({ directory: 'corp', reason: 'disabled', subject: 'jane' });
+  expect(entry.account).toBe(undefined);
+  const found = answered({ decision: no, directory: { name: 'corp', account: 'corp:the-token' } });
+  expect(auditEntry({ ...report, end: no, answers: [found] }).account).toBe('corp:[token]');
+});
+
 test('a token that could not be checked: the code of each error, and never its message', () => {
   const words = 'password hunter2 of the-token';
   const error = new AuthenticatorError('unavailable', words);

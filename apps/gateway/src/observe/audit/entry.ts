@@ -36,6 +36,9 @@ export function decisionOf({ outcome, end, answers, token }: ReviewReport) {
           : refused?.reason,
     ),
     authenticator: by?.authenticator,
+    directory: by?.directory?.name,
+    // The account has the name that Kubernetes would see if its user logged in there.
+    account: safe(by?.directory?.account),
     cached: by && 'decision' in by ? by.source : undefined,
     // The names are those that Kubernetes sees, but the subject of a refusal is named as by the backend.
     username: safe(user?.username),
@@ -90,13 +93,22 @@ function reasonOf(end: Error, outcome: ReviewOutcome): string {
 
 function asked(answer: Answer) {
   const { authenticator } = answer;
+  const directory = answer.directory?.name;
   const seconds = toMicroseconds(answer.seconds);
   const nothing = { reason: undefined, cached: undefined };
   if ('error' in answer)
-    return { authenticator, answer: 'error', ...nothing, error: codeOf(answer.error), seconds };
+    return {
+      authenticator,
+      directory,
+      answer: 'error',
+      ...nothing,
+      error: codeOf(answer.error),
+      seconds,
+    };
   const { decision, recognized, failure, source } = answer;
   return {
     authenticator,
+    directory,
     answer: recognized ? decision.kind : 'not-recognized',
     reason: decision.kind === 'rejected' ? decision.reason : undefined,
     cached: source,
