@@ -52,7 +52,7 @@ describe.each(keys.map((by) => ({ by })))('users who are looked up by $by', ({ b
   );
 });
 
-test('each issuer has warnings of its own', () => {
+test('several issuers have a warning together, and each has its own', () => {
   const [first] = writtenOptions({ claimMappings: { username: { claim: 'email' } } }).issuers;
   const issuer = { url: 'https://other.example.com', audiences: ['kubernetes'] };
   const [second] = writtenOptions({
@@ -60,6 +60,7 @@ test('each issuer has warnings of its own', () => {
     claimMappings: { username: { claim: 'name' } },
   }).issuers;
   expect(warningsOf(settled({ issuers: [first, second] }).issuers, 'username')).toEqual([
+    expect.stringMatching(/^directory finds the users of 2 issuers in one place: /),
     expect.stringMatching(/^issuer https:\/\/idp\.example\.com: .* claim email,/),
     expect.stringMatching(/^issuer https:\/\/other\.example\.com: .* claim name,/),
   ]);

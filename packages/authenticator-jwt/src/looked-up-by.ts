@@ -31,9 +31,14 @@ const editedByPeople: ReadonlySet<string> = new Set([
 
 /** Warns of each issuer whose users could choose whose groups `directory` gives them, or can't be found by it. */
 export function warningsOf(issuers: readonly IssuerOptions[], by: LookUpKey): readonly string[] {
-  return issuers.flatMap((issuer) =>
+  const ofEach = issuers.flatMap((issuer) =>
     problemsOf(issuer, by).map((problem) => `issuer ${issuer.url}: ${problem}`),
   );
+  if (issuers.length < 2) return ofEach;
+  const shared =
+    `directory finds the users of ${issuers.length} issuers in one place: users of different issuers with the same name get the ` +
+    'groups of one account. Give each issuer an authenticator of its own, and directory only to those whose names are those of the directory';
+  return [shared, ...ofEach];
 }
 
 function problemsOf({ mappings, rules }: IssuerOptions, by: LookUpKey): readonly string[] {
