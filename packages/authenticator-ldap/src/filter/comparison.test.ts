@@ -26,6 +26,7 @@ describe('what a filter compares', () => {
   test.each([
     '(uid=alice)',
     '(uid=*)',
+    '(&(uid=*)(objectClass=person))',
     '(!(uid={username}))',
     '(&(uid={username})(!(cn={username})))',
     '(|(uid={username})(cn={username}*))',

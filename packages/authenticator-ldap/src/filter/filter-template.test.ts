@@ -209,6 +209,29 @@ describe('whatever a value is', () => {
 
 const any = (text: string) => filterText(parseFilterTemplate(text, () => undefined).anyValues);
 
+describe('an encoding of values', () => {
+  const encoded = (text: string) => {
+    const filter = parseFilterTemplate(text, anything).fill(
+      () => ['ab', 'c'],
+      (attribute, value) =>
+        attribute === 'none' ? undefined : Buffer.from(`<${attribute} ${value}>`),
+    );
+    return filter && filterText(filter);
+  };
+
+  test('is of whole values that an attribute is to equal', () => {
+    expect(encoded('(a={x})')).toBe('(|(a=<a ab>)(a=<a c>))');
+    for (const text of ['(a=b)', '(a={x}y)', '(a=*{x})', '(a>={x})', '(a:1.2.3:={x})'])
+      expect(encoded(text)).not.toContain('<a');
+  });
+
+  test('that does not exist leaves no condition that could match', () => {
+    expect(encoded('(none={x})')).toBeUndefined();
+    expect(encoded('(&(a=b)(none={x}))')).toBeUndefined();
+    expect(encoded('(|(a=b)(none={x}))')).toBe('(|(a=b))');
+  });
+});
+
 describe('a filter with any values', () => {
   test.each([
     ['(uid={username})', '(uid=*)'],

@@ -8,10 +8,10 @@ import {
 import { filterText } from '../filter/filter.ts';
 import { parseDnTemplate } from '../filter/templates.ts';
 import {
+  attributeGroups,
   filterTemplate,
   ldapOptions,
   peopleBase,
-  searchedGroups,
   userOptions,
 } from '../options/testing/ldap-options.ts';
 import type { UserOptions } from '../options/types.ts';
@@ -37,7 +37,7 @@ function made(user: Partial<UserOptions> = {}, script: MemoryDirectoryOptions = 
   const directory = memoryDirectory({ entries: [alice], ...script });
   const options = ldapOptions({
     user: userOptions({ find: byMail, attributes, ...user }),
-    groups: searchedGroups(),
+    groups: attributeGroups(),
   });
   const steps: string[] = [];
   return {
@@ -187,6 +187,10 @@ describe('a user of another authenticator', () => {
     const alone = made({ find }, { entries: [one] });
     expect(await alone.join('old@x')).toEqual({ username: 'alice' });
     expect(alone.directory.preferred).toEqual([undefined, 'memory-1']);
+    const staff = entry(`cn=new,${peopleBase}`, { uid: ['alice'], ou: ['staff'], mail: ['new@x'] });
+    expect(await made({ find }, { entries: [one, staff] }).join('new@x')).toEqual({
+      username: 'alice',
+    });
     const withUid = person('cn=old', { uid: ['alice'], mail: ['old@x'] });
     expect(await made({ find }, { entries: [withUid, namesake] }).join('old@x')).toEqual({
       username: 'alice',
@@ -210,7 +214,8 @@ describe('a user of another authenticator', () => {
       failed('values of the attribute uid'),
     );
     const gone = new Error('gone');
-    await expect(made().join('alice', AbortSignal.abort(gone))).rejects.toBe(gone);
+    for (const name of ['alice', ''])
+      await expect(made().join(name, AbortSignal.abort(gone))).rejects.toBe(gone);
     const controller = new AbortController();
     const onSearch = (_: SearchRequest) => {
       controller.abort(gone);
