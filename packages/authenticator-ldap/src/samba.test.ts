@@ -16,6 +16,7 @@ import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
 import { compareWithNewConnections } from './testing/reused-connections.ts';
 import {
   barred,
+  needsSmartCard,
   type RevalidationTarget,
   revalidationCases,
 } from './testing/revalidation-cases.ts';
@@ -298,10 +299,7 @@ function target(): RevalidationTarget {
     unlocked: { lockoutTime: '0' },
     refusals: {
       'disabled account': ['disabled', { userAccountControl: String(accountControl.disabled) }],
-      'account that needs a smart card': [
-        'disabled',
-        { userAccountControl: String(accountControl.smartCard) },
-      ],
+      [needsSmartCard]: ['disabled', { userAccountControl: String(accountControl.smartCard) }],
       'expired account': ['expired', { accountExpires: '1' }],
       'password to be changed': [
         'password-expired',

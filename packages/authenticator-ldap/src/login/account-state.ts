@@ -18,6 +18,8 @@ interface Moments {
   readonly now: number;
   /** When the password was checked, milliseconds since 1970. Left out: no matter when it was changed. */
   readonly since?: number;
+  /** Another authenticator checked the user, so it does not matter whether the account can log in with a password. */
+  readonly isJoin?: boolean;
 }
 
 /** Whether a value of an attribute ends the account or the password. @throws Unreadable */
@@ -75,8 +77,12 @@ type Rule = readonly [attribute: string, reason: RejectionReason, ends: Ends];
 /** What each directory has, in the order in which a refusal names its reason. An entry shows a few of these at most. */
 const rules: readonly Rule[] = [
   [control, 'disabled', hasBit(bits.disabled)],
-  // Active Directory replaces its password by a random one, so its sessions began before.
-  [control, 'disabled', hasBit(bits.smartCard)],
+  // Active Directory replaces its password by a random one, so its sessions began before. It can still get tokens elsewhere.
+  [
+    control,
+    'disabled',
+    (text, moments, entry) => !moments.isJoin && hasBit(bits.smartCard)(text, moments, entry),
+  ],
   // AD LDS has no userAccountControl.
   [computed, 'disabled', hasBit(bits.disabled)],
   ['nsAccountLock', 'disabled', isTrue],

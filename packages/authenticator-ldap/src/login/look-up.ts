@@ -284,7 +284,8 @@ export function createRevalidate(
     if (result.kind === 'none') return unknownUser;
     const { user } = result;
     if (user.username !== username || (uid !== undefined && user.uid !== uid)) return unknownUser;
-    const moments = { now: Date.now(), ...(sinceTime !== undefined && { since: sinceTime }) };
+    const login = sinceTime === undefined ? { isJoin: true } : { since: sinceTime };
+    const moments = { now: Date.now(), ...login };
     const state = readAccountState(user.entry, moments);
     trace?.(accountText(state));
     if (state.refusal?.reason === 'unknown-user') return unknownUser;
