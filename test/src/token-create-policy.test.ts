@@ -74,4 +74,19 @@ describe.concurrent('token create', () => {
     expect(stderr).toContain('\n  groups     dev-a\n');
     expect((await stored())[0]?.user.groups).toEqual(['dev-a', 'qa', 'ops']);
   });
+
+  test('says that the groups of a directory replace those of the token', async () => {
+    const authenticators = [
+      issuing('robots', { directory: { authenticator: 'corp' } }),
+      { ...staticAuthenticator, name: 'corp' },
+    ];
+    const { run } = await createPlace({ authenticators });
+    const words = ['create', '--user', 'jane', '--group', 'qa', 'ops', '--ttl', '8h'];
+    const { code, stderr } = await run(words);
+    expect(code).toBe(0);
+    expect(stderr).toMatch(
+      /^sallyport: Kubernetes will not see qa, ops in the token, since authenticator robots gives its users the groups of corp\n/,
+    );
+    expect(stderr).not.toContain('groups.allow');
+  });
 });

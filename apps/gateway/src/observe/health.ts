@@ -1,4 +1,4 @@
-import type { Authenticator } from '@sallyport/authenticator';
+import type { Authenticator, DirectoryUse } from '@sallyport/authenticator';
 import { durationText } from '@sallyport/plugin-kit';
 import { withTimeLimit } from '../base/deadlines.ts';
 import { causeOf } from '../config/problems.ts';
@@ -85,6 +85,7 @@ async function checkAuthenticator({ name, guard }: GuardedLink): Promise<HealthC
 /**
  * Has an authenticator check its backend. One without a `check` has nothing that could fail.
  *
+ * @param use how `directory` of the config uses it: given by `sallyport check` alone
  * @returns the warnings of its plugin about a backend that works. Since a plugin may return anything, all but texts
  *   is left out
  * @throws Error from the check, or after `limit` milliseconds
@@ -92,8 +93,10 @@ async function checkAuthenticator({ name, guard }: GuardedLink): Promise<HealthC
 export async function checkInTime(
   authenticator: Pick<Authenticator, 'check'>,
   limit: number,
+  use?: DirectoryUse,
 ): Promise<readonly string[]> {
-  const look = async (signal: AbortSignal): Promise<unknown> => await authenticator.check?.(signal);
+  const look = async (signal: AbortSignal): Promise<unknown> =>
+    await authenticator.check?.(signal, use);
   const found = await withTimeLimit(limit, noAnswerWithin(limit), look);
   return Array.isArray(found) ? found.filter((one) => typeof one === 'string') : [];
 }

@@ -1,3 +1,4 @@
+import type { DirectoryUse } from '@sallyport/authenticator';
 import { pino } from 'pino';
 import { withTimeLimit } from '../../base/deadlines.ts';
 import { causeOf, placed } from '../../config/problems.ts';
@@ -14,6 +15,7 @@ import {
 } from '../../runtime/authenticators.ts';
 import { joinAttempts } from '../connections.ts';
 import { detailOf, type Finding } from '../finding.ts';
+import { checkDirectoryAbility, checkLookedUpBy, directoryUse } from './check-directories.ts';
 import { checkKnownUsers } from './check-known-users.ts';
 import { checkSharedNames } from './check-shared-names.ts';
 import { sharedTokenPrefixes, sharedTokenStores } from './check-shared-tokens.ts';
@@ -36,6 +38,10 @@ export async function checkAuthenticators(config: CheckedConfig) {
   const checked = await Promise.all(
     config.authenticators.map((one) => checkAuthenticator(one, config)),
   );
+  const made = checked.flatMap(({ authenticator }, index) => {
+    const one = config.authenticators[index];
+    return one && authenticator ? [{ config: one, authenticator }] : [];
+  });
   const shared = sharedTokenPrefixes(checked);
   const stored = config.authenticators.map((one, index) => {
     const { file, line } = one.problem(undefined);
@@ -55,6 +61,7 @@ export async function checkAuthenticators(config: CheckedConfig) {
         (words): Finding => ({ check: 'token stores', result: 'warning', ...detailOf(words) }),
       ),
       ...checkSharedNames(checked, config),
+      ...checkDirectoryAbility(made),
     ],
     /** The files that the plugins read. */
     files: checked.flatMap(({ files }) => files),
@@ -90,7 +97,7 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
     const ofAuthenticator = (found: readonly Pick<Finding, 'result' | 'detail' | 'fix'>[]) =>
       found.map(({ result, detail, fix }) => finding(config, result, detail, fix));
     const made = logged();
-    const reached = await reach(created);
+    const reached = await reach(created, directoryUse(config, all.authenticators));
     const failed = reached.find(({ result }) => result === 'error');
     // A warning that comes with an error says no more than the error. Nor does the issuer, which has the same backend.
     const ofLog =
@@ -109,6 +116,7 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
         ...ofAuthenticator(checkTokens(created, all)),
         ...ofIssuer,
         ...ofAuthenticator(checkKnownUsers(created, all)),
+        ...ofAuthenticator(checkLookedUpBy(created)),
       ],
       files,
     };
@@ -151,9 +159,12 @@ function errorOf(config: AuthenticatorConfig, cause: unknown, failure?: string):
 }
 
 /** Reaches the backend. @returns one finding, or one for each warning */
-async function reach({ authenticator, config }: CreatedAuthenticator): Promise<readonly Finding[]> {
+async function reach(
+  { authenticator, config }: CreatedAuthenticator,
+  use: DirectoryUse,
+): Promise<readonly Finding[]> {
   try {
-    const warnings = await checkInTime(authenticator, answerLimit);
+    const warnings = await checkInTime(authenticator, answerLimit, use);
     if (warnings.length > 0) {
       return warnings.map((one) =>
         finding(config, 'warning', config.withhold(`its backend works, but: ${one}`)),

@@ -126,9 +126,12 @@ function checkRequest({ authenticator, config, nameUser }: Issuing, { user }: To
   const allowed = new Set(seen.groups);
   const dropped = groups.filter((group) => !allowed.has(authenticator.groups.prefix + group));
   if (dropped.length === 0) return;
+  const { name, directory } = authenticator;
+  const shown = printable(dropped.join(', '));
   printRemark(
-    `groups.allow of authenticator ${authenticator.name} does not include ${printable(dropped.join(', '))}, so Kubernetes will not ` +
-      'see them in the token',
+    directory?.groups === 'replace'
+      ? `Kubernetes will not see ${shown} in the token, since authenticator ${name} gives its users the groups of ${directory.authenticator}`
+      : `groups.allow of authenticator ${name} does not include ${shown}, so Kubernetes will not see them in the token`,
   );
 }
 

@@ -1,0 +1,85 @@
+import type { Authenticator, DirectoryUse, LookUpKey, UserInfo } from '@sallyport/authenticator';
+import { printable } from '../../base/logging/printable.ts';
+import { placed } from '../../config/problems.ts';
+import type { AuthenticatorConfig } from '../../config/types.ts';
+import { directoryProblems } from '../../runtime/assemble-directory.ts';
+import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
+import { detailOf, type Finding } from '../finding.ts';
+
+/** Returns how `directory` of the config uses an authenticator. */
+export function directoryUse(
+  { name, directory }: Pick<AuthenticatorConfig, 'name' | 'directory'>,
+  all: readonly Pick<AuthenticatorConfig, 'name' | 'directory'>[],
+): DirectoryUse {
+  return {
+    ...(directory && { lookedUpBy: directory.by }),
+    ...(all.some((one) => one.directory?.authenticator === name) && { isDirectory: true }),
+  };
+}
+
+/**
+ * Finds authenticators whose directory can't look users up; `serve` refuses them too.
+ *
+ * @param created also closed ones. Those that could not be made are an error of their own
+ */
+export function checkDirectoryAbility(
+  created: Parameters<typeof directoryProblems>[0],
+): readonly Finding[] {
+  return directoryProblems(created).map((problem) => ({
+    check: 'directory',
+    result: 'error',
+    ...detailOf(placed(problem)),
+    problem,
+  }));
+}
+
+interface Listed {
+  readonly config: Pick<CreatedAuthenticator['config'], 'name' | 'directory' | 'withhold'>;
+  readonly authenticator: Pick<Authenticator, 'knownUsers'>;
+}
+
+/** How many users are listed one by one. */
+const maxListed = 5;
+
+/**
+ * Warns of users without what `directory.by` looks them up by: each review of theirs is an error. A plugin that knows no users lists
+ * one of each kind that it can give.
+ */
+export function checkLookedUpBy({
+  config,
+  authenticator,
+}: Listed): readonly Pick<Finding, 'result' | 'detail' | 'fix'>[] {
+  const { name, directory, withhold } = config;
+  if (directory === undefined || directory.by === 'username') return [];
+  const { authenticator: where, by } = directory;
+  const users = listUsers(authenticator);
+  const lacking = users.filter((user) => valuesOf(user, by).length !== 1);
+  if (lacking.length === 0) return [];
+  const what = typeof by === 'object' ? `exactly one value of extra ${by.extra}` : 'a uid';
+  const fix =
+    typeof by === 'object'
+      ? `set the option of ${name} that gives its users this key of extra, or another directory.by`
+      : `set the option of ${name} that gives its users a uid, or another directory.by`;
+  if (lacking.length === users.length) {
+    const detail = `no user of ${name} has ${printable(what)}, so none can be looked up in ${where}`;
+    return [{ result: 'warning', detail: withhold(detail), fix }];
+  }
+  const listed = lacking.slice(0, maxListed).map(({ username }) => printable(username));
+  const more = lacking.length > maxListed ? `, and ${lacking.length - maxListed} more` : '';
+  const detail = `${lacking.length} of its users can't be looked up in ${where}, since they don't have ${printable(what)}`;
+  return [{ result: 'warning', detail: withhold(`${detail}: ${listed.join('; ')}${more}`), fix }];
+}
+
+/** An error of the plugin is a finding of `checkKnownUsers`. */
+function listUsers(authenticator: Listed['authenticator']): readonly UserInfo[] {
+  try {
+    return [...(authenticator.knownUsers?.() ?? [])];
+  } catch {
+    return [];
+  }
+}
+
+function valuesOf({ uid, extra = {} }: UserInfo, by: LookUpKey): readonly string[] {
+  if (typeof by === 'object') return Object.hasOwn(extra, by.extra) ? (extra[by.extra] ?? []) : [];
+  return uid === undefined ? [] : [uid];
+}
