@@ -33,9 +33,10 @@ const files = (await readdir(folder, { recursive: true }))
   .filter((file) => file.endsWith('.test.ts'))
   .sort();
 
-test('there are 60 to 170 promises, and each row names one test', () => {
+// The users of tokens who are looked up in a directory brought the last ten.
+test('there are 60 to 180 promises, and each row names one test', () => {
   expect(promises.length).toBeGreaterThanOrEqual(60);
-  expect(promises.length).toBeLessThanOrEqual(170);
+  expect(promises.length).toBeLessThanOrEqual(180);
   expect(rows.filter(({ file }) => file === '').map(({ line }) => line)).toEqual([]);
 });
 

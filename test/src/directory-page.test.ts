@@ -1,0 +1,99 @@
+import { readFile } from 'node:fs/promises';
+import { runLdapTool } from '@sallyport/test-servers/ldap-tools';
+import { toLdif } from '@sallyport/test-servers/ldif';
+import { accountControl, adUser, newAdPassword, startSamba } from '@sallyport/test-servers/samba';
+import { expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { http1Client, review } from './testing/clients.ts';
+import { runCommand } from './testing/command.ts';
+import { configFolder } from './testing/config-folder.ts';
+import { readDocument } from './testing/deployed.ts';
+import { codeBlocksOf } from './testing/documents.ts';
+import { startGateway } from './testing/gateway.ts';
+import { createJwtIssuer } from './testing/jwt-issuer.ts';
+import { longTimeouts } from './testing/ldap-gateway.ts';
+import { secret } from './testing/tokens.ts';
+
+const iss = 'https://login.microsoftonline.com/TENANT_ID/v2.0';
+
+/** Writes an objectSid, which is base64 of binary, as Entra ID does: MS-DTYP section 2.4.2. */
+function sidText(base64: string): string {
+  const sid = Buffer.from(base64, 'base64');
+  const parts = Array.from({ length: sid[1] ?? 0 }, (_, index) => sid.readUInt32LE(8 + 4 * index));
+  return ['S', sid[0], sid.readUIntBE(2, 6), ...parts].join('-');
+}
+
+test('the config of docs/directory.md gives users of Entra ID their groups from Active Directory, and refuses disabled ones', async () => {
+  await using samba = await startSamba();
+  const { suffix, administrator, caFile, ldapsUrl } = samba;
+  const password = secret(newAdPassword());
+  const jane = adUser({ rdn: 'CN=Jane', accountName: 'jane', password });
+  const { dn } = jane;
+  const group = (name: string, member: string) => ({
+    dn: `CN=${name},CN=Users,${suffix}`,
+    attributes: { objectClass: 'group', sAMAccountName: name, member },
+  });
+  await samba.add(
+    toLdif([jane, group('team', dn), group('k8s-admins', `CN=team,CN=Users,${suffix}`)]),
+  );
+  const login = { url: ldapsUrl, caFile, ...administrator };
+  const shown = await runLdapTool('ldapsearch', login, ['-LLL', '-b', dn, 'objectSid']);
+  const sid = sidText(/^objectSid:: (\S+)$/m.exec(shown.stdout)?.[1] ?? '');
+
+  const issuer = createJwtIssuer();
+  const [example] = codeBlocksOf(await readDocument('docs/directory.md')).filter(
+    ({ language }) => language === 'yaml',
+  );
+  const config = parse(example?.text.replaceAll('DC=example,DC=com', suffix) ?? '');
+  const [oidc, corp] = config.authenticators;
+  // The keys are in a file, since the issuer can't be reached.
+  oidc.options.issuers[0].issuer.jwksFile = 'keys.json';
+  corp.timeout = longTimeouts.timeout;
+  Object.assign(corp.options, longTimeouts.options, { urls: [ldapsUrl] });
+  corp.options.bind.dn = administrator.dn;
+  const files = {
+    ...issuer.files,
+    'tls/ad-ca.crt': await readFile(caFile, 'utf8'),
+    'secrets/ldap-password': secret(administrator.password),
+  };
+  const cwd = await configFolder(config, files);
+  const checked = await runCommand(['check', '--config', 'gateway.yaml'], { cwd });
+  expect(checked.stdout).toMatch(/authenticator corp +ok /);
+  expect(checked.stdout).not.toMatch(/ (?:warning|error) .*(?:oidc|corp)/);
+
+  oidc.directory.refresh = '1s';
+  await using gateway = await startGateway({ config, files });
+  using client = http1Client(gateway.url);
+  const ask = (claims: object) => {
+    const token = issuer.token({
+      iss,
+      aud: 'CLIENT_ID',
+      upn: 'jane@example.com',
+      oid: 'o',
+      ...claims,
+    });
+    return review(client, token, 'v1', ['https://kubernetes.default.svc.cluster.local']);
+  };
+  const user = {
+    username: 'oidc:jane@example.com',
+    uid: 'o',
+    groups: ['corp:k8s-admins'],
+    extra: { 'example.com/sid': [sid] },
+  };
+  expect(await ask({ onprem_sid: sid })).toMatchObject({ authenticated: true, user });
+  expect(await ask({ onprem_sid: `${sid}1` })).toEqual({ authenticated: false });
+  // A user whom Entra ID does not have from Active Directory.
+  expect(await ask({})).toEqual({
+    authenticated: false,
+    error: expect.stringContaining('oidc'),
+  });
+  const control = ['replace: userAccountControl', `userAccountControl: ${accountControl.disabled}`];
+  await samba.modify([`dn: ${dn}`, 'changetype: modify', ...control].join('\n'));
+  await expect.poll(() => ask({ onprem_sid: sid })).toEqual({ authenticated: false });
+  await gateway.stop();
+  expect(
+    gateway.output.lines.flatMap(({ msg, reason }) =>
+      msg === 'token review' && reason !== undefined ? [reason] : [],
+    ),
+  ).toEqual(['unknown-user', 'authenticator oidc unavailable', 'disabled']);
+});
