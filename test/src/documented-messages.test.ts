@@ -98,6 +98,11 @@ const composed: Readonly<Record<string, readonly string[]>> = {
   'authenticators corp, robots unavailable': ['authenticators … unavailable`'],
   '… is not counted: last heard of 10m ago': ['… is not counted: …', '`last heard of … ago`'],
   'authenticator could not be closed': ['… could not be closed', "closeMade('authenticator'"],
+  'the token has no value of …': ['the token has … of …, by which', "'no value'"],
+  'the look-up of … found …, whose … is another text': [
+    '`the look-up of "…" found …`',
+    '`…, whose … is another text',
+  ],
   'account in corp: locked': ['account in …: …', "refused('locked'"],
   'account in corp: not found': [
     'account in …: …',
