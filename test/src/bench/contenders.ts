@@ -18,6 +18,7 @@ import {
   robotCount,
   server,
 } from './contender.ts';
+import { joinedJwtCase, joinedStaticCase } from './directory-cases.ts';
 import type { Driven } from './drive.ts';
 import { startGoLogin } from './go-login.ts';
 import type { LdapLoopMessage } from './ldap-loop.ts';
@@ -41,6 +42,12 @@ export const contenders: readonly Contender[] = [
   { name: 'redis-loop', isGateway: false, start: startRedisLoop },
   gateway('ldap-memory', directoryMemoryCase),
   gateway('ldap', (place) => directoryCase(place, 'off')),
+  // The same users with the groups of their tokens, or with those of the directory: cached, or looked up at each review.
+  gateway('static-own', (place) => joinedStaticCase(place, 'own')),
+  gateway('static-joined', (place) => joinedStaticCase(place, 'cached')),
+  gateway('jwt-own', (place) => joinedJwtCase(place, 'own')),
+  gateway('jwt-joined', (place) => joinedJwtCase(place, 'cached')),
+  gateway('join-cold', (place) => joinedStaticCase(place, 'asked')),
   { name: 'ldap-go', isGateway: false, start: startGo },
   { name: 'ldap-loop', isGateway: false, start: startLdapLoop },
 ];

@@ -19,7 +19,7 @@ export const usage: string = `usage: pnpm bench [OPTIONS]        what a review c
   --json FILE           writes all figures of all turns
 for reviews, and some of it for profiles:
   --only a,b            contenders; the baseline is always one of them. All of them:
-${[names.slice(0, 8), names.slice(8)].map((some) => indent + some.join(', ')).join('\n')}
+${[names.slice(0, 8), names.slice(8, 16), names.slice(16)].map((some) => indent + some.join(', ')).join('\n')}
   --at 1,8,64           reviews in progress at a time
   --protocol h2         h2, http1.1 or h2,http1.1
   --seconds 1           the length of a turn; or --reviews N
