@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { accountFiles, accounts, tokensOfUsers } from './testing/accounts.ts';
+import type { Accounts } from './testing/accounts-plugin.ts';
 import { runCommand } from './testing/command.ts';
 import { configFolder } from './testing/config-folder.ts';
 import { randomToken } from './testing/tokens.ts';
@@ -96,5 +97,97 @@ describe('check', () => {
     const [code, ...found] = await checked(authenticators);
     expect(code).toBe(1);
     expect(found.join('\n')).toContain(`authenticators[0].directory.authenticator: ${problem}`);
+  });
+});
+
+describe('explain of a token', () => {
+  const found = { jane: { username: 'jane', groups: ['admins', 'staff'] } };
+  const explained = async (
+    directory: { groups?: string; refresh?: string },
+    own: object = {},
+    accountsFound: Accounts = found,
+  ) => {
+    const more = directory.groups === undefined ? [] : ['other'];
+    const token = randomToken();
+    const user = { username: 'jane', groups: ['of-token', ...more] };
+    const files = accountFiles({ [token]: user }, accountsFound);
+    const run = await place([tokensOfUsers('oidc', directory, own), accounts('corp')], files);
+    const { stdout } = await run(['explain'], token);
+    return {
+      text: stdout,
+      json: async () => JSON.parse((await run(['explain', '-o', 'json'], token)).stdout),
+    };
+  };
+  /** The rows of a table, each with one space between its cells. */
+  const tableOf = (text: string, title: string) =>
+    text
+      .slice(text.indexOf(title))
+      .split('\n\n', 1)
+      .flatMap((table) => table.split('\n'))
+      .map((row) => row.replace(/ {2,}/g, ' | '));
+
+  test('shows that the groups of the directory replace those of the token', async () => {
+    const { text, json } = await explained({});
+    expect(tableOf(text, 'GROUPS of oidc:jane')).toEqual([
+      'GROUPS of oidc:jane, from authenticator oidc',
+      'BACKEND | KUBERNETES',
+      'of-token | replaced by the groups of corp',
+    ]);
+    expect(tableOf(text, 'GROUPS of corp:jane')).toEqual([
+      'GROUPS of corp:jane, from authenticator corp (directory of oidc)',
+      'BACKEND | KUBERNETES',
+      'admins | corp:admins',
+      'staff | corp:staff',
+    ]);
+    expect(tableOf(text, 'STEPS')).toEqual([
+      'STEPS',
+      'oidc: the user is looked up in corp as "jane"',
+      'oidc: join (uid=jane): 1 entry',
+    ]);
+    const all = { authenticator: 'oidc', directoryGroups: 'replace' };
+    const own = { username: 'oidc:jane', backend: ['of-token'], leftOut: ['of-token'], final: [] };
+    const ofCorp = { username: 'corp:jane', backend: ['admins', 'staff'], leftOut: [] };
+    expect((await json()).groups).toEqual([
+      { ...all, ...own },
+      { ...all, directory: 'corp', ...ofCorp, final: ['corp:admins', 'corp:staff'] },
+    ]);
+  });
+
+  test.each([
+    ['add', 'left out by groups.allow', 'corp:staff'],
+    ['keep', 'left out by groups.allow', 'not used: directory.groups is keep'],
+  ])('shows the groups of both with %s', async (groups, other, staff) => {
+    const own = { groups: { prefix: 'o:', allow: ['of-*'] } };
+    const { text } = await explained({ groups }, own);
+    expect(tableOf(text, 'GROUPS of oidc:jane').slice(2)).toEqual([
+      'of-token | o:of-token',
+      `other | ${other}`,
+    ]);
+    expect(tableOf(text, 'GROUPS of corp:jane').at(-1)).toBe(`staff | ${staff}`);
+  });
+
+  test('says which of the two is down, and how long gateways use its last answer', async () => {
+    const { text } = await explained({ refresh: '7m' }, { cache: 'off' }, null);
+    expect(text).toMatch(/^oidc +error +\S+ +directory corp: connect ECONNREFUSED$/m);
+    expect(text).toMatch(
+      /\nCACHED ANSWERS\ncorp, the directory of oidc, can't be asked now\. A gateway that has one in its memory, which this command can't see, uses it for up to 17m after corp gave it \(staleTtl\)\.\n$/,
+    );
+  });
+
+  test('finds the names of the directory even if both have one prefix for users', async () => {
+    const own = { username: { prefix: 'corp:' }, groups: { prefix: 'o:' } };
+    const { text } = await explained({ groups: 'add' }, own);
+    expect(tableOf(text, 'GROUPS of corp:jane, from authenticator corp').at(-1)).toBe(
+      'staff | corp:staff',
+    );
+  });
+
+  test('says nothing of a directory where the token does not say whom to look up', async () => {
+    const more = { groups: {}, directory: { authenticator: 'corp', by: 'uid' } };
+    const oidc = accounts('oidc', more, { tokenPrefix: 'oidc-' });
+    const run = await place([oidc, accounts('corp')], accountFiles({}, { jane }));
+    const { stdout: text } = await run(['explain'], 'oidc-jane');
+    expect(text).toMatch(/^oidc +error +\S+ +the token has no value of uid, by which/m);
+    expect(text).not.toMatch(/CACHED ANSWERS|can't be asked/);
   });
 });

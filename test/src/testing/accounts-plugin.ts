@@ -14,6 +14,8 @@ export interface AccountsOptions {
   readonly file: string;
   /** Whether it can look users up without their password. */
   readonly withoutLookUp?: boolean;
+  /** Accepts the tokens that begin with it; the rest of the token is the name of an account. Default: it accepts none. */
+  readonly tokenPrefix?: string;
 }
 
 /** The accounts by the name by which they are found. Null: the directory is down. */
@@ -22,7 +24,7 @@ export type Accounts = Readonly<Record<string, Account>> | null;
 type Account = UserInfo & { readonly refused?: 'disabled' | 'locked' | 'expired' };
 
 async function create(
-  { file, withoutLookUp = false }: AccountsOptions,
+  { file, withoutLookUp = false, tokenPrefix = '' }: AccountsOptions,
   { baseDirectory }: PluginContext,
 ): Promise<Authenticator> {
   async function load(): Promise<NonNullable<Accounts>> {
@@ -36,8 +38,11 @@ async function create(
     return account && { username: account.username };
   };
   return {
-    recognizes: () => false,
-    authenticate: async () => ({ kind: 'no-opinion' }),
+    recognizes: (token) => tokenPrefix !== '' && token.startsWith(tokenPrefix),
+    async authenticate(token) {
+      const { [token.slice(tokenPrefix.length)]: user } = await load();
+      return user ? { kind: 'authenticated', user } : { kind: 'no-opinion' };
+    },
     async check(_signal, use) {
       await load();
       return use === undefined ? [] : [`the config uses it so: ${JSON.stringify(use)}`];
@@ -58,7 +63,11 @@ async function create(
 
 const jsonSchema = (): Record<string, unknown> => ({
   type: 'object',
-  properties: { file: { type: 'string' }, withoutLookUp: { type: 'boolean' } },
+  properties: {
+    file: { type: 'string' },
+    withoutLookUp: { type: 'boolean' },
+    tokenPrefix: { type: 'string' },
+  },
   additionalProperties: false,
 });
 

@@ -101,12 +101,12 @@ function setUp(given: SetUp = {}) {
       (_name, result) => results.push(result),
     ),
   });
-  const seen: { source?: Source; directory?: readonly unknown[] } = {};
+  const seen: { source?: Source; failure?: unknown; directory?: readonly unknown[] } = {};
   const context: LinkContext = {
     audiences: ['api'],
     signal: never,
-    onCached: (source) => {
-      seen.source = source;
+    onCached: (source, failure) => {
+      Object.assign(seen, { source, failure });
     },
     onDirectory: (...of) => {
       seen.directory = of;
@@ -317,6 +317,7 @@ describe('answers of the directory', () => {
     world.backend.revalidate = outage;
     expect(await outcome(world)).toBe('oidc:jane corp:admins corp:staff');
     expect(world.seen.source).toBe('stale');
+    expect(String(world.seen.failure)).toContain('directory corp: down');
     expect(world.results).toEqual(['found', 'error', 'stale']);
     world.clocks.pass(lifetimes.staleTtl);
     expect(await outcome(world)).toBe('unavailable directory corp: down');

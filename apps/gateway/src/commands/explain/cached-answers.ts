@@ -3,6 +3,7 @@ import { createMemoryTier } from '../../engine/cache/memory-tier.ts';
 import { createRedisTier, type RedisTier } from '../../engine/cache/redis-tier.ts';
 import type { RevocationList } from '../../engine/revocation/list.ts';
 import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
+import { directoryCache } from '../../runtime/assemble-directory.ts';
 import type { GenerationDependencies } from '../../runtime/generation.ts';
 
 type Caching = NonNullable<GenerationDependencies['caching']>;
@@ -60,12 +61,26 @@ function readOnlyTier(
 /**
  * Returns for how many milliseconds a gateway may use an answer of an authenticator, with the time in which it can't be asked; 0 if it
  * caches none.
+ *
+ * @param isOfDirectory of its directory instead: how long it is used does not depend on the authenticator's own cache
  */
-export function maxUse({ login, authenticators, cache }: GatewayConfig, name: string): number {
-  const lifetimeOf = ({ cache: own }: AuthenticatorConfig) =>
+export function maxUse(
+  { login, authenticators, cache }: GatewayConfig,
+  name: string,
+  isOfDirectory = false,
+): number {
+  const find = (wanted: string | undefined) => authenticators.find((each) => each.name === wanted);
+  const lifetimeOf = ({ cache: own }: Pick<AuthenticatorConfig, 'cache'>) =>
     own === 'off' ? 0 : own.authenticatedTtl + own.staleTtl;
-  const one = authenticators.find((each) => each.name === name);
+  const one = find(name);
   if (one === undefined) return 0;
+  if (isOfDirectory) {
+    const { directory } = one;
+    const found = find(directory?.authenticator);
+    return directory && found
+      ? lifetimeOf({ cache: directoryCache(found, directory.refresh, cache) })
+      : 0;
+  }
   if (login === undefined || name !== login.sessions) return lifetimeOf(one);
   // The user of a session is looked up at the authenticator that logged them in.
   const users = authenticators.filter((each) => login.authenticators.includes(each.name));

@@ -68,7 +68,7 @@ export async function explainUser(
       sealedElsewhere,
     });
   } else {
-    print(known, observed);
+    print(config, known, observed);
     const lines = [
       ...accountLines(known),
       ...loginLines(known),
@@ -192,12 +192,12 @@ function partsJson({ login }: GatewayConfig, parts: UserParts): object {
   };
 }
 
-function print(looked: readonly LookedUp[], observed: Observed): void {
+function print(config: GatewayConfig, looked: readonly LookedUp[], observed: Observed): void {
   const rows = looked.map(({ authenticator, answer, reason, tokens }) => {
     return [authenticator, shownAnswer(answer), tokens === null ? '' : String(tokens), reason];
   });
   printTable(['AUTHENTICATOR', 'ANSWER', 'TOKENS', 'REASON'], rows);
-  printObserved(observed);
+  printObserved(config, observed);
 }
 
 function accountLines(looked: readonly LookedUp[]): readonly string[] {

@@ -3,6 +3,7 @@ import { printable } from '../../base/logging/printable.ts';
 import { wordsOf } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { type Answer, ChainError } from '../../engine/chain/chain.ts';
+import { isOfDirectory } from '../../engine/directory/with-directory.ts';
 import type { Entry, RevocationList } from '../../engine/revocation/list.ts';
 import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
 import { isCheckable, type ReviewResult, toTokenReview } from '../../review/token-review.ts';
@@ -103,7 +104,7 @@ async function explainToken(
     const one = generation.created.find(({ config: { name: its } }) => its === name);
     return whyUnrecognized(one?.authenticator ?? {}, token);
   };
-  print(rowsOf(config, answers, notAsked, whyNot), found, options);
+  print(config, rowsOf(config, answers, notAsked, whyNot), found, options);
   if (result.kind === 'authenticated') return exitCodes.success;
   return result.kind === 'error' ? exitCodes.failure : exitCodes.negative;
 }
@@ -189,23 +190,33 @@ function usesOf(
   answers: readonly Answer[],
   isUnread: boolean,
 ): readonly string[] {
-  const inShared = isUnread
-    ? " The gateways' shared cache can't be read."
-    : " The gateways' shared cache contains no answer to this token.";
   return answers.flatMap((answer) => {
-    const { authenticator } = answer;
-    const first = `${authenticator} can't be asked now.`;
+    const { authenticator, directory } = answer;
+    const failure = 'error' in answer ? answer.error : answer.failure;
+    const isDirectoryDown =
+      failure !== undefined && directory !== undefined && isOfDirectory(failure, directory.name);
+    const down = isDirectoryDown ? directory.name : authenticator;
+    const subject = isDirectoryDown ? 'about this user' : 'to this token';
+    const first = isDirectoryDown
+      ? `${down}, the directory of ${authenticator}, can't be asked now.`
+      : `${down} can't be asked now.`;
     if ('until' in answer && answer.until !== undefined) {
       return [
-        `${first} Until ${momentText(answer.until)} at the latest, the gateways use their cached answer to this token, shown ` +
+        `${first} Until ${momentText(answer.until)} at the latest, the gateways use their cached answer ${subject}, shown ` +
           `above. After that, kube-apiserver gets: authenticator ${authenticator} unavailable`,
       ];
     }
-    const use = 'error' in answer ? maxUse(config, authenticator) : 0;
+    // The token itself was checked if its user could not be looked up.
+    const isChecked = directory !== undefined && !isDirectoryDown;
+    const use =
+      'error' in answer && !isChecked ? maxUse(config, authenticator, isDirectoryDown) : 0;
     if (use === 0) return [];
+    const inShared = isUnread
+      ? " The gateways' shared cache can't be read."
+      : ` The gateways' shared cache contains no answer ${subject}.`;
     return [
       `${first}${config.cache.redis ? inShared : ''} A gateway that has one in its ` +
-        `memory, which this command can't see, uses it for up to ${humanDuration(use)} after ${authenticator} gave it (staleTtl)`,
+        `memory, which this command can't see, uses it for up to ${humanDuration(use)} after ${down} gave it (staleTtl)`,
     ];
   });
 }
@@ -221,6 +232,7 @@ interface Found {
 }
 
 function print(
+  config: GatewayConfig,
   authenticators: Rows,
   { observed, block, locks, result, uses }: Found,
   options: ReadOptions,
@@ -241,7 +253,7 @@ function print(
     ];
   });
   printTable(['AUTHENTICATOR', 'ANSWER', 'TIME', 'REASON'], rows);
-  printObserved(observed);
+  printObserved(config, observed);
   const ids = Object.entries(credential).map(([kind, id]) => `${kind} ${printable(id)}\n`);
   if (ids.length > 0) process.stdout.write(`\nIDS OF THE TOKEN\n${ids.join('')}`);
   if (block) {

@@ -1,6 +1,6 @@
 import type { Credential } from '@sallyport/authenticator';
 import { printable } from '../../base/logging/printable.ts';
-import type { GatewayConfig } from '../../config/types.ts';
+import type { DirectoryConfig, GatewayConfig } from '../../config/types.ts';
 import type { ChainObserver } from '../../engine/chain/chain.ts';
 import { printTable } from '../output.ts';
 
@@ -9,8 +9,11 @@ export type Observed = ReturnType<typeof createObserver>;
 
 export function createObserver({ authenticators }: GatewayConfig) {
   // `username` and `final` are as Kubernetes sees them. `final` has those of `backend` that are not in `leftOut`, in the same order.
+  // `directory` is the one in which the user was looked up, and `directoryGroups` what the config does with its groups.
   const groups: {
     authenticator: string;
+    directory?: string;
+    directoryGroups?: DirectoryConfig['groups'];
     username: string;
     backend: string[];
     leftOut: string[];
@@ -31,38 +34,64 @@ export function createObserver({ authenticators }: GatewayConfig) {
     onCredential(_authenticator, credential) {
       ids = credential;
     },
-    onNames(authenticator, given, named) {
+    onNames(authenticator, given, named, directory) {
       const allowed = new Set(named.groups);
       const backend = [...new Set(given.groups)];
       // A session names a user of another authenticator, with the prefixes of that one.
       const owners = authenticators.filter(
         (one) => one.username.prefix + given.username === named.username,
       );
-      const owner = owners.find(({ name }) => name === authenticator) ?? owners[0];
+      const giver = directory ?? authenticator;
+      const owner = owners.find(({ name }) => name === giver) ?? owners[0];
       const prefix = owner?.groups.prefix ?? '';
       const leftOut = backend.filter((group) => !allowed.has(prefix + group));
       const final = backend.map((group) => prefix + group).filter((name) => allowed.has(name));
-      groups.push({ authenticator, username: named.username, backend, leftOut, final });
+      const mode = authenticators.find(({ name }) => name === authenticator)?.directory?.groups;
+      groups.push({
+        authenticator,
+        ...(directory !== undefined && { directory }),
+        ...(mode && { directoryGroups: mode }),
+        ...{ username: named.username, backend, leftOut, final },
+      });
     },
   } satisfies ChainObserver & Record<string, unknown>;
 }
 
-export function printObserved({ seen: { groups, steps } }: Observed): void {
-  for (const { authenticator, username, backend, leftOut, final } of groups) {
-    process.stdout.write(
-      `\nGROUPS of ${printable(username)}, from authenticator ${authenticator}\n`,
-    );
-    const names = final.values();
-    const rows = backend.map((group) => {
-      return [
-        group,
-        leftOut.includes(group) ? 'left out by groups.allow' : (names.next().value ?? ''),
-      ];
-    });
-    if (rows.length === 0) process.stdout.write('none: the backend names none\n');
+export function printObserved(
+  config: Pick<GatewayConfig, 'authenticators'>,
+  { seen: { groups, steps } }: Observed,
+): void {
+  for (const one of groups) {
+    const { authenticator, directory, username, backend } = one;
+    const from =
+      directory === undefined ? authenticator : `${directory} (directory of ${authenticator})`;
+    process.stdout.write(`\nGROUPS of ${printable(username)}, from authenticator ${from}\n`);
+    const rows = namedGroups(config, one);
+    if (backend.length === 0) process.stdout.write('none: the backend names none\n');
     else printTable(['BACKEND', 'KUBERNETES'], rows);
   }
   if (steps.length > 0) process.stdout.write('\nSTEPS\n');
   for (const { authenticator, step } of steps)
     process.stdout.write(`${authenticator}: ${printable(step)}\n`);
+}
+
+type SeenGroups = Observed['seen']['groups'][number];
+
+/** Makes a row for each group: as the backend names it, and as Kubernetes sees it, or why it does not. */
+function namedGroups(
+  { authenticators }: Pick<GatewayConfig, 'authenticators'>,
+  { authenticator, directory, directoryGroups, backend, leftOut, final }: SeenGroups,
+): readonly (readonly string[])[] {
+  const names = final.values();
+  const ofConfig = authenticators.find(({ name }) => name === authenticator)?.directory;
+  const isReplaced = directory === undefined && directoryGroups === 'replace';
+  const isUnused = directory !== undefined && directoryGroups === 'keep';
+  return backend.map((group) => {
+    if (isReplaced) return [group, `replaced by the groups of ${ofConfig?.authenticator}`];
+    if (isUnused) return [group, 'not used: directory.groups is keep'];
+    return [
+      group,
+      leftOut.includes(group) ? 'left out by groups.allow' : (names.next().value ?? ''),
+    ];
+  });
 }

@@ -41,8 +41,12 @@ export function createDirectoryUsers(
   });
 }
 
-/** @throws AuthenticatorError `failed` when several users have the name: the first one may be another person */
-async function findUser(
+/**
+ * Finds the user of a name, as they are today.
+ *
+ * @throws AuthenticatorError `failed` when several users have the name: the first one may be another person
+ */
+export async function findUser(
   plugin: Pick<Authenticator, 'lookUp' | 'revalidate'>,
   name: string,
   own: AuthenticateContext,

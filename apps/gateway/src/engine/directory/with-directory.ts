@@ -43,6 +43,7 @@ export function withDirectory(
     const asked = new UserContext(
       context,
       onNames && ((given, named) => onNames(given, named, directory)),
+      (failure) => ofDirectory(failure, directory),
     );
     return after(
       users.authenticate(name, asked),
@@ -61,7 +62,11 @@ export function withDirectory(
 }
 
 /** Returns what a user is looked up by. @throws AuthenticatorError `failed` if the token does not say it */
-function joinName(user: UserInfo, by: DirectoryConfig['by'], usernamePrefix: string): string {
+export function joinName(
+  user: UserInfo,
+  by: DirectoryConfig['by'],
+  usernamePrefix: string,
+): string {
   const [what, values] =
     by === 'username'
       ? ['username', [user.username.slice(usernamePrefix.length)]]
@@ -122,9 +127,16 @@ function earlier(one: Date | undefined, other: Date | undefined): Date | undefin
 }
 
 /** Names the directory in an error, so that the operator looks there. It stays an outage, or an error of this user alone. */
-function ofDirectory(error: unknown, directory: string): unknown {
+export function ofDirectory(error: unknown, directory: string): unknown {
   if (!AuthenticatorError.is(error)) return error;
-  return new AuthenticatorError(error.code, `directory ${directory}: ${error.message}`, {
+  return new AuthenticatorError(error.code, startOf(directory) + error.message, {
     cause: error,
   });
 }
+
+/** Whether an error is about a directory, and not about the token. */
+export function isOfDirectory(error: Error, directory: string): boolean {
+  return error.message.startsWith(startOf(directory));
+}
+
+const startOf = (directory: string) => `directory ${directory}: `;

@@ -14,9 +14,19 @@ export class UserContext implements LinkContext {
   /** Whether the answer came from a cache. */
   isCached = false;
 
-  /** @param onNames gets the names of the user who is asked about */
-  constructor(review: LinkContext, onNames: LinkContext['onNames']) {
+  readonly #failureOf: (failure: unknown) => unknown;
+
+  /**
+   * @param onNames gets the names of the user who is asked about
+   * @param failureOf words why the last answer is used
+   */
+  constructor(
+    review: LinkContext,
+    onNames: LinkContext['onNames'],
+    failureOf: (failure: unknown) => unknown = (failure) => failure,
+  ) {
     this.#review = review;
+    this.#failureOf = failureOf;
     if (review.trace) this.trace = review.trace;
     if (onNames) this.onNames = onNames;
   }
@@ -31,6 +41,6 @@ export class UserContext implements LinkContext {
 
   onCached(source: Source, failure?: unknown, until?: number) {
     this.isCached = true;
-    if (source === 'stale') this.#review.onCached?.(source, failure, until);
+    if (source === 'stale') this.#review.onCached?.(source, this.#failureOf(failure), until);
   }
 }
