@@ -21,6 +21,14 @@ async function place(authenticators: readonly object[], files: Readonly<Record<s
   return (words: readonly string[], input = '') => runCommand(words, { cwd: folder, env }, input);
 }
 
+/** The rows of a table, each with one space between its cells. */
+const tableOf = (text: string, title: string) =>
+  text
+    .slice(text.indexOf(title))
+    .split('\n\n', 1)
+    .flatMap((table) => table.split('\n'))
+    .map((row) => row.replace(/ {2,}/g, ' | '));
+
 describe('check', () => {
   const checked = async (authenticators: readonly object[], users: readonly object[] = [jane]) => {
     const tokens = Object.fromEntries(users.map((user) => [randomToken(), user]));
@@ -118,14 +126,6 @@ describe('explain of a token', () => {
       json: async () => JSON.parse((await run(['explain', '-o', 'json'], token)).stdout),
     };
   };
-  /** The rows of a table, each with one space between its cells. */
-  const tableOf = (text: string, title: string) =>
-    text
-      .slice(text.indexOf(title))
-      .split('\n\n', 1)
-      .flatMap((table) => table.split('\n'))
-      .map((row) => row.replace(/ {2,}/g, ' | '));
-
   test('shows that the groups of the directory replace those of the token', async () => {
     const { text, json } = await explained({});
     expect(tableOf(text, 'GROUPS of oidc:jane')).toEqual([
@@ -189,5 +189,91 @@ describe('explain of a token', () => {
     const { stdout: text } = await run(['explain'], 'oidc-jane');
     expect(text).toMatch(/^oidc +error +\S+ +the token has no value of uid, by which/m);
     expect(text).not.toMatch(/CACHED ANSWERS|can't be asked/);
+  });
+});
+
+describe('explain --user', () => {
+  const staff = { username: 'jane', groups: ['staff'] };
+  const explained = async (directory: object, accountsFound: Accounts, name = 'oidc:jane') => {
+    const more = { groups: {}, directory: { authenticator: 'corp', ...directory } };
+    const oidc = accounts('oidc', more, { withoutLookUp: true });
+    const run = await place([oidc, accounts('corp')], accountFiles({}, accountsFound));
+    const { code, stdout } = await run(['explain', '--user', name]);
+    const json = JSON.parse((await run(['explain', '--user', name, '-o', 'json'])).stdout);
+    return { code, stdout, json };
+  };
+
+  test('looks the user of a token up in the directory, as a token would', async () => {
+    const { code, stdout, json } = await explained({}, { jane: staff });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^oidc +known +oidc:jane$/m);
+    expect(tableOf(stdout, 'GROUPS')).toEqual([
+      'GROUPS of corp:jane, from authenticator corp (directory of oidc)',
+      'BACKEND | KUBERNETES',
+      'staff | corp:staff',
+    ]);
+    expect(stdout).toContain('\noidc: join (uid=jane): 1 entry\n');
+    expect(stdout).toContain(
+      '\naccount in corp (directory of oidc): nothing known against the user\n',
+    );
+    expect(json.authenticators).toMatchObject([
+      { authenticator: 'oidc', answer: 'known', account: 'good', directory: 'corp' },
+    ]);
+  });
+
+  test.each<[string, object, Accounts, number, RegExp]>([
+    [
+      'a disabled account',
+      {},
+      { jane: { ...staff, refused: 'disabled' } },
+      0,
+      /^oidc +known +oidc:jane\n.*^account in corp \(directory of oidc\): disabled$/ms,
+    ],
+    [
+      'no account',
+      {},
+      {},
+      3,
+      /^oidc +not known\n.*^account in corp \(directory of oidc\): not found$/ms,
+    ],
+    [
+      'no account, and such users are let in',
+      { missing: 'accept' },
+      {},
+      3,
+      /^oidc +can't be looked up +only a token shows its user, whom corp does not know \(directory\.missing is accept\)$/m,
+    ],
+    [
+      'a directory that is down',
+      {},
+      null,
+      1,
+      /^oidc +error +directory corp: connect ECONNREFUSED\n.*^corp can't be asked now\. What the gateways have cached of oidc:jane is not known/ms,
+    ],
+    [
+      'another key',
+      { by: { extra: 'mail' } },
+      { jane: staff },
+      3,
+      /^oidc +can't be looked up +only a token shows its user's extra mail, by which corp finds them$/m,
+    ],
+    [
+      'groups that only a token shows',
+      { groups: 'add' },
+      { jane: staff },
+      0,
+      /^staff +corp:staff\n.*^oidc: only a token shows the groups that oidc itself gives$/ms,
+    ],
+  ])('%s', async (_name, directory, accountsFound, status, shown) => {
+    const { code, stdout } = await explained(directory, accountsFound);
+    expect(code).toBe(status);
+    expect(stdout).toMatch(shown);
+  });
+
+  test('a user of the directory is shown as without it', async () => {
+    const { stdout } = await explained({}, { jane: staff }, 'corp:jane');
+    expect(tableOf(stdout, 'GROUPS')[0]).toBe('GROUPS of corp:jane, from authenticator corp');
+    expect(stdout).toContain('\naccount in corp: nothing known against the user\n');
+    expect(stdout).not.toContain('oidc');
   });
 });

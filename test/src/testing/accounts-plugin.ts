@@ -35,7 +35,8 @@ async function create(
   const lookUp: NonNullable<Authenticator['lookUp']> = async (name, { isJoin, trace }) => {
     const { [name]: account } = await load();
     trace?.(`${isJoin ? 'join' : 'search'} (uid=${name}): ${account ? '1 entry' : 'no entry'}`);
-    return account && { username: account.username };
+    const { refused: _, ...user } = account ?? {};
+    return account && (isJoin ? { username: account.username } : (user as UserInfo));
   };
   return {
     recognizes: (token) => tokenPrefix !== '' && token.startsWith(tokenPrefix),

@@ -2,15 +2,16 @@ import { systemClocks } from '../../base/clocks.ts';
 import { causeOf } from '../../config/problems.ts';
 import type { AuthenticatorConfig, CacheLifetimes, GatewayConfig } from '../../config/types.ts';
 import { endOfUse } from '../../engine/cache/record.ts';
-import { readAnswersOfUser } from '../../engine/cache/redis-tier.ts';
+import { createRedisTier, readAnswersOfUser } from '../../engine/cache/redis-tier.ts';
 import type { RevocationList } from '../../engine/revocation/list.ts';
 import type { Session } from '../../engine/sessions/session-text.ts';
 import { writeSessionUser } from '../../engine/sessions/session-user.ts';
 import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
+import { directoryCache } from '../../runtime/assemble-directory.ts';
 import { sessionUsersCache } from '../../runtime/assemble-login.ts';
 import type { SeenToken } from '../issuer.ts';
 import { momentText } from '../times.ts';
-import { type LookedUp, unavailable } from '../users/look-up-user.ts';
+import { type LookedUp, unavailable } from '../users/looked-up.ts';
 import type { Part, UserParts } from '../users/user-parts.ts';
 
 /** The Limits say which of the cached answers can be used. */
@@ -38,24 +39,25 @@ export async function readCached(
   );
   return Promise.all(
     away.map(async (one) => {
-      const authenticator = one.name;
-      if (redis === undefined) return { authenticator, problem: 'the config has no cache.redis' };
-      if ('problem' in revocations) return { authenticator, problem: revocations.problem };
-      if ('problem' in sessions) return { authenticator, problem: sessions.problem };
+      const { directory } = looked.find((each) => each.authenticator === one.name) ?? {};
+      const which = { authenticator: one.name, ...(directory !== undefined && { directory }) };
+      if (redis === undefined) return { ...which, problem: 'the config has no cache.redis' };
+      if ('problem' in revocations) return { ...which, problem: revocations.problem };
+      if ('problem' in sessions) return { ...which, problem: sessions.problem };
       try {
-        const isRevoked = (revision: number) => revocations.value.isRevoked(revision, name, '');
-        const ends = await readEnds(config, one, name, {
-          redis,
-          isRevoked,
-          sessions: sessions.value ?? [],
-        });
+        const isRevoked = (revision: number, of: string) =>
+          revocations.value.isRevoked(revision, of, '');
+        const sources = { redis, isRevoked, sessions: sessions.value ?? [] };
+        const ends = await (directory === undefined
+          ? readEnds(config, one, name, sources)
+          : readEndsInDirectory(config, one, name, sources));
         return {
-          authenticator,
+          ...which,
           answers: ends.length,
           until: ends.length === 0 ? null : new Date(Math.max(...ends)),
         };
       } catch (error) {
-        return { authenticator, problem: causeOf(error) };
+        return { ...which, problem: causeOf(error) };
       }
     }),
   );
@@ -64,7 +66,9 @@ export async function readCached(
 type Cached = Awaited<ReturnType<typeof readCached>>[number];
 
 export function cachedJson(one: Cached): object {
-  return 'problem' in one ? { authenticator: one.authenticator, unread: one.problem } : one;
+  if (!('problem' in one)) return one;
+  const { problem: unread, ...which } = one;
+  return { ...which, unread };
 }
 
 export function cachedLines(
@@ -77,7 +81,7 @@ export function cachedLines(
       looked.find(({ authenticator }) => authenticator === one.authenticator) ?? {};
     // It has answered the look-up where only the state of the account could not be read.
     const hasAnswered = isOfUser === true || answer !== unavailable;
-    const first = `${one.authenticator} ${hasAnswered ? `answers, but could not check ${name}` : "can't be asked now"}`;
+    const first = `${one.directory ?? one.authenticator} ${hasAnswered ? `answers, but could not check ${name}` : "can't be asked now"}`;
     if ('problem' in one)
       return `${first}. What the gateways have cached of ${name} is not known, since ${one.problem}`;
     const { answers, until } = one;
@@ -90,8 +94,8 @@ export function cachedLines(
 
 interface Sources {
   readonly redis: ProbedRedis;
-  /** Whether answers of this revision are revoked for the user. It can't tell for a single token, since the record of an answer does not name it. */
-  readonly isRevoked: (revision: number) => boolean;
+  /** Whether answers of this revision are revoked for a user, as Kubernetes sees them. It can't tell for a single token, since the record of an answer does not name it. */
+  readonly isRevoked: (revision: number, user: string) => boolean;
   /** The valid ones: an answer about the user of another session lets no one in. */
   readonly sessions: readonly SeenToken[];
 }
@@ -118,7 +122,7 @@ async function readEnds(
     const user = { fingerprint: settings.fingerprint, username };
     const question = session && { ...user, token: writeSessionUser(session), audiences: [] };
     const found = await readAnswersOfUser(redis, systemClocks, user, question);
-    const usable = found.filter(({ revision }) => !isRevoked(revision));
+    const usable = found.filter(({ revision }) => !isRevoked(revision, name));
     return usable.map((entry) =>
       Math.min(endOfUse(entry, settings, systemClocks), session?.until ?? Infinity),
     );
@@ -134,4 +138,31 @@ async function readEnds(
     : [];
   const ends = await Promise.all([...toTokens, ...aboutSessions]);
   return ends.flat().filter((end) => end > Date.now());
+}
+
+/**
+ * Reads the answer of its directory about a user of `one`, which the gateways use while the directory can't be asked.
+ *
+ * @returns when it can be used no more, by the wall clock
+ * @throws Error when it can't be read, or when only a token shows by what the user is looked up
+ */
+async function readEndsInDirectory(
+  { authenticators, cache: lifetimes }: GatewayConfig,
+  { directory, username }: AuthenticatorConfig,
+  name: string,
+  { redis, isRevoked }: Sources,
+): Promise<readonly number[]> {
+  const its = authenticators.find((each) => each.name === directory?.authenticator);
+  if (directory === undefined || its === undefined) return [];
+  if (directory.by !== 'username')
+    throw new Error(`only a token shows by what ${its.name} finds its user`);
+  const settings = directoryCache(its, directory.refresh, lifetimes);
+  const token = name.slice(username.prefix.length);
+  const question = { token, audiences: [], fingerprint: settings.fingerprint };
+  const found = await createRedisTier(redis, systemClocks).get(question);
+  if (found.result === 'error') throw new Error("the cache Redis can't be read");
+  if (found.result !== 'hit') return [];
+  const { revision, decision } = found.entry;
+  if (isRevoked(revision, its.username.prefix + decision.user.username)) return [];
+  return [endOfUse(found.entry, settings, systemClocks)].filter((end) => end > Date.now());
 }

@@ -13,7 +13,8 @@ import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printTable, UsageError } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
 import { momentText } from '../times.ts';
-import { type LookedUp, lookUpUser, shownAnswer, unavailable } from '../users/look-up-user.ts';
+import { lookUpUser } from '../users/look-up-user.ts';
+import { type LookedUp, shownAnswer, unavailable } from '../users/looked-up.ts';
 import { lockoutJson } from '../users/named-lockouts.ts';
 import { findUser, namingAuthenticators, remarkFound } from '../users/user-names.ts';
 import { readUserParts, type TrailLine, type UserParts } from '../users/user-parts.ts';
@@ -40,10 +41,13 @@ export async function explainUser(
   const { name, looked, observed } = await lookUpByAnyName(config, typed);
   remarkFound(given, name, doubt);
   const groups = observed.seen.groups.flatMap(({ final }) => final);
+  const accounts = observed.seen.groups.flatMap(({ directory, username }) =>
+    directory === undefined ? [] : [username],
+  );
   const digests = looked.flatMap(({ issued }) => issued?.digests ?? []);
   const { parts, sealedElsewhere, revocations } = await readUserParts(
     config,
-    { name, groups, digests },
+    { name, groups, digests, accounts },
     redis,
   );
   const rows = [...looked, ...sessionRow(config, name, parts)];
@@ -156,6 +160,7 @@ function rowJson({
   reason,
   answer,
   account,
+  directory,
   issued,
   isNotForLogins = false,
 }: LookedUp): object {
@@ -166,6 +171,7 @@ function rowJson({
     reason,
     answer,
     account,
+    ...(directory !== undefined && { directory }),
     ...(endedTokens && { endedTokens }),
     isNotForLogins,
   };
@@ -201,10 +207,12 @@ function print(config: GatewayConfig, looked: readonly LookedUp[], observed: Obs
 }
 
 function accountLines(looked: readonly LookedUp[]): readonly string[] {
-  return looked.flatMap(({ authenticator, account }) => {
+  return looked.flatMap(({ authenticator, directory, account }) => {
     if (account === null) return [];
+    const where =
+      directory === undefined ? authenticator : `${directory} (directory of ${authenticator})`;
     return [
-      `account in ${authenticator}: ${account === 'good' ? 'nothing known against the user' : account}`,
+      `account in ${where}: ${account === 'good' ? 'nothing known against the user' : account}`,
     ];
   });
 }

@@ -16,7 +16,7 @@ import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, printTable } from '../output.ts';
 import { readToken } from '../read-token.ts';
 import { humanDuration, momentText } from '../times.ts';
-import { shownAnswer, unavailable } from '../users/look-up-user.ts';
+import { shownAnswer, unavailable } from '../users/looked-up.ts';
 import { lockoutJson, type NamedLockout, namedLockouts } from '../users/named-lockouts.ts';
 import { nameSubject } from '../users/subject.ts';
 import { maxUse, readOnlyCaching } from './cached-answers.ts';

@@ -5,46 +5,12 @@ import type { ChainObserver } from '../../engine/chain/chain.ts';
 import { identityPolicy, identityPrefixes } from '../../engine/chain/identity-policy.ts';
 import { type CreatedAuthenticator, issuesTokens } from '../../runtime/authenticators.ts';
 import { type Issuing, issuingOf, withIssuer } from '../issuer.ts';
-
-/** The answer of an authenticator that failed. In JSON it keeps this name; a person reads `error`. */
-export const unavailable = 'could not be checked';
-
-/** A LookedUp is what one authenticator says of a user. */
-export interface LookedUp {
-  readonly authenticator: string;
-  readonly answer: LookUpAnswer;
-  /** With `known`, the name that Kubernetes sees. Otherwise the reason why the user is not known. */
-  readonly reason: string;
-  /** Issued tokens that are neither revoked nor expired; null where none are issued. */
-  readonly tokens: number | null;
-  /** What `accountState` returns, or `not found`. */
-  readonly account: string | null;
-  /** All tokens that were issued to the name. */
-  readonly issued?: IssuedTokens | undefined;
-  /** True: it could not be checked because of this user, and others can be. */
-  readonly isOfUser?: boolean;
-  /** True: people could log in by it, but `login.authenticators` does not have it. */
-  readonly isNotForLogins?: boolean;
-}
-
-interface IssuedTokens {
-  readonly revoked: number;
-  readonly expired: number;
-  /** The digests of tokens that are neither revoked nor expired. */
-  readonly digests: readonly string[];
-}
-
-type LookUpAnswer =
-  | 'known'
-  | 'not known'
-  | 'refused by policy'
-  | "can't be looked up"
-  | typeof unavailable;
-
-/** Returns an answer as a person reads it. */
-export function shownAnswer(answer: string): string {
-  return answer === unavailable ? 'error' : answer;
-}
+import {
+  type InDirectory,
+  lookUpInDirectory,
+  lookUpNamedByTokens,
+} from './look-up-in-directory.ts';
+import { type LookedUp, unavailable } from './looked-up.ts';
 
 /** Asks one authenticator about a user, without a token. It never throws. @param username without the prefix of gateway.yaml */
 export async function lookUpUser(
@@ -64,7 +30,7 @@ export async function lookUpUser(
       : undefined;
     const tokens = issued?.digests.length ?? null;
     if (!authenticator.lookUp && !issued) {
-      return { ...unknown, answer: "can't be looked up", reason: 'only a token shows its user' };
+      return { ...unknown, ...(await lookUpNamedByTokens(config, one, username, observer)) };
     }
     const signal = AbortSignal.timeout(one.timeout);
     const trace = (step: string) => observer.onStep(one.name, step);
@@ -94,11 +60,22 @@ export async function lookUpUser(
     observer.onNames(one.name, user, named.user);
     if (named.violation)
       return { ...found, answer: 'refused by policy', reason: named.violation.rule, account };
-    return { ...found, answer: 'known', reason: named.user.username, account };
+    const known = { ...found, answer: 'known', reason: named.user.username, account } as const;
+    const { directory } = one;
+    if (directory === undefined) return known;
+    return inBoth(known, await lookUpInDirectory(config, { ...one, directory }, user, observer));
   } catch (error) {
     const isOfUser = AuthenticatorError.is(error) && error.code === 'failed';
     return { ...unknown, answer: unavailable, reason: causeOf(error), isOfUser };
   }
+}
+
+/** Joins what the authenticator and its directory say of a user: a token needs both. */
+function inBoth(own: LookedUp, there: InDirectory): LookedUp {
+  if (there.answer === unavailable || there.answer === 'refused by policy')
+    return { ...own, ...there };
+  const { directory, account } = there;
+  return own.account === null || own.account === 'good' ? { ...own, directory, account } : own;
 }
 
 /**

@@ -10,7 +10,8 @@ import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import { askEach } from '../connections.ts';
 import { columns, printRemark, UsageError } from '../output.ts';
 import { helpdeskScript } from '../printed-commands.ts';
-import { type LookedUp, lookUpUser, shownAnswer, unavailable } from './look-up-user.ts';
+import { lookUpUser } from './look-up-user.ts';
+import { type LookedUp, shownAnswer, unavailable } from './looked-up.ts';
 import { readTraces } from './user-traces.ts';
 
 /** Returns the authenticators that give users their names: sessions have the names of others. */

@@ -18,12 +18,14 @@ interface Subject {
   readonly name: string;
   readonly groups: readonly string[];
   readonly digests: readonly string[];
+  /** The users in directories who give this one their groups. A block of one of them acts on this user too. */
+  readonly accounts: readonly string[];
 }
 
 /** Reads what may keep a user out or let them in, besides the backends. One part that can't be read hides no other one. */
 export async function readUserParts(
   config: GatewayConfig,
-  { name, groups, digests }: Subject,
+  { name, groups, digests, accounts }: Subject,
   redis: ProbedRedis | undefined,
 ) {
   const [revocations, lockouts, all, audit] = await Promise.all([
@@ -38,7 +40,7 @@ export async function readUserParts(
     'value' in sessions ? (sessions.value ?? []).map(({ issued }) => issued.digest) : [];
   const blocked = (names: BlockedNames) =>
     'problem' in revocations ? revocations : { value: blocksOf(revocations.value, names) };
-  const blocks = blocked({ user: [name], group: groups });
+  const blocks = blocked({ user: [name, ...accounts], group: groups });
   const blockedTokens = blocked({ token: [...digests, ...ofSessions] });
   /** How many of the user's sessions none of the sealing keys of this config opens. */
   const sealedElsewhere = 'value' in all ? (all.value?.length ?? 0) - ofSessions.length : 0;
