@@ -280,7 +280,7 @@ async function addPeople(
   );
 }
 
-async function startReplica(
+export async function startReplica(
   resources: AsyncDisposableStack,
   number: number,
   tls: Tls,
