@@ -188,6 +188,11 @@ describe('a directory of users of tokens', () => {
         async () => (await scrape(gateway)).value('sallyport_in_flight_token_reviews') === count,
         `${count} reviews in progress`,
       );
+    const errors = async () =>
+      (await scrape(gateway)).value(
+        'sallyport_directory_lookups_total{authenticator="robots",result="error"}',
+      );
+    const before = await errors();
     const leave = new AbortController();
     const asking = (user: string) =>
       client.send({ body: reviewBody(tokenOf(user)), signal: leave.signal });
@@ -205,6 +210,8 @@ describe('a directory of users of tokens', () => {
     }
     expect(await stays).toEqual(isUser(both[0]));
     for (const user of both) expect(await ask(user)).toEqual(isUser(user));
+    // A caller who leaves is not an error of the directory.
+    expect(await errors()).toBe(before);
   });
 
   test('is asked in a changed way after a reload, which ends no review', async () => {

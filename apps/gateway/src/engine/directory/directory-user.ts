@@ -4,6 +4,7 @@ import {
   AuthenticatorError,
   type Decision,
 } from '@sallyport/authenticator';
+import { isAborted } from '../chain/chain.ts';
 import { readDecision } from '../chain/decision.ts';
 import type { Guard } from '../chain/guard.ts';
 import { layer } from '../chain/layer.ts';
@@ -35,7 +36,8 @@ export function createDirectoryUsers(
       onResult(resultOf[decision.kind]);
       return decision;
     } catch (error) {
-      onResult('error');
+      // All callers have left: that says nothing about the directory.
+      if (!isAborted(context)) onResult('error');
       throw error;
     }
   });
