@@ -341,6 +341,25 @@ describe('with a quarter of an hour behind it', () => {
     }
   });
 
+  test('an authenticator names its directory, and says that it waits for it', async () => {
+    const waiting = { name: 'corp', healthy: false, reason: 'no answer within 2 s' };
+    const json = statusDocument(['oidc', 'corp'], ['corp'], {}, { oidc: waiting });
+    await using watched = await watchedPage(browser, { viewport: phone });
+    const { page } = watched;
+    await page.route('**/status.json', (route) => route.fulfill({ json }));
+    await page.goto(gateway.adminUrl);
+    const card = page.locator('.card').first();
+    await card.waitFor();
+    expect(await card.getByText('users looked up in corp').isVisible()).toBe(true);
+    expect(await card.locator('.state').textContent()).toBe('Waits for corp');
+    expect(await card.locator('.why').textContent()).toBe('no answer within 2 s');
+    await expectQuiet(watched, gateway.adminUrl);
+    expect(await page.locator('.joined').allTextContents()).toEqual([
+      'users looked up in corp',
+      '',
+    ]);
+  });
+
   test('a step beneath the pointer is shown in words, in all plots together', async () => {
     const json = statusDocument(['break-glass', 'corp'], ['corp']);
     await using watched = await watchedPage(browser, { viewport: laptop });

@@ -74,6 +74,27 @@ describe('the document of the page', () => {
     ]);
   });
 
+  test('has the directory of an authenticator with its health, and no secret of either', async () => {
+    const reason = 'circuit open';
+    const checks = [{ name: 'corp', ok: false, reason }];
+    const config = configOf('oidc', 'corp');
+    const [oidc, corp] = config.authenticators;
+    const withhold = (words: string) => words.replace('s3cret', 'withheld');
+    const authenticators = [
+      { ...oidc, directory: { authenticator: 'corp' } },
+      { ...corp, withhold },
+    ];
+    const collector = start(['oidc', 'corp'], checks);
+    collector.follow({ ...config, authenticators } as unknown as GatewayConfig);
+    const error = new AuthenticatorError('unavailable', 'directory corp: s3cret');
+    collector.record(reviewReport({ answers: [{ authenticator: 'oidc', seconds: 1, error }] }));
+    const [first, second] = (await collector.document()).authenticators;
+    expect(first?.directory).toEqual({ name: 'corp', healthy: false, reason });
+    expect(first?.healthy).toBe(true);
+    expect(first?.outage?.reason).toBe('directory corp: withheld');
+    expect(second?.directory).toBe(undefined);
+  });
+
   test('has no secret that a plugin quotes', async () => {
     const error = new AuthenticatorError(
       'unavailable',

@@ -105,8 +105,11 @@ export function createStatusCollector(first: GatewayConfig, sources: StatusSourc
         /** The authenticators, in the order in which they are asked. */
         authenticators: config.authenticators.map((one) => {
           const link = links.find(({ name }) => name === one.name);
+          const its = config.authenticators.find(
+            ({ name }) => name === one.directory?.authenticator,
+          );
           return {
-            ...statusOf(one, histories.of(one.name), checks),
+            ...statusOf(one, histories.of(one.name), checks, its),
             circuit: link?.guard.circuitState ?? 'closed',
           };
         }),
@@ -131,15 +134,25 @@ function statusOf(
   { name, package: from, cache, onError, withhold }: AuthenticatorConfig,
   { history, outage }: ReturnType<Histories['of']>,
   checks: HealthChecks,
+  directory: AuthenticatorConfig | undefined,
 ) {
-  const shown = (words: string) => printableLines(withhold(words));
+  // What a directory says is in the words of the authenticator too, so neither may quote a secret of the other.
+  const shown = (words: string) =>
+    printableLines(withhold(directory === undefined ? words : directory.withhold(words)));
   const check = checks.find((one) => one.name === name);
+  const itsCheck = checks.find((one) => one.name === directory?.name);
   return {
     name,
     /** The package of its plugin. */
     package: printable(from),
     healthy: check?.ok ?? true,
     reason: check?.reason && shown(check.reason),
+    /** The directory in which its users are looked up. Its check fails too while its circuit is open. */
+    directory: directory && {
+      name: directory.name,
+      healthy: itsCheck?.ok ?? true,
+      reason: itsCheck?.reason && shown(itsCheck.reason),
+    },
     cached: cache !== 'off',
     onError,
     history,

@@ -27,13 +27,14 @@ function createCard(name) {
     word,
   );
   const made = element('p', { class: 'package' });
+  const joined = element('p', { class: 'joined' });
   const reason = element('p', { class: 'why' });
   const plots = [decisions, latency].map(createPlot);
   const figures = createFigures();
   const card = element(
     'li',
     { class: 'card' },
-    element('div', { class: 'card-head' }, element('h3', {}, name), state, made),
+    element('div', { class: 'card-head' }, element('h3', {}, name), state, made, joined),
     reason,
     element('div', { class: 'plots' }, ...plots.map((plot) => plot.element)),
     figures.element,
@@ -45,6 +46,7 @@ function createCard(name) {
       card.dataset.level = level;
       setText(word, how);
       setText(made, one.package);
+      setText(joined, one.directory ? `users looked up in ${one.directory.name}` : '');
       setText(
         reason,
         why !== '' && why === one.outage?.reason

@@ -56,14 +56,25 @@ export function stateOf(one, now) {
   if (one.circuit === 'half-open')
     return { level: 'warn', word: 'Circuit half-open', why: one.outage?.reason };
   if (!one.healthy) return { level: 'bad', word: 'Check fails', why: one.reason };
+  if (isWaiting(one)) {
+    const why = one.outage?.reason ?? one.directory?.reason;
+    return { level: 'bad', word: `Waits for ${one.directory?.name}`, why };
+  }
   const hasFailed = one.outage !== undefined && now - one.outage.seenAt < checkedWithin;
   if (hasFailed) return { level: 'bad', word: 'Reviews fail', why: one.outage?.reason };
   return { level: 'good', word: 'Healthy', why: one.reason };
 }
 
+/** Whether its users can't be looked up, since their directory is down. @param {AuthenticatorStatus} one */
+function isWaiting({ directory }) {
+  return directory !== undefined && !directory.healthy;
+}
+
 /** @param {AuthenticatorStatus} one */
-function problemOf({ circuit, healthy }) {
+function problemOf(one) {
+  const { circuit, healthy, directory } = one;
   if (circuit !== 'closed') return `circuit ${circuit}`;
+  if (healthy && isWaiting(one)) return `it waits for ${directory?.name}`;
   return healthy ? 'its last reviews failed' : 'its check fails';
 }
 
@@ -121,7 +132,8 @@ function allHealthy({ 0: first, length }) {
 
 /** @param {readonly AuthenticatorStatus[]} down @param {readonly AuthenticatorStatus[]} all */
 function consequence(down, all) {
-  const users = down.some(({ cached }) => cached)
+  // Answers of a directory are cached even if the authenticator's own are not.
+  const users = down.some((one) => one.cached || isWaiting(one))
     ? 'Users who logged in recently may still get in with a cached answer. The tokens of all others can’t be checked.'
     : 'The tokens of its users can’t be checked.';
   const stop = down.find((one) => one.onError === 'stop' && one !== all.at(-1));

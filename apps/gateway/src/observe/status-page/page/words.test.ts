@@ -10,6 +10,8 @@ const healthy: Partial<AuthenticatorStatus> = {
   cached: true,
   onError: 'continue',
 };
+const corp = { name: 'corp', healthy: true, reason: undefined };
+const isDown = { ...corp, healthy: false, reason: 'circuit open' };
 const open: Partial<AuthenticatorStatus> = { ...healthy, circuit: 'open', healthy: false, outage };
 
 function said(
@@ -53,6 +55,21 @@ test.each<[Record<string, Partial<AuthenticatorStatus>>, string, string]>([
   [{ corp: open }, 'bad', 'corp is unavailable: circuit open, 12 answers from cache so far'],
   [{ a: healthy, b: open, c: open }, 'warn', '2 of 3 authenticators are unavailable: b, c'],
   [{ a: open, b: open }, 'bad', 'None of the 2 authenticators is available'],
+  [
+    { a: healthy, oidc: { ...healthy, directory: corp } },
+    'good',
+    'Both authenticators are healthy',
+  ],
+  [
+    { a: healthy, oidc: { ...healthy, directory: isDown } },
+    'warn',
+    'oidc is unavailable: it waits for corp',
+  ],
+  [
+    { a: healthy, oidc: { ...healthy, healthy: false, directory: isDown } },
+    'warn',
+    'oidc is unavailable: its check fails',
+  ],
 ])('%# the line at the top: %3$s', (all, level, title) => {
   expect(said({ state: 'listening' }, all)).toMatchObject({ level, title });
 });
@@ -74,6 +91,12 @@ test('says who is not asked any more, and who is healthy; a shutdown comes befor
   expect(said({ state: 'stopping' }, { corp: open }).title).toBe('This replica is shutting down');
 });
 
+test('users get in by cached answers of a directory that is down', () => {
+  const waiting = { ...healthy, cached: false, directory: isDown };
+  const { text } = said({ state: 'listening' }, { oidc: waiting });
+  expect(text).toContain('may still get in with a cached answer');
+});
+
 test.each([
   [healthy, 'Healthy', undefined],
   [{ ...healthy, reason: 'one of two servers is down' }, 'Healthy', 'one of two servers is down'],
@@ -82,6 +105,10 @@ test.each([
   [{ ...healthy, healthy: false, reason: 'no such base' }, 'Check fails', 'no such base'],
   [{ ...healthy, outage: { ...outage, seenAt: now } }, 'Reviews fail', 'connect ECONNREFUSED'],
   [{ ...healthy, outage: { ...outage, seenAt: now - 15_000 } }, 'Healthy', undefined],
+  [{ ...healthy, directory: corp }, 'Healthy', undefined],
+  [{ ...healthy, directory: isDown }, 'Waits for corp', 'circuit open'],
+  [{ ...healthy, outage, directory: isDown }, 'Waits for corp', 'connect ECONNREFUSED'],
+  [{ ...open, directory: isDown }, 'Circuit open', 'connect ECONNREFUSED'],
 ] as [Partial<AuthenticatorStatus>, string, string | undefined][])(
   '%# an authenticator in a word: %2$s',
   (one, word, why) => {
