@@ -1,4 +1,5 @@
 import type { GatewayConfig } from '../../config/types.ts';
+import { directoryCache } from '../../runtime/assemble-directory.ts';
 import type { SeenToken } from '../issuer.ts';
 import { commandLine } from '../printed-commands.ts';
 import { humanDuration } from '../times.ts';
@@ -6,32 +7,70 @@ import { type EntryOptions, nameSubject, type Prepared } from '../users/subject.
 import { candidatesFor, namingAuthenticators } from '../users/user-names.ts';
 
 /** Says what the replicas that confirm do from then on. @param ended the tokens that are revoked */
-export function effectText(draft: Prepared['draft'], [first]: readonly SeenToken[]): string {
+export function effectText(
+  config: Pick<GatewayConfig, 'authenticators'>,
+  draft: Prepared['draft'],
+  [first]: readonly SeenToken[],
+  options: Pick<EntryOptions, 'config'>,
+): string {
   if (draft.kind !== 'token' || first === undefined) {
-    return `Replicas forget what they have cached of ${nameSubject(draft)}, and ask the backend at the next review.\n`;
+    const forgotten = `Replicas forget what they have cached of ${nameSubject(draft)}, and ask the backend at the next review.\n`;
+    return forgotten + directoryText(config, draft, options);
   }
   const what = first.session === undefined ? 'The token is revoked' : 'The session has ended';
   return `${what} for good. A replica that confirms this refuses it from the next review on.\n`;
 }
 
 /** Says how long a replica that does not learn of the revocation may accept what it has cached. */
-export function lingeringText(
-  { authenticators }: GatewayConfig,
-  { kind, name }: Prepared['draft'],
-): string {
+export function lingeringText(config: CachingConfig, { kind, name }: Prepared['draft']): string {
+  const { authenticators, cache: lifetimes } = config;
   const theirs = authenticators.filter(
     ({ username }) => kind !== 'user' || name.startsWith(username.prefix),
   );
-  const caches = theirs.flatMap(({ cache }) => (cache === 'off' ? [] : [cache]));
-  const max = (key: 'authenticatedTtl' | 'staleTtl') =>
-    Math.max(0, ...caches.map((cache) => cache[key]));
-  const [authenticatedTtl, staleTtl] = [max('authenticatedTtl'), max('staleTtl')];
-  if (authenticatedTtl === 0) return 'This config caches nothing of it.\n';
+  const own = theirs.flatMap(({ cache }) =>
+    cache === 'off' ? [] : [{ ...cache, key: 'authenticatedTtl' }],
+  );
+  // A revocation of a token has no effect on what a directory says of its user.
+  const asDirectories = kind === 'token' ? [] : theirs;
+  const ofDirectories = authenticators.flatMap(({ directory }) =>
+    asDirectories.flatMap((one) =>
+      directory?.authenticator === one.name
+        ? [{ ...directoryCache(one, directory.refresh, lifetimes), key: 'directory.refresh' }]
+        : [],
+    ),
+  );
+  const all = [...own, ...ofDirectories];
+  const longest = all.toSorted((one, other) => other.authenticatedTtl - one.authenticatedTtl)[0];
+  if (longest === undefined || longest.authenticatedTtl === 0)
+    return 'This config caches nothing of it.\n';
+  const { authenticatedTtl, key } = longest;
+  const staleTtl = Math.max(...all.map((one) => one.staleTtl));
   const stale =
     staleTtl === 0
       ? ''
       : `, and ${humanDuration(staleTtl)} beyond while the backend is down (staleTtl)`;
-  return `A replica may accept it from its cache for ${humanDuration(authenticatedTtl)} more (authenticatedTtl)${stale}.\n`;
+  return `A replica may accept it from its cache for ${humanDuration(authenticatedTtl)} more (${key})${stale}.\n`;
+}
+
+type CachingConfig = Pick<GatewayConfig, 'authenticators' | 'cache'>;
+
+/** Says what replicas keep of the directories of a user, and how they forget that. */
+function directoryText(
+  { authenticators }: Pick<GatewayConfig, 'authenticators'>,
+  { kind, name }: Prepared['draft'],
+  { config }: Pick<EntryOptions, 'config'>,
+): string {
+  if (kind !== 'user') return '';
+  const names = authenticators.flatMap(({ username, directory }) =>
+    directory && name.startsWith(username.prefix) ? [directory.authenticator] : [],
+  );
+  return [...new Set(names)]
+    .map((directory) => {
+      const prefix = authenticators.find((one) => one.name === directory)?.username.prefix ?? '';
+      const command = commandLine(['revoke', '--user', `${prefix}NAME`], config);
+      return `They keep what ${directory} said of the account and its groups. To have them ask it again, by the name there: ${command}\n`;
+    })
+    .join('');
 }
 
 /** Says what still lets the user in, and what would stop that. @param ended the tokens that are revoked */

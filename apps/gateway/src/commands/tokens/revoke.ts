@@ -274,7 +274,7 @@ async function forget(
     return report(
       publication,
       options.output,
-      [effectText(draft, ended), mayStillPass + next],
+      [effectText(config, draft, ended, options), mayStillPass + next],
       inJson,
     );
   } catch (error) {
