@@ -48,7 +48,8 @@ export function directoryCache(
   refresh: number,
   lifetimes: GatewayConfig['cache'],
 ) {
-  return userCache(config, { use: 'users of tokens', authenticatedTtl: refresh }, lifetimes);
+  const settings = { use: 'users of tokens', authenticatedTtl: refresh };
+  return { ...userCache(config, settings, lifetimes), asksByName: true };
 }
 
 /** Says what an authenticator lacks to be a directory, for its user and for the author of its plugin. @returns undefined: nothing */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { nameOfAnswer, nameOfUser, type Question } from './names.ts';
+import { createPrivateNames, nameOfAnswer, nameOfUser, type Question } from './names.ts';
 
 const key = randomBytes(32);
 
@@ -86,4 +86,38 @@ test('the name of a user is the same for the same user, and another for every ot
     }),
     { numRuns: 2_000 },
   );
+});
+
+describe('the private name of an answer', () => {
+  const nameOf = createPrivateNames();
+  const fingerprints = fc.constantFrom('one', 'one users of tokens', '', '1 1');
+  const asked = fc.record({
+    fingerprint: fingerprints,
+    token: fc.oneof(text, fingerprints, fc.constantFrom('jane', 'jane 1', 'a'.repeat(257))),
+    audiences: fc.oneof(fc.constant([]), audiences),
+    isName: fc.boolean(),
+  });
+
+  test('is the same for the same question and another for every other, in which none begins', () => {
+    fc.assert(
+      fc.property(asked, asked, (one, other) => {
+        const isSame = canonical(one) === canonical(other) && one.isName === other.isName;
+        const [first, second] = [nameOf(one), nameOf(other)];
+        // Who is asked about by a long name, or for audiences, has the name of a token.
+        const isHashed = [first, second].every((name) => !name.includes(' '));
+        expect(first === second).toBe(isHashed ? canonical(one) === canonical(other) : isSame);
+        if (first !== second) expect(second.startsWith(first)).toBe(false);
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  test('contains no token, and no name of more than 256 characters', () => {
+    const question = { audiences: [], fingerprint: 'one' };
+    const secret = 's3cret';
+    expect(nameOf({ ...question, token: secret })).toMatch(/^[\w-]{43}$/);
+    expect(nameOf({ ...question, token: 'jane', isName: true })).toContain('jane');
+    const long = 'j'.repeat(257);
+    expect(nameOf({ ...question, token: long, isName: true })).toMatch(/^[\w-]{43}$/);
+  });
 });

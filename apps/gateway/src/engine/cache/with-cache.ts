@@ -24,6 +24,8 @@ export interface CacheSettings extends AuthenticatorCacheConfig {
   /** The authenticator's name, used as a metric label. */
   readonly name: string;
   readonly fingerprint: string;
+  /** Whether it is asked with the names of users instead of tokens. Default: false. */
+  readonly asksByName?: boolean;
   /** How many answers one user may have. Default: `maxAnswersOfUser`. */
   readonly maxOfUser?: number;
   /** The prefix of usernames in Kubernetes: revocations name users with it, and cached decisions without it. */
@@ -79,6 +81,7 @@ export function withCache(
   const { memory, metrics, revocations, clocks } = dependencies;
   const store = createStore(settings, dependencies);
   const singleFlight = createSingleFlight<Answered>(metrics.coalesced);
+  const { fingerprint, asksByName: isName = false } = settings;
 
   async function lookUp(
     question: Question,
@@ -117,7 +120,7 @@ export function withCache(
 
   function answer(token: string, context: LinkContext): Answered | Promise<Answered> {
     const { audiences, hops } = context;
-    const question = { token, audiences, fingerprint: settings.fingerprint };
+    const question = { token, audiences, fingerprint, isName };
     const name = memory.nameOfAnswer(question);
     const remembered = store.recall(name, token);
     metrics.lookup(settings.name, 'memory', remembered === undefined ? 'miss' : 'hit');
