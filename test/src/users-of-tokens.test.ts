@@ -1,9 +1,14 @@
 import { join } from 'node:path';
+import { startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
 import { accountFiles, accounts, tokensOfUsers } from './testing/accounts.ts';
 import type { Accounts } from './testing/accounts-plugin.ts';
+import { readTrailSoFar } from './testing/audit-trail.ts';
+import { sealingKey, startCacheGateway } from './testing/cache-gateway.ts';
+import { get } from './testing/clients.ts';
 import { runCommand } from './testing/command.ts';
 import { configFolder } from './testing/config-folder.ts';
+import { metricsText } from './testing/scrape.ts';
 import { randomToken } from './testing/tokens.ts';
 
 const jane = { username: 'jane', groups: ['admins', 'staff'] };
@@ -276,4 +281,78 @@ describe('explain --user', () => {
     expect(stdout).toContain('\naccount in corp: nothing known against the user\n');
     expect(stdout).not.toContain('oidc');
   });
+});
+
+test('a gateway counts, records and shows what a directory says of users, and commands see what it has cached', async () => {
+  await using redis = await startRedis();
+  const token = randomToken();
+  const user = { username: 'jane', groups: ['of-token'] };
+  const corp = accounts('corp');
+  const files = accountFiles({ [token]: user }, { jane });
+  await using replica = await startCacheGateway({
+    authenticators: [tokensOfUsers('oidc', { refresh: '1s' }), corp],
+    redis: { url: redis.url },
+    keys: [sealingKey()],
+    more: { audit: { output: 'audit.log' } },
+    files,
+  });
+  const { gateway, ask, metric } = replica;
+  const env = { SALLYPORT_CONFIG: join(gateway.folder, 'gateway.yaml') };
+  const run = async (...words: readonly string[]) => {
+    const input = words.includes('--user') ? '' : token;
+    return (await runCommand(words, { cwd: gateway.folder, env }, input)).stdout;
+  };
+  const name = 'sallyport_directory_lookups_total';
+  const lookups = (result: string) => metric(name, 'authenticator="oidc"', `result="${result}"`);
+
+  expect((await ask(token)).user?.groups).toEqual(['corp:admins', 'corp:staff']);
+  expect([await lookups('found'), await lookups('stale')]).toEqual([1, 0]);
+  expect(await metricsText(gateway)).toContain(
+    `${name}{authenticator="oidc",result="missing"} 0\n`,
+  );
+  const logged = await gateway.waitForLog('token review');
+  expect(logged).toMatchObject({ authenticator: 'oidc', directory: 'corp' });
+  const [line] = await readTrailSoFar(gateway.folder);
+  expect(line).toMatchObject({ directory: 'corp', account: 'corp:jane', username: 'oidc:jane' });
+
+  await gateway.write('accounts.json', JSON.stringify(null));
+  await expect
+    .poll(async () => {
+      await ask(token);
+      return lookups('stale');
+    })
+    .toBeGreaterThan(0);
+  const { text } = await get(gateway.adminUrl, '/status.json');
+  const [oidc] = JSON.parse(text).authenticators;
+  expect(oidc).toMatchObject({ healthy: true, directory: { name: 'corp', healthy: false } });
+  expect(oidc.outage.reason).toBe('directory corp: connect ECONNREFUSED');
+  expect(await run('explain')).toMatch(
+    /\ncorp, the directory of oidc, can't be asked now\. Until \S+ at the latest, the gateways use their cached answer about this user, shown above\. /,
+  );
+  const ofUser = () => run('explain', '--user', 'oidc:jane');
+  expect(await ofUser()).toMatch(
+    /\ncorp can't be asked now\. The gateways still let oidc:jane in by 1 cached answer, until \S+ at the latest, unless there is a block\n/,
+  );
+  expect(await run('revoke', '--user', 'oidc:jane')).toContain(
+    'They keep what corp said of the account and its groups.',
+  );
+  const json = JSON.parse(await run('explain', '--user', 'oidc:jane', '-o', 'json'));
+  expect(json.cached).toMatchObject([{ authenticator: 'oidc', directory: 'corp', answers: 1 }]);
+  expect(json.audit).toContainEqual(
+    expect.objectContaining({ directory: 'corp', account: 'corp:jane', cached: 'stale' }),
+  );
+  await run('revoke', '--user', 'corp:jane');
+  expect(await ofUser()).toContain(
+    "\ncorp can't be asked now, and no answer about oidc:jane is in the cache that the gateways share\n",
+  );
+
+  await gateway.write('accounts.json', JSON.stringify({ jane }));
+  await run('block', '--user', 'corp:jane', '--for', '1h');
+  const blocked = await ofUser();
+  expect(blocked).toMatch(/^oidc +known +oidc:jane$/m);
+  expect(blocked).toMatch(/\nblocked as user corp:jane until /);
+  await replica.reconfigure({
+    authenticators: [tokensOfUsers('oidc', {}, { directory: undefined }), corp],
+  });
+  expect(await metricsText(gateway)).not.toContain(`${name}{`);
 });

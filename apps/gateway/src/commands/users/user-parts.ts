@@ -82,6 +82,8 @@ const shown = [
     'outcome',
     'reason',
     'authenticator',
+    'directory',
+    'account',
     'cached',
     'username',
     'subject',
