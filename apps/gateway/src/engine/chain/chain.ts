@@ -17,7 +17,7 @@ import { after, isLate } from './answer.ts';
 export type Source = 'memory' | 'redis' | 'stale';
 
 /** The directory in which the user of a token was looked up. */
-export interface DirectoryAnswer {
+interface DirectoryAnswer {
   /** The authenticator that is the directory. */
   readonly name: string;
   /** The user there, as Kubernetes would see them. Undefined: none was found, or the account may not be used. */

@@ -48,7 +48,7 @@ export interface Guard extends Authenticator {
 }
 
 /** Calls `lookUp` and `revalidate` of a plugin. */
-export type AskUser = (
+type AskUser = (
   plugin: Pick<Authenticator, 'lookUp' | 'revalidate'>,
   own: AuthenticateContext,
 ) => Promise<Decision>;
