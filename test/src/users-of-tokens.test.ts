@@ -179,6 +179,14 @@ describe('explain of a token', () => {
     );
   });
 
+  test('says that a directory that answers could not check this user', async () => {
+    const { text } = await explained({}, {}, { jane: null });
+    expect(text).toMatch(/^oidc +error +\S+ +directory corp: several entries$/m);
+    expect(text).toMatch(
+      /\nCACHED ANSWERS\ncorp, the directory of oidc, answers, but could not check this user\. /,
+    );
+  });
+
   test('finds the names of the directory even if both have one prefix for users', async () => {
     const own = { username: { prefix: 'corp:' }, groups: { prefix: 'o:' } };
     const { text } = await explained({ groups: 'add' }, own);

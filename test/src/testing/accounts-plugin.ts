@@ -18,8 +18,8 @@ export interface AccountsOptions {
   readonly tokenPrefix?: string;
 }
 
-/** The accounts by the name by which they are found. Null: the directory is down. */
-export type Accounts = Readonly<Record<string, Account>> | null;
+/** The accounts by the name by which they are found; null: several have it. Null instead of all: the directory is down. */
+export type Accounts = Readonly<Record<string, Account | null>> | null;
 
 type Account = UserInfo & { readonly refused?: 'disabled' | 'locked' | 'expired' };
 
@@ -34,6 +34,7 @@ async function create(
   }
   const lookUp: NonNullable<Authenticator['lookUp']> = async (name, { isJoin, trace }) => {
     const { [name]: account } = await load();
+    if (account === null) throw new AuthenticatorError('failed', 'several entries');
     trace?.(`${isJoin ? 'join' : 'search'} (uid=${name}): ${account ? '1 entry' : 'no entry'}`);
     const { refused: _, ...user } = account ?? {};
     return account && (isJoin ? { username: account.username } : (user as UserInfo));
@@ -50,9 +51,8 @@ async function create(
     },
     ...(!withoutLookUp && { lookUp }),
     async revalidate({ username }) {
-      const account = Object.values(await load()).find((one) => one.username === username);
-      if (account === undefined)
-        return { kind: 'rejected', reason: 'unknown-user', subject: username };
+      const account = Object.values(await load()).find((one) => one?.username === username);
+      if (!account) return { kind: 'rejected', reason: 'unknown-user', subject: username };
       const { refused, ...user } = account;
       return refused === undefined
         ? { kind: 'authenticated', user }

@@ -1,3 +1,4 @@
+import { AuthenticatorError } from '@sallyport/authenticator';
 import { createLogger } from '../../base/logging/logger.ts';
 import { printable } from '../../base/logging/printable.ts';
 import { wordsOf } from '../../config/problems.ts';
@@ -197,8 +198,9 @@ function usesOf(
       failure !== undefined && directory !== undefined && isOfDirectory(failure, directory.name);
     const down = isDirectoryDown ? directory.name : authenticator;
     const subject = isDirectoryDown ? 'about this user' : 'to this token';
+    const isOfUser = AuthenticatorError.is(failure) && failure.code === 'failed';
     const first = isDirectoryDown
-      ? `${down}, the directory of ${authenticator}, can't be asked now.`
+      ? `${down}, the directory of ${authenticator}, ${isOfUser ? 'answers, but could not check this user' : "can't be asked now"}.`
       : `${down} can't be asked now.`;
     if ('until' in answer && answer.until !== undefined) {
       return [
