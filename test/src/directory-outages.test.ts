@@ -16,7 +16,8 @@ import { randomToken } from './testing/tokens.ts';
 
 /** The users of the tests, by the authenticators of their tokens. Each is alone in a group of the directory. */
 const users = {
-  robots: ['ann', 'bea', 'cleo', 'dan', 'eve', 'flo', 'gus', 'hal', 'ivy', 'jon'],
+  robots: ['ann', 'bea', 'cleo', 'dan', 'flo', 'gus', 'hal', 'ivy', 'jon'],
+  shared: ['pam', 'pat', 'pia'],
   brief: ['kim', 'lee', 'mia', 'ned'],
   lenient: ['mia', 'ned'],
   ending: ['kim', 'lee'],
@@ -66,6 +67,9 @@ let replicas: Replicas;
 let proxy: Awaited<ReturnType<typeof startFaultProxy>>;
 let hangs = false;
 
+/** While the directory hangs, no lookup in it ends before the test says so. */
+const patient = [{ timeout: '29s' }, { serverTimeout: '28s' }] as const;
+
 const searches = async () => (await people.slapd.operations()).searches;
 
 const directoryEntry = (name: string, entry: object = {}, options: object = {}) =>
@@ -87,17 +91,19 @@ beforeAll(async () => {
   const stale = (staleTtl: string) => ({ timeout: '500ms', cache: { staleTtl } });
   const authenticators = [
     looksUp('robots', 'corp'),
+    looksUp('shared', 'corp'),
     looksUp('brief', 'late', { refresh: '1s' }),
     looksUp('lenient', 'late', { refresh: '1s', missing: 'accept' }),
     looksUp('ending', 'short', { refresh: '1s', missing: 'accept' }),
     looksUp('pair', 'both'),
-    directoryEntry('corp'),
+    directoryEntry('corp', ...patient),
     directoryEntry('late', stale('1h')),
     directoryEntry('short', stale('1s')),
     directoryEntry('both', {}, { urls, serverTimeout: '500ms' }),
   ];
   const config = {
-    ...replicasConfig(authenticators, redis.url),
+    // On a busy machine Redis may be slower than the default, and then an answer is not shared.
+    ...replicasConfig(authenticators, { url: redis.url, timeout: '2s' }),
     server: { reviewTimeout: '30s' },
   };
   replicas = resources.use(await startReplicas(2, config, { ...people.files, ...tokenFiles }));
@@ -125,6 +131,15 @@ function untilLetIn(ask: (user: string) => Promise<ReviewStatus>, user: string) 
   }, `${user} to be let in`);
 }
 
+/** Asks until Redis has an answer more. It is written after the review. */
+async function untilShared(ask: () => Promise<unknown>): Promise<void> {
+  const before = await cachedAnswers(redis);
+  await waitFor(async () => {
+    await ask();
+    return (await cachedAnswers(redis)).some((key) => !before.includes(key));
+  }, 'an answer in Redis');
+}
+
 describe('a directory of users of tokens', () => {
   test.each([
     ['is down', 'stop', ['kim', 'mia']],
@@ -140,7 +155,8 @@ describe('a directory of users of tokens', () => {
         (await scrape(gateway)).value(
           'sallyport_directory_lookups_total{authenticator="brief",result="stale"}',
         ) ?? 0;
-      for (const user of [stays, ends]) await untilLetIn(ask, user);
+      await untilShared(() => untilLetIn(ask, stays));
+      await untilLetIn(ask, ends);
       const before = await staleAnswers();
       await slapd[how]();
       try {
@@ -218,7 +234,8 @@ describe('a directory of users of tokens', () => {
     const { slapd } = people;
     const config = (filter: string, refresh: string) => {
       const user = { base: `ou=people,${slapd.suffix}`, filter };
-      const corp = directoryEntry('corp', {}, { user });
+      const [timeout, serverTimeout] = patient;
+      const corp = directoryEntry('corp', timeout, { user, ...serverTimeout });
       return {
         server: { reviewTimeout: '30s' },
         authenticators: [looksUp('robots', 'corp', { refresh }), corp],
@@ -259,17 +276,18 @@ describe('an answer that all replicas have cached', () => {
   const both = (one: ReviewStatus) => [one, one];
   const ask = (user: string) => replicas.ask(tokenOf(user));
 
-  test('costs the directory one look-up', async () => {
+  test('costs the directory one lookup', async () => {
     const [one, other] = [askerOf(gatewayOf(0)), askerOf(gatewayOf(1))];
-    const cached = (await cachedAnswers(redis)).length;
-    expect(await one.ask('robots:eve')).toEqual(isUser('robots:eve'));
-    await waitFor(
-      async () => (await cachedAnswers(redis)).length > cached,
-      'the answer to be in Redis',
-    );
-    const before = await searches();
-    expect(await other.ask('robots:eve')).toEqual(isUser('robots:eve'));
-    expect(await searches()).toBe(before);
+    const left: string[] = users.shared.map((username) => `shared:${username}`);
+    const isShared = async () => {
+      const user = left.shift() ?? '';
+      await untilShared(async () => expect(await one.ask(user)).toEqual(isUser(user)));
+      const before = await searches();
+      expect(await other.ask(user)).toEqual(isUser(user));
+      return (await searches()) === before;
+    };
+    // What came to Redis may be a late answer of another test.
+    await waitFor(isShared, 'an answer that costs one lookup');
   });
 
   test.each([
