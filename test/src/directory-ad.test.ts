@@ -42,6 +42,7 @@ beforeAll(async () => {
     use: 'ldap',
     groups: { prefix: 'corp:' },
     timeout: longTimeouts.timeout,
+    circuit: { openFor: '1s' },
     options: {
       ...longTimeouts.options,
       urls: [ldapsUrl],
