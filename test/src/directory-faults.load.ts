@@ -88,7 +88,7 @@ test(
         if (fault === undefined) throw new Error('there are faults');
         count(faults, fault.name);
         await fault.begin();
-        await sleep(500 + randomFaults() * 9_500);
+        await sleep(500 + randomFaults() * 14_500);
         await fault.end();
         await sleep(randomFaults() * 8_000);
       }

@@ -21,7 +21,7 @@ import { randomToken, secret } from '../testing/tokens.ts';
 import type { Lifetimes, Version } from './oracle.ts';
 
 /** Milliseconds. */
-export const lifetimes: Lifetimes = { refresh: 2_000, staleTtl: 6_000, lookup: 3_000 };
+export const lifetimes: Lifetimes = { refresh: 1_000, staleTtl: 4_000, lookup: 2_000 };
 
 const counts = { users: 24, groupsOfUser: 20 } as const;
 
