@@ -99,9 +99,9 @@ const composed: Readonly<Record<string, readonly string[]>> = {
   '… is not counted: last heard of 10m ago': ['… is not counted: …', '`last heard of … ago`'],
   'authenticator could not be closed': ['… could not be closed', "closeMade('authenticator'"],
   'the token has no value of …': ['the token has … of …, by which', "'no value'"],
-  'the look-up of … found …, whose … is another text': [
-    '`the look-up of "…" found …`',
-    '`…, whose … is another text',
+  'the lookup of … found …, whose … has another value': [
+    '`the lookup of "…" found …`',
+    '`…, whose … has another value',
   ],
   'account in corp: locked': ['account in …: …', "refused('locked'"],
   'account in corp: not found': [

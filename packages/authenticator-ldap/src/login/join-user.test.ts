@@ -115,22 +115,22 @@ describe('a user of another authenticator', () => {
     'bob',
   ])('is not the one whom the directory finds by the similar name %j', async (name) => {
     await expect(made({}, loose(alice)).join(name)).rejects.toEqual(
-      failed(`found uid=alice,${peopleBase}, whose mail is another text`),
+      failed(`found uid=alice,${peopleBase}, whose mail has another value`),
     );
     const atLogin = made({ find: by(undefined) }, loose(alice));
-    await expect(atLogin.join(name)).rejects.toEqual(failed('whose uid is another text'));
+    await expect(atLogin.join(name)).rejects.toEqual(failed('whose uid has another value'));
     const byDn = { by: 'dn', template: parseDnTemplate(`uid={username},${peopleBase}`) } as const;
     await expect(made({ find: byDn }, loose(alice)).join(name)).rejects.toEqual(
-      failed('whose uid is another text'),
+      failed('whose uid has another value'),
     );
   });
 
   test('is named in an error without what no one sees, and not at length', async () => {
     await expect(made({}, loose(alice)).join('a\u0301\u00ad\u202e"')).rejects.toEqual(
-      failed('the look-up of "a\\u{301}\\u{ad}\\u{202e}\\u{22}" found'),
+      failed('the lookup of "a\\u{301}\\u{ad}\\u{202e}\\u{22}" found'),
     );
     await expect(made({}, loose(alice)).join('山'.repeat(100))).rejects.toEqual(
-      failed(`the look-up of "${'山'.repeat(64)}..." found`),
+      failed(`the lookup of "${'山'.repeat(64)}..." found`),
     );
   });
 
@@ -149,7 +149,7 @@ describe('a user of another authenticator', () => {
     expect(steps[0]).toMatch(/^user search \(user\.dnTemplate\) below "uid=alice,/);
     const other = person('uid=alice', { uid: ['bob'] });
     await expect(made({ find }, loose(other)).join('alice')).rejects.toEqual(
-      failed('whose uid is another text'),
+      failed('whose uid has another value'),
     );
   });
 

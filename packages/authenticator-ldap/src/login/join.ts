@@ -66,12 +66,12 @@ function join(
       const values: Values = (attribute) => textsOf(entry, attribute);
       if (isExact(username, values)) return;
       const names = attributes.join(' or ');
-      const found = `the look-up of "${shown(username)}" found ${entry.dn}`;
+      const found = `the lookup of "${shown(username)}" found ${entry.dn}`;
       throw new AuthenticatorError(
         'failed',
         attributes.every((attribute) => values(attribute).length === 0)
           ? `${found}, which shows no ${names}: let the service account read it, and name it in ${option} as the directory does`
-          : `${found}, whose ${names} is another text, because the directory compares loosely: ` +
+          : `${found}, whose ${names} has another value, because the directory compares loosely: ` +
               'write both names in the same way (case is ignored), or look users up by another attribute',
       );
     },

@@ -302,7 +302,7 @@ export const revalidationCases: Readonly<Record<string, RevalidationCase>> = {
           similar,
           expect.objectContaining({
             code: 'failed',
-            message: expect.stringContaining('is another text'),
+            message: expect.stringContaining('has another value'),
           }),
         ]);
       // Each directory compares loosely: else the case shows nothing.
