@@ -175,7 +175,7 @@ describe('explain of a token', () => {
     const { text } = await explained({ refresh: '7m' }, { cache: 'off' }, null);
     expect(text).toMatch(/^oidc +error +\S+ +directory corp: connect ECONNREFUSED$/m);
     expect(text).toMatch(
-      /\nCACHED ANSWERS\ncorp, the directory of oidc, can't be asked now\. A gateway that has one in its memory, which this command can't see, uses it for up to 17m after corp gave it \(staleTtl\)\.\n$/,
+      /\nCACHED ANSWERS\ncorp, the directory of oidc, can't be asked now\. A gateway that has one in its memory, which this command can't see, uses it for up to 17m after corp gave it \(refresh and staleTtl\)\.\n$/,
     );
   });
 

@@ -218,7 +218,7 @@ function usesOf(
       : ` The gateways' shared cache contains no answer ${subject}.`;
     return [
       `${first}${config.cache.redis ? inShared : ''} A gateway that has one in its ` +
-        `memory, which this command can't see, uses it for up to ${humanDuration(use)} after ${down} gave it (staleTtl)`,
+        `memory, which this command can't see, uses it for up to ${humanDuration(use)} after ${down} gave it (${isDirectoryDown ? 'refresh and staleTtl' : 'staleTtl'})`,
     ];
   });
 }
