@@ -170,10 +170,14 @@ describe('a user of another authenticator', () => {
     const entries = [person('uid=alice', { uid: ['alice'], objectGUID: [guid], objectSid: [sid] })];
     const { join, filters } = made({ find }, { entries });
     for (const name of ['00112233-4455-6677-8899-aabbccddeeff', 'S-1-5-21-1-2-3-500'])
-      expect(await join(name)).toMatchObject({ username: 'alice' });
+      for (const one of [name, name.toLowerCase(), name.toUpperCase()])
+        expect([one, await join(one)]).toEqual([
+          one,
+          expect.objectContaining({ username: 'alice' }),
+        ]);
     expect(filters()[0]).toMatch(/^\(\|\(objectGUID=\\33\\22\\11\\00.*\)\)$/);
     expect(await join('alice')).toBeUndefined();
-    expect(filters()).toHaveLength(2);
+    expect(filters()).toHaveLength(6);
   });
 
   test('without a uid is not the user whom revalidate finds by the same name', async () => {

@@ -43,9 +43,18 @@ export function createJoin({ find, attributes }: UserOptions): Join {
     fill: (username) =>
       template.fill(
         () => [username],
-        (attribute, value) => attributeValue(attribute, value.toString()),
+        (attribute, value) => valueInAnyCase(attribute, value.toString()),
       ),
   };
+}
+
+/** Finds the value of a text in whichever case: a GUID is written in lowercase, and a SID in uppercase. */
+function valueInAnyCase(attribute: string, text: string): Buffer | undefined {
+  return (
+    attributeValue(attribute, text) ??
+    attributeValue(attribute, text.toLowerCase()) ??
+    attributeValue(attribute, text.toUpperCase())
+  );
 }
 
 export const noComparison =
