@@ -52,10 +52,17 @@ export async function findUser(
   ];
   return await directory.withService(async (connection) => {
     try {
-      const { entries, isCut } = await findEntries(connection, search, attributes, call.signal);
+      const { entries, isCut, referredAt } = await findEntries(
+        connection,
+        search,
+        attributes,
+        call.signal,
+      );
       const [entry, ...others] = distinctEntries(entries);
       if (isCut || others.length > 0)
         return { kind: 'ambiguous', entries: entries.map(({ dn = '' }) => dn) };
+      if (entry === undefined && search.join !== undefined && referredAt !== undefined)
+        throw referred(referredAt);
       if (entry === undefined) return { kind: 'none' };
       search.join?.check(entry, search.username);
       return { kind: 'found', user: readUser(entry, options.attributes) };
@@ -96,6 +103,7 @@ async function findEntries(
   if (filter === undefined) return { entries: [], isCut: false };
   const entries: LdapEntry[] = [];
   let isCut = false;
+  let referredAt: string | undefined;
   for (const base of find.bases) {
     const request = { base, scope: find.scope, filter, attributes, sizeLimit: 2, maxBytes };
     const found = await searchEntries(
@@ -106,8 +114,18 @@ async function findEntries(
     );
     entries.push(...found.entries);
     isCut ||= found.isCut;
+    referredAt ??= found.referredAt;
   }
-  return { entries, isCut };
+  return { entries, isCut, ...(referredAt !== undefined && { referredAt }) };
+}
+
+/** A user of another authenticator is not missing then: `missing: accept` would let them in, and another server may have their account. */
+function referred(base: string): AuthenticatorError {
+  const fix = 'correct the base in options.user, or name in urls the servers that have it';
+  return new AuthenticatorError(
+    'failed',
+    `the look-up below "${base}" was answered with a referral, which is not followed: ${fix}`,
+  );
 }
 
 function filterOf(template: FilterTemplate, search: UserSearch): Filter | undefined {
@@ -213,12 +231,14 @@ export interface FoundEntries {
   readonly entries: readonly LdapEntry[];
   /** There are more entries than were asked for, or than the server gives. */
   readonly isCut: boolean;
+  /** The base for which a server referred to another server. */
+  readonly referredAt?: string;
 }
 
 /**
  * Returns the entries that a search finds.
  *
- * A referral means no user (the entry would be on a server that is not configured). For groups it
+ * A referral means no user at a login (the entry would be on a server that is not configured). For groups it
  * is an error of the server: the groups elsewhere would be missing. A base that does not exist is
  * an error of the server if the options name it: a replica that is being filled answers so.
  *
@@ -247,7 +267,7 @@ export async function searchEntries(
     case 'size-limit':
       return { entries, isCut: true };
     case 'not-found':
-      if (what !== 'the search for groups') return nothing;
+      if (what !== 'the search for groups') return { ...nothing, referredAt: base };
       throw missingBase(place, code);
     case 'no-such-object':
       if (what === 'the lookup of a user (user.dnTemplate)') return nothing;

@@ -180,6 +180,21 @@ describe('a user of another authenticator', () => {
     expect(filters()).toHaveLength(6);
   });
 
+  test('is not missing where a server only refers to another one', async () => {
+    const refers = { onSearch: () => ({ code: 10, entries: [] }) };
+    const byDn = { by: 'dn', template: parseDnTemplate(`uid={username},${peopleBase}`) } as const;
+    for (const find of [byMail, byDn])
+      await expect(made({ find }, refers).join('alice@example.com')).rejects.toEqual(
+        failed(`below "${peopleBase}" was answered with a referral, which is not followed`),
+      );
+    const bases = { ...byMail, bases: ['dc=elsewhere', peopleBase] };
+    const onSearch = ({ base }: SearchRequest) =>
+      base === peopleBase ? undefined : { code: 10, entries: [] };
+    const { join } = made({ find: bases }, { onSearch });
+    expect(await join('Alice@example.com')).toEqual({ username: 'alice', uid: uuid });
+    await expect(join('bob@example.com')).rejects.toEqual(failed('below "dc=elsewhere"'));
+  });
+
   test('without a uid is not the user whom revalidate finds by the same name', async () => {
     const find = by('(mail={username})', '(&(ou=staff)(uid={username}))');
     const one = entry(`cn=old,${peopleBase}`, { uid: ['alice'], mail: ['old@x'] });
