@@ -323,6 +323,21 @@ describe('answers of the directory', () => {
     expect(await outcome(world)).toBe('unavailable directory corp: down');
   });
 
+  test('that are errors are not cached, so one user makes at most 20 lookups in a second', async () => {
+    const world = setUp();
+    world.backend.lookUp = async () => {
+      throw new AuthenticatorError('failed', 'several entries');
+    };
+    for (let count = 0; count < 20; count += 1)
+      expect(await outcome(world)).toBe('failed directory corp: several entries');
+    expect(await outcome(world)).toMatch(
+      /^failed directory corp: more than 20 lookups of one name/,
+    );
+    expect(world.asked).toHaveLength(20);
+    world.clocks.pass(1_000);
+    expect(await outcome(world)).toBe('failed directory corp: several entries');
+  });
+
   test('end when the user there is revoked, and those of another user do not', async () => {
     const world = setUp();
     await outcome(world);

@@ -35,7 +35,7 @@ export function assembleDirectory(
   if (parts === undefined) throw new Error(`${directory.authenticator} is not an authenticator`);
   const { config, guard, prefixes, provenance, blocks, clocks, logger } = parts;
   const onResult = (result: DirectoryResult) => onLookedUp(name, result);
-  const users = withCheckedDecision(createDirectoryUsers(guard, onResult), clocks.wall);
+  const users = withCheckedDecision(createDirectoryUsers(guard, name, onResult), clocks.wall);
   const settings = directoryCache(config, directory.refresh, lifetimes);
   const cached = addUserCache(users, settings, parts, () => onResult('stale'));
   const named = withIdentityPolicy(cached, config, prefixes, logger, provenance?.keyPrefix);

@@ -22,9 +22,14 @@ export function createAdmission(
 
   // A lookup without a token is about a user who has a session, or a token that another authenticator has accepted.
   const isKnownGood = (token: string | undefined) => token === undefined || knownGood.has(token);
-  /** Known-good tokens of a name have a count of their own: someone who only knows the name can't use it up. */
-  const isOneTooMany = (name: string | undefined, token: string | undefined): boolean =>
-    name !== undefined && isTooMany(`${isKnownGood(token) ? '+' : '-'}${name}`);
+  /**
+   * Known-good tokens of a name have a count of their own: someone who only knows the name can't use it up. So have lookups without a
+   * token: a token of another authenticator may have the name of a user of this one.
+   */
+  const isOneTooMany = (name: string | undefined, token: string | undefined): boolean => {
+    const kind = token === undefined ? '=' : isKnownGood(token) ? '+' : '-';
+    return name !== undefined && isTooMany(kind + name);
+  };
   const refuseLater = async (signal: AbortSignal): Promise<never> => {
     await slots.delayRefusal(signal);
     throw refusal(signal, `more than ${maxLookupsOfName} lookups of one name in a second`);
@@ -48,11 +53,13 @@ export function createAdmission(
       throw error;
     }
   };
+  /** @param lookedUp the name of a user who is asked about without a token */
   const admit = (
     token: string | undefined,
     context: LinkContext,
+    lookedUp?: string,
   ): CircuitPermit | Promise<CircuitPermit> => {
-    const name = token === undefined ? undefined : plugin.claimedName?.(token);
+    const name = token === undefined ? lookedUp : plugin.claimedName?.(token);
     const permit = circuit.admit();
     const isTooMuch = isOneTooMany(name, token);
     if (!isTooMuch && slots.tryTake(() => isKnownGood(token))) return permit;

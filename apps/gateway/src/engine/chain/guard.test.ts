@@ -412,6 +412,31 @@ describe('lookups of one name', () => {
     }
   });
 
+  test('without a token are limited too, and leave the logins of that name their own count', async () => {
+    const { guard, askNow } = named(async () => jane);
+    const { signal } = new AbortController();
+    let asked = 0;
+    const lookUp = (name?: string) =>
+      guard
+        .askWithin(
+          { audiences: [], signal },
+          () => {
+            asked++;
+            return badRecord();
+          },
+          name,
+        )
+        .catch(({ code, message }) => `${code}: ${message}`);
+    for (let call = 0; call < 20; call++) expect(await lookUp('jane')).toBe('failed: bad record');
+    const over = lookUp('jane');
+    expect(await lookUp('john')).toBe('failed: bad record');
+    expect(await askNow(undefined, 'jane:right')).toBe('authenticated');
+    expect(await askNow(undefined, 'jane:right')).toBe('authenticated');
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect([await over, asked]).toEqual([tooMany, 21]);
+    for (let call = 0; call < 21; call++) expect(await lookUp()).toBe('failed: bad record');
+  });
+
   test('are answered immediately when very many wait already, and end with their caller', async () => {
     const { ask, askNow } = named(async () => jane, { maxWaiting: 1 });
     for (let call = 0; call < 20; call++) await askNow(undefined, `jane:${call}`);

@@ -43,8 +43,11 @@ export interface Guard extends Authenticator {
   /**
    * Asks the plugin about a user without a token, within the same bounds: `ask` takes one of the same slots, however many methods of
    * the plugin it calls, and the same circuit counts it.
+   *
+   * @param name limits such questions about one name, as logins of one name are. An error is not cached, so one user could ask again
+   *   and again. Left out: there is no limit
    */
-  readonly askWithin: (context: LinkContext, ask: AskUser) => Promise<Decision>;
+  readonly askWithin: (context: LinkContext, ask: AskUser, name?: string) => Promise<Decision>;
 }
 
 /** Calls `lookUp` and `revalidate` of a plugin. */
@@ -78,20 +81,20 @@ export function withGuard(
     token: string | undefined,
     context: LinkContext,
     ask: Ask,
-    onGood?: () => void,
+    { onGood, lookedUp }: { readonly onGood?: () => void; readonly lookedUp?: string | undefined },
   ): Decision | Promise<Decision> => {
     if (isAborted(context)) return Promise.reject(callerGone(context.signal));
     return safely(() => {
-      return after(admit(token, context), (permit) => call(permit, context, ask, onGood));
+      return after(admit(token, context, lookedUp), (permit) => call(permit, context, ask, onGood));
     });
   };
   return {
     ...layer(plugin, (token, context) => {
       const ask = (own: AuthenticateContext) => plugin.authenticate(token, own);
-      return admitted(token, context, ask, () => knownGood.add(token));
+      return admitted(token, context, ask, { onGood: () => knownGood.add(token) });
     }),
-    askWithin: async (context, ask) =>
-      admitted(undefined, context, async (own) => ask(plugin, own)),
+    askWithin: async (context, ask, lookedUp) =>
+      admitted(undefined, context, async (own) => ask(plugin, own), { lookedUp }),
     get circuitState() {
       return circuit.state;
     },

@@ -25,14 +25,21 @@ const resultOf = {
 /**
  * Makes an authenticator that finds the user of a name, from a plugin with `lookUp` and `revalidate`. No review reaches it: it is
  * asked with a name instead of a token. It has no opinion of a name that the directory does not have.
+ *
+ * @param authenticator whose users they are: its lookups of a name use up nothing of another one's
  */
 export function createDirectoryUsers(
   guard: Guard,
+  authenticator: string,
   onResult: (result: DirectoryResult) => void,
 ): Authenticator {
   return layer(guard, async (name, context) => {
     try {
-      const decision = await guard.askWithin(context, (plugin, own) => findUser(plugin, name, own));
+      const decision = await guard.askWithin(
+        context,
+        (plugin, own) => findUser(plugin, name, own),
+        `${authenticator} ${name}`,
+      );
       onResult(resultOf[decision.kind]);
       return decision;
     } catch (error) {
