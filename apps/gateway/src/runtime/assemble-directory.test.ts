@@ -255,7 +255,7 @@ describe('what could not be checked is an error, never a user with fewer groups'
     [
       'no opinion',
       { revalidate: async () => ({ kind: 'no-opinion' }) },
-      "failed directory corp: the plugin's revalidate() gave no opinion",
+      'failed directory corp: the plugin\'s revalidate() gave no opinion (looked up: "jane")',
     ],
     [
       'an answer that is none',
@@ -329,13 +329,13 @@ describe('answers of the directory', () => {
       throw new AuthenticatorError('failed', 'several entries');
     };
     for (let count = 0; count < 20; count += 1)
-      expect(await outcome(world)).toBe('failed directory corp: several entries');
+      expect(await outcome(world)).toMatch(/^failed directory corp: several entries/);
     expect(await outcome(world)).toMatch(
       /^failed directory corp: more than 20 lookups of one name/,
     );
     expect(world.asked).toHaveLength(20);
     world.clocks.pass(1_000);
-    expect(await outcome(world)).toBe('failed directory corp: several entries');
+    expect(await outcome(world)).toMatch(/^failed directory corp: several entries/);
   });
 
   test('end when the user there is revoked, and those of another user do not', async () => {
@@ -383,6 +383,34 @@ test('provenance and the answer name both authenticators', async () => {
     },
   });
   expect(world.seen.directory).toEqual(['corp', 'corp:jane']);
+});
+
+test('the answer names an account that is refused, if the directory names it', async () => {
+  const world = setUp();
+  world.backend.revalidate = async () => ({ kind: 'rejected', reason: 'locked', subject: 'jane' });
+  await world.decide();
+  expect(world.seen.directory).toEqual(['corp', 'corp:jane']);
+  const blocked = setUp({ blocked: ['corp:jane'] });
+  await blocked.decide();
+  expect(blocked.seen.directory).toEqual(['corp', 'corp:jane']);
+  const missing = setUp();
+  missing.backend.lookUp = async () => undefined;
+  await missing.decide();
+  expect(missing.seen.directory).toEqual(['corp']);
+});
+
+test('an error of one user names what was looked up, short and without marks that mislead', async () => {
+  const username = `j\u200d${'x'.repeat(100)}`;
+  const world = setUp({
+    directory: { by: { extra: 'k' } },
+    user: { username: 'j', extra: { k: [username] } },
+  });
+  world.backend.lookUp = async () => {
+    throw new AuthenticatorError('failed', 'two entries');
+  };
+  expect(await outcome(world)).toBe(
+    `failed directory corp: two entries (looked up: "j\\u{200d}${'x'.repeat(62)}")`,
+  );
 });
 
 test('a directory needs both methods', () => {

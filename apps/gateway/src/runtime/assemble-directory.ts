@@ -39,7 +39,11 @@ export function assembleDirectory(
   const settings = directoryCache(config, directory.refresh, lifetimes);
   const cached = addUserCache(users, settings, parts, () => onResult('stale'));
   const named = withIdentityPolicy(cached, config, prefixes, logger, provenance?.keyPrefix);
-  return { config: directory, users: withBlocks(named, config.name, blocks, logger) };
+  return {
+    config: directory,
+    usernamePrefix: config.username.prefix,
+    users: withBlocks(named, config.name, blocks, logger),
+  };
 }
 
 /** Makes the cache settings for answers of a directory. @param lifetimes `cache` of the config */

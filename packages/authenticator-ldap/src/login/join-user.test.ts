@@ -66,7 +66,7 @@ describe('a user of another authenticator', () => {
     expect(directory.searches[0]?.sizeLimit).toBe(2);
     expect(steps).toEqual([
       `user search (user.lookUpFilter) below "${peopleBase}" (scope sub), filter (mail=Alice@example.com): 1 entry`,
-      `exact match: "uid=alice,${peopleBase}", which is "alice"`,
+      `exact match: "uid=alice,${peopleBase}", the user "alice"`,
     ]);
   });
 
@@ -168,7 +168,7 @@ describe('a user of another authenticator', () => {
     const sid = Buffer.from('010500000000000515000000010000000200000003000000f4010000', 'hex');
     const find = by('(|(objectGUID={username})(objectSid={username}))');
     const entries = [person('uid=alice', { uid: ['alice'], objectGUID: [guid], objectSid: [sid] })];
-    const { join, filters } = made({ find }, { entries });
+    const { join, filters, steps } = made({ find }, { entries });
     for (const name of ['00112233-4455-6677-8899-aabbccddeeff', 'S-1-5-21-1-2-3-500'])
       for (const one of [name, name.toLowerCase(), name.toUpperCase()])
         expect([one, await join(one)]).toEqual([
@@ -178,6 +178,7 @@ describe('a user of another authenticator', () => {
     expect(filters()[0]).toMatch(/^\(\|\(objectGUID=\\33\\22\\11\\00.*\)\)$/);
     expect(await join('alice')).toBeUndefined();
     expect(filters()).toHaveLength(6);
+    expect(steps.at(-1)).toBe('no search: no objectGUID or objectSid can have this value');
   });
 
   test('is not missing where a server only refers to another one', async () => {

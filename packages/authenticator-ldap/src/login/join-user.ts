@@ -22,6 +22,8 @@ export async function joinUser(
   signal.throwIfAborted();
   if (!isUsername(username)) return undefined;
   const join = createJoin(options.user);
+  if (trace && join.fill && join.fill(username) === undefined)
+    trace(`no search: no ${join.attributes.join(' or ')} can have this value`);
   const call = { signal, trace };
   const { value: result, server } = await findEntry(directory, options, { username, join }, call);
   signal.throwIfAborted();
@@ -40,7 +42,7 @@ export async function joinUser(
   const { user } = result;
   if (join.option === 'user.lookUpFilter' && user.uid === undefined)
     await refuseNamesake(directory, options, user, { ...call, prefer: server });
-  trace?.(`exact match: "${user.dn}", which is "${user.username}"`);
+  trace?.(`exact match: "${user.dn}", the user "${user.username}"`);
   return {
     username: user.username,
     ...(user.uid !== undefined && { uid: user.uid }),

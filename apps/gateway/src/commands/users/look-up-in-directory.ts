@@ -92,7 +92,7 @@ async function find(
   trace(`the user is looked up in ${directory} as ${JSON.stringify(name)}`);
   const context = { audiences: [], signal: AbortSignal.timeout(its.timeout), trace };
   const found = await findUser(plugin, name, context).catch((error: unknown) => {
-    throw ofDirectory(error, directory);
+    throw ofDirectory(error, directory, name);
   });
   const known = { directory, answer: 'known', reason: username.prefix + user.username } as const;
   const isMissing = found.kind === 'rejected' && found.reason === 'unknown-user';

@@ -114,11 +114,12 @@ async function readTrail({ audit, authenticators }: GatewayConfig, name: string)
   return { lines: lines.map(texts), isPartial };
 }
 
-/** Whether a line of the trail is about a user. A refused user has the name of the backend there, unless a block refused the token. */
+/** Whether a line of the trail is about a user, or about the user of a token whose account it is. A refused user has the name of the backend there, unless a block refused the token. */
 function isAbout(
   {
     event,
     username,
+    account,
     subject,
     authenticator,
     reason,
@@ -128,7 +129,7 @@ function isAbout(
   name: string,
   prefixes: ReadonlyMap<unknown, string>,
 ): boolean {
-  if (username === name || (kind === 'user' && named === name)) return true;
+  if (username === name || account === name || (kind === 'user' && named === name)) return true;
   if (typeof subject !== 'string') return false;
   const isPrefixed = reason === 'blocked' && event !== 'login';
   return (isPrefixed ? '' : (prefixes.get(authenticator) ?? '')) + subject === name;

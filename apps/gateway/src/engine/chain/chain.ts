@@ -20,7 +20,7 @@ export type Source = 'memory' | 'redis' | 'stale';
 interface DirectoryAnswer {
   /** The authenticator that is the directory. */
   readonly name: string;
-  /** The user there, as Kubernetes would see them. Undefined: none was found, or the account may not be used. */
+  /** The user there, as Kubernetes would see them. Undefined: none was found, or the directory could not be asked. */
   readonly account?: string | undefined;
 }
 

@@ -5,6 +5,7 @@ import {
   type Decision,
   type UserInfo,
 } from '@sallyport/authenticator';
+import { printable } from '../../base/logging/printable.ts';
 import type { DirectoryConfig } from '../../config/types.ts';
 import { after } from '../chain/answer.ts';
 import type { LinkContext } from '../chain/chain.ts';
@@ -14,6 +15,8 @@ import { UserContext } from '../sessions/user-context.ts';
 /** A directory, as an authenticator with `directory` in its config uses it. */
 export interface Directory {
   readonly config: DirectoryConfig;
+  /** What the policy of the directory puts before the names of its users. */
+  readonly usernamePrefix: string;
   /** Is asked with a name instead of a token, and answers with the names that the policy of the directory makes. */
   readonly users: Authenticator;
 }
@@ -30,7 +33,7 @@ export interface Directory {
  */
 export function withDirectory(
   inner: Authenticator,
-  { config, users }: Directory,
+  { config, users, usernamePrefix: directoryPrefix }: Directory,
   usernamePrefix: string,
 ): Authenticator {
   const decide = (own: Decision, context: LinkContext): Decision | Promise<Decision> => {
@@ -43,22 +46,30 @@ export function withDirectory(
     const asked = new UserContext(
       context,
       onNames && ((given, named) => onNames(given, named, directory)),
-      (failure) => ofDirectory(failure, directory),
+      (failure) => ofDirectory(failure, directory, name),
     );
     return after(
       users.authenticate(name, asked),
       (found) => {
-        if (found.kind === 'authenticated') context.onDirectory?.(directory, found.user.username);
+        const account = accountOf(found, directoryPrefix);
+        if (account !== undefined) context.onDirectory?.(directory, account);
         return join(own, found, config, usernamePrefix);
       },
       (error) => {
-        throw ofDirectory(error, directory);
+        throw ofDirectory(error, directory, name);
       },
     );
   };
   return layer(inner, (token, context) =>
     after(inner.authenticate(token, context), (own) => decide(own, context)),
   );
+}
+
+/** Names the account as Kubernetes would see it. A block has that name already, and all other refusals that of the backend. */
+function accountOf(found: Decision, usernamePrefix: string): string | undefined {
+  if (found.kind === 'authenticated') return found.user.username;
+  if (found.kind === 'no-opinion' || found.subject === undefined) return undefined;
+  return found.reason === 'blocked' ? found.subject : usernamePrefix + found.subject;
 }
 
 /** Returns what a user is looked up by. @throws AuthenticatorError `failed` if the token does not say it */
@@ -126,12 +137,19 @@ function earlier(one: Date | undefined, other: Date | undefined): Date | undefin
   return one < other ? one : other;
 }
 
-/** Names the directory in an error, so that the operator looks there. It stays an outage, or an error of this user alone. */
-export function ofDirectory(error: unknown, directory: string): unknown {
+/** The limit in characters for a name in a message. */
+const maxShown = 64;
+
+/**
+ * Names the directory in an error, so that the operator looks there, and the name if the error is of this user alone. It stays an
+ * outage, or an error of this user.
+ */
+export function ofDirectory(error: unknown, directory: string, name: string): unknown {
   if (!AuthenticatorError.is(error)) return error;
-  return new AuthenticatorError(error.code, startOf(directory) + error.message, {
-    cause: error,
-  });
+  const shown = printable(JSON.stringify(name.slice(0, maxShown).toWellFormed()));
+  const message =
+    error.code === 'failed' ? `${error.message} (looked up: ${shown})` : error.message;
+  return new AuthenticatorError(error.code, startOf(directory) + message, { cause: error });
 }
 
 /** Whether an error is about a directory, and not about the token. */
