@@ -26,8 +26,12 @@ interface SetUp {
   readonly directory?: Partial<DirectoryConfig>;
   /** What the token says. */
   readonly user?: UserInfo;
+  /** When the token ends. */
+  readonly expiresAt?: Date;
   readonly own?: Partial<AuthenticatorConfig>;
   readonly blocked?: readonly string[];
+  /** The time limit of a lookup in the directory. Milliseconds. */
+  readonly timeout?: number;
   readonly keyPrefix?: string;
 }
 
@@ -66,7 +70,15 @@ function setUp(given: SetUp = {}) {
     revalidate: async (_user, context) => (await backend.revalidate(context)) as Decision,
     close: async () => {},
   };
-  const corpParts = { ...parts, config: corpConfig as AuthenticatorConfig, authenticator: corp };
+  const corpParts = {
+    ...parts,
+    config: {
+      ...(corpConfig as AuthenticatorConfig),
+      maxConcurrent: 10,
+      ...(given.timeout !== undefined && { timeout: given.timeout }),
+    },
+    authenticator: corp,
+  };
   const guard = assembleGuard(corpParts);
   const config: DirectoryConfig = {
     authenticator: 'corp',
@@ -87,7 +99,11 @@ function setUp(given: SetUp = {}) {
     ...own,
   };
   const oidc: Authenticator = {
-    authenticate: () => ({ kind: 'authenticated', user }),
+    authenticate: () => ({
+      kind: 'authenticated',
+      user,
+      ...(given.expiresAt && { expiresAt: given.expiresAt }),
+    }),
     close: async () => {},
   };
   const oidcParts = { ...parts, config: oidcConfig, authenticator: oidc };
@@ -182,6 +198,40 @@ describe('the groups of a user', () => {
       await outcome(setUp({ user: { username: 'jane', groups }, directory: { groups: 'add' } })),
     ).toBe('identity-policy jane');
   });
+});
+
+test('with `replace`, no group of the token is left, even if the policy lets it pass', async () => {
+  const own = { groups: { prefix: 'oidc:', max: 10 } };
+  expect(await outcome(setUp({ own }))).toBe('oidc:jane corp:admins corp:staff');
+  const missing = setUp({ own, directory: { missing: 'accept' } });
+  missing.backend.lookUp = async () => undefined;
+  expect(await outcome(missing)).toBe('oidc:jane');
+});
+
+test('an answer ends when the token does or the account, whichever is first', async () => {
+  const [early, late] = [new Date('2031-01-01'), new Date('2032-01-01')];
+  for (const [ofToken, ofAccount, expected] of [
+    [early, late, early],
+    [late, early, early],
+    [early, undefined, early],
+    [undefined, early, early],
+    [undefined, undefined, undefined],
+  ]) {
+    const world = setUp({ ...(ofToken && { expiresAt: ofToken }) });
+    world.backend.revalidate = async () => ({
+      kind: 'authenticated',
+      user: jane,
+      ...(ofAccount && { expiresAt: ofAccount }),
+    });
+    expect(((await world.decide()) as { expiresAt?: Date }).expiresAt).toEqual(expected);
+  }
+});
+
+test('a user of the directory has no key that only the gateway sets', async () => {
+  const world = setUp({ keyPrefix: 'sallyport.example.com' });
+  const extra = { 'sallyport.example.com/authenticator': ['root'] };
+  world.backend.revalidate = async () => ({ kind: 'authenticated', user: { ...jane, extra } });
+  expect(await outcome(world)).toBe('identity-policy jane');
 });
 
 describe('what a user is looked up by', () => {
@@ -347,6 +397,33 @@ describe('answers of the directory', () => {
     world.revocations.revoked.set('corp:jane', 1);
     await outcome(world);
     expect(world.asked).toHaveLength(2);
+  });
+
+  test('that take too long for one user do not open the circuit for all', async () => {
+    const world = setUp({ timeout: 20 });
+    world.backend.revalidate = () => new Promise(() => {});
+    const late =
+      'failed directory corp: the backend answers, but this lookup did not end within 20ms';
+    for (let count = 0; count < 6; count += 1) expect(await outcome(world)).toContain(late);
+    expect(world.guard.circuitState).toBe('closed');
+  });
+
+  test('that are refusals are used no longer than `refresh`', async () => {
+    const refused = setUp({ directory: { refresh: 1_000 } });
+    refused.backend.revalidate = async () => ({ kind: 'rejected', reason: 'disabled' });
+    const missing = setUp({ directory: { refresh: 1_000 } });
+    missing.backend.lookUp = async () => undefined;
+    for (const world of [refused, missing]) {
+      for (const [pause, lookups] of [
+        [0, 1],
+        [999, 1],
+        [1, 2],
+      ] as const) {
+        world.clocks.pass(pause);
+        await outcome(world);
+        expect(world.asked).toHaveLength(lookups);
+      }
+    }
   });
 
   test('open the circuit of the directory when it is down, and no other', async () => {

@@ -105,7 +105,7 @@ function join(
   usernamePrefix: string,
 ): Decision {
   if (found.kind !== 'authenticated') {
-    if (found.kind === 'no-opinion' && missing === 'accept') return own;
+    if (found.kind === 'no-opinion' && missing === 'accept') return withGroups(own, [], mode);
     const reason = found.kind === 'rejected' ? found.reason : 'unknown-user';
     // Blocks have the name that Kubernetes sees, and all other refusals that of the backend.
     const { username } = own.user;
@@ -113,22 +113,29 @@ function join(
     return { kind: 'rejected', reason, subject };
   }
   const expiresAt = earlier(own.expiresAt, found.expiresAt);
-  const groups = groupsOf(own.user.groups ?? [], found.user.groups ?? [], mode);
   return {
-    ...own,
-    user: { ...own.user, groups },
+    ...withGroups(own, found.user.groups ?? [], mode),
     ...(expiresAt && { expiresAt }),
   };
 }
 
-/** With `replace`, the identity policy has left out the groups of the token already. */
+function withGroups(
+  own: Authenticated,
+  found: readonly string[],
+  mode: DirectoryConfig['groups'],
+): Authenticated {
+  const { groups = [] } = own.user;
+  return { ...own, user: { ...own.user, groups: groupsOf(groups, found, mode) } };
+}
+
+/** With `replace`, the identity policy has left out the groups of the token already: so their number does not count. */
 function groupsOf(
   own: readonly string[],
   found: readonly string[],
   mode: DirectoryConfig['groups'],
 ): readonly string[] {
   if (mode === 'keep') return own;
-  if (own.length === 0) return found;
+  if (mode === 'replace' || own.length === 0) return found;
   return [...new Set([...own, ...found])];
 }
 
