@@ -181,7 +181,9 @@ describe('explain of a token', () => {
 
   test('says that a directory that answers could not check this user', async () => {
     const { text } = await explained({}, {}, { jane: null });
-    expect(text).toMatch(/^oidc +error +\S+ +directory corp: several entries \(looked up: "jane"\)$/m);
+    expect(text).toMatch(
+      /^oidc +error +\S+ +directory corp: several entries \(looked up: "jane"\)$/m,
+    );
     expect(text).toMatch(
       /\nCACHED ANSWERS\ncorp, the directory of oidc, answers, but could not check this user\. /,
     );
