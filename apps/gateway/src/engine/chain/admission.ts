@@ -20,26 +20,26 @@ export function createAdmission(
   const slots = createSlots(settings);
   const isTooMany = createNameLimit(now);
 
-  // A lookup without a token is about a user who has a session, or a token that another authenticator has accepted.
-  const isKnownGood = (token: string | undefined) => token === undefined || knownGood.has(token);
+  // Without both, it is about the user of a session, who was let in before.
+  const isKnownGood = (token: string | undefined, lookedUp: string | undefined): boolean =>
+    token === undefined
+      ? lookedUp === undefined || knownGood.hasName(lookedUp)
+      : knownGood.has(token);
   /**
    * Known-good tokens of a name have a count of their own: someone who only knows the name can't use it up. So have lookups without a
    * token: a token of another authenticator may have the name of a user of this one.
    */
   const isOneTooMany = (name: string | undefined, token: string | undefined): boolean => {
-    const kind = token === undefined ? '=' : isKnownGood(token) ? '+' : '-';
+    const kind = token === undefined ? '=' : knownGood.has(token) ? '+' : '-';
     return name !== undefined && isTooMany(kind + name);
   };
   const refuseLater = async (signal: AbortSignal): Promise<never> => {
     await slots.delayRefusal(signal);
     throw refusal(signal, `more than ${maxLookupsOfName} lookups of one name in a second`);
   };
-  const waitForSlot = async (
-    token: string | undefined,
-    signal: AbortSignal,
-  ): Promise<CircuitPermit> => {
+  const waitForSlot = async (isGood: boolean, signal: AbortSignal): Promise<CircuitPermit> => {
     try {
-      await slots.wait(isKnownGood(token), signal);
+      await slots.wait(isGood, signal);
     } catch {
       throw refusal(
         signal,
@@ -62,9 +62,10 @@ export function createAdmission(
     const name = token === undefined ? lookedUp : plugin.claimedName?.(token);
     const permit = circuit.admit();
     const isTooMuch = isOneTooMany(name, token);
-    if (!isTooMuch && slots.tryTake(() => isKnownGood(token))) return permit;
+    const isGood = () => isKnownGood(token, lookedUp);
+    if (!isTooMuch && slots.tryTake(isGood)) return permit;
     permit.settle('nothing');
-    return isTooMuch ? refuseLater(context.signal) : waitForSlot(token, context.signal);
+    return isTooMuch ? refuseLater(context.signal) : waitForSlot(isGood(), context.signal);
   };
   return { admit, leave: slots.leave };
 }
@@ -168,7 +169,7 @@ function createNameLimit(now: () => number): (name: string) => boolean {
   };
 }
 
-/** Tokens that were good the last time that the backend was asked about them. */
+/** Tokens that were good the last time that the backend was asked about them, and names of users who are looked up without one. */
 export type KnownGoodTokens = ReturnType<ReturnType<typeof createKnownGoodTokens>>;
 
 /** The number of tokens remembered for all authenticators together. Each takes about 100 bytes. */
@@ -186,11 +187,15 @@ export function createKnownGoodTokens() {
   // `max` would allocate all slots immediately, which takes 10 ms of each start.
   const knownGood = new LRUCache<string, true>({ maxSize: maxKnownGood, sizeCalculation: () => 1 });
   return (fingerprint: string) => {
-    const prefix = `${key}${fingerprint} `;
-    const digest = (token: string) => hash('sha256', prefix + token, 'base64url');
-    return {
-      has: (token: string) => knownGood.get(digest(token)) === true,
-      add: (token: string) => void knownGood.set(digest(token), true),
+    const setOf = (prefix: string) => {
+      const digest = (text: string) => hash('sha256', prefix + text, 'base64url');
+      return {
+        has: (text: string) => knownGood.get(digest(text)) === true,
+        add: (text: string) => void knownGood.set(digest(text), true),
+      };
     };
+    // A token may be any text, and so look like a name.
+    const [tokens, names] = [setOf(`${key}${fingerprint} `), setOf(`${key}${fingerprint}\n`)];
+    return { ...tokens, hasName: names.has, addName: names.add };
   };
 }

@@ -366,6 +366,27 @@ describe('more calls than may be in progress', () => {
   });
 });
 
+test('users who are looked up for the first time leave the last quarter of the slots to those let in before', async () => {
+  const { guard, askNow } = setUp(async () => jane, { maxConcurrent: 8 });
+  const { signal } = new AbortController();
+  const lookUp = (name: string | undefined, ask: () => Promise<Decision>) =>
+    guard.askWithin({ audiences: [], signal }, ask, name).then(
+      ({ kind }) => kind,
+      ({ message }) => message,
+    );
+  const found = async () => jane;
+  expect(await askNow(undefined, 'good')).toBe('authenticated');
+  expect(await lookUp('known', found)).toBe('authenticated');
+  for (let number = 0; number < 6; number++) void lookUp(`new ${number}`, hang);
+  const full = 'too many lookups in progress (maxConcurrent 8)';
+  expect(await lookUp('new', found)).toBe(full);
+  expect(await askNow(undefined, 'known')).toBe(`failed: ${full}`);
+  expect(await askNow(undefined, 'good')).toBe('authenticated');
+  expect(await lookUp('known', found)).toBe('authenticated');
+  // The user of a session.
+  expect(await lookUp(undefined, found)).toBe('authenticated');
+});
+
 describe('lookups of one name', () => {
   const tooMany = 'failed: more than 20 lookups of one name in a second';
   const named = (answer: Plugin, settings: Partial<GuardSettings> = {}) =>

@@ -44,8 +44,8 @@ export interface Guard extends Authenticator {
    * Asks the plugin about a user without a token, within the same bounds: `ask` takes one of the same slots, however many methods of
    * the plugin it calls, and the same circuit counts it.
    *
-   * @param name limits such questions about one name, as logins of one name are. An error is not cached, so one user could ask again
-   *   and again. Left out: there is no limit
+   * @param name of a user who may never have been let in: such questions are limited as logins of one name are, since an error is not
+   *   cached, and one user could ask again and again. Left out: the user was let in before
    */
   readonly askWithin: (context: LinkContext, ask: AskUser, name?: string) => Promise<Decision>;
 }
@@ -81,7 +81,10 @@ export function withGuard(
     token: string | undefined,
     context: LinkContext,
     ask: Ask,
-    { onGood, lookedUp }: { readonly onGood?: () => void; readonly lookedUp?: string | undefined },
+    {
+      onGood,
+      lookedUp,
+    }: { readonly onGood?: () => unknown; readonly lookedUp?: string | undefined },
   ): Decision | Promise<Decision> => {
     if (isAborted(context)) return Promise.reject(callerGone(context.signal));
     return safely(() => {
@@ -94,7 +97,10 @@ export function withGuard(
       return admitted(token, context, ask, { onGood: () => knownGood.add(token) });
     }),
     askWithin: async (context, ask, lookedUp) =>
-      admitted(undefined, context, async (own) => ask(plugin, own), { lookedUp }),
+      admitted(undefined, context, async (own) => ask(plugin, own), {
+        lookedUp,
+        onGood: () => lookedUp !== undefined && knownGood.addName(lookedUp),
+      }),
     get circuitState() {
       return circuit.state;
     },
@@ -114,7 +120,7 @@ function createCall(
     permit: CircuitPermit,
     context: LinkContext,
     ask: Ask,
-    onGood?: () => void,
+    onGood?: () => unknown,
   ): Decision | Promise<Decision> => {
     const { audiences, hops, trace } = context;
     const controller = new AbortController();
