@@ -351,6 +351,8 @@ test('a gateway counts, records and shows what a directory says of users, and co
   expect(json.audit).toContainEqual(
     expect.objectContaining({ directory: 'corp', account: 'corp:jane', cached: 'stale' }),
   );
+  const ofAccount = JSON.parse(await run('explain', '--user', 'corp:jane', '-o', 'json'));
+  expect(ofAccount.audit).toContainEqual(expect.objectContaining({ username: 'oidc:jane' }));
   await run('revoke', '--user', 'corp:jane');
   expect(await ofUser()).toContain(
     "\ncorp can't be asked now, and no answer about oidc:jane is in the cache that the gateways share\n",

@@ -262,7 +262,7 @@ describe('what a user is looked up by', () => {
     async (by, of, words) => {
       const world = setUp({ user: of as UserInfo, directory: { by, missing: 'accept' } });
       expect(await outcome(world)).toBe(
-        `failed the token has ${words}, by which directory.by looks its user up`,
+        `failed the token has ${words}, by which directory.by looks its user up: map one in the options, or change directory.by`,
       );
       expect(world.asked).toEqual([]);
     },

@@ -8,8 +8,8 @@ import { createDirectoryUsers, type DirectoryResult } from '../engine/directory/
 import type { Directory } from '../engine/directory/with-directory.ts';
 import { withBlocks } from '../engine/revocation/with-blocks.ts';
 import type { SharedParts } from './assemble-link.ts';
-import { addUserCache, userCache } from './assemble-login.ts';
 import type { CreatedAuthenticator } from './authenticators.ts';
+import { addUserCache, userCache } from './user-cache.ts';
 
 /** The authenticator that is a directory, with the guard of its link. */
 interface DirectoryParts extends SharedParts {

@@ -8,7 +8,7 @@ import type {
   LoginConfig,
 } from '../config/types.ts';
 import { maxAnswersOfUser } from '../engine/cache/names.ts';
-import { type CacheSettings, withCache } from '../engine/cache/with-cache.ts';
+import type { CacheSettings } from '../engine/cache/with-cache.ts';
 import { withCheckedDecision } from '../engine/chain/decision.ts';
 import type { Guard } from '../engine/chain/guard.ts';
 import { identityPolicy, withIdentityPolicy } from '../engine/chain/identity-policy.ts';
@@ -17,6 +17,7 @@ import { createSessionUsers, type RevalidationResult } from '../engine/sessions/
 import type { LoginLink } from '../login/login-service.ts';
 import type { SharedParts } from './assemble-link.ts';
 import type { CreatedAuthenticator } from './authenticators.ts';
+import { addUserCache, userCache } from './user-cache.ts';
 
 export interface AssembleLoginOptions
   extends Pick<SharedParts, 'prefixes' | 'blocks' | 'clocks' | 'logger' | 'cache' | 'provenance'> {
@@ -152,49 +153,4 @@ export function sessionUsersCache(
     // Each session asks about its user by itself.
     maxOfUser: Math.max(maxAnswersOfUser, maxSessions),
   };
-}
-
-/**
- * Makes the cache settings for answers about users who are asked about without their token.
- *
- * @param config of the authenticator that answers
- * @param use distinguishes them from answers to its tokens, and to other such questions
- * @param lifetimes `cache` of the config
- */
-export function userCache(
-  { name, fingerprint, username, cache }: AuthenticatorConfig,
-  { use, authenticatedTtl }: Pick<CacheSettings, 'authenticatedTtl'> & { readonly use: string },
-  lifetimes: CacheLifetimes,
-): CacheSettings {
-  const { rejectedTtl, unknownTtl, staleTtl } = cache === 'off' ? lifetimes : cache;
-  return {
-    store: 'shared',
-    staleTtl,
-    name,
-    usernamePrefix: username.prefix,
-    authenticatedTtl,
-    rejectedTtl: Math.min(rejectedTtl, authenticatedTtl),
-    unknownTtl: Math.min(unknownTtl, authenticatedTtl),
-    fingerprint: `${fingerprint} ${use}`,
-  };
-}
-
-/** Caches answers about users. @param onStale called when an earlier answer is used because the backend is unavailable */
-export function addUserCache(
-  users: Authenticator,
-  settings: CacheSettings,
-  { cache, clocks }: Pick<SharedParts, 'cache' | 'clocks'>,
-  onStale: () => void,
-): Authenticator {
-  if (cache === undefined) return users;
-  return withCache(users, settings, {
-    ...cache,
-    clocks,
-    metrics: {
-      lookup(_name, _tier, result) {
-        if (result === 'stale') onStale();
-      },
-      coalesced: () => undefined,
-    },
-  });
 }

@@ -97,7 +97,11 @@ async function findEntries(
       what: 'the lookup of a user (user.dnTemplate)',
       base: find.template.parent,
     } as const;
-    return await searchEntries(connection, request, place, signal);
+    const found = await searchEntries(connection, request, place, signal);
+    // No such entry, and no such parent, have one code. A user of another authenticator is missing only if there is the parent.
+    if (search.join !== undefined && found.entries.length === 0)
+      await findParent(connection, find.template.parent, signal);
+    return found;
   }
   const filter = filterOf(find.filter, search);
   if (filter === undefined) return { entries: [], isCut: false };
@@ -117,6 +121,27 @@ async function findEntries(
     referredAt ??= found.referredAt;
   }
   return { entries, isCut, ...(referredAt !== undefined && { referredAt }) };
+}
+
+/** @throws ServerError when there is no such parent: a replica that is being filled has none yet */
+async function findParent(
+  connection: SearchConnection,
+  base: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const request = {
+    base,
+    scope: 'base',
+    filter: anyEntry,
+    attributes: ['1.1'],
+    sizeLimit: 1,
+  } as const;
+  await searchEntries(
+    connection,
+    request,
+    { what: 'the lookup of the parent (user.dnTemplate)', base },
+    signal,
+  );
 }
 
 /** A user of another authenticator is not missing then: `missing: accept` would let them in, and another server may have their account. */
@@ -222,6 +247,7 @@ export interface SearchPlace {
   readonly what:
     | 'the search for a user'
     | 'the lookup of a user (user.dnTemplate)'
+    | 'the lookup of the parent (user.dnTemplate)'
     | 'the search for groups';
   /** A DN of the options, and never one that was made from a typed name. */
   readonly base: string;
@@ -293,7 +319,12 @@ export async function searchEntries(
 const nothing: FoundEntries = { entries: [], isCut: false };
 
 function missingBase({ what, base }: SearchPlace, code: number): ServerError {
-  const option = what === 'the search for groups' ? 'groups.base' : 'user.base';
+  const option =
+    what === 'the search for groups'
+      ? 'groups.base'
+      : what === 'the search for a user'
+        ? 'user.base'
+        : 'the parent in user.dnTemplate';
   const message =
     `${option} "${base}" does not exist, or the service account is not allowed to see it (${namedCode(code)}): ` +
     `correct ${option}, or let the account read it`;

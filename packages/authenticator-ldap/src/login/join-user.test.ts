@@ -196,6 +196,19 @@ describe('a user of another authenticator', () => {
     await expect(join('bob@example.com')).rejects.toEqual(failed('below "dc=elsewhere"'));
   });
 
+  test('is not missing where a server lacks the parent of user.dnTemplate', async () => {
+    const find = { by: 'dn', template: parseDnTemplate(`uid={username},${peopleBase}`) } as const;
+    const noSuchObject = { code: 32, entries: [] };
+    const { join } = made({ find }, { onSearch: () => noSuchObject });
+    await expect(join('bob')).rejects.toThrow(
+      `the parent in user.dnTemplate "${peopleBase}" does not exist`,
+    );
+    const parent = entry(peopleBase, {});
+    const onSearch = ({ base }: SearchRequest) =>
+      base === peopleBase ? { entries: [parent] } : noSuchObject;
+    expect(await made({ find }, { onSearch }).join('bob')).toBeUndefined();
+  });
+
   test('without a uid is not the user whom revalidate finds by the same name', async () => {
     const find = by('(mail={username})', '(&(ou=staff)(uid={username}))');
     const one = entry(`cn=old,${peopleBase}`, { uid: ['alice'], mail: ['old@x'] });

@@ -1,7 +1,8 @@
-import type { Authenticator, DirectoryUse, LookUpKey, UserInfo } from '@sallyport/authenticator';
+import type { Authenticator, DirectoryUse, UserInfo } from '@sallyport/authenticator';
 import { printable } from '../../base/logging/printable.ts';
 import { placed } from '../../config/problems.ts';
 import type { AuthenticatorConfig } from '../../config/types.ts';
+import { joinValues } from '../../engine/directory/with-directory.ts';
 import { directoryProblems } from '../../runtime/assemble-directory.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import { detailOf, type Finding } from '../finding.ts';
@@ -53,7 +54,7 @@ export function checkLookedUpBy({
   if (directory === undefined || directory.by === 'username') return [];
   const { authenticator: where, by } = directory;
   const users = listUsers(authenticator);
-  const lacking = users.filter((user) => valuesOf(user, by).length !== 1);
+  const lacking = users.filter((user) => joinValues(user, by).length !== 1);
   if (lacking.length === 0) return [];
   const what = typeof by === 'object' ? `exactly one value of extra ${by.extra}` : 'a uid';
   const fix =
@@ -77,9 +78,4 @@ function listUsers(authenticator: Listed['authenticator']): readonly UserInfo[] 
   } catch {
     return [];
   }
-}
-
-function valuesOf({ uid, extra = {} }: UserInfo, by: LookUpKey): readonly string[] {
-  if (typeof by === 'object') return Object.hasOwn(extra, by.extra) ? (extra[by.extra] ?? []) : [];
-  return uid === undefined ? [] : [uid];
 }

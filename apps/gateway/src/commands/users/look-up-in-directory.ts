@@ -4,7 +4,7 @@ import { asError } from '../../base/logging/error-fields.ts';
 import type { AuthenticatorConfig, DirectoryConfig, GatewayConfig } from '../../config/types.ts';
 import type { ChainObserver } from '../../engine/chain/chain.ts';
 import { identityPolicy, identityPrefixes } from '../../engine/chain/identity-policy.ts';
-import { findUser } from '../../engine/directory/directory-user.ts';
+import { findInDirectory } from '../../engine/directory/directory-user.ts';
 import { joinName, ofDirectory } from '../../engine/directory/with-directory.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import { askEach } from '../connections.ts';
@@ -91,7 +91,7 @@ async function find(
   const name = joinName(user, settings.by, '');
   trace(`the user is looked up in ${directory} as ${JSON.stringify(name)}`);
   const context = { audiences: [], signal: AbortSignal.timeout(its.timeout), trace };
-  const found = await findUser(plugin, name, context).catch((error: unknown) => {
+  const found = await findInDirectory(plugin, name, context).catch((error: unknown) => {
     throw ofDirectory(error, directory, name);
   });
   const known = { directory, answer: 'known', reason: username.prefix + user.username } as const;

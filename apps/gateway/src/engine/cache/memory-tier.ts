@@ -100,9 +100,10 @@ function createPositives(maxEntries: number) {
 function createNegatives(maxEntries: number): LRUCache<string, NegativeEntry> {
   return new LRUCache({
     maxSize: maxEntries * minNegativeSize,
-    sizeCalculation: ({ decision }) => {
+    // Names of questions about a user have that user's name in them.
+    sizeCalculation: ({ decision }, name) => {
       const subject = 'subject' in decision ? (decision.subject ?? '') : '';
-      return Math.max(minNegativeSize, 256 + subject.length * 2);
+      return Math.max(minNegativeSize, 256 + (subject.length + name.length) * 2);
     },
   });
 }

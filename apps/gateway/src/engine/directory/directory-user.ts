@@ -8,7 +8,7 @@ import { isAborted } from '../chain/chain.ts';
 import { readDecision } from '../chain/decision.ts';
 import type { Guard } from '../chain/guard.ts';
 import { layer } from '../chain/layer.ts';
-import { revalidateUser } from '../sessions/session-user.ts';
+import { revalidateUser } from '../users/revalidate-user.ts';
 
 /**
  * The result of looking a user up in a directory. `missing`: there is no such account. `refused`: there is one, and it is disabled,
@@ -37,7 +37,7 @@ export function createDirectoryUsers(
     try {
       const decision = await guard.askWithin(
         context,
-        (plugin, own) => findUser(plugin, name, own),
+        (plugin, own) => findInDirectory(plugin, name, own),
         `${authenticator} ${name}`,
       );
       onResult(resultOf[decision.kind]);
@@ -55,7 +55,7 @@ export function createDirectoryUsers(
  *
  * @throws AuthenticatorError `failed` when several users have the name: the first one may be another person
  */
-export async function findUser(
+export async function findInDirectory(
   plugin: Pick<Authenticator, 'lookUp' | 'revalidate'>,
   name: string,
   own: AuthenticateContext,

@@ -3,6 +3,7 @@ import {
   type Authenticator,
   AuthenticatorError,
   type Decision,
+  type LookUpKey,
   type UserInfo,
 } from '@sallyport/authenticator';
 import { printable } from '../../base/logging/printable.ts';
@@ -10,7 +11,7 @@ import type { DirectoryConfig } from '../../config/types.ts';
 import { after } from '../chain/answer.ts';
 import type { LinkContext } from '../chain/chain.ts';
 import { layer } from '../chain/layer.ts';
-import { UserContext } from '../sessions/user-context.ts';
+import { UserContext } from '../users/user-context.ts';
 
 /** A directory, as an authenticator with `directory` in its config uses it. */
 export interface Directory {
@@ -78,23 +79,25 @@ export function joinName(
   by: DirectoryConfig['by'],
   usernamePrefix: string,
 ): string {
-  const [what, values] =
-    by === 'username'
-      ? ['username', [user.username.slice(usernamePrefix.length)]]
-      : by === 'uid'
-        ? ['uid', user.uid === undefined ? [] : [user.uid]]
-        : [`extra ${by.extra}`, extraOf(user, by.extra)];
+  const values =
+    by === 'username' ? [user.username.slice(usernamePrefix.length)] : joinValues(user, by);
   const [name = ''] = values;
   if (values.length === 1 && name !== '') return name;
   const count = values.length > 1 ? `${values.length} values` : 'no value';
+  const what = typeof by === 'object' ? `extra ${by.extra}` : by;
   throw new AuthenticatorError(
     'failed',
-    `the token has ${count} of ${what}, by which directory.by looks its user up`,
+    `the token has ${count} of ${what}, by which directory.by looks its user up: map one in the options, or change directory.by`,
   );
 }
 
-function extraOf({ extra = {} }: UserInfo, key: string): readonly string[] {
-  return Object.hasOwn(extra, key) ? (extra[key] ?? []) : [];
+/** Returns the values of the `uid`, or of a key of `extra`, of which there must be one. */
+export function joinValues(
+  { uid, extra = {} }: UserInfo,
+  by: Exclude<LookUpKey, 'username'>,
+): readonly string[] {
+  if (by === 'uid') return uid === undefined ? [] : [uid];
+  return Object.hasOwn(extra, by.extra) ? (extra[by.extra] ?? []) : [];
 }
 
 /** Joins what the token and the directory say. Without `authenticated` of both, the user is not let in. */

@@ -9,9 +9,9 @@ import { after, remembering } from '../chain/answer.ts';
 import type { LinkContext } from '../chain/chain.ts';
 import { layer } from '../chain/layer.ts';
 import { digestOf } from '../revocation/list.ts';
+import { UserContext } from '../users/user-context.ts';
 import type { Session, SessionTexts } from './session-text.ts';
 import { writeSessionUser } from './session-user.ts';
-import { UserContext } from './user-context.ts';
 
 /** A session that is refused although it has not ended. */
 export interface RefusedSession {
