@@ -30,8 +30,9 @@ export function createAdmission(
    * token: a token of another authenticator may have the name of a user of this one.
    */
   const isOneTooMany = (name: string | undefined, token: string | undefined): boolean => {
+    if (name === undefined) return false;
     const kind = token === undefined ? '=' : knownGood.has(token) ? '+' : '-';
-    return name !== undefined && isTooMany(kind + name);
+    return isTooMany(kind + name);
   };
   const refuseLater = async (signal: AbortSignal): Promise<never> => {
     await slots.delayRefusal(signal);
