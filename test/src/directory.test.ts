@@ -131,7 +131,9 @@ async function directoryEntries(people: People): Promise<object[]> {
     people.authenticator({
       options: { serverCircuit, ...options },
       entry: {
-        ...{ name, username: { prefix: `${name}:` }, ...closedCircuit },
+        name,
+        username: { prefix: `${name}:` },
+        ...closedCircuit,
         groups: { prefix: 'corp:', allow: ['dev', 'a', 'b'] },
         ...more,
       },

@@ -37,7 +37,7 @@ export function warningsOf(issuers: readonly IssuerOptions[], by: LookUpKey): re
   if (issuers.length < 2) return ofEach;
   const shared =
     `directory finds the users of ${issuers.length} issuers in one place: users of different issuers with the same name get the ` +
-    'groups of one account. Give each issuer an authenticator of its own, and directory only to those whose names are those of the directory';
+    'groups of one account. Give each issuer its own authenticator, and set directory only where the names of its users are their names in the directory';
   return [shared, ...ofEach];
 }
 

@@ -277,25 +277,21 @@ function directoryRules({ login, authenticators }: FileConfig): Rule[] {
         check() {
           if (found === one)
             return { message: 'is this authenticator itself', fix: directoryAdvice };
-          if (found !== undefined) return undefined;
-          const near = nearest(
-            directory.authenticator,
-            authenticators.map((other) => other.name).filter((other) => other !== name),
+          if (found === undefined) {
+            const others = authenticators.map((other) => other.name);
+            return unknownDirectory(
+              directory.authenticator,
+              others.filter((other) => other !== name),
+            );
+          }
+          const { directory: its } = found;
+          return (
+            isObject(its) && {
+              message: `${found.name} has a directory of its own: groups would come from it in one place, and from ${its.authenticator} in another`,
+              fix: `remove directory of ${found.name}, or write ${its.authenticator} here`,
+            }
           );
-          return {
-            message: `${JSON.stringify(directory.authenticator)} is not an authenticator of this file`,
-            fix: near === undefined ? directoryAdvice : `did you mean ${near}?`,
-          };
         },
-      },
-      {
-        reads: [path, ...names],
-        check: () =>
-          found !== one &&
-          isObject(found?.directory) && {
-            message: `${found?.name} has a directory of its own: groups would come from it in one place, and from ${found?.directory?.authenticator} in another`,
-            fix: `remove directory of ${found?.name}, or write ${found?.directory?.authenticator} here`,
-          },
       },
       {
         reads: [own, ofEntry(index, 'name'), at('login')],
@@ -306,7 +302,15 @@ function directoryRules({ login, authenticators }: FileConfig): Rule[] {
   });
 }
 
-/** Refuses a directory for users whom the login server looks up in another way. */
+function unknownDirectory(name: string, others: readonly string[]) {
+  const near = nearest(name, others);
+  return {
+    message: `${JSON.stringify(name)} is not an authenticator of this file`,
+    fix: near === undefined ? directoryAdvice : `did you mean ${near}?`,
+  };
+}
+
+/** Refuses a directory for users that the login server looks up in another way. */
 function idleDirectory(login: FileConfig['login'], name: string) {
   if (!isObject(login)) return undefined;
   if (login.sessions === name) {

@@ -14,7 +14,7 @@ import type { DirectoryResult } from '../engine/directory/directory-user.ts';
 import { noBlocks } from '../engine/revocation/testing/no-blocks.ts';
 import { assembleDirectory, missingForDirectory } from './assemble-directory.ts';
 import { assembleGuard, assembleLink } from './assemble-link.ts';
-import { corpConfig, linkParts } from './testing/link-parts.ts';
+import { blockEntry, corpConfig, linkParts } from './testing/link-parts.ts';
 
 const outage = () => {
   throw new AuthenticatorError('unavailable', 'down');
@@ -57,7 +57,7 @@ function setUp(given: SetUp = {}) {
     blocks: {
       ...noBlocks,
       ofUser: (username: string, groups: readonly string[]) =>
-        [username, ...groups].some((name) => blocked.includes(name)) ? block : undefined,
+        [username, ...groups].some((name) => blocked.includes(name)) ? blockEntry : undefined,
     },
     ...(keyPrefix !== undefined && { provenance: { keyPrefix, fingerprint: () => 'f' } }),
   };
@@ -140,18 +140,6 @@ function setUp(given: SetUp = {}) {
     decide: async () => link.authenticator.authenticate('token', context),
   };
 }
-
-const block = {
-  id: 'a',
-  action: 'block',
-  kind: 'user',
-  name: '',
-  revision: 1,
-  at: 0,
-  until: 1,
-  keptUntil: 1,
-  by: 'root',
-} as const;
 
 /** Returns the user in short, or why there is none. */
 async function outcome({ decide }: ReturnType<typeof setUp>): Promise<string> {

@@ -18,8 +18,8 @@ interface DirectoryParts extends SharedParts {
 }
 
 /**
- * Stacks the layers for users of `config` in its directory: blocks(policy(cache(checkedDecision(guard)))). The guard is that of the
- * directory's own link, so its slots and its circuit count these lookups.
+ * Stacks the layers for users of `config` in its directory: blocks(policy(cache(checkedDecision(guard)))). It shares the guard of
+ * the directory's own link, whose slots and circuit count these lookups.
  *
  * @param lifetimes `cache` of the config, for a directory whose own answers are not cached
  */

@@ -2,9 +2,8 @@ import type { Credential, Decision } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import { createMemoryTier } from '../engine/cache/memory-tier.ts';
 import { chain } from '../engine/chain/chain.ts';
-import type { Entry } from '../engine/revocation/list.ts';
 import type { AssembleOptions } from './assemble-link.ts';
-import { linkOf } from './testing/link-parts.ts';
+import { blockEntry, linkOf } from './testing/link-parts.ts';
 
 const config: AssembleOptions['config'] = {
   name: 'corp',
@@ -23,22 +22,10 @@ const config: AssembleOptions['config'] = {
 
 const blocks: AssembleOptions['blocks'] = {
   isUnknown: false,
-  ofToken: (token) => (token === 'corp-stolen' ? block : undefined),
-  ofUser: (username) => (username === 'corp:mallory' ? block : undefined),
-  ofCredential: ({ jti }) => (jti === 'stolen' ? block : undefined),
+  ofToken: (token) => (token === 'corp-stolen' ? blockEntry : undefined),
+  ofUser: (username) => (username === 'corp:mallory' ? blockEntry : undefined),
+  ofCredential: ({ jti }) => (jti === 'stolen' ? blockEntry : undefined),
 };
-const block: Entry = {
-  id: 'a',
-  action: 'block',
-  kind: 'user',
-  name: '',
-  revision: 1,
-  at: 0,
-  until: 1,
-  keptUntil: 1,
-  by: 'root',
-};
-
 /** Makes a link around a plugin made of a class, whose methods need their `this`. */
 function setUp(answer: () => unknown, more: Partial<AssembleOptions> = {}) {
   class Plugin {

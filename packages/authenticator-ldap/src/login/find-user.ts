@@ -149,7 +149,7 @@ function referred(base: string): AuthenticatorError {
   const fix = 'correct the base in options.user, or name in urls the servers that have it';
   return new AuthenticatorError(
     'failed',
-    `the look-up below "${base}" was answered with a referral, which is not followed: ${fix}`,
+    `the lookup below "${base}" was answered with a referral, which is not followed: ${fix}`,
   );
 }
 

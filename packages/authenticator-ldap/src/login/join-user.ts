@@ -52,7 +52,7 @@ export async function joinUser(
 
 /**
  * Refuses a user whose name is of another user for `revalidate`. Without a uid, it finds users by the name alone, and
- * `user.filter` may exclude the one whom `user.lookUpFilter` finds.
+ * `user.filter` may exclude the entry that `user.lookUpFilter` finds.
  */
 async function refuseNamesake(
   directory: Directory,

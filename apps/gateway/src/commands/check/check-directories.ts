@@ -6,6 +6,7 @@ import { joinValues } from '../../engine/directory/with-directory.ts';
 import { directoryProblems } from '../../runtime/assemble-directory.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import { detailOf, type Finding } from '../finding.ts';
+import { createList } from './check-known-users.ts';
 
 /** Returns how `directory` of the config uses an authenticator. */
 export function directoryUse(
@@ -39,9 +40,6 @@ interface Listed {
   readonly authenticator: Pick<Authenticator, 'knownUsers'>;
 }
 
-/** How many users are listed one by one. */
-const maxListed = 5;
-
 /**
  * Warns of users without what `directory.by` looks them up by: each review of theirs is an error. A plugin that knows no users lists
  * one of each kind that it can give.
@@ -55,20 +53,23 @@ export function checkLookedUpBy({
   const { authenticator: where, by } = directory;
   const users = listUsers(authenticator);
   const lacking = users.filter((user) => joinValues(user, by).length !== 1);
-  if (lacking.length === 0) return [];
   const what = typeof by === 'object' ? `exactly one value of extra ${by.extra}` : 'a uid';
   const fix =
     typeof by === 'object'
       ? `set the option of ${name} that gives its users this key of extra, or another directory.by`
       : `set the option of ${name} that gives its users a uid, or another directory.by`;
-  if (lacking.length === users.length) {
+  if (lacking.length > 0 && lacking.length === users.length) {
     const detail = `no user of ${name} has ${printable(what)}, so none can be looked up in ${where}`;
     return [{ result: 'warning', detail: withhold(detail), fix }];
   }
-  const listed = lacking.slice(0, maxListed).map(({ username }) => printable(username));
-  const more = lacking.length > maxListed ? `, and ${lacking.length - maxListed} more` : '';
-  const detail = `${lacking.length} of its users can't be looked up in ${where}, since they don't have ${printable(what)}`;
-  return [{ result: 'warning', detail: withhold(`${detail}: ${listed.join('; ')}${more}`), fix }];
+  const list = createList();
+  for (const { username } of lacking) list.add(printable(username));
+  const detail = `of its users can't be looked up in ${where}, since they don't have ${printable(what)}`;
+  return list.toFindings(
+    'warning',
+    (count, listed) => withhold(`${count} ${detail}: ${listed}`),
+    fix,
+  );
 }
 
 /** An error of the plugin is a finding of `checkKnownUsers`. */

@@ -34,8 +34,8 @@ export function checkKnownUsers(
   }: Pick<GatewayConfig, 'authenticators' | 'login' | 'provenance'>,
 ): readonly KnownUsersFinding[] {
   const nameUser = identityPolicy(config, identityPrefixes(authenticators), provenance?.keyPrefix);
-  const refused = list();
-  const doubled = list();
+  const refused = createList();
+  const doubled = createList();
   let isCredentialId = false;
   let isUidMissing = false;
   try {
@@ -77,7 +77,7 @@ export function checkKnownUsers(
 }
 
 /** Counts all texts, and keeps the first `maxListed` ones for a message. */
-function list() {
+export function createList() {
   const first: string[] = [];
   let count = 0;
   return {

@@ -1,4 +1,4 @@
-import type { AuthenticatorConfig, GatewayConfig } from '../../config/types.ts';
+import type { CacheLifetimes, GatewayConfig } from '../../config/types.ts';
 import { createMemoryTier } from '../../engine/cache/memory-tier.ts';
 import { createRedisTier, type RedisTier } from '../../engine/cache/redis-tier.ts';
 import type { RevocationList } from '../../engine/revocation/list.ts';
@@ -61,30 +61,26 @@ function readOnlyTier(
 /**
  * Returns for how many milliseconds a gateway may use an answer of an authenticator, with the time in which it can't be asked; 0 if it
  * caches none.
- *
- * @param isOfDirectory of its directory instead: how long it is used does not depend on the authenticator's own cache
  */
-export function maxUse(
-  { login, authenticators, cache }: GatewayConfig,
-  name: string,
-  isOfDirectory = false,
-): number {
-  const find = (wanted: string | undefined) => authenticators.find((each) => each.name === wanted);
-  const lifetimeOf = ({ cache: own }: Pick<AuthenticatorConfig, 'cache'>) =>
-    own === 'off' ? 0 : own.authenticatedTtl + own.staleTtl;
-  const one = find(name);
+export function maxUse({ login, authenticators, cache }: GatewayConfig, name: string): number {
+  const one = authenticators.find((each) => each.name === name);
   if (one === undefined) return 0;
-  if (isOfDirectory) {
-    const { directory } = one;
-    const found = find(directory?.authenticator);
-    return directory && found
-      ? lifetimeOf({ cache: directoryCache(found, directory.refresh, cache) })
-      : 0;
-  }
-  if (login === undefined || name !== login.sessions) return lifetimeOf(one);
+  if (login === undefined || name !== login.sessions)
+    return one.cache === 'off' ? 0 : lifetimeOf(one.cache);
   // The user of a session is looked up at the authenticator that logged them in.
   const users = authenticators.filter((each) => login.authenticators.includes(each.name));
   return Math.max(
     ...users.map((each) => login.revalidate + (each.cache === 'off' ? cache : each.cache).staleTtl),
   );
+}
+
+/** Does the same with an answer of the directory of an authenticator. */
+export function maxUseOfDirectory({ authenticators, cache }: GatewayConfig, name: string): number {
+  const directory = authenticators.find((each) => each.name === name)?.directory;
+  const its = authenticators.find((each) => each.name === directory?.authenticator);
+  return directory && its ? lifetimeOf(directoryCache(its, directory.refresh, cache)) : 0;
+}
+
+function lifetimeOf({ authenticatedTtl, staleTtl }: CacheLifetimes): number {
+  return authenticatedTtl + staleTtl;
 }

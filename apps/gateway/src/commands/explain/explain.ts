@@ -20,7 +20,7 @@ import { humanDuration, momentText } from '../times.ts';
 import { shownAnswer, unavailable } from '../users/looked-up.ts';
 import { lockoutJson, type NamedLockout, namedLockouts } from '../users/named-lockouts.ts';
 import { nameSubject } from '../users/subject.ts';
-import { maxUse, readOnlyCaching } from './cached-answers.ts';
+import { maxUse, maxUseOfDirectory, readOnlyCaching } from './cached-answers.ts';
 import { explainUser } from './explain-user.ts';
 import { createObserver, type Observed, printObserved } from './observed.ts';
 import { audiencesFor, clusterNote, whyUnrecognized } from './token-clues.ts';
@@ -210,8 +210,8 @@ function usesOf(
     }
     // The token itself was checked if its user could not be looked up.
     const isChecked = directory !== undefined && !isDirectoryDown;
-    const use =
-      'error' in answer && !isChecked ? maxUse(config, authenticator, isDirectoryDown) : 0;
+    const used = isDirectoryDown ? maxUseOfDirectory : maxUse;
+    const use = 'error' in answer && !isChecked ? used(config, authenticator) : 0;
     if (use === 0) return [];
     const inShared = isUnread
       ? " The gateways' shared cache can't be read."

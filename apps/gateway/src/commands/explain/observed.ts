@@ -51,7 +51,10 @@ export function createObserver({ authenticators }: GatewayConfig) {
         authenticator,
         ...(directory !== undefined && { directory }),
         ...(mode && { directoryGroups: mode }),
-        ...{ username: named.username, backend, leftOut, final },
+        username: named.username,
+        backend,
+        leftOut,
+        final,
       });
     },
   } satisfies ChainObserver & Record<string, unknown>;

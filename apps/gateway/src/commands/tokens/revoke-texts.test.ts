@@ -16,7 +16,9 @@ function configOf(
   };
   const oidc = {
     ...corpConfig,
-    ...{ name: 'oidc', username: { prefix: 'oidc:' }, cache },
+    name: 'oidc',
+    username: { prefix: 'oidc:' },
+    cache,
     directory: { authenticator: 'corp', refresh },
   };
   return { authenticators: [oidc, corp], cache: lifetimes } as unknown as GatewayConfig;

@@ -39,7 +39,7 @@ const maxPlainName = 256;
  * who sees a digest from extending it, and no one sees these names.
  *
  * It does not hash the name of a user, since a hash takes half the time of such a cached answer. The lengths make each of these
- * names differ from all others, and from the begin of all others; digests contain no space.
+ * names differ from all others, and from the beginning of all others; digests contain no space.
  */
 export function createPrivateNames(): (question: Question) => string {
   const key = randomBytes(32).toString('hex');

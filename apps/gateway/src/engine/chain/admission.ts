@@ -20,7 +20,7 @@ export function createAdmission(
   const slots = createSlots(settings);
   const isTooMany = createNameLimit(now);
 
-  // Without both, it is about the user of a session, who was let in before.
+  // Without a token and a name, the lookup is about the user of a session, who was let in before.
   const isKnownGood = (token: string | undefined, lookedUp: string | undefined): boolean =>
     token === undefined
       ? lookedUp === undefined || knownGood.hasName(lookedUp)

@@ -66,7 +66,7 @@ export function withDirectory(
   );
 }
 
-/** Names the account as Kubernetes would see it. A block has that name already, and all other refusals that of the backend. */
+/** Names the account as Kubernetes would see it. A block has that name already. Every other refusal has the backend's name. */
 function accountOf(found: Decision, usernamePrefix: string): string | undefined {
   if (found.kind === 'authenticated') return found.user.username;
   if (found.kind === 'no-opinion' || found.subject === undefined) return undefined;
@@ -110,7 +110,7 @@ function join(
   if (found.kind !== 'authenticated') {
     if (found.kind === 'no-opinion' && missing === 'accept') return withGroups(own, [], mode);
     const reason = found.kind === 'rejected' ? found.reason : 'unknown-user';
-    // Blocks have the name that Kubernetes sees, and all other refusals that of the backend.
+    // The same holds for the name of the token's user.
     const { username } = own.user;
     const subject = reason === 'blocked' ? username : username.slice(usernamePrefix.length);
     return { kind: 'rejected', reason, subject };

@@ -7,6 +7,7 @@ import {
   type TestClocks,
 } from '../../engine/cache/testing/cached-replica.ts';
 import type { GuardedLink } from '../../engine/chain/guard.ts';
+import type { Entry } from '../../engine/revocation/list.ts';
 import { noBlocks } from '../../engine/revocation/testing/no-blocks.ts';
 import { type AssembleOptions, assembleGuard, assembleLink } from '../assemble-link.ts';
 
@@ -26,6 +27,19 @@ export const corpConfig: AssembleOptions['config'] = {
   allowCredentialId: false,
   cache: { ...lifetimes, store: 'memory' },
   fingerprint: 'one',
+};
+
+/** A block, whoever it is about. */
+export const blockEntry: Entry = {
+  id: 'a',
+  action: 'block',
+  kind: 'user',
+  name: '',
+  revision: 1,
+  at: 0,
+  until: 1,
+  keptUntil: 1,
+  by: 'root',
 };
 
 /** What else a link is assembled from, except for its authenticator: no one is blocked, and nothing is logged. */
