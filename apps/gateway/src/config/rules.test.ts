@@ -372,6 +372,13 @@ describe('`directory` that can find no one, or would do nothing', () => {
     );
   });
 
+  test('no group of the token passes the identity policy where a directory replaces them', async () => {
+    await using folder = await folderWithProbe();
+    const authenticator = '    directory: { authenticator: corp }';
+    const [probe] = (await folder.load(yaml({ authenticator, more: corp }))).authenticators;
+    expect(probe?.groups).toEqual({ prefix: '', max: 1_000, allow: [] });
+  });
+
   test('groups of the token may have a prefix where they are added', async () => {
     await using folder = await folderWithProbe();
     const authenticator =

@@ -131,7 +131,11 @@ function unlock(
 }
 
 /** Returns the maximum of each lifetime over all answers: to tokens, about users of sessions, and of directories. */
-function maxLifetimes({ cache, authenticators, login }: GatewayConfig): typeof cache {
+export function maxLifetimes({
+  cache,
+  authenticators,
+  login,
+}: Pick<GatewayConfig, 'cache' | 'authenticators' | 'login'>): GatewayConfig['cache'] {
   const ofTokens = authenticators.flatMap((one) => (one.cache === 'off' ? [] : [one.cache]));
   const ages = authenticators.flatMap(({ directory }) => directory?.refresh ?? []);
   const ofUsers = [...ages, ...(login ? [login.revalidate] : [])].map((authenticatedTtl) => ({

@@ -66,6 +66,10 @@ describe('the memory tier', () => {
     expect(present(tier, tokens)).toEqual(['token 9']);
     for (const token of tokens) tier.addNegative(named(tier, token), negative('x'.repeat(1_500)));
     expect(tokens.filter((token) => tier.get(named(tier, token)).negative)).toEqual(['token 9']);
+    // 2.2 KiB each, of 5 KiB.
+    const long = ['a', 'b', 'c'].map((one) => one.repeat(1_000));
+    for (const name of long) tier.addNegative(name, negative());
+    expect(long.filter((name) => tier.get(name).negative)).toHaveLength(2);
   });
 
   test('keeps the entries used last when it shrinks, and all when it grows', () => {
