@@ -2,6 +2,7 @@ import {
   type Authenticator,
   AuthenticatorError,
   type Decision,
+  type IdTokenIssuer,
   type Metrics,
   type PluginContext,
   type RejectionReason,
@@ -36,6 +37,8 @@ import { verify } from './verify.ts';
 interface Issuer {
   readonly options: IssuerOptions;
   readonly keys: KeySet;
+  /** What a client of the issuer needs. Undefined: its keys are in a file, and nothing is fetched from it. */
+  readonly provider: IdTokenIssuer | undefined;
 }
 
 /**
@@ -58,8 +61,8 @@ export async function createJwtAuthenticator(
     const common = { now: clocks.now, isOnly: options.issuers.length === 1 };
     for (const [index, one] of options.issuers.entries()) {
       const place = `options.issuers[${index}].issuer`;
-      const keys = await openKeys(one, context, { ...common, place, observer: observe(one.url) });
-      issuers.set(one.url, { options: one, keys });
+      const opened = await openKeys(one, context, { ...common, place, observer: observe(one.url) });
+      issuers.set(one.url, { options: one, ...opened });
     }
   } catch (error) {
     await close();
@@ -74,6 +77,7 @@ export async function createJwtAuthenticator(
         source: `issuer ${url}`,
         audiences: [...new Set([...audiences, ...apiAudiences])],
       })),
+    idTokenIssuers: () => [...issuers.values()].flatMap(({ provider }) => provider ?? []),
     async authenticate(token, { signal, trace }) {
       signal.throwIfAborted();
       const unverified = readUnverifiedJwt(token);
@@ -143,11 +147,14 @@ interface OpenKeysOptions {
 }
 
 async function openKeys(
-  { url: issuer, keys: source }: IssuerOptions,
+  { url: issuer, audiences, keys: source }: IssuerOptions,
   context: PluginContext,
   { place, ...common }: OpenKeysOptions,
-): Promise<KeySet> {
-  if ('file' in source) return openFile(source.file, context, place, common.observer);
+): Promise<Pick<Issuer, 'keys' | 'provider'>> {
+  if ('file' in source) {
+    const keys = await openFile(source.file, context, place, common.observer);
+    return { keys, provider: undefined };
+  }
   const { watchFile, logger } = context;
   const { caFile, ...fetched } = source;
   let ca: Buffer | undefined;
@@ -156,7 +163,11 @@ async function openKeys(
     ca = pem;
   });
   if (caFile !== undefined) await watchFile(caFile, load, { limit: tlsFileLimit });
-  return createFetchedKeys({ ...common, ...fetched, issuer, ca: () => ca, logger });
+  const provider = { issuer, discoveryUrl: source.discoveryUrl, audiences, ca: () => ca };
+  return {
+    keys: createFetchedKeys({ ...common, ...fetched, issuer, ca: provider.ca, logger }),
+    provider,
+  };
 }
 
 /** A file of the operator's own may have more keys than a fetched document. */

@@ -9,7 +9,8 @@ export interface Authenticator
     Partial<Checkable>,
     Partial<PasswordLogin>,
     Partial<UserDirectory>,
-    Partial<ListsUsers> {
+    Partial<ListsUsers>,
+    Partial<ChecksIdTokens> {
   /**
    * Checks one token. Many calls run concurrently, so they must not share state. Return a new or a frozen object each time:
    * what one caller changes must not reach the next. A decision that is the same deeply frozen object each time is checked
@@ -154,6 +155,16 @@ export interface ListsUsers {
   knownUsers(): Iterable<UserInfo>;
 }
 
+/** Authenticators that check ID tokens let the login server log users in at the OpenID Connect providers that issue them. */
+export interface ChecksIdTokens {
+  /**
+   * Lists the OpenID Connect issuers whose ID tokens this authenticator accepts and whose discovery document can be fetched, without
+   * any I/O and without a throw. `login.providers` needs it: the login server sends the browser to the issuer, gets an ID token for
+   * its client ID, and gives it to `authenticate`, which alone decides.
+   */
+  idTokenIssuers(): Iterable<IdTokenIssuer>;
+}
+
 /** An `AuthenticateContext` is what an authenticator gets of a review besides the token. */
 export interface AuthenticateContext {
   /** The audiences that the review asks for. Empty: the API server's own. Most authenticators need not look. */
@@ -214,6 +225,21 @@ export interface DirectoryUse {
   readonly lookedUpBy?: LookUpKey;
   /** Whether users of other authenticators are looked up in this one. */
   readonly isDirectory?: boolean;
+}
+
+/** An `IdTokenIssuer` is an OpenID Connect issuer, with what a client of it needs to know. */
+export interface IdTokenIssuer {
+  /** The issuer, as `iss` of its tokens and `issuer` of its discovery document contain it, byte for byte. */
+  readonly issuer: string;
+  /** An ID token must be for one of these, so one of them must be the client ID. */
+  readonly audiences: readonly string[];
+  /** The `https` URL of the discovery document. */
+  readonly discoveryUrl: string;
+  /**
+   * Returns the CAs of the issuer as PEM. Undefined: the CAs of Node. The login server calls it for each request, so that a changed
+   * file takes effect.
+   */
+  readonly ca: () => string | Buffer | undefined;
 }
 
 /** `TokenAudiences` names a source of tokens, each of which is bound to some of these audiences. */
