@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AuthenticatorError, type DirectoryUse } from '@sallyport/authenticator';
 import { recordingContext } from '@sallyport/authenticator/conformance';
+import { createAuthority } from '@sallyport/test-servers/certificates';
 import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import fc from 'fast-check';
@@ -220,6 +221,50 @@ test('explain learns the audiences of the token and of the config, why there are
   expect(authenticator.whyUnrecognized?.(await sign({ iss: `${url}/` }))).toContain(
     `the nearest one there is ${url}`,
   );
+});
+
+test('the login server learns the issuers whose keys are fetched, with the CAs in force', async () => {
+  write(key);
+  await using first = await createAuthority('first');
+  await using second = await createAuthority('second');
+  const caFile = join(folder, 'ca.crt');
+  writeFileSync(caFile, first.certificate);
+  const recorded = recordingContext({ pluginName: 'jwt', baseDirectory: folder });
+  const audiences = ['kubernetes', 'cli'];
+  const issuers = [
+    { url: 'https://127.0.0.1:1/outside/', audiences },
+    {
+      url: 'https://127.0.0.1:1/inside',
+      audiences: ['kubernetes'],
+      discoveryURL: 'https://127.0.0.1:1/discovery',
+      certificateAuthorityFile: 'ca.crt',
+    },
+    { url, audiences, jwksFile: 'keys.json' },
+  ].map((issuer) => writtenOptions({ issuer }).issuers[0]);
+  const authenticator = await plugin.create(settled({ issuers }), recorded.context);
+  onTestFinished(() => authenticator.close());
+  const listed = () =>
+    [...(authenticator.idTokenIssuers?.() ?? [])].map(({ ca, ...one }) => ({
+      ...one,
+      ca: ca()?.toString(),
+    }));
+  expect(listed()).toEqual([
+    {
+      issuer: 'https://127.0.0.1:1/outside/',
+      audiences,
+      discoveryUrl: 'https://127.0.0.1:1/outside/.well-known/openid-configuration',
+      ca: undefined,
+    },
+    {
+      issuer: 'https://127.0.0.1:1/inside',
+      audiences: ['kubernetes'],
+      discoveryUrl: 'https://127.0.0.1:1/discovery',
+      ca: first.certificate,
+    },
+  ]);
+  writeFileSync(caFile, second.certificate);
+  await recorded.touch();
+  expect(listed()[1]?.ca).toBe(second.certificate);
 });
 
 test('what a mapping refuses is a refusal, and explain says why without the token', async () => {

@@ -1,5 +1,6 @@
 import { attemptsCases } from './abilities/attempts.ts';
 import { checkableCases } from './abilities/checkable.ts';
+import { checksIdTokensCases } from './abilities/checks-id-tokens.ts';
 import { directoryOfOthersCases } from './abilities/directory-of-others.ts';
 import { listsUsersCases } from './abilities/lists-users.ts';
 import { lookUpCases } from './abilities/look-up.ts';
@@ -41,4 +42,5 @@ export const cases: Readonly<Record<string, readonly CaseDefinition[]>> = {
     ...directoryOfOthersCases,
   ],
   ListsUsers: listsUsersCases,
+  ChecksIdTokens: checksIdTokensCases,
 };

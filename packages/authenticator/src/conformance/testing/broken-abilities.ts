@@ -1,4 +1,4 @@
-import type { AttemptOutcome, Attempts } from '../../index.ts';
+import type { AttemptOutcome, Attempts, IdTokenIssuer } from '../../index.ts';
 import { type BrokenPlugins, withAttempts, withAuthenticator } from './broken-plugin.ts';
 
 const checked = 'check() resolves while the backend is up and rejects while it is stopped';
@@ -13,6 +13,8 @@ const claimedNames =
 
 const loginTokens =
   'loginToken() writes a token of its own that carries the name, or nothing, for any name and password';
+
+const readableCas = 'ca() of each issuer returns PEM or nothing, without waiting';
 
 const brokenRecognition: BrokenPlugins = {
   'recognizes() is true for every token of its own': {
@@ -178,10 +180,74 @@ const brokenLists: BrokenPlugins = {
   },
 };
 
+const goodIssuer: IdTokenIssuer = {
+  issuer: 'https://idp.example.com',
+  audiences: ['kubernetes'],
+  discoveryUrl: 'https://idp.example.com/.well-known/openid-configuration',
+  ca: () => undefined,
+};
+
+const withIssuers = (...issuers: readonly unknown[]) =>
+  withAuthenticator(() => ({ idTokenIssuers: () => issuers as IdTokenIssuer[] }));
+
+const withIssuer = (changed: Readonly<Partial<Record<keyof IdTokenIssuer, unknown>>>) =>
+  withIssuers({ ...goodIssuer, ...changed });
+
+const brokenIssuers: BrokenPlugins = {
+  'idTokenIssuers() lists each issuer once, with https URLs and its audiences, the same ones each time':
+    {
+      'lists an issuer without TLS': withIssuer({ issuer: 'http://idp.example.com' }),
+      'lists a discovery document with a password in its URL': withIssuer({
+        discoveryUrl: 'https://user:word@idp.example.com/discovery',
+      }),
+      'lists an issuer without an audience': withIssuer({ audiences: [] }),
+      'lists an issuer with an empty audience': withIssuer({ audiences: [''] }),
+      'lists one issuer twice': withIssuers(goodIssuer, goodIssuer),
+      'lists other issuers at each call': (parts) => {
+        let calls = 0;
+        const issuers = () => [{ ...goodIssuer, issuer: `https://${calls++}.example.com` }];
+        return withAuthenticator(() => ({ idTokenIssuers: issuers }))(parts);
+      },
+      'lists the password of its service account': ({ good }) => ({
+        ...good,
+        async create(options, context) {
+          const issuer = { ...goodIssuer, audiences: [options.password] };
+          return { ...(await good.create(options, context)), idTokenIssuers: () => [issuer] };
+        },
+      }),
+      'lists the CAs in place of a call that returns them': [
+        withIssuer({ ca: 'PEM' }),
+        readableCas,
+      ],
+      'promises its issuers': [
+        withAuthenticator(() => ({ idTokenIssuers: async () => [goodIssuer] }) as never),
+        readableCas,
+      ],
+      'throws where it knows no issuer': [
+        withAuthenticator(() => ({
+          idTokenIssuers() {
+            throw new Error('no issuer');
+          },
+        })),
+        readableCas,
+      ],
+    },
+  [readableCas]: {
+    'returns CAs that are not PEM': withIssuer({ ca: () => Buffer.from('not PEM') }),
+    'promises its CAs': withIssuer({ ca: async () => undefined }),
+    'throws where it has no CAs': withIssuer({
+      ca() {
+        throw new Error('no CAs');
+      },
+    }),
+  },
+};
+
 export const brokenAbilities: readonly BrokenPlugins[] = [
   brokenRecognition,
   brokenChecks,
   brokenLogins,
   brokenAttempts,
   brokenLists,
+  brokenIssuers,
 ];
