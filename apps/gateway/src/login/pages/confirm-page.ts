@@ -1,0 +1,50 @@
+import { html } from './html.ts';
+import {
+  type AttemptView,
+  addressWarning,
+  facts,
+  layout,
+  logInHeading,
+  originOf,
+} from './layout.ts';
+import { attemptTexts, confirmTexts } from './texts.ts';
+
+interface ConfirmPageOptions {
+  readonly attempt: AttemptView;
+  /** The path of the attempt, such as `/login/ATTEMPT`. */
+  readonly path: string;
+  /** The token that proves that a form is from this browser. */
+  readonly form: string;
+  /** The name as Kubernetes sees it. */
+  readonly username: string;
+  /** The title of the provider at which the person logged in. It is undefined after a password. */
+  readonly provider: string | undefined;
+  /** Whether the client waits for the code on a port. If not, the person pastes it. */
+  readonly hasListener: boolean;
+}
+
+/** Makes the page that asks a person whether to give the client this login. Nothing has the focus: Enter alone must not confirm. */
+export function confirmPage(options: ConfirmPageOptions): string {
+  const { attempt, path, form, username, provider, hasListener } = options;
+  const answers = hasListener
+    ? html`<button class="primary" name="answer" value="redirect">${confirmTexts.redirect}</button>
+<button name="answer" value="code">${confirmTexts.codeInstead}</button>`
+    : html`<button class="primary" name="answer" value="code">${confirmTexts.code}</button>`;
+  return layout(
+    confirmTexts.title(attemptTexts.logIn(attempt.cluster)),
+    html`<h1>${confirmTexts.heading(logInHeading(attempt))}</h1>
+${addressWarning(attempt, confirmTexts.notYours)}
+${facts([
+  [attemptTexts.user, username],
+  [attemptTexts.provider, provider],
+  [attemptTexts.cluster, attempt.cluster],
+  ...originOf(attempt),
+])}
+<p>${confirmTexts.consequence}${attempt.isOtherAddress ? undefined : html` ${confirmTexts.notYours}`}</p>
+<form method="post" action="${path}/confirm">
+<input type="hidden" name="form" value="${form}">
+${answers}
+<button name="answer" value="cancel">${confirmTexts.cancel}</button>
+</form>`,
+  );
+}

@@ -1,0 +1,77 @@
+import { type Html, html, render } from './html.ts';
+import { style } from './style.ts';
+import { attemptTexts } from './texts.ts';
+
+/** What a page shows of an attempt to log in. */
+export interface AttemptView {
+  readonly cluster: string | undefined;
+  /** The name that the device gave itself. */
+  readonly device: string | undefined;
+  /** The address from which the login was started. */
+  readonly address: string;
+  /** Whether the browser has another address. */
+  readonly isOtherAddress: boolean;
+}
+
+/** Makes a whole page. @param title what the page is about, and its state */
+export function layout(title: string | Html, content: Html): string {
+  return render(html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${title}</title>
+<style>${style}</style>
+</head>
+<body>
+<header>Sallyport</header>
+<main>
+${content}
+</main>
+</body>
+</html>
+`);
+}
+
+/** Shows a name so that its letters, which may run from right to left, do not reorder the words next to it. */
+function isolated(name: string): Html {
+  return html`<bdi>${name}</bdi>`;
+}
+
+/** Makes the words "Log in to CLUSTER" for a heading. The title of a page can't have elements. */
+export function logInHeading({ cluster }: AttemptView): Html {
+  return attemptTexts.logIn(cluster === undefined ? undefined : isolated(cluster));
+}
+
+/** Makes a list of facts. It leaves out facts that are undefined. */
+export function facts(
+  rows: readonly (readonly [label: string, value: string | undefined])[],
+): Html {
+  const known = rows.filter(([, value]) => value !== undefined);
+  return html`<dl>${known.map(
+    ([label, value]) => html`
+<div><dt>${label}</dt><dd>${isolated(value ?? '')}</dd></div>`,
+  )}
+</dl>`;
+}
+
+/** Lists the device and address of an attempt. */
+export const originOf = ({ device, address }: AttemptView) =>
+  [
+    [attemptTexts.device, device],
+    [attemptTexts.address, address],
+  ] as const;
+
+/** The ID of the warning, for `aria-describedby`. */
+export const warningId = 'warning';
+
+/** Warns of a login that began at another address. @param advice what to do if it is not the person's own login */
+export function addressWarning(attempt: AttemptView, advice: string): Html | undefined {
+  if (!attempt.isOtherAddress) return undefined;
+  const text = attemptTexts.otherAddress(isolated(attempt.address));
+  return warningBox(html`${text} ${advice}`);
+}
+
+export function warningBox(text: Html): Html {
+  return html`<p class="box warning" id="${warningId}"><strong>${attemptTexts.warning}:</strong> ${text}</p>`;
+}

@@ -1,0 +1,245 @@
+import { createHash } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { codePage } from './code-page.ts';
+import { confirmPage } from './confirm-page.ts';
+import type { AttemptView } from './layout.ts';
+import { loginPage } from './login-page.ts';
+import { messagePage } from './message-page.ts';
+import { pageHeaders } from './page-headers.ts';
+import { type LoginProblem, type MessageKind, messages, problems } from './texts.ts';
+
+const attempt: AttemptView = {
+  cluster: 'prod',
+  device: 'jane-laptop',
+  address: '192.0.2.7',
+  isOtherAddress: false,
+};
+const elsewhere: AttemptView = { ...attempt, isOtherAddress: true };
+const okta = { name: 'okta', title: 'Example SSO' };
+const login = {
+  attempt,
+  path: '/login/abc',
+  form: 'csrf',
+  passwords: true,
+  providers: [okta],
+  username: undefined,
+  problem: undefined,
+};
+const confirm = {
+  attempt,
+  path: '/login/abc',
+  form: 'csrf',
+  username: 'corp:jane',
+  provider: undefined,
+  hasListener: true,
+};
+
+const tagsOf = (page: string, name: string): string[] =>
+  page.match(new RegExp(`<${name}\\b[^>]*>`, 'g')) ?? [];
+const titleOf = (page: string) => page.match(/<title>(.*)<\/title>/)?.[1];
+/** Returns the words of a page, without its tags and its style. */
+const wordsOf = (page: string) =>
+  page
+    .replace(/<(title|style)>.*?<\/\1>/gs, '')
+    .replace(/<[^>]*>/g, '')
+    .replace(/\s+/g, ' ');
+
+describe('the login page', () => {
+  test('says what the login is for, and names no user', () => {
+    const page = loginPage(login);
+    expect(titleOf(page)).toBe('Log in to prod');
+    for (const word of ['prod', 'jane-laptop', '192.0.2.7']) expect(wordsOf(page)).toContain(word);
+    expect(page).not.toContain('role="alert"');
+    expect(wordsOf(page)).not.toContain('another address');
+    expect(titleOf(loginPage({ ...login, attempt: { ...attempt, cluster: undefined } }))).toBe(
+      'Log in',
+    );
+  });
+
+  test('sends a form with the name and the password', () => {
+    const page = loginPage(login);
+    expect(tagsOf(page, 'form')).toEqual(['<form method="post" action="/login/abc/password">']);
+    const [form, username, password] = tagsOf(page, 'input');
+    expect(form).toBe('<input type="hidden" name="form" value="csrf">');
+    expect(username).toMatch(/id="username" name="username".* autocomplete="username"/);
+    expect(password).toMatch(/name="password" type="password" autocomplete="current-password"/);
+  });
+
+  test('has a link for each provider, and only what is configured', () => {
+    const link = '<a class="button" href="/login/abc/provider/okta">';
+    expect(tagsOf(loginPage(login), 'a')).toEqual([link]);
+    const withoutPasswords = loginPage({ ...login, passwords: false });
+    expect([tagsOf(withoutPasswords, 'form'), tagsOf(withoutPasswords, 'h2')]).toEqual([[], []]);
+    const withoutProviders = loginPage({ ...login, providers: [] });
+    expect([tagsOf(withoutProviders, 'a'), tagsOf(withoutProviders, 'h2')]).toEqual([[], []]);
+    const odd = { name: 'a/b?c#d"', title: 'x' };
+    expect(tagsOf(loginPage({ ...login, providers: [odd] }), 'a')[0]).toContain(
+      '/provider/a%2Fb%3Fc%23d%22"',
+    );
+  });
+
+  test.each([
+    [undefined, 'username', ''],
+    ['jane', 'password', 'jane'],
+    ['ja\u202ene', 'username', ''],
+    ['زهرا\u200cسادات', 'password', 'زهرا\u200cسادات'],
+  ])('with the name %j, the focus is on the %s', (username, focused, value) => {
+    const inputs = tagsOf(loginPage({ ...login, username }), 'input');
+    expect(inputs.filter((tag) => tag.includes(' autofocus')).join()).toContain(
+      `name="${focused}"`,
+    );
+    expect(inputs[1]).toContain(`value="${value}"`);
+  });
+
+  test.each(Object.keys(problems) as LoginProblem[])('reports %s', (problem) => {
+    const page = loginPage({ ...login, problem });
+    expect(titleOf(page)).toBe(`${problems[problem].title} - Log in to prod`);
+    expect(page).toContain('role="alert" id="problem"');
+    expect(page).toContain('aria-describedby="problem"');
+    expect(page.includes('aria-invalid')).toBe(problem === 'wrong-credentials');
+  });
+});
+
+describe('the confirm page', () => {
+  const answersOf = (page: string) =>
+    [...page.matchAll(/<button( class="primary")? name="answer" value="(\w+)">/g)].map(
+      ([, primary, answer]) => (primary ? `${answer}!` : answer),
+    );
+
+  test('says who logs in where, and asks', () => {
+    const page = confirmPage({ ...confirm, provider: 'Example SSO' });
+    const facts = ['corp:jane', 'Example SSO', 'prod', 'jane-laptop', '192.0.2.7'];
+    for (const word of [...facts, 'If you did not start this login, cancel.']) {
+      expect(wordsOf(page)).toContain(word);
+    }
+    expect(tagsOf(page, 'form')).toEqual(['<form method="post" action="/login/abc/confirm">']);
+    expect(tagsOf(page, 'input')).toEqual(['<input type="hidden" name="form" value="csrf">']);
+  });
+
+  test.each([
+    [true, ['redirect!', 'code', 'cancel']],
+    [false, ['code!', 'cancel']],
+  ])('with a listener: %s, the answers are %j', (hasListener, answers) => {
+    expect(answersOf(confirmPage({ ...confirm, hasListener }))).toEqual(answers);
+  });
+});
+
+test('the pages before a login is given warn of another address', () => {
+  const warning = 'This login was started from another address (192.0.2.7)';
+  const page = loginPage({ ...login, attempt: elsewhere, problem: 'wrong-credentials' });
+  expect(wordsOf(page)).toContain(warning);
+  expect(wordsOf(page)).toContain('If you did not start it yourself, close this page.');
+  expect(page).toContain('aria-describedby="problem warning"');
+  expect(wordsOf(confirmPage({ ...confirm, attempt: elsewhere }))).toContain(warning);
+  expect(wordsOf(confirmPage(confirm))).not.toContain(warning);
+});
+
+test('the code page has the code, and says what to do with it', () => {
+  const code = 'abcdefghijklmnopqrstuvwxyz234567abcdefghij';
+  const page = codePage({ attempt, username: 'corp:jane', code });
+  expect(page).toContain(`>${code}</textarea>`);
+  for (const words of ['60 seconds', 'corp:jane', 'jane-laptop', 'Never give this code']) {
+    expect(wordsOf(page)).toContain(words);
+  }
+});
+
+describe('the message page', () => {
+  test.each(Object.keys(messages) as MessageKind[])('%s says what to do next', (kind) => {
+    const page = messagePage({ kind });
+    expect(titleOf(page)).toBe(messages[kind].title);
+    expect(page.match(/<p>.+?<\/p>/gs)).toHaveLength(2);
+    expect(tagsOf(page, 'a')).toEqual([]);
+    expect(tagsOf(messagePage({ kind, again: '/login/abc' }), 'a')).toEqual([
+      '<a class="button" href="/login/abc">',
+    ]);
+  });
+
+  test.each([
+    [undefined, 'Wait a minute, then try again.'],
+    [0, 'Wait 1 second, then try again.'],
+    [29.2, 'Wait 30 seconds, then try again.'],
+  ])('after too many requests, with a wait of %j: %s', (wait, words) => {
+    expect(wordsOf(messagePage({ kind: 'too-many', wait }))).toContain(words);
+  });
+});
+
+/** Makes every kind of page, with these words wherever a page takes words. */
+function pagesOf(words: string): string[] {
+  const view = { cluster: words, device: words, address: words, isOtherAddress: true };
+  const [path, form, username, code] = [words, words, words, words];
+  const providers = [{ name: words, title: words }];
+  return [
+    loginPage({ ...login, attempt: view, path, form, username, providers }),
+    confirmPage({ ...confirm, attempt: view, path, form, username, provider: words }),
+    codePage({ attempt: view, username, code }),
+    messagePage({ kind: 'expired', again: words }),
+  ];
+}
+
+/** Returns the tags of a page with their attributes, whose values are left out. */
+const structureOf = (page: string) =>
+  page.match(/<[^<>]*>/g)?.map((tag) => tag.replace(/"[^"]*"/g, '""'));
+
+test('whatever a page shows, it has the same elements and no mark that reorders words', () => {
+  const plain = pagesOf('name').map(structureOf);
+  const markup = fc.constantFrom('<', '>', '"', "'", '&', '</title>', '-->', '=', '`', '\u202e');
+  const anyUnit = fc.nat(0xffff).map((unit) => String.fromCharCode(unit));
+  const hostile = fc.array(fc.oneof(markup, anyUnit)).map((parts) => `x${parts.join('')}`);
+  fc.assert(
+    fc.property(hostile, (words) => {
+      const pages = pagesOf(words);
+      for (const page of pages) expect(page).not.toMatch(/[\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/u);
+      // The focus is on a name that is misleading, since the person must type it.
+      const withoutFocus = (structures: typeof plain) =>
+        JSON.stringify(structures).replaceAll(/ autofocus| aria-describedby=\\"\\"/g, '');
+      expect(withoutFocus(pages.map(structureOf))).toBe(withoutFocus(plain));
+    }),
+  );
+});
+
+test('all pages are documents in English with one heading, without scripts or other resources', () => {
+  for (const page of pagesOf('name')) {
+    expect(page).toMatch(/^<!doctype html>\n<html lang="en">/);
+    expect([tagsOf(page, 'h1').length, tagsOf(page, 'main').length]).toEqual([1, 1]);
+    expect(page).toContain('name="viewport"');
+    expect(page).not.toMatch(/<(script|link|img)\b|\son\w+=|\sstyle=|url\(/);
+  }
+});
+
+describe('the headers', () => {
+  const publicUrl = 'https://login.example.com';
+  const headers = pageHeaders({ publicUrl, listener: undefined });
+
+  test('allow the style of the pages and nothing else', () => {
+    const style = loginPage(login).match(/<style>(.*)<\/style>/s)?.[1] ?? '';
+    const hash = createHash('sha256').update(style).digest('base64');
+    expect(style.length).toBeLessThan(4096);
+    expect(headers['Content-Security-Policy']).toBe(
+      `default-src 'none'; style-src 'sha256-${hash}'; form-action 'self'; ` +
+        "frame-ancestors 'none'; base-uri 'none'",
+    );
+  });
+
+  test('allow a form to end at the client that listens', () => {
+    const policy = pageHeaders({ publicUrl, listener: 4711 })['Content-Security-Policy'];
+    expect(policy).toContain("; form-action 'self' http://127.0.0.1:4711; ");
+  });
+
+  test('let no one keep, frame or guess a page', () => {
+    expect(headers).toMatchObject({
+      'Cache-Control': 'no-store',
+      'Referrer-Policy': 'same-origin',
+      'X-Content-Type-Options': 'nosniff',
+      'X-Frame-Options': 'DENY',
+      'Cross-Origin-Opener-Policy': 'same-origin',
+      'Cross-Origin-Resource-Policy': 'same-origin',
+    });
+  });
+
+  test('ask for https where the page has it', () => {
+    const onLoopback = pageHeaders({ publicUrl: 'http://127.0.0.1:8080', listener: undefined });
+    expect(headers['Strict-Transport-Security']).toBe('max-age=31536000');
+    expect(onLoopback).not.toHaveProperty('Strict-Transport-Security');
+  });
+});

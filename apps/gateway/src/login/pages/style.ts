@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto';
+import { html, render } from './html.ts';
+
+/**
+ * The style of all pages. It loads nothing, since the content security policy allows nothing else. Each pair of colors
+ * has a contrast of at least 4.5 (text) or 3 (borders of fields).
+ */
+export const style = html`
+:root {
+  color-scheme: light dark;
+  --ground: #f5f6f8; --paper: #ffffff; --ink: #1b2430; --quiet: #586374; --line: #dde1e8; --edge: #7a8595;
+  --accent: #2b5f9a; --on-accent: #ffffff;
+  --warn: #8a5000; --warn-tint: #fdf2de; --bad: #b3261e; --bad-tint: #fcebe9;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --ground: #11151b; --paper: #191f27; --ink: #e4e8ee; --quiet: #9aa6b6; --line: #2f3945; --edge: #758396;
+    --accent: #84b4ec; --on-accent: #11151b;
+    --warn: #e8b04f; --warn-tint: #2d2413; --bad: #f58a7d; --bad-tint: #331c1b;
+  }
+}
+* { box-sizing: border-box; margin: 0; }
+body {
+  background: var(--ground); color: var(--ink);
+  font: 1rem/1.5 system-ui, -apple-system, Segoe UI, Roboto, sans-serif;
+  overflow-wrap: anywhere; padding: 1.5rem 1rem;
+}
+header, main { max-width: 28rem; margin: 0 auto; }
+header { color: var(--quiet); font-weight: 600; padding-bottom: .75rem; }
+main {
+  background: var(--paper); border: 1px solid var(--line); border-radius: .75rem;
+  display: grid; grid-template-columns: minmax(0, 1fr); gap: 1.25rem; padding: 1.5rem;
+}
+section, form { display: grid; grid-template-columns: minmax(0, 1fr); gap: .75rem; }
+section + section { border-top: 1px solid var(--line); padding-top: 1.25rem; }
+h1 { font-size: 1.5rem; line-height: 1.25; }
+h2 { font-size: 1rem; }
+dl { display: grid; gap: .5rem; }
+dt { color: var(--quiet); font-size: .875rem; }
+dd { font-weight: 600; }
+ul { list-style: none; padding: 0; display: grid; gap: .75rem; }
+label { font-weight: 600; display: block; margin-bottom: .25rem; }
+input, textarea, button, .button { font: inherit; width: 100%; min-height: 2.75rem; border-radius: .5rem; }
+input, textarea {
+  background: var(--paper); color: inherit; border: 1px solid var(--edge); padding: .5rem .75rem;
+}
+textarea {
+  display: block; font: 1.25rem/1.5 ui-monospace, monospace; word-break: break-all; resize: none;
+  field-sizing: content;
+}
+button, .button {
+  background: var(--paper); color: var(--accent); border: 1px solid var(--edge); cursor: pointer;
+  display: block; font-weight: 600; padding: .5rem .75rem; text-align: center; text-decoration: none;
+}
+.primary { background: var(--accent); color: var(--on-accent); border-color: var(--accent); }
+button:hover, .button:hover { text-decoration: underline; }
+:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+.box { border: 1px solid; border-left-width: .375rem; border-radius: .5rem; padding: .625rem .875rem; }
+.warning { background: var(--warn-tint); border-color: var(--warn); }
+.problem { background: var(--bad-tint); border-color: var(--bad); }
+.warning strong { color: var(--warn); }
+.problem strong { color: var(--bad); }
+code { font: .9375em ui-monospace, monospace; }
+`;
+
+/** The source of the style in a content security policy. */
+export const styleSource = `'sha256-${createHash('sha256').update(render(style)).digest('base64')}'`;

@@ -1,0 +1,156 @@
+import { type Html, html } from './html.ts';
+
+/** The texts of all pages. */
+
+const command = html`<code>kubectl sallyport login</code>`;
+
+const callAdministrator = 'If this continues, call your administrator.';
+
+const startAgain = html`Start again: run ${command} in your terminal, or repeat what you did in the tool that opened this page.`;
+
+export const attemptTexts = {
+  logIn: (cluster: string | Html | undefined) =>
+    cluster === undefined ? html`Log in` : html`Log in to ${cluster}`,
+  user: 'User',
+  provider: 'Logged in with',
+  cluster: 'Cluster',
+  device: 'Device name',
+  address: 'Started from address',
+  warning: 'Warning',
+  otherAddress: (address: Html) =>
+    html`This login was started from another address (${address}) than the address of this browser.`,
+  closePage: 'If you did not start it yourself, close this page.',
+};
+
+export const loginTexts = {
+  withPassword: 'With name and password',
+  withProvider: 'With single sign-on',
+  username: 'Name',
+  password: 'Password',
+  submit: 'Log in',
+  provider: (title: string) => `Log in with ${title}`,
+};
+
+/** The problems of a login. All refusals have one text: another one would show who has an account. */
+export const problems = {
+  'wrong-credentials': {
+    title: 'Wrong name or password',
+    text: 'The name or password is wrong, or this user is not allowed to log in.',
+  },
+  'too-many': {
+    title: 'Too many attempts',
+    text: 'There were too many attempts to log in. Wait a minute, then try again.',
+  },
+  unavailable: {
+    title: 'Login not possible now',
+    text: `The login can't be checked now. Try again in a minute. ${callAdministrator}`,
+  },
+  'provider-denied': {
+    title: 'Login cancelled or refused',
+    text: `The login at the provider was cancelled, or the provider refused it. Try again. ${callAdministrator}`,
+  },
+  'provider-unavailable': {
+    title: 'Provider not available',
+    text: `The provider can't be reached now. Try again in a minute. ${callAdministrator}`,
+  },
+  'provider-failed': {
+    title: 'Login at the provider failed',
+    text: `The answer of the provider does not belong to this login. Try again. ${callAdministrator}`,
+  },
+  'provider-refused': {
+    title: 'User not accepted',
+    text: 'The provider logged you in, but this user is not allowed to log in here. Log in as another user, or call your administrator.',
+  },
+} as const;
+
+export type LoginProblem = keyof typeof problems;
+
+export const confirmTexts = {
+  title: (logIn: Html) => html`Confirm - ${logIn}`,
+  heading: (logIn: Html) => html`${logIn}?`,
+  consequence: 'The device that started this login gets the access of this user.',
+  notYours: 'If you did not start this login, cancel.',
+  redirect: 'Log in',
+  code: 'Show a code to paste',
+  codeInstead: 'Show a code to paste instead',
+  cancel: 'Cancel',
+};
+
+export const codeTexts = {
+  title: (logIn: Html) => html`Copy the code - ${logIn}`,
+  heading: 'Copy this code',
+  code: 'Code',
+  todo: 'Paste it where kubectl asks for it. It is valid for 60 seconds and only once.',
+  warning:
+    'Never give this code to anyone who called you or wrote to you. Only paste it into a terminal in which you started this login yourself.',
+};
+
+interface MessageTexts {
+  readonly title: string;
+  readonly text: string;
+  readonly next: string | Html;
+}
+
+export const tryAgain = 'Try again';
+
+/** Says how long to wait. @param seconds undefined if no one knows */
+export function waitText(seconds: number | undefined): string {
+  if (seconds === undefined) return 'Wait a minute, then try again.';
+  const count = Math.max(1, Math.ceil(seconds));
+  return `Wait ${count} ${count === 1 ? 'second' : 'seconds'}, then try again.`;
+}
+
+export const messages = {
+  expired: {
+    title: 'Login expired',
+    text: 'This login has expired, or its link is not complete.',
+    next: startAgain,
+  },
+  used: {
+    title: 'Login already finished',
+    text: 'This login was completed or cancelled. Its link is valid only once.',
+    next: html`You can close this page. To log in again, run ${command} in your terminal.`,
+  },
+  cancelled: {
+    title: 'Login cancelled',
+    text: 'You cancelled this login. No one was logged in.',
+    next: 'You can close this page. If you did not start this login yourself, report it to your administrator.',
+  },
+  'other-browser': {
+    title: 'Other browser, or no cookies',
+    text: 'This browser did not begin this login, or it does not keep cookies of this site.',
+    next: 'Open the link in the browser in which you began, or allow cookies for this site.',
+  },
+  forbidden: {
+    title: 'Request refused',
+    text: 'The request did not come from a page of this login.',
+    next: startAgain,
+  },
+  'not-found': {
+    title: 'Page not found',
+    text: 'There is no page at this address.',
+    next: html`Check that the link is complete. To log in, run ${command} in your terminal.`,
+  },
+  'too-many': {
+    title: 'Too many requests',
+    text: 'There were too many requests from your address.',
+    next: waitText(undefined),
+  },
+  unavailable: {
+    title: 'Login not possible now',
+    text: 'A server that the login needs does not answer.',
+    next: 'Try again in a minute. If this continues, call your administrator.',
+  },
+  'bad-request': {
+    title: 'Request not understood',
+    text: 'The browser sent a request that this server does not understand.',
+    next: startAgain,
+  },
+  error: {
+    title: 'Internal error',
+    text: 'The server made an error. Your administrator finds it in the log of the server.',
+    next: `Try again. ${callAdministrator}`,
+  },
+} as const satisfies Readonly<Record<string, MessageTexts>>;
+
+export type MessageKind = keyof typeof messages;
