@@ -1,0 +1,544 @@
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import { inspect } from 'node:util';
+import { gzipSync } from 'node:zlib';
+import { createAuthority } from '@sallyport/test-servers/certificates';
+import { errorOf } from '@sallyport/test-servers/error-of';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { createOpenIdClient, type Flow, type OpenIdClientOptions } from './openid-client.ts';
+import { ProviderError } from './provider-error.ts';
+import {
+  accessToken,
+  clientId,
+  discoveryPath,
+  type ForgedProvider,
+  refreshToken,
+  signature,
+  startForgedProvider,
+} from './testing/forged-provider.ts';
+
+const id = 'abcdefghijklmnop';
+const clientSecret = 'a-secret_of.this/test+client';
+const code = 'the-code-of-this-test';
+const bodyText = 'the-body-of-this-test';
+const redirectUri = 'https://login.example.com/login/callback/sso';
+const { signal } = new AbortController();
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllEnvs();
+});
+
+function setUp(provider: ForgedProvider, changes: Partial<OpenIdClientOptions> = {}) {
+  const clock = { now: 1_000_000 };
+  const calls: string[] = [];
+  const client = createOpenIdClient({
+    issuer: provider.issuer,
+    audiences: [clientId],
+    discoveryUrl: `${provider.issuer}${discoveryPath}`,
+    ca: () => provider.ca,
+    clientId,
+    clientSecret,
+    scopes: ['openid', 'email'],
+    prompt: undefined,
+    redirectUri,
+    now: () => clock.now,
+    onCall: (call, isOk) => calls.push(`${call} ${isOk ? 'ok' : 'failed'}`),
+    ...changes,
+  });
+  return { client, clock, calls };
+}
+
+/** Begins a login, and returns a function that gives the client an answer of the provider. */
+async function begin(provider: ForgedProvider, changes: Partial<OpenIdClientOptions> = {}) {
+  const { client, clock, calls } = setUp(provider, changes);
+  const { url, flow } = await client.begin(id, undefined, signal);
+  provider.claims.nonce = flow.nonce;
+  const finish = (
+    query: Readonly<Record<string, string | undefined>> | string = {},
+    own: AbortSignal = signal,
+  ) =>
+    client.finish(
+      typeof query === 'string' ? new URLSearchParams(query) : answerOf(flow, query),
+      flow,
+      own,
+    );
+  return { client, clock, calls, flow, finish, url: new URL(url) };
+}
+
+function answerOf({ state }: Flow, changes: Readonly<Record<string, string | undefined>> = {}) {
+  const all = Object.entries({ code, state, ...changes });
+  return new URLSearchParams(
+    all.filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
+}
+
+/** Returns the kind and the message of the error. No error may show a secret, even to a logger that prints all of it. */
+async function failureOf(work: Promise<unknown>, flow?: Flow): Promise<string> {
+  const error = await errorOf(work);
+  if (!(error instanceof ProviderError)) throw error;
+  const shown = inspect(error, { depth: 20, showHidden: true, maxStringLength: null });
+  const secrets = [clientSecret, encodeURIComponent(clientSecret), code, bodyText];
+  const tokens = [accessToken, refreshToken, signature, ...(flow ? Object.values(flow) : [])];
+  for (const secret of [...secrets, ...tokens]) expect(shown).not.toContain(secret);
+  expect(error).not.toHaveProperty('cause');
+  expect(error.message).toMatch(/^[\x20-\x7e]{1,400}$/);
+  return `${error.kind}: ${error.message}`;
+}
+
+describe('the URL for the browser', () => {
+  test('has all parameters of the code flow', async () => {
+    await using provider = await startForgedProvider();
+    provider.document.authorization_endpoint = `${provider.issuer}/authorize?tenant=a%20b&state=mine`;
+    const { client } = setUp(provider, { prompt: 'select_account' });
+    const { url, flow } = await client.begin(id, 'jane@example.com', signal);
+    const { origin, pathname, searchParams } = new URL(url);
+    expect(`${origin}${pathname}`).toBe(`${provider.issuer}/authorize`);
+    const digest = await crypto.subtle.digest('SHA-256', Buffer.from(flow.verifier));
+    expect([...searchParams].toSorted()).toEqual(
+      Object.entries({
+        tenant: 'a b',
+        response_type: 'code',
+        client_id: clientId,
+        redirect_uri: redirectUri,
+        scope: 'openid email',
+        state: flow.state,
+        nonce: flow.nonce,
+        code_challenge: Buffer.from(digest).toString('base64url'),
+        code_challenge_method: 'S256',
+        prompt: 'select_account',
+        login_hint: 'jane@example.com',
+      }).toSorted(),
+    );
+    expect(flow.state).toMatch(/^abcdefghijklmnop\.[\w-]{43}$/);
+    expect(flow.nonce).toMatch(/^[\w-]{43}$/);
+    expect(flow.verifier).toMatch(/^[\w-]{43}$/);
+  });
+
+  test('has secrets of its own in each login, and neither prompt nor hint without them', async () => {
+    await using provider = await startForgedProvider();
+    const { client } = setUp(provider);
+    const one = await client.begin(id, undefined, signal);
+    const other = await client.begin(id, undefined, signal);
+    const all = [one.flow, other.flow].flatMap((flow) => Object.values(flow));
+    expect(new Set(all).size).toBe(6);
+    expect(one.url).not.toMatch(/prompt|login_hint/);
+  });
+});
+
+describe('a login', () => {
+  test('returns the ID token alone', async () => {
+    await using provider = await startForgedProvider();
+    const { finish, calls } = await begin(provider);
+    const login = await finish();
+    expect(login).toEqual({ idToken: expect.stringMatching(new RegExp(`\\.${signature}$`)) });
+    expect(calls).toEqual(['discovery ok', 'token ok']);
+  });
+
+  test('sends the code, the verifier and the redirect URI', async () => {
+    await using provider = await startForgedProvider();
+    const { finish, flow } = await begin(provider);
+    await finish();
+    const [, { headers, body } = { headers: {}, body: '' }] = provider.requests;
+    expect(Object.fromEntries(new URLSearchParams(body))).toEqual({
+      grant_type: 'authorization_code',
+      code,
+      code_verifier: flow.verifier,
+      redirect_uri: redirectUri,
+    });
+    expect(headers['user-agent']).toBe('sallyport');
+    expect(headers['accept-encoding']).toBe('identity');
+    expect(headers.connection).toBe('close');
+    expect(headers['content-type']).toMatch(/^application\/x-www-form-urlencoded/);
+  });
+
+  test.each([
+    ['nothing', undefined],
+    ['both', ['client_secret_post', 'client_secret_basic']],
+    ['no list', 'client_secret_post'],
+  ])('sends the secret in the header when the provider lists %s', async (_title, methods) => {
+    await using provider = await startForgedProvider();
+    provider.document.token_endpoint_auth_methods_supported = methods;
+    const { finish } = await begin(provider);
+    await finish();
+    const sent = provider.requests[1];
+    const credentials = atob(sent?.headers.authorization?.replace('Basic ', '') ?? '');
+    expect(credentials).toBe('sallyport:a-secret_of.this%2Ftest%2Bclient');
+    expect(sent?.body).not.toContain('client_');
+  });
+
+  test('sends the secret in the form when the provider lists only that', async () => {
+    await using provider = await startForgedProvider();
+    provider.document.token_endpoint_auth_methods_supported = [
+      'private_key_jwt',
+      'client_secret_post',
+    ];
+    const { finish } = await begin(provider);
+    await finish();
+    const sent = provider.requests[1];
+    expect(sent?.headers).not.toHaveProperty('authorization');
+    const form = new URLSearchParams(sent?.body);
+    expect([form.get('client_id'), form.get('client_secret')]).toEqual([clientId, clientSecret]);
+  });
+
+  test('sends no secret if there is none', async () => {
+    await using provider = await startForgedProvider();
+    const { finish } = await begin(provider, { clientSecret: undefined });
+    await finish();
+    const sent = provider.requests[1];
+    expect(sent?.headers).not.toHaveProperty('authorization');
+    const form = new URLSearchParams(sent?.body);
+    expect([form.get('client_id'), form.get('client_secret')]).toEqual([clientId, null]);
+  });
+
+  test('fails without a request when the provider takes no secret that we can send', async () => {
+    await using provider = await startForgedProvider();
+    provider.document.token_endpoint_auth_methods_supported = ['private_key_jwt'];
+    const { finish, flow, calls } = await begin(provider);
+    expect(await failureOf(finish(), flow)).toMatch(/^failed: .*\/token: .*client_secret_basic/);
+    expect(calls).toEqual(['discovery ok']);
+  });
+
+  test('reads the CAs for each request', async () => {
+    await using provider = await startForgedProvider();
+    let read = 0;
+    const { finish } = await begin(provider, {
+      ca: () => {
+        read += 1;
+        return provider.ca;
+      },
+    });
+    await finish();
+    expect(read).toBe(2);
+  });
+
+  test.each(['RS256', 'PS256', 'ES256', 'ES512', 'EdDSA', 'Ed25519'])(
+    'takes an ID token that says %s',
+    async (alg) => {
+      await using provider = await startForgedProvider();
+      provider.header.alg = alg;
+      provider.document.id_token_signing_alg_values_supported = [alg];
+      const listed = await begin(provider);
+      await listed.finish();
+      provider.document.id_token_signing_alg_values_supported = undefined;
+      const unlisted = await begin(provider);
+      await unlisted.finish();
+    },
+  );
+});
+
+describe('what the ID token says of the login', () => {
+  test('is returned', async () => {
+    await using provider = await startForgedProvider();
+    Object.assign(provider.claims, { acr: 'a'.repeat(256), amr: ['pwd', 'otp'], auth_time: 1.5 });
+    const { finish } = await begin(provider);
+    const { idToken: _, ...rest } = await finish();
+    expect(rest).toEqual({ acr: 'a'.repeat(256), amr: ['pwd', 'otp'], authTime: 1500 });
+  });
+
+  test.each([
+    { acr: 1 },
+    { acr: '' },
+    { acr: 'a'.repeat(257) },
+    { acr: 'a\nb' },
+    { acr: '\u202egold' },
+    { amr: 'pwd' },
+    { amr: ['pwd', 1] },
+    { amr: ['a'.repeat(65)] },
+    { amr: Array(17).fill('pwd') },
+    { auth_time: 1e300 },
+  ])('is left out when it is malformed or too long: %j', async (claims) => {
+    await using provider = await startForgedProvider();
+    Object.assign(provider.claims, claims);
+    const { finish } = await begin(provider);
+    expect(Object.keys(await finish())).toEqual(['idToken']);
+  });
+});
+
+describe('an answer of the provider', () => {
+  test.each([
+    ['of another state', { state: `${id}.another` }, 'state'],
+    ['without a state', { state: undefined }, 'state'],
+    ['of another provider', { iss: 'https://other.example.com' }, 'iss'],
+    ['without a code', { code: undefined }, 'code'],
+    ['with an empty code', { code: '' }, 'code'],
+    ['with a JARM response', { response: 'x' }, 'JARM'],
+    ['with an ID token', { id_token: 'x' }, 'hybrid'],
+    ['with an error of another state', { state: 'x', error: 'access_denied' }, 'state'],
+    ['with an error of another provider', { iss: 'https://x', error: 'access_denied' }, 'iss'],
+  ])('%s fails before the code is sent', async (_title, query, said) => {
+    await using provider = await startForgedProvider();
+    const { finish, flow, calls } = await begin(provider);
+    const failure = await failureOf(finish(query), flow);
+    expect(failure).toMatch(/^failed: /);
+    expect(failure).toContain(said);
+    expect(calls).toEqual(['discovery ok']);
+  });
+
+  test.each(['code', 'state', 'iss', 'error'])('with %s twice fails', async (name) => {
+    await using provider = await startForgedProvider();
+    const { finish, flow, calls } = await begin(provider);
+    const query = answerOf(flow, { iss: provider.issuer });
+    if (name === 'error') query.append(name, 'access_denied');
+    query.append(name, query.get(name) ?? '');
+    expect(await failureOf(finish(query.toString()), flow)).toMatch(/^failed: .*only once/);
+    expect(calls).toEqual(['discovery ok']);
+  });
+
+  test('without iss fails if the provider promises it', async () => {
+    await using provider = await startForgedProvider();
+    provider.document.authorization_response_iss_parameter_supported = true;
+    const { finish, flow } = await begin(provider);
+    expect(await failureOf(finish(), flow)).toMatch(/^failed: .*"iss" \(issuer\) missing/);
+    await finish({ iss: provider.issuer });
+  });
+
+  test.each([
+    ['access_denied', 'denied'],
+    ['login_required', 'denied'],
+    ['consent_required', 'denied'],
+    ['interaction_required', 'denied'],
+    ['account_selection_required', 'denied'],
+    ['server_error', 'unavailable'],
+    ['temporarily_unavailable', 'unavailable'],
+    ['invalid_request', 'failed'],
+    ['unauthorized_client', 'failed'],
+    ['invalid_scope', 'failed'],
+    ['unsupported_response_type', 'failed'],
+  ])('with the error %s is %s', async (error, kind) => {
+    await using provider = await startForgedProvider();
+    const { finish, flow, calls } = await begin(provider);
+    const query = { code: undefined, error, error_description: bodyText, error_uri: bodyText };
+    const failure = await failureOf(finish(query), flow);
+    expect(failure).toMatch(new RegExp(`^${kind}: the answer of .*: the error ${error}`));
+    expect(calls).toEqual(['discovery ok']);
+  });
+
+  test.each([bodyText, '__proto__', 'a\nb'])('with another error is not quoted', async (error) => {
+    await using provider = await startForgedProvider();
+    const { finish, flow } = await begin(provider);
+    const failure = await failureOf(finish({ error }), flow);
+    expect(failure).toMatch(/^failed: .*unknown code/);
+    expect(failure).not.toContain(error);
+  });
+});
+
+describe('an ID token', () => {
+  const seconds = Math.floor(Date.now() / 1000);
+  test.each([
+    ['of another issuer', { iss: 'https://other.example.com' }, 'iss'],
+    ['for another client', { aud: 'other' }, 'aud.*: check clientId'],
+    ['for no client', { aud: [] }, 'aud'],
+    ['for several clients', { aud: [clientId, 'other'] }, 'aud'],
+    ['for several, one of which asked', { aud: [clientId, 'other'], azp: 'other' }, 'azp'],
+    ['that another client asked for', { azp: 'other' }, 'azp.*: check clientId'],
+    ['that has expired', { exp: seconds - 31 }, 'exp.*check the clocks'],
+    ['that is not valid yet', { nbf: seconds + 120 }, 'nbf.*check the clocks'],
+    ['without an expiry', { exp: undefined }, 'exp'],
+    ['without a time', { iat: undefined }, 'iat'],
+    ['without a subject', { sub: undefined }, 'sub'],
+    ['of another login', { nonce: 'other' }, 'nonce'],
+    ['without a nonce', { nonce: undefined }, 'nonce'],
+  ])('%s fails', async (_title, claims, said) => {
+    await using provider = await startForgedProvider();
+    const { finish, flow } = await begin(provider);
+    Object.assign(provider.claims, claims);
+    expect(await failureOf(finish(), flow)).toMatch(new RegExp(`^failed: .*/token: .*${said}`));
+  });
+
+  test('is accepted within 30 seconds of its end, and for several clients if this one asked', async () => {
+    await using provider = await startForgedProvider();
+    const now = Math.floor(Date.now() / 1000);
+    Object.assign(provider.claims, { exp: now - 10, aud: [clientId, 'other'], azp: clientId });
+    const { finish } = await begin(provider);
+    await finish();
+  });
+
+  test.each(['none', 'HS256', 'NONE', undefined])('with alg %s fails', async (alg) => {
+    await using provider = await startForgedProvider();
+    provider.header.alg = alg;
+    const { finish, flow } = await begin(provider);
+    expect(await failureOf(finish(), flow)).toMatch(/^failed: .*"alg"/);
+  });
+
+  test.each([
+    ['missing', undefined, 'scope openid'],
+    ['a number', 1, 'scope openid'],
+    ['encrypted', 'a.b.c.d.e', 'unencrypted'],
+    ['not a JWT', bodyText, 'JWT'],
+    ['not JSON', `${bodyText}.${bodyText}.${bodyText}`, 'JWT'],
+  ])('that is %s fails', async (_title, idToken, said) => {
+    await using provider = await startForgedProvider();
+    provider.tokens.id_token = idToken;
+    const { finish, flow } = await begin(provider);
+    const failure = await failureOf(finish(), flow);
+    expect(failure).toMatch(/^failed: /);
+    expect(failure).toContain(said);
+  });
+});
+
+describe('the token endpoint', () => {
+  test.each([
+    [401, 'invalid_client', 'failed', 'check clientId and clientSecret'],
+    [400, 'invalid_client', 'failed', 'check clientId and clientSecret'],
+    [400, 'invalid_grant', 'failed', `register ${redirectUri}`],
+    [400, 'invalid_request', 'failed', `register ${redirectUri}`],
+    [400, 'unauthorized_client', 'failed', 'allow the authorization code flow'],
+    [403, 'access_denied', 'denied', 'access_denied'],
+    [400, 'temporarily_unavailable', 'unavailable', 'temporarily_unavailable'],
+    [400, bodyText, 'failed', 'unknown code'],
+  ])('answers %i %s', async (status, error, kind, said) => {
+    await using provider = await startForgedProvider();
+    const { finish, flow, calls } = await begin(provider);
+    provider.answers['/token'] = (_request, response) => {
+      response.writeHead(status, { 'www-authenticate': `Basic realm="${bodyText}"` });
+      response.end(JSON.stringify({ error, error_description: `${bodyText} ${code}` }));
+    };
+    const failure = await failureOf(finish(), flow);
+    expect(failure).toMatch(new RegExp(`^${kind}: ${provider.issuer}/token: `));
+    expect(failure).toContain(said);
+    expect(calls).toEqual(['discovery ok', 'token failed']);
+  });
+
+  test.each([
+    ['an error without a code', 400, { message: bodyText }, 'unavailable'],
+    ['no access token', 200, { id_token: bodyText }, 'failed'],
+    ['another type of token', 200, { token_type: bodyText }, 'failed'],
+    ['a list', 200, [bodyText], 'failed'],
+    ['an object in place of a number', 200, { expires_in: { toString: 1, valueOf: 1 } }, 'failed'],
+  ])('answers %s', async (_title, status, document, kind) => {
+    await using provider = await startForgedProvider();
+    const { finish, flow } = await begin(provider);
+    const usual = _title.startsWith('an') ? provider.tokens : {};
+    provider.answers['/token'] = (_request, response) => {
+      const body = Array.isArray(document) ? document : { ...usual, ...document };
+      response.writeHead(status).end(JSON.stringify(body));
+    };
+    expect(await failureOf(finish(), flow)).toMatch(new RegExp(`^${kind}: .*/token: `));
+  });
+});
+
+type Answer = (response: ServerResponse) => void;
+
+const troubles: readonly (readonly [string, Answer, string])[] = [
+  ['HTML', (response) => response.end(`<html>${bodyText}`), 'not JSON'],
+  ['half of a document', (response) => response.end(`{"issuer":"${bodyText}`), 'not JSON'],
+  ['Latin-1', (response) => response.end(Buffer.from('{"a":"\xe9"}', 'latin1')), 'not JSON'],
+  ['nothing', (response) => response.end(), 'not JSON'],
+  ['too much', (response) => response.end(Buffer.alloc(262_145, 32)), 'bigger than 262144 bytes'],
+  [
+    'a redirect',
+    (response) => response.writeHead(307, { location: `/elsewhere?${bodyText}` }).end(),
+    'redirect',
+  ],
+  [
+    'compressed',
+    (response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('{}')),
+    'compressed',
+  ],
+  ['500', (response) => response.writeHead(500).end(bodyText), 'status 500'],
+  ['429', (response) => response.writeHead(429).end(bodyText), 'status 429'],
+  ['404', (response) => response.writeHead(404).end(bodyText), 'status 404'],
+  ['a part', (response) => response.write('{', () => response.destroy()), 'not whole'],
+  ['by hanging up', (response) => response.destroy(), 'hang up'],
+];
+
+describe.each([
+  ['the discovery document', discoveryPath],
+  ['the token endpoint', '/token'],
+])('%s', (_title, path) => {
+  test.each(troubles)('that answers %s is unavailable', async (_name, answer, said) => {
+    await using provider = await startForgedProvider();
+    const { finish, flow, clock, calls } = await begin(provider);
+    const { client } = setUp(provider);
+    provider.answers[path] = (_request, response) => answer(response);
+    clock.now += 600_000;
+    const work = path === '/token' ? finish() : client.begin(id, undefined, signal);
+    const failure = await failureOf(work, flow);
+    expect(failure).toMatch(new RegExp(`^unavailable: ${provider.issuer}${path}: `));
+    expect(failure).toContain(said);
+    if (path === '/token') expect(calls).toEqual(['discovery ok', 'discovery ok', 'token failed']);
+    expect(provider.requests.map((request) => request.path)).not.toContain('/elsewhere');
+  });
+
+  test('that does not answer is unavailable after 5 seconds', async () => {
+    await using provider = await startForgedProvider();
+    const { finish, flow } = await begin(provider);
+    const { client } = setUp(provider);
+    const [asked, hang] = hanging();
+    provider.answers[path] = (_request, response) => hang(response);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const work = path === '/token' ? finish() : client.begin(id, undefined, signal);
+    const failure = failureOf(work, flow);
+    const gone = once(await asked, 'close');
+    vi.advanceTimersByTime(4999);
+    const soFar = await Promise.race([
+      failure,
+      new Promise((resolve) => setImmediate(resolve, '')),
+    ]);
+    expect(soFar).toBe('');
+    vi.advanceTimersByTime(1);
+    expect(await failure).toMatch(new RegExp(`^unavailable: .*${path}: no answer within 5s`));
+    await gone;
+  });
+
+  test('that does not answer is left when the login ends', async () => {
+    await using provider = await startForgedProvider();
+    const { finish, flow } = await begin(provider);
+    const { client } = setUp(provider);
+    const [asked, hang] = hanging();
+    provider.answers[path] = (_request, response) => hang(response);
+    const ending = new AbortController();
+    const work =
+      path === '/token' ? finish({}, ending.signal) : client.begin(id, undefined, ending.signal);
+    const failure = failureOf(work, flow);
+    await asked;
+    ending.abort(new Error(bodyText));
+    expect(await failure).toMatch(new RegExp(`^unavailable: .*${path}: the login ended`));
+  });
+});
+
+/** A promise of the first answer that hangs, and what makes it hang. */
+function hanging(): [Promise<ServerResponse>, Answer] {
+  const { promise, resolve } = Promise.withResolvers<ServerResponse>();
+  return [promise, resolve];
+}
+
+describe('a connection', () => {
+  test('that is refused is unavailable', async () => {
+    const provider = await startForgedProvider();
+    const { finish, flow, calls } = await begin(provider);
+    await provider[Symbol.asyncDispose]();
+    expect(await failureOf(finish(), flow)).toMatch(/^unavailable: .*\/token: .*refused/);
+    expect(calls).toEqual(['discovery ok', 'token failed']);
+    const { client } = setUp(provider);
+    const failure = await failureOf(client.begin(id, undefined, signal));
+    expect(failure).toMatch(/^unavailable: .*openid-configuration: .*refused/);
+  });
+
+  test.each([
+    ['another CA', () => createAuthority(), 'certificateAuthorityFile'],
+    ['no CA', () => ({ certificate: undefined }), 'certificateAuthorityFile'],
+    ['a CA that is not PEM', () => ({ certificate: bodyText }), 'openid-configuration: '],
+  ])('with %s is unavailable, whatever the environment says', async (_title, create, said) => {
+    await using provider = await startForgedProvider();
+    const { certificate } = await create();
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+    const { client, calls } = setUp(provider, { ca: () => certificate });
+    const failure = await failureOf(client.begin(id, undefined, signal));
+    expect(failure).toMatch(/^unavailable: /);
+    expect(failure).toContain(said);
+    expect(calls).toEqual(['discovery failed']);
+    expect(provider.requests).toEqual([]);
+  });
+
+  test('with CAs that can not be read is unavailable', async () => {
+    await using provider = await startForgedProvider();
+    const { client } = setUp(provider, {
+      ca: () => {
+        throw new Error('ca.crt: no such file');
+      },
+    });
+    expect(await failureOf(client.begin(id, undefined, signal))).toMatch(/^unavailable: .*ca\.crt/);
+  });
+});
