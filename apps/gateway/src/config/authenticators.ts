@@ -222,6 +222,18 @@ export function completeAuthenticators(
             fix ??
             'write the name of an authenticator that can look users up, such as one with use: ldap',
         }),
+      /** Makes a problem of why it can't check the ID tokens of a provider, at a key of that in `login.providers`. */
+      providerProblem: (
+        provider: string,
+        key: 'authenticator' | 'issuer' | 'clientId',
+        message: string,
+        fix: string,
+      ) =>
+        locate({
+          path: ['login', 'providers', provider, key],
+          message: `${title} ${message}`,
+          fix,
+        }),
       /** Makes a problem of why it can't log anyone in, at its name in `login.authenticators`. */
       loginProblem: (reason: string) => {
         const path = ['login', 'authenticators', login?.authenticators.indexOf(settings.name) ?? 0];

@@ -53,6 +53,7 @@ describe('a valid config', () => {
           fingerprint: expect.stringMatching(/^[\w-]{43}$/),
           problem: expect.any(Function),
           loginProblem: expect.any(Function),
+          providerProblem: expect.any(Function),
           directoryProblem: expect.any(Function),
           withhold: expect.any(Function),
         },

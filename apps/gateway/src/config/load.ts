@@ -6,6 +6,7 @@ import {
   prepareAuthenticator,
 } from './authenticators.ts';
 import { fillCache, withSecretProblems } from './cache/redis.ts';
+import { fillClientSecrets, withClientSecretProblems } from './client-secrets.ts';
 import { loginNameProblems } from './login-names.ts';
 import {
   ConfigError,
@@ -47,8 +48,9 @@ export async function loadConfig(
     entries.map((entry, index) => prepareAuthenticator(entry, index, around)),
   );
   const filled = await fillCache(source.value, around);
+  const clients = await fillClientSecrets(filled.value, around);
   const secretFiles = [
-    ...new Set([...prepared.flatMap((one) => one.secretFiles), ...filled.files]),
+    ...new Set([...prepared.flatMap((one) => one.secretFiles), ...filled.files, ...clients.files]),
   ];
   const pluginFiles = [...new Set(prepared.flatMap((one) => one.pluginFiles))];
   const complete = (
@@ -75,13 +77,18 @@ export async function loadConfig(
     /** Plugins that are named by path, absolute. */
     pluginFiles,
     /** Problems that do not keep the gateway from starting. */
-    warnings: [...filled.warnings, ...warningsOf(settings, found, source.value)].map(source.locate),
+    warnings: [
+      ...filled.warnings,
+      ...clients.warnings,
+      ...warningsOf(settings, found, source.value),
+    ].map(source.locate),
     /** Whether a secret is written in it. */
     hasSecrets: found.some((one) => one.hasSecrets),
   });
-  const parsed = parseFile(filled.value);
+  const parsed = parseFile(clients.value);
+  const found = withClientSecretProblems(parsed.problems, clients);
   const problems = [
-    ...withSecretProblems(parsed.problems, filled, source.value, baseDirectory),
+    ...withSecretProblems(found, filled, source.value, baseDirectory),
     ...prepared.flatMap((one) => one.problems),
     ...loginNameProblems(source.value, prepared),
   ];
@@ -96,7 +103,7 @@ export async function loadConfig(
     ...secretFiles,
     ...pluginFiles,
   ]);
-  usable.set(error, complete(validParts(filled.value, isValid), valid));
+  usable.set(error, complete(validParts(clients.value, isValid), valid));
   throw error;
 }
 

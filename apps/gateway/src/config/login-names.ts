@@ -3,13 +3,13 @@ import {
   type PreparedAuthenticator,
   passwordsAdvice,
 } from './authenticators.ts';
-import { nearest, type Problem, valueAt } from './problems.ts';
+import { isObject, nearest, type Problem, valueAt } from './problems.ts';
 import type { YamlSource } from './yaml.ts';
 
 type Named = Pick<PreparedAuthenticator, 'resolved'> & { readonly name: string };
 
 /**
- * Checks the names in `login`: an authenticator has each, and that of `login.sessions` can issue sessions. Values that are missing or of
+ * Checks the names in `login`: an authenticator has each, and the authenticator of `login.sessions` can issue sessions. Values that are missing or of
  * the wrong type are left to the schema of the file. So is a file in which an authenticator has no name, or two have the same: a name in
  * `login` may be the one that is missing there.
  *
@@ -33,8 +33,25 @@ export function loginNameProblems(
       if (typeof name !== 'string' || named.some((one) => one.name === name)) return [];
       return [unknown(['login', 'authenticators', index], name, forPasswords, passwordsAdvice)];
     }),
+    ...providerProblems(valueAt(file, ['login', 'providers']), named),
     ...(typeof sessions === 'string' ? sessionsProblem(sessions, named, checkers) : []),
   ];
+}
+
+/** The fix for a name in `login.providers`. */
+const idTokensAdvice =
+  'write the name of an authenticator that checks ID tokens, such as one with use: jwt';
+
+function providerProblems(providers: unknown, named: readonly Named[]): Problem[] {
+  if (!isObject(providers)) return [];
+  const names = named.map(({ name }) => name);
+  return Object.entries(providers).flatMap(([provider, value]) => {
+    const name = isObject(value) ? value.authenticator : undefined;
+    if (typeof name !== 'string' || names.includes(name)) return [];
+    return [
+      unknown(['login', 'providers', provider, 'authenticator'], name, names, idTokensAdvice),
+    ];
+  });
 }
 
 /** Requires an authenticator that can issue sessions. */

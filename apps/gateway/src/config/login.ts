@@ -86,6 +86,46 @@ const cluster = z.strictObject({
     ),
 });
 
+/** The part of a URL, a redirect URI among them, that names a provider. */
+const providerName = z
+  .string()
+  .max(63)
+  .regex(name, 'must be lowercase letters, digits, dots and inner dashes, such as okta');
+
+const provider = z.strictObject({
+  title: text
+    .max(64)
+    .exactOptional()
+    .describe('What people see on the page, such as `Example SSO`. Default: its name.'),
+  authenticator: text.describe(
+    'Authenticator that checks its ID tokens, such as one with `use: jwt`. Its claim rules, names, blocks and `directory` apply to people who log in here.',
+  ),
+  issuer: text
+    .exactOptional()
+    .describe('`issuer.url` of that authenticator. Required if the authenticator has several.'),
+  clientId: text.describe(
+    'Client ID at the provider. It must be one of the `audiences` of the issuer.',
+  ),
+  clientSecret: text
+    .exactOptional()
+    .describe(
+      'Client secret, as `{ file: path }` or `{ env: NAME }`. Without one, the login server is a public client, protected by PKCE alone.',
+    )
+    .meta({ writeOnly: true }),
+  scopes: z
+    .array(text)
+    .default(['openid'])
+    .refine((scopes) => scopes.includes('openid'), 'must contain openid: add it')
+    .describe('Scopes that are asked for. They must contain `openid`.'),
+  prompt: text
+    .exactOptional()
+    .describe('`prompt` of the request, such as `select_account` or `login`. Default: none.'),
+  ttl: duration(
+    'Maximum lifetime of a session of this provider. Default: `login.ttl`, and at most 8h if the authenticator has no `directory`, since no one checks the account then.',
+    { max: '30d' },
+  ).exactOptional(),
+});
+
 export const loginSchema = z
   .strictObject({
     listen: listenKey(
@@ -108,9 +148,21 @@ export const loginSchema = z
       ),
     authenticators: z
       .array(text)
-      .min(1)
+      .default([])
       .describe(
-        'Authenticators that check passwords, such as those with `use: ldap`, asked in this order until one knows the name. During a session, Sallyport looks up its user there.',
+        'Authenticators that check passwords, such as those with `use: ldap`, asked in this order until one knows the name. During a session, Sallyport looks up its user there. Required unless there are `providers`.',
+      ),
+    browser: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Whether people can log in on a page in a browser as well as at a terminal. Requires `cache.redis`.',
+      ),
+    providers: z
+      .record(providerName, provider)
+      .default({})
+      .describe(
+        'OpenID Connect providers at which people can log in, by names of your choice. Requires `browser: true`. Register `publicUrl` + `/login/callback/NAME` as redirect URI at each provider.',
       ),
     sessions: text.describe(
       "Name of the authenticator that issues sessions (`use: redis`). All of its tokens are sessions; for other tokens, add another authenticator. It can't have `username.prefix`, `groups.prefix`, `groups.allow` or `allowSystemNames`: its users keep the names that `login.authenticators` gave them.",

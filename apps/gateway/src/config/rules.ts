@@ -199,7 +199,7 @@ function slotRule({ server, authenticators }: FileConfig): Rule {
 }
 
 /** Makes the rules between `login` and the authenticators, and between its own values. */
-function loginRules({ login, authenticators }: FileConfig): Rule[] {
+function loginRules({ login, authenticators, cache }: FileConfig): Rule[] {
   if (!isObject(login)) return [];
   return [
     {
@@ -212,8 +212,49 @@ function loginRules({ login, authenticators }: FileConfig): Rule[] {
           fix: 'list authenticators with use: ldap there, and name one with use: redis here, for sessions alone',
         },
     },
+    ...browserRules(login, cache),
     ...audienceRules(login),
     ...sessionNameRules(authenticators, login.sessions),
+  ];
+}
+
+/** Makes the rules of logins in a browser. */
+function browserRules(
+  { authenticators, browser, providers }: NonNullable<FileConfig['login']>,
+  cache: FileConfig['cache'],
+): Rule[] {
+  const path = at('login.providers');
+  const isNone = () => Object.keys(providers).length === 0;
+  return [
+    {
+      reads: [at('login.authenticators'), path],
+      check: () =>
+        authenticators.length === 0 &&
+        isNone() && {
+          message: 'is empty, so no one can log in',
+          fix: 'list authenticators with use: ldap, or add login.providers with login.browser: true',
+        },
+    },
+    {
+      reads: [path, at('login.browser')],
+      check: () =>
+        !browser &&
+        !isNone() && {
+          message: 'has no effect without a page to choose a provider on',
+          fix: 'add login.browser: true, or remove this key',
+          at: 'key',
+        },
+    },
+    {
+      reads: [at('login.browser'), at('cache.redis')],
+      check: () =>
+        browser &&
+        cache.redis === undefined && {
+          message: 'needs a Redis in which all replicas find the logins in progress',
+          fix: 'add cache.redis, or remove this key',
+          at: 'key',
+        },
+    },
   ];
 }
 

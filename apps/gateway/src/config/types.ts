@@ -19,3 +19,4 @@ export type LockoutConfig = GatewayConfig['lockout'];
 export type AuditConfig = NonNullable<GatewayConfig['audit']>;
 export type TracingConfig = NonNullable<GatewayConfig['tracing']>;
 export type LoginConfig = NonNullable<GatewayConfig['login']>;
+export type ProviderConfig = LoginConfig['providers'][string];

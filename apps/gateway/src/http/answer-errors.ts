@@ -13,7 +13,8 @@ import { connectionLimits, maxPieces } from './limits.ts';
 
 export interface ErrorAnswer {
   readonly code: number;
-  readonly body: object;
+  /** A text is HTML. */
+  readonly body: object | string;
   readonly headers?: Readonly<Record<string, string>>;
 }
 

@@ -28,19 +28,38 @@ export function createBodyReader(
   const beginBody = createArrivingBodies(limits, timeout);
   return async (context) => {
     const limit = maxBodySize();
-    requireJson(context);
+    requireType(context, 'application/json');
     if (Number(context.req.headers['content-length'] ?? 0) > limit) throw tooLarge(limit, setting);
     return parseJson(await arrival(context.req, limit, setting, beginBody));
   };
 }
 
-function requireJson(context: Context): void {
+/**
+ * Reads the forms of our own pages, with the limits and errors of {@link createBodyReader}.
+ *
+ * @param limit bytes of a form
+ * @param timeout milliseconds for each form
+ */
+export function createFormReader(
+  limit: number,
+  timeout: number,
+  limits: typeof arrivingLimits,
+): (context: Context) => Promise<URLSearchParams> {
+  const beginBody = createArrivingBodies(limits, timeout);
+  return async (context) => {
+    requireType(context, 'application/x-www-form-urlencoded');
+    if (Number(context.req.headers['content-length'] ?? 0) > limit) throw tooLarge(limit, '');
+    return new URLSearchParams(await arrival(context.req, limit, '', beginBody));
+  };
+}
+
+function requireType(context: Context, type: string): void {
   const { headers } = context.req;
   // `context.is` takes an HTTP/2 request without a Content-Length for one without a body. Content types have
   // parameters, and any case.
-  const isJson = () => context.request.type.trim().toLowerCase() === 'application/json';
-  if (headers['content-type'] !== 'application/json' && !isJson()) {
-    throw new StatusError(415, 'the Content-Type must be application/json');
+  const isType = () => context.request.type.trim().toLowerCase() === type;
+  if (headers['content-type'] !== type && !isType()) {
+    throw new StatusError(415, `the Content-Type must be ${type}`);
   }
   if (headers['content-encoding'] !== undefined) {
     throw new StatusError(415, 'the body must be sent without Content-Encoding');

@@ -20,6 +20,8 @@ type LoginErrorCode =
   | 'cluster-required'
   | 'unknown-cluster'
   | 'wrong-credentials'
+  | 'wrong-code'
+  | 'no-browser-login'
   | 'no-session'
   | 'unavailable';
 
@@ -60,6 +62,15 @@ export function noSession(): LoginError {
   );
 }
 
+/** Makes the error of a code that gets no session. */
+export function wrongCode(): LoginError {
+  return new LoginError(
+    401,
+    'wrong-code',
+    'the code is wrong, was used before, or has expired: log in again',
+  );
+}
+
 /** Makes the error of a limit that is reached. @param retryAfter seconds */
 export function tooMany(message: string, retryAfter: number): LoginError {
   return new LoginError(429, 'too-many-requests', message, retryAfter);
@@ -85,7 +96,24 @@ export function errorBody(code: StatusCode, message: string): object {
   return { code: codes[code], message };
 }
 
+/** An error that is answered with a page, for browsers. */
+export class PageAnswer extends Error {
+  override readonly name = 'PageAnswer';
+  readonly status: number;
+  readonly html: string;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(status: number, html: string, headers: Readonly<Record<string, string>>) {
+    super('answered with a page');
+    this.status = status;
+    this.html = html;
+    this.headers = headers;
+  }
+}
+
 export function answerOf(error: unknown): ErrorAnswer | undefined {
+  if (error instanceof PageAnswer)
+    return { code: error.status, body: error.html, headers: error.headers };
   if (error instanceof StatusError) {
     const headers = error.code === 429 ? { 'Retry-After': '1' } : {};
     return { code: error.code, body: errorBody(error.code, error.message), headers };

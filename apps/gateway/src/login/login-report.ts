@@ -6,6 +6,13 @@ import type { Session } from '../engine/sessions/session-text.ts';
 /** The requests of the login server. Any other request is `none`. */
 export const loginActions = [
   'login',
+  'begin',
+  'page',
+  'page-login',
+  'provider',
+  'provider-login',
+  'confirm',
+  'redeem',
   'session',
   'sessions',
   'logout',
@@ -47,6 +54,12 @@ export interface LoginFacts {
   readonly reason?: string | undefined;
   /** The user of a refused login, as the backend knows them. */
   readonly subject?: string | undefined;
+  /** The provider of a login in a browser. */
+  readonly provider?: string | undefined;
+  /** The user of a login that has no session yet, as Kubernetes sees them. */
+  readonly username?: string | undefined;
+  /** The cluster of a login that has no session yet. */
+  readonly cluster?: string | undefined;
   /** The session that was made, or that the request came with. */
   readonly session?: Session | undefined;
   /** The token of that session. It is written nowhere: the audit trail makes a fingerprint of it immediately. */
@@ -77,13 +90,18 @@ export type LoginDetails = ReturnType<typeof detailsOf>;
 /** Describes a request for log lines and the audit trail, by values that are ours, or that Kubernetes sees. */
 export function detailsOf(facts: Omit<LoginFacts, 'at' | 'seconds' | 'action' | 'outcome'>) {
   const { authenticator, reason, subject, session, token, device, address, ended } = facts;
+  const { name: provider = facts.provider, acr, amr, authTime } = session?.provider ?? {};
   return {
     authenticator: session?.authenticator ?? authenticator,
-    username: session?.name,
+    provider,
+    username: session?.name ?? facts.username,
     subject,
     reason,
     session: session && token ? shortDigest(digestOf(token)) : undefined,
-    cluster: session?.cluster,
+    acr,
+    amr,
+    authTime: authTime === undefined ? undefined : new Date(authTime).toISOString(),
+    cluster: session?.cluster ?? facts.cluster,
     device: session?.device ?? device,
     address,
     ended,

@@ -11,6 +11,7 @@ import type { ConnectionLimits, InFlight } from '../http/limits.ts';
 import type { TlsMaterial } from '../http/tls.ts';
 import { createReviewContext } from '../review/review-context.ts';
 import { createAddressLimit, createRateLimit, type RateLimit } from './bounds.ts';
+import { asPage, isPagePath } from './browser/page-error.ts';
 import { addressOf, createDoor, isCutOff } from './door.ts';
 import { answerOf, errorBody, LoginError, tooMany, unavailable } from './login-error.ts';
 import {
@@ -22,8 +23,9 @@ import {
   type OnLogin,
   outcomeOf,
 } from './login-report.ts';
+import type { LoginRequest } from './login-request.ts';
 import type { LoginService } from './login-service.ts';
-import { createLoginRouter, type LoginRequest } from './routes.ts';
+import { createLoginRouter } from './routes.ts';
 
 interface LoginServerOptions {
   /** The config at the start: another address needs a restart. */
@@ -52,9 +54,9 @@ const [idleTimeout, handshakeTimeout, maxConnectionAge] = [20_000, 10_000, 120_0
 
 /**
  * The limits of one connection. `kubectl sallyport` sends one request after the other, and a browser waits for a free
- * stream.
+ * stream. The answer of a provider is in the URL, and Entra ID's has two kilobytes.
  */
-const perConnection = { maxPipelined: 2, maxStreams: 2, maxHeaderSize: 4096 };
+const perConnection = { maxPipelined: 2, maxStreams: 2, maxHeaderSize: 16 * 1024 };
 
 /** The milliseconds in which a client must end a body over HTTP/2 that was refused: its stream takes memory. */
 const discardTimeout = 1_000;
@@ -111,7 +113,7 @@ function createLoginApp(
     createAddressLimit(requestRate, now),
   ];
   const logins = createRateLimit(() => loginRate(service()?.config), now);
-  const router = createLoginRouter(bodyTimeout, inFlight, passwords, logins);
+  const router = createLoginRouter(bodyTimeout, { inFlight, passwords, logins });
   const report = createReport(options);
   const app = new Koa();
   app.use(announceEnd(isLastAnswer));
@@ -216,25 +218,29 @@ function reportRequests(
       await work;
       end(context.status);
     } catch (error) {
-      end(answerOf(error)?.code ?? 500);
-      throw error;
+      const shown = isPagePath(context.path) ? asPage(error, current.config.publicUrl) : error;
+      end(answerOf(shown)?.code ?? 500);
+      throw shown;
     } finally {
       review.end();
     }
   };
 }
 
+const alwaysCounted: ReadonlySet<LoginAction> = new Set(['begin', 'clusters', 'kubeconfig']);
+const guesses: ReadonlySet<LoginAction> = new Set(['login', 'page-login', 'redeem']);
+
 /** Whether a request counts for the limit of requests. A refused login does not: it counts as a password. */
 function isCounted(action: LoginAction, outcome: LoginOutcome): boolean {
-  if (action === 'clusters' || action === 'kubeconfig' || outcome === 'invalid') return true;
-  return action !== 'login' && (outcome === 'refused' || outcome === 'gone');
+  if (alwaysCounted.has(action) || outcome === 'invalid') return true;
+  return !guesses.has(action) && (outcome === 'refused' || outcome === 'gone');
 }
 
 /**
  * A page of another site can make a browser send requests here: by its own name for this address (DNS rebinding), or with
- * an `Origin`. No client of this server sends one.
+ * an `Origin`. Only our own pages send one, with their forms.
  */
-function requireOwnHost({ req }: Context, { publicUrl }: LoginConfig): void {
+function requireOwnHost({ req, path }: Context, { publicUrl }: LoginConfig): void {
   const own = new URL(publicUrl);
   const names = [req.headers.host, req.headers[':authority']].filter((one) => one !== undefined);
   const isOwn = (name: unknown) =>
@@ -242,7 +248,9 @@ function requireOwnHost({ req }: Context, { publicUrl }: LoginConfig): void {
   if (names.length === 0 || !names.every(isOwn)) {
     throw new LoginError(403, 'forbidden', 'the Host must be the host of login.publicUrl');
   }
-  if (req.headers.origin !== undefined)
+  const { origin, 'sec-fetch-site': site = 'same-origin' } = req.headers;
+  const isForm = req.method === 'POST' && isPagePath(path);
+  if (isForm ? origin !== own.origin || site !== 'same-origin' : origin !== undefined)
     throw new LoginError(403, 'forbidden', 'requests of web pages are not accepted');
   if (req.url?.startsWith('/') !== true)
     throw new LoginError(400, 'bad-request', 'the request target must be a path');

@@ -1,5 +1,6 @@
 import type { BlockList } from 'node:net';
 import type {
+  Credential,
   IssuedToken,
   Logger,
   NoOpinion,
@@ -12,16 +13,25 @@ import { asError, withoutToken } from '../base/logging/error-fields.ts';
 import { isMisleading } from '../base/logging/printable.ts';
 import type { AuthenticatorConfig, LoginConfig } from '../config/types.ts';
 import type { Link, LinkContext } from '../engine/chain/chain.ts';
+import type { Revocations } from '../engine/revocation/list.ts';
 import type { Session, SessionTexts } from '../engine/sessions/session-text.ts';
 import type { RateLimit } from './bounds.ts';
-import { LoginError, tooMany, unavailable, uncheckedLogin } from './login-error.ts';
+import type { AttemptTexts } from './browser/attempt.ts';
+import type { PendingLogins } from './browser/pending-logins.ts';
+import { LoginError, tooMany, unavailable, uncheckedLogin, wrongCode } from './login-error.ts';
 import type { LoginFacts } from './login-report.ts';
+import type { OpenIdClient } from './providers/openid-client.ts';
 
-/** A user whose password was right, with the names that the backend gives, and those that Kubernetes sees. */
+/**
+ * A user whose password was right or whose ID token was accepted, with the names that the backend gives, and those that
+ * Kubernetes sees.
+ */
 export interface LoggedInUser {
   readonly kind: 'logged-in';
   readonly given: UserInfo;
   readonly named: UserInfo;
+  /** Ids of the ID token. */
+  readonly credential?: Credential | undefined;
 }
 
 /** An authenticator of `login.authenticators`, as a login uses it. */
@@ -37,6 +47,30 @@ export interface LoginLink extends Pick<AuthenticatorConfig, 'name' | 'onError'>
   ): Promise<LoggedInUser | Rejected | NoOpinion>;
 }
 
+/** A provider of `login.providers`, as a login uses it. */
+export interface LoginProvider {
+  readonly name: string;
+  readonly title: string;
+  /** The authenticator that checks its ID tokens. */
+  readonly authenticator: string;
+  /** Milliseconds that a session lasts at most. */
+  readonly ttl: number;
+  readonly client: OpenIdClient;
+  /**
+   * Checks an ID token as the chain would, but for any audience of its issuer, and past the cache. So identity policy,
+   * directory and blocks hold for it. @throws AuthenticatorError when it could not be checked
+   */
+  logIn(idToken: string, context: LinkContext): Promise<LoggedInUser | Rejected | NoOpinion>;
+}
+
+/** What logins in a browser need besides. */
+export interface BrowserLogins {
+  readonly attempts: AttemptTexts;
+  readonly pending: PendingLogins;
+  readonly revocations: Pick<Revocations, 'revision' | 'isRevoked'>;
+  readonly providers: ReadonlyMap<string, LoginProvider>;
+}
+
 /** The parts of the login server that depend on the config. Each config makes them again. */
 export interface LoginService {
   readonly config: LoginConfig;
@@ -50,6 +84,8 @@ export interface LoginService {
   readonly sessions: Link;
   readonly issuer: TokenIssuer;
   readonly texts: SessionTexts;
+  /** Undefined: people log in at a terminal alone. */
+  readonly browser: BrowserLogins | undefined;
   /** Writes a kubeconfig. @returns undefined for an unknown cluster */
   readonly kubeconfig: (cluster: string) => string | undefined;
   /** Says why the issuer failed, for the log and without its secrets. */
@@ -66,25 +102,64 @@ const text = z.string().min(1);
  */
 const deviceName = text.max(64).refine((name) => !isMisleading(name) && !name.includes('\uFFFD'));
 
-const loginBody = z.strictObject({
+const credentials = {
   username: text.max(1024).refine((name) => name.isWellFormed()),
   password: text.refine((password) => password.isWellFormed()),
-  cluster: text.max(63).optional(),
-  device: deviceName.optional(),
-});
+};
 
-type LoginBody = z.infer<typeof loginBody>;
+const place = { cluster: text.max(63).optional(), device: deviceName.optional() };
+
+const loginBody = z.strictObject({ ...credentials, ...place });
+
+type Credentials = Pick<z.infer<typeof loginBody>, keyof typeof credentials>;
 
 /** Reads the body of `POST /v1/sessions`. @throws LoginError that names the field, and quotes nothing */
-export function parseLoginBody(body: unknown): LoginBody {
-  const { data, error } = loginBody.safeParse(body);
-  if (data !== undefined) return data;
-  const [field] = error.issues[0]?.path ?? [];
-  const what = field
-    ? `${String(field)} is wrong`
-    : 'the body must be an object with username and password';
+export function parseLoginBody(body: unknown) {
   const known =
     'username, password, cluster and device (at most 64 characters), each a non-empty string';
+  return parseBody(loginBody, body, 'username and password', known);
+}
+
+const browserBody = z.strictObject({
+  /** SHA-256 in base64url. */
+  challenge: z.string().regex(/^[\w-]{43}$/),
+  port: z.int().min(1).max(65_535).optional(),
+  username: credentials.username.optional(),
+  ...place,
+});
+
+/** Reads the body of `POST /v1/logins`. @throws LoginError as {@link parseLoginBody} */
+export function parseBrowserBody(body: unknown) {
+  const known =
+    'challenge (the SHA-256 of a secret in base64url), port, username, cluster and device (at most 64 characters)';
+  return parseBody(browserBody, body, 'challenge', known);
+}
+
+const codeBody = z.strictObject({
+  code: z.string(),
+  /** RFC 7636, section 4.1. */
+  verifier: z.string().regex(/^[\w.~-]{43,128}$/),
+});
+
+/** Reads the body of `POST /v1/sessions` with a code. @throws LoginError as {@link parseLoginBody} */
+export function parseCodeBody(body: unknown) {
+  return parseBody(codeBody, body, 'code and verifier', 'code and verifier');
+}
+
+export function hasCode(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && Object.hasOwn(body, 'code');
+}
+
+function parseBody<Body>(
+  schema: z.ZodType<Body>,
+  body: unknown,
+  needed: string,
+  known: string,
+): Body {
+  const { data, error } = schema.safeParse(body);
+  if (data !== undefined) return data;
+  const [field] = error?.issues[0]?.path ?? [];
+  const what = field ? `${String(field)} is wrong` : `the body must be an object with ${needed}`;
   throw new LoginError(400, 'bad-request', `${what}: known are ${known}`);
 }
 
@@ -93,6 +168,16 @@ export type LoginProgress = {
   -readonly [Key in 'authenticator' | 'reason' | 'subject']?: LoginFacts[Key];
 };
 
+/** Who logged in, and how. */
+export type Proof = Readonly<
+  Pick<Session, 'authenticator' | 'since' | 'provider'> & Record<'given' | 'named', UserInfo>
+>;
+
+export type NewSession = Awaited<ReturnType<typeof createSession>>;
+
+/** What a session is for. */
+export type SessionPlace = Readonly<Pick<Session, 'cluster' | 'device' | 'address'>>;
+
 interface LoginOrigin {
   readonly address: string;
   readonly signal: AbortSignal;
@@ -100,41 +185,62 @@ interface LoginOrigin {
   readonly logins: RateLimit;
 }
 
-/**
- * Makes a session for a user who has the password.
- *
- * @throws LoginError, even when a backend or the store could not be asked
- */
+/** Makes a session for a user who has the password. @throws LoginError as {@link provePassword} and {@link createSession} */
 export async function logIn(
   service: LoginService,
-  request: LoginBody,
-  { address, signal, logins }: LoginOrigin,
+  request: ReturnType<typeof parseLoginBody>,
+  { address, ...origin }: LoginOrigin,
   progress: LoginProgress,
-) {
-  const { config, issuer, texts } = service;
+): Promise<NewSession> {
+  const cluster = chooseCluster(service.config, request.cluster);
+  const proof = await provePassword(service, request, origin.signal, progress);
+  return createSession(service, proof, { cluster, device: request.device, address }, origin);
+}
+
+/**
+ * Checks a name and a password.
+ *
+ * @throws LoginError, even when a backend could not be asked
+ */
+export async function provePassword(
+  service: LoginService,
+  given: Credentials,
+  signal: AbortSignal,
+  progress: LoginProgress,
+): Promise<Proof> {
   // The session begins before the password is checked: a password that is changed from here on ends it.
   const since = Date.now();
-  const cluster = chooseCluster(config, request.cluster);
-  const [link, { given, named }] = await checkPassword(
-    service,
-    request,
-    { audiences: [], signal },
-    progress,
-  );
+  const context = { audiences: [], signal };
+  const [{ name: authenticator }, user] = await checkPassword(service, given, context, progress);
+  return { authenticator, since, given: user.given, named: user.named };
+}
+
+/**
+ * Makes a session for a user who has proved who they are.
+ *
+ * @throws LoginError, even when the store could not be asked
+ */
+export async function createSession(
+  service: LoginService,
+  { named, given, ...proof }: Proof,
+  place: SessionPlace,
+  { signal, logins }: Pick<LoginOrigin, 'signal' | 'logins'>,
+) {
+  const { config, issuer, texts } = service;
   const taken = logins.take(named.username);
   if (typeof taken === 'number') throw tooMany('too many logins of this user', taken);
+  const { cluster, device, address } = place;
   const { audience } = (cluster === undefined ? undefined : config.clusters[cluster]) ?? {};
-  const until = since + config.ttl;
+  const until = proof.since + lifetimeOf(service, proof);
   const session: Session = {
-    authenticator: link.name,
+    ...proof,
     username: given.username,
     uid: given.uid,
     name: named.username,
-    since,
     until,
     cluster,
     audience,
-    device: request.device,
+    device,
     address,
   };
   const create = {
@@ -142,7 +248,7 @@ export async function logIn(
     ...(audience !== undefined && { audiences: [audience] }),
     expiresAt: new Date(until),
     issuedBy: 'login',
-    reason: request.device ?? address,
+    reason: device ?? address,
     session: { describe: (digest: string) => texts.write(digest, session), idle: config.idle },
   };
   return fromStore(service, async () => {
@@ -153,6 +259,14 @@ export async function logIn(
     await endExcessSessions(service, named.username);
     return { token, session, user: named };
   });
+}
+
+/** Returns the milliseconds that a session lasts at most. @throws LoginError if its provider is not in the config any more */
+function lifetimeOf({ config, browser }: LoginService, { provider }: Pick<Proof, 'provider'>) {
+  if (provider === undefined) return config.ttl;
+  const found = browser?.providers.get(provider.name);
+  if (found === undefined) throw wrongCode();
+  return Math.min(config.ttl, found.ttl);
 }
 
 /** Asks the session store, and logs why it failed. @throws LoginError if it did, or as `work` does */
@@ -173,7 +287,10 @@ export function fromStore<Result>(
  * @returns undefined if there is none
  * @throws LoginError for an unknown one, and if there are several
  */
-function chooseCluster({ clusters }: LoginConfig, named: string | undefined): string | undefined {
+export function chooseCluster(
+  { clusters }: LoginConfig,
+  named: string | undefined,
+): string | undefined {
   const names = Object.keys(clusters);
   if (named === undefined && names.length <= 1) return names[0];
   if (named !== undefined && names.includes(named)) return named;
@@ -191,7 +308,7 @@ function chooseCluster({ clusters }: LoginConfig, named: string | undefined): st
  */
 async function checkPassword(
   { links, logger }: LoginService,
-  { username, password }: LoginBody,
+  { username, password }: Credentials,
   context: LinkContext,
   progress: LoginProgress,
 ): Promise<[LoginLink, LoggedInUser]> {

@@ -1,53 +1,34 @@
 import Router from '@koa/router';
 import type { Context } from 'koa';
-import { pause } from '../base/deadlines.ts';
 import { shortDigest } from '../engine/revocation/list.ts';
 import type { Session } from '../engine/sessions/session-text.ts';
-import { isClosed } from '../http/http-server.ts';
-import type { InFlight } from '../http/limits.ts';
 import { createBodyReader } from '../http/read-body.ts';
-import { createShares, type RateLimit, type Shares } from './bounds.ts';
-import { LoginError, noSession, tooMany } from './login-error.ts';
-import type { LoginAction, LoginFacts } from './login-report.ts';
-import { type LoginService, logIn, parseLoginBody } from './login-service.ts';
+import { createShares, type Shares } from './bounds.ts';
+import { beginLogin, redeemCode } from './browser/begin-login.ts';
+import { addPages } from './browser/page-routes.ts';
+import { LoginError, noSession } from './login-error.ts';
+import {
+  type AddRoute,
+  answerSession,
+  entered,
+  inSteps,
+  type LoginHandler,
+  type LoginLimits,
+  type LoginRequest,
+  withinLimits,
+} from './login-request.ts';
+import { hasCode, logIn, parseLoginBody } from './login-service.ts';
 import { currentSession, listOwn, logOut, logOutEverywhere } from './own-sessions.ts';
-
-/** One request to the login server, with the facts for its report. */
-export interface LoginRequest {
-  readonly context: Context;
-  readonly service: LoginService;
-  readonly address: string;
-  /** It is aborted when the client has gone, and after the time of a review. */
-  readonly signal: AbortSignal;
-  readonly known: { -readonly [Key in keyof LoginFacts]?: LoginFacts[Key] } & {
-    action: LoginAction;
-  };
-}
-
-type Handler = (request: LoginRequest) => Promise<void>;
 
 /** The most bytes of a body. */
 const maxBodyBytes = 16 * 1024;
 
 /**
- * The step in milliseconds: a refused login takes a multiple of it, so that its time does not show how many directories
- * were asked.
- */
-const refusalStep = 500;
-
-/**
  * Routes the requests of the login server. Each finds its `LoginRequest` in `context.state`.
  *
  * @param bodyTimeout milliseconds
- * @param passwords counts the refused passwords of each address
- * @param logins counts the logins of each user
  */
-export function createLoginRouter(
-  bodyTimeout: number,
-  inFlight: InFlight,
-  passwords: RateLimit,
-  logins: RateLimit,
-): Router {
+export function createLoginRouter(bodyTimeout: number, limits: LoginLimits): Router {
   const readBody = createBodyReader(
     () => maxBodyBytes,
     bodyTimeout,
@@ -55,12 +36,7 @@ export function createLoginRouter(
     '',
   );
   const router = new Router({ strict: true, sensitive: true });
-  const route = (
-    method: 'get' | 'post' | 'delete',
-    path: string,
-    action: LoginAction,
-    handle: Handler,
-  ) => {
+  const route: AddRoute = (method, path, action, handle) => {
     router[method](path, async (context) => {
       const { request } = context.state as { readonly request: LoginRequest };
       request.known.action = action;
@@ -71,7 +47,10 @@ export function createLoginRouter(
   // refused ones stop them.
   const [questions, logouts] = [createShares(), createShares()];
   const withToken =
-    (counted: Shares, work: (request: LoginRequest, token: string) => Promise<void>): Handler =>
+    (
+      counted: Shares,
+      work: (request: LoginRequest, token: string) => Promise<void>,
+    ): LoginHandler =>
     async (request) => {
       const { context, known, address, service } = request;
       const token = bearerOf(context);
@@ -80,64 +59,29 @@ export function createLoginRouter(
       await work(request, token).finally(leave);
     };
 
-  route('post', '/v1/sessions', 'login', async (request) => {
-    const begun = performance.now();
-    try {
+  route('post', '/v1/sessions', 'login', (request) =>
+    inSteps(request.signal, async () => {
       const body = await readBody(request.context);
-      await withinLimits(request, inFlight, passwords, () => createSession(request, body, logins));
-    } catch (error) {
-      if (error instanceof LoginError && error.isGuess) await untilStep(begun, request.signal);
-      throw error;
-    }
-  });
+      const make = hasCode(body) ? redeemCode : createSession;
+      await withinLimits(request, limits, () => make(request, body, limits));
+    }),
+  );
+  route('post', '/v1/logins', 'begin', async (request) =>
+    beginLogin(request, await readBody(request.context)),
+  );
+  addPages(route, bodyTimeout, limits);
   route('get', '/v1/session', 'session', withToken(questions, showSession));
   route('get', '/v1/sessions', 'sessions', withToken(questions, showSessions));
   route('delete', '/v1/session', 'logout', withToken(logouts, endSession));
   route('delete', '/v1/sessions', 'logout-everywhere', withToken(logouts, endSessions));
   route('get', '/v1/clusters', 'clusters', async ({ context, service }) => {
-    context.body = { clusters: Object.keys(service.config.clusters).map((name) => ({ name })) };
+    const { clusters, authenticators, browser } = service.config;
+    const passwords = authenticators.length > 0;
+    const names = Object.keys(clusters).map((name) => ({ name }));
+    context.body = { clusters: names, browser, passwords };
   });
   route('get', '/v1/clusters/:name/kubeconfig', 'kubeconfig', showKubeconfig);
   return router;
-}
-
-/** Returns what ends the count of a request. @throws LoginError when there are too many requests already */
-function entered(leave: (() => void) | undefined): () => void {
-  if (leave === undefined) throw tooMany('too many requests in progress', 1);
-  return leave;
-}
-
-/**
- * Does work within the limit of all clients together, and of the guesses of one address. Only a refusal is a guess, and
- * work that the client did not wait for: it costs the backend as much, and counts for the user.
- */
-async function withinLimits(
-  request: LoginRequest,
-  inFlight: InFlight,
-  passwords: RateLimit,
-  work: () => Promise<void>,
-) {
-  const taken = passwords.take(request.address);
-  if (typeof taken === 'number') throw tooMany('too many refused logins from this address', taken);
-  let isGuess = false;
-  try {
-    const leave = entered(inFlight.enter(request.service.config.limits.inFlight));
-    await work().finally(leave);
-  } catch (error) {
-    isGuess = isClosed(request.context.res) || (error instanceof LoginError && error.isGuess);
-    throw error;
-  } finally {
-    if (!isGuess) taken();
-  }
-}
-
-/**
- * Waits until the time since `begun` is a multiple of the step. It takes no slot, since it costs only an open
- * connection.
- */
-async function untilStep(begun: number, signal: AbortSignal): Promise<void> {
-  const taken = performance.now() - begun;
-  await pause(Math.ceil(taken / refusalStep) * refusalStep - taken, signal).catch(() => undefined);
 }
 
 /** Reads the token of the header (RFC 6750 section 2.1). @throws LoginError when there is none */
@@ -150,15 +94,12 @@ function bearerOf({ req }: Context): string {
 async function createSession(
   request: LoginRequest,
   body: unknown,
-  logins: RateLimit,
+  { logins }: LoginLimits,
 ): Promise<void> {
-  const { context, service, address, signal, known } = request;
+  const { service, address, signal, known } = request;
   const asked = parseLoginBody(body);
   known.device = asked.device;
-  const { token, session, user } = await logIn(service, asked, { address, signal, logins }, known);
-  Object.assign(known, { token, session });
-  context.status = 201;
-  context.body = { token, expiresAt: new Date(session.until), user };
+  answerSession(request, await logIn(service, asked, { address, signal, logins }, known));
 }
 
 async function current({ service, signal, known }: LoginRequest, token: string) {

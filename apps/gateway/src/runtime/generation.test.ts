@@ -40,6 +40,7 @@ function configured(
     withhold: (words) => words,
     problem: (cause) => ({ file: 'gateway.yaml', path: name, message: String(cause) }),
     loginProblem: (message) => ({ file: 'gateway.yaml', path: 'login', message }),
+    providerProblem: (_, path, message) => ({ file: 'gateway.yaml', path, message }),
     directoryProblem: (message) => ({ file: 'gateway.yaml', path: 'directory', message }),
     plugin: {
       specificationVersion: 1,

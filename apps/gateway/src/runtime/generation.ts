@@ -12,11 +12,12 @@ import { identityPrefixes } from '../engine/chain/identity-policy.ts';
 import type { DirectoryResult } from '../engine/directory/directory-user.ts';
 import type { EndedSessions } from '../engine/revocation/ended-sessions.ts';
 import type { Blocks } from '../engine/revocation/list.ts';
-import { createSessionTexts } from '../engine/sessions/session-text.ts';
+import { createSessionTexts, type Session } from '../engine/sessions/session-text.ts';
 import type { RevalidationResult } from '../engine/sessions/session-user.ts';
 import type { RefusedSession } from '../engine/sessions/with-sessions.ts';
 import { type RedisPool, settingsForReviews } from '../engine/shared-redis/redis-pool.ts';
 import type { ProbedRedis } from '../engine/shared-redis/shared-redis.ts';
+import type { OpenIdClientOptions } from '../login/providers/openid-client.ts';
 import { createTokenFingerprint } from '../observe/audit/entry.ts';
 import { assembleDirectory, requireDirectories } from './assemble-directory.ts';
 import {
@@ -26,6 +27,7 @@ import {
   type SharedParts,
 } from './assemble-link.ts';
 import { type AssembleLoginOptions, assembleLogin, requireLogins } from './assemble-login.ts';
+import { assembleProvider, requireProviders } from './assemble-provider.ts';
 import {
   type CreateDependencies,
   type CreatedAuthenticator,
@@ -62,7 +64,12 @@ interface SessionObserver {
   /** Called with each session that is refused because of its user, but not with a refusal from a cache. */
   readonly onRefused: (refused: RefusedSession) => void;
   readonly onRevalidated: (authenticator: string, result: RevalidationResult) => void;
+  /** Called with each request to a provider of `login.providers`. */
+  readonly onProviderCall: (provider: string, call: ProviderCall, isOk: boolean) => void;
 }
+
+/** A request to a provider. It is a metric label. */
+type ProviderCall = Parameters<OpenIdClientOptions['onCall']>[0];
 
 /** A config and the chain made from it. A reload makes a new one, replaces the old one by it, and retires the old one. */
 export type Generation = Awaited<ReturnType<typeof createGeneration>>;
@@ -88,12 +95,13 @@ export async function createGeneration(
   });
   requireLogins(config, created);
   requireDirectories(created);
+  requireProviders(config, created);
   const calls = createCalls();
   const onAbandoned = (abandoned: Promise<unknown>) => {
     calls.add(abandoned);
     dependencies.onAbandoned(abandoned);
   };
-  const { links, logins, texts } = assembleChain(config, created, lease?.redis, {
+  const { links, logins, providers, texts } = assembleChain(config, created, lease?.redis, {
     ...dependencies,
     onAbandoned,
   });
@@ -105,6 +113,8 @@ export async function createGeneration(
           sessions,
           texts,
           hold: calls.add,
+          providers,
+          redis: lease?.redis,
         })
       : undefined;
   if (login) opened.defer(login.close);
@@ -157,17 +167,26 @@ function assembleChain(
     followConnection(guard.reconnected);
     return { ...parts, guard };
   });
-  const logins = assembleLogins(config, guarded, dependencies);
-  const sessions = sessionParts(config, logins, dependencies);
   const { onLookedUp = () => undefined } = dependencies;
-  const links = guarded.map((parts) =>
+  const joined = guarded.map((parts) => ({
+    ...parts,
+    directory: assembleDirectory(parts.config, guarded, config.cache, onLookedUp),
+  }));
+  const logins = assembleLogins(config, guarded, dependencies);
+  const providers = assembleProviders(config, joined, dependencies);
+  const sessions = sessionParts(config, logins, providers, dependencies);
+  const links = joined.map((parts) =>
     assembleLink({
       ...parts,
       sessions: parts.config.name === config.login?.sessions ? sessions : undefined,
-      directory: assembleDirectory(parts.config, guarded, config.cache, onLookedUp),
     }),
   );
-  return { links, logins: logins.map(({ link }) => link), texts: sessions.texts };
+  return {
+    links,
+    logins: logins.map(({ link }) => link),
+    providers: providers.map(({ provider }) => provider),
+    texts: sessions.texts,
+  };
 }
 
 /** Makes what the layers of all authenticators share. */
@@ -213,18 +232,41 @@ function assembleLogins(
   );
 }
 
+/** Assembles the providers of `login.providers`, in the order of the page. */
+function assembleProviders(
+  { login }: GatewayConfig,
+  joined: readonly Omit<Parameters<typeof assembleProvider>[2], 'login' | 'onCall'>[],
+  { sessionObserver }: GenerationDependencies,
+): ReturnType<typeof assembleProvider>[] {
+  if (login === undefined) return [];
+  return Object.entries(login.providers).flatMap(([name, written]) => {
+    const onCall = (call: ProviderCall, isOk: boolean) =>
+      sessionObserver?.onProviderCall(name, call, isOk);
+    return joined
+      .filter(({ config }) => config.name === written.authenticator)
+      .map((parts) => assembleProvider(name, written, { ...parts, login, onCall }));
+  });
+}
+
 /** Makes what the link of `login.sessions` needs to check sessions. */
 function sessionParts(
   { login, provenance, cache }: GatewayConfig,
   logins: readonly ReturnType<typeof assembleLogin>[],
+  providers: readonly ReturnType<typeof assembleProvider>[],
   { ended, sessionObserver }: GenerationDependencies,
 ): NonNullable<AssembleOptions['sessions']> {
   const users = new Map(logins.map((one) => [one.link.name, one.users]));
+  const usersOf = ({ authenticator, provider }: Session) => {
+    if (provider === undefined) return users.get(authenticator);
+    const isOwn = (one: ReturnType<typeof assembleProvider>['provider']) =>
+      one.name === provider.name && one.authenticator === authenticator;
+    return providers.find((one) => isOwn(one.provider))?.users;
+  };
   return {
     texts: createSessionTexts(cache.redis?.sealingKeys ?? []),
     clusters: login?.clusters ?? {},
     hasEnded: (token) => ended?.has(token) === true,
-    usersOf: (authenticator) => users.get(authenticator),
+    usersOf,
     onRefused: sessionObserver?.onRefused ?? (() => undefined),
     keyPrefix: provenance?.keyPrefix,
     now: systemClocks.wall,

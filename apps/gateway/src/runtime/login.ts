@@ -5,8 +5,11 @@ import { createNetworks } from '../config/login.ts';
 import { causeOf, reworded } from '../config/problems.ts';
 import type { GatewayConfig, LoginConfig } from '../config/types.ts';
 import type { EndedSessions } from '../engine/revocation/ended-sessions.ts';
+import type { SharedRedis } from '../engine/shared-redis/shared-redis.ts';
+import { createAttemptTexts } from '../login/browser/attempt.ts';
+import { createPendingLogins } from '../login/browser/pending-logins.ts';
 import { writeKubeconfig } from '../login/kubeconfig.ts';
-import type { LoginService } from '../login/login-service.ts';
+import type { BrowserLogins, LoginProvider, LoginService } from '../login/login-service.ts';
 import {
   type CreateDependencies,
   closeMade,
@@ -17,6 +20,13 @@ import {
 interface LoginDependencies extends CreateDependencies {
   /** Gets each session that the login server ends. */
   readonly ended?: Pick<EndedSessions, 'add'>;
+  readonly caching?: { readonly revocations: BrowserLogins['revocations'] } | undefined;
+}
+
+interface LoginParts extends Pick<LoginService, 'links' | 'sessions' | 'texts' | 'hold'> {
+  readonly providers: readonly LoginProvider[];
+  /** The Redis that all replicas share. */
+  readonly redis: SharedRedis | undefined;
 }
 
 /**
@@ -29,9 +39,9 @@ export async function createLoginParts(
   config: GatewayConfig,
   login: LoginConfig,
   dependencies: LoginDependencies,
-  parts: Pick<LoginService, 'links' | 'sessions' | 'texts' | 'hold'>,
+  { providers, redis, ...parts }: LoginParts,
 ) {
-  const { logger, ended } = dependencies;
+  const { logger, ended, caching } = dependencies;
   const issuing = config.authenticators
     .filter(issuesTokens)
     .find(({ name }) => name === login.sessions);
@@ -45,6 +55,15 @@ export async function createLoginParts(
     proxies: createNetworks(login.trustedProxies),
     timeout: config.server.reviewTimeout,
     issuer: ended ? noteEnded(issuer, ended) : issuer,
+    browser:
+      login.browser && redis && caching
+        ? {
+            attempts: createAttemptTexts(redis.sealingKeys, Date.now),
+            pending: createPendingLogins(redis, Date.now),
+            revocations: caching.revocations,
+            providers: new Map(providers.map((one) => [one.name, one])),
+          }
+        : undefined,
     kubeconfig,
     problemOf: (error) => issuing.withhold(causeOf(error)),
     logger,

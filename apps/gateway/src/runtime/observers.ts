@@ -124,6 +124,7 @@ function createLoginObservers(registry: Registry, audit: AuditTrail, logger: Log
         metrics.onRevalidated(authenticator, result);
         revalidated(result);
       },
+      onProviderCall: metrics.onProviderCall,
     },
     counts: () => ({ ...counts, inFlight: inFlight.count }),
     follow: metrics.follow,

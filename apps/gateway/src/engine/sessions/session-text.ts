@@ -5,15 +5,31 @@ import { createSealingKey, open, seal } from '../sealing/seal.ts';
 const time = z.int().nonnegative();
 const text = z.string().min(1);
 
+/** The facts about a user who logged in at a provider of `login.providers`. */
+export const sessionProvider = z.strictObject({
+  name: text,
+  /** What the authenticator read in the ID token, for reviews in which no one can be asked about it. */
+  groups: z.array(z.string()).readonly().exactOptional(),
+  extra: z.record(z.string(), z.array(z.string()).readonly()).readonly().exactOptional(),
+  /** Ids of the ID token, by which it can be blocked. */
+  credential: z
+    .strictObject({ jti: text.exactOptional(), sid: text.exactOptional() })
+    .exactOptional(),
+  /** How and when the provider checked who it is (OpenID Connect Core 1.0, section 2). */
+  acr: text.exactOptional(),
+  amr: z.array(text).readonly().exactOptional(),
+  authTime: time.exactOptional(),
+});
+
 const schema = z.strictObject({
-  /** The authenticator that checked the password. */
+  /** The authenticator that checked the password or the ID token. */
   authenticator: text,
   /** The username that this authenticator gave, without the prefix of gateway.yaml. */
   username: text,
   uid: text.optional(),
   /** The username that Kubernetes saw at the login. The sessions of a user are found by it. */
   name: text,
-  /** When the password was checked. */
+  /** When the password or the ID token was checked. */
   since: time,
   /** When the session ends, however much it is used. */
   until: time,
@@ -24,6 +40,8 @@ const schema = z.strictObject({
   device: text.optional(),
   /** The address from which the login came. */
   address: text,
+  /** Undefined: they logged in with a password. */
+  provider: sessionProvider.optional(),
 });
 
 /** The facts of the login that a session is based on. They are written when a user logs in, and never changed. */

@@ -1,4 +1,4 @@
-import type { Authenticator } from '@sallyport/authenticator';
+import type { Authenticator, UserInfo } from '@sallyport/authenticator';
 import type { Guard } from '../chain/guard.ts';
 import { layer } from '../chain/layer.ts';
 import { revalidateUser } from '../users/revalidate-user.ts';
@@ -7,14 +7,29 @@ import type { Session } from './session-text.ts';
 /** The result of asking a backend about the user of a session. `stale`: it was unavailable, and its last answer is used. */
 export type RevalidationResult = 'confirmed' | 'refused' | 'error' | 'stale';
 
-/** Writes the question about a user as one text, instead of a token, so that its answer can be cached like any other. */
+/**
+ * Writes the question about a user as one text, instead of a token, so that its answer can be cached like any other. A user of
+ * a provider is the answer as well.
+ */
 export function writeSessionUser({
   username,
   uid,
   since,
-}: Pick<Session, 'username' | 'uid' | 'since'>): string {
-  return JSON.stringify([username, uid ?? null, since]);
+  provider,
+}: Pick<Session, 'username' | 'uid' | 'since' | 'provider'>): string {
+  if (provider === undefined) return JSON.stringify([username, uid ?? null, since]);
+  const { groups, extra } = provider;
+  return JSON.stringify({ username, uid, groups, extra });
 }
+
+/**
+ * Answers such questions for users of providers: their ID token is not there any more, so the user is as it named them. A
+ * `directory` around it finds out whether they may still log in.
+ */
+export const providerUsers: Authenticator = {
+  authenticate: (text) => ({ kind: 'authenticated', user: JSON.parse(text) as UserInfo }),
+  close: async () => undefined,
+};
 
 /**
  * Makes an authenticator that answers such questions, from a plugin with `revalidate`. No review reaches it: it is not in the

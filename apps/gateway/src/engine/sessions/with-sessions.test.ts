@@ -50,8 +50,8 @@ function setUp({
   const layer = withSessions(link, {
     texts,
     clusters,
-    usersOf: (name) =>
-      name === 'corp'
+    usersOf: ({ authenticator }) =>
+      authenticator === 'corp'
         ? {
             authenticate(text, context) {
               asked.push(text);

@@ -26,10 +26,10 @@ export interface SessionDependencies {
   /** `login.clusters`, by their names. */
   readonly clusters: Readonly<Record<string, { readonly audience: string }>>;
   /**
-   * Finds what answers for users of an authenticator, as it answers for their tokens, with the names that Kubernetes sees. It is
-   * asked with {@link writeSessionUser} instead of a token. Undefined: its users can't log in, and their sessions are refused.
+   * Finds what answers for users of an authenticator or of a provider, with the names that Kubernetes sees. It is asked with
+   * {@link writeSessionUser} instead of a token. Undefined: these users can't log in, and their sessions are refused.
    */
-  readonly usersOf: (authenticator: string) => Authenticator | undefined;
+  readonly usersOf: (session: Session) => Authenticator | undefined;
   /** Called with each session that is refused because of its user, but not with a refusal from a cache. */
   readonly onRefused: (refused: RefusedSession) => void;
   /** `provenance.keyPrefix`: the time of the login is put into `extra`. */
@@ -73,10 +73,10 @@ export function withSessions(
       );
       return refused('audience-mismatch');
     }
-    const users = usersOf(session.authenticator);
-    // The authenticator was removed from login.authenticators. A refusal makes the user log in again.
+    const users = usersOf(session);
+    // The authenticator or provider was removed from `login`. A refusal makes the user log in again.
     if (users === undefined) return refused('unknown-user');
-    const own = new UserContext(context, context.onNames);
+    const own = new UserContext(context, context.onNames, undefined, context.onDirectory);
     return after(users.authenticate(writeSessionUser(session), own), (today) => {
       const decided = decideAboutUser(today, decision, session, keyPrefix);
       if (decided.kind === 'rejected' && !own.isCached)
@@ -125,7 +125,7 @@ function decideAboutUser(
   if (today.user.username !== session.name) {
     return { kind: 'rejected', reason: 'unknown-user', subject: session.name };
   }
-  const { audience, since, until } = session;
+  const { audience, since, until, provider } = session;
   const end = Math.min(until, expiresAt?.getTime() ?? until);
   // This is outside of the identity policy, which lets no backend set the key.
   const extra = keyPrefix && { [`${keyPrefix}/authenticated-at`]: [new Date(since).toISOString()] };
@@ -133,6 +133,7 @@ function decideAboutUser(
     kind: 'authenticated',
     user: extra ? { ...today.user, extra: { ...today.user.extra, ...extra } } : today.user,
     ...(audience !== undefined && { audiences: Object.freeze([audience]) }),
+    ...(provider?.credential && { credential: provider.credential }),
     expiresAt: new Date(end),
     ...(text !== undefined && { session: text }),
   });

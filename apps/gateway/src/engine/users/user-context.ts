@@ -11,6 +11,7 @@ export class UserContext implements LinkContext {
   readonly audiences: readonly string[] = [];
   readonly trace?: (step: string) => void;
   readonly onNames?: (given: UserInfo, named: UserInfo) => void;
+  readonly onDirectory?: NonNullable<LinkContext['onDirectory']>;
   /** Whether the answer came from a cache. */
   isCached = false;
 
@@ -19,16 +20,19 @@ export class UserContext implements LinkContext {
   /**
    * @param onNames gets the names of the user who is asked about
    * @param failureOf words why the last answer is used
+   * @param onDirectory see `LinkContext`: it is for users who are looked up in a directory in turn
    */
   constructor(
     review: LinkContext,
     onNames: LinkContext['onNames'],
     failureOf: (failure: unknown) => unknown = (failure) => failure,
+    onDirectory?: LinkContext['onDirectory'],
   ) {
     this.#review = review;
     this.#failureOf = failureOf;
     if (review.trace) this.trace = review.trace;
     if (onNames) this.onNames = onNames;
+    if (onDirectory) this.onDirectory = onDirectory;
   }
 
   get signal() {

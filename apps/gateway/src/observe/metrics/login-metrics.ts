@@ -4,6 +4,9 @@ import type { RevalidationResult } from '../../engine/sessions/session-user.ts';
 import { type LoginReport, loginActions, loginOutcomes } from '../../login/login-report.ts';
 import { addDuration, byLabel, createDurations, createFamilies, recordOf } from './families.ts';
 
+const providerCalls = ['discovery', 'token'] as const;
+const callResults = ['ok', 'error'] as const;
+
 const results: readonly RevalidationResult[] = ['confirmed', 'refused', 'error', 'stale'];
 
 /**
@@ -15,6 +18,7 @@ export function createLoginMetrics(registry: Registry, inFlight: () => number) {
   const requests = recordOf(loginActions, () => recordOf(loginOutcomes, () => 0));
   const durations = recordOf(loginOutcomes, createDurations);
   let revalidations: ReadonlyMap<string, Record<RevalidationResult, number>> = new Map();
+  let calls: ReadonlyMap<string, ReturnType<typeof callCounts>> = new Map();
   let isOn = false;
   const { counter, gauge, histogram } = createFamilies(registry);
   counter(
@@ -43,7 +47,20 @@ export function createLoginMetrics(registry: Registry, inFlight: () => number) {
         byLabel('result', counts, { authenticator }),
       ),
   );
+  counter(
+    'sallyport_login_provider_requests_total',
+    'Requests of the login server to the providers of login.providers, by what was asked and by result. A rise of error means that people can not log in there: the log says why.',
+    () =>
+      [...calls].flatMap(([provider, counts]) =>
+        providerCalls.flatMap((call) => byLabel('result', counts[call], { provider, call })),
+      ),
+  );
   return {
+    /** Counts a request to a provider, unless a reload has removed it. */
+    onProviderCall(provider: string, call: (typeof providerCalls)[number], isOk: boolean): void {
+      const counts = calls.get(provider)?.[call];
+      if (counts !== undefined) counts[isOk ? 'ok' : 'error'] += 1;
+    },
     /** Counts a request. It never throws. */
     onLogin({
       action,
@@ -64,7 +81,13 @@ export function createLoginMetrics(registry: Registry, inFlight: () => number) {
       revalidations = new Map(
         names.map((name) => [name, revalidations.get(name) ?? recordOf(results, () => 0)]),
       );
+      const providers = Object.keys(login?.providers ?? {});
+      calls = new Map(providers.map((name) => [name, calls.get(name) ?? callCounts()]));
       isOn ||= login !== undefined;
     },
   };
+}
+
+function callCounts() {
+  return recordOf(providerCalls, () => recordOf(callResults, () => 0));
 }

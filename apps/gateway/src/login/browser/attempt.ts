@@ -1,0 +1,158 @@
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { z } from 'zod';
+import { open, type SealingKey, seal } from '../../engine/sealing/seal.ts';
+
+/** How long a person has to log in, in milliseconds. */
+export const attemptLifetime = 10 * 60_000;
+
+/** A login that a client has begun, and that a person continues in a browser. */
+export interface Attempt {
+  readonly id: string;
+  /** When it ends, in milliseconds since 1970. */
+  readonly until: number;
+  /** SHA-256 of the client's secret in base64url (RFC 7636, section 4.2). */
+  readonly challenge: string;
+  /** The address that began it. */
+  readonly address: string;
+  /** The port on 127.0.0.1 at which the client waits for the code. Undefined: the page shows the code. */
+  readonly port?: number | undefined;
+  readonly cluster?: string | undefined;
+  readonly device?: string | undefined;
+  /** The name that the client proposes. */
+  readonly username?: string | undefined;
+}
+
+/** A login at a provider that a browser has begun. */
+const flow = z.strictObject({
+  provider: z.string(),
+  /** The attempt as it is in the URL, since the provider's answer does not have it. */
+  attempt: z.string(),
+  state: z.string(),
+  nonce: z.string(),
+  verifier: z.string(),
+});
+
+const browser = z.strictObject({
+  /** It is random, and known to this browser alone. */
+  secret: z.string(),
+  flow: flow.optional(),
+});
+
+/** What a browser knows of an attempt, in a cookie that it can't read. */
+export type BrowserState = Readonly<z.infer<typeof browser>>;
+
+const written = z.tuple([
+  z.string(),
+  z.int(),
+  z.string(),
+  z.string(),
+  z.int().nullable(),
+  z.string().nullable(),
+  z.string().nullable(),
+  z.string().nullable(),
+]);
+
+export type AttemptTexts = ReturnType<typeof createAttemptTexts>;
+
+/**
+ * Seals attempts into URLs and cookies, so that no attempt takes memory of the gateway or of Redis before someone has proved
+ * who they are: anyone can begin as many as they like. All replicas with the same keys can read them.
+ *
+ * @param keys the first key seals, all open
+ * @param now the wall clock in milliseconds
+ */
+export function createAttemptTexts(keys: readonly SealingKey[], now: () => number) {
+  const write = (purpose: string, name: string, value: unknown): string => {
+    const [first] = keys;
+    if (first === undefined) throw new Error('there is no key to seal a login attempt');
+    return seal(first.derive(purpose), name, Buffer.from(JSON.stringify(value))).toString(
+      'base64url',
+    );
+  };
+  const read = (purpose: string, name: string, sealed: string): unknown => {
+    const bytes = Buffer.from(sealed, 'base64url');
+    // Base64 is read leniently. An attempt must have one spelling only.
+    if (bytes.toString('base64url') !== sealed) return undefined;
+    const opened = keys.map((key) => open(key.derive(purpose), name, bytes));
+    const plain = opened.find((one) => one !== undefined);
+    return plain === undefined ? undefined : JSON.parse(plain.toString());
+  };
+  return {
+    writeAttempt: ({ id, until, challenge, address, ...more }: Attempt): string =>
+      write('login attempts', '', [
+        id,
+        until,
+        challenge,
+        address,
+        more.port ?? null,
+        more.cluster ?? null,
+        more.device ?? null,
+        more.username ?? null,
+      ]),
+    /** @returns undefined if no gateway with these keys wrote it, or if it has expired */
+    readAttempt(sealed: string): Attempt | undefined {
+      const { data } = written.safeParse(read('login attempts', '', sealed));
+      if (data === undefined || data[1] <= now()) return undefined;
+      const [id, until, challenge, address, port, cluster, device, username] = data;
+      return {
+        id,
+        until,
+        challenge,
+        address,
+        port: port ?? undefined,
+        cluster: cluster ?? undefined,
+        device: device ?? undefined,
+        username: username ?? undefined,
+      };
+    },
+    writeBrowser: (id: string, state: BrowserState): string => write('login cookies', id, state),
+    /** @returns undefined if the cookie is not for the attempt with this id */
+    readBrowser: (id: string, sealed: string): BrowserState | undefined =>
+      browser.safeParse(read('login cookies', id, sealed)).data,
+  };
+}
+
+/** RFC 4648, section 6, in lowercase: a double click selects such a code as a whole. */
+const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
+
+/** Makes random characters of five bits each. */
+export function randomText(length: number): string {
+  return Array.from(randomBytes(length), (byte) => alphabet[byte & 31]).join('');
+}
+
+/** The length of an attempt's id: 80 bits. */
+export const idLength = 16;
+/** The length of the secret part of a code: 130 bits. */
+export const codeSecretLength = 26;
+
+const codePattern = new RegExp(`^[a-z2-7]{${idLength + codeSecretLength}}$`);
+
+/** Returns the id of the attempt that a code is for. @returns undefined for what is not a code */
+export function idOfCode(code: string): string | undefined {
+  return codePattern.test(code) ? code.slice(0, idLength) : undefined;
+}
+
+/** Returns the digest by which a secret is known in Redis. */
+export function secretDigest(secret: string): string {
+  return createHash('sha256').update(secret).digest('base64url');
+}
+
+/** Makes the token of the forms of a browser: a page of another site can make it send a form, but does not know this. */
+export function formToken(id: string, { secret }: BrowserState): string {
+  return createHmac('sha256', secret).update(`form ${id}`).digest('base64url');
+}
+
+export function isFormToken(given: string, id: string, state: BrowserState): boolean {
+  return isEqual(given, formToken(id, state));
+}
+
+/** Compares two texts in a time that says nothing about where they differ. */
+export function isEqual(one: string, other: string): boolean {
+  const [first, second] = [Buffer.from(one), Buffer.from(other)];
+  return first.length === second.length && timingSafeEqual(first, second);
+}
+
+/** Whether a client has the secret of its challenge (RFC 7636, section 4.6). */
+export function isVerifier(verifier: string, challenge: string): boolean {
+  return isEqual(secretDigest(verifier), challenge);
+}

@@ -1,0 +1,125 @@
+import { randomBytes } from 'node:crypto';
+import type { LoginRequest } from '../login-request.ts';
+import type { BrowserLogins } from '../login-service.ts';
+import { pageHeaders } from '../pages/page-headers.ts';
+import type { Attempt, BrowserState } from './attempt.ts';
+import { formToken, isFormToken } from './attempt.ts';
+import { browserOf } from './browser-logins.ts';
+import { PageError } from './page-error.ts';
+
+/** A request of a browser for a page of an attempt. */
+export interface PageRequest extends LoginRequest {
+  readonly browser: BrowserLogins;
+  readonly attempt: Attempt;
+  /** The path of the attempt, which has everything that is known of it. */
+  readonly path: string;
+}
+
+/** Finds the attempt in the path. @throws PageError if it is not ours or has expired */
+export function pageRequest(request: LoginRequest): PageRequest {
+  const { attempt: sealed = '' } = request.context.params as Readonly<Record<string, string>>;
+  return requestOf(request, sealed);
+}
+
+/** @param sealed the attempt as it is in a URL @throws PageError */
+export function requestOf(request: LoginRequest, sealed: string): PageRequest {
+  const browser = browserOf(request.service);
+  const attempt = browser.attempts.readAttempt(sealed);
+  if (attempt === undefined) throw new PageError('expired', 404);
+  const { device, cluster } = attempt;
+  Object.assign(request.known, { device, cluster });
+  return { ...request, browser, attempt, path: `/login/${sealed}` };
+}
+
+/**
+ * Names the cookie of an attempt: browsers accept the prefix `__Host-` from this host alone, and only for https (RFC 6265bis,
+ * section 4.1.3.2). Without TLS the login server is on this machine.
+ */
+function cookieName(id: string, publicUrl: string): string {
+  return `${publicUrl.startsWith('https:') ? '__Host-' : ''}sallyport-${id}`;
+}
+
+/** Reads what this browser knows of an attempt. @returns undefined if it has not opened its page */
+export function stateOf(request: LoginRequest, id: string): BrowserState | undefined {
+  const { context, service } = request;
+  const name = cookieName(id, service.config.publicUrl);
+  const cookies = (context.req.headers.cookie ?? '').split('; ');
+  const found = cookies.find((one) => one.startsWith(`${name}=`))?.slice(name.length + 1);
+  return found === undefined ? undefined : browserOf(service).attempts.readBrowser(id, found);
+}
+
+/** Gives the browser what it is to know of an attempt, until that ends. */
+export function setState(request: PageRequest, state: BrowserState): void {
+  const { context, service, browser, attempt } = request;
+  const { publicUrl } = service.config;
+  const seconds = Math.ceil((attempt.until - Date.now()) / 1_000);
+  // The provider's answer is a request from another site, which `SameSite=Strict` would leave without the cookie.
+  const attributes = `Path=/; Max-Age=${seconds}; HttpOnly; SameSite=Lax`;
+  const secure = publicUrl.startsWith('https:') ? '; Secure' : '';
+  const value = browser.attempts.writeBrowser(attempt.id, state);
+  context.append(
+    'Set-Cookie',
+    `${cookieName(attempt.id, publicUrl)}=${value}; ${attributes}${secure}`,
+  );
+}
+
+/** Returns what this browser knows of an attempt, which is a new secret at its first page. */
+export function beginState(request: PageRequest): BrowserState {
+  const { secret } = stateOf(request, request.attempt.id) ?? {
+    secret: randomBytes(32).toString('base64url'),
+  };
+  const state = { secret };
+  setState(request, state);
+  return state;
+}
+
+/** @throws PageError if this browser has not opened the page of the attempt, or does not keep cookies */
+export function requireState(request: PageRequest): BrowserState {
+  const state = stateOf(request, request.attempt.id);
+  if (state === undefined) throw new PageError('other-browser', 403, request.path);
+  return state;
+}
+
+/** @throws PageError if a form is not from a page that this browser got from us */
+export function requireForm(
+  { attempt, path }: PageRequest,
+  state: BrowserState,
+  form: URLSearchParams,
+): void {
+  const given = form.get('form') ?? '';
+  if (!isFormToken(given, attempt.id, state)) throw new PageError('forbidden', 403, path);
+}
+
+/** What a page says about the attempt. */
+export function viewOf({ attempt, address }: PageRequest) {
+  return {
+    cluster: attempt.cluster,
+    device: attempt.device,
+    address: attempt.address,
+    isOtherAddress: attempt.address !== address,
+  };
+}
+
+/** What the forms of a page need. */
+export function formOf({ attempt, path }: PageRequest, state: BrowserState) {
+  return { path, form: formToken(attempt.id, state) };
+}
+
+/** Answers with a page. */
+export function showPage(
+  { context, service, attempt }: PageRequest,
+  html: string,
+  status = 200,
+): void {
+  context.status = status;
+  context.set(pageHeaders({ publicUrl: service.config.publicUrl, listener: attempt.port }));
+  context.type = 'html';
+  context.body = html;
+}
+
+/** Sends the browser on, with a GET. */
+export function sendTo({ context }: LoginRequest, url: string): void {
+  context.status = 303;
+  context.set('Location', url);
+  context.body = '';
+}

@@ -1,0 +1,194 @@
+import { createFormReader } from '../../http/read-body.ts';
+import { LoginError } from '../login-error.ts';
+import {
+  type AddRoute,
+  inSteps,
+  type LoginLimits,
+  type LoginRequest,
+  withinLimits,
+} from '../login-request.ts';
+import { type Proof, provePassword } from '../login-service.ts';
+import { codePage } from '../pages/code-page.ts';
+import { confirmPage } from '../pages/confirm-page.ts';
+import { loginPage } from '../pages/login-page.ts';
+import { messagePage } from '../pages/message-page.ts';
+import type { LoginProblem } from '../pages/texts.ts';
+import { type BrowserState, secretDigest } from './attempt.ts';
+import { fromPending } from './browser-logins.ts';
+import { PageError } from './page-error.ts';
+import {
+  beginState,
+  formOf,
+  type PageRequest,
+  pageRequest,
+  requireForm,
+  requireState,
+  sendTo,
+  setState,
+  showPage,
+  stateOf,
+  viewOf,
+} from './page-request.ts';
+import { beginAtProvider, finishAtProvider, type ProviderProblem } from './provider-login.ts';
+
+/** The most bytes of a form. */
+const maxFormBytes = 16 * 1024;
+
+type ReadForm = ReturnType<typeof createFormReader>;
+
+/** Adds the pages of logins in a browser. @param bodyTimeout milliseconds */
+export function addPages(route: AddRoute, bodyTimeout: number, limits: LoginLimits): void {
+  const readForm = createFormReader(maxFormBytes, bodyTimeout, {
+    count: 512,
+    bytes: 4 * 1024 * 1024,
+  });
+  // Before the paths of attempts, one of which would fit it.
+  route('get', '/login/callback/:provider', 'provider-login', async (request) => {
+    const { page, state, problem, proof } = await finishAtProvider(request, limits);
+    if (proof === undefined) showLogin(page, state, problem);
+    else await showConfirmation(page, state, proof);
+  });
+  route('get', '/login/:attempt', 'page', async (request) => {
+    const page = pageRequest(request);
+    showLogin(page, beginState(page));
+  });
+  route('post', '/login/:attempt/password', 'page-login', (request) =>
+    logInOnPage(request, readForm, limits),
+  );
+  route('get', '/login/:attempt/provider/:provider', 'provider', async (request) => {
+    const page = pageRequest(request);
+    const { state, url, problem } = await beginAtProvider(page);
+    if (url === undefined) return showLogin(page, state, problem);
+    setState(page, state);
+    sendTo(page, url);
+  });
+  route('get', '/login/:attempt/confirm', 'page', async (request) => {
+    const page = pageRequest(request);
+    const state = stateOf(page, page.attempt.id);
+    const login =
+      state &&
+      (await fromPending(page.service, () =>
+        page.browser.pending.read(page.attempt.id, state.secret),
+      ));
+    if (state === undefined || login === undefined) return sendTo(page, page.path);
+    showPage(
+      page,
+      confirmPage({
+        ...formOf(page, state),
+        attempt: viewOf(page),
+        username: login.proof.named.username,
+        provider: page.browser.providers.get(login.proof.provider?.name ?? '')?.title,
+        hasListener: page.attempt.port !== undefined,
+      }),
+    );
+  });
+  route('post', '/login/:attempt/confirm', 'confirm', (request) => confirm(request, readForm));
+}
+
+const statusOf = {
+  'wrong-credentials': 401,
+  'too-many': 429,
+  unavailable: 503,
+  'provider-denied': 401,
+  'provider-refused': 401,
+  'provider-failed': 400,
+  'provider-unavailable': 503,
+} as const satisfies Readonly<Record<LoginProblem, number>>;
+
+function showLogin(
+  page: PageRequest,
+  state: BrowserState,
+  problem?: LoginProblem | ProviderProblem,
+  username = page.attempt.username,
+): void {
+  const { service, browser } = page;
+  const html = loginPage({
+    ...formOf(page, state),
+    attempt: viewOf(page),
+    passwords: service.links.length > 0,
+    providers: [...browser.providers.values()].map(({ name, title }) => ({ name, title })),
+    username,
+    problem,
+  });
+  showPage(page, html, problem === undefined ? 200 : statusOf[problem]);
+}
+
+/** Keeps who has logged in, and asks them for a confirmation. */
+async function showConfirmation(
+  page: PageRequest,
+  { secret }: BrowserState,
+  { proof, revision }: { readonly proof: Proof; readonly revision: number },
+): Promise<void> {
+  const { service, browser, attempt, known } = page;
+  const { challenge, cluster, device } = attempt;
+  const { username, uid } = proof.given;
+  Object.assign(known, { authenticator: proof.authenticator, username: proof.named.username });
+  const login = {
+    browser: secretDigest(secret),
+    attempt: { challenge, cluster, device },
+    proof: { ...proof, given: { username, ...(uid !== undefined && { uid }) } },
+    revision,
+  };
+  const isPut = await fromPending(service, () => browser.pending.put(attempt, login));
+  if (!isPut) throw new PageError('used', 409);
+  sendTo(page, `${page.path}/confirm`);
+}
+
+async function logInOnPage(
+  request: LoginRequest,
+  readForm: ReadForm,
+  limits: LoginLimits,
+): Promise<void> {
+  const page = pageRequest(request);
+  const state = requireState(page);
+  const form = await readForm(page.context);
+  requireForm(page, state, form);
+  const { service, browser, signal, known } = page;
+  const [username, password] = [form.get('username') ?? '', form.get('password') ?? ''];
+  const { revision } = browser.revocations;
+  try {
+    const given = { username, password };
+    const proof = await inSteps(signal, () =>
+      withinLimits(page, limits, () => provePassword(service, given, signal, known)),
+    );
+    await showConfirmation(page, state, { proof, revision });
+  } catch (error) {
+    const problem = problemOf(error);
+    if (problem === undefined) throw error;
+    showLogin(page, state, problem, username);
+  }
+}
+
+function problemOf(error: unknown): LoginProblem | undefined {
+  if (!(error instanceof LoginError)) return undefined;
+  if (error.code === 'wrong-credentials') return 'wrong-credentials';
+  if (error.status === 429) return 'too-many';
+  return error.status === 503 ? 'unavailable' : undefined;
+}
+
+/** Sends the code to the client, shows it, or ends the attempt, as the person chose. */
+async function confirm(request: LoginRequest, readForm: ReadForm): Promise<void> {
+  const page = pageRequest(request);
+  const { service, browser, attempt, known } = page;
+  const state = requireState(page);
+  const form = await readForm(page.context);
+  requireForm(page, state, form);
+  const login = await fromPending(service, () => browser.pending.read(attempt.id, state.secret));
+  if (login === undefined) throw new PageError('used', 409);
+  const { authenticator, provider, named } = login.proof;
+  Object.assign(known, { authenticator, provider: provider?.name, username: named.username });
+  const client = attempt.port === undefined ? undefined : `http://127.0.0.1:${attempt.port}/`;
+  const answer = form.get('answer');
+  if (answer === 'cancel') {
+    known.reason = 'cancelled';
+    await fromPending(service, () => browser.pending.cancel(attempt.id, state.secret));
+    if (client === undefined) return showPage(page, messagePage({ kind: 'cancelled' }));
+    return sendTo(page, `${client}?cancelled=${attempt.id}`);
+  }
+  const isSent = answer === 'redirect' && client !== undefined;
+  if (!isSent && answer !== 'code') throw new PageError('bad-request', 400, page.path);
+  const code = await fromPending(service, () => browser.pending.issueCode(attempt, state.secret));
+  if (code === undefined) throw new PageError('used', 409);
+  if (isSent) return sendTo(page, `${client}?code=${code}`);
+  showPage(page, codePage({ attempt: viewOf(page), username: named.username, code }));
+}

@@ -1,0 +1,146 @@
+import { readValue, stringUpTo } from '@sallyport/redis-connection';
+import { z } from 'zod';
+import { openText, sealText } from '../../engine/sealing/seal.ts';
+import { sessionProvider } from '../../engine/sessions/session-text.ts';
+import { readReply } from '../../engine/shared-redis/read-reply.ts';
+import type { SharedRedis } from '../../engine/shared-redis/shared-redis.ts';
+import {
+  type Attempt,
+  codeSecretLength,
+  idOfCode,
+  isEqual,
+  randomText,
+  secretDigest,
+} from './attempt.ts';
+
+const text = z.string().min(1);
+const user = z.strictObject({
+  username: text,
+  uid: z.string().exactOptional(),
+  groups: z.array(z.string()).readonly().exactOptional(),
+  extra: z.record(z.string(), z.array(z.string()).readonly()).readonly().exactOptional(),
+});
+
+const pending = z.strictObject({
+  /** The digest of the secret of the browser in which they logged in. No other browser can go on. */
+  browser: text,
+  attempt: z.strictObject({
+    challenge: text,
+    cluster: text.optional(),
+    device: text.optional(),
+  }),
+  /** The revision of the revocation list before they logged in: a user who is revoked after that gets no session. */
+  revision: z.int(),
+  /** Who logged in. */
+  proof: z.strictObject({
+    authenticator: text,
+    /** As the backend named them. */
+    given: user.pick({ username: true, uid: true }),
+    /** As Kubernetes sees them. */
+    named: user,
+    since: z.int(),
+    provider: sessionProvider.optional(),
+  }),
+  /** Set once they have confirmed: the digest of the code, and its end in milliseconds since 1970. */
+  code: z.strictObject({ digest: text, until: z.int() }).optional(),
+});
+
+/** A login of which the person is known. They have not confirmed it yet, or their client has not fetched the session. */
+export type PendingLogin = Readonly<z.infer<typeof pending>>;
+
+export type PendingLogins = ReturnType<typeof createPendingLogins>;
+
+/** How long a code is valid, in milliseconds. */
+const codeLifetime = 60_000;
+/** How long one call waits for Redis, in milliseconds. A person waits, not a review. */
+const callLimit = 2_000;
+/** The maximum size of a record. A user in a thousand groups with long names takes less. */
+const maxBytes = 512 * 1024;
+
+const sealedFor = 'pending logins';
+
+/** An attempt whose code was used, or that was cancelled, has this value until it expires. */
+const used = 'used';
+
+/** Writes a record, unless the attempt has ended. KEYS: the attempt. ARGV: the record, and its time to live in milliseconds. */
+const putScript = `
+if redis.call('GETRANGE', KEYS[1], 0, 3) == '${used}' then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1`;
+
+/** Ends an attempt, if its record is still the same. KEYS: the attempt. ARGV: the record. */
+const takeScript = `
+if redis.call('GETRANGE', KEYS[1], 0, -1) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], '${used}', 'PX', math.max(1, redis.call('PTTL', KEYS[1])))
+return 1`;
+
+const isDone = z.union([z.literal(0), z.literal(1)]).transform((reply) => reply === 1);
+
+/**
+ * Keeps logins in progress in the Redis that all replicas share, sealed, from when the person is known until the client has
+ * its session. Who can write there can neither make a login nor change one.
+ *
+ * @param now the wall clock in milliseconds
+ */
+export function createPendingLogins(redis: SharedRedis, now: () => number) {
+  const keyOf = (id: string) => `${redis.keyPrefix}cache-login:${id}`;
+  const run = (script: string, id: string, ...given: (string | number)[]): Promise<boolean> =>
+    redis.askWithin('login', callLimit, async (client) =>
+      readReply(isDone, await client.eval(script, 1, keyOf(id), ...given)),
+    );
+  async function find(id: string) {
+    const { reply } = await redis.askWithin('login', callLimit, (client) =>
+      readValue(client, stringUpTo(maxBytes), keyOf(id)),
+    );
+    if (typeof reply !== 'string') return undefined;
+    const plain = openText(redis.sealingKeys, sealedFor, id, reply);
+    const { data } = pending.safeParse(plain === undefined ? undefined : JSON.parse(plain));
+    return data && { sealed: reply, login: data };
+  }
+  /** @returns false if the attempt has ended */
+  function put({ id, until }: Pick<Attempt, 'id' | 'until'>, login: PendingLogin) {
+    const [key] = redis.sealingKeys;
+    const left = until - now();
+    if (key === undefined || left < 1) return Promise.resolve(false);
+    return run(putScript, id, sealText(key, sealedFor, id, JSON.stringify(login)), left);
+  }
+  /** Finds the login of this browser. */
+  async function ofBrowser(id: string, secret: string) {
+    const found = await find(id);
+    return found && isEqual(found.login.browser, secretDigest(secret)) ? found : undefined;
+  }
+  return {
+    put,
+    /** @returns undefined if there is none, it has ended, or another browser has logged in */
+    read: async (id: string, secret: string): Promise<PendingLogin | undefined> =>
+      (await ofBrowser(id, secret))?.login,
+    /** Makes the code for the client. A further one replaces it. @returns undefined as `read` does */
+    async issueCode(attempt: Attempt, secret: string): Promise<string | undefined> {
+      const login = (await ofBrowser(attempt.id, secret))?.login;
+      if (login === undefined) return undefined;
+      const code = attempt.id + randomText(codeSecretLength);
+      const until = Math.min(attempt.until, now() + codeLifetime);
+      const isPut = await put(attempt, { ...login, code: { digest: secretDigest(code), until } });
+      return isPut ? code : undefined;
+    },
+    /** Ends an attempt of this browser without a session. @returns false as `read` returns undefined */
+    async cancel(id: string, secret: string): Promise<boolean> {
+      const found = await ofBrowser(id, secret);
+      return found !== undefined && (await run(takeScript, id, found.sealed));
+    },
+    /**
+     * Takes a login by its code, which ends the attempt. A code with the wrong secret does not end it.
+     *
+     * @returns undefined if the code is unknown, was taken before, or has expired
+     */
+    async take(code: string): Promise<PendingLogin | undefined> {
+      const id = idOfCode(code);
+      const found = id === undefined ? undefined : await find(id);
+      if (id === undefined || found === undefined) return undefined;
+      const { login, sealed } = found;
+      const isRight = login.code !== undefined && isEqual(login.code.digest, secretDigest(code));
+      if (!isRight || !(await run(takeScript, id, sealed))) return undefined;
+      return (login.code?.until ?? 0) > now() ? login : undefined;
+    },
+  };
+}

@@ -1,0 +1,138 @@
+import { asError, withoutToken } from '../../base/logging/error-fields.ts';
+import { LoginError } from '../login-error.ts';
+import { entered, type LoginLimits, type LoginRequest } from '../login-request.ts';
+import type { LoginProvider, Proof } from '../login-service.ts';
+import { ProviderError } from '../providers/provider-error.ts';
+import { type BrowserState, idLength } from './attempt.ts';
+import { browserOf } from './browser-logins.ts';
+import { PageError } from './page-error.ts';
+import { type PageRequest, requestOf, requireState, stateOf } from './page-request.ts';
+
+/** Why a login at a provider did not succeed, for the page. */
+export type ProviderProblem =
+  | 'too-many'
+  | 'unavailable'
+  | `provider-${'denied' | 'refused' | 'failed' | 'unavailable'}`;
+
+/** Begins a login at a provider. @returns where the browser is to go, or why it can't */
+export async function beginAtProvider(page: PageRequest) {
+  const { context, browser, attempt, signal } = page;
+  const { secret } = requireState(page);
+  const { attempt: sealed = '', provider: name = '' } = context.params as Record<string, string>;
+  const provider = providerOf(page, browser.providers, name);
+  try {
+    const { url, flow } = await provider.client.begin(attempt.id, attempt.username, signal);
+    return { state: { secret, flow: { ...flow, provider: name, attempt: sealed } }, url };
+  } catch (error) {
+    return { state: { secret }, problem: providerProblem(page, provider, error) };
+  }
+}
+
+function providerOf(
+  { known }: LoginRequest,
+  providers: ReadonlyMap<string, LoginProvider>,
+  name: string,
+): LoginProvider {
+  const provider = providers.get(name);
+  if (provider === undefined) throw new PageError('not-found', 404);
+  Object.assign(known, { provider: name, authenticator: provider.authenticator });
+  return provider;
+}
+
+/** What becomes of the answer of a provider: the person's proof, or why there is none. */
+interface ProviderAnswer {
+  readonly page: PageRequest;
+  readonly state: BrowserState;
+  readonly problem?: ProviderProblem;
+  readonly proof?: { readonly proof: Proof; readonly revision: number };
+}
+
+/**
+ * Reads the answer of a provider, which the browser brings. It must be for the login that this browser has begun there.
+ *
+ * @throws PageError if it has begun none
+ */
+export async function finishAtProvider(
+  request: LoginRequest,
+  { inFlight }: LoginLimits,
+): Promise<ProviderAnswer> {
+  const { context, service } = request;
+  const browser = browserOf(service);
+  const { provider: name = '' } = context.params as Record<string, string>;
+  const provider = providerOf(request, browser.providers, name);
+  const query = new URLSearchParams(context.querystring);
+  // The provider's state begins with the id of the attempt, which names the cookie.
+  const flow = stateOf(request, (query.get('state') ?? '').slice(0, idLength))?.flow;
+  if (flow === undefined || flow.provider !== name) throw new PageError('other-browser', 403);
+  const page = requestOf(request, flow.attempt);
+  const { secret } = requireState(page);
+  const state = { secret };
+  const { revision } = browser.revocations;
+  try {
+    const leave = entered(inFlight.enter(service.config.limits.inFlight));
+    const proof = await prove(page, provider, query, flow).finally(leave);
+    if (proof === undefined) return { page, state, problem: 'provider-refused' };
+    return { page, state, proof: { proof, revision } };
+  } catch (error) {
+    return { page, state, problem: providerProblem(page, provider, error) };
+  }
+}
+
+/** @returns undefined if the authenticator does not accept the ID token */
+async function prove(
+  { known, signal }: PageRequest,
+  provider: LoginProvider,
+  query: URLSearchParams,
+  flow: NonNullable<BrowserState['flow']>,
+): Promise<Proof | undefined> {
+  const since = Date.now();
+  const { idToken, acr, amr, authTime } = await provider.client.finish(query, flow, signal);
+  const answer = await provider
+    .logIn(idToken, { audiences: [], signal })
+    .catch((error: unknown) => {
+      throw new Error(withoutToken(asError(error).message, idToken));
+    });
+  if (answer.kind !== 'logged-in') {
+    known.reason = answer.kind === 'rejected' ? answer.reason : 'unknown-user';
+    known.subject = answer.kind === 'rejected' ? answer.subject : undefined;
+    return undefined;
+  }
+  const { given, named, credential } = answer;
+  const { groups, extra } = given;
+  return {
+    authenticator: provider.authenticator,
+    since,
+    given,
+    named,
+    provider: {
+      name: provider.name,
+      ...(groups && { groups }),
+      ...(extra && { extra }),
+      ...(credential && { credential }),
+      ...(acr !== undefined && { acr }),
+      ...(amr !== undefined && { amr }),
+      ...(authTime !== undefined && { authTime }),
+    },
+  };
+}
+
+/** Says on the page why a provider did not log the person in, and in the log what to do about it. */
+function providerProblem(
+  { known, service: { logger } }: PageRequest,
+  { name, authenticator }: LoginProvider,
+  error: unknown,
+): ProviderProblem {
+  if (error instanceof LoginError) {
+    if (error.status === 429) return 'too-many';
+    throw error;
+  }
+  const reason = asError(error).message;
+  if (!(error instanceof ProviderError)) {
+    logger.warn({ provider: name, authenticator, reason }, 'ID token could not be checked');
+    return 'unavailable';
+  }
+  known.reason = `provider-${error.kind}`;
+  if (error.kind !== 'denied')
+    logger.warn({ provider: name, authenticator, reason }, 'login at a provider failed');
+  return `provider-${error.kind}`;
+}

@@ -1,0 +1,107 @@
+import type { Context } from 'koa';
+import { pause } from '../base/deadlines.ts';
+import { isClosed } from '../http/http-server.ts';
+import type { InFlight } from '../http/limits.ts';
+import type { RateLimit } from './bounds.ts';
+import { LoginError, tooMany } from './login-error.ts';
+import type { LoginAction, LoginFacts } from './login-report.ts';
+import type { LoginService, NewSession } from './login-service.ts';
+
+/** One request to the login server, with the facts for its report. */
+export interface LoginRequest {
+  readonly context: Context;
+  readonly service: LoginService;
+  readonly address: string;
+  /** It is aborted when the client has gone, and after the time of a review. */
+  readonly signal: AbortSignal;
+  readonly known: { -readonly [Key in keyof LoginFacts]?: LoginFacts[Key] } & {
+    action: LoginAction;
+  };
+}
+
+export type LoginHandler = (request: LoginRequest) => Promise<void>;
+
+/** Adds a route, whose requests are reported as an action. */
+export type AddRoute = (
+  method: 'get' | 'post' | 'delete',
+  path: string,
+  action: LoginAction,
+  handle: LoginHandler,
+) => void;
+
+/** The limits of logins, which all requests share. */
+export interface LoginLimits {
+  readonly inFlight: InFlight;
+  /** Counts the refused passwords of each address. */
+  readonly passwords: RateLimit;
+  /** Counts the logins of each user. */
+  readonly logins: RateLimit;
+}
+
+/**
+ * The step in milliseconds: a refused login takes a multiple of it, so that its time does not show how many directories
+ * were asked.
+ */
+const refusalStep = 500;
+
+/** Returns what ends the count of a request. @throws LoginError when there are too many requests already */
+export function entered(leave: (() => void) | undefined): () => void {
+  if (leave === undefined) throw tooMany('too many requests in progress', 1);
+  return leave;
+}
+
+/**
+ * Does work within the limit of all clients together, and of the guesses of one address. Only a refusal is a guess, and
+ * work that the client did not wait for: it costs the backend as much, and counts for the user.
+ */
+export async function withinLimits<Result>(
+  request: LoginRequest,
+  { inFlight, passwords }: LoginLimits,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const taken = passwords.take(request.address);
+  if (typeof taken === 'number') throw tooMany('too many refused logins from this address', taken);
+  let isGuess = false;
+  try {
+    const leave = entered(inFlight.enter(request.service.config.limits.inFlight));
+    return await work().finally(leave);
+  } catch (error) {
+    isGuess = isClosed(request.context.res) || (error instanceof LoginError && error.isGuess);
+    throw error;
+  } finally {
+    if (!isGuess) taken();
+  }
+}
+
+/** Makes a refusal take a multiple of the step. */
+export async function inSteps<Result>(
+  signal: AbortSignal,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const begun = performance.now();
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof LoginError && error.isGuess) await untilStep(begun, signal);
+    throw error;
+  }
+}
+
+/**
+ * Waits until the time since `begun` is a multiple of the step. It takes no slot, since it costs only an open
+ * connection.
+ */
+async function untilStep(begun: number, signal: AbortSignal): Promise<void> {
+  const taken = performance.now() - begun;
+  await pause(Math.ceil(taken / refusalStep) * refusalStep - taken, signal).catch(() => undefined);
+}
+
+/** Answers with a new session. */
+export function answerSession(
+  { context, known }: LoginRequest,
+  { token, session, user }: NewSession,
+): void {
+  Object.assign(known, { token, session });
+  context.status = 201;
+  context.body = { token, expiresAt: new Date(session.until), user };
+}

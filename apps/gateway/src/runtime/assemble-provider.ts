@@ -1,0 +1,174 @@
+import type { Authenticator, IdTokenIssuer } from '@sallyport/authenticator';
+import { ConfigError, type ConfigProblem } from '../config/problems.ts';
+import type {
+  AuthenticatorConfig,
+  GatewayConfig,
+  LoginConfig,
+  ProviderConfig,
+} from '../config/types.ts';
+import { withCheckedDecision } from '../engine/chain/decision.ts';
+import { withIdentityPolicy } from '../engine/chain/identity-policy.ts';
+import { type Directory, withDirectory } from '../engine/directory/with-directory.ts';
+import { requireKnown } from '../engine/revocation/with-blocks.ts';
+import { providerUsers, writeSessionUser } from '../engine/sessions/session-user.ts';
+import type { LoginProvider } from '../login/login-service.ts';
+import { createOpenIdClient, type OpenIdClientOptions } from '../login/providers/openid-client.ts';
+import type { LinkParts } from './assemble-link.ts';
+import type { CreatedAuthenticator } from './authenticators.ts';
+
+interface AssembleProviderOptions
+  extends Pick<
+      LinkParts,
+      'authenticator' | 'prefixes' | 'blocks' | 'clocks' | 'logger' | 'provenance'
+    >,
+    Pick<OpenIdClientOptions, 'onCall'> {
+  readonly config: AuthenticatorConfig;
+  /** The guard of its link: logins take the same slots, and the same circuit counts them. */
+  readonly guard: Authenticator;
+  readonly directory: Directory | undefined;
+  readonly login: LoginConfig;
+}
+
+/** Milliseconds that a session lasts at most if no one finds out about a disabled account. */
+const uncheckedLifetime = 8 * 3_600_000;
+
+/** Returns the milliseconds that a session of a provider lasts at most. */
+export function providerLifetime(
+  { ttl }: Pick<ProviderConfig, 'ttl'>,
+  login: Pick<LoginConfig, 'ttl'>,
+  { directory }: Pick<AuthenticatorConfig, 'directory'>,
+): number {
+  return Math.min(login.ttl, ttl ?? (directory ? login.ttl : uncheckedLifetime));
+}
+
+/**
+ * Stacks the layers for people who log in at a provider: checkedDecision(guard) for their ID token, and directory(policy) for
+ * their sessions, in which the ID token is not there any more.
+ *
+ * @returns `provider` for logins, and `users` for sessions: see `SessionDependencies.usersOf`
+ */
+export function assembleProvider(
+  name: string,
+  written: ProviderConfig,
+  options: AssembleProviderOptions,
+): { readonly provider: LoginProvider; readonly users: Authenticator } {
+  const { config, authenticator, guard, directory, login, prefixes, blocks, clocks, logger } =
+    options;
+  const issuer = issuerOf(written, authenticator);
+  // requireProviders refuses such a config.
+  if (issuer === undefined) throw new Error(`login.providers.${name} has no issuer`);
+  const idTokens = withCheckedDecision(guard, clocks.wall);
+  const keyPrefix = options.provenance?.keyPrefix;
+  const named = withIdentityPolicy(providerUsers, config, prefixes, logger, keyPrefix);
+  const users = directory ? withDirectory(named, directory, config.username.prefix) : named;
+  const client = createOpenIdClient({
+    ...issuer,
+    clientId: written.clientId,
+    clientSecret: written.clientSecret,
+    scopes: written.scopes,
+    prompt: written.prompt,
+    redirectUri: redirectUri(login, name),
+    now: clocks.monotonic,
+    onCall: options.onCall,
+  });
+  const provider: LoginProvider = {
+    name,
+    title: written.title ?? name,
+    authenticator: config.name,
+    ttl: providerLifetime(written, login, config),
+    client,
+    async logIn(idToken, context) {
+      if (blocks.ofToken(idToken) !== undefined) return { kind: 'rejected', reason: 'blocked' };
+      const decision = await idTokens.authenticate(idToken, context);
+      if (decision.kind !== 'authenticated') return decision;
+      const { user: given, credential } = decision;
+      const { username, uid, groups, extra } = given;
+      const session = {
+        username,
+        uid,
+        since: 0,
+        provider: { name, ...(groups && { groups }), ...(extra && { extra }) },
+      };
+      const today = await users.authenticate(writeSessionUser(session), context);
+      if (today.kind !== 'authenticated') return today;
+      requireKnown(blocks);
+      const isBlocked =
+        blocks.ofUser(today.user.username, today.user.groups ?? []) ??
+        (credential && blocks.ofCredential(credential));
+      if (isBlocked) return { kind: 'rejected', reason: 'blocked', subject: username };
+      return { kind: 'logged-in', given, named: today.user, credential };
+    },
+  };
+  return { provider, users };
+}
+
+/** Returns the URL to register at a provider, to which it sends people back. */
+export function redirectUri({ publicUrl }: Pick<LoginConfig, 'publicUrl'>, name: string): string {
+  return `${publicUrl}/login/callback/${name}`;
+}
+
+/** Finds the issuer of a provider among those of its authenticator. */
+function issuerOf(
+  { issuer }: Pick<ProviderConfig, 'issuer'>,
+  authenticator: Authenticator,
+): IdTokenIssuer | undefined {
+  const all = [...(authenticator.idTokenIssuers?.() ?? [])];
+  if (issuer === undefined) return all.length === 1 ? all[0] : undefined;
+  return all.find((one) => one.issuer === issuer);
+}
+
+/** Finds the providers whose authenticator can't check their ID tokens. */
+export function providerProblems(
+  { login }: Pick<GatewayConfig, 'login'>,
+  created: readonly Pick<CreatedAuthenticator, 'config' | 'authenticator'>[],
+): readonly ConfigProblem[] {
+  return Object.entries(login?.providers ?? {}).flatMap(([name, written]) => {
+    const found = created.find(({ config }) => config.name === written.authenticator);
+    return (found && problemOf(name, written, found)) ?? [];
+  });
+}
+
+function problemOf(
+  name: string,
+  written: ProviderConfig,
+  { config, authenticator }: Pick<CreatedAuthenticator, 'config' | 'authenticator'>,
+): ConfigProblem | undefined {
+  if (typeof authenticator.idTokenIssuers !== 'function') {
+    return config.providerProblem(
+      name,
+      'authenticator',
+      "can't check ID tokens (its plugin has no idTokenIssuers)",
+      'write the name of an authenticator that checks ID tokens, such as one with use: jwt',
+    );
+  }
+  const urls = [...authenticator.idTokenIssuers()].map(({ issuer }) => issuer);
+  const issuer = issuerOf(written, authenticator);
+  if (issuer === undefined) {
+    const key = written.issuer === undefined ? 'authenticator' : 'issuer';
+    const known =
+      urls.length === 0
+        ? 'has no issuer whose keys are fetched'
+        : `has the issuers ${urls.join(', ')}`;
+    const fix =
+      urls.length === 0
+        ? 'replace jwksFile in its options'
+        : 'write one of them into issuer of this provider';
+    return config.providerProblem(name, key, known, fix);
+  }
+  if (issuer.audiences.includes(written.clientId)) return undefined;
+  return config.providerProblem(
+    name,
+    'clientId',
+    `accepts tokens of ${issuer.issuer} for ${issuer.audiences.join(', ')} only, so it would refuse the ID tokens of this client`,
+    'add clientId to the audiences of that issuer',
+  );
+}
+
+/** @throws ConfigError when a provider has an authenticator that can't check its ID tokens */
+export function requireProviders(
+  config: Pick<GatewayConfig, 'login'>,
+  created: readonly CreatedAuthenticator[],
+): void {
+  const problems = providerProblems(config, created);
+  if (problems.length > 0) throw new ConfigError(problems, []);
+}
