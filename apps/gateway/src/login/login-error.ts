@@ -62,6 +62,15 @@ export function noSession(): LoginError {
   );
 }
 
+/** Makes the error of a refused login, whatever the reason. */
+export function wrongCredentials(): LoginError {
+  return new LoginError(
+    401,
+    'wrong-credentials',
+    'the name or the password is wrong, or this user is not allowed to log in',
+  );
+}
+
 /** Makes the error of a code that gets no session. */
 export function wrongCode(): LoginError {
   return new LoginError(

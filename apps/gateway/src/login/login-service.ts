@@ -18,7 +18,14 @@ import type { Session, SessionTexts } from '../engine/sessions/session-text.ts';
 import type { RateLimit } from './bounds.ts';
 import type { AttemptTexts } from './browser/attempt.ts';
 import type { PendingLogins } from './browser/pending-logins.ts';
-import { LoginError, tooMany, unavailable, uncheckedLogin, wrongCode } from './login-error.ts';
+import {
+  LoginError,
+  tooMany,
+  unavailable,
+  uncheckedLogin,
+  wrongCode,
+  wrongCredentials,
+} from './login-error.ts';
 import type { LoginFacts } from './login-report.ts';
 import type { OpenIdClient } from './providers/openid-client.ts';
 
@@ -113,6 +120,11 @@ const loginBody = z.strictObject({ ...credentials, ...place });
 
 type Credentials = Pick<z.infer<typeof loginBody>, keyof typeof credentials>;
 
+/** Reads the form of a page. @returns undefined if no user has such a name or password */
+export function parseCredentials(form: URLSearchParams): Credentials | undefined {
+  return z.object(credentials).safeParse(Object.fromEntries(form)).data;
+}
+
 /** Reads the body of `POST /v1/sessions`. @throws LoginError that names the field, and quotes nothing */
 export function parseLoginBody(body: unknown) {
   const known =
@@ -181,7 +193,7 @@ export type SessionPlace = Readonly<Pick<Session, 'cluster' | 'device' | 'addres
 interface LoginOrigin {
   readonly address: string;
   readonly signal: AbortSignal;
-  /** Counts the logins of each user, by the name that Kubernetes sees. */
+  /** Counts the logins of each user. */
   readonly logins: RateLimit;
 }
 
@@ -189,12 +201,19 @@ interface LoginOrigin {
 export async function logIn(
   service: LoginService,
   request: ReturnType<typeof parseLoginBody>,
-  { address, ...origin }: LoginOrigin,
+  { address, signal, logins }: LoginOrigin,
   progress: LoginProgress,
 ): Promise<NewSession> {
   const cluster = chooseCluster(service.config, request.cluster);
-  const proof = await provePassword(service, request, origin.signal, progress);
-  return createSession(service, proof, { cluster, device: request.device, address }, origin);
+  const proof = await provePassword(service, request, signal, progress);
+  countLogin(logins, proof);
+  return createSession(service, proof, { cluster, device: request.device, address }, signal);
+}
+
+/** Counts a login of a user, by the name that Kubernetes sees. @throws LoginError if there were too many */
+export function countLogin(logins: RateLimit, { named }: Pick<Proof, 'named'>): void {
+  const taken = logins.take(named.username);
+  if (typeof taken === 'number') throw tooMany('too many logins of this user', taken);
 }
 
 /**
@@ -224,11 +243,9 @@ export async function createSession(
   service: LoginService,
   { named, given, ...proof }: Proof,
   place: SessionPlace,
-  { signal, logins }: Pick<LoginOrigin, 'signal' | 'logins'>,
+  signal: AbortSignal,
 ) {
   const { config, issuer, texts } = service;
-  const taken = logins.take(named.username);
-  if (typeof taken === 'number') throw tooMany('too many logins of this user', taken);
   const { cluster, device, address } = place;
   const { audience } = (cluster === undefined ? undefined : config.clusters[cluster]) ?? {};
   const until = proof.since + lifetimeOf(service, proof);
@@ -336,11 +353,7 @@ async function checkPassword(
   progress.reason ??= 'unknown-user';
   // There is one text for an unknown name, a wrong password and all other reasons of a refusal: it must not show who
   // exists.
-  throw new LoginError(
-    401,
-    'wrong-credentials',
-    'the name or the password is wrong, or this user is not allowed to log in',
-  );
+  throw wrongCredentials();
 }
 
 /**

@@ -1,5 +1,5 @@
 import { wrongCode } from '../login-error.ts';
-import { answerSession, type LoginLimits, type LoginRequest } from '../login-request.ts';
+import { answerSession, type LoginRequest } from '../login-request.ts';
 import { chooseCluster, createSession, parseBrowserBody, parseCodeBody } from '../login-service.ts';
 import { attemptLifetime, idLength, isVerifier, randomText } from './attempt.ts';
 import { browserOf, fromPending } from './browser-logins.ts';
@@ -19,11 +19,7 @@ export async function beginLogin(request: LoginRequest, body: unknown): Promise<
 }
 
 /** Makes a session for the client that began a login. A client without its secret ends the login. */
-export async function redeemCode(
-  request: LoginRequest,
-  body: unknown,
-  { logins }: LoginLimits,
-): Promise<void> {
+export async function redeemCode(request: LoginRequest, body: unknown): Promise<void> {
   const { service, address, signal, known } = request;
   known.action = 'redeem';
   const { pending, revocations } = browserOf(service);
@@ -49,5 +45,5 @@ export async function redeemCode(
   }
   const cluster = chooseCluster(service.config, attempt.cluster);
   const place = { cluster, device: attempt.device, address };
-  answerSession(request, await createSession(service, proof, place, { signal, logins }));
+  answerSession(request, await createSession(service, proof, place, signal));
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { networkOf } from '../../http/socket-limit.ts';
 import type { LoginRequest } from '../login-request.ts';
 import type { BrowserLogins } from '../login-service.ts';
 import { pageHeaders } from '../pages/page-headers.ts';
@@ -96,7 +97,7 @@ export function viewOf({ attempt, address }: PageRequest) {
     cluster: attempt.cluster,
     device: attempt.device,
     address: attempt.address,
-    isOtherAddress: attempt.address !== address,
+    isOtherAddress: networkOf(attempt.address) !== networkOf(address),
   };
 }
 

@@ -1,5 +1,5 @@
 import { createFormReader } from '../../http/read-body.ts';
-import { LoginError } from '../login-error.ts';
+import { LoginError, wrongCredentials } from '../login-error.ts';
 import {
   type AddRoute,
   inSteps,
@@ -7,7 +7,7 @@ import {
   type LoginRequest,
   withinLimits,
 } from '../login-request.ts';
-import { type Proof, provePassword } from '../login-service.ts';
+import { countLogin, type Proof, parseCredentials, provePassword } from '../login-service.ts';
 import { codePage } from '../pages/code-page.ts';
 import { confirmPage } from '../pages/confirm-page.ts';
 import { loginPage } from '../pages/login-page.ts';
@@ -46,7 +46,7 @@ export function addPages(route: AddRoute, bodyTimeout: number, limits: LoginLimi
   route('get', '/login/callback/:provider', 'provider-login', async (request) => {
     const { page, state, problem, proof } = await finishAtProvider(request, limits);
     if (proof === undefined) showLogin(page, state, problem);
-    else await showConfirmation(page, state, proof);
+    else await showConfirmation(page, state, proof, limits);
   });
   route('get', '/login/:attempt', 'page', async (request) => {
     const page = pageRequest(request);
@@ -118,8 +118,10 @@ async function showConfirmation(
   page: PageRequest,
   { secret }: BrowserState,
   { proof, revision }: { readonly proof: Proof; readonly revision: number },
+  { logins }: LoginLimits,
 ): Promise<void> {
   const { service, browser, attempt, known } = page;
+  countLogin(logins, proof);
   const { challenge, cluster, device } = attempt;
   const { username, uid } = proof.given;
   Object.assign(known, { authenticator: proof.authenticator, username: proof.named.username });
@@ -144,18 +146,18 @@ async function logInOnPage(
   const form = await readForm(page.context);
   requireForm(page, state, form);
   const { service, browser, signal, known } = page;
-  const [username, password] = [form.get('username') ?? '', form.get('password') ?? ''];
+  const given = parseCredentials(form);
   const { revision } = browser.revocations;
   try {
-    const given = { username, password };
+    if (given === undefined) throw wrongCredentials();
     const proof = await inSteps(signal, () =>
       withinLimits(page, limits, () => provePassword(service, given, signal, known)),
     );
-    await showConfirmation(page, state, { proof, revision });
+    await showConfirmation(page, state, { proof, revision }, limits);
   } catch (error) {
     const problem = problemOf(error);
     if (problem === undefined) throw error;
-    showLogin(page, state, problem, username);
+    showLogin(page, state, problem, given?.username);
   }
 }
 
