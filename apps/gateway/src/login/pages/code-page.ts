@@ -18,7 +18,8 @@ export function codePage({ attempt, username, code }: CodePageOptions): string {
     codeTexts.title(attemptTexts.logIn(attempt.cluster)),
     html`<h1>${codeTexts.heading}</h1>
 <div><label for="code">${codeTexts.code}</label>
-<textarea id="code" readonly autofocus rows="3" autocomplete="off" autocapitalize="none" spellcheck="false" aria-describedby="todo ${warningId}">${code}</textarea></div>
+<textarea id="code" readonly autofocus rows="3" autocomplete="off" spellcheck="false"
+  aria-describedby="todo ${warningId}">${code}</textarea></div>
 <p id="todo">${codeTexts.todo}</p>
 ${warningBox(html`${codeTexts.warning}`)}
 ${facts([

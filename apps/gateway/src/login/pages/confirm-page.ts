@@ -23,7 +23,10 @@ interface ConfirmPageOptions {
   readonly hasListener: boolean;
 }
 
-/** Makes the page that asks a person whether to give the client this login. Nothing has the focus: Enter alone must not confirm. */
+/**
+ * Makes the page that asks a person whether to give the client this login. Nothing has the focus: the Enter that sent
+ * the password must not confirm, too.
+ */
 export function confirmPage(options: ConfirmPageOptions): string {
   const { attempt, path, form, username, provider, hasListener } = options;
   const answers = hasListener

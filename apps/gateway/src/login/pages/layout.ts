@@ -13,7 +13,12 @@ export interface AttemptView {
   readonly isOtherAddress: boolean;
 }
 
-/** Makes a whole page. @param title what the page is about, and its state */
+/**
+ * Makes a whole page. It has no link to an icon: while the content security policy allows no image, a browser asks for
+ * no icon, and without the link it does not report one as blocked either.
+ *
+ * @param title what the page is about, and its state
+ */
 export function layout(title: string | Html, content: Html): string {
   return render(html`<!doctype html>
 <html lang="en">

@@ -31,12 +31,11 @@ const problemId = 'problem';
 export function loginPage(options: LoginPageOptions): string {
   const { attempt, passwords, providers, problem } = options;
   const logIn = attemptTexts.logIn(attempt.cluster);
-  const found = problem && problems[problem];
   const hasBoth = passwords && providers.length > 0;
   return layout(
-    found === undefined ? logIn : html`${found.title} - ${logIn}`,
+    problem === undefined ? logIn : html`${problems[problem].title} - ${logIn}`,
     html`<h1>${logInHeading(attempt)}</h1>
-${found && html`<p class="box problem" role="alert" id="${problemId}"><strong>${found.title}.</strong> ${found.text}</p>`}
+${problem && problemBox(problems[problem].text)}
 ${addressWarning(attempt, attemptTexts.closePage)}
 ${facts(originOf(attempt))}
 ${passwords ? passwordSection(options, hasBoth) : undefined}
@@ -44,41 +43,60 @@ ${providers.length > 0 ? providerSection(options, hasBoth) : undefined}`,
   );
 }
 
+function problemBox(text: string): Html {
+  return html`<p class="box problem" role="alert" id="${problemId}"><strong>${attemptTexts.error}:</strong> ${text}</p>`;
+}
+
 function passwordSection(options: LoginPageOptions, hasHeading: boolean): Html {
   const { path, form, problem } = options;
   // A direction mark in the field could make a name look like another one. The person types the name again.
   const username = isMisleading(options.username ?? '') ? '' : (options.username ?? '');
-  const [first, second] = [html` autofocus${describedBy(options)}`, undefined];
   const invalid = problem === 'wrong-credentials' ? html` aria-invalid="true"` : undefined;
+  const next = nextField(options);
   return html`<section>
 ${hasHeading ? html`<h2>${loginTexts.withPassword}</h2>` : undefined}
 <form method="post" action="${path}/password">
 <input type="hidden" name="form" value="${form}">
 <div><label for="username">${loginTexts.username}</label>
-<input id="username" name="username" value="${fieldValue(username)}" autocomplete="username" autocapitalize="none" autocorrect="off" spellcheck="false" required${invalid}${username === '' ? first : second}></div>
+<input id="username" name="username" value="${fieldValue(username)}" required${invalid}
+  autocomplete="username" autocapitalize="none" autocorrect="off" spellcheck="false"${username === '' ? next : undefined}></div>
 <div><label for="password">${loginTexts.password}</label>
-<input id="password" name="password" type="password" autocomplete="current-password" required${invalid}${username === '' ? second : first}></div>
+<input id="password" name="password" type="password" required${invalid}
+  autocomplete="current-password"${username === '' ? undefined : next}></div>
 <button class="primary">${loginTexts.submit}</button>
 </form>
 </section>`;
 }
 
-/** Ties the field that has the focus to the boxes above it, which a screen reader would skip. */
+/**
+ * Makes the attributes of the field to fill in next. The field has the focus, except below a warning: on a phone the
+ * focus would scroll the warning away.
+ */
+function nextField(options: LoginPageOptions): Html {
+  const focus = options.attempt.isOtherAddress ? undefined : html` autofocus`;
+  return html`${focus}${describedBy(options)}`;
+}
+
+/** Ties an element to the boxes above it, which a screen reader skips when it goes to the element. */
 function describedBy({ attempt, problem }: LoginPageOptions): Html | undefined {
   const ids = [problem && problemId, attempt.isOtherAddress ? warningId : undefined];
   const list = ids.filter((id) => id !== undefined).join(' ');
   return list === '' ? undefined : html` aria-describedby="${list}"`;
 }
 
+/** Lists the providers as links, since browsers check the redirects of a form against `form-action`. */
 function providerSection(options: LoginPageOptions, hasHeading: boolean): Html {
-  const links = options.providers.map(
-    // Links, since browsers check the redirects of a form against form-action.
-    ({ name, title }) => html`
-<li><a class="button" href="${options.path}/provider/${encodeURIComponent(name.toWellFormed())}">${loginTexts.provider(title)}</a></li>`,
-  );
+  const { path, passwords, providers } = options;
+  const look = !passwords && providers.length === 1 ? 'button primary' : 'button';
+  const links = providers.map(({ name, title }, index) => {
+    const description = !passwords && index === 0 ? describedBy(options) : undefined;
+    const href = `${path}/provider/${encodeURIComponent(name.toWellFormed())}`;
+    return html`
+<li><a class="${look}" href="${href}"${description}>${loginTexts.provider(title)}</a></li>`;
+  });
   return html`<section>
 ${hasHeading ? html`<h2>${loginTexts.withProvider}</h2>` : undefined}
-<ul>${links}
+<ul role="list">${links}
 </ul>
 </section>`;
 }

@@ -6,18 +6,19 @@ interface MessagePageOptions {
   readonly kind: MessageKind;
   /** The path at which the person can try again. */
   readonly again?: string | undefined;
-  /** The seconds to wait, for `too-many`. */
+  /** The seconds to wait, for `too-many`. If they are undefined, the page says a minute. */
   readonly wait?: number | undefined;
 }
 
 /** Makes a page that says what happened, and what to do next. */
 export function messagePage({ kind, again, wait }: MessagePageOptions): string {
   const { title, text, next } = messages[kind];
+  const advice = kind === 'too-many' && wait !== undefined ? waitText(wait) : next;
   return layout(
     title,
     html`<h1>${title}</h1>
 <p>${text}</p>
-<p>${kind === 'too-many' ? waitText(wait) : next}</p>
+<p>${advice}</p>
 ${again === undefined ? undefined : html`<a class="button" href="${again}">${tryAgain}</a>`}`,
   );
 }

@@ -36,6 +36,7 @@ section + section { border-top: 1px solid var(--line); padding-top: 1.25rem; }
 h1 { font-size: 1.5rem; line-height: 1.25; }
 h2 { font-size: 1rem; }
 dl { display: grid; gap: .5rem; }
+@media (min-width: 30rem) { dl div { display: grid; grid-template-columns: 7rem minmax(0, 1fr); gap: 1rem; align-items: baseline; } }
 dt { color: var(--quiet); font-size: .875rem; }
 dd { font-weight: 600; }
 ul { list-style: none; padding: 0; display: grid; gap: .75rem; }

@@ -15,7 +15,8 @@ export const attemptTexts = {
   provider: 'Logged in with',
   cluster: 'Cluster',
   device: 'Device name',
-  address: 'Started from address',
+  address: 'Started from',
+  error: 'Error',
   warning: 'Warning',
   otherAddress: (address: Html) =>
     html`This login was started from another address (${address}) than the address of this browser.`,
@@ -23,9 +24,9 @@ export const attemptTexts = {
 };
 
 export const loginTexts = {
-  withPassword: 'With name and password',
+  withPassword: 'With username and password',
   withProvider: 'With single sign-on',
-  username: 'Name',
+  username: 'Username',
   password: 'Password',
   submit: 'Log in',
   provider: (title: string) => `Log in with ${title}`,
@@ -68,7 +69,8 @@ export type LoginProblem = keyof typeof problems;
 export const confirmTexts = {
   title: (logIn: Html) => html`Confirm - ${logIn}`,
   heading: (logIn: Html) => html`${logIn}?`,
-  consequence: 'The device that started this login gets the access of this user.',
+  consequence:
+    "If you continue, the device that started this login gets this user's access to the cluster.",
   notYours: 'If you did not start this login, cancel.',
   redirect: 'Log in',
   code: 'Show a code to paste',
@@ -93,9 +95,7 @@ interface MessageTexts {
 
 export const tryAgain = 'Try again';
 
-/** Says how long to wait. @param seconds undefined if no one knows */
-export function waitText(seconds: number | undefined): string {
-  if (seconds === undefined) return 'Wait a minute, then try again.';
+export function waitText(seconds: number): string {
   const count = Math.max(1, Math.ceil(seconds));
   return `Wait ${count} ${count === 1 ? 'second' : 'seconds'}, then try again.`;
 }
@@ -119,7 +119,7 @@ export const messages = {
   'other-browser': {
     title: 'Other browser, or no cookies',
     text: 'This browser did not begin this login, or it does not keep cookies of this site.',
-    next: 'Open the link in the browser in which you began, or allow cookies for this site.',
+    next: 'Open the link in the browser in which you began, or allow cookies for this site. Then try again.',
   },
   forbidden: {
     title: 'Request refused',
@@ -134,7 +134,7 @@ export const messages = {
   'too-many': {
     title: 'Too many requests',
     text: 'There were too many requests from your address.',
-    next: waitText(undefined),
+    next: 'Wait a minute, then try again.',
   },
   unavailable: {
     title: 'Login not possible now',
@@ -148,8 +148,8 @@ export const messages = {
   },
   error: {
     title: 'Internal error',
-    text: 'The server made an error. Your administrator finds it in the log of the server.',
-    next: `Try again. ${callAdministrator}`,
+    text: 'The server could not answer because of an error of its own.',
+    next: `Try again. ${callAdministrator} The log of the server contains the error.`,
   },
 } as const satisfies Readonly<Record<string, MessageTexts>>;
 
