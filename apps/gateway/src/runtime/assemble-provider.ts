@@ -7,10 +7,10 @@ import type {
   ProviderConfig,
 } from '../config/types.ts';
 import { withCheckedDecision } from '../engine/chain/decision.ts';
-import { withIdentityPolicy } from '../engine/chain/identity-policy.ts';
-import { type Directory, withDirectory } from '../engine/directory/with-directory.ts';
+import { namingUsers } from '../engine/chain/identity-policy.ts';
+import { type Directory, joiningDirectory } from '../engine/directory/with-directory.ts';
 import { requireKnown } from '../engine/revocation/with-blocks.ts';
-import { providerUsers, writeSessionUser } from '../engine/sessions/session-user.ts';
+import { providerUser, type SessionUsers } from '../engine/sessions/session-user.ts';
 import type { LoginProvider } from '../login/login-service.ts';
 import { createOpenIdClient, type OpenIdClientOptions } from '../login/providers/openid-client.ts';
 import type { LinkParts } from './assemble-link.ts';
@@ -51,7 +51,7 @@ export function assembleProvider(
   name: string,
   written: ProviderConfig,
   options: AssembleProviderOptions,
-): { readonly provider: LoginProvider; readonly users: Authenticator } {
+): { readonly provider: LoginProvider; readonly users: SessionUsers } {
   const { config, authenticator, guard, directory, login, prefixes, blocks, clocks, logger } =
     options;
   const issuer = issuerOf(written, authenticator);
@@ -59,8 +59,12 @@ export function assembleProvider(
   if (issuer === undefined) throw new Error(`login.providers.${name} has no issuer`);
   const idTokens = withCheckedDecision(guard, clocks.wall);
   const keyPrefix = options.provenance?.keyPrefix;
-  const named = withIdentityPolicy(providerUsers, config, prefixes, logger, keyPrefix);
-  const users = directory ? withDirectory(named, directory, config.username.prefix) : named;
+  const named = namingUsers(config, prefixes, logger, keyPrefix);
+  const joined = directory && joiningDirectory(directory, config.username.prefix);
+  const users: SessionUsers = (session, context) => {
+    const own = named(providerUser(session), context);
+    return joined ? joined(own, context) : own;
+  };
   const client = createOpenIdClient({
     ...issuer,
     clientId: written.clientId,
@@ -89,7 +93,7 @@ export function assembleProvider(
         since: 0,
         provider: { name, ...(groups && { groups }), ...(extra && { extra }) },
       };
-      const today = await users.authenticate(writeSessionUser(session), context);
+      const today = await users(session, context);
       if (today.kind !== 'authenticated') return today;
       requireKnown(blocks);
       const isBlocked =

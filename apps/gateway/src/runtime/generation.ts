@@ -13,7 +13,11 @@ import type { DirectoryResult } from '../engine/directory/directory-user.ts';
 import type { EndedSessions } from '../engine/revocation/ended-sessions.ts';
 import type { Blocks } from '../engine/revocation/list.ts';
 import { createSessionTexts, type Session } from '../engine/sessions/session-text.ts';
-import type { RevalidationResult } from '../engine/sessions/session-user.ts';
+import {
+  type RevalidationResult,
+  type SessionUsers,
+  writeSessionUser,
+} from '../engine/sessions/session-user.ts';
 import type { RefusedSession } from '../engine/sessions/with-sessions.ts';
 import { type RedisPool, settingsForReviews } from '../engine/shared-redis/redis-pool.ts';
 import type { ProbedRedis } from '../engine/shared-redis/shared-redis.ts';
@@ -255,7 +259,12 @@ function sessionParts(
   providers: readonly ReturnType<typeof assembleProvider>[],
   { ended, sessionObserver }: GenerationDependencies,
 ): NonNullable<AssembleOptions['sessions']> {
-  const users = new Map(logins.map((one) => [one.link.name, one.users]));
+  const users = new Map(
+    logins.map((one): [string, SessionUsers] => [
+      one.link.name,
+      (session, context) => one.users.authenticate(writeSessionUser(session), context),
+    ]),
+  );
   const usersOf = ({ authenticator, provider }: Session) => {
     if (provider === undefined) return users.get(authenticator);
     const isOwn = (one: ReturnType<typeof assembleProvider>['provider']) =>

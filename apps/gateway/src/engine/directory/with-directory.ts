@@ -34,10 +34,21 @@ export interface Directory {
  */
 export function withDirectory(
   inner: Authenticator,
-  { config, users, usernamePrefix: directoryPrefix }: Directory,
+  directory: Directory,
   usernamePrefix: string,
 ): Authenticator {
-  const decide = (own: Decision, context: LinkContext): Decision | Promise<Decision> => {
+  const decide = joiningDirectory(directory, usernamePrefix);
+  return layer(inner, (token, context) =>
+    after(inner.authenticate(token, context), (own) => decide(own, context)),
+  );
+}
+
+/** Makes what {@link withDirectory} does to decisions that no authenticator makes now. */
+export function joiningDirectory(
+  { config, users, usernamePrefix: directoryPrefix }: Directory,
+  usernamePrefix: string,
+): (own: Decision, context: LinkContext) => Decision | Promise<Decision> {
+  return (own, context) => {
     if (own.kind !== 'authenticated') return own;
     const { authenticator: directory } = config;
     const { onNames } = context;
@@ -61,9 +72,6 @@ export function withDirectory(
       },
     );
   };
-  return layer(inner, (token, context) =>
-    after(inner.authenticate(token, context), (own) => decide(own, context)),
-  );
 }
 
 /** Names the account as Kubernetes would see it. A block has that name already. Every other refusal has the backend's name. */

@@ -20,6 +20,23 @@ const session: Session = {
 };
 
 const name = fc.string({ unit: anyCharacter, minLength: 1, maxLength: 20 });
+const anyProvider = fc.record(
+  {
+    name,
+    groups: fc.array(name),
+    // No key of extra comes from a token: the config names each.
+    extra: fc.dictionary(
+      name.filter((key) => key !== '__proto__'),
+      fc.array(name),
+      { noNullPrototype: true },
+    ),
+    credential: fc.record({ jti: name, sid: name }, { requiredKeys: [] }),
+    acr: name,
+    amr: fc.array(name),
+    authTime: fc.nat(),
+  },
+  { requiredKeys: ['name'] },
+);
 const anySession: fc.Arbitrary<Session> = fc.record(
   {
     authenticator: name,
@@ -32,6 +49,7 @@ const anySession: fc.Arbitrary<Session> = fc.record(
     audience: name,
     device: name,
     address: name,
+    provider: anyProvider,
   },
   { requiredKeys: ['authenticator', 'username', 'name', 'since', 'until', 'address'] },
 );

@@ -1,4 +1,6 @@
-import type { Authenticator, UserInfo } from '@sallyport/authenticator';
+import type { Authenticated, Authenticator, Decision } from '@sallyport/authenticator';
+import { remembering } from '../chain/answer.ts';
+import type { LinkContext } from '../chain/chain.ts';
 import type { Guard } from '../chain/guard.ts';
 import { layer } from '../chain/layer.ts';
 import { revalidateUser } from '../users/revalidate-user.ts';
@@ -7,29 +9,35 @@ import type { Session } from './session-text.ts';
 /** The result of asking a backend about the user of a session. `stale`: it was unavailable, and its last answer is used. */
 export type RevalidationResult = 'confirmed' | 'refused' | 'error' | 'stale';
 
-/**
- * Writes the question about a user as one text, instead of a token, so that its answer can be cached like any other. A user of
- * a provider is the answer as well.
- */
-export function writeSessionUser({
-  username,
-  uid,
-  since,
-  provider,
-}: Pick<Session, 'username' | 'uid' | 'since' | 'provider'>): string {
-  if (provider === undefined) return JSON.stringify([username, uid ?? null, since]);
-  const { groups, extra } = provider;
-  return JSON.stringify({ username, uid, groups, extra });
+/** Answers about the user of a session as they are today, with the names that Kubernetes sees. */
+export type SessionUsers = (
+  session: SessionUser,
+  context: LinkContext,
+) => Decision | Promise<Decision>;
+
+/** The part of a session that says who its user is. */
+type SessionUser = Pick<Session, 'username' | 'uid' | 'since' | 'provider'>;
+
+/** Writes the question about a user as one text, instead of a token, so that its answer can be cached like any other. */
+export function writeSessionUser({ username, uid, since }: Omit<SessionUser, 'provider'>): string {
+  return JSON.stringify([username, uid ?? null, since]);
 }
 
 /**
- * Answers such questions for users of providers: their ID token is not there any more, so the user is as it named them. A
- * `directory` around it finds out whether they may still log in.
+ * Answers for users of providers: their ID token is not there any more, so the user is as it named them. The answer is the same
+ * object for one session, since naming a user in hundreds of groups takes longer than the rest of a review.
  */
-export const providerUsers: Authenticator = {
-  authenticate: (text) => ({ kind: 'authenticated', user: JSON.parse(text) as UserInfo }),
-  close: async () => undefined,
-};
+export const providerUser = remembering(
+  ({ username, uid, provider: { groups, extra } = { name: '' } }: SessionUser): Authenticated => ({
+    kind: 'authenticated',
+    user: {
+      username,
+      ...(uid !== undefined && { uid }),
+      ...(groups && { groups }),
+      ...(extra && { extra }),
+    },
+  }),
+);
 
 /**
  * Makes an authenticator that answers such questions, from a plugin with `revalidate`. No review reaches it: it is not in the

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { LinkContext } from '../chain/chain.ts';
 import { digestOf } from '../revocation/list.ts';
 import { createSessionTexts, type Session } from './session-text.ts';
+import { providerUser, writeSessionUser } from './session-user.ts';
 import { type RefusedSession, withSessions } from './with-sessions.ts';
 
 const token = 'sps_token';
@@ -52,12 +53,10 @@ function setUp({
     clusters,
     usersOf: ({ authenticator }) =>
       authenticator === 'corp'
-        ? {
-            authenticate(text, context) {
-              asked.push(text);
-              return users(text, context);
-            },
-            close: async () => undefined,
+        ? (asking, context) => {
+            const text = writeSessionUser(asking);
+            asked.push(text);
+            return users(text, context);
           }
         : undefined,
     onRefused: (one) => refused.push(one),
@@ -197,6 +196,30 @@ describe('a session', () => {
     const { layer, context } = setUp({ inner: () => decision });
     for (const _ of [1, 2])
       expect(layer.authenticate(token, context)).toMatchObject({ kind: 'authenticated' });
+  });
+});
+
+describe('a session of a user of a provider', () => {
+  const provider = { name: 'okta', groups: ['dev'], credential: { sid: 'one' } };
+
+  test('can be blocked by the ids of its ID token', async () => {
+    const { ask } = setUp({ inner: () => recorded({ provider }) });
+    expect(await ask()).toMatchObject({ kind: 'authenticated', credential: { sid: 'one' } });
+    expect(await setUp().ask()).not.toHaveProperty('credential');
+  });
+
+  test('has the user of its ID token, made once', () => {
+    const of = { ...session, provider: { ...provider, extra: { team: ['a'] } } };
+    expect(providerUser(of)).toEqual({
+      kind: 'authenticated',
+      user: { username: 'alice', uid: '7', groups: ['dev'], extra: { team: ['a'] } },
+    });
+    expect(providerUser(of)).toBe(providerUser(of));
+    const { uid: _, ...nameless } = session;
+    expect(providerUser({ ...nameless, provider: { name: 'okta' } })).toEqual({
+      kind: 'authenticated',
+      user: { username: 'alice' },
+    });
   });
 });
 

@@ -11,7 +11,7 @@ import { layer } from '../chain/layer.ts';
 import { digestOf } from '../revocation/list.ts';
 import { UserContext } from '../users/user-context.ts';
 import type { Session, SessionTexts } from './session-text.ts';
-import { writeSessionUser } from './session-user.ts';
+import type { SessionUsers } from './session-user.ts';
 
 /** A session that is refused although it has not ended. */
 export interface RefusedSession {
@@ -25,11 +25,8 @@ export interface SessionDependencies {
   readonly texts: SessionTexts;
   /** `login.clusters`, by their names. */
   readonly clusters: Readonly<Record<string, { readonly audience: string }>>;
-  /**
-   * Finds what answers for users of an authenticator or of a provider, with the names that Kubernetes sees. It is asked with
-   * {@link writeSessionUser} instead of a token. Undefined: these users can't log in, and their sessions are refused.
-   */
-  readonly usersOf: (session: Session) => Authenticator | undefined;
+  /** Finds what answers for the users of an authenticator or a provider. Undefined: they can't log in, and their sessions are refused. */
+  readonly usersOf: (session: Session) => SessionUsers | undefined;
   /** Called with each session that is refused because of its user, but not with a refusal from a cache. */
   readonly onRefused: (refused: RefusedSession) => void;
   /** `provenance.keyPrefix`: the time of the login is put into `extra`. */
@@ -77,7 +74,7 @@ export function withSessions(
     // The authenticator or provider was removed from `login`. A refusal makes the user log in again.
     if (users === undefined) return refused('unknown-user');
     const own = new UserContext(context, context.onNames, undefined, context.onDirectory);
-    return after(users.authenticate(writeSessionUser(session), own), (today) => {
+    return after(users(session, own), (today) => {
       const decided = decideAboutUser(today, decision, session, keyPrefix);
       if (decided.kind === 'rejected' && !own.isCached)
         onRefused({ session, token, reason: decided.reason });
