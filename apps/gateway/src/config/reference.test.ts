@@ -57,11 +57,12 @@ const choices = new Intl.ListFormat('en', { type: 'disjunction' });
 const code = (value: unknown) => `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
 
 function typeOf({ path, schema }: Entry): string {
-  const { type, pattern, enum: words, const: word, format, anyOf, items } = schema;
+  const { type, pattern, enum: words, const: word, format, anyOf, items, writeOnly } = schema;
   if (Array.isArray(anyOf)) return choices.format(anyOf.flatMap(branchType));
   if (Array.isArray(words)) return choices.format(words.map(code));
   if (word !== undefined) return code(word);
   if (isObject(items) && items.writeOnly === true) return 'list of secrets';
+  if (writeOnly === true) return 'secret';
   if (format === 'uri') return 'URL';
   if (/File$/.test(path)) return 'path';
   return patterns.get(pattern) ?? types[String(type)] ?? String(type);
@@ -119,7 +120,7 @@ function pathsIn(value: unknown, path = ''): string[] {
   if (Array.isArray(value)) return value.flatMap((entry) => pathsIn(entry, path));
   if (!isObject(value)) return [];
   return Object.entries(value).flatMap(([key, inner]) => {
-    const own = path === 'login.clusters.' ? `${path}NAME` : path + key;
+    const own = /^login\.(?:clusters|providers)\.$/.test(path) ? `${path}NAME` : path + key;
     return [own, ...pathsIn(inner, `${own}.`)];
   });
 }
