@@ -54,6 +54,7 @@ const types: Readonly<Record<string, string>> = {
   sallyport_login_duration_seconds: 'histogram',
   sallyport_in_flight_login_requests: 'gauge',
   sallyport_session_revalidations_total: 'counter',
+  sallyport_login_provider_requests_total: 'counter',
   sallyport_directory_lookups_total: 'counter',
 };
 

@@ -47,6 +47,13 @@ describe('the log of the login server', () => {
     ['a look at a session', { action: 'session' }, 'debug'],
     ['a malformed login', { outcome: 'invalid' }, 'debug'],
     ['a token that is not a session', { action: 'session', outcome: 'refused' }, 'debug'],
+    ['a password on the page', { action: 'page-login', outcome: 'refused' }, 'info'],
+    ['an ID token', { action: 'provider-login' }, 'info'],
+    ['a confirmation', { action: 'confirm' }, 'info'],
+    ['a code', { action: 'redeem' }, 'info'],
+    ['a login that begins', { action: 'begin' }, 'debug'],
+    ['a page', { action: 'page' }, 'debug'],
+    ['a way to a provider', { action: 'provider' }, 'debug'],
   ] as const)('has %s', (_what, changed, level) => {
     const { log, lines } = setUp();
     log(changed);
@@ -63,6 +70,24 @@ describe('the log of the login server', () => {
     };
     expect(lines[0]?.[1]).toMatchObject(fields);
     expect(JSON.stringify(lines)).not.toContain(token);
+  });
+
+  test('says at which provider its user logged in, how and when', () => {
+    const { log, lines } = setUp();
+    const provider = { name: 'okta', acr: 'phr', amr: ['pwd', 'otp'], authTime: 1_000 };
+    log({ action: 'redeem', session: { ...session, provider } });
+    log({
+      action: 'provider-login',
+      session: undefined,
+      provider: 'okta',
+      username: 'oidc:jane',
+      cluster: 'prod',
+    });
+    const authTime = '1970-01-01T00:00:01.000Z';
+    expect(lines.map(([, fields]) => fields)).toMatchObject([
+      { provider: 'okta', acr: 'phr', amr: ['pwd', 'otp'], authTime, username: 'corp:alice' },
+      { provider: 'okta', acr: undefined, username: 'oidc:jane', cluster: 'prod' },
+    ]);
   });
 
   test('warns of requests that are not answered at most every 10 s', () => {

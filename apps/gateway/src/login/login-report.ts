@@ -23,6 +23,20 @@ export const loginActions = [
 ] as const;
 export type LoginAction = (typeof loginActions)[number];
 
+/** The requests in which someone proves who they are. */
+export const proofActions: ReadonlySet<LoginAction> = new Set([
+  'login',
+  'page-login',
+  'provider-login',
+]);
+
+/** The requests that decide about a login. A browser makes others as well, such as for the page. */
+export const decidingActions: ReadonlySet<LoginAction> = new Set([
+  ...proofActions,
+  'confirm',
+  'redeem',
+]);
+
 /**
  * The outcomes of a request. `refused` is 401, `limited` is 429, `unavailable` is 503, and `invalid` is any other 4xx.
  * `gone` means that the client hung up before anything was decided. `error` is a bug.
@@ -109,8 +123,8 @@ export function detailsOf(facts: Omit<LoginFacts, 'at' | 'seconds' | 'action' | 
 }
 
 /**
- * Writes a log line for each request: `info` for logins and logouts, and `debug` for all others. A request that could
- * not be answered is a warning, at most every 10 s.
+ * Writes a log line for each request: `info` for what decides about a login and for logouts, and `debug` for all others. A
+ * request that could not be answered is a warning, at most every 10 s.
  *
  * @param now reads monotonic milliseconds
  */
@@ -128,7 +142,7 @@ export function createLoginLog(logger: Logger, now: () => number): OnLogin {
       );
       return;
     }
-    const isActed = action === 'login' || report.ended !== undefined;
+    const isActed = decidingActions.has(action) || report.ended !== undefined;
     logger[isActed && (outcome === 'ok' || outcome === 'refused') ? 'info' : 'debug'](
       fields,
       'login request',

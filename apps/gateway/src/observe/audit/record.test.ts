@@ -1,5 +1,11 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Entry } from '../../engine/revocation/list.ts';
+import {
+  detailsOf,
+  type LoginFacts,
+  loginActions,
+  loginOutcomes,
+} from '../../login/login-report.ts';
 import type { ReviewReport } from '../../review/review-report.ts';
 import { createAuditRecord } from './record.ts';
 
@@ -198,4 +204,47 @@ test('a dropped admin action is counted in the next line, and one from before th
     { sequence: 3, event: 'revoke', kind: 'token', name: 'abcdef012345', beforeStart: true },
   ]);
   expect(lines[0]).not.toHaveProperty('name');
+});
+
+test('each decision about a login has a line, in a browser too, and no other request', () => {
+  const record = createRecord();
+  record.use((token) => token.toUpperCase());
+  const login = (facts: Pick<LoginFacts, 'action' | 'outcome'> & Partial<LoginFacts>) => {
+    const all = { at: 0, seconds: 0, address: '192.0.2.1', ...facts };
+    record.login({ ...all, details: detailsOf(all) });
+  };
+  for (const action of loginActions) {
+    for (const outcome of loginOutcomes) login({ action, outcome });
+  }
+  const written = lines.splice(0) as unknown as { event: string; outcome: string }[];
+  const decided = ['ok', 'refused', 'unavailable', 'error'];
+  const all = ['login', 'page-login', 'provider-login', 'confirm', 'redeem'].map((action) => [
+    action,
+    decided,
+  ]);
+  expect(
+    [...Map.groupBy(written, ({ event }) => event)].map(([event, own]) => [
+      event,
+      own.map(({ outcome }) => outcome),
+    ]),
+  ).toEqual([...all, ['logout', ['ok']], ['logout-everywhere', ['ok']]]);
+  login({
+    action: 'confirm',
+    outcome: 'ok',
+    provider: 'okta',
+    username: 'oidc:jane',
+    cluster: 'prod',
+    device: 'laptop',
+    reason: 'cancelled',
+  });
+  expect(lines).toMatchObject([
+    {
+      event: 'confirm',
+      provider: 'okta',
+      username: 'oidc:jane',
+      cluster: 'prod',
+      device: 'laptop',
+      reason: 'cancelled',
+    },
+  ]);
 });

@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { createLogLimiter } from '../../base/logging/log-limiter.ts';
 import type { Entry } from '../../engine/revocation/list.ts';
 import type { RefusedSession } from '../../engine/sessions/with-sessions.ts';
-import type { LoginDetails, LoginReport } from '../../login/login-report.ts';
+import { decidingActions, type LoginDetails, type LoginReport } from '../../login/login-report.ts';
 import { isWithoutReview, type ReviewReport } from '../../review/review-report.ts';
 import {
   adminActionEntry,
@@ -120,13 +120,13 @@ function createAuditEvents(note: Note) {
       });
     },
     /**
-     * Writes a line for each login that was decided or could not be checked, and for each logout. Other requests have
-     * none.
+     * Writes a line for each logout, and for each request about a login that was decided or could not be checked: one at a
+     * terminal, up to three in a browser. Other requests have none.
      */
     login(report: LoginReport): void {
       const { action, outcome, details, seconds, at, token } = report;
       const isLogin =
-        action === 'login' && ['ok', 'refused', 'unavailable', 'error'].includes(outcome);
+        decidingActions.has(action) && ['ok', 'refused', 'unavailable', 'error'].includes(outcome);
       const isLogout = (action === 'logout' || action === 'logout-everywhere') && outcome === 'ok';
       if (!isLogin && !isLogout) return;
       note({ event: action, outcome, ...details, seconds: toMicroseconds(seconds) }, { at, token });

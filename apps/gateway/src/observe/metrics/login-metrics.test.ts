@@ -4,7 +4,7 @@ import type { LoginConfig } from '../../config/types.ts';
 import { createLoginMetrics } from './login-metrics.ts';
 
 const configOf = (...authenticators: string[]) => ({
-  login: { authenticators } as unknown as LoginConfig,
+  login: { authenticators, providers: { okta: {} } } as unknown as LoginConfig,
 });
 
 test('without a login server there are no series', async () => {
@@ -20,7 +20,10 @@ test('requests, logins, slots and revalidations are counted, from 0', async () =
   const metrics = createLoginMetrics(registry, () => 7);
   metrics.follow(configOf('corp', 'partner'));
   metrics.onLogin({ action: 'login', outcome: 'ok', seconds: 0.2 });
-  metrics.onLogin({ action: 'clusters', outcome: 'ok', seconds: 0.2 });
+  for (const action of ['page-login', 'provider-login', 'page', 'redeem', 'clusters'] as const)
+    metrics.onLogin({ action, outcome: 'ok', seconds: 0.2 });
+  metrics.onProviderCall('okta', 'token', false);
+  metrics.onProviderCall('removed', 'token', false);
   metrics.onRevalidated('corp', 'stale');
   metrics.onRevalidated('removed', 'stale');
   const text = await registry.metrics();
@@ -28,7 +31,10 @@ test('requests, logins, slots and revalidations are counted, from 0', async () =
     'sallyport_login_requests_total{action="login",outcome="ok"} 1',
     'sallyport_login_requests_total{action="login",outcome="refused"} 0',
     'sallyport_login_requests_total{action="none",outcome="error"} 0',
-    'sallyport_login_duration_seconds_count{outcome="ok"} 1',
+    'sallyport_login_requests_total{action="page-login",outcome="ok"} 1',
+    'sallyport_login_duration_seconds_count{outcome="ok"} 3',
+    'sallyport_login_provider_requests_total{provider="okta",call="token",result="error"} 1',
+    'sallyport_login_provider_requests_total{provider="okta",call="discovery",result="ok"} 0',
     'sallyport_in_flight_login_requests 7',
     'sallyport_session_revalidations_total{authenticator="corp",result="stale"} 1',
     'sallyport_session_revalidations_total{authenticator="partner",result="confirmed"} 0',

@@ -1,7 +1,12 @@
 import type { Registry } from 'prom-client';
 import type { GatewayConfig } from '../../config/types.ts';
 import type { RevalidationResult } from '../../engine/sessions/session-user.ts';
-import { type LoginReport, loginActions, loginOutcomes } from '../../login/login-report.ts';
+import {
+  type LoginReport,
+  loginActions,
+  loginOutcomes,
+  proofActions,
+} from '../../login/login-report.ts';
 import { addDuration, byLabel, createDurations, createFamilies, recordOf } from './families.ts';
 
 const providerCalls = ['discovery', 'token'] as const;
@@ -31,7 +36,7 @@ export function createLoginMetrics(registry: Registry, inFlight: () => number) {
   );
   histogram(
     'sallyport_login_duration_seconds',
-    'Seconds until a login was answered, by outcome. A refused one takes a multiple of 0.5. A rise of ok means a slow directory or session store.',
+    'Seconds until a password or an ID token was answered, by outcome. A refused password takes a multiple of 0.5. A rise of ok means a slow directory, provider or session store.',
     () => byLabel('outcome', durations),
   );
   gauge(
@@ -49,7 +54,7 @@ export function createLoginMetrics(registry: Registry, inFlight: () => number) {
   );
   counter(
     'sallyport_login_provider_requests_total',
-    'Requests of the login server to the providers of login.providers, by what was asked and by result. A rise of error means that people can not log in there: the log says why.',
+    'Requests of the login server to the providers of login.providers, by what was asked and by result. A rise of error means that users can not log in there: the log says why. Absent without login.providers.',
     () =>
       [...calls].flatMap(([provider, counts]) =>
         providerCalls.flatMap((call) => byLabel('result', counts[call], { provider, call })),
@@ -68,7 +73,7 @@ export function createLoginMetrics(registry: Registry, inFlight: () => number) {
       seconds,
     }: Pick<LoginReport, 'action' | 'outcome' | 'seconds'>): void {
       requests[action][outcome] += 1;
-      if (action === 'login') addDuration(durations[outcome], seconds);
+      if (proofActions.has(action)) addDuration(durations[outcome], seconds);
     },
     /** Counts a result of asking for the user of a session, unless a reload has removed its authenticator. */
     onRevalidated(authenticator: string, result: RevalidationResult): void {

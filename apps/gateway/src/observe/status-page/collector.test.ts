@@ -2,8 +2,14 @@ import { AuthenticatorError } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import type { GatewayConfig } from '../../config/types.ts';
 import { StatusError } from '../../http/kubernetes-status.ts';
+import type { LoginAction, LoginOutcome, LoginReport } from '../../login/login-report.ts';
 import type { HealthCheck } from '../health.ts';
-import { createRecentReviews, createStatusCollector, type StatusSources } from './collector.ts';
+import {
+  createLoginCounts,
+  createRecentReviews,
+  createStatusCollector,
+  type StatusSources,
+} from './collector.ts';
 import { reviewReport } from './testing/report.ts';
 
 function configOf(...names: string[]): GatewayConfig {
@@ -245,4 +251,20 @@ test('names with the token in them, or very long ones, are neither shown nor kep
     `${'é'.repeat(256)}…`,
     'user of [token]',
   ]);
+});
+
+test('a login in a browser counts once, by the request that makes its session', () => {
+  const { record, counts } = createLoginCounts();
+  const count = (action: LoginAction, outcome: LoginOutcome, hasSession = false) =>
+    record({ action, outcome, ...(hasSession && { session: {} }) } as LoginReport);
+  for (const action of ['begin', 'page', 'page-login', 'page', 'confirm'] as const)
+    count(action, 'ok');
+  count('redeem', 'ok', true);
+  count('login', 'ok', true);
+  expect(counts).toMatchObject({ loggedIn: 2, refused: 0, unanswered: 0 });
+  for (const action of ['login', 'page-login', 'provider-login', 'redeem', 'session'] as const)
+    count(action, 'refused');
+  for (const action of ['page-login', 'provider', 'redeem', 'page'] as const)
+    count(action, 'unavailable');
+  expect(counts).toMatchObject({ loggedIn: 2, refused: 4, unanswered: 3 });
 });

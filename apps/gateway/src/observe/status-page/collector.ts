@@ -4,7 +4,7 @@ import type { AuthenticatorConfig, GatewayConfig } from '../../config/types.ts';
 import type { GuardedLink } from '../../engine/chain/guard.ts';
 import type { RevalidationResult } from '../../engine/sessions/session-user.ts';
 import type { TlsMaterial } from '../../http/tls.ts';
-import type { OnLogin } from '../../login/login-report.ts';
+import { decidingActions, type OnLogin } from '../../login/login-report.ts';
 import { isWithoutReview, type ReviewReport } from '../../review/review-report.ts';
 import { decisionOf } from '../audit/entry.ts';
 import type { Health, HealthChecks } from '../health.ts';
@@ -203,10 +203,12 @@ function shortened(text: string | undefined): string | undefined {
 /** Counts what the page shows of logins, since the start of this process. */
 export function createLoginCounts() {
   const counts = { loggedIn: 0, refused: 0, unanswered: 0, loggedOut: 0, sessionsRefused: 0 };
-  const record: OnLogin = ({ action, outcome, ended = 0 }) => {
+  const record: OnLogin = ({ action, outcome, session, ended = 0 }) => {
     counts.loggedOut += ended;
-    if (action !== 'login') return;
-    if (outcome === 'ok') counts.loggedIn += 1;
+    // A browser is sent to a provider by a request that decides nothing, but fails while the provider is down.
+    if (!decidingActions.has(action) && action !== 'provider') return;
+    // A login in a browser takes several requests. The last one makes its session.
+    if (outcome === 'ok') counts.loggedIn += session === undefined ? 0 : 1;
     else if (outcome === 'refused') counts.refused += 1;
     else if (outcome !== 'invalid' && outcome !== 'gone') counts.unanswered += 1;
   };
