@@ -14,7 +14,28 @@ export const targetOptions = {
 export type TargetOptions = { readonly [Name in keyof typeof targetOptions]?: string };
 
 /** kubectl gives these options to `token` if they are in the kubeconfig. */
-export const tokenOptions = { ...targetOptions, device: { type: 'string' } } as const;
+export const tokenOptions = {
+  ...targetOptions,
+  device: { type: 'string' },
+  browser: { type: 'boolean' },
+  'no-browser': { type: 'boolean' },
+  'print-url': { type: 'boolean' },
+} as const;
+
+const modes = ['browser', 'no-browser', 'print-url'] as const;
+/** What an option says about the browser. */
+export type BrowserMode = (typeof modes)[number];
+
+/** Returns the option about the browser. @throws Failure when there are several */
+export function browserMode(
+  values: {
+    readonly [Mode in BrowserMode]?: boolean | undefined;
+  },
+): BrowserMode | undefined {
+  const [first, second] = modes.filter((mode) => values[mode]);
+  if (second === undefined) return first;
+  throw usageFailure(`--${first} and --${second} exclude each other`, 'write only one of them');
+}
 
 /** Reads the words behind the name of a command, with at most `maxPositionals` words without a dash. @throws Failure */
 export function parseWords<const Options extends NonNullable<ParseArgsConfig['options']>>(

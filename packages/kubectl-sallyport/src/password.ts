@@ -15,7 +15,7 @@ export type PasswordSource = NonNullable<ReturnType<typeof passwordSource>>;
  *
  * @param mayAsk is false when standard input is not the user's terminal, or is for another program
  */
-export function passwordSource(given: string | undefined, mayAsk: boolean, fromStdin = false) {
+export function passwordSource(mayAsk: boolean, fromStdin = false) {
   const file = process.env.SALLYPORT_PASSWORD_FILE;
   const isPrompt = !fromStdin && !file;
   if (isPrompt && !(mayAsk && process.stdin.isTTY)) return;
@@ -24,8 +24,6 @@ export function passwordSource(given: string | undefined, mayAsk: boolean, fromS
   return {
     /** Whether a user is asked, who might not be there. */
     isPrompt,
-    /** The name by which the user finds the session in a list. */
-    device: deviceName(given),
     /** Reads a name and a password. @throws Failure when there is none */
     async read(target: Target, store: Store) {
       if (fromStdin) return fromText(target, () => text(process.stdin));
@@ -37,8 +35,8 @@ export function passwordSource(given: string | undefined, mayAsk: boolean, fromS
   };
 }
 
-/** Makes a name of a device that the server allows. */
-function deviceName(given: string | undefined): string {
+/** Makes a name of a device that the server allows. By it the user finds the session in a list. */
+export function deviceName(given: string | undefined): string {
   const name = given ?? process.env.SALLYPORT_DEVICE ?? hostname();
   return printable(name).replaceAll('\u{fffd}', '').slice(0, 64).toWellFormed() || 'unknown';
 }

@@ -1,10 +1,11 @@
+import type { Login, Place } from './browser/way.ts';
 import type { Session } from './cache/session-file.ts';
 import type { Store } from './cache/store.ts';
-import { Failure } from './failure.ts';
+import { Failure, usageFailure } from './failure.ts';
 import type { PasswordSource } from './password.ts';
 import { checkTimeout, logIn, readState } from './server/login-server.ts';
 import type { Target } from './target.ts';
-import { loginCommand } from './user-target.ts';
+import { notLoggedIn } from './user-target.ts';
 
 /** A session is renewed this many milliseconds before its end: a request that is on its way must not come too late. */
 export const margin = 30_000;
@@ -41,40 +42,77 @@ export function cachedSession({ username }: Target, store: Store) {
 }
 
 /** Logs in, once for all processes that need it. @throws Failure with the command to run */
-export async function logInOnce(
-  target: Target,
-  store: Store,
-  source: PasswordSource,
-): Promise<Session> {
+export async function logInOnce(target: Target, store: Store, login: Login): Promise<Session> {
+  await refuseWithoutUser(target, login);
   const refusePrompt = async () => {
-    if (!source.isPrompt || store.prompts.allows()) return;
+    if (!login.source?.isPrompt || store.prompts.allows()) return;
     throw await notLoggedIn(target, 'three prompts led to no login in 15 minutes');
   };
   await refusePrompt();
   using lock = await store.lock();
   const found = await usableSession(target, store);
   if (found !== undefined) return found;
-  // The prompt of the other was refused or not answered, and so would this one be.
+  // The login of the other was refused or not answered, and so would this one be.
   if (lock.waited) throw await notLoggedIn(target, 'another kubectl could not log in');
   await refusePrompt();
   // `await` keeps the lock until the login has ended.
-  return await newSession(target, store, source);
+  return await newSession(target, store, login);
 }
 
-/** Logs in. The user has three attempts at a prompt. @throws Failure */
-export async function newSession(
+/** Logs in with a password, or with a browser if the server and the user want that. @throws Failure */
+export async function newSession(target: Target, store: Store, login: Login): Promise<Session> {
+  const { source } = login;
+  if (source !== undefined && !source.isPrompt)
+    return await sessionByPassword(target, store, login, source);
+  const { placeOf, wayOf } = await import('./browser/way.ts');
+  const place = placeOf(login);
+  const way = await wayOf(target, place);
+  if (way !== undefined) {
+    const { logInWithBrowser } = await import('./browser/browser-login.ts');
+    return await logInWithBrowser(target, store, login, way);
+  }
+  if (source === undefined) throw await noWay(target, place);
+  return await sessionByPassword(target, store, login, source);
+}
+
+/** Ends a command that has no way to reach its user before it waits for others. @throws Failure */
+export async function refuseWithoutUser(target: Target, login: Login): Promise<void> {
+  // A terminal, a file or standard input is enough.
+  if (login.source !== undefined) return;
+  const { canLogIn, placeOf } = await import('./browser/way.ts');
+  const place = placeOf(login);
+  if (!canLogIn(place)) throw await noWay(target, place);
+}
+
+async function noWay(target: Target, { isPlugin, mode }: Place): Promise<Failure> {
+  if (isPlugin) return await notLoggedIn(target, 'there is no terminal to ask for a password');
+  if (mode === 'browser' || mode === 'print-url') {
+    const problem =
+      'there is no display for a browser, and standard input is not a terminal for its code';
+    return usageFailure(problem, 'run this in a terminal');
+  }
+  return usageFailure(
+    'standard input is not a terminal, so no password can be typed',
+    'use --password-stdin, or set SALLYPORT_PASSWORD_FILE',
+  );
+}
+
+/** Logs in with a password. The user has three attempts at a prompt. @throws Failure */
+async function sessionByPassword(
   target: Target,
   store: Store,
+  { device }: Login,
   source: PasswordSource,
 ): Promise<Session> {
   const { url, cluster } = target;
   for (let attemptsLeft = source.isPrompt ? 3 : 1; attemptsLeft > 0; attemptsLeft--) {
     const credentials = await source.read(target, store);
-    const login = await logIn(target, { ...credentials, cluster, device: source.device });
+    const login = await logIn(target, { ...credentials, cluster, device });
     if (login !== undefined) {
       const session = { url, cluster, username: credentials.username, ...login };
       store.write(session);
       store.prompts.succeeded();
+      store.windows.succeeded();
       return session;
     }
     if (attemptsLeft > 1)
@@ -83,15 +121,4 @@ export async function newSession(
   throw new Failure(
     `${url}: wrong name or password, or this user is not allowed to log in to cluster ${cluster}`,
   );
-}
-
-/**
- * Makes the failure of a command that needs a login.
- *
- * @param why such as `there is no terminal to ask for a password`
- */
-export async function notLoggedIn(target: Target, why?: string): Promise<Failure> {
-  const reason = why === undefined ? '' : `, and ${why}`;
-  const login = await loginCommand(target);
-  return new Failure(`not logged in to cluster ${target.cluster}${reason}`, `run: ${login}`);
 }

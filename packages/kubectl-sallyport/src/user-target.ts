@@ -1,5 +1,5 @@
 import { parseWords, type TargetOptions, tokenOptions } from './arguments.ts';
-import { usageFailure } from './failure.ts';
+import { Failure, usageFailure } from './failure.ts';
 import type { OwnContext } from './kubeconfig/entries.ts';
 import { type Target, targetFrom, usernameOfEnvironment } from './target.ts';
 import { shellWord } from './text.ts';
@@ -95,7 +95,7 @@ async function readContexts(given?: string) {
 }
 
 /** Returns the command that logs in for a target, for a message. It is as short as the kubeconfig allows. */
-export async function loginCommand(target: Target): Promise<string> {
+async function loginCommand(target: Target): Promise<string> {
   const { url, cluster, account } = target;
   const command = 'kubectl sallyport login';
   try {
@@ -108,4 +108,15 @@ export async function loginCommand(target: Target): Promise<string> {
   }
   const ofAccount = account === undefined ? '' : ` --username ${shellWord(account)}`;
   return `${command} --url ${url} --cluster ${shellWord(cluster)}${ofAccount}`;
+}
+
+/**
+ * Makes the failure of a command that needs a login.
+ *
+ * @param why such as `there is no terminal to ask for a password`
+ */
+export async function notLoggedIn(target: Target, why?: string): Promise<Failure> {
+  const reason = why === undefined ? '' : `, and ${why}`;
+  const login = await loginCommand(target);
+  return new Failure(`not logged in to cluster ${target.cluster}${reason}`, `run: ${login}`);
 }

@@ -50,6 +50,8 @@ export function openStore(target: Target) {
       return { waited: false, [Symbol.dispose]: () => {} };
     },
     prompts: createPromptLimit(`${name}.prompts`),
+    /** Limits the windows that kubectl opens: it runs the plugin up to five times for a request. */
+    windows: createPromptLimit(`${name}.browser`, Date.now, 1),
   };
 }
 
@@ -60,18 +62,32 @@ const promptWindow = 15 * 60_000;
 /**
  * Counts prompts that led to no login: no one answered, or the password was wrong. kubectl runs the plugin up to five times.
  *
- * @param file is next to the cached session. If it can't be written, prompts are not limited
+ * @param file is next to the cached session. If it can't be written, `begin` says so
  */
-export function createPromptLimit(file: string, now: () => number = Date.now) {
+export function createPromptLimit(
+  file: string,
+  now: () => number = Date.now,
+  max: number = maxPrompts,
+) {
   // A time in the future is from a clock that was wrong.
   const recent = () =>
     readTimes(file).filter((time) => time > now() - promptWindow && time <= now());
   return {
     /** Returns false after too many recent prompts without a login. */
-    allows: () => recent().length < maxPrompts,
-    /** Counts a prompt. It is called before each: a process that is killed at its prompt can't do it. */
-    begin: () =>
-      quietly(() => replaceFile(file, `${JSON.stringify({ failed: [...recent(), now()] })}\n`)),
+    allows: () => recent().length < max,
+    /**
+     * Counts a prompt. It is called before each: a process that is killed at its prompt can't do it.
+     *
+     * @returns whether the prompt is counted now
+     */
+    begin(): boolean {
+      let isCounted = false;
+      quietly(() => {
+        replaceFile(file, `${JSON.stringify({ failed: [...recent(), now()] })}\n`);
+        isCounted = true;
+      });
+      return isCounted;
+    },
     succeeded: () => quietly(() => rmSync(file, { force: true })),
   };
 }

@@ -39,7 +39,7 @@ export async function init(words: readonly string[]): Promise<void> {
     account: values.username,
     isForAll: all,
   };
-  const chosen = choose(await listClusters(address), address, caFile);
+  const chosen = choose((await listClusters(address)).names, address, caFile);
   const paths = kubeconfigPaths(values.kubeconfig);
   const makeCurrent = chosen.length === 1 && !values['keep-context'];
   for (const cluster of chosen) {

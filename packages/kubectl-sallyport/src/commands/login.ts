@@ -1,26 +1,27 @@
 import { rmSync } from 'node:fs';
-import { parseWords, targetOptions, tokenOptions } from '../arguments.ts';
+import { browserMode, parseWords, targetOptions, tokenOptions } from '../arguments.ts';
 import type { Session } from '../cache/session-file.ts';
 import { openStore } from '../cache/store.ts';
 import { execCredential, readExecInfo } from '../exec-credential.ts';
 import { Failure, usageFailure, warn } from '../failure.ts';
-import { passwordSource } from '../password.ts';
+import { deviceName, passwordSource } from '../password.ts';
 import { logOut, logOutEverywhere } from '../server/login-server.ts';
 import {
   cachedSession,
   logInOnce,
   margin,
   newSession,
-  notLoggedIn,
+  refuseWithoutUser,
   usableSession,
 } from '../session.ts';
 import { targetFrom } from '../target.ts';
 import { localTime, printable } from '../text.ts';
-import { targetOfUser } from '../user-target.ts';
+import { notLoggedIn, targetOfUser } from '../user-target.ts';
 
 /** Writes an ExecCredential to standard output, and nothing else. kubectl runs this command. */
 export async function token(words: readonly string[]): Promise<void> {
   const { values } = parseWords(words, tokenOptions);
+  const mode = browserMode(values);
   const info = readExecInfo(process.env.KUBERNETES_EXEC_INFO);
   const target = info === undefined ? await targetOfUser(values) : targetFrom(values, info.config);
   // The current context may be that of another cluster, which must not get this token.
@@ -34,11 +35,9 @@ export async function token(words: readonly string[]): Promise<void> {
   const store = openStore(target);
   let session = await usableSession(target, store);
   if (session === undefined) {
-    const mayAsk = info === undefined || info.interactive;
-    const source = passwordSource(values.device, mayAsk);
-    if (source === undefined)
-      throw await notLoggedIn(target, 'there is no terminal to ask for a password');
-    session = await logInOnce(target, store, source);
+    const source = passwordSource(info === undefined || info.interactive);
+    const device = deviceName(values.device);
+    session = await logInOnce(target, store, { source, device, mode, isPlugin: true });
   }
   store.noteUse();
   process.stdout.write(execCredential(info?.version, session.token, session.expiresAt - margin));
@@ -47,18 +46,21 @@ export async function token(words: readonly string[]): Promise<void> {
 /** Logs in, even when there is a session: it may be of another account, or have old groups. */
 export async function login(words: readonly string[]): Promise<void> {
   const { values } = parseWords(words, { ...tokenOptions, 'password-stdin': { type: 'boolean' } });
-  const target = await targetOfUser(values);
-  const source = passwordSource(values.device, true, values['password-stdin']);
-  if (source === undefined) {
+  const mode = browserMode(values);
+  const source = passwordSource(true, values['password-stdin']);
+  if (source?.isPrompt === false && mode !== undefined && mode !== 'no-browser') {
     throw usageFailure(
-      'standard input is not a terminal, so no password can be typed',
-      'use --password-stdin, or set SALLYPORT_PASSWORD_FILE',
+      `--${mode} is for a login without a password file or --password-stdin`,
+      `leave out --${mode}, or --password-stdin and SALLYPORT_PASSWORD_FILE`,
     );
   }
+  const target = await targetOfUser(values);
+  const wanted = { source, device: deviceName(values.device), mode, isPlugin: false };
+  await refuseWithoutUser(target, wanted);
   const store = openStore(target);
   using _lock = await store.lock();
   const before = store.read()?.session;
-  const session = await newSession(target, store, source);
+  const session = await newSession(target, store, wanted);
   // If the old session can't be ended now, it expires by itself.
   if (before !== undefined) await logOut(target, before.token).catch(() => undefined);
   process.stdout.write(

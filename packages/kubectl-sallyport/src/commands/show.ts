@@ -2,10 +2,10 @@ import { parseWords, targetOptions } from '../arguments.ts';
 import { openStore } from '../cache/store.ts';
 import { usageFailure } from '../failure.ts';
 import { listSessions, readState } from '../server/login-server.ts';
-import { cachedSession, notLoggedIn } from '../session.ts';
+import { cachedSession } from '../session.ts';
 import type { Target } from '../target.ts';
 import { localTime, printable, spanText, table } from '../text.ts';
-import { targetOfUser } from '../user-target.ts';
+import { notLoggedIn, targetOfUser } from '../user-target.ts';
 
 /** Shows the name and the groups of the user, as the server knows them. */
 export async function whoami(words: readonly string[]): Promise<void> {

@@ -4,10 +4,10 @@ import { isObject, parseObject } from '../text.ts';
 import { type Answer, type Request, type ServerAddress, send } from './request.ts';
 
 /** A login takes long, since the server asks the directory. */
-const loginTimeout = 30_000;
+export const loginTimeout = 30_000;
 /** A login waits this long for a server that is busy, in milliseconds. */
 const waitLimit = 20_000;
-const askTimeout = 10_000;
+export const askTimeout = 10_000;
 /** A check is short: kubectl waits for it, and the cached token may be valid. */
 export const checkTimeout = 3_000;
 
@@ -28,7 +28,11 @@ export async function logIn(
     body: credentials,
     timeout: loginTimeout,
   };
-  const answer = await sendWhenFree(server, request);
+  return newSessionOf(server, await sendWhenFree(server, request));
+}
+
+/** Reads the answer to a login. @returns undefined when it is refused */
+export function newSessionOf(server: ServerAddress, answer: Answer) {
   if (answer.status === 401) return;
   const { token, expiresAt, user } = bodyOf(server, answer, 201);
   const end = localEnd(expiresAt, answer);
@@ -42,7 +46,7 @@ export async function logIn(
  * Sends a request again after the seconds of each `Retry-After`: when many people log in at the same time, the server takes some at a
  * time. A value that is not a whole number (RFC 9110, section 10.2.3) is ignored, and a server can't make it ask more than once a second.
  */
-async function sendWhenFree(server: ServerAddress, request: Request): Promise<Answer> {
+export async function sendWhenFree(server: ServerAddress, request: Request): Promise<Answer> {
   const end = performance.now() + waitLimit;
   for (;;) {
     const answer = await send(server, request);
@@ -50,7 +54,7 @@ async function sendWhenFree(server: ServerAddress, request: Request): Promise<An
     const wait = 1000 * Math.max(1, Number(given));
     const isBusy = answer.status === 429 && /^\d+$/.test(given);
     if (!isBusy || performance.now() + wait > end) return answer;
-    await pause(wait);
+    await pause(wait, undefined, { signal: request.signal });
   }
 }
 
@@ -116,14 +120,18 @@ export async function listSessions(server: ServerAddress, token: string) {
     }));
 }
 
-/** Lists the names of the clusters that the server logs in to. */
-export async function listClusters(server: ServerAddress): Promise<readonly string[]> {
-  const answer = await send(server, { method: 'GET', path: '/v1/clusters', timeout: askTimeout });
-  const { clusters } = bodyOf(server, answer, 200);
+/**
+ * Lists the names of the clusters that the server logs in to, and the ways to log in: in a browser, with a password. A server of an
+ * earlier version takes passwords alone.
+ */
+export async function listClusters(server: ServerAddress) {
+  const request: Request = { method: 'GET', path: '/v1/clusters', timeout: askTimeout };
+  const { clusters, browser, passwords } = bodyOf(server, await sendWhenFree(server, request), 200);
   if (!Array.isArray(clusters)) throw unexpected(server);
-  return clusters
+  const names = clusters
     .map((one: unknown) => isObject(one) && one.name)
     .filter((name) => typeof name === 'string');
+  return { names, browser: browser === true, passwords: passwords !== false };
 }
 
 /** Reads the text of a kubeconfig, unchecked. */
@@ -152,7 +160,7 @@ async function ask(
  * Returns when a session ends by the clock of this machine. A clock that is wrong is wrong by the same amount then, so the time that is
  * left, by the clock of the server, counts.
  */
-function localEnd(time: unknown, { headers }: Answer): number {
+export function localEnd(time: unknown, { headers }: Answer): number {
   const end = typeof time === 'string' ? Date.parse(time) : Number.NaN;
   const serverNow = Date.parse(headers.date ?? '');
   return Number.isNaN(serverNow) ? end : end - serverNow + Date.now();
@@ -164,7 +172,7 @@ function userOf(server: ServerAddress, user: unknown) {
   return { name: user.username, groups: Array.isArray(user.groups) ? user.groups.map(String) : [] };
 }
 
-function bodyOf(
+export function bodyOf(
   server: ServerAddress,
   answer: Answer,
   expected: number,
@@ -177,7 +185,7 @@ function bodyOf(
   return body;
 }
 
-function unexpected({ url }: ServerAddress): Failure {
+export function unexpected({ url }: ServerAddress): Failure {
   const problem = `${url}: it does not answer as a login server`;
   const fix = 'check the URL, or ask your administrator';
   return new Failure(problem, fix, { exitCode: exitCodes.unavailable });

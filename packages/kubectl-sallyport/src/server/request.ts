@@ -18,6 +18,8 @@ export interface Request {
   readonly body?: object;
   /** Milliseconds for the whole request. */
   readonly timeout: number;
+  /** Ends the request early. */
+  readonly signal?: AbortSignal;
 }
 
 export type Answer = Awaited<ReturnType<typeof requestAnswer>>;
@@ -42,7 +44,7 @@ export async function send(address: ServerAddress, request: Request): Promise<An
 
 async function requestAnswer(
   { url, ca }: ServerAddress,
-  { method, path, token, body, timeout }: Request,
+  { method, path, token, body, timeout, signal: early }: Request,
 ) {
   const isPlain = url.startsWith('http:');
   // Only what is used is loaded: kubectl waits.
@@ -62,7 +64,8 @@ async function requestAnswer(
   const tls = isPlain
     ? { agent: new Agent() }
     : { ca: ca ?? (await systemAuthorities()), rejectUnauthorized: true };
-  const signal = AbortSignal.timeout(timeout);
+  const late = AbortSignal.timeout(timeout);
+  const signal = early === undefined ? late : AbortSignal.any([late, early]);
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const sent = request(`${url}${path}`, { method, headers, signal, ...tls }, resolve);
     sent.on('error', reject).end(text);

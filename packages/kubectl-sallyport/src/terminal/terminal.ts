@@ -52,13 +52,19 @@ export function openTerminal() {
   input.setEncoding('utf8').on('data', onData).on('end', onClose).on('error', onClose).resume();
   return {
     write,
-    /** Asks for a line. What was typed behind its end is for the next one. @throws Failure when there is none */
-    async ask(question: string, hidden: boolean): Promise<string> {
+    /**
+     * Asks for a line. What was typed behind its end is for the next one.
+     *
+     * @param over ends a question that may wait for longer than others
+     * @throws Failure when there is none
+     */
+    async ask(question: string, hidden: boolean, over?: AbortSignal): Promise<string> {
       write(question);
       const line = createLine(hidden);
+      over?.addEventListener('abort', onClose);
       let end: LineEnd | 'late' | undefined;
       while (end === undefined) {
-        const timer = setTimeout(add, waitLimit, 'late');
+        const timer = over === undefined ? setTimeout(add, waitLimit, 'late') : undefined;
         if (events.length === 0) await new Promise<void>((resolve) => (wake = resolve));
         clearTimeout(timer);
         const event = events.shift() ?? 'closed';
@@ -68,6 +74,7 @@ export function openTerminal() {
         if (typed.rest !== '') events.unshift({ typed: typed.rest });
         end = typed.end;
       }
+      over?.removeEventListener('abort', onClose);
       write('\n');
       if (end !== 'entered') throw failures[end]();
       return line.text;

@@ -101,7 +101,8 @@ export function createClient(home: string): Client {
 /** These may be set where the tests run. */
 const unset = [
   ...['KUBECONFIG', 'KUBECACHEDIR', 'KUBERNETES_EXEC_INFO', 'XDG_CACHE_HOME'],
-  ...['SALLYPORT_USERNAME', 'SALLYPORT_PASSWORD_FILE', 'SALLYPORT_DEVICE'],
+  ...['SALLYPORT_USERNAME', 'SALLYPORT_PASSWORD_FILE', 'SALLYPORT_DEVICE', 'SALLYPORT_BROWSER'],
+  ...['DISPLAY', 'WAYLAND_DISPLAY', 'SSH_CONNECTION', 'SSH_TTY'],
 ];
 
 async function runHere(words: readonly string[], env: Variables): Promise<Result> {

@@ -1,0 +1,196 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { Session } from '../cache/session-file.ts';
+import type { Store } from '../cache/store.ts';
+import { Failure, reasonOf, warn } from '../failure.ts';
+import { logOut } from '../server/login-server.ts';
+import { initCommand } from '../server/request.ts';
+import type { Target } from '../target.ts';
+import { printable } from '../text.ts';
+import { notLoggedIn } from '../user-target.ts';
+import { beginLogin, redeem } from './browser-server.ts';
+import { askForCode, type CodeQuestion } from './code-prompt.ts';
+import { type Listener, openListener } from './listener.ts';
+import { openBrowser } from './opener.ts';
+import { type Page, pages } from './pages.ts';
+import type { BrowserWay, Login } from './way.ts';
+
+/** A login server gives no more time, in milliseconds. */
+const maxWait = 10 * 60_000;
+/** kubectl waits this long, and so do others that need the same session. */
+const maxPluginWait = 5 * 60_000;
+/** A program of this machine that knows the ID of a login could send wrong codes without end. */
+const maxCodes = 5;
+
+/** A login that has begun at the server. */
+interface Attempt extends Awaited<ReturnType<typeof beginLogin>> {
+  readonly verifier: string;
+  readonly listener: Listener | undefined;
+  readonly opens: boolean;
+}
+
+/** Logs in with a browser: its page sends the code to a port of this machine, or the user pastes it. @throws Failure */
+export async function logInWithBrowser(
+  target: Target,
+  store: Store,
+  login: Login,
+  way: BrowserWay,
+): Promise<Session> {
+  const hasTerminal = login.source !== undefined;
+  if (hasTerminal) store.prompts.begin();
+  // What can't be counted must not open windows again and again.
+  const isLimited = login.isPlugin && !(store.windows.allows() && store.windows.begin());
+  if (isLimited && !hasTerminal)
+    throw await notLoggedIn(target, 'a browser opens by itself once in 15 minutes without a login');
+  const verifier = randomBytes(32).toString('base64url');
+  const listener = way.listens ? await listen(hasTerminal) : undefined;
+  try {
+    const begun = await beginLogin(target, {
+      challenge: createHash('sha256').update(verifier).digest('base64url'),
+      port: listener?.port,
+      cluster: target.cluster,
+      device: login.device,
+      username: target.username,
+    });
+    const opens = way.opens && !isLimited;
+    const session = await waitForLogin(target, login, { ...begun, verifier, listener, opens });
+    store.write(session);
+    store.prompts.succeeded();
+    store.windows.succeeded();
+    return session;
+  } finally {
+    await listener?.close();
+  }
+}
+
+async function listen(hasTerminal: boolean): Promise<Listener | undefined> {
+  try {
+    return await openListener();
+  } catch (cause) {
+    // Without a port, the page shows the code.
+    if (hasTerminal) return;
+    const problem = `can't listen on 127.0.0.1 for the browser: ${reasonOf(cause)}`;
+    throw new Failure(problem, 'log in at a terminal', { cause });
+  }
+}
+
+/** Waits for a code of the browser or of the user, for a failure, or for the end of the time. @throws Failure */
+async function waitForLogin(target: Target, login: Login, attempt: Attempt): Promise<Session> {
+  const over = new AbortController();
+  const { promise, resolve, reject } = Promise.withResolvers<Session>();
+  const fail = (why: string) => void notLoggedIn(target, why).then(reject, reject);
+  const results = new Map<string, ReturnType<typeof exchange>>();
+  async function take(code: string): Promise<Page> {
+    const known = results.get(code);
+    if (known === undefined && results.size === maxCodes) return pages.refused;
+    const result = known ?? exchange(target, code, attempt.verifier, over.signal);
+    results.set(code, result);
+    const { page, session, error } = await result;
+    if (session !== undefined) resolve(session);
+    else if (error !== undefined) reject(error);
+    else if (results.size === maxCodes) fail(`the login server refused ${maxCodes} codes`);
+    return page;
+  }
+  attempt.listener?.waitFor({
+    id: attempt.id,
+    async onVisit({ kind, value }) {
+      if (kind === 'code') return await take(value);
+      fail('the login was cancelled in the browser');
+      return pages.cancelled;
+    },
+  });
+  const limit = login.isPlugin ? maxPluginWait : maxWait;
+  const wait = Math.min(Math.max(attempt.expiresAt - Date.now(), 0), limit);
+  const minutes = Math.ceil(wait / 60_000);
+  const timer = setTimeout(fail, wait, `no one logged in in the browser within ${minutes} min`);
+  const asking = show(target, login, attempt, fail).then(
+    (question) => question && askForCode(question, attempt.id, take, over.signal),
+  );
+  asking.catch(reject);
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    over.abort();
+    // The terminal is as before when the command goes on.
+    await asking.catch(() => {});
+  }
+}
+
+/** Opens the browser if it may, and shows the URL where someone reads it. @returns what to ask at a terminal */
+async function show(
+  { cluster, url: server }: Target,
+  { source, isPlugin, mode }: Login,
+  { url, listener, opens }: Attempt,
+  fail: (why: string) => void,
+): Promise<CodeQuestion | undefined> {
+  // Programs such as k9s have the whole screen, and a line of the plugin would damage it.
+  const isShown = source !== undefined || !isPlugin || mode === 'print-url';
+  let isOpened = opens;
+  let isAsking = false;
+  const onFail = (reason: string) => {
+    isOpened = false;
+    if (!isShown) return fail(`can't open a browser: ${reason}`);
+    if (isAsking) process.stderr.write('\n');
+    warn(`can't open a browser: ${reason}`, `open this URL yourself: ${url}`);
+  };
+  if (opens) await openBrowser(url, onFail);
+  if (!isShown) return;
+  const where = listener === undefined ? 'in a browser on any machine' : 'in your browser';
+  const introduction = [
+    `Log in to cluster ${printable(cluster)} at ${server}`,
+    ...(mode === 'browser' && !opens ? ['There is no display here to open a browser'] : []),
+    isOpened ? 'Your browser opens this URL:' : `Open this URL ${where}:`,
+    `  ${url}`,
+    '',
+  ].join('\n');
+  if (source === undefined) {
+    process.stderr.write(introduction);
+    return;
+  }
+  isAsking = true;
+  const ifShown =
+    listener === undefined ? 'Code that the page shows: ' : 'Code, if the page shows one: ';
+  return { introduction, question: ifShown };
+}
+
+/** Exchanges a code for a session. @returns the page to show, and a session or an error unless the code is refused */
+async function exchange(
+  target: Target,
+  code: string,
+  verifier: string,
+  signal: AbortSignal,
+): Promise<{ readonly page: Page; readonly session?: Session; readonly error?: unknown }> {
+  try {
+    const found = await redeem(target, { code, verifier }, signal);
+    if (found === undefined) return { page: pages.refused };
+    const { url, cluster, username: wanted } = target;
+    const { user } = found;
+    if (wanted !== undefined && !user.toLowerCase().endsWith(wanted.toLowerCase())) {
+      return { page: pages.otherUser(user, wanted), error: await refuse(target, wanted, found) };
+    }
+    const session = { url, cluster, username: wanted ?? user, ...found };
+    return { page: pages.loggedIn(user, cluster), session };
+  } catch (error) {
+    return { page: pages.failed, error };
+  }
+}
+
+/** Ends the session of another user: in this context it would be used in place of the user whom the context names. */
+async function refuse(
+  target: Target,
+  wanted: string,
+  { user, token }: NewSession,
+): Promise<Failure> {
+  const isEnded = await logOut(target, token).then(
+    () => true,
+    () => false,
+  );
+  const end = isEnded ? 'this session was ended' : 'this session could not be ended';
+  const other = initCommand({ ...target, account: 'NAME' });
+  return new Failure(
+    `this login is for ${wanted}, but ${user} logged in: ${end}`,
+    `log in as ${wanted} in the browser. For another account, run: ${other}`,
+  );
+}
+
+type NewSession = NonNullable<Awaited<ReturnType<typeof redeem>>>;

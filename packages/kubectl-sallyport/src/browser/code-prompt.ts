@@ -1,0 +1,43 @@
+import { usageFailure } from '../failure.ts';
+import { openTerminal } from '../terminal/terminal.ts';
+import { isCode } from './listener.ts';
+import { type Page, pages } from './pages.ts';
+
+/** What the terminal shows before it asks for a code, and each time that it asks. */
+export interface CodeQuestion {
+  readonly introduction: string;
+  readonly question: string;
+}
+
+/**
+ * Asks for the code of the page until one is not refused. It is shown as it is typed: without its verifier it is worth nothing.
+ *
+ * @param id the ID of the login, with which its codes begin
+ * @param take redeems a code
+ * @throws Failure when the user ends it
+ */
+export async function askForCode(
+  { introduction, question }: CodeQuestion,
+  id: string,
+  take: (code: string) => Promise<Page>,
+  over: AbortSignal,
+): Promise<void> {
+  let before = introduction;
+  while (!over.aborted) {
+    const code = (await askOnce(before + question, over)).trim();
+    if (!isCode(code)) before = 'This is not a code. A code has 42 letters and digits\n';
+    else if (!code.startsWith(id))
+      before = 'This code is for another login. Use the page that you opened with the URL above\n';
+    else if ((await take(code)) === pages.refused)
+      before = 'The login server refused this code. A code is valid once, for 60 s\n';
+    else return;
+  }
+}
+
+/** The terminal is free for Ctrl-C again while a code is redeemed. */
+async function askOnce(question: string, over: AbortSignal): Promise<string> {
+  using terminal = openTerminal();
+  if (terminal === undefined) throw usageFailure('standard input is not a terminal');
+  // `await` keeps the terminal open until there is an answer.
+  return await terminal.ask(question, false, over);
+}

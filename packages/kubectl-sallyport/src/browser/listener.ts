@@ -1,0 +1,93 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { htmlOf, type Page, pageHeaders, pages } from './pages.ts';
+
+/** A visit of the browser: the login server has sent it with a code, or because the user cancelled. */
+export interface Visit {
+  readonly kind: 'code' | 'cancelled';
+  readonly value: string;
+}
+
+interface Waiting {
+  /** The ID of the login: other programs and web pages know how to send codes, but not this. */
+  readonly id: string;
+  /** It never rejects. */
+  readonly onVisit: (visit: Visit) => Promise<Page>;
+}
+
+export type Listener = Awaited<ReturnType<typeof openListener>>;
+
+export const isCode = (text: string): boolean => /^[a-z2-7]{42}$/.test(text);
+
+const limits = {
+  // Browsers send the cookies of all servers of this machine.
+  maxHeaderSize: 65_536,
+  headersTimeout: 5_000,
+  requestTimeout: 5_000,
+  connectionsCheckingInterval: 1_000,
+};
+const maxConnections = 32;
+
+/** Listens on this machine for the browser. Until `waitFor`, it ignores everyone. @throws Error of Node */
+export async function openListener() {
+  const { createServer } = await import('node:http');
+  let waiting: Waiting | undefined;
+  let port = 0;
+  const answers = new Set<Promise<void>>();
+  const server = createServer(limits, (request, response) => {
+    const visit = isNavigation(request, port) ? visitOf(request.url, waiting?.id) : undefined;
+    const page = (visit && waiting?.onVisit(visit)) ?? Promise.resolve(pages.foreign);
+    const answer = page
+      .then((shown) => send(response, shown))
+      .finally(() => answers.delete(answer));
+    answers.add(answer);
+  });
+  server.maxConnections = maxConnections;
+  await new Promise<void>((resolve, reject) => {
+    // `localhost` might be another address (RFC 8252, section 8.3).
+    server.on('error', reject).listen(0, '127.0.0.1', resolve);
+  });
+  port = (server.address() as AddressInfo).port;
+  return {
+    port,
+    waitFor(login: Waiting): void {
+      waiting = login;
+    },
+    /** Ends it when the browser has its page, and at the latest after a second. Browsers keep connections open. */
+    async close(): Promise<void> {
+      server.close();
+      await Promise.race([Promise.all(answers), pause(1_000, undefined, { ref: false })]);
+      server.closeAllConnections();
+    },
+  };
+}
+
+/**
+ * Says whether a browser goes to this address as its user sees it. A script, a frame or an image of a web page does not, nor a page
+ * that calls this machine by a name of its own.
+ */
+function isNavigation({ method, headers }: IncomingMessage, port: number): boolean {
+  const { host, origin, 'sec-fetch-mode': mode, 'sec-fetch-dest': destination } = headers;
+  return (
+    method === 'GET' &&
+    host === `127.0.0.1:${port}` &&
+    origin === undefined &&
+    (mode ?? 'navigate') === 'navigate' &&
+    (destination ?? 'document') === 'document'
+  );
+}
+
+/** Reads the path of a visit. @returns undefined unless it is for the login with this ID */
+function visitOf(path = '', id = ''): Visit | undefined {
+  const [, kind, value = ''] = /^\/\?(code|cancelled)=([a-z2-7]+)$/.exec(path) ?? [];
+  if (id === '') return;
+  if (kind === 'code' && isCode(value) && value.startsWith(id)) return { kind, value };
+  return kind === 'cancelled' && value === id ? { kind, value } : undefined;
+}
+
+function send(response: ServerResponse, page: Page): Promise<void> {
+  return new Promise((resolve) => {
+    response.once('close', resolve).writeHead(page.status, pageHeaders).end(htmlOf(page));
+  });
+}

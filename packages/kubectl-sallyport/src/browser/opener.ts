@@ -1,0 +1,45 @@
+import { reasonOf } from '../failure.ts';
+
+/**
+ * Checks the URL that a login server wants the browser to open: a program of the system gets it, and a hostile server could name a
+ * file, or an option of that program.
+ *
+ * @param server the URL of the login server: https, or http on this machine
+ * @returns the URL as it is opened; undefined for any other place
+ */
+export function checkedUrl(text: unknown, server: string): string | undefined {
+  if (typeof text !== 'string' || text.length > 2048 || !URL.canParse(text)) return;
+  const { href } = new URL(text);
+  const start = `${server}/login/`;
+  return href.startsWith(start) && /^[\w.~-]+$/.test(href.slice(start.length)) ? href : undefined;
+}
+
+function openerOf(platform: NodeJS.Platform): [program: string, ...words: string[]] {
+  if (platform === 'darwin') return ['open'];
+  return platform === 'win32' ? ['rundll32', 'url.dll,FileProtocolHandler'] : ['xdg-open'];
+}
+
+/**
+ * Opens a URL in the user's browser, which outlives this command and gets none of its streams: kubectl reads standard output.
+ *
+ * @param onFail gets the reason; a program that is missing is reported before the promise ends
+ */
+export async function openBrowser(
+  url: string,
+  onFail: (reason: string) => void,
+  platform: NodeJS.Platform = process.platform,
+): Promise<void> {
+  const { spawn } = await import('node:child_process');
+  const [program, ...words] = openerOf(platform);
+  const child = spawn(program, [...words, url], { detached: true, stdio: 'ignore' });
+  child.unref();
+  await new Promise<void>((resolve) => {
+    child
+      .once('spawn', resolve)
+      .once('error', (error) => {
+        onFail(reasonOf(error).replace(/^spawn /, ''));
+        resolve();
+      })
+      .once('exit', (code) => code === 0 || onFail(`${program} failed with exit status ${code}`));
+  });
+}

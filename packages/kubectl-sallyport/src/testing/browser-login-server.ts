@@ -1,0 +1,110 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { delimiter, join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { waitFor } from '@sallyport/test-servers/wait-for';
+import { localServer } from './local-server.ts';
+
+/** What a client has sent to begin a login. */
+interface Begun {
+  readonly id: string;
+  readonly challenge: string;
+  readonly port?: number;
+  readonly username?: string;
+  readonly device?: string;
+}
+
+const letters = 'abcdefghijklmnopqrstuvwxyz234567';
+const randomText = (length: number) =>
+  [...randomBytes(length)].map((byte) => letters[byte % 32]).join('');
+
+/** A login server with pages. A test does what people do there. */
+export async function browserLoginServer({
+  user = 'corp:ada',
+  ways = { browser: true, passwords: true } as object,
+  answer = {} as object,
+  seconds = 600,
+} = {}) {
+  const begun: Begun[] = [];
+  const codes = new Map<string, Begun>();
+  const requests: string[] = [];
+  const url: string = await localServer(async (request, response) => {
+    const body = JSON.parse((await text(request)) || '{}');
+    requests.push(`${request.method} ${request.url}`);
+    const send = (status: number, value: object) =>
+      response.writeHead(status).end(JSON.stringify(value));
+    if (request.url === '/v1/clusters') return send(200, { clusters: [{ name: 'prod' }], ...ways });
+    if (request.url === '/v1/logins') {
+      const login = { ...body, id: randomText(16) };
+      begun.push(login);
+      const expiresAt = new Date(Date.now() + seconds * 1000).toISOString();
+      const page = `${url}/login/${randomBytes(150).toString('base64url')}`;
+      return send(201, { id: login.id, url: page, expiresAt, ...answer });
+    }
+    if (request.method === 'GET')
+      return send(200, { user: { username: user }, expiresAt: '2999-01-01T00:00:00Z' });
+    if (request.method === 'DELETE') return response.writeHead(204).end();
+    const login = codes.get(body.code);
+    codes.delete(body.code);
+    const digest = createHash('sha256').update(String(body.verifier)).digest('base64url');
+    if (login?.challenge !== digest) return send(401, { code: 'wrong-code', message: 'no' });
+    const token = 'sps_browser';
+    return send(201, { token, user: { username: user }, expiresAt: '2999-01-01T00:00:00Z' });
+  });
+  return {
+    url,
+    words: ['--url', url, '--cluster', 'prod'],
+    requests,
+    begun,
+    /** Waits for a login that begins. */
+    login: (index = 0) => waitFor(() => begun[index], 'the beginning of a login'),
+    /** Confirms a login. @returns its code */
+    confirm(login: Begun): string {
+      const code = `${login.id}${randomText(26)}`;
+      codes.set(code, login);
+      return code;
+    },
+  };
+}
+
+/** Sends a browser to a listener. */
+export async function visit(
+  port = 0,
+  path = '/',
+  {
+    headers = {} as Readonly<Record<string, string>>,
+    method = 'GET',
+    host = `127.0.0.1:${port}`,
+  } = {},
+) {
+  const answered = Promise.withResolvers<{ status: number; headers: object; html: string }>();
+  request({ host: '127.0.0.1', port, path, method, headers: { host, ...headers } })
+    .on('error', answered.reject)
+    .on('response', (response) => {
+      text(response).then(
+        (html) =>
+          answered.resolve({ status: response.statusCode ?? 0, headers: response.headers, html }),
+        answered.reject,
+      );
+    })
+    .end();
+  return await answered.promise;
+}
+
+/** Installs a program that opens URLs. @returns the environment with it and with a display */
+export async function installOpener(home: string, script = 'exit 0') {
+  const folder = join(home, 'opener');
+  const file = join(home, 'opened');
+  await mkdir(folder);
+  const program = join(folder, 'xdg-open');
+  const line = `#!/bin/sh\necho "$# $*" >> '${file}'\necho noise; echo noise >&2\n${script}\n`;
+  await writeFile(program, line);
+  await chmod(program, 0o755);
+  return {
+    env: { PATH: `${folder}${delimiter}${process.env.PATH}`, DISPLAY: ':1' },
+    /** Reads what was opened: the number of words, and the words. */
+    opened: async (): Promise<readonly string[]> =>
+      (await readFile(file, 'utf8').catch(() => '')).split('\n').slice(0, -1),
+  };
+}
