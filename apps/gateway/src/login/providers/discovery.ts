@@ -28,13 +28,9 @@ const documentSchema = z.object({
   authorization_endpoint: endpoint,
   token_endpoint: endpoint,
   authorization_response_iss_parameter_supported: z.boolean().default(false),
-  token_endpoint_auth_methods_supported: z
-    .array(z.string())
-    .default(['client_secret_basic'])
-    .catch(['client_secret_basic']),
+  token_endpoint_auth_methods_supported: z.array(z.string()).catch(['client_secret_basic']),
   id_token_signing_alg_values_supported: z
     .array(z.string())
-    .default(algorithms)
     .catch(algorithms)
     .transform((listed) => algorithms.filter((one) => listed.includes(one))),
 });

@@ -200,7 +200,7 @@ function authenticationOf(server: DiscoveryDocument, secret: string | undefined)
 }
 
 /**
- * Sends the secret as RFC 6749 section 2.3.1 says. Unlike that of oauth4webapi, this encoding leaves `-`, `_` and `.` as they
+ * Sends the secret as RFC 6749 section 2.3.1 says. Unlike `ClientSecretBasic` of oauth4webapi, it leaves `-`, `_` and `.` as they
  * are, so that most secrets work with providers that do not decode them.
  */
 function clientSecretBasic(secret: string): ClientAuth {

@@ -33,6 +33,8 @@ const readLog = "look for the reason in the provider's log";
 const outage = { kind: 'unavailable', fix: readLog } as const;
 const failed = (fix = readLog) => ({ kind: 'failed', fix }) as const;
 const register = 'register redirectUri as a redirect URI of this client at the provider';
+const checkClient =
+  'check clientId and clientSecret, and that this client may use client_secret_basic at the provider';
 const allow = 'allow the authorization code flow for this client at the provider';
 
 /**
@@ -47,7 +49,7 @@ const refusals = new Map<string, { readonly kind: ProviderErrorKind; readonly fi
   ['account_selection_required', denied],
   ['server_error', outage],
   ['temporarily_unavailable', outage],
-  ['invalid_client', failed('check clientId and clientSecret')],
+  ['invalid_client', failed(checkClient)],
   ['invalid_grant', failed(`the code is used or has expired: log in again, or ${register}`)],
   ['invalid_request', failed(`${register}, or ${readLog}`)],
   ['invalid_scope', failed('check scopes')],
