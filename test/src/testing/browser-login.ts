@@ -1,0 +1,162 @@
+import { createHash } from 'node:crypto';
+import { type LoginAnswer, publicHost } from './ask-login.ts';
+import type { LoginPlace } from './login-gateway.ts';
+import { randomToken, secret } from './tokens.ts';
+
+/** A login that a client has begun: what its person opens in a browser, and what the client keeps for itself. */
+export interface BegunLogin {
+  readonly id: string;
+  /** `/login/ATTEMPT`. */
+  readonly path: string;
+  /** The secret of the client, without which a code is worth nothing. */
+  readonly verifier: string;
+}
+
+/** What a browser does with one server: it keeps cookies, and sends forms as a page makes it do. */
+export interface FormBrowser {
+  /** The cookies, as in a request. A test may change them. */
+  readonly cookies: Map<string, string>;
+  /** Follows a link. */
+  get(path: string, headers?: Headers): Promise<LoginAnswer>;
+  /** Sends a form. @param headers replace headers that a browser sends; with undefined, one is left out */
+  post(
+    path: string,
+    form: Readonly<Record<string, string>>,
+    headers?: Headers,
+  ): Promise<LoginAnswer>;
+}
+
+type Headers = Readonly<Record<string, string | undefined>>;
+
+/** The way to a login server, and where it comes from. */
+export interface BrowserPlace {
+  readonly ask: LoginPlace['ask'];
+  /** Which gateway is asked. Default: the first one. */
+  readonly at?: number;
+  /** Default: the origin of `publicHost`. */
+  readonly origin?: string;
+  readonly localAddress?: string;
+}
+
+/** The PKCE challenge of a verifier (RFC 7636, section 4.2). */
+const challengeOf = (verifier: string): string =>
+  createHash('sha256').update(verifier).digest('base64url');
+
+/** Begins a login, as `kubectl sallyport` does. @param more keys of the body @throws Error unless it is begun */
+export async function beginLogin(
+  { ask, at, localAddress }: BrowserPlace,
+  more: object = {},
+): Promise<BegunLogin> {
+  const verifier = randomToken(32);
+  const answer = await ask(
+    {
+      path: '/v1/logins',
+      body: { challenge: challengeOf(verifier), cluster: 'prod', ...more },
+      ...(localAddress && { localAddress }),
+    },
+    at,
+  );
+  if (answer.status !== 201)
+    throw new Error(`the begin of a login was answered ${answer.status}: ${answer.text}`);
+  const path = new URL(String(answer.json?.url)).pathname;
+  secret(path.slice('/login/'.length));
+  return { id: String(answer.json?.id), path, verifier };
+}
+
+/** Opens a browser without cookies. */
+export function createFormBrowser({ ask, at, origin, localAddress }: BrowserPlace): FormBrowser {
+  const cookies = new Map<string, string>();
+  const send = async (method: string, path: string, body: string | undefined, more: Headers) => {
+    const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+    const headers = { ...(cookie !== '' && { cookie }), ...more };
+    const request = { method, path, headers, ...(body !== undefined && { body }) };
+    const answer = await ask({ ...request, ...(localAddress && { localAddress }) }, at);
+    for (const one of answer.headers['set-cookie'] ?? []) {
+      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(one) ?? [];
+      cookies.set(name, secret(value));
+    }
+    return answer;
+  };
+  return {
+    cookies,
+    get: (path, headers = {}) =>
+      send('GET', path, undefined, { 'sec-fetch-site': 'none', ...headers }),
+    post: (path, form, headers = {}) =>
+      send('POST', path, new URLSearchParams(form).toString(), {
+        origin: origin ?? `https://${publicHost}`,
+        'sec-fetch-site': 'same-origin',
+        'content-type': 'application/x-www-form-urlencoded',
+        ...headers,
+      }),
+  };
+}
+
+/** The token of the forms of a page. @throws Error if the page has no form */
+export function formTokenOf({ text, status }: LoginAnswer): string {
+  const [, token] = /name="form" value="([\w-]+)"/.exec(text) ?? [];
+  if (token === undefined) throw new Error(`the page has no form, but ${status}: ${text}`);
+  return secret(token);
+}
+
+/** The heading of a page, without its markup. */
+export function headingOf({ text }: LoginAnswer): string {
+  return (/<h1>(.*?)<\/h1>/s.exec(text)?.[1] ?? '').replaceAll(/<[^>]*>/g, '');
+}
+
+/** The code of a page to copy it from, or of a redirect to the client. @throws Error if there is none */
+export function codeOf({ text, headers, status }: LoginAnswer): string {
+  const [, code] =
+    /^http:\/\/127\.0\.0\.1:\d+\/\?code=([a-z2-7]{42})$/.exec(headers.location ?? '') ??
+    /<textarea[^>]*>([a-z2-7]{42})<\/textarea>/.exec(text) ??
+    [];
+  if (code === undefined)
+    throw new Error(`there is no code in the answer ${status}, Location ${headers.location}`);
+  return secret(code);
+}
+
+/** Opens the page of a login, and sends a password. @returns the answer to the password */
+export async function sendPassword(
+  browser: FormBrowser,
+  { path }: Pick<BegunLogin, 'path'>,
+  { name, password }: { readonly name: string; readonly password: string },
+): Promise<LoginAnswer> {
+  const form = formTokenOf(await browser.get(path));
+  return browser.post(`${path}/password`, { form, username: name, password });
+}
+
+/** Opens the page that asks for a confirmation, and answers it. */
+export async function confirmLogin(
+  browser: FormBrowser,
+  { path }: Pick<BegunLogin, 'path'>,
+  answer: 'redirect' | 'code' | 'cancel' = 'code',
+): Promise<LoginAnswer> {
+  const form = formTokenOf(await browser.get(`${path}/confirm`));
+  return browser.post(`${path}/confirm`, { form, answer });
+}
+
+/** Redeems a code, as the client does. */
+export function redeemCode(
+  { ask, at, localAddress }: BrowserPlace,
+  code: string,
+  verifier: string,
+): Promise<LoginAnswer> {
+  return ask({ body: { code, verifier }, ...(localAddress && { localAddress }) }, at);
+}
+
+/** The token of an answer that has a session. @throws Error for any other answer */
+export function tokenOf({ status, text, json }: LoginAnswer): string {
+  if (status !== 201) throw new Error(`there is no session in the answer ${status}: ${text}`);
+  return secret(String(json?.token));
+}
+
+/** Logs a person in with their password until the code, which is left to redeem. */
+export async function codeWithPassword(
+  place: BrowserPlace,
+  person: { readonly name: string; readonly password: string },
+  more: object = {},
+): Promise<BegunLogin & { readonly code: string; readonly browser: FormBrowser }> {
+  const [login, browser] = [await beginLogin(place, more), createFormBrowser(place)];
+  const sent = await sendPassword(browser, login, person);
+  if (sent.status !== 303) throw new Error(`the password was answered ${sent.status}`);
+  return { ...login, browser, code: codeOf(await confirmLogin(browser, login)) };
+}
