@@ -12,14 +12,21 @@ const exclude = (path: string): boolean =>
 /** Pages whose YAML is all of gateway.yaml, in parts. */
 const reference = ['docs/configuration.md', 'docs/identity-policy.md'];
 
-/** What follows a part without authenticators: those that the part about logins names. */
+/** What follows a part without authenticators: those that the parts about logins name. */
 const rest = `
 authenticators:
   - { name: sessions, use: redis, options: { url: redis://localhost } }
   - name: corp
     use: ldap
     options: { urls: [ldaps://ldap.example.com], user: { base: "dc=example,dc=com", filter: "(uid={username})" } }
+  - name: oidc
+    use: jwt
+    options: { issuers: [{ issuer: { url: https://idp.example.com, audiences: [a] }, claimMappings: { username: { claim: sub } } }] }
 `;
+
+/** What a part needs in which people log in in a browser. */
+const sharedRedis =
+  'cache: { redis: { url: redis://localhost, sealingKeys: [{ env: SEALING_KEY }] } }';
 
 /** The whole configs in a document: the code blocks that say that they are one, without the indentation of a list. */
 function configsOf(page: string, markdown: string): string[] {
@@ -33,7 +40,8 @@ function configsOf(page: string, markdown: string): string[] {
   return blocks.flatMap(({ language, text }) => {
     if (text.startsWith('# gateway.yaml')) return [text];
     if (!isPart || language !== 'yaml' || !/^\w/m.test(text)) return [];
-    return [text.includes('authenticators:\n') ? text : text + rest];
+    if (text.includes('authenticators:\n')) return [text];
+    return [text + (text.includes('browser: true') ? sharedRedis : '') + rest];
   });
 }
 
