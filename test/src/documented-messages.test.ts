@@ -41,6 +41,7 @@ const pages = [
   'docs/audit-trail.md',
   'docs/log-messages.md',
   'docs/helpdesk.md',
+  'docs/login-browser.md',
   'packages/kubectl-sallyport/README.md',
 ];
 
