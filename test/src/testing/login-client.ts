@@ -6,6 +6,7 @@ import { request } from 'node:https';
 import { createRequire } from 'node:module';
 import { connect } from 'node:net';
 import { delimiter, dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { startTcpServer } from '@sallyport/test-servers/tcp-server';
 import { waitForPromise } from '@sallyport/test-servers/wait-for';
 import { createAuthority } from './certificates.ts';
@@ -43,6 +44,12 @@ export interface Site extends AsyncDisposable {
   restart(): Promise<void>;
   /** Sends a request to the login server as its client does, without a body. @returns the status */
   ask(method: string, path: string, token: string): Promise<number>;
+  /** Sends JSON to the login server as its client does, on a connection of its own. @param headers more headers */
+  post(
+    path: string,
+    body: object,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<{ readonly status: number; readonly json: Readonly<Record<string, unknown>> }>;
   /** Returns the answer of each gateway that runs now about a token, asked by the cluster prod. */
   reviews(token: string): Promise<readonly ReviewStatus[]>;
 }
@@ -117,6 +124,13 @@ export async function startSite(setup: LoginSetup = {}): Promise<Site> {
       const [answer] = (await once(sent, 'response')) as [IncomingMessage];
       answer.resume();
       return answer.statusCode ?? 0;
+    },
+    async post(path: string, body: object, more?: Readonly<Record<string, string>>) {
+      const headers = { 'content-type': 'application/json', ...more };
+      const options = { method: 'POST', headers, ca: authority.certificate, agent: false as const };
+      const sent = request(new URL(path, url), options).end(JSON.stringify(body));
+      const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+      return { status: answer.statusCode ?? 0, json: JSON.parse(await text(answer)) };
     },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   });
@@ -196,8 +210,8 @@ export async function createDesk(): Promise<Desk> {
     async (words, { input = '', env: more } = {}) => {
       const child = spawn(command, words, { cwd: home, env: { ...env, ...more } });
       const output = { stdout: '', stderr: '' };
-      child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
-      child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
+      child.stdout.setEncoding('utf8').on('data', (part: string) => (output.stdout += part));
+      child.stderr.setEncoding('utf8').on('data', (part: string) => (output.stderr += part));
       child.stdin.on('error', () => {}).end(input);
       const closed = new Promise<number | null>((resolve) => child.once('close', resolve));
       const code = await waitForPromise(closed, `the end of ${command} ${words.join(' ')}`);
@@ -217,16 +231,16 @@ export async function createDesk(): Promise<Desk> {
         env: { ...env, TERM: 'dumb' },
         stdio: ['pipe', 'pipe', 'inherit'],
       });
-      let text = '';
-      child.stdout.setEncoding('utf8').on('data', (part: string) => (text += part));
+      let shown = '';
+      child.stdout.setEncoding('utf8').on('data', (part: string) => (shown += part));
       const closed = new Promise<number | null>((resolve) => child.once('close', resolve));
       return {
-        shown: () => text,
+        shown: () => shown,
         type: (keys) => void child.stdin.write(keys),
         ended: waitForPromise(closed, `the end of ${line}`)
           .finally(() => child.kill())
           .then(async (code) => {
-            await checkLeaks(text);
+            await checkLeaks(shown);
             return code;
           }),
       };

@@ -1,0 +1,501 @@
+import { once } from 'node:events';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { waitFor } from '@sallyport/test-servers/wait-for';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import {
+  keepInDocs,
+  outline,
+  overhang,
+  paleWords,
+  startBrowser,
+  type WatchedPage,
+  watchedPage,
+} from './testing/browser.ts';
+import { type BegunLogin, beginLogin } from './testing/browser-attempt.ts';
+import { createAuthority } from './testing/certificates.ts';
+import type { Gateway } from './testing/gateway.ts';
+import { createJwtIssuer } from './testing/jwt-issuer.ts';
+import { type Site, startSite } from './testing/login-client.ts';
+import { randomToken } from './testing/tokens.ts';
+
+const issuer = createJwtIssuer();
+// No one listens there: the pages that need a provider are in browser-login.test.ts.
+const ofIssuer = { issuer: { url: 'https://127.0.0.1:1', audiences: ['kubernetes'] } };
+const okta = { title: 'Example SSO', authenticator: 'oidc', clientId: 'kubernetes' };
+const providers = { okta };
+/** Each test has an address of its own, which has sent no wrong password. */
+const login = {
+  browser: true,
+  providers,
+  limits: { perAddress: '2/h' },
+  trustedProxies: ['127.0.0.1'],
+};
+const others = [issuer.authenticator({}, ofIssuer)];
+
+let site: Site;
+let browser: Browser;
+let jane: { readonly name: string; readonly password: string };
+beforeAll(async () => {
+  [site, browser] = await Promise.all([
+    startSite({ login, others }),
+    startBrowser([`--host-resolver-rules=MAP evil.example 127.0.0.1`]),
+  ]);
+  jane = await site.place.people.add('jane', 'k8s-payments');
+});
+afterAll(async () => {
+  await browser.close();
+  await site[Symbol.asyncDispose]();
+});
+
+/** A person at a browser, and a login that their machine has begun. */
+interface Visit extends AsyncDisposable {
+  readonly page: Page;
+  readonly watched: WatchedPage;
+  readonly login: BegunLogin;
+}
+
+interface Setting {
+  readonly at?: Site;
+  readonly listens?: boolean;
+  readonly username?: string;
+  /** The address of the machine that begins the login. Default: the address of the browser. */
+  readonly from?: string;
+}
+
+let addresses = 0;
+
+/** Opens the page of a new login, in a browser without JavaScript. */
+async function visit({ at = site, listens, username, from }: Setting = {}): Promise<Visit> {
+  await using resources = new AsyncDisposableStack();
+  addresses += 1;
+  const address = `192.0.2.${addresses}`;
+  const begun = await beginLogin(at, {
+    address: from ?? address,
+    ...(listens !== undefined && { listens }),
+    ...(username !== undefined && { username }),
+  });
+  resources.use(begun);
+  const watched = await watchedPage(browser, {
+    ignoreHTTPSErrors: true,
+    javaScriptEnabled: false,
+    extraHTTPHeaders: { 'x-forwarded-for': address },
+  });
+  resources.use(watched);
+  const { page } = watched;
+  await page.goto(begun.url);
+  const owned = resources.move();
+  return { page, watched, login: begun, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+async function submitPassword({ page }: Visit, name: string, password: string): Promise<void> {
+  await page.getByLabel('Username').fill(name);
+  await page.getByLabel('Password').fill(password);
+  await page.keyboard.press('Enter');
+}
+
+const wrongPassword = async (one: Visit): Promise<void> => {
+  await submitPassword(one, 'nobody', randomToken());
+  await one.page.getByRole('alert').waitFor();
+};
+
+const untilConfirm = async (one: Visit): Promise<void> => {
+  await submitPassword(one, jane.name, jane.password);
+  await answer(one, 'Cancel').waitFor();
+};
+
+const answer = ({ page }: Visit, name: string) => page.getByRole('button', { name, exact: true });
+
+const message = ({ page }: Visit, title: string) =>
+  page.getByRole('heading', { level: 1, name: title }).waitFor();
+
+/** What is around each page. */
+const frame = ['banner: Sallyport', 'main'];
+const origin = ['term: Device name', "definition: jane's laptop", 'term: Started from'];
+const form = ['textbox "Username"', 'textbox "Password"', 'button "Log in"'];
+const link = ['list', 'listitem', 'link "Log in with Example SSO"'];
+const both = [
+  'heading "With username and password" [level=2]',
+  ...form,
+  'heading "With single sign-on" [level=2]',
+  ...link,
+];
+const where = (address = 'definition: ADDRESS') => [...origin, address];
+const loginPage = ['heading "Log in to prod" [level=1]', ...where(), ...both];
+const withProblem = loginPage.toSpliced(1, 0, 'alert');
+const who = ['term: User', 'definition: corp:jane', 'term: Cluster', 'definition: prod'];
+const confirmPage = (...answers: string[]) => [
+  'heading "Log in to prod?" [level=1]',
+  ...who,
+  ...where(),
+  ...answers,
+];
+
+interface State extends Setting {
+  readonly name: string;
+  /** What a person does after they have opened the page. */
+  readonly act?: (one: Visit) => Promise<unknown>;
+  /** What a screen reader finds. */
+  readonly outline: readonly string[];
+  /** The statuses of answers that the console of the browser reports. */
+  readonly statuses?: readonly number[];
+  /** The name of a picture in the docs, and of a picture on a phone. */
+  readonly pictures?: { readonly laptop?: string; readonly phone?: string };
+}
+
+const states: readonly State[] = [
+  {
+    name: 'a login with a password or a provider',
+    outline: loginPage,
+    pictures: { laptop: 'login-page', phone: 'login-320px' },
+  },
+  {
+    name: 'a wrong password',
+    act: wrongPassword,
+    outline: withProblem.map((line) => {
+      if (line === form[0]) return 'textbox "Username" [invalid]: nobody';
+      return line === form[1] ? 'textbox "Password" [invalid]' : line;
+    }),
+    statuses: [401],
+    pictures: { laptop: 'login-wrong-password' },
+  },
+  {
+    name: 'too many wrong passwords',
+    async act(one) {
+      for (const _ of [1, 2]) await wrongPassword(one);
+      await submitPassword(one, jane.name, jane.password);
+      await one.page.getByText('too many attempts').waitFor();
+    },
+    outline: withProblem.with(withProblem.indexOf(form[0] ?? ''), 'textbox "Username": jane'),
+    statuses: [401, 401, 429],
+  },
+  {
+    name: 'a login that began at another address',
+    from: '198.51.100.7',
+    outline: loginPage.with(loginPage.indexOf('definition: ADDRESS'), 'definition: 198.51.100.7'),
+    pictures: { laptop: 'login-other-address' },
+  },
+  {
+    name: 'a provider that is down',
+    async act({ page }) {
+      await page.getByRole('link').click();
+      await page.getByRole('alert').waitFor();
+    },
+    outline: withProblem,
+    statuses: [503],
+  },
+  {
+    name: 'the question at the machine that waits',
+    act: untilConfirm,
+    outline: confirmPage(
+      'button "Log in"',
+      'button "Show a code to paste instead"',
+      'button "Cancel"',
+    ),
+    pictures: { laptop: 'login-confirm' },
+  },
+  {
+    name: 'the question for another machine',
+    listens: false,
+    act: untilConfirm,
+    outline: confirmPage('button "Show a code to paste"', 'button "Cancel"'),
+  },
+  {
+    name: 'a code to paste',
+    listens: false,
+    async act(one) {
+      await untilConfirm(one);
+      await answer(one, 'Show a code to paste').click();
+      await message(one, 'Copy this code');
+    },
+    outline: ['heading "Copy this code" [level=1]', 'textbox "Code": CODE', ...who, ...where()],
+    pictures: { laptop: 'login-code' },
+  },
+  {
+    name: 'a cancelled login',
+    listens: false,
+    async act(one) {
+      await untilConfirm(one);
+      await answer(one, 'Cancel').click();
+      await message(one, 'Login cancelled');
+    },
+    outline: ['heading "Login cancelled" [level=1]'],
+  },
+  {
+    name: 'an attempt that was used in another tab',
+    async act(one) {
+      await untilConfirm(one);
+      const other = await one.page.context().newPage();
+      await other.goto(one.page.url());
+      await other.getByRole('button', { name: 'Cancel' }).click();
+      await other.waitForURL(`http://127.0.0.1:*/?cancelled=${one.login.id}`);
+      await other.close();
+      await answer(one, 'Log in').click();
+      await message(one, 'Login already finished');
+    },
+    outline: ['heading "Login already finished" [level=1]'],
+    statuses: [409],
+  },
+  {
+    name: 'a link that is not complete',
+    async act(one) {
+      await one.page.goto(one.login.url.slice(0, -1));
+      await message(one, 'Login expired');
+    },
+    outline: ['heading "Login expired" [level=1]'],
+    statuses: [404],
+    pictures: { laptop: 'login-expired' },
+  },
+  {
+    name: 'a browser without the cookie',
+    async act(one) {
+      await one.page.context().clearCookies();
+      await submitPassword(one, jane.name, jane.password);
+      await message(one, 'Other browser, or no cookies');
+    },
+    outline: ['heading "Other browser, or no cookies" [level=1]', 'link "Try again"'],
+    statuses: [403],
+  },
+  {
+    name: 'an unknown page',
+    async act(one) {
+      await one.page.goto(`${one.login.url}/unknown`);
+      await message(one, 'Page not found');
+    },
+    outline: ['heading "Page not found" [level=1]'],
+    statuses: [404],
+  },
+  {
+    name: 'too many requests',
+    async act(one) {
+      for (let requests = 0; requests < 20; requests++)
+        await one.page.request.get(`${one.login.url}/unknown`);
+      await one.page.goto(one.login.url);
+      await message(one, 'Too many requests');
+    },
+    outline: ['heading "Too many requests" [level=1]'],
+    statuses: [429],
+  },
+];
+
+const status = (code: number) =>
+  `Failed to load resource: the server responded with a status of ${code} ()`;
+
+/** Checks a page on a phone and a laptop, in both color schemes. */
+async function expectGoodLooks(
+  { page, watched, login: { url } }: Visit,
+  { pictures = {}, statuses = [] }: Pick<State, 'pictures' | 'statuses'>,
+): Promise<void> {
+  for (const [device, width] of [
+    ['phone', 320],
+    ['laptop', 1280],
+  ] as const) {
+    for (const colorScheme of ['dark', 'light'] as const) {
+      await page.setViewportSize({ width, height: 800 });
+      await page.emulateMedia({ colorScheme });
+      expect([width, await overhang(page)]).toEqual([width, 0]);
+      expect([colorScheme, await paleWords(page)]).toEqual([colorScheme, []]);
+    }
+    await keepInDocs(page, pictures[device]);
+  }
+  expect(watched.complaints).toEqual(statuses.map(status));
+  const origins = watched.requested.map((one) => new URL(one).origin);
+  const listener = /^http:\/\/127\.0\.0\.1:\d+$/;
+  expect(origins.filter((one) => one !== new URL(url).origin && !listener.test(one))).toEqual([]);
+}
+
+test.each(states)(
+  'in Chromium without JavaScript, $name fits on each screen and can be heard',
+  async ({ act, outline: expected, statuses = [], pictures = {}, ...setting }) => {
+    await using one = await visit(setting);
+    await act?.(one);
+    expect(await outline(one.page)).toEqual([...frame, ...expected]);
+    await expectGoodLooks(one, { statuses, pictures });
+  },
+);
+
+test.each([
+  ['passwords alone', { ...login, providers: {} }, [...form]],
+  ['a provider alone', { ...login, authenticators: [] }, [...link]],
+])('the page offers %s, as the config says', async (_name, changed, expected) => {
+  const [gateway] = site.gateways as [Gateway];
+  const { config } = site.place;
+  try {
+    await gateway.configure({ ...config, login: { ...(config.login as object), ...changed } });
+    await gateway.reload();
+    await using one = await visit();
+    const heading = 'heading "Log in to prod" [level=1]';
+    expect(await outline(one.page)).toEqual([...frame, heading, ...where(), ...expected]);
+    await expectGoodLooks(one, {});
+  } finally {
+    await gateway.configure(config);
+    await gateway.reload();
+  }
+});
+
+test('a directory or a Redis that is down is named on the page, which is still there', async () => {
+  await using at = await startSite({ login: { ...login, providers: {} } });
+  const { people, redis } = at.place;
+  await using one = await visit({ at });
+  await people.slapd.stop();
+  await submitPassword(one, people.alice.name, people.alice.password);
+  await one.page.getByRole('alert').getByText("can't be checked now").waitFor();
+  await people.slapd.start();
+  await using other = await visit({ at });
+  await waitFor(async () => {
+    await submitPassword(other, people.alice.name, people.alice.password);
+    await other.page.getByRole('heading', { level: 1 }).waitFor();
+    return other.page.url().endsWith('/confirm');
+  }, 'a login at the directory');
+  await redis.stop();
+  await answer(other, 'Log in').click();
+  await message(other, 'Login not possible now');
+  expect(other.login.visits).toEqual([]);
+  await expectGoodLooks(one, { statuses: [503] });
+});
+
+/** Says what has the focus, as a screen reader does; undefined if nothing has. */
+async function focused(page: Page): Promise<string | undefined> {
+  const focus = page.locator(':focus');
+  if ((await focus.count()) === 0) return undefined;
+  // Whoever works with the keyboard sees where they are.
+  expect(await focus.evaluate((one) => getComputedStyle(one).outlineStyle)).toBe('solid');
+  return (await focus.ariaSnapshot()).split('\n')[0]?.replace(/^- |:$/g, '');
+}
+
+/** Presses Tab until nothing more gets the focus. */
+async function tabOrder(page: Page): Promise<(string | undefined)[]> {
+  const order: (string | undefined)[] = [];
+  for (;;) {
+    await page.keyboard.press('Tab');
+    const next = await focused(page);
+    if (next === undefined || next === order[0]) return order;
+    order.push(next);
+  }
+}
+
+test('the keyboard alone is enough: the focus begins where one types, and Enter never confirms by itself', async () => {
+  await using one = await visit({ username: jane.name });
+  const { page, login: begun } = one;
+  expect(await focused(page)).toBe('textbox "Password"');
+  expect(await tabOrder(page)).toEqual(['button "Log in"', 'link "Log in with Example SSO"']);
+  await page.reload();
+  await page.keyboard.type(randomToken());
+  await page.keyboard.press('Enter');
+  await page.getByRole('alert').waitFor();
+  expect(await focused(page)).toBe('textbox "Password" [invalid]');
+  expect(await page.getByLabel('Username').inputValue()).toBe(jane.name);
+  await page.keyboard.type(jane.password);
+  await page.keyboard.press('Enter');
+  await answer(one, 'Cancel').waitFor();
+  expect(await focused(page)).toBeUndefined();
+  await page.keyboard.press('Enter');
+  expect(await tabOrder(page)).toEqual([
+    'button "Log in"',
+    'button "Show a code to paste instead"',
+    'button "Cancel"',
+  ]);
+  expect(begun.visits).toEqual([]);
+  await page.reload();
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await page.waitForURL('http://127.0.0.1:*/?code=*');
+  const [path = ''] = begun.visits;
+  const code = new URL(path, site.url).searchParams.get('code') ?? '';
+  expect((await begun.redeem(code)).json.user).toMatchObject({ username: 'corp:jane' });
+});
+
+test('a password manager knows the fields, and a double click takes the whole code', async () => {
+  await using one = await visit({ listens: false });
+  const { page } = one;
+  const attributes = async (label: string) => {
+    const field = page.getByLabel(label);
+    const names = ['type', 'name', 'autocomplete'];
+    return Promise.all(names.map((name) => field.getAttribute(name)));
+  };
+  expect(await attributes('Username')).toEqual([null, 'username', 'username']);
+  expect(await attributes('Password')).toEqual(['password', 'password', 'current-password']);
+  await untilConfirm(one);
+  await answer(one, 'Show a code to paste').click();
+  const field = page.getByLabel('Code');
+  await field.dblclick({ position: { x: 60, y: 20 } });
+  const selected = await field.evaluate((element) => {
+    const { value, selectionStart, selectionEnd } = element as HTMLTextAreaElement;
+    return value.slice(selectionStart, selectionEnd);
+  });
+  expect(selected).toMatch(/^[a-z2-7]{42}$/);
+  expect((await one.login.redeem(selected)).status).toBe(201);
+});
+
+/** A server of an attacker on this machine. Its pages have the markup that a test gives them, by their paths. */
+async function startHostileServer() {
+  const { certificate: cert, key } = await (await createAuthority('hostile')).issueServer();
+  const pages = new Map<string, string>();
+  const server = createServer({ cert, key }, (request, response) => {
+    const body = pages.get(request.url ?? '');
+    response.writeHead(body === undefined ? 404 : 200, { 'content-type': 'text/html' }).end(body);
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    pages,
+    async [Symbol.asyncDispose]() {
+      const closed = once(server, 'close');
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+// Another port of the same host is the same site: browsers send it our cookies.
+test.each(['127.0.0.1', 'evil.example'])(
+  'a hostile page of %s can neither frame the page, nor send its form, nor read it, nor hold its window',
+  async (host) => {
+    await using hostile = await startHostileServer();
+    await using begun = await beginLogin(site);
+    await using watched = await watchedPage(browser, { ignoreHTTPSErrors: true });
+    const { page, complaints } = watched;
+    const open = async (markup: string) => {
+      hostile.pages.set('/', markup);
+      await page.goto(`https://${host}:${hostile.port}/`);
+    };
+    await page.goto(begun.url);
+    // What the attacker can't know, but might.
+    const token = await page.locator('input[name=form]').first().getAttribute('value');
+    const { bob } = site.place.people;
+
+    await open(`<iframe src="${begun.url}"></iframe>`);
+    const [, framed] = page.frames();
+    expect(framed?.url()).toBe('chrome-error://chromewebdata/');
+    expect(complaints.join()).toContain('frame-ancestors');
+
+    await open(`<form method="post" action="${begun.url}/password"><input name="form" value="${token}">
+      <input name="username" value="${bob.name}"><input name="password" value="${bob.password}"></form>`);
+    await page.evaluate(() => document.forms[0]?.submit());
+    await page.waitForURL(`${begun.url}/password`);
+    expect(await page.getByRole('heading').allTextContents()).toEqual(['Request refused']);
+    // No one has logged in: the question is not there.
+    await page.goto(`${begun.url}/confirm`);
+    expect(page.url()).toBe(begun.url);
+
+    await open('<h1>Hostile</h1>');
+    const reading = (mode: RequestMode) =>
+      page.evaluate(
+        ([url, how]) =>
+          fetch(url, { mode: how, credentials: 'include' }).then(
+            (read) => read.type,
+            (error: Error) => error.name,
+          ),
+        [begun.url, mode] as const,
+      );
+    expect(await reading('cors')).toBe('TypeError');
+    expect(await reading('no-cors')).toBe('TypeError');
+
+    const opened = page.waitForEvent('popup');
+    await page.evaluate((url) => Reflect.set(window, 'held', window.open(url)), begun.url);
+    await (await opened).getByRole('heading', { level: 1 }).waitFor();
+    expect(await page.evaluate(() => (Reflect.get(window, 'held') as Window).closed)).toBe(true);
+  },
+);
