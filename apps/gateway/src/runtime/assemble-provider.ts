@@ -12,7 +12,7 @@ import { type Directory, joiningDirectory } from '../engine/directory/with-direc
 import { requireKnown } from '../engine/revocation/with-blocks.ts';
 import { providerUser, type SessionUsers } from '../engine/sessions/session-user.ts';
 import type { LoginProvider } from '../login/login-service.ts';
-import { createOpenIdClient, type OpenIdClientOptions } from '../login/providers/openid-client.ts';
+import type { OpenIdClient, OpenIdClientOptions } from '../login/providers/openid-client.ts';
 import type { LinkParts } from './assemble-link.ts';
 import type { CreatedAuthenticator } from './authenticators.ts';
 
@@ -65,7 +65,7 @@ export function assembleProvider(
     const own = named(providerUser(session), context);
     return joined ? joined(own, context) : own;
   };
-  const client = createOpenIdClient({
+  const client = createClient({
     ...issuer,
     clientId: written.clientId,
     clientSecret: written.clientSecret,
@@ -104,6 +104,21 @@ export function assembleProvider(
     },
   };
   return { provider, users };
+}
+
+/** Makes the client of a provider at the first login: its library takes 6 MB, and most gateways have no provider. */
+function createClient(options: OpenIdClientOptions): OpenIdClient {
+  let client: Promise<OpenIdClient> | undefined;
+  const made = () => {
+    client ??= import('../login/providers/openid-client.ts').then(({ createOpenIdClient }) =>
+      createOpenIdClient(options),
+    );
+    return client;
+  };
+  return {
+    begin: async (...given) => (await made()).begin(...given),
+    finish: async (...given) => (await made()).finish(...given),
+  };
 }
 
 /** Returns the URL to register at a provider, to which it sends people back. */

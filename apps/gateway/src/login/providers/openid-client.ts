@@ -18,7 +18,8 @@ import {
 import { z } from 'zod';
 import { callProvider } from './call-provider.ts';
 import { createDiscovery, type DiscoveryDocument } from './discovery.ts';
-import { ProviderError, providerErrorOf } from './provider-error.ts';
+import { providerErrorOf } from './provider-answer-error.ts';
+import { ProviderError } from './provider-error.ts';
 
 /** These options describe a client of one provider. */
 export interface OpenIdClientOptions extends IdTokenIssuer {
@@ -175,7 +176,8 @@ async function ask(
     // These statuses come with the code of an error: RFC 6749 section 5.2.
     const call = { where: url, url, ca, statuses: [200, 400, 401, 403], form };
     const { status, document } = await callProvider(call, signal);
-    isOk = status === 200;
+    // Anyone can send a code that no provider has issued.
+    isOk = status === 200 || Object(document).error === 'invalid_grant';
     return Response.json(document, { status });
   } finally {
     onCall('token', isOk);
