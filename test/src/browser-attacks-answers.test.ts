@@ -7,8 +7,8 @@ import {
   confirmLogin,
   createFormBrowser,
   formTokenOf,
-  headingOf,
   sendPassword,
+  titleOf,
 } from './testing/browser-login.ts';
 import type { Gateway } from './testing/gateway.ts';
 import { type LoginPlace, loginUrlOf, publicHost, startLogin } from './testing/login-gateway.ts';
@@ -200,7 +200,7 @@ describe.concurrent('an answer', () => {
           /^default-src 'none'; style-src 'sha256-[\w+/]{43}='; form-action 'self'( http:\/\/127\.0\.0\.1:50124)?; frame-ancestors 'none'; base-uri 'none'$/,
         ),
       ]);
-      expect([what, headingOf(answer)]).not.toEqual([what, '']);
+      expect([what, titleOf(answer)]).not.toEqual([what, '']);
       expect(headers).not.toHaveProperty('access-control-allow-origin');
       // A link to a foreign server, a script or an image would be a request that the policy blocks.
       expect([

@@ -8,9 +8,9 @@ import {
   createFormBrowser,
   type FormBrowser,
   formTokenOf,
-  headingOf,
   redeemCode,
   sendPassword,
+  titleOf,
   tokenOf,
 } from './testing/browser-login.ts';
 import { clusters, type LoginPlace, publicHost, startLogin } from './testing/login-gateway.ts';
@@ -83,7 +83,7 @@ describe.concurrent('a form', () => {
         ...values,
         ...(one !== undefined && { form: one }),
       });
-      expect([answer.status, headingOf(answer)]).toEqual([403, 'Request refused']);
+      expect([answer.status, titleOf(answer)]).toEqual([403, 'Request refused']);
     }
     for (const type of types) {
       const answer = await browser.post(path, { ...values, form }, { 'content-type': type });
@@ -149,7 +149,7 @@ describe.concurrent('another browser', () => {
       for (const one of [browser, renamed]) {
         expect((await one.get(path)).headers.location).toBe(login.path);
         const refused = await one.post(path, { form: confirmOwn, answer: 'code' });
-        expect([refused.status, headingOf(refused)]).toEqual([403, 'Other browser, or no cookies']);
+        expect([refused.status, titleOf(refused)]).toEqual([403, 'Other browser, or no cookies']);
       }
     }
     // With the page of the login it gets a cookie for it, but the person has not logged in there.
@@ -193,7 +193,7 @@ describe.concurrent('a code', () => {
     }
     const form = formTokenOf(await browser.get(path));
     const after = await browser.post(`${path}/confirm`, { form, answer: 'code' });
-    expect([after.status, headingOf(after)]).toEqual([409, 'Login already finished']);
+    expect([after.status, titleOf(after)]).toEqual([409, 'Login already finished']);
   });
 
   test('makes one session if it is redeemed twice at the same moment, on both replicas', async () => {

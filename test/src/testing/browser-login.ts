@@ -98,9 +98,9 @@ export function formTokenOf({ text, status }: LoginAnswer): string {
   return secret(token);
 }
 
-/** The heading of a page, without its markup. */
-export function headingOf({ text }: LoginAnswer): string {
-  return (/<h1>(.*?)<\/h1>/s.exec(text)?.[1] ?? '').replaceAll(/<[^>]*>/g, '');
+/** The title of a page, without what it says of the login: a problem, if there is one. */
+export function titleOf({ text }: LoginAnswer): string {
+  return /<title>(.*?)(?: - .*)?<\/title>/s.exec(text)?.[1] ?? '';
 }
 
 /** The code of a page to copy it from, or of a redirect to the client. @throws Error if there is none */
@@ -111,7 +111,9 @@ export function codeOf({ text, headers, status }: LoginAnswer): string {
     [];
   if (code === undefined)
     throw new Error(`there is no code in the answer ${status}, Location ${headers.location}`);
-  return secret(code);
+  // It begins with the id of the login, which is no secret.
+  secret(code.slice(16));
+  return code;
 }
 
 /** Opens the page of a login, and sends a password. @returns the answer to the password */

@@ -1,0 +1,311 @@
+import {
+  type ForgedProvider,
+  type Forgery,
+  startForgedProvider,
+} from '@sallyport/test-servers/forged-provider';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { LoginAnswer } from './testing/ask-login.ts';
+import {
+  type BegunLogin,
+  beginLogin,
+  codeOf,
+  confirmLogin,
+  createFormBrowser,
+  type FormBrowser,
+  redeemCode,
+  titleOf,
+  tokenOf,
+} from './testing/browser-login.ts';
+import { findLeaks } from './testing/leaks.ts';
+import { type LoginPlace, startLogin } from './testing/login-gateway.ts';
+import {
+  bringAnswer,
+  clientId,
+  goToProvider,
+  logInAtProvider,
+  withProviders,
+} from './testing/provider-login.ts';
+import { contentsOf } from './testing/redis-contents.ts';
+import { metricsText } from './testing/scrape.ts';
+import { randomToken, secret, secretsInUse } from './testing/tokens.ts';
+
+let one: ForgedProvider;
+let two: ForgedProvider;
+let place: LoginPlace;
+beforeAll(async () => {
+  [one, two] = await Promise.all([startForgedProvider(), startForgedProvider()]);
+  const audiences = {
+    url: one.url,
+    audiences: [clientId, 'kubernetes'],
+    certificateAuthorityFile: one.caFile,
+  };
+  place = await startLogin({
+    ...withProviders({
+      one: { server: one, clientSecret: randomToken(), issuer: { issuer: audiences } },
+      two: { server: two },
+    }),
+    more: { audit: { output: 'audit.log' } },
+  });
+});
+afterAll(async () => {
+  await place[Symbol.asyncDispose]();
+  await Promise.all([one[Symbol.asyncDispose](), two[Symbol.asyncDispose]()]);
+});
+/** The keys of all sessions. */
+const sessions = async () => (await place.redis.client().keys('sessions:*')).sort();
+let before: readonly string[] = [];
+beforeEach(async () => {
+  for (const provider of [one, two]) forge(provider, {});
+  before = await sessions();
+});
+
+/** Forges answers, and notes the tokens as secrets. */
+function forge(provider: ForgedProvider, forgery: Forgery): void {
+  provider.forge({
+    ...forgery,
+    tokens(right) {
+      const tokens = forgery.tokens?.(right) ?? right;
+      for (const key of ['id_token', 'access_token'])
+        if (typeof tokens[key] === 'string') secret(tokens[key]);
+      return tokens;
+    },
+  });
+}
+
+const begin = async () => [await beginLogin(place), createFormBrowser(place)] as const;
+const visitOne = (url: string) => one.visit(url);
+
+/** Checks that no one is logged in, here and in Redis, and that the page says why. */
+async function expectNobody(
+  browser: FormBrowser,
+  { id, path }: BegunLogin,
+  answer: LoginAnswer,
+  expected: readonly [status: number, problem: string],
+): Promise<void> {
+  expect([answer.status, titleOf(answer)]).toEqual(expected);
+  expect(answer.headers.location).toBeUndefined();
+  expect((await browser.get(`${path}/confirm`)).headers.location).toBe(path);
+  expect(await place.redis.client().keys(`*${id}*`)).toEqual([]);
+  expect(await sessions()).toEqual(before);
+}
+
+const failed = [400, 'Login at the provider failed'] as const;
+const refused = [401, 'User not accepted'] as const;
+const denied = [401, 'Login cancelled or refused'] as const;
+const unavailable = [503, 'Provider not available'] as const;
+const otherBrowser = [403, 'Other browser, or no cookies'] as const;
+
+const seconds = () => Math.floor(Date.now() / 1000);
+const withClaims = (changed: object): Forgery => ({
+  claims: (claims) => ({ ...claims, ...changed }),
+});
+const without = (name: string): Forgery => ({
+  claims: ({ [name]: _, ...claims }) => claims,
+});
+
+describe('no one is logged in by', () => {
+  test.each<readonly [what: string, forgery: Forgery, expected: readonly [number, string]]>([
+    ['an ID token for another client', withClaims({ aud: 'other' }), failed],
+    [
+      'an ID token for another client that the authenticator accepts',
+      withClaims({ aud: 'kubernetes' }),
+      failed,
+    ],
+    ['an ID token that another client got', withClaims({ azp: 'kubernetes' }), failed],
+    [
+      'an ID token for two clients, which the other one got',
+      withClaims({ aud: [clientId, 'kubernetes'], azp: 'kubernetes' }),
+      failed,
+    ],
+    ['an ID token of another issuer', withClaims({ iss: 'https://evil.example.com' }), failed],
+    ['an ID token that has expired', withClaims({ exp: seconds() - 3_600 }), failed],
+    ['an ID token without an end', without('exp'), failed],
+    ['an ID token of the future', withClaims({ nbf: seconds() + 3_600 }), failed],
+    ['an ID token with another nonce', withClaims({ nonce: 'x'.repeat(43) }), failed],
+    ['an ID token without a nonce', without('nonce'), failed],
+    ['an ID token without a subject', without('sub'), failed],
+    [
+      'an ID token without a signature',
+      { header: (header) => ({ ...header, alg: 'none' }) },
+      failed,
+    ],
+    [
+      'an ID token that claims a shared key',
+      { header: (header) => ({ ...header, alg: 'HS256' }) },
+      failed,
+    ],
+    [
+      'an ID token of another algorithm',
+      { header: (header) => ({ ...header, alg: 'RS256' }) },
+      failed,
+    ],
+    ['an ID token of a foreign key', { isForeignKey: true }, refused],
+    ['an answer without an ID token', { tokens: ({ id_token: _, ...tokens }) => tokens }, failed],
+    [
+      'an ID token that is none',
+      { tokens: (tokens) => ({ ...tokens, id_token: 'x.y.z' }) },
+      failed,
+    ],
+    [
+      'an answer with another state',
+      { redirect: (query) => ({ ...query, state: `${query.state}x` }) },
+      failed,
+    ],
+    ['an answer without a code', { redirect: ({ code: _, ...query }) => query }, failed],
+    [
+      'an answer of another issuer',
+      { redirect: (query) => ({ ...query, iss: 'https://evil.example.com' }) },
+      failed,
+    ],
+    ['an answer without its issuer', { redirect: ({ iss: _, ...query }) => query }, failed],
+    [
+      'a person who cancels',
+      { redirect: ({ code: _, ...query }) => ({ ...query, error: 'access_denied' }) },
+      denied,
+    ],
+    [
+      'an error that no one knows',
+      { redirect: ({ code: _, ...query }) => ({ ...query, error: '<img src=x>' }) },
+      failed,
+    ],
+    ['an answer without a state', { redirect: ({ state: _, ...query }) => query }, otherBrowser],
+    [
+      'a provider with an error',
+      { answer: (path, right) => (path === '/token' ? { ...right, status: 500 } : right) },
+      unavailable,
+    ],
+    [
+      'a provider that sends us elsewhere',
+      {
+        answer: (path, right) =>
+          path === '/token'
+            ? { ...right, status: 307, headers: { location: 'https://evil.example.com/' } }
+            : right,
+      },
+      unavailable,
+    ],
+    [
+      'a provider that talks garbage',
+      { answer: (path, right) => (path === '/token' ? { ...right, body: '<html>' } : right) },
+      unavailable,
+    ],
+  ])('%s', async (_, forgery, expected) => {
+    forge(one, forgery);
+    const [login, browser] = await begin();
+    const answer = await logInAtProvider(browser, login, 'one', visitOne);
+    await expectNobody(browser, login, answer, expected);
+    // The same browser can try again, with a right answer.
+    forge(one, {});
+    expect((await logInAtProvider(browser, login, 'one', visitOne)).headers.location).toBe(
+      `${login.path}/confirm`,
+    );
+    await confirmLogin(browser, login, 'cancel');
+  });
+
+  test('the answer of another provider, of another login or in another browser', async () => {
+    const [login, browser] = await begin();
+    const [other, stranger] = await begin();
+    const at = async (of: BegunLogin, name: string) => {
+      const provider = name === 'one' ? one : two;
+      return provider.visit((await goToProvider(browser, of, name)).href);
+    };
+    const changed = (
+      answer: URL,
+      more: Readonly<Record<string, string | null>>,
+      path = answer.pathname,
+    ) => {
+      const url = new URL(path, answer);
+      url.search = String(new URLSearchParams(answer.search));
+      for (const [name, value] of Object.entries(more)) url.searchParams.set(name, value ?? '');
+      return url;
+    };
+    const answer = await at(login, 'one');
+    const second = await at(other, 'one');
+    const elsewhere = answer.pathname.replace('/one', '/two');
+    const stateOf = (url: URL) => url.searchParams.get('state');
+    const expectFailed = async (of: BegunLogin, url: URL, expected: readonly [number, string]) =>
+      expectNobody(browser, of, await bringAnswer(browser, url), expected);
+    // Mix-up: RFC 9700, section 4.4.
+    await expectFailed(login, changed(answer, {}, elsewhere), otherBrowser);
+    await expectFailed(login, changed(answer, { iss: two.url }), failed);
+    await expectFailed(login, changed(answer, { iss: two.url }, elsewhere), otherBrowser);
+    // The code of one login with the state of the other: its nonce is of the first.
+    await expectFailed(other, changed(answer, { state: stateOf(second) }), failed);
+    await expectFailed(login, changed(answer, { state: '' }), otherBrowser);
+    await expectFailed(login, changed(answer, { state: `${login.id}.` }), failed);
+    await expectFailed(login, changed(answer, { state: 'a'.repeat(16) }), otherBrowser);
+    const twice = new URL(answer);
+    twice.searchParams.append('code', 'x');
+    await expectFailed(login, twice, failed);
+    const tokens = one.tokenRequests.length;
+    // A browser that began nothing, and one that opened the page of this login only.
+    for (const open of [false, true]) {
+      if (open) await stranger.get(login.path);
+      await expectNobody(stranger, login, await bringAnswer(stranger, answer), otherBrowser);
+    }
+    expect(one.tokenRequests).toHaveLength(tokens);
+    // A login that was begun there again has another state.
+    const again = await at(login, 'one');
+    await expectFailed(login, answer, failed);
+    await at(login, 'two');
+    await expectFailed(login, again, otherBrowser);
+    expect((await bringAnswer(browser, await at(login, 'two'))).status).toBe(303);
+    await confirmLogin(browser, login, 'cancel');
+    // After its end an answer changes nothing.
+    const late = await bringAnswer(browser, await at(login, 'two'));
+    expect([late.status, titleOf(late)]).toEqual([409, 'Login already finished']);
+  });
+});
+
+test('the person whom the provider names is shown and gets the session, whatever name was proposed', async () => {
+  const [login, browser] = [await beginLogin(place, { username: 'bob' }), createFormBrowser(place)];
+  const url = await goToProvider(browser, login, 'one');
+  expect(Object.fromEntries(url.searchParams)).toMatchObject({
+    login_hint: 'bob',
+    client_id: clientId,
+  });
+  await bringAnswer(browser, await one.visit(url.href));
+  const { text } = await browser.get(`${login.path}/confirm`);
+  expect(text).toContain('<bdi>one:jane</bdi>');
+  expect(text).not.toContain('bob');
+  const answer = await redeemCode(
+    place,
+    codeOf(await confirmLogin(browser, login)),
+    login.verifier,
+  );
+  const token = tokenOf(answer);
+  expect(answer.json?.user).toEqual({ username: 'one:jane' });
+  expect(await place.reviews(token)).toMatchObject([
+    { authenticated: true, user: { username: 'one:jane' } },
+  ]);
+});
+
+test('nothing secret of a login is in Redis, in a metric, on a page or in what it asks of others', async () => {
+  const [login, browser] = await begin();
+  const { path } = login;
+  await logInAtProvider(browser, login, 'one', visitOne);
+  const record = () => place.redis.client().get(`sallyport:cache-login:${login.id}`);
+  const records = [await record()];
+  const state = await contentsOf(place.redis);
+  const code = codeOf(await confirmLogin(browser, login));
+  records.push(await record());
+  const confirmed = await contentsOf(place.redis);
+  const token = tokenOf(await redeemCode(place, code, login.verifier));
+  const [gateway] = place.replicas.gateways;
+  if (gateway === undefined) throw new Error('no gateway');
+  await place.reviews(token);
+  const written = [state, confirmed, await contentsOf(place.redis), await metricsText(gateway)];
+  expect(findLeaks(written.join('\n'), secretsInUse())).toEqual([]);
+  // Nor does the record of a login in progress show who it is.
+  expect(records.filter((text) => text === null || /jane/.test(text))).toEqual([]);
+  // The secret of the client, and no other, goes to the provider, with a proof of our own.
+  const form = one.tokenRequests.at(-1);
+  expect([...(form?.keys() ?? [])].sort()).toEqual([
+    'code',
+    'code_verifier',
+    'grant_type',
+    'redirect_uri',
+  ]);
+  const cookies = [...browser.cookies.values()].join();
+  expect(findLeaks(cookies + path, [form?.get('code_verifier') ?? '', login.verifier])).toEqual([]);
+});
