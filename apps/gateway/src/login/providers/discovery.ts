@@ -33,6 +33,9 @@ const documentSchema = z.object({
     .array(z.string())
     .catch(algorithms)
     .transform((listed) => algorithms.filter((one) => listed.includes(one))),
+  // What is not listed may be supported: Entra ID lists no method of PKCE.
+  response_types_supported: z.array(z.string()).default(['code']).catch(['code']),
+  code_challenge_methods_supported: z.array(z.string()).default(['S256']).catch(['S256']),
 });
 
 /** A DiscoveryDocument is what a provider says of itself: OpenID Connect Discovery 1.0 section 3. */
@@ -86,11 +89,12 @@ export function createDiscovery(
   };
 }
 
-async function readDocument({
+/** Reads the discovery document of a provider. @throws ProviderError */
+export async function readDocument({
   issuer,
   discoveryUrl,
   ca,
-}: DiscoveryOptions): Promise<DiscoveryDocument> {
+}: Pick<DiscoveryOptions, 'issuer' | 'discoveryUrl' | 'ca'>): Promise<DiscoveryDocument> {
   const call = { where: discoveryUrl, url: discoveryUrl, ca, statuses: [200] };
   const { document } = await callProvider(call);
   const fail = (why: string, fix: string) =>

@@ -189,7 +189,10 @@ function clientOf({ clientId }: OpenIdClientOptions): Client {
 }
 
 /** @throws ProviderError when the provider knows no way to send a secret that we know */
-function authenticationOf(server: DiscoveryDocument, secret: string | undefined): ClientAuth {
+export function authenticationOf(
+  server: DiscoveryDocument,
+  secret: string | undefined,
+): ClientAuth {
   if (secret === undefined) return None();
   const methods = server.token_endpoint_auth_methods_supported;
   if (methods.includes('client_secret_basic')) return clientSecretBasic(secret);

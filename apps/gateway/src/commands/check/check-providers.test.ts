@@ -1,0 +1,148 @@
+import type { Authenticator, IdTokenIssuer } from '@sallyport/authenticator';
+import { expect, test } from 'vitest';
+import type {
+  AuthenticatorConfig,
+  DirectoryConfig,
+  LoginConfig,
+  ProviderConfig,
+} from '../../config/types.ts';
+import {
+  discoveryPath,
+  type ForgedProvider,
+  startForgedProvider,
+} from '../../login/providers/testing/forged-provider.ts';
+import { wholeDetail } from '../finding.ts';
+import { checkProviders } from './check-providers.ts';
+
+const hour = 3_600_000;
+
+interface SetUp {
+  readonly provider?: Partial<ProviderConfig>;
+  readonly publicUrl?: string;
+  readonly directory?: boolean;
+  readonly audiences?: readonly string[];
+}
+
+/** Checks the provider `okta`, whose ID tokens `oidc` checks. */
+async function check({ issuer, ca }: ForgedProvider, given: SetUp = {}) {
+  const { directory = true, audiences = ['sallyport'], provider } = given;
+  const written = {
+    authenticator: 'oidc',
+    clientId: 'sallyport',
+    clientSecret: undefined,
+    scopes: ['openid'],
+    ...provider,
+  };
+  const login = {
+    publicUrl: given.publicUrl ?? 'https://login.example.com',
+    ttl: 24 * hour,
+    providers: { okta: written },
+  } as unknown as LoginConfig;
+  const accepted: IdTokenIssuer = {
+    issuer,
+    audiences,
+    discoveryUrl: issuer + discoveryPath,
+    ca: () => ca,
+  };
+  const config = {
+    name: 'oidc',
+    ...(directory && { directory: { authenticator: 'corp' } as DirectoryConfig }),
+    providerProblem: (name: string, key: string, message: string, fix: string) => ({
+      file: 'gateway.yaml',
+      path: `login.providers.${name}.${key}`,
+      message,
+      fix,
+    }),
+  } as unknown as AuthenticatorConfig;
+  const authenticator = { idTokenIssuers: () => [accepted] } as unknown as Authenticator;
+  const findings = await checkProviders({ login }, [{ config, authenticator }]);
+  return findings.map((one) => `${one.result} ${one.check}: ${wholeDetail(one)}`);
+}
+
+test('a provider that answers is told with the redirect URI to register', async () => {
+  await using provider = await startForgedProvider();
+  expect(await check(provider)).toEqual([
+    `ok login provider okta: ${provider.issuer} answers. Register https://login.example.com/login/callback/okta there as a redirect URI`,
+  ]);
+});
+
+test.each<[string, Record<string, unknown>, Partial<ProviderConfig>, string]>([
+  [
+    'the code flow',
+    { response_types_supported: ['id_token'] },
+    {},
+    'does not support the authorization code flow: response_types_supported has no code: allow the authorization code flow at the provider',
+  ],
+  [
+    'S256',
+    { code_challenge_methods_supported: ['plain'] },
+    {},
+    'does not support PKCE with S256: code_challenge_methods_supported has no S256: allow PKCE with S256 at the provider',
+  ],
+  [
+    'a way to send the secret',
+    { token_endpoint_auth_methods_supported: ['private_key_jwt'] },
+    { clientSecret: 's3cret' },
+    '/token: the provider takes a client secret neither by client_secret_basic nor by client_secret_post: allow one of them at the provider',
+  ],
+])('without %s it is an error', async (_what, document, provider, message) => {
+  await using server = await startForgedProvider();
+  Object.assign(server.document, document);
+  const [finding, ...others] = await check(server, { provider });
+  expect(finding).toMatch(/^error login provider okta: /);
+  expect(finding).toContain(message);
+  expect(others).toEqual([]);
+});
+
+test('a provider that is down is an error, which says why', async () => {
+  await using provider = await startForgedProvider();
+  provider.answers[discoveryPath] = (_request, response) => response.writeHead(502).end();
+  expect(await check(provider)).toEqual([
+    `error login provider okta: ${provider.issuer}${discoveryPath}: the answer has the status 502`,
+  ]);
+});
+
+test.each([
+  [{}, '8h'],
+  [{ ttl: 2 * hour }, '120m'],
+  [{ ttl: 48 * hour }, '24h'],
+])(
+  'without a directory, it warns for how long a disabled account keeps access (%j)',
+  async (provider, lifetime) => {
+    await using server = await startForgedProvider();
+    const [reached, warning] = await check(server, { directory: false, provider });
+    expect(reached).toMatch(/^ok /);
+    expect(warning).toBe(
+      `warning login provider okta: authenticator oidc has no directory, so users who log in at okta are not looked up again: a disabled account keeps access for up to ${lifetime}: ` +
+        'add directory to authenticator oidc, or lower login.providers.okta.ttl; to end access now, use block',
+    );
+  },
+);
+
+test('an authenticator that would refuse its ID tokens is an error at its place', async () => {
+  await using server = await startForgedProvider();
+  const [error] = await check(server, { audiences: ['kubernetes'] });
+  expect(error).toBe(
+    `error login: gateway.yaml: login.providers.okta.clientId: accepts tokens of ${server.issuer} for kubernetes only, so it would refuse the ID tokens of this client: add clientId to the audiences of that issuer`,
+  );
+});
+
+test.each([
+  [
+    'https://192.0.2.7:8444',
+    [
+      'warning login: login.publicUrl: some providers accept no redirect URI with an address such as 192.0.2.7: give the login server a DNS name',
+    ],
+  ],
+  [
+    'https://[2001:db8::1]',
+    [
+      'warning login: login.publicUrl: some providers accept no redirect URI with an address such as 2001:db8::1: give the login server a DNS name',
+    ],
+  ],
+  ['http://127.0.0.1:8444', []],
+])('the address %s in publicUrl', async (publicUrl, warnings) => {
+  await using server = await startForgedProvider();
+  const findings = await check(server, { publicUrl });
+  expect(findings.filter((one) => one.startsWith('warning'))).toEqual(warnings);
+});

@@ -1,0 +1,82 @@
+import { isIP } from 'node:net';
+import { isLoopback } from '@sallyport/plugin-kit';
+import { placed } from '../../config/problems.ts';
+import type { GatewayConfig, LoginConfig, ProviderConfig } from '../../config/types.ts';
+import { readDocument } from '../../login/providers/discovery.ts';
+import { requireSupport } from '../../login/providers/require-support.ts';
+import {
+  issuerOf,
+  providerLifetime,
+  providerProblems,
+  redirectUri,
+} from '../../runtime/assemble-provider.ts';
+import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
+import { detailOf, type Finding, tryOut } from '../finding.ts';
+import { humanDuration } from '../times.ts';
+
+type Created = Pick<CreatedAuthenticator, 'config' | 'authenticator'>;
+
+/**
+ * Checks `login.providers`: whether their authenticators can check ID tokens, as `serve` does; and whether each provider answers.
+ *
+ * @param created also closed ones. Those that could not be made are an error of their own
+ */
+export async function checkProviders(
+  config: Pick<GatewayConfig, 'login'>,
+  created: readonly Created[],
+): Promise<readonly Finding[]> {
+  const { login } = config;
+  if (login === undefined) return [];
+  const problems = providerProblems(config, created).map(
+    (problem): Finding => ({
+      check: 'login',
+      result: 'error',
+      ...detailOf(placed(problem)),
+      problem,
+    }),
+  );
+  const looked = Object.entries(login.providers).map(([name, provider]) => {
+    const found = created.find((one) => one.config.name === provider.authenticator);
+    return found === undefined ? [] : checkProvider(name, provider, found, login);
+  });
+  return [...problems, ...addressWarning(login), ...(await Promise.all(looked)).flat()];
+}
+
+async function checkProvider(
+  name: string,
+  provider: ProviderConfig,
+  { config, authenticator }: Created,
+  login: LoginConfig,
+): Promise<readonly Finding[]> {
+  const issuer = issuerOf(provider, authenticator);
+  if (issuer === undefined) return [];
+  const check = `login provider ${name}`;
+  const reached = await tryOut(check, async () => {
+    requireSupport(await readDocument(issuer), provider.clientSecret);
+    const detail = `${issuer.issuer} answers. Register ${redirectUri(login, name)} there as a redirect URI`;
+    return [{ check, result: 'ok', detail }];
+  });
+  if (config.directory !== undefined) return reached;
+  const lifetime = humanDuration(providerLifetime(provider, login, config));
+  const unchecked: Finding = {
+    check,
+    result: 'warning',
+    detail: `authenticator ${config.name} has no directory, so users who log in at ${name} are not looked up again: a disabled account keeps access for up to ${lifetime}`,
+    fix: `add directory to authenticator ${config.name}, or lower login.providers.${name}.ttl; to end access now, use block`,
+  };
+  return [...reached, unchecked];
+}
+
+/** Some providers, such as Google, let no one register an address. A loopback address is for trying it out. */
+function addressWarning({ publicUrl, providers }: LoginConfig): readonly Finding[] {
+  const host = new URL(publicUrl).hostname.replace(/^\[(.*)\]$/, '$1');
+  if (Object.keys(providers).length === 0 || isIP(host) === 0 || isLoopback(host)) return [];
+  return [
+    {
+      check: 'login',
+      result: 'warning',
+      detail: `login.publicUrl: some providers accept no redirect URI with an address such as ${host}`,
+      fix: 'give the login server a DNS name',
+    },
+  ];
+}

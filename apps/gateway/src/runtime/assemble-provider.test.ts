@@ -1,0 +1,314 @@
+import {
+  type Authenticator,
+  AuthenticatorError,
+  type Credential,
+  type Decision,
+  type IdTokenIssuer,
+  type UserInfo,
+} from '@sallyport/authenticator';
+import { describe, expect, test } from 'vitest';
+import { ConfigError } from '../config/problems.ts';
+import type {
+  AuthenticatorConfig,
+  DirectoryConfig,
+  LoginConfig,
+  ProviderConfig,
+} from '../config/types.ts';
+import { lifetimes, minute, never } from '../engine/cache/testing/cached-replica.ts';
+import type { LinkContext } from '../engine/chain/chain.ts';
+import { noBlocks } from '../engine/revocation/testing/no-blocks.ts';
+import { assembleDirectory } from './assemble-directory.ts';
+import { assembleGuard } from './assemble-link.ts';
+import {
+  assembleProvider,
+  providerLifetime,
+  providerProblems,
+  requireProviders,
+} from './assemble-provider.ts';
+import { blockEntry, corpConfig, linkParts } from './testing/link-parts.ts';
+
+const hour = 60 * minute;
+
+const issuer: IdTokenIssuer = {
+  issuer: 'https://idp.example.com',
+  audiences: ['sallyport'],
+  discoveryUrl: 'https://idp.example.com/.well-known/openid-configuration',
+  ca: () => undefined,
+};
+
+const written = {
+  title: undefined,
+  authenticator: 'oidc',
+  clientId: 'sallyport',
+  scopes: ['openid'],
+} as unknown as ProviderConfig;
+
+const login = { publicUrl: 'https://login.example.com', ttl: 24 * hour } as LoginConfig;
+
+const outage = () => {
+  throw new AuthenticatorError('unavailable', 'down');
+};
+
+interface SetUp {
+  /** What the authenticator says of the ID token. */
+  readonly says?: () => Decision;
+  /** What the directory says of the account. Left out: the authenticator has no directory. */
+  readonly account?: () => Decision;
+  /** Names of blocked users and groups as Kubernetes sees them, a blocked ID token, or a blocked `sid`. */
+  readonly blocked?: string;
+  readonly isUnknown?: boolean;
+}
+
+const jane: UserInfo = { username: 'jane', uid: '7', groups: ['admins'] };
+const credential: Credential = { sid: 'sid-1' };
+const isJane = (): Decision => ({ kind: 'authenticated', user: jane, credential });
+
+const context: LinkContext = { audiences: [], signal: never };
+
+/** Makes the provider `okta`, whose ID tokens `oidc` checks, as the gateway stacks it. The test plays both backends. */
+function setUp({ says = isJane, account, blocked, isUnknown = false }: SetUp = {}) {
+  const isBlocked = (...names: readonly (string | undefined)[]) =>
+    blocked !== undefined && names.includes(blocked) ? blockEntry : undefined;
+  const parts = {
+    ...linkParts(),
+    prefixes: { usernames: ['corp:', 'oidc:'], groups: ['corp:', 'oidc:'] },
+    blocks: {
+      ...noBlocks,
+      isUnknown,
+      ofToken: (token: string) => isBlocked(token),
+      ofUser: (username: string, groups: readonly string[]) => isBlocked(username, ...groups),
+      ofCredential: ({ sid }: Credential) => isBlocked(sid),
+    },
+  };
+  const directory: DirectoryConfig = {
+    authenticator: 'corp',
+    by: 'username',
+    groups: 'replace',
+    missing: 'reject',
+    refresh: minute,
+  };
+  const corp: Authenticator = {
+    authenticate: async () => ({ kind: 'no-opinion' }),
+    lookUp: async () => jane,
+    revalidate: async () => account?.() ?? { kind: 'no-opinion' },
+    close: async () => {},
+  };
+  const corpParts = { ...parts, config: corpConfig as AuthenticatorConfig, authenticator: corp };
+  const config = {
+    ...(corpConfig as AuthenticatorConfig),
+    name: 'oidc',
+    username: { prefix: 'oidc:' },
+    groups: { prefix: 'oidc:', max: 2 },
+    ...(account && { groups: { prefix: 'oidc:', max: 2, allow: [] }, directory }),
+  };
+  const oidc: Authenticator = {
+    authenticate: async () => says(),
+    idTokenIssuers: () => [issuer],
+    close: async () => {},
+  };
+  const { provider, users } = assembleProvider('okta', written, {
+    ...parts,
+    config,
+    authenticator: oidc,
+    guard: assembleGuard({ ...parts, config, authenticator: oidc }),
+    directory: assembleDirectory(
+      config,
+      [{ ...corpParts, guard: assembleGuard(corpParts) }],
+      { ...lifetimes, memory: { maxEntries: 100 } },
+      () => {},
+    ),
+    login,
+    onCall: () => {},
+  });
+  return { provider, users, clocks: parts.clocks, logIn: () => provider.logIn('id-token', context) };
+}
+
+describe('a login at a provider', () => {
+  test('has the names of its authenticator, and the ids of the ID token', async () => {
+    const { provider, logIn } = setUp();
+    expect(await logIn()).toEqual({
+      kind: 'logged-in',
+      given: jane,
+      named: { username: 'oidc:jane', uid: '7', groups: ['oidc:admins'] },
+      credential,
+    });
+    expect(provider).toMatchObject({ name: 'okta', title: 'okta', authenticator: 'oidc' });
+  });
+
+  test('has the groups of the directory, if its authenticator has one', async () => {
+    const account = (): Decision => ({
+      kind: 'authenticated',
+      user: { ...jane, groups: ['staff'] },
+    });
+    expect(await setUp({ account }).logIn()).toMatchObject({
+      given: jane,
+      named: { username: 'oidc:jane', uid: '7', groups: ['corp:staff'] },
+    });
+  });
+
+  test.each<[string, SetUp, Decision]>([
+    [
+      'its authenticator refuses the ID token',
+      { says: () => ({ kind: 'rejected', reason: 'expired', subject: 'jane' }) },
+      { kind: 'rejected', reason: 'expired', subject: 'jane' },
+    ],
+    [
+      'its authenticator does not know it',
+      { says: () => ({ kind: 'no-opinion' }) },
+      { kind: 'no-opinion' },
+    ],
+    [
+      'the identity policy refuses the name',
+      { says: () => ({ kind: 'authenticated', user: { ...jane, groups: ['a', 'b', 'c'] } }) },
+      { kind: 'rejected', reason: 'identity-policy', subject: 'jane' },
+    ],
+    ['the ID token is blocked', { blocked: 'id-token' }, { kind: 'rejected', reason: 'blocked' }],
+    [
+      'the user is blocked',
+      { blocked: 'oidc:jane' },
+      { kind: 'rejected', reason: 'blocked', subject: 'jane' },
+    ],
+    [
+      'a group is blocked',
+      { blocked: 'oidc:admins' },
+      { kind: 'rejected', reason: 'blocked', subject: 'jane' },
+    ],
+    [
+      'the login at the provider is blocked',
+      { blocked: 'sid-1' },
+      { kind: 'rejected', reason: 'blocked', subject: 'jane' },
+    ],
+    [
+      'the account is disabled in the directory',
+      { account: () => ({ kind: 'rejected', reason: 'disabled', subject: 'jane' }) },
+      { kind: 'rejected', reason: 'disabled', subject: 'jane' },
+    ],
+  ])('is refused if %s', async (_why, given, decision) => {
+    expect(await setUp(given).logIn()).toEqual(decision);
+  });
+
+  test.each<[string, SetUp]>([
+    ['its authenticator', { says: outage }],
+    ['the directory', { account: outage }],
+    ['the revocation list', { isUnknown: true }],
+  ])('is an error, not a refusal, without %s', async (_what, given) => {
+    await expect(setUp(given).logIn()).rejects.toThrow(AuthenticatorError);
+  });
+});
+
+describe('the user of its session', () => {
+  const session = {
+    username: 'jane',
+    uid: '7',
+    since: 0,
+    provider: { name: 'okta', groups: ['admins'], extra: { 'example.com/team': ['a'] } },
+  };
+
+  test('is as the ID token said, while there is no one to ask', async () => {
+    const { users } = setUp({ says: outage });
+    expect(await users(session, context)).toMatchObject({
+      kind: 'authenticated',
+      user: {
+        username: 'oidc:jane',
+        uid: '7',
+        groups: ['oidc:admins'],
+        extra: { 'example.com/team': ['a'] },
+      },
+    });
+  });
+
+  test('is looked up in the directory again', async () => {
+    let decision: Decision = { kind: 'authenticated', user: { ...jane, groups: ['staff'] } };
+    const { users, clocks } = setUp({ account: () => decision });
+    expect(await users(session, context)).toMatchObject({ user: { groups: ['corp:staff'] } });
+    decision = { kind: 'rejected', reason: 'disabled', subject: 'jane' };
+    clocks.pass(minute);
+    expect(await users(session, context)).toMatchObject({ reason: 'disabled' });
+  });
+});
+
+test.each([
+  ['login.ttl with a directory', {}, true, 24 * hour],
+  ['8 hours without one', {}, false, 8 * hour],
+  ['its own ttl', { ttl: 2 * hour }, false, 2 * hour],
+  ['its own ttl, even a long one', { ttl: 12 * hour }, false, 12 * hour],
+  ['login.ttl at most', { ttl: 48 * hour }, true, 24 * hour],
+])('a session lasts %s', (_what, provider, hasDirectory, lifetime) => {
+  const config = hasDirectory ? { directory: {} as DirectoryConfig } : {};
+  expect(providerLifetime(provider, login, config)).toBe(lifetime);
+});
+
+describe('problems of providers', () => {
+  const other = { ...issuer, issuer: 'https://other.example.com', audiences: ['kubernetes'] };
+
+  function problems(provider: object, issuers?: readonly IdTokenIssuer[]) {
+    const config = {
+      name: 'oidc',
+      providerProblem: (name: string, key: string, message: string, fix: string) => ({
+        file: 'gateway.yaml',
+        path: `${name}.${key}`,
+        message,
+        fix,
+      }),
+    } as unknown as AuthenticatorConfig;
+    const authenticator = {
+      ...(issuers && { idTokenIssuers: () => issuers }),
+    } as unknown as Authenticator;
+    const all = {
+      login: { providers: { okta: { ...written, ...provider } } } as unknown as LoginConfig,
+    };
+    const created = [{ config, authenticator }];
+    const found = providerProblems(all, created);
+    const start = () =>
+      requireProviders(all, created as unknown as Parameters<typeof requireProviders>[1]);
+    if (found.length > 0) expect(start).toThrow(ConfigError);
+    else start();
+    return found.map(({ path, message, fix }) => `${path}: ${message}: ${fix}`);
+  }
+
+  test.each<[string, object, readonly IdTokenIssuer[] | undefined, string[]]>([
+    ['one issuer that accepts the client', {}, [issuer], []],
+    ['several, one of which is named', { issuer: issuer.issuer }, [other, issuer], []],
+    ['an authenticator that is not there', { authenticator: 'none' }, undefined, []],
+    [
+      'an authenticator without ID tokens',
+      {},
+      undefined,
+      [
+        "okta.authenticator: can't check ID tokens (its plugin has no idTokenIssuers): write the name of an authenticator that checks ID tokens, such as one with use: jwt",
+      ],
+    ],
+    [
+      'no issuer whose keys are fetched',
+      {},
+      [],
+      ['okta.authenticator: has no issuer whose keys are fetched: replace jwksFile in its options'],
+    ],
+    [
+      'several issuers, none of which is named',
+      {},
+      [issuer, other],
+      [
+        'okta.authenticator: has the issuers https://idp.example.com, https://other.example.com: write one of them into issuer of this provider',
+      ],
+    ],
+    [
+      'another issuer',
+      { issuer: 'https://idp.example.com/' },
+      [issuer],
+      [
+        'okta.issuer: has the issuers https://idp.example.com: write one of them into issuer of this provider',
+      ],
+    ],
+    [
+      'an issuer that refuses the client',
+      { issuer: other.issuer },
+      [issuer, other],
+      [
+        'okta.clientId: accepts tokens of https://other.example.com for kubernetes only, so it would refuse the ID tokens of this client: add clientId to the audiences of that issuer',
+      ],
+    ],
+  ])('%s', (_what, provider, issuers, expected) => {
+    expect(problems(provider, issuers)).toEqual(expected);
+  });
+});
