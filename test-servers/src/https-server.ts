@@ -11,8 +11,8 @@ export interface HttpsServer extends AsyncDisposable {
   /** The CA of its certificate, as PEM and as a file. */
   readonly ca: string;
   readonly caFile: string;
-  /** The paths of all requests, in their order, without a query. */
-  readonly asked: readonly string[];
+  /** The paths of all requests, in their order, without a query. A test may empty it. */
+  readonly asked: string[];
   /** Refuses connections from now on, and cuts those that are open. */
   stop(): Promise<void>;
   /** Answers again, after `stop` or `hang`. A request that came while it hung is never answered. */

@@ -60,7 +60,7 @@ const cases = conformanceCases({
     return {
       stop: () => provider.stop(),
       start: () => provider.start(),
-      hang: () => provider.hang(),
+      hang: async () => provider.hang(),
     };
   },
   sendsPasswords: false,

@@ -1,6 +1,6 @@
-import { createServer, request, type Server } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
-import { type Authority, sharedAuthority } from '@sallyport/test-servers/certificates';
+import type { RequestListener } from 'node:http';
+import { request } from 'node:https';
+import { type HttpsServer, startHttpsServer } from '@sallyport/test-servers/https-server';
 import { exportJWK, generateKeyPair, type JWK } from 'jose';
 import Provider, { type JWKS } from 'oidc-provider';
 
@@ -17,21 +17,13 @@ export type Behaviour =
   | 'shows its private keys'
   | 'upgrades';
 
-/** An OpenID provider that serves TLS on loopback. */
-export interface TestProvider extends AsyncDisposable {
-  /** The issuer, below which its discovery document is. */
-  readonly url: string;
-  readonly caFile: string;
-  /** The paths that were asked for, in their order. */
-  readonly asked: string[];
+/** An OpenID provider, whose issuer is its URL. */
+export interface TestProvider extends HttpsServer {
   behave(behaviour: Behaviour): void;
   /** Asks for a token for the audience, with the claims of the client. */
   token(client: string, audience?: string): Promise<string>;
   /** Signs with this key from now on, and publishes the others too. */
   rotate(keys: readonly JWK[]): void;
-  stop(): Promise<void>;
-  start(): Promise<void>;
-  hang(): Promise<void>;
 }
 
 export async function newKey(kid: string, alg = 'ES256'): Promise<JWK> {
@@ -46,61 +38,39 @@ export async function startProvider(
   clients: Readonly<Record<string, object>>,
   keys?: readonly JWK[],
 ): Promise<TestProvider> {
-  const authority = await sharedAuthority();
-  const { certificate, key } = await authority.sharedServer();
-  const server = createServer({ cert: certificate, key });
-  const sockets = new Set<Socket>();
-  server.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-  });
-  await listen(server, 0);
-  const { port } = server.address() as AddressInfo;
-  const url = `https://localhost:${port}`;
-  const asked: string[] = [];
   let behaviour: Behaviour = 'ok';
   let own = keys ?? [await newKey('first')];
-  let handle = providerOf(url, clients, own).callback();
-  server.on('request', (incoming, answer) => {
-    asked.push(incoming.url ?? '');
-    if (behaviour === 'shows its private keys' && incoming.url === '/jwks')
-      answer.end(JSON.stringify({ keys: own }));
-    else if (behaviour === 'ok' || behaviour === 'shows its private keys')
-      void handle(incoming, answer);
-    else if (behaviour === 'fails') answer.writeHead(500).end();
-    else if (behaviour === 'redirects') answer.writeHead(302, { location: `${url}/jwks` }).end();
-    else if (behaviour === 'no JSON') answer.end('<html>');
-    else if (behaviour === 'upgrades') incoming.socket.write(switching);
-    else if (behaviour === 'huge') answer.end(Buffer.alloc(5_000_000, 32));
-    else if (behaviour === 'endless') answer.write('[') && pour(answer);
-    else if (behaviour === 'breaks off') answer.write('{', () => incoming.socket.destroy());
+  let handle: RequestListener;
+  const server = await startHttpsServer((url) => {
+    handle = providerOf(url, clients, own).callback();
+    return (incoming, answer) => {
+      if (behaviour === 'shows its private keys' && incoming.url === '/jwks')
+        answer.end(JSON.stringify({ keys: own }));
+      else if (behaviour === 'ok' || behaviour === 'shows its private keys')
+        handle(incoming, answer);
+      else if (behaviour === 'fails') answer.writeHead(500).end();
+      else if (behaviour === 'redirects') answer.writeHead(302, { location: `${url}/jwks` }).end();
+      else if (behaviour === 'no JSON') answer.end('<html>');
+      else if (behaviour === 'upgrades') incoming.socket.write(switching);
+      else if (behaviour === 'huge') answer.end(Buffer.alloc(5_000_000, 32));
+      else if (behaviour === 'endless') answer.write('[') && pour(answer);
+      else if (behaviour === 'breaks off') answer.write('{', () => incoming.socket.destroy());
+    };
   });
-  const stop = async () => {
-    const closed = new Promise((resolve) => server.close(resolve));
-    for (const socket of sockets) socket.destroy();
-    if (server.listening) await closed;
-  };
   return {
-    url,
-    caFile: authority.certificateFile,
-    asked,
+    ...server,
     behave: (next) => {
       behaviour = next;
     },
-    token: (client, audience = 'kubernetes') => askForToken(url, authority, client, audience),
+    token: (client, audience = 'kubernetes') => askForToken(server, client, audience),
     rotate: (next) => {
       own = next;
-      handle = providerOf(url, clients, own).callback();
+      handle = providerOf(server.url, clients, own).callback();
     },
-    stop,
     async start() {
       behaviour = 'ok';
-      if (!server.listening) await listen(server, port);
+      await server.start();
     },
-    async hang() {
-      behaviour = 'hangs';
-    },
-    [Symbol.asyncDispose]: stop,
   };
 }
 
@@ -111,10 +81,6 @@ function pour(answer: NodeJS.WritableStream): void {
   answer.write(Buffer.alloc(100_000, 32), (error) => {
     if (!error) setImmediate(pour, answer);
   });
-}
-
-function listen(server: Server, port: number): Promise<void> {
-  return new Promise((resolve) => server.listen(port, 'localhost', resolve));
 }
 
 function providerOf(
@@ -153,12 +119,7 @@ function providerOf(
 }
 
 /** Asks as OAuth 2.0 demands: RFC 6749 section 4.4, with the resource of RFC 8707. */
-function askForToken(
-  url: string,
-  authority: Authority,
-  client: string,
-  audience: string,
-): Promise<string> {
+function askForToken({ url, ca }: HttpsServer, client: string, audience: string): Promise<string> {
   const form = new URLSearchParams({
     grant_type: 'client_credentials',
     resource: `urn:audience:${audience}`,
@@ -168,7 +129,7 @@ function askForToken(
   return new Promise((resolve, reject) => {
     const call = request(`${url}/token`, {
       method: 'POST',
-      ca: authority.certificate,
+      ca,
       headers,
       auth,
       agent: false,
