@@ -34,7 +34,7 @@ export function browserMode(
 ): BrowserMode | undefined {
   const [first, second] = modes.filter((mode) => values[mode]);
   if (second === undefined) return first;
-  throw usageFailure(`--${first} and --${second} exclude each other`, 'write only one of them');
+  throw usageFailure(`--${first} and --${second} can't be used together`, 'write only one of them');
 }
 
 /** Reads the words behind the name of a command, with at most `maxPositionals` words without a dash. @throws Failure */

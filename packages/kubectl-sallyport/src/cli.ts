@@ -13,17 +13,17 @@ const commands: Readonly<Record<string, (words: readonly string[]) => Promise<vo
   whoami,
 };
 
-const help = `Log in to Kubernetes clusters behind Sallyport. Type your password once to start a session that can be revoked.
+const help = `Log in to Kubernetes clusters behind Sallyport. Log in once, with your browser or a password, to start a session that can be revoked.
 
 Usage: kubectl sallyport COMMAND [OPTIONS]
 
 Commands:
   init URL [CLUSTER]  add a cluster of the login server to your kubeconfig
-  login               start a session; asks for your password
+  login               start a session, with your browser or a password
   logout              end your session
   whoami              show your name, your groups, and when your session expires
   sessions            list your sessions on all devices
-  token               print a credential for kubectl; asks for your password if there is no session
+  token               print a credential for kubectl; logs in if there is no session
 
 Options of every command except init:
   --context NAME      context of the kubeconfig (default: the current context)
@@ -44,6 +44,9 @@ Options of init:
 
 Options of login and token:
   --device NAME       name of this device in session lists (default: SALLYPORT_DEVICE, else the host name)
+  --browser           open a browser, even if SALLYPORT_BROWSER=never
+  --no-browser        ask for a password at the terminal
+  --print-url         print the URL of the login page, and don't open it
 
 Options of login:
   --password-stdin    read the password from standard input
@@ -58,6 +61,7 @@ Environment variables:
   SALLYPORT_USERNAME       username
   SALLYPORT_DEVICE         name of this device in session lists
   SALLYPORT_PASSWORD_FILE  file with the password, for CI
+  SALLYPORT_BROWSER=never  open no browser, unless --browser is given
   KUBECACHEDIR             folder of the cached sessions, in its subfolder sallyport
   NODE_USE_ENV_PROXY=1     use HTTPS_PROXY and NO_PROXY to reach the login server
 
@@ -74,6 +78,9 @@ Examples:
 
   # Start a session for the current context
   kubectl sallyport login
+
+  # Log in from a machine without a browser
+  kubectl sallyport login --print-url
 
   # End all of your sessions
   kubectl sallyport logout --all

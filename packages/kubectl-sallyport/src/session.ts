@@ -55,6 +55,9 @@ export async function logInOnce(target: Target, store: Store, login: Login): Pro
   // The login of the other was refused or not answered, and so would this one be.
   if (lock.waited) throw await notLoggedIn(target, 'another kubectl could not log in');
   await refusePrompt();
+  // While another kubectl waits for its browser, it has the lock.
+  if (login.source === undefined && !store.windows.allows())
+    throw await notLoggedIn(target, 'the browser window of the last 15 minutes led to no login');
   // `await` keeps the lock until the login has ended.
   return await newSession(target, store, login);
 }

@@ -1,14 +1,29 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { waitFor } from '@sallyport/test-servers/wait-for';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { browserLoginServer, installOpener, visit } from '../testing/browser-login-server.ts';
-import { createClient } from '../testing/client.ts';
+import { createClient, execInfo } from '../testing/client.ts';
+
+const textOf = (shown: string) => shown.replaceAll(/\s+/g, ' ');
+
+/** A person with a display, and the server where they log in. */
+async function desk(home: string, options?: Parameters<typeof browserLoginServer>[0]) {
+  const server = await browserLoginServer(options);
+  const client = createClient(home);
+  const opener = await installOpener(home);
+  const { env } = opener;
+  const plugin = {
+    ...env,
+    ...execInfo({ login: server.url, cluster: 'prod' }),
+  };
+  return { server, client, opener, env, plugin };
+}
 
 test('login opens the page of the server, and the browser brings the code', async () => {
   await using home = await temporaryFolder('browser');
-  const server = await browserLoginServer();
-  const client = createClient(home.path);
-  const { env, opened } = await installOpener(home.path);
+  const { server, client, env, opener } = await desk(home.path);
   const running = client.run(['login', '--device', 'laptop', ...server.words], env);
   const login = await server.login();
   const code = server.confirm(login);
@@ -20,26 +35,384 @@ test('login opens the page of the server, and the browser brings the code', asyn
   const { code: status, stdout, stderr } = await running;
   expect([status, stdout]).toEqual([
     0,
-    expect.stringMatching(/^logged in to cluster prod as corp:ada until 2999-/),
+    expect.stringMatching(/^logged in to cluster prod as corp:ada until 2999-.*\n$/),
   ]);
   const [, url] = /^Your browser opens this URL:\n {2}(\S+)\n/m.exec(stderr) ?? [];
-  expect(await opened()).toEqual([`1 ${url}`]);
+  expect(await opener.firstOpened()).toBe(`1 ${url}`);
   expect(login).toMatchObject({ device: 'laptop', cluster: 'prod' });
   expect(Object.keys(login).sort()).toEqual(['challenge', 'cluster', 'device', 'id', 'port']);
-  // The program and the user see neither the code nor what it is worth.
-  expect(stdout + stderr + (await opened())).not.toMatch(new RegExp(`${code}|sps_`));
+  expect(stdout + stderr + url).not.toMatch(new RegExp(`${code}|sps_`));
+  await expect(visit(login.port)).rejects.toThrow('ECONNREFUSED');
   const answer = await client.run(['token', ...server.words]);
   expect(JSON.parse(answer.stdout).status.token).toBe('sps_browser');
 });
 
-test('at a terminal without a display, the user pastes the code', async () => {
+describe('at a terminal', () => {
+  const withCode =
+    'stty -g > before; $PLUGIN login WORDS > answer; echo $? > code; stty -g > after';
+
+  async function atTerminal(
+    home: string,
+    { server, client }: Awaited<ReturnType<typeof desk>>,
+    env: Readonly<Record<string, string>>,
+    words = '',
+  ) {
+    const line = withCode.replace('WORDS', `${server.words.join(' ')} ${words}`);
+    const run = client.terminal(line, env);
+    const login = await server.login();
+    await waitFor(() => /Code[^\n]*: $/.test(run.shown()), 'the question');
+    const end = async () => {
+      await run.ended;
+      const [code, before, after, answer] = await Promise.all(
+        ['code', 'before', 'after', 'answer'].map((name) => readFile(join(home, name), 'utf8')),
+      );
+      expect(after).toBe(before);
+      expect((await readdir(client.cache)).filter((name) => /lock|tmp/.test(name))).toEqual([]);
+      return { code: Number(code), answer };
+    };
+    return { run, login, end };
+  }
+
+  test('without a display, the user pastes the code, and is told what is wrong with another one', async () => {
+    await using home = await temporaryFolder('browser');
+    const all = await desk(home.path, { ways: { browser: true, passwords: false } });
+    const { run, login, end } = await atTerminal(home.path, all, {});
+    expect(login.port).toBeUndefined();
+    expect(run.shown()).toMatch(/Open this URL in a browser on any machine:\r\n {2}http:\S+\r\n/);
+    run.type('hello\r');
+    await waitFor(() => run.shown().includes('This is not a code. '), 'the first hint');
+    run.type(`${'a'.repeat(42)}\r`);
+    await waitFor(() => run.shown().includes('This code is for another login. '), 'the second');
+    expect(all.server.requests).toEqual(['GET /v1/clusters', 'POST /v1/logins']);
+    run.type(`${login.id}${'a'.repeat(26)}\r`);
+    await waitFor(() => run.shown().includes('refused this code.'), 'the third');
+    run.type(` ${all.server.confirm(login)} \r`);
+    expect(await end()).toEqual({
+      code: 0,
+      answer: expect.stringMatching(/^logged in to cluster prod as corp:ada /),
+    });
+    expect(await all.opener.opened()).toEqual([]);
+  });
+
+  test('the browser is quicker than a paste, and the terminal is as before', async () => {
+    await using home = await temporaryFolder('browser');
+    const all = await desk(home.path);
+    const { run, login, end } = await atTerminal(home.path, all, all.env);
+    run.type('abc');
+    await visit(login.port, `/?code=${all.server.confirm(login)}`);
+    expect(await end()).toMatchObject({ code: 0 });
+    expect(run.shown()).not.toContain('noise');
+  });
+
+  test('a paste is quicker than the browser', async () => {
+    await using home = await temporaryFolder('browser');
+    const all = await desk(home.path);
+    const { run, login, end } = await atTerminal(home.path, all, all.env, '--print-url');
+    expect(login.port).toBeGreaterThan(0);
+    run.type(`${all.server.confirm(login)}\r`);
+    expect(await end()).toMatchObject({ code: 0 });
+    expect(await all.opener.opened()).toEqual([]);
+  });
+
+  test.each([
+    ['Ctrl-C', '\x03', 'interrupted: not logged in'],
+    ['Ctrl-D', '\x04', 'there was no answer: not logged in'],
+  ])('%s ends it', async (_what, key, problem) => {
+    await using home = await temporaryFolder('browser');
+    const all = await desk(home.path);
+    const line = `trap '' INT; ${withCode.replace('$PLUGIN login WORDS', `$PLUGIN login ${all.server.words.join(' ')}`)}`;
+    const run = all.client.terminal(line, all.env);
+    const { port } = await all.server.login();
+    await waitFor(() => run.shown().includes('Code, if the page shows one: '), 'the question');
+    run.type(key);
+    await run.ended;
+    expect(await readFile(join(home.path, 'code'), 'utf8')).toBe('130\n');
+    expect(await readFile(join(home.path, 'after'), 'utf8')).toBe(
+      await readFile(join(home.path, 'before'), 'utf8'),
+    );
+    expect(run.shown()).toContain(`kubectl-sallyport: ${problem}`);
+    await expect(visit(port)).rejects.toThrow('ECONNREFUSED');
+  });
+
+  test('--browser says that there is no display, and the user pastes the code', async () => {
+    await using home = await temporaryFolder('browser');
+    const all = await desk(home.path);
+    const { run, login, end } = await atTerminal(home.path, all, {}, '--browser');
+    expect(run.shown()).toContain('There is no display here to open a browser\r\n');
+    run.type(`${all.server.confirm(login)}\r`);
+    expect(await end()).toMatchObject({ code: 0 });
+  });
+
+  test('a program that is missing leaves the URL and the question', async () => {
+    await using home = await temporaryFolder('browser');
+    const all = await desk(home.path);
+    const PATH = '/nonexistent';
+    const run = all.client.terminal(`PATH=${PATH}; $PLUGIN login ${all.server.words.join(' ')}`, {
+      DISPLAY: ':1',
+    });
+    const login = await all.server.login();
+    await waitFor(() => run.shown().includes('Code, if the page shows one: '), 'the question');
+    const shown = textOf(run.shown());
+    expect(shown).toMatch(
+      /warning: can't open a browser: xdg-open is not installed fix: open this URL yourself: http:\S+ Log in to cluster prod at \S+ Open this URL in your browser: http:/,
+    );
+    run.type(`${all.server.confirm(login)}\r`);
+    expect(await run.ended).toBe(0);
+  });
+
+  test('kubectl asks three times in 15 minutes, and opens one window', async () => {
+    await using home = await temporaryFolder('browser');
+    const { client, plugin, opener, server } = await desk(home.path);
+    const info = { ...plugin, ...execInfo({ login: server.url, cluster: 'prod' }, true) };
+    for (let time = 0; time < 3; time++) {
+      const run = client.terminal('trap "" INT; $PLUGIN token', info);
+      const login = await server.login(time);
+      await waitFor(() => run.shown().includes('Code, if the page shows one: '), 'the question');
+      const isFirst = time === 0;
+      expect(run.shown().includes('Your browser opens this URL:')).toBe(isFirst);
+      await visit(login.port, `/?cancelled=${login.id}`);
+      expect(await run.ended).toBe(1);
+      expect(run.shown()).toContain('the login was cancelled in the browser');
+    }
+    const fourth = client.terminal('$PLUGIN token', info);
+    expect(await fourth.ended).toBe(1);
+    expect(fourth.shown()).toContain('three prompts led to no login in 15 minutes');
+    expect(await opener.opened()).toHaveLength(1);
+  });
+});
+
+describe('as a plugin without a terminal', () => {
+  test('it opens a browser, prints nothing but the credential, and does not open another one without a login', async () => {
+    await using home = await temporaryFolder('browser');
+    const { client, server, plugin, opener } = await desk(home.path);
+    const first = client.run(['token'], plugin);
+    const login = await server.login();
+    await opener.firstOpened();
+    await visit(login.port, `/?cancelled=${login.id}`);
+    expect(await first).toEqual({
+      code: 1,
+      stdout: '',
+      stderr:
+        'kubectl-sallyport: not logged in to cluster prod, and the login was cancelled in the browser\n' +
+        `  fix: run: kubectl sallyport login --url ${server.url} --cluster prod\n`,
+    });
+    const again = await client.run(['token'], plugin);
+    expect([again.code, again.stdout, again.stderr]).toEqual([
+      1,
+      '',
+      expect.stringContaining('the browser window of the last 15 minutes led to no login\n'),
+    ]);
+    // A user who runs the command may try again, and a success counts for kubectl as well.
+    const own = client.run(['login', ...server.words], plugin);
+    const second = await server.login(1);
+    await visit(second.port, `/?code=${server.confirm(second)}`);
+    expect(await own).toMatchObject({ code: 0 });
+    expect(await client.run(['logout', ...server.words])).toMatchObject({ code: 0 });
+    const third = client.run(['token'], plugin);
+    const last = await server.login(2);
+    await visit(last.port, `/?code=${server.confirm(last)}`);
+    expect(await third).toEqual({ code: 0, stdout: expect.any(String), stderr: '' });
+    expect(await opener.opened()).toHaveLength(3);
+  });
+
+  test('two at the same time open one window, and both get the session', async () => {
+    await using home = await temporaryFolder('browser');
+    const { client, server, plugin, opener } = await desk(home.path);
+    const run = (name: string) => client.terminal(`$PLUGIN token < /dev/null > ${name}`, plugin);
+    const first = run('first');
+    const login = await server.login();
+    const second = run('second');
+    await waitFor(() => second.shown().includes('waiting for the login'), 'the second');
+    await visit(login.port, `/?code=${server.confirm(login)}`);
+    expect(await Promise.all([first.ended, second.ended])).toEqual([0, 0]);
+    for (const name of ['first', 'second']) {
+      const { status } = JSON.parse(await readFile(join(home.path, name), 'utf8'));
+      expect(status.token).toBe('sps_browser');
+    }
+    expect(await opener.opened()).toHaveLength(1);
+    expect(first.shown()).toBe('');
+  });
+
+  test.each([
+    ['SALLYPORT_BROWSER=never', [], { SALLYPORT_BROWSER: 'never' }],
+    ['--no-browser', ['--no-browser'], {}],
+    ['no display', [], { DISPLAY: '' }],
+    ['SSH', [], { SSH_CONNECTION: '192.0.2.1 1 192.0.2.2 22' }],
+  ])('%s opens nothing, and no server is asked', async (_what, words, env) => {
+    await using home = await temporaryFolder('browser');
+    const { client, server, plugin } = await desk(home.path);
+    const { code, stderr } = await client.run(['token', ...words], { ...plugin, ...env });
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining('there is no terminal to ask for a password\n  fix: run: kubectl'),
+    ]);
+    expect(server.requests).toEqual([]);
+  });
+
+  test('a cache folder that can not be written opens nothing', async () => {
+    await using home = await temporaryFolder('browser');
+    const { client, server, plugin } = await desk(home.path);
+    await writeFile(join(home.path, 'file'), '');
+    const env = { ...plugin, KUBECACHEDIR: join(home.path, 'file') };
+    const { code, stderr } = await client.run(['token'], env);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining('only if the cache folder can be written'),
+    ]);
+    expect(server.begun).toEqual([]);
+  });
+
+  test('a program that is missing or fails ends it', async () => {
+    await using home = await temporaryFolder('browser');
+    const server = await browserLoginServer();
+    const client = createClient(home.path);
+    const plugin = execInfo({ login: server.url, cluster: 'prod' });
+    const missing = await client.run(['token'], { ...plugin, DISPLAY: ':1', PATH: home.path });
+    expect([missing.code, missing.stderr]).toEqual([
+      1,
+      expect.stringContaining("can't open a browser: xdg-open is not installed\n  fix: run: "),
+    ]);
+    await using other = await temporaryFolder('browser');
+    const { env } = await installOpener(other.path, 'exit 3');
+    const failing = await createClient(other.path).run(['token'], { ...plugin, ...env });
+    expect([failing.code, failing.stderr]).toEqual([
+      1,
+      expect.stringContaining("can't open a browser: xdg-open failed with exit status 3\n"),
+    ]);
+  });
+});
+
+test('a server that gives little time ends the login with the command to run', async () => {
   await using home = await temporaryFolder('browser');
-  const server = await browserLoginServer({ ways: { browser: true, passwords: false } });
-  const run = createClient(home.path).terminal(`$PLUGIN login ${server.words.join(' ')}`);
+  const { client, server, plugin } = await desk(home.path, { seconds: -1 });
+  expect(await client.run(['token'], plugin)).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(
+      /no one logged in with the browser within \d min\n {2}fix: run: kubectl sallyport login/,
+    ),
+  });
+  expect(server.begun).toHaveLength(1);
+});
+
+test('five codes that the server refuses end the login, and codes of others do not', async () => {
+  await using home = await temporaryFolder('browser');
+  const { client, server, env } = await desk(home.path);
+  const running = client.run(['login', ...server.words], env);
+  const { port, id } = await server.login();
+  for (let time = 0; time < 8; time++) await visit(port, `/?code=${'b'.repeat(42)}`);
+  for (const letter of 'abcd') {
+    const path = `/?code=${id}${letter.repeat(26)}`;
+    expect((await visit(port, path)).html).toContain('did not accept this code');
+    // A page that is loaded again asks for nothing.
+    await visit(port, path);
+  }
+  await visit(port, `/?code=${id}${'e'.repeat(26)}`);
+  expect(await running).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('the login server refused 5 codes\n  fix: run: '),
+  });
+  expect(server.requests.filter((one) => one === 'POST /v1/sessions')).toHaveLength(5);
+});
+
+test('another user than the account of the context is refused, and their session ended', async () => {
+  await using home = await temporaryFolder('browser');
+  const { client, server, env } = await desk(home.path, { user: 'corp:bob' });
+  const running = client.run(['login', '--username', 'ada', ...server.words], env);
   const login = await server.login();
-  expect(login.port).toBeUndefined();
-  await waitFor(() => run.shown().includes('Code that the page shows: '), 'the question');
-  run.type(`${server.confirm(login)}\r`);
-  expect(await run.ended).toBe(0);
-  expect(run.shown()).toContain('logged in to cluster prod as corp:ada');
+  expect(login.username).toBe('ada');
+  const page = await visit(login.port, `/?code=${server.confirm(login)}`);
+  expect([page.status, page.html]).toEqual([
+    403,
+    expect.stringContaining('This login is for ada, but corp:bob logged in.'),
+  ]);
+  const { code, stderr } = await running;
+  expect([code, stderr]).toEqual([
+    1,
+    expect.stringContaining(
+      'kubectl-sallyport: this login is for ada, but corp:bob logged in: this session was ended\n' +
+        `  fix: log in as ada in the browser. For another account, run: kubectl sallyport init ${server.url} prod --username NAME\n`,
+    ),
+  ]);
+  expect(server.requests.at(-1)).toBe('DELETE /v1/session');
+  expect((await readdir(client.cache)).filter((name) => name.endsWith('.json'))).toEqual([]);
+});
+
+test('the account of a context is the end of the name that Kubernetes sees', async () => {
+  await using home = await temporaryFolder('browser');
+  const { client, server, env } = await desk(home.path, { user: 'oidc:ada@example.com' });
+  const words = ['--username', 'Ada@example.com', ...server.words];
+  const running = client.run(['login', ...words], env);
+  const login = await server.login();
+  await visit(login.port, `/?code=${server.confirm(login)}`);
+  expect(await running).toMatchObject({ code: 0 });
+  expect((await client.run(['token', ...words])).code).toBe(0);
+});
+
+test.each([
+  ['a file', { url: 'file:///etc/passwd' }],
+  ['an option', { url: '--version' }],
+  ['another server', { url: 'https://evil.example/login/x' }],
+  ['a number', { url: 7 }],
+  ['no ID', { id: undefined }],
+  ['an ID that is a pattern', { id: '.*' }],
+  ['no time', { expiresAt: 'tomorrow' }],
+])('a server whose answer has %s opens nothing', async (_what, answer) => {
+  await using home = await temporaryFolder('browser');
+  const { client, server, env, opener } = await desk(home.path, { answer });
+  expect(await client.run(['login', ...server.words], env)).toEqual({
+    code: 3,
+    stdout: '',
+    stderr: expect.stringContaining('it does not answer as a login server'),
+  });
+  expect(await opener.opened()).toEqual([]);
+});
+
+test.each([
+  [['--browser'], {}, "it doesn't offer logins with a browser\n  fix: leave out --browser"],
+  [['--print-url'], { browser: false }, "it doesn't offer logins with a browser"],
+  [['--no-browser'], { browser: true, passwords: false }, "it doesn't accept passwords"],
+])('login %j at a server with %j fails, and says why', async (words, ways, problem) => {
+  await using home = await temporaryFolder('browser');
+  const { client, server, env } = await desk(home.path, { ways });
+  const terminal = client.terminal(`$PLUGIN login ${[...server.words, ...words].join(' ')}`, env);
+  expect(await terminal.ended).toBe(2);
+  expect(textOf(terminal.shown())).toContain(textOf(problem));
+  expect(server.begun).toEqual([]);
+});
+
+test('a server of an earlier version needs a terminal, and gets a password', async () => {
+  await using home = await temporaryFolder('browser');
+  const { client, server, env } = await desk(home.path, { ways: {} });
+  const { code, stderr } = await client.run(['login', ...server.words], env);
+  expect([code, stderr]).toEqual([
+    2,
+    expect.stringContaining('standard input is not a terminal, so no password can be typed'),
+  ]);
+  const terminal = client.terminal(`trap '' INT; $PLUGIN login ${server.words.join(' ')}`, env);
+  await waitFor(() => terminal.shown().includes('Username'), 'the prompt');
+  terminal.type('\x03');
+  expect(await terminal.ended).toBe(130);
+  expect(server.requests).toEqual(['GET /v1/clusters', 'GET /v1/clusters']);
+});
+
+test.each([
+  [['--browser', '--print-url'], "--browser and --print-url can't be used together"],
+  [['--no-browser', '--browser'], "--browser and --no-browser can't be used together"],
+  [['--browser', '--password-stdin'], '--browser is for a login without'],
+  [['--print-url'], 'there is no display for a browser, and standard input is not a terminal'],
+])('login %j is refused', async (words, problem) => {
+  await using home = await temporaryFolder('browser');
+  const server = await browserLoginServer();
+  const result = await createClient(home.path).run(['login', ...words, ...server.words]);
+  expect(result).toEqual({ code: 2, stdout: '', stderr: expect.stringContaining(problem) });
+  expect(server.requests).toEqual([]);
+});
+
+test('a password in a file needs no browser', async () => {
+  await using home = await temporaryFolder('browser');
+  const { client, server, plugin } = await desk(home.path);
+  await writeFile(join(home.path, 'password'), 'secret');
+  const env = { ...plugin, SALLYPORT_PASSWORD_FILE: join(home.path, 'password') };
+  const { code } = await client.run(['token', '--username', 'ada'], env);
+  expect([code, server.requests]).toEqual([1, ['POST /v1/sessions']]);
 });

@@ -37,10 +37,10 @@ export async function logInWithBrowser(
 ): Promise<Session> {
   const hasTerminal = login.source !== undefined;
   if (hasTerminal) store.prompts.begin();
-  // What can't be counted must not open windows again and again.
+  // kubectl runs the plugin up to five times: what is not counted could open five windows.
   const isLimited = login.isPlugin && !(store.windows.allows() && store.windows.begin());
   if (isLimited && !hasTerminal)
-    throw await notLoggedIn(target, 'a browser opens by itself once in 15 minutes without a login');
+    throw await notLoggedIn(target, 'a browser opens only if the cache folder can be written');
   const verifier = randomBytes(32).toString('base64url');
   const listener = way.listens ? await listen(hasTerminal) : undefined;
   try {
@@ -101,7 +101,7 @@ async function waitForLogin(target: Target, login: Login, attempt: Attempt): Pro
   const limit = login.isPlugin ? maxPluginWait : maxWait;
   const wait = Math.min(Math.max(attempt.expiresAt - Date.now(), 0), limit);
   const minutes = Math.ceil(wait / 60_000);
-  const timer = setTimeout(fail, wait, `no one logged in in the browser within ${minutes} min`);
+  const timer = setTimeout(fail, wait, `no one logged in with the browser within ${minutes} min`);
   const asking = show(target, login, attempt, fail).then(
     (question) => question && askForCode(question, attempt.id, take, over.signal),
   );
@@ -138,7 +138,9 @@ async function show(
   const where = listener === undefined ? 'in a browser on any machine' : 'in your browser';
   const introduction = [
     `Log in to cluster ${printable(cluster)} at ${server}`,
-    ...(mode === 'browser' && !opens ? ['There is no display here to open a browser'] : []),
+    ...(mode === 'browser' && listener === undefined
+      ? ['There is no display here to open a browser']
+      : []),
     isOpened ? 'Your browser opens this URL:' : `Open this URL ${where}:`,
     `  ${url}`,
     '',
@@ -175,7 +177,7 @@ async function exchange(
   }
 }
 
-/** Ends the session of another user: in this context it would be used in place of the user whom the context names. */
+/** Ends the session of another user: kubectl must not use it in a context that names an account. */
 async function refuse(
   target: Target,
   wanted: string,

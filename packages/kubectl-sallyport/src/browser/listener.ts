@@ -20,17 +20,18 @@ export type Listener = Awaited<ReturnType<typeof openListener>>;
 
 export const isCode = (text: string): boolean => /^[a-z2-7]{42}$/.test(text);
 
-const limits = {
+/** Times are in milliseconds. */
+const defaults = {
+  maxConnections: 32,
   // Browsers send the cookies of all servers of this machine.
   maxHeaderSize: 65_536,
   headersTimeout: 5_000,
   requestTimeout: 5_000,
   connectionsCheckingInterval: 1_000,
 };
-const maxConnections = 32;
 
 /** Listens on this machine for the browser. Until `waitFor`, it ignores everyone. @throws Error of Node */
-export async function openListener() {
+export async function openListener({ maxConnections, ...limits }: typeof defaults = defaults) {
   const { createServer } = await import('node:http');
   let waiting: Waiting | undefined;
   let port = 0;

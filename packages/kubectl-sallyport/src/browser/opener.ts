@@ -1,4 +1,4 @@
-import { reasonOf } from '../failure.ts';
+import { codeOf, reasonOf } from '../failure.ts';
 
 /**
  * Checks the URL that a login server wants the browser to open: a program of the system gets it, and a hostile server could name a
@@ -8,7 +8,7 @@ import { reasonOf } from '../failure.ts';
  * @returns the URL as it is opened; undefined for any other place
  */
 export function checkedUrl(text: unknown, server: string): string | undefined {
-  if (typeof text !== 'string' || text.length > 2048 || !URL.canParse(text)) return;
+  if (typeof text !== 'string' || text.length > 8192 || !URL.canParse(text)) return;
   const { href } = new URL(text);
   const start = `${server}/login/`;
   return href.startsWith(start) && /^[\w.~-]+$/.test(href.slice(start.length)) ? href : undefined;
@@ -37,7 +37,7 @@ export async function openBrowser(
     child
       .once('spawn', resolve)
       .once('error', (error) => {
-        onFail(reasonOf(error).replace(/^spawn /, ''));
+        onFail(codeOf(error) === 'ENOENT' ? `${program} is not installed` : reasonOf(error));
         resolve();
       })
       .once('exit', (code) => code === 0 || onFail(`${program} failed with exit status ${code}`));

@@ -85,7 +85,7 @@ export async function wayOf(server: ServerAddress, place: Place): Promise<Browse
   const ways = await listClusters(server);
   const { mode } = place;
   if (mode === 'no-browser' && !ways.passwords) {
-    const problem = `${server.url}: it takes no passwords: people log in with a browser`;
+    const problem = `${server.url}: it doesn't accept passwords, only logins with a browser`;
     throw usageFailure(problem, 'leave out --no-browser');
   }
   if (mode !== undefined && mode !== 'no-browser' && !ways.browser) throw noBrowserLogin(server);
@@ -94,7 +94,7 @@ export async function wayOf(server: ServerAddress, place: Place): Promise<Browse
 
 export function noBrowserLogin({ url }: ServerAddress): Failure {
   return usageFailure(
-    `${url}: it has no login with a browser`,
+    `${url}: it doesn't offer logins with a browser`,
     'leave out --browser and --print-url, or ask your administrator for login.browser: true',
   );
 }

@@ -93,18 +93,20 @@ export async function visit(
 }
 
 /** Installs a program that opens URLs. @returns the environment with it and with a display */
-export async function installOpener(home: string, script = 'exit 0') {
+export async function installOpener(home: string, script = 'exit 0', program = 'xdg-open') {
   const folder = join(home, 'opener');
   const file = join(home, 'opened');
   await mkdir(folder);
-  const program = join(folder, 'xdg-open');
-  const line = `#!/bin/sh\necho "$# $*" >> '${file}'\necho noise; echo noise >&2\n${script}\n`;
-  await writeFile(program, line);
-  await chmod(program, 0o755);
+  const text = `#!/bin/sh\necho "$# $*" >> '${file}'\necho noise; echo noise >&2\n${script}\n`;
+  await writeFile(join(folder, program), text);
+  await chmod(join(folder, program), 0o755);
+  /** Reads what was opened: the number of words, and the words. */
+  const opened = async (): Promise<readonly string[]> =>
+    (await readFile(file, 'utf8').catch(() => '')).split('\n').slice(0, -1);
   return {
     env: { PATH: `${folder}${delimiter}${process.env.PATH}`, DISPLAY: ':1' },
-    /** Reads what was opened: the number of words, and the words. */
-    opened: async (): Promise<readonly string[]> =>
-      (await readFile(file, 'utf8').catch(() => '')).split('\n').slice(0, -1),
+    opened,
+    /** Waits for the program, which no one else waits for. */
+    firstOpened: () => waitFor(async () => (await opened())[0], 'the program'),
   };
 }

@@ -1,0 +1,171 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { visit } from '../testing/browser-login-server.ts';
+import { openListener } from './listener.ts';
+import { pages } from './pages.ts';
+
+const id = 'abcdefghijklmnop';
+const code = `${id}qrstuvwxyz234567qrstuvwxyz`;
+const navigation = {
+  'sec-fetch-site': 'cross-site',
+  'sec-fetch-mode': 'navigate',
+  'sec-fetch-dest': 'document',
+};
+
+async function listening(limits?: Parameters<typeof openListener>[0]) {
+  const listener = await openListener(limits);
+  onTestFinished(() => listener.close());
+  const visits: object[] = [];
+  const start = () =>
+    listener.waitFor({
+      id,
+      onVisit: async (one) => {
+        visits.push(one);
+        return pages.loggedIn('corp:<b>"&\u202e', 'prod');
+      },
+    });
+  return { ...listener, visits, start };
+}
+
+test.each([
+  ['a browser', navigation],
+  ['a browser without metadata of requests', {}],
+])('%s brings a code, or says that the user cancelled', async (_who, headers) => {
+  const { port, visits, start } = await listening();
+  start();
+  expect(await visit(port, `/?code=${code}`, { headers })).toMatchObject({ status: 200 });
+  await visit(port, `/?cancelled=${id}`, { headers });
+  expect(visits).toEqual([
+    { kind: 'code', value: code },
+    { kind: 'cancelled', value: id },
+  ]);
+});
+
+type Options = NonNullable<Parameters<typeof visit>[2]>;
+
+test.each<[string, string, Options?]>([
+  ['a form', `/?code=${code}`, { method: 'POST' }],
+  ['a preflight', `/?code=${code}`, { method: 'OPTIONS' }],
+  ['another path', `/callback?code=${code}`],
+  ['two slashes', `//?code=${code}`],
+  ['a whole URL', `http://127.0.0.1/?code=${code}`],
+  ['the favicon', '/favicon.ico'],
+  ['no code', '/'],
+  ['another word', `/?code=${code}&state=1`],
+  ['two codes', `/?code=${code}&code=${code}`],
+  ['another name', `/?token=${code}`],
+  ['a code of another login', `/?code=${'b'.repeat(16)}${code.slice(16)}`],
+  ['a short code', `/?code=${code.slice(1)}`],
+  ['a long code', `/?code=${code}a`],
+  ['a code in capitals', `/?code=${code.toUpperCase()}`],
+  ['a code with another letter', `/?code=${code.slice(0, -1)}1`],
+  ['the end of another login', `/?cancelled=${'b'.repeat(16)}`],
+  ['the end of all logins', '/?cancelled='],
+  ['the name localhost', `/?code=${code}`, { host: 'localhost' }],
+  ['a name that leads here', `/?code=${code}`, { host: 'evil.example' }],
+  ['no port', `/?code=${code}`, { host: '127.0.0.1' }],
+  ['a script of a page', `/?code=${code}`, { headers: { origin: 'https://evil.example' } }],
+  ['an opaque origin', `/?code=${code}`, { headers: { ...navigation, origin: 'null' } }],
+  ['an image', `/?code=${code}`, { headers: { 'sec-fetch-mode': 'no-cors' } }],
+  ['a fetch', `/?code=${code}`, { headers: { 'sec-fetch-mode': 'cors' } }],
+  ['a frame', `/?code=${code}`, { headers: { ...navigation, 'sec-fetch-dest': 'iframe' } }],
+  ['a prefetch', `/?cancelled=${id}`, { headers: { ...navigation, 'sec-fetch-dest': 'empty' } }],
+])('%s is answered and ignored', async (_what, path, options) => {
+  const { port, visits, start } = await listening();
+  start();
+  const host = options?.host === 'localhost' ? { host: `localhost:${port}` } : {};
+  const answer = await visit(port, path, { ...options, ...host });
+  expect([answer.status, visits]).toEqual([400, []]);
+  if (options?.method !== 'HEAD') expect(answer.html).toContain('No login waits for this address.');
+});
+
+test('before the login has begun, and for an empty ID, everyone is ignored', async () => {
+  const { port, visits } = await listening();
+  for (const path of [`/?code=${code}`, `/?cancelled=${id}`, '/?cancelled='])
+    expect((await visit(port, path)).status).toBe(400);
+  expect(visits).toEqual([]);
+});
+
+test('pages have no script, are in no frame and in no cache, and show names as text', async () => {
+  const { port, start } = await listening();
+  start();
+  for (const path of [`/?code=${code}`, '/']) {
+    const { headers, html } = await visit(port, path);
+    expect(headers).toMatchObject({
+      'content-type': 'text/html; charset=utf-8',
+      'cache-control': 'no-store',
+      'content-security-policy': expect.stringMatching(
+        /^default-src 'none'; style-src 'sha256-\S+'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'$/,
+      ),
+      'x-frame-options': 'DENY',
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      connection: 'close',
+    });
+    expect(html).not.toMatch(/<script|<b>|\u202e|https?:/);
+  }
+  const { html } = await visit(port, `/?code=${code}`);
+  expect(html).toContain('as corp:&#60;b&#62;&#34;&#38;\u{fffd}. You can close');
+});
+
+test('it listens on this machine alone, and on 127.0.0.1', async () => {
+  const { port } = await listening();
+  const other = connect(port, '127.0.0.2');
+  const [error] = await once(other, 'error');
+  expect(error.code).toBe('ECONNREFUSED');
+});
+
+const limits = {
+  maxConnections: 2,
+  maxHeaderSize: 1_000,
+  headersTimeout: 20,
+  requestTimeout: 20,
+  connectionsCheckingInterval: 10,
+};
+
+test.each(['', 'GET / HTTP/1.1\r\nHost: '])(
+  'a client that sends %j and no more is disconnected',
+  async (text) => {
+    const { port } = await listening(limits);
+    const socket = connect(port, '127.0.0.1');
+    socket.resume().write(text);
+    await once(socket, 'close');
+  },
+);
+
+test('long headers are refused, and connections are limited', async () => {
+  const long = await listening(limits);
+  const cookie = 'x'.repeat(2_000);
+  expect((await visit(long.port, '/', { headers: { cookie } })).status).toBe(431);
+  const { port } = await listening({ ...limits, headersTimeout: 60_000, requestTimeout: 60_000 });
+  const first = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')];
+  onTestFinished(() => first.forEach((socket) => void socket.destroy()));
+  await Promise.all(first.map((socket) => once(socket, 'connect')));
+  const third = connect(port, '127.0.0.1').resume();
+  await once(third, 'close');
+  expect(first.map(({ destroyed }) => destroyed)).toEqual([false, false]);
+});
+
+test('the end closes all connections, but a page is sent before', async () => {
+  const listener = await openListener();
+  const page = Promise.withResolvers<typeof pages.failed>();
+  const visited = Promise.withResolvers<void>();
+  listener.waitFor({
+    id,
+    onVisit: () => {
+      visited.resolve();
+      return page.promise;
+    },
+  });
+  const idle = connect(listener.port, '127.0.0.1').resume();
+  await once(idle, 'connect');
+  const answer = visit(listener.port, `/?code=${code}`);
+  await visited.promise;
+  const closed = listener.close();
+  page.resolve(pages.failed);
+  expect(await answer).toMatchObject({ status: 500, html: expect.stringContaining('</html>') });
+  await Promise.all([closed, idle.destroyed || once(idle, 'close')]);
+  const late = connect(listener.port, '127.0.0.1');
+  expect((await once(late, 'error'))[0].code).toBe('ECONNREFUSED');
+});

@@ -1,0 +1,92 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
+import { waitFor } from '@sallyport/test-servers/wait-for';
+import { afterEach, expect, test, vi } from 'vitest';
+import { installOpener } from '../testing/browser-login-server.ts';
+import { checkedUrl, openBrowser } from './opener.ts';
+
+afterEach(() => void vi.unstubAllEnvs());
+
+const server = 'https://login.example.com:8444';
+const ownUrl = `${server}/login/AfLS-_9x`;
+
+test.each([
+  [ownUrl, ownUrl],
+  ['https://LOGIN.example.com:8444/login/x', `${server}/login/x`],
+])('%s is opened as %s', (text, url) => {
+  expect(checkedUrl(text, server)).toBe(url);
+});
+
+test.each([
+  undefined,
+  7,
+  '',
+  'file:///etc/passwd',
+  '--version',
+  '-a Calculator',
+  'javascript:alert(1)',
+  'http://login.example.com:8444/login/x',
+  'https://login.example.com/login/x',
+  'https://login.example.com:8444.evil.example/login/x',
+  'https://login.example.com:8444@evil.example/login/x',
+  'https://ada:secret@login.example.com:8444/login/x',
+  `${server}/logout`,
+  `${server}/login/`,
+  `${server}/login/../v1/session`,
+  `${server}/login/%2e%2e/v1`,
+  `${server}/login\\..\\x`,
+  `${server}/login/x/y`,
+  `${server}/login/x?y=1`,
+  `${server}/login/x#y`,
+  `${server}/login/x&calc`,
+  `${server}/login/x'y`,
+  `${server}/login/x y`,
+  `${server}/login/${'x'.repeat(9000)}`,
+])('%j is not opened', (text) => {
+  expect(checkedUrl(text, server)).toBeUndefined();
+});
+
+test('a server of this machine needs no TLS, and one below a path has its pages there', () => {
+  const local = 'http://127.0.0.1:8444';
+  expect(checkedUrl(`${local}/login/x`, local)).toBe(`${local}/login/x`);
+  const below = 'https://example.com/sallyport';
+  expect(checkedUrl(`${below}/login/x`, below)).toBe(`${below}/login/x`);
+  expect(checkedUrl('https://example.com/login/x', below)).toBeUndefined();
+});
+
+test('the program gets the URL as its only word, and no stream of this process', async () => {
+  await using home = await temporaryFolder('opener');
+  const script = `fds=$(ls -l /proc/$$/fd); echo "$fds" > '${home.path}/fds.new'; mv '${home.path}/fds.new' '${home.path}/fds'`;
+  const { env, firstOpened } = await installOpener(home.path, script);
+  vi.stubEnv('PATH', env.PATH);
+  await openBrowser(ownUrl, (reason) => expect.unreachable(reason), 'linux');
+  expect(await firstOpened()).toBe(`1 ${ownUrl}`);
+  const read = () => readFile(join(home.path, 'fds'), 'utf8').catch(() => undefined);
+  const streams = (await waitFor(read, 'the program')).matchAll(/ [012] -> (.*)/g);
+  expect([...streams].map(([, file]) => file)).toEqual(Array(3).fill('/dev/null'));
+});
+
+test.each([
+  ['darwin', 'open', '1 '],
+  ['win32', 'rundll32', '2 url.dll,FileProtocolHandler '],
+] as const)('on %s, the program is %s', async (platform, program, words) => {
+  await using home = await temporaryFolder('opener');
+  const { env, firstOpened } = await installOpener(home.path, undefined, program);
+  vi.stubEnv('PATH', env.PATH);
+  await openBrowser(ownUrl, (reason) => expect.unreachable(reason), platform);
+  expect(await firstOpened()).toBe(`${words}${ownUrl}`);
+});
+
+test('a program that is missing or fails is reported', async () => {
+  await using home = await temporaryFolder('opener');
+  const reasons: string[] = [];
+  vi.stubEnv('PATH', home.path);
+  await openBrowser(ownUrl, (reason) => reasons.push(reason), 'linux');
+  expect(reasons).toEqual(['xdg-open is not installed']);
+  const { env } = await installOpener(home.path, 'exit 3');
+  vi.stubEnv('PATH', env.PATH);
+  await openBrowser(ownUrl, (reason) => reasons.push(reason), 'linux');
+  await waitFor(() => reasons.length === 2, 'the end of the program');
+  expect(reasons[1]).toBe('xdg-open failed with exit status 3');
+});
