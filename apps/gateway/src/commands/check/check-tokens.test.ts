@@ -9,6 +9,8 @@ interface Setup {
   readonly caching?: Caching;
   readonly apiAudiences?: readonly string[];
   readonly clusters?: Readonly<Record<string, object>>;
+  /** The client of a provider whose ID tokens the authenticator checks. */
+  readonly clientId?: string;
   readonly count?: number;
   readonly isWhole?: boolean;
 }
@@ -18,15 +20,17 @@ function warnings({
   caching = 'memory',
   apiAudiences = [],
   clusters,
+  clientId,
   count = 2,
   isWhole = true,
 }: Setup) {
   const withhold = (words: string) => words.replace('secret', 'withheld');
-  const config = { plugin: { caching }, withhold };
+  const config = { name: 'oidc', plugin: { caching }, withhold };
+  const providers = { okta: { authenticator: 'oidc', clientId }, other: { authenticator: 'x' } };
   const created = { config, authenticator: { recognizes: () => true, ...authenticator } };
   const checked = {
     server: { apiAudiences },
-    ...(clusters && { login: { clusters } }),
+    ...(clusters && { login: { clusters, ...(clientId && { providers }) } }),
     authenticators: Array.from({ length: count }, () => ({})),
     isWhole,
   };
@@ -58,6 +62,12 @@ describe('tokens of audiences that no API server asks for', () => {
     ).toEqual([]);
     const unknown = [expect.stringMatching(/issuer a .*since server\.apiAudiences is empty: /)];
     expect(warnings({ authenticator, clusters: { prod: { audience: 'c' } } })).toEqual(unknown);
+  });
+
+  test('are not needed there if people log in with them', () => {
+    const clusters = { prod: { audience: 'x' } };
+    const [first, ...others] = warnings({ authenticator, clusters, clientId: 'c' });
+    expect([first, others]).toEqual([expect.stringContaining('issuer a'), []]);
   });
 
   test('are not known without apiAudiences, and check says what to write', () => {

@@ -35,6 +35,10 @@ function checkAudiences(
 ): TokensFinding[] {
   const clusters = Object.values(login?.clusters ?? {}).map(({ audience }) => audience);
   const own = new Set([...server.apiAudiences, ...clusters]);
+  // People log in with these tokens, and no API server has to accept them.
+  const clients = Object.values(login?.providers ?? {})
+    .filter((one) => one.authenticator === config.name)
+    .map(({ clientId }) => clientId);
   const { why, fix } =
     server.apiAudiences.length === 0
       ? unknownAudiences
@@ -44,7 +48,7 @@ function checkAudiences(
         };
   try {
     return [...(authenticator.tokenAudiences?.() ?? [])].flatMap(({ source, audiences }) => {
-      if (audiences.some((one) => own.has(one))) return [];
+      if (audiences.some((one) => own.has(one) || clients.includes(one))) return [];
       const detail = `the tokens of ${source} are valid only for the audiences ${audiences.join(', ') || 'none'}: ${why}`;
       return { result: 'warning', detail: printable(config.withhold(detail)), fix };
     });
