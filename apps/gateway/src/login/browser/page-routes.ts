@@ -149,10 +149,11 @@ async function logInOnPage(
   const given = parseCredentials(form);
   const { revision } = browser.revocations;
   try {
-    if (given === undefined) throw wrongCredentials();
-    const proof = await inSteps(signal, () =>
-      withinLimits(page, limits, () => provePassword(service, given, signal, known)),
-    );
+    const prove = () => {
+      if (given === undefined) throw wrongCredentials();
+      return provePassword(service, given, signal, known);
+    };
+    const proof = await inSteps(signal, () => withinLimits(page, limits, async () => prove()));
     await showConfirmation(page, state, { proof, revision }, limits);
   } catch (error) {
     const problem = problemOf(error);
