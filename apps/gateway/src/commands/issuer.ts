@@ -241,8 +241,21 @@ export function toJson(
     ),
     ...(issued.revoked && { revoked: only(issued.revoked, 'at', 'by', 'reason') }),
     ...(session && {
-      session: { ...only(session, 'authenticator', 'cluster', 'device', 'address'), ...dates },
+      session: {
+        ...only(session, 'authenticator', 'cluster', 'device', 'address'),
+        ...dates,
+        ...(session.provider && { provider: providerJson(session.provider) }),
+      },
     }),
+  };
+}
+
+/** Makes the JSON of how a user logged in at a provider. */
+export function providerJson(provider: NonNullable<Session['provider']>): object {
+  const { authTime } = provider;
+  return {
+    ...only(provider, 'name', 'acr', 'amr'),
+    ...(authTime !== undefined && { authTime: new Date(authTime) }),
   };
 }
 

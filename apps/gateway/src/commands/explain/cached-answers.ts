@@ -67,11 +67,26 @@ export function maxUse({ login, authenticators, cache }: GatewayConfig, name: st
   if (one === undefined) return 0;
   if (login === undefined || name !== login.sessions)
     return one.cache === 'off' ? 0 : lifetimeOf(one.cache);
-  // The user of a session is looked up at the authenticator that logged them in.
+  // The user of a session is looked up at the authenticator that logged them in. Users of providers are not: see below.
   const users = authenticators.filter((each) => login.authenticators.includes(each.name));
   return Math.max(
+    0,
     ...users.map((each) => login.revalidate + (each.cache === 'off' ? cache : each.cache).staleTtl),
   );
+}
+
+/** Returns the authenticator whose directory was asked: of the users of sessions, the one that checks the ID tokens of a provider. */
+export function ownerOfDirectory(
+  { authenticators, login }: Pick<GatewayConfig, 'authenticators' | 'login'>,
+  name: string,
+  directory: string,
+): string {
+  if (name !== login?.sessions) return name;
+  const checking = Object.values(login.providers).map(({ authenticator }) => authenticator);
+  const owner = authenticators.find(
+    (each) => checking.includes(each.name) && each.directory?.authenticator === directory,
+  );
+  return owner?.name ?? name;
 }
 
 /** Does the same with an answer of the directory of an authenticator. */

@@ -129,8 +129,9 @@ async function readEnds(
   };
   const toTokens =
     cache !== 'off' && cache.store === 'shared' ? [read({ ...cache, fingerprint })] : [];
+  // No one is asked about the users of providers, unless there is a directory.
   const own = sessions.flatMap(({ session }) =>
-    session?.authenticator === one.name ? [session] : [],
+    session?.authenticator === one.name && session.provider === undefined ? [session] : [],
   );
   const isForLogins = login?.authenticators.includes(one.name) === true;
   const aboutSessions = isForLogins

@@ -287,10 +287,11 @@ function sessionLine(
 ): string {
   const [newest] = sessions;
   if (newest?.session === undefined) return 'no sessions';
-  const { since, device, address, cluster } = newest.session;
+  const { since, device, address, cluster, provider } = newest.session;
   const { lastUsedAt } = newest.issued;
   const place = [
     `since ${momentText(since)}`,
+    ...(provider === undefined ? [] : [`by provider ${provider.name}`]),
     ...(device === undefined ? [] : [`on ${device}`]),
     `from ${address}`,
     ...(cluster === undefined ? [] : [`for cluster ${cluster}`]),

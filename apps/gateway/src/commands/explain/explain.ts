@@ -20,9 +20,15 @@ import { humanDuration, momentText } from '../times.ts';
 import { shownAnswer, unavailable } from '../users/looked-up.ts';
 import { lockoutJson, type NamedLockout, namedLockouts } from '../users/named-lockouts.ts';
 import { nameSubject } from '../users/subject.ts';
-import { maxUse, maxUseOfDirectory, readOnlyCaching } from './cached-answers.ts';
+import { maxUse, maxUseOfDirectory, ownerOfDirectory, readOnlyCaching } from './cached-answers.ts';
 import { explainUser } from './explain-user.ts';
 import { createObserver, type Observed, printObserved } from './observed.ts';
+import {
+  acceptedSession,
+  type ProviderSession,
+  sessionJson,
+  sessionLines,
+} from './provider-session.ts';
 import { audiencesFor, clusterNote, whyUnrecognized } from './token-clues.ts';
 
 type ExplainOptions = ReadOptions &
@@ -100,7 +106,15 @@ async function explainToken(
     isRead && redis && isGuess && refused.user
       ? await readLockoutsOf(redis, config, refused.user)
       : [];
-  const found = { observed, block, locks, result, uses: usesOf(config, answers, isUnread) };
+  const session = acceptedSession(config, token, answers);
+  const found = {
+    observed,
+    session,
+    block,
+    locks,
+    result,
+    uses: usesOf(config, answers, isUnread),
+  };
   const whyNot = (name: string) => {
     const one = generation.created.find(({ config: { name: its } }) => its === name);
     return whyUnrecognized(one?.authenticator ?? {}, token);
@@ -192,7 +206,11 @@ function usesOf(
   isUnread: boolean,
 ): readonly string[] {
   return answers.flatMap((answer) => {
-    const { authenticator, directory } = answer;
+    const { directory } = answer;
+    const authenticator =
+      directory === undefined
+        ? answer.authenticator
+        : ownerOfDirectory(config, answer.authenticator, directory.name);
     const failure = 'error' in answer ? answer.error : answer.failure;
     const isDirectoryDown =
       failure !== undefined && directory !== undefined && isOfDirectory(failure, directory.name);
@@ -227,6 +245,8 @@ type Rows = ReturnType<typeof rowsOf>;
 
 interface Found {
   readonly observed: Observed;
+  /** The session of a user who logged in at a provider. */
+  readonly session: ProviderSession | undefined;
   readonly block: Entry | undefined;
   readonly locks: readonly NamedLockout[];
   readonly result: ReviewResult;
@@ -236,14 +256,15 @@ interface Found {
 function print(
   config: GatewayConfig,
   authenticators: Rows,
-  { observed, block, locks, result, uses }: Found,
+  { observed, session, block, locks, result, uses }: Found,
   options: ReadOptions,
 ) {
   const { status } = toTokenReview('authentication.k8s.io/v1', result);
   const { credential = {} } = observed;
   if (options.output === 'json') {
     const fleet = { blocked: block ? entryJson(block) : null, lockouts: locks.map(lockoutJson) };
-    printJson({ authenticators, ...observed.seen, credential, ...fleet, status });
+    const ofSession = session && { session: sessionJson(session) };
+    printJson({ authenticators, ...observed.seen, credential, ...ofSession, ...fleet, status });
     return;
   }
   const rows = authenticators.map(({ authenticator, answer, reason, milliseconds }) => {
@@ -256,6 +277,8 @@ function print(
   });
   printTable(['AUTHENTICATOR', 'ANSWER', 'TIME', 'REASON'], rows);
   printObserved(config, observed);
+  if (session)
+    process.stdout.write(`\nSESSION\n${sessionLines(config, session).map(printable).join('\n')}\n`);
   const ids = Object.entries(credential).map(([kind, id]) => `${kind} ${printable(id)}\n`);
   if (ids.length > 0) process.stdout.write(`\nIDS OF THE TOKEN\n${ids.join('')}`);
   if (block) {

@@ -1,4 +1,4 @@
-import type { Credential } from '@sallyport/authenticator';
+import type { Credential, UserInfo } from '@sallyport/authenticator';
 import { printable } from '../../base/logging/printable.ts';
 import type { DirectoryConfig, GatewayConfig } from '../../config/types.ts';
 import type { ChainObserver } from '../../engine/chain/chain.ts';
@@ -7,7 +7,8 @@ import { printTable } from '../output.ts';
 /** An Observed has what `explain` has seen of the authenticators: the steps that they took, and the groups of users. */
 export type Observed = ReturnType<typeof createObserver>;
 
-export function createObserver({ authenticators }: GatewayConfig) {
+export function createObserver(config: Pick<GatewayConfig, 'authenticators' | 'login'>) {
+  const { authenticators } = config;
   // `username` and `final` are as Kubernetes sees them. `final` has those of `backend` that are not in `leftOut`, in the same order.
   // `directory` is the one in which the user was looked up, and `directoryGroups` what the config does with its groups.
   const groups: {
@@ -21,6 +22,7 @@ export function createObserver({ authenticators }: GatewayConfig) {
   }[] = [];
   const steps: { authenticator: string; step: string }[] = [];
   let ids: Credential | undefined;
+  let ofSession: string | undefined;
   return {
     /** The parts of the JSON. */
     seen: { groups, steps },
@@ -34,7 +36,10 @@ export function createObserver({ authenticators }: GatewayConfig) {
     onCredential(_authenticator, credential) {
       ids = credential;
     },
-    onNames(authenticator, given, named, directory) {
+    onNames(link, given, named, directory) {
+      // The directory of a user is asked after their own names are known.
+      if (directory === undefined) ofSession = providerOwner(config, link, given, named);
+      const authenticator = ofSession ?? link;
       const allowed = new Set(named.groups);
       const backend = [...new Set(given.groups)];
       // A session names a user of another authenticator, with the prefixes of that one.
@@ -58,6 +63,22 @@ export function createObserver({ authenticators }: GatewayConfig) {
       });
     },
   } satisfies ChainObserver & Record<string, unknown>;
+}
+
+/** Returns the authenticator that checked the ID token, if this is the session of a provider's user. */
+function providerOwner(
+  { authenticators, login }: Pick<GatewayConfig, 'authenticators' | 'login'>,
+  link: string,
+  given: UserInfo,
+  named: UserInfo,
+): string | undefined {
+  if (login === undefined || link !== login.sessions) return undefined;
+  const owners = authenticators.filter(
+    ({ username: { prefix } }) => prefix + given.username === named.username,
+  );
+  if (owners.some(({ name }) => login.authenticators.includes(name))) return undefined;
+  const checking = Object.values(login.providers).map(({ authenticator }) => authenticator);
+  return owners.find(({ name }) => checking.includes(name))?.name;
 }
 
 export function printObserved(

@@ -13,9 +13,11 @@ export function printTokens(
 ): void {
   if (tokens.length + unreadable.length === 0) return;
   const isTracked = tokens.some(({ issued }) => issued.lastUsedAt !== undefined);
+  const hasProviders = tokens.some(({ session }) => session?.provider !== undefined);
+  const left = new Set([...(isTracked ? [] : ['LAST USE']), ...(hasProviders ? [] : ['PROVIDER'])]);
   const columns = (
     issuing.authenticator.name === issuing.config.login?.sessions ? sessionColumns : tokenColumns
-  ).filter(([head]) => isTracked || head !== 'LAST USE');
+  ).filter(([head]) => !left.has(head));
   const ofUnreadable = ({ digest, problem }: UnreadableToken) => {
     const cells: Readonly<Record<string, string>> = {
       DIGEST: shortDigest(digest),
@@ -72,6 +74,7 @@ const tokenColumns: readonly Column[] = [
 /** A session has no groups of its own: they are read from the directory at each look-up. */
 const sessionColumns: readonly Column[] = [
   ...[column.digest, column.user, column.age, column.expires, column.lastUse, column.state],
+  ['PROVIDER', ({ session }) => session?.provider?.name ?? ''],
   ['CLUSTER', ({ session }) => session?.cluster ?? ''],
   ['DEVICE', ({ session }) => session?.device ?? ''],
   ['ADDRESS', ({ session }) => session?.address ?? ''],

@@ -1,10 +1,14 @@
 import { causeOf } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
+import { identityPolicy, identityPrefixes } from '../../engine/chain/identity-policy.ts';
 import type { Entry } from '../../engine/revocation/list.ts';
+import { providerUser } from '../../engine/sessions/session-user.ts';
 import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
+import { proofActions } from '../../login/login-report.ts';
 import { auditJson } from '../../observe/audit/entry.ts';
 import { findLastLines } from '../../observe/audit/last-lines.ts';
 import { readBlockList } from '../connections.ts';
+import type { SeenToken } from '../issuer.ts';
 import { namedLockouts } from './named-lockouts.ts';
 import { readSessions } from './user-traces.ts';
 
@@ -40,7 +44,8 @@ export async function readUserParts(
     'value' in sessions ? (sessions.value ?? []).map(({ issued }) => issued.digest) : [];
   const blocked = (names: BlockedNames) =>
     'problem' in revocations ? revocations : { value: blocksOf(revocations.value, names) };
-  const blocks = blocked({ user: [name, ...accounts], group: groups });
+  const ofIdTokens = 'value' in sessions ? groupsOfIdTokens(config, sessions.value ?? []) : [];
+  const blocks = blocked({ user: [name, ...accounts], group: [...groups, ...ofIdTokens] });
   const blockedTokens = blocked({ token: [...digests, ...ofSessions] });
   /** How many of the user's sessions none of the sealing keys of this config opens. */
   const sealedElsewhere = 'value' in all ? (all.value?.length ?? 0) - ofSessions.length : 0;
@@ -49,6 +54,20 @@ export async function readUserParts(
     sealedElsewhere,
     revocations,
   };
+}
+
+/** Returns the groups that users of providers have from their ID tokens, as Kubernetes sees them. No one can be asked for them. */
+function groupsOfIdTokens(
+  { authenticators, provenance }: Pick<GatewayConfig, 'authenticators' | 'provenance'>,
+  sessions: readonly SeenToken[],
+): readonly string[] {
+  const prefixes = identityPrefixes(authenticators);
+  return sessions.flatMap(({ session }) => {
+    const one = authenticators.find(({ name }) => name === session?.authenticator);
+    if (session?.provider === undefined || one === undefined) return [];
+    const { user } = providerUser(session);
+    return identityPolicy(one, prefixes, provenance?.keyPrefix)(user).user.groups ?? [];
+  });
 }
 
 async function partOf<Value>(read: () => Promise<Value>): Promise<Part<Value>> {
@@ -82,6 +101,7 @@ const shown = [
     'outcome',
     'reason',
     'authenticator',
+    'provider',
     'directory',
     'account',
     'cached',
@@ -114,6 +134,9 @@ async function readTrail({ audit, authenticators }: GatewayConfig, name: string)
   return { lines: lines.map(texts), isPartial };
 }
 
+/** The lines about logins have the name of the backend, even if a block refused the user. */
+const loginEvents: ReadonlySet<unknown> = proofActions;
+
 /** Whether a line of the trail is about a user, or about the user of a token whose account it is. A refused user has the name of the backend there, unless a block refused the token. */
 function isAbout(
   {
@@ -131,6 +154,6 @@ function isAbout(
 ): boolean {
   if (username === name || account === name || (kind === 'user' && named === name)) return true;
   if (typeof subject !== 'string') return false;
-  const isPrefixed = reason === 'blocked' && event !== 'login';
+  const isPrefixed = reason === 'blocked' && !loginEvents.has(event);
   return (isPrefixed ? '' : (prefixes.get(authenticator) ?? '')) + subject === name;
 }

@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import type { DirectoryConfig, GatewayConfig } from '../../config/types.ts';
+import type { ProviderSession } from './provider-session.ts';
+import { sessionLines } from './provider-session.ts';
+
+const session = {
+  authenticator: 'oidc',
+  since: Date.UTC(2030, 0, 31, 12),
+  until: Date.UTC(2030, 0, 31, 20),
+  provider: { name: 'okta', authTime: Date.UTC(2030, 0, 31, 11) },
+} as ProviderSession;
+
+const configOf = (groups?: DirectoryConfig['groups']) =>
+  ({
+    authenticators: [
+      {
+        name: 'oidc',
+        ...(groups && { directory: { authenticator: 'corp', groups, refresh: 300_000 } }),
+      },
+    ],
+  }) as unknown as GatewayConfig;
+
+test.each([
+  ['replace', 'its groups replace those of the ID token'],
+  ['add', 'its groups are added to those of the ID token'],
+  ['keep', 'the groups are those of the ID token'],
+] as const)('the groups of a user whose directory says %s', (groups, said) => {
+  expect(sessionLines(configOf(groups), session)).toEqual([
+    'logged in at provider okta at 2030-01-31T12:00:00Z, proved who they are there at 2030-01-31T11:00:00Z',
+    `the account is looked up in corp every 5m: ${said}`,
+  ]);
+});
+
+test('without a directory, the account is not looked up again until the session ends', () => {
+  expect(sessionLines(configOf(), session)[1]).toBe(
+    'the groups are those of the ID token; authenticator oidc has no directory, so the account is not looked up again until the session ends at 2030-01-31T20:00:00Z',
+  );
+});

@@ -1,0 +1,54 @@
+import type { DirectoryConfig, GatewayConfig } from '../../config/types.ts';
+import type { Answer } from '../../engine/chain/chain.ts';
+import { digestOf } from '../../engine/revocation/list.ts';
+import { createSessionTexts, type Session } from '../../engine/sessions/session-text.ts';
+import { providerJson } from '../issuer.ts';
+import { humanDuration, momentText } from '../times.ts';
+
+/** A ProviderSession is the session of a user who logged in at a provider. */
+export type ProviderSession = Session & { readonly provider: NonNullable<Session['provider']> };
+
+/** Reads the session of a token that the chain accepted. Undefined: it is not a session of a provider's user. */
+export function acceptedSession(
+  { login, cache }: Pick<GatewayConfig, 'login' | 'cache'>,
+  token: string,
+  answers: readonly Answer[],
+): ProviderSession | undefined {
+  const answer = answers.find(({ authenticator }) => authenticator === login?.sessions);
+  const decision = answer && 'decision' in answer ? answer.decision : undefined;
+  if (decision?.kind !== 'authenticated' || decision.session === undefined) return undefined;
+  const texts = createSessionTexts(cache.redis?.sealingKeys ?? []);
+  const session = texts.read(digestOf(token), decision.session);
+  return session?.provider && { ...session, provider: session.provider };
+}
+
+export function sessionJson({ authenticator, since, until, provider }: ProviderSession): object {
+  const dates = { since: new Date(since), until: new Date(until) };
+  return { authenticator, ...dates, provider: providerJson(provider) };
+}
+
+const groupsBy = {
+  replace: 'its groups replace those of the ID token',
+  add: 'its groups are added to those of the ID token',
+  keep: 'the groups are those of the ID token',
+} satisfies Readonly<Record<DirectoryConfig['groups'], string>>;
+
+/** Says how the user logged in, where their groups are from, and who finds out about a disabled account. */
+export function sessionLines(
+  { authenticators }: Pick<GatewayConfig, 'authenticators'>,
+  { authenticator, since, until, provider }: ProviderSession,
+): readonly string[] {
+  const { name, acr, amr, authTime } = provider;
+  const login = [
+    `logged in at provider ${name} at ${momentText(since)}`,
+    ...(acr === undefined ? [] : [`acr ${acr}`]),
+    ...(amr === undefined ? [] : [`amr ${amr.join(' ')}`]),
+    ...(authTime === undefined ? [] : [`proved who they are there at ${momentText(authTime)}`]),
+  ];
+  const directory = authenticators.find((one) => one.name === authenticator)?.directory;
+  const account =
+    directory === undefined
+      ? `the groups are those of the ID token; authenticator ${authenticator} has no directory, so the account is not looked up again until the session ends at ${momentText(until)}`
+      : `the account is looked up in ${directory.authenticator} every ${humanDuration(directory.refresh)}: ${groupsBy[directory.groups]}`;
+  return [login.join(', '), account];
+}
