@@ -10,7 +10,7 @@ const configOf = (authenticators: readonly string[]) =>
     cache,
     authenticators: [
       { name: 'sessions', cache },
-      { name: 'corp', cache: { ...cache, staleTtl: 20 * minute } },
+      { name: 'corp', username: { prefix: '' }, cache: { ...cache, staleTtl: 20 * minute } },
       { name: 'other', cache, directory: { authenticator: 'corp', refresh: minute } },
       { name: 'oidc', cache, directory: { authenticator: 'corp', refresh: 3 * minute } },
     ],
