@@ -13,7 +13,7 @@ import { asError, withoutToken } from '../base/logging/error-fields.ts';
 import { isMisleading } from '../base/logging/printable.ts';
 import type { AuthenticatorConfig, LoginConfig } from '../config/types.ts';
 import type { Link, LinkContext } from '../engine/chain/chain.ts';
-import type { Revocations } from '../engine/revocation/list.ts';
+import type { Blocks, Revocations } from '../engine/revocation/list.ts';
 import type { Session, SessionTexts } from '../engine/sessions/session-text.ts';
 import type { RateLimit } from './bounds.ts';
 import type { AttemptTexts } from './browser/attempt.ts';
@@ -75,6 +75,7 @@ export interface BrowserLogins {
   readonly attempts: AttemptTexts;
   readonly pending: PendingLogins;
   readonly revocations: Pick<Revocations, 'revision' | 'isRevoked'>;
+  readonly blocks: Pick<Blocks, 'ofUser' | 'ofCredential' | 'isUnknown'>;
   readonly providers: ReadonlyMap<string, LoginProvider>;
 }
 

@@ -120,7 +120,12 @@ function setUp({ says = isJane, account, blocked, isUnknown = false }: SetUp = {
     login,
     onCall: () => {},
   });
-  return { provider, users, clocks: parts.clocks, logIn: () => provider.logIn('id-token', context) };
+  return {
+    provider,
+    users,
+    clocks: parts.clocks,
+    logIn: () => provider.logIn('id-token', context),
+  };
 }
 
 describe('a login at a provider', () => {

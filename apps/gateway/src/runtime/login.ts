@@ -21,6 +21,7 @@ interface LoginDependencies extends CreateDependencies {
   /** Gets each session that the login server ends. */
   readonly ended?: Pick<EndedSessions, 'add'>;
   readonly caching?: { readonly revocations: BrowserLogins['revocations'] } | undefined;
+  readonly blocks: BrowserLogins['blocks'];
 }
 
 interface LoginParts extends Pick<LoginService, 'links' | 'sessions' | 'texts' | 'hold'> {
@@ -41,7 +42,7 @@ export async function createLoginParts(
   dependencies: LoginDependencies,
   { providers, redis, ...parts }: LoginParts,
 ) {
-  const { logger, ended, caching } = dependencies;
+  const { logger, ended, caching, blocks } = dependencies;
   const issuing = config.authenticators
     .filter(issuesTokens)
     .find(({ name }) => name === login.sessions);
@@ -61,6 +62,7 @@ export async function createLoginParts(
             attempts: createAttemptTexts(redis.sealingKeys, Date.now),
             pending: createPendingLogins(redis, Date.now),
             revocations: caching.revocations,
+            blocks,
             providers: new Map(providers.map((one) => [one.name, one])),
           }
         : undefined,

@@ -1,6 +1,13 @@
-import { wrongCode } from '../login-error.ts';
+import { unavailable, wrongCode } from '../login-error.ts';
 import { answerSession, type LoginRequest } from '../login-request.ts';
-import { chooseCluster, createSession, parseBrowserBody, parseCodeBody } from '../login-service.ts';
+import {
+  type BrowserLogins,
+  chooseCluster,
+  createSession,
+  type Proof,
+  parseBrowserBody,
+  parseCodeBody,
+} from '../login-service.ts';
 import { attemptLifetime, idLength, isVerifier, randomText } from './attempt.ts';
 import { browserOf, fromPending } from './browser-logins.ts';
 
@@ -22,8 +29,10 @@ export async function beginLogin(request: LoginRequest, body: unknown): Promise<
 export async function redeemCode(request: LoginRequest, body: unknown): Promise<void> {
   const { service, address, signal, known } = request;
   known.action = 'redeem';
-  const { pending, revocations } = browserOf(service);
+  const { pending, revocations, blocks } = browserOf(service);
   const { code, verifier } = parseCodeBody(body);
+  // Who was blocked since they logged in is not known.
+  if (blocks.isUnknown) throw unavailable('the revocation list');
   const login = await fromPending(service, () => pending.take(code));
   if (login === undefined) throw wrongCode();
   const { attempt, proof, revision } = login;
@@ -43,7 +52,20 @@ export async function redeemCode(request: LoginRequest, body: unknown): Promise<
     known.reason = 'revoked';
     throw wrongCode();
   }
+  if (isBlocked(blocks, proof)) {
+    known.reason = 'blocked';
+    throw wrongCode();
+  }
   const cluster = chooseCluster(service.config, attempt.cluster);
   const place = { cluster, device: attempt.device, address };
   answerSession(request, await createSession(service, proof, place, signal));
+}
+
+/** Whether a user was blocked after they logged in. The session would be refused, but only until the end of the block. */
+function isBlocked(blocks: BrowserLogins['blocks'], { named, provider }: Proof): boolean {
+  const { credential } = provider ?? {};
+  const block =
+    blocks.ofUser(named.username, named.groups ?? []) ??
+    (credential && blocks.ofCredential(credential));
+  return block !== undefined;
 }
