@@ -90,6 +90,17 @@ test.each([
   ]);
 });
 
+test.each([
+  ['cor', 'did you mean corp?'],
+  ['other', 'write the name of an authenticator that checks ID tokens, such as one with use: jwt'],
+])('login.providers: %s is not an authenticator', async (authenticator, fix) => {
+  const providers = { okta: { authenticator, clientId: 'sallyport' } };
+  const problems = await problemsOf({ browser: true, providers });
+  expect(problems.filter((one) => one.includes('providers'))).toEqual([
+    `gateway.yaml:11:22: login.providers.okta.authenticator: "${authenticator}" is not an authenticator of this file: ${fix}`,
+  ]);
+});
+
 test('while an authenticator has no name, no name is called unknown', async () => {
   await using folder = await folderWithProbe();
   const problems = await folder.problems(

@@ -11,6 +11,11 @@ const [corp, sessions] = [
   { name: 'sessions', use: 'redis' },
 ];
 
+const okta = { authenticator: 'corp', clientId: 'sallyport' };
+const sharedCache = {
+  redis: { url: 'redis://127.0.0.1:6379', sealingKeys: [Buffer.alloc(32).toString('base64')] },
+};
+
 function problemsOf(
   changed: object,
   others: readonly object[] = [corp, sessions],
@@ -38,6 +43,21 @@ test('the minimum that a login server needs is valid, and gets the defaults', ()
       limits: { perAddress: { count: 10, per: 60_000 }, inFlight: 50 },
     },
   });
+});
+
+test('providers alone are enough, and get the defaults', () => {
+  const { config, problems } = parseFile({
+    authenticators: [corp, sessions],
+    login: { ...login, authenticators: undefined, browser: true, providers: { okta } },
+    cache: sharedCache,
+  });
+  expect(problems).toEqual([]);
+  expect(config?.login).toMatchObject({
+    browser: true,
+    authenticators: [],
+    providers: { okta: { ...okta, scopes: ['openid'] } },
+  });
+  expect(config?.login?.providers.okta).not.toHaveProperty('ttl');
 });
 
 describe('login is refused with', () => {
@@ -100,6 +120,41 @@ describe('login is refused with', () => {
     [{ passwords: true }, 'login.passwords: unknown key'],
   ])('%j', (changed, expected) => {
     expect(problemsOf(changed)).toEqual([expect.stringContaining(expected)]);
+  });
+
+  test.each<[object, object, string]>([
+    [{ authenticators: [] }, {}, 'login.authenticators: is empty, so no one can log in'],
+    [
+      { browser: true },
+      { cache: {} },
+      'login.browser: needs a Redis in which all replicas find the logins in progress',
+    ],
+    [
+      { providers: { okta } },
+      {},
+      'login.providers: has no effect without a page to choose a provider on',
+    ],
+    ...[
+      [{ scopes: ['email'] }, 'scopes: must contain openid: add it'],
+      [{ clientId: undefined }, 'clientId: is missing'],
+      [{ ttl: '31d' }, 'ttl: "31d" is too long'],
+      [{ title: 'x'.repeat(65) }, 'title: must have at most 64 characters'],
+      [{ clientSecret: { env: 'A', more: 1 } }, 'clientSecret: must be '],
+      [{ secret: 'x' }, 'secret: unknown key'],
+    ].map(([own, message]): [object, object, string] => [
+      { browser: true, providers: { okta: { ...okta, ...Object(own) } } },
+      {},
+      `login.providers.okta.${message}`,
+    ]),
+    ...['a/b', '..', 'Okta'].map((name): [object, object, string] => [
+      { browser: true, providers: { [name]: okta } },
+      {},
+      `login.providers.${name}: must be lowercase letters, digits, dots and inner dashes, such as okta`,
+    ]),
+  ])('a login in a browser: %j %j', (changed, more, expected) => {
+    expect(problemsOf(changed, undefined, { cache: sharedCache, ...more })).toEqual([
+      expect.stringContaining(expected),
+    ]);
   });
 
   test.each([
