@@ -1,6 +1,3 @@
-import { once } from 'node:events';
-import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -14,8 +11,8 @@ import {
   watchedPage,
 } from './testing/browser.ts';
 import { type BegunLogin, beginLogin } from './testing/browser-attempt.ts';
-import { createAuthority } from './testing/certificates.ts';
 import type { Gateway } from './testing/gateway.ts';
+import { startHostileServer } from './testing/hostile-server.ts';
 import { createJwtIssuer } from './testing/jwt-issuer.ts';
 import { type Site, startSite } from './testing/login-client.ts';
 import { randomToken } from './testing/tokens.ts';
@@ -427,27 +424,6 @@ test('a password manager knows the fields, and a double click takes the whole co
   expect(selected).toMatch(/^[a-z2-7]{42}$/);
   expect((await one.login.redeem(selected)).status).toBe(201);
 });
-
-/** A server of an attacker on this machine. Its pages have the markup that a test gives them, by their paths. */
-async function startHostileServer() {
-  const { certificate: cert, key } = await (await createAuthority('hostile')).issueServer();
-  const pages = new Map<string, string>();
-  const server = createServer({ cert, key }, (request, response) => {
-    const body = pages.get(request.url ?? '');
-    response.writeHead(body === undefined ? 404 : 200, { 'content-type': 'text/html' }).end(body);
-  });
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  return {
-    port: (server.address() as AddressInfo).port,
-    pages,
-    async [Symbol.asyncDispose]() {
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    },
-  };
-}
 
 // Another port of the same host is the same site: browsers send it our cookies.
 test.each(['127.0.0.1', 'evil.example'])(

@@ -66,8 +66,23 @@ export function startFront(port: () => number | undefined): ReturnType<typeof st
   });
 }
 
-/** Starts a site. @param setup as for `startLogin`, but `login` needs no address */
-export async function startSite(setup: LoginSetup = {}): Promise<Site> {
+/** Asks a gateway about a token, as an API server does. */
+export type AskGateway = (
+  gatewayUrl: string,
+  token: string,
+  audience: string,
+) => Promise<ReviewStatus>;
+
+/**
+ * Starts a site.
+ *
+ * @param given as for `startLogin`, but `login` needs no address. A function gets the address
+ * @param askGateway how the API server asks. Default: with Node's client
+ */
+export async function startSite(
+  given: LoginSetup | ((url: string) => LoginSetup | Promise<LoginSetup>) = {},
+  askGateway?: AskGateway,
+): Promise<Site> {
   const resources = new AsyncDisposableStack();
   await using unfinished = new AsyncDisposableStack();
   unfinished.use(resources);
@@ -80,7 +95,14 @@ export async function startSite(setup: LoginSetup = {}): Promise<Site> {
   const url = `https://127.0.0.1:${front.port}`;
   let reviews: LoginPlace['reviews'] = () => Promise.reject(new Error('it has not started yet'));
   const { audience } = clusters.prod;
-  const kubernetes = resources.use(await startKubernetes((token) => reviews(token, audience)));
+  const kubernetes = resources.use(
+    await startKubernetes((token) =>
+      askGateway === undefined
+        ? reviews(token, audience)
+        : Promise.all(site.gateways.map((one) => askGateway(one.url, token, audience))),
+    ),
+  );
+  const setup = typeof given === 'function' ? await given(url) : given;
   const login = {
     publicUrl: url,
     tls: { certFile: certificateFile, keyFile },
@@ -170,6 +192,8 @@ export interface Desk {
   ): Promise<CommandResult>;
   /** Runs a line of a shell on a terminal. */
   terminal(line: string): TerminalRun;
+  /** The words that each `xdg-open` got, which opens no browser here. Programs run it if `DISPLAY` is set. */
+  opened(): Promise<readonly string[]>;
 }
 
 interface TerminalRun {
@@ -182,11 +206,16 @@ export async function createDesk(): Promise<Desk> {
   const home = await temporaryFolder('desk');
   const program = join(home, 'bin/kubectl-sallyport');
   await mkdir(dirname(program));
-  await writeFile(
+  const addProgram = async (path: string, command: string) => {
+    await writeFile(path, `#!/bin/sh\n${command}\n`);
+    await chmod(path, 0o755);
+  };
+  const opened = join(home, 'opened');
+  await addProgram(
     program,
-    `#!/bin/sh\nexec '${process.execPath}' '${clientFolder}/${codeFolder}/kubectl-sallyport.js' "$@"\n`,
+    `exec '${process.execPath}' '${clientFolder}/${codeFolder}/kubectl-sallyport.js' "$@"`,
   );
-  await chmod(program, 0o755);
+  await addProgram(join(dirname(program), 'xdg-open'), `echo "$*" >> '${opened}'`);
   const env = {
     PATH: [dirname(program), process.env.PATH].join(delimiter),
     HOME: home,
@@ -225,6 +254,10 @@ export async function createDesk(): Promise<Desk> {
     env,
     kubectl: runs('kubectl'),
     sallyport: runs(program),
+    async opened() {
+      const lines = await readFile(opened, 'utf8').catch(() => '');
+      return lines.split('\n').slice(0, -1);
+    },
     terminal(line) {
       const child = spawn('script', ['-qefc', line, '/dev/null'], {
         cwd: home,
