@@ -1,24 +1,29 @@
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { createAuthority } from '@sallyport/test-servers/certificates';
 import { runLdapTool, tryBind } from '@sallyport/test-servers/ldap-tools';
-import { toLdif } from '@sallyport/test-servers/ldif';
-import { policies } from '@sallyport/test-servers/slapd-configuration';
 import { expect, test } from 'vitest';
 import type { CrowdLogin, CrowdMessage, CrowdResult } from './bench/login-crowd.ts';
 import { startWorker } from './bench/worker.ts';
-import { type Client, http1Client, review } from './testing/clients.ts';
+import { http1Client } from './testing/clients.ts';
 import type { Gateway } from './testing/gateway.ts';
 import type { People } from './testing/ldap-gateway.ts';
-import { clusters, loginUrlOf, publicHost, startLogin } from './testing/login-gateway.ts';
-import { median } from './testing/median.ts';
+import { loginUrlOf, publicHost, startLogin } from './testing/login-gateway.ts';
+import {
+  addPeople,
+  address,
+  askInPairs,
+  type Clients,
+  describeReviews,
+  inFigures,
+  kinds,
+  noise,
+  type Person,
+  slowdown,
+} from './testing/login-storm.ts';
 import { scrape } from './testing/scrape.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { randomToken, secret } from './testing/tokens.ts';
-
-const run = promisify(execFile);
 
 /** The aim: no review takes twice its usual time. */
 const aim = 2;
@@ -28,42 +33,6 @@ const lockout = { maxFailures: 2 };
 /** The limits are far below the number of logins that come together. */
 const limits = { inFlight: 10 };
 const maxUserBinds = 6;
-
-interface Person {
-  readonly name: string;
-  readonly dn: string;
-  readonly password: string;
-}
-
-/** Adds people with an ordinary hash of their passwords, and a policy that locks accounts. */
-async function addPeople({ slapd }: People, count: number): Promise<readonly Person[]> {
-  const people = Array.from({ length: count }, (_, index): Person => {
-    return {
-      name: `person${index}`,
-      dn: `uid=person${index},ou=people,${slapd.suffix}`,
-      password: randomToken(),
-    };
-  });
-  const hashing = run('openssl', [
-    'passwd',
-    '-6',
-    '-salt',
-    `rounds=1000$${'s'.repeat(16)}`,
-    '-stdin',
-  ]);
-  hashing.child.stdin?.end(people.map(({ password }) => `${password}\n`).join(''));
-  const hashes = (await hashing).stdout.trim().split('\n');
-  const entries = people.map(({ dn }, index) => ({
-    dn,
-    attributes: {
-      objectClass: ['account', 'simpleSecurityObject'],
-      userPassword: `{CRYPT}${secret(hashes[index] ?? '')}`,
-      pwdPolicySubentry: policies.lockout,
-    },
-  }));
-  await slapd.add(toLdif(entries));
-  return people;
-}
 
 /** The DNs of those people for whom slapd has this attribute, with how many values it has. */
 async function having({ slapd }: People, attribute: string): Promise<ReadonlyMap<string, number>> {
@@ -90,9 +59,6 @@ async function having({ slapd }: People, attribute: string): Promise<ReadonlyMap
     ]),
   );
 }
-
-/** Makes one address of loopback for each number, as if each were a machine. */
-const address = (number: number) => `127.77.${number >> 8}.${number & 255}`;
 
 const rightLogin = ({ name, password }: Person, index: number): CrowdLogin => {
   return { username: name, password, address: address(index) };
@@ -131,70 +97,6 @@ function planLogins(people: readonly Person[]): readonly Planned[] {
     .sort((one, other) => one.at - other.at)
     .map(({ login }) => login);
 }
-
-/** The milliseconds of a review at the gateway with the logins, and of the same review at the other gateway. */
-interface Pair {
-  readonly busy: number;
-  readonly quiet: number;
-}
-
-const kinds = ['static', 'session'] as const;
-type Measured = Readonly<Record<(typeof kinds)[number], readonly Pair[]>>;
-type Clients = Readonly<Record<keyof Pair, Client>>;
-
-/** Milliseconds from one pair to the next. */
-const interval = 20;
-
-/**
- * Asks both gateways the same at the same time, so that both feel what else the machine does. The next pair does not wait for the answers: else
- * a gateway that stands still would be asked once in that time, and one that does not a hundred times.
- */
-async function askInPairs(
-  clients: Clients,
-  tokens: Readonly<Record<keyof Measured, string>>,
-  isOver: (pairs: number) => boolean,
-): Promise<Measured> {
-  const measured = { static: [] as Pair[], session: [] as Pair[] };
-  const ask = async (which: keyof Pair, kind: keyof Measured) => {
-    const begun = performance.now();
-    const status = await review(clients[which], tokens[kind], 'v1', [clusters.prod.audience]);
-    if (!status.authenticated)
-      throw new Error(`a ${kind} token was refused: ${JSON.stringify(status)}`);
-    return performance.now() - begun;
-  };
-  const askBoth = async (kind: keyof Measured) => {
-    const [busy, quiet] = await Promise.all([ask('busy', kind), ask('quiet', kind)]);
-    measured[kind].push({ busy, quiet });
-  };
-  const asked: Promise<void>[] = [];
-  for (let count = 0; !isOver(count); count += 1) {
-    asked.push(askBoth(count % 2 === 0 ? 'static' : 'session'));
-    await pause(interval);
-  }
-  await Promise.all(asked);
-  return measured;
-}
-
-/** How much slower a review is than at the other gateway, compared with how much it was so before. */
-function slowdown(before: readonly Pair[], during: readonly Pair[]): number {
-  const usual = (pairs: readonly Pair[]) => median(pairs.map(({ busy, quiet }) => busy / quiet));
-  return usual(during) / usual(before);
-}
-
-const share = (times: readonly number[], part: number) =>
-  times.toSorted((one, other) => one - other)[Math.floor((times.length - 1) * part)] ?? Number.NaN;
-
-/** How much slower the other gateway has become: that comes from the machine, or from a directory and a Redis that are busy. */
-function noise(before: readonly Pair[], during: readonly Pair[]): number {
-  const timesOf = (pairs: readonly Pair[]) => pairs.map(({ quiet }) => quiet);
-  const slow = (pairs: readonly Pair[]) => share(timesOf(pairs), 0.95);
-  return Math.max(1, slow(during) / slow(before));
-}
-
-const inFigures = (times: readonly number[]) =>
-  [0.5, 0.95, 1]
-    .map((part) => `${Math.round(100 * part)} % ${share(times, part).toFixed(1)} ms`)
-    .join(', ');
 
 /** A gateway at which people log in, and another one that shares everything else with it. */
 async function start() {
@@ -258,22 +160,6 @@ async function watchInFlight(gateway: Gateway, isOver: () => boolean): Promise<n
   return max;
 }
 
-function describeReviews(
-  kind: string,
-  before: readonly Pair[],
-  during: readonly Pair[],
-): readonly string[] {
-  const times = (pairs: readonly Pair[], which: keyof Pair) =>
-    inFigures(pairs.map((pair) => pair[which]));
-  const [factor, machine] = [slowdown(before, during).toFixed(1), noise(before, during).toFixed(1)];
-  return [
-    `${kind} tokens ${factor} times as slow (aim: ${aim}; the machine: ${machine}); ${during.length} reviews`,
-    ...(['busy', 'quiet'] as const).map(
-      (which) => `  ${which}: before ${times(before, which)}; during ${times(during, which)}`,
-    ),
-  ];
-}
-
 /** How many logins ended in which way. */
 function counted(results: readonly CrowdResult[]): Readonly<Record<string, number>> {
   const counts = new Map<string, number>();
@@ -319,7 +205,7 @@ test('1,000 concurrent logins of 500 people lock no account, refuse no right pas
       `until the answer: ${inFigures(results.map(({ milliseconds }) => milliseconds))}`,
       `${repeats.filter((count) => count > 0).length} were told to come again, ${Math.max(...repeats)} times at most`,
       `at once: ${inFlight} of ${limits.inFlight} in flight, ${maxUserConnections} of ${maxUserBinds} binds`,
-      ...kinds.flatMap((kind) => describeReviews(kind, before[kind], during[kind])),
+      ...kinds.flatMap((kind) => describeReviews(aim, kind, before[kind], during[kind])),
     ].join('\n'),
   );
   expect(counted(right ?? [])).toEqual({ 201: 480 });
