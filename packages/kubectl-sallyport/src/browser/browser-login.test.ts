@@ -92,6 +92,8 @@ describe('at a terminal', () => {
       answer: expect.stringMatching(/^logged in to cluster prod as corp:ada /),
     });
     expect(await all.opener.opened()).toEqual([]);
+    // The prompt that was answered does not count.
+    expect((await readdir(all.client.cache)).filter((name) => !name.endsWith('.json'))).toEqual([]);
   });
 
   test('the browser is quicker than a paste, and the terminal is as before', async () => {
@@ -312,6 +314,27 @@ test('five codes that the server refuses end the login, and codes of others do n
     stderr: expect.stringContaining('the login server refused 5 codes\n  fix: run: '),
   });
   expect(server.requests.filter((one) => one === 'POST /v1/sessions')).toHaveLength(5);
+});
+
+test('of many codes at the same time, the server is asked about five', async () => {
+  await using home = await temporaryFolder('browser');
+  const { client, server, env } = await desk(home.path);
+  const running = client.run(['login', ...server.words], env);
+  const { port, id } = await server.login();
+  const codes = [...'abcdefghijkl'].map((letter) => `${id}${letter.repeat(26)}`);
+  await Promise.allSettled(codes.map((code) => visit(port, `/?code=${code}`)));
+  expect(await running).toMatchObject({ code: 1 });
+  expect(server.requests.filter((one) => one === 'POST /v1/sessions')).toHaveLength(5);
+});
+
+test('a server that offers no logins with a browser any more is named', async () => {
+  await using home = await temporaryFolder('browser');
+  const { client, server, env } = await desk(home.path, { status: 404 });
+  const { code, stderr } = await client.run(['login', ...server.words], env);
+  expect([code, stderr]).toEqual([
+    2,
+    expect.stringContaining("it doesn't offer logins with a browser"),
+  ]);
 });
 
 test('another user than the account of the context is refused, and their session ended', async () => {

@@ -79,6 +79,7 @@ async function waitForLogin(target: Target, login: Login, attempt: Attempt): Pro
   const { promise, resolve, reject } = Promise.withResolvers<Session>();
   const fail = (why: string) => void notLoggedIn(target, why).then(reject, reject);
   const results = new Map<string, ReturnType<typeof exchange>>();
+  let refused = 0;
   async function take(code: string): Promise<Page> {
     const known = results.get(code);
     if (known === undefined && results.size === maxCodes) return pages.refused;
@@ -87,7 +88,8 @@ async function waitForLogin(target: Target, login: Login, attempt: Attempt): Pro
     const { page, session, error } = await result;
     if (session !== undefined) resolve(session);
     else if (error !== undefined) reject(error);
-    else if (results.size === maxCodes) fail(`the login server refused ${maxCodes} codes`);
+    else if (known === undefined && ++refused === maxCodes)
+      fail(`the login server refused ${maxCodes} codes`);
     return page;
   }
   attempt.listener?.waitFor({

@@ -160,6 +160,7 @@ test('the end closes all connections, but a page is sent before', async () => {
   });
   const idle = connect(listener.port, '127.0.0.1').resume();
   await once(idle, 'connect');
+  idle.write('GET / HTTP/1.1\r\n');
   const answer = visit(listener.port, `/?code=${code}`);
   await visited.promise;
   const closed = listener.close();

@@ -82,7 +82,6 @@ function isNavigation({ method, headers }: IncomingMessage, port: number): boole
 /** Reads the path of a visit. @returns undefined unless it is for the login with this ID */
 function visitOf(path = '', id = ''): Visit | undefined {
   const [, kind, value = ''] = /^\/\?(code|cancelled)=([a-z2-7]+)$/.exec(path) ?? [];
-  if (id === '') return;
   if (kind === 'code' && isCode(value) && value.startsWith(id)) return { kind, value };
   return kind === 'cancelled' && value === id ? { kind, value } : undefined;
 }

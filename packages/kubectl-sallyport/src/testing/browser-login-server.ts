@@ -25,6 +25,7 @@ export async function browserLoginServer({
   ways = { browser: true, passwords: true } as object,
   answer = {} as object,
   seconds = 600,
+  status = 201,
 } = {}) {
   const begun: Begun[] = [];
   const codes = new Map<string, Begun>();
@@ -40,7 +41,7 @@ export async function browserLoginServer({
       begun.push(login);
       const expiresAt = new Date(Date.now() + seconds * 1000).toISOString();
       const page = `${url}/login/${randomBytes(150).toString('base64url')}`;
-      return send(201, { id: login.id, url: page, expiresAt, ...answer });
+      return send(status, { id: login.id, url: page, expiresAt, ...answer });
     }
     if (request.method === 'GET')
       return send(200, { user: { username: user }, expiresAt: '2999-01-01T00:00:00Z' });
