@@ -1,0 +1,132 @@
+import type { Context } from 'koa';
+import { describe, expect, test } from 'vitest';
+import { createSealingKey } from '../../engine/sealing/seal.ts';
+import type { LoginRequest } from '../login-request.ts';
+import { attemptLifetime, createAttemptTexts, idLength, randomText } from './attempt.ts';
+import {
+  beginState,
+  formOf,
+  pageRequest,
+  requireForm,
+  requireState,
+  stateOf,
+  viewOf,
+} from './page-request.ts';
+
+const texts = createAttemptTexts([createSealingKey(Buffer.alloc(32, 'A'))], Date.now);
+const [https, loopback] = ['https://login.example.com', 'http://127.0.0.1:8444'];
+
+function attemptOf(id = randomText(idLength), address = '192.0.2.1') {
+  const until = Date.now() + attemptLifetime;
+  return { id, sealed: texts.writeAttempt({ id, until, challenge: 'x', address }) };
+}
+
+/** A request for a page of an attempt, and the cookies that it sets. */
+function requestFor(
+  sealed: string,
+  { cookie, publicUrl = https, address = '192.0.2.1' }: Readonly<Record<string, string>> = {},
+) {
+  const set: string[] = [];
+  const request = {
+    context: {
+      params: { attempt: sealed },
+      req: { headers: cookie === undefined ? {} : { cookie } },
+      append: (_: string, value: string) => void set.push(value),
+    } as unknown as Context,
+    service: { config: { publicUrl }, browser: { attempts: texts } },
+    address,
+    known: { action: 'page' },
+  } as unknown as LoginRequest;
+  return { request, set };
+}
+
+/** The cookie that the first page of an attempt gives, as the browser sends it. */
+function cookieOf(sealed: string, publicUrl = https): string {
+  const { request, set } = requestFor(sealed, { publicUrl });
+  beginState(pageRequest(request));
+  return set[0]?.split(';')[0] ?? '';
+}
+
+describe('the cookie of an attempt', () => {
+  test.each([
+    [https, /^__Host-sallyport-ID=[\w-]+; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax; Secure$/],
+    [loopback, /^sallyport-ID=[\w-]+; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax$/],
+  ])('is for this host, and with TLS for no other: %s', (publicUrl, pattern) => {
+    const { id, sealed } = attemptOf();
+    const { request, set } = requestFor(sealed, { publicUrl });
+    beginState(pageRequest(request));
+    expect(set).toHaveLength(1);
+    expect(set[0]?.replace(id, 'ID')).toMatch(pattern);
+  });
+
+  test('is found among the others, by its whole name', () => {
+    const { id, sealed } = attemptOf();
+    const cookie = cookieOf(sealed);
+    const { secret = '' } = stateOf(requestFor(sealed, { cookie }).request, id) ?? {};
+    expect(secret).toMatch(/^[\w-]{43}$/);
+    const value = cookie.slice(cookie.indexOf('=') + 1);
+    const states = (header: string, publicUrl = https) =>
+      stateOf(requestFor(sealed, { cookie: header, publicUrl }).request, id)?.secret;
+    for (const header of [`a=b; ${cookie}`, `${cookie}; a=b`, `a=${cookie}; ${cookie}`])
+      expect(states(header)).toBe(secret);
+    for (const header of [
+      '',
+      value,
+      `x${cookie}`,
+      `a=${cookie}`,
+      // Any sibling of the host can set a cookie without the prefix.
+      `sallyport-${id}=${value}`,
+      `__Host-sallyport-${id.slice(1)}=${value}`,
+      `__Host-sallyport-${id}=`,
+      `__Host-sallyport-${id}=${value}A`,
+    ])
+      expect([header, states(header)]).toEqual([header, undefined]);
+    expect(states(cookie, loopback)).toBeUndefined();
+  });
+
+  test('is the same at each page, and of no other attempt', () => {
+    const [one, two] = [attemptOf(), attemptOf()];
+    const cookie = cookieOf(one.sealed);
+    const { request } = requestFor(one.sealed, { cookie });
+    expect(beginState(pageRequest(request))).toEqual(stateOf(request, one.id));
+    const moved = cookie.replace(one.id, two.id);
+    const other = pageRequest(requestFor(two.sealed, { cookie: moved }).request);
+    expect(() => requireState(other)).toThrow('other-browser');
+    expect(beginState(other).secret).not.toBe(stateOf(request, one.id)?.secret);
+  });
+});
+
+test('a form needs the token of this attempt in this browser', () => {
+  const [one, two] = [attemptOf(), attemptOf()];
+  const [page, other] = [one, two].map(({ sealed }) => pageRequest(requestFor(sealed).request));
+  if (page === undefined || other === undefined) throw new Error('there are two');
+  const [state, foreign] = [{ secret: 'of one' }, { secret: 'of the other' }];
+  const check = (form: string) => () => requireForm(page, state, new URLSearchParams(form));
+  expect(check(`form=${formOf(page, state).form}`)).not.toThrow();
+  for (const form of [
+    '',
+    'form=',
+    `form=${formOf(page, foreign).form}`,
+    `form=${formOf(other, state).form}`,
+    `Form=${formOf(page, state).form}`,
+    `form=x&form=${formOf(page, state).form}`,
+  ])
+    expect(check(form)).toThrow('forbidden');
+});
+
+test('a text that is no attempt has no page', () => {
+  const { sealed } = attemptOf();
+  for (const text of ['', 'confirm', `${sealed}=`, sealed.slice(1)])
+    expect(() => pageRequest(requestFor(text).request)).toThrow('expired');
+});
+
+test('a browser at another address is told so, but not one in the same network of IPv6', () => {
+  const isOther = (from: string, at: string) => {
+    const { request } = requestFor(attemptOf(undefined, from).sealed, { address: at });
+    return viewOf(pageRequest(request)).isOtherAddress;
+  };
+  expect(isOther('192.0.2.1', '192.0.2.1')).toBe(false);
+  expect(isOther('192.0.2.1', '192.0.2.2')).toBe(true);
+  expect(isOther('2001:db8::1', '2001:db8::2')).toBe(false);
+  expect(isOther('2001:db8::1', '2001:db8:1::1')).toBe(true);
+});

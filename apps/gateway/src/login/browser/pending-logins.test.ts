@@ -1,0 +1,274 @@
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import {
+  keyPrefix,
+  type OpenedShared,
+  openShared,
+} from '../../engine/shared-redis/testing/opened-shared-redis.ts';
+import { type Attempt, attemptLifetime, idLength, randomText, secretDigest } from './attempt.ts';
+import { createPendingLogins, type PendingLogin } from './pending-logins.ts';
+
+let redis: RedisServer;
+let opened: OpenedShared;
+let other: OpenedShared;
+let now = 0;
+beforeAll(async () => {
+  redis = await startRedis();
+  [opened, other] = [
+    await openShared(redis, { keys: 'AB' }),
+    await openShared(redis, { keys: 'BA' }),
+  ];
+});
+afterAll(async () => {
+  await Promise.all([opened, other].map((one) => one[Symbol.asyncDispose]()));
+  await redis[Symbol.asyncDispose]();
+});
+beforeEach(async () => {
+  now = Date.parse('2030-01-01T00:00:00Z');
+  await redis.client().flushall();
+});
+
+const secret = 'of this browser';
+const newAttempt = (): Attempt => ({
+  id: randomText(idLength),
+  until: now + attemptLifetime,
+  challenge: secretDigest('verifier'),
+  address: '192.0.2.1',
+});
+const login: PendingLogin = {
+  browser: secretDigest(secret),
+  attempt: { challenge: secretDigest('verifier'), cluster: 'prod', device: 'laptop' },
+  revision: 7,
+  proof: {
+    authenticator: 'oidc',
+    since: 1,
+    given: { username: 'jane', uid: '7' },
+    named: {
+      username: 'oidc:jane',
+      uid: '7',
+      groups: ['oidc:dev'],
+      extra: { 'example.com/a': ['b'] },
+    },
+    provider: {
+      name: 'okta',
+      groups: ['dev'],
+      acr: 'x',
+      amr: ['otp'],
+      authTime: 5,
+      credential: { sid: 's' },
+    },
+  },
+};
+const keyOf = (id: string) => `${keyPrefix}cache-login:${id}`;
+const pending = () => createPendingLogins(opened.redis, () => now);
+const replica = () => createPendingLogins(other.redis, () => now);
+
+/** A login that someone has proved, and its attempt. */
+async function begun() {
+  const attempt = newAttempt();
+  expect(await pending().put(attempt, login)).toBe(true);
+  return attempt;
+}
+
+describe('a login in progress', () => {
+  test('is kept as it was for its browser, on each replica, until the attempt ends', async () => {
+    const attempt = await begun();
+    expect(await replica().read(attempt.id, secret)).toEqual(login);
+    const left = await redis.client().pttl(keyOf(attempt.id));
+    expect([left > attemptLifetime - 60_000, left <= attemptLifetime]).toEqual([true, true]);
+    expect(await redis.client().dbsize()).toBe(1);
+    for (const [id, of] of [
+      [attempt.id, 'of another browser'],
+      [attempt.id, ''],
+      [attempt.id, login.browser],
+      [randomText(idLength), secret],
+      ['', secret],
+    ] as const) {
+      expect(await pending().read(id, of)).toBeUndefined();
+      expect(await pending().issueCode({ ...attempt, id }, of)).toBeUndefined();
+      expect(await pending().cancel(id, of)).toBe(false);
+    }
+    const code = (await pending().issueCode(attempt, secret)) ?? '';
+    expect(await pending().take(code)).toMatchObject(login);
+  });
+
+  test('is not kept for an attempt that has ended', async () => {
+    const attempt = newAttempt();
+    now = attempt.until;
+    expect(await pending().put(attempt, login)).toBe(false);
+    expect(await redis.client().dbsize()).toBe(0);
+  });
+
+  test('shows nothing of itself in Redis', async () => {
+    const attempt = await begun();
+    const code = (await pending().issueCode(attempt, secret)) ?? '';
+    const stored = (await redis.client().get(keyOf(attempt.id))) ?? '';
+    const text = stored + Buffer.from(stored, 'base64').toString('latin1');
+    for (const hidden of ['jane', 'prod', 'laptop', login.browser, secret, code.slice(idLength)])
+      expect([hidden, text.includes(hidden)]).toEqual([hidden, false]);
+  });
+
+  test('is read with each key of the config, and with no other', async () => {
+    const attempt = await begun();
+    await using foreign = await openShared(redis, { keys: 'C' });
+    expect(
+      await createPendingLogins(foreign.redis, () => now).read(attempt.id, secret),
+    ).toBeUndefined();
+    await using old = await openShared(redis, { keys: 'CA' });
+    expect(await createPendingLogins(old.redis, () => now).read(attempt.id, secret)).toEqual(login);
+  });
+
+  test('is none if someone has written, moved or changed its record', async () => {
+    const [attempt, second] = [await begun(), await begun()];
+    const code = (await pending().issueCode(attempt, secret)) ?? '';
+    const client = redis.client();
+    const [key, record] = [keyOf(second.id), (await client.get(keyOf(attempt.id))) ?? ''];
+    const moved = second.id + code.slice(idLength);
+    for (const value of [
+      record,
+      JSON.stringify(login),
+      `${record}A`,
+      record.slice(4),
+      '',
+      'used',
+      'x',
+    ]) {
+      await client.set(key, value);
+      expect([value, await pending().read(second.id, secret)]).toEqual([value, undefined]);
+      expect([value, await pending().take(moved)]).toEqual([value, undefined]);
+    }
+    for (const write of [
+      () => client.hset(key, 'a', 'b'),
+      () => client.rpush(key, 'a'),
+      () => client.sadd(key, 'a'),
+    ]) {
+      await client.del(key);
+      await write();
+      expect(
+        await pending()
+          .read(second.id, secret)
+          .catch(() => 'error'),
+      ).toSatisfy((result) => result === undefined || result === 'error');
+      expect(
+        await pending()
+          .take(moved)
+          .catch(() => undefined),
+      ).toBeUndefined();
+    }
+    await client.set(key, 'x'.repeat(512 * 1_024 + 1));
+    expect(
+      await pending()
+        .take(moved)
+        .catch(() => undefined),
+    ).toBeUndefined();
+    expect(await pending().take(code)).toMatchObject(login);
+  });
+});
+
+describe('a code', () => {
+  test('is taken once, whichever of two replicas gets it at the same moment', async () => {
+    for (let round = 0; round < 20; round += 1) {
+      const attempt = await begun();
+      const code = (await pending().issueCode(attempt, secret)) ?? '';
+      const all = await Promise.all(
+        Array.from({ length: 6 }, (_, at) => (at % 2 === 0 ? pending() : replica()).take(code)),
+      );
+      expect(all.filter((one) => one !== undefined)).toHaveLength(1);
+      expect(await pending().take(code)).toBeUndefined();
+    }
+  });
+
+  test('is not taken with another secret, which ends nothing', async () => {
+    const attempt = await begun();
+    expect(await pending().take(attempt.id + 'a'.repeat(26))).toBeUndefined();
+    const code = (await pending().issueCode(attempt, secret)) ?? '';
+    for (const guess of [
+      attempt.id + 'a'.repeat(26),
+      attempt.id,
+      `${code}a`,
+      code.toUpperCase(),
+      '',
+    ])
+      expect(await pending().take(guess)).toBeUndefined();
+    expect(await pending().take(code)).toMatchObject(login);
+  });
+
+  test('is valid for a minute, and never longer than its attempt', async () => {
+    const [attempt, late] = [await begun(), await begun()];
+    const take = async (of: Attempt, from: number, to: number) => {
+      now = from;
+      const code = (await pending().issueCode(of, secret)) ?? '';
+      now = to;
+      return pending().take(code);
+    };
+    const start = now;
+    expect(await take(attempt, start, start + 60_000)).toBeUndefined();
+    // It is gone for good, and so is the attempt.
+    now = start;
+    expect(await pending().read(attempt.id, secret)).toBeUndefined();
+    expect(await take(late, start, start + 59_999)).toMatchObject(login);
+    const last = { ...(await begun()), until: start + 1_000 };
+    expect(await take(last, start, start + 1_000)).toBeUndefined();
+  });
+
+  test('replaces the one before', async () => {
+    const attempt = await begun();
+    const first = (await pending().issueCode(attempt, secret)) ?? '';
+    const second = (await replica().issueCode(attempt, secret)) ?? '';
+    expect(await pending().take(first)).toBeUndefined();
+    expect(await pending().take(second)).toMatchObject(login);
+  });
+});
+
+describe('an attempt that has ended', () => {
+  test.each([
+    [
+      'by its code',
+      async (attempt: Attempt) =>
+        pending().take((await pending().issueCode(attempt, secret)) ?? ''),
+    ],
+    ['by a cancel', async (attempt: Attempt) => pending().cancel(attempt.id, secret)],
+  ])('%s begins no more, and leaves a mark until it would have ended', async (_, end) => {
+    const attempt = await begun();
+    expect(await end(attempt)).toBeTruthy();
+    expect(await redis.client().get(keyOf(attempt.id))).toBe('used');
+    const left = await redis.client().pttl(keyOf(attempt.id));
+    expect([left > 0, left <= attemptLifetime]).toEqual([true, true]);
+    expect(await replica().put(attempt, login)).toBe(false);
+    expect(await replica().read(attempt.id, secret)).toBeUndefined();
+    expect(await replica().issueCode(attempt, secret)).toBeUndefined();
+    expect(await replica().cancel(attempt.id, secret)).toBe(false);
+    expect(await redis.client().get(keyOf(attempt.id))).toBe('used');
+  });
+
+  test('by a code is not confirmed again by a browser that has read it before', async () => {
+    const attempt = await begun();
+    const code = (await pending().issueCode(attempt, secret)) ?? '';
+    // Both are in progress: the code may be taken between the read and the write of the confirmation.
+    const [again, taken] = await Promise.all([
+      pending().issueCode(attempt, secret),
+      replica().take(code),
+    ]);
+    const last = again === undefined ? undefined : await pending().take(again);
+    expect([taken, last].filter((one) => one !== undefined)).toHaveLength(1);
+  });
+});
+
+test('without Redis, each call is an error', async () => {
+  const attempt = await begun();
+  const before = opened.errors.length;
+  await redis.stop();
+  try {
+    for (const call of [
+      pending().put(attempt, login),
+      pending().read(attempt.id, secret),
+      pending().issueCode(attempt, secret),
+      pending().cancel(attempt.id, secret),
+      pending().take('a'.repeat(42)),
+    ])
+      await expect(call).rejects.toThrow();
+    expect(opened.errors.slice(before)).toEqual(Array(5).fill('login'));
+  } finally {
+    await redis.start();
+  }
+});
