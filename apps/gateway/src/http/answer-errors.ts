@@ -18,8 +18,13 @@ export interface ErrorAnswer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Makes the answer to an error. @returns undefined for a bug of ours, of which the caller gets no detail */
-export type AnswerOf = (error: unknown) => ErrorAnswer | undefined;
+/**
+ * Makes the answer to an error.
+ *
+ * @param target of the request, which may be no URL
+ * @returns undefined for a bug of ours, of which the caller gets no detail
+ */
+export type AnswerOf = (error: unknown, target: string) => ErrorAnswer | undefined;
 
 /** Makes the body of an answer to bytes that are not a request for an app. */
 type UnreadableBody = (code: StatusCode, message: string) => object;
@@ -50,13 +55,14 @@ export function answerErrors(
       const error = isUnreadableTarget(thrown)
         ? new StatusError(400, 'the request target is not a URL')
         : thrown;
-      const known = answerOf(error);
+      const target = context.req.url ?? '';
+      const known = answerOf(error, target);
       if (known === undefined) logBug(error);
       const {
         code = 500,
         body,
         headers = {},
-      } = known ?? answerOf(new StatusError(500, 'internal error')) ?? {};
+      } = known ?? answerOf(new StatusError(500, 'internal error'), target) ?? {};
       context.status = code;
       context.set(headers);
       context.body = body;

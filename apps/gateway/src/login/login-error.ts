@@ -105,24 +105,7 @@ export function errorBody(code: StatusCode, message: string): object {
   return { code: codes[code], message };
 }
 
-/** An error that is answered with a page, for browsers. */
-export class PageAnswer extends Error {
-  override readonly name = 'PageAnswer';
-  readonly status: number;
-  readonly html: string;
-  readonly headers: Readonly<Record<string, string>>;
-
-  constructor(status: number, html: string, headers: Readonly<Record<string, string>>) {
-    super('answered with a page');
-    this.status = status;
-    this.html = html;
-    this.headers = headers;
-  }
-}
-
 export function answerOf(error: unknown): ErrorAnswer | undefined {
-  if (error instanceof PageAnswer)
-    return { code: error.status, body: error.html, headers: error.headers };
   if (error instanceof StatusError) {
     const headers = error.code === 429 ? { 'Retry-After': '1' } : {};
     return { code: error.code, body: errorBody(error.code, error.message), headers };

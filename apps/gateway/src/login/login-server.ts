@@ -3,7 +3,7 @@ import Koa, { type Context, type Middleware } from 'koa';
 import { inSpan } from '../base/tracing/in-span.ts';
 import type { Rate } from '../config/login.ts';
 import type { LoginConfig } from '../config/types.ts';
-import { answerErrors } from '../http/answer-errors.ts';
+import { type AnswerOf, answerErrors } from '../http/answer-errors.ts';
 import { announceEnd } from '../http/connections.ts';
 import { type ConnectionAccess, startHttpListener } from '../http/http-listener.ts';
 import { isClosed } from '../http/http-server.ts';
@@ -11,7 +11,7 @@ import type { ConnectionLimits, InFlight } from '../http/limits.ts';
 import type { TlsMaterial } from '../http/tls.ts';
 import { createReviewContext } from '../review/review-context.ts';
 import { createAddressLimit, createRateLimit, type RateLimit } from './bounds.ts';
-import { asPage, isPagePath } from './browser/page-error.ts';
+import { isPagePath, pageOfError } from './browser/page-error.ts';
 import { addressOf, createDoor, isCutOff } from './door.ts';
 import { answerOf, errorBody, LoginError, tooMany, unavailable } from './login-error.ts';
 import {
@@ -122,8 +122,10 @@ function createLoginApp(
     context.set(headers());
     return next();
   });
-  app.use(answerErrors(logger, discardTimeout, answerOf));
-  app.use(reportRequests(options, { requests, logouts }, report));
+  const answer: AnswerOf = (error, target) =>
+    isPagePath(target) ? pageOfError(error, service()?.config.publicUrl ?? '') : answerOf(error);
+  app.use(answerErrors(logger, discardTimeout, answer));
+  app.use(reportRequests(options, { requests, logouts }, report, answer));
   app.use(router.routes());
   app.use(refuseOthers(router));
   app.on('error', (error: Error) => logger.debug({ type: error.name }, 'answer not delivered'));
@@ -182,6 +184,7 @@ function reportRequests(
   { service, logger }: LoginServerOptions,
   limits: Readonly<Record<'requests' | 'logouts', RateLimit>>,
   report: (facts: LoginFacts) => void,
+  answer: AnswerOf,
 ): Middleware {
   const logOf = createRequestLogs(logger, () => performance.now());
   return async (context, next) => {
@@ -218,9 +221,8 @@ function reportRequests(
       await work;
       end(context.status);
     } catch (error) {
-      const shown = isPagePath(context.path) ? asPage(error, current.config.publicUrl) : error;
-      end(answerOf(shown)?.code ?? 500);
-      throw shown;
+      end(answer(error, context.req.url ?? '')?.code ?? 500);
+      throw error;
     } finally {
       review.end();
     }

@@ -1,5 +1,6 @@
+import type { ErrorAnswer } from '../../http/answer-errors.ts';
 import { StatusError } from '../../http/kubernetes-status.ts';
-import { LoginError, PageAnswer } from '../login-error.ts';
+import { LoginError } from '../login-error.ts';
 import { messagePage } from '../pages/message-page.ts';
 import { pageHeaders } from '../pages/page-headers.ts';
 import type { MessageKind } from '../pages/texts.ts';
@@ -20,9 +21,9 @@ export class PageError extends Error {
   }
 }
 
-/** Whether a path is for browsers, and so are its errors. */
-export function isPagePath(path: string): boolean {
-  return path.startsWith('/login/');
+/** Whether the target of a request is for browsers, and so are its errors. */
+export function isPagePath(target: string): boolean {
+  return target.startsWith('/login/');
 }
 
 const kinds: Readonly<Record<number, MessageKind>> = {
@@ -30,24 +31,25 @@ const kinds: Readonly<Record<number, MessageKind>> = {
   404: 'not-found',
   405: 'not-found',
   429: 'too-many',
+  500: 'error',
   503: 'unavailable',
 };
 
-/** Makes a page of an error. A bug of ours stays as it is. */
-export function asPage(error: unknown, publicUrl: string): unknown {
+/** Makes the page that answers an error. @returns undefined for a bug of ours */
+export function pageOfError(error: unknown, publicUrl: string): ErrorAnswer | undefined {
   const isKnown =
     error instanceof PageError || error instanceof LoginError || error instanceof StatusError;
-  if (!isKnown) return error;
-  const status = error instanceof StatusError ? error.code : error.status;
-  const kind = error instanceof PageError ? error.kind : (kinds[status] ?? 'bad-request');
+  if (!isKnown) return undefined;
+  const code = error instanceof StatusError ? error.code : error.status;
+  const kind = error instanceof PageError ? error.kind : (kinds[code] ?? 'bad-request');
   const again = error instanceof PageError ? error.again : undefined;
   const wait = error instanceof LoginError ? error.retryAfter : undefined;
-  return new PageAnswer(
-    status,
-    messagePage({ kind, ...(again && { again }), ...(wait && { wait }) }),
-    {
+  return {
+    code,
+    body: messagePage({ kind, again, wait }),
+    headers: {
       ...pageHeaders({ publicUrl, listener: undefined }),
       ...(wait !== undefined && { 'Retry-After': String(wait) }),
     },
-  );
+  };
 }

@@ -29,6 +29,8 @@ export function requestOf(request: LoginRequest, sealed: string): PageRequest {
   if (attempt === undefined) throw new PageError('expired', 404);
   const { device, cluster } = attempt;
   Object.assign(request.known, { device, cluster });
+  if (cluster !== undefined && !Object.hasOwn(request.service.config.clusters, cluster))
+    throw new PageError('unknown-cluster', 404);
   return { ...request, browser, attempt, path: `/login/${sealed}` };
 }
 

@@ -106,6 +106,11 @@ export const messages = {
     text: 'This login has expired, or its link is not complete.',
     next: startAgain,
   },
+  'unknown-cluster': {
+    title: 'Unknown cluster',
+    text: 'This login is for a cluster that this server does not know any more.',
+    next: html`Add the cluster again: run <code>kubectl sallyport init</code> with its name of today, or call your administrator.`,
+  },
   used: {
     title: 'Login already finished',
     text: 'This login was completed or cancelled. Its link is valid only once.',
