@@ -1,4 +1,5 @@
 import { createFormReader } from '../../http/read-body.ts';
+import { createShares } from '../bounds.ts';
 import { LoginError, wrongCredentials } from '../login-error.ts';
 import {
   type AddRoute,
@@ -42,9 +43,10 @@ export function addPages(route: AddRoute, bodyTimeout: number, limits: LoginLimi
     count: 512,
     bytes: 4 * 1024 * 1024,
   });
+  const answers = createShares();
   // Before the paths of attempts, one of which would fit it.
   route('get', '/login/callback/:provider', 'provider-login', async (request) => {
-    const { page, state, problem, proof } = await finishAtProvider(request, limits);
+    const { page, state, problem, proof } = await finishAtProvider(request, answers);
     if (proof === undefined) showLogin(page, state, problem);
     else await showConfirmation(page, state, proof, limits);
   });

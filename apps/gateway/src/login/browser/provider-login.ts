@@ -1,6 +1,7 @@
 import { asError, withoutToken } from '../../base/logging/error-fields.ts';
+import type { Shares } from '../bounds.ts';
 import { LoginError } from '../login-error.ts';
-import { entered, type LoginLimits, type LoginRequest } from '../login-request.ts';
+import { entered, type LoginRequest } from '../login-request.ts';
 import type { LoginProvider, Proof } from '../login-service.ts';
 import { ProviderError } from '../providers/provider-error.ts';
 import { type BrowserState, idLength } from './attempt.ts';
@@ -50,11 +51,12 @@ interface ProviderAnswer {
 /**
  * Reads the answer of a provider, which the browser brings. It must be for the login that this browser has begun there.
  *
+ * @param counted counts answers that wait for a provider, which may hang: they take no slot of logins with a password
  * @throws PageError if it has begun none
  */
 export async function finishAtProvider(
   request: LoginRequest,
-  { inFlight }: LoginLimits,
+  counted: Shares,
 ): Promise<ProviderAnswer> {
   const { context, service } = request;
   const browser = browserOf(service);
@@ -69,7 +71,7 @@ export async function finishAtProvider(
   const state = { secret };
   const { revision } = browser.revocations;
   try {
-    const leave = entered(inFlight.enter(service.config.limits.inFlight));
+    const leave = entered(counted.enter(request.address, service.config.limits.inFlight));
     const proof = await prove(page, provider, query, flow).finally(leave);
     if (proof === undefined) return { page, state, problem: 'provider-refused' };
     return { page, state, proof: { proof, revision } };
