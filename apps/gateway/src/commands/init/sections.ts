@@ -118,6 +118,7 @@ function loginSection({ host, certificate }: LoginPart, hosts: readonly string[]
   tls: { certFile: ${loginNames.certificate}, keyFile: ${loginNames.key} }
   ${trust}
   authenticators: [corp]
+  # browser: true # people also log in on a page, if their browsers trust ${loginNames.certificate}
   sessions: sessions
   clusters: # one entry for each cluster; a session is valid for one of them
     prod:
