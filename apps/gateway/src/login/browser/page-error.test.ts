@@ -1,16 +1,15 @@
 import { expect, test } from 'vitest';
 import { StatusError } from '../../http/kubernetes-status.ts';
-import { LoginError, PageAnswer, tooMany, unavailable } from '../login-error.ts';
+import { LoginError, tooMany, unavailable } from '../login-error.ts';
 import { messages } from '../pages/texts.ts';
-import { asPage, isPagePath, PageError } from './page-error.ts';
+import { isPagePath, PageError, pageOfError } from './page-error.ts';
 
 const publicUrl = 'https://login.example.com';
 
 function pageOf(error: unknown) {
-  const page = asPage(error, publicUrl);
-  if (!(page instanceof PageAnswer)) throw new Error('it is no page');
-  const [, title = ''] = /<title>(.*?)<\/title>/.exec(page.html) ?? [];
-  return { page, title };
+  const { code, body, headers = {} } = pageOfError(error, publicUrl) ?? {};
+  const html = String(body);
+  return { code, html, headers, title: /<title>(.*?)<\/title>/.exec(html)?.[1] };
 }
 
 test.each([
@@ -23,20 +22,23 @@ test.each([
   [new StatusError(415, 'SECRET'), 415, messages['bad-request'].title],
   [tooMany('SECRET', 7), 429, messages['too-many'].title],
   [unavailable('SECRET'), 503, messages.unavailable.title],
+  [new StatusError(500, 'SECRET'), 500, messages.error.title],
 ])('an error is a page of its kind: %s', (error, status, title) => {
   const found = pageOf(error);
-  expect([found.page.status, found.title]).toEqual([status, title]);
-  expect(found.page.html).not.toContain('SECRET');
-  expect(found.page.headers['X-Frame-Options']).toBe('DENY');
-  expect(found.page.headers['Content-Security-Policy']).toContain("frame-ancestors 'none'");
+  expect([found.code, found.title]).toEqual([status, title]);
+  expect(found.html).not.toContain('SECRET');
+  expect(found.headers['X-Frame-Options']).toBe('DENY');
+  expect(found.headers['Content-Security-Policy']).toContain("frame-ancestors 'none'");
 });
 
 test('a page says how long to wait, and where to try again', () => {
-  const { page } = pageOf(tooMany('', 7));
-  expect([page.headers['Retry-After'], page.html.includes('Wait 7 seconds')]).toEqual(['7', true]);
-  expect(pageOf(new PageError('forbidden', 403, '/login/x')).page.html).toContain(
-    'href="/login/x"',
-  );
+  const { headers, html } = pageOf(tooMany('', 7));
+  expect([headers['Retry-After'], html.includes('Wait 7 seconds')]).toEqual(['7', true]);
+  expect(pageOf(new PageError('forbidden', 403, '/login/x')).html).toContain('href="/login/x"');
+});
+
+test('a bug of ours is none of them', () => {
+  expect(pageOfError(new Error('SECRET'), publicUrl)).toBeUndefined();
 });
 
 test('pages are below /login/ alone', () => {
