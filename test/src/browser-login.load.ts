@@ -13,6 +13,7 @@ import {
   address,
   askInPairs,
   type Clients,
+  describeRatios,
   describeReviews,
   inFigures,
   kinds,
@@ -47,9 +48,6 @@ async function start() {
   const place = resources.use(
     await startLogin({
       count: 2,
-      ...(process.env.PROFILES && {
-        env: { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${process.env.PROFILES}` },
-      }),
       login: { browser: true, tls: { certFile: 'tls/login.crt', keyFile: 'tls/login.key' } },
       others: [staticAuthenticator],
       files: {
@@ -115,7 +113,10 @@ test('500 people log in on the page within 10 s, no one is lost, and reviews go 
     [
       `${results.filter(({ repeats }) => repeats > 0).length} were told to come again, ${Math.max(...results.map(({ repeats }) => repeats))} times at most`,
       `${results.length} logins, ${problems.length} lost: ${inFigures(results.map(({ milliseconds }) => milliseconds))}`,
-      ...kinds.flatMap((kind) => describeReviews(aim, kind, before[kind], during[kind])),
+      ...kinds.flatMap((kind) => [
+        ...describeReviews(aim, kind, before[kind], during[kind]),
+        `  ${describeRatios(before[kind], during[kind])}`,
+      ]),
     ].join('\n'),
   );
   expect(problems).toEqual([]);

@@ -120,7 +120,8 @@ const both = [
 ];
 const where = (address = 'definition: ADDRESS') => [...origin, address];
 const loginPage = ['heading "Log in to prod" [level=1]', ...where(), ...both];
-const withProblem = loginPage.toSpliced(1, 0, 'alert');
+const warning = 'strong: "Warning:"';
+const withProblem = loginPage.toSpliced(1, 0, 'alert', 'strong: "Error:"');
 const who = ['term: User', 'definition: corp:jane', 'term: Cluster', 'definition: prod'];
 const confirmPage = (...answers: string[]) => [
   'heading "Log in to prod?" [level=1]',
@@ -170,7 +171,9 @@ const states: readonly State[] = [
   {
     name: 'a login that began at another address',
     from: '198.51.100.7',
-    outline: loginPage.with(loginPage.indexOf('definition: ADDRESS'), 'definition: 198.51.100.7'),
+    outline: loginPage
+      .with(loginPage.indexOf('definition: ADDRESS'), 'definition: 198.51.100.7')
+      .toSpliced(1, 0, warning),
     pictures: { laptop: 'login-other-address' },
   },
   {
@@ -206,7 +209,13 @@ const states: readonly State[] = [
       await answer(one, 'Show a code to paste').click();
       await message(one, 'Copy this code');
     },
-    outline: ['heading "Copy this code" [level=1]', 'textbox "Code": CODE', ...who, ...where()],
+    outline: [
+      'heading "Copy this code" [level=1]',
+      'textbox "Code": CODE',
+      warning,
+      ...who,
+      ...where(),
+    ],
     pictures: { laptop: 'login-code' },
   },
   {

@@ -116,6 +116,21 @@ export const inFigures = (times: readonly number[]): string =>
     .map((part) => `${Math.round(100 * part)} % ${share(times, part).toFixed(1)} ms`)
     .join(', ');
 
+/** Says how much longer reviews take than before, in the middle and at the slow end. */
+export function describeRatios(before: readonly Pair[], during: readonly Pair[]): string {
+  const ratio = (which: keyof Pair, part: number) => {
+    const [usual, now] = [before, during].map((pairs) =>
+      share(
+        pairs.map((pair) => pair[which]),
+        part,
+      ),
+    ) as [number, number];
+    return (now / usual).toFixed(2);
+  };
+  const both = (which: keyof Pair) => `p50 ${ratio(which, 0.5)}, p99 ${ratio(which, 0.99)}`;
+  return `during / before: ${both('busy')}; at the other gateway: ${both('quiet')}`;
+}
+
 /** Says in lines how much slower reviews became. @param aim the most that it may be */
 export function describeReviews(
   aim: number,
