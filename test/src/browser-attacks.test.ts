@@ -14,6 +14,7 @@ import {
   tokenOf,
 } from './testing/browser-login.ts';
 import { clusters, type LoginPlace, publicHost, startLogin } from './testing/login-gateway.ts';
+import { sealedAttempt } from './testing/sealed-attempt.ts';
 import { randomToken } from './testing/tokens.ts';
 
 let place: LoginPlace;
@@ -177,6 +178,32 @@ describe.concurrent('another browser', () => {
     const again = await browser.get(login.path);
     expect(formTokenOf(again)).toBe(formTokenOf(page));
   });
+});
+
+test('a login that has expired has no page, no form and no way to a provider, and one that someone forged neither', async () => {
+  const person = await place.people.add('late');
+  const id = 'a'.repeat(16);
+  const now = Date.now();
+  const [fresh, expired] = [now + 600_000, now - 1].map((until) => {
+    return { id, path: sealedAttempt(place, { id, until }) };
+  }) as [Pick<BegunLogin, 'id' | 'path'>, Pick<BegunLogin, 'id' | 'path'>];
+  const browser = createFormBrowser(place);
+  const form = formTokenOf(await browser.get(fresh.path));
+  const forged = `/login/${randomToken(150)}`;
+  for (const path of [expired.path, forged, `${fresh.path}A`, fresh.path.slice(0, -2)]) {
+    const values = { form, username: person.name, password: person.password };
+    for (const answer of [
+      await browser.get(path),
+      await browser.get(`${path}/confirm`),
+      await browser.get(`${path}/provider/okta`),
+      await browser.post(`${path}/password`, values),
+      await browser.post(`${path}/confirm`, { form, answer: 'code' }),
+    ])
+      expect([answer.status, titleOf(answer)]).toEqual([404, 'Login expired']);
+  }
+  // All of this is because of the time: with the same cookie and form, the other one goes on.
+  expect((await sendPassword(browser, fresh, person)).status).toBe(303);
+  expect((await browser.get(`${expired.path}/confirm`)).status).toBe(404);
 });
 
 describe.concurrent('a code', () => {
