@@ -84,7 +84,8 @@ async function expectNobody(
 ): Promise<void> {
   expect([answer.status, titleOf(answer)]).toEqual(expected);
   expect(answer.headers.location).toBeUndefined();
-  expect((await browser.get(`${path}/confirm`)).headers.location).toBe(path);
+  const confirm = await browser.get(`${path}/confirm`);
+  expect([confirm.status, confirm.headers.location]).toEqual([303, path]);
   expect(await place.redis.client().keys(`*${id}*`)).toEqual([]);
   expect(await sessions()).toEqual(before);
 }

@@ -47,11 +47,16 @@ export function addPages(route: AddRoute, bodyTimeout: number, limits: LoginLimi
   // Before the paths of attempts, one of which would fit it.
   route('get', '/login/callback/:provider', 'provider-login', async (request) => {
     const { page, state, problem, proof } = await finishAtProvider(request, answers);
-    if (proof === undefined) showLogin(page, state, problem);
-    else await showConfirmation(page, state, proof, limits);
+    if (proof === undefined) return showLogin(page, state, problem);
+    // What was kept for the provider's answer takes most of the cookie.
+    setState(page, state);
+    await showConfirmation(page, state, proof, limits);
   });
   route('get', '/login/:attempt', 'page', async (request) => {
     const page = pageRequest(request);
+    const { pending } = page.browser;
+    if (await fromPending(page.service, () => pending.hasEnded(page.attempt.id)))
+      throw new PageError('used', 409);
     showLogin(page, beginState(page));
   });
   route('post', '/login/:attempt/password', 'page-login', (request) =>

@@ -111,6 +111,13 @@ export function createPendingLogins(redis: SharedRedis, now: () => number) {
   }
   return {
     put,
+    /** Whether the attempt has led to a session, or was cancelled. */
+    async hasEnded(id: string): Promise<boolean> {
+      const { reply } = await redis.askWithin('login', callLimit, (client) =>
+        readValue(client, stringUpTo(used.length), keyOf(id)),
+      );
+      return reply === used;
+    },
     /** @returns undefined if there is none, it has ended, or another browser has logged in */
     read: async (id: string, secret: string): Promise<PendingLogin | undefined> =>
       (await ofBrowser(id, secret))?.login,
