@@ -22,6 +22,7 @@ import {
   type Person,
   slowdown,
 } from './testing/login-storm.ts';
+import { cpuSeconds } from './testing/process-cpu.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { randomToken, secret } from './testing/tokens.ts';
 
@@ -30,6 +31,8 @@ const aim = 2;
 /** The people come in rounds, with a quiet time before each: what else the machine does is the same for both. */
 const rounds = 5;
 const perRound = 100;
+/** People who log in before anything is measured, since the first logins are slower: code is compiled. */
+const warmUp = 20;
 /** Milliseconds of a round, so that all 500 begin within 10 s, and of a quiet time. */
 const duration = 2_000;
 
@@ -57,7 +60,7 @@ async function start() {
       },
     }),
   );
-  const people = await addPeople(place.people, rounds * perRound + 1);
+  const people = await addPeople(place.people, rounds * perRound + warmUp);
   const [busy, quiet] = place.replicas.gateways;
   if (busy === undefined || quiet === undefined) throw new Error('no gateways');
   const crowd = resources.use(
@@ -73,6 +76,8 @@ async function start() {
     people,
     robot,
     clients,
+    /** The CPU time in seconds that the gateway with the logins has used more than the other one, which has the same reviews. */
+    cpu: async () => (await cpuSeconds(busy.pid)) - (await cpuSeconds(quiet.pid)),
     async logIn(logins: readonly BrowserCrowdLogin[]) {
       const results = await crowd.ask({ ...where, cluster: 'prod', logins, duration });
       for (const { token } of results) if (token !== undefined) secret(token);
@@ -89,29 +94,32 @@ const joined = (all: readonly Measured[]): Measured => ({
 
 test('500 people log in on the page within 10 s, no one is lost, and reviews go on', async () => {
   await using started = await start();
-  const { people, robot, clients, logIn } = started;
+  const { people, robot, clients, logIn, cpu } = started;
   const logins = people.map(loginOf);
-  const [known] = await logIn(logins.splice(-1));
+  const [known] = await logIn(logins.splice(-warmUp));
   const tokens = { static: robot, session: known?.token ?? '' };
   const quietly = { before: [] as Measured[], during: [] as Measured[] };
   const results: BrowserCrowdResult[] = [];
-  // The first reviews are slower, since code is compiled.
+  let cpuOfLogins = 0;
   await askInPairs(clients, tokens, (pairs) => pairs >= 30);
   for (let round = 0; round < rounds; round++) {
     const end = performance.now() + duration;
     quietly.before.push(await askInPairs(clients, tokens, () => performance.now() > end));
+    const cpuBefore = await cpu();
     let isOver = false;
     const storm = logIn(logins.splice(0, perRound)).finally(() => {
       isOver = true;
     });
     quietly.during.push(await askInPairs(clients, tokens, () => isOver));
     results.push(...(await storm));
+    cpuOfLogins += (await cpu()) - cpuBefore;
   }
   const [before, during] = [joined(quietly.before), joined(quietly.during)];
   const problems = results.flatMap(({ problem }) => problem ?? []);
   console.info(
     [
       `${results.filter(({ repeats }) => repeats > 0).length} were told to come again, ${Math.max(...results.map(({ repeats }) => repeats))} times at most`,
+      `a login costs ${((1_000 * cpuOfLogins) / results.length).toFixed(1)} ms of CPU time`,
       `${results.length} logins, ${problems.length} lost: ${inFigures(results.map(({ milliseconds }) => milliseconds))}`,
       ...kinds.flatMap((kind) => [
         ...describeReviews(aim, kind, before[kind], during[kind]),
