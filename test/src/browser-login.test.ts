@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startBrowser, watchedPage } from './testing/browser.ts';
 import { beginLogin } from './testing/browser-attempt.ts';
 import { buildGoClient, type GoClient } from './testing/go-client.ts';
-import { startHostileServer } from './testing/hostile-server.ts';
+import { hostileNames, startHostileServer } from './testing/hostile-server.ts';
 import { done, getNamespaces, newDesk, tokenOf, untilRefused } from './testing/kubectl-user.ts';
 import { type AskGateway, type Desk, type Site, startSite } from './testing/login-client.ts';
 import { reviewBody, type TokenReview } from './testing/token-review.ts';
@@ -98,16 +98,12 @@ async function startProvidedSite(): Promise<Site> {
 }
 
 beforeAll(async () => {
-  [go, browser] = await Promise.all([
-    buildGoClient(),
-    startBrowser(['--host-resolver-rules=MAP evil.example 127.0.0.1']),
-  ]);
+  const begun = buildGoClient();
+  browser = resources.use(await startBrowser(hostileNames));
   site = resources.use(await startProvidedSite());
+  go = await begun;
 });
-afterAll(async () => {
-  await browser.close();
-  await resources.disposeAsync();
-});
+afterAll(() => resources.disposeAsync());
 
 interface Person {
   readonly name: string;

@@ -12,7 +12,7 @@ import {
 } from './testing/browser.ts';
 import { type BegunLogin, beginLogin } from './testing/browser-attempt.ts';
 import type { Gateway } from './testing/gateway.ts';
-import { startHostileServer } from './testing/hostile-server.ts';
+import { hostileNames, startHostileServer } from './testing/hostile-server.ts';
 import { createJwtIssuer } from './testing/jwt-issuer.ts';
 import { type Site, startSite } from './testing/login-client.ts';
 import { randomToken } from './testing/tokens.ts';
@@ -34,17 +34,13 @@ const others = [issuer.authenticator({}, ofIssuer)];
 let site: Site;
 let browser: Browser;
 let jane: { readonly name: string; readonly password: string };
+const resources = new AsyncDisposableStack();
 beforeAll(async () => {
-  [site, browser] = await Promise.all([
-    startSite({ login, others }),
-    startBrowser([`--host-resolver-rules=MAP evil.example 127.0.0.1`]),
-  ]);
+  browser = resources.use(await startBrowser(hostileNames));
+  site = resources.use(await startSite({ login, others }));
   jane = await site.place.people.add('jane', 'k8s-payments');
 });
-afterAll(async () => {
-  await browser.close();
-  await site[Symbol.asyncDispose]();
-});
+afterAll(() => resources.disposeAsync());
 
 /** A person at a browser, and a login that their machine has begun. */
 interface Visit extends AsyncDisposable {
@@ -65,7 +61,7 @@ let addresses = 0;
 
 /** Opens the page of a new login, in a browser without JavaScript. */
 async function visit({ at = site, listens, username, from }: Setting = {}): Promise<Visit> {
-  await using resources = new AsyncDisposableStack();
+  await using opened = new AsyncDisposableStack();
   addresses += 1;
   const address = `192.0.2.${addresses}`;
   const begun = await beginLogin(at, {
@@ -73,16 +69,16 @@ async function visit({ at = site, listens, username, from }: Setting = {}): Prom
     ...(listens !== undefined && { listens }),
     ...(username !== undefined && { username }),
   });
-  resources.use(begun);
+  opened.use(begun);
   const watched = await watchedPage(browser, {
     ignoreHTTPSErrors: true,
     javaScriptEnabled: false,
     extraHTTPHeaders: { 'x-forwarded-for': address },
   });
-  resources.use(watched);
+  opened.use(watched);
   const { page } = watched;
   await page.goto(begun.url);
-  const owned = resources.move();
+  const owned = opened.move();
   return { page, watched, login: begun, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 

@@ -10,6 +10,9 @@ interface HostileServer extends AsyncDisposable {
   readonly pages: Map<string, string>;
 }
 
+/** Switches of Chromium, by which `evil.example` is a name of this machine. */
+export const hostileNames: readonly string[] = ['--host-resolver-rules=MAP evil.example 127.0.0.1'];
+
 export async function startHostileServer(): Promise<HostileServer> {
   const { certificate: cert, key } = await (await createAuthority('hostile')).issueServer();
   const pages = new Map<string, string>();
