@@ -33,7 +33,7 @@ import type { OpenIdClient } from './providers/openid-client.ts';
  * A user whose password was right or whose ID token was accepted, with the names that the backend gives, and those that
  * Kubernetes sees.
  */
-export interface LoggedInUser {
+interface LoggedInUser {
   readonly kind: 'logged-in';
   readonly given: UserInfo;
   readonly named: UserInfo;
