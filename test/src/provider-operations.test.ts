@@ -11,11 +11,12 @@ import {
   sendPassword,
   tokenOf,
 } from './testing/browser-login.ts';
+import { findLeaks } from './testing/leaks.ts';
 import { type LoginPlace, startLogin } from './testing/login-gateway.ts';
 import { logInAtProvider, withProviders } from './testing/provider-login.ts';
 import { operatorIn } from './testing/redis-commands.ts';
 import { metricsText } from './testing/scrape.ts';
-import { randomToken, secret } from './testing/tokens.ts';
+import { randomToken, secret, secretsInUse } from './testing/tokens.ts';
 
 /** `okta` has no directory. The accounts of `entra` are looked up in `corp`. */
 let okta: ForgedProvider;
@@ -92,6 +93,7 @@ describe('the audit trail and the log', () => {
       },
     ]);
     expect(lines).toHaveLength(3);
+    expect(findLeaks(JSON.stringify(lines), secretsInUse())).toEqual([]);
     const logged = place.replicas.gateways[0]?.output.lines.filter(
       ({ msg, username, level }) =>
         msg === 'login request' && username === 'okta:ann' && level === 'info',
@@ -160,6 +162,15 @@ test('explain says how a provider logged its user in, and that no one looks them
   expect(stdout).toMatch(
     /\nSESSION\nlogged in at provider okta at \S+, acr phr, amr pwd otp\nthe groups are those of the ID token; authenticator okta has no directory, so the account is not looked up again until the session ends at \S+\n/,
   );
+  const inJson = JSON.parse((await operator.run(['explain', '-o', 'json'], token)).stdout);
+  expect(inJson.session).toEqual({
+    authenticator: 'okta',
+    since: expect.any(String),
+    until: expect.any(String),
+    provider: { name: 'okta', acr: 'phr', amr: ['pwd', 'otp'] },
+  });
+  const lasts = Date.parse(inJson.session.until) - Date.parse(inJson.session.since);
+  expect(lasts).toBe(2 * 3_600_000);
   const ofUser = await operator.run(['explain', '--user', 'okta:dora']);
   expect(ofUser.code).toBe(0);
   expect(ofUser.stdout).toMatch(
