@@ -96,6 +96,7 @@ describe('a login in progress', () => {
     const attempt = newAttempt();
     now = attempt.until;
     expect(await pending().put(attempt, login)).toBe(false);
+    expect(await pending().hasEnded(attempt.id)).toBe(false);
     expect(await redis.client().dbsize()).toBe(0);
   });
 
@@ -230,7 +231,9 @@ describe('an attempt that has ended', () => {
     ['by a cancel', async (attempt: Attempt) => pending().cancel(attempt.id, secret)],
   ])('%s begins no more, and leaves a mark until it would have ended', async (_, end) => {
     const attempt = await begun();
+    expect(await replica().hasEnded(attempt.id)).toBe(false);
     expect(await end(attempt)).toBeTruthy();
+    expect(await replica().hasEnded(attempt.id)).toBe(true);
     expect(await redis.client().get(keyOf(attempt.id))).toBe('used');
     const left = await redis.client().pttl(keyOf(attempt.id));
     expect([left > 0, left <= attemptLifetime]).toEqual([true, true]);
@@ -261,13 +264,14 @@ test('without Redis, each call is an error', async () => {
   try {
     for (const call of [
       pending().put(attempt, login),
+      pending().hasEnded(attempt.id),
       pending().read(attempt.id, secret),
       pending().issueCode(attempt, secret),
       pending().cancel(attempt.id, secret),
       pending().take('a'.repeat(42)),
     ])
       await expect(call).rejects.toThrow();
-    expect(opened.errors.slice(before)).toEqual(Array(5).fill('login'));
+    expect(opened.errors.slice(before)).toEqual(Array(6).fill('login'));
   } finally {
     await redis.start();
   }
