@@ -1,4 +1,5 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
   keyPrefix,
@@ -274,5 +275,11 @@ test('without Redis, each call is an error', async () => {
     expect(opened.errors.slice(before)).toEqual(Array(6).fill('login'));
   } finally {
     await redis.start();
+    // Both connections come back by themselves, for the other tests.
+    const isBack = async () => {
+      const calls = [pending(), replica()].map((one) => one.hasEnded(attempt.id));
+      return (await Promise.allSettled(calls)).every(({ status }) => status === 'fulfilled');
+    };
+    await waitFor(isBack, 'Redis to be reached again');
   }
 });
