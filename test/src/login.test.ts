@@ -105,7 +105,8 @@ describe.concurrent('the login server', () => {
       expect(await ask({ body, headers: { host } })).toMatchObject({ status: 201 });
     }
     const answer = await ask({ method: 'GET', path: '/v1/clusters' });
-    expect(answer.json).toEqual({ clusters: [{ name: 'prod' }, { name: 'staging' }] });
+    const names = [{ name: 'prod' }, { name: 'staging' }];
+    expect(answer.json).toEqual({ clusters: names, browser: false, passwords: true });
     expect(answer.headers).toMatchObject({
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
