@@ -235,9 +235,12 @@ const states: readonly State[] = [
       await other.close();
       await answer(one, 'Log in').click();
       await message(one, 'Login already finished');
+      // No one types a password for a login that has ended.
+      await one.page.goto(one.login.url);
+      await message(one, 'Login already finished');
     },
     outline: ['heading "Login already finished" [level=1]'],
-    statuses: [409],
+    statuses: [409, 409],
   },
   {
     name: 'a link that is not complete',
