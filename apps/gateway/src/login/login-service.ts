@@ -15,9 +15,9 @@ import type { AuthenticatorConfig, LoginConfig } from '../config/types.ts';
 import type { Link, LinkContext } from '../engine/chain/chain.ts';
 import type { Blocks, Revocations } from '../engine/revocation/list.ts';
 import type { Session, SessionTexts } from '../engine/sessions/session-text.ts';
+import type { AttemptTexts } from './attempts/attempt.ts';
+import type { PendingLogins } from './attempts/pending-logins.ts';
 import type { RateLimit } from './bounds.ts';
-import type { AttemptTexts } from './browser/attempt.ts';
-import type { PendingLogins } from './browser/pending-logins.ts';
 import {
   LoginError,
   tooMany,

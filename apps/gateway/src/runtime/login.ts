@@ -6,8 +6,8 @@ import { causeOf, reworded } from '../config/problems.ts';
 import type { GatewayConfig, LoginConfig } from '../config/types.ts';
 import type { EndedSessions } from '../engine/revocation/ended-sessions.ts';
 import type { SharedRedis } from '../engine/shared-redis/shared-redis.ts';
-import { createAttemptTexts } from '../login/browser/attempt.ts';
-import { createPendingLogins } from '../login/browser/pending-logins.ts';
+import { createAttemptTexts } from '../login/attempts/attempt.ts';
+import { createPendingLogins } from '../login/attempts/pending-logins.ts';
 import { writeKubeconfig } from '../login/kubeconfig.ts';
 import type { BrowserLogins, LoginProvider, LoginService } from '../login/login-service.ts';
 import {

@@ -1,3 +1,4 @@
+import { attemptLifetime, idLength, isVerifier, randomText } from '../attempts/attempt.ts';
 import { unavailable, wrongCode } from '../login-error.ts';
 import { answerSession, type LoginRequest } from '../login-request.ts';
 import {
@@ -8,7 +9,6 @@ import {
   parseBrowserBody,
   parseCodeBody,
 } from '../login-service.ts';
-import { attemptLifetime, idLength, isVerifier, randomText } from './attempt.ts';
 import { browserOf, fromPending } from './browser-logins.ts';
 
 /** Begins a login that a person continues in a browser. */

@@ -1,8 +1,8 @@
 import type { Context } from 'koa';
 import { describe, expect, test } from 'vitest';
 import { createSealingKey } from '../../engine/sealing/seal.ts';
+import { attemptLifetime, createAttemptTexts, idLength, randomText } from '../attempts/attempt.ts';
 import type { LoginRequest } from '../login-request.ts';
-import { attemptLifetime, createAttemptTexts, idLength, randomText } from './attempt.ts';
 import {
   beginState,
   formOf,

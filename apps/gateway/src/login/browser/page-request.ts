@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { networkOf } from '../../http/socket-limit.ts';
+import type { Attempt, BrowserState } from '../attempts/attempt.ts';
+import { formToken, isFormToken } from '../attempts/attempt.ts';
 import type { LoginRequest } from '../login-request.ts';
 import type { BrowserLogins } from '../login-service.ts';
 import { pageHeaders } from '../pages/page-headers.ts';
-import type { Attempt, BrowserState } from './attempt.ts';
-import { formToken, isFormToken } from './attempt.ts';
 import { browserOf } from './browser-logins.ts';
 import { PageError } from './page-error.ts';
 

@@ -1,4 +1,5 @@
 import { createFormReader } from '../../http/read-body.ts';
+import { type BrowserState, secretDigest } from '../attempts/attempt.ts';
 import { createShares } from '../bounds.ts';
 import { LoginError, wrongCredentials } from '../login-error.ts';
 import {
@@ -14,7 +15,6 @@ import { confirmPage } from '../pages/confirm-page.ts';
 import { loginPage } from '../pages/login-page.ts';
 import { messagePage } from '../pages/message-page.ts';
 import type { LoginProblem } from '../pages/texts.ts';
-import { type BrowserState, secretDigest } from './attempt.ts';
 import { fromPending } from './browser-logins.ts';
 import { PageError } from './page-error.ts';
 import {

@@ -1,10 +1,10 @@
 import { asError, withoutToken } from '../../base/logging/error-fields.ts';
+import { type BrowserState, idLength } from '../attempts/attempt.ts';
 import type { Shares } from '../bounds.ts';
 import { LoginError } from '../login-error.ts';
 import { entered, type LoginRequest } from '../login-request.ts';
 import type { LoginProvider, Proof } from '../login-service.ts';
 import { ProviderError } from '../providers/provider-error.ts';
-import { type BrowserState, idLength } from './attempt.ts';
 import { browserOf } from './browser-logins.ts';
 import { PageError } from './page-error.ts';
 import { type PageRequest, requestOf, requireState, stateOf } from './page-request.ts';
