@@ -153,6 +153,7 @@ describe.concurrent('an answer', () => {
       'deep path': await browser.get(`${path}/confirm/x`),
       'wrong method': await place.ask({ method: 'PUT', path }),
       'unknown provider': await browser.get(`${path}/provider/okta`),
+      home: await browser.get('/'),
     };
     await sendPassword(browser, login, person);
     pages['the confirmation'] = await browser.get(`${path}/confirm`);
@@ -174,6 +175,7 @@ describe.concurrent('an answer', () => {
       ['deep path', 404],
       ['wrong method', 405],
       ['unknown provider', 404],
+      ['home', 200],
       ['the confirmation', 200],
       ['bad answer', 400],
       ['the code', 200],

@@ -122,6 +122,16 @@ test('wrong passwords on pages and at a terminal count together for their user, 
   expect((await sendPassword(browser, login, person)).status).toBe(401);
 });
 
+test('an attempt has sixty pages in a minute, however many addresses ask, and others have theirs', async () => {
+  const [login, other] = [await beginLogin(open), await beginLogin(open)];
+  const browser = createFormBrowser(open);
+  const statuses: number[] = [];
+  for (let count = 0; count < 61; count += 1) statuses.push((await browser.get(login.path)).status);
+  expect(statuses).toEqual([...Array(60).fill(200), 429]);
+  expect(titleOf(await browser.get(login.path))).toBe('Too many requests');
+  expect((await browser.get(other.path)).status).toBe(200);
+});
+
 test('a thousand logins that no one goes on with leave no key in Redis, and others log in', async () => {
   const { redis, people } = open;
   const keys = async () =>

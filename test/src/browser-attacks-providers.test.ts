@@ -3,6 +3,7 @@ import {
   type Forgery,
   startForgedProvider,
 } from '@sallyport/test-servers/forged-provider';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { LoginAnswer } from './testing/ask-login.ts';
 import {
@@ -228,14 +229,16 @@ describe('no one is logged in by', () => {
       expectNobody(browser, of, await bringAnswer(browser, url), expected);
     // Mix-up: RFC 9700, section 4.4.
     await expectFailed(login, changed(answer, {}, elsewhere), otherBrowser);
-    await expectFailed(login, changed(answer, { iss: two.url }), failed);
     await expectFailed(login, changed(answer, { iss: two.url }, elsewhere), otherBrowser);
     // The code of one login with the state of the other: its nonce is of the first.
     await expectFailed(other, changed(answer, { state: stateOf(second) }), failed);
     await expectFailed(login, changed(answer, { state: '' }), otherBrowser);
     await expectFailed(login, changed(answer, { state: `${login.id}.` }), failed);
     await expectFailed(login, changed(answer, { state: 'a'.repeat(16) }), otherBrowser);
-    const twice = new URL(answer);
+    // An answer with the right state ends what was begun there, whatever becomes of it.
+    await expectFailed(login, changed(answer, { iss: two.url }), failed);
+    await expectFailed(login, answer, otherBrowser);
+    const twice = new URL(await at(login, 'one'));
     twice.searchParams.append('code', 'x');
     await expectFailed(login, twice, failed);
     const tokens = one.tokenRequests.length;
@@ -258,6 +261,29 @@ describe('no one is logged in by', () => {
   });
 });
 
+test('a refused ID token is explained in the log, and the next attempt there asks for another user', async () => {
+  const [login, browser] = await begin();
+  forge(one, { isForeignKey: true });
+  const answer = await logInAtProvider(browser, login, 'one', visitOne);
+  expect([answer.status, titleOf(answer)]).toEqual(refused);
+  expect(answer.text).toContain(`href="${login.path}/provider/one?other"`);
+  const line = await waitFor(
+    async () =>
+      place.replicas.gateways[0]?.output.lines.find(({ msg }) => msg === 'ID token refused'),
+    'the line of the refusal',
+  );
+  expect(line).toMatchObject({
+    level: 'warn',
+    provider: 'one',
+    authenticator: 'one',
+    reason: 'invalid-credentials',
+    steps: [expect.stringContaining(`issuer ${one.url}: `)],
+  });
+  const { headers } = await browser.get(`${login.path}/provider/one?other`);
+  const asked = new URL(headers.location ?? '').searchParams;
+  expect([asked.get('prompt'), asked.get('login_hint')]).toEqual(['login', null]);
+});
+
 test('the person whom the provider names is shown and gets the session, whatever name was proposed', async () => {
   const [login, browser] = [await beginLogin(place, { username: 'bob' }), createFormBrowser(place)];
   const url = await goToProvider(browser, login, 'one');
@@ -268,6 +294,15 @@ test('the person whom the provider names is shown and gets the session, whatever
   await bringAnswer(browser, await one.visit(url.href));
   const { text } = await browser.get(`${login.path}/confirm`);
   expect(text).toContain('<bdi>one:jane</bdi>');
+  // Their ID token has no groups, so they could do little.
+  const line = await waitFor(
+    async () =>
+      place.replicas.gateways[0]?.output.lines.find(
+        ({ msg }) => msg === 'user of a provider has no groups',
+      ),
+    'the line about groups',
+  );
+  expect(line).toMatchObject({ level: 'warn', provider: 'one', username: 'one:jane' });
   expect(text).not.toContain('bob');
   const answer = await redeemCode(
     place,

@@ -129,6 +129,7 @@ test('a person of a provider gets a session with what the ID token says of them,
     extra: { 'example.com/level': ['urn:two-factors'] },
   };
   expect(answer.json?.user).toEqual(user);
+  expect(answer.json?.login).toBe(jane.claims.email);
   // `login.ttl` is 12 hours, and no one finds out about a disabled account.
   const start = Date.parse(String(answer.json?.expiresAt)) - 8 * 3_600_000;
   expect([began - 1 < start, start <= Date.now()]).toEqual([true, true]);
@@ -247,6 +248,18 @@ test('a block of the user or of the session at the provider, and a revocation, e
   expect(await isAccepted(await sessionAt('staff'))).toBe(true);
 });
 
+test('a block of the account in the directory ends a login in progress, and no session is left', async () => {
+  const { operator } = place.replicas;
+  await join('hugo');
+  const { code, verifier } = await codeAt('staff');
+  const account = ['--user', 'corp:hugo'];
+  expect((await operator.run(['block', ...account, '--for', '1h'])).code).toBe(0);
+  const late = await redeemCode(place, code, verifier);
+  expect([late.status, late.json?.code]).toEqual([401, 'wrong-code']);
+  const listed = await operator.run(['token', 'list', '--user', 'staff:hugo']);
+  expect([listed.code, listed.stderr]).toEqual([3, expect.stringContaining('has no session of')]);
+});
+
 test('without its provider in the config, or with another authenticator there, a session is refused', async () => {
   await join('gus');
   const [token, pending] = [await sessionAt('staff'), await codeAt('staff')];
@@ -271,6 +284,17 @@ test('without its provider in the config, or with another authenticator there, a
     const crew = { ...written, authenticator: 'crew' };
     const providers = { ...left, staff: crew };
     await configure({ ...rest, authenticators: renamed, login: { ...login, providers } });
+    await untilRefused(token);
+    // The name of the provider stays, and another client has it.
+    const other = { ...written, clientId: 'other' };
+    const accepting = JSON.parse(
+      JSON.stringify(authenticators).replaceAll(`["${clientId}"]`, `["${clientId}","other"]`),
+    );
+    await configure({
+      ...rest,
+      authenticators: accepting,
+      login: { ...login, providers: { ...left, staff: other } },
+    });
     await untilRefused(token);
   } finally {
     await configure(place.config);

@@ -71,6 +71,15 @@ export function wrongCredentials(): LoginError {
   );
 }
 
+/** Makes the error of a password at a server at which people log in at providers alone. */
+export function noPasswords(): LoginError {
+  return new LoginError(
+    400,
+    'bad-request',
+    'this server takes no passwords: log in with a browser. If your kubectl-sallyport can not, update it',
+  );
+}
+
 /** Makes the error of a code that gets no session. */
 export function wrongCode(): LoginError {
   return new LoginError(

@@ -74,7 +74,8 @@ describe('the log of the login server', () => {
 
   test('says at which provider its user logged in, how and when', () => {
     const { log, lines } = setUp();
-    const provider = { name: 'okta', acr: 'phr', amr: ['pwd', 'otp'], authTime: 1_000 };
+    const known = { name: 'okta', issuer: 'https://idp.example.com', clientId: 'sallyport' };
+    const provider = { ...known, acr: 'phr', amr: ['pwd', 'otp'], authTime: 1_000 };
     log({ action: 'redeem', session: { ...session, provider } });
     log({
       action: 'provider-login',

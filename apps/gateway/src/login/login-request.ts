@@ -32,10 +32,12 @@ export type AddRoute = (
 /** The limits of logins, which all requests share. */
 export interface LoginLimits {
   readonly inFlight: InFlight;
-  /** Counts the refused passwords of each address. */
+  /** Counts the refused passwords and codes of each address. */
   readonly passwords: RateLimit;
   /** Counts the logins of each user. */
   readonly logins: RateLimit;
+  /** Counts the pages of each attempt. */
+  readonly pages: RateLimit;
 }
 
 /**

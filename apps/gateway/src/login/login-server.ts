@@ -97,6 +97,9 @@ const loginRate = (config: LoginConfig | undefined): Rate => ({
   per: 60_000,
 });
 
+/** Limits the pages of one attempt. A person needs ten, and each address can begin only so many attempts. */
+const pageRate: Rate = { count: 60, per: 60_000 };
+
 /** Creates the Koa app of the login server: the whole path of a request, from the outside in. */
 function createLoginApp(
   options: LoginServerOptions,
@@ -113,7 +116,8 @@ function createLoginApp(
     createAddressLimit(requestRate, now),
   ];
   const logins = createRateLimit(() => loginRate(service()?.config), now);
-  const router = createLoginRouter(bodyTimeout, { inFlight, passwords, logins });
+  const pages = createRateLimit(() => pageRate, now);
+  const router = createLoginRouter(bodyTimeout, { inFlight, passwords, logins, pages });
   const report = createReport(options);
   const app = new Koa();
   app.use(announceEnd(isLastAnswer));
@@ -148,7 +152,7 @@ function refuseOthers(router: ReturnType<typeof createLoginRouter>): Middleware 
   };
 }
 
-/** Makes the headers of every answer: no answer is a page, and no browser may keep or show one. */
+/** Makes the headers of every answer that is not a page: no browser may keep or show one. */
 function secureHeaders(config: LoginConfig | undefined): Record<string, string> {
   return {
     'Cache-Control': 'no-store',
@@ -235,6 +239,8 @@ const guesses: ReadonlySet<LoginAction> = new Set(['login', 'page-login', 'redee
 /** Whether a request counts for the limit of requests. A refused login does not: it counts as a password. */
 function isCounted(action: LoginAction, outcome: LoginOutcome): boolean {
   if (alwaysCounted.has(action) || outcome === 'invalid') return true;
+  // Each may cost the provider a request, whatever becomes of it.
+  if (action === 'provider-login') return outcome !== 'ok';
   return !guesses.has(action) && (outcome === 'refused' || outcome === 'gone');
 }
 

@@ -15,11 +15,13 @@ import type { AuthenticatorConfig, LoginConfig } from '../config/types.ts';
 import type { Link, LinkContext } from '../engine/chain/chain.ts';
 import type { Blocks, Revocations } from '../engine/revocation/list.ts';
 import type { Session, SessionTexts } from '../engine/sessions/session-text.ts';
+import type { SessionUsers } from '../engine/sessions/session-user.ts';
 import type { AttemptTexts } from './attempts/attempt.ts';
 import type { PendingLogins } from './attempts/pending-logins.ts';
 import type { RateLimit } from './bounds.ts';
 import {
   LoginError,
+  noPasswords,
   tooMany,
   unavailable,
   uncheckedLogin,
@@ -60,6 +62,8 @@ export interface LoginProvider {
   readonly title: string;
   /** The authenticator that checks its ID tokens. */
   readonly authenticator: string;
+  readonly issuer: string;
+  readonly clientId: string;
   /** Milliseconds that a session lasts at most. */
   readonly ttl: number;
   readonly client: OpenIdClient;
@@ -68,9 +72,11 @@ export interface LoginProvider {
    * directory and blocks hold for it. @throws AuthenticatorError when it could not be checked
    */
   logIn(idToken: string, context: LinkContext): Promise<LoggedInUser | Rejected | NoOpinion>;
+  /** Answers about the users of its sessions. */
+  readonly users: SessionUsers;
 }
 
-/** What logins in a browser need besides. */
+/** What the login server needs for logins in a browser. */
 export interface BrowserLogins {
   readonly attempts: AttemptTexts;
   readonly pending: PendingLogins;
@@ -137,7 +143,8 @@ const browserBody = z.strictObject({
   /** SHA-256 in base64url. */
   challenge: z.string().regex(/^[\w-]{43}$/),
   port: z.int().min(1).max(65_535).optional(),
-  username: credentials.username.optional(),
+  // It is kept in the URL, and in a cookie with what the provider's answer is checked against.
+  username: credentials.username.max(256).optional(),
   ...place,
 });
 
@@ -184,7 +191,10 @@ export type LoginProgress = {
 /** Who logged in, and how. */
 export type Proof = Readonly<
   Pick<Session, 'authenticator' | 'since' | 'provider'> & Record<'given' | 'named', UserInfo>
->;
+> & {
+  /** The name that the person typed, or that the provider's authenticator gave. */
+  readonly login: string;
+};
 
 export type NewSession = Awaited<ReturnType<typeof createSession>>;
 
@@ -228,11 +238,12 @@ export async function provePassword(
   signal: AbortSignal,
   progress: LoginProgress,
 ): Promise<Proof> {
+  if (service.links.length === 0) throw noPasswords();
   // The session begins before the password is checked: a password that is changed from here on ends it.
   const since = Date.now();
   const context = { audiences: [], signal };
   const [{ name: authenticator }, user] = await checkPassword(service, given, context, progress);
-  return { authenticator, since, given: user.given, named: user.named };
+  return { authenticator, since, given: user.given, named: user.named, login: given.username };
 }
 
 /**
@@ -242,7 +253,7 @@ export async function provePassword(
  */
 export async function createSession(
   service: LoginService,
-  { named, given, ...proof }: Proof,
+  { named, given, login: _, ...proof }: Proof,
   place: SessionPlace,
   signal: AbortSignal,
 ) {

@@ -106,7 +106,7 @@ function setUp({ says = isJane, account, blocked, isUnknown = false }: SetUp = {
     idTokenIssuers: () => [issuer],
     close: async () => {},
   };
-  const { provider, users } = assembleProvider('okta', written, {
+  const provider = assembleProvider('okta', written, {
     ...parts,
     config,
     authenticator: oidc,
@@ -122,7 +122,7 @@ function setUp({ says = isJane, account, blocked, isUnknown = false }: SetUp = {
   });
   return {
     provider,
-    users,
+    users: provider.users,
     clocks: parts.clocks,
     logIn: () => provider.logIn('id-token', context),
   };
@@ -202,16 +202,16 @@ describe('a login at a provider', () => {
 });
 
 describe('the user of its session', () => {
-  const session = {
+  const sessionOf = ({ clocks }: ReturnType<typeof setUp>) => ({
     username: 'jane',
     uid: '7',
-    since: 0,
-    provider: { name: 'okta', groups: ['admins'], extra: { 'example.com/team': ['a'] } },
-  };
+    since: clocks.wall(),
+    provider: { groups: ['admins'], extra: { 'example.com/team': ['a'] } },
+  });
 
   test('is as the ID token said, while there is no one to ask', async () => {
-    const { users } = setUp({ says: outage });
-    expect(await users(session, context)).toMatchObject({
+    const place = setUp({ says: outage });
+    expect(await place.users(sessionOf(place), context)).toMatchObject({
       kind: 'authenticated',
       user: {
         username: 'oidc:jane',
@@ -224,11 +224,26 @@ describe('the user of its session', () => {
 
   test('is looked up in the directory again', async () => {
     let decision: Decision = { kind: 'authenticated', user: { ...jane, groups: ['staff'] } };
-    const { users, clocks } = setUp({ account: () => decision });
+    const place = setUp({ account: () => decision });
+    const session = sessionOf(place);
+    const { users, clocks } = place;
     expect(await users(session, context)).toMatchObject({ user: { groups: ['corp:staff'] } });
     decision = { kind: 'rejected', reason: 'disabled', subject: 'jane' };
     clocks.pass(minute);
     expect(await users(session, context)).toMatchObject({ reason: 'disabled' });
+  });
+
+  test('is refused after the lifetime of today, whatever it was at the login', async () => {
+    const place = setUp();
+    const session = sessionOf(place);
+    place.clocks.pass(8 * hour - 1);
+    expect(await place.users(session, context)).toMatchObject({ kind: 'authenticated' });
+    place.clocks.pass(1);
+    expect(await place.users(session, context)).toEqual({
+      kind: 'rejected',
+      reason: 'expired',
+      subject: 'jane',
+    });
   });
 });
 

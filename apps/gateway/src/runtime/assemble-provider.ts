@@ -44,14 +44,12 @@ export function providerLifetime(
 /**
  * Stacks the layers for people who log in at a provider: checkedDecision(guard) for their ID token, and directory(policy) for
  * their sessions, in which the ID token is not there any more.
- *
- * @returns `provider` for logins, and `users` for sessions: see `SessionDependencies.usersOf`
  */
 export function assembleProvider(
   name: string,
   written: ProviderConfig,
   options: AssembleProviderOptions,
-): { readonly provider: LoginProvider; readonly users: SessionUsers } {
+): LoginProvider {
   const { config, authenticator, guard, directory, login, prefixes, blocks, clocks, logger } =
     options;
   const issuer = issuerOf(written, authenticator);
@@ -61,7 +59,11 @@ export function assembleProvider(
   const keyPrefix = options.provenance?.keyPrefix;
   const named = namingUsers(config, prefixes, logger, keyPrefix);
   const joined = directory && joiningDirectory(directory, config.username.prefix);
+  const ttl = providerLifetime(written, login, config);
   const users: SessionUsers = (session, context) => {
+    // The lifetime may have been shortened since the login, or the directory removed.
+    if (session.since + ttl <= clocks.wall())
+      return { kind: 'rejected', reason: 'expired', subject: session.username };
     const own = named(providerUser(session), context);
     return joined ? joined(own, context) : own;
   };
@@ -75,25 +77,24 @@ export function assembleProvider(
     now: clocks.monotonic,
     onCall: options.onCall,
   });
-  const provider: LoginProvider = {
+  return {
     name,
     title: written.title ?? name,
     authenticator: config.name,
-    ttl: providerLifetime(written, login, config),
+    issuer: issuer.issuer,
+    clientId: written.clientId,
+    ttl,
     client,
+    users,
     async logIn(idToken, context) {
       if (blocks.ofToken(idToken) !== undefined) return { kind: 'rejected', reason: 'blocked' };
       const decision = await idTokens.authenticate(idToken, context);
       if (decision.kind !== 'authenticated') return decision;
       const { user: given, credential } = decision;
       const { username, uid, groups, extra } = given;
-      const session = {
-        username,
-        uid,
-        since: 0,
-        provider: { name, ...(groups && { groups }), ...(extra && { extra }) },
-      };
-      const today = await users(session, context);
+      const provider = { ...(groups && { groups }), ...(extra && { extra }) };
+      const since = clocks.wall();
+      const today = await users({ username, uid, since, provider }, context);
       if (today.kind !== 'authenticated') return today;
       requireKnown(blocks);
       const isBlocked =
@@ -103,7 +104,6 @@ export function assembleProvider(
       return { kind: 'logged-in', given, named: today.user, credential };
     },
   };
-  return { provider, users };
 }
 
 /** Makes the client of a provider at the first login: its library takes 6 MB, and most gateways have no provider. */

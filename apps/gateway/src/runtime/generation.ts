@@ -21,6 +21,7 @@ import {
 import type { RefusedSession } from '../engine/sessions/with-sessions.ts';
 import { type RedisPool, settingsForReviews } from '../engine/shared-redis/redis-pool.ts';
 import type { ProbedRedis } from '../engine/shared-redis/shared-redis.ts';
+import type { LoginProvider } from '../login/login-service.ts';
 import type { OpenIdClientOptions } from '../login/providers/openid-client.ts';
 import { createTokenFingerprint } from '../observe/audit/entry.ts';
 import { assembleDirectory, requireDirectories } from './assemble-directory.ts';
@@ -188,7 +189,7 @@ function assembleChain(
   return {
     links,
     logins: logins.map(({ link }) => link),
-    providers: providers.map(({ provider }) => provider),
+    providers,
     texts: sessions.texts,
   };
 }
@@ -241,7 +242,7 @@ function assembleProviders(
   { login }: GatewayConfig,
   joined: readonly Omit<Parameters<typeof assembleProvider>[2], 'login' | 'onCall'>[],
   { sessionObserver }: GenerationDependencies,
-): ReturnType<typeof assembleProvider>[] {
+): LoginProvider[] {
   if (login === undefined) return [];
   return Object.entries(login.providers).flatMap(([name, written]) => {
     const onCall = (call: ProviderCall, isOk: boolean) =>
@@ -256,7 +257,7 @@ function assembleProviders(
 function sessionParts(
   { login, provenance, cache }: GatewayConfig,
   logins: readonly ReturnType<typeof assembleLogin>[],
-  providers: readonly ReturnType<typeof assembleProvider>[],
+  providers: readonly LoginProvider[],
   { ended, sessionObserver }: GenerationDependencies,
 ): NonNullable<AssembleOptions['sessions']> {
   const users = new Map(
@@ -267,9 +268,13 @@ function sessionParts(
   );
   const usersOf = ({ authenticator, provider }: Session) => {
     if (provider === undefined) return users.get(authenticator);
-    const isOwn = (one: ReturnType<typeof assembleProvider>['provider']) =>
-      one.name === provider.name && one.authenticator === authenticator;
-    return providers.find((one) => isOwn(one.provider))?.users;
+    // Another provider may have the name of an earlier one.
+    const isOwn = (one: LoginProvider) =>
+      one.name === provider.name &&
+      one.authenticator === authenticator &&
+      one.issuer === provider.issuer &&
+      one.clientId === provider.clientId;
+    return providers.find(isOwn)?.users;
   };
   return {
     texts: createSessionTexts(cache.redis?.sealingKeys ?? []),

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { LoginConfig } from '../../config/types.ts';
 import { publishAndConfirm } from '../../engine/revocation/confirmation.ts';
 import { openRedis, startReplica } from '../../engine/revocation/testing/replicas.ts';
 import { type Finding, wholeDetail } from '../finding.ts';
@@ -8,19 +9,23 @@ import { checkCacheRedis, checkClock } from './check-cache-redis.ts';
 
 const lifetimes = { authenticatedTtl: 1, rejectedTtl: 1, unknownTtl: 1, staleTtl: 0 };
 
-async function check({ port }: Pick<RedisServer, 'port'>, username?: string) {
+async function check(
+  { port }: Pick<RedisServer, 'port'>,
+  username?: string,
+  login?: Parameters<typeof checkCacheRedis>[0]['login'],
+) {
   const servers = {
     kind: 'server',
     secure: false,
     database: 0,
     address: { host: '127.0.0.1', port },
   } as const;
-  const login = username === undefined ? {} : { username, password: 'secret' };
+  const account = username === undefined ? {} : { username, password: 'secret' };
   const connection = {
     servers,
     tls: { minVersion: 'TLSv1.2' },
     commandTimeout: 2_000,
-    ...login,
+    ...account,
   } as const;
   const sealingKeys = [Buffer.alloc(32, 'A')];
   const redis = {
@@ -33,6 +38,7 @@ async function check({ port }: Pick<RedisServer, 'port'>, username?: string) {
   const found = await checkCacheRedis({
     cache: { ...lifetimes, memory: { maxEntries: 1 }, redis },
     baseDirectory: '/',
+    ...(login && { login }),
   });
   return found.map(inJson);
 }
@@ -75,7 +81,10 @@ describe('check of the cache Redis', () => {
     const others = withoutKeys.map(([_what, pattern, instead], index) => {
       return line.replace('sallyport-cache', `lacks-${index}`).replace(pattern, instead);
     });
-    server = await startRedis({ users: [line, ...others, ...lacking] });
+    const narrow = line
+      .replace('sallyport-cache', 'narrow')
+      .replace('cache*', 'cache:* ~sallyport:cache-user:*');
+    server = await startRedis({ users: [line, narrow, ...others, ...lacking] });
   });
   afterAll(() => server[Symbol.asyncDispose]());
   beforeEach(async () => {
@@ -99,6 +108,20 @@ describe('check of the cache Redis', () => {
           `the user is not allowed to do this (${what}): compare its ACL with`,
         ),
       ),
+    );
+  });
+
+  test('tries logins in a browser where the config has them, and leaves nothing behind', async () => {
+    const browser = { browser: true } as LoginConfig;
+    expect(await check(server, 'sallyport-cache', browser)).toEqual(
+      finding('ok', 'reached and writable; no one is blocked'),
+    );
+    expect(await server.client().keys('*')).toEqual([]);
+    const narrow = await check(server, 'narrow');
+    expect(narrow).toEqual(finding('ok', expect.any(String)));
+    const what = 'EVAL on keys sallyport:cache-login:*';
+    expect(await check(server, 'narrow', browser)).toEqual(
+      finding('error', expect.stringContaining(what)),
     );
   });
 

@@ -7,6 +7,7 @@ import { readListing } from '../../engine/revocation/redis-list.ts';
 import { countsFor, readReplicas } from '../../engine/revocation/replicas.ts';
 import { pollScript, revocationKeys } from '../../engine/revocation/scripts.ts';
 import type { ProbedRedis, RedisUse } from '../../engine/shared-redis/shared-redis.ts';
+import { putScript, takeScript } from '../../login/attempts/pending-logins.ts';
 import { unreadableRemark } from '../blocks/report.ts';
 import { withCacheRedis } from '../connections.ts';
 import { type Finding, tryOut } from '../finding.ts';
@@ -20,11 +21,14 @@ const finding = (result: Finding['result'], detail: string, fix?: string): Findi
 });
 
 /** Reaches the Redis that all replicas share, and tries what the gateway does there. */
-export async function checkCacheRedis(config: Pick<GatewayConfig, 'cache' | 'baseDirectory'>) {
+export async function checkCacheRedis(
+  config: Pick<GatewayConfig, 'cache' | 'baseDirectory' | 'login'>,
+) {
   if (config.cache.redis === undefined) return [];
   const look = async (redis: ProbedRedis): Promise<readonly Finding[]> => {
     const listing = await readListing(redis);
     await tryRights(redis);
+    if (config.login?.browser) await tryLogin(redis);
     const problems = [
       ...unreadableRemark(listing.unreadable).map(({ message, fix }) =>
         finding('error', message, fix),
@@ -68,6 +72,15 @@ async function tryRights(redis: ProbedRedis): Promise<void> {
   );
   await redis.probe('revocations', (client) => client.hdel(other, id));
   await tryHash('lockout', `${redis.keyPrefix}lockout:{${id}}`);
+}
+
+/** Runs the commands of logins in a browser, on a key of its own that expires. */
+async function tryLogin(redis: ProbedRedis): Promise<void> {
+  const key = `${redis.keyPrefix}cache-login:check-${randomBytes(16).toString('hex')}`;
+  await redis.probe('login', (client) => client.eval(putScript, 1, key, '', 60_000));
+  await redis.probe('login', (client) => client.eval(takeScript, 1, key, ''));
+  await redis.probe('login', (client) => readValue(client, stringUpTo(0), key));
+  await redis.probe('login', (client) => client.del(key));
 }
 
 /** Finds gateways with other sealing keys: each seals its report with its first key, and this config can't open it. */

@@ -23,6 +23,8 @@ const name = fc.string({ unit: anyCharacter, minLength: 1, maxLength: 20 });
 const anyProvider = fc.record(
   {
     name,
+    issuer: name,
+    clientId: name,
     groups: fc.array(name),
     // No key of extra comes from a token: the config names each.
     extra: fc.dictionary(
@@ -35,7 +37,7 @@ const anyProvider = fc.record(
     amr: fc.array(name),
     authTime: fc.nat(),
   },
-  { requiredKeys: ['name'] },
+  { requiredKeys: ['name', 'issuer', 'clientId'] },
 );
 const anySession: fc.Arbitrary<Session> = fc.record(
   {

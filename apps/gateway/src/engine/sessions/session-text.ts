@@ -8,6 +8,9 @@ const text = z.string().min(1);
 /** The facts about a user who logged in at a provider of `login.providers`. */
 export const sessionProvider = z.strictObject({
   name: text,
+  /** The provider that had this name then. A session of another one is not accepted. */
+  issuer: text,
+  clientId: text,
   /** What the authenticator read in the ID token, for reviews in which no one can be asked about it. */
   groups: z.array(z.string()).readonly().exactOptional(),
   extra: z.record(z.string(), z.array(z.string()).readonly()).readonly().exactOptional(),

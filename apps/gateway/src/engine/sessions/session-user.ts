@@ -16,7 +16,9 @@ export type SessionUsers = (
 ) => Decision | Promise<Decision>;
 
 /** The part of a session that says who its user is. */
-type SessionUser = Pick<Session, 'username' | 'uid' | 'since' | 'provider'>;
+type SessionUser = Pick<Session, 'username' | 'uid' | 'since'> & {
+  readonly provider?: Pick<NonNullable<Session['provider']>, 'groups' | 'extra'> | undefined;
+};
 
 /** Writes the question about a user as one text, instead of a token, so that its answer can be cached like any other. */
 export function writeSessionUser({ username, uid, since }: Omit<SessionUser, 'provider'>): string {
@@ -28,7 +30,7 @@ export function writeSessionUser({ username, uid, since }: Omit<SessionUser, 'pr
  * object for one session, since naming a user in hundreds of groups takes longer than the rest of a review.
  */
 export const providerUser = remembering(
-  ({ username, uid, provider: { groups, extra } = { name: '' } }: SessionUser): Authenticated => ({
+  ({ username, uid, provider: { groups, extra } = {} }: SessionUser): Authenticated => ({
     kind: 'authenticated',
     user: {
       username,

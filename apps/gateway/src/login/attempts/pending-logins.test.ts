@@ -43,6 +43,7 @@ const login: PendingLogin = {
   proof: {
     authenticator: 'oidc',
     since: 1,
+    login: 'jane',
     given: { username: 'jane', uid: '7' },
     named: {
       username: 'oidc:jane',
@@ -52,6 +53,8 @@ const login: PendingLogin = {
     },
     provider: {
       name: 'okta',
+      issuer: 'https://idp.example.com',
+      clientId: 'sallyport',
       groups: ['dev'],
       acr: 'x',
       amr: ['otp'],

@@ -39,6 +39,7 @@ const pending = z.strictObject({
     /** As Kubernetes sees them. */
     named: user,
     since: z.int(),
+    login: text,
     provider: sessionProvider.optional(),
   }),
   /** Set once they have confirmed: the digest of the code, and its end in milliseconds since 1970. */
@@ -59,17 +60,17 @@ const maxBytes = 512 * 1024;
 
 const sealedFor = 'pending logins';
 
-/** An attempt whose code was used, or that was cancelled, has this value until it expires. */
+/** An attempt that has ended has this value until it expires: its code was taken, or it was cancelled. */
 const used = 'used';
 
 /** Writes a record, unless the attempt has ended. KEYS: the attempt. ARGV: the record, and its time to live in milliseconds. */
-const putScript = `
+export const putScript = `
 if redis.call('GETRANGE', KEYS[1], 0, 3) == '${used}' then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`;
 
 /** Ends an attempt, if its record is still the same. KEYS: the attempt. ARGV: the record. */
-const takeScript = `
+export const takeScript = `
 if redis.call('GETRANGE', KEYS[1], 0, -1) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], '${used}', 'PX', math.max(1, redis.call('PTTL', KEYS[1])))
 return 1`;
@@ -111,7 +112,7 @@ export function createPendingLogins(redis: SharedRedis, now: () => number) {
   }
   return {
     put,
-    /** Whether the attempt has led to a session, or was cancelled. */
+    /** Whether the code of the attempt was taken, or it was cancelled. */
     async hasEnded(id: string): Promise<boolean> {
       const { reply } = await redis.askWithin('login', callLimit, (client) =>
         readValue(client, stringUpTo(used.length), keyOf(id)),
@@ -136,7 +137,7 @@ export function createPendingLogins(redis: SharedRedis, now: () => number) {
       return found !== undefined && (await run(takeScript, id, found.sealed));
     },
     /**
-     * Takes a login by its code, which ends the attempt. A code with the wrong secret does not end it.
+     * Takes a login by its code, which ends the attempt. A code whose secret part is wrong does not end it.
      *
      * @returns undefined if the code is unknown, was taken before, or has expired
      */

@@ -2,6 +2,7 @@ import type { Context } from 'koa';
 import { describe, expect, test } from 'vitest';
 import { createSealingKey } from '../../engine/sealing/seal.ts';
 import { attemptLifetime, createAttemptTexts, idLength, randomText } from '../attempts/attempt.ts';
+import { createRateLimit } from '../bounds.ts';
 import type { LoginRequest } from '../login-request.ts';
 import {
   beginState,
@@ -14,6 +15,13 @@ import {
 } from './page-request.ts';
 
 const texts = createAttemptTexts([createSealingKey(Buffer.alloc(32, 'A'))], Date.now);
+const pageLimit = (count: number) => ({
+  pages: createRateLimit(
+    () => ({ count, per: 60_000 }),
+    () => 0,
+  ),
+});
+const limits = pageLimit(100);
 const [https, loopback] = ['https://login.example.com', 'http://127.0.0.1:8444'];
 
 function attemptOf(id = randomText(idLength), address = '192.0.2.1') {
@@ -43,7 +51,7 @@ function requestFor(
 /** The cookie that the first page of an attempt gives, as the browser sends it. */
 function cookieOf(sealed: string, publicUrl = https): string {
   const { request, set } = requestFor(sealed, { publicUrl });
-  beginState(pageRequest(request));
+  beginState(pageRequest(request, limits));
   return set[0]?.split(';')[0] ?? '';
 }
 
@@ -54,7 +62,7 @@ describe('the cookie of an attempt', () => {
   ])('is for this host, and with TLS for no other: %s', (publicUrl, pattern) => {
     const { id, sealed } = attemptOf();
     const { request, set } = requestFor(sealed, { publicUrl });
-    beginState(pageRequest(request));
+    beginState(pageRequest(request, limits));
     expect(set).toHaveLength(1);
     expect(set[0]?.replace(id, 'ID')).toMatch(pattern);
   });
@@ -88,9 +96,9 @@ describe('the cookie of an attempt', () => {
     const [one, two] = [attemptOf(), attemptOf()];
     const cookie = cookieOf(one.sealed);
     const { request } = requestFor(one.sealed, { cookie });
-    expect(beginState(pageRequest(request))).toEqual(stateOf(request, one.id));
+    expect(beginState(pageRequest(request, limits))).toEqual(stateOf(request, one.id));
     const moved = cookie.replace(one.id, two.id);
-    const other = pageRequest(requestFor(two.sealed, { cookie: moved }).request);
+    const other = pageRequest(requestFor(two.sealed, { cookie: moved }).request, limits);
     expect(() => requireState(other)).toThrow('other-browser');
     expect(beginState(other).secret).not.toBe(stateOf(request, one.id)?.secret);
   });
@@ -98,7 +106,9 @@ describe('the cookie of an attempt', () => {
 
 test('a form needs the token of this attempt in this browser', () => {
   const [one, two] = [attemptOf(), attemptOf()];
-  const [page, other] = [one, two].map(({ sealed }) => pageRequest(requestFor(sealed).request));
+  const [page, other] = [one, two].map(({ sealed }) =>
+    pageRequest(requestFor(sealed).request, limits),
+  );
   if (page === undefined || other === undefined) throw new Error('there are two');
   const [state, foreign] = [{ secret: 'of one' }, { secret: 'of the other' }];
   const check = (form: string) => () => requireForm(page, state, new URLSearchParams(form));
@@ -117,13 +127,22 @@ test('a form needs the token of this attempt in this browser', () => {
 test('a text that is no attempt has no page', () => {
   const { sealed } = attemptOf();
   for (const text of ['', 'confirm', `${sealed}=`, sealed.slice(1)])
-    expect(() => pageRequest(requestFor(text).request)).toThrow('expired');
+    expect(() => pageRequest(requestFor(text).request, limits)).toThrow('expired');
+});
+
+test('an attempt has a number of pages, and takes none of another one', () => {
+  const few = pageLimit(2);
+  const [one, two] = [attemptOf(), attemptOf()];
+  const open = ({ sealed }: typeof one) => pageRequest(requestFor(sealed).request, few);
+  for (const attempt of [one, one, two]) expect(open(attempt).attempt.id).toBe(attempt.id);
+  expect(() => open(one)).toThrow('too many pages of this login');
+  expect(open(two).attempt.id).toBe(two.id);
 });
 
 test('a browser at another address is told so, but not one in the same network of IPv6', () => {
   const isOther = (from: string, at: string) => {
     const { request } = requestFor(attemptOf(undefined, from).sealed, { address: at });
-    return viewOf(pageRequest(request)).isOtherAddress;
+    return viewOf(pageRequest(request, limits)).isOtherAddress;
   };
   expect(isOther('192.0.2.1', '192.0.2.1')).toBe(false);
   expect(isOther('192.0.2.1', '192.0.2.2')).toBe(true);

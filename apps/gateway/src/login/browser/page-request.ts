@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { networkOf } from '../../http/socket-limit.ts';
 import type { Attempt, BrowserState } from '../attempts/attempt.ts';
 import { formToken, isFormToken } from '../attempts/attempt.ts';
-import type { LoginRequest } from '../login-request.ts';
+import { tooMany } from '../login-error.ts';
+import type { LoginLimits, LoginRequest } from '../login-request.ts';
 import type { BrowserLogins } from '../login-service.ts';
 import { pageHeaders } from '../pages/page-headers.ts';
 import { browserOf } from './browser-logins.ts';
@@ -16,14 +17,21 @@ export interface PageRequest extends LoginRequest {
   readonly path: string;
 }
 
-/** Finds the attempt in the path. @throws PageError if it is not ours or has expired */
-export function pageRequest(request: LoginRequest): PageRequest {
+/** Finds the attempt in the path. @throws PageError if it is not ours or has expired; LoginError if it has had too many pages */
+export function pageRequest(
+  request: LoginRequest,
+  limits: Pick<LoginLimits, 'pages'>,
+): PageRequest {
   const { attempt: sealed = '' } = request.context.params as Readonly<Record<string, string>>;
-  return requestOf(request, sealed);
+  return requestOf(request, sealed, limits);
 }
 
-/** @param sealed the attempt as it is in a URL @throws PageError */
-export function requestOf(request: LoginRequest, sealed: string): PageRequest {
+/** @param sealed the attempt as it is in a URL @throws PageError or LoginError as {@link pageRequest} */
+export function requestOf(
+  request: LoginRequest,
+  sealed: string,
+  { pages }: Pick<LoginLimits, 'pages'>,
+): PageRequest {
   const browser = browserOf(request.service);
   const attempt = browser.attempts.readAttempt(sealed);
   if (attempt === undefined) throw new PageError('expired', 404);
@@ -31,6 +39,8 @@ export function requestOf(request: LoginRequest, sealed: string): PageRequest {
   Object.assign(request.known, { device, cluster });
   if (cluster !== undefined && !Object.hasOwn(request.service.config.clusters, cluster))
     throw new PageError('unknown-cluster', 404);
+  const taken = pages.take(attempt.id);
+  if (typeof taken === 'number') throw tooMany('too many pages of this login', taken);
   return { ...request, browser, attempt, path: `/login/${sealed}` };
 }
 
@@ -51,7 +61,7 @@ export function stateOf(request: LoginRequest, id: string): BrowserState | undef
   return found === undefined ? undefined : browserOf(service).attempts.readBrowser(id, found);
 }
 
-/** Gives the browser what it is to know of an attempt, until that ends. */
+/** Sets the cookie of the attempt, until the attempt ends. */
 export function setState(request: PageRequest, state: BrowserState): void {
   const { context, service, browser, attempt } = request;
   const { publicUrl } = service.config;
@@ -68,10 +78,9 @@ export function setState(request: PageRequest, state: BrowserState): void {
 
 /** Returns what this browser knows of an attempt, which is a new secret at its first page. */
 export function beginState(request: PageRequest): BrowserState {
-  const { secret } = stateOf(request, request.attempt.id) ?? {
+  const state = stateOf(request, request.attempt.id) ?? {
     secret: randomBytes(32).toString('base64url'),
   };
-  const state = { secret };
   setState(request, state);
   return state;
 }

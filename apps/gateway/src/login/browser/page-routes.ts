@@ -14,8 +14,9 @@ import { codePage } from '../pages/code-page.ts';
 import { confirmPage } from '../pages/confirm-page.ts';
 import { loginPage } from '../pages/login-page.ts';
 import { messagePage } from '../pages/message-page.ts';
+import { pageHeaders } from '../pages/page-headers.ts';
 import type { LoginProblem } from '../pages/texts.ts';
-import { fromPending } from './browser-logins.ts';
+import { browserOf, fromPending } from './browser-logins.ts';
 import { PageError } from './page-error.ts';
 import {
   beginState,
@@ -30,7 +31,7 @@ import {
   stateOf,
   viewOf,
 } from './page-request.ts';
-import { beginAtProvider, finishAtProvider, type ProviderProblem } from './provider-login.ts';
+import { beginAtProvider, finishAtProvider } from './provider-login.ts';
 
 /** The most bytes of a form. */
 const maxFormBytes = 16 * 1024;
@@ -44,16 +45,21 @@ export function addPages(route: AddRoute, bodyTimeout: number, limits: LoginLimi
     bytes: 4 * 1024 * 1024,
   });
   const answers = createShares();
+  route('get', '/', 'page', async ({ context, service }) => {
+    browserOf(service);
+    context.set(pageHeaders({ publicUrl: service.config.publicUrl, listener: undefined }));
+    context.type = 'html';
+    context.body = messagePage({ kind: 'home' });
+  });
   // Before the paths of attempts, one of which would fit it.
   route('get', '/login/callback/:provider', 'provider-login', async (request) => {
-    const { page, state, problem, proof } = await finishAtProvider(request, answers);
-    if (proof === undefined) return showLogin(page, state, problem);
-    // What was kept for the provider's answer takes most of the cookie.
+    const { page, state, problem, proof } = await finishAtProvider(request, answers, limits);
     setState(page, state);
+    if (proof === undefined) return showLogin(page, state, problem);
     await showConfirmation(page, state, proof, limits);
   });
   route('get', '/login/:attempt', 'page', async (request) => {
-    const page = pageRequest(request);
+    const page = pageRequest(request, limits);
     const { pending } = page.browser;
     if (await fromPending(page.service, () => pending.hasEnded(page.attempt.id)))
       throw new PageError('used', 409);
@@ -63,14 +69,14 @@ export function addPages(route: AddRoute, bodyTimeout: number, limits: LoginLimi
     logInOnPage(request, readForm, limits),
   );
   route('get', '/login/:attempt/provider/:provider', 'provider', async (request) => {
-    const page = pageRequest(request);
+    const page = pageRequest(request, limits);
     const { state, url, problem } = await beginAtProvider(page);
     if (url === undefined) return showLogin(page, state, problem);
     setState(page, state);
     sendTo(page, url);
   });
   route('get', '/login/:attempt/confirm', 'page', async (request) => {
-    const page = pageRequest(request);
+    const page = pageRequest(request, limits);
     const state = stateOf(page, page.attempt.id);
     const login =
       state &&
@@ -89,7 +95,9 @@ export function addPages(route: AddRoute, bodyTimeout: number, limits: LoginLimi
       }),
     );
   });
-  route('post', '/login/:attempt/confirm', 'confirm', (request) => confirm(request, readForm));
+  route('post', '/login/:attempt/confirm', 'confirm', (request) =>
+    confirm(request, readForm, limits),
+  );
 }
 
 const statusOf = {
@@ -105,7 +113,7 @@ const statusOf = {
 function showLogin(
   page: PageRequest,
   state: BrowserState,
-  problem?: LoginProblem | ProviderProblem,
+  problem?: LoginProblem,
   username = page.attempt.username,
 ): void {
   const { service, browser } = page;
@@ -148,7 +156,7 @@ async function logInOnPage(
   readForm: ReadForm,
   limits: LoginLimits,
 ): Promise<void> {
-  const page = pageRequest(request);
+  const page = pageRequest(request, limits);
   const state = requireState(page);
   const form = await readForm(page.context);
   requireForm(page, state, form);
@@ -177,8 +185,12 @@ function problemOf(error: unknown): LoginProblem | undefined {
 }
 
 /** Sends the code to the client, shows it, or ends the attempt, as the person chose. */
-async function confirm(request: LoginRequest, readForm: ReadForm): Promise<void> {
-  const page = pageRequest(request);
+async function confirm(
+  request: LoginRequest,
+  readForm: ReadForm,
+  limits: LoginLimits,
+): Promise<void> {
+  const page = pageRequest(request, limits);
   const { service, browser, attempt, known } = page;
   const state = requireState(page);
   const form = await readForm(page.context);

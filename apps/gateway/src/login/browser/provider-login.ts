@@ -2,18 +2,13 @@ import { asError, withoutToken } from '../../base/logging/error-fields.ts';
 import { type BrowserState, idLength } from '../attempts/attempt.ts';
 import type { Shares } from '../bounds.ts';
 import { LoginError } from '../login-error.ts';
-import { entered, type LoginRequest } from '../login-request.ts';
+import { entered, type LoginLimits, type LoginRequest } from '../login-request.ts';
 import type { LoginProvider, Proof } from '../login-service.ts';
+import type { LoginProblem } from '../pages/texts.ts';
 import { ProviderError } from '../providers/provider-error.ts';
 import { browserOf } from './browser-logins.ts';
 import { PageError } from './page-error.ts';
 import { type PageRequest, requestOf, requireState, stateOf } from './page-request.ts';
-
-/** Why a login at a provider did not succeed, for the page. */
-export type ProviderProblem =
-  | 'too-many'
-  | 'unavailable'
-  | `provider-${'denied' | 'refused' | 'failed' | 'unavailable'}`;
 
 /** Begins a login at a provider. @returns where the browser is to go, or why it can't */
 export async function beginAtProvider(page: PageRequest) {
@@ -22,7 +17,14 @@ export async function beginAtProvider(page: PageRequest) {
   const { attempt: sealed = '', provider: name = '' } = context.params as Record<string, string>;
   const provider = providerOf(page, browser.providers, name);
   try {
-    const { url, flow } = await provider.client.begin(attempt.id, attempt.username, signal);
+    // After a refusal, the person wants to be another user there.
+    const isOther = context.querystring === 'other';
+    const hint = isOther ? undefined : attempt.username;
+    const { url, flow } = await provider.client.begin(
+      attempt.id,
+      { loginHint: hint, ...(isOther && { prompt: 'login' }) },
+      signal,
+    );
     return { state: { secret, flow: { ...flow, provider: name, attempt: sealed } }, url };
   } catch (error) {
     return { state: { secret }, problem: providerProblem(page, provider, error) };
@@ -44,7 +46,7 @@ function providerOf(
 interface ProviderAnswer {
   readonly page: PageRequest;
   readonly state: BrowserState;
-  readonly problem?: ProviderProblem;
+  readonly problem?: LoginProblem;
   readonly proof?: { readonly proof: Proof; readonly revision: number };
 }
 
@@ -57,6 +59,7 @@ interface ProviderAnswer {
 export async function finishAtProvider(
   request: LoginRequest,
   counted: Shares,
+  limits: Pick<LoginLimits, 'pages'>,
 ): Promise<ProviderAnswer> {
   const { context, service } = request;
   const browser = browserOf(service);
@@ -66,9 +69,10 @@ export async function finishAtProvider(
   // The provider's state begins with the id of the attempt, which names the cookie.
   const flow = stateOf(request, (query.get('state') ?? '').slice(0, idLength))?.flow;
   if (flow === undefined || flow.provider !== name) throw new PageError('other-browser', 403);
-  const page = requestOf(request, flow.attempt);
+  const page = requestOf(request, flow.attempt, limits);
   const { secret } = requireState(page);
-  const state = { secret };
+  // What was kept for this answer takes most of the cookie. An answer that is not from there does not end the flow.
+  const state = query.get('state') === flow.state ? { secret } : { secret, flow };
   const { revision } = browser.revocations;
   try {
     const leave = entered(counted.enter(request.address, service.config.limits.inFlight));
@@ -82,32 +86,47 @@ export async function finishAtProvider(
 
 /** @returns undefined if the authenticator does not accept the ID token */
 async function prove(
-  { known, signal }: PageRequest,
+  { known, signal, service: { logger } }: PageRequest,
   provider: LoginProvider,
   query: URLSearchParams,
   flow: NonNullable<BrowserState['flow']>,
 ): Promise<Proof | undefined> {
   const since = Date.now();
   const { idToken, acr, amr, authTime } = await provider.client.finish(query, flow, signal);
+  // No one has the ID token afterwards, so the log says how it was decided.
+  const steps: string[] = [];
+  const trace = (step: string) => void steps.push(step);
   const answer = await provider
-    .logIn(idToken, { audiences: [], signal })
+    .logIn(idToken, { audiences: [], signal, trace })
     .catch((error: unknown) => {
       throw new Error(withoutToken(asError(error).message, idToken));
     });
   if (answer.kind !== 'logged-in') {
     known.reason = answer.kind === 'rejected' ? answer.reason : 'unknown-user';
     known.subject = answer.kind === 'rejected' ? answer.subject : undefined;
+    const { authenticator, reason, subject } = known;
+    logger.warn({ provider: provider.name, authenticator, reason, subject, steps }, refusedToken);
     return undefined;
   }
   const { given, named, credential } = answer;
   const { groups, extra } = given;
+  if ((named.groups ?? []).length === 0) {
+    const { authenticator } = provider;
+    logger.warn(
+      { provider: provider.name, authenticator, username: named.username, steps },
+      noGroups,
+    );
+  }
   return {
     authenticator: provider.authenticator,
     since,
     given,
     named,
+    login: given.username,
     provider: {
       name: provider.name,
+      issuer: provider.issuer,
+      clientId: provider.clientId,
       ...(groups && { groups }),
       ...(extra && { extra }),
       ...(credential && { credential }),
@@ -118,12 +137,15 @@ async function prove(
   };
 }
 
+const refusedToken = 'ID token refused';
+const noGroups = 'user of a provider has no groups';
+
 /** Says on the page why a provider did not log the person in, and in the log what to do about it. */
 function providerProblem(
   { known, service: { logger } }: PageRequest,
   { name, authenticator }: LoginProvider,
   error: unknown,
-): ProviderProblem {
+): LoginProblem {
   if (error instanceof LoginError) {
     if (error.status === 429) return 'too-many';
     throw error;

@@ -32,15 +32,24 @@ export function loginPage(options: LoginPageOptions): string {
   const { attempt, passwords, providers, problem } = options;
   const logIn = attemptTexts.logIn(attempt.cluster);
   const hasBoth = passwords && providers.length > 0;
+  const sections = [
+    ...(passwords ? [passwordSection(options, hasBoth)] : []),
+    ...(providers.length > 0 ? [providerSection(options, hasBoth)] : []),
+  ];
   return layout(
     problem === undefined ? logIn : html`${problems[problem].title} - ${logIn}`,
     html`<h1>${logInHeading(attempt)}</h1>
 ${problem && problemBox(problems[problem].text)}
 ${addressWarning(attempt, attemptTexts.closePage)}
 ${facts(originOf(attempt))}
-${passwords ? passwordSection(options, hasBoth) : undefined}
-${providers.length > 0 ? providerSection(options, hasBoth) : undefined}`,
+${attempt.isOtherAddress ? undefined : html`<p>${attemptTexts.closePage}</p>`}
+${isOfProvider(problem) ? sections.reverse() : sections}`,
   );
+}
+
+/** Whether a problem is about a provider: the person most likely tries again there, and finds its link first. */
+function isOfProvider(problem: LoginProblem | undefined): boolean {
+  return problem?.startsWith('provider-') === true;
 }
 
 function problemBox(text: string): Html {
@@ -69,11 +78,12 @@ ${hasHeading ? html`<h2>${loginTexts.withPassword}</h2>` : undefined}
 }
 
 /**
- * Makes the attributes of the field to fill in next. The field has the focus, except below a warning: on a phone the
- * focus would scroll the warning away.
+ * Makes the attributes of the field to fill in next. The field has the focus, except below a warning or the links of
+ * providers: on a phone the focus would scroll them away.
  */
 function nextField(options: LoginPageOptions): Html {
-  const focus = options.attempt.isOtherAddress ? undefined : html` autofocus`;
+  const isElsewhere = options.attempt.isOtherAddress || isOfProvider(options.problem);
+  const focus = isElsewhere ? undefined : html` autofocus`;
   return html`${focus}${describedBy(options)}`;
 }
 
@@ -86,11 +96,13 @@ function describedBy({ attempt, problem }: LoginPageOptions): Html | undefined {
 
 /** Lists the providers as links, since browsers check the redirects of a form against `form-action`. */
 function providerSection(options: LoginPageOptions, hasHeading: boolean): Html {
-  const { path, passwords, providers } = options;
+  const { path, passwords, providers, problem } = options;
+  // The provider would return the same user without a question.
+  const query = problem === 'provider-refused' ? '?other' : '';
   const look = !passwords && providers.length === 1 ? 'button primary' : 'button';
   const links = providers.map(({ name, title }, index) => {
     const description = !passwords && index === 0 ? describedBy(options) : undefined;
-    const href = `${path}/provider/${encodeURIComponent(name.toWellFormed())}`;
+    const href = `${path}/provider/${encodeURIComponent(name.toWellFormed())}${query}`;
     return html`
 <li><a class="${look}" href="${href}"${description}>${loginTexts.provider(title)}</a></li>`;
   });

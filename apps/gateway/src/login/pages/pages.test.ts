@@ -55,6 +55,28 @@ describe('the login page', () => {
     expect(wordsOf(page)).not.toContain('another address');
   });
 
+  test('asks who has not started the login to close it, once', () => {
+    for (const one of [attempt, elsewhere]) {
+      const words = wordsOf(loginPage({ ...login, attempt: one }));
+      expect(
+        words.split('If you did not start this login yourself, close this page.'),
+      ).toHaveLength(2);
+    }
+  });
+
+  test('has the provider first after a problem there, which asks for another user after a refusal', () => {
+    const linkOf = (problem: LoginProblem | undefined) => {
+      const page = loginPage({ ...login, problem });
+      const isFirst = page.indexOf('/provider/okta') < page.indexOf('id="password"');
+      const [, query] = /href="\/login\/abc\/provider\/okta([^"]*)"/.exec(page) ?? [];
+      return [isFirst, query, page.includes('autofocus')];
+    };
+    expect(linkOf(undefined)).toEqual([false, '', true]);
+    expect(linkOf('wrong-credentials')).toEqual([false, '', true]);
+    expect(linkOf('provider-failed')).toEqual([true, '', false]);
+    expect(linkOf('provider-refused')).toEqual([true, '?other', false]);
+  });
+
   test('leaves out a cluster and a device that have no name', () => {
     const page = loginPage({
       ...login,
@@ -146,7 +168,7 @@ test('the pages before a login is given warn of another address', () => {
   const warning = 'This login was started from another address (192.0.2.7)';
   const page = loginPage({ ...login, attempt: elsewhere, problem: 'wrong-credentials' });
   expect(wordsOf(page)).toContain(warning);
-  expect(wordsOf(page)).toContain('If you did not start it yourself, close this page.');
+  expect(wordsOf(page)).toContain('If you did not start this login yourself, close this page.');
   expect(page).toContain('aria-describedby="problem warning"');
   expect(page).not.toContain('autofocus');
   expect(wordsOf(confirmPage({ ...confirm, attempt: elsewhere }))).toContain(warning);

@@ -20,7 +20,7 @@ export const attemptTexts = {
   warning: 'Warning',
   otherAddress: (address: Html) =>
     html`This login was started from another address (${address}) than the address of this browser.`,
-  closePage: 'If you did not start it yourself, close this page.',
+  closePage: 'If you did not start this login yourself, close this page.',
 };
 
 export const loginTexts = {
@@ -56,7 +56,7 @@ export const problems = {
   },
   'provider-failed': {
     title: 'Login at the provider failed',
-    text: `The answer of the provider does not belong to this login. Try again. ${callAdministrator}`,
+    text: `The provider's answer can't be used for this login. Try again. ${callAdministrator}`,
   },
   'provider-refused': {
     title: 'User not accepted',
@@ -82,7 +82,7 @@ export const codeTexts = {
   title: (logIn: Html) => html`Copy the code - ${logIn}`,
   heading: 'Copy this code',
   code: 'Code',
-  todo: 'Paste it where kubectl asks for it. It is valid for 60 seconds and only once.',
+  todo: 'Paste it where kubectl asks for it. It is valid for 60 seconds and only once. If it has expired, start again in the terminal.',
   warning:
     'Never give this code to anyone who called you or wrote to you. Only paste it into a terminal in which you started this login yourself.',
 };
@@ -101,6 +101,11 @@ export function waitText(seconds: number): string {
 }
 
 export const messages = {
+  home: {
+    title: 'Log in to Kubernetes',
+    text: 'People log in to Kubernetes clusters at this server.',
+    next: html`Run ${command} in your terminal. It opens the right page.`,
+  },
   expired: {
     title: 'Login expired',
     text: 'This login has expired, or its link is not complete.',
@@ -109,11 +114,11 @@ export const messages = {
   'unknown-cluster': {
     title: 'Unknown cluster',
     text: 'This login is for a cluster that this server does not know any more.',
-    next: html`Add the cluster again: run <code>kubectl sallyport init</code> with its name of today, or call your administrator.`,
+    next: html`Add the cluster again: run <code>kubectl sallyport init</code> with its current name, or call your administrator.`,
   },
   used: {
     title: 'Login already finished',
-    text: 'This login was completed or cancelled. Its link is valid only once.',
+    text: 'This login was completed or cancelled, or its code was not accepted. Its link is valid only once.',
     next: html`You can close this page. To log in again, run ${command} in your terminal.`,
   },
   cancelled: {
@@ -123,13 +128,13 @@ export const messages = {
   },
   'other-browser': {
     title: 'Other browser, or no cookies',
-    text: 'This browser did not begin this login, or it does not keep cookies of this site.',
-    next: 'Open the link in the browser in which you began, or allow cookies for this site. Then try again.',
+    text: 'This browser did not begin this login, the login has expired, or the browser does not keep cookies of this site.',
+    next: 'Open the link in the browser in which you began, start again in the terminal, or allow cookies for this site.',
   },
   forbidden: {
     title: 'Request refused',
-    text: 'The request did not come from a page of this login.',
-    next: startAgain,
+    text: 'The request did not come from a page of this login, or the address is not the address of this server.',
+    next: html`${startAgain} Use the URL that your administrator gave you.`,
   },
   'not-found': {
     title: 'Page not found',
@@ -154,7 +159,7 @@ export const messages = {
   error: {
     title: 'Internal error',
     text: 'The server could not answer because of an error of its own.',
-    next: `Try again. ${callAdministrator} The log of the server contains the error.`,
+    next: `Try again. ${callAdministrator} The server's log contains the error.`,
   },
 } as const satisfies Readonly<Record<string, MessageTexts>>;
 

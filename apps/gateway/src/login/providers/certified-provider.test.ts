@@ -54,7 +54,7 @@ test.each([
 ] as const)('a user logs in by %s with an ID token of %s', async (method, alg) => {
   await using provider = await start(method, alg);
   const client = clientOf(provider, method === 'none' ? { clientSecret: undefined } : {});
-  const { url, flow } = await client.begin(id, 'jane', signal);
+  const { url, flow } = await client.begin(id, { loginHint: 'jane' }, signal);
   const answer = await provider.logIn(url, jane);
   const { idToken, ...rest } = await client.finish(answer.searchParams, flow, signal);
   const [header, claims] = idToken.split('.').map((part) => Buffer.from(part, 'base64url'));
@@ -67,7 +67,7 @@ test.each([
 test('a user who cancels is denied', async () => {
   await using provider = await start('client_secret_basic');
   const client = clientOf(provider);
-  const { url, flow } = await client.begin(id, undefined, signal);
+  const { url, flow } = await client.begin(id, {}, signal);
   const answer = await provider.logIn(url, undefined);
   await expect(client.finish(answer.searchParams, flow, signal)).rejects.toMatchObject({
     kind: 'denied',
@@ -81,7 +81,7 @@ test.each([
 ])('%s fails', async (_title, changes, code) => {
   await using provider = await start('client_secret_basic');
   const client = clientOf(provider);
-  const { url, flow } = await client.begin(id, undefined, signal);
+  const { url, flow } = await client.begin(id, {}, signal);
   const answer = await provider.logIn(url, jane);
   const work = clientOf(provider, changes).finish(answer.searchParams, flow, signal);
   await expect(work).rejects.toMatchObject({
@@ -93,13 +93,13 @@ test.each([
 test('a code is good for one login, and only with the verifier of its own flow', async () => {
   await using provider = await start('client_secret_basic');
   const client = clientOf(provider);
-  const { url, flow } = await client.begin(id, undefined, signal);
+  const { url, flow } = await client.begin(id, {}, signal);
   const { searchParams } = await provider.logIn(url, jane);
-  const { verifier } = (await client.begin(id, undefined, signal)).flow;
+  const { verifier } = (await client.begin(id, {}, signal)).flow;
   const refused = { kind: 'failed', message: expect.stringContaining('invalid_grant') };
   const stolen = client.finish(searchParams, { ...flow, verifier }, signal);
   await expect(stolen).rejects.toMatchObject(refused);
-  const again = await client.begin(id, undefined, signal);
+  const again = await client.begin(id, {}, signal);
   const other = (await provider.logIn(again.url, jane)).searchParams;
   await client.finish(other, again.flow, signal);
   await expect(client.finish(other, again.flow, signal)).rejects.toMatchObject(refused);
@@ -109,9 +109,9 @@ test('an answer is for one flow of one provider', async () => {
   await using provider = await start('client_secret_basic');
   await using attacker = await start('client_secret_basic');
   const client = clientOf(provider);
-  const { url } = await client.begin(id, undefined, signal);
+  const { url } = await client.begin(id, {}, signal);
   const { searchParams } = await provider.logIn(url, jane);
-  const { flow } = await client.begin(id, undefined, signal);
+  const { flow } = await client.begin(id, {}, signal);
   const otherFlow = client.finish(searchParams, flow, signal);
   await expect(otherFlow).rejects.toMatchObject({
     kind: 'failed',

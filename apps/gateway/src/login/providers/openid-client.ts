@@ -57,12 +57,13 @@ export interface OpenIdClient {
    * Begins a login.
    *
    * @param id the id of the attempt, with which `state` begins
+   * @param proposed a name for the user, and a `prompt` in place of the config's
    * @returns where the browser goes
    * @throws ProviderError
    */
   begin(
     id: string,
-    loginHint: string | undefined,
+    proposed: { readonly loginHint?: string | undefined; readonly prompt?: string },
     signal: AbortSignal,
   ): Promise<{ readonly url: string; readonly flow: Flow }>;
   /**
@@ -79,7 +80,7 @@ export function createOpenIdClient(options: OpenIdClientOptions): OpenIdClient {
   const { clientId, redirectUri } = options;
   const discover = createDiscovery(options);
   return {
-    async begin(id, loginHint, signal) {
+    async begin(id, { loginHint, prompt = options.prompt }, signal) {
       const { authorization_endpoint: endpoint } = await discover(signal);
       const flow: Flow = {
         state: `${id}.${generateRandomState()}`,
@@ -95,7 +96,7 @@ export function createOpenIdClient(options: OpenIdClientOptions): OpenIdClient {
         nonce: flow.nonce,
         code_challenge: await calculatePKCECodeChallenge(flow.verifier),
         code_challenge_method: 'S256',
-        prompt: options.prompt,
+        prompt,
         login_hint: loginHint,
       };
       const url = new URL(endpoint);
@@ -164,6 +165,16 @@ const anotherClient = (where: string) =>
     'check clientId',
   );
 
+/**
+ * The errors that say that this client has no access. Other ones may be about a code that the provider has never issued, which
+ * anyone can bring.
+ */
+const clientErrors: ReadonlySet<unknown> = new Set([
+  'invalid_client',
+  'unauthorized_client',
+  'unsupported_grant_type',
+]);
+
 /** Sends the request for the tokens. */
 async function ask(
   { ca, onCall }: OpenIdClientOptions,
@@ -176,8 +187,7 @@ async function ask(
     // These statuses come with the code of an error: RFC 6749 section 5.2.
     const call = { where: url, url, ca, statuses: [200, 400, 401, 403], form };
     const { status, document } = await callProvider(call, signal);
-    // Anyone can send a code that no provider has issued.
-    isOk = status === 200 || Object(document).error === 'invalid_grant';
+    isOk = status === 200 || !clientErrors.has(Object(document).error);
     return Response.json(document, { status });
   } finally {
     onCall('token', isOk);

@@ -68,7 +68,10 @@ export function providerErrorOf(error: unknown, where: string, redirectUri: stri
     if (known === undefined)
       return new ProviderError('failed', `${where}: an error with an unknown code`, readLog);
     const fix = known.fix?.replace('redirectUri', redirectUri);
-    return new ProviderError(known.kind, `${where}: the error ${error.error}`, fix);
+    // Anyone can bring such an answer, and an outage that no one has must not wake an operator.
+    const isBrought = error instanceof AuthorizationResponseError && known.kind === 'unavailable';
+    const kind = isBrought ? 'failed' : known.kind;
+    return new ProviderError(kind, `${where}: the error ${error.error}`, fix);
   }
   if (error instanceof OperationProcessingError || error instanceof UnsupportedOperationError) {
     if (error.code === RESPONSE_IS_NOT_CONFORM)
