@@ -74,7 +74,9 @@ async function fromTerminal(target: Target, store: Store, lastName?: string) {
     const clusters = [...new Set(others.map(({ cluster }) => printable(cluster)))].join(', ');
     terminal.write(`Each cluster needs a login of its own. You stay logged in to ${clusters}\n`);
   }
-  const usual = lastName ?? known[0]?.username ?? accountName();
+  // The user of a login in the browser has a prefix, which the directory does not know.
+  const typed = known.find(({ proposal }) => proposal === undefined);
+  const usual = lastName ?? typed?.username ?? accountName();
   const username = target.username ?? (await askName(terminal, usual));
   const password = await terminal.ask(`Password of ${printable(username)}: `, true);
   if (password === '') throw usageFailure('the password is empty: not logged in');

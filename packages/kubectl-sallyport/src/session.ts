@@ -36,9 +36,13 @@ export async function usableSession(target: Target, store: Store): Promise<Sessi
 }
 
 /** Reads the cached session. @returns undefined even when it is of another user than the target */
-export function cachedSession({ username }: Target, store: Store) {
+export function cachedSession({ username, isProposed }: Target, store: Store) {
   const cached = store.read();
-  return username === undefined || cached?.session.username === username ? cached : undefined;
+  const isOwn =
+    username === undefined ||
+    cached?.session.username === username ||
+    (isProposed && cached?.session.proposal === username);
+  return isOwn ? cached : undefined;
 }
 
 /** Logs in, once for all processes that need it. @throws Failure with the command to run */
@@ -56,8 +60,10 @@ export async function logInOnce(target: Target, store: Store, login: Login): Pro
   if (lock.waited) throw await notLoggedIn(target, 'another kubectl could not log in');
   await refusePrompt();
   // While another kubectl waits for its browser, it has the lock.
-  if (login.source === undefined && !store.windows.allows())
-    throw await notLoggedIn(target, 'the browser window of the last 15 minutes led to no login');
+  if (login.source === undefined && login.mode !== 'print-url' && !store.windows.allows()) {
+    const why = 'the browser that kubectl started in the last 15 minutes led to no login';
+    throw await notLoggedIn(target, why);
+  }
   // `await` keeps the lock until the login has ended.
   return await newSession(target, store, login);
 }
@@ -112,7 +118,8 @@ async function sessionByPassword(
     const credentials = await source.read(target, store);
     const login = await logIn(target, { ...credentials, cluster, device });
     if (login !== undefined) {
-      const session = { url, cluster, username: credentials.username, ...login };
+      const { user, token, expiresAt } = login;
+      const session = { url, cluster, username: credentials.username, user, token, expiresAt };
       store.write(session);
       store.prompts.succeeded();
       store.windows.succeeded();

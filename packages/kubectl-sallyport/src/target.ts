@@ -16,6 +16,8 @@ export interface Target {
   readonly account?: string | undefined;
   /** The name of the user. Without one the user is asked. */
   readonly username?: string | undefined;
+  /** No option and no context names the user, only SALLYPORT_USERNAME: in a browser, the user is free to choose another account. */
+  readonly isProposed?: boolean | undefined;
 }
 
 /** Finds what a command is for: its options say it, and the extension of the cluster that kubectl hands over. */
@@ -31,7 +33,7 @@ export function targetFrom(
   // The CA in the extension belongs to the login server in the extension.
   const ofServer = config !== undefined && isUrlOf(config, login) ? config.ca : undefined;
   const ca = caFile === undefined ? ofServer : readCaFile(caFile);
-  return { url: login, cluster, ca, account, username: account ?? usernameOfEnvironment() };
+  return { url: login, cluster, ca, account, ...userFrom(account) };
 }
 
 function isUrlOf({ login }: ClusterConfig, url: string): boolean {
@@ -43,8 +45,12 @@ function isUrlOf({ login }: ClusterConfig, url: string): boolean {
   }
 }
 
-export function usernameOfEnvironment(): string | undefined {
-  return process.env.SALLYPORT_USERNAME || undefined;
+/** Finds the name of the user. @param required comes from an option or from a context */
+export function userFrom(required: string | undefined) {
+  const { SALLYPORT_USERNAME: proposed, SALLYPORT_PASSWORD_FILE: file } = process.env;
+  const username = required ?? (proposed || undefined);
+  // The password in a file is for this account.
+  return { username, isProposed: required === undefined && username !== undefined && !file };
 }
 
 /** Reads the CAs in a file as PEM. @throws Failure when there is no certificate in it */

@@ -1,7 +1,7 @@
 import { parseWords, type TargetOptions, tokenOptions } from './arguments.ts';
 import { Failure, usageFailure } from './failure.ts';
 import type { OwnContext } from './kubeconfig/entries.ts';
-import { type Target, targetFrom, usernameOfEnvironment } from './target.ts';
+import { type Target, targetFrom, userFrom } from './target.ts';
 import { shellWord } from './text.ts';
 
 /**
@@ -19,7 +19,7 @@ export async function targetOfUser(options: TargetOptions): Promise<Target> {
       `for another account, run: kubectl sallyport init ${target.url} --username NAME`,
     );
   }
-  return { ...target, username: options.username ?? account ?? usernameOfEnvironment() };
+  return { ...target, ...userFrom(options.username ?? account) };
 }
 
 function fromContext({ all, names, current }: Contexts, options: TargetOptions): Target {

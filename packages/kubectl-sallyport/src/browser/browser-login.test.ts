@@ -202,7 +202,9 @@ describe('as a plugin without a terminal', () => {
     expect([again.code, again.stdout, again.stderr]).toEqual([
       1,
       '',
-      expect.stringContaining('the browser window of the last 15 minutes led to no login\n'),
+      expect.stringContaining(
+        'and the browser that kubectl started in the last 15 minutes led to no login\n',
+      ),
     ]);
     // A user who runs the command may try again, and a success counts for kubectl as well.
     const own = client.run(['login', ...server.words], plugin);
@@ -253,7 +255,7 @@ describe('as a plugin without a terminal', () => {
 
   test('a cache folder that can not be written opens nothing', async () => {
     await using home = await temporaryFolder('browser');
-    const { client, server, plugin } = await desk(home.path);
+    const { client, server, plugin, opener } = await desk(home.path);
     await writeFile(join(home.path, 'file'), '');
     const env = { ...plugin, KUBECACHEDIR: join(home.path, 'file') };
     const { code, stderr } = await client.run(['token'], env);
@@ -261,7 +263,57 @@ describe('as a plugin without a terminal', () => {
       1,
       expect.stringContaining('only if the cache folder can be written'),
     ]);
-    expect(server.begun).toEqual([]);
+    expect(await opener.opened()).toEqual([]);
+    expect(server.begun).toHaveLength(1);
+  });
+
+  test.each([
+    ['a server that is down', { status: 503 }, {}, 'it answered 503'],
+    ['a missing program', {}, { PATH: '/nonexistent' }, 'xdg-open is not installed'],
+  ])('%s does not count as a window', async (_what, options, env, problem) => {
+    await using home = await temporaryFolder('browser');
+    const { client, server, plugin, opener } = await desk(home.path, options);
+    for (let time = 0; time < 2; time++) {
+      const { stderr } = await client.run(['token'], { ...plugin, ...env });
+      expect(stderr).toContain(problem);
+    }
+    expect(server.begun).toHaveLength(2);
+    expect(await opener.opened()).toEqual([]);
+  });
+
+  test('a window that another process has opened meanwhile is the only one', async () => {
+    await using home = await temporaryFolder('browser');
+    const { client, server, plugin, opener } = await desk(home.path, {
+      onBegin: () => client.beginWindow({ url: server.url, cluster: 'prod' }),
+    });
+    const { code, stderr } = await client.run(['token'], plugin);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining("can't open a browser: another kubectl has opened one\n"),
+    ]);
+    expect(await opener.opened()).toEqual([]);
+  });
+
+  test('a window counts while it is open, so that a process that is killed has opened it', async () => {
+    await using home = await temporaryFolder('browser');
+    const { client, server, plugin, opener } = await desk(home.path);
+    const run = client.terminal('echo $$ > pid; exec $PLUGIN token < /dev/null', plugin);
+    await opener.firstOpened();
+    process.kill(Number(await readFile(join(home.path, 'pid'), 'utf8')), 'SIGKILL');
+    await run.ended;
+    expect((await client.run(['token'], plugin)).stderr).toContain('led to no login\n');
+    expect(server.begun).toHaveLength(1);
+  });
+
+  test('--print-url opens no window, so none is counted', async () => {
+    await using home = await temporaryFolder('browser');
+    const { client, server, plugin } = await desk(home.path);
+    for (let time = 0; time < 2; time++) {
+      const running = client.run(['token', '--print-url'], plugin);
+      const login = await server.login(time);
+      await visit(login.port, `/?cancelled=${login.id}`);
+      expect((await running).stderr).toContain('the login was cancelled in the browser');
+    }
   });
 
   test('a program that is missing or fails ends it', async () => {
@@ -360,15 +412,99 @@ test('another user than the account of the context is refused, and their session
   expect((await readdir(client.cache)).filter((name) => name.endsWith('.json'))).toEqual([]);
 });
 
-test('the account of a context is the end of the name that Kubernetes sees', async () => {
+test.each([
+  ['Ada@example.com', 'oidc:ada@example.com', undefined],
+  ['ADA', 'ada', undefined],
+  ['ada', 'https://id.example/#ada', undefined],
+  ['ada', 'corp/ada', undefined],
+  ['ada', 'corp|ada', undefined],
+  ['ada', 'EXAMPLE\\ada', 'EXAMPLE\\ada'],
+  ['ada@example.com', 'corp:ada', 'Ada@Example.com'],
+  ['EXAMPLE\\ada', 'corp:ada', 'example\\ada'],
+])('the account %s accepts %s, for which %s was typed', async (wanted, user, typed) => {
   await using home = await temporaryFolder('browser');
-  const { client, server, env } = await desk(home.path, { user: 'oidc:ada@example.com' });
-  const words = ['--username', 'Ada@example.com', ...server.words];
-  const running = client.run(['login', ...words], env);
+  const { client, server, env } = await desk(home.path, { user, login: typed });
+  const words = ['--username', wanted, ...server.words];
+  const running = client.run(['login', '--print-url', ...words], env);
   const login = await server.login();
   await visit(login.port, `/?code=${server.confirm(login)}`);
   expect(await running).toMatchObject({ code: 0 });
   expect((await client.run(['token', ...words])).code).toBe(0);
+});
+
+test.each([
+  ['jane', 'corp:adm-jane', undefined],
+  ['jane', 'corp:adm-jane', 'adm-jane'],
+  ['jane', 'corp:jane2', 'jane2'],
+  ['jane', 'corp:mary.jane', undefined],
+  ['jane@example.com', 'corp:jane', 'jane'],
+])('the account %s does not accept %s, for which %s was typed', async (wanted, user, typed) => {
+  await using home = await temporaryFolder('browser');
+  const { client, server, env } = await desk(home.path, { user, login: typed });
+  const running = client.run(['login', '--print-url', '--username', wanted, ...server.words], env);
+  const login = await server.login();
+  await visit(login.port, `/?code=${server.confirm(login)}`);
+  expect((await running).stderr).toContain(`this login is for ${wanted}, but ${user} logged in`);
+  expect(server.requests.at(-1)).toBe('DELETE /v1/session');
+});
+
+test('SALLYPORT_USERNAME fills the form in, and another account is as good', async () => {
+  await using home = await temporaryFolder('browser');
+  const { client, server, plugin, opener } = await desk(home.path, { user: 'corp:bob' });
+  const env = { ...plugin, SALLYPORT_USERNAME: 'ada' };
+  const running = client.run(['token'], env);
+  const login = await server.login();
+  await opener.firstOpened();
+  expect(login.username).toBe('ada');
+  await visit(login.port, `/?code=${server.confirm(login)}`);
+  expect(await running).toMatchObject({ code: 0, stderr: '' });
+  // The session is for the next commands with this proposal, and not for another account that they need.
+  expect(await client.run(['token'], env)).toMatchObject({ code: 0 });
+  expect(await client.run(['whoami', ...server.words], env)).toMatchObject({ code: 0 });
+  const others = [
+    [['--username', 'ada'], {}],
+    [[], { SALLYPORT_USERNAME: 'eve' }],
+    // The password in a file is for the account in the variable.
+    [[], { SALLYPORT_PASSWORD_FILE: '/nonexistent' }],
+  ] as const;
+  for (const [words, changes] of others) {
+    const whoami = ['whoami', ...words, ...server.words];
+    const { stderr } = await client.run(whoami, { ...env, ...changes });
+    expect(stderr).toContain('not logged in to cluster prod');
+  }
+  expect(server.begun).toHaveLength(1);
+});
+
+test('--username is required even if SALLYPORT_USERNAME is set', async () => {
+  await using home = await temporaryFolder('browser');
+  const { client, server, env } = await desk(home.path, { user: 'corp:bob' });
+  const words = ['--print-url', '--username', 'ada', ...server.words];
+  const running = client.run(['login', ...words], { ...env, SALLYPORT_USERNAME: 'bob' });
+  const login = await server.login();
+  expect(login.username).toBe('ada');
+  await visit(login.port, `/?code=${server.confirm(login)}`);
+  expect((await running).stderr).toContain('this login is for ada, but corp:bob logged in');
+});
+
+test('a failure waits for a code that the server has, and its session is used', async () => {
+  await using home = await temporaryFolder('browser');
+  const redeemed = Promise.withResolvers<void>();
+  const { client, server, env } = await desk(home.path, { redeemed: redeemed.promise });
+  const line = `$PLUGIN login ${server.words.join(' ')} > answer`;
+  const run = client.terminal(line, env);
+  const login = await server.login();
+  await waitFor(() => run.shown().endsWith('Code, if the page shows one: '), 'the question');
+  const page = visit(login.port, `/?code=${server.confirm(login)}`);
+  await waitFor(() => server.requests.includes('POST /v1/sessions'), 'the code');
+  await visit(login.port, `/?cancelled=${login.id}`);
+  await waitFor(() => run.shown().endsWith('shows one: \r\n'), 'the end of the question');
+  // A code that comes now would come to a session that no one waits for.
+  expect((await visit(login.port, `/?code=${server.confirm(login)}`)).status).toBe(500);
+  redeemed.resolve();
+  expect((await page).html).toContain('You are logged in to cluster prod as corp:ada.');
+  expect(await run.ended).toBe(0);
+  expect(await readFile(join(home.path, 'answer'), 'utf8')).toMatch(/^logged in to cluster prod /);
+  expect(server.requests.filter((one) => one === 'POST /v1/sessions')).toHaveLength(1);
 });
 
 test.each([

@@ -26,6 +26,15 @@ interface Attempt extends Awaited<ReturnType<typeof beginLogin>> {
   readonly verifier: string;
   readonly listener: Listener | undefined;
   readonly opens: boolean;
+  /** Limits the windows of a plugin. */
+  readonly windows: Store['windows'] | undefined;
+}
+
+/** The end of an exchange: the page to show, and a session or an error unless the code is refused. */
+interface Exchange {
+  readonly page: Page;
+  readonly session?: Session;
+  readonly error?: unknown;
 }
 
 /** Logs in with a browser: its page sends the code to a port of this machine, or the user pastes it. @throws Failure */
@@ -37,10 +46,7 @@ export async function logInWithBrowser(
 ): Promise<Session> {
   const hasTerminal = login.source !== undefined;
   if (hasTerminal) store.prompts.begin();
-  // kubectl runs the plugin up to five times: what is not counted could open five windows.
-  const isLimited = login.isPlugin && !(store.windows.allows() && store.windows.begin());
-  if (isLimited && !hasTerminal)
-    throw await notLoggedIn(target, 'a browser opens only if the cache folder can be written');
+  const windows = login.isPlugin ? store.windows : undefined;
   const verifier = randomBytes(32).toString('base64url');
   const listener = way.listens ? await listen(hasTerminal) : undefined;
   try {
@@ -51,8 +57,10 @@ export async function logInWithBrowser(
       device: login.device,
       username: target.username,
     });
-    const opens = way.opens && !isLimited;
-    const session = await waitForLogin(target, login, { ...begun, verifier, listener, opens });
+    // Without a terminal, a plugin comes here only if it is allowed to open one.
+    const opens = way.opens && (!hasTerminal || (windows?.allows() ?? true));
+    const attempt = { ...begun, verifier, listener, opens, windows };
+    const session = await waitForLogin(target, login, attempt);
     store.write(session);
     store.prompts.succeeded();
     store.windows.succeeded();
@@ -76,14 +84,16 @@ async function listen(hasTerminal: boolean): Promise<Listener | undefined> {
 /** Waits for a code of the browser or of the user, for a failure, or for the end of the time. @throws Failure */
 async function waitForLogin(target: Target, login: Login, attempt: Attempt): Promise<Session> {
   const over = new AbortController();
+  const unneeded = new AbortController();
   const { promise, resolve, reject } = Promise.withResolvers<Session>();
   const fail = (why: string) => void notLoggedIn(target, why).then(reject, reject);
-  const results = new Map<string, ReturnType<typeof exchange>>();
+  const results = new Map<string, Promise<Exchange>>();
   let refused = 0;
   async function take(code: string): Promise<Page> {
     const known = results.get(code);
+    if (known === undefined && over.signal.aborted) return pages.failed;
     if (known === undefined && results.size === maxCodes) return pages.refused;
-    const result = known ?? exchange(target, code, attempt.verifier, over.signal);
+    const result = known ?? exchange(target, code, attempt.verifier, unneeded.signal);
     results.set(code, result);
     const { page, session, error } = await result;
     if (session !== undefined) resolve(session);
@@ -110,19 +120,31 @@ async function waitForLogin(target: Target, login: Login, attempt: Attempt): Pro
   asking.catch(reject);
   try {
     return await promise;
+  } catch (error) {
+    over.abort();
+    // The server may have a session for a code that it got before, and no one else could use or end it.
+    const session = await firstSession(results.values());
+    if (session === undefined) throw error;
+    return session;
   } finally {
     clearTimeout(timer);
     over.abort();
+    unneeded.abort();
     // The terminal is as before when the command goes on.
     await asking.catch(() => {});
   }
+}
+
+async function firstSession(exchanges: Iterable<Promise<Exchange>>): Promise<Session | undefined> {
+  const ended = await Promise.all(exchanges);
+  return ended.find(({ session }) => session !== undefined)?.session;
 }
 
 /** Opens the browser if it may, and shows the URL where someone reads it. @returns what to ask at a terminal */
 async function show(
   { cluster, url: server }: Target,
   { source, isPlugin, mode }: Login,
-  { url, listener, opens }: Attempt,
+  { url, listener, opens, windows }: Attempt,
   fail: (why: string) => void,
 ): Promise<CodeQuestion | undefined> {
   // Programs such as k9s have the whole screen, and a line of the plugin would damage it.
@@ -135,7 +157,7 @@ async function show(
     if (isAsking) process.stderr.write('\n');
     warn(`can't open a browser: ${reason}`, `open this URL yourself: ${url}`);
   };
-  if (opens) await openBrowser(url, onFail);
+  if (opens) await openWindow(url, windows, onFail);
   if (!isShown) return;
   const where = listener === undefined ? 'in a browser on any machine' : 'in your browser';
   const introduction = [
@@ -157,26 +179,57 @@ async function show(
   return { introduction, question: ifShown };
 }
 
-/** Exchanges a code for a session. @returns the page to show, and a session or an error unless the code is refused */
+/** Opens the browser. A window is counted before, because kubectl runs the plugin up to five times, and might end it. */
+async function openWindow(
+  url: string,
+  windows: Attempt['windows'],
+  onFail: (reason: string) => void,
+): Promise<void> {
+  // Two processes may have the lock, if one of them was stopped for a while.
+  if (windows?.allows() === false) return onFail('another kubectl has opened one');
+  if (windows?.begin() === false)
+    return onFail('kubectl opens one only if the cache folder can be written');
+  let isStarted = false;
+  try {
+    isStarted = await openBrowser(url, onFail);
+  } finally {
+    if (!isStarted) windows?.takeBack();
+  }
+}
+
+/** Exchanges a code for a session. It never rejects. */
 async function exchange(
   target: Target,
   code: string,
   verifier: string,
   signal: AbortSignal,
-): Promise<{ readonly page: Page; readonly session?: Session; readonly error?: unknown }> {
+): Promise<Exchange> {
   try {
     const found = await redeem(target, { code, verifier }, signal);
     if (found === undefined) return { page: pages.refused };
-    const { url, cluster, username: wanted } = target;
-    const { user } = found;
-    if (wanted !== undefined && !user.toLowerCase().endsWith(wanted.toLowerCase())) {
-      return { page: pages.otherUser(user, wanted), error: await refuse(target, wanted, found) };
-    }
-    const session = { url, cluster, username: wanted ?? user, ...found };
-    return { page: pages.loggedIn(user, cluster), session };
+    const { url, cluster, username: wanted, isProposed } = target;
+    const { user, token, expiresAt } = found;
+    const page = pages.loggedIn(user, cluster);
+    const session = { url, cluster, user, token, expiresAt };
+    if (wanted !== undefined && isAccount(wanted, found))
+      return { page, session: { ...session, username: wanted } };
+    if (wanted === undefined || isProposed)
+      return { page, session: { ...session, username: user, proposal: wanted ?? '' } };
+    return { page: pages.otherUser(user, wanted), error: await refuse(target, wanted, found) };
   } catch (error) {
     return { page: pages.failed, error };
   }
+}
+
+/**
+ * Says whether a login is for the account that someone named. The server says which name was typed on its page. Kubernetes may see another
+ * one, such as `corp:jane`: a prefix ends with a mark, or `jane` would accept `corp:adm-jane`.
+ */
+function isAccount(wanted: string, { user, login }: NewSession): boolean {
+  const name = wanted.toLowerCase();
+  const full = user.toLowerCase();
+  if (login?.toLowerCase() === name || full === name) return true;
+  return full.endsWith(name) && /[:/#|\\]$/.test(full.slice(0, full.length - name.length));
 }
 
 /** Ends the session of another user: kubectl must not use it in a context that names an account. */

@@ -82,11 +82,21 @@ test('a program that is missing or fails is reported', async () => {
   await using home = await temporaryFolder('opener');
   const reasons: string[] = [];
   vi.stubEnv('PATH', home.path);
-  await openBrowser(ownUrl, (reason) => reasons.push(reason), 'linux');
+  expect(await openBrowser(ownUrl, (reason) => reasons.push(reason), 'linux')).toBe(false);
   expect(reasons).toEqual(['xdg-open is not installed']);
   const { env } = await installOpener(home.path, 'exit 3');
   vi.stubEnv('PATH', env.PATH);
   await openBrowser(ownUrl, (reason) => reasons.push(reason), 'linux');
   await waitFor(() => reasons.length === 2, 'the end of the program');
   expect(reasons[1]).toBe('xdg-open failed with exit status 3');
+});
+
+test('a program that a signal ends is reported with the signal', async () => {
+  await using home = await temporaryFolder('opener');
+  const reasons: string[] = [];
+  const { env } = await installOpener(home.path, 'kill -TERM $$');
+  vi.stubEnv('PATH', env.PATH);
+  expect(await openBrowser(ownUrl, (reason) => reasons.push(reason), 'linux')).toBe(true);
+  await waitFor(() => reasons.length > 0, 'the end of the program');
+  expect(reasons).toEqual(['xdg-open was ended by SIGTERM']);
 });

@@ -23,23 +23,27 @@ function openerOf(platform: NodeJS.Platform): [program: string, ...words: string
  * Opens a URL in the user's browser, which outlives this command and gets none of its streams: kubectl reads standard output.
  *
  * @param onFail gets the reason; a program that is missing is reported before the promise ends
+ * @returns whether the program was started
  */
 export async function openBrowser(
   url: string,
   onFail: (reason: string) => void,
   platform: NodeJS.Platform = process.platform,
-): Promise<void> {
+): Promise<boolean> {
   const { spawn } = await import('node:child_process');
   const [program, ...words] = openerOf(platform);
   const child = spawn(program, [...words, url], { detached: true, stdio: 'ignore' });
   child.unref();
-  await new Promise<void>((resolve) => {
+  return await new Promise((resolve) => {
     child
-      .once('spawn', resolve)
+      .once('spawn', () => resolve(true))
       .once('error', (error) => {
         onFail(codeOf(error) === 'ENOENT' ? `${program} is not installed` : reasonOf(error));
-        resolve();
+        resolve(false);
       })
-      .once('exit', (code) => code === 0 || onFail(`${program} failed with exit status ${code}`));
+      .once('exit', (code, signal) => {
+        if (signal !== null) onFail(`${program} was ended by ${signal}`);
+        else if (code !== 0) onFail(`${program} failed with exit status ${code}`);
+      });
   });
 }

@@ -40,8 +40,11 @@ type Mode = Login['mode'];
 function place(letters: string, mode?: Mode) {
   const has = (letter: string) => letters.includes(letter);
   return {
-    ...{ mode, isPlugin: has('p'), hasTerminal: has('t') },
-    ...{ hasDisplay: has('d'), isForbidden: has('n') },
+    mode,
+    isPlugin: has('p'),
+    hasTerminal: has('t'),
+    hasDisplay: has('d'),
+    isForbidden: has('n'),
   };
 }
 

@@ -47,7 +47,10 @@ export function placeOf(
     );
   const ownsScreen = platform === 'darwin' || platform === 'win32';
   return {
-    ...{ mode, isPlugin, isForbidden: browser === 'never', hasTerminal: source !== undefined },
+    mode,
+    isPlugin,
+    isForbidden: browser === 'never',
+    hasTerminal: source !== undefined,
     hasDisplay: !(SSH_CONNECTION || SSH_TTY) && (ownsScreen || Boolean(DISPLAY || WAYLAND_DISPLAY)),
   };
 }

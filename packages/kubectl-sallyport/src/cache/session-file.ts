@@ -18,8 +18,10 @@ import { rightsProblem } from './folder.ts';
 export interface Session {
   readonly url: string;
   readonly cluster: string;
-  /** The name that was typed. */
+  /** The name that was typed, or that a context names. Otherwise it is `user`. */
   readonly username: string;
+  /** What SALLYPORT_USERNAME proposed, or an empty text, when the user chose an account in the browser. No one typed `username` then. */
+  readonly proposal?: string | undefined;
   /** The name that Kubernetes sees. */
   readonly user: string;
   readonly token: string;
@@ -96,24 +98,26 @@ function readOwn(file: string) {
 
 /** Reads what `writeSession` has written. @returns undefined for any other text */
 export function parseSession(text: string): Session | undefined {
-  const { version, url, cluster, username, user, token, expiresAt } = parseObject(text) ?? {};
+  const { version, url, cluster, username, user, token, expiresAt, proposal } =
+    parseObject(text) ?? {};
   const texts = [url, cluster, username, user, token].every(
     (one) => typeof one === 'string' && one !== '',
   );
   // `Date` can write no later time.
   const isTime = typeof expiresAt === 'number' && Math.abs(expiresAt) <= 8.64e15;
-  if (version !== layout || !texts || !isTime) return;
-  return { url, cluster, username, user, token, expiresAt } as Session;
+  const isProposal = proposal === undefined || typeof proposal === 'string';
+  if (version !== layout || !texts || !isTime || !isProposal) return;
+  return { url, cluster, username, proposal, user, token, expiresAt } as Session;
 }
 
 /** Writes a session so that others read the old one or the new one. @throws Error of Node */
 export function writeSession(
   file: string,
-  { url, cluster, username, user, token, expiresAt }: Session,
+  { url, cluster, username, proposal, user, token, expiresAt }: Session,
 ): void {
   replaceFile(
     file,
-    `${JSON.stringify({ version: layout, url, cluster, username, user, token, expiresAt })}\n`,
+    `${JSON.stringify({ version: layout, url, cluster, username, proposal, user, token, expiresAt })}\n`,
   );
 }
 

@@ -23,6 +23,10 @@ test('after three prompts without a login in 15 minutes there is no fourth', asy
   expect(limit().allows()).toBe(true);
   limit().begin();
   expect(limit().allows()).toBe(false);
+  limit().takeBack();
+  expect(limit().allows()).toBe(true);
+  limit().begin();
+  expect(limit().allows()).toBe(false);
   limit().succeeded();
   expect(limit().allows()).toBe(true);
 });

@@ -72,6 +72,7 @@ export function createPromptLimit(
   // A time in the future is from a clock that was wrong.
   const recent = () =>
     readTimes(file).filter((time) => time > now() - promptWindow && time <= now());
+  const write = (failed: readonly number[]) => replaceFile(file, `${JSON.stringify({ failed })}\n`);
   return {
     /** Returns false after too many recent prompts without a login. */
     allows: () => recent().length < max,
@@ -83,11 +84,13 @@ export function createPromptLimit(
     begin(): boolean {
       let isCounted = false;
       quietly(() => {
-        replaceFile(file, `${JSON.stringify({ failed: [...recent(), now()] })}\n`);
+        write([...recent(), now()]);
         isCounted = true;
       });
       return isCounted;
     },
+    /** Forgets the last prompt: no one saw it. */
+    takeBack: () => quietly(() => write(recent().slice(0, -1))),
     succeeded: () => quietly(() => rmSync(file, { force: true })),
   };
 }

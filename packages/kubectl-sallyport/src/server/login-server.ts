@@ -34,12 +34,18 @@ export async function logIn(
 /** Reads the answer to a login. @returns undefined when it is refused */
 export function newSessionOf(server: ServerAddress, answer: Answer) {
   if (answer.status === 401) return;
-  const { token, expiresAt, user } = bodyOf(server, answer, 201);
+  const { token, expiresAt, user, login } = bodyOf(server, answer, 201);
   const end = localEnd(expiresAt, answer);
   // kubectl puts the token into a header.
   if (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token) || Number.isNaN(end))
     throw unexpected(server);
-  return { token, user: userOf(server, user).name, expiresAt: end };
+  return {
+    token,
+    user: userOf(server, user).name,
+    // A server of an earlier version does not say it.
+    login: typeof login === 'string' ? login : undefined,
+    expiresAt: end,
+  };
 }
 
 /**

@@ -22,9 +22,13 @@ const randomText = (length: number) =>
 /** A login server with pages. A test does what people do there. */
 export async function browserLoginServer({
   user = 'corp:ada',
+  login: typed = undefined as string | undefined,
+  /** The server answers a right code then. */
+  redeemed = Promise.resolve(),
   ways = { browser: true, passwords: true } as object,
   answer = {} as object,
   seconds = 600,
+  onBegin = () => {},
   status = 201,
 } = {}) {
   const begun: Begun[] = [];
@@ -39,6 +43,7 @@ export async function browserLoginServer({
     if (request.url === '/v1/logins') {
       const login = { ...body, id: randomText(16) };
       begun.push(login);
+      onBegin();
       const expiresAt = new Date(Date.now() + seconds * 1000).toISOString();
       const page = `${url}/login/${randomBytes(150).toString('base64url')}`;
       return send(status, { id: login.id, url: page, expiresAt, ...answer });
@@ -50,8 +55,9 @@ export async function browserLoginServer({
     codes.delete(body.code);
     const digest = createHash('sha256').update(String(body.verifier)).digest('base64url');
     if (login?.challenge !== digest) return send(401, { code: 'wrong-code', message: 'no' });
-    const token = 'sps_browser';
-    return send(201, { token, user: { username: user }, expiresAt: '2999-01-01T00:00:00Z' });
+    await redeemed;
+    const session = { token: 'sps_browser', expiresAt: '2999-01-01T00:00:00Z' };
+    return send(201, { ...session, user: { username: user }, login: typed });
   });
   return {
     url,

@@ -39,6 +39,8 @@ export interface Client {
   terminal(line: string, env?: Variables): TerminalRun;
   /** Counts a prompt, as a process does that asks for a password and is killed. */
   beginPrompt(target: Target): void;
+  /** Counts a window of the browser, as a process does that opens one and is killed. */
+  beginWindow(target: Target): void;
   /** Puts a session of ada into its cache, which was used a minute ago. */
   cacheSession(
     target: Target,
@@ -80,6 +82,7 @@ export function createClient(home: string): Client {
       };
     },
     beginPrompt: (target) => createPromptLimit(join(cache, `${cacheName(target)}.prompts`)).begin(),
+    beginWindow: (target) => createPromptLimit(join(cache, `${cacheName(target)}.browser`)).begin(),
     cacheSession(target, { token = 'sp_cached', left = 3_600_000 } = {}) {
       mkdirSync(cache, { recursive: true, mode: 0o700 });
       const file = join(cache, `${cacheName(target)}.json`);
