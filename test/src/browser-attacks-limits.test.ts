@@ -1,3 +1,4 @@
+import { type ForgedProvider, startForgedProvider } from '@sallyport/test-servers/forged-provider';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -16,6 +17,7 @@ import { createAuthority } from './testing/certificates.ts';
 import { http2Client } from './testing/clients.ts';
 import type { Gateway } from './testing/gateway.ts';
 import { type LoginPlace, loginUrlOf, publicHost, startLogin } from './testing/login-gateway.ts';
+import { bringAnswer, goToProvider, withProviders } from './testing/provider-login.ts';
 import { openRawSocket } from './testing/raw-socket.ts';
 import { randomToken } from './testing/tokens.ts';
 
@@ -25,14 +27,17 @@ let place: LoginPlace;
 /** Machines: nothing is limited by address. */
 let open: LoginPlace;
 let gateway: Gateway;
+let provider: ForgedProvider;
 beforeAll(async () => {
+  provider = await startForgedProvider();
+  const { login, ...others } = withProviders({ one: { server: provider } });
   [place, open] = await Promise.all([
-    startLogin({ login: { browser: true, limits: { perAddress: '4/h' } } }),
+    startLogin({ ...others, login: { ...login, limits: { perAddress: '4/h' } } }),
     startLogin({ login: { browser: true, limits: { perAddress: '100000/s' } } }),
   ]);
   [gateway] = place.replicas.gateways as [Gateway];
 });
-afterAll(() => Promise.all([place[Symbol.asyncDispose](), open[Symbol.asyncDispose]()]));
+afterAll(() => Promise.all([place, open, provider].map((one) => one[Symbol.asyncDispose]())));
 
 const at = (localAddress: string) => ({ ask: place.ask, localAddress });
 
@@ -78,6 +83,25 @@ describe.concurrent('an address', () => {
     for (let count = 0; count < 40; count += 1) await beginLogin(here);
     await expect(beginLogin(here)).rejects.toThrow('answered 429');
     await beginLogin(at('127.0.1.6'));
+  });
+
+  test('is limited by answers of a provider that is down, each of which asks it again', async () => {
+    const here = at('127.0.1.9');
+    const [login, browser] = [await beginLogin(here), createFormBrowser(here)];
+    const url = await goToProvider(browser, login, 'one');
+    const answer = await provider.visit(url.href);
+    provider.forge({
+      answer: (path, right) => ({ ...right, ...(path === '/token' && { status: 503 }) }),
+    });
+    const known = new Map(browser.cookies);
+    const statuses: number[] = [];
+    while (statuses.length < 40) {
+      // A client of an attacker keeps its cookies.
+      for (const [name, value] of known) browser.cookies.set(name, value);
+      statuses.push((await bringAnswer(browser, answer)).status);
+    }
+    // The begin of the login is one of the forty requests.
+    expect(statuses).toEqual([...Array(39).fill(503), 429]);
   });
 
   test('is limited by forms that are no login as well', async () => {
