@@ -308,12 +308,16 @@ describe('as a plugin without a terminal', () => {
   test('--print-url opens no window, so none is counted', async () => {
     await using home = await temporaryFolder('browser');
     const { client, server, plugin } = await desk(home.path);
-    for (let time = 0; time < 2; time++) {
-      const running = client.run(['token', '--print-url'], plugin);
-      const login = await server.login(time);
-      await visit(login.port, `/?cancelled=${login.id}`);
-      expect((await running).stderr).toContain('the login was cancelled in the browser');
-    }
+    const first = client.run(['token', '--print-url'], plugin);
+    const begun = await server.login();
+    await visit(begun.port, `/?cancelled=${begun.id}`);
+    expect((await first).stderr).toContain('the login was cancelled in the browser');
+    // A window that another command has opened is no reason either.
+    client.beginWindow({ url: server.url, cluster: 'prod' });
+    const second = client.run(['token', '--print-url'], plugin);
+    const again = await server.login(1);
+    await visit(again.port, `/?cancelled=${again.id}`);
+    expect((await second).stderr).toContain('the login was cancelled in the browser');
   });
 
   test('a program that is missing or fails ends it', async () => {
