@@ -285,7 +285,9 @@ describe('kubectl without a terminal', () => {
     const all = [get(desk), get(desk)];
     await confirmIn(await nextUrl(desk), withPassword, site.place.people.alice, /^corp:alice$/);
     // A process that is slow to start finds the session.
-    const stderr = expect.stringMatching(/^(waiting for the login of another kubectl\n)?$/);
+    const stderr = expect.stringMatching(
+      /^(waiting for the login of another kubectl \(process \d+\)\n)?$/,
+    );
     for (const result of await Promise.all(all)) expect(result).toEqual({ ...done, stderr });
     expect(await desk.opened()).toHaveLength(1);
   });
@@ -301,7 +303,7 @@ describe('kubectl without a terminal', () => {
     const { code, stdout, stderr } = await ended;
     expect([shown, code, stdout]).toEqual([true, 1, '']);
     expect(stderr).toContain('the login was cancelled in the browser');
-    expect(stderr).toContain('the browser window of the last 15 minutes led to no login');
+    expect(stderr).toContain('the browser that kubectl started in the last 15 minutes led to no login');
     expect((await get(desk)).stderr).toContain('fix: run: kubectl sallyport login\n');
     expect(await desk.opened()).toHaveLength(1);
     // A login of the user ends the pause.

@@ -260,6 +260,30 @@ test('a block of the account in the directory ends a login in progress, and no s
   expect([listed.code, listed.stderr]).toEqual([3, expect.stringContaining('has no session of')]);
 });
 
+test('where only providers log people in, a password is refused as such, and so is a login for a cluster that is gone', async () => {
+  const [login, browser] = [await beginLogin(place), createFormBrowser(place)];
+  const { login: written, ...rest } = place.config as { readonly login: object };
+  const [gateway] = place.replicas.gateways;
+  if (gateway === undefined) throw new Error('no gateway');
+  const configure = async (config: object) => {
+    await gateway.configure(config as Record<string, unknown>);
+    await gateway.reload();
+  };
+  try {
+    const { staging } = clusters;
+    await configure({ ...rest, login: { ...written, authenticators: [], clusters: { staging } } });
+    const body = { username: 'jane', password: randomToken(), cluster: 'staging' };
+    const answer = await place.ask({ body });
+    expect([answer.status, answer.json?.code]).toEqual([400, 'bad-request']);
+    expect(answer.json?.message).toContain('this server takes no passwords');
+    const page = await browser.get(login.path);
+    expect([page.status, titleOf(page)]).toEqual([404, 'Unknown cluster']);
+  } finally {
+    await configure(place.config);
+  }
+  expect((await browser.get(login.path)).status).toBe(200);
+});
+
 test('without its provider in the config, or with another authenticator there, a session is refused', async () => {
   await join('gus');
   const [token, pending] = [await sessionAt('staff'), await codeAt('staff')];

@@ -303,7 +303,9 @@ test('several kubectl of a CI job log in once', async () => {
   expect(all).toEqual(
     Array.from({ length: 3 }, () => ({
       ...done,
-      stderr: expect.stringMatching(/^(waiting for the login of another kubectl\n)?$/),
+      stderr: expect.stringMatching(
+        /^(waiting for the login of another kubectl \(process \d+\)\n)?$/,
+      ),
     })),
   );
   expect((await sessionsOf(desk)).filter((one) => one.device === device)).toHaveLength(1);

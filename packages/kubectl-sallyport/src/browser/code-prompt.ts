@@ -29,7 +29,8 @@ export async function askForCode(
     else if (!code.startsWith(id))
       before = 'This code is for another login. Use the page that you opened with the URL above\n';
     else if ((await take(code)) === pages.refused)
-      before = 'The login server refused this code. A code is valid once, for 60 s\n';
+      before =
+        'The login server refused this code. A code is valid once, for 60 s: go back in the browser for another one\n';
     else return;
   }
 }

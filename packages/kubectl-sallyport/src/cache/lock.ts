@@ -22,11 +22,15 @@ const defaults = {
 /**
  * Takes the lock, and waits for the process that has it. A lock whose owner is gone is taken over.
  *
- * @param onWait is called once, before it waits
+ * @param onWait is called once, before it waits, with what the other process has written
  * @returns `waited`: another process had it before and released it, rather than ended without that
  * @throws Error of Node when the file can't be made
  */
-export async function acquireLock(file: string, onWait: () => void = () => {}, options = defaults) {
+export async function acquireLock(
+  file: string,
+  onWait: (owner: string) => void = () => {},
+  options = defaults,
+) {
   const content = `${JSON.stringify({ pid: process.pid, host: hostname(), id: randomUUID() })}\n`;
   let seen = '';
   let polls = 0;
@@ -47,7 +51,7 @@ export async function acquireLock(file: string, onWait: () => void = () => {}, o
       if (readIfThere(file) === content) break;
       continue;
     }
-    if (!waited) onWait();
+    if (!waited) onWait(now);
     waited = true;
     await delay(options.pollInterval);
   }

@@ -40,7 +40,11 @@ export function openStore(target: Target) {
     },
     /** Takes the lock. It waits for others that have it, with a line for the user. */
     async lock(): ReturnType<typeof acquireLock> {
-      const onWait = () => process.stderr.write('waiting for the login of another kubectl\n');
+      const onWait = (owner: string) => {
+        const { pid } = parseObject(owner) ?? {};
+        const which = typeof pid === 'number' ? ` (process ${pid})` : '';
+        process.stderr.write(`waiting for the login of another kubectl${which}\n`);
+      };
       try {
         if (problem === undefined) return await acquireLock(`${name}.lock`, onWait);
       } catch (error) {

@@ -137,7 +137,8 @@ export function createPendingLogins(redis: SharedRedis, now: () => number) {
       return found !== undefined && (await run(takeScript, id, found.sealed));
     },
     /**
-     * Takes a login by its code, which ends the attempt. A code whose secret part is wrong does not end it.
+     * Takes a login by its code, which ends the attempt. A code that is wrong or has expired does not end it: the person can
+     * get another one.
      *
      * @returns undefined if the code is unknown, was taken before, or has expired
      */
@@ -146,9 +147,9 @@ export function createPendingLogins(redis: SharedRedis, now: () => number) {
       const found = id === undefined ? undefined : await find(id);
       if (id === undefined || found === undefined) return undefined;
       const { login, sealed } = found;
-      const isRight = login.code !== undefined && isEqual(login.code.digest, secretDigest(code));
-      if (!isRight || !(await run(takeScript, id, sealed))) return undefined;
-      return (login.code?.until ?? 0) > now() ? login : undefined;
+      const { digest = '', until = 0 } = login.code ?? {};
+      if (!isEqual(digest, secretDigest(code)) || until <= now()) return undefined;
+      return (await run(takeScript, id, sealed)) ? login : undefined;
     },
   };
 }

@@ -82,7 +82,7 @@ export const codeTexts = {
   title: (logIn: Html) => html`Copy the code - ${logIn}`,
   heading: 'Copy this code',
   code: 'Code',
-  todo: 'Paste it where kubectl asks for it. It is valid for 60 seconds and only once. If it has expired, start again in the terminal.',
+  todo: 'Paste it where kubectl asks for it. It is valid for 60 seconds and only once. If it has expired, go back for another one.',
   warning:
     'Never give this code to anyone who called you or wrote to you. Only paste it into a terminal in which you started this login yourself.',
 };
