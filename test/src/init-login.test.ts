@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { copyFile, readFile, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
@@ -196,17 +197,18 @@ test('what it makes is a gateway with logins and robots, once Redis has its user
 });
 
 test('examples/login logs people in without a directory, and refuses a wrong password', async () => {
-  const line = await commandsIn('docs/login.md', 'npx -y pnpm@10 sallyport serve');
+  const line = await commandsIn('docs/login.md', 'SEALING_KEY=');
   const example = join(rootFolder, dirname(/--config (\S+)/.exec(line)?.[1] ?? ''));
   await using own = await startRedis();
   const place = await temporaryFolder('login-example');
   await copyFile(join(example, 'people.mjs'), join(place, 'people.mjs'));
   const config = (await readFile(join(example, 'gateway.yaml'), 'utf8'))
-    .replace('redis://127.0.0.1:6379', own.url)
+    .replaceAll('redis://127.0.0.1:6379', own.url)
     .replace('listen: 127.0.0.1:8444', 'listen: 127.0.0.1:0');
   await writeFile(join(place, 'gateway.yaml'), config);
   await using gateway = await startGateway({
     commandArguments: ['--config', join(place, 'gateway.yaml'), ...anyPort],
+    env: { SEALING_KEY: secret(randomBytes(32).toString('base64')) },
   });
   const attempt = (password: string) =>
     askLogin(loginUrlOf(gateway), {
@@ -225,6 +227,15 @@ test('examples/login logs people in without a directory, and refuses a wrong pas
   });
   expect(who.status).toBe(200);
   expect((await attempt('wrong')).status).toBe(401);
+  const challenge = randomBytes(32).toString('base64url');
+  const begun = await askLogin(loginUrlOf(gateway), {
+    ...{ path: '/v1/logins', body: { challenge } },
+    headers: { host: '127.0.0.1:8444' },
+  });
+  expect([begun.status, begun.json?.url]).toEqual([
+    201,
+    expect.stringMatching(/^http:\/\/127\.0\.0\.1:8444\/login\//),
+  ]);
 
   using client = http1Client(gateway.url);
   const people = (content: string) => `people_${Buffer.from(content).toString('base64url')}`;
