@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
-import { parse } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { loadConfig } from '../../config/load.ts';
 import { createAuthority, issueServer } from './certificates.ts';
 import { hostsOf } from './hosts.ts';
@@ -308,6 +308,23 @@ test('the rights of the Redis user are those of the documents', async () => {
   const texts = await Promise.all(pages.map((page) => readFile(new URL(page, docs), 'utf8')));
   const lines = texts.flatMap((text) => text.match(/^ *user sallyport on >PASSWORD .*$/gm) ?? []);
   expect(lines.map((line) => line.trim())).toContain(`user sallyport on >PASSWORD ${redisRights}`);
+});
+
+test('the provider that docs/login-browser.md adds fits the config that init writes', async () => {
+  await create({ redis, login: 'login.example.com' });
+  const page = await readFile(new URL('login-browser.md', docs), 'utf8');
+  const [, block = ''] = /^ *```yaml\n *# add to gateway\.yaml\n(.*?)^ *```$/ms.exec(page) ?? [];
+  const [written, added] = [parse(await read('gateway.yaml')), parse(block)];
+  const authenticators = [...written.authenticators, ...added.authenticators];
+  const login = { ...written.login, ...added.login };
+  expect(Object.keys(added)).toEqual(['authenticators', 'login']);
+  await writeFile(join(folder, 'secrets/sso'), 'x'.repeat(32));
+  await writeFile(join(folder, 'secrets/ldap-password'), 'y'.repeat(32));
+  const config = join(folder, 'browser.yaml');
+  await writeFile(config, stringify({ ...written, authenticators, login }));
+  const loaded = await loadConfig(config, {});
+  expect(Object.keys(loaded.login?.providers ?? {})).toEqual(['sso']);
+  expect(loaded.login?.browser).toBe(true);
 });
 
 test('what docs/login.md leaves to the user to fill in is what init writes', async () => {
