@@ -16,7 +16,7 @@ import { loginPage } from '../pages/login-page.ts';
 import { messagePage } from '../pages/message-page.ts';
 import { pageHeaders } from '../pages/page-headers.ts';
 import type { LoginProblem } from '../pages/texts.ts';
-import { browserOf, fromPending } from './browser-logins.ts';
+import { fromPending } from './browser-logins.ts';
 import { PageError } from './page-error.ts';
 import {
   beginState,
@@ -46,7 +46,8 @@ export function addPages(route: AddRoute, bodyTimeout: number, limits: LoginLimi
   });
   const answers = createShares();
   route('get', '/', 'page', async ({ context, service }) => {
-    browserOf(service);
+    if (service.browser === undefined)
+      throw new LoginError(404, 'not-found', 'there is no such request');
     context.set(pageHeaders({ publicUrl: service.config.publicUrl, listener: undefined }));
     context.type = 'html';
     context.body = messagePage({ kind: 'home' });
