@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, expect, test } from 'vitest';
-import { noteUse, writeSession } from './cache/session-file.ts';
 import { type Client, createClient, execInfo, type TerminalRun } from './testing/client.ts';
 
 /** A server of an earlier version, which is away when it gets a password. */
@@ -92,8 +91,8 @@ test('the prompt for a second cluster says why it asks, and offers the name that
   // No one typed the name of a login in the browser, and the directory does not know its prefix.
   const file = client.cacheSession({ url, cluster: 'new' });
   const session = JSON.parse(await readFile(file, 'utf8'));
-  writeSession(file, { ...session, username: 'oidc:bob', user: 'oidc:bob', proposal: '' });
-  noteUse(file, Date.now());
+  const ofBrowser = { ...session, username: 'oidc:bob', user: 'oidc:bob', proposal: '' };
+  await writeFile(file, JSON.stringify(ofBrowser));
   expect((await at('staging')).at(-1)).toBe('Username [ada]: ');
 });
 
