@@ -302,7 +302,7 @@ test('the person whom the provider names is shown and gets the session, whatever
       ),
     'the line about groups',
   );
-  expect(line).toMatchObject({ level: 'warn', provider: 'one', username: 'one:jane' });
+  expect(line).toMatchObject({ level: 'info', provider: 'one', username: 'one:jane' });
   expect(text).not.toContain('bob');
   const answer = await redeemCode(
     place,

@@ -275,7 +275,7 @@ test('where only providers log people in, a password is refused as such, and so 
     const body = { username: 'jane', password: randomToken(), cluster: 'staging' };
     const answer = await place.ask({ body });
     expect([answer.status, answer.json?.code]).toEqual([400, 'bad-request']);
-    expect(answer.json?.message).toContain('this server takes no passwords');
+    expect(answer.json?.message).toContain("this server doesn't accept passwords");
     const page = await browser.get(login.path);
     expect([page.status, titleOf(page)]).toEqual([404, 'Unknown cluster']);
   } finally {

@@ -160,7 +160,7 @@ test('explain says how a provider logged its user in, and that no one looks them
   expect(stdout).toContain('\nGROUPS of okta:dora, from authenticator okta\n');
   expect(stdout).toMatch(/\nstaff +okta:staff\n/);
   expect(stdout).toMatch(
-    /\nSESSION\nlogged in at provider okta at \S+, acr phr, amr pwd otp\nthe groups are those of the ID token; authenticator okta has no directory, so the account is not looked up again until the session ends at \S+\n/,
+    /\nSESSION\nlogged in at provider okta at \S+, acr phr, amr pwd otp\nthe groups come from the ID token; authenticator okta has no directory, so the account is not looked up again until the session ends at \S+\n/,
   );
   const inJson = JSON.parse((await operator.run(['explain', '-o', 'json'], token)).stdout);
   expect(inJson.session).toEqual({
@@ -205,7 +205,7 @@ test('explain says in which directory the user of a provider is looked up, and w
     /, from authenticator corp \(directory of entra\)\nBACKEND +KUBERNETES\nk8s-emil +corp:k8s-emil\n/,
   );
   expect(stdout).toMatch(
-    /\nSESSION\nlogged in at provider entra at \S+\nthe account is looked up in corp every 5m: its groups replace those of the ID token\n/,
+    /\nSESSION\nlogged in at provider entra at \S+\nthe account is looked up in corp every 5m: its groups replace the groups of the ID token\n/,
   );
 });
 

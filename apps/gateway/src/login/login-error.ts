@@ -76,7 +76,7 @@ export function noPasswords(): LoginError {
   return new LoginError(
     400,
     'bad-request',
-    'this server takes no passwords: log in with a browser. If your kubectl-sallyport can not, update it',
+    "this server doesn't accept passwords: log in with a browser. If your kubectl-sallyport can't, update it",
   );
 }
 

@@ -36,7 +36,7 @@ export interface LoginLimits {
   readonly passwords: RateLimit;
   /** Counts the logins of each user. */
   readonly logins: RateLimit;
-  /** Counts the pages of each attempt. */
+  /** Counts the pages of each address. */
   readonly pages: RateLimit;
 }
 
@@ -98,12 +98,13 @@ async function untilStep(begun: number, signal: AbortSignal): Promise<void> {
   await pause(Math.ceil(taken / refusalStep) * refusalStep - taken, signal).catch(() => undefined);
 }
 
-/** Answers with a new session. */
+/** Answers with a new session. @param login the name that the user typed on the page, or that the provider gave */
 export function answerSession(
   { context, known }: LoginRequest,
   { token, session, user }: NewSession,
+  login?: string,
 ): void {
   Object.assign(known, { token, session });
   context.status = 201;
-  context.body = { token, expiresAt: new Date(session.until), user };
+  context.body = { token, expiresAt: new Date(session.until), user, ...(login && { login }) };
 }

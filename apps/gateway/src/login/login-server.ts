@@ -97,8 +97,8 @@ const loginRate = (config: LoginConfig | undefined): Rate => ({
   per: 60_000,
 });
 
-/** Limits the pages of one attempt. A person needs ten, and each address can begin only so many attempts. */
-const pageRate: Rate = { count: 60, per: 60_000 };
+/** The pages of one address for each login that it may begin. Each takes a millisecond, and asks Redis. */
+const pagesPerLogin = 6;
 
 /** Creates the Koa app of the login server: the whole path of a request, from the outside in. */
 function createLoginApp(
@@ -116,7 +116,10 @@ function createLoginApp(
     createAddressLimit(requestRate, now),
   ];
   const logins = createRateLimit(() => loginRate(service()?.config), now);
-  const pages = createRateLimit(() => pageRate, now);
+  const pages = createAddressLimit(
+    () => ({ ...requestRate(), count: requestRate().count * pagesPerLogin }),
+    now,
+  );
   const router = createLoginRouter(bodyTimeout, { inFlight, passwords, logins, pages });
   const report = createReport(options);
   const app = new Koa();
@@ -239,8 +242,8 @@ const guesses: ReadonlySet<LoginAction> = new Set(['login', 'page-login', 'redee
 /** Whether a request counts for the limit of requests. A refused login does not: it counts as a password. */
 function isCounted(action: LoginAction, outcome: LoginOutcome): boolean {
   if (alwaysCounted.has(action) || outcome === 'invalid') return true;
-  // Each may cost the provider a request, whatever becomes of it.
-  if (action === 'provider-login') return outcome !== 'ok';
+  // An answer that logs no one in may have cost the provider a request.
+  if (action === 'provider-login') return outcome !== 'ok' && outcome !== 'limited';
   return !guesses.has(action) && (outcome === 'refused' || outcome === 'gone');
 }
 

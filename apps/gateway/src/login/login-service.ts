@@ -291,11 +291,27 @@ export async function createSession(
 }
 
 /** Returns the milliseconds that a session lasts at most. @throws LoginError if its provider is not in the config any more */
-function lifetimeOf({ config, browser }: LoginService, { provider }: Pick<Proof, 'provider'>) {
-  if (provider === undefined) return config.ttl;
-  const found = browser?.providers.get(provider.name);
+function lifetimeOf({ config, browser }: LoginService, proof: ProviderProof) {
+  if (proof.provider === undefined) return config.ttl;
+  const found = findProvider(browser?.providers.values() ?? [], proof);
   if (found === undefined) throw wrongCode();
   return Math.min(config.ttl, found.ttl);
+}
+
+type ProviderProof = Pick<Session, 'authenticator' | 'provider'>;
+
+/** Finds the provider at which someone logged in. Another provider may have its name now. */
+export function findProvider(
+  providers: Iterable<LoginProvider>,
+  { authenticator, provider }: ProviderProof,
+): LoginProvider | undefined {
+  return [...providers].find(
+    (one) =>
+      one.name === provider?.name &&
+      one.authenticator === authenticator &&
+      one.issuer === provider.issuer &&
+      one.clientId === provider.clientId,
+  );
 }
 
 /** Asks the session store, and logs why it failed. @throws LoginError if it did, or as `work` does */

@@ -21,7 +21,7 @@ import {
 import type { RefusedSession } from '../engine/sessions/with-sessions.ts';
 import { type RedisPool, settingsForReviews } from '../engine/shared-redis/redis-pool.ts';
 import type { ProbedRedis } from '../engine/shared-redis/shared-redis.ts';
-import type { LoginProvider } from '../login/login-service.ts';
+import { findProvider, type LoginProvider } from '../login/login-service.ts';
 import type { OpenIdClientOptions } from '../login/providers/openid-client.ts';
 import { createTokenFingerprint } from '../observe/audit/entry.ts';
 import { assembleDirectory, requireDirectories } from './assemble-directory.ts';
@@ -266,16 +266,10 @@ function sessionParts(
       (session, context) => one.users.authenticate(writeSessionUser(session), context),
     ]),
   );
-  const usersOf = ({ authenticator, provider }: Session) => {
-    if (provider === undefined) return users.get(authenticator);
-    // Another provider may have the name of an earlier one.
-    const isOwn = (one: LoginProvider) =>
-      one.name === provider.name &&
-      one.authenticator === authenticator &&
-      one.issuer === provider.issuer &&
-      one.clientId === provider.clientId;
-    return providers.find(isOwn)?.users;
-  };
+  const usersOf = (session: Session) =>
+    session.provider === undefined
+      ? users.get(session.authenticator)
+      : findProvider(providers, session)?.users;
   return {
     texts: createSessionTexts(cache.redis?.sealingKeys ?? []),
     clusters: login?.clusters ?? {},

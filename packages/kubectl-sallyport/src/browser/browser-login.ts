@@ -222,8 +222,9 @@ async function exchange(
 }
 
 /**
- * Says whether a login is for the account that someone named. The server says which name was typed on its page. Kubernetes may see another
- * one, such as `corp:jane`: a prefix ends with a mark, or `jane` would accept `corp:adm-jane`.
+ * Says whether a login is for the account that someone named. The server says which name was typed on its page, or which name the
+ * provider gave. Kubernetes may see another one, such as `corp:jane`: a prefix ends with a mark, or `jane` would accept
+ * `corp:adm-jane`.
  */
 function isAccount(wanted: string, { user, login }: NewSession): boolean {
   const name = wanted.toLowerCase();

@@ -42,7 +42,7 @@ export function newSessionOf(server: ServerAddress, answer: Answer) {
   return {
     token,
     user: userOf(server, user).name,
-    // A server of an earlier version does not say it.
+    // Only the answer to a login in a browser has it.
     login: typeof login === 'string' ? login : undefined,
     expiresAt: end,
   };

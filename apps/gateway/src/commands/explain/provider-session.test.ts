@@ -21,9 +21,9 @@ const configOf = (groups?: DirectoryConfig['groups']) =>
   }) as unknown as GatewayConfig;
 
 test.each([
-  ['replace', 'its groups replace those of the ID token'],
-  ['add', 'its groups are added to those of the ID token'],
-  ['keep', 'the groups are those of the ID token'],
+  ['replace', 'its groups replace the groups of the ID token'],
+  ['add', 'its groups are added to the groups of the ID token'],
+  ['keep', 'the groups come from the ID token'],
 ] as const)('the groups of a user whose directory says %s', (groups, said) => {
   expect(sessionLines(configOf(groups), session)).toEqual([
     'logged in at provider okta at 2030-01-31T12:00:00Z, proved who they are there at 2030-01-31T11:00:00Z',
@@ -33,6 +33,6 @@ test.each([
 
 test('without a directory, the account is not looked up again until the session ends', () => {
   expect(sessionLines(configOf(), session)[1]).toBe(
-    'the groups are those of the ID token; authenticator oidc has no directory, so the account is not looked up again until the session ends at 2030-01-31T20:00:00Z',
+    'the groups come from the ID token; authenticator oidc has no directory, so the account is not looked up again until the session ends at 2030-01-31T20:00:00Z',
   );
 });

@@ -28,9 +28,9 @@ export function sessionJson({ authenticator, since, until, provider }: ProviderS
 }
 
 const groupsBy = {
-  replace: 'its groups replace those of the ID token',
-  add: 'its groups are added to those of the ID token',
-  keep: 'the groups are those of the ID token',
+  replace: 'its groups replace the groups of the ID token',
+  add: 'its groups are added to the groups of the ID token',
+  keep: 'the groups come from the ID token',
 } satisfies Readonly<Record<DirectoryConfig['groups'], string>>;
 
 /** Says how the user logged in, where their groups are from, and who finds out about a disabled account. */
@@ -48,7 +48,7 @@ export function sessionLines(
   const directory = authenticators.find((one) => one.name === authenticator)?.directory;
   const account =
     directory === undefined
-      ? `the groups are those of the ID token; authenticator ${authenticator} has no directory, so the account is not looked up again until the session ends at ${momentText(until)}`
+      ? `the groups come from the ID token; authenticator ${authenticator} has no directory, so the account is not looked up again until the session ends at ${momentText(until)}`
       : `the account is looked up in ${directory.authenticator} every ${humanDuration(directory.refresh)}: ${groupsBy[directory.groups]}`;
   return [login.join(', '), account];
 }

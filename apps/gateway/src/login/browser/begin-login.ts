@@ -1,12 +1,13 @@
-import type { Decision } from '@sallyport/authenticator';
+import type { Decision, UserInfo } from '@sallyport/authenticator';
 import { asError } from '../../base/logging/error-fields.ts';
 import { attemptLifetime, idLength, isVerifier, randomText } from '../attempts/attempt.ts';
-import { unavailable, wrongCode } from '../login-error.ts';
+import { type LoginError, unavailable, uncheckedLogin, wrongCode } from '../login-error.ts';
 import { answerSession, type LoginRequest } from '../login-request.ts';
 import {
   type BrowserLogins,
   chooseCluster,
   createSession,
+  findProvider,
   type LoginService,
   type Proof,
   parseBrowserBody,
@@ -30,7 +31,7 @@ export async function beginLogin(request: LoginRequest, body: unknown): Promise<
 
 /** Makes a session for the client that began a login. A client with another verifier ends the login. */
 export async function redeemCode(request: LoginRequest, body: unknown): Promise<void> {
-  const { context, service, address, signal, known } = request;
+  const { service, address, signal, known } = request;
   known.action = 'redeem';
   const { pending, revocations, blocks } = browserOf(service);
   const { code, verifier } = parseCodeBody(body);
@@ -51,51 +52,56 @@ export async function redeemCode(request: LoginRequest, body: unknown): Promise<
     known.reason = 'wrong-verifier';
     throw wrongCode();
   }
-  if (revocations.isRevoked(revision, named.username, code)) {
-    known.reason = 'revoked';
-    throw wrongCode();
-  }
-  const today = await userNow(service, proof, signal);
-  if (today.kind !== 'authenticated' || isBlocked(blocks, proof)) {
-    known.reason = today.kind === 'rejected' ? today.reason : 'blocked';
-    throw wrongCode();
-  }
+  const current = await currentUser(service, proof, signal);
+  const refused = (reason: string): LoginError => {
+    known.reason = reason;
+    return wrongCode();
+  };
+  if (current.kind === 'rejected') throw refused(current.reason);
+  const isSame = current.kind === 'authenticated' && current.user.username === named.username;
+  if (!isSame) throw refused('unknown-user');
+  // These come last: nothing is waited for between them and the new session.
+  if (revocations.isRevoked(revision, named.username, code)) throw refused('revoked');
+  const { user } = current;
+  if (isBlocked(blocks, user, provider)) throw refused('blocked');
   const cluster = chooseCluster(service.config, attempt.cluster);
   const place = { cluster, device: attempt.device, address };
-  const { user: now } = today;
-  answerSession(request, await createSession(service, { ...proof, named: now }, place, signal));
-  Object.assign(context.body as object, { login: proof.login });
+  const created = await createSession(service, { ...proof, named: user }, place, signal);
+  answerSession(request, created, proof.login);
 }
 
 /**
- * Asks about a user of a provider again: their account in a directory may have been blocked or disabled since they logged in.
+ * Asks about a user of a provider again: since they logged in, their account in a directory may have been blocked or disabled. The
+ * answer is as old as `refresh` of the directory allows.
  *
  * @throws LoginError if the directory can't be asked
  */
-async function userNow(
+async function currentUser(
   { browser, logger }: LoginService,
-  { given, named, since, provider }: Proof,
+  proof: Proof,
   signal: AbortSignal,
 ): Promise<Decision> {
+  const { given, named, since, provider } = proof;
   if (provider === undefined) return { kind: 'authenticated', user: named };
-  const users = browser?.providers.get(provider.name)?.users;
-  if (users === undefined) throw wrongCode();
+  const found = findProvider(browser?.providers.values() ?? [], proof);
+  if (found === undefined) return { kind: 'rejected', reason: 'unknown-user' };
   const session = { username: given.username, uid: given.uid, since, provider };
   try {
-    return await users(session, { audiences: [], signal });
+    return await found.users(session, { audiences: [], signal });
   } catch (error) {
-    logger.warn({ provider: provider.name, reason: asError(error).message }, userUnchecked);
-    throw unavailable('the directory');
+    const fields = { provider: provider.name, reason: asError(error).message };
+    logger.warn(fields, 'user of a provider could not be checked');
+    throw uncheckedLogin(false);
   }
 }
 
-const userUnchecked = 'user of a provider could not be checked';
-
 /** Whether a user was blocked after they logged in. The session would be refused, but only until the end of the block. */
-function isBlocked(blocks: BrowserLogins['blocks'], { named, provider }: Proof): boolean {
+function isBlocked(
+  blocks: BrowserLogins['blocks'],
+  { username, groups = [] }: UserInfo,
+  provider: Proof['provider'],
+): boolean {
   const { credential } = provider ?? {};
-  const block =
-    blocks.ofUser(named.username, named.groups ?? []) ??
-    (credential && blocks.ofCredential(credential));
+  const block = blocks.ofUser(username, groups) ?? (credential && blocks.ofCredential(credential));
   return block !== undefined;
 }

@@ -130,13 +130,14 @@ test('a text that is no attempt has no page', () => {
     expect(() => pageRequest(requestFor(text).request, limits)).toThrow('expired');
 });
 
-test('an attempt has a number of pages, and takes none of another one', () => {
+test('an address has a number of pages, and takes none of another one', () => {
   const few = pageLimit(2);
-  const [one, two] = [attemptOf(), attemptOf()];
-  const open = ({ sealed }: typeof one) => pageRequest(requestFor(sealed).request, few);
-  for (const attempt of [one, one, two]) expect(open(attempt).attempt.id).toBe(attempt.id);
-  expect(() => open(one)).toThrow('too many pages of this login');
-  expect(open(two).attempt.id).toBe(two.id);
+  const open = (address: string) =>
+    pageRequest(requestFor(attemptOf().sealed, { address }).request, few).address;
+  for (const address of ['192.0.2.1', '192.0.2.1', '192.0.2.2'])
+    expect(open(address)).toBe(address);
+  expect(() => open('192.0.2.1')).toThrow('too many pages for this address');
+  expect(open('192.0.2.2')).toBe('192.0.2.2');
 });
 
 test('a browser at another address is told so, but not one in the same network of IPv6', () => {

@@ -17,7 +17,12 @@ export interface PageRequest extends LoginRequest {
   readonly path: string;
 }
 
-/** Finds the attempt in the path. @throws PageError if it is not ours or has expired; LoginError if it has had too many pages */
+/**
+ * Finds the attempt in the path.
+ *
+ * @throws PageError if no gateway wrote it, it has expired, or its cluster is gone
+ * @throws LoginError if the address asks for too many pages
+ */
 export function pageRequest(
   request: LoginRequest,
   limits: Pick<LoginLimits, 'pages'>,
@@ -39,8 +44,8 @@ export function requestOf(
   Object.assign(request.known, { device, cluster });
   if (cluster !== undefined && !Object.hasOwn(request.service.config.clusters, cluster))
     throw new PageError('unknown-cluster', 404);
-  const taken = pages.take(attempt.id);
-  if (typeof taken === 'number') throw tooMany('too many pages of this login', taken);
+  const taken = pages.take(request.address);
+  if (typeof taken === 'number') throw tooMany('too many pages for this address', taken);
   return { ...request, browser, attempt, path: `/login/${sealed}` };
 }
 

@@ -44,7 +44,7 @@ export function addPages(route: AddRoute, bodyTimeout: number, limits: LoginLimi
     count: 512,
     bytes: 4 * 1024 * 1024,
   });
-  const answers = createShares();
+  const answersInProgress = createShares();
   route('get', '/', 'page', async ({ context, service }) => {
     if (service.browser === undefined)
       throw new LoginError(404, 'not-found', 'there is no such request');
@@ -54,7 +54,11 @@ export function addPages(route: AddRoute, bodyTimeout: number, limits: LoginLimi
   });
   // Before the paths of attempts, one of which would fit it.
   route('get', '/login/callback/:provider', 'provider-login', async (request) => {
-    const { page, state, problem, proof } = await finishAtProvider(request, answers, limits);
+    const { page, state, problem, proof } = await finishAtProvider(
+      request,
+      answersInProgress,
+      limits,
+    );
     setState(page, state);
     if (proof === undefined) return showLogin(page, state, problem);
     await showConfirmation(page, state, proof, limits);

@@ -17,7 +17,7 @@ export async function beginAtProvider(page: PageRequest) {
   const { attempt: sealed = '', provider: name = '' } = context.params as Record<string, string>;
   const provider = providerOf(page, browser.providers, name);
   try {
-    // After a refusal, the person wants to be another user there.
+    // After a refusal, the person wants to be another user there. A `prompt` of the config asks for one as well.
     const isOther = context.querystring === 'other';
     const hint = isOther ? undefined : attempt.username;
     const { url, flow } = await provider.client.begin(
@@ -41,6 +41,9 @@ function providerOf(
   Object.assign(known, { provider: name, authenticator: provider.authenticator });
   return provider;
 }
+
+/** The limits of what the log says of an ID token. A directory adds its searches. */
+const [maxSteps, maxStepLength] = [8, 200];
 
 /** What becomes of the answer of a provider: the person's proof, or why there is none. */
 interface ProviderAnswer {
@@ -95,7 +98,9 @@ async function prove(
   const { idToken, acr, amr, authTime } = await provider.client.finish(query, flow, signal);
   // No one has the ID token afterwards, so the log says how it was decided.
   const steps: string[] = [];
-  const trace = (step: string) => void steps.push(step);
+  const trace = (step: string) => {
+    if (steps.length < maxSteps) steps.push(withoutToken(step, idToken).slice(0, maxStepLength));
+  };
   const answer = await provider
     .logIn(idToken, { audiences: [], signal, trace })
     .catch((error: unknown) => {
@@ -103,19 +108,22 @@ async function prove(
     });
   if (answer.kind !== 'logged-in') {
     known.reason = answer.kind === 'rejected' ? answer.reason : 'unknown-user';
-    known.subject = answer.kind === 'rejected' ? answer.subject : undefined;
+    const { subject: given = '' } = answer.kind === 'rejected' ? answer : {};
+    known.subject = withoutToken(given, idToken) || undefined;
     const { authenticator, reason, subject } = known;
-    logger.warn({ provider: provider.name, authenticator, reason, subject, steps }, refusedToken);
+    logger.warn(
+      { provider: provider.name, authenticator, reason, subject, steps },
+      'ID token refused',
+    );
     return undefined;
   }
   const { given, named, credential } = answer;
   const { groups, extra } = given;
   if ((named.groups ?? []).length === 0) {
     const { authenticator } = provider;
-    logger.warn(
-      { provider: provider.name, authenticator, username: named.username, steps },
-      noGroups,
-    );
+    const fields = { provider: provider.name, authenticator, username: named.username, steps };
+    // A config may map no groups, and bind roles to users alone.
+    logger.info(fields, 'user of a provider has no groups');
   }
   return {
     authenticator: provider.authenticator,
@@ -136,9 +144,6 @@ async function prove(
     },
   };
 }
-
-const refusedToken = 'ID token refused';
-const noGroups = 'user of a provider has no groups';
 
 /** Says on the page why a provider did not log the person in, and in the log what to do about it. */
 function providerProblem(

@@ -43,7 +43,7 @@ ${problem && problemBox(problems[problem].text)}
 ${addressWarning(attempt, attemptTexts.closePage)}
 ${facts(originOf(attempt))}
 ${attempt.isOtherAddress ? undefined : html`<p>${attemptTexts.closePage}</p>`}
-${isOfProvider(problem) ? sections.reverse() : sections}`,
+${isOfProvider(problem) ? sections.toReversed() : sections}`,
   );
 }
 

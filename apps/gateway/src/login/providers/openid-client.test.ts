@@ -125,6 +125,10 @@ describe('the URL for the browser', () => {
     expect(one.url).not.toMatch(/prompt|login_hint/);
     const asked = await client.begin(id, { prompt: 'login' }, signal);
     expect(new URL(asked.url).searchParams.get('prompt')).toBe('login');
+    // The operator knows what the provider understands.
+    const chosen = setUp(provider, { prompt: 'select_account' }).client;
+    const { searchParams } = new URL((await chosen.begin(id, { prompt: 'login' }, signal)).url);
+    expect(searchParams.get('prompt')).toBe('select_account');
   });
 });
 
@@ -403,6 +407,14 @@ describe('the token endpoint', () => {
     // The others may be about a code that no provider has issued, which anyone can bring.
     const isOurs = ['invalid_client', 'unauthorized_client'].includes(error);
     expect(calls).toEqual(['discovery ok', isOurs ? 'token failed' : 'token ok']);
+  });
+
+  test('that refuses this client without a word is an error of it', async () => {
+    await using provider = await startForgedProvider();
+    const { finish, flow, calls } = await begin(provider);
+    provider.answers['/token'] = (_request, response) => response.writeHead(403).end('{}');
+    expect(await failureOf(finish(), flow)).toMatch(/^unavailable: .*an error without a code/);
+    expect(calls).toEqual(['discovery ok', 'token failed']);
   });
 
   test.each([

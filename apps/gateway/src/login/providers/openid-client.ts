@@ -57,7 +57,7 @@ export interface OpenIdClient {
    * Begins a login.
    *
    * @param id the id of the attempt, with which `state` begins
-   * @param proposed a name for the user, and a `prompt` in place of the config's
+   * @param proposed a name for the user, and a `prompt` if the config has none
    * @returns where the browser goes
    * @throws ProviderError
    */
@@ -80,7 +80,7 @@ export function createOpenIdClient(options: OpenIdClientOptions): OpenIdClient {
   const { clientId, redirectUri } = options;
   const discover = createDiscovery(options);
   return {
-    async begin(id, { loginHint, prompt = options.prompt }, signal) {
+    async begin(id, { loginHint, prompt }, signal) {
       const { authorization_endpoint: endpoint } = await discover(signal);
       const flow: Flow = {
         state: `${id}.${generateRandomState()}`,
@@ -96,7 +96,8 @@ export function createOpenIdClient(options: OpenIdClientOptions): OpenIdClient {
         nonce: flow.nonce,
         code_challenge: await calculatePKCECodeChallenge(flow.verifier),
         code_challenge_method: 'S256',
-        prompt,
+        // What the operator chose is what the provider understands.
+        prompt: options.prompt ?? prompt,
         login_hint: loginHint,
       };
       const url = new URL(endpoint);
@@ -187,7 +188,9 @@ async function ask(
     // These statuses come with the code of an error: RFC 6749 section 5.2.
     const call = { where: url, url, ca, statuses: [200, 400, 401, 403], form };
     const { status, document } = await callProvider(call, signal);
-    isOk = status === 200 || !clientErrors.has(Object(document).error);
+    const { error } = Object(document);
+    const isClientRefused = clientErrors.has(error) || (status !== 400 && error === undefined);
+    isOk = status === 200 || !isClientRefused;
     return Response.json(document, { status });
   } finally {
     onCall('token', isOk);
