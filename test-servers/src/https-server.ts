@@ -15,7 +15,7 @@ export interface HttpsServer extends AsyncDisposable {
   readonly asked: string[];
   /** Refuses connections from now on, and cuts those that are open. */
   stop(): Promise<void>;
-  /** Answers again, after `stop` or `hang`. A request that came while it hung is never answered. */
+  /** Ends what `stop` or `hang` began. A request that came while it hung is never answered. */
   start(): Promise<void>;
   /** Accepts connections and requests from now on, and answers none. */
   hang(): void;

@@ -139,7 +139,7 @@ test('with a page of consent, the code comes after it', async () => {
   expect((await flow.exchange(answer)).status).toBe(200);
 });
 
-test('it is down, hangs and answers again at the same address', async () => {
+test('it is down, hangs and recovers at the same address', async () => {
   const provider = await start();
   await provider.stop();
   expect(await errorOf(discover(provider))).toMatchObject({ code: 'ECONNREFUSED' });

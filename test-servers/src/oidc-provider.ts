@@ -12,7 +12,7 @@ import { type HttpsServer, startHttpsServer } from './https-server.ts';
 import { extend } from './tcp-server.ts';
 import { type Visitor, visitor } from './visitor.ts';
 
-/** A person whom the provider knows. */
+/** A person with an account at the provider. */
 export interface OpenIdAccount {
   readonly sub: string;
   /** What they type into the fields `login` and `password` of its page. */

@@ -76,7 +76,7 @@ test('while the cache Redis is down, pages say so, and logins at a terminal go o
   const { code, verifier } = await codeWithPassword(place, person);
   await redis.stop();
   try {
-    // No one should type a password for nothing. Whoever had the page before gets the same answer.
+    // No one should type a password for nothing. A person who had the page before gets the same answer.
     expect(pageIs(await browser.get(open.path))).toEqual(unavailable);
     const values = { form, username: person.name, password: person.password };
     expect(pageIs(await browser.post(`${open.path}/password`, values))).toEqual(unavailable);

@@ -77,7 +77,7 @@ const begin = async () => [await beginLogin(place), createFormBrowser(place)] as
 const visitOne = (url: string) => one.visit(url);
 
 /** Checks that no one is logged in, here and in Redis, and that the page says why. */
-async function expectNobody(
+async function expectNotLoggedIn(
   browser: FormBrowser,
   { id, path }: BegunLogin,
   answer: LoginAnswer,
@@ -195,7 +195,7 @@ describe('no one is logged in by', () => {
     forge(one, forgery);
     const [login, browser] = await begin();
     const answer = await logInAtProvider(browser, login, 'one', visitOne);
-    await expectNobody(browser, login, answer, expected);
+    await expectNotLoggedIn(browser, login, answer, expected);
     // The same browser can try again, with a right answer.
     forge(one, {});
     expect((await logInAtProvider(browser, login, 'one', visitOne)).headers.location).toBe(
@@ -226,7 +226,7 @@ describe('no one is logged in by', () => {
     const elsewhere = answer.pathname.replace('/one', '/two');
     const stateOf = (url: URL) => url.searchParams.get('state');
     const expectFailed = async (of: BegunLogin, url: URL, expected: readonly [number, string]) =>
-      expectNobody(browser, of, await bringAnswer(browser, url), expected);
+      expectNotLoggedIn(browser, of, await bringAnswer(browser, url), expected);
     // Mix-up: RFC 9700, section 4.4.
     await expectFailed(login, changed(answer, {}, elsewhere), otherBrowser);
     await expectFailed(login, changed(answer, { iss: two.url }, elsewhere), otherBrowser);
@@ -245,7 +245,7 @@ describe('no one is logged in by', () => {
     // A browser that began nothing, and one that opened the page of this login only.
     for (const open of [false, true]) {
       if (open) await stranger.get(login.path);
-      await expectNobody(stranger, login, await bringAnswer(stranger, answer), otherBrowser);
+      await expectNotLoggedIn(stranger, login, await bringAnswer(stranger, answer), otherBrowser);
     }
     expect(one.tokenRequests).toHaveLength(tokens);
     // A login that was begun there again has another state.
@@ -284,7 +284,7 @@ test('a refused ID token is explained in the log, and the next attempt there ask
   expect([asked.get('prompt'), asked.get('login_hint')]).toEqual(['login', null]);
 });
 
-test('the person whom the provider names is shown and gets the session, whatever name was proposed', async () => {
+test('the person that the provider names is shown and gets the session, whatever name was proposed', async () => {
   const [login, browser] = [await beginLogin(place, { username: 'bob' }), createFormBrowser(place)];
   const url = await goToProvider(browser, login, 'one');
   expect(Object.fromEntries(url.searchParams)).toMatchObject({

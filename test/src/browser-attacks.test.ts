@@ -51,7 +51,7 @@ const foreign: readonly (readonly [
 /** The content types that a form of another site can have. All others need the consent of our server. */
 const types = ['text/plain', 'multipart/form-data; boundary=x', 'application/json'];
 
-async function expectNobody(browser: FormBrowser, { path }: BegunLogin): Promise<void> {
+async function expectNotLoggedIn(browser: FormBrowser, { path }: BegunLogin): Promise<void> {
   const { status, headers } = await browser.get(`${path}/confirm`);
   expect([status, headers.location]).toEqual([303, path]);
 }
@@ -92,7 +92,7 @@ describe.concurrent('a form', () => {
     }
     // A link can't send a password either.
     expect((await browser.get(`${path}?form=${form}`)).status).toBe(405);
-    await expectNobody(browser, login);
+    await expectNotLoggedIn(browser, login);
     expect((await people.slapd.operations()).bindsByDn.get(person.dn)).toBeUndefined();
     expect((await browser.post(path, { ...values, form })).headers.location).toBe(
       `${login.path}/confirm`,

@@ -14,7 +14,7 @@ import { randomToken } from './testing/tokens.ts';
 /** The program on this desk may open a window. */
 const display = { DISPLAY: ':0' };
 
-/** The people whom the provider knows. It reads the list at each login. */
+/** The people with an account at the provider. It reads the list at each login. */
 const accounts: OpenIdAccount[] = [];
 const clientSecret = randomToken();
 
@@ -349,7 +349,7 @@ describe('kubectl without a terminal', () => {
   });
 });
 
-/** Makes a code for another login, of Bob: whoever gets it into the program of another person makes them work as Bob. */
+/** Makes a code for another login, of Bob: an attacker who gets it into another person's program makes that person work as Bob. */
 async function foreignCode(): Promise<string> {
   await using begun = await beginLogin(site, { listens: false });
   return await inBrowser(begun.url, async (page) => {

@@ -361,7 +361,7 @@ test('a directory or a Redis that is down is named on the page, which is still t
 async function focused(page: Page): Promise<string | undefined> {
   const focus = page.locator(':focus');
   if ((await focus.count()) === 0) return undefined;
-  // Whoever works with the keyboard sees where they are.
+  // A person who works with the keyboard sees where they are.
   expect(await focus.evaluate((one) => getComputedStyle(one).outlineStyle)).toBe('solid');
   return (await focus.ariaSnapshot()).split('\n')[0]?.replace(/^- |:$/g, '');
 }

@@ -91,7 +91,7 @@ async function sessionAt(name: 'sso' | 'staff', more: object = {}): Promise<stri
   return tokenOf(await redeemCode(place, code, verifier));
 }
 
-/** Adds a person to the directory, whom `staff` names from now on. @param sid the session at the provider */
+/** Adds a person to the directory. `staff` names that person from now on. @param sid the session at the provider */
 async function join(name: string, sid?: string) {
   const groups = [`k8s-${name}`];
   const person = await place.people.add(name, ...groups);

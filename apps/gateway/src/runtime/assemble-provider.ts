@@ -126,7 +126,7 @@ export function redirectUri({ publicUrl }: Pick<LoginConfig, 'publicUrl'>, name:
   return `${publicUrl}/login/callback/${name}`;
 }
 
-/** Finds the issuer of a provider among those of its authenticator. Undefined: it has none that fits. */
+/** Finds the issuer of a provider among the issuers of its authenticator. Undefined: it has none that fits. */
 export function issuerOf(
   { issuer }: Pick<ProviderConfig, 'issuer'>,
   authenticator: Authenticator,

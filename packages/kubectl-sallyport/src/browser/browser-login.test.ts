@@ -281,7 +281,7 @@ describe('as a plugin without a terminal', () => {
     expect(await opener.opened()).toEqual([]);
   });
 
-  test('a window that another process has opened meanwhile is the only one', async () => {
+  test('a window that another process has just opened is the only one', async () => {
     await using home = await temporaryFolder('browser');
     const { client, server, plugin, opener } = await desk(home.path, {
       onBegin: () => client.beginWindow({ url: server.url, cluster: 'prod' }),

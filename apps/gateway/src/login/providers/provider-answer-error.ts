@@ -18,7 +18,7 @@ const allow = 'allow the authorization code flow for this client at the provider
 
 /**
  * The codes of RFC 6749 sections 4.1.2.1 and 5.2, OpenID Connect Core 1.0 section 3.1.2.6, and RFC 8707 section 2. A message
- * quotes no other code: whoever writes the URL of an answer could put anything into the log.
+ * quotes no other code: the writer of an answer's URL could put anything into the log.
  */
 const refusals = new Map<string, { readonly kind: ProviderErrorKind; readonly fix?: string }>([
   ['access_denied', denied],

@@ -29,7 +29,7 @@ export const corpConfig: AssembleOptions['config'] = {
   fingerprint: 'one',
 };
 
-/** A block, whoever it is about. */
+/** A block of any user. */
 export const blockEntry: Entry = {
   id: 'a',
   action: 'block',
