@@ -56,6 +56,11 @@ export const testTools: readonly TestTool[] = [
     command: 'go',
     use: "compiles a client with Go's net/http, as kube-apiserver's is",
   },
+  {
+    name: 'oathtool',
+    command: 'oathtool',
+    use: 'is the authenticator app of the tests of a second factor',
+  },
   { name: 'unzip', command: 'unzip', use: 'unpacks Helm for the tests of the chart' },
   { name: 'binutils', command: 'strip', use: 'removes symbols from the Node in the image' },
   { name: 'umoci', command: 'umoci', use: 'unpacks the image, as a container runtime does' },
