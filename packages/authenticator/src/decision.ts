@@ -17,6 +17,7 @@ export const rejectionReasons = [
   'identity-policy',
   'throttled',
   'blocked',
+  'second-factor',
 ] as const;
 
 /** One of {@link rejectionReasons}. */

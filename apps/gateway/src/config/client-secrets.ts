@@ -1,7 +1,8 @@
 import { isObject, type Path, type Problem, valueAt } from './problems.ts';
 import { type Filled, fillSecrets, type SecretSources, withoutSecrets } from './secrets.ts';
 
-const place: Path = ['login', 'providers'];
+/** Where the client secrets are in a file. */
+export const providersPlace: Path = ['login', 'providers'];
 
 type Written = Readonly<Record<string, unknown>>;
 
@@ -19,13 +20,13 @@ export async function fillClientSecrets(
       if (!isObject(written) || written.clientSecret === undefined)
         return { name, value: written, filled: undefined };
       const { clientSecret } = written;
-      const filled = await fillSecrets({ clientSecret }, [...place, name], sources);
+      const filled = await fillSecrets({ clientSecret }, [...providersPlace, name], sources);
       return { name, value: { ...written, ...Object(filled.value) }, filled };
     }),
   );
   const filled = parts.flatMap((one) => one.filled ?? []);
   const writtenOut = Object.keys(providers)
-    .map((name) => [...place, name, 'clientSecret'])
+    .map((name) => [...providersPlace, name, 'clientSecret'])
     .filter((path) => typeof valueAt(value, path) === 'string');
   const all = Object.fromEntries(parts.map((one) => [one.name, one.value]));
   return {
@@ -44,12 +45,16 @@ function notInFile(path: Path): Problem {
   return {
     path,
     message: 'is a secret, which must not be in this file',
-    fix: `write { file: secrets/${String(path[place.length])} } or { env: CLIENT_SECRET }`,
+    fix: `write { file: secrets/${String(path[providersPlace.length])} } or { env: CLIENT_SECRET }`,
   };
 }
 
-/** Adds the problems of client secrets, without those that only follow from them. */
-export function withClientSecretProblems(problems: readonly Problem[], filled: Filled): Problem[] {
+/** Adds the problems of secrets at a place of the file, without those that only follow from them. */
+export function withProblemsOf(
+  place: Path,
+  problems: readonly Problem[],
+  filled: Filled,
+): Problem[] {
   const isWithin = ({ path }: Problem) => place.every((step, index) => path[index] === step);
   return [
     ...problems.filter((problem) => !isWithin(problem)),

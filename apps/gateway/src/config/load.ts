@@ -6,7 +6,7 @@ import {
   prepareAuthenticator,
 } from './authenticators.ts';
 import { fillCache, withSecretProblems } from './cache/redis.ts';
-import { fillClientSecrets, withClientSecretProblems } from './client-secrets.ts';
+import { fillClientSecrets, providersPlace, withProblemsOf } from './client-secrets.ts';
 import { loginNameProblems } from './login-names.ts';
 import {
   ConfigError,
@@ -21,6 +21,7 @@ import {
 import { denied, mebibyte, readText, UnusableFileError } from './read-text.ts';
 import { checkRules } from './rules.ts';
 import { type FileConfig, fileJsonSchema, fileSchema } from './schema.ts';
+import { factorRedisPlace, fillFactorRedis } from './second-factor.ts';
 import { unknownKeys } from './unknown-keys.ts';
 import { unlikelyValues } from './unlikely.ts';
 import { parseYaml, type YamlSource } from './yaml.ts';
@@ -49,8 +50,13 @@ export async function loadConfig(
   );
   const filled = await fillCache(source.value, around);
   const clients = await fillClientSecrets(filled.value, around);
+  const factors = await fillFactorRedis(clients.value, around);
+  const ofSections = [filled, clients, factors];
   const secretFiles = [
-    ...new Set([...prepared.flatMap((one) => one.secretFiles), ...filled.files, ...clients.files]),
+    ...new Set([
+      ...prepared.flatMap((one) => one.secretFiles),
+      ...ofSections.flatMap(({ files }) => files),
+    ]),
   ];
   const pluginFiles = [...new Set(prepared.flatMap((one) => one.pluginFiles))];
   const complete = (
@@ -78,15 +84,18 @@ export async function loadConfig(
     pluginFiles,
     /** Problems that do not keep the gateway from starting. */
     warnings: [
-      ...filled.warnings,
-      ...clients.warnings,
+      ...ofSections.flatMap(({ warnings }) => warnings),
       ...warningsOf(settings, found, source.value),
     ].map(source.locate),
     /** Whether a secret is written in it. */
     hasSecrets: found.some((one) => one.hasSecrets),
   });
-  const parsed = parseFile(clients.value);
-  const found = withClientSecretProblems(parsed.problems, clients);
+  const parsed = parseFile(factors.value);
+  const found = withProblemsOf(
+    factorRedisPlace,
+    withProblemsOf(providersPlace, parsed.problems, clients),
+    factors,
+  );
   const problems = [
     ...withSecretProblems(found, filled, source.value, baseDirectory),
     ...prepared.flatMap((one) => one.problems),
@@ -103,7 +112,7 @@ export async function loadConfig(
     ...secretFiles,
     ...pluginFiles,
   ]);
-  usable.set(error, complete(validParts(clients.value, isValid), valid));
+  usable.set(error, complete(validParts(factors.value, isValid), valid));
   throw error;
 }
 
@@ -143,7 +152,7 @@ async function readSource(file: string, configFile: string) {
   return { source, digest: createHash('sha256').update(text).digest('hex').slice(0, 12) };
 }
 
-/** Resolves the paths of files that the gateway reads itself. Those of `cache.redis` and of plugins go to `watchFile`. */
+/** Resolves the paths of files that the gateway reads itself. Those of a Redis and of plugins go to `watchFile`. */
 function withAbsolutePaths<Part>(part: Part, base: string): Part {
   if (!isObject(part)) return part;
   const entries = Object.entries(part).map(([key, value]) => {

@@ -1,6 +1,7 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import { count, duration, isLoopback, type Parsed, value } from '@sallyport/plugin-kit';
 import { z } from 'zod';
+import { secondFactor } from './second-factor.ts';
 import { listenKey, tlsKeys } from './server-keys.ts';
 
 const text = z.string().min(1);
@@ -164,6 +165,7 @@ export const loginSchema = z
       .describe(
         'OpenID Connect providers at which people can log in, by names of your choice. Requires `browser: true`. Register `publicUrl` + `/login/callback/NAME` as redirect URI at each provider.',
       ),
+    secondFactor: secondFactor.exactOptional(),
     sessions: text.describe(
       "Name of the authenticator that issues sessions (`use: redis`). All of its tokens are sessions; for other tokens, add another authenticator. It can't have `username.prefix`, `groups.prefix`, `groups.allow` or `allowSystemNames`: its users keep the names that `login.authenticators` gave them.",
     ),

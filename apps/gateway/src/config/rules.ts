@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { isLoopback } from '@sallyport/plugin-kit';
 import { collide } from './listen.ts';
 import { isObject, nearest, type Path, type Problem, valueAt } from './problems.ts';
@@ -47,6 +48,8 @@ export function checkRules(
           ...authenticatorRules(file, written, isValid),
           slotRule(file),
           ...loginRules(file),
+          ...secondFactorRules(file),
+          ...reviewRules(file),
           ...directoryRules(file),
         ]
       : []),
@@ -256,6 +259,75 @@ function browserRules(
         },
     },
   ];
+}
+
+/** Makes the rules of `login.secondFactor`. */
+function secondFactorRules({ login, cache }: FileConfig): Rule[] {
+  if (!isObject(login) || !isObject(login.secondFactor)) return [];
+  const { secondFactor, authenticators, browser, publicUrl } = login;
+  const path = at('login.secondFactor');
+  return [
+    {
+      reads: [path, at('cache.redis')],
+      check: () =>
+        cache.redis === undefined && {
+          message: 'needs the sealing keys of cache.redis, and its lockout guard for all replicas',
+          fix: 'add cache.redis, or remove this key',
+          at: 'key',
+        },
+    },
+    {
+      reads: [at('login.secondFactor.methods'), at('login.browser'), at('login.publicUrl')],
+      check() {
+        if (!secondFactor.methods.includes('passkey')) return undefined;
+        const host = new URL(publicUrl).hostname;
+        if (!browser)
+          return {
+            message: 'passkeys work in a browser alone',
+            fix: 'add login.browser: true, or remove passkey',
+          };
+        const isAddress = isIP(host.replace(/^\[(.*)\]$/, '$1')) !== 0;
+        return (
+          isAddress && {
+            message: `passkeys need a DNS name, and login.publicUrl has the address ${host}`,
+            fix: 'write a DNS name into login.publicUrl, or remove passkey',
+          }
+        );
+      },
+    },
+    ...(secondFactor.authenticators ?? []).map(
+      (name, index): Rule => ({
+        reads: [[...path, 'authenticators', index], at('login.authenticators')],
+        check: () =>
+          !authenticators.includes(name) && {
+            message: `"${name}" is not in login.authenticators, whose users log in with a password`,
+            fix: `write one of ${authenticators.join(', ')}`,
+          },
+      }),
+    ),
+  ];
+}
+
+/** Refuses `reviews: false` at an authenticator that nothing else uses, and at the authenticator of sessions. */
+function reviewRules({ login, authenticators }: FileConfig): Rule[] {
+  return [...authenticators.entries()].map(([index, one]) => ({
+    reads: [ofEntry(index, 'reviews'), ofEntry(index, 'name'), at('login'), at('authenticators')],
+    check() {
+      if (one.reviews) return undefined;
+      const isUsed =
+        login?.authenticators.includes(one.name) === true ||
+        authenticators.some(({ directory }) => directory?.authenticator === one.name);
+      if (isUsed) return undefined;
+      return {
+        message:
+          login?.sessions === one.name
+            ? 'would refuse every session: only reviews ask about them'
+            : 'leaves nothing that uses this authenticator',
+        fix: 'remove this key, or name the authenticator in login.authenticators or in a directory',
+        at: 'key',
+      } as const;
+    },
+  }));
 }
 
 /** Requires different audiences, since the audience alone binds a session to its cluster. */

@@ -198,6 +198,12 @@ const authenticator = z.strictObject({
     .describe(
       'After an error of this authenticator: ask the next one, or end the review with an error.',
     ),
+  reviews: z
+    .boolean()
+    .default(true)
+    .describe(
+      "Whether kube-apiserver's token reviews ask this authenticator. With `false`, only `login` and `directory` of others use it, and it accepts no token: its passwords can't go around `login.secondFactor`.",
+    ),
   allowSystemNames: z
     .array(
       z.string().regex(/^system:/, 'must begin with "system:": other names need no permission'),

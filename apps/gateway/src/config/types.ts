@@ -20,3 +20,4 @@ export type AuditConfig = NonNullable<GatewayConfig['audit']>;
 export type TracingConfig = NonNullable<GatewayConfig['tracing']>;
 export type LoginConfig = NonNullable<GatewayConfig['login']>;
 export type ProviderConfig = LoginConfig['providers'][string];
+export type SecondFactorConfig = NonNullable<LoginConfig['secondFactor']>;

@@ -23,6 +23,13 @@ type LoginErrorCode =
   | 'wrong-code'
   | 'no-browser-login'
   | 'no-session'
+  | 'second-factor-required'
+  | 'second-factor-not-enrolled'
+  | 'no-second-factor'
+  | 'invitation-required'
+  | 'wrong-invitation'
+  | 'enrolment-ended'
+  | 'too-many-factors'
   | 'unavailable';
 
 /** An error that is the answer. Its message reaches the client, so it quotes nothing of a request. */
@@ -39,15 +46,20 @@ export class LoginError extends Error {
    */
   readonly isGuess: boolean;
 
+  /** More fields of the body, for clients. */
+  readonly details: object;
+
   constructor(
     status: number,
     code: LoginErrorCode,
     message: string,
     retryAfter?: number,
     isGuess = status === 401,
+    details: object = {},
   ) {
     super(message);
     this.isGuess = isGuess;
+    this.details = details;
     this.status = status;
     this.code = code;
     this.retryAfter = retryAfter;
@@ -62,12 +74,104 @@ export function noSession(): LoginError {
   );
 }
 
-/** Makes the error of a refused login, whatever the reason. */
-export function wrongCredentials(): LoginError {
+/**
+ * Makes the error of a refused login, whatever the reason.
+ *
+ * @param hasCode whether the client sent a code of a second factor, too: the text does not say which one is wrong
+ */
+export function wrongCredentials(hasCode = false): LoginError {
+  const what = hasCode ? 'the name, the password or the code' : 'the name or the password';
   return new LoginError(
     401,
     'wrong-credentials',
-    'the name or the password is wrong, or this user is not allowed to log in',
+    `${what} is wrong, or this user is not allowed to log in`,
+  );
+}
+
+/**
+ * Makes the error of a right password without a second factor. It is no guess: who knows the password already learns nothing.
+ *
+ * @param methods the methods of this user. Empty: recovery codes alone are left
+ */
+export function secondFactorRequired(methods: readonly string[]): LoginError {
+  const message = methods.includes('passkey')
+    ? 'a second factor is required: log in with a browser, or with a code'
+    : 'a code of your second factor is required';
+  return new LoginError(
+    401,
+    'second-factor-required',
+    `${message}. If your kubectl-sallyport does not ask for it, update it`,
+    undefined,
+    false,
+    { methods },
+  );
+}
+
+/** Makes the error of a user who must have a second factor and has none, or whose record can't be used. */
+export function factorNotEnrolled(): LoginError {
+  return new LoginError(
+    401,
+    'second-factor-not-enrolled',
+    'this user must have a second factor, and has none that can be used: ask your administrator for an invitation',
+  );
+}
+
+/** Makes the error of a code that no one asked for. */
+export function noFactor(): LoginError {
+  return new LoginError(
+    401,
+    'second-factor-not-enrolled',
+    'this user has no second factor at this server: log in without a code, or ask your administrator',
+  );
+}
+
+/** Makes the error of a request about second factors that this server, or the user's directory, does not have. */
+export function noSecondFactor(): LoginError {
+  return new LoginError(
+    404,
+    'no-second-factor',
+    'this server has no second factor for this user (login.secondFactor)',
+  );
+}
+
+export function invitationRequired(): LoginError {
+  return new LoginError(
+    401,
+    'invitation-required',
+    'the first second factor needs an invitation: ask your administrator for one',
+  );
+}
+
+export function wrongInvitation(): LoginError {
+  return new LoginError(
+    401,
+    'wrong-invitation',
+    'the invitation is wrong, was used before, or has expired: ask your administrator for another one',
+  );
+}
+
+/** @param minutes by how many minutes the clock of the app differs, if that is why its code is wrong */
+export function wrongEnrolmentCode(minutes: number | undefined): LoginError {
+  const clock =
+    minutes === undefined
+      ? 'type the code that the app shows now'
+      : `the clock of the app is about ${Math.abs(minutes)} minutes ${minutes > 0 ? 'ahead of' : 'behind'} the clock of the server: correct the clock of the device`;
+  return new LoginError(401, 'wrong-code', `the code is wrong: ${clock}`);
+}
+
+export function enrolmentEnded(): LoginError {
+  return new LoginError(
+    409,
+    'enrolment-ended',
+    'this took too long, or was ended by an administrator or by another enrolment: begin again',
+  );
+}
+
+export function tooManyFactors(): LoginError {
+  return new LoginError(
+    409,
+    'too-many-factors',
+    'this user has the most factors of this kind: remove one on the page first',
   );
 }
 
@@ -125,5 +229,5 @@ export function answerOf(error: unknown): ErrorAnswer | undefined {
     ...(retryAfter !== undefined && { 'Retry-After': String(retryAfter) }),
     ...(status === 401 && { 'WWW-Authenticate': 'Bearer' }),
   };
-  return { code: status, body: { code, message }, headers };
+  return { code: status, body: { code, message, ...error.details }, headers };
 }

@@ -3,6 +3,9 @@ import { createLogLimiter } from '../base/logging/log-limiter.ts';
 import { digestOf, shortDigest } from '../engine/revocation/list.ts';
 import type { Session } from '../engine/sessions/session-text.ts';
 
+/** The reason of a login in which the password was right, and the second factor is still missing. */
+export const requiredReason = 'second-factor-required';
+
 /** The requests of the login server. Any other request is `none`. */
 export const loginActions = [
   'login',
@@ -11,8 +14,12 @@ export const loginActions = [
   'page-login',
   'provider',
   'provider-login',
+  'page-factor',
   'confirm',
   'redeem',
+  'begin-factor',
+  'add-factor',
+  'change-factors',
   'session',
   'sessions',
   'logout',
@@ -33,16 +40,22 @@ export const proofActions: ReadonlySet<LoginAction> = new Set([
 /** The requests that decide about a login. A browser makes others as well, such as for the page. */
 export const decidingActions: ReadonlySet<LoginAction> = new Set([
   ...proofActions,
+  'page-factor',
   'confirm',
   'redeem',
+  'begin-factor',
+  'add-factor',
+  'change-factors',
 ]);
 
 /**
  * The outcomes of a request. `refused` is 401, `limited` is 429, `unavailable` is 503, and `invalid` is any other 4xx.
- * `gone` means that the client hung up before anything was decided. `error` is a bug.
+ * `gone` means that the client hung up before anything was decided. `error` is a bug. `incomplete`: the password was right, and
+ * the second factor is still missing.
  */
 export const loginOutcomes = [
   'ok',
+  'incomplete',
   'refused',
   'limited',
   'unavailable',
@@ -68,6 +81,10 @@ export interface LoginFacts {
   readonly reason?: string | undefined;
   /** The user of a refused login, as the backend knows them. */
   readonly subject?: string | undefined;
+  /** The method by which the user proved their second factor, or which they added. */
+  readonly factor?: string | undefined;
+  /** Who invited the user to add a second factor. */
+  readonly invitedBy?: string | undefined;
   /** The provider of a login in a browser. */
   readonly provider?: string | undefined;
   /** The user of a login that has no session yet, as Kubernetes sees them. */
@@ -90,8 +107,14 @@ export interface LoginReport extends LoginFacts {
 /** Logs, counts or records a request. It is called once for each, right before its answer is sent. */
 export type OnLogin = (report: LoginReport) => void;
 
-/** Returns the outcome of a status. @param isGone whether the client has hung up, so that work was given up */
-export function outcomeOf(status: number, isGone: boolean): LoginOutcome {
+/**
+ * Returns the outcome of a status.
+ *
+ * @param isGone whether the client has hung up, so that work was given up
+ * @param reason of {@link LoginFacts}
+ */
+export function outcomeOf(status: number, isGone: boolean, reason?: string): LoginOutcome {
+  if (reason === requiredReason && (status < 400 || status === 401)) return 'incomplete';
   if (status < 400) return 'ok';
   if (status === 401) return 'refused';
   if (status === 429) return 'limited';
@@ -104,7 +127,12 @@ export type LoginDetails = ReturnType<typeof detailsOf>;
 /** Describes a request for log lines and the audit trail, by values that are ours, or that Kubernetes sees. */
 export function detailsOf(facts: Omit<LoginFacts, 'at' | 'seconds' | 'action' | 'outcome'>) {
   const { authenticator, reason, subject, session, token, device, address, ended } = facts;
-  const { name: provider = facts.provider, acr, amr, authTime } = session?.provider ?? {};
+  const {
+    name: provider = facts.provider,
+    acr,
+    amr = session?.amr,
+    authTime,
+  } = session?.provider ?? {};
   return {
     authenticator: session?.authenticator ?? authenticator,
     provider,
@@ -112,6 +140,8 @@ export function detailsOf(facts: Omit<LoginFacts, 'at' | 'seconds' | 'action' | 
     subject,
     reason,
     session: session && token ? shortDigest(digestOf(token)) : undefined,
+    factor: facts.factor,
+    invitedBy: facts.invitedBy,
     acr,
     amr,
     authTime: authTime === undefined ? undefined : new Date(authTime).toISOString(),

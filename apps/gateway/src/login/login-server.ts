@@ -211,7 +211,7 @@ function reportRequests(
     } satisfies LoginRequest;
     const taken = (context.method === 'DELETE' ? limits.logouts : limits.requests).take(address);
     const end = (status: number) => {
-      const outcome = outcomeOf(status, isClosed(context.res));
+      const outcome = outcomeOf(status, isClosed(context.res), known.reason);
       if (typeof taken === 'function' && !isCounted(known.action, outcome)) taken();
       const isLimited = isCutOff(context.req) && (outcome === 'gone' || outcome === 'invalid');
       const seconds = (performance.now() - start) / 1000;
@@ -237,7 +237,13 @@ function reportRequests(
 }
 
 const alwaysCounted: ReadonlySet<LoginAction> = new Set(['begin', 'clusters', 'kubeconfig']);
-const guesses: ReadonlySet<LoginAction> = new Set(['login', 'page-login', 'redeem']);
+const guesses: ReadonlySet<LoginAction> = new Set([
+  'login',
+  'page-login',
+  'page-factor',
+  'redeem',
+  'begin-factor',
+]);
 
 /** Whether a request counts for the limit of requests. A refused login does not: it counts as a password. */
 function isCounted(action: LoginAction, outcome: LoginOutcome): boolean {

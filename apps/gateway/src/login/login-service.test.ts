@@ -3,14 +3,11 @@ import { describe, expect, test } from 'vitest';
 import type { LoginConfig } from '../config/types.ts';
 import { createSessionTexts } from '../engine/sessions/session-text.ts';
 import { createRateLimit } from './bounds.ts';
+import { createFactorPolicy } from './factors/policy.ts';
 import { LoginError } from './login-error.ts';
-import {
-  type LoginLink,
-  type LoginProgress,
-  type LoginService,
-  logIn,
-  parseLoginBody,
-} from './login-service.ts';
+import type { LoginRequest } from './login-request.ts';
+import { type LoginLink, type LoginService, parseLoginBody } from './login-service.ts';
+import { logInAtTerminal } from './terminal-login.ts';
 
 type Answer = Awaited<ReturnType<LoginLink['logIn']>>;
 
@@ -101,14 +98,15 @@ function setUp(setup: Setup = {}) {
       warn: (fields: object, message: string) => lines.push(JSON.stringify([fields, message])),
     },
     problemOf: (error: unknown) => String(error),
+    factorPolicy: createFactorPolicy({ authenticators: Object.keys(links) }),
     timeout: 60_000,
   } as unknown as LoginService;
-  const progress: LoginProgress = {};
+  const progress: LoginRequest['known'] = { action: 'login' };
   const limit = createRateLimit(
     () => ({ count: logins, per: 3_600_000 }),
     () => 0,
   );
-  const origin = { address: '192.0.2.1', signal: client.signal, logins: limit };
+  const origin = { address: '192.0.2.1', signal: client.signal, known: progress };
   return {
     asked,
     lines,
@@ -116,7 +114,14 @@ function setUp(setup: Setup = {}) {
     revoked,
     deleted,
     progress,
-    logIn: (changed: object = {}) => logIn(service, { ...request, ...changed }, origin, progress),
+    async logIn(changed: object = {}) {
+      const context = { body: {} };
+      const made = { ...origin, context, service } as unknown as LoginRequest;
+      await logInAtTerminal(made, { ...request, ...changed }, { logins: limit });
+      const { session, token } = progress;
+      if (session === undefined) throw new Error('there is no session');
+      return { session, token, ...(context.body as { readonly user: object }) };
+    },
   };
 }
 

@@ -19,9 +19,14 @@ import type { SessionUsers } from '../engine/sessions/session-user.ts';
 import type { AttemptTexts } from './attempts/attempt.ts';
 import type { PendingLogins } from './attempts/pending-logins.ts';
 import type { RateLimit } from './bounds.ts';
+import type { Enrolment } from './factors/enrolment.ts';
+import type { FactorPolicy } from './factors/policy.ts';
+import type { SecondFactor } from './factors/second-factor.ts';
+import type { TotpEnrolment } from './factors/totp-enrolment.ts';
 import {
   LoginError,
   noPasswords,
+  secondFactorRequired,
   tooMany,
   unavailable,
   uncheckedLogin,
@@ -85,6 +90,13 @@ export interface BrowserLogins {
   readonly providers: ReadonlyMap<string, LoginProvider>;
 }
 
+/** What the login server needs for second factors. */
+export interface FactorParts {
+  readonly secondFactor: SecondFactor;
+  readonly enrolment: Enrolment;
+  readonly apps: TotpEnrolment;
+}
+
 /** The parts of the login server that depend on the config. Each config makes them again. */
 export interface LoginService {
   readonly config: LoginConfig;
@@ -98,6 +110,9 @@ export interface LoginService {
   readonly sessions: Link;
   readonly issuer: TokenIssuer;
   readonly texts: SessionTexts;
+  readonly factorPolicy: FactorPolicy;
+  /** Undefined: the config has no `login.secondFactor`. */
+  readonly factors: FactorParts | undefined;
   /** Undefined: people log in at a terminal alone. */
   readonly browser: BrowserLogins | undefined;
   /** Writes a kubeconfig. @returns undefined for an unknown cluster */
@@ -114,16 +129,21 @@ const text = z.string().min(1);
  * The name is shown in lists, and is in the audit trail. U+FFFD is there for what a client could not read, and records
  * refuse it.
  */
-const deviceName = text.max(64).refine((name) => !isMisleading(name) && !name.includes('\uFFFD'));
+export const deviceName = text
+  .max(64)
+  .refine((name) => !isMisleading(name) && !name.includes('\uFFFD'));
 
-const credentials = {
+export const credentials = {
   username: text.max(1024).refine((name) => name.isWellFormed()),
   password: text.refine((password) => password.isWellFormed()),
 };
 
 const place = { cluster: text.max(63).optional(), device: deviceName.optional() };
 
-const loginBody = z.strictObject({ ...credentials, ...place });
+/** A code of a second factor, as it was typed. */
+const code = text.max(64).optional();
+
+const loginBody = z.strictObject({ ...credentials, code, ...place });
 
 type Credentials = Pick<z.infer<typeof loginBody>, keyof typeof credentials>;
 
@@ -135,7 +155,7 @@ export function parseCredentials(form: URLSearchParams): Credentials | undefined
 /** Reads the body of `POST /v1/sessions`. @throws LoginError that names the field, and quotes nothing */
 export function parseLoginBody(body: unknown) {
   const known =
-    'username, password, cluster and device (at most 64 characters), each a non-empty string';
+    'username, password, code, cluster and device (at most 64 characters), each a non-empty string';
   return parseBody(loginBody, body, 'username and password', known);
 }
 
@@ -166,11 +186,14 @@ export function parseCodeBody(body: unknown) {
   return parseBody(codeBody, body, 'code and verifier', 'code and verifier');
 }
 
-export function hasCode(body: unknown): boolean {
-  return typeof body === 'object' && body !== null && Object.hasOwn(body, 'code');
+/** Whether a body has the code of a login in a browser. With a password, `code` is a code of a second factor. */
+export function isRedemption(body: unknown): boolean {
+  const has = (key: string) => Object.hasOwn(Object(body), key);
+  return has('code') && !has('username') && !has('password');
 }
 
-function parseBody<Body>(
+/** Reads a body. @throws LoginError that names the field, and quotes nothing */
+export function parseBody<Body>(
   schema: z.ZodType<Body>,
   body: unknown,
   needed: string,
@@ -185,12 +208,18 @@ function parseBody<Body>(
 
 /** The facts about a login that has begun, for the audit trail even if it fails. */
 export type LoginProgress = {
-  -readonly [Key in 'authenticator' | 'reason' | 'subject']?: LoginFacts[Key];
+  -readonly [Key in
+    | 'authenticator'
+    | 'reason'
+    | 'subject'
+    | 'username'
+    | 'factor']?: LoginFacts[Key];
 };
 
 /** Who logged in, and how. */
 export type Proof = Readonly<
-  Pick<Session, 'authenticator' | 'since' | 'provider'> & Record<'given' | 'named', UserInfo>
+  Pick<Session, 'authenticator' | 'since' | 'provider' | 'amr'> &
+    Record<'given' | 'named', UserInfo>
 > & {
   /** The name that the person typed, or that the provider's authenticator gave. */
   readonly login: string;
@@ -200,26 +229,6 @@ export type NewSession = Awaited<ReturnType<typeof createSession>>;
 
 /** What a session is for. */
 export type SessionPlace = Readonly<Pick<Session, 'cluster' | 'device' | 'address'>>;
-
-interface LoginOrigin {
-  readonly address: string;
-  readonly signal: AbortSignal;
-  /** Counts the logins of each user. */
-  readonly logins: RateLimit;
-}
-
-/** Makes a session for a user who has the password. @throws LoginError as {@link provePassword} and {@link createSession} */
-export async function logIn(
-  service: LoginService,
-  request: ReturnType<typeof parseLoginBody>,
-  { address, signal, logins }: LoginOrigin,
-  progress: LoginProgress,
-): Promise<NewSession> {
-  const cluster = chooseCluster(service.config, request.cluster);
-  const proof = await provePassword(service, request, signal, progress);
-  countLogin(logins, proof);
-  return createSession(service, proof, { cluster, device: request.device, address }, signal);
-}
 
 /** Counts a login of a user, by the name that Kubernetes sees. @throws LoginError if there were too many */
 export function countLogin(logins: RateLimit, { named }: Pick<Proof, 'named'>): void {
@@ -249,7 +258,7 @@ export async function provePassword(
 /**
  * Makes a session for a user who has proved who they are.
  *
- * @throws LoginError, even when the store could not be asked
+ * @throws LoginError, even when the store could not be asked, and for a user who must have a second factor and has not proved it
  */
 export async function createSession(
   service: LoginService,
@@ -261,6 +270,8 @@ export async function createSession(
   const { cluster, device, address } = place;
   const { audience } = (cluster === undefined ? undefined : config.clusters[cluster]) ?? {};
   const until = proof.since + lifetimeOf(service, proof);
+  // No way to log in may forget it, and a reload may have made it required since.
+  if (service.factorPolicy.isMissing(proof, named.groups)) throw secondFactorRequired([]);
   const session: Session = {
     ...proof,
     username: given.username,

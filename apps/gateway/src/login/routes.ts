@@ -6,10 +6,10 @@ import { createBodyReader } from '../http/read-body.ts';
 import { createShares, type Shares } from './bounds.ts';
 import { beginLogin, redeemCode } from './browser/begin-login.ts';
 import { addPages } from './browser/page-routes.ts';
+import { enrolApp } from './enrol-app.ts';
 import { LoginError, noSession } from './login-error.ts';
 import {
   type AddRoute,
-  answerSession,
   entered,
   inSteps,
   type LoginHandler,
@@ -17,8 +17,9 @@ import {
   type LoginRequest,
   withinLimits,
 } from './login-request.ts';
-import { hasCode, logIn, parseLoginBody } from './login-service.ts';
+import { isRedemption } from './login-service.ts';
 import { currentSession, listOwn, logOut, logOutEverywhere } from './own-sessions.ts';
+import { logInAtTerminal } from './terminal-login.ts';
 
 /** The most bytes of a body. */
 const maxBodyBytes = 16 * 1024;
@@ -62,12 +63,18 @@ export function createLoginRouter(bodyTimeout: number, limits: LoginLimits): Rou
   route('post', '/v1/sessions', 'login', (request) =>
     inSteps(request.signal, async () => {
       const body = await readBody(request.context);
-      const make = hasCode(body) ? redeemCode : createSession;
+      const make = isRedemption(body) ? redeemCode : logInAtTerminal;
       await withinLimits(request, limits, () => make(request, body, limits));
     }),
   );
   route('post', '/v1/logins', 'begin', async (request) =>
     beginLogin(request, await readBody(request.context)),
+  );
+  route('post', '/v1/factors', 'begin-factor', (request) =>
+    inSteps(request.signal, async () => {
+      const body = await readBody(request.context);
+      await withinLimits(request, limits, () => enrolApp(request, body, limits));
+    }),
   );
   addPages(route, bodyTimeout, limits);
   route('get', '/v1/session', 'session', withToken(questions, showSession));
@@ -78,7 +85,8 @@ export function createLoginRouter(bodyTimeout: number, limits: LoginLimits): Rou
     const { clusters, authenticators, browser } = service.config;
     const passwords = authenticators.length > 0;
     const names = Object.keys(clusters).map((name) => ({ name }));
-    context.body = { clusters: names, browser, passwords };
+    const secondFactor = service.factors !== undefined;
+    context.body = { clusters: names, browser, passwords, secondFactor };
   });
   route('get', '/v1/clusters/:name/kubeconfig', 'kubeconfig', showKubeconfig);
   return router;
@@ -89,17 +97,6 @@ function bearerOf({ req }: Context): string {
   const [, token] = /^Bearer ([\w.~+/-]+=*)$/i.exec(req.headers.authorization ?? '') ?? [];
   if (token === undefined) throw noSession();
   return token;
-}
-
-async function createSession(
-  request: LoginRequest,
-  body: unknown,
-  { logins }: LoginLimits,
-): Promise<void> {
-  const { service, address, signal, known } = request;
-  const asked = parseLoginBody(body);
-  known.device = asked.device;
-  answerSession(request, await logIn(service, asked, { address, signal, logins }, known));
 }
 
 async function current({ service, signal, known }: LoginRequest, token: string) {

@@ -55,6 +55,7 @@ function configured(
     maxWaiting: 0,
     circuit: { minimumCalls: 5, openFor: 5_000 },
     onError: 'continue',
+    reviews: true,
     cache: 'off',
     fingerprint: name,
     username: { prefix: '' },

@@ -19,8 +19,13 @@ import {
   writeSessionUser,
 } from '../engine/sessions/session-user.ts';
 import type { RefusedSession } from '../engine/sessions/with-sessions.ts';
-import { type RedisPool, settingsForReviews } from '../engine/shared-redis/redis-pool.ts';
+import {
+  factorSettings,
+  type RedisPool,
+  settingsForReviews,
+} from '../engine/shared-redis/redis-pool.ts';
 import type { ProbedRedis } from '../engine/shared-redis/shared-redis.ts';
+import { createFactorPolicy } from '../login/factors/policy.ts';
 import { findProvider, type LoginProvider } from '../login/login-service.ts';
 import type { OpenIdClientOptions } from '../login/providers/openid-client.ts';
 import { createTokenFingerprint } from '../observe/audit/entry.ts';
@@ -111,6 +116,10 @@ export async function createGeneration(
     onAbandoned,
   });
   const sessions = links.find(({ name }) => name === config.login?.sessions);
+  const factorRedis = dependencies.issuing
+    ? await leaseFactorRedis(config, dependencies)
+    : undefined;
+  if (factorRedis) opened.defer(() => factorRedis.release());
   const login =
     dependencies.issuing && config.login && sessions
       ? await createLoginParts(config, config.login, dependencies, {
@@ -120,10 +129,12 @@ export async function createGeneration(
           hold: calls.add,
           providers,
           redis: lease?.redis,
+          factorRedis: factorRedis?.redis,
         })
       : undefined;
   if (login) opened.defer(login.close);
-  const { authenticate } = chain(links, systemClocks.monotonic);
+  const asked = links.filter((_, index) => config.authenticators[index]?.reviews !== false);
+  const { authenticate } = chain(asked, systemClocks.monotonic);
   const owned = opened.move();
   return {
     config,
@@ -131,7 +142,9 @@ export async function createGeneration(
     /** The authenticators as the plugins made them, without the layers. */
     created,
     registries: created.map(({ registry }): Registry => registry),
-    files: [...created, lease, login].flatMap((one): readonly WatchedFile[] => one?.files ?? []),
+    files: [...created, lease, factorRedis, login].flatMap(
+      (one): readonly WatchedFile[] => one?.files ?? [],
+    ),
     /** The Redis that all replicas share. */
     redis: lease?.redis,
     /** Undefined: the config has no login server, or none was asked for. */
@@ -192,6 +205,15 @@ function assembleChain(
     providers,
     texts: sessions.texts,
   };
+}
+
+/** Takes a share in the connection to the Redis of second factors, if the config has one. */
+async function leaseFactorRedis(
+  { login, cache, baseDirectory }: GatewayConfig,
+  { caching }: GenerationDependencies,
+) {
+  const settings = login?.secondFactor && factorSettings(login.secondFactor, cache);
+  return settings && (await caching?.redisPool.acquire(settings, baseDirectory, 'factors'));
 }
 
 /** Makes what the layers of all authenticators share. */
@@ -275,6 +297,7 @@ function sessionParts(
     clusters: login?.clusters ?? {},
     hasEnded: (token) => ended?.has(token) === true,
     usersOf,
+    isFactorMissing: login ? createFactorPolicy(login).isMissing : () => false,
     onRefused: sessionObserver?.onRefused ?? (() => undefined),
     keyPrefix: provenance?.keyPrefix,
     now: systemClocks.wall,

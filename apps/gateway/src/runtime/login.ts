@@ -8,8 +8,18 @@ import type { EndedSessions } from '../engine/revocation/ended-sessions.ts';
 import type { SharedRedis } from '../engine/shared-redis/shared-redis.ts';
 import { createAttemptTexts } from '../login/attempts/attempt.ts';
 import { createPendingLogins } from '../login/attempts/pending-logins.ts';
+import { createEnrolment } from '../login/factors/enrolment.ts';
+import { createFactorStore } from '../login/factors/factor-store.ts';
+import { createFactorPolicy } from '../login/factors/policy.ts';
+import { createSecondFactor } from '../login/factors/second-factor.ts';
+import { createTotpEnrolment } from '../login/factors/totp-enrolment.ts';
 import { writeKubeconfig } from '../login/kubeconfig.ts';
-import type { BrowserLogins, LoginProvider, LoginService } from '../login/login-service.ts';
+import type {
+  BrowserLogins,
+  FactorParts,
+  LoginProvider,
+  LoginService,
+} from '../login/login-service.ts';
 import {
   type CreateDependencies,
   closeMade,
@@ -28,6 +38,8 @@ interface LoginParts extends Pick<LoginService, 'links' | 'sessions' | 'texts' |
   readonly providers: readonly LoginProvider[];
   /** The Redis that all replicas share. */
   readonly redis: SharedRedis | undefined;
+  /** The Redis of second factors. */
+  readonly factorRedis: SharedRedis | undefined;
 }
 
 /**
@@ -40,7 +52,7 @@ export async function createLoginParts(
   config: GatewayConfig,
   login: LoginConfig,
   dependencies: LoginDependencies,
-  { providers, redis, ...parts }: LoginParts,
+  { providers, redis, factorRedis, ...parts }: LoginParts,
 ) {
   const { logger, ended, caching, blocks } = dependencies;
   const issuing = config.authenticators
@@ -55,6 +67,8 @@ export async function createLoginParts(
     config: login,
     proxies: createNetworks(login.trustedProxies),
     timeout: config.server.reviewTimeout,
+    factorPolicy: createFactorPolicy(login),
+    factors: factorParts(login, factorRedis, dependencies),
     issuer: ended ? noteEnded(issuer, ended) : issuer,
     browser:
       login.browser && redis && caching
@@ -71,6 +85,26 @@ export async function createLoginParts(
     logger,
   };
   return { service, files, close: () => closeMade('token issuer', issuer, issuing.name, logger) };
+}
+
+/** @returns undefined if the config has no second factors, or nothing is shared */
+function factorParts(
+  login: LoginConfig,
+  redis: SharedRedis | undefined,
+  { attempts }: Pick<LoginDependencies, 'attempts'>,
+): FactorParts | undefined {
+  if (login.secondFactor === undefined || redis === undefined) return undefined;
+  const { methods } = login.secondFactor;
+  const now = Date.now;
+  const store = createFactorStore(redis, now);
+  const { hostname: issuer } = new URL(login.publicUrl);
+  const policy = createFactorPolicy(login);
+  const enrolment = createEnrolment(store, now);
+  return {
+    secondFactor: createSecondFactor({ policy, methods, store, attempts, now }),
+    enrolment,
+    apps: createTotpEnrolment({ enrolment, sealingKeys: redis.sealingKeys, issuer, now }),
+  };
 }
 
 /** Notes the sessions that the login server ends, in either of its two ways. */

@@ -12,7 +12,7 @@ import { type Filled, fillSecrets, type SecretSources, withoutSecrets } from '..
 import { secretTexts } from '../unknown-keys.ts';
 
 /** Milliseconds after which a command is given up. No review waits longer than `timeout`. */
-const commandTimeout = 1_000;
+export const commandTimeout = 1_000;
 
 const terms: ClearTextTerms = {
   risk: 'anyone on the network path learns the password of Redis, and can hold back revocations',
@@ -74,6 +74,19 @@ function spellings(bytes: Buffer): string[] {
   return [padded, padded.slice(0, url.length), url, url + padding];
 }
 
+export const keyPrefix = value(
+  {
+    description:
+      'Prefix of every key in Redis: 1 to 64 visible ASCII characters, but none of `{ } * ? [ \\`.',
+    pattern: prefixPattern,
+  },
+  (input) => {
+    if (typeof input === 'string' && new RegExp(prefixPattern).test(input)) return { value: input };
+    const problem = 'must be visible ASCII without { } * ? [ and \\, 1 to 64 characters';
+    return { problem, fix: 'write sallyport:' };
+  },
+).prefault('sallyport:');
+
 /** The schema of `cache.redis` with its secrets. */
 export const cacheRedis = section(
   {
@@ -83,19 +96,7 @@ export const cacheRedis = section(
       'How long one review waits for Redis in total. Then it continues without Redis. Must be less than `server.reviewTimeout`.',
       { min: '10ms', max: '5s' },
     ).prefault('100ms'),
-    keyPrefix: value(
-      {
-        description:
-          'Prefix of every key in Redis: 1 to 64 visible ASCII characters, but none of `{ } * ? [ \\`.',
-        pattern: prefixPattern,
-      },
-      (input) => {
-        if (typeof input === 'string' && new RegExp(prefixPattern).test(input))
-          return { value: input };
-        const problem = 'must be visible ASCII without { } * ? [ and \\, 1 to 64 characters';
-        return { problem, fix: 'write sallyport:' };
-      },
-    ).prefault('sallyport:'),
+    keyPrefix,
     startWithoutBlocks: z
       .boolean()
       .default(false)

@@ -9,9 +9,10 @@ export const entrySchema = z.object({
   /**
    * `unlock`: each replica that learns of it forgets a user's refused attempts, once. `revoke`: answers that were cached before
    * are not used any more. `block`: the subject is refused, whatever a backend answers. `unblock` ends a block; it stays in the
-   * list as long as a replica that has missed it could bring the block back.
+   * list as long as a replica that has missed it could bring the block back. `factor-invite` and `factor-reset` change nothing: the
+   * audit trail of each replica has them.
    */
-  action: z.enum(['revoke', 'block', 'unblock', 'unlock']),
+  action: z.enum(['revoke', 'block', 'unblock', 'unlock', 'factor-invite', 'factor-reset']),
   /**
    * What `name` is. `token`: the token's SHA-256, 64 hexadecimal digits. `jti`, `sid`: see `Credential`; `boundedId` shortens very
    * long ones. `all`: every user.

@@ -43,6 +43,8 @@ const schema = z.strictObject({
   device: text.optional(),
   /** The address from which the login came. */
   address: text,
+  /** How they proved who they are, beside the password (RFC 8176). Undefined: with the password alone, or at a provider. */
+  amr: z.array(text).readonly().exactOptional(),
   /** Undefined: they logged in with a password. */
   provider: sessionProvider.optional(),
 });

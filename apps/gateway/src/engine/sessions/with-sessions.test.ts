@@ -35,6 +35,7 @@ interface SetUp {
   readonly inner?: () => Decision;
   /** What the authenticator of the session says of its user. */
   readonly users?: (text: string, context: LinkContext) => Decision | Promise<Decision>;
+  readonly isFactorMissing?: (of: Session, groups: readonly string[] | undefined) => boolean;
   readonly keyPrefix?: string;
   readonly clusters?: Readonly<Record<string, { readonly audience: string }>>;
 }
@@ -42,6 +43,7 @@ interface SetUp {
 function setUp({
   inner = () => recorded(),
   users = () => today,
+  isFactorMissing = () => false,
   keyPrefix,
   clusters = {},
 }: SetUp = {}) {
@@ -59,6 +61,7 @@ function setUp({
             return users(text, context);
           }
         : undefined,
+    isFactorMissing,
     onRefused: (one) => refused.push(one),
     keyPrefix,
     now: () => 2_000,
@@ -124,6 +127,23 @@ describe('a session', () => {
       expect(await ask()).toEqual({ kind: 'rejected', reason: 'disabled', subject: 'alice' });
     }
     expect(refused).toEqual([{ session, token, reason: 'disabled' }]);
+  });
+
+  test('is refused if its user must have a second factor today, and has logged in without one', async () => {
+    const asked: unknown[] = [];
+    const { ask, refused } = setUp({
+      isFactorMissing({ username }, groups) {
+        asked.push([username, groups]);
+        return true;
+      },
+    });
+    expect(await ask()).toEqual({
+      kind: 'rejected',
+      reason: 'second-factor',
+      subject: session.name,
+    });
+    expect(asked).toEqual([[session.username, ['corp:dev']]]);
+    expect(refused).toMatchObject([{ reason: 'second-factor' }]);
   });
 
   test('is refused when its user has another name in Kubernetes now, as after another prefix in gateway.yaml', async () => {

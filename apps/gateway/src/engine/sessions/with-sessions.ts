@@ -27,6 +27,10 @@ export interface SessionDependencies {
   readonly clusters: Readonly<Record<string, { readonly audience: string }>>;
   /** Finds what answers for the users of an authenticator or a provider. Undefined: they can't log in, and their sessions are refused. */
   readonly usersOf: (session: Session) => SessionUsers | undefined;
+  /**
+   * Whether the login of a session lacks the second factor that its user must have now. @param groups as Kubernetes sees them
+   */
+  readonly isFactorMissing: (session: Session, groups: readonly string[] | undefined) => boolean;
   /** Called with each session that is refused because of its user, but not with a refusal from a cache. */
   readonly onRefused: (refused: RefusedSession) => void;
   /** `provenance.keyPrefix`: the time of the login is put into `extra`. */
@@ -44,7 +48,7 @@ export function withSessions(
   inner: Authenticator,
   dependencies: SessionDependencies,
 ): Authenticator {
-  const { texts, clusters, usersOf, onRefused, keyPrefix, now } = dependencies;
+  const { texts, clusters, usersOf, isFactorMissing, onRefused, keyPrefix, now } = dependencies;
   const open = remembering((decision: Authenticated, token: string) =>
     readSession(texts, decision.session, digestOf(token)),
   );
@@ -75,7 +79,10 @@ export function withSessions(
     if (users === undefined) return refused('unknown-user');
     const own = new UserContext(context, context.onNames, undefined, context.onDirectory);
     return after(users(session, own), (today) => {
-      const decided = decideAboutUser(today, decision, session, keyPrefix);
+      const decided =
+        today.kind === 'authenticated' && isFactorMissing(session, today.user.groups)
+          ? refused('second-factor')
+          : decideAboutUser(today, decision, session, keyPrefix);
       if (decided.kind === 'rejected' && !own.isCached)
         onRefused({ session, token, reason: decided.reason });
       return decided;

@@ -3,7 +3,7 @@ import type { Metrics } from '@sallyport/authenticator';
 import { connect } from '@sallyport/redis-connection';
 import type { Logger } from 'pino';
 import { loadWatchedFile, type WatchedFile } from '../../config/files/watcher.ts';
-import type { CacheRedisConfig, GatewayConfig } from '../../config/types.ts';
+import type { CacheRedisConfig, GatewayConfig, SecondFactorConfig } from '../../config/types.ts';
 import { createSharedRedis, type SharedRedisDependencies } from './shared-redis.ts';
 
 /** The connection's own metrics are dropped: the gateway counts its calls of the cache Redis itself. */
@@ -13,11 +13,29 @@ const silentMetrics: Metrics = {
   histogram: () => ({ observe: () => {} }),
 };
 
-const wording = {
-  consequence: 'the cache is not shared',
-  minimalAcl: 'the one in docs/redis.md (Permissions)',
-  wrongType: 'than the cache has',
+const minimalAcl = 'the one in docs/redis.md (Permissions)';
+
+/** What a connection is for, in its log lines and errors. */
+const purposes = {
+  cache: {
+    fields: { cache: 'redis' },
+    wording: {
+      consequence: 'the cache is not shared',
+      minimalAcl,
+      wrongType: 'than the cache has',
+    },
+  },
+  factors: {
+    fields: { secondFactor: 'redis' },
+    wording: {
+      consequence: 'people with a second factor can not log in',
+      minimalAcl,
+      wrongType: 'than a second factor has',
+    },
+  },
 } as const;
+
+type Purpose = keyof typeof purposes;
 
 /**
  * The settings of a generation's lease: `cache.redis.timeout` in equal parts for the calls that a review waits for, so that
@@ -41,6 +59,15 @@ export function settingsForReviews(
   return { ...settings, timeout: redis.timeout / calls };
 }
 
+/** The settings of the connection to the Redis of second factors. Its records are sealed as those of the cache Redis are. */
+export function factorSettings(
+  { redis }: SecondFactorConfig,
+  { redis: cacheRedis }: GatewayConfig['cache'],
+): PooledSettings {
+  const timeout = redis.connection.commandTimeout;
+  return { ...redis, timeout, sealingKeys: cacheRedis?.sealingKeys ?? [] };
+}
+
 /** The settings by which leases share a connection. */
 type PooledSettings = Omit<CacheRedisConfig, 'startWithoutBlocks'>;
 
@@ -53,10 +80,15 @@ export function createRedisPool({
 }: Pick<SharedRedisDependencies, 'onError'> & { logger: Logger }) {
   const pooled = new Map<string, { readonly opening: ReturnType<typeof open>; leases: number }>();
 
-  async function open({ connection: options, ...settings }: PooledSettings, base: string) {
+  async function open(
+    { connection: options, ...settings }: PooledSettings,
+    base: string,
+    purpose: Purpose,
+  ) {
+    const { fields, wording } = purposes[purpose];
     const files: WatchedFile[] = [];
     const connection = await connect(options, wording, {
-      logger: logger.child({ cache: 'redis' }),
+      logger: logger.child(fields),
       metrics: silentMetrics,
       signal: new AbortController().signal,
       async watchFile(file, load, { limit } = {}) {
@@ -76,9 +108,9 @@ export function createRedisPool({
      * @param baseDirectory where relative paths of TLS files start
      * @throws Error when a TLS file can't be used. It does not throw when the server is down, since that may come up later
      */
-    async acquire(settings: PooledSettings, baseDirectory: string) {
-      const key = JSON.stringify([settings, baseDirectory]);
-      const one = pooled.get(key) ?? { opening: open(settings, baseDirectory), leases: 0 };
+    async acquire(settings: PooledSettings, baseDirectory: string, purpose: Purpose = 'cache') {
+      const key = JSON.stringify([settings, baseDirectory, purpose]);
+      const one = pooled.get(key) ?? { opening: open(settings, baseDirectory, purpose), leases: 0 };
       pooled.set(key, one);
       // It is counted before the first wait: a generation that gives back the only other share during it would close the connection.
       one.leases++;

@@ -11,7 +11,7 @@ import { createCircuitWindow } from '../chain/circuit.ts';
 import { createSealingKey } from '../sealing/seal.ts';
 
 /** What the gateway uses its Redis for. It is a metric label. */
-export type RedisUse = 'cache' | 'revocations' | 'lockout' | 'login';
+export type RedisUse = 'cache' | 'revocations' | 'lockout' | 'login' | 'factor';
 
 /** The settings of the cache Redis. Here `timeout` is for one call, in milliseconds: see `settingsForReviews`. */
 export type SharedRedisSettings = Omit<CacheRedisConfig, 'connection' | 'startWithoutBlocks'>;

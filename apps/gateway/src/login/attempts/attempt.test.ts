@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createSealingKey } from '../../engine/sealing/seal.ts';
+import { randomText, secretDigest } from '../secret-text.ts';
 import {
   type Attempt,
   attemptLifetime,
@@ -11,8 +12,6 @@ import {
   idOfCode,
   isFormToken,
   isVerifier,
-  randomText,
-  secretDigest,
 } from './attempt.ts';
 
 const at = Date.parse('2030-01-01T00:00:00Z');

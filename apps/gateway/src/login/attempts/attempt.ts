@@ -1,11 +1,12 @@
-import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import { z } from 'zod';
 import { open, type SealingKey, seal } from '../../engine/sealing/seal.ts';
+import { isEqual, secretDigest } from '../secret-text.ts';
 
 /** How long a person has to log in, in milliseconds. */
 export const attemptLifetime = 10 * 60_000;
 
-/** A login that a client has begun, and that a person continues in a browser. */
+/** A login that a client has begun and that a person continues in a browser; or a person's visit to change their second factors. */
 export interface Attempt {
   readonly id: string;
   /** When it ends, in milliseconds since 1970. */
@@ -20,6 +21,8 @@ export interface Attempt {
   readonly device?: string | undefined;
   /** The name that the client proposes. */
   readonly username?: string | undefined;
+  /** Set if no client has begun it, and the person wants to change their second factors. */
+  readonly manages?: { readonly invitation?: string | undefined } | undefined;
 }
 
 /** A login at a provider that a browser has begun. */
@@ -50,6 +53,8 @@ const written = z.tuple([
   z.string().nullable(),
   z.string().nullable(),
   z.string().nullable(),
+  // An earlier version has written eight parts.
+  z.strictObject({ invitation: z.string().exactOptional() }).optional(),
 ]);
 
 export type AttemptTexts = ReturnType<typeof createAttemptTexts>;
@@ -88,12 +93,13 @@ export function createAttemptTexts(keys: readonly SealingKey[], now: () => numbe
         more.cluster ?? null,
         more.device ?? null,
         more.username ?? null,
+        ...(more.manages === undefined ? [] : [more.manages]),
       ]),
     /** @returns undefined if no gateway with these keys wrote it, or if it has expired */
     readAttempt(sealed: string): Attempt | undefined {
       const { data } = written.safeParse(read('login attempts', '', sealed));
       if (data === undefined || data[1] <= now()) return undefined;
-      const [id, until, challenge, address, port, cluster, device, username] = data;
+      const [id, until, challenge, address, port, cluster, device, username, manages] = data;
       return {
         id,
         until,
@@ -103,6 +109,7 @@ export function createAttemptTexts(keys: readonly SealingKey[], now: () => numbe
         cluster: cluster ?? undefined,
         device: device ?? undefined,
         username: username ?? undefined,
+        manages,
       };
     },
     writeBrowser: (id: string, state: BrowserState): string => write('login cookies', id, state),
@@ -110,14 +117,6 @@ export function createAttemptTexts(keys: readonly SealingKey[], now: () => numbe
     readBrowser: (id: string, sealed: string): BrowserState | undefined =>
       browser.safeParse(read('login cookies', id, sealed)).data,
   };
-}
-
-/** RFC 4648, section 6, in lowercase: a double click selects such a code as a whole. */
-const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
-
-/** Makes random characters of five bits each. */
-export function randomText(length: number): string {
-  return Array.from(randomBytes(length), (byte) => alphabet[byte & 31]).join('');
 }
 
 /** The length of an attempt's id: 80 bits. */
@@ -132,11 +131,6 @@ export function idOfCode(code: string): string | undefined {
   return codePattern.test(code) ? code.slice(0, idLength) : undefined;
 }
 
-/** Returns the digest by which a secret is known in Redis. */
-export function secretDigest(secret: string): string {
-  return createHash('sha256').update(secret).digest('base64url');
-}
-
 /** Makes the token of the forms of a browser: a page of another site can make it send a form, but does not know this. */
 export function formToken(id: string, { secret }: BrowserState): string {
   return createHmac('sha256', secret).update(`form ${id}`).digest('base64url');
@@ -144,12 +138,6 @@ export function formToken(id: string, { secret }: BrowserState): string {
 
 export function isFormToken(given: string, id: string, state: BrowserState): boolean {
   return isEqual(given, formToken(id, state));
-}
-
-/** Compares two texts in a time that says nothing about where they differ. */
-export function isEqual(one: string, other: string): boolean {
-  const [first, second] = [Buffer.from(one), Buffer.from(other)];
-  return first.length === second.length && timingSafeEqual(first, second);
 }
 
 /** Whether a client has the secret of its challenge (RFC 7636, section 4.6). */

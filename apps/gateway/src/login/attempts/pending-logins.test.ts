@@ -6,7 +6,8 @@ import {
   type OpenedShared,
   openShared,
 } from '../../engine/shared-redis/testing/opened-shared-redis.ts';
-import { type Attempt, attemptLifetime, idLength, randomText, secretDigest } from './attempt.ts';
+import { randomText, secretDigest } from '../secret-text.ts';
+import { type Attempt, attemptLifetime, idLength } from './attempt.ts';
 import { createPendingLogins, type PendingLogin } from './pending-logins.ts';
 
 let redis: RedisServer;

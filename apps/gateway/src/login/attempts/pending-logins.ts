@@ -4,14 +4,9 @@ import { openText, sealText } from '../../engine/sealing/seal.ts';
 import { sessionProvider } from '../../engine/sessions/session-text.ts';
 import { readReply } from '../../engine/shared-redis/read-reply.ts';
 import type { SharedRedis } from '../../engine/shared-redis/shared-redis.ts';
-import {
-  type Attempt,
-  codeSecretLength,
-  idOfCode,
-  isEqual,
-  randomText,
-  secretDigest,
-} from './attempt.ts';
+import { factorGrant } from '../factors/enrolment.ts';
+import { isEqual, randomText, secretDigest } from '../secret-text.ts';
+import { type Attempt, codeSecretLength, idOfCode } from './attempt.ts';
 
 const text = z.string().min(1);
 const user = z.strictObject({
@@ -41,7 +36,22 @@ const pending = z.strictObject({
     since: z.int(),
     login: text,
     provider: sessionProvider.optional(),
+    amr: z.array(text).readonly().exactOptional(),
   }),
+  /**
+   * What they may do next, if it is not to confirm: prove a second factor, or change their factors.
+   */
+  next: z
+    .union([
+      z.strictObject({ kind: z.literal('factor') }),
+      z.strictObject({
+        kind: z.literal('manage'),
+        grant: factorGrant,
+      }),
+    ])
+    .exactOptional(),
+  /** The challenge of the page that was shown last, for a passkey. It is valid once. */
+  challenge: text.exactOptional(),
   /** Set once they have confirmed: the digest of the code, and its end in milliseconds since 1970. */
   code: z.strictObject({ digest: text, until: z.int() }).optional(),
 });
@@ -67,6 +77,12 @@ const used = 'used';
 export const putScript = `
 if redis.call('GETRANGE', KEYS[1], 0, 3) == '${used}' then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1`;
+
+/** Changes a record, if it is still the same. KEYS: the attempt. ARGV: the record, and the new one. */
+export const changeScript = `
+if redis.call('GETRANGE', KEYS[1], 0, -1) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', math.max(1, redis.call('PTTL', KEYS[1])))
 return 1`;
 
 /** Ends an attempt, if its record is still the same. KEYS: the attempt. ARGV: the record. */
@@ -122,10 +138,27 @@ export function createPendingLogins(redis: SharedRedis, now: () => number) {
     /** @returns undefined if there is none, it has ended, or another browser has logged in */
     read: async (id: string, secret: string): Promise<PendingLogin | undefined> =>
       (await ofBrowser(id, secret))?.login,
+    /**
+     * Changes the login of this browser, unless it was changed since it was read.
+     *
+     * @returns what it was before; undefined as `read`, or if `change` returns undefined
+     */
+    async change(
+      id: string,
+      secret: string,
+      change: (login: PendingLogin) => PendingLogin | undefined,
+    ): Promise<PendingLogin | undefined> {
+      const [key] = redis.sealingKeys;
+      const found = await ofBrowser(id, secret);
+      const next = found && change(found.login);
+      if (key === undefined || found === undefined || next === undefined) return undefined;
+      const sealed = sealText(key, sealedFor, id, JSON.stringify(next));
+      return (await run(changeScript, id, found.sealed, sealed)) ? found.login : undefined;
+    },
     /** Makes the code for the client. A further one replaces it. @returns undefined as `read` does */
     async issueCode(attempt: Attempt, secret: string): Promise<string | undefined> {
       const login = (await ofBrowser(attempt.id, secret))?.login;
-      if (login === undefined) return undefined;
+      if (login === undefined || login.next !== undefined) return undefined;
       const code = attempt.id + randomText(codeSecretLength);
       const until = Math.min(attempt.until, now() + codeLifetime);
       const isPut = await put(attempt, { ...login, code: { digest: secretDigest(code), until } });
@@ -148,7 +181,7 @@ export function createPendingLogins(redis: SharedRedis, now: () => number) {
       if (id === undefined || found === undefined) return undefined;
       const { login, sealed } = found;
       const { digest = '', until = 0 } = login.code ?? {};
-      if (!isEqual(digest, secretDigest(code)) || until <= now()) return undefined;
+      if (!isEqual(digest, secretDigest(code)) || until <= now() || login.next) return undefined;
       return (await run(takeScript, id, sealed)) ? login : undefined;
     },
   };

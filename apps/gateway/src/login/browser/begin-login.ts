@@ -1,6 +1,6 @@
 import type { Decision, UserInfo } from '@sallyport/authenticator';
 import { asError } from '../../base/logging/error-fields.ts';
-import { attemptLifetime, idLength, isVerifier, randomText } from '../attempts/attempt.ts';
+import { attemptLifetime, idLength, isVerifier } from '../attempts/attempt.ts';
 import { type LoginError, unavailable, uncheckedLogin, wrongCode } from '../login-error.ts';
 import { answerSession, type LoginRequest } from '../login-request.ts';
 import {
@@ -13,6 +13,7 @@ import {
   parseBrowserBody,
   parseCodeBody,
 } from '../login-service.ts';
+import { randomText } from '../secret-text.ts';
 import { browserOf, fromPending } from './browser-logins.ts';
 
 /** Begins a login that a person continues in a browser. */

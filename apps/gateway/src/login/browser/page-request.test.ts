@@ -1,9 +1,10 @@
 import type { Context } from 'koa';
 import { describe, expect, test } from 'vitest';
 import { createSealingKey } from '../../engine/sealing/seal.ts';
-import { attemptLifetime, createAttemptTexts, idLength, randomText } from '../attempts/attempt.ts';
+import { attemptLifetime, createAttemptTexts, idLength } from '../attempts/attempt.ts';
 import { createRateLimit } from '../bounds.ts';
 import type { LoginRequest } from '../login-request.ts';
+import { randomText } from '../secret-text.ts';
 import {
   beginState,
   formOf,

@@ -1,5 +1,5 @@
 import { createFormReader } from '../../http/read-body.ts';
-import { type BrowserState, secretDigest } from '../attempts/attempt.ts';
+import type { BrowserState } from '../attempts/attempt.ts';
 import { createShares } from '../bounds.ts';
 import { LoginError, wrongCredentials } from '../login-error.ts';
 import {
@@ -16,6 +16,7 @@ import { loginPage } from '../pages/login-page.ts';
 import { messagePage } from '../pages/message-page.ts';
 import { pageHeaders } from '../pages/page-headers.ts';
 import type { LoginProblem } from '../pages/texts.ts';
+import { secretDigest } from '../secret-text.ts';
 import { fromPending } from './browser-logins.ts';
 import { PageError } from './page-error.ts';
 import {

@@ -18,7 +18,13 @@ type Lookups = { readonly [Tier in CacheTier]?: Record<string, number> };
 export function createCacheMetrics(registry: Registry) {
   let foreignKeys = 0;
   const revocations: Partial<Record<Entry['kind'], number>> = { user: 0, token: 0, all: 0 };
-  const errors: Record<RedisUse, number> = { cache: 0, revocations: 0, lockout: 0, login: 0 };
+  const errors: Record<RedisUse, number> = {
+    cache: 0,
+    revocations: 0,
+    lockout: 0,
+    login: 0,
+    factor: 0,
+  };
   const { counter } = createFamilies(registry);
   counter(
     'sallyport_revocations_total',

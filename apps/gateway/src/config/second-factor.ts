@@ -1,0 +1,114 @@
+import { section } from '@sallyport/plugin-kit';
+import type { ConnectionOptions } from '@sallyport/redis-connection';
+import {
+  type ClearTextTerms,
+  connectionShape,
+  settleConnection,
+} from '@sallyport/redis-connection/options';
+import { z } from 'zod';
+import { commandTimeout, keyPrefix } from './cache/redis.ts';
+import { isObject, type Path, type Problem, valueAt } from './problems.ts';
+import { type Filled, fillSecrets, type SecretSources } from './secrets.ts';
+import { secretTexts } from './unknown-keys.ts';
+
+const text = z.string().min(1);
+
+const terms: ClearTextTerms = {
+  risk: 'anyone on the network path learns the password of Redis, and can remove second factors',
+  consent: 'anyone on the network path may remove second factors',
+};
+
+const redis = section(
+  { ...connectionShape(terms), keyPrefix },
+  '{ url: rediss://redis.example.com:6379 }',
+  ({ keyPrefix, ...keys }, complain) => {
+    const connection = settleConnection(keys, { commandTimeout, terms }, complain);
+    // Without a connection there was a complaint, and no one gets this config.
+    return { connection: connection as ConnectionOptions, keyPrefix };
+  },
+).describe(
+  'The Redis that keeps the second factors. It must persist and not evict: a user whose record is lost is refused. It can be the Redis of `login.sessions`.',
+);
+
+/** The methods by which a user can prove that they have a second factor. */
+export const factorMethods = ['totp', 'passkey'] as const;
+export type FactorMethod = (typeof factorMethods)[number];
+
+export const secondFactor = z
+  .strictObject({
+    required: z
+      .union(
+        [
+          z.enum(['all', 'none']),
+          z.strictObject({
+            groups: z
+              .array(text)
+              .min(1)
+              .describe('Groups as Kubernetes sees them, prefix included.'),
+          }),
+        ],
+        {
+          error: ({ input }) =>
+            input === undefined || input === null
+              ? undefined
+              : 'must be all, none, or { groups: [GROUP] }',
+        },
+      )
+      .describe(
+        'Who must have a second factor: `all`, the members of `{ groups: [...] }`, or `none`: then only people who have one need it. A required user without one is refused.',
+      ),
+    methods: z
+      .array(z.enum(factorMethods))
+      .min(1)
+      .default(['totp'])
+      .describe(
+        'What counts as a second factor: `totp` (an authenticator app), `passkey`. Passkeys require `login.browser`, and a DNS name in `login.publicUrl`.',
+      ),
+    authenticators: z
+      .array(text)
+      .min(1)
+      .exactOptional()
+      .describe(
+        'Authenticators whose users need it, out of `login.authenticators`. Default: all of these.',
+      ),
+    redis,
+  })
+  .describe(
+    'A second factor for people who log in with a password. See docs/second-factor.md. Requires `cache.redis`. There is none by default.',
+  );
+
+/** Where `login.secondFactor.redis` is in a file. */
+export const factorRedisPlace: Path = ['login', 'secondFactor', 'redis'];
+
+type Written = Readonly<Record<string, unknown>>;
+
+/** Fills in the secrets of `login.secondFactor.redis`. Those that are missing or written out are problems. */
+export async function fillFactorRedis(
+  value: Written,
+  sources: SecretSources,
+): Promise<Filled<Written>> {
+  const { login } = value;
+  const written = valueAt(value, factorRedisPlace);
+  if (!isObject(login) || !isObject(login.secondFactor) || !isObject(written))
+    return { value, problems: [], warnings: [], files: [], secrets: [] };
+  const filled = await fillSecrets(written, factorRedisPlace, sources);
+  const schema = z.toJSONSchema(redis, { io: 'input', target: 'draft-2020-12' });
+  const inFile = secretTexts(schema, written, factorRedisPlace);
+  return {
+    ...filled,
+    value: {
+      ...value,
+      login: { ...login, secondFactor: { ...login.secondFactor, redis: filled.value } },
+    },
+    problems: [...filled.problems, ...inFile.map(notInFile)],
+    secrets: [...filled.secrets, ...inFile.map((path) => String(valueAt(value, path)))],
+  };
+}
+
+function notInFile(path: Path): Problem {
+  return {
+    path,
+    message: 'is a secret, which must not be in this file',
+    fix: 'write { file: secrets/factors } or { env: FACTORS_REDIS }',
+  };
+}

@@ -1,0 +1,143 @@
+import { z } from 'zod';
+import type { Added, FactorGrant, NotAdded } from './factors/enrolment.ts';
+import {
+  enrolmentEnded,
+  invitationRequired,
+  LoginError,
+  noSecondFactor,
+  secondFactorRequired,
+  tooManyFactors,
+  wrongEnrolmentCode,
+  wrongInvitation,
+} from './login-error.ts';
+import { requiredReason } from './login-report.ts';
+import type { LoginLimits, LoginRequest } from './login-request.ts';
+import {
+  countLogin,
+  credentials,
+  deviceName,
+  type LoginService,
+  type Proof,
+  parseBody,
+  provePassword,
+} from './login-service.ts';
+import { factorUser, fromFactors, needOf, proveCode } from './prove-factor.ts';
+
+const text = z.string().min(1);
+
+/** The name of a factor of a user who gave it none. */
+export const defaultLabels = { totp: 'authenticator app', passkey: 'passkey' } as const;
+
+const beginBody = z.strictObject({
+  ...credentials,
+  invitation: text.max(64).optional(),
+  code: text.max(64).optional(),
+  label: deviceName.optional(),
+});
+
+const finishBody = z.strictObject({ enrolment: text.max(8_192), code: text.max(64) });
+
+const known =
+  'username and password, with invitation or code, and label (at most 64 characters); or enrolment and code';
+
+/** What the login server needs for second factors. @throws LoginError if it has none */
+export function factorsOf({ factors }: LoginService) {
+  if (factors === undefined) throw noSecondFactor();
+  return factors;
+}
+
+/**
+ * Adds an authenticator app at a terminal. The first request proves who it is, and gets the secret. The second one has the first
+ * code of the app.
+ */
+export async function enrolApp(
+  request: LoginRequest,
+  body: unknown,
+  { logins }: Pick<LoginLimits, 'logins'>,
+): Promise<void> {
+  const { context, service, signal, known: facts } = request;
+  const { secondFactor, apps } = factorsOf(service);
+  if (!secondFactor.methods.includes('totp')) throw noSecondFactor();
+  const isFinish = typeof body === 'object' && body !== null && Object.hasOwn(body, 'enrolment');
+  if (isFinish) {
+    facts.action = 'add-factor';
+    const asked = parseBody(finishBody, body, 'enrolment and code', known);
+    const begun = apps.read(asked.enrolment);
+    if (begun === undefined) throw enrolmentEnded();
+    Object.assign(facts, {
+      authenticator: begun.user.authenticator,
+      username: begun.user.name,
+      factor: 'totp',
+    });
+    const { factor, recoveryCodes } = addedOrThrow(
+      request,
+      await fromFactors(service, () => apps.finish(begun, asked.code)),
+    );
+    context.status = 201;
+    const { id, method, name } = factor;
+    context.body = { factor: { id, method, name }, ...(recoveryCodes && { recoveryCodes }) };
+    return;
+  }
+  const asked = parseBody(beginBody, body, 'username and password', known);
+  const proof = await provePassword(service, asked, signal, facts);
+  countLogin(logins, proof);
+  facts.username = proof.named.username;
+  const grant = await grantOf(request, proof, asked);
+  const label = asked.label ?? defaultLabels.totp;
+  const { secret, uri, enrolment: sealed, until } = apps.begin(factorUser(proof), grant, label);
+  context.body = { secret, uri, enrolment: sealed, expiresAt: new Date(until) };
+}
+
+interface MoreThanPassword {
+  readonly invitation?: string | undefined;
+  readonly code?: string | undefined;
+}
+
+/**
+ * Gives a user the right to change their second factors. The password was right; they need an invitation or a factor as well.
+ *
+ * @throws LoginError
+ */
+export async function grantOf(
+  { service, signal, known: facts }: LoginRequest,
+  proof: Proof,
+  { invitation, code }: MoreThanPassword,
+): Promise<FactorGrant> {
+  const { secondFactor, enrolment } = factorsOf(service);
+  const user = factorUser(proof);
+  if (!secondFactor.policy.isCovered(user.authenticator)) throw noSecondFactor();
+  if (invitation !== undefined) {
+    const record = await fromFactors(service, () => secondFactor.store.read(user));
+    const grant = enrolment.grant(record, invitation);
+    if (grant !== undefined) return grant;
+    facts.reason = 'wrong-invitation';
+    throw wrongInvitation();
+  }
+  const need = await needOf(service, proof);
+  if (need.kind !== 'factor') {
+    facts.reason = need.kind === 'refused' ? `second-factor-${need.reason}` : 'no-invitation';
+    throw invitationRequired();
+  }
+  if (code === undefined) {
+    facts.reason = requiredReason;
+    throw secondFactorRequired(need.methods);
+  }
+  await proveCode(service, proof, code, signal, facts);
+  const grant = enrolment.grant(need.record, undefined);
+  if (grant === undefined) throw enrolmentEnded();
+  return grant;
+}
+
+/** @throws LoginError if the factor was not added */
+export function addedOrThrow({ known: facts }: LoginRequest, result: Added | NotAdded): Added {
+  if (result.kind === 'added') {
+    facts.invitedBy = result.invitedBy;
+    return result;
+  }
+  facts.reason = result.kind;
+  if (result.kind === 'wrong-code') throw wrongEnrolmentCode(result.minutes);
+  if (result.kind === 'too-many') throw tooManyFactors();
+  if (result.kind === 'duplicate')
+    throw new LoginError(409, 'bad-request', 'this factor was added before');
+  throw enrolmentEnded();
+}

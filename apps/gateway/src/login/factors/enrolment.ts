@@ -1,0 +1,220 @@
+import { z } from 'zod';
+import type { FactorMethod } from '../../config/second-factor.ts';
+import { isEqual, randomText, secretDigest } from '../secret-text.ts';
+import {
+  type FactorRecord,
+  type FactorUser,
+  factorsOf,
+  hasFactor,
+  type ListedFactor,
+  type PasskeyFactor,
+} from './factor-record.ts';
+import type { Change, FactorStore } from './factor-store.ts';
+
+/** The most factors of one method that a user can have. With each app, more guesses are right. */
+const maxFactors: Readonly<Record<FactorMethod, number>> = { totp: 3, passkey: 10 };
+
+/** NIST SP 800-63B-4, section 4.2.1.1: a recovery code has at least 64 bits, or is limited in its attempts as these are. */
+const recoveryCodeLength = 10;
+const recoveryCodes = 10;
+/** 80 bits. It is a part of a URL, and people type it at a terminal. */
+const invitationLength = 16;
+
+/** Half the length of the code is before the dash. */
+function withDash(code: string): string {
+  return `${code.slice(0, code.length / 2)}-${code.slice(code.length / 2)}`;
+}
+
+export const factorGrant = z.strictObject({
+  /** The id of the record that the user had: after a reset, the grant ends. */
+  record: z.string(),
+  /** The digest of the invitation that they came with. Undefined: they have proved a factor. */
+  invitation: z.string().exactOptional(),
+});
+
+/** The right of a user to change their factors, after they have proved more than the password. */
+export type FactorGrant = Readonly<z.infer<typeof factorGrant>>;
+
+/** A new factor was added. */
+export interface Added {
+  readonly kind: 'added';
+  readonly factor: ListedFactor;
+  /** Who invited the user to add it. Undefined: they had another factor. */
+  readonly invitedBy: string | undefined;
+  /** New recovery codes, if there were none left. They are shown once. */
+  readonly recoveryCodes: readonly string[] | undefined;
+}
+
+/** Why a factor was not added. `ended`: the grant is not valid any more. `late`: the time to type the first code is over. */
+export type NotAdded =
+  | { readonly kind: 'ended' | 'late' | 'too-many' | 'duplicate' }
+  /** @param minutes by how many minutes the clock of the app differs, if the code is one of another time */
+  | { readonly kind: 'wrong-code'; readonly minutes: number | undefined };
+
+export type Enrolment = ReturnType<typeof createEnrolment>;
+
+/**
+ * Adds and removes second factors. A user needs a grant for it, which the password alone never gives.
+ *
+ * @param now the wall clock in milliseconds
+ */
+export function createEnrolment(store: FactorStore, now: () => number) {
+  /** Changes a record to which the grant still gives the right. */
+  const change = <Result>(
+    user: FactorUser,
+    given: FactorGrant,
+    decide: (record: FactorRecord) => Change<Result>,
+  ) =>
+    store.change<Result | { readonly kind: 'ended' }>(user, (record) =>
+      record !== undefined && isValidGrant(record, given, now())
+        ? decide(record)
+        : { result: { kind: 'ended' } },
+    );
+
+  /** Adds a factor to a record that the user may change, and uses up the invitation. */
+  const add = (user: FactorUser, given: FactorGrant, method: FactorMethod, next: MakeFactor) =>
+    change<Added | NotAdded>(user, given, (record) => withAdded(record, given, method, next));
+  return {
+    /**
+     * Gives a user the right to change their factors.
+     *
+     * @param invitation what they typed, or what their link contains. Undefined: they have proved a factor just now
+     * @returns undefined if there is no such invitation
+     */
+    grant(
+      record: FactorRecord | undefined,
+      invitation: string | undefined,
+    ): FactorGrant | undefined {
+      if (record === undefined) return undefined;
+      const given: FactorGrant = {
+        record: record.id,
+        ...(invitation !== undefined && { invitation: invitationDigest(invitation) }),
+      };
+      return isValidGrant(record, given, now()) ? given : undefined;
+    },
+    add,
+    addPasskey: (
+      user: FactorUser,
+      given: FactorGrant,
+      key: Omit<PasskeyFactor, 'id' | 'addedAt' | 'usedAt'>,
+    ): Promise<Added | NotAdded> =>
+      add(user, given, 'passkey', (record, id) => {
+        if (record.passkeys.some(({ credential }) => credential === key.credential))
+          return 'duplicate';
+        return { passkeys: [...record.passkeys, { ...key, id, addedAt: now() }] };
+      }),
+    /** Removes a factor, unless it is the last one: without it, the user could not log in. */
+    remove: (user: FactorUser, given: FactorGrant, id: string) =>
+      change<{ readonly kind: 'removed' | 'unknown' | 'last' }>(user, given, (record) => {
+        const without = <One extends { readonly id: string }>(all: readonly One[]) =>
+          all.filter((one) => one.id !== id);
+        const changed = {
+          ...record,
+          totp: without(record.totp),
+          passkeys: without(record.passkeys),
+        };
+        const count = factorsOf(changed).length;
+        if (count === factorsOf(record).length) return { result: { kind: 'unknown' } };
+        if (count === 0) return { result: { kind: 'last' } };
+        return { record: changed, result: { kind: 'removed' } };
+      }),
+    /** Makes new recovery codes. The ones before are not valid any more. */
+    renewRecoveryCodes: (user: FactorUser, given: FactorGrant) =>
+      change<{ readonly kind: 'renewed'; readonly recoveryCodes: readonly string[] }>(
+        user,
+        given,
+        (record) => {
+          const codes = newRecoveryCodes();
+          return {
+            record: { ...record, recovery: codes.map(recoveryDigest) },
+            result: { kind: 'renewed', recoveryCodes: codes },
+          };
+        },
+      ),
+  };
+}
+
+/** Makes the part of a record that has the new factor. @param id names the new factor */
+type MakeFactor = (record: FactorRecord, id: string) => Partial<FactorRecord> | 'duplicate';
+
+function withAdded(
+  { invitation, ...record }: FactorRecord,
+  given: FactorGrant,
+  method: FactorMethod,
+  next: MakeFactor,
+): Change<Added | NotAdded> {
+  const count = method === 'totp' ? record.totp.length : record.passkeys.length;
+  if (count >= maxFactors[method]) return { result: { kind: 'too-many' } };
+  const id = randomText(8);
+  const added = next(record, id);
+  if (added === 'duplicate') return { result: { kind: 'duplicate' } };
+  const codes = record.recovery.length === 0 ? newRecoveryCodes() : undefined;
+  const changed = {
+    ...record,
+    ...added,
+    ...(codes && { recovery: codes.map(recoveryDigest) }),
+    wrongCodes: 0,
+  };
+  const factor = factorsOf(changed).find((one) => one.id === id);
+  if (factor === undefined) throw new Error('the new factor is not in the record');
+  const invitedBy = given.invitation === undefined ? undefined : invitation?.by;
+  return { record: changed, result: { kind: 'added', factor, invitedBy, recoveryCodes: codes } };
+}
+
+/** Whether a grant still gives the right to change a record: it was not reset, and the invitation was not used or replaced. */
+function isValidGrant(record: FactorRecord, given: FactorGrant, now: number): boolean {
+  if (record.id !== given.record) return false;
+  if (given.invitation === undefined) return hasFactor(record);
+  const { digest = '', until = 0 } = record.invitation ?? {};
+  return isEqual(digest, given.invitation) && until > now;
+}
+
+function newRecoveryCodes(): readonly string[] {
+  return Array.from({ length: recoveryCodes }, () => withDash(randomText(recoveryCodeLength)));
+}
+
+/** The digest of a recovery code, by its characters alone. */
+const recoveryDigest = (code: string) => secretDigest(code.replaceAll('-', ''));
+
+const invitationDigest = (code: string) =>
+  secretDigest(code.replaceAll(/[\s-]/g, '').toLowerCase());
+
+interface Inviting {
+  readonly by: string;
+  readonly reason: string | undefined;
+  readonly until: number;
+}
+
+/**
+ * Invites a user to add a factor. A new invitation replaces the one before.
+ *
+ * @returns the code, which is shown once
+ */
+export async function invite(
+  store: FactorStore,
+  user: FactorUser,
+  { by, reason, until }: Inviting,
+  now: number,
+): Promise<string> {
+  const code = randomText(invitationLength);
+  await store.change(user, (record) => ({
+    record: {
+      id: randomText(16),
+      totp: [],
+      passkeys: [],
+      recovery: [],
+      wrongCodes: 0,
+      ...record,
+      user,
+      invitation: {
+        digest: invitationDigest(code),
+        until,
+        at: now,
+        by,
+        ...(reason !== undefined && { reason }),
+      },
+    },
+    result: undefined,
+  }));
+  return code;
+}

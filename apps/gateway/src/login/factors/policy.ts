@@ -1,0 +1,41 @@
+import type { LoginConfig } from '../../config/types.ts';
+import type { Session } from '../../engine/sessions/session-text.ts';
+
+/** Decides who must have a second factor. */
+export type FactorPolicy = ReturnType<typeof createFactorPolicy>;
+
+/** The part of a session that says how its user logged in. */
+type LoggedIn = Pick<Session, 'authenticator' | 'provider' | 'amr'>;
+
+/** How a second factor is named in `amr` of a session (RFC 8176, section 2). */
+export const multipleFactors = 'mfa';
+
+/** Makes the rules of `login.secondFactor`. Without that section, no one needs a second factor. */
+export function createFactorPolicy({
+  secondFactor,
+  authenticators,
+}: Pick<LoginConfig, 'secondFactor' | 'authenticators'>) {
+  const { required = 'none', authenticators: named = authenticators } = secondFactor ?? {};
+  const covered = new Set(secondFactor === undefined ? [] : named);
+  const groupsWithFactor = new Set(typeof required === 'string' ? [] : required.groups);
+
+  /** @param groups as Kubernetes sees them */
+  function isRequired(authenticator: string, groups: readonly string[] = []): boolean {
+    if (!covered.has(authenticator) || required === 'none') return false;
+    return required === 'all' || groups.some((group) => groupsWithFactor.has(group));
+  }
+  return {
+    /** Whether the users of an authenticator can have a second factor. */
+    isCovered: (authenticator: string) => covered.has(authenticator),
+    isRequired,
+    /**
+     * Whether a login lacks the second factor that its user must have now. A user of a provider has the factors of the provider.
+     *
+     * @param groups as Kubernetes sees them
+     */
+    isMissing({ authenticator, provider, amr }: LoggedIn, groups: readonly string[] = []): boolean {
+      if (provider !== undefined || amr?.includes(multipleFactors)) return false;
+      return isRequired(authenticator, groups);
+    },
+  };
+}

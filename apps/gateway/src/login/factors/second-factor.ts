@@ -1,0 +1,151 @@
+import type { Attempts, RejectionReason } from '@sallyport/authenticator';
+import type { FactorMethod } from '../../config/second-factor.ts';
+import { isEqual, secretDigest } from '../secret-text.ts';
+import { type FactorRecord, type FactorUser, hasFactor } from './factor-record.ts';
+import { type FactorStore, ForeignRecordError } from './factor-store.ts';
+import type { FactorPolicy } from './policy.ts';
+import { stepAt, stepOfCode } from './totp.ts';
+
+/** After this many wrong codes in a row, no code is accepted until an administrator resets the factors (NIST SP 800-63B-4, 3.2.2). */
+const maxWrongCodes = 100;
+
+export interface SecondFactorOptions {
+  readonly policy: FactorPolicy;
+  readonly methods: readonly FactorMethod[];
+  readonly store: FactorStore;
+  /** The lockout guard of an authenticator: wrong codes count there as wrong passwords do. */
+  readonly attempts: (authenticator: string) => Attempts;
+  /** The wall clock, in milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** What a user whose password was right must still prove. */
+export type FactorNeed =
+  | { readonly kind: 'nothing' }
+  | {
+      readonly kind: 'factor';
+      /** The methods by which this user can prove it. Empty: recovery codes are left alone. */
+      readonly methods: readonly FactorMethod[];
+      readonly record: FactorRecord;
+    }
+  /** They must have a factor, and have none that can be used. */
+  | { readonly kind: 'refused'; readonly reason: 'not-enrolled' | 'foreign-record' };
+
+/** The result of a code. The reason is for the operator. */
+export type CodeResult =
+  | { readonly kind: 'right'; readonly method: 'totp' | 'recovery-code' }
+  | {
+      readonly kind: 'wrong';
+      readonly reason: Extract<RejectionReason, 'invalid-credentials' | 'throttled' | 'locked'>;
+    };
+
+/** Asks for the second factors of users, and checks their codes. */
+export type SecondFactor = ReturnType<typeof createSecondFactor>;
+
+/** Makes the second factor of one config. Its functions throw what the store throws: then nothing is known. */
+export function createSecondFactor(options: SecondFactorOptions) {
+  const { policy, methods: allowed, store, attempts, now } = options;
+  return {
+    policy,
+    methods: allowed,
+    store,
+    /**
+     * Finds out what a user must prove after the password. A record that is lost or foreign never means that there is no factor.
+     *
+     * @param groups as Kubernetes sees them
+     */
+    async needOf(user: FactorUser, groups: readonly string[]): Promise<FactorNeed> {
+      if (!policy.isCovered(user.authenticator)) return { kind: 'nothing' };
+      let record: FactorRecord | undefined;
+      try {
+        record = await store.read(user);
+      } catch (error) {
+        if (error instanceof ForeignRecordError)
+          return { kind: 'refused', reason: 'foreign-record' };
+        throw error;
+      }
+      if (record === undefined || !hasFactor(record)) {
+        return policy.isRequired(user.authenticator, groups)
+          ? { kind: 'refused', reason: 'not-enrolled' }
+          : { kind: 'nothing' };
+      }
+      const own = { totp: record.totp.length > 0, passkey: record.passkeys.length > 0 };
+      const methods = allowed.filter((method) => own[method]);
+      if (methods.length === 0 && record.recovery.length === 0)
+        return { kind: 'refused', reason: 'not-enrolled' };
+      return { kind: 'factor', methods, record };
+    },
+    /**
+     * Checks a code of an app, or a recovery code. A right one is used up before it counts, on all replicas: of two attempts
+     * with one code, one is refused. So is a code that was not checked because too many were wrong.
+     *
+     * @throws AuthenticatorError as `Attempts.admit`
+     */
+    async checkCode(user: FactorUser, code: string, signal: AbortSignal): Promise<CodeResult> {
+      const given = plainCode(code);
+      const { authenticator, username, uid } = user;
+      const subject = `second factor of ${JSON.stringify(uid ?? username)}`;
+      // Another step can have the same code. So a code that was wrong can be right later.
+      const secret = `${given} ${stepAt(now())}`;
+      const attempt = await attempts(authenticator).admit(subject, secret, signal, username);
+      if (!attempt.admitted) return { kind: 'wrong', reason: attempt.reason };
+      let outcome: 'accepted' | 'refused' | 'unavailable' = 'unavailable';
+      try {
+        const result = await store.change(user, (record) => useCode(record, given, allowed, now()));
+        outcome = result.kind === 'right' ? 'accepted' : 'refused';
+        return result;
+      } finally {
+        await attempt.settle(outcome);
+      }
+    },
+  };
+}
+
+/** Removes what people type around the characters of a code. */
+function plainCode(code: string): string {
+  return code.replaceAll(/[\s-]/g, '').toLowerCase();
+}
+
+const wrong = (reason: Extract<CodeResult, { kind: 'wrong' }>['reason']): CodeResult => ({
+  kind: 'wrong',
+  reason,
+});
+
+function useCode(
+  record: FactorRecord | undefined,
+  code: string,
+  allowed: readonly FactorMethod[],
+  now: number,
+): { readonly record?: FactorRecord; readonly result: CodeResult } {
+  if (record === undefined) return { result: wrong('invalid-credentials') };
+  if (record.wrongCodes >= maxWrongCodes) return { result: wrong('locked') };
+  const used = useTotp(record, allowed.includes('totp') ? code : '', now);
+  if (used !== undefined) return { record: used, result: { kind: 'right', method: 'totp' } };
+  const digest = secretDigest(code);
+  if (record.recovery.some((one) => isEqual(one, digest))) {
+    const recovery = record.recovery.filter((one) => one !== digest);
+    return {
+      record: { ...record, recovery, wrongCodes: 0 },
+      result: { kind: 'right', method: 'recovery-code' },
+    };
+  }
+  return {
+    record: { ...record, wrongCodes: record.wrongCodes + 1 },
+    result: wrong('invalid-credentials'),
+  };
+}
+
+/** Uses up the step of a code. @returns undefined for a code that is wrong, or whose step was used */
+function useTotp(record: FactorRecord, code: string, now: number): FactorRecord | undefined {
+  const steps = record.totp.map(({ secret, lastStep }) => {
+    const step = stepOfCode(Buffer.from(secret, 'base64url'), code, now);
+    return step !== undefined && step > lastStep ? step : undefined;
+  });
+  const at = steps.findIndex((step) => step !== undefined);
+  const lastStep = steps[at];
+  if (lastStep === undefined) return undefined;
+  const totp = record.totp.map((one, index) =>
+    index === at ? { ...one, lastStep, usedAt: now } : one,
+  );
+  return { ...record, totp, wrongCodes: 0 };
+}

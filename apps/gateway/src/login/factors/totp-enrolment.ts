@@ -1,0 +1,95 @@
+import { randomBytes } from 'node:crypto';
+import { z } from 'zod';
+import { openText, type SealingKey, sealText } from '../../engine/sealing/seal.ts';
+import {
+  type Added,
+  type Enrolment,
+  type FactorGrant,
+  factorGrant,
+  type NotAdded,
+} from './enrolment.ts';
+import { type FactorUser, factorUserSchema } from './factor-record.ts';
+import { secretLength, secretText, stepOfCode, timeOfStep, totpUri } from './totp.ts';
+
+/** How long a person has to scan the QR code and to type the first code, in milliseconds. */
+const lifetime = 10 * 60_000;
+
+const enrolment = z.strictObject({
+  grant: factorGrant,
+  user: factorUserSchema,
+  /** Base64url. */
+  secret: z.string(),
+  label: z.string(),
+  until: z.int(),
+});
+
+export interface TotpEnrolmentOptions {
+  readonly enrolment: Pick<Enrolment, 'add'>;
+  /** The first key seals, all open. */
+  readonly sealingKeys: readonly SealingKey[];
+  /** The host name of the login server, by which an app names the factor. */
+  readonly issuer: string;
+  /** The wall clock, in milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+export type TotpEnrolment = ReturnType<typeof createTotpEnrolment>;
+
+const sealedFor = 'factor enrolments';
+
+/** Adds authenticator apps. Nothing is stored until the first code of an app is right: the client keeps the secret, sealed. */
+export function createTotpEnrolment(options: TotpEnrolmentOptions) {
+  const { sealingKeys, issuer, now } = options;
+  return {
+    /**
+     * Begins to add an app.
+     *
+     * @param label the name that the user gives it
+     * @returns the secret as the app takes it, and a sealed text for `finish`
+     */
+    begin(user: FactorUser, grant: FactorGrant, label: string) {
+      const [key] = sealingKeys;
+      if (key === undefined) throw new Error('there is no key to seal an enrolment');
+      const bytes = randomBytes(secretLength);
+      const until = now() + lifetime;
+      const secret = bytes.toString('base64url');
+      const sealed = JSON.stringify({ grant, user, secret, label, until });
+      return {
+        secret: secretText(bytes),
+        uri: totpUri(issuer, user.username, bytes),
+        enrolment: sealText(key, sealedFor, '', sealed),
+        until,
+      };
+    },
+    /** Reads what `begin` sealed. @returns undefined if no gateway with these keys wrote it */
+    read(text: string) {
+      const plain = openText(sealingKeys, sealedFor, '', text);
+      return enrolment.safeParse(plain === undefined ? undefined : JSON.parse(plain)).data;
+    },
+    /** Adds an app, once its first code shows that it has the secret. */
+    async finish(
+      { user, grant, secret, label, until }: z.infer<typeof enrolment>,
+      given: string,
+    ): Promise<Added | NotAdded> {
+      if (until <= now()) return { kind: 'late' };
+      const bytes = Buffer.from(secret, 'base64url');
+      const code = given.replaceAll(/\s/g, '');
+      const lastStep = stepOfCode(bytes, code, now());
+      if (lastStep === undefined)
+        return { kind: 'wrong-code', minutes: minutesOff(bytes, code, now()) };
+      return options.enrolment.add(user, grant, 'totp', ({ totp }, id) => {
+        if (totp.some((one) => one.secret === secret)) return 'duplicate';
+        return { totp: [...totp, { id, name: label, addedAt: now(), secret, lastStep }] };
+      });
+    },
+  };
+}
+
+/** How far a clock can be off to be found out, in steps of 30 s: an hour. */
+const searchedSteps = 120;
+
+/** @returns by how many minutes the clock of the app differs; undefined if the code is none of its codes */
+function minutesOff(secret: Uint8Array, code: string, now: number): number | undefined {
+  const step = stepOfCode(secret, code, now, searchedSteps);
+  return step === undefined ? undefined : Math.round((timeOfStep(step) - now) / 60_000);
+}

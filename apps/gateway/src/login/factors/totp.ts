@@ -1,0 +1,74 @@
+import { createHmac } from 'node:crypto';
+import { isEqual } from '../secret-text.ts';
+
+/** The length of a time step in milliseconds (RFC 6238, section 4.1, X). */
+const stepLength = 30_000;
+const digits = 6;
+/** The steps before and after the present one whose codes are valid, since clocks differ (RFC 6238, section 5.2). */
+const drift = 1;
+
+/** The length of a secret in bytes (RFC 4226, section 4, R6). */
+export const secretLength = 20;
+
+/** Returns the number of the step at a time. @param now the wall clock in milliseconds */
+export function stepAt(now: number): number {
+  return Math.floor(now / stepLength);
+}
+
+/** Returns when a step begins, in milliseconds since 1970. */
+export function timeOfStep(step: number): number {
+  return step * stepLength;
+}
+
+/** Makes the code of a step (RFC 4226, section 5.3). The hash is SHA-1: some apps ignore any other one. */
+export function codeOf(secret: Uint8Array, step: number, length = digits): string {
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(step));
+  const mac = createHmac('sha1', secret).update(counter).digest();
+  const offset = (mac.at(-1) ?? 0) & 0xf;
+  const number = mac.readUInt32BE(offset) & 0x7f_ff_ff_ff;
+  return String(number % 10 ** length).padStart(length, '0');
+}
+
+/**
+ * Finds the step whose code was given.
+ *
+ * @param steps how many steps before and after the present one count
+ * @returns undefined for a wrong code
+ */
+export function stepOfCode(
+  secret: Uint8Array,
+  code: string,
+  now: number,
+  steps: number = drift,
+): number | undefined {
+  const present = stepAt(now);
+  // All are compared, so that the time does not show which one was near. The steps next to the present one come first.
+  const all = Array.from({ length: 2 * steps + 1 }, (_, at) => {
+    const distance = Math.ceil(at / 2);
+    return present + (at % 2 === 0 ? distance : -distance);
+  });
+  return all.filter((step) => step >= 0 && isEqual(codeOf(secret, step), code))[0];
+}
+
+/** RFC 4648, section 6. */
+const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+
+/** Writes a secret as apps take it: base32 without padding. */
+export function secretText(secret: Uint8Array): string {
+  const bits = Array.from(secret, (byte) => byte.toString(2).padStart(8, '0')).join('');
+  return (bits.match(/.{1,5}/g) ?? [])
+    .map((part) => alphabet[Number.parseInt(part.padEnd(5, '0'), 2)])
+    .join('');
+}
+
+/**
+ * Writes the URI that a QR code contains (https://github.com/google/google-authenticator/wiki/Key-Uri-Format).
+ *
+ * @param issuer the host name of the login server
+ */
+export function totpUri(issuer: string, username: string, secret: Uint8Array): string {
+  // The format allows no colon in either name.
+  const account = encodeURIComponent(username.replaceAll(':', ' ').toWellFormed());
+  return `otpauth://totp/${encodeURIComponent(issuer)}:${account}?secret=${secretText(secret)}&issuer=${encodeURIComponent(issuer)}`;
+}

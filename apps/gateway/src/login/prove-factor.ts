@@ -1,0 +1,134 @@
+import { causeOf } from '../config/problems.ts';
+import type { FactorUser, PasskeyFactor } from './factors/factor-record.ts';
+import { multipleFactors } from './factors/policy.ts';
+import type { CodeResult, FactorNeed } from './factors/second-factor.ts';
+import {
+  factorNotEnrolled,
+  LoginError,
+  noFactor,
+  secondFactorRequired,
+  uncheckedLogin,
+  wrongCredentials,
+} from './login-error.ts';
+import { requiredReason } from './login-report.ts';
+import type { LoginProgress, LoginService, Proof } from './login-service.ts';
+
+/** Returns the user whose second factor a login needs. */
+export function factorUser({ authenticator, given, named }: Proof): FactorUser {
+  const { username, uid } = given;
+  return { authenticator, username, ...(uid !== undefined && { uid }), name: named.username };
+}
+
+/**
+ * Finds out what a user must prove after the password.
+ *
+ * @throws LoginError if the store can't be asked: then it is not known whether they have a second factor
+ */
+export function needOf(service: LoginService, proof: Proof): Promise<FactorNeed> {
+  const { factors } = service;
+  if (factors === undefined && service.config.secondFactor !== undefined)
+    throw new Error('login.secondFactor has no store');
+  if (factors === undefined) return Promise.resolve({ kind: 'nothing' });
+  return fromFactors(service, () =>
+    factors.secondFactor.needOf(factorUser(proof), proof.named.groups ?? []),
+  );
+}
+
+/** Asks for second factors, and logs why it failed. @throws LoginError if it did, or as `work` does */
+export function fromFactors<Result>(
+  { logger }: LoginService,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  return work().catch((error: unknown) => {
+    if (error instanceof LoginError) throw error;
+    logger.warn({ reason: causeOf(error) }, 'second factor could not be checked');
+    // Only a right password comes as far as here.
+    throw uncheckedLogin(true);
+  });
+}
+
+/** @throws LoginError for a user who must have a second factor, and has none that can be used */
+export function requireUsable(
+  service: LoginService,
+  need: FactorNeed,
+  proof: Proof,
+  progress: LoginProgress,
+): asserts need is Exclude<FactorNeed, { kind: 'refused' }> {
+  if (need.kind !== 'refused') return;
+  progress.reason = `second-factor-${need.reason}`;
+  progress.username = proof.named.username;
+  if (need.reason === 'foreign-record') {
+    const { authenticator, named } = proof;
+    service.logger.warn(
+      { authenticator, username: named.username },
+      'record of a second factor was not written by a gateway with these sealing keys',
+    );
+  }
+  throw factorNotEnrolled();
+}
+
+/**
+ * Checks the second factor of a login at a terminal, after the password was right.
+ *
+ * @param code undefined: the client has not asked for one yet
+ * @returns the proof with both factors, or as it was for a user who needs none
+ * @throws LoginError
+ */
+export async function proveFactor(
+  service: LoginService,
+  proof: Proof,
+  code: string | undefined,
+  signal: AbortSignal,
+  progress: LoginProgress,
+): Promise<Proof> {
+  const need = await needOf(service, proof);
+  requireUsable(service, need, proof, progress);
+  if (need.kind === 'nothing') {
+    if (code === undefined) return proof;
+    // The user means to have one. It may be that the config has lost its section.
+    progress.reason = 'no-second-factor';
+    throw noFactor();
+  }
+  if (code === undefined) {
+    progress.reason = requiredReason;
+    progress.username = proof.named.username;
+    throw secondFactorRequired(need.methods);
+  }
+  return proveCode(service, proof, code, signal, progress);
+}
+
+/** Checks a code of a user who has a second factor. @throws LoginError if it is wrong, or could not be checked */
+export async function proveCode(
+  service: LoginService,
+  proof: Proof,
+  code: string,
+  signal: AbortSignal,
+  progress: LoginProgress,
+): Promise<Proof> {
+  const { factors } = service;
+  if (factors === undefined) throw noFactor();
+  const checked = await fromFactors(service, () =>
+    factors.secondFactor.checkCode(factorUser(proof), code, signal),
+  );
+  progress.username = proof.named.username;
+  if (checked.kind === 'wrong') {
+    progress.reason = `second-factor-${checked.reason}`;
+    throw wrongCredentials(true);
+  }
+  return withFactor(proof, checked.method, progress);
+}
+
+type ProvenMethod = Extract<CodeResult, { kind: 'right' }>['method'] | 'passkey';
+
+/** Notes the second factor of a login. @param key the passkey that was used */
+export function withFactor(
+  proof: Proof,
+  method: ProvenMethod,
+  progress: LoginProgress,
+  key?: Pick<PasskeyFactor, 'isSynced'>,
+): Proof {
+  progress.factor = method;
+  // RFC 8176, section 2: a recovery code is a one-time password as well.
+  const own = key === undefined ? ['otp'] : [key.isSynced ? 'swk' : 'hwk', 'user'];
+  return { ...proof, amr: ['pwd', ...own, multipleFactors] };
+}

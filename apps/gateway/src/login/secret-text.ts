@@ -1,0 +1,20 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+
+/** RFC 4648, section 6, in lowercase: a double click selects such a code as a whole. */
+const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
+
+/** Makes random characters of five bits each. */
+export function randomText(length: number): string {
+  return Array.from(randomBytes(length), (byte) => alphabet[byte & 31]).join('');
+}
+
+/** Returns the digest by which a secret is known in Redis. */
+export function secretDigest(secret: string): string {
+  return createHash('sha256').update(secret).digest('base64url');
+}
+
+/** Compares two texts in a time that says nothing about where they differ. */
+export function isEqual(one: string, other: string): boolean {
+  const [first, second] = [Buffer.from(one), Buffer.from(other)];
+  return first.length === second.length && timingSafeEqual(first, second);
+}

@@ -1,0 +1,34 @@
+import { LoginError, wrongCredentials } from './login-error.ts';
+import { answerSession, type LoginLimits, type LoginRequest } from './login-request.ts';
+import {
+  chooseCluster,
+  countLogin,
+  createSession,
+  parseLoginBody,
+  provePassword,
+} from './login-service.ts';
+import { proveFactor } from './prove-factor.ts';
+
+/**
+ * Makes a session for a user who has the password, and the code of a second factor if they need one.
+ *
+ * @throws LoginError as {@link provePassword}, {@link proveFactor} and {@link createSession}
+ */
+export async function logInAtTerminal(
+  request: LoginRequest,
+  body: unknown,
+  { logins }: Pick<LoginLimits, 'logins'>,
+): Promise<void> {
+  const { service, address, signal, known } = request;
+  const asked = parseLoginBody(body);
+  const { device, code } = asked;
+  known.device = device;
+  const cluster = chooseCluster(service.config, asked.cluster);
+  const password = await provePassword(service, asked, signal, known).catch((error: unknown) => {
+    const isRefused = error instanceof LoginError && error.code === 'wrong-credentials';
+    throw isRefused ? wrongCredentials(code !== undefined) : error;
+  });
+  countLogin(logins, password);
+  const proof = await proveFactor(service, password, code, signal, known);
+  answerSession(request, await createSession(service, proof, { cluster, device, address }, signal));
+}
