@@ -45,6 +45,7 @@ describe('a valid config', () => {
           maxWaiting: 899,
           circuit: { minimumCalls: 5, openFor: 5_000 },
           onError: 'continue',
+          reviews: true,
           allowSystemNames: [],
           allowCredentialId: false,
           username: { prefix: '' },

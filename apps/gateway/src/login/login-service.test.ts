@@ -101,24 +101,28 @@ function setUp(setup: Setup = {}) {
     factorPolicy: createFactorPolicy({ authenticators: Object.keys(links) }),
     timeout: 60_000,
   } as unknown as LoginService;
-  const progress: LoginRequest['known'] = { action: 'login' };
+  const known: LoginRequest['known'] = { action: 'login' };
   const limit = createRateLimit(
     () => ({ count: logins, per: 3_600_000 }),
     () => 0,
   );
-  const origin = { address: '192.0.2.1', signal: client.signal, known: progress };
+  const origin = { address: '192.0.2.1', signal: client.signal, known };
   return {
     asked,
     lines,
     issued,
     revoked,
     deleted,
-    progress,
+    /** What is known of the login, beside its session. */
+    get progress() {
+      const { action: _, device: __, session: ___, token: ____, ...progress } = known;
+      return progress;
+    },
     async logIn(changed: object = {}) {
       const context = { body: {} };
       const made = { ...origin, context, service } as unknown as LoginRequest;
       await logInAtTerminal(made, { ...request, ...changed }, { logins: limit });
-      const { session, token } = progress;
+      const { session, token } = known;
       if (session === undefined) throw new Error('there is no session');
       return { session, token, ...(context.body as { readonly user: object }) };
     },
