@@ -17,10 +17,10 @@ const sealedFor = 'second factors';
 
 /**
  * Replaces a record, if it is still the same. KEYS: the user. ARGV: the record as it was, the new one, and its time to live in
- * milliseconds; '' for no record, 0 for no end.
+ * milliseconds; '' for no record, 0 for no end. GETRANGE needs no right that other uses of that Redis lack.
  */
 export const replaceScript = `
-if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+if redis.call('GETRANGE', KEYS[1], 0, -1) ~= ARGV[1] then return 0 end
 if ARGV[2] == '' then redis.call('DEL', KEYS[1])
 elseif ARGV[3] == '0' then redis.call('SET', KEYS[1], ARGV[2])
 else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
