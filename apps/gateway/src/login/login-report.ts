@@ -152,6 +152,9 @@ export function detailsOf(facts: Omit<LoginFacts, 'at' | 'seconds' | 'action' | 
   };
 }
 
+/** The outcomes of a request that was decided. */
+const decided: ReadonlySet<LoginOutcome> = new Set(['ok', 'incomplete', 'refused']);
+
 /**
  * Writes a log line for each request: `info` for what decides about a login and for logouts, and `debug` for all others. A
  * request that could not be answered is a warning, at most every 10 s.
@@ -173,10 +176,7 @@ export function createLoginLog(logger: Logger, now: () => number): OnLogin {
       return;
     }
     const isActed = decidingActions.has(action) || report.ended !== undefined;
-    logger[isActed && (outcome === 'ok' || outcome === 'refused') ? 'info' : 'debug'](
-      fields,
-      'login request',
-    );
+    logger[isActed && decided.has(outcome) ? 'info' : 'debug'](fields, 'login request');
   };
 }
 

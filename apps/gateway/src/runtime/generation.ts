@@ -133,7 +133,10 @@ export async function createGeneration(
         })
       : undefined;
   if (login) opened.defer(login.close);
-  const asked = links.filter((_, index) => config.authenticators[index]?.reviews !== false);
+  const forReviews = new Set(
+    config.authenticators.filter(({ reviews }) => reviews).map(({ name }) => name),
+  );
+  const asked = links.filter(({ name }) => forReviews.has(name));
   const { authenticate } = chain(asked, systemClocks.monotonic);
   const owned = opened.move();
   return {

@@ -120,17 +120,18 @@ export function createEnrolment(store: FactorStore, now: () => number) {
       }),
     /** Makes new recovery codes. The ones before are not valid any more. */
     renewRecoveryCodes: (user: FactorUser, given: FactorGrant) =>
-      change<{ readonly kind: 'renewed'; readonly recoveryCodes: readonly string[] }>(
-        user,
-        given,
-        (record) => {
-          const codes = newRecoveryCodes();
-          return {
-            record: { ...record, recovery: codes.map(recoveryDigest) },
-            result: { kind: 'renewed', recoveryCodes: codes },
-          };
-        },
-      ),
+      change<
+        | { readonly kind: 'renewed'; readonly recoveryCodes: readonly string[] }
+        | { readonly kind: 'ended' }
+      >(user, given, (record) => {
+        // Without a factor, they would be a factor of their own.
+        if (!hasFactor(record)) return { result: { kind: 'ended' } };
+        const codes = newRecoveryCodes();
+        return {
+          record: { ...record, recovery: codes.map(recoveryDigest) },
+          result: { kind: 'renewed', recoveryCodes: codes },
+        };
+      }),
   };
 }
 

@@ -126,7 +126,8 @@ function createAuditEvents(note: Note) {
     login(report: LoginReport): void {
       const { action, outcome, details, seconds, at, token } = report;
       const isLogin =
-        decidingActions.has(action) && ['ok', 'refused', 'unavailable', 'error'].includes(outcome);
+        decidingActions.has(action) &&
+        ['ok', 'incomplete', 'refused', 'unavailable', 'error'].includes(outcome);
       const isLogout = (action === 'logout' || action === 'logout-everywhere') && outcome === 'ok';
       if (!isLogin && !isLogout) return;
       note({ event: action, outcome, ...details, seconds: toMicroseconds(seconds) }, { at, token });
