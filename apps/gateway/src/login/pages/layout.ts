@@ -1,4 +1,5 @@
 import { type Html, html, render } from './html.ts';
+import { script } from './script.ts';
 import { style } from './style.ts';
 import { attemptTexts } from './texts.ts';
 
@@ -18,8 +19,9 @@ export interface AttemptView {
  * no icon, and without the link it does not report one as blocked either.
  *
  * @param title what the page is about, and its state
+ * @param hasScript whether the page has a passkey, which needs the script
  */
-export function layout(title: string | Html, content: Html): string {
+export function layout(title: string | Html, content: Html, hasScript = false): string {
   return render(html`<!doctype html>
 <html lang="en">
 <head>
@@ -32,14 +34,19 @@ export function layout(title: string | Html, content: Html): string {
 <header>Sallyport</header>
 <main>
 ${content}
-</main>
+</main>${
+    hasScript
+      ? html`
+<script>${script}</script>`
+      : undefined
+  }
 </body>
 </html>
 `);
 }
 
 /** Shows a name so that its letters, which may run from right to left, do not reorder the words next to it. */
-function isolated(name: string): Html {
+export function isolated(name: string): Html {
   return html`<bdi>${name}</bdi>`;
 }
 
@@ -75,6 +82,14 @@ export function addressWarning(attempt: AttemptView, advice: string): Html | und
   if (!attempt.isOtherAddress) return undefined;
   const text = attemptTexts.otherAddress(isolated(attempt.address));
   return warningBox(html`${text} ${advice}`);
+}
+
+/** The ID of what went wrong, for `aria-describedby`. */
+export const problemId = 'problem';
+
+/** @param attributes more attributes of the box. Default: its ID */
+export function problemBox(text: string, attributes = html`id="${problemId}"`): Html {
+  return html`<p class="box problem" role="alert" ${attributes}><strong>${attemptTexts.error}:</strong> ${text}</p>`;
 }
 
 export function warningBox(text: Html): Html {

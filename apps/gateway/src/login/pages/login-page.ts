@@ -7,12 +7,16 @@ import {
   layout,
   logInHeading,
   originOf,
+  problemBox,
+  problemId,
   warningId,
 } from './layout.ts';
-import { attemptTexts, type LoginProblem, loginTexts, problems } from './texts.ts';
+import { attemptTexts, type LoginProblem, loginTexts, problems, visitTexts } from './texts.ts';
 
 interface LoginPageOptions {
   readonly attempt: AttemptView;
+  /** Whether the person wants to change their second factors: then no client waits, and only passwords are asked for. */
+  readonly isVisit?: boolean;
   /** The path of the attempt, such as `/login/ATTEMPT`. */
   readonly path: string;
   /** The token that proves that a form is from this browser. */
@@ -25,11 +29,10 @@ interface LoginPageOptions {
   readonly problem: LoginProblem | undefined;
 }
 
-const problemId = 'problem';
-
 /** Makes the page on which a person logs in. It names no user, except the name that was typed. */
 export function loginPage(options: LoginPageOptions): string {
   const { attempt, passwords, providers, problem } = options;
+  if (options.isVisit === true) return visitPage(options);
   const logIn = attemptTexts.logIn(attempt.cluster);
   const hasBoth = passwords && providers.length > 0;
   const sections = [
@@ -47,13 +50,20 @@ ${isOfProvider(problem) ? sections.toReversed() : sections}`,
   );
 }
 
+function visitPage(options: LoginPageOptions): string {
+  const { problem } = options;
+  const title = visitTexts.logIn;
+  return layout(
+    problem === undefined ? title : `${problems[problem].title} - ${title}`,
+    html`<h1>${title}</h1>
+${problem && problemBox(problems[problem].text)}
+${passwordSection({ ...options, attempt: { ...options.attempt, isOtherAddress: false } }, false)}`,
+  );
+}
+
 /** Whether a problem is about a provider: the person most likely tries again there, and finds its link first. */
 function isOfProvider(problem: LoginProblem | undefined): boolean {
   return problem?.startsWith('provider-') === true;
-}
-
-function problemBox(text: string): Html {
-  return html`<p class="box problem" role="alert" id="${problemId}"><strong>${attemptTexts.error}:</strong> ${text}</p>`;
 }
 
 function passwordSection(options: LoginPageOptions, hasHeading: boolean): Html {

@@ -1,17 +1,19 @@
 import { html } from './html.ts';
 import { layout } from './layout.ts';
-import { type MessageKind, messages, tryAgain, waitText } from './texts.ts';
+import { type MessageKind, messages, tryAgain, visitTexts, waitText } from './texts.ts';
 
 interface MessagePageOptions {
   readonly kind: MessageKind;
   /** The path at which the person can try again. */
   readonly again?: string | undefined;
+  /** The path at which people change their second factors, for `home`. Undefined: this server has none. */
+  readonly factors?: string | undefined;
   /** The seconds to wait, for `too-many`. If they are undefined, the page says a minute. */
   readonly wait?: number | undefined;
 }
 
 /** Makes a page that says what happened, and what to do next. */
-export function messagePage({ kind, again, wait }: MessagePageOptions): string {
+export function messagePage({ kind, again, factors, wait }: MessagePageOptions): string {
   const { title, text, next } = messages[kind];
   const advice = kind === 'too-many' && wait !== undefined ? waitText(wait) : next;
   return layout(
@@ -19,6 +21,7 @@ export function messagePage({ kind, again, wait }: MessagePageOptions): string {
     html`<h1>${title}</h1>
 <p>${text}</p>
 <p>${advice}</p>
-${again === undefined ? undefined : html`<a class="button" href="${again}">${tryAgain}</a>`}`,
+${again === undefined ? undefined : html`<a class="button" href="${again}">${tryAgain}</a>`}
+${factors === undefined ? undefined : html`<a class="button" href="${factors}">${visitTexts.change}</a>`}`,
   );
 }

@@ -1,3 +1,4 @@
+import { scriptSource } from './script.ts';
 import { styleSource } from './style.ts';
 
 /**
@@ -5,19 +6,23 @@ import { styleSource } from './style.ts';
  *
  * @param listener the port of the client on 127.0.0.1. Browsers also check the redirect after a form against
  * `form-action`, and block it without a word to the person.
+ * @param hasScript whether the page has a passkey, which needs the script
  */
 export function pageHeaders({
   publicUrl,
   listener,
+  hasScript = false,
 }: {
   readonly publicUrl: string;
   readonly listener: number | undefined;
+  readonly hasScript?: boolean;
 }): Record<string, string> {
   const client = listener === undefined ? '' : ` http://127.0.0.1:${listener}`;
+  const script = hasScript ? `script-src ${scriptSource}; ` : '';
   return {
     'Cache-Control': 'no-store',
     'Content-Security-Policy':
-      `default-src 'none'; style-src ${styleSource}; form-action 'self'${client}; ` +
+      `default-src 'none'; style-src ${styleSource}; ${script}form-action 'self'${client}; ` +
       "frame-ancestors 'none'; base-uri 'none'",
     // With no-referrer, browsers send "Origin: null" with a form.
     'Referrer-Policy': 'same-origin',

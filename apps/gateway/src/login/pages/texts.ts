@@ -87,6 +87,147 @@ export const codeTexts = {
     'Never give this code to anyone who called you or wrote to you. Only paste it into a terminal in which you started this login yourself.',
 };
 
+export const visitTexts = {
+  logIn: 'Log in to change your second factor',
+  change: 'Change your second factor',
+};
+
+export const factorTexts = {
+  title: (logIn: string | Html) => html`Second factor - ${logIn}`,
+  heading: 'Use your second factor',
+  withCode: 'With a code',
+  withPasskey: 'With a passkey',
+  appOrRecoveryCode: 'Code from your authenticator app, or a recovery code',
+  recoveryCode: 'Recovery code',
+  submit: 'Continue',
+  usePasskey: 'Use a passkey',
+  withoutScript:
+    'A passkey needs JavaScript, which this browser does not run here. A code works without it.',
+  lost: 'If you have lost your second factor, use a recovery code, or call your administrator.',
+};
+
+/** Why a second factor was not accepted. */
+export const factorProblems = {
+  'wrong-code': {
+    title: 'Wrong code',
+    text: `The code is wrong, or was used before. Type the code that the app shows now: each code works once. ${callAdministrator}`,
+  },
+  'wrong-passkey': {
+    title: 'Passkey not accepted',
+    text: `The passkey was not accepted, or it took too long. Try again, or use a code. ${callAdministrator}`,
+  },
+  'too-many': {
+    title: 'Too many attempts',
+    text: `There were too many wrong codes or too many attempts. Wait a few minutes, then try again. ${callAdministrator}`,
+  },
+  unavailable: {
+    title: 'Login not possible now',
+    text: `The second factor can't be checked now. Try again in a minute. ${callAdministrator}`,
+  },
+} as const;
+
+export type FactorProblem = keyof typeof factorProblems;
+
+/** What the script shows if the browser returns no passkey. */
+export const passkeyErrors = {
+  unsupported:
+    'This browser does not support passkeys. Use another browser, or an authenticator app.',
+  cancelled:
+    'The browser returned no passkey: it was cancelled, it took too long, or there is none on this device. Try again.',
+  registered: 'This device already has a passkey of yours for this server.',
+  failed: `The browser could not use a passkey. Try again, or use another browser. ${callAdministrator}`,
+} as const;
+
+export const factorsTexts = {
+  heading: 'Your second factors',
+  intro: 'You need one of these in addition to your password to log in.',
+  none: 'You have no second factor yet. Add one.',
+  methods: { totp: 'Authenticator app', passkey: 'Passkey' },
+  method: 'Method',
+  added: 'Added',
+  used: 'Last used',
+  neverUsed: 'Never',
+  remove: 'Remove',
+  only: 'This is your only second factor. To remove it, add another one first.',
+  addApp: 'Add an authenticator app',
+  addPasskey: 'Add a passkey',
+  name: 'Name, such as the device that you use',
+  submitApp: 'Add an app',
+  submitPasskey: 'Add a passkey',
+  withoutScript: 'To add a passkey, allow JavaScript for this site in your browser.',
+  recovery: 'Recovery codes',
+  recoveryLeft: (count: number) =>
+    `You have ${count} ${count === 1 ? 'recovery code' : 'recovery codes'} left. Each of them works once, in place of your second factor.`,
+  recoveryFew: 'You have few codes left. Replace them before you need them.',
+  replace: 'Replace the recovery codes',
+  replaced: 'The codes that you have now will not work any more.',
+  done: 'When you are done, close this page.',
+};
+
+export const factorNotices = {
+  added: 'The second factor was added.',
+  removed: 'The second factor was removed.',
+} as const;
+
+export type FactorNotice = keyof typeof factorNotices;
+
+/** Why second factors were not changed. */
+export const factorsProblems = {
+  last: {
+    title: 'Not removed',
+    text: 'This is your only second factor. To remove it, add another one first.',
+  },
+  unknown: { title: 'Not removed', text: 'This second factor was removed before.' },
+  duplicate: { title: 'Not added', text: 'This second factor was added before.' },
+  'too-many-factors': {
+    title: 'Not added',
+    text: 'You have as many second factors of this kind as are allowed. Remove one first.',
+  },
+  'wrong-passkey': {
+    title: 'Not added',
+    text: `The passkey was not accepted, or it took too long. Try again. ${callAdministrator}`,
+  },
+  'too-many': {
+    title: 'Too many attempts',
+    text: 'There were too many attempts. Wait a minute, then try again.',
+  },
+  unavailable: {
+    title: 'Not possible now',
+    text: `Your second factors can't be read or changed now. Try again in a minute. ${callAdministrator}`,
+  },
+} as const;
+
+export type FactorsProblem = keyof typeof factorsProblems;
+
+export const appTexts = {
+  heading: 'Add an authenticator app',
+  name: 'Name',
+  scan: 'Scan this QR code with the app.',
+  qrCode: 'QR code for an authenticator app',
+  openApp: 'Open the app on this device',
+  secret:
+    'If you can not scan it, type this secret into the app: a time-based code, SHA-1, 6 digits, 30 seconds.',
+  typeCode: 'Type the code that the app shows now.',
+  code: 'Code from the app',
+  submit: 'Add this app',
+  cancel: 'Cancel',
+  wrongTitle: 'Wrong code',
+  wrongCode:
+    'The code is wrong. Type the code that the app shows now. If you added another secret to the app before, remove it there.',
+  clockOff: (minutes: number) => {
+    const count = Math.max(1, Math.abs(minutes));
+    const time = `${count} ${count === 1 ? 'minute' : 'minutes'}`;
+    return `The app has the right secret, but the clock of its device is ${time} ${minutes < 0 ? 'slow' : 'fast'}. Set the clock, then type the code that the app shows.`;
+  },
+};
+
+export const recoveryTexts = {
+  heading: 'Your recovery codes',
+  todo: 'Each code works once, in place of your second factor. Keep them where you keep passwords.',
+  once: 'They are not shown again. Earlier recovery codes do not work any more.',
+  next: 'I have kept them: show my second factors',
+};
+
 interface MessageTexts {
   readonly title: string;
   readonly text: string;
@@ -120,6 +261,26 @@ export const messages = {
     title: 'Login already finished',
     text: 'This login was completed or cancelled, or its code was not accepted. Its link is valid only once.',
     next: html`You can close this page. To log in again, run ${command} in your terminal.`,
+  },
+  'not-enrolled': {
+    title: 'Second factor required',
+    text: 'The password is right, but you need a second factor to log in here, and you have none yet.',
+    next: 'Ask your administrator for an invitation to add a second factor. Then start this login again.',
+  },
+  'invitation-required': {
+    title: 'Invitation required',
+    text: 'You have no second factor yet. To add your first one, you need an invitation.',
+    next: 'Ask your administrator for an invitation, and open its link.',
+  },
+  'wrong-invitation': {
+    title: 'Invitation not valid',
+    text: 'This invitation has expired, was used or replaced, or is for another user.',
+    next: 'Log in as the user who was invited, or ask your administrator for a new invitation.',
+  },
+  'factors-ended': {
+    title: 'Log in again',
+    text: 'The time to change your second factors is over, or your administrator reset them or sent another invitation.',
+    next: 'Begin again: open the page for second factors, or the link of your invitation.',
   },
   cancelled: {
     title: 'Login cancelled',

@@ -1,0 +1,140 @@
+import type { FactorMethod } from '../../config/second-factor.ts';
+import type { ListedFactor } from '../factors/factor-record.ts';
+import { type Html, html } from './html.ts';
+import { facts, isolated, layout, problemBox } from './layout.ts';
+import { type PasskeyPrompt, passkeyForm } from './passkey-form.ts';
+import {
+  attemptTexts,
+  type FactorNotice,
+  type FactorsProblem,
+  factorNotices,
+  factorsProblems,
+  factorsTexts,
+} from './texts.ts';
+
+interface FactorsPageOptions {
+  /** The path of the attempt, such as `/login/ATTEMPT`. */
+  readonly path: string;
+  /** The token that proves that a form is from this browser. */
+  readonly form: string;
+  /** The name as Kubernetes sees it. */
+  readonly username: string;
+  readonly factors: readonly ListedFactor[];
+  /** How many recovery codes are left. */
+  readonly recoveryCodes: number;
+  /** The methods that can be added. */
+  readonly methods: readonly FactorMethod[];
+  /** The options to make a passkey. */
+  readonly passkey: PasskeyPrompt | undefined;
+  readonly notice: FactorNotice | undefined;
+  readonly problem: FactorsProblem | undefined;
+}
+
+/** With fewer recovery codes, the page asks for new ones. */
+const enoughRecoveryCodes = 3;
+/** The most characters of a name, as at the terminal. */
+const maxName = 64;
+
+/** Makes the page on which a person adds and removes second factors. */
+export function factorsPage(options: FactorsPageOptions): string {
+  const { username, factors, methods, passkey, notice, problem } = options;
+  const { heading } = factorsTexts;
+  const hasPasskey = passkey !== undefined && methods.includes('passkey');
+  return layout(
+    problem === undefined ? heading : `${factorsProblems[problem].title} - ${heading}`,
+    html`<h1>${heading}</h1>
+${problem && problemBox(factorsProblems[problem].text)}
+${notice && html`<p class="box" role="status">${factorNotices[notice]}</p>`}
+${facts([[attemptTexts.user, username]])}
+${factors.length === 0 ? html`<p>${factorsTexts.none}</p>` : factorList(options)}
+${methods.includes('totp') ? appSection(options) : undefined}
+${hasPasskey ? passkeySection(options, passkey) : undefined}
+${factors.length === 0 ? undefined : recoverySection(options)}
+<p>${factorsTexts.done}</p>`,
+    hasPasskey,
+  );
+}
+
+function factorList({ path, form, factors }: FactorsPageOptions): Html {
+  const rows = factors.map(
+    ({ id, method, name, addedAt, usedAt }, index) => html`
+<li>
+<h2 id="factor-${index}">${isolated(name)}</h2>
+<dl>
+<div><dt>${factorsTexts.method}</dt><dd>${factorsTexts.methods[method]}</dd></div>
+<div><dt>${factorsTexts.added}</dt><dd>${time(addedAt)}</dd></div>
+<div><dt>${factorsTexts.used}</dt><dd>${usedAt === undefined ? factorsTexts.neverUsed : time(usedAt)}</dd></div>
+</dl>
+${
+  factors.length === 1
+    ? html`<p>${factorsTexts.only}</p>`
+    : html`<form method="post" action="${path}/factors">
+${hiddenFields(form, 'remove')}
+<input type="hidden" name="id" value="${id}">
+<button id="remove-${index}" aria-labelledby="remove-${index} factor-${index}">${factorsTexts.remove}</button>
+</form>`
+}
+</li>`,
+  );
+  return html`<p>${factorsTexts.intro}</p>
+<ul role="list">${rows}
+</ul>`;
+}
+
+function time(milliseconds: number): Html {
+  const iso = new Date(milliseconds).toISOString();
+  return html`<time datetime="${iso}">${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC</time>`;
+}
+
+function hiddenFields(form: string, action: string): Html {
+  return html`<input type="hidden" name="form" value="${form}">
+<input type="hidden" name="action" value="${action}">`;
+}
+
+function nameField(id: string): Html {
+  return html`<div><label for="${id}">${factorsTexts.name}</label>
+<input id="${id}" name="label" required maxlength="${maxName}" autocomplete="off"></div>`;
+}
+
+function appSection({ path, form }: FactorsPageOptions): Html {
+  return html`<section>
+<h2>${factorsTexts.addApp}</h2>
+<form method="post" action="${path}/factors">
+${hiddenFields(form, 'app')}
+${nameField('app-name')}
+<button>${factorsTexts.submitApp}</button>
+</form>
+</section>`;
+}
+
+function passkeySection({ path, form }: FactorsPageOptions, { options }: PasskeyPrompt): Html {
+  return html`<section>
+<h2>${factorsTexts.addPasskey}</h2>
+${passkeyForm({
+  ceremony: 'create',
+  options,
+  action: `${path}/factors`,
+  fields: html`${hiddenFields(form, 'passkey')}
+${nameField('passkey-name')}`,
+  button: html`<button>${factorsTexts.submitPasskey}</button>`,
+  withoutScript: factorsTexts.withoutScript,
+})}
+</section>`;
+}
+
+function recoverySection({ path, form, recoveryCodes }: FactorsPageOptions): Html {
+  const left = html`${factorsTexts.recoveryLeft(recoveryCodes)}`;
+  return html`<section>
+<h2>${factorsTexts.recovery}</h2>
+${
+  recoveryCodes < enoughRecoveryCodes
+    ? html`<p class="box warning"><strong>${attemptTexts.warning}:</strong> ${left} ${factorsTexts.recoveryFew}</p>`
+    : html`<p>${left}</p>`
+}
+<form method="post" action="${path}/factors">
+${hiddenFields(form, 'recovery')}
+<button>${factorsTexts.replace}</button>
+</form>
+<p>${factorsTexts.replaced}</p>
+</section>`;
+}

@@ -1,0 +1,25 @@
+import { html } from './html.ts';
+import { layout } from './layout.ts';
+import { recoveryTexts } from './texts.ts';
+
+interface RecoveryCodesPageOptions {
+  /** The path of the attempt, such as `/login/ATTEMPT`. */
+  readonly path: string;
+  readonly codes: readonly string[];
+}
+
+/** Makes the page that shows new recovery codes. No other page shows them. */
+export function recoveryCodesPage({ path, codes }: RecoveryCodesPageOptions): string {
+  return layout(
+    recoveryTexts.heading,
+    html`<h1>${recoveryTexts.heading}</h1>
+<p>${recoveryTexts.todo}</p>
+<ul role="list" class="codes">${codes.map(
+      (code) => html`
+<li><code>${code}</code></li>`,
+    )}
+</ul>
+<p><strong>${recoveryTexts.once}</strong></p>
+<a class="button primary" href="${path}/factors">${recoveryTexts.next}</a>`,
+  );
+}
