@@ -31,9 +31,13 @@ function isPasswordOf(name, password) {
   return known !== undefined && timingSafeEqual(digest(known), digest(password));
 }
 
-function accept(name) {
+function userOf(name) {
   const { uid, groups } = people[name];
-  return { kind: 'authenticated', user: { username: name, uid, groups } };
+  return { username: name, uid, groups };
+}
+
+function accept(name) {
+  return { kind: 'authenticated', user: userOf(name) };
 }
 
 const jsonSchema = () => ({ type: 'object', properties: {}, additionalProperties: false });
@@ -60,6 +64,9 @@ export default {
       const login = read(token);
       if (login && isPasswordOf(login.name, login.password)) return accept(login.name);
       return { kind: 'rejected', reason: 'invalid-credentials' };
+    },
+    async lookUp(name) {
+      return find(name) && userOf(name);
     },
     async revalidate({ username }) {
       return find(username) ? accept(username) : { kind: 'rejected', reason: 'unknown-user' };

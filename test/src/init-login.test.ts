@@ -213,7 +213,7 @@ test('examples/login logs people in without a directory, and refuses a wrong pas
   const attempt = (password: string) =>
     askLogin(loginUrlOf(gateway), {
       body: { username: 'jane', password },
-      headers: { host: '127.0.0.1:8444' },
+      headers: { host: 'localhost:8444' },
     });
   const { status, json } = await attempt('open-sesame');
   expect([status, json?.user]).toEqual([
@@ -223,18 +223,18 @@ test('examples/login logs people in without a directory, and refuses a wrong pas
   const token = secret(String(json?.token));
   const who = await askLogin(loginUrlOf(gateway), {
     ...{ method: 'GET', path: '/v1/session', token },
-    headers: { host: '127.0.0.1:8444' },
+    headers: { host: 'localhost:8444' },
   });
   expect(who.status).toBe(200);
   expect((await attempt('wrong')).status).toBe(401);
   const challenge = randomBytes(32).toString('base64url');
   const begun = await askLogin(loginUrlOf(gateway), {
     ...{ path: '/v1/logins', body: { challenge } },
-    headers: { host: '127.0.0.1:8444' },
+    headers: { host: 'localhost:8444' },
   });
   expect([begun.status, begun.json?.url]).toEqual([
     201,
-    expect.stringMatching(/^http:\/\/127\.0\.0\.1:8444\/login\//),
+    expect.stringMatching(/^http:\/\/localhost:8444\/login\//),
   ]);
 
   using client = http1Client(gateway.url);
