@@ -1,6 +1,6 @@
 import { encode } from 'uqr';
 import { fieldValue, type Html, html } from './html.ts';
-import { facts, layout, problemBox, problemId } from './layout.ts';
+import { describedBy, facts, layout, problemBox } from './layout.ts';
 import { appTexts } from './texts.ts';
 
 interface AppPageOptions {
@@ -28,7 +28,7 @@ export function appPage(options: AppPageOptions): string {
   const text = minutes === undefined ? appTexts.wrongCode : appTexts.clockOff(minutes);
   const isWrong = problem !== undefined;
   const invalid = isWrong
-    ? html` aria-invalid="true" aria-describedby="${problemId}" autofocus`
+    ? html` aria-invalid="true" autofocus${describedBy(true, false)}`
     : undefined;
   return layout(
     isWrong ? `${appTexts.wrongTitle} - ${heading}` : heading,
@@ -36,18 +36,16 @@ export function appPage(options: AppPageOptions): string {
 ${isWrong ? problemBox(text) : undefined}
 ${facts([[appTexts.name, label]])}
 <ol role="list">
-<li><p>${appTexts.scan}</p>
-${qrCode(uri)}
-<a class="button" href="${uri}">${appTexts.openApp}</a></li>
+${uri.length > maxQrText ? undefined : scanStep(uri)}
 <li><p>${appTexts.secret}</p>
-<p class="secret">${inFours(secret)}</p></li>
+${inFours(secret)}</li>
 <li><form method="post" action="${path}/factors">
 <input type="hidden" name="form" value="${form}">
 <input type="hidden" name="action" value="app-code">
 <input type="hidden" name="enrolment" value="${fieldValue(enrolment)}">
 <p>${appTexts.typeCode}</p>
 <div><label for="code">${appTexts.code}</label>
-<input id="code" name="code" required maxlength="32" inputmode="numeric" autocomplete="one-time-code"
+<input id="code" name="code" required maxlength="64" inputmode="numeric" autocomplete="one-time-code"
   autocapitalize="none" autocorrect="off" spellcheck="false"${invalid}></div>
 <button class="primary">${appTexts.submit}</button>
 </form></li>
@@ -56,21 +54,31 @@ ${qrCode(uri)}
   );
 }
 
+function scanStep(uri: string): Html {
+  return html`<li><p>${appTexts.scan}</p>
+${qrCode(uri)}
+<a class="button" href="${uri}">${appTexts.openApp}</a></li>`;
+}
+
 /** Shows a secret in groups, without spaces between them: a copy is the exact secret. */
 function inFours(secret: string): Html {
   const groups = (secret.match(/.{1,4}/gs) ?? []).map((group) => html`<span>${group}</span><wbr>`);
-  return html`<code>${groups}</code>`;
+  return html`<code class="secret">${groups}</code>`;
 }
 
 /** The white margin of a QR code, in modules (ISO/IEC 18004, section 5.3.8). */
 const margin = 4;
+/** The most characters in a QR code: with more, a camera can't tell its modules on a phone. Only a very long username has more. */
+const maxQrText = 1_000;
 
 /** Draws a QR code. It is black on white in dark mode, too: some apps do not read white on black. */
 function qrCode(text: string): Html {
-  const { size, data } = encode(text, { ecc: 'M', border: margin });
-  const squares = data
-    .flatMap((row, y) => row.map((isBlack, x) => (isBlack ? `M${x} ${y}h1v1h-1z` : '')))
-    .join('');
-  return html`<svg class="qr" role="img" aria-label="${appTexts.qrCode}" viewBox="0 0 ${size} ${size}" shape-rendering="crispEdges">
-<path fill="#fff" d="M0 0h${size}v${size}H0z"/><path fill="#000" d="${squares}"/></svg>`;
+  const { size, data } = encode(text, { boostEcc: true, border: margin });
+  const black = data.flatMap((row, y) =>
+    [...row.map(Number).join('').matchAll(/1+/g)].map(
+      ({ index, 0: { length } }) => `M${index} ${y}h${length}v1h-${length}z`,
+    ),
+  );
+  return html`<svg role="img" aria-label="${appTexts.qrCode}" viewBox="0 0 ${size} ${size}" shape-rendering="crispEdges">
+<path fill="#fff" d="M0 0h${size}v${size}H0z"/><path d="${black.join('')}"/></svg>`;
 }

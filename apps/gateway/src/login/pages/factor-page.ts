@@ -3,11 +3,11 @@ import { type Html, html } from './html.ts';
 import {
   type AttemptView,
   addressWarning,
+  describedBy,
   facts,
   layout,
   originOf,
   problemBox,
-  problemId,
 } from './layout.ts';
 import { type PasskeyPrompt, passkeyForm } from './passkey-form.ts';
 import {
@@ -33,68 +33,79 @@ interface FactorPageOptions {
   readonly problem: FactorProblem | undefined;
 }
 
-/** Makes the page on which a person proves their second factor, after the password. */
+/** Makes the page on which a person proves their second factor, after the password. What they most likely use comes first. */
 export function factorPage(options: FactorPageOptions): string {
-  const { attempt, methods, passkey, isVisit, problem } = options;
+  const { attempt, passkey, isVisit, problem } = options;
   const title = factorTexts.title(
     isVisit ? visitTexts.change : attemptTexts.logIn(attempt.cluster),
   );
-  const hasApp = methods.includes('totp');
-  const hasBoth = passkey !== undefined;
-  const code = codeSection(options, hasBoth);
-  const sections = passkey === undefined ? [code] : [code, passkeySection(options, passkey)];
+  const sections = [
+    codeSection(options),
+    ...(passkey === undefined ? [] : [passkeySection(options, passkey)]),
+  ];
   return layout(
     problem === undefined ? title : html`${factorProblems[problem].title} - ${title}`,
     html`<h1>${factorTexts.heading}</h1>
 ${problem && problemBox(factorProblems[problem].text)}
-${isVisit ? undefined : originSection(attempt)}
-${hasApp ? sections : sections.toReversed()}
+${isVisit ? undefined : origin(attempt)}
+${isCodeFirst(options) ? sections : sections.toReversed()}
 <p>${factorTexts.lost}</p>`,
     passkey !== undefined,
   );
 }
 
-function originSection(attempt: AttemptView): Html {
+function isCodeFirst({ methods, passkey }: FactorPageOptions): boolean {
+  return methods.includes('totp') || passkey === undefined;
+}
+
+function hasWarning({ attempt, isVisit }: FactorPageOptions): boolean {
+  return attempt.isOtherAddress && !isVisit;
+}
+
+function origin(attempt: AttemptView): Html {
   return html`${addressWarning(attempt, attemptTexts.closePage)}
 ${facts([[attemptTexts.cluster, attempt.cluster], ...originOf(attempt)])}
 ${attempt.isOtherAddress ? undefined : html`<p>${attemptTexts.closePage}</p>`}`;
 }
 
-function codeSection(
-  { attempt, path, form, methods, passkey, isVisit, problem }: FactorPageOptions,
-  hasHeading: boolean,
-): Html {
-  const hasApp = methods.includes('totp');
-  const isFirst = hasApp || passkey === undefined;
-  // On a phone the focus would scroll the warning away.
-  const focus = isFirst && (isVisit || !attempt.isOtherAddress) ? html` autofocus` : undefined;
+function codeSection(options: FactorPageOptions): Html {
+  const { path, form, methods, passkey, problem } = options;
+  const isFirst = isCodeFirst(options);
+  const label = methods.includes('totp') ? factorTexts.appOrRecoveryCode : factorTexts.recoveryCode;
   const invalid = problem === 'wrong-code' ? html` aria-invalid="true"` : undefined;
-  const described = problem === undefined ? undefined : html` aria-describedby="${problemId}"`;
+  // On a phone the focus would scroll a warning away.
+  const focus = isFirst && !hasWarning(options) ? html` autofocus` : undefined;
   return html`<section>
-${hasHeading ? html`<h2>${factorTexts.withCode}</h2>` : undefined}
+${passkey === undefined ? undefined : html`<h2>${factorTexts.withCode}</h2>`}
 <form method="post" action="${path}/factor">
 <input type="hidden" name="form" value="${form}">
-<div><label for="code">${hasApp ? factorTexts.appOrRecoveryCode : factorTexts.recoveryCode}</label>
-<input id="code" name="code" required maxlength="32" autocomplete="one-time-code"
-  autocapitalize="none" autocorrect="off" spellcheck="false"${invalid}${described}${focus}></div>
-<button${isFirst ? html` class="primary"` : undefined}>${factorTexts.submit}</button>
+<div><label for="code">${label}</label>
+<input id="code" name="code" required maxlength="64" autocomplete="one-time-code"
+  autocapitalize="none" autocorrect="off" spellcheck="false"${invalid}${focus}${description(options, isFirst)}></div>
+<button${look(isFirst)}>${factorTexts.submit}</button>
 </form>
 </section>`;
 }
 
-function passkeySection(
-  { path, form, methods }: FactorPageOptions,
-  { options }: PasskeyPrompt,
-): Html {
-  const isFirst = !methods.includes('totp');
+/** Describes what is to be used first, which a screen reader may go to without the boxes above. */
+function description(options: FactorPageOptions, isFirst: boolean): Html | undefined {
+  return isFirst ? describedBy(options.problem !== undefined, hasWarning(options)) : undefined;
+}
+
+const look = (isFirst: boolean) => (isFirst ? html` class="primary"` : undefined);
+
+/** Nothing here has the focus: the Enter that sent the password must not ask for the passkey, too. */
+function passkeySection(options: FactorPageOptions, passkey: PasskeyPrompt): Html {
+  const { path, form } = options;
+  const isFirst = !isCodeFirst(options);
   return html`<section>
 <h2>${factorTexts.withPasskey}</h2>
 ${passkeyForm({
+  ...passkey,
   ceremony: 'get',
-  options,
   action: `${path}/passkey`,
   fields: html`<input type="hidden" name="form" value="${form}">`,
-  button: html`<button${isFirst ? html` class="primary"` : undefined}>${factorTexts.usePasskey}</button>`,
+  button: html`<button${look(isFirst)}${description(options, isFirst)}>${factorTexts.usePasskey}</button>`,
   withoutScript: factorTexts.withoutScript,
 })}
 </section>`;

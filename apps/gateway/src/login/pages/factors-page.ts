@@ -58,7 +58,7 @@ ${factors.length === 0 ? undefined : recoverySection(options)}
 function factorList({ path, form, factors }: FactorsPageOptions): Html {
   const rows = factors.map(
     ({ id, method, name, addedAt, usedAt }, index) => html`
-<li>
+<li class="factor">
 <h2 id="factor-${index}">${isolated(name)}</h2>
 <dl>
 <div><dt>${factorsTexts.method}</dt><dd>${factorsTexts.methods[method]}</dd></div>
@@ -107,12 +107,12 @@ ${nameField('app-name')}
 </section>`;
 }
 
-function passkeySection({ path, form }: FactorsPageOptions, { options }: PasskeyPrompt): Html {
+function passkeySection({ path, form }: FactorsPageOptions, passkey: PasskeyPrompt): Html {
   return html`<section>
 <h2>${factorsTexts.addPasskey}</h2>
 ${passkeyForm({
+  ...passkey,
   ceremony: 'create',
-  options,
   action: `${path}/factors`,
   fields: html`${hiddenFields(form, 'passkey')}
 ${nameField('passkey-name')}`,

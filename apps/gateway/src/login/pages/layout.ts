@@ -84,12 +84,18 @@ export function addressWarning(attempt: AttemptView, advice: string): Html | und
   return warningBox(html`${text} ${advice}`);
 }
 
-/** The ID of what went wrong, for `aria-describedby`. */
-export const problemId = 'problem';
+const problemId = 'problem';
 
-/** @param attributes more attributes of the box. Default: its ID */
+/** Says what went wrong. @param attributes of the box. Default: the ID by which `describedBy` finds it */
 export function problemBox(text: string, attributes = html`id="${problemId}"`): Html {
   return html`<p class="box problem" role="alert" ${attributes}><strong>${attemptTexts.error}:</strong> ${text}</p>`;
+}
+
+/** Ties an element to the boxes above it, which a screen reader skips when it goes to the element. */
+export function describedBy(hasProblem: boolean, hasWarning: boolean): Html | undefined {
+  const ids = [hasProblem ? problemId : undefined, hasWarning ? warningId : undefined];
+  const list = ids.filter((id) => id !== undefined).join(' ');
+  return list === '' ? undefined : html` aria-describedby="${list}"`;
 }
 
 export function warningBox(text: Html): Html {

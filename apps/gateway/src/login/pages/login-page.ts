@@ -3,13 +3,12 @@ import { fieldValue, type Html, html } from './html.ts';
 import {
   type AttemptView,
   addressWarning,
+  describedBy,
   facts,
   layout,
   logInHeading,
   originOf,
   problemBox,
-  problemId,
-  warningId,
 } from './layout.ts';
 import { attemptTexts, type LoginProblem, loginTexts, problems, visitTexts } from './texts.ts';
 
@@ -94,15 +93,11 @@ ${hasHeading ? html`<h2>${loginTexts.withPassword}</h2>` : undefined}
 function nextField(options: LoginPageOptions): Html {
   const isElsewhere = options.attempt.isOtherAddress || isOfProvider(options.problem);
   const focus = isElsewhere ? undefined : html` autofocus`;
-  return html`${focus}${describedBy(options)}`;
+  return html`${focus}${descriptionOf(options)}`;
 }
 
-/** Ties an element to the boxes above it, which a screen reader skips when it goes to the element. */
-function describedBy({ attempt, problem }: LoginPageOptions): Html | undefined {
-  const ids = [problem && problemId, attempt.isOtherAddress ? warningId : undefined];
-  const list = ids.filter((id) => id !== undefined).join(' ');
-  return list === '' ? undefined : html` aria-describedby="${list}"`;
-}
+const descriptionOf = ({ attempt, problem }: LoginPageOptions) =>
+  describedBy(problem !== undefined, attempt.isOtherAddress);
 
 /** Lists the providers as links, since browsers check the redirects of a form against `form-action`. */
 function providerSection(options: LoginPageOptions, hasHeading: boolean): Html {
@@ -111,7 +106,7 @@ function providerSection(options: LoginPageOptions, hasHeading: boolean): Html {
   const query = problem === 'provider-refused' ? '?other' : '';
   const look = !passwords && providers.length === 1 ? 'button primary' : 'button';
   const links = providers.map(({ name, title }, index) => {
-    const description = !passwords && index === 0 ? describedBy(options) : undefined;
+    const description = !passwords && index === 0 ? descriptionOf(options) : undefined;
     const href = `${path}/provider/${encodeURIComponent(name.toWellFormed())}${query}`;
     return html`
 <li><a class="${look}" href="${href}"${description}>${loginTexts.provider(title)}</a></li>`;

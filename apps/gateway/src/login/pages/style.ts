@@ -32,7 +32,7 @@ main {
   display: grid; grid-template-columns: minmax(0, 1fr); gap: 1.25rem; padding: 1.5rem;
 }
 section, form { display: grid; grid-template-columns: minmax(0, 1fr); gap: .75rem; }
-section + section { border-top: 1px solid var(--line); padding-top: 1.25rem; }
+section + section, ul + section { border-top: 1px solid var(--line); padding-top: 1.25rem; }
 h1 { font-size: 1.5rem; line-height: 1.25; }
 h2 { font-size: 1rem; }
 dl { display: grid; gap: .5rem; }
@@ -40,6 +40,8 @@ dl { display: grid; gap: .5rem; }
 dt { color: var(--quiet); font-size: .875rem; }
 dd { font-weight: 600; }
 ul { list-style: none; padding: 0; display: grid; gap: .75rem; }
+ol { padding-left: 1.25rem; display: grid; grid-template-columns: minmax(0, 1fr); gap: 1.25rem; }
+li > * + * { margin-top: .75rem; }
 label { font-weight: 600; display: block; margin-bottom: .25rem; }
 input, textarea, button, .button { font: inherit; width: 100%; min-height: 2.75rem; border-radius: .5rem; }
 input, textarea {
@@ -59,6 +61,12 @@ button:hover, .button:hover { text-decoration: underline; }
 .box { border: 1px solid; border-left-width: .375rem; border-radius: .5rem; padding: .625rem .875rem; }
 .warning { background: var(--warn-tint); border-color: var(--warn); }
 .problem { background: var(--bad-tint); border-color: var(--bad); }
+[hidden] { display: none; }
+.factor { border: 1px solid var(--line); border-radius: .5rem; padding: .875rem; }
+.secret { display: block; font-size: 1.25rem; max-width: 19ch; user-select: all; }
+.secret span { padding-right: .5ch; }
+.codes { grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); font-size: 1.25rem; }
+svg { display: block; width: 100%; max-width: 16rem; border: 1px solid var(--line); border-radius: .5rem; }
 .warning strong { color: var(--warn); }
 .problem strong { color: var(--bad); }
 code { font: .9375em ui-monospace, monospace; }

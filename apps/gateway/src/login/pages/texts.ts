@@ -206,7 +206,7 @@ export const appTexts = {
   qrCode: 'QR code for an authenticator app',
   openApp: 'Open the app on this device',
   secret:
-    'If you can not scan it, type this secret into the app: a time-based code, SHA-1, 6 digits, 30 seconds.',
+    "If you can't scan it, type this secret into the app, as a time-based code with 6 digits.",
   typeCode: 'Type the code that the app shows now.',
   code: 'Code from the app',
   submit: 'Add this app',
