@@ -1,8 +1,13 @@
-import type { LoginConfig } from '../../config/types.ts';
+import type { LoginConfig, SecondFactorConfig } from '../../config/types.ts';
 import type { Session } from '../../engine/sessions/session-text.ts';
 
 /** Decides who must have a second factor. */
 export type FactorPolicy = ReturnType<typeof createFactorPolicy>;
+
+/** The part of `login` that says who has a second factor. */
+interface FactorRules extends Pick<LoginConfig, 'authenticators'> {
+  readonly secondFactor?: Pick<SecondFactorConfig, 'required' | 'authenticators'>;
+}
 
 /** The part of a session that says how its user logged in. */
 type LoggedIn = Pick<Session, 'authenticator' | 'provider' | 'amr'>;
@@ -11,10 +16,7 @@ type LoggedIn = Pick<Session, 'authenticator' | 'provider' | 'amr'>;
 export const multipleFactors = 'mfa';
 
 /** Makes the rules of `login.secondFactor`. Without that section, no one needs a second factor. */
-export function createFactorPolicy({
-  secondFactor,
-  authenticators,
-}: Pick<LoginConfig, 'secondFactor' | 'authenticators'>) {
+export function createFactorPolicy({ secondFactor, authenticators }: FactorRules) {
   const { required = 'none', authenticators: named = authenticators } = secondFactor ?? {};
   const covered = new Set(secondFactor === undefined ? [] : named);
   const groupsWithFactor = new Set(typeof required === 'string' ? [] : required.groups);

@@ -1,0 +1,109 @@
+import type { Attempts } from '@sallyport/authenticator';
+import type { FactorMethod } from '../../../config/second-factor.ts';
+import type { SecondFactorConfig } from '../../../config/types.ts';
+import { createAttempts } from '../../../engine/lockout/attempts.ts';
+import type { SharedRedis } from '../../../engine/shared-redis/shared-redis.ts';
+import { createEnrolment, invite } from '../enrolment.ts';
+import type { FactorUser } from '../factor-record.ts';
+import { createFactorStore } from '../factor-store.ts';
+import { createFactorPolicy } from '../policy.ts';
+import { createSecondFactor } from '../second-factor.ts';
+import { codeOf, stepAt } from '../totp.ts';
+import { createTotpEnrolment } from '../totp-enrolment.ts';
+
+/** The wall clock of a test, in milliseconds. */
+export interface Clock {
+  now: number;
+}
+
+export const jane: FactorUser = {
+  authenticator: 'corp',
+  username: 'jane',
+  uid: '7',
+  name: 'corp:jane',
+};
+/** The directory gives no uid for this user. */
+export const max: FactorUser = { authenticator: 'corp', username: 'max', name: 'corp:max' };
+
+export const maxFailures = 5;
+/** The window of the lockout guard in milliseconds. */
+export const window = 600_000;
+
+export interface FactorPartsOptions {
+  readonly required?: SecondFactorConfig['required'];
+  readonly methods?: readonly FactorMethod[];
+  /** Default: the lockout guard of one process. */
+  readonly attempts?: (authenticator: string) => Attempts;
+}
+
+/** Makes the parts of second factors for the authenticator `corp`, as one replica has them. */
+export function factorParts(
+  redis: SharedRedis,
+  clock: Clock,
+  { required = 'all', methods = ['totp', 'passkey'], ...more }: FactorPartsOptions = {},
+) {
+  const now = () => clock.now;
+  const store = createFactorStore(redis, now);
+  const policy = createFactorPolicy({
+    authenticators: ['corp', 'other'],
+    secondFactor: { required, authenticators: ['corp'] },
+  });
+  const { attempts = createAttempts(() => ({ maxFailures, window }), { now }) } = more;
+  const enrolment = createEnrolment(store, now);
+  const { sealingKeys } = redis;
+  const apps = createTotpEnrolment({ enrolment, sealingKeys, issuer: 'login.example.com', now });
+  const secondFactor = createSecondFactor({ policy, methods, store, attempts, now });
+  const { signal } = new AbortController();
+  return {
+    store,
+    policy,
+    enrolment,
+    apps,
+    secondFactor,
+    invite: (user = jane, until = clock.now + 60_000) =>
+      invite(store, user, { by: 'root', reason: undefined, until }, clock.now),
+    check: (code: string, user = jane) => secondFactor.checkCode(user, code, signal),
+  };
+}
+
+export type TestedParts = ReturnType<typeof factorParts>;
+
+/** Enrols an app by an invitation, as a person does. */
+export async function enrolled(parts: TestedParts, clock: Clock, user = jane) {
+  const invitation = await parts.invite(user);
+  const grant = parts.enrolment.grant(await parts.store.read(user), invitation);
+  if (grant === undefined) throw new Error('the invitation gives no grant');
+  const begun = parts.apps.read(parts.apps.begin(user, grant, 'phone').enrolment);
+  if (begun === undefined) throw new Error('the sealed enrolment can not be read');
+  const secret = Buffer.from(begun.secret, 'base64url');
+  // The code of the step before: so the present one is not used yet.
+  const added = await parts.apps.finish(begun, codeOf(secret, stepAt(clock.now) - 1));
+  if (added.kind !== 'added') throw new Error(`the app was not added: ${added.kind}`);
+  return {
+    factor: added.factor,
+    invitedBy: added.invitedBy,
+    recoveryCodes: added.recoveryCodes ?? [],
+    secret,
+    /** The code that the app shows. @param steps how many steps later */
+    code: (steps = 0) => codeOf(secret, stepAt(clock.now) + steps),
+    /** A code of no step near, and each time another one. */
+    guess: guessesOf(secret, clock),
+  };
+}
+
+function guessesOf(secret: Uint8Array, clock: Clock): () => string {
+  let next = 0;
+  return () => {
+    const present = stepAt(clock.now);
+    const near = Array.from({ length: 401 }, (_, at) => codeOf(secret, present - 200 + at));
+    let guess: string;
+    do {
+      guess = String(next).padStart(6, '0');
+      next += 1;
+    } while (near.includes(guess));
+    return guess;
+  };
+}
+
+/** A time at which tests begin. It is in the middle of a step. */
+export const start = Date.parse('2030-01-01T00:00:15Z');

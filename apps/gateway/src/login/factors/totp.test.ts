@@ -1,0 +1,110 @@
+import { execFileSync } from 'node:child_process';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  codeOf,
+  secretLength,
+  secretText,
+  stepAt,
+  stepOfCode,
+  timeOfStep,
+  totpUri,
+} from './totp.ts';
+
+const oathtool = (...words: string[]) => execFileSync('oathtool', words, { encoding: 'utf8' });
+/** Valid times: 1970 to 2242. */
+const time = fc.integer({ min: 120_000, max: 8_600_000_000_000 });
+const secretBytes = fc.uint8Array({ minLength: secretLength, maxLength: secretLength });
+
+describe('a code of an authenticator app', () => {
+  // RFC 6238, appendix B, for SHA-1.
+  test.each([
+    [59, '94287082'],
+    [1_111_111_109, '07081804'],
+    [1_111_111_111, '14050471'],
+    [1_234_567_890, '89005924'],
+    [2_000_000_000, '69279037'],
+    [20_000_000_000, '65353130'],
+  ])('is as in RFC 6238 at %i s', (seconds, code) => {
+    const secret = Buffer.from('12345678901234567890');
+    expect(codeOf(secret, stepAt(seconds * 1000), 8)).toBe(code);
+    expect(codeOf(secret, stepAt(seconds * 1000))).toBe(code.slice(2));
+  });
+
+  test('is the one that oathtool shows for the secret as text, at any time', () => {
+    fc.assert(
+      fc.property(secretBytes, time, (secret, now) => {
+        const at = `${new Date(now).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+        const shown = oathtool('--totp', '--base32', secretText(secret), '--now', at).trim();
+        expect(codeOf(secret, stepAt(now))).toBe(shown);
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  test('is valid in its step, the one before and the one after, and in no other', () => {
+    fc.assert(
+      fc.property(secretBytes, time, (secret, now) => {
+        const present = stepAt(now);
+        const near = [-1, 0, 1].map((steps) => codeOf(secret, present + steps));
+        expect(near.map((code) => stepOfCode(secret, code, now))).toEqual(
+          near.map((code) =>
+            [present, present - 1, present + 1].find((s) => code === codeOf(secret, s)),
+          ),
+        );
+        for (const steps of [-3, -2, 2, 3]) {
+          const code = codeOf(secret, present + steps);
+          // One code in 333,333 is a code of a near step as well.
+          if (!near.includes(code)) expect(stepOfCode(secret, code, now)).toBeUndefined();
+        }
+      }),
+    );
+  });
+
+  test('is nothing else than its six digits', () => {
+    const [secret, now] = [Buffer.alloc(20, 7), 90_000];
+    const code = codeOf(secret, 3);
+    expect(stepOfCode(secret, code, now)).toBe(3);
+    for (const other of ['', code.slice(1), `0${code}`, `${code} `, `+${code}`, `${code}\0`])
+      expect([other, stepOfCode(secret, other, now)]).toEqual([other, undefined]);
+    // Digits of other scripts have a value too.
+    const wide = Array.from(code, (digit) => String.fromCodePoint(0xff10 + Number(digit))).join('');
+    expect(stepOfCode(secret, wide, now)).toBeUndefined();
+  });
+
+  test('has no step before 1970, and the step of a code tells its time', () => {
+    const secret = Buffer.alloc(20, 1);
+    expect(stepOfCode(secret, codeOf(secret, 0), 0)).toBe(0);
+    expect(stepOfCode(secret, codeOf(secret, 1), 0)).toBe(1);
+    expect([stepAt(timeOfStep(7) - 1), stepAt(timeOfStep(7))]).toEqual([6, 7]);
+    expect(stepOfCode(secret, codeOf(secret, 100), 0, 120)).toBe(100);
+  });
+});
+
+describe('a secret as apps take it', () => {
+  // RFC 4648, section 10, without the padding.
+  test.each([
+    ['', ''],
+    ['f', 'MY'],
+    ['fo', 'MZXQ'],
+    ['foo', 'MZXW6'],
+    ['foob', 'MZXW6YQ'],
+    ['fooba', 'MZXW6YTB'],
+    ['foobar', 'MZXW6YTBOI'],
+  ])('%j is %j', (text, base32) => {
+    expect(secretText(Buffer.from(text))).toBe(base32);
+  });
+
+  test('is in a URI with the names, which contain no character of a URI and no colon', () => {
+    const secret = Buffer.from('12345678901234567890');
+    const uri = totpUri('login.example.com', 'ou:Jané & Max?#/\uD800', secret);
+    const { protocol, host, pathname, searchParams } = new URL(uri);
+    expect([protocol, host]).toEqual(['otpauth:', 'totp']);
+    expect(decodeURIComponent(pathname)).toBe('/login.example.com:ou Jané & Max?#/\uFFFD');
+    expect(pathname.split(':')).toHaveLength(2);
+    expect(Object.fromEntries(searchParams)).toEqual({
+      secret: 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ',
+      issuer: 'login.example.com',
+    });
+  });
+});
