@@ -20,6 +20,7 @@ import type { AttemptTexts } from './attempts/attempt.ts';
 import type { PendingLogins } from './attempts/pending-logins.ts';
 import type { RateLimit } from './bounds.ts';
 import type { Enrolment } from './factors/enrolment.ts';
+import type { Passkeys } from './factors/passkeys.ts';
 import type { FactorPolicy } from './factors/policy.ts';
 import type { SecondFactor } from './factors/second-factor.ts';
 import type { TotpEnrolment } from './factors/totp-enrolment.ts';
@@ -95,6 +96,7 @@ export interface FactorParts {
   readonly secondFactor: SecondFactor;
   readonly enrolment: Enrolment;
   readonly apps: TotpEnrolment;
+  readonly passkeys: Passkeys;
 }
 
 /** The parts of the login server that depend on the config. Each config makes them again. */

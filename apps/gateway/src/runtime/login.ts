@@ -10,6 +10,7 @@ import { createAttemptTexts } from '../login/attempts/attempt.ts';
 import { createPendingLogins } from '../login/attempts/pending-logins.ts';
 import { createEnrolment } from '../login/factors/enrolment.ts';
 import { createFactorStore } from '../login/factors/factor-store.ts';
+import { createPasskeys } from '../login/factors/passkeys.ts';
 import { createFactorPolicy } from '../login/factors/policy.ts';
 import { createSecondFactor } from '../login/factors/second-factor.ts';
 import { createTotpEnrolment } from '../login/factors/totp-enrolment.ts';
@@ -91,19 +92,21 @@ export async function createLoginParts(
 function factorParts(
   login: LoginConfig,
   redis: SharedRedis | undefined,
-  { attempts }: Pick<LoginDependencies, 'attempts'>,
+  { attempts, logger }: Pick<LoginDependencies, 'attempts' | 'logger'>,
 ): FactorParts | undefined {
   if (login.secondFactor === undefined || redis === undefined) return undefined;
+  const { publicUrl } = login;
   const { methods } = login.secondFactor;
   const now = Date.now;
   const store = createFactorStore(redis, now);
-  const { hostname: issuer } = new URL(login.publicUrl);
+  const { hostname: issuer } = new URL(publicUrl);
   const policy = createFactorPolicy(login);
   const enrolment = createEnrolment(store, now);
   return {
     secondFactor: createSecondFactor({ policy, methods, store, attempts, now }),
     enrolment,
     apps: createTotpEnrolment({ enrolment, sealingKeys: redis.sealingKeys, issuer, now }),
+    passkeys: createPasskeys({ publicUrl, store, logger, now }),
   };
 }
 

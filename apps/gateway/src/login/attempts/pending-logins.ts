@@ -65,6 +65,8 @@ export type PendingLogins = ReturnType<typeof createPendingLogins>;
 const codeLifetime = 60_000;
 /** How long one call waits for Redis, in milliseconds. A person waits, not a review. */
 const callLimit = 2_000;
+/** How often a change begins again because another one came between, such as of another tab. */
+const maxConflicts = 5;
 /** The maximum size of a record. A user in a thousand groups with long names takes less. */
 const maxBytes = 512 * 1024;
 
@@ -139,7 +141,8 @@ export function createPendingLogins(redis: SharedRedis, now: () => number) {
     read: async (id: string, secret: string): Promise<PendingLogin | undefined> =>
       (await ofBrowser(id, secret))?.login,
     /**
-     * Changes the login of this browser, unless it was changed since it was read.
+     * Changes the login of this browser. If another change comes between, it decides again: so what a change takes is taken once,
+     * on whichever replicas.
      *
      * @returns what it was before; undefined as `read`, or if `change` returns undefined
      */
@@ -149,14 +152,22 @@ export function createPendingLogins(redis: SharedRedis, now: () => number) {
       change: (login: PendingLogin) => PendingLogin | undefined,
     ): Promise<PendingLogin | undefined> {
       const [key] = redis.sealingKeys;
-      const found = await ofBrowser(id, secret);
-      const next = found && change(found.login);
-      if (key === undefined || found === undefined || next === undefined) return undefined;
-      const sealed = sealText(key, sealedFor, id, JSON.stringify(next));
-      return (await run(changeScript, id, found.sealed, sealed)) ? found.login : undefined;
+      for (let conflicts = 0; conflicts < maxConflicts; conflicts += 1) {
+        const found = await ofBrowser(id, secret);
+        const next = found && change(found.login);
+        if (key === undefined || found === undefined || next === undefined) return undefined;
+        const sealed = sealText(key, sealedFor, id, JSON.stringify(next));
+        if (await run(changeScript, id, found.sealed, sealed)) return found.login;
+      }
+      return undefined;
     },
-    /** Makes the code for the client. A further one replaces it. @returns undefined as `read` does */
+    /**
+     * Makes the code for the client. A further one replaces it.
+     *
+     * @returns undefined as `read` does, and if they must do something else first, or no client has begun the attempt
+     */
     async issueCode(attempt: Attempt, secret: string): Promise<string | undefined> {
+      if (attempt.manages !== undefined) return undefined;
       const login = (await ofBrowser(attempt.id, secret))?.login;
       if (login === undefined || login.next !== undefined) return undefined;
       const code = attempt.id + randomText(codeSecretLength);

@@ -40,7 +40,13 @@ const sealedFor = 'factor enrolments';
 /** Adds authenticator apps. Nothing is stored until the first code of an app is right: the client keeps the secret, sealed. */
 export function createTotpEnrolment(options: TotpEnrolmentOptions) {
   const { sealingKeys, issuer, now } = options;
+  /** Returns the secret as the app takes it. */
+  const show = ({ user, secret }: Pick<z.infer<typeof enrolment>, 'user' | 'secret'>) => {
+    const bytes = Buffer.from(secret, 'base64url');
+    return { secret: secretText(bytes), uri: totpUri(issuer, user.username, bytes) };
+  };
   return {
+    show,
     /**
      * Begins to add an app.
      *
@@ -50,13 +56,11 @@ export function createTotpEnrolment(options: TotpEnrolmentOptions) {
     begin(user: FactorUser, grant: FactorGrant, label: string) {
       const [key] = sealingKeys;
       if (key === undefined) throw new Error('there is no key to seal an enrolment');
-      const bytes = randomBytes(secretLength);
       const until = now() + lifetime;
-      const secret = bytes.toString('base64url');
+      const secret = randomBytes(secretLength).toString('base64url');
       const sealed = JSON.stringify({ grant, user, secret, label, until });
       return {
-        secret: secretText(bytes),
-        uri: totpUri(issuer, user.username, bytes),
+        ...show({ user, secret }),
         enrolment: sealText(key, sealedFor, '', sealed),
         until,
       };
