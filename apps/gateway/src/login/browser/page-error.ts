@@ -26,6 +26,14 @@ export function isPagePath(target: string): boolean {
   return target.startsWith('/login/');
 }
 
+/** The errors that have a page of their own, by their codes. */
+const ownKinds: Readonly<Partial<Record<string, MessageKind>>> = {
+  'second-factor-not-enrolled': 'not-enrolled',
+  'invitation-required': 'invitation-required',
+  'wrong-invitation': 'wrong-invitation',
+  'enrolment-ended': 'factors-ended',
+};
+
 const kinds: Readonly<Record<number, MessageKind>> = {
   403: 'forbidden',
   404: 'not-found',
@@ -41,7 +49,8 @@ export function pageOfError(error: unknown, publicUrl: string): ErrorAnswer | un
     error instanceof PageError || error instanceof LoginError || error instanceof StatusError;
   if (!isKnown) return undefined;
   const code = error instanceof StatusError ? error.code : error.status;
-  const kind = error instanceof PageError ? error.kind : (kinds[code] ?? 'bad-request');
+  const own = error instanceof LoginError ? ownKinds[error.code] : undefined;
+  const kind = error instanceof PageError ? error.kind : (own ?? kinds[code] ?? 'bad-request');
   const again = error instanceof PageError ? error.again : undefined;
   const wait = error instanceof LoginError ? error.retryAfter : undefined;
   return {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { createFormReader } from '../../http/read-body.ts';
 import { networkOf } from '../../http/socket-limit.ts';
 import type { Attempt, BrowserState } from '../attempts/attempt.ts';
 import { formToken, isFormToken } from '../attempts/attempt.ts';
@@ -8,6 +9,8 @@ import type { BrowserLogins } from '../login-service.ts';
 import { pageHeaders } from '../pages/page-headers.ts';
 import { browserOf } from './browser-logins.ts';
 import { PageError } from './page-error.ts';
+
+export type ReadForm = ReturnType<typeof createFormReader>;
 
 /** A request of a browser for a page of an attempt. */
 export interface PageRequest extends LoginRequest {
@@ -107,6 +110,14 @@ export function requireForm(
   if (!isFormToken(given, attempt.id, state)) throw new PageError('forbidden', 403, path);
 }
 
+/** Reads a form of a page. @throws PageError as {@link requireState} and {@link requireForm} */
+export async function readPageForm(page: PageRequest, readForm: ReadForm) {
+  const state = requireState(page);
+  const form = await readForm(page.context);
+  requireForm(page, state, form);
+  return { state, form };
+}
+
 /** What a page says about the attempt. */
 export function viewOf({ attempt, address }: PageRequest) {
   return {
@@ -122,14 +133,21 @@ export function formOf({ attempt, path }: PageRequest, state: BrowserState) {
   return { path, form: formToken(attempt.id, state) };
 }
 
+interface Shown {
+  readonly status?: number;
+  /** Whether it has a passkey. */
+  readonly hasScript?: boolean;
+}
+
 /** Answers with a page. */
 export function showPage(
   { context, service, attempt }: PageRequest,
   html: string,
-  status = 200,
+  { status = 200, hasScript = false }: Shown = {},
 ): void {
+  const { publicUrl } = service.config;
   context.status = status;
-  context.set(pageHeaders({ publicUrl: service.config.publicUrl, listener: attempt.port }));
+  context.set(pageHeaders({ publicUrl, listener: attempt.port, hasScript }));
   context.type = 'html';
   context.body = html;
 }

@@ -18,14 +18,16 @@ import { pageHeaders } from '../pages/page-headers.ts';
 import type { LoginProblem } from '../pages/texts.ts';
 import { secretDigest } from '../secret-text.ts';
 import { fromPending } from './browser-logins.ts';
+import { addFactorPages } from './factor-routes.ts';
+import { type Next, nextOf, sendToNext } from './next-page.ts';
 import { PageError } from './page-error.ts';
 import {
   beginState,
   formOf,
   type PageRequest,
   pageRequest,
-  requireForm,
-  requireState,
+  type ReadForm,
+  readPageForm,
   sendTo,
   setState,
   showPage,
@@ -36,8 +38,6 @@ import { beginAtProvider, finishAtProvider } from './provider-login.ts';
 
 /** The most bytes of a form. */
 const maxFormBytes = 16 * 1024;
-
-type ReadForm = ReturnType<typeof createFormReader>;
 
 /** Adds the pages of logins in a browser. @param bodyTimeout milliseconds */
 export function addPages(route: AddRoute, bodyTimeout: number, limits: LoginLimits): void {
@@ -51,8 +51,10 @@ export function addPages(route: AddRoute, bodyTimeout: number, limits: LoginLimi
       throw new LoginError(404, 'not-found', 'there is no such request');
     context.set(pageHeaders({ publicUrl: service.config.publicUrl, listener: undefined }));
     context.type = 'html';
-    context.body = messagePage({ kind: 'home' });
+    const factors = service.factors && '/login/factors';
+    context.body = messagePage({ kind: 'home', factors });
   });
+  addFactorPages(route, readForm, limits);
   // Before the paths of attempts, one of which would fit it.
   route('get', '/login/callback/:provider', 'provider-login', async (request) => {
     const { page, state, problem, proof } = await finishAtProvider(
@@ -62,7 +64,7 @@ export function addPages(route: AddRoute, bodyTimeout: number, limits: LoginLimi
     );
     setState(page, state);
     if (proof === undefined) return showLogin(page, state, problem);
-    await showConfirmation(page, state, proof, limits);
+    await keepLogin(page, state, proof, limits);
   });
   route('get', '/login/:attempt', 'page', async (request) => {
     const page = pageRequest(request, limits);
@@ -90,6 +92,7 @@ export function addPages(route: AddRoute, bodyTimeout: number, limits: LoginLimi
         page.browser.pending.read(page.attempt.id, state.secret),
       ));
     if (state === undefined || login === undefined) return sendTo(page, page.path);
+    if (login.next !== undefined) return sendToNext(page, login.next);
     showPage(
       page,
       confirmPage({
@@ -129,16 +132,24 @@ function showLogin(
     passwords: service.links.length > 0,
     providers: [...browser.providers.values()].map(({ name, title }) => ({ name, title })),
     username,
+    isVisit: page.attempt.manages !== undefined,
     problem,
   });
-  showPage(page, html, problem === undefined ? 200 : statusOf[problem]);
+  showPage(page, html, { status: problem === undefined ? 200 : statusOf[problem] });
 }
 
-/** Keeps who has logged in, and asks them for a confirmation. */
-async function showConfirmation(
+/** Who has logged in, and what they may do next. */
+interface LoggedIn {
+  readonly proof: Proof;
+  readonly revision: number;
+  readonly next?: Next;
+}
+
+/** Keeps who has logged in, and sends them to what they may do next. */
+async function keepLogin(
   page: PageRequest,
   { secret }: BrowserState,
-  { proof, revision }: { readonly proof: Proof; readonly revision: number },
+  { proof, revision, next }: LoggedIn,
   { logins }: LoginLimits,
 ): Promise<void> {
   const { service, browser, attempt, known } = page;
@@ -151,10 +162,11 @@ async function showConfirmation(
     attempt: { challenge, cluster, device },
     proof: { ...proof, given: { username, ...(uid !== undefined && { uid }) } },
     revision,
+    ...(next && { next }),
   };
   const isPut = await fromPending(service, () => browser.pending.put(attempt, login));
   if (!isPut) throw new PageError('used', 409);
-  sendTo(page, `${page.path}/confirm`);
+  sendToNext(page, next);
 }
 
 async function logInOnPage(
@@ -163,19 +175,18 @@ async function logInOnPage(
   limits: LoginLimits,
 ): Promise<void> {
   const page = pageRequest(request, limits);
-  const state = requireState(page);
-  const form = await readForm(page.context);
-  requireForm(page, state, form);
+  const { state, form } = await readPageForm(page, readForm);
   const { service, browser, signal, known } = page;
   const given = parseCredentials(form);
   const { revision } = browser.revocations;
   try {
-    const prove = () => {
+    const prove = async () => {
       if (given === undefined) throw wrongCredentials();
-      return provePassword(service, given, signal, known);
+      const proof = await provePassword(service, given, signal, known);
+      return { proof, next: await nextOf(page, proof) };
     };
-    const proof = await inSteps(signal, () => withinLimits(page, limits, async () => prove()));
-    await showConfirmation(page, state, { proof, revision }, limits);
+    const { proof, next } = await inSteps(signal, () => withinLimits(page, limits, prove));
+    await keepLogin(page, state, { proof, revision, next }, limits);
   } catch (error) {
     const problem = problemOf(error);
     if (problem === undefined) throw error;
@@ -198,15 +209,14 @@ async function confirm(
 ): Promise<void> {
   const page = pageRequest(request, limits);
   const { service, browser, attempt, known } = page;
-  const state = requireState(page);
-  const form = await readForm(page.context);
-  requireForm(page, state, form);
+  const { state, form } = await readPageForm(page, readForm);
   const login = await fromPending(service, () => browser.pending.read(attempt.id, state.secret));
   if (login === undefined) throw new PageError('used', 409);
   const { authenticator, provider, named } = login.proof;
   Object.assign(known, { authenticator, provider: provider?.name, username: named.username });
   const client = attempt.port === undefined ? undefined : `http://127.0.0.1:${attempt.port}/`;
   const answer = form.get('answer');
+  if (login.next !== undefined && answer !== 'cancel') return sendToNext(page, login.next);
   if (answer === 'cancel') {
     known.reason = 'cancelled';
     await fromPending(service, () => browser.pending.cancel(attempt.id, state.secret));

@@ -13,6 +13,8 @@ import { type PageRequest, requestOf, requireState, stateOf } from './page-reque
 /** Begins a login at a provider. @returns where the browser is to go, or why it can't */
 export async function beginAtProvider(page: PageRequest) {
   const { context, browser, attempt, signal } = page;
+  // Providers have second factors of their own.
+  if (attempt.manages !== undefined) throw new PageError('not-found', 404);
   const { secret } = requireState(page);
   const { attempt: sealed = '', provider: name = '' } = context.params as Record<string, string>;
   const provider = providerOf(page, browser.providers, name);

@@ -1,0 +1,140 @@
+import { isDeepStrictEqual } from 'node:util';
+import { addedOrThrow, defaultLabels, factorsOf } from '../enrol-app.ts';
+import type { Added, FactorGrant, NotAdded } from '../factors/enrolment.ts';
+import { enrolmentEnded, LoginError, wrongCredentials } from '../login-error.ts';
+import { inSteps, type LoginLimits, withinLimits } from '../login-request.ts';
+import { deviceName } from '../login-service.ts';
+import { appPage } from '../pages/app-page.ts';
+import { recoveryCodesPage } from '../pages/recovery-codes-page.ts';
+import type { FactorsProblem } from '../pages/texts.ts';
+import { factorUser, fromFactors } from '../prove-factor.ts';
+import { listFactors, type Visit } from './factors-visit.ts';
+import { changeNext, takeChallenge } from './next-page.ts';
+import { PageError } from './page-error.ts';
+import { formOf, type PageRequest, sendTo, showPage } from './page-request.ts';
+
+/** Reads the name of a new factor. @throws PageError for a name that could mislead */
+function labelOf({ page }: Visit, form: URLSearchParams, method: keyof typeof defaultLabels) {
+  const given = (form.get('label') ?? '').trim();
+  const { data } = deviceName.safeParse(given === '' ? defaultLabels[method] : given);
+  const { methods } = factorsOf(page.service).secondFactor;
+  if (data === undefined || !methods.includes(method))
+    throw new PageError('bad-request', 400, `${page.path}/factors`);
+  return data;
+}
+
+/** Shows the secret of a new app. Nothing is stored before its first code is right. */
+export async function beginApp(visit: Visit, form: URLSearchParams): Promise<void> {
+  const { page, state, login } = visit;
+  page.known.action = 'page';
+  const label = labelOf(visit, form, 'totp');
+  const { apps } = factorsOf(page.service);
+  const { proof, next } = login;
+  const { secret, uri, enrolment } = apps.begin(factorUser(proof), next.grant, label);
+  const options = { ...formOf(page, state), secret, uri, enrolment, label };
+  showPage(page, appPage({ ...options, problem: undefined, minutes: undefined }));
+}
+
+/** Adds the app of {@link beginApp}, if its first code is right. */
+export async function finishApp(
+  visit: Visit,
+  form: URLSearchParams,
+  limits: LoginLimits,
+): Promise<void> {
+  const { page, state, login } = visit;
+  const { service, known } = page;
+  Object.assign(known, { action: 'add-factor', factor: 'totp' });
+  const { apps } = factorsOf(service);
+  const sealed = form.get('enrolment') ?? '';
+  const begun = apps.read(sealed);
+  const { grant } = login.next;
+  // The grant of this visit counts: the invitation may have been used up in another tab since.
+  const isOwn =
+    isDeepStrictEqual(begun?.user, factorUser(login.proof)) && begun?.grant.record === grant.record;
+  if (begun === undefined || !isOwn) throw enrolmentEnded();
+  const result = await checked(page, limits, () =>
+    apps.finish({ ...begun, grant }, form.get('code') ?? ''),
+  );
+  if (result === 'too-many') return listFactors(visit, { problem: result });
+  if (result.kind !== 'wrong-code') return showAdded(visit, result);
+  known.reason = result.kind;
+  const { minutes } = result;
+  const shown = { ...formOf(page, state), ...apps.show(begun), enrolment: sealed };
+  const html = appPage({ ...shown, label: begun.label, problem: 'wrong-code', minutes });
+  showPage(page, html, { status: 401 });
+}
+
+/** Adds the passkey that the browser has made. */
+export async function addPasskey(
+  visit: Visit,
+  form: URLSearchParams,
+  limits: LoginLimits,
+): Promise<void> {
+  const { page, state, login } = visit;
+  const { known, service } = page;
+  Object.assign(known, { action: 'add-factor', factor: 'passkey' });
+  const name = labelOf(visit, form, 'passkey');
+  const { enrolment, passkeys } = factorsOf(service);
+  const result = await checked(page, limits, async () => {
+    // It is taken before the check: one response is checked for each challenge, on whichever replicas.
+    const challenge = await takeChallenge(page, state, login);
+    if (challenge === undefined) return { kind: 'wrong', reason: 'challenge' } as const;
+    const made = await passkeys.finishRegistration(challenge, form.get('response') ?? '');
+    if (made.kind === 'wrong') return made;
+    return enrolment.addPasskey(factorUser(login.proof), login.next.grant, { ...made.key, name });
+  });
+  if (result === 'too-many') return listFactors(visit, { problem: result });
+  if (result.kind !== 'wrong') return showAdded(visit, result);
+  known.reason = `passkey-${result.reason}`;
+  await listFactors(visit, { problem: 'wrong-passkey' });
+}
+
+/**
+ * Checks something within the limits of guesses: a refused one counts as a wrong password, and takes as long.
+ *
+ * @returns `too-many` if the address has no guess left
+ */
+async function checked<Result extends { readonly kind: string }>(
+  page: PageRequest,
+  limits: LoginLimits,
+  check: () => Promise<Result>,
+): Promise<Result | 'too-many'> {
+  let refused: Result | undefined;
+  const work = async () => {
+    const result = await fromFactors(page.service, check);
+    if (!result.kind.startsWith('wrong')) return result;
+    refused = result;
+    throw wrongCredentials(true);
+  };
+  try {
+    return await inSteps(page.signal, () => withinLimits(page, limits, work));
+  } catch (error) {
+    if (refused !== undefined) return refused;
+    if (error instanceof LoginError && error.status === 429) return 'too-many';
+    throw error;
+  }
+}
+
+const problemsOfAdding: ReadonlyMap<string, FactorsProblem> = new Map<string, FactorsProblem>([
+  ['too-many', 'too-many-factors'],
+  ['duplicate', 'duplicate'],
+]);
+
+/** Shows what became of a new factor. */
+async function showAdded(visit: Visit, result: Added | NotAdded): Promise<void> {
+  const { page, state, login } = visit;
+  const problem = problemsOfAdding.get(result.kind);
+  if (problem !== undefined) {
+    page.known.reason = result.kind;
+    return listFactors(visit, { problem });
+  }
+  const { recoveryCodes } = addedOrThrow(page, result);
+  // The invitation is used up. The new factor lets the person go on.
+  const grant: FactorGrant = { record: login.next.grant.record };
+  const { proof } = login;
+  const change = changeNext(page, state, login, { proof, next: { kind: 'manage', grant } });
+  // The codes are shown once. An outage of the other Redis must not lose them.
+  await (recoveryCodes === undefined ? change : change.catch(() => false));
+  if (recoveryCodes === undefined) return sendTo(page, `${page.path}/factors?added`);
+  showPage(page, recoveryCodesPage({ path: page.path, codes: recoveryCodes }));
+}

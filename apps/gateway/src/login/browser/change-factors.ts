@@ -1,0 +1,62 @@
+import { factorsOf } from '../enrol-app.ts';
+import { factorsOf as factorsIn } from '../factors/factor-record.ts';
+import { enrolmentEnded } from '../login-error.ts';
+import type { LoginLimits } from '../login-request.ts';
+import { recoveryCodesPage } from '../pages/recovery-codes-page.ts';
+import { factorUser, fromFactors } from '../prove-factor.ts';
+import { addPasskey, beginApp, finishApp } from './add-factor.ts';
+import { listFactors, type Visit, visitOf } from './factors-visit.ts';
+import { PageError } from './page-error.ts';
+import { type PageRequest, type ReadForm, readPageForm, sendTo, showPage } from './page-request.ts';
+
+/** Does what a person has chosen on the page of their factors. */
+export async function changeFactors(
+  page: PageRequest,
+  readForm: ReadForm,
+  limits: LoginLimits,
+): Promise<void> {
+  const { state, form } = await readPageForm(page, readForm);
+  const visit = await visitOf(page, state);
+  if (visit === undefined) return;
+  const act = actions.get(form.get('action') ?? '');
+  if (act === undefined) throw new PageError('bad-request', 400, `${page.path}/factors`);
+  await act(visit, form, limits);
+}
+
+type Action = (visit: Visit, form: URLSearchParams, limits: LoginLimits) => Promise<void>;
+
+const actions: ReadonlyMap<string, Action> = new Map<string, Action>([
+  ['app', beginApp],
+  ['app-code', finishApp],
+  ['passkey', addPasskey],
+  ['remove', remove],
+  ['recovery', renewRecoveryCodes],
+]);
+
+async function remove({ page, ...visit }: Visit, form: URLSearchParams): Promise<void> {
+  const { login, record } = visit;
+  const { service, known } = page;
+  const { enrolment } = factorsOf(service);
+  const id = form.get('id') ?? '';
+  known.factor = factorsIn(record).find((one) => one.id === id)?.method;
+  const { kind } = await fromFactors(service, () =>
+    enrolment.remove(factorUser(login.proof), login.next.grant, id),
+  );
+  if (kind === 'removed') return sendTo(page, `${page.path}/factors?removed`);
+  known.reason = kind;
+  if (kind === 'ended') throw enrolmentEnded();
+  await listFactors({ page, ...visit }, { problem: kind });
+}
+
+async function renewRecoveryCodes({ page, login }: Visit): Promise<void> {
+  const { service, known, path } = page;
+  const { enrolment } = factorsOf(service);
+  known.factor = 'recovery-code';
+  const result = await fromFactors(service, () =>
+    enrolment.renewRecoveryCodes(factorUser(login.proof), login.next.grant),
+  );
+  if (result.kind === 'renewed')
+    return showPage(page, recoveryCodesPage({ path, codes: result.recoveryCodes }));
+  known.reason = result.kind;
+  throw enrolmentEnded();
+}

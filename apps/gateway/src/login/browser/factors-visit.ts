@@ -1,0 +1,99 @@
+import type { BrowserState } from '../attempts/attempt.ts';
+import { factorsOf } from '../enrol-app.ts';
+import { type FactorRecord, factorsOf as factorsIn } from '../factors/factor-record.ts';
+import { enrolmentEnded, unavailable } from '../login-error.ts';
+import { factorsPage } from '../pages/factors-page.ts';
+import type { FactorNotice, FactorsProblem } from '../pages/texts.ts';
+import { factorUser, fromFactors } from '../prove-factor.ts';
+import { keepChallenge, type LoginWithNext, loginWithNext } from './next-page.ts';
+import { formOf, type PageRequest, sendTo, showPage, stateOf } from './page-request.ts';
+
+/** A person who may change their factors. */
+export interface Visit {
+  readonly page: PageRequest;
+  readonly state: BrowserState;
+  readonly login: LoginWithNext<'manage'>;
+  readonly record: FactorRecord;
+}
+
+/** Shows the second factors of a person. */
+export async function showFactors(page: PageRequest): Promise<void> {
+  const visit = await visitOf(page, stateOf(page, page.attempt.id));
+  if (visit === undefined) return;
+  const { querystring } = page.context;
+  const notice = notices.find((one) => one === querystring);
+  await listFactors(visit, { notice });
+}
+
+const notices: readonly FactorNotice[] = ['added', 'removed'];
+
+/**
+ * Finds the visit of this browser.
+ *
+ * @returns undefined if the browser was sent somewhere
+ * @throws LoginError after a reset, and for a user who was revoked or blocked since they logged in
+ */
+export async function visitOf(
+  page: PageRequest,
+  state: BrowserState | undefined,
+): Promise<Visit | undefined> {
+  const { service, browser, known } = page;
+  const login = await loginWithNext(page, state, 'manage');
+  if (state === undefined || login === undefined) return undefined;
+  const { proof, revision, next } = login;
+  const { username, groups = [] } = proof.named;
+  const { revocations, blocks } = browser;
+  if (blocks.isUnknown) throw unavailable('the revocation list');
+  const isBlocked = blocks.ofUser(username, groups) !== undefined;
+  if (isBlocked || revocations.isRevoked(revision, username, '')) {
+    known.reason = isBlocked ? 'blocked' : 'revoked';
+    throw enrolmentEnded();
+  }
+  const { store } = factorsOf(service).secondFactor;
+  const record = await fromFactors(service, () => store.read(factorUser(proof)));
+  if (record?.id === next.grant.record) return { page, state, login, record };
+  known.reason = 'reset';
+  throw enrolmentEnded();
+}
+
+const statusOf = {
+  last: 409,
+  unknown: 404,
+  duplicate: 409,
+  'too-many-factors': 409,
+  'wrong-passkey': 401,
+  'too-many': 429,
+  unavailable: 503,
+} as const satisfies Readonly<Record<FactorsProblem, number>>;
+
+interface Outcome {
+  readonly notice?: FactorNotice | undefined;
+  readonly problem?: FactorsProblem;
+}
+
+/** Shows the list of their factors. @param problem why they were not changed */
+export async function listFactors(
+  { page, state, login, record }: Visit,
+  { notice, problem }: Outcome,
+): Promise<void> {
+  const { secondFactor, passkeys } = factorsOf(page.service);
+  const { methods } = secondFactor;
+  const { proof } = login;
+  const passkey = methods.includes('passkey')
+    ? passkeys.beginRegistration(factorUser(proof), record)
+    : undefined;
+  if (passkey && !(await keepChallenge(page, state, login, passkey.challenge)))
+    return sendTo(page, page.path);
+  const html = factorsPage({
+    ...formOf(page, state),
+    username: proof.named.username,
+    factors: factorsIn(record),
+    recoveryCodes: record.recovery.length,
+    methods,
+    passkey,
+    notice,
+    problem,
+  });
+  const status = problem === undefined ? 200 : statusOf[problem];
+  showPage(page, html, { status, hasScript: passkey !== undefined });
+}

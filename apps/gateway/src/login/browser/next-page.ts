@@ -1,0 +1,147 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { BrowserState } from '../attempts/attempt.ts';
+import type { PendingLogin } from '../attempts/pending-logins.ts';
+import { factorsOf } from '../enrol-app.ts';
+import { invitationRequired, noSecondFactor, wrongInvitation } from '../login-error.ts';
+import { requiredReason } from '../login-report.ts';
+import type { Proof } from '../login-service.ts';
+import { factorUser, fromFactors, needOf, requireUsable } from '../prove-factor.ts';
+import { fromPending } from './browser-logins.ts';
+import { type PageRequest, sendTo } from './page-request.ts';
+
+/** What a person may do after the password. Undefined: confirm the login. */
+export type Next = PendingLogin['next'];
+
+/**
+ * Finds out what a person may do whose password was right.
+ *
+ * @throws LoginError if they may do nothing: only a right password shows why
+ */
+export async function nextOf(page: PageRequest, proof: Proof): Promise<Next> {
+  const { service, attempt, known } = page;
+  if (attempt.manages !== undefined) return nextOfVisit(page, proof, attempt.manages.invitation);
+  const need = await needOf(service, proof);
+  requireUsable(service, need, proof, known);
+  if (need.kind === 'nothing') return undefined;
+  known.reason = requiredReason;
+  return { kind: 'factor' };
+}
+
+/** Changing factors needs an invitation, or a factor. An invitation is not used up before a factor is added with it. */
+async function nextOfVisit(
+  { service, known }: PageRequest,
+  proof: Proof,
+  invitation: string | undefined,
+): Promise<Next> {
+  const { secondFactor, enrolment } = factorsOf(service);
+  known.username = proof.named.username;
+  if (!secondFactor.policy.isCovered(proof.authenticator)) throw noSecondFactor();
+  const need = await needOf(service, proof);
+  if (need.kind === 'refused' && need.reason !== 'not-enrolled')
+    requireUsable(service, need, proof, known);
+  if (invitation !== undefined) {
+    const record = await fromFactors(service, () => secondFactor.store.read(factorUser(proof)));
+    const grant = enrolment.grant(record, invitation);
+    if (grant !== undefined) return { kind: 'manage', grant };
+  }
+  known.reason = requiredReason;
+  if (need.kind === 'factor') return { kind: 'factor' };
+  known.reason = invitation === undefined ? 'no-invitation' : 'wrong-invitation';
+  throw invitation === undefined ? invitationRequired() : wrongInvitation();
+}
+
+const paths = { factor: 'factor', manage: 'factors' } as const;
+
+/** Sends the browser to the page of what the person may do. */
+export function sendToNext(page: PageRequest, next: Next): void {
+  sendTo(page, `${page.path}/${next === undefined ? 'confirm' : paths[next.kind]}`);
+}
+
+/** A login whose person may do one thing. */
+export type LoginWithNext<Kind extends NonNullable<Next>['kind']> = PendingLogin & {
+  readonly next: Extract<Next, { readonly kind: Kind }>;
+};
+
+/**
+ * Finds the login of this browser. If its person may do something else, it sends the browser there.
+ *
+ * @returns undefined if the browser was sent somewhere
+ */
+export async function loginWithNext<Kind extends NonNullable<Next>['kind']>(
+  page: PageRequest,
+  state: BrowserState | undefined,
+  kind: Kind,
+): Promise<LoginWithNext<Kind> | undefined> {
+  const { service, browser, attempt, path, known } = page;
+  const login =
+    state && (await fromPending(service, () => browser.pending.read(attempt.id, state.secret)));
+  if (login === undefined) {
+    sendTo(page, path);
+    return undefined;
+  }
+  const { next } = login;
+  if (next?.kind !== kind) {
+    sendToNext(page, next);
+    return undefined;
+  }
+  const { authenticator, named } = login.proof;
+  Object.assign(known, { authenticator, username: named.username });
+  return { ...login, next: next as Extract<Next, { readonly kind: Kind }> };
+}
+
+/**
+ * Keeps a challenge for the page that is shown now. It replaces the challenge of the page before.
+ *
+ * @returns false if the person may not do this any more, such as after a login in another tab
+ */
+export async function keepChallenge(
+  page: PageRequest,
+  state: BrowserState,
+  read: PendingLogin,
+  challenge: string,
+): Promise<boolean> {
+  return (await change(page, state, read, (login) => ({ ...login, challenge }))) !== undefined;
+}
+
+/** Takes the challenge of the page that was shown last, so that it is used once. @returns undefined if there is none */
+export async function takeChallenge(
+  page: PageRequest,
+  state: BrowserState,
+  read: PendingLogin,
+): Promise<string | undefined> {
+  const before = await change(page, state, read, ({ challenge, ...login }) =>
+    challenge === undefined ? undefined : login,
+  );
+  return before?.challenge;
+}
+
+/** Changes what a person may do next. @returns false if it was not changed */
+export async function changeNext(
+  page: PageRequest,
+  state: BrowserState,
+  read: PendingLogin,
+  { proof, next }: { readonly proof: PendingLogin['proof']; readonly next: Next },
+): Promise<boolean> {
+  const before = await change(page, state, read, ({ challenge: _, next: __, ...login }) => ({
+    ...login,
+    proof,
+    ...(next && { next }),
+  }));
+  return before !== undefined;
+}
+
+/** Changes a login, unless someone has logged in or has gone on since it was read: what was proved is not about that login. */
+function change(
+  { service, browser, attempt }: PageRequest,
+  { secret }: BrowserState,
+  read: PendingLogin,
+  make: (login: PendingLogin) => PendingLogin | undefined,
+): Promise<PendingLogin | undefined> {
+  const isSame = ({ proof, next }: PendingLogin) =>
+    isDeepStrictEqual([proof, next], [read.proof, read.next]);
+  return fromPending(service, () =>
+    browser.pending.change(attempt.id, secret, (login) =>
+      isSame(login) ? make(login) : undefined,
+    ),
+  );
+}

@@ -1,0 +1,159 @@
+import type { BrowserState } from '../attempts/attempt.ts';
+import { factorsOf } from '../enrol-app.ts';
+import type { FactorNeed } from '../factors/second-factor.ts';
+import { enrolmentEnded, LoginError, wrongCredentials } from '../login-error.ts';
+import { inSteps, type LoginLimits, withinLimits } from '../login-request.ts';
+import type { Proof } from '../login-service.ts';
+import { factorPage } from '../pages/factor-page.ts';
+import type { FactorProblem } from '../pages/texts.ts';
+import {
+  factorUser,
+  fromFactors,
+  needOf,
+  proveCode,
+  requireUsable,
+  withFactor,
+} from '../prove-factor.ts';
+import {
+  changeNext,
+  keepChallenge,
+  type LoginWithNext,
+  loginWithNext,
+  type Next,
+  sendToNext,
+  takeChallenge,
+} from './next-page.ts';
+import {
+  formOf,
+  type PageRequest,
+  type ReadForm,
+  readPageForm,
+  sendTo,
+  showPage,
+  stateOf,
+  viewOf,
+} from './page-request.ts';
+
+type Login = LoginWithNext<'factor'>;
+type Need = Extract<FactorNeed, { readonly kind: 'factor' }>;
+
+/** Shows the page that asks for a second factor. */
+export async function showFactor(page: PageRequest): Promise<void> {
+  const state = stateOf(page, page.attempt.id);
+  const login = await loginWithNext(page, state, 'factor');
+  if (state === undefined || login === undefined) return;
+  await askForFactor(page, state, login);
+}
+
+const statusOf = {
+  'wrong-code': 401,
+  'wrong-passkey': 401,
+  'too-many': 429,
+  unavailable: 503,
+} as const satisfies Readonly<Record<FactorProblem, number>>;
+
+async function askForFactor(
+  page: PageRequest,
+  state: BrowserState,
+  login: Login,
+  problem?: FactorProblem,
+): Promise<void> {
+  const { passkeys } = factorsOf(page.service);
+  const { methods, record } = await requireNeed(page, login);
+  const passkey = methods.includes('passkey') ? passkeys.beginAuthentication(record) : undefined;
+  if (passkey && !(await keepChallenge(page, state, login, passkey.challenge)))
+    return sendTo(page, page.path);
+  const html = factorPage({
+    ...formOf(page, state),
+    attempt: viewOf(page),
+    methods,
+    passkey,
+    isVisit: page.attempt.manages !== undefined,
+    problem,
+  });
+  const status = problem === undefined ? 200 : statusOf[problem];
+  showPage(page, html, { status, hasScript: passkey !== undefined });
+}
+
+/** Finds out again how the user can prove a factor. @throws LoginError if they can't any more, such as after a reset */
+async function requireNeed({ service, known }: PageRequest, { proof }: Login): Promise<Need> {
+  const need = await needOf(service, proof);
+  requireUsable(service, need, proof, known);
+  if (need.kind === 'factor') return need;
+  known.reason = 'no-second-factor';
+  throw enrolmentEnded();
+}
+
+/** The most characters of a code that are looked at. */
+const maxCode = 64;
+
+/** Checks the second factor that a person has sent, and lets them go on. A refused one is a guess, as a wrong password is. */
+export async function proveOnPage(
+  page: PageRequest,
+  readForm: ReadForm,
+  limits: LoginLimits,
+  way: 'code' | 'passkey',
+): Promise<void> {
+  const { service, signal, known, attempt } = page;
+  const { state, form } = await readPageForm(page, readForm);
+  const login = await loginWithNext(page, state, 'factor');
+  if (login === undefined) return;
+  const need = await requireNeed(page, login);
+  const given = form.get(way === 'code' ? 'code' : 'response') ?? '';
+  const prove = () =>
+    way === 'code'
+      ? proveCode(service, login.proof, given.slice(0, maxCode), signal, known)
+      : provePasskey(page, state, login, need, given);
+  let proof: Proof;
+  try {
+    proof = await inSteps(signal, () => withinLimits(page, limits, prove));
+  } catch (error) {
+    const problem = problemOf(error, way);
+    if (problem === undefined) throw error;
+    return askForFactor(page, state, login, problem);
+  }
+  const next = attempt.manages && manageNext(page, need);
+  const isChanged = await changeNext(page, state, login, { proof, next });
+  // In another tab, the person has gone on, or has logged in again.
+  if (!isChanged) return sendTo(page, `${page.path}/factor`);
+  sendToNext(page, next);
+}
+
+function manageNext({ service }: PageRequest, { record }: Need): Next {
+  const grant = factorsOf(service).enrolment.grant(record, undefined);
+  if (grant === undefined) throw enrolmentEnded();
+  return { kind: 'manage', grant };
+}
+
+/** Checks the response of a browser that has used a passkey. @throws LoginError if it is wrong, or could not be checked */
+async function provePasskey(
+  page: PageRequest,
+  state: BrowserState,
+  login: Login,
+  { methods, record }: Need,
+  response: string,
+): Promise<Proof> {
+  const { service, known } = page;
+  const { proof } = login;
+  const refused = (reason: string): LoginError => {
+    known.reason = `passkey-${reason}`;
+    return wrongCredentials(true);
+  };
+  // It is taken before the check: one response is checked for each challenge, on whichever replicas.
+  const challenge = await takeChallenge(page, state, login);
+  if (challenge === undefined) throw refused('challenge');
+  if (!methods.includes('passkey')) throw refused('unknown-key');
+  const { passkeys } = factorsOf(service);
+  const checked = await fromFactors(service, () =>
+    passkeys.finishAuthentication(factorUser(proof), record, challenge, response),
+  );
+  if (checked.kind === 'wrong') throw refused(checked.reason);
+  return withFactor(proof, 'passkey', known, checked.key);
+}
+
+function problemOf(error: unknown, way: 'code' | 'passkey'): FactorProblem | undefined {
+  if (!(error instanceof LoginError)) return undefined;
+  if (error.code === 'wrong-credentials') return `wrong-${way}`;
+  if (error.status === 429) return 'too-many';
+  return error.status === 503 ? 'unavailable' : undefined;
+}
