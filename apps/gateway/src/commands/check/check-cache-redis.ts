@@ -7,7 +7,7 @@ import { readListing } from '../../engine/revocation/redis-list.ts';
 import { countsFor, readReplicas } from '../../engine/revocation/replicas.ts';
 import { pollScript, revocationKeys } from '../../engine/revocation/scripts.ts';
 import type { ProbedRedis, RedisUse } from '../../engine/shared-redis/shared-redis.ts';
-import { putScript, takeScript } from '../../login/attempts/pending-logins.ts';
+import { changeScript, putScript, takeScript } from '../../login/attempts/pending-logins.ts';
 import { unreadableRemark } from '../blocks/report.ts';
 import { withCacheRedis } from '../connections.ts';
 import { type Finding, tryOut } from '../finding.ts';
@@ -78,6 +78,7 @@ async function tryRights(redis: ProbedRedis): Promise<void> {
 async function tryLogin(redis: ProbedRedis): Promise<void> {
   const key = `${redis.keyPrefix}cache-login:check-${randomBytes(16).toString('hex')}`;
   await redis.probe('login', (client) => client.eval(putScript, 1, key, '', 60_000));
+  await redis.probe('login', (client) => client.eval(changeScript, 1, key, '', ''));
   await redis.probe('login', (client) => client.eval(takeScript, 1, key, ''));
   await redis.probe('login', (client) => readValue(client, stringUpTo(0), key));
   await redis.probe('login', (client) => client.del(key));
