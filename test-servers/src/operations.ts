@@ -43,7 +43,7 @@ export function createOperationCounter(
   let offset = 0;
   let rest = '';
 
-  return async () => {
+  async function countNew(): Promise<Operations> {
     const { text, end } = await readFrom(logFile, offset);
     offset = end;
     const lines = (rest + text).split('\n');
@@ -55,6 +55,14 @@ export function createOperationCounter(
       bindsByDn: new Map(counts.bindsByDn),
       searchesByDn: new Map(counts.searchesByDn),
     };
+  }
+
+  let last: Promise<unknown> = Promise.resolve();
+  // Concurrent tests ask at the same time. Each part of the log is read once.
+  return () => {
+    const counted = last.then(countNew);
+    last = counted.catch(() => {});
+    return counted;
   };
 }
 

@@ -45,6 +45,13 @@ test('stops, hangs and comes back with its data, on the same ports, and counts o
   expect(counted).toMatchObject({ binds: 4, searches: 1 });
 });
 
+test('counts each operation once, however many ask at the same time', async () => {
+  await using own = await startSlapd();
+  expect(await tryBind({ url: own.url, ...own.service })).toMatchObject({ code: 0 });
+  const counted = await Promise.all(Array.from({ length: 5 }, () => own.operations()));
+  expect(counted.map(({ binds }) => binds)).toEqual([1, 1, 1, 1, 1]);
+});
+
 test('a hanging one ends too', async () => {
   const own = await startSlapd({ countsOperations: false });
   await own.hang();
