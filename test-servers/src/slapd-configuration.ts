@@ -25,6 +25,13 @@ export const policies: Readonly<
   mustChange: `cn=must-change,ou=policies,${suffix}`,
 };
 
+/** With `wantsCodes`: the parameters of codes, for `oathTOTPParams` of a user, who is then also their own `oathTOTPToken`. */
+export const codes: { readonly dn: string; readonly window: number } = {
+  dn: `cn=codes,ou=policies,${suffix}`,
+  /** Codes of this number of steps (30 s) before and after now are accepted, each later than the last: tests need not wait for one. */
+  window: 20,
+};
+
 /** The `description` of a user whose account state the service account is not allowed to read. */
 export const locksHidden: string = 'locks-hidden';
 
@@ -36,6 +43,7 @@ export interface SlapdSettings {
   readonly sizeLimit: number;
   readonly anonymousRead: boolean;
   readonly clientCertificates: 'never' | 'demand';
+  readonly wantsCodes: boolean;
 }
 
 /** slapd.conf(5), which is easier to read than cn=config. */
@@ -45,7 +53,9 @@ export function slapdConfiguration(settings: SlapdSettings): string {
       (schema) => `include /etc/ldap/schema/${schema}.schema`,
     ),
     'modulepath /usr/lib/ldap',
-    ...['back_mdb', 'memberof', 'ppolicy'].map((module) => `moduleload ${module}`),
+    ...['back_mdb', 'memberof', 'ppolicy', ...(settings.wantsCodes ? ['otp'] : [])].map(
+      (module) => `moduleload ${module}`,
+    ),
     // As in Active Directory, a bind succeeds with a DN and an empty password, and with a password and an empty DN.
     'allow bind_anon_dn bind_anon_cred',
     `sizelimit ${settings.sizeLimit}`,
@@ -63,6 +73,8 @@ export function slapdConfiguration(settings: SlapdSettings): string {
     `rootpw ${settings.managerPassword}`,
     'index objectClass,uid,cn,member,memberUid eq',
     'overlay memberof',
+    // It is below ppolicy, which so counts wrong codes.
+    ...(settings.wantsCodes ? ['overlay otp', 'access to attrs=oathSecret by * none'] : []),
     'overlay ppolicy',
     // By default, a locked user learns only that the password is wrong.
     'ppolicy_use_lockout',
@@ -75,7 +87,7 @@ export function slapdConfiguration(settings: SlapdSettings): string {
 }
 
 /** The entries that exist before a test adds any. */
-export function firstEntries(servicePassword: string): string {
+export function firstEntries(servicePassword: string, wantsCodes: boolean): string {
   return toLdif([
     { dn: suffix, attributes: { objectClass: ['domain'], dc: 'example' } },
     ...['people', 'groups', 'services', 'policies'].map(unit),
@@ -91,8 +103,21 @@ export function firstEntries(servicePassword: string): string {
     policy(policies.grace, { pwdMaxAge: '86400', pwdGraceAuthNLimit: '1000' }),
     policy(policies.warning, { pwdMaxAge: '31536000', pwdExpireWarning: '31535999' }),
     policy(policies.mustChange, { pwdMustChange: 'TRUE' }),
+    ...(wantsCodes ? [codeParameters] : []),
   ]);
 }
+
+const codeParameters: LdifEntry = {
+  dn: codes.dn,
+  attributes: {
+    objectClass: ['device', 'oathTOTPParams'],
+    oathOTPLength: '6',
+    // HMAC with SHA-1, RFC 8018 appendix B.1.
+    oathHMACAlgorithm: '1.2.840.113549.2.7',
+    oathTOTPTimeStepPeriod: '30',
+    oathTOTPTimeStepWindow: String(codes.window),
+  },
+};
 
 function unit(name: string): LdifEntry {
   return { dn: `ou=${name},${suffix}`, attributes: { objectClass: 'organizationalUnit' } };

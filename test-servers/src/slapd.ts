@@ -27,6 +27,8 @@ export interface SlapdOptions {
   readonly anonymousRead?: boolean;
   /** Whether clients must present a certificate of the authority. Default false. */
   readonly requiresClientCertificate?: boolean;
+  /** Whether the code of an authenticator app is needed at the end of a user's password, by the overlay otp. See `codes`. Default false. */
+  readonly wantsCodes?: boolean;
   /** Whether operations are counted. Without the log it is faster, and `operations` throws. Default true. */
   readonly countsOperations?: boolean;
 }
@@ -63,7 +65,7 @@ export async function startSlapd(options: SlapdOptions = {}): Promise<Slapd> {
   resources.defer(() => server.kill());
   await server.start();
   const service = { dn: serviceDn, password: newPassword() };
-  await addEntries(manager, firstEntries(service.password));
+  await addEntries(manager, firstEntries(service.password, options.wantsCodes ?? false));
   const count = createOperationCounter(files.logFile, { own: managerDn, service: serviceDn });
   const owned = resources.move();
   return withControls(server, owned, {
@@ -106,6 +108,7 @@ async function writeConfiguration(
     sizeLimit: options.sizeLimit ?? 500,
     anonymousRead: options.anonymousRead ?? false,
     clientCertificates: options.requiresClientCertificate ? 'demand' : 'never',
+    wantsCodes: options.wantsCodes ?? false,
   });
   await mkdir(join(folder, 'data'));
   await writeFile(join(folder, 'slapd.conf'), text, { mode: 0o600 });

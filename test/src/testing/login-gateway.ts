@@ -1,4 +1,5 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import type { SlapdOptions } from '@sallyport/test-servers/slapd';
 import {
   askLogin,
   clusters,
@@ -35,6 +36,7 @@ export interface LoginPlace extends AsyncDisposable {
 
 export interface LoginSetup {
   readonly count?: number;
+  readonly directory?: SlapdOptions;
   /** Keys of `login`. */
   readonly login?: object;
   /** Keys of the authenticator that checks passwords. */
@@ -124,7 +126,7 @@ export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
   // A busy machine is not an outage: these are far longer than any answer takes.
   const redisTimeout = '2s';
   await using resources = new AsyncDisposableStack();
-  const people = resources.use(await startPeople());
+  const people = resources.use(await startPeople(setup.directory));
   const password = randomToken();
   const redis = resources.use(await (rights ? redisWithUsers(rights, password) : startRedis()));
   const logins = rights && loginsOf(rights);
