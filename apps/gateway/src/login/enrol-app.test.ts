@@ -1,0 +1,182 @@
+import { describe, expect, test } from 'vitest';
+import { redisOfFile } from '../engine/shared-redis/testing/redis-of-file.ts';
+import { clockOfToday, factorLogin, loginWith } from './factors/testing/factor-login.ts';
+import {
+  enrolled,
+  type FactorPartsOptions,
+  factorParts,
+  jane,
+  max,
+  type TestedParts,
+} from './factors/testing/factor-parts.ts';
+import { codeOf, stepAt } from './factors/totp.ts';
+
+const file = redisOfFile();
+const clock = clockOfToday();
+const parts = (options: FactorPartsOptions = {}) => factorParts(file.opened.redis, clock, options);
+
+/** The code of an app whose enrolment was begun. */
+function codeFor({ apps }: TestedParts, enrolment: unknown, steps = 0): string {
+  const secret = apps.read(String(enrolment))?.secret ?? '';
+  return codeOf(Buffer.from(secret, 'base64url'), stepAt(clock.now) + steps);
+}
+
+describe('adding an authenticator app at a terminal', () => {
+  test('takes the password and an invitation, and then the first code', async () => {
+    const one = parts();
+    const login = loginWith(one);
+    const invitation = await one.invite();
+    const begun = await login.begin({ invitation, label: 'phone' });
+    expect(begun).toMatchObject({
+      status: 200,
+      body: { secret: expect.stringMatching(/^[A-Z2-7]{32}$/), uri: expect.any(String) },
+      known: { username: 'corp:jane', authenticator: 'corp' },
+    });
+    expect(begun.body.expiresAt).toEqual(new Date(clock.now + 600_000));
+    const { enrolment } = begun.body;
+    const finished = await login.finish({ enrolment, code: codeFor(one, enrolment) });
+    expect(finished).toMatchObject({
+      status: 201,
+      body: { factor: { method: 'totp', name: 'phone' } },
+      known: { action: 'add-factor', factor: 'totp', invitedBy: 'root', username: 'corp:jane' },
+    });
+    expect(finished.body.recoveryCodes).toHaveLength(10);
+    // Nothing of it gives a session.
+    expect(login.issued).toEqual([]);
+    expect(await login.logIn({ code: codeFor(one, enrolment) })).toMatchObject({ status: 401 });
+    expect(await login.logIn({ code: codeFor(one, enrolment, 1) })).toMatchObject({ status: 201 });
+  });
+
+  test('takes the code of a factor that the user has, once', async () => {
+    const one = parts();
+    const login = loginWith(one);
+    const app = await enrolled(one, clock);
+    const code = app.code();
+    const begun = await login.begin({ code });
+    expect(begun.status).toBe(200);
+    expect(await login.begin({ code })).toMatchObject({
+      status: 401,
+      body: { code: 'wrong-credentials' },
+    });
+    expect(await login.logIn({ code })).toMatchObject({ status: 401 });
+    const { enrolment } = begun.body;
+    const finished = await login.finish({ enrolment, code: codeFor(one, enrolment) });
+    expect(finished).toMatchObject({
+      status: 201,
+      body: { factor: { name: 'authenticator app' } },
+    });
+    // The recovery codes are those of the first app.
+    expect(finished.body).not.toHaveProperty('recoveryCodes');
+    expect(finished.known.invitedBy).toBeUndefined();
+  });
+
+  test('is not begun with the password alone', async () => {
+    const one = parts();
+    const login = loginWith(one);
+    const required = { status: 401, body: { code: 'invitation-required' }, isGuess: true };
+    expect(await login.begin()).toMatchObject(required);
+    expect(await login.begin({ code: '123456' })).toMatchObject(required);
+    await one.invite();
+    expect(await login.begin()).toMatchObject(required);
+    await enrolled(one, clock);
+    expect(await login.begin()).toMatchObject({
+      status: 401,
+      body: { code: 'second-factor-required', methods: ['totp'] },
+      isGuess: false,
+      known: { reason: 'second-factor-required' },
+    });
+  });
+
+  test('is not begun with an invitation that is wrong, used, of another user, or without the password', async () => {
+    const one = parts();
+    const login = loginWith(one);
+    const invitation = await one.invite();
+    const ofOther = await one.invite(max);
+    const wrong = { status: 401, body: { code: 'wrong-invitation' }, isGuess: true };
+    for (const given of ['x', ofOther, `${invitation}a`])
+      expect(await login.begin({ invitation: given })).toMatchObject(wrong);
+    expect(await login.begin({ invitation, password: 'wrong' })).toMatchObject({
+      status: 401,
+      body: { code: 'wrong-credentials' },
+    });
+    const begun = [await login.begin({ invitation }), await login.begin({ invitation })];
+    const [first, second] = begun.map(({ body }) => body.enrolment);
+    const code = codeFor(one, first);
+    expect(await login.finish({ enrolment: first, code })).toMatchObject({ status: 201 });
+    expect(await login.begin({ invitation })).toMatchObject(wrong);
+    expect(await login.finish({ enrolment: second, code: codeFor(one, second) })).toMatchObject({
+      status: 409,
+      body: { code: 'enrolment-ended' },
+      known: { reason: 'ended' },
+    });
+  });
+
+  test('can be tried again after a wrong code, which says whether the clock is off', async () => {
+    const one = parts();
+    const login = loginWith(one);
+    const { enrolment } = (await login.begin({ invitation: await one.invite() })).body;
+    const wrong = { status: 401, body: { code: 'wrong-code' }, known: { reason: 'wrong-code' } };
+    const answer = await login.finish({ enrolment, code: codeFor(one, enrolment, 20) });
+    expect(answer).toMatchObject(wrong);
+    expect(answer.body.message).toContain('is about 10 minutes ahead of');
+    const behind = await login.finish({ enrolment, code: codeFor(one, enrolment, -20) });
+    expect(behind.body.message).toContain('is about 10 minutes behind');
+    expect(await login.finish({ enrolment, code: 'x' })).toMatchObject(wrong);
+    expect(await login.finish({ enrolment, code: codeFor(one, enrolment) })).toMatchObject({
+      status: 201,
+    });
+    for (const text of ['x', '{}'])
+      expect(await login.finish({ enrolment: text, code: '123456' })).toMatchObject({
+        status: 409,
+        body: { code: 'enrolment-ended' },
+      });
+  });
+
+  test('has a limit of apps, which the fourth one is told', async () => {
+    const one = parts();
+    const login = loginWith(one);
+    for (let count = 0; count < 3; count += 1) await enrolled(one, clock);
+    const { enrolment } = (await login.begin({ invitation: await one.invite() })).body;
+    expect(await login.finish({ enrolment, code: codeFor(one, enrolment) })).toMatchObject({
+      status: 409,
+      body: { code: 'too-many-factors' },
+    });
+  });
+
+  test('is there for users of this server with the method, and for no others', async () => {
+    const none = { status: 404, body: { code: 'no-second-factor' } };
+    const passkeys = parts({ methods: ['passkey'] });
+    const invitation = await passkeys.invite();
+    expect(await loginWith(passkeys).begin({ invitation })).toMatchObject(none);
+    expect(await loginWith(passkeys).finish({ enrolment: 'x', code: '1' })).toMatchObject(none);
+    const { policy } = passkeys;
+    expect(await factorLogin({ factors: undefined, policy }).begin()).toMatchObject(none);
+    const uncovered = { ...policy, isCovered: () => false };
+    const one = parts();
+    const foreign = { ...one, secondFactor: { ...one.secondFactor, policy: uncovered } };
+    expect(await loginWith(foreign).begin({ invitation })).toMatchObject(none);
+    expect(await loginWith(foreign).begin({ password: 'wrong' })).toMatchObject({
+      body: { code: 'wrong-credentials' },
+    });
+  });
+
+  test('is refused while the store is down, and for a foreign record', async () => {
+    const one = parts();
+    const invitation = await one.invite();
+    const redis = { ...file.opened.redis, askWithin: () => Promise.reject(new Error('down')) };
+    const down = loginWith(factorParts(redis, clock));
+    for (const body of [{ invitation }, {}, { code: '123456' }])
+      expect(await down.begin(body)).toMatchObject({ status: 503, body: { code: 'unavailable' } });
+    const begun = await loginWith(one).begin({ invitation });
+    const { enrolment } = begun.body;
+    const finish = { enrolment, code: codeFor(one, enrolment) };
+    expect(await down.finish(finish)).toMatchObject({ status: 503 });
+    const [key = ''] = await file.redis.client().keys('*');
+    await file.redis.client().set(key, 'garbage');
+    // It may be of anyone: an administrator resets it.
+    expect(await loginWith(one).begin({ invitation })).toMatchObject({ status: 503 });
+    expect(await loginWith(one).begin()).toMatchObject({ body: { code: 'invitation-required' } });
+    expect(await loginWith(one).finish(finish)).toMatchObject({ status: 503 });
+    expect(await one.store.remove(jane)).toBe(true);
+  });
+});

@@ -1,0 +1,118 @@
+import type { TokenRequest, UserInfo } from '@sallyport/authenticator';
+import { createSessionTexts } from '../../../engine/sessions/session-text.ts';
+import { createRateLimit } from '../../bounds.ts';
+import { enrolApp } from '../../enrol-app.ts';
+import { LoginError } from '../../login-error.ts';
+import type { LoginRequest } from '../../login-request.ts';
+import type { FactorParts, LoginService } from '../../login-service.ts';
+import { logInAtTerminal } from '../../terminal-login.ts';
+import { type Clock, jane, type TestedParts } from './factor-parts.ts';
+
+export const password = 'hunter2hunter2';
+
+export interface FactorLoginOptions {
+  /** The groups of the user, as Kubernetes sees them. */
+  readonly groups?: readonly string[];
+  /** Undefined: the config has no second factors. */
+  readonly factors: FactorParts | undefined;
+  readonly policy: TestedParts['policy'];
+  /** `config.secondFactor`. Default: there is one if there are factors. */
+  readonly hasSection?: boolean;
+}
+
+/** An answer of the login server, and what is known of the request afterwards. */
+export interface Answered {
+  readonly status: number;
+  readonly body: Readonly<Record<string, unknown>>;
+  /** Whether the address has one guess less. */
+  readonly isGuess: boolean;
+  readonly known: LoginRequest['known'];
+}
+
+/** Makes the login server of one config, whose directory knows jane. It is called by its functions. */
+export function factorLogin({ groups = [], factors, policy, ...more }: FactorLoginOptions) {
+  const { hasSection = factors !== undefined } = more;
+  const named: UserInfo = { username: jane.name, groups };
+  const issued: TokenRequest[] = [];
+  const lines: string[] = [];
+  const service = {
+    config: {
+      ttl: 3_600_000,
+      idle: 60_000,
+      maxSessions: 5,
+      clusters: {},
+      ...(hasSection && { secondFactor: {} }),
+    },
+    links: [
+      {
+        name: 'corp',
+        onError: 'stop',
+        logIn: async (username: string, given: string) => {
+          if (username !== jane.username) return { kind: 'no-opinion' };
+          return given === password
+            ? { kind: 'logged-in', given: { username, uid: jane.uid }, named }
+            : { kind: 'rejected', reason: 'invalid-credentials', subject: username };
+        },
+      },
+    ],
+    texts: createSessionTexts([]),
+    issuer: {
+      async create(given: TokenRequest) {
+        issued.push(given);
+        const session = given.session?.describe('0'.repeat(64));
+        return { token: 'token', issued: { ...given, digest: '0'.repeat(64), session } };
+      },
+      async *list() {},
+    },
+    logger: {
+      warn: (fields: object, message: string) => lines.push(JSON.stringify([fields, message])),
+    },
+    problemOf: String,
+    timeout: 60_000,
+    factorPolicy: policy,
+    factors,
+  } as unknown as LoginService;
+  const logins = createRateLimit(
+    () => ({ count: 1_000, per: 3_600_000 }),
+    () => 0,
+  );
+  const { signal } = new AbortController();
+
+  async function call(
+    work: (request: LoginRequest) => Promise<void>,
+    action: LoginRequest['known']['action'],
+  ): Promise<Answered> {
+    const context = { status: 200, body: {} };
+    const known: LoginRequest['known'] = { action };
+    try {
+      await work({ context, service, address: '192.0.2.1', signal, known } as never);
+      return { status: context.status, body: context.body, isGuess: false, known };
+    } catch (error) {
+      if (!(error instanceof LoginError)) throw error;
+      const { status, code, message, details, isGuess } = error;
+      return { status, body: { code, message, ...details }, isGuess, known };
+    }
+  }
+  const limits = { logins };
+  const user = { username: jane.username, password };
+  return {
+    issued,
+    lines,
+    logIn: (body: object = {}) =>
+      call((request) => logInAtTerminal(request, { ...user, ...body }, limits), 'login'),
+    /** Begins to add an app. */
+    begin: (body: object = {}) =>
+      call((request) => enrolApp(request, { ...user, ...body }, limits), 'begin-factor'),
+    /** Sends the first code of an app. */
+    finish: (body: object) => call((request) => enrolApp(request, body, limits), 'begin-factor'),
+  };
+}
+
+/** The login server with these parts. */
+export const loginWith = (
+  parts: TestedParts,
+  more: Partial<Omit<FactorLoginOptions, 'factors'>> = {},
+) => factorLogin({ factors: parts, policy: parts.policy, ...more });
+
+/** Makes a clock that stands still at the present time, since sessions begin at the time of the machine. */
+export const clockOfToday = (): Clock => ({ now: Date.now() });
