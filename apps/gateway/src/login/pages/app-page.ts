@@ -1,5 +1,5 @@
 import { encode } from 'uqr';
-import { fieldValue, type Html, html } from './html.ts';
+import { type Html, html } from './html.ts';
 import { describedBy, facts, layout, problemBox } from './layout.ts';
 import { appTexts } from './texts.ts';
 
@@ -42,7 +42,7 @@ ${inFours(secret)}</li>
 <li><form method="post" action="${path}/factors">
 <input type="hidden" name="form" value="${form}">
 <input type="hidden" name="action" value="app-code">
-<input type="hidden" name="enrolment" value="${fieldValue(enrolment)}">
+<input type="hidden" name="enrolment" value="${enrolment}">
 <p>${appTexts.typeCode}</p>
 <div><label for="code">${appTexts.code}</label>
 <input id="code" name="code" required maxlength="64" inputmode="numeric" autocomplete="one-time-code"

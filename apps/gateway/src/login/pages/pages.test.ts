@@ -1,12 +1,17 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { appPage } from './app-page.ts';
 import { codePage } from './code-page.ts';
 import { confirmPage } from './confirm-page.ts';
+import { factorPage } from './factor-page.ts';
+import { factorsPage } from './factors-page.ts';
 import type { AttemptView } from './layout.ts';
 import { loginPage } from './login-page.ts';
 import { messagePage } from './message-page.ts';
 import { pageHeaders } from './page-headers.ts';
+import { recoveryCodesPage } from './recovery-codes-page.ts';
+import { tagsOf, titleOf, wordsOf } from './testing/page-parts.ts';
 import { type LoginProblem, type MessageKind, messages, problems } from './texts.ts';
 
 const attempt: AttemptView = {
@@ -26,6 +31,12 @@ const login = {
   username: undefined,
   problem: undefined,
 };
+const app = {
+  secret: 'SECRET',
+  uri: 'otpauth://totp/x',
+  problem: 'wrong-code',
+  minutes: undefined,
+} as const;
 const confirm = {
   attempt,
   path: '/login/abc',
@@ -34,17 +45,6 @@ const confirm = {
   provider: undefined,
   hasListener: true,
 };
-
-const tagsOf = (page: string, name: string): string[] =>
-  page.match(new RegExp(`<${name}\\b[^>]*>`, 'g')) ?? [];
-const titleOf = (page: string) => page.match(/<title>(.*)<\/title>/)?.[1];
-/** Returns the words of a page, without its tags and its style. */
-const wordsOf = (page: string) =>
-  page
-    .replace(/<(title|style)>.*?<\/\1>/gs, '')
-    .replace(/<[^>]*>/g, '')
-    .replaceAll('&#39;', "'")
-    .replace(/\s+/g, ' ');
 
 describe('the login page', () => {
   test('says what the login is for, and names no user', () => {
@@ -140,6 +140,18 @@ describe('the login page', () => {
   });
 });
 
+test('who wants to change their factors gets the form for passwords alone, without facts of a login', () => {
+  const page = loginPage({ ...login, attempt: elsewhere, isVisit: true, username: 'jane' });
+  expect(titleOf(page)).toBe('Log in to change your second factor');
+  expect(tagsOf(page, 'form')).toEqual(['<form method="post" action="/login/abc/password">']);
+  expect([tagsOf(page, 'a'), tagsOf(page, 'dl')]).toEqual([[], []]);
+  expect(wordsOf(page)).not.toMatch(/prod|jane-laptop|192\.0\.2\.7|did not start this login/);
+  expect(tagsOf(page, 'input').at(-1)).toContain(' autofocus');
+  const again = loginPage({ ...login, isVisit: true, problem: 'wrong-credentials' });
+  expect(titleOf(again)).toBe('Wrong name or password - Log in to change your second factor');
+  expect(again).toContain('role="alert" id="problem"');
+});
+
 describe('the confirm page', () => {
   const answersOf = (page: string) =>
     [...page.matchAll(/<button( class="primary")? name="answer" value="(\w+)">/g)].map(
@@ -195,6 +207,14 @@ describe('the message page', () => {
     ]);
   });
 
+  test('leads from the home page to the second factors, if the server has them', () => {
+    const links = (factors?: string) => tagsOf(messagePage({ kind: 'home', factors }), 'a');
+    expect([links(), links('/login/factors')]).toEqual([
+      [],
+      ['<a class="button" href="/login/factors">'],
+    ]);
+  });
+
   test.each([
     [undefined, 'Wait a minute, then try again.'],
     [0, 'Wait 1 second, then try again.'],
@@ -206,35 +226,59 @@ describe('the message page', () => {
 });
 
 /** Makes every kind of page, with these words wherever a page takes words. */
-function pagesOf(words: string): string[] {
-  const view = { cluster: words, device: words, address: words, isOtherAddress: true };
+function pagesOf(words: string): { readonly plain: string[]; readonly scripted: string[] } {
+  const attempt = { cluster: words, device: words, address: words, isOtherAddress: true };
   const [path, form, username, code] = [words, words, words, words];
   const providers = [{ name: words, title: words }];
-  return [
-    loginPage({ ...login, attempt: view, path, form, username, providers }),
-    confirmPage({ ...confirm, attempt: view, path, form, username, provider: words }),
-    codePage({ attempt: view, username, code }),
-    messagePage({ kind: 'expired', again: words }),
-  ];
+  const given = { attempt, path, form, username };
+  const factor = { id: words, method: 'totp', name: words, addedAt: 0, usedAt: 0 } as const;
+  const passkey = { options: { [words]: words } };
+  const asked = { ...given, methods: [], isVisit: false, problem: undefined };
+  const own = {
+    ...given,
+    factors: [factor, factor],
+    recoveryCodes: 0,
+    notice: undefined,
+    problem: undefined,
+  };
+  const methods = ['totp', 'passkey'] as const;
+  return {
+    plain: [
+      loginPage({ ...login, ...given, providers }),
+      loginPage({ ...login, ...given, isVisit: true }),
+      confirmPage({ ...confirm, ...given, provider: words }),
+      codePage({ attempt, username, code }),
+      factorPage({ ...asked, passkey: undefined }),
+      factorsPage({ ...own, methods: ['totp'], passkey: undefined }),
+      // No one else makes the secret and its QR code, whose elements depend on them.
+      appPage({ ...app, path, form, enrolment: words, label: words }),
+      recoveryCodesPage({ path, codes: [words] }),
+      messagePage({ kind: 'expired', again: words, factors: words }),
+    ],
+    scripted: [factorPage({ ...asked, passkey }), factorsPage({ ...own, methods, passkey })],
+  };
 }
 
+const scriptOf = (page: string) => /<script>(.*)<\/script>/s.exec(page)?.[1] ?? '';
+const allOf = (words: string) => Object.values(pagesOf(words)).flat();
+
 /**
- * Returns the tags of a page with their attributes, whose values are left out. Descriptions are left out, since they are
- * at the field to fill in next, which depends on the name.
+ * Returns the tags of a page with their attributes, whose values are left out. Descriptions and the focus are left out, since
+ * they are at the field to fill in next, which depends on the name.
  */
 const structureOf = (page: string) =>
   page
     .match(/<[^<>]*>/g)
-    ?.map((tag) => tag.replace(/"[^"]*"/g, '""').replace(' aria-describedby=""', ''));
+    ?.map((tag) => tag.replace(/"[^"]*"/g, '""').replace(/ aria-describedby=""| autofocus/g, ''));
 
 test('whatever a page shows, it has the same elements and no mark that reorders words', () => {
-  const plain = pagesOf('name').map(structureOf);
+  const plain = allOf('name').map(structureOf);
   const markup = fc.constantFrom('<', '>', '"', "'", '&', '</title>', '-->', '=', '`', '\u202e');
   const anyUnit = fc.nat(0xffff).map((unit) => String.fromCharCode(unit));
   const hostile = fc.array(fc.oneof(markup, anyUnit)).map((parts) => `x${parts.join('')}`);
   fc.assert(
     fc.property(hostile, (words) => {
-      const pages = pagesOf(words);
+      const pages = allOf(words);
       for (const page of pages) expect(page).not.toMatch(/[\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/u);
       expect(pages.map(structureOf)).toEqual(plain);
     }),
@@ -244,10 +288,17 @@ test('whatever a page shows, it has the same elements and no mark that reorders 
 test('names whose letters run from right to left are isolated from the words next to them', () => {
   const name = 'שלום';
   const view = { cluster: name, device: name, address: name, isOtherAddress: true };
+  const factor = { id: 'f1', method: 'totp', name, addedAt: 0, usedAt: undefined } as const;
+  const own = { username: name, factors: [factor, factor], recoveryCodes: 0, methods: [] };
+  const { path, form } = login;
+  const none = { passkey: undefined, notice: undefined, problem: undefined };
   const pages = [
     loginPage({ ...login, attempt: view }),
     confirmPage({ ...confirm, attempt: view, username: name, provider: name }),
     codePage({ attempt: view, username: name, code: 'code' }),
+    factorPage({ ...none, attempt: view, path, form, methods: [], isVisit: false }),
+    factorsPage({ ...none, ...own, path, form }),
+    appPage({ ...app, path, form, enrolment: 'sealed', label: name }),
   ];
   for (const page of pages) {
     const body = page.slice(page.indexOf('<body>'));
@@ -256,13 +307,24 @@ test('names whose letters run from right to left are isolated from the words nex
   }
 });
 
-test('all pages are documents in English with one heading, without scripts or other resources', () => {
-  for (const page of pagesOf('name')) {
+test('all pages are documents in English with one heading, without other resources', () => {
+  for (const page of allOf('name')) {
     expect(page).toMatch(/^<!doctype html>\n<html lang="en">/);
     expect([tagsOf(page, 'h1').length, tagsOf(page, 'main').length]).toEqual([1, 1]);
     expect(page).toContain('name="viewport"');
-    expect(page).not.toMatch(/<(script|link|img)\b|\son\w+=|\sstyle=|url\(/);
+    expect(page).not.toMatch(/<(link|img)\b|<script\b[^>]| on\w+=|\sstyle=|url\(/);
   }
+});
+
+test('pages without a passkey have no script, and the others have the same one', () => {
+  const { plain, scripted } = pagesOf('name');
+  for (const page of plain) expect(page).not.toMatch(/<script|data-/);
+  const scripts = [...scripted, ...pagesOf('<other>').scripted].map(scriptOf);
+  expect(new Set(scripts).size).toBe(1);
+  // A page that is hostile, or a policy of trusted types, must find nothing here that makes HTML or code from text.
+  expect(scripts[0]).not.toMatch(
+    /innerHTML|outerHTML|insertAdjacent|write|eval|Function|import|src|<\//,
+  );
 });
 
 describe('the headers', () => {
@@ -276,6 +338,17 @@ describe('the headers', () => {
     expect(headers['Content-Security-Policy']).toBe(
       `default-src 'none'; style-src 'sha256-${hash}'; form-action 'self'; ` +
         "frame-ancestors 'none'; base-uri 'none'",
+    );
+  });
+
+  test('allow the script of the pages with a passkey there alone', () => {
+    const [page = ''] = pagesOf('name').scripted;
+    const hash = createHash('sha256').update(scriptOf(page)).digest('base64');
+    const scripted = pageHeaders({ publicUrl, listener: undefined, hasScript: true });
+    const policy = scripted['Content-Security-Policy'];
+    expect(policy).toContain(`; script-src 'sha256-${hash}'; form-action `);
+    expect(policy?.replace(`script-src 'sha256-${hash}'; `, '')).toBe(
+      headers['Content-Security-Policy'],
     );
   });
 

@@ -205,8 +205,7 @@ export const appTexts = {
   scan: 'Scan this QR code with the app.',
   qrCode: 'QR code for an authenticator app',
   openApp: 'Open the app on this device',
-  secret:
-    "If you can't scan it, type this secret into the app, as a time-based code with 6 digits.",
+  secret: 'Without a camera, type this secret into the app, as a time-based code with 6 digits.',
   typeCode: 'Type the code that the app shows now.',
   code: 'Code from the app',
   submit: 'Add this app',
