@@ -94,13 +94,13 @@ describe.each(['redis-server', 'valkey-server'] as const)('%s', (program) => {
 
   test('the default user may have a password, more settings override its own, and an unknown one is reported', async () => {
     const { authority } = redis;
-    const settings = { maxmemory: '10mb', appendfsync: 'no' };
+    const settings = { maxmemory: '10mb', appendfsync: 'everysec' };
     await using own = await startRedis({ program, authority, password: true, settings });
     expect(await own.client().ping()).toBe('PONG');
     await expect(ask({ port: own.port }, 'GET', 'key')).rejects.toThrow('NOAUTH');
     expect(await ask({ port: own.port, password: own.password ?? '' }, 'PING')).toBe('PONG');
     expect(await own.client().config('GET', 'maxmemory')).toEqual(['maxmemory', '10485760']);
-    expect(await own.client().config('GET', 'appendfsync')).toEqual(['appendfsync', 'no']);
+    expect(await own.client().config('GET', 'appendfsync')).toEqual(['appendfsync', 'everysec']);
     await expect(startRedis({ program, authority, settings: { nonsense: '1' } })).rejects.toThrow(
       'nonsense 1',
     );

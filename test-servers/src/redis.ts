@@ -230,9 +230,10 @@ export async function redisConfiguration(settings: RedisSettings): Promise<strin
   return [
     ...(await listenerLines(settings)),
     ...(password === undefined ? [] : [`masterauth ${password}`]),
-    // Each write is in the file before its answer is sent, so acknowledged data survives a kill.
+    // Redis writes to the file before it answers, so acknowledged data survives a kill of Redis. A flush to the disk, which a
+    // failure of the machine needs, would take most of the time of a test.
     'appendonly yes',
-    'appendfsync always',
+    'appendfsync no',
     'save ""',
     // A replica that hangs must not delay the end of its master for long.
     'shutdown-timeout 1',

@@ -193,6 +193,8 @@ function sambaProcess(
     name: 'Samba',
     command: 'samba',
     arguments: [...foreground, ...options],
+    // The data need not survive a crash of the machine.
+    environment: { TDB_NO_FSYNC: '1' },
     logFile: join(folder, 'log'),
     isReady: async () => (await accepts(389, address)) && (await accepts(636, address)),
   });
