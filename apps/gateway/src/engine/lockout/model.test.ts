@@ -1,23 +1,12 @@
-import {
-  type AskedLogin,
-  type LockoutDriver,
-  type LockoutEvent,
-  type LockoutOutcome,
-  type LockoutRules,
-  playHistory,
-} from '@sallyport/test-servers/lockout-model';
-import { createLockoutWriter, writerActs } from '@sallyport/test-servers/lockout-writer';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, test, vi } from 'vitest';
-import { type Begun, startReplicas } from './testing/replicas.ts';
+import { checkRules, fleets } from './testing/random-histories.ts';
 
 let redis: RedisServer;
 beforeAll(async () => {
   redis = await startRedis();
 });
 afterAll(() => redis?.[Symbol.asyncDispose]());
-// Logins wait for 1 s on the clock of the replicas, however slow this machine is.
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
 });
@@ -25,117 +14,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Windows end between two steps, so that the time of the run itself makes no difference. Milliseconds. */
-const step = 120_000;
-
-const asked = (begun: Begun): AskedLogin => ({
-  get admission() {
-    const { admission } = begun;
-    if (admission === 'admitted') return 'sent';
-    return admission === undefined ||
-      admission === 'throttled' ||
-      admission === 'invalid-credentials'
-      ? admission
-      : 'failed';
-  },
-  settle: (outcome) => begun.settle(outcome),
-});
-
-interface Played {
-  /** The number of replicas. They share what they know, unless another client writes to that Redis. */
-  readonly count: number;
-  readonly maxFailures: number;
-  readonly hasWriter?: boolean;
-}
-
-async function play(
-  events: readonly LockoutEvent[],
-  { count, maxFailures, hasWriter = false }: Played,
-) {
-  // Those that still waited at the end of the history before would do so for ever: no time passes for them any more.
-  vi.clearAllTimers();
-  await redis.client().flushall();
-  // No replica dies here: no attempt is given up for being in progress for long.
-  await using all = await startReplicas(redis, {
-    count,
-    maxFailures,
-    abandonedAfter: 2_000_000_000,
-  });
-  const rules: LockoutRules = {
-    maxFailures,
-    window: all.settings.window - step / 2,
-    isShared: !hasWriter,
-  };
-  all.settings.window = rules.window;
-  const writer = createLockoutWriter(redis);
-  const driver: LockoutDriver = {
-    begin: ({ replica, name, secret }) => asked(all.begin(replica, name, secret)),
-    pass: all.pass,
-    disturb: writer.write,
-    async settled() {
-      await all.settled();
-      if (hasWriter) await writer.hear();
-    },
-  };
-  if (count === 1) all.alone.add(0);
-  await playHistory(driver, events, rules);
-}
-
-test.each<
-  Played & { readonly of: string; readonly names: readonly string[]; readonly runs: number }
->([
-  { of: 'one process', count: 1, maxFailures: 2, names: ['jane', 'john'], runs: 100 },
-  { of: 'one process that sends three', count: 1, maxFailures: 3, names: ['jane'], runs: 100 },
-  { of: 'three replicas', count: 3, maxFailures: 2, names: ['jane', 'john'], runs: 40 },
-  { of: 'three replicas that send three', count: 3, maxFailures: 3, names: ['jane'], runs: 40 },
-  {
-    of: 'two replicas, whatever someone does to the records',
-    count: 2,
-    maxFailures: 2,
-    names: ['jane'],
-    runs: 30,
-    hasWriter: true,
-  },
-  {
-    of: 'two that send three, whatever someone does',
-    count: 2,
-    maxFailures: 3,
-    names: ['jane'],
-    runs: 30,
-    hasWriter: true,
-  },
-])('in any order of events the rules hold, of $of', async ({ names, runs, ...played }) => {
-  const { count, hasWriter = false } = played;
-  const replica = fc.nat(count - 1);
-  const name = fc.constantFrom(...names);
-  const secret = fc.constantFrom('a', 'b', 'c', 'd');
-  const login = fc.record({ replica, name, secret });
-  const some = fc.array(login, { minLength: 1, maxLength: 3 });
-  // Several replicas get the same secret at the same moment, each more than once.
-  const equal = fc
-    .tuple(name, secret, fc.array(replica, { minLength: 2, maxLength: 6 }))
-    .map(([name, secret, on]) => on.map((replica) => ({ replica, name, secret })));
-  const logins = fc.oneof({ weight: 2, arbitrary: some }, { weight: 1, arbitrary: equal });
-  const outcome = fc.constantFrom<LockoutOutcome>('accepted', 'refused', 'refused', 'unavailable');
-  const event = fc.oneof<fc.WeightedArbitrary<LockoutEvent>[]>(
-    { weight: 4, arbitrary: fc.record({ do: fc.constant('begin'), logins }) },
-    { weight: 4, arbitrary: fc.record({ do: fc.constant('settle'), index: fc.nat(30), outcome }) },
-    {
-      weight: 1,
-      arbitrary: fc.record({
-        do: fc.constant('pass'),
-        time: fc.integer({ min: 1, max: 4 }).map((n) => n * step),
-      }),
-    },
-    {
-      weight: hasWriter ? 2 : 0,
-      arbitrary: fc.record({ do: fc.constant('disturb'), how: fc.constantFrom(...writerActs) }),
-    },
-  );
-  // Long ones: in a short one hardly any subject is locked out, or known.
-  const histories = fc.array(event, { minLength: 30, maxLength: 40 });
-  await fc.assert(
-    fc.asyncProperty(histories, (events) => play(events, played)),
-    { numRuns: runs },
-  );
-});
+// `model.load.ts` plays many times as many.
+test.each(fleets)('in any order of events the rules hold, of $of', (fleet) =>
+  checkRules(redis, fleet, 25),
+);
