@@ -287,3 +287,79 @@ test('without Redis, each call is an error', async () => {
     await waitFor(isBack, 'Redis to be reached again');
   }
 });
+
+describe('a change of a login', () => {
+  const withFactor: PendingLogin = { ...login, next: { kind: 'factor' }, challenge: 'once' };
+  /** Takes the challenge. */
+  const take = ({ challenge, ...rest }: PendingLogin) =>
+    challenge === undefined ? undefined : rest;
+
+  test('returns what it was before, and is seen by each replica', async () => {
+    const attempt = newAttempt();
+    await pending().put(attempt, withFactor);
+    expect(await pending().change(attempt.id, secret, take)).toEqual(withFactor);
+    const { challenge: _, ...rest } = withFactor;
+    expect(await replica().read(attempt.id, secret)).toEqual(rest);
+    expect(await redis.client().pttl(keyOf(attempt.id))).toBeGreaterThan(0);
+  });
+
+  test('takes something once, however many take it on all replicas', async () => {
+    const attempt = newAttempt();
+    await pending().put(attempt, withFactor);
+    const taken = await Promise.all(
+      Array.from({ length: 20 }, (_, index) =>
+        (index % 2 === 0 ? pending() : replica()).change(attempt.id, secret, take),
+      ),
+    );
+    expect(taken.filter((before) => before !== undefined)).toEqual([withFactor]);
+  });
+
+  test('decides again if another change comes between', async () => {
+    const attempt = newAttempt();
+    await pending().put(attempt, withFactor);
+    const seen: (string | undefined)[] = [];
+    let other: Promise<unknown> | undefined;
+    // The second read waits for the other change: Redis has one order of commands for each connection.
+    const before = await pending().change(attempt.id, secret, (current) => {
+      seen.push(current.challenge);
+      other ??= pending().put(attempt, { ...withFactor, challenge: 'twice' });
+      return { ...current, challenge: 'mine' };
+    });
+    await other;
+    expect(seen).toEqual(['once', 'twice']);
+    expect(before?.challenge).toBe('twice');
+    expect((await pending().read(attempt.id, secret))?.challenge).toBe('mine');
+  });
+
+  test('is for the browser of the login alone, and not after its end', async () => {
+    const attempt = newAttempt();
+    await pending().put(attempt, withFactor);
+    expect(await pending().change(attempt.id, 'of another', take)).toBeUndefined();
+    expect(await pending().read(attempt.id, secret)).toEqual(withFactor);
+    await pending().cancel(attempt.id, secret);
+    expect(await pending().change(attempt.id, secret, take)).toBeUndefined();
+  });
+});
+
+describe('the code of a login whose person must do more', () => {
+  test.each([
+    ['a second factor', { kind: 'factor' }],
+    ['a change of factors', { kind: 'manage', grant: { record: 'r' } }],
+  ] as const)('is not issued before %s, and not taken if that came later', async (_name, next) => {
+    const attempt = newAttempt();
+    await pending().put(attempt, { ...login, next });
+    expect(await pending().issueCode(attempt, secret)).toBeUndefined();
+    await pending().put(attempt, login);
+    const code = (await pending().issueCode(attempt, secret)) ?? '';
+    await pending().change(attempt.id, secret, (current) => ({ ...current, next }));
+    expect(await pending().take(code)).toBeUndefined();
+    await pending().change(attempt.id, secret, ({ next: _, ...current }) => current);
+    expect(await pending().take(code)).toMatchObject(login);
+  });
+
+  test('is not issued for a visit to change factors, whatever its login is', async () => {
+    const attempt = { ...newAttempt(), manages: {} };
+    await pending().put(attempt, login);
+    expect(await pending().issueCode(attempt, secret)).toBeUndefined();
+  });
+});
