@@ -39,6 +39,8 @@ export interface LoginSetup {
   readonly directory?: SlapdOptions;
   /** Keys of `login`. */
   readonly login?: object;
+  /** Keys of `login.secondFactor`. Its Redis defaults to the Redis of the cache. */
+  readonly secondFactor?: object;
   /** Keys of the authenticator that checks passwords. */
   readonly entry?: object;
   /** Keys of its `options`. */
@@ -112,6 +114,7 @@ export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
   const {
     count = 1,
     login,
+    secondFactor,
     entry,
     options,
     others = [],
@@ -163,6 +166,9 @@ export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
       sessions: 'sessions',
       clusters,
       ...login,
+      ...(secondFactor && {
+        secondFactor: { redis: { url, commandTimeout: redisTimeout }, ...secondFactor },
+      }),
     },
     ...more,
   };
