@@ -197,7 +197,7 @@ test('what it makes is a gateway with logins and robots, once Redis has its user
 });
 
 test('examples/login logs people in without a directory, and refuses a wrong password', async () => {
-  const line = await commandsIn('docs/login.md', 'SEALING_KEY=');
+  const line = await commandsIn('docs/login.md', '(umask 077');
   const example = join(rootFolder, dirname(/--config (\S+)/.exec(line)?.[1] ?? ''));
   await using own = await startRedis();
   const place = await temporaryFolder('login-example');
@@ -206,9 +206,11 @@ test('examples/login logs people in without a directory, and refuses a wrong pas
     .replaceAll('redis://127.0.0.1:6379', own.url)
     .replace('listen: 127.0.0.1:8444', 'listen: 127.0.0.1:0');
   await writeFile(join(place, 'gateway.yaml'), config);
+  await writeFile(join(place, 'sealing-key'), secret(randomBytes(32).toString('base64')), {
+    mode: 0o600,
+  });
   await using gateway = await startGateway({
     commandArguments: ['--config', join(place, 'gateway.yaml'), ...anyPort],
-    env: { SEALING_KEY: secret(randomBytes(32).toString('base64')) },
   });
   const attempt = (password: string) =>
     askLogin(loginUrlOf(gateway), {
