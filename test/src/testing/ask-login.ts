@@ -1,4 +1,5 @@
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import { text } from 'node:stream/consumers';
 
 /** The host name by which people reach the login server. Tests connect to its address with this name. */
@@ -21,11 +22,13 @@ export interface LoginRequest {
   /** Headers besides the usual ones. With undefined, a usual one is left out. */
   readonly headers?: Readonly<Record<string, string | undefined>>;
   readonly localAddress?: string;
+  /** The CA of a server with TLS. */
+  readonly ca?: string;
 }
 
 /** Sends one request on a connection of its own. */
 export function askLogin(url: string, asked: LoginRequest): Promise<LoginAnswer> {
-  const { method = 'POST', path = '/v1/sessions', token, body, headers = {}, localAddress } = asked;
+  const { method = 'POST', path = '/v1/sessions', token, body, headers = {}, localAddress, ca } = asked;
   const content = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
   const all = {
     host: publicHost,
@@ -45,8 +48,9 @@ export function askLogin(url: string, asked: LoginRequest): Promise<LoginAnswer>
       headers: sent,
       agent: false as const,
       ...(localAddress && { localAddress }),
+      ...(ca && { ca }),
     };
-    const outgoing = httpRequest(new URL(path, url), options);
+    const outgoing = (ca ? httpsRequest : httpRequest)(new URL(path, url), options);
     outgoing.on('error', reject);
     outgoing.on('response', (incoming) => {
       text(incoming).then((answer) => {

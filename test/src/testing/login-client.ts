@@ -38,6 +38,8 @@ export interface Site extends AsyncDisposable {
   readonly caFile: string;
   /** Whether the login server answers. */
   reachable: boolean;
+  /** The certificate that signed the certificate of the login server. */
+  readonly ca: string;
   /** The gateways that run now. A restart changes them. */
   gateways: readonly Gateway[];
   /** Restarts all gateways, with their config. */
@@ -78,10 +80,12 @@ export type AskGateway = (
  *
  * @param given as for `startLogin`, but `login` needs no address. A function gets the address
  * @param askGateway how the API server asks. Default: with Node's client
+ * @param host of the login server. Passkeys need a name
  */
 export async function startSite(
   given: LoginSetup | ((url: string) => LoginSetup | Promise<LoginSetup>) = {},
   askGateway?: AskGateway,
+  host: '127.0.0.1' | 'localhost' = '127.0.0.1',
 ): Promise<Site> {
   const resources = new AsyncDisposableStack();
   await using unfinished = new AsyncDisposableStack();
@@ -92,7 +96,7 @@ export async function startSite(
   const site = { reachable: true, gateways: [] as readonly Gateway[] };
   // The gateways listen on ports of their own. This is the address that people know.
   const front = resources.use(await startFront(() => (site.reachable ? port : undefined)));
-  const url = `https://127.0.0.1:${front.port}`;
+  const url = `https://${host}:${front.port}`;
   let reviews: LoginPlace['reviews'] = () => Promise.reject(new Error('it has not started yet'));
   const { audience } = clusters.prod;
   const kubernetes = resources.use(
@@ -122,6 +126,7 @@ export async function startSite(
     place,
     url,
     caFile: authority.certificateFile,
+    ca: authority.certificate,
     reviews: (token: string) => reviews(token),
     async restart() {
       const started = await Promise.all(

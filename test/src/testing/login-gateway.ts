@@ -166,9 +166,7 @@ export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
       sessions: 'sessions',
       clusters,
       ...login,
-      ...(secondFactor && {
-        secondFactor: { redis: { url, commandTimeout: redisTimeout }, ...secondFactor },
-      }),
+      ...(secondFactor && { secondFactor: { redis: { url }, ...secondFactor } }),
     },
     ...more,
   };
