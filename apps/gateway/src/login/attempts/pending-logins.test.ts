@@ -359,7 +359,10 @@ describe('the code of a login whose person must do more', () => {
 
   test('is not issued for a visit to change factors, whatever its login is', async () => {
     const attempt = { ...newAttempt(), manages: {} };
-    await pending().put(attempt, login);
+    // No client has begun it, so there is no challenge.
+    const visit: PendingLogin = { ...login, attempt: { challenge: '' } };
+    await pending().put(attempt, visit);
+    expect(await pending().read(attempt.id, secret)).toEqual(visit);
     expect(await pending().issueCode(attempt, secret)).toBeUndefined();
   });
 });

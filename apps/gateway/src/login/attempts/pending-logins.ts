@@ -20,7 +20,8 @@ const pending = z.strictObject({
   /** The digest of the secret of the browser in which they logged in. No other browser can go on. */
   browser: text,
   attempt: z.strictObject({
-    challenge: text,
+    /** '' if no client has begun it. */
+    challenge: z.string(),
     cluster: text.optional(),
     device: text.optional(),
   }),
