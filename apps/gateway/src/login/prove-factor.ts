@@ -113,6 +113,13 @@ export async function proveCode(
   progress.username = proof.named.username;
   if (checked.kind === 'wrong') {
     progress.reason = `second-factor-${checked.reason}`;
+    const { minutes } = checked;
+    // It may be the clock of the server, and then everyone is refused. The person must not learn which part was wrong.
+    if (minutes !== undefined)
+      service.logger.warn(
+        { authenticator: proof.authenticator, username: proof.named.username, minutes },
+        'code of a second factor is of another time',
+      );
     throw wrongCredentials(true);
   }
   return withFactor(proof, checked.method, progress);

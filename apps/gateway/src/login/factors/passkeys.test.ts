@@ -158,17 +158,22 @@ describe('a passkey', () => {
     });
   });
 
-  test('is right, and its use is noted', async () => {
+  test('is right, and its use is noted, which ends the count of wrong codes', async () => {
     const parts = await begun();
     const key = createPasskey(origin);
     await parts.add(key);
+    await parts.check('000000');
+    expect(await parts.record()).toMatchObject({ wrongCodes: 1 });
     clock.now += 1000;
     const userHandle = Buffer.from((await parts.record()).id).toString('base64url');
     expect(await parts.use(key, { counter: 1, userHandle })).toMatchObject({
       kind: 'right',
       key: { credential: key.id, counter: 1, usedAt: clock.now },
     });
-    expect((await parts.record()).passkeys).toMatchObject([{ counter: 1, usedAt: clock.now }]);
+    expect(await parts.record()).toMatchObject({
+      passkeys: [{ counter: 1, usedAt: clock.now }],
+      wrongCodes: 0,
+    });
     expect(lines).toEqual([]);
   });
 

@@ -283,5 +283,6 @@ function useKey(
   if (current?.id !== id || key === undefined) return { result: wrong('unknown-key') };
   const used = { ...key, counter, usedAt: now };
   const passkeys = current.passkeys.map((one) => (one === key ? used : one));
-  return { record: { ...current, passkeys }, result: { kind: 'right', key: used } };
+  // Someone else's wrong codes end here as they do with a right code.
+  return { record: { ...current, passkeys, wrongCodes: 0 }, result: { kind: 'right', key: used } };
 }

@@ -155,8 +155,16 @@ describe('a code', () => {
     const one = parts(unguarded);
     const app = await enrolled(one, clock);
     clock.now += 10 * step;
-    for (const steps of [-20, -2, 2, 20]) expect(await one.check(app.code(steps))).toEqual(wrong);
+    for (const [steps, minutes] of [
+      [-20, -10],
+      [-4, -2],
+      [2, 1],
+      [20, 10],
+    ] as const)
+      expect(await one.check(app.code(steps))).toEqual({ ...wrong, minutes });
     expect(await one.check(app.code())).toEqual(right);
+    // A code that was used is of this time.
+    expect(await one.check(app.code())).toEqual(wrong);
     clock.now -= 5 * step;
     expect(await one.check(app.code())).toEqual(wrong);
   });

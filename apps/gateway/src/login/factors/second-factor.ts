@@ -4,7 +4,7 @@ import { isEqual, secretDigest } from '../secret-text.ts';
 import { type FactorRecord, type FactorUser, hasFactor } from './factor-record.ts';
 import { type FactorStore, ForeignRecordError } from './factor-store.ts';
 import type { FactorPolicy } from './policy.ts';
-import { stepAt, stepOfCode } from './totp.ts';
+import { minutesOff, stepAt, stepOfCode } from './totp.ts';
 
 /** After this many wrong codes in a row, no code is accepted until an administrator resets the factors (NIST SP 800-63B-4, 3.2.2). */
 const maxWrongCodes = 100;
@@ -37,6 +37,8 @@ export type CodeResult =
   | {
       readonly kind: 'wrong';
       readonly reason: Extract<RejectionReason, 'invalid-credentials' | 'throttled' | 'locked'>;
+      /** By how many minutes the clock of the app differs from the clock here, if the code is a code of another time. */
+      readonly minutes?: number;
     };
 
 /** Asks for the second factors of users, and checks their codes. */
@@ -129,10 +131,18 @@ function useCode(
       result: { kind: 'right', method: 'recovery-code' },
     };
   }
+  const minutes = timeDifference(record, code, now);
   return {
     record: { ...record, wrongCodes: record.wrongCodes + 1 },
-    result: wrong('invalid-credentials'),
+    result: { ...wrong('invalid-credentials'), ...(minutes !== undefined && { minutes }) },
   };
+}
+
+/** @returns by how many minutes the clock of an app differs; undefined for a code that was used, or that no app made */
+function timeDifference({ totp }: FactorRecord, code: string, now: number): number | undefined {
+  const secrets = totp.map(({ secret }) => Buffer.from(secret, 'base64url'));
+  if (secrets.some((secret) => stepOfCode(secret, code, now) !== undefined)) return undefined;
+  return secrets.map((secret) => minutesOff(secret, code, now)).find((one) => one !== undefined);
 }
 
 /** Uses up the step of a code. @returns undefined for a code that is wrong, or whose step was used */

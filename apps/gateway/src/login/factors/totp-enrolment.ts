@@ -9,7 +9,7 @@ import {
   type NotAdded,
 } from './enrolment.ts';
 import { type FactorUser, factorUserSchema } from './factor-record.ts';
-import { secretLength, secretText, stepOfCode, timeOfStep, totpUri } from './totp.ts';
+import { minutesOff, secretLength, secretText, stepOfCode, totpUri } from './totp.ts';
 
 /** How long a person has to scan the QR code and to type the first code, in milliseconds. */
 const lifetime = 10 * 60_000;
@@ -87,13 +87,4 @@ export function createTotpEnrolment(options: TotpEnrolmentOptions) {
       });
     },
   };
-}
-
-/** How far a clock can be off to be found out, in steps of 30 s: an hour. */
-const searchedSteps = 120;
-
-/** @returns by how many minutes the clock of the app differs; undefined if the code is none of its codes */
-function minutesOff(secret: Uint8Array, code: string, now: number): number | undefined {
-  const step = stepOfCode(secret, code, now, searchedSteps);
-  return step === undefined ? undefined : Math.round((timeOfStep(step) - now) / 60_000);
 }

@@ -3,11 +3,11 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   codeOf,
+  minutesOff,
   secretLength,
   secretText,
   stepAt,
   stepOfCode,
-  timeOfStep,
   totpUri,
 } from './totp.ts';
 
@@ -72,12 +72,16 @@ describe('a code of an authenticator app', () => {
     expect(stepOfCode(secret, wide, now)).toBeUndefined();
   });
 
-  test('has no step before 1970, and the step of a code tells its time', () => {
+  test('has no step before 1970, and shows by how many minutes its clock differs', () => {
     const secret = Buffer.alloc(20, 1);
     expect(stepOfCode(secret, codeOf(secret, 0), 0)).toBe(0);
     expect(stepOfCode(secret, codeOf(secret, 1), 0)).toBe(1);
-    expect([stepAt(timeOfStep(7) - 1), stepAt(timeOfStep(7))]).toEqual([6, 7]);
-    expect(stepOfCode(secret, codeOf(secret, 100), 0, 120)).toBe(100);
+    const now = 200 * 30_000;
+    const minutes = [-120, -4, 4, 120].map((steps) =>
+      minutesOff(secret, codeOf(secret, 200 + steps), now),
+    );
+    expect(minutes).toEqual([-60, -2, 2, 60]);
+    expect(minutesOff(secret, codeOf(secret, 321), now)).toBeUndefined();
   });
 });
 

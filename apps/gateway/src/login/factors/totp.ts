@@ -15,11 +15,6 @@ export function stepAt(now: number): number {
   return Math.floor(now / stepLength);
 }
 
-/** Returns when a step begins, in milliseconds since 1970. */
-export function timeOfStep(step: number): number {
-  return step * stepLength;
-}
-
 /** Makes the code of a step (RFC 4226, section 5.3). The hash is SHA-1: some apps ignore any other one. */
 export function codeOf(secret: Uint8Array, step: number, length = digits): string {
   const counter = Buffer.alloc(8);
@@ -49,6 +44,19 @@ export function stepOfCode(
     return present + (at % 2 === 0 ? distance : -distance);
   });
   return all.filter((step) => step >= 0 && isEqual(codeOf(secret, step), code))[0];
+}
+
+/** How far a clock can be off to be found out, in steps: an hour. */
+const searchedSteps = 120;
+
+/**
+ * Finds out whether a wrong code is a code of another time.
+ *
+ * @returns by how many minutes the clock of the app differs; undefined if the code is none of its codes
+ */
+export function minutesOff(secret: Uint8Array, code: string, now: number): number | undefined {
+  const step = stepOfCode(secret, code, now, searchedSteps);
+  return step === undefined ? undefined : Math.round((step * stepLength - now) / 60_000);
 }
 
 /** RFC 4648, section 6. */

@@ -6,6 +6,7 @@ import type { SharedRedis } from '../../../engine/shared-redis/shared-redis.ts';
 import { createEnrolment, invite } from '../enrolment.ts';
 import type { FactorUser } from '../factor-record.ts';
 import { createFactorStore } from '../factor-store.ts';
+import { createPasskeys } from '../passkeys.ts';
 import { createFactorPolicy } from '../policy.ts';
 import { createSecondFactor } from '../second-factor.ts';
 import { codeOf, stepAt } from '../totp.ts';
@@ -54,8 +55,11 @@ export function factorParts(
   const apps = createTotpEnrolment({ enrolment, sealingKeys, issuer: 'login.example.com', now });
   const secondFactor = createSecondFactor({ policy, methods, store, attempts, now });
   const { signal } = new AbortController();
+  const logger = { warn: () => undefined };
+  const passkeys = createPasskeys({ publicUrl: 'https://login.example.com', store, logger, now });
   return {
     store,
+    passkeys,
     policy,
     enrolment,
     apps,
