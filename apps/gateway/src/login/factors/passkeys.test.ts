@@ -162,7 +162,7 @@ describe('a passkey', () => {
     const parts = await begun();
     const key = createPasskey(origin);
     await parts.add(key);
-    await parts.check('000000');
+    await parts.check('abcdef');
     expect(await parts.record()).toMatchObject({ wrongCodes: 1 });
     clock.now += 1000;
     const userHandle = Buffer.from((await parts.record()).id).toString('base64url');
