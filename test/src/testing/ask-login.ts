@@ -28,7 +28,15 @@ export interface LoginRequest {
 
 /** Sends one request on a connection of its own. */
 export function askLogin(url: string, asked: LoginRequest): Promise<LoginAnswer> {
-  const { method = 'POST', path = '/v1/sessions', token, body, headers = {}, localAddress, ca } = asked;
+  const {
+    method = 'POST',
+    path = '/v1/sessions',
+    token,
+    body,
+    headers = {},
+    localAddress,
+    ca,
+  } = asked;
   const content = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
   const all = {
     host: publicHost,

@@ -1,0 +1,511 @@
+import { randomBytes } from 'node:crypto';
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { waitFor } from '@sallyport/test-servers/wait-for';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { LoginAnswer } from './testing/ask-login.ts';
+import { type AuditLine, readTrailSoFar } from './testing/audit-trail.ts';
+import { appCode } from './testing/authenticator-app.ts';
+import {
+  beginLogin,
+  codeOf,
+  codeWithPassword,
+  confirmLogin,
+  createFormBrowser,
+  formTokenOf,
+  redeemCode,
+  sendPassword,
+  titleOf,
+  tokenOf,
+} from './testing/browser-login.ts';
+import {
+  type EnrolledUser,
+  factorKey,
+  writeFactor,
+  writeInvitation,
+} from './testing/factor-records.ts';
+import type { Gateway } from './testing/gateway.ts';
+import { type LoginPlace, startLogin } from './testing/login-gateway.ts';
+import { randomToken, secret } from './testing/tokens.ts';
+
+type Person = LoginPlace['people']['alice'];
+
+const mustGroup = 'k8s-must';
+const maxFailures = 3;
+
+let factors: RedisServer;
+/** Members of one group must have a second factor. */
+let place: LoginPlace;
+let gateways: readonly [Gateway, Gateway];
+beforeAll(async () => {
+  factors = await startRedis();
+  place = await startLogin({
+    count: 2,
+    // Passwords are not asked for in reviews.
+    entry: { reviews: false },
+    login: {
+      browser: true,
+      revalidate: '1s',
+      maxSessions: 100,
+      limits: { perAddress: '10000/m' },
+      trustedProxies: ['127.0.0.9'],
+    },
+    secondFactor: {
+      required: { groups: [`corp:${mustGroup}`] },
+      methods: ['totp', 'passkey'],
+      redis: { url: factors.url },
+    },
+    more: { audit: { output: 'audit.log' }, lockout: { maxFailures, window: '1h' } },
+  });
+  gateways = place.replicas.gateways as [Gateway, Gateway];
+  await place.people.add('first', mustGroup);
+});
+afterAll(async () => {
+  await place[Symbol.asyncDispose]();
+  await factors[Symbol.asyncDispose]();
+});
+
+/** Adds a person to the group whose members must have a second factor. */
+async function join({ dn }: Person): Promise<void> {
+  const { slapd } = place.people;
+  const group = `cn=${mustGroup},ou=groups,${slapd.suffix}`;
+  await slapd.modify(`dn: ${group}\nchangetype: modify\nadd: member\nmember: ${dn}\n`);
+}
+/** Adds a person who must have a second factor. */
+async function required(name: string): Promise<Person> {
+  const person = await place.people.add(name);
+  await join(person);
+  return person;
+}
+const enrol = (person: Person, key?: string): Promise<EnrolledUser> =>
+  writeFactor(place, factors, person, key);
+
+/** What an attacker may write to the Redis of second factors. */
+interface Records {
+  readonly key: string;
+  readonly own: string;
+  readonly ofOther: string;
+  readonly otherKey: string;
+}
+
+/** Logs in at a terminal. @param at which gateway is asked */
+const logIn = ({ name, password }: Person, code?: string, at = 0): Promise<LoginAnswer> =>
+  place.ask({ body: { username: name, password, cluster: 'prod', ...(code && { code }) } }, at);
+
+async function isAccepted(token: string): Promise<readonly boolean[]> {
+  return (await place.reviews(token)).map(({ authenticated }) => authenticated);
+}
+
+/** The lines of the audit trails of all gateways about a user. */
+async function trailOf({ name }: Pick<Person, 'name'>): Promise<readonly AuditLine[]> {
+  const all = await Promise.all(gateways.map(({ folder }) => readTrailSoFar(folder)));
+  return all.flat().filter(({ username, subject }) => [username, subject].includes(`corp:${name}`));
+}
+
+/** What a login server answers, without what differs each time. */
+const answer = ({ status, json }: LoginAnswer) => [status, json?.code];
+const required401 = [401, 'second-factor-required'];
+const notEnrolled = [401, 'second-factor-not-enrolled'];
+const wrong = [401, 'wrong-credentials'];
+const unavailable = [503, 'unavailable'];
+
+/** Tries every page after the password, as an attacker who knows the password does. @returns the answers, none with a session */
+async function attackPages(person: Person, at: number): Promise<readonly LoginAnswer[]> {
+  const way = { ask: place.ask, at };
+  const [login, browser] = [await beginLogin(way, { port: 40_000 }), createFormBrowser(way)];
+  const form = formTokenOf(await browser.get(login.path));
+  const pages: LoginAnswer[] = [
+    await browser.post(`${login.path}/password`, {
+      form,
+      username: person.name,
+      password: person.password,
+    }),
+  ];
+  for (const path of ['confirm', 'factors', 'factor'])
+    pages.push(await browser.get(`${login.path}/${path}`));
+  for (const reply of ['code', 'redirect'])
+    pages.push(await browser.post(`${login.path}/confirm`, { form, answer: reply }));
+  for (const action of ['app', 'recovery', 'passkey', 'remove'])
+    pages.push(await browser.post(`${login.path}/factors`, { form, action }));
+  pages.push(
+    await browser.post(`${login.path}/factor`, { form, code: '' }),
+    await browser.post(`${login.path}/passkey`, { form, response: '{}' }),
+    await redeemCode(way, login.id + 'a'.repeat(26), login.verifier),
+  );
+  for (const page of pages) {
+    expect(page.text).not.toMatch(/<textarea/);
+    expect(page.headers.location ?? '').not.toMatch(/code=|^http:/);
+    expect(page.json?.token).toBeUndefined();
+  }
+  expect(() => pages.map(codeOf)).toThrow('there is no code');
+  return pages;
+}
+
+/** Changes `login.secondFactor` of all gateways for the time of a test. */
+async function withRequired(value: unknown, work: () => Promise<void>): Promise<void> {
+  const login = place.config.login as { readonly secondFactor: object };
+  const secondFactor = { ...login.secondFactor, required: value };
+  try {
+    await reconfigure({ ...place.config, login: { ...login, secondFactor } });
+    await work();
+  } finally {
+    await reconfigure(place.config);
+  }
+}
+
+async function reconfigure(config: Record<string, unknown>): Promise<void> {
+  for (const gateway of gateways) {
+    await gateway.configure(config);
+    await gateway.reload();
+  }
+}
+
+describe.concurrent('a user who must have a second factor', () => {
+  test('is refused with the password alone, at a terminal and on the pages of each replica', async () => {
+    const [enrolled, other] = [await required('enrolled'), await required('other')];
+    const app = await enrol(enrolled);
+    for (const at of [0, 1]) {
+      const asked = await logIn(enrolled, undefined, at);
+      expect([...answer(asked), asked.json?.methods]).toEqual([...required401, ['totp']]);
+      expect(answer(await logIn(other, undefined, at))).toEqual(notEnrolled);
+      expect(answer(await logIn(other, '123456', at))).toEqual(notEnrolled);
+      const [password] = await attackPages(enrolled, at);
+      expect([password?.status, password?.headers.location]).toEqual([
+        303,
+        expect.stringMatching(/\/factor$/),
+      ]);
+      const [refused] = await attackPages(other, at);
+      expect(refused?.status).toBe(401);
+    }
+    // The attacks have used up nothing of the owner.
+    expect(answer(await logIn(enrolled, await app.code()))).toEqual([201, undefined]);
+    const reasons = new Set((await trailOf(other)).map(({ reason }) => reason));
+    expect(reasons).toContain('second-factor-not-enrolled');
+  });
+
+  test('is accepted with the code, at a terminal and on the page, and the trail says how', async () => {
+    const person = await required('owner');
+    const app = await enrol(person);
+    const token = tokenOf(await logIn(person, await app.code()));
+    expect(await isAccepted(token)).toEqual([true, true]);
+    const login = await beginLogin(place);
+    const browser = createFormBrowser(place);
+    await sendPassword(browser, login, person);
+    const form = formTokenOf(await browser.get(`${login.path}/factor`));
+    const [code = ''] = app.recoveryCodes;
+    const proved = await browser.post(`${login.path}/factor`, { form, code });
+    expect([proved.status, proved.headers.location]).toEqual([303, `${login.path}/confirm`]);
+    const given = codeOf(await confirmLogin(browser, login));
+    const session = tokenOf(await redeemCode(place, given, login.verifier));
+    expect(await isAccepted(session)).toEqual([true, true]);
+    const logins = (await trailOf(person)).filter(({ amr }) => amr !== undefined);
+    expect(logins.map(({ amr }) => amr)).toContainEqual(['pwd', 'otp', 'mfa']);
+    expect(logins.map(({ factor }) => factor)).toContain('totp');
+  });
+
+  test('is no user of a review by name and password', async () => {
+    const [member, free] = [await required('bearer'), await place.people.add('bearer-free')];
+    await enrol(member);
+    for (const { token } of [member, free]) expect(await isAccepted(token)).toEqual([false, false]);
+  });
+
+  test.each([
+    ['moved', ({ key, ofOther }) => factors.client().set(key, ofOther)],
+    ['of another key', ({ key, otherKey }) => factors.client().set(key, otherKey)],
+    ['garbage', ({ key }) => factors.client().set(key, 'null')],
+    ['plain JSON', ({ key }) => factors.client().set(key, '{"totp":[]}')],
+    ['cut off', ({ key, own }) => factors.client().set(key, own.slice(0, 80))],
+    ['empty', ({ key }) => factors.client().set(key, '')],
+    ['a hash', ({ key }) => factors.client().hset(key, 'x', 'y')],
+    ['a list', ({ key, own }) => factors.client().lpush(key, own)],
+    ['lost', ({ key }) => factors.client().del(key)],
+  ] as readonly (readonly [string, (records: Records) => Promise<unknown>])[])(
+    'is refused for a record that is %s, with whatever code',
+    async (what, write) => {
+      const name = what.replaceAll(' ', '-');
+      const [person, other] = [await required(name), await required(`${name}-2`)];
+      const [app, foreign] = [await enrol(person), await enrol(other)];
+      const client = factors.client();
+      const [key, text] = [factorKey(person), async () => (await client.get(key)) ?? ''];
+      const own = await text();
+      const elsewhere = await enrol(person, randomBytes(32).toString('base64'));
+      const records = {
+        key,
+        own,
+        ofOther: (await client.get(factorKey(other))) ?? '',
+        otherKey: await text(),
+      };
+      const codes = [app, foreign, elsewhere].map((one) => one.code());
+      const all = [undefined, ...(await Promise.all(codes)), foreign.recoveryCodes[0]];
+      await client.del(key);
+      await write(records);
+      const answers = await Promise.all(all.map((code, at) => logIn(person, code, at % 2)));
+      expect(answers.map(answer)).toEqual(all.map(() => notEnrolled));
+      expect((await attackPages(person, 0))[0]?.status).toBe(401);
+      await client.del(key);
+      await client.set(key, own);
+      expect(answer(await logIn(person, await app.code()))).toEqual([201, undefined]);
+    },
+  );
+
+  test('or need not, but has one, is refused for a foreign record, and has none if it is lost', async () => {
+    const [person, other] = [await place.people.add('free'), await required('member')];
+    const [app, foreign] = [await enrol(person), await enrol(other)];
+    expect(answer(await logIn(person))).toEqual(required401);
+    expect((await attackPages(person, 1))[0]?.headers.location).toMatch(/\/factor$/);
+    const client = factors.client();
+    await client.copy(factorKey(other), factorKey(person), 'REPLACE');
+    for (const code of [undefined, await app.code(), await foreign.code()])
+      expect(answer(await logIn(person, code))).toEqual(notEnrolled);
+    await client.del(factorKey(person));
+    expect(answer(await logIn(person))).toEqual([201, undefined]);
+  });
+
+  test('is refused with a code of a clock that is ten minutes off', async () => {
+    const person = await required('late');
+    const app = await enrol(person);
+    for (const seconds of [-600, 600])
+      expect(answer(await logIn(person, await app.code(seconds)))).toEqual(wrong);
+    expect(answer(await logIn(person, await app.code()))).toEqual([201, undefined]);
+  });
+
+  test('loses a session from before when they join the group, at the next revalidation', async () => {
+    const [person, enrolled] = [await place.people.add('joins'), await place.people.add('joins-2')];
+    const app = await enrol(enrolled);
+    const token = tokenOf(await logIn(person));
+    const proven = tokenOf(await logIn(enrolled, await app.code()));
+    expect([await isAccepted(token), await isAccepted(proven)]).toEqual(
+      Array(2).fill([true, true]),
+    );
+    await join(person);
+    await join(enrolled);
+    await waitFor(async () => !(await isAccepted(token)).includes(true), 'the session to end');
+    expect(await isAccepted(proven)).toEqual([true, true]);
+    expect(answer(await logIn(person))).toEqual(notEnrolled);
+    const reasons = (await trailOf(person)).map(({ reason }) => reason);
+    expect(reasons).toContain('second-factor');
+  });
+});
+
+describe.concurrent('a code', () => {
+  test('is accepted once, whichever replica gets it again', async () => {
+    const person = await required('once');
+    const app = await enrol(person);
+    const codes = [await app.code(), app.recoveryCodes[0] ?? ''];
+    for (const [index, code] of codes.entries()) {
+      expect(answer(await logIn(person, code, index))).toEqual([201, undefined]);
+      expect(answer(await logIn(person, code, 1 - index))).toEqual(wrong);
+      expect(answer(await logIn(person, code, index))).toEqual(wrong);
+    }
+  });
+
+  test('that two replicas get at one moment is accepted by one', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((letter) => `twice-${letter}`);
+    const rounds = names.map(async (name) => {
+      const person = await required(name);
+      const app = await enrol(person);
+      // After three wrong codes, no one is compared.
+      for (const code of [await app.code(), ...app.recoveryCodes.slice(0, 2)]) {
+        const answers = await Promise.all([0, 1].map((at) => logIn(person, code, at)));
+        expect(answers.map(({ status }) => status).toSorted()).toEqual([201, 401]);
+      }
+    });
+    await Promise.all(rounds);
+  });
+});
+
+describe.concurrent('adding an app', () => {
+  const ask = ({ name, password }: Person, more: object, at = 0) =>
+    place.ask({ path: '/v1/factors', body: { username: name, password, ...more } }, at);
+  const finish = (begun: LoginAnswer, code: string, at = 0) =>
+    place.ask({ path: '/v1/factors', body: { enrolment: begun.json?.enrolment, code } }, at);
+  const codeFrom = ({ json }: LoginAnswer, seconds = 0) =>
+    appCode(secret(String(json?.secret)), seconds);
+
+  test('takes an invitation and the first code, on whichever replicas; the invitation is used up', async () => {
+    const person = await required('invited');
+    const invitation = await writeInvitation(place, factors, person);
+    const [begun, second] = [
+      await ask(person, { invitation }),
+      await ask(person, { invitation }, 1),
+    ];
+    expect([begun.status, second.status]).toEqual([200, 200]);
+    expect(answer(await logIn(person))).toEqual(notEnrolled);
+    const behind = await finish(begun, await codeFrom(begun, -600));
+    expect([...answer(behind), behind.json?.message]).toEqual([
+      401,
+      'wrong-code',
+      expect.stringContaining('about 10 minutes behind'),
+    ]);
+    const code = await codeFrom(begun);
+    const added = await finish(begun, code, 1);
+    expect(added.status).toBe(201);
+    const { recoveryCodes } = added.json as { readonly recoveryCodes: readonly string[] };
+    recoveryCodes.map(secret);
+    expect(recoveryCodes).toHaveLength(10);
+    // Both enrolments had the same invitation.
+    expect(answer(await finish(second, await codeFrom(second)))).toEqual([409, 'enrolment-ended']);
+    expect(answer(await ask(person, { invitation }))).toEqual([401, 'wrong-invitation']);
+    // The first code was used up.
+    expect(answer(await logIn(person, code))).toEqual(wrong);
+    expect(answer(await logIn(person, recoveryCodes[0], 1))).toEqual([201, undefined]);
+    expect(answer(await logIn(person, await codeFrom(begun, 30)))).toEqual([201, undefined]);
+    const trail = await trailOf(person);
+    expect(trail.find(({ invitedBy }) => invitedBy === 'root')).toMatchObject({ factor: 'totp' });
+  });
+
+  test('takes more than the password: no invitation of others, and no password of others', async () => {
+    const [person, other] = [await required('alone'), await required('invited-other')];
+    const invitation = await writeInvitation(place, factors, other);
+    expect(answer(await ask(person, {}))).toEqual([401, 'invitation-required']);
+    for (const given of [invitation, randomToken()])
+      expect(answer(await ask(person, { invitation: given }))).toEqual([401, 'wrong-invitation']);
+    expect(answer(await ask({ ...other, password: person.password }, { invitation }))).toEqual(
+      wrong,
+    );
+    const app = await enrol(person);
+    expect(answer(await ask(person, {}))).toEqual(required401);
+    expect(answer(await ask(person, { invitation }))).toEqual([401, 'wrong-invitation']);
+    const [code] = app.recoveryCodes;
+    expect((await ask(person, { code })).status).toBe(200);
+    expect(answer(await ask(person, { code }))).toEqual(wrong);
+    expect((await ask(other, { invitation })).status).toBe(200);
+  });
+
+  test('on a page takes the same invitation in a link, which opening does not use up', async () => {
+    const person = await required('linked');
+    const invitation = await writeInvitation(place, factors, person);
+    const visit = async (path: string) => {
+      const browser = createFormBrowser(place);
+      const { headers } = await browser.get(path);
+      const attempt = String(headers.location);
+      secret(attempt.slice('/login/'.length));
+      return { browser, attempt, sent: await sendPassword(browser, { path: attempt }, person) };
+    };
+    await createFormBrowser(place).get(`/login/factors/${invitation}`);
+    const uninvited = await visit('/login/factors');
+    expect([uninvited.sent.status, titleOf(uninvited.sent)]).toEqual([401, expect.anything()]);
+    expect((await uninvited.browser.get(`${uninvited.attempt}/factors`)).status).toBe(303);
+    const { browser, attempt, sent } = await visit(`/login/factors/${invitation}`);
+    expect([sent.status, sent.headers.location]).toEqual([303, `${attempt}/factors`]);
+    const form = formTokenOf(await browser.get(`${attempt}/factors`));
+    const shown = await browser.post(`${attempt}/factors`, { form, action: 'app', label: 'phone' });
+    const [, uri = ''] = /secret=([A-Z2-7]{32})/.exec(shown.text) ?? [];
+    const [, enrolment = ''] = /name="enrolment" value="([^"]+)"/.exec(shown.text) ?? [];
+    const text =
+      uri || (/\b((?:[A-Z2-7]{4} ?){8})\b/.exec(shown.text)?.[1] ?? '').replaceAll(' ', '');
+    const send = async (code: string) =>
+      browser.post(`${attempt}/factors`, { form, action: 'app-code', enrolment, code });
+    expect((await send('000000')).status).toBe(401);
+    const added = await send(await appCode(secret(text)));
+    expect(added.status).toBe(200);
+    const codes = added.text.split('<body')[1]?.match(/\b[a-z2-7]{5}-[a-z2-7]{5}\b/g) ?? [];
+    codes.map(secret);
+    expect(codes).toHaveLength(10);
+    expect(answer(await logIn(person, codes[0]))).toEqual([201, undefined]);
+    // A visit is no login: it confirms nothing, and no client gets a session from it.
+    for (const reply of ['code', 'redirect']) {
+      const confirmed = await browser.post(`${attempt}/confirm`, { form, answer: reply });
+      expect([confirmed.status, confirmed.headers.location]).toEqual([303, `${attempt}/factors`]);
+    }
+    expect((await visit(`/login/factors/${invitation}`)).sent.headers.location).not.toMatch(
+      /factors$/,
+    );
+  });
+});
+
+describe('after a reload that requires a second factor of all', () => {
+  test('what was begun before is not finished, and what was there before ends', async () => {
+    const [person, enrolled] = [await place.people.add('before'), await place.people.add('proven')];
+    const app = await enrol(enrolled);
+    const token = tokenOf(await logIn(person));
+    const proven = tokenOf(await logIn(enrolled, await app.code()));
+    const begun = await codeWithPassword(place, person);
+    const [open, browser] = [await beginLogin(place), createFormBrowser(place)];
+    expect((await sendPassword(browser, open, person)).headers.location).toMatch(/\/confirm$/);
+    expect(await isAccepted(token)).toEqual([true, true]);
+    await withRequired('all', async () => {
+      for (const at of [0, 1]) {
+        const way = { ask: place.ask, at };
+        expect(answer(await redeemCode(way, begun.code, begun.verifier)).at(0)).toBe(401);
+      }
+      const confirmed = await confirmLogin(browser, open);
+      const redeemed = await redeemCode(place, codeOf(confirmed), open.verifier);
+      expect([redeemed.status, redeemed.json?.token]).toEqual([401, undefined]);
+      expect(await isAccepted(token)).toEqual([false, false]);
+      expect(await isAccepted(proven)).toEqual([true, true]);
+      expect(answer(await logIn(person))).toEqual(notEnrolled);
+      const reasons = (await trailOf(person)).map(({ reason }) => reason);
+      expect(reasons).toContain('second-factor');
+    });
+    // It was refused, and is not revoked.
+    expect(await isAccepted(token)).toEqual([true, true]);
+  });
+});
+
+describe('while the Redis of second factors', () => {
+  test('is down, no one is logged in without a factor, and sessions go on', async () => {
+    const [person, free] = [await required('outage'), await place.people.add('outage-free')];
+    const app = await enrol(person);
+    const token = tokenOf(await logIn(person, await app.code()));
+    await factors.stop();
+    try {
+      for (const one of [person, free]) {
+        expect(answer(await logIn(one))).toEqual(unavailable);
+        expect(answer(await logIn(one, '123456'))).toEqual(unavailable);
+        expect((await attackPages(one, 1))[0]?.status).toBe(503);
+      }
+      // Only a right password finds out that it is down.
+      expect(answer(await logIn({ ...person, password: randomToken() }))).toEqual(wrong);
+      expect(await isAccepted(token)).toEqual([true, true]);
+    } finally {
+      await factors.start();
+    }
+    await waitFor(async () => (await logIn(free)).status === 201, 'logins to work again');
+    const [code] = app.recoveryCodes;
+    expect(answer(await logIn(person, code))).toEqual([201, undefined]);
+  });
+
+  test('has lost everything, members of the group are refused until they are invited again', async () => {
+    const person = await required('flushed');
+    const app = await enrol(person);
+    await factors.client().flushall();
+    for (const code of [undefined, await app.code(), app.recoveryCodes[0]])
+      for (const at of [0, 1]) expect(answer(await logIn(person, code, at))).toEqual(notEnrolled);
+  });
+});
+
+describe('guesses of codes by someone who has the password', () => {
+  test('are compared maxFailures times, from whichever addresses and at whichever replica', async () => {
+    const [person, other] = [await required('guessed'), await required('bystander')];
+    const [app, others] = [await enrol(person), await enrol(other)];
+    const { name: username, password } = person;
+    const guess = (code: string, index: number) =>
+      place.ask(
+        {
+          body: { username, password, cluster: 'prod', code },
+          localAddress: '127.0.0.9',
+          headers: { 'x-forwarded-for': `198.51.100.${index}` },
+        },
+        index % 2,
+      );
+    // No code that is right near now begins with it.
+    const near = await Promise.all([-60, -30, 0, 30, 60].map((seconds) => app.code(seconds)));
+    const codes = Array.from({ length: 60 }, (_, index) => String(index).padStart(6, '0'));
+    const guesses = codes.filter((code) => !near.includes(code)).slice(0, 40);
+    const answers = await Promise.all(guesses.map(guess));
+    expect(answers.filter(({ status }) => status === 201)).toEqual([]);
+    const reasons = (await trailOf(person)).map(({ reason }) => reason);
+    const count = (one: string) => reasons.filter((reason) => reason === one).length;
+    expect(count('second-factor-invalid-credentials')).toBe(maxFailures);
+    // The owner is kept out too, by each of their ways; others are not.
+    for (const code of [await app.code(), app.recoveryCodes[0]])
+      expect(answer(await logIn(person, code, 1))).toEqual(wrong);
+    expect(answer(await logIn(other, await others.code()))).toEqual([201, undefined]);
+    const unlocked = await place.replicas.operator.run(['unlock', '--user', `corp:${username}`]);
+    expect([unlocked.code, unlocked.stderr]).toEqual([0, '']);
+    expect(answer(await logIn(person, secret(app.recoveryCodes[0] ?? '')))).toEqual([
+      201,
+      undefined,
+    ]);
+  });
+});
