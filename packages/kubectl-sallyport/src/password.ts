@@ -76,10 +76,23 @@ async function fromTerminal(target: Target, store: Store, lastName?: string) {
   }
   // The user of a login in the browser has a prefix, which the directory does not know.
   const typed = known.find(({ proposal }) => proposal === undefined);
-  const usual = lastName ?? typed?.username ?? accountName();
-  const username = target.username ?? (await askName(terminal, usual));
+  return await askCredentials(terminal, target.username, lastName ?? typed?.username);
+}
+
+/**
+ * Asks for a name and a password.
+ *
+ * @param known the name, if there is no choice
+ * @param usual the answer of Enter alone. Default: the name of the account on this machine
+ */
+export async function askCredentials(
+  terminal: Terminal,
+  known: string | undefined,
+  usual: string = accountName(),
+) {
+  const username = known ?? (await askName(terminal, usual));
   const password = await terminal.ask(`Password of ${printable(username)}: `, true);
-  if (password === '') throw usageFailure('the password is empty: not logged in');
+  if (password === '') throw usageFailure(`the password is empty: ${terminal.result}`);
   return { username, password };
 }
 
@@ -99,6 +112,6 @@ async function askName(terminal: Terminal, usual: string): Promise<string> {
     false,
   );
   const username = typed.trim() || usual;
-  if (username === '') throw usageFailure('the name is empty: not logged in');
+  if (username === '') throw usageFailure(`the name is empty: ${terminal.result}`);
   return username;
 }

@@ -1,11 +1,10 @@
-import type { Login, Place } from './browser/way.ts';
+import type { BrowserWay, Login, Place } from './browser/way.ts';
 import type { Session } from './cache/session-file.ts';
 import type { Store } from './cache/store.ts';
 import { Failure, usageFailure } from './failure.ts';
-import type { PasswordSource } from './password.ts';
-import { checkTimeout, logIn, readState } from './server/login-server.ts';
+import { checkTimeout, readState } from './server/login-server.ts';
 import type { Target } from './target.ts';
-import { notLoggedIn } from './user-target.ts';
+import { commandFor, notLoggedIn } from './user-target.ts';
 
 /** A session is renewed this many milliseconds before its end: a request that is on its way must not come too late. */
 export const margin = 30_000;
@@ -71,17 +70,34 @@ export async function logInOnce(target: Target, store: Store, login: Login): Pro
 /** Logs in with a password, or with a browser if the server and the user want that. @throws Failure */
 export async function newSession(target: Target, store: Store, login: Login): Promise<Session> {
   const { source } = login;
+  const { sessionByPassword } = await import('./password-login.ts');
   if (source !== undefined && !source.isPrompt)
     return await sessionByPassword(target, store, login, source);
-  const { placeOf, wayOf } = await import('./browser/way.ts');
+  const { chooseWay, placeOf, waysOf } = await import('./browser/way.ts');
   const place = placeOf(login);
-  const way = await wayOf(target, place);
-  if (way !== undefined) {
+  const ways = await waysOf(target, place);
+  const inBrowser = async (user: Target, way: BrowserWay) => {
     const { logInWithBrowser } = await import('./browser/browser-login.ts');
-    return await logInWithBrowser(target, store, login, way);
-  }
+    return await logInWithBrowser(user, store, login, way);
+  };
+  const way = chooseWay(place, ways);
+  if (way !== undefined) return await inBrowser(target, way);
   if (source === undefined) throw await noWay(target, place);
-  return await sessionByPassword(target, store, login, source);
+  return await sessionByPassword(target, store, login, source, async (user) => {
+    // For this user, it is as if the server accepted no passwords.
+    const passkeyWay = chooseWay(place, { ...ways, passwords: false });
+    if (passkeyWay === undefined) throw await needsBrowser(target, ways.browser);
+    return await inBrowser(user, passkeyWay);
+  });
+}
+
+async function needsBrowser(target: Target, isOffered: boolean): Promise<Failure> {
+  return new Failure(
+    `${target.url}: this account logs in with a passkey, which needs a browser`,
+    isOffered
+      ? `run: ${await commandFor(target)} --browser`
+      : 'ask your administrator for login.browser: true',
+  );
 }
 
 /** Ends a command that has no way to reach its user before it waits for others. @throws Failure */
@@ -103,32 +119,5 @@ async function noWay(target: Target, { isPlugin, mode }: Place): Promise<Failure
   return usageFailure(
     'standard input is not a terminal, so no password can be typed',
     'use --password-stdin, or set SALLYPORT_PASSWORD_FILE',
-  );
-}
-
-/** Logs in with a password. The user has three attempts at a prompt. @throws Failure */
-async function sessionByPassword(
-  target: Target,
-  store: Store,
-  { device }: Login,
-  source: PasswordSource,
-): Promise<Session> {
-  const { url, cluster } = target;
-  for (let attemptsLeft = source.isPrompt ? 3 : 1; attemptsLeft > 0; attemptsLeft--) {
-    const credentials = await source.read(target, store);
-    const login = await logIn(target, { ...credentials, cluster, device });
-    if (login !== undefined) {
-      const { user, token, expiresAt } = login;
-      const session = { url, cluster, username: credentials.username, user, token, expiresAt };
-      store.write(session);
-      store.prompts.succeeded();
-      store.windows.succeeded();
-      return session;
-    }
-    if (attemptsLeft > 1)
-      process.stderr.write('wrong name or password, or this user is not allowed to log in\n');
-  }
-  throw new Failure(
-    `${url}: wrong name or password, or this user is not allowed to log in to cluster ${cluster}`,
   );
 }

@@ -1,7 +1,7 @@
 import { parseWords, type TargetOptions, tokenOptions } from './arguments.ts';
 import { Failure, usageFailure } from './failure.ts';
 import type { OwnContext } from './kubeconfig/entries.ts';
-import { type Target, targetFrom, userFrom } from './target.ts';
+import { normalizeUrl, readCaFile, type Target, targetFrom, userFrom } from './target.ts';
 import { shellWord } from './text.ts';
 
 /**
@@ -20,6 +20,16 @@ export async function targetOfUser(options: TargetOptions): Promise<Target> {
     );
   }
   return { ...target, ...userFrom(options.username ?? account) };
+}
+
+/** Finds the login server of a command that is for no cluster: `--url` alone is enough. */
+export async function serverOfUser(options: TargetOptions): Promise<Omit<Target, 'cluster'>> {
+  const { url: given, cluster, 'ca-file': caFile } = options;
+  if (given === undefined || cluster !== undefined) return await targetOfUser(options);
+  const url = normalizeUrl(given);
+  const [known] = contextsFor((await readContexts(options.kubeconfig)).all, { url });
+  const ca = caFile === undefined ? known?.ca : readCaFile(caFile);
+  return { url, ca, account: options.username, ...userFrom(options.username) };
 }
 
 function fromContext({ all, names, current }: Contexts, options: TargetOptions): Target {
@@ -68,12 +78,15 @@ function targetOf({ words, config }: OwnContext, caFile?: string): Target | unde
   return targetFrom(caFile === undefined ? values : { ...values, 'ca-file': caFile }, config);
 }
 
-/** Finds the contexts for the cluster of a target. A context with an error is left out: no one asked for it. */
-function contextsFor(all: readonly OwnContext[], { url, cluster }: Target) {
+/** Finds the contexts for the cluster of a target, or for its login server. A context with an error is left out: no one asked for it. */
+function contextsFor(
+  all: readonly OwnContext[],
+  { url, cluster }: { readonly url: string; readonly cluster?: string },
+) {
   return all.flatMap((context) => {
     try {
       const target = targetOf(context);
-      return target?.url === url && target.cluster === cluster
+      return target?.url === url && target.cluster === (cluster ?? target.cluster)
         ? [{ ...target, name: context.name }]
         : [];
     } catch {
@@ -94,10 +107,10 @@ async function readContexts(given?: string) {
   return { all: ownContexts(files), names, current: currentContext(files) };
 }
 
-/** Returns the command that logs in for a target, for a message. It is as short as the kubeconfig allows. */
-async function loginCommand(target: Target): Promise<string> {
+/** Returns a command for a target, for a message. It is as short as the kubeconfig allows. */
+export async function commandFor(target: Target, name = 'login'): Promise<string> {
   const { url, cluster, account } = target;
-  const command = 'kubectl sallyport login';
+  const command = `kubectl sallyport ${name}`;
   try {
     const { all, current } = await readContexts();
     const fitting = contextsFor(all, target).filter((one) => one.account === account);
@@ -117,6 +130,6 @@ async function loginCommand(target: Target): Promise<string> {
  */
 export async function notLoggedIn(target: Target, why?: string): Promise<Failure> {
   const reason = why === undefined ? '' : `, and ${why}`;
-  const login = await loginCommand(target);
+  const login = await commandFor(target);
   return new Failure(`not logged in to cluster ${target.cluster}${reason}`, `run: ${login}`);
 }

@@ -83,16 +83,15 @@ export function chooseWay(
   return isAsked ? undefined : { opens, listens: hasDisplay };
 }
 
-/** Asks the server for its ways, and chooses one. @throws Failure when an option names another one */
-export async function wayOf(server: ServerAddress, place: Place): Promise<BrowserWay | undefined> {
+/** Asks the server for its ways to log in. @throws Failure when an option names another one */
+export async function waysOf(server: ServerAddress, { mode }: Place) {
   const ways = await listClusters(server);
-  const { mode } = place;
   if (mode === 'no-browser' && !ways.passwords) {
     const problem = `${server.url}: it doesn't accept passwords, only logins with a browser`;
     throw usageFailure(problem, 'leave out --no-browser');
   }
   if (mode !== undefined && mode !== 'no-browser' && !ways.browser) throw noBrowserLogin(server);
-  return chooseWay(place, ways);
+  return ways;
 }
 
 export function noBrowserLogin({ url }: ServerAddress): Failure {

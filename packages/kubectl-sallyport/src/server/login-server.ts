@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { exitCodes, Failure } from '../failure.ts';
 import { isObject, parseObject } from '../text.ts';
+import { type Refusal, refusalOf } from './refusal.ts';
 import { type Answer, type Request, type ServerAddress, send } from './request.ts';
 
 /** A login takes long, since the server asks the directory. */
@@ -14,22 +15,27 @@ export const checkTimeout = 3_000;
 /**
  * Logs in.
  *
- * @param credentials have `device`, by which the user finds this session in a list
- * @returns a new session, with its end by the clock of this machine; undefined when the user or the password is wrong
+ * @param credentials have `device`, by which the user finds this session in a list, and maybe the code of a second factor
+ * @returns a new session, with its end by the clock of this machine; or why the login was refused
  * @throws Failure for everything else
  */
 export async function logIn(
   server: ServerAddress,
-  credentials: Readonly<Record<'username' | 'password' | 'cluster' | 'device', string>>,
-) {
+  credentials: Readonly<Record<'username' | 'password' | 'cluster' | 'device', string>> & {
+    readonly code?: string | undefined;
+  },
+): Promise<NewSession | Refusal> {
   const request: Request = {
     method: 'POST',
     path: '/v1/sessions',
     body: credentials,
     timeout: loginTimeout,
   };
-  return newSessionOf(server, await sendWhenFree(server, request));
+  const answer = await sendWhenFree(server, request);
+  return newSessionOf(server, answer) ?? refusalOf(answer);
 }
+
+export type NewSession = NonNullable<ReturnType<typeof newSessionOf>>;
 
 /** Reads the answer to a login. @returns undefined when it is refused */
 export function newSessionOf(server: ServerAddress, answer: Answer) {
@@ -127,17 +133,23 @@ export async function listSessions(server: ServerAddress, token: string) {
 }
 
 /**
- * Lists the names of the clusters that the server logs in to, and the ways to log in: in a browser, with a password. A server of an
- * earlier version takes passwords alone.
+ * Lists the names of the clusters that the server logs in to, and the ways to log in: in a browser, with a password, with a second
+ * factor. A server of an earlier version takes passwords alone.
  */
 export async function listClusters(server: ServerAddress) {
   const request: Request = { method: 'GET', path: '/v1/clusters', timeout: askTimeout };
-  const { clusters, browser, passwords } = bodyOf(server, await sendWhenFree(server, request), 200);
+  const answer = bodyOf(server, await sendWhenFree(server, request), 200);
+  const { clusters, browser, passwords, secondFactor } = answer;
   if (!Array.isArray(clusters)) throw unexpected(server);
   const names = clusters
     .map((one: unknown) => isObject(one) && one.name)
     .filter((name) => typeof name === 'string');
-  return { names, browser: browser === true, passwords: passwords !== false };
+  return {
+    names,
+    browser: browser === true,
+    passwords: passwords !== false,
+    secondFactor: secondFactor === true,
+  };
 }
 
 /** Reads the text of a kubeconfig, unchecked. */

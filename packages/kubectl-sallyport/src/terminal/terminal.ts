@@ -15,9 +15,9 @@ const interrupted = (problem: string) =>
  * no one answers in time.
  */
 const failures = {
-  interrupted: () => interrupted('interrupted: not logged in'),
-  closed: () => interrupted('there was no answer: not logged in'),
-  late: () => new Failure(`no one answered within ${waitLimit / 1000} s: not logged in`),
+  interrupted: (result: string) => interrupted(`interrupted: ${result}`),
+  closed: (result: string) => interrupted(`there was no answer: ${result}`),
+  late: (result: string) => new Failure(`no one answered within ${waitLimit / 1000} s: ${result}`),
 };
 
 /** A terminal sends what was typed, or ends the question. */
@@ -31,8 +31,10 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /**
  * Opens the terminal where the user is, if standard input is one. Until it is disposed of, it shows nothing by itself: a password that is
  * typed ahead would be on the screen.
+ *
+ * @param result what the user is told about a question without an answer
  */
-export function openTerminal() {
+export function openTerminal(result = 'not logged in') {
   const input = process.stdin;
   if (!input.isTTY) return;
   const device = process.stderr.isTTY ? undefined : openDevice();
@@ -52,6 +54,10 @@ export function openTerminal() {
   input.setEncoding('utf8').on('data', onData).on('end', onClose).on('error', onClose).resume();
   return {
     write,
+    result,
+    /** The width of the screen; undefined if it is not known. Without one, `write` shows nothing to the user. */
+    columns: output.isTTY ? output.columns : undefined,
+    isScreen: output.isTTY,
     /**
      * Asks for a line. What was typed behind its end is for the next one.
      *
@@ -76,7 +82,7 @@ export function openTerminal() {
       }
       over?.removeEventListener('abort', onClose);
       write('\n');
-      if (end !== 'entered') throw failures[end]();
+      if (end !== 'entered') throw failures[end](result);
       return line.text;
     },
     [Symbol.dispose]() {

@@ -30,6 +30,8 @@ export async function browserLoginServer({
   seconds = 600,
   onBegin = () => {},
   status = 201,
+  /** The answer to a right password at the terminal. */
+  password = {} as object,
 } = {}) {
   const begun: Begun[] = [];
   const codes = new Map<string, Begun>();
@@ -51,6 +53,7 @@ export async function browserLoginServer({
     if (request.method === 'GET')
       return send(200, { user: { username: user }, expiresAt: '2999-01-01T00:00:00Z' });
     if (request.method === 'DELETE') return response.writeHead(204).end();
+    if (body.password !== undefined) return send(401, password);
     const login = codes.get(body.code);
     codes.delete(body.code);
     const digest = createHash('sha256').update(String(body.verifier)).digest('base64url');

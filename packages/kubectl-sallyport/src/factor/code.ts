@@ -1,0 +1,57 @@
+import { usageFailure } from '../failure.ts';
+import type { Refusal } from '../server/refusal.ts';
+import { openTerminal } from '../terminal/terminal.ts';
+import { printable } from '../text.ts';
+
+/** How many codes are tried with one password. */
+export const maxCodes = 3;
+
+/** Whether a user can prove a second factor in a browser alone. A code of the user may be left, but no app. */
+export function isPasskeyAlone({ methods }: Refusal): boolean {
+  return methods.length > 0 && !methods.includes('totp');
+}
+
+interface CodeOptions {
+  /** The command that uses the passkey of a user who has both. */
+  readonly browser?: string;
+  /** What the user is told about a question without an answer. */
+  readonly result?: string;
+}
+
+/**
+ * Asks for the code of a second factor, and sends it.
+ *
+ * @param required the answer to the right password
+ * @returns the last answer. `wrong-code`: no code was right
+ */
+export async function withCode<Answer extends object>(
+  required: Refusal,
+  send: (code: string) => Promise<Answer | Refusal>,
+  { browser, result }: CodeOptions,
+): Promise<Answer | Refusal> {
+  const { methods } = required;
+  if (methods.includes('passkey') && browser !== undefined)
+    process.stderr.write(`To use your passkey instead, press Ctrl-C and run: ${browser}\n`);
+  const question =
+    methods.length === 0
+      ? 'Recovery code: '
+      : 'Code (from your authenticator app, or a recovery code): ';
+  for (let left = maxCodes; ; left--) {
+    const answer = await send(await askOnce(question, result));
+    if (!('refused' in answer) || answer.refused !== 'wrong-credentials') return answer;
+    if (left === 1) return { ...answer, refused: 'wrong-code' };
+    const problem = printable(answer.message) || 'the code was refused';
+    process.stderr.write(
+      `${problem}. Each code works once: wait until your app shows the next one\n`,
+    );
+  }
+}
+
+/** The code is shown as it is typed: it is worth nothing a minute later. The terminal is free for Ctrl-C while it is sent. */
+async function askOnce(question: string, result?: string): Promise<string> {
+  using terminal = openTerminal(result);
+  if (terminal === undefined) throw usageFailure('standard input is not a terminal');
+  const code = (await terminal.ask(question, false)).trim();
+  if (code === '') throw usageFailure(`the code is empty: ${terminal.result}`);
+  return code;
+}

@@ -1,0 +1,82 @@
+import type { Login } from './browser/way.ts';
+import type { Session } from './cache/session-file.ts';
+import type { Store } from './cache/store.ts';
+import { Failure } from './failure.ts';
+import type { PasswordSource } from './password.ts';
+import { logIn } from './server/login-server.ts';
+import type { Refusal } from './server/refusal.ts';
+import type { Target } from './target.ts';
+import { commandFor } from './user-target.ts';
+
+/**
+ * Logs in with a password, and with the code of a second factor if the server requires one. The user has three attempts at a prompt.
+ *
+ * @param inBrowser logs in a user whose second factor is a passkey. Undefined: no one is at a terminal
+ * @throws Failure
+ */
+export async function sessionByPassword(
+  target: Target,
+  store: Store,
+  { device }: Login,
+  source: PasswordSource,
+  inBrowser?: (user: Target) => Promise<Session>,
+): Promise<Session> {
+  const { url, cluster } = target;
+  let problem = '';
+  for (let attemptsLeft = source.isPrompt ? 3 : 1; attemptsLeft > 0; attemptsLeft--) {
+    const credentials = await source.read(target, store);
+    const { username } = credentials;
+    const send = (code?: string) => logIn(target, { ...credentials, cluster, device, code });
+    let result = await send();
+    if ('refused' in result && result.refused === 'second-factor-required') {
+      if (inBrowser === undefined) throw await noScript(target);
+      const { isPasskeyAlone, withCode } = await import('./factor/code.ts');
+      if (isPasskeyAlone(result)) {
+        // It is one login, which the browser counts again.
+        store.prompts.takeBack();
+        process.stderr.write('This account logs in with a passkey, which needs a browser\n');
+        const isProposed = target.username === undefined || target.isProposed;
+        return await inBrowser({ ...target, username, isProposed });
+      }
+      const browser = `${await commandFor(target)} --browser`;
+      result = await withCode(result, send, { browser });
+    }
+    if (!('refused' in result)) {
+      const { user, token, expiresAt } = result;
+      const session = { url, cluster, username, user, token, expiresAt };
+      store.write(session);
+      store.prompts.succeeded();
+      store.windows.succeeded();
+      return session;
+    }
+    problem = await problemOf(target, result);
+    if (attemptsLeft > 1) process.stderr.write(`${problem}\n`);
+  }
+  throw new Failure(`${url}: ${problem} to cluster ${cluster}`);
+}
+
+/** Returns what is wrong, if another attempt can be right. @throws Failure if none can */
+async function problemOf(target: Target, { refused, message }: Refusal): Promise<string> {
+  if (refused === 'wrong-credentials')
+    return 'wrong name or password, or this user is not allowed to log in';
+  if (refused === 'wrong-code')
+    return 'wrong name, password or code, or this user is not allowed to log in';
+  if (refused === 'second-factor-not-enrolled') {
+    const command = await commandFor(target, 'factor add');
+    throw new Failure(
+      `${target.url}: ${message}`,
+      `ask your administrator for an invitation, then run: ${command}`,
+    );
+  }
+  throw new Failure(
+    `${target.url}: the login was refused (${refused}): ${message}`,
+    'update kubectl-sallyport, or ask your administrator',
+  );
+}
+
+async function noScript(target: Target): Promise<Failure> {
+  return new Failure(
+    `${target.url}: this account needs a second factor, which a script can't have`,
+    `for CI, ask your administrator for a token of its own, or for an account without a second factor. At a terminal, run: ${await commandFor(target)}`,
+  );
+}

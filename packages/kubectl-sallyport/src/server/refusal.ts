@@ -1,0 +1,22 @@
+import { parseObject } from '../text.ts';
+import type { Answer } from './request.ts';
+
+/** Why a server does not do what was asked of it. */
+export interface Refusal {
+  /** The code of the server, such as `wrong-credentials`. An answer without a code has this one as well. */
+  readonly refused: string;
+  /** The server's own words. They may be empty. */
+  readonly message: string;
+  /** With `second-factor-required`: how this user can prove a second factor. Empty: only recovery codes are left. */
+  readonly methods: readonly string[];
+}
+
+/** Reads the answer to a request that was refused. */
+export function refusalOf({ text }: Answer): Refusal {
+  const { code, message, methods } = parseObject(text) ?? {};
+  return {
+    refused: typeof code === 'string' ? code : 'wrong-credentials',
+    message: typeof message === 'string' ? message : '',
+    methods: Array.isArray(methods) ? methods.filter((one) => typeof one === 'string') : [],
+  };
+}
