@@ -4,7 +4,8 @@ import { sessions, whoami } from './commands/show.ts';
 import { exitCodes, Failure, printFailure, usageFailure } from './failure.ts';
 
 const commands: Readonly<Record<string, (words: readonly string[]) => Promise<void>>> = {
-  // It is loaded when it runs: kubectl waits for `token`.
+  // These two are loaded when they run: kubectl waits for `token`.
+  factor: async (words) => (await import('./commands/factor.ts')).factor(words),
   init: async (words) => (await import('./commands/init.ts')).init(words),
   login,
   logout,
@@ -23,12 +24,13 @@ Commands:
   logout              end your session
   whoami              show your name, your groups, and when your session expires
   sessions            list your sessions on all devices
+  factor add          add an authenticator app as your second factor
   token               print a credential for kubectl; logs in if there is no session
 
 Options of every command except init:
   --context NAME      context of the kubeconfig (default: the current context)
   --kubeconfig FILE   kubeconfig (default: the files in KUBECONFIG, else ~/.kube/config)
-  --url URL           login server; needs --cluster, and replaces the context
+  --url URL           login server; needs --cluster (except for factor add), and replaces the context
   --cluster NAME      name of the cluster at the login server; needs --url
   --ca-file FILE      PEM file with the CA of the login server
   --username NAME     username (default: SALLYPORT_USERNAME, else you are asked)
@@ -50,6 +52,9 @@ Options of login and token:
 
 Options of login:
   --password-stdin    read the password from standard input
+
+Options of factor add:
+  --label NAME        name of the app in the list of your second factors
 
 Options of logout:
   --all               end all of your sessions on all devices
@@ -81,6 +86,9 @@ Examples:
 
   # Log in from a machine without a browser
   kubectl sallyport login --print-url
+
+  # Add an authenticator app, with the invitation of your administrator
+  kubectl sallyport factor add
 
   # End all of your sessions
   kubectl sallyport logout --all
@@ -121,6 +129,12 @@ async function run([name = '--help', ...words]: readonly string[]): Promise<void
     throw usageFailure(
       'there is no option --password, since other users could read it',
       'type the password at the prompt, use --password-stdin, or set SALLYPORT_PASSWORD_FILE',
+    );
+  }
+  if (words.some((word) => /^--invitation(=|$)/.test(word))) {
+    throw usageFailure(
+      'there is no option --invitation, since other users could read it',
+      'leave it out: you are asked for the invitation',
     );
   }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;

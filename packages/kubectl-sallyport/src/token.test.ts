@@ -205,7 +205,7 @@ test.each([
   [
     ['nothing'],
     2,
-    /unknown command nothing\n {2}fix: write one of init, login, logout, sessions, token, whoami/,
+    /unknown command nothing\n {2}fix: write one of factor, init, login, logout, sessions, token, whoami/,
   ],
 ] as const)('%j ends with %i', async (words, code, message) => {
   await using home = await temporaryFolder('token');
