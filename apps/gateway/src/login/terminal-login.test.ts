@@ -211,6 +211,6 @@ describe('a login at a terminal, whatever was found out before', () => {
 
 /** The user of the only record. */
 async function userOf({ store }: ReturnType<typeof parts>) {
-  for await (const record of store.list()) if (record !== undefined) return record.user;
+  for await (const { record } of store.list()) if (record !== undefined) return record.user;
   throw new Error('there is no record');
 }

@@ -318,12 +318,27 @@ describe('a list of records', () => {
     await client().rpush(`${keyPrefix}factor:${'1'.repeat(64)}`, 'garbage');
     await client().set(`${keyPrefix}cache-login:x`, 'of another part');
     const found: (FactorRecord | undefined)[] = [];
-    for await (const record of store().list()) found.push(record);
+    for await (const { record } of store().list()) found.push(record);
     const names = found.map((record) => record?.user.username);
     expect(names.filter((name) => name === undefined)).toHaveLength(2);
     expect(names.filter((name) => name !== undefined).toSorted()).toEqual(
       users.map(({ username }) => username).toSorted(),
     );
+  });
+
+  test('says which ones an older key has sealed, until a change seals them with the first key', async () => {
+    await put(jane);
+    await put(max, recordOf(max), storeOf(other));
+    const older = async () => {
+      const found: string[] = [];
+      for await (const { record, hasOlderKey } of store().list())
+        if (hasOlderKey) found.push(record?.user.name ?? '');
+      return found;
+    };
+    expect(await older()).toEqual([max.name]);
+    await store().change(max, (record) => ({ record, result: 'resealed' }));
+    expect(await older()).toEqual([]);
+    expect(await store().read(max)).toEqual(recordOf(max));
   });
 });
 

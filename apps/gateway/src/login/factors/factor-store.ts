@@ -38,6 +38,14 @@ interface Stored {
   readonly record: FactorRecord | undefined;
   /** '' if there is none. */
   readonly sealed: string;
+  /** Whether another key than the first one has sealed it. */
+  readonly hasOlderKey: boolean;
+}
+
+/** A record as a list shows it. */
+export interface ListedRecord extends Pick<Stored, 'record' | 'hasOlderKey'> {
+  /** Its key in Redis. Without `record` it can't be read, and may be of any user. */
+  readonly key: string;
 }
 
 /** What a change makes of a record. */
@@ -87,10 +95,11 @@ export function createFactorStore(
   }
   async function read(digest: string): Promise<Stored> {
     const sealed = await readSealed(digest);
-    if (sealed === '') return { record: undefined, sealed };
-    const plain = openText(redis.sealingKeys, sealedFor, digest, sealed);
-    const record = plain === undefined ? undefined : parseRecord(plain);
-    if (record !== undefined) return { record, sealed };
+    if (sealed === '') return { record: undefined, sealed, hasOlderKey: false };
+    const plain = redis.sealingKeys.map((key) => openText([key], sealedFor, digest, sealed));
+    const at = plain.findIndex((text) => text !== undefined);
+    const record = parseRecord(plain[at] ?? '');
+    if (record !== undefined) return { record, sealed, hasOlderKey: at > 0 };
     throw new ForeignRecordError('was not written for this user by a gateway with these keys');
   }
   function replace(digest: string, before: string, record: FactorRecord): Promise<boolean> {
@@ -137,12 +146,8 @@ export function createFactorStore(
     /** Removes the record of a user, whatever it is. @returns false if there was none */
     remove: (user: Identity): Promise<boolean> =>
       ask(async (client) => (await client.del(prefix + digestOf(user))) > 0),
-    /**
-     * Lists all records, each once.
-     *
-     * @returns undefined for a record that can't be read: it may be of any user
-     */
-    async *list(): AsyncGenerator<FactorRecord | undefined> {
+    /** Lists all records, each once. */
+    async *list(): AsyncGenerator<ListedRecord> {
       const seen = new Set<string>();
       for (const node of await ask(knownMasters)) {
         let cursor = '0';
@@ -155,8 +160,12 @@ export function createFactorStore(
           const found = keys.filter((key) => seen.size < seen.add(key).size);
           for (const key of found) {
             const listed = await read(key.slice(prefix.length)).catch(undefinedIfForeign);
-            // It was removed since the scan.
-            if (listed?.sealed !== '') yield listed?.record;
+            if (listed === undefined) yield { key, record: undefined, hasOlderKey: false };
+            // Without a record, it was removed since the scan.
+            else if (listed.record !== undefined) {
+              const { record, hasOlderKey } = listed;
+              yield { key, record, hasOlderKey };
+            }
           }
         } while (cursor !== '0');
       }
