@@ -26,7 +26,7 @@ Config:
       exitText({
         0: 'success',
         1: 'there is a problem with the config, a file or a backend',
-        3: 'explain: refused or unknown; revoke, unlock, token list: nothing to revoke, unlock or list',
+        3: 'explain: refused or unknown; revoke, unlock, token list, factor: nothing to revoke, unlock, list or reset',
       }) +
       exampleText(
         ['Make a config and certificates', 'init /etc/sallyport --host gateway.example.com'],
@@ -256,6 +256,63 @@ add(program, 'unlock', {
   load: async () => (await import('./commands/blocks/lockouts.ts')).unlock,
   exitStatus: { ...confirmed, 3: 'no failed logins were counted for this user' },
   help: exampleText(['Unlock a user', 'unlock --user corp:bob --reason "new password"']),
+});
+
+const factor = program
+  .command('factor')
+  .description('invite users to add a second factor, list second factors, and reset them');
+
+add(factor, 'invite', {
+  description: 'make a code with which a user can add a second factor, and print it once',
+  options: [
+    required(userOption(' (required)')),
+    option.exact,
+    option.invitationFor,
+    option.reason,
+    option.by,
+    option.config,
+    option.output,
+  ],
+  load: async () => (await import('./commands/factors/invite.ts')).invite,
+  exitStatus: { 0: 'invited', 1: 'nothing was written' },
+  help: exampleText([
+    'Invite a user for 24 hours',
+    'factor invite --user corp:jane --reason "first phone"',
+  ]),
+});
+
+add(factor, 'list', {
+  description: 'list second factors and open invitations, without anything that is secret',
+  options: [
+    textOption('--user <name>', 'list only those of this user'),
+    option.exact,
+    option.config,
+    option.output,
+  ],
+  load: async () => (await import('./commands/factors/list.ts')).listFactors,
+  exitStatus: {
+    0: 'success',
+    1: 'they could not be read',
+    3: 'no second factor and no invitation of this user',
+  },
+});
+
+add(factor, 'reset', {
+  description: 'remove all second factors of a user, and end all sessions of the user',
+  options: [required(userOption(' (required)')), ...entryOptions],
+  load: async () => (await import('./commands/factors/reset.ts')).resetFactors,
+  exitStatus: { ...confirmed, 3: 'the user had no second factor, no invitation and no session' },
+  help: exampleText([
+    'Reset the second factors of a user',
+    'factor reset --user corp:jane --reason "phone lost"',
+  ]),
+});
+
+add(factor, 'reseal', {
+  description: 'seal all second factors with the first of cache.redis.sealingKeys',
+  options: [option.config, option.output],
+  load: async () => (await import('./commands/factors/reseal.ts')).resealFactors,
+  exitStatus: { 0: 'no other sealing key is needed for them', 1: 'not all could be sealed' },
 });
 
 add(program.command('audit').description('work with the audit trail'), 'fingerprint', {

@@ -1,11 +1,15 @@
 import type { Logger } from 'pino';
 import { createLogger } from '../base/logging/logger.ts';
 import { FixableError, onOneLine, placed, wordsOf } from '../config/problems.ts';
-import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
+import type { AuthenticatorConfig, GatewayConfig, SecondFactorConfig } from '../config/types.ts';
 import { createAttempts } from '../engine/lockout/attempts.ts';
 import { createRevocationList } from '../engine/revocation/list.ts';
 import { readListing } from '../engine/revocation/redis-list.ts';
-import { createRedisPool } from '../engine/shared-redis/redis-pool.ts';
+import {
+  createRedisPool,
+  factorSettings,
+  type RedisPool,
+} from '../engine/shared-redis/redis-pool.ts';
 import type { ProbedRedis, SharedRedis } from '../engine/shared-redis/shared-redis.ts';
 import {
   type CreatedAuthenticator,
@@ -34,15 +38,31 @@ export function needCacheRedis({ cache, file, lockout }: GatewayConfig, command:
 }
 
 /** Works with the cache Redis. Each call has the time that Redis may take, and not only what it may cost a review. */
-export async function withCacheRedis<Result>(
+export function withCacheRedis<Result>(
   { cache, baseDirectory }: Pick<GatewayConfig, 'cache' | 'baseDirectory'>,
   work: (redis: ProbedRedis) => Promise<Result>,
-) {
+): Promise<Result> {
   if (cache.redis === undefined) throw new Error('the config has no cache.redis');
   const { commandTimeout: timeout } = cache.redis.connection;
+  return withRedis([{ ...cache.redis, timeout }, baseDirectory], work);
+}
+
+/** Works with the Redis of second factors. */
+export function withFactorRedis<Result>(
+  { cache, baseDirectory }: Pick<GatewayConfig, 'cache' | 'baseDirectory'>,
+  secondFactor: SecondFactorConfig,
+  work: (redis: ProbedRedis) => Promise<Result>,
+): Promise<Result> {
+  return withRedis([factorSettings(secondFactor, cache), baseDirectory, 'factors'], work);
+}
+
+async function withRedis<Result>(
+  place: Parameters<RedisPool['acquire']>,
+  work: (redis: ProbedRedis) => Promise<Result>,
+): Promise<Result> {
   // The level is `error`, since a failure is thrown as well, and then printed as a sentence rather than a line of JSON.
   const pool = createRedisPool({ logger: await createLogger('error'), onError: () => undefined });
-  const lease = await pool.acquire({ ...cache.redis, timeout }, baseDirectory);
+  const lease = await pool.acquire(...place);
   try {
     return await work(lease.redis);
   } finally {

@@ -57,6 +57,12 @@ export const option = {
       readDuration('--for', text, { example: '8h or 30d', max: 366 * 86_400_000 }),
     )
     .makeOptionMandatory(),
+  /** How long an invitation is valid, in milliseconds. */
+  invitationFor: new Option('--for <duration>', 'how long the invitation is valid, from 1m to 7d')
+    .argParser((text) =>
+      readDuration('--for', text, { example: '24h', min: 60_000, max: 7 * 86_400_000 }),
+    )
+    .default(86_400_000, '24h'),
   /** How long to wait for the replicas, in milliseconds. */
   wait: new Option('--wait <duration>', 'how long to wait for all replicas to confirm')
     .argParser((text) =>
@@ -116,6 +122,8 @@ export function ttlOption(description: string, now: () => number = Date.now): Op
 interface DurationRule {
   /** The value that a message proposes. */
   readonly example: string;
+  /** The minimum, in milliseconds. Left out: there is none. */
+  readonly min?: number;
   /** The maximum, in milliseconds. Left out: there is none. */
   readonly max?: number;
   readonly mayBeZero?: boolean;
@@ -124,13 +132,15 @@ interface DurationRule {
 function readDuration(
   name: string,
   text: string,
-  { example, max, mayBeZero = false }: DurationRule,
+  { example, min, max, mayBeZero = false }: DurationRule,
 ): number {
   const parsed = parseDuration(text);
   const instead = `write ${name} ${example}`;
   if ('problem' in parsed) throw new UsageError(`${name}: ${parsed.problem}`, instead);
   if (parsed.value === 0 && !mayBeZero)
     throw new UsageError(`${name} must be longer than 0`, instead);
+  if (min !== undefined && parsed.value < min)
+    throw new UsageError(`${name} must be at least ${durationText(min)}`, instead);
   if (max !== undefined && parsed.value > max)
     throw new UsageError(`${name} must be at most ${durationText(max)}`, instead);
   return parsed.value;

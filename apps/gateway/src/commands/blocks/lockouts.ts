@@ -7,7 +7,12 @@ import { type ExitCode, exitCodes, printJson, printTable } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
 import { momentText } from '../times.ts';
 import { checkName, remarkDoubts } from '../users/name-check.ts';
-import { lockoutJson, type NamedLockout, namedLockouts } from '../users/named-lockouts.ts';
+import {
+  isOfCodes,
+  lockoutJson,
+  type NamedLockout,
+  namedLockouts,
+} from '../users/named-lockouts.ts';
 import { type EntryOptions, prepare } from '../users/subject.ts';
 import { mayStillBeRefused, publishWithInterrupt, report } from './report.ts';
 
@@ -17,11 +22,12 @@ export async function lockouts(options: ReadOptions): Promise<ExitCode> {
   const all = await withCacheRedis(config, (redis) => namedLockouts(redis, config));
   if (options.output === 'json') printJson({ lockouts: all.map(lockoutJson) });
   else {
-    const rows = all.map(({ user, authenticator, refused, isLockedOut, until }) => {
+    const rows = all.map((one) => {
+      const { user, refused, isLockedOut, until } = one;
       const state = isLockedOut ? 'locked out' : 'counting';
       return [
         user,
-        authenticator,
+        placeText(one),
         `${refused} of ${config.lockout.maxFailures}`,
         state,
         momentText(until),
@@ -33,8 +39,13 @@ export async function lockouts(options: ReadOptions): Promise<ExitCode> {
   return exitCodes.success;
 }
 
-function attemptsText(refused: number): string {
+function attemptsText({ refused }: Pick<NamedLockout, 'refused'>): string {
   return `${refused} refused ${refused === 1 ? 'attempt' : 'attempts'}`;
+}
+
+/** Wrong codes count apart from wrong passwords, with the same authenticator. */
+function placeText(one: NamedLockout): string {
+  return isOfCodes(one) ? `${one.authenticator} (second factor)` : one.authenticator;
 }
 
 type LineOptions = ReadOptions & { readonly exact?: boolean };
@@ -44,9 +55,10 @@ export function lockoutLines(
   locks: readonly NamedLockout[],
   { config, exact = false }: LineOptions,
 ): string[] {
-  return locks.map(({ user, refused, authenticator, isLockedOut, until }) => {
+  return locks.map((one) => {
+    const { user, isLockedOut, until } = one;
     const state = isLockedOut ? 'locked out' : 'not locked out';
-    const attempts = `${attemptsText(refused)} with ${authenticator}`;
+    const attempts = `${attemptsText(one)} with ${placeText(one)}`;
     const unlock = commandLine(['unlock', '--user', user, ...(exact ? ['--exact'] : [])], config);
     return `${state}: ${attempts}, until ${momentText(until)}. To forget them now: ${unlock}`;
   });
@@ -97,9 +109,11 @@ function unlockText(
       `To list all lockouts: ${commandLine(['lockouts'], config)}\n`
     );
   }
-  const lines = cleared.map(({ authenticator, refused }) => {
-    return `forgot ${attemptsText(refused)} of user ${printable(name)} with authenticator ${authenticator}.\n`;
+  const lines = cleared.map((one) => {
+    return `forgot ${attemptsText(one)} of user ${printable(name)} with authenticator ${placeText(one)}.\n`;
   });
+  if (cleared.every(isOfCodes))
+    return `${lines.join('')}The next ${maxFailures} codes of the user are checked again.\n`;
   return (
     lines.join('') +
     `The next ${maxFailures} passwords are sent to the directory again, even one that was refused before: ` +

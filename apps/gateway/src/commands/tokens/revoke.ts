@@ -28,6 +28,41 @@ export async function revoke(options: EntryOptions): Promise<ExitCode> {
   const issuers = issuersOf(given, options);
   const found = await completeDigest(given, issuers);
   const { kind } = given.draft;
+  const { outcome, forgotten } = await revokeFound(given, found, issuers, options);
+  const revoked = outcome.revoked.length;
+  const known = countKnown(outcome);
+  const isNothing = kind !== 'all' && (kind === 'user' ? revoked : known) === 0;
+  if (isNothing && known === 0 && isComplete(outcome)) {
+    printRemark(nothingRemark(given, issuers));
+    if (kind === 'user') await remarkUser(given, options);
+  }
+  if (!isComplete(outcome) || forgotten !== exitCodes.success) return exitCodes.failure;
+  return isNothing ? exitCodes.negative : exitCodes.success;
+}
+
+/** Counts the tokens that the issuers know, revoked or not. */
+export function countKnown({ revoked, already, unreadable }: Outcome): number {
+  return revoked.length + already.length + unreadable.length;
+}
+
+/** Whether each token of the subject is revoked. */
+export function isComplete({ unreadable, problems }: Outcome): boolean {
+  return unreadable.length + problems.length === 0;
+}
+
+/**
+ * Revokes the tokens of a subject, has every replica forget what it has cached, and prints both.
+ *
+ * @param found undefined: no token has the digits that were given
+ * @param more is in the JSON too
+ */
+export async function revokeFound(
+  given: Prepared,
+  found: Prepared | undefined,
+  issuers: readonly Issuing[],
+  options: EntryOptions,
+  more: object = {},
+) {
   const outcome: Outcome = { revoked: [], already: [], unreadable: [], problems: [] };
   const isText = options.output === 'text';
   // The tokens come first: otherwise a replica could look one up in between, and cache the answer.
@@ -35,21 +70,12 @@ export async function revoke(options: EntryOptions): Promise<ExitCode> {
   const ended = found
     ? await Promise.all(issuers.map((one) => revokeWith(one, found, at, outcome, isText)))
     : [];
-  if (isText && kind !== 'all')
+  if (isText && given.draft.kind !== 'all')
     process.stdout.write(`${summary(outcome, areSessions(given, issuers))}.\n`);
-  const inJson = (replicas?: object) => ({ ...outcome, replicas });
+  const inJson = (replicas?: object) => ({ ...more, ...outcome, replicas });
   const forgotten = found ? await forget(found, options, ended.flat(), inJson) : exitCodes.success;
   if (!found && !isText) printJson(inJson());
-  const revoked = outcome.revoked.length;
-  const known = revoked + outcome.already.length + outcome.unreadable.length;
-  const isNothing = kind !== 'all' && (kind === 'user' ? revoked : known) === 0;
-  const isIncomplete = outcome.unreadable.length + outcome.problems.length > 0;
-  if (isNothing && known === 0 && !isIncomplete) {
-    printRemark(nothingRemark(given, issuers));
-    if (kind === 'user') await remarkUser(given, options);
-  }
-  if (isIncomplete || forgotten !== exitCodes.success) return exitCodes.failure;
-  return isNothing ? exitCodes.negative : exitCodes.success;
+  return { outcome, forgotten };
 }
 
 async function remarkUser(
@@ -75,7 +101,7 @@ function refuseIds({ jti, sid, config }: EntryOptions): void {
 }
 
 /** Finds the authenticators that may have issued tokens of the subject. @throws UsageError, Error as `chooseIssuer` */
-function issuersOf(
+export function issuersOf(
   { config, draft: { kind, name } }: Prepared,
   options: EntryOptions,
 ): readonly Issuing[] {

@@ -1,6 +1,7 @@
 import type { GatewayConfig } from '../../config/types.ts';
 import { readLockouts } from '../../engine/lockout/shared-lockouts.ts';
 import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
+import { isCodeSubject } from '../../login/factors/second-factor.ts';
 
 export type NamedLockout = Awaited<ReturnType<typeof namedLockouts>>[number];
 
@@ -17,6 +18,11 @@ export async function namedLockouts(
   return name === undefined ? all : all.filter(({ user }) => user === name);
 }
 
+/** Whether the refused attempts were codes of a second factor. Otherwise they were passwords. */
+export function isOfCodes({ subject }: Pick<NamedLockout, 'subject'>): boolean {
+  return isCodeSubject(subject);
+}
+
 export function lockoutJson({
   user,
   authenticator,
@@ -25,5 +31,6 @@ export function lockoutJson({
   isLockedOut,
   until,
 }: NamedLockout): object {
-  return { user, authenticator, subject, refused, lockedOut: isLockedOut, until: new Date(until) };
+  const of = isCodeSubject(subject) ? { secondFactor: true } : { subject };
+  return { user, authenticator, ...of, refused, lockedOut: isLockedOut, until: new Date(until) };
 }

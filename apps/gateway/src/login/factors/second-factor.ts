@@ -7,7 +7,7 @@ import type { FactorPolicy } from './policy.ts';
 import { minutesOff, stepAt, stepOfCode } from './totp.ts';
 
 /** After this many wrong codes in a row, no code is accepted until an administrator resets the factors (NIST SP 800-63B-4, 3.2.2). */
-const maxWrongCodes = 100;
+export const maxWrongCodes = 100;
 
 export interface SecondFactorOptions {
   readonly policy: FactorPolicy;
@@ -85,8 +85,8 @@ export function createSecondFactor(options: SecondFactorOptions) {
      */
     async checkCode(user: FactorUser, code: string, signal: AbortSignal): Promise<CodeResult> {
       const given = plainCode(code);
-      const { authenticator, username, uid } = user;
-      const subject = `second factor of ${JSON.stringify(uid ?? username)}`;
+      const { authenticator, username } = user;
+      const subject = codeSubject(user);
       // Another step can have the same code. So a code that was wrong can be right later.
       const secret = `${given} ${stepAt(now())}`;
       const attempt = await attempts(authenticator).admit(subject, secret, signal, username);
@@ -101,6 +101,18 @@ export function createSecondFactor(options: SecondFactorOptions) {
       }
     },
   };
+}
+
+const subjectStart = 'second factor of ';
+
+/** Names what the lockout guard counts wrong codes of. It is no name of a directory, so they count apart from passwords. */
+function codeSubject({ username, uid }: Pick<FactorUser, 'username' | 'uid'>): string {
+  return subjectStart + JSON.stringify(uid ?? username);
+}
+
+/** Whether the lockout guard counts wrong codes by this name, and no passwords. */
+export function isCodeSubject(subject: string): boolean {
+  return subject.startsWith(subjectStart);
 }
 
 /** Removes what people type around the characters of a code. */

@@ -1,0 +1,179 @@
+import { printable } from '../../base/logging/printable.ts';
+import { FixableError } from '../../config/problems.ts';
+import { publishAndConfirm } from '../../engine/revocation/confirmation.ts';
+import { invite as inviteUser } from '../../login/factors/enrolment.ts';
+import { factorsOf } from '../../login/factors/factor-record.ts';
+import { type FactorStore, ForeignRecordError } from '../../login/factors/factor-store.ts';
+import { withCacheRedis } from '../connections.ts';
+import type { ReadOptions } from '../options.ts';
+import { type ExitCode, exitCodes, printJson, UsageError } from '../output.ts';
+import { commandLine } from '../printed-commands.ts';
+import { humanDuration, momentText } from '../times.ts';
+import { requirePrefix } from '../users/user-names.ts';
+import { type FactorConfig, loadFactorConfig, withFactorStore } from './open-factors.ts';
+import { findPeople, type Person } from './people.ts';
+import {
+  factorCount,
+  type Invitation,
+  invitationJson,
+  invitationText,
+  openInvitation,
+} from './record-texts.ts';
+
+interface InviteOptions extends ReadOptions {
+  readonly user: string;
+  readonly exact?: boolean;
+  /** Milliseconds. */
+  readonly for: number;
+  readonly reason?: string;
+  readonly by: string;
+}
+
+/** How long the entry for the audit trail is in force, in milliseconds. A replica acts on it once, when it learns of it. */
+const entryLifetime = 60_000;
+
+/** Invites a user to add a second factor, and prints the code once. */
+export async function invite(options: InviteOptions): Promise<ExitCode> {
+  const { user: name, by, reason, for: length } = options;
+  const config = await loadFactorConfig(options, 'factor invite');
+  await requirePrefix(config, 'user', name, options.exact);
+  const { user } = await findInvitee(config, name, options);
+  await withFactorStore(config, async (store) => {
+    const before = await readBefore(store, user, options);
+    // The trail comes first: there is no invitation that is not in it.
+    await withCacheRedis(config, (redis) =>
+      publishAndConfirm(
+        redis,
+        ({ now }) => ({
+          action: 'factor-invite',
+          kind: 'user',
+          name,
+          by,
+          ...(reason !== undefined && { reason }),
+          until: now + entryLifetime,
+        }),
+        { wait: 0, signal: AbortSignal.abort() },
+      ),
+    );
+    const now = Date.now();
+    const until = now + length;
+    const code = await inviteUser(store, user, { by, reason, until }, now);
+    const replaced = before && openInvitation(before, now);
+    const factors = before === undefined ? [] : factorsOf(before);
+    const ways = waysOf(config, code);
+    if (options.output === 'json') {
+      printJson({
+        user: name,
+        authenticator: user.authenticator,
+        code,
+        until: new Date(until),
+        ...ways,
+        replaced: replaced === undefined ? null : invitationJson(replaced),
+        factors: factors.length,
+      });
+      return;
+    }
+    const lines = [
+      `invited user ${name} to add one second factor until ${momentText(until)} (${humanDuration(length)}):`,
+      '',
+      ...(ways.url === undefined ? [] : [`  in a browser:   ${ways.url}`]),
+      ...(ways.command === undefined
+        ? []
+        : [`  at a terminal:  ${ways.command}`, `                  which asks for: ${code}`]),
+      '',
+      'The code is shown only once. With it and the password, anyone can add a second factor and log in: give it to',
+      'the user alone, over a channel where you know that it is them. Mail or chat that opens with the same password is not one.',
+      ...moreLines(name, replaced, factors, options),
+    ];
+    process.stdout.write(`${lines.map(printable).join('\n')}\n`);
+  });
+  return exitCodes.success;
+}
+
+/** Returns where an invitation can be used. An app can be added at a terminal, and a passkey in a browser alone. */
+function waysOf({ login }: FactorConfig, code: string) {
+  const { browser, publicUrl, secondFactor } = login;
+  return {
+    url: browser ? `${new URL(publicUrl).origin}/login/factors/${code}` : undefined,
+    command: secondFactor.methods.includes('totp') ? 'kubectl sallyport factor add' : undefined,
+  };
+}
+
+function moreLines(
+  name: string,
+  replaced: Invitation | undefined,
+  factors: Parameters<typeof factorCount>[0],
+  { config, exact = false }: InviteOptions,
+): readonly string[] {
+  const lines: string[] = [];
+  if (replaced !== undefined)
+    lines.push(`It takes the place of the open invitation ${invitationText(replaced)}.`);
+  if (factors.length > 0) {
+    const words = ['factor', 'reset', '--user', name, ...(exact ? ['--exact'] : [])];
+    lines.push(
+      `The user has ${factorCount(factors)} already, which stay${factors.length === 1 ? 's' : ''} valid. If it is lost or stolen, first run: ${commandLine(words, config)}`,
+    );
+  }
+  return lines;
+}
+
+/** @throws FixableError if the record can't be read: an invitation would replace what it can't see */
+async function readBefore(store: FactorStore, user: Person['user'], options: InviteOptions) {
+  try {
+    return await store.read(user);
+  } catch (error) {
+    if (!(error instanceof ForeignRecordError)) throw error;
+    const words = ['factor', 'reset', '--user', user.name];
+    throw new FixableError(
+      `nothing was done: the record of the second factor of user ${printable(user.name)} ${error.message}`,
+      `if a gateway has other cache.redis.sealingKeys, give both the same keys; otherwise remove the record: ${commandLine(words, options.config)}`,
+    );
+  }
+}
+
+/** Finds who is invited, in the directory that logs them in. @throws UsageError, FixableError */
+async function findInvitee(
+  config: FactorConfig,
+  name: string,
+  { config: file }: InviteOptions,
+): Promise<Person> {
+  const { login } = config;
+  const covered = login.secondFactor.authenticators ?? login.authenticators;
+  const { people, others, unasked } = await findPeople(config, name);
+  const shown = printable(name);
+  if (unasked.length > 0) {
+    const all = unasked.map(({ authenticator, reason }) => `${authenticator} (${reason})`);
+    throw new FixableError(
+      `nothing was done: whether there is a user ${shown} is not known, since ${printable(all.join(', '))} can't be asked`,
+      'run the command again when it can',
+    );
+  }
+  // A login ends at the first authenticator that knows the name.
+  const [person] = people;
+  if (person === undefined) {
+    const lines = others.map(
+      (other) => `\n  ${commandLine(['factor', 'invite', '--user', other], file)}`,
+    );
+    if (lines.length > 0)
+      throw new UsageError(
+        `nothing was done: ${shown} is ${others.map(printable).join(' or ')}, and names are as Kubernetes sees them`,
+        `run:${lines.join('')}`,
+      );
+    throw new UsageError(
+      `nothing was done: no user ${shown} is known to ${login.authenticators.join(', ')}`,
+      `check the name, which is as Kubernetes sees it: ${commandLine(['explain', '--user', name], file)}`,
+    );
+  }
+  const { user, violation } = person;
+  if (!covered.includes(user.authenticator))
+    throw new UsageError(
+      `nothing was done: ${shown} is a user of ${user.authenticator}, which login.secondFactor.authenticators does not include`,
+      `add ${user.authenticator} there, or name a user of ${covered.join(', ')}`,
+    );
+  if (violation !== undefined)
+    throw new FixableError(
+      `nothing was done: the identity policy refuses user ${shown}, so they can't log in: ${violation}`,
+      `change what the config allows authenticator ${user.authenticator}`,
+    );
+  return person;
+}

@@ -1,0 +1,121 @@
+import type { ListedFactor } from '../../login/factors/factor-record.ts';
+import { factorsOf } from '../../login/factors/factor-record.ts';
+import type { FactorStore, ListedRecord } from '../../login/factors/factor-store.ts';
+import type { ReadOptions } from '../options.ts';
+import { type ExitCode, exitCodes, printJson, printRemark, printTable } from '../output.ts';
+import { commandLine } from '../printed-commands.ts';
+import { humanDuration, momentText } from '../times.ts';
+import { findUser, remarkFound } from '../users/user-names.ts';
+import { type FactorConfig, loadFactorConfig, withFactorStore } from './open-factors.ts';
+import { areCodesLocked, openInvitation, recordJson } from './record-texts.ts';
+
+type ListOptions = ReadOptions & { readonly user?: string; readonly exact?: boolean };
+
+/** A record that can be read. */
+type Readable = ListedRecord & { readonly record: NonNullable<ListedRecord['record']> };
+
+/** Lists second factors and open invitations. Exits 3 if the user who is asked for has neither. */
+export async function listFactors(options: ListOptions): Promise<ExitCode> {
+  const config = await loadFactorConfig(options, 'factor list');
+  const name = await nameOf(config, options);
+  const { readable, unreadable } = await withFactorStore(config, readAll);
+  const listed = readable.filter(({ record }) => name === undefined || record.user.name === name);
+  const now = Date.now();
+  if (options.output === 'json') {
+    const records = listed.map(({ record, hasOlderKey }) => ({
+      ...recordJson(record, now),
+      hasOlderKey,
+    }));
+    printJson({ records, unreadable: unreadable.map(({ key }) => ({ key })) });
+  } else if (listed.length > 0) printRecords(listed, now);
+  else if (unreadable.length === 0 && name === undefined)
+    printRemark('there are no second factors');
+  if (name !== undefined && listed.length === 0)
+    printRemark(`no second factor and no invitation of user ${name}`);
+  remarkLocked(listed, options);
+  remarkUnreadable(unreadable);
+  remarkOlderKeys(listed, options);
+  return name !== undefined && listed.length === 0 ? exitCodes.negative : exitCodes.success;
+}
+
+async function nameOf(
+  config: FactorConfig,
+  { user, exact }: ListOptions,
+): Promise<string | undefined> {
+  if (user === undefined) return undefined;
+  const { name, doubt } = await findUser(config, user, { isExact: exact });
+  remarkFound(user, name, doubt);
+  return name;
+}
+
+/** Reads all records, those that can be read in the order of their names. */
+export async function readAll(store: FactorStore) {
+  const readable: Readable[] = [];
+  const unreadable: ListedRecord[] = [];
+  for await (const one of store.list()) {
+    const { record } = one;
+    if (record === undefined) unreadable.push(one);
+    else readable.push({ ...one, record });
+  }
+  const byName = ({ record: one }: Readable, { record: other }: Readable) =>
+    one.user.name < other.user.name ? -1 : 1;
+  return { readable: readable.sort(byName), unreadable };
+}
+
+function printRecords(listed: readonly Readable[], now: number): void {
+  const ago = (time: number) => `${humanDuration(now - time)} ago`;
+  const rows = listed.flatMap(({ record }) =>
+    factorsOf(record).map(({ method, name, addedAt, usedAt }: ListedFactor) => {
+      return [record.user.name, method, name, ago(addedAt), usedAt ? ago(usedAt) : 'never'];
+    }),
+  );
+  if (rows.length > 0) printTable(['USER', 'METHOD', 'NAME', 'ADDED', 'LAST USE'], rows);
+  const invited = listed.flatMap(({ record }) => {
+    const invitation = openInvitation(record, now);
+    if (invitation === undefined) return [];
+    const { until, by, reason = '' } = invitation;
+    return [[record.user.name, momentText(until), by, reason]];
+  });
+  if (invited.length === 0) return;
+  process.stdout.write(`${rows.length > 0 ? '\n' : ''}OPEN INVITATIONS\n`);
+  printTable(['USER', 'UNTIL', 'BY', 'REASON'], invited);
+}
+
+function remarkLocked(listed: readonly Readable[], { config }: ListOptions): void {
+  for (const { record } of listed.filter(({ record }) => areCodesLocked(record))) {
+    const { name } = record.user;
+    printRemark(
+      `no code of user ${name} is accepted any more: too many were wrong in a row`,
+      `if it was the user, run: ${commandLine(['factor', 'reset', '--user', name], config)}`,
+    );
+  }
+}
+
+/** Says that records can't be read, and what to do about it. */
+export function remarkUnreadable(unreadable: readonly ListedRecord[]): void {
+  const [first] = unreadable;
+  if (first === undefined) return;
+  const { message, fix } = unreadableText(unreadable.length, first.key);
+  printRemark(message, fix);
+}
+
+/** Describes records that can't be read. @param key one of them */
+export function unreadableText(count: number, key: string) {
+  const [what, whose] =
+    count === 1
+      ? [`1 record of second factors (${key})`, 'its user is']
+      : [`${count} records of second factors (such as ${key})`, 'their users are'];
+  return {
+    message: `${what} can't be opened with cache.redis.sealingKeys of this config: ${whose} refused`,
+    fix: "if a gateway or a command has other keys, give all of them the same keys; if a key was removed, add it again at the end. Otherwise run factor reset for each user who can't log in",
+  };
+}
+
+function remarkOlderKeys(listed: readonly Readable[], { config }: ListOptions): void {
+  const count = listed.filter(({ hasOlderKey }) => hasOlderKey).length;
+  if (count === 0) return;
+  printRemark(
+    `${count === 1 ? '1 record is' : `${count} records are`} sealed with an older key of cache.redis.sealingKeys, which must stay there`,
+    `to seal all with the first key, run: ${commandLine(['factor', 'reseal'], config)}`,
+  );
+}

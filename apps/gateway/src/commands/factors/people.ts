@@ -1,0 +1,100 @@
+import type { UserInfo } from '@sallyport/authenticator';
+import { pino } from 'pino';
+import { withTimeLimit } from '../../base/deadlines.ts';
+import { causeOf } from '../../config/problems.ts';
+import type { GatewayConfig, LoginConfig } from '../../config/types.ts';
+import { identityPolicy, identityPrefixes } from '../../engine/chain/identity-policy.ts';
+import type { FactorUser } from '../../login/factors/factor-record.ts';
+import { noAnswerWithin } from '../../observe/health.ts';
+import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
+import { askEach } from '../connections.ts';
+import { lookUpByName } from '../users/look-up-user.ts';
+
+/** Milliseconds that one directory may take. */
+const maxWait = 10_000;
+
+/** A person whom a directory has by a name, and who logs in there with a password. */
+export interface Person {
+  readonly user: FactorUser;
+  /** As Kubernetes sees them. */
+  readonly groups: readonly string[];
+  /** Why the identity policy refuses them, if it does. */
+  readonly violation: string | undefined;
+}
+
+/** What the directories of `login.authenticators` say of a name. */
+export interface FoundPeople {
+  /** The users of that name, in the order in which a login asks. */
+  readonly people: readonly Person[];
+  /** The names, as Kubernetes sees them, of users whom a directory finds by this name. */
+  readonly others: readonly string[];
+  /** The authenticators that could not be asked. */
+  readonly unasked: readonly { readonly authenticator: string; readonly reason: string }[];
+}
+
+/**
+ * Finds the people who have a name, with what identifies them in the store of second factors. It never throws.
+ *
+ * @param name as Kubernetes sees it
+ */
+export async function findPeople(
+  config: GatewayConfig & { readonly login: LoginConfig },
+  name: string,
+): Promise<FoundPeople> {
+  const { login, authenticators: all } = config;
+  const authenticators = login.authenticators
+    .flatMap((named) => all.filter((one) => one.name === named))
+    .filter(({ username: { prefix } }) => name.startsWith(prefix) && name !== prefix);
+  const answers = await askEach(
+    { ...config, authenticators },
+    pino({ level: 'silent' }),
+    (one) => ask(config, one, name),
+    ({ name: authenticator }, reason) => ({ kind: 'unasked', authenticator, reason }) as const,
+  );
+  const found = answers.flatMap((one) => (one.kind === 'found' ? [one.person] : []));
+  return {
+    people: found.filter(({ user }) => user.name === name),
+    others: [...new Set(found.map(({ user }) => user.name).filter((other) => other !== name))],
+    unasked: answers.flatMap((one) =>
+      one.kind === 'unasked' ? [{ authenticator: one.authenticator, reason: one.reason }] : [],
+    ),
+  };
+}
+
+async function ask(config: GatewayConfig, created: CreatedAuthenticator, name: string) {
+  const { config: one } = created;
+  const { name: authenticator, username } = one;
+  try {
+    const found = await withTimeLimit(maxWait, noAnswerWithin(maxWait), (signal) =>
+      userOf(created, name.slice(username.prefix.length), signal),
+    );
+    if (found === undefined) return { kind: 'not known' } as const;
+    const { authenticators, provenance } = config;
+    const prefixes = identityPrefixes(authenticators);
+    const { user: named, violation } = identityPolicy(one, prefixes, provenance?.keyPrefix)(found);
+    const user: FactorUser = {
+      authenticator,
+      username: found.username,
+      ...(found.uid !== undefined && { uid: found.uid }),
+      name: named.username,
+    };
+    const person = { user, groups: named.groups ?? [], violation: violation?.rule };
+    return { kind: 'found', person } as const;
+  } catch (error) {
+    return { kind: 'unasked', authenticator, reason: one.withhold(causeOf(error)) } as const;
+  }
+}
+
+/** A plugin whose users can log in might have no `lookUp`. */
+async function userOf(
+  { authenticator }: CreatedAuthenticator,
+  username: string,
+  signal: AbortSignal,
+): Promise<UserInfo | undefined> {
+  if (authenticator.lookUp) return lookUpByName(authenticator, username, { signal });
+  const found = await authenticator.revalidate?.({ username }, { since: new Date(), signal });
+  if (found?.kind === 'authenticated') return found.user;
+  if (found?.kind === 'rejected' && found.reason !== 'unknown-user')
+    throw new Error(`it says only that the user is refused: ${found.reason}`);
+  return undefined;
+}

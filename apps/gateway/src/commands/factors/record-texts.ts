@@ -1,0 +1,59 @@
+import {
+  type FactorRecord,
+  factorsOf,
+  type ListedFactor,
+} from '../../login/factors/factor-record.ts';
+import { maxWrongCodes } from '../../login/factors/second-factor.ts';
+import { momentText } from '../times.ts';
+
+export type Invitation = NonNullable<FactorRecord['invitation']>;
+
+/** The invitation of a record that can still be used. @param now milliseconds since 1970 */
+export function openInvitation({ invitation }: FactorRecord, now: number): Invitation | undefined {
+  return invitation !== undefined && invitation.until > now ? invitation : undefined;
+}
+
+/** Whether so many codes were wrong that no code is accepted until a reset. */
+export function areCodesLocked({ wrongCodes }: FactorRecord): boolean {
+  return wrongCodes >= maxWrongCodes;
+}
+
+/** Returns `totp phone, passkey laptop`. */
+export function factorNames(factors: readonly Pick<ListedFactor, 'method' | 'name'>[]): string {
+  return factors.map(({ method, name }) => `${method} ${name}`).join(', ');
+}
+
+/** Returns `2 second factors (totp phone, passkey laptop)`. */
+export function factorCount(factors: readonly ListedFactor[]): string {
+  if (factors.length === 0) return 'no second factor';
+  const count = factors.length === 1 ? '1 second factor' : `${factors.length} second factors`;
+  return `${count} (${factorNames(factors)})`;
+}
+
+/** Returns `until 2030-01-31T12:00:00Z, by ada: new phone`. */
+export function invitationText({ until, by, reason }: Invitation): string {
+  return `until ${momentText(until)}, by ${by}${reason === undefined ? '' : `: ${reason}`}`;
+}
+
+/** Makes the JSON of a record, without anything by which its factors could be used. */
+export function recordJson(record: FactorRecord, now: number): object {
+  const { user, recovery } = record;
+  const invitation = openInvitation(record, now);
+  return {
+    user: user.name,
+    authenticator: user.authenticator,
+    factors: factorsOf(record).map(({ addedAt, usedAt, ...factor }) => ({
+      ...factor,
+      addedAt: new Date(addedAt),
+      lastUsedAt: usedAt === undefined ? null : new Date(usedAt),
+    })),
+    recoveryCodes: recovery.length,
+    codesLocked: areCodesLocked(record),
+    invitation: invitation === undefined ? null : invitationJson(invitation),
+  };
+}
+
+/** Makes the JSON of an invitation, without its code. */
+export function invitationJson({ until, at, by, reason }: Invitation): object {
+  return { at: new Date(at), until: new Date(until), by, reason };
+}

@@ -1,0 +1,27 @@
+import type { ReadOptions } from '../options.ts';
+import { type ExitCode, exitCodes, printJson } from '../output.ts';
+import { readAll, remarkUnreadable } from './list.ts';
+import { loadFactorConfig, withFactorStore } from './open-factors.ts';
+
+/** Seals each record with the first sealing key, so that the older keys can be removed. */
+export async function resealFactors(options: ReadOptions): Promise<ExitCode> {
+  const config = await loadFactorConfig(options, 'factor reseal');
+  const { resealed, all } = await withFactorStore(config, async (store) => {
+    const before = await readAll(store);
+    const older = before.readable.filter(({ hasOlderKey }) => hasOlderKey);
+    for (const { record } of older)
+      await store.change(record.user, (current) => ({ record: current, result: undefined }));
+    return { resealed: older.length, all: before };
+  });
+  const unreadable = all.unreadable.length;
+  if (options.output === 'json') printJson({ resealed, records: all.readable.length, unreadable });
+  else {
+    const what = resealed === 1 ? '1 record' : `${resealed} records`;
+    process.stdout.write(
+      `sealed ${what} of second factors with the first key of cache.redis.sealingKeys; ${all.readable.length} ${all.readable.length === 1 ? 'record has' : 'records have'} that key now.\n` +
+        'Before you remove an older key, make sure that each gateway uses this config. A session that an older key sealed ends with that key.\n',
+    );
+  }
+  remarkUnreadable(all.unreadable);
+  return unreadable === 0 ? exitCodes.success : exitCodes.failure;
+}

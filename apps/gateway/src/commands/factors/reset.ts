@@ -1,0 +1,129 @@
+import { printable } from '../../base/logging/printable.ts';
+import { wordsOf } from '../../config/problems.ts';
+import { publishAndConfirm } from '../../engine/revocation/confirmation.ts';
+import { factorsOf } from '../../login/factors/factor-record.ts';
+import { withCacheRedis } from '../connections.ts';
+import { type ExitCode, exitCodes, printRemark } from '../output.ts';
+import { commandLine } from '../printed-commands.ts';
+import { countKnown, isComplete, issuersOf, revokeFound } from '../tokens/revoke.ts';
+import type { EntryOptions, Prepared } from '../users/subject.ts';
+import { requirePrefix } from '../users/user-names.ts';
+import { type FactorConfig, loadFactorConfig, withFactorStore } from './open-factors.ts';
+import { factorCount, openInvitation, recordJson } from './record-texts.ts';
+import { findUserRecords, type UserRecord, type UserRecords } from './user-records.ts';
+
+/** How long the entry for the audit trail is in force, in milliseconds. A replica acts on it once, when it learns of it. */
+const entryLifetime = 60_000;
+
+/**
+ * Removes the second factors of a user, and ends their sessions. It exits 0 only if no record of theirs is left and the sessions
+ * have ended, and 3 if there was nothing.
+ */
+export async function resetFactors(
+  options: EntryOptions & { readonly user: string },
+): Promise<ExitCode> {
+  const config = await loadFactorConfig(options, 'factor reset');
+  const { user: name, by, reason } = options;
+  await requirePrefix(config, 'user', name, options.exact);
+  const draft: Prepared['draft'] = {
+    action: 'factor-reset',
+    kind: 'user',
+    name,
+    by,
+    ...(reason !== undefined && { reason }),
+  };
+  const records = await withFactorStore(config, async (store) => {
+    const found = await findUserRecords(config, store, name);
+    for (const { identity } of found.records) await store.remove(identity);
+    return found;
+  });
+  const isText = options.output === 'text';
+  if (isText) process.stdout.write(`${removedLines(name, records).join('\n')}\n`);
+  const isPublished = await publish(config, draft);
+  const revocation: Prepared = { config, draft: { ...draft, action: 'revoke' }, token: undefined };
+  const issuers = issuersOf(revocation, { ...options, authenticator: config.login.sessions });
+  const { outcome, forgotten } = await revokeFound(
+    revocation,
+    revocation,
+    issuers,
+    options,
+    recordsJson(records),
+  );
+  const isUnsure = remarkDoubts(name, records);
+  if (isText && records.records.length > 0) {
+    const words = ['factor', 'invite', '--user', name, ...(options.exact ? ['--exact'] : [])];
+    process.stdout.write(
+      `To let the user add a second factor again: ${commandLine(words, options.config)}\n`,
+    );
+  }
+  if (!isPublished || isUnsure || !isComplete(outcome) || forgotten !== exitCodes.success)
+    return exitCodes.failure;
+  const isNothing = records.records.length === 0 && countKnown(outcome) === 0;
+  return isNothing ? exitCodes.negative : exitCodes.success;
+}
+
+/** Has the audit trail of each replica note it. The revocation that follows waits for the replicas, which read both. */
+async function publish(config: FactorConfig, draft: Prepared['draft']): Promise<boolean> {
+  try {
+    await withCacheRedis(config, (redis) =>
+      publishAndConfirm(redis, ({ now }) => ({ ...draft, until: now + entryLifetime }), {
+        wait: 0,
+        signal: AbortSignal.abort(),
+      }),
+    );
+    return true;
+  } catch (error) {
+    const { message, fix } = wordsOf(error);
+    printRemark(`the audit trail of the gateways does not have the reset: ${message}`, fix);
+    return false;
+  }
+}
+
+function removedLines(name: string, { records }: UserRecords): readonly string[] {
+  if (records.length === 0) return [`no second factor of user ${printable(name)} is stored.`];
+  return records.map((one) => printable(removedLine(name, one)));
+}
+
+function removedLine(name: string, { identity, record }: UserRecord): string {
+  const whose = `of user ${name} (${identity.authenticator})`;
+  if (record === undefined)
+    return `removed a record ${whose} that no gateway with these sealing keys wrote for them.`;
+  const invited = openInvitation(record, Date.now()) ? ', and an open invitation' : '';
+  const { length } = record.recovery;
+  const codes = length === 0 ? '' : `, ${length} recovery ${length === 1 ? 'code' : 'codes'}`;
+  return `removed ${factorCount(factorsOf(record))}${codes}${invited} ${whose}.`;
+}
+
+function recordsJson({ records, ofOthers, unreadable, found }: UserRecords): object {
+  const now = Date.now();
+  return {
+    removed: records.map(({ identity: { authenticator }, record }) =>
+      record === undefined ? { authenticator, unreadable: true } : recordJson(record, now),
+    ),
+    ofOtherAccounts: ofOthers.length,
+    unreadableRecords: unreadable,
+    notAsked: found.unasked,
+  };
+}
+
+/** Says what could not be checked. @returns whether a record of the user may be left */
+function remarkDoubts(
+  name: string,
+  { records, ofOthers, unreadable, found }: UserRecords,
+): boolean {
+  const shown = printable(name);
+  if (ofOthers.length > 0)
+    printRemark(
+      `${ofOthers.length === 1 ? '1 record stays' : `${ofOthers.length} records stay`} that had the name ${shown}: the directory has another account of this name now`,
+      'if it is the same person, or the account was deleted, the record has no effect',
+    );
+  if (found.unasked.length === 0) return false;
+  const all = found.unasked.map(({ authenticator, reason }) => `${authenticator} (${reason})`);
+  const left =
+    unreadable > 0 ? `, or one of the ${unreadable} records that can't be read is theirs` : '';
+  printRemark(
+    `${printable(all.join(', '))} can't be asked, so it is not known whether the user had another name when a second factor was added${left}`,
+    'run the command again when it can',
+  );
+  return records.length === 0;
+}

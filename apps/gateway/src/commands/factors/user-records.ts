@@ -1,0 +1,84 @@
+import type { FactorRecord, FactorUser } from '../../login/factors/factor-record.ts';
+import { type FactorStore, ForeignRecordError } from '../../login/factors/factor-store.ts';
+import type { FactorConfig } from './open-factors.ts';
+import { type FoundPeople, findPeople } from './people.ts';
+
+/** What identifies a user in the store. */
+type Identity = Omit<FactorUser, 'name'>;
+
+/** A record of a user. Without `record`, no gateway with these sealing keys wrote it for them. */
+export interface UserRecord {
+  readonly identity: Identity;
+  readonly record: FactorRecord | undefined;
+}
+
+/** The records of the user of a name. */
+export interface UserRecords {
+  readonly records: readonly UserRecord[];
+  /** Records of other accounts, which had the name when they were written. */
+  readonly ofOthers: readonly FactorRecord[];
+  /** How many records of the store can't be read. They may be of any user. */
+  readonly unreadable: number;
+  readonly found: FoundPeople;
+}
+
+/**
+ * Finds the records of a user: by the name that each record has, which works while a directory is down; and by what directories
+ * say of the user, so that it finds the record of a renamed user, and one that can't be read.
+ *
+ * @param name as Kubernetes sees it
+ * @throws RedisProblem when the store can't be read
+ */
+export async function findUserRecords(
+  config: FactorConfig,
+  store: FactorStore,
+  name: string,
+): Promise<UserRecords> {
+  const found = await findPeople(config, name);
+  const named: FactorRecord[] = [];
+  let unreadable = 0;
+  for await (const { record } of store.list()) {
+    if (record === undefined) unreadable += 1;
+    else if (record.user.name === name) named.push(record);
+  }
+  const ofOthers = named.filter(({ user }) => isOther(user, found));
+  const identities: readonly Identity[] = [
+    ...found.people.map(({ user }) => user),
+    ...named.filter((one) => !ofOthers.includes(one)).map(({ user }) => user),
+    ...byName(config, name),
+  ];
+  const unique = new Map(identities.map((one) => [identityKey(one), one]));
+  const read = await Promise.all([...unique.values()].map((one) => readRecord(store, one)));
+  return { records: read.flat(), ofOthers, unreadable, found };
+}
+
+function identityKey({ authenticator, username, uid }: Identity): string {
+  return JSON.stringify(uid === undefined ? [authenticator, username] : [authenticator, '', uid]);
+}
+
+async function readRecord(store: FactorStore, identity: Identity): Promise<readonly UserRecord[]> {
+  try {
+    const record = await store.read(identity);
+    return record === undefined ? [] : [{ identity, record }];
+  } catch (error) {
+    if (error instanceof ForeignRecordError) return [{ identity, record: undefined }];
+    throw error;
+  }
+}
+
+/** Whether a directory has the name, for an account with another uid. */
+function isOther({ authenticator, uid }: FactorUser, { people }: FoundPeople): boolean {
+  const today = people.filter(({ user }) => user.authenticator === authenticator);
+  return uid !== undefined && today.length > 0 && today.every(({ user }) => user.uid !== uid);
+}
+
+/** The identities that users of this name have where the directory gives no uid, or gave none earlier. */
+function byName({ login, authenticators }: FactorConfig, name: string): readonly Identity[] {
+  return authenticators
+    .filter((one) => login.authenticators.includes(one.name))
+    .filter(({ username: { prefix } }) => name.startsWith(prefix) && name !== prefix)
+    .map((one) => ({
+      authenticator: one.name,
+      username: name.slice(one.username.prefix.length),
+    }));
+}
