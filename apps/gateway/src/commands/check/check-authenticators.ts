@@ -18,6 +18,7 @@ import { detailOf, type Finding } from '../finding.ts';
 import { checkDirectoryAbility, checkLookedUpBy, directoryUse } from './check-directories.ts';
 import { checkKnownUsers } from './check-known-users.ts';
 import { checkProviders } from './check-providers.ts';
+import { checkSecondFactor } from './check-second-factor.ts';
 import { checkSharedNames } from './check-shared-names.ts';
 import { sharedTokenPrefixes, sharedTokenStores } from './check-shared-tokens.ts';
 import { checkTokens } from './check-tokens.ts';
@@ -64,6 +65,7 @@ export async function checkAuthenticators(config: CheckedConfig) {
       ...checkSharedNames(checked, config),
       ...checkDirectoryAbility(made),
       ...(await checkProviders(config, made)),
+      ...checkSecondFactor(config, made),
     ],
     /** The files that the plugins read. */
     files: checked.flatMap(({ files }) => files),

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { RedisProblem, readInfo, readValue, stringUpTo } from '@sallyport/redis-connection';
+import { readValue, stringUpTo } from '@sallyport/redis-connection';
 import { printable } from '../../base/logging/printable.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { blocksIn } from '../../engine/revocation/list.ts';
@@ -11,6 +11,7 @@ import { changeScript, putScript, takeScript } from '../../login/attempts/pendin
 import { unreadableRemark } from '../blocks/report.ts';
 import { withCacheRedis } from '../connections.ts';
 import { type Finding, tryOut } from '../finding.ts';
+import { evictionProblems, readServers } from './redis-info.ts';
 
 const check = 'cache Redis';
 const finding = (result: Finding['result'], detail: string, fix?: string): Finding => ({
@@ -118,29 +119,8 @@ export function checkClock(redis: number, now: number): readonly Finding[] {
 }
 
 async function checkPolicy(redis: ProbedRedis): Promise<readonly Finding[]> {
-  try {
-    const servers = await redis.probe('cache', readInfo);
-    const policies = servers.map(({ maxmemory_policy: policy }) => policy);
-    const others = policies.filter((policy) => policy !== 'noeviction');
-    if (others.length === 0) return [];
-    const [policy] = others;
-    const lost =
-      "can drop the revocation list and the lockout guard's counts when the memory of Redis is full";
-    return policy === undefined
-      ? [
-          finding(
-            'warning',
-            'INFO does not show maxmemory_policy, so it is unknown whether it is noeviction',
-          ),
-        ]
-      : [finding('error', `maxmemory-policy ${policy} ${lost}`, 'set maxmemory-policy noeviction')];
-  } catch (error) {
-    if (!(error instanceof RedisProblem)) throw error;
-    return [
-      finding(
-        'warning',
-        `INFO failed, so it is unknown whether maxmemory-policy is noeviction: ${error.message}`,
-      ),
-    ];
-  }
+  const servers = await readServers(redis, 'cache', 'maxmemory-policy is noeviction');
+  const lost = "the revocation list and the lockout guard's counts";
+  const problems = 'problem' in servers ? [servers.problem] : evictionProblems(servers.all, lost);
+  return problems.map(({ result, detail, fix }) => finding(result, detail, fix));
 }

@@ -15,6 +15,7 @@ import { checkAddress } from './check-address.ts';
 import { checkAuthenticators } from './check-authenticators.ts';
 import { checkCacheRedis } from './check-cache-redis.ts';
 import { checkExamples } from './check-examples.ts';
+import { checkFactorRedis } from './check-factor-redis.ts';
 import { checkCertificates, checkLogin, filesOf } from './check-files.ts';
 import { checkOwner, serviceAccount } from './check-owner.ts';
 
@@ -85,6 +86,7 @@ async function inspectParts(
       : []),
     checkAudit(config),
     checkCacheRedis(config),
+    checkFactorRedis(config),
     checkLogin(config, isWhole),
   ]);
   const files = [...own, ...authenticators.files];

@@ -1,0 +1,57 @@
+import { randomBytes } from 'node:crypto';
+import { readValue, stringUpTo } from '@sallyport/redis-connection';
+import type { GatewayConfig, SecondFactorConfig } from '../../config/types.ts';
+import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
+import { createFactorStore, replaceScript } from '../../login/factors/factor-store.ts';
+import { withFactorRedis } from '../connections.ts';
+import { readAll, unreadableText } from '../factors/list.ts';
+import { type Finding, tryOut } from '../finding.ts';
+import { evictionProblems, persistenceProblems, readServers } from './redis-info.ts';
+
+const check = 'second-factor Redis';
+
+/** Reaches the Redis of second factors, and tries what the gateway and its commands do there. */
+export async function checkFactorRedis(
+  config: Pick<GatewayConfig, 'cache' | 'baseDirectory' | 'login'>,
+): Promise<readonly Finding[]> {
+  const secondFactor = config.login?.secondFactor;
+  // Without sealing keys, which are in `cache.redis`, no one gets this config.
+  if (secondFactor === undefined || config.cache.redis === undefined) return [];
+  const look = async (redis: ProbedRedis): Promise<readonly Finding[]> => {
+    await tryRights(redis);
+    const { readable, unreadable } = await readAll(createFactorStore(redis, Date.now));
+    const [first] = unreadable;
+    const unread = first && unreadableText(unreadable.length, first.key);
+    const problems: readonly Omit<Finding, 'check'>[] = [
+      ...(unread ? [{ result: 'error' as const, detail: unread.message, fix: unread.fix }] : []),
+      ...(await serverProblems(redis, secondFactor)),
+    ];
+    if (problems.length > 0) return problems.map((one) => ({ check, ...one }));
+    return [{ check, result: 'ok', detail: `reached and writable; records: ${readable.length}` }];
+  };
+  return await tryOut(check, () => withFactorRedis(config, secondFactor, look));
+}
+
+/** Runs the commands of the store, on a key of its own that is as long as real ones. */
+async function tryRights(redis: ProbedRedis): Promise<void> {
+  const key = `${redis.keyPrefix}factor:check-${randomBytes(29).toString('hex')}`;
+  const run = (before: string, value: string, lifetime: number) =>
+    redis.probe('factor', (client) => client.eval(replaceScript, 1, key, before, value, lifetime));
+  await run('', 'check', 60_000);
+  await redis.probe('factor', (client) => readValue(client, stringUpTo(16), key));
+  await run('check', '', 0);
+  await redis.probe('factor', (client) => client.del(key));
+}
+
+async function serverProblems(redis: ProbedRedis, { required }: SecondFactorConfig) {
+  const servers = await readServers(redis, 'factor', 'it persists and does not evict');
+  if ('problem' in servers) return [servers.problem];
+  const effect =
+    required === 'none'
+      ? 'people who had one log in with the password alone then'
+      : 'everyone who must have one is refused then';
+  return [
+    ...evictionProblems(servers.all, 'second factors', `: ${effect}`),
+    ...persistenceProblems(servers.all, 'all second factors', effect),
+  ];
+}

@@ -1,0 +1,98 @@
+import type { GatewayConfig, LoginConfig, SecondFactorConfig } from '../../config/types.ts';
+import { createFactorPolicy } from '../../login/factors/policy.ts';
+import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
+import type { Finding } from '../finding.ts';
+
+const check = 'second factor';
+
+interface Created {
+  readonly config: Pick<CreatedAuthenticator['config'], 'name' | 'reviews'>;
+  readonly authenticator: Pick<CreatedAuthenticator['authenticator'], 'loginToken'>;
+}
+
+/**
+ * Lists each way by which users get in without the second factor of `login.secondFactor`.
+ *
+ * @param created in the order of the chain, also closed ones. Those that could not be made are an error of their own
+ */
+export function checkSecondFactor(
+  { login }: Pick<GatewayConfig, 'login'>,
+  created: readonly Created[],
+): readonly Finding[] {
+  const secondFactor = login?.secondFactor;
+  if (login === undefined || secondFactor === undefined) return [];
+  const result = secondFactor.required === 'none' ? 'ok' : 'warning';
+  const ways = [
+    ...tokenWays(login, created),
+    ...loginWays(login, created),
+    ...Object.entries(login.providers).map(([name, { authenticator }]) => ({
+      detail: `users who log in at provider ${name} are not asked for it: they have the second factor of the provider, if it asks for one`,
+      fix: `require it there, and have authenticator ${authenticator} accept only ID tokens that say so, such as claimValidationRules: [{ claim: acr, requiredValue: VALUE }]`,
+    })),
+  ];
+  return [
+    { check, result: 'ok', detail: policyText(secondFactor) },
+    ...ways.map((one): Finding => ({ check, result, ...one })),
+    ...otherTokens(login, created),
+  ];
+}
+
+function policyText({ required, redis: { keyPrefix } }: SecondFactorConfig): string {
+  if (required === 'all') return 'required of all users who log in with a password';
+  if (required !== 'none') return `required of members of ${required.groups.join(', ')}`;
+  return `required of no one: only users who have one are asked for it, and anyone who can delete the keys ${keyPrefix}factor:* in its Redis can remove it`;
+}
+
+/** Finds authenticators that take a name and a password as a bearer token, in which there is no place for a code. */
+function tokenWays(login: LoginConfig, created: readonly Created[]) {
+  const { isCovered } = createFactorPolicy(login);
+  return created
+    .filter(({ config, authenticator }) => config.reviews && authenticator.loginToken !== undefined)
+    .map(({ config: { name } }) => {
+      const begin = `authenticator ${name} accepts a name and a password as a bearer token, without a second factor`;
+      if (isCovered(name))
+        return {
+          detail: `${begin}: whoever has the password of a user gets in`,
+          fix: `add reviews: false to authenticator ${name}. Its users then need kubectl sallyport to log in`,
+        };
+      return {
+        detail: `${begin}: login.secondFactor does not cover it, and its users may be the same people`,
+        fix: login.authenticators.includes(name)
+          ? `add reviews: false to authenticator ${name}, and add it to login.secondFactor.authenticators`
+          : `if they are, remove authenticator ${name}, or move them to ${login.authenticators.join(', ')}`,
+      };
+    });
+}
+
+/** Finds authenticators whose users log in with the password alone. One that takes it in tokens too was reported before. */
+function loginWays(login: LoginConfig, created: readonly Created[]) {
+  const { isCovered } = createFactorPolicy(login);
+  const isReported = (name: string) =>
+    created.some(({ config, authenticator }) => {
+      return config.name === name && config.reviews && authenticator.loginToken !== undefined;
+    });
+  return login.authenticators
+    .filter((name) => !isCovered(name) && !isReported(name))
+    .map((name) => ({
+      detail: `users of authenticator ${name} log in with the password alone: login.secondFactor.authenticators does not include it`,
+      fix: `add ${name} there`,
+    }));
+}
+
+/** Names the authenticators whose tokens are not from a login. */
+function otherTokens(login: LoginConfig, created: readonly Created[]): readonly Finding[] {
+  const names = created
+    .filter(({ config, authenticator }) => {
+      const isOfLogins = config.name === login.sessions || authenticator.loginToken !== undefined;
+      return config.reviews && !isOfLogins;
+    })
+    .map(({ config }) => config.name);
+  if (names.length === 0) return [];
+  return [
+    {
+      check,
+      result: 'ok',
+      detail: `tokens of ${names.join(', ')} need no second factor: whoever has one gets in`,
+    },
+  ];
+}

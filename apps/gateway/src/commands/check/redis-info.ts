@@ -1,0 +1,73 @@
+import { RedisProblem, readInfo, type ServerInfo } from '@sallyport/redis-connection';
+import type { ProbedRedis, RedisUse } from '../../engine/shared-redis/shared-redis.ts';
+import type { Finding } from '../finding.ts';
+
+type InfoProblem = Pick<Finding, 'result' | 'detail' | 'fix'>;
+
+/**
+ * Asks each server of a Redis for INFO, which is a right of its own.
+ *
+ * @param what is not known without it
+ * @returns a warning if the user of the config may not
+ */
+export async function readServers(
+  redis: ProbedRedis,
+  use: RedisUse,
+  what: string,
+): Promise<{ readonly all: readonly ServerInfo[] } | { readonly problem: InfoProblem }> {
+  try {
+    return { all: await redis.probe(use, readInfo) };
+  } catch (error) {
+    if (!(error instanceof RedisProblem)) throw error;
+    const detail = `INFO failed, so it is unknown whether ${what}: ${error.message}`;
+    return { problem: { result: 'warning', detail } };
+  }
+}
+
+/** Finds a Redis that drops keys when its memory is full. @param lost what it can drop. @param effect what follows then */
+export function evictionProblems(
+  servers: readonly ServerInfo[],
+  lost: string,
+  effect = '',
+): readonly InfoProblem[] {
+  const policies = servers.map(({ maxmemory_policy: policy }) => policy);
+  const others = policies.filter((policy) => policy !== 'noeviction');
+  if (others.length === 0) return [];
+  const [policy] = others;
+  return policy === undefined
+    ? [
+        {
+          result: 'warning',
+          detail: 'INFO does not show maxmemory_policy, so it is unknown whether it is noeviction',
+        },
+      ]
+    : [
+        {
+          result: 'error',
+          detail: `maxmemory-policy ${policy} can drop ${lost} when the memory of Redis is full${effect}`,
+          fix: 'set maxmemory-policy noeviction',
+        },
+      ];
+}
+
+/** Finds a Redis that loses data when it restarts. @param lost what it loses. @param effect what follows then */
+export function persistenceProblems(
+  servers: readonly ServerInfo[],
+  lost: string,
+  effect: string,
+): readonly InfoProblem[] {
+  const without = servers.find(({ aof_enabled: enabled }) => enabled !== '1');
+  if (without === undefined) return [];
+  const { aof_enabled: enabled, rdb_last_bgsave_time_sec: lastSnapshot } = without;
+  if (enabled === undefined) {
+    const detail = `INFO does not show aof_enabled, so it is unknown whether a restart loses ${lost}`;
+    return [{ result: 'warning', detail }];
+  }
+  const fix = 'set appendonly yes (docs/redis.md)';
+  // INFO does not show save points. rdb_last_bgsave_time_sec is -1 until a snapshot was made.
+  const detail =
+    lastSnapshot === '-1'
+      ? `it has no append-only file, and has made no snapshot since it started: without save points, a restart loses ${lost}, and ${effect}`
+      : 'it has no append-only file: a crash undoes what was written after its last snapshot, so factors that were added since are gone, and codes and factors that were used up or removed since are valid again';
+  return [{ result: 'warning', detail, fix }];
+}
