@@ -242,7 +242,7 @@ export function toJson(
     ...(issued.revoked && { revoked: only(issued.revoked, 'at', 'by', 'reason') }),
     ...(session && {
       session: {
-        ...only(session, 'authenticator', 'cluster', 'device', 'address'),
+        ...only(session, 'authenticator', 'cluster', 'device', 'address', 'amr'),
         ...dates,
         ...(session.provider && { provider: providerJson(session.provider) }),
       },

@@ -83,7 +83,7 @@ const cutOffRemark: ProblemWords = {
 
 const olderRemark: ProblemWords = {
   message:
-    'the list contains a block of a jti or sid. A gateway of an older version does not apply it, and confirms nothing while it is there',
+    'the list contains a block of a jti or sid, or an entry about a second factor. A gateway of an older version does not know it, and confirms nothing while it is there',
   fix: 'update that gateway, or block the user',
 };
 

@@ -19,6 +19,7 @@ import { lockoutJson } from '../users/named-lockouts.ts';
 import { findUser, namingAuthenticators, remarkFound } from '../users/user-names.ts';
 import { readUserParts, type TrailLine, type UserParts } from '../users/user-parts.ts';
 import { cachedJson, cachedLines, readCached } from './cached-of-user.ts';
+import { type FactorsOfUser, factorLines, factorsJson, readFactors } from './factors-of-user.ts';
 import { createObserver, type Observed, printObserved } from './observed.ts';
 
 type UserOptions = ReadOptions & { readonly exact?: boolean };
@@ -61,6 +62,7 @@ export async function explainUser(
     { revocations, sessions: parts.sessions },
     redis,
   );
+  const factors = await readFactors(config, name);
   if (options.output === 'json') {
     const authenticators = known.map(rowJson);
     printJson({
@@ -68,7 +70,7 @@ export async function explainUser(
       authenticators,
       ...observed.seen,
       cached: cached.map(cachedJson),
-      ...partsJson(config, parts),
+      ...partsJson(config, parts, factors),
       sealedElsewhere,
     });
   } else {
@@ -76,6 +78,7 @@ export async function explainUser(
     const lines = [
       ...accountLines(known),
       ...loginLines(known),
+      ...factorLines(name, factors, { ...options, exact: isExact }),
       ...cachedLines(name, cached, looked),
       ...partLines(config, name, parts, { ...options, exact: isExact }),
       ...sealedLines(sealedElsewhere, options),
@@ -178,11 +181,12 @@ function rowJson({
 }
 
 /** A part that can't be read is null, and has its reason in `unread`. */
-function partsJson({ login }: GatewayConfig, parts: UserParts): object {
+function partsJson({ login }: GatewayConfig, parts: UserParts, factors: FactorsOfUser): object {
   const { blocks, blockedTokens, lockouts, sessions, audit } = parts;
   const list = 'value' in sessions ? sessions.value : undefined;
   const [newest] = list ?? [];
-  const problems = Object.entries(parts).flatMap(([part, one]) =>
+  const read = { ...parts, ...(factors && { secondFactors: factors }) };
+  const problems = Object.entries(read).flatMap(([part, one]) =>
     'problem' in one ? [[part, one.problem]] : [],
   );
   return {
@@ -190,6 +194,7 @@ function partsJson({ login }: GatewayConfig, parts: UserParts): object {
     blocks: 'value' in blocks ? blocks.value.map(entryJson) : null,
     blockedTokens: 'value' in blockedTokens ? blockedTokens.value.map(entryJson) : null,
     lockouts: 'value' in lockouts ? lockouts.value.map(lockoutJson) : null,
+    secondFactors: factorsJson(factors),
     sessions: list
       ? { count: list.length, ...(newest && { newest: toJson(newest, login?.sessions ?? '') }) }
       : null,

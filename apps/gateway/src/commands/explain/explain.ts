@@ -22,13 +22,13 @@ import { lockoutJson, type NamedLockout, namedLockouts } from '../users/named-lo
 import { nameSubject } from '../users/subject.ts';
 import { maxUse, maxUseOfDirectory, ownerOfDirectory, readOnlyCaching } from './cached-answers.ts';
 import { explainUser } from './explain-user.ts';
-import { createObserver, type Observed, printObserved } from './observed.ts';
 import {
   acceptedSession,
-  type ProviderSession,
+  type ExplainedSession,
   sessionJson,
   sessionLines,
-} from './provider-session.ts';
+} from './explained-session.ts';
+import { createObserver, type Observed, printObserved } from './observed.ts';
 import { audiencesFor, clusterNote, whyUnrecognized } from './token-clues.ts';
 
 type ExplainOptions = ReadOptions &
@@ -245,8 +245,8 @@ type Rows = ReturnType<typeof rowsOf>;
 
 interface Found {
   readonly observed: Observed;
-  /** The session of a user who logged in at a provider. */
-  readonly session: ProviderSession | undefined;
+  /** The session of a user who logged in at a provider, or with a second factor. */
+  readonly session: ExplainedSession | undefined;
   readonly block: Entry | undefined;
   readonly locks: readonly NamedLockout[];
   readonly result: ReviewResult;

@@ -109,7 +109,18 @@ const shown = [
     'subject',
     'caller',
   ],
-  ...['session', 'cluster', 'device', 'address', 'kind', 'name', 'by', 'until'],
+  ...[
+    'session',
+    'factor',
+    'invitedBy',
+    'cluster',
+    'device',
+    'address',
+    'kind',
+    'name',
+    'by',
+    'until',
+  ],
 ];
 
 export type TrailLine = Readonly<Record<string, string>>;

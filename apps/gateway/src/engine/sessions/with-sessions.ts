@@ -79,10 +79,17 @@ export function withSessions(
     if (users === undefined) return refused('unknown-user');
     const own = new UserContext(context, context.onNames, undefined, context.onDirectory);
     return after(users(session, own), (today) => {
-      const decided =
-        today.kind === 'authenticated' && isFactorMissing(session, today.user.groups)
-          ? refused('second-factor')
-          : decideAboutUser(today, decision, session, keyPrefix);
+      const isMissing =
+        today.kind === 'authenticated' && isFactorMissing(session, today.user.groups);
+      if (isMissing) {
+        const { amr = ['pwd'] } = session;
+        context.trace?.(
+          `the user logged in without a second factor (amr ${amr.join(' ')}), which login.secondFactor.required demands now: they must log in again`,
+        );
+      }
+      const decided = isMissing
+        ? refused('second-factor')
+        : decideAboutUser(today, decision, session, keyPrefix);
       if (decided.kind === 'rejected' && !own.isCached)
         onRefused({ session, token, reason: decided.reason });
       return decided;

@@ -5,26 +5,40 @@ import { createSessionTexts, type Session } from '../../engine/sessions/session-
 import { providerJson } from '../issuer.ts';
 import { humanDuration, momentText } from '../times.ts';
 
-/** A ProviderSession is the session of a user who logged in at a provider. */
-export type ProviderSession = Session & { readonly provider: NonNullable<Session['provider']> };
+/** A session whose login was more than a password: at a provider, or with a second factor. */
+export type ExplainedSession = Pick<
+  Session,
+  'authenticator' | 'since' | 'until' | 'amr' | 'provider'
+>;
 
-/** Reads the session of a token that the chain accepted. Undefined: it is not a session of a provider's user. */
+/** Reads the session of a token that the chain accepted. Undefined: it is not a session, or its user logged in with a password alone. */
 export function acceptedSession(
   { login, cache }: Pick<GatewayConfig, 'login' | 'cache'>,
   token: string,
   answers: readonly Answer[],
-): ProviderSession | undefined {
+): ExplainedSession | undefined {
   const answer = answers.find(({ authenticator }) => authenticator === login?.sessions);
   const decision = answer && 'decision' in answer ? answer.decision : undefined;
   if (decision?.kind !== 'authenticated' || decision.session === undefined) return undefined;
   const texts = createSessionTexts(cache.redis?.sealingKeys ?? []);
   const session = texts.read(digestOf(token), decision.session);
-  return session?.provider && { ...session, provider: session.provider };
+  return session?.provider || session?.amr ? session : undefined;
 }
 
-export function sessionJson({ authenticator, since, until, provider }: ProviderSession): object {
+export function sessionJson({
+  authenticator,
+  since,
+  until,
+  amr,
+  provider,
+}: ExplainedSession): object {
   const dates = { since: new Date(since), until: new Date(until) };
-  return { authenticator, ...dates, provider: providerJson(provider) };
+  return {
+    authenticator,
+    ...dates,
+    ...(amr && { amr }),
+    ...(provider && { provider: providerJson(provider) }),
+  };
 }
 
 const groupsBy = {
@@ -36,8 +50,10 @@ const groupsBy = {
 /** Says how the user logged in, where their groups are from, and who finds out about a disabled account. */
 export function sessionLines(
   { authenticators }: Pick<GatewayConfig, 'authenticators'>,
-  { authenticator, since, until, provider }: ProviderSession,
+  { authenticator, since, until, amr: own = [], provider }: ExplainedSession,
 ): readonly string[] {
+  if (provider === undefined)
+    return [`logged in at ${momentText(since)} with a second factor, amr ${own.join(' ')}`];
   const { name, acr, amr, authTime } = provider;
   const login = [
     `logged in at provider ${name} at ${momentText(since)}`,

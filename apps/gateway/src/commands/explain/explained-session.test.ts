@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
 import type { DirectoryConfig, GatewayConfig } from '../../config/types.ts';
-import type { ProviderSession } from './provider-session.ts';
-import { sessionLines } from './provider-session.ts';
+import type { ExplainedSession } from './explained-session.ts';
+import { sessionJson, sessionLines } from './explained-session.ts';
 
 const session = {
   authenticator: 'oidc',
   since: Date.UTC(2030, 0, 31, 12),
   until: Date.UTC(2030, 0, 31, 20),
   provider: { name: 'okta', authTime: Date.UTC(2030, 0, 31, 11) },
-} as ProviderSession;
+} as ExplainedSession;
 
 const configOf = (groups?: DirectoryConfig['groups']) =>
   ({
@@ -35,4 +35,13 @@ test('without a directory, the account is not looked up again until the session 
   expect(sessionLines(configOf(), session)[1]).toBe(
     'the groups come from the ID token; authenticator oidc has no directory, so the account is not looked up again until the session ends at 2030-01-31T20:00:00Z',
   );
+});
+
+test('a session with a second factor shows how the user proved who they are', () => {
+  const { authenticator, since, until } = session;
+  const proved = { authenticator, since, until, amr: ['pwd', 'otp', 'mfa'] };
+  expect(sessionLines(configOf(), proved)).toEqual([
+    'logged in at 2030-01-31T12:00:00Z with a second factor, amr pwd otp mfa',
+  ]);
+  expect(sessionJson(proved)).toMatchObject({ amr: ['pwd', 'otp', 'mfa'] });
 });

@@ -1,0 +1,139 @@
+import { causeOf } from '../../config/problems.ts';
+import type { GatewayConfig } from '../../config/types.ts';
+import { type FactorRecord, factorsOf } from '../../login/factors/factor-record.ts';
+import { createFactorPolicy } from '../../login/factors/policy.ts';
+import { withFactorStore, withSecondFactor } from '../factors/open-factors.ts';
+import type { Person } from '../factors/people.ts';
+import {
+  areCodesLocked,
+  factorCount,
+  invitationText,
+  openInvitation,
+  recordJson,
+} from '../factors/record-texts.ts';
+import { findUserRecords, type UserRecords } from '../factors/user-records.ts';
+import { commandLine } from '../printed-commands.ts';
+import type { Part } from '../users/user-parts.ts';
+
+/** The second factor of a user at one authenticator. */
+interface FactorOfUser {
+  readonly authenticator: string;
+  readonly isRequired: boolean;
+  /** Undefined: there is none. */
+  readonly record: FactorRecord | undefined;
+  /** A record is there that no gateway with these sealing keys wrote for this user. */
+  readonly isForeign: boolean;
+}
+
+/** What is known of the second factors of a user. Undefined: the config has none. */
+export type FactorsOfUser = Part<readonly FactorOfUser[]> | undefined;
+
+/** Reads the second factors of a user. It never throws. @param name as Kubernetes sees it */
+export async function readFactors(config: GatewayConfig, name: string): Promise<FactorsOfUser> {
+  const withFactor = withSecondFactor(config);
+  if (withFactor === undefined) return undefined;
+  const { isCovered, isRequired } = createFactorPolicy(withFactor.login);
+  try {
+    const found = await withFactorStore(withFactor, (store) =>
+      findUserRecords(withFactor, store, name),
+    );
+    const covered = found.found.people.filter(({ user }) => isCovered(user.authenticator));
+    const ofPeople = covered.map((person) => ({
+      authenticator: person.user.authenticator,
+      isRequired: isRequired(person.user.authenticator, person.groups),
+      ...recordOf(found, person),
+    }));
+    return { value: [...ofPeople, ...recordsOnly(found, covered, isRequired)] };
+  } catch (error) {
+    return { problem: causeOf(error) };
+  }
+}
+
+function recordOf({ records }: UserRecords, { user }: Person) {
+  const own = records.find(
+    ({ identity }) => identity.authenticator === user.authenticator && identity.uid === user.uid,
+  );
+  return { record: own?.record, isForeign: own !== undefined && own.record === undefined };
+}
+
+/** The records of users whom no directory has now, or can be asked about. */
+function recordsOnly(
+  { records }: UserRecords,
+  covered: readonly Person[],
+  isRequired: (authenticator: string) => boolean,
+): readonly FactorOfUser[] {
+  const known = new Set(covered.map(({ user }) => user.authenticator));
+  return records
+    .filter(({ identity: { authenticator } }) => !known.has(authenticator))
+    .map(({ identity: { authenticator }, record }) => ({
+      authenticator,
+      isRequired: isRequired(authenticator),
+      record,
+      isForeign: record === undefined,
+    }));
+}
+
+interface LineOptions {
+  readonly config?: string;
+  readonly exact?: boolean;
+}
+
+/** Describes the second factors of a user, with the commands that change them. */
+export function factorLines(
+  name: string,
+  factors: FactorsOfUser,
+  { config, exact = false }: LineOptions,
+): readonly string[] {
+  if (factors === undefined) return [];
+  if ('problem' in factors) return [`second factor: not known, since ${factors.problem}`];
+  const line = (verb: string) =>
+    commandLine(['factor', verb, '--user', name, ...(exact ? ['--exact'] : [])], config);
+  return factors.value.flatMap((one) => {
+    const { authenticator, record, isForeign } = one;
+    const begin = `second factor with ${authenticator}: `;
+    if (isForeign)
+      return [
+        `${begin}its record was not written for this user by a gateway with these sealing keys, so the user is refused. To remove it: ${line('reset')}`,
+      ];
+    return [
+      begin + stateText(one, line('invite')),
+      ...(record === undefined ? [] : moreLines(record, line('reset'))),
+    ];
+  });
+}
+
+function stateText({ record, isRequired }: FactorOfUser, invite: string): string {
+  const factors = record === undefined ? [] : factorsOf(record);
+  if (factors.length > 0) {
+    const left = record?.recovery.length ?? 0;
+    const codes = `${left} recovery ${left === 1 ? 'code' : 'codes'} left`;
+    return `${isRequired ? 'required' : 'asked for, since the user has one'}: ${factorCount(factors)}, ${codes}`;
+  }
+  return isRequired
+    ? `required, and the user has none, so they can't log in. To invite them: ${invite}`
+    : 'none, and not required';
+}
+
+function moreLines(record: FactorRecord, reset: string): readonly string[] {
+  const invitation = openInvitation(record, Date.now());
+  return [
+    ...(invitation === undefined
+      ? []
+      : [`open invitation to add a second factor ${invitationText(invitation)}`]),
+    ...(areCodesLocked(record)
+      ? [`no code is accepted any more: too many were wrong in a row. If it was the user: ${reset}`]
+      : []),
+  ];
+}
+
+/** Makes the JSON. Null: they could not be read. */
+export function factorsJson(factors: FactorsOfUser): readonly object[] | null {
+  if (factors === undefined) return [];
+  if ('problem' in factors) return null;
+  return factors.value.map(({ authenticator, isRequired, record, isForeign }) => ({
+    authenticator,
+    required: isRequired,
+    foreignRecord: isForeign,
+    record: record === undefined ? null : recordJson(record, Date.now()),
+  }));
+}
