@@ -37,7 +37,7 @@ export async function publishAndConfirm(
     const { entries } = await readListing(redis);
     const state = stateOfEntry(entry, entries);
     if (state !== 'lost') {
-      const hasNewKinds = entries.some((one) => one.kind === 'jti' || one.kind === 'sid');
+      const hasNewKinds = entries.some(isNewKind);
       return { ...published, confirmation, hasNewKinds, ...(state !== 'present' && state) };
     }
     const { id, ...again } = entry;
@@ -46,6 +46,13 @@ export async function publishAndConfirm(
   throw new FixableError(
     `Redis lost the entry ${maxRounds} times in a row, each time shortly after it was written`,
     'fix Redis, and run the command again',
+  );
+}
+
+/** Whether gateways of an older version can't read an entry. */
+function isNewKind({ action, kind }: Pick<Entry, 'action' | 'kind'>): boolean {
+  return (
+    kind === 'jti' || kind === 'sid' || action === 'factor-invite' || action === 'factor-reset'
   );
 }
 
