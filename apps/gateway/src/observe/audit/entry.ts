@@ -64,7 +64,7 @@ export function auditEntry(report: ReviewReport) {
 }
 
 /**
- * Describes a block, an unblock, an unlock or a revocation that this replica has learned of.
+ * Describes an admin action that this replica has learned of, such as a block.
  *
  * @param startedAt when this process started, in milliseconds since 1970
  */

@@ -217,11 +217,11 @@ test('each decision about a login has a line, in a browser too, and no other req
     for (const outcome of loginOutcomes) login({ action, outcome });
   }
   const written = lines.splice(0) as unknown as { event: string; outcome: string }[];
-  const decided = ['ok', 'refused', 'unavailable', 'error'];
-  const all = ['login', 'page-login', 'provider-login', 'confirm', 'redeem'].map((action) => [
-    action,
-    decided,
-  ]);
+  const decided = ['ok', 'incomplete', 'refused', 'unavailable', 'error'];
+  const all = [
+    ...['login', 'page-login', 'provider-login', 'page-factor', 'confirm', 'redeem'],
+    ...['begin-factor', 'add-factor', 'change-factors'],
+  ].map((action) => [action, decided]);
   expect(
     [...Map.groupBy(written, ({ event }) => event)].map(([event, own]) => [
       event,

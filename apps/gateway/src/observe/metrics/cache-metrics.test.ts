@@ -81,6 +81,7 @@ test('the other counters of the cache begin at 0', async () => {
     sallyport_revocation_list_foreign_keys_total: 0,
     'sallyport_redis_errors_total{use="cache"}': 0,
     'sallyport_redis_errors_total{use="revocations"}': 0,
+    'sallyport_redis_errors_total{use="factor"}': 0,
     'sallyport_redis_errors_total{use="lockout"}': 0,
     'sallyport_redis_errors_total{use="login"}': 0,
     'sallyport_cache_entries{tier="memory"}': 3,

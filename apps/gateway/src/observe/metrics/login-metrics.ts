@@ -28,7 +28,7 @@ export function createLoginMetrics(registry: Registry, inFlight: () => number) {
   const { counter, gauge, histogram } = createFamilies(registry);
   counter(
     'sallyport_login_requests_total',
-    'Requests to the login server, by what was asked and by outcome. A rise of refused logins means wrong passwords; of limited, that login.limits is reached; of unavailable, that the directory or the session store does not answer. Absent without login.',
+    'Requests to the login server, by what was asked and by outcome. A rise of refused logins means wrong passwords or codes; incomplete means a right password whose second factor is still missing; a rise of limited means that login.limits is reached; of unavailable, that the directory or the session store does not answer. Absent without login.',
     () =>
       isOn
         ? loginActions.flatMap((action) => byLabel('outcome', requests[action], { action }))

@@ -261,6 +261,9 @@ test('a login in a browser counts once, by the request that makes its session', 
     count(action, 'ok');
   count('redeem', 'ok', true);
   count('login', 'ok', true);
+  // The password was right, and the second factor comes with another request.
+  for (const action of ['login', 'page-login', 'begin-factor'] as const)
+    count(action, 'incomplete');
   expect(counts).toMatchObject({ loggedIn: 2, refused: 0, unanswered: 0 });
   for (const action of ['login', 'page-login', 'provider-login', 'redeem', 'session'] as const)
     count(action, 'refused');

@@ -210,7 +210,8 @@ export function createLoginCounts() {
     // A login in a browser takes several requests. The last one makes its session.
     if (outcome === 'ok') counts.loggedIn += session === undefined ? 0 : 1;
     else if (outcome === 'refused') counts.refused += 1;
-    else if (outcome !== 'invalid' && outcome !== 'gone') counts.unanswered += 1;
+    // A login that still lacks its second factor goes on with another request.
+    else if (!['invalid', 'gone', 'incomplete'].includes(outcome)) counts.unanswered += 1;
   };
   return {
     /** Counts a request. It never throws. */
