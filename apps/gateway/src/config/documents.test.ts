@@ -24,7 +24,7 @@ authenticators:
     options: { issuers: [{ issuer: { url: https://idp.example.com, audiences: [a] }, claimMappings: { username: { claim: sub } } }] }
 `;
 
-/** What a part needs in which people log in in a browser. */
+/** What a part needs in which people log in in a browser, or with a second factor. */
 const sharedRedis =
   'cache: { redis: { url: redis://localhost, sealingKeys: [{ env: SEALING_KEY }] } }';
 
@@ -41,7 +41,7 @@ function configsOf(page: string, markdown: string): string[] {
     if (text.startsWith('# gateway.yaml')) return [text];
     if (!isPart || language !== 'yaml' || !/^\w/m.test(text)) return [];
     if (text.includes('authenticators:\n')) return [text];
-    return [text + (text.includes('browser: true') ? sharedRedis : '') + rest];
+    return [text + (/browser: true|secondFactor:/.test(text) ? sharedRedis : '') + rest];
   });
 }
 
