@@ -142,8 +142,9 @@ test.each([
 });
 
 test.each([
-  ['one wrong password', 3, 30, true, '2s'],
-  ['wrong passwords', 3, 30, false, '2s'],
+  // No answer of Redis is late, whatever the machine is busy with: without Redis each replica counts for itself.
+  ['one wrong password', 3, 30, true, '9s'],
+  ['wrong passwords', 3, 30, false, '9s'],
   // Redis has so little time that a burst makes it late, though it is healthy.
   ['wrong passwords', 2, 160, false, '10ms'],
 ])(

@@ -1,7 +1,7 @@
 import type { AttemptOutcome } from '@sallyport/authenticator';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type AttemptsDependencies, createAttempts } from './attempts.ts';
-import { abandonedAfter } from './local-guard.ts';
+import { abandonedAfter, createLocalGuard } from './local-guard.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -332,4 +332,18 @@ describe('a flood of names', () => {
     expect(await send('c', 'right', 'accepted')).toBe('sent');
     expect(await send('b', 'right', 'accepted')).toBe('throttled');
   });
+});
+
+test('an attempt that has no time left to wait asks for no negative delay, of which Node would warn in the log', async () => {
+  const guard = createLocalGuard(() => ({ maxFailures: 1, window }), {
+    ...{ now, abandonedAfter },
+    ...{ maxSubjects: 10, maxKnownSecrets: 10 },
+  });
+  const one = guard.identify('corp', 'jane', 'a', 'corp:jane');
+  guard.reserve(one, false);
+  const delays = vi.spyOn(globalThis, 'setTimeout');
+  const woken = guard.nextChange(one, undefined, -200);
+  expect(delays).toHaveBeenCalledExactlyOnceWith(expect.any(Function), 0);
+  await settle();
+  await woken;
 });

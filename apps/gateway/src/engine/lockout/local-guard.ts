@@ -187,7 +187,8 @@ async function waitForWake(
   const begin = (resolve: () => void) => {
     wake = resolve;
     waiting.add(wake);
-    timer = setTimeout(resolve, limit);
+    // A late answer of Redis may leave no time to wait, and Node warns of a negative delay.
+    timer = setTimeout(resolve, Math.max(0, limit));
   };
   const end = () => {
     waiting.delete(wake);
