@@ -42,6 +42,7 @@ const pages = [
   'docs/log-messages.md',
   'docs/helpdesk.md',
   'docs/login-browser.md',
+  'docs/second-factor.md',
   'packages/kubectl-sallyport/README.md',
 ];
 

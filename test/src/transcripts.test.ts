@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { appCode } from './testing/authenticator-app.ts';
 import { codeBlocksOf, find } from './testing/documents.ts';
 import { ldapToken } from './testing/ldap-gateway.ts';
 import { findLeaks } from './testing/leaks.ts';
@@ -8,7 +9,12 @@ import { rootFolder } from './testing/pnpm.ts';
 import { newToken } from './testing/redis-tokens.ts';
 import { randomToken, secret, secretsInUse, sha256 } from './testing/tokens.ts';
 import { fixedText, withTranscripts } from './testing/transcript.ts';
-import { startTranscriptPlace } from './testing/transcript-place.ts';
+import {
+  type Replacement,
+  type ServedPlace,
+  startTranscriptPlace,
+  type TranscriptPlace,
+} from './testing/transcript-place.ts';
 
 const pages = find('**/*.md').filter(
   (page) => !page.startsWith('.') && !page.endsWith('CHANGELOG.md'),
@@ -19,12 +25,15 @@ const read = (page: string) => readFile(join(rootFolder, page), 'utf8');
 const names = [
   ...['init', 'check', 'check-errors', 'audit-line', 'login', 'explain', 'lockouts'],
   ...['explain-user', 'block', 'blocks'],
+  ...['factor-invite', 'factor-add', 'factor-login', 'factor-list', 'factor-reset'],
 ] as const;
 type Name = (typeof names)[number];
 
 /** Runs the commands, one after the other, as the pages tell it: first an install, then logins, then a lost laptop. */
 async function record(): Promise<ReadonlyMap<string, string>> {
   const shown = new Map<string, string>();
+  /** What the pages show in place of secrets that are printed once. */
+  const samples: Replacement[] = [];
   const start = Date.now();
   await using place = await startTranscriptPlace();
   const blocked = newToken();
@@ -34,9 +43,10 @@ async function record(): Promise<ReadonlyMap<string, string>> {
     for (const [, token = ''] of printed.matchAll(/"token":"([^"]+)"/g)) secret(token);
     const text = fixedText(printed, start, [
       ...place.replacements,
+      ...samples,
       [/(?<="token":")[\w-]{43}/g, 'the-token-for-the-first-review-is-shown-once'],
       [sha256(blocked).slice(0, 12), '3f2a91c0aa17'],
-      [/Username \[.*\]/g, 'Username [jane]'],
+      [/Username \[.*\]/g, `Username [${name.startsWith('factor') ? 'alice' : 'jane'}]`],
       [/(?<=from |laptop, )127\.0\.0\.1/g, '192.0.2.7'],
     ]);
     expect(findLeaks(text, secretsInUse())).toEqual([]);
@@ -54,7 +64,8 @@ async function record(): Promise<ReadonlyMap<string, string>> {
   await place.edit('127.0.0.1:8081', '127.0.0.1:0');
   await run('check', 'sallyport check');
 
-  const { jane, ask, audited } = await place.serve();
+  const served = await place.serve();
+  const { jane, ask, audited } = served;
   const wrong = (name: string) => ldapToken(name, randomToken());
   expect(await ask(jane.token)).toBe(true);
   await audited(1);
@@ -81,8 +92,60 @@ async function record(): Promise<ReadonlyMap<string, string>> {
   await place.edit('shutdownDelay: 0s', 'reviewTimout: 8s');
   await place.edit('secrets/ldap-password', 'secrets/ldap-pasword');
   await run('check-errors', 'sallyport check');
+  await recordFactors({ place, served, show, samples });
   return shown;
 }
+
+interface FactorRecording {
+  readonly place: TranscriptPlace;
+  readonly served: ServedPlace;
+  readonly show: (name: Name, command: string, printed: string) => void;
+  /** What the pages show in place of secrets that are printed once. */
+  readonly samples: Replacement[];
+}
+
+/** Runs the commands of a second factor, from the invitation to the reset. */
+async function recordFactors({ place, served, show, samples }: FactorRecording): Promise<void> {
+  await served.allowSecondFactor();
+  const invite = 'sallyport factor invite --user corp:alice --reason "first phone"';
+  const invited = await place.run(invite);
+  const [, invitation = ''] = /factors\/(\w+)/.exec(invited) ?? [];
+  samples.push([invitation, 'ktq5m2rwhx7cv3da']);
+  show('factor-invite', invite, invited);
+  const asAlice = [
+    ['Username', 'alice'],
+    ['Password of', served.alice.password],
+  ] as const;
+  const add = 'kubectl sallyport factor add --label phone';
+  const added = await place.type(add, [
+    ...asAlice,
+    ['Invitation', invitation],
+    ['Code that', (text) => appCode(appSecretIn(text))],
+  ]);
+  const app = appSecretIn(added);
+  samples.push(
+    [app, 'JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP'],
+    // Three lines show the form of all ten.
+    [/(?:^ {2}[a-z2-7]{5}-[a-z2-7]{5}\n){10}/gm, '  m4x2k-7qtwd\n  …\n  w5hjc-p3n6z\n'],
+    [/(?<=: )\d{6}$/gm, '123456'],
+    [/ADDED +LAST USE/g, 'ADDED    LAST USE'],
+    [/\b\d+s ago +\d+s ago/g, '9m ago   2m ago'],
+    [/\b[0-9a-f]{12}(?= {2}corp:alice {2}\(issued )/g, '3f2a91c0aa17'],
+    [/(?<=issued )\d+s(?= ago)/g, '2m'],
+  );
+  show('factor-add', add, added);
+  const login = 'kubectl sallyport login';
+  // No code works twice. The next one is valid already.
+  const next = await appCode(app, 30);
+  show('factor-login', login, await place.type(login, [...asAlice, ['Code (', next]]));
+  const list = 'sallyport factor list';
+  show('factor-list', list, await place.run(list));
+  const reset = 'sallyport factor reset --user corp:alice --reason "phone stolen"';
+  show('factor-reset', reset, await place.run(reset));
+}
+
+/** Returns the secret that `factor add` shows. */
+const appSecretIn = (text: string): string => /Secret: ([A-Z2-7 ]+)$/m.exec(text)?.[1] ?? '';
 
 let shown: ReadonlyMap<string, string>;
 beforeAll(async () => {

@@ -16,6 +16,12 @@ import { secret } from './tokens.ts';
 
 export type Replacement = readonly [text: string | RegExp, shown: string];
 
+/** What is typed after a question. It may depend on what is shown by then. */
+export type Typed = readonly [
+  question: string,
+  answer: string | ((shown: string) => Promise<string>),
+];
+
 /** A machine with Sallyport, which the commands of the pages are typed at. `/etc/sallyport` is a folder of this test. */
 export interface TranscriptPlace extends AsyncDisposable {
   /** What the output has because of this test, and what a machine of a user has there, in the order to replace it. */
@@ -23,10 +29,7 @@ export interface TranscriptPlace extends AsyncDisposable {
   /** Runs a command. @returns standard output and standard error, as a terminal shows them */
   run(command: string, input?: string): Promise<string>;
   /** Runs a command at a terminal. @param answers what is typed, each after the text that asks for it */
-  type(
-    command: string,
-    answers: readonly (readonly [question: string, answer: string])[],
-  ): Promise<string>;
+  type(command: string, answers: readonly Typed[]): Promise<string>;
   /** Runs a line for the helpdesk. */
   help(line: string): Promise<string>;
   /** Replaces a text in gateway.yaml. */
@@ -35,12 +38,15 @@ export interface TranscriptPlace extends AsyncDisposable {
   serve(): Promise<ServedPlace>;
 }
 
-interface ServedPlace {
+export interface ServedPlace {
   readonly jane: { readonly password: string; readonly token: string };
+  readonly alice: { readonly password: string };
   /** Sends a review, as kube-apiserver does. */
   ask(token: string): Promise<boolean>;
   /** Waits until the audit trail has this number of lines: it is written after the answers. */
   audited(lines: number): Promise<void>;
+  /** Lets people have a second factor, which no one needs. */
+  allowSecondFactor(): Promise<void>;
 }
 
 const config = '/etc/sallyport/gateway.yaml';
@@ -70,7 +76,8 @@ export async function startTranscriptPlace(): Promise<TranscriptPlace> {
       const terminal = desk.terminal(`${exports}; ${command}`);
       for (const [question, answer] of answers) {
         await waitFor(() => terminal.shown().includes(question), question);
-        terminal.type(`${answer}\r`);
+        const typed = typeof answer === 'string' ? answer : await answer(terminal.shown());
+        terminal.type(`${typed}\r`);
       }
       await terminal.ended;
       return terminal.shown().replaceAll('\r\n', '\n');
@@ -89,10 +96,11 @@ export async function startTranscriptPlace(): Promise<TranscriptPlace> {
       const { name: _, ...jane } = await people.add('jane', 'k8s-payments', 'staff');
       const redis = resources.use(await startRedis());
       const login = await loginFiles();
+      const served = configWith(people, redis.url, url, auditFile);
       const gateway = resources.use(
         await startGateway({
           folder,
-          config: configWith(people, redis.url, url, auditFile),
+          config: served,
           files: {
             ...people.files,
             ...login.files,
@@ -112,11 +120,20 @@ export async function startTranscriptPlace(): Promise<TranscriptPlace> {
       const client = resources.use(http2Client(gateway.url, { authority, certificate, key }));
       return {
         jane,
+        alice: people.alice,
         ask: async (token) => (await review(client, token)).authenticated,
         async audited(lines) {
           const trail = () => readFile(auditFile, 'utf8');
           const isWritten = async () => (await trail()).split('\n').length > lines;
           await waitFor(isWritten, `${lines} lines in the audit trail`);
+        },
+        async allowSecondFactor() {
+          const secondFactor = { required: 'none', redis: { url: redis.url } };
+          await gateway.configure({
+            ...served,
+            login: { ...served.login, browser: true, secondFactor },
+          });
+          await gateway.reload();
         },
       };
     },
@@ -140,12 +157,7 @@ async function loginFiles() {
   return { files, caFile: authority.certificateFile };
 }
 
-function configWith(
-  people: People,
-  redis: string,
-  publicUrl: string,
-  auditFile: string,
-): Record<string, unknown> {
+function configWith(people: People, redis: string, publicUrl: string, auditFile: string) {
   const user = {
     base: `ou=people,${people.slapd.suffix}`,
     filter: '(uid={username})',
