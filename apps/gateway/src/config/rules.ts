@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { isLoopback } from '@sallyport/plugin-kit';
 import { collide } from './listen.ts';
 import { isObject, nearest, type Path, type Problem, valueAt } from './problems.ts';
+import { canHaveGroup } from './required-groups.ts';
 import { type FileConfig, fileJsonSchema } from './schema.ts';
 
 /** A Rule is what one value demands of others. */
@@ -261,8 +262,11 @@ function browserRules(
   ];
 }
 
+type SecondFactorKeys = NonNullable<NonNullable<FileConfig['login']>['secondFactor']>;
+
 /** Makes the rules of `login.secondFactor`. */
-function secondFactorRules({ login, cache }: FileConfig): Rule[] {
+function secondFactorRules(file: FileConfig): Rule[] {
+  const { login, cache } = file;
   if (!isObject(login) || !isObject(login.secondFactor)) return [];
   const { secondFactor, authenticators, browser, publicUrl } = login;
   const path = at('login.secondFactor');
@@ -305,7 +309,30 @@ function secondFactorRules({ login, cache }: FileConfig): Rule[] {
           },
       }),
     ),
+    ...requiredGroupRules(file, secondFactor),
   ];
+}
+
+/** Refuses groups that no user can have: with a prefix forgotten, no one would be asked for a second factor. */
+function requiredGroupRules(
+  { login, authenticators: all }: FileConfig,
+  { required, authenticators: named }: SecondFactorKeys,
+): Rule[] {
+  if (!isObject(required) || !Array.isArray(required.groups)) return [];
+  const covered = named ?? login?.authenticators ?? [];
+  const path = at('login.secondFactor.required.groups');
+  return required.groups.map((group, index) => ({
+    reads: [[...path, index], at('login.authenticators'), at('authenticators')],
+    check() {
+      const asked = all.filter(({ name }) => covered.includes(name));
+      if (asked.length === 0 || asked.some((one) => canHaveGroup(one, group))) return undefined;
+      const prefixes = [...new Set(asked.map(({ groups }) => groups.prefix))];
+      return {
+        message: `no user of ${covered.join(', ')} can be in "${group}": see groups.prefix, groups.allow and allowSystemNames there`,
+        fix: `write the group as Kubernetes sees it, such as ${prefixes[0]}k8s-admins, or let it pass groups.allow`,
+      };
+    },
+  }));
 }
 
 /** Refuses `reviews: false` at an authenticator that nothing else uses, and at the authenticator of sessions. */

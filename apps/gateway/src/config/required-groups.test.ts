@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest';
+import { canHaveGroup } from './required-groups.ts';
+import { folderWithProbe, pluginSource } from './testing/config-folder.ts';
+
+test.each([
+  ['corp:', undefined, [], 'corp:k8s-admins', true],
+  ['corp:', undefined, [], 'k8s-admins', false],
+  ['corp:', ['k8s-*'], [], 'corp:k8s-admins', true],
+  ['corp:', ['k8s-*'], [], 'corp:admins', false],
+  ['corp:', ['corp:k8s-*'], [], 'corp:k8s-admins', false],
+  ['corp:', [], [], 'corp:k8s-admins', false],
+  ['', undefined, [], 'k8s-admins', true],
+  // kube-apiserver adds it, after the review.
+  ['', undefined, [], 'system:authenticated', false],
+  ['', undefined, ['system:masters'], 'system:masters', true],
+] as const)(
+  'prefix %j, allow %j, allowSystemNames %j: a user can be in %s: %s',
+  (prefix, allow, allowSystemNames, group, is) => {
+    const groups = { prefix, max: 10, ...(allow && { allow }) };
+    expect(canHaveGroup({ groups, allowSystemNames }, group)).toBe(is);
+  },
+);
+
+test.each([
+  [['corp:k8s-admins'], []],
+  [
+    ['corp:k8s-admins', 'k8s-ops'],
+    [
+      'login.secondFactor.required.groups[1]: no user of corp can be in "k8s-ops": see groups.prefix, groups.allow and allowSystemNames there: write the group as Kubernetes sees it, such as corp:k8s-admins, or let it pass groups.allow',
+    ],
+  ],
+])('login.secondFactor.required: groups %j', async (groups, expected) => {
+  await using folder = await folderWithProbe(pluginSource('z.strictObject({})'));
+  await folder.write('issuer.js', pluginSource('z.strictObject({})', 'createTokenIssuer() {}'));
+  const login = {
+    publicUrl: 'https://login.example.com',
+    authenticators: ['corp'],
+    sessions: 'sessions',
+    secondFactor: { required: { groups }, redis: { url: 'rediss://redis.example.com' } },
+  };
+  const authenticators = [
+    { name: 'corp', use: './probe.js', groups: { prefix: 'corp:', allow: ['k8s-*'] } },
+    { name: 'sessions', use: './issuer.js' },
+  ];
+  const problems = await folder.problems(JSON.stringify({ login, authenticators }, undefined, 1));
+  const ofGroups = problems.filter((problem) => problem.includes('groups'));
+  expect(ofGroups.map((problem) => problem.replace(/^gateway\.yaml:\d+:\d+: /, ''))).toEqual(
+    expected,
+  );
+});
