@@ -142,15 +142,15 @@ test.each([
 });
 
 test.each([
-  // No answer of Redis is late, whatever the machine is busy with: without Redis each replica counts for itself.
-  ['one wrong password', 3, 30, true, '9s'],
-  ['wrong passwords', 3, 30, false, '9s'],
+  ['one wrong password', 3, 30, true, '2s'],
+  ['wrong passwords', 3, 30, false, '2s'],
   // Redis has so little time that a burst makes it late, though it is healthy.
   ['wrong passwords', 2, 160, false, '10ms'],
 ])(
   '%s asked for on %i replicas, %i at the same time, cost no more binds than one replica may have',
   async (...row) => {
     const [, count, asks, isSame, timeout] = row;
+    const from = place.replicas.map(({ gateway }) => gateway.output.lines.length);
     await using _ = await withRedisTimeout(timeout, place.replicas, place.redis);
     const { replicas, binds } = place;
     const { alice } = await place.newUsers(`guessed${count}${isSame}`);
@@ -163,7 +163,13 @@ test.each([
       [],
     );
     expect(await binds(alice)).toBeGreaterThanOrEqual(1);
-    expect(await binds(alice)).toBeLessThanOrEqual(maxFailures);
+    // A replica that got no CPU for longer than the timeout takes Redis for down, and counts for itself from then on.
+    const alone = replicas.filter(({ gateway }, index) =>
+      gateway.output.lines
+        .slice(from[index])
+        .some(({ msg }) => msg.startsWith('circuit of the cache Redis opened')),
+    );
+    expect(await binds(alice)).toBeLessThanOrEqual(maxFailures * (1 + alone.length));
     // One wrong password locks no one out.
     if (isSame)
       for (const { ask } of replicas)
