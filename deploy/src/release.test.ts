@@ -157,7 +157,10 @@ describe('a release', () => {
       'node',
     ]);
     const client = components.find(({ name }: { name: string }) => name === 'kubectl-sallyport');
-    expect(client.components).toMatchObject([{ name: 'yaml' }]);
+    expect(client.components.map(({ name }: { name: string }) => name).sort()).toEqual([
+      'uqr',
+      'yaml',
+    ]);
   });
 
   test.each(['linux', 'packages'])(
