@@ -31,7 +31,7 @@ const redis = section(
 );
 
 /** The methods by which a user can prove that they have a second factor. */
-export const factorMethods = ['totp', 'passkey'] as const;
+const factorMethods = ['totp', 'passkey'] as const;
 export type FactorMethod = (typeof factorMethods)[number];
 
 export const secondFactor = z

@@ -18,16 +18,11 @@ export function areCodesLocked({ wrongCodes }: FactorRecord): boolean {
   return wrongCodes >= maxWrongCodes;
 }
 
-/** Returns `totp phone, passkey laptop`. */
-export function factorNames(factors: readonly Pick<ListedFactor, 'method' | 'name'>[]): string {
-  return factors.map(({ method, name }) => `${method} ${name}`).join(', ');
-}
-
 /** Returns `2 second factors (totp phone, passkey laptop)`. */
 export function factorCount(factors: readonly ListedFactor[]): string {
   if (factors.length === 0) return 'no second factor';
   const count = factors.length === 1 ? '1 second factor' : `${factors.length} second factors`;
-  return `${count} (${factorNames(factors)})`;
+  return `${count} (${factors.map(({ method, name }) => `${method} ${name}`).join(', ')})`;
 }
 
 /** Returns `until 2030-01-31T12:00:00Z, by ada: new phone`. */
