@@ -1,20 +1,20 @@
 import { waitFor } from '@sallyport/test-servers/wait-for';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import {
-  keepInDocs,
-  outline,
-  overhang,
-  paleWords,
-  startBrowser,
-  type WatchedPage,
-  watchedPage,
-} from './testing/browser.ts';
+import { outline, startBrowser, watchedPage } from './testing/browser.ts';
 import { type BegunLogin, beginLogin } from './testing/browser-attempt.ts';
 import type { Gateway } from './testing/gateway.ts';
 import { hostileNames, startHostileServer } from './testing/hostile-server.ts';
 import { createJwtIssuer } from './testing/jwt-issuer.ts';
 import { type Site, startSite } from './testing/login-client.ts';
+import {
+  expectGoodLooks,
+  focused,
+  frame,
+  type Looks,
+  type PageVisit,
+  tabOrder,
+} from './testing/page-looks.ts';
 import { randomToken } from './testing/tokens.ts';
 
 const issuer = createJwtIssuer();
@@ -43,9 +43,7 @@ beforeAll(async () => {
 afterAll(() => resources.disposeAsync());
 
 /** A person at a browser, and a login that their machine has begun. */
-interface Visit extends AsyncDisposable {
-  readonly page: Page;
-  readonly watched: WatchedPage;
+interface Visit extends PageVisit, AsyncDisposable {
   readonly login: BegunLogin;
 }
 
@@ -103,8 +101,6 @@ const answer = ({ page }: Visit, name: string) => page.getByRole('button', { nam
 const message = ({ page }: Visit, title: string) =>
   page.getByRole('heading', { level: 1, name: title }).waitFor();
 
-/** What is around each page. */
-const frame = ['banner: Sallyport', 'main'];
 const origin = ['term: Device name', "definition: jane's laptop", 'term: Started from'];
 const form = ['textbox "Username"', 'textbox "Password"', 'button "Log in"'];
 const link = ['list', 'listitem', 'link "Log in with Example SSO"'];
@@ -123,16 +119,12 @@ const confirmPage = (...answers: string[]) => [
   ...answers,
 ];
 
-interface State extends Setting {
+interface State extends Setting, Looks {
   readonly name: string;
   /** What a person does after they have opened the page. */
   readonly act?: (one: Visit) => Promise<unknown>;
   /** What a screen reader finds. */
   readonly outline: readonly string[];
-  /** The statuses of answers that the console of the browser reports. */
-  readonly statuses?: readonly number[];
-  /** The name of a picture in the docs, and of a picture on a phone. */
-  readonly pictures?: { readonly laptop?: string; readonly phone?: string };
 }
 
 const states: readonly State[] = [
@@ -281,32 +273,6 @@ const states: readonly State[] = [
   },
 ];
 
-const status = (code: number) =>
-  `Failed to load resource: the server responded with a status of ${code} ()`;
-
-/** Checks a page on a phone and a laptop, in both color schemes. */
-async function expectGoodLooks(
-  { page, watched, login: { url } }: Visit,
-  { pictures = {}, statuses = [] }: Pick<State, 'pictures' | 'statuses'>,
-): Promise<void> {
-  for (const [device, width] of [
-    ['phone', 320],
-    ['laptop', 1280],
-  ] as const) {
-    for (const colorScheme of ['dark', 'light'] as const) {
-      await page.setViewportSize({ width, height: 800 });
-      await page.emulateMedia({ colorScheme });
-      expect([width, await overhang(page)]).toEqual([width, 0]);
-      expect([colorScheme, await paleWords(page)]).toEqual([colorScheme, []]);
-    }
-    await keepInDocs(page, pictures[device]);
-  }
-  expect(watched.complaints).toEqual(statuses.map(status));
-  const origins = watched.requested.map((one) => new URL(one).origin);
-  const listener = /^http:\/\/127\.0\.0\.1:\d+$/;
-  expect(origins.filter((one) => one !== new URL(url).origin && !listener.test(one))).toEqual([]);
-}
-
 test.each(states)(
   'in Chromium without JavaScript, $name fits on each screen and can be heard',
   async ({ act, outline: expected, statuses = [], pictures = {}, ...setting }) => {
@@ -356,26 +322,6 @@ test('a directory or a Redis that is down is named on the page, which is still t
   expect(other.login.visits).toEqual([]);
   await expectGoodLooks(one, { statuses: [503] });
 });
-
-/** Says what has the focus, as a screen reader does; undefined if nothing has. */
-async function focused(page: Page): Promise<string | undefined> {
-  const focus = page.locator(':focus');
-  if ((await focus.count()) === 0) return undefined;
-  // A person who works with the keyboard sees where they are.
-  expect(await focus.evaluate((one) => getComputedStyle(one).outlineStyle)).toBe('solid');
-  return (await focus.ariaSnapshot()).split('\n')[0]?.replace(/^- |:$/g, '');
-}
-
-/** Presses Tab until nothing more gets the focus. */
-async function tabOrder(page: Page): Promise<(string | undefined)[]> {
-  const order: (string | undefined)[] = [];
-  for (;;) {
-    await page.keyboard.press('Tab');
-    const next = await focused(page);
-    if (next === undefined || next === order[0]) return order;
-    order.push(next);
-  }
-}
 
 test('the keyboard alone is enough: the focus begins where one types, and Enter never confirms by itself', async () => {
   await using one = await visit({ username: jane.name });

@@ -91,8 +91,8 @@ function hiddenFields(form: string, action: string): Html {
 <input type="hidden" name="action" value="${action}">`;
 }
 
-function nameField(id: string): Html {
-  return html`<div><label for="${id}">${factorsTexts.name}</label>
+function nameField(id: string, label: string): Html {
+  return html`<div><label for="${id}">${label}</label>
 <input id="${id}" name="label" required maxlength="${maxName}" autocomplete="off"></div>`;
 }
 
@@ -101,7 +101,7 @@ function appSection({ path, form }: FactorsPageOptions): Html {
 <h2>${factorsTexts.addApp}</h2>
 <form method="post" action="${path}/factors">
 ${hiddenFields(form, 'app')}
-${nameField('app-name')}
+${nameField('app-name', factorsTexts.appName)}
 <button>${factorsTexts.submitApp}</button>
 </form>
 </section>`;
@@ -115,7 +115,7 @@ ${passkeyForm({
   ceremony: 'create',
   action: `${path}/factors`,
   fields: html`${hiddenFields(form, 'passkey')}
-${nameField('passkey-name')}`,
+${nameField('passkey-name', factorsTexts.passkeyName)}`,
   button: html`<button>${factorsTexts.submitPasskey}</button>`,
   withoutScript: factorsTexts.withoutScript,
 })}
@@ -131,10 +131,10 @@ ${
     ? html`<p class="box warning"><strong>${attemptTexts.warning}:</strong> ${left} ${factorsTexts.recoveryFew}</p>`
     : html`<p>${left}</p>`
 }
+<p>${factorsTexts.replaced}</p>
 <form method="post" action="${path}/factors">
 ${hiddenFields(form, 'recovery')}
 <button>${factorsTexts.replace}</button>
 </form>
-<p>${factorsTexts.replaced}</p>
 </section>`;
 }

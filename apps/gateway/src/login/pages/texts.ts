@@ -151,7 +151,8 @@ export const factorsTexts = {
   only: 'This is your only second factor. To remove it, add another one first.',
   addApp: 'Add an authenticator app',
   addPasskey: 'Add a passkey',
-  name: 'Name, such as the device that you use',
+  appName: 'Name of the app',
+  passkeyName: 'Name of the passkey',
   submitApp: 'Add an app',
   submitPasskey: 'Add a passkey',
   withoutScript: 'To add a passkey, allow JavaScript for this site in your browser.',
@@ -160,7 +161,7 @@ export const factorsTexts = {
     `You have ${count} ${count === 1 ? 'recovery code' : 'recovery codes'} left. Each of them works once, in place of your second factor.`,
   recoveryFew: 'You have few codes left. Replace them before you need them.',
   replace: 'Replace the recovery codes',
-  replaced: 'The codes that you have now will not work any more.',
+  replaced: 'If you replace them, the codes that you have now no longer work.',
   done: 'When you are done, close this page.',
 };
 
@@ -224,7 +225,7 @@ export const recoveryTexts = {
   heading: 'Your recovery codes',
   todo: 'Each code works once, in place of your second factor. Keep them where you keep passwords.',
   once: 'They are not shown again. Earlier recovery codes do not work any more.',
-  next: 'I have kept them: show my second factors',
+  next: 'Continue to your second factors',
 };
 
 interface MessageTexts {

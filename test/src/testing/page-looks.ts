@@ -1,0 +1,66 @@
+import type { Page } from 'playwright-core';
+import { expect } from 'vitest';
+import { keepInDocs, overhang, paleWords, type WatchedPage } from './browser.ts';
+
+/** A person at a browser. */
+export interface PageVisit {
+  readonly page: Page;
+  readonly watched: WatchedPage;
+  readonly login: { readonly url: string };
+}
+
+export interface Looks {
+  /** The name of a picture in the docs, and of a picture on a phone. */
+  readonly pictures?: { readonly laptop?: string; readonly phone?: string };
+  /** The statuses of answers that the console of the browser has reported so far. */
+  readonly statuses?: readonly number[];
+}
+
+/** What is around each page, for a screen reader. */
+export const frame: readonly string[] = ['banner: Sallyport', 'main'];
+
+const status = (code: number) =>
+  `Failed to load resource: the server responded with a status of ${code} ()`;
+
+/** Checks a page on a phone and a laptop, in both color schemes. */
+export async function expectGoodLooks(
+  { page, watched, login: { url } }: PageVisit,
+  { pictures = {}, statuses = [] }: Looks,
+): Promise<void> {
+  for (const [device, width] of [
+    ['phone', 320],
+    ['laptop', 1280],
+  ] as const) {
+    for (const colorScheme of ['dark', 'light'] as const) {
+      await page.setViewportSize({ width, height: 800 });
+      await page.emulateMedia({ colorScheme });
+      expect([width, await overhang(page)]).toEqual([width, 0]);
+      expect([colorScheme, await paleWords(page)]).toEqual([colorScheme, []]);
+    }
+    await keepInDocs(page, pictures[device]);
+  }
+  expect(watched.complaints).toEqual(statuses.map(status));
+  const origins = watched.requested.map((one) => new URL(one).origin);
+  const listener = /^http:\/\/127\.0\.0\.1:\d+$/;
+  expect(origins.filter((one) => one !== new URL(url).origin && !listener.test(one))).toEqual([]);
+}
+
+/** Says what has the focus, as a screen reader does; undefined if nothing has. */
+export async function focused(page: Page): Promise<string | undefined> {
+  const focus = page.locator(':focus');
+  if ((await focus.count()) === 0) return undefined;
+  // A person who works with the keyboard sees where they are.
+  expect(await focus.evaluate((one) => getComputedStyle(one).outlineStyle)).toBe('solid');
+  return (await focus.ariaSnapshot()).split('\n')[0]?.replace(/^- |:$/g, '');
+}
+
+/** Presses Tab until nothing more gets the focus. */
+export async function tabOrder(page: Page): Promise<(string | undefined)[]> {
+  const order: (string | undefined)[] = [];
+  for (;;) {
+    await page.keyboard.press('Tab');
+    const next = await focused(page);
+    if (next === undefined || next === order[0]) return order;
+    order.push(next);
+  }
+}
