@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { runLdapTool } from '@sallyport/test-servers/ldap-tools';
 import { type LdifEntry, toLdif, toReplacements } from '@sallyport/test-servers/ldif';
+import { startRedis } from '@sallyport/test-servers/redis';
 import {
   accountControl,
   adUser,
@@ -10,11 +12,16 @@ import {
 } from '@sallyport/test-servers/samba';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { askLogin } from './testing/ask-login.ts';
+import { appCode } from './testing/authenticator-app.ts';
+import { http1Client, review } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
 import { buildGoClient, type GoClient } from './testing/go-client.ts';
 import { createJwtIssuer } from './testing/jwt-issuer.ts';
 import { longTimeouts } from './testing/ldap-gateway.ts';
+import { loginUrlOf } from './testing/login-gateway.ts';
 import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
+import { operatorIn } from './testing/redis-commands.ts';
 import { metricsText } from './testing/scrape.ts';
 import { type ReviewStatus, reviewBody, type TokenReview } from './testing/token-review.ts';
 import { secret } from './testing/tokens.ts';
@@ -28,9 +35,36 @@ let mutualTls: MutualTls;
 let samba: Samba;
 let gateway: Gateway;
 
+/** The options of an authenticator for the domain. @param user more keys of `user` */
+function directoryOptions(user: object = {}): object {
+  const { administrator, ldapsUrl, suffix } = samba;
+  return {
+    ...longTimeouts.options,
+    urls: [ldapsUrl],
+    caFile: 'tls/ad-ca.crt',
+    bind: { dn: administrator.dn, password: { file: 'secrets/ldap-password' } },
+    user: {
+      base: suffix,
+      filter: '(&(objectCategory=person)(objectClass=user))',
+      loginAttributes: ['sAMAccountName'],
+      attributes: { username: 'sAMAccountName', uid: 'objectGUID' },
+      ...user,
+    },
+    groups: {
+      base: suffix,
+      filter: '(&(objectCategory=group)(member:1.2.840.113556.1.4.1941:={dn}))',
+      name: 'sAMAccountName',
+    },
+  };
+}
+
+const directoryFiles = async () => ({
+  'tls/ad-ca.crt': await readFile(samba.caFile, 'utf8'),
+  'secrets/ldap-password': secret(samba.administrator.password),
+});
+
 beforeAll(async () => {
   [go, mutualTls, samba] = await Promise.all([buildGoClient(), createMutualTls(), startSamba()]);
-  const { administrator, caFile, ldapsUrl, suffix } = samba;
   const oidc = issuer.authenticator(
     { groups: {}, directory: { authenticator: 'corp', by: { extra: sidKey }, refresh: '1s' } },
     {
@@ -43,31 +77,13 @@ beforeAll(async () => {
     groups: { prefix: 'corp:' },
     timeout: longTimeouts.timeout,
     circuit: { openFor: '1s' },
-    options: {
-      ...longTimeouts.options,
-      urls: [ldapsUrl],
-      caFile: 'tls/ad-ca.crt',
-      bind: { dn: administrator.dn, password: { file: 'secrets/ldap-password' } },
-      user: {
-        base: suffix,
-        filter: '(&(objectCategory=person)(objectClass=user))',
-        loginAttributes: ['sAMAccountName'],
-        lookUpFilter: '(objectSid={username})',
-        attributes: { username: 'sAMAccountName', uid: 'objectGUID' },
-      },
-      groups: {
-        base: suffix,
-        filter: '(&(objectCategory=group)(member:1.2.840.113556.1.4.1941:={dn}))',
-        name: 'sAMAccountName',
-      },
-    },
+    options: directoryOptions({ lookUpFilter: '(objectSid={username})' }),
   };
   gateway = await startGateway({
     files: {
       ...mutualTls.files,
       ...issuer.files,
-      'tls/ad-ca.crt': await readFile(caFile, 'utf8'),
-      'secrets/ldap-password': secret(administrator.password),
+      ...(await directoryFiles()),
     },
     config: {
       server: { tls: mutualTls.tls, apiAudiences: ['kubernetes'] },
@@ -174,4 +190,67 @@ test('while Active Directory is down, who was found before keeps all groups, and
   await samba.start();
   await waitFor(async () => (await ask(finn)).authenticated, 'Active Directory to be asked again');
   expect(await ask(finn)).toEqual(finn.letIn);
+});
+
+test('a user of Active Directory is invited by name, adds an app, and logs in with password and code', async () => {
+  const password = secret(newAdPassword());
+  await samba.add(toLdif([adUser({ rdn: 'CN=Ivy Ames', accountName: 'ivy', password })]));
+  await using redis = await startRedis();
+  const env = { SALLYPORT_CACHE_KEY: secret(randomBytes(32).toString('base64')) };
+  const audience = 'https://prod.example.com';
+  const { url } = redis;
+  await using site = await startGateway({
+    files: await directoryFiles(),
+    env,
+    config: {
+      cache: { redis: { url, timeout: '2s', sealingKeys: [{ env: 'SALLYPORT_CACHE_KEY' }] } },
+      authenticators: [
+        {
+          name: 'corp',
+          use: 'ldap',
+          reviews: false,
+          username: { prefix: 'corp:' },
+          timeout: longTimeouts.timeout,
+          options: directoryOptions(),
+        },
+        { name: 'sessions', use: 'redis', options: { url, keyPrefix: 's:', tokenPrefix: 'sps_' } },
+      ],
+      login: {
+        listen: '127.0.0.1:0',
+        publicUrl: 'https://login.example.com',
+        authenticators: ['corp'],
+        sessions: 'sessions',
+        clusters: { prod: { audience, server: 'https://prod.example.com:6443' } },
+        secondFactor: { required: 'all', redis: { url } },
+      },
+    },
+  });
+  const post = async (path: string, body: object) => {
+    const { status, json } = await askLogin(loginUrlOf(site), { path, body });
+    return { status, ...json } as Readonly<Record<string, unknown>>;
+  };
+  const ivy = { username: 'IVY', password };
+  const { run } = operatorIn(site.folder, env);
+  const refused = { status: 401, code: 'second-factor-not-enrolled' };
+  expect(await post('/v1/sessions', ivy)).toMatchObject(refused);
+  const invited = await run(['factor', 'invite', '--user', 'corp:ivy', '-o', 'json']);
+  expect(invited.stderr).toBe('');
+  const invitation = secret(String(JSON.parse(invited.stdout).code));
+  const begun = await post('/v1/factors', { ...ivy, invitation });
+  const app = secret(String(begun.secret));
+  const added = await post('/v1/factors', {
+    enrolment: begun.enrolment,
+    code: await appCode(app),
+  });
+  expect(added).toMatchObject({ status: 201, factor: { method: 'totp' } });
+  for (const code of added.recoveryCodes as readonly string[]) secret(code);
+  expect(await post('/v1/sessions', ivy)).toMatchObject({
+    status: 401,
+    code: 'second-factor-required',
+  });
+  const session = await post('/v1/sessions', { ...ivy, code: await appCode(app, 30) });
+  expect(session).toMatchObject({ status: 201, user: { username: 'corp:ivy' } });
+  using client = http1Client(site.url);
+  const answer = await review(client, secret(String(session.token)), 'v1', [audience]);
+  expect(answer).toMatchObject({ authenticated: true, user: { username: 'corp:ivy' } });
 });
