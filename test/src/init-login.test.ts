@@ -229,6 +229,11 @@ test('examples/login logs people in without a directory, and refuses a wrong pas
   });
   expect(who.status).toBe(200);
   expect((await attempt('wrong')).status).toBe(401);
+  const words = ['factor', 'invite', '--user', 'people:jane', '-o', 'json'];
+  const invited = await runCommand([...words, '--config', join(place, 'gateway.yaml')]);
+  expect([invited.code, invited.stderr]).toEqual([0, '']);
+  const { url } = JSON.parse(invited.stdout) as { readonly url: string };
+  expect(url).toMatch(/^http:\/\/localhost:8444\/login\/factors\/\w{16}$/);
   const challenge = randomBytes(32).toString('base64url');
   const begun = await askLogin(loginUrlOf(gateway), {
     ...{ path: '/v1/logins', body: { challenge } },
