@@ -230,7 +230,7 @@ test('examples/login logs people in without a directory, and refuses a wrong pas
   expect(who.status).toBe(200);
   expect((await attempt('wrong')).status).toBe(401);
   const words = ['factor', 'invite', '--user', 'people:jane', '-o', 'json'];
-  const invited = await runCommand([...words, '--config', join(place, 'gateway.yaml')]);
+  const invited = await runCommand([...words, '--config', 'gateway.yaml'], { cwd: place });
   expect([invited.code, invited.stderr]).toEqual([0, '']);
   const { url } = JSON.parse(invited.stdout) as { readonly url: string };
   expect(url).toMatch(/^http:\/\/localhost:8444\/login\/factors\/\w{16}$/);
