@@ -272,6 +272,15 @@ function secondFactorRules(file: FileConfig): Rule[] {
   const path = at('login.secondFactor');
   return [
     {
+      reads: [path, at('login.authenticators')],
+      check: () =>
+        authenticators.length === 0 && {
+          message: 'has no effect: without login.authenticators, no one logs in with a password',
+          fix: 'remove it, and require a second factor at the providers',
+          at: 'key',
+        },
+    },
+    {
       reads: [path, at('cache.redis')],
       check: () =>
         cache.redis === undefined && {

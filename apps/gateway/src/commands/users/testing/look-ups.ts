@@ -19,6 +19,7 @@ export function configOf(backends: Readonly<Record<string, Backend>>): GatewayCo
       ...corpConfig,
       ...{ name, username: { prefix }, groups: { prefix: 'g:', max: 10 } },
       problem: () => ({ file: 'f', path: '', message: 'broken' }),
+      withhold: (words: string) => words,
       plugin: {
         name: 'probe',
         async create() {

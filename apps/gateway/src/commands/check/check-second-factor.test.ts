@@ -1,0 +1,114 @@
+import { expect, test } from 'vitest';
+import type { LoginConfig, SecondFactorConfig } from '../../config/types.ts';
+import { wholeDetail } from '../finding.ts';
+import { checkSecondFactor } from './check-second-factor.ts';
+
+const made = (name: string, reviews: boolean, takesPasswords: boolean) => ({
+  config: { name, reviews },
+  authenticator: takesPasswords ? { loginToken: () => '' } : {},
+});
+const corp = (reviews: boolean) => made('corp', reviews, true);
+const sessions = made('sessions', true, false);
+
+interface Setup {
+  readonly required?: SecondFactorConfig['required'];
+  readonly covered?: readonly string[];
+  readonly authenticators?: readonly string[];
+  readonly providers?: readonly string[];
+  readonly created?: Parameters<typeof checkSecondFactor>[1];
+}
+
+function find({ required = 'all', covered, ...setup }: Setup = {}): readonly string[] {
+  const { authenticators = ['corp'], providers = [], created = [corp(false), sessions] } = setup;
+  const secondFactor = {
+    required,
+    redis: { keyPrefix: 'sallyport:' },
+    ...(covered && { authenticators: covered }),
+  };
+  const login = {
+    authenticators,
+    sessions: 'sessions',
+    providers: Object.fromEntries(providers.map((name) => [name, { authenticator: 'oidc' }])),
+    secondFactor,
+  } as unknown as LoginConfig;
+  return checkSecondFactor({ login }, created).map(
+    (one) => `${one.check} ${one.result} ${wholeDetail(one)}`,
+  );
+}
+
+test('says of whom it is required, and nothing more if there is no way around it', () => {
+  expect(find()).toEqual(['second factor ok required of all users who log in with a password']);
+  expect(find({ required: { groups: ['corp:admins', 'corp:dev'] } })).toEqual([
+    'second factor ok required of members of corp:admins, corp:dev',
+  ]);
+  expect(find({ required: 'none' })).toEqual([
+    'second factor ok required of no one: only users who have one are asked for it, and anyone who can delete the keys sallyport:factor:* in its Redis can remove it',
+  ]);
+  expect(checkSecondFactor({}, [corp(true)])).toEqual([]);
+});
+
+test.each<[string, Setup, readonly string[]]>([
+  [
+    'a covered authenticator takes passwords as tokens',
+    { created: [corp(true), sessions] },
+    [
+      'authenticator corp accepts a name and a password as a bearer token, without a second factor: whoever has the password of a user gets in: add reviews: false to authenticator corp. Its users then need kubectl sallyport to log in',
+    ],
+  ],
+  [
+    'another authenticator takes passwords as tokens',
+    { created: [corp(false), made('partner', true, true), sessions] },
+    [
+      'authenticator partner accepts a name and a password as a bearer token, without a second factor: login.secondFactor does not cover it, and its users may be the same people: if they are, remove authenticator partner, or move them to corp',
+    ],
+  ],
+  [
+    'an authenticator that is not covered logs people in, and takes passwords as tokens: one finding',
+    {
+      authenticators: ['corp', 'partner'],
+      covered: ['corp'],
+      created: [corp(false), made('partner', true, true), sessions],
+    },
+    [
+      expect.stringMatching(
+        /partner accepts .*: add reviews: false to authenticator partner, and add it to login\.secondFactor\.authenticators$/,
+      ),
+    ],
+  ],
+  [
+    'an authenticator that is not covered logs people in',
+    {
+      authenticators: ['corp', 'partner'],
+      covered: ['corp'],
+      created: [corp(false), made('partner', false, true), sessions],
+    },
+    [
+      'users of authenticator partner log in with the password alone: login.secondFactor.authenticators does not include it: add partner there',
+    ],
+  ],
+  [
+    'people log in at a provider',
+    { providers: ['okta'] },
+    [
+      'users who log in at provider okta are not asked for it: they have the second factor of the provider, if it asks for one: require it there, and have authenticator oidc accept only ID tokens that say so, such as claimValidationRules: [{ claim: acr, requiredValue: VALUE }]',
+    ],
+  ],
+])('%s', (_, setup, ways) => {
+  const asA = (result: string) =>
+    ways.map((way) => (typeof way === 'string' ? `second factor ${result} ${way}` : way));
+  expect(find(setup).slice(1)).toEqual(asA('warning'));
+  expect(find({ ...setup, required: 'none' }).slice(1)).toEqual(asA('ok'));
+});
+
+test('names the authenticators whose tokens are not from a login, in one line', () => {
+  const created = [
+    corp(false),
+    made('emergency', true, false),
+    made('robots', true, false),
+    made('directory', false, false),
+    sessions,
+  ];
+  expect(find({ created })[1]).toBe(
+    'second factor ok tokens of emergency, robots need no second factor: whoever has one gets in',
+  );
+});

@@ -1,0 +1,128 @@
+import { expect, test } from 'vitest';
+import type { FactorRecord } from '../../login/factors/factor-record.ts';
+import { maxWrongCodes } from '../../login/factors/second-factor.ts';
+import { type FactorsOfUser, factorLines, factorsJson } from './factors-of-user.ts';
+
+const user = { authenticator: 'corp', username: 'jane', name: 'corp:jane' };
+const app = { id: 'a', name: 'phone', addedAt: 1, secret: 'top secret', lastStep: 7 };
+const record: FactorRecord = {
+  id: 'r',
+  user,
+  totp: [app],
+  passkeys: [],
+  recovery: ['digest', 'other digest'],
+  wrongCodes: 0,
+};
+const invitation = {
+  digest: 'digest of a code',
+  until: Date.UTC(2100, 0, 31),
+  at: 0,
+  by: 'ada',
+  reason: 'new phone',
+};
+
+function linesOf(one: {
+  readonly isRequired?: boolean;
+  readonly record?: FactorRecord;
+  readonly isForeign?: boolean;
+}) {
+  const { isRequired = true, isForeign = false, record: its } = one;
+  const value = [{ authenticator: 'corp', isRequired, record: its, isForeign }];
+  return factorLines('corp:jane', { value }, {}).join('\n');
+}
+
+const begin = 'second factor with corp: ';
+const command = (verb: string) => `npx -y pnpm@10 sallyport factor ${verb} --user corp:jane`;
+const empty = { ...record, totp: [], recovery: [] };
+
+test.each<[string, Parameters<typeof linesOf>[0], string]>([
+  [
+    'a factor that is required',
+    { record },
+    'required: 1 second factor (totp phone), 2 recovery codes left',
+  ],
+  [
+    'a factor of a user who need not have one',
+    { record, isRequired: false },
+    'asked for, since the user has one: 1 second factor (totp phone), 2 recovery codes left',
+  ],
+  ['none, and none is required', { isRequired: false }, 'none, and not required'],
+  [
+    'none, and one is required',
+    {},
+    `required, and the user has none, so they can't log in. To invite them: ${command('invite')}`,
+  ],
+  [
+    'an open invitation',
+    { record: { ...empty, invitation } },
+    `required, and the user has none, so they can't log in. To invite them: ${command('invite')}\nopen invitation to add a second factor until 2100-01-31T00:00:00Z, by ada: new phone`,
+  ],
+  [
+    'an invitation that has expired',
+    { record: { ...record, invitation: { ...invitation, until: 1 } } },
+    'required: 1 second factor (totp phone), 2 recovery codes left',
+  ],
+  [
+    'too many wrong codes',
+    { record: { ...record, wrongCodes: maxWrongCodes } },
+    `required: 1 second factor (totp phone), 2 recovery codes left\nno code is accepted any more: too many were wrong in a row. If it was the user: ${command('reset')}`,
+  ],
+  [
+    'a foreign record',
+    { isForeign: true },
+    `its record was not written for this user by a gateway with these sealing keys, so the user is refused. To remove it: ${command('reset')}`,
+  ],
+])('explain --user shows %s', (_, one, expected) => {
+  expect(linesOf(one)).toBe(begin + expected);
+});
+
+test('what could not be read is not known, and a config without second factors has no line', () => {
+  expect(factorLines('corp:jane', { problem: 'Redis is down' }, {})).toEqual([
+    'second factor: not known, since Redis is down',
+  ]);
+  expect([factorLines('corp:jane', undefined, {}), factorsJson(undefined)]).toEqual([[], []]);
+  expect(factorsJson({ problem: 'Redis is down' })).toBeNull();
+});
+
+test('the JSON has nothing by which a factor or an invitation could be used', () => {
+  const factors: FactorsOfUser = {
+    value: [
+      {
+        authenticator: 'corp',
+        isRequired: true,
+        record: { ...record, invitation },
+        isForeign: false,
+      },
+    ],
+  };
+  const json = JSON.stringify(factorsJson(factors));
+  expect(JSON.parse(json)).toEqual([
+    {
+      authenticator: 'corp',
+      required: true,
+      foreignRecord: false,
+      record: {
+        user: 'corp:jane',
+        authenticator: 'corp',
+        factors: [
+          {
+            id: 'a',
+            method: 'totp',
+            name: 'phone',
+            addedAt: '1970-01-01T00:00:00.001Z',
+            lastUsedAt: null,
+          },
+        ],
+        recoveryCodes: 2,
+        codesLocked: false,
+        invitation: {
+          at: '1970-01-01T00:00:00.000Z',
+          until: '2100-01-31T00:00:00.000Z',
+          by: 'ada',
+          reason: 'new phone',
+        },
+      },
+    },
+  ]);
+  expect(json).not.toMatch(/secret|digest/);
+});

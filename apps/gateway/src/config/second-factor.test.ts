@@ -1,0 +1,160 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { folderWithProbe } from './testing/config-folder.ts';
+
+const cache =
+  'cache: { redis: { url: redis://127.0.0.1:6379, sealingKeys: [{ env: SEALING_KEY }] } }';
+const environment = { SEALING_KEY: randomBytes(32).toString('base64') };
+
+interface Written {
+  /** Keys of `login.secondFactor`, after `redis`. */
+  readonly factor?: string;
+  readonly redis?: string;
+  /** Keys of `login`. */
+  readonly login?: string;
+  readonly cache?: string;
+  /** Keys of the authenticator `corp`, and of `sessions`. */
+  readonly corp?: string;
+  readonly sessions?: string;
+}
+
+/** A config whose second factor begins in line 3. */
+const yaml = ({
+  factor = 'required: all',
+  redis = 'redis: { url: redis://127.0.0.1:6379 }',
+  login = 'authenticators: [corp]',
+  cache: shared = cache,
+  corp = '',
+  sessions = '',
+}: Written) => `login:
+  publicUrl: https://login.example.com
+  secondFactor: { ${redis}, ${factor} }
+  sessions: sessions
+  ${login}
+authenticators:
+  - { name: corp, use: ./probe.js${corp} }
+  - { name: partner, use: ./probe.js }
+  - { name: sessions, use: ./probe.js${sessions} }
+${shared}
+`;
+
+async function problems(written: Written): Promise<readonly string[]> {
+  await using folder = await folderWithProbe();
+  const all = await folder.problems(yaml(written), environment);
+  // The probe issues no tokens.
+  return all.filter((problem) => !problem.includes("can't issue tokens"));
+}
+
+describe('`login.secondFactor` is refused', () => {
+  test.each<[string, Written, string]>([
+    [
+      'without `required`, which has no default',
+      { factor: 'methods: [totp]' },
+      'login.secondFactor.required: is missing',
+    ],
+    [
+      'with another word in `required`',
+      { factor: 'required: some' },
+      'login.secondFactor.required: must be all, none, or { groups: [GROUP] }',
+    ],
+    [
+      'without a group',
+      { factor: 'required: { groups: [] }' },
+      'login.secondFactor.required.groups: must not be empty: write at least one entry',
+    ],
+    [
+      'with no method',
+      { factor: 'required: all, methods: []' },
+      'login.secondFactor.methods: must',
+    ],
+    [
+      'with another method',
+      { factor: 'required: all, methods: [sms]' },
+      'login.secondFactor.methods[0]: must be totp or passkey',
+    ],
+    [
+      'without cache.redis',
+      { cache: '' },
+      'gateway.yaml:3:3: login.secondFactor: needs the sealing keys of cache.redis, and its lockout guard for all replicas: add cache.redis, or remove this key',
+    ],
+    [
+      'where no one has a password',
+      { login: 'browser: true' },
+      'gateway.yaml:3:3: login.secondFactor: has no effect: without login.authenticators, no one logs in with a password: remove it, and require',
+    ],
+    [
+      'with passkeys and no page',
+      { factor: 'required: all, methods: [passkey]' },
+      'login.secondFactor.methods: passkeys work in a browser alone: add login.browser: true, or remove passkey',
+    ],
+    [
+      'with an authenticator whose users do not log in',
+      { factor: 'required: all, authenticators: [partner]' },
+      'login.secondFactor.authenticators[0]: "partner" is not in login.authenticators, whose users log in with a password: write one of corp',
+    ],
+    [
+      'with a password of Redis in the file',
+      { redis: 'redis: { url: redis://127.0.0.1:6379, password: hunter2 }' },
+      'login.secondFactor.redis.password: is a secret, which must not be in this file: write { file: secrets/factors } or { env: FACTORS_REDIS }',
+    ],
+    [
+      'with a Redis on another machine in clear text',
+      { redis: 'redis: { url: redis://redis.example.com }' },
+      'login.secondFactor.redis.url: uses clear text: write rediss://, or insecure: true if anyone on the network path may remove second factors',
+    ],
+    [
+      'without a Redis',
+      { redis: 'methods: [totp]' },
+      'login.secondFactor.redis: must be keys and values: write { url: rediss://redis.example.com:6379 }',
+    ],
+  ])('%s', async (_, written, expected) => {
+    const found = await problems(written);
+    expect(found).toContainEqual(expect.stringContaining(expected));
+    expect(found.join()).not.toContain('hunter2');
+  });
+
+  test.each([
+    ['https://192.0.2.1', '192.0.2.1'],
+    ['https://[2001:db8::1]', '[2001:db8::1]'],
+  ])('with passkeys at %s, which is no DNS name', async (url, host) => {
+    await using folder = await folderWithProbe();
+    const text = yaml({
+      factor: 'required: all, methods: [passkey]',
+      login: 'authenticators: [corp]\n  browser: true',
+    }).replace('https://login.example.com', `"${url}"`);
+    expect(await folder.problems(text, environment)).toContainEqual(
+      expect.stringContaining(
+        `login.secondFactor.methods: passkeys need a DNS name, and login.publicUrl has the address ${host}: write a DNS name into`,
+      ),
+    );
+  });
+});
+
+describe('`reviews: false` is refused', () => {
+  test.each<[string, Written, string]>([
+    [
+      'for sessions, which only reviews use',
+      { sessions: ', reviews: false' },
+      'authenticators[2].reviews: would refuse every session: only reviews ask about them: remove this key',
+    ],
+    [
+      'where nothing else uses the authenticator',
+      { corp: ', reviews: false', login: 'authenticators: [partner]' },
+      'authenticators[0].reviews: leaves nothing that uses this authenticator: remove this key, or name',
+    ],
+  ])('%s', async (_, written, expected) => {
+    expect(await problems(written)).toContainEqual(expect.stringContaining(expected));
+  });
+
+  test('and not where people log in, or where it is a directory of others', async () => {
+    expect(await problems({ corp: ', reviews: false' })).toEqual([]);
+    const ofOthers = yaml({ corp: ', reviews: false', login: 'authenticators: [partner]' });
+    await using folder = await folderWithProbe();
+    const text = ofOthers.replace(
+      'name: sessions, use: ./probe.js',
+      'name: oidc, use: ./probe.js, directory: { authenticator: corp }',
+    );
+    const found = await folder.problems(text, environment);
+    expect(found.filter((problem) => problem.includes('reviews'))).toEqual([]);
+  });
+});
