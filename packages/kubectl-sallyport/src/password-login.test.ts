@@ -73,15 +73,19 @@ test.each([
   expect(run.shown().includes(hint)).toBe(hasHint);
 });
 
-test('Ctrl-C at the code ends it, and nothing is cached', async () => {
+test.each([
+  ['Ctrl-C', '\x03', 130],
+  ['Enter alone', '\r', 2],
+])('%s at the code ends it, and nothing is cached', async (_what, key, code) => {
   await using home = await temporaryFolder('factor');
   const client = createClient(home.path);
   const { url } = await factorLoginServer({ methods: ['totp'] });
   const run = loginAt(client, url);
   await converse(run, asPassword);
   await waitFor(() => run.shown().includes(codeQuestion), 'the code');
-  run.type('\x03');
-  expect(await run.ended).toBe(130);
+  run.type(key);
+  expect(await run.ended).toBe(code);
+  expect(run.shown()).toMatch(/(interrupted|the code is empty): not logged in\r\n$/);
   expect((await readdir(client.cache)).filter((name) => name.endsWith('.json'))).toEqual([]);
 });
 

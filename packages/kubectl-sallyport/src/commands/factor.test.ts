@@ -38,7 +38,10 @@ test('factor add shows the secret as a QR code and as text, and the recovery cod
   await using home = await temporaryFolder('factor');
   const recoveryCodes = ['abcde-fghij', 'klmno-pqrst'];
   const { url, bodies } = await factorLoginServer({
-    ...{ codes: ['123456'], invitation: 'abcd', recoveryCodes, ways: { browser: true } },
+    codes: ['123456'],
+    invitation: 'abcd',
+    recoveryCodes,
+    ways: { browser: true },
   });
   const run = add(home.path, url, "--label 'my phone'");
   await converse(run, [
@@ -58,10 +61,10 @@ test('factor add shows the secret as a QR code and as text, and the recovery cod
   // The last line has two rows, and the code an odd number of them.
   expect(modules.slice(0, expected.length)).toEqual(expected);
   expect(shown).toContain('\r\n  abcde-fghij\r\n  klmno-pqrst\r\n');
-  expect(shown).not.toContain('otpauth:');
+  expect(shown).not.toMatch(/otpauth:|abcd\r/);
   expect(await read(home.path, 'answer')).toBe(
     'added the second factor phone of ada\n' +
-      `  to add a passkey, or to remove a second factor, open ${url}/login/factors\n`,
+      `  to change your second factors, such as passkeys, open ${url}/login/factors\n`,
   );
   const who = { path: '/v1/factors', username: 'ada', password: 'right', label: 'my phone' };
   expect(bodies).toEqual([
@@ -100,6 +103,22 @@ test.each([
     expect(bodies.map((body) => body.code)).toEqual([undefined, '1', '2']);
   },
 );
+
+test('a user without their app uses an invitation', async () => {
+  await using home = await temporaryFolder('factor');
+  const user = { methods: ['totp'], invitation: 'abcd', codes: ['1'] };
+  const { url, bodies } = await factorLoginServer(user);
+  const run = add(home.path, url);
+  await converse(run, [
+    ...asPassword,
+    ['To use an invitation instead, press Enter alone', ''],
+    ['Invitation', 'abcd'],
+    [first, '1'],
+  ]);
+  await run.ended;
+  expect(await read(home.path, 'code'), run.shown()).toBe('0\n');
+  expect(bodies.map((body) => body.invitation)).toEqual([undefined, 'abcd', undefined]);
+});
 
 test('a wrong password is asked for again, and three wrong first codes end it', async () => {
   await using home = await temporaryFolder('factor');

@@ -49,7 +49,9 @@ export async function factor([action = '', ...words]: readonly string[]): Promis
   const name = await finish(server, begun);
   process.stdout.write(`added the second factor ${printable(name)} of ${printable(username)}\n`);
   if (server.page !== undefined)
-    process.stdout.write(`  to add a passkey, or to remove a second factor, open ${server.page}\n`);
+    process.stdout.write(
+      `  to change your second factors, such as passkeys, open ${server.page}\n`,
+    );
 }
 
 /** Opens a screen: secrets must not be written anywhere else. @throws Failure */
@@ -76,10 +78,12 @@ async function begin(server: FactorServer, label: string | undefined) {
       beginApp(server, { ...credentials, label, ...more });
     let answer = await send();
     if (!('refused' in answer)) return { username, begun: answer };
-    if (answer.refused === 'second-factor-required' && !isPasskeyAlone(answer))
-      answer = await withCode(answer, (code) => send({ code }), { result });
-    else if (answer.refused === 'invitation-required')
-      answer = await withInvitation((invitation) => send({ invitation }));
+    const byInvitation = () => withInvitation((invitation) => send({ invitation }));
+    if (answer.refused === 'second-factor-required' && !isPasskeyAlone(answer)) {
+      // Without their app, only the invitation is left to them.
+      const instead = { name: 'an invitation', prove: byInvitation };
+      answer = await withCode(answer, (code) => send({ code }), { result, instead });
+    } else if (answer.refused === 'invitation-required') answer = await byInvitation();
     if (!('refused' in answer)) return { username, begun: answer };
     problem = problemOf(server, answer);
   }
@@ -107,7 +111,7 @@ async function withInvitation(
 
 async function askInvitation(): Promise<string> {
   using terminal = openScreen();
-  const typed = await terminal.ask('Invitation code (from your administrator): ', false);
+  const typed = await terminal.ask('Invitation code (from your administrator): ', true);
   const invitation = typed.trim();
   if (invitation === '') throw usageFailure(`the invitation is empty: ${result}`);
   return invitation;
@@ -134,12 +138,14 @@ function problemOf({ url, page }: FactorServer, { refused, message }: Refusal): 
 async function finish(server: FactorServer, begun: BegunApp): Promise<string> {
   using terminal = openScreen();
   const { secret, uri, enrolment, expiresAt } = begun;
-  const code = await qrCode(uri, terminal.columns);
+  const code = qrCode(uri, terminal.columns);
   const [how, picture] =
-    code === undefined ? ['Type this secret', ''] : ['Scan this QR code, or type the secret', code];
+    code === undefined
+      ? ['Type this secret', '']
+      : ['Scan this QR code, or type the secret', `${code}\n`];
   const groups = secret.match(/.{1,4}/g)?.join(' ');
   terminal.write(
-    `${how} in your authenticator app:\n\n${picture}\n  Secret: ${groups}\n  Kind:   time-based, 6 digits, 30 seconds\n\n`,
+    `${how} in your authenticator app:\n\n${picture}  Secret: ${groups}\n  Kind:   time-based, 6 digits, 30 seconds\n\n`,
   );
   // A person who installs an app needs more time than for a password.
   const over = AbortSignal.timeout(Math.min(Math.max(0, expiresAt - Date.now()), maxWait));

@@ -11,11 +11,13 @@ export function isPasskeyAlone({ methods }: Refusal): boolean {
   return methods.length > 0 && !methods.includes('totp');
 }
 
-interface CodeOptions {
+interface CodeOptions<Answer> {
   /** The command that uses the passkey of a user who has both. */
   readonly browser?: string;
   /** What the user is told about a question without an answer. */
   readonly result?: string;
+  /** What proves the user otherwise, after Enter alone. */
+  readonly instead?: { readonly name: string; prove(): Promise<Answer | Refusal> };
 }
 
 /**
@@ -27,17 +29,21 @@ interface CodeOptions {
 export async function withCode<Answer extends object>(
   required: Refusal,
   send: (code: string) => Promise<Answer | Refusal>,
-  { browser, result }: CodeOptions,
+  { browser, result, instead }: CodeOptions<Answer>,
 ): Promise<Answer | Refusal> {
   const { methods } = required;
   if (methods.includes('passkey') && browser !== undefined)
     process.stderr.write(`To use your passkey instead, press Ctrl-C and run: ${browser}\n`);
+  if (instead !== undefined)
+    process.stderr.write(`To use ${instead.name} instead, press Enter alone\n`);
   const question =
     methods.length === 0
       ? 'Recovery code: '
       : 'Code (from your authenticator app, or a recovery code): ';
   for (let left = maxCodes; ; left--) {
-    const answer = await send(await askOnce(question, result));
+    const code = await askOnce(question, instead !== undefined, result);
+    if (code === '' && instead !== undefined) return await instead.prove();
+    const answer = await send(code);
     if (!('refused' in answer) || answer.refused !== 'wrong-credentials') return answer;
     if (left === 1) return { ...answer, refused: 'wrong-code' };
     const problem = printable(answer.message) || 'the code was refused';
@@ -48,10 +54,10 @@ export async function withCode<Answer extends object>(
 }
 
 /** The code is shown as it is typed: it is worth nothing a minute later. The terminal is free for Ctrl-C while it is sent. */
-async function askOnce(question: string, result?: string): Promise<string> {
+async function askOnce(question: string, mayBeEmpty: boolean, result?: string): Promise<string> {
   using terminal = openTerminal(result);
   if (terminal === undefined) throw usageFailure('standard input is not a terminal');
   const code = (await terminal.ask(question, false)).trim();
-  if (code === '') throw usageFailure(`the code is empty: ${terminal.result}`);
+  if (code === '' && !mayBeEmpty) throw usageFailure(`the code is empty: ${terminal.result}`);
   return code;
 }

@@ -1,3 +1,5 @@
+import { renderUnicodeCompact } from 'uqr';
+
 /** A scanner needs white around the code. */
 const border = 2;
 
@@ -11,17 +13,15 @@ const noColors = '\x1b[0m';
 /**
  * Draws a QR code for a terminal.
  *
- * @param columns the width of the terminal
+ * @param columns the width of the terminal; 0 if it is not known
  * @returns undefined if the terminal can't show it
  */
-export async function qrCode(
+export function qrCode(
   text: string,
   columns = 0,
   term: string | undefined = process.env.TERM,
-): Promise<string | undefined> {
-  if (columns === 0 || term === 'dumb') return;
-  // It is loaded here alone: kubectl waits for other commands.
-  const { renderUnicodeCompact } = await import('uqr');
+): string | undefined {
+  if (term === 'dumb') return;
   const lines = renderUnicodeCompact(text, { border }).split('\n');
   if (lines.some((line) => line.length > columns)) return;
   return lines.map((line) => `${colors}${line}${noColors}\n`).join('');

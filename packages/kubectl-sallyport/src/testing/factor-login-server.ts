@@ -56,11 +56,12 @@ export async function factorLoginServer({
     if (body.password !== 'right') return refuse('wrong-credentials');
     const isEnrolling = request.url === '/v1/factors';
     if (methods === undefined && !isEnrolling) return refuse('second-factor-not-enrolled');
-    if (methods !== undefined) {
+    if (isEnrolling && body.invitation !== undefined) {
+      if (body.invitation !== invitation) return refuse('wrong-invitation');
+    } else if (methods !== undefined) {
       if (body.code === undefined) return refuse('second-factor-required');
       if (!isRight) return refuse('wrong-credentials');
-    } else if (body.invitation === undefined) return refuse('invitation-required');
-    else if (body.invitation !== invitation) return refuse('wrong-invitation');
+    } else return refuse('invitation-required');
     const expiresAt = '2999-01-01T00:00:00Z';
     return isEnrolling
       ? send(200, { secret: appSecret, uri: appUri, enrolment: 'sealed', expiresAt })
