@@ -76,8 +76,11 @@ async function required(name: string): Promise<Person> {
   await join(person);
   return person;
 }
-const enrol = (person: Person, key?: string): Promise<EnrolledUser> =>
-  writeFactor(place, factors, person, key);
+/** The sealing key of the config, in base64. */
+const configKey = () => place.replicas.operator.env.SALLYPORT_CACHE_KEY ?? '';
+const enrol = (person: Person, key = configKey()): Promise<EnrolledUser> =>
+  writeFactor(factors, key, person);
+const invite = (person: Person) => writeInvitation(factors, configKey(), person);
 
 /** What an attacker may write to the Redis of second factors. */
 interface Records {
@@ -323,7 +326,7 @@ describe.concurrent('adding an app', () => {
 
   test('takes an invitation and the first code, on whichever replicas; the invitation is used up', async () => {
     const person = await required('invited');
-    const invitation = await writeInvitation(place, factors, person);
+    const invitation = await invite(person);
     const [begun, second] = [
       await ask(person, { invitation }),
       await ask(person, { invitation }, 1),
@@ -355,7 +358,7 @@ describe.concurrent('adding an app', () => {
 
   test('takes more than the password: no invitation of others, and no password of others', async () => {
     const [person, other] = [await required('alone'), await required('invited-other')];
-    const invitation = await writeInvitation(place, factors, other);
+    const invitation = await invite(other);
     expect(answer(await ask(person, {}))).toEqual([401, 'invitation-required']);
     for (const given of [invitation, randomToken()])
       expect(answer(await ask(person, { invitation: given }))).toEqual([401, 'wrong-invitation']);
@@ -373,7 +376,7 @@ describe.concurrent('adding an app', () => {
 
   test('on a page takes the same invitation in a link, which opening does not use up', async () => {
     const person = await required('linked');
-    const invitation = await writeInvitation(place, factors, person);
+    const invitation = await invite(person);
     const visit = async (path: string) => {
       const browser = createFormBrowser(place);
       const { headers } = await browser.get(path);

@@ -23,6 +23,7 @@ import type { Driven } from './drive.ts';
 import { startGoLogin } from './go-login.ts';
 import type { LdapLoopMessage } from './ldap-loop.ts';
 import type { RedisLoopMessage } from './redis-loop.ts';
+import { sessionCase } from './session-cases.ts';
 import { startWorker } from './worker.ts';
 
 /** All contenders, in the order of the table. */
@@ -47,6 +48,8 @@ export const contenders: readonly Contender[] = [
   gateway('static-joined', (place) => joinedStaticCase(place, 'cached')),
   gateway('jwt-own', (place) => joinedJwtCase(place, 'own')),
   gateway('jwt-joined', (place) => joinedJwtCase(place, 'cached')),
+  gateway('session', (place) => sessionCase(place, 'without factor')),
+  gateway('session-factor', (place) => sessionCase(place, 'with factor')),
   gateway('join-cold', (place) => joinedStaticCase(place, 'asked')),
   { name: 'ldap-go', isGateway: false, start: startGo },
   { name: 'ldap-loop', isGateway: false, start: startLdapLoop },

@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { RedisServer } from '@sallyport/test-servers/redis';
 import { appCode } from './authenticator-app.ts';
-import type { LoginPlace } from './login-gateway.ts';
 import { sealAs } from './seal.ts';
 import { randomToken, secret } from './tokens.ts';
 
@@ -58,10 +57,6 @@ function newFactors() {
   return { parts: { totp: [app], recovery }, user };
 }
 
-type Place = Pick<LoginPlace, 'replicas'>;
-
-const configKey = ({ replicas }: Place) => replicas.operator.env.SALLYPORT_CACHE_KEY ?? '';
-
 /** Writes a record as a gateway does. @param key the sealing key in base64 */
 async function write(redis: RedisServer, named: Named, key: string, parts: object): Promise<void> {
   const { name } = named;
@@ -79,31 +74,26 @@ async function write(redis: RedisServer, named: Named, key: string, parts: objec
   await redis.client().set(factorKey(named), sealed.toString('base64'));
 }
 
-/**
- * Gives a user an app and recovery codes, which takes no invitation and none of the app's codes.
- *
- * @param key the sealing key in base64. Default: the key of the config
- */
+/** Gives a user an app and recovery codes, which takes no invitation and none of the app's codes. @param key as for `write` */
 export async function writeFactor(
-  place: Place,
   redis: RedisServer,
+  key: string,
   named: Named,
-  key: string = configKey(place),
 ): Promise<EnrolledUser> {
   const { parts, user } = newFactors();
   await write(redis, named, key, parts);
   return user;
 }
 
-/** Invites a user who has no factor. @returns what they type */
+/** Invites a user who has no factor. @param key as for `write` @returns what they type */
 export async function writeInvitation(
-  place: Place,
   redis: RedisServer,
+  key: string,
   named: Named,
 ): Promise<string> {
   const code = secret(randomToken(12).toLowerCase().replaceAll('-', '_'));
   const digest = sha256(code).digest('base64url');
   const [at, until] = [Date.now(), Date.now() + 3_600_000];
-  await write(redis, named, configKey(place), { invitation: { digest, at, until, by: 'root' } });
+  await write(redis, named, key, { invitation: { digest, at, until, by: 'root' } });
   return code;
 }
