@@ -1,0 +1,101 @@
+import { askLogin, type LoginAnswer } from './ask-login.ts';
+import { appCode } from './authenticator-app.ts';
+import type { BrowserPlace } from './browser-login.ts';
+import type { Site } from './login-client.ts';
+import { loginUrlOf } from './login-gateway.ts';
+import { secret } from './tokens.ts';
+
+interface Person {
+  readonly name: string;
+  readonly password: string;
+}
+
+interface Invitation {
+  readonly code: string;
+  /** The link for a browser. */
+  readonly url: string;
+}
+
+/** Invites a user of `corp` to add a factor, as an administrator does. */
+export async function invite({ place }: Site, { name }: Pick<Person, 'name'>): Promise<Invitation> {
+  const words = ['factor', 'invite', '--user', `corp:${name}`, '-o', 'json'];
+  const { code, stdout, stderr } = await place.replicas.operator.run(words);
+  if (code !== 0) throw new Error(`factor invite ended with ${code}: ${stderr}`);
+  const invited = JSON.parse(stdout) as Invitation;
+  secret(invited.code);
+  return invited;
+}
+
+/** The length of a step in milliseconds. */
+const stepLength = 30_000;
+
+/** An authenticator app. */
+export interface App {
+  /**
+   * Makes a code that was not made before: for now, and then for the next step. Both are valid until the step after them begins, so
+   * that there is time to use them.
+   */
+  code(): Promise<string>;
+}
+
+/** @param key the secret, as an app takes it */
+export function createApp(key: string): App {
+  secret(key);
+  let next = Math.floor(Date.now() / stepLength);
+  return {
+    async code() {
+      const now = Math.floor(Date.now() / stepLength);
+      if (next > now + 1) throw new Error('an app of a test has two codes');
+      const step = Math.max(next, now);
+      next = step + 1;
+      return await appCode(key, ((step + 0.5) * stepLength - Date.now()) / 1_000);
+    },
+  };
+}
+
+/** Adds an app to a user who has none, at a terminal. */
+export async function enrolApp(
+  site: Site,
+  { name, password }: Person,
+): Promise<{ readonly app: App; readonly recoveryCodes: readonly string[] }> {
+  const invitation = (await invite(site, { name })).code;
+  const path = '/v1/factors';
+  const begun = await site.post(path, { username: name, password, invitation, label: 'phone' });
+  const app = createApp(String(begun.json.secret));
+  const { enrolment } = begun.json;
+  const { status, json } = await site.post(path, { enrolment, code: await app.code() });
+  if (status !== 201) throw new Error(`the app was not added: ${JSON.stringify(json)}`);
+  const recoveryCodes = (json.recoveryCodes as readonly string[]).map(secret);
+  return { app, recoveryCodes };
+}
+
+let addresses = 0;
+
+/** An address that no other test has, and that has sent no wrong password. `login.trustedProxies` must have 127.0.0.1. */
+export function ownAddress(): Readonly<Record<'x-forwarded-for', string>> {
+  addresses += 1;
+  return { 'x-forwarded-for': `192.0.2.${addresses}` };
+}
+
+/** The way to the login servers of a site, from an address of its own. */
+export function placeOf(site: Site): BrowserPlace {
+  const own = { host: new URL(site.url).host, ...ownAddress() };
+  const urls = site.gateways.map(loginUrlOf);
+  return {
+    origin: site.url,
+    ask: (request, at = 0) =>
+      askLogin(urls[at] ?? '', {
+        ...request,
+        ca: site.ca,
+        headers: { ...own, ...request.headers },
+      }),
+  };
+}
+
+/** The options of the passkey for which a page asks. @throws Error if the page asks for none */
+export function optionsOf({ text, status }: LoginAnswer): { readonly challenge: string } {
+  const [, options] = /data-options="([^"]+)"/.exec(text) ?? [];
+  if (options === undefined)
+    throw new Error(`the page asks for no passkey, but ${status}: ${text}`);
+  return JSON.parse(options.replaceAll('&quot;', '"').replaceAll('&amp;', '&'));
+}
