@@ -23,6 +23,26 @@ function parse(tried: Option, ...words: string[]): unknown {
 
 const parser = (tried: Option) => (text: string) => parse(tried, `${tried.long}=${text}`);
 
+describe('--for of an invitation', () => {
+  const read = parser(option.invitationFor);
+
+  test('is a day unless it is given, and from a minute to a week', () => {
+    expect([parse(option.invitationFor), read('1m'), read('7d')]).toEqual([
+      86_400_000,
+      60_000,
+      7 * 86_400_000,
+    ]);
+  });
+
+  test.each([
+    ['59s', '--for must be at least 60s: write --for 24h'],
+    ['169h', '--for must be at most 7d: write --for 24h'],
+    ['0s', '--for must be longer than 0: write --for 24h'],
+  ])('%s is refused', (text, message) => {
+    expect(() => read(text)).toThrow(wrongUsage(message));
+  });
+});
+
 describe('--for', () => {
   const read = parser(option.for);
 

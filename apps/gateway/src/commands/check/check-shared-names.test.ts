@@ -3,8 +3,9 @@ import { wholeDetail } from '../finding.ts';
 import { checkSharedNames, sharedNames } from './check-shared-names.ts';
 
 /** Its tokens are `PREFIXname:password`. */
-const directory = (name: string, prefix = '') => ({
+const directory = (name: string, prefix = '', reviews = true) => ({
   name,
+  reviews,
   authenticator: {
     loginToken: (username: string, password: string) => `${prefix}${username}:${password}`,
     recognizes: (token: string) =>
@@ -12,7 +13,7 @@ const directory = (name: string, prefix = '') => ({
   },
 });
 const [corp, partner, lab] = [directory('corp'), directory('partner'), directory('lab', 'lab:')];
-const robots = { name: 'robots', authenticator: { recognizes: () => true } };
+const robots = { name: 'robots', reviews: true, authenticator: { recognizes: () => true } };
 
 test.each([
   [
@@ -34,8 +35,15 @@ test.each([
   [[corp, lab], ['corp'], []],
   [[corp, lab], undefined, []],
   [[robots, corp], undefined, []],
+  // No review asks it about a token.
+  [[directory('corp', '', false), partner], ['corp'], []],
   [
-    [{ name: 'any', authenticator: { loginToken: () => 'x' } }, lab],
+    [directory('corp', '', false), partner],
+    ['corp', 'partner'],
+    ['corp, partner: they … at a login,'],
+  ],
+  [
+    [{ name: 'any', reviews: true, authenticator: { loginToken: () => 'x' } }, lab],
     undefined,
     ['any, lab: they … in a token,'],
   ],
@@ -58,6 +66,7 @@ describe('one prefix of usernames', () => {
     more: { caching?: string; tokenStore?: string } = {},
   ) => ({
     name,
+    reviews: true,
     username: { prefix },
     plugin: { caching: more.caching ?? 'memory' },
     authenticator: { ...(more.tokenStore !== undefined && { tokenStore: more.tokenStore }) },

@@ -5,6 +5,8 @@ import { detailOf, type Finding } from '../finding.ts';
 
 interface Named {
   readonly name: string;
+  /** Whether reviews ask it about tokens. */
+  readonly reviews: boolean;
   readonly authenticator: Pick<Authenticator, 'recognizes' | 'loginToken'>;
 }
 
@@ -16,7 +18,10 @@ interface Created {
 }
 
 interface Settings {
-  readonly authenticators: readonly Pick<AuthenticatorConfig, 'name' | 'username' | 'plugin'>[];
+  readonly authenticators: readonly Pick<
+    AuthenticatorConfig,
+    'name' | 'username' | 'plugin' | 'reviews'
+  >[];
   readonly login?: Pick<LoginConfig, 'authenticators' | 'sessions'> | undefined;
 }
 
@@ -34,7 +39,11 @@ export function checkSharedNames(
   // Sessions have the names of others.
   const naming = all.filter(({ name }) => name !== login?.sessions);
   const made = naming.flatMap(({ name, authenticator }) =>
-    authenticator === undefined ? [] : [{ name, authenticator }],
+    authenticator === undefined
+      ? []
+      : authenticators
+          .filter((one) => one.name === name)
+          .map(({ reviews }) => ({ name, reviews, authenticator })),
   );
   if (made.length < naming.length) return [];
   try {
@@ -69,7 +78,7 @@ export function sharedNames(
 ): readonly ProblemWords[] {
   const able = all.filter(({ authenticator }) => authenticator.loginToken !== undefined);
   const groups: Named[][] = [];
-  for (const one of able) {
+  for (const one of able.filter(({ reviews }) => reviews)) {
     const token = one.authenticator.loginToken?.('name', 'password');
     const earlier = groups.find(
       (group) => token !== undefined && group.some((other) => recognizes(other, token)),

@@ -131,10 +131,12 @@ function rowsOf(
   notAsked: string,
   whyNot: (authenticator: string) => string,
 ) {
-  return authenticators.map(({ name: authenticator }) => {
+  return authenticators.map(({ name: authenticator, reviews }) => {
     const answer = answers.find((one) => one.authenticator === authenticator);
-    if (answer === undefined)
-      return { authenticator, answer: 'not asked', reason: notAsked, milliseconds: null };
+    if (answer === undefined) {
+      const reason = reviews ? notAsked : 'no review asks it (reviews: false)';
+      return { authenticator, answer: 'not asked', reason, milliseconds: null };
+    }
     const milliseconds = answer.seconds * 1000;
     if ('error' in answer) {
       return {

@@ -120,6 +120,26 @@ describe('an entry that is published', () => {
     expect(left.sort()).toEqual(['behind', 'foreign', 'gone', 'one', 'silent']);
   });
 
+  test.each([
+    ['factor-invite', 'user', true],
+    ['factor-reset', 'user', true],
+    ['block', 'sid', true],
+    ['block', 'user', false],
+    ['revoke', 'user', false],
+  ] as const)(
+    'of the action %s for a %s is unknown to older gateways: %s',
+    async (action, kind, isNew) => {
+      await file.redis.client().del(keys.list);
+      const entry = { action, kind, name: 'jane', by: 'ada' };
+      const { hasNewKinds } = await publishAndConfirm(
+        file.opened.redis,
+        ({ now }) => ({ ...entry, until: now + 60_000 }),
+        impatient,
+      );
+      expect(hasNewKinds).toBe(isNew);
+    },
+  );
+
   test('is not waited for after an interrupt, and stays in the list', async () => {
     const { redis: server, opened } = file;
     await writeReplica(server, 'silent', 1_000);

@@ -131,19 +131,24 @@ describe('a session', () => {
 
   test('is refused if its user must have a second factor today, and has logged in without one', async () => {
     const asked: unknown[] = [];
-    const { ask, refused } = setUp({
+    const { layer, context, refused } = setUp({
       isFactorMissing({ username }, groups) {
         asked.push([username, groups]);
         return true;
       },
     });
-    expect(await ask()).toEqual({
+    const steps: string[] = [];
+    const trace = (step: string) => steps.push(step);
+    expect(await layer.authenticate(token, { ...context, trace })).toEqual({
       kind: 'rejected',
       reason: 'second-factor',
       subject: session.name,
     });
     expect(asked).toEqual([[session.username, ['corp:dev']]]);
     expect(refused).toMatchObject([{ reason: 'second-factor' }]);
+    expect(steps).toEqual([
+      'the user logged in without a second factor (amr pwd), which login.secondFactor.required demands now: they must log in again',
+    ]);
   });
 
   test('is refused when its user has another name in Kubernetes now, as after another prefix in gateway.yaml', async () => {

@@ -179,6 +179,23 @@ test('an admin action has one line, among those of reviews, however often this p
   ]);
 });
 
+test('invitations and resets of second factors have a line with who did it, for whom and why', () => {
+  const record = createRecord();
+  record.use((token) => token);
+  const at = Date.now() + 1_000;
+  const entry = { id: 'i1', kind: 'user', name: 'corp:jane', by: 'ada', revision: 1, at } as const;
+  const times = { until: at + 60_000, keptUntil: at + 3_600_000 };
+  record.adminAction({ ...entry, ...times, action: 'factor-invite', reason: 'new phone' });
+  record.adminAction({ ...entry, ...times, action: 'factor-reset', id: 'i2', revision: 2 });
+  const common = { kind: 'user', name: 'corp:jane', by: 'ada', at: new Date(at).toISOString() };
+  expect(lines).toMatchObject([
+    { ...common, event: 'factor-invite', reason: 'new phone' },
+    { ...common, event: 'factor-reset' },
+  ]);
+  // It is when the entry ends, and not the invitation.
+  for (const line of lines) expect(line).not.toHaveProperty('until');
+});
+
 test('a dropped admin action is counted in the next line, and one from before the start is marked', () => {
   const record = createRecord();
   record.use((token) => token);

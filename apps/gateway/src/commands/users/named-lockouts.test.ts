@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest';
+import { isOfCodes, lockoutJson, type NamedLockout } from './named-lockouts.ts';
+
+const lockout = {
+  user: 'corp:jane',
+  authenticator: 'corp',
+  username: 'jane',
+  subject: 'uid=jane,dc=example,dc=com',
+  refused: 3,
+  isLockedOut: true,
+  until: 0,
+} as NamedLockout;
+const common = {
+  user: 'corp:jane',
+  authenticator: 'corp',
+  refused: 3,
+  lockedOut: true,
+  until: new Date(0),
+};
+
+test('wrong codes are told apart from wrong passwords, without the name by which they are counted', () => {
+  expect([isOfCodes(lockout), lockoutJson(lockout)]).toEqual([
+    false,
+    { ...common, subject: lockout.subject },
+  ]);
+  const ofCodes = { ...lockout, subject: 'second factor of "7"' };
+  expect([isOfCodes(ofCodes), lockoutJson(ofCodes)]).toEqual([
+    true,
+    { ...common, secondFactor: true },
+  ]);
+});
