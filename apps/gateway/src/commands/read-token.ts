@@ -33,9 +33,10 @@ async function readPiped(): Promise<string> {
 }
 
 async function askHidden(prompt: string): Promise<string> {
-  process.stderr.write(prompt);
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input: process.stdin, output: nowhere, terminal: true });
+  // Until now, the terminal showed what was typed.
+  process.stderr.write(prompt);
   try {
     return await lines.question('');
   } finally {
