@@ -98,7 +98,8 @@ test('a user adds an app by an invitation, and kubectl goes on with the next cod
 test('a user without a second factor is told how to get one, and a script of a user who has one what to use', async () => {
   const { bob } = site.place.people;
   const carol = await site.place.people.add('carol');
-  await writeFactor(site.place, site.place.redis, carol);
+  const { redis, replicas } = site.place;
+  await writeFactor(redis, replicas.operator.env.SALLYPORT_CACHE_KEY ?? '', carol);
   const desk = await newDesk(site);
   const run = desk.terminal('kubectl sallyport login');
   await typePassword(run, bob);
