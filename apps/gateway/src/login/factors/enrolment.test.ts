@@ -180,13 +180,13 @@ describe('the right to change factors', () => {
     ]).toEqual([ended, ended, ended]);
   });
 
-  test('lasts while there are factors, and does not use up an invitation of another visit', async () => {
+  test('lasts while there are factors, and what it adds uses up an open invitation, too', async () => {
     await enrolled(parts, clock);
     const grant = await proven();
-    expect([(await addKey(grant, 'a')).kind, (await addKey(grant, 'b')).kind]).toEqual([
-      'added',
-      'added',
-    ]);
+    const invitation = await parts.invite();
+    expect(await addKey(grant, 'a')).toMatchObject({ kind: 'added', invitedBy: undefined });
+    expect(await grantOf(invitation)).toBeUndefined();
+    expect(await addKey(grant, 'b')).toMatchObject({ kind: 'added' });
     expect(await record()).toMatchObject({ totp: [{}], passkeys: [{}, {}] });
   });
 });
