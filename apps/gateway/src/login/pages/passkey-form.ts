@@ -1,4 +1,4 @@
-import { fieldValue, type Html, html } from './html.ts';
+import { type Html, html } from './html.ts';
 import { problemBox } from './layout.ts';
 import { passkeyErrors } from './texts.ts';
 
@@ -34,10 +34,9 @@ ${button}
 }
 
 /** Writes JSON without the characters that a template would show as escapes: a script must read what was written. */
-function asciiJson(value: object): Html {
-  const json = JSON.stringify(value).replaceAll(
+function asciiJson(value: object): string {
+  return JSON.stringify(value).replaceAll(
     /[^\x20-\x7e]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
-  return fieldValue(json);
 }
