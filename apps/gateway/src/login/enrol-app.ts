@@ -98,7 +98,7 @@ interface MoreThanPassword {
  *
  * @throws LoginError
  */
-export async function grantOf(
+async function grantOf(
   { service, signal, known: facts }: LoginRequest,
   proof: Proof,
   { invitation, code }: MoreThanPassword,

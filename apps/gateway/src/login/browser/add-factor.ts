@@ -85,7 +85,7 @@ export async function addPasskey(
   });
   if (result === 'too-many') return listFactors(visit, { problem: result });
   if (result.kind !== 'wrong') return showAdded(visit, result);
-  known.reason = `passkey-${result.reason}`;
+  known.reason = `second-factor-passkey-${result.reason}`;
   await listFactors(visit, { problem: 'wrong-passkey' });
 }
 

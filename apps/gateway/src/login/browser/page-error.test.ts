@@ -1,6 +1,15 @@
 import { expect, test } from 'vitest';
 import { StatusError } from '../../http/kubernetes-status.ts';
-import { LoginError, tooMany, unavailable } from '../login-error.ts';
+import {
+  enrolmentEnded,
+  factorNotEnrolled,
+  invitationRequired,
+  LoginError,
+  noSecondFactor,
+  tooMany,
+  unavailable,
+  wrongInvitation,
+} from '../login-error.ts';
 import { messages } from '../pages/texts.ts';
 import { isPagePath, PageError, pageOfError } from './page-error.ts';
 
@@ -20,6 +29,11 @@ test.each([
   [new LoginError(405, 'method-not-allowed', 'SECRET'), 405, messages['not-found'].title],
   [new StatusError(413, 'SECRET'), 413, messages['bad-request'].title],
   [new StatusError(415, 'SECRET'), 415, messages['bad-request'].title],
+  [factorNotEnrolled(), 401, messages['not-enrolled'].title],
+  [invitationRequired(), 401, messages['invitation-required'].title],
+  [wrongInvitation(), 401, messages['wrong-invitation'].title],
+  [enrolmentEnded(), 409, messages['factors-ended'].title],
+  [noSecondFactor(), 404, messages['no-second-factor'].title],
   [tooMany('SECRET', 7), 429, messages['too-many'].title],
   [unavailable('SECRET'), 503, messages.unavailable.title],
   [new StatusError(500, 'SECRET'), 500, messages.error.title],

@@ -32,6 +32,7 @@ const ownKinds: Readonly<Partial<Record<string, MessageKind>>> = {
   'invitation-required': 'invitation-required',
   'wrong-invitation': 'wrong-invitation',
   'enrolment-ended': 'factors-ended',
+  'no-second-factor': 'no-second-factor',
 };
 
 const kinds: Readonly<Record<number, MessageKind>> = {

@@ -136,7 +136,7 @@ async function provePasskey(
   const { service, known } = page;
   const { proof } = login;
   const refused = (reason: string): LoginError => {
-    known.reason = `passkey-${reason}`;
+    known.reason = `second-factor-passkey-${reason}`;
     return wrongCredentials(true);
   };
   // It is taken before the check: one response is checked for each challenge, on whichever replicas.

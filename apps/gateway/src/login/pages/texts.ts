@@ -282,6 +282,11 @@ export const messages = {
     text: 'The time to change your second factors is over, or your administrator reset them or sent another invitation.',
     next: 'Begin again: open the page for second factors, or the link of your invitation.',
   },
+  'no-second-factor': {
+    title: 'No second factor here',
+    text: 'This server has no second factors for this user.',
+    next: html`Log in without one: run ${command} in your terminal. If you expected one, call your administrator.`,
+  },
   cancelled: {
     title: 'Login cancelled',
     text: 'You cancelled this login. No one was logged in.',

@@ -1,0 +1,111 @@
+import type { Context } from 'koa';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { redisOfFile } from '../../engine/shared-redis/testing/redis-of-file.ts';
+import { attemptLifetime, idLength } from '../attempts/attempt.ts';
+import { createPendingLogins, type PendingLogin } from '../attempts/pending-logins.ts';
+import { randomText, secretDigest } from '../secret-text.ts';
+import { changeNext, keepChallenge, loginWithNext, takeChallenge } from './next-page.ts';
+import type { PageRequest } from './page-request.ts';
+
+const file = redisOfFile();
+const state = { secret: 'of this browser' };
+const ofUser = (username: string, next?: PendingLogin['next']): PendingLogin => ({
+  browser: secretDigest(state.secret),
+  attempt: { challenge: secretDigest('verifier') },
+  revision: 7,
+  proof: {
+    authenticator: 'corp',
+    since: 1,
+    login: username,
+    given: { username },
+    named: { username: `corp:${username}` },
+  },
+  ...(next && { next }),
+});
+const jane = ofUser('jane', { kind: 'factor' });
+const max = ofUser('max', { kind: 'factor' });
+const proven = { ...jane.proof, amr: ['pwd', 'otp', 'mfa'] };
+
+let page: PageRequest;
+let location: string | undefined;
+beforeEach(() => {
+  location = undefined;
+  const attempt = {
+    id: randomText(idLength),
+    until: Date.now() + attemptLifetime,
+    challenge: jane.attempt.challenge,
+    address: '192.0.2.1',
+  };
+  const set = (_: string, value: string) => {
+    location = value;
+  };
+  page = {
+    context: { set } as unknown as Context,
+    service: { logger: { warn: () => undefined } },
+    browser: { pending: createPendingLogins(file.opened.redis, Date.now) },
+    attempt,
+    path: '/login/x',
+    known: { action: 'page' },
+  } as unknown as PageRequest;
+});
+
+const put = (login: PendingLogin) => page.browser.pending.put(page.attempt, login);
+const read = () => page.browser.pending.read(page.attempt.id, state.secret);
+
+describe('the page of what a person may do next', () => {
+  test.each([
+    ['nothing yet', undefined, undefined, '/login/x'],
+    ['the question', ofUser('jane'), undefined, '/login/x/confirm'],
+    ['the second factor', jane, 'factor', undefined],
+    ['the list', ofUser('jane', { kind: 'manage', grant: { record: 'r' } }), 'manage', '/factors'],
+  ])('is %s', async (_name, login, own, elsewhere) => {
+    if (login !== undefined) await put(login);
+    for (const kind of ['factor', 'manage'] as const) {
+      location = undefined;
+      const found = await loginWithNext(page, state, kind);
+      expect(found).toEqual(kind === own ? login : undefined);
+      if (kind === own) expect(location).toBeUndefined();
+      else expect(location).toContain(elsewhere ?? '/login/x/factor');
+    }
+  });
+
+  test('is the page of the attempt for a browser that does not know it', async () => {
+    await put(jane);
+    expect(await loginWithNext(page, undefined, 'factor')).toBeUndefined();
+    expect(await loginWithNext(page, { secret: 'of another' }, 'factor')).toBeUndefined();
+    expect(location).toBe('/login/x');
+  });
+});
+
+describe('what was proved about a login', () => {
+  test('counts for that login', async () => {
+    await put(jane);
+    expect(await keepChallenge(page, state, jane, 'c')).toBe(true);
+    expect(await changeNext(page, state, jane, { proof: proven, next: undefined })).toBe(true);
+    expect(await read()).toEqual({ ...ofUser('jane'), proof: proven });
+  });
+
+  test.each([
+    ['someone else has logged in', max],
+    ['the same user has logged in again', { ...jane, proof: { ...jane.proof, since: 2 } }],
+    ['the person has gone on', ofUser('jane')],
+  ])('does not count once %s', async (_name, since) => {
+    const other = { ...since, challenge: 'c' };
+    await put(other);
+    expect(await changeNext(page, state, jane, { proof: proven, next: undefined })).toBe(false);
+    expect(await keepChallenge(page, state, jane, 'd')).toBe(false);
+    expect(await takeChallenge(page, state, jane)).toBeUndefined();
+    expect(await read()).toEqual(other);
+  });
+});
+
+test('a challenge is taken once, however many responses come for it', async () => {
+  await put(jane);
+  expect(await takeChallenge(page, state, jane)).toBeUndefined();
+  await keepChallenge(page, state, jane, 'first');
+  await keepChallenge(page, state, jane, 'second');
+  const taken = await Promise.all(
+    Array.from({ length: 10 }, () => takeChallenge(page, state, jane)),
+  );
+  expect(taken.filter((one) => one !== undefined)).toEqual(['second']);
+});
