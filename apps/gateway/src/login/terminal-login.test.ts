@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { keyPrefix } from '../engine/shared-redis/testing/opened-shared-redis.ts';
 import { redisOfFile } from '../engine/shared-redis/testing/redis-of-file.ts';
-import { clockOfToday, factorLogin, loginWith } from './factors/testing/factor-login.ts';
+import { clockOfToday, factorLogin, loginWith } from '../testing/factor-login.ts';
 import {
   enrolled,
   type FactorPartsOptions,

@@ -1,12 +1,12 @@
 import type { TokenRequest, UserInfo } from '@sallyport/authenticator';
-import { createSessionTexts } from '../../../engine/sessions/session-text.ts';
-import { createRateLimit } from '../../bounds.ts';
-import { enrolApp } from '../../enrol-app.ts';
-import { LoginError } from '../../login-error.ts';
-import type { LoginRequest } from '../../login-request.ts';
-import type { FactorParts, LoginService } from '../../login-service.ts';
-import { logInAtTerminal } from '../../terminal-login.ts';
-import { type Clock, jane, type TestedParts } from './factor-parts.ts';
+import { createSessionTexts } from '../engine/sessions/session-text.ts';
+import { createRateLimit } from '../login/bounds.ts';
+import { enrolApp } from '../login/enrol-app.ts';
+import { type Clock, jane, type TestedParts } from '../login/factors/testing/factor-parts.ts';
+import { LoginError } from '../login/login-error.ts';
+import type { LoginRequest } from '../login/login-request.ts';
+import type { FactorParts, LoginService } from '../login/login-service.ts';
+import { logInAtTerminal } from '../login/terminal-login.ts';
 
 export const password = 'hunter2hunter2';
 
