@@ -17,7 +17,7 @@ import { secret } from './tokens.ts';
 export type Replacement = readonly [text: string | RegExp, shown: string];
 
 /** What is typed after a question. It may depend on what is shown by then. */
-export type Typed = readonly [
+type Typed = readonly [
   question: string,
   answer: string | ((shown: string) => Promise<string>),
 ];

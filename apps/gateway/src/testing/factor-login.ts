@@ -8,7 +8,7 @@ import type { LoginRequest } from '../login/login-request.ts';
 import type { FactorParts, LoginService } from '../login/login-service.ts';
 import { logInAtTerminal } from '../login/terminal-login.ts';
 
-export const password = 'hunter2hunter2';
+const password = 'hunter2hunter2';
 
 export interface FactorLoginOptions {
   /** The groups of the user, as Kubernetes sees them. */

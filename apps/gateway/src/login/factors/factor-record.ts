@@ -61,7 +61,7 @@ const record = z.strictObject({
   wrongCodes: z.int().nonnegative(),
 });
 
-export type TotpFactor = Readonly<z.infer<typeof totp>>;
+type TotpFactor = Readonly<z.infer<typeof totp>>;
 export type PasskeyFactor = Readonly<z.infer<typeof passkey>>;
 /** What is stored about the second factors of one user. */
 export type FactorRecord = Readonly<z.infer<typeof record>>;
