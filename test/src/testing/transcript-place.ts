@@ -17,10 +17,7 @@ import { secret } from './tokens.ts';
 export type Replacement = readonly [text: string | RegExp, shown: string];
 
 /** What is typed after a question. It may depend on what is shown by then. */
-type Typed = readonly [
-  question: string,
-  answer: string | ((shown: string) => Promise<string>),
-];
+type Typed = readonly [question: string, answer: string | ((shown: string) => Promise<string>)];
 
 /** A machine with Sallyport, which the commands of the pages are typed at. `/etc/sallyport` is a folder of this test. */
 export interface TranscriptPlace extends AsyncDisposable {
