@@ -119,10 +119,14 @@ describe('a person at a browser', () => {
     await heading(page, 'Your second factors');
   }
 
+  /** Sends a form whose answer looks like the page before, and waits for it. */
+  const submit = (page: Page, name: string) =>
+    Promise.all([page.waitForEvent('load'), button(page, name).click()]);
+
   async function addPasskey(page: Page, name: string): Promise<void> {
     await page.getByLabel('Name of the passkey').fill(name);
-    await button(page, 'Add a passkey').click();
-    await page.getByRole('status').waitFor();
+    await submit(page, 'Add a passkey');
+    await page.getByText('The second factor was added.').waitFor();
   }
 
   const names = (page: Page) =>
@@ -192,7 +196,7 @@ describe('a person at a browser', () => {
     await openFactors(page, person, recoveryCodes[0] ?? '');
     expect(await page.getByRole('listitem').last().textContent()).not.toContain('Never');
     for (const name of ['phone', 'laptop']) {
-      await button(page, `Remove ${name}`).click();
+      await submit(page, `Remove ${name}`);
       await page.getByText('The second factor was removed.').waitFor();
     }
     expect(await names(page)).toEqual(['key ring']);
