@@ -88,10 +88,14 @@ function removedLine(name: string, { identity, record }: UserRecord): string {
   const whose = `of user ${name} (${identity.authenticator})`;
   if (record === undefined)
     return `removed a record ${whose} that no gateway with these sealing keys wrote for them.`;
-  const invited = openInvitation(record, Date.now()) ? ', and an open invitation' : '';
+  const factors = factorsOf(record);
   const { length } = record.recovery;
-  const codes = length === 0 ? '' : `, ${length} recovery ${length === 1 ? 'code' : 'codes'}`;
-  return `removed ${factorCount(factorsOf(record))}${codes}${invited} ${whose}.`;
+  const parts = [
+    ...(factors.length > 0 ? [factorCount(factors)] : []),
+    ...(length > 0 ? [`${length} recovery ${length === 1 ? 'code' : 'codes'}`] : []),
+    ...(openInvitation(record, Date.now()) ? ['an open invitation'] : []),
+  ];
+  return `removed ${parts.join(', ') || 'an empty record'} ${whose}.`;
 }
 
 function recordsJson({ records, ofOthers, unreadable, found }: UserRecords): object {
