@@ -1,10 +1,11 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type AuditLine, readTrailSoFar } from './testing/audit-trail.ts';
+import { appCode } from './testing/authenticator-app.ts';
 import { configText } from './testing/gateway.ts';
 import { type LoginPlace, startLogin } from './testing/login-gateway.ts';
 import type { ListedToken } from './testing/redis-commands.ts';
@@ -50,18 +51,6 @@ const answerOf = ({ name: username, password }: Person, more: object = {}, path 
 /** Logs in with a code. @returns what the session is, as the gateway says */
 const logIn = (person: Person, code: string) => place.logIn(person, { code });
 
-/** Computes the code of an app now (RFC 6238), from the secret as the app takes it. */
-function appCode(text: string): string {
-  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
-  const bits = [...text].map((one) => alphabet.indexOf(one).toString(2).padStart(5, '0')).join('');
-  const bytes = bits.match(/.{8}/g)?.map((one) => Number.parseInt(one, 2)) ?? [];
-  const counter = Buffer.alloc(8);
-  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)));
-  const mac = createHmac('sha1', Buffer.from(bytes)).update(counter).digest();
-  const at = (mac.at(-1) ?? 0) & 15;
-  return String((mac.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, '0');
-}
-
 interface Invited {
   readonly user: string;
   readonly code: string;
@@ -84,7 +73,7 @@ async function addApp(person: Person, invitation: string): Promise<readonly stri
   const begun = await answerOf(person, { invitation, label: 'phone' }, '/v1/factors');
   expect(begun).toMatchObject({ status: 200 });
   const { secret: text, enrolment } = begun.json as Record<string, string>;
-  const code = appCode(secret(text ?? ''));
+  const code = await appCode(secret(text ?? ''));
   const added = await place.ask({ path: '/v1/factors', body: { enrolment, code } });
   expect(added).toMatchObject({ status: 201, json: { factor: { name: 'phone' } } });
   return (added.json?.recoveryCodes as readonly string[] | undefined)?.map(secret) ?? [];
