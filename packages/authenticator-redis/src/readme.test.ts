@@ -68,7 +68,7 @@ test('the line of one user has all rights of the others, and what is added for h
   );
   const missing = (all: readonly string[] = [], allowed: readonly string[]) =>
     all.flatMap(rightsIn).filter((right) => !allowed.includes(right));
-  expect([hashes?.length, others?.length]).toEqual([5, 7]);
+  expect([hashes?.length, others?.length]).toEqual([5, 8]);
   expect(missing(others, one)).toEqual([]);
   expect(missing(hashes, [...one, ...forHash])).toEqual([]);
 });

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { GatewayConfig, SecondFactorConfig } from '../../config/types.ts';
 import { createFactorStore } from '../../login/factors/factor-store.ts';
@@ -75,7 +76,13 @@ describe('check of the Redis of second factors', () => {
       .replace('~sallyport:factor:*', '~sallyport:cache:*');
     server = await startRedis({ users: [line, narrow, ...lacking] });
   });
-  afterAll(() => server[Symbol.asyncDispose]());
+  afterAll(async () => {
+    // The process that writes a new AOF outlives a killed server, and its file the folder.
+    const isWritten = async () =>
+      (await server.client().info('persistence')).includes('aof_rewrite_in_progress:0');
+    await waitFor(isWritten, 'the AOF to be written');
+    await server[Symbol.asyncDispose]();
+  });
   beforeEach(async () => {
     await server.client().flushall();
     await server.client().config('SET', 'maxmemory-policy', 'noeviction');
