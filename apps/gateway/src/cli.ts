@@ -284,7 +284,7 @@ add(factor, 'invite', {
 add(factor, 'list', {
   description: 'list second factors and open invitations, without anything that is secret',
   options: [
-    textOption('--user <name>', 'list only those of this user'),
+    textOption('--user <name>', 'list only second factors and invitations of this user'),
     option.exact,
     option.config,
     option.output,

@@ -20,7 +20,7 @@ beforeEach(async () => {
 
 const grant = (...rights: readonly string[]) =>
   redis.client().call('ACL', 'SETUSER', 'gateway', 'reset', 'on', `>${password}`, ...rights);
-const acl = 'compare its ACL with the one in docs/redis.md (Permissions)';
+const acl = 'compare its ACL with docs/redis.md (Permissions)';
 
 describe.each(Object.keys(layouts) as LayoutName[])('check(), with records as %s', (layout) => {
   const commands = lookUpCommands(layout);

@@ -36,7 +36,7 @@ export async function openStore(
 }
 
 export const wording: Wording = {
-  minimalAcl: 'the one in docs/redis.md (Permissions)',
+  minimalAcl: 'docs/redis.md (Permissions)',
   wrongType: 'than layout says',
   consequence: "tokens can't be checked",
 };

@@ -115,17 +115,20 @@ test.each([
     { ways: { browser: false, passwords: true } },
     'ask your administrator for login.browser: true',
   ],
-])('with %j and %j, a user with a passkey is told what to do', async (words, server, fix) => {
-  await using home = await temporaryFolder('factor');
-  const { url } = await browserLoginServer({ password: passkeyAlone, ...server });
-  const run = loginAt(createClient(home.path), url, words);
-  await converse(run, asPassword);
-  expect(await run.ended).toBe(1);
-  expect(run.shown()).toContain(
-    `${url}: this account logs in with a passkey, which needs a browser\r\n` +
-      `  fix: ${fix.replace('URL', url)}\r\n`,
-  );
-});
+])(
+  'with %j and %j, the message says what a user with a passkey can do',
+  async (words, server, fix) => {
+    await using home = await temporaryFolder('factor');
+    const { url } = await browserLoginServer({ password: passkeyAlone, ...server });
+    const run = loginAt(createClient(home.path), url, words);
+    await converse(run, asPassword);
+    expect(await run.ended).toBe(1);
+    expect(run.shown()).toContain(
+      `${url}: this account logs in with a passkey, which needs a browser\r\n` +
+        `  fix: ${fix.replace('URL', url)}\r\n`,
+    );
+  },
+);
 
 /** Logs in with a password from a file. */
 async function inScript(url: string) {
@@ -148,7 +151,7 @@ test.each([['totp'], ['passkey']])('a script is refused for a user with %s', asy
   expect(bodies).toHaveLength(1);
 });
 
-test('a user who must have a second factor and has none is told how to get one, and is not asked again', async () => {
+test('a user who must have a second factor and has none reads how to get one, and is not asked again', async () => {
   const { url, bodies } = await factorLoginServer();
   const { code, stderr } = await inScript(url);
   expect([code, stderr]).toEqual([

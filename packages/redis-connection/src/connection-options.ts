@@ -46,7 +46,7 @@ export interface ConnectionOptions {
 
 /** The parts of messages that depend on what Redis is used for. */
 export interface Wording {
-  /** Names the ACL that an operator compares the user's ACL with, and its document: `the one in docs/redis.md (Permissions)`. */
+  /** Where the ACL is that an operator compares the ACL of the user with: `docs/redis.md (Permissions)`. */
   readonly minimalAcl: string;
   /** The end of the message `the value is of another type …`. */
   readonly wrongType: string;

@@ -17,7 +17,7 @@ interface FactorServer extends Omit<Target, 'cluster'> {
   readonly page: string | undefined;
 }
 
-/** What the user is told when it ends early. */
+/** The message says this when it ends early. */
 const result = 'no second factor was added';
 
 /** A login server gives no more time for the first code, in milliseconds. */

@@ -14,7 +14,7 @@ export function isPasskeyAlone({ methods }: Refusal): boolean {
 interface CodeOptions<Answer> {
   /** The command that uses the passkey of a user who has both. */
   readonly browser?: string;
-  /** What the user is told about a question without an answer. */
+  /** The message about a question without an answer says this. */
   readonly result?: string;
   /** What proves the user otherwise, after Enter alone. */
   readonly instead?: { readonly name: string; prove(): Promise<Answer | Refusal> };

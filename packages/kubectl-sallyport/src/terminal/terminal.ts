@@ -32,7 +32,7 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
  * Opens the terminal where the user is, if standard input is one. Until it is disposed of, it shows nothing by itself: a password that is
  * typed ahead would be on the screen.
  *
- * @param result what the user is told about a question without an answer
+ * @param result what the message about a question without an answer says
  */
 export function openTerminal(result = 'not logged in') {
   const input = process.stdin;

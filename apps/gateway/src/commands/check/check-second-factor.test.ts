@@ -36,7 +36,7 @@ function find({ required = 'all', covered, ...setup }: Setup = {}): readonly str
   );
 }
 
-test('says of whom it is required, and nothing more if there is no way around it', () => {
+test('says which users must have one, and nothing more if there is no way around it', () => {
   expect(find()).toEqual(['second factor ok required of all users who log in with a password']);
   expect(find({ required: { groups: ['corp:admins', 'corp:dev'] } })).toEqual([
     'second factor ok required of members of corp:admins, corp:dev',
@@ -52,7 +52,7 @@ test.each<[string, Setup, readonly string[]]>([
     'a covered authenticator takes passwords as tokens',
     { created: [corp(true), sessions] },
     [
-      'authenticator corp accepts a name and a password as a bearer token, without a second factor: whoever has the password of a user gets in: add reviews: false to authenticator corp. Its users then need kubectl sallyport to log in',
+      'authenticator corp accepts a name and a password as a bearer token, without a second factor: anyone who has the password of a user gets in: add reviews: false to authenticator corp. Its users then need kubectl sallyport to log in',
     ],
   ],
   [
@@ -109,6 +109,6 @@ test('names the authenticators whose tokens are not from a login, in one line', 
     sessions,
   ];
   expect(find({ created })[1]).toBe(
-    'second factor ok tokens of emergency, robots need no second factor: whoever has one gets in',
+    'second factor ok tokens of emergency, robots need no second factor: anyone who has one gets in',
   );
 });

@@ -52,7 +52,7 @@ function tokenWays(login: LoginConfig, created: readonly Created[]) {
       const begin = `authenticator ${name} accepts a name and a password as a bearer token, without a second factor`;
       if (isCovered(name))
         return {
-          detail: `${begin}: whoever has the password of a user gets in`,
+          detail: `${begin}: anyone who has the password of a user gets in`,
           fix: `add reviews: false to authenticator ${name}. Its users then need kubectl sallyport to log in`,
         };
       return {
@@ -92,7 +92,7 @@ function otherTokens(login: LoginConfig, created: readonly Created[]): readonly 
     {
       check,
       result: 'ok',
-      detail: `tokens of ${names.join(', ')} need no second factor: whoever has one gets in`,
+      detail: `tokens of ${names.join(', ')} need no second factor: anyone who has one gets in`,
     },
   ];
 }

@@ -56,7 +56,7 @@ function recordOf({ records }: UserRecords, { user }: Person) {
   return { record: own?.record, isForeign: own !== undefined && own.record === undefined };
 }
 
-/** The records of users whom no directory has now, or can be asked about. */
+/** The records of users that no directory has now, and of users whose directory can't be asked. */
 function recordsOnly(
   { records }: UserRecords,
   covered: readonly Person[],

@@ -13,7 +13,7 @@ import { lookUpByName } from '../users/look-up-user.ts';
 /** Milliseconds that one directory may take. */
 const maxWait = 10_000;
 
-/** A person whom a directory has by a name, and who logs in there with a password. */
+/** A person who has a name in a directory, and logs in there with a password. */
 export interface Person {
   readonly user: FactorUser;
   /** As Kubernetes sees them. */
@@ -26,7 +26,7 @@ export interface Person {
 export interface FoundPeople {
   /** The users of that name, in the order in which a login asks. */
   readonly people: readonly Person[];
-  /** The names, as Kubernetes sees them, of users whom a directory finds by this name. */
+  /** The names, as Kubernetes sees them, of users that a directory finds by this name. */
   readonly others: readonly string[];
   /** The authenticators that could not be asked. */
   readonly unasked: readonly { readonly authenticator: string; readonly reason: string }[];

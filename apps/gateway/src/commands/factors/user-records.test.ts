@@ -77,7 +77,7 @@ describe('the records of a user', () => {
     expect(await find(isDown)).toEqual({ ...nothing, unasked: 1 });
   });
 
-  test('are not the ones of another account that had the name', async () => {
+  test('leave out records of another account that had the name', async () => {
     await add({ ...jane, uid: '7' });
     expect(await find(withUid('8'))).toEqual({ ...nothing, ofOthers: 1 });
   });
@@ -101,7 +101,7 @@ describe('the records of a user', () => {
     expect(await find(isDown)).toEqual({ ...nothing, records: byName, unreadable: 1, unasked: 1 });
   });
 
-  test('are not the ones of others', async () => {
+  test('leave out records of other users', async () => {
     await add({ ...jane, name: 'corp:jane2', username: 'jane2' });
     await add({ ...jane, authenticator: 'partner', name: 'partner:jane' });
     expect(await find(knows)).toEqual(nothing);

@@ -18,7 +18,7 @@ const common = {
   until: new Date(0),
 };
 
-test('wrong codes are told apart from wrong passwords, without the name by which they are counted', () => {
+test('wrong codes are distinguished from wrong passwords, without the name by which they are counted', () => {
   expect([isOfCodes(lockout), lockoutJson(lockout)]).toEqual([
     false,
     { ...common, subject: lockout.subject },

@@ -13,7 +13,7 @@ const silentMetrics: Metrics = {
   histogram: () => ({ observe: () => {} }),
 };
 
-const minimalAcl = 'the one in docs/redis.md (Permissions)';
+const minimalAcl = 'docs/redis.md (Permissions)';
 
 /** What a connection is for, in its log lines and errors. */
 const purposes = {
@@ -28,7 +28,7 @@ const purposes = {
   factors: {
     fields: { secondFactor: 'redis' },
     wording: {
-      consequence: 'people with a second factor can not log in',
+      consequence: "users who can have a second factor can't log in",
       minimalAcl,
       wrongType: 'than a second factor has',
     },
@@ -59,7 +59,7 @@ export function settingsForReviews(
   return { ...settings, timeout: redis.timeout / calls };
 }
 
-/** The settings of the connection to the Redis of second factors. Its records are sealed as those of the cache Redis are. */
+/** The settings of the connection to the Redis of second factors. Its records are sealed with the keys of the cache Redis. */
 export function factorSettings(
   { redis }: SecondFactorConfig,
   { redis: cacheRedis }: GatewayConfig['cache'],

@@ -179,7 +179,7 @@ test('an admin action has one line, among those of reviews, however often this p
   ]);
 });
 
-test('invitations and resets of second factors have a line with who did it, for whom and why', () => {
+test('invitations and resets of second factors have a line with who did it, for which user and why', () => {
   const record = createRecord();
   record.use((token) => token);
   const at = Date.now() + 1_000;

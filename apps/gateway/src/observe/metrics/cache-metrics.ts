@@ -33,7 +33,7 @@ export function createCacheMetrics(registry: Registry) {
   );
   counter(
     'sallyport_redis_errors_total',
-    'Calls of the cache Redis, and of the Redis of second factors (factor), that failed or were too late, by use. A rise means more lookups in the backends; of revocations, that this replica does not learn of new blocks and revocations; of factor, that users with a second factor can not log in.',
+    "Calls of the cache Redis, and of the Redis of second factors (factor), that failed or were too late, by use. A rise means more lookups in the backends; of revocations, that this replica does not learn of new blocks and revocations; of factor, that users who can have one can't log in.",
     () => byLabel('use', errors),
   );
   counter(
