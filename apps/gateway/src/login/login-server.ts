@@ -243,6 +243,7 @@ const guesses: ReadonlySet<LoginAction> = new Set([
   'page-factor',
   'redeem',
   'begin-factor',
+  'add-factor',
 ]);
 
 /** Whether a request counts for the limit of requests. A refused login does not: it counts as a password. */
