@@ -11,7 +11,7 @@ import { createPendingLogins } from '../login/attempts/pending-logins.ts';
 import { createEnrolment } from '../login/factors/enrolment.ts';
 import { createFactorStore } from '../login/factors/factor-store.ts';
 import { createPasskeys } from '../login/factors/passkeys.ts';
-import { createFactorPolicy } from '../login/factors/policy.ts';
+import { createFactorPolicy, type FactorPolicy } from '../login/factors/policy.ts';
 import { createSecondFactor } from '../login/factors/second-factor.ts';
 import { createTotpEnrolment } from '../login/factors/totp-enrolment.ts';
 import { writeKubeconfig } from '../login/kubeconfig.ts';
@@ -63,13 +63,14 @@ export async function createLoginParts(
     throw new Error(`login.sessions: ${login.sessions} can't issue tokens`);
   const { kubeconfig, files } = await readAuthorities(login);
   const issuer = await createTokenIssuer(issuing, config.baseDirectory, dependencies);
+  const factorPolicy = createFactorPolicy(login);
   const service: LoginService = {
     ...parts,
     config: login,
     proxies: createNetworks(login.trustedProxies),
     timeout: config.server.reviewTimeout,
-    factorPolicy: createFactorPolicy(login),
-    factors: factorParts(login, factorRedis, dependencies),
+    factorPolicy,
+    factors: factorParts(login, factorPolicy, factorRedis, dependencies),
     issuer: ended ? noteEnded(issuer, ended) : issuer,
     browser:
       login.browser && redis && caching
@@ -91,6 +92,7 @@ export async function createLoginParts(
 /** @returns undefined if the config has no second factors, or nothing is shared */
 function factorParts(
   login: LoginConfig,
+  policy: FactorPolicy,
   redis: SharedRedis | undefined,
   { attempts, logger }: Pick<LoginDependencies, 'attempts' | 'logger'>,
 ): FactorParts | undefined {
@@ -100,7 +102,6 @@ function factorParts(
   const now = Date.now;
   const store = createFactorStore(redis, now);
   const { hostname: issuer } = new URL(publicUrl);
-  const policy = createFactorPolicy(login);
   const enrolment = createEnrolment(store, now);
   return {
     secondFactor: createSecondFactor({ policy, methods, store, attempts, now }),
