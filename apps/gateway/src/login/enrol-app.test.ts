@@ -65,7 +65,7 @@ describe('adding an authenticator app at a terminal', () => {
       status: 201,
       body: { factor: { name: 'authenticator app' } },
     });
-    // The recovery codes are those of the first app.
+    // The recovery codes of the first app stay valid.
     expect(finished.body).not.toHaveProperty('recoveryCodes');
     expect(finished.known.invitedBy).toBeUndefined();
   });
@@ -119,6 +119,8 @@ describe('adding an authenticator app at a terminal', () => {
     const answer = await login.finish({ enrolment, code: codeFor(one, enrolment, 20) });
     expect(answer).toMatchObject(wrong);
     expect(answer.body.message).toContain('is about 10 minutes ahead of');
+    const near = await login.finish({ enrolment, code: codeFor(one, enrolment, 2) });
+    expect(near.body.message).toContain('is about 1 minute ahead of');
     const behind = await login.finish({ enrolment, code: codeFor(one, enrolment, -20) });
     expect(behind.body.message).toContain('is about 10 minutes behind');
     expect(await login.finish({ enrolment, code: 'x' })).toMatchObject(wrong);
@@ -132,7 +134,21 @@ describe('adding an authenticator app at a terminal', () => {
       });
   });
 
-  test('has a limit of apps, which the fourth one is told', async () => {
+  test('is refused for an app that was added before', async () => {
+    const one = parts();
+    const login = loginWith(one);
+    const app = await enrolled(one, clock);
+    const { enrolment } = (await login.begin({ code: app.code() })).body;
+    const finish = { enrolment, code: codeFor(one, enrolment) };
+    expect(await login.finish(finish)).toMatchObject({ status: 201 });
+    expect(await login.finish(finish)).toMatchObject({
+      status: 409,
+      body: { code: 'duplicate-factor' },
+      known: { reason: 'duplicate' },
+    });
+  });
+
+  test('is refused for the fourth app', async () => {
     const one = parts();
     const login = loginWith(one);
     for (let count = 0; count < 3; count += 1) await enrolled(one, clock);

@@ -1,13 +1,10 @@
 import { z } from 'zod';
-import type { Added, FactorGrant, NotAdded } from './factors/enrolment.ts';
+import type { FactorGrant } from './factors/enrolment.ts';
 import {
   enrolmentEnded,
   invitationRequired,
-  LoginError,
   noSecondFactor,
   secondFactorRequired,
-  tooManyFactors,
-  wrongEnrolmentCode,
   wrongInvitation,
 } from './login-error.ts';
 import { requiredReason } from './login-report.ts';
@@ -15,36 +12,27 @@ import type { LoginLimits, LoginRequest } from './login-request.ts';
 import {
   countLogin,
   credentials,
-  deviceName,
-  type LoginService,
   type Proof,
   parseBody,
   provePassword,
+  shortName,
 } from './login-service.ts';
-import { factorUser, fromFactors, needOf, proveCode } from './prove-factor.ts';
+import { addedOrThrow, defaultLabels } from './new-factor.ts';
+import { factorUser, fromFactors, needOf, proveCode, requireFactors } from './prove-factor.ts';
 
 const text = z.string().min(1);
-
-/** The name of a factor of a user who gave it none. */
-export const defaultLabels = { totp: 'authenticator app', passkey: 'passkey' } as const;
 
 const beginBody = z.strictObject({
   ...credentials,
   invitation: text.max(64).optional(),
   code: text.max(64).optional(),
-  label: deviceName.optional(),
+  label: shortName.optional(),
 });
 
 const finishBody = z.strictObject({ enrolment: text.max(8_192), code: text.max(64) });
 
-const known =
+const fields =
   'username and password, with invitation or code, and label (at most 64 characters); or enrolment and code';
-
-/** What the login server needs for second factors. @throws LoginError if it has none */
-export function factorsOf({ factors }: LoginService) {
-  if (factors === undefined) throw noSecondFactor();
-  return factors;
-}
 
 /**
  * Adds an authenticator app at a terminal. The first request proves who it is, and gets the secret. The second one has the first
@@ -56,12 +44,12 @@ export async function enrolApp(
   { logins }: Pick<LoginLimits, 'logins'>,
 ): Promise<void> {
   const { context, service, signal, known: facts } = request;
-  const { secondFactor, apps } = factorsOf(service);
+  const { secondFactor, apps } = requireFactors(service);
   if (!secondFactor.methods.includes('totp')) throw noSecondFactor();
   const isFinish = typeof body === 'object' && body !== null && Object.hasOwn(body, 'enrolment');
   if (isFinish) {
     facts.action = 'add-factor';
-    const asked = parseBody(finishBody, body, 'enrolment and code', known);
+    const asked = parseBody(finishBody, body, 'enrolment and code', fields);
     const begun = apps.read(asked.enrolment);
     if (begun === undefined) throw enrolmentEnded();
     Object.assign(facts, {
@@ -78,7 +66,7 @@ export async function enrolApp(
     context.body = { factor: { id, method, name }, ...(recoveryCodes && { recoveryCodes }) };
     return;
   }
-  const asked = parseBody(beginBody, body, 'username and password', known);
+  const asked = parseBody(beginBody, body, 'username and password', fields);
   const proof = await provePassword(service, asked, signal, facts);
   countLogin(logins, proof);
   facts.username = proof.named.username;
@@ -103,7 +91,7 @@ async function grantOf(
   proof: Proof,
   { invitation, code }: MoreThanPassword,
 ): Promise<FactorGrant> {
-  const { secondFactor, enrolment } = factorsOf(service);
+  const { secondFactor, enrolment } = requireFactors(service);
   const user = factorUser(proof);
   if (!secondFactor.policy.isCovered(user.authenticator)) throw noSecondFactor();
   if (invitation !== undefined) {
@@ -126,18 +114,4 @@ async function grantOf(
   const grant = enrolment.grant(need.record, undefined);
   if (grant === undefined) throw enrolmentEnded();
   return grant;
-}
-
-/** @throws LoginError if the factor was not added */
-export function addedOrThrow({ known: facts }: LoginRequest, result: Added | NotAdded): Added {
-  if (result.kind === 'added') {
-    facts.invitedBy = result.invitedBy;
-    return result;
-  }
-  facts.reason = result.kind;
-  if (result.kind === 'wrong-code') throw wrongEnrolmentCode(result.minutes);
-  if (result.kind === 'too-many') throw tooManyFactors();
-  if (result.kind === 'duplicate')
-    throw new LoginError(409, 'bad-request', 'this factor was added before');
-  throw enrolmentEnded();
 }

@@ -1,5 +1,6 @@
 import type { ErrorAnswer } from '../http/answer-errors.ts';
 import { type StatusCode, StatusError } from '../http/kubernetes-status.ts';
+import { minutesText } from './factors/totp.ts';
 
 const codes = {
   400: 'bad-request',
@@ -30,6 +31,7 @@ type LoginErrorCode =
   | 'wrong-invitation'
   | 'enrolment-ended'
   | 'too-many-factors'
+  | 'duplicate-factor'
   | 'unavailable';
 
 /** An error that is the answer. Its message reaches the client, so it quotes nothing of a request. */
@@ -107,7 +109,10 @@ export function secondFactorRequired(methods: readonly string[]): LoginError {
   );
 }
 
-/** Makes the error of a user who must have a second factor and has none, or whose record can't be used. */
+/**
+ * Makes the error of a user who must have a second factor and has none, or whose record can't be used. It counts as a guess:
+ * unlike a client that has not sent its code yet, such a user can't go on, and each further attempt asks the directory.
+ */
 export function factorNotEnrolled(): LoginError {
   return new LoginError(
     401,
@@ -134,6 +139,7 @@ export function noSecondFactor(): LoginError {
   );
 }
 
+/** Makes the error of a first factor without an invitation. It counts as a guess, as {@link factorNotEnrolled} does. */
 export function invitationRequired(): LoginError {
   return new LoginError(
     401,
@@ -155,7 +161,7 @@ export function wrongEnrolmentCode(minutes: number | undefined): LoginError {
   const clock =
     minutes === undefined
       ? 'type the code that the app shows now'
-      : `the clock of the app is about ${Math.abs(minutes)} minutes ${minutes > 0 ? 'ahead of' : 'behind'} the clock of the server: correct the clock of the device`;
+      : `the clock of the app is about ${minutesText(minutes)} ${minutes > 0 ? 'ahead of' : 'behind'} the clock of the server: correct the clock of the device`;
   return new LoginError(401, 'wrong-code', `the code is wrong: ${clock}`);
 }
 
@@ -173,6 +179,10 @@ export function tooManyFactors(): LoginError {
     'too-many-factors',
     'this user has the most factors of this kind: remove one on the page first',
   );
+}
+
+export function duplicateFactor(): LoginError {
+  return new LoginError(409, 'duplicate-factor', 'this user has added this factor before');
 }
 
 /** Makes the error of a password at a server at which people log in at providers alone. */

@@ -128,10 +128,10 @@ export interface LoginService {
 
 const text = z.string().min(1);
 /**
- * The name is shown in lists, and is in the audit trail. U+FFFD is there for what a client could not read, and records
+ * The name of a device or of a second factor. It is shown in lists, and is in the audit trail. U+FFFD is there for what a client could not read, and records
  * refuse it.
  */
-export const deviceName = text
+export const shortName = text
   .max(64)
   .refine((name) => !isMisleading(name) && !name.includes('\uFFFD'));
 
@@ -140,7 +140,7 @@ export const credentials = {
   password: text.refine((password) => password.isWellFormed()),
 };
 
-const place = { cluster: text.max(63).optional(), device: deviceName.optional() };
+const place = { cluster: text.max(63).optional(), device: shortName.optional() };
 
 /** A code of a second factor, as it was typed. */
 const code = text.max(64).optional();

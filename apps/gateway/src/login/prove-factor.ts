@@ -6,17 +6,24 @@ import {
   factorNotEnrolled,
   LoginError,
   noFactor,
+  noSecondFactor,
   secondFactorRequired,
   uncheckedLogin,
   wrongCredentials,
 } from './login-error.ts';
 import { requiredReason } from './login-report.ts';
-import type { LoginProgress, LoginService, Proof } from './login-service.ts';
+import type { FactorParts, LoginProgress, LoginService, Proof } from './login-service.ts';
 
 /** Returns the user whose second factor a login needs. */
 export function factorUser({ authenticator, given, named }: Proof): FactorUser {
   const { username, uid } = given;
   return { authenticator, username, ...(uid !== undefined && { uid }), name: named.username };
+}
+
+/** What the login server needs for second factors. @throws LoginError if it has none */
+export function requireFactors({ factors }: LoginService): FactorParts {
+  if (factors === undefined) throw noSecondFactor();
+  return factors;
 }
 
 /**

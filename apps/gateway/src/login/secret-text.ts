@@ -18,3 +18,8 @@ export function isEqual(one: string, other: string): boolean {
   const [first, second] = [Buffer.from(one), Buffer.from(other)];
   return first.length === second.length && timingSafeEqual(first, second);
 }
+
+/** Removes what people type around the characters of a code. */
+export function plainCode(code: string): string {
+  return code.replaceAll(/[\s-]/g, '').toLowerCase();
+}

@@ -93,7 +93,7 @@ describe('a login at a terminal of a user with a second factor', () => {
     expect([...login.issued, ...later.issued]).toEqual([]);
   });
 
-  test('needs it whoever must have one, and with each word for it', async () => {
+  test('needs it if they have one, although others must have one or no one must', async () => {
     for (const required of ['none', { groups: ['admins'] }] as const) {
       const one = parts({ required });
       await enrolled(one, clock);

@@ -10,7 +10,7 @@ import { logInAtTerminal } from '../login/terminal-login.ts';
 
 const password = 'hunter2hunter2';
 
-export interface FactorLoginOptions {
+interface FactorLoginOptions {
   /** The groups of the user, as Kubernetes sees them. */
   readonly groups?: readonly string[];
   /** Undefined: the config has no second factors. */

@@ -1,6 +1,6 @@
 import { causeOf } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
-import { type FactorRecord, factorsOf } from '../../login/factors/factor-record.ts';
+import { type FactorRecord, listedFactors } from '../../login/factors/factor-record.ts';
 import { createFactorPolicy } from '../../login/factors/policy.ts';
 import { withFactorStore, withSecondFactor } from '../factors/open-factors.ts';
 import type { Person } from '../factors/people.ts';
@@ -103,7 +103,7 @@ export function factorLines(
 }
 
 function stateText({ record, isRequired }: FactorOfUser, invite: string): string {
-  const factors = record === undefined ? [] : factorsOf(record);
+  const factors = record === undefined ? [] : listedFactors(record);
   if (factors.length > 0) {
     const left = record?.recovery.length ?? 0;
     const codes = `${left} recovery ${left === 1 ? 'code' : 'codes'} left`;

@@ -2,7 +2,7 @@ import { printable } from '../../base/logging/printable.ts';
 import { FixableError } from '../../config/problems.ts';
 import { publishAndConfirm } from '../../engine/revocation/confirmation.ts';
 import { invite as inviteUser } from '../../login/factors/enrolment.ts';
-import { factorsOf } from '../../login/factors/factor-record.ts';
+import { listedFactors } from '../../login/factors/factor-record.ts';
 import { type FactorStore, ForeignRecordError } from '../../login/factors/factor-store.ts';
 import { withCacheRedis } from '../connections.ts';
 import type { ReadOptions } from '../options.ts';
@@ -59,7 +59,7 @@ export async function invite(options: InviteOptions): Promise<ExitCode> {
     const until = now + length;
     const code = await inviteUser(store, user, { by, reason, until }, now);
     const replaced = before && openInvitation(before, now);
-    const factors = before === undefined ? [] : factorsOf(before);
+    const factors = before === undefined ? [] : listedFactors(before);
     const ways = waysOf(config, code);
     if (options.output === 'json') {
       printJson({

@@ -1,5 +1,5 @@
 import type { ListedFactor } from '../../login/factors/factor-record.ts';
-import { factorsOf } from '../../login/factors/factor-record.ts';
+import { listedFactors } from '../../login/factors/factor-record.ts';
 import type { FactorStore, ListedRecord } from '../../login/factors/factor-store.ts';
 import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, printTable } from '../output.ts';
@@ -65,7 +65,7 @@ export async function readAll(store: FactorStore) {
 function printRecords(listed: readonly Readable[], now: number): void {
   const ago = (time: number) => `${humanDuration(now - time)} ago`;
   const rows = listed.flatMap(({ record }) =>
-    factorsOf(record).map(({ method, name, addedAt, usedAt }: ListedFactor) => {
+    listedFactors(record).map(({ method, name, addedAt, usedAt }: ListedFactor) => {
       return [record.user.name, method, name, ago(addedAt), usedAt ? ago(usedAt) : 'never'];
     }),
   );

@@ -1,7 +1,7 @@
 import {
   type FactorRecord,
-  factorsOf,
   type ListedFactor,
+  listedFactors,
 } from '../../login/factors/factor-record.ts';
 import { maxWrongCodes } from '../../login/factors/second-factor.ts';
 import { momentText } from '../times.ts';
@@ -37,7 +37,7 @@ export function recordJson(record: FactorRecord, now: number): object {
   return {
     user: user.name,
     authenticator: user.authenticator,
-    factors: factorsOf(record).map(({ addedAt, usedAt, ...factor }) => ({
+    factors: listedFactors(record).map(({ addedAt, usedAt, ...factor }) => ({
       ...factor,
       addedAt: new Date(addedAt),
       lastUsedAt: usedAt === undefined ? null : new Date(usedAt),

@@ -1,7 +1,7 @@
 import { printable } from '../../base/logging/printable.ts';
 import { wordsOf } from '../../config/problems.ts';
 import { publishAndConfirm } from '../../engine/revocation/confirmation.ts';
-import { factorsOf } from '../../login/factors/factor-record.ts';
+import { listedFactors } from '../../login/factors/factor-record.ts';
 import { withCacheRedis } from '../connections.ts';
 import { type ExitCode, exitCodes, printRemark } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
@@ -88,7 +88,7 @@ function removedLine(name: string, { identity, record }: UserRecord): string {
   const whose = `of user ${name} (${identity.authenticator})`;
   if (record === undefined)
     return `removed a record ${whose} that no gateway with these sealing keys wrote for them.`;
-  const factors = factorsOf(record);
+  const factors = listedFactors(record);
   const { length } = record.recovery;
   const parts = [
     ...(factors.length > 0 ? [factorCount(factors)] : []),

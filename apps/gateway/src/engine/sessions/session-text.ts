@@ -43,7 +43,7 @@ const schema = z.strictObject({
   device: text.optional(),
   /** The address from which the login came. */
   address: text,
-  /** How they proved who they are, beside the password (RFC 8176). Undefined: with the password alone, or at a provider. */
+  /** How they proved who they are: with the password and a second factor (RFC 8176). Undefined: with the password alone, or at a provider. */
   amr: z.array(text).readonly().exactOptional(),
   /** Undefined: they logged in with a password. */
   provider: sessionProvider.optional(),

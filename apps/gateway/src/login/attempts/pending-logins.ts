@@ -145,7 +145,7 @@ export function createPendingLogins(redis: SharedRedis, now: () => number) {
      * Changes the login of this browser. If another change comes between, it decides again: so what a change takes is taken once,
      * on whichever replicas.
      *
-     * @returns what it was before; undefined as `read`, or if `change` returns undefined
+     * @returns what it was before; undefined as `read`, if `change` returns undefined, and if other changes kept coming between
      */
     async change(
       id: string,

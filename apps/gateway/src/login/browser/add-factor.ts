@@ -1,13 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
-import { addedOrThrow, defaultLabels, factorsOf } from '../enrol-app.ts';
 import type { Added, FactorGrant, NotAdded } from '../factors/enrolment.ts';
 import { enrolmentEnded, LoginError, wrongCredentials } from '../login-error.ts';
 import { inSteps, type LoginLimits, withinLimits } from '../login-request.ts';
-import { deviceName } from '../login-service.ts';
+import { shortName } from '../login-service.ts';
+import { addedOrThrow, defaultLabels } from '../new-factor.ts';
 import { appPage } from '../pages/app-page.ts';
 import { recoveryCodesPage } from '../pages/recovery-codes-page.ts';
 import type { FactorsProblem } from '../pages/texts.ts';
-import { factorUser, fromFactors } from '../prove-factor.ts';
+import { factorUser, fromFactors, requireFactors } from '../prove-factor.ts';
 import { listFactors, type Visit } from './factors-visit.ts';
 import { changeNext, takeChallenge } from './next-page.ts';
 import { PageError } from './page-error.ts';
@@ -16,8 +16,8 @@ import { formOf, type PageRequest, sendTo, showPage } from './page-request.ts';
 /** Reads the name of a new factor. @throws PageError for a name that could mislead */
 function labelOf({ page }: Visit, form: URLSearchParams, method: keyof typeof defaultLabels) {
   const given = (form.get('label') ?? '').trim();
-  const { data } = deviceName.safeParse(given === '' ? defaultLabels[method] : given);
-  const { methods } = factorsOf(page.service).secondFactor;
+  const { data } = shortName.safeParse(given === '' ? defaultLabels[method] : given);
+  const { methods } = requireFactors(page.service).secondFactor;
   if (data === undefined || !methods.includes(method))
     throw new PageError('bad-request', 400, `${page.path}/factors`);
   return data;
@@ -28,7 +28,7 @@ export async function beginApp(visit: Visit, form: URLSearchParams): Promise<voi
   const { page, state, login } = visit;
   page.known.action = 'page';
   const label = labelOf(visit, form, 'totp');
-  const { apps } = factorsOf(page.service);
+  const { apps } = requireFactors(page.service);
   const { proof, next } = login;
   const { secret, uri, enrolment } = apps.begin(factorUser(proof), next.grant, label);
   const options = { ...formOf(page, state), secret, uri, enrolment, label };
@@ -44,7 +44,7 @@ export async function finishApp(
   const { page, state, login } = visit;
   const { service, known } = page;
   Object.assign(known, { action: 'add-factor', factor: 'totp' });
-  const { apps } = factorsOf(service);
+  const { apps } = requireFactors(service);
   const sealed = form.get('enrolment') ?? '';
   const begun = apps.read(sealed);
   const { grant } = login.next;
@@ -74,7 +74,7 @@ export async function addPasskey(
   const { known, service } = page;
   Object.assign(known, { action: 'add-factor', factor: 'passkey' });
   const name = labelOf(visit, form, 'passkey');
-  const { enrolment, passkeys } = factorsOf(service);
+  const { enrolment, passkeys } = requireFactors(service);
   const result = await checked(page, limits, async () => {
     // It is taken before the check: one response is checked for each challenge, on whichever replicas.
     const challenge = await takeChallenge(page, state, login);

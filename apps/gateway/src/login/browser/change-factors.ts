@@ -1,9 +1,8 @@
-import { factorsOf } from '../enrol-app.ts';
-import { factorsOf as factorsIn } from '../factors/factor-record.ts';
+import { listedFactors } from '../factors/factor-record.ts';
 import { enrolmentEnded } from '../login-error.ts';
 import type { LoginLimits } from '../login-request.ts';
 import { recoveryCodesPage } from '../pages/recovery-codes-page.ts';
-import { factorUser, fromFactors } from '../prove-factor.ts';
+import { factorUser, fromFactors, requireFactors } from '../prove-factor.ts';
 import { addPasskey, beginApp, finishApp } from './add-factor.ts';
 import { listFactors, type Visit, visitOf } from './factors-visit.ts';
 import { PageError } from './page-error.ts';
@@ -36,9 +35,9 @@ const actions: ReadonlyMap<string, Action> = new Map<string, Action>([
 async function remove({ page, ...visit }: Visit, form: URLSearchParams): Promise<void> {
   const { login, record } = visit;
   const { service, known } = page;
-  const { enrolment } = factorsOf(service);
+  const { enrolment } = requireFactors(service);
   const id = form.get('id') ?? '';
-  known.factor = factorsIn(record).find((one) => one.id === id)?.method;
+  known.factor = listedFactors(record).find((one) => one.id === id)?.method;
   const { kind } = await fromFactors(service, () =>
     enrolment.remove(factorUser(login.proof), login.next.grant, id),
   );
@@ -50,7 +49,7 @@ async function remove({ page, ...visit }: Visit, form: URLSearchParams): Promise
 
 async function renewRecoveryCodes({ page, login }: Visit): Promise<void> {
   const { service, known, path } = page;
-  const { enrolment } = factorsOf(service);
+  const { enrolment } = requireFactors(service);
   known.factor = 'recovery-code';
   const result = await fromFactors(service, () =>
     enrolment.renewRecoveryCodes(factorUser(login.proof), login.next.grant),

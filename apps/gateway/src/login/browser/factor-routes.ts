@@ -1,6 +1,6 @@
 import { attemptLifetime, idLength } from '../attempts/attempt.ts';
-import { factorsOf } from '../enrol-app.ts';
 import type { AddRoute, LoginLimits, LoginRequest } from '../login-request.ts';
+import { requireFactors } from '../prove-factor.ts';
 import { randomText } from '../secret-text.ts';
 import { browserOf } from './browser-logins.ts';
 import { changeFactors } from './change-factors.ts';
@@ -37,7 +37,7 @@ const maxInvitation = 64;
 async function beginVisit(request: LoginRequest): Promise<void> {
   const { context, service, address } = request;
   const { attempts } = browserOf(service);
-  factorsOf(service);
+  requireFactors(service);
   const { invitation } = context.params as { readonly invitation?: string };
   if (invitation !== undefined && invitation.length > maxInvitation)
     throw new PageError('not-found', 404);

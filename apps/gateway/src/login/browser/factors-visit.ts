@@ -1,10 +1,9 @@
 import type { BrowserState } from '../attempts/attempt.ts';
-import { factorsOf } from '../enrol-app.ts';
-import { type FactorRecord, factorsOf as factorsIn } from '../factors/factor-record.ts';
+import { type FactorRecord, listedFactors } from '../factors/factor-record.ts';
 import { enrolmentEnded, unavailable } from '../login-error.ts';
 import { factorsPage } from '../pages/factors-page.ts';
 import type { FactorNotice, FactorsProblem } from '../pages/texts.ts';
-import { factorUser, fromFactors } from '../prove-factor.ts';
+import { factorUser, fromFactors, requireFactors } from '../prove-factor.ts';
 import { keepChallenge, type LoginWithNext, loginWithNext } from './next-page.ts';
 import { formOf, type PageRequest, sendTo, showPage, stateOf } from './page-request.ts';
 
@@ -49,7 +48,7 @@ export async function visitOf(
     known.reason = isBlocked ? 'blocked' : 'revoked';
     throw enrolmentEnded();
   }
-  const { store } = factorsOf(service).secondFactor;
+  const { store } = requireFactors(service).secondFactor;
   const record = await fromFactors(service, () => store.read(factorUser(proof)));
   if (record?.id === next.grant.record) return { page, state, login, record };
   known.reason = 'reset';
@@ -63,7 +62,6 @@ const statusOf = {
   'too-many-factors': 409,
   'wrong-passkey': 401,
   'too-many': 429,
-  unavailable: 503,
 } as const satisfies Readonly<Record<FactorsProblem, number>>;
 
 interface Outcome {
@@ -76,7 +74,7 @@ export async function listFactors(
   { page, state, login, record }: Visit,
   { notice, problem }: Outcome,
 ): Promise<void> {
-  const { secondFactor, passkeys } = factorsOf(page.service);
+  const { secondFactor, passkeys } = requireFactors(page.service);
   const { methods } = secondFactor;
   const { proof } = login;
   const passkey = methods.includes('passkey')
@@ -87,7 +85,7 @@ export async function listFactors(
   const html = factorsPage({
     ...formOf(page, state),
     username: proof.named.username,
-    factors: factorsIn(record),
+    factors: listedFactors(record),
     recoveryCodes: record.recovery.length,
     methods,
     passkey,

@@ -1,11 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { BrowserState } from '../attempts/attempt.ts';
 import type { PendingLogin } from '../attempts/pending-logins.ts';
-import { factorsOf } from '../enrol-app.ts';
 import { invitationRequired, noSecondFactor, wrongInvitation } from '../login-error.ts';
 import { requiredReason } from '../login-report.ts';
 import type { Proof } from '../login-service.ts';
-import { factorUser, fromFactors, needOf, requireUsable } from '../prove-factor.ts';
+import { factorUser, fromFactors, needOf, requireFactors, requireUsable } from '../prove-factor.ts';
 import { fromPending } from './browser-logins.ts';
 import { type PageRequest, sendTo } from './page-request.ts';
 
@@ -33,7 +32,7 @@ async function nextOfVisit(
   proof: Proof,
   invitation: string | undefined,
 ): Promise<Next> {
-  const { secondFactor, enrolment } = factorsOf(service);
+  const { secondFactor, enrolment } = requireFactors(service);
   known.username = proof.named.username;
   if (!secondFactor.policy.isCovered(proof.authenticator)) throw noSecondFactor();
   const need = await needOf(service, proof);

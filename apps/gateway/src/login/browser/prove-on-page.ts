@@ -1,5 +1,4 @@
 import type { BrowserState } from '../attempts/attempt.ts';
-import { factorsOf } from '../enrol-app.ts';
 import type { FactorNeed } from '../factors/second-factor.ts';
 import { enrolmentEnded, LoginError, wrongCredentials } from '../login-error.ts';
 import { inSteps, type LoginLimits, withinLimits } from '../login-request.ts';
@@ -11,6 +10,7 @@ import {
   fromFactors,
   needOf,
   proveCode,
+  requireFactors,
   requireUsable,
   withFactor,
 } from '../prove-factor.ts';
@@ -58,7 +58,7 @@ async function askForFactor(
   login: Login,
   problem?: FactorProblem,
 ): Promise<void> {
-  const { passkeys } = factorsOf(page.service);
+  const { passkeys } = requireFactors(page.service);
   const { methods, record } = await requireNeed(page, login);
   const passkey = methods.includes('passkey') ? passkeys.beginAuthentication(record) : undefined;
   if (passkey && !(await keepChallenge(page, state, login, passkey.challenge)))
@@ -120,7 +120,7 @@ export async function proveOnPage(
 }
 
 function manageNext({ service }: PageRequest, { record }: Need): Next {
-  const grant = factorsOf(service).enrolment.grant(record, undefined);
+  const grant = requireFactors(service).enrolment.grant(record, undefined);
   if (grant === undefined) throw enrolmentEnded();
   return { kind: 'manage', grant };
 }
@@ -143,7 +143,7 @@ async function provePasskey(
   const challenge = await takeChallenge(page, state, login);
   if (challenge === undefined) throw refused('challenge');
   if (!methods.includes('passkey')) throw refused('unknown-key');
-  const { passkeys } = factorsOf(service);
+  const { passkeys } = requireFactors(service);
   const checked = await fromFactors(service, () =>
     passkeys.finishAuthentication(factorUser(proof), record, challenge, response),
   );

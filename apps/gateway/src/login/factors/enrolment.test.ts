@@ -288,7 +288,7 @@ describe('an authenticator app', () => {
     const { read, code } = await begun('My phone');
     expect(await record()).toMatchObject({ totp: [] });
     expect(
-      await parts.apps.finish(read, ` ${code().slice(0, 3)} ${code().slice(3)}`),
+      await parts.apps.finish(read, ` ${code().slice(0, 3)} ${code().slice(3)}-`),
     ).toMatchObject({
       kind: 'added',
       factor: { method: 'totp', name: 'My phone', addedAt: clock.now, usedAt: undefined },
@@ -315,17 +315,12 @@ describe('an authenticator app', () => {
     [-3, -1],
     [4, 2],
     [120, 60],
-  ])(
-    'with a clock that is %i steps off is told by how many minutes: %i',
-    async (steps, minutes) => {
-      // At the beginning of a step, the difference is a whole number of them.
-      clock.now = start - 15_000;
-      const { read, code } = await begun();
-      expect(await parts.apps.finish(read, code(steps))).toEqual({ kind: 'wrong-code', minutes });
-      // It may be tried again.
-      expect(await parts.apps.finish(read, code())).toMatchObject({ kind: 'added' });
-    },
-  );
+  ])('with a clock that is %i steps off shows by how many minutes: %i', async (steps, minutes) => {
+    const { read, code } = await begun();
+    expect(await parts.apps.finish(read, code(steps))).toEqual({ kind: 'wrong-code', minutes });
+    // It may be tried again.
+    expect(await parts.apps.finish(read, code())).toMatchObject({ kind: 'added' });
+  });
 
   test('is not added by anything else, by a late code, or twice', async () => {
     const { read, code } = await begun();

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import type { FactorMethod } from '../../config/second-factor.ts';
-import { isEqual, randomText, secretDigest } from '../secret-text.ts';
+import { isEqual, plainCode, randomText, secretDigest } from '../secret-text.ts';
 import {
   type FactorRecord,
   type FactorUser,
-  factorsOf,
   hasFactor,
   type ListedFactor,
+  listedFactors,
   type PasskeyFactor,
 } from './factor-record.ts';
 import type { Change, FactorStore } from './factor-store.ts';
@@ -48,8 +48,11 @@ export interface Added {
 /** Why a factor was not added. `ended`: the grant is not valid any more. `late`: the time to type the first code is over. */
 export type NotAdded =
   | { readonly kind: 'ended' | 'late' | 'too-many' | 'duplicate' }
-  /** @param minutes by how many minutes the clock of the app differs, if the code is one of another time */
-  | { readonly kind: 'wrong-code'; readonly minutes: number | undefined };
+  | {
+      readonly kind: 'wrong-code';
+      /** By how many minutes the clock of the app differs. Undefined: the code is not a code of another time. */
+      readonly minutes: number | undefined;
+    };
 
 export type Enrolment = ReturnType<typeof createEnrolment>;
 
@@ -88,7 +91,7 @@ export function createEnrolment(store: FactorStore, now: () => number) {
       if (record === undefined) return undefined;
       const given: FactorGrant = {
         record: record.id,
-        ...(invitation !== undefined && { invitation: invitationDigest(invitation) }),
+        ...(invitation !== undefined && { invitation: codeDigest(invitation) }),
       };
       return isValidGrant(record, given, now()) ? given : undefined;
     },
@@ -113,12 +116,12 @@ export function createEnrolment(store: FactorStore, now: () => number) {
           totp: without(record.totp),
           passkeys: without(record.passkeys),
         };
-        const count = factorsOf(changed).length;
-        if (count === factorsOf(record).length) return { result: { kind: 'unknown' } };
+        const count = listedFactors(changed).length;
+        if (count === listedFactors(record).length) return { result: { kind: 'unknown' } };
         if (count === 0) return { result: { kind: 'last' } };
         return { record: changed, result: { kind: 'removed' } };
       }),
-    /** Makes new recovery codes. The ones before are not valid any more. */
+    /** Makes new recovery codes. Earlier codes are not valid any more. */
     renewRecoveryCodes: (user: FactorUser, given: FactorGrant) =>
       change<
         | { readonly kind: 'renewed'; readonly recoveryCodes: readonly string[] }
@@ -128,7 +131,7 @@ export function createEnrolment(store: FactorStore, now: () => number) {
         if (!hasFactor(record)) return { result: { kind: 'ended' } };
         const codes = newRecoveryCodes();
         return {
-          record: { ...record, recovery: codes.map(recoveryDigest) },
+          record: { ...record, recovery: codes.map(codeDigest) },
           result: { kind: 'renewed', recoveryCodes: codes },
         };
       }),
@@ -153,10 +156,10 @@ function withAdded(
   const changed = {
     ...record,
     ...added,
-    ...(codes && { recovery: codes.map(recoveryDigest) }),
+    ...(codes && { recovery: codes.map(codeDigest) }),
     wrongCodes: 0,
   };
-  const factor = factorsOf(changed).find((one) => one.id === id);
+  const factor = listedFactors(changed).find((one) => one.id === id);
   if (factor === undefined) throw new Error('the new factor is not in the record');
   const invitedBy = given.invitation === undefined ? undefined : invitation?.by;
   return { record: changed, result: { kind: 'added', factor, invitedBy, recoveryCodes: codes } };
@@ -174,11 +177,8 @@ function newRecoveryCodes(): readonly string[] {
   return Array.from({ length: recoveryCodes }, () => withDash(randomText(recoveryCodeLength)));
 }
 
-/** The digest of a recovery code, by its characters alone. */
-const recoveryDigest = (code: string) => secretDigest(code.replaceAll('-', ''));
-
-const invitationDigest = (code: string) =>
-  secretDigest(code.replaceAll(/[\s-]/g, '').toLowerCase());
+/** The digest of a recovery code or of an invitation, by its characters alone. */
+const codeDigest = (code: string) => secretDigest(plainCode(code));
 
 interface Inviting {
   readonly by: string;
@@ -187,7 +187,7 @@ interface Inviting {
 }
 
 /**
- * Invites a user to add a factor. A new invitation replaces the one before.
+ * Invites a user to add a factor. A new invitation replaces an earlier invitation.
  *
  * @returns the code, which is shown once
  */
@@ -208,7 +208,7 @@ export async function invite(
       ...record,
       user,
       invitation: {
-        digest: invitationDigest(code),
+        digest: codeDigest(code),
         until,
         at: now,
         by,

@@ -85,7 +85,7 @@ export interface ListedFactor {
 }
 
 /** Lists the factors of a user. */
-export function factorsOf({ totp, passkeys }: FactorRecord): readonly ListedFactor[] {
+export function listedFactors({ totp, passkeys }: FactorRecord): readonly ListedFactor[] {
   const list = (method: FactorMethod, all: readonly (TotpFactor | PasskeyFactor)[]) =>
     all.map(({ id, name, addedAt, usedAt }) => ({ id, method, name, addedAt, usedAt }));
   return [...list('totp', totp), ...list('passkey', passkeys)];

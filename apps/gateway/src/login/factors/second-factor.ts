@@ -1,6 +1,6 @@
 import type { Attempts, RejectionReason } from '@sallyport/authenticator';
 import type { FactorMethod } from '../../config/second-factor.ts';
-import { isEqual, secretDigest } from '../secret-text.ts';
+import { isEqual, plainCode, secretDigest } from '../secret-text.ts';
 import { type FactorRecord, type FactorUser, hasFactor } from './factor-record.ts';
 import { type FactorStore, ForeignRecordError } from './factor-store.ts';
 import type { FactorPolicy } from './policy.ts';
@@ -9,7 +9,7 @@ import { minutesOff, stepAt, stepOfCode } from './totp.ts';
 /** After this many wrong codes in a row, no code is accepted until an administrator resets the factors (NIST SP 800-63B-4, 3.2.2). */
 export const maxWrongCodes = 100;
 
-export interface SecondFactorOptions {
+interface SecondFactorOptions {
   readonly policy: FactorPolicy;
   readonly methods: readonly FactorMethod[];
   readonly store: FactorStore;
@@ -113,11 +113,6 @@ function codeSubject({ username, uid }: Pick<FactorUser, 'username' | 'uid'>): s
 /** Whether the lockout guard counts wrong codes by this name, and no passwords. */
 export function isCodeSubject(subject: string): boolean {
   return subject.startsWith(subjectStart);
-}
-
-/** Removes what people type around the characters of a code. */
-function plainCode(code: string): string {
-  return code.replaceAll(/[\s-]/g, '').toLowerCase();
 }
 
 const wrong = (reason: Extract<CodeResult, { kind: 'wrong' }>['reason']): CodeResult => ({

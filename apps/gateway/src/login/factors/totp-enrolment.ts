@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { openText, type SealingKey, sealText } from '../../engine/sealing/seal.ts';
+import { plainCode } from '../secret-text.ts';
 import {
   type Added,
   type Enrolment,
@@ -23,7 +24,7 @@ const enrolment = z.strictObject({
   until: z.int(),
 });
 
-export interface TotpEnrolmentOptions {
+interface TotpEnrolmentOptions {
   readonly enrolment: Pick<Enrolment, 'add'>;
   /** The first key seals, all open. */
   readonly sealingKeys: readonly SealingKey[];
@@ -77,7 +78,7 @@ export function createTotpEnrolment(options: TotpEnrolmentOptions) {
     ): Promise<Added | NotAdded> {
       if (until <= now()) return { kind: 'late' };
       const bytes = Buffer.from(secret, 'base64url');
-      const code = given.replaceAll(/\s/g, '');
+      const code = plainCode(given);
       const lastStep = stepOfCode(bytes, code, now());
       if (lastStep === undefined)
         return { kind: 'wrong-code', minutes: minutesOff(bytes, code, now()) };

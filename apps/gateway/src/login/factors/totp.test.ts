@@ -81,6 +81,11 @@ describe('a code of an authenticator app', () => {
       minutesOff(secret, codeOf(secret, 200 + steps), now),
     );
     expect(minutes).toEqual([-60, -2, 2, 60]);
+    // The middle of the step counts: 95 s ahead, and 85 s behind.
+    const off = [3, -3].map((steps) =>
+      minutesOff(secret, codeOf(secret, 200 + steps), now + 10_000),
+    );
+    expect(off).toEqual([2, -1]);
     expect(minutesOff(secret, codeOf(secret, 321), now)).toBeUndefined();
   });
 });

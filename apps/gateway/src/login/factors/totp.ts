@@ -15,7 +15,11 @@ export function stepAt(now: number): number {
   return Math.floor(now / stepLength);
 }
 
-/** Makes the code of a step (RFC 4226, section 5.3). The hash is SHA-1: some apps ignore any other one. */
+/**
+ * Makes the code of a step (RFC 4226, section 5.3). The hash is SHA-1: some apps ignore any other one.
+ *
+ * @param length the examples of RFC 6238 have 8 digits, and no app has
+ */
 export function codeOf(secret: Uint8Array, step: number, length = digits): string {
   const counter = Buffer.alloc(8);
   counter.writeBigUInt64BE(BigInt(step));
@@ -56,7 +60,14 @@ const searchedSteps = 120;
  */
 export function minutesOff(secret: Uint8Array, code: string, now: number): number | undefined {
   const step = stepOfCode(secret, code, now, searchedSteps);
-  return step === undefined ? undefined : Math.round((step * stepLength - now) / 60_000);
+  // The app may have shown the code at any time of the step.
+  return step === undefined ? undefined : Math.round(((step + 0.5) * stepLength - now) / 60_000);
+}
+
+/** Writes how far a clock is off. @param minutes as {@link minutesOff} returns them */
+export function minutesText(minutes: number): string {
+  const count = Math.max(1, Math.abs(minutes));
+  return `${count} ${count === 1 ? 'minute' : 'minutes'}`;
 }
 
 /** RFC 4648, section 6. */

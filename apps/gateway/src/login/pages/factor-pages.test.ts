@@ -232,7 +232,6 @@ describe('the page of the own second factors', () => {
   test.each<[FactorMethod[], typeof passkey | undefined, string[]]>([
     [['totp'], undefined, ['app']],
     [['passkey'], passkey, ['passkey']],
-    [['totp'], passkey, ['app']],
     [['totp', 'passkey'], undefined, ['app']],
   ])('with the methods %j and the passkey %j, a person can add: %j', (methods, key, actions) => {
     const page = factorsPage({ ...own, factors: [], methods, passkey: key });

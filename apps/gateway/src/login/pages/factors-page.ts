@@ -39,7 +39,6 @@ const maxName = 64;
 export function factorsPage(options: FactorsPageOptions): string {
   const { username, factors, methods, passkey, notice, problem } = options;
   const { heading } = factorsTexts;
-  const hasPasskey = passkey !== undefined && methods.includes('passkey');
   return layout(
     problem === undefined ? heading : `${factorsProblems[problem].title} - ${heading}`,
     html`<h1>${heading}</h1>
@@ -48,10 +47,10 @@ ${notice && html`<p class="box" role="status">${factorNotices[notice]}</p>`}
 ${facts([[attemptTexts.user, username]])}
 ${factors.length === 0 ? html`<p>${factorsTexts.none}</p>` : factorList(options)}
 ${methods.includes('totp') ? appSection(options) : undefined}
-${hasPasskey ? passkeySection(options, passkey) : undefined}
+${passkey && passkeySection(options, passkey)}
 ${factors.length === 0 ? undefined : recoverySection(options)}
 <p>${factorsTexts.done}</p>`,
-    hasPasskey,
+    passkey !== undefined,
   );
 }
 

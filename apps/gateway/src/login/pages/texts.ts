@@ -1,3 +1,4 @@
+import { minutesText } from '../factors/totp.ts';
 import { type Html, html } from './html.ts';
 
 /** The texts of all pages. */
@@ -192,10 +193,6 @@ export const factorsProblems = {
     title: 'Too many attempts',
     text: 'There were too many attempts. Wait a minute, then try again.',
   },
-  unavailable: {
-    title: 'Not possible now',
-    text: `Your second factors can't be read or changed now. Try again in a minute. ${callAdministrator}`,
-  },
 } as const;
 
 export type FactorsProblem = keyof typeof factorsProblems;
@@ -214,11 +211,8 @@ export const appTexts = {
   wrongTitle: 'Wrong code',
   wrongCode:
     'The code is wrong. Type the code that the app shows now. If you added another secret to the app before, remove it there.',
-  clockOff: (minutes: number) => {
-    const count = Math.max(1, Math.abs(minutes));
-    const time = `${count} ${count === 1 ? 'minute' : 'minutes'}`;
-    return `The app has the right secret, but the clock of its device is ${time} ${minutes < 0 ? 'slow' : 'fast'}. Set the clock, then type the code that the app shows.`;
-  },
+  clockOff: (minutes: number) =>
+    `The app has the right secret, but the clock of its device is ${minutesText(minutes)} ${minutes < 0 ? 'slow' : 'fast'}. Set the clock, then type the code that the app shows.`,
 };
 
 export const recoveryTexts = {

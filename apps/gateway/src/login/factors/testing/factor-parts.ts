@@ -3,7 +3,7 @@ import type { FactorMethod } from '../../../config/second-factor.ts';
 import type { SecondFactorConfig } from '../../../config/types.ts';
 import { createAttempts } from '../../../engine/lockout/attempts.ts';
 import type { SharedRedis } from '../../../engine/shared-redis/shared-redis.ts';
-import { createEnrolment, invite } from '../enrolment.ts';
+import { createEnrolment, type FactorGrant, invite } from '../enrolment.ts';
 import type { FactorUser } from '../factor-record.ts';
 import { createFactorStore } from '../factor-store.ts';
 import { createPasskeys } from '../passkeys.ts';
@@ -72,14 +72,25 @@ export function factorParts(
 
 export type TestedParts = ReturnType<typeof factorParts>;
 
-/** Enrols an app by an invitation, as a person does. */
-export async function enrolled(parts: TestedParts, clock: Clock, user = jane) {
+/**
+ * Enrols an app by an invitation, as a person does. Its codes of more than an hour before and after all differ, so that a code
+ * is a code of one time.
+ *
+ * @param others codes that are none of its codes
+ */
+export async function enrolled(
+  parts: TestedParts,
+  clock: Clock,
+  user = jane,
+  others: readonly string[] = [],
+) {
   const invitation = await parts.invite(user);
   const grant = parts.enrolment.grant(await parts.store.read(user), invitation);
   if (grant === undefined) throw new Error('the invitation gives no grant');
-  const begun = parts.apps.read(parts.apps.begin(user, grant, 'phone').enrolment);
-  if (begun === undefined) throw new Error('the sealed enrolment can not be read');
-  const secret = Buffer.from(begun.secret, 'base64url');
+  const hasTwice = (codes: readonly string[]) => new Set(codes).size < codes.length;
+  let app = beginApp(parts, user, grant);
+  while (hasTwice([...others, ...nearCodes(app.secret, clock)])) app = beginApp(parts, user, grant);
+  const { begun, secret } = app;
   // The code of the step before: so the present one is not used yet.
   const added = await parts.apps.finish(begun, codeOf(secret, stepAt(clock.now) - 1));
   if (added.kind !== 'added') throw new Error(`the app was not added: ${added.kind}`);
@@ -95,11 +106,21 @@ export async function enrolled(parts: TestedParts, clock: Clock, user = jane) {
   };
 }
 
+function beginApp({ apps }: TestedParts, user: FactorUser, grant: FactorGrant) {
+  const begun = apps.read(apps.begin(user, grant, 'phone').enrolment);
+  if (begun === undefined) throw new Error('the sealed enrolment can not be read');
+  return { begun, secret: Buffer.from(begun.secret, 'base64url') };
+}
+
+/** The codes of so many steps before and after that none of them is taken for a code of another one. */
+function nearCodes(secret: Uint8Array, { now }: Clock): readonly string[] {
+  return Array.from({ length: 401 }, (_, at) => codeOf(secret, stepAt(now) - 200 + at));
+}
+
 function guessesOf(secret: Uint8Array, clock: Clock): () => string {
   let next = 0;
   return () => {
-    const present = stepAt(clock.now);
-    const near = Array.from({ length: 401 }, (_, at) => codeOf(secret, present - 200 + at));
+    const near = nearCodes(secret, clock);
     let guess: string;
     do {
       guess = String(next).padStart(6, '0');
