@@ -66,7 +66,9 @@ async function write(redis: RedisServer, named: Named, key: string, parts: objec
     totp: [],
     passkeys: [],
     recovery: [],
+    version: 0,
     wrongCodes: 0,
+    wrongSince: 0,
     ...parts,
   };
   const at = { purpose: 'second factors', name: factorDigest(named) };

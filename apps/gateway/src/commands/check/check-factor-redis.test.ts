@@ -53,7 +53,16 @@ async function check(...words: Parameters<typeof configOf>) {
 function addRecord(server: RedisServer, username: string, sealingKeys?: readonly Uint8Array[]) {
   const config = configOf(server, undefined, sealingKeys);
   const user = { authenticator: 'corp', username, name: `corp:${username}` };
-  const record = { id: 'a', user, totp: [], passkeys: [], recovery: [], wrongCodes: 0 };
+  const record = {
+    id: 'a',
+    user,
+    totp: [],
+    passkeys: [],
+    recovery: [],
+    version: 0,
+    wrongCodes: 0,
+    wrongSince: 0,
+  };
   const invitation = { digest: 'd', until: Date.now() + 600_000, at: 0, by: 'ada' };
   return withFactorRedis(config, config.login.secondFactor, (redis) =>
     createFactorStore(redis, Date.now).change(user, () => ({

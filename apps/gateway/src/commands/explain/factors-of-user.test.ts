@@ -11,7 +11,9 @@ const record: FactorRecord = {
   totp: [app],
   passkeys: [],
   recovery: ['digest', 'other digest'],
+  version: 0,
   wrongCodes: 0,
+  wrongSince: Date.now(),
 };
 const invitation = {
   digest: 'digest of a code',
@@ -65,7 +67,7 @@ test.each<[string, Parameters<typeof linesOf>[0], string]>([
   [
     'too many wrong codes',
     { record: { ...record, wrongCodes: maxWrongCodes } },
-    `required: 1 second factor (totp phone), 2 recovery codes left\nno code is accepted any more: too many were wrong in a row. If it was the user: ${command('reset')}`,
+    `required: 1 second factor (totp phone), 2 recovery codes left\nno code is accepted: too many were wrong in the last 30 days. If it was the user: ${command('reset')}`,
   ],
   [
     'a foreign record',

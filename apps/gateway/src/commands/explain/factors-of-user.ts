@@ -2,10 +2,10 @@ import { causeOf } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { type FactorRecord, listedFactors } from '../../login/factors/factor-record.ts';
 import { createFactorPolicy } from '../../login/factors/policy.ts';
+import { areCodesLocked } from '../../login/factors/second-factor.ts';
 import { withFactorStore, withSecondFactor } from '../factors/open-factors.ts';
 import type { Person } from '../factors/people.ts';
 import {
-  areCodesLocked,
   factorCount,
   invitationText,
   openInvitation,
@@ -115,13 +115,16 @@ function stateText({ record, isRequired }: FactorOfUser, invite: string): string
 }
 
 function moreLines(record: FactorRecord, reset: string): readonly string[] {
-  const invitation = openInvitation(record, Date.now());
+  const now = Date.now();
+  const invitation = openInvitation(record, now);
   return [
     ...(invitation === undefined
       ? []
       : [`open invitation to add a second factor ${invitationText(invitation)}`]),
-    ...(areCodesLocked(record)
-      ? [`no code is accepted any more: too many were wrong in a row. If it was the user: ${reset}`]
+    ...(areCodesLocked(record, now)
+      ? [
+          `no code is accepted: too many were wrong in the last 30 days. If it was the user: ${reset}`,
+        ]
       : []),
   ];
 }

@@ -1,13 +1,14 @@
 import type { ListedFactor } from '../../login/factors/factor-record.ts';
 import { listedFactors } from '../../login/factors/factor-record.ts';
 import type { FactorStore, ListedRecord } from '../../login/factors/factor-store.ts';
+import { areCodesLocked } from '../../login/factors/second-factor.ts';
 import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, printTable } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
 import { humanDuration, momentText } from '../times.ts';
 import { findUser, remarkFound } from '../users/user-names.ts';
 import { type FactorConfig, loadFactorConfig, withFactorStore } from './open-factors.ts';
-import { areCodesLocked, openInvitation, recordJson } from './record-texts.ts';
+import { openInvitation, recordJson } from './record-texts.ts';
 
 type ListOptions = ReadOptions & { readonly user?: string; readonly exact?: boolean };
 
@@ -82,10 +83,10 @@ function printRecords(listed: readonly Readable[], now: number): void {
 }
 
 function remarkLocked(listed: readonly Readable[], { config }: ListOptions): void {
-  for (const { record } of listed.filter(({ record }) => areCodesLocked(record))) {
+  for (const { record } of listed.filter(({ record }) => areCodesLocked(record, Date.now()))) {
     const { name } = record.user;
     printRemark(
-      `no code of user ${name} is accepted any more: too many were wrong in a row`,
+      `no code of user ${name} is accepted: too many were wrong in the last 30 days`,
       `if it was the user, run: ${commandLine(['factor', 'reset', '--user', name], config)}`,
     );
   }

@@ -3,7 +3,7 @@ import {
   type ListedFactor,
   listedFactors,
 } from '../../login/factors/factor-record.ts';
-import { maxWrongCodes } from '../../login/factors/second-factor.ts';
+import { areCodesLocked } from '../../login/factors/second-factor.ts';
 import { momentText } from '../times.ts';
 
 export type Invitation = NonNullable<FactorRecord['invitation']>;
@@ -11,11 +11,6 @@ export type Invitation = NonNullable<FactorRecord['invitation']>;
 /** The invitation of a record that can still be used. @param now milliseconds since 1970 */
 export function openInvitation({ invitation }: FactorRecord, now: number): Invitation | undefined {
   return invitation !== undefined && invitation.until > now ? invitation : undefined;
-}
-
-/** Whether so many codes were wrong that no code is accepted until a reset. */
-export function areCodesLocked({ wrongCodes }: FactorRecord): boolean {
-  return wrongCodes >= maxWrongCodes;
 }
 
 /** Returns `2 second factors (totp phone, passkey laptop)`. */
@@ -43,7 +38,7 @@ export function recordJson(record: FactorRecord, now: number): object {
       lastUsedAt: usedAt === undefined ? null : new Date(usedAt),
     })),
     recoveryCodes: recovery.length,
-    codesLocked: areCodesLocked(record),
+    codesLocked: areCodesLocked(record, now),
     invitation: invitation === undefined ? null : invitationJson(invitation),
   };
 }

@@ -31,7 +31,16 @@ const storeOf = ({ redis }: OpenedShared) => createFactorStore(redis, Date.now);
 function add(user: FactorUser, at = opened) {
   const app = { id: 'a', name: 'phone', addedAt: 1, secret: 'x', lastStep: 7 };
   return storeOf(at).change(user, () => ({
-    record: { id: user.name, user, totp: [app], passkeys: [], recovery: [], wrongCodes: 0 },
+    record: {
+      id: user.name,
+      user,
+      totp: [app],
+      passkeys: [],
+      recovery: [],
+      version: 0,
+      wrongCodes: 0,
+      wrongSince: 0,
+    },
     result: undefined,
   }));
 }

@@ -58,7 +58,7 @@ function identityKey({ authenticator, username, uid }: Identity): string {
 
 async function readRecord(store: FactorStore, identity: Identity): Promise<readonly UserRecord[]> {
   try {
-    const record = await store.read(identity);
+    const record = await store.readOwn(identity);
     return record === undefined ? [] : [{ identity, record }];
   } catch (error) {
     if (error instanceof ForeignRecordError) return [{ identity, record: undefined }];

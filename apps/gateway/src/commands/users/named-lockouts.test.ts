@@ -23,7 +23,7 @@ test('wrong codes are distinguished from wrong passwords, without the name by wh
     false,
     { ...common, subject: lockout.subject },
   ]);
-  const ofCodes = { ...lockout, subject: 'second factor of "7"' };
+  const ofCodes = { ...lockout, subject: '\u0000second factor of ["uid","7"]' };
   expect([isOfCodes(ofCodes), lockoutJson(ofCodes)]).toEqual([
     true,
     { ...common, secondFactor: true },

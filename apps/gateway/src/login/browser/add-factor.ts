@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Added, FactorGrant, NotAdded } from '../factors/enrolment.ts';
+import type { Added, NotAdded } from '../factors/enrolment.ts';
 import { enrolmentEnded, LoginError, wrongCredentials } from '../login-error.ts';
 import { inSteps, type LoginLimits, withinLimits } from '../login-request.ts';
 import { shortName } from '../login-service.ts';
@@ -8,8 +8,8 @@ import { appPage } from '../pages/app-page.ts';
 import { recoveryCodesPage } from '../pages/recovery-codes-page.ts';
 import type { FactorsProblem } from '../pages/texts.ts';
 import { factorUser, fromFactors, requireFactors } from '../prove-factor.ts';
-import { listFactors, type Visit } from './factors-visit.ts';
-import { changeNext, takeChallenge } from './next-page.ts';
+import { keepGrant, listFactors, type Visit } from './factors-visit.ts';
+import { takeChallenge } from './next-page.ts';
 import { PageError } from './page-error.ts';
 import { formOf, type PageRequest, sendTo, showPage } from './page-request.ts';
 
@@ -122,17 +122,14 @@ const problemsOfAdding: ReadonlyMap<string, FactorsProblem> = new Map<string, Fa
 
 /** Shows what became of a new factor. */
 async function showAdded(visit: Visit, result: Added | NotAdded): Promise<void> {
-  const { page, state, login } = visit;
+  const { page } = visit;
   const problem = problemsOfAdding.get(result.kind);
   if (problem !== undefined) {
     page.known.reason = result.kind;
     return listFactors(visit, { problem });
   }
-  const { recoveryCodes } = addedOrThrow(page, result);
-  // The invitation is used up. The new factor lets the person go on.
-  const grant: FactorGrant = { record: login.next.grant.record };
-  const { proof } = login;
-  const change = changeNext(page, state, login, { proof, next: { kind: 'manage', grant } });
+  const { recoveryCodes, grant } = addedOrThrow(page, result);
+  const change = keepGrant(visit, grant);
   // The codes are shown once. An outage of the other Redis must not lose them.
   await (recoveryCodes === undefined ? change : change.catch(() => false));
   if (recoveryCodes === undefined) return sendTo(page, `${page.path}/factors?added`);

@@ -4,7 +4,7 @@ import type { LoginLimits } from '../login-request.ts';
 import { recoveryCodesPage } from '../pages/recovery-codes-page.ts';
 import { factorUser, fromFactors, requireFactors } from '../prove-factor.ts';
 import { addPasskey, beginApp, finishApp } from './add-factor.ts';
-import { listFactors, type Visit, visitOf } from './factors-visit.ts';
+import { keepGrant, listFactors, type Visit, visitOf } from './factors-visit.ts';
 import { PageError } from './page-error.ts';
 import { type PageRequest, type ReadForm, readPageForm, sendTo, showPage } from './page-request.ts';
 
@@ -38,24 +38,31 @@ async function remove({ page, ...visit }: Visit, form: URLSearchParams): Promise
   const { enrolment } = requireFactors(service);
   const id = form.get('id') ?? '';
   known.factor = listedFactors(record).find((one) => one.id === id)?.method;
-  const { kind } = await fromFactors(service, () =>
+  const result = await fromFactors(service, () =>
     enrolment.remove(factorUser(login.proof), login.next.grant, id),
   );
-  if (kind === 'removed') return sendTo(page, `${page.path}/factors?removed`);
-  known.reason = kind;
-  if (kind === 'ended') throw enrolmentEnded();
-  await listFactors({ page, ...visit }, { problem: kind });
+  if (result.kind === 'removed') {
+    await keepGrant({ page, ...visit }, result.grant);
+    return sendTo(page, `${page.path}/factors?removed`);
+  }
+  known.reason = result.kind;
+  if (result.kind === 'ended') throw enrolmentEnded();
+  await listFactors({ page, ...visit }, { problem: result.kind });
 }
 
-async function renewRecoveryCodes({ page, login }: Visit): Promise<void> {
+async function renewRecoveryCodes({ page, ...visit }: Visit): Promise<void> {
+  const { login } = visit;
   const { service, known, path } = page;
   const { enrolment } = requireFactors(service);
   known.factor = 'recovery-code';
   const result = await fromFactors(service, () =>
     enrolment.renewRecoveryCodes(factorUser(login.proof), login.next.grant),
   );
-  if (result.kind === 'renewed')
+  if (result.kind === 'renewed') {
+    // The codes are shown once. An outage of the other Redis must not lose them.
+    await keepGrant({ page, ...visit }, result.grant).catch(() => false);
     return showPage(page, recoveryCodesPage({ path, codes: result.recoveryCodes }));
+  }
   known.reason = result.kind;
   throw enrolmentEnded();
 }

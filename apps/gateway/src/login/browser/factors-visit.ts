@@ -1,10 +1,11 @@
 import type { BrowserState } from '../attempts/attempt.ts';
+import type { FactorGrant } from '../factors/enrolment.ts';
 import { type FactorRecord, listedFactors } from '../factors/factor-record.ts';
 import { enrolmentEnded, unavailable } from '../login-error.ts';
 import { factorsPage } from '../pages/factors-page.ts';
 import type { FactorNotice, FactorsProblem } from '../pages/texts.ts';
 import { factorUser, fromFactors, requireFactors } from '../prove-factor.ts';
-import { keepChallenge, type LoginWithNext, loginWithNext } from './next-page.ts';
+import { changeNext, keepChallenge, type LoginWithNext, loginWithNext } from './next-page.ts';
 import { formOf, type PageRequest, sendTo, showPage, stateOf } from './page-request.ts';
 
 /** A person who may change their factors. */
@@ -50,9 +51,17 @@ export async function visitOf(
   }
   const { store } = requireFactors(service).secondFactor;
   const record = await fromFactors(service, () => store.read(factorUser(proof)));
-  if (record?.id === next.grant.record) return { page, state, login, record };
+  const { grant } = next;
+  if (record?.id === grant.record && record.version === grant.version)
+    return { page, state, login, record };
   known.reason = 'reset';
   throw enrolmentEnded();
+}
+
+/** Keeps the right to go on, after a change. @returns false if the person may not go on, such as after a login in another tab */
+export function keepGrant({ page, state, login }: Visit, grant: FactorGrant): Promise<boolean> {
+  const { proof } = login;
+  return changeNext(page, state, login, { proof, next: { kind: 'manage', grant } });
 }
 
 const statusOf = {
@@ -85,6 +94,7 @@ export async function listFactors(
   const html = factorsPage({
     ...formOf(page, state),
     username: proof.named.username,
+    isInvited: login.next.grant.invitation !== undefined,
     factors: listedFactors(record),
     recoveryCodes: record.recovery.length,
     methods,

@@ -57,7 +57,12 @@ describe('the page of what a person may do next', () => {
     ['nothing yet', undefined, undefined, '/login/x'],
     ['the question', ofUser('jane'), undefined, '/login/x/confirm'],
     ['the second factor', jane, 'factor', undefined],
-    ['the list', ofUser('jane', { kind: 'manage', grant: { record: 'r' } }), 'manage', '/factors'],
+    [
+      'the list',
+      ofUser('jane', { kind: 'manage', grant: { record: 'r', version: 0 } }),
+      'manage',
+      '/factors',
+    ],
   ])('is %s', async (_name, login, own, elsewhere) => {
     if (login !== undefined) await put(login);
     for (const kind of ['factor', 'manage'] as const) {

@@ -152,12 +152,12 @@ describe('the right to change factors', () => {
     expect(await grantOf()).toBeUndefined();
     const id = (await record())?.id ?? '';
     for (const forged of [{ record: id }, { record: id, invitation: '' }, { record: '' }])
-      expect(await addKey(forged, 'one')).toEqual(ended);
+      expect(await addKey({ version: 0, ...forged }, 'one')).toEqual(ended);
     expect((await record())?.passkeys).toEqual([]);
     await enrolled(parts, clock);
     // There is no invitation left, and '' is not the digest of one.
     const later = (await record())?.id ?? '';
-    expect(await addKey({ record: later, invitation: '' }, 'one')).toEqual(ended);
+    expect(await addKey({ record: later, version: 0, invitation: '' }, 'one')).toEqual(ended);
   });
 
   test('of one user is none at the record of another one', async () => {
@@ -210,12 +210,47 @@ describe('factors', () => {
     const grant = await proven();
     const added = await addKey(grant, 'one');
     if (added.kind !== 'added') throw new Error('the passkey was not added');
-    const remove = (id: string) => parts.enrolment.remove(jane, grant, id);
+    const remove = (id: string, given = grant) => parts.enrolment.remove(jane, given, id);
     expect(await remove('unknown')).toEqual({ kind: 'unknown' });
-    expect(await remove(factor.id)).toEqual({ kind: 'removed' });
-    expect(await remove(factor.id)).toEqual({ kind: 'unknown' });
-    expect(await remove(added.factor.id)).toEqual({ kind: 'last' });
+    const removed = await remove(factor.id);
+    if (removed.kind !== 'removed') throw new Error('the app was not removed');
+    expect(await remove(factor.id, removed.grant)).toEqual({ kind: 'unknown' });
+    expect(await remove(added.factor.id, removed.grant)).toEqual({ kind: 'last' });
     expect(await record()).toMatchObject({ totp: [], passkeys: [{ name: 'one' }] });
+  });
+
+  test('that are removed end every other right, which they may have given', async () => {
+    const { factor } = await enrolled(parts, clock);
+    const stolen = await proven();
+    const begun = parts.apps.read(parts.apps.begin(jane, stolen, 'phone').enrolment);
+    if (begun === undefined) throw new Error('it can be read');
+    const own = await proven();
+    await addKey(own, 'one');
+    expect(await parts.enrolment.remove(jane, own, factor.id)).toMatchObject({ kind: 'removed' });
+    const code = codeOf(Buffer.from(begun.secret, 'base64url'), stepAt(clock.now));
+    expect(await parts.apps.finish(begun, code)).toEqual(ended);
+    expect(await addKey(stolen, 'two')).toEqual(ended);
+    const renewed = await parts.enrolment.renewRecoveryCodes(jane, await proven());
+    expect(renewed).toMatchObject({ kind: 'renewed' });
+    expect(await addKey(own, 'three')).toEqual(ended);
+    expect((await record())?.passkeys).toHaveLength(1);
+  });
+
+  test('are added by an invitation, and nothing else: it would stay valid', async () => {
+    const { factor } = await enrolled(parts, clock);
+    await addKey(await proven(), 'one');
+    const before = await record();
+    const invitation = await parts.invite();
+    const invited = parts.enrolment.grant(await record(), invitation);
+    if (invited === undefined) throw new Error('the invitation gives no grant');
+    expect(await parts.enrolment.remove(jane, invited, factor.id)).toEqual(ended);
+    expect(await parts.enrolment.renewRecoveryCodes(jane, invited)).toEqual(ended);
+    expect((await record())?.recovery).toEqual(before?.recovery);
+    const added = await addKey(invited, 'two');
+    if (added.kind !== 'added') throw new Error('the passkey was not added');
+    expect(await parts.enrolment.remove(jane, added.grant, factor.id)).toMatchObject({
+      kind: 'removed',
+    });
   });
 
   test('of two that are removed at one moment, one stays', async () => {
@@ -225,7 +260,7 @@ describe('factors', () => {
       const added = await addKey(grant, 'one');
       const ids = [factor.id, added.kind === 'added' ? added.factor.id : ''];
       const results = await Promise.all(ids.map((id) => parts.enrolment.remove(jane, grant, id)));
-      expect(results.map(({ kind }) => kind).toSorted()).toEqual(['last', 'removed']);
+      expect(results.map(({ kind }) => kind).toSorted()).toEqual(['ended', 'removed']);
       await parts.store.remove(jane);
     }
   });
@@ -358,7 +393,7 @@ describe('an authenticator app', () => {
     const { sealingKeys: _, ...rest } = file.opened.redis;
     const foreign = factorParts({ ...rest, sealingKeys: [] }, clock);
     expect(foreign.apps.read(enrolment)).toBeUndefined();
-    expect(() => foreign.apps.begin(jane, { record: 'x' }, 'phone')).toThrow('no key');
+    expect(() => foreign.apps.begin(jane, { record: 'x', version: 0 }, 'phone')).toThrow('no key');
     expect(parts.apps.read(enrolment)).toMatchObject({ user: jane, label: 'phone' });
   });
 });

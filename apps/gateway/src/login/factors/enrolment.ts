@@ -28,6 +28,8 @@ function withDash(code: string): string {
 export const factorGrant = z.strictObject({
   /** The id of the record that the user had: after a reset, the grant ends. */
   record: z.string(),
+  /** The version of that record: after a factor was removed, what it had proved has no effect. */
+  version: z.int(),
   /** The digest of the invitation that they came with. Undefined: they have proved a factor. */
   invitation: z.string().exactOptional(),
 });
@@ -41,6 +43,8 @@ export interface Added {
   readonly factor: ListedFactor;
   /** Who invited the user to add it. Undefined: they had another factor. */
   readonly invitedBy: string | undefined;
+  /** The right to go on: an invitation is used up. */
+  readonly grant: FactorGrant;
   /** New recovery codes, if there were none left. They are shown once. */
   readonly recoveryCodes: readonly string[] | undefined;
 }
@@ -91,6 +95,7 @@ export function createEnrolment(store: FactorStore, now: () => number) {
       if (record === undefined) return undefined;
       const given: FactorGrant = {
         record: record.id,
+        version: record.version,
         ...(invitation !== undefined && { invitation: codeDigest(invitation) }),
       };
       return isValidGrant(record, given, now()) ? given : undefined;
@@ -106,34 +111,46 @@ export function createEnrolment(store: FactorStore, now: () => number) {
           return 'duplicate';
         return { passkeys: [...record.passkeys, { ...key, id, addedAt: now() }] };
       }),
-    /** Removes a factor, unless it is the last one: without it, the user could not log in. */
+    /** Removes a factor of a user who has proved one, unless it is the last one: without it, the user could not log in. */
     remove: (user: FactorUser, given: FactorGrant, id: string) =>
-      change<{ readonly kind: 'removed' | 'unknown' | 'last' }>(user, given, (record) => {
+      change<
+        | { readonly kind: 'unknown' | 'last' | 'ended' }
+        | { readonly kind: 'removed'; readonly grant: FactorGrant }
+      >(user, given, (record) => {
+        if (given.invitation !== undefined) return { result: { kind: 'ended' } };
         const without = <One extends { readonly id: string }>(all: readonly One[]) =>
           all.filter((one) => one.id !== id);
         const changed = {
           ...record,
           totp: without(record.totp),
           passkeys: without(record.passkeys),
+          version: record.version + 1,
         };
         const count = listedFactors(changed).length;
         if (count === listedFactors(record).length) return { result: { kind: 'unknown' } };
         if (count === 0) return { result: { kind: 'last' } };
-        return { record: changed, result: { kind: 'removed' } };
+        return { record: changed, result: { kind: 'removed', grant: grantOf(changed) } };
       }),
     /** Makes new recovery codes. Earlier codes are not valid any more. */
     renewRecoveryCodes: (user: FactorUser, given: FactorGrant) =>
       change<
-        | { readonly kind: 'renewed'; readonly recoveryCodes: readonly string[] }
         | { readonly kind: 'ended' }
+        | {
+            readonly kind: 'renewed';
+            readonly recoveryCodes: readonly string[];
+            readonly grant: FactorGrant;
+          }
       >(user, given, (record) => {
-        // Without a factor, they would be a factor of their own.
-        if (!hasFactor(record)) return { result: { kind: 'ended' } };
+        // An invitation lets its owner add one factor, and nothing else: otherwise someone could use it, and leave it valid.
+        if (given.invitation !== undefined) return { result: { kind: 'ended' } };
         const codes = newRecoveryCodes();
-        return {
-          record: { ...record, recovery: codes.map(codeDigest) },
-          result: { kind: 'renewed', recoveryCodes: codes },
+        const changed = {
+          ...record,
+          recovery: codes.map(codeDigest),
+          version: record.version + 1,
         };
+        const grant = grantOf(changed);
+        return { record: changed, result: { kind: 'renewed', recoveryCodes: codes, grant } };
       }),
   };
 }
@@ -162,12 +179,24 @@ function withAdded(
   const factor = listedFactors(changed).find((one) => one.id === id);
   if (factor === undefined) throw new Error('the new factor is not in the record');
   const invitedBy = given.invitation === undefined ? undefined : invitation?.by;
-  return { record: changed, result: { kind: 'added', factor, invitedBy, recoveryCodes: codes } };
+  const grant = grantOf(changed);
+  return {
+    record: changed,
+    result: { kind: 'added', factor, invitedBy, grant, recoveryCodes: codes },
+  };
 }
 
-/** Whether a grant still gives the right to change a record: it was not reset, and the invitation was not used or replaced. */
+/** Gives the right to go on to a user who has proved a factor. */
+function grantOf({ id, version }: FactorRecord): FactorGrant {
+  return { record: id, version };
+}
+
+/**
+ * Whether a grant still gives the right to change a record: it was not reset, no factor was removed, and the invitation was not
+ * used or replaced.
+ */
 function isValidGrant(record: FactorRecord, given: FactorGrant, now: number): boolean {
-  if (record.id !== given.record) return false;
+  if (record.id !== given.record || record.version !== given.version) return false;
   if (given.invitation === undefined) return hasFactor(record);
   const { digest = '', until = 0 } = record.invitation ?? {};
   return isEqual(digest, given.invitation) && until > now;
@@ -204,7 +233,9 @@ export async function invite(
       totp: [],
       passkeys: [],
       recovery: [],
+      version: 0,
       wrongCodes: 0,
+      wrongSince: now,
       ...record,
       user,
       invitation: {

@@ -57,8 +57,11 @@ const record = z.strictObject({
   passkeys: z.array(passkey).readonly(),
   /** The digests of the recovery codes that are left. */
   recovery: z.array(text).readonly(),
-  /** How many codes in a row were wrong. */
+  /** It rises when a factor is removed, and with new recovery codes: what was begun before has no effect then. */
+  version: z.int().nonnegative(),
+  /** How many codes were wrong since `wrongSince`. A right code does not change it: who guesses may wait for one. */
   wrongCodes: z.int().nonnegative(),
+  wrongSince: time,
 });
 
 type TotpFactor = Readonly<z.infer<typeof totp>>;

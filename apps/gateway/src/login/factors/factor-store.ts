@@ -66,6 +66,20 @@ function digestOf({ authenticator, username, uid }: Identity): string {
   return createHash('sha256').update(JSON.stringify(identity)).digest('hex');
 }
 
+function sealRecord(
+  [key]: SharedRedis['sealingKeys'],
+  digest: string,
+  record: FactorRecord,
+): string {
+  if (key === undefined) throw new Error('there is no key to seal a second factor');
+  const json = JSON.stringify(record);
+  const sealed = sealText(key, sealedFor, digest, json);
+  // The user would be refused until a reset.
+  if (sealed.length > maxBytes || parseRecord(json) === undefined)
+    throw new Error('the new record of the second factor could not be read again');
+  return sealed;
+}
+
 /**
  * Keeps the second factors in a Redis that all replicas share, sealed for their user: who can write there can neither make a
  * record nor move one to another user. Who can restore an older record of a user there can undo its changes.
@@ -102,11 +116,9 @@ export function createFactorStore(
     if (record !== undefined) return { record, sealed, hasOlderKey: at > 0 };
     throw new ForeignRecordError('was not written for this user by a gateway with these keys');
   }
+  const readOwn = async (user: Identity) => (await read(digestOf(user))).record;
   function replace(digest: string, before: string, record: FactorRecord): Promise<boolean> {
-    const [key] = redis.sealingKeys;
-    if (key === undefined) throw new Error('there is no key to seal a second factor');
-    const sealed = sealText(key, sealedFor, digest, JSON.stringify(record));
-    if (sealed.length > maxBytes) throw new Error('the record of the second factor is too long');
+    const sealed = sealRecord(redis.sealingKeys, digest, record);
     // An invitation that no one accepts leaves nothing behind.
     const left = hasFactor(record) ? 0 : Math.max(1, (record.invitation?.until ?? 0) - now());
     return ask(async (client) =>
@@ -115,13 +127,21 @@ export function createFactorStore(
   }
   return {
     /**
-     * Reads the record of a user.
+     * Reads the record of a user. A record of the same name without a uid is foreign to a user who has one.
      *
      * @throws ForeignRecordError
      * @throws RedisProblem when Redis can't be asked
      */
-    read: async (user: Identity): Promise<FactorRecord | undefined> =>
-      (await read(digestOf(user))).record,
+    async read(user: Identity): Promise<FactorRecord | undefined> {
+      const record = await readOwn(user);
+      if (record !== undefined || user.uid === undefined) return record;
+      const { uid: _, ...named } = user;
+      // With another `uid` in the config, no one would have a second factor any more.
+      if ((await readSealed(digestOf(named))) === '') return undefined;
+      throw new ForeignRecordError('was written when the directory gave no uid for this name');
+    },
+    /** Reads the record of exactly this user, as `read` does: with the uid, or with the name if there is none. */
+    readOwn,
     /**
      * Changes the record of a user. If another change comes between, it decides again with the new record: so no code is used
      * twice, on whichever replicas.

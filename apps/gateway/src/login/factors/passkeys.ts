@@ -10,6 +10,9 @@ const timeout = 5 * 60_000;
 /** EdDSA, ES256 and RS256 as COSE numbers them. Some devices with Windows have RS256 alone. */
 const algorithms = [-8, -7, -257];
 
+/** 1,023 bytes in base64url. */
+const maxIdLength = 1_364;
+
 const encoded = z.base64url().min(1);
 const credential = { id: encoded, rawId: encoded, type: z.literal('public-key') };
 
@@ -231,6 +234,9 @@ async function checkNew(
     });
     if (!verified) return wrong('signature');
     const { id, publicKey, counter } = registrationInfo.credential;
+    // WebAuthn, section 4, limits the id. The key of RSA with 8,192 bits is shorter than this.
+    const isStorable = id === given.id && id.length <= maxIdLength && publicKey.length <= 2_048;
+    if (!isStorable) return wrong('unreadable');
     const key = {
       credential: id,
       publicKey: Buffer.from(publicKey).toString('base64url'),
@@ -283,6 +289,5 @@ function useKey(
   if (current?.id !== id || key === undefined) return { result: wrong('unknown-key') };
   const used = { ...key, counter, usedAt: now };
   const passkeys = current.passkeys.map((one) => (one === key ? used : one));
-  // Someone else's wrong codes end here as they do with a right code.
-  return { record: { ...current, passkeys, wrongCodes: 0 }, result: { kind: 'right', key: used } };
+  return { record: { ...current, passkeys }, result: { kind: 'right', key: used } };
 }

@@ -6,8 +6,14 @@ import { type FactorStore, ForeignRecordError } from './factor-store.ts';
 import type { FactorPolicy } from './policy.ts';
 import { minutesOff, stepAt, stepOfCode } from './totp.ts';
 
-/** After this many wrong codes in a row, no code is accepted until an administrator resets the factors (NIST SP 800-63B-4, 3.2.2). */
+/**
+ * After this many wrong codes in a period, no code of the user is accepted until it ends, or until an administrator resets the
+ * factors. NIST SP 800-63B-4, section 3.2.2, counts those in a row; but who has the password could guess for ever then, since
+ * the user logs in each day.
+ */
 export const maxWrongCodes = 100;
+/** Milliseconds: 30 days. */
+const wrongPeriod = 30 * 24 * 3_600_000;
 
 interface SecondFactorOptions {
   readonly policy: FactorPolicy;
@@ -103,11 +109,12 @@ export function createSecondFactor(options: SecondFactorOptions) {
   };
 }
 
-const subjectStart = 'second factor of ';
+/** No name of a user has a control character. */
+const subjectStart = '\u0000second factor of ';
 
 /** Names what the lockout guard counts wrong codes of. It is no name of a directory, so they count apart from passwords. */
 function codeSubject({ username, uid }: Pick<FactorUser, 'username' | 'uid'>): string {
-  return subjectStart + JSON.stringify(uid ?? username);
+  return subjectStart + JSON.stringify(uid === undefined ? ['name', username] : ['uid', uid]);
 }
 
 /** Whether the lockout guard counts wrong codes by this name, and no passwords. */
@@ -127,22 +134,37 @@ function useCode(
   now: number,
 ): { readonly record?: FactorRecord; readonly result: CodeResult } {
   if (record === undefined) return { result: wrong('invalid-credentials') };
-  if (record.wrongCodes >= maxWrongCodes) return { result: wrong('locked') };
+  if (areCodesLocked(record, now)) return { result: wrong('locked') };
   const used = useTotp(record, allowed.includes('totp') ? code : '', now);
   if (used !== undefined) return { record: used, result: { kind: 'right', method: 'totp' } };
   const digest = secretDigest(code);
   if (record.recovery.some((one) => isEqual(one, digest))) {
     const recovery = record.recovery.filter((one) => one !== digest);
     return {
-      record: { ...record, recovery, wrongCodes: 0 },
+      record: { ...record, recovery },
       result: { kind: 'right', method: 'recovery-code' },
     };
   }
   const minutes = timeDifference(record, code, now);
   return {
-    record: { ...record, wrongCodes: record.wrongCodes + 1 },
+    record: withWrongCode(record, now),
     result: { ...wrong('invalid-credentials'), ...(minutes !== undefined && { minutes }) },
   };
+}
+
+function withWrongCode(record: FactorRecord, now: number): FactorRecord {
+  const isNewPeriod = record.wrongCodes === 0 || now - record.wrongSince >= wrongPeriod;
+  return isNewPeriod
+    ? { ...record, wrongCodes: 1, wrongSince: now }
+    : { ...record, wrongCodes: record.wrongCodes + 1 };
+}
+
+/** Whether so many codes were wrong that no code of the user is accepted now. @param now milliseconds since 1970 */
+export function areCodesLocked(
+  { wrongCodes, wrongSince }: Pick<FactorRecord, 'wrongCodes' | 'wrongSince'>,
+  now: number,
+): boolean {
+  return wrongCodes >= maxWrongCodes && now - wrongSince < wrongPeriod;
 }
 
 /** @returns by how many minutes the clock of an app differs; undefined for a code that was used, or that no app made */
@@ -164,5 +186,5 @@ function useTotp(record: FactorRecord, code: string, now: number): FactorRecord 
   const totp = record.totp.map((one, index) =>
     index === at ? { ...one, lastStep, usedAt: now } : one,
   );
-  return { ...record, totp, wrongCodes: 0 };
+  return { ...record, totp };
 }

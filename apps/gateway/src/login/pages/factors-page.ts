@@ -19,6 +19,8 @@ interface FactorsPageOptions {
   readonly form: string;
   /** The name as Kubernetes sees it. */
   readonly username: string;
+  /** Whether an invitation lets the person add one factor, and nothing else. Default: they have proved a factor. */
+  readonly isInvited?: boolean;
   readonly factors: readonly ListedFactor[];
   /** How many recovery codes are left. */
   readonly recoveryCodes: number;
@@ -48,13 +50,13 @@ ${facts([[attemptTexts.user, username]])}
 ${factors.length === 0 ? html`<p>${factorsTexts.none}</p>` : factorList(options)}
 ${methods.includes('totp') ? appSection(options) : undefined}
 ${passkey && passkeySection(options, passkey)}
-${factors.length === 0 ? undefined : recoverySection(options)}
+${factors.length === 0 || options.isInvited ? undefined : recoverySection(options)}
 <p>${factorsTexts.done}</p>`,
     passkey !== undefined,
   );
 }
 
-function factorList({ path, form, factors }: FactorsPageOptions): Html {
+function factorList({ path, form, factors, isInvited = false }: FactorsPageOptions): Html {
   const rows = factors.map(
     ({ id, method, name, addedAt, usedAt }, index) => html`
 <li class="factor">
@@ -65,9 +67,11 @@ function factorList({ path, form, factors }: FactorsPageOptions): Html {
 <div><dt>${factorsTexts.used}</dt><dd>${usedAt === undefined ? factorsTexts.neverUsed : time(usedAt)}</dd></div>
 </dl>
 ${
-  factors.length === 1
-    ? html`<p>${factorsTexts.only}</p>`
-    : html`<form method="post" action="${path}/factors">
+  isInvited
+    ? undefined
+    : factors.length === 1
+      ? html`<p>${factorsTexts.only}</p>`
+      : html`<form method="post" action="${path}/factors">
 ${hiddenFields(form, 'remove')}
 <input type="hidden" name="id" value="${id}">
 <button id="remove-${index}" aria-labelledby="remove-${index} factor-${index}">${factorsTexts.remove}</button>
