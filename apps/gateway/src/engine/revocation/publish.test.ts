@@ -68,6 +68,20 @@ describe('a new entry', () => {
       placeEntry(draft, { entries: entries.with(3, entry('3', 3, { until: now })), now }).others,
     ).toHaveLength(9_999);
   });
+
+  test('is placed however many users were invited, and an invitation is refused after a thousand', () => {
+    const invite = { ...draft, action: 'factor-invite' } as const;
+    const blocks = Array.from({ length: 9_999 }, (_, index) =>
+      entry(`${index}`, index, { name: `user-${index}` }),
+    );
+    const invited = Array.from({ length: 1_000 }, (_, index) =>
+      entry(`i${index}`, index, { action: 'factor-invite', name: `new-${index}` }),
+    );
+    const entries = [...blocks, ...invited];
+    expect(placeEntry(draft, { entries, now }).others).toHaveLength(10_999);
+    expect(() => placeEntry(invite, { entries, now })).toThrow(/1000 invitations and resets/);
+    expect(placeEntry({ ...invite, name: 'new-7' }, { entries, now }).others).toHaveLength(10_998);
+  });
 });
 
 test('of several entries of one subject the newest is current', () => {

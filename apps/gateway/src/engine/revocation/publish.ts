@@ -21,6 +21,15 @@ const maxEntryBytes = 4_096;
 const maxEntries = 10_000;
 
 /**
+ * The maximum number of entries about second factors, which are for the audit trail alone. They have a limit of their own: thousands
+ * of invitations in an hour must not keep anyone from being blocked.
+ */
+const maxFactorEntries = 1_000;
+
+const isOfFactor = ({ action }: Pick<Entry, 'action'>) =>
+  action === 'factor-invite' || action === 'factor-reset';
+
+/**
  * Puts an entry last, and drops entries that it supersedes or that have ended: the new entry has the highest revision.
  *
  * @returns the entry, and the other entries of the new list
@@ -44,9 +53,16 @@ export function placeEntry(draft: Draft, { entries, now }: Pick<Listing, 'entrie
     );
   }
   const others = current.filter((one) => one.keptUntil > now && !superseded.includes(one));
-  if (others.length >= maxEntries) {
+  const alike = others.filter((one) => isOfFactor(one) === isOfFactor(draft)).length;
+  if (isOfFactor(draft) && alike >= maxFactorEntries) {
     throw new FixableError(
-      `the revocation list is full: ${others.length} entries are in force, which is the limit`,
+      `the list has ${alike} invitations and resets of second factors of the last hour, which is the limit`,
+      'run the command again later',
+    );
+  }
+  if (alike >= maxEntries) {
+    throw new FixableError(
+      `the revocation list is full: ${alike} entries are in force, which is the limit`,
       'block a group instead of its users, or end a block; the command "blocks" lists them',
     );
   }
