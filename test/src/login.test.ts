@@ -106,7 +106,12 @@ describe.concurrent('the login server', () => {
     }
     const answer = await ask({ method: 'GET', path: '/v1/clusters' });
     const names = [{ name: 'prod' }, { name: 'staging' }];
-    expect(answer.json).toEqual({ clusters: names, browser: false, passwords: true });
+    expect(answer.json).toEqual({
+      clusters: names,
+      browser: false,
+      passwords: true,
+      secondFactor: false,
+    });
     expect(answer.headers).toMatchObject({
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
