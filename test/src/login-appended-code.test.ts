@@ -1,11 +1,10 @@
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { promisify } from 'node:util';
 import { runLdapTool, tryBind } from '@sallyport/test-servers/ldap-tools';
 import { toLdif, toReplacements } from '@sallyport/test-servers/ldif';
 import { codes, policies } from '@sallyport/test-servers/slapd-configuration';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runOathtool } from './testing/authenticator-app.ts';
 import { type LoginPlace, startLogin } from './testing/login-gateway.ts';
 import { randomToken, secret } from './testing/tokens.ts';
 
@@ -26,11 +25,8 @@ const step = 30;
 
 /** Runs the authenticator app. @param from seconds since 1970 @returns the codes of this step and of `more` later ones */
 async function codesOf(key: Buffer, from: number, more = 0): Promise<readonly string[]> {
-  const when = ['--totp', `--now=@${from}`, `--window=${more}`];
-  const running = promisify(execFile)('oathtool', [...when, '-']);
-  running.child.stdin?.end(key.toString('hex'));
-  const { stdout } = await running;
-  return stdout.trim().split('\n');
+  const when = [`--now=@${from}`, `--window=${more}`];
+  return (await runOathtool(key.toString('hex'), when)).split('\n');
 }
 
 /** Makes the codes of one app. */
