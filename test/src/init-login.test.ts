@@ -232,7 +232,8 @@ test('examples/login logs people in without a directory, and refuses a wrong pas
   const words = ['factor', 'invite', '--user', 'people:jane', '-o', 'json'];
   const invited = await runCommand([...words, '--config', 'gateway.yaml'], { cwd: place });
   expect([invited.code, invited.stderr]).toEqual([0, '']);
-  const { url } = JSON.parse(invited.stdout) as { readonly url: string };
+  const { code, url } = JSON.parse(invited.stdout) as Readonly<Record<'code' | 'url', string>>;
+  secret(code);
   expect(url).toMatch(/^http:\/\/localhost:8444\/login\/factors\/\w{16}$/);
   const challenge = randomBytes(32).toString('base64url');
   const begun = await askLogin(loginUrlOf(gateway), {

@@ -112,6 +112,8 @@ async function recordFactors({ place, served, show, samples }: FactorRecording):
   const [, invitation = ''] = /factors\/(\w+)/.exec(invited) ?? [];
   samples.push([invitation, 'ktq5m2rwhx7cv3da']);
   show('factor-invite', invite, invited);
+  // It is shown once, as are the secret and the recovery codes: no other output may have them.
+  secret(invitation);
   const asAlice = [
     ['Username', 'alice'],
     ['Password of', served.alice.password],
@@ -134,6 +136,7 @@ async function recordFactors({ place, served, show, samples }: FactorRecording):
     [/(?<=issued )\d+s(?= ago)/g, '2m'],
   );
   show('factor-add', add, added);
+  for (const one of [app, app.replaceAll(' ', ''), ...recoveryCodesIn(added)]) secret(one);
   const login = 'kubectl sallyport login';
   // No code works twice. The next one is valid already.
   const next = await appCode(app, 30);
@@ -146,6 +149,9 @@ async function recordFactors({ place, served, show, samples }: FactorRecording):
 
 /** Returns the secret that `factor add` shows. */
 const appSecretIn = (text: string): string => /Secret: ([A-Z2-7 ]+)$/m.exec(text)?.[1] ?? '';
+
+const recoveryCodesIn = (text: string): readonly string[] =>
+  text.match(/(?<=^ {2})[a-z2-7]{5}-[a-z2-7]{5}$/gm) ?? [];
 
 let shown: ReadonlyMap<string, string>;
 beforeAll(async () => {
