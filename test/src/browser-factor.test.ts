@@ -1,7 +1,8 @@
 import { createPasskey } from '@sallyport/test-servers/passkey';
 import { waitFor } from '@sallyport/test-servers/wait-for';
-import type { Browser, CDPSession, Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { LoginAnswer } from './testing/ask-login.ts';
 import { startBrowser, type WatchedPage, watchedPage } from './testing/browser.ts';
 import {
   beginLogin,
@@ -18,12 +19,15 @@ import {
 import { done, getNamespaces, newDesk } from './testing/kubectl-user.ts';
 import { type Desk, type Site, startSite } from './testing/login-client.ts';
 import {
+  addDevice,
   createApp,
   enrolApp,
   invite,
   optionsOf,
   ownAddress,
   placeOf,
+  submitPassword,
+  untilHeading,
 } from './testing/second-factor.ts';
 import { randomToken, secret } from './testing/tokens.ts';
 
@@ -54,6 +58,9 @@ afterAll(() => resources.disposeAsync());
 
 type Person = Awaited<ReturnType<Site['place']['people']['add']>>;
 
+/** What a person sees of an answer: its status, and the title of the page. */
+const shown = (answer: LoginAnswer) => [answer.status, titleOf(answer)];
+
 const add = (name: string) => site.place.people.add(name, `k8s-${name}`);
 
 describe('a person at a browser', () => {
@@ -62,15 +69,6 @@ describe('a person at a browser', () => {
     watchedPage(browser, { ignoreHTTPSErrors: true, extraHTTPHeaders: ownAddress(), ...options });
 
   const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true });
-  const heading = (page: Page, name: string) =>
-    page.getByRole('heading', { level: 1, name, exact: true }).waitFor();
-
-  async function logIn(page: Page, { name, password }: Person): Promise<void> {
-    await page.getByLabel('Username').fill(name);
-    await page.getByLabel('Password').fill(password);
-    await page.keyboard.press('Enter');
-  }
-
   /** Waits until the program at a desk opens a window. @param count of the windows so far */
   const nextUrl = (desk: Desk, count = 1): Promise<string> =>
     waitFor(async () => (await desk.opened())[count - 1], 'a window');
@@ -85,38 +83,22 @@ describe('a person at a browser', () => {
   ) {
     const ended = desk.kubectl(getNamespaces, { env: { DISPLAY: ':0' } });
     await page.goto(await nextUrl(desk, count));
-    await logIn(page, person);
-    await heading(page, 'Use your second factor');
+    await submitPassword(page, person);
+    await untilHeading(page, 'Use your second factor');
     await prove();
-    await heading(page, 'Log in to prod?');
+    await untilHeading(page, 'Log in to prod?');
     await button(page, 'Log in').click();
-    await heading(page, 'Logged in');
+    await untilHeading(page, 'Logged in');
     expect(await ended).toEqual(done);
-  }
-
-  /** Adds a device with a passkey to a window, as the DevTools protocol can. */
-  async function addDevice(page: Page): Promise<CDPSession> {
-    const session = await page.context().newCDPSession(page);
-    await session.send('WebAuthn.enable');
-    const options = {
-      protocol: 'ctap2',
-      transport: 'internal',
-      hasResidentKey: true,
-      hasUserVerification: true,
-      isUserVerified: true,
-      automaticPresenceSimulation: true,
-    } as const;
-    await session.send('WebAuthn.addVirtualAuthenticator', { options });
-    return session;
   }
 
   /** Goes to the list of factors. */
   async function openFactors(page: Page, person: Person, code: string): Promise<void> {
     await page.goto(`${site.url}/login/factors`);
-    await logIn(page, person);
+    await submitPassword(page, person);
     await page.getByLabel('Code from your authenticator app').fill(code);
     await page.keyboard.press('Enter');
-    await heading(page, 'Your second factors');
+    await untilHeading(page, 'Your second factors');
   }
 
   /** Sends a form whose answer looks like the page before, and waits for it. */
@@ -134,23 +116,23 @@ describe('a person at a browser', () => {
 
   test('goes from an invitation to kubectl: with an app and its code, which is valid once on all replicas', async () => {
     const person = await add('app');
-    const { url } = await invite(site, person);
+    const { url } = await invite(site.place, person);
     await using window = await openWindow();
     const { page } = window;
     await page.goto(url);
-    await logIn(page, person);
-    await heading(page, 'Your second factors');
+    await submitPassword(page, person);
+    await untilHeading(page, 'Your second factors');
     await page.getByLabel('Name of the app').fill("jane's <b>phone</b>");
     await button(page, 'Add an app').click();
-    await heading(page, 'Add an authenticator app');
+    await untilHeading(page, 'Add an authenticator app');
     const app = createApp((await page.locator('.secret').textContent()) ?? '');
     await page.getByLabel('Code from the app').fill(await app.code());
     await page.keyboard.press('Enter');
-    await heading(page, 'Your recovery codes');
+    await untilHeading(page, 'Your recovery codes');
     const codes = await page.locator('.codes code').allTextContents();
     expect(new Set(codes.map(secret)).size).toBe(10);
     await page.getByRole('link').click();
-    await heading(page, 'Your second factors');
+    await untilHeading(page, 'Your second factors');
     expect(await names(page)).toEqual(["jane's <b>phone</b>"]);
     expect(await page.content()).not.toContain(codes[0]);
     // The browser has kept nothing of the page.
@@ -185,7 +167,7 @@ describe('a person at a browser', () => {
     await page.getByLabel('Name of the passkey').fill('again');
     await button(page, 'Add a passkey').click();
     await page.getByRole('alert').filter({ hasText: 'already has a passkey' }).waitFor();
-    await device.send('WebAuthn.disable');
+    await device.remove();
     await addDevice(page);
     await addPasskey(page, 'key ring');
     expect(await names(page)).toEqual(['phone', 'laptop', 'key ring']);
@@ -208,8 +190,8 @@ describe('a person at a browser', () => {
 
     // The page has a script. No other one runs, wherever it comes from.
     await page.goto(`${site.url}/login/factors`);
-    await logIn(page, person);
-    await heading(page, 'Use your second factor');
+    await submitPassword(page, person);
+    await untilHeading(page, 'Use your second factor');
     await page.evaluate(() => {
       const script = document.createElement('script');
       script.textContent = 'document.title = "attacked"';
@@ -277,11 +259,6 @@ describe('a browser that sends what no browser sends', () => {
   }
 
   const refused = [401, 'Passkey not accepted'];
-  const shown = ({ status, ...answer }: Parameters<typeof titleOf>[0]) => [
-    status,
-    titleOf({ status, ...answer }),
-  ];
-
   test('proves nothing with a passkey of another user, for another page, without a PIN, or sent again', async () => {
     const [mine, other] = [await addWithKey('mine'), await addWithKey('other')];
     const { person, key } = mine;
@@ -297,10 +274,8 @@ describe('a browser that sends what no browser sends', () => {
       () => key.get(options, { origin: 'https://evil.example.com' }),
       () => key.get(options, { rpId: 'evil.example.com' }),
       () => key.get(options, { isVerified: false }),
-      () => createPasskey(site.url).get(options),
-      () => '',
     ];
-    for (const attack of attacks.slice(0, 6)) {
+    for (const attack of attacks) {
       const answer = await login.send(attack());
       expect(shown(answer)).toEqual(refused);
       options = optionsOf(answer);
@@ -356,7 +331,7 @@ describe('a browser that sends what no browser sends', () => {
     expect(await to(visitor.get(factor))).toBe(`${path}/confirm`);
   });
 
-  test('proves nothing about another user who logs in in the meantime', async () => {
+  test('proves nothing about another user who logs in after the page was shown', async () => {
     const [victim, attacker] = [await addWithKey('victim'), await addWithKey('attacker')];
     const login = await untilFactor(attacker.place, attacker.person);
     const { path, visitor, form, options } = login;
@@ -383,8 +358,8 @@ describe('a browser that sends what no browser sends', () => {
     expect(new Set(titles.map((one) => JSON.stringify(one))).size).toBe(1);
     expect(titles[0]).toEqual([401, 'Wrong name or password']);
     const [login, visitor] = [await beginLogin(place), createFormBrowser(place)];
-    const told = await sendPassword(visitor, login, none);
-    expect(shown(told)).toEqual([401, 'Second factor required']);
+    const right = await sendPassword(visitor, login, none);
+    expect(shown(right)).toEqual([401, 'Second factor required']);
     expect((await visitor.get(`${login.path}/confirm`)).headers.location).toBe(login.path);
   });
 });
@@ -396,23 +371,18 @@ describe('a link to change factors', () => {
     secret(path.slice('/login/'.length));
     return { path };
   };
-  const titled = ({ status, ...answer }: Parameters<typeof titleOf>[0]) => [
-    status,
-    titleOf({ status, ...answer }),
-  ];
-
   test('is for the user who was invited, and is used up by a factor alone', async () => {
     const [person, other] = [await add('invited'), await add('uninvited')];
-    const { code } = await invite(site, person);
+    const { code } = await invite(site.place, person);
     const place = placeOf(site);
     const visitor = createFormBrowser(place);
     // A scanner of mail opens it, and sends what it finds.
     for (let round = 0; round < 3; round += 1) await visitor.get((await open(visitor, code)).path);
-    expect(titled(await sendPassword(visitor, await open(visitor), other))).toEqual([
+    expect(shown(await sendPassword(visitor, await open(visitor), other))).toEqual([
       401,
       'Invitation required',
     ]);
-    expect(titled(await sendPassword(visitor, await open(visitor, code), other))).toEqual([
+    expect(shown(await sendPassword(visitor, await open(visitor, code), other))).toEqual([
       401,
       'Invitation not valid',
     ]);
@@ -450,10 +420,14 @@ describe('a link to change factors', () => {
     const again = await open(createFormBrowser(place), code);
     const late = createFormBrowser(place);
     expect((await sendPassword(late, again, person)).headers.location).toBe(`${again.path}/factor`);
-    for (const gateway of site.gateways)
-      for (const line of gateway.output.lines)
-        if (line.msg === 'login request' && line.action === 'add-factor' && line.outcome === 'ok')
-          expect(line).toMatchObject({ factor: expect.stringMatching(/^(totp|passkey)$/) });
+    const additions = () =>
+      site.gateways
+        .flatMap(({ output }) => output.lines)
+        .filter(({ action, username }) => action === 'add-factor' && username === 'corp:invited')
+        .filter(({ outcome }) => outcome === 'ok');
+    await waitFor(() => additions().length >= 2, 'both factors in the logs');
+    const methods = additions().map(({ factor }) => factor);
+    expect(methods.sort()).toEqual(['passkey', 'totp']);
   });
 
   test('leads to no login, and ends when its user is revoked or reset', async () => {
@@ -478,7 +452,7 @@ describe('a link to change factors', () => {
     expect((await visitor.get(`${first.path}/provider/okta`)).status).toBe(404);
     const act = ({ path, form }: typeof first, action: string, more: object = {}) =>
       visitor.post(`${path}/factors`, { form, action, ...more });
-    expect(titled(await act(first, 'remove', { id: 'x' }))).toEqual([404, 'Not removed']);
+    expect(shown(await act(first, 'remove', { id: 'x' }))).toEqual([404, 'Not removed']);
     const { text } = await visitor.get(`${first.path}/factors`);
     // The page of the only factor has no button for it.
     expect(text).not.toContain('value="remove"');
@@ -490,16 +464,16 @@ describe('a link to change factors', () => {
     const { ask } = placeOf(site);
     tokenOf(await ask({ body: { ...credentials, code: recoveryCodes[3] } }));
     expect(await run(['revoke', ...user])).toMatchObject({ code: 0 });
-    expect(titled(await act(first, 'recovery'))).toEqual([409, 'Log in again']);
+    expect(shown(await act(first, 'recovery'))).toEqual([409, 'Log in again']);
     const third = await enter(recoveryCodes[2]);
-    expect(titled(await act(third, 'app', { label: 'x' }))).toEqual([
+    expect(shown(await act(third, 'app', { label: 'x' }))).toEqual([
       200,
       'Add an authenticator app',
     ]);
     expect(await run(['factor', 'reset', ...user])).toMatchObject({ code: 0 });
     for (const one of [second, third])
-      expect(titled(await act(one, 'recovery'))).toEqual([409, 'Log in again']);
-    expect(titled(await sendPassword(visitor, await open(visitor), person))).toEqual([
+      expect(shown(await act(one, 'recovery'))).toEqual([409, 'Log in again']);
+    expect(shown(await sendPassword(visitor, await open(visitor), person))).toEqual([
       401,
       'Invitation required',
     ]);

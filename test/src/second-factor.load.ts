@@ -62,7 +62,7 @@ test(`of ${guesses} codes at three replicas, the guard lets few be compared, and
     isOver = true;
   });
 
-  // Meanwhile, others log in: each second another one, with their first code.
+  // Others log in at the same time: each second another one, with their first code.
   const others: number[] = [];
   const served = async () => {
     for (let index = 0; !isOver; index += 1) {

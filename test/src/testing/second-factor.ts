@@ -1,8 +1,9 @@
+import type { Page } from 'playwright-core';
 import { askLogin, type LoginAnswer } from './ask-login.ts';
 import { appCode } from './authenticator-app.ts';
 import type { BrowserPlace } from './browser-login.ts';
 import type { Site } from './login-client.ts';
-import { loginUrlOf } from './login-gateway.ts';
+import { type LoginPlace, loginUrlOf } from './login-gateway.ts';
 import { secret } from './tokens.ts';
 
 interface Person {
@@ -11,15 +12,22 @@ interface Person {
 }
 
 interface Invitation {
+  readonly user: string;
   readonly code: string;
   /** The link for a browser. */
   readonly url: string;
+  /** The command for a terminal. */
+  readonly command: string;
 }
 
-/** Invites a user of `corp` to add a factor, as an administrator does. */
-export async function invite({ place }: Site, { name }: Pick<Person, 'name'>): Promise<Invitation> {
-  const words = ['factor', 'invite', '--user', `corp:${name}`, '-o', 'json'];
-  const { code, stdout, stderr } = await place.replicas.operator.run(words);
+/** Invites a user of `corp` to add a factor, as an administrator does. The code is a secret of this test file from then on. */
+export async function invite(
+  { replicas }: Pick<LoginPlace, 'replicas'>,
+  { name }: Pick<Person, 'name'>,
+  more: readonly string[] = [],
+): Promise<Invitation> {
+  const words = ['factor', 'invite', '--user', `corp:${name}`, ...more, '-o', 'json'];
+  const { code, stdout, stderr } = await replicas.operator.run(words);
   if (code !== 0) throw new Error(`factor invite ended with ${code}: ${stderr}`);
   const invited = JSON.parse(stdout) as Invitation;
   secret(invited.code);
@@ -58,7 +66,7 @@ export async function enrolApp(
   site: Site,
   { name, password }: Person,
 ): Promise<{ readonly app: App; readonly recoveryCodes: readonly string[] }> {
-  const invitation = (await invite(site, { name })).code;
+  const invitation = (await invite(site.place, { name })).code;
   const path = '/v1/factors';
   const begun = await site.post(path, { username: name, password, invitation, label: 'phone' });
   const app = createApp(String(begun.json.secret));
@@ -70,6 +78,44 @@ export async function enrolApp(
 }
 
 let addresses = 0;
+
+/** Waits until a page with this heading is shown. */
+export const untilHeading = (page: Page, name: string): Promise<void> =>
+  page.getByRole('heading', { level: 1, name, exact: true }).waitFor();
+
+/** Fills in the login page, and presses Enter. */
+export async function submitPassword(page: Page, { name, password }: Person): Promise<void> {
+  await page.getByLabel('Username').fill(name);
+  await page.getByLabel('Password').fill(password);
+  await page.keyboard.press('Enter');
+}
+
+/** A device with passkeys, which asks its user for nothing. */
+interface Device {
+  /** Says whether the device knows its user, such as by a finger. */
+  verify(isUserVerified: boolean): Promise<unknown>;
+  remove(): Promise<unknown>;
+}
+
+/** Adds a device with passkeys to the browser of a page. */
+export async function addDevice(page: Page): Promise<Device> {
+  const devtools = await page.context().newCDPSession(page);
+  await devtools.send('WebAuthn.enable');
+  const { authenticatorId } = await devtools.send('WebAuthn.addVirtualAuthenticator', {
+    options: {
+      protocol: 'ctap2',
+      transport: 'internal',
+      hasResidentKey: true,
+      hasUserVerification: true,
+      isUserVerified: true,
+    },
+  });
+  return {
+    verify: (isUserVerified) =>
+      devtools.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified }),
+    remove: () => devtools.send('WebAuthn.removeVirtualAuthenticator', { authenticatorId }),
+  };
+}
 
 /** An address that no other test has, and that has sent no wrong password. `login.trustedProxies` must have 127.0.0.1. */
 export function ownAddress(): Readonly<Record<'x-forwarded-for', string>> {
