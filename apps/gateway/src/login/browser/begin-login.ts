@@ -65,6 +65,8 @@ export async function redeemCode(request: LoginRequest, body: unknown): Promise<
   if (revocations.isRevoked(revision, named.username, code)) throw refused('revoked');
   const { user } = current;
   if (isBlocked(blocks, user, provider)) throw refused('blocked');
+  // A reload may have made it required since they logged in.
+  if (service.factorPolicy.isMissing(proof, user.groups)) throw refused('second-factor');
   const cluster = chooseCluster(service.config, attempt.cluster);
   const place = { cluster, device: attempt.device, address };
   const created = await createSession(service, { ...proof, named: user }, place, signal);
