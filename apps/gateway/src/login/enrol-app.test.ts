@@ -73,7 +73,12 @@ describe('adding an authenticator app at a terminal', () => {
   test('is not begun with the password alone', async () => {
     const one = parts();
     const login = loginWith(one);
-    const required = { status: 401, body: { code: 'invitation-required' }, isGuess: true };
+    const required = {
+      status: 401,
+      body: { code: 'invitation-required' },
+      isGuess: true,
+      known: { reason: 'no-invitation' },
+    };
     expect(await login.begin()).toMatchObject(required);
     expect(await login.begin({ code: '123456' })).toMatchObject(required);
     await one.invite();
@@ -134,6 +139,48 @@ describe('adding an authenticator app at a terminal', () => {
       });
   });
 
+  test('counts as a login once more than the password is right', async () => {
+    const one = parts();
+    const app = await enrolled(one, clock);
+    const login = loginWith(one, { logins: 1 });
+    for (const status of [401, 429]) expect(await login.begin()).toMatchObject({ status });
+    expect(await login.begin({ code: app.code() })).toMatchObject({ status: 200 });
+    expect(await login.begin({ code: app.code(1) })).toMatchObject({ status: 429 });
+  });
+
+  test.each([
+    ['revoke', 'user', 'corp:jane', 'revoked'],
+    ['revoke', 'all', '', 'revoked'],
+    ['block', 'user', 'corp:jane', 'blocked'],
+  ] as const)('is refused after a %s of %s %j since it was begun', async (...given) => {
+    const [action, kind, name, reason] = given;
+    const one = parts();
+    const login = loginWith(one);
+    const publish = (revision: number) => {
+      const times = { at: clock.now, until: clock.now + 60_000, keptUntil: clock.now + 60_000 };
+      const id = String(revision);
+      one.list.merge([{ id, action, kind, name, revision, ...times, by: 'root' }]);
+    };
+    if (action === 'revoke') publish(1);
+    const { enrolment } = (await login.begin({ invitation: await one.invite() })).body;
+    publish(2);
+    const finish = { enrolment, code: codeFor(one, enrolment) };
+    expect(await login.finish(finish)).toMatchObject({
+      status: 409,
+      body: { code: 'enrolment-ended' },
+      known: { reason },
+    });
+    expect((await one.store.read(jane))?.totp).toEqual([]);
+  });
+
+  test('is refused while it is not known who is blocked', async () => {
+    const one = parts();
+    const { enrolment } = (await loginWith(one).begin({ invitation: await one.invite() })).body;
+    const unknown = loginWith({ ...one, blocks: { ...one.blocks, isUnknown: true } });
+    const finish = { enrolment, code: codeFor(one, enrolment) };
+    expect(await unknown.finish(finish)).toMatchObject({ status: 503 });
+  });
+
   test('is refused for an app that was added before', async () => {
     const one = parts();
     const login = loginWith(one);
@@ -190,8 +237,15 @@ describe('adding an authenticator app at a terminal', () => {
     const [key = ''] = await file.redis.client().keys('*');
     await file.redis.client().set(key, 'garbage');
     // It may be of anyone: an administrator resets it.
-    expect(await loginWith(one).begin({ invitation })).toMatchObject({ status: 503 });
-    expect(await loginWith(one).begin()).toMatchObject({ body: { code: 'invitation-required' } });
+    const login = loginWith(one);
+    for (const body of [{ invitation }, { code: '123456' }, {}])
+      expect(await login.begin(body)).toMatchObject({
+        status: 401,
+        body: { code: 'second-factor-not-enrolled' },
+        known: { reason: 'second-factor-foreign-record', username: 'corp:jane' },
+      });
+    expect(login.lines).toHaveLength(3);
+    expect(login.lines[0]).toContain('was not written by a gateway with these sealing keys');
     expect(await loginWith(one).finish(finish)).toMatchObject({ status: 503 });
     expect(await one.store.remove(jane)).toBe(true);
   });

@@ -2,23 +2,15 @@ import { z } from 'zod';
 import type { FactorGrant } from './factors/enrolment.ts';
 import {
   enrolmentEnded,
-  invitationRequired,
   noSecondFactor,
   secondFactorRequired,
   wrongInvitation,
 } from './login-error.ts';
 import { requiredReason } from './login-report.ts';
-import type { LoginLimits, LoginRequest } from './login-request.ts';
-import {
-  countLogin,
-  credentials,
-  type Proof,
-  parseBody,
-  provePassword,
-  shortName,
-} from './login-service.ts';
-import { addedOrThrow, defaultLabels } from './new-factor.ts';
-import { factorUser, fromFactors, needOf, proveCode, requireFactors } from './prove-factor.ts';
+import { countedLogin, type LoginLimits, type LoginRequest } from './login-request.ts';
+import { credentials, type Proof, parseBody, provePassword, shortName } from './login-service.ts';
+import { addedOrThrow, defaultLabels, grantAfterPassword, requireUnrevoked } from './new-factor.ts';
+import { factorUser, fromFactors, proveCode, requireFactors } from './prove-factor.ts';
 
 const text = z.string().min(1);
 
@@ -38,42 +30,51 @@ const fields =
  * Adds an authenticator app at a terminal. The first request proves who it is, and gets the secret. The second one has the first
  * code of the app.
  */
-export async function enrolApp(
+export function enrolApp(
+  request: LoginRequest,
+  body: unknown,
+  limits: Pick<LoginLimits, 'logins'>,
+): Promise<void> {
+  const { secondFactor } = requireFactors(request.service);
+  if (!secondFactor.methods.includes('totp')) throw noSecondFactor();
+  return Object.hasOwn(Object(body), 'enrolment')
+    ? finishApp(request, body)
+    : beginApp(request, body, limits);
+}
+
+async function beginApp(
   request: LoginRequest,
   body: unknown,
   { logins }: Pick<LoginLimits, 'logins'>,
 ): Promise<void> {
-  const { context, service, signal, known: facts } = request;
-  const { secondFactor, apps } = requireFactors(service);
-  if (!secondFactor.methods.includes('totp')) throw noSecondFactor();
-  const isFinish = typeof body === 'object' && body !== null && Object.hasOwn(body, 'enrolment');
-  if (isFinish) {
-    facts.action = 'add-factor';
-    const asked = parseBody(finishBody, body, 'enrolment and code', fields);
-    const begun = apps.read(asked.enrolment);
-    if (begun === undefined) throw enrolmentEnded();
-    Object.assign(facts, {
-      authenticator: begun.user.authenticator,
-      username: begun.user.name,
-      factor: 'totp',
-    });
-    const { factor, recoveryCodes } = addedOrThrow(
-      request,
-      await fromFactors(service, () => apps.finish(begun, asked.code)),
-    );
-    context.status = 201;
-    const { id, method, name } = factor;
-    context.body = { factor: { id, method, name }, ...(recoveryCodes && { recoveryCodes }) };
-    return;
-  }
+  const { context, service, signal, known } = request;
+  const { apps, revocations } = requireFactors(service);
   const asked = parseBody(beginBody, body, 'username and password', fields);
-  const proof = await provePassword(service, asked, signal, facts);
-  countLogin(logins, proof);
-  facts.username = proof.named.username;
-  const grant = await grantOf(request, proof, asked);
+  const { revision } = revocations;
+  const proof = await provePassword(service, asked, signal, known);
+  const grant = await countedLogin(request, logins, proof, () => grantOf(request, proof, asked));
   const label = asked.label ?? defaultLabels.totp;
-  const { secret, uri, enrolment: sealed, until } = apps.begin(factorUser(proof), grant, label);
-  context.body = { secret, uri, enrolment: sealed, expiresAt: new Date(until) };
+  const begun = apps.begin(factorUser(proof), grant, label, revision);
+  const { secret, uri, enrolment, until } = begun;
+  context.body = { secret, uri, enrolment, expiresAt: new Date(until) };
+}
+
+async function finishApp(request: LoginRequest, body: unknown): Promise<void> {
+  const { context, service, known } = request;
+  const { apps } = requireFactors(service);
+  known.action = 'add-factor';
+  const { enrolment, code } = parseBody(finishBody, body, 'enrolment and code', fields);
+  const begun = apps.read(enrolment);
+  if (begun === undefined) throw enrolmentEnded();
+  const { authenticator, name: username } = begun.user;
+  Object.assign(known, { authenticator, username, factor: 'totp' });
+  // Their groups are not known: a thousand of them would not fit into the request. A login checks the blocks of groups.
+  requireUnrevoked(request, { username }, begun.revision);
+  const result = await fromFactors(service, () => apps.finish(begun, code));
+  const { factor, recoveryCodes } = addedOrThrow(request, result);
+  context.status = 201;
+  const { id, method, name } = factor;
+  context.body = { factor: { id, method, name }, ...(recoveryCodes && { recoveryCodes }) };
 }
 
 interface MoreThanPassword {
@@ -87,31 +88,23 @@ interface MoreThanPassword {
  * @throws LoginError
  */
 async function grantOf(
-  { service, signal, known: facts }: LoginRequest,
+  request: LoginRequest,
   proof: Proof,
   { invitation, code }: MoreThanPassword,
 ): Promise<FactorGrant> {
-  const { secondFactor, enrolment } = requireFactors(service);
-  const user = factorUser(proof);
-  if (!secondFactor.policy.isCovered(user.authenticator)) throw noSecondFactor();
+  const { service, signal, known } = request;
+  const given = await grantAfterPassword(request, proof, invitation);
+  if (given.kind === 'invited') return given.grant;
   if (invitation !== undefined) {
-    const record = await fromFactors(service, () => secondFactor.store.read(user));
-    const grant = enrolment.grant(record, invitation);
-    if (grant !== undefined) return grant;
-    facts.reason = 'wrong-invitation';
+    known.reason = 'wrong-invitation';
     throw wrongInvitation();
   }
-  const need = await needOf(service, proof);
-  if (need.kind !== 'factor') {
-    facts.reason = need.kind === 'refused' ? `second-factor-${need.reason}` : 'no-invitation';
-    throw invitationRequired();
-  }
   if (code === undefined) {
-    facts.reason = requiredReason;
-    throw secondFactorRequired(need.methods);
+    known.reason = requiredReason;
+    throw secondFactorRequired(given.methods);
   }
-  await proveCode(service, proof, code, signal, facts);
-  const grant = enrolment.grant(need.record, undefined);
+  await proveCode(service, proof, code, signal, known);
+  const grant = requireFactors(service).enrolment.grant(given.record, undefined);
   if (grant === undefined) throw enrolmentEnded();
   return grant;
 }

@@ -5,7 +5,13 @@ import type { InFlight } from '../http/limits.ts';
 import type { RateLimit } from './bounds.ts';
 import { LoginError, tooMany } from './login-error.ts';
 import type { LoginAction, LoginFacts } from './login-report.ts';
-import type { LoginService, NewSession } from './login-service.ts';
+import {
+  countIncomplete,
+  countLogin,
+  type LoginService,
+  type NewSession,
+  type Proof,
+} from './login-service.ts';
 
 /** One request to the login server, with the facts for its report. */
 export interface LoginRequest {
@@ -34,7 +40,7 @@ export interface LoginLimits {
   readonly inFlight: InFlight;
   /** Counts the refused passwords and codes of each address. */
   readonly passwords: RateLimit;
-  /** Counts the logins of each user. */
+  /** Counts the logins of each user, and their passwords without the second factor. */
   readonly logins: RateLimit;
   /** Counts the pages of each address. */
   readonly pages: RateLimit;
@@ -73,6 +79,26 @@ export async function withinLimits<Result>(
   } finally {
     if (!isGuess) taken();
   }
+}
+
+/**
+ * Does what follows a right password, and counts a login of its user after that. Without the second factor, it counts apart.
+ *
+ * @throws LoginError as `work` does, and if there were too many
+ */
+export async function countedLogin<Result>(
+  { address }: LoginRequest,
+  logins: RateLimit,
+  proof: Proof,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const result = await work().catch((error: unknown) => {
+    const isIncomplete = error instanceof LoginError && error.code === 'second-factor-required';
+    if (isIncomplete) countIncomplete(logins, proof, address);
+    throw error;
+  });
+  countLogin(logins, proof);
+  return result;
 }
 
 /** Makes a refusal take a multiple of the step. */

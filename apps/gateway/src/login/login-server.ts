@@ -89,8 +89,8 @@ export async function startLoginServer(options: LoginServerOptions) {
 const requestsPerPassword = 10;
 
 /**
- * Limits the successful logins of a user in a minute: a CI system may log in for each job, and three times as often as
- * sessions fit.
+ * Limits the logins of a user in a minute that have all factors: a CI system may log in for each job, and three times as often
+ * as sessions fit. As many may lack the second factor, of each address.
  */
 const loginRate = (config: LoginConfig | undefined): Rate => ({
   count: Math.max(30, 3 * (config?.maxSessions ?? 0)),

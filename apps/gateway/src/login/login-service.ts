@@ -16,6 +16,7 @@ import type { Link, LinkContext } from '../engine/chain/chain.ts';
 import type { Blocks, Revocations } from '../engine/revocation/list.ts';
 import type { Session, SessionTexts } from '../engine/sessions/session-text.ts';
 import type { SessionUsers } from '../engine/sessions/session-user.ts';
+import { networkOf } from '../http/socket-limit.ts';
 import type { AttemptTexts } from './attempts/attempt.ts';
 import type { PendingLogins } from './attempts/pending-logins.ts';
 import type { RateLimit } from './bounds.ts';
@@ -97,6 +98,8 @@ export interface FactorParts {
   readonly enrolment: Enrolment;
   readonly apps: TotpEnrolment;
   readonly passkeys: Passkeys;
+  readonly revocations: BrowserLogins['revocations'];
+  readonly blocks: Pick<Blocks, 'ofUser' | 'isUnknown'>;
 }
 
 /** The parts of the login server that depend on the config. Each config makes them again. */
@@ -232,10 +235,26 @@ export type NewSession = Awaited<ReturnType<typeof createSession>>;
 /** What a session is for. */
 export type SessionPlace = Readonly<Pick<Session, 'cluster' | 'device' | 'address'>>;
 
-/** Counts a login of a user, by the name that Kubernetes sees. @throws LoginError if there were too many */
+/** Counts a login of a user who has proved everything, by the name that Kubernetes sees. @throws LoginError if there were too many */
 export function countLogin(logins: RateLimit, { named }: Pick<Proof, 'named'>): void {
   const taken = logins.take(named.username);
   if (typeof taken === 'number') throw tooMany('too many logins of this user', taken);
+}
+
+/**
+ * Counts a right password whose second factor is still missing. It counts apart, for each address: who has only learned the
+ * password does not use up the logins of its user.
+ *
+ * @throws LoginError if there were too many
+ */
+export function countIncomplete(
+  logins: RateLimit,
+  { named }: Pick<Proof, 'named'>,
+  address: string,
+): void {
+  const taken = logins.take(`${named.username} without a factor at ${networkOf(address)}`);
+  if (typeof taken === 'number')
+    throw tooMany('too many logins of this user without a second factor', taken);
 }
 
 /**

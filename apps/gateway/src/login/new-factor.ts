@@ -1,20 +1,74 @@
-import type { Added, NotAdded } from './factors/enrolment.ts';
+import type { UserInfo } from '@sallyport/authenticator';
+import type { Added, FactorGrant, NotAdded } from './factors/enrolment.ts';
+import type { FactorNeed } from './factors/second-factor.ts';
 import {
   duplicateFactor,
   enrolmentEnded,
+  invitationRequired,
+  noSecondFactor,
   tooManyFactors,
+  unavailable,
   wrongEnrolmentCode,
+  wrongInvitation,
 } from './login-error.ts';
 import type { LoginRequest } from './login-request.ts';
+import type { Proof } from './login-service.ts';
+import { factorUser, fromFactors, needOf, requireFactors, requireUsable } from './prove-factor.ts';
+
+type Asked = Pick<LoginRequest, 'service' | 'known'>;
+
+/** What a user who wants to change their factors has, or must prove in place of an invitation. */
+type AfterPassword =
+  | { readonly kind: 'invited'; readonly grant: FactorGrant }
+  | Extract<FactorNeed, { readonly kind: 'factor' }>;
+
+/**
+ * Finds out by what a user may change their factors whose password was right. An invitation is not used up before a factor is
+ * added with it.
+ *
+ * @throws LoginError for a user who has neither an invitation nor a factor, or whose record can't be used
+ */
+export async function grantAfterPassword(
+  { service, known }: Asked,
+  proof: Proof,
+  invitation: string | undefined,
+): Promise<AfterPassword> {
+  const { secondFactor, enrolment } = requireFactors(service);
+  known.username = proof.named.username;
+  if (!secondFactor.policy.isCovered(proof.authenticator)) throw noSecondFactor();
+  const need = await needOf(service, proof);
+  // Who has no factor yet may have an invitation.
+  if (need.kind === 'refused' && need.reason !== 'not-enrolled')
+    requireUsable(service, need, proof, known);
+  if (invitation !== undefined) {
+    const record = await fromFactors(service, () => secondFactor.store.read(factorUser(proof)));
+    const grant = enrolment.grant(record, invitation);
+    if (grant !== undefined) return { kind: 'invited', grant };
+  }
+  if (need.kind === 'factor') return need;
+  known.reason = invitation === undefined ? 'no-invitation' : 'wrong-invitation';
+  throw invitation === undefined ? invitationRequired() : wrongInvitation();
+}
+
+/** Refuses a user who was blocked or revoked since the revision. @throws LoginError */
+export function requireUnrevoked(
+  { service, known }: Asked,
+  { username, groups = [] }: Pick<UserInfo, 'username' | 'groups'>,
+  revision: number,
+): void {
+  const { revocations, blocks } = requireFactors(service);
+  if (blocks.isUnknown) throw unavailable('the revocation list');
+  const isBlocked = blocks.ofUser(username, groups) !== undefined;
+  if (!isBlocked && !revocations.isRevoked(revision, username, '')) return;
+  known.reason = isBlocked ? 'blocked' : 'revoked';
+  throw enrolmentEnded();
+}
 
 /** The name of a factor of a user who gave it none. */
 export const defaultLabels = { totp: 'authenticator app', passkey: 'passkey' } as const;
 
 /** @throws LoginError if the factor was not added */
-export function addedOrThrow(
-  { known }: Pick<LoginRequest, 'known'>,
-  result: Added | NotAdded,
-): Added {
+export function addedOrThrow({ known }: Asked, result: Added | NotAdded): Added {
   if (result.kind === 'added') {
     known.invitedBy = result.invitedBy;
     return result;

@@ -93,6 +93,24 @@ describe('a login at a terminal of a user with a second factor', () => {
     expect([...login.issued, ...later.issued]).toEqual([]);
   });
 
+  test('counts once both are right: passwords alone count apart, for each address', async () => {
+    const one = parts();
+    const app = await enrolled(one, clock);
+    const login = loginWith(one, { logins: 2 });
+    const incomplete = { status: 401, body: { code: 'second-factor-required' } };
+    const limited = { status: 429, body: { code: 'too-many-requests' } };
+    for (const expected of [incomplete, incomplete, limited])
+      expect(await login.logIn({}, '2001:db8::1')).toMatchObject(expected);
+    // An IPv6 /64 counts as one address.
+    expect(await login.logIn({}, '2001:db8::2')).toMatchObject(limited);
+    expect(await login.logIn({}, '192.0.2.1')).toMatchObject(incomplete);
+    expect(await login.logIn({ code: app.guess() })).toMatchObject({ status: 401 });
+    for (const code of [app.code(), app.code(1)])
+      expect(await login.logIn({ code })).toMatchObject({ status: 201 });
+    expect(await login.logIn({ code: app.recoveryCodes[0] })).toMatchObject(limited);
+    expect(login.issued).toHaveLength(2);
+  });
+
   test('needs it if they have one, although others must have one or no one must', async () => {
     for (const required of ['none', { groups: ['admins'] }] as const) {
       const one = parts({ required });

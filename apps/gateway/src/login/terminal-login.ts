@@ -1,12 +1,11 @@
 import { LoginError, wrongCredentials } from './login-error.ts';
-import { answerSession, type LoginLimits, type LoginRequest } from './login-request.ts';
 import {
-  chooseCluster,
-  countLogin,
-  createSession,
-  parseLoginBody,
-  provePassword,
-} from './login-service.ts';
+  answerSession,
+  countedLogin,
+  type LoginLimits,
+  type LoginRequest,
+} from './login-request.ts';
+import { chooseCluster, createSession, parseLoginBody, provePassword } from './login-service.ts';
 import { proveFactor } from './prove-factor.ts';
 
 /**
@@ -28,7 +27,8 @@ export async function logInAtTerminal(
     const isRefused = error instanceof LoginError && error.code === 'wrong-credentials';
     throw isRefused ? wrongCredentials(code !== undefined) : error;
   });
-  countLogin(logins, password);
-  const proof = await proveFactor(service, password, code, signal, known);
+  const proof = await countedLogin(request, logins, password, () =>
+    proveFactor(service, password, code, signal, known),
+  );
   answerSession(request, await createSession(service, proof, { cluster, device, address }, signal));
 }

@@ -94,9 +94,10 @@ function factorParts(
   login: LoginConfig,
   policy: FactorPolicy,
   redis: SharedRedis | undefined,
-  { attempts, logger }: Pick<LoginDependencies, 'attempts' | 'logger'>,
+  { attempts, caching, blocks, logger }: LoginDependencies,
 ): FactorParts | undefined {
-  if (login.secondFactor === undefined || redis === undefined) return undefined;
+  if (login.secondFactor === undefined || redis === undefined || caching === undefined)
+    return undefined;
   const { publicUrl } = login;
   const { methods } = login.secondFactor;
   const now = Date.now;
@@ -108,6 +109,8 @@ function factorParts(
     enrolment,
     apps: createTotpEnrolment({ enrolment, sealingKeys: redis.sealingKeys, issuer, now }),
     passkeys: createPasskeys({ publicUrl, store, logger, now }),
+    revocations: caching.revocations,
+    blocks,
   };
 }
 

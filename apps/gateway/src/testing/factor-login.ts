@@ -18,6 +18,8 @@ interface FactorLoginOptions {
   readonly policy: TestedParts['policy'];
   /** `config.secondFactor`. Default: there is one if there are factors. */
   readonly hasSection?: boolean;
+  /** The most logins of a user in an hour. */
+  readonly logins?: number;
 }
 
 /** An answer of the login server, and what is known of the request afterwards. */
@@ -31,7 +33,7 @@ export interface Answered {
 
 /** Makes the login server of one config, whose directory knows jane. It is called by its functions. */
 export function factorLogin({ groups = [], factors, policy, ...more }: FactorLoginOptions) {
-  const { hasSection = factors !== undefined } = more;
+  const { hasSection = factors !== undefined, logins: count = 1_000 } = more;
   const named: UserInfo = { username: jane.name, groups };
   const issued: TokenRequest[] = [];
   const lines: string[] = [];
@@ -73,7 +75,7 @@ export function factorLogin({ groups = [], factors, policy, ...more }: FactorLog
     factors,
   } as unknown as LoginService;
   const logins = createRateLimit(
-    () => ({ count: 1_000, per: 3_600_000 }),
+    () => ({ count, per: 3_600_000 }),
     () => 0,
   );
   const { signal } = new AbortController();
@@ -81,11 +83,12 @@ export function factorLogin({ groups = [], factors, policy, ...more }: FactorLog
   async function call(
     work: (request: LoginRequest) => Promise<void>,
     action: LoginRequest['known']['action'],
+    address = '192.0.2.1',
   ): Promise<Answered> {
     const context = { status: 200, body: {} };
     const known: LoginRequest['known'] = { action };
     try {
-      await work({ context, service, address: '192.0.2.1', signal, known } as never);
+      await work({ context, service, address, signal, known } as never);
       return { status: context.status, body: context.body, isGuess: false, known };
     } catch (error) {
       if (!(error instanceof LoginError)) throw error;
@@ -98,8 +101,8 @@ export function factorLogin({ groups = [], factors, policy, ...more }: FactorLog
   return {
     issued,
     lines,
-    logIn: (body: object = {}) =>
-      call((request) => logInAtTerminal(request, { ...user, ...body }, limits), 'login'),
+    logIn: (body: object = {}, address?: string) =>
+      call((request) => logInAtTerminal(request, { ...user, ...body }, limits), 'login', address),
     /** Begins to add an app. */
     begin: (body: object = {}) =>
       call((request) => enrolApp(request, { ...user, ...body }, limits), 'begin-factor'),

@@ -29,8 +29,8 @@ export async function beginApp(visit: Visit, form: URLSearchParams): Promise<voi
   page.known.action = 'page';
   const label = labelOf(visit, form, 'totp');
   const { apps } = requireFactors(page.service);
-  const { proof, next } = login;
-  const { secret, uri, enrolment } = apps.begin(factorUser(proof), next.grant, label);
+  const { proof, next, revision } = login;
+  const { secret, uri, enrolment } = apps.begin(factorUser(proof), next.grant, label, revision);
   const options = { ...formOf(page, state), secret, uri, enrolment, label };
   showPage(page, appPage({ ...options, problem: undefined, minutes: undefined }));
 }

@@ -1,7 +1,8 @@
 import type { BrowserState } from '../attempts/attempt.ts';
 import type { FactorGrant } from '../factors/enrolment.ts';
 import { type FactorRecord, listedFactors } from '../factors/factor-record.ts';
-import { enrolmentEnded, unavailable } from '../login-error.ts';
+import { enrolmentEnded } from '../login-error.ts';
+import { requireUnrevoked } from '../new-factor.ts';
 import { factorsPage } from '../pages/factors-page.ts';
 import type { FactorNotice, FactorsProblem } from '../pages/texts.ts';
 import { factorUser, fromFactors, requireFactors } from '../prove-factor.ts';
@@ -37,18 +38,11 @@ export async function visitOf(
   page: PageRequest,
   state: BrowserState | undefined,
 ): Promise<Visit | undefined> {
-  const { service, browser, known } = page;
+  const { service, known } = page;
   const login = await loginWithNext(page, state, 'manage');
   if (state === undefined || login === undefined) return undefined;
   const { proof, revision, next } = login;
-  const { username, groups = [] } = proof.named;
-  const { revocations, blocks } = browser;
-  if (blocks.isUnknown) throw unavailable('the revocation list');
-  const isBlocked = blocks.ofUser(username, groups) !== undefined;
-  if (isBlocked || revocations.isRevoked(revision, username, '')) {
-    known.reason = isBlocked ? 'blocked' : 'revoked';
-    throw enrolmentEnded();
-  }
+  requireUnrevoked(page, proof.named, revision);
   const { store } = requireFactors(service).secondFactor;
   const record = await fromFactors(service, () => store.read(factorUser(proof)));
   const { grant } = next;

@@ -3,8 +3,9 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { redisOfFile } from '../../engine/shared-redis/testing/redis-of-file.ts';
 import { attemptLifetime, idLength } from '../attempts/attempt.ts';
 import { createPendingLogins, type PendingLogin } from '../attempts/pending-logins.ts';
+import { enrolled, factorParts, jane as userJane } from '../factors/testing/factor-parts.ts';
 import { randomText, secretDigest } from '../secret-text.ts';
-import { changeNext, keepChallenge, loginWithNext, takeChallenge } from './next-page.ts';
+import { changeNext, keepChallenge, loginWithNext, nextOf, takeChallenge } from './next-page.ts';
 import type { PageRequest } from './page-request.ts';
 
 const file = redisOfFile();
@@ -51,6 +52,43 @@ beforeEach(() => {
 
 const put = (login: PendingLogin) => page.browser.pending.put(page.attempt, login);
 const read = () => page.browser.pending.read(page.attempt.id, state.secret);
+
+describe('what a person may do who wants to change their factors', () => {
+  const clock = { now: Date.now() };
+  /** A visit of jane, by an invitation or without one. */
+  const visit = (parts: ReturnType<typeof factorParts>, invitation?: string) => {
+    const service = { ...page.service, config: { secondFactor: {} }, factors: parts };
+    const manages = { ...(invitation !== undefined && { invitation }) };
+    const asked = { ...page, service, attempt: { ...page.attempt, manages } };
+    const given = { username: userJane.username, uid: '7' };
+    return nextOf(asked as unknown as PageRequest, { ...jane.proof, given });
+  };
+
+  test('is to do so with an invitation, and else to prove a factor, if they have one', async () => {
+    const parts = factorParts(file.opened.redis, clock);
+    const invitation = await parts.invite();
+    expect(await visit(parts, invitation)).toMatchObject({ kind: 'manage', grant: {} });
+    await expect(visit(parts)).rejects.toMatchObject({ code: 'invitation-required' });
+    await expect(visit(parts, 'x')).rejects.toMatchObject({ code: 'wrong-invitation' });
+    await enrolled(parts, clock);
+    expect([await visit(parts), await visit(parts, invitation)]).toEqual([
+      { kind: 'factor' },
+      { kind: 'factor' },
+    ]);
+  });
+
+  test('is nothing with a foreign record, as at the terminal', async () => {
+    const parts = factorParts(file.opened.redis, clock);
+    const invitation = await parts.invite();
+    const [key = ''] = await file.redis.client().keys('*factor:*');
+    await file.redis.client().set(key, 'garbage');
+    await expect(visit(parts, invitation)).rejects.toMatchObject({
+      status: 401,
+      code: 'second-factor-not-enrolled',
+    });
+    expect(page.known.reason).toBe('second-factor-foreign-record');
+  });
+});
 
 describe('the page of what a person may do next', () => {
   test.each([

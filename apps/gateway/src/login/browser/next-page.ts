@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { BrowserState } from '../attempts/attempt.ts';
 import type { PendingLogin } from '../attempts/pending-logins.ts';
-import { invitationRequired, noSecondFactor, wrongInvitation } from '../login-error.ts';
 import { requiredReason } from '../login-report.ts';
 import type { Proof } from '../login-service.ts';
-import { factorUser, fromFactors, needOf, requireFactors, requireUsable } from '../prove-factor.ts';
+import { grantAfterPassword } from '../new-factor.ts';
+import { needOf, requireUsable } from '../prove-factor.ts';
 import { fromPending } from './browser-logins.ts';
 import { type PageRequest, sendTo } from './page-request.ts';
 
@@ -26,27 +26,16 @@ export async function nextOf(page: PageRequest, proof: Proof): Promise<Next> {
   return { kind: 'factor' };
 }
 
-/** Changing factors needs an invitation, or a factor. An invitation is not used up before a factor is added with it. */
+/** Changing factors needs an invitation, or a factor. */
 async function nextOfVisit(
-  { service, known }: PageRequest,
+  page: PageRequest,
   proof: Proof,
   invitation: string | undefined,
 ): Promise<Next> {
-  const { secondFactor, enrolment } = requireFactors(service);
-  known.username = proof.named.username;
-  if (!secondFactor.policy.isCovered(proof.authenticator)) throw noSecondFactor();
-  const need = await needOf(service, proof);
-  if (need.kind === 'refused' && need.reason !== 'not-enrolled')
-    requireUsable(service, need, proof, known);
-  if (invitation !== undefined) {
-    const record = await fromFactors(service, () => secondFactor.store.read(factorUser(proof)));
-    const grant = enrolment.grant(record, invitation);
-    if (grant !== undefined) return { kind: 'manage', grant };
-  }
-  known.reason = requiredReason;
-  if (need.kind === 'factor') return { kind: 'factor' };
-  known.reason = invitation === undefined ? 'no-invitation' : 'wrong-invitation';
-  throw invitation === undefined ? invitationRequired() : wrongInvitation();
+  const given = await grantAfterPassword(page, proof, invitation);
+  if (given.kind === 'invited') return { kind: 'manage', grant: given.grant };
+  page.known.reason = requiredReason;
+  return { kind: 'factor' };
 }
 
 const paths = { factor: 'factor', manage: 'factors' } as const;

@@ -9,7 +9,13 @@ import {
   type LoginRequest,
   withinLimits,
 } from '../login-request.ts';
-import { countLogin, type Proof, parseCredentials, provePassword } from '../login-service.ts';
+import {
+  countIncomplete,
+  countLogin,
+  type Proof,
+  parseCredentials,
+  provePassword,
+} from '../login-service.ts';
 import { codePage } from '../pages/code-page.ts';
 import { confirmPage } from '../pages/confirm-page.ts';
 import { loginPage } from '../pages/login-page.ts';
@@ -152,8 +158,9 @@ async function keepLogin(
   { proof, revision, next }: LoggedIn,
   { logins }: LoginLimits,
 ): Promise<void> {
-  const { service, browser, attempt, known } = page;
-  countLogin(logins, proof);
+  const { service, browser, attempt, known, address } = page;
+  if (next?.kind === 'factor') countIncomplete(logins, proof, address);
+  else countLogin(logins, proof);
   const { challenge, cluster, device } = attempt;
   const { username, uid } = proof.given;
   Object.assign(known, { authenticator: proof.authenticator, username: proof.named.username });

@@ -2,7 +2,7 @@ import type { BrowserState } from '../attempts/attempt.ts';
 import type { FactorNeed } from '../factors/second-factor.ts';
 import { enrolmentEnded, LoginError, wrongCredentials } from '../login-error.ts';
 import { inSteps, type LoginLimits, withinLimits } from '../login-request.ts';
-import type { Proof } from '../login-service.ts';
+import { countLogin, type Proof } from '../login-service.ts';
 import { factorPage } from '../pages/factor-page.ts';
 import type { FactorProblem } from '../pages/texts.ts';
 import {
@@ -107,6 +107,7 @@ export async function proveOnPage(
   let proof: Proof;
   try {
     proof = await inSteps(signal, () => withinLimits(page, limits, prove));
+    countLogin(limits.logins, proof);
   } catch (error) {
     const problem = problemOf(error, way);
     if (problem === undefined) throw error;

@@ -222,7 +222,7 @@ describe('factors', () => {
   test('that are removed end every other right, which they may have given', async () => {
     const { factor } = await enrolled(parts, clock);
     const stolen = await proven();
-    const begun = parts.apps.read(parts.apps.begin(jane, stolen, 'phone').enrolment);
+    const begun = parts.apps.read(parts.apps.begin(jane, stolen, 'phone', 0).enrolment);
     if (begun === undefined) throw new Error('it can be read');
     const own = await proven();
     await addKey(own, 'one');
@@ -306,7 +306,7 @@ describe('recovery codes', () => {
 });
 
 describe('an authenticator app', () => {
-  const begin = async (label = 'phone') => parts.apps.begin(jane, await invited(), label);
+  const begin = async (label = 'phone') => parts.apps.begin(jane, await invited(), label, 7);
   /** An app whose codes of the next and the last hour all differ: one of them has one time. */
   async function begun(label?: string) {
     for (;;) {
@@ -393,7 +393,9 @@ describe('an authenticator app', () => {
     const { sealingKeys: _, ...rest } = file.opened.redis;
     const foreign = factorParts({ ...rest, sealingKeys: [] }, clock);
     expect(foreign.apps.read(enrolment)).toBeUndefined();
-    expect(() => foreign.apps.begin(jane, { record: 'x', version: 0 }, 'phone')).toThrow('no key');
-    expect(parts.apps.read(enrolment)).toMatchObject({ user: jane, label: 'phone' });
+    expect(() => foreign.apps.begin(jane, { record: 'x', version: 0 }, 'phone', 7)).toThrow(
+      'no key',
+    );
+    expect(parts.apps.read(enrolment)).toMatchObject({ user: jane, label: 'phone', revision: 7 });
   });
 });

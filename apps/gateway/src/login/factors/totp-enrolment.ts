@@ -21,6 +21,8 @@ const enrolment = z.strictObject({
   /** Base64url. */
   secret: z.string(),
   label: z.string(),
+  /** The revision of the revocation list before the password was right. */
+  revision: z.int(),
   until: z.int(),
 });
 
@@ -52,14 +54,15 @@ export function createTotpEnrolment(options: TotpEnrolmentOptions) {
      * Begins to add an app.
      *
      * @param label the name that the user gives it
+     * @param revision of the revocation list before the password was right: a user who is revoked after that adds nothing
      * @returns the secret as the app takes it, and a sealed text for `finish`
      */
-    begin(user: FactorUser, grant: FactorGrant, label: string) {
+    begin(user: FactorUser, grant: FactorGrant, label: string, revision: number) {
       const [key] = sealingKeys;
       if (key === undefined) throw new Error('there is no key to seal an enrolment');
       const until = now() + lifetime;
       const secret = randomBytes(secretLength).toString('base64url');
-      const sealed = JSON.stringify({ grant, user, secret, label, until });
+      const sealed = JSON.stringify({ grant, user, secret, label, revision, until });
       return {
         ...show({ user, secret }),
         enrolment: sealText(key, sealedFor, '', sealed),

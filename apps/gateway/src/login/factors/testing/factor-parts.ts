@@ -2,6 +2,7 @@ import type { Attempts } from '@sallyport/authenticator';
 import type { FactorMethod } from '../../../config/second-factor.ts';
 import type { SecondFactorConfig } from '../../../config/types.ts';
 import { createAttempts } from '../../../engine/lockout/attempts.ts';
+import { createRevocationList } from '../../../engine/revocation/list.ts';
 import type { SharedRedis } from '../../../engine/shared-redis/shared-redis.ts';
 import { createEnrolment, type FactorGrant, invite } from '../enrolment.ts';
 import type { FactorUser } from '../factor-record.ts';
@@ -57,9 +58,13 @@ export function factorParts(
   const { signal } = new AbortController();
   const logger = { warn: () => undefined };
   const passkeys = createPasskeys({ publicUrl: 'https://login.example.com', store, logger, now });
+  const list = createRevocationList(now, now);
   return {
     store,
     passkeys,
+    list,
+    revocations: list,
+    blocks: { isUnknown: false, ofUser: list.ofUser },
     policy,
     enrolment,
     apps,
@@ -107,7 +112,7 @@ export async function enrolled(
 }
 
 function beginApp({ apps }: TestedParts, user: FactorUser, grant: FactorGrant) {
-  const begun = apps.read(apps.begin(user, grant, 'phone').enrolment);
+  const begun = apps.read(apps.begin(user, grant, 'phone', 0).enrolment);
   if (begun === undefined) throw new Error('the sealed enrolment can not be read');
   return { begun, secret: Buffer.from(begun.secret, 'base64url') };
 }
