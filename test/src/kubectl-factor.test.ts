@@ -104,7 +104,7 @@ test('a user without a second factor reads how to get one, and a script of a use
   expect(await run.ended).toBe(1);
   expect(run.shown()).toContain(
     `${site.url}: this user must have a second factor, and has none that can be used: ask your administrator for an invitation\r\n` +
-      '  fix: ask your administrator for an invitation, then run: kubectl sallyport factor add\r\n',
+      '  fix: with an invitation, run: kubectl sallyport factor add\r\n',
   );
   const words = ['login', '--username', carol.name, '--password-stdin'];
   const { code, stdout, stderr } = await desk.sallyport(words, { input: carol.password });

@@ -63,10 +63,7 @@ async function problemOf(target: Target, { refused, message }: Refusal): Promise
     return 'wrong name, password or code, or this user is not allowed to log in';
   if (refused === 'second-factor-not-enrolled') {
     const command = await commandFor(target, 'factor add');
-    throw new Failure(
-      `${target.url}: ${message}`,
-      `ask your administrator for an invitation, then run: ${command}`,
-    );
+    throw new Failure(`${target.url}: ${message}`, `with an invitation, run: ${command}`);
   }
   throw new Failure(
     `${target.url}: the login was refused (${refused}): ${message}`,

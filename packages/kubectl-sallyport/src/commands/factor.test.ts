@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { encode } from 'uqr';
@@ -39,7 +40,7 @@ test('factor add shows the secret as a QR code and as text, and the recovery cod
   const recoveryCodes = ['abcde-fghij', 'klmno-pqrst'];
   const { url, bodies } = await factorLoginServer({
     codes: ['123456'],
-    invitation: 'abcd',
+    invitation: 'wxyz',
     recoveryCodes,
     ways: { browser: true },
   });
@@ -47,7 +48,7 @@ test('factor add shows the secret as a QR code and as text, and the recovery cod
   await converse(run, [
     ...asPassword,
     ['Invitation code (from your administrator): ', 'wrong'],
-    ['the invitation is wrong', ' abcd '],
+    ['Invitation code (from your administrator): ', ' wxyz '],
     [first, '000000'],
     ['the code is wrong: correct the clock of the device', '123456'],
   ]);
@@ -61,7 +62,8 @@ test('factor add shows the secret as a QR code and as text, and the recovery cod
   // The last line has two rows, and the code an odd number of them.
   expect(modules.slice(0, expected.length)).toEqual(expected);
   expect(shown).toContain('\r\n  abcde-fghij\r\n  klmno-pqrst\r\n');
-  expect(shown).not.toMatch(/otpauth:|abcd\r/);
+  expect(shown).toContain('the invitation is wrong\r\n');
+  expect(shown).not.toMatch(/otpauth:|wxyz/);
   expect(await read(home.path, 'answer')).toBe(
     'added the second factor phone of ada\n' +
       `  to change your second factors, such as passkeys, open ${url}/login/factors\n`,
@@ -70,7 +72,7 @@ test('factor add shows the secret as a QR code and as text, and the recovery cod
   expect(bodies).toEqual([
     who,
     { ...who, invitation: 'wrong' },
-    { ...who, invitation: 'abcd' },
+    { ...who, invitation: 'wxyz' },
     { path: '/v1/factors', enrolment: 'sealed', code: '000000' },
     { path: '/v1/factors', enrolment: 'sealed', code: '123456' },
   ]);
@@ -95,8 +97,9 @@ test.each([
     ]);
     await run.ended;
     expect(await read(home.path, 'code'), run.shown()).toBe('0\n');
-    expect(run.shown()).toContain('Type this secret in your authenticator app:');
-    expect(run.shown()).toContain(shownSecret);
+    expect(run.shown()).toContain(
+      `Type this secret in your authenticator app:\r\n\r\n  Secret: ${shownSecret}\r\n`,
+    );
     expect(modulesIn(run.shown())).toEqual([]);
     expect(run.shown()).toContain('The recovery codes that you have are still valid.');
     expect(await read(home.path, 'answer')).toBe('added the second factor phone of ada\n');
@@ -146,8 +149,27 @@ test('an enrolment that has ended says how to begin again', async () => {
   await run.ended;
   expect(await read(home.path, 'code')).toBe('1\n');
   expect(run.shown()).toContain(
-    `${url}: this took too long: begin again\r\n  fix: run: kubectl sallyport factor add\r\n`,
+    `${url}: this took too long: begin again\r\n  fix: run: kubectl sallyport factor add --url ${url}\r\n`,
   );
+});
+
+test('a first code that is refused without a reason is not asked for again', async () => {
+  await using home = await temporaryFolder('factor');
+  const expiresAt = '2999-01-01T00:00:00Z';
+  const begun = { secret: appSecret, uri: appUri, enrolment: 'sealed', expiresAt };
+  const url = await localServer(async (request, response) => {
+    if (request.method === 'GET') return response.end('{"clusters": [], "secondFactor": true}');
+    if ((await text(request)).includes('sealed')) return response.writeHead(401).end('<html>');
+    return response.end(JSON.stringify(begun));
+  });
+  const run = add(home.path, url);
+  await converse(run, [...asPassword, [first, '1']]);
+  await run.ended;
+  expect(await read(home.path, 'code'), run.shown()).toBe('1\n');
+  expect(run.shown()).toContain(
+    `${url}: the request was refused (wrong-credentials)\r\n  fix: ask your administrator\r\n`,
+  );
+  expect(run.shown().split(first)).toHaveLength(2);
 });
 
 test.each([

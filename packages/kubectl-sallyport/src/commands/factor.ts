@@ -8,13 +8,15 @@ import { listClusters } from '../server/login-server.ts';
 import type { Refusal } from '../server/refusal.ts';
 import type { Target } from '../target.ts';
 import { openTerminal, type Terminal } from '../terminal/terminal.ts';
-import { printable } from '../text.ts';
+import { printable, shellWord } from '../text.ts';
 import { serverOfUser } from '../user-target.ts';
 
 /** A login server that has second factors. */
 interface FactorServer extends Omit<Target, 'cluster'> {
   /** The page on which users change their second factors, if there is one. */
   readonly page: string | undefined;
+  /** The command that the user typed. No word of it is secret. */
+  readonly command: string;
 }
 
 /** The message says this when it ends early. */
@@ -44,7 +46,11 @@ export async function factor([action = '', ...words]: readonly string[]): Promis
       `${target.url}: it has no second factors`,
       'ask your administrator for login.secondFactor',
     );
-  const server = { ...target, page: browser ? `${target.url}/login/factors` : undefined };
+  const server = {
+    ...target,
+    page: browser ? `${target.url}/login/factors` : undefined,
+    command: ['kubectl sallyport factor add', ...words.map(shellWord)].join(' '),
+  };
   const { username, begun } = await begin(server, label);
   const name = await finish(server, begun);
   process.stdout.write(`added the second factor ${printable(name)} of ${printable(username)}\n`);
@@ -87,7 +93,10 @@ async function begin(server: FactorServer, label: string | undefined) {
     if (!('refused' in answer)) return { username, begun: answer };
     problem = problemOf(server, answer);
   }
-  throw new Failure(`${server.url}: ${problem}`);
+  throw new Failure(
+    `${server.url}: ${problem}`,
+    `check what you type, or ask your administrator; then run: ${server.command}`,
+  );
 }
 
 async function askWho({ url, username }: FactorServer, lastName: string | undefined) {
@@ -113,25 +122,31 @@ async function askInvitation(): Promise<string> {
   using terminal = openScreen();
   const typed = await terminal.ask('Invitation code (from your administrator): ', true);
   const invitation = typed.trim();
-  if (invitation === '') throw usageFailure(`the invitation is empty: ${result}`);
+  if (invitation === '')
+    throw usageFailure(`the invitation is empty: ${result}`, 'type the code of your administrator');
   return invitation;
 }
 
 /** Returns what is wrong, if another attempt can be right. @throws Failure if none can */
-function problemOf({ url, page }: FactorServer, { refused, message }: Refusal): string {
+function problemOf(server: FactorServer, refusal: Refusal): string {
+  const { refused } = refusal;
   if (refused === 'wrong-credentials')
     return 'wrong name or password, or this user is not allowed to log in';
   if (refused === 'wrong-code')
     return 'wrong name, password or code, or this user is not allowed to log in';
+  throw failureOf(server, refusal);
+}
+
+function failureOf({ url, page, command }: FactorServer, { refused, message }: Refusal): Failure {
   if (refused === 'second-factor-required')
-    throw new Failure(
+    return new Failure(
       `${url}: this account has a passkey, which needs a browser`,
       page === undefined ? 'ask your administrator' : `add the app on this page: ${page}`,
     );
   const isPasskeyPossible = refused === 'no-second-factor' && page !== undefined;
   const other = isPasskeyPossible ? `to add a passkey, open ${page}` : 'ask your administrator';
-  const fix = refused === 'enrolment-ended' ? 'run: kubectl sallyport factor add' : other;
-  throw new Failure(`${url}: ${message || refused}`, fix);
+  const fix = refused === 'enrolment-ended' ? `run: ${command}` : other;
+  return new Failure(`${url}: ${message || `the request was refused (${refused})`}`, fix);
 }
 
 /** Shows the secret, and asks for the first code. Ctrl-C does not end it while the server adds the app. @returns the name of the app */
@@ -156,10 +171,13 @@ async function finish(server: FactorServer, begun: BegunApp): Promise<string> {
       terminal.write(textOfRecovery(added.recoveryCodes));
       return added.name;
     }
-    if (added.refused !== 'wrong-code') problemOf(server, added);
-    terminal.write(`${printable(added.message)}\n`);
+    if (added.refused !== 'wrong-code') throw failureOf(server, added);
+    terminal.write(`${printable(added.message) || 'the code is wrong'}\n`);
   }
-  throw new Failure(`${server.url}: ${maxCodes} codes were wrong: ${result}`, 'run this again');
+  throw new Failure(
+    `${server.url}: ${maxCodes} codes were wrong: ${result}`,
+    `run: ${server.command}`,
+  );
 }
 
 function textOfRecovery(codes: readonly string[]): string {

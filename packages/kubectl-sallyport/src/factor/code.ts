@@ -56,8 +56,13 @@ export async function withCode<Answer extends object>(
 /** The code is shown as it is typed: it is worth nothing a minute later. The terminal is free for Ctrl-C while it is sent. */
 async function askOnce(question: string, mayBeEmpty: boolean, result?: string): Promise<string> {
   using terminal = openTerminal(result);
-  if (terminal === undefined) throw usageFailure('standard input is not a terminal');
+  if (terminal === undefined)
+    throw usageFailure('standard input is not a terminal', 'run this in a terminal');
   const code = (await terminal.ask(question, false)).trim();
-  if (code === '' && !mayBeEmpty) throw usageFailure(`the code is empty: ${terminal.result}`);
+  if (code === '' && !mayBeEmpty)
+    throw usageFailure(
+      `the code is empty: ${terminal.result}`,
+      'type the code that your app shows, or a recovery code',
+    );
   return code;
 }

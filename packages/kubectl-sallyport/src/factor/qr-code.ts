@@ -16,12 +16,8 @@ const noColors = '\x1b[0m';
  * @param columns the width of the terminal; 0 if it is not known
  * @returns undefined if the terminal can't show it
  */
-export function qrCode(
-  text: string,
-  columns = 0,
-  term: string | undefined = process.env.TERM,
-): string | undefined {
-  if (term === 'dumb') return;
+export function qrCode(text: string, columns = 0): string | undefined {
+  if (process.env.TERM === 'dumb') return;
   const lines = renderUnicodeCompact(text, { border }).split('\n');
   if (lines.some((line) => line.length > columns)) return;
   return lines.map((line) => `${colors}${line}${noColors}\n`).join('');
