@@ -8,7 +8,6 @@ import type { FactorUser } from '../../login/factors/factor-record.ts';
 import { noAnswerWithin } from '../../observe/health.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import { askEach } from '../connections.ts';
-import { lookUpByName } from '../users/look-up-user.ts';
 
 /** Milliseconds that one directory may take. */
 const maxWait = 10_000;
@@ -85,16 +84,22 @@ async function ask(config: GatewayConfig, created: CreatedAuthenticator, name: s
   }
 }
 
-/** A plugin whose users can log in might have no `lookUp`. */
+/**
+ * Returns the user of exactly this name, or whom the directory finds by it. A user without the uid that a login would give them is
+ * another user in the store: so a refused one, of whom `revalidate` says no more, is not known. A plugin might have no `lookUp`.
+ *
+ * @throws Error if the user is refused, and what the plugin throws
+ */
 async function userOf(
   { authenticator }: CreatedAuthenticator,
   username: string,
   signal: AbortSignal,
 ): Promise<UserInfo | undefined> {
-  if (authenticator.lookUp) return lookUpByName(authenticator, username, { signal });
-  const found = await authenticator.revalidate?.({ username }, { since: new Date(), signal });
-  if (found?.kind === 'authenticated') return found.user;
-  if (found?.kind === 'rejected' && found.reason !== 'unknown-user')
-    throw new Error(`it says only that the user is refused: ${found.reason}`);
-  return undefined;
+  const found = await authenticator.lookUp?.(username, { signal });
+  if (authenticator.lookUp && (found === undefined || found.username === username)) return found;
+  const own = await authenticator.revalidate?.({ username }, { since: new Date(), signal });
+  if (own?.kind === 'authenticated') return own.user;
+  if (own?.kind === 'rejected' && own.reason !== 'unknown-user')
+    throw new Error(`it says only that the user is refused: ${own.reason}`);
+  return found;
 }

@@ -91,6 +91,15 @@ describe('the records of a user', () => {
     expect(await find(withUid('8'))).toEqual({ ...nothing, ofOthers: 1 });
   });
 
+  test('stay with a refused user whose name is the login name of another one', async () => {
+    await add({ ...jane, uid: '7' });
+    const records = [['7', 'corp:jane']];
+    const lookUp: LookUp = async () => ({ username: 'mallory', uid: '8' });
+    const refuses = async () => ({ kind: 'rejected', reason: 'disabled' }) as const;
+    expect(await find({ lookUp, revalidate: refuses })).toEqual({ ...nothing, records, unasked: 1 });
+    expect(await find(knows)).toEqual({ ...nothing, records });
+  });
+
   test('are found by the name where the directory gives no uid, and where it gave none earlier', async () => {
     await add(jane);
     const records = [[undefined, 'corp:jane']];
@@ -156,6 +165,20 @@ describe('the people of a name', () => {
       { authenticator: 'b', reason: 'it says only that the user is refused: locked' },
     ]);
     expect((await find({ corp: 'broken' }, 'corp:jane')).unasked).toHaveLength(1);
+  });
+
+  test('are who has the name, and not another one who logs in by it', async () => {
+    const lookUp: LookUp = async () => ({ username: 'mallory', uid: '8' });
+    const known = async ({ username }: { readonly username: string }) =>
+      ({ kind: 'authenticated', user: { username, uid: '7' } }) as const;
+    const { people } = await find({ corp: { lookUp, revalidate: known } }, 'corp:jane');
+    expect(people.map(({ user }) => user)).toEqual([{ ...jane, uid: '7' }]);
+    const unknown = async () => ({ kind: 'rejected', reason: 'unknown-user' }) as const;
+    expect(await find({ corp: { lookUp, revalidate: unknown } }, 'corp:jane')).toEqual({
+      people: [],
+      others: ['corp:mallory'],
+      unasked: [],
+    });
   });
 
   test('are found by revalidate alone', async () => {

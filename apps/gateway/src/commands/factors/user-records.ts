@@ -68,7 +68,9 @@ async function readRecord(store: FactorStore, identity: Identity): Promise<reado
 
 /** Whether a directory has the name, for an account with another uid. */
 function isOther({ authenticator, uid }: FactorUser, { people }: FoundPeople): boolean {
-  const today = people.filter(({ user }) => user.authenticator === authenticator);
+  const today = people.filter(
+    ({ user }) => user.authenticator === authenticator && user.uid !== undefined,
+  );
   return uid !== undefined && today.length > 0 && today.every(({ user }) => user.uid !== uid);
 }
 
