@@ -3,6 +3,7 @@ import type { GatewayConfig } from '../../config/types.ts';
 import { type FactorRecord, listedFactors } from '../../login/factors/factor-record.ts';
 import { createFactorPolicy } from '../../login/factors/policy.ts';
 import { areCodesLocked } from '../../login/factors/second-factor.ts';
+import { factorCommand } from '../factors/factor-command.ts';
 import { withFactorStore, withSecondFactor } from '../factors/open-factors.ts';
 import type { Person } from '../factors/people.ts';
 import {
@@ -12,7 +13,6 @@ import {
   recordJson,
 } from '../factors/record-texts.ts';
 import { findUserRecords, type UserRecords } from '../factors/user-records.ts';
-import { commandLine } from '../printed-commands.ts';
 import type { Part } from '../users/user-parts.ts';
 
 /** The second factor of a user at one authenticator. */
@@ -82,22 +82,20 @@ interface LineOptions {
 export function factorLines(
   name: string,
   factors: FactorsOfUser,
-  { config, exact = false }: LineOptions,
+  options: LineOptions,
 ): readonly string[] {
   if (factors === undefined) return [];
   if ('problem' in factors) return [`second factor: not known, since ${factors.problem}`];
-  const line = (verb: string) =>
-    commandLine(['factor', verb, '--user', name, ...(exact ? ['--exact'] : [])], config);
   return factors.value.flatMap((one) => {
     const { authenticator, record, isForeign } = one;
     const begin = `second factor with ${authenticator}: `;
     if (isForeign)
       return [
-        `${begin}its record was not written for this user by a gateway with these sealing keys, so the user is refused. To remove it: ${line('reset')}`,
+        `${begin}its record was not written for this user by a gateway with these sealing keys, so the user is refused. To remove it: ${factorCommand('reset', name, options)}`,
       ];
     return [
-      begin + stateText(one, line('invite')),
-      ...(record === undefined ? [] : moreLines(record, line('reset'))),
+      begin + stateText(one, factorCommand('invite', name, options)),
+      ...(record === undefined ? [] : moreLines(record, factorCommand('reset', name, options))),
     ];
   });
 }

@@ -1,15 +1,15 @@
 import { printable } from '../../base/logging/printable.ts';
 import { FixableError } from '../../config/problems.ts';
-import { publishAndConfirm } from '../../engine/revocation/confirmation.ts';
 import { invite as inviteUser } from '../../login/factors/enrolment.ts';
 import { listedFactors } from '../../login/factors/factor-record.ts';
 import { type FactorStore, ForeignRecordError } from '../../login/factors/factor-store.ts';
-import { withCacheRedis } from '../connections.ts';
 import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, UsageError } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
 import { humanDuration, momentText } from '../times.ts';
 import { requirePrefix } from '../users/user-names.ts';
+import { factorCommand } from './factor-command.ts';
+import { noteInAuditTrail } from './note-in-audit-trail.ts';
 import { type FactorConfig, loadFactorConfig, withFactorStore } from './open-factors.ts';
 import { findPeople, type Person } from './people.ts';
 import {
@@ -29,9 +29,6 @@ interface InviteOptions extends ReadOptions {
   readonly by: string;
 }
 
-/** How long the entry for the audit trail is in force, in milliseconds. A replica acts on it once, when it learns of it. */
-const entryLifetime = 60_000;
-
 /** Invites a user to add a second factor, and prints the code once. */
 export async function invite(options: InviteOptions): Promise<ExitCode> {
   const { user: name, by, reason, for: length } = options;
@@ -41,20 +38,13 @@ export async function invite(options: InviteOptions): Promise<ExitCode> {
   await withFactorStore(config, async (store) => {
     const before = await readBefore(store, user, options);
     // The trail comes first: there is no invitation that is not in it.
-    await withCacheRedis(config, (redis) =>
-      publishAndConfirm(
-        redis,
-        ({ now }) => ({
-          action: 'factor-invite',
-          kind: 'user',
-          name,
-          by,
-          ...(reason !== undefined && { reason }),
-          until: now + entryLifetime,
-        }),
-        { wait: 0, signal: AbortSignal.abort() },
-      ),
-    );
+    await noteInAuditTrail(config, {
+      action: 'factor-invite',
+      kind: 'user',
+      name,
+      by,
+      ...(reason !== undefined && { reason }),
+    });
     const now = Date.now();
     const until = now + length;
     const code = await inviteUser(store, user, { by, reason, until }, now);
@@ -103,15 +93,14 @@ function moreLines(
   name: string,
   replaced: Invitation | undefined,
   factors: Parameters<typeof factorCount>[0],
-  { config, exact = false }: InviteOptions,
+  options: InviteOptions,
 ): readonly string[] {
   const lines: string[] = [];
   if (replaced !== undefined)
     lines.push(`It takes the place of the open invitation ${invitationText(replaced)}.`);
   if (factors.length > 0) {
-    const words = ['factor', 'reset', '--user', name, ...(exact ? ['--exact'] : [])];
     lines.push(
-      `The user has ${factorCount(factors)} already, which stay${factors.length === 1 ? 's' : ''} valid. If it is lost or stolen, first run: ${commandLine(words, config)}`,
+      `The user has ${factorCount(factors)} already, which stay${factors.length === 1 ? 's' : ''} valid. If it is lost or stolen, first run: ${factorCommand('reset', name, options)}`,
     );
   }
   return lines;
@@ -123,10 +112,9 @@ async function readBefore(store: FactorStore, user: Person['user'], options: Inv
     return await store.read(user);
   } catch (error) {
     if (!(error instanceof ForeignRecordError)) throw error;
-    const words = ['factor', 'reset', '--user', user.name];
     throw new FixableError(
       `nothing was done: the record of the second factor of user ${printable(user.name)} ${error.message}`,
-      `if a gateway has other cache.redis.sealingKeys, give both the same keys; otherwise remove the record: ${commandLine(words, options.config)}`,
+      `if a gateway has other cache.redis.sealingKeys, give both the same keys; otherwise remove the record: ${factorCommand('reset', user.name, options)}`,
     );
   }
 }
@@ -135,7 +123,7 @@ async function readBefore(store: FactorStore, user: Person['user'], options: Inv
 async function findInvitee(
   config: FactorConfig,
   name: string,
-  { config: file }: InviteOptions,
+  options: InviteOptions,
 ): Promise<Person> {
   const { login } = config;
   const covered = login.secondFactor.authenticators ?? login.authenticators;
@@ -151,9 +139,7 @@ async function findInvitee(
   // A login ends at the first authenticator that knows the name.
   const [person] = people;
   if (person === undefined) {
-    const lines = others.map(
-      (other) => `\n  ${commandLine(['factor', 'invite', '--user', other], file)}`,
-    );
+    const lines = others.map((other) => `\n  ${factorCommand('invite', other, options)}`);
     if (lines.length > 0)
       throw new UsageError(
         `nothing was done: ${shown} is ${others.map(printable).join(' or ')}, and names are as Kubernetes sees them`,
@@ -161,7 +147,7 @@ async function findInvitee(
       );
     throw new UsageError(
       `nothing was done: no user ${shown} is known to ${login.authenticators.join(', ')}`,
-      `check the name, which is as Kubernetes sees it: ${commandLine(['explain', '--user', name], file)}`,
+      `check the name, which is as Kubernetes sees it: ${commandLine(['explain', '--user', name, ...(options.exact ? ['--exact'] : [])], options.config)}`,
     );
   }
   const { user, violation } = person;

@@ -7,6 +7,7 @@ import { type ExitCode, exitCodes, printJson, printRemark, printTable } from '..
 import { commandLine } from '../printed-commands.ts';
 import { humanDuration, momentText } from '../times.ts';
 import { findUser, remarkFound } from '../users/user-names.ts';
+import { factorCommand } from './factor-command.ts';
 import { type FactorConfig, loadFactorConfig, withFactorStore } from './open-factors.ts';
 import { openInvitation, recordJson } from './record-texts.ts';
 
@@ -82,12 +83,12 @@ function printRecords(listed: readonly Readable[], now: number): void {
   printTable(['USER', 'UNTIL', 'BY', 'REASON'], invited);
 }
 
-function remarkLocked(listed: readonly Readable[], { config }: ListOptions): void {
+function remarkLocked(listed: readonly Readable[], options: ListOptions): void {
   for (const { record } of listed.filter(({ record }) => areCodesLocked(record, Date.now()))) {
     const { name } = record.user;
     printRemark(
       `no code of user ${name} is accepted: too many were wrong in the last 30 days`,
-      `if it was the user, run: ${commandLine(['factor', 'reset', '--user', name], config)}`,
+      `if it was the user, run: ${factorCommand('reset', name, options)}`,
     );
   }
 }

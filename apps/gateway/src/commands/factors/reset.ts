@@ -1,23 +1,19 @@
 import { printable } from '../../base/logging/printable.ts';
 import { wordsOf } from '../../config/problems.ts';
-import { publishAndConfirm } from '../../engine/revocation/confirmation.ts';
 import { listedFactors } from '../../login/factors/factor-record.ts';
-import { withCacheRedis } from '../connections.ts';
 import { type ExitCode, exitCodes, printRemark } from '../output.ts';
-import { commandLine } from '../printed-commands.ts';
 import { countKnown, isComplete, issuersOf, revokeFound } from '../tokens/revoke.ts';
 import type { EntryOptions, Prepared } from '../users/subject.ts';
 import { requirePrefix } from '../users/user-names.ts';
+import { factorCommand } from './factor-command.ts';
+import { noteInAuditTrail } from './note-in-audit-trail.ts';
 import { type FactorConfig, loadFactorConfig, withFactorStore } from './open-factors.ts';
 import { factorCount, openInvitation, recordJson } from './record-texts.ts';
 import { findUserRecords, type UserRecord, type UserRecords } from './user-records.ts';
 
-/** How long the entry for the audit trail is in force, in milliseconds. A replica acts on it once, when it learns of it. */
-const entryLifetime = 60_000;
-
 /**
- * Removes the second factors of a user, and ends their sessions. It exits 0 only if no record of theirs is left and the sessions
- * have ended, and 3 if there was nothing.
+ * Removes the second factors of a user, and ends their sessions. It exits 0 only if every record that it found is removed and the
+ * sessions have ended, and 3 if there was nothing. A remark says which records may not have been found.
  */
 export async function resetFactors(
   options: EntryOptions & { readonly user: string },
@@ -51,9 +47,8 @@ export async function resetFactors(
   );
   const isUnsure = remarkDoubts(name, records);
   if (isText && records.records.length > 0) {
-    const words = ['factor', 'invite', '--user', name, ...(options.exact ? ['--exact'] : [])];
     process.stdout.write(
-      `To let the user add a second factor again: ${commandLine(words, options.config)}\n`,
+      `To let the user add a second factor again: ${factorCommand('invite', name, options)}\n`,
     );
   }
   if (!isPublished || isUnsure || !isComplete(outcome) || forgotten !== exitCodes.success)
@@ -62,15 +57,10 @@ export async function resetFactors(
   return isNothing ? exitCodes.negative : exitCodes.success;
 }
 
-/** Has the audit trail of each replica note it. The revocation that follows waits for the replicas, which read both. */
+/** Notes the reset. The revocation that follows waits for the replicas, which read both. */
 async function publish(config: FactorConfig, draft: Prepared['draft']): Promise<boolean> {
   try {
-    await withCacheRedis(config, (redis) =>
-      publishAndConfirm(redis, ({ now }) => ({ ...draft, until: now + entryLifetime }), {
-        wait: 0,
-        signal: AbortSignal.abort(),
-      }),
-    );
+    await noteInAuditTrail(config, draft);
     return true;
   } catch (error) {
     const { message, fix } = wordsOf(error);
@@ -110,7 +100,7 @@ function recordsJson({ records, ofOthers, unreadable, found }: UserRecords): obj
   };
 }
 
-/** Says what could not be checked. @returns whether a record of the user may be left */
+/** Says what could not be checked. @returns whether nothing was found, and a directory may know of a record */
 function remarkDoubts(
   name: string,
   { records, ofOthers, unreadable, found }: UserRecords,

@@ -1,10 +1,12 @@
 import type { FactorRecord, FactorUser } from '../../login/factors/factor-record.ts';
-import { type FactorStore, ForeignRecordError } from '../../login/factors/factor-store.ts';
+import {
+  digestOf,
+  type FactorStore,
+  ForeignRecordError,
+  type Identity,
+} from '../../login/factors/factor-store.ts';
 import type { FactorConfig } from './open-factors.ts';
 import { type FoundPeople, findPeople } from './people.ts';
-
-/** What identifies a user in the store. */
-type Identity = Omit<FactorUser, 'name'>;
 
 /** A record of a user. Without `record`, no gateway with these sealing keys wrote it for them. */
 export interface UserRecord {
@@ -47,13 +49,9 @@ export async function findUserRecords(
     ...named.filter((one) => !ofOthers.includes(one)).map(({ user }) => user),
     ...byName(config, name),
   ];
-  const unique = new Map(identities.map((one) => [identityKey(one), one]));
+  const unique = new Map(identities.map((one) => [digestOf(one), one]));
   const read = await Promise.all([...unique.values()].map((one) => readRecord(store, one)));
   return { records: read.flat(), ofOthers, unreadable, found };
-}
-
-function identityKey({ authenticator, username, uid }: Identity): string {
-  return JSON.stringify(uid === undefined ? [authenticator, username] : [authenticator, '', uid]);
 }
 
 async function readRecord(store: FactorStore, identity: Identity): Promise<readonly UserRecord[]> {

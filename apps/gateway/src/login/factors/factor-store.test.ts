@@ -330,6 +330,10 @@ describe('a list of records', () => {
     await client().set(`${keyPrefix}factor:${'0'.repeat(64)}`, 'garbage');
     await client().rpush(`${keyPrefix}factor:${'1'.repeat(64)}`, 'garbage');
     await client().set(`${keyPrefix}cache-login:x`, 'of another part');
+    await client().set(
+      `${keyPrefix}factor:check-${'0'.repeat(58)}`,
+      'a trial of `sallyport check`',
+    );
     const found: (FactorRecord | undefined)[] = [];
     for await (const { record } of store().list()) found.push(record);
     const names = found.map((record) => record?.user.username);

@@ -15,6 +15,9 @@ const maxConflicts = 20;
 
 const sealedFor = 'second factors';
 
+/** A pattern of the names of records. `sallyport check` tries other names. */
+const anyDigest = '[0-9a-f]'.repeat(64);
+
 /**
  * Replaces a record, if it is still the same. KEYS: the user. ARGV: the record as it was, the new one, and its time to live in
  * milliseconds; '' for no record, 0 for no end. GETRANGE needs no right that other uses of that Redis lack.
@@ -58,10 +61,10 @@ export interface Change<Result> {
 export type FactorStore = ReturnType<typeof createFactorStore>;
 
 /** What identifies a user for as long as the directory has them: the uid, or else the name. */
-type Identity = Pick<FactorUser, 'authenticator' | 'username' | 'uid'>;
+export type Identity = Pick<FactorUser, 'authenticator' | 'username' | 'uid'>;
 
-/** Names a record by its user. Only the gateways can tell which user it is. */
-function digestOf({ authenticator, username, uid }: Identity): string {
+/** Returns the name of the record of a user. Only the gateways can tell which user it is. */
+export function digestOf({ authenticator, username, uid }: Identity): string {
   const identity = [authenticator, ...(uid === undefined ? ['name', username] : ['uid', uid])];
   return createHash('sha256').update(JSON.stringify(identity)).digest('hex');
 }
@@ -173,7 +176,7 @@ export function createFactorStore(
         let cursor = '0';
         do {
           const [next, keys] = await ask(() =>
-            node.scan(cursor, 'MATCH', `${prefix}*`, 'COUNT', 500),
+            node.scan(cursor, 'MATCH', prefix + anyDigest, 'COUNT', 500),
           );
           cursor = next;
           // SCAN may return a key twice while Redis resizes its table of keys.

@@ -1,0 +1,10 @@
+import { commandLine } from '../printed-commands.ts';
+
+/** Returns the command line that does something to the second factor of a user, who was named in the same way. */
+export function factorCommand(
+  verb: 'invite' | 'reset',
+  name: string,
+  { config, exact = false }: { readonly config?: string; readonly exact?: boolean },
+): string {
+  return commandLine(['factor', verb, '--user', name, ...(exact ? ['--exact'] : [])], config);
+}
