@@ -13,6 +13,9 @@ const maxFailures = 3;
 /** The window of the lockout guard, in seconds. */
 const window = 30;
 
+/** With letters, none is right by chance. */
+const wrongCode = (number: number) => `no${number}`;
+
 test(`of ${guesses} codes at three replicas, the guard lets few be compared, and the owner gets in afterwards`, async () => {
   await using factors = await startRedis();
   await using place = await startLogin({
@@ -38,20 +41,14 @@ test(`of ${guesses} codes at three replicas, the guard lets few be compared, and
     const request = { body, headers, localAddress: '127.0.0.9' };
     return (await place.ask(request, at)).status;
   };
-  // The codes of the hour are left out: one of them may be right.
-  const right = new Set<string>();
-  for (let seconds = -120; seconds <= 1_800; seconds += 30) right.add(await app.code(seconds));
-
   const statuses = new Map<number, number>();
-  let [next, sent] = [0, 0];
+  let sent = 0;
   /** Guesses until there are enough, each from another address. */
   const guess = async () => {
     while (sent < guesses) {
-      const code = String(next++).padStart(6, '0');
-      if (right.has(code)) continue;
       const number = sent++;
       const from = `10.${number >> 16}.${(number >> 8) & 255}.${number & 255}`;
-      const status = await logIn(owner, code, from, number % 3);
+      const status = await logIn(owner, wrongCode(number), from, number % 3);
       statuses.set(status, (statuses.get(status) ?? 0) + 1);
     }
   };
@@ -99,9 +96,8 @@ test(`of ${guesses} codes at three replicas, the guard lets few be compared, and
   await waitFor(isIn, 'the owner to log in after the window');
 
   // Someone begins again. This time, an administrator helps.
-  const wrongCodes = ['000000', '000001', '000002', '000003', '000004', '000005'];
-  const again = wrongCodes.filter((code) => !right.has(code));
-  for (const [index, code] of again.entries()) await logIn(owner, code, '192.0.2.3', index % 3);
+  for (let number = 0; number < 2 * maxFailures; number += 1)
+    await logIn(owner, wrongCode(number), '192.0.2.3', number % 3);
   const [first = '', second = ''] = app.recoveryCodes;
   expect(await logIn(owner, first, '192.0.2.2', 1)).toBe(401);
   const unlocked = await replicas.operator.run(['unlock', '--user', 'corp:alice']);
