@@ -76,8 +76,8 @@ describe('adding an authenticator app at a terminal', () => {
     const required = {
       status: 401,
       body: { code: 'invitation-required' },
-      isGuess: true,
-      known: { reason: 'no-invitation' },
+      isGuess: false,
+      known: { reason: 'second-factor-required' },
     };
     expect(await login.begin()).toMatchObject(required);
     expect(await login.begin({ code: '123456' })).toMatchObject(required);

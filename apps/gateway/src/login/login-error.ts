@@ -139,12 +139,17 @@ export function noSecondFactor(): LoginError {
   );
 }
 
-/** Makes the error of a first factor without an invitation. It counts as a guess, as {@link factorNotEnrolled} does. */
+/**
+ * Makes the error of a first factor without an invitation. It is no guess: each user who adds their first one at a terminal gets
+ * it, and is then asked for the invitation.
+ */
 export function invitationRequired(): LoginError {
   return new LoginError(
     401,
     'invitation-required',
     'the first second factor needs an invitation: ask your administrator for one',
+    undefined,
+    false,
   );
 }
 

@@ -81,6 +81,9 @@ export async function withinLimits<Result>(
   }
 }
 
+/** The errors of a right password after which the client asks the person for more. */
+const incomplete: ReadonlySet<string> = new Set(['second-factor-required', 'invitation-required']);
+
 /**
  * Does what follows a right password, and counts a login of its user after that. Without the second factor, it counts apart.
  *
@@ -93,8 +96,8 @@ export async function countedLogin<Result>(
   work: () => Promise<Result>,
 ): Promise<Result> {
   const result = await work().catch((error: unknown) => {
-    const isIncomplete = error instanceof LoginError && error.code === 'second-factor-required';
-    if (isIncomplete) countIncomplete(logins, proof, address);
+    if (error instanceof LoginError && incomplete.has(error.code))
+      countIncomplete(logins, proof, address);
     throw error;
   });
   countLogin(logins, proof);

@@ -11,6 +11,7 @@ import {
   wrongEnrolmentCode,
   wrongInvitation,
 } from './login-error.ts';
+import { requiredReason } from './login-report.ts';
 import type { LoginRequest } from './login-request.ts';
 import type { Proof } from './login-service.ts';
 import { factorUser, fromFactors, needOf, requireFactors, requireUsable } from './prove-factor.ts';
@@ -46,7 +47,7 @@ export async function grantAfterPassword(
     if (grant !== undefined) return { kind: 'invited', grant };
   }
   if (need.kind === 'factor') return need;
-  known.reason = invitation === undefined ? 'no-invitation' : 'wrong-invitation';
+  known.reason = invitation === undefined ? requiredReason : 'wrong-invitation';
   throw invitation === undefined ? invitationRequired() : wrongInvitation();
 }
 
