@@ -1,17 +1,9 @@
-import { isIP } from 'node:net';
 import { isLoopback } from '@sallyport/plugin-kit';
 import { collide } from './listen.ts';
 import { isObject, nearest, type Path, type Problem, valueAt } from './problems.ts';
-import { canHaveGroup } from './required-groups.ts';
+import { at, ofEntry, type Rule } from './rule.ts';
 import { type FileConfig, fileJsonSchema } from './schema.ts';
-
-/** A Rule is what one value demands of others. */
-interface Rule {
-  /** The values that it needs. It is checked if each of them is valid by itself. */
-  readonly reads: readonly [Path, ...Path[]];
-  /** Returns what breaks the rule. A problem without a path is at the first value that the rule reads. */
-  readonly check: () => (Omit<Problem, 'path'> & { readonly path?: Path }) | false | undefined;
-}
+import { reviewRules, secondFactorRules } from './second-factor-rules.ts';
 
 /**
  * Checks the rules between values.
@@ -59,15 +51,6 @@ export function checkRules(
     const problem = reads.every(isValid) && check();
     return problem ? [{ path: reads[0], ...problem }] : [];
   });
-}
-
-/** Splits keys such as `server.listen`. */
-function at(keys: string): Path {
-  return keys.split('.');
-}
-
-function ofEntry(index: number, keys: string): Path {
-  return ['authenticators', index, ...at(keys)];
 }
 
 function clearTextRule(file: FileConfig, section: 'server' | 'login', secrets: string): Rule {
@@ -260,110 +243,6 @@ function browserRules(
         },
     },
   ];
-}
-
-type SecondFactorKeys = NonNullable<NonNullable<FileConfig['login']>['secondFactor']>;
-
-/** Makes the rules of `login.secondFactor`. */
-function secondFactorRules(file: FileConfig): Rule[] {
-  const { login, cache } = file;
-  if (!isObject(login) || !isObject(login.secondFactor)) return [];
-  const { secondFactor, authenticators, browser, publicUrl } = login;
-  const path = at('login.secondFactor');
-  return [
-    {
-      reads: [path, at('login.authenticators')],
-      check: () =>
-        authenticators.length === 0 && {
-          message: 'has no effect: without login.authenticators, no one logs in with a password',
-          fix: 'remove it, and require a second factor at the providers',
-          at: 'key',
-        },
-    },
-    {
-      reads: [path, at('cache.redis')],
-      check: () =>
-        cache.redis === undefined && {
-          message: 'needs the sealing keys of cache.redis, and its lockout guard for all replicas',
-          fix: 'add cache.redis, or remove this key',
-          at: 'key',
-        },
-    },
-    {
-      reads: [at('login.secondFactor.methods'), at('login.browser'), at('login.publicUrl')],
-      check() {
-        if (!secondFactor.methods.includes('passkey')) return undefined;
-        const host = new URL(publicUrl).hostname;
-        if (!browser)
-          return {
-            message: 'passkeys work in a browser alone',
-            fix: 'add login.browser: true, or remove passkey',
-          };
-        const isAddress = isIP(host.replace(/^\[(.*)\]$/, '$1')) !== 0;
-        return (
-          isAddress && {
-            message: `passkeys need a DNS name, and login.publicUrl has the address ${host}`,
-            fix: 'write a DNS name into login.publicUrl, or remove passkey',
-          }
-        );
-      },
-    },
-    ...(secondFactor.authenticators ?? []).map(
-      (name, index): Rule => ({
-        reads: [[...path, 'authenticators', index], at('login.authenticators')],
-        check: () =>
-          !authenticators.includes(name) && {
-            message: `"${name}" is not in login.authenticators, whose users log in with a password`,
-            fix: `write one of ${authenticators.join(', ')}`,
-          },
-      }),
-    ),
-    ...requiredGroupRules(file, secondFactor),
-  ];
-}
-
-/** Refuses groups that no user can have: with a prefix forgotten, no one would be asked for a second factor. */
-function requiredGroupRules(
-  { login, authenticators: all }: FileConfig,
-  { required, authenticators: named }: SecondFactorKeys,
-): Rule[] {
-  if (!isObject(required) || !Array.isArray(required.groups)) return [];
-  const covered = named ?? login?.authenticators ?? [];
-  const path = at('login.secondFactor.required.groups');
-  return required.groups.map((group, index) => ({
-    reads: [[...path, index], at('login.authenticators'), at('authenticators')],
-    check() {
-      const asked = all.filter(({ name }) => covered.includes(name));
-      if (asked.length === 0 || asked.some((one) => canHaveGroup(one, group))) return undefined;
-      const prefixes = [...new Set(asked.map(({ groups }) => groups.prefix))];
-      return {
-        message: `no user of ${covered.join(', ')} can be in "${group}": see groups.prefix, groups.allow and allowSystemNames there`,
-        fix: `write the group as Kubernetes sees it, such as ${prefixes[0]}k8s-admins, or let it pass groups.allow`,
-      };
-    },
-  }));
-}
-
-/** Refuses `reviews: false` at an authenticator that nothing else uses, and at the authenticator of sessions. */
-function reviewRules({ login, authenticators }: FileConfig): Rule[] {
-  return [...authenticators.entries()].map(([index, one]) => ({
-    reads: [ofEntry(index, 'reviews'), ofEntry(index, 'name'), at('login'), at('authenticators')],
-    check() {
-      if (one.reviews) return undefined;
-      const isUsed =
-        login?.authenticators.includes(one.name) === true ||
-        authenticators.some(({ directory }) => directory?.authenticator === one.name);
-      if (isUsed) return undefined;
-      return {
-        message:
-          login?.sessions === one.name
-            ? 'would refuse every session: only reviews ask about them'
-            : 'leaves nothing that uses this authenticator',
-        fix: 'remove this key, or name the authenticator in login.authenticators or in a directory',
-        at: 'key',
-      } as const;
-    },
-  }));
 }
 
 /** Requires different audiences, since the audience alone binds a session to its cluster. */

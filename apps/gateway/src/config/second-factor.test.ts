@@ -146,6 +146,18 @@ describe('`reviews: false` is refused', () => {
     expect(await problems(written)).toContainEqual(expect.stringContaining(expected));
   });
 
+  test('for sessions even where it is a directory of others, and no other use would help', async () => {
+    await using folder = await folderWithProbe();
+    const text = yaml({ sessions: ', reviews: false' }).replace(
+      'name: partner, use: ./probe.js',
+      'name: oidc, use: ./probe.js, directory: { authenticator: sessions }',
+    );
+    const found = await folder.problems(text, environment);
+    expect(found).toContainEqual(
+      expect.stringMatching(/would refuse every session: .* ask about them: remove this key$/),
+    );
+  });
+
   test('and not where people log in, or where it is a directory of others', async () => {
     expect(await problems({ corp: ', reviews: false' })).toEqual([]);
     const ofOthers = yaml({ corp: ', reviews: false', login: 'authenticators: [partner]' });
