@@ -15,7 +15,11 @@ import { requiredReason } from './login-report.ts';
 import type { FactorParts, LoginProgress, LoginService, Proof } from './login-service.ts';
 
 /** Returns the user whose second factor a login needs. */
-export function factorUser({ authenticator, given, named }: Proof): FactorUser {
+export function factorUser({
+  authenticator,
+  given,
+  named,
+}: Pick<Proof, 'authenticator' | 'given' | 'named'>): FactorUser {
   const { username, uid } = given;
   return { authenticator, username, ...(uid !== undefined && { uid }), name: named.username };
 }

@@ -52,6 +52,6 @@ async function serverProblems(redis: ProbedRedis, { required }: SecondFactorConf
       : 'everyone who must have one is refused then';
   return [
     ...evictionProblems(servers.all, 'second factors', `: ${effect}`),
-    ...persistenceProblems(servers.all, 'all second factors', effect),
+    ...persistenceProblems(servers.all, effect),
   ];
 }

@@ -10,6 +10,10 @@ interface Created {
   readonly authenticator: Pick<CreatedAuthenticator['authenticator'], 'loginToken'>;
 }
 
+/** Whether token reviews accept a name and a password. */
+const takesPasswords = ({ config, authenticator }: Created): boolean =>
+  config.reviews && authenticator.loginToken !== undefined;
+
 /**
  * Lists each way by which users get in without the second factor of `login.secondFactor`.
  *
@@ -45,31 +49,27 @@ function policyText({ required, redis: { keyPrefix } }: SecondFactorConfig): str
 /** Finds authenticators that take a name and a password as a bearer token, in which there is no place for a code. */
 function tokenWays(login: LoginConfig, created: readonly Created[]) {
   const { isCovered } = createFactorPolicy(login);
-  return created
-    .filter(({ config, authenticator }) => config.reviews && authenticator.loginToken !== undefined)
-    .map(({ config: { name } }) => {
-      const begin = `authenticator ${name} accepts a name and a password as a bearer token, without a second factor`;
-      if (isCovered(name))
-        return {
-          detail: `${begin}: anyone who has the password of a user gets in`,
-          fix: `add reviews: false to authenticator ${name}. Its users then need kubectl sallyport to log in`,
-        };
+  return created.filter(takesPasswords).map(({ config: { name } }) => {
+    const begin = `authenticator ${name} accepts a name and a password as a bearer token, without a second factor`;
+    if (isCovered(name))
       return {
-        detail: `${begin}: login.secondFactor does not cover it, and its users may be the same people`,
-        fix: login.authenticators.includes(name)
-          ? `add reviews: false to authenticator ${name}, and add it to login.secondFactor.authenticators`
-          : `if they are, remove authenticator ${name}, or move them to ${login.authenticators.join(', ')}`,
+        detail: `${begin}: anyone who has the password of a user gets in`,
+        fix: `add reviews: false to authenticator ${name}. Its users then need kubectl sallyport to log in`,
       };
-    });
+    return {
+      detail: `${begin}: login.secondFactor does not cover it, and its users may be the same people`,
+      fix: login.authenticators.includes(name)
+        ? `add reviews: false to authenticator ${name}, and add it to login.secondFactor.authenticators`
+        : `if they are, remove authenticator ${name}, or move them to ${login.authenticators.join(', ')}`,
+    };
+  });
 }
 
 /** Finds authenticators whose users log in with the password alone. One that takes it in tokens too was reported before. */
 function loginWays(login: LoginConfig, created: readonly Created[]) {
   const { isCovered } = createFactorPolicy(login);
   const isReported = (name: string) =>
-    created.some(({ config, authenticator }) => {
-      return config.name === name && config.reviews && authenticator.loginToken !== undefined;
-    });
+    created.some((one) => one.config.name === name && takesPasswords(one));
   return login.authenticators
     .filter((name) => !isCovered(name) && !isReported(name))
     .map((name) => ({
@@ -81,10 +81,9 @@ function loginWays(login: LoginConfig, created: readonly Created[]) {
 /** Names the authenticators whose tokens are not from a login. */
 function otherTokens(login: LoginConfig, created: readonly Created[]): readonly Finding[] {
   const names = created
-    .filter(({ config, authenticator }) => {
-      const isOfLogins = config.name === login.sessions || authenticator.loginToken !== undefined;
-      return config.reviews && !isOfLogins;
-    })
+    .filter(
+      (one) => one.config.reviews && one.config.name !== login.sessions && !takesPasswords(one),
+    )
     .map(({ config }) => config.name);
   if (names.length === 0) return [];
   return [

@@ -38,7 +38,7 @@ test.each<[string, Record<string, string>, readonly unknown[]]>([
     { aof_enabled: '0', rdb_last_bgsave_time_sec: '-1' },
     [
       expect.stringMatching(
-        /^it has no append-only file, and has made no snapshot .* a restart loses all records, and users are refused then$/,
+        /^it has no append-only file, and has made no snapshot .* a restart loses all second factors, and users are refused then$/,
       ),
     ],
   ],
@@ -50,14 +50,10 @@ test.each<[string, Record<string, string>, readonly unknown[]]>([
   [
     'that does not say',
     {},
-    ['INFO does not show aof_enabled, so it is unknown whether a restart loses all records'],
+    ['INFO does not show aof_enabled, so it is unknown whether a restart loses all second factors'],
   ],
 ])('a Redis %s', (_, info, details) => {
-  const found = persistenceProblems(
-    [{ aof_enabled: '1' }, info],
-    'all records',
-    'users are refused then',
-  );
+  const found = persistenceProblems([{ aof_enabled: '1' }, info], 'users are refused then');
   expect(found.map(({ result, detail }) => [result, detail])).toEqual(
     details.map((detail) => ['warning', detail]),
   );

@@ -50,24 +50,23 @@ export function evictionProblems(
       ];
 }
 
-/** Finds a Redis that loses data when it restarts. @param lost what it loses. @param effect what follows then */
+/** Finds a Redis that loses second factors when it restarts. @param effect what follows then */
 export function persistenceProblems(
   servers: readonly ServerInfo[],
-  lost: string,
   effect: string,
 ): readonly InfoProblem[] {
   const without = servers.find(({ aof_enabled: enabled }) => enabled !== '1');
   if (without === undefined) return [];
   const { aof_enabled: enabled, rdb_last_bgsave_time_sec: lastSnapshot } = without;
   if (enabled === undefined) {
-    const detail = `INFO does not show aof_enabled, so it is unknown whether a restart loses ${lost}`;
+    const detail = `INFO does not show aof_enabled, so it is unknown whether a restart loses all second factors`;
     return [{ result: 'warning', detail }];
   }
   const fix = 'set appendonly yes (docs/redis.md)';
   // INFO does not show save points. rdb_last_bgsave_time_sec is -1 until a snapshot was made.
   const detail =
     lastSnapshot === '-1'
-      ? `it has no append-only file, and has made no snapshot since it started: without save points, a restart loses ${lost}, and ${effect}`
+      ? `it has no append-only file, and has made no snapshot since it started: without save points, a restart loses all second factors, and ${effect}`
       : 'it has no append-only file: a crash undoes what was written after its last snapshot, so factors that were added since are gone, and codes and factors that were used up or removed since are valid again';
   return [{ result: 'warning', detail, fix }];
 }

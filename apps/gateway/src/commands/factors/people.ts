@@ -5,6 +5,7 @@ import { causeOf } from '../../config/problems.ts';
 import type { GatewayConfig, LoginConfig } from '../../config/types.ts';
 import { identityPolicy, identityPrefixes } from '../../engine/chain/identity-policy.ts';
 import type { FactorUser } from '../../login/factors/factor-record.ts';
+import { factorUser } from '../../login/prove-factor.ts';
 import { noAnswerWithin } from '../../observe/health.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import { askEach } from '../connections.ts';
@@ -71,12 +72,7 @@ async function ask(config: GatewayConfig, created: CreatedAuthenticator, name: s
     const { authenticators, provenance } = config;
     const prefixes = identityPrefixes(authenticators);
     const { user: named, violation } = identityPolicy(one, prefixes, provenance?.keyPrefix)(found);
-    const user: FactorUser = {
-      authenticator,
-      username: found.username,
-      ...(found.uid !== undefined && { uid: found.uid }),
-      name: named.username,
-    };
+    const user = factorUser({ authenticator, given: found, named });
     const person = { user, groups: named.groups ?? [], violation: violation?.rule };
     return { kind: 'found', person } as const;
   } catch (error) {

@@ -96,7 +96,11 @@ describe('the records of a user', () => {
     const records = [['7', 'corp:jane']];
     const lookUp: LookUp = async () => ({ username: 'mallory', uid: '8' });
     const refuses = async () => ({ kind: 'rejected', reason: 'disabled' }) as const;
-    expect(await find({ lookUp, revalidate: refuses })).toEqual({ ...nothing, records, unasked: 1 });
+    expect(await find({ lookUp, revalidate: refuses })).toEqual({
+      ...nothing,
+      records,
+      unasked: 1,
+    });
     expect(await find(knows)).toEqual({ ...nothing, records });
   });
 

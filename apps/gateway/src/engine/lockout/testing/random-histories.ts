@@ -28,7 +28,7 @@ const asked = (begun: Begun): AskedLogin => ({
   settle: (outcome) => begun.settle(outcome),
 });
 
-export interface Fleet {
+interface Fleet {
   readonly of: string;
   /** The number of replicas. They share what they know, unless another client writes to that Redis. */
   readonly count: number;
