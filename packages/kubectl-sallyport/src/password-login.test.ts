@@ -43,6 +43,7 @@ test('a login with wrong codes counts as one, and after three of them it begins 
   const wrong = [codeQuestion, 'wrong'] as const;
   await converse(run, [...asPassword, wrong, wrong, wrong]);
   await converse(run, [['wrong name, password or code', '']]);
+  expect(run.shown()).toContain('After several wrong codes, none is checked for some minutes');
   const [prompts = ''] = (await readdir(client.cache)).filter((name) => name.endsWith('.prompts'));
   await waitFor(
     async () => JSON.parse(await readFile(join(client.cache, prompts), 'utf8')).failed.length === 2,
@@ -85,7 +86,9 @@ test.each([
   await waitFor(() => run.shown().includes(codeQuestion), 'the code');
   run.type(key);
   expect(await run.ended).toBe(code);
-  expect(run.shown()).toMatch(/(interrupted|the code is empty): not logged in\r\n( {2}fix: .*\r\n)?$/);
+  expect(run.shown()).toMatch(
+    /(interrupted|the code is empty): not logged in\r\n( {2}fix: .*\r\n)?$/,
+  );
   expect((await readdir(client.cache)).filter((name) => name.endsWith('.json'))).toEqual([]);
 });
 

@@ -115,7 +115,7 @@ test('a user without their app uses an invitation', async () => {
   await converse(run, [
     ...asPassword,
     ['To use an invitation instead, press Enter alone', ''],
-    ['Invitation', 'abcd'],
+    ['Invitation', `${url}/login/factors/abcd `],
     [first, '1'],
   ]);
   await run.ended;

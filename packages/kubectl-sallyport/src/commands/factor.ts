@@ -121,7 +121,8 @@ async function withInvitation(
 async function askInvitation(): Promise<string> {
   using terminal = openScreen();
   const typed = await terminal.ask('Invitation code (from your administrator): ', true);
-  const invitation = typed.trim();
+  // Some people paste the link of the invitation.
+  const invitation = /\/login\/factors\/([^/?#\s]+)/.exec(typed)?.[1] ?? typed.trim();
   if (invitation === '')
     throw usageFailure(`the invitation is empty: ${result}`, 'type the code of your administrator');
   return invitation;

@@ -45,7 +45,10 @@ export async function withCode<Answer extends object>(
     if (code === '' && instead !== undefined) return await instead.prove();
     const answer = await send(code);
     if (!('refused' in answer) || answer.refused !== 'wrong-credentials') return answer;
-    if (left === 1) return { ...answer, refused: 'wrong-code' };
+    if (left === 1) {
+      process.stderr.write('After several wrong codes, none is checked for some minutes\n');
+      return { ...answer, refused: 'wrong-code' };
+    }
     const problem = printable(answer.message) || 'the code was refused';
     process.stderr.write(
       `${problem}. Each code works once: wait until your app shows the next one\n`,
