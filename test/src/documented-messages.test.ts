@@ -144,6 +144,14 @@ const composed: Readonly<Record<string, readonly string[]>> = {
     'not logged in to cluster …',
     'the session has ended',
   ],
+  'the name, the password or the code is wrong, or this user is not allowed to log in': [
+    '… is wrong, or this user is not allowed to log in',
+    "'the name, the password or the code'",
+  ],
+  'the code is wrong: type the code that the app shows now': [
+    'the code is wrong: …',
+    "'type the code that the app shows now'",
+  ],
   'this machine is short of file descriptors': [
     'this machine is short of …',
     "'file descriptors: raise",

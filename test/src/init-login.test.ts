@@ -246,13 +246,8 @@ test('examples/login logs people in without a directory, and refuses a wrong pas
   ]);
 
   using client = http1Client(gateway.url);
-  const people = (content: string) => `people_${Buffer.from(content).toString('base64url')}`;
-  const wrong = ['', 'x', '[]', '["jane"]', '["jane",5]', '[["jane"],"open-sesame"]', '["x","y"]'];
-  for (const content of wrong)
-    expect([content, await review(client, people(content))]).toEqual([
-      content,
-      { authenticated: false },
-    ]);
-  const right = people('["jane","open-sesame"]');
-  expect((await review(client, secret(right))).user?.username).toBe('people:jane');
+  const content = Buffer.from('["jane","open-sesame"]').toString('base64url');
+  // A password that reviews accept as a token would go around the second factor.
+  const answer = await review(client, secret(`people_${content}`));
+  expect(answer).toEqual({ authenticated: false });
 });
