@@ -173,7 +173,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('on %s', (program) => 
           const count = await redis.client().dbsize();
           expect([work, (await errorOf(run())).message]).toEqual([
             work,
-            `${redis.url}: the user is not allowed to do this (${missing.toUpperCase()}): compare its ACL with the one in ` +
+            `${redis.url}: the user is not allowed to do this (${missing.toUpperCase()}): compare its ACL with ` +
               'docs/redis.md (Permissions); options.admin may name another user for this command',
           ]);
           expect(await redis.client().dbsize()).toBe(count);
