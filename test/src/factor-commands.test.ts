@@ -125,22 +125,30 @@ test('an invited user adds an app and logs in, and after a reset they have neith
   expect(done.stdout).toMatch(
     /^removed 1 second factor \(totp phone\), 9 recovery codes of user corp:alice \(corp\)\.\nrevoked [\s\S]*\n1 session revoked\.\n[\s\S]*\nconfirmed by 1 of 1 replica\.\n/,
   );
+  expect(done.stdout).toContain(
+    "\nThe user can't log in until they have used a new invitation. To refuse them whatever",
+  );
   expect(await place.reviews(session)).toEqual([{ authenticated: false }]);
   expect(await answerOf(alice, { cluster: 'prod' })).toMatchObject(notEnrolled);
-  expect(await run('reset', '--user', 'corp:bob')).toMatchObject({ code: 3 });
+  const again = await run('reset', '--user', 'corp:alice', '--by', 'bob');
+  expect([again.code, again.stdout]).toEqual([3, expect.not.stringContaining('already')]);
 
   const isOfAlice = ({ name, username }: AuditLine) => [name, username].includes('corp:alice');
   const acts = async () =>
     (await trail()).filter((line) => isOfAlice(line) && line.kind === 'user');
   await waitFor(
-    async () => (await acts()).some(({ event }) => event === 'revoke'),
+    async () => (await acts()).some(({ event, by }) => event === 'revoke' && by === 'bob'),
     'the revocation in the audit trail',
   );
   expect(await acts()).toMatchObject([
     { event: 'factor-invite', by: 'ada', reason: 'new phone' },
     { event: 'factor-invite', by: 'zoë' },
     { event: 'factor-reset', by: 'ada', reason: 'phone lost' },
+    { event: 'unlock', by: 'ada', reason: 'phone lost' },
     { event: 'revoke', by: 'ada', reason: 'phone lost' },
+    { event: 'factor-reset', by: 'bob' },
+    { event: 'unlock', by: 'bob' },
+    { event: 'revoke', by: 'bob' },
   ]);
   const logins = (await trail()).filter((line) => isOfAlice(line) && line.event && line.outcome);
   const refused = { event: 'login', outcome: 'refused', reason: 'second-factor-not-enrolled' };
@@ -186,6 +194,15 @@ test('too many wrong codes lock the codes of a user out, and unlock clears them'
     'forgot 3 refused attempts of user corp:guessed with authenticator corp (second factor).\nThe next 3 codes',
   );
   expect(await answerOf(person, right)).toMatchObject({ status: 201 });
+  for (const code of tries)
+    expect(await answerOf(person, { code, cluster: 'prod' })).toMatchObject({ status: 401 });
+  const reset = await run('reset', '--user', 'corp:guessed');
+  expect(reset.stdout).toContain(
+    '\nforgot 3 refused attempts of user corp:guessed with authenticator corp (second factor).\n',
+  );
+  const { code } = await invite(place, person);
+  const [first = ''] = await addApp(person, code);
+  expect(await answerOf(person, { code: first, cluster: 'prod' })).toMatchObject({ status: 201 });
 });
 
 test('reseal seals each record with the first key, and then the older key is not needed', async () => {
@@ -272,9 +289,9 @@ test('while the directory is down, no one is invited, and a reset finds the reco
       /^sallyport: nothing was done: whether there is a user corp:offline/,
     );
     const done = await run('reset', '--user', 'corp:offline');
-    expect([done.code, done.stdout]).toEqual([0, expect.stringContaining('1 session revoked.')]);
+    expect([done.code, done.stdout]).toEqual([1, expect.stringContaining('1 session revoked.')]);
     expect(done.stderr).toMatch(
-      /^sallyport: corp \(.*\) can't be asked, so it is not known whether/,
+      /^sallyport: what was found is removed, but corp \(.*\) can't be asked, so it is not known whether/,
     );
     // It may have a record that was written under another name.
     expect((await run('reset', '--user', 'corp:offline')).code).toBe(1);

@@ -1,5 +1,7 @@
 import { printable } from '../../base/logging/printable.ts';
+import type { GatewayConfig } from '../../config/types.ts';
 import { clearLockout } from '../../engine/lockout/shared-lockouts.ts';
+import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
 import { loadNamedConfig } from '../config-file.ts';
 import { needCacheRedis, withCacheRedis } from '../connections.ts';
 import type { ReadOptions } from '../options.ts';
@@ -64,21 +66,35 @@ export function lockoutLines(
   });
 }
 
+/** How long an `unlock` is in force, in milliseconds. A replica acts on it once, when it learns of it. */
+export const unlockLifetime = 60_000;
+
+/** Forgets the refused attempts of a user in the cache Redis. @returns what was counted. @throws RedisProblem */
+export async function clearLockouts(
+  redis: ProbedRedis,
+  config: GatewayConfig,
+  name: string,
+): Promise<readonly NamedLockout[]> {
+  const all = await namedLockouts(redis, config, name);
+  for (const one of all) await clearLockout(redis, one);
+  return all;
+}
+
+/** Returns `forgot 3 refused attempts of user corp:jane with authenticator corp.` */
+export function forgotLine(name: string, one: NamedLockout): string {
+  return `forgot ${attemptsText(one)} of user ${printable(name)} with authenticator ${placeText(one)}.\n`;
+}
+
 /**
  * Forgets the refused attempts of a user: in the cache Redis, and in the memory of each replica, which confirms it. Exits 3
  * when the cache Redis counted none. The replicas forget theirs all the same: they count by themselves while it is down.
  */
 export async function unlock(options: EntryOptions): Promise<ExitCode> {
   const { config, draft } = await prepare(options, 'unlock', ['user']);
-  const cleared = await withCacheRedis(config, async (redis) => {
-    const all = await namedLockouts(redis, config, draft.name);
-    for (const one of all) await clearLockout(redis, one);
-    return all;
-  });
-  // The entry is in force for a minute. A replica acts on it once, when it learns of it.
+  const cleared = await withCacheRedis(config, (redis) => clearLockouts(redis, config, draft.name));
   const publication = await publishWithInterrupt(config, options.wait, ({ now }) => ({
     ...draft,
-    until: now + 60_000,
+    until: now + unlockLifetime,
   }));
   const text = unlockText(draft.name, cleared, config.lockout.maxFailures, options.config);
   const after = cleared.length > 0 ? mayStillBeRefused : '';
@@ -109,9 +125,7 @@ function unlockText(
       `To list all lockouts: ${commandLine(['lockouts'], config)}\n`
     );
   }
-  const lines = cleared.map((one) => {
-    return `forgot ${attemptsText(one)} of user ${printable(name)} with authenticator ${placeText(one)}.\n`;
-  });
+  const lines = cleared.map((one) => forgotLine(name, one));
   if (cleared.every(isOfCodes))
     return `${lines.join('')}The next ${maxFailures} codes of the user are checked again.\n`;
   return (

@@ -1,8 +1,13 @@
 import { printable } from '../../base/logging/printable.ts';
 import { wordsOf } from '../../config/problems.ts';
 import { listedFactors } from '../../login/factors/factor-record.ts';
+import { createFactorPolicy } from '../../login/factors/policy.ts';
+import { clearLockouts, forgotLine, unlockLifetime } from '../blocks/lockouts.ts';
+import { publishWithInterrupt } from '../blocks/report.ts';
+import { withCacheRedis } from '../connections.ts';
 import { type ExitCode, exitCodes, printRemark } from '../output.ts';
-import { countKnown, isComplete, issuersOf, revokeFound } from '../tokens/revoke.ts';
+import { isComplete, issuersOf, revokeFound } from '../tokens/revoke.ts';
+import { lockoutJson, type NamedLockout } from '../users/named-lockouts.ts';
 import type { EntryOptions, Prepared } from '../users/subject.ts';
 import { requirePrefix } from '../users/user-names.ts';
 import { factorCommand } from './factor-command.ts';
@@ -12,8 +17,8 @@ import { factorCount, openInvitation, recordJson } from './record-texts.ts';
 import { findUserRecords, type UserRecord, type UserRecords } from './user-records.ts';
 
 /**
- * Removes the second factors of a user, and ends their sessions. It exits 0 only if every record that it found is removed and the
- * sessions have ended, and 3 if there was nothing. A remark says which records may not have been found.
+ * Removes the second factors of a user, forgets wrong codes, and ends the sessions. It exits 0 only if no record of the user can be left
+ * and the sessions have ended, and 3 if there was nothing.
  */
 export async function resetFactors(
   options: EntryOptions & { readonly user: string },
@@ -35,38 +40,70 @@ export async function resetFactors(
   });
   const isText = options.output === 'text';
   if (isText) process.stdout.write(`${removedLines(name, records).join('\n')}\n`);
-  const isPublished = await publish(config, draft);
+  const unlocked = await publish(config, draft);
+  if (isText) process.stdout.write((unlocked ?? []).map((one) => forgotLine(name, one)).join(''));
   const revocation: Prepared = { config, draft: { ...draft, action: 'revoke' }, token: undefined };
   const issuers = issuersOf(revocation, { ...options, authenticator: config.login.sessions });
-  const { outcome, forgotten } = await revokeFound(
-    revocation,
-    revocation,
-    issuers,
-    options,
-    recordsJson(records),
-  );
-  const isUnsure = remarkDoubts(name, records);
+  const { outcome, forgotten } = await revokeFound(revocation, revocation, issuers, options, {
+    json: { ...recordsJson(records), unlocked: unlocked?.map(lockoutJson) ?? null },
+    again: againText(config, records),
+    isOnlyNew: true,
+  });
+  const isUnsure = remarkDoubts(config, name, records);
   if (isText && records.records.length > 0) {
     process.stdout.write(
       `To let the user add a second factor again: ${factorCommand('invite', name, options)}\n`,
     );
   }
-  if (!isPublished || isUnsure || !isComplete(outcome) || forgotten !== exitCodes.success)
+  if (!unlocked || isUnsure || !isComplete(outcome) || forgotten !== exitCodes.success)
     return exitCodes.failure;
-  const isNothing = records.records.length === 0 && countKnown(outcome) === 0;
+  const isNothing = records.records.length + unlocked.length + outcome.revoked.length === 0;
   return isNothing ? exitCodes.negative : exitCodes.success;
 }
 
-/** Notes the reset. The revocation that follows waits for the replicas, which read both. */
-async function publish(config: FactorConfig, draft: Prepared['draft']): Promise<boolean> {
+/**
+ * Has the audit trail of each replica note it, and ends lockouts: wrong codes of a lost app must not refuse the new one. The revocation
+ * that follows waits for the replicas, which read all three.
+ *
+ * @returns the lockouts that are ended. Undefined: it failed
+ */
+async function publish(
+  config: FactorConfig,
+  draft: Prepared['draft'],
+): Promise<readonly NamedLockout[] | undefined> {
   try {
     await noteInAuditTrail(config, draft);
-    return true;
+    const { name } = draft;
+    const cleared = await withCacheRedis(config, (redis) => clearLockouts(redis, config, name));
+    await publishWithInterrupt(config, 0, ({ now }) => ({
+      ...draft,
+      action: 'unlock',
+      until: now + unlockLifetime,
+    }));
+    return cleared;
   } catch (error) {
     const { message, fix } = wordsOf(error);
-    printRemark(`the audit trail of the gateways does not have the reset: ${message}`, fix);
-    return false;
+    printRemark(
+      `the gateways did not learn of the reset, so their audit trail lacks it, and wrong codes may still refuse the user: ${message}`,
+      fix,
+    );
+    return undefined;
   }
+}
+
+/** Says what the user needs for the next login. */
+function againText({ login }: FactorConfig, { found }: UserRecords): string {
+  const { isRequired } = createFactorPolicy(login);
+  const { required } = login.secondFactor;
+  const needs = "The user can't log in until they have used a new invitation.";
+  const needsNone = 'The password alone is enough to log in now.';
+  if (found.people.length > 0) {
+    const all = found.people.map(({ user, groups }) => isRequired(user.authenticator, groups));
+    return all.includes(true) ? needs : needsNone;
+  }
+  if (required === 'all') return needs;
+  if (required === 'none') return needsNone;
+  return `A member of ${required.groups.join(', ')} can't log in until they have used a new invitation; for others, the password alone is enough now.`;
 }
 
 function removedLines(name: string, { records }: UserRecords): readonly string[] {
@@ -102,6 +139,7 @@ function recordsJson({ records, ofOthers, unreadable, found }: UserRecords): obj
 
 /** Says what could not be checked. @returns whether nothing was found, and a directory may know of a record */
 function remarkDoubts(
+  { login }: FactorConfig,
   name: string,
   { records, ofOthers, unreadable, found }: UserRecords,
 ): boolean {
@@ -111,13 +149,16 @@ function remarkDoubts(
       `${ofOthers.length === 1 ? '1 record stays' : `${ofOthers.length} records stay`} that had the name ${shown}: the directory has another account of this name now`,
       'if it is the same person, or the account was deleted, the record has no effect',
     );
-  if (found.unasked.length === 0) return false;
-  const all = found.unasked.map(({ authenticator, reason }) => `${authenticator} (${reason})`);
+  const { isCovered } = createFactorPolicy(login);
+  const unasked = found.unasked.filter(({ authenticator }) => isCovered(authenticator));
+  if (unasked.length === 0) return false;
+  const removed = records.length > 0 ? 'what was found is removed, but ' : '';
+  const all = unasked.map(({ authenticator, reason }) => `${authenticator} (${reason})`);
   const left =
     unreadable > 0 ? `, or one of the ${unreadable} records that can't be read is theirs` : '';
   printRemark(
-    `${printable(all.join(', '))} can't be asked, so it is not known whether the user had another name when a second factor was added${left}`,
+    `${removed}${printable(all.join(', '))} can't be asked, so it is not known whether the user had another name when a second factor was added${left}`,
     'run the command again when it can',
   );
-  return records.length === 0;
+  return true;
 }

@@ -73,11 +73,17 @@ function directoryText(
     .join('');
 }
 
-/** Says what still lets the user in, and what would stop that. @param ended the tokens that are revoked */
+/**
+ * Says what still lets the user in, and what would stop that.
+ *
+ * @param ended the tokens that are revoked
+ * @param can says who can log in again. Undefined: it depends on the tokens alone
+ */
 export function advice(
   { config, draft, token }: Prepared,
   ended: readonly SeenToken[],
   options: EntryOptions,
+  can?: string,
 ): string {
   const { kind, name } = draft;
   if (kind === 'all')
@@ -91,7 +97,7 @@ export function advice(
   const command = commandLine(['block', ...words, '--for', '8h'], options.config);
   const again =
     session === undefined ? 'The backend decides who gets in again.' : 'The user can log in again.';
-  return `${again} To refuse them whatever the backend says: ${command}\n`;
+  return `${can ?? again} To refuse them whatever the backend says: ${command}\n`;
 }
 
 function adviceOfSession(config: GatewayConfig, name: string, options: EntryOptions): string {

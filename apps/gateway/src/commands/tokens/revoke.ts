@@ -41,8 +41,18 @@ export async function revoke(options: EntryOptions): Promise<ExitCode> {
 }
 
 /** Counts the tokens that the issuers know, revoked or not. */
-export function countKnown({ revoked, already, unreadable }: Outcome): number {
+function countKnown({ revoked, already, unreadable }: Outcome): number {
   return revoked.length + already.length + unreadable.length;
+}
+
+/** What else a command says that revokes tokens among other things. */
+interface Around {
+  /** Is in the JSON too. */
+  readonly json?: object;
+  /** Says who can log in again. */
+  readonly again?: string;
+  /** Whether it says nothing of tokens that were revoked before. */
+  readonly isOnlyNew?: boolean;
 }
 
 /** Whether each token of the subject is revoked. */
@@ -54,26 +64,31 @@ export function isComplete({ unreadable, problems }: Outcome): boolean {
  * Revokes the tokens of a subject, has every replica forget what it has cached, and prints both.
  *
  * @param found undefined: no token has the digits that were given
- * @param more is in the JSON too
  */
 export async function revokeFound(
   given: Prepared,
   found: Prepared | undefined,
   issuers: readonly Issuing[],
   options: EntryOptions,
-  more: object = {},
+  around: Around = {},
 ) {
   const outcome: Outcome = { revoked: [], already: [], unreadable: [], problems: [] };
   const isText = options.output === 'text';
   // The tokens come first: otherwise a replica could look one up in between, and cache the answer.
   const at = new Date();
   const ended = found
-    ? await Promise.all(issuers.map((one) => revokeWith(one, found, at, outcome, isText)))
+    ? await Promise.all(
+        issuers.map((one) => revokeWith(one, found, at, outcome, { isText, ...around })),
+      )
     : [];
-  if (isText && given.draft.kind !== 'all')
-    process.stdout.write(`${summary(outcome, areSessions(given, issuers))}.\n`);
-  const inJson = (replicas?: object) => ({ ...more, ...outcome, replicas });
-  const forgotten = found ? await forget(found, options, ended.flat(), inJson) : exitCodes.success;
+  if (isText && given.draft.kind !== 'all') {
+    const shown = around.isOnlyNew ? { ...outcome, already: [] } : outcome;
+    process.stdout.write(`${summary(shown, areSessions(given, issuers))}.\n`);
+  }
+  const inJson = (replicas?: object) => ({ ...around.json, ...outcome, replicas });
+  const forgotten = found
+    ? await forget(found, options, ended.flat(), inJson, around.again)
+    : exitCodes.success;
   if (!found && !isText) printJson(inJson());
   return { outcome, forgotten };
 }
@@ -173,7 +188,7 @@ async function revokeWith(
   prepared: Prepared,
   at: Date,
   outcome: Outcome,
-  isText: boolean,
+  { isText, isOnlyNew = false }: Around & { readonly isText: boolean },
 ) {
   const authenticator = issuing.authenticator.name;
   const { kind, by, reason } = prepared.draft;
@@ -201,7 +216,8 @@ async function revokeWith(
             ...(isUnconfirmed && { unconfirmed: true }),
           });
           if (isUnconfirmed) unconfirmed += 1;
-          if (isText) process.stdout.write(`${printable(revokedLine(one, seen, at))}\n`);
+          if (isText && !(already && isOnlyNew))
+            process.stdout.write(`${printable(revokedLine(one, seen, at))}\n`);
         }
       }
     });
@@ -280,6 +296,7 @@ async function forget(
   options: EntryOptions,
   ended: readonly SeenToken[],
   inJson: (replicas?: object) => object,
+  again?: string,
 ) {
   const { config, draft } = prepared;
   const print = (text: string) => {
@@ -291,7 +308,7 @@ async function forget(
     print(`Without cache.redis no replica forgets what it has cached. ${lingering}${mayStillPass}`);
     return exitCodes.success;
   }
-  const next = advice(prepared, ended, options);
+  const next = advice(prepared, ended, options, again);
   try {
     const publication = await publishWithInterrupt(config, options.wait, ({ now }) => ({
       ...draft,
