@@ -19,7 +19,13 @@ import { lockoutJson } from '../users/named-lockouts.ts';
 import { findUser, namingAuthenticators, remarkFound } from '../users/user-names.ts';
 import { readUserParts, type TrailLine, type UserParts } from '../users/user-parts.ts';
 import { cachedJson, cachedLines, readCached } from './cached-of-user.ts';
-import { type FactorsOfUser, factorLines, factorsJson, readFactors } from './factors-of-user.ts';
+import {
+  type FactorsOfUser,
+  factorLines,
+  factorsJson,
+  lackingLines,
+  readFactors,
+} from './factors-of-user.ts';
 import { createObserver, type Observed, printObserved } from './observed.ts';
 
 type UserOptions = ReadOptions & { readonly exact?: boolean };
@@ -81,6 +87,7 @@ export async function explainUser(
       ...factorLines(name, factors, { ...options, exact: isExact }),
       ...cachedLines(name, cached, looked),
       ...partLines(config, name, parts, { ...options, exact: isExact }),
+      ...('value' in parts.sessions ? lackingLines(factors, parts.sessions.value ?? []) : []),
       ...sealedLines(sealedElsewhere, options),
     ];
     process.stdout.write(

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import type { FactorRecord } from '../../login/factors/factor-record.ts';
 import { maxWrongCodes } from '../../login/factors/second-factor.ts';
-import { type FactorsOfUser, factorLines, factorsJson } from './factors-of-user.ts';
+import type { SeenToken } from '../issuer.ts';
+import { type FactorsOfUser, factorLines, factorsJson, lackingLines } from './factors-of-user.ts';
 
 const user = { authenticator: 'corp', username: 'jane', name: 'corp:jane' };
 const app = { id: 'a', name: 'phone', addedAt: 1, secret: 'top secret', lastStep: 7 };
@@ -127,4 +128,21 @@ test('the JSON has nothing by which a factor or an invitation could be used', ()
     },
   ]);
   expect(json).not.toMatch(/secret|digest/);
+});
+
+test('a session without the factor that is required now is said to be refused', () => {
+  const of = (isRequired: boolean): FactorsOfUser => ({
+    value: [{ authenticator: 'corp', isRequired, record, isForeign: false }],
+  });
+  const session = { ...({} as NonNullable<SeenToken['session']>), authenticator: 'corp' };
+  const passwordOnly = { session };
+  const withFactor = { session: { ...session, amr: ['pwd', 'otp', 'mfa'] } };
+  const ofOther = { session: { ...session, authenticator: 'lab' } };
+  const provider = { name: 'okta' } as NonNullable<(typeof session)['provider']>;
+  const all = [passwordOnly, withFactor, ofOther, { session: { ...session, provider } }, {}];
+  expect(lackingLines(of(true), all)).toEqual([
+    '1 session was made without the second factor that is required now, so every review refuses it',
+  ]);
+  expect(lackingLines(of(false), all)).toEqual([]);
+  expect(lackingLines({ problem: 'down' }, all)).toEqual([]);
 });

@@ -1,7 +1,7 @@
 import { causeOf } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { type FactorRecord, listedFactors } from '../../login/factors/factor-record.ts';
-import { createFactorPolicy } from '../../login/factors/policy.ts';
+import { createFactorPolicy, multipleFactors } from '../../login/factors/policy.ts';
 import { areCodesLocked } from '../../login/factors/second-factor.ts';
 import { factorCommand } from '../factors/factor-command.ts';
 import { withFactorStore, withSecondFactor } from '../factors/open-factors.ts';
@@ -13,6 +13,7 @@ import {
   recordJson,
 } from '../factors/record-texts.ts';
 import { findUserRecords, type UserRecords } from '../factors/user-records.ts';
+import type { SeenToken } from '../issuer.ts';
 import type { Part } from '../users/user-parts.ts';
 
 /** The second factor of a user at one authenticator. */
@@ -98,6 +99,24 @@ export function factorLines(
       ...(record === undefined ? [] : moreLines(record, factorCommand('reset', name, options))),
     ];
   });
+}
+
+/** Says which sessions lack the second factor that their user must have now, such as since a change of the config. */
+export function lackingLines(
+  factors: FactorsOfUser,
+  sessions: readonly Pick<SeenToken, 'session'>[],
+): readonly string[] {
+  if (factors === undefined || 'problem' in factors) return [];
+  const requiring = factors.value.flatMap((one) => (one.isRequired ? [one.authenticator] : []));
+  const count = sessions.filter(({ session }) => {
+    if (session === undefined || session.provider !== undefined) return false;
+    return requiring.includes(session.authenticator) && !session.amr?.includes(multipleFactors);
+  }).length;
+  if (count === 0) return [];
+  const [what, them] = count === 1 ? ['1 session was', 'it'] : [`${count} sessions were`, 'them'];
+  return [
+    `${what} made without the second factor that is required now, so every review refuses ${them}`,
+  ];
 }
 
 function stateText({ record, isRequired }: FactorOfUser, invite: string): string {
