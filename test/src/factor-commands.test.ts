@@ -177,6 +177,26 @@ test('an invitation is for a user who has exactly this name in the directory', a
   expect((await run('list', '--user', 'corp:bob')).code).toBe(3);
 });
 
+test('while their Redis is down, each command names it and says that nothing was done', async () => {
+  const { config, replicas } = place;
+  const login = (config as { login: { secondFactor: { redis: object } } }).login;
+  const redis = { ...login.secondFactor.redis, url: 'redis://127.0.0.1:1' };
+  const text = configText({
+    ...config,
+    login: { ...login, secondFactor: { ...login.secondFactor, redis } },
+  });
+  const file = join(dirname(replicas.operator.config), 'down.yaml');
+  await writeFile(file, text, { mode: 0o600 });
+  const user = ['--user', 'corp:bob'];
+  for (const words of [['list'], ['invite', ...user], ['reset', ...user], ['reseal']]) {
+    const { code, stdout, stderr } = await run(...words, '--config', file);
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(
+      /nothing was done: the Redis of login\.secondFactor\.redis failed: .*127\.0\.0\.1:1.*refused.*\n {2}fix: start that Redis/,
+    );
+  }
+});
+
 test('too many wrong codes lock the codes of a user out, and unlock clears them', async () => {
   const { person, codes } = await enrolled('guessed');
   const tries = ['wrong1', 'wrong2', 'wrong3', 'wrong4'];
@@ -222,6 +242,16 @@ test('reseal seals each record with the first key, and then the older key is not
   expect((await onlyNew('list')).stderr).toMatch(
     /^sallyport: \d+ records? of second factors .* can't be opened/,
   );
+  expect((await onlyNew('list')).code).toBe(1);
+  const refused = await onlyNew('invite', '--user', 'corp:bob');
+  expect([refused.code, refused.stdout, refused.stderr]).toEqual([
+    1,
+    '',
+    expect.stringMatching(
+      /nothing was done: cache\.redis\.sealingKeys of this config differ from the keys of \S+, which/,
+    ),
+  ]);
+  expect((await run('list', '--user', 'corp:bob')).code).toBe(3);
   expect((await rotated('list')).stderr).toMatch(
     /^sallyport: \d+ records? (is|are) sealed with an older key/,
   );

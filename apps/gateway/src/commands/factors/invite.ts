@@ -1,8 +1,11 @@
 import { printable } from '../../base/logging/printable.ts';
-import { FixableError } from '../../config/problems.ts';
+import { FixableError, wordsOf } from '../../config/problems.ts';
+import { confirmationOf } from '../../engine/revocation/confirmation.ts';
+import { readReplicas } from '../../engine/revocation/replicas.ts';
 import { invite as inviteUser } from '../../login/factors/enrolment.ts';
 import { listedFactors } from '../../login/factors/factor-record.ts';
 import { type FactorStore, ForeignRecordError } from '../../login/factors/factor-store.ts';
+import { withCacheRedis } from '../connections.ts';
 import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, UsageError } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
@@ -10,7 +13,7 @@ import { humanDuration, momentText } from '../times.ts';
 import { requirePrefix } from '../users/user-names.ts';
 import { factorCommand } from './factor-command.ts';
 import { noteInAuditTrail } from './note-in-audit-trail.ts';
-import { type FactorConfig, loadFactorConfig, withFactorStore } from './open-factors.ts';
+import { type FactorConfig, loadFactorConfig, needFactorStore } from './open-factors.ts';
 import { findPeople, type Person } from './people.ts';
 import {
   factorCount,
@@ -35,10 +38,10 @@ export async function invite(options: InviteOptions): Promise<ExitCode> {
   const config = await loadFactorConfig(options, 'factor invite');
   await requirePrefix(config, 'user', name, options.exact);
   const { user } = await findInvitee(config, name, options);
-  await withFactorStore(config, async (store) => {
+  await needFactorStore(config, async (store) => {
     const before = await readBefore(store, user, options);
     // The trail comes first: there is no invitation that is not in it.
-    await noteInAuditTrail(config, {
+    await tellGateways(config, {
       action: 'factor-invite',
       kind: 'user',
       name,
@@ -78,6 +81,31 @@ export async function invite(options: InviteOptions): Promise<ExitCode> {
     process.stdout.write(`${lines.map(printable).join('\n')}\n`);
   });
   return exitCodes.success;
+}
+
+/** Notes the invitation, unless a gateway has other keys: it could read neither. @throws FixableError */
+async function tellGateways(
+  config: FactorConfig,
+  draft: Parameters<typeof noteInAuditTrail>[1],
+): Promise<void> {
+  try {
+    const { unconfirmed } = await withCacheRedis(config, async (redis) =>
+      confirmationOf(await readReplicas(redis), () => true),
+    );
+    const others = unconfirmed.filter(({ absence }) => absence === 'other keys');
+    if (others.length > 0)
+      throw new FixableError(
+        `cache.redis.sealingKeys of this config differ from the keys of ${printable(others.map(({ id }) => id).join(', '))}, which could not read the invitation`,
+        'give both the same keys, and run the command again',
+      );
+    await noteInAuditTrail(config, draft);
+  } catch (error) {
+    const { message, fix } = wordsOf(error);
+    throw new FixableError(
+      `nothing was done: ${message}`,
+      fix ?? 'start the Redis of cache.redis, or correct its settings (docs/redis.md)',
+    );
+  }
 }
 
 /** Returns where an invitation can be used. An app can be added at a terminal, and a passkey in a browser alone. */

@@ -8,7 +8,7 @@ import { commandLine } from '../printed-commands.ts';
 import { humanDuration, momentText } from '../times.ts';
 import { findUser, remarkFound } from '../users/user-names.ts';
 import { factorCommand } from './factor-command.ts';
-import { type FactorConfig, loadFactorConfig, withFactorStore } from './open-factors.ts';
+import { type FactorConfig, loadFactorConfig, needFactorStore } from './open-factors.ts';
 import { openInvitation, recordJson } from './record-texts.ts';
 
 type ListOptions = ReadOptions & { readonly user?: string; readonly exact?: boolean };
@@ -20,7 +20,7 @@ type Readable = ListedRecord & { readonly record: NonNullable<ListedRecord['reco
 export async function listFactors(options: ListOptions): Promise<ExitCode> {
   const config = await loadFactorConfig(options, 'factor list');
   const name = await nameOf(config, options);
-  const { readable, unreadable } = await withFactorStore(config, readAll);
+  const { readable, unreadable } = await needFactorStore(config, readAll);
   const listed = readable.filter(({ record }) => name === undefined || record.user.name === name);
   const now = Date.now();
   if (options.output === 'json') {
@@ -37,6 +37,8 @@ export async function listFactors(options: ListOptions): Promise<ExitCode> {
   remarkLocked(listed, options);
   remarkUnreadable(unreadable);
   remarkOlderKeys(listed, options);
+  // One of them may be of the user who is asked for.
+  if (unreadable.length > 0) return exitCodes.failure;
   return name !== undefined && listed.length === 0 ? exitCodes.negative : exitCodes.success;
 }
 

@@ -1,3 +1,4 @@
+import { RedisProblem } from '@sallyport/redis-connection';
 import { FixableError } from '../../config/problems.ts';
 import type { GatewayConfig, LoginConfig, SecondFactorConfig } from '../../config/types.ts';
 import { createFactorStore, type FactorStore } from '../../login/factors/factor-store.ts';
@@ -39,4 +40,29 @@ export function withFactorStore<Result>(
   return withFactorRedis(config, config.login.secondFactor, (redis) =>
     work(createFactorStore(redis, Date.now)),
   );
+}
+
+/**
+ * Works with the store of second factors, for a command that is about nothing else.
+ *
+ * @param undone says what is not done if that Redis fails
+ * @throws FixableError that names that Redis, and what `work` throws
+ */
+export async function needFactorStore<Result>(
+  config: FactorConfig,
+  work: (store: FactorStore) => Promise<Result>,
+  undone: () => string = () => 'nothing was done',
+): Promise<Result> {
+  try {
+    return await withFactorStore(config, work);
+  } catch (error) {
+    if (!(error instanceof RedisProblem)) throw error;
+    const isOfRights = error.kind === 'permission' || error.kind === 'authentication';
+    throw new FixableError(
+      `${undone()}: the Redis of login.secondFactor.redis failed: ${error.message}`,
+      isOfRights
+        ? 'correct the username and password of login.secondFactor.redis, and give that user the rights in docs/redis.md (Second factors)'
+        : 'start that Redis, or correct login.secondFactor.redis.url',
+    );
+  }
 }

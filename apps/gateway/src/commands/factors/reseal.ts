@@ -1,18 +1,26 @@
+import type { FactorStore } from '../../login/factors/factor-store.ts';
 import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson } from '../output.ts';
 import { readAll, remarkUnreadable } from './list.ts';
-import { loadFactorConfig, withFactorStore } from './open-factors.ts';
+import { loadFactorConfig, needFactorStore } from './open-factors.ts';
 
 /** Seals each record with the first sealing key, so that the older keys can be removed. */
 export async function resealFactors(options: ReadOptions): Promise<ExitCode> {
   const config = await loadFactorConfig(options, 'factor reseal');
-  const { resealed, all } = await withFactorStore(config, async (store) => {
+  let resealed = 0;
+  const reseal = async (store: FactorStore) => {
     const before = await readAll(store);
-    const older = before.readable.filter(({ hasOlderKey }) => hasOlderKey);
-    for (const { record } of older)
+    for (const { record } of before.readable.filter(({ hasOlderKey }) => hasOlderKey)) {
       await store.change(record.user, (current) => ({ record: current, result: undefined }));
-    return { resealed: older.length, all: before };
-  });
+      resealed += 1;
+    }
+    return before;
+  };
+  const all = await needFactorStore(config, reseal, () =>
+    resealed === 0
+      ? 'nothing was done'
+      : `only ${resealed} of the records are sealed with the first key`,
+  );
   const unreadable = all.unreadable.length;
   if (options.output === 'json') printJson({ resealed, records: all.readable.length, unreadable });
   else {

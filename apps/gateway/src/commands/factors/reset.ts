@@ -1,6 +1,7 @@
 import { printable } from '../../base/logging/printable.ts';
 import { wordsOf } from '../../config/problems.ts';
 import { listedFactors } from '../../login/factors/factor-record.ts';
+import type { FactorStore } from '../../login/factors/factor-store.ts';
 import { createFactorPolicy } from '../../login/factors/policy.ts';
 import { clearLockouts, forgotLine, unlockLifetime } from '../blocks/lockouts.ts';
 import { publishWithInterrupt } from '../blocks/report.ts';
@@ -12,7 +13,7 @@ import type { EntryOptions, Prepared } from '../users/subject.ts';
 import { requirePrefix } from '../users/user-names.ts';
 import { factorCommand } from './factor-command.ts';
 import { noteInAuditTrail } from './note-in-audit-trail.ts';
-import { type FactorConfig, loadFactorConfig, withFactorStore } from './open-factors.ts';
+import { type FactorConfig, loadFactorConfig, needFactorStore } from './open-factors.ts';
 import { factorCount, openInvitation, recordJson } from './record-texts.ts';
 import { findUserRecords, type UserRecord, type UserRecords } from './user-records.ts';
 
@@ -33,11 +34,7 @@ export async function resetFactors(
     by,
     ...(reason !== undefined && { reason }),
   };
-  const records = await withFactorStore(config, async (store) => {
-    const found = await findUserRecords(config, store, name);
-    for (const { identity } of found.records) await store.remove(identity);
-    return found;
-  });
+  const records = await removeRecords(config, name);
   const isText = options.output === 'text';
   if (isText) process.stdout.write(`${removedLines(name, records).join('\n')}\n`);
   const unlocked = await publish(config, draft);
@@ -59,6 +56,24 @@ export async function resetFactors(
     return exitCodes.failure;
   const isNothing = records.records.length + unlocked.length + outcome.revoked.length === 0;
   return isNothing ? exitCodes.negative : exitCodes.success;
+}
+
+/** @throws FixableError if the store fails */
+function removeRecords(config: FactorConfig, name: string): Promise<UserRecords> {
+  let removed = 0;
+  const remove = async (store: FactorStore) => {
+    const found = await findUserRecords(config, store, name);
+    for (const { identity } of found.records) {
+      await store.remove(identity);
+      removed += 1;
+    }
+    return found;
+  };
+  return needFactorStore(config, remove, () =>
+    removed === 0
+      ? 'nothing was done'
+      : `only ${removed} of the records are removed, and no session has ended`,
+  );
 }
 
 /**
