@@ -35,7 +35,7 @@ async function startApp(key: Buffer) {
   const acceptable = await codesOf(key, began - 2 * codes.window * step, 4 * codes.window);
   let [used, wrong] = [0, 0];
   return {
-    /** Returns the code of now, and then those of later steps, which the directory accepts already. */
+    /** Returns the code of now, and then codes of later steps, which the directory accepts already. */
     async next(): Promise<string> {
       const [code = ''] = await codesOf(key, began + step * used++);
       return code;

@@ -4,7 +4,7 @@
  * its author meant.
  *
  * Each piece between stars is searched once, from where the last one ended, so the work is bounded by the length of the
- * text times that of the longest piece.
+ * text times the length of the longest piece.
  */
 export function glob(pattern: string): (text: string) => boolean {
   const [head = '', ...rest] = pattern.split('*');

@@ -152,7 +152,7 @@ async function readSource(file: string, configFile: string) {
   return { source, digest: createHash('sha256').update(text).digest('hex').slice(0, 12) };
 }
 
-/** Resolves the paths of files that the gateway reads itself. Those of a Redis and of plugins go to `watchFile`. */
+/** Resolves the paths of files that the gateway reads itself. Files of a Redis and of plugins go to `watchFile`. */
 function withAbsolutePaths<Part>(part: Part, base: string): Part {
   if (!isObject(part)) return part;
   const entries = Object.entries(part).map(([key, value]) => {

@@ -81,8 +81,8 @@ async function ask(config: GatewayConfig, created: CreatedAuthenticator, name: s
 }
 
 /**
- * Returns the user of exactly this name, or whom the directory finds by it. A user without the uid that a login would give them is
- * another user in the store: so a refused one, of whom `revalidate` says no more, is not known. A plugin might have no `lookUp`.
+ * Returns the user of exactly this name, or the user that the directory finds by it. A user without the uid that a login would give
+ * them is another user in the store. So a refused user, about which `revalidate` says no more, is not known. A plugin might have no `lookUp`.
  *
  * @throws Error if the user is refused, and what the plugin throws
  */

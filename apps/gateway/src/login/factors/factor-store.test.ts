@@ -137,7 +137,7 @@ describe('a record', () => {
     await expect.poll(() => client().exists(key)).toBe(0);
   });
 
-  test('is not stored if it is too long, and the one before stays', async () => {
+  test('is not stored if it is too long, and the earlier one stays', async () => {
     await put(jane);
     const long = recordOf(jane, { id: 'x'.repeat(64 * 1024) });
     await expect(put(jane, long)).rejects.toThrow('could not be read again');

@@ -31,7 +31,7 @@ describe('a code of an authenticator app', () => {
     expect(codeOf(secret, stepAt(seconds * 1000))).toBe(code.slice(2));
   });
 
-  test('is the one that oathtool shows for the secret as text, at any time', () => {
+  test('is what oathtool shows for the secret as text, at any time', () => {
     fc.assert(
       fc.property(secretBytes, time, (secret, now) => {
         const at = `${new Date(now).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
@@ -42,7 +42,7 @@ describe('a code of an authenticator app', () => {
     );
   });
 
-  test('is valid in its step, the one before and the one after, and in no other', () => {
+  test('is valid in its step and in the steps next to it, and in no other', () => {
     fc.assert(
       fc.property(secretBytes, time, (secret, now) => {
         const present = stepAt(now);
