@@ -113,7 +113,7 @@ function setUp(setup: Setup = {}) {
     issued,
     revoked,
     deleted,
-    /** What is known of the login, beside its session. */
+    /** What is known of the login, apart from its session. */
     get progress() {
       const { action: _, device: __, session: ___, token: ____, ...progress } = known;
       return progress;

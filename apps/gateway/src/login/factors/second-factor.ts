@@ -30,7 +30,7 @@ export type FactorNeed =
   | { readonly kind: 'nothing' }
   | {
       readonly kind: 'factor';
-      /** The methods by which this user can prove it. Empty: recovery codes are left alone. */
+      /** The methods by which this user can prove it. Empty: only recovery codes are left. */
       readonly methods: readonly FactorMethod[];
       readonly record: FactorRecord;
     }

@@ -1,4 +1,6 @@
-import type { RedisConnection } from '@sallyport/redis-connection';
+import { recordingContext } from '@sallyport/authenticator/conformance';
+import { connect } from '@sallyport/redis-connection';
+import { startRedis } from '@sallyport/test-servers/redis';
 import fc from 'fast-check';
 import { ModelWorld } from './model-world.ts';
 
@@ -116,14 +118,24 @@ async function take(one: Step, world: ModelWorld): Promise<void> {
 export const stepsEach = 200;
 
 /**
- * Takes random steps, and checks each answer by the model. The seed is fixed.
+ * Takes random steps with a Redis of their own, and checks each answer by the model. The seed is fixed.
  *
  * @returns the number of accepts by their source
  */
-export async function takeRandomSteps(
-  connection: RedisConnection,
-  runs: number,
-): Promise<ReadonlyMap<string, number>> {
+export async function takeRandomSteps(runs: number): Promise<ReadonlyMap<string, number>> {
+  await using opened = new AsyncDisposableStack();
+  const redis = opened.use(await startRedis());
+  const { context } = recordingContext({ pluginName: 'model', baseDirectory: '/' });
+  const connection = await connect(
+    {
+      servers: { kind: 'socket', secure: false, database: 0, path: redis.socket },
+      tls: { minVersion: 'TLSv1.2' },
+      commandTimeout: 20_000,
+    },
+    { minimalAcl: '', wrongType: '', consequence: '' },
+    context,
+  );
+  opened.defer(() => connection.close());
   const accepts = new Map<string, number>();
   await fc.assert(
     fc.asyncProperty(
