@@ -1,6 +1,7 @@
 import { type ForgedProvider, startForgedProvider } from '@sallyport/test-servers/forged-provider';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { LoginAnswer } from './testing/ask-login.ts';
 import {
   beginLogin,
   codeOf,
@@ -15,6 +16,7 @@ import {
 } from './testing/browser-login.ts';
 import { createAuthority } from './testing/certificates.ts';
 import { http2Client } from './testing/clients.ts';
+import { writeFactor } from './testing/factor-records.ts';
 import type { Gateway } from './testing/gateway.ts';
 import { type LoginPlace, loginUrlOf, publicHost, startLogin } from './testing/login-gateway.ts';
 import { bringAnswer, goToProvider, withProviders } from './testing/provider-login.ts';
@@ -33,7 +35,10 @@ beforeAll(async () => {
   const { login, ...others } = withProviders({ one: { server: provider } });
   [place, open] = await Promise.all([
     startLogin({ ...others, login: { ...login, limits: { perAddress: '4/h' } } }),
-    startLogin({ login: { browser: true, limits: { perAddress: '100000/s' } } }),
+    startLogin({
+      login: { browser: true, limits: { perAddress: '100000/s' } },
+      secondFactor: { required: 'none' },
+    }),
   ]);
   [gateway] = place.replicas.gateways as [Gateway];
 });
@@ -174,15 +179,28 @@ test('a thousand logins that no one goes on with leave no key in Redis, and othe
   tokenOf(await redeemCode(open, code, verifier));
 });
 
-test('logins that one user begins with the right password are limited, as those that make a session are', async () => {
-  const person = await open.people.add('eager');
-  const send = async () => {
-    const [login, browser] = [await beginLogin(open), createFormBrowser(open)];
-    return sendPassword(browser, login, person);
-  };
+describe('logins that one user begins with the right password', () => {
   // The directory refuses to be asked more than 20 times in a second, which is no limit of this.
-  const isLimited = async () => (await send()).status === 429;
-  await waitFor(isLimited, 'logins of one user to be limited');
+  const untilLimited = (send: () => Promise<LoginAnswer>) =>
+    waitFor(async () => (await send()).status === 429, 'logins of one user to be limited');
+
+  test('are limited, as those that make a session are', async () => {
+    const person = await open.people.add('eager');
+    await untilLimited(async () =>
+      sendPassword(createFormBrowser(open), await beginLogin(open), person),
+    );
+  });
+
+  test('and lack the second factor are limited for each address', async () => {
+    const person = await open.people.add('impatient');
+    await writeFactor(open.redis, open.replicas.operator.env.SALLYPORT_CACHE_KEY ?? '', person);
+    const from = async (localAddress: string) => {
+      const here = { ask: open.ask, localAddress };
+      return sendPassword(createFormBrowser(here), await beginLogin(here), person);
+    };
+    await untilLimited(() => from('127.0.1.12'));
+    expect((await from('127.0.1.13')).headers.location).toMatch(/\/factor$/);
+  });
 });
 
 describe.concurrent('a request', () => {

@@ -260,6 +260,14 @@ describe.concurrent('a user who must have a second factor', () => {
     await client.copy(factorKey(other), factorKey(person), 'REPLACE');
     for (const code of [undefined, await app.code(), await foreign.code()])
       expect(answer(await logIn(person, code))).toEqual(notEnrolled);
+    const { operator } = place.replicas;
+    const reset = await operator.run(['factor', 'reset', '--user', 'corp:free', '--by', 'root']);
+    expect([reset.code, reset.stdout]).toEqual([
+      0,
+      expect.stringContaining('The password alone is enough to log in now.'),
+    ]);
+    expect(answer(await logIn(person))).toEqual([201, undefined]);
+    await enrol(person);
     await client.del(factorKey(person));
     expect(answer(await logIn(person))).toEqual([201, undefined]);
   });
@@ -287,6 +295,8 @@ describe.concurrent('a user who must have a second factor', () => {
     expect(answer(await logIn(person))).toEqual(notEnrolled);
     const reasons = (await trailOf(person)).map(({ reason }) => reason);
     expect(reasons).toContain('second-factor');
+    const explained = await place.replicas.operator.run(['explain', '--user', 'corp:joins']);
+    expect(explained.stdout).toContain('\n1 session was made without the second factor');
   });
 });
 
@@ -433,6 +443,7 @@ describe.concurrent('adding an app', () => {
     const { operator } = place.replicas;
     const done = await operator.run(['factor', 'reset', '--user', 'corp:reset', '--by', 'root']);
     expect([done.code, done.stderr]).toEqual([0, '']);
+    expect(done.stdout).toContain("can't log in until they have used a new invitation.");
     expect(await isAccepted(token)).toEqual([false, false]);
     for (const at of [0, 1])
       expect((await redeemCode({ ask: place.ask, at }, code, login.verifier)).status).toBe(401);
