@@ -16,18 +16,23 @@ import {
   titleOf,
   tokenOf,
 } from './testing/browser-login.ts';
-import { done, getNamespaces, newDesk } from './testing/kubectl-user.ts';
-import { type Desk, type Site, startSite } from './testing/login-client.ts';
+import { newDesk } from './testing/kubectl-user.ts';
+import { type Site, startSite } from './testing/login-client.ts';
 import {
   addDevice,
+  addPasskey,
+  button,
   createApp,
   enrolApp,
   invite,
+  openFactors,
   optionsOf,
   ownAddress,
   placeOf,
+  submit,
   submitPassword,
   untilHeading,
+  withKubectl,
 } from './testing/second-factor.ts';
 import { randomToken, secret } from './testing/tokens.ts';
 
@@ -67,49 +72,6 @@ describe('a person at a browser', () => {
   /** Opens a window, at an address of its own. */
   const openWindow = (options: object = {}): Promise<WatchedPage> =>
     watchedPage(browser, { ignoreHTTPSErrors: true, extraHTTPHeaders: ownAddress(), ...options });
-
-  const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true });
-  /** Waits until the program at a desk opens a window. @param count of the windows so far */
-  const nextUrl = (desk: Desk, count = 1): Promise<string> =>
-    waitFor(async () => (await desk.opened())[count - 1], 'a window');
-
-  /** Runs kubectl, which opens a window and waits. @returns its end @param prove goes from the password to the question */
-  async function withKubectl(
-    desk: Desk,
-    page: Page,
-    person: Person,
-    prove: () => Promise<void>,
-    count = 1,
-  ) {
-    const ended = desk.kubectl(getNamespaces, { env: { DISPLAY: ':0' } });
-    await page.goto(await nextUrl(desk, count));
-    await submitPassword(page, person);
-    await untilHeading(page, 'Use your second factor');
-    await prove();
-    await untilHeading(page, 'Log in to prod?');
-    await button(page, 'Log in').click();
-    await untilHeading(page, 'Logged in');
-    expect(await ended).toEqual(done);
-  }
-
-  /** Goes to the list of factors. */
-  async function openFactors(page: Page, person: Person, code: string): Promise<void> {
-    await page.goto(`${site.url}/login/factors`);
-    await submitPassword(page, person);
-    await page.getByLabel('Code from your authenticator app').fill(code);
-    await page.keyboard.press('Enter');
-    await untilHeading(page, 'Your second factors');
-  }
-
-  /** Sends a form whose answer looks like the page before, and waits for it. */
-  const submit = (page: Page, name: string) =>
-    Promise.all([page.waitForEvent('load'), button(page, name).click()]);
-
-  async function addPasskey(page: Page, name: string): Promise<void> {
-    await page.getByLabel('Name of the passkey').fill(name);
-    await submit(page, 'Add a passkey');
-    await page.getByText('The second factor was added.').waitFor();
-  }
 
   const names = (page: Page) =>
     page.getByRole('listitem').getByRole('heading', { level: 2 }).allTextContents();
@@ -161,7 +123,7 @@ describe('a person at a browser', () => {
     await using window = await openWindow();
     const { page } = window;
     const device = await addDevice(page);
-    await openFactors(page, person, await app.code());
+    await openFactors(page, site, person, await app.code());
     await addPasskey(page, 'laptop');
     // The device says that it has one already. Another device has none.
     await page.getByLabel('Name of the passkey').fill('again');
@@ -175,7 +137,7 @@ describe('a person at a browser', () => {
     const desk = await newDesk(site);
     const usePasskey = () => button(page, 'Use a passkey').click();
     await withKubectl(desk, page, person, usePasskey);
-    await openFactors(page, person, recoveryCodes[0] ?? '');
+    await openFactors(page, site, person, recoveryCodes[0] ?? '');
     expect(await page.getByRole('listitem').last().textContent()).not.toContain('Never');
     for (const name of ['phone', 'laptop']) {
       await submit(page, `Remove ${name}`);

@@ -1,8 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { runLdapTool } from '@sallyport/test-servers/ldap-tools';
 import { type LdifEntry, toLdif, toReplacements } from '@sallyport/test-servers/ldif';
-import { startRedis } from '@sallyport/test-servers/redis';
 import {
   accountControl,
   adUser,
@@ -12,17 +10,25 @@ import {
 } from '@sallyport/test-servers/samba';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { askLogin } from './testing/ask-login.ts';
-import { appCode } from './testing/authenticator-app.ts';
-import { http1Client, review } from './testing/clients.ts';
+import { startBrowser, watchedPage } from './testing/browser.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
 import { buildGoClient, type GoClient } from './testing/go-client.ts';
 import { createJwtIssuer } from './testing/jwt-issuer.ts';
+import { answer, codeQuestion, newDesk, typePassword } from './testing/kubectl-user.ts';
 import { longTimeouts } from './testing/ldap-gateway.ts';
-import { loginUrlOf } from './testing/login-gateway.ts';
+import { startSite } from './testing/login-client.ts';
 import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
-import { operatorIn } from './testing/redis-commands.ts';
 import { metricsText } from './testing/scrape.ts';
+import {
+  addDevice,
+  addPasskey,
+  button,
+  enrolApp,
+  openFactors,
+  ownAddress,
+  placeOf,
+  withKubectl,
+} from './testing/second-factor.ts';
 import { type ReviewStatus, reviewBody, type TokenReview } from './testing/token-review.ts';
 import { secret } from './testing/tokens.ts';
 
@@ -192,65 +198,47 @@ test('while Active Directory is down, who was found before keeps all groups, and
   expect(await ask(finn)).toEqual(finn.letIn);
 });
 
-test('a user of Active Directory is invited by name, adds an app, and logs in with password and code', async () => {
+test('a user of Active Directory is invited by name, and kubectl goes on with a code, and with a passkey', async () => {
   const password = secret(newAdPassword());
   await samba.add(toLdif([adUser({ rdn: 'CN=Ivy Ames', accountName: 'ivy', password })]));
-  await using redis = await startRedis();
-  const env = { SALLYPORT_CACHE_KEY: secret(randomBytes(32).toString('base64')) };
-  const audience = 'https://prod.example.com';
-  const { url } = redis;
-  await using site = await startGateway({
-    files: await directoryFiles(),
-    env,
-    config: {
-      cache: { redis: { url, timeout: '2s', sealingKeys: [{ env: 'SALLYPORT_CACHE_KEY' }] } },
-      authenticators: [
-        {
-          name: 'corp',
-          use: 'ldap',
-          reviews: false,
-          username: { prefix: 'corp:' },
-          timeout: longTimeouts.timeout,
-          options: directoryOptions(),
-        },
-        { name: 'sessions', use: 'redis', options: { url, keyPrefix: 's:', tokenPrefix: 'sps_' } },
-      ],
-      login: {
-        listen: '127.0.0.1:0',
-        publicUrl: 'https://login.example.com',
-        authenticators: ['corp'],
-        sessions: 'sessions',
-        clusters: { prod: { audience, server: 'https://prod.example.com:6443' } },
-        secondFactor: { required: 'all', redis: { url } },
-      },
+  await using site = await startSite(
+    {
+      count: 2,
+      entry: { reviews: false },
+      options: directoryOptions(),
+      files: await directoryFiles(),
+      login: { browser: true, trustedProxies: ['127.0.0.1'] },
+      secondFactor: { required: 'all', methods: ['totp', 'passkey'] },
     },
+    undefined,
+    'localhost',
+  );
+  const ivy = { name: 'ivy', password };
+  const refused = { status: 401, json: { code: 'second-factor-not-enrolled' } };
+  expect(
+    await site.post('/v1/sessions', { username: 'IVY', password, cluster: 'prod' }),
+  ).toMatchObject(refused);
+  const { app, recoveryCodes } = await enrolApp(site, ivy);
+
+  const run = (await newDesk(site)).terminal('kubectl get namespaces -o name');
+  const code = await app.code();
+  await typePassword(run, { name: 'IVY', password });
+  await answer(run, codeQuestion, code);
+  expect(await run.ended, run.shown()).toBe(0);
+  expect(run.shown()).toMatch(/namespace\/default\r\n$/);
+  const again = { username: 'ivy', password, cluster: 'prod', code };
+  for (const at of [0, 1])
+    expect((await placeOf(site).ask({ body: again }, at)).json?.code).toBe('wrong-credentials');
+
+  await using browser = await startBrowser();
+  await using window = await watchedPage(browser, {
+    ignoreHTTPSErrors: true,
+    extraHTTPHeaders: ownAddress(),
   });
-  const post = async (path: string, body: object) => {
-    const { status, json } = await askLogin(loginUrlOf(site), { path, body });
-    return { status, ...json } as Readonly<Record<string, unknown>>;
-  };
-  const ivy = { username: 'IVY', password };
-  const { run } = operatorIn(site.folder, env);
-  const refused = { status: 401, code: 'second-factor-not-enrolled' };
-  expect(await post('/v1/sessions', ivy)).toMatchObject(refused);
-  const invited = await run(['factor', 'invite', '--user', 'corp:ivy', '-o', 'json']);
-  expect(invited.stderr).toBe('');
-  const invitation = secret(String(JSON.parse(invited.stdout).code));
-  const begun = await post('/v1/factors', { ...ivy, invitation });
-  const app = secret(String(begun.secret));
-  const added = await post('/v1/factors', {
-    enrolment: begun.enrolment,
-    code: await appCode(app),
-  });
-  expect(added).toMatchObject({ status: 201, factor: { method: 'totp' } });
-  for (const code of added.recoveryCodes as readonly string[]) secret(code);
-  expect(await post('/v1/sessions', ivy)).toMatchObject({
-    status: 401,
-    code: 'second-factor-required',
-  });
-  const session = await post('/v1/sessions', { ...ivy, code: await appCode(app, 30) });
-  expect(session).toMatchObject({ status: 201, user: { username: 'corp:ivy' } });
-  using client = http1Client(site.url);
-  const answer = await review(client, secret(String(session.token)), 'v1', [audience]);
-  expect(answer).toMatchObject({ authenticated: true, user: { username: 'corp:ivy' } });
+  const { page } = window;
+  await addDevice(page);
+  await openFactors(page, site, ivy, recoveryCodes[0] ?? '');
+  await addPasskey(page, 'laptop');
+  await withKubectl(await newDesk(site), page, ivy, () => button(page, 'Use a passkey').click());
+  expect(window.complaints).toEqual([]);
 });

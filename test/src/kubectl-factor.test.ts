@@ -2,7 +2,14 @@ import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { appCode } from './testing/authenticator-app.ts';
 import { writeFactor } from './testing/factor-records.ts';
-import { done, getNamespaces, newDesk } from './testing/kubectl-user.ts';
+import {
+  answer,
+  codeQuestion,
+  done,
+  getNamespaces,
+  newDesk,
+  typePassword,
+} from './testing/kubectl-user.ts';
 import { type Desk, type Site, startSite } from './testing/login-client.ts';
 import { invite } from './testing/second-factor.ts';
 import { secret } from './testing/tokens.ts';
@@ -19,27 +26,12 @@ afterAll(() => site[Symbol.asyncDispose]());
 
 type Terminal = ReturnType<Desk['terminal']>;
 
-/** Waits for a question that was asked this many times, and types the answer. */
-async function answer(run: Terminal, question: string, text: string, count = 1): Promise<void> {
-  const asked = () => run.shown().split(question).length > count;
-  const isOver = run.ended.then(() => true);
-  await Promise.race([waitFor(asked, `"${question}" (${count})`), isOver]);
-  expect(asked(), `"${question}" (${count}) in ${run.shown()}`).toBe(true);
-  run.type(`${text}\r`);
-}
-
-const codeQuestion = 'Code (from your authenticator app, or a recovery code): ';
 const firstCode = 'Code that the app shows now: ';
 const invitationQuestion = 'Invitation code (from your administrator): ';
 
 interface Person {
   readonly name: string;
   readonly password: string;
-}
-
-async function typePassword(run: Terminal, { name, password }: Person): Promise<void> {
-  await answer(run, 'Username', name);
-  await answer(run, `Password of ${name}: `, password);
 }
 
 /** Reads the secret of a new app from the screen, as people type it. */

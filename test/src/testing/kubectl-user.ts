@@ -68,3 +68,27 @@ export async function untilRefused(site: Site, token: string): Promise<void> {
   };
   await waitFor(isRefused, 'the end of the session');
 }
+
+type Terminal = ReturnType<Desk['terminal']>;
+
+/** Waits for a question that was asked this many times, and types the answer. */
+export async function answer(
+  run: Terminal,
+  question: string,
+  text: string,
+  count = 1,
+): Promise<void> {
+  const asked = () => run.shown().split(question).length > count;
+  const isOver = run.ended.then(() => true);
+  await Promise.race([waitFor(asked, `"${question}" (${count})`), isOver]);
+  expect(asked(), `"${question}" (${count}) in ${run.shown()}`).toBe(true);
+  run.type(`${text}\r`);
+}
+
+/** The question for a second factor. */
+export const codeQuestion = 'Code (from your authenticator app, or a recovery code): ';
+
+export async function typePassword(run: Terminal, { name, password }: Person): Promise<void> {
+  await answer(run, 'Username', name);
+  await answer(run, `Password of ${name}: `, password);
+}

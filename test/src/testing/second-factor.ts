@@ -1,8 +1,11 @@
-import type { Page } from 'playwright-core';
+import { waitFor } from '@sallyport/test-servers/wait-for';
+import type { Locator, Page } from 'playwright-core';
+import { expect } from 'vitest';
 import { askLogin, type LoginAnswer } from './ask-login.ts';
 import { appCode } from './authenticator-app.ts';
 import type { BrowserPlace } from './browser-login.ts';
-import type { Site } from './login-client.ts';
+import { done, getNamespaces } from './kubectl-user.ts';
+import type { Desk, Site } from './login-client.ts';
 import { type LoginPlace, loginUrlOf } from './login-gateway.ts';
 import { secret } from './tokens.ts';
 
@@ -88,6 +91,59 @@ export async function submitPassword(page: Page, { name, password }: Person): Pr
   await page.getByLabel('Username').fill(name);
   await page.getByLabel('Password').fill(password);
   await page.keyboard.press('Enter');
+}
+
+/** Finds a button by what it says. */
+export const button = (page: Page, name: string): Locator =>
+  page.getByRole('button', { name, exact: true });
+
+/**
+ * Runs kubectl, which opens a window and waits, and logs in there.
+ *
+ * @param prove answers the question for a factor. @param count the windows of the desk, this one included
+ */
+export async function withKubectl(
+  desk: Desk,
+  page: Page,
+  person: Person,
+  prove: () => Promise<void>,
+  count = 1,
+): Promise<void> {
+  const ended = desk.kubectl(getNamespaces, { env: { DISPLAY: ':0' } });
+  await page.goto(await waitFor(async () => (await desk.opened())[count - 1], 'a window'));
+  await submitPassword(page, person);
+  await untilHeading(page, 'Use your second factor');
+  await prove();
+  await untilHeading(page, 'Log in to prod?');
+  await button(page, 'Log in').click();
+  await untilHeading(page, 'Logged in');
+  expect(await ended).toEqual(done);
+}
+
+/** Goes to the list of factors. */
+export async function openFactors(
+  page: Page,
+  { url }: Pick<Site, 'url'>,
+  person: Person,
+  code: string,
+): Promise<void> {
+  await page.goto(`${url}/login/factors`);
+  await submitPassword(page, person);
+  await page.getByLabel('Code from your authenticator app').fill(code);
+  await page.keyboard.press('Enter');
+  await untilHeading(page, 'Your second factors');
+}
+
+/** Sends a form whose answer looks like the page before, and waits for it. */
+export async function submit(page: Page, name: string): Promise<void> {
+  await Promise.all([page.waitForEvent('load'), button(page, name).click()]);
+}
+
+/** Adds a passkey on the list of factors. */
+export async function addPasskey(page: Page, name: string): Promise<void> {
+  await page.getByLabel('Name of the passkey').fill(name);
+  await submit(page, 'Add a passkey');
+  await page.getByText('The second factor was added.').waitFor();
 }
 
 /** A device with passkeys, which asks its user for nothing. */
