@@ -4,7 +4,7 @@ import type { Store } from './cache/store.ts';
 import { Failure } from './failure.ts';
 import type { PasswordSource } from './password.ts';
 import { logIn } from './server/login-server.ts';
-import type { Refusal } from './server/refusal.ts';
+import { type Refusal, wrongText } from './server/refusal.ts';
 import type { Target } from './target.ts';
 import { commandFor } from './user-target.ts';
 
@@ -49,23 +49,21 @@ export async function sessionByPassword(
       store.windows.succeeded();
       return session;
     }
-    problem = await problemOf(target, result);
+    const wrong = wrongText(result);
+    if (wrong === undefined) throw await refusedForGood(target, result);
+    problem = wrong;
     if (attemptsLeft > 1) process.stderr.write(`${problem}\n`);
   }
   throw new Failure(`${url}: ${problem} to cluster ${cluster}`);
 }
 
-/** Returns what is wrong, if another attempt can be right. @throws Failure if none can */
-async function problemOf(target: Target, { refused, message }: Refusal): Promise<string> {
-  if (refused === 'wrong-credentials')
-    return 'wrong name or password, or this user is not allowed to log in';
-  if (refused === 'wrong-code')
-    return 'wrong name, password or code, or this user is not allowed to log in';
+/** Makes the error of a refusal after which no other attempt can be right. */
+async function refusedForGood(target: Target, { refused, message }: Refusal): Promise<Failure> {
   if (refused === 'second-factor-not-enrolled') {
     const command = await commandFor(target, 'factor add');
-    throw new Failure(`${target.url}: ${message}`, `with an invitation, run: ${command}`);
+    return new Failure(`${target.url}: ${message}`, `with an invitation, run: ${command}`);
   }
-  throw new Failure(
+  return new Failure(
     `${target.url}: the login was refused (${refused}): ${message}`,
     'update kubectl-sallyport, or ask your administrator',
   );

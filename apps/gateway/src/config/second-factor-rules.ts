@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
+import { anyGlob } from '../base/glob.ts';
 import { isObject } from './problems.ts';
-import { canHaveGroup } from './required-groups.ts';
 import { at, ofEntry, type Rule } from './rule.ts';
 import type { FileConfig } from './schema.ts';
 
@@ -84,6 +84,19 @@ function requiredGroupRules(
       };
     },
   }));
+}
+
+/** Whether a user of an authenticator can be in a group, as far as its config says. @param group as Kubernetes sees it */
+export function canHaveGroup(
+  {
+    groups: { prefix, allow },
+    allowSystemNames,
+  }: Pick<FileConfig['authenticators'][number], 'groups' | 'allowSystemNames'>,
+  group: string,
+): boolean {
+  if (!group.startsWith(prefix)) return false;
+  if (group.startsWith('system:') && !anyGlob(allowSystemNames)(group)) return false;
+  return allow === undefined || anyGlob(allow)(group.slice(prefix.length));
 }
 
 /** Refuses `reviews: false` at an authenticator that nothing else uses, and at the authenticator of sessions. */

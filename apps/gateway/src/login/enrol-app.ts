@@ -11,17 +11,18 @@ import { countedLogin, type LoginLimits, type LoginRequest } from './login-reque
 import { credentials, type Proof, parseBody, provePassword, shortName } from './login-service.ts';
 import { addedOrThrow, defaultLabels, grantAfterPassword, requireUnrevoked } from './new-factor.ts';
 import { factorUser, fromFactors, proveCode, requireFactors } from './prove-factor.ts';
+import { maxTyped } from './secret-text.ts';
 
 const text = z.string().min(1);
 
 const beginBody = z.strictObject({
   ...credentials,
-  invitation: text.max(64).optional(),
-  code: text.max(64).optional(),
+  invitation: text.max(maxTyped).optional(),
+  code: text.max(maxTyped).optional(),
   label: shortName.optional(),
 });
 
-const finishBody = z.strictObject({ enrolment: text.max(8_192), code: text.max(64) });
+const finishBody = z.strictObject({ enrolment: text.max(8_192), code: text.max(maxTyped) });
 
 const fields =
   'username and password, with invitation or code, and label (at most 64 characters); or enrolment and code';

@@ -34,6 +34,8 @@ type LoginErrorCode =
   | 'duplicate-factor'
   | 'unavailable';
 
+type LoginErrorExtras = Pick<LoginError, 'retryAfter' | 'isGuess' | 'details'>;
+
 /** An error that is the answer. Its message reaches the client, so it quotes nothing of a request. */
 export class LoginError extends Error {
   override readonly name = 'LoginError';
@@ -55,9 +57,7 @@ export class LoginError extends Error {
     status: number,
     code: LoginErrorCode,
     message: string,
-    retryAfter?: number,
-    isGuess = status === 401,
-    details: object = {},
+    { retryAfter, isGuess = status === 401, details = {} }: Partial<LoginErrorExtras> = {},
   ) {
     super(message);
     this.isGuess = isGuess;
@@ -103,9 +103,7 @@ export function secondFactorRequired(methods: readonly string[]): LoginError {
     401,
     'second-factor-required',
     `${message}. If your kubectl-sallyport does not ask for it, update it`,
-    undefined,
-    false,
-    { methods },
+    { isGuess: false, details: { methods } },
   );
 }
 
@@ -148,8 +146,7 @@ export function invitationRequired(): LoginError {
     401,
     'invitation-required',
     'the first second factor needs an invitation: ask your administrator for one',
-    undefined,
-    false,
+    { isGuess: false },
   );
 }
 
@@ -210,12 +207,14 @@ export function wrongCode(): LoginError {
 
 /** Makes the error of a limit that is reached. @param retryAfter seconds */
 export function tooMany(message: string, retryAfter: number): LoginError {
-  return new LoginError(429, 'too-many-requests', message, retryAfter);
+  return new LoginError(429, 'too-many-requests', message, { retryAfter });
 }
 
 /** Makes the error of an outage. @param what such as `the session store` */
 export function unavailable(what: string): LoginError {
-  return new LoginError(503, 'unavailable', `${what} can't be asked now: try again later`, 5);
+  return new LoginError(503, 'unavailable', `${what} can't be asked now: try again later`, {
+    retryAfter: 5,
+  });
 }
 
 /**
@@ -225,7 +224,7 @@ export function unavailable(what: string): LoginError {
 export function uncheckedLogin(isGuess: boolean): LoginError {
   const message =
     "the login can't be checked now: try again later. If this continues, call your administrator";
-  return new LoginError(503, 'unavailable', message, 5, isGuess);
+  return new LoginError(503, 'unavailable', message, { retryAfter: 5, isGuess });
 }
 
 /** Makes the body of an answer that is an error. */

@@ -37,6 +37,7 @@ import {
 } from './login-error.ts';
 import type { LoginFacts } from './login-report.ts';
 import type { OpenIdClient } from './providers/openid-client.ts';
+import { maxTyped } from './secret-text.ts';
 
 /**
  * A user whose password was right or whose ID token was accepted, with the names that the backend gives, and those that
@@ -131,8 +132,8 @@ export interface LoginService {
 
 const text = z.string().min(1);
 /**
- * The name of a device or of a second factor. It is shown in lists, and is in the audit trail. U+FFFD is there for what a client could not read, and records
- * refuse it.
+ * The name of a device or of a second factor. It is shown in lists, and is in the audit trail. U+FFFD is there for what a
+ * client could not read, and records refuse it.
  */
 export const shortName = text
   .max(64)
@@ -146,7 +147,7 @@ export const credentials = {
 const place = { cluster: text.max(63).optional(), device: shortName.optional() };
 
 /** A code of a second factor, as it was typed. */
-const code = text.max(64).optional();
+const code = text.max(maxTyped).optional();
 
 const loginBody = z.strictObject({ ...credentials, code, ...place });
 

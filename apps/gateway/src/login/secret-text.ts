@@ -19,6 +19,9 @@ export function isEqual(one: string, other: string): boolean {
   return first.length === second.length && timingSafeEqual(first, second);
 }
 
+/** The most characters of a code or an invitation as it was typed, with dashes and spaces. */
+export const maxTyped = 64;
+
 /** Removes what people type around the characters of a code. */
 export function plainCode(code: string): string {
   return code.replaceAll(/[\s-]/g, '').toLowerCase();

@@ -5,7 +5,7 @@ import { qrCode } from '../factor/qr-code.ts';
 import { Failure, usageFailure } from '../failure.ts';
 import { askCredentials } from '../password.ts';
 import { listClusters } from '../server/login-server.ts';
-import type { Refusal } from '../server/refusal.ts';
+import { type Refusal, wrongText } from '../server/refusal.ts';
 import type { Target } from '../target.ts';
 import { openTerminal, type Terminal } from '../terminal/terminal.ts';
 import { printable, shellWord } from '../text.ts';
@@ -91,7 +91,9 @@ async function begin(server: FactorServer, label: string | undefined) {
       answer = await withCode(answer, (code) => send({ code }), { result, instead });
     } else if (answer.refused === 'invitation-required') answer = await byInvitation();
     if (!('refused' in answer)) return { username, begun: answer };
-    problem = problemOf(server, answer);
+    const wrong = wrongText(answer);
+    if (wrong === undefined) throw failureOf(server, answer);
+    problem = wrong;
   }
   throw new Failure(
     `${server.url}: ${problem}`,
@@ -128,16 +130,7 @@ async function askInvitation(): Promise<string> {
   return invitation;
 }
 
-/** Returns what is wrong, if another attempt can be right. @throws Failure if none can */
-function problemOf(server: FactorServer, refusal: Refusal): string {
-  const { refused } = refusal;
-  if (refused === 'wrong-credentials')
-    return 'wrong name or password, or this user is not allowed to log in';
-  if (refused === 'wrong-code')
-    return 'wrong name, password or code, or this user is not allowed to log in';
-  throw failureOf(server, refusal);
-}
-
+/** Makes the error of a refusal after which no other attempt can be right. */
 function failureOf({ url, page, command }: FactorServer, { refused, message }: Refusal): Failure {
   if (refused === 'second-factor-required')
     return new Failure(

@@ -11,6 +11,15 @@ export interface Refusal {
   readonly methods: readonly string[];
 }
 
+/** Says what was wrong if another attempt can be right. Undefined: none can. */
+export function wrongText({ refused }: Refusal): string | undefined {
+  if (refused === 'wrong-credentials')
+    return 'wrong name or password, or this user is not allowed to log in';
+  if (refused === 'wrong-code')
+    return 'wrong name, password or code, or this user is not allowed to log in';
+  return undefined;
+}
+
 /** Reads the answer to a request that was refused. */
 export function refusalOf({ text }: Answer): Refusal {
   const { code, message, methods } = parseObject(text) ?? {};

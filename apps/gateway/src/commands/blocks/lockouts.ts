@@ -2,6 +2,7 @@ import { printable } from '../../base/logging/printable.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { clearLockout } from '../../engine/lockout/shared-lockouts.ts';
 import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
+import { isCodeSubject } from '../../login/factors/second-factor.ts';
 import { loadNamedConfig } from '../config-file.ts';
 import { needCacheRedis, withCacheRedis } from '../connections.ts';
 import type { ReadOptions } from '../options.ts';
@@ -9,12 +10,7 @@ import { type ExitCode, exitCodes, printJson, printTable } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
 import { momentText } from '../times.ts';
 import { checkName, remarkDoubts } from '../users/name-check.ts';
-import {
-  isOfCodes,
-  lockoutJson,
-  type NamedLockout,
-  namedLockouts,
-} from '../users/named-lockouts.ts';
+import { lockoutJson, type NamedLockout, namedLockouts } from '../users/named-lockouts.ts';
 import { type EntryOptions, prepare } from '../users/subject.ts';
 import { mayStillBeRefused, publishWithInterrupt, report } from './report.ts';
 
@@ -47,7 +43,7 @@ function attemptsText({ refused }: Pick<NamedLockout, 'refused'>): string {
 
 /** Wrong codes count apart from wrong passwords, with the same authenticator. */
 function placeText(one: NamedLockout): string {
-  return isOfCodes(one) ? `${one.authenticator} (second factor)` : one.authenticator;
+  return isCodeSubject(one.subject) ? `${one.authenticator} (second factor)` : one.authenticator;
 }
 
 type LineOptions = ReadOptions & { readonly exact?: boolean };
@@ -126,7 +122,7 @@ function unlockText(
     );
   }
   const lines = cleared.map((one) => forgotLine(name, one));
-  if (cleared.every(isOfCodes))
+  if (cleared.every(({ subject }) => isCodeSubject(subject)))
     return `${lines.join('')}The next ${maxFailures} codes of the user are checked again.\n`;
   return (
     lines.join('') +

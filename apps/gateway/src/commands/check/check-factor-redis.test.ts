@@ -4,6 +4,7 @@ import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { GatewayConfig, SecondFactorConfig } from '../../config/types.ts';
+import { invite } from '../../login/factors/enrolment.ts';
 import { createFactorStore } from '../../login/factors/factor-store.ts';
 import { withFactorRedis } from '../connections.ts';
 import { wholeDetail } from '../finding.ts';
@@ -53,22 +54,9 @@ async function check(...words: Parameters<typeof configOf>) {
 function addRecord(server: RedisServer, username: string, sealingKeys?: readonly Uint8Array[]) {
   const config = configOf(server, undefined, sealingKeys);
   const user = { authenticator: 'corp', username, name: `corp:${username}` };
-  const record = {
-    id: 'a',
-    user,
-    totp: [],
-    passkeys: [],
-    recovery: [],
-    version: 0,
-    wrongCodes: 0,
-    wrongSince: 0,
-  };
-  const invitation = { digest: 'd', until: Date.now() + 600_000, at: 0, by: 'ada' };
+  const invitation = { by: 'ada', reason: undefined, until: Date.now() + 600_000 };
   return withFactorRedis(config, config.login.secondFactor, (redis) =>
-    createFactorStore(redis, Date.now).change(user, () => ({
-      record: { ...record, invitation },
-      result: undefined,
-    })),
+    invite(createFactorStore(redis, Date.now), user, invitation, Date.now()),
   );
 }
 

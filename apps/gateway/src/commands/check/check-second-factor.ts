@@ -1,5 +1,5 @@
 import type { GatewayConfig, LoginConfig, SecondFactorConfig } from '../../config/types.ts';
-import { createFactorPolicy } from '../../login/factors/policy.ts';
+import { createFactorPolicy, type FactorPolicy } from '../../login/factors/policy.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import type { Finding } from '../finding.ts';
 
@@ -25,9 +25,10 @@ export function checkSecondFactor(
 ): readonly Finding[] {
   const secondFactor = login?.secondFactor;
   if (login === undefined || secondFactor === undefined) return [];
+  const { isCovered } = createFactorPolicy(login);
   const ways = [
-    ...tokenWays(login, created),
-    ...loginWays(login, created),
+    ...tokenWays(login, created, isCovered),
+    ...loginWays(login, created, isCovered),
     ...Object.entries(login.providers).map(([name, { authenticator }]) => ({
       detail: `users who log in at provider ${name} are not asked for it: they have the second factor of the provider, if it asks for one`,
       fix: `require it there, and have authenticator ${authenticator} accept only ID tokens that say so, such as claimValidationRules: [{ claim: acr, requiredValue: VALUE }]`,
@@ -47,8 +48,11 @@ function policyText({ required, redis: { keyPrefix } }: SecondFactorConfig): str
 }
 
 /** Finds authenticators that take a name and a password as a bearer token, in which there is no place for a code. */
-function tokenWays(login: LoginConfig, created: readonly Created[]) {
-  const { isCovered } = createFactorPolicy(login);
+function tokenWays(
+  login: LoginConfig,
+  created: readonly Created[],
+  isCovered: FactorPolicy['isCovered'],
+) {
   return created.filter(takesPasswords).map(({ config: { name } }) => {
     const begin = `authenticator ${name} accepts a name and a password as a bearer token, without a second factor`;
     if (isCovered(name))
@@ -66,8 +70,11 @@ function tokenWays(login: LoginConfig, created: readonly Created[]) {
 }
 
 /** Finds authenticators whose users log in with the password alone. One that takes it in tokens too was reported before. */
-function loginWays(login: LoginConfig, created: readonly Created[]) {
-  const { isCovered } = createFactorPolicy(login);
+function loginWays(
+  login: LoginConfig,
+  created: readonly Created[],
+  isCovered: FactorPolicy['isCovered'],
+) {
   const isReported = (name: string) =>
     created.some((one) => one.config.name === name && takesPasswords(one));
   return login.authenticators

@@ -16,7 +16,7 @@ import { momentText } from '../times.ts';
 import { lookUpUser } from '../users/look-up-user.ts';
 import { type LookedUp, shownAnswer, unavailable } from '../users/looked-up.ts';
 import { lockoutJson } from '../users/named-lockouts.ts';
-import { findUser, namingAuthenticators, remarkFound } from '../users/user-names.ts';
+import { canHaveName, findUser, namingAuthenticators, remarkFound } from '../users/user-names.ts';
 import { readUserParts, type TrailLine, type UserParts } from '../users/user-parts.ts';
 import { cachedJson, cachedLines, readCached } from './cached-of-user.ts';
 import {
@@ -127,9 +127,7 @@ async function lookUpAll(
   name: string,
   observed: Observed,
 ): Promise<readonly LookedUp[]> {
-  const theirs = namingAuthenticators(config).filter(({ username: { prefix } }) => {
-    return name.startsWith(prefix) && name !== prefix;
-  });
+  const theirs = namingAuthenticators(config).filter((one) => canHaveName(one, name));
   const logger = await createLogger('error');
   const lookUp = (one: CreatedAuthenticator) =>
     lookUpUser(config, one, name.slice(one.config.username.prefix.length), observed);

@@ -1,7 +1,7 @@
 import { causeOf } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { type FactorRecord, listedFactors } from '../../login/factors/factor-record.ts';
-import { createFactorPolicy, multipleFactors } from '../../login/factors/policy.ts';
+import { createFactorPolicy, hadFactor } from '../../login/factors/policy.ts';
 import { areCodesLocked } from '../../login/factors/second-factor.ts';
 import { factorCommand } from '../factors/factor-command.ts';
 import { withFactorStore, withSecondFactor } from '../factors/open-factors.ts';
@@ -108,10 +108,9 @@ export function lackingLines(
 ): readonly string[] {
   if (factors === undefined || 'problem' in factors) return [];
   const requiring = factors.value.flatMap((one) => (one.isRequired ? [one.authenticator] : []));
-  const count = sessions.filter(({ session }) => {
-    if (session === undefined || session.provider !== undefined) return false;
-    return requiring.includes(session.authenticator) && !session.amr?.includes(multipleFactors);
-  }).length;
+  const count = sessions.filter(
+    ({ session }) => session && requiring.includes(session.authenticator) && !hadFactor(session),
+  ).length;
   if (count === 0) return [];
   const [what, them] = count === 1 ? ['1 session was', 'it'] : [`${count} sessions were`, 'them'];
   return [

@@ -14,7 +14,7 @@ import { requirePrefix } from '../users/user-names.ts';
 import { factorCommand } from './factor-command.ts';
 import { noteInAuditTrail } from './note-in-audit-trail.ts';
 import { type FactorConfig, loadFactorConfig, needFactorStore } from './open-factors.ts';
-import { findPeople, type Person } from './people.ts';
+import { findPeople, type Person, unaskedText } from './people.ts';
 import {
   factorCount,
   type Invitation,
@@ -41,7 +41,7 @@ export async function invite(options: InviteOptions): Promise<ExitCode> {
   await needFactorStore(config, async (store) => {
     const before = await readBefore(store, user, options);
     // The trail comes first: there is no invitation that is not in it.
-    await tellGateways(config, {
+    await noteInvitation(config, {
       action: 'factor-invite',
       kind: 'user',
       name,
@@ -84,7 +84,7 @@ export async function invite(options: InviteOptions): Promise<ExitCode> {
 }
 
 /** Notes the invitation, unless a gateway has other keys: it could read neither. @throws FixableError */
-async function tellGateways(
+async function noteInvitation(
   config: FactorConfig,
   draft: Parameters<typeof noteInAuditTrail>[1],
 ): Promise<void> {
@@ -128,7 +128,7 @@ function moreLines(
     lines.push(`It takes the place of the open invitation ${invitationText(replaced)}.`);
   if (factors.length > 0) {
     lines.push(
-      `The user has ${factorCount(factors)} already, which stay${factors.length === 1 ? 's' : ''} valid. If it is lost or stolen, first run: ${factorCommand('reset', name, options)}`,
+      `The user has ${factorCount(factors)} already, which stay${factors.length === 1 ? 's' : ''} valid. If a second factor is lost or stolen, first run: ${factorCommand('reset', name, options)}`,
     );
   }
   return lines;
@@ -157,13 +157,11 @@ async function findInvitee(
   const covered = login.secondFactor.authenticators ?? login.authenticators;
   const { people, others, unasked } = await findPeople(config, name);
   const shown = printable(name);
-  if (unasked.length > 0) {
-    const all = unasked.map(({ authenticator, reason }) => `${authenticator} (${reason})`);
+  if (unasked.length > 0)
     throw new FixableError(
-      `nothing was done: whether there is a user ${shown} is not known, since ${printable(all.join(', '))} can't be asked`,
+      `nothing was done: whether there is a user ${shown} is not known, since ${unaskedText(unasked)} can't be asked`,
       'run the command again when it can',
     );
-  }
   // A login ends at the first authenticator that knows the name.
   const [person] = people;
   if (person === undefined) {

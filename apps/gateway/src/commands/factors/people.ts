@@ -1,6 +1,7 @@
 import type { UserInfo } from '@sallyport/authenticator';
 import { pino } from 'pino';
 import { withTimeLimit } from '../../base/deadlines.ts';
+import { printable } from '../../base/logging/printable.ts';
 import { causeOf } from '../../config/problems.ts';
 import type { GatewayConfig, LoginConfig } from '../../config/types.ts';
 import { identityPolicy, identityPrefixes } from '../../engine/chain/identity-policy.ts';
@@ -9,6 +10,7 @@ import { factorUser } from '../../login/prove-factor.ts';
 import { noAnswerWithin } from '../../observe/health.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import { askEach } from '../connections.ts';
+import { canHaveName } from '../users/user-names.ts';
 
 /** Milliseconds that one directory may take. */
 const maxWait = 10_000;
@@ -44,7 +46,7 @@ export async function findPeople(
   const { login, authenticators: all } = config;
   const authenticators = login.authenticators
     .flatMap((named) => all.filter((one) => one.name === named))
-    .filter(({ username: { prefix } }) => name.startsWith(prefix) && name !== prefix);
+    .filter((one) => canHaveName(one, name));
   const answers = await askEach(
     { ...config, authenticators },
     pino({ level: 'silent' }),
@@ -59,6 +61,13 @@ export async function findPeople(
       one.kind === 'unasked' ? [{ authenticator: one.authenticator, reason: one.reason }] : [],
     ),
   };
+}
+
+/** Names the authenticators that could not be asked, and why: `corp (no answer within 10s), partner (…)`. */
+export function unaskedText(unasked: FoundPeople['unasked']): string {
+  return printable(
+    unasked.map(({ authenticator, reason }) => `${authenticator} (${reason})`).join(', '),
+  );
 }
 
 async function ask(config: GatewayConfig, created: CreatedAuthenticator, name: string) {

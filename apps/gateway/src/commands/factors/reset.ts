@@ -14,6 +14,7 @@ import { requirePrefix } from '../users/user-names.ts';
 import { factorCommand } from './factor-command.ts';
 import { noteInAuditTrail } from './note-in-audit-trail.ts';
 import { type FactorConfig, loadFactorConfig, needFactorStore } from './open-factors.ts';
+import { unaskedText } from './people.ts';
 import { factorCount, openInvitation, recordJson } from './record-texts.ts';
 import { findUserRecords, type UserRecord, type UserRecords } from './user-records.ts';
 
@@ -152,7 +153,7 @@ function recordsJson({ records, ofOthers, unreadable, found }: UserRecords): obj
   };
 }
 
-/** Says what could not be checked. @returns whether nothing was found, and a directory may know of a record */
+/** Reports what is not known. @returns whether a directory can't be asked, so that a record of the user may be left */
 function remarkDoubts(
   { login }: FactorConfig,
   name: string,
@@ -168,11 +169,10 @@ function remarkDoubts(
   const unasked = found.unasked.filter(({ authenticator }) => isCovered(authenticator));
   if (unasked.length === 0) return false;
   const removed = records.length > 0 ? 'what was found is removed, but ' : '';
-  const all = unasked.map(({ authenticator, reason }) => `${authenticator} (${reason})`);
   const left =
     unreadable > 0 ? `, or one of the ${unreadable} records that can't be read is theirs` : '';
   printRemark(
-    `${removed}${printable(all.join(', '))} can't be asked, so it is not known whether the user had another name when a second factor was added${left}`,
+    `${removed}${unaskedText(unasked)} can't be asked, so it is not known whether the user had another name when a second factor was added${left}`,
     'run the command again when it can',
   );
   return true;

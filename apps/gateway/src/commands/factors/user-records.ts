@@ -5,6 +5,7 @@ import {
   ForeignRecordError,
   type Identity,
 } from '../../login/factors/factor-store.ts';
+import { canHaveName } from '../users/user-names.ts';
 import type { FactorConfig } from './open-factors.ts';
 import { type FoundPeople, findPeople } from './people.ts';
 
@@ -75,8 +76,7 @@ function isOther({ authenticator, uid }: FactorUser, { people }: FoundPeople): b
 /** The identities that users of this name have where the directory gives no uid, or gave none earlier. */
 function byName({ login, authenticators }: FactorConfig, name: string): readonly Identity[] {
   return authenticators
-    .filter((one) => login.authenticators.includes(one.name))
-    .filter(({ username: { prefix } }) => name.startsWith(prefix) && name !== prefix)
+    .filter((one) => login.authenticators.includes(one.name) && canHaveName(one, name))
     .map((one) => ({
       authenticator: one.name,
       username: name.slice(one.username.prefix.length),

@@ -19,6 +19,7 @@ import { commandLine } from '../printed-commands.ts';
 import { humanDuration, timeText } from '../times.ts';
 import { checkName, remarkDoubts } from '../users/name-check.ts';
 import { type EntryOptions, nameSubject, type Prepared, prepare } from '../users/subject.ts';
+import { canHaveName } from '../users/user-names.ts';
 import { advice, effectText, lingeringText } from './revoke-texts.ts';
 
 /** Revokes issued tokens for good, and has every replica forget what it has cached. */
@@ -126,9 +127,7 @@ export function issuersOf(
     named === undefined
       ? config.authenticators.filter(issuesTokens)
       : [chooseIssuer(config, named)];
-  const able = issuing.filter(({ username: { prefix } }) => {
-    return kind !== 'user' || (name.startsWith(prefix) && name !== prefix);
-  });
+  const able = issuing.filter((one) => kind !== 'user' || canHaveName(one, name));
   if (named !== undefined && able.length === 0) {
     const prefix = issuing[0]?.username.prefix;
     throw new UsageError(

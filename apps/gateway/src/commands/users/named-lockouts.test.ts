@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { isOfCodes, lockoutJson, type NamedLockout } from './named-lockouts.ts';
+import { isCodeSubject } from '../../login/factors/second-factor.ts';
+import { lockoutJson, type NamedLockout } from './named-lockouts.ts';
 
 const lockout = {
   user: 'corp:jane',
@@ -19,12 +20,12 @@ const common = {
 };
 
 test('wrong codes are distinguished from wrong passwords, without the name by which they are counted', () => {
-  expect([isOfCodes(lockout), lockoutJson(lockout)]).toEqual([
+  expect([isCodeSubject(lockout.subject), lockoutJson(lockout)]).toEqual([
     false,
     { ...common, subject: lockout.subject },
   ]);
   const ofCodes = { ...lockout, subject: '\u0000second factor of ["uid","7"]' };
-  expect([isOfCodes(ofCodes), lockoutJson(ofCodes)]).toEqual([
+  expect([isCodeSubject(ofCodes.subject), lockoutJson(ofCodes)]).toEqual([
     true,
     { ...common, secondFactor: true },
   ]);

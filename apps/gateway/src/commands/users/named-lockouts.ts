@@ -18,11 +18,6 @@ export async function namedLockouts(
   return name === undefined ? all : all.filter(({ user }) => user === name);
 }
 
-/** Whether the refused attempts were codes of a second factor. Otherwise they were passwords. */
-export function isOfCodes({ subject }: Pick<NamedLockout, 'subject'>): boolean {
-  return isCodeSubject(subject);
-}
-
 export function lockoutJson({
   user,
   authenticator,

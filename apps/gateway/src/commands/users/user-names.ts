@@ -22,6 +22,14 @@ export function namingAuthenticators({
   return authenticators.filter(({ name }) => name !== login?.sessions);
 }
 
+/** Whether users of an authenticator can have a name, by its prefix. @param name as Kubernetes sees it */
+export function canHaveName(
+  { username: { prefix } }: Pick<AuthenticatorConfig, 'username'>,
+  name: string,
+): boolean {
+  return name.startsWith(prefix) && name !== prefix;
+}
+
 /**
  * A Candidate is a name as Kubernetes may see it. `isExact`: it begins with no prefix of the config, so a command takes it with `--exact`.
  */

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { FixableError } from '../../config/problems.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { currentEntries, digestOfList, type Entry, subjectOf } from './list.ts';
+import { currentEntries, digestOfList, type Entry, isOfFactor, subjectOf } from './list.ts';
 import { type Draft, publish } from './publish.ts';
 import { type Listing, readListing } from './redis-list.ts';
 import { countsFor, forgetReplicas, type KnownReplica, readReplicas } from './replicas.ts';
@@ -50,10 +50,8 @@ export async function publishAndConfirm(
 }
 
 /** Whether gateways of an older version can't read an entry. */
-function isNewKind({ action, kind }: Pick<Entry, 'action' | 'kind'>): boolean {
-  return (
-    kind === 'jti' || kind === 'sid' || action === 'factor-invite' || action === 'factor-reset'
-  );
+function isNewKind(entry: Entry): boolean {
+  return entry.kind === 'jti' || entry.kind === 'sid' || isOfFactor(entry);
 }
 
 /** The state of a published entry. `lost`: it is gone, and nothing has superseded it. */

@@ -180,6 +180,11 @@ export function shortDigest(digest: string): string {
   return digest.slice(0, 12);
 }
 
+/** Whether an entry is about second factors: it is for the audit trail alone. */
+export function isOfFactor({ action }: Pick<Entry, 'action'>): boolean {
+  return action === 'factor-invite' || action === 'factor-reset';
+}
+
 /**
  * Identifies what an entry is about. A block and the unblock that ends it have the same subject; a revocation or an unlock has
  * another.

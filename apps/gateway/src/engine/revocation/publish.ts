@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import { RedisProblem } from '@sallyport/redis-connection';
 import { FixableError } from '../../config/problems.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { currentEntries, type Entry, subjectOf } from './list.ts';
+import { currentEntries, type Entry, isOfFactor, subjectOf } from './list.ts';
 import { applyChange, changeTowards, type Listing, newEntryId, readListing } from './redis-list.ts';
 
 /** An entry that is not in the list yet. */
@@ -25,9 +25,6 @@ const maxEntries = 10_000;
  * of invitations in an hour must not keep anyone from being blocked.
  */
 const maxFactorEntries = 1_000;
-
-const isOfFactor = ({ action }: Pick<Entry, 'action'>) =>
-  action === 'factor-invite' || action === 'factor-reset';
 
 /**
  * Puts an entry last, and drops entries that it supersedes or that have ended: the new entry has the highest revision.

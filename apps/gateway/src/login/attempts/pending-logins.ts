@@ -39,9 +39,7 @@ const pending = z.strictObject({
     provider: sessionProvider.optional(),
     amr: z.array(text).readonly().exactOptional(),
   }),
-  /**
-   * What they may do next, if it is not to confirm: prove a second factor, or change their factors.
-   */
+  /** What they may do next, if it is not to confirm: prove a second factor, or change their factors. */
   next: z
     .union([
       z.strictObject({ kind: z.literal('factor') }),

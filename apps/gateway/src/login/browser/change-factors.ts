@@ -32,8 +32,8 @@ const actions: ReadonlyMap<string, Action> = new Map<string, Action>([
   ['recovery', renewRecoveryCodes],
 ]);
 
-async function remove({ page, ...visit }: Visit, form: URLSearchParams): Promise<void> {
-  const { login, record } = visit;
+async function remove(visit: Visit, form: URLSearchParams): Promise<void> {
+  const { page, login, record } = visit;
   const { service, known } = page;
   const { enrolment } = requireFactors(service);
   const id = form.get('id') ?? '';
@@ -42,16 +42,16 @@ async function remove({ page, ...visit }: Visit, form: URLSearchParams): Promise
     enrolment.remove(factorUser(login.proof), login.next.grant, id),
   );
   if (result.kind === 'removed') {
-    await keepGrant({ page, ...visit }, result.grant);
+    await keepGrant(visit, result.grant);
     return sendTo(page, `${page.path}/factors?removed`);
   }
   known.reason = result.kind;
   if (result.kind === 'ended') throw enrolmentEnded();
-  await listFactors({ page, ...visit }, { problem: result.kind });
+  await listFactors(visit, { problem: result.kind });
 }
 
-async function renewRecoveryCodes({ page, ...visit }: Visit): Promise<void> {
-  const { login } = visit;
+async function renewRecoveryCodes(visit: Visit): Promise<void> {
+  const { page, login } = visit;
   const { service, known, path } = page;
   const { enrolment } = requireFactors(service);
   known.factor = 'recovery-code';
@@ -60,7 +60,7 @@ async function renewRecoveryCodes({ page, ...visit }: Visit): Promise<void> {
   );
   if (result.kind === 'renewed') {
     // The codes are shown once. An outage of the other Redis must not lose them.
-    await keepGrant({ page, ...visit }, result.grant).catch(() => false);
+    await keepGrant(visit, result.grant).catch(() => false);
     return showPage(page, recoveryCodesPage({ path, codes: result.recoveryCodes }));
   }
   known.reason = result.kind;

@@ -1,7 +1,7 @@
 import { attemptLifetime, idLength } from '../attempts/attempt.ts';
 import type { AddRoute, LoginLimits, LoginRequest } from '../login-request.ts';
 import { requireFactors } from '../prove-factor.ts';
-import { randomText } from '../secret-text.ts';
+import { maxTyped, randomText } from '../secret-text.ts';
 import { browserOf } from './browser-logins.ts';
 import { changeFactors } from './change-factors.ts';
 import { showFactors } from './factors-visit.ts';
@@ -30,16 +30,13 @@ export function addFactorPages(route: AddRoute, readForm: ReadForm, limits: Logi
   );
 }
 
-/** The most characters of an invitation with its dashes, as at the terminal. */
-const maxInvitation = 64;
-
 /** Begins a visit to change second factors. It uses nothing up: scanners open the links in a mail as well. */
 async function beginVisit(request: LoginRequest): Promise<void> {
   const { context, service, address } = request;
   const { attempts } = browserOf(service);
   requireFactors(service);
   const { invitation } = context.params as { readonly invitation?: string };
-  if (invitation !== undefined && invitation.length > maxInvitation)
+  if (invitation !== undefined && invitation.length > maxTyped)
     throw new PageError('not-found', 404);
   const attempt = {
     id: randomText(idLength),

@@ -14,6 +14,7 @@ import {
   requireUsable,
   withFactor,
 } from '../prove-factor.ts';
+import { maxTyped } from '../secret-text.ts';
 import {
   changeNext,
   keepChallenge,
@@ -84,9 +85,6 @@ async function requireNeed({ service, known }: PageRequest, { proof }: Login): P
   throw enrolmentEnded();
 }
 
-/** The most characters of a code that are looked at. */
-const maxCode = 64;
-
 /** Checks the second factor that a person has sent, and lets them go on. A refused one is a guess, as a wrong password is. */
 export async function proveOnPage(
   page: PageRequest,
@@ -102,7 +100,7 @@ export async function proveOnPage(
   const given = form.get(way === 'code' ? 'code' : 'response') ?? '';
   const prove = () =>
     way === 'code'
-      ? proveCode(service, login.proof, given.slice(0, maxCode), signal, known)
+      ? proveCode(service, login.proof, given.slice(0, maxTyped), signal, known)
       : provePasskey(page, state, login, need, given);
   let proof: Proof;
   try {

@@ -15,6 +15,11 @@ type LoggedIn = Pick<Session, 'authenticator' | 'provider' | 'amr'>;
 /** How a second factor is named in `amr` of a session (RFC 8176, section 2). */
 export const multipleFactors = 'mfa';
 
+/** Whether a login had a second factor. A user of a provider has the factors of the provider. */
+export function hadFactor({ provider, amr }: Pick<LoggedIn, 'provider' | 'amr'>): boolean {
+  return provider !== undefined || amr?.includes(multipleFactors) === true;
+}
+
 /** Makes the rules of `login.secondFactor`. Without that section, no one needs a second factor. */
 export function createFactorPolicy({ secondFactor, authenticators }: FactorRules) {
   const { required = 'none', authenticators: named = authenticators } = secondFactor ?? {};
@@ -31,13 +36,11 @@ export function createFactorPolicy({ secondFactor, authenticators }: FactorRules
     isCovered: (authenticator: string) => covered.has(authenticator),
     isRequired,
     /**
-     * Whether a login lacks the second factor that its user must have now. A user of a provider has the factors of the provider.
+     * Whether a login lacks the second factor that its user must have now.
      *
      * @param groups as Kubernetes sees them
      */
-    isMissing({ authenticator, provider, amr }: LoggedIn, groups: readonly string[] = []): boolean {
-      if (provider !== undefined || amr?.includes(multipleFactors)) return false;
-      return isRequired(authenticator, groups);
-    },
+    isMissing: (login: LoggedIn, groups: readonly string[] = []): boolean =>
+      !hadFactor(login) && isRequired(login.authenticator, groups),
   };
 }

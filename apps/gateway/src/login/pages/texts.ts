@@ -139,6 +139,8 @@ export const passkeyErrors = {
   failed: `The browser could not use a passkey. Try again, or use another browser. ${callAdministrator}`,
 } as const;
 
+const onlyFactor = 'This is your only second factor. To remove it, add another one first.';
+
 export const factorsTexts = {
   heading: 'Your second factors',
   intro: 'You need one of these in addition to your password to log in.',
@@ -149,7 +151,7 @@ export const factorsTexts = {
   used: 'Last used',
   neverUsed: 'Never',
   remove: 'Remove',
-  only: 'This is your only second factor. To remove it, add another one first.',
+  only: onlyFactor,
   addApp: 'Add an authenticator app',
   addPasskey: 'Add a passkey',
   appName: 'Name of the app',
@@ -175,10 +177,7 @@ export type FactorNotice = keyof typeof factorNotices;
 
 /** Why second factors were not changed. */
 export const factorsProblems = {
-  last: {
-    title: 'Not removed',
-    text: 'This is your only second factor. To remove it, add another one first.',
-  },
+  last: { title: 'Not removed', text: onlyFactor },
   unknown: { title: 'Not removed', text: 'This second factor was removed before.' },
   duplicate: { title: 'Not added', text: 'This second factor was added before.' },
   'too-many-factors': {

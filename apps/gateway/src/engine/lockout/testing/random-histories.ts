@@ -7,9 +7,9 @@ import {
   playHistory,
 } from '@sallyport/test-servers/lockout-model';
 import { createLockoutWriter, writerActs } from '@sallyport/test-servers/lockout-writer';
-import type { RedisServer } from '@sallyport/test-servers/redis';
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import fc from 'fast-check';
-import { vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, test, vi } from 'vitest';
 import { type Begun, startReplicas } from './replicas.ts';
 
 /** Windows end between two steps, so that the time of the run itself makes no difference. Milliseconds. */
@@ -37,7 +37,7 @@ interface Fleet {
   readonly hasWriter?: boolean;
 }
 
-export const fleets: readonly Fleet[] = [
+const fleets: readonly Fleet[] = [
   { of: 'one process', count: 1, maxFailures: 2, names: ['jane', 'john'] },
   { of: 'one process that sends three', count: 1, maxFailures: 3, names: ['jane'] },
   { of: 'three replicas', count: 3, maxFailures: 2, names: ['jane', 'john'] },
@@ -92,11 +92,25 @@ async function play(
   await playHistory(driver, events, rules);
 }
 
-/**
- * Plays random histories of logins, and checks the rules after each event. The caller fakes `setTimeout`: logins wait for 1 s
- * on the clock of the replicas, however slow this machine is.
- */
-export async function checkRules(redis: RedisServer, fleet: Fleet, runs: number): Promise<void> {
+/** Makes a test of random histories for each fleet. @param title continues with the fleet. @param runs of each */
+export function testHistories(title: string, runs: number): void {
+  let redis: RedisServer;
+  beforeAll(async () => {
+    redis = await startRedis();
+  });
+  afterAll(() => redis?.[Symbol.asyncDispose]());
+  beforeEach(() => {
+    // Logins wait for 1 s on the clock of the replicas, however slow this machine is.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+  test.each(fleets)(`${title}, of $of`, (fleet) => checkRules(redis, fleet, runs));
+}
+
+/** Plays random histories of logins, and checks the rules after each event. */
+async function checkRules(redis: RedisServer, fleet: Fleet, runs: number): Promise<void> {
   const { count, names, hasWriter = false } = fleet;
   const replica = fc.nat(count - 1);
   const name = fc.constantFrom(...names);

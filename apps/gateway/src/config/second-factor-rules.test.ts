@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { canHaveGroup } from './required-groups.ts';
+import { canHaveGroup } from './second-factor-rules.ts';
 import { folderWithProbe, pluginSource } from './testing/config-folder.ts';
 
 test.each([
