@@ -10,6 +10,7 @@ import {
   type ServerRequest,
   type Transport,
 } from './http-server.ts';
+import { releaseStream } from './http2-stream.ts';
 import type { ConnectionLimits } from './limits.ts';
 
 /** A connection of a client. The client can be asked to reconnect. */
@@ -209,6 +210,7 @@ function http2Connection(session: ServerHttp2Session, limits: ConnectionLimits):
   function onClose(this: ServerHttp2Stream) {
     pending--;
     if (this.aborted) onReset();
+    else process.nextTick(releaseStream, this);
   }
   const markUsed = watchIdle(session, limits.idleTimeout, endWhenIdle);
   return {

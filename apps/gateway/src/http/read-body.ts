@@ -156,14 +156,14 @@ function arrival(
 
 type BeginBody = ReturnType<typeof createArrivingBodies>;
 
+type Refuse = (error: StatusError) => void;
+
 /**
- * A body of which bytes are missing. `bytes` have arrived since `at`, in monotonic milliseconds. `refuse` frees them.
+ * A body of which bytes are missing. `bytes` have arrived since `at`, in monotonic milliseconds. `refuse` frees them. It is
+ * undefined at the end: a table of V8 that a larger or smaller one has replaced keeps its entries until the next full
+ * collection.
  */
-type ArrivingBody = {
-  bytes: number;
-  readonly at: number;
-  readonly refuse: (error: StatusError) => void;
-};
+type ArrivingBody = { bytes: number; readonly at: number; refuse: Refuse | undefined };
 
 /**
  * Counts the bodies that are arriving, over all connections: clients that send slowly make the gateway keep them in
@@ -178,15 +178,16 @@ export function createArrivingBodies(limits: typeof arrivingLimits, timeout: num
   let bytes = 0;
   let isWatched = false;
   const end = (body: ArrivingBody) => {
-    const isCounted = bodies.delete(body);
-    if (isCounted) bytes -= body.bytes;
-    return isCounted;
+    if (!bodies.delete(body)) return undefined;
+    bytes -= body.bytes;
+    const { refuse } = body;
+    body.refuse = undefined;
+    return refuse;
   };
   const refuseOldest = () => {
     for (const body of bodies) {
       if (bodies.size <= limits.count && bytes <= limits.bytes) return;
-      end(body);
-      body.refuse(new StatusError(429, 'too many request bodies are arriving'));
+      end(body)?.(new StatusError(429, 'too many request bodies are arriving'));
     }
   };
   const watch = (left: number) => {
@@ -201,12 +202,11 @@ export function createArrivingBodies(limits: typeof arrivingLimits, timeout: num
         watch(left);
         return;
       }
-      end(body);
-      body.refuse(new StatusError(408, `the body did not arrive within ${timeout} ms`));
+      end(body)?.(new StatusError(408, `the body did not arrive within ${timeout} ms`));
     }
   };
-  return (refuse: ArrivingBody['refuse']) => {
-    const body = { bytes: 0, at: performance.now(), refuse };
+  return (refuse: Refuse) => {
+    const body: ArrivingBody = { bytes: 0, at: performance.now(), refuse };
     bodies.add(body);
     if (!isWatched) watch(timeout);
     refuseOldest();
@@ -219,7 +219,7 @@ export function createArrivingBodies(limits: typeof arrivingLimits, timeout: num
         refuseOldest();
       },
       /** Ends the count, when the body has arrived or is given up. @returns false if that has happened before */
-      end: () => end(body),
+      end: () => end(body) !== undefined,
     };
   };
 }
