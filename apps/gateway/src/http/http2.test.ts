@@ -1,9 +1,10 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
-import { connect, constants } from 'node:http2';
+import { connect, constants, type ServerHttp2Stream } from 'node:http2';
 import { text } from 'node:stream/consumers';
 import { connect as connectTls } from 'node:tls';
 import type { Decision } from '@sallyport/authenticator';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { ChainError } from '../engine/chain/chain.ts';
 import { createTestAuthority, type TestAuthority } from '../testing/certificates.ts';
 import { openSession, review, send, sendOn } from '../testing/clients.ts';
@@ -46,6 +47,16 @@ function hanging(): {
   };
 }
 
+/** Collects the streams of all servers of this process, from now to the end of the test. */
+function seenStreams(): (ServerHttp2Stream & { readonly headers?: object })[] {
+  const streams: ServerHttp2Stream[] = [];
+  const see = (message: unknown) =>
+    void streams.push((message as { readonly stream: ServerHttp2Stream }).stream);
+  subscribe('http2.server.stream.created', see);
+  onTestFinished(() => void unsubscribe('http2.server.stream.created', see));
+  return streams;
+}
+
 describe('over HTTP/2', () => {
   test('a review is answered, and a second on the same session', async () => {
     const server = await startTestServer({ tls });
@@ -56,6 +67,34 @@ describe('over HTTP/2', () => {
     }
     expect(session.alpnProtocol).toBe('h2');
     expect(session.remoteSettings.maxConcurrentStreams).toBe(connectionLimits.maxStreams);
+  });
+
+  test('a request that was answered refers to nothing that would stay in memory with it', async () => {
+    const server = await startTestServer({ tls });
+    const streams = seenStreams();
+    await sendOn(open(server));
+    await expect.poll(() => streams[0]?.closed).toBe(true);
+    const kept = () => ['data', 'end', 'close'].map((event) => streams[0]?.listenerCount(event));
+    await expect.poll(kept).toEqual([0, 0, 0]);
+    expect(streams).toMatchObject([{ headers: {}, _parsedUrl: undefined }]);
+    expect(Object.keys(streams[0]?.headers ?? [])).toEqual([]);
+    // An error that no one listens for would end the process.
+    expect(streams[0]?.listenerCount('error')).toBe(1);
+  });
+
+  test('a request that its client has reset stays whole for the review in progress', async () => {
+    const { authenticate, signals } = hanging();
+    const server = await startTestServer({ tls, authenticate });
+    const streams = seenStreams();
+    const session = open(server);
+    void sendOn(session).catch(() => undefined);
+    await expect.poll(() => signals).toHaveLength(1);
+    const ended = once(streams[0] as ServerHttp2Stream, 'close');
+    session.destroy();
+    await ended;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(streams).toMatchObject([{ headers: { ':path': '/authenticate' } }]);
+    await expect.poll(() => server.outcomes).toHaveLength(1);
   });
 
   test.each<[string, Record<string, string>, number]>([

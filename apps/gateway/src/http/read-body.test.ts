@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import Koa, { type Context } from 'koa';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { openRaw, randomToken, rawPost, review, send } from '../testing/clients.ts';
+import { usedHeap } from '../testing/used-heap.ts';
 import type { StatusError } from './kubernetes-status.ts';
 import { createArrivingBodies, createBodyReader, withoutRest } from './read-body.ts';
 
@@ -146,6 +147,20 @@ describe('bodies that are arriving', () => {
     begin('d');
     vi.advanceTimersByTime(100);
     expect(refused).toEqual(['a 408', 'c 408', 'd 408']);
+  });
+
+  test('what a body refers to is freed without a full collection, once it has arrived', () => {
+    const beginBody = createArrivingBodies({ count: 1000, bytes: 1000 }, 60_000);
+    const inProgress = [beginBody(() => undefined)];
+    const before = usedHeap('major');
+    for (let count = 0; count < 2_000; count++) {
+      const review = new Array(2_000).fill(count);
+      inProgress.push(beginBody(() => review.pop()));
+      if (inProgress.length > 64) inProgress.shift()?.end();
+    }
+    const grown = usedHeap('minor') - before;
+    // All of them are 31 MiB, and those in progress 1.
+    expect(grown / 2 ** 20).toBeLessThan(10);
   });
 
   test('in any order, no more is counted than the limits, and each body is refused at most once', () => {
