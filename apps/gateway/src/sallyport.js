@@ -1,13 +1,13 @@
 #!/usr/bin/env node
 // Every way of starting runs this file first. It is JavaScript, and imports nothing that an old Node lacks: such a Node
 // can't load the code behind it, and its own error does not name the reason.
-import { existsSync } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { totalmem } from 'node:os';
 
 /** The same as `engines` of package.json. An older Node ends no idle HTTP/1.1 connection of a server that also speaks HTTP/2. */
 const required = '24.21, or 26 or later';
 
-const [major, minor] = process.versions.node.split('.').map(Number);
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major >= 26 || (major === 24 && minor >= 21)) {
   if (process.argv[2] === 'serve') await startAgainWithFlags();
   // This comes before the rest, which takes a while to load.
@@ -27,12 +27,21 @@ if (major >= 26 || (major === 24 && minor >= 21)) {
 
 /** Replaces this process, which keeps its ID, unless Node has all flags: it reads those of its heap only when it starts. */
 async function startAgainWithFlags() {
-  const { missingFlags } = await import('./node-flags.js');
-  const given = [...(process.env.NODE_OPTIONS ?? '').split(/\s+/), ...process.execArgv];
+  const { flagsForStart } = await import('./base/node-flags.js');
   const limit = process.constrainedMemory();
-  const missing = missingFlags(given, limit < totalmem() ? limit : 0);
-  if (missing.length === 0) return;
+  const memory = limit < totalmem() ? limit : 0;
+  const missing = flagsForStart(process.env.NODE_OPTIONS, process.execArgv, memory);
+  // A parent with an IPC channel, such as `node --watch`, would lose it. Windows has no such call.
+  if (missing.length === 0 || process.connected || process.platform === 'win32') return;
   const words = [...missing, ...process.execArgv, ...process.argv.slice(1)];
-  // Windows has no such call.
-  process.execve?.(process.execPath, [process.execPath, ...words]);
+  try {
+    // Node 24 ends the process if it can't be replaced.
+    accessSync(process.execPath, constants.X_OK);
+    process.execve?.(process.execPath, [process.execPath, ...words]);
+  } catch (error) {
+    process.stderr.write(
+      `sallyport: can't start Node again with flags that save memory (${error}). ` +
+        `To fix it, start Node with: ${missing.join(' ')}\n`,
+    );
+  }
 }

@@ -2,6 +2,7 @@ import { dirname, join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import type { Logger } from 'pino';
 import { createLogger } from '../base/logging/logger.ts';
+import { flagsForRunning } from '../base/node-flags.js';
 import { shellQuoted } from '../base/shell-quoted.ts';
 import { prepareDemo } from '../runtime/demo.ts';
 import { type Gateway, type GatewayOptions, startGateway } from '../runtime/gateway.ts';
@@ -26,10 +27,7 @@ export async function serve(
   });
   onSignals(starting, logger, end.resolve);
   const gateway = await starting;
-  // A burst of reviews looks to V8 like objects that live long. It would then make all objects of their kinds where only a
-  // full collection frees them, and with them what they refer to: the whole review. The flag comes late, because V8 can't
-  // use compiled code that was stored with other flags.
-  setFlagsFromString('--no-allocation-site-pretenuring');
+  for (const flag of flagsForRunning(process.execArgv)) setFlagsFromString(flag);
   if (bodyFile !== undefined) process.stdout.write(invitation(gateway, bodyFile));
   return end.promise;
 }
