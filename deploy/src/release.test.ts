@@ -293,6 +293,9 @@ describe('the image', () => {
       '1',
     ]);
 
+    const line = (await readFile(`/proc/${child.pid}/cmdline`, 'utf8')).split('\0');
+    expect(line).toEqual(expect.arrayContaining(['--disable-sigusr1', '--max-semi-space-size=8']));
+
     let answered = 0;
     // Each client goes on until the gateway asks it to go to another replica.
     const clients = Array.from({ length: 4 }, async () => {

@@ -118,6 +118,9 @@ test('the whole example checks green, starts as the unit starts it, and answers 
     commandArguments: ['--config', file],
   };
   await using gateway = await startGateway(started);
+  expect(await readFile(`/proc/${gateway.pid}/cmdline`, 'utf8')).toContain(
+    '--max-semi-space-size=8',
+  );
   const operator = operatorIn(unit.folder, {});
 
   const robot = await operator.create('--user', 'ci', '--group', 'builders');
