@@ -67,7 +67,7 @@ test('audit, metrics and the status page cost a tenth of the CPU of a review, or
 });
 
 test('a wrong answer fails the bench', async () => {
-  const worker = resources.use(startWorker<object, string>('server.ts'));
+  const worker = resources.use(startWorker<object, string>('server.js'));
   const url = await worker.ask({ kind: 'stack', tls: place.tls.server });
   const target = await asTarget(place, url, [
     { body: reviewBody(randomToken()), username: 'another user' },

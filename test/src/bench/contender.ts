@@ -5,7 +5,6 @@ import type { ClientMessage } from './client.ts';
 import type { Driven, OfferedPoint, Order } from './drive.ts';
 import { type BenchGatewaySetup, startBenchGateway } from './gateway.ts';
 import type { Question } from './questions.ts';
-import { constantUser, type ServerKind, type ServerMessage } from './server.ts';
 import type { Tls } from './tls.ts';
 import { startWorker, type Worker } from './worker.ts';
 
@@ -41,6 +40,17 @@ export interface Contender {
   start(place: Place, entry: string): Promise<Running>;
 }
 
+/** `http2` is only Node, `koa` is Koa with a few lines that read the body, `stack` is Koa, @koa/router and koa-bodyparser. */
+type ServerKind = 'http2' | 'koa' | 'stack' | 'stack-redis';
+
+/** The message to server.js. It answers the URL. */
+interface ServerMessage {
+  readonly kind: ServerKind;
+  readonly tls: Tls['server'];
+  /** The Redis in which `stack-redis` looks each token up. */
+  readonly redisUrl?: string;
+}
+
 let targets = 0;
 
 /** Makes a server known to the load client. */
@@ -58,12 +68,15 @@ export async function asTarget(
   };
 }
 
+/** The number of reviews before the first turn: V8 compiles code that is used often. */
+const usualPrime = 1_000;
+
 export const tokenCount = 200;
 
 const constantQuestions = (): Question[] =>
   Array.from({ length: tokenCount }, () => ({
     body: reviewBody(randomToken()),
-    username: constantUser,
+    username: 'user-0',
   }));
 
 export const robotCount = 2_000;
@@ -71,12 +84,15 @@ export const robotCount = 2_000;
 export const robotQuestions = (robots: readonly Robot[]): Question[] =>
   robots.map(({ token, username }) => ({ body: reviewBody(token), username }));
 
-export function server(name: ServerKind): Contender {
+const serverFile = new URL('./server.js', import.meta.url);
+
+/** Makes a contender of a server. @param prime the number of reviews before the first turn */
+export function server(name: ServerKind, prime: number = usualPrime): Contender {
   return {
     name,
     isGateway: false,
     async start(place) {
-      const worker = place.resources.use(startWorker<ServerMessage, string>('server.ts'));
+      const worker = place.resources.use(startWorker<ServerMessage, string>(serverFile));
       const redisUrl = name === 'stack-redis' ? (await place.backends.redis()).url : undefined;
       const url = await worker.ask({
         kind: name,
@@ -87,19 +103,17 @@ export function server(name: ServerKind): Contender {
         ? robotQuestions(await place.backends.robots(robotCount))
         : constantQuestions();
       const target = await asTarget(place, url, questions);
-      await target.drive({ protocol: 'h2', at: 16, reviews: usualPrime });
+      await target.drive({ protocol: 'h2', at: 16, reviews: prime });
       return { pid: worker.pid, ...target };
     },
   };
 }
 
-const usualPrime = 1_000;
-
 export interface GatewayCase extends Pick<BenchGatewaySetup, 'config' | 'files'> {
   readonly questions: readonly Question[];
   /** Whether Prometheus and an open status page watch it, and not only probes. Default true. */
   readonly isWatched?: boolean;
-  /** The number of reviews before the first turn. Default 1,000: V8 compiles code that is used often. */
+  /** The number of reviews before the first turn. Default 1,000. */
   readonly prime?: number;
   /** Prepares the gateway before the first turn, after the first reviews. @returns a name that says how */
   occupy?(url: string): Promise<string>;

@@ -13,7 +13,9 @@ export interface Worker<Message, Reply> extends AsyncDisposable {
 type Envelope<Reply> = { readonly reply: Reply } | { readonly error: string };
 
 /** Starts a worker. @param file a file next to this one, such as `client.ts` */
-export function startWorker<Message extends object, Reply>(file: string): Worker<Message, Reply> {
+export function startWorker<Message extends object, Reply>(
+  file: string | URL,
+): Worker<Message, Reply> {
   const child: ChildProcess = fork(fileURLToPath(new URL(file, import.meta.url)), { execArgv: [] });
   const owned = ownedChild(child);
   const ended = once(child, 'exit').then(([code, signal]): never => {
