@@ -1,6 +1,6 @@
 import { median } from '../testing/median.ts';
 import { cpuSeconds } from '../testing/process-cpu.ts';
-import { peakMemory } from '../testing/process-memory.ts';
+import { peakMemory, residentMemory } from '../testing/process-memory.ts';
 import type { Running } from './contender.ts';
 import type { Driven, Order } from './drive.ts';
 
@@ -8,6 +8,8 @@ import type { Driven, Order } from './drive.ts';
 interface Turn extends Driven {
   /** CPU time of its process, user and system, in microseconds a review. */
   readonly cpu: number;
+  /** The resident memory of its process after the turn, in MiB. */
+  readonly memory: number;
 }
 
 /** A contender under one load. */
@@ -71,7 +73,8 @@ async function takeTurn({ name, running }: Named, order: Order): Promise<Turn> {
     );
   });
   const used = (await cpuSeconds(running.pid)) - before;
-  return { ...driven, cpu: (used * 1e6) / driven.reviews };
+  const memory = await residentMemory(running.pid);
+  return { ...driven, cpu: (used * 1e6) / driven.reviews, memory };
 }
 
 export type Figure = (turn: Turn) => number;

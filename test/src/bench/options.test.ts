@@ -18,7 +18,16 @@ test('several gateways have names, and their paths start where the user is', () 
   ]);
 });
 
+test('the memory is measured at 64 reviews in progress', () => {
+  expect([parse().at, parse('memory').at, parse('memory', '--at', '8').at]).toEqual([
+    [1, 8, 64],
+    [64],
+    [8],
+  ]);
+});
+
 test.each([
+  [['memory', '--at', '8,64'], '--at: one number for memory'],
   [['--only', 'statik'], '--only, --baseline: no contender statik'],
   [['--at', '8,x'], '--at: x is not a number above 0'],
   [['--rounds', '0'], '--rounds: 0 is not a number above 0'],

@@ -10,7 +10,8 @@ const names = contenders.map(({ name }) => name);
 const indent = ' '.repeat(24);
 
 export const usage: string = `usage: pnpm bench [OPTIONS]        what a review costs, compared with servers that do less
-       pnpm bench start [OPTIONS]  from the spawn to ready, memory, and the time of --help
+       pnpm bench start [OPTIONS]  from the spawn to ready, idle memory, and the time of --help
+       pnpm bench memory [OPTIONS]  idle, in a load and after it, and with 50,000 cached users
        pnpm bench scale [OPTIONS]  a million tokens, 100,000 static tokens, 10,000 connections
        pnpm bench profile [OPTIONS]  where the CPU time of a gateway goes
 
@@ -25,11 +26,14 @@ ${[names.slice(0, 8), names.slice(8, 16), names.slice(16)].map((some) => indent 
   --seconds 1           the length of a turn; or --reviews N
   --baseline stack      the contender that ratios are to
   --plot FILE.svg       also offers more and more reviews a second, and draws the latencies
+for memory:
+  --at 64               reviews in progress at a time
+  --reviews 100000      the length of the load
 for scale:
   --tokens 1000000      how many distinct tokens are sent`;
 
 export interface Options {
-  readonly mode: 'reviews' | 'start' | 'scale' | 'profile';
+  readonly mode: 'reviews' | 'start' | 'memory' | 'scale' | 'profile';
   /** Entries of the gateway by the names that the contenders get: `''` for one that needs no name. */
   readonly entries: ReadonlyMap<string, string>;
   readonly rounds: number;
@@ -57,7 +61,7 @@ export function parseOptions(words: readonly string[]): Options | 'help' {
       json: { type: 'string' },
       plot: { type: 'string' },
       only: { type: 'string' },
-      at: { type: 'string', default: '1,8,64' },
+      at: { type: 'string' },
       protocol: { type: 'string', default: 'h2' },
       seconds: { type: 'string', default: '1' },
       reviews: { type: 'string' },
@@ -68,7 +72,7 @@ export function parseOptions(words: readonly string[]): Options | 'help' {
   });
   if (values.help) return 'help';
   const [mode = 'reviews', ...rest] = positionals;
-  if (rest.length > 0 || !['reviews', 'start', 'scale', 'profile'].includes(mode)) {
+  if (rest.length > 0 || !['reviews', 'start', 'memory', 'scale', 'profile'].includes(mode)) {
     throw new Error(`unknown command ${positionals.join(' ')}`);
   }
   const only = values.only === undefined ? undefined : [values.baseline, ...list(values.only)];
@@ -79,6 +83,8 @@ export function parseOptions(words: readonly string[]): Options | 'help' {
   const protocols = list(values.protocol);
   if (!protocols.every((one) => one === 'h2' || one === 'http1.1'))
     throw new Error('--protocol: h2 or http1.1');
+  const at = list(values.at ?? (mode === 'memory' ? '64' : '1,8,64'));
+  if (mode === 'memory' && at.length !== 1) throw new Error('--at: one number for memory');
   return {
     mode: mode as Options['mode'],
     entries: entriesOf(values.gateway),
@@ -86,7 +92,7 @@ export function parseOptions(words: readonly string[]): Options | 'help' {
     json: values.json && pathOf(values.json),
     plot: values.plot && pathOf(values.plot),
     only,
-    at: list(values.at).map((text) => count('--at', text)),
+    at: at.map((text) => count('--at', text)),
     protocols,
     length: values.reviews
       ? { reviews: count('--reviews', values.reviews) }

@@ -4,13 +4,14 @@ import { cpus } from 'node:os';
 import { createBackends } from './backends.ts';
 import type { ClientMessage } from './client.ts';
 import type { Place } from './contender.ts';
+import { type Memory, measureMemory, parts } from './memory.ts';
 import { type Options, parseOptions, usage } from './options.ts';
 import { plot } from './plot.ts';
 import { measureProfile } from './profile.ts';
 import { measureReviews } from './reviews.ts';
 import { measureScale } from './scale.ts';
 import { measureStart } from './start.ts';
-import { profileTable, reviewsTable, scaleTables, startTable } from './table.ts';
+import { memoryTable, profileTable, reviewsTable, scaleTables, startTable } from './table.ts';
 import { createTls } from './tls.ts';
 import { startWorker } from './worker.ts';
 
@@ -33,6 +34,11 @@ async function run(options: Options): Promise<object> {
       const rows = await measureStart(place, options, progress);
       print(`${machine}.`, startTable(rows));
       return { machine, rows };
+    }
+    case 'memory': {
+      const contenders = await measureMemory(place, options, progress);
+      print(`${machine}. ${memoryExplanation(contenders)}`, memoryTable(contenders));
+      return { machine, contenders };
     }
     case 'profile': {
       const rows = await measureProfile(place, options, progress);
@@ -60,6 +66,12 @@ async function reviews(place: Place, options: Options): Promise<object> {
   if (options.plot !== undefined)
     await writeFile(options.plot, plot(offered, 'Latency of reviews: p50, and p99 dashed'));
   return { machine, baseline, rows, offered };
+}
+
+function memoryExplanation([one]: readonly Memory[]): string {
+  const { at, reviews = 0 } = one?.load.order ?? { at: 0 };
+  const load = `${(parts * reviews).toLocaleString('en')} reviews at ${at}`;
+  return `The load is ${load}, in turns of a tenth; CPU is the median of the turns, and of their ratios.`;
 }
 
 const explanation = (rounds: number, baseline: string): string =>

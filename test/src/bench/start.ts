@@ -3,9 +3,8 @@ import { once } from 'node:events';
 import http from 'node:http';
 import { residentMemory } from '../testing/process-memory.ts';
 import { everythingCase, staticCase } from './cases.ts';
-import { asTarget, type Place } from './contender.ts';
+import type { Place } from './contender.ts';
 import { type BenchGatewaySetup, startBenchGateway } from './gateway.ts';
-import { cachedUsersCase } from './numbered.ts';
 import type { Options } from './options.ts';
 import { ownedChild } from './owned-child.ts';
 
@@ -52,15 +51,6 @@ export async function measureStart(
         note(`idle: ${what}`, name, 'MiB', await residentMemory(gateway.pid));
       }
     }
-  }
-  for (const [name, entry] of entries) {
-    progress(`50,000 cached users of ${name || entry}`);
-    const { questions, prime = 0, ...config } = await cachedUsersCase(50_000);
-    await using gateway = await startBenchGateway({ entry, tls: place.tls, ...config });
-    const target = await asTarget(place, gateway.url, questions);
-    await target.drive({ protocol: 'h2', at: 16, reviews: prime });
-    await new Promise((resolve) => setTimeout(resolve, idleTime));
-    note('50,000 cached users', name, 'MiB', await residentMemory(gateway.pid));
   }
   return [...rows.values()].sort((one, other) => one.what.localeCompare(other.what));
 }

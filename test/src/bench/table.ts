@@ -1,5 +1,6 @@
 import { median } from '../testing/median.ts';
-import { figures, medianOf, type Row, ratioOf } from './measure.ts';
+import { type Figure, figures, medianOf, type Row, ratioOf } from './measure.ts';
+import type { Memory } from './memory.ts';
 import type { ProfileRow } from './profile.ts';
 import type { Scale } from './scale.ts';
 import type { StartRow } from './start.ts';
@@ -26,6 +27,46 @@ export function startTable(rows: readonly StartRow[]): string {
     return [what, gateway, ...some.map((value) => `${cell(value)} ${unit}`)];
   });
   return markdown(['what', 'gateway', 'median', 'min', 'max'], lines);
+}
+
+/** Makes a table with a column for each contender. The ratios are to the first of several gateways, and to the stack. */
+export function memoryTable(all: readonly Memory[]): string {
+  const bases = [...(all.length > 2 ? all.slice(0, 1) : []), ...all.slice(-1)];
+  const rows: Readonly<Record<string, (one: Memory) => string>> = {
+    'MiB idle': ({ idle }) => cell(idle),
+    'MiB after half of the load': (one) => cell(halves(one).half),
+    'MiB after the load': (one) => cell(halves(one).end),
+    'MiB in its second half': (one) => {
+      const { second } = halves(one);
+      return `${cell(Math.min(...second))} to ${cell(Math.max(...second))}`;
+    },
+    'MiB that half added': (one) => {
+      const { half, end } = halves(one);
+      return (end - half).toFixed(1);
+    },
+    'MiB 20 s after the load': ({ later }) => cell(later),
+    'MiB at most': ({ load }) => cell(load.peak),
+    'MiB with 50,000 cached users': ({ cachedUsers: users }) => (users ? cell(users.before) : ''),
+    'MiB after a collection': ({ cachedUsers: users }) => (users ? cell(users.after) : ''),
+    'CPU µs a review': ({ load }) => cell(medianOf(load, cpu)),
+    ...Object.fromEntries(
+      bases.map(({ name, load: base }) => [
+        `CPU × ${name}`,
+        ({ load }: Memory) => ratioOf(load, base, cpu).toFixed(2),
+      ]),
+    ),
+  };
+  const lines = Object.entries(rows).map(([what, figure]) => [what, ...all.map(figure)]);
+  return markdown(['what', ...all.map(({ name }) => name)], lines, 1);
+}
+
+const cpu: Figure = (turn) => turn.cpu;
+
+/** The memory after half of the load, after each further tenth, and at the end. */
+function halves({ load: { turns } }: Memory) {
+  const memory = turns.map((turn) => turn.memory);
+  const second = memory.slice(-Math.ceil(memory.length / 2));
+  return { half: memory.at(-second.length - 1) ?? 0, second, end: memory.at(-1) ?? 0 };
 }
 
 /** Makes a table of the parts with a hundredth or more. */
