@@ -4,7 +4,7 @@ import { connect as connectSecure } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createTestAuthority, type Pair, type TestAuthority } from '../testing/certificates.ts';
 import { openSession, rawPost, review, sendOn } from '../testing/clients.ts';
-import { startTestServer, type TestServer } from '../testing/server.ts';
+import { anHour, startTestServer, type TestServer } from '../testing/server.ts';
 import { createResetCount } from './connections.ts';
 import { connectionLimits } from './limits.ts';
 import { readTlsMaterial, type TlsMaterial } from './tls.ts';
@@ -104,6 +104,47 @@ test('connections beyond maxConnections are dropped', async () => {
   ];
   await third.closed;
   expect(await ask(first.socket)).toMatch(/^HTTP\/1.1 200 /);
+});
+
+test('a client with a wrong name loses its HTTP/2 connection after 32 requests that were refused', async () => {
+  const server = await startTestServer({ tls, limits: { idleTimeout: anHour } });
+  const session = openSession(server.url, as(kubelet));
+  const ended = once(session, 'close');
+  expect((await sendOn(session)).status).toBe(403);
+  const beginAll = (count: number) =>
+    Array.from({ length: count }, () =>
+      sendOn(session, { unfinished: true }).catch(() => 'refused'),
+    );
+  await Promise.all(beginAll(4));
+  expect(new Set(await Promise.all(beginAll(32)))).toEqual(new Set(['refused']));
+  await new Promise((resolve) => session.ping(resolve));
+  expect(session.closed).toBe(false);
+  void Promise.all(beginAll(8));
+  await ended;
+});
+
+test('one request too many over HTTP/2 ends the oldest, on whatever connection, and is answered', async () => {
+  const { url } = await startTestServer({
+    tls: serverTls,
+    limits: { maxRequests: 3 },
+    settings: { maxInFlight: 2 },
+  });
+  const [slow, other] = [
+    openSession(url, { ca: authority.cert }),
+    openSession(url, { ca: authority.cert }),
+  ];
+  const ended: number[] = [];
+  const begin = (number: number) =>
+    sendOn(slow, { unfinished: true }).catch(() => void ended.push(number));
+  // maxInFlight allows four.
+  const [first] = [1, 2, 3, 4].map(begin);
+  await new Promise((resolve) => slow.ping(resolve));
+  expect(ended).toEqual([]);
+  expect((await sendOn(other)).status).toBe(200);
+  await first;
+  expect((await sendOn(other)).status).toBe(200);
+  await new Promise((resolve) => slow.ping(resolve));
+  expect(ended).toEqual([1]);
 });
 
 test.each(['plain HTTP', 'TLS'])(

@@ -12,6 +12,7 @@ import {
 } from './http-server.ts';
 import { releaseStream } from './http2-stream.ts';
 import type { ConnectionLimits } from './limits.ts';
+import { createFairLimit, type FairLimit } from './socket-limit.ts';
 
 /** A connection of a client. The client can be asked to reconnect. */
 export interface Connection {
@@ -38,9 +39,17 @@ export type Connections = ReturnType<typeof createConnections>;
  * Keeps all open connections, because Node's HTTP/2 server can't end any of them.
  *
  * @param maxAge milliseconds, ±10 %, after which a connection is retired; read for each new one
+ * @param maxRequests the most requests in progress over HTTP/2, read at each request
  */
-export function createConnections(limits: ConnectionLimits, maxAge: () => number) {
+export function createConnections(
+  limits: ConnectionLimits,
+  maxAge: () => number,
+  maxRequests: () => number,
+) {
   const open = new Map<Transport, Connection>();
+  const requests = createFairLimit<ServerHttp2Stream>(maxRequests, (stream) =>
+    stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM),
+  );
   let isDraining = false;
 
   /** A process that was late reads what has arrived before it ends the connection. */
@@ -76,7 +85,7 @@ export function createConnections(limits: ConnectionLimits, maxAge: () => number
       if (isDraining) connection.announceEnd();
     },
     addSession: (session: ServerHttp2Session) => {
-      add(session, http2Connection(session, limits), () => retire(session));
+      add(session, http2Connection(session, limits, requests), () => retire(session));
     },
     get: (transport: Transport) => open.get(transport),
     get size(): number {
@@ -120,6 +129,9 @@ export function afterUnlessClosed(
  * client.
  */
 const maxRestricted = 4;
+
+/** The most requests of such a client that are refused in a burst. More end its HTTP/2 connection: each takes memory. */
+const maxRestrictedResets = 32;
 
 /**
  * HTTP/1.1 has no message that announces the end: the last answer does. A client that always sends its next request
@@ -186,11 +198,16 @@ function stopParsing(
   if (socket.parser?.onIncoming) socket.parser.onIncoming = () => 2;
 }
 
-function http2Connection(session: ServerHttp2Session, limits: ConnectionLimits): Connection {
+function http2Connection(
+  session: ServerHttp2Session,
+  limits: ConnectionLimits,
+  requests: FairLimit<ServerHttp2Stream>,
+): Connection {
+  const address = session.socket?.remoteAddress ?? 'unknown';
   let isAnnounced = false;
   let pending = 0;
   let limit = Number.POSITIVE_INFINITY;
-  const countReset = createResetCount(limits.maxStreams, () => performance.now());
+  let countReset = createResetCount(limits.maxStreams, () => performance.now());
   let isOver = false;
   const onReset = () => {
     if (isOver || countReset()) return;
@@ -209,6 +226,7 @@ function http2Connection(session: ServerHttp2Session, limits: ConnectionLimits):
   };
   function onClose(this: ServerHttp2Stream) {
     pending--;
+    requests.delete(this);
     if (this.aborted) onReset();
     else process.nextTick(releaseStream, this);
   }
@@ -225,16 +243,20 @@ function http2Connection(session: ServerHttp2Session, limits: ConnectionLimits):
         stream?.close(
           isTooLarge ? constants.NGHTTP2_ENHANCE_YOUR_CALM : constants.NGHTTP2_REFUSED_STREAM,
         );
+        if (stream) releaseStream(stream);
         onReset();
         return false;
       }
       pending++;
       markUsed();
       stream?.on('close', onClose);
+      if (stream) requests.add(stream, address);
       return true;
     },
     restrict() {
+      if (limit === maxRestricted) return;
       limit = maxRestricted;
+      countReset = createResetCount(maxRestrictedResets, () => performance.now());
     },
     endWithoutReading: () => false,
     isLastAnswer: () => false,

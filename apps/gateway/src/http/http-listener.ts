@@ -33,6 +33,8 @@ export interface HttpListenerOptions {
   readonly limits?: Partial<ConnectionLimits> | undefined;
   /** Milliseconds, read for each new connection. */
   readonly maxConnectionAge: () => number;
+  /** The requests over HTTP/2 that may always be in progress, whatever `maxRequests` of the limits is. Default 0. */
+  readonly neededRequests?: () => number;
   readonly logger: Logger;
   /** Whether TLS handshakes take turns: see {@link spreadHandshakes}. Default false. */
   readonly spreadsHandshakes?: boolean | undefined;
@@ -48,7 +50,8 @@ export interface HttpListenerOptions {
 export async function startHttpListener(options: HttpListenerOptions) {
   const { address, setting, tls, logger } = options;
   const limits = { ...connectionLimits, ...options.limits };
-  const connections = createConnections(limits, options.maxConnectionAge);
+  const maxRequests = () => Math.max(limits.maxRequests, options.neededRequests?.() ?? 0);
+  const connections = createConnections(limits, options.maxConnectionAge, maxRequests);
   const server = createHttpServer(tls, limits, (request, response) => {
     if (isClosed(response) || access.find(request)?.begin(request, response) === false) return;
     if (lacksHost(request)) answerWithoutHost(response as ServerResponse, options.unreadableBody);

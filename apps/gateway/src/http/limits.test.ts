@@ -44,15 +44,15 @@ describe('the limit of open files', () => {
 
 describe('connections', () => {
   test.each([
-    [Number.POSITIVE_INFINITY, 2048, 512],
-    [4096, 2048, 512],
-    [4095, 2047, 512],
+    [Number.POSITIVE_INFINITY, 1024, 512],
+    [2048, 1024, 512],
+    [2047, 1023, 511],
     [1024, 512, 256],
     [256, 128, 64],
   ])('take at most half of %d open files', (openFiles, maxConnections, maxNewConnections) => {
     const { lines, logger } = createLog();
     expect(connectionsWithin(openFiles, logger)).toEqual({ maxConnections, maxNewConnections });
-    expect(lines.map(({ level }) => level)).toEqual(openFiles < 4096 ? ['warn'] : []);
+    expect(lines.map(({ level }) => level)).toEqual(openFiles < 2048 ? ['warn'] : []);
   });
 
   test.each([

@@ -23,15 +23,18 @@ export const connectionLimits = {
   drainGrace: 1_000,
   /** The time for a client that must reconnect and has requests open, or does not read its answers. */
   linger: 30_000,
-  /** The most connections; more are dropped. HTTP/1.1 needs one for each review in progress, 1,000 by default. */
-  maxConnections: 2048,
+  /**
+   * The most connections; more are dropped. HTTP/1.1 needs one for each review in progress, 1,000 by default. Each takes
+   * up to 110 KiB, most of it for TLS.
+   */
+  maxConnections: 1024,
   /**
    * The most connections without a request of an allowed client yet: see `createSocketLimit`. One turn of the event
    * loop accepts fewer.
    */
   maxNewConnections: 512,
   /** The most bytes of headers. kube-apiserver's have some 400; a bearer token in its kubeconfig may add some KiB. */
-  maxHeaderSize: 16 * 1024,
+  maxHeaderSize: 8 * 1024,
   /**
    * The most requests in progress on an HTTP/1.1 connection; more end it. One read can hold 1,700; Go's client sends
    * one at a time.
@@ -42,6 +45,11 @@ export const connectionLimits = {
    * for more.
    */
   maxStreams: 250,
+  /**
+   * The most requests in progress on all HTTP/2 connections. One more ends the oldest of the address that has the most:
+   * clients that neither end their requests nor read the answers make the gateway hold the headers of all of them.
+   */
+  maxRequests: 2048,
 };
 
 /**

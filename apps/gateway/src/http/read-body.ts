@@ -8,7 +8,7 @@ import { connectionLimits, maxPieces } from './limits.ts';
  * The limits of all bodies that are arriving: their number and their bytes. Over HTTP/1.1 each connection sends one
  * body at a time. A review of kube-apiserver has some hundred bytes.
  */
-const arrivingLimits = { count: connectionLimits.maxConnections, bytes: 64 * 1024 * 1024 };
+const arrivingLimits = { count: connectionLimits.maxConnections, bytes: 16 * 1024 * 1024 };
 
 /**
  * Reads JSON bodies. It throws a StatusError: 415 for another content type or any Content-Encoding, 413 over

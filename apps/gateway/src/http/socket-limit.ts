@@ -7,7 +7,10 @@ import { isIP, type Socket } from 'node:net';
  *
  * @param end is called with the one that has to go, and its address or network
  */
-export function createFairLimit<One>(limit: number, end: (one: One, address: string) => void) {
+export function createFairLimit<One>(
+  limit: number | (() => number),
+  end: (one: One, address: string) => void,
+) {
   const addressOf = new Map<One, string>();
   /** What each address has, in the order in which it came. */
   const addresses = new Map<string, Set<One>>();
@@ -25,7 +28,7 @@ export function createFairLimit<One>(limit: number, end: (one: One, address: str
       const address = networkOf(from);
       addressOf.set(one, address);
       addresses.set(address, (addresses.get(address) ?? new Set()).add(one));
-      if (addressOf.size <= limit) return;
+      if (addressOf.size <= (typeof limit === 'number' ? limit : limit())) return;
       let largest: ReadonlySet<One> = new Set();
       for (const all of addresses.values()) if (all.size > largest.size) largest = all;
       const [oldest] = largest;
@@ -37,6 +40,8 @@ export function createFairLimit<One>(limit: number, end: (one: One, address: str
     delete: remove,
   };
 }
+
+export type FairLimit<One> = ReturnType<typeof createFairLimit<One>>;
 
 /**
  * Allows at most `limit` open sockets: see {@link createFairLimit}.

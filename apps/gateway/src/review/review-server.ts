@@ -47,6 +47,8 @@ export async function startReviewServer(options: ReviewServerOptions) {
     tls: material,
     limits: options.limits,
     maxConnectionAge: () => settings().maxConnectionAge,
+    // As many again may still arrive, or be refused.
+    neededRequests: () => 2 * settings().maxInFlight,
     logger,
     createApp: (connections, { bodyTimeout }) =>
       createReviewApp(options, bodyTimeout, connections, () => material?.client?.names),
