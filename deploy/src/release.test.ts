@@ -14,7 +14,7 @@ import { publicPackages, readSource, tarballOf } from './packages.ts';
 import { pnpm, run } from './run.ts';
 import { type Container, listening, runToEnd, unpackImage } from './testing/container.ts';
 import { kubernetesTools } from './testing/kubernetes-tools.ts';
-import { only, readObjects, renderOverlay } from './testing/manifests.ts';
+import { readObjects, renderOverlay } from './testing/manifests.ts';
 import { mountConfig } from './testing/mounted-config.ts';
 import { createReviewer } from './testing/reviews.ts';
 import { sha256Of } from './testing/tokens.ts';
@@ -203,12 +203,10 @@ describe('the image', () => {
     return { server, client: await client.issueClient('kube-apiserver'), secrets };
   }
   let tls: Awaited<ReturnType<typeof issue>>;
-  let heap: string;
 
   beforeAll(async () => {
     tls = await issue();
     const objects = await renderOverlay(kubernetesTools(), 'service');
-    heap = only(objects, 'Deployment').spec.template.spec.containers[0].env[0].value;
     config = join(folder.path, 'config');
     await run('mkdir', [config]);
     await mountConfig(objects, tls.secrets, config);
@@ -279,7 +277,7 @@ describe('the image', () => {
 
   test('answers reviews on a read-only root without any right, and ends on SIGTERM without losing one', async () => {
     const words = [...container.process.args, '--listen=127.0.0.1:0', '--admin-listen=127.0.0.1:0'];
-    const child = container.start(words, [`NODE_OPTIONS=${heap}`]);
+    const child = container.start(words);
     const ended = new Promise((resolve) =>
       child.once('close', (code, signal) => resolve(code ?? signal)),
     );

@@ -18,7 +18,7 @@ export interface Container {
   readonly root: string;
   readonly process: ImageProcess;
   /** Starts a program of the image, by default the one that the image names. */
-  start(words?: readonly string[], environment?: readonly string[]): ChildProcess;
+  start(words?: readonly string[]): ChildProcess;
 }
 
 /**
@@ -68,11 +68,9 @@ export async function unpackImage(
   return {
     root,
     process: found,
-    start(words = args, environment = []) {
+    start(words = args) {
       const own = [root, config, `${user.uid}:${user.gid}`, ...words];
-      const variables = Object.fromEntries(
-        [...env, ...environment].map((line) => line.split(/=(.*)/s)),
-      );
+      const variables = Object.fromEntries(env.map((line) => line.split(/=(.*)/s)));
       return spawn('/usr/bin/unshare', ['--mount', '/bin/sh', '-c', enter, 'enter', ...own], {
         env: { ...variables, PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
       });
