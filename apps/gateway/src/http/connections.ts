@@ -126,12 +126,9 @@ export function afterUnlessClosed(
 
 /**
  * The most requests in progress of a client without an allowed name, on either protocol. Any kubelet can be such a
- * client.
+ * client. As many more are refused; then its connection ends, because each refused request takes memory, too.
  */
 const maxRestricted = 4;
-
-/** The most requests of such a client that are refused in a burst. More end its HTTP/2 connection: each takes memory. */
-const maxRestrictedResets = 32;
 
 /**
  * HTTP/1.1 has no message that announces the end: the last answer does. A client that always sends its next request
@@ -256,7 +253,7 @@ function http2Connection(
     restrict() {
       if (limit === maxRestricted) return;
       limit = maxRestricted;
-      countReset = createResetCount(maxRestrictedResets, () => performance.now());
+      countReset = createResetCount(maxRestricted, () => performance.now());
     },
     endWithoutReading: () => false,
     isLastAnswer: () => false,
