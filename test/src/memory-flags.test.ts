@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { link, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { waitForPromise } from '@sallyport/test-servers/wait-for';
@@ -88,7 +88,7 @@ describe('the flags of Node that save memory', () => {
     expect(started.output.text()).not.toMatch(/warning/i);
   });
 
-  test('lose against those of NODE_OPTIONS and of the command line', async () => {
+  test('lose against flags of NODE_OPTIONS and of the command line', async () => {
     await using started = await start(
       `exec '${process.execPath}' --max_old_space_size=200 '${entry}' serve`,
       { NODE_OPTIONS: '"--max-semi-space-size=16"' },
@@ -134,7 +134,7 @@ describe('the flags of Node that save memory', () => {
 
   test('are asked for if its Node is gone, and it starts without them', async () => {
     const node = join(await temporaryFolder('node'), 'node');
-    await link(process.execPath, node);
+    await copyFile(process.execPath, node);
     const remove = `await (await import("node:fs/promises")).rm("${node}")`;
     const preload = `--import=data:text/javascript,${encodeURIComponent(remove)}`;
     await using started = await start(`exec '${node}' '${preload}' '${entry}' serve`);

@@ -2,6 +2,7 @@ import http2 from 'node:http2';
 import { waitFor, waitForPromise } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { http2Client, review } from './testing/clients.ts';
+import { podGrowth, podHeap } from './testing/deployed.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
 import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
 import { residentMemory } from './testing/process-memory.ts';
@@ -23,6 +24,7 @@ beforeAll(async () => {
   const { files, tls } = mutualTls;
   gateway = await startGateway({
     files,
+    env: { NODE_OPTIONS: await podHeap() },
     config: { server: { tls }, authenticators: [backend.authenticator('corp')] },
   });
 });
@@ -71,7 +73,7 @@ test('a client that resets streams as fast as it opens them costs little memory,
   );
   // The limit is a second on a machine where a review takes a few milliseconds.
   expect(waited).toBeLessThan(5000 + 100 * usual);
-  expect(grown).toBeLessThan(200);
+  expect(grown).toBeLessThan(await podGrowth());
 });
 
 /** Sends the beginnings of bodies on sessions. @returns their answers so far */
@@ -106,7 +108,7 @@ async function sendBeginnings(
 test('unfinished bodies use a bounded amount of memory: the oldest are refused', async () => {
   const before = await residentMemory(gateway.pid);
   const body = `{"padding":"${'x'.repeat(250 * 1024)}`;
-  const maxBodies = Math.floor((64 * 1024 * 1024) / body.length);
+  const maxBodies = Math.floor((16 * 1024 * 1024) / body.length);
   const start = performance.now();
   using beginnings = await sendBeginnings(3, 120, body);
   const { answers } = beginnings;
@@ -119,7 +121,7 @@ test('unfinished bodies use a bounded amount of memory: the oldest are refused',
   const grown = (await residentMemory(gateway.pid)) - before;
   console.info(`${refused} of ${answers.length} refused, ${Math.round(grown)} MB more`);
   await expectServed();
-  expect(grown).toBeLessThan(400);
+  expect(grown).toBeLessThan(await podGrowth());
   // After 10 s on a busy machine it is too late for all of them.
   if (seconds < 10) {
     expect(refused).toBeLessThan(answers.length - maxBodies + 10);

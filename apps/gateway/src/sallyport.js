@@ -25,7 +25,7 @@ if (major >= 26 || (major === 24 && minor >= 21)) {
   process.exitCode = 1;
 }
 
-/** Replaces this process, which keeps its ID, unless Node has all flags: it reads those of its heap only when it starts. */
+/** Replaces this process, which keeps its ID, unless Node has all flags: it reads flags of its heap only when it starts. */
 async function startAgainWithFlags() {
   const { flagsForStart } = await import('./base/node-flags.js');
   const limit = process.constrainedMemory();
