@@ -72,7 +72,7 @@ test('a low limit of open files is reported at the start, with how to raise it',
     'the limit of open files is low: fewer connections are accepted',
   );
   expect([level, maxConnections]).toEqual(['warn', 256]);
-  expect(remedy).toMatch(/LimitNOFILE=4096.* ulimit -n 4096/);
+  expect(remedy).toMatch(/LimitNOFILE=2048.* ulimit -n 2048/);
 });
 
 test('800 connections without a byte keep out no client', async () => {
