@@ -4,7 +4,7 @@ import { connect as connectSecure } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createTestAuthority, type Pair, type TestAuthority } from '../testing/certificates.ts';
 import { openSession, rawPost, review, sendOn } from '../testing/clients.ts';
-import { holdTimers, startTestServer, type TestServer } from '../testing/server.ts';
+import { startTestServer, type TestServer } from '../testing/server.ts';
 import { createResetCount } from './connections.ts';
 import { connectionLimits } from './limits.ts';
 import { readTlsMaterial, type TlsMaterial } from './tls.ts';
@@ -104,30 +104,6 @@ test('connections beyond maxConnections are dropped', async () => {
   ];
   await third.closed;
   expect(await ask(first.socket)).toMatch(/^HTTP\/1.1 200 /);
-});
-
-test('a client with a wrong name has four requests in progress, four more are refused, and then its connection ends', async () => {
-  const server = await startTestServer({ tls });
-  // As time passes, more may be refused.
-  holdTimers();
-  const session = openSession(server.url, as(kubelet));
-  const ended = once(session, 'close');
-  expect((await sendOn(session)).status).toBe(403);
-  const begin = (count: number) =>
-    Promise.all(
-      Array.from({ length: count }, () =>
-        sendOn(session, { unfinished: true }).then(
-          ({ status }) => status,
-          () => 'refused',
-        ),
-      ),
-    );
-  expect(await begin(4)).toEqual([403, 403, 403, 403]);
-  expect(new Set(await begin(4))).toEqual(new Set(['refused']));
-  await new Promise((resolve) => session.ping(resolve));
-  expect(session.closed).toBe(false);
-  await begin(1);
-  await ended;
 });
 
 test('one request too many over HTTP/2 ends the oldest, on whatever connection, and is answered', async () => {

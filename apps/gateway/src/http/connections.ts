@@ -126,7 +126,7 @@ export function afterUnlessClosed(
 
 /**
  * The most requests in progress of a client without an allowed name, on either protocol. Any kubelet can be such a
- * client. As many more are refused; then its connection ends, because each refused request takes memory, too.
+ * client.
  */
 const maxRestricted = 4;
 
@@ -204,7 +204,7 @@ function http2Connection(
   let isAnnounced = false;
   let pending = 0;
   let limit = Number.POSITIVE_INFINITY;
-  let countReset = createResetCount(limits.maxStreams, () => performance.now());
+  const countReset = createResetCount(limits.maxStreams, () => performance.now());
   let isOver = false;
   const onReset = () => {
     if (isOver || countReset()) return;
@@ -251,9 +251,7 @@ function http2Connection(
       return true;
     },
     restrict() {
-      if (limit === maxRestricted) return;
       limit = maxRestricted;
-      countReset = createResetCount(maxRestricted, () => performance.now());
     },
     endWithoutReading: () => false,
     isLastAnswer: () => false,
