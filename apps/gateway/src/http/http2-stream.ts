@@ -50,8 +50,8 @@ const noHeaders: IncomingHttpHeaders = {};
 /**
  * Drops what a closed stream refers to. Node's Writable makes a function in each stream by `this.onwrite = (er) => …`. V8
  * makes such functions in its old space, so each stream stays in memory until the next full collection, and with it the
- * listeners, which refer to all of the review. It must be called after the listeners of 'close', and only if the answer was
- * given: nothing reads the request then.
+ * listeners, which refer to all of the review. It is for a request that nothing reads any more: one that was answered, after
+ * the listeners of 'close', or one that gets no answer.
  */
 export function releaseStream(stream: ServerHttp2Stream): void {
   for (const event of ['data', 'end', 'close']) stream.removeAllListeners(event);
