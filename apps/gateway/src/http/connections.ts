@@ -12,7 +12,7 @@ import {
 } from './http-server.ts';
 import { releaseStream } from './http2-stream.ts';
 import type { ConnectionLimits } from './limits.ts';
-import { createFairLimit, type FairLimit } from './socket-limit.ts';
+import { createFairLimit, type FairLimit, networkOf } from './socket-limit.ts';
 
 /** A connection of a client. The client can be asked to reconnect. */
 export interface Connection {
@@ -200,7 +200,7 @@ function http2Connection(
   limits: ConnectionLimits,
   requests: FairLimit<ServerHttp2Stream>,
 ): Connection {
-  const address = session.socket?.remoteAddress ?? 'unknown';
+  const network = networkOf(session.socket?.remoteAddress ?? 'unknown');
   let isAnnounced = false;
   let pending = 0;
   let limit = Number.POSITIVE_INFINITY;
@@ -247,7 +247,7 @@ function http2Connection(
       pending++;
       markUsed();
       stream?.on('close', onClose);
-      if (stream) requests.add(stream, address);
+      if (stream) requests.add(stream, network);
       return true;
     },
     restrict() {

@@ -40,10 +40,13 @@ export function spreadHandshakes(
   ) => void)[];
   server.removeAllListeners('connection');
   const turn = createFairTurns({ waiting: Number.POSITIVE_INFINITY, inProgress: maxOfAddress });
-  const inProgress = createFairLimit<Socket>(max, (socket) => socket.destroy());
+  const inProgress = createFairLimit<Socket>(
+    () => max,
+    (socket) => socket.destroy(),
+  );
   const ends = new WeakMap<Socket, () => void>();
   server.on('connection', (socket: Socket) => {
-    const from = socket.remoteAddress ?? '';
+    const network = networkOf(socket.remoteAddress ?? '');
     const timer = setTimeout(() => socket.destroy(), timeout).unref();
     socket.once('close', () => clearTimeout(timer));
     // A client may leave before its handshake has begun. From then on, TLS reports its errors.
@@ -57,7 +60,7 @@ export function spreadHandshakes(
       socket.destroy();
     };
     awaitClientHello(socket, refuse, () => {
-      const leave = turn(networkOf(from), (end) => {
+      const leave = turn(network, (end) => {
         clearTimeout(timer);
         ends.set(socket, () => {
           end();
@@ -66,7 +69,7 @@ export function spreadHandshakes(
         socket.once('close', () => ends.get(socket)?.());
         afterUnlessClosed(socket, share, end);
         if (socket.destroyed) return;
-        inProgress.add(socket, from);
+        inProgress.add(socket, network);
         for (const each of begin) each.call(server, socket);
       });
       if (leave) socket.once('close', leave);

@@ -3,37 +3,39 @@ import { isIP, type Socket } from 'node:net';
 /**
  * Allows at most `limit` things at a time, such as sockets. One more ends the oldest of the address that has the most:
  * a client that begins thousands ends its own, and a client at any other address still gets in. A client at the same
- * address gets in, too, if it needs less time than `limit` further ones. Of IPv6, a /64 counts as one address.
+ * address gets in, too, if it needs less time than `limit` further ones.
  *
- * @param end is called with the one that has to go, and its address or network
+ * @param limit read at each one
+ * @param end is called with the one that has to go, and its network
  */
 export function createFairLimit<One>(
-  limit: number | (() => number),
-  end: (one: One, address: string) => void,
+  limit: () => number,
+  end: (one: One, network: string) => void,
 ) {
-  const addressOf = new Map<One, string>();
-  /** What each address has, in the order in which it came. */
-  const addresses = new Map<string, Set<One>>();
+  const networks = new Map<One, string>();
+  /** What each network has, in the order in which it came. */
+  const members = new Map<string, Set<One>>();
   const remove = (one: One) => {
-    const address = addressOf.get(one);
-    if (address === undefined) return;
-    addressOf.delete(one);
-    const all = addresses.get(address);
+    const network = networks.get(one);
+    if (network === undefined) return;
+    networks.delete(one);
+    const all = members.get(network);
     all?.delete(one);
-    if (all?.size === 0) addresses.delete(address);
+    if (all?.size === 0) members.delete(network);
   };
   return {
-    /** Adds one. @param from the address that it came from */
-    add(one: One, from: string) {
-      const address = networkOf(from);
-      addressOf.set(one, address);
-      addresses.set(address, (addresses.get(address) ?? new Set()).add(one));
-      if (addressOf.size <= (typeof limit === 'number' ? limit : limit())) return;
+    /** Adds one. @param network of the address that it came from: see {@link networkOf} */
+    add(one: One, network: string) {
+      networks.set(one, network);
+      const own = members.get(network);
+      if (own === undefined) members.set(network, new Set([one]));
+      else own.add(one);
+      if (networks.size <= limit()) return;
       let largest: ReadonlySet<One> = new Set();
-      for (const all of addresses.values()) if (all.size > largest.size) largest = all;
+      for (const all of members.values()) if (all.size > largest.size) largest = all;
       const [oldest] = largest;
       if (oldest === undefined) return;
-      const ended = addressOf.get(oldest) ?? address;
+      const ended = networks.get(oldest) ?? network;
       remove(oldest);
       end(oldest, ended);
     },
@@ -46,17 +48,20 @@ export type FairLimit<One> = ReturnType<typeof createFairLimit<One>>;
 /**
  * Allows at most `limit` open sockets: see {@link createFairLimit}.
  *
- * @param onClosed is called with the address, or the network
+ * @param onClosed is called with the network
  */
 export function createSocketLimit(limit: number, onClosed: (address: string) => void) {
-  const sockets = createFairLimit<Socket>(limit, (socket, address) => {
-    onClosed(address);
-    socket.destroy();
-  });
+  const sockets = createFairLimit<Socket>(
+    () => limit,
+    (socket, network) => {
+      onClosed(network);
+      socket.destroy();
+    },
+  );
   return {
     add(socket: Socket) {
       socket.once('close', () => sockets.delete(socket));
-      sockets.add(socket, socket.remoteAddress ?? 'unknown');
+      sockets.add(socket, networkOf(socket.remoteAddress ?? 'unknown'));
     },
     delete: sockets.delete,
   };

@@ -113,7 +113,7 @@ export function createDoor(
   const limited = (address: string) =>
     report({ at: Date.now(), seconds: 0, action: 'none', outcome: 'limited', address });
   const inProgress = createFairLimit<Visit>(
-    maxInProgress,
+    () => maxInProgress,
     ({ request, response, isDirect, leave }) => {
       // A request that was let in is reported where it is answered.
       if (leave === undefined) cutOff.add(request);
@@ -151,14 +151,15 @@ export function createDoor(
       visit.leave?.();
       inProgress.delete(visit);
     });
-    visit.leave = turn(networkOf(address), (end) => {
+    const network = networkOf(address);
+    visit.leave = turn(network, (end) => {
       visit.leave = undefined;
       end();
       if (!isClosed(response)) answer(request as IncomingMessage, response as ServerResponse);
     });
     // A refused request is in progress as well: its client may leave the answer unread, or go on with the body.
     const isQueued = visit.leave !== undefined;
-    inProgress.add(visit, address);
+    inProgress.add(visit, network);
     if (isQueued) return;
     limited(address);
     const isTooMany = [refused.take(address), allRefused.take('')].some(
