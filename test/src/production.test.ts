@@ -116,6 +116,7 @@ test('the whole example checks green, starts as the unit starts it, and answers 
     folder: unit.logs,
     through: unit.through(),
     commandArguments: ['--config', file],
+    addsFlags: true,
   };
   await using gateway = await startGateway(started);
   expect(await readFile(`/proc/${gateway.pid}/cmdline`, 'utf8')).toContain(
