@@ -42,6 +42,18 @@ describe('cache.redis', () => {
     });
   });
 
+  test.each([
+    ['1001ms', 1_001],
+    ['1s', 1_000],
+    ['999ms', 1_000],
+  ])('with a timeout of %s, a command has %i ms', async (timeout, commandTimeout) => {
+    await using folder = await folderWithProbe();
+    const { cache } = await folder.load(withRedis(`${good}, timeout: ${timeout}`), {
+      KEY: newKey(),
+    });
+    expect(cache.redis?.connection.commandTimeout).toBe(commandTimeout);
+  });
+
   test('takes the keys of a connection, secrets from files that are listed', async () => {
     await using folder = await folderWithProbe();
     const [password, other] = [newKey(), newKey()];

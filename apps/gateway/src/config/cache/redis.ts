@@ -11,7 +11,7 @@ import { formatPath, isObject, overlaps, type Path, type Problem, valueAt } from
 import { type Filled, fillSecrets, type SecretSources, withoutSecrets } from '../secrets.ts';
 import { secretTexts } from '../unknown-keys.ts';
 
-/** Milliseconds after which a command is given up. No review waits longer than `timeout`. */
+/** Milliseconds after which a command is given up, unless `timeout` is longer. No review waits longer than `timeout`. */
 export const commandTimeout = 1_000;
 
 const terms: ClearTextTerms = {
@@ -106,7 +106,8 @@ export const cacheRedis = section(
   },
   '{ url: rediss://redis.example.com:6379, sealingKeys: [{ env: SALLYPORT_CACHE_KEY }] }',
   ({ timeout, keyPrefix, sealingKeys, startWithoutBlocks, ...keys }, complain) => {
-    const connection = settleConnection(keys, { commandTimeout, terms }, complain);
+    const limit = Math.max(commandTimeout, timeout);
+    const connection = settleConnection(keys, { commandTimeout: limit, terms }, complain);
     // Without a connection there was a complaint, and no one gets this config. The rule about `timeout` sees it.
     return {
       connection: connection as ConnectionOptions,
