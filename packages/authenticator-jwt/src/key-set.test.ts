@@ -13,7 +13,11 @@ const first = await newKey('first');
 beforeAll(async () => {
   provider = await startProvider({ robot: {} }, [first]);
 });
+const opened: KeySet[] = [];
 afterEach(async () => {
+  for (const keys of opened.splice(0)) keys.close();
+  // A request that was given up may arrive late. It must not count in the next test.
+  await provider.stop();
   provider.rotate([first]);
   await provider.start();
 });
@@ -49,7 +53,7 @@ function openKeys(changed: Partial<KeyLimits> = {}, more: object = {}) {
     now: () => clock.now,
     ...more,
   });
-  onTestFinished(() => keys.close());
+  opened.push(keys);
   return { keys, clock, reported };
 }
 
