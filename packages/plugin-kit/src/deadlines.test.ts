@@ -1,4 +1,5 @@
-import { getEventListeners } from 'node:events';
+import { getEventListeners, once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { bounded, pause, within } from './deadlines.ts';
 
@@ -83,6 +84,22 @@ describe('within', () => {
     await expect(within({ limit: -5, late: () => new Error('late') }, never)).rejects.toThrow(
       'late',
     );
+  });
+
+  test('takes an answer that arrived while the process was blocked beyond the deadline', async () => {
+    const [server, accepted] = [createServer(), Promise.withResolvers<Socket>()];
+    server.on('connection', accepted.resolve);
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    (await accepted.promise).write('answer');
+    const late = vi.fn(() => new Error('late'));
+    const answer = within({ limit: 5, late }, () => once(client, 'data'));
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+    expect(String(await answer)).toBe('answer');
+    await new Promise(setImmediate);
+    expect(late).not.toHaveBeenCalled();
+    client.destroy();
+    server.close();
   });
 
   test('ignores what comes of work that no one waits for any more', async () => {

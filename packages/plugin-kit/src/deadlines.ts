@@ -1,4 +1,7 @@
-/** A wait ends at its deadline, or when its signal is aborted. */
+/**
+ * A wait ends at its deadline, or when its signal is aborted. If the process was too busy to read an answer by then, it still
+ * takes the answer.
+ */
 export interface WaitBounds {
   /** Milliseconds. Without it there is no deadline. */
   readonly limit?: number;
@@ -27,10 +30,12 @@ export function bounded<Value>(
     }
     let hasEnded = false;
     let timer: NodeJS.Timeout | undefined;
+    let turn: NodeJS.Immediate | undefined;
     const end = () => {
       if (hasEnded) return false;
       hasEnded = true;
       clearTimeout(timer);
+      clearImmediate(turn);
       signal?.removeEventListener('abort', onAbort);
       onEnd?.();
       return true;
@@ -40,8 +45,12 @@ export function bounded<Value>(
     };
     const onAbort = () => fail(aborted ? aborted() : signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });
+    // A process that was blocked until the deadline first reads the answers that have arrived.
+    const onDeadline = () => {
+      turn = setImmediate(() => fail(late?.()));
+    };
     // A busy process may get here after the deadline, and Node warns of a negative delay.
-    if (limit !== undefined) timer = setTimeout(() => fail(late?.()), Math.max(0, limit));
+    if (limit !== undefined) timer = setTimeout(onDeadline, Math.max(0, limit));
     try {
       start((value) => {
         if (end()) resolve(value);

@@ -326,7 +326,7 @@ describe('a list of records', () => {
       username: `user-${at}`,
       name: `corp:user-${at}`,
     }));
-    await Promise.all(users.map((user) => put(user)));
+    for (const user of users) await put(user);
     await client().set(`${keyPrefix}factor:${'0'.repeat(64)}`, 'garbage');
     await client().rpush(`${keyPrefix}factor:${'1'.repeat(64)}`, 'garbage');
     await client().set(`${keyPrefix}cache-login:x`, 'of another part');
