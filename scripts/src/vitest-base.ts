@@ -21,6 +21,10 @@ export const testBase: ViteUserConfig = {
     testTimeout: 4 * maxTestWait,
     hookTimeout: 4 * maxTestWait,
     expect: { poll: { timeout: maxTestWait } },
+    // All but setImmediate: a deadline waits for the turn that reads what has arrived.
+    fakeTimers: {
+      toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date', 'performance'],
+    },
     // `pnpm test` shows how far each package is, and what failed.
     reporters: process.env.PROGRESS ? ['minimal', reportProgress(), 'json'] : ['default', 'json'],
     outputFile: { json: 'test-results/vitest.json' },

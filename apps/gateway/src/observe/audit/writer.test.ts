@@ -40,7 +40,7 @@ type Done = (error: Error | null, count?: number) => void;
 /** The system calls that sonic-boom makes, on the outputs above. */
 function injectOutputs(): void {
   vi.spyOn(fs, 'write').mockImplementation(((fd: number, bytes: Buffer, done: Done) => {
-    setImmediate(() => {
+    setTimeout(() => {
       const output = outputs.get(fd);
       if (output === undefined || output.closed) return done(new Error('EBADF'));
       const { limits } = output;
