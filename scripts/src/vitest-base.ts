@@ -21,7 +21,7 @@ export const testBase: ViteUserConfig = {
     testTimeout: 4 * maxTestWait,
     hookTimeout: 4 * maxTestWait,
     expect: { poll: { timeout: maxTestWait } },
-    // All but setImmediate: a deadline waits for the turn that reads what has arrived.
+    // setImmediate stays Node's: at a deadline, a process first reads what has arrived.
     fakeTimers: {
       toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date', 'performance'],
     },

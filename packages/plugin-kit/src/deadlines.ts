@@ -1,6 +1,6 @@
 /**
- * A wait ends at its deadline, or when its signal is aborted. If the process was too busy to read an answer by then, it still
- * takes the answer.
+ * A wait ends at its deadline, or when its signal is aborted. An answer that has arrived by the deadline is taken, even if this
+ * process was too busy to read it.
  */
 export interface WaitBounds {
   /** Milliseconds. Without it there is no deadline. */
@@ -45,7 +45,7 @@ export function bounded<Value>(
     };
     const onAbort = () => fail(aborted ? aborted() : signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });
-    // A process that was blocked until the deadline first reads the answers that have arrived.
+    // Node runs timers before it reads sockets. A process that was blocked first reads what has arrived.
     const onDeadline = () => {
       turn = setImmediate(() => fail(late?.()));
     };

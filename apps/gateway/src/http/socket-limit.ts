@@ -50,7 +50,7 @@ export type FairLimit<One> = ReturnType<typeof createFairLimit<One>>;
  *
  * @param onClosed is called with the network
  */
-export function createSocketLimit(limit: number, onClosed: (address: string) => void) {
+export function createSocketLimit(limit: number, onClosed: (network: string) => void) {
   const sockets = createFairLimit<Socket>(
     () => limit,
     (socket, network) => {
