@@ -1,6 +1,9 @@
 /** The acts of people, robots and administrators in a soak. Each act goes into the history when it begins. */
 import { clusters } from '../testing/ask-login.ts';
 import { randomToken, sha256 } from '../testing/tokens.ts';
+import { type AccountActs, createAccountActs } from './account-acts.ts';
+import { type Binds, watchBinds } from './binds.ts';
+import { type BrowserActs, createBrowserActs } from './browser-acts.ts';
 import type {
   Attempt,
   Ended,
@@ -10,15 +13,19 @@ import type {
   Made,
   ObservedAnswer,
   UserAct,
-} from './oracle.ts';
+} from './history.ts';
+import { createNotes, type Notes, now, replicaAt } from './notes.ts';
+import { createPhoneActs, type PhoneActs } from './phone-acts.ts';
+import { identityOf, type KeepSession, type Session } from './sessions.ts';
 import type { Credential, Person, World } from './world.ts';
-
-export interface Session extends Credential {
-  readonly person: Person;
-}
 
 /** A fault that is about to begin. */
 export type Failing = Omit<Fault, 'begin' | 'end' | 'what'>;
+
+/** Someone whom a command names. */
+export interface Named {
+  readonly identity: Pick<Identity, 'username'>;
+}
 
 export interface Acts {
   readonly history: readonly Event[];
@@ -41,19 +48,23 @@ export interface Acts {
   /** Adds a static token. @param work ends when all replicas have the file */
   add(credential: Credential, work: () => Promise<void>): Promise<void>;
   remove(credential: Credential, work: () => Promise<void>): Promise<void>;
+  readonly phones: PhoneActs;
+  readonly browsers: BrowserActs;
+  readonly accounts: AccountActs;
+  readonly binds: Binds;
+  /** Logs out of all sessions of a user. @returns whether the answer says that they have ended */
+  logOutEverywhere(session: Session, replica: number): Promise<boolean>;
   /** Blocks a person. @returns whether the command exits with 0: all replicas have confirmed it */
-  block(person: Person): Promise<boolean>;
-  unblock(person: Person): Promise<boolean>;
+  block(person: Named): Promise<boolean>;
+  unblock(person: Named): Promise<boolean>;
   /** Runs `revoke --user`. It exits with 3 when the user has no session, and all replicas have forgotten what they cached. */
-  forget(person: Person): Promise<boolean>;
+  forget(person: Named): Promise<boolean>;
+  /** Runs `factor reset`. It exits with 3 when there was nothing. */
+  reset(person: Named): Promise<boolean>;
   revoke(robot: Credential): Promise<void>;
   /** Does `work`, then `recover`, and notes the fault from the begin to the end of both. */
   during(fault: Failing, work: () => Promise<void>, recover: () => Promise<void>): Promise<void>;
 }
-
-type Distributed<One> = One extends unknown ? Omit<One, 'begin' | 'end'> : never;
-
-const now = (): number => performance.now();
 
 /** @param random in [0, 1) @param onOutcome is called for each request. Without a problem, the oracle checks the answer */
 export function createActs(
@@ -62,29 +73,29 @@ export function createActs(
   onOutcome: Notes['onOutcome'],
 ): Acts {
   const history: Event[] = [];
-  const wrong: string[] = [];
-  const begin = <One extends Event>(event: Distributed<One>): One => {
-    const begun = { ...event, begin: now(), end: Number.POSITIVE_INFINITY } as unknown as One;
-    history.push(begun);
-    return begun;
-  };
-  const end = (event: Event): void => {
-    event.end = now();
-  };
+  const notes = createNotes(history, onOutcome);
+  const { wrong, begin, end } = notes;
   const faults: Fault[] = [];
-  const notes = { wrong, begin, end, onOutcome };
   for (const credential of [
     ...world.members,
     ...world.robots,
-    ...world.people.map(({ credential }) => credential),
+    ...[...world.people, ...world.phoneOwners, ...world.accounts].map(
+      ({ credential }) => credential,
+    ),
   ]) {
     end(begin({ what: 'made', secret: credential }));
   }
-  const attempts = createAttempts(world, random, notes);
+  const { keepSession, ...attempts } = createAttempts(world, random, notes);
+  const binds = watchBinds(world, notes);
+  const phones = createPhoneActs(world, notes, { binds, keepSession });
   return {
     history,
     faults,
     wrong,
+    binds,
+    phones,
+    browsers: createBrowserActs(world, notes, { useCode: phones.useCode, keepSession }),
+    accounts: createAccountActs(world, notes),
     ...attempts,
     ...createChanges(world, notes),
     ...createCommands(world, notes),
@@ -101,13 +112,6 @@ export function createActs(
   };
 }
 
-interface Notes {
-  readonly wrong: string[];
-  begin<One extends Event>(event: Distributed<One>): One;
-  end(event: Event): void;
-  onOutcome(kind: string, begin: number, problem: string | undefined): void;
-}
-
 function createAttempts(
   world: World,
   random: () => number,
@@ -115,12 +119,6 @@ function createAttempts(
 ) {
   const sessions: Session[] = [];
   const loggedOut = new Set<Session>();
-  const replicaAt = (at: number) => {
-    const replica = world.replicas[at];
-    if (replica === undefined) throw new Error(`there is no replica ${at}`);
-    return replica;
-  };
-
   async function ask(
     event: Attempt,
     kind: string,
@@ -151,7 +149,7 @@ function createAttempts(
     const version = random() < 0.1 ? 'v1beta1' : 'v1';
     await ask(event, credential.kind, async () => {
       const { audience } = clusters[cluster];
-      const { authenticated, user, error } = await replicaAt(replica).review(
+      const { authenticated, user, error } = await replicaAt(world, replica).review(
         credential.token,
         audience,
         version,
@@ -168,29 +166,31 @@ function createAttempts(
   ): Promise<Session | undefined> {
     const [username = '', ...rest] = Buffer.from(credential.token, 'base64').toString().split(':');
     const event = begin<Attempt>({ what: 'login', replica, secret: credential });
-    let session: Session | undefined;
+    let token: string | undefined;
     await ask(event, 'login', async () => {
-      const answer = await replicaAt(replica).askLogin({
+      const answer = await replicaAt(world, replica).askLogin({
         body: { username, password: rest.join(':'), cluster: 'prod' },
       });
       if (answer.status === 401) return 'refused';
       if (answer.status !== 201) throw new Error(`the login was answered ${answer.status}`);
       const user = answer.json?.user as Parameters<typeof identityOf>[0];
-      session = {
-        ...world.newCredential('session', String(answer.json?.token), person.identity),
-        person,
-      };
+      token = String(answer.json?.token);
       return identityOf(user);
     });
-    if (session === undefined) return undefined;
-    const made = begin({ what: 'made', secret: session });
-    Object.assign(made, { begin: event.begin, end: event.end });
+    return token === undefined ? undefined : keepSession(person, token, event);
+  }
+  function keepSession(
+    ...[person, token, { begin: from, end: until, login }]: Parameters<KeepSession>
+  ): Session {
+    const session = { ...world.newCredential('session', token, person.identity), person };
+    const made = begin<Made>({ what: 'made', secret: session, ...(login && { login }) });
+    Object.assign(made, { begin: from, end: until });
     sessions.push(session);
     return session;
   }
   async function logOut(session: Session, replica: number): Promise<boolean> {
     const event = begin<Ended>({ what: 'logout', secret: session, isSure: false });
-    const answer = replicaAt(replica).askLogin({
+    const answer = replicaAt(world, replica).askLogin({
       method: 'DELETE',
       path: '/v1/session',
       token: session.token,
@@ -209,9 +209,23 @@ function createAttempts(
     onOutcome('logout', event.begin, isError ? String(status) : undefined);
     return event.isSure;
   }
+  async function logOutEverywhere(session: Session, replica: number): Promise<boolean> {
+    const { username } = session.person.identity;
+    const event = begin<UserAct>({ what: 'everywhere', username, isSure: false });
+    const request = { method: 'DELETE', path: '/v1/sessions', token: session.token };
+    const answer = await replicaAt(world, replica)
+      .askLogin(request)
+      .catch(() => undefined);
+    // Whoever `unconfirmed` counts can be back after a failover.
+    event.isSure = answer?.status === 200 && answer.json?.unconfirmed === undefined;
+    end(event);
+    const isError = answer === undefined || answer.status >= 429;
+    onOutcome('logout', event.begin, isError ? String(answer?.status) : undefined);
+    return event.isSure;
+  }
   async function sendMalformed(replica: number): Promise<void> {
     const begun = now();
-    const status = await replicaAt(replica)
+    const status = await replicaAt(world, replica)
       .send('{"kind":"TokenReview"')
       .catch(() => 'error' as const);
     if (status !== 400 && status !== 'error')
@@ -230,20 +244,10 @@ function createAttempts(
     },
     logIn,
     logOut,
+    logOutEverywhere,
     sendMalformed,
+    keepSession,
   };
-}
-
-function identityOf({
-  username,
-  groups = [],
-  uid,
-}: {
-  username: string;
-  groups?: readonly string[];
-  uid?: string;
-}): Identity {
-  return { username, groups, uid };
 }
 
 /** The changes of a backend. */
@@ -289,7 +293,7 @@ function createCommands(world: World, { begin, end }: Notes) {
   };
   async function act(
     what: UserAct['what'],
-    person: Person,
+    person: Named,
     words: readonly string[],
     known: readonly number[],
   ) {
@@ -306,9 +310,10 @@ function createCommands(world: World, { begin, end }: Notes) {
     return event.isSure;
   }
   return {
-    block: (person: Person) => inTurn(() => act('block', person, ['block', '--for', '8h'], [0])),
-    unblock: (person: Person) => inTurn(() => act('unblock', person, ['unblock'], [0])),
-    forget: (person: Person) => inTurn(() => act('forget', person, ['revoke'], [0, 3])),
+    block: (person: Named) => inTurn(() => act('block', person, ['block', '--for', '8h'], [0])),
+    unblock: (person: Named) => inTurn(() => act('unblock', person, ['unblock'], [0])),
+    forget: (person: Named) => inTurn(() => act('forget', person, ['revoke'], [0, 3])),
+    reset: (person: Named) => inTurn(() => act('reset', person, ['factor', 'reset'], [0, 3])),
     revoke: (robot: Credential) =>
       inTurn(async () => {
         const event = begin<Ended>({ what: 'revoke', secret: robot, isSure: false });

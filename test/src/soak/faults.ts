@@ -5,29 +5,18 @@ import { connect } from 'node:tls';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { metric, names } from '../bench/gateway.ts';
 import { randomToken } from '../testing/tokens.ts';
-import type { Failing, Session } from './acts.ts';
+import { loseAnswers, startWithEmptyCache } from './crossing-faults.ts';
+import { limits } from './limits.ts';
 import { type Random, type SoakLoad, sleep } from './load.ts';
-import { limits } from './oracle.ts';
-import type { Failure, Store } from './stores.ts';
+import {
+  endSessionsWithinLogin,
+  loginSteps,
+  pauseWithinLogin,
+  removeAppWithinLogin,
+} from './login-faults.ts';
+import { flush, insist, mortal, type Place, repeat, type Scenario } from './place.ts';
+import type { Session } from './sessions.ts';
 import { type Credential, membersFile, type Replica, type World } from './world.ts';
-
-export interface Scenario {
-  readonly name: string;
-  run(): Promise<void>;
-}
-
-interface Place {
-  readonly world: World;
-  readonly load: SoakLoad;
-  readonly random: Random;
-  /** Runs `work` during a fault, then `end`, and waits until all has recovered. */
-  during(fault: Failing, work: () => Promise<void>, end?: () => Promise<unknown>): Promise<void>;
-  /** Pauses for some seconds. */
-  pause(min?: number, max?: number): Promise<void>;
-  how(): Failure;
-  /** Returns another number each time: an edit must change the file. */
-  nextEdit(): number;
-}
 
 export function createScenarios(world: World, load: SoakLoad, random: Random): readonly Scenario[] {
   let edits = 0;
@@ -65,6 +54,16 @@ export function createScenarios(world: World, load: SoakLoad, random: Random): r
     'logouts before and after the token Redis fails': logOutAroundFailure,
     'an old password at all replicas': showOldPassword,
     'files change': changeFiles,
+    'the directory loses answers': loseAnswers,
+    'a replica starts with an empty cache Redis': startWithEmptyCache,
+    'a login in progress when sessions end': endSessionsWithinLogin,
+    'a login in progress when its app is removed': removeAppWithinLogin,
+    ...Object.fromEntries(
+      loginSteps.map((step) => [
+        `a login in progress and a pause at the ${step}`,
+        (all: Place) => pauseWithinLogin(all, step),
+      ]),
+    ),
   };
   return Object.entries(scenarios).map(([name, run]) => ({ name, run: () => run(place) }));
 }
@@ -102,9 +101,6 @@ async function failOver(
     world[part].recover,
   );
 }
-
-const flush = async ({ masters }: Store) =>
-  void (await Promise.all((await masters()).map((node) => node.client().flushall())));
 
 async function loseData({ world, during, pause }: Place): Promise<void> {
   const work = async () => {
@@ -144,9 +140,6 @@ async function slowDirectory({ world, during, pause, random }: Place): Promise<v
   await during({ kind: `directory: ${delay} ms for each piece`, hits: ['directory'] }, work, end);
 }
 
-/** Chooses a replica to kill, but not the first one: its memory is compared, and it always has the revocation list. */
-const mortal = ({ world, random }: Place): Replica => random.choose(world.replicas.slice(1));
-
 async function killReplica(place: Place): Promise<void> {
   const replica = mortal(place);
   const work = async () => {
@@ -158,12 +151,6 @@ async function killReplica(place: Place): Promise<void> {
     work,
     replica.start,
   );
-}
-
-/** Repeats a command until all replicas have confirmed it: one that was killed is waited for, for a minute. */
-async function insist(command: () => Promise<boolean>): Promise<void> {
-  const end = performance.now() + 70_000;
-  while (performance.now() < end && !(await command())) await sleep(500);
 }
 
 async function startWithoutCache(place: Place): Promise<void> {
@@ -290,13 +277,6 @@ async function showOldPassword({ world, load, during, random, pause }: Place): P
     world.directory.state = 'open';
   };
   await during({ kind: 'directory: 30 ms for each piece', hits: ['directory'] }, work, end);
-}
-
-async function repeat(times: number, pause: number, work: () => Promise<unknown>): Promise<void> {
-  for (let time = 0; time < times; time++) {
-    await work();
-    await sleep(pause);
-  }
 }
 
 /** Changes files. Each change takes effect within some seconds, and no review may notice it. */

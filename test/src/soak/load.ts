@@ -2,8 +2,11 @@
 import { percentiles } from '../bench/drive.ts';
 import { clusters } from '../testing/ask-login.ts';
 import { randomToken } from '../testing/tokens.ts';
-import { type Acts, createActs, type Session } from './acts.ts';
-import { abandonedAfter, type Fault } from './oracle.ts';
+import { type Acts, createActs } from './acts.ts';
+import type { Fault } from './history.ts';
+import { abandonedAfter } from './limits.ts';
+import { changeAccounts, logInWithFactors } from './login-load.ts';
+import type { Session } from './sessions.ts';
 import type { Credential, Person, World } from './world.ts';
 
 /** The outcomes of one kind of request. */
@@ -52,6 +55,13 @@ const needs: Readonly<Record<string, Fault['hits']>> = {
   session: ['tokens', 'directory', 'cache', 'replica'],
   login: ['tokens', 'directory', 'cache', 'replica'],
   logout: ['tokens', 'cache', 'replica'],
+  'directory token': ['directory', 'cache', 'replica'],
+};
+
+/** The same for kinds that are too rare to show a recovery. */
+const needsOfRare: Readonly<Record<string, Fault['hits']>> = {
+  'login with a code': ['tokens', 'directory', 'cache', 'replica'],
+  'step of a login in a browser': ['tokens', 'directory', 'cache', 'replica'],
 };
 
 /** The number of answers in a row of each kind that shows that all has recovered. */
@@ -80,9 +90,9 @@ export function startSoakLoad(world: World, random: Random): SoakLoad {
   const isExcused = (kind: string, since: number) => {
     const hasHit = (parts: Fault['hits'], from: number) =>
       acts.faults.some(({ end, hits }) => end >= from && hits.some((part) => parts.includes(part)));
-    const isLogin = kind === 'password' || kind === 'login';
+    const isLogin = kind === 'password' || kind.includes('login');
     return (
-      hasHit(needs[kind] ?? [], since) ||
+      hasHit(needs[kind] ?? needsOfRare[kind] ?? [], since) ||
       (isLogin && hasHit(['cache', 'replica'], since - abandonedAfter))
     );
   };
@@ -123,6 +133,8 @@ export function startSoakLoad(world: World, random: Random): SoakLoad {
     ...Array.from({ length: workers }, work),
     ...[false, true].map(hammer),
     administer(world, acts, groups.busy, random, () => ended),
+    logInWithFactors(world, acts, random, () => ended),
+    changeAccounts(world, acts, random, () => ended),
   ]);
   // `stop` reports it.
   all.catch(() => {});
@@ -201,6 +213,7 @@ async function actOnce(
     [8, () => show(choose(world.members), replica())],
     [6, () => show(world.newCredential('unknown token', randomToken()), replica())],
     [4, () => acts.sendMalformed(replica())],
+    [8, () => show(choose(world.accounts).credential, replica())],
     [5, () => show(person.old.at(-1) ?? person.credential, replica())],
     [3, () => show(guess(), replica())],
     [3, () => show(victim.credential, replica())],

@@ -1,87 +1,29 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import type { Ended, Event, ObservedAnswer, Secret, UserAct } from './history.ts';
+import { limits } from './limits.ts';
+import { findViolations } from './oracle.ts';
 import {
-  type Attempt,
-  type Ended,
-  type Event,
-  type Fault,
-  findViolations,
-  type Identity,
-  limits,
-  type ObservedAnswer,
-  type Secret,
-  type UserAct,
-} from './oracle.ts';
+  accepted,
+  act,
+  ended,
+  fault,
+  jane,
+  made,
+  member,
+  password,
+  refused,
+  robot,
+  session,
+  shown,
+  t,
+  wrong,
+} from './testing/events.ts';
 
-const jane: Identity = { username: 'corp:jane', groups: ['corp:k8s-ops'], uid: 'id-1' };
-const password: Secret = { number: 1, kind: 'password', user: jane };
-const session: Secret = { number: 2, kind: 'session', user: jane };
-const robot: Secret = {
-  number: 3,
-  kind: 'robot token',
-  user: { username: 'robot:ci', groups: [], uid: undefined },
-};
-const member: Secret = {
-  number: 4,
-  kind: 'static token',
-  user: { username: 'ann', groups: [], uid: undefined },
-};
-const wrong = [5, 6, 7].map((number): Secret => ({ number, kind: 'password', user: jane }));
-
-/** All that follows begins a minute and more after this. */
-const made = (secret: Secret, begin = 0): Event => ({
-  what: 'made',
-  secret,
-  begin,
-  end: begin + 10,
-});
-const shown = (
-  secret: Secret,
-  begin: number,
-  answer: ObservedAnswer | undefined,
-  more: Partial<Attempt> = {},
-): Attempt => ({
-  ...{ what: 'review', replica: 0, secret, begin, end: begin + 5, ...(answer && { answer }) },
-  ...more,
-});
-const ended = (what: Ended['what'], secret: Secret, begin: number, isSure = true): Ended => ({
-  what,
-  secret,
-  begin,
-  end: begin + 10,
-  isSure,
-});
-const act = (what: UserAct['what'], begin: number, isSure = true): UserAct => ({
-  what,
-  username: jane.username,
-  begin,
-  end: begin + 100,
-  isSure,
-});
-const fault = (
-  hits: Fault['hits'],
-  begin: number,
-  end: number,
-  more: Partial<Fault> = {},
-): Fault => ({
-  what: 'fault',
-  kind: 'it',
-  hits,
-  begin,
-  end,
-  ...more,
-});
-
-/** A review of a secret of jane, of hers or as its user. */
-const accepted = (secret: Secret, begin: number, more?: Partial<Attempt>) =>
-  shown(secret, begin, secret.user ?? jane, more);
-const refused = (secret: Secret, begin: number, more?: Partial<Attempt>) =>
-  shown(secret, begin, 'refused', more);
 const login = { what: 'login' } as const;
 
 /** Milliseconds from the change of a password until no replica accepts the old one. */
 const old = limits.authenticatedTtl + 3_000 + 1_000;
-const t = 100_000;
 
 const wrongAnswers: Readonly<Record<string, readonly Event[]>> = {
   'a secret that never was good is accepted': [accepted(password, t)],

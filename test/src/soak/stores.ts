@@ -31,6 +31,8 @@ export interface Store {
   /** Cuts off one replica. With `hang` it gets no answer, otherwise it is refused. */
   cutOff(replica: number, how: Failure): Promise<void>;
   reconnect(replica: number): Promise<void>;
+  /** Delays each piece of one replica's connections by this many milliseconds. It is undefined if its replicas have no ways. */
+  readonly slowDown: ((replica: number, delay: number) => void) | undefined;
 }
 
 /** A way to a server. */
@@ -149,6 +151,12 @@ export async function startStore(
       if (way) way.state = 'open';
       else await onAll((node) => node.client().call('ACL', 'SETUSER', userOf(replica), 'on'));
     },
+    slowDown:
+      ways &&
+      ((replica, delay) => {
+        const way = ways[replica];
+        if (way) way.state = delay === 0 ? 'open' : delay;
+      }),
   };
 }
 

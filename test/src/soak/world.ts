@@ -21,14 +21,17 @@ import {
   publicHost,
 } from '../testing/ask-login.ts';
 import { type Client, http1Client, http2Client } from '../testing/clients.ts';
-import { runCommand } from '../testing/command.ts';
+import { type CommandResult, runCommand } from '../testing/command.ts';
+import { createJwtIssuer } from '../testing/jwt-issuer.ts';
 import { ldapToken, startPeople } from '../testing/ldap-gateway.ts';
 import { newToken, writeRecord } from '../testing/redis-tokens.ts';
 import { staticAuthenticator, tokensFile } from '../testing/static-tokens.ts';
 import { reviewBody, type TokenReview } from '../testing/token-review.ts';
 import { randomToken, secret } from '../testing/tokens.ts';
-import { type Identity, limits, type Secret } from './oracle.ts';
-import { openWay, type Store, startStore, type Topology, type Way } from './stores.ts';
+import { type DirectoryWay, openDirectoryWay } from './directory-way.ts';
+import type { Identity, Secret } from './history.ts';
+import { limits, replicaCount } from './limits.ts';
+import { type Store, startStore, type Topology } from './stores.ts';
 
 /** A secret with its token, which the history does not contain. */
 export interface Credential extends Secret {
@@ -43,6 +46,13 @@ export interface Person {
   /** The password in force, and those before it. */
   credential: Credential;
   readonly old: Credential[];
+}
+
+/** An account in the directory of a user who has a JWT. */
+export interface Account {
+  readonly name: string;
+  readonly dn: string;
+  readonly credential: Credential;
 }
 
 /** A process that can end, and another one that takes its place. */
@@ -66,20 +76,26 @@ export interface Replica {
 export interface World {
   readonly replicas: readonly Replica[];
   readonly people: readonly Person[];
+  /** People who have an authenticator app. */
+  readonly phoneOwners: readonly Person[];
+  readonly accounts: readonly Account[];
   readonly robots: readonly Credential[];
   readonly members: readonly Credential[];
   readonly tls: Tls;
   readonly slapd: Slapd;
-  readonly directory: Way;
+  readonly directory: DirectoryWay;
   readonly cache: Store;
   readonly tokens: Store;
   /** Makes a credential with a new number. */
   newCredential(kind: Secret['kind'], token: string, user?: Identity): Credential;
   passwordOf(person: Pick<Person, 'name' | 'identity'>, password: string): Credential;
+  /** Finds the credential of a password that was made or guessed in this soak. */
+  findPassword(name: string, password: string): Credential | undefined;
   issueRobot(): Promise<Credential>;
   /** Replaces a file next to the config of all replicas. */
   write(name: string, content: string | ((replica: number) => string)): Promise<void>;
   config(replica: number | undefined, reviewTimeout: string): string;
+  run(words: readonly string[]): Promise<CommandResult>;
   /** Runs `sallyport WORDS`. @returns its exit status, or null if it ended by a signal or says that a failover can undo it */
   command(words: readonly string[]): Promise<number | null>;
 }
@@ -91,16 +107,17 @@ export interface Setup {
   readonly choose: <One>(some: readonly One[]) => One;
 }
 
-const counts = { replicas: 3, people: 12, robots: 60, members: 10 } as const;
+const counts = { people: 12, phoneOwners: 4, accounts: 4, robots: 60, members: 10 } as const;
 
 const milliseconds = (time: number): string => `${time}ms`;
 
 export async function startWorld(resources: AsyncDisposableStack, setup: Setup): Promise<World> {
   const tls = await createTls(resources);
   const directory = resources.use(await startPeople());
-  const way = resources.use(await openWay(directory.slapd.ldapsPort));
+  const way = resources.use(await openDirectoryWay(directory.slapd));
+  const issuer = createJwtIssuer();
   const password = randomToken();
-  const storeSetup = { replicas: counts.replicas, password, choose: setup.choose };
+  const storeSetup = { replicas: replicaCount, password, choose: setup.choose };
   const cache = await startStore(resources, setup.topology, storeSetup);
   const tokens = await startStore(resources, setup.topology, storeSetup);
   const credentials = createCredentials(tokens);
@@ -109,6 +126,7 @@ export async function startWorld(resources: AsyncDisposableStack, setup: Setup):
   );
   const files: Readonly<Record<string, string>> = {
     ...directory.files,
+    ...issuer.files,
     'tokens.yaml': membersFile(members),
     'secrets/redis': password,
     'secrets/sealing-key': secret(randomBytes(32).toString('base64')),
@@ -156,6 +174,14 @@ export async function startWorld(resources: AsyncDisposableStack, setup: Setup):
         use: 'redis',
         options: { ...tokens.address(replica), keyPrefix: 'sessions:', tokenPrefix: 'sps_' },
       },
+      issuer.authenticator(
+        {
+          directory: { authenticator: 'corp', refresh: milliseconds(limits.refresh) },
+          // The groups come from the directory.
+          groups: undefined,
+        },
+        { apiAudiences: Object.values(clusters).map(({ audience }) => audience) },
+      ),
       corp,
     ],
     login: {
@@ -164,6 +190,8 @@ export async function startWorld(resources: AsyncDisposableStack, setup: Setup):
       authenticators: ['corp'],
       sessions: 'sessions',
       clusters,
+      browser: true,
+      secondFactor: { required: 'none', methods: ['totp'], redis: tokens.address(replica) },
       revalidate: milliseconds(limits.revalidate),
       maxSessions: 100,
       // All come from one address.
@@ -178,9 +206,11 @@ export async function startWorld(resources: AsyncDisposableStack, setup: Setup):
       files,
       nodeArguments: collectsGarbage,
     });
-  const people = await addPeople(directory, credentials, counts.people);
+  const people = await addPeople(directory, credentials, 'person', counts.people);
+  const phoneOwners = await addPeople(directory, credentials, 'phone', counts.phoneOwners);
+  const accounts = await addAccounts(directory, credentials, issuer.token);
   const replicas = await Promise.all(
-    Array.from({ length: counts.replicas }, (_, number) =>
+    Array.from({ length: replicaCount }, (_, number) =>
       startReplica(resources, number, tls, () => start(number)),
     ),
   );
@@ -195,6 +225,8 @@ export async function startWorld(resources: AsyncDisposableStack, setup: Setup):
     ...{
       replicas,
       people,
+      phoneOwners,
+      accounts,
       members,
       tls,
       slapd: directory.slapd,
@@ -213,7 +245,7 @@ export async function startWorld(resources: AsyncDisposableStack, setup: Setup):
         replicas.map(({ gateway, number }) => gateway.write(name, texts[number] ?? '')),
       );
     },
-    command: await createOperator(resources, setup.entry, operatorFiles),
+    ...(await createOperator(resources, setup.entry, operatorFiles)),
   };
 }
 
@@ -231,8 +263,9 @@ export function membersFile(members: readonly Credential[]): string {
 
 function createCredentials(
   tokens: Store,
-): Pick<World, 'newCredential' | 'passwordOf' | 'issueRobot'> {
+): Pick<World, 'newCredential' | 'passwordOf' | 'findPassword' | 'issueRobot'> {
   let number = 0;
+  const passwords = new Map<string, Credential>();
   const newCredential: World['newCredential'] = (kind, token, user) => ({
     number: ++number,
     kind,
@@ -241,8 +274,12 @@ function createCredentials(
   });
   return {
     newCredential,
-    passwordOf: ({ name, identity: user }, password) =>
-      newCredential('password', ldapToken(name, password), user),
+    passwordOf({ name, identity: user }, password) {
+      const credential = newCredential('password', ldapToken(name, password), user);
+      passwords.set(credential.token, credential);
+      return credential;
+    },
+    findPassword: (name, password) => passwords.get(ldapToken(name, password)),
     async issueRobot() {
       const token = newToken();
       const robot = newCredential('robot token', token, identity(`robot:ci-${number}`));
@@ -256,19 +293,47 @@ function createCredentials(
   };
 }
 
+/** The uid of a user in the directory. */
+export const uidOf = (name: string): string => `id-${name}`;
+
+/** The group that an account can join and leave. */
+export const optionalGroupOf = ({ name }: Pick<Account, 'name'>): string => `k8s-optional-${name}`;
+
+async function addAccounts(
+  { add, slapd }: Awaited<ReturnType<typeof startPeople>>,
+  { newCredential }: Pick<World, 'newCredential'>,
+  sign: (claims: object) => string,
+): Promise<Account[]> {
+  const exp = Math.floor(Date.now() / 1_000) + 86_400;
+  return await Promise.all(
+    Array.from({ length: counts.accounts }, async (_, at) => {
+      const name = `account-${at}`;
+      const { dn } = await add(name, `k8s-${name}`);
+      const group = `cn=${optionalGroupOf({ name })},ou=groups,${slapd.suffix}`;
+      // A group has a member.
+      await slapd.add(`dn: ${group}\nobjectClass: groupOfNames\nmember: ${slapd.service.dn}\n`);
+      const user = identity(`oidc:${name}`, [`corp:k8s-${name}`]);
+      const token = sign({ sub: name, exp });
+      const credential = newCredential('directory token', token, user);
+      return { name, dn, credential: { ...credential, account: `corp:${name}` } };
+    }),
+  );
+}
+
 async function addPeople(
   { add, slapd }: Awaited<ReturnType<typeof startPeople>>,
   { passwordOf }: Pick<World, 'passwordOf'>,
+  kind: string,
   count: number,
 ): Promise<Person[]> {
   return await Promise.all(
     Array.from({ length: count }, async (_, at) => {
-      const name = `person-${at}`;
+      const name = `${kind}-${at}`;
       const { dn, password } = await add(name, `k8s-${name}`);
       await slapd.modify(
-        `dn: ${dn}\nchangetype: modify\nadd: description\ndescription: id-${at}\n`,
+        `dn: ${dn}\nchangetype: modify\nadd: description\ndescription: ${uidOf(name)}\n`,
       );
-      const user = identity(`corp:${name}`, [`corp:k8s-${name}`], `id-${at}`);
+      const user = identity(`corp:${name}`, [`corp:k8s-${name}`], uidOf(name));
       return {
         name,
         dn,
@@ -326,7 +391,7 @@ async function createOperator(
   resources: AsyncDisposableStack,
   entry: string | undefined,
   files: Readonly<Record<string, string>>,
-): Promise<World['command']> {
+): Promise<Pick<World, 'run' | 'command'>> {
   const folder = resources.use(await temporaryFolder('operator')).path;
   for (const [name, content] of Object.entries(files)) {
     await mkdir(dirname(join(folder, name)), { recursive: true });
@@ -338,8 +403,11 @@ async function createOperator(
     env: { SALLYPORT_CONFIG: join(folder, 'gateway.yaml') },
     ...gatewayFolder,
   };
-  return async (words) => {
-    const { code, stderr } = await runCommand(words, setup);
-    return stderr.includes('a failover now can undo') ? null : code;
+  return {
+    run: (words) => runCommand(words, setup),
+    async command(words) {
+      const { code, stderr } = await runCommand(words, setup);
+      return stderr.includes('a failover now can undo') ? null : code;
+    },
   };
 }
