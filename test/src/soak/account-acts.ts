@@ -1,7 +1,8 @@
 /** Changes of accounts in the directory: they are disabled and enabled, join a group and leave it. */
 import type { UserAct } from './history.ts';
 import type { Notes } from './notes.ts';
-import { type Account, optionalGroupOf, type World } from './world.ts';
+import { optionalGroupOf } from './people.ts';
+import type { Account, World } from './world.ts';
 
 /** An account by its entry in the directory. */
 type Entry = Pick<Account, 'dn' | 'name'>;

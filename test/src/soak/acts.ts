@@ -62,6 +62,9 @@ export interface Acts {
   /** Runs `factor reset`. It exits with 3 when there was nothing. */
   reset(person: Named): Promise<boolean>;
   revoke(robot: Credential): Promise<void>;
+  /** Waits for the commands in progress, and keeps the load from others until the result is disposed. */
+  holdCommands(): Promise<Disposable>;
+  areCommandsHeld(): boolean;
   /** Does `work`, then `recover`, and notes the fault from the begin to the end of both. */
   during(fault: Failing, work: () => Promise<void>, recover: () => Promise<void>): Promise<void>;
 }
@@ -286,6 +289,7 @@ function createChanges(world: World, { begin, end }: Notes) {
 /** The commands of administrators, one at a time: the effect of two concurrent ones depends on their order. */
 function createCommands(world: World, { begin, end }: Notes) {
   let last: Promise<unknown> = Promise.resolve();
+  let holds = 0;
   const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
     const next = last.then(work);
     last = next.catch(() => undefined);
@@ -310,6 +314,16 @@ function createCommands(world: World, { begin, end }: Notes) {
     return event.isSure;
   }
   return {
+    async holdCommands(): Promise<Disposable> {
+      holds += 1;
+      await last;
+      return {
+        [Symbol.dispose]() {
+          holds -= 1;
+        },
+      };
+    },
+    areCommandsHeld: () => holds > 0,
     block: (person: Named) => inTurn(() => act('block', person, ['block', '--for', '8h'], [0])),
     unblock: (person: Named) => inTurn(() => act('unblock', person, ['unblock'], [0])),
     forget: (person: Named) => inTurn(() => act('forget', person, ['revoke'], [0, 3])),

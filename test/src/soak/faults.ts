@@ -16,7 +16,8 @@ import {
 } from './login-faults.ts';
 import { flush, insist, mortal, type Place, repeat, type Scenario } from './place.ts';
 import type { Session } from './sessions.ts';
-import { type Credential, membersFile, type Replica, type World } from './world.ts';
+import { membersFile } from './people.ts';
+import type { Credential, Replica, World } from './world.ts';
 
 export function createScenarios(world: World, load: SoakLoad, random: Random): readonly Scenario[] {
   let edits = 0;

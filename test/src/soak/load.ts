@@ -253,8 +253,8 @@ async function administer(
   isEnded: () => boolean,
 ): Promise<void> {
   const pause = async () => {
-    for (let left = 2_000 + random.next() * 4_000; left > 0 && !isEnded(); left -= 200)
-      await sleep(200);
+    let left = 2_000 + random.next() * 4_000;
+    for (; (left > 0 || acts.areCommandsHeld()) && !isEnded(); left -= 200) await sleep(200);
   };
   while (!isEnded()) {
     await pause();

@@ -4,9 +4,10 @@ import type { Acts } from './acts.ts';
 import { sleep } from './load.ts';
 import { alwaysLoggingIn, enrolAgain } from './login-load.ts';
 import type { Code, Factors } from './phone-acts.ts';
+import { uidOf } from './people.ts';
 import { type Place, repeat } from './place.ts';
 import type { Session } from './sessions.ts';
-import { type Person, type Replica, uidOf, type World } from './world.ts';
+import type { Person, Replica, World } from './world.ts';
 
 /** The steps of a login at which a replica is paused. */
 export const loginSteps = ['proof', 'code', 'writing', 'confirmation', 'redemption'] as const;
@@ -14,8 +15,10 @@ export type LoginStep = (typeof loginSteps)[number];
 
 /** Milliseconds by which answers of the session Redis are late, so that a pause comes in time. */
 const redisDelay = 60;
-/** The maximum number of milliseconds of a pause. A command waits for replicas for 5 s. */
-const maxPause = 4_000;
+/** The maximum number of milliseconds of a pause, in which a busy machine begins a command. */
+const maxPause = 20_000;
+/** Milliseconds without a change of the revocation list after which a command waits for the replicas, for 5 s. */
+const quietTime = 1_000;
 
 /** Someone who is about to log in. */
 interface Visitor {
@@ -41,8 +44,14 @@ async function createVisitor({ world, load, random }: Place): Promise<Visitor> {
   };
 }
 
+const endings = ['forget', 'everywhere', 'block', 'disable', 'reset'] as const;
 type Ending = (typeof endings)[number];
-const endings = ['forget', 'reset', 'everywhere', 'block', 'disable'] as const;
+
+/** Chooses an act. A reset is the last one, since it removes the factors. */
+const chooseEndings = ({ random }: Place): readonly Ending[] => [
+  random.choose(endings.slice(0, -1)),
+  'reset',
+];
 
 /** Prepares an act that ends the sessions of a person. @returns functions that do it and undo it */
 async function prepareEnding(
@@ -85,18 +94,19 @@ export async function endSessionsWithinLogin(place: Place): Promise<void> {
   const replica = () => random.choose(world.replicas).number;
   const visitor = await createVisitor(place);
   const { person, takeCode } = visitor;
-  const ending = random.choose(endings);
-  const { act, undo } = await prepareEnding(place, visitor, ending);
-  const proved = await acts.browsers.prove(person, takeCode(), replica());
-  const second = await acts.browsers.prove(person, takeCode(), replica());
-  const confirmed = second && (await acts.browsers.confirm(second, replica()));
-  await act(replica());
-  const late = proved && (await acts.browsers.confirm(proved, replica()));
-  const sessions = await Promise.all(
-    [confirmed, late].map((login) => login && acts.browsers.redeem(login, replica())),
-  );
-  await showUntilSettled(acts, sessions, ending);
-  await undo();
+  for (const ending of chooseEndings(place)) {
+    const { act, undo } = await prepareEnding(place, visitor, ending);
+    const first = await acts.browsers.prove(person, takeCode(), replica());
+    const second = await acts.browsers.prove(person, takeCode(), replica());
+    const confirmed = second && (await acts.browsers.confirm(second, replica()));
+    await act(replica());
+    const late = first && (await acts.browsers.confirm(first, replica()));
+    const sessions = await Promise.all(
+      [confirmed, late].map((login) => login && acts.browsers.redeem(login, replica())),
+    );
+    await showUntilSettled(acts, sessions, ending);
+    await undo();
+  }
 }
 
 /** Removes an app whose code has proved a login that is in progress. */
@@ -121,34 +131,34 @@ export async function removeAppWithinLogin(place: Place): Promise<void> {
 
 /** Pauses a replica at one step of a login, while the sessions of its user are ended. */
 export async function pauseWithinLogin(place: Place, step: LoginStep): Promise<void> {
-  const { world, load, random } = place;
-  const { acts } = load;
+  const { world, load } = place;
   const visitor = await createVisitor(place);
-  const [paused, other] = chooseTwo(place);
-  const ending = random.choose(endings);
-  const { act, undo } = await prepareEnding(place, visitor, ending);
-  const begun = await beginStep(place, visitor, step, paused.number);
-  const kind = `replica: pause at the ${step} of a login, ${ending}`;
-  let session: Session | undefined;
-  await place.during({ kind, hits: ['replica', 'tokens'], replica: paused.number }, async () => {
-    world.tokens.slowDown?.(paused.number, redisDelay);
-    const login = begun();
-    await Promise.race([login.reached, login.session]);
-    const pid = paused.gateway.pid;
-    process.kill(pid, 'SIGSTOP');
-    const acting = act(other.number);
-    try {
-      await Promise.race([acting, untilPublished(world), sleep(maxPause)]);
-      await sleep(random.next() * 1_000);
-    } finally {
-      process.kill(pid, 'SIGCONT');
-      world.tokens.slowDown?.(paused.number, 0);
-    }
-    session = await login.session;
-    await acting;
-  });
-  await showUntilSettled(acts, [session], ending);
-  await undo();
+  for (const ending of chooseEndings(place)) {
+    const [paused, other] = chooseTwo(place);
+    const { act, undo } = await prepareEnding(place, visitor, ending);
+    const begin = await prepareStep(place, visitor, step, paused.number);
+    const kind = `replica: pause at the ${step} of a login, ${ending}`;
+    let session: Session | undefined;
+    await place.during({ kind, hits: ['replica', 'tokens'], replica: paused.number }, async () => {
+      using _held = await load.acts.holdCommands();
+      world.tokens.slowDown?.(paused.number, redisDelay);
+      const login = begin();
+      await Promise.race([login.reached, login.session]);
+      const { pid } = paused.gateway;
+      process.kill(pid, 'SIGSTOP');
+      const acting = act(other.number);
+      try {
+        await Promise.race([acting, untilPublished(world)]);
+      } finally {
+        process.kill(pid, 'SIGCONT');
+        world.tokens.slowDown?.(paused.number, 0);
+      }
+      session = await login.session;
+      await acting;
+    });
+    await showUntilSettled(load.acts, [session], ending);
+    await undo();
+  }
 }
 
 function chooseTwo({ world, random }: Place): readonly [Replica, Replica] {
@@ -163,7 +173,7 @@ interface Begun {
 }
 
 /** Does the steps before this one. @returns a function that begins the step */
-async function beginStep(
+async function prepareStep(
   { world, load: { acts }, random }: Place,
   { person, takeCode }: Visitor,
   step: LoginStep,
@@ -212,11 +222,17 @@ async function watchRecord({ tokens }: World, { name }: Person) {
   };
 }
 
-/** Waits until the revocation list changes. */
+/** Waits until the revocation list has changed for the last time: `factor reset` changes it more than once. */
 async function untilPublished({ cache }: World): Promise<void> {
   const key = 'sallyport:{revocations}:revision';
   const node = await cache.masterOf(key);
-  const before = await node.client().get(key);
+  let last = await node.client().get(key);
+  let changedAt = Number.POSITIVE_INFINITY;
   const end = performance.now() + maxPause;
-  while (performance.now() < end && (await node.client().get(key)) === before) await sleep(20);
+  while (performance.now() < Math.min(end, changedAt + quietTime)) {
+    await sleep(20);
+    const revision = await node.client().get(key);
+    if (revision !== last) changedAt = performance.now();
+    last = revision;
+  }
 }

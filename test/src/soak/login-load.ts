@@ -23,6 +23,8 @@ export async function logInWithFactors(
   const enrolled = new Map<Person, Factors>();
   const replica = () => choose(world.replicas).number;
   while (!isEnded()) {
+    await sleep(next() * pauses.login);
+    if (acts.areCommandsHeld()) continue;
     const person = choose(world.phoneOwners.slice(0, alwaysLoggingIn));
     const factors = enrolled.get(person) ?? (await enrolAgain(acts, person, replica()));
     if (factors !== undefined) {
@@ -32,7 +34,6 @@ export async function logInWithFactors(
       if (code === undefined || next() < 0.05) enrolled.delete(person);
       else await logInBy(world, acts, person, code, { next, choose });
     }
-    await sleep(next() * pauses.login);
   }
 }
 
@@ -80,7 +81,8 @@ export async function changeAccounts(
 ): Promise<void> {
   const { accounts, forget, block, unblock } = acts;
   const pause = async () => {
-    for (let left = next() * pauses.account; left > 0 && !isEnded(); left -= 200) await sleep(200);
+    let left = next() * pauses.account;
+    for (; (left > 0 || acts.areCommandsHeld()) && !isEnded(); left -= 200) await sleep(200);
   };
   while (!isEnded()) {
     await pause();

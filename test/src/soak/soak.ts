@@ -3,8 +3,8 @@
  * them, files change, and one thing after the other fails. Every answer is checked against what the documents allow at that
  * time (see oracle.ts), and the resources of one gateway are compared.
  *
- * `pnpm soak [--minutes 10] [--topology single|sentinel|cluster] [--seed N] [--only WORDS] [--gateway FILE]`. It exits with 1
- * if an answer was wrong, a recovery took too long, something grew, or more than one request in a thousand was an error while
+ * `pnpm soak [--minutes 10] [--topology single|sentinel|cluster] [--seed N] [--only WORDS] [--without WORDS] [--gateway FILE]`.
+ * It exits with 1 if an answer was wrong, a recovery took too long, something grew, or more than one request in a thousand was an error while
  * nothing had failed.
  */
 import { parseArgs } from 'node:util';
@@ -26,6 +26,8 @@ interface Options {
   readonly seed: number;
   /** Only scenarios whose names contain this. */
   readonly only: string;
+  /** No scenarios whose names contain one of these. */
+  readonly without: readonly string[];
   readonly entry: string | undefined;
 }
 
@@ -37,8 +39,8 @@ const scenariosBetweenSamples = 3;
 
 /** Runs a soak. @returns whether all was right */
 async function soak(options: Options): Promise<boolean> {
-  const { minutes, topology, seed, only, entry } = options;
-  const command = `--topology ${topology} --seed ${seed} --minutes ${minutes}`;
+  const { minutes, topology, seed, only, without, entry } = options;
+  const command = describeCommand(options);
   console.error(`soak: ${command}`);
   // Faults have numbers of their own: their order must not depend on how many requests were answered.
   const random = createRandom(seed);
@@ -46,7 +48,9 @@ async function soak(options: Options): Promise<boolean> {
   const world = await startWorld(resources, { topology, entry, choose: random.choose });
   const load = startSoakLoad(world, createRandom(seed + 1));
   const deck = createDeck(
-    createScenarios(world, load, random).filter(({ name }) => name.includes(only)),
+    createScenarios(world, load, random).filter(
+      ({ name }) => name.includes(only) && !without.some((words) => name.includes(words)),
+    ),
     random,
   );
   const [samples, runs, problems, seen]: [Sample[], Map<string, number>, string[], Set<object>] = [
@@ -82,6 +86,16 @@ async function soak(options: Options): Promise<boolean> {
   if (samples.length > scenariosBetweenSamples) problems.push(...findGrowth(samples));
   report({ load, samples, runs, problems, violations: seen.size });
   return problems.length === 0;
+}
+
+/** Writes the options that repeat a soak. */
+function describeCommand({ topology, seed, minutes, only, without }: Options): string {
+  const words = [
+    `--topology ${topology} --seed ${seed} --minutes ${minutes}`,
+    ...(only === '' ? [] : [`--only '${only}'`]),
+    ...without.map((name) => `--without '${name}'`),
+  ];
+  return words.join(' ');
 }
 
 function createRandom(seed: number): Random {
@@ -162,6 +176,7 @@ const { values } = parseArgs({
     topology: { type: 'string', default: 'single' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 1_000_000)) },
     only: { type: 'string', default: '' },
+    without: { type: 'string', multiple: true, default: [] },
     gateway: { type: 'string' },
   },
 });
@@ -172,6 +187,7 @@ const isRight = await soak({
   topology,
   seed: Number(values.seed),
   only: values.only,
+  without: values.without,
   entry: values.gateway === undefined ? undefined : pathOf(values.gateway),
 });
 if (!isRight) process.exitCode = 1;

@@ -1,9 +1,6 @@
 /** The servers of a soak: three gateways with login servers, a directory with people, a cache Redis, and a Redis for tokens. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
 import type { Slapd } from '@sallyport/test-servers/slapd';
-import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import {
   type BenchGateway,
   benchConfigText,
@@ -13,24 +10,18 @@ import {
 } from '../bench/gateway.ts';
 import { checkout } from '../bench/options.ts';
 import { createTls, type Tls } from '../bench/tls.ts';
-import {
-  askLogin,
-  clusters,
-  type LoginAnswer,
-  type LoginRequest,
-  publicHost,
-} from '../testing/ask-login.ts';
-import { type Client, http1Client, http2Client } from '../testing/clients.ts';
-import { type CommandResult, runCommand } from '../testing/command.ts';
+import { clusters, type LoginAnswer, type LoginRequest } from '../testing/ask-login.ts';
+import type { CommandResult } from '../testing/command.ts';
 import { createJwtIssuer } from '../testing/jwt-issuer.ts';
-import { ldapToken, startPeople } from '../testing/ldap-gateway.ts';
-import { newToken, writeRecord } from '../testing/redis-tokens.ts';
-import { staticAuthenticator, tokensFile } from '../testing/static-tokens.ts';
-import { reviewBody, type TokenReview } from '../testing/token-review.ts';
+import { startPeople } from '../testing/ldap-gateway.ts';
+import type { TokenReview } from '../testing/token-review.ts';
 import { randomToken, secret } from '../testing/tokens.ts';
 import { type DirectoryWay, openDirectoryWay } from './directory-way.ts';
+import { corpAuthenticator, createConfig, milliseconds } from './gateway-config.ts';
 import type { Identity, Secret } from './history.ts';
 import { limits, replicaCount } from './limits.ts';
+import { addAccounts, addPeople, createCredentials, identity, membersFile } from './people.ts';
+import { createOperator, startReplica } from './processes.ts';
 import { type Store, startStore, type Topology } from './stores.ts';
 
 /** A secret with its token, which the history does not contain. */
@@ -109,8 +100,6 @@ export interface Setup {
 
 const counts = { people: 12, phoneOwners: 4, accounts: 4, robots: 60, members: 10 } as const;
 
-const milliseconds = (time: number): string => `${time}ms`;
-
 export async function startWorld(resources: AsyncDisposableStack, setup: Setup): Promise<World> {
   const tls = await createTls(resources);
   const directory = resources.use(await startPeople());
@@ -131,72 +120,18 @@ export async function startWorld(resources: AsyncDisposableStack, setup: Setup):
     'secrets/redis': password,
     'secrets/sealing-key': secret(randomBytes(32).toString('base64')),
   };
-  const corp = directory.authenticator({
-    options: {
-      serverTimeout: '1s',
-      urls: [`ldaps://127.0.0.1:${way.port}`],
-      user: {
-        base: `ou=people,${directory.slapd.suffix}`,
-        filter: '(uid={username})',
-        attributes: { username: 'uid', uid: 'description' },
-      },
-    },
-    entry: { cache: { store: 'shared' }, timeout: '3s' },
-  });
-  const configOf = (
-    replica: number | undefined,
-    reviewTimeout: string,
-  ): Record<string, unknown> => ({
-    server: { reviewTimeout },
-    lockout: { maxFailures: limits.maxFailures, window: milliseconds(limits.lockoutWindow) },
-    cache: {
-      authenticatedTtl: milliseconds(limits.authenticatedTtl),
-      rejectedTtl: milliseconds(limits.rejectedTtl),
-      unknownTtl: milliseconds(limits.rejectedTtl),
-      staleTtl: milliseconds(limits.staleTtl),
-      memory: { maxEntries: 500 },
-      redis: {
-        ...cache.address(replica),
-        sealingKeys: [{ file: 'secrets/sealing-key' }],
-        timeout: '500ms',
-      },
-    },
-    authenticators: [
-      { ...staticAuthenticator, name: 'break-glass' },
+  const configOf = createConfig({
+    corp: corpAuthenticator(directory, way),
+    oidc: issuer.authenticator(
       {
-        name: 'robots',
-        use: 'redis',
-        username: { prefix: 'robot:' },
-        options: tokens.address(replica),
+        directory: { authenticator: 'corp', refresh: milliseconds(limits.refresh) },
+        // The groups come from the directory.
+        groups: undefined,
       },
-      {
-        name: 'sessions',
-        use: 'redis',
-        options: { ...tokens.address(replica), keyPrefix: 'sessions:', tokenPrefix: 'sps_' },
-      },
-      issuer.authenticator(
-        {
-          directory: { authenticator: 'corp', refresh: milliseconds(limits.refresh) },
-          // The groups come from the directory.
-          groups: undefined,
-        },
-        { apiAudiences: Object.values(clusters).map(({ audience }) => audience) },
-      ),
-      corp,
-    ],
-    login: {
-      listen: '127.0.0.1:0',
-      publicUrl: `https://${publicHost}`,
-      authenticators: ['corp'],
-      sessions: 'sessions',
-      clusters,
-      browser: true,
-      secondFactor: { required: 'none', methods: ['totp'], redis: tokens.address(replica) },
-      revalidate: milliseconds(limits.revalidate),
-      maxSessions: 100,
-      // All come from one address.
-      limits: { perAddress: '10000/m' },
-    },
+      { apiAudiences: Object.values(clusters).map(({ audience }) => audience) },
+    ),
+    cache,
+    tokens,
   });
   const start = (replica: number) =>
     startBenchGateway({
@@ -208,7 +143,7 @@ export async function startWorld(resources: AsyncDisposableStack, setup: Setup):
     });
   const people = await addPeople(directory, credentials, 'person', counts.people);
   const phoneOwners = await addPeople(directory, credentials, 'phone', counts.phoneOwners);
-  const accounts = await addAccounts(directory, credentials, issuer.token);
+  const accounts = await addAccounts(directory, credentials, issuer.token, counts.accounts);
   const replicas = await Promise.all(
     Array.from({ length: replicaCount }, (_, number) =>
       startReplica(resources, number, tls, () => start(number)),
@@ -249,165 +184,3 @@ export async function startWorld(resources: AsyncDisposableStack, setup: Setup):
   };
 }
 
-const identity = (username: string, groups: readonly string[] = [], uid?: string): Identity => ({
-  username,
-  groups,
-  uid,
-});
-
-export function membersFile(members: readonly Credential[]): string {
-  return tokensFile(
-    Object.fromEntries(members.map(({ token, user }) => [token, user?.username ?? ''])),
-  );
-}
-
-function createCredentials(
-  tokens: Store,
-): Pick<World, 'newCredential' | 'passwordOf' | 'findPassword' | 'issueRobot'> {
-  let number = 0;
-  const passwords = new Map<string, Credential>();
-  const newCredential: World['newCredential'] = (kind, token, user) => ({
-    number: ++number,
-    kind,
-    token: secret(token),
-    ...(user && { user }),
-  });
-  return {
-    newCredential,
-    passwordOf({ name, identity: user }, password) {
-      const credential = newCredential('password', ldapToken(name, password), user);
-      passwords.set(credential.token, credential);
-      return credential;
-    },
-    findPassword: (name, password) => passwords.get(ldapToken(name, password)),
-    async issueRobot() {
-      const token = newToken();
-      const robot = newCredential('robot token', token, identity(`robot:ci-${number}`));
-      await writeRecord(
-        tokens.masterOf,
-        token,
-        JSON.stringify({ username: `ci-${robot.number - 1}` }),
-      );
-      return robot;
-    },
-  };
-}
-
-/** The uid of a user in the directory. */
-export const uidOf = (name: string): string => `id-${name}`;
-
-/** The group that an account can join and leave. */
-export const optionalGroupOf = ({ name }: Pick<Account, 'name'>): string => `k8s-optional-${name}`;
-
-async function addAccounts(
-  { add, slapd }: Awaited<ReturnType<typeof startPeople>>,
-  { newCredential }: Pick<World, 'newCredential'>,
-  sign: (claims: object) => string,
-): Promise<Account[]> {
-  const exp = Math.floor(Date.now() / 1_000) + 86_400;
-  return await Promise.all(
-    Array.from({ length: counts.accounts }, async (_, at) => {
-      const name = `account-${at}`;
-      const { dn } = await add(name, `k8s-${name}`);
-      const group = `cn=${optionalGroupOf({ name })},ou=groups,${slapd.suffix}`;
-      // A group has a member.
-      await slapd.add(`dn: ${group}\nobjectClass: groupOfNames\nmember: ${slapd.service.dn}\n`);
-      const user = identity(`oidc:${name}`, [`corp:k8s-${name}`]);
-      const token = sign({ sub: name, exp });
-      const credential = newCredential('directory token', token, user);
-      return { name, dn, credential: { ...credential, account: `corp:${name}` } };
-    }),
-  );
-}
-
-async function addPeople(
-  { add, slapd }: Awaited<ReturnType<typeof startPeople>>,
-  { passwordOf }: Pick<World, 'passwordOf'>,
-  kind: string,
-  count: number,
-): Promise<Person[]> {
-  return await Promise.all(
-    Array.from({ length: count }, async (_, at) => {
-      const name = `${kind}-${at}`;
-      const { dn, password } = await add(name, `k8s-${name}`);
-      await slapd.modify(
-        `dn: ${dn}\nchangetype: modify\nadd: description\ndescription: ${uidOf(name)}\n`,
-      );
-      const user = identity(`corp:${name}`, [`corp:k8s-${name}`], uidOf(name));
-      return {
-        name,
-        dn,
-        identity: user,
-        credential: passwordOf({ name, identity: user }, password),
-        old: [],
-      };
-    }),
-  );
-}
-
-export async function startReplica(
-  resources: AsyncDisposableStack,
-  number: number,
-  tls: Tls,
-  start: () => Promise<BenchGateway>,
-): Promise<Replica> {
-  const { ca: authority, cert: certificate, key } = tls.client;
-  const open = async () => {
-    const gateway = await start();
-    const [first, second] = [http1Client, http2Client].map(
-      (make): Client => make(gateway.url, { authority, certificate, key }),
-    );
-    if (first === undefined || second === undefined) throw new Error('there are two protocols');
-    return { gateway, first, second };
-  };
-  let current = await open();
-  const close = async () => {
-    for (const client of [current.first, current.second]) client[Symbol.dispose]();
-    await current.gateway[Symbol.asyncDispose]();
-  };
-  resources.defer(close);
-  return {
-    number,
-    get gateway() {
-      return current.gateway;
-    },
-    async review(token, audience, version, isSecond) {
-      const client = isSecond ? current.second : current.first;
-      const { status, text } = await client.send({ body: reviewBody(token, version, [audience]) });
-      if (status !== 200) throw new Error(`the review was answered ${status}`);
-      return (JSON.parse(text) as TokenReview).status;
-    },
-    send: async (body) => (await current.first.send({ body })).status,
-    askLogin: (request) => askLogin(current.gateway.loginUrl, request),
-    // SIGKILL, and its folder is gone with it: its successor knows nothing of it.
-    kill: close,
-    async start() {
-      current = await open();
-    },
-  };
-}
-
-async function createOperator(
-  resources: AsyncDisposableStack,
-  entry: string | undefined,
-  files: Readonly<Record<string, string>>,
-): Promise<Pick<World, 'run' | 'command'>> {
-  const folder = resources.use(await temporaryFolder('operator')).path;
-  for (const [name, content] of Object.entries(files)) {
-    await mkdir(dirname(join(folder, name)), { recursive: true });
-    await writeFile(join(folder, name), content, { mode: 0o600 });
-  }
-  const gatewayFolder = entry === undefined ? {} : { gatewayFolder: dirname(dirname(entry)) };
-  const setup = {
-    cwd: folder,
-    env: { SALLYPORT_CONFIG: join(folder, 'gateway.yaml') },
-    ...gatewayFolder,
-  };
-  return {
-    run: (words) => runCommand(words, setup),
-    async command(words) {
-      const { code, stderr } = await runCommand(words, setup);
-      return stderr.includes('a failover now can undo') ? null : code;
-    },
-  };
-}
