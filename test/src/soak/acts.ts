@@ -65,6 +65,8 @@ export interface Acts {
   /** Waits for the commands in progress, and keeps the load from others until the result is disposed. */
   holdCommands(): Promise<Disposable>;
   areCommandsHeld(): boolean;
+  /** Notes a fault that no scenario causes. */
+  noteFault(fault: Fault): void;
   /** Does `work`, then `recover`, and notes the fault from the begin to the end of both. */
   during(fault: Failing, work: () => Promise<void>, recover: () => Promise<void>): Promise<void>;
 }
@@ -102,6 +104,10 @@ export function createActs(
     ...attempts,
     ...createChanges(world, notes),
     ...createCommands(world, notes),
+    noteFault(fault) {
+      history.push(fault);
+      faults.push(fault);
+    },
     async during(fault, work, recover) {
       const event = begin<Fault>({ what: 'fault', ...fault });
       faults.push(event);

@@ -33,6 +33,7 @@ const isOld = ({ secret }: Bind, past: Past): boolean =>
 /** Counts those that count wrong passwords: without the cache Redis, each replica for itself, and a new one begins anew. */
 function countersOf({ begin }: Bind, past: Past): number {
   const during = [begin - abandonedAfter - limits.lockoutWindow, begin + grace] as const;
-  const faults = past.faultsOf(['cache', 'replica'], during);
-  return faults.length === 0 ? 1 : replicaCount + faults.length;
+  const replicas = past.faultsOf(['replica'], during).length;
+  const isAlone = replicas > 0 || past.faultsOf(['cache'], during).length > 0;
+  return isAlone ? replicaCount + replicas : 1;
 }

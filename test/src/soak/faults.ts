@@ -7,7 +7,8 @@ import { metric, names } from '../bench/gateway.ts';
 import { randomToken } from '../testing/tokens.ts';
 import { loseAnswers, startWithEmptyCache } from './crossing-faults.ts';
 import { limits } from './limits.ts';
-import { type Random, type SoakLoad, sleep } from './load.ts';
+import { type SoakLoad, sleep } from './load.ts';
+import type { Random } from './random.ts';
 import {
   endSessionsWithinLogin,
   loginSteps,

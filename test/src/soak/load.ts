@@ -6,7 +6,9 @@ import { type Acts, createActs } from './acts.ts';
 import type { Fault } from './history.ts';
 import { abandonedAfter } from './limits.ts';
 import { changeAccounts, logInWithFactors } from './login-load.ts';
+import type { Random } from './random.ts';
 import type { Session } from './sessions.ts';
+import { watchMachine } from './watch-machine.ts';
 import type { Credential, Person, World } from './world.ts';
 
 /** The outcomes of one kind of request. */
@@ -30,12 +32,6 @@ export interface SoakLoad {
   recovered(): Promise<void>;
   /** Ends the load. It resolves when all requests have their answers. */
   stop(): Promise<void>;
-}
-
-export interface Random {
-  /** Returns a number in [0, 1). */
-  readonly next: () => number;
-  readonly choose: <One>(some: readonly One[]) => One;
 }
 
 const workers = 6;
@@ -135,6 +131,7 @@ export function startSoakLoad(world: World, random: Random): SoakLoad {
     administer(world, acts, groups.busy, random, () => ended),
     logInWithFactors(world, acts, random, () => ended),
     changeAccounts(world, acts, random, () => ended),
+    watchMachine(world, acts.noteFault, () => ended),
   ]);
   // `stop` reports it.
   all.catch(() => {});

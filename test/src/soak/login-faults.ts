@@ -5,7 +5,7 @@ import { sleep } from './load.ts';
 import { alwaysLoggingIn, enrolAgain } from './login-load.ts';
 import type { Code, Factors } from './phone-acts.ts';
 import { uidOf } from './people.ts';
-import { type Place, repeat } from './place.ts';
+import { insist, type Place, repeat } from './place.ts';
 import type { Session } from './sessions.ts';
 import type { Person, Replica, World } from './world.ts';
 
@@ -30,14 +30,18 @@ interface Visitor {
 /** @throws Error if no one can be enrolled, though all has recovered */
 async function createVisitor({ world, load, random }: Place): Promise<Visitor> {
   const person = random.choose(world.phoneOwners.slice(alwaysLoggingIn));
-  const replica = random.choose(world.replicas).number;
-  const factors = await enrolAgain(load.acts, person, replica);
+  let factors: Factors | undefined;
+  await insist(async () => {
+    factors = await enrolAgain(load.acts, person, random.choose(world.replicas).number);
+    return factors !== undefined;
+  });
   if (factors === undefined) throw new Error('no one can add an app, though all has recovered');
+  const { recoveryCodes } = factors;
   return {
     person,
     factors,
     takeCode() {
-      const code = factors.recoveryCodes.pop();
+      const code = recoveryCodes.pop();
       if (code === undefined) throw new Error('there are ten recovery codes');
       return code;
     },
@@ -69,7 +73,7 @@ async function prepareEnding(
     else if (ending !== 'everywhere') await acts[ending](person);
   };
   const undo = async (): Promise<void> => {
-    if (ending === 'block') await acts.unblock(person);
+    if (ending === 'block') await insist(() => acts.unblock(person));
     if (ending === 'disable') await acts.accounts.enable(person);
   };
   return { act, undo };

@@ -1,14 +1,12 @@
 /** What people with a second factor, and accounts in the directory, do in a soak at all times. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Acts } from './acts.ts';
-import type { Random } from './load.ts';
+import type { Random } from './random.ts';
 import type { Code, Factors } from './phone-acts.ts';
 import type { Person, World } from './world.ts';
 
 /** The people who log in at all times. The others log in during some faults. */
 export const alwaysLoggingIn = 2;
-
-const sleep = (milliseconds: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** Milliseconds between two logins, and between two changes of accounts. */
 const pauses = { login: 1_500, account: 4_000 } as const;

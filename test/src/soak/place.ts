@@ -1,6 +1,7 @@
 /** What the scenarios of a soak share. */
 import type { Failing } from './acts.ts';
-import { type Random, type SoakLoad, sleep } from './load.ts';
+import { type SoakLoad, sleep } from './load.ts';
+import type { Random } from './random.ts';
 import type { Failure, Store } from './stores.ts';
 import type { Replica, World } from './world.ts';
 

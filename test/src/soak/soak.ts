@@ -10,12 +10,12 @@
 import { parseArgs } from 'node:util';
 import { pathOf } from '../bench/options.ts';
 import { markdown } from '../bench/table.ts';
-import { seededRandom } from '../testing/seeded-random.ts';
 import { createScenarios } from './faults.ts';
-import { type Random, type SoakLoad, startSoakLoad } from './load.ts';
+import { type SoakLoad, startSoakLoad } from './load.ts';
 import { findViolations } from './oracle.ts';
 import type { Scenario } from './place.ts';
 import { historyOf } from './print-history.ts';
+import { createRandom, type Random } from './random.ts';
 import { findGrowth, findUnexplained, type Sample, takeSample } from './samples.ts';
 import { type Topology, topologies } from './stores.ts';
 import { startWorld } from './world.ts';
@@ -33,6 +33,9 @@ interface Options {
 
 /** The maximum number of violations that are printed after one scenario. More would say the same. */
 const maxPrinted = 3;
+
+/** Milliseconds after which all that explains an answer has been noted: see watch-machine.ts. */
+const settled = 5_000;
 
 /** The number of scenarios between two samples. */
 const scenariosBetweenSamples = 3;
@@ -74,7 +77,7 @@ async function soak(options: Options): Promise<boolean> {
       runs.set(name, (runs.get(name) ?? 0) + 1);
       await load.acts.changePassword(random.choose(load.groups.busy));
       await run();
-      printNew(load, seen, minute());
+      printNew(load, seen, minute(), performance.now() - settled);
     }
   } catch (error) {
     problems.push(String(error));
@@ -98,17 +101,6 @@ function describeCommand({ topology, seed, minutes, only, without }: Options): s
   return words.join(' ');
 }
 
-function createRandom(seed: number): Random {
-  const next = seededRandom(seed);
-  return {
-    next,
-    choose<One>(some: readonly One[]) {
-      if (some.length === 0) throw new Error('there is nothing to choose from');
-      return some[Math.floor(next() * some.length)] as One;
-    },
-  };
-}
-
 /** Creates a function that returns each scenario once, in any order, before one comes again. */
 function createDeck(scenarios: readonly Scenario[], { next }: Random): () => Scenario {
   let left: Scenario[] = [];
@@ -120,9 +112,21 @@ function createDeck(scenarios: readonly Scenario[], { next }: Random): () => Sce
   };
 }
 
-/** Prints new violations. @param seen the violations that were printed before */
-function printNew({ acts }: SoakLoad, seen: Set<object>, minute: number): void {
-  const found = findViolations(acts.history).filter(({ of }) => !seen.has(of));
+/**
+ * Prints new violations.
+ *
+ * @param seen the violations that were printed before
+ * @param until which answers are checked. Later ones wait for the next call. Default: all
+ */
+function printNew(
+  { acts }: SoakLoad,
+  seen: Set<object>,
+  minute: number,
+  until: number = Number.POSITIVE_INFINITY,
+): void {
+  const found = findViolations(acts.history).filter(
+    ({ of }) => !seen.has(of) && of.begin <= until,
+  );
   for (const [at, violation] of found.entries()) {
     seen.add(violation.of);
     if (at >= maxPrinted) continue;
