@@ -1,19 +1,11 @@
 /** The acts of people, robots and administrators in a soak. Each act goes into the history when it begins. */
 import { clusters } from '../testing/ask-login.ts';
-import { randomToken, sha256 } from '../testing/tokens.ts';
+import { randomToken } from '../testing/tokens.ts';
 import { type AccountActs, createAccountActs } from './account-acts.ts';
 import { type Binds, watchBinds } from './binds.ts';
 import { type BrowserActs, createBrowserActs } from './browser-acts.ts';
-import type {
-  Attempt,
-  Ended,
-  Event,
-  Fault,
-  Identity,
-  Made,
-  ObservedAnswer,
-  UserAct,
-} from './history.ts';
+import { type Commands, createCommands } from './commands.ts';
+import type { Attempt, Ended, Event, Fault, Made, ObservedAnswer, UserAct } from './history.ts';
 import { createNotes, type Notes, now, replicaAt } from './notes.ts';
 import { createPhoneActs, type PhoneActs } from './phone-acts.ts';
 import { identityOf, type KeepSession, type Session } from './sessions.ts';
@@ -22,12 +14,7 @@ import type { Credential, Person, World } from './world.ts';
 /** A fault that is about to begin. */
 export type Failing = Omit<Fault, 'begin' | 'end' | 'what'>;
 
-/** Someone whom a command names. */
-export interface Named {
-  readonly identity: Pick<Identity, 'username'>;
-}
-
-export interface Acts {
+export interface Acts extends Commands {
   readonly history: readonly Event[];
   readonly faults: readonly Fault[];
   /** Answers that are wrong whatever the history is. */
@@ -54,17 +41,6 @@ export interface Acts {
   readonly binds: Binds;
   /** Logs out of all sessions of a user. @returns whether the answer says that they have ended */
   logOutEverywhere(session: Session, replica: number): Promise<boolean>;
-  /** Blocks a person. @returns whether the command exits with 0: all replicas have confirmed it */
-  block(person: Named): Promise<boolean>;
-  unblock(person: Named): Promise<boolean>;
-  /** Runs `revoke --user`. It exits with 3 when the user has no session, and all replicas have forgotten what they cached. */
-  forget(person: Named): Promise<boolean>;
-  /** Runs `factor reset`. It exits with 3 when there was nothing. */
-  reset(person: Named): Promise<boolean>;
-  revoke(robot: Credential): Promise<void>;
-  /** Waits for the commands in progress, and keeps the load from others until the result is disposed. */
-  holdCommands(): Promise<Disposable>;
-  areCommandsHeld(): boolean;
   /** Notes a fault that no scenario causes. */
   noteFault(fault: Fault): void;
   /** Does `work`, then `recover`, and notes the fault from the begin to the end of both. */
@@ -289,58 +265,5 @@ function createChanges(world: World, { begin, end }: Notes) {
       await work();
       end(event);
     },
-  };
-}
-
-/** The commands of administrators, one at a time: the effect of two concurrent ones depends on their order. */
-function createCommands(world: World, { begin, end }: Notes) {
-  let last: Promise<unknown> = Promise.resolve();
-  let holds = 0;
-  const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
-    const next = last.then(work);
-    last = next.catch(() => undefined);
-    return next;
-  };
-  async function act(
-    what: UserAct['what'],
-    person: Named,
-    words: readonly string[],
-    known: readonly number[],
-  ) {
-    const event = begin<UserAct>({ what, username: person.identity.username, isSure: false });
-    const code = await world.command([
-      ...words,
-      '--user',
-      person.identity.username,
-      '--by',
-      'soak',
-    ]);
-    end(event);
-    event.isSure = code !== null && known.includes(code);
-    return event.isSure;
-  }
-  return {
-    async holdCommands(): Promise<Disposable> {
-      holds += 1;
-      await last;
-      return {
-        [Symbol.dispose]() {
-          holds -= 1;
-        },
-      };
-    },
-    areCommandsHeld: () => holds > 0,
-    block: (person: Named) => inTurn(() => act('block', person, ['block', '--for', '8h'], [0])),
-    unblock: (person: Named) => inTurn(() => act('unblock', person, ['unblock'], [0])),
-    forget: (person: Named) => inTurn(() => act('forget', person, ['revoke'], [0, 3])),
-    reset: (person: Named) => inTurn(() => act('reset', person, ['factor', 'reset'], [0, 3])),
-    revoke: (robot: Credential) =>
-      inTurn(async () => {
-        const event = begin<Ended>({ what: 'revoke', secret: robot, isSure: false });
-        const digest = sha256(robot.token);
-        const code = await world.command(['revoke', '--digest', digest, '--by', 'soak']);
-        end(event);
-        event.isSure = code === 0;
-      }),
   };
 }

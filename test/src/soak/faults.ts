@@ -8,16 +8,12 @@ import { randomToken } from '../testing/tokens.ts';
 import { loseAnswers, startWithEmptyCache } from './crossing-faults.ts';
 import { limits } from './limits.ts';
 import { type SoakLoad, sleep } from './load.ts';
-import type { Random } from './random.ts';
-import {
-  endSessionsWithinLogin,
-  loginSteps,
-  pauseWithinLogin,
-  removeAppWithinLogin,
-} from './login-faults.ts';
-import { flush, insist, mortal, type Place, repeat, type Scenario } from './place.ts';
-import type { Session } from './sessions.ts';
+import { endSessionsWithinLogin, removeAppWithinLogin } from './login-faults.ts';
+import { loginSteps, pauseWithinLogin } from './login-pauses.ts';
 import { membersFile } from './people.ts';
+import { flush, insist, mortal, type Place, repeat, type Scenario } from './place.ts';
+import type { Random } from './random.ts';
+import type { Session } from './sessions.ts';
 import type { Credential, Replica, World } from './world.ts';
 
 export function createScenarios(world: World, load: SoakLoad, random: Random): readonly Scenario[] {

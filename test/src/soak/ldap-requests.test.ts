@@ -3,7 +3,9 @@ import { createMessageReader } from './ldap-requests.ts';
 
 /** An element of X.690 with a short length. */
 const element = (tag: number, ...parts: readonly (Buffer | number)[]): Buffer => {
-  const content = Buffer.concat(parts.map((part) => (Buffer.isBuffer(part) ? part : Buffer.of(part))));
+  const content = Buffer.concat(
+    parts.map((part) => (Buffer.isBuffer(part) ? part : Buffer.of(part))),
+  );
   return Buffer.concat([Buffer.of(tag, content.length), content]);
 };
 const dn = 'uid=jane,dc=example,dc=com';

@@ -1,8 +1,8 @@
 /** What people with a second factor, and accounts in the directory, do in a soak at all times. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Acts } from './acts.ts';
-import type { Random } from './random.ts';
 import type { Code, Factors } from './phone-acts.ts';
+import type { Random } from './random.ts';
 import type { Person, World } from './world.ts';
 
 /** The people who log in at all times. The others log in during some faults. */

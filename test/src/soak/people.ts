@@ -9,7 +9,11 @@ import type { Store } from './stores.ts';
 import type { Account, Credential, Person, World } from './world.ts';
 
 /** A user as Kubernetes sees them. */
-export const identity = (username: string, groups: readonly string[] = [], uid?: string): Identity => ({
+export const identity = (
+  username: string,
+  groups: readonly string[] = [],
+  uid?: string,
+): Identity => ({
   username,
   groups,
   uid,
@@ -105,4 +109,3 @@ export async function addPeople(
     }),
   );
 }
-

@@ -124,9 +124,7 @@ function printNew(
   minute: number,
   until: number = Number.POSITIVE_INFINITY,
 ): void {
-  const found = findViolations(acts.history).filter(
-    ({ of }) => !seen.has(of) && of.begin <= until,
-  );
+  const found = findViolations(acts.history).filter(({ of }) => !seen.has(of) && of.begin <= until);
   for (const [at, violation] of found.entries()) {
     seen.add(violation.of);
     if (at >= maxPrinted) continue;

@@ -183,4 +183,3 @@ export async function startWorld(resources: AsyncDisposableStack, setup: Setup):
     ...(await createOperator(resources, setup.entry, operatorFiles)),
   };
 }
-
