@@ -72,6 +72,8 @@ export interface Made extends Span {
 export interface Ended extends Span {
   readonly what: 'logout' | 'new password' | 'revoke' | 'removal';
   readonly secret: Secret;
+  /** The act on the user, or on an app of theirs, that ended a session. */
+  readonly cause?: UserAct['what'] | 'removal of the app';
   /** Whether the answer or the exit status said that it is done, by all replicas if a command says that. */
   isSure: boolean;
 }

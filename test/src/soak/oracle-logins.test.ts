@@ -104,6 +104,11 @@ test.each(Object.entries(wrongAnswers))('wrong: %s', (_, history) => {
   expect(findViolations(history).map(({ of }) => of)).toEqual(history.slice(-1));
 });
 
+test('a violation names the act that the session outlives', () => {
+  const history = [slowLogin, act('reset', t + 100), accepted(session, t + 5_000)];
+  expect(findViolations(history).map(({ why }) => why)).toEqual(['accepted 4800 ms after: reset']);
+});
+
 const rightAnswers: Readonly<Record<string, readonly Event[]>> = {
   'a login in progress is refused after revoke --user': [
     ...[slowLogin, act('forget', t + 100), refused(session, t + 5_000)],

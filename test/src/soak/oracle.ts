@@ -46,7 +46,7 @@ function acceptanceProblem(one: Attempt, user: Identity, past: Past): string | u
     .endingsOf(secret)
     .find((ended) => ended.isSure && one.begin > lastUse(ended, one, past));
   if (ending !== undefined)
-    return `accepted ${Math.round(one.begin - ending.end)} ms after: ${ending.what}`;
+    return `accepted ${Math.round(one.begin - ending.end)} ms after: ${ending.cause ?? ending.what}`;
   if (isSurelyBlocked(one, past)) return 'accepted, though its user is blocked';
   return accountProblem(one, user, past);
 }

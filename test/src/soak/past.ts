@@ -90,12 +90,13 @@ export function createPast(history: readonly Event[]): Past {
           // docs/security.md: a session of the moment before a failover may be in no list.
           const isListed = provedBy < act.begin && !mayBeLost({ begin, end });
           const what = act.what === 'everywhere' ? ('logout' as const) : ('revoke' as const);
-          return { ...act, what, secret, isSure: act.isSure && isListed };
+          return { ...act, what, cause: act.what, secret, isSure: act.isSure && isListed };
         }),
       // A session that was made before lasts as long as any other.
       ...((login?.app && endings.get(login.app)) ?? []).map((removal) => ({
         ...removal,
         what: 'revoke' as const,
+        cause: 'removal of the app' as const,
         isSure: removal.isSure && removal.end < (login?.redeemedFrom ?? begin),
       })),
     ];

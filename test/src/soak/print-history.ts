@@ -12,7 +12,7 @@ export function historyOf({ of }: Violation, history: readonly Event[]): string[
     if (event.what === 'bind') return usernames.includes(event.username) && isNear(event);
     if ('username' in event) return usernames.includes(event.username);
     const isOfUser = usernames.includes(event.secret.user?.username);
-    if (event.what === 'use') return isOfUser && isNear(event);
+    if (event.what === 'use' || event.secret.kind === 'app') return isOfUser && isNear(event);
     if ('secret' in of && event.secret === of.secret) return !isAttempt(event) || isNear(event);
     // Other passwords lock a user out, and a new one ends sessions.
     const isOther = event.secret.kind === 'password' && isOfUser;
