@@ -19,7 +19,7 @@ import type { KeepSession, Session } from './sessions.ts';
 import type { Credential, Person, World } from './world.ts';
 
 /** A login that has been proved, and is not confirmed yet. */
-export interface ProvedLogin {
+interface ProvedLogin {
   readonly person: Person;
   readonly begun: Pick<BegunLogin, 'path'> & Partial<BegunLogin>;
   readonly browser: FormBrowser;
@@ -32,7 +32,7 @@ export interface ProvedLogin {
 }
 
 /** A login that waits for its client. */
-export interface ConfirmedLogin extends ProvedLogin {
+interface ConfirmedLogin extends ProvedLogin {
   readonly code: Credential;
 }
 

@@ -5,7 +5,7 @@ import type { Notes } from './notes.ts';
 import type { Credential, World } from './world.ts';
 
 /** Someone whom a command names. */
-export interface Named {
+interface Named {
   readonly identity: Pick<Identity, 'username'>;
 }
 

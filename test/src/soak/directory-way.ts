@@ -8,7 +8,7 @@ import { createMessageReader, type LdapMessage } from './ldap-requests.ts';
 import type { Way } from './stores.ts';
 
 /** A bind that was forwarded. */
-export interface SentBind {
+interface SentBind {
   readonly dn: string;
   readonly password: string;
   readonly sentAt: number;

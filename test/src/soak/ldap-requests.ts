@@ -1,7 +1,7 @@
 /** Reads the binds of an LDAP connection: RFC 4511, sections 4.1.1 and 4.2. */
 
 /** A simple bind, or the answer to one. */
-export type BindMessage =
+type BindMessage =
   | {
       readonly kind: 'request';
       readonly id: number;

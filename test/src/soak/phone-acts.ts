@@ -14,7 +14,7 @@ export interface Code {
 }
 
 /** An authenticator app. */
-export interface App {
+interface App {
   readonly secret: Secret;
   /** By which the gateway knows it. */
   readonly id: string;

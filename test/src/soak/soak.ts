@@ -17,8 +17,8 @@ import type { Scenario } from './place.ts';
 import { historyOf } from './print-history.ts';
 import { createRandom, type Random } from './random.ts';
 import { findGrowth, findUnexplained, type Sample, takeSample } from './samples.ts';
+import { startWorld } from './start-world.ts';
 import { type Topology, topologies } from './stores.ts';
-import { startWorld } from './world.ts';
 
 interface Options {
   readonly minutes: number;
