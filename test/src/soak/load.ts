@@ -8,7 +8,7 @@ import { abandonedAfter } from './limits.ts';
 import { changeAccounts, logInWithFactors } from './login-load.ts';
 import type { Random } from './random.ts';
 import type { Session } from './sessions.ts';
-import { watchMachine } from './watch-machine.ts';
+import { settleTime, watchMachine } from './watch-machine.ts';
 import type { Credential, Person, World } from './world.ts';
 
 /** The outcomes of one kind of request. */
@@ -74,6 +74,7 @@ export function startSoakLoad(world: World, random: Random): SoakLoad {
   const streaks = new Map<string, number>();
   let times: number[] = [];
   let lastError = 0;
+  const judgements: Promise<void>[] = [];
   let ended = false;
   const acts = createActs(world, random.next, (kind, begin, problem) => note(kind, begin, problem));
   const some = (from: number, to: number) => world.people.slice(from, to);
@@ -103,6 +104,10 @@ export function startSoakLoad(world: World, random: Random): SoakLoad {
     }
     streaks.set(kind, 0);
     lastError = performance.now();
+    // What explains it may be noted later.
+    judgements.push(sleep(settleTime).then(() => judge(count, kind, begin, problem)));
+  }
+  function judge(count: Counts, kind: string, begin: number, problem: string): void {
     const isExpected = isExcused(kind, begin);
     count[isExpected ? 'unavailable' : 'unexplained'] += 1;
     if (!isExpected) console.error(`without a fault, ${kind}: ${problem}`);
@@ -160,6 +165,7 @@ export function startSoakLoad(world: World, random: Random): SoakLoad {
     async stop() {
       ended = true;
       await all;
+      await Promise.all(judgements);
     },
   };
 }

@@ -19,6 +19,7 @@ import { createRandom, type Random } from './random.ts';
 import { findGrowth, findUnexplained, type Sample, takeSample } from './samples.ts';
 import { startWorld } from './start-world.ts';
 import { type Topology, topologies } from './stores.ts';
+import { settleTime } from './watch-machine.ts';
 
 interface Options {
   readonly minutes: number;
@@ -33,9 +34,6 @@ interface Options {
 
 /** The maximum number of violations that are printed after one scenario. More would say the same. */
 const maxPrinted = 3;
-
-/** Milliseconds after which all that explains an answer has been noted: see watch-machine.ts. */
-const settled = 5_000;
 
 /** The number of scenarios between two samples. */
 const scenariosBetweenSamples = 3;
@@ -77,7 +75,7 @@ async function soak(options: Options): Promise<boolean> {
       runs.set(name, (runs.get(name) ?? 0) + 1);
       await load.acts.changePassword(random.choose(load.groups.busy));
       await run();
-      printNew(load, seen, minute(), performance.now() - settled);
+      printNew(load, seen, minute(), performance.now() - settleTime);
     }
   } catch (error) {
     problems.push(String(error));

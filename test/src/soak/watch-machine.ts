@@ -12,6 +12,9 @@ const maxDelay = 200;
 /** Milliseconds for which a gateway waits for an answer. */
 const maxWait = 3_000;
 
+/** Milliseconds after which all that explains an answer has been noted. */
+export const settleTime = 5_000;
+
 /** @param note keeps a fault that has ended */
 export async function watchMachine(
   world: World,
