@@ -63,19 +63,19 @@ function runOn(version: string): Promise<CommandResult> {
 }
 
 describe.concurrent('a Node that is too old', () => {
-  test.each(['22.23.3', '24.20.0', '25.9.0'])(
+  test.each(['22.23.3', '24.20.0', '25.9.0', '26.3.0'])(
     '%s is reported in one line, with what to run',
     async (version) => {
       const { code, stdout, stderr } = await runOn(version);
       expect([code, stdout]).toEqual([1, '']);
       expect(stderr).toMatch(
-        /^sallyport: can't run on Node [\d.]+ \(.+\): it needs Node 24\.21, or 26 or later\. To fix it, run it with .+: npx -y pnpm@10 sallyport\n$/,
+        /^sallyport: can't run on Node [\d.]+ \(.+\): it needs Node 24\.21, or 26\.3\.1 or later\. To fix it, run it with .+: npx -y pnpm@10 sallyport\n$/,
       );
       expect(stderr).toContain(`Node ${version} `);
     },
   );
 
-  test.each(['24.21.0', '26.0.0'])('%s is not', async (version) => {
+  test.each(['24.21.0', '26.3.1', '27.0.0'])('%s is not', async (version) => {
     expect(await runOn(version)).toEqual({
       code: 0,
       stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/),
@@ -86,7 +86,7 @@ describe.concurrent('a Node that is too old', () => {
   test('every way of starting goes through the file that looks at it', async () => {
     const manifest = JSON.parse(await readFile(join(gatewayFolder, 'package.json'), 'utf8'));
     expect(manifest.bin).toEqual({ sallyport: './src/sallyport.js' });
-    expect(manifest.engines.node).toBe('^24.21.0 || >=26.0.0');
+    expect(manifest.engines.node).toBe('^24.21.0 || >=26.3.1');
     // Nothing but this names the demo config: a command that was given no config must not use it.
     expect(manifest.scripts.start).toMatch(/ serve --demo$/);
     for (const script of [manifest.scripts.start, manifest.scripts.schema])

@@ -4,11 +4,15 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import { totalmem } from 'node:os';
 
-/** The same as `engines` of package.json. An older Node ends no idle HTTP/1.1 connection of a server that also speaks HTTP/2. */
-const required = '24.21, or 26 or later';
+/**
+ * The same as `engines` of package.json. Node 24 before 24.21 ends no idle HTTP/1.1 connection of a server that also speaks HTTP/2, and
+ * Node 26 before 26.3.1 can take a certificate for another host (CVE-2026-48618).
+ */
+const required = '24.21, or 26.3.1 or later';
 
-const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-if (major >= 26 || (major === 24 && minor >= 21)) {
+const [major = 0, minor = 0, patch = 0] = process.versions.node.split('.').map(Number);
+const isNew = major > 26 || (major === 26 && (minor > 3 || (minor === 3 && patch >= 1)));
+if (isNew || (major === 24 && minor >= 21)) {
   if (process.argv[2] === 'serve') await startAgainWithFlags();
   // This comes before the rest, which takes a while to load.
   await import('./refuse-inspector.ts');

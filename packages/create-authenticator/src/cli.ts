@@ -32,10 +32,11 @@ const seeHelp = 'see: create-authenticator --help';
 /** Fails on an old Node. @throws CreateError on a Node on which neither the gateway nor the tests of the plugin would run */
 function refuseOldNode(): void {
   const { node } = process.versions;
-  const [major = 0, minor = 0] = node.split('.').map(Number);
-  if (major >= 26 || (major === 24 && minor >= 21)) return;
+  const [major = 0, minor = 0, patch = 0] = node.split('.').map(Number);
+  const isNew = major > 26 || (major === 26 && (minor > 3 || (minor === 3 && patch >= 1)));
+  if (isNew || (major === 24 && minor >= 21)) return;
   throw new CreateError(
-    `this program can't run on Node ${node}: the gateway needs Node 24.21, or 26 or later`,
+    `this program can't run on Node ${node}: the gateway needs Node 24.21, or 26.3.1 or later`,
     'install one of these',
   );
 }

@@ -216,7 +216,7 @@ describe('the command', () => {
     },
   );
 
-  test.each(['24.20.0', '25.9.0'])(
+  test.each(['24.20.0', '25.9.0', '26.3.0'])(
     'refuses Node %s, which could not run the plugin',
     async (node) => {
       const pretend = `Object.defineProperty(process,'versions',{value:{...process.versions,node:'${node}'}})`;
@@ -232,7 +232,7 @@ describe('the command', () => {
         );
       });
       expect(stderr).toBe(
-        `create-authenticator: this program can't run on Node ${node}: the gateway needs Node 24.21, or 26 or later\n  fix: install one of these\n`,
+        `create-authenticator: this program can't run on Node ${node}: the gateway needs Node 24.21, or 26.3.1 or later\n  fix: install one of these\n`,
       );
       expect(await readdir(folder)).toEqual([]);
     },

@@ -85,14 +85,9 @@ async function requestAnswer(
 }
 
 /** Reads the CAs of Node, and those of the system, as other programs of the user trust them. */
-async function systemAuthorities(): Promise<string[] | undefined> {
+async function systemAuthorities(): Promise<string[]> {
   const { getCACertificates } = await import('node:tls');
-  // Node before 22.15 has no such function, and uses its own CAs.
-  return (
-    getCACertificates && [
-      ...new Set([...getCACertificates('default'), ...getCACertificates('system')]),
-    ]
-  );
+  return [...new Set([...getCACertificates('default'), ...getCACertificates('system')])];
 }
 
 const useGivenUrl = 'use the URL that your administrator gave you, or ask for it';
