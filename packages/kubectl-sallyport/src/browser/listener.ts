@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { htmlOf, type Page, pageHeaders, pages } from './pages.ts';
 
@@ -22,6 +22,7 @@ export const isCode = (text: string): boolean => /^[a-z2-7]{42}$/.test(text);
 
 /** Times are in milliseconds. */
 const defaults = {
+  /** One more ends the oldest: programs of this machine that only connect must not keep the browser away. */
   maxConnections: 32,
   // Browsers send the cookies of all servers of this machine.
   maxHeaderSize: 65_536,
@@ -44,7 +45,13 @@ export async function openListener({ maxConnections, ...limits }: typeof default
       .finally(() => answers.delete(answer));
     answers.add(answer);
   });
-  server.maxConnections = maxConnections;
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    const [oldest] = sockets;
+    if (sockets.size > maxConnections) oldest?.destroy();
+  });
   await new Promise<void>((resolve, reject) => {
     // `localhost` might be another address (RFC 8252, section 8.3).
     server.on('error', reject).listen(0, '127.0.0.1', resolve);
