@@ -42,6 +42,19 @@ export function localTime(time: string | number): string {
   return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
 }
 
+/** Says who has logged in, as a line. */
+export function loginText({
+  cluster,
+  user,
+  expiresAt,
+}: {
+  readonly cluster: string;
+  readonly user: string;
+  readonly expiresAt: number;
+}): string {
+  return `logged in to cluster ${printable(cluster)} as ${printable(user)} until ${localTime(expiresAt)}\n`;
+}
+
 /** Words a duration in the largest unit of which it is a whole number: `2 h`, `90 min` or `45 s`. */
 export function spanText(seconds: number): string {
   if (seconds % 3_600 === 0) return `${seconds / 3_600} h`;

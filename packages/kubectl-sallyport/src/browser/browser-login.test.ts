@@ -93,7 +93,9 @@ describe('at a terminal', () => {
     });
     expect(await all.opener.opened()).toEqual([]);
     // The prompt that was answered does not count.
-    expect((await readdir(all.client.cache)).filter((name) => !name.endsWith('.json'))).toEqual([]);
+    expect((await readdir(all.client.cache)).filter((name) => name.endsWith('.prompts'))).toEqual(
+      [],
+    );
   });
 
   test('the browser is quicker than a paste, and the terminal is as before', async () => {
@@ -183,8 +185,11 @@ describe('at a terminal', () => {
   });
 });
 
+/** What the plugin writes to standard error. */
+const adaIsIn = expect.stringMatching(/^logged in to cluster prod as corp:ada until 2999-.+\n$/);
+
 describe('as a plugin without a terminal', () => {
-  test('it opens a browser, prints nothing but the credential, and does not open another one without a login', async () => {
+  test('it opens a browser, says who logged in, and does not open another one without a login', async () => {
     await using home = await temporaryFolder('browser');
     const { client, server, plugin, opener } = await desk(home.path);
     const first = client.run(['token'], plugin);
@@ -215,7 +220,7 @@ describe('as a plugin without a terminal', () => {
     const third = client.run(['token'], plugin);
     const last = await server.login(2);
     await visit(last.port, `/?code=${server.confirm(last)}`);
-    expect(await third).toEqual({ code: 0, stdout: expect.any(String), stderr: '' });
+    expect(await third).toEqual({ code: 0, stdout: expect.any(String), stderr: adaIsIn });
     expect(await opener.opened()).toHaveLength(3);
   });
 
@@ -234,7 +239,7 @@ describe('as a plugin without a terminal', () => {
       expect(status.token).toBe('sps_browser');
     }
     expect(await opener.opened()).toHaveLength(1);
-    expect(first.shown()).toBe('');
+    expect(first.shown().replaceAll('\r', '')).toEqual(adaIsIn);
   });
 
   test.each([
@@ -461,7 +466,10 @@ test('SALLYPORT_USERNAME fills the form in, and another account is as good', asy
   await opener.firstOpened();
   expect(login.username).toBe('ada');
   await visit(login.port, `/?code=${server.confirm(login)}`);
-  expect(await running).toMatchObject({ code: 0, stderr: '' });
+  expect(await running).toMatchObject({
+    code: 0,
+    stderr: expect.stringMatching(/^logged in to cluster prod as corp:bob until 2999-.+\n$/),
+  });
   // The session is for the next commands with this proposal, and not for another account that they need.
   expect(await client.run(['token'], env)).toMatchObject({ code: 0 });
   expect(await client.run(['whoami', ...server.words], env)).toMatchObject({ code: 0 });
@@ -477,6 +485,94 @@ test('SALLYPORT_USERNAME fills the form in, and another account is as good', asy
     expect(stderr).toContain('not logged in to cluster prod');
   }
   expect(server.begun).toHaveLength(1);
+});
+
+describe('another person than at the last login', () => {
+  /** Logs in once as corp:ada. Then corp:mallory, who has read the URL in the list of processes, comes first. */
+  async function overtaken(home: string) {
+    const all = await desk(home);
+    const { server, client, env } = all;
+    const login = async (words: readonly string[], variables: Readonly<Record<string, string>>) => {
+      const running = client.run(words, variables);
+      const begun = await server.login(server.begun.length);
+      const page = await visit(begun.port, `/?code=${server.confirm(begun)}`);
+      return { page, ...(await running) };
+    };
+    expect((await login(['login', ...server.words], env)).code).toBe(0);
+    expect((await client.run(['logout', ...server.words])).code).toBe(0);
+    server.changeUser('corp:mallory', 'mallory');
+    return { ...all, login };
+  }
+
+  test('is refused, their session is ended, and the message says what to run', async () => {
+    await using home = await temporaryFolder('browser');
+    const { server, client, plugin, login } = await overtaken(home.path);
+    const { page, code, stdout, stderr } = await login(['token'], plugin);
+    expect([page.status, page.html]).toEqual([
+      403,
+      expect.stringContaining('This login is for corp:ada, but corp:mallory logged in.'),
+    ]);
+    expect([code, stdout, stderr]).toEqual([
+      1,
+      '',
+      'kubectl-sallyport: corp:mallory logged in, but the last login to cluster prod on this machine was corp:ada: this session was ended\n' +
+        '  fix: log in as corp:ada. If you are corp:mallory, because you use another account or yours was renamed, ' +
+        `run: SALLYPORT_USERNAME=mallory kubectl sallyport login --url ${server.url} --cluster prod\n`,
+    ]);
+    expect(server.requests.at(-1)).toBe('DELETE /v1/session');
+    expect((await readdir(client.cache)).filter((name) => name.endsWith('.json'))).toEqual([]);
+  });
+
+  test('is refused by login as well, and even if SALLYPORT_USERNAME names a third one', async () => {
+    await using home = await temporaryFolder('browser');
+    const { server, env, login } = await overtaken(home.path);
+    const words = ['login', ...server.words];
+    for (const variables of [env, { ...env, SALLYPORT_USERNAME: 'eve' }])
+      expect((await login(words, variables)).stderr).toContain('corp:mallory logged in, but the');
+  });
+
+  test('gets in with the command of the message, and is the person to expect from then on', async () => {
+    await using home = await temporaryFolder('browser');
+    const { server, client, plugin, login } = await overtaken(home.path);
+    const { stderr } = await login(['token'], plugin);
+    const [, name = '', command = ''] =
+      /run: SALLYPORT_USERNAME=(\S+) kubectl sallyport (.+)\n/.exec(stderr) ?? [];
+    const told = await login(command.split(' '), { ...plugin, SALLYPORT_USERNAME: name });
+    expect(told).toMatchObject({ code: 0, stdout: expect.stringContaining('as corp:mallory') });
+    expect((await client.run(['logout', ...server.words])).code).toBe(0);
+    expect((await login(['token'], plugin)).code).toBe(0);
+    server.changeUser('corp:ada');
+    expect((await client.run(['logout', ...server.words])).code).toBe(0);
+    expect((await login(['token'], plugin)).stderr).toContain('was corp:mallory: this session');
+  });
+
+  test('runs login --username in a context of the kubeconfig', async () => {
+    await using home = await temporaryFolder('browser');
+    const { server, client, plugin, login } = await overtaken(home.path);
+    const KUBECONFIG = join(home.path, 'config');
+    await writeFile(
+      KUBECONFIG,
+      `{clusters: [{name: c, cluster: {server: 'https://kube.example.com', extensions: [{name: client.authentication.k8s.io/exec, extension: {login: '${server.url}', cluster: prod}}]}}],
+        users: [{name: u, user: {exec: {command: kubectl-sallyport, args: [token]}}}],
+        contexts: [{name: c, context: {cluster: c, user: u}}], current-context: c}`,
+    );
+    const env = { ...plugin, KUBECONFIG };
+    expect((await login(['token'], env)).stderr).toContain(
+      'run: kubectl sallyport login --username mallory\n',
+    );
+    expect((await login(['login', '--username', 'mallory'], env)).code).toBe(0);
+    expect(await client.run(['token'], env)).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  test('who typed a name and a password at the terminal was told', async () => {
+    await using home = await temporaryFolder('browser');
+    const { server, client, plugin, login } = await overtaken(home.path);
+    await writeFile(join(home.path, 'password'), 'accepted');
+    const file = { SALLYPORT_PASSWORD_FILE: join(home.path, 'password') };
+    const typed = { ...plugin, ...file, SALLYPORT_USERNAME: 'mallory' };
+    expect((await client.run(['login', ...server.words], typed)).code).toBe(0);
+    expect((await login(['login', ...server.words], plugin)).code).toBe(0);
+  });
 });
 
 test('--username is required even if SALLYPORT_USERNAME is set', async () => {

@@ -2,11 +2,10 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { Session } from '../cache/session-file.ts';
 import type { Store } from '../cache/store.ts';
 import { Failure, reasonOf, warn } from '../failure.ts';
-import { logOut } from '../server/login-server.ts';
-import { initCommand } from '../server/request.ts';
 import type { Target } from '../target.ts';
-import { printable } from '../text.ts';
+import { loginText, printable } from '../text.ts';
 import { notLoggedIn } from '../user-target.ts';
+import { checkUser } from './account.ts';
 import { beginLogin, redeem } from './browser-server.ts';
 import { askForCode, type CodeQuestion } from './code-prompt.ts';
 import { type Listener, openListener } from './listener.ts';
@@ -28,6 +27,8 @@ interface Attempt extends Awaited<ReturnType<typeof beginLogin>> {
   readonly opens: boolean;
   /** Limits the windows of a plugin. */
   readonly windows: Store['windows'] | undefined;
+  /** The user of the last login on this machine. */
+  readonly lastUser: string | undefined;
 }
 
 /** The end of an exchange: the page to show, and a session or an error unless the code is refused. */
@@ -59,11 +60,14 @@ export async function logInWithBrowser(
     });
     // Without a terminal, a plugin comes here only if it is allowed to open one.
     const opens = way.opens && (!hasTerminal || (windows?.allows() ?? true));
-    const attempt = { ...begun, verifier, listener, opens, windows };
+    const lastUser = store.memory.read().user;
+    const attempt = { ...begun, verifier, listener, opens, windows, lastUser };
     const session = await waitForLogin(target, login, attempt);
     store.write(session);
     store.prompts.succeeded();
     store.windows.succeeded();
+    // Another command says it as its result.
+    if (login.isPlugin) process.stderr.write(loginText(session));
     return session;
   } finally {
     await listener?.close();
@@ -93,7 +97,7 @@ async function waitForLogin(target: Target, login: Login, attempt: Attempt): Pro
     const known = results.get(code);
     if (known === undefined && over.signal.aborted) return pages.failed;
     if (known === undefined && results.size === maxCodes) return pages.refused;
-    const result = known ?? exchange(target, code, attempt.verifier, unneeded.signal);
+    const result = known ?? exchange(target, code, attempt, unneeded.signal);
     results.set(code, result);
     const { page, session, error } = await result;
     if (session !== undefined) resolve(session);
@@ -201,54 +205,20 @@ async function openWindow(
 async function exchange(
   target: Target,
   code: string,
-  verifier: string,
+  { verifier, lastUser }: Attempt,
   signal: AbortSignal,
 ): Promise<Exchange> {
   try {
     const found = await redeem(target, { code, verifier }, signal);
     if (found === undefined) return { page: pages.refused };
-    const { url, cluster, username: wanted, isProposed } = target;
+    const { url, cluster } = target;
     const { user, token, expiresAt } = found;
-    const page = pages.loggedIn(user, cluster);
-    const session = { url, cluster, user, token, expiresAt };
-    if (wanted !== undefined && isAccount(wanted, found))
-      return { page, session: { ...session, username: wanted } };
-    if (wanted === undefined || isProposed)
-      return { page, session: { ...session, username: user, proposal: wanted ?? '' } };
-    return { page: pages.otherUser(user, wanted), error: await refuse(target, wanted, found) };
+    const account = await checkUser(target, found, lastUser);
+    if ('error' in account)
+      return { page: pages.otherUser(user, account.expected), error: account.error };
+    const session = { url, cluster, ...account, user, token, expiresAt };
+    return { page: pages.loggedIn(user, cluster), session };
   } catch (error) {
     return { page: pages.failed, error };
   }
 }
-
-/**
- * Says whether a login is for the account that someone named. The server says which name was typed on its page, or which name the
- * provider gave. Kubernetes may see another one, such as `corp:jane`: a prefix ends with a mark, or `jane` would accept
- * `corp:adm-jane`.
- */
-function isAccount(wanted: string, { user, login }: NewSession): boolean {
-  const name = wanted.toLowerCase();
-  const full = user.toLowerCase();
-  if (login?.toLowerCase() === name || full === name) return true;
-  return full.endsWith(name) && /[:/#|\\]$/.test(full.slice(0, full.length - name.length));
-}
-
-/** Ends the session of another user: kubectl must not use it in a context that names an account. */
-async function refuse(
-  target: Target,
-  wanted: string,
-  { user, token }: NewSession,
-): Promise<Failure> {
-  const isEnded = await logOut(target, token).then(
-    () => true,
-    () => false,
-  );
-  const end = isEnded ? 'this session was ended' : 'this session could not be ended';
-  const other = initCommand({ ...target, account: 'NAME' });
-  return new Failure(
-    `this login is for ${wanted}, but ${user} logged in: ${end}`,
-    `log in as ${wanted} in the browser. For another account, run: ${other}`,
-  );
-}
-
-type NewSession = NonNullable<Awaited<ReturnType<typeof redeem>>>;

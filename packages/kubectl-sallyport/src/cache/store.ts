@@ -6,6 +6,7 @@ import { cacheName, type Target } from '../target.ts';
 import { parseObject } from '../text.ts';
 import { cacheFolder, elsewhere, prepareFolder } from './folder.ts';
 import { acquireLock } from './lock.ts';
+import { createMemory } from './memory.ts';
 import { noteUse, readSession, readSessions, type Session, writeSession } from './session-file.ts';
 
 export type Store = ReturnType<typeof openStore>;
@@ -19,13 +20,17 @@ export function openStore(target: Target) {
   const name = join(folder, cacheName(target));
   const file = `${name}.json`;
   const problem = prepareFolder(folder);
+  // Others may have written what is in a folder with a problem.
+  const memory = createMemory(problem === undefined ? `${name}.memory` : '');
   const read = () => (problem === undefined ? readSession(file, target, warn) : undefined);
   return {
     read,
+    /** Caches a session, and remembers its user. */
     write(session: Session) {
       try {
         if (problem !== undefined) throw problem;
         writeSession(file, session);
+        memory.remember({ user: session.user });
       } catch (error) {
         const why = error instanceof Failure ? error : new Failure(reasonOf(error), elsewhere);
         warn(`can't cache the session: ${why.problem}. kubectl needs a login each time`, why.fix);
@@ -33,6 +38,7 @@ export function openStore(target: Target) {
     },
     /** Reads the sessions for all clusters of the same login server, the one that was used last first. */
     sessionsOfServer: () => (problem === undefined ? readSessions(folder, target.url) : []),
+    memory,
     noteUse: () => noteUse(file, Date.now()),
     /** Removes this session; one that another process has put in its place stays. */
     remove(session: Session): void {

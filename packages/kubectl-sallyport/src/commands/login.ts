@@ -15,7 +15,7 @@ import {
   usableSession,
 } from '../session.ts';
 import { targetFrom } from '../target.ts';
-import { localTime, printable } from '../text.ts';
+import { localTime, loginText, printable } from '../text.ts';
 import { notLoggedIn, targetOfUser } from '../user-target.ts';
 
 /** Writes an ExecCredential to standard output, and nothing else. kubectl runs this command. */
@@ -63,9 +63,7 @@ export async function login(words: readonly string[]): Promise<void> {
   const session = await newSession(target, store, wanted);
   // If the old session can't be ended now, it expires by itself.
   if (before !== undefined) await logOut(target, before.token).catch(() => undefined);
-  process.stdout.write(
-    `logged in to cluster ${printable(target.cluster)} as ${printable(session.user)} until ${localTime(session.expiresAt)}\n`,
-  );
+  process.stdout.write(loginText(session));
 }
 
 /**

@@ -53,13 +53,14 @@ export async function browserLoginServer({
     if (request.method === 'GET')
       return send(200, { user: { username: user }, expiresAt: '2999-01-01T00:00:00Z' });
     if (request.method === 'DELETE') return response.writeHead(204).end();
+    const session = { token: 'sps_browser', expiresAt: '2999-01-01T00:00:00Z' };
+    if (body.password === 'accepted') return send(201, { ...session, user: { username: user } });
     if (body.password !== undefined) return send(401, password);
     const login = codes.get(body.code);
     codes.delete(body.code);
     const digest = createHash('sha256').update(String(body.verifier)).digest('base64url');
     if (login?.challenge !== digest) return send(401, { code: 'wrong-code', message: 'no' });
     await redeemed;
-    const session = { token: 'sps_browser', expiresAt: '2999-01-01T00:00:00Z' };
     return send(201, { ...session, user: { username: user }, login: typed });
   });
   return {
@@ -67,6 +68,11 @@ export async function browserLoginServer({
     words: ['--url', url, '--cluster', 'prod'],
     requests,
     begun,
+    /** Another person logs in from now on. */
+    changeUser(name: string, typedName?: string): void {
+      user = name;
+      typed = typedName;
+    },
     /** Waits for a login that begins. */
     login: (index = 0) => waitFor(() => begun[index], 'the beginning of a login'),
     /** Confirms a login. @returns its code */
