@@ -51,6 +51,7 @@ Options of login and token:
   --print-url         print the URL of the login page, and don't open it
 
 Options of login:
+  --allow-server URL  another server that may get the token, such as a tunnel to the cluster
   --password-stdin    read the password from standard input
 
 Options of factor add:

@@ -16,15 +16,13 @@ test('what kubectl hands over with provideClusterInfo', () => {
     version: 'client.authentication.k8s.io/v1',
     interactive: true,
     config: { login: 'https://login.example.com', cluster: 'prod', ca: 'PEM' },
+    server: 'https://prod.example.com:6443',
   });
 });
 
 test.each([
   ['without cluster info', { interactive: false }],
-  [
-    'with a cluster that has no extension',
-    { interactive: false, cluster: { server: 'https://x', config: null } },
-  ],
+  ['with a cluster that has no extension', { interactive: false, cluster: { config: null } }],
   [
     'with the extension of another plugin',
     { interactive: false, cluster: { config: { audience: 'prod' } } },
@@ -33,6 +31,7 @@ test.each([
     'with an extension of other types',
     { interactive: false, cluster: { config: { login: 1, cluster: [] } } },
   ],
+  ['with a server that is no text', { interactive: false, cluster: { server: 6443 } }],
   ['with an interactive that is no boolean', { interactive: 'true' }],
 ])('what kubectl hands over %s', (_what, spec) => {
   expect(readExecInfo(info(spec))).toEqual({

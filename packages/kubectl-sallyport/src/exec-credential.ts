@@ -25,7 +25,7 @@ export const extensionName = 'client.authentication.k8s.io/exec';
 
 /**
  * Reads KUBERNETES_EXEC_INFO. `interactive`: standard input is the user's terminal, and no one else reads it. `config` is undefined without
- * `provideClusterInfo: true`, and when the cluster has no extension of ours.
+ * `provideClusterInfo: true`, and when the cluster has no extension of ours. `server` is where kubectl sends the token.
  *
  * @returns undefined when it is not set: then a user has started the command
  * @see https://kubernetes.io/docs/reference/config-api/client-authentication.v1/
@@ -52,6 +52,7 @@ export function readExecInfo(text: string | undefined) {
     version,
     interactive: spec.interactive === true,
     config: readClusterConfig(cluster.config),
+    server: typeof cluster.server === 'string' ? cluster.server : undefined,
   };
 }
 

@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import { browserMode, parseWords, targetOptions, tokenOptions } from '../arguments.ts';
 import type { Session } from '../cache/session-file.ts';
 import { openStore } from '../cache/store.ts';
+import { checkedServer, refuseOtherServer, rememberServer } from '../cluster-server.ts';
 import { execCredential, readExecInfo } from '../exec-credential.ts';
 import { Failure, usageFailure, warn } from '../failure.ts';
 import { deviceName, passwordSource } from '../password.ts';
@@ -39,14 +40,20 @@ export async function token(words: readonly string[]): Promise<void> {
     const device = deviceName(values.device);
     session = await logInOnce(target, store, { source, device, mode, isPlugin: true });
   }
+  await refuseOtherServer(target, info?.server, store);
   store.noteUse();
   process.stdout.write(execCredential(info?.version, session.token, session.expiresAt - margin));
 }
 
 /** Logs in, even when there is a session: it may be of another account, or have old groups. */
 export async function login(words: readonly string[]): Promise<void> {
-  const { values } = parseWords(words, { ...tokenOptions, 'password-stdin': { type: 'boolean' } });
+  const { values } = parseWords(words, {
+    ...tokenOptions,
+    'allow-server': { type: 'string' },
+    'password-stdin': { type: 'boolean' },
+  });
   const mode = browserMode(values);
+  const allowedServer = readAllowedServer(values['allow-server']);
   const source = passwordSource(true, values['password-stdin']);
   if (source?.isPrompt === false && mode !== undefined && mode !== 'no-browser') {
     throw usageFailure(
@@ -63,7 +70,18 @@ export async function login(words: readonly string[]): Promise<void> {
   const session = await newSession(target, store, wanted);
   // If the old session can't be ended now, it expires by itself.
   if (before !== undefined) await logOut(target, before.token).catch(() => undefined);
+  // If it fails, kubectl's first call asks again.
+  await rememberServer(target, store).catch(() => undefined);
+  if (allowedServer !== undefined) store.memory.allowServer(allowedServer);
   process.stdout.write(loginText(session));
+}
+
+/** Reads a server that may get the token. @throws Failure when a kubeconfig says so, which could be someone else's */
+function readAllowedServer(text: string | undefined): string | undefined {
+  if (text === undefined) return;
+  if (process.env.KUBERNETES_EXEC_INFO)
+    throw usageFailure('--allow-server is in the kubeconfig', 'run the command yourself');
+  return checkedServer(text);
 }
 
 /**

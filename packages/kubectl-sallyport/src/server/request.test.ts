@@ -29,7 +29,7 @@ test('a password for a server of this machine goes through no proxy', async () =
   const login = `$PLUGIN login --url ${url} --cluster prod --username ada --password-stdin`;
   const run = createClient(home.path).terminal(`printf secret | ${login}`, env);
   expect([await run.ended, run.shown()]).toEqual([0, expect.stringContaining('as corp:ada')]);
-  expect(asked).toEqual({ proxy: 0, server: 1 });
+  expect(asked).toEqual({ proxy: 0, server: 2 });
 });
 
 /** A server of another host: its certificate is for these names. */

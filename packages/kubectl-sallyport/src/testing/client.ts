@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { vi } from 'vitest';
+import { createMemory } from '../cache/memory.ts';
 import { noteUse, writeSession } from '../cache/session-file.ts';
 import { createPromptLimit } from '../cache/store.ts';
 import { main } from '../cli.ts';
@@ -41,7 +42,7 @@ export interface Client {
   beginPrompt(target: Target): void;
   /** Counts a window of the browser, as a process does that opens one and is killed. */
   beginWindow(target: Target): void;
-  /** Puts a session of ada into its cache, which was used a minute ago. */
+  /** Puts a session of ada into its cache, which was used a minute ago, and remembers the API server of {@link execInfo}. */
   cacheSession(
     target: Target,
     changes?: { readonly token?: string; readonly left?: number },
@@ -96,6 +97,7 @@ export function createClient(home: string): Client {
         expiresAt: Date.now() + left,
       });
       noteUse(file, Date.now() - 60_000);
+      createMemory(join(cache, `${cacheName(target)}.memory`)).remember({ server: kubeServer });
       return file;
     },
   };
@@ -133,11 +135,18 @@ async function runHere(words: readonly string[], env: Variables): Promise<Result
   }
 }
 
+/** The API server of the cluster. */
+const kubeServer = 'https://kube.example.com';
+
 /** Sets KUBERNETES_EXEC_INFO as kubectl does. */
-export function execInfo(config: object | undefined, interactive = false): Variables {
+export function execInfo(
+  config: object | undefined,
+  interactive = false,
+  server: string = kubeServer,
+): Variables {
   const spec = {
     interactive,
-    ...(config && { cluster: { server: 'https://kube.example.com', config } }),
+    ...(config && { cluster: { server, config } }),
   };
   const info = { apiVersion: 'client.authentication.k8s.io/v1', kind: 'ExecCredential', spec };
   return { KUBERNETES_EXEC_INFO: JSON.stringify(info) };
