@@ -286,7 +286,7 @@ describe('kubectl without a terminal', () => {
     await confirmIn(await nextUrl(desk), withPassword, site.place.people.alice, /^corp:alice$/);
     // A process that is slow to start finds the session.
     const stderr = expect.stringMatching(
-      /^(waiting for the login of another kubectl \(process \d+\)\n)?$/,
+      /^(waiting for the login of another kubectl \(process \d+\)\n|logged in to cluster prod as corp:alice until .+\n)?$/,
     );
     for (const result of await Promise.all(all)) expect(result).toEqual({ ...done, stderr });
     expect(await desk.opened()).toHaveLength(1);
@@ -315,7 +315,37 @@ describe('kubectl without a terminal', () => {
     expect(await desk.sallyport(['logout'])).toMatchObject({ code: 0 });
     const next = get(desk);
     await confirmIn(await nextUrl(desk, 3), withPassword, site.place.people.alice, /^corp:alice$/);
-    expect(await next).toEqual(done);
+    expect(await next).toEqual({ ...done, stderr: expect.stringMatching(/^logged in to .+\n$/) });
+  });
+
+  test('refuses another person who opened the link first, unless someone names them', async () => {
+    const desk = await newDesk(site);
+    const { alice, bob } = site.place.people;
+    const first = get(desk);
+    await confirmIn(await nextUrl(desk), withPassword, alice, /^corp:alice$/);
+    expect(await first).toEqual({
+      ...done,
+      stderr: expect.stringMatching(/^logged in to cluster prod as corp:alice until .+\n$/),
+    });
+    expect(await desk.sallyport(['logout'])).toMatchObject({ code: 0 });
+    const second = get(desk);
+    await using watched = await watchedPage(browser, { ignoreHTTPSErrors: true });
+    const { page } = watched;
+    await page.goto(await nextUrl(desk, 2));
+    await withPassword(page, bob);
+    await page.getByRole('button', { name: 'Log in', exact: true }).click();
+    await page.getByText('This login is for corp:alice, but corp:bob logged in.').waitFor();
+    const { code, stdout, stderr } = await second;
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toContain(
+      'corp:bob logged in, but the last login to cluster prod on this machine was corp:alice: this session was ended\n' +
+        '  fix: log in as corp:alice. If you are corp:bob, because you use another account or yours was renamed, ' +
+        'run: kubectl sallyport login --username bob\n',
+    );
+    const named = desk.terminal('DISPLAY=:0 kubectl sallyport login --username bob');
+    await confirmIn(await nextUrl(desk, 3), withPassword, bob, /^corp:bob$/);
+    expect(await named.ended).toBe(0);
+    expect(await desk.kubectl(getNamespaces)).toEqual(done);
   });
 
   test('ends when no one uses the browser', async () => {
@@ -392,6 +422,6 @@ test('a hostile page that knows the port can give the waiting program no code, a
   await page.goto(`${listener}/?cancelled=${code.slice(0, 16)}`);
   await page.getByRole('heading', { level: 1, name: 'Nothing to do' }).waitFor();
   await confirmIn(url, withPassword, site.place.people.alice, /^corp:alice$/);
-  expect(await ended).toEqual(done);
+  expect(await ended).toEqual({ ...done, stderr: expect.stringMatching(/^logged in to .+\n$/) });
   expect((await desk.sallyport(['whoami'])).stdout).toContain('corp:alice');
 });

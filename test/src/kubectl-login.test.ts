@@ -346,6 +346,22 @@ test('a login as another user ends the session before it', async () => {
   expect((await desk.sallyport(['whoami'])).stdout).toContain('corp:bob');
 });
 
+test('kubectl gets no token for another server than the login server names, unless its user allows it', async () => {
+  const desk = await loggedIn(site);
+  const tunnel = 'https://127.0.0.1:1';
+  const get = () => desk.kubectl([...getNamespaces, '--server', tunnel]);
+  const { code, stdout, stderr } = await get();
+  expect([code, stdout]).toEqual([1, '']);
+  expect(stderr).toMatch(
+    /this kubeconfig sends the token of cluster prod to https:\/\/127\.0\.0\.1:1, but the login server \S+ names https:\S+\n {2}fix: check who made this kubeconfig, .*, run: kubectl sallyport login --allow-server https:\/\/127\.0\.0\.1:1\n/,
+  );
+  expect(await desk.kubectl(getNamespaces)).toEqual(done);
+  await logIn(desk, site.place.people.alice, ['--allow-server', tunnel]);
+  // kubectl has the token, and finds no one there.
+  expect((await get()).stderr).toMatch(/connection to the server 127\.0\.0\.1:1 was refused/);
+  expect(await desk.kubectl(getNamespaces)).toEqual(done);
+});
+
 test('logout --all ends the sessions of all devices and clusters', async () => {
   const [desk, other] = [await loggedIn(site), await loggedIn(site)];
   const token = await tokenOf(other);
@@ -356,7 +372,8 @@ test('logout --all ends the sessions of all devices and clusters', async () => {
     0,
     expect.stringMatching(/^logged out corp:alice everywhere: \d+ sessions? ended\n$/),
   ]);
-  expect(await readdir(join(desk.home, '.cache/sallyport'))).toEqual([]);
+  const cached = await readdir(join(desk.home, '.cache/sallyport'));
+  expect(cached.filter((name) => name.endsWith('.json'))).toEqual([]);
   await untilRefused(site, token);
   expect((await other.kubectl(getNamespaces)).code).toBe(1);
   const again = await other.sallyport(['logout', '--all']);
