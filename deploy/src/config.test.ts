@@ -7,13 +7,14 @@ import { toLdif } from '@sallyport/test-servers/ldif';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { startSlapd } from '@sallyport/test-servers/slapd';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
-import { expect, test } from 'vitest';
-import { parse } from 'yaml';
+import { describe, expect, test } from 'vitest';
+import { parse, parseDocument } from 'yaml';
 import { kubernetesTools, runTool } from './testing/kubernetes-tools.ts';
 import {
   deployFolder,
   type KubernetesObject,
   kustomizeFolder,
+  only,
   renderOverlay,
 } from './testing/manifests.ts';
 import { mountConfig, type Secrets } from './testing/mounted-config.ts';
@@ -137,37 +138,89 @@ const devs = {
   attributes: { objectClass: 'groupOfNames', cn: 'devs', member: jane.dn },
 };
 
+/** Runs `sallyport check` on the volume of pods of the component login, with a directory and a Redis. @returns the findings */
+async function checkLogin(objects: readonly KubernetesObject[]): Promise<readonly Finding[]> {
+  await using authority = await createAuthority();
+  await using redis = await startDocumentedRedis();
+  await using slapd = await startSlapd();
+  await slapd.add(toLdif([jane, devs]));
+  const here = replaced(objects, {
+    ...redis.places,
+    'ldaps://ldap.example.com': slapd.ldapsUrl,
+    // A busy machine is not an outage of the directory.
+    'caFile: ldap-ca.crt': 'caFile: ldap-ca.crt\\n      serverTimeout: 30s',
+    'cn=sallyport,ou=services,dc=example,dc=com': slapd.service.dn,
+    '.example.com': '.corp.test',
+  });
+  const secrets = await secretsFrom(authority);
+  const files = {
+    ...secrets['sallyport-files'],
+    ...redis.files,
+    'ldap-ca.crt': await readFile(slapd.caFile, 'utf8'),
+    'ldap-password': slapd.service.password,
+    'prod-ca.crt': authority.certificate,
+  };
+  const { certificate, key } = await authority.issueServer({ names: ['DNS:login.corp.test'] });
+  const login = { 'tls.crt': certificate, 'tls.key': key };
+  const all = { ...secrets, 'sallyport-files': files, 'sallyport-login-tls': login };
+  // The config has no login.caFile, since the CA is one that the machines of users know.
+  return await checkMounted(here, all, { NODE_EXTRA_CA_CERTS: authority.certificateFile });
+}
+
 test.each(['service', 'control-plane'])(
   'nor in that of the component login of %s, with a directory, and a Redis whose user has the documented rights',
   async (way) => {
-    await using authority = await createAuthority();
-    await using redis = await startDocumentedRedis();
-    await using slapd = await startSlapd();
-    await slapd.add(toLdif([jane, devs]));
-    const here = replaced(await renderOverlay(tools, way, ['login']), {
-      ...redis.places,
-      'ldaps://ldap.example.com': slapd.ldapsUrl,
-      // A busy machine is not an outage of the directory.
-      'caFile: ldap-ca.crt': 'caFile: ldap-ca.crt\\n      serverTimeout: 30s',
-      'cn=sallyport,ou=services,dc=example,dc=com': slapd.service.dn,
-      '.example.com': '.corp.test',
-    });
-    const secrets = await secretsFrom(authority);
-    const files = {
-      ...secrets['sallyport-files'],
-      ...redis.files,
-      'ldap-ca.crt': await readFile(slapd.caFile, 'utf8'),
-      'ldap-password': slapd.service.password,
-      'prod-ca.crt': authority.certificate,
-    };
-    const { certificate, key } = await authority.issueServer({ names: ['DNS:login.corp.test'] });
-    const login = { 'tls.crt': certificate, 'tls.key': key };
-    const all = { ...secrets, 'sallyport-files': files, 'sallyport-login-tls': login };
-    // The config has no login.caFile, since the CA is one that the machines of users know.
-    const knowing = { NODE_EXTRA_CA_CERTS: authority.certificateFile };
-    expect(await checkMounted(here, all, knowing)).toEqual([]);
+    expect(await checkLogin(await renderOverlay(tools, way, ['login']))).toEqual([]);
   },
 );
+
+describe('docs/managed-clusters.md', async () => {
+  const page = await readFile(join(deployFolder, '../docs/managed-clusters.md'), 'utf8');
+  const blocks = [...page.matchAll(/^( *)```yaml\n(.*?)^ *```$/gms)].map(([, indent, text = '']) =>
+    text.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
+  );
+  const changes = parse(blocks.find((text) => text.startsWith('# gateway.yaml')) ?? '');
+  const policy = parse(blocks.find((text) => text.includes('kind: NetworkPolicy')) ?? '');
+
+  test('the changes of the component login make a config that check accepts, with probes that reach it', async () => {
+    const objects = await renderOverlay(tools, 'service', ['login']);
+    const { data } = only(objects, 'ConfigMap', 'sallyport-config');
+    const document = parseDocument(data['gateway.yaml']);
+    document.set('server', changes.server);
+    const [{ name, options }] = changes.authenticators;
+    const authenticators: readonly { readonly name: string }[] = document.toJS().authenticators;
+    const index = authenticators.findIndex((authenticator) => authenticator.name === name);
+    const { attributes } = options.user;
+    document.setIn(['authenticators', index, 'options', 'user', 'attributes'], attributes);
+    data['gateway.yaml'] = document.toString({ lineWidth: 0 });
+    const { admin, login } = document.toJS();
+    const { ports } = only(objects, 'Deployment', 'sallyport').spec.template.spec.containers[0];
+    expect([changes.server.listen, admin.listen, login.listen]).toEqual(
+      ports.map(({ containerPort }: { containerPort: number }) => `:${containerPort}`),
+    );
+    expect(changes.server.apiAudiences).toEqual([login.clusters.prod.audience]);
+    // The page says what the Concierge's refusal of every `uid` means.
+    expect(await checkLogin(objects)).toEqual([
+      expect.objectContaining({
+        result: 'warning',
+        detail: expect.stringMatching(/have no uid, so a new user with the same name gets their/),
+      }),
+    ]);
+  });
+
+  test('its NetworkPolicy lets the Concierge alone reach the review port, and takes the name of the open one', async () => {
+    const objects = await renderOverlay(tools, 'service', ['login', 'network-policy']);
+    const open = only(objects, 'NetworkPolicy', 'sallyport');
+    expect([policy.metadata.name, policy.metadata.namespace]).toEqual(['sallyport', 'sallyport']);
+    expect(policy.spec.podSelector).toEqual(open.spec.podSelector);
+    expect(policy.spec.policyTypes).toEqual(['Ingress']);
+    const concierge = { 'kubernetes.io/metadata.name': 'pinniped-concierge' };
+    expect(policy.spec.ingress).toEqual([
+      { from: [{ namespaceSelector: { matchLabels: concierge } }], ports: [{ port: 'reviews' }] },
+      { ports: [{ port: 'login' }] },
+    ]);
+  });
+});
 
 test('the config of the component redis is that of the base, with a Redis', async () => {
   const [base, redis] = await Promise.all(

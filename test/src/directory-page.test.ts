@@ -62,6 +62,8 @@ test('the config of docs/directory.md gives users of Entra ID their groups from 
   expect(checked.stdout).not.toMatch(/^authenticator .* (?:warning|error) /m);
 
   oidc.directory.refresh = '1s';
+  // As the note of the page says: `corp` accepts no password then.
+  corp.reviews = false;
   await using gateway = await startGateway({ config, files });
   using client = http1Client(gateway.url);
   const ask = (claims: object) => {
@@ -74,6 +76,8 @@ test('the config of docs/directory.md gives users of Entra ID their groups from 
     });
     return review(client, token, 'v1', ['https://kubernetes.default.svc.cluster.local']);
   };
+  const basic = secret(Buffer.from(`jane:${password}`).toString('base64'));
+  expect(await review(client, basic)).toEqual({ authenticated: false });
   const user = {
     username: 'oidc:jane@example.com',
     uid: 'o',
