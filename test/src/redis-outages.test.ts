@@ -5,6 +5,7 @@ import { startSentinels } from '@sallyport/test-servers/redis-sentinel';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
+import { runCommand } from './testing/command.ts';
 import type { Gateway } from './testing/gateway.ts';
 import {
   breakGlass,
@@ -48,6 +49,34 @@ test('while Redis is away, tokens could not be checked, another authenticator go
   }
   expect(await metric('connected')).toBe(1);
   expect(gateway.output.lines.filter(({ msg }) => msg === 'connected to Redis')).toHaveLength(3);
+});
+
+test('a token without an end that was revoked comes back by a backup alone, until it is revoked again', async () => {
+  await using redis = await startRedis();
+  const token = await issue(() => redis, { username: 'ci' });
+  const start = () => startRobotGateway([robots({ url: redis.url }, closedCircuit)]);
+  const revoke = ({ gateway: { folder } }: RobotGateway) =>
+    runCommand(['revoke', '--user', 'robot:ci', '--config', 'gateway.yaml'], { cwd: folder });
+  const [key = ''] = await redis.client().keys('sallyport:token:*');
+  const backup = await redis.client().dumpBuffer(key);
+  {
+    await using robotGateway = await start();
+    expect(await robotGateway.ask(token)).toEqual(isRobot('ci'));
+    expect(await revoke(robotGateway)).toMatchObject({ code: 0 });
+    expect(await robotGateway.ask(token)).toEqual(refused);
+  }
+  for (const end of ['stop', 'kill'] as const) {
+    await redis[end]();
+    await redis.start();
+    await using restarted = await start();
+    expect(await restarted.ask(token)).toEqual(refused);
+  }
+  // As docs/redis.md says of a backup.
+  await redis.client().restore(key, 0, backup ?? '', 'REPLACE');
+  await using restored = await start();
+  expect(await restored.ask(token)).toEqual(isRobot('ci'));
+  expect(await revoke(restored)).toMatchObject({ code: 0 });
+  expect(await restored.ask(token)).toEqual(refused);
 });
 
 const openingsOf = ({ output }: Gateway) =>

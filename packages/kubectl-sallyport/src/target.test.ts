@@ -7,6 +7,8 @@ test.each([
   ['https://login.example.com', 'https://login.example.com'],
   ['https://LOGIN.example.com:443/', 'https://login.example.com'],
   ['https://login.example.com:8444/sallyport//', 'https://login.example.com:8444/sallyport'],
+  // The certificate must be for the name that is looked up (CVE-2026-48618).
+  ['https://login\uff0eexample\u3002com', 'https://login.example.com'],
   ['http://127.0.0.1:8444', 'http://127.0.0.1:8444'],
   ['http://[::1]:8444', 'http://[::1]:8444'],
   ['http://localhost:8444', 'http://localhost:8444'],

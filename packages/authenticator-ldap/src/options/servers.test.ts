@@ -78,6 +78,10 @@ describe('urls', () => {
     ['ldaps://127.1', 'does not name a host'],
     ['ldaps://-a.example.com', 'does not name a host'],
     ['ldaps://lüdap', 'does not name a host'],
+    // Resolvers read these as dots, and a certificate for *.example.com would be for one label (CVE-2026-48618).
+    ['ldaps://ldap\uff0ea.example.com', 'does not name a host'],
+    ['ldaps://ldap\u3002a.example.com', 'does not name a host'],
+    ['ldaps://ldap\uff61a.example.com', 'does not name a host'],
     ['ldaps://ldap:0', 'has no port from 1 to 65535'],
     ['ldaps://ldap:65536', 'has no port from 1 to 65535'],
   ])('%s is refused, quoted, with an example', (url, words) => {

@@ -2,7 +2,6 @@ import { rmSync } from 'node:fs';
 import { browserMode, parseWords, targetOptions, tokenOptions } from '../arguments.ts';
 import type { Session } from '../cache/session-file.ts';
 import { openStore } from '../cache/store.ts';
-import { checkedServer, refuseOtherServer, rememberServer } from '../cluster-server.ts';
 import { execCredential, readExecInfo } from '../exec-credential.ts';
 import { Failure, usageFailure, warn } from '../failure.ts';
 import { deviceName, passwordSource } from '../password.ts';
@@ -18,6 +17,7 @@ import {
 import { targetFrom } from '../target.ts';
 import { localTime, loginText, printable } from '../text.ts';
 import { notLoggedIn, targetOfUser } from '../user-target.ts';
+import { checkedServer, refuseOtherServer, rememberServer } from './cluster-server.ts';
 
 /** Writes an ExecCredential to standard output, and nothing else. kubectl runs this command. */
 export async function token(words: readonly string[]): Promise<void> {

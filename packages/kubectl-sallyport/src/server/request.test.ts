@@ -62,6 +62,31 @@ test('a certificate for another host is refused with its names and that of the U
   });
 });
 
+test.each([301, 302, 307, 308])(
+  'a redirect (%i) takes no password and no token to another server',
+  async (status) => {
+    await using home = await temporaryFolder('redirect');
+    let count = 0;
+    const other = await localServer((_request, response) => {
+      count++;
+      response.end('{}');
+    });
+    const url = await localServer(({ url: path = '' }, response) => {
+      response.writeHead(status, { location: `${other}${path}` }).end();
+    });
+    const client = createClient(home.path);
+    await writeFile(join(home.path, 'password'), 'secret');
+    client.cacheSession({ url, cluster: 'prod' });
+    const env = { SALLYPORT_PASSWORD_FILE: join(home.path, 'password'), SALLYPORT_USERNAME: 'ada' };
+    for (const command of ['login', 'whoami', 'logout']) {
+      const { code, stderr } = await client.run([command, '--url', url, '--cluster', 'prod'], env);
+      expect([code, stderr]).toEqual([2, expect.stringContaining(`it answered ${status}`)]);
+    }
+    expect((await client.run(['init', url])).code).toBe(2);
+    expect(count).toBe(0);
+  },
+);
+
 test.each([
   [['init'], 'init URL'],
   [['init', 'prod'], 'init URL prod'],

@@ -2,10 +2,10 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { expect, test } from 'vitest';
-import { createMemory } from './cache/memory.ts';
-import { cacheName } from './target.ts';
-import { createClient, execInfo } from './testing/client.ts';
-import { localServer } from './testing/local-server.ts';
+import { createMemory } from '../cache/memory.ts';
+import { cacheName } from '../target.ts';
+import { createClient, execInfo } from '../testing/client.ts';
+import { localServer } from '../testing/local-server.ts';
 
 const kubeconfig = (server: string) => `clusters: [{name: prod, cluster: {server: '${server}'}}]`;
 

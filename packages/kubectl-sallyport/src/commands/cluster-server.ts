@@ -1,9 +1,9 @@
-import type { Store } from './cache/store.ts';
-import { exitCodes, Failure, usageFailure } from './failure.ts';
-import { readKubeconfig } from './server/login-server.ts';
-import { initCommand } from './server/request.ts';
-import type { Target } from './target.ts';
-import { commandFor } from './user-target.ts';
+import type { Store } from '../cache/store.ts';
+import { exitCodes, Failure, usageFailure } from '../failure.ts';
+import { readKubeconfig } from '../server/login-server.ts';
+import { initCommand } from '../server/request.ts';
+import type { Target } from '../target.ts';
+import { commandFor } from '../user-target.ts';
 
 /**
  * Refuses to give kubectl a token for another server than the login server names for the cluster: a kubeconfig of someone else could
@@ -64,7 +64,7 @@ async function askForServer(target: Target): Promise<string> {
   } catch (error) {
     if (!(error instanceof Failure) || error.exitCode !== exitCodes.usage) throw error;
   }
-  const { readClusterData } = await import('./kubeconfig/entries.ts');
+  const { readClusterData } = await import('../kubeconfig/entries.ts');
   try {
     return readClusterData(text, target.cluster, target.url).data.server;
   } catch {
