@@ -71,7 +71,8 @@ test('while the cache Redis is down, pages say so, and logins at a terminal go o
     createFormBrowser(place),
   ];
   await sendPassword(browser, login, person);
-  const confirm = formTokenOf(await browser.get(`${login.path}/confirm`));
+  const confirmation = `${browser.at(login.path)}/confirm`;
+  const confirm = formTokenOf(await browser.get(confirmation));
   const form = formTokenOf(await browser.get(open.path));
   const { code, verifier } = await codeWithPassword(place, person);
   await redis.stop();
@@ -80,9 +81,9 @@ test('while the cache Redis is down, pages say so, and logins at a terminal go o
     expect(pageIs(await browser.get(open.path))).toEqual(unavailable);
     const values = { form, username: person.name, password: person.password };
     expect(pageIs(await browser.post(`${open.path}/password`, values))).toEqual(unavailable);
-    expect(pageIs(await browser.get(`${login.path}/confirm`))).toEqual(unavailable);
+    expect(pageIs(await browser.get(confirmation))).toEqual(unavailable);
     for (const answer of ['code', 'redirect', 'cancel']) {
-      const sent = await browser.post(`${login.path}/confirm`, { form: confirm, answer });
+      const sent = await browser.post(confirmation, { form: confirm, answer });
       expect([sent.status, sent.headers.location]).toEqual([503, undefined]);
     }
     const redeemed = await redeemCode(place, code, verifier);

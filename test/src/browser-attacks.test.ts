@@ -10,6 +10,7 @@ import {
   formTokenOf,
   redeemCode,
   sendPassword,
+  stepOf,
   titleOf,
   tokenOf,
 } from './testing/browser-login.ts';
@@ -84,7 +85,7 @@ describe.concurrent('a form', () => {
         ...values,
         ...(one !== undefined && { form: one }),
       });
-      expect([answer.status, titleOf(answer)]).toEqual([403, 'Request refused']);
+      expect([answer.status, titleOf(answer)]).toEqual([403, 'Page out of date']);
     }
     for (const type of types) {
       const answer = await browser.post(path, { ...values, form }, { 'content-type': type });
@@ -94,16 +95,14 @@ describe.concurrent('a form', () => {
     expect((await browser.get(`${path}?form=${form}`)).status).toBe(405);
     await expectNotLoggedIn(browser, login);
     expect((await people.slapd.operations()).bindsByDn.get(person.dn)).toBeUndefined();
-    expect((await browser.post(path, { ...values, form })).headers.location).toBe(
-      `${login.path}/confirm`,
-    );
+    expect(stepOf(await browser.post(path, { ...values, form }))).toBe('confirm');
   });
 
   test('with the confirmation is taken from our own page alone, and no other makes or ends anything', async () => {
     const person = await place.people.add('confirms');
     const [login, browser] = [await beginLogin(place, { port: 50_123 }), createFormBrowser(place)];
     await sendPassword(browser, login, person);
-    const path = `${login.path}/confirm`;
+    const path = `${browser.at(login.path)}/confirm`;
     const form = formTokenOf(await browser.get(path));
     for (const answer of ['redirect', 'code', 'cancel']) {
       for (const [what, headers] of foreign) {
@@ -140,25 +139,30 @@ describe.concurrent('another browser', () => {
     // It knows the URL, and has a login of its own, in which someone has logged in as well.
     const attacker = createFormBrowser(place);
     await sendPassword(attacker, own, await people.add('attacker'));
-    const confirmOwn = formTokenOf(await attacker.get(`${own.path}/confirm`));
-    const path = `${login.path}/confirm`;
+    const confirmOwn = formTokenOf(await attacker.get(`${attacker.at(own.path)}/confirm`));
     const [cookie] = [...attacker.cookies.values()];
-    for (const at of [0, 1]) {
-      const browser = createFormBrowser({ ...place, at });
-      const renamed = createFormBrowser({ ...place, at });
-      renamed.cookies.set(`__Host-sallyport-${login.id}`, cookie ?? '');
-      for (const one of [browser, renamed]) {
-        expect((await one.get(path)).headers.location).toBe(login.path);
-        const refused = await one.post(path, { form: confirmOwn, answer: 'code' });
-        expect([refused.status, titleOf(refused)]).toEqual([403, 'Other browser, or no cookies']);
+    // It can't know the path of the confirmation, but might.
+    const paths = [login.path, victim.at(login.path)];
+    for (const path of paths) {
+      for (const at of [0, 1]) {
+        const browser = createFormBrowser({ ...place, at });
+        const renamed = createFormBrowser({ ...place, at });
+        renamed.cookies.set(`__Host-sallyport-${login.id}`, cookie ?? '');
+        for (const one of [browser, renamed]) {
+          expect((await one.get(`${path}/confirm`)).headers.location).toBe(path);
+          const refused = await one.post(`${path}/confirm`, { form: confirmOwn, answer: 'code' });
+          expect([refused.status, titleOf(refused)]).toEqual([403, 'Other browser, or no cookies']);
+        }
       }
     }
     // With the page of the login it gets a cookie for it, but the person has not logged in there.
-    const form = formTokenOf(await attacker.get(login.path));
-    expect((await attacker.get(path)).headers.location).toBe(login.path);
-    for (const answer of ['code', 'redirect', 'cancel']) {
-      const refused = await attacker.post(path, { form, answer });
-      expect([refused.status, refused.headers.location]).toEqual([409, undefined]);
+    for (const path of paths) {
+      const form = formTokenOf(await attacker.get(path));
+      expect((await attacker.get(`${path}/confirm`)).headers.location).toBe(path);
+      for (const answer of ['code', 'redirect', 'cancel']) {
+        const refused = await attacker.post(`${path}/confirm`, { form, answer });
+        expect([refused.status, refused.headers.location]).toEqual([409, undefined]);
+      }
     }
     const code = codeOf(await confirmLogin(victim, login));
     expect((await redeemCode(place, code, own.verifier)).status).toBe(401);
@@ -213,8 +217,9 @@ describe.concurrent('a code', () => {
     codeWithPassword(place, await place.people.add(name), more);
 
   test('is valid once, on whichever replica', async () => {
-    const { code, verifier, browser, path } = await codeFor(users.once);
-    const form = formTokenOf(await browser.get(path));
+    const { code, verifier, browser, ...login } = await codeFor(users.once);
+    const path = browser.at(login.path);
+    const form = formTokenOf(await browser.get(`${path}/confirm`));
     tokenOf(await redeemCode({ ...place, at: 1 }, code, verifier));
     for (const at of [0, 1]) {
       expect(await redeemCode({ ...place, at }, code, verifier)).toMatchObject(refused);

@@ -13,6 +13,7 @@ import {
   formTokenOf,
   redeemCode,
   sendPassword,
+  stepOf,
   titleOf,
   tokenOf,
 } from './testing/browser-login.ts';
@@ -191,7 +192,7 @@ describe('a browser that sends what no browser sends', () => {
         label,
         response: one.create(optionsOf(list)),
       });
-    expect((await addKey('laptop')).headers.location).toBe(`${visit}/factors?added`);
+    expect(stepOf(await addKey('laptop'))).toBe('factors?added');
     // Its challenge is used up.
     expect((await addKey('again', createPasskey(site.url))).status).toBe(401);
     return { person, place, key, recoveryCodes, visitor, visit, form };
@@ -200,24 +201,22 @@ describe('a browser that sends what no browser sends', () => {
   async function manage(visitor: FormBrowser, person: Person, code: string): Promise<string> {
     const path = (await visitor.get('/login/factors')).headers.location ?? '';
     secret(path.slice('/login/'.length));
-    expect((await sendPassword(visitor, { path }, person)).headers.location).toBe(`${path}/factor`);
-    const form = formTokenOf(await visitor.get(`${path}/factor`));
-    const proved = await visitor.post(`${path}/factor`, { form, code });
-    expect(proved.headers.location).toBe(`${path}/factors`);
-    return path;
+    expect(stepOf(await sendPassword(visitor, { path }, person))).toBe('factor');
+    const factor = `${visitor.at(path)}/factor`;
+    const form = formTokenOf(await visitor.get(factor));
+    expect(stepOf(await visitor.post(factor, { form, code }))).toBe('factors');
+    return visitor.at(path);
   }
 
   /** Goes from the password to the question for a factor. */
   async function untilFactor(place: ReturnType<typeof placeOf>, person: Person) {
     const [login, visitor] = [await beginLogin(place), createFormBrowser(place)];
-    expect((await sendPassword(visitor, login, person)).headers.location).toBe(
-      `${login.path}/factor`,
-    );
-    const asked = await visitor.get(`${login.path}/factor`);
+    expect(stepOf(await sendPassword(visitor, login, person))).toBe('factor');
+    const path = visitor.at(login.path);
+    const asked = await visitor.get(`${path}/factor`);
     const [form, options] = [formTokenOf(asked), optionsOf(asked)];
-    const send = (response: string, by = visitor) =>
-      by.post(`${login.path}/passkey`, { form, response });
-    return { ...login, visitor, form, options, send };
+    const send = (response: string, by = visitor) => by.post(`${path}/passkey`, { form, response });
+    return { ...login, path, visitor, form, options, send };
   }
 
   const refused = [401, 'Passkey not accepted'];
@@ -251,7 +250,7 @@ describe('a browser that sends what no browser sends', () => {
 
     const again = await untilFactor(placeOf(site), person);
     const response = key.get(again.options);
-    expect((await again.send(response)).headers.location).toBe(`${again.path}/confirm`);
+    expect(stepOf(await again.send(response))).toBe('confirm');
     // It was right once. It is for no other login, and for no other page of this one.
     const next = await untilFactor(placeOf(site), person);
     let page = await next.send(response);
@@ -260,7 +259,8 @@ describe('a browser that sends what no browser sends', () => {
       page = await next.send(attack());
     }
     expect(shown(page)).toEqual(refused);
-    expect((await again.send(response)).headers.location).toBe(`${again.path}/confirm`);
+    // The page of the factor is over.
+    expect(shown(await again.send(response))).toEqual([403, 'Page out of date']);
     const code = codeOf(await confirmLogin(again.visitor, again));
     tokenOf(await redeemCode(placeOf(site), code, again.verifier));
   });
@@ -294,18 +294,27 @@ describe('a browser that sends what no browser sends', () => {
     }
     // The other replica knows the challenge, too.
     const response = key.get(login.options);
-    expect(await to(login.send(response, atReplica(place, visitor, 1)))).toBe(`${path}/confirm`);
-    expect(await to(visitor.get(factor))).toBe(`${path}/confirm`);
+    const other = atReplica(place, visitor, 1);
+    expect(stepOf(await login.send(response, other))).toBe('confirm');
+    expect((await other.get(`${other.at(path)}/confirm`)).status).toBe(200);
+    expect(await to(other.get(`${other.at(path)}/factor`))).toBe(`${other.at(path)}/confirm`);
+    // Who goes back reads what to do.
+    expect(await to(other.get(factor))).toBe(path);
+    expect(shown(await other.get(path))).toEqual([200, 'Log in again']);
   });
 
   test('proves nothing about another user who logs in after the page was shown', async () => {
     const [victim, attacker] = [await addWithKey('victim'), await addWithKey('attacker')];
     const login = await untilFactor(attacker.place, attacker.person);
-    const { path, visitor, form, options } = login;
+    const { visitor, options } = login;
     // The attacker knows the password of the victim, and logs in with it in the same browser.
-    const sent = await sendPassword(visitor, login, victim.person);
-    expect(sent.headers.location).toBe(`${path}/factor`);
-    expect(shown(await login.send(attacker.key.get(options)))).toEqual(refused);
+    expect(stepOf(await sendPassword(visitor, login, victim.person))).toBe('factor');
+    const path = visitor.at(login.path);
+    const form = formTokenOf(await visitor.get(`${path}/factor`));
+    const own = attacker.key.get(options);
+    expect(shown(await login.send(own))).toEqual([403, 'Page out of date']);
+    const sent = await visitor.post(`${path}/passkey`, { form, response: own });
+    expect(shown(sent)).toEqual(refused);
     const [code = ''] = attacker.recoveryCodes;
     const proved = await visitor.post(`${path}/factor`, { form, code });
     expect(shown(proved)).toEqual([401, 'Wrong code']);
@@ -351,10 +360,9 @@ describe('a link to change factors', () => {
     ]);
     const [visit, tab] = [await open(visitor, code), await open(visitor, code)];
     for (const { path } of [visit, tab])
-      expect((await sendPassword(visitor, { path }, person)).headers.location).toBe(
-        `${path}/factors`,
-      );
-    const forms = [visit, tab].map(async ({ path }) => {
+      expect(stepOf(await sendPassword(visitor, { path }, person))).toBe('factors');
+    const forms = [visit, tab].map(async (begun) => {
+      const path = visitor.at(begun.path);
       const list = await visitor.get(`${path}/factors`);
       const response = createPasskey(site.url).create(optionsOf(list));
       return { path, form: formTokenOf(list), response };
@@ -371,7 +379,7 @@ describe('a link to change factors', () => {
     expect(titles).toEqual(['Log in again', 'Your recovery codes']);
     const winner = [visit, tab][answers.findIndex((one) => titleOf(one) !== 'Log in again')];
     // The first factor lets the person add another one.
-    const { path } = winner ?? visit;
+    const path = visitor.at((winner ?? visit).path);
     const list = await visitor.get(`${path}/factors`);
     const form = formTokenOf(list);
     const begun = await visitor.post(`${path}/factors`, { form, action: 'app', label: 'phone' });
@@ -379,10 +387,10 @@ describe('a link to change factors', () => {
     const [, enrolment = ''] = /name="enrolment" value="([^"]+)"/.exec(begun.text) ?? [];
     const values = { form, action: 'app-code', enrolment, code: await createApp(key).code() };
     const added = await visitor.post(`${path}/factors`, values);
-    expect(added.headers.location).toBe(`${path}/factors?added`);
+    expect(stepOf(added)).toBe('factors?added');
     const again = await open(createFormBrowser(place), code);
     const late = createFormBrowser(place);
-    expect((await sendPassword(late, again, person)).headers.location).toBe(`${again.path}/factor`);
+    expect(stepOf(await sendPassword(late, again, person))).toBe('factor');
     const additions = () =>
       site.gateways
         .flatMap(({ output }) => output.lines)
@@ -398,13 +406,13 @@ describe('a link to change factors', () => {
     const { recoveryCodes } = await enrolApp(site, person);
     const visitor = createFormBrowser(placeOf(site));
     const enter = async (code = '') => {
-      const { path } = await open(visitor);
-      await sendPassword(visitor, { path }, person);
-      const form = formTokenOf(await visitor.get(`${path}/factor`));
-      expect((await visitor.post(`${path}/factor`, { form, code })).headers.location).toBe(
-        `${path}/factors`,
-      );
-      return { path, form };
+      const begun = await open(visitor);
+      await sendPassword(visitor, begun, person);
+      const factor = `${visitor.at(begun.path)}/factor`;
+      const question = formTokenOf(await visitor.get(factor));
+      expect(stepOf(await visitor.post(factor, { form: question, code }))).toBe('factors');
+      const path = visitor.at(begun.path);
+      return { path, form: formTokenOf(await visitor.get(`${path}/factors`)) };
     };
     const [first, second] = [await enter(recoveryCodes[0]), await enter(recoveryCodes[1])];
     for (const answer of ['code', 'redirect'])

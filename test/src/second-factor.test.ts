@@ -14,6 +14,7 @@ import {
   formTokenOf,
   redeemCode,
   sendPassword,
+  stepOf,
   titleOf,
   tokenOf,
 } from './testing/browser-login.ts';
@@ -123,17 +124,22 @@ async function attackPages(person: Person, at: number): Promise<readonly LoginAn
       password: person.password,
     }),
   ];
-  for (const path of ['confirm', 'factors', 'factor'])
-    pages.push(await browser.get(`${login.path}/${path}`));
-  for (const reply of ['code', 'redirect'])
-    pages.push(await browser.post(`${login.path}/confirm`, { form, answer: reply }));
-  for (const action of ['app', 'recovery', 'passkey', 'remove'])
-    pages.push(await browser.post(`${login.path}/factors`, { form, action }));
-  pages.push(
-    await browser.post(`${login.path}/factor`, { form, code: '' }),
-    await browser.post(`${login.path}/passkey`, { form, response: '{}' }),
-    await redeemCode(way, login.id + 'a'.repeat(26), login.verifier),
-  );
+  const proved = browser.at(login.path);
+  const asked = await browser.get(`${proved}/factor`);
+  const values = { form: asked.status === 200 ? formTokenOf(asked) : form };
+  for (const path of new Set([login.path, proved])) {
+    for (const page of ['confirm', 'factors', 'factor'])
+      pages.push(await browser.get(`${path}/${page}`));
+    for (const answer of ['code', 'redirect'])
+      pages.push(await browser.post(`${path}/confirm`, { ...values, answer }));
+    for (const action of ['app', 'recovery', 'passkey', 'remove'])
+      pages.push(await browser.post(`${path}/factors`, { ...values, action }));
+    pages.push(
+      await browser.post(`${path}/factor`, { ...values, code: '' }),
+      await browser.post(`${path}/passkey`, { ...values, response: '{}' }),
+    );
+  }
+  pages.push(await redeemCode(way, login.id + 'a'.repeat(26), login.verifier));
   for (const page of pages) {
     expect(page.text).not.toMatch(/<textarea/);
     expect(page.headers.location ?? '').not.toMatch(/code=|^http:/);
@@ -193,10 +199,11 @@ describe.concurrent('a user who must have a second factor', () => {
     const login = await beginLogin(place);
     const browser = createFormBrowser(place);
     await sendPassword(browser, login, person);
-    const form = formTokenOf(await browser.get(`${login.path}/factor`));
+    const factor = `${browser.at(login.path)}/factor`;
+    const form = formTokenOf(await browser.get(factor));
     const [code = ''] = app.recoveryCodes;
-    const proved = await browser.post(`${login.path}/factor`, { form, code });
-    expect([proved.status, proved.headers.location]).toEqual([303, `${login.path}/confirm`]);
+    const proved = await browser.post(factor, { form, code });
+    expect([proved.status, stepOf(proved)]).toEqual([303, 'confirm']);
     const given = codeOf(await confirmLogin(browser, login));
     const session = tokenOf(await redeemCode(place, given, login.verifier));
     expect(await isAccepted(session)).toEqual([true, true]);
@@ -403,8 +410,9 @@ describe.concurrent('adding an app', () => {
     const uninvited = await visit('/login/factors');
     expect([uninvited.sent.status, titleOf(uninvited.sent)]).toEqual([401, 'Invitation required']);
     expect((await uninvited.browser.get(`${uninvited.attempt}/factors`)).status).toBe(303);
-    const { browser, attempt, sent } = await visit(`/login/factors/${invitation}`);
-    expect([sent.status, sent.headers.location]).toEqual([303, `${attempt}/factors`]);
+    const { browser, sent, ...begun } = await visit(`/login/factors/${invitation}`);
+    expect([sent.status, stepOf(sent)]).toEqual([303, 'factors']);
+    const attempt = browser.at(begun.attempt);
     const form = formTokenOf(await browser.get(`${attempt}/factors`));
     const shown = await browser.post(`${attempt}/factors`, { form, action: 'app', label: 'phone' });
     const [, key = ''] = /secret=([A-Z2-7]{32})/.exec(shown.text) ?? [];
@@ -435,8 +443,9 @@ describe.concurrent('adding an app', () => {
     const token = tokenOf(await logIn(person, first));
     const [login, browser] = [await beginLogin(place), createFormBrowser(place)];
     await sendPassword(browser, login, person);
-    const form = formTokenOf(await browser.get(`${login.path}/factor`));
-    await browser.post(`${login.path}/factor`, { form, code: second });
+    const factor = `${browser.at(login.path)}/factor`;
+    const form = formTokenOf(await browser.get(factor));
+    await browser.post(factor, { form, code: second });
     const code = codeOf(await confirmLogin(browser, login));
     const begun = await ask(person, { code: third });
     expect(begun.status).toBe(200);

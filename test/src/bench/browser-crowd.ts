@@ -85,7 +85,7 @@ async function logIn(
   const proved = await browser.ask(`${path}/password`, 303, credentials);
   const question = formOf(await browser.ask(proved.location, 200));
   const answer = new URLSearchParams({ form: question, answer: 'redirect' });
-  const { location } = await browser.ask(`${path}/confirm`, 303, answer);
+  const { location } = await browser.ask(proved.location, 303, answer);
   const code = new URL(location).searchParams.get('code');
   const ended = await client.ask('/v1/sessions', 201, JSON.stringify({ code, verifier }));
   return { token: JSON.parse(ended.body).token };

@@ -16,6 +16,8 @@ export interface BegunLogin {
 export interface FormBrowser {
   /** The cookies, as in a request. A test may change them. */
   readonly cookies: Map<string, string>;
+  /** Returns the path of an attempt to which the last proof has sent this browser. @param path as the client has begun it */
+  at(path: string): string;
   /** Follows a link. */
   get(path: string, headers?: Headers): Promise<LoginAnswer>;
   /** Sends a form. @param headers replace headers that a browser sends; with undefined, one is left out */
@@ -66,19 +68,35 @@ export async function beginLogin(
 /** Opens a browser without cookies. */
 export function createFormBrowser({ ask, at, origin, localAddress }: BrowserPlace): FormBrowser {
   const cookies = new Map<string, string>();
+  const [moved, flows] = [new Map<string, string>(), new Map<string, string>()];
+  /** Notes where an answer sends this browser, and which attempt a provider's answer is for. */
+  const follow = (path: string, { headers: { location = '' } }: LoginAnswer) => {
+    const [from, to] = [new URL(path, 'https://x'), URL.parse(location, 'https://x')];
+    const state = (url: URL | null) => url?.searchParams.get('state') ?? '';
+    const begun = flows.get(state(from)) ?? attemptOf(from.pathname);
+    if (state(to) !== '') flows.set(state(to), begun);
+    if (stepOf({ headers: { location } }) === undefined || attemptOf(location) === begun) return;
+    moved.set(begun, `/login/${secret(attemptOf(location).slice('/login/'.length))}`);
+  };
   const send = async (method: string, path: string, body: string | undefined, more: Headers) => {
     const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
     const headers = { ...(cookie !== '' && { cookie }), ...more };
     const request = { method, path, headers, ...(body !== undefined && { body }) };
     const answer = await ask({ ...request, ...(localAddress && { localAddress }) }, at);
     for (const one of answer.headers['set-cookie'] ?? []) {
-      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(one) ?? [];
-      cookies.set(name, secret(value));
+      const [, name = '', value = '', age = ''] = /^([^=]+)=([^;]*).*Max-Age=(\d+)/.exec(one) ?? [];
+      if (age === '0') cookies.delete(name);
+      else cookies.set(name, secret(value));
     }
+    follow(path, answer);
     return answer;
   };
   return {
     cookies,
+    at(path) {
+      const next = moved.get(path);
+      return next === undefined ? path : this.at(next);
+    },
     get: (path, headers = {}) =>
       send('GET', path, undefined, { 'sec-fetch-site': 'none', ...headers }),
     post: (path, form, headers = {}) =>
@@ -89,6 +107,13 @@ export function createFormBrowser({ ask, at, origin, localAddress }: BrowserPlac
         ...headers,
       }),
   };
+}
+
+const attemptOf = (path: string) => /^\/login\/[\w-]+/.exec(path)?.[0] ?? '';
+
+/** The step to which an answer sends the browser, such as `confirm`. It is undefined if it sends it elsewhere. */
+export function stepOf({ headers }: Pick<LoginAnswer, 'headers'>): string | undefined {
+  return /^\/login\/[\w-]{100,}\/(confirm|factors?\b.*)$/.exec(headers.location ?? '')?.[1];
 }
 
 /** The token of the forms of a page. @throws Error if the page has no form */
@@ -132,8 +157,8 @@ export async function confirmLogin(
   { path }: Pick<BegunLogin, 'path'>,
   answer: 'redirect' | 'code' | 'cancel' = 'code',
 ): Promise<LoginAnswer> {
-  const form = formTokenOf(await browser.get(`${path}/confirm`));
-  return browser.post(`${path}/confirm`, { form, answer });
+  const confirm = `${browser.at(path)}/confirm`;
+  return browser.post(confirm, { form: formTokenOf(await browser.get(confirm)), answer });
 }
 
 /** Redeems a code, as the client does. */

@@ -66,7 +66,7 @@ export function createApp(key: string): App {
 
 /** Adds an app to a user who has none, at a terminal. */
 export async function enrolApp(
-  site: Site,
+  site: { readonly place: Pick<LoginPlace, 'replicas'>; readonly post: Site['post'] },
   { name, password }: Person,
 ): Promise<{ readonly app: App; readonly recoveryCodes: readonly string[] }> {
   const invitation = (await invite(site.place, { name })).code;

@@ -12,6 +12,7 @@ import {
   idOfCode,
   isFormToken,
   isVerifier,
+  loginSecretOf,
 } from './attempt.ts';
 
 const at = Date.parse('2030-01-01T00:00:00Z');
@@ -35,6 +36,8 @@ const attempts: fc.Arbitrary<Attempt> = fc.record({
   cluster: optional,
   device: optional,
   username: optional,
+  manages: fc.option(fc.record({ invitation: text }, { requiredKeys: [] }), { nil: undefined }),
+  key: optional,
 });
 const attempt: Attempt = {
   id: randomText(idLength),
@@ -125,7 +128,7 @@ describe('what a browser knows of an attempt', () => {
   test('is read for this attempt alone', () => {
     fc.assert(
       fc.property(text, text, text, fc.boolean(), (id, other, secret, hasFlow) => {
-        const state = hasFlow ? { secret, flow } : { secret };
+        const state = hasFlow ? { secret, flow } : { secret, login: other };
         const sealed = texts.writeBrowser(id, state);
         expect(sealed).toMatch(/^[\w-]+$/);
         expect(texts.readBrowser(id, sealed)).toEqual(state);
@@ -148,6 +151,13 @@ describe('what a browser knows of an attempt', () => {
     ] as const)
       expect(isFormToken(given, id, own)).toBe(false);
     expect(token).not.toContain(state.secret);
+  });
+
+  test('has half of the secret of a login, and the path has the other half', () => {
+    const [state, proved] = [{ secret: 'one', login: 'l' }, { key: 'k' }];
+    expect(loginSecretOf(proved, state)).toBe('l.k');
+    expect(loginSecretOf({}, state)).toBeUndefined();
+    expect(loginSecretOf(proved, { login: undefined })).toBeUndefined();
   });
 });
 

@@ -23,6 +23,8 @@ export interface Attempt {
   readonly username?: string | undefined;
   /** Set if no client has begun it, and the person wants to change their second factors. */
   readonly manages?: { readonly invitation?: string | undefined } | undefined;
+  /** Set in the path to which a proof sends the browser: only this path shows what comes next. It is random. */
+  readonly key?: string | undefined;
 }
 
 /** A login at a provider that a browser has begun. */
@@ -38,6 +40,8 @@ const flow = z.strictObject({
 const browser = z.strictObject({
   /** It is random, and known to this browser alone. */
   secret: z.string(),
+  /** Set by each proof, as the `key` of the path is. */
+  login: z.string().optional(),
   flow: flow.optional(),
 });
 
@@ -53,8 +57,9 @@ const written = z.tuple([
   z.string().nullable(),
   z.string().nullable(),
   z.string().nullable(),
-  // An earlier version has written eight parts.
-  z.strictObject({ invitation: z.string().exactOptional() }).optional(),
+  // An earlier version has written eight or nine parts.
+  z.strictObject({ invitation: z.string().exactOptional() }).nullish(),
+  z.string().optional(),
 ]);
 
 export type AttemptTexts = ReturnType<typeof createAttemptTexts>;
@@ -93,13 +98,14 @@ export function createAttemptTexts(keys: readonly SealingKey[], now: () => numbe
         more.cluster ?? null,
         more.device ?? null,
         more.username ?? null,
-        ...(more.manages === undefined ? [] : [more.manages]),
+        ...(more.manages === undefined && more.key === undefined ? [] : [more.manages ?? null]),
+        ...(more.key === undefined ? [] : [more.key]),
       ]),
     /** @returns undefined if no gateway with these keys wrote it, or if it has expired */
     readAttempt(sealed: string): Attempt | undefined {
       const { data } = written.safeParse(read('login attempts', '', sealed));
       if (data === undefined || data[1] <= now()) return undefined;
-      const [id, until, challenge, address, port, cluster, device, username, manages] = data;
+      const [id, until, challenge, address, port, cluster, device, username, manages, key] = data;
       return {
         id,
         until,
@@ -109,7 +115,8 @@ export function createAttemptTexts(keys: readonly SealingKey[], now: () => numbe
         cluster: cluster ?? undefined,
         device: device ?? undefined,
         username: username ?? undefined,
-        manages,
+        manages: manages ?? undefined,
+        key,
       };
     },
     writeBrowser: (id: string, state: BrowserState): string => write('login cookies', id, state),
@@ -129,6 +136,19 @@ const codePattern = new RegExp(`^[a-z2-7]{${idLength + codeSecretLength}}$`);
 /** Returns the id of the attempt that a code is for. @returns undefined for what is not a code */
 export function idOfCode(code: string): string | undefined {
   return codePattern.test(code) ? code.slice(0, idLength) : undefined;
+}
+
+/**
+ * Returns the secret by which a login in progress knows its browser. One half is in the cookie, the other half in the path: a
+ * cookie that someone planted, or that another service on this host receives, is not enough.
+ *
+ * @returns undefined if no one has logged in on this path in this browser
+ */
+export function loginSecretOf(
+  { key }: Pick<Attempt, 'key'>,
+  { login }: Pick<BrowserState, 'login'>,
+): string | undefined {
+  return key === undefined || login === undefined ? undefined : `${login}.${key}`;
 }
 
 /** Makes the token of the forms of a browser: a page of another site can make it send a form, but does not know this. */

@@ -249,6 +249,16 @@ describe('an attempt that has ended', () => {
     expect(await redis.client().get(keyOf(attempt.id))).toBe('used');
   });
 
+  test('by a cancel leaves no code, whenever another replica confirms it', async () => {
+    for (let round = 0; round < 30; round += 1) {
+      const attempt = await begun();
+      const codes = Array.from({ length: 3 }, () => replica().issueCode(attempt, secret));
+      expect(await pending().cancel(attempt.id, secret)).toBe(true);
+      for (const code of await Promise.all(codes))
+        expect(code && (await pending().take(code))).toBeUndefined();
+    }
+  });
+
   test('by a code is not confirmed again by a browser that has read it before', async () => {
     const attempt = await begun();
     const code = (await pending().issueCode(attempt, secret)) ?? '';

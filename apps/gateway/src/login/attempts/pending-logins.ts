@@ -17,7 +17,7 @@ const user = z.strictObject({
 });
 
 const pending = z.strictObject({
-  /** The digest of the secret of the browser in which they logged in. No other browser can go on. */
+  /** The digest of `loginSecretOf` the browser in which they logged in. No other browser can go on. */
   browser: text,
   attempt: z.strictObject({
     /** '' if no client has begun it. */
@@ -84,6 +84,13 @@ return 1`;
 export const changeScript = `
 if redis.call('GETRANGE', KEYS[1], 0, -1) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', math.max(1, redis.call('PTTL', KEYS[1])))
+return 1`;
+
+/** Ends an attempt, whatever its record is now. KEYS: the attempt. */
+const cancelScript = `
+local start = redis.call('GETRANGE', KEYS[1], 0, 3)
+if start == '' or start == '${used}' then return 0 end
+redis.call('SET', KEYS[1], '${used}', 'PX', math.max(1, redis.call('PTTL', KEYS[1])))
 return 1`;
 
 /** Ends an attempt, if its record is still the same. KEYS: the attempt. ARGV: the record. */
@@ -174,11 +181,14 @@ export function createPendingLogins(redis: SharedRedis, now: () => number) {
       const isPut = await put(attempt, { ...login, code: { digest: secretDigest(code), until } });
       return isPut ? code : undefined;
     },
-    /** Ends an attempt of this browser without a session. @returns false as `read` returns undefined */
-    async cancel(id: string, secret: string): Promise<boolean> {
-      const found = await ofBrowser(id, secret);
-      return found !== undefined && (await run(takeScript, id, found.sealed));
-    },
+    /**
+     * Ends an attempt of this browser. If it returns true, no code of the attempt makes a session, not even a code that another
+     * replica has issued since.
+     *
+     * @returns false as `read` returns undefined
+     */
+    cancel: async (id: string, secret: string): Promise<boolean> =>
+      (await ofBrowser(id, secret)) !== undefined && (await run(cancelScript, id)),
     /**
      * Takes a login by its code, which ends the attempt. A code that is wrong or has expired does not end it: the person can
      * get another one.

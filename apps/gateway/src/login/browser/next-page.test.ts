@@ -9,9 +9,10 @@ import { changeNext, keepChallenge, loginWithNext, nextOf, takeChallenge } from 
 import type { PageRequest } from './page-request.ts';
 
 const file = redisOfFile();
-const state = { secret: 'of this browser' };
+const state = { secret: 'of this browser', login: 'half' };
+const [key, loginSecret] = ['other half', 'half.other half'];
 const ofUser = (username: string, next?: PendingLogin['next']): PendingLogin => ({
-  browser: secretDigest(state.secret),
+  browser: secretDigest(loginSecret),
   attempt: { challenge: secretDigest('verifier') },
   revision: 7,
   proof: {
@@ -36,6 +37,7 @@ beforeEach(() => {
     until: Date.now() + attemptLifetime,
     challenge: jane.attempt.challenge,
     address: '192.0.2.1',
+    key,
   };
   const set = (_: string, value: string) => {
     location = value;
@@ -51,7 +53,7 @@ beforeEach(() => {
 });
 
 const put = (login: PendingLogin) => page.browser.pending.put(page.attempt, login);
-const read = () => page.browser.pending.read(page.attempt.id, state.secret);
+const read = () => page.browser.pending.read(page.attempt.id, loginSecret);
 
 describe('what a person may do who wants to change their factors', () => {
   const clock = { now: Date.now() };
@@ -115,8 +117,19 @@ describe('the page of what a person may do next', () => {
   test('is the page of the attempt for a browser that does not know it', async () => {
     await put(jane);
     expect(await loginWithNext(page, undefined, 'factor')).toBeUndefined();
-    expect(await loginWithNext(page, { secret: 'of another' }, 'factor')).toBeUndefined();
+    expect(await loginWithNext(page, { ...state, login: 'another' }, 'factor')).toBeUndefined();
     expect(location).toBe('/login/x');
+  });
+
+  test('is the page of the attempt for a path that no proof has led to', async () => {
+    await put(jane);
+    for (const other of [undefined, 'another half']) {
+      const elsewhere = { ...page, attempt: { ...page.attempt, key: other } };
+      location = undefined;
+      expect(await loginWithNext(elsewhere, state, 'factor')).toBeUndefined();
+      expect(location).toBe('/login/x');
+      expect(await keepChallenge(elsewhere, state, jane, 'c')).toBe(false);
+    }
   });
 });
 
@@ -126,6 +139,16 @@ describe('what was proved about a login', () => {
     expect(await keepChallenge(page, state, jane, 'c')).toBe(true);
     expect(await changeNext(page, state, jane, { proof: proven, next: undefined })).toBe(true);
     expect(await read()).toEqual({ ...ofUser('jane'), proof: proven });
+  });
+
+  test('can give the login to the new secret of the browser', async () => {
+    await put(jane);
+    const change = { proof: proven, next: undefined };
+    expect(await changeNext(page, state, jane, change, secretDigest('new'))).toBe(true);
+    expect(await read()).toBeUndefined();
+    expect(await page.browser.pending.read(page.attempt.id, 'new')).toMatchObject({
+      proof: proven,
+    });
   });
 
   test.each([

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { BrowserState } from '../attempts/attempt.ts';
+import { type BrowserState, loginSecretOf } from '../attempts/attempt.ts';
 import type { PendingLogin } from '../attempts/pending-logins.ts';
 import { requiredReason } from '../login-report.ts';
 import type { Proof } from '../login-service.ts';
@@ -7,6 +7,7 @@ import { grantAfterPassword } from '../new-factor.ts';
 import { needOf, requireUsable } from '../prove-factor.ts';
 import { fromPending } from './browser-logins.ts';
 import { type PageRequest, sendTo } from './page-request.ts';
+import { findLogin } from './proven-login.ts';
 
 /** What a person may do after the password. Undefined: confirm the login. */
 export type Next = PendingLogin['next'];
@@ -60,9 +61,8 @@ export async function loginWithNext<Kind extends NonNullable<Next>['kind']>(
   state: BrowserState | undefined,
   kind: Kind,
 ): Promise<LoginWithNext<Kind> | undefined> {
-  const { service, browser, attempt, path, known } = page;
-  const login =
-    state && (await fromPending(service, () => browser.pending.read(attempt.id, state.secret)));
+  const { path, known } = page;
+  const login = await findLogin(page, state);
   if (login === undefined) {
     sendTo(page, path);
     return undefined;
@@ -103,15 +103,22 @@ export async function takeChallenge(
   return before?.challenge;
 }
 
-/** Changes what a person may do next. @returns false if it was not changed */
+/**
+ * Changes what a person may do next.
+ *
+ * @param browser the digest of a new secret, after a proof
+ * @returns false if it was not changed
+ */
 export async function changeNext(
   page: PageRequest,
   state: BrowserState,
   read: PendingLogin,
   { proof, next }: { readonly proof: PendingLogin['proof']; readonly next: Next },
+  browser = read.browser,
 ): Promise<boolean> {
   const before = await change(page, state, read, ({ challenge: _, next: __, ...login }) => ({
     ...login,
+    browser,
     proof,
     ...(next && { next }),
   }));
@@ -119,12 +126,14 @@ export async function changeNext(
 }
 
 /** Changes a login, unless someone has logged in or has gone on since it was read: what was proved is not about that login. */
-function change(
+async function change(
   { service, browser, attempt }: PageRequest,
-  { secret }: BrowserState,
+  state: BrowserState,
   read: PendingLogin,
   make: (login: PendingLogin) => PendingLogin | undefined,
 ): Promise<PendingLogin | undefined> {
+  const secret = loginSecretOf(attempt, state);
+  if (secret === undefined) return undefined;
   const isSame = ({ proof, next }: PendingLogin) =>
     isDeepStrictEqual([proof, next], [read.proof, read.next]);
   return fromPending(service, () =>

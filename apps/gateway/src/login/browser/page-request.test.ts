@@ -40,7 +40,7 @@ function requestFor(
     context: {
       params: { attempt: sealed },
       req: { headers: cookie === undefined ? {} : { cookie } },
-      append: (_: string, value: string) => void set.push(value),
+      set: (_: string, values: readonly string[]) => void set.push(...values),
     } as unknown as Context,
     service: { config: { publicUrl }, browser: { attempts: texts } },
     address,
@@ -93,6 +93,29 @@ describe('the cookie of an attempt', () => {
     expect(states(cookie, loopback)).toBeUndefined();
   });
 
+  test('of an older attempt is forgotten once there are eight', () => {
+    const all = Array.from({ length: 12 }, () => attemptOf());
+    const cookies = all.map(({ sealed }) => cookieOf(sealed));
+    const setWith = (count: number) => {
+      const { sealed } = attemptOf();
+      const cookie = ['theme=dark', ...cookies.slice(0, count), '__Host-other=1'].join('; ');
+      const { request, set } = requestFor(sealed, { cookie });
+      beginState(pageRequest(request, limits));
+      return set.slice(1);
+    };
+    expect(setWith(7)).toEqual([]);
+    const forgotten = (index: number) =>
+      `__Host-sallyport-${all[index]?.id}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure`;
+    expect(setWith(8)).toEqual([forgotten(0)]);
+    expect(setWith(12)).toEqual([0, 1, 2, 3, 4].map(forgotten));
+    // Its own cookie takes no other's place.
+    const { request, set } = requestFor(all[0]?.sealed ?? '', {
+      cookie: cookies.slice(0, 8).join('; '),
+    });
+    beginState(pageRequest(request, limits));
+    expect(set).toHaveLength(1);
+  });
+
   test('is the same at each page, and of no other attempt', () => {
     const [one, two] = [attemptOf(), attemptOf()];
     const cookie = cookieOf(one.sealed);
@@ -122,7 +145,25 @@ test('a form needs the token of this attempt in this browser', () => {
     `Form=${formOf(page, state).form}`,
     `form=x&form=${formOf(page, state).form}`,
   ])
-    expect(check(form)).toThrow('forbidden');
+    expect(check(form)).toThrow('outdated');
+});
+
+test('a form after a proof has a token that the browser did not have before', () => {
+  const { id } = attemptOf();
+  const until = Date.now() + attemptLifetime;
+  const proved = (key: string) => {
+    const sealed = texts.writeAttempt({ id, until, challenge: 'x', address: '192.0.2.1', key });
+    return pageRequest(requestFor(sealed).request, limits);
+  };
+  const state = { secret: 's', login: 'l' };
+  const form = new URLSearchParams({ form: formOf(proved('k'), state).form });
+  expect(() => requireForm(proved('k'), state, form)).not.toThrow();
+  for (const [page, other] of [
+    [proved('k'), { secret: 's' }],
+    [proved('k'), { secret: 's', login: 'of another proof' }],
+    [proved('of another proof'), state],
+  ] as const)
+    expect(() => requireForm(page, other, form)).toThrow('outdated');
 });
 
 test('a text that is no attempt has no page', () => {

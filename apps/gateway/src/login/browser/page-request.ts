@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { createFormReader } from '../../http/read-body.ts';
 import { networkOf } from '../../http/socket-limit.ts';
 import type { Attempt, BrowserState } from '../attempts/attempt.ts';
-import { formToken, isFormToken } from '../attempts/attempt.ts';
+import { formToken, isFormToken, loginSecretOf } from '../attempts/attempt.ts';
 import { tooMany } from '../login-error.ts';
 import type { LoginLimits, LoginRequest } from '../login-request.ts';
 import type { BrowserLogins } from '../login-service.ts';
@@ -60,28 +60,40 @@ function cookieName(id: string, publicUrl: string): string {
   return `${publicUrl.startsWith('https:') ? '__Host-' : ''}sallyport-${id}`;
 }
 
+/** Reads the cookies of a request, the oldest first (RFC 6265bis, section 5.8.3). */
+const cookiesOf = ({ context }: LoginRequest) => (context.req.headers.cookie ?? '').split('; ');
+
+/** The most attempts of a browser. The cookie of a login at a provider takes a kilobyte, and all headers may have 16. */
+const maxCookies = 8;
+
 /** Reads what this browser knows of an attempt. @returns undefined if it has not opened its page */
 export function stateOf(request: LoginRequest, id: string): BrowserState | undefined {
-  const { context, service } = request;
+  const { service } = request;
   const name = cookieName(id, service.config.publicUrl);
-  const cookies = (context.req.headers.cookie ?? '').split('; ');
-  const found = cookies.find((one) => one.startsWith(`${name}=`))?.slice(name.length + 1);
+  const found = cookiesOf(request)
+    .find((one) => one.startsWith(`${name}=`))
+    ?.slice(name.length + 1);
   return found === undefined ? undefined : browserOf(service).attempts.readBrowser(id, found);
 }
 
-/** Sets the cookie of the attempt, until the attempt ends. */
+/** Sets the cookie of the attempt, until the attempt ends. Of too many attempts, the browser forgets the oldest. */
 export function setState(request: PageRequest, state: BrowserState): void {
   const { context, service, browser, attempt } = request;
   const { publicUrl } = service.config;
   const seconds = Math.ceil((attempt.until - Date.now()) / 1_000);
   // The provider's answer is a request from another site, which `SameSite=Strict` would leave without the cookie.
-  const attributes = `Path=/; Max-Age=${seconds}; HttpOnly; SameSite=Lax`;
-  const secure = publicUrl.startsWith('https:') ? '; Secure' : '';
-  const value = browser.attempts.writeBrowser(attempt.id, state);
-  context.append(
-    'Set-Cookie',
-    `${cookieName(attempt.id, publicUrl)}=${value}; ${attributes}${secure}`,
-  );
+  const attributes = `HttpOnly; SameSite=Lax${publicUrl.startsWith('https:') ? '; Secure' : ''}`;
+  const write = (name: string, value: string, maxAge: number) =>
+    `${name}=${value}; Path=/; Max-Age=${maxAge}; ${attributes}`;
+  const name = cookieName(attempt.id, publicUrl);
+  const others = cookiesOf(request)
+    .map((cookie) => cookie.slice(0, cookie.indexOf('=')))
+    .filter((other) => other.startsWith(cookieName('', publicUrl)) && other !== name);
+  const forgotten = others.slice(0, Math.max(0, others.length + 1 - maxCookies));
+  context.set('Set-Cookie', [
+    write(name, browser.attempts.writeBrowser(attempt.id, state), seconds),
+    ...forgotten.map((other) => write(other, '', 0)),
+  ]);
 }
 
 /** Returns what this browser knows of an attempt, which is a new secret at its first page. */
@@ -100,14 +112,16 @@ export function requireState(request: PageRequest): BrowserState {
   return state;
 }
 
-/** @throws PageError if a form is not from a page that this browser got from us */
-export function requireForm(
-  { attempt, path }: PageRequest,
-  state: BrowserState,
-  form: URLSearchParams,
-): void {
-  const given = form.get('form') ?? '';
-  if (!isFormToken(given, attempt.id, state)) throw new PageError('forbidden', 403, path);
+/** The forms that follow a proof have a secret of their own. Those before it stay valid: people click twice, and have two tabs. */
+const formSecretOf = ({ attempt }: PageRequest, state: BrowserState) => ({
+  secret: loginSecretOf(attempt, state) ?? state.secret,
+});
+
+/** @throws PageError if a form is not from a page that this browser got from us, or is from before another proof */
+export function requireForm(page: PageRequest, state: BrowserState, form: URLSearchParams): void {
+  const { attempt, path } = page;
+  const isOurs = isFormToken(form.get('form') ?? '', attempt.id, formSecretOf(page, state));
+  if (!isOurs) throw new PageError('outdated', 403, path);
 }
 
 /** Reads a form of a page. @throws PageError as {@link requireState} and {@link requireForm} */
@@ -129,13 +143,14 @@ export function viewOf({ attempt, address }: PageRequest) {
 }
 
 /** What the forms of a page need. */
-export function formOf({ attempt, path }: PageRequest, state: BrowserState) {
-  return { path, form: formToken(attempt.id, state) };
+export function formOf(page: PageRequest, state: BrowserState) {
+  const { attempt, path } = page;
+  return { path, form: formToken(attempt.id, formSecretOf(page, state)) };
 }
 
 interface Shown {
   readonly status?: number;
-  /** Whether it has a passkey. */
+  /** Whether it needs the script. */
   readonly hasScript?: boolean;
 }
 

@@ -1,5 +1,5 @@
 import { createFormReader } from '../../http/read-body.ts';
-import type { BrowserState } from '../attempts/attempt.ts';
+import { type BrowserState, loginSecretOf } from '../attempts/attempt.ts';
 import { createShares } from '../bounds.ts';
 import { LoginError, wrongCredentials } from '../login-error.ts';
 import {
@@ -22,7 +22,6 @@ import { loginPage } from '../pages/login-page.ts';
 import { messagePage } from '../pages/message-page.ts';
 import { pageHeaders } from '../pages/page-headers.ts';
 import type { LoginProblem } from '../pages/texts.ts';
-import { secretDigest } from '../secret-text.ts';
 import { fromPending } from './browser-logins.ts';
 import { addFactorPages } from './factor-routes.ts';
 import { type Next, nextOf, sendToNext } from './next-page.ts';
@@ -40,6 +39,7 @@ import {
   stateOf,
   viewOf,
 } from './page-request.ts';
+import { findLogin, renewLogin } from './proven-login.ts';
 import { beginAtProvider, finishAtProvider } from './provider-login.ts';
 
 /** The most bytes of a form. */
@@ -77,7 +77,8 @@ export function addPages(route: AddRoute, bodyTimeout: number, limits: LoginLimi
     const { pending } = page.browser;
     if (await fromPending(page.service, () => pending.hasEnded(page.attempt.id)))
       throw new PageError('used', 409);
-    showLogin(page, beginState(page));
+    // A path with a key is for what follows a proof. It leads here if that step is over.
+    showLogin(page, beginState(page), page.attempt.key === undefined ? undefined : 'outdated');
   });
   route('post', '/login/:attempt/password', 'page-login', (request) =>
     logInOnPage(request, readForm, limits),
@@ -92,11 +93,7 @@ export function addPages(route: AddRoute, bodyTimeout: number, limits: LoginLimi
   route('get', '/login/:attempt/confirm', 'page', async (request) => {
     const page = pageRequest(request, limits);
     const state = stateOf(page, page.attempt.id);
-    const login =
-      state &&
-      (await fromPending(page.service, () =>
-        page.browser.pending.read(page.attempt.id, state.secret),
-      ));
+    const login = await findLogin(page, state);
     if (state === undefined || login === undefined) return sendTo(page, page.path);
     if (login.next !== undefined) return sendToNext(page, login.next);
     showPage(
@@ -108,6 +105,7 @@ export function addPages(route: AddRoute, bodyTimeout: number, limits: LoginLimi
         provider: page.browser.providers.get(login.proof.provider?.name ?? '')?.title,
         hasListener: page.attempt.port !== undefined,
       }),
+      { hasScript: true },
     );
   });
   route('post', '/login/:attempt/confirm', 'confirm', (request) =>
@@ -116,6 +114,7 @@ export function addPages(route: AddRoute, bodyTimeout: number, limits: LoginLimi
 }
 
 const statusOf = {
+  outdated: 200,
   'wrong-credentials': 401,
   'too-many': 429,
   unavailable: 503,
@@ -154,7 +153,7 @@ interface LoggedIn {
 /** Keeps who has logged in, and sends them to what they may do next. */
 async function keepLogin(
   page: PageRequest,
-  { secret }: BrowserState,
+  state: BrowserState,
   { proof, revision, next }: LoggedIn,
   { logins }: LoginLimits,
 ): Promise<void> {
@@ -164,8 +163,9 @@ async function keepLogin(
   const { challenge, cluster, device } = attempt;
   const { username, uid } = proof.given;
   Object.assign(known, { authenticator: proof.authenticator, username: proof.named.username });
+  const renewed = renewLogin(page, state);
   const login = {
-    browser: secretDigest(secret),
+    browser: renewed.digest,
     attempt: { challenge, cluster, device },
     proof: { ...proof, given: { username, ...(uid !== undefined && { uid }) } },
     revision,
@@ -173,7 +173,7 @@ async function keepLogin(
   };
   const isPut = await fromPending(service, () => browser.pending.put(attempt, login));
   if (!isPut) throw new PageError('used', 409);
-  sendToNext(page, next);
+  sendToNext(renewed.enter(), next);
 }
 
 async function logInOnPage(
@@ -217,8 +217,9 @@ async function confirm(
   const page = pageRequest(request, limits);
   const { service, browser, attempt, known } = page;
   const { state, form } = await readPageForm(page, readForm);
-  const login = await fromPending(service, () => browser.pending.read(attempt.id, state.secret));
-  if (login === undefined) throw new PageError('used', 409);
+  const login = await findLogin(page, state);
+  const secret = loginSecretOf(attempt, state);
+  if (login === undefined || secret === undefined) throw new PageError('used', 409);
   const { authenticator, provider, named } = login.proof;
   Object.assign(known, { authenticator, provider: provider?.name, username: named.username });
   const client = attempt.port === undefined ? undefined : `http://127.0.0.1:${attempt.port}/`;
@@ -226,13 +227,16 @@ async function confirm(
   if (login.next !== undefined && answer !== 'cancel') return sendToNext(page, login.next);
   if (answer === 'cancel') {
     known.reason = 'cancelled';
-    await fromPending(service, () => browser.pending.cancel(attempt.id, state.secret));
+    const isCancelled = await fromPending(service, () =>
+      browser.pending.cancel(attempt.id, secret),
+    );
+    if (!isCancelled) throw new PageError('not-cancelled', 409);
     if (client === undefined) return showPage(page, messagePage({ kind: 'cancelled' }));
     return sendTo(page, `${client}?cancelled=${attempt.id}`);
   }
   const isSent = answer === 'redirect' && client !== undefined;
   if (!isSent && answer !== 'code') throw new PageError('bad-request', 400, page.path);
-  const code = await fromPending(service, () => browser.pending.issueCode(attempt, state.secret));
+  const code = await fromPending(service, () => browser.pending.issueCode(attempt, secret));
   if (code === undefined) throw new PageError('used', 409);
   if (isSent) return sendTo(page, `${client}?code=${code}`);
   showPage(page, codePage({ attempt: viewOf(page), username: named.username, code }));

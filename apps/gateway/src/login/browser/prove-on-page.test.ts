@@ -34,11 +34,11 @@ test('a login on the page counts for its user once the second factor is right', 
   async function send(code: string) {
     const id = randomText(idLength);
     const until = Date.now() + attemptLifetime;
-    const attempt = { id, until, challenge: 'x', address: '192.0.2.1' };
-    const state = { secret: randomText(16) };
+    const attempt = { id, until, challenge: 'x', address: '192.0.2.1', key: 'k' };
+    const state = { secret: randomText(16), login: 'l' };
     const { name: username, uid, ...user } = jane;
     await pending.put(attempt, {
-      browser: secretDigest(state.secret),
+      browser: secretDigest('l.k'),
       attempt: { challenge: 'x' },
       revision: 0,
       proof: {
@@ -70,7 +70,7 @@ test('a login on the page counts for its user once the second factor is right', 
       known: { action: 'page-factor' },
     } as unknown as PageRequest;
     Object.assign(page.service, { browser: page.browser, logger: { warn: () => undefined } });
-    const form = new URLSearchParams({ form: formToken(id, state), code });
+    const form = new URLSearchParams({ form: formToken(id, { secret: 'l.k' }), code });
     await proveOnPage(page, async () => form, limits, 'code');
     return context.status;
   }

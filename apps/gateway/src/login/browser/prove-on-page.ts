@@ -34,6 +34,7 @@ import {
   stateOf,
   viewOf,
 } from './page-request.ts';
+import { renewLogin } from './proven-login.ts';
 
 type Login = LoginWithNext<'factor'>;
 type Need = Extract<FactorNeed, { readonly kind: 'factor' }>;
@@ -112,10 +113,11 @@ export async function proveOnPage(
     return askForFactor(page, state, login, problem);
   }
   const next = attempt.manages && manageNext(page, need);
-  const isChanged = await changeNext(page, state, login, { proof, next });
+  const renewed = renewLogin(page, state);
+  const isChanged = await changeNext(page, state, login, { proof, next }, renewed.digest);
   // In another tab, the person has gone on, or has logged in again.
   if (!isChanged) return sendTo(page, `${page.path}/factor`);
-  sendToNext(page, next);
+  sendToNext(renewed.enter(), next);
 }
 
 function manageNext({ service }: PageRequest, { record }: Need): Next {

@@ -15,7 +15,8 @@ export async function beginAtProvider(page: PageRequest) {
   const { context, browser, attempt, signal } = page;
   // Providers have second factors of their own.
   if (attempt.manages !== undefined) throw new PageError('not-found', 404);
-  const { secret } = requireState(page);
+  const { flow: _, ...state } = requireState(page);
+  requireOwnLink(page);
   const { attempt: sealed = '', provider: name = '' } = context.params as Record<string, string>;
   const provider = providerOf(page, browser.providers, name);
   try {
@@ -27,10 +28,21 @@ export async function beginAtProvider(page: PageRequest) {
       { loginHint: hint, ...(isOther && { prompt: 'login' }) },
       signal,
     );
-    return { state: { secret, flow: { ...flow, provider: name, attempt: sealed } }, url };
+    return { state: { ...state, flow: { ...flow, provider: name, attempt: sealed } }, url };
   } catch (error) {
-    return { state: { secret }, problem: providerProblem(page, provider, error) };
+    return { state, problem: providerProblem(page, provider, error) };
   }
+}
+
+/**
+ * Refuses a link of another site, or of another port of this host: the provider may log the person in without a question. A link
+ * that the person typed or opened in another program is `none`. Old browsers say nothing.
+ *
+ * @throws PageError
+ */
+function requireOwnLink({ context, path }: PageRequest): void {
+  const { 'sec-fetch-site': site = 'none' } = context.req.headers;
+  if (site !== 'same-origin' && site !== 'none') throw new PageError('foreign-link', 403, path);
 }
 
 function providerOf(
@@ -75,9 +87,9 @@ export async function finishAtProvider(
   const flow = stateOf(request, (query.get('state') ?? '').slice(0, idLength))?.flow;
   if (flow === undefined || flow.provider !== name) throw new PageError('other-browser', 403);
   const page = requestOf(request, flow.attempt, limits);
-  const { secret } = requireState(page);
+  const { flow: _, ...rest } = requireState(page);
   // What was kept for this answer takes most of the cookie. An answer that is not from there does not end the flow.
-  const state = query.get('state') === flow.state ? { secret } : { secret, flow };
+  const state = query.get('state') === flow.state ? rest : { ...rest, flow };
   const { revision } = browser.revocations;
   try {
     const leave = entered(counted.enter(request.address, service.config.limits.inFlight));

@@ -25,7 +25,8 @@ interface ConfirmPageOptions {
 
 /**
  * Makes the page that asks a person whether to give the client this login. Nothing has the focus: the Enter that sent
- * the password must not confirm, too.
+ * the password must not confirm, too. Nor must a click that was meant for another page: without the script, there is a box to
+ * tick.
  */
 export function confirmPage(options: ConfirmPageOptions): string {
   const { attempt, path, form, username, provider, hasListener } = options;
@@ -44,10 +45,12 @@ ${facts([
   ...originOf(attempt),
 ])}
 <p>${confirmTexts.consequence}${attempt.isOtherAddress ? undefined : html` ${confirmTexts.notYours}`}</p>
-<form method="post" action="${path}/confirm">
+<form method="post" action="${path}/confirm" data-delayed>
 <input type="hidden" name="form" value="${form}">
+<label data-box><input type="checkbox" required> ${confirmTexts.own}</label>
 ${answers}
-<button name="answer" value="cancel">${confirmTexts.cancel}</button>
+<button name="answer" value="cancel" formnovalidate>${confirmTexts.cancel}</button>
 </form>`,
+    true,
   );
 }

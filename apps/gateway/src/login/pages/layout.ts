@@ -19,7 +19,7 @@ export interface AttemptView {
  * no icon, and without the link it does not report one as blocked either.
  *
  * @param title what the page is about, and its state
- * @param hasScript whether the page has a passkey, which needs the script
+ * @param hasScript whether the page has a passkey or a confirmation, which need the script
  */
 export function layout(title: string | Html, content: Html, hasScript = false): string {
   return render(html`<!doctype html>

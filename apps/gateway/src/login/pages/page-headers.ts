@@ -6,7 +6,7 @@ import { styleSource } from './style.ts';
  *
  * @param listener the port of the client on 127.0.0.1. Browsers also check the redirect after a form against
  * `form-action`, and block it without a word to the person.
- * @param hasScript whether the page has a passkey, which needs the script
+ * @param hasScript whether the page has a passkey or a confirmation, which need the script
  */
 export function pageHeaders({
   publicUrl,

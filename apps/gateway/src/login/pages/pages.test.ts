@@ -154,9 +154,11 @@ test('who wants to change their factors gets the form for passwords alone, witho
 
 describe('the confirm page', () => {
   const answersOf = (page: string) =>
-    [...page.matchAll(/<button( class="primary")? name="answer" value="(\w+)">/g)].map(
-      ([, primary, answer]) => (primary ? `${answer}!` : answer),
-    );
+    [
+      ...page.matchAll(
+        /<button( class="primary")? name="answer" value="(\w+)"(?: formnovalidate)?>/g,
+      ),
+    ].map(([, primary, answer]) => (primary ? `${answer}!` : answer));
 
   test('says who logs in where, and asks', () => {
     const page = confirmPage({ ...confirm, provider: 'Example SSO' });
@@ -164,8 +166,18 @@ describe('the confirm page', () => {
     for (const word of [...facts, 'If you did not start this login, cancel.']) {
       expect(wordsOf(page)).toContain(word);
     }
-    expect(tagsOf(page, 'form')).toEqual(['<form method="post" action="/login/abc/confirm">']);
-    expect(tagsOf(page, 'input')).toEqual(['<input type="hidden" name="form" value="csrf">']);
+    expect(tagsOf(page, 'form')).toEqual([
+      '<form method="post" action="/login/abc/confirm" data-delayed>',
+    ]);
+  });
+
+  test('has a box to tick where its script does not run, and cancels without it', () => {
+    const page = confirmPage(confirm);
+    expect(tagsOf(page, 'input')).toEqual([
+      '<input type="hidden" name="form" value="csrf">',
+      '<input type="checkbox" required>',
+    ]);
+    expect(page.match(/value="\w+" formnovalidate>/g)).toEqual(['value="cancel" formnovalidate>']);
   });
 
   test.each([
@@ -246,7 +258,6 @@ function pagesOf(words: string): { readonly plain: string[]; readonly scripted: 
     plain: [
       loginPage({ ...login, ...given, providers }),
       loginPage({ ...login, ...given, isVisit: true }),
-      confirmPage({ ...confirm, ...given, provider: words }),
       codePage({ attempt, username, code }),
       factorPage({ ...asked, passkey: undefined }),
       factorsPage({ ...own, methods: ['totp'], passkey: undefined }),
@@ -255,7 +266,11 @@ function pagesOf(words: string): { readonly plain: string[]; readonly scripted: 
       recoveryCodesPage({ path, codes: [words] }),
       messagePage({ kind: 'expired', again: words, factors: words }),
     ],
-    scripted: [factorPage({ ...asked, passkey }), factorsPage({ ...own, methods, passkey })],
+    scripted: [
+      factorPage({ ...asked, passkey }),
+      factorsPage({ ...own, methods, passkey }),
+      confirmPage({ ...confirm, ...given, provider: words }),
+    ],
   };
 }
 
@@ -316,7 +331,7 @@ test('all pages are documents in English with one heading, without other resourc
   }
 });
 
-test('pages without a passkey have no script, and the others have the same one', () => {
+test('pages without a passkey or a confirmation have no script, and the others have the same one', () => {
   const { plain, scripted } = pagesOf('name');
   for (const page of plain) expect(page).not.toMatch(/<script|data-/);
   const scripts = [...scripted, ...pagesOf('<other>').scripted].map(scriptOf);
@@ -341,7 +356,7 @@ describe('the headers', () => {
     );
   });
 
-  test('allow the script of the pages with a passkey there alone', () => {
+  test('allow the script on the pages that have it, and there alone', () => {
     const [page = ''] = pagesOf('name').scripted;
     const hash = createHash('sha256').update(scriptOf(page)).digest('base64');
     const scripted = pageHeaders({ publicUrl, listener: undefined, hasScript: true });

@@ -2,11 +2,15 @@ import { createHash } from 'node:crypto';
 import { html, render } from './html.ts';
 
 /**
- * The script of the pages with a passkey. It is the same text for each page, so that the content security policy can name
+ * The script of the pages that need one. It is the same text for each page, so that the content security policy can name
  * it: what a page says is in attributes and in hidden elements. It needs no function that makes HTML or code from text.
  *
- * It shows the form, and asks the browser for the passkey when the person submits the form. A browser without scripts
- * leaves the form hidden, and shows the note next to it.
+ * For a passkey, it shows the form, and asks the browser for the passkey when the person submits the form. A browser without
+ * scripts leaves the form hidden, and shows the note next to it.
+ *
+ * For a confirmation, it replaces the box to tick by a delay: the buttons work a second after the page or its window comes to the
+ * front. Otherwise the second press of a double click on another page, or on the window above, would confirm. Firefox delays its
+ * own dialogs as long (security.dialog_enable_delay).
  */
 export const script = html`
 'use strict';
@@ -48,6 +52,21 @@ for (const form of document.querySelectorAll('form[data-passkey]')) {
   });
   form.hidden = false;
   form.nextElementSibling.hidden = true;
+}
+for (const form of document.querySelectorAll('form[data-delayed]')) {
+  form.querySelector('[data-box]').remove();
+  const buttons = form.querySelectorAll('button:not([formnovalidate])');
+  const disable = (isDisabled) => {
+    for (const button of buttons) button.disabled = isDisabled;
+  };
+  let timer;
+  const delay = () => {
+    disable(true);
+    clearTimeout(timer);
+    timer = setTimeout(disable, 1000, false);
+  };
+  for (const event of ['pageshow', 'focus']) addEventListener(event, delay);
+  delay();
 }
 `;
 

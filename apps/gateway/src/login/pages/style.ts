@@ -47,6 +47,7 @@ input, textarea, button, .button { font: inherit; width: 100%; min-height: 2.75r
 input, textarea {
   background: var(--paper); color: inherit; border: 1px solid var(--edge); padding: .5rem .75rem;
 }
+input[type=checkbox] { width: auto; min-height: 0; }
 textarea {
   display: block; font: 1.25rem/1.5 ui-monospace, monospace; word-break: break-all; resize: none;
   field-sizing: content;
@@ -57,6 +58,7 @@ button, .button {
 }
 .primary { background: var(--accent); color: var(--on-accent); border-color: var(--accent); }
 button:hover, .button:hover { text-decoration: underline; }
+button:disabled { cursor: default; opacity: .6; text-decoration: none; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 .box { border: 1px solid; border-left-width: .375rem; border-radius: .5rem; padding: .625rem .875rem; }
 .warning { background: var(--warn-tint); border-color: var(--warn); }

@@ -35,6 +35,10 @@ export const loginTexts = {
 
 /** The problems of a login. All refusals have one text: another one would show who has an account. */
 export const problems = {
+  outdated: {
+    title: 'Log in again',
+    text: 'This page belongs to an earlier step. If you have gone on in another tab, continue there. Otherwise, log in again.',
+  },
   'wrong-credentials': {
     title: 'Wrong name or password',
     text: 'The name or password is wrong, or this user is not allowed to log in.',
@@ -73,6 +77,7 @@ export const confirmTexts = {
   consequence:
     "If you continue, the device that started this login gets this user's access to the cluster.",
   notYours: 'If you did not start this login, cancel.',
+  own: 'I started this login myself.',
   redirect: 'Log in',
   code: 'Show a code to paste',
   codeInstead: 'Show a code to paste instead',
@@ -280,6 +285,11 @@ export const messages = {
     text: 'This server has no second factors for this user.',
     next: html`Log in without one: run ${command} in your terminal. If you expected one, call your administrator.`,
   },
+  'not-cancelled': {
+    title: 'Login already finished',
+    text: 'This login was completed or cancelled before you cancelled it.',
+    next: 'If you did not start it yourself, report it to your administrator, who can end its session.',
+  },
   cancelled: {
     title: 'Login cancelled',
     text: 'You cancelled this login. No one was logged in.',
@@ -289,6 +299,16 @@ export const messages = {
     title: 'Other browser, or no cookies',
     text: 'This browser did not begin this login, the login has expired, or the browser does not keep cookies of this site.',
     next: 'Open the link in the browser in which you began, start again in the terminal, or allow cookies for this site.',
+  },
+  outdated: {
+    title: 'Page out of date',
+    text: 'You have logged in since this page was opened, such as in another tab. Or the request did not come from a page of this login.',
+    next: 'Continue in the other tab, or try again.',
+  },
+  'foreign-link': {
+    title: 'Link of another site',
+    text: 'Another website sent this browser to the login at a provider.',
+    next: 'If you started this login yourself, open its page, and choose the provider there. Otherwise, close this page.',
   },
   forbidden: {
     title: 'Request refused',

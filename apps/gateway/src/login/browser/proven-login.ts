@@ -1,0 +1,47 @@
+import { randomBytes } from 'node:crypto';
+import { type BrowserState, loginSecretOf } from '../attempts/attempt.ts';
+import type { PendingLogin } from '../attempts/pending-logins.ts';
+import { randomText, secretDigest } from '../secret-text.ts';
+import { fromPending } from './browser-logins.ts';
+import { type PageRequest, setState } from './page-request.ts';
+
+/** The length of the key in a path: 130 bits. */
+const keyLength = 26;
+
+/**
+ * Finds the login in progress of this browser on this path.
+ *
+ * @returns undefined if no one has logged in here, if the login has gone on from another page, and after its end
+ */
+export async function findLogin(
+  { service, browser, attempt }: PageRequest,
+  state: BrowserState | undefined,
+): Promise<PendingLogin | undefined> {
+  const secret = state && loginSecretOf(attempt, state);
+  if (secret === undefined) return undefined;
+  return fromPending(service, () => browser.pending.read(attempt.id, secret));
+}
+
+/** What follows a proof. */
+export interface RenewedLogin {
+  /** The digest of the new secret, for the login in progress. */
+  readonly digest: string;
+  /** Gives the browser its half of the secret. @returns the page at the path with the other half */
+  enter(): PageRequest;
+}
+
+/**
+ * Makes a new secret after a proof, so that nothing from before goes on: neither a cookie that someone planted in this browser or
+ * has used in another one, nor a path that someone knows.
+ */
+export function renewLogin(page: PageRequest, state: BrowserState): RenewedLogin {
+  const attempt = { ...page.attempt, key: randomText(keyLength) };
+  const renewed = { ...state, login: randomBytes(32).toString('base64url') };
+  return {
+    digest: secretDigest(`${renewed.login}.${attempt.key}`),
+    enter() {
+      setState(page, renewed);
+      return { ...page, attempt, path: `/login/${page.browser.attempts.writeAttempt(attempt)}` };
+    },
+  };
+}
