@@ -98,6 +98,9 @@ const untilConfirm = async (one: Visit): Promise<void> => {
 
 const answer = ({ page }: Visit, name: string) => page.getByRole('button', { name, exact: true });
 
+/** Confirms that the login is their own, which a browser asks for that runs no script. */
+const tick = ({ page }: Pick<Visit, 'page'>) => page.getByRole('checkbox').check();
+
 const message = ({ page }: Visit, title: string) =>
   page.getByRole('heading', { level: 1, name: title }).waitFor();
 
@@ -116,6 +119,7 @@ const confirmPage = (...answers: string[]) => [
   'heading "Log in to prod?" [level=1]',
   ...who,
   ...where(),
+  'checkbox "I started this login myself."',
   ...answers,
 ];
 
@@ -191,6 +195,7 @@ const states: readonly State[] = [
     listens: false,
     async act(one) {
       await untilConfirm(one);
+      await tick(one);
       await answer(one, 'Show a code to paste').click();
       await message(one, 'Copy this code');
     },
@@ -222,6 +227,7 @@ const states: readonly State[] = [
       await other.getByRole('button', { name: 'Cancel' }).click();
       await other.waitForURL(`http://127.0.0.1:*/?cancelled=${one.login.id}`);
       await other.close();
+      await tick(one);
       await answer(one, 'Log in').click();
       await message(one, 'Login already finished');
       // No one types a password for a login that has ended.
@@ -317,6 +323,7 @@ test('a directory or a Redis that is down is named on the page, which is still t
     return other.page.url().endsWith('/confirm');
   }, 'a login at the directory');
   await redis.stop();
+  await tick(other);
   await answer(other, 'Log in').click();
   await message(other, 'Login not possible now');
   expect(other.login.visits).toEqual([]);
@@ -340,12 +347,15 @@ test('the keyboard alone is enough: the focus begins where one types, and Enter 
   expect(await focused(page)).toBeUndefined();
   await page.keyboard.press('Enter');
   expect(await tabOrder(page)).toEqual([
+    'checkbox "I started this login myself."',
     'button "Log in"',
     'button "Show a code to paste instead"',
     'button "Cancel"',
   ]);
   expect(begun.visits).toEqual([]);
   await page.reload();
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Space');
   await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
   await page.waitForURL('http://127.0.0.1:*/?code=*');
@@ -365,6 +375,7 @@ test('a password manager knows the fields, and a double click takes the whole co
   expect(await attributes('Username')).toEqual([null, 'username', 'username']);
   expect(await attributes('Password')).toEqual(['password', 'password', 'current-password']);
   await untilConfirm(one);
+  await tick(one);
   await answer(one, 'Show a code to paste').click();
   const field = page.getByLabel('Code');
   await field.dblclick({ position: { x: 60, y: 20 } });

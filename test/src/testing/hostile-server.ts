@@ -8,6 +8,8 @@ interface HostileServer extends AsyncDisposable {
   readonly port: number;
   /** The markup of its pages, by their paths. */
   readonly pages: Map<string, string>;
+  /** The cookies that browsers have sent. */
+  readonly cookies: readonly string[];
 }
 
 /** Switches of Chromium, by which `evil.example` is a name of this machine. */
@@ -16,7 +18,9 @@ export const hostileNames: readonly string[] = ['--host-resolver-rules=MAP evil.
 export async function startHostileServer(): Promise<HostileServer> {
   const { certificate: cert, key } = await (await createAuthority('hostile')).issueServer();
   const pages = new Map<string, string>();
+  const cookies: string[] = [];
   const server = createServer({ cert, key }, (request, response) => {
+    cookies.push(...(request.headers.cookie?.split('; ') ?? []));
     const body = pages.get(request.url ?? '');
     response.writeHead(body === undefined ? 404 : 200, { 'content-type': 'text/html' }).end(body);
   });
@@ -24,6 +28,7 @@ export async function startHostileServer(): Promise<HostileServer> {
   return {
     port: (server.address() as AddressInfo).port,
     pages,
+    cookies,
     async [Symbol.asyncDispose]() {
       const closed = once(server, 'close');
       server.close();
