@@ -14,7 +14,7 @@ import {
   titleOf,
   tokenOf,
 } from './testing/browser-login.ts';
-import { type LoginPlace, startLogin } from './testing/login-gateway.ts';
+import { clusters, type LoginPlace, publicHost, startLogin } from './testing/login-gateway.ts';
 import { goToProvider, logInAtProvider, withProviders } from './testing/provider-login.ts';
 import { type App, enrolApp } from './testing/second-factor.ts';
 import { secret } from './testing/tokens.ts';
@@ -29,13 +29,30 @@ beforeAll(async () => {
   place = await startLogin({
     ...setup,
     count: 2,
-    login,
+    login: {
+      ...login,
+      clusters: { ...clusters, prod: { ...clusters.prod, server: `https://${publicHost}:6443` } },
+    },
     secondFactor: { required: 'none', methods: ['totp'] },
   });
 });
 afterAll(async () => {
   await place[Symbol.asyncDispose]();
   await sso[Symbol.asyncDispose]();
+});
+
+test('check warns of an API server that has the host name of the login server', async () => {
+  const { stdout } = await place.replicas.operator.run(['check', '-o', 'json']);
+  const { findings } = JSON.parse(stdout) as { readonly findings: readonly object[] };
+  expect(findings).toContainEqual(
+    expect.objectContaining({
+      check: 'login',
+      result: 'warning',
+      detail: expect.stringMatching(
+        /^login\.publicUrl and login\.clusters\.prod\.server have the same host name \(login\.example\.com\): .*: give the login server a host name that no other service has$/,
+      ),
+    }),
+  );
 });
 
 /** A browser at a replica with the cookies that another one has now. */

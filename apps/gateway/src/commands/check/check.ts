@@ -17,6 +17,7 @@ import { checkCacheRedis } from './check-cache-redis.ts';
 import { checkExamples } from './check-examples.ts';
 import { checkFactorRedis } from './check-factor-redis.ts';
 import { checkCertificates, checkLogin, filesOf } from './check-files.ts';
+import { checkLoginHost } from './check-login-host.ts';
 import { checkOwner, serviceAccount } from './check-owner.ts';
 
 /** Prints the schema. Only a config that is named adds to it, so that its bytes do not depend on the machine. */
@@ -99,6 +100,7 @@ async function inspectParts(
   return [
     ...warnings,
     ...checkExamples(config),
+    ...checkLoginHost(config),
     ...findings.flat(),
     ...authenticators.findings,
     ...permissions,

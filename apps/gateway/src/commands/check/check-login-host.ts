@@ -1,0 +1,20 @@
+import { isLoopback } from '@sallyport/plugin-kit';
+import type { GatewayConfig } from '../../config/types.ts';
+import type { Finding } from '../finding.ts';
+
+/**
+ * Warns of API servers on the host name of the login server: cookies know no ports. On a loopback address, someone tries it out.
+ */
+export function checkLoginHost({ login }: Partial<Pick<GatewayConfig, 'login'>>): readonly Finding[] {
+  if (login?.browser !== true) return [];
+  const { hostname } = new URL(login.publicUrl);
+  if (isLoopback(hostname.replace(/^\[(.*)\]$/, '$1'))) return [];
+  return Object.entries(login.clusters)
+    .filter(([, { server }]) => URL.parse(server)?.hostname === hostname)
+    .map(([name]) => ({
+      check: 'login',
+      result: 'warning',
+      detail: `login.publicUrl and login.clusters.${name}.server have the same host name (${hostname}): browsers send the cookies of a login to all services on this name, and accept cookies from them`,
+      fix: 'give the login server a host name that no other service has',
+    }));
+}
