@@ -53,12 +53,20 @@ interface Setting {
   readonly username?: string;
   /** The address of the machine that begins the login. Default: the address of the browser. */
   readonly from?: string;
+  /** Whether the browser runs scripts. Default: false. */
+  readonly hasScripts?: boolean;
 }
 
 let addresses = 0;
 
-/** Opens the page of a new login, in a browser without JavaScript. */
-async function visit({ at = site, listens, username, from }: Setting = {}): Promise<Visit> {
+/** Opens the page of a new login. */
+async function visit({
+  at = site,
+  listens,
+  username,
+  from,
+  hasScripts = false,
+}: Setting = {}): Promise<Visit> {
   await using opened = new AsyncDisposableStack();
   addresses += 1;
   const address = `192.0.2.${addresses}`;
@@ -70,7 +78,7 @@ async function visit({ at = site, listens, username, from }: Setting = {}): Prom
   opened.use(begun);
   const watched = await watchedPage(browser, {
     ignoreHTTPSErrors: true,
-    javaScriptEnabled: false,
+    javaScriptEnabled: hasScripts,
     extraHTTPHeaders: { 'x-forwarded-for': address },
   });
   opened.use(watched);
@@ -115,13 +123,28 @@ const loginPage = ['heading "Log in to prod" [level=1]', ...where(), ...both];
 const warning = 'strong: "Warning:"';
 const withProblem = loginPage.toSpliced(1, 0, 'alert', 'strong: "Error:"');
 const who = ['term: User', 'definition: corp:jane', 'term: Cluster', 'definition: prod'];
-const confirmPage = (...answers: string[]) => [
+const confirmPage = (...buttons: string[]) => [
   'heading "Log in to prod?" [level=1]',
   ...who,
   ...where(),
-  'checkbox "I started this login myself."',
-  ...answers,
+  box,
+  ...buttons,
 ];
+
+const answers = ['button "Log in"', 'button "Show a code to paste instead"', 'button "Cancel"'];
+const box = 'checkbox "I started this login myself."';
+
+/** Logs in, logs in again in another tab, and confirms in the first one. */
+async function untilOutdated(one: Visit): Promise<void> {
+  await untilConfirm(one);
+  const page = await one.page.context().newPage();
+  await page.goto(one.login.url);
+  await untilConfirm({ ...one, page });
+  await page.close();
+  await tick(one);
+  await answer(one, 'Log in').click();
+  await message(one, 'Page out of date');
+}
 
 interface State extends Setting, Looks {
   readonly name: string;
@@ -175,14 +198,16 @@ const states: readonly State[] = [
     statuses: [503],
   },
   {
-    name: 'the question at the machine that waits',
-    act: untilConfirm,
-    outline: confirmPage(
-      'button "Log in"',
-      'button "Show a code to paste instead"',
-      'button "Cancel"',
-    ),
-    pictures: { laptop: 'login-confirm' },
+    name: 'the question at the machine that waits, which is there again after Back and Forward',
+    async act(one) {
+      await untilConfirm(one);
+      await one.page.goBack();
+      await message(one, 'Log in to prod');
+      await one.page.goForward();
+      await one.page.reload();
+      await answer(one, 'Cancel').waitFor();
+    },
+    outline: confirmPage(...answers),
   },
   {
     name: 'the question for another machine',
@@ -238,6 +263,22 @@ const states: readonly State[] = [
     statuses: [409, 409],
   },
   {
+    name: 'a question from before a login in another tab',
+    act: untilOutdated,
+    outline: ['heading "Page out of date" [level=1]', 'link "Try again"'],
+    statuses: [403],
+  },
+  {
+    name: 'a step that is over',
+    async act(one) {
+      await untilOutdated(one);
+      await one.page.getByRole('link').click();
+      await one.page.getByText('This page belongs to an earlier step.').waitFor();
+    },
+    outline: withProblem,
+    statuses: [403],
+  },
+  {
     name: 'a link that is not complete',
     async act(one) {
       await one.page.goto(one.login.url.slice(0, -1));
@@ -288,6 +329,17 @@ test.each(states)(
     await expectGoodLooks(one, { statuses, pictures });
   },
 );
+
+test('with JavaScript, the question has a delay in place of the box, and fits on each screen', async () => {
+  await using one = await visit({ hasScripts: true });
+  await untilConfirm(one);
+  await answer(one, 'Log in').click({ trial: true });
+  expect(await outline(one.page)).toEqual([
+    ...frame,
+    ...confirmPage(...answers).filter((line) => line !== box),
+  ]);
+  await expectGoodLooks(one, { pictures: { laptop: 'login-confirm' } });
+});
 
 test.each([
   ['passwords alone', { ...login, providers: {} }, [...form]],
@@ -346,12 +398,7 @@ test('the keyboard alone is enough: the focus begins where one types, and Enter 
   await answer(one, 'Cancel').waitFor();
   expect(await focused(page)).toBeUndefined();
   await page.keyboard.press('Enter');
-  expect(await tabOrder(page)).toEqual([
-    'checkbox "I started this login myself."',
-    'button "Log in"',
-    'button "Show a code to paste instead"',
-    'button "Cancel"',
-  ]);
+  expect(await tabOrder(page)).toEqual([box, ...answers]);
   expect(begun.visits).toEqual([]);
   await page.reload();
   await page.keyboard.press('Tab');
