@@ -5,7 +5,9 @@ import type { Finding } from '../finding.ts';
 /**
  * Warns of API servers on the host name of the login server: cookies know no ports. On a loopback address, someone tries it out.
  */
-export function checkLoginHost({ login }: Partial<Pick<GatewayConfig, 'login'>>): readonly Finding[] {
+export function checkLoginHost({
+  login,
+}: Partial<Pick<GatewayConfig, 'login'>>): readonly Finding[] {
   if (login?.browser !== true) return [];
   const { hostname } = new URL(login.publicUrl);
   if (isLoopback(hostname.replace(/^\[(.*)\]$/, '$1'))) return [];

@@ -139,16 +139,17 @@ export function idOfCode(code: string): string | undefined {
 }
 
 /**
- * Returns the secret by which a login in progress knows its browser. One half is in the cookie, the other half in the path: a
+ * Joins the secret by which a login in progress knows its browser. One half is in the cookie, the other half in the path: a
  * cookie that someone planted, or that another service on this host receives, is not enough.
- *
- * @returns undefined if no one has logged in on this path in this browser
  */
+export const joinLoginSecret = (login: string, key: string): string => `${login}.${key}`;
+
+/** Returns the secret of {@link joinLoginSecret}. @returns undefined if no one has logged in on this path in this browser */
 export function loginSecretOf(
   { key }: Pick<Attempt, 'key'>,
   { login }: Pick<BrowserState, 'login'>,
 ): string | undefined {
-  return key === undefined || login === undefined ? undefined : `${login}.${key}`;
+  return key === undefined || login === undefined ? undefined : joinLoginSecret(login, key);
 }
 
 /** Makes the token of the forms of a browser: a page of another site can make it send a form, but does not know this. */

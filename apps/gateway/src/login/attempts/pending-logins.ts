@@ -17,7 +17,7 @@ const user = z.strictObject({
 });
 
 const pending = z.strictObject({
-  /** The digest of `loginSecretOf` the browser in which they logged in. No other browser can go on. */
+  /** The digest of the login secret of the browser in which they logged in. No other browser can go on. */
   browser: text,
   attempt: z.strictObject({
     /** '' if no client has begun it. */

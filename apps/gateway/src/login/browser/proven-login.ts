@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type BrowserState, loginSecretOf } from '../attempts/attempt.ts';
+import { type BrowserState, joinLoginSecret, loginSecretOf } from '../attempts/attempt.ts';
 import type { PendingLogin } from '../attempts/pending-logins.ts';
 import { randomText, secretDigest } from '../secret-text.ts';
 import { fromPending } from './browser-logins.ts';
@@ -32,15 +32,15 @@ export interface RenewedLogin {
 
 /**
  * Makes a new secret after a proof, so that nothing from before goes on: neither a cookie that someone planted in this browser or
- * has used in another one, nor a path that someone knows.
+ * received from it, nor a path that someone knows.
  */
 export function renewLogin(page: PageRequest, state: BrowserState): RenewedLogin {
-  const attempt = { ...page.attempt, key: randomText(keyLength) };
-  const renewed = { ...state, login: randomBytes(32).toString('base64url') };
+  const [login, key] = [randomBytes(32).toString('base64url'), randomText(keyLength)];
+  const attempt = { ...page.attempt, key };
   return {
-    digest: secretDigest(`${renewed.login}.${attempt.key}`),
+    digest: secretDigest(joinLoginSecret(login, key)),
     enter() {
-      setState(page, renewed);
+      setState(page, { ...state, login });
       return { ...page, attempt, path: `/login/${page.browser.attempts.writeAttempt(attempt)}` };
     },
   };
