@@ -233,6 +233,7 @@ describe('a cancel', () => {
       'Login already finished',
       undefined,
     ]);
+    expect(late.text).toContain('before you cancelled it');
   });
 });
 

@@ -217,13 +217,14 @@ async function confirm(
   const page = pageRequest(request, limits);
   const { service, browser, attempt, known } = page;
   const { state, form } = await readPageForm(page, readForm);
+  const answer = form.get('answer');
   const login = await findLogin(page, state);
   const secret = loginSecretOf(attempt, state);
-  if (login === undefined || secret === undefined) throw new PageError('used', 409);
+  if (login === undefined || secret === undefined)
+    throw new PageError(answer === 'cancel' ? 'not-cancelled' : 'used', 409);
   const { authenticator, provider, named } = login.proof;
   Object.assign(known, { authenticator, provider: provider?.name, username: named.username });
   const client = attempt.port === undefined ? undefined : `http://127.0.0.1:${attempt.port}/`;
-  const answer = form.get('answer');
   if (login.next !== undefined && answer !== 'cancel') return sendToNext(page, login.next);
   if (answer === 'cancel') {
     known.reason = 'cancelled';

@@ -287,7 +287,7 @@ export const messages = {
   },
   'not-cancelled': {
     title: 'Login already finished',
-    text: 'This login was completed or cancelled before you cancelled it.',
+    text: 'This login was completed, cancelled or begun again before you cancelled it.',
     next: 'If you did not start it yourself, report it to your administrator, who can end its session.',
   },
   cancelled: {
