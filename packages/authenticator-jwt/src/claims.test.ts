@@ -111,6 +111,9 @@ describe('claimMappings, as in kube-apiserver', () => {
       email,
       'email_verified',
     ],
+    ['null for verified', { email: 'a@x', email_verified: null }, email, 'email_verified'],
+    ['1 for verified', { email: 'a@x', email_verified: 1 }, email, 'email_verified'],
+    ['a list for verified', { email: 'a@x', email_verified: [true] }, email, 'email_verified'],
     ['"true" for verified', { email: 'a@x', email_verified: 'true' }, email, 'email_verified'],
     [
       'numbers for groups',

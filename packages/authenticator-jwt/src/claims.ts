@@ -74,7 +74,9 @@ export function usernameOf(
   if (name === undefined) return { problem: missingClaim(claims, username.claim) };
   if (typeof name !== 'string' || name === '')
     return { problem: `claim ${username.claim} is not a string` };
-  if (username.claim === 'email' && (claimOf(claims, 'email_verified') ?? true) !== true) {
+  // As in kube-apiserver, null is not true: some providers write it for "not known".
+  const isUnverified = Object.hasOwn(claims, 'email_verified') && claims.email_verified !== true;
+  if (username.claim === 'email' && isUnverified) {
     return { problem: 'the e-mail address is not verified (email_verified)' };
   }
   return username.prefix + name;
