@@ -1,3 +1,4 @@
+import type { RejectionReason } from '@sallyport/authenticator';
 import { expect, test } from 'vitest';
 import { createLog } from '../testing/server.ts';
 import { createReviewLog, createReviewReporter } from './review-report.ts';
@@ -40,4 +41,39 @@ test('a decision about a user who was looked up names the directory, and no othe
     expect.objectContaining({ authenticator: 'oidc', directory: 'corp' }),
     expect.not.objectContaining({ directory: 'corp' }),
   ]);
+});
+
+test('of refusals that name no user one in 10 s is at info for each authenticator and reason, with the number of the others', () => {
+  const { lines, logger } = createLog();
+  let now = 0;
+  const log = createReviewLog(logger, () => now);
+  const refuse = (reason: RejectionReason, authenticator: string, subject?: string) => {
+    const end = { kind: 'rejected', reason, ...(subject !== undefined && { subject }) } as const;
+    const answers = [{ authenticator, seconds: 0, decision: end, recognized: true }];
+    const ended = { id: 'a', at: 0, seconds: 0, version: 'v1', callerGone: false } as const;
+    log({ ...ended, token: 't', outcome: 'rejected', end, answers });
+  };
+  for (let count = 0; count < 5; count += 1) refuse('invalid-credentials', 'oidc');
+  refuse('expired', 'oidc');
+  refuse('expired', 'ci');
+  for (let count = 0; count < 3; count += 1) refuse('expired', 'oidc', 'jane');
+  now = 10_000;
+  refuse('invalid-credentials', 'oidc');
+  const written = lines
+    .filter(({ level }) => level === 'info')
+    .map(({ fields }) => fields as Record<string, unknown>);
+  expect(
+    written.map(({ authenticator, reason, subject, unloggedSince }) =>
+      [authenticator, reason, subject, unloggedSince].filter((value) => value !== undefined),
+    ),
+  ).toEqual([
+    ['oidc', 'invalid-credentials'],
+    ['oidc', 'expired'],
+    ['ci', 'expired'],
+    ['oidc', 'expired', 'jane'],
+    ['oidc', 'expired', 'jane'],
+    ['oidc', 'expired', 'jane'],
+    ['oidc', 'invalid-credentials', 4],
+  ]);
+  expect(lines.filter(({ level }) => level === 'debug')).toHaveLength(4);
 });

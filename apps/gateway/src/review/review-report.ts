@@ -85,29 +85,34 @@ export function createReviewReporter(observers: readonly OnReview[], logger: Log
   };
 }
 
+/** The level of a line, and how many of its kind were at `debug` since the last one. */
+type Level = [level: 'debug' | 'info' | 'warn', unlogged?: number];
+
 /** The logger of pino says what it would leave out: most reviews are at `debug`. */
 type ReviewLogger = Logger & { isLevelEnabled?(level: string): boolean };
 
 /**
  * Writes one log line for each review, never with the token: `debug` for everyday answers, `info` for refusals, `warn`
- * for what an operator should fix. Of similar warnings it writes one in 10 s, with the number of those since the last
- * one, which are at `debug`.
+ * for what an operator should fix. Of similar warnings, and of refusals that name no user, which anyone can cause, it writes one
+ * in 10 s, with the number of those since the last one, which are at `debug`.
  *
  * @param now monotonic milliseconds
  */
 export function createReviewLog(logger: ReviewLogger, now: () => number): OnReview {
   const limit = createLogLimiter(now);
-  const levelOf = ({
-    outcome,
-    callerGone,
-    end,
-  }: ReviewReport): ['debug' | 'info' | 'warn', unlogged?: number] => {
+  const limited = (level: 'info' | 'warn', kind: string): Level => {
+    const unloggedSince = limit(kind);
+    return unloggedSince === undefined ? ['debug'] : [level, unloggedSince];
+  };
+  const levelOf = ({ outcome, callerGone, end, answers }: ReviewReport): Level => {
     if (callerGone || outcome === 'authenticated' || outcome === 'unknown') return ['debug'];
-    if (outcome === 'rejected') return ['info'];
+    if ('kind' in end && end.kind === 'rejected') {
+      if (end.subject !== undefined) return ['info'];
+      return limited('info', `${outcome} ${answers.at(-1)?.authenticator} ${end.reason}`);
+    }
     // In an outage every review fails alike.
     const kind = 'authenticators' in end ? `${outcome} ${end.authenticators.join(' ')}` : outcome;
-    const unloggedSince = limit(kind);
-    return unloggedSince === undefined ? ['debug'] : ['warn', unloggedSince];
+    return limited('warn', kind);
   };
   return (report) => {
     const { id, seconds, version, outcome, callerGone, end, answers, token } = report;

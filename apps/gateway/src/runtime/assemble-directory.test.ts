@@ -54,6 +54,7 @@ function setUp(given: SetUp = {}) {
     ...base,
     prefixes: { usernames: ['corp:', 'oidc:'], groups: ['corp:', 'oidc:'] },
     logger: { info: () => {}, warn: (fields: object) => warned.push(fields) },
+    policyLog: (authenticator: string) => warned.push({ authenticator }),
     blocks: {
       ...noBlocks,
       ofUser: (username: string, groups: readonly string[]) =>

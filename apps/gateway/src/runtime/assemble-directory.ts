@@ -33,12 +33,12 @@ export function assembleDirectory(
   const parts = all.find(({ config }) => config.name === directory.authenticator);
   // config/rules.ts refuses such a name. Without this line, the users would get in with no groups.
   if (parts === undefined) throw new Error(`${directory.authenticator} is not an authenticator`);
-  const { config, guard, prefixes, provenance, blocks, clocks, logger } = parts;
+  const { config, guard, prefixes, provenance, blocks, clocks, logger, policyLog } = parts;
   const onResult = (result: DirectoryResult) => onLookedUp(name, result);
   const users = withCheckedDecision(createDirectoryUsers(guard, name, onResult), clocks.wall);
   const settings = directoryCache(config, directory.refresh, lifetimes);
   const cached = addUserCache(users, settings, parts, () => onResult('stale'));
-  const named = withIdentityPolicy(cached, config, prefixes, logger, provenance?.keyPrefix);
+  const named = withIdentityPolicy(cached, config, prefixes, policyLog, provenance?.keyPrefix);
   return {
     config: directory,
     usernamePrefix: config.username.prefix,

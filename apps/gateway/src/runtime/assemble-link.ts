@@ -14,6 +14,7 @@ import {
 } from '../engine/chain/guard.ts';
 import { type IdentityPrefixes, withIdentityPolicy } from '../engine/chain/identity-policy.ts';
 import { type Provenance, withAudiences, withProvenance } from '../engine/chain/layer.ts';
+import type { PolicyLog } from '../engine/chain/policy-log.ts';
 import { type Directory, withDirectory } from '../engine/directory/with-directory.ts';
 import type { Blocks } from '../engine/revocation/list.ts';
 import { withBlocks } from '../engine/revocation/with-blocks.ts';
@@ -29,6 +30,7 @@ export interface SharedParts extends Pick<GuardDependencies, 'onAbandoned'> {
   readonly prefixes: IdentityPrefixes;
   readonly apiAudiences: () => readonly string[];
   readonly logger: Pick<Logger, 'info' | 'warn'>;
+  readonly policyLog: PolicyLog;
   readonly clocks: Clocks;
   /** Undefined: nothing is cached, whatever the config says. */
   readonly cache?: Omit<CacheDependencies, 'clocks'> | undefined;
@@ -86,7 +88,7 @@ export function assembleLink(options: AssembleOptions): GuardedLink {
   const bound = withAudiences(known, options.apiAudiences);
   const named = sessions
     ? bound
-    : withIdentityPolicy(bound, config, options.prefixes, logger, provenance?.keyPrefix);
+    : withIdentityPolicy(bound, config, options.prefixes, options.policyLog, provenance?.keyPrefix);
   const joined = directory ? withDirectory(named, directory, config.username.prefix) : named;
   const stamped = provenance
     ? withProvenance(joined, config.name, provenance, directory?.config.authenticator)

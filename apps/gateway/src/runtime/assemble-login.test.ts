@@ -6,6 +6,7 @@ import {
 } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import { createMemoryTier } from '../engine/cache/memory-tier.ts';
+import type { PolicyLog } from '../engine/chain/policy-log.ts';
 import type { Entry } from '../engine/revocation/list.ts';
 import { noBlocks } from '../engine/revocation/testing/no-blocks.ts';
 import { writeSessionUser } from '../engine/sessions/session-user.ts';
@@ -82,12 +83,14 @@ function setUp({ revalidate, authenticate, isUnknown = false }: Script = {}) {
     if (fields.hint !== undefined) hints.push([fields.subject, fields.hint]);
   };
   const logger = { info: () => undefined, warn };
+  const policyLog: PolicyLog = () => undefined;
   const link = linkOf({
     config,
     authenticator,
     prefixes,
     clocks,
     logger,
+    policyLog,
     blocks,
     apiAudiences: () => [],
     onAbandoned: () => undefined,
@@ -115,6 +118,7 @@ function setUp({ revalidate, authenticate, isUnknown = false }: Script = {}) {
     blocks,
     clocks,
     logger,
+    policyLog,
     cache,
     onRevalidated: (_name, result) => results.push(result),
   });

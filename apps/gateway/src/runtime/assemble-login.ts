@@ -20,7 +20,7 @@ import type { CreatedAuthenticator } from './authenticators.ts';
 import { addUserCache, userCache } from './user-cache.ts';
 
 export interface AssembleLoginOptions
-  extends Pick<SharedParts, 'prefixes' | 'blocks' | 'clocks' | 'logger' | 'cache' | 'provenance'> {
+  extends Pick<SharedParts, 'prefixes' | 'blocks' | 'clocks' | 'logger' | 'policyLog' | 'cache' | 'provenance'> {
   readonly config: AuthenticatorConfig;
   readonly login: LoginConfig;
   /** The lifetimes of `cache` in the config, for an authenticator whose own answers are not cached. */
@@ -82,6 +82,7 @@ export function assembleLogin(options: AssembleLoginOptions) {
     blocks,
     clocks,
     logger,
+    policyLog,
     onRevalidated,
   } = options;
   const passwords = withCheckedDecision(guard, clocks.wall);
@@ -115,10 +116,7 @@ export function assembleLogin(options: AssembleLoginOptions) {
       const { user: named, violation } = nameUser(given);
       const subject = given.username;
       if (violation !== undefined) {
-        logger.warn(
-          { authenticator: config.name, subject, ...violation },
-          'identity refused by policy',
-        );
+        policyLog(config.name, subject, violation);
         return { kind: 'rejected', reason: 'identity-policy', subject };
       }
       requireKnown(blocks);
@@ -130,7 +128,7 @@ export function assembleLogin(options: AssembleLoginOptions) {
   };
   return {
     link,
-    users: withIdentityPolicy(cached, config, prefixes, logger, provenance?.keyPrefix),
+    users: withIdentityPolicy(cached, config, prefixes, policyLog, provenance?.keyPrefix),
   };
 }
 

@@ -19,7 +19,7 @@ import type { CreatedAuthenticator } from './authenticators.ts';
 interface AssembleProviderOptions
   extends Pick<
       LinkParts,
-      'authenticator' | 'prefixes' | 'blocks' | 'clocks' | 'logger' | 'provenance'
+      'authenticator' | 'prefixes' | 'blocks' | 'clocks' | 'policyLog' | 'provenance'
     >,
     Pick<OpenIdClientOptions, 'onCall'> {
   readonly config: AuthenticatorConfig;
@@ -50,14 +50,14 @@ export function assembleProvider(
   written: ProviderConfig,
   options: AssembleProviderOptions,
 ): LoginProvider {
-  const { config, authenticator, guard, directory, login, prefixes, blocks, clocks, logger } =
+  const { config, authenticator, guard, directory, login, prefixes, blocks, clocks, policyLog } =
     options;
   const issuer = issuerOf(written, authenticator);
   // requireProviders refuses such a config.
   if (issuer === undefined) throw new Error(`login.providers.${name} has no issuer`);
   const idTokens = withCheckedDecision(guard, clocks.wall);
   const keyPrefix = options.provenance?.keyPrefix;
-  const named = namingUsers(config, prefixes, logger, keyPrefix);
+  const named = namingUsers(config, prefixes, policyLog, keyPrefix);
   const joined = directory && joiningDirectory(directory, config.username.prefix);
   const ttl = providerLifetime(written, login, config);
   const users: SessionUsers = (session, context) => {

@@ -9,6 +9,7 @@ import type { KnownGoodTokens } from '../engine/chain/admission.ts';
 import { isLate } from '../engine/chain/answer.ts';
 import { type ChainContext, chain } from '../engine/chain/chain.ts';
 import { identityPrefixes } from '../engine/chain/identity-policy.ts';
+import { createPolicyLog } from '../engine/chain/policy-log.ts';
 import type { DirectoryResult } from '../engine/directory/directory-user.ts';
 import type { EndedSessions } from '../engine/revocation/ended-sessions.ts';
 import type { Blocks } from '../engine/revocation/list.ts';
@@ -230,6 +231,7 @@ function sharedParts(
   const clocks = systemClocks;
   return {
     logger,
+    policyLog: createPolicyLog(logger, clocks.monotonic),
     clocks,
     blocks,
     onAbandoned,

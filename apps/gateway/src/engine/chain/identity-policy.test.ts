@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { IdentityConfig } from '../../config/types.ts';
 import { identityPolicy, identityPrefixes, withIdentityPolicy } from './identity-policy.ts';
+import type { PolicyLog } from './policy-log.ts';
 
 const context = { audiences: [], signal: new AbortController().signal };
 
@@ -34,7 +35,8 @@ async function decide(
     allowCredentialId: options.allowCredentialId ?? false,
   };
   const prefixes = { usernames: options.usernames ?? [], groups: options.groupPrefixes ?? [] };
-  const log = { warn: (fields: object) => logged.push(fields) };
+  const log: PolicyLog = (authenticator, subject, violation) =>
+    logged.push({ authenticator, subject, ...violation });
   const policy = withIdentityPolicy(plugin, identity, prefixes, log, options.reservedDomain);
   return { decision: await policy.authenticate('t', context), logged };
 }
@@ -321,7 +323,7 @@ test('other decisions pass as they are', async () => {
       plugin,
       identity,
       { usernames: [], groups: [] },
-      { warn: () => {} },
+      () => {},
     );
     expect(await policy.authenticate('t', context)).toBe(decision);
   }

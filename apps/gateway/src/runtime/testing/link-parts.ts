@@ -57,6 +57,7 @@ export function linkParts(clocks: TestClocks = createClocks()): Omit<
     prefixes: { usernames: ['corp:'], groups: ['corp:'] },
     apiAudiences: () => [],
     logger: { info: () => {}, warn: () => {} },
+    policyLog: () => {},
     clocks,
     cache: {
       memory: createMemoryTier(100),
