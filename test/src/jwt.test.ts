@@ -6,7 +6,7 @@ import { configFolder } from './testing/config-folder.ts';
 import { readDocument } from './testing/deployed.ts';
 import { codeBlocksOf } from './testing/documents.ts';
 import { startGateway } from './testing/gateway.ts';
-import { createJwtIssuer } from './testing/jwt-issuer.ts';
+import { createJwtIssuer, type JwtIssuer } from './testing/jwt-issuer.ts';
 import { randomToken, secret } from './testing/tokens.ts';
 
 const apiServer = 'https://kubernetes.default.svc.cluster.local';
@@ -52,6 +52,84 @@ test('a JWT lets a user in with the names, audiences and credential id that the 
     ['unknown', undefined, undefined, undefined],
     ['rejected', 'expired', undefined, undefined],
   ]);
+});
+
+test('a token whose key was removed is refused, however long its answer is cached', async () => {
+  const [old, renewed] = [createJwtIssuer(), createJwtIssuer()];
+  const cache = { authenticatedTtl: '10m', rejectedTtl: '10m' };
+  await using gateway = await startGateway({
+    config: { authenticators: [old.authenticator({ cache })] },
+    files: old.files,
+  });
+  using client = http1Client(gateway.url);
+  const tokens = [old.token({ sub: 'jane' }), renewed.token({ sub: 'ann' })];
+  const users = () =>
+    Promise.all(
+      tokens.map(
+        async (token) => (await review(client, token, 'v1', ['kubernetes'])).user?.username,
+      ),
+    );
+  expect(await users()).toEqual(['oidc:jane', undefined]);
+  const from = gateway.output.lines.length;
+  await gateway.write('keys.json', String(renewed.files['keys.json']));
+  gateway.signal('SIGHUP');
+  await gateway.waitForLog('file reloaded', from);
+  expect(await users()).toEqual([undefined, 'oidc:ann']);
+});
+
+test('a token of one issuer is never one of another with the same key ID, while keys rotate and the config is reloaded', async () => {
+  const newIssuer = (name: string) =>
+    createJwtIssuer(`https://${name}.example.com`, `${name}.json`);
+  const issuerOptions = ({ url }: JwtIssuer, name: string) => ({
+    issuer: { url, audiences: ['kubernetes'], jwksFile: `${name}.json` },
+    claimMappings: { username: { claim: 'sub', prefix: `${name}:` } },
+  });
+  let [east, west] = [newIssuer('east'), newIssuer('west')];
+  const issuers = [issuerOptions(east, 'east'), issuerOptions(west, 'west')];
+  await using gateway = await startGateway({
+    config: {
+      authenticators: [
+        { name: 'oidc', use: 'jwt', cache: { authenticatedTtl: '10m' }, options: { issuers } },
+      ],
+    },
+    files: { ...east.files, ...west.files },
+  });
+  using client = http1Client(gateway.url);
+  const ask = async (token: string) =>
+    (await review(client, token, 'v1', ['kubernetes'])).user?.username;
+  const askAll = () => {
+    const [own, foreign] = [{ sub: 'jane' }, { sub: 'mallory' }];
+    const [iss, other] = [{ iss: west.url }, { iss: east.url }];
+    return Promise.all([
+      ask(east.token(own)),
+      ask(west.token(own)),
+      ask(east.token({ ...foreign, ...iss })),
+      ask(west.token({ ...foreign, ...other })),
+    ]);
+  };
+  for (let rotation = 0; rotation < 5; rotation += 1) {
+    expect(await askAll()).toEqual(['east:jane', 'west:jane', undefined, undefined]);
+    const before = [east.token({ sub: 'jane' }), west.token({ sub: 'jane' })];
+    expect(await Promise.all(before.map(ask))).toEqual(['east:jane', 'west:jane']);
+    [east, west] = [newIssuer('east'), newIssuer('west')];
+    for (const [name, keys] of Object.entries({ ...east.files, ...west.files }))
+      await gateway.write(name, keys);
+    let isReloaded = false;
+    const reload = gateway.reload().then(() => {
+      isReloaded = true;
+    });
+    do {
+      const [ofEast = 'east:jane', ofWest = 'west:jane', ...crossed] = await askAll();
+      expect([ofEast, ofWest, ...crossed]).toEqual([
+        'east:jane',
+        'west:jane',
+        undefined,
+        undefined,
+      ]);
+    } while (!isReloaded);
+    await reload;
+    expect(await Promise.all(before.map(ask))).toEqual([undefined, undefined]);
+  }
 });
 
 test('the first example of the README lets a user in as it is, and check finds an audience for its tokens', async () => {

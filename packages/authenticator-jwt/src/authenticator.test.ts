@@ -137,6 +137,46 @@ test('keys in a file are followed, and a bad file leaves the old ones in force',
   expect(await kinds()).toEqual(['rejected', 'authenticated']);
 });
 
+test('cached answers are of the keys in force, in whatever order and in whichever replica', async () => {
+  const second = await newKey('two');
+  const versionOf = ({ authenticator }: Awaited<ReturnType<typeof open>>) =>
+    authenticator.answersVersion?.();
+  write(key, second);
+  const replica = await open();
+  const version = versionOf(replica);
+  write(second, key);
+  await replica.recorded.touch();
+  expect([versionOf(replica), versionOf(await open())]).toEqual([version, version]);
+  write(second);
+  await replica.recorded.touch();
+  expect(versionOf(replica)).not.toBe(version);
+  expect(versionOf(replica)).toBe(versionOf(await open()));
+});
+
+test('a reload while the issuer is down leaves cached answers as they are, until its keys are read', async () => {
+  await using provider = await startProvider({ robot: {} });
+  const options = settled(optionsFor(provider));
+  const reload = async () => {
+    const recorded = recordingContext({ pluginName: 'jwt', baseDirectory: folder });
+    const authenticator = await plugin.create(options, recorded.context);
+    onTestFinished(() => authenticator.close());
+    return authenticator;
+  };
+  const first = await reload();
+  const token = await provider.token('robot');
+  await first.authenticate(token, context);
+  const version = first.answersVersion?.();
+  await provider.stop();
+  const second = await reload();
+  await expect(second.authenticate(token, context)).rejects.toThrow();
+  expect(second.answersVersion?.()).toBe(version);
+  provider.rotate([await newKey('second')]);
+  await provider.start();
+  const third = await reload();
+  await third.authenticate(await provider.token('robot'), context);
+  expect(third.answersVersion?.()).not.toBe(version);
+});
+
 test.each([
   ['{', 'is not a JSON document: write a JWK set'],
   [

@@ -30,6 +30,7 @@ import {
   type KeySet,
   parseKeys,
 } from './key-set.ts';
+import { createKeyVersions } from './key-versions.ts';
 import { warningsOf } from './looked-up-by.ts';
 import type { IssuerOptions, JwtOptions } from './options.ts';
 import { verify } from './verify.ts';
@@ -52,7 +53,18 @@ export async function createJwtAuthenticator(
   context: PluginContext,
   clocks = { date: Date.now, now: () => performance.now() },
 ): Promise<Authenticator> {
-  const observe = keyMetrics(context.metrics, clocks.date);
+  const meter = keyMetrics(context.metrics, clocks.date);
+  const versions = createKeyVersions(options.issuers);
+  const observe = (issuer: string, index: number): KeyObserver => {
+    const { onKeys, onFailure } = meter(issuer);
+    return {
+      onKeys(keys) {
+        versions.set(index, keys);
+        onKeys(keys);
+      },
+      onFailure,
+    };
+  };
   const issuers = new Map<string, Issuer>();
   const close = async () => {
     for (const { keys } of issuers.values()) keys.close();
@@ -61,7 +73,11 @@ export async function createJwtAuthenticator(
     const common = { now: clocks.now, isOnly: options.issuers.length === 1 };
     for (const [index, one] of options.issuers.entries()) {
       const place = `options.issuers[${index}].issuer`;
-      const opened = await openKeys(one, context, { ...common, place, observer: observe(one.url) });
+      const opened = await openKeys(one, context, {
+        ...common,
+        place,
+        observer: observe(one.url, index),
+      });
       issuers.set(one.url, { options: one, ...opened });
     }
   } catch (error) {
@@ -77,6 +93,7 @@ export async function createJwtAuthenticator(
         source: `issuer ${url}`,
         audiences: [...new Set([...audiences, ...apiAudiences])],
       })),
+    answersVersion: versions.current,
     idTokenIssuers: () => [...issuers.values()].flatMap(({ provider }) => provider ?? []),
     async authenticate(token, { signal, trace }) {
       signal.throwIfAborted();
@@ -193,7 +210,7 @@ async function openFile(
     if (found.length === 0) throw new Error('has no public key');
     if (hasPrivateKey(document)) logger.warn({ file }, privateKeyFound);
     keys = createLocalJWKSet({ keys: [...found] });
-    observer.onKeys(found.length);
+    observer.onKeys(found);
   });
   await watchFile(file, load, { limit: keyFileLimit });
   return {
@@ -276,9 +293,9 @@ function keyMetrics(metrics: Metrics, date: () => number): (issuer: string) => K
     labelNames: ['issuer'],
   });
   return (issuer) => ({
-    onKeys(count) {
+    onKeys(inForce) {
       readAt.set({ issuer }, date() / 1000);
-      keys.set({ issuer }, count);
+      keys.set({ issuer }, inForce.length);
     },
     onFailure: () => failures.inc({ issuer }),
   });

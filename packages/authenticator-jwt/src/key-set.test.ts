@@ -47,7 +47,7 @@ function openKeys(changed: Partial<KeyLimits> = {}, more: object = {}) {
     ca: () => readFileSync(provider.caFile),
     logger: { debug() {}, info() {}, error() {}, warn: (fields) => reported.warnings.push(fields) },
     observer: {
-      onKeys: (count) => reported.keys.push(count),
+      onKeys: ({ length }) => reported.keys.push(length),
       onFailure: () => void reported.failures++,
     },
     now: () => clock.now,

@@ -27,7 +27,7 @@ export type KeySet = Pick<
 
 /** A key set reports to an observer what it has read, and what failed. */
 export interface KeyObserver {
-  onKeys(count: number): void;
+  onKeys(keys: readonly JWK[]): void;
   onFailure(): void;
 }
 
@@ -173,7 +173,7 @@ function createReader(options: FetchedKeysOptions) {
       const { keys } = await readIssuer(options, signal);
       state.keys = { find: createLocalJWKSet({ keys: [...keys] }), readAt: now() };
       state.failure = undefined;
-      observer.onKeys(keys.length);
+      observer.onKeys(keys);
     } catch (error) {
       if (closing.signal.aborted) return;
       state.failure = error as Error;

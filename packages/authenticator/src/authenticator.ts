@@ -10,7 +10,8 @@ export interface Authenticator
     Partial<PasswordLogin>,
     Partial<UserDirectory>,
     Partial<ListsUsers>,
-    Partial<ChecksIdTokens> {
+    Partial<ChecksIdTokens>,
+    Partial<VersionsAnswers> {
   /**
    * Checks one token. Many calls run concurrently, so they must not share state. Return a new or a frozen object each time:
    * what one caller changes must not reach the next. A decision that is the same deeply frozen object each time is checked
@@ -163,6 +164,16 @@ export interface ChecksIdTokens {
    * its client ID, and gives it to `authenticate`, which alone decides.
    */
   idTokenIssuers(): Iterable<IdTokenIssuer>;
+}
+
+/** Authenticators that version their answers decide by something that changes while they run, such as the keys of an issuer. */
+export interface VersionsAnswers {
+  /**
+   * Returns the version of what decides about tokens, apart from the options: such as a digest of the keys in force, the same in
+   * all replicas that have the same keys. An answer that was cached with another version is not used, even while the backend
+   * is unavailable. It is called at each review: without any I/O, within microseconds and without a throw.
+   */
+  answersVersion(): string;
 }
 
 /** An `AuthenticateContext` is what an authenticator gets of a review besides the token. */

@@ -12,17 +12,20 @@ export interface JwtIssuer {
   token(claims: object): string;
 }
 
-export function createJwtIssuer(): JwtIssuer {
-  const url = 'https://idp.example.com';
+/** Creates an issuer with a new key, whose id is the same for all issuers. */
+export function createJwtIssuer(
+  url: string = 'https://idp.example.com',
+  jwksFile: string = 'keys.json',
+): JwtIssuer {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const keys = [{ ...publicKey.export({ format: 'jwk' }), kid: 'one', alg: 'ES256' }];
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
   return {
     url,
-    files: { 'keys.json': JSON.stringify({ keys }) },
+    files: { [jwksFile]: JSON.stringify({ keys }) },
     authenticator(changed, ofIssuer) {
       const issuer = {
-        issuer: { url, audiences: ['kubernetes'], jwksFile: 'keys.json' },
+        issuer: { url, audiences: ['kubernetes'], jwksFile },
         claimMappings: { username: { claim: 'sub' }, groups: { claim: 'groups' } },
         ...ofIssuer,
       };

@@ -100,7 +100,7 @@ export function assembleLink(options: AssembleOptions): GuardedLink {
 
 function addCache(
   inner: Authenticator,
-  { config, cache, clocks, sessions }: AssembleOptions,
+  { config, authenticator: plugin, cache, clocks, sessions }: AssembleOptions,
 ): Authenticator {
   if (cache === undefined || config.cache === 'off') return inner;
   const { name, fingerprint, username } = config;
@@ -110,6 +110,7 @@ function addCache(
     name,
     fingerprint: sessions ? `${fingerprint} sessions` : fingerprint,
     usernamePrefix: username.prefix,
+    answersVersion: plugin.answersVersion?.bind(plugin),
   };
   return withCache(inner, settings, { ...cache, clocks });
 }

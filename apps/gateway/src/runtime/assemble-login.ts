@@ -20,7 +20,10 @@ import type { CreatedAuthenticator } from './authenticators.ts';
 import { addUserCache, userCache } from './user-cache.ts';
 
 export interface AssembleLoginOptions
-  extends Pick<SharedParts, 'prefixes' | 'blocks' | 'clocks' | 'logger' | 'policyLog' | 'cache' | 'provenance'> {
+  extends Pick<
+    SharedParts,
+    'prefixes' | 'blocks' | 'clocks' | 'logger' | 'policyLog' | 'cache' | 'provenance'
+  > {
   readonly config: AuthenticatorConfig;
   readonly login: LoginConfig;
   /** The lifetimes of `cache` in the config, for an authenticator whose own answers are not cached. */

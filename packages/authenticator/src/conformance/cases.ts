@@ -8,6 +8,7 @@ import { passwordLoginCases } from './abilities/password-login.ts';
 import { recognizingCases } from './abilities/recognizing.ts';
 import { revalidateCases } from './abilities/revalidate.ts';
 import { userDirectoryCases } from './abilities/user-directory.ts';
+import { versionsAnswersCases } from './abilities/versions-answers.ts';
 import { abortCases } from './authenticator/aborts.ts';
 import { concurrencyCases, identityCases, refusalCases } from './authenticator/decisions.ts';
 import { forgedTokensCases } from './authenticator/forged-tokens.ts';
@@ -43,4 +44,5 @@ export const cases: Readonly<Record<string, readonly CaseDefinition[]>> = {
   ],
   ListsUsers: listsUsersCases,
   ChecksIdTokens: checksIdTokensCases,
+  VersionsAnswers: versionsAnswersCases,
 };

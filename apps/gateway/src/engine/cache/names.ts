@@ -8,6 +8,8 @@ export interface Question {
   readonly audiences: readonly string[];
   /** The fingerprint of the authenticator's config, see `AuthenticatorConfig`. */
   readonly fingerprint: string;
+  /** `answersVersion` of the authenticator. Undefined: it has none. */
+  readonly version?: string | undefined;
   /** Whether the token is the name of a user, which is no secret. Default: false. */
   readonly isName?: boolean;
 }
@@ -24,7 +26,7 @@ export interface CachedUser extends Pick<Question, 'fingerprint'> {
 export const maxAnswersOfUser = 8;
 
 /**
- * Names an answer by what was asked: injective over (token, audiences, fingerprint), and no one without the key of 256 bits
+ * Names an answer by what was asked: injective over (token, audiences, fingerprint, version), and no one without the key of 256 bits
  * can learn a token from it, or make the name of one.
  */
 export function nameOfAnswer(key: Uint8Array, question: Question): string {
@@ -51,9 +53,11 @@ export function createPrivateNames(): (question: Question) => string {
   };
 }
 
-function textsOf({ token, audiences, fingerprint }: Question): readonly string[] {
+function textsOf({ token, audiences, fingerprint, version }: Question): readonly string[] {
   const set = audiences.length > 1 ? [...new Set(audiences)].sort() : audiences;
-  return [fingerprint, token, ...set];
+  // No fingerprint begins with a bracket.
+  const config = version === undefined ? fingerprint : JSON.stringify([fingerprint, version]);
+  return [config, token, ...set];
 }
 
 /** Names a user by a keyed digest. @param key not the key that `nameOfAnswer` uses */

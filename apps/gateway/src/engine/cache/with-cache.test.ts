@@ -1,5 +1,6 @@
 import type { Decision } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
+import type { MemoryTier } from './memory-tier.ts';
 import {
   authenticated,
   type CachedReplica,
@@ -83,6 +84,48 @@ describe('an answer is cached', () => {
     }
     replica.answer = () => authenticated();
     expect(await replica.outcome()).toBe('backend: jane');
+  });
+});
+
+describe('an answer of another version', () => {
+  const versioned = (memory?: MemoryTier) => {
+    const state = { version: 'a' };
+    const settings = { answersVersion: () => state.version };
+    return { state, replica: createReplica({ settings, ...(memory && { memory }) }) };
+  };
+
+  test('is not used, positive or negative, even while the backend is unavailable', async () => {
+    const { state, replica } = versioned();
+    await replica.ask();
+    expect(await replica.outcome()).toBe('memory: jane');
+    state.version = 'b';
+    replica.answer = down;
+    await expect(replica.ask()).rejects.toThrow('down');
+    replica.answer = () => rejected;
+    expect(await replica.outcome()).toBe('backend: rejected');
+    expect(await replica.outcome()).toBe('memory: rejected');
+    state.version = 'c';
+    replica.answer = () => authenticated();
+    expect(await replica.outcome()).toBe('backend: jane');
+  });
+
+  test('is used where the version is the same', async () => {
+    const { replica } = versioned();
+    await replica.ask();
+    expect(await versioned(replica.memory).replica.outcome()).toBe('memory: jane');
+  });
+
+  test('is not cached, if the version changed while the backend answered', async () => {
+    const { state, replica } = versioned();
+    for (const version of ['b', 'a']) {
+      replica.answer = async () => {
+        state.version = version;
+        return authenticated();
+      };
+      expect(await replica.outcome()).toBe('backend: jane');
+    }
+    replica.answer = () => rejected;
+    expect(await replica.outcome()).toBe('backend: rejected');
   });
 });
 

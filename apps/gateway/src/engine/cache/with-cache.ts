@@ -24,6 +24,8 @@ export interface CacheSettings extends AuthenticatorCacheConfig {
   /** The authenticator's name, used as a metric label. */
   readonly name: string;
   readonly fingerprint: string;
+  /** Returns the version of what the authenticator decides by: an answer of another one is not used. Default: there is none. */
+  readonly answersVersion?: (() => string) | undefined;
   /** Whether it is asked with the names of users instead of tokens. Default: false. */
   readonly asksByName?: boolean;
   /** How many answers one user may have. Default: `maxAnswersOfUser`. */
@@ -114,13 +116,21 @@ export function withCache(
       const until = endOfUse(last.entry, settings, clocks);
       return { decision: last.entry.decision, source: 'stale', failure: error, until };
     }
-    store.save(question, name, decision, revision, found);
+    // The authenticator may have decided by what is in force since, or by what was before.
+    if (question.version === settings.answersVersion?.())
+      store.save(question, name, decision, revision, found);
     return { decision };
   }
 
   function answer(token: string, context: LinkContext): Answered | Promise<Answered> {
     const { audiences, hops } = context;
-    const question = { token, audiences, fingerprint, isName };
+    const question = {
+      token,
+      audiences,
+      fingerprint,
+      isName,
+      version: settings.answersVersion?.(),
+    };
     const name = memory.nameOfAnswer(question);
     const remembered = store.recall(name, token);
     metrics.lookup(settings.name, 'memory', remembered === undefined ? 'miss' : 'hit');

@@ -319,12 +319,7 @@ test('other decisions pass as they are', async () => {
       groups: { prefix: '', max: 1 },
       ...nothingAllowed,
     };
-    const policy = withIdentityPolicy(
-      plugin,
-      identity,
-      { usernames: [], groups: [] },
-      () => {},
-    );
+    const policy = withIdentityPolicy(plugin, identity, { usernames: [], groups: [] }, () => {});
     expect(await policy.authenticate('t', context)).toBe(decision);
   }
 });

@@ -1,5 +1,10 @@
 import type { AttemptOutcome, Attempts, IdTokenIssuer } from '../../index.ts';
-import { type BrokenPlugins, withAttempts, withAuthenticator } from './broken-plugin.ts';
+import {
+  type Break,
+  type BrokenPlugins,
+  withAttempts,
+  withAuthenticator,
+} from './broken-plugin.ts';
 
 const checked = 'check() resolves while the backend is up and rejects while it is stopped';
 
@@ -243,6 +248,31 @@ const brokenIssuers: BrokenPlugins = {
   },
 };
 
+const withVersion = (answersVersion: (count: number) => unknown): Break =>
+  withAuthenticator(() => {
+    let count = 0;
+    return { answersVersion: () => answersVersion(count++) as string };
+  });
+
+const brokenVersions: BrokenPlugins = {
+  'answersVersion() returns a string, the same one until something changes': {
+    'counts its calls': withVersion((count) => String(count)),
+    'promises its version': withVersion(async () => 'one'),
+    'throws where it has no version': withVersion(() => {
+      throw new Error('no version');
+    }),
+    'uses the password of its service account': ({ good }) => ({
+      ...good,
+      async create(options, context) {
+        return {
+          ...(await good.create(options, context)),
+          answersVersion: () => options.password,
+        };
+      },
+    }),
+  },
+};
+
 export const brokenAbilities: readonly BrokenPlugins[] = [
   brokenRecognition,
   brokenChecks,
@@ -250,4 +280,5 @@ export const brokenAbilities: readonly BrokenPlugins[] = [
   brokenAttempts,
   brokenLists,
   brokenIssuers,
+  brokenVersions,
 ];
