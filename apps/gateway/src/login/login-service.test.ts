@@ -4,6 +4,7 @@ import type { LoginConfig } from '../config/types.ts';
 import { createSessionTexts } from '../engine/sessions/session-text.ts';
 import { createRateLimit } from './bounds.ts';
 import { createFactorPolicy } from './factors/policy.ts';
+import type { FactorNeed } from './factors/second-factor.ts';
 import { LoginError } from './login-error.ts';
 import type { LoginRequest } from './login-request.ts';
 import { type LoginLink, type LoginService, parseLoginBody } from './login-service.ts';
@@ -31,8 +32,14 @@ interface Setup {
   readonly issuer?: 'fails' | 'forgets' | 'only revokes';
   /** Whether the client hangs up as soon as its session is made. */
   readonly hangsUp?: boolean;
+  /** What the user must prove besides the password. Default: there are no second factors. */
+  readonly need?: FactorNeed | Error;
   /** The most logins of a user in an hour. */
   readonly logins?: number;
+}
+
+function fail(error: Error): never {
+  throw error;
 }
 
 function setUp(setup: Setup = {}) {
@@ -43,6 +50,7 @@ function setUp(setup: Setup = {}) {
     issuer,
     hangsUp,
     logins = 100,
+    need,
   } = setup;
   const client = new AbortController();
   const asked: string[] = [];
@@ -55,6 +63,8 @@ function setUp(setup: Setup = {}) {
       ([name, answer]): LoginLink => ({
         name,
         onError,
+        username: { prefix: name.startsWith('robots') ? 'robots:' : 'corp:' },
+        hasUids: () => false,
         async logIn() {
           asked.push(name);
           if (answer instanceof Error) throw answer;
@@ -98,7 +108,15 @@ function setUp(setup: Setup = {}) {
       warn: (fields: object, message: string) => lines.push(JSON.stringify([fields, message])),
     },
     problemOf: (error: unknown) => String(error),
-    factorPolicy: createFactorPolicy({ authenticators: Object.keys(links) }),
+    factorPolicy: createFactorPolicy({
+      authenticators: Object.keys(links),
+      ...(need && { secondFactor: { required: 'none', authenticators: ['corp'] } }),
+    }),
+    ...(need && {
+      factors: {
+        secondFactor: { needOf: async () => (need instanceof Error ? fail(need) : need) },
+      },
+    }),
     timeout: 60_000,
   } as unknown as LoginService;
   const known: LoginRequest['known'] = { action: 'login' };
@@ -216,6 +234,32 @@ describe('a login', () => {
       message: expect.stringContaining("the login can't be checked now"),
     });
     expect(ofUser).toEqual(ofOutage);
+  });
+
+  describe('while an authenticator of second factors is down, at another one with the same prefix', () => {
+    const nothing: FactorNeed = { kind: 'nothing' };
+    const factor: FactorNeed = { kind: 'factor', methods: ['totp'], record: {} as never };
+
+    test.each<[string, Answer | Error, string, FactorNeed | Error, number]>([
+      ['has no second factor', down, 'corp2', nothing, 503],
+      ['has one', down, 'corp2', factor, 401],
+      ['may have one: the store is down', down, 'corp2', new Error('Redis is down'), 503],
+    ])('refuses a user who %s', async (_what, answer, second, need, status) => {
+      const place = setUp({ links: { corp: answer, [second]: loggedIn }, need });
+      await expect(place.logIn()).rejects.toMatchObject({ status });
+      expect(place.issued).toEqual([]);
+    });
+
+    test.each<[string, Record<string, Answer | Error>, FactorNeed | undefined]>([
+      ['with another prefix', { corp: down, robots: loggedIn }, nothing],
+      ['without second factors', { corp2: down, corp: loggedIn }, nothing],
+      ['that does not know the name', { corp: unknown, corp2: loggedIn }, nothing],
+      ['of a config without second factors', { corp: down, corp2: loggedIn }, undefined],
+    ])('has no effect if it is one %s', async (_what, links, need) => {
+      const place = setUp({ links, ...(need && { need }) });
+      await place.logIn();
+      expect(place.issued).toHaveLength(1);
+    });
   });
 
   test('asks no further one after an outage with onError: stop', async () => {

@@ -52,7 +52,9 @@ interface LoggedInUser {
 }
 
 /** An authenticator of `login.authenticators`, as a login uses it. */
-export interface LoginLink extends Pick<AuthenticatorConfig, 'name' | 'onError'> {
+export interface LoginLink extends Pick<AuthenticatorConfig, 'name' | 'onError' | 'username'> {
+  /** Returns whether its plugin lists users, and each with a uid: then a user without one is a user whose uid can't be read. */
+  readonly hasUids: () => boolean;
   /**
    * Checks a password as the chain would, but past the cache: the backend must see it. So the lockout guard, the identity
    * policy and blocks hold for it. @throws AuthenticatorError when it could not be checked
@@ -273,7 +275,9 @@ export async function provePassword(
   // The session begins before the password is checked: a password that is changed from here on ends it.
   const since = Date.now();
   const context = { audiences: [], signal };
-  const [{ name: authenticator }, user] = await checkPassword(service, given, context, progress);
+  const [link, user, unchecked] = await checkPassword(service, given, context, progress);
+  await requireNoOtherFactor(service, link, user, unchecked);
+  const { name: authenticator } = link;
   return { authenticator, since, given: user.given, named: user.named, login: given.username };
 }
 
@@ -389,32 +393,56 @@ async function checkPassword(
   { username, password }: Credentials,
   context: LinkContext,
   progress: LoginProgress,
-): Promise<[LoginLink, LoggedInUser]> {
-  let [isUnchecked, isChecked] = [false, false];
+): Promise<[LoginLink, LoggedInUser, unchecked: readonly LoginLink[]]> {
+  const unchecked: LoginLink[] = [];
+  let isChecked = false;
   for (const link of links) {
     try {
       const answer = await link.logIn(username, password, context);
       isChecked = true;
       if (answer.kind === 'no-opinion') continue;
       progress.authenticator = link.name;
-      if (answer.kind === 'logged-in') return [link, answer];
+      if (answer.kind === 'logged-in') return [link, answer, unchecked];
       progress.reason = answer.reason;
       progress.subject = answer.subject;
       break;
     } catch (error) {
-      isUnchecked = true;
+      unchecked.push(link);
       progress.authenticator = link.name;
       const reason = withoutToken(asError(error).message, password);
       logger.warn({ authenticator: link.name, reason }, 'authenticator could not check a login');
       if (link.onError === 'stop') break;
     }
   }
-  if (isUnchecked) throw uncheckedLogin(isChecked);
+  if (unchecked.length > 0) throw uncheckedLogin(isChecked);
   // The reason is for the operator. The name is not reported: what was typed may be a password.
   progress.reason ??= 'unknown-user';
   // There is one text for an unknown name, a wrong password and all other reasons of a refusal: it must not show who
   // exists.
   throw wrongCredentials();
+}
+
+/**
+ * Refuses a user without a second factor while an authenticator before this one can't be asked whose users can have the same
+ * names and a second factor: there they may have one.
+ *
+ * @param unchecked the authenticators that could not be asked
+ * @throws LoginError
+ */
+async function requireNoOtherFactor(
+  { factorPolicy, factors }: LoginService,
+  link: LoginLink,
+  { given, named }: LoggedInUser,
+  unchecked: readonly LoginLink[],
+): Promise<void> {
+  const mayHaveFactor = ({ name, username: { prefix } }: LoginLink) =>
+    prefix === link.username.prefix && factorPolicy.isCovered(name);
+  if (!unchecked.some(mayHaveFactor)) return;
+  const { username, uid } = given;
+  const names = { username, ...(uid !== undefined && { uid }), name: named.username };
+  const user = { authenticator: link.name, ...names };
+  const need = await factors?.secondFactor.needOf(user, named.groups ?? []).catch(() => undefined);
+  if (need === undefined || need.kind === 'nothing') throw uncheckedLogin(true);
 }
 
 /**

@@ -38,8 +38,8 @@ export async function grantAfterPassword(
   known.username = proof.named.username;
   if (!secondFactor.policy.isCovered(proof.authenticator)) throw noSecondFactor();
   const need = await needOf(service, proof);
-  // Who has no factor yet may have an invitation.
-  if (need.kind === 'refused' && need.reason !== 'not-enrolled')
+  // Who has no factor yet, or none by this name, may have an invitation.
+  if (need.kind === 'refused' && need.reason === 'foreign-record')
     requireUsable(service, need, proof, known);
   if (invitation !== undefined) {
     const record = await fromFactors(service, () => secondFactor.store.read(factorUser(proof)));

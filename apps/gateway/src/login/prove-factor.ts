@@ -68,13 +68,18 @@ export function requireUsable(
   if (need.kind !== 'refused') return;
   progress.reason = `second-factor-${need.reason}`;
   progress.username = proof.named.username;
-  if (need.reason === 'foreign-record') {
-    const { authenticator, named } = proof;
+  const { authenticator, named } = proof;
+  const fields = { authenticator, username: named.username };
+  if (need.reason === 'foreign-record')
     service.logger.warn(
-      { authenticator, username: named.username },
+      fields,
       'record of a second factor was not written by a gateway with these sealing keys',
     );
-  }
+  if (need.reason === 'no-uid')
+    service.logger.warn(
+      fields,
+      "user refused: without their uid, it can't be known whether they have a second factor",
+    );
   throw factorNotEnrolled();
 }
 

@@ -107,6 +107,8 @@ export function assembleLogin(options: AssembleLoginOptions) {
   const link: LoginLink = {
     name: config.name,
     onError: config.onError,
+    username: config.username,
+    hasUids: () => listsUids(authenticator),
     async logIn(username, password, context) {
       const token = authenticator.loginToken?.(username, password);
       if (token === undefined) return { kind: 'no-opinion' };
@@ -133,6 +135,12 @@ export function assembleLogin(options: AssembleLoginOptions) {
     link,
     users: withIdentityPolicy(cached, config, prefixes, policyLog, provenance?.keyPrefix),
   };
+}
+
+/** Whether a plugin lists users, and each with a uid. */
+function listsUids(authenticator: Authenticator): boolean {
+  const users = [...(authenticator.knownUsers?.() ?? [])];
+  return users.length > 0 && users.every(({ uid }) => uid !== undefined);
 }
 
 /** Removes a login token from an error: it contains the password in another form, such as base64. */

@@ -11,8 +11,8 @@ import { createPendingLogins } from '../login/attempts/pending-logins.ts';
 import { createEnrolment } from '../login/factors/enrolment.ts';
 import { createFactorStore } from '../login/factors/factor-store.ts';
 import { createPasskeys } from '../login/factors/passkeys.ts';
-import { createFactorPolicy, type FactorPolicy } from '../login/factors/policy.ts';
-import { createSecondFactor } from '../login/factors/second-factor.ts';
+import { createFactorPolicy } from '../login/factors/policy.ts';
+import { createSecondFactor, type SecondFactorOptions } from '../login/factors/second-factor.ts';
 import { createTotpEnrolment } from '../login/factors/totp-enrolment.ts';
 import { writeKubeconfig } from '../login/kubeconfig.ts';
 import type {
@@ -64,13 +64,15 @@ export async function createLoginParts(
   const { kubeconfig, files } = await readAuthorities(login);
   const issuer = await createTokenIssuer(issuing, config.baseDirectory, dependencies);
   const factorPolicy = createFactorPolicy(login);
+  const hasUids = (authenticator: string) =>
+    parts.links.some(({ name, hasUids: areListed }) => name === authenticator && areListed());
   const service: LoginService = {
     ...parts,
     config: login,
     proxies: createNetworks(login.trustedProxies),
     timeout: config.server.reviewTimeout,
     factorPolicy,
-    factors: factorParts(login, factorPolicy, factorRedis, dependencies),
+    factors: factorParts(login, { policy: factorPolicy, hasUids }, factorRedis, dependencies),
     issuer: ended ? noteEnded(issuer, ended) : issuer,
     browser:
       login.browser && redis && caching
@@ -92,7 +94,7 @@ export async function createLoginParts(
 /** @returns undefined if the config has no second factors, or nothing is shared */
 function factorParts(
   login: LoginConfig,
-  policy: FactorPolicy,
+  { policy, hasUids }: Pick<SecondFactorOptions, 'policy' | 'hasUids'>,
   redis: SharedRedis | undefined,
   { attempts, caching, blocks, logger }: LoginDependencies,
 ): FactorParts | undefined {
@@ -105,7 +107,7 @@ function factorParts(
   const { hostname: issuer } = new URL(publicUrl);
   const enrolment = createEnrolment(store, now);
   return {
-    secondFactor: createSecondFactor({ policy, methods, store, attempts, now }),
+    secondFactor: createSecondFactor({ policy, methods, store, hasUids, attempts, now }),
     enrolment,
     apps: createTotpEnrolment({ enrolment, sealingKeys: redis.sealingKeys, issuer, now }),
     passkeys: createPasskeys({ publicUrl, store, logger, now }),

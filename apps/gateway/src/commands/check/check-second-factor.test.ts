@@ -3,8 +3,8 @@ import type { LoginConfig, SecondFactorConfig } from '../../config/types.ts';
 import { wholeDetail } from '../finding.ts';
 import { checkSecondFactor } from './check-second-factor.ts';
 
-const made = (name: string, reviews: boolean, takesPasswords: boolean) => ({
-  config: { name, reviews },
+const made = (name: string, reviews: boolean, takesPasswords: boolean, prefix = `${name}:`) => ({
+  config: { name, reviews, username: { prefix } },
   authenticator: takesPasswords ? { loginToken: () => '' } : {},
 });
 const corp = (reviews: boolean) => made('corp', reviews, true);
@@ -45,6 +45,22 @@ test('says which users must have one, and nothing more if there is no way around
     'second factor ok required of no one: only users who have one are asked for it, and anyone who can delete the keys sallyport:factor:* in its Redis can remove it',
   ]);
   expect(checkSecondFactor({}, [corp(true)])).toEqual([]);
+});
+
+test('warns of logins that share names, and not the second factors of these', () => {
+  const setup = {
+    authenticators: ['corp', 'corp2', 'partner'],
+    created: [corp(false), made('corp2', false, true, 'corp:'), made('partner', false, true)],
+  };
+  const warnings = (changed: Setup) =>
+    find({ ...setup, ...changed }).filter((line) => line.includes('same names'));
+  expect(warnings({ required: 'none' })).toEqual([
+    'second factor warning users of authenticators corp, corp2 can have the same names, and each of these asks only for a second factor that was added there: set login.secondFactor.required: all, or give each authenticator a username.prefix of its own',
+  ]);
+  expect(warnings({ required: { groups: ['corp:admins'] }, covered: ['corp'] })).toHaveLength(1);
+  expect(warnings({ required: 'all' })).toEqual([]);
+  expect(warnings({ required: 'none', covered: ['partner'] })).toEqual([]);
+  expect(warnings({ required: 'none', authenticators: ['corp', 'partner'] })).toEqual([]);
 });
 
 test.each<[string, Setup, readonly string[]]>([

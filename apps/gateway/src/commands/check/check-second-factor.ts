@@ -6,7 +6,7 @@ import type { Finding } from '../finding.ts';
 const check = 'second factor';
 
 interface Created {
-  readonly config: Pick<CreatedAuthenticator['config'], 'name' | 'reviews'>;
+  readonly config: Pick<CreatedAuthenticator['config'], 'name' | 'reviews' | 'username'>;
   readonly authenticator: Pick<CreatedAuthenticator['authenticator'], 'loginToken'>;
 }
 
@@ -29,6 +29,7 @@ export function checkSecondFactor(
   const ways = [
     ...tokenWays(login, created, isCovered),
     ...loginWays(login, created, isCovered),
+    ...sharedPrefixes(login, secondFactor, created, isCovered),
     ...Object.entries(login.providers).map(([name, { authenticator }]) => ({
       detail: `users who log in at provider ${name} are not asked for it: they have the second factor of the provider, if it asks for one`,
       fix: `require it there, and have authenticator ${authenticator} accept only ID tokens that say so, such as claimValidationRules: [{ claim: acr, requiredValue: VALUE }]`,
@@ -83,6 +84,26 @@ function loginWays(
       detail: `users of authenticator ${name} log in with the password alone: login.secondFactor.authenticators does not include it`,
       fix: `add ${name} there`,
     }));
+}
+
+/** Finds logins at which a user can have the same name as at another one, and is not asked for a factor that they added there. */
+function sharedPrefixes(
+  { authenticators }: Pick<LoginConfig, 'authenticators'>,
+  { required }: Pick<SecondFactorConfig, 'required'>,
+  created: readonly Created[],
+  isCovered: FactorPolicy['isCovered'],
+) {
+  if (required === 'all') return [];
+  const logins = created.filter(({ config: { name } }) => authenticators.includes(name));
+  const byPrefix = Map.groupBy(logins, ({ config }) => config.username.prefix);
+  return [...byPrefix.values()].flatMap((sharing) => {
+    const names = sharing.map(({ config: { name } }) => name);
+    if (names.length < 2 || !names.some(isCovered)) return [];
+    return {
+      detail: `users of authenticators ${names.join(', ')} can have the same names, and each of these asks only for a second factor that was added there`,
+      fix: 'set login.secondFactor.required: all, or give each authenticator a username.prefix of its own',
+    };
+  });
 }
 
 /** Names the authenticators whose tokens are not from a login. */

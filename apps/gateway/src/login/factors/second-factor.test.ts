@@ -77,6 +77,20 @@ describe('what a user needs', () => {
     expect(file.opened.calls).toBe(before);
   });
 
+  test('is refused for a user whose uid is missing, if each user of the authenticator has one', async () => {
+    const { uid: _, ...nameless } = jane;
+    const withUids = parts({ required: 'none', haveUids: true });
+    await enrolled(withUids, clock);
+    const refused = { kind: 'refused', reason: 'no-uid' };
+    expect(await withUids.secondFactor.needOf(nameless, [])).toEqual(refused);
+    await withUids.invite(nameless);
+    expect(await withUids.secondFactor.needOf(nameless, [])).toEqual(refused);
+    const mixed = parts({ required: 'none' });
+    expect(await mixed.secondFactor.needOf(nameless, [])).toEqual({ kind: 'nothing' });
+    await enrolled(withUids, clock, nameless);
+    expect(await withUids.secondFactor.needOf(nameless, [])).toMatchObject({ kind: 'factor' });
+  });
+
   test('is refused for a record that is lost or foreign, and never nothing', async () => {
     const one = parts();
     await enrolled(one, clock);

@@ -15,10 +15,12 @@ export const maxWrongCodes = 100;
 /** Milliseconds: 30 days. */
 const wrongPeriod = 30 * 24 * 3_600_000;
 
-interface SecondFactorOptions {
+export interface SecondFactorOptions {
   readonly policy: FactorPolicy;
   readonly methods: readonly FactorMethod[];
   readonly store: FactorStore;
+  /** Whether each user of an authenticator has a uid. */
+  readonly hasUids: (authenticator: string) => boolean;
   /** The lockout guard of an authenticator: wrong codes count there as wrong passwords do. */
   readonly attempts: (authenticator: string) => Attempts;
   /** The wall clock, in milliseconds since 1970. */
@@ -34,8 +36,8 @@ export type FactorNeed =
       readonly methods: readonly FactorMethod[];
       readonly record: FactorRecord;
     }
-  /** They must have a factor, and have none that can be used. */
-  | { readonly kind: 'refused'; readonly reason: 'not-enrolled' | 'foreign-record' };
+  /** They must have a factor, and have none that can be used, or it can't be found without their uid. */
+  | { readonly kind: 'refused'; readonly reason: 'not-enrolled' | 'foreign-record' | 'no-uid' };
 
 /** The result of a code. The reason is for the operator. */
 export type CodeResult =
@@ -52,7 +54,7 @@ export type SecondFactor = ReturnType<typeof createSecondFactor>;
 
 /** Makes the second factor of one config. Its functions throw what the store throws: then nothing is known. */
 export function createSecondFactor(options: SecondFactorOptions) {
-  const { policy, methods: allowed, store, attempts, now } = options;
+  const { policy, methods: allowed, store, hasUids, attempts, now } = options;
   return {
     policy,
     methods: allowed,
@@ -73,8 +75,11 @@ export function createSecondFactor(options: SecondFactorOptions) {
         throw error;
       }
       if (record === undefined || !hasFactor(record)) {
-        return policy.isRequired(user.authenticator, groups)
-          ? { kind: 'refused', reason: 'not-enrolled' }
+        if (policy.isRequired(user.authenticator, groups))
+          return { kind: 'refused', reason: 'not-enrolled' };
+        // Their record may be under a uid that the directory does not show now.
+        return user.uid === undefined && hasUids(user.authenticator)
+          ? { kind: 'refused', reason: 'no-uid' }
           : { kind: 'nothing' };
       }
       const own = { totp: record.totp.length > 0, passkey: record.passkeys.length > 0 };

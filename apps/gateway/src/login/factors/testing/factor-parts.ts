@@ -34,6 +34,8 @@ export const window = 600_000;
 export interface FactorPartsOptions {
   readonly required?: SecondFactorConfig['required'];
   readonly methods?: readonly FactorMethod[];
+  /** Whether the directory is to show a uid of each user. Default: false. */
+  readonly haveUids?: boolean;
   /** Default: the lockout guard of one process. */
   readonly attempts?: (authenticator: string) => Attempts;
 }
@@ -42,7 +44,12 @@ export interface FactorPartsOptions {
 export function factorParts(
   redis: SharedRedis,
   clock: Clock,
-  { required = 'all', methods = ['totp', 'passkey'], ...more }: FactorPartsOptions = {},
+  {
+    required = 'all',
+    methods = ['totp', 'passkey'],
+    haveUids = false,
+    ...more
+  }: FactorPartsOptions = {},
 ) {
   const now = () => clock.now;
   const store = createFactorStore(redis, now);
@@ -54,7 +61,8 @@ export function factorParts(
   const enrolment = createEnrolment(store, now);
   const { sealingKeys } = redis;
   const apps = createTotpEnrolment({ enrolment, sealingKeys, issuer: 'login.example.com', now });
-  const secondFactor = createSecondFactor({ policy, methods, store, attempts, now });
+  const hasUids = () => haveUids;
+  const secondFactor = createSecondFactor({ policy, methods, store, hasUids, attempts, now });
   const { signal } = new AbortController();
   const logger = { warn: () => undefined };
   const passkeys = createPasskeys({ publicUrl: 'https://login.example.com', store, logger, now });
