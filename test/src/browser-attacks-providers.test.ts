@@ -283,6 +283,23 @@ test('a refused ID token is explained in the log, and the next attempt there ask
   expect([asked.get('prompt'), asked.get('login_hint')]).toEqual(['login', null]);
 });
 
+test.each([
+  ['contains U+FFFD', 'jane\uFFFD', 'the name contains U+FFFD'],
+  ['is too long', 'j'.repeat(20_000), 'the session would have '],
+])(
+  'a user of whom no session can be stored is refused before the confirmation: the name %s',
+  async (_what, sub, why) => {
+    const from = place.replicas.gateways[0]?.output.lines.length;
+    const [login, browser] = await begin();
+    forge(one, withClaims({ sub }));
+    const answer = await logInAtProvider(browser, login, 'one', visitOne);
+    await expectNotLoggedIn(browser, login, answer, refused);
+    const line = await place.replicas.gateways[0]?.waitForLog('ID token refused', from);
+    expect(line).toMatchObject({ reason: 'session-not-storable', subject: sub });
+    expect(JSON.stringify(line?.steps)).toContain(why);
+  },
+);
+
 test('the person that the provider names is shown and gets the session, whatever name was proposed', async () => {
   const [login, browser] = [await beginLogin(place, { username: 'bob' }), createFormBrowser(place)];
   const url = await goToProvider(browser, login, 'one');

@@ -22,7 +22,7 @@ export interface TokenRequest {
 export interface TokenSession {
   /**
    * Returns the string that is stored with the token, and that a decision about the token has as `session`. It holds for this
-   * one token. Only the gateway can read it: the issuer does not look into it.
+   * one token. Only the gateway can read it: the issuer does not look into it. It and the username have at most 64,000 characters.
    *
    * @param digest of the new token: its SHA-256, 64 lowercase hexadecimal digits
    */

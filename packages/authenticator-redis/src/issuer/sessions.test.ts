@@ -52,6 +52,18 @@ async function expectListed(written: Record<string, unknown>): Promise<void> {
   expect((await list()).map(({ digest }) => digest)).toEqual([issued.digest]);
 }
 
+test('stores a session as long as the contract allows, with long names of all else', async () => {
+  await using started = await startIssuer({ url: redis.url });
+  const request = {
+    ...requestOf('x'.repeat(1_000)),
+    audiences: ['a'.repeat(256)],
+    reason: 'd'.repeat(64),
+    session: { describe: () => 's'.repeat(63_000), idle: 2 * hour },
+  };
+  const { issued } = await started.issuer.create(request, never);
+  expect(issued.session).toHaveLength(63_000);
+});
+
 test('a session that is made while others list those of its user is in their next list, behind sentinels', async () => {
   await using sentinels = await startSentinels();
   await expectListed({ sentinels: sentinels.addresses, name: sentinels.name });

@@ -1,4 +1,5 @@
 import { asError, withoutToken } from '../../base/logging/error-fields.ts';
+import type { SessionTexts } from '../../engine/sessions/session-text.ts';
 import { type BrowserState, idLength } from '../attempts/attempt.ts';
 import type { Shares } from '../bounds.ts';
 import { LoginError } from '../login-error.ts';
@@ -101,9 +102,12 @@ export async function finishAtProvider(
   }
 }
 
-/** @returns undefined if the authenticator does not accept the ID token */
+/**
+ * @returns undefined if the authenticator does not accept the ID token, or no session of its user can be stored: they must not
+ *   learn that after they have confirmed
+ */
 async function prove(
-  { known, signal, service: { logger } }: PageRequest,
+  { known, signal, service: { logger, texts } }: PageRequest,
   provider: LoginProvider,
   query: URLSearchParams,
   flow: NonNullable<BrowserState['flow']>,
@@ -120,17 +124,18 @@ async function prove(
     .catch((error: unknown) => {
       throw new Error(withoutToken(asError(error).message, idToken));
     });
-  if (answer.kind !== 'logged-in') {
-    known.reason = answer.kind === 'rejected' ? answer.reason : 'unknown-user';
-    const { subject: given = '' } = answer.kind === 'rejected' ? answer : {};
-    known.subject = withoutToken(given, idToken) || undefined;
-    const { authenticator, reason, subject } = known;
+  const refuse = (reason: string, name = '') => {
+    const subject = withoutToken(name, idToken) || undefined;
+    Object.assign(known, { reason, subject });
+    const { authenticator } = known;
     logger.warn(
       { provider: provider.name, authenticator, reason, subject, steps },
       'ID token refused',
     );
     return undefined;
-  }
+  };
+  if (answer.kind === 'no-opinion') return refuse('unknown-user');
+  if (answer.kind === 'rejected') return refuse(answer.reason, answer.subject);
   const { given, named, credential } = answer;
   const { groups, extra } = given;
   if ((named.groups ?? []).length === 0) {
@@ -139,7 +144,7 @@ async function prove(
     // A config may map no groups, and bind roles to users alone.
     logger.info(fields, 'user of a provider has no groups');
   }
-  return {
+  const proof: Proof = {
     authenticator: provider.authenticator,
     since,
     given,
@@ -157,6 +162,29 @@ async function prove(
       ...(authTime !== undefined && { authTime }),
     },
   };
+  const problem = whyNotStorable(texts, proof);
+  if (problem === undefined) return proof;
+  steps.push(problem);
+  return refuse('session-not-storable', given.username);
+}
+
+/** The contract allows 64,000 characters. The names of a cluster, an audience and a device take the rest. */
+const maxSessionText = 63_000;
+
+/** Says why the session store can't store a session of this user, whatever cluster it is for. */
+function whyNotStorable(
+  texts: SessionTexts,
+  { named, given, login: _, ...proof }: Proof,
+): string | undefined {
+  const { username: name } = named;
+  if (name.includes('\uFFFD'))
+    return 'the name contains U+FFFD, which stands for bytes that are not text: correct it at the provider';
+  const { username, uid } = given;
+  const session = { ...proof, username, uid, name, until: proof.since, address: '' };
+  const { length } = JSON.stringify([name, texts.write('', session)]);
+  return length > maxSessionText
+    ? `the session would have ${length} characters, more than ${maxSessionText}: have the provider send fewer groups`
+    : undefined;
 }
 
 /** Says on the page why a provider did not log the person in, and in the log what to do about it. */
