@@ -1,4 +1,5 @@
 import { errorOf } from '@sallyport/test-servers/error-of';
+import { startOpenLuaProxy } from '@sallyport/test-servers/open-lua-proxy';
 import { newPassword } from '@sallyport/test-servers/passwords';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { startCluster } from '@sallyport/test-servers/redis-cluster';
@@ -39,6 +40,15 @@ describe.each(Object.keys(layouts) as LayoutName[])(
     const { gateway, issuer, sessionIssuer } = accessLists[layout];
     const rightsOf = (list: string) =>
       list.split(' ').flatMap((word) => (word.startsWith('+') ? [word.slice(1)] : []));
+
+    test('warns of a server whose Lua has known holes', async () => {
+      await using proxy = await startOpenLuaProxy(redis.port);
+      await grant(issuer);
+      const url = `redis://127.0.0.1:${proxy.port}`;
+      expect(await check(layout, { sessions: false }, { url })).toEqual([
+        expect.stringMatching(/CVE-2025-49844.*: update it to Redis 6\.2\.20, /),
+      ]);
+    });
 
     test('is satisfied with the minimal rights, and leaves nothing behind', async () => {
       await grant(issuer);

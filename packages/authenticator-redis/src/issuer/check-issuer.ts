@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { IssuerUses } from '@sallyport/authenticator';
 import {
+  findLuaProblem,
   knownMasters,
   type Redis,
   type RedisClient,
@@ -30,7 +31,9 @@ export async function checkIssuer(
   };
   const asksReplicas = await connection.run(tryAll, signal);
   const what = sessions ? 'sessions' : 'tokens';
+  const lua = await connection.run(findLuaProblem, signal);
   return [
+    ...(lua ? [`${lua.detail}: ${lua.fix}`] : []),
     ...(asksReplicas ? [] : [unconfirmed]),
     ...(await connection.run(readInfo, signal).then(
       (servers) => [...new Set(servers.flatMap((server) => lossRisks(server, what)))],

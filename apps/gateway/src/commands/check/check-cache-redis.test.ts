@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { startOpenLuaProxy } from '@sallyport/test-servers/open-lua-proxy';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { LoginConfig } from '../../config/types.ts';
@@ -122,6 +123,13 @@ describe('check of the cache Redis', () => {
     const what = 'EVAL on keys sallyport:cache-login:*';
     expect(await check(server, 'narrow', browser)).toEqual(
       finding('error', expect.stringContaining(what)),
+    );
+  });
+
+  test('warns of a server whose Lua has known holes', async () => {
+    await using proxy = await startOpenLuaProxy(server.port);
+    expect(await check(proxy)).toEqual(
+      finding('warning', expect.stringMatching(/CVE-2025-49844.*: update it to Redis 6\.2\.20, /)),
     );
   });
 

@@ -11,7 +11,7 @@ import { changeScript, putScript, takeScript } from '../../login/attempts/pendin
 import { unreadableRemark } from '../blocks/report.ts';
 import { withCacheRedis } from '../connections.ts';
 import { type Finding, tryOut } from '../finding.ts';
-import { evictionProblems, readServers } from './redis-info.ts';
+import { evictionProblems, luaProblems, readServers } from './redis-info.ts';
 
 const check = 'cache Redis';
 const finding = (result: Finding['result'], detail: string, fix?: string): Finding => ({
@@ -37,6 +37,7 @@ export async function checkCacheRedis(
       ...checkKeys(await readReplicas(redis)),
       ...checkClock(listing.now, Date.now()),
       ...(await checkPolicy(redis)),
+      ...(await luaProblems(redis, 'cache')).map((problem) => ({ check, ...problem })),
     ];
     const blocks = blocksIn(listing).length;
     const found = blocks === 0 ? 'no one is blocked' : `blocks in force: ${blocks}`;

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { startOpenLuaProxy } from '@sallyport/test-servers/open-lua-proxy';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -91,6 +92,13 @@ describe('check of the Redis of second factors', () => {
     expect(await server.client().keys('*')).toEqual([]);
     await addRecord(server, 'jane');
     expect(await check(server, 'factors')).toEqual([['ok', 'reached and writable; records: 1']]);
+  });
+
+  test('warns of a server whose Lua has known holes', async () => {
+    await using proxy = await startOpenLuaProxy(server.port);
+    expect(await check(proxy, 'factors')).toEqual([
+      ['warning', expect.stringMatching(/CVE-2025-49844.*: update it to Redis 6\.2\.20, /)],
+    ]);
   });
 
   test.each(denied)('without the right to %s is no success', async (command) => {

@@ -6,7 +6,7 @@ import { createFactorStore, replaceScript } from '../../login/factors/factor-sto
 import { withFactorRedis } from '../connections.ts';
 import { readAll, unreadableText } from '../factors/list.ts';
 import { type Finding, tryOut } from '../finding.ts';
-import { evictionProblems, persistenceProblems, readServers } from './redis-info.ts';
+import { evictionProblems, luaProblems, persistenceProblems, readServers } from './redis-info.ts';
 
 const check = 'second-factor Redis';
 
@@ -25,6 +25,7 @@ export async function checkFactorRedis(
     const problems: readonly Omit<Finding, 'check'>[] = [
       ...(unread ? [{ result: 'error' as const, detail: unread.message, fix: unread.fix }] : []),
       ...(await serverProblems(redis, secondFactor)),
+      ...(await luaProblems(redis, 'factor')),
     ];
     if (problems.length > 0) return problems.map((one) => ({ check, ...one }));
     return [{ check, result: 'ok', detail: `reached and writable; records: ${readable.length}` }];

@@ -1,4 +1,9 @@
-import { RedisProblem, readInfo, type ServerInfo } from '@sallyport/redis-connection';
+import {
+  findLuaProblem,
+  RedisProblem,
+  readInfo,
+  type ServerInfo,
+} from '@sallyport/redis-connection';
 import type { ProbedRedis, RedisUse } from '../../engine/shared-redis/shared-redis.ts';
 import type { Finding } from '../finding.ts';
 
@@ -48,6 +53,15 @@ export function evictionProblems(
           fix: 'set maxmemory-policy noeviction',
         },
       ];
+}
+
+/** Finds a Redis whose Lua has known holes: who may run scripts there could take it over. */
+export async function luaProblems(
+  redis: ProbedRedis,
+  use: RedisUse,
+): Promise<readonly InfoProblem[]> {
+  const problem = await redis.probe(use, findLuaProblem);
+  return problem ? [{ result: 'warning', ...problem }] : [];
 }
 
 /** Finds a Redis that loses second factors when it restarts. @param effect what follows then */
