@@ -185,6 +185,8 @@ describe('claimValidationRules', () => {
     ['another value', { sub: 'a', hd: 'y' }, [{ claim: 'hd', requiredValue: 'x' }], false],
     ['another case', { sub: 'a', hd: 'X' }, [{ claim: 'hd', requiredValue: 'x' }], false],
     ['no such claim', { sub: 'a' }, [{ claim: 'hd', requiredValue: 'x' }], false],
+    ['more before it', { sub: 'a', hd: 'a@y@x' }, [{ claim: 'hd', requiredValue: 'a@x' }], false],
+    ['more behind it', { sub: 'a', hd: 'a@x@y' }, [{ claim: 'hd', requiredValue: 'a@x' }], false],
     [
       'a list with the value',
       { sub: 'a', hd: ['x'] },

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { startHttpsServer } from '@sallyport/test-servers/https-server';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { jwtVerify } from 'jose';
-import { afterAll, afterEach, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createFetchedKeys, type KeySet, parseKeys } from './key-set.ts';
 import type { KeyLimits } from './options.ts';
 import { type Behaviour, newKey, startProvider, type TestProvider } from './testing/provider.ts';
@@ -226,6 +227,43 @@ test('a discovery document of another issuer, and more keys than allowed', async
   await expect(keys.current(signal)).rejects.toEqual(
     unavailable('has 2 keys, more than jwks.maxKeys (1)'),
   );
+});
+
+describe('keys at another place', () => {
+  /** Serves the discovery document of an issuer whose keys are there. */
+  async function openWith(jwksUri: string) {
+    const server = await startHttpsServer((url) => (_asked, answer) => {
+      answer.end(JSON.stringify({ issuer: url, jwks_uri: jwksUri }));
+    });
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    const discoveryUrl = `${server.url}/.well-known/openid-configuration`;
+    const { keys } = openKeys({}, { issuer: server.url, discoveryUrl });
+    return { keys, server };
+  }
+
+  test('are read over TLS, since many issuers have them at another host', async () => {
+    const { keys } = await openWith(`${provider.url}/jwks`);
+    await keys.current(signal);
+    expect(provider.asked).toEqual(['/jwks']);
+  });
+
+  test.each([
+    'http://127.0.0.1/jwks',
+    'http://169.254.169.254/latest/meta-data',
+    'https://user:word@127.0.0.1/jwks',
+    'file:///etc/passwd',
+    'ftp://127.0.0.1/jwks',
+    'data:application/json,{"keys":[]}',
+    '/jwks',
+    '',
+  ])('%j are not read', async (jwksUri) => {
+    const { keys, server } = await openWith(jwksUri);
+    await expect(keys.current(signal)).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('its jwks_uri must be a URL with https'),
+    });
+    expect(server.asked).toEqual(['/.well-known/openid-configuration']);
+  });
 });
 
 test('of a JWK set only public members of asymmetric keys are kept', () => {

@@ -257,6 +257,27 @@ describe('keys', () => {
     expect(await resultOf(await sign(good), {}, fixedKeys(open))).toBe('jane');
   });
 
+  const { x = '' } = key;
+  test.each<[string, object]>([
+    ['an EC key without y', { kty: 'EC', crv: 'P-256', x }],
+    ['an EC key that is no point', { kty: 'EC', crv: 'P-256', x, y: x }],
+    ['an EC key of another curve', { kty: 'EC', crv: 'P-384', x, y: key.y }],
+    ['an OKP key', { kty: 'OKP', crv: 'Ed25519', x }],
+    ['an OKP key for encryption', { kty: 'OKP', crv: 'X25519', x }],
+    ['a symmetric key', { kty: 'oct', k: x }],
+    ['an RSA key without e', { kty: 'RSA', n: x }],
+  ])('%s lets no one in, and leaves good keys in force', async (_name, changed) => {
+    const { alg, use } = key;
+    const keys = fixedKeys({ ...changed, alg, use, kid: 'bad' } as JWK, key);
+    const result = await resultOf(await sign(good, {}, { ...key, kid: 'bad' }), {}, keys).catch(
+      ({ code }: { readonly code: unknown }) => code,
+    );
+    expect(result).toBeOneOf(['invalid-credentials', 'failed']);
+    const { kid: _, ...nameless } = key;
+    for (const by of [key, nameless])
+      expect(await resultOf(await sign(good, {}, by), {}, keys)).toBe('jane');
+  });
+
   test('a key that was withdrawn, once its keys were read again', async () => {
     expect(await resultOf(await sign(good), {}, fixedKeys(await newKey('two')))).toBe(
       'invalid-credentials',

@@ -63,6 +63,17 @@ test('a JWT that is cut off, or has no issuer, is named as one', () => {
   }
 });
 
+test('an encrypted JWT, and one of very many parts, is not one', () => {
+  const whole = token({ iss: idp });
+  for (const odd of [
+    `${whole}.AAAA.AAAA`,
+    whole + '.'.repeat(100_000),
+    'eyJA'.repeat(25_000) + '.'.repeat(100_000),
+    `${part({ alg: 'ES256' })}${'.'.repeat(100_000)}AAAA`,
+  ])
+    expect(readUnverifiedJwt(odd)).toBeUndefined();
+});
+
 test.each(['alice:password', 'sp_AAAA', ''])('%j does not look like a JWT', (text) => {
   expect(whyUnknownIssuer(text, known)).toBeUndefined();
 });

@@ -91,6 +91,7 @@ test.each<[string, UserInfo, Case, UserInfo]>([
     { groups: { prefix: 'corp:', allow: ['k8s-*', 'ops'] } },
     member('corp:k8s-a', 'corp:ops'),
   ],
+  ['no empty group', member('', 'a'), { groups: { prefix: 'g:' } }, member('g:a')],
   ['no group, with an empty allow list', member('a'), { groups: { allow: [] } }, member()],
   ['groups that repeat, once', member('b', 'a', 'b'), {}, member('b', 'a')],
   [

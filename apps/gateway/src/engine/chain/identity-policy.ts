@@ -82,7 +82,10 @@ export function namingUsers(
   };
 }
 
-/** Compares groups with `allow` as the backend names them, before the prefix, and drops those that match no pattern. */
+/**
+ * Compares groups with `allow` as the backend names them, before the prefix, and drops those that match no pattern. A group without
+ * a name would be one that is named like the prefix.
+ */
 function finalNames(identity: IdentityConfig): (user: UserInfo) => UserInfo {
   const { prefix, allow } = identity.groups;
   const allowed = allow === undefined ? () => true : anyGlob(allow);
@@ -90,7 +93,9 @@ function finalNames(identity: IdentityConfig): (user: UserInfo) => UserInfo {
     ...user,
     username: identity.username.prefix + user.username,
     ...(user.groups && {
-      groups: [...new Set(user.groups)].filter(allowed).map((group) => prefix + group),
+      groups: [...new Set(user.groups)]
+        .filter((group) => group !== '' && allowed(group))
+        .map((group) => prefix + group),
     }),
   });
 }
