@@ -12,9 +12,12 @@ import {
   type GuardSettings,
   withGuard,
 } from '../engine/chain/guard.ts';
-import { type IdentityPrefixes, withIdentityPolicy } from '../engine/chain/identity-policy.ts';
+import {
+  type IdentityPrefixes,
+  type PolicyLog,
+  withIdentityPolicy,
+} from '../engine/chain/identity-policy.ts';
 import { type Provenance, withAudiences, withProvenance } from '../engine/chain/layer.ts';
-import type { PolicyLog } from '../engine/chain/policy-log.ts';
 import { type Directory, withDirectory } from '../engine/directory/with-directory.ts';
 import type { Blocks } from '../engine/revocation/list.ts';
 import { withBlocks } from '../engine/revocation/with-blocks.ts';

@@ -6,7 +6,7 @@ import {
 } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import { createMemoryTier } from '../engine/cache/memory-tier.ts';
-import type { PolicyLog } from '../engine/chain/policy-log.ts';
+import type { PolicyLog } from '../engine/chain/identity-policy.ts';
 import type { Entry } from '../engine/revocation/list.ts';
 import { noBlocks } from '../engine/revocation/testing/no-blocks.ts';
 import { writeSessionUser } from '../engine/sessions/session-user.ts';

@@ -3,8 +3,12 @@ import { anyCharacter } from '@sallyport/scripts/any-character';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { IdentityConfig } from '../../config/types.ts';
-import { identityPolicy, identityPrefixes, withIdentityPolicy } from './identity-policy.ts';
-import type { PolicyLog } from './policy-log.ts';
+import {
+  identityPolicy,
+  identityPrefixes,
+  type PolicyLog,
+  withIdentityPolicy,
+} from './identity-policy.ts';
 
 const context = { audiences: [], signal: new AbortController().signal };
 

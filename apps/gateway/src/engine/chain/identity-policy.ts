@@ -5,7 +5,6 @@ import type { IdentityConfig } from '../../config/types.ts';
 import { remembering } from './answer.ts';
 import type { LinkContext } from './chain.ts';
 import { decidingLayer } from './layer.ts';
-import type { PolicyLog } from './policy-log.ts';
 
 /** The prefixes of every authenticator of the config, this one's included. An authenticator without a prefix has ''. */
 export type IdentityPrefixes = Readonly<ReturnType<typeof identityPrefixes>>;
@@ -18,10 +17,13 @@ export function identityPrefixes(authenticators: readonly IdentityConfig[]) {
 }
 
 /** A rule that an identity breaks, for the log. `name` is the name that breaks it. */
-export interface Violation {
+interface Violation {
   readonly rule: string;
   readonly name?: string;
 }
+
+/** Logs that the identity policy refuses a user. @param subject the name that the backend gives */
+export type PolicyLog = (authenticator: string, subject: string, violation: Violation) => void;
 
 /** A user with the names that Kubernetes sees, and the rule that these break. */
 export interface NamedUser {

@@ -1,9 +1,6 @@
 import type { Logger } from '@sallyport/authenticator';
 import { createLogLimiter } from '../../base/logging/log-limiter.ts';
-import type { Violation } from './identity-policy.ts';
-
-/** Logs that the identity policy refuses a user. @param subject the name that the backend gives */
-export type PolicyLog = (authenticator: string, subject: string, violation: Violation) => void;
+import type { PolicyLog } from './identity-policy.ts';
 
 /**
  * Logs users whom the identity policy refuses: a warning at most every 10 s for each authenticator and rule, with the number of
