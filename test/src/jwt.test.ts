@@ -72,7 +72,6 @@ test('a token whose key was removed is refused, however long its answer is cache
   expect(await users()).toEqual(['oidc:jane', undefined]);
   const from = gateway.output.lines.length;
   await gateway.write('keys.json', String(renewed.files['keys.json']));
-  gateway.signal('SIGHUP');
   await gateway.waitForLog('file reloaded', from);
   expect(await users()).toEqual([undefined, 'oidc:ann']);
 });
