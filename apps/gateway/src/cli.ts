@@ -176,8 +176,8 @@ const tokenOption = new Option(
 const userOption = (more = '') =>
   textOption('--user <name>', `name of the user in Kubernetes, with its prefix${more}`);
 const confirmed = {
-  0: 'done, and confirmed by all running replicas',
-  1: 'not done, or not confirmed by all replicas',
+  0: 'done, and confirmed by all replicas',
+  1: 'not done, or not confirmed by all replicas, or by none',
 };
 /** The options of commands that write an entry to the revocation list. */
 const entryOptions = [
@@ -185,6 +185,7 @@ const entryOptions = [
   option.reason,
   option.by,
   option.wait,
+  option.expect,
   option.config,
   option.output,
 ];

@@ -70,6 +70,17 @@ test('--wait is 5 s, or another time, or none', () => {
   expect(() => read('11m')).toThrow(wrongUsage('--wait must be at most 10m: write --wait 5s'));
 });
 
+test('--expect is a number of replicas, or 0', () => {
+  const read = parser(option.expect);
+  expect([parse(option.expect), read('0'), read('12')]).toEqual([undefined, 0, 12]);
+  for (const text of ['', '-1', '1.5', 'all', '10000'])
+    expect(() => read(text)).toThrow(
+      wrongUsage(
+        `--expect: "${text}" is not a number from 0 to 9999: write the number of gateways that run, such as --expect 3`,
+      ),
+    );
+});
+
 test("--jti is an id, as it is or as kube-apiserver's audit log has it", () => {
   const read = parser(jtiOption());
   expect([read('7'), read('JTI=7'), read('JTI=JTI=7'), read('jti=7'), read(' 7 ')]).toEqual([

@@ -69,6 +69,17 @@ export const option = {
       readDuration('--wait', text, { example: '5s', max: 600_000, mayBeZero: true }),
     )
     .default(5_000, '5s'),
+  /** The number of replicas that must confirm. */
+  expect: new Option(
+    '--expect <number>',
+    'how many replicas must confirm at least; 0 if no gateway runs (default: all that were seen in the last hour, and at least 1)',
+  ).argParser((text) => {
+    if (/^\d{1,4}$/.test(text)) return Number(text);
+    throw new UsageError(
+      `--expect: ${JSON.stringify(text)} is not a number from 0 to 9999`,
+      'write the number of gateways that run, such as --expect 3',
+    );
+  }),
 };
 
 /** Creates an option with a text, or with several. An empty text is refused: a script leaves it where a variable is not set. */

@@ -56,7 +56,7 @@ export async function block(options: EntryOptions & { readonly for: number }): P
   const wordsFor = (name: string) => ['block', '--user', name, ...again];
   if (checked && options.exact !== true) refuseOtherName(checked, wordsFor, options.config);
   let before: Entry | undefined;
-  const publication = await publishWithInterrupt(config, options.wait, (listing) => {
+  const publication = await publishWithInterrupt(config, options, (listing) => {
     before = find(blocksIn(listing), draft);
     return { ...draft, until: listing.now + length };
   });
@@ -97,7 +97,7 @@ function blockText(
 export async function unblock(options: EntryOptions): Promise<ExitCode> {
   const { config, draft } = await prepare(options, 'unblock', [...blockable, 'digest']);
   try {
-    const publication = await publishWithInterrupt(config, options.wait, (listing) => {
+    const publication = await publishWithInterrupt(config, options, (listing) => {
       const { name, until } = findEndable(listing, draft, options.config);
       return { ...draft, name, until };
     });

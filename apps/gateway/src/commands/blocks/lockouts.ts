@@ -88,7 +88,7 @@ export function forgotLine(name: string, one: NamedLockout): string {
 export async function unlock(options: EntryOptions): Promise<ExitCode> {
   const { config, draft } = await prepare(options, 'unlock', ['user']);
   const cleared = await withCacheRedis(config, (redis) => clearLockouts(redis, config, draft.name));
-  const publication = await publishWithInterrupt(config, options.wait, ({ now }) => ({
+  const publication = await publishWithInterrupt(config, options, ({ now }) => ({
     ...draft,
     until: now + unlockLifetime,
   }));

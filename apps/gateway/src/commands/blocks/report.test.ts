@@ -22,6 +22,7 @@ const publication = (confirmation: object = {}, more: object = {}): Publication 
   unreadable: { count: 0, until: 0, key: 'sallyport:{revocations}:list' },
   isAboveLimit: false,
   hasNewKinds: false,
+  hadList: true,
   ...more,
 });
 const silent = { id: 'c\u001b', heardAt: now - 12_000, absence: 'silent' };
@@ -82,12 +83,71 @@ test('a gateway that does not take in a list with a jti or sid may be too old fo
   expect(lines(publication(behind))).not.toContainEqual(older);
 });
 
-test('no gateway at all is success, and those long silent do not count', () => {
-  const none = publication({ confirmed: [], gone: [{ id: 'old', heardAt: now - 600_000 }] });
+test('no gateway at all is no success, unless the operator says that none runs', () => {
+  const none = publication({ confirmed: [] });
   expect([confirmationLine(none.confirmation), lines(none), exitCodeOf(none)]).toEqual([
-    'no gateway is running on this Redis: it takes effect when one starts.\n',
+    'no gateway has confirmed it: it takes effect when one starts.\n',
+    [
+      expect.stringMatching(
+        /^no gateway is noted in this Redis, .*: check that --config .* add --expect 0$/,
+      ),
+    ],
+    1,
+  ]);
+  const expected = publication({ confirmed: [], expected: 0 });
+  expect([confirmationLine(expected.confirmation), lines(expected), exitCodeOf(expected)]).toEqual([
+    'no gateway has confirmed it: it takes effect when one starts.\n',
+    [],
+    0,
+  ]);
+});
+
+test('one that was silent for long counts, unless the operator says how many run', () => {
+  const gone = { gone: [{ id: 'old', heardAt: now - 600_000 }] };
+  const some = publication(gone);
+  expect([confirmationLine(some.confirmation), lines(some), exitCodeOf(some)]).toEqual([
+    'confirmed by 2 of 3 replicas.\n',
+    [
+      expect.stringMatching(
+        /^not confirmed by old, last heard of 10m ago: cut off from Redis, hanging or killed: stop it, .*--expect N$/,
+      ),
+    ],
+    1,
+  ]);
+  const two = publication({ ...gone, expected: 2 });
+  expect([confirmationLine(two.confirmation), lines(two), exitCodeOf(two)]).toEqual([
+    'confirmed by 2 of 2 replicas.\n',
     ['old is not counted: last heard of 10m ago'],
     0,
+  ]);
+});
+
+test('fewer replicas than the operator expects are no success, and more are one', () => {
+  const fewer = publication({ expected: 3 });
+  expect([confirmationLine(fewer.confirmation), lines(fewer), exitCodeOf(fewer)]).toEqual([
+    'confirmed by 2 of 2 replicas.\n',
+    [expect.stringMatching(/^--expect 3: only 2 confirmed it: find the gateway/)],
+    1,
+  ]);
+  expect(exitCodeOf(publication({ expected: 1 }))).toBe(0);
+  expect(exitCodeOf(publication({ expected: 1, unconfirmed: [silent] }))).toBe(1);
+});
+
+test('a replica whose note is gone is named', () => {
+  const removed = publication({ unconfirmed: [{ ...silent, id: 'c', absence: 'removed' }] });
+  expect([lines(removed)[0], exitCodeOf(removed)]).toEqual([
+    expect.stringMatching(/^not confirmed by c, .*: it has ended, or another client .*: run the/),
+    1,
+  ]);
+});
+
+test('a Redis without a list is reported, and who begins a new one is told what that means', () => {
+  const lost = publication({}, { hadList: false });
+  const noList = /^the cache Redis had no revocation list, .* let no one in: .* sallyport revoke --all$/;
+  expect(lines(lost)).toEqual([expect.stringMatching(noList)]);
+  const all = { ...entry, action: 'revoke', kind: 'all', name: '' };
+  expect(lines(publication({}, { hadList: false, entry: all }))).toEqual([
+    expect.stringMatching(/^the cache Redis had no revocation list, .* this command began: block/),
   ]);
 });
 

@@ -4,8 +4,10 @@ import type { ProblemWords } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import {
   type Confirmation,
+  isConfirmed,
   type Publication,
   publishAndConfirm,
+  type Waiting,
 } from '../../engine/revocation/confirmation.ts';
 import type { Entry } from '../../engine/revocation/list.ts';
 import type { Draft } from '../../engine/revocation/publish.ts';
@@ -31,16 +33,16 @@ export const mayStillBeRefused = `kube-apiserver can repeat refusals ${fromItsCa
 /**
  * Writes an entry, and waits for the replicas. Ctrl-C ends the wait and not the command: it prints who has confirmed by then.
  *
- * @param wait milliseconds; 0: it does not wait
+ * @param options of the command: how long it waits, and for how many replicas
  */
 export function publishWithInterrupt(
   config: GatewayConfig,
-  wait: number,
+  { wait, expect }: Omit<Waiting, 'signal'>,
   draft: (listing: Listing) => Draft,
 ): Promise<Publication> {
   return withCacheRedis(config, async (redis) => {
     using interrupt = createInterrupt();
-    return await publishAndConfirm(redis, draft, { wait, signal: interrupt.signal });
+    return await publishAndConfirm(redis, draft, { wait, expect, signal: interrupt.signal });
   });
 }
 
@@ -58,15 +60,25 @@ export function report(
 }
 
 /** Returns `confirmed by 3 of 3 replicas.` */
-export function confirmationLine({ confirmed, unconfirmed }: Confirmation): string {
-  const all = confirmed.length + unconfirmed.length;
-  if (all === 0) return 'no gateway is running on this Redis: it takes effect when one starts.\n';
+export function confirmationLine(confirmation: Confirmation): string {
+  const { confirmed } = confirmation;
+  const all = countReplicas(confirmation);
+  if (all === 0) return 'no gateway has confirmed it: it takes effect when one starts.\n';
   return `confirmed by ${confirmed.length} of ${all} ${all === 1 ? 'replica' : 'replicas'}.\n`;
+}
+
+/** Counts the replicas that must confirm. Where their number is given, those that were silent for long are not counted. */
+function countReplicas({ confirmed, unconfirmed, gone, expected }: Confirmation): number {
+  return confirmed.length + unconfirmed.length + (expected === undefined ? gone.length : 0);
 }
 
 const meanings = {
   behind: { message: 'it is running, and has not yet reported that it has the entry' },
   silent: { message: 'cut off from Redis, hanging or killed' },
+  removed: {
+    message: 'it has ended, or another client of this Redis has removed its note',
+    fix: 'run the command again',
+  },
   'other keys': {
     message:
       "its cache.redis.sealingKeys differ from this config's, so it might not know the entry",
@@ -93,9 +105,39 @@ const fullRemark: ProblemWords = {
   fix: 'raise maxmemory, or remove other data from that Redis',
 };
 
+const noListRemark: ProblemWords = {
+  message:
+    'the cache Redis had no revocation list, since it is new or lost its data. Until a gateway that ran before reaches it, gateways that start let no one in',
+  fix: 'if this Redis is new, or no such gateway runs, block again who must stay out, and run: sallyport revoke --all',
+};
+
+const newListRemark: ProblemWords = {
+  message:
+    'the cache Redis had no revocation list, since it is new or lost its data. Gateways now use the one that this command began',
+  fix: 'block again who must stay out',
+};
+
+/** Explains why too few replicas have confirmed. */
+function countRemark(confirmation: Confirmation): ProblemWords | undefined {
+  const { confirmed, expected } = confirmation;
+  if (expected === undefined)
+    return countReplicas(confirmation) > 0
+      ? undefined
+      : {
+          message: 'no gateway is noted in this Redis, so no one has confirmed it',
+          fix: 'check that --config names the config of the gateways, and that they reach this Redis. If none runs, add --expect 0',
+        };
+  if (confirmed.length >= expected) return undefined;
+  return {
+    message: `--expect ${expected}: only ${confirmed.length} confirmed it`,
+    fix: 'find the gateway that does not reach this Redis, and run the command again',
+  };
+}
+
 export function remarks(publication: Publication): readonly ProblemWords[] {
-  const { confirmation, unreadable, isAboveLimit, supersededBy, hasNewKinds } = publication;
-  const { now, unconfirmed, gone } = confirmation;
+  const { entry, confirmation, unreadable, isAboveLimit, supersededBy, hasNewKinds, hadList } =
+    publication;
+  const { now, unconfirmed, gone, expected } = confirmation;
   const heard = (heardAt: number) => `last heard of ${humanDuration(now - heardAt)} ago`;
   const all = [
     ...unconfirmed.map(({ id, heardAt, absence }): ProblemWords => {
@@ -109,9 +151,16 @@ export function remarks(publication: Publication): readonly ProblemWords[] {
     }),
     hasNewKinds && unconfirmed.some(({ absence }) => absence === 'behind') && olderRemark,
     unconfirmed.some(({ absence }) => absence !== 'other keys') && cutOffRemark,
-    ...gone.map(({ id, heardAt }) => ({
-      message: `${printable(id)} is not counted: ${heard(heardAt)}`,
-    })),
+    ...gone.map(({ id, heardAt }) =>
+      expected === undefined
+        ? {
+            message: `not confirmed by ${printable(id)}, ${heard(heardAt)}: cut off from Redis, hanging or killed`,
+            fix: 'stop it, or fix its connection to Redis, and run the command again. If it was killed, give the number of gateways that run: --expect N',
+          }
+        : { message: `${printable(id)} is not counted: ${heard(heardAt)}` },
+    ),
+    countRemark(confirmation),
+    !hadList && (entry.kind === 'all' ? newListRemark : noListRemark),
     ...unreadableRemark(unreadable),
     isAboveLimit && fullRemark,
     supersededBy && superseded(supersededBy),
@@ -151,7 +200,7 @@ export function unreadableRemark({
 }
 
 export function exitCodeOf({ confirmation, supersededBy }: Publication): ExitCode {
-  return confirmation.unconfirmed.length === 0 && supersededBy === undefined
+  return isConfirmed(confirmation) && supersededBy === undefined
     ? exitCodes.success
     : exitCodes.failure;
 }

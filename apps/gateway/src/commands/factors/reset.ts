@@ -91,7 +91,7 @@ async function publish(
     await noteInAuditTrail(config, draft);
     const { name } = draft;
     const cleared = await withCacheRedis(config, (redis) => clearLockouts(redis, config, name));
-    await publishWithInterrupt(config, 0, ({ now }) => ({
+    await publishWithInterrupt(config, { wait: 0 }, ({ now }) => ({
       ...draft,
       action: 'unlock',
       until: now + unlockLifetime,

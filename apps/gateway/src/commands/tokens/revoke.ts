@@ -309,7 +309,7 @@ async function forget(
   }
   const next = advice(prepared, ended, options, again);
   try {
-    const publication = await publishWithInterrupt(config, options.wait, ({ now }) => ({
+    const publication = await publishWithInterrupt(config, options, ({ now }) => ({
       ...draft,
       until: now + rememberedFor,
     }));

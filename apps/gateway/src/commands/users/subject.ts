@@ -27,6 +27,8 @@ export interface EntryOptions extends SubjectOptions, ReadOptions {
   readonly by: string;
   /** Milliseconds. */
   readonly wait: number;
+  /** See `Waiting.expect`. */
+  readonly expect?: number;
 }
 
 /** A Prepared has what a command that writes to the list knows before it does anything. With `--digest`, the name has the given digits. */

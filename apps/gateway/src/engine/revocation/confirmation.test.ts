@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { createSealingKey } from '../sealing/seal.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
-import { confirmationOf, publishAndConfirm, stateOfEntry } from './confirmation.ts';
+import { confirmationOf, isConfirmed, publishAndConfirm, stateOfEntry } from './confirmation.ts';
 import { blocksIn, digestOfList, type Entry } from './list.ts';
 import type { Draft } from './publish.ts';
 import { type Listing, readListing } from './redis-list.ts';
@@ -151,6 +151,94 @@ describe('an entry that is published', () => {
     expect(await blocked(opened.redis)).toEqual(['jane']);
   });
 
+  test('waits for as many replicas as must confirm, and no longer for one that was silent for long', async () => {
+    const { redis: server, opened } = file;
+    await using _one = await startReplica('one', server.port);
+    await writeReplica(server, 'gone', 120_000);
+    const two = publishAndConfirm(opened.redis, block('jane'), { ...waiting, expect: 2 });
+    await waitFor(async () => (await blocked(opened.redis)).length > 0, 'the entry');
+    await using _two = await startReplica('two', server.port);
+    const { confirmation } = await two;
+    expect([confirmation.confirmed, isConfirmed(confirmation)]).toEqual([['one', 'two'], true]);
+    const all = (await publishAndConfirm(opened.redis, block('bob'), waiting)).confirmation;
+    expect([all.confirmed, isConfirmed(all)]).toEqual([['one', 'two'], false]);
+  });
+
+  test('is confirmed by no one where no gateway runs, unless the operator expects none', async () => {
+    const publishExpecting = async (expect?: number) => {
+      const options = { ...impatient, expect };
+      return (await publishAndConfirm(file.opened.redis, block('jane'), options)).confirmation;
+    };
+    expect(isConfirmed(await publishExpecting())).toBe(false);
+    expect(isConfirmed(await publishExpecting(0))).toBe(true);
+    expect(isConfirmed(await publishExpecting(1))).toBe(false);
+  });
+
+  test('is not confirmed by a replica whose note another client removes during the command', async () => {
+    const { redis: server, opened } = file;
+    await using _one = await startReplica('one', server.port);
+    await writeReplica(server, 'other', 1_000);
+    const redis = afterChanges(opened.redis, () => server.client().hdel(keys.replicas, 'other'));
+    const options = { ...waiting, wait: 2_000 };
+    const { confirmation } = await publishAndConfirm(redis, block('jane'), options);
+    expect(confirmation).toMatchObject({
+      confirmed: ['one'],
+      unconfirmed: [{ id: 'other', absence: 'removed' }],
+    });
+    expect(isConfirmed(confirmation)).toBe(false);
+  });
+
+  test('is confirmed by a replica that had it before it left', async () => {
+    const { redis: server, opened } = file;
+    await using _one = await startReplica('one', server.port);
+    const two = await startReplica('two', server.port);
+    let calls = 0;
+    const redis: ProbedRedis = {
+      ...opened.redis,
+      async probe(use, work) {
+        const answer = await opened.redis.probe(use, work);
+        calls += 1;
+        return answer;
+      },
+    };
+    const interrupt = new AbortController();
+    const expecting = { ...waiting, expect: 3, signal: interrupt.signal };
+    const publishing = publishAndConfirm(redis, block('jane'), expecting);
+    const has = async () => {
+      const [{ replicas }, { entries }] = [
+        await readReplicas(opened.redis),
+        await readListing(opened.redis),
+      ];
+      const digest = digestOfList(entries);
+      return entries.length > 0 && replicas.every(({ applied }) => applied === digest);
+    };
+    await waitFor(has, 'both to have the entry');
+    const before = calls;
+    await waitFor(() => calls > before + 2, 'the command to see that');
+    await two[Symbol.asyncDispose]();
+    interrupt.abort();
+    expect((await publishing).confirmation.unconfirmed).toEqual([]);
+  });
+
+  test('in a Redis without a list is reported, and only "revoke --all" begins a list there', async () => {
+    const { redis: server, opened } = file;
+    await server.client().flushall();
+    const publishOne = async (draft: (listing: Listing) => Draft) =>
+      (await publishAndConfirm(opened.redis, draft, impatient)).hadList;
+    const all = ({ now }: Listing): Draft => ({
+      action: 'revoke',
+      kind: 'all',
+      name: '',
+      by: 'ada',
+      until: now + 60_000,
+    });
+    expect(await publishOne(block('jane'))).toBe(false);
+    expect(await publishOne(block('bob'))).toBe(false);
+    expect(await publishOne(all)).toBe(false);
+    expect(await publishOne(block('eve'))).toBe(true);
+    expect(await blocked(opened.redis)).toEqual(['eve', 'bob', 'jane']);
+  });
+
   test('is made of what the replicas write back to a flushed Redis', async () => {
     const { redis: server, opened } = file;
     await using replica = await startReplica('one', server.port);
@@ -176,7 +264,7 @@ describe('an entry that is published', () => {
     const { entry } = await publishAndConfirm(
       afterChanges(opened.redis, lose(2)),
       block('jane'),
-      waiting,
+      impatient,
     );
     expect((await readListing(opened.redis)).entries).toEqual([entry]);
     const always = publishAndConfirm(afterChanges(opened.redis, lose(99)), block('bob'), waiting);

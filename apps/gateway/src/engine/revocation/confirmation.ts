@@ -4,7 +4,23 @@ import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { currentEntries, digestOfList, type Entry, isOfFactor, subjectOf } from './list.ts';
 import { type Draft, publish } from './publish.ts';
 import { type Listing, readListing } from './redis-list.ts';
-import { countsFor, forgetReplicas, type KnownReplica, readReplicas } from './replicas.ts';
+import {
+  countsFor,
+  forgetReplicas,
+  type KnownReplica,
+  readReplicas,
+  rememberedFor,
+} from './replicas.ts';
+
+/** How a command waits for the replicas. */
+export interface Waiting {
+  /** How long it waits in each round, in milliseconds. */
+  readonly wait: number;
+  /** The number of replicas that must confirm. Undefined: all that were noted in the last hour, and at least one. */
+  readonly expect?: number | undefined;
+  /** Ends the wait early. */
+  readonly signal: AbortSignal;
+}
 
 export interface Publication extends Omit<Awaited<ReturnType<typeof publish>>, 'revision'> {
   readonly confirmation: Confirmation;
@@ -20,20 +36,21 @@ const maxRounds = 3;
 /**
  * Puts an entry into the list, waits until all replicas have it, and makes sure that Redis still has it.
  *
- * @param wait how long to wait for the replicas in each round, in milliseconds
- * @param signal ends the wait early
  * @throws RedisProblem, Error when it can't be done, and what `draft` throws
  */
 export async function publishAndConfirm(
   redis: ProbedRedis,
   draft: (listing: Listing) => Draft,
-  { wait, signal }: { readonly wait: number; readonly signal: AbortSignal },
+  waiting: Waiting,
 ): Promise<Publication> {
   let next = draft;
+  // Replicas are noted before anything is written: another client of Redis may remove the notes later.
+  const noted = new Map<string, KnownReplica>();
+  note(noted, await readReplicas(redis));
   for (let round = 0; round < maxRounds; round++) {
     const published = await publish(redis, next);
     const { entry } = published;
-    const confirmation = await waitForConfirmation(redis, entry, performance.now() + wait, signal);
+    const confirmation = await waitForConfirmation(redis, entry, noted, waiting);
     const { entries } = await readListing(redis);
     const state = stateOfEntry(entry, entries);
     if (state !== 'lost') {
@@ -73,27 +90,47 @@ export function stateOfEntry(entry: Entry, entries: readonly Entry[]): EntryStat
 
 /**
  * Why a replica has not confirmed. `behind`: it reports, and has not merged the entry. `silent`: it is cut off, hanging,
- * or stopped. `other keys`: what it reports can't be opened here.
+ * or stopped. `other keys`: what it reports can't be opened here. `removed`: it was noted during the command, and is not any more.
  */
-type Absence = 'behind' | 'silent' | 'other keys';
+type Absence = 'behind' | 'silent' | 'other keys' | 'removed';
 
-export type Confirmation = Readonly<ReturnType<typeof confirmationOf>>;
+export interface Confirmation extends Readonly<ReturnType<typeof confirmationOf>> {
+  /** See `Waiting.expect`. */
+  readonly expected?: number | undefined;
+}
+
+/** Whether all replicas that count have confirmed, and as many as there must be. */
+export function isConfirmed({ confirmed, unconfirmed, gone, expected }: Confirmation): boolean {
+  if (unconfirmed.length > 0) return false;
+  if (expected !== undefined) return confirmed.length >= expected;
+  return confirmed.length > 0 && gone.length === 0;
+}
 
 /** A replica that reported within this time is healthy. Milliseconds. */
 const aliveFor = 5_000;
-/** A replica that reported within this time is remembered. Milliseconds. */
-const rememberedFor = 3_600_000;
-
 /** The time between two looks at the replicas. Milliseconds. */
 const confirmInterval = 100;
 
-/** Waits until every replica has the entry, or the entry is not in the list any more. @throws RedisProblem */
+type Noted = Awaited<ReturnType<typeof readReplicas>>;
+
+/** Remembers the last note of each replica. */
+function note(noted: Map<string, KnownReplica>, { replicas }: Noted): void {
+  for (const replica of replicas) noted.set(replica.id, replica);
+}
+
+/**
+ * Waits until every replica has the entry, or the entry is not in the list any more.
+ *
+ * @param noted the replicas that this command has seen, to which it adds
+ * @throws RedisProblem
+ */
 async function waitForConfirmation(
   redis: ProbedRedis,
   entry: Entry,
-  end: number,
-  signal: AbortSignal,
+  noted: Map<string, KnownReplica>,
+  { wait, expect, signal }: Waiting,
 ) {
+  const end = performance.now() + wait;
   // A replica reports the digest of its list: it has the entry when that list has it. Other commands, and replicas that find
   // something missing, may change the list during the wait.
   const states = new Map<string, EntryState>();
@@ -101,15 +138,23 @@ async function waitForConfirmation(
   let state: EntryState = 'present';
   for (;;) {
     const seen = await readReplicas(redis);
+    note(noted, seen);
     if (revision !== seen.revision) {
       const listing = await readListing(redis);
       revision = listing.revision;
       state = stateOfEntry(entry, listing.entries);
       states.set(digestOfList(listing.entries), state);
     }
-    const confirmation = confirmationOf(seen, (applied) => states.get(applied) === 'present');
+    const present = new Set(seen.replicas.map(({ id }) => id));
+    const sorted = confirmationOf(
+      { now: seen.now, replicas: [...noted.values()] },
+      (applied) => states.get(applied) === 'present',
+      (id) => present.has(id),
+    );
+    const confirmation = { ...sorted, expected: expect };
     const isOver = performance.now() >= end || signal.aborted || state !== 'present';
-    if (confirmation.unconfirmed.length === 0 || isOver) {
+    // No command waits for a replica that was silent for so long.
+    if (isOver || isConfirmed({ ...confirmation, gone: [] })) {
       const old = seen.replicas
         .filter(({ heardAt }) => seen.now - heardAt > rememberedFor)
         .map(({ id }) => id);
@@ -121,22 +166,29 @@ async function waitForConfirmation(
   }
 }
 
-/** Sorts replicas by whether they have an entry. @param hasEntry says whether the list with a digest has the entry */
+/**
+ * Sorts replicas by whether they have an entry.
+ *
+ * @param hasEntry says whether the list with a digest has the entry
+ * @param isNoted says whether a replica is still noted in Redis
+ */
 export function confirmationOf(
   { now, replicas }: { readonly now: number; readonly replicas: readonly KnownReplica[] },
   hasEntry: (digest: string) => boolean,
+  isNoted: (id: string) => boolean = () => true,
 ) {
   const confirmed: string[] = [];
   const unconfirmed: { id: string; heardAt: number; absence: Absence }[] = [];
-  /** Replicas that were silent for so long that they do not count. */
+  /** Replicas that were silent for so long that no command waits for them. They may still run, cut off. */
   const gone: { id: string; heardAt: number }[] = [];
   for (const { id, heardAt, applied } of replicas.toSorted((one, other) =>
     one.id < other.id ? -1 : 1,
   )) {
     const silence = now - heardAt;
     if (silence > rememberedFor) continue;
-    if (silence > countsFor) gone.push({ id, heardAt });
-    else if (applied !== undefined && hasEntry(applied)) confirmed.push(id);
+    if (silence <= countsFor && applied !== undefined && hasEntry(applied)) confirmed.push(id);
+    else if (!isNoted(id)) unconfirmed.push({ id, heardAt, absence: 'removed' });
+    else if (silence > countsFor) gone.push({ id, heardAt });
     else {
       const absence =
         silence > aliveFor ? 'silent' : applied === undefined ? 'other keys' : 'behind';

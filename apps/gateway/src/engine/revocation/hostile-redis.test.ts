@@ -42,7 +42,9 @@ async function begin({ redis }: OpenedShared, next: ReturnType<typeof draft>): P
   const listing = await readListing(redis);
   const { entry, others } = placeEntry(next(listing), listing);
   const target = [...others, { ...entry, id: newEntryId() }];
-  await applyChange(redis, listing, changeTowards(target, listing, redis.sealingKeys));
+  await applyChange(redis, listing, changeTowards(target, listing, redis.sealingKeys), {
+    isWhole: true,
+  });
 }
 
 /** Runs a command while replicas poll every 20 ms. */
@@ -211,7 +213,7 @@ describe.each(['redis-server', 'valkey-server'] as const)(
       await server.client().set(keys.list, 'x');
       // What this change leaves out, since it was there before, is not there any more.
       const change = { remove: [], add: new Map([['field', 'x']]) };
-      expect(await applyChange(redis, listing, change)).toBeUndefined();
+      expect(await applyChange(redis, listing, change, { isWhole: true })).toBeUndefined();
       expect(await server.client().exists(keys.list)).toBe(0);
     });
 

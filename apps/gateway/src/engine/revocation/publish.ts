@@ -3,7 +3,14 @@ import { RedisProblem } from '@sallyport/redis-connection';
 import { FixableError } from '../../config/problems.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { currentEntries, type Entry, isOfFactor, subjectOf } from './list.ts';
-import { applyChange, changeTowards, type Listing, newEntryId, readListing } from './redis-list.ts';
+import {
+  applyChange,
+  changeTowards,
+  isWholeList,
+  type Listing,
+  newEntryId,
+  readListing,
+} from './redis-list.ts';
 
 /** An entry that is not in the list yet. */
 export type Draft = Pick<Entry, 'action' | 'kind' | 'name' | 'by' | 'reason' | 'until'>;
@@ -81,7 +88,8 @@ const maxAttempts = 20;
  * Puts an entry into the list in Redis.
  *
  * @param draft makes the entry from the list; called again whenever someone else has changed the list
- * @returns the entry, which entries none of the keys opens, and whether the memory of Redis is full
+ * @returns the entry, which entries none of the keys opens, whether the memory of Redis is full, and whether Redis `hadList`: a
+ *   whole one, before
  * @throws RedisProblem, Error when the list is full or can't be changed, and what `draft` throws
  */
 export async function publish(redis: ProbedRedis, draft: (listing: Listing) => Draft) {
@@ -90,8 +98,15 @@ export async function publish(redis: ProbedRedis, draft: (listing: Listing) => D
     const placed = placeEntry(draft(listing), listing);
     const entry: Entry = { ...placed.entry, id: newEntryId() };
     const change = changeTowards([...placed.others, entry], listing, redis.sealingKeys);
-    const applied = await applyChange(redis, listing, change).catch(throwUnknownOutcome);
-    if (applied !== undefined) return { ...applied, entry, unreadable: listing.unreadable };
+    // Only an operator can say that a new Redis, or one that lost its data, needs no other list.
+    const isWhole = entry.action === 'revoke' && entry.kind === 'all';
+    const applied = await applyChange(redis, listing, change, { isWhole }).catch(
+      throwUnknownOutcome,
+    );
+    if (applied !== undefined) {
+      const hadList = isWholeList(listing.revision);
+      return { ...applied, entry, unreadable: listing.unreadable, hadList };
+    }
     listing = await readWrittenBack(redis);
   }
   throw new FixableError(
@@ -111,7 +126,7 @@ function throwUnknownOutcome(error: unknown): never {
 async function readWrittenBack(redis: ProbedRedis): Promise<Listing> {
   const end = performance.now() + writeBackLimit;
   let listing = await readListing(redis);
-  while (listing.revision === '' && performance.now() < end) {
+  while (!isWholeList(listing.revision) && performance.now() < end) {
     await setTimeout(rereadInterval);
     listing = await readListing(redis);
   }

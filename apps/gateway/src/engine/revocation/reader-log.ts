@@ -9,11 +9,20 @@ const consequences = {
   ignored: 'it was not read since the start, so blocked users are let in',
 };
 
+/** The effects of a Redis without a list. */
+const effects = {
+  unknown:
+    'it is not known who is blocked, and no one is let in, until a gateway that ran before reaches it. If this Redis is new, run "sallyport revoke --all", which revokes no token',
+  ignored: 'blocked users are let in, as cache.redis.startWithoutBlocks says',
+};
+
+type ReaderState = 'read' | 'cut off' | 'no list';
+
 /** Logs each state once, when it begins and when it ends. @param now monotonic milliseconds */
 export function createReaderLog(logger: Pick<Logger, 'warn' | 'info'>, now: () => number) {
   const limit = createLogLimiter(now);
   let reason = 'not read yet';
-  let wasCutOff = false;
+  let last: ReaderState = 'read';
   let lastUnreadable = 0;
   return {
     /** Remembers why the list could not be read. */
@@ -21,11 +30,16 @@ export function createReaderLog(logger: Pick<Logger, 'warn' | 'info'>, now: () =
       reason = error instanceof Error ? error.message : 'unknown';
     },
     /** @param known see {@link consequences} */
-    cutOff(isCutOff: boolean, known: keyof typeof consequences) {
-      if (isCutOff === wasCutOff) return;
-      wasCutOff = isCutOff;
-      if (isCutOff)
+    state(state: ReaderState, known: keyof typeof consequences) {
+      if (state === last) return;
+      last = state;
+      if (state === 'cut off')
         logger.warn({ reason }, `cut off from the revocation list: ${consequences[known]}`);
+      else if (state === 'no list')
+        logger.warn(
+          {},
+          `the cache Redis has no revocation list, since it is new or lost its data: ${effects[known === 'ignored' ? known : 'unknown']}`,
+        );
       else logger.info({}, 'the revocation list is read again');
     },
     unreadable(entries: number) {

@@ -76,15 +76,22 @@ async function publish(
   name: string,
   of: OpenedShared = opened,
 ): Promise<Entry> {
-  const listing = await readListing(of.redis);
+  return await writeEntry(of, action, name, true);
+}
+
+/** Writes an entry as a command does. @param isWhole whether it says that a list that was not whole is */
+async function writeEntry(
+  { redis }: OpenedShared,
+  action: Entry['action'],
+  name: string,
+  isWhole: boolean,
+): Promise<Entry> {
+  const listing = await readListing(redis);
   const until = listing.now + 60_000;
   const { entry, others } = placeEntry({ action, kind: 'user', name, by: 'root', until }, listing);
   const placed = { ...entry, id: `${action}-${name}` };
-  await applyChange(
-    of.redis,
-    listing,
-    changeTowards([...others, placed], listing, of.redis.sealingKeys),
-  );
+  const change = changeTowards([...others, placed], listing, redis.sealingKeys);
+  await applyChange(redis, listing, change, { isWhole });
   return placed;
 }
 
@@ -96,7 +103,8 @@ async function applied(replicaId: string): Promise<string | undefined> {
 describe('a poll', () => {
   test('merges what is new, and reports that to commands', async () => {
     const { reader, list, adopted } = replica('one');
-    await reader.poll();
+    // The second poll reports the list that the first one wrote into the new Redis.
+    for (let polls = 0; polls < 2; polls++) await reader.poll();
     expect(await applied('one')).toBe(digestOfList([]));
     const entry = await publish('block', 'jane');
     await reader.poll();
@@ -218,7 +226,9 @@ test('an entry that came out of its order is published again, after all others',
   const listing = await readListing(opened.redis);
   const late = { ...(await publish('revoke', 'jane')), revision: 7, id: 'late' };
   const now = await readListing(opened.redis);
-  await applyChange(opened.redis, now, changeTowards([late], now, opened.redis.sealingKeys));
+  await applyChange(opened.redis, now, changeTowards([late], now, opened.redis.sealingKeys), {
+    isWhole: true,
+  });
   expect(listing.entries).toEqual([]);
   await knows.reader.poll();
   expect(knows.list.isRevoked(revision, 'jane', 't')).toBe(true);
@@ -400,35 +410,114 @@ describe('who is blocked', () => {
     expect(reader.isUnknown).toBe(false);
   });
 
-  test('is unknown for 2 s more when Redis comes back without a list, which another replica may have', async () => {
-    const { reader, state, clock } = replica('one');
-    state.isCut = true;
+  const empty = expect.stringMatching(
+    /^the cache Redis has no revocation list, since it is new or lost its data: .* no one is let in/,
+  );
+
+  test.each([
+    'was away at the start',
+    'is there at the start',
+  ])('is unknown while Redis has no list, and %s, until a replica that knows it writes it', async (when) => {
+    const known = replica('two');
+    await publish('block', 'jane');
+    await known.reader.poll();
+    await server.client().flushall();
+    const { reader, state, clock, lines, list } = replica('one');
+    state.isCut = when === 'was away at the start';
     await reader.begin();
     state.isCut = false;
     await reader.poll();
-    clock.now += 1_999;
+    clock.now += 3_600_000;
     await reader.poll();
-    expect(reader.isUnknown).toBe(true);
-    clock.now += 1;
+    expect([reader.isUnknown, reader.age, lines.at(-1)]).toEqual([
+      true,
+      Number.POSITIVE_INFINITY,
+      empty,
+    ]);
+    await known.reader.poll();
+    await reader.poll();
+    expect([reader.isUnknown, reader.age, lines.at(-1)]).toEqual([
+      false,
+      0,
+      'the revocation list is read again',
+    ]);
+    expect(list.blocks.map(({ name }) => name)).toEqual(['jane']);
+  });
+
+  test('is unknown where only commands have written, which know no more, until one says that the list begins anew', async () => {
+    const { reader, list, clock } = replica('one');
+    await reader.begin();
+    await writeEntry(opened, 'block', 'jane', false);
+    clock.now += 3_600_000;
+    await reader.poll();
+    expect([reader.isUnknown, list.blocks.map(({ name }) => name)]).toEqual([true, ['jane']]);
+    await writeEntry(opened, 'revoke', 'all', true);
     await reader.poll();
     expect(reader.isUnknown).toBe(false);
   });
 
-  test('is known from a start with an empty Redis, and where a reload adds one', async () => {
-    const { reader } = replica('one');
+  test('is known at the next start after a replica that knew of no block, and where a reload adds Redis', async () => {
+    const first = replica('one');
+    await first.reader.poll();
+    await first.reader.leave();
+    const { reader, lines } = replica('two');
     await reader.begin();
-    expect(reader.isUnknown).toBe(false);
-    const added = replica('two');
+    expect([reader.isUnknown, lines]).toEqual([false, []]);
+    const added = replica('three');
     added.state.isCut = true;
     await added.reader.poll();
     expect([added.reader.isUnknown, added.lines]).toEqual([false, [ignored]]);
   });
 
+  test('is unknown after a pause of over a minute, until a poll that began afterwards has ended, even without an answer', async () => {
+    const { reader, clock, state } = replica('one');
+    await reader.poll();
+    clock.now += 60_000;
+    expect(reader.isUnknown).toBe(false);
+    // A poll that began before the pause ends after it.
+    const late = reader.poll();
+    clock.now += 60_001;
+    expect(reader.isUnknown).toBe(true);
+    const next = reader.poll();
+    await Promise.all([late, next]);
+    expect(reader.isUnknown).toBe(true);
+    await reader.poll();
+    expect(reader.isUnknown).toBe(false);
+    // An outage is not a pause, however long it is: no replica may lock everyone out.
+    state.isCut = true;
+    for (let polls = 0; polls < 100; polls++) {
+      clock.now += 2_000;
+      await reader.poll();
+    }
+    expect([reader.isUnknown, reader.isCutOff]).toEqual([false, true]);
+    clock.now += 60_001;
+    expect(reader.isUnknown).toBe(true);
+    await reader.poll();
+    expect(reader.isUnknown).toBe(false);
+  });
+
   test('does not matter where startWithoutBlocks says so', async () => {
-    const { reader, state, lines } = replica('one', opened, { startsWithoutBlocks: true });
+    const { reader, state, clock, lines } = replica('one', opened, { startsWithoutBlocks: true });
     state.isCut = true;
     await reader.begin();
     expect([reader.isUnknown, lines]).toEqual([false, [ignored]]);
+    // After the time in which other replicas would have written the list, this one does: then others can start too.
+    state.isCut = false;
+    await reader.poll();
+    clock.now += 2_000;
+    for (let polls = 0; polls < 2; polls++) await reader.poll();
+    const started = replica('two');
+    await started.reader.begin();
+    expect([reader.isUnknown, started.reader.isUnknown, lines.slice(1)]).toEqual([
+      false,
+      false,
+      [
+        expect.stringMatching(/: blocked users are let in, as cache.redis.startWithoutBlocks says$/),
+        'the revocation list is read again',
+      ],
+    ]);
+    clock.now += 120_000;
+    expect(reader.isUnknown).toBe(false);
   });
 });
 

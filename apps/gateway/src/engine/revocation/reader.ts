@@ -10,9 +10,10 @@ import {
   type RevocationList,
   type Revocations,
 } from './list.ts';
+import { createPause } from './pause.ts';
 import { createReaderLog } from './reader-log.ts';
 import { createReading } from './reading.ts';
-import { type OnForeign, type Synchronized, synchronize } from './redis-list.ts';
+import { isWholeList, type OnForeign, type Synchronized, synchronize } from './redis-list.ts';
 import { createReplicaMemory, forgetReplicas, sealApplied } from './replicas.ts';
 import { pollReply } from './replies.ts';
 import { pollAboveLimitScript, pollScript, revocationKeys } from './scripts.ts';
@@ -121,13 +122,15 @@ export function createRevocationReader(dependencies: ReaderDependencies) {
     log.foreign(keys);
   };
   const replicas = createReplicaMemory(replicaId, onForeign);
-  const reading = createReading();
+  const reading = createReading(startsWithoutBlocks);
+  const pause = createPause(clocks.monotonic);
   const pollList = createPoll({ ...dependencies, onForeign }, { replicas, reading, log });
   let polling: Promise<void> | undefined;
 
   async function pollOnce(): Promise<void> {
     const redis = current();
     if (redis === undefined) return;
+    const began = clocks.monotonic();
     try {
       // If the list had changed, a second poll reports that the change was merged.
       if (await pollList(redis)) await pollList(redis);
@@ -135,12 +138,16 @@ export function createRevocationReader(dependencies: ReaderDependencies) {
     } catch (error) {
       log.failed(error);
     }
-    log.cutOff(reader.isCutOff, reading.isRead ? 'read' : reader.isUnknown ? 'unknown' : 'ignored');
+    pause.polled(began);
+    const state = reader.isCutOff ? 'cut off' : reading.isMissing ? 'no list' : 'read';
+    const isKnown = reading.isRead && !reading.isMissing;
+    log.state(state, isKnown ? 'read' : reader.isUnknown ? 'unknown' : 'ignored');
   }
 
   const reader = {
     /** Polls now. Never rejects. */
     poll(): Promise<void> {
+      pause.runs();
       // A slow Redis has one poll at a time.
       polling ??= pollOnce().finally(() => {
         polling = undefined;
@@ -158,17 +165,19 @@ export function createRevocationReader(dependencies: ReaderDependencies) {
       const redis = current();
       if (redis) await forgetReplicas(redis, [replicaId]).catch(() => {});
     },
-    /** Milliseconds since the last successful poll. Infinity: there was none. Undefined: there is no Redis. */
+    /** Milliseconds since the list was last read. Infinity: there was none. Undefined: there is no Redis. */
     get age(): number | undefined {
-      return current() === undefined ? undefined : clocks.monotonic() - reading.polledAt;
+      if (current() === undefined) return undefined;
+      return reading.isMissing ? Number.POSITIVE_INFINITY : clocks.monotonic() - reading.polledAt;
     },
     /** See `Revocations`. It is false if there is no Redis. */
     get isCutOff(): boolean {
-      return (reader.age ?? 0) > cutOffAfter;
+      return current() !== undefined && clocks.monotonic() - reading.polledAt > cutOffAfter;
     },
     /** See `Blocks`. */
     get isUnknown(): boolean {
-      return reading.isMissing && !startsWithoutBlocks();
+      if (current() === undefined) return false;
+      return (reading.isMissing || pause.isOpen) && !startsWithoutBlocks();
     },
   };
   return reader;
@@ -203,13 +212,14 @@ function createPoll(
     await replicas.update(redis, { ...polled, at });
     const isSame = known?.revision === revision && known.fields === fields;
     const isRecent = at - readAt < (known?.digest === undefined ? retryAfter : rereadAfter);
-    if (!isSame || !isRecent) {
-      last = await synchronize(redis, list, onForeign);
+    const isWhole = !reading.isMissing;
+    if (!isSame || !isRecent || known.isWhole !== isWhole) {
+      last = await synchronize(redis, list, { isWhole, onForeign });
       readAt = at;
       for (const entry of last.adopted) onAdopted(entry);
       log.unreadable(last.unreadable);
     }
-    reading.polled(at, last !== undefined && last.revision !== '');
+    reading.polled(at, last !== undefined && isWholeList(last.revision));
     return !isSame;
   };
 }

@@ -1,10 +1,14 @@
 import { writeBackLimit } from './publish.ts';
 
-/** Keeps whether, and when, this process has read the list. */
-export function createReading() {
+/**
+ * Keeps whether, and when, this process has read the list.
+ *
+ * @param startsWithoutBlocks see `cache.redis.startWithoutBlocks`; called each time
+ */
+export function createReading(startsWithoutBlocks: () => boolean) {
   let polledAt = Number.NEGATIVE_INFINITY;
   let isMissing = false;
-  let emptySince: number | undefined;
+  let firstPolledAt: number | undefined;
   const reading = {
     /** When the last successful poll began, in monotonic milliseconds. -Infinity: there was none. */
     get polledAt() {
@@ -13,22 +17,22 @@ export function createReading() {
     get isRead() {
       return Number.isFinite(polledAt);
     },
-    /** Whether Redis was unavailable when this process started, and the list was not read since. */
+    /** Whether this process has not read a whole list since it started: see `isWholeList`. */
     get isMissing() {
       return isMissing;
     },
-    /** Makes the first poll. If Redis answers that there is no list, no one is blocked. */
+    /** Makes the first poll of a process. */
     async begin(poll: () => Promise<void>): Promise<void> {
       isMissing = true;
       await poll();
-      if (reading.isRead) isMissing = false;
     },
     /** Notes a successful poll. @param at when it began, in monotonic milliseconds */
     polled(at: number, hasList: boolean): void {
       polledAt = at;
-      emptySince ??= at;
-      // A Redis that recovers without a list may have lost it, and the other replicas need a moment to write it back.
-      if (hasList || at - emptySince >= writeBackLimit) isMissing = false;
+      firstPolledAt ??= at;
+      // Other replicas need a moment to write back what Redis has lost. Afterwards, this process writes the list that it has.
+      const isGivenUp = startsWithoutBlocks() && at - firstPolledAt >= writeBackLimit;
+      if (hasList || isGivenUp) isMissing = false;
     },
   };
   return reading;

@@ -149,6 +149,13 @@ export function changeTowards(
   };
 }
 
+/** Who changes the list in Redis. */
+export interface ListWriter {
+  /** Whether the writer knows the whole list: see {@link isWholeList}. */
+  readonly isWhole: boolean;
+  readonly onForeign?: OnForeign;
+}
+
 /**
  * Changes the list in Redis, unless someone else changed it since it was read.
  *
@@ -160,10 +167,11 @@ export async function applyChange(
   redis: ProbedRedis,
   { revision: before }: Pick<Listing, 'revision'>,
   { remove, add }: ReturnType<typeof changeTowards>,
-  onForeign?: OnForeign,
+  { isWhole, onForeign }: ListWriter,
 ) {
   const { revision: key, list } = revocationKeys(redis.keyPrefix);
-  const revision = randomBytes(12).toString('base64url');
+  const random = randomBytes(12).toString('base64url');
+  const revision = isWhole || isWholeList(before) ? random : `${partMark}${random}`;
   const change = [before, revision, String(remove.length), ...remove, ...[...add].flat()];
   const scripts = [changeListScript, changeListAboveLimitScript] as const;
   let isAboveLimit = false;
@@ -197,6 +205,17 @@ export async function evalAboveLimit(
   }
 }
 
+/** A revision begins with it when the list in Redis is not known to be whole. */
+const partMark = '?';
+
+/**
+ * Whether the list in Redis has all entries, by its revision. A Redis that is new, or has lost its data, has none until a gateway
+ * that knows the list writes it, even if it is empty. What a command writes before that is a part.
+ */
+export function isWholeList(revision: string): boolean {
+  return revision !== '' && !revision.startsWith(partMark);
+}
+
 export function newEntryId(): string {
   return randomBytes(12).toString('base64url');
 }
@@ -210,14 +229,22 @@ export type Synchronized = Awaited<ReturnType<typeof synchronize>>;
  *
  * @throws RedisProblem when it can't be read; a Redis that takes no writes is repaired the next time
  */
-export async function synchronize(redis: ProbedRedis, list: RevocationList, onForeign?: OnForeign) {
+export async function synchronize(
+  redis: ProbedRedis,
+  list: RevocationList,
+  writer: ListWriter,
+) {
+  const { isWhole, onForeign } = writer;
   const listing = await readListing(redis, onForeign);
   const { adopted, outOfOrder } = list.merge(listing.entries);
   const change = repairOf(redis, listing, list, new Set(outOfOrder.map(({ id }) => id)));
   // After this the list must be read again, even if another client was faster and nothing was changed.
-  if (change) await applyChange(redis, listing, change, onForeign).catch(() => undefined);
+  const isSame = change.add.size + change.remove.length === 0;
+  const isRepaired = isSame && (isWholeList(listing.revision) || !isWhole);
+  if (!isRepaired) await applyChange(redis, listing, change, writer).catch(() => undefined);
   return {
     redis,
+    isWhole,
     revision: listing.revision,
     /** The number of fields of the list in Redis. */
     fields: listing.fields.size,
@@ -225,13 +252,13 @@ export async function synchronize(redis: ProbedRedis, list: RevocationList, onFo
      * The digest of this process' list, if it has the same entries as the list in Redis, as far as the keys open them. A command
      * compares it with the digests of lists that it has seen itself.
      */
-    digest: change ? undefined : digestOfList(list.entries),
+    digest: isRepaired ? digestOfList(list.entries) : undefined,
     adopted,
     unreadable: listing.unreadable.count,
   };
 }
 
-/** @returns the change that repairs the list in Redis, or undefined if nothing is wrong */
+/** @returns the change that repairs the list in Redis, which is empty if nothing is wrong */
 function repairOf(
   redis: ProbedRedis,
   listing: Listing,
@@ -242,7 +269,5 @@ function repairOf(
   const target = list.entries.map((entry) =>
     outOfOrder.has(entry.id) ? { ...entry, id: newEntryId(), revision: ++revision } : entry,
   );
-  const change = changeTowards(target, listing, redis.sealingKeys);
-  const hasRevision = listing.revision !== '' || target.length === 0;
-  return hasRevision && change.add.size === 0 && change.remove.length === 0 ? undefined : change;
+  return changeTowards(target, listing, redis.sealingKeys);
 }

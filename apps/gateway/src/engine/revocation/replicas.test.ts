@@ -210,11 +210,11 @@ describe('a replica brings back no note', () => {
     expect(await noted(redis)).toEqual(['one']);
   });
 
-  test('that does not count any more, or has a time that no replica can have', async () => {
+  test('that is not remembered any more, or has a time that no replica can have', async () => {
     const { redis } = file.opened;
     const one = replica('one', redis);
-    await note('silent', 50_000);
-    await note('gone', 61_000);
+    await note('silent', 3_590_000);
+    await note('gone', 3_601_000);
     await note('forged', -61_000);
     await file.redis.client().hset(keys.replicas, 'junk', 'x');
     await one.poll();

@@ -73,8 +73,11 @@ export interface KnownReplica {
   readonly applied: string | undefined;
 }
 
-/** A replica counts, and commands wait for it, until this long after its last report. Milliseconds. */
+/** Commands wait for a replica until this long after its last report. Milliseconds. */
 export const countsFor = 60_000;
+
+/** A replica is remembered, and nothing is confirmed without it, until this long after its last report. Milliseconds. */
+export const rememberedFor = 3_600_000;
 
 /** @returns Redis' time, the revision of the list or '', and the note of each replica @throws RedisProblem */
 async function readNotes(redis: ProbedRedis, onForeign?: OnForeign) {
@@ -138,9 +141,11 @@ export function createReplicaMemory(ownId: string, onForeign?: OnForeign) {
   async function writeBack(redis: ProbedRedis, time: number): Promise<void> {
     const { replicas } = revocationKeys(redis.keyPrefix);
     // A note of another client may have any time.
-    const counted = known
-      .filter(([, note]) => Math.abs(time - heardAtOf(note)) <= countsFor)
-      .slice(0, maxOfCall);
+    const isRemembered = ([, note]: readonly [string, string]) => {
+      const silence = time - heardAtOf(note);
+      return silence >= -countsFor && silence <= rememberedFor;
+    };
+    const counted = known.filter(isRemembered).slice(0, maxOfCall);
     if (counted.length === 0) return;
     const scripts = [writeBackScript, writeBackAboveLimitScript] as const;
     const reply = await redis.probe('revocations', (client) =>

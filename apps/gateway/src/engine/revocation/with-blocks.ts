@@ -45,7 +45,7 @@ export function withBlocks(
 export function requireKnown({ isUnknown }: Pick<Blocks, 'isUnknown'>): void {
   if (!isUnknown) return;
   const problem =
-    'the revocation list was not read since the start, so it is not known who is blocked';
+    'the revocation list was not read since the start or a long pause, so it is not known who is blocked';
   throw new AuthenticatorError(
     'unavailable',
     `${problem}. Fix the cache Redis, or see cache.redis.startWithoutBlocks`,

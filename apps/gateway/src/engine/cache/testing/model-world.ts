@@ -204,6 +204,7 @@ export class ModelWorld {
         redis,
         listing,
         changeTowards([...placed.others, entry], listing, redis.sealingKeys),
+        { isWhole: false },
       );
       if (stateOfEntry(entry, (await readListing(redis)).entries) === 'present') break;
     }
