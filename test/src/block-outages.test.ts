@@ -1,13 +1,15 @@
 import { startFaultProxy } from '@sallyport/test-servers/fault-proxy';
 import { freePort } from '@sallyport/test-servers/ports';
-import { startRedis } from '@sallyport/test-servers/redis';
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { startCluster } from '@sallyport/test-servers/redis-cluster';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { startSentinels } from '@sallyport/test-servers/redis-sentinel';
+import { extend } from '@sallyport/test-servers/tcp-server';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { get, http1Client, review } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
+import { operatorIn } from './testing/redis-commands.ts';
 import { isRobot, refused, unavailable } from './testing/redis-gateway.ts';
 import { issue, newToken } from './testing/redis-tokens.ts';
 import { cachedRobots, type Published, replicasConfig, startReplicas } from './testing/replicas.ts';
@@ -27,6 +29,29 @@ const block = (user: string) => [
   '30s',
 ];
 
+/** A config with the default, which tests change for a Redis that is new. */
+const strict = (url: string) =>
+  replicasConfig(authenticators, { url, startWithoutBlocks: false });
+
+/** A path to Redis that can be cut. */
+async function startPath({ port, client }: RedisServer) {
+  let isCut = false;
+  const proxy = await startFaultProxy({
+    target: { host: '127.0.0.1', port },
+    plan: () => (isCut ? { kind: 'stall', direction: 'to-server', after: 0 } : { kind: 'pass' }),
+  });
+  return extend(proxy, {
+    url: `redis://127.0.0.1:${proxy.port}`,
+    async cut() {
+      isCut = true;
+      await client().call('CLIENT', 'KILL', 'SKIPME', 'yes');
+    },
+    restore() {
+      isCut = false;
+    },
+  });
+}
+
 const isReady = async ({ adminUrl }: Gateway) => (await get(adminUrl, '/readyz')).status === 200;
 
 describe('a gateway that starts while the cache Redis is away', () => {
@@ -38,7 +63,7 @@ describe('a gateway that starts while the cache Redis is away', () => {
     const [blocked, other] = [await issued('ca'), await issued('cb')];
     expect(await operator.run(block('ca'))).toMatchObject({ code: 0 });
     await redis.stop();
-    await using late = await startGateway({ config, env: operator.env });
+    await using late = await startGateway({ config: strict(redis.url), env: operator.env });
     using client = http1Client(late.url);
     for (const token of [blocked, other]) expect(await review(client, token)).toEqual(unavailable);
     expect(await review(client, newToken())).toEqual(refused);
@@ -71,7 +96,7 @@ describe('a gateway that starts while the cache Redis is away', () => {
     await redis.stop();
     const env = operator.env;
     await using late = await startGateway({ config: permissive, env });
-    await using reloaded = await startGateway({ config, env });
+    await using reloaded = await startGateway({ config: strict(redis.url), env });
     await using added = await startGateway({ config: replicasConfig(authenticators), env });
     await reloaded.configure(permissive);
     await reloaded.reload();
@@ -100,24 +125,99 @@ describe('a gateway that starts while the cache Redis is away', () => {
   });
 });
 
+describe('a gateway that starts with an empty cache Redis', () => {
+  const noList = 'the cache Redis has no revocation list, since it is new or lost its data: ';
+
+  test('lets no one in and is not ready until a gateway that knows who is blocked reaches Redis', async () => {
+    await using redis = await startRedis();
+    await using path = await startPath(redis);
+    await using replicas = await startReplicas(1, replicasConfig(authenticators, path.url));
+    const { operator, ask } = replicas;
+    const [blocked, other] = [await issued('ch'), await issued('ci')];
+    expect(await operator.run(block('ch'))).toMatchObject({ code: 0 });
+    await path.cut();
+    await redis.client().flushall();
+    await using late = await startGateway({ config: strict(redis.url), env: operator.env });
+    using client = http1Client(late.url);
+    const isSaid = () => late.output.lines.some(({ msg }) => msg.startsWith(noList));
+    await waitFor(isSaid, 'the empty Redis to be reported');
+    // A command can't know who else was blocked.
+    const more = await operatorIn(late.folder, operator.env).run(block('cj'));
+    expect(more).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/^sallyport: the cache Redis had no revocation list, .*\n {2}fix: .* sallyport revoke --all\n$/),
+    });
+    for (const token of [blocked, other]) expect(await review(client, token)).toEqual(unavailable);
+    expect([await isReady(late), await ask(blocked)]).toEqual([false, [refused]]);
+
+    path.restore();
+    await waitFor(() => isReady(late), 'the list to be written back');
+    const answers = [blocked, await issued('cj'), other].map((token) => review(client, token));
+    expect(await Promise.all(answers)).toEqual([refused, refused, isRobot('ci')]);
+  });
+
+  test('is ready once an operator has said that the Redis is new, and so is each that starts later', async () => {
+    await using redis = await startRedis();
+    await using replicas = await startReplicas(1, strict(redis.url));
+    const { operator, gateways } = replicas;
+    const [first] = gateways as [Gateway];
+    expect(await isReady(first)).toBe(false);
+    expect((await operator.run(['check'])).stdout).toContain(
+      'it has no revocation list, since it is new or lost its data',
+    );
+    const { code, stdout } = await operator.run(['revoke', '--all', '--wait', '30s']);
+    expect([code, stdout]).toEqual([0, expect.stringContaining('\nconfirmed by 1 of 1 replica.\n')]);
+    await waitFor(() => isReady(first), 'the new list to be read');
+    await first.stop();
+    await using next = await startGateway({ config: strict(redis.url), env: operator.env });
+    expect(await isReady(next)).toBe(true);
+  });
+});
+
+test('a gateway that was cut off or stopped for over a minute is still named, unless the operator says how many run', async () => {
+  await using redis = await startRedis();
+  await using replicas = await startReplicas(2, replicasConfig(authenticators, redis.url));
+  const { operator, gateways } = replicas;
+  const { confirmed } = (await operator.json(...block('ck'))) as Published;
+  expect(confirmed).toHaveLength(2);
+  gateways[1]?.signal('SIGSTOP');
+  try {
+    const notes = 'sallyport:{revocations}:replicas';
+    const { unconfirmed } = JSON.parse(
+      (await operator.run([...block('cl').slice(0, -2), '--wait', '2s', '-o', 'json'])).stdout,
+    ) as Published;
+    const [stopped = ''] = unconfirmed.map(({ replica }) => replica);
+    // Its last report, as it is two minutes later.
+    const [at, sealed] = ((await redis.client().hget(notes, stopped)) ?? '').split(' ');
+    await redis.client().hset(notes, stopped, `${Number(at) - 120_000} ${sealed}`);
+    expect(await operator.run(block('cl'))).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining('\nconfirmed by 1 of 2 replicas.\n'),
+      stderr: expect.stringContaining(`sallyport: not confirmed by ${stopped}, last heard of 2m`),
+    });
+    expect(await operator.run([...block('cl'), '--expect', '1'])).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining(`sallyport: ${stopped} is not counted: last heard of 2m`),
+    });
+  } finally {
+    gateways[1]?.signal('SIGCONT');
+  }
+  expect(await operator.run([...block('cl'), '--expect', '2'])).toMatchObject({ code: 0, stderr: '' });
+});
+
 describe('after the cache Redis has lost its data, block names a replica that does not know the entry', () => {
   test('such as one that is cut off, and accepts the user', async () => {
     await using redis = await startRedis();
-    let isCut = false;
-    await using proxy = await startFaultProxy({
-      target: { host: '127.0.0.1', port: redis.port },
-      plan: () => (isCut ? { kind: 'stall', direction: 'to-server', after: 0 } : { kind: 'pass' }),
-    });
+    await using path = await startPath(redis);
     await using replicas = await startReplicas(2, replicasConfig(authenticators, redis.url));
     const { operator, ask } = replicas;
-    const behindProxy = replicasConfig(authenticators, `redis://127.0.0.1:${proxy.port}`);
-    await using third = await startGateway({ config: behindProxy, env: operator.env });
+    const behindPath = replicasConfig(authenticators, path.url);
+    await using third = await startGateway({ config: behindPath, env: operator.env });
     using client = http1Client(third.url);
     const token = await issued('cd');
     const before = (await operator.json(...block('other'))) as Published;
     expect(before.confirmed).toHaveLength(3);
-    isCut = true;
-    await redis.client().call('CLIENT', 'KILL', 'SKIPME', 'yes');
+    await path.cut();
     const isSaid = () =>
       third.output.lines.some(({ msg }) => msg.startsWith('cut off from the revocation list'));
     await waitFor(isSaid, 'the third to be cut off');

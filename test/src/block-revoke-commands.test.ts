@@ -142,13 +142,14 @@ describe('without a gateway', () => {
       ['--user', 'jane'],
       ['--group', 'dev'],
     ]) {
-      const exact = await operator.run(['block', ...subject, '--exact', '--for', '1h']);
+      const words = ['block', ...subject, '--exact', '--for', '1h', '--expect', '0'];
+      const exact = await operator.run(words);
       expect(exact).toMatchObject({
         code: 0,
         stderr: subject[0] === '--user' ? mistyped('jane') : '',
       });
       expect(exact.stdout).toContain(
-        '\nno gateway is running on this Redis: it takes effect when one starts.\n',
+        '\nno gateway has confirmed it: it takes effect when one starts.\n',
       );
       expect(exact.stdout).toContain(
         `sallyport unblock ${subject.join(' ')} --exact --config ${operator.config}\n`,
@@ -158,7 +159,13 @@ describe('without a gateway', () => {
     expect(await operator.json('blocks')).toMatchObject({
       blocks: [{ name: 'dev' }, { name: 'jane' }],
     });
-    expect(await operator.run(['unblock', '--user', 'jane', '--exact'])).toMatchObject({ code: 0 });
+    const unblock = ['unblock', '--user', 'jane', '--exact', '--wait', '0'];
+    expect(await operator.run([...unblock, '--expect', '0'])).toMatchObject({ code: 0 });
+    expect(await operator.run(unblock)).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining('\nno gateway has confirmed it: '),
+      stderr: expect.stringMatching(/^sallyport: no gateway is noted in this Redis, .*\n {2}fix: /),
+    });
   });
 
   test('hints fit where the command runs: in a pod, and with the config that was given', async () => {

@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises';
+import { startFaultProxy } from '@sallyport/test-servers/fault-proxy';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { waitFor } from '@sallyport/test-servers/wait-for';
@@ -69,6 +71,73 @@ async function expectStopped({ operator, gateways, ask }: Replicas): Promise<voi
   expect(await run('revoke', '--all')).toContain(confirmed);
   await expectAnswers(robot);
 }
+
+describe('a client of the cache Redis without sealing keys that removes the list and the replicas', () => {
+  const block = (user: string) => ['block', '--user', `robot:${user}`, '--for', '1h'];
+
+  test('and cuts off all gateways during a block makes the block fail', async () => {
+    await using redis = await startRedis();
+    let isCut = false;
+    await using proxy = await startFaultProxy({
+      target: { host: '127.0.0.1', port: redis.port },
+      plan: () => (isCut ? { kind: 'stall', direction: 'to-server', after: 0 } : { kind: 'pass' }),
+    });
+    const behindProxy = replicasConfig(authenticators, `redis://127.0.0.1:${proxy.port}`);
+    await using replicas = await startReplicas(2, behindProxy);
+    await using operators = await startReplicas(
+      0,
+      replicasConfig(authenticators, redis.url),
+      {},
+      replicas.operator.env,
+    );
+    const token = await newToken('ce');
+    isCut = true;
+    await redis.client().call('CLIENT', 'KILL', 'SKIPME', 'yes');
+    await redis.client().del(list, revision, replicasKey);
+    for (const more of [[], ['--expect', '2']]) {
+      const { code, stdout, stderr } = await operators.operator.run([...block('ce'), '--wait', '1s', ...more]);
+      expect([code, stdout, stderr]).toEqual([
+        1,
+        expect.stringContaining('\nno gateway has confirmed it: it takes effect when one starts.\n'),
+        expect.stringMatching(/^sallyport: (no gateway is noted in this Redis, |--expect 2: only 0)/),
+      ]);
+    }
+    await redis.client().del(list, revision, replicasKey);
+    isCut = false;
+    // The gateways never learn of it.
+    await waitFor(
+      async () => (await redis.client().hlen(replicasKey).catch(() => 0)) === 2,
+      'the gateways to report again',
+    );
+    expect(await replicas.ask(token)).toEqual(both(isRobot('ce')));
+  });
+
+  test('all the time lets no block succeed that a gateway does not have', async () => {
+    await using redis = await startRedis();
+    await using replicas = await startReplicas(2, replicasConfig(authenticators, redis.url));
+    const { operator, ask } = replicas;
+    let isAttacking = true;
+    const attack = async () => {
+      while (isAttacking) {
+        await redis.client().del(list, revision, replicasKey);
+        await setImmediate();
+      }
+    };
+    const attacking = attack();
+    for (const user of ['cf', 'cg', 'ch']) {
+      const token = await newToken(user);
+      const { code } = await operator.run([...block(user), '--expect', '2', '--wait', '2s']);
+      if (code === 0) expect(await ask(token)).toEqual(both(refused));
+      else expect(code).toBe(1);
+    }
+    isAttacking = false;
+    await attacking;
+    const token = await newToken('ci');
+    const words = [...block('ci'), '--expect', '2', '--wait', '30s'];
+    expect(await operator.run(words)).toMatchObject({ code: 0 });
+    expect(await ask(token)).toEqual(both(refused));
+  });
+});
 
 describe('with a cache Redis', () => {
   let redis: RedisServer;

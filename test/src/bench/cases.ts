@@ -66,6 +66,7 @@ async function sharedCache({ backends }: Place) {
   const redis = {
     url: (await backends.redis()).url,
     sealingKeys: [{ file: 'secrets/sealing-key' }],
+    startWithoutBlocks: true,
   };
   return { redis, files: { 'secrets/sealing-key': randomBytes(32).toString('base64') } };
 }

@@ -19,9 +19,10 @@ export async function sessionCase(
   const [key, name] = [randomBytes(32).toString('base64'), factor.replace(' ', '-')];
   const keyPrefix = `${name}:`;
   const { url } = redis;
+  const sealingKeys = [{ file: 'secrets/sealing-key' }];
   const hasFactor = factor === 'with factor';
   const config = {
-    cache: { redis: { url, keyPrefix, sealingKeys: [{ file: 'secrets/sealing-key' }] } },
+    cache: { redis: { url, keyPrefix, sealingKeys, startWithoutBlocks: true } },
     authenticators: [
       { name: 'sessions', use: 'redis', options: { url, keyPrefix: `${name}-sessions:` } },
       { name: 'corp', use: 'ldap', options },

@@ -80,6 +80,9 @@ export async function startWorld(resources: AsyncDisposableStack, setup: Setup):
     [names.keyFile]: tls.server.key,
     [names.clientCAFile]: tls.server.ca,
   };
+  const operator = await createOperator(resources, setup.entry, operatorFiles);
+  // The Redis is new. A later start on an empty one must let no one in.
+  await operator.command(['revoke', '--all', '--by', 'soak']);
   return {
     ...{
       replicas,
@@ -104,6 +107,6 @@ export async function startWorld(resources: AsyncDisposableStack, setup: Setup):
         replicas.map(({ gateway, number }) => gateway.write(name, texts[number] ?? '')),
       );
     },
-    ...(await createOperator(resources, setup.entry, operatorFiles)),
+    ...operator,
   };
 }

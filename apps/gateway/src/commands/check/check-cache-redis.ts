@@ -3,7 +3,7 @@ import { readValue, stringUpTo } from '@sallyport/redis-connection';
 import { printable } from '../../base/logging/printable.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { blocksIn } from '../../engine/revocation/list.ts';
-import { readListing } from '../../engine/revocation/redis-list.ts';
+import { isWholeList, type Listing, readListing } from '../../engine/revocation/redis-list.ts';
 import { countsFor, readReplicas } from '../../engine/revocation/replicas.ts';
 import { pollScript, revocationKeys } from '../../engine/revocation/scripts.ts';
 import type { ProbedRedis, RedisUse } from '../../engine/shared-redis/shared-redis.ts';
@@ -34,6 +34,7 @@ export async function checkCacheRedis(
       ...unreadableRemark(listing.unreadable).map(({ message, fix }) =>
         finding('error', message, fix),
       ),
+      ...checkList(listing, config.cache.redis?.startWithoutBlocks === true),
       ...checkKeys(await readReplicas(redis)),
       ...checkClock(listing.now, Date.now()),
       ...(await checkPolicy(redis)),
@@ -84,6 +85,22 @@ async function tryLogin(redis: ProbedRedis): Promise<void> {
   await redis.probe('login', (client) => client.eval(takeScript, 1, key, ''));
   await redis.probe('login', (client) => readValue(client, stringUpTo(0), key));
   await redis.probe('login', (client) => client.del(key));
+}
+
+/** Warns if gateways that start would not know who is blocked. */
+function checkList(
+  { revision }: Pick<Listing, 'revision'>,
+  startsWithoutBlocks: boolean,
+): readonly Finding[] {
+  if (isWholeList(revision) || startsWithoutBlocks) return [];
+  const problem = 'it has no revocation list, since it is new or lost its data';
+  return [
+    finding(
+      'warning',
+      `${problem}: gateways that start let no one in until one that ran before reaches it`,
+      'if this Redis is new, run: sallyport revoke --all',
+    ),
+  ];
 }
 
 /** Finds gateways with other sealing keys: each seals its report with its first key, and this config can't open it. */

@@ -163,11 +163,11 @@ export function noticesOf({ at, config, blocking, cache, certificates, recent, g
     title: `${reloadNames[what] ?? what} on disk was refused at ${clock(when)}: the one before is still in use`,
     lines: problems,
   }));
-  if (blocking.cutOff) {
+  if (blocking.cutOff || blocking.listAge === null) {
     const known =
       'New blocks and revocations are not known here. Cached answers are used for 10 s at most.';
     const unknown =
-      'It was not read since the start, so it is not known who is blocked. No one is let in, unless cache.redis.startWithoutBlocks is true.';
+      'No revocation list was read since the start, so it is not known who is blocked. No one is let in, unless cache.redis.startWithoutBlocks is true.';
     const lines = [blocking.listAge === null ? unknown : known];
     notices.push({ level: 'bad', title: 'Cut off from the revocation list', lines });
   } else if (cache.redis?.circuitOpen) {

@@ -182,15 +182,17 @@ test('shows an open circuit of Redis, or instead that blocks do not arrive here'
     'The circuit of the shared Redis is open',
     expect.any(String),
   ]);
-  const cutOff = (listAge: number | null) =>
-    noticed({ cache, blocking: { blocked: 0, cutOff: true, listAge } });
+  const cutOff = (listAge: number | null, isCutOff = true) =>
+    noticed({ cache, blocking: { blocked: 0, cutOff: isCutOff, listAge } });
   const title = 'Cut off from the revocation list';
   expect(cutOff(2)).toEqual([
     ['bad', title, expect.stringContaining('New blocks and revocations are not known here')],
   ]);
-  expect(cutOff(null)).toEqual([
-    ['bad', title, expect.stringContaining('No one is let in, unless')],
-  ]);
+  // Redis answers, and has no list.
+  for (const isCutOff of [true, false])
+    expect(cutOff(null, isCutOff)).toEqual([
+      ['bad', title, expect.stringContaining('No one is let in, unless')],
+    ]);
 });
 
 test('shows an overload while it lasts', () => {
