@@ -4,6 +4,7 @@ import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { LoginConfig } from '../../config/types.ts';
 import { publishAndConfirm } from '../../engine/revocation/confirmation.ts';
+import { revocationKeys } from '../../engine/revocation/scripts.ts';
 import { openRedis, startReplica } from '../../engine/revocation/testing/replicas.ts';
 import { type Finding, wholeDetail } from '../finding.ts';
 import { checkCacheRedis, checkClock } from './check-cache-redis.ts';
@@ -72,6 +73,8 @@ const withoutKeys: readonly (readonly [what: string, pattern: string, instead: s
   ['EVAL on keys sallyport:{revocations}:*', ' ~sallyport:{revocations}:*', ''],
 ];
 
+const { revision } = revocationKeys('sallyport:');
+
 describe('check of the cache Redis', () => {
   let server: RedisServer;
   beforeAll(async () => {
@@ -90,14 +93,21 @@ describe('check of the cache Redis', () => {
   afterAll(() => server[Symbol.asyncDispose]());
   beforeEach(async () => {
     await server.client().flushall();
+    await server.client().set(revision, 'begun');
     await server.client().config('SET', 'maxmemory-policy', 'noeviction');
+  });
+
+  test.each(['', '?begun'])('is a warning while its list has the revision "%s"', async (text) => {
+    await server.client().set(revision, text);
+    const message = /^it has no revocation list, .* let no one in .*, start a gateway, and run: /;
+    expect(await check(server)).toEqual(finding('warning', expect.stringMatching(message)));
   });
 
   test('is ok where the gateway may do all that it does, and leaves nothing behind', async () => {
     expect(await check(server, 'sallyport-cache')).toEqual(
       finding('ok', 'reached and writable; no one is blocked'),
     );
-    expect(await server.client().keys('*')).toEqual([]);
+    expect(await server.client().keys('*')).toEqual([revision]);
   });
 
   test.each(withoutKeys)('without the right to %s is an error', async (what) => {
@@ -117,7 +127,7 @@ describe('check of the cache Redis', () => {
     expect(await check(server, 'sallyport-cache', browser)).toEqual(
       finding('ok', 'reached and writable; no one is blocked'),
     );
-    expect(await server.client().keys('*')).toEqual([]);
+    expect(await server.client().keys('*')).toEqual([revision]);
     const narrow = await check(server, 'narrow');
     expect(narrow).toEqual(finding('ok', expect.any(String)));
     const what = 'EVAL on keys sallyport:cache-login:*';

@@ -98,7 +98,7 @@ function checkList(
     finding(
       'warning',
       `${problem}: gateways that start let no one in until one that ran before reaches it`,
-      'if this Redis is new, run: sallyport revoke --all',
+      'if this Redis is new, start a gateway, and run: sallyport revoke --all',
     ),
   ];
 }

@@ -101,7 +101,7 @@ export const cacheRedis = section(
       .boolean()
       .default(false)
       .describe(
-        'Whether a gateway that starts while Redis is down lets users in although it does not know who is blocked. With `false`, it lets no one in, and `/readyz` fails, until it has read the revocation list.',
+        'Whether a gateway that starts while Redis is down or empty lets users in although it does not know who is blocked. With `false`, it lets no one in, and `/readyz` fails, until it has read the revocation list.',
       ),
   },
   '{ url: rediss://redis.example.com:6379, sealingKeys: [{ env: SALLYPORT_CACHE_KEY }] }',
