@@ -30,8 +30,7 @@ const block = (user: string) => [
 ];
 
 /** A config with the default, which tests change for a Redis that is new. */
-const strict = (url: string) =>
-  replicasConfig(authenticators, { url, startWithoutBlocks: false });
+const strict = (url: string) => replicasConfig(authenticators, { url, startWithoutBlocks: false });
 
 /** A path to Redis that can be cut. */
 async function startPath({ port, client }: RedisServer) {
@@ -145,7 +144,9 @@ describe('a gateway that starts with an empty cache Redis', () => {
     const more = await operatorIn(late.folder, operator.env).run(block('cj'));
     expect(more).toMatchObject({
       code: 0,
-      stderr: expect.stringMatching(/^sallyport: the cache Redis had no revocation list, .*\n {2}fix: .* sallyport revoke --all\n$/),
+      stderr: expect.stringMatching(
+        /^sallyport: the cache Redis had no revocation list, .*\n {2}fix: .* sallyport revoke --all\n$/,
+      ),
     });
     for (const token of [blocked, other]) expect(await review(client, token)).toEqual(unavailable);
     expect([await isReady(late), await ask(blocked)]).toEqual([false, [refused]]);
@@ -166,7 +167,10 @@ describe('a gateway that starts with an empty cache Redis', () => {
       'it has no revocation list, since it is new or lost its data',
     );
     const { code, stdout } = await operator.run(['revoke', '--all', '--wait', '30s']);
-    expect([code, stdout]).toEqual([0, expect.stringContaining('\nconfirmed by 1 of 1 replica.\n')]);
+    expect([code, stdout]).toEqual([
+      0,
+      expect.stringContaining('\nconfirmed by 1 of 1 replica.\n'),
+    ]);
     await waitFor(() => isReady(first), 'the new list to be read');
     await first.stop();
     await using next = await startGateway({ config: strict(redis.url), env: operator.env });
@@ -202,7 +206,10 @@ test('a gateway that was cut off or stopped for over a minute is still named, un
   } finally {
     gateways[1]?.signal('SIGCONT');
   }
-  expect(await operator.run([...block('cl'), '--expect', '2'])).toMatchObject({ code: 0, stderr: '' });
+  expect(await operator.run([...block('cl'), '--expect', '2'])).toMatchObject({
+    code: 0,
+    stderr: '',
+  });
 });
 
 describe('after the cache Redis has lost its data, block names a replica that does not know the entry', () => {

@@ -95,18 +95,31 @@ describe('a client of the cache Redis without sealing keys that removes the list
     await redis.client().call('CLIENT', 'KILL', 'SKIPME', 'yes');
     await redis.client().del(list, revision, replicasKey);
     for (const more of [[], ['--expect', '2']]) {
-      const { code, stdout, stderr } = await operators.operator.run([...block('ce'), '--wait', '1s', ...more]);
+      const { code, stdout, stderr } = await operators.operator.run([
+        ...block('ce'),
+        '--wait',
+        '1s',
+        ...more,
+      ]);
       expect([code, stdout, stderr]).toEqual([
         1,
-        expect.stringContaining('\nno gateway has confirmed it: it takes effect when one starts.\n'),
-        expect.stringMatching(/^sallyport: (no gateway is noted in this Redis, |--expect 2: only 0)/),
+        expect.stringContaining(
+          '\nno gateway has confirmed it: it takes effect when one starts.\n',
+        ),
+        expect.stringMatching(
+          /^sallyport: (no gateway is noted in this Redis, |--expect 2: only 0)/,
+        ),
       ]);
     }
     await redis.client().del(list, revision, replicasKey);
     isCut = false;
     // The gateways never learn of it.
     await waitFor(
-      async () => (await redis.client().hlen(replicasKey).catch(() => 0)) === 2,
+      async () =>
+        (await redis
+          .client()
+          .hlen(replicasKey)
+          .catch(() => 0)) === 2,
       'the gateways to report again',
     );
     expect(await replicas.ask(token)).toEqual(both(isRobot('ce')));

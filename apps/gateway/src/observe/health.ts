@@ -48,7 +48,11 @@ export function createHealth(
       { name: 'listening', ok: state !== 'starting', reason: 'not listening yet' },
       { name: 'shutdown', ok: state !== 'stopping', reason: 'shutting down' },
       // This replica lets no one in. Others, which have read the list before, do.
-      { name: 'revocation-list', ok: !isUnknown(), reason: 'no list was read since the start or a long pause' },
+      {
+        name: 'revocation-list',
+        ok: !isUnknown(),
+        reason: 'no list was read since the start or a long pause',
+      },
     ],
     /** Checks each authenticator, for `?verbose` and the status page. The result does not decide readiness. */
     authenticators() {

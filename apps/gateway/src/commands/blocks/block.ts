@@ -17,13 +17,13 @@ import { commandLine } from '../printed-commands.ts';
 import { humanDuration, momentText, optionDuration } from '../times.ts';
 import { checkName, refuseOtherName, remarkDoubts, remarkOtherName } from '../users/name-check.ts';
 import { type EntryOptions, nameSubject, prepare } from '../users/subject.ts';
+import { unreadableRemark } from './remarks.ts';
 import {
   entryJson,
   mayStillBeRefused,
   mayStillPass,
   publishWithInterrupt,
   report,
-  unreadableRemark,
 } from './report.ts';
 
 const blockable = ['user', 'group', 'token', 'jti', 'sid'] as const;

@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import { onOneLine } from '../../config/problems.ts';
 import type { Publication } from '../../engine/revocation/confirmation.ts';
 import type { Entry } from '../../engine/revocation/list.ts';
-import { confirmationLine, entryJson, exitCodeOf, publicationJson, remarks } from './report.ts';
+import { remarks } from './remarks.ts';
+import { confirmationLine, entryJson, exitCodeOf, publicationJson } from './report.ts';
 
 const now = Date.parse('2030-01-01T00:00:00.250Z');
 const entry: Entry = {
@@ -143,7 +144,8 @@ test('a replica whose note is gone is named', () => {
 
 test('a Redis without a list is reported, and who begins a new one is told what that means', () => {
   const lost = publication({}, { hadList: false });
-  const noList = /^the cache Redis had no revocation list, .* let no one in: .* sallyport revoke --all$/;
+  const noList =
+    /^the cache Redis had no revocation list, .* let no one in: .* sallyport revoke --all$/;
   expect(lines(lost)).toEqual([expect.stringMatching(noList)]);
   const all = { ...entry, action: 'revoke', kind: 'all', name: '' };
   expect(lines(publication({}, { hadList: false, entry: all }))).toEqual([

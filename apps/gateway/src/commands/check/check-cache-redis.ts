@@ -8,7 +8,7 @@ import { countsFor, readReplicas } from '../../engine/revocation/replicas.ts';
 import { pollScript, revocationKeys } from '../../engine/revocation/scripts.ts';
 import type { ProbedRedis, RedisUse } from '../../engine/shared-redis/shared-redis.ts';
 import { changeScript, putScript, takeScript } from '../../login/attempts/pending-logins.ts';
-import { unreadableRemark } from '../blocks/report.ts';
+import { unreadableRemark } from '../blocks/remarks.ts';
 import { withCacheRedis } from '../connections.ts';
 import { type Finding, tryOut } from '../finding.ts';
 import { evictionProblems, luaProblems, readServers } from './redis-info.ts';

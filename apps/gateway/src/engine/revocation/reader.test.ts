@@ -414,35 +414,35 @@ describe('who is blocked', () => {
     /^the cache Redis has no revocation list, since it is new or lost its data: .* no one is let in/,
   );
 
-  test.each([
-    'was away at the start',
-    'is there at the start',
-  ])('is unknown while Redis has no list, and %s, until a replica that knows it writes it', async (when) => {
-    const known = replica('two');
-    await publish('block', 'jane');
-    await known.reader.poll();
-    await server.client().flushall();
-    const { reader, state, clock, lines, list } = replica('one');
-    state.isCut = when === 'was away at the start';
-    await reader.begin();
-    state.isCut = false;
-    await reader.poll();
-    clock.now += 3_600_000;
-    await reader.poll();
-    expect([reader.isUnknown, reader.age, lines.at(-1)]).toEqual([
-      true,
-      Number.POSITIVE_INFINITY,
-      empty,
-    ]);
-    await known.reader.poll();
-    await reader.poll();
-    expect([reader.isUnknown, reader.age, lines.at(-1)]).toEqual([
-      false,
-      0,
-      'the revocation list is read again',
-    ]);
-    expect(list.blocks.map(({ name }) => name)).toEqual(['jane']);
-  });
+  test.each(['was away at the start', 'is there at the start'])(
+    'is unknown while Redis has no list, and %s, until a replica that knows it writes it',
+    async (when) => {
+      const known = replica('two');
+      await publish('block', 'jane');
+      await known.reader.poll();
+      await server.client().flushall();
+      const { reader, state, clock, lines, list } = replica('one');
+      state.isCut = when === 'was away at the start';
+      await reader.begin();
+      state.isCut = false;
+      await reader.poll();
+      clock.now += 3_600_000;
+      await reader.poll();
+      expect([reader.isUnknown, reader.age, lines.at(-1)]).toEqual([
+        true,
+        Number.POSITIVE_INFINITY,
+        empty,
+      ]);
+      await known.reader.poll();
+      await reader.poll();
+      expect([reader.isUnknown, reader.age, lines.at(-1)]).toEqual([
+        false,
+        0,
+        'the revocation list is read again',
+      ]);
+      expect(list.blocks.map(({ name }) => name)).toEqual(['jane']);
+    },
+  );
 
   test('is unknown where only commands have written, which know no more, until one says that the list begins anew', async () => {
     const { reader, list, clock } = replica('one');
@@ -512,7 +512,9 @@ describe('who is blocked', () => {
       false,
       false,
       [
-        expect.stringMatching(/: blocked users are let in, as cache.redis.startWithoutBlocks says$/),
+        expect.stringMatching(
+          /: blocked users are let in, as cache.redis.startWithoutBlocks says$/,
+        ),
         'the revocation list is read again',
       ],
     ]);

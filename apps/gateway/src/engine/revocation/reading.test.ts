@@ -16,16 +16,19 @@ describe('the list is missing', () => {
     expect((await begun(true)).isMissing).toBe(false);
   });
 
-  test.each([undefined, false])('when the first poll had %s, until a list is read', async (first) => {
-    const reading = await begun(first);
-    expect([reading.isMissing, reading.isRead]).toEqual([true, first === false]);
-    reading.polled(600_000, false);
-    expect(reading.isMissing).toBe(true);
-    reading.polled(600_500, true);
-    expect([reading.isMissing, reading.isRead]).toEqual([false, true]);
-    reading.polled(601_000, false);
-    expect(reading.isMissing).toBe(false);
-  });
+  test.each([undefined, false])(
+    'when the first poll had %s, until a list is read',
+    async (first) => {
+      const reading = await begun(first);
+      expect([reading.isMissing, reading.isRead]).toEqual([true, first === false]);
+      reading.polled(600_000, false);
+      expect(reading.isMissing).toBe(true);
+      reading.polled(600_500, true);
+      expect([reading.isMissing, reading.isRead]).toEqual([false, true]);
+      reading.polled(601_000, false);
+      expect(reading.isMissing).toBe(false);
+    },
+  );
 
   test('until other replicas had time to write it back, if the config says so', async () => {
     const reading = await begun(false, true);

@@ -229,11 +229,7 @@ export type Synchronized = Awaited<ReturnType<typeof synchronize>>;
  *
  * @throws RedisProblem when it can't be read; a Redis that takes no writes is repaired the next time
  */
-export async function synchronize(
-  redis: ProbedRedis,
-  list: RevocationList,
-  writer: ListWriter,
-) {
+export async function synchronize(redis: ProbedRedis, list: RevocationList, writer: ListWriter) {
   const { isWhole, onForeign } = writer;
   const listing = await readListing(redis, onForeign);
   const { adopted, outOfOrder } = list.merge(listing.entries);
