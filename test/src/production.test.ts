@@ -123,6 +123,7 @@ test('the whole example checks green, starts as the unit starts it, and answers 
     '--max-semi-space-size=8',
   );
   const operator = operatorIn(unit.folder, {});
+  expect(await operator.run(['revoke', '--all'])).toMatchObject({ code: 0 });
 
   const robot = await operator.create('--user', 'ci', '--group', 'builders');
   using http1 = http1Client(gateway.url, client);
@@ -158,6 +159,7 @@ test('the whole example checks green, starts as the unit starts it, and answers 
   expect(await stat(join(unit.logs, 'audit.log'))).toMatchObject({ uid: unit.uid, gid: unit.gid });
   const lines = await readTrail(unit.logs);
   expect(lines.map(({ outcome, event }) => outcome ?? event)).toEqual([
+    'revoke',
     ...Array(2).fill(['authenticated', 'authenticated', 'authenticated', 'unknown']).flat(),
     'block',
     'rejected',

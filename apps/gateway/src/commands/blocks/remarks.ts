@@ -4,7 +4,6 @@ import type { ProblemWords } from '../../config/problems.ts';
 import type { Confirmation, Publication } from '../../engine/revocation/confirmation.ts';
 import type { Entry } from '../../engine/revocation/list.ts';
 import type { Listing } from '../../engine/revocation/redis-list.ts';
-import { countsFor } from '../../engine/revocation/replicas.ts';
 import { humanDuration, momentText } from '../times.ts';
 
 /** Counts the replicas that must confirm. Where their number is given, those that were silent for long are not counted. */
@@ -82,19 +81,17 @@ export function remarks(publication: Publication): readonly ProblemWords[] {
   const all = [
     ...unconfirmed.map(({ id, heardAt, absence }): ProblemWords => {
       const { message, ...more } = meanings[absence];
-      const left =
-        absence === 'silent'
-          ? `. Commands wait for it for ${humanDuration(heardAt + countsFor - now)} more`
-          : '';
-      const words = `not confirmed by ${printable(id)}, ${heard(heardAt)}: ${message}${left}`;
-      return { ...more, message: words };
+      return {
+        ...more,
+        message: `not confirmed by ${printable(id)}, ${heard(heardAt)}: ${message}`,
+      };
     }),
     hasNewKinds && unconfirmed.some(({ absence }) => absence === 'behind') && olderRemark,
     unconfirmed.some(({ absence }) => absence !== 'other keys') && cutOffRemark,
     ...gone.map(({ id, heardAt }) =>
       expected === undefined
         ? {
-            message: `not confirmed by ${printable(id)}, ${heard(heardAt)}: cut off from Redis, hanging or killed`,
+            message: `not confirmed by ${printable(id)}, ${heard(heardAt)}: ${meanings.silent.message}`,
             fix: 'stop it, or fix its connection to Redis, and run the command again. If it was killed, give the number of gateways that run: --expect N',
           }
         : { message: `${printable(id)} is not counted: ${heard(heardAt)}` },

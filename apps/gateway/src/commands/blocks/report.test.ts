@@ -56,7 +56,7 @@ test('one that has not confirmed is named, with what that means', () => {
     1,
   ]);
   expect(lines(some)).toEqual([
-    'not confirmed by c\\u{1b}, last heard of 12s ago: cut off from Redis, hanging or killed. Commands wait for it for 48s more',
+    'not confirmed by c\\u{1b}, last heard of 12s ago: cut off from Redis, hanging or killed',
     expect.stringMatching(/^a gateway that is cut off uses cached answers for at most 10 s more/),
   ]);
 });

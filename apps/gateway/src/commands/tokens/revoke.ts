@@ -305,7 +305,7 @@ async function forget(
   const lingering = lingeringText(config, draft);
   if (config.cache.redis === undefined) {
     print(`Without cache.redis no replica forgets what it has cached. ${lingering}${mayStillPass}`);
-    return exitCodes.success;
+    return (options.expect ?? 0) > 0 ? exitCodes.failure : exitCodes.success;
   }
   const next = advice(prepared, ended, options, again);
   try {
