@@ -93,6 +93,8 @@ async function startDocumentedRedis() {
     users: [rights.replace('>PASSWORD', `>${password}`)],
     password: true,
   });
+  // As after `revoke --all`, by which an operator says that it is new.
+  await redis.client().set('sallyport:{revocations}:revision', 'begun');
   const files = {
     'redis-ca.crt': await readFile(redis.caFile, 'utf8'),
     'redis-password': password,
