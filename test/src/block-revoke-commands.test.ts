@@ -265,6 +265,8 @@ describe('without a gateway', () => {
       '1 token revoked.\nWithout cache.redis no replica forgets what it has cached. A replica may accept it from its cache ' +
         'for 5m more (authenticatedTtl), and 10m beyond while the backend is down (staleTtl).\n',
     );
+    // No replica can confirm it.
+    expect((await operator.run(['revoke', '--token', '--expect', '1'], token)).code).toBe(1);
   });
 
   test.each([
