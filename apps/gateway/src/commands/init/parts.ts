@@ -130,6 +130,10 @@ async function redisStepOf(folder: string, contents: string): Promise<string> {
 This Redis holds ${contents}: it must keep its data over a restart (appendonly yes), and must not evict
 (maxmemory-policy noeviction). Every replica needs the same files in ${path('secrets')}.
 
+If this Redis is new, gateways are not ready until you run this once, when they have started:
+
+  ${commandLine(['revoke', '--all'], join(folder, names.config))}
+
 `;
 }
 
