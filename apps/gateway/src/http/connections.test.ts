@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { createTestAuthority, type Pair, type TestAuthority } from '../testing/certificates.ts';
 import { openSession, rawPost, review, sendOn } from '../testing/clients.ts';
 import { startTestServer, type TestServer } from '../testing/server.ts';
-import { createResetCount } from './connections.ts';
 import { connectionLimits } from './limits.ts';
+import { createResetCount } from './reset-count.ts';
 import { readTlsMaterial, type TlsMaterial } from './tls.ts';
 
 const limits = { maxNewConnections: 3, maxConnections: 100 };
@@ -128,6 +128,45 @@ test('one request too many over HTTP/2 ends the oldest, on whatever connection, 
   expect((await sendOn(other)).status).toBe(200);
   await new Promise((resolve) => slow.ping(resolve));
   expect(ended).toEqual([1]);
+});
+
+test('answers over HTTP/2 that no one reads end their connection when there are too many requests', async () => {
+  const { url } = await startTestServer({
+    tls: serverTls,
+    limits: { maxRequests: 3 },
+    settings: { maxInFlight: 1 },
+  });
+  const ca = authority.cert;
+  const unread = openSession(url, { ca, settings: { initialWindowSize: 0 } });
+  const closed = once(unread, 'close');
+  for (let count = 0; count < 3; count++) {
+    const stream = unread.request({ ':path': '/' }).on('error', () => {});
+    await once(stream, 'response');
+  }
+  expect((await sendOn(openSession(url, { ca }))).status).toBe(200);
+  await closed;
+});
+
+test('one HTTP/2 connection too many ends the oldest', async () => {
+  const { url } = await startTestServer({ tls: serverTls });
+  const sessions = [];
+  for (let count = 0; count < 33; count++) {
+    const session = openSession(url, { ca: authority.cert });
+    await once(session, 'remoteSettings');
+    sessions.push(session);
+  }
+  await expect.poll(() => sessions.filter(({ destroyed }) => destroyed)).toEqual([sessions[0]]);
+});
+
+test('an HTTP/2 connection stays open whatever it is answered', async () => {
+  const { url } = await startTestServer({ tls: serverTls });
+  const session = openSession(url, { ca: authority.cert });
+  for (let count = 0; count < 30; count++) {
+    const reviews = Array.from({ length: 8 }, () => sendOn(session));
+    const refused = Array.from({ length: 8 }, () => sendOn(session, { headers: { ':path': '/' } }));
+    const answers = await Promise.all([...reviews, ...refused]);
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(8);
+  }
 });
 
 test.each(['plain HTTP', 'TLS'])(

@@ -12,14 +12,14 @@ import {
 } from './http-server.ts';
 import { releaseStream } from './http2-stream.ts';
 import type { ConnectionLimits } from './limits.ts';
+import { createRefusedClients, type IdentifyRefused, refusedStreams } from './refused-clients.ts';
+import { createResetCount } from './reset-count.ts';
 import { createFairLimit, type FairLimit, networkOf } from './socket-limit.ts';
 
 /** A connection of a client. The client can be asked to reconnect. */
 export interface Connection {
   /** Counts a request until its answer is sent or given up. @returns false if it gets none: too many are in progress */
   begin(request: ServerRequest, answer: ServerAnswer): boolean;
-  /** Limits the requests of a client that has no allowed name. */
-  restrict(): void;
   /**
    * Ends a connection on which nothing more can be parsed. Requests that arrived whole get their answers first.
    * @returns false if the next answer is the one to what could not be parsed: the caller must write it
@@ -36,20 +36,34 @@ export interface Connection {
 export type Connections = ReturnType<typeof createConnections>;
 
 /**
+ * The most HTTP/2 connections, unless `maxRequests` allows more. One turn of the event loop reads all of them, and each
+ * request that it begins takes 3 to 10 KB until the next turn, so together they may begin four times as many as may be in
+ * progress. A kube-apiserver has one connection, or one for each 250 requests in progress.
+ */
+const maxSessions = 32;
+
+/**
  * Keeps all open connections, because Node's HTTP/2 server can't end any of them.
  *
  * @param maxAge milliseconds, ±10 %, after which a connection is retired; read for each new one
  * @param maxRequests the most requests in progress over HTTP/2, read at each request
+ * @param identifyRefused is called with each connection whose TLS handshake is done
  */
 export function createConnections(
   limits: ConnectionLimits,
   maxAge: () => number,
   maxRequests: () => number,
+  identifyRefused: IdentifyRefused,
 ) {
   const open = new Map<Transport, Connection>();
   const requests = createFairLimit<ServerHttp2Stream>(maxRequests, (stream) =>
-    stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM),
+    endRequest(stream, limits.drainGrace),
   );
+  const sessions = createFairLimit<ServerHttp2Session>(
+    () => Math.max(maxSessions, Math.floor((4 * maxRequests()) / limits.maxStreams)),
+    (session) => session.destroy(),
+  );
+  const refusedClients = createRefusedClients(() => performance.now());
   let isDraining = false;
 
   /** A process that was late reads what has arrived before it ends the connection. */
@@ -80,12 +94,29 @@ export function createConnections(
      * request may be on its way, and the client would not send it again.
      */
     addSocket(socket: Socket) {
+      const fingerprint = identifyRefused(socket);
+      if (fingerprint !== undefined)
+        refusedClients.add(socket, fingerprint, networkOfSocket(socket));
       const connection = http1Connection(socket, limits);
       add(socket, connection, connection.announceEnd);
       if (isDraining) connection.announceEnd();
     },
-    addSession: (session: ServerHttp2Session) => {
-      add(session, http2Connection(session, limits, requests), () => retire(session));
+    addSession(session: ServerHttp2Session) {
+      const network = networkOfSocket(session.socket);
+      const fingerprint = identifyRefused(session);
+      const isRefused = fingerprint !== undefined;
+      const onMisuse = () => isRefused && refusedClients.refuse(fingerprint);
+      const maxResets = isRefused ? refusedStreams : limits.maxStreams;
+      const bounds = { requests, network, maxResets, onMisuse };
+      add(session, http2Connection(session, limits, bounds), () => retire(session));
+      if (isRefused) {
+        // It applies immediately: the client need not have acknowledged it.
+        session.settings({ maxConcurrentStreams: refusedStreams });
+        refusedClients.add(session, fingerprint, network);
+      } else {
+        session.once('close', () => sessions.delete(session));
+        sessions.add(session, network);
+      }
     },
     get: (transport: Transport) => open.get(transport),
     get size(): number {
@@ -124,11 +155,25 @@ export function afterUnlessClosed(
   closing.once('close', () => clearTimeout(timer));
 }
 
+function networkOfSocket(socket: Socket | undefined): string {
+  return networkOf(socket?.remoteAddress ?? 'unknown');
+}
+
 /**
- * The most requests in progress of a client without an allowed name, on either protocol. Any kubelet can be such a
- * client.
+ * Ends a request over HTTP/2, with its connection if the client has not read its answer, or does not read that the request
+ * has ended: nothing else frees the memory of either.
  */
-const maxRestricted = 4;
+function endRequest(stream: ServerHttp2Stream, grace: number): void {
+  const { session } = stream;
+  // It is destroyed later, because Node's parser may still work on it.
+  const endSession = () => setImmediate(() => session?.destroy());
+  if (stream.headersSent) {
+    endSession();
+    return;
+  }
+  stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  afterUnlessClosed(stream, grace, endSession);
+}
 
 /**
  * HTTP/1.1 has no message that announces the end: the last answer does. A client that always sends its next request
@@ -139,11 +184,10 @@ function http1Connection(socket: Socket, limits: ConnectionLimits): Connection {
   let isAnnounced = false;
   let isGraceOver = false;
   let isEnding = false;
-  let limit = limits.maxPipelined;
   let newest: IncomingMessage | undefined;
   return {
     begin(request, answer) {
-      if (pending >= limit) {
+      if (pending >= limits.maxPipelined) {
         stopParsing(socket);
         socket.destroy();
         return false;
@@ -155,9 +199,6 @@ function http1Connection(socket: Socket, limits: ConnectionLimits): Connection {
         if (isEnding && pending === 0) socket.destroySoon();
       });
       return true;
-    },
-    restrict() {
-      limit = Math.min(limit, maxRestricted);
     },
     endWithoutReading() {
       const isWhole = newest?.complete === true;
@@ -195,20 +236,28 @@ function stopParsing(
   if (socket.parser?.onIncoming) socket.parser.onIncoming = () => 2;
 }
 
+interface Http2Bounds {
+  /** The requests in progress on all sessions. */
+  readonly requests: FairLimit<ServerHttp2Stream>;
+  readonly network: string;
+  /** The requests that may be reset together. */
+  readonly maxResets: number;
+  /** Is called when the client has reset too many. */
+  readonly onMisuse: () => void;
+}
+
 function http2Connection(
   session: ServerHttp2Session,
   limits: ConnectionLimits,
-  requests: FairLimit<ServerHttp2Stream>,
+  { requests, network, maxResets, onMisuse }: Http2Bounds,
 ): Connection {
-  const network = networkOf(session.socket?.remoteAddress ?? 'unknown');
   let isAnnounced = false;
-  let pending = 0;
-  let limit = Number.POSITIVE_INFINITY;
-  const countReset = createResetCount(limits.maxStreams, () => performance.now());
+  const countReset = createResetCount(maxResets, () => performance.now());
   let isOver = false;
   const onReset = () => {
     if (isOver || countReset()) return;
     isOver = true;
+    onMisuse();
     const error = Object.assign(new Error('the client reset too many requests'), {
       code: 'TOO_MANY_RESETS',
     });
@@ -222,20 +271,20 @@ function http2Connection(
     afterUnlessClosed(session, limits.linger, () => session.destroy());
   };
   function onClose(this: ServerHttp2Stream) {
-    pending--;
     requests.delete(this);
-    if (this.aborted) onReset();
-    else process.nextTick(releaseStream, this);
+    // An answer that has not been written tells of a client that did not wait for it.
+    if (this.aborted || !this.writableFinished) onReset();
+    if (!this.aborted) process.nextTick(releaseStream, this);
   }
   const markUsed = watchIdle(session, limits.idleTimeout, endWhenIdle);
   return {
-    // The session itself limits its streams, except those that are reset and those of a restricted client.
+    // The session itself limits its streams, except those that are reset.
     begin(request) {
       const stream = http2Stream(request);
       // Node holds a client to the setting only once the client has acknowledged it.
       const isTooLarge =
         session.pendingSettingsAck && headerListSize(request) > limits.maxHeaderSize;
-      if (isOver || pending >= limit || isTooLarge) {
+      if (isOver || isTooLarge) {
         // Go's client sends a refused request again later.
         stream?.close(
           isTooLarge ? constants.NGHTTP2_ENHANCE_YOUR_CALM : constants.NGHTTP2_REFUSED_STREAM,
@@ -244,14 +293,10 @@ function http2Connection(
         onReset();
         return false;
       }
-      pending++;
       markUsed();
       stream?.on('close', onClose);
       if (stream) requests.add(stream, network);
       return true;
-    },
-    restrict() {
-      limit = maxRestricted;
     },
     endWithoutReading: () => false,
     isLastAnswer: () => false,
@@ -288,28 +333,5 @@ function watchIdle(session: ServerHttp2Session, idleTimeout: number, act: () => 
   session.once('close', () => clearTimeout(timer));
   return () => {
     usedAt = performance.now();
-  };
-}
-
-/** kube-apiserver resets a review only after it has waited for 30 s. */
-const resetsPerSecond = 33;
-
-/**
- * Counts the requests of an HTTP/2 session that its client resets before the answer. Each has begun a review, and lets
- * the client begin the next one immediately (rapid reset, CVE-2023-44487). All open requests can be reset together.
- * Node's own limit (`streamResetBurst`) ends a session too late and too often: see docs/contributing/decisions.md.
- *
- * @param streams that may be open at a time
- * @param now monotonic milliseconds
- * @returns a function that counts one reset, and returns false if there were too many
- */
-export function createResetCount(streams: number, now: () => number): () => boolean {
-  let left = streams;
-  let at = now();
-  return () => {
-    left = Math.min(streams, left + ((now() - at) / 1000) * resetsPerSecond);
-    at = now();
-    left -= 1;
-    return left >= 0;
   };
 }

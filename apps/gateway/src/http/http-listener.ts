@@ -21,6 +21,7 @@ import {
 } from './http-server.ts';
 import type { StatusCode } from './kubernetes-status.ts';
 import { type ConnectionLimits, connectionLimits } from './limits.ts';
+import type { IdentifyRefused } from './refused-clients.ts';
 import { createSocketLimit } from './socket-limit.ts';
 import type { TlsMaterial } from './tls.ts';
 
@@ -36,6 +37,8 @@ export interface HttpListenerOptions {
   /** The requests over HTTP/2 that may always be in progress, whatever `maxRequests` of the limits is. Default 0. */
   readonly neededRequests?: () => number;
   readonly logger: Logger;
+  /** Names the new connections whose requests will all be refused. By default, there are none. */
+  readonly identifyRefused?: IdentifyRefused | undefined;
   /** Whether TLS handshakes take turns: see {@link spreadHandshakes}. Default false. */
   readonly spreadsHandshakes?: boolean | undefined;
   readonly createApp: (
@@ -51,7 +54,13 @@ export async function startHttpListener(options: HttpListenerOptions) {
   const { address, setting, tls, logger } = options;
   const limits = { ...connectionLimits, ...options.limits };
   const maxRequests = () => Math.max(limits.maxRequests, options.neededRequests?.() ?? 0);
-  const connections = createConnections(limits, options.maxConnectionAge, maxRequests);
+  const { identifyRefused = () => undefined } = options;
+  const connections = createConnections(
+    limits,
+    options.maxConnectionAge,
+    maxRequests,
+    identifyRefused,
+  );
   const server = createHttpServer(tls, limits, (request, response) => {
     if (isClosed(response) || access.find(request)?.begin(request, response) === false) return;
     if (lacksHost(request)) answerWithoutHost(response as ServerResponse, options.unreadableBody);

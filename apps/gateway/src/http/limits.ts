@@ -36,10 +36,10 @@ export const connectionLimits = {
   /** The most bytes of headers. kube-apiserver's have some 400; a bearer token in its kubeconfig may add some KiB. */
   maxHeaderSize: 8 * 1024,
   /**
-   * The most requests in progress on an HTTP/1.1 connection; more end it. One read can hold 1,700; Go's client sends
-   * one at a time.
+   * The most requests in progress on an HTTP/1.1 connection; more end it. One turn of the event loop reads all
+   * connections, 1,700 requests each. Go's client sends one at a time.
    */
-  maxPipelined: 64,
+  maxPipelined: 4,
   /**
    * The most requests in progress on an HTTP/2 connection, as in Go's own server. Go's client opens another connection
    * for more.

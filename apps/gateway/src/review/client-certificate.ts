@@ -4,8 +4,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Logger } from '@sallyport/authenticator';
 import { createLogLimiter } from '../base/logging/log-limiter.ts';
 import { printable } from '../base/logging/printable.ts';
-import type { ConnectionAccess } from '../http/http-listener.ts';
-import { type ServerRequest, transportOf } from '../http/http-server.ts';
+import { type ServerRequest, type Transport, transportOf } from '../http/http-server.ts';
 import { StatusError } from '../http/kubernetes-status.ts';
 import { subjectOf } from '../http/tls.ts';
 
@@ -13,18 +12,15 @@ import { subjectOf } from '../http/tls.ts';
  * Admits clients whose certificate the CA signed (TLS has checked that) and has one of `server.tls.clientNames`.
  *
  * @param currentNames the current `server.tls.clientNames`; undefined if client certificates are not required
- * @returns a function that returns the subject of the certificate, or undefined if none is required. For all other
- *   clients it throws StatusError 403 with the subject and the setting
  */
 export function createClientCheck(
   currentNames: () => readonly string[] | undefined,
-  connections: Pick<ConnectionAccess, 'find' | 'retire'>,
   logger: Logger,
 ) {
-  const readings = new WeakMap<object, ReturnType<typeof read>>();
+  const readings = new WeakMap<Transport, Reading>();
   const limit = createLogLimiter(() => performance.now());
   // A client with a certificate of the CA can connect again and again, and hundreds of kubelets have one.
-  const report = ({ subject, names }: ReturnType<typeof read>) => {
+  const report = ({ subject, names }: Reading) => {
     const unloggedSince = limit('wrong name');
     const level = unloggedSince === undefined ? 'debug' : 'warn';
     logger[level](
@@ -36,46 +32,75 @@ export function createClientCheck(
       'client certificate name is not in server.tls.clientNames',
     );
   };
-  return (request: ServerRequest): string | undefined => {
-    const names = currentNames();
-    if (names === undefined) return undefined;
-    const transport = transportOf(request);
-    let reading = readings.get(transport);
-    if (reading?.allowed !== names) {
-      reading = read(request.socket as TLSSocket, names);
-      readings.set(transport, reading);
-      if (!reading.isAllowed) report(reading);
-    }
-    const { subject, names: seen, notBefore, notAfter, isAllowed } = reading;
-    if (!isAllowed) {
-      connections.find(request)?.restrict();
-      const problem = `the client certificate "${printable(subject)}" has none of the names in server.tls.clientNames`;
-      throw new StatusError(403, `${problem}: ${listed(seen)}`);
-    }
-    const now = Date.now();
-    if (now < notBefore || now > notAfter) {
-      // No later request of its connection can be answered.
-      connections.retire(request);
-      const problem =
-        now > notAfter ? 'has expired since the connection was made' : 'is not valid yet';
-      throw new StatusError(403, `the client certificate "${subject}" ${problem}`);
-    }
-    return subject;
+  /** Reads the certificate of a connection, again only when the names have changed. */
+  const readOnce = (transport: Transport, names: readonly string[]): Reading | undefined => {
+    const cached = readings.get(transport);
+    if (cached?.allowed === names) return cached;
+    const reading = read(transport, names);
+    if (reading === undefined) return undefined;
+    readings.set(transport, reading);
+    if (!reading.isAllowed) report(reading);
+    return reading;
+  };
+  return {
+    /** Returns the fingerprint of a client whose certificate has a wrong name, and undefined for other clients. */
+    identifyRefused(transport: Transport): string | undefined {
+      const names = currentNames();
+      const reading = names && readOnce(transport, names);
+      return reading?.isAllowed === false ? reading.fingerprint : undefined;
+    },
+    /**
+     * Checks the client of a request.
+     *
+     * @param retire makes a client reconnect
+     * @returns the subject of the certificate, or undefined if none is required
+     * @throws StatusError 403 with the subject and the setting, for a client that is not admitted
+     */
+    check(request: ServerRequest, retire: (request: ServerRequest) => void): string | undefined {
+      const names = currentNames();
+      if (names === undefined) return undefined;
+      const reading = readOnce(transportOf(request), names);
+      if (reading === undefined) {
+        throw new StatusError(
+          403,
+          'a client certificate is required: see server.tls.clientCAFile and server.tls.clientNames',
+        );
+      }
+      const { subject, names: seen, notBefore, notAfter, isAllowed } = reading;
+      if (!isAllowed) {
+        const problem = `the client certificate "${printable(subject)}" has none of the names in server.tls.clientNames`;
+        throw new StatusError(403, `${problem}: ${listed(seen)}`);
+      }
+      const now = Date.now();
+      if (now < notBefore || now > notAfter) {
+        // No later request of its connection can be answered.
+        retire(request);
+        const problem =
+          now > notAfter ? 'has expired since the connection was made' : 'is not valid yet';
+        throw new StatusError(403, `the client certificate "${subject}" ${problem}`);
+      }
+      return subject;
+    },
   };
 }
 
-/** Reads the certificate of a connection, and compares it with the names. It takes 30 µs, so it is done once. */
-function read(socket: TLSSocket, allowed: readonly string[]) {
-  const certificate = socket.authorized ? socket.getPeerX509Certificate() : undefined;
-  if (certificate === undefined) {
-    throw new StatusError(
-      403,
-      'a client certificate is required: see server.tls.clientCAFile and server.tls.clientNames',
-    );
-  }
+export type ClientCheck = ReturnType<typeof createClientCheck>;
+
+type Reading = NonNullable<ReturnType<typeof read>>;
+
+/**
+ * Reads the certificate of a connection, and compares it with the names. It takes 30 µs, so it is done once.
+ *
+ * @returns undefined if there is none
+ */
+function read(transport: Transport, allowed: readonly string[]) {
+  const socket = ('socket' in transport ? transport.socket : transport) as TLSSocket | undefined;
+  const certificate = socket?.authorized ? socket.getPeerX509Certificate() : undefined;
+  if (certificate === undefined) return undefined;
   const isAllowed = hasName(certificate, allowed);
   return {
     subject: subjectOf(certificate),
+    fingerprint: certificate.fingerprint256,
     /** For messages; empty for a client that is let in. */
     names: isAllowed ? [] : [...new Set(namesOf(certificate).map(shown))],
     notBefore: certificate.validFromDate.getTime(),

@@ -15,7 +15,7 @@ import { StatusError } from '../http/kubernetes-status.ts';
 import type { ConnectionLimits, InFlight } from '../http/limits.ts';
 import { createBodyReader } from '../http/read-body.ts';
 import type { TlsMaterial } from '../http/tls.ts';
-import { createClientCheck } from './client-certificate.ts';
+import { type ClientCheck, createClientCheck } from './client-certificate.ts';
 import { createReviewContext, hopsOf, type ReviewContext } from './review-context.ts';
 import { createReviewReporter, type OnReview } from './review-report.ts';
 import { isCheckable, parseTokenReview, type ReviewResult, toTokenReview } from './token-review.ts';
@@ -41,6 +41,7 @@ export type ReviewServer = Awaited<ReturnType<typeof startReviewServer>>;
 export async function startReviewServer(options: ReviewServerOptions) {
   const { settings, logger } = options;
   let material = options.tls;
+  const clients = createClientCheck(() => material?.client?.names, logger);
   const { setTls, ...listener } = await startHttpListener({
     address: settings().listen,
     setting: 'server.listen',
@@ -50,8 +51,9 @@ export async function startReviewServer(options: ReviewServerOptions) {
     // As many again may still arrive, or be refused.
     neededRequests: () => 2 * settings().maxInFlight,
     logger,
+    identifyRefused: clients.identifyRefused,
     createApp: (connections, { bodyTimeout }) =>
-      createReviewApp(options, bodyTimeout, connections, () => material?.client?.names),
+      createReviewApp(options, bodyTimeout, connections, clients),
   });
   return {
     ...listener,
@@ -87,17 +89,16 @@ function createReviewApp(
   options: ReviewServerOptions,
   bodyTimeout: number,
   connections: ConnectionAccess,
-  clientNames: () => readonly string[] | undefined,
+  clients: ClientCheck,
 ): Koa {
   const { logger } = options;
-  const check = createClientCheck(clientNames, connections, logger);
   const router = new Router({ strict: true, sensitive: true });
   router.post('/authenticate', createReviewHandler(options, bodyTimeout));
   const app = new Koa();
   app.use(announceEnd(connections.isLastAnswer));
   app.use(answerErrors(logger, bodyTimeout));
   app.use((context, next) => {
-    context.state.client = check(context.req);
+    context.state.client = clients.check(context.req, connections.retire);
     connections.admit(context.req);
     return next();
   });
