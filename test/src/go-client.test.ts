@@ -169,6 +169,12 @@ describe.concurrent.each(protocols)("Go's client over %s gets", (protocol) => {
     },
   );
 
+  test('the message for a wrong client name each time, on one connection', async () => {
+    const answer = await send({ ...whole(reviewBody(randomToken())), times: 20 }, kubelet);
+    expectStatus(answer, protocol, 403, 'Forbidden', /clientNames/);
+    expect(answer.connections).toBe(1);
+  });
+
   test('the message for another path with a body that never ends', async () => {
     expectStatus(
       await send({ path: '/', rest: 'endless' }),

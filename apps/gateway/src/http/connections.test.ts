@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { ClientHttp2Session } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { connect as connectSecure } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -147,15 +148,20 @@ test('answers over HTTP/2 that no one reads end their connection when there are 
   await closed;
 });
 
-test('one HTTP/2 connection too many ends the oldest', async () => {
+test('32 HTTP/2 connections have 250 requests each, and further ones 8 until one of them has ended', async () => {
   const { url } = await startTestServer({ tls: serverTls });
-  const sessions = [];
-  for (let count = 0; count < 33; count++) {
+  const connectAndRead = async () => {
     const session = openSession(url, { ca: authority.cert });
-    await once(session, 'remoteSettings');
-    sessions.push(session);
-  }
-  await expect.poll(() => sessions.filter(({ destroyed }) => destroyed)).toEqual([sessions[0]]);
+    expect((await sendOn(session)).status).toBe(200);
+    return session;
+  };
+  const sessions: ClientHttp2Session[] = [];
+  for (let count = 0; count < 33; count++) sessions.push(await connectAndRead());
+  const streams = sessions.map((session) => session.remoteSettings.maxConcurrentStreams);
+  expect(streams).toEqual([...Array.from({ length: 32 }, () => 250), 8]);
+  await new Promise<void>((resolve) => sessions[0]?.close(resolve));
+  const isFull = async () => (await connectAndRead()).remoteSettings.maxConcurrentStreams;
+  await expect.poll(isFull).toBe(250);
 });
 
 test('an HTTP/2 connection stays open whatever it is answered', async () => {

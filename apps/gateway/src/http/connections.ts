@@ -36,11 +36,14 @@ export interface Connection {
 export type Connections = ReturnType<typeof createConnections>;
 
 /**
- * The most HTTP/2 connections, unless `maxRequests` allows more. One turn of the event loop reads all of them, and each
- * request that it begins takes 3 to 10 KB until the next turn, so together they may begin four times as many as may be in
- * progress. A kube-apiserver has one connection, or one for each 250 requests in progress.
+ * The least number of HTTP/2 connections that may have `maxStreams` requests in progress. One turn of the event loop reads
+ * all connections, and each request that it begins takes 3 to 10 KB until the next turn. No connection is ended, because
+ * Go's client opens one for each review that waits for the first, and then uses the first.
  */
-const maxSessions = 32;
+const minFullSessions = 32;
+
+/** The most requests in progress on each further HTTP/2 connection. */
+const lateStreams = 8;
 
 /**
  * Keeps all open connections, because Node's HTTP/2 server can't end any of them.
@@ -59,10 +62,9 @@ export function createConnections(
   const requests = createFairLimit<ServerHttp2Stream>(maxRequests, (stream) =>
     endRequest(stream, limits.drainGrace),
   );
-  const sessions = createFairLimit<ServerHttp2Session>(
-    () => Math.max(maxSessions, Math.floor((4 * maxRequests()) / limits.maxStreams)),
-    (session) => session.destroy(),
-  );
+  const fullSessions = new Set<ServerHttp2Session>();
+  const maxFullSessions = () =>
+    Math.max(minFullSessions, Math.floor((4 * maxRequests()) / limits.maxStreams));
   const refusedClients = createRefusedClients(() => performance.now());
   let isDraining = false;
 
@@ -109,14 +111,14 @@ export function createConnections(
       const maxResets = isRefused ? refusedStreams : limits.maxStreams;
       const bounds = { requests, network, maxResets, onMisuse };
       add(session, http2Connection(session, limits, bounds), () => retire(session));
+      // The settings apply immediately: the client need not have acknowledged them.
       if (isRefused) {
-        // It applies immediately: the client need not have acknowledged it.
         session.settings({ maxConcurrentStreams: refusedStreams });
         refusedClients.add(session, fingerprint, network);
-      } else {
-        session.once('close', () => sessions.delete(session));
-        sessions.add(session, network);
-      }
+      } else if (fullSessions.size < maxFullSessions()) {
+        fullSessions.add(session);
+        session.once('close', () => fullSessions.delete(session));
+      } else session.settings({ maxConcurrentStreams: lateStreams });
     },
     get: (transport: Transport) => open.get(transport),
     get size(): number {

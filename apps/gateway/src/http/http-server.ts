@@ -84,8 +84,9 @@ export function createHttpServer(
     maxSessionInvalidFrames: 100,
     // A client that sends so many before the settings have arrived reads no answer to any of them.
     maxSessionRejectedStreams: Math.min(100, limits.maxStreams),
-    // `createResetCount` counts the resets that matter. These two limit the frames, including those of one read.
-    streamResetBurst: 4 * limits.maxStreams,
+    // `createResetCount` counts the resets that matter. These two limit the frames, including those of one read, which
+    // take a KB each until the next turn of the event loop.
+    streamResetBurst: 2 * limits.maxStreams + 8,
     streamResetRate: 4 * limits.maxStreams,
     handshakeTimeout,
     unknownProtocolTimeout: handshakeTimeout,

@@ -88,6 +88,26 @@ describe('hasName', () => {
     );
   });
 
+  test.each([
+    ['an organization', 'evil\nO = "x, CN=kube-apiserver"'],
+    ['an organization with a slash', 'evil\nO = x/CN=kube-apiserver'],
+    ['an organization with a plus', 'evil\nO = "x + CN=kube-apiserver"'],
+    ['an organization with a line break', 'evil\nO = "x\\nCN=kube-apiserver"'],
+  ])('a common name as text in %s does not count', async (_where, commonName) => {
+    expect(hasName(await certificate(commonName), ['kube-apiserver'])).toBe(false);
+  });
+
+  test('a common name next to another attribute in one RDN counts, whatever string type it has', async () => {
+    expect(hasName(await certificate('kube-apiserver\n+O = x'), ['kube-apiserver'])).toBe(true);
+    const unicode = await certificate('kübe');
+    expect([hasName(unicode, ['kübe']), hasName(unicode, ['kube'])]).toEqual([true, false]);
+  });
+
+  test('of two common names in one RDN none counts', async () => {
+    const names = ['kube-apiserver', 'evil'];
+    expect(hasName(await certificate('evil\n+CN = kube-apiserver'), names)).toBe(false);
+  });
+
   test('of two common names none counts', async () => {
     expect(
       hasName(await certificate('kube-apiserver\n1.CN = evil'), ['kube-apiserver', 'evil']),
