@@ -63,18 +63,23 @@ test.each(
     [name, 'a kubelet', () => kubelet, count, bytes] as const,
     [name, 'kube-apiserver', () => mutualTls.client, count, bytes] as const,
   ]),
-)('%s, with the certificate of %s, fit into the pod, and others are served', async (name, who, client, count, bytes) => {
-  await gateway?.stop();
-  const { files, tls } = mutualTls;
-  gateway = await startGateway({
-    files,
-    env: { NODE_OPTIONS: await podHeap() },
-    config: { server: { tls }, authenticators: [backend.authenticator('corp')] },
-  });
-  for (let served = 0; served < 50; served += 1) await expectServed();
-  const before = await residentMemory(gateway.pid);
-  await flood(client(), count, Buffer.concat([preface, bytes]));
-  const grown = (await peakMemory(gateway.pid)) - before;
-  console.info(`${name}, ${who}: ${before.toFixed()} MiB before, ${grown.toFixed()} MiB more at most`);
-  expect(grown).toBeLessThan(await podGrowth());
-});
+)(
+  '%s, with the certificate of %s, fit into the pod, and others are served',
+  async (name, who, client, count, bytes) => {
+    await gateway?.stop();
+    const { files, tls } = mutualTls;
+    gateway = await startGateway({
+      files,
+      env: { NODE_OPTIONS: await podHeap() },
+      config: { server: { tls }, authenticators: [backend.authenticator('corp')] },
+    });
+    for (let served = 0; served < 50; served += 1) await expectServed();
+    const before = await residentMemory(gateway.pid);
+    await flood(client(), count, Buffer.concat([preface, bytes]));
+    const grown = (await peakMemory(gateway.pid)) - before;
+    console.info(
+      `${name}, ${who}: ${before.toFixed()} MiB before, ${grown.toFixed()} MiB more at most`,
+    );
+    expect(grown).toBeLessThan(await podGrowth());
+  },
+);
