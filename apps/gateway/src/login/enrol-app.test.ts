@@ -176,7 +176,8 @@ describe('adding an authenticator app at a terminal', () => {
   test('is refused while it is not known who is blocked', async () => {
     const one = parts();
     const { enrolment } = (await loginWith(one).begin({ invitation: await one.invite() })).body;
-    const unknown = loginWith({ ...one, blocks: { ...one.blocks, isUnknown: true } });
+    const { ends } = one;
+    const unknown = loginWith(one, { ends: { ...ends, blocks: { ...ends.blocks, isUnknown: true } } });
     const finish = { enrolment, code: codeFor(one, enrolment) };
     expect(await unknown.finish(finish)).toMatchObject({ status: 503 });
   });

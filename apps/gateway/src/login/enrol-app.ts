@@ -9,7 +9,7 @@ import {
 import { requiredReason } from './login-report.ts';
 import { countedLogin, type LoginLimits, type LoginRequest } from './login-request.ts';
 import { credentials, type Proof, parseBody, provePassword, shortName } from './login-service.ts';
-import { addedOrThrow, defaultLabels, grantAfterPassword, requireUnrevoked } from './new-factor.ts';
+import { addedOrThrow, addUnlessEnded, defaultLabels, grantAfterPassword } from './new-factor.ts';
 import { factorUser, fromFactors, proveCode, requireFactors } from './prove-factor.ts';
 import { maxTyped } from './secret-text.ts';
 
@@ -49,9 +49,9 @@ async function beginApp(
   { logins }: Pick<LoginLimits, 'logins'>,
 ): Promise<void> {
   const { context, service, signal, known } = request;
-  const { apps, revocations } = requireFactors(service);
+  const { apps } = requireFactors(service);
   const asked = parseBody(beginBody, body, 'username and password', fields);
-  const { revision } = revocations;
+  const { revision } = service.revocations;
   const proof = await provePassword(service, asked, signal, known);
   const grant = await countedLogin(request, logins, proof, () => grantOf(request, proof, asked));
   const label = asked.label ?? defaultLabels.totp;
@@ -70,8 +70,10 @@ async function finishApp(request: LoginRequest, body: unknown): Promise<void> {
   const { authenticator, name: username } = begun.user;
   Object.assign(known, { authenticator, username, factor: 'totp' });
   // Their groups are not known: a thousand of them would not fit into the request. A login checks the blocks of groups.
-  requireUnrevoked(request, { username }, begun.revision);
-  const result = await fromFactors(service, () => apps.finish(begun, code));
+  const login = { owner: begun.user, user: { username }, revision: begun.revision };
+  const result = await fromFactors(service, () =>
+    addUnlessEnded(request, login, () => apps.finish(begun, code)),
+  );
   const { factor, recoveryCodes } = addedOrThrow(request, result);
   context.status = 201;
   const { id, method, name } = factor;

@@ -1,6 +1,7 @@
 import { AuthenticatorError, type IssuedToken, type TokenRequest } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import type { LoginConfig } from '../config/types.ts';
+import { noBlocks, noRevocations } from '../engine/revocation/testing/no-blocks.ts';
 import { createSessionTexts } from '../engine/sessions/session-text.ts';
 import { createRateLimit } from './bounds.ts';
 import { createFactorPolicy } from './factors/policy.ts';
@@ -108,6 +109,8 @@ function setUp(setup: Setup = {}) {
       warn: (fields: object, message: string) => lines.push(JSON.stringify([fields, message])),
     },
     problemOf: (error: unknown) => String(error),
+    blocks: noBlocks,
+    revocations: noRevocations,
     factorPolicy: createFactorPolicy({
       authenticators: Object.keys(links),
       ...(need && { secondFactor: { required: 'none', authenticators: ['corp'] } }),

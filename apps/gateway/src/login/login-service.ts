@@ -5,6 +5,7 @@ import type {
   Logger,
   NoOpinion,
   Rejected,
+  RejectionReason,
   TokenIssuer,
   UserInfo,
 } from '@sallyport/authenticator';
@@ -13,13 +14,13 @@ import { asError, withoutToken } from '../base/logging/error-fields.ts';
 import { isMisleading } from '../base/logging/printable.ts';
 import type { AuthenticatorConfig, LoginConfig } from '../config/types.ts';
 import type { Link, LinkContext } from '../engine/chain/chain.ts';
-import type { Blocks, Revocations } from '../engine/revocation/list.ts';
 import type { Session, SessionTexts } from '../engine/sessions/session-text.ts';
 import type { SessionUsers } from '../engine/sessions/session-user.ts';
 import { networkOf } from '../http/socket-limit.ts';
 import type { AttemptTexts } from './attempts/attempt.ts';
 import type { PendingLogins } from './attempts/pending-logins.ts';
 import type { RateLimit } from './bounds.ts';
+import { type BegunLogin, type EndLogins, type LoginEnds, writeUnlessEnded } from './ended-login.ts';
 import type { Enrolment } from './factors/enrolment.ts';
 import type { Passkeys } from './factors/passkeys.ts';
 import type { FactorPolicy } from './factors/policy.ts';
@@ -90,8 +91,6 @@ export interface LoginProvider {
 export interface BrowserLogins {
   readonly attempts: AttemptTexts;
   readonly pending: PendingLogins;
-  readonly revocations: Pick<Revocations, 'revision' | 'isRevoked'>;
-  readonly blocks: Pick<Blocks, 'ofUser' | 'ofCredential' | 'isUnknown'>;
   readonly providers: ReadonlyMap<string, LoginProvider>;
 }
 
@@ -101,12 +100,10 @@ export interface FactorParts {
   readonly enrolment: Enrolment;
   readonly apps: TotpEnrolment;
   readonly passkeys: Passkeys;
-  readonly revocations: BrowserLogins['revocations'];
-  readonly blocks: Pick<Blocks, 'ofUser' | 'isUnknown'>;
 }
 
 /** The parts of the login server that depend on the config. Each config makes them again. */
-export interface LoginService {
+export interface LoginService extends LoginEnds {
   readonly config: LoginConfig;
   /** The networks of `login.trustedProxies`. */
   readonly proxies: BlockList;
@@ -123,6 +120,8 @@ export interface LoginService {
   readonly factors: FactorParts | undefined;
   /** Undefined: people log in at a terminal alone. */
   readonly browser: BrowserLogins | undefined;
+  /** Ends the logins in progress of a user on all replicas. Undefined: the replicas share no list. */
+  readonly endLogins: EndLogins | undefined;
   /** Writes a kubeconfig. @returns undefined for an unknown cluster */
   readonly kubeconfig: (cluster: string) => string | undefined;
   /** Says why the issuer failed, for the log and without its secrets. */
@@ -281,14 +280,21 @@ export async function provePassword(
   return { authenticator, since, given: user.given, named: user.named, login: given.username };
 }
 
+interface ProvenLogin extends Pick<BegunLogin, 'revision'> {
+  readonly proof: Proof;
+  /** Makes the error of a login that was ended meanwhile. @param reason for the audit trail */
+  readonly refuse: (reason: RejectionReason) => LoginError;
+}
+
 /**
  * Makes a session for a user who has proved who they are.
  *
- * @throws LoginError, even when the store could not be asked, and for a user who must have a second factor and has not proved it
+ * @throws LoginError, even when the store could not be asked, for a user who must have a second factor and has not proved it, and
+ *   for a login that was ended since its first proof
  */
 export async function createSession(
   service: LoginService,
-  { named, given, login: _, ...proof }: Proof,
+  { proof: { named, given, login: _, ...proof }, revision, refuse }: ProvenLogin,
   place: SessionPlace,
   signal: AbortSignal,
 ) {
@@ -318,7 +324,12 @@ export async function createSession(
     session: { describe: (digest: string) => texts.write(digest, session), idle: config.idle },
   };
   return fromStore(service, async () => {
-    const { token, issued } = await issuer.create(create, signal);
+    const begun = { revision, user: named, credential: proof.provider?.credential };
+    const { token, issued } = await writeUnlessEnded(service, begun, {
+      write: () => issuer.create(create, signal),
+      takeBack: (made) => discardSession(service, made.issued),
+      refuse,
+    });
     // Such a token would be accepted nowhere.
     if (issued.session === undefined)
       throw new Error('its plugin has stored no session with the token');
@@ -451,25 +462,40 @@ async function requireNoOtherFactor(
  * deadline of its own, because a client that hangs up must not leave a session too many behind.
  */
 async function endExcessSessions(service: LoginService, username: string): Promise<void> {
-  const { issuer, config, logger, problemOf } = service;
+  const { config, logger, problemOf } = service;
   const signal = AbortSignal.timeout(service.timeout);
   try {
     const all = await sessionsOf(service, username, signal);
     const excess = all.slice(0, Math.max(0, all.length - config.maxSessions));
-    for (const one of excess) {
-      // The record of a revoked session takes memory for as long as the session would have lasted.
-      if (issuer.delete) await issuer.delete(one, signal);
-      else
-        await consume(
-          issuer.revoke(one, { at: new Date(), by: 'login', reason: 'login.maxSessions' }, signal),
-        );
-    }
+    for (const one of excess) await endSession(service, one, 'login.maxSessions', signal);
   } catch (error) {
     logger.warn(
       { reason: problemOf(error) },
       'sessions above login.maxSessions could not be ended',
     );
   }
+}
+
+/** Ends the session of a login that was ended while it was written. A session that stays is of no use: no one gets its token. */
+async function discardSession(service: LoginService, session: IssuedToken): Promise<void> {
+  const { logger, problemOf, timeout } = service;
+  try {
+    await endSession(service, session, 'login ended', AbortSignal.timeout(timeout));
+  } catch (error) {
+    logger.warn({ reason: problemOf(error) }, 'session of an ended login could not be removed');
+  }
+}
+
+/** @throws Error if the store fails */
+async function endSession(
+  { issuer }: LoginService,
+  session: IssuedToken,
+  reason: string,
+  signal: AbortSignal,
+): Promise<void> {
+  // The record of a revoked session takes memory for as long as the session would have lasted.
+  if (issuer.delete) await issuer.delete(session, signal);
+  else await consume(issuer.revoke(session, { at: new Date(), by: 'login', reason }, signal));
 }
 
 async function consume(items: AsyncIterable<unknown>): Promise<void> {

@@ -1,5 +1,6 @@
-import type { UserInfo } from '@sallyport/authenticator';
+import { type BegunLogin, findLoginEnd, writeUnlessEnded } from './ended-login.ts';
 import type { Added, FactorGrant, NotAdded } from './factors/enrolment.ts';
+import type { FactorUser } from './factors/factor-record.ts';
 import type { FactorNeed } from './factors/second-factor.ts';
 import {
   duplicateFactor,
@@ -7,7 +8,6 @@ import {
   invitationRequired,
   noSecondFactor,
   tooManyFactors,
-  unavailable,
   wrongEnrolmentCode,
   wrongInvitation,
 } from './login-error.ts';
@@ -51,18 +51,39 @@ export async function grantAfterPassword(
   throw invitation === undefined ? invitationRequired() : wrongInvitation();
 }
 
+/** The login of a user who changes their factors. */
+interface FactorLogin extends Pick<BegunLogin, 'revision' | 'user'> {
+  readonly owner: FactorUser;
+}
+
 /** Refuses a user who was blocked or revoked since the revision. @throws LoginError */
 export function requireUnrevoked(
   { service, known }: Asked,
-  { username, groups = [] }: Pick<UserInfo, 'username' | 'groups'>,
-  revision: number,
+  login: Pick<FactorLogin, 'revision' | 'user'>,
 ): void {
-  const { revocations, blocks } = requireFactors(service);
-  if (blocks.isUnknown) throw unavailable('the revocation list');
-  const isBlocked = blocks.ofUser(username, groups) !== undefined;
-  if (!isBlocked && !revocations.isRevoked(revision, username, '')) return;
-  known.reason = isBlocked ? 'blocked' : 'revoked';
+  const reason = findLoginEnd(service, login);
+  if (reason === undefined) return;
+  known.reason = reason;
   throw enrolmentEnded();
+}
+
+/** Adds a factor, unless its user is blocked or revoked before it is added. @throws LoginError, and whatever `add` throws */
+export function addUnlessEnded<Result extends { readonly kind: string }>(
+  { service, known }: Asked,
+  { owner, ...login }: FactorLogin,
+  add: () => Promise<Result | Added>,
+): Promise<Result | Added> {
+  const { enrolment } = requireFactors(service);
+  return writeUnlessEnded(service, login, {
+    write: add,
+    takeBack: async (result) => {
+      if ('factor' in result) await enrolment.takeBack(owner, result);
+    },
+    refuse(reason) {
+      known.reason = reason;
+      return enrolmentEnded();
+    },
+  });
 }
 
 /** The name of a factor of a user who gave it none. */

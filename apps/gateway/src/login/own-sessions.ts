@@ -1,6 +1,7 @@
 import type { IssuedToken } from '@sallyport/authenticator';
 import { digestOf } from '../engine/revocation/list.ts';
 import type { Session } from '../engine/sessions/session-text.ts';
+import { endLoginsOf } from './ended-login.ts';
 import { noSession, unavailable } from './login-error.ts';
 import { fromStore, isInForce, type LoginService, sessionsOf } from './login-service.ts';
 
@@ -48,24 +49,32 @@ export async function logOut(service: LoginService, token: string, signal: Abort
   return fromStore(service, async () => {
     const { session, isInForce } = await findOwn(service, token, signal);
     const { count, unconfirmed } = await end(service, [digestOf(token)], signal);
+    if (unconfirmed > 0) service.logger.warn({ sessions: unconfirmed }, unconfirmedLogout);
     return { session, wasInForce: isInForce && count > 0, unconfirmed };
   });
 }
 
 /**
- * Ends all sessions of the user of one that is in force. It ends that one last, so that a failure leaves it for another
- * attempt.
+ * Ends all sessions and all logins in progress of the user of one that is in force. It ends that one last, so that a failure leaves
+ * it for another attempt.
  */
 export async function logOutEverywhere(service: LoginService, token: string, signal: AbortSignal) {
   return fromStore(service, async () => {
     const { session, isInForce } = await findOwn(service, token, signal);
     if (!isInForce) throw noSession();
     const own = digestOf(token);
-    const others = (await sessionsOf(service, session.name, signal)).filter(
-      ({ digest }) => digest !== own,
-    );
-    const digests = [...others.map(({ digest }) => digest), own];
-    return { session, ...(await end(service, digests, signal, 'everywhere')) };
+    const endOthers = async () => {
+      const digests = (await sessionsOf(service, session.name, signal)).map(({ digest }) => digest);
+      const others = digests.filter((digest) => digest !== own);
+      return end(service, others, signal, 'everywhere');
+    };
+    const first = await endOthers();
+    await endLoginsOf(service, session.name, 'logout everywhere', signal);
+    // A replica may have stored a session before it learned of that.
+    const ended = [first, await endOthers(), await end(service, [own], signal, 'everywhere')];
+    const unconfirmed = ended.reduce((sum, each) => sum + each.unconfirmed, 0);
+    if (unconfirmed > 0) service.logger.warn({ sessions: unconfirmed }, unconfirmedLogout);
+    return { session, count: ended.reduce((sum, each) => sum + each.count, 0), unconfirmed };
   });
 }
 
@@ -91,7 +100,7 @@ async function findOwn(service: LoginService, token: string, signal: AbortSignal
  *   undo them
  */
 async function end(
-  { issuer, logger }: LoginService,
+  { issuer }: LoginService,
   digests: readonly string[],
   signal: AbortSignal,
   reason?: string,
@@ -105,7 +114,6 @@ async function end(
       if (one.unconfirmed) unconfirmed += 1;
     }
   }
-  if (unconfirmed > 0) logger.warn({ sessions: unconfirmed }, unconfirmedLogout);
   return { count, unconfirmed };
 }
 

@@ -1,3 +1,4 @@
+import type { RejectionReason } from '@sallyport/authenticator';
 import { LoginError, wrongCredentials } from './login-error.ts';
 import {
   answerSession,
@@ -23,6 +24,7 @@ export async function logInAtTerminal(
   const { device, code } = asked;
   known.device = device;
   const cluster = chooseCluster(service.config, asked.cluster);
+  const { revision } = service.revocations;
   const password = await provePassword(service, asked, signal, known).catch((error: unknown) => {
     const isRefused = error instanceof LoginError && error.code === 'wrong-credentials';
     throw isRefused ? wrongCredentials(code !== undefined) : error;
@@ -30,5 +32,13 @@ export async function logInAtTerminal(
   const proof = await countedLogin(request, logins, password, () =>
     proveFactor(service, password, code, signal, known),
   );
-  answerSession(request, await createSession(service, proof, { cluster, device, address }, signal));
+  const refuse = (reason: RejectionReason) => {
+    known.reason = reason;
+    return wrongCredentials(code !== undefined);
+  };
+  const place = { cluster, device, address };
+  answerSession(
+    request,
+    await createSession(service, { proof, revision, refuse }, place, signal),
+  );
 }

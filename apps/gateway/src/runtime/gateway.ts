@@ -175,7 +175,7 @@ function createGenerations(
     onLookedUp,
     onAbandoned: inFlight.hold,
     logger,
-    issuing: true,
+    loginRevocations: caching.revocations,
   };
   return async (config: GatewayConfig) => {
     // An audit trail that can't be written is an error in the config, like an authenticator that can't be made.

@@ -12,7 +12,7 @@ import { identityPrefixes } from '../engine/chain/identity-policy.ts';
 import { createPolicyLog } from '../engine/chain/policy-log.ts';
 import type { DirectoryResult } from '../engine/directory/directory-user.ts';
 import type { EndedSessions } from '../engine/revocation/ended-sessions.ts';
-import type { Blocks } from '../engine/revocation/list.ts';
+import type { Blocks, LoginRevocations } from '../engine/revocation/list.ts';
 import { createSessionTexts, type Session } from '../engine/sessions/session-text.ts';
 import {
   type RevalidationResult,
@@ -67,8 +67,8 @@ export interface GenerationDependencies
   readonly knownGood?: (fingerprint: string) => KnownGoodTokens;
   /** Called with each result of a directory for the users of an authenticator. Default: nothing observes them. */
   readonly onLookedUp?: (authenticator: string, result: DirectoryResult) => void;
-  /** Whether people may log in. Default: sessions are checked, and none is issued. */
-  readonly issuing?: boolean;
+  /** The revocation list as logins use it. Default: no one can log in; sessions are checked, and none is issued. */
+  readonly loginRevocations?: LoginRevocations;
 }
 
 interface SessionObserver {
@@ -117,16 +117,18 @@ export async function createGeneration(
     onAbandoned,
   });
   const sessions = links.find(({ name }) => name === config.login?.sessions);
-  const factorRedis = dependencies.issuing
+  const { loginRevocations } = dependencies;
+  const factorRedis = loginRevocations
     ? await leaseFactorRedis(config, dependencies)
     : undefined;
   if (factorRedis) opened.defer(() => factorRedis.release());
   const login =
-    dependencies.issuing && config.login && sessions
+    loginRevocations && config.login && sessions
       ? await createLoginParts(config, config.login, dependencies, {
           links: logins,
           sessions,
           texts,
+          revocations: loginRevocations,
           hold: calls.add,
           providers,
           redis: lease?.redis,

@@ -4,8 +4,9 @@ import { loadWatchedFile, type WatchedFile } from '../config/files/watcher.ts';
 import { createNetworks } from '../config/login.ts';
 import { causeOf, reworded } from '../config/problems.ts';
 import type { GatewayConfig, LoginConfig } from '../config/types.ts';
+import { endLogins } from '../engine/revocation/end-logins.ts';
 import type { EndedSessions } from '../engine/revocation/ended-sessions.ts';
-import type { SharedRedis } from '../engine/shared-redis/shared-redis.ts';
+import type { ProbedRedis, SharedRedis } from '../engine/shared-redis/shared-redis.ts';
 import { createAttemptTexts } from '../login/attempts/attempt.ts';
 import { createPendingLogins } from '../login/attempts/pending-logins.ts';
 import { createEnrolment } from '../login/factors/enrolment.ts';
@@ -16,7 +17,6 @@ import { createSecondFactor, type SecondFactorOptions } from '../login/factors/s
 import { createTotpEnrolment } from '../login/factors/totp-enrolment.ts';
 import { writeKubeconfig } from '../login/kubeconfig.ts';
 import type {
-  BrowserLogins,
   FactorParts,
   LoginProvider,
   LoginService,
@@ -31,14 +31,14 @@ import {
 interface LoginDependencies extends CreateDependencies {
   /** Gets each session that the login server ends. */
   readonly ended?: Pick<EndedSessions, 'add'>;
-  readonly caching?: { readonly revocations: BrowserLogins['revocations'] } | undefined;
-  readonly blocks: BrowserLogins['blocks'];
+  readonly blocks: LoginService['blocks'];
 }
 
-interface LoginParts extends Pick<LoginService, 'links' | 'sessions' | 'texts' | 'hold'> {
+interface LoginParts
+  extends Pick<LoginService, 'links' | 'sessions' | 'texts' | 'hold' | 'revocations'> {
   readonly providers: readonly LoginProvider[];
   /** The Redis that all replicas share. */
-  readonly redis: SharedRedis | undefined;
+  readonly redis: ProbedRedis | undefined;
   /** The Redis of second factors. */
   readonly factorRedis: SharedRedis | undefined;
 }
@@ -55,7 +55,7 @@ export async function createLoginParts(
   dependencies: LoginDependencies,
   { providers, redis, factorRedis, ...parts }: LoginParts,
 ) {
-  const { logger, ended, caching, blocks } = dependencies;
+  const { logger, ended, blocks } = dependencies;
   const issuing = config.authenticators
     .filter(issuesTokens)
     .find(({ name }) => name === login.sessions);
@@ -69,18 +69,18 @@ export async function createLoginParts(
   const service: LoginService = {
     ...parts,
     config: login,
+    blocks,
+    endLogins: redis && ((...given) => endLogins(redis, ...given)),
     proxies: createNetworks(login.trustedProxies),
     timeout: config.server.reviewTimeout,
     factorPolicy,
     factors: factorParts(login, { policy: factorPolicy, hasUids }, factorRedis, dependencies),
     issuer: ended ? noteEnded(issuer, ended) : issuer,
     browser:
-      login.browser && redis && caching
+      login.browser && redis
         ? {
             attempts: createAttemptTexts(redis.sealingKeys, Date.now),
             pending: createPendingLogins(redis, Date.now),
-            revocations: caching.revocations,
-            blocks,
             providers: new Map(providers.map((one) => [one.name, one])),
           }
         : undefined,
@@ -96,10 +96,9 @@ function factorParts(
   login: LoginConfig,
   { policy, hasUids }: Pick<SecondFactorOptions, 'policy' | 'hasUids'>,
   redis: SharedRedis | undefined,
-  { attempts, caching, blocks, logger }: LoginDependencies,
+  { attempts, logger }: LoginDependencies,
 ): FactorParts | undefined {
-  if (login.secondFactor === undefined || redis === undefined || caching === undefined)
-    return undefined;
+  if (login.secondFactor === undefined || redis === undefined) return undefined;
   const { publicUrl } = login;
   const { methods } = login.secondFactor;
   const now = Date.now;
@@ -111,8 +110,6 @@ function factorParts(
     enrolment,
     apps: createTotpEnrolment({ enrolment, sealingKeys: redis.sealingKeys, issuer, now }),
     passkeys: createPasskeys({ publicUrl, store, logger, now }),
-    revocations: caching.revocations,
-    blocks,
   };
 }
 

@@ -1,6 +1,8 @@
 import type { TokenRequest, UserInfo } from '@sallyport/authenticator';
+import { noBlocks, noRevocations } from '../engine/revocation/testing/no-blocks.ts';
 import { createSessionTexts } from '../engine/sessions/session-text.ts';
 import { createRateLimit } from '../login/bounds.ts';
+import type { LoginEnds } from '../login/ended-login.ts';
 import { enrolApp } from '../login/enrol-app.ts';
 import { type Clock, jane, type TestedParts } from '../login/factors/testing/factor-parts.ts';
 import { LoginError } from '../login/login-error.ts';
@@ -16,6 +18,8 @@ interface FactorLoginOptions {
   /** Undefined: the config has no second factors. */
   readonly factors: FactorParts | undefined;
   readonly policy: TestedParts['policy'];
+  /** What has ended logins. Default: nothing. */
+  readonly ends?: LoginEnds;
   /** `config.secondFactor`. Default: there is one if there are factors. */
   readonly hasSection?: boolean;
   /** The most logins of a user in an hour. */
@@ -34,6 +38,7 @@ export interface Answered {
 /** Makes the login server of one config, whose directory knows jane. It is called by its functions. */
 export function factorLogin({ groups = [], factors, policy, ...more }: FactorLoginOptions) {
   const { hasSection = factors !== undefined, logins: count = 1_000 } = more;
+  const { ends = { blocks: noBlocks, revocations: noRevocations } } = more;
   const named: UserInfo = { username: jane.name, groups };
   const issued: TokenRequest[] = [];
   const lines: string[] = [];
@@ -73,6 +78,7 @@ export function factorLogin({ groups = [], factors, policy, ...more }: FactorLog
     timeout: 60_000,
     factorPolicy: policy,
     factors,
+    ...ends,
   } as unknown as LoginService;
   const logins = createRateLimit(
     () => ({ count, per: 3_600_000 }),
@@ -115,7 +121,7 @@ export function factorLogin({ groups = [], factors, policy, ...more }: FactorLog
 export const loginWith = (
   parts: TestedParts,
   more: Partial<Omit<FactorLoginOptions, 'factors'>> = {},
-) => factorLogin({ factors: parts, policy: parts.policy, ...more });
+) => factorLogin({ factors: parts, policy: parts.policy, ends: parts.ends, ...more });
 
 /** Makes a clock that stands still at the present time, since sessions begin at the time of the machine. */
 export const clockOfToday = (): Clock => ({ now: Date.now() });

@@ -56,6 +56,12 @@ interface Around {
   readonly isOnlyNew?: boolean;
 }
 
+interface RevokeState {
+  readonly isText: boolean;
+  /** The digests of the tokens that were dealt with before. */
+  readonly seen: Set<string>;
+}
+
 /** Whether each token of the subject is revoked. */
 export function isComplete({ unreadable, problems }: Outcome): boolean {
   return unreadable.length + problems.length === 0;
@@ -75,21 +81,30 @@ export async function revokeFound(
 ) {
   const outcome: Outcome = { revoked: [], already: [], unreadable: [], problems: [] };
   const isText = options.output === 'text';
+  const seen = new Set<string>();
+  const revokeAll = async (subject: Prepared) => {
+    const at = new Date();
+    const more = { isText, seen, ...around };
+    const ended = issuers.map((one) => revokeWith(one, subject, at, outcome, more));
+    return (await Promise.all(ended)).flat();
+  };
   // The tokens come first: otherwise a replica could look one up in between, and cache the answer.
-  const at = new Date();
-  const ended = found
-    ? await Promise.all(
-        issuers.map((one) => revokeWith(one, found, at, outcome, { isText, ...around })),
-      )
-    : [];
+  const ended = found ? await revokeAll(found) : [];
   if (isText && given.draft.kind !== 'all') {
     const shown = around.isOnlyNew ? { ...outcome, already: [] } : outcome;
     process.stdout.write(`${summary(shown, areSessions(given, issuers))}.\n`);
   }
+  const revokeLate = async (): Promise<boolean> => {
+    if (given.draft.kind !== 'user') return false;
+    const before = outcome.revoked.length;
+    await revokeAll(given);
+    const late = outcome.revoked.length - before;
+    if (isText && late > 0) process.stdout.write(lateText(late));
+    return late > 0;
+  };
   const inJson = (replicas?: object) => ({ ...around.json, ...outcome, replicas });
-  const forgotten = found
-    ? await forget(found, options, ended.flat(), inJson, around.again)
-    : exitCodes.success;
+  const texts = { inJson, again: around.again, revokeLate };
+  const forgotten = found ? await forget(found, options, ended, texts) : exitCodes.success;
   if (!found && !isText) printJson(inJson());
   return { outcome, forgotten };
 }
@@ -187,7 +202,7 @@ async function revokeWith(
   prepared: Prepared,
   at: Date,
   outcome: Outcome,
-  { isText, isOnlyNew = false }: Around & { readonly isText: boolean },
+  { isText, seen, isOnlyNew = false }: Around & RevokeState,
 ) {
   const authenticator = issuing.authenticator.name;
   const { kind, by, reason } = prepared.draft;
@@ -197,6 +212,9 @@ async function revokeWith(
   try {
     await withIssuer(issuing, async (issuer) => {
       for await (const one of issuer.revoke(selectionOf(prepared, issuing), revocation)) {
+        const { digest: id } = 'problem' in one ? one : one.token;
+        if (seen.has(id)) continue;
+        seen.add(id);
         if ('problem' in one) {
           const { digest, problem } = one;
           outcome.unreadable.push({ authenticator, digest, problem });
@@ -243,6 +261,12 @@ function revokedLine({ token, already }: RevokedToken, { user }: SeenToken, at: 
   return `revoked ${name}${issuedAt === undefined ? '' : `  (issued ${humanDuration(+at - +issuedAt)} ago${by(issuedBy)})`}`;
 }
 
+function lateText(count: number): string {
+  return count === 1
+    ? '1 more revoked: it was made while this command ran.\n'
+    : `${count} more revoked: they were made while this command ran.\n`;
+}
+
 /** Whether only sessions were asked for. */
 function areSessions({ config: { login } }: Prepared, issuers: readonly Issuing[]): boolean {
   return (
@@ -285,17 +309,23 @@ function nothingRemark(given: Prepared, issuers: readonly Issuing[]): string {
 
 /**
  * Milliseconds for which a revocation is remembered: as long as any cache may have what it revokes, whatever its config is or will be.
- * `authenticatedTtl` and `staleTtl` are at most 24 hours each (config/cache/lifetimes.ts), and one more hour is for clocks that differ.
+ * Sessions last longer, but are revoked themselves, and logins in progress take minutes. `authenticatedTtl` and `staleTtl` are at most 24 hours each (config/cache/lifetimes.ts), and one more hour is for clocks that differ.
  */
 export const rememberedFor = (24 + 24 + 1) * 3_600_000;
+
+interface ForgetParts {
+  readonly inJson: (replicas?: object) => object;
+  readonly again: string | undefined;
+  /** Revokes what was made before all replicas knew of the revocation. @returns whether there was any */
+  readonly revokeLate: () => Promise<boolean>;
+}
 
 /** Has the replicas forget their cached answers, and prints what becomes of these. It never rejects: the tokens are revoked in any case. */
 async function forget(
   prepared: Prepared,
   options: EntryOptions,
   ended: readonly SeenToken[],
-  inJson: (replicas?: object) => object,
-  again?: string,
+  { inJson, again, revokeLate }: ForgetParts,
 ) {
   const { config, draft } = prepared;
   const print = (text: string) => {
@@ -309,10 +339,14 @@ async function forget(
   }
   const next = advice(prepared, ended, options, again);
   try {
-    const publication = await publishWithInterrupt(config, options, ({ now }) => ({
-      ...draft,
-      until: now + rememberedFor,
-    }));
+    const publish = () =>
+      publishWithInterrupt(config, options, ({ now }) => ({
+        ...draft,
+        until: now + rememberedFor,
+      }));
+    let publication = await publish();
+    // A login in progress may have made a session until its replica confirmed, and others may have cached it.
+    if (await revokeLate()) publication = await publish();
     return report(
       publication,
       options.output,

@@ -49,6 +49,15 @@ export interface Revocations extends Pick<RevocationList, 'revision' | 'isRevoke
   readonly isCutOff: boolean;
 }
 
+/** The revocation list as a login uses it. */
+export interface LoginRevocations extends Pick<RevocationList, 'revision' | 'isRevoked'> {
+  /**
+   * Reads the list, if this process has not read it for 1 s. Commands don't wait for a process that was paused for over a minute,
+   * so it must not go on with what it knew before. Never rejects.
+   */
+  readonly refresh: () => Promise<void>;
+}
+
 /** How long an entry is remembered after `keptUntil`, in case clocks are wrong. Milliseconds. */
 const grace = 3_600_000;
 

@@ -7,6 +7,7 @@ import {
   type Blocks,
   createRevocationList,
   type Entry,
+  type LoginRevocations,
   type RevocationList,
   type Revocations,
 } from './list.ts';
@@ -79,7 +80,7 @@ export function createSharedRevocations({
       if (hasSessions()) await ended.synchronize(redis);
     },
   });
-  const revocations: Revocations = {
+  const revocations: Revocations & LoginRevocations = {
     get revision() {
       return list.revision;
     },
@@ -87,6 +88,7 @@ export function createSharedRevocations({
       return reader.isCutOff;
     },
     isRevoked: list.isRevoked,
+    refresh: reader.refresh,
   };
   const blocks: Blocks = {
     ofToken: list.ofToken,
@@ -153,6 +155,11 @@ export function createRevocationReader(dependencies: ReaderDependencies) {
         polling = undefined;
       });
       return polling;
+    },
+    /** See `LoginRevocations`. */
+    async refresh(): Promise<void> {
+      // A poll in progress may have begun before the pause: then it needs another one.
+      for (let polls = 0; reader.isCutOff && polls < 2; polls += 1) await reader.poll();
     },
     /** Makes the first poll of a process. Never rejects. */
     begin: (): Promise<void> =>

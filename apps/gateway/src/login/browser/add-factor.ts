@@ -3,7 +3,7 @@ import type { Added, NotAdded } from '../factors/enrolment.ts';
 import { enrolmentEnded, LoginError, wrongCredentials } from '../login-error.ts';
 import { inSteps, type LoginLimits, withinLimits } from '../login-request.ts';
 import { shortName } from '../login-service.ts';
-import { addedOrThrow, defaultLabels } from '../new-factor.ts';
+import { addedOrThrow, addUnlessEnded, defaultLabels } from '../new-factor.ts';
 import { appPage } from '../pages/app-page.ts';
 import { recoveryCodesPage } from '../pages/recovery-codes-page.ts';
 import type { FactorsProblem } from '../pages/texts.ts';
@@ -53,7 +53,7 @@ export async function finishApp(
     isDeepStrictEqual(begun?.user, factorUser(login.proof)) && begun?.grant.record === grant.record;
   if (begun === undefined || !isOwn) throw enrolmentEnded();
   const result = await checked(page, limits, () =>
-    apps.finish({ ...begun, grant }, form.get('code') ?? ''),
+    addInVisit(visit, () => apps.finish({ ...begun, grant }, form.get('code') ?? '')),
   );
   if (result === 'too-many') return listFactors(visit, { problem: result });
   if (result.kind !== 'wrong-code') return showAdded(visit, result);
@@ -81,12 +81,20 @@ export async function addPasskey(
     if (challenge === undefined) return { kind: 'wrong', reason: 'challenge' } as const;
     const made = await passkeys.finishRegistration(challenge, form.get('response') ?? '');
     if (made.kind === 'wrong') return made;
-    return enrolment.addPasskey(factorUser(login.proof), login.next.grant, { ...made.key, name });
+    const owner = factorUser(login.proof);
+    return addInVisit(visit, () =>
+      enrolment.addPasskey(owner, login.next.grant, { ...made.key, name }),
+    );
   });
   if (result === 'too-many') return listFactors(visit, { problem: result });
   if (result.kind !== 'wrong') return showAdded(visit, result);
   known.reason = `second-factor-passkey-${result.reason}`;
   await listFactors(visit, { problem: 'wrong-passkey' });
+}
+
+function addInVisit({ page, login }: Visit, add: () => Promise<Added | NotAdded>) {
+  const { proof, revision } = login;
+  return addUnlessEnded(page, { owner: factorUser(proof), user: proof.named, revision }, add);
 }
 
 /**

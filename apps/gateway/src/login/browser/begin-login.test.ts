@@ -32,7 +32,8 @@ test('a login without the second factor that a reload has made required gets no 
     address: '192.0.2.1',
     service: {
       config: { clusters: {} },
-      browser: { pending, blocks: noBlocks, revocations: { isRevoked: () => false } },
+      browser: { pending },
+      blocks: noBlocks,
       factorPolicy: createFactorPolicy({
         authenticators: ['corp'],
         secondFactor: { required: { groups: ['admins'] }, authenticators: ['corp'] },

@@ -1,10 +1,9 @@
-import type { Decision, UserInfo } from '@sallyport/authenticator';
+import type { Decision, RejectionReason } from '@sallyport/authenticator';
 import { asError } from '../../base/logging/error-fields.ts';
 import { attemptLifetime, idLength, isVerifier } from '../attempts/attempt.ts';
 import { type LoginError, unavailable, uncheckedLogin, wrongCode } from '../login-error.ts';
 import { answerSession, type LoginRequest } from '../login-request.ts';
 import {
-  type BrowserLogins,
   chooseCluster,
   createSession,
   findProvider,
@@ -34,10 +33,10 @@ export async function beginLogin(request: LoginRequest, body: unknown): Promise<
 export async function redeemCode(request: LoginRequest, body: unknown): Promise<void> {
   const { service, address, signal, known } = request;
   known.action = 'redeem';
-  const { pending, revocations, blocks } = browserOf(service);
+  const { pending } = browserOf(service);
   const { code, verifier } = parseCodeBody(body);
-  // Who was blocked since they logged in is not known.
-  if (blocks.isUnknown) throw unavailable('the revocation list');
+  // Who was blocked since they logged in is not known. The code is not used up.
+  if (service.blocks.isUnknown) throw unavailable('the revocation list');
   const login = await fromPending(service, () => pending.take(code));
   if (login === undefined) throw wrongCode();
   const { attempt, proof, revision } = login;
@@ -54,22 +53,20 @@ export async function redeemCode(request: LoginRequest, body: unknown): Promise<
     throw wrongCode();
   }
   const current = await currentUser(service, proof, signal);
-  const refused = (reason: string): LoginError => {
+  const refuse = (reason: RejectionReason): LoginError => {
     known.reason = reason;
     return wrongCode();
   };
-  if (current.kind === 'rejected') throw refused(current.reason);
+  if (current.kind === 'rejected') throw refuse(current.reason);
   const isSame = current.kind === 'authenticated' && current.user.username === named.username;
-  if (!isSame) throw refused('unknown-user');
-  // These come last: nothing is waited for between them and the new session.
-  if (revocations.isRevoked(revision, named.username, code)) throw refused('revoked');
+  if (!isSame) throw refuse('unknown-user');
   const { user } = current;
-  if (isBlocked(blocks, user, provider)) throw refused('blocked');
   // A reload may have made it required since they logged in.
-  if (service.factorPolicy.isMissing(proof, user.groups)) throw refused('second-factor');
+  if (service.factorPolicy.isMissing(proof, user.groups)) throw refuse('second-factor');
   const cluster = chooseCluster(service.config, attempt.cluster);
   const place = { cluster, device: attempt.device, address };
-  const created = await createSession(service, { ...proof, named: user }, place, signal);
+  const proven = { proof: { ...proof, named: user }, revision, refuse };
+  const created = await createSession(service, proven, place, signal);
   answerSession(request, created, proof.login);
 }
 
@@ -96,15 +93,4 @@ async function currentUser(
     logger.warn(fields, 'user of a provider could not be checked');
     throw uncheckedLogin(false);
   }
-}
-
-/** Whether a user was blocked after they logged in. The session would be refused, but only until the end of the block. */
-function isBlocked(
-  blocks: BrowserLogins['blocks'],
-  { username, groups = [] }: UserInfo,
-  provider: Proof['provider'],
-): boolean {
-  const { credential } = provider ?? {};
-  const block = blocks.ofUser(username, groups) ?? (credential && blocks.ofCredential(credential));
-  return block !== undefined;
 }

@@ -1,3 +1,4 @@
+import { endLoginsOf } from '../ended-login.ts';
 import { listedFactors } from '../factors/factor-record.ts';
 import { enrolmentEnded } from '../login-error.ts';
 import type { LoginLimits } from '../login-request.ts';
@@ -42,7 +43,8 @@ async function remove(visit: Visit, form: URLSearchParams): Promise<void> {
     enrolment.remove(factorUser(login.proof), login.next.grant, id),
   );
   if (result.kind === 'removed') {
-    await keepGrant(visit, result.grant);
+    const revision = await endOtherLogins(visit, 'second factor removed');
+    await keepGrant(visit, result.grant, revision);
     return sendTo(page, `${page.path}/factors?removed`);
   }
   known.reason = result.kind;
@@ -59,10 +61,26 @@ async function renewRecoveryCodes(visit: Visit): Promise<void> {
     enrolment.renewRecoveryCodes(factorUser(login.proof), login.next.grant),
   );
   if (result.kind === 'renewed') {
+    const revision = await endOtherLogins(visit, 'recovery codes renewed');
     // The codes are shown once. An outage of the other Redis must not lose them.
-    await keepGrant(visit, result.grant).catch(() => false);
+    await keepGrant(visit, result.grant, revision).catch(() => false);
     return showPage(page, recoveryCodesPage({ path, codes: result.recoveryCodes }));
   }
   known.reason = result.kind;
   throw enrolmentEnded();
+}
+
+/**
+ * Ends the logins in progress that the removed factor or code may have proved.
+ *
+ * @returns the revision from which this one goes on. Undefined: nothing has changed for it
+ */
+async function endOtherLogins(
+  { page, login }: Visit,
+  reason: string,
+): Promise<number | undefined> {
+  const { username } = login.proof.named;
+  const ended = await endLoginsOf(page.service, username, reason, page.signal);
+  // This replica may not know yet that an administrator has ended this login as well.
+  return ended && ended.previous <= login.revision ? ended.revision : undefined;
 }

@@ -42,7 +42,7 @@ export async function visitOf(
   const login = await loginWithNext(page, state, 'manage');
   if (state === undefined || login === undefined) return undefined;
   const { proof, revision, next } = login;
-  requireUnrevoked(page, proof.named, revision);
+  requireUnrevoked(page, { user: proof.named, revision });
   const { store } = requireFactors(service).secondFactor;
   const record = await fromFactors(service, () => store.read(factorUser(proof)));
   const { grant } = next;
@@ -52,10 +52,19 @@ export async function visitOf(
   throw enrolmentEnded();
 }
 
-/** Keeps the right to go on, after a change. @returns false if the person may not go on, such as after a login in another tab */
-export function keepGrant({ page, state, login }: Visit, grant: FactorGrant): Promise<boolean> {
+/**
+ * Keeps the right to go on, after a change.
+ *
+ * @param revision of the revocation list, if the change has ended the logins in progress: this one goes on
+ * @returns false if the person may not go on, such as after a login in another tab
+ */
+export function keepGrant(
+  { page, state, login }: Visit,
+  grant: FactorGrant,
+  revision = login.revision,
+): Promise<boolean> {
   const { proof } = login;
-  return changeNext(page, state, login, { proof, next: { kind: 'manage', grant } });
+  return changeNext(page, state, login, { proof, next: { kind: 'manage', grant }, revision });
 }
 
 const statusOf = {

@@ -113,13 +113,18 @@ export async function changeNext(
   page: PageRequest,
   state: BrowserState,
   read: PendingLogin,
-  { proof, next }: { readonly proof: PendingLogin['proof']; readonly next: Next },
+  {
+    proof,
+    next,
+    revision = read.revision,
+  }: Pick<PendingLogin, 'proof'> & Partial<Pick<PendingLogin, 'revision'>> & { readonly next: Next },
   browser = read.browser,
 ): Promise<boolean> {
   const before = await change(page, state, read, ({ challenge: _, next: __, ...login }) => ({
     ...login,
     browser,
     proof,
+    revision,
     ...(next && { next }),
   }));
   return before !== undefined;

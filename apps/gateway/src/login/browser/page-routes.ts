@@ -183,9 +183,9 @@ async function logInOnPage(
 ): Promise<void> {
   const page = pageRequest(request, limits);
   const { state, form } = await readPageForm(page, readForm);
-  const { service, browser, signal, known } = page;
+  const { service, signal, known } = page;
   const given = parseCredentials(form);
-  const { revision } = browser.revocations;
+  const { revision } = service.revocations;
   try {
     const prove = async () => {
       if (given === undefined) throw wrongCredentials();

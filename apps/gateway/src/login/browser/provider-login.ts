@@ -91,7 +91,7 @@ export async function finishAtProvider(
   const { flow: _, ...rest } = requireState(page);
   // What was kept for this answer takes most of the cookie. An answer that is not from there does not end the flow.
   const state = query.get('state') === flow.state ? rest : { ...rest, flow };
-  const { revision } = browser.revocations;
+  const { revision } = service.revocations;
   try {
     const leave = entered(counted.enter(request.address, service.config.limits.inFlight));
     const proof = await prove(page, provider, query, flow).finally(leave);

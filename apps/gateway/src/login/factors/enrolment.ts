@@ -111,6 +111,16 @@ export function createEnrolment(store: FactorStore, now: () => number) {
           return 'duplicate';
         return { passkeys: [...record.passkeys, { ...key, id, addedAt: now() }] };
       }),
+    /** Removes a factor whose login has ended while it was added, even the last one, and the recovery codes that came with it. */
+    takeBack: (user: FactorUser, { factor, grant, recoveryCodes: codes }: Added) =>
+      store.change<undefined>(user, (record) =>
+        record?.id === grant.record
+          ? {
+              record: { ...withoutFactor(record, factor.id), ...(codes && { recovery: [] }) },
+              result: undefined,
+            }
+          : { result: undefined },
+      ),
     /** Removes a factor of a user who has proved one, unless it is the last one: without it, the user could not log in. */
     remove: (user: FactorUser, given: FactorGrant, id: string) =>
       change<
@@ -118,14 +128,7 @@ export function createEnrolment(store: FactorStore, now: () => number) {
         | { readonly kind: 'removed'; readonly grant: FactorGrant }
       >(user, given, (record) => {
         if (given.invitation !== undefined) return { result: { kind: 'ended' } };
-        const without = <One extends { readonly id: string }>(all: readonly One[]) =>
-          all.filter((one) => one.id !== id);
-        const changed = {
-          ...record,
-          totp: without(record.totp),
-          passkeys: without(record.passkeys),
-          version: record.version + 1,
-        };
+        const changed = withoutFactor(record, id);
         const count = listedFactors(changed).length;
         if (count === listedFactors(record).length) return { result: { kind: 'unknown' } };
         if (count === 0) return { result: { kind: 'last' } };
@@ -183,6 +186,17 @@ function withAdded(
   return {
     record: changed,
     result: { kind: 'added', factor, invitedBy, grant, recoveryCodes: codes },
+  };
+}
+
+function withoutFactor(record: FactorRecord, id: string): FactorRecord {
+  const without = <One extends { readonly id: string }>(all: readonly One[]) =>
+    all.filter((one) => one.id !== id);
+  return {
+    ...record,
+    totp: without(record.totp),
+    passkeys: without(record.passkeys),
+    version: record.version + 1,
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Blocks } from '../list.ts';
+import type { Blocks, LoginRevocations } from '../list.ts';
 
 const none = () => undefined;
 
@@ -8,4 +8,11 @@ export const noBlocks: Blocks = {
   ofToken: none,
   ofUser: none,
   ofCredential: none,
+};
+
+/** The same list, as a login uses it. */
+export const noRevocations: LoginRevocations = {
+  revision: 0,
+  isRevoked: () => false,
+  refresh: async () => undefined,
 };

@@ -4,6 +4,7 @@ import type { SecondFactorConfig } from '../../../config/types.ts';
 import { createAttempts } from '../../../engine/lockout/attempts.ts';
 import { createRevocationList } from '../../../engine/revocation/list.ts';
 import type { SharedRedis } from '../../../engine/shared-redis/shared-redis.ts';
+import type { LoginEnds } from '../../ended-login.ts';
 import { createEnrolment, type FactorGrant, invite } from '../enrolment.ts';
 import type { FactorUser } from '../factor-record.ts';
 import { createFactorStore } from '../factor-store.ts';
@@ -66,13 +67,15 @@ export function factorParts(
   const { signal } = new AbortController();
   const logger = { warn: () => undefined };
   const passkeys = createPasskeys({ publicUrl: 'https://login.example.com', store, logger, now });
-  const list = createRevocationList(now, now);
+  const list = Object.assign(createRevocationList(now, now), { refresh: async () => undefined });
   return {
     store,
     passkeys,
     list,
-    revocations: list,
-    blocks: { isUnknown: false, ofUser: list.ofUser },
+    ends: {
+      revocations: list,
+      blocks: { isUnknown: false, ofUser: list.ofUser, ofCredential: list.ofCredential },
+    } satisfies LoginEnds,
     policy,
     enrolment,
     apps,

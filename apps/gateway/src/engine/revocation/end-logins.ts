@@ -1,0 +1,39 @@
+import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
+import { publishAndConfirm } from './confirmation.ts';
+import { type Entry, subjectOf } from './list.ts';
+import type { Listing } from './redis-list.ts';
+
+/** How long replicas have to confirm, in milliseconds. They poll every 500 ms. */
+const confirmLimit = 2_000;
+
+/** How long the entry is in force, in milliseconds. A login in a browser takes 10 minutes at most. */
+const lastsFor = 3_600_000;
+
+/**
+ * Ends the logins in progress of a user on all replicas, for what the user does. The entry is a revocation, so it also makes the
+ * replicas forget what they have cached of the user.
+ *
+ * @param signal ends the wait for the replicas early
+ * @returns the revision of the entry, the revision of the revocation that was in force for the user before it (0: there was none), and
+ *   how many replicas have not confirmed the entry
+ * @throws RedisProblem, Error when it can't be done
+ */
+export async function endLogins(
+  redis: ProbedRedis,
+  given: Pick<Entry, 'name' | 'by' | 'reason'>,
+  signal: AbortSignal,
+) {
+  const revocation = { ...given, action: 'revoke', kind: 'user' } as const;
+  let previous = 0;
+  const draft = ({ entries, now }: Pick<Listing, 'entries' | 'now'>) => {
+    const replaced = entries.filter((entry) => subjectOf(entry) === subjectOf(revocation));
+    const ofAll = entries.filter(({ action, kind }) => action === 'revoke' && kind === 'all');
+    previous = Math.max(0, ...[...replaced, ...ofAll].map((entry) => entry.revision));
+    // A command may wait for its own revocation of this user: the entry replaces it, and must last as long.
+    const until = Math.max(now + lastsFor, ...replaced.map((entry) => entry.until));
+    return { ...revocation, until };
+  };
+  const options = { wait: confirmLimit, signal };
+  const { entry, confirmation } = await publishAndConfirm(redis, draft, options);
+  return { revision: entry.revision, previous, unconfirmed: confirmation.unconfirmed.length };
+}

@@ -1,0 +1,94 @@
+import type { Credential, Logger, RejectionReason, UserInfo } from '@sallyport/authenticator';
+import { causeOf } from '../config/problems.ts';
+import type { endLogins } from '../engine/revocation/end-logins.ts';
+import type { Blocks, LoginRevocations } from '../engine/revocation/list.ts';
+import { unavailable } from './login-error.ts';
+
+// Whatever ends the sessions of a user publishes an entry of the revocation list, waits until all replicas have confirmed it, and then
+// ends the sessions that are stored. A login compares the list with the revision from before its first proof, right before it writes
+// and again after. So a replica that writes before it confirms leaves a session that is found and ended, and one that writes later
+// knows the entry, whatever it was paused in.
+
+/** The parts that know what has ended logins. */
+export interface LoginEnds {
+  readonly revocations: LoginRevocations;
+  readonly blocks: Pick<Blocks, 'ofUser' | 'ofCredential' | 'isUnknown'>;
+}
+
+/** Ends the logins in progress of a user on all replicas: see `engine/revocation/end-logins.ts`. */
+export type EndLogins = (
+  given: Parameters<typeof endLogins>[1],
+  signal: AbortSignal,
+) => ReturnType<typeof endLogins>;
+
+/** Whose login it is. */
+export interface BegunLogin {
+  /** The revision of the revocation list before the first proof. */
+  readonly revision: number;
+  /** As Kubernetes sees them. */
+  readonly user: Pick<UserInfo, 'username' | 'groups'>;
+  /** Ids of the ID token. */
+  readonly credential?: Credential | undefined;
+}
+
+/** Finds out what has ended a login since its first proof. @throws LoginError while it is not known who is blocked */
+export function findLoginEnd(
+  { revocations, blocks }: LoginEnds,
+  { revision, user: { username, groups = [] }, credential }: BegunLogin,
+): 'blocked' | 'revoked' | undefined {
+  if (blocks.isUnknown) throw unavailable('the revocation list');
+  const block = blocks.ofUser(username, groups) ?? (credential && blocks.ofCredential(credential));
+  if (block !== undefined) return 'blocked';
+  return revocations.isRevoked(revision, username, '') ? 'revoked' : undefined;
+}
+
+/** What a login writes: a session, or a second factor. */
+interface LoginWrite<Written> {
+  readonly write: () => Promise<Written>;
+  /** Takes back what was written. No one has got it. */
+  readonly takeBack: (written: Written) => Promise<unknown>;
+  /** Makes the error of a login that has ended. @param reason for the audit trail */
+  readonly refuse: (reason: RejectionReason) => Error;
+}
+
+/**
+ * Writes what a login makes, unless the login has ended, or ends while it is written.
+ *
+ * @throws what `refuse` makes, if the login has ended; LoginError while it is not known; and whatever `write` and `takeBack` throw
+ */
+export async function writeUnlessEnded<Written>(
+  ends: LoginEnds,
+  login: BegunLogin,
+  { write, takeBack, refuse }: LoginWrite<Written>,
+): Promise<Written> {
+  const before = findLoginEnd(ends, login);
+  if (before !== undefined) throw refuse(before);
+  const written = await write();
+  await ends.revocations.refresh();
+  const after = findLoginEnd(ends, login);
+  if (after === undefined) return written;
+  await takeBack(written);
+  throw refuse(after);
+}
+
+/**
+ * Ends the logins in progress of a user, for what the user does. It never rejects: what else the user does is done.
+ *
+ * @returns the revisions as `EndLogins`. Undefined: the replicas share no list, or they could not be told
+ */
+export async function endLoginsOf(
+  { endLogins, logger }: { readonly endLogins: EndLogins | undefined; readonly logger: Logger },
+  name: string,
+  reason: string,
+  signal: AbortSignal,
+): Promise<Awaited<ReturnType<EndLogins>> | undefined> {
+  try {
+    const ended = await endLogins?.({ name, by: 'login', reason }, signal);
+    if (ended !== undefined && ended.unconfirmed > 0)
+      logger.warn({ replicas: ended.unconfirmed }, 'replicas have not ended logins in progress');
+    return ended;
+  } catch (error) {
+    logger.warn({ reason: causeOf(error) }, 'logins in progress could not be ended');
+    return undefined;
+  }
+}
