@@ -87,6 +87,18 @@ export async function writeFactor(
   return user;
 }
 
+/** Gives a user a second app as well, which can be removed: its id is `old`. @param key as for `write` */
+export async function writeTwoApps(
+  redis: RedisServer,
+  key: string,
+  named: Named,
+): Promise<EnrolledUser> {
+  const [{ parts, user }, old] = [newFactors(), newFactors()];
+  const totp = [...parts.totp, ...old.parts.totp.map((app) => ({ ...app, id: 'old' }))];
+  await write(redis, named, key, { ...parts, totp });
+  return user;
+}
+
 /** Invites a user who has no factor. @param key as for `write` @returns what they type */
 export async function writeInvitation(
   redis: RedisServer,

@@ -1,0 +1,248 @@
+import { type HoldingProxy, startHoldingProxy } from '@sallyport/test-servers/holding-proxy';
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { waitFor } from '@sallyport/test-servers/wait-for';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { askLogin, type LoginAnswer } from './testing/ask-login.ts';
+import {
+  type BrowserPlace,
+  beginLogin,
+  codeOf,
+  confirmLogin,
+  createFormBrowser,
+  formTokenOf,
+  redeemCode,
+  sendPassword,
+  tokenOf,
+} from './testing/browser-login.ts';
+import { http1Client, review } from './testing/clients.ts';
+import { type EnrolledUser, factorKey, writeTwoApps } from './testing/factor-records.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { clusters, type LoginPlace, loginUrlOf, startLogin } from './testing/login-gateway.ts';
+import { scrape } from './testing/scrape.ts';
+import { secret } from './testing/tokens.ts';
+
+/** Someone who logs in at the slow gateway, and whose sessions are ended at the other one meanwhile. */
+interface Person {
+  readonly name: string;
+  readonly password: string;
+  readonly dn: string;
+  readonly app: EnrolledUser;
+  /** A session from before. */
+  readonly token: string;
+}
+
+let [sessions, factors]: RedisServer[] = [];
+let place: LoginPlace;
+/** It reaches the directory and the session Redis by these proxies alone. */
+let slow: Gateway;
+let [toDirectory, toSessions]: HoldingProxy[] = [];
+const resources = new AsyncDisposableStack();
+
+beforeAll(async () => {
+  sessions = resources.use(await startRedis());
+  factors = resources.use(await startRedis());
+  place = resources.use(
+    await startLogin({
+      entry: { reviews: false },
+      sessions: { url: sessions.url },
+      login: { browser: true, maxSessions: 100, limits: { perAddress: '10000/m' } },
+      secondFactor: { required: 'all', redis: { url: factors.url } },
+    }),
+  );
+  toDirectory = resources.use(await startHoldingProxy(portOf(place.people.slapd.ldapsUrl)));
+  toSessions = resources.use(await startHoldingProxy(portOf(sessions.url)));
+  slow = resources.use(await startSlowGateway());
+  // It opens its connections.
+  const first = await add('first');
+  tokenOf(await logIn(atSlow, first, codeOfApp(first, 0)));
+});
+afterAll(() => resources.disposeAsync());
+
+const portOf = (url: string) => Number(new URL(url).port);
+const throughPort = (url: string, { port }: HoldingProxy) => url.replace(/:\d+$/, `:${port}`);
+
+/** Starts a gateway of the same config, but with proxies, for which it waits as long as it can. */
+function startSlowGateway(): Promise<Gateway> {
+  const { config, people, replicas } = place;
+  const [issuer, corp] = config.authenticators as { readonly options: object }[];
+  const urls = [throughPort(people.slapd.ldapsUrl, need(toDirectory))];
+  const url = throughPort(need(sessions).url, need(toSessions));
+  return startGateway({
+    config: {
+      ...config,
+      server: { reviewTimeout: '30s' },
+      authenticators: [
+        { ...issuer, timeout: '29s', options: { ...issuer?.options, url, commandTimeout: '28s' } },
+        { ...corp, timeout: '29s', options: { ...corp?.options, urls, serverTimeout: '28s' } },
+      ],
+    },
+    files: people.files,
+    env: replicas.operator.env,
+  });
+}
+
+function need<Value>(value: Value | undefined): Value {
+  if (value === undefined) throw new Error('it has not started');
+  return value;
+}
+
+const atSlow: BrowserPlace = { ask: (asked) => askLogin(loginUrlOf(slow), asked) };
+
+const codeOfApp = ({ app }: Pick<Person, 'app'>, at: number): string => app.recoveryCodes[at] ?? '';
+
+async function add(name: string): Promise<Person> {
+  const person = await place.people.add(name);
+  const key = place.replicas.operator.env.SALLYPORT_CACHE_KEY ?? '';
+  const app = await writeTwoApps(need(factors), key, person);
+  return { ...person, app, token: tokenOf(await logIn(place, person, codeOfApp({ app }, 9))) };
+}
+
+type Credentials = Pick<Person, 'name' | 'password'>;
+const logIn = ({ ask }: BrowserPlace, person: Credentials, code: string): Promise<LoginAnswer> =>
+  ask({ body: { username: person.name, password: person.password, cluster: 'prod', code } });
+
+async function run(...words: readonly string[]): Promise<void> {
+  const { code, stderr } = await place.replicas.operator.run([...words, '--wait', '20s']);
+  expect([words, code, stderr]).toEqual([words, 0, '']);
+}
+
+/** Removes an app of a person on the page of their second factors. */
+async function removeApp(person: Person): Promise<void> {
+  const browser = createFormBrowser(place);
+  const path = String((await browser.get('/login/factors')).headers.location);
+  secret(path.slice('/login/'.length));
+  await sendPassword(browser, { path }, person);
+  const form = formTokenOf(await browser.get(`${path}/factor`));
+  await browser.post(`${path}/factor`, { form, code: codeOfApp(person, 8) });
+  const removed = await browser.post(`${path}/factors`, { form, action: 'remove', id: 'old' });
+  expect(removed.headers.location).toBe(`${path}/factors?removed`);
+  // The person goes on: only other logins have ended.
+  expect((await browser.get(`${path}/factors?removed`)).status).toBe(200);
+}
+
+async function logOutEverywhere({ token }: Person): Promise<void> {
+  const answer = await place.ask({ method: 'DELETE', path: '/v1/sessions', token });
+  expect(answer.json).toEqual({ ended: 1 });
+}
+
+const ends: Readonly<Record<string, (person: Person) => Promise<unknown>>> = {
+  revoke: ({ name }) => run('revoke', '--user', `corp:${name}`),
+  'factor reset': ({ name }) => run('factor', 'reset', '--user', `corp:${name}`),
+  block: ({ name }) => run('block', '--user', `corp:${name}`, '--for', '1h'),
+  'logout everywhere': logOutEverywhere,
+  'removed factor': removeApp,
+  'disabled account': ({ dn }) =>
+    place.people.slapd.modify(
+      `dn: ${dn}\nchangetype: modify\nadd: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z\n`,
+    ),
+};
+const names = Object.keys(ends);
+/** A session can be made, but no one can use it. */
+const refusedInReviews = ['block', 'disabled account'];
+
+/** What one login does up to where it waits, and from there on. */
+type Step = (persons: readonly Person[]) => Promise<readonly (() => Promise<LoginAnswer>)[]>;
+
+const each = (begin: (person: Person) => Promise<() => Promise<LoginAnswer>>): Step =>
+  (persons) => Promise.all(persons.map(begin));
+
+async function atFactor(person: Person) {
+  const [login, browser] = [await beginLogin(atSlow), createFormBrowser(atSlow)];
+  await sendPassword(browser, login, person);
+  const form = formTokenOf(await browser.get(`${login.path}/factor`));
+  return { ...login, browser, prove: () => prove(browser, login.path, form, person) };
+}
+
+const prove = (
+  browser: ReturnType<typeof createFormBrowser>,
+  path: string,
+  form: string,
+  person: Person,
+) => browser.post(`${path}/factor`, { form, code: codeOfApp(person, 0) });
+
+/** Confirms a login and redeems its code, as far as it gets. */
+async function finish(login: Awaited<ReturnType<typeof atFactor>>): Promise<LoginAnswer> {
+  const page = await login.browser.get(`${login.path}/confirm`);
+  if (page.status !== 200) return page;
+  const confirmed = await confirmLogin(login.browser, login);
+  return redeemCode(atSlow, codeOf(confirmed), login.verifier);
+}
+
+/** Sends the password and a code at a terminal, and holds what the gateway sends through a proxy then. */
+async function holdLogins(
+  persons: readonly Person[],
+  proxy: HoldingProxy,
+  areWaiting: () => boolean | Promise<boolean>,
+) {
+  proxy.hold();
+  const answers = persons.map((person) => logIn(atSlow, person, codeOfApp(person, 0)));
+  await waitFor(areWaiting, 'all logins to wait');
+  return answers.map((answer) => () => answer);
+}
+
+const steps: Readonly<Record<string, Step>> = {
+  'its password to be checked': (persons) =>
+    holdLogins(persons, need(toDirectory), async () => {
+      const { value } = await scrape(slow);
+      return value('sallyport_in_flight_login_requests') === persons.length;
+    }),
+  'its code on the page': each(async (person) => {
+    const login = await atFactor(person);
+    return async () => {
+      const proved = await login.prove();
+      return proved.status === 303 ? finish(login) : proved;
+    };
+  }),
+  'its confirmation': each(async (person) => {
+    const login = await atFactor(person);
+    expect((await login.prove()).status).toBe(303);
+    return () => finish(login);
+  }),
+  'its client to redeem the code': each(async (person) => {
+    const login = await atFactor(person);
+    await login.prove();
+    const code = codeOf(await confirmLogin(login.browser, login));
+    return () => redeemCode(atSlow, code, login.verifier);
+  }),
+  'its session to be written': async (persons) => {
+    const records = () => need(factors).client().mget(persons.map(factorKey));
+    const before = await records();
+    // All have used up their codes, and the client of Redis sends one of the writes at a time.
+    return holdLogins(persons, need(toSessions), async () => {
+      const now = await records();
+      return /zadd/i.test(need(toSessions).held) && now.every((record, at) => record !== before[at]);
+    });
+  },
+};
+
+/** Whether a gateway accepts the session of an answer. */
+async function isAccepted({ json }: LoginAnswer): Promise<boolean> {
+  if (typeof json?.token !== 'string') return false;
+  const token = secret(json.token);
+  await using client = http1Client(slow.url);
+  const { authenticated } = await review(client, token, 'v1', [clusters.prod.audience]);
+  const others = await place.reviews(token);
+  return [authenticated, ...others.map((status) => status.authenticated)].includes(true);
+}
+
+describe('a login that waits for', () => {
+  test.each(Object.keys(steps))('%s is ended by what ends the sessions of its user', async (step) => {
+    const prefix = String(Object.keys(steps).indexOf(step));
+    const persons = await Promise.all(names.map((_, at) => add(`w${prefix}u${at}`)));
+    const logins = await need(steps[step])(persons);
+    try {
+      await Promise.all(names.map((name, at) => need(ends[name])(need(persons[at]))));
+    } finally {
+      for (const proxy of [toDirectory, toSessions]) need(proxy).release();
+    }
+    const answers = await Promise.all(logins.map((goOn) => goOn()));
+    const results = await Promise.all(
+      answers.map(async (answer, at) => {
+        const name = names[at] ?? '';
+        const isMade = answer.status === 201 && !refusedInReviews.includes(name);
+        return [name, isMade, await isAccepted(answer)];
+      }),
+    );
+    expect(results).toEqual(names.map((name) => [name, false, false]));
+  });
+});
