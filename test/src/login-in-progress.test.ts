@@ -246,3 +246,52 @@ describe('a login that waits for', () => {
     expect(results).toEqual(names.map((name) => [name, false, false]));
   });
 });
+
+describe('a session that is stored while a command runs', () => {
+  /** Stops the slow gateway, runs a command until the session from before has ended, and then does something before it goes on. */
+  async function runWhileStopped(
+    words: readonly string[],
+    { token }: Person,
+    work: () => Promise<unknown>,
+  ) {
+    slow.signal('SIGSTOP');
+    try {
+      const done = place.replicas.operator.run([...words, '--wait', '20s']);
+      const hasEnded = async () =>
+        (await place.reviews(token)).every(({ authenticated }) => !authenticated);
+      await waitFor(hasEnded, 'the session from before to end');
+      await work();
+      slow.signal('SIGCONT');
+      return await done;
+    } finally {
+      slow.signal('SIGCONT');
+    }
+  }
+
+  test('before all replicas know of the revocation is revoked as well, and counted', async () => {
+    const person = await add('late');
+    const made: LoginAnswer[] = [];
+    const done = await runWhileStopped(['revoke', '--user', 'corp:late'], person, async () => {
+      made.push(await logIn(place, person, codeOfApp(person, 1)));
+    });
+    expect(made.map(({ status }) => status)).toEqual([201]);
+    expect([done.code, done.stderr]).toEqual([0, '']);
+    expect(done.stdout).toMatch(
+      /^1 session revoked\.\nrevoked .*\n1 more revoked: it was made while this command ran\.\n/m,
+    );
+    expect(await Promise.all(made.map(isAccepted))).toEqual([false]);
+  });
+
+  test.each([
+    ['revoke', '--user'],
+    ['factor', 'reset', '--user'],
+  ])('by a replica that was paused right before is not accepted after %s', async (...words) => {
+    const name = `paused-${words.length}`;
+    const person = await add(name);
+    const [begun] = await need(steps['its session to be written'])([person]);
+    const { code } = await runWhileStopped([...words, `corp:${name}`], person, async () =>
+      need(toSessions).release(),
+    );
+    expect([code, await isAccepted(await need(begun)())]).toEqual([0, false]);
+  });
+});
