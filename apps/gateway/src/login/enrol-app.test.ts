@@ -173,11 +173,28 @@ describe('adding an authenticator app at a terminal', () => {
     expect((await one.store.read(jane))?.totp).toEqual([]);
   });
 
+  test('is taken back if its user was revoked while it was stored, with the recovery codes', async () => {
+    const one = parts();
+    const { enrolment } = (await loginWith(one).begin({ invitation: await one.invite() })).body;
+    const revocations = {
+      ...one.ends.revocations,
+      refresh: async () => void (refreshed = true),
+      isRevoked: () => refreshed,
+    };
+    let refreshed = false;
+    const finish = { enrolment, code: codeFor(one, enrolment) };
+    const answer = await loginWith(one, { ends: { ...one.ends, revocations } }).finish(finish);
+    expect(answer).toMatchObject({ status: 409, known: { reason: 'revoked' } });
+    expect(await one.store.read(jane)).toMatchObject({ totp: [], recovery: [], version: 1 });
+  });
+
   test('is refused while it is not known who is blocked', async () => {
     const one = parts();
     const { enrolment } = (await loginWith(one).begin({ invitation: await one.invite() })).body;
     const { ends } = one;
-    const unknown = loginWith(one, { ends: { ...ends, blocks: { ...ends.blocks, isUnknown: true } } });
+    const unknown = loginWith(one, {
+      ends: { ...ends, blocks: { ...ends.blocks, isUnknown: true } },
+    });
     const finish = { enrolment, code: codeFor(one, enrolment) };
     expect(await unknown.finish(finish)).toMatchObject({ status: 503 });
   });

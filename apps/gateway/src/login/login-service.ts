@@ -20,7 +20,12 @@ import { networkOf } from '../http/socket-limit.ts';
 import type { AttemptTexts } from './attempts/attempt.ts';
 import type { PendingLogins } from './attempts/pending-logins.ts';
 import type { RateLimit } from './bounds.ts';
-import { type BegunLogin, type EndLogins, type LoginEnds, writeUnlessEnded } from './ended-login.ts';
+import {
+  type BegunLogin,
+  type EndLogins,
+  type LoginEnds,
+  writeUnlessEnded,
+} from './ended-login.ts';
 import type { Enrolment } from './factors/enrolment.ts';
 import type { Passkeys } from './factors/passkeys.ts';
 import type { FactorPolicy } from './factors/policy.ts';

@@ -26,12 +26,13 @@ function setUp(tokens: readonly string[], unconfirmed: readonly string[] = []) {
   const revoked: string[] = [];
   const warned: unknown[] = [];
   let failing = '';
-  const all = tokens.map((token, at): IssuedToken => {
+  const made = (token: string, at: number): IssuedToken => {
     const digest = digestOf(token);
     const text = token === 'ordinary' ? {} : { session: texts.write(digest, session) };
     const times = { issuedAt: new Date(at), expiresAt: new Date(session.until) };
     return { digest, user: { username: 'corp:alice' }, ...times, ...text };
-  });
+  };
+  const all = tokens.map(made);
   const now = (one: IssuedToken) =>
     revoked.includes(one.digest) ? { ...one, revoked: { at: new Date(0) } } : one;
   const service = {
@@ -59,6 +60,7 @@ function setUp(tokens: readonly string[], unconfirmed: readonly string[] = []) {
     service,
     revoked,
     warned,
+    make: (token: string) => void all.push(made(token, all.length)),
     fail: (token: string) => {
       failing = token;
     },
@@ -79,6 +81,37 @@ test('a logout everywhere that failed can be repeated: its own session ends last
   expect(revoked).toEqual(['second', 'third', 'own'].map(digestOf));
   await expect(logOutEverywhere(service, 'own', signal)).rejects.toMatchObject({ status: 401 });
 });
+
+test('a logout everywhere ends logins in progress, and the session that one of them has made until then', async () => {
+  const { service, revoked, make } = setUp(['own']);
+  const ended: unknown[] = [];
+  const endLogins: LoginService['endLogins'] = async (given) => {
+    ended.push(given);
+    make('late');
+    return { revision: 2, previous: 0, unconfirmed: 0 };
+  };
+  expect(await logOutEverywhere({ ...service, endLogins }, 'own', signal)).toMatchObject({
+    count: 2,
+  });
+  expect(ended).toEqual([{ name: 'corp:alice', by: 'login', reason: 'logout everywhere' }]);
+  expect(revoked).toEqual(['late', 'own'].map(digestOf));
+});
+
+test.each([
+  [
+    async () => ({ revision: 2, previous: 0, unconfirmed: 1 }),
+    'replicas have not ended logins in progress',
+  ],
+  [() => Promise.reject(new Error('down')), 'logins in progress could not be ended'],
+] as const)(
+  'a logout everywhere ends the sessions even if the replicas can not be told: %#',
+  async (endLogins, text) => {
+    const { service, revoked, warned } = setUp(['own']);
+    await logOutEverywhere({ ...service, endLogins }, 'own', signal);
+    expect(revoked).toEqual([digestOf('own')]);
+    expect(warned).toEqual([[expect.anything(), text]]);
+  },
+);
 
 test('a logout ends no token that is not a session', async () => {
   const { service, revoked } = setUp(['ordinary', 'own']);

@@ -37,8 +37,5 @@ export async function logInAtTerminal(
     return wrongCredentials(code !== undefined);
   };
   const place = { cluster, device, address };
-  answerSession(
-    request,
-    await createSession(service, { proof, revision, refuse }, place, signal),
-  );
+  answerSession(request, await createSession(service, { proof, revision, refuse }, place, signal));
 }

@@ -118,9 +118,7 @@ export async function createGeneration(
   });
   const sessions = links.find(({ name }) => name === config.login?.sessions);
   const { loginRevocations } = dependencies;
-  const factorRedis = loginRevocations
-    ? await leaseFactorRedis(config, dependencies)
-    : undefined;
+  const factorRedis = loginRevocations ? await leaseFactorRedis(config, dependencies) : undefined;
   if (factorRedis) opened.defer(() => factorRedis.release());
   const login =
     loginRevocations && config.login && sessions

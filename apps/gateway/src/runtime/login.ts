@@ -16,11 +16,7 @@ import { createFactorPolicy } from '../login/factors/policy.ts';
 import { createSecondFactor, type SecondFactorOptions } from '../login/factors/second-factor.ts';
 import { createTotpEnrolment } from '../login/factors/totp-enrolment.ts';
 import { writeKubeconfig } from '../login/kubeconfig.ts';
-import type {
-  FactorParts,
-  LoginProvider,
-  LoginService,
-} from '../login/login-service.ts';
+import type { FactorParts, LoginProvider, LoginService } from '../login/login-service.ts';
 import {
   type CreateDependencies,
   closeMade,

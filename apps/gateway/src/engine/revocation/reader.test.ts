@@ -1,5 +1,6 @@
 import { RedisProblem } from '@sallyport/redis-connection';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
   keyPrefix,
@@ -133,6 +134,23 @@ describe('a poll', () => {
     const before = opened.calls;
     await Promise.all([reader.poll(), reader.poll(), reader.poll()]);
     expect(opened.calls - before).toBe(1);
+  });
+
+  test('is made by refresh if the last one was over a second ago, even while one from before is in progress', async () => {
+    const end = Promise.withResolvers<void>();
+    const { reader, list, clock } = replica('one', opened, { afterPoll: () => end.promise });
+    const early = reader.poll();
+    await waitFor(() => reader.age !== Number.POSITIVE_INFINITY, 'the list to be read');
+    const { calls } = opened;
+    await reader.refresh();
+    expect(opened.calls).toBe(calls);
+    await publish('block', 'jane');
+    clock.now += 2_000;
+    const refreshed = reader.refresh();
+    end.resolve();
+    await refreshed;
+    expect(list.ofUser('jane', [])?.name).toBe('jane');
+    await early;
   });
 
   test('has read the list, whatever becomes of the rest of the poll', async () => {

@@ -75,10 +75,7 @@ async function renewRecoveryCodes(visit: Visit): Promise<void> {
  *
  * @returns the revision from which this one goes on. Undefined: nothing has changed for it
  */
-async function endOtherLogins(
-  { page, login }: Visit,
-  reason: string,
-): Promise<number | undefined> {
+async function endOtherLogins({ page, login }: Visit, reason: string): Promise<number | undefined> {
   const { username } = login.proof.named;
   const ended = await endLoginsOf(page.service, username, reason, page.signal);
   // This replica may not know yet that an administrator has ended this login as well.

@@ -117,7 +117,8 @@ export async function changeNext(
     proof,
     next,
     revision = read.revision,
-  }: Pick<PendingLogin, 'proof'> & Partial<Pick<PendingLogin, 'revision'>> & { readonly next: Next },
+  }: Pick<PendingLogin, 'proof'> &
+    Partial<Pick<PendingLogin, 'revision'>> & { readonly next: Next },
   browser = read.browser,
 ): Promise<boolean> {
   const before = await change(page, state, read, ({ challenge: _, next: __, ...login }) => ({

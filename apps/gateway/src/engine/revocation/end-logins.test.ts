@@ -1,0 +1,50 @@
+import { startRedis } from '@sallyport/test-servers/redis';
+import { expect, test } from 'vitest';
+import { endLogins } from './end-logins.ts';
+import { publish } from './publish.ts';
+import { openRedis, startReplica } from './testing/replicas.ts';
+
+const hour = 3_600_000;
+const { signal } = new AbortController();
+const jane = { name: 'corp:jane', by: 'login', reason: 'logout everywhere' };
+
+test('logins that began before end on all replicas, and no others', async () => {
+  await using server = await startRedis();
+  await using opened = await openRedis(server.port);
+  await using one = await startReplica('one', server.port);
+  await using two = await startReplica('two', server.port);
+  const before = one.list.revision;
+  const { revision, previous, unconfirmed } = await endLogins(opened.redis, jane, signal);
+  expect([previous, unconfirmed]).toEqual([0, 0]);
+  for (const { list } of [one, two]) {
+    expect(list.isRevoked(before, 'corp:jane', '')).toBe(true);
+    expect(list.isRevoked(revision, 'corp:jane', '')).toBe(false);
+    expect(list.isRevoked(before, 'corp:max', '')).toBe(false);
+  }
+  // A replica that hangs is waited for, but not for ever.
+  two.hang();
+  const again = await endLogins(opened.redis, jane, signal);
+  expect([again.previous, again.unconfirmed]).toEqual([revision, 1]);
+});
+
+test.each([
+  ['user', 'corp:jane'],
+  ['all', ''],
+] as const)(
+  'a revocation of %s that an administrator made before stays in force',
+  async (kind, name) => {
+    await using server = await startRedis();
+    await using opened = await openRedis(server.port);
+    const draft = { action: 'revoke', kind, name, by: 'root' } as const;
+    const { entry } = await publish(opened.redis, ({ now }) => ({
+      ...draft,
+      until: now + 9 * hour,
+    }));
+    await using one = await startReplica('one', server.port);
+    const { previous } = await endLogins(opened.redis, jane, signal);
+    expect(previous).toBe(entry.revision);
+    expect(one.list.isRevoked(entry.revision - 1, 'corp:jane', '')).toBe(true);
+    const untilOf = one.list.entries.map(({ until }) => until);
+    expect(Math.max(...untilOf)).toBe(entry.until);
+  },
+);
