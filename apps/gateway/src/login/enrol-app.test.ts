@@ -176,12 +176,14 @@ describe('adding an authenticator app at a terminal', () => {
   test('is taken back if its user was revoked while it was stored, with the recovery codes', async () => {
     const one = parts();
     const { enrolment } = (await loginWith(one).begin({ invitation: await one.invite() })).body;
+    let isRevoked = false;
     const revocations = {
       ...one.ends.revocations,
-      refresh: async () => void (refreshed = true),
-      isRevoked: () => refreshed,
+      async refresh() {
+        isRevoked = true;
+      },
+      isRevoked: () => isRevoked,
     };
-    let refreshed = false;
     const finish = { enrolment, code: codeFor(one, enrolment) };
     const answer = await loginWith(one, { ends: { ...one.ends, revocations } }).finish(finish);
     expect(answer).toMatchObject({ status: 409, known: { reason: 'revoked' } });

@@ -1,5 +1,10 @@
 import { type BegunLogin, findLoginEnd, writeUnlessEnded } from './ended-login.ts';
-import type { Added, FactorGrant, NotAdded } from './factors/enrolment.ts';
+import {
+  type Added,
+  type FactorGrant,
+  type NotAdded,
+  takeBackFactor,
+} from './factors/enrolment.ts';
 import type { FactorUser } from './factors/factor-record.ts';
 import type { FactorNeed } from './factors/second-factor.ts';
 import {
@@ -73,11 +78,11 @@ export function addUnlessEnded<Result extends { readonly kind: string }>(
   { owner, ...login }: FactorLogin,
   add: () => Promise<Result | Added>,
 ): Promise<Result | Added> {
-  const { enrolment } = requireFactors(service);
+  const { store } = requireFactors(service).secondFactor;
   return writeUnlessEnded(service, login, {
     write: add,
     takeBack: async (result) => {
-      if ('factor' in result) await enrolment.takeBack(owner, result);
+      if ('factor' in result) await takeBackFactor(store, owner, result);
     },
     refuse(reason) {
       known.reason = reason;

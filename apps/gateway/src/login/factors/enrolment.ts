@@ -111,16 +111,6 @@ export function createEnrolment(store: FactorStore, now: () => number) {
           return 'duplicate';
         return { passkeys: [...record.passkeys, { ...key, id, addedAt: now() }] };
       }),
-    /** Removes a factor whose login has ended while it was added, even the last one, and the recovery codes that came with it. */
-    takeBack: (user: FactorUser, { factor, grant, recoveryCodes: codes }: Added) =>
-      store.change<undefined>(user, (record) =>
-        record?.id === grant.record
-          ? {
-              record: { ...withoutFactor(record, factor.id), ...(codes && { recovery: [] }) },
-              result: undefined,
-            }
-          : { result: undefined },
-      ),
     /** Removes a factor of a user who has proved one, unless it is the last one: without it, the user could not log in. */
     remove: (user: FactorUser, given: FactorGrant, id: string) =>
       change<
@@ -156,6 +146,19 @@ export function createEnrolment(store: FactorStore, now: () => number) {
         return { record: changed, result: { kind: 'renewed', recoveryCodes: codes, grant } };
       }),
   };
+}
+
+/** Removes a factor whose login has ended while it was added, even the last one, and the recovery codes that came with it. */
+export async function takeBackFactor(
+  store: FactorStore,
+  user: FactorUser,
+  { factor, grant, recoveryCodes: codes }: Added,
+): Promise<void> {
+  await store.change<undefined>(user, (record) => {
+    if (record?.id !== grant.record) return { result: undefined };
+    const without = withoutFactor(record, factor.id);
+    return { record: codes ? { ...without, recovery: [] } : without, result: undefined };
+  });
 }
 
 /** Makes the part of a record that has the new factor. @param id names the new factor */
