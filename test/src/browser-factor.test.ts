@@ -142,7 +142,7 @@ describe('a person at a browser', () => {
     expect(await page.getByRole('listitem').last().textContent()).not.toContain('Never');
     for (const name of ['phone', 'laptop']) {
       await submit(page, `Remove ${name}`);
-      await page.getByText('The second factor was removed.').waitFor();
+      await page.getByText('The second factor was removed. Sessions that').waitFor();
     }
     expect(await names(page)).toEqual(['key ring']);
     await page.getByText('This is your only second factor.').waitFor();

@@ -281,7 +281,9 @@ test('with JavaScript, a person adds a passkey and logs in with it, and reads wh
     ...passkeyAddition(passkeyName),
     ...recovery,
   ];
-  await expectPage(one, 'Your second factors', ['status: The second factor was removed.', ...only]);
+  const removed =
+    'status: "The second factor was removed. Sessions that were made with it continue: to end them, run kubectl sallyport logout --all"';
+  await expectPage(one, 'Your second factors', [removed, ...only]);
 
   await page.goto(await beginElsewhere(one.address));
   await submitPassword(one.page, zoe);

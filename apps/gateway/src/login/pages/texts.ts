@@ -175,7 +175,8 @@ export const factorsTexts = {
 
 export const factorNotices = {
   added: 'The second factor was added.',
-  removed: 'The second factor was removed.',
+  removed:
+    'The second factor was removed. Sessions that were made with it continue: to end them, run kubectl sallyport logout --all',
 } as const;
 
 export type FactorNotice = keyof typeof factorNotices;
