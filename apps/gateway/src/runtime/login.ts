@@ -66,7 +66,9 @@ export async function createLoginParts(
     ...parts,
     config: login,
     blocks,
-    endLogins: redis && ((...given) => endLogins(redis, ...given)),
+    endLogins:
+      redis &&
+      ((given, signal) => endLogins(redis, given, { limit: config.server.reviewTimeout, signal })),
     proxies: createNetworks(login.trustedProxies),
     timeout: config.server.reviewTimeout,
     factorPolicy,

@@ -5,7 +5,7 @@ import { publish } from './publish.ts';
 import { openRedis, startReplica } from './testing/replicas.ts';
 
 const hour = 3_600_000;
-const { signal } = new AbortController();
+const options = { limit: 8_000, signal: new AbortController().signal };
 const jane = { name: 'corp:jane', by: 'login', reason: 'logout everywhere' };
 
 test('logins that began before end on all replicas, and no others', async () => {
@@ -14,7 +14,7 @@ test('logins that began before end on all replicas, and no others', async () => 
   await using one = await startReplica('one', server.port);
   await using two = await startReplica('two', server.port);
   const before = one.list.revision;
-  const { revision, previous, unconfirmed } = await endLogins(opened.redis, jane, signal);
+  const { revision, previous, unconfirmed } = await endLogins(opened.redis, jane, options);
   expect([previous, unconfirmed]).toEqual([0, 0]);
   for (const { list } of [one, two]) {
     expect(list.isRevoked(before, 'corp:jane', '')).toBe(true);
@@ -23,7 +23,7 @@ test('logins that began before end on all replicas, and no others', async () => 
   }
   // A replica that hangs is waited for, but not for ever.
   two.hang();
-  const again = await endLogins(opened.redis, jane, signal);
+  const again = await endLogins(opened.redis, jane, options);
   expect([again.previous, again.unconfirmed]).toEqual([revision, 1]);
 });
 
@@ -41,7 +41,7 @@ test.each([
       until: now + 9 * hour,
     }));
     await using one = await startReplica('one', server.port);
-    const { previous } = await endLogins(opened.redis, jane, signal);
+    const { previous } = await endLogins(opened.redis, jane, options);
     expect(previous).toBe(entry.revision);
     expect(one.list.isRevoked(entry.revision - 1, 'corp:jane', '')).toBe(true);
     const untilOf = one.list.entries.map(({ until }) => until);

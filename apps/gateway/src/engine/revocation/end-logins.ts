@@ -13,7 +13,8 @@ const lastsFor = 3_600_000;
  * Ends the logins in progress of a user on all replicas, for what the user does. The entry is a revocation, so it also makes the
  * replicas forget what they have cached of the user.
  *
- * @param signal ends the wait for the replicas early
+ * @param limit how long the user waits in all, in milliseconds: the wait for the replicas takes a quarter of it at most
+ * @param signal ends that wait early
  * @returns the revision of the entry, the revision of the revocation that was in force for the user before it (0: there was none), and
  *   how many replicas have not confirmed the entry
  * @throws RedisProblem, Error when it can't be done
@@ -21,7 +22,7 @@ const lastsFor = 3_600_000;
 export async function endLogins(
   redis: ProbedRedis,
   given: Pick<Entry, 'name' | 'by' | 'reason'>,
-  signal: AbortSignal,
+  { limit, signal }: { readonly limit: number; readonly signal: AbortSignal },
 ) {
   const revocation = { ...given, action: 'revoke', kind: 'user' } as const;
   let previous = 0;
@@ -33,7 +34,7 @@ export async function endLogins(
     const until = Math.max(now + lastsFor, ...replaced.map((entry) => entry.until));
     return { ...revocation, until };
   };
-  const options = { wait: confirmLimit, signal };
+  const options = { wait: Math.min(confirmLimit, limit / 4), signal };
   const { entry, confirmation } = await publishAndConfirm(redis, draft, options);
   return { revision: entry.revision, previous, unconfirmed: confirmation.unconfirmed.length };
 }

@@ -4,7 +4,6 @@ import type { SecondFactorConfig } from '../../../config/types.ts';
 import { createAttempts } from '../../../engine/lockout/attempts.ts';
 import { createRevocationList } from '../../../engine/revocation/list.ts';
 import type { SharedRedis } from '../../../engine/shared-redis/shared-redis.ts';
-import type { LoginEnds } from '../../ended-login.ts';
 import { createEnrolment, type FactorGrant, invite } from '../enrolment.ts';
 import type { FactorUser } from '../factor-record.ts';
 import { createFactorStore } from '../factor-store.ts';
@@ -75,7 +74,7 @@ export function factorParts(
     ends: {
       revocations: list,
       blocks: { isUnknown: false, ofUser: list.ofUser, ofCredential: list.ofCredential },
-    } satisfies LoginEnds,
+    },
     policy,
     enrolment,
     apps,
