@@ -84,6 +84,8 @@ function passing(flow: Flow, plan: FaultPlan): (chunk: Buffer) => void {
       });
     case 'glue':
       return gluing(flow, plan.time);
+    case 'lose':
+      return (chunk) => (plan.isLost(chunk) ? flow.end('close') : flow.to.write(chunk));
     default:
       return cutting(flow, plan);
   }
@@ -149,6 +151,8 @@ export type FaultPlan =
   | { readonly kind: 'split' }
   /** The client receives all bytes of this time together. Milliseconds. */
   | { readonly kind: 'glue'; readonly time: number }
+  /** Both sides are closed in place of the first chunk to the client that is to be lost. */
+  | { readonly kind: 'lose'; readonly isLost: (chunk: Buffer) => boolean }
   /** Each chunk to the client is delayed by this time. Milliseconds. */
   | { readonly kind: 'delay'; readonly time: number }
   /** Foreign bytes are inserted. With `instead`, they replace all bytes that follow. */

@@ -3,7 +3,7 @@
  * directory. A driver asks for logins; the model knows which of them may be sent, refused or kept waiting.
  */
 
-export type LockoutOutcome = 'accepted' | 'refused' | 'unavailable';
+export type LockoutOutcome = 'accepted' | 'refused' | 'unavailable' | 'unanswered';
 
 /** The decision of the guard. `denied` has no reason, as clients see it. */
 export type ModelAdmission = 'sent' | 'invalid-credentials' | 'throttled' | 'denied' | 'failed';
@@ -94,6 +94,8 @@ interface Modelled extends Login {
 
 /** Logins of one name in progress on one replica, and those that may wait for them. */
 const [maxUnderWay, maxWaiting] = [3, 8];
+/** Attempts without an answer after which a secret that was right needs a slot. */
+const maxUnanswered = 3;
 
 /** The logins of a history, and what each replica knows from them. */
 function createHistory({ window, isShared }: LockoutRules) {
@@ -101,8 +103,9 @@ function createHistory({ window, isShared }: LockoutRules) {
   let now = 0;
   let outcomes = 0;
   const hasWaited = ({ asked, begunAt }: Modelled) => asked.hasWaited ?? now > begunAt;
-  const isRefused = ({ outcome, settledAt = 0 }: Modelled) =>
-    outcome === 'refused' && now - settledAt < window;
+  const isRecent = ({ settledAt = 0 }: Modelled) => now - settledAt < window;
+  const isRefused = (login: Modelled) => login.outcome === 'refused' && isRecent(login);
+  const isUnanswered = (login: Modelled) => login.outcome === 'unanswered' && isRecent(login);
   const ofPair = ({ name, secret }: Login) =>
     logins.filter((one) => one.name === name && one.secret === secret);
   /** The outcomes of a secret that show whether it is right, the last one first. */
@@ -139,6 +142,13 @@ function createHistory({ window, isShared }: LockoutRules) {
       now += time;
     },
     refusedOf: (name: string) => logins.filter((one) => one.name === name && isRefused(one)),
+    unansweredOf: (name: string) => logins.filter((one) => one.name === name && isUnanswered(one)),
+    /** Whether its slot is given back, at least where its secret was found to be right. */
+    mayBeGivenBack: (login: Modelled) =>
+      isUnanswered(login) &&
+      decisive(login).some(
+        ({ outcome, order = 0 }) => outcome === 'accepted' && order > (login.order ?? 0),
+      ),
     wasRefused: (of: Login) => ofPair(of).some(isRefused),
     /**
      * Whether the secret was refused in the window, and is not sent again. This replica never sends it again. After a
@@ -179,12 +189,17 @@ function createChecks(
   history: ReturnType<typeof createHistory>,
   { maxFailures, isShared }: LockoutRules,
 ) {
-  const { logins, isKnown, refusedOf, wasRefused, hasWaited } = history;
+  const { logins, refusedOf, unansweredOf, wasRefused, hasWaited } = history;
+  const countedOf = (name: string) => [...refusedOf(name), ...unansweredOf(name)];
+  /** Whether it is sent without a slot. */
+  const isKnown = (login: Login) =>
+    history.isKnown(login) &&
+    unansweredOf(login.name).filter(({ secret }) => secret === login.secret).length < maxUnanswered;
   const namesakes = ({ name }: Login) => logins.filter((one) => one.name === name);
   const others = (login: Modelled) =>
     namesakes(login).filter((one) => one !== login && isUnderWay(one));
   const isFull = (login: Modelled) =>
-    others(login).length + refusedOf(login.name).length >= maxFailures;
+    others(login).length + countedOf(login.name).length >= maxFailures;
   const withSecret = (login: Modelled) =>
     others(login).filter(({ secret }) => secret === login.secret);
   /** The logins in progress with the same secret that this replica sees. Others may have no slot. */
@@ -200,7 +215,7 @@ function createChecks(
   /** One wrong secret, however many sent it at the same moment, throttles no one. */
   const isOneSecret = (refused: readonly Modelled[]) =>
     maxFailures > 1 &&
-    !refused.some((one) => one.isBeside) &&
+    !refused.some(({ isBeside, outcome }) => isBeside || outcome === 'unanswered') &&
     new Set(refused.map(({ secret }) => secret)).size === 1;
 
   type Rule = (login: Modelled, undecided: readonly Modelled[]) => readonly [boolean, string];
@@ -217,8 +232,8 @@ function createChecks(
     ],
     throttled: (login) => [
       !isKnown(login) &&
-        refusedOf(login.name).length >= maxFailures &&
-        !(isShared && isOneSecret(refusedOf(login.name))),
+        countedOf(login.name).length >= maxFailures &&
+        !(isShared && isOneSecret(countedOf(login.name))),
       'only a secret that is not known to be right is throttled, once more than one secret has used up the refused attempts',
     ],
     denied: (...asked) => [
@@ -244,7 +259,7 @@ function createChecks(
 function createLockoutModel(limits: LockoutRules) {
   const { maxFailures, isShared } = limits;
   const history = createHistory(limits);
-  const { logins, refusedOf } = history;
+  const { logins, refusedOf, unansweredOf, mayBeGivenBack } = history;
   const { rules, mayWait, isBeside } = createChecks(history, limits);
   return {
     begin: history.add,
@@ -269,13 +284,14 @@ function createLockoutModel(limits: LockoutRules) {
       for (const login of logins) {
         if (isWaiting(login))
           expectRule(mayWait(login), 'a login waits only for those in progress', login);
-        const here = refusedOf(login.name).filter(
+        const unanswered = unansweredOf(login.name).filter((one) => !mayBeGivenBack(one));
+        const here = [...refusedOf(login.name), ...unanswered].filter(
           ({ replica }) => isShared || replica === login.replica,
         );
         const guesses = here.filter(({ isGuess }) => isGuess);
         expectRule(
           guesses.length <= maxFailures,
-          'no more guesses are refused than maxFailures in a window',
+          'no more guesses are refused, or get no answer, than maxFailures in a window',
           login,
         );
       }

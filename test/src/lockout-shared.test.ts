@@ -188,6 +188,19 @@ test('a changed password gets in though all replicas sent the old one, which was
   for (const { ask } of replicas) expect(await ask(changed)).toHaveProperty('authenticated', true);
 });
 
+test('a Redis that lost its data has no wrong password sent again by replicas that refused it before', async () => {
+  const { redis, replicas, binds } = place;
+  const { alice } = await place.newUsers('flushed');
+  const [wrong] = wrongPasswords(alice.name, 1);
+  for (let incident = 0; incident < 5; incident++) {
+    for (const { ask } of replicas) expect(await ask(wrong ?? '')).toEqual(refused);
+    await redis.client().flushall();
+  }
+  expect(await binds(alice)).toBe(1);
+  for (const { ask } of replicas)
+    expect(await ask(alice.token)).toHaveProperty('authenticated', true);
+});
+
 test('replicas keep to their own counts while Redis is down, and to these and the common one afterwards', async () => {
   await using _ = await withRedisTimeout('1s', place.replicas, place.redis);
   const { redis, replicas, binds } = place;

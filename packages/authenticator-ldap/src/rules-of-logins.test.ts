@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from 'vitest';
 import { ber } from './connection/testing/ber.ts';
-import { bindResponse } from './connection/testing/ldap-answers.ts';
+import type { FakePeer, FakeRequest } from './connection/testing/fake-peer.ts';
+import { bindResponse, disconnectionNotice } from './connection/testing/ldap-answers.ts';
 import { stopTimers } from './connection/testing/stopped-timers.ts';
 import { groupsBase } from './options/testing/ldap-options.ts';
 import {
@@ -118,6 +119,17 @@ describe('rule 16: an attempt is open', () => {
     await expect.poll(() => attempts[0]?.outcome).toBe('refused');
   });
 
+  test('until the connection of its late bind ends, and then counts as sent', async () => {
+    const { fake, pass } = await startSlow();
+    const { logIn, attempts, close } = await gatewayTo([fake]);
+    const login = logIn();
+    login.catch(() => {});
+    await pass();
+    await expect(login).rejects.toThrow('no answer within 30s');
+    await close();
+    await expect.poll(() => attempts[0]?.outcome).toBe('unanswered');
+  });
+
   test('until another server has answered', async () => {
     const { fake, pass } = await startSlow();
     const { logIn, attempts, close } = await gatewayTo([fake, await serveLogins()]);
@@ -147,5 +159,49 @@ describe('rule 16: an attempt is open', () => {
     answerGroups();
     expect(await login).toEqual(authenticated);
     expect(attempts.map(({ outcome }) => outcome)).toEqual(['accepted']);
+  });
+});
+
+describe('rule 3: a password that was sent counts as sent', () => {
+  /** Starts a server that does this with the binds of users. */
+  const serveBinds = (onBind: (request: FakeRequest, peer: FakePeer) => void) =>
+    serveRequests((request, peer) => {
+      if (request.operation === 'search')
+        peer.write(...(request.dn === groupsBase ? answer([]) : aliceFound)(request));
+      else if (request.dn === serviceDn) peer.write(bindResponse({ id: request.id }));
+      else if (request.operation === 'bind') onBind(request, peer);
+    });
+  const answering = (code: number) =>
+    serveBinds(({ id }, peer) => peer.write(bindResponse({ id, code })));
+
+  test.each<[string, (request: FakeRequest, peer: FakePeer) => void]>([
+    ['the server closes the connection', (_, peer) => peer.end()],
+    ['the server resets the connection', (_, peer) => peer.reset()],
+    ['a part of the answer comes', ({ id }, peer) => {
+      peer.write(bindResponse({ id, code: 49 }).subarray(0, 5));
+      peer.end();
+    }],
+    ['the server says that it stops', (_, peer) => peer.write(disconnectionNotice(52))],
+    ['the answer is no LDAP', (_, peer) => peer.write(Buffer.from('HTTP/1.1 400 Bad Request'))],
+  ])('when %s', async (_, onBind) => {
+    const fake = await serveBinds(onBind);
+    const { logIn, attempts } = await gatewayTo([fake]);
+    await expect(logIn()).rejects.toMatchObject({ name: 'AuthenticatorError' });
+    expect(userBindsOf(fake)).toHaveLength(1);
+    expect(attempts.map(({ outcome }) => outcome)).toEqual(['unanswered']);
+  });
+
+  test.each([
+    [0, 'accepted'],
+    [49, 'refused'],
+    // Busy, and an answer that says nothing about the password.
+    [51, 'unanswered'],
+    [80, 'unanswered'],
+  ])('unless another server says more: %i is %s', async (code, outcome) => {
+    const silent = await serveBinds((_, peer) => peer.end());
+    const { logIn, attempts } = await gatewayTo([silent, await answering(code)]);
+    await logIn().catch(() => {});
+    expect(userBindsOf(silent)).toHaveLength(1);
+    expect(attempts.map((attempt) => attempt.outcome)).toEqual([outcome]);
   });
 });

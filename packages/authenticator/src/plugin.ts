@@ -57,11 +57,15 @@ export interface Metrics {
 }
 
 /**
- * What the backend said about a password that was sent: `unavailable` when it said nothing, as in an outage or when anything
- * was thrown, or when it refuses any password of an account that is locked. Such an attempt does not count, and the password may
- * be sent again: settled as `refused`, the right password would stay refused after the account is unlocked.
+ * What the backend said about a password:
+ *
+ * - `unavailable`: nothing, since it was not sent, or since the backend can't check passwords, or refuses any password of an
+ *   account that is locked. Such an attempt does not count, and the password may be sent again: settled as `refused`, the right
+ *   password would stay refused after the account is unlocked.
+ * - `unanswered`: it was sent, and then the connection ended. The backend may have counted it, so it counts as refused does, but
+ *   the same password may be sent again while another slot is free. A later `accepted` for it gives the slot back.
  */
-export type AttemptOutcome = 'accepted' | 'refused' | 'unavailable';
+export type AttemptOutcome = 'accepted' | 'refused' | 'unavailable' | 'unanswered';
 
 /**
  * An attempt that may be sent. It holds a slot until `settle` reports its result. One that is never settled counts as
@@ -70,7 +74,7 @@ export type AttemptOutcome = 'accepted' | 'refused' | 'unavailable';
 export interface AdmittedAttempt {
   readonly admitted: true;
   /**
-   * Frees the slot, and counts the attempt on `refused`. A second call does nothing. Settle when the backend's work for
+   * Frees the slot, and counts the attempt on `refused` and `unanswered`. A second call does nothing. Settle when the backend's work for
    * this subject has ended, not when you stop waiting for it: the slot is what bounds that work.
    */
   settle(outcome: AttemptOutcome): Promise<void>;

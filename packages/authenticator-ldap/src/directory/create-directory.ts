@@ -37,7 +37,7 @@ export function createDirectory(dependencies: DirectoryDependencies): Directory 
   return {
     withService: (work, call) =>
       ask('service', call, (server) => server.withService(work, call.signal)),
-    async bindUser(credentials, { onLate, ...call }) {
+    async bindUser(credentials, call) {
       const { signal } = call;
       const late = () =>
         new AuthenticatorError(
@@ -46,7 +46,7 @@ export function createDirectory(dependencies: DirectoryDependencies): Directory 
         );
       return limitBinds({ signal, limit, late }, () =>
         ask('user', { ...call, subject: credentials.dn }, (server) =>
-          server.bindUser(credentials, signal, onLate),
+          server.bindUser(credentials, call),
         ),
       );
     },

@@ -68,6 +68,8 @@ export interface BindCall extends DirectoryCall {
    * @param answer rejects when the connection ends without one
    */
   readonly onLate?: (answer: Promise<BindResult>) => void;
+  /** Is called for each server that was sent the bind, and whose connection ended before the answer: it may have counted the password. */
+  readonly onUnanswered?: () => void;
 }
 
 export interface Answered<T> {

@@ -58,10 +58,11 @@ export function createUserBinds(access: ServerAccess) {
   // No closure of the bind may refer to the credentials, or to an error with the stack of the login: it outlives both.
   const bind = async (
     credentials: BindCredentials,
-    signal: AbortSignal,
-    onLate: BindCall['onLate'],
+    { signal, onLate, onUnanswered }: BindCall,
   ) => {
     const lease = await openLease(pool, signal);
+    // A connection that is open is written to in this turn.
+    let isUnanswered = lease.connection.isOpen;
     const answer = lease.connection.bind(
       credentials,
       signal,
@@ -75,6 +76,7 @@ export function createUserBinds(access: ServerAccess) {
     try {
       const inTime = () => within({ limit: timeout, late: noAnswer }, () => answer);
       const result = await measured(inTime, now, (name, time) => metrics.bound('user', name, time));
+      isUnanswered = false;
       giveBack(lease, result);
       if (isServerOutage(result.code)) throw outage(server.url, result.code);
       return result;
@@ -89,6 +91,7 @@ export function createUserBinds(access: ServerAccess) {
         lateAnswer.catch(() => {});
         onLate(lateAnswer);
       } else {
+        if (isUnanswered) onUnanswered?.();
         if (lease.reused && isBroken(error)) distrust(error.message);
         lease.release(false);
       }

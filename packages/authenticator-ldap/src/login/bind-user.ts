@@ -31,19 +31,25 @@ export async function bindUser<T>(
   const onLate = (answer: Promise<BindResult>) => {
     late = [...late, answer];
   };
+  const onUnanswered = () => {
+    outcome = 'unanswered';
+  };
   try {
     // The guard may have waited for another attempt of this user.
     call.signal.throwIfAborted();
     const { signal } = new AbortController();
-    const { value, server } = await directory.bindUser(credentials, { ...call, signal, onLate });
+    const { value, server } = await directory.bindUser(credentials, { ...call, signal, onLate, onUnanswered });
     const bound = classifyBind(value);
-    outcome = bound.attempt;
-    late = [];
+    // Another server, which ended the connection or is late, may still have counted the password.
+    if (bound.attempt !== 'unavailable') {
+      outcome = bound.attempt;
+      late = [];
+    }
     if (bound.kind === 'unchecked') throw bound.error;
     return await then({ ...bound, server });
   } finally {
     if (late.length === 0) await attempt.settle(outcome);
-    else void settleLate(attempt, late);
+    else void settleLate(attempt, late, outcome);
   }
 }
 
@@ -51,17 +57,22 @@ export async function bindUser<T>(
  * Settles an attempt on whose bind servers still work, for example on a password hash of very many
  * rounds. Until they are done the attempt is open, so no user can make them work on more and more
  * of these. The guard counts one that never ends as refused after a while.
+ *
+ * @param otherwise the outcome at the other servers
  */
 async function settleLate(
   attempt: AdmittedAttempt,
   late: readonly Promise<BindResult>[],
+  otherwise: AttemptOutcome,
 ): Promise<void> {
   const answers = await Promise.allSettled(late);
-  const outcomes = answers.flatMap((one) =>
-    one.status === 'fulfilled' ? [classifyBind(one.value).attempt] : [],
+  const outcomes = answers.map((answer) =>
+    answer.status === 'fulfilled' ? classifyBind(answer.value).attempt : 'unanswered',
   );
-  const outcome = outcomes.find((one) => one === 'refused' || one === 'accepted');
-  await attempt.settle(outcome ?? 'unavailable');
+  const outcome =
+    outcomes.find((late) => late === 'refused' || late === 'accepted') ??
+    outcomes.find((late) => late === 'unanswered');
+  await attempt.settle(outcome ?? otherwise);
 }
 
 /**

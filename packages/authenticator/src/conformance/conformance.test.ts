@@ -136,7 +136,7 @@ describe('skips', () => {
       'a backend that was stopped and is back is used by the same authenticator',
       'a call that waits for a hung backend ends when it is aborted',
       'a stopped backend is reported as unavailable, never as a refusal',
-      'an attempt during an outage is settled as unavailable',
+      'an attempt during an outage is settled as unavailable or unanswered',
       'check() resolves while the backend is up and rejects while it is stopped',
       'close() ends while the backend hangs',
       'create() succeeds while the backend is stopped',

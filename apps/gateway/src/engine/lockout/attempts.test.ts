@@ -118,6 +118,44 @@ describe('other outcomes', () => {
   });
 });
 
+describe('attempts that were sent and not answered', () => {
+  test('count like refused ones, but their secret may be sent again while a slot is free', async () => {
+    const { send } = setUp();
+    for (const _ of [1, 2, 3]) expect(await send('jane', 'a', 'unanswered')).toBe('sent');
+    for (const secret of ['a', 'b']) expect(await send('jane', secret, 'refused')).toBe('throttled');
+    vi.setSystemTime(now() + window);
+    expect(await send('jane', 'a', 'refused')).toBe('sent');
+  });
+
+  test.each([
+    ['is new', []],
+    ['was right before, while guesses have taken all slots', ['b', 'c', 'd']],
+  ])('keep no right secret out once, though it %s', async (_, guesses) => {
+    const { send } = setUp();
+    if (guesses.length > 0) await send('jane', 'right', 'accepted');
+    for (const guess of guesses) expect(await send('jane', guess, 'refused')).toBe('sent');
+    expect(await send('jane', 'right', 'unanswered')).toBe('sent');
+    expect(await send('jane', 'right', 'accepted')).toBe('sent');
+  });
+
+  test('give their slots back when their secret is found to be right', async () => {
+    const { send } = setUp();
+    for (let flap = 0; flap < 4; flap++) {
+      for (const _ of [1, 2]) expect(await send('jane', 'right', 'unanswered')).toBe('sent');
+      expect(await send('jane', 'right', 'accepted')).toBe('sent');
+    }
+    for (const guess of ['b', 'c', 'd']) expect(await send('jane', guess, 'refused')).toBe('sent');
+    expect(await send('jane', 'e', 'refused')).toBe('throttled');
+  });
+
+  test('three times, end it even for a secret that was right: it may have been changed', async () => {
+    const { send } = setUp({ maxFailures: 1, window });
+    await send('jane', 'right', 'accepted');
+    for (const _ of [1, 2, 3]) expect(await send('jane', 'right', 'unanswered')).toBe('sent');
+    expect(await send('jane', 'right', 'refused')).toBe('throttled');
+  });
+});
+
 describe('attempts in progress', () => {
   test('are waited for as long as the caller does', async () => {
     const { attempts, begin } = setUp({ maxFailures: 1, window });
@@ -206,11 +244,13 @@ describe('attempts in progress', () => {
     expect(await send('jane', 'b', 'unavailable')).toBe('sent');
   });
 
-  test('that are forgotten are not known to be right any more', async () => {
+  test('that are forgotten three times need a slot, although their secret was right', async () => {
     const { begin, send } = setUp({ maxFailures: 1, window });
     await send('jane', 'right', 'accepted');
-    begin('jane', 'right');
-    await vi.advanceTimersByTimeAsync(abandonedAfter);
+    for (const _ of [1, 2, 3]) {
+      begin('jane', 'right');
+      await vi.advanceTimersByTimeAsync(abandonedAfter);
+    }
     expect(await send('jane', 'right', 'accepted')).toBe('throttled');
   });
 

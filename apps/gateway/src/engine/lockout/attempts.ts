@@ -87,7 +87,7 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
         if (own === 'invalid-credentials')
           return denied(own, local.refusedAt(one), redisClock.offset);
         if (own === 'admit')
-          return admitWithSlot({ local, one, shared, signal }, settings().maxFailures);
+          return admitWithSlot({ local, one, shared, redisClock, signal }, settings().maxFailures);
         const answer =
           shared && (mayBeKnown || own === 'throttled') && !local.isKnown(one)
             ? await orGiveBack(() => shared.ask(0, local.rightAt(one)), { shared, signal })
@@ -96,11 +96,12 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
         let admission = answer === undefined || answer === 'throttled' ? own : answer;
         // Redis knows it to be right: one at a time, even if the record of the one in progress was lost or removed there.
         if (admission === 'admit') {
+          local.dropOutdated(one);
           admission = local.decide(one, mayDouble, true);
           if (admission === 'admit') return admitted(local.reserve(one, true), shared);
           shared?.settle('unavailable');
         }
-        if (admission !== 'wait') return refuse({ local, one, shared }, admission);
+        if (admission !== 'wait') return refuse({ local, one, shared, redisClock }, admission);
         // A secret that Redis knows to be right waits only for an attempt with the same secret, which any replica may have sent.
         const isRight = answer === 'admit' || answer === 'wait' || local.isKnown(one);
         if (local.decide(one, mayDouble, isRight) === 'wait') {
@@ -134,6 +135,7 @@ interface LoginAttempt {
   readonly local: LocalGuard;
   readonly one: Identified;
   readonly shared: SharedAttempt | undefined;
+  readonly redisClock: SharedAttemptDependencies['redisClock'];
   readonly signal: AbortSignal | undefined;
 }
 
@@ -145,7 +147,8 @@ type Slot = (outcome: AttemptOutcome) => void;
  * at the same time, and kept while Redis says to wait: only attempts that were sent have slots there, so no two wait for each
  * other, and those behind it here ask less often.
  */
-async function admitWithSlot({ local, one, shared, signal }: LoginAttempt, maxFailures: number) {
+async function admitWithSlot(attempt: LoginAttempt, maxFailures: number) {
+  const { local, one, shared, signal } = attempt;
   const slot = local.reserve(one, local.isKnown(one));
   const askWhileItWaits = async (redis: SharedAttempt) => {
     for (;;) {
@@ -161,7 +164,7 @@ async function admitWithSlot({ local, one, shared, signal }: LoginAttempt, maxFa
     return admitted(slot, shared);
   }
   slot('unavailable');
-  return refuse({ local, one, shared }, answer);
+  return refuse(attempt, answer);
 }
 
 interface Slots extends Pick<LoginAttempt, 'signal'> {
@@ -186,19 +189,20 @@ async function orGiveBack<Answer>(
 }
 
 function refuse(
-  { local, one, shared }: Omit<LoginAttempt, 'signal'>,
+  { local, one, shared, redisClock }: Omit<LoginAttempt, 'signal'>,
   reason: DeniedAttempt['reason'],
 ): DeniedAttempt {
-  if (reason === 'invalid-credentials') local.forget(one);
-  else local.lockedOut.throttled(one);
-  return denied(reason, shared?.refusedAt());
+  const refusedAt = shared?.refusedAt();
+  if (reason === 'throttled') local.lockedOut.throttled(one);
+  else if (refusedAt !== undefined) local.learnRefused(one, refusedAt);
+  return denied(reason, refusedAt, redisClock.offset);
 }
 
-/** @param refusedAt milliseconds of some clock. @param offset difference from that clock to milliseconds since 1970 */
+/** @param refusedAt monotonic milliseconds. @param offset difference from these to milliseconds since 1970 */
 function denied(
   reason: DeniedAttempt['reason'],
   refusedAt: number | undefined,
-  offset = 0,
+  offset: number,
 ): DeniedAttempt {
   return {
     admitted: false,

@@ -9,7 +9,7 @@ export type Admission = 'admit' | 'wait' | 'invalid-credentials' | 'throttled';
 
 /** An attempt that counts: it is in progress, or its window has not passed. */
 export interface CountedAttempt {
-  /** `abandoned`: its outcome was never reported. It counts, but its secret is not known to be wrong. */
+  /** `abandoned`: no answer came, or its outcome was never reported. It counts, but its secret is not known to be wrong. */
   readonly state: 'pending' | 'refused' | 'abandoned';
 }
 
@@ -37,11 +37,19 @@ export function decide<Attempt extends CountedAttempt>(
 ): Admission {
   const failures = attempts.filter(({ state }) => state !== 'pending');
   if (failures.some((one) => one.state === 'refused' && isOf(one))) return 'invalid-credentials';
+  const lost = failures.filter((one) => one.state === 'abandoned' && isOf(one)).length;
+  const isRight = isKnown && lost < maxLost;
   const isDouble = attempts.some((one) => one.state === 'pending' && isOf(one));
   if (attempts.length < (isDouble ? slotsOfDouble(mayDouble, slots) : slots)) return 'admit';
-  if (isKnown) return isDouble ? 'wait' : 'admit';
+  if (isRight) return isDouble ? 'wait' : 'admit';
   return failures.length < slots ? 'wait' : 'throttled';
 }
+
+/**
+ * How many attempts with a secret that was right may end without an answer in the window until it needs a slot as any other: it
+ * may be wrong by now, and each answer that was lost may have been a refusal.
+ */
+const maxLost = 3;
 
 /** Counts the slots for an attempt while another one with the same secret is in progress. */
 export const slotsOfDouble = (mayDouble: boolean, slots: number): number =>
@@ -81,6 +89,8 @@ interface Attempt extends Identified, CountedAttempt {
   state: CountedAttempt['state'];
   /** When it was refused or abandoned, and until then when it began. Monotonic milliseconds. */
   at: number;
+  /** Another replica sent it. */
+  readonly isForeign?: boolean;
 }
 
 /** The attempts of one subject in the window, and functions that wake those that wait for a change of them. */
@@ -145,6 +155,25 @@ function createLedger(now: () => number, window: () => number, maxSubjects: numb
       pages.delete(one.subject);
       pages.set(one.subject, page);
       change(one.subject, page, [...others, one]);
+    },
+    /** Gives the slots of attempts back that ended without an answer, or were refused elsewhere: their secret is right now. */
+    dropOutdated({ subject, secret }: Identified) {
+      const page = pages.get(subject);
+      if (page === undefined) return;
+      const isOutdated = (one: Attempt) =>
+        one.secret === secret && (one.state === 'abandoned' || one.isForeign);
+      const others = page.attempts.filter((one) => !isOutdated(one));
+      // A change wakes those that wait, which come here again.
+      if (others.length < page.attempts.length) change(subject, page, others);
+    },
+    /** Counts an attempt that another replica sent, unless there is no space for its name. */
+    addRefused(identified: Identified, at: number) {
+      const page = pages.get(identified.subject) ?? { attempts: [], waiting: new Set() };
+      if (!pages.has(identified.subject) && pages.size >= maxSubjects) return;
+      if (lastRefused(page.attempts, identified.secret) !== undefined) return;
+      pages.set(identified.subject, page);
+      const refused: Attempt = { ...identified, state: 'refused', at, isForeign: true };
+      change(identified.subject, page, [...page.attempts, refused]);
     },
     clear(user: string) {
       for (const [subject, page] of pages) {
@@ -214,6 +243,15 @@ export interface LocalGuardOptions {
   readonly abandonedAfter: number;
 }
 
+/** As what an outcome counts. Undefined: it does not count. */
+const countedAs = {
+  accepted: undefined,
+  unavailable: undefined,
+  refused: 'refused',
+  unanswered: 'abandoned',
+  abandoned: 'abandoned',
+} as const satisfies Record<AttemptOutcome | 'abandoned', Attempt['state'] | undefined>;
+
 /** When a secret was refused last, in monotonic milliseconds. Undefined: not in the window. */
 const lastRefused = (attempts: readonly Attempt[], secret: string): number | undefined =>
   attempts.findLast((one) => one.state === 'refused' && one.secret === secret)?.at;
@@ -263,10 +301,19 @@ export function createLocalGuard(settings: () => LockoutConfig, options: LocalGu
     refusedAt: ({ subject, secret }: Identified) => lastRefused(ledger.attemptsOf(subject), secret),
     /** Whether this process knows the secret to be right. This counts as a use of it. */
     isKnown,
+    /** Gives slots back, since another replica knows the secret to be right. */
+    dropOutdated: ledger.dropOutdated,
     /** When the secret was last right, in monotonic milliseconds. Undefined: it is not known to be right. */
     rightAt: ({ secret }: Identified) => known.peek(secret),
-    /** Forgets a secret that another replica knows to be wrong. */
-    forget: ({ secret }: Identified) => void known.delete(secret),
+    /**
+     * Remembers a secret that another replica knows to be wrong: Redis may lose its data.
+     *
+     * @param refusedAt monotonic milliseconds
+     */
+    learnRefused(identified: Identified, refusedAt: number) {
+      known.delete(identified.secret);
+      ledger.addRefused(identified, refusedAt);
+    },
     /**
      * Takes a slot. An attempt that is not settled in time counts as refused, until it is settled.
      *
@@ -277,13 +324,12 @@ export function createLocalGuard(settings: () => LockoutConfig, options: LocalGu
       const one: Attempt = { ...identified, state: 'pending', at: now() };
       ledger.add(one, isRight);
       const conclude = (outcome: AttemptOutcome | 'abandoned') => {
-        if (outcome === 'accepted') known.set(one.secret, now());
-        // The secret of an abandoned attempt is not known to be right: else a plugin that abandons all attempts is never throttled.
-        if (outcome === 'refused' || outcome === 'abandoned') known.delete(one.secret);
-        ledger.settle(
-          one,
-          outcome === 'accepted' || outcome === 'unavailable' ? undefined : outcome,
-        );
+        if (outcome === 'accepted') {
+          known.set(one.secret, now());
+          ledger.dropOutdated(one);
+        }
+        if (outcome === 'refused') known.delete(one.secret);
+        ledger.settle(one, countedAs[outcome]);
       };
       const timer = setTimeout(conclude, options.abandonedAfter, 'abandoned').unref();
       return (outcome) => {

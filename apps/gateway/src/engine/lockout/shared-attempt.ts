@@ -226,6 +226,11 @@ function createSharedHash(
   const minLifetime = () => settings().window + abandonedAfter;
   const note = () => noteName(redis, login, redisTime(), minLifetime());
   let last: Pick<SharedRecords, 'known' | 'attempts'> = { known: new Map(), attempts: [] };
+  const isRefused = ({ state, secret }: SharedAttemptRecord) =>
+    state === 'refused' && secrets.includes(secret);
+  /** Whether it had the same secret, and ended without an answer. */
+  const isAbandoned = ({ state, secret }: SharedAttemptRecord) =>
+    state === 'abandoned' && secrets.includes(secret);
 
   function read(fields: readonly string[], time: number, removed: number): SharedRecords {
     const seen = records.read(fields, time, {
@@ -270,8 +275,16 @@ function createSharedHash(
   /** Gives the slot back, or counts it; counts an attempt without a slot as well. No one waits for it. */
   function settle(id: string, outcome: AttemptOutcome, wasRight: boolean): void {
     // The order matters: in a full Redis, a script that has removed something may still write.
-    const gone = [attemptField(id), ...(outcome === 'unavailable' ? [] : secrets.map(knownField))];
+    const gone = [attemptField(id)];
     const come: string[] = [];
+    if (outcome === 'accepted' || outcome === 'refused') gone.push(...secrets.map(knownField));
+    if (outcome === 'unanswered') {
+      // As if it had begun so long ago that no one waits for its outcome any more: older gateways read that, too.
+      come.push(
+        ...records.write(attemptField(id), 'pending', redisTime() - abandonedAfter, secret),
+      );
+      note();
+    }
     if (outcome === 'refused') {
       // Several replicas may have sent what was right before, when Redis or the directory is slow. It counts once.
       const isOld = wasRight || secrets.some((one) => last.known.has(one));
@@ -281,6 +294,7 @@ function createSharedHash(
       note();
     }
     if (outcome === 'accepted') {
+      gone.push(...last.attempts.filter(isAbandoned).map(({ field }) => field));
       gone.push(...oldest(last.known, secrets).map(knownField));
       come.push(...records.write(knownField(secret), 'right', redisTime(), secret));
     }
@@ -293,10 +307,11 @@ function createSharedHash(
     ];
     redis.send('lockout', (client) => client.eval(changeHashScript, 1, key, ...rest));
   }
-  const isRefused = (one: SharedAttemptRecord) =>
-    one.state === 'refused' && secrets.includes(one.secret);
-  /** When its secret was refused, in Redis' milliseconds, by the last reply. Undefined: not in the window. */
-  const refusedAt = () => last.attempts.findLast(isRefused)?.time;
+  /** When its secret was refused, in monotonic milliseconds, by the last reply. Undefined: not in the window. */
+  const refusedAt = () => {
+    const refused = last.attempts.findLast(isRefused);
+    return refused && refused.time - redisClock.offset;
+  };
   return { secrets, redisTime, take, settle, note, refusedAt };
 }
 

@@ -264,17 +264,74 @@ describe('an attempt whose replica has died', () => {
     expect(await all.send(1, 'jane', 'b', 'refused')).toBe('sent');
   });
 
-  test('makes its secret unknown to all that have not seen it right themselves', async () => {
+  test('keeps no secret out that was right on any replica, until three have died with it', async () => {
     await using all = await startReplicas(redis, { maxFailures: 1 });
     for (const replica of [0, 1]) await all.send(replica, 'jane', 'right', 'accepted');
-    // Replicas know Redis' clock to some milliseconds.
-    await all.pass(1_000);
-    all.begin(0, 'jane', 'right');
-    await all.settled();
-    await all.pass(abandonedAfter);
-    expect(await all.send(2, 'jane', 'right', 'accepted')).toBe('throttled');
-    expect(await all.send(1, 'jane', 'right', 'accepted')).toBe('sent');
+    for (const replica of [0, 2, 0]) {
+      const begun = all.begin(replica, 'jane', 'right');
+      await all.settled();
+      expect(admissions([begun])).toEqual(['admitted']);
+      await all.pass(abandonedAfter);
+    }
+    for (const replica of replicas)
+      expect(await all.send(replica, 'jane', 'right', 'accepted')).toBe('throttled');
+  });
+});
+
+describe('an attempt that was sent and not answered', () => {
+  test('counts on all replicas, and its secret is sent again while a slot is free', async () => {
+    await using all = await startReplicas(redis);
+    for (const replica of replicas)
+      expect(await all.send(replica, 'jane', 'a', 'unanswered')).toBe('sent');
+    for (const replica of replicas)
+      for (const secret of ['a', 'b'])
+        expect(await all.send(replica, 'jane', secret, 'refused')).toBe('throttled');
+    await all.pass(window);
+    expect(await all.send(0, 'jane', 'a', 'refused')).toBe('sent');
+  });
+
+  test('gives its slot back when another replica finds its secret to be right', async () => {
+    await using all = await startReplicas(redis);
+    for (const replica of [0, 1]) await all.send(replica, 'jane', 'right', 'unanswered');
     expect(await all.send(2, 'jane', 'right', 'accepted')).toBe('sent');
+    await useUp(all, [2]);
+    expect(await all.send(2, 'jane', 'one more', 'refused')).toBe('throttled');
+  });
+
+  test('three times, end it for a secret that was right on each replica', async () => {
+    await using all = await startReplicas(redis, { maxFailures: 1 });
+    for (const replica of replicas) await all.send(replica, 'jane', 'right', 'accepted');
+    for (const replica of replicas)
+      expect(await all.send(replica, 'jane', 'right', 'unanswered')).toBe('sent');
+    for (const replica of replicas)
+      expect(await all.send(replica, 'jane', 'right', 'refused')).toBe('throttled');
+  });
+});
+
+describe('a Redis that has lost its data', () => {
+  test('has no wrong secret sent again by a replica that sent it, or was told that it is wrong', async () => {
+    await using all = await startReplicas(redis);
+    expect(await all.send(0, 'jane', 'a', 'refused')).toBe('sent');
+    expect(await all.send(1, 'jane', 'a', 'refused')).toBe('invalid-credentials');
+    for (const _ of ['once', 'again']) {
+      await redis.client().flushall();
+      for (const replica of [0, 1])
+        expect(await all.send(replica, 'jane', 'a', 'refused')).toBe('invalid-credentials');
+    }
+    expect(await all.send(2, 'jane', 'a', 'refused')).toBe('sent');
+    await all.pass(window);
+    expect(await all.send(1, 'jane', 'a', 'refused')).toBe('sent');
+  });
+
+  test('takes one slot for a secret that several logins were told to be wrong', async () => {
+    await using all = await startReplicas(redis, { maxFailures: 2 });
+    expect(await all.send(0, 'jane', 'a', 'refused')).toBe('sent');
+    const attempts = [1, 2, 3].map(() => all.begin(1, 'jane', 'a'));
+    await all.settled();
+    expect(count(attempts, 'invalid-credentials')).toBe(3);
+    await redis.client().flushall();
+    expect(await all.send(1, 'jane', 'b', 'refused')).toBe('sent');
+    expect(await all.send(1, 'jane', 'c', 'refused')).toBe('throttled');
   });
 });
 

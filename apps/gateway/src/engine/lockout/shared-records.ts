@@ -5,7 +5,7 @@ import { type CountedAttempt, createFingerprint } from './local-guard.ts';
 /*
  * What all replicas know of the attempts of one subject is a hash in Redis:
  *
- *   try:<id>         <pending or refused> <time> <secret> <MAC>
+ *   try:<id>         <pending or refused> <time> <secret> <MAC>    without an answer: pending, of long ago
  *   try:<secret>     refused <time> <secret> <MAC>: it was right before
  *   known:<secret>   right <time> <secret> <MAC>
  *
@@ -24,6 +24,7 @@ interface Authentic {
 }
 
 export interface SharedAttemptRecord extends CountedAttempt {
+  readonly field: string;
   readonly secret: string;
   /** When it was refused or abandoned, or if it is in progress, when it began. Redis' milliseconds. */
   readonly time: number;
@@ -92,23 +93,20 @@ function inForce(
   const attempts: SharedAttemptRecord[] = [];
   const known = new Map<string, number>();
   const expired: string[] = [];
-  /** When the last attempt with a secret began whose outcome is unknown, by secret. */
-  const abandoned = new Map<string, number>();
   const lasts = (time: number, lifetime: number) =>
     time + lifetime > now && time <= now + tolerance;
   for (const { field, state, time, secret } of records) {
     if (state === 'right') continue;
     const isAbandoned = state === 'pending' && time + abandonedAfter <= now;
     const one: SharedAttemptRecord = isAbandoned
-      ? { state: 'abandoned', time: time + abandonedAfter, secret }
-      : { state, time, secret };
-    if (isAbandoned) abandoned.set(secret, Math.max(time, abandoned.get(secret) ?? 0));
+      ? { field, state: 'abandoned', time: time + abandonedAfter, secret }
+      : { field, state, time, secret };
     if (lasts(one.time, one.state === 'pending' ? abandonedAfter : window)) attempts.push(one);
     else expired.push(field);
   }
   for (const { field, state, time, secret } of records) {
     if (state !== 'right') continue;
-    if (lasts(time, knownFor) && time > (abandoned.get(secret) ?? 0)) known.set(secret, time);
+    if (lasts(time, knownFor)) known.set(secret, time);
     else expired.push(field);
   }
   return { attempts, known, expired };

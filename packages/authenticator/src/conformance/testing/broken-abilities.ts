@@ -154,7 +154,7 @@ const brokenAttempts: BrokenPlugins = {
   'every attempt that is admitted is settled with what came of it': {
     'does not report that a password was refused': withAttempts(forgetting('refused')),
   },
-  'an attempt during an outage is settled as unavailable': {
+  'an attempt during an outage is settled as unavailable or unanswered': {
     'does not free the slot of an attempt during an outage': withAttempts(
       forgetting('unavailable'),
     ),

@@ -122,7 +122,9 @@ async function checkRules(redis: RedisServer, fleet: Fleet, runs: number): Promi
     .tuple(name, secret, fc.array(replica, { minLength: 2, maxLength: 6 }))
     .map(([name, secret, on]) => on.map((replica) => ({ replica, name, secret })));
   const logins = fc.oneof({ weight: 2, arbitrary: some }, { weight: 1, arbitrary: equal });
-  const outcome = fc.constantFrom<LockoutOutcome>('accepted', 'refused', 'refused', 'unavailable');
+  const outcome = fc.constantFrom<LockoutOutcome>(
+    ...(['accepted', 'refused', 'refused', 'unavailable', 'unanswered'] as const),
+  );
   const event = fc.oneof<fc.WeightedArbitrary<LockoutEvent>[]>(
     { weight: 4, arbitrary: fc.record({ do: fc.constant('begin'), logins }) },
     { weight: 4, arbitrary: fc.record({ do: fc.constant('settle'), index: fc.nat(30), outcome }) },
