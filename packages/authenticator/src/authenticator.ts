@@ -126,7 +126,8 @@ export interface UserDirectory {
    * @param username as a decision names the user or as a login writes it, without the prefix of gateway.yaml. With `isJoin`, it
    *   may be anything that the token of another authenticator says
    * @returns undefined when the backend has no such user
-   * @throws AuthenticatorError when it could not be checked, or when several users have this name
+   * @throws AuthenticatorError when it could not be checked, or when several users have this name; with `isJoin` also, as `failed`,
+   *   when no one was looked for, since no user can have it: `missing: accept` lets in users who are not found
    */
   lookUp(username: string, context: LookUpContext): Promise<UserInfo | undefined>;
 

@@ -79,11 +79,15 @@ function acceptBind(message: Message): BindResult {
 
 function acceptSearch(): (message: Message) => SearchResult | undefined {
   const entries: LdapEntry[] = [];
+  const references: string[] = [];
   return (message) => {
-    if (message.kind === 'done')
-      return { code: message.code, diagnosticMessage: message.diagnosticMessage, entries };
+    if (message.kind === 'done') {
+      const { code, diagnosticMessage } = message;
+      return { code, diagnosticMessage, entries, references };
+    }
     if (message.kind === 'entry') entries.push(message.entry);
-    else if (message.kind !== 'reference') {
+    else if (message.kind === 'reference') references.push(...message.urls);
+    else {
       throw new WireError(
         'protocol',
         'the search was answered with something else than entries and a result',

@@ -186,6 +186,7 @@ describe('rule 14: entries have the bytes of their attributes', () => {
   test('and references are distinguished', () => {
     expect(decode(searchReference(2, 'ldap://other/dc=x??sub'))).toEqual({
       kind: 'reference',
+      urls: ['ldap://other/dc=x??sub'],
       id: 2,
     });
   });

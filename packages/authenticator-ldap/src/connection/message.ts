@@ -9,7 +9,7 @@ type Result = Pick<BindResult, 'code' | 'diagnosticMessage'>;
 export type Message =
   | ({ readonly kind: 'bind'; readonly id: number } & BindResult)
   | { readonly kind: 'entry'; readonly id: number; readonly entry: LdapEntry }
-  | { readonly kind: 'reference'; readonly id: number }
+  | { readonly kind: 'reference'; readonly id: number; readonly urls: readonly string[] }
   | ({ readonly kind: 'done'; readonly id: number } & Result)
   | ({ readonly kind: 'extended'; readonly id: number; readonly name: string | undefined } & Result)
   | { readonly kind: 'other'; readonly id: number; readonly tag: number };
@@ -61,7 +61,7 @@ export function decodeMessage(frame: Buffer, budget: Budget): Message {
     case tags.searchResultEntry:
       return { kind: 'entry', id, entry: readEntry(content, budget) };
     case tags.searchResultReference:
-      return { kind: 'reference', id };
+      return { kind: 'reference', id, urls: readUrls(content, budget) };
     case tags.searchResultDone:
       return { kind: 'done', id, ...readResult(content, budget) };
     case tags.extendedResponse:
@@ -105,6 +105,12 @@ function readResult(content: Buffer, budget: Budget): Result {
 function readResponseName(content: Buffer, budget: Budget): string | undefined {
   const name = readElements(content, budget).find(({ tag }) => tag === tags.responseName);
   return name?.content.toString();
+}
+
+function readUrls(content: Buffer, budget: Budget): string[] {
+  return readElements(content, budget).map((url) =>
+    expect(url, tags.octetString, 'URL of a reference').toString(),
+  );
 }
 
 function readEntry(content: Buffer, budget: Budget): LdapEntry {

@@ -90,7 +90,7 @@ describe('rule 6: only a bind response to the bind is its answer', () => {
   });
 });
 
-describe('rule 14: entries have bytes, and references are left out', () => {
+describe('rule 14: entries have bytes, and references are apart', () => {
   test('in a search with an error at its end', async () => {
     const guid = Buffer.from('00ff80fe5c2a0aff', 'hex');
     await using fake = await startFakeServer({
@@ -111,6 +111,7 @@ describe('rule 14: entries have bytes, and references are left out', () => {
       code: 4,
       diagnosticMessage: 'size limit',
       entries: [{ dn: 'cn=x', attributes: new Map([['objectguid', [guid]]]) }],
+      references: ['ldap://other/dc=x', 'ldap://o'],
     });
     connection.close();
   });

@@ -92,8 +92,10 @@ export interface SearchRequest {
 export interface SearchResult {
   readonly code: number;
   readonly diagnosticMessage: string;
-  /** The entries that came before the result, even if `code` is not 0, without references (RFC 4511 section 4.5.3). */
+  /** The entries that came before the result, even if `code` is not 0. */
   readonly entries: readonly LdapEntry[];
+  /** The URLs of servers that have other parts below the base (RFC 4511 section 4.5.3), which no one asks. Left out: none. */
+  readonly references?: readonly string[];
 }
 
 /** Runs one search. @throws as `LdapConnection.search` */

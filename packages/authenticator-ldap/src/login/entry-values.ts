@@ -137,8 +137,16 @@ const sid: Form = {
   },
 };
 
-/** The attributes of Active Directory that are bytes, in lower case. All others are UTF-8. */
+/** A server answers a search for any other text with no entry (RFC 4530 section 2.1). */
+const uuid: Form = {
+  ...plain,
+  read: (text) =>
+    Buffer.from(/^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i.test(text) ? text : ''),
+};
+
+/** Attributes whose values are bytes, or have one form, in lower case. All others are UTF-8. */
 const forms: ReadonlyMap<string, Form> = new Map([
+  ['entryuuid', uuid],
   ['objectguid', guid],
   ['ms-ds-consistencyguid', guid],
   ['objectsid', sid],

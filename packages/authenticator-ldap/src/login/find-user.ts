@@ -8,6 +8,7 @@ import type { FilterTemplate } from '../filter/filter-template.ts';
 import type { UserOptions } from '../options/types.ts';
 import { attributeValue, entryDn, onlyText, textsOf } from './entry-values.ts';
 import type { Join } from './join.ts';
+import { mayHaveUsers } from './references.ts';
 
 export type UserSearchResult =
   | { readonly kind: 'found'; readonly user: DirectoryUser }
@@ -149,7 +150,7 @@ function referred(base: string): AuthenticatorError {
   const fix = 'correct the base in options.user, or name in urls the servers that have it';
   return new AuthenticatorError(
     'failed',
-    `the lookup below "${base}" was answered with a referral, which is not followed: ${fix}`,
+    `the lookup below "${base}" found no one, and was answered with a referral, which is not followed: ${fix}`,
   );
 }
 
@@ -257,7 +258,7 @@ export interface FoundEntries {
   readonly entries: readonly LdapEntry[];
   /** There are more entries than were asked for, or than the server gives. */
   readonly isCut: boolean;
-  /** The base for which a server referred to another server. */
+  /** The base for which a server referred to another server, where users may be. */
   readonly referredAt?: string;
 }
 
@@ -279,7 +280,7 @@ export async function searchEntries(
   signal: AbortSignal,
 ): Promise<FoundEntries> {
   const { what, base } = place;
-  const { entries, code } = await connection.search(request, signal).catch((error: unknown) => {
+  const answer = await connection.search(request, signal).catch((error: unknown) => {
     if (!(error instanceof ServerError) || error.kind !== 'too-large') throw error;
     // Users may write to their own entries and make them large: one of them must not open a server's circuit for all.
     const fix = 'look for an entry with a huge attribute, or name no such attribute in the options';
@@ -287,9 +288,12 @@ export async function searchEntries(
       cause: error,
     });
   });
+  const { entries, code, references = [] } = answer;
   switch (classifySearch(code)) {
     case 'ok':
-      return { entries, isCut: false };
+      return references.some((url) => mayHaveUsers(url, base))
+        ? { entries, isCut: false, referredAt: base }
+        : { entries, isCut: false };
     case 'size-limit':
       return { entries, isCut: true };
     case 'not-found':

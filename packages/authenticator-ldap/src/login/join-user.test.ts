@@ -85,13 +85,45 @@ describe('a user of another authenticator', () => {
     expect(filters()).toEqual(['(mail=alice)']);
   });
 
-  test.each(['', 'a\0', 'a\nb', '\ufffd', '\ud800', 'a'.repeat(1_025)])(
-    'of the name %j is looked for nowhere',
+  test.each(['', 'a\0', 'a\nb', '\ufffd', 'frank\ufffd', '\ud800', 'a'.repeat(1_025)])(
+    'of the name %j is looked for nowhere, which is not the same as missing',
     async (name) => {
       const { join, filters } = made();
-      expect([await join(name), filters()]).toEqual([undefined, []]);
+      await expect(join(name)).rejects.toEqual(
+        failed(`can't be a value of mail, so no one is looked for: map a claim`),
+      );
+      expect(filters()).toEqual([]);
     },
   );
+
+  const guidText = '00112233-4455-6677-8899-aabbccddeeff';
+  test.each([
+    ...['objectGUID', 'entryUUID'].flatMap((attribute) =>
+      [
+        Buffer.from(guidText.replaceAll('-', ''), 'hex').toString('base64'),
+        `{${guidText}}`,
+        guidText.replaceAll('-', ''),
+        ` ${guidText}`,
+        `${guidText} `,
+        `<GUID=${guidText}>`,
+        `urn:uuid:${guidText}`,
+        `${guidText}0`,
+      ].map((value) => [attribute, value] as const),
+    ),
+    ...[
+      ...['S-1-05-21-1-2-3-500', 'S-1-5-021-1-2-3-500', 'S-01-5-21-1-2-3-500', 'S-1-5-21-1-2-3-0500'],
+      ...['S-1-5-21-1-2-3-500-', 'S-1-5-21-1-2--3-500', ' S-1-5-21-1-2-3-500', 'S-1-5-21-1-2-3-500 '],
+      ...['S-1-0x5-21-1-2-3-500', 'S-1-5-21-1-2-3-4294967796', 'SID:S-1-5-21-1-2-3-500', 'S-1-5'],
+    ].map((value) => ['objectSid', value] as const),
+  ])('is not missing where no %s can be %j', async (attribute, value) => {
+    const guid = Buffer.from('33221100554477668899aabbccddeeff', 'hex');
+    const sid = Buffer.from('010500000000000515000000010000000200000003000000f4010000', 'hex');
+    const values = { objectGUID: [guid], entryUUID: [guidText], objectSid: [sid] };
+    const entries = [person('uid=alice', { uid: ['alice'], ...values })];
+    const { join, filters } = made({ find: by(`(${attribute}={username})`) }, { entries });
+    await expect(join(value)).rejects.toEqual(failed(`can't be a value of ${attribute}`));
+    expect(filters()).toEqual([]);
+  });
 
   test('has exactly one entry, also where the server limits the answer', async () => {
     const twin = person('cn=twin', { uid: ['twin'], mail: ['Alice@example.com'] });
@@ -168,7 +200,7 @@ describe('a user of another authenticator', () => {
     const sid = Buffer.from('010500000000000515000000010000000200000003000000f4010000', 'hex');
     const find = by('(|(objectGUID={username})(objectSid={username}))');
     const entries = [person('uid=alice', { uid: ['alice'], objectGUID: [guid], objectSid: [sid] })];
-    const { join, filters, steps } = made({ find }, { entries });
+    const { join, filters } = made({ find }, { entries });
     for (const name of ['00112233-4455-6677-8899-aabbccddeeff', 'S-1-5-21-1-2-3-500'])
       for (const one of [name, name.toLowerCase(), name.toUpperCase()])
         expect([one, await join(one)]).toEqual([
@@ -176,9 +208,10 @@ describe('a user of another authenticator', () => {
           expect.objectContaining({ username: 'alice' }),
         ]);
     expect(filters()[0]).toMatch(/^\(\|\(objectGUID=\\33\\22\\11\\00.*\)\)$/);
-    expect(await join('alice')).toBeUndefined();
+    await expect(join('alice')).rejects.toEqual(
+      failed(`"alice" can't be a value of objectGUID or objectSid`),
+    );
     expect(filters()).toHaveLength(6);
-    expect(steps.at(-1)).toBe('no search: no objectGUID or objectSid can have this value');
   });
 
   test('is not missing where a server only refers to another one', async () => {
@@ -186,7 +219,9 @@ describe('a user of another authenticator', () => {
     const byDn = { by: 'dn', template: parseDnTemplate(`uid={username},${peopleBase}`) } as const;
     for (const find of [byMail, byDn])
       await expect(made({ find }, refers).join('alice@example.com')).rejects.toEqual(
-        failed(`below "${peopleBase}" was answered with a referral, which is not followed`),
+        failed(
+          `below "${peopleBase}" found no one, and was answered with a referral, which is not followed`,
+        ),
       );
     const bases = { ...byMail, bases: ['dc=elsewhere', peopleBase] };
     const onSearch = ({ base }: SearchRequest) =>
@@ -194,6 +229,40 @@ describe('a user of another authenticator', () => {
     const { join } = made({ find: bases }, { onSearch });
     expect(await join('Alice@example.com')).toEqual({ username: 'alice', uid: uuid });
     await expect(join('bob@example.com')).rejects.toEqual(failed('below "dc=elsewhere"'));
+  });
+
+  test('is not missing where a server says only that others have parts of the tree', async () => {
+    const refers = (base: string, ...references: string[]) => ({
+      find: { ...byMail, bases: [base] },
+      onSearch: () => ({ references }),
+    });
+    const domain = 'DC=example,DC=com';
+    for (const [base, url] of [
+      [peopleBase, `ldap://b.example.com/ou=more,${peopleBase}??sub`],
+      [domain, 'ldap://child.example.com/DC=child,DC=example,DC=com'],
+      [domain, 'ldap://example.com/CN=Configuration,DC=child,DC=example,DC=com'],
+      [domain, 'ldap://example.com/CN=Users,DC=example,DC=com'],
+      [domain, 'ldap://example.com/CN=Configuration+OU=x,DC=example,DC=com'],
+      [domain, 'ldap://example.com/DC=Configuration,DC=example,DC=com'],
+      [domain, 'ldap://example.com/%ZZ'],
+      [domain, 'ldap://example.com'],
+      [domain, ''],
+    ] as const) {
+      const { find, onSearch } = refers(base, url);
+      await expect(made({ find }, { onSearch }).join('a@x')).rejects.toEqual(
+        failed(`below "${base}" found no one, and was answered with a referral`),
+      );
+    }
+    // Active Directory refers to these at each search below its own domain.
+    const partitions = ['DC=DomainDnsZones', 'DC=ForestDnsZones', 'CN=Configuration'].map(
+      (part) => `ldap://${part.slice(3)}.example.com/${part},DC=Example,DC=com`,
+    );
+    const { find, onSearch } = refers(domain, ...partitions, `LDAPS://x/cn=configuration,%64c=example,dc=com??sub`);
+    expect(await made({ find }, { onSearch }).join('a@x')).toBeUndefined();
+    const others = refers(domain, ...partitions, 'ldap://x/DC=child,DC=example,DC=com');
+    await expect(made(others, others).join('a@x')).rejects.toEqual(failed('with a referral'));
+    const found = () => ({ ...others.onSearch(), entries: [alice] });
+    expect(await made(others, { onSearch: found }).join('alice@example.com')).toBeDefined();
   });
 
   test('is not missing where a server lacks the parent of user.dnTemplate', async () => {

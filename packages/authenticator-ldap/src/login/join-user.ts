@@ -3,7 +3,7 @@ import type { Directory } from '../directory/types.ts';
 import type { LdapOptions } from '../options/types.ts';
 import { isUsername } from './credentials.ts';
 import type { DirectoryUser } from './find-user.ts';
-import { createJoin } from './join.ts';
+import { createJoin, shown } from './join.ts';
 import { findEntry, type TracedCall } from './look-up.ts';
 
 /**
@@ -11,7 +11,7 @@ import { findEntry, type TracedCall } from './look-up.ts';
  * `revalidate` does.
  *
  * @param username anything that the token of another authenticator says
- * @throws AuthenticatorError `failed` for several entries, and for one whose name is only similar
+ * @throws AuthenticatorError `failed` for several entries, for one whose name is only similar, and for a name that no entry can have
  */
 export async function joinUser(
   directory: Directory,
@@ -20,10 +20,15 @@ export async function joinUser(
   { signal, trace }: Pick<LookUpContext, 'signal' | 'trace'>,
 ): Promise<UserInfo | undefined> {
   signal.throwIfAborted();
-  if (!isUsername(username)) return undefined;
   const join = createJoin(options.user);
-  if (trace && join.fill && join.fill(username) === undefined)
-    trace(`no search: no ${join.attributes.join(' or ')} can have this value`);
+  // Who is not looked for is not missing: `missing: accept` would let them in, disabled or not.
+  if (!isUsername(username) || (join.fill && join.fill(username) === undefined)) {
+    const fix = `map a claim that has the attribute's values, or change ${join.option}`;
+    throw new AuthenticatorError(
+      'failed',
+      `"${shown(username)}" can't be a value of ${join.attributes.join(' or ')}, so no one is looked for: ${fix}`,
+    );
+  }
   const call = { signal, trace };
   const { value: result, server } = await findEntry(directory, options, { username, join }, call);
   signal.throwIfAborted();

@@ -91,7 +91,7 @@ function join(
 const maxShown = 64;
 
 /** Writes characters that no one sees as numbers. */
-function shown(name: string): string {
+export function shown(name: string): string {
   const characters = [...name];
   const visible = characters
     .slice(0, maxShown)

@@ -1,4 +1,4 @@
-import type { UserInfo } from '../../decision.ts';
+import { AuthenticatorError, type UserInfo } from '../../decision.ts';
 import { gotOf } from '../authenticator/outages.ts';
 import { wholeUser } from '../authenticator/shapes.ts';
 import type { CaseDefinition, Kit } from '../kit.ts';
@@ -92,9 +92,14 @@ export const directoryOfOthersCases: readonly CaseDefinition[] = [
   ),
   usersCase(
     lookUpForToken,
-    'lookUp() for the token of another authenticator finds no one by a name that no user has, and never throws',
+    'lookUp() for the token of another authenticator finds no one by a name that no user has, or throws failed',
     (kit) => [...namesOfNoOne(kit), { username: '' }],
-    (kit, asked, outcome) => lookUpForToken.verifyAnswer(kit, asked, undefined, outcome),
+    (kit, asked, outcome) => {
+      // It looks for no one by a name that no user can have, and who is not looked for is not missing.
+      const isFailed = 'error' in outcome && AuthenticatorError.is(outcome.error);
+      if (isFailed && outcome.error.code === 'failed') return;
+      lookUpForToken.verifyAnswer(kit, asked, undefined, outcome);
+    },
   ),
   usersCase(
     lookUpForToken,

@@ -33,7 +33,7 @@ export const brokenDirectories: BrokenPlugins = {
       (user) => user && { ...user, groups: [...(user.groups ?? []), 'more'] },
     ),
   },
-  'lookUp() for the token of another authenticator finds no one by a name that no user has, and never throws':
+  'lookUp() for the token of another authenticator finds no one by a name that no user has, or throws failed':
     {
       'throws where a token has a name that no one has': foundForToken((user) => {
         if (user === undefined) throw new Error('no such user');

@@ -76,7 +76,7 @@ const casesWithAnswers = {
     'lookUp() finds no one by a name that no user has, and never throws',
     'lookUp() finds the users of valid tokens, as their tokens give them',
     'lookUp() for the token of another authenticator finds the users of valid tokens',
-    'lookUp() for the token of another authenticator finds no one by a name that no user has, and never throws',
+    'lookUp() for the token of another authenticator finds no one by a name that no user has, or throws failed',
     'lookUp() reports a stopped backend as unavailable',
   ],
   revalidate: [
@@ -139,11 +139,11 @@ const brokenLookUps: BrokenPlugins = {
         return user;
       }),
       '150 concurrent calls of lookUp() keep users apart',
-      'lookUp() for the token of another authenticator finds no one by a name that no user has, and never throws',
+      'lookUp() for the token of another authenticator finds no one by a name that no user has, or throws failed',
     ],
     'reads a name up to its NUL': [
       withLookUp((inner) => (name, context) => inner(name.split('\0')[0] ?? '', context)),
-      'lookUp() for the token of another authenticator finds no one by a name that no user has, and never throws',
+      'lookUp() for the token of another authenticator finds no one by a name that no user has, or throws failed',
     ],
   },
   'lookUp() reports a stopped backend as unavailable': {
