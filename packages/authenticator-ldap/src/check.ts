@@ -29,6 +29,9 @@ export async function checkDirectory(
       ? 'only a service account may see it: give bind.dn and bind.password'
       : accountMaySee;
     await lookForUsers(search, options.user, reader);
+    const { passwordPolicy } = options.user;
+    if (passwordPolicy !== undefined)
+      await findBase(search, 'user.passwordPolicy', passwordPolicy, reader);
     if (options.groups !== undefined) await lookForGroups(search, options.groups, reader);
     for (const warning of (await further?.(search)) ?? []) warnings.add(warning);
   }, signal);

@@ -258,23 +258,75 @@ describe('revalidation in OpenLDAP', () => {
     }
   });
 
-  test('a lock counts until the next login, though its time has passed', async () => {
-    const policy = `cn=short,ou=policies,${slapd.suffix}`;
-    const attributes = {
-      pwdAttribute: 'userPassword',
-      pwdLockout: 'TRUE',
-      pwdMaxFailure: '3',
-      pwdLockoutDuration: '60',
-    };
-    await slapd.add(
-      toLdif([{ dn: policy, attributes: { objectClass: ['device', 'pwdPolicy'], ...attributes } }]),
+  /** A time as OpenLDAP writes it. */
+  const secondsAgo = (seconds: number) =>
+    new Date(Date.now() - seconds * 1_000).toISOString().replace(/[-:T]|\.\d+/g, '');
+
+  async function addPolicy(seconds: string): Promise<string> {
+    const dn = `cn=${randomUUID()},ou=policies,${slapd.suffix}`;
+    const lockout = { pwdLockout: 'TRUE', pwdMaxFailure: '3', pwdLockoutDuration: seconds };
+    const attributes = { objectClass: ['device', 'pwdPolicy'], pwdAttribute: 'userPassword' };
+    await slapd.add(toLdif([{ dn, attributes: { ...attributes, ...lockout } }]));
+    return dn;
+  }
+
+  test.each([
+    ['ends when its policy says so', '3600', 7_200, undefined],
+    ['does not end before', '3600', 1_800, 'locked'],
+    ['of a policy without an end does not end', '0', 7_200, 'locked'],
+    ['for ever does not end', '3600', 'ever', 'locked'],
+  ])('a lock %s, though no one logs in: in OpenLDAP, and for the service account', async (...row) => {
+    const [, duration, ago, reason] = row;
+    const time = typeof ago === 'number' ? secondsAgo(ago) : '000001010000Z';
+    const pwdPolicySubentry = await addPolicy(duration);
+    await using user = await addUser({ pwdPolicySubentry, pwdAccountLockedTime: time });
+    for (const since of [undefined, new Date()]) {
+      expect(await user.made.revalidate({ username: user.name }, since)).toMatchObject(
+        reason === undefined ? { kind: 'authenticated' } : { kind: 'rejected', reason },
+      );
+    }
+    expect(await user.state()).toMatch(
+      reason === undefined ? 'nothing against the user in' : 'locked, by the attribute',
     );
-    await using user = await addUser({ pwdPolicySubentry: policy, pwdAccountLockedTime: long.ago });
-    expect(await user.made.revalidate({ username: user.name })).toMatchObject({ reason: 'locked' });
-    expect(await user.made.logIn(user.name, password)).toMatchObject({ kind: 'authenticated' });
-    expect(await user.made.revalidate({ username: user.name })).toMatchObject({
-      kind: 'authenticated',
+    expect(await user.made.logIn(user.name, password)).toMatchObject(
+      reason === undefined ? { kind: 'authenticated' } : { kind: 'rejected', reason },
+    );
+  });
+
+  test('a lock by wrong passwords ends by itself, though it stays in the entry', async () => {
+    await using user = await addUser({ pwdPolicySubentry: await addPolicy('1') });
+    for (const _ of [1, 2, 3])
+      expect(await tryBind({ ...user.login, password: 'wrong' })).toMatchObject({ code: 49 });
+    await expect
+      .poll(() => user.made.revalidate({ username: user.name }))
+      .toMatchObject({ kind: 'authenticated' });
+    expect(await user.state()).toBe(
+      'account state: nothing against the user in pwdAccountLockedTime',
+    );
+  });
+
+  test('a lock by the default policy ends where user.passwordPolicy names it', async () => {
+    const { options } = target();
+    const passwordPolicy = await addPolicy('3600');
+    await using user = await addUser({ pwdAccountLockedTime: secondsAgo(7_200) });
+    await using made = await pluginGateway(plugin, {
+      ...options,
+      user: { ...(options.user as object), passwordPolicy },
     });
+    expect(await made.check()).toEqual([]);
+    const decisions = [
+      await user.made.revalidate({ username: user.name }),
+      await made.revalidate({ username: user.name }),
+    ];
+    expect(decisions).toMatchObject([{ reason: 'locked' }, { kind: 'authenticated' }]);
+    await using wrong = await pluginGateway(plugin, {
+      ...options,
+      user: { ...(options.user as object), passwordPolicy: `cn=none,${slapd.suffix}` },
+    });
+    expect(await wrong.revalidate({ username: user.name })).toMatchObject({ reason: 'locked' });
+    await expect(wrong.check()).rejects.toThrow(
+      `user.passwordPolicy "cn=none,${slapd.suffix}" does not exist there`,
+    );
   });
 });
 

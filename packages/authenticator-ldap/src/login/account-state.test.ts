@@ -20,13 +20,14 @@ const day = 86_400_000;
 
 type Values = Readonly<Record<string, string>>;
 
-function stateOf(values: Values, since?: number) {
+function stateOf(values: Values, since?: number, lockoutDuration?: number) {
   const attributes = Object.fromEntries(
     Object.entries(values).map(([name, value]) => [name, [value]]),
   );
   return readAccountState(entry('uid=alice', attributes), {
     now,
     ...(since !== undefined && { since }),
+    ...(lockoutDuration !== undefined && { lockoutDuration }),
   });
 }
 const reason = (values: Values, since?: number) => stateOf(values, since).refusal?.reason;
@@ -99,6 +100,17 @@ describe('an account', () => {
     ['whose shadow never expires', undefined, { shadowExpire: '-1' }],
   ])('%s: %s', (_what, expected, values) => {
     expect(reason(values)).toBe(expected);
+  });
+
+  test.each([
+    ['has ended', time(now - 60_000), undefined],
+    ['ends in a second', time(now - 59_000), 'locked'],
+    ['is to come, by the clock of the gateway', time(now + second), 'locked'],
+    ['has no end', '000001010000Z', 'locked'],
+    ['has no end, in seconds', '00000101000000Z', 'locked'],
+    ['can not be read', 'soon', 'locked'],
+  ])('a lock of OpenLDAP for a minute %s', (_, pwdAccountLockedTime, expected) => {
+    expect(stateOf({ pwdAccountLockedTime }, undefined, 60_000).refusal?.reason).toBe(expected);
   });
 
   test.each(['pwdChangedTime', 'pwdUpdateTime', 'krbLastPwdChange'])(

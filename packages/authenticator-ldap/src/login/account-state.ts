@@ -18,6 +18,8 @@ interface Moments {
   readonly now: number;
   /** When the password was checked, milliseconds since 1970. Left out: no matter when it was changed. */
   readonly since?: number;
+  /** How long the password policy of the user locks accounts, in milliseconds. Left out: for ever, or it is not known. */
+  readonly lockoutDuration?: number;
   /** Another authenticator checked the user, so it does not matter whether the account can log in with a password. */
   readonly isJoin?: boolean;
 }
@@ -55,6 +57,9 @@ const isToCome = (read: ReadTime) => isTime(read, (time, { now }) => time > now)
 /** Whole seconds are rounded down, so a change in the second of the login counts as one before it. */
 const isChanged = (read: ReadTime) =>
   isTime(read, (time, { since = Number.POSITIVE_INFINITY }) => time > since);
+
+/** When OpenLDAP locked the account. */
+export const lockAttribute = 'pwdAccountLockedTime';
 
 const control = 'userAccountControl';
 /** Active Directory computes it from its own lockout duration and password age. */
@@ -95,8 +100,7 @@ const rules: readonly Rule[] = [
   ['shadowExpire', 'expired', isOver(shadowDay)],
   [computed, 'locked', hasBit(bits.locked)],
   ['lockoutTime', 'locked', isLockedOut],
-  // Whether it has ended depends on a policy that the entry need not name. The next login removes one that has.
-  ['pwdAccountLockedTime', 'locked', () => true],
+  [lockAttribute, 'locked', isLockedStill],
   ['pwdAccountTmpLockoutEnd', 'locked', isToCome(generalizedTime)],
   // 389-DS writes the beginning of 1970 for a lock that only an administrator ends.
   [
@@ -117,6 +121,12 @@ const rules: readonly Rule[] = [
   ['createTimestamp', 'unknown-user', isChanged(creationTime)],
   ['whenCreated', 'unknown-user', isChanged(creationTime)],
 ];
+
+/** Only a login removes a lock that has ended. A lock of before 1970, as 000001010000Z, has no end: slapo-ppolicy(5). */
+function isLockedStill(text: string, { now, lockoutDuration }: Moments): boolean {
+  const since = generalizedTime(text);
+  return !(since > 0) || lockoutDuration === undefined || since + lockoutDuration > now;
+}
 
 /** Without the computed attribute it is not known whether the lock has ended. */
 function isLockedOut(text: string, moments: Moments, entry: LdapEntry): boolean {
@@ -161,7 +171,7 @@ const withoutLock = (mark: string, lock: string): Filter => ({
 export const visiblyUnlocked: Filter = {
   kind: 'or',
   filters: [
-    withoutLock('entryCSN', 'pwdAccountLockedTime'),
+    withoutLock('entryCSN', lockAttribute),
     withoutLock('nsUniqueId', 'nsAccountLock'),
   ],
 };

@@ -17,6 +17,7 @@ import {
   visiblyUnlocked,
 } from './account-state.ts';
 import { isUsername } from './credentials.ts';
+import { policyAttribute, readLockoutDuration } from './password-policy.ts';
 import { textsOf } from './entry-values.ts';
 import { findGroups, groupAttributes, userAnswerBytes, userFilter } from './find-groups.ts';
 import {
@@ -155,6 +156,26 @@ function tracedSearch(
   };
 }
 
+/** The attributes that say whether an account may be used. */
+const stateAttributes: readonly string[] = [...accountAttributes, policyAttribute];
+
+/** Reads the state of an account, and how long a lock lasts. @throws AuthenticatorError as {@link readAccountState} */
+async function readState(
+  directory: Directory,
+  { user: options }: LdapOptions,
+  { entry }: DirectoryUser,
+  { trace, ...call }: TracedCall,
+  moments: Pick<Parameters<typeof readAccountState>[1], 'since' | 'isJoin'> = {},
+): Promise<AccountState> {
+  const searched = traced(directory, 'password policy', trace);
+  const lockoutDuration = await readLockoutDuration(searched, options, entry, call);
+  return readAccountState(entry, {
+    ...moments,
+    now: Date.now(),
+    ...(lockoutDuration !== undefined && { lockoutDuration }),
+  });
+}
+
 /** Looks a user up without a bind, by the name that is typed at a login or by the name in Kubernetes. */
 export async function lookUpUser(
   directory: Directory,
@@ -164,7 +185,7 @@ export async function lookUpUser(
 ) {
   signal.throwIfAborted();
   if (!isUsername(username)) return undefined;
-  const more = trace ? accountAttributes : [];
+  const more = trace ? stateAttributes : [];
   const find = (searched: SearchedUser) =>
     findEntry(directory, options, searched, { signal, trace }, more);
   const typed = await find({ username });
@@ -182,20 +203,19 @@ export async function lookUpUser(
     );
   }
   const { user } = result;
-  const found = await withGroups(directory, options, user, {
-    signal,
-    trace,
-    prefer: server,
-    subject: user.dn,
-  });
-  if (trace) traceAccount(user, trace);
+  const call = { signal, trace, prefer: server, subject: user.dn };
+  const found = await withGroups(directory, options, user, call);
+  if (trace) await traceAccount(readState(directory, options, user, call), trace);
   return found;
 }
 
 /** Reports the state of the account. It ends no look-up, which only shows what is there. */
-function traceAccount({ entry }: DirectoryUser, trace: (step: string) => void): void {
+async function traceAccount(
+  state: Promise<AccountState>,
+  trace: (step: string) => void,
+): Promise<void> {
   try {
-    trace(accountText(readAccountState(entry, { now: Date.now() })));
+    trace(accountText(await state));
   } catch (error) {
     if (!AuthenticatorError.is(error)) throw error;
     trace(`account state: ${error.message}`);
@@ -276,7 +296,7 @@ export function createRevalidate(
       options,
       searched,
       { signal, trace },
-      accountAttributes,
+      stateAttributes,
     );
     signal.throwIfAborted();
     if (result.kind === 'unusable') throw result.error;
@@ -285,12 +305,11 @@ export function createRevalidate(
     const { user } = result;
     if (user.username !== username || (uid !== undefined && user.uid !== uid)) return unknownUser;
     const login = sinceTime === undefined ? { isJoin: true } : { since: sinceTime };
-    const moments = { now: Date.now(), ...login };
-    const state = readAccountState(user.entry, moments);
+    const call = { signal, trace, prefer: server, subject: user.dn };
+    const state = await readState(directory, options, user, call, login);
     trace?.(accountText(state));
     if (state.refusal?.reason === 'unknown-user') return unknownUser;
     if (state.refusal) return { kind: 'rejected', reason: state.refusal.reason, subject: username };
-    const call = { signal, trace, prefer: server, subject: user.dn };
     await warnOfHiddenState(user.dn, state, call);
     const decision: Decision = {
       kind: 'authenticated',

@@ -244,3 +244,50 @@ describe('revalidate', () => {
     ]);
   });
 });
+
+describe('the end of a lock of OpenLDAP', () => {
+  const policy = 'cn=strict,ou=policies,dc=example,dc=com';
+  const locked = { pwdAccountLockedTime: ['20200101000000Z'], pwdPolicySubentry: [policy] };
+  const entries = [person('alice', one, locked), entry(policy, { pwdLockoutDuration: ['60'] })];
+  const policySearches = ({ searches }: ReturnType<typeof made>['directory']) =>
+    searches.filter(({ base }) => base.includes('ou=policies'));
+
+  test('is read from the policy, in one search, only if there is a lock', async () => {
+    const { directory, revalidate, steps } = made({ entries });
+    expect(await revalidate('alice', one)).toMatchObject({ kind: 'authenticated' });
+    expect(policySearches(directory)).toMatchObject([
+      { base: policy, scope: 'base', attributes: ['pwdLockoutDuration'] },
+    ]);
+    expect(steps).toContainEqual(expect.stringContaining(`password policy below "${policy}"`));
+    const unlocked = made({ entries: [person('alice', one, { pwdPolicySubentry: [policy] })] });
+    expect(await unlocked.revalidate('alice', one)).toMatchObject({ kind: 'authenticated' });
+    expect(policySearches(unlocked.directory)).toEqual([]);
+  });
+
+  test.each([
+    [32, {}],
+    [50, {}],
+    [0, {}],
+    [0, { pwdLockoutDuration: [] }],
+    [0, { pwdLockoutDuration: ['0'] }],
+    [0, { pwdLockoutDuration: ['-1'] }],
+    [0, { pwdLockoutDuration: ['soon'] }],
+  ])('is never, where the policy can not be read: code %i, %j', async (code, attributes) => {
+    const shown = Object.keys(attributes).length === 0 ? [] : [entry(policy, attributes)];
+    const { revalidate } = made({
+      entries,
+      onSearch: ({ base }) => (base === policy ? { code, entries: shown } : undefined),
+    });
+    expect(await revalidate('alice', one)).toMatchObject({ reason: 'locked' });
+  });
+
+  test('is an error, and no refusal, where the server is busy', async () => {
+    const { revalidate } = made({
+      entries,
+      onSearch: ({ base }) => (base === policy ? { code: 51 } : undefined),
+    });
+    await expect(revalidate('alice', one)).rejects.toThrow(
+      `the lookup of the password policy "${policy}" ended in 51 busy`,
+    );
+  });
+});

@@ -40,9 +40,17 @@ export function template<Template>(
 }
 
 export function bases(description: string, example: string): z.ZodType<readonly string[]> {
-  return oneOrMore({ description, items: { minLength: 1 } }, 16, (input) => {
-    const parsed = parseText(input, example);
-    if ('problem' in parsed || parseDn(parsed.value)?.length) return parsed;
-    return { problem: `${JSON.stringify(parsed.value)} is not a DN`, fix: `write ${example}` };
-  });
+  return oneOrMore({ description, items: { minLength: 1 } }, 16, (input) =>
+    parseDnText(input, example),
+  );
+}
+
+export function dn(description: string, example: string): z.ZodType<string> {
+  return value({ description, minLength: 1 }, (input) => parseDnText(input, example));
+}
+
+function parseDnText(input: unknown, example: string): Parsed<string> {
+  const parsed = parseText(input, example);
+  if ('problem' in parsed || parseDn(parsed.value)?.length) return parsed;
+  return { problem: `${JSON.stringify(parsed.value)} is not a DN`, fix: `write ${example}` };
 }

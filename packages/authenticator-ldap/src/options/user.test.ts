@@ -19,6 +19,16 @@ function searchOf(keys: Record<string, unknown>) {
 }
 
 describe('a user', () => {
+  test('has a password policy, which must be a DN', () => {
+    const dn = 'cn=default,ou=policies,dc=example,dc=com';
+    for (const found of [{ base, filter: '(uid={username})' }, { dnTemplate: `uid={username},${base}` }])
+      expect(settled(user({ ...found, passwordPolicy: dn })).user.passwordPolicy).toBe(dn);
+    for (const passwordPolicy of ['default', '', 7])
+      expect(complaints(user({ base, filter: '(uid={username})', passwordPolicy }))).toEqual([
+        expect.stringContaining('passwordPolicy'),
+      ]);
+  });
+
   test('is searched for below one base or several, at any depth', () => {
     const find = searchOf({ base, filter: '(uid={username})' });
     expect(find).toMatchObject({ bases: [base], scope: 'sub' });

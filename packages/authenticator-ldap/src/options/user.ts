@@ -2,7 +2,7 @@ import { type Complain, choice, list, section } from '@sallyport/plugin-kit';
 import { z } from 'zod';
 import { type FilterTemplate, parseFilterTemplate } from '../filter/filter-template.ts';
 import { type DnTemplate, parseDnTemplate } from '../filter/templates.ts';
-import { attribute, bases, parseAttribute, template } from './names.ts';
+import { attribute, bases, dn, parseAttribute, template } from './names.ts';
 
 export interface UserOptions {
   readonly find:
@@ -22,6 +22,8 @@ export interface UserOptions {
     /** The keys of Kubernetes' `extra`, in lower case, each with an attribute. */
     readonly extra: Readonly<Record<string, string>>;
   };
+  /** The DN of the password policy of users whose entries name none. */
+  readonly passwordPolicy?: string;
   readonly unknown: 'no-opinion' | 'rejected';
 }
 
@@ -130,6 +132,10 @@ const shape = {
   attributes: userAttributes
     .prefault({})
     .describe("The attributes of the user's entry that are sent to Kubernetes."),
+  passwordPolicy: dn(
+    "OpenLDAP's default password policy (ppolicy_default), whose pwdLockoutDuration ends the locks of users whose entries name no policy.",
+    'cn=default,ou=policies,dc=example,dc=com',
+  ).optional(),
   unknown: choice(
     'The decision for a name that is not in the directory: no-opinion asks the next authenticator, rejected ends the chain.',
     ['no-opinion', 'rejected'],
@@ -140,16 +146,17 @@ export const userSchema: z.ZodType<UserOptions> = section(
   shape,
   `{ base: "${baseExample}", filter: "(uid={username})" }`,
   (keys, complain): UserOptions | undefined => {
-    const { dnTemplate, attributes, unknown } = keys;
+    const { dnTemplate, attributes, unknown, passwordPolicy } = keys;
+    const rest = { attributes, unknown, ...(passwordPolicy !== undefined && { passwordPolicy }) };
     if (dnTemplate === undefined) {
       const find = settleSearch(keys, complain);
-      return find && { find, attributes, unknown };
+      return find && { find, ...rest };
     }
     for (const key of ['base', 'scope', 'filter', 'loginAttributes', 'lookUpFilter'] as const) {
       if (keys[key] !== undefined)
         complain([key], "can't be used together with dnTemplate", 'remove one of the two');
     }
-    return { find: { by: 'dn', template: dnTemplate }, attributes, unknown };
+    return { find: { by: 'dn', template: dnTemplate }, ...rest };
   },
 )
   .meta({ anyOf: [{ required: ['base'] }, { required: ['dnTemplate'] }] })
