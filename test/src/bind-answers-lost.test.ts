@@ -28,7 +28,9 @@ async function start() {
   );
   const urls = [`ldap://127.0.0.1:${network.port}`];
   const setup = {
-    authenticators: [people.authenticator({ options: { urls, insecure: true, caFile: undefined } })],
+    authenticators: [
+      people.authenticator({ options: { urls, insecure: true, caFile: undefined } }),
+    ],
     redis: { url: redis.url },
     keys: [sealingKey()],
     files: people.files,

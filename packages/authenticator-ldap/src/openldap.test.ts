@@ -12,6 +12,7 @@ import {
   type RevalidationTarget,
   revalidationCases,
 } from './testing/revalidation-cases.ts';
+import { expectNoOtherPassword, expectOneUser } from './testing/spellings.ts';
 import { expectUnknownAttributes } from './testing/unknown-attributes.ts';
 
 const password = randomUUID();
@@ -275,23 +276,26 @@ describe('revalidation in OpenLDAP', () => {
     ['does not end before', '3600', 1_800, 'locked'],
     ['of a policy without an end does not end', '0', 7_200, 'locked'],
     ['for ever does not end', '3600', 'ever', 'locked'],
-  ])('a lock %s, though no one logs in: in OpenLDAP, and for the service account', async (...row) => {
-    const [, duration, ago, reason] = row;
-    const time = typeof ago === 'number' ? secondsAgo(ago) : '000001010000Z';
-    const pwdPolicySubentry = await addPolicy(duration);
-    await using user = await addUser({ pwdPolicySubentry, pwdAccountLockedTime: time });
-    for (const since of [undefined, new Date()]) {
-      expect(await user.made.revalidate({ username: user.name }, since)).toMatchObject(
+  ])(
+    'a lock %s, though no one logs in: in OpenLDAP, and for the service account',
+    async (...row) => {
+      const [, duration, ago, reason] = row;
+      const time = typeof ago === 'number' ? secondsAgo(ago) : '000001010000Z';
+      const pwdPolicySubentry = await addPolicy(duration);
+      await using user = await addUser({ pwdPolicySubentry, pwdAccountLockedTime: time });
+      for (const since of [undefined, new Date()]) {
+        expect(await user.made.revalidate({ username: user.name }, since)).toMatchObject(
+          reason === undefined ? { kind: 'authenticated' } : { kind: 'rejected', reason },
+        );
+      }
+      expect(await user.state()).toMatch(
+        reason === undefined ? 'nothing against the user in' : 'locked, by the attribute',
+      );
+      expect(await user.made.logIn(user.name, password)).toMatchObject(
         reason === undefined ? { kind: 'authenticated' } : { kind: 'rejected', reason },
       );
-    }
-    expect(await user.state()).toMatch(
-      reason === undefined ? 'nothing against the user in' : 'locked, by the attribute',
-    );
-    expect(await user.made.logIn(user.name, password)).toMatchObject(
-      reason === undefined ? { kind: 'authenticated' } : { kind: 'rejected', reason },
-    );
-  });
+    },
+  );
 
   test('a lock by wrong passwords ends by itself, though it stays in the entry', async () => {
     await using user = await addUser({ pwdPolicySubentry: await addPolicy('1') });
@@ -328,6 +332,22 @@ describe('revalidation in OpenLDAP', () => {
       `user.passwordPolicy "cn=none,${slapd.suffix}" does not exist there`,
     );
   });
+});
+
+test('all spellings of a name are one user, and no other password is theirs', async () => {
+  const { people, person, options } = target();
+  const name = 'kjesper-sp\u00e5k';
+  const entry = person(name, `uid=${name},${people}`);
+  await slapd.add(
+    toLdif([{ ...entry, attributes: { ...entry.attributes, cn: name, mail: 'kim@example.com' } }]),
+  );
+  const user = { name, dn: entry.dn, password };
+  await using made = await pluginGateway(plugin, options);
+  const accepted = await expectOneUser(made, user, ['kim', 'KIM', ' kim']);
+  expect(accepted).toEqual(
+    expect.arrayContaining([name.toUpperCase(), `${name} `, name.normalize('NFD'), 'kim']),
+  );
+  await expectNoOtherPassword(made, user);
 });
 
 test('openldap.yaml works with OpenLDAP', async () => {

@@ -177,10 +177,13 @@ describe('rule 3: a password that was sent counts as sent', () => {
   test.each<[string, (request: FakeRequest, peer: FakePeer) => void]>([
     ['the server closes the connection', (_, peer) => peer.end()],
     ['the server resets the connection', (_, peer) => peer.reset()],
-    ['a part of the answer comes', ({ id }, peer) => {
-      peer.write(bindResponse({ id, code: 49 }).subarray(0, 5));
-      peer.end();
-    }],
+    [
+      'a part of the answer comes',
+      ({ id }, peer) => {
+        peer.write(bindResponse({ id, code: 49 }).subarray(0, 5));
+        peer.end();
+      },
+    ],
     ['the server says that it stops', (_, peer) => peer.write(disconnectionNotice(52))],
     ['the answer is no LDAP', (_, peer) => peer.write(Buffer.from('HTTP/1.1 400 Bad Request'))],
   ])('when %s', async (_, onBind) => {

@@ -20,6 +20,7 @@ import {
   type RevalidationTarget,
   revalidationCases,
 } from './testing/revalidation-cases.ts';
+import { expectNoOtherPassword, expectOneUser } from './testing/spellings.ts';
 import { expectUnknownAttributes } from './testing/unknown-attributes.ts';
 
 /** All tests with Active Directory share one domain, which takes a second to start. Each test has users of its own. */
@@ -313,6 +314,22 @@ function target(): RevalidationTarget {
   };
 }
 
+test('all spellings of a name are one user, and no other password is theirs', async () => {
+  const { options } = target();
+  const { name, dn } = await addUser();
+  const user = { name, dn, password };
+  await using made = await pluginGateway(plugin, {
+    ...options,
+    user: { ...(options.user as object), base: samba.suffix },
+  });
+  const accepted = await expectOneUser(made, user, [
+    `${name}@${samba.realm}`,
+    `${name.toUpperCase()}@${samba.realm.toLowerCase()}`,
+  ]);
+  expect(accepted).toEqual(expect.arrayContaining([name.toUpperCase(), `${name}@${samba.realm}`]));
+  await expectNoOtherPassword(made, user);
+});
+
 describe('revalidation in Active Directory', () => {
   for (const [name, run] of Object.entries(revalidationCases)) test(name, () => run(target()));
 
@@ -344,7 +361,53 @@ describe('revalidation in Active Directory', () => {
     if (decision.kind !== 'authenticated') throw new Error('the login was refused');
     const { uid = '', extra } = decision.user;
     for (const id of [uid, String(extra?.sid)]) expect(await made.join(id)).toEqual(decision);
-    expect(await made.join(name)).toBeUndefined();
+    // No attribute of the filter can have it, so no one was looked for.
+    await expect(made.join(name)).rejects.toThrow("can't be a value of objectGUID or objectSid");
+  });
+
+  test('a user of another authenticator who is disabled is not missing, however the GUID or the SID is written', async () => {
+    const { options, people, person } = target();
+    const name = `u-${randomUUID().slice(0, 13)}`;
+    const dn = `CN=${name},${people}`;
+    await samba.add(toLdif([person(name, dn)]));
+    const attributes = {
+      username: 'sAMAccountName',
+      uid: 'objectGUID',
+      extra: { sid: 'objectSid' },
+    };
+    const joining = (lookUpFilter: string) =>
+      pluginGateway(plugin, {
+        ...options,
+        user: { ...(options.user as object), base: samba.suffix, lookUpFilter, attributes },
+      });
+    await using byGuid = await joining('(objectGUID={username})');
+    await using bySid = await joining('(objectSid={username})');
+    const decision = await byGuid.logIn(name, password);
+    if (decision.kind !== 'authenticated') throw new Error('the login was refused');
+    const { uid: guid = '', extra } = decision.user;
+    const sid = String(extra?.sid);
+    const disabled = { userAccountControl: String(accountControl.disabled) };
+    await samba.modify(toReplacements([{ dn, attributes: disabled }]));
+    const refused = { kind: 'rejected', reason: 'disabled' };
+    expect(await byGuid.join(guid)).toMatchObject(refused);
+    expect(await bySid.join(sid)).toMatchObject(refused);
+    const digits = guid.replaceAll('-', '');
+    for (const id of [
+      `{${guid}}`,
+      digits,
+      ` ${guid}`,
+      Buffer.from(digits, 'hex').toString('base64'),
+    ])
+      await expect(byGuid.join(id)).rejects.toMatchObject({ code: 'failed' });
+    for (const id of [
+      sid.replace('S-1-5-', 'S-1-05-'),
+      ` ${sid}`,
+      `${sid} `,
+      sid.replace('S-', ''),
+    ])
+      await expect(bySid.join(id)).rejects.toMatchObject({ code: 'failed' });
+    // Samba refers to its other partitions at each search below the domain: that alone hides no one.
+    expect(await byGuid.join(randomUUID())).toBeUndefined();
   });
 
   test("an attribute of the account that the service account can't read is in a warning", async () => {

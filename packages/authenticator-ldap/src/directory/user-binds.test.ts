@@ -320,10 +320,13 @@ test.each([
   ['not sent', { connecting: 'unreachable' }, 0],
   ['answered by a server that is busy', { binding: 51 }, 0],
   ['answered with a refusal', { binding: 49 }, 0],
-] as const)('rule 3: reports a bind that the server may have counted: %s', async (_, behavior, count) => {
-  const { directory, server } = setUpMemoryServers(1);
-  Object.assign(server(0), behavior);
-  const onUnanswered = vi.fn();
-  await outcomeOf(directory.bindUser(user, { signal: never, onUnanswered }));
-  expect(onUnanswered).toHaveBeenCalledTimes(count);
-});
+] as const)(
+  'rule 3: reports a bind that the server may have counted: %s',
+  async (_, behavior, count) => {
+    const { directory, server } = setUpMemoryServers(1);
+    Object.assign(server(0), behavior);
+    const onUnanswered = vi.fn();
+    await outcomeOf(directory.bindUser(user, { signal: never, onUnanswered }));
+    expect(onUnanswered).toHaveBeenCalledTimes(count);
+  },
+);

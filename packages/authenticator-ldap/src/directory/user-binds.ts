@@ -56,10 +56,7 @@ export function createUserBinds(access: ServerAccess) {
     lease.release(isPlain && now() >= reusedFrom);
   };
   // No closure of the bind may refer to the credentials, or to an error with the stack of the login: it outlives both.
-  const bind = async (
-    credentials: BindCredentials,
-    { signal, onLate, onUnanswered }: BindCall,
-  ) => {
+  const bind = async (credentials: BindCredentials, { signal, onLate, onUnanswered }: BindCall) => {
     const lease = await openLease(pool, signal);
     // A connection that is open is written to in this turn.
     let isUnanswered = lease.connection.isOpen;

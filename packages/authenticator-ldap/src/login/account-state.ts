@@ -170,10 +170,7 @@ const withoutLock = (mark: string, lock: string): Filter => ({
  */
 export const visiblyUnlocked: Filter = {
   kind: 'or',
-  filters: [
-    withoutLock('entryCSN', lockAttribute),
-    withoutLock('nsUniqueId', 'nsAccountLock'),
-  ],
+  filters: [withoutLock('entryCSN', lockAttribute), withoutLock('nsUniqueId', 'nsAccountLock')],
 };
 
 /** Reads the state of an account from its entry alone. @throws AuthenticatorError `failed` when an attribute can't be read */

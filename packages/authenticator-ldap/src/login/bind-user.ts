@@ -38,7 +38,12 @@ export async function bindUser<T>(
     // The guard may have waited for another attempt of this user.
     call.signal.throwIfAborted();
     const { signal } = new AbortController();
-    const { value, server } = await directory.bindUser(credentials, { ...call, signal, onLate, onUnanswered });
+    const { value, server } = await directory.bindUser(credentials, {
+      ...call,
+      signal,
+      onLate,
+      onUnanswered,
+    });
     const bound = classifyBind(value);
     // Another server, which ended the connection or is late, may still have counted the password.
     if (bound.attempt !== 'unavailable') {

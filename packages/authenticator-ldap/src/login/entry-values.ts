@@ -140,8 +140,7 @@ const sid: Form = {
 /** A server answers a search for any other text with no entry (RFC 4530 section 2.1). */
 const uuid: Form = {
   ...plain,
-  read: (text) =>
-    Buffer.from(/^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i.test(text) ? text : ''),
+  read: (text) => Buffer.from(/^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i.test(text) ? text : ''),
 };
 
 /** Attributes whose values are bytes, or have one form, in lower case. All others are UTF-8. */

@@ -111,8 +111,18 @@ describe('a user of another authenticator', () => {
       ].map((value) => [attribute, value] as const),
     ),
     ...[
-      ...['S-1-05-21-1-2-3-500', 'S-1-5-021-1-2-3-500', 'S-01-5-21-1-2-3-500', 'S-1-5-21-1-2-3-0500'],
-      ...['S-1-5-21-1-2-3-500-', 'S-1-5-21-1-2--3-500', ' S-1-5-21-1-2-3-500', 'S-1-5-21-1-2-3-500 '],
+      ...[
+        'S-1-05-21-1-2-3-500',
+        'S-1-5-021-1-2-3-500',
+        'S-01-5-21-1-2-3-500',
+        'S-1-5-21-1-2-3-0500',
+      ],
+      ...[
+        'S-1-5-21-1-2-3-500-',
+        'S-1-5-21-1-2--3-500',
+        ' S-1-5-21-1-2-3-500',
+        'S-1-5-21-1-2-3-500 ',
+      ],
       ...['S-1-0x5-21-1-2-3-500', 'S-1-5-21-1-2-3-4294967796', 'SID:S-1-5-21-1-2-3-500', 'S-1-5'],
     ].map((value) => ['objectSid', value] as const),
   ])('is not missing where no %s can be %j', async (attribute, value) => {
@@ -257,7 +267,11 @@ describe('a user of another authenticator', () => {
     const partitions = ['DC=DomainDnsZones', 'DC=ForestDnsZones', 'CN=Configuration'].map(
       (part) => `ldap://${part.slice(3)}.example.com/${part},DC=Example,DC=com`,
     );
-    const { find, onSearch } = refers(domain, ...partitions, `LDAPS://x/cn=configuration,%64c=example,dc=com??sub`);
+    const { find, onSearch } = refers(
+      domain,
+      ...partitions,
+      `LDAPS://x/cn=configuration,%64c=example,dc=com??sub`,
+    );
     expect(await made({ find }, { onSearch }).join('a@x')).toBeUndefined();
     const others = refers(domain, ...partitions, 'ldap://x/DC=child,DC=example,DC=com');
     await expect(made(others, others).join('a@x')).rejects.toEqual(failed('with a referral'));

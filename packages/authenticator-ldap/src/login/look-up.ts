@@ -17,7 +17,6 @@ import {
   visiblyUnlocked,
 } from './account-state.ts';
 import { isUsername } from './credentials.ts';
-import { policyAttribute, readLockoutDuration } from './password-policy.ts';
 import { textsOf } from './entry-values.ts';
 import { findGroups, groupAttributes, userAnswerBytes, userFilter } from './find-groups.ts';
 import {
@@ -26,6 +25,7 @@ import {
   type UserSearch,
   type UserSearchResult,
 } from './find-user.ts';
+import { policyAttribute, readLockoutDuration } from './password-policy.ts';
 
 /** A call whose steps may be shown to an operator. */
 export interface TracedCall extends DirectoryCall {

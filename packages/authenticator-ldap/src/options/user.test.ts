@@ -21,7 +21,10 @@ function searchOf(keys: Record<string, unknown>) {
 describe('a user', () => {
   test('has a password policy, which must be a DN', () => {
     const dn = 'cn=default,ou=policies,dc=example,dc=com';
-    for (const found of [{ base, filter: '(uid={username})' }, { dnTemplate: `uid={username},${base}` }])
+    for (const found of [
+      { base, filter: '(uid={username})' },
+      { dnTemplate: `uid={username},${base}` },
+    ])
       expect(settled(user({ ...found, passwordPolicy: dn })).user.passwordPolicy).toBe(dn);
     for (const passwordPolicy of ['default', '', 7])
       expect(complaints(user({ base, filter: '(uid={username})', passwordPolicy }))).toEqual([
@@ -180,7 +183,7 @@ describe('a user', () => {
       'an unknown key',
       { base, filter: '(uid={username})', bases: [] },
       [
-        'user: has an unknown key: bases; known here: base, scope, filter, loginAttributes, lookUpFilter, dnTemplate, attributes, unknown',
+        'user: has an unknown key: bases; known here: base, scope, filter, loginAttributes, lookUpFilter, dnTemplate, attributes, passwordPolicy, unknown',
       ],
     ],
   ])('with %s is refused', (_name, keys, expected) => {

@@ -122,7 +122,8 @@ describe('attempts that were sent and not answered', () => {
   test('count like refused ones, but their secret may be sent again while a slot is free', async () => {
     const { send } = setUp();
     for (const _ of [1, 2, 3]) expect(await send('jane', 'a', 'unanswered')).toBe('sent');
-    for (const secret of ['a', 'b']) expect(await send('jane', secret, 'refused')).toBe('throttled');
+    for (const secret of ['a', 'b'])
+      expect(await send('jane', secret, 'refused')).toBe('throttled');
     vi.setSystemTime(now() + window);
     expect(await send('jane', 'a', 'refused')).toBe('sent');
   });

@@ -137,6 +137,9 @@ describe('with the time', () => {
   test('a secret is known though an attempt of it ended without an answer since', () => {
     const right = write(knownField(one), 'right', now - 80_000, one);
     const abandoned = write(attemptField('1'), 'pending', now - 70_000, one);
-    expect(at(right, abandoned)).toMatchObject({ known: new Map([[one, now - 80_000]]), expired: [] });
+    expect(at(right, abandoned)).toMatchObject({
+      known: new Map([[one, now - 80_000]]),
+      expired: [],
+    });
   });
 });
