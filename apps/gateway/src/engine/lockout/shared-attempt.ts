@@ -226,11 +226,6 @@ function createSharedHash(
   const minLifetime = () => settings().window + abandonedAfter;
   const note = () => noteName(redis, login, redisTime(), minLifetime());
   let last: Pick<SharedRecords, 'known' | 'attempts'> = { known: new Map(), attempts: [] };
-  const isRefused = ({ state, secret }: SharedAttemptRecord) =>
-    state === 'refused' && secrets.includes(secret);
-  /** Whether it had the same secret, and ended without an answer. */
-  const isAbandoned = ({ state, secret }: SharedAttemptRecord) =>
-    state === 'abandoned' && secrets.includes(secret);
 
   function read(fields: readonly string[], time: number, removed: number): SharedRecords {
     const seen = records.read(fields, time, {
@@ -274,30 +269,9 @@ function createSharedHash(
   }
   /** Gives the slot back, or counts it; counts an attempt without a slot as well. No one waits for it. */
   function settle(id: string, outcome: AttemptOutcome, wasRight: boolean): void {
-    // The order matters: in a full Redis, a script that has removed something may still write.
-    const gone = [attemptField(id)];
-    const come: string[] = [];
-    if (outcome === 'accepted' || outcome === 'refused') gone.push(...secrets.map(knownField));
-    if (outcome === 'unanswered') {
-      // As if it had begun so long ago that no one waits for its outcome any more: older gateways read that, too.
-      come.push(
-        ...records.write(attemptField(id), 'pending', redisTime() - abandonedAfter, secret),
-      );
-      note();
-    }
-    if (outcome === 'refused') {
-      // Several replicas may have sent what was right before, when Redis or the directory is slow. It counts once.
-      const isOld = wasRight || secrets.some((one) => last.known.has(one));
-      come.push(
-        ...records.write(attemptField(isOld ? secret : id), 'refused', redisTime(), secret),
-      );
-      note();
-    }
-    if (outcome === 'accepted') {
-      gone.push(...last.attempts.filter(isAbandoned).map(({ field }) => field));
-      gone.push(...oldest(last.known, secrets).map(knownField));
-      come.push(...records.write(knownField(secret), 'right', redisTime(), secret));
-    }
+    const attempt = { id, outcome, wasRight, time: redisTime() };
+    const { gone, come } = changesBy(attempt, { records, secrets, last, abandonedAfter });
+    if (outcome === 'refused' || outcome === 'unanswered') note();
     const rest = [
       outcome === 'accepted' ? knownFor : minLifetime(),
       knownFor,
@@ -309,10 +283,63 @@ function createSharedHash(
   }
   /** When its secret was refused, in monotonic milliseconds, by the last reply. Undefined: not in the window. */
   const refusedAt = () => {
-    const refused = last.attempts.findLast(isRefused);
+    const refused = last.attempts.findLast(
+      (one) => one.state === 'refused' && secrets.includes(one.secret),
+    );
     return refused && refused.time - redisClock.offset;
   };
   return { secrets, redisTime, take, settle, note, refusedAt };
+}
+
+interface EndedAttempt {
+  readonly id: string;
+  readonly outcome: AttemptOutcome;
+  readonly wasRight: boolean;
+  /** Redis' milliseconds. */
+  readonly time: number;
+}
+
+interface KnownRecords extends Pick<SharedAttemptDependencies, 'abandonedAfter'> {
+  readonly records: ReturnType<typeof createRecords>;
+  /** The secret of the attempt under each sealing key. */
+  readonly secrets: readonly string[];
+  readonly last: Pick<SharedRecords, 'known' | 'attempts'>;
+}
+
+/** Makes the changes of a hash by an attempt that has ended: first which fields go, since a full Redis takes no others before. */
+function changesBy(
+  { id, outcome, wasRight, time }: EndedAttempt,
+  { records, secrets, last, abandonedAfter }: KnownRecords,
+): { readonly gone: readonly string[]; readonly come: readonly string[] } {
+  const [secret = ''] = secrets;
+  const own = attemptField(id);
+  const allKnown = secrets.map(knownField);
+  switch (outcome) {
+    case 'unavailable':
+      return { gone: [own], come: [] };
+    case 'unanswered':
+      // As if it had begun so long ago that no one waits for its outcome any more: older gateways read that, too.
+      return { gone: [own], come: records.write(own, 'pending', time - abandonedAfter, secret) };
+    case 'refused': {
+      // Several replicas may have sent what was right before, when Redis or the directory is slow. It counts once.
+      const isOld = wasRight || secrets.some((one) => last.known.has(one));
+      const field = attemptField(isOld ? secret : id);
+      return { gone: [own, ...allKnown], come: records.write(field, 'refused', time, secret) };
+    }
+    case 'accepted': {
+      const unanswered = last.attempts.filter(
+        (one) => one.state === 'abandoned' && secrets.includes(one.secret),
+      );
+      const outdated = [
+        ...unanswered.map(({ field }) => field),
+        ...oldest(last.known, secrets).map(knownField),
+      ];
+      return {
+        gone: [own, ...allKnown, ...outdated],
+        come: records.write(knownField(secret), 'right', time, secret),
+      };
+    }
+  }
 }
 
 /** Finds the secrets that were right longest ago, so that one more fits. */
