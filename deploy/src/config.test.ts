@@ -181,7 +181,7 @@ describe('docs/managed-clusters.md', async () => {
   const blocks = [...page.matchAll(/^( *)```yaml\n(.*?)^ *```$/gms)].map(([, indent, text = '']) =>
     text.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
   );
-  const changes = parse(blocks.find((text) => text.startsWith('# gateway.yaml')) ?? '');
+  const changes = parse(blocks.find((text) => text.startsWith('# changes of gateway.yaml')) ?? '');
   const policy = parse(blocks.find((text) => text.includes('kind: NetworkPolicy')) ?? '');
 
   test('the changes of the component login make a config that check accepts, with probes that reach it', async () => {
