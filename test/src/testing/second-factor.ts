@@ -117,7 +117,10 @@ export async function withKubectl(
   await untilHeading(page, 'Log in to prod?');
   await button(page, 'Log in').click();
   await untilHeading(page, 'Logged in');
-  expect(await ended).toEqual(done);
+  expect(await ended).toEqual({
+    ...done,
+    stderr: expect.stringMatching(/^logged in to cluster prod as corp:.+ until .+\n$/),
+  });
 }
 
 /** Goes to the list of factors. */
