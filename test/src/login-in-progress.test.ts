@@ -112,12 +112,15 @@ async function removeApp(person: Person): Promise<void> {
   const path = String((await browser.get('/login/factors')).headers.location);
   secret(path.slice('/login/'.length));
   await sendPassword(browser, { path }, person);
-  const form = formTokenOf(await browser.get(`${path}/factor`));
-  await browser.post(`${path}/factor`, { form, code: codeOfApp(person, 8) });
-  const removed = await browser.post(`${path}/factors`, { form, action: 'remove', id: 'old' });
-  expect(removed.headers.location).toBe(`${path}/factors?removed`);
+  const factor = `${browser.at(path)}/factor`;
+  const code = codeOfApp(person, 8);
+  await browser.post(factor, { form: formTokenOf(await browser.get(factor)), code });
+  const factors = `${browser.at(path)}/factors`;
+  const form = formTokenOf(await browser.get(factors));
+  const removed = await browser.post(factors, { form, action: 'remove', id: 'old' });
+  expect(removed.headers.location).toBe(`${factors}?removed`);
   // The person goes on: only other logins have ended.
-  expect((await browser.get(`${path}/factors?removed`)).status).toBe(200);
+  expect((await browser.get(`${factors}?removed`)).status).toBe(200);
 }
 
 async function logOutEverywhere({ token }: Person): Promise<void> {
@@ -151,8 +154,9 @@ const each =
 async function atFactor(person: Person) {
   const [login, browser] = [await beginLogin(atSlow), createFormBrowser(atSlow)];
   await sendPassword(browser, login, person);
-  const form = formTokenOf(await browser.get(`${login.path}/factor`));
-  return { ...login, browser, prove: () => prove(browser, login.path, form, person) };
+  const factor = `${browser.at(login.path)}/factor`;
+  const form = formTokenOf(await browser.get(factor));
+  return { ...login, browser, prove: () => prove(browser, factor, form, person) };
 }
 
 const prove = (
@@ -160,11 +164,11 @@ const prove = (
   path: string,
   form: string,
   person: Person,
-) => browser.post(`${path}/factor`, { form, code: codeOfApp(person, 0) });
+) => browser.post(path, { form, code: codeOfApp(person, 0) });
 
 /** Confirms a login and redeems its code, as far as it gets. */
 async function finish(login: Awaited<ReturnType<typeof atFactor>>): Promise<LoginAnswer> {
-  const page = await login.browser.get(`${login.path}/confirm`);
+  const page = await login.browser.get(`${login.browser.at(login.path)}/confirm`);
   if (page.status !== 200) return page;
   const confirmed = await confirmLogin(login.browser, login);
   return redeemCode(atSlow, codeOf(confirmed), login.verifier);
