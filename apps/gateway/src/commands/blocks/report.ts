@@ -38,7 +38,11 @@ export function publishWithInterrupt(
 ): Promise<Publication> {
   return withCacheRedis(config, async (redis) => {
     using interrupt = createInterrupt();
-    return await publishAndConfirm(redis, draft, { wait, expect, signal: interrupt.signal });
+    const waiting = { wait, expect, signal: interrupt.signal };
+    const publication = await publishAndConfirm(redis, draft, waiting);
+    // Then gateways begin a list by themselves, and no one must do anything.
+    const beginsAlone = config.cache.redis?.startWithoutBlocks === true;
+    return { ...publication, hadList: publication.hadList || beginsAlone };
   });
 }
 

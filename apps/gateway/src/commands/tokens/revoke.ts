@@ -60,6 +60,8 @@ interface RevokeState {
   readonly isText: boolean;
   /** The digests of the tokens that were dealt with before. */
   readonly seen: Set<string>;
+  /** The issuers that have failed. */
+  readonly failed: Set<Issuing>;
 }
 
 /** Whether each token of the subject is revoked. */
@@ -82,10 +84,14 @@ export async function revokeFound(
   const outcome: Outcome = { revoked: [], already: [], unreadable: [], problems: [] };
   const isText = options.output === 'text';
   const seen = new Set<string>();
+  const failed = new Set<Issuing>();
   const revokeAll = async (subject: Prepared) => {
     const at = new Date();
-    const more = { isText, seen, ...around };
-    const ended = issuers.map((one) => revokeWith(one, subject, at, outcome, more));
+    const more = { isText, seen, failed, ...around };
+    // An issuer that has failed is reported once: the command must be run again in any case.
+    const ended = issuers
+      .filter((issuing) => !failed.has(issuing))
+      .map((issuing) => revokeWith(issuing, subject, at, outcome, more));
     return (await Promise.all(ended)).flat();
   };
   // The tokens come first: otherwise a replica could look one up in between, and cache the answer.
@@ -202,7 +208,7 @@ async function revokeWith(
   prepared: Prepared,
   at: Date,
   outcome: Outcome,
-  { isText, seen, isOnlyNew = false }: Around & RevokeState,
+  { isText, seen, failed, isOnlyNew = false }: Around & RevokeState,
 ) {
   const authenticator = issuing.authenticator.name;
   const { kind, by, reason } = prepared.draft;
@@ -240,6 +246,7 @@ async function revokeWith(
     });
   } catch (error) {
     const { message, fix } = wordsOf(error);
+    failed.add(issuing);
     outcome.problems.push({ authenticator, problem: causeOf(error) });
     printRemark(`not all tokens of authenticator ${authenticator} are revoked: ${message}`, fix);
   }
