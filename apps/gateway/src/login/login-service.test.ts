@@ -1,4 +1,5 @@
 import { AuthenticatorError, type IssuedToken, type TokenRequest } from '@sallyport/authenticator';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { LoginConfig } from '../config/types.ts';
 import { noBlocks, noRevocations } from '../engine/revocation/testing/no-blocks.ts';
@@ -8,7 +9,13 @@ import { createFactorPolicy } from './factors/policy.ts';
 import type { FactorNeed } from './factors/second-factor.ts';
 import { LoginError } from './login-error.ts';
 import type { LoginRequest } from './login-request.ts';
-import { type LoginLink, type LoginService, parseLoginBody } from './login-service.ts';
+import {
+  countIncomplete,
+  countLogin,
+  type LoginLink,
+  type LoginService,
+  parseLoginBody,
+} from './login-service.ts';
 import { logInAtTerminal } from './terminal-login.ts';
 
 type Answer = Awaited<ReturnType<LoginLink['logIn']>>;
@@ -322,6 +329,43 @@ describe('a login', () => {
     });
     expect(issued).toHaveLength(3);
   });
+});
+
+test('no name of a user uses up the logins of another one, or of a user whose second factor is missing at an address', () => {
+  const addresses = ['192.0.2.1', '2001:db8::1'];
+  const parts = ['jane', ' ', '|', ':', '\n', '\0', '"', ',', '[', ']', ' without a factor at '];
+  const username = fc
+    .array(fc.constantFrom(...parts, ...addresses), { maxLength: 5 })
+    .map((texts) => texts.join(''));
+  const login = fc.record({ username, address: fc.constantFrom(undefined, ...addresses) });
+  const near = fc
+    .record({ username: fc.constantFrom('jane', ''), address: fc.constantFrom(...addresses) })
+    .chain((one) => {
+      const { username: name, address } = one;
+      const spelled = [`${name} without a factor at ${address}`, JSON.stringify([name, address])];
+      return fc.tuple(
+        fc.constant(one),
+        fc.constantFrom(...spelled).map((text) => ({ username: text, address: undefined })),
+      );
+    });
+  fc.assert(
+    fc.property(fc.oneof(fc.tuple(login, login), near), ([one, other]) => {
+      fc.pre(one.username !== other.username || one.address !== other.address);
+      const logins = createRateLimit(
+        () => ({ count: 1, per: 60_000 }),
+        () => 0,
+      );
+      const count = ({ username: name, address }: typeof one | typeof other) => {
+        const proof = { named: { username: name } };
+        if (address === undefined) countLogin(logins, proof);
+        else countIncomplete(logins, proof, address);
+      };
+      count(one);
+      expect(() => count(other)).not.toThrow();
+      expect(() => count(one)).toThrow('too many logins');
+    }),
+    { numRuns: 500 },
+  );
 });
 
 const good = { username: 'jane', password: 'hunter2hunter2' };

@@ -242,9 +242,12 @@ export type NewSession = Awaited<ReturnType<typeof createSession>>;
 /** What a session is for. */
 export type SessionPlace = Readonly<Pick<Session, 'cluster' | 'device' | 'address'>>;
 
+/** Names a count of logins. In JSON, no name of a user looks like a name with an address. */
+const countName = (...parts: string[]) => JSON.stringify(parts);
+
 /** Counts a login of a user who has proved everything, by the name that Kubernetes sees. @throws LoginError if there were too many */
 export function countLogin(logins: RateLimit, { named }: Pick<Proof, 'named'>): void {
-  const taken = logins.take(named.username);
+  const taken = logins.take(countName(named.username));
   if (typeof taken === 'number') throw tooMany('too many logins of this user', taken);
 }
 
@@ -259,7 +262,7 @@ export function countIncomplete(
   { named }: Pick<Proof, 'named'>,
   address: string,
 ): void {
-  const taken = logins.take(`${named.username} without a factor at ${networkOf(address)}`);
+  const taken = logins.take(countName(named.username, networkOf(address)));
   if (typeof taken === 'number')
     throw tooMany('too many logins of this user without a second factor', taken);
 }

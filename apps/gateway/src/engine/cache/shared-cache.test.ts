@@ -1,5 +1,6 @@
 import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command-calls';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { fingerprintOf } from '../../config/authenticators.ts';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
 import {
   authenticated,
@@ -156,6 +157,39 @@ describe('replicas that share a Redis', () => {
     expect(new Set(found)).toEqual(new Set(['redis: jane']));
     expect([other.asked, (await commandCalls(file.redis)).of('getrange')]).toEqual([0, 2]);
   });
+});
+
+test('one token has the answers of each authenticator and of each list of audiences, on replicas that ask concurrently', async () => {
+  const clocks = createClocks();
+  // They have the same options, as two authenticators with one file might.
+  const names = ['corp', 'robots', 'corp robots'];
+  const start = (name: string) => {
+    const plugin = { use: 'x', package: 'x', digest: '' };
+    const settings = { name, fingerprint: fingerprintOf(name, plugin, {}) };
+    const replica = createReplica({ shared: file.opened.redis, clocks, settings });
+    replica.answer = async (token, audiences) => answerOf(name, token, audiences);
+    return { name, replica };
+  };
+  const answerOf = (...asked: unknown[]) => authenticated(JSON.stringify(asked));
+  const lists = [[], ['a'], ['b'], ['a', 'b'], ['a,b'], ['a\nb'], ['', 'a', 'b']];
+  const askAll = async (replicas: readonly ReturnType<typeof start>[]) => {
+    const all = lists.flatMap((audiences) =>
+      ['token', 'token\0', 'a', '["a"]'].flatMap((token) =>
+        replicas.map(async ({ name, replica }) => {
+          const { decision } = await replica.ask(token, audiences);
+          expect(decision).toEqual(answerOf(name, token, audiences));
+        }),
+      ),
+    );
+    await Promise.all(all);
+    await file.opened.quiet();
+    return all.length;
+  };
+  await askAll([...names, ...names].map(start));
+  const later = names.map(start);
+  const count = await askAll(later);
+  const looks = later.flatMap(({ replica }) => replica.looks);
+  expect(looks.filter((look) => look === 'redis hit')).toHaveLength(count);
 });
 
 describe('what was revoked', () => {

@@ -220,7 +220,10 @@ describe('a code', () => {
   test('is wrong without digits, and if the config allows apps no more', async () => {
     const one = parts(unguarded);
     const app = await enrolled(one, clock);
-    for (const code of ['', ' - ', '0', 'x'.repeat(64)])
+    // Digits of other scripts, and marks that no one sees, are no spelling of a code.
+    const fullWidth = [...app.code()].map((digit) => String.fromCodePoint(0xff10 + Number(digit)));
+    const odd = [fullWidth.join(''), `${app.code()}\0`, `\u200b${app.code()}`, `+${app.code()}`];
+    for (const code of ['', ' - ', '0', 'x'.repeat(64), ...odd])
       expect(await one.check(code)).toEqual(wrong);
     const passkeys = parts({ ...unguarded, methods: ['passkey'] });
     expect(await passkeys.check(app.code())).toEqual(wrong);
@@ -257,6 +260,15 @@ describe('a recovery code', () => {
     }
     expect(await parts().store.read(jane)).toMatchObject({ recovery: [] });
   });
+});
+
+test('a recovery code of another user is wrong, and stays valid for its own user', async () => {
+  const one = parts();
+  const [own, others] = [await enrolled(one, clock), await enrolled(one, clock, max)];
+  const [code = ''] = others.recoveryCodes;
+  expect(await one.check(code)).toEqual(wrong);
+  expect(await one.check(own.recoveryCodes[0] ?? '', max)).toEqual(wrong);
+  expect(await one.check(code, max)).toEqual({ kind: 'right', method: 'recovery-code' });
 });
 
 describe('guesses', () => {
