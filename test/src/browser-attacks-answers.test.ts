@@ -249,7 +249,12 @@ describe.concurrent('an answer', () => {
     const elsewhere = createFormBrowser({ ...place, localAddress: '127.0.0.2' });
     expect((await elsewhere.get(path)).text).toContain('another address');
     const proxied = createFormBrowser({ ...place, localAddress: '127.0.0.9' });
-    const forwarded = { 'x-forwarded-for': '192.0.2.66, 127.0.0.1' };
+    // Some servers read a header with an underscore as one with a dash.
+    const forwarded = {
+      'x-forwarded-for': '192.0.2.66, 127.0.0.1',
+      x_forwarded_for: '192.0.2.66',
+      forwarded: 'for=192.0.2.66',
+    };
     expect((await proxied.get(path, forwarded)).text).not.toContain('another address');
     for (const host of [
       'evil.example.com',

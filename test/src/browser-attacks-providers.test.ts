@@ -3,7 +3,6 @@ import {
   type Forgery,
   startForgedProvider,
 } from '@sallyport/test-servers/forged-provider';
-import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { LoginAnswer } from './testing/ask-login.ts';
 import {
@@ -41,11 +40,13 @@ beforeAll(async () => {
     audiences: [clientId, 'kubernetes'],
     certificateAuthorityFile: one.caFile,
   };
+  const { login, ...setup } = withProviders({
+    one: { server: one, clientSecret: randomToken(), issuer: { issuer: audiences } },
+    two: { server: two },
+  });
   place = await startLogin({
-    ...withProviders({
-      one: { server: one, clientSecret: randomToken(), issuer: { issuer: audiences } },
-      two: { server: two },
-    }),
+    ...setup,
+    login: { ...login, limits: { perAddress: '1000/s', inFlight: 500 } },
     more: { audit: { output: 'audit.log' } },
   });
 });
@@ -260,19 +261,51 @@ describe('no one is logged in by', () => {
   });
 });
 
+test('of a hundred people who log in concurrently, each gets their own session, whoever brings the answer of another one', async () => {
+  const names = new Map<unknown, string>();
+  forge(one, { claims: (claims) => ({ ...claims, sub: names.get(claims.nonce) }) });
+  const people = await Promise.all(
+    Array.from({ length: 100 }, async (_, index) => {
+      // No address may have so many requests in progress.
+      const from = { ...place, localAddress: `127.0.2.${index + 1}` };
+      const [login, browser] = [await beginLogin(from), createFormBrowser(from)];
+      const url = await goToProvider(browser, login, 'one');
+      const name = `person-${index}`;
+      names.set(url.searchParams.get('nonce'), name);
+      return { name, from, login, browser, answer: await one.visit(url.href) };
+    }),
+  );
+  const tokens = one.tokenRequests.length;
+  const answers = people.map(({ answer }) => answer);
+  const swapped = await Promise.all(
+    people.map(({ browser }, index) =>
+      bringAnswer(browser, answers[(index + 1) % answers.length] as URL),
+    ),
+  );
+  expect(new Set(swapped.map(titleOf))).toEqual(new Set([otherBrowser[1]]));
+  expect(one.tokenRequests).toHaveLength(tokens);
+  const users = await Promise.all(
+    people.map(async ({ from, login, browser, answer }) => {
+      const brought = await bringAnswer(browser, answer);
+      if (stepOf(brought) !== 'confirm') throw new Error(`answered ${titleOf(brought)}`);
+      const code = codeOf(await confirmLogin(browser, login));
+      const token = tokenOf(await redeemCode(from, code, login.verifier));
+      const [status] = await place.reviews(token);
+      return status?.user?.username;
+    }),
+  );
+  expect(users).toEqual(people.map(({ name }) => `one:${name}`));
+});
+
 test('a refused ID token is explained in the log, and the next attempt there asks for another user', async () => {
+  const from = place.replicas.gateways[0]?.output.lines.length;
   const [login, browser] = await begin();
   forge(one, { isForeignKey: true });
   const answer = await logInAtProvider(browser, login, 'one', visitOne);
   expect([answer.status, titleOf(answer)]).toEqual(refused);
   expect(answer.text).toContain(`href="${login.path}/provider/one?other"`);
-  const line = await waitFor(
-    async () =>
-      place.replicas.gateways[0]?.output.lines.find(({ msg }) => msg === 'ID token refused'),
-    'the line of the refusal',
-  );
+  const line = await place.replicas.gateways[0]?.waitForLog('ID token refused', from);
   expect(line).toMatchObject({
-    level: 'warn',
     provider: 'one',
     authenticator: 'one',
     reason: 'invalid-credentials',
@@ -301,6 +334,7 @@ test.each([
 );
 
 test('the person that the provider names is shown and gets the session, whatever name was proposed', async () => {
+  const from = place.replicas.gateways[0]?.output.lines.length;
   const [login, browser] = [await beginLogin(place, { username: 'bob' }), createFormBrowser(place)];
   const url = await goToProvider(browser, login, 'one');
   expect(Object.fromEntries(url.searchParams)).toMatchObject({
@@ -311,13 +345,8 @@ test('the person that the provider names is shown and gets the session, whatever
   const { text } = await browser.get(`${browser.at(login.path)}/confirm`);
   expect(text).toContain('<bdi>one:jane</bdi>');
   // Their ID token has no groups, so they could do little.
-  const line = await waitFor(
-    async () =>
-      place.replicas.gateways[0]?.output.lines.find(
-        ({ msg }) => msg === 'user of a provider has no groups',
-      ),
-    'the line about groups',
-  );
+  const message = 'user of a provider has no groups';
+  const line = await place.replicas.gateways[0]?.waitForLog(message, from);
   expect(line).toMatchObject({ level: 'info', provider: 'one', username: 'one:jane' });
   expect(text).not.toContain('bob');
   const answer = await redeemCode(
