@@ -1,4 +1,6 @@
+import { isDeepStrictEqual } from 'node:util';
 import { startRedis } from '@sallyport/test-servers/redis';
+import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sealText } from '../../engine/sealing/seal.ts';
 import {
@@ -8,7 +10,7 @@ import {
 } from '../../engine/shared-redis/testing/opened-shared-redis.ts';
 import { redisOfFile } from '../../engine/shared-redis/testing/redis-of-file.ts';
 import type { FactorRecord, FactorUser } from './factor-record.ts';
-import { createFactorStore, ForeignRecordError } from './factor-store.ts';
+import { createFactorStore, digestOf, ForeignRecordError } from './factor-store.ts';
 import { jane, max, start } from './testing/factor-parts.ts';
 
 const file = redisOfFile();
@@ -25,6 +27,13 @@ let now = start;
 beforeEach(() => {
   now = start;
 });
+
+/** What {@link digestOf} is made of. */
+interface Identified {
+  readonly authenticator: string;
+  readonly username: string;
+  readonly uid: string | null;
+}
 
 const storeOf = ({ redis }: OpenedShared) => createFactorStore(redis, () => now);
 const store = () => storeOf(opened);
@@ -98,6 +107,35 @@ describe('a record', () => {
       { authenticator: 'corp', username: 'uid', uid: 'jane', name: 'x' },
     ])
       expect(await store().read(stranger)).toBeUndefined();
+  });
+
+  test('has a name that no other user has, whatever is in their names', () => {
+    const text = fc
+      .array(fc.constantFrom('a', 'uid', 'name', '"', ',', ':', ' ', '\n', '\0'), { maxLength: 3 })
+      .map((parts) => parts.join(''));
+    const user = fc.record({ authenticator: text, username: text, uid: fc.option(text) });
+    const nameOf = ({ authenticator, username, uid }: Identified) =>
+      digestOf({ authenticator, username, ...(uid !== null && { uid }) });
+    // What separates the texts may also be in one of them.
+    const near = fc
+      .tuple(text, text, fc.constantFrom('name', 'uid'), fc.constantFrom('', ' ', ':', ',', '","'))
+      .map(([first, last, kind, mark]) => {
+        const userOf = (authenticator: string, end: string): Identified =>
+          kind === 'uid'
+            ? { authenticator, username: '', uid: end }
+            : { authenticator, username: end, uid: null };
+        return [userOf(first + mark + kind, last), userOf(first, kind + mark + last)] as const;
+      });
+    // A user with a uid is known by it alone.
+    const identityOf = ({ authenticator, username, uid }: Identified) =>
+      uid === null ? { authenticator, username } : { authenticator, uid };
+    fc.assert(
+      fc.property(fc.oneof(fc.tuple(user, user), near), ([one, other]) => {
+        const isSame = isDeepStrictEqual(identityOf(one), identityOf(other));
+        expect(nameOf(one) === nameOf(other)).toBe(isSame);
+      }),
+      { numRuns: 2_000 },
+    );
   });
 
   test('shows nothing of its user or its secrets in Redis', async () => {

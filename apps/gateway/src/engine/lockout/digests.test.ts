@@ -1,0 +1,39 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { createFingerprint } from './local-guard.ts';
+import { subjectKey } from './shared-lockouts.ts';
+
+/** Few letters, most of which separate texts somewhere, so that lists that are joined often look alike. */
+const text = fc
+  .array(fc.constantFrom('a', ' ', ':', '|', '/', ',', '"', '\\', '\n', '\u0000'), { maxLength: 3 })
+  .map((letters) => letters.join(''));
+const pair = fc.tuple(text, text);
+
+const fingerprint = createFingerprint();
+const digests: readonly (readonly [of: string, digest: (parts: readonly string[]) => string])[] = [
+  ['attempts in memory', (parts) => fingerprint(...parts)],
+  [
+    'attempts in Redis',
+    ([authenticator = '', subject = '']) =>
+      subjectKey({ keyPrefix: '' }, { authenticator, subject }),
+  ],
+];
+
+test.each(digests)('the digest of %s is the same for the same texts alone', (_, digest) => {
+  // Half of the pairs differ by letters that have moved from one text to the other.
+  const moved = fc.tuple(pair, fc.nat(6)).map(([[one, other], at]) => {
+    const all = one + other;
+    return [
+      [one, other],
+      [all.slice(0, at), all.slice(at)],
+    ] as const;
+  });
+  fc.assert(
+    fc.property(fc.oneof(fc.tuple(pair, pair), moved), ([one, other]) => {
+      expect(digest(one) === digest(other)).toBe(
+        one.join() === other.join() && one[0] === other[0],
+      );
+    }),
+    { numRuns: 2_000 },
+  );
+});
