@@ -12,7 +12,7 @@ import {
 } from './testing/browser-login.ts';
 import { writeFactor, writeInvitation } from './testing/factor-records.ts';
 import { type LoginPlace, startLogin } from './testing/login-gateway.ts';
-import { secret } from './testing/tokens.ts';
+import { randomToken, secret } from './testing/tokens.ts';
 
 type Person = LoginPlace['people']['alice'];
 
@@ -105,6 +105,52 @@ describe.concurrent('a code of a second factor', () => {
     const unlocked = await place.replicas.operator.run(['unlock', '--user', 'corp:guessed']);
     expect([unlocked.code, unlocked.stderr]).toEqual([0, '']);
     expect(await ways[0]?.(right[1] ?? '')).toBe('accepted');
+  });
+});
+
+describe.concurrent('a refusal', () => {
+  /** Does something that is refused. @returns its result, if it took a step of the time that each refusal takes */
+  async function inStep<Result>(work: () => Promise<Result>): Promise<Result> {
+    const began = performance.now();
+    const result = await work();
+    expect(performance.now() - began).toBeGreaterThanOrEqual(499);
+    return result;
+  }
+
+  test('of a password is the same for each name, whichever way it came, and takes half a second', async () => {
+    const [{ person }, other] = [await enrolled('timed'), await place.people.add('untimed')];
+    const ask = (path: string, body: object) => async (name: string) => {
+      const password = randomToken();
+      const { status, json } = await inStep(() =>
+        place.ask({ path, body: { username: name, password, ...body } }),
+      );
+      return [status, json];
+    };
+    const onPage = async (name: string) => {
+      const [login, browser] = [await beginLogin(place), createFormBrowser(place)];
+      const wrong = { name, password: randomToken() };
+      const answer = await inStep(() => sendPassword(browser, login, wrong));
+      return [answer.status, titleOf(answer)];
+    };
+    const ways: readonly ((name: string) => Promise<readonly unknown[]>)[] = [
+      ask('/v1/sessions', { cluster: 'prod' }),
+      ask('/v1/factors', {}),
+      ask('/v1/factors', { code: '123456' }),
+      ask('/v1/factors', { invitation: 'abcdefghijklmnop' }),
+      onPage,
+    ];
+    for (const send of ways) {
+      const [unknown, ...known] = await Promise.all(['nobody', person.name, other.name].map(send));
+      expect(unknown?.[0]).toBe(401);
+      expect(known).toEqual([unknown, unknown]);
+    }
+  });
+
+  test('of a code takes half a second, whichever way it came', async () => {
+    const { person } = await enrolled('timed-code');
+    const [terminal, factorsApi, page] = await waysOf(person);
+    for (const send of [terminal, factorsApi, page])
+      expect(await inStep(async () => send?.('wrong1'))).toBe('refused');
   });
 });
 
