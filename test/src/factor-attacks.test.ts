@@ -93,15 +93,15 @@ describe.concurrent('a code of a second factor', () => {
   });
 
   test('that is wrong counts for its user, whichever way it came', async () => {
-    const [{ person, app }, other] = [await enrolled('guessed'), await enrolled('bystander')];
+    const [{ person, app }, bystander] = [await enrolled('guessed'), await enrolled('bystander')];
     const ways = await waysOf(person);
     // One at each way, at one replica or the other. With letters, none is right by chance.
     for (const at of [0, 4, 5]) expect(await ways[at]?.(`wrong${at}`)).toBe('refused');
     const right = [await app.code(), ...app.recoveryCodes.slice(0, 5)];
     const outcomes = await Promise.all(ways.map((send, index) => send(right[index] ?? '')));
     expect(outcomes).not.toContain('accepted');
-    const [send] = await waysOf(other.person);
-    expect(await send?.(await other.app.code())).toBe('accepted');
+    const [send] = await waysOf(bystander.person);
+    expect(await send?.(await bystander.app.code())).toBe('accepted');
     const unlocked = await place.replicas.operator.run(['unlock', '--user', 'corp:guessed']);
     expect([unlocked.code, unlocked.stderr]).toEqual([0, '']);
     expect(await ways[0]?.(right[1] ?? '')).toBe('accepted');
@@ -118,7 +118,7 @@ describe.concurrent('a refusal', () => {
   }
 
   test('of a password is the same for each name, whichever way it came, and takes half a second', async () => {
-    const [{ person }, other] = [await enrolled('timed'), await place.people.add('untimed')];
+    const [{ person }, newcomer] = [await enrolled('timed'), await place.people.add('newcomer')];
     const ask = (path: string, body: object) => async (name: string) => {
       const password = randomToken();
       const { status, json } = await inStep(() =>
@@ -140,7 +140,9 @@ describe.concurrent('a refusal', () => {
       onPage,
     ];
     for (const send of ways) {
-      const [unknown, ...known] = await Promise.all(['nobody', person.name, other.name].map(send));
+      const [unknown, ...known] = await Promise.all(
+        ['nobody', person.name, newcomer.name].map(send),
+      );
       expect(unknown?.[0]).toBe(401);
       expect(known).toEqual([unknown, unknown]);
     }
@@ -155,7 +157,7 @@ describe.concurrent('a refusal', () => {
 });
 
 test('an app that one user has begun to add is added for that user alone', async () => {
-  const [owner, other] = [await place.people.add('owner'), await place.people.add('other')];
+  const [owner, stranger] = [await place.people.add('owner'), await place.people.add('stranger')];
   /** Opens the link of an invitation, and goes on to the own factors. */
   const visit = async (person: Person, invitation: string) => {
     const browser = createFormBrowser(place);
@@ -167,32 +169,33 @@ test('an app that one user has begun to add is added for that user alone', async
     return (values: Readonly<Record<string, string>>) =>
       browser.post(factorsPath, { form, ...values });
   };
-  const invitations = [await invite(owner), await invite(other)] as const;
-  const [send, sendOther] = [
+  const invitations = [await invite(owner), await invite(stranger)] as const;
+  const [send, sendAsStranger] = [
     await visit(owner, invitations[0]),
-    await visit(other, invitations[1]),
+    await visit(stranger, invitations[1]),
   ];
   const shown = await send({ action: 'app', label: 'phone' });
   const [, key = ''] = /secret=([A-Z2-7]{32})/.exec(shown.text) ?? [];
   const [, enrolment = ''] = /name="enrolment" value="([^"]+)"/.exec(shown.text) ?? [];
   const code = await appCode(secret(key));
   const values = { action: 'app-code', enrolment, code };
-  const stolen = await sendOther(values);
+  const stolen = await sendAsStranger(values);
   expect([stolen.status, titleOf(stolen)]).toEqual([409, 'Log in again']);
   // At a terminal, what is sealed says whose it is, and the password of another user changes nothing.
-  const { name: username, password } = other;
+  const { name: username, password } = stranger;
   const named = { username, password, enrolment, code };
   expect((await place.ask({ path: '/v1/factors', body: named })).status).toBe(400);
   const logIn = (person: Person) =>
     place.ask({
       body: { username: person.name, password: person.password, cluster: 'prod' },
     });
-  for (const person of [owner, other])
+  for (const person of [owner, stranger])
     expect((await logIn(person)).json?.code).toBe('second-factor-not-enrolled');
   const added = await send(values);
   expect(added.status).toBe(200);
-  for (const one of added.text.split('<body')[1]?.match(/\b[a-z2-7]{5}-[a-z2-7]{5}\b/g) ?? [])
-    secret(one);
+  for (const recoveryCode of added.text.split('<body')[1]?.match(/\b[a-z2-7]{5}-[a-z2-7]{5}\b/g) ??
+    [])
+    secret(recoveryCode);
   expect((await logIn(owner)).json?.code).toBe('second-factor-required');
-  expect((await logIn(other)).json?.code).toBe('second-factor-not-enrolled');
+  expect((await logIn(stranger)).json?.code).toBe('second-factor-not-enrolled');
 });

@@ -340,29 +340,29 @@ test('no name of a user uses up the logins of another one, or of a user whose se
   const login = fc.record({ username, address: fc.constantFrom(undefined, ...addresses) });
   const near = fc
     .record({ username: fc.constantFrom('jane', ''), address: fc.constantFrom(...addresses) })
-    .chain((one) => {
-      const { username: name, address } = one;
+    .chain((first) => {
+      const { username: name, address } = first;
       const spelled = [`${name} without a factor at ${address}`, JSON.stringify([name, address])];
       return fc.tuple(
-        fc.constant(one),
+        fc.constant(first),
         fc.constantFrom(...spelled).map((text) => ({ username: text, address: undefined })),
       );
     });
   fc.assert(
-    fc.property(fc.oneof(fc.tuple(login, login), near), ([one, other]) => {
-      fc.pre(one.username !== other.username || one.address !== other.address);
+    fc.property(fc.oneof(fc.tuple(login, login), near), ([first, second]) => {
+      fc.pre(first.username !== second.username || first.address !== second.address);
       const logins = createRateLimit(
         () => ({ count: 1, per: 60_000 }),
         () => 0,
       );
-      const count = ({ username: name, address }: typeof one | typeof other) => {
+      const count = ({ username: name, address }: typeof first | typeof second) => {
         const proof = { named: { username: name } };
         if (address === undefined) countLogin(logins, proof);
         else countIncomplete(logins, proof, address);
       };
-      count(one);
-      expect(() => count(other)).not.toThrow();
-      expect(() => count(one)).toThrow('too many logins');
+      count(first);
+      expect(() => count(second)).not.toThrow();
+      expect(() => count(first)).toThrow('too many logins');
     }),
     { numRuns: 500 },
   );

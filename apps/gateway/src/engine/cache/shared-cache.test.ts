@@ -170,10 +170,10 @@ test('one token has the answers of each authenticator and of each list of audien
     replica.answer = async (token, audiences) => answerOf(name, token, audiences);
     return { name, replica };
   };
-  const answerOf = (...asked: unknown[]) => authenticated(JSON.stringify(asked));
+  const answerOf = (...question: unknown[]) => authenticated(JSON.stringify(question));
   const lists = [[], ['a'], ['b'], ['a', 'b'], ['a,b'], ['a\nb'], ['', 'a', 'b']];
   const askAll = async (replicas: readonly ReturnType<typeof start>[]) => {
-    const all = lists.flatMap((audiences) =>
+    const reviews = lists.flatMap((audiences) =>
       ['token', 'token\0', 'a', '["a"]'].flatMap((token) =>
         replicas.map(async ({ name, replica }) => {
           const { decision } = await replica.ask(token, audiences);
@@ -181,9 +181,9 @@ test('one token has the answers of each authenticator and of each list of audien
         }),
       ),
     );
-    await Promise.all(all);
+    await Promise.all(reviews);
     await file.opened.quiet();
-    return all.length;
+    return reviews.length;
   };
   await askAll([...names, ...names].map(start));
   const later = names.map(start);

@@ -130,9 +130,9 @@ describe('a record', () => {
     const identityOf = ({ authenticator, username, uid }: Identified) =>
       uid === null ? { authenticator, username } : { authenticator, uid };
     fc.assert(
-      fc.property(fc.oneof(fc.tuple(user, user), near), ([one, other]) => {
-        const isSame = isDeepStrictEqual(identityOf(one), identityOf(other));
-        expect(nameOf(one) === nameOf(other)).toBe(isSame);
+      fc.property(fc.oneof(fc.tuple(user, user), near), ([first, second]) => {
+        const isSame = isDeepStrictEqual(identityOf(first), identityOf(second));
+        expect(nameOf(first) === nameOf(second)).toBe(isSame);
       }),
       { numRuns: 2_000 },
     );
