@@ -188,6 +188,17 @@ describe('an entry that is published', () => {
     expect(isConfirmed(confirmation)).toBe(false);
   });
 
+  test('is not confirmed by a replica whose note another client makes hours old during the command', async () => {
+    const { redis: server, opened } = file;
+    await using _one = await startReplica('one', server.port);
+    await writeReplica(server, 'other', 1_000);
+    const redis = afterChanges(opened.redis, () => writeReplica(server, 'other', 7_200_000));
+    const options = { ...waiting, wait: 2_000 };
+    const { confirmation } = await publishAndConfirm(redis, block('jane'), options);
+    expect(confirmation).toMatchObject({ confirmed: ['one'], unconfirmed: [{ id: 'other' }] });
+    expect(isConfirmed(confirmation)).toBe(false);
+  });
+
   test('is confirmed by a replica that had it before it left', async () => {
     const { redis: server, opened } = file;
     await using _one = await startReplica('one', server.port);

@@ -113,9 +113,15 @@ const confirmInterval = 100;
 
 type Noted = Awaited<ReturnType<typeof readReplicas>>;
 
-/** Remembers the last note of each replica. */
+/**
+ * Remembers the last note of each replica. Its time is in clear: another client that sets it back does not make the replica
+ * one that no command waits for.
+ */
 function note(noted: Map<string, KnownReplica>, { replicas }: Noted): void {
-  for (const replica of replicas) noted.set(replica.id, replica);
+  for (const { id, heardAt, applied } of replicas) {
+    const latest = Math.max(heardAt, noted.get(id)?.heardAt ?? heardAt);
+    noted.set(id, { id, heardAt: latest, applied });
+  }
 }
 
 /**
