@@ -166,12 +166,17 @@ describe('a gateway that starts with an empty cache Redis', () => {
     expect((await operator.run(['check'])).stdout).toContain(
       'it has no revocation list, since it is new or lost its data',
     );
+    const isMissing = expect.stringContaining('sallyport: the cache Redis has no revocation list, ');
+    const token = await issued('cm');
+    expect(await operator.run(['blocks'])).toMatchObject({ code: 0, stderr: isMissing });
+    expect(await operator.run(['explain'], token)).toMatchObject({ code: 0, stderr: isMissing });
     const { code, stdout } = await operator.run(['revoke', '--all', '--wait', '30s']);
     expect([code, stdout]).toEqual([
       0,
       expect.stringContaining('\nconfirmed by 1 of 1 replica.\n'),
     ]);
     await waitFor(() => isReady(first), 'the new list to be read');
+    expect((await operator.run(['blocks'])).stderr).toBe('sallyport: no one is blocked\n');
     await first.stop();
     await using next = await startGateway({ config: strict(redis.url), env: operator.env });
     expect(await isReady(next)).toBe(true);

@@ -4,7 +4,7 @@ import { FixableError, onOneLine, placed, wordsOf } from '../config/problems.ts'
 import type { AuthenticatorConfig, GatewayConfig, SecondFactorConfig } from '../config/types.ts';
 import { createAttempts } from '../engine/lockout/attempts.ts';
 import { createRevocationList } from '../engine/revocation/list.ts';
-import { readListing } from '../engine/revocation/redis-list.ts';
+import { isWholeList, type Listing, readListing } from '../engine/revocation/redis-list.ts';
 import {
   createRedisPool,
   factorSettings,
@@ -70,10 +70,12 @@ async function withRedis<Result>(
   }
 }
 
+type CacheConfig = Pick<GatewayConfig, 'cache'>;
+
 /** Reads the revocation list as {@link readBlockList} does. If it can't, it prints a remark, and the list is empty. */
-export async function readBlocks(redis: ProbedRedis | undefined) {
+export async function readBlocks(config: CacheConfig, redis: ProbedRedis | undefined) {
   try {
-    if (redis !== undefined) return { blocks: await readBlockList(redis), isRead: true };
+    if (redis !== undefined) return { blocks: await readBlockList(config, redis), isRead: true };
   } catch (error) {
     const { message, fix } = wordsOf(error);
     printRemark(`can't read who is blocked or locked out: ${message}`, fix);
@@ -86,15 +88,30 @@ export async function readBlocks(redis: ProbedRedis | undefined) {
  *
  * @throws Error when Redis can't be read
  */
-export async function readBlockList(redis: ProbedRedis) {
-  const { now, entries, unreadable } = await readListing(redis);
+export async function readBlockList(config: CacheConfig, redis: ProbedRedis) {
+  const listing = await readListing(redis);
+  const { now, entries, unreadable } = listing;
   const blocks = createRevocationList(() => now, Date.now);
   blocks.merge(entries);
+  remarkMissingList(config, listing);
   if (unreadable.count > 0) {
     const what = `${unreadable.count} entries of the revocation list can't be opened`;
     printRemark(`${what}, so not all blocks are known`, 'run "sallyport check"');
   }
   return blocks;
+}
+
+/**
+ * Prints a remark when the list in Redis is not whole: gateways may know of other blocks, and those that start let no one in,
+ * unless they begin a list by themselves.
+ */
+export function remarkMissingList(
+  { cache }: CacheConfig,
+  { revision }: Pick<Listing, 'revision'>,
+): void {
+  if (isWholeList(revision) || cache.redis?.startWithoutBlocks) return;
+  const what = 'the cache Redis has no revocation list, since it is new or lost its data';
+  printRemark(`${what}, so not all blocks are known`, 'run "sallyport check"');
 }
 
 /**

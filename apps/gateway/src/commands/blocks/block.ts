@@ -3,7 +3,7 @@ import { FixableError, nearest } from '../../config/problems.ts';
 import { blocksIn, currentEntries, type Entry, shortDigest } from '../../engine/revocation/list.ts';
 import { type Listing, readListing } from '../../engine/revocation/redis-list.ts';
 import { loadNamedConfig } from '../config-file.ts';
-import { needCacheRedis, withCacheRedis } from '../connections.ts';
+import { needCacheRedis, remarkMissingList, withCacheRedis } from '../connections.ts';
 import { digestLength, jtiText, type ReadOptions } from '../options.ts';
 import {
   type ExitCode,
@@ -207,6 +207,7 @@ export async function listBlocks(options: ReadOptions): Promise<ExitCode> {
       'no one is blocked',
     );
   }
+  remarkMissingList(config, listing);
   for (const { message, fix } of unreadableRemark(listing.unreadable)) printRemark(message, fix);
   return exitCodes.success;
 }

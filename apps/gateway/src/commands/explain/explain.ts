@@ -52,7 +52,7 @@ async function explainToken(
   options: ExplainOptions,
   redis?: ProbedRedis,
 ) {
-  const { blocks, isRead } = await readBlocks(redis);
+  const { blocks, isRead } = await readBlocks(config, redis);
   const { attempts, written } = joinAttempts(config, isRead ? redis : undefined);
   let isUnread = redis !== undefined && !isRead;
   const onUnread = () => {

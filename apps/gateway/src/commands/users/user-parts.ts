@@ -33,7 +33,7 @@ export async function readUserParts(
   redis: ProbedRedis | undefined,
 ) {
   const [revocations, lockouts, all, audit] = await Promise.all([
-    partOf(() => readBlockList(needRedis(redis))),
+    partOf(() => readBlockList(config, needRedis(redis))),
     partOf(async () => namedLockouts(needRedis(redis), config, name)),
     partOf(() => readSessions(config, name)),
     partOf(() => readTrail(config, name)),

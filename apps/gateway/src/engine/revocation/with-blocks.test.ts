@@ -92,6 +92,7 @@ test('while it is not known who is blocked, no user is let in, and nothing else 
   await expect(setUp(jane, unknown).ask()).rejects.toMatchObject({
     name: 'AuthenticatorError',
     code: 'unavailable',
+    message: expect.stringMatching(/if it is new, run "sallyport revoke --all"/),
   });
   for (const decision of [
     { kind: 'no-opinion' },

@@ -48,6 +48,6 @@ export function requireKnown({ isUnknown }: Pick<Blocks, 'isUnknown'>): void {
     'the revocation list was not read since the start or a long pause, so it is not known who is blocked';
   throw new AuthenticatorError(
     'unavailable',
-    `${problem}. Fix the cache Redis, or see cache.redis.startWithoutBlocks`,
+    `${problem}. Fix the cache Redis, or if it is new, run "sallyport revoke --all" (docs/redis.md)`,
   );
 }
