@@ -166,7 +166,9 @@ describe('a gateway that starts with an empty cache Redis', () => {
     expect((await operator.run(['check'])).stdout).toContain(
       'it has no revocation list, since it is new or lost its data',
     );
-    const isMissing = expect.stringContaining('sallyport: the cache Redis has no revocation list, ');
+    const isMissing = expect.stringContaining(
+      'sallyport: the cache Redis has no revocation list, ',
+    );
     const token = await issued('cm');
     expect(await operator.run(['blocks'])).toMatchObject({ code: 0, stderr: isMissing });
     expect(await operator.run(['explain'], token)).toMatchObject({ code: 0, stderr: isMissing });
