@@ -155,6 +155,20 @@ describe('attempts that were sent and not answered', () => {
     for (const _ of [1, 2, 3]) expect(await send('jane', 'right', 'unanswered')).toBe('sent');
     expect(await send('jane', 'right', 'refused')).toBe('throttled');
   });
+
+  test('keep a secret that was right out for a minute at most, and let it be sent once a minute', async () => {
+    const { send } = setUp({ maxFailures: 1, window });
+    await send('jane', 'right', 'accepted');
+    for (const _ of [1, 2, 3]) await send('jane', 'right', 'unanswered');
+    for (const _ of [1, 2]) {
+      await vi.advanceTimersByTimeAsync(abandonedAfter - 1);
+      expect(await send('jane', 'right', 'accepted')).toBe('throttled');
+      await vi.advanceTimersByTimeAsync(1);
+      expect(await send('jane', 'right', 'unanswered')).toBe('sent');
+    }
+    await vi.advanceTimersByTimeAsync(abandonedAfter);
+    expect(await send('jane', 'right', 'accepted')).toBe('sent');
+  });
 });
 
 describe('attempts in progress', () => {

@@ -18,6 +18,8 @@ interface AttemptToSend<Attempt extends CountedAttempt> {
   readonly isOf: (one: Attempt) => boolean;
   readonly isKnown: boolean;
   readonly mayDouble: boolean;
+  /** Says whether an attempt was counted in the last minute: see {@link maxLost}. */
+  readonly isRecent: (attempt: Attempt) => boolean;
 }
 
 /**
@@ -32,13 +34,13 @@ interface AttemptToSend<Attempt extends CountedAttempt> {
  */
 export function decide<Attempt extends CountedAttempt>(
   attempts: readonly Attempt[],
-  { isOf, isKnown, mayDouble }: AttemptToSend<Attempt>,
+  { isOf, isKnown, mayDouble, isRecent }: AttemptToSend<Attempt>,
   slots: number,
 ): Admission {
   const failures = attempts.filter(({ state }) => state !== 'pending');
   if (failures.some((one) => one.state === 'refused' && isOf(one))) return 'invalid-credentials';
-  const lost = failures.filter((one) => one.state === 'abandoned' && isOf(one)).length;
-  const isRight = isKnown && lost < maxLost;
+  const lost = failures.filter((attempt) => attempt.state === 'abandoned' && isOf(attempt));
+  const isRight = isKnown && (lost.length < maxLost || !lost.some(isRecent));
   const isDouble = attempts.some((one) => one.state === 'pending' && isOf(one));
   if (attempts.length < (isDouble ? slotsOfDouble(mayDouble, slots) : slots)) return 'admit';
   if (isRight) return isDouble ? 'wait' : 'admit';
@@ -46,8 +48,9 @@ export function decide<Attempt extends CountedAttempt>(
 }
 
 /**
- * How many attempts with a secret that was right may end without an answer in the window until it needs a slot as any other: it
- * may be wrong by now, and each answer that was lost may have been a refusal.
+ * How many attempts with a secret that was right may end without an answer in the window until it needs a slot as any other, but
+ * for one attempt a minute: it may be wrong by now, and each answer that was lost may have been a refusal. After an outage of its
+ * directory, a user gets in within that minute.
  */
 const maxLost = 3;
 
@@ -288,10 +291,11 @@ export function createLocalGuard(settings: () => LockoutConfig, options: LocalGu
     /** @param isRight whether the secret is known to be right. Default: whether this process knows that */
     decide(one: Identified, mayDouble: boolean, isRight = isKnown(one)): Admission {
       const isOf = ({ secret }: Attempt) => secret === one.secret;
+      const isRecent = ({ at }: Attempt) => now() - at < options.abandonedAfter;
       const attempts = ledger.attemptsOf(one.subject);
       const admission = decide(
         attempts,
-        { isOf, isKnown: isRight, mayDouble },
+        { isOf, isKnown: isRight, mayDouble, isRecent },
         settings().maxFailures,
       );
       const pending = attempts.filter(({ state }) => state === 'pending');

@@ -183,7 +183,7 @@ async function inquire(
     const wasRightSince = knownAt >= hash.redisTime(begunAt);
     const admission = decide(
       taken.attempts,
-      { isOf, isKnown, mayDouble: mayDouble || wasRightSince },
+      { isOf, isKnown, mayDouble: mayDouble || wasRightSince, isRecent: hash.isRecent },
       slots,
     );
     if (admission !== 'admit' || taken.hasSlot) return { admission, hasSlot: taken.hasSlot };
@@ -288,7 +288,8 @@ function createSharedHash(
     );
     return refused && refused.time - redisClock.offset;
   };
-  return { secrets, redisTime, take, settle, note, refusedAt };
+  const isRecent = ({ time }: SharedAttemptRecord) => redisTime() - time < abandonedAfter;
+  return { secrets, redisTime, take, settle, note, refusedAt, isRecent };
 }
 
 interface EndedAttempt {

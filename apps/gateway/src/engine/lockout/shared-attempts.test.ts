@@ -279,6 +279,19 @@ describe('an attempt whose replica has died', () => {
 });
 
 describe('an attempt that was sent and not answered', () => {
+  test('keeps no secret out for longer than a minute that was right on any replica', async () => {
+    await using all = await startReplicas(redis, { maxFailures: 1 });
+    await all.send(0, 'jane', 'right', 'accepted');
+    for (const replica of [0, 1, 2]) await all.send(replica, 'jane', 'right', 'unanswered');
+    for (const replica of replicas)
+      expect(await all.send(replica, 'jane', 'right', 'accepted')).toBe('throttled');
+    await all.pass(abandonedAfter);
+    expect(await all.send(1, 'jane', 'right', 'unanswered')).toBe('sent');
+    expect(await all.send(2, 'jane', 'right', 'accepted')).toBe('throttled');
+    await all.pass(abandonedAfter);
+    expect(await all.send(2, 'jane', 'right', 'accepted')).toBe('sent');
+  });
+
   test('counts on all replicas, and its secret is sent again while a slot is free', async () => {
     await using all = await startReplicas(redis);
     for (const replica of replicas)
