@@ -5,6 +5,7 @@ import { randomText, secretDigest } from '../secret-text.ts';
 import {
   type Attempt,
   attemptLifetime,
+  type BrowserState,
   codeSecretLength,
   createAttemptTexts,
   formToken,
@@ -123,7 +124,16 @@ describe('an attempt in a URL', () => {
 });
 
 describe('what a browser knows of an attempt', () => {
-  const flow = { provider: 'okta', attempt: 'x', state: 's', nonce: 'n', verifier: 'v' };
+  const earlier = { provider: 'okta', attempt: 'x', state: 's', nonce: 'n', verifier: 'v' };
+  const flow = { ...earlier, revision: 1 };
+
+  test('is read if an earlier version wrote it, and any revocation ends its login', () => {
+    const written = { secret: 'one', flow: earlier } as BrowserState;
+    expect(texts.readBrowser('id', texts.writeBrowser('id', written))).toEqual({
+      secret: 'one',
+      flow: { ...earlier, revision: 0 },
+    });
+  });
 
   test('is read for this attempt alone', () => {
     fc.assert(

@@ -35,6 +35,11 @@ const flow = z.strictObject({
   state: z.string(),
   nonce: z.string(),
   verifier: z.string(),
+  /**
+   * The revision of the revocation list when it began: someone can keep the provider's answer, and bring it after the user was
+   * revoked. An earlier version wrote none.
+   */
+  revision: z.int().default(0),
 });
 
 const browser = z.strictObject({

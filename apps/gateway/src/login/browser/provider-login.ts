@@ -13,13 +13,14 @@ import { type PageRequest, requestOf, requireState, stateOf } from './page-reque
 
 /** Begins a login at a provider. @returns where the browser is to go, or why it can't */
 export async function beginAtProvider(page: PageRequest) {
-  const { context, browser, attempt, signal } = page;
+  const { context, service, browser, attempt, signal } = page;
   // Providers have second factors of their own.
   if (attempt.manages !== undefined) throw new PageError('not-found', 404);
   const { flow: _, ...state } = requireState(page);
   requireOwnLink(page);
   const { attempt: sealed = '', provider: name = '' } = context.params as Record<string, string>;
   const provider = providerOf(page, browser.providers, name);
+  const { revision } = service.revocations;
   try {
     // After a refusal, the person wants to be another user there. A `prompt` of the config asks for one as well.
     const isOther = context.querystring === 'other';
@@ -29,7 +30,8 @@ export async function beginAtProvider(page: PageRequest) {
       { loginHint: hint, ...(isOther && { prompt: 'login' }) },
       signal,
     );
-    return { state: { ...state, flow: { ...flow, provider: name, attempt: sealed } }, url };
+    const begun = { ...flow, provider: name, attempt: sealed, revision };
+    return { state: { ...state, flow: begun }, url };
   } catch (error) {
     return { state, problem: providerProblem(page, provider, error) };
   }
@@ -91,12 +93,11 @@ export async function finishAtProvider(
   const { flow: _, ...rest } = requireState(page);
   // What was kept for this answer takes most of the cookie. An answer that is not from there does not end the flow.
   const state = query.get('state') === flow.state ? rest : { ...rest, flow };
-  const { revision } = service.revocations;
   try {
     const leave = entered(counted.enter(request.address, service.config.limits.inFlight));
     const proof = await prove(page, provider, query, flow).finally(leave);
     if (proof === undefined) return { page, state, problem: 'provider-refused' };
-    return { page, state, proof: { proof, revision } };
+    return { page, state, proof: { proof, revision: flow.revision } };
   } catch (error) {
     return { page, state, problem: providerProblem(page, provider, error) };
   }
