@@ -1,7 +1,9 @@
 import { startRedis } from '@sallyport/test-servers/redis';
 import { expect, test } from 'vitest';
+import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { endLogins } from './end-logins.ts';
 import { publish } from './publish.ts';
+import { applyChange, changeTowards, newEntryId, readListing } from './redis-list.ts';
 import { openRedis, startReplica } from './testing/replicas.ts';
 
 const hour = 3_600_000;
@@ -48,3 +50,35 @@ test.each([
     expect(Math.max(...untilOf)).toBe(entry.until);
   },
 );
+
+/** Puts revocations of many users into the list. @param lastsFor milliseconds */
+async function fill(redis: ProbedRedis, count: number, lastsFor: number): Promise<void> {
+  const { now } = await readListing(redis);
+  const until = now + lastsFor;
+  const entries = Array.from({ length: count }, (_, at) => ({
+    ...{ action: 'revoke', kind: 'user', name: `corp:${at}`, by: 'login' } as const,
+    ...{ id: newEntryId(), revision: now + at, at: now, until, keptUntil: until },
+  }));
+  // One change adds a thousand.
+  for (let added = 0; added < count; added += 1_000) {
+    const listing = await readListing(redis);
+    const change = changeTowards(entries, listing, redis.sealingKeys);
+    await applyChange(redis, listing, change, { isWhole: true });
+  }
+}
+
+test('thousands who log out everywhere leave half of the list to commands, until their entries end', async () => {
+  await using server = await startRedis();
+  await using opened = await openRedis(server.port);
+  const now = { ...options, limit: 0 };
+  await fill(opened.redis, 5_000, hour);
+  await expect(endLogins(opened.redis, jane, now)).rejects.toThrow(/has 5000 entries/);
+  await endLogins(opened.redis, { ...jane, name: 'corp:7' }, now);
+  await publish(opened.redis, ({ now }) => ({
+    ...{ action: 'block', kind: 'user', name: 'corp:jane', by: 'root' },
+    until: now + hour,
+  }));
+  await server.client().flushall();
+  await fill(opened.redis, 5_000, -1);
+  await endLogins(opened.redis, jane, now);
+});

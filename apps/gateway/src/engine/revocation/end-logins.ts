@@ -1,6 +1,8 @@
+import { FixableError } from '../../config/problems.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { publishAndConfirm } from './confirmation.ts';
 import { type Entry, subjectOf } from './list.ts';
+import { maxEntries } from './publish.ts';
 import type { Listing } from './redis-list.ts';
 
 /** How long replicas have to confirm, in milliseconds. They poll every 500 ms. */
@@ -8,6 +10,9 @@ const confirmLimit = 2_000;
 
 /** How long the entry is in force, in milliseconds. A login in a browser takes 10 minutes at most. */
 const lastsFor = 3_600_000;
+
+/** Users add an entry while the list has fewer: thousands who log out everywhere must not keep anyone from being blocked. */
+const maxListed = maxEntries / 2;
 
 /**
  * Ends the logins in progress of a user on all replicas, for what the user does. The entry is a revocation, so it also makes the
@@ -28,6 +33,13 @@ export async function endLogins(
   let previous = 0;
   const draft = ({ entries, now }: Pick<Listing, 'entries' | 'now'>) => {
     const replaced = entries.filter((entry) => subjectOf(entry) === subjectOf(revocation));
+    const listed = entries.filter(({ keptUntil }) => keptUntil > now).length;
+    if (replaced.length === 0 && listed >= maxListed) {
+      throw new FixableError(
+        `the revocation list has ${listed} entries, and the other half is for commands`,
+        'run: sallyport revoke --user',
+      );
+    }
     const ofAll = entries.filter(({ action, kind }) => action === 'revoke' && kind === 'all');
     previous = Math.max(0, ...[...replaced, ...ofAll].map((entry) => entry.revision));
     // A command may wait for its own revocation of this user: the entry replaces it, and must last as long.

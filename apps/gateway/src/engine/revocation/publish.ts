@@ -25,7 +25,7 @@ const minRetention = 3_600_000;
 const maxEntryBytes = 4_096;
 
 /** The maximum number of entries: every replica has all of them in memory, and checks each review against them. */
-const maxEntries = 10_000;
+export const maxEntries = 10_000;
 
 /**
  * The maximum number of entries about second factors, which are for the audit trail alone. They have a limit of their own: thousands
