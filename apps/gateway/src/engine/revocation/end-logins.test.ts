@@ -51,12 +51,28 @@ test.each([
   },
 );
 
+test("many users who end their logins at the same moment don't keep each other from it", async () => {
+  await using server = await startRedis();
+  await using opened = await openRedis(server.port);
+  // Redis has a list from now on.
+  await publish(opened.redis, ({ now }) => ({
+    ...{ action: 'revoke', kind: 'all', name: '', by: 'root' },
+    until: now + hour,
+  }));
+  const ended = await Promise.all(
+    Array.from({ length: 60 }, (_, at) =>
+      endLogins(opened.redis, { ...jane, name: `corp:${at}` }, { ...options, limit: 0 }),
+    ),
+  );
+  expect(new Set(ended.map(({ revision }) => revision)).size).toBe(60);
+});
+
 /** Puts revocations of many users into the list. @param lastsFor milliseconds */
 async function fill(redis: ProbedRedis, count: number, lastsFor: number): Promise<void> {
   const { now } = await readListing(redis);
   const until = now + lastsFor;
   const entries = Array.from({ length: count }, (_, at) => ({
-    ...{ action: 'revoke', kind: 'user', name: `corp:${at}`, by: 'login' } as const,
+    ...({ action: 'revoke', kind: 'user', name: `corp:${at}`, by: 'login' } as const),
     ...{ id: newEntryId(), revision: now + at, at: now, until, keptUntil: until },
   }));
   // One change adds a thousand.

@@ -84,8 +84,11 @@ const rereadInterval = 100;
 /** The maximum number of attempts. Each failed one means that another command succeeded: this many may run at one time. */
 const maxAttempts = 20;
 
+const lastOf = new WeakMap<ProbedRedis, Promise<unknown>>();
+
 /**
- * Puts an entry into the list in Redis.
+ * Puts an entry into the list in Redis. The entries of one process take turns: many users who log out everywhere at the same moment
+ * would keep changing the list under each other, and under commands.
  *
  * @param draft makes the entry from the list; called again whenever someone else has changed the list
  * @returns the entry, which entries none of the keys opens, whether the memory of Redis is full, and whether Redis `hadList`: a
@@ -93,7 +96,17 @@ const maxAttempts = 20;
  * @throws RedisProblem, Error when the list is full or can't be changed, and what `draft` throws
  */
 export async function publish(redis: ProbedRedis, draft: (listing: Listing) => Draft) {
-  let listing = await readWrittenBack(redis);
+  const listing = await readWrittenBack(redis);
+  // Each one would wait for a list that does not come.
+  if (!isWholeList(listing.revision)) return putEntry(redis, draft, listing);
+  const put = async () => putEntry(redis, draft, await readWrittenBack(redis));
+  const published = (lastOf.get(redis) ?? Promise.resolve()).then(put, put);
+  lastOf.set(redis, published);
+  return published;
+}
+
+async function putEntry(redis: ProbedRedis, draft: (listing: Listing) => Draft, before: Listing) {
+  let listing = before;
   for (let attempt = 0; attempt < maxAttempts; attempt++) {
     const placed = placeEntry(draft(listing), listing);
     const entry: Entry = { ...placed.entry, id: newEntryId() };
