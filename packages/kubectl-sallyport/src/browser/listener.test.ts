@@ -154,6 +154,26 @@ test('one connection too many ends the oldest: idle ones do not keep the code aw
   expect(visits).toEqual([{ kind: 'code', value: code }]);
 });
 
+test('connections that come during the exchange of a code do not keep its page away', async () => {
+  const { port, waitFor } = await listening(limits);
+  const exchange = Promise.withResolvers<typeof pages.refused>();
+  const visited = Promise.withResolvers<void>();
+  waitFor({
+    id,
+    onVisit() {
+      visited.resolve();
+      return exchange.promise;
+    },
+  });
+  const shown = visit(port, `/?code=${code}`);
+  await visited.promise;
+  const idle = Array.from({ length: 4 }, () => connect(port, '127.0.0.1').resume());
+  onTestFinished(() => idle.forEach((socket) => void socket.destroy()));
+  await Promise.all(idle.slice(0, 2).map((socket) => once(socket, 'close')));
+  exchange.resolve(pages.refused);
+  expect(await shown).toMatchObject({ status: pages.refused.status });
+});
+
 test('the end closes all connections, but a page is sent before', async () => {
   const listener = await openListener();
   const page = Promise.withResolvers<typeof pages.failed>();

@@ -37,15 +37,17 @@ export async function openListener({ maxConnections, ...limits }: typeof default
   let waiting: Waiting | undefined;
   let port = 0;
   const answers = new Set<Promise<void>>();
+  const sockets = new Set<Socket>();
   const server = createServer(limits, (request, response) => {
     const visit = isNavigation(request, port) ? visitOf(request.url, waiting?.id) : undefined;
+    // The browser waits for its page while the code is exchanged.
+    if (visit !== undefined) sockets.delete(request.socket);
     const page = (visit && waiting?.onVisit(visit)) ?? Promise.resolve(pages.foreign);
     const answer = page
       .then((shown) => send(response, shown))
       .finally(() => answers.delete(answer));
     answers.add(answer);
   });
-  const sockets = new Set<Socket>();
   server.on('connection', (socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
