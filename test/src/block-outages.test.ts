@@ -140,10 +140,10 @@ describe('a gateway that starts with an empty cache Redis', () => {
     using client = http1Client(late.url);
     const isSaid = () => late.output.lines.some(({ msg }) => msg.startsWith(noList));
     await waitFor(isSaid, 'the empty Redis to be reported');
-    // A command can't know who else was blocked.
+    // A command can't know who else was blocked, and that another gateway is cut off.
     const more = await operatorIn(late.folder, operator.env).run(block('cj'));
     expect(more).toMatchObject({
-      code: 0,
+      code: 1,
       stderr: expect.stringMatching(
         /^sallyport: the cache Redis had no revocation list, .*\n {2}fix: .* sallyport revoke --all\n$/,
       ),

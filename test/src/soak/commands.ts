@@ -1,6 +1,7 @@
 /** The commands of administrators in a soak. */
 import { sha256 } from '../testing/tokens.ts';
 import type { Ended, Identity, UserAct } from './history.ts';
+import { replicaCount } from './limits.ts';
 import type { Notes } from './notes.ts';
 import type { Credential, World } from './world.ts';
 
@@ -23,6 +24,9 @@ export interface Commands {
   areCommandsHeld(): boolean;
 }
 
+/** Commands are done when all replicas have confirmed them, whatever Redis has lost. */
+const asOperator = ['--by', 'soak', '--expect', String(replicaCount)];
+
 /** The commands of administrators, one at a time: the effect of two concurrent ones depends on their order. */
 export function createCommands(
   world: World,
@@ -42,13 +46,7 @@ export function createCommands(
     known: readonly number[],
   ) {
     const event = begin<UserAct>({ what, username: person.identity.username, isSure: false });
-    const code = await world.command([
-      ...words,
-      '--user',
-      person.identity.username,
-      '--by',
-      'soak',
-    ]);
+    const code = await world.command([...words, '--user', person.identity.username, ...asOperator]);
     end(event);
     event.isSure = code !== null && known.includes(code);
     return event.isSure;
@@ -72,7 +70,7 @@ export function createCommands(
       inTurn(async () => {
         const event = begin<Ended>({ what: 'revoke', secret: robot, isSure: false });
         const digest = sha256(robot.token);
-        const code = await world.command(['revoke', '--digest', digest, '--by', 'soak']);
+        const code = await world.command(['revoke', '--digest', digest, ...asOperator]);
         end(event);
         event.isSure = code === 0;
       }),

@@ -46,7 +46,7 @@ const fullRemark: ProblemWords = {
 
 const noListRemark: ProblemWords = {
   message:
-    'the cache Redis had no revocation list, since it is new or lost its data. Until a gateway that ran before reaches it, gateways that start let no one in',
+    'the cache Redis had no revocation list, since it is new or lost its data, so a gateway that is cut off from it is not counted. Until a gateway that ran before reaches it, gateways that start let no one in',
   fix: 'if this Redis is new, or no such gateway runs, block again who must stay out, and run: sallyport revoke --all',
 };
 

@@ -146,10 +146,17 @@ test('a Redis without a list is reported, and who begins a new one is told what 
   const lost = publication({}, { hadList: false });
   const noList =
     /^the cache Redis had no revocation list, .* let no one in: .* sallyport revoke --all$/;
-  expect(lines(lost)).toEqual([expect.stringMatching(noList)]);
-  const all = { ...entry, action: 'revoke', kind: 'all', name: '' };
-  expect(lines(publication({}, { hadList: false, entry: all }))).toEqual([
-    expect.stringMatching(/^the cache Redis had no revocation list, .* this command began: block/),
+  expect([lines(lost), exitCodeOf(lost)]).toEqual([[expect.stringMatching(noList)], 1]);
+  expect(exitCodeOf(publication({ expected: 1 }, { hadList: false }))).toBe(0);
+  const all = { ...entry, action: 'revoke', kind: 'all', name: '' } as const;
+  const begun = publication({}, { hadList: false, entry: all });
+  expect([lines(begun), exitCodeOf(begun)]).toEqual([
+    [
+      expect.stringMatching(
+        /^the cache Redis had no revocation list, .* this command began: block/,
+      ),
+    ],
+    0,
   ]);
 });
 

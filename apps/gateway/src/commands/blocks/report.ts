@@ -67,8 +67,15 @@ export function confirmationLine(confirmation: Confirmation): string {
   return `confirmed by ${confirmed.length} of ${all} ${all === 1 ? 'replica' : 'replicas'}.\n`;
 }
 
-export function exitCodeOf({ confirmation, supersededBy }: Publication): ExitCode {
-  return isConfirmed(confirmation) && supersededBy === undefined
+export function exitCodeOf({
+  confirmation,
+  supersededBy,
+  hadList,
+  entry,
+}: Pick<Publication, 'confirmation' | 'supersededBy' | 'hadList' | 'entry'>): ExitCode {
+  // A Redis that lost its list has lost the notes of replicas too: one that is cut off is not known.
+  const isCounted = hadList || entry.kind === 'all' || confirmation.expected !== undefined;
+  return isConfirmed(confirmation) && supersededBy === undefined && isCounted
     ? exitCodes.success
     : exitCodes.failure;
 }
