@@ -290,7 +290,7 @@ export async function provePassword(
 
 interface ProvenLogin extends Pick<BegunLogin, 'revision'> {
   readonly proof: Proof;
-  /** Makes the error of a login that was ended meanwhile. @param reason for the audit trail */
+  /** Makes the error of a login that was ended since its first proof. @param reason for the audit trail */
   readonly refuse: (reason: RejectionReason) => LoginError;
 }
 

@@ -316,7 +316,8 @@ function nothingRemark(given: Prepared, issuers: readonly Issuing[]): string {
 
 /**
  * Milliseconds for which a revocation is remembered: as long as any cache may have what it revokes, whatever its config is or will be.
- * Sessions last longer, but are revoked themselves, and logins in progress take minutes. `authenticatedTtl` and `staleTtl` are at most 24 hours each (config/cache/lifetimes.ts), and one more hour is for clocks that differ.
+ * `authenticatedTtl` and `staleTtl` are at most 24 hours each (config/cache/lifetimes.ts), and one more hour is for clocks that differ.
+ * Sessions can last longer, but they are revoked themselves. Logins in progress end within minutes.
  */
 export const rememberedFor = (24 + 24 + 1) * 3_600_000;
 

@@ -30,6 +30,7 @@ interface AttemptToSend<Attempt extends CountedAttempt> {
  * @param isKnown whether that secret was right the last time
  * @param mayDouble whether it may be sent while an attempt with the same secret is in progress. One secret never takes the last
  *   slot in this way: a new password, which no one has sent yet, still has its attempt
+ * @param isRecent says whether a counted attempt was counted in the last minute
  * @param slots how many refused attempts are allowed. 0: it is sent only if its secret is known to be right
  */
 export function decide<Attempt extends CountedAttempt>(
