@@ -8,7 +8,7 @@ import { confirmationOf, isConfirmed, publishAndConfirm, stateOfEntry } from './
 import { blocksIn, digestOfList, type Entry } from './list.ts';
 import type { Draft } from './publish.ts';
 import { type Listing, readListing } from './redis-list.ts';
-import { readReplicas, sealApplied } from './replicas.ts';
+import { type KnownReplica, readReplicas, sealApplied } from './replicas.ts';
 import { revocationKeys } from './scripts.ts';
 import { openRedis, startReplica } from './testing/replicas.ts';
 
@@ -384,6 +384,27 @@ test('each replica confirms, does not, or does not count, by what it has merged 
       { id: 'gone-too', heardAt: now - 3_600_000 },
     ],
   });
+});
+
+test('a replica whose note is gone is waited for, unless a process that has its address has confirmed', () => {
+  const [host, address] = ['host-11111111', 'host-11111111-22222222'];
+  const unconfirmedOf = (...replicas: KnownReplica[]) => {
+    const isNoted = (id: string) => replicas[0]?.id !== id;
+    const isCurrent = (digest: string) => digest === 'good';
+    return confirmationOf({ now, replicas }, isCurrent, isNoted).unconfirmed.map(({ id }) => id);
+  };
+  const ended = heard(`${address}-aaaaaaaa`, 9_000, 'older');
+  expect(unconfirmedOf(ended, heard(`${address}-bbbbbbbb`, 0, 'good'))).toEqual([]);
+  const behind = heard(`${address}-bbbbbbbb`, 0, 'older');
+  expect(unconfirmedOf(ended, behind)).toEqual([ended.id, behind.id]);
+  for (const id of [`${host}-33333333-bbbbbbbb`, `${host}-${'b'.repeat(16)}`]) {
+    expect(unconfirmedOf(ended, heard(id, 0, 'good'))).toEqual([ended.id]);
+  }
+  // These are processes whose machines are not known, on a host with such a name.
+  const [unknown, other] = ['a', 'b'].map((digit) => `${host}-${digit.repeat(16)}`);
+  expect(unconfirmedOf(heard(unknown ?? '', 9, ''), heard(other ?? '', 0, 'good'))).toEqual([
+    unknown,
+  ]);
 });
 
 describe('what became of an entry', () => {

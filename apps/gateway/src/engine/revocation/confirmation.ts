@@ -7,6 +7,7 @@ import { type Listing, readListing } from './redis-list.ts';
 import {
   countsFor,
   forgetReplicas,
+  hasReplaced,
   type KnownReplica,
   readReplicas,
   rememberedFor,
@@ -201,5 +202,12 @@ export function confirmationOf(
       unconfirmed.push({ id, heardAt, absence });
     }
   }
-  return { now, confirmed, unconfirmed, gone };
+  // A replica removes the notes of those whose address it has.
+  const isReplaced = (id: string) => confirmed.some((successor) => hasReplaced(successor, id));
+  return {
+    now,
+    confirmed,
+    unconfirmed: unconfirmed.filter(({ id, absence }) => absence !== 'removed' || !isReplaced(id)),
+    gone,
+  };
 }

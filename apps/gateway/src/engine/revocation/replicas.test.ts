@@ -9,7 +9,7 @@ import { publishAndConfirm } from './confirmation.ts';
 import type { Draft } from './publish.ts';
 import { createSharedRevocations } from './reader.ts';
 import { type Listing, readListing } from './redis-list.ts';
-import { nameReplica, readReplicas, sealApplied } from './replicas.ts';
+import { hasReplaced, nameReplica, readReplicas, sealApplied } from './replicas.ts';
 import { revocationKeys } from './scripts.ts';
 
 const keys = revocationKeys('sallyport:');
@@ -281,6 +281,9 @@ describe('a process that has the address of an earlier one', () => {
     expect(one?.id.startsWith(one?.idPrefix ?? '-')).toBe(true);
     expect(nameReplica({ host: '127.0.0.1', port: 8082 }).idPrefix).not.toBe(one?.idPrefix);
     expect(nameReplica({ host: '', port: 8081 }).idPrefix).not.toBe(one?.idPrefix);
-    expect(nameReplica({ host: '127.0.0.1', port: 0 }).idPrefix).toBeUndefined();
+    const unplaced = [1, 2].map(() => nameReplica({ host: '127.0.0.1', port: 0 }));
+    expect(unplaced.map(({ idPrefix }) => idPrefix)).toEqual([undefined, undefined]);
+    expect(hasReplaced(one?.id ?? '', two?.id ?? '')).toBe(true);
+    expect(hasReplaced(unplaced[0]?.id ?? '', unplaced[1]?.id ?? '')).toBe(false);
   });
 });

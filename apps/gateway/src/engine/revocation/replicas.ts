@@ -29,9 +29,20 @@ export interface ReplicaName {
  */
 export function nameReplica({ host, port }: ListenAddress): ReplicaName {
   const machine = port === 0 ? undefined : identifyMachine();
-  const idPrefix =
-    machine && `${hostname()}-${hash('sha256', `${machine} ${host}:${port}`, 'hex').slice(0, 8)}-`;
-  return { id: `${idPrefix ?? `${hostname()}-`}${randomBytes(4).toString('hex')}`, idPrefix };
+  // The longer suffix is for `hasReplaced`: a host's name may look like one with a digest.
+  if (!machine)
+    return { id: `${hostname()}-${randomBytes(8).toString('hex')}`, idPrefix: undefined };
+  const digest = hash('sha256', `${machine} ${host}:${port}`, 'hex').slice(0, 8);
+  const idPrefix = `${hostname()}-${digest}-`;
+  return { id: `${idPrefix}${randomBytes(4).toString('hex')}`, idPrefix };
+}
+
+const idWithDigest = /^(?<prefix>.*-[0-9a-f]{8}-)[0-9a-f]{8}$/s;
+
+/** Whether a replica has the address that an earlier one had, by their ids: then the earlier one has ended. */
+export function hasReplaced(id: string, earlierId: string): boolean {
+  const prefix = idWithDigest.exec(id)?.groups?.['prefix'];
+  return prefix !== undefined && idWithDigest.exec(earlierId)?.groups?.['prefix'] === prefix;
 }
 
 /** Identifies the running kernel and the network namespace, in which one process at a time can listen on an address. */
