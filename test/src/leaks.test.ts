@@ -51,6 +51,15 @@ test('ten characters of a token, as JSON.parse quotes them, are found', () => {
   expect(findLeaks(`Unexpected token in JSON: ...${token.slice(7, 16)}...`, [token])).toEqual([]);
 });
 
+test.each([
+  { output: '{"code":204687}', isFound: true },
+  { output: 'code=204687&form=a', isFound: true },
+  { output: 'revoked 9f204687c1d0e5ab', isFound: false },
+  { output: 'at 1790204687123', isFound: false },
+])('the code 204687 is found as a number of its own: $output', ({ output, isFound }) => {
+  expect(findLeaks(output, ['204687']).length > 0).toBe(isFound);
+});
+
 test('a finding does not show the secret', () => {
   const token = randomToken();
   const [leak = ''] = findLeaks(`before ${token} after`, [token]);
