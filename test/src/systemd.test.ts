@@ -135,7 +135,10 @@ test('what the account may not read, write or listen on is reported with how to 
   await writeFile(join(logs, 'audit.log'), '', { mode: 0o600 });
   const check = async (...network: string[]) => {
     const words = ['check', '--config', '/etc/sallyport/gateway.yaml', '-o', 'json'];
-    const { stdout } = await runCommand(words, { cwd: logs, through: [...network, ...through()] });
+    const setup = { cwd: logs, through: [...network, ...through()] };
+    const { stdout, stderr } = await runCommand(words, setup);
+    // The account could not even start the command.
+    if (stdout === '') throw new Error(stderr);
     return (JSON.parse(stdout) as { findings: { check: string; result: string; detail: string }[] })
       .findings;
   };

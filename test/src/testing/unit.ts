@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { realpathSync, statSync } from 'node:fs';
 import { chown, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -58,26 +59,51 @@ export async function installUnit(files: Readonly<Record<string, string>>): Prom
       root,
       logs,
       account ?? user,
+      clone,
+      findClosedFolder(clone),
     ],
   };
 }
 
+const clone = realpathSync(rootFolder);
+
+/** Finds the outermost folder on the way to a path that the account could not enter. @returns '' if there is none */
+function findClosedFolder(path: string): string {
+  const parent = dirname(path);
+  if (path === parent) return '';
+  const isClosed = path === '/tmp' || (statSync(path).mode & 0o001) === 0;
+  return findClosedFolder(parent) || (isClosed ? path : '');
+}
+
 /**
  * Replaces systemd, which does not run where these tests run. A mount namespace does what matters for files: the account and
- * its group, no rights of root, a /tmp of its own, and everything read-only but the folder of logs.
+ * its group, no rights of root, a /tmp of its own, and everything read-only but the folder of logs. The account reaches the clone
+ * even if it is below /tmp, or in a folder that only root can enter.
  */
 const enter = `set -e
-root=$1 logs=$2 account=$3
-shift 3
+root=$1 logs=$2 account=$3 clone=$4 closed=$5
+shift 5
+umask 022
 mount --make-rprivate /
+test -z "$closed" || mount --bind "$clone" /mnt
 mount -t overlay overlay -o "lowerdir=$root/etc:/etc" /etc
 mount -t tmpfs -o mode=755 none /var/log
 mkdir "/var/log/\${logs##*/}"
 mount --bind "$logs" "/var/log/\${logs##*/}"
 mount -o remount,ro /var/log
 mount -t tmpfs -o mode=1777 none /tmp
+if test "$closed"; then
+  test "$closed" = /tmp || mount -t tmpfs -o mode=755 none "$closed"
+  mkdir -p "$clone"
+  mount -t overlay overlay -o "lowerdir=$clone:/mnt" "$clone"
+fi
 mount -o remount,bind,ro /
 cd /
 umask 077
 test "$account" != root || exec "$@"
-exec setpriv --reuid="$account" --regid="$account" --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all "$@"`;
+as="setpriv --reuid=$account --regid=$account --clear-groups"
+$as test -r "$clone/apps/gateway/package.json" || {
+  echo "the account $account can't read the clone: run chmod -R go+rX $clone" >&2
+  exit 1
+}
+exec $as --no-new-privs --bounding-set=-all --inh-caps=-all "$@"`;
