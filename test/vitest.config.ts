@@ -4,6 +4,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     ...testBase.test,
+    // These have a task of their own: vitest.tools.config.ts.
+    exclude: ['src/tools/**'],
     // Secrets, folders and authorities are those of a file.
     isolate: true,
     // Most of these tests wait for another process: more files at once than cores.

@@ -1,30 +1,46 @@
 /**
  * Runs the tests of all packages, or with the argument `load` those that measure, and prints `N passed, N failed`, counted
- * from the test runner's own reports, alone on the last line, below the slowest files and the names of the tests that
- * failed. It fails when a test failed, when a package has no test, and in CI when a test was skipped.
+ * from the test runner's own reports, alone on the last line, below the times of the tasks, the slowest files and the names of
+ * the tests that failed. It fails when a test failed, when a package has no test, and in CI when a test was skipped.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { countReport, problemsOf, slowestFiles, sumCounts } from './count-tests.ts';
+import { describeTaskTimes } from './task-times.ts';
 
+/** The file that each task of Turborepo writes its report to. */
+const reports = {
+  test: 'vitest.json',
+  'test:tools': 'tools.json',
+  'test:load': 'load.json',
+} as const;
 const isLoad = process.argv[2] === 'load';
-const reportOf = (folder: string) => `${folder}/test-results/${isLoad ? 'load' : 'vitest'}.json`;
+const tasks = isLoad ? (['test:load'] as const) : (['test', 'test:tools'] as const);
 
 // Reading the members of the workspace keeps this script from missing a new one.
 const [, listed = ''] =
   /^packages:\n((?: {2}- .+\n)+)/m.exec(readFileSync('pnpm-workspace.yaml', 'utf8')) ?? [];
 const members = [...listed.matchAll(/- (.+)/g)].map(([, member]) => member);
-const folders = globSync(members.map((member) => `${member}/package.json`))
-  .map(dirname)
-  .filter((folder) => !isLoad || existsSync(`${folder}/vitest.load.config.ts`))
-  .sort();
+const manifests = globSync(members.map((member) => `${member}/package.json`)).sort();
+const runs = manifests.flatMap((manifest) => {
+  const { scripts = {} } = JSON.parse(readFileSync(manifest, 'utf8'));
+  // Each package must have tests, but not each has those of the other tasks.
+  return tasks
+    .filter((task) => task === 'test' || task in scripts)
+    .map((task) => ({
+      folder: task === 'test' ? dirname(manifest) : `${dirname(manifest)} (${task})`,
+      report: `${dirname(manifest)}/test-results/${reports[task]}`,
+    }));
+});
 // A report of an earlier run must not count for this one.
-for (const folder of folders) rmSync(reportOf(folder), { force: true });
+for (const { report } of runs) rmSync(report, { force: true });
+const summaries = '.turbo/runs';
+rmSync(summaries, { recursive: true, force: true });
 
 // Most tests wait for servers: four packages at a time keep two cores busy. What is measured runs alone.
-const words = isLoad ? ['test:load', '--concurrency=1'] : ['test', '--concurrency=4'];
-const { status } = spawnSync('turbo', ['run', ...words, '--continue', '--output-logs=full'], {
+const words = [...tasks, `--concurrency=${isLoad ? 1 : 4}`, '--continue'];
+const { status } = spawnSync('turbo', ['run', ...words, '--summarize', '--output-logs=full'], {
   stdio: 'inherit',
   env: {
     ...process.env,
@@ -34,12 +50,19 @@ const { status } = spawnSync('turbo', ['run', ...words, '--continue', '--output-
   },
 });
 
-const counts = folders.map((folder) => ({ folder, ...countReport(reportOf(folder)) }));
+console.log('\nFrom when to when each task ran, unless its result was cached:');
+for (const file of globSync(`${summaries}/*.json`))
+  for (const line of describeTaskTimes(file)) console.log(line);
 console.log('\nThe slowest files:');
-for (const { file, seconds } of slowestFiles(folders.map(reportOf), 10)) {
+const slowest = slowestFiles(
+  runs.map(({ report }) => report),
+  10,
+);
+for (const { file, seconds } of slowest) {
   console.log(`${seconds.toFixed(1).padStart(7)} s  ${file}`);
 }
 console.log();
+const counts = runs.map(({ folder, report }) => ({ folder, ...countReport(report) }));
 for (const { folder, passed, failed, skipped } of counts) {
   console.log(`${folder}: ${passed} passed, ${failed} failed, ${skipped} skipped`);
 }

@@ -31,6 +31,17 @@ export const testBase: ViteUserConfig = {
   },
 };
 
+/** Settings of the task `test:tools`: what is packed, installed, generated or released, and what runs as a service. */
+export const tools: ViteUserConfig = {
+  test: {
+    ...testBase.test,
+    include: ['src/tools/*.test.ts'],
+    // Secrets and folders are those of a file.
+    isolate: true,
+    outputFile: { json: 'test-results/tools.json' },
+  },
+};
+
 /**
  * Settings of `pnpm test:load`: files that measure time, rate, memory or CPU end with `.load.ts`, and run one at a time,
  * each in a process of its own.

@@ -8,16 +8,16 @@ import { createAuthority } from '@sallyport/test-servers/certificates';
 import { type TemporaryFolder, temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { buildImage } from './image/build.ts';
-import { architecture, type ImageDetails } from './image/layout.ts';
-import { publicPackages, readSource, tarballOf } from './packages.ts';
-import { pnpm, run } from './run.ts';
-import { type Container, listening, runToEnd, unpackImage } from './testing/container.ts';
-import { kubernetesTools } from './testing/kubernetes-tools.ts';
-import { readObjects, renderOverlay } from './testing/manifests.ts';
-import { mountConfig } from './testing/mounted-config.ts';
-import { createReviewer } from './testing/reviews.ts';
-import { sha256Of } from './testing/tokens.ts';
+import { buildImage } from '../image/build.ts';
+import { architecture, type ImageDetails } from '../image/layout.ts';
+import { publicPackages, readSource, tarballOf } from '../packages.ts';
+import { pnpm, run } from '../run.ts';
+import { type Container, listening, runToEnd, unpackImage } from '../testing/container.ts';
+import { kubernetesTools } from '../testing/kubernetes-tools.ts';
+import { readObjects, renderOverlay } from '../testing/manifests.ts';
+import { mountConfig } from '../testing/mounted-config.ts';
+import { createReviewer } from '../testing/reviews.ts';
+import { sha256Of } from '../testing/tokens.ts';
 
 let folder: TemporaryFolder;
 let output: string;
@@ -108,7 +108,7 @@ describe('a release', () => {
   test('is not built for publishing with something in the way', async () => {
     const other = join(folder.path, 'other');
     const refused = run(process.execPath, [
-      join(import.meta.dirname, 'release.ts'),
+      join(import.meta.dirname, '../release.ts'),
       other,
       '--strict',
     ]);
@@ -129,7 +129,7 @@ describe('a release', () => {
         await helm(
           'template',
           'sallyport',
-          join(import.meta.dirname, '../helm/sallyport'),
+          join(import.meta.dirname, '../../helm/sallyport'),
           '--namespace=sallyport',
         ),
       ),

@@ -10,16 +10,16 @@ import { startRedis } from '@sallyport/test-servers/redis';
 import { publint } from 'publint';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { http2Client, review } from './testing/clients.ts';
-import { commandsIn } from './testing/documents.ts';
-import { temporaryFolder } from './testing/folder.ts';
-import { guideLines, readGuide } from './testing/guide.ts';
-import { findLeaks } from './testing/leaks.ts';
-import { type NpmRegistry, startNpmRegistry } from './testing/npm-registry.ts';
-import { installLowestNode, npmInstall, packedPackages } from './testing/packages.ts';
-import { rootFolder } from './testing/pnpm.ts';
-import { runLine, runProgram, type ShellSetup, startLine } from './testing/shell.ts';
-import { randomToken, secret, secretsInUse } from './testing/tokens.ts';
+import { http2Client, review } from '../testing/clients.ts';
+import { commandsIn } from '../testing/documents.ts';
+import { temporaryFolder } from '../testing/folder.ts';
+import { guideLines, readGuide } from '../testing/guide.ts';
+import { findLeaks } from '../testing/leaks.ts';
+import { rootFolder } from '../testing/pnpm.ts';
+import { runLine, runProgram, type ShellSetup, startLine } from '../testing/shell.ts';
+import { randomToken, secret, secretsInUse } from '../testing/tokens.ts';
+import { type NpmRegistry, startNpmRegistry } from './npm-registry.ts';
+import { installLowestNode, npmInstall, packedPackages } from './packages.ts';
 
 const nameOf = (folder: string) =>
   folder === 'kubectl-sallyport' ? folder : `@sallyport/${folder}`;

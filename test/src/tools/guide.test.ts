@@ -15,12 +15,12 @@ import {
 import { recordingContext } from '@sallyport/authenticator/conformance';
 import { freePort } from '@sallyport/test-servers/ports';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { http1Client, review } from './testing/clients.ts';
-import { runCommand } from './testing/command.ts';
-import { startGateway } from './testing/gateway.ts';
-import { guideBlocks, readGuide, writeGuide } from './testing/guide.ts';
-import { rootFolder } from './testing/pnpm.ts';
-import { randomToken } from './testing/tokens.ts';
+import { http1Client, review } from '../testing/clients.ts';
+import { runCommand } from '../testing/command.ts';
+import { startGateway } from '../testing/gateway.ts';
+import { guideBlocks, readGuide, writeGuide } from '../testing/guide.ts';
+import { rootFolder } from '../testing/pnpm.ts';
+import { randomToken } from '../testing/tokens.ts';
 
 const run = promisify(execFile);
 const blocks = await guideBlocks();

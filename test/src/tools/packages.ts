@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { npmEnvironment } from '@sallyport/test-servers/npm';
-import { codeFolder } from './command.ts';
-import { temporaryFolder } from './folder.ts';
-import { rootFolder, runPnpm } from './pnpm.ts';
-import { runProgram } from './shell.ts';
+import { codeFolder } from '../testing/command.ts';
+import { temporaryFolder } from '../testing/folder.ts';
+import { rootFolder, runPnpm } from '../testing/pnpm.ts';
+import { runProgram } from '../testing/shell.ts';
 
 /** The folder into which the task `packages` of Turborepo writes the tarballs of all packages. It runs before these tests. */
 const packedFolder = join(rootFolder, 'deploy/dist/packages');

@@ -3,9 +3,9 @@ import { realpathSync, statSync } from 'node:fs';
 import { chown, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { readDocument } from './deployed.ts';
-import { temporaryFolder } from './folder.ts';
-import { rootFolder } from './pnpm.ts';
+import { readDocument } from '../testing/deployed.ts';
+import { temporaryFolder } from '../testing/folder.ts';
+import { rootFolder } from '../testing/pnpm.ts';
 
 const run = promisify(execFile);
 

@@ -1,0 +1,1 @@
+export { tools as default } from '@sallyport/scripts/vitest-base';
