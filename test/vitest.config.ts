@@ -6,8 +6,6 @@ export default defineConfig({
     ...testBase.test,
     // These have a task of their own: vitest.tools.config.ts.
     exclude: ['src/tools/**'],
-    // Secrets, folders and authorities are those of a file.
-    isolate: true,
     // Most of these tests wait for another process: more files at once than cores.
     maxWorkers: 4,
     // Large files come first, so that none is left over at the end.

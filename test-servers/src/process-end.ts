@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 
 /**
@@ -20,4 +21,17 @@ process.once('exit', () => {
 /** Cleans up, at the end of the test process, after tests that could not. It must be synchronous. */
 export function atProcessEnd(what: keyof typeof cleanups, cleanup: () => void): void {
   cleanups[what].push(cleanup);
+}
+
+/** Processes that run now. */
+const running = new Set<ChildProcess>();
+atProcessEnd('servers', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+/** Kills a process at the end of the test process, however that ends, unless it has ended before. @returns the process */
+export function killAtProcessEnd<Child extends ChildProcess>(child: Child): Child {
+  running.add(child);
+  child.once('exit', () => running.delete(child));
+  return child;
 }

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { open, readdir, readFile } from 'node:fs/promises';
-import { atProcessEnd } from './process-end.ts';
+import { killAtProcessEnd } from './process-end.ts';
 import { extend } from './tcp-server.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -43,12 +43,6 @@ export function withControls<Server extends ServerProcess, More extends object>(
 ): Server & More {
   return extend(server, { ...more, [Symbol.asyncDispose]: () => owned.disposeAsync() });
 }
-
-/** Processes that run now. They are killed when the test process ends, however it ends. */
-const running = new Set<ChildProcess>();
-atProcessEnd('servers', () => {
-  for (const child of running) child.kill('SIGKILL');
-});
 
 /** Debian installs servers in sbin, which not every user has on the PATH. */
 const path = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`;
@@ -121,12 +115,12 @@ export function createServerProcess(options: ServerProcessOptions): ServerProces
 async function launch(options: ServerProcessOptions): Promise<ChildProcess> {
   const log = await open(options.logFile, 'a');
   try {
-    const child = spawn('/bin/sh', ['-c', withFewFiles, options.command, ...options.arguments], {
-      env: { PATH: path, ...options.environment },
-      stdio: ['ignore', log.fd, log.fd],
-    });
-    running.add(child);
-    child.once('exit', () => running.delete(child));
+    const child = killAtProcessEnd(
+      spawn('/bin/sh', ['-c', withFewFiles, options.command, ...options.arguments], {
+        env: { PATH: path, ...options.environment },
+        stdio: ['ignore', log.fd, log.fd],
+      }),
+    );
     await once(child, 'spawn');
     return child;
   } finally {

@@ -1,3 +1,4 @@
+import { createAuthority } from '@sallyport/test-servers/certificates';
 import { type ForgedProvider, startForgedProvider } from '@sallyport/test-servers/forged-provider';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -14,7 +15,6 @@ import {
   titleOf,
   tokenOf,
 } from './testing/browser-login.ts';
-import { createAuthority } from './testing/certificates.ts';
 import { http2Client } from './testing/clients.ts';
 import { writeFactor } from './testing/factor-records.ts';
 import type { Gateway } from './testing/gateway.ts';

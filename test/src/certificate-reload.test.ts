@@ -1,7 +1,7 @@
 import { connect } from 'node:tls';
+import { createAuthority } from '@sallyport/test-servers/certificates';
 import { waitForPromise } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
-import { createAuthority } from './testing/certificates.ts';
 import { type Client, http1Client, http2Client, review } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
 import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';

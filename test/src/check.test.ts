@@ -1,9 +1,9 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createAuthority } from '@sallyport/test-servers/certificates';
 import { freePort } from '@sallyport/test-servers/ports';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createAuthority } from './testing/certificates.ts';
 import { runCommand } from './testing/command.ts';
 import { configFolder } from './testing/config-folder.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';

@@ -1,9 +1,9 @@
 import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createAuthority } from '@sallyport/test-servers/certificates';
 import { startReplica, untilInSync } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createAuthority } from './testing/certificates.ts';
 import { commandsIn } from './testing/documents.ts';
 import type { Gateway } from './testing/gateway.ts';
 import {

@@ -1,9 +1,9 @@
+import { createAuthority } from '@sallyport/test-servers/certificates';
 import { freePort } from '@sallyport/test-servers/ports';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { cacheConfig, sealingKey, shared } from './testing/cache-gateway.ts';
-import { createAuthority } from './testing/certificates.ts';
 import { ada, down } from './testing/chain.ts';
 import { http1Client, review } from './testing/clients.ts';
 import { asked, drawn, readDashboard, readRules, recordsOf } from './testing/deployed.ts';

@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { KeyPair } from '@sallyport/test-servers/certificates';
+import { createAuthority } from '@sallyport/test-servers/certificates';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createAuthority } from './testing/certificates.ts';
 import { http1Client, http2Client, review } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
 import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { createAuthority } from './certificates.ts';
+import { createAuthority } from '@sallyport/test-servers/certificates';
 
 /** A server of an attacker on this machine. */
 interface HostileServer extends AsyncDisposable {

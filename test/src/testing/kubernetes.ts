@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { createAuthority } from './certificates.ts';
+import { createAuthority } from '@sallyport/test-servers/certificates';
 import type { ReviewStatus } from './token-review.ts';
 
 /** An API server with one namespace. It asks the gateways about each request, and caches no answer. */

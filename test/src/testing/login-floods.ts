@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, type TLSSocket } from 'node:tls';
+import { createAuthority } from '@sallyport/test-servers/certificates';
 import { waitForPromise } from '@sallyport/test-servers/wait-for';
-import { createAuthority } from './certificates.ts';
 import { http1Client } from './clients.ts';
 import type { Gateway } from './gateway.ts';
 import { preface } from './http2-frames.ts';

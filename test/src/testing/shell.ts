@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { atProcessEnd } from '@sallyport/test-servers/process-end';
 import { waitFor, waitForPromise } from '@sallyport/test-servers/wait-for';
-import { afterAll } from 'vitest';
 import type { CommandResult } from './command.ts';
 
 export interface ShellSetup {
@@ -8,9 +8,9 @@ export interface ShellSetup {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** The commands that run now. None of them outlives its test file, in whatever way that ends. */
+/** The commands that run now. None of them outlives the test process, in whatever way that ends. */
 const running = new Set<ChildProcess>();
-afterAll(() => {
+atProcessEnd('servers', () => {
   for (const child of running) signalGroup(child, 'SIGKILL');
 });
 

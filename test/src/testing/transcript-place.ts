@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createAuthority } from '@sallyport/test-servers/certificates';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect } from 'vitest';
-import { createAuthority } from './certificates.ts';
 import { http2Client, review } from './clients.ts';
 import { startGateway } from './gateway.ts';
 import { helpdeskIn } from './helpdesk.ts';

@@ -4,10 +4,10 @@ import { chmod, chown, readdir, readFile, stat, writeFile } from 'node:fs/promis
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { createAuthority } from '@sallyport/test-servers/certificates';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { createAuthority } from '../testing/certificates.ts';
 import { http1Client, review } from '../testing/clients.ts';
 import { runCommand } from '../testing/command.ts';
 import { readDocument } from '../testing/deployed.ts';
