@@ -6,6 +6,7 @@ export default defineConfig({
     ...testBase.test,
     // These have a task of their own: vitest.tools.config.ts.
     exclude: ['src/tools/**'],
+    setupFiles: ['src/testing/end-of-file.ts'],
     // Most of these tests wait for another process: more files at once than cores.
     maxWorkers: 4,
     // Large files come first, so that none is left over at the end.
