@@ -1,5 +1,5 @@
 import { toLdif } from '@sallyport/test-servers/ldif';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { LoginAnswer } from './testing/ask-login.ts';
 import {
   beginLogin,
@@ -11,17 +11,12 @@ import {
   titleOf,
 } from './testing/browser-login.ts';
 import type { Gateway } from './testing/gateway.ts';
-import { type LoginPlace, loginUrlOf, publicHost, startLogin } from './testing/login-gateway.ts';
+import { loginUrlOf, publicHost } from './testing/login-gateway.ts';
 import { openRawSocket } from './testing/raw-socket.ts';
+import { shareLogin } from './testing/shared-login.ts';
 import { randomToken } from './testing/tokens.ts';
 
-let place: LoginPlace;
-beforeAll(async () => {
-  // The limits are above what the tests send.
-  const limits = { perAddress: '1000/s' };
-  place = await startLogin({ login: { browser: true, limits, trustedProxies: ['127.0.0.9'] } });
-});
-afterAll(() => place[Symbol.asyncDispose]());
+const place = await shareLogin();
 
 /** What tries to leave the place where it is written: the markup, the path or the host. */
 const hostile = {
@@ -73,7 +68,7 @@ describe.concurrent('an answer', () => {
       ];
       expect(answers.map(({ status }) => status)).toEqual([200, 303, 401, 303, 200, 303, 200, 303]);
       const own = new RegExp(
-        `^(${path}(/password)?|${browser.at(path)}/confirm|http://127\\.0\\.0\\.1:${port}/\\?(code=[a-z2-7]{42}|cancelled=${id}))$`,
+        `^(${path}(/password|/provider/(one|two))?|${browser.at(path)}/confirm|http://127\\.0\\.0\\.1:${port}/\\?(code=[a-z2-7]{42}|cancelled=${id}))$`,
       );
       for (const answer of answers) {
         const { location } = answer.headers;

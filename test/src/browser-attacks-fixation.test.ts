@@ -1,5 +1,4 @@
-import { type ForgedProvider, startForgedProvider } from '@sallyport/test-servers/forged-provider';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   type BegunLogin,
   beginLogin,
@@ -14,32 +13,16 @@ import {
   titleOf,
   tokenOf,
 } from './testing/browser-login.ts';
-import { clusters, type LoginPlace, publicHost, startLogin } from './testing/login-gateway.ts';
-import { goToProvider, logInAtProvider, withProviders } from './testing/provider-login.ts';
+import { goToProvider, logInAtProvider } from './testing/provider-login.ts';
 import { type App, enrolApp } from './testing/second-factor.ts';
+import { shareLogin } from './testing/shared-login.ts';
 import { secret } from './testing/tokens.ts';
 
 // Another service on the same host name, on whatever port, can set the cookie of a login, and browsers send it the cookie.
 
-let sso: ForgedProvider;
-let place: LoginPlace;
-beforeAll(async () => {
-  sso = await startForgedProvider();
-  const { login, ...setup } = withProviders({ sso: { server: sso } });
-  place = await startLogin({
-    ...setup,
-    count: 2,
-    login: {
-      ...login,
-      clusters: { ...clusters, prod: { ...clusters.prod, server: `https://${publicHost}:6443` } },
-    },
-    secondFactor: { required: 'none', methods: ['totp'] },
-  });
-});
-afterAll(async () => {
-  await place[Symbol.asyncDispose]();
-  await sso[Symbol.asyncDispose]();
-});
+const place = await shareLogin();
+const { one: sso } = place.providers;
+sso.forge({});
 
 test('check warns of an API server that has the host name of the login server', async () => {
   const { stdout } = await place.replicas.operator.run(['check', '-o', 'json']);
@@ -49,7 +32,7 @@ test('check warns of an API server that has the host name of the login server', 
       check: 'login',
       result: 'warning',
       detail: expect.stringMatching(
-        /^login\.publicUrl and login\.clusters\.prod\.server have the same host name \(login\.example\.com\): .*: give the login server a host name that no other service has$/,
+        /^login\.publicUrl and login\.clusters\.sibling\.server have the same host name \(login\.example\.com\): .*: give the login server a host name that no other service has$/,
       ),
     }),
   );
@@ -104,7 +87,7 @@ const proofs = [
   [
     'the answer of a provider',
     (browser: FormBrowser, login: BegunLogin) =>
-      logInAtProvider(browser, login, 'sso', (url) => sso.visit(url)),
+      logInAtProvider(browser, login, 'one', (url) => sso.visit(url)),
   ],
 ] as const;
 
@@ -182,7 +165,7 @@ test('at the list of second factors, neither a planted cookie nor a received one
 test('a link of another site or port does not send the browser to a provider, and the page says what to do', async () => {
   const [login, browser] = [await beginLogin(place), createFormBrowser(place)];
   await browser.get(login.path);
-  const link = `${login.path}/provider/sso`;
+  const link = `${login.path}/provider/one`;
   const visits = sso.tokenRequests.length;
   for (const from of ['cross-site', 'same-site', 'of a browser to come']) {
     const answer = await browser.get(link, { 'sec-fetch-site': from });
@@ -220,7 +203,7 @@ describe('a cancel', () => {
   });
 
   test('of a login that has a session says that it came too late', async () => {
-    const person = await place.people.add('late');
+    const person = await place.people.add('late-cancel');
     const [login, browser] = [await beginLogin(place, { port: 50_126 }), createFormBrowser(place)];
     await sendPassword(browser, login, person);
     const confirm = `${browser.at(login.path)}/confirm`;
@@ -241,9 +224,9 @@ test('a browser that leaves many logins at a provider can begin and finish anoth
   const browser = createFormBrowser(place);
   const device = 'd'.repeat(64);
   for (let count = 0; count < 40; count += 1)
-    await goToProvider(browser, await beginLogin(place, { device, username: device }), 'sso');
+    await goToProvider(browser, await beginLogin(place, { device, username: device }), 'one');
   const login = await beginLogin(place);
-  expect(stepOf(await logInAtProvider(browser, login, 'sso', (url) => sso.visit(url)))).toBe(
+  expect(stepOf(await logInAtProvider(browser, login, 'one', (url) => sso.visit(url)))).toBe(
     'confirm',
   );
   await expectSession(browser, login);

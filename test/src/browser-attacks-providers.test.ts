@@ -1,9 +1,5 @@
-import {
-  type ForgedProvider,
-  type Forgery,
-  startForgedProvider,
-} from '@sallyport/test-servers/forged-provider';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { ForgedProvider, Forgery } from '@sallyport/test-servers/forged-provider';
+import { beforeEach, describe, expect, test } from 'vitest';
 import type { LoginAnswer } from './testing/ask-login.ts';
 import {
   type BegunLogin,
@@ -18,42 +14,15 @@ import {
   tokenOf,
 } from './testing/browser-login.ts';
 import { findLeaks } from './testing/leaks.ts';
-import { type LoginPlace, startLogin } from './testing/login-gateway.ts';
-import {
-  bringAnswer,
-  clientId,
-  goToProvider,
-  logInAtProvider,
-  withProviders,
-} from './testing/provider-login.ts';
+import { bringAnswer, clientId, goToProvider, logInAtProvider } from './testing/provider-login.ts';
 import { contentsOf } from './testing/redis-contents.ts';
 import { metricsText } from './testing/scrape.ts';
-import { randomToken, secret, secretsInUse } from './testing/tokens.ts';
+import { shareLogin } from './testing/shared-login.ts';
+import { secret, secretsInUse } from './testing/tokens.ts';
 
-let one: ForgedProvider;
-let two: ForgedProvider;
-let place: LoginPlace;
-beforeAll(async () => {
-  [one, two] = await Promise.all([startForgedProvider(), startForgedProvider()]);
-  const audiences = {
-    url: one.url,
-    audiences: [clientId, 'kubernetes'],
-    certificateAuthorityFile: one.caFile,
-  };
-  const { login, ...setup } = withProviders({
-    one: { server: one, clientSecret: randomToken(), issuer: { issuer: audiences } },
-    two: { server: two },
-  });
-  place = await startLogin({
-    ...setup,
-    login: { ...login, limits: { perAddress: '1000/s', inFlight: 500 } },
-    more: { audit: { output: 'audit.log' } },
-  });
-});
-afterAll(async () => {
-  await place[Symbol.asyncDispose]();
-  await Promise.all([one[Symbol.asyncDispose](), two[Symbol.asyncDispose]()]);
-});
+const place = await shareLogin();
+const { one, two } = place.providers;
+
 /** The keys of all sessions. */
 const sessions = async () => (await place.redis.client().keys('sessions:*')).sort();
 let before: readonly string[] = [];
@@ -356,9 +325,8 @@ test('the person that the provider names is shown and gets the session, whatever
   );
   const token = tokenOf(answer);
   expect(answer.json?.user).toEqual({ username: 'one:jane' });
-  expect(await place.reviews(token)).toMatchObject([
-    { authenticated: true, user: { username: 'one:jane' } },
-  ]);
+  const accepted = { authenticated: true, user: { username: 'one:jane' } };
+  expect(await place.reviews(token)).toMatchObject([accepted, accepted]);
 });
 
 test('nothing secret of a login is in Redis, in a metric, on a page or in what it asks of others', async () => {

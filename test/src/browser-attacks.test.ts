@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   type BegunLogin,
   beginLogin,
@@ -14,17 +14,12 @@ import {
   titleOf,
   tokenOf,
 } from './testing/browser-login.ts';
-import { clusters, type LoginPlace, publicHost, startLogin } from './testing/login-gateway.ts';
+import { clusters, publicHost } from './testing/login-gateway.ts';
 import { sealedAttempt } from './testing/sealed-attempt.ts';
+import { shareLogin } from './testing/shared-login.ts';
 import { randomToken } from './testing/tokens.ts';
 
-let place: LoginPlace;
-beforeAll(async () => {
-  // The limits are above what the tests send, and each test has a user of its own.
-  const login = { browser: true, limits: { perAddress: '1000/s' } };
-  place = await startLogin({ count: 2, login });
-});
-afterAll(() => place[Symbol.asyncDispose]());
+const place = await shareLogin();
 
 /** The headers of a form that is not of our own page. */
 const foreign: readonly (readonly [
@@ -129,7 +124,7 @@ describe.concurrent('a form', () => {
 describe.concurrent('another browser', () => {
   test('can neither continue a login nor confirm one, with no cookie, its own or the cookie of another login', async () => {
     const { people } = place;
-    const person = await people.add('victim');
+    const person = await people.add('browser-victim');
     const [login, own, victim] = [
       await beginLogin(place),
       await beginLogin(place),
@@ -138,7 +133,7 @@ describe.concurrent('another browser', () => {
     await sendPassword(victim, login, person);
     // It knows the URL, and has a login of its own, in which someone has logged in as well.
     const attacker = createFormBrowser(place);
-    await sendPassword(attacker, own, await people.add('attacker'));
+    await sendPassword(attacker, own, await people.add('browser-attacker'));
     const confirmOwn = formTokenOf(await attacker.get(`${attacker.at(own.path)}/confirm`));
     const [cookie] = [...attacker.cookies.values()];
     // It can't know the path of the confirmation, but might.
@@ -185,7 +180,7 @@ describe.concurrent('another browser', () => {
 });
 
 test('a login that has expired has no page, no form and no way to a provider, and one that someone forged neither', async () => {
-  const person = await place.people.add('late');
+  const person = await place.people.add('expired');
   const id = 'a'.repeat(16);
   const now = Date.now();
   const [fresh, expired] = [now + 600_000, now - 1].map((until) => {

@@ -24,6 +24,13 @@ async function untilRefused(tokens: readonly string[]): Promise<void> {
   );
 }
 
+test('a login server without browser logins has no page, and its clients learn it', async () => {
+  const page = await place.ask({ method: 'GET', path: '/' });
+  expect([page.status, page.json?.code]).toEqual([404, 'not-found']);
+  const { json } = await place.ask({ method: 'GET', path: '/v1/clusters' });
+  expect(json).toMatchObject({ browser: false, passwords: true, secondFactor: false });
+});
+
 test('in a session Redis whose memory is full, logout and revoke work, and a login says what is wrong', async () => {
   const { ask, logIn, people, redis, replicas } = place;
   const user = await people.add('full');

@@ -1,8 +1,9 @@
 import { waitFor } from '@sallyport/test-servers/wait-for';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { readTrailSoFar } from './testing/audit-trail.ts';
-import { clusters, type LoginPlace, publicHost, startLogin } from './testing/login-gateway.ts';
+import { clusters, type LoginPlace, publicHost } from './testing/login-gateway.ts';
+import { shareLogin } from './testing/shared-login.ts';
 import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
 const alice = { username: 'corp:alice', groups: ['corp:k8s-admins'] };
@@ -10,18 +11,7 @@ const wrong = {
   code: 'wrong-credentials',
   message: 'the name or the password is wrong, or this user is not allowed to log in',
 };
-let place: LoginPlace;
-beforeAll(async () => {
-  // The limit is above what the tests send.
-  const limits = { perAddress: '1000/s' };
-  // The times are longer than any wait: no answer about a session is asked for again because of its age.
-  place = await startLogin({
-    count: 2,
-    login: { limits, revalidate: '10m' },
-    more: { audit: { output: 'audit.log' } },
-  });
-});
-afterAll(() => place[Symbol.asyncDispose]());
+const place = await shareLogin();
 
 const bodyOf = ({ people }: LoginPlace) => {
   const { name: username, password } = people.alice;
@@ -55,6 +45,7 @@ describe.concurrent('a login', () => {
   test('is refused alike for an unknown name, a wrong password and a user who is locked out', async () => {
     const { ask, people, replicas } = place;
     const locked = await people.add('locked');
+    const from = replicas.gateways[0]?.output.lines.length;
     const times = { unknown: [] as number[], wrong: [] as number[] };
     for (let count = 0; count < 6; count += 1) {
       for (const [kind, username] of [
@@ -72,7 +63,7 @@ describe.concurrent('a login', () => {
     for (const all of Object.values(times)) expect(Math.min(...all)).toBeGreaterThanOrEqual(499);
     // The guard of reviews sent three wrong passwords, however many came.
     expect((await people.slapd.operations()).bindsByDn.get(locked.dn)).toBe(3);
-    const lines = replicas.gateways[0]?.output.lines ?? [];
+    const lines = replicas.gateways[0]?.output.lines.slice(from) ?? [];
     expect(
       lines.filter(({ msg, reason }) => msg === 'login request' && reason === 'throttled'),
     ).not.toEqual([]);
@@ -105,12 +96,12 @@ describe.concurrent('the login server', () => {
       expect(await ask({ body, headers: { host } })).toMatchObject({ status: 201 });
     }
     const answer = await ask({ method: 'GET', path: '/v1/clusters' });
-    const names = [{ name: 'prod' }, { name: 'staging' }];
+    const names = [{ name: 'prod' }, { name: 'staging' }, { name: 'sibling' }];
     expect(answer.json).toEqual({
       clusters: names,
-      browser: false,
+      browser: true,
       passwords: true,
-      secondFactor: false,
+      secondFactor: true,
     });
     expect(answer.headers).toMatchObject({
       'cache-control': 'no-store',
@@ -125,7 +116,7 @@ describe.concurrent('the login server', () => {
     const { ask } = place;
     const body = bodyOf(place);
     for (const [request, status, code] of [
-      [{ method: 'GET', path: '/' }, 404, 'not-found'],
+      [{ method: 'GET', path: '/v1' }, 404, 'not-found'],
       [{ method: 'POST', path: '/v1/sessions/' }, 404, 'not-found'],
       [{ method: 'PUT', path: '/v1/sessions', body }, 405, 'method-not-allowed'],
       [{ body, headers: { 'content-type': 'text/plain' } }, 415, 'unsupported-media-type'],
