@@ -1,8 +1,9 @@
 import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { packagePath } from '../base/package-files.ts';
+import { createTestContext } from '../testing/command-context.ts';
 import { configFile } from './config-file.ts';
 import type { ConfigOptions } from './options.ts';
 import { UsageError } from './output.ts';
@@ -15,13 +16,9 @@ afterEach(() => rm(folder, { recursive: true }));
 
 /** Runs `configFile` with a fallback in the test's folder. @returns the path, and what is printed on standard error */
 async function choose(options: ConfigOptions, fallback = join(folder, 'gateway.yaml')) {
-  const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
-  try {
-    const file = await configFile(options, fallback);
-    return [file, stderr.mock.calls.join('')];
-  } finally {
-    stderr.mockRestore();
-  }
+  const context = createTestContext();
+  const file = await configFile(context, options, fallback);
+  return [file, context.printed.stderr];
 }
 
 const demo = packagePath('gateway.yaml');

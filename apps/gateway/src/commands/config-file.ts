@@ -6,6 +6,7 @@ import { loadConfig } from '../config/load.ts';
 import { ConfigError, type ConfigProblem } from '../config/problems.ts';
 import { denied } from '../config/read-text.ts';
 import type { GatewayConfig } from '../config/types.ts';
+import type { CommandContext } from './context.ts';
 import { type ConfigOptions, defaultConfigFile } from './options.ts';
 import { printRemark, UsageError } from './output.ts';
 import { commandLine } from './printed-commands.ts';
@@ -18,24 +19,26 @@ import { commandLine } from './printed-commands.ts';
  * @throws UsageError when no config is named and there is no fallback
  */
 export async function configFile(
+  context: CommandContext,
   { config, configSource, demo }: ConfigOptions,
   fallback = defaultConfigFile,
 ): Promise<string> {
   // `--config "$UNSET"` is empty: another config must not be used in place of that one.
   if (config === '') throw new UsageError('--config is empty', 'name a file, or leave it out');
-  if (config !== undefined && configSource === 'cli') return userPath(config);
-  if (config !== undefined) return reported(userPath(config), ' (SALLYPORT_CONFIG)');
+  if (config !== undefined && configSource === 'cli') return userPath(context, config);
+  if (config !== undefined)
+    return reported(context, userPath(context, config), ' (SALLYPORT_CONFIG)');
   return demo
-    ? reported(packagePath('gateway.yaml'), ' (--demo)')
-    : reported(await existing(fallback));
+    ? reported(context, packagePath('gateway.yaml'), ' (--demo)')
+    : reported(context, await existing(context, fallback));
 }
 
-function reported(file: string, why = ''): string {
-  printRemark(`using config ${printable(file)}${why}`);
+function reported(context: CommandContext, file: string, why = ''): string {
+  printRemark(context, `using config ${printable(file)}${why}`);
   return file;
 }
 
-async function existing(fallback: string): Promise<string> {
+async function existing(context: CommandContext, fallback: string): Promise<string> {
   // A file or a folder that this user may not read exists: reading it says so.
   const isMissing = await lstat(fallback).then(
     () => false,
@@ -44,15 +47,18 @@ async function existing(fallback: string): Promise<string> {
   if (!isMissing) return fallback;
   throw new UsageError(
     `no config: --config is not given, SALLYPORT_CONFIG is not set, and ${fallback} does not exist`,
-    `name a file with --config or SALLYPORT_CONFIG, or make one: ${commandLine(['init', dirname(fallback), '--host', 'HOST'])}`,
+    `name a file with --config or SALLYPORT_CONFIG, or make one: ${commandLine(context, ['init', dirname(fallback), '--host', 'HOST'])}`,
   );
 }
 
 /** Loads the config of a command. @throws ConfigError that says what to do until the file is correct */
-export async function loadNamedConfig(options: ConfigOptions): Promise<GatewayConfig> {
-  const file = await configFile(options);
+export async function loadNamedConfig(
+  context: CommandContext,
+  options: ConfigOptions,
+): Promise<GatewayConfig> {
+  const file = await configFile(context, options);
   try {
-    return await loadConfig(file, process.env);
+    return await loadConfig(file, context.environment);
   } catch (error) {
     throw error instanceof ConfigError && error.problems.some(isInFile)
       ? new ConfigError(error.problems, error.files, lastGood)
@@ -74,10 +80,9 @@ const lastGood =
  * Resolves a path of the command line from the user's folder. A package manager runs scripts in the package's, and sets INIT_CWD to the
  * user's.
  */
-export function userPath(path: string): string {
-  const folder = process.cwd();
+export function userPath({ folder, environment }: CommandContext, path: string): string {
   return resolve(
-    resolve(folder) === resolve(packagePath('.')) ? (process.env.INIT_CWD ?? folder) : folder,
+    resolve(folder) === resolve(packagePath('.')) ? (environment.INIT_CWD ?? folder) : folder,
     path,
   );
 }

@@ -1,5 +1,4 @@
 import type { Logger } from 'pino';
-import { createLogger } from '../base/logging/logger.ts';
 import { FixableError, onOneLine, placed, wordsOf } from '../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig, SecondFactorConfig } from '../config/types.ts';
 import { createAttempts } from '../engine/lockout/attempts.ts';
@@ -17,6 +16,7 @@ import {
   createAuthenticator,
   createAuthenticators,
 } from '../runtime/authenticators.ts';
+import type { CommandContext } from './context.ts';
 import { printRemark } from './output.ts';
 import { humanDuration } from './times.ts';
 
@@ -39,29 +39,35 @@ export function needCacheRedis({ cache, file, lockout }: GatewayConfig, command:
 
 /** Works with the cache Redis. Each call has the time that Redis may take, and not only what it may cost a review. */
 export function withCacheRedis<Result>(
+  context: CommandContext,
   { cache, baseDirectory }: Pick<GatewayConfig, 'cache' | 'baseDirectory'>,
   work: (redis: ProbedRedis) => Promise<Result>,
 ): Promise<Result> {
   if (cache.redis === undefined) throw new Error('the config has no cache.redis');
   const { commandTimeout: timeout } = cache.redis.connection;
-  return withRedis([{ ...cache.redis, timeout }, baseDirectory], work);
+  return withRedis(context, [{ ...cache.redis, timeout }, baseDirectory], work);
 }
 
 /** Works with the Redis of second factors. */
 export function withFactorRedis<Result>(
+  context: CommandContext,
   { cache, baseDirectory }: Pick<GatewayConfig, 'cache' | 'baseDirectory'>,
   secondFactor: SecondFactorConfig,
   work: (redis: ProbedRedis) => Promise<Result>,
 ): Promise<Result> {
-  return withRedis([factorSettings(secondFactor, cache), baseDirectory, 'factors'], work);
+  return withRedis(context, [factorSettings(secondFactor, cache), baseDirectory, 'factors'], work);
 }
 
 async function withRedis<Result>(
+  context: CommandContext,
   place: Parameters<RedisPool['acquire']>,
   work: (redis: ProbedRedis) => Promise<Result>,
 ): Promise<Result> {
   // The level is `error`, since a failure is thrown as well, and then printed as a sentence rather than a line of JSON.
-  const pool = createRedisPool({ logger: await createLogger('error'), onError: () => undefined });
+  const pool = createRedisPool({
+    logger: await context.createLogger('error'),
+    onError: () => undefined,
+  });
   const lease = await pool.acquire(...place);
   try {
     return await work(lease.redis);
@@ -73,14 +79,19 @@ async function withRedis<Result>(
 type CacheConfig = Pick<GatewayConfig, 'cache'>;
 
 /** Reads the revocation list as {@link readBlockList} does. If it can't, it prints a remark, and the list is empty. */
-export async function readBlocks(config: CacheConfig, redis: ProbedRedis | undefined) {
+export async function readBlocks(
+  context: CommandContext,
+  config: CacheConfig,
+  redis: ProbedRedis | undefined,
+) {
   try {
-    if (redis !== undefined) return { blocks: await readBlockList(config, redis), isRead: true };
+    if (redis !== undefined)
+      return { blocks: await readBlockList(context, config, redis), isRead: true };
   } catch (error) {
     const { message, fix } = wordsOf(error);
-    printRemark(`can't read who is blocked or locked out: ${message}`, fix);
+    printRemark(context, `can't read who is blocked or locked out: ${message}`, fix);
   }
-  return { blocks: createRevocationList(Date.now, Date.now), isRead: false };
+  return { blocks: createRevocationList(context.now, context.now), isRead: false };
 }
 
 /**
@@ -88,15 +99,19 @@ export async function readBlocks(config: CacheConfig, redis: ProbedRedis | undef
  *
  * @throws Error when Redis can't be read
  */
-export async function readBlockList(config: CacheConfig, redis: ProbedRedis) {
+export async function readBlockList(
+  context: CommandContext,
+  config: CacheConfig,
+  redis: ProbedRedis,
+) {
   const listing = await readListing(redis);
   const { now, entries, unreadable } = listing;
-  const blocks = createRevocationList(() => now, Date.now);
+  const blocks = createRevocationList(() => now, context.now);
   blocks.merge(entries);
-  remarkMissingList(config, listing);
+  remarkMissingList(context, config, listing);
   if (unreadable.count > 0) {
     const what = `${unreadable.count} entries of the revocation list can't be opened`;
-    printRemark(`${what}, so not all blocks are known`, 'run "sallyport check"');
+    printRemark(context, `${what}, so not all blocks are known`, 'run "sallyport check"');
   }
   return blocks;
 }
@@ -106,12 +121,13 @@ export async function readBlockList(config: CacheConfig, redis: ProbedRedis) {
  * unless they begin a list by themselves.
  */
 export function remarkMissingList(
+  context: CommandContext,
   { cache }: CacheConfig,
   { revision }: Pick<Listing, 'revision'>,
 ): void {
   if (isWholeList(revision) || cache.redis?.startWithoutBlocks) return;
   const what = 'the cache Redis has no revocation list, since it is new or lost its data';
-  printRemark(`${what}, so not all blocks are known`, 'run "sallyport check"');
+  printRemark(context, `${what}, so not all blocks are known`, 'run "sallyport check"');
 }
 
 /**

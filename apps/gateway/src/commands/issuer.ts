@@ -1,5 +1,4 @@
 import type { IssuedToken, TokenIssuer, UserInfo } from '@sallyport/authenticator';
-import { createLogger } from '../base/logging/logger.ts';
 import { FixableError, nearest, placed } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import {
@@ -16,16 +15,18 @@ import {
 } from '../runtime/authenticators.ts';
 import { loadNamedConfig } from './config-file.ts';
 import { joinAttempts } from './connections.ts';
+import type { CommandContext } from './context.ts';
 import { createInterrupt, type Interrupt } from './interrupt.ts';
 import type { ReadOptions } from './options.ts';
 import { UsageError } from './output.ts';
 import { commandLine } from './printed-commands.ts';
 
 export async function loadIssuer(
+  context: CommandContext,
   options: ReadOptions & { readonly authenticator?: string },
 ): Promise<Issuing> {
-  const config = await loadNamedConfig(options);
-  return issuingOf(config, chooseIssuer(config, options.authenticator), options.config);
+  const config = await loadNamedConfig(context, options);
+  return issuingOf(context, config, chooseIssuer(config, options.authenticator), options.config);
 }
 
 /** An Issuing has the authenticator whose tokens a command is about. */
@@ -33,6 +34,7 @@ export type Issuing = ReturnType<typeof issuingOf>;
 
 /** Returns what commands need of an authenticator that issues tokens. @param configOption `--config` as it was given */
 export function issuingOf(
+  context: CommandContext,
   config: GatewayConfig,
   authenticator: IssuingAuthenticator,
   configOption?: string,
@@ -45,7 +47,8 @@ export function issuingOf(
   const which =
     authenticators.filter(issuesTokens).length > 1 ? ['--authenticator', authenticator.name] : [];
   /** Makes a command to paste, with `--authenticator NAME` where more than one issues tokens. */
-  const toPaste = (...words: readonly string[]) => commandLine([...words, ...which], configOption);
+  const toPaste = (...words: readonly string[]) =>
+    commandLine(context, [...words, ...which], configOption);
   return { config, authenticator, nameUser, toPaste };
 }
 
@@ -109,11 +112,12 @@ export function chooseIssuer({ file, authenticators, login }: ConfigOfIssuers, n
 }
 
 export async function withIssuer<Result>(
+  context: CommandContext,
   issuing: Issuing,
   work: (issuer: BoundedIssuer) => Promise<Result>,
 ) {
   const { config, authenticator } = issuing;
-  const logger = await createLogger('error');
+  const logger = await context.createLogger('error');
   const dependencies = { logger, attempts: joinAttempts(config).attempts };
   const issuer = await createTokenIssuer(authenticator, config.baseDirectory, dependencies).catch(
     (error) => {

@@ -2,6 +2,7 @@ import { userInfo } from 'node:os';
 import { durationText, parseDuration } from '@sallyport/plugin-kit';
 import { Option } from 'commander';
 import { parseListen } from '../config/listen.ts';
+import type { CommandContext } from './context.ts';
 import { UsageError } from './output.ts';
 
 /** The config that a command uses when none is named. It is the one of the systemd unit and of the image. */
@@ -32,8 +33,9 @@ export interface TokenOptions {
 }
 
 export const option = {
-  config: new Option('--config <file>', `config file (default: ${defaultConfigFile})`).env(
-    'SALLYPORT_CONFIG',
+  config: new Option(
+    '--config <file>',
+    `config file (default: ${defaultConfigFile}) (env: SALLYPORT_CONFIG)`,
   ),
   output: new Option('-o, --output <format>', 'output format')
     .choices(['text', 'json'])
@@ -43,11 +45,6 @@ export const option = {
     'accept a name without a configured prefix, or one that a directory knows by another name',
   ),
   reason: textOption('--reason <text>', 'reason, for the audit trail'),
-  /** The person who is responsible for what a command changes. */
-  by: textOption('--by <name>', 'name of the operator, for the audit trail').default(
-    operatorName(),
-    'the user who runs this command',
-  ),
   /** How long a block is in force, in milliseconds. */
   for: new Option(
     '--for <duration>',
@@ -97,6 +94,14 @@ export function textOption(
   });
 }
 
+/** Creates `--by`: the person who is responsible for what a command changes. */
+export function byOption(environment: CommandContext['environment']): Option {
+  return textOption('--by <name>', 'name of the operator, for the audit trail').default(
+    operatorName(environment),
+    'the user who runs this command',
+  );
+}
+
 /** Creates `--jti`. It accepts `JTI=…` too, as kube-apiserver's audit log has it. */
 export function jtiOption(): Option {
   const description = "jti of the token, or JTI=… as in kube-apiserver's audit log";
@@ -117,7 +122,7 @@ export function addressOption(flags: string, description: string): Option {
 }
 
 /** Creates `--ttl`: how long a token is valid, in milliseconds, or Infinity for `never`. @param now milliseconds since 1970 */
-export function ttlOption(description: string, now: () => number = Date.now): Option {
+export function ttlOption(description: string, now: () => number): Option {
   return new Option('--ttl <duration>', description).argParser((text) => {
     if (text === 'never') return Number.POSITIVE_INFINITY;
     const ttl = readDuration('--ttl', text, { example: '8h, 30d or never' });
@@ -177,9 +182,7 @@ export function digestOption(description: string, min: number): Option {
 }
 
 /** Returns who runs the command, for the record: the person behind sudo rather than root. It is never empty. */
-export function operatorName(
-  environment: Readonly<Record<string, string | undefined>> = process.env,
-): string {
+export function operatorName(environment: CommandContext['environment']): string {
   // In a container, an account may have a number only: then `userInfo` throws.
   const account = `uid ${process.getuid?.() ?? 'unknown'}`;
   try {

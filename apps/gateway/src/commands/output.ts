@@ -1,5 +1,6 @@
 import { printable } from '../base/logging/printable.ts';
 import { FixableError, onTwoLines } from '../config/problems.ts';
+import type { CommandContext } from './context.ts';
 
 export const exitCodes = {
   success: 0,
@@ -23,21 +24,26 @@ export class UsageError extends FixableError {
  * @param empty the remark that is printed if there are no rows
  */
 export function printTable(
+  context: Pick<CommandContext, 'stdout' | 'stderr'>,
   head: readonly string[],
   rows: readonly (readonly string[])[],
   empty?: string,
 ): void {
-  if (rows.length === 0 && empty !== undefined) printRemark(empty);
-  else process.stdout.write(`${columns([head, ...rows.map((row) => row.map(printable))])}\n`);
+  if (rows.length === 0 && empty !== undefined) printRemark(context, empty);
+  else context.stdout.write(`${columns([head, ...rows.map((row) => row.map(printable))])}\n`);
 }
 
-export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+export function printJson({ stdout }: Pick<CommandContext, 'stdout'>, value: unknown): void {
+  stdout.write(`${JSON.stringify(value, null, 2)}\n`);
 }
 
 /** Prints a remark on standard error, where it is seen even with `-o json`. @param fix what to do about it */
-export function printRemark(remark: string, fix?: string): void {
-  process.stderr.write(`sallyport: ${onTwoLines({ message: remark, fix })}\n`);
+export function printRemark(
+  { stderr }: Pick<CommandContext, 'stderr'>,
+  remark: string,
+  fix?: string,
+): void {
+  stderr.write(`sallyport: ${onTwoLines({ message: remark, fix })}\n`);
 }
 
 /**

@@ -1,10 +1,6 @@
 import { expect, test } from 'vitest';
-import {
-  commandLine,
-  commandLineOfOther,
-  type Start,
-  tokenCommandLine,
-} from './printed-commands.ts';
+import type { Start } from './context.ts';
+import { commandLine, commandLineOfOther, tokenCommandLine } from './printed-commands.ts';
 
 const installed: Start = {
   environment: {},
@@ -41,37 +37,37 @@ test.each([
     'kubectl exec gw-1 -- sallyport',
   ],
 ])('%s', (_name, start, program) => {
-  expect(commandLine(['blocks'], undefined, start)).toBe(`${program} blocks`);
+  expect(commandLine(start, ['blocks'])).toBe(`${program} blocks`);
 });
 
 test.each([
-  [commandLine(['unblock', '--token'], undefined, pod), true],
-  [tokenCommandLine(['token', 'hash', '--user', 'jane'], pod), true],
-  [commandLine(['unblock', '--user', '--token-x'], undefined, pod), false],
-  [commandLine(['token', 'list'], undefined, pod), false],
+  [commandLine(pod, ['unblock', '--token']), true],
+  [tokenCommandLine(pod, ['token', 'hash', '--user', 'jane']), true],
+  [commandLine(pod, ['unblock', '--user', '--token-x']), false],
+  [commandLine(pod, ['token', 'list']), false],
 ])('%s has a terminal if a token is read: %j', (line, hasTerminal) => {
   expect(line.includes(' -it ')).toBe(hasTerminal);
 });
 
 test('another account runs a checkout without pnpm', () => {
   const direct = `${process.execPath} ${checkout.script} check --config a.yaml`;
-  expect(commandLineOfOther(['check'], 'a.yaml', checkout)).toBe(direct);
-  expect(commandLineOfOther(['check'], 'a.yaml', installed)).toBe(
+  expect(commandLineOfOther(checkout, ['check'], 'a.yaml')).toBe(direct);
+  expect(commandLineOfOther(installed, ['check'], 'a.yaml')).toBe(
     'sallyport check --config a.yaml',
   );
 });
 
 test('words are quoted for a shell, and --config is repeated as it was given', () => {
-  expect(commandLine(['unblock', '--user', "corp:o'neil $x"], '../my config.yaml', installed)).toBe(
+  expect(commandLine(installed, ['unblock', '--user', "corp:o'neil $x"], '../my config.yaml')).toBe(
     String.raw`sallyport unblock --user 'corp:o'\''neil $x' --config '../my config.yaml'`,
   );
 });
 
 test('the config that is used anyway is not named', () => {
   const file = '/etc/sallyport/gateway.yaml';
-  expect(commandLine(['check'], file, installed)).toBe('sallyport check');
+  expect(commandLine(installed, ['check'], file)).toBe('sallyport check');
   const other = { ...installed, environment: { SALLYPORT_CONFIG: '/srv/gateway.yaml' } };
-  expect(commandLine(['check'], file, other)).toBe(`sallyport check --config ${file}`);
+  expect(commandLine(other, ['check'], file)).toBe(`sallyport check --config ${file}`);
 });
 
 const helpdesk: Start = {
@@ -92,14 +88,14 @@ test.each([
   [['lockouts'], 'lockouts'],
   [['blocks'], 'blocks'],
 ])('for the helpdesk, %j is a command of its script', (words, own) => {
-  expect(commandLine(words, '/etc/gw.yaml', helpdesk)).toBe(
+  expect(commandLine(helpdesk, words, '/etc/gw.yaml')).toBe(
     `sudo -u sallyport sallyport-helpdesk ${own}`,
   );
 });
 
 test('for the helpdesk, an administrator is told which config it is', () => {
   const file = '/etc/sallyport/gateway.yaml';
-  expect(commandLine(['check'], file, helpdesk)).toBe(
+  expect(commandLine(helpdesk, ['check'], file)).toBe(
     `ask an administrator to run: sallyport check --config ${file}`,
   );
 });
@@ -113,5 +109,5 @@ test.each([
   [['constructor']],
 ])('for the helpdesk, %j is a matter of an administrator', (words) => {
   const line = `sallyport ${words.join(' ')} --config /etc/gw.yaml`;
-  expect(commandLine(words, '/etc/gw.yaml', helpdesk)).toBe(`ask an administrator to run: ${line}`);
+  expect(commandLine(helpdesk, words, '/etc/gw.yaml')).toBe(`ask an administrator to run: ${line}`);
 });

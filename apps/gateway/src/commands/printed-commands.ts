@@ -1,22 +1,8 @@
-import { existsSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { basename } from 'node:path';
 import { printable } from '../base/logging/printable.ts';
-import { packagePath } from '../base/package-files.ts';
 import { shellQuoted } from '../base/shell-quoted.ts';
+import type { Start } from './context.ts';
 import { defaultConfigFile } from './options.ts';
-
-/** A Start says how this process was started, and so what a user types to start it again. */
-export type Start = ReturnType<typeof thisStart>;
-
-function thisStart() {
-  return {
-    environment: process.env,
-    script: process.argv[1],
-    isCheckout: existsSync(packagePath('../../pnpm-workspace.yaml')),
-    host: hostname(),
-  };
-}
 
 /**
  * Returns what a user types before a command, at the place where this process runs. The hostname of a pod is its name.
@@ -24,8 +10,8 @@ function thisStart() {
  * @param readsToken whether the command reads a token from standard input, so that it needs a terminal
  */
 function programFor(
+  { environment, script = '', isCheckout, host }: Start,
   readsToken: boolean,
-  { environment, script = '', isCheckout, host }: Start = thisStart(),
 ): string {
   if (environment.KUBERNETES_SERVICE_HOST) {
     return `kubectl exec ${readsToken ? '-it ' : ''}${shellQuoted(host)} -- sallyport`;
@@ -41,9 +27,7 @@ function programFor(
  * Returns the script through which people who help users run this process (deploy/systemd/sallyport-helpdesk), as they call it;
  * undefined for everyone else. It changes what is printed, and nothing that is done.
  */
-export function helpdeskScript(
-  { environment }: Pick<Start, 'environment'> = thisStart(),
-): string | undefined {
+export function helpdeskScript({ environment }: Pick<Start, 'environment'>): string | undefined {
   return environment.SALLYPORT_HELPDESK || undefined;
 }
 
@@ -76,26 +60,26 @@ function helpdeskLine(script: string, words: readonly string[]): string | undefi
 
 /** Returns a command to paste into a shell, after a colon. @param config `--config` as it was given to this process */
 export function commandLine(
+  start: Start,
   words: readonly string[],
   config?: string,
-  start: Start = thisStart(),
   readsToken = words.includes('--token'),
 ): string {
-  const line = `${programFor(readsToken, start)} ${commandOf(words, config, start)}`;
+  const line = `${programFor(start, readsToken)} ${commandOf(start, words, config)}`;
   const script = helpdeskScript(start);
   if (script === undefined) return printable(line);
   return printable(helpdeskLine(script, words) ?? `ask an administrator to run: ${line}`);
 }
 
 /** Returns the command line of a command that reads a token, with or without `--token`. */
-export function tokenCommandLine(words: readonly string[], start: Start = thisStart()): string {
-  return commandLine(words, undefined, start, true);
+export function tokenCommandLine(start: Start, words: readonly string[]): string {
+  return commandLine(start, words, undefined, true);
 }
 
 function commandOf(
+  { environment }: Pick<Start, 'environment'>,
   words: readonly string[],
   config: string | undefined,
-  { environment }: Pick<Start, 'environment'>,
 ): string {
   // The administrator who runs the command for the helpdesk might use another config.
   const isDefault =
@@ -110,23 +94,25 @@ function commandOf(
  * Returns a command line for another account. It has no pnpm, which needs a home that it can write to: the account of a service has none.
  */
 export function commandLineOfOther(
+  start: Start,
   words: readonly string[],
   config?: string,
-  start: Start = thisStart(),
 ): string {
   const { isCheckout, script = '' } = start;
-  if (!isCheckout) return commandLine(words, config, start);
+  if (!isCheckout) return commandLine(start, words, config);
   return printable(
-    `${shellQuoted(process.execPath)} ${shellQuoted(script)} ${commandOf(words, config, start)}`,
+    `${shellQuoted(process.execPath)} ${shellQuoted(script)} ${commandOf(start, words, config)}`,
   );
 }
 
 /** Makes the part of the help that has examples. @param examples a comment, a command, and `token` if the command asks for a token */
 export function exampleText(
+  start: Start,
   ...examples: readonly (readonly [comment: string, command: string, asks?: 'token'])[]
 ): string {
   const lines = examples.map(
-    ([comment, command, asks]) => `  # ${comment}\n  ${programFor(asks === 'token')} ${command}\n`,
+    ([comment, command, asks]) =>
+      `  # ${comment}\n  ${programFor(start, asks === 'token')} ${command}\n`,
   );
   return `\nExamples:\n${lines.join('\n')}`.trimEnd();
 }

@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline/promises';
-import { Writable } from 'node:stream';
+import { type Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import type { CommandContext } from './context.ts';
 import { UsageError } from './output.ts';
 import { tokenCommandLine } from './printed-commands.ts';
 
@@ -8,10 +9,11 @@ import { tokenCommandLine } from './printed-commands.ts';
  * Reads a token from standard input, so that it is in no process list and no shell history. A terminal does not show what
  * is typed. One newline at the end is not a part of the token.
  */
-export async function readToken(): Promise<string> {
-  const token = process.stdin.isTTY ? await askHidden('Token: ') : await readPiped();
+export async function readToken(context: CommandContext): Promise<string> {
+  const { stdin, words } = context;
+  const token = stdin.isTTY ? await askHidden(context, 'Token: ') : await readPiped(stdin);
   if (token === '') {
-    const again = tokenCommandLine(process.argv.slice(2));
+    const again = tokenCommandLine(context, words);
     throw new UsageError(
       'no token on standard input',
       `type it at a terminal, or pipe it from a file: ${again} < FILE`,
@@ -20,9 +22,9 @@ export async function readToken(): Promise<string> {
   return token;
 }
 
-async function readPiped(): Promise<string> {
+async function readPiped(stdin: Readable): Promise<string> {
   let size = 0;
-  const bounded = process.stdin.map((chunk: Buffer) => {
+  const bounded = stdin.map((chunk: Buffer) => {
     size += chunk.length;
     // No `server.maxTokenSize` is greater.
     if (size > 4 * 1024 * 1024)
@@ -32,15 +34,15 @@ async function readPiped(): Promise<string> {
   return (await text(bounded)).replace(/\r?\n$/, '');
 }
 
-async function askHidden(prompt: string): Promise<string> {
+async function askHidden({ stdin, stderr }: CommandContext, prompt: string): Promise<string> {
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const lines = createInterface({ input: process.stdin, output: nowhere, terminal: true });
+  const lines = createInterface({ input: stdin, output: nowhere, terminal: true });
   // Until now, the terminal showed what was typed.
-  process.stderr.write(prompt);
+  stderr.write(prompt);
   try {
     return await lines.question('');
   } finally {
     lines.close();
-    process.stderr.write('\n');
+    stderr.write('\n');
   }
 }

@@ -1,34 +1,35 @@
 import { dirname, join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import type { Logger } from 'pino';
-import { createLogger } from '../base/logging/logger.ts';
 import { flagsForRunning } from '../base/node-flags.js';
 import { shellQuoted } from '../base/shell-quoted.ts';
 import { prepareDemo } from '../runtime/demo.ts';
 import { type Gateway, type GatewayOptions, startGateway } from '../runtime/gateway.ts';
 import { configFile } from './config-file.ts';
+import type { CommandContext } from './context.ts';
 import type { ConfigOptions } from './options.ts';
 import { type ExitCode, exitCodes } from './output.ts';
 
 export async function serve(
+  context: CommandContext,
   options: ConfigOptions & Pick<GatewayOptions, 'listen' | 'adminListen'>,
 ) {
   const { config, configSource: _, demo, ...addresses } = options;
   const isDemo = demo === true && config === undefined;
-  const file = await configFile(options);
-  const logger = await createLogger('info');
+  const file = await configFile(context, options);
+  const logger = await context.createLogger('info');
   const end = Promise.withResolvers<ExitCode>();
   const bodyFile = isDemo ? await prepareDemo(join(dirname(file), '.demo')) : undefined;
   const starting = startGateway({
     ...addresses,
     configFile: file,
-    environment: process.env,
+    environment: context.environment,
     logger,
   });
   onSignals(starting, logger, end.resolve);
   const gateway = await starting;
   for (const flag of flagsForRunning(process.execArgv)) setFlagsFromString(flag);
-  if (bodyFile !== undefined) process.stdout.write(invitation(gateway, bodyFile));
+  if (bodyFile !== undefined) context.stdout.write(invitation(gateway, bodyFile));
   return end.promise;
 }
 

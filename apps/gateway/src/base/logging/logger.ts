@@ -1,4 +1,11 @@
-import { destination, type LevelWithSilent, type Logger, pino, stdTimeFunctions } from 'pino';
+import {
+  type DestinationStream,
+  destination,
+  type LevelWithSilent,
+  type Logger,
+  pino,
+  stdTimeFunctions,
+} from 'pino';
 import { errorFields } from './error-fields.ts';
 
 /** The most bytes of log that wait while standard error is slow. More lines are lost, so that no answer is delayed. */
@@ -7,9 +14,25 @@ const maxBuffered = 8 * 1024 * 1024;
 /**
  * Writes JSON lines to standard error, or readable ones when that is a terminal. Standard output is for what commands
  * print, and for the audit trail. What makes lines readable is loaded for a terminal only.
+ *
+ * @param stream takes the place of standard error, for tests
  */
-export async function createLogger(level: LevelWithSilent): Promise<Logger> {
-  const stream = process.stderr.isTTY
+export async function createLogger(
+  level: LevelWithSilent,
+  stream?: DestinationStream,
+): Promise<Logger> {
+  const options = {
+    level,
+    base: null,
+    timestamp: stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+    serializers: { err: errorFields },
+  };
+  return pino(options, stream ?? (await standardError()));
+}
+
+async function standardError(): Promise<DestinationStream> {
+  return process.stderr.isTTY
     ? (await import('pino-pretty')).PinoPretty({
         destination: 2,
         sync: true,
@@ -17,14 +40,4 @@ export async function createLogger(level: LevelWithSilent): Promise<Logger> {
         ignore: 'pid,hostname',
       })
     : destination({ dest: 2, sync: false, maxLength: maxBuffered });
-  return pino(
-    {
-      level,
-      base: null,
-      timestamp: stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-      serializers: { err: errorFields },
-    },
-    stream,
-  );
 }

@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
 import type { Entry } from '../../engine/revocation/list.ts';
+import { createTestContext } from '../../testing/command-context.ts';
 import { findEndable, findUnblock, requireBlock } from './block.ts';
 
+const context = createTestContext();
 const now = 1_000_000;
 const block = (kind: Entry['kind'], name: string, until = now + 1): Entry => {
   return {
@@ -26,7 +28,7 @@ const entries = [
 const unreadable = { count: 0, until: 0, key: 'k' };
 const listing = { revision: 'x', now, entries, fields: new Map(), unreadable };
 const find = (kind: Entry['kind'], name: string, more: object = {}) =>
-  requireBlock({ ...listing, ...more }, { kind, name });
+  requireBlock(context, { ...listing, ...more }, { kind, name });
 
 test('a block is found by kind and whole name', () => {
   expect(find('user', 'corp:jane')).toBe(entries[0]);
@@ -37,23 +39,19 @@ test.each<[Entry['kind'], string, string]>([
   [
     'user',
     'corp:jnae',
-    'user corp:jnae is not blocked: did you mean user corp:jane? If not, list all blocks: npx -y pnpm@10 sallyport blocks',
+    'user corp:jnae is not blocked: did you mean user corp:jane? If not, list all blocks: sallyport blocks',
   ],
   [
     'group',
     'corp:jane',
-    'group corp:jane is not blocked: did you mean user corp:jane? If not, list all blocks: npx -y pnpm@10 sallyport blocks',
+    'group corp:jane is not blocked: did you mean user corp:jane? If not, list all blocks: sallyport blocks',
   ],
-  [
-    'user',
-    'unknown',
-    'user unknown is not blocked: list all blocks: npx -y pnpm@10 sallyport blocks',
-  ],
-  ['user', 'old', 'user old is not blocked: list all blocks: npx -y pnpm@10 sallyport blocks'],
+  ['user', 'unknown', 'user unknown is not blocked: list all blocks: sallyport blocks'],
+  ['user', 'old', 'user old is not blocked: list all blocks: sallyport blocks'],
   [
     'token',
     digest.replace('a', 'b'),
-    'token bbcdef012345 is not blocked: list all blocks: npx -y pnpm@10 sallyport blocks',
+    'token bbcdef012345 is not blocked: list all blocks: sallyport blocks',
   ],
 ])('%s %s is not blocked', (kind, name, message) => {
   expect(() => find(kind, name)).toThrow(expect.objectContaining({ message }));
@@ -84,8 +82,11 @@ test('a block of a token is found by the first digits of its digest, unless seve
   const other = `${digest.slice(0, 20)}${'0'.repeat(44)}`;
   const ended = { ...block('token', other), action: 'unblock' as const };
   const endable = (digits: string, ...more: Entry[]) =>
-    findEndable({ ...listing, entries: [...entries, ...more] }, { kind: 'token', name: digits })
-      .name;
+    findEndable(
+      context,
+      { ...listing, entries: [...entries, ...more] },
+      { kind: 'token', name: digits },
+    ).name;
   expect(endable(digest.slice(0, 8))).toBe(digest);
   expect(endable(digest.slice(0, 8), ended)).toBe(digest);
   expect(endable(other.slice(0, 21), ended)).toBe(other);

@@ -4,6 +4,7 @@ import { blocksIn, currentEntries, type Entry, shortDigest } from '../../engine/
 import { type Listing, readListing } from '../../engine/revocation/redis-list.ts';
 import { loadNamedConfig } from '../config-file.ts';
 import { needCacheRedis, remarkMissingList, withCacheRedis } from '../connections.ts';
+import type { CommandContext } from '../context.ts';
 import { digestLength, jtiText, type ReadOptions } from '../options.ts';
 import {
   type ExitCode,
@@ -44,9 +45,12 @@ const scopes: Readonly<Partial<Record<Entry['kind'], readonly [scope: string, ga
 type Named = Pick<Entry, 'kind' | 'name'>;
 
 /** Refuses a user, a group or a token for a time (`for`, in milliseconds), whatever any backend says. */
-export async function block(options: EntryOptions & { readonly for: number }): Promise<ExitCode> {
-  const { config, draft } = await prepare(options, 'block', blockable);
-  const checked = draft.kind === 'user' ? await checkName(config, draft.name) : undefined;
+export async function block(
+  context: CommandContext,
+  options: EntryOptions & { readonly for: number },
+): Promise<ExitCode> {
+  const { config, draft } = await prepare(context, options, 'block', blockable);
+  const checked = draft.kind === 'user' ? await checkName(context, config, draft.name) : undefined;
   const { for: length, reason } = options;
   const again = [
     '--for',
@@ -54,18 +58,19 @@ export async function block(options: EntryOptions & { readonly for: number }): P
     ...(reason === undefined ? [] : ['--reason', reason]),
   ];
   const wordsFor = (name: string) => ['block', '--user', name, ...again];
-  if (checked && options.exact !== true) refuseOtherName(checked, wordsFor, options.config);
+  if (checked && options.exact !== true)
+    refuseOtherName(context, checked, wordsFor, options.config);
   let before: Entry | undefined;
-  const publication = await publishWithInterrupt(config, options, (listing) => {
+  const publication = await publishWithInterrupt(context, config, options, (listing) => {
     before = find(blocksIn(listing), draft);
     return { ...draft, until: listing.now + length };
   });
-  const text = blockText(publication.entry, before, options);
-  const code = report(publication, options.output, text, (json) => ({
+  const text = blockText(context, publication.entry, before, options);
+  const code = report(context, publication, options.output, text, (json) => ({
     ...json,
     ...(before && { before: entryJson(before) }),
   }));
-  if (checked) remarkDoubts(checked, wordsFor, options.config);
+  if (checked) remarkDoubts(context, checked, wordsFor, options.config);
   return code;
 }
 
@@ -78,6 +83,7 @@ export function unblockWords({ kind, name }: Named, isExact = false): readonly s
 
 /** Returns what is printed before and after the line that says who has confirmed. */
 function blockText(
+  context: CommandContext,
   entry: Entry,
   before: Entry | undefined,
   options: EntryOptions,
@@ -90,23 +96,28 @@ function blockText(
       (before
         ? `It takes the place of the block until ${momentText(before.until)} by ${printable(before.by)}.\n`
         : ''),
-    `${gap}${mayStillPass}To remove it early: ${commandLine(words, options.config)}\n`,
+    `${gap}${mayStillPass}To remove it early: ${commandLine(context, words, options.config)}\n`,
   ];
 }
 
-export async function unblock(options: EntryOptions): Promise<ExitCode> {
-  const { config, draft } = await prepare(options, 'unblock', [...blockable, 'digest']);
+export async function unblock(context: CommandContext, options: EntryOptions): Promise<ExitCode> {
+  const { config, draft } = await prepare(context, options, 'unblock', [...blockable, 'digest']);
   try {
-    const publication = await publishWithInterrupt(config, options, (listing) => {
-      const { name, until } = findEndable(listing, draft, options.config);
+    const publication = await publishWithInterrupt(context, config, options, (listing) => {
+      const { name, until } = findEndable(context, listing, draft, options.config);
       return { ...draft, name, until };
     });
     const text = `unblocked ${nameSubject(publication.entry)}: the backend decides again.\n`;
-    return report(publication, options.output, [text, mayStillBeRefused]);
+    return report(context, publication, options.output, [text, mayStillBeRefused]);
   } catch (error) {
     if (error instanceof NotBlocked && draft.kind === 'user') {
       const wordsFor = (name: string) => ['unblock', '--user', name];
-      remarkOtherName(await checkName(config, draft.name), wordsFor, options.config);
+      remarkOtherName(
+        context,
+        await checkName(context, config, draft.name),
+        wordsFor,
+        options.config,
+      );
     }
     throw error;
   }
@@ -117,13 +128,16 @@ class NotBlocked extends FixableError {}
 
 /** Finds a block, or the entry that ended it: an unblock that not all replicas have confirmed can be repeated. @throws UsageError, Error */
 export function findEndable(
+  context: CommandContext,
   listing: Listing,
   { kind, name: given }: Named,
   config?: string,
 ): Entry {
   const name =
     kind === 'token' ? completeDigest(given, [blocksIn(listing), endedBlocks(listing)]) : given;
-  return findUnblock(listing, { kind, name }) ?? requireBlock(listing, { kind, name }, config);
+  return (
+    findUnblock(listing, { kind, name }) ?? requireBlock(context, listing, { kind, name }, config)
+  );
 }
 
 /** Completes a digest. @param digits the whole digest, or its beginning. @throws UsageError when several blocks begin with it */
@@ -159,7 +173,12 @@ function endedBlocks({ entries, now }: Pick<Listing, 'entries' | 'now'>): readon
   return currentEntries(entries).filter(({ action, until }) => action === 'unblock' && until > now);
 }
 
-export function requireBlock(listing: Listing, subject: Named, config?: string): Entry {
+export function requireBlock(
+  context: CommandContext,
+  listing: Listing,
+  subject: Named,
+  config?: string,
+): Entry {
   const blocks = blocksIn(listing);
   const found = find(blocks, subject);
   if (found !== undefined) return found;
@@ -176,18 +195,18 @@ export function requireBlock(listing: Listing, subject: Named, config?: string):
     ),
     [
       ...unreadable.map(({ fix }) => fix),
-      `${guess === undefined ? '' : `did you mean ${printable(guess)}? If not, `}list all blocks: ${commandLine(['blocks'], config)}`,
+      `${guess === undefined ? '' : `did you mean ${printable(guess)}? If not, `}list all blocks: ${commandLine(context, ['blocks'], config)}`,
     ].join('; or '),
   );
 }
 
-export async function listBlocks(options: ReadOptions): Promise<ExitCode> {
-  const config = await loadNamedConfig(options);
+export async function listBlocks(context: CommandContext, options: ReadOptions): Promise<ExitCode> {
+  const config = await loadNamedConfig(context, options);
   needCacheRedis(config, 'blocks');
-  const listing = await withCacheRedis(config, readListing);
+  const listing = await withCacheRedis(context, config, readListing);
   const blocks = blocksIn(listing);
   if (options.output === 'json')
-    printJson({ blocks: blocks.map(entryJson), unreadable: listing.unreadable.count });
+    printJson(context, { blocks: blocks.map(entryJson), unreadable: listing.unreadable.count });
   else {
     const rows = blocks.map(({ kind, name, at, until, by, reason = '' }) => {
       const shown = kind === 'token' ? shortDigest(name) : name;
@@ -202,12 +221,14 @@ export async function listBlocks(options: ReadOptions): Promise<ExitCode> {
       ];
     });
     printTable(
+      context,
       ['KIND', 'NAME', 'UNTIL', 'REMAINING', 'BY', 'AT', 'REASON'],
       rows,
       'no one is blocked',
     );
   }
-  remarkMissingList(config, listing);
-  for (const { message, fix } of unreadableRemark(listing.unreadable)) printRemark(message, fix);
+  remarkMissingList(context, config, listing);
+  for (const { message, fix } of unreadableRemark(listing.unreadable))
+    printRemark(context, message, fix);
   return exitCodes.success;
 }

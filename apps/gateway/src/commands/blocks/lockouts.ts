@@ -5,6 +5,7 @@ import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
 import { isCodeSubject } from '../../login/factors/second-factor.ts';
 import { loadNamedConfig } from '../config-file.ts';
 import { needCacheRedis, withCacheRedis } from '../connections.ts';
+import type { CommandContext } from '../context.ts';
 import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printTable } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
@@ -14,11 +15,11 @@ import { lockoutJson, type NamedLockout, namedLockouts } from '../users/named-lo
 import { type EntryOptions, prepare } from '../users/subject.ts';
 import { mayStillBeRefused, publishWithInterrupt, report } from './report.ts';
 
-export async function lockouts(options: ReadOptions): Promise<ExitCode> {
-  const config = await loadNamedConfig(options);
+export async function lockouts(context: CommandContext, options: ReadOptions): Promise<ExitCode> {
+  const config = await loadNamedConfig(context, options);
   needCacheRedis(config, 'lockouts');
-  const all = await withCacheRedis(config, (redis) => namedLockouts(redis, config));
-  if (options.output === 'json') printJson({ lockouts: all.map(lockoutJson) });
+  const all = await withCacheRedis(context, config, (redis) => namedLockouts(redis, config));
+  if (options.output === 'json') printJson(context, { lockouts: all.map(lockoutJson) });
   else {
     const rows = all.map((one) => {
       const { user, refused, isLockedOut, until } = one;
@@ -32,7 +33,7 @@ export async function lockouts(options: ReadOptions): Promise<ExitCode> {
       ];
     });
     const empty = 'no refused attempts are counted in the cache Redis';
-    printTable(['USER', 'AUTHENTICATOR', 'REFUSED', 'STATE', 'UNTIL'], rows, empty);
+    printTable(context, ['USER', 'AUTHENTICATOR', 'REFUSED', 'STATE', 'UNTIL'], rows, empty);
   }
   return exitCodes.success;
 }
@@ -50,6 +51,7 @@ type LineOptions = ReadOptions & { readonly exact?: boolean };
 
 /** Describes lockouts, each with the command that ends it. */
 export function lockoutLines(
+  context: CommandContext,
   locks: readonly NamedLockout[],
   { config, exact = false }: LineOptions,
 ): string[] {
@@ -57,7 +59,11 @@ export function lockoutLines(
     const { user, isLockedOut, until } = one;
     const state = isLockedOut ? 'locked out' : 'not locked out';
     const attempts = `${attemptsText(one)} with ${placeText(one)}`;
-    const unlock = commandLine(['unlock', '--user', user, ...(exact ? ['--exact'] : [])], config);
+    const unlock = commandLine(
+      context,
+      ['unlock', '--user', user, ...(exact ? ['--exact'] : [])],
+      config,
+    );
     return `${state}: ${attempts}, until ${momentText(until)}. To forget them now: ${unlock}`;
   });
 }
@@ -85,23 +91,26 @@ export function forgotLine(name: string, one: NamedLockout): string {
  * Forgets the refused attempts of a user: in the cache Redis, and in the memory of each replica, which confirms it. Exits 3
  * when the cache Redis counted none. The replicas forget theirs all the same: they count by themselves while it is down.
  */
-export async function unlock(options: EntryOptions): Promise<ExitCode> {
-  const { config, draft } = await prepare(options, 'unlock', ['user']);
-  const cleared = await withCacheRedis(config, (redis) => clearLockouts(redis, config, draft.name));
-  const publication = await publishWithInterrupt(config, options, ({ now }) => ({
+export async function unlock(context: CommandContext, options: EntryOptions): Promise<ExitCode> {
+  const { config, draft } = await prepare(context, options, 'unlock', ['user']);
+  const cleared = await withCacheRedis(context, config, (redis) =>
+    clearLockouts(redis, config, draft.name),
+  );
+  const publication = await publishWithInterrupt(context, config, options, ({ now }) => ({
     ...draft,
     until: now + unlockLifetime,
   }));
-  const text = unlockText(draft.name, cleared, config.lockout.maxFailures, options.config);
+  const text = unlockText(context, draft.name, cleared, config.lockout.maxFailures, options.config);
   const after = cleared.length > 0 ? mayStillBeRefused : '';
   const listed = cleared.map(lockoutJson);
-  const code = report(publication, options.output, [text, after], (json) => ({
+  const code = report(context, publication, options.output, [text, after], (json) => ({
     ...json,
     cleared: listed,
   }));
   if (cleared.length > 0) return code;
   remarkDoubts(
-    await checkName(config, draft.name),
+    context,
+    await checkName(context, config, draft.name),
     (name) => ['unlock', '--user', name],
     options.config,
   );
@@ -109,6 +118,7 @@ export async function unlock(options: EntryOptions): Promise<ExitCode> {
 }
 
 function unlockText(
+  context: CommandContext,
   name: string,
   cleared: readonly NamedLockout[],
   maxFailures: number,
@@ -118,7 +128,7 @@ function unlockText(
     return (
       `no refused attempts of user ${printable(name)} are counted in the cache Redis: nothing was locked there. ` +
       'Each replica also forgets what it counted in its own memory. ' +
-      `To list all lockouts: ${commandLine(['lockouts'], config)}\n`
+      `To list all lockouts: ${commandLine(context, ['lockouts'], config)}\n`
     );
   }
   const lines = cleared.map((one) => forgotLine(name, one));

@@ -10,6 +10,7 @@ import type { Entry } from '../../engine/revocation/list.ts';
 import type { Draft } from '../../engine/revocation/publish.ts';
 import type { Listing } from '../../engine/revocation/redis-list.ts';
 import { withCacheRedis } from '../connections.ts';
+import type { CommandContext } from '../context.ts';
 import { createInterrupt } from '../interrupt.ts';
 import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark } from '../output.ts';
@@ -32,11 +33,12 @@ export const mayStillBeRefused = `kube-apiserver can repeat refusals ${fromItsCa
  * @param options of the command: how long it waits, and for how many replicas
  */
 export function publishWithInterrupt(
+  context: CommandContext,
   config: GatewayConfig,
   { wait, expect }: Omit<Waiting, 'signal'>,
   draft: (listing: Listing) => Draft,
 ): Promise<Publication> {
-  return withCacheRedis(config, async (redis) => {
+  return withCacheRedis(context, config, async (redis) => {
     using interrupt = createInterrupt();
     const waiting = { wait, expect, signal: interrupt.signal };
     const publication = await publishAndConfirm(redis, draft, waiting);
@@ -48,14 +50,15 @@ export function publishWithInterrupt(
 
 /** Prints what became of an entry. @param text is printed before and after the line that says who has confirmed */
 export function report(
+  context: CommandContext,
   publication: Publication,
   output: ReadOptions['output'],
   [before, after]: readonly [string, string],
   toJson: (published: object) => object = (published) => published,
 ): ExitCode {
-  if (output === 'json') printJson(toJson(publicationJson(publication)));
-  else process.stdout.write(before + confirmationLine(publication.confirmation) + after);
-  for (const { message, fix } of remarks(publication)) printRemark(message, fix);
+  if (output === 'json') printJson(context, toJson(publicationJson(publication)));
+  else context.stdout.write(before + confirmationLine(publication.confirmation) + after);
+  for (const { message, fix } of remarks(publication)) printRemark(context, message, fix);
   return exitCodeOf(publication);
 }
 

@@ -2,6 +2,7 @@ import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { shellQuoted } from '../../base/shell-quoted.ts';
 import { accountsOfGroup, nameOfAccount, nameOfGroup } from '../../config/permission.ts';
+import type { CommandContext } from '../context.ts';
 import { printRemark } from '../output.ts';
 import type { TrustedFile } from '../permissions.ts';
 import { commandLineOfOther } from '../printed-commands.ts';
@@ -13,10 +14,11 @@ import { commandLineOfOther } from '../printed-commands.ts';
  * @param config `--config` as it was given
  */
 export async function remarkOtherAccount(
+  context: CommandContext,
   files: readonly TrustedFile[],
   config: string | undefined,
 ): Promise<void> {
-  if (process.getuid?.() !== 0 || process.env.KUBERNETES_SERVICE_HOST) return;
+  if (process.getuid?.() !== 0 || context.environment.KUBERNETES_SERVICE_HOST) return;
   for (const { file, secret = false } of files) {
     const found = await stat(file).catch(() => undefined);
     const reader = found && (await readerOf(found, secret));
@@ -25,8 +27,9 @@ export async function remarkOtherAccount(
     const again =
       account === undefined ? 'as that account' : `runuser -u ${shellQuoted(account)} --`;
     printRemark(
+      context,
       `this check ran as root, who can read and write everything, and files of this config are for ${who}`,
-      `to check what the gateway can read and write, run ${again} ${commandLineOfOther(['check'], config)}`,
+      `to check what the gateway can read and write, run ${again} ${commandLineOfOther(context, ['check'], config)}`,
     );
     return;
   }

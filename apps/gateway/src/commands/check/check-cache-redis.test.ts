@@ -6,6 +6,7 @@ import type { LoginConfig } from '../../config/types.ts';
 import { publishAndConfirm } from '../../engine/revocation/confirmation.ts';
 import { revocationKeys } from '../../engine/revocation/scripts.ts';
 import { openRedis, startReplica } from '../../engine/revocation/testing/replicas.ts';
+import { createTestContext } from '../../testing/command-context.ts';
 import { type Finding, wholeDetail } from '../finding.ts';
 import { checkCacheRedis, checkClock } from './check-cache-redis.ts';
 
@@ -14,7 +15,7 @@ const lifetimes = { authenticatedTtl: 1, rejectedTtl: 1, unknownTtl: 1, staleTtl
 async function check(
   { port }: Pick<RedisServer, 'port'>,
   username?: string,
-  login?: Parameters<typeof checkCacheRedis>[0]['login'],
+  login?: Parameters<typeof checkCacheRedis>[1]['login'],
 ) {
   const servers = {
     kind: 'server',
@@ -37,7 +38,7 @@ async function check(
     sealingKeys,
     startWithoutBlocks: false,
   };
-  const found = await checkCacheRedis({
+  const found = await checkCacheRedis(createTestContext(), {
     cache: { ...lifetimes, memory: { maxEntries: 1 }, redis },
     baseDirectory: '/',
     ...(login && { login }),
@@ -145,7 +146,7 @@ describe('check of the cache Redis', () => {
 
   test('is left out where the config has no cache.redis', async () => {
     const cache = { ...lifetimes, memory: { maxEntries: 1 } };
-    expect(await checkCacheRedis({ cache, baseDirectory: '/' })).toEqual([]);
+    expect(await checkCacheRedis(createTestContext(), { cache, baseDirectory: '/' })).toEqual([]);
   });
 
   test.each(denied)('without the right to %s is a %s', async (command, result, message) => {

@@ -10,6 +10,7 @@ import type { ProbedRedis, RedisUse } from '../../engine/shared-redis/shared-red
 import { changeScript, putScript, takeScript } from '../../login/attempts/pending-logins.ts';
 import { unreadableRemark } from '../blocks/remarks.ts';
 import { withCacheRedis } from '../connections.ts';
+import type { CommandContext } from '../context.ts';
 import { type Finding, tryOut } from '../finding.ts';
 import { evictionProblems, luaProblems, readServers } from './redis-info.ts';
 
@@ -23,6 +24,7 @@ const finding = (result: Finding['result'], detail: string, fix?: string): Findi
 
 /** Reaches the Redis that all replicas share, and tries what the gateway does there. */
 export async function checkCacheRedis(
+  context: CommandContext,
   config: Pick<GatewayConfig, 'cache' | 'baseDirectory' | 'login'>,
 ) {
   if (config.cache.redis === undefined) return [];
@@ -36,7 +38,7 @@ export async function checkCacheRedis(
       ),
       ...checkList(listing, config.cache.redis?.startWithoutBlocks === true),
       ...checkKeys(await readReplicas(redis)),
-      ...checkClock(listing.now, Date.now()),
+      ...checkClock(listing.now, context.now()),
       ...(await checkPolicy(redis)),
       ...(await luaProblems(redis, 'cache')).map((problem) => ({ check, ...problem })),
     ];
@@ -44,7 +46,7 @@ export async function checkCacheRedis(
     const found = blocks === 0 ? 'no one is blocked' : `blocks in force: ${blocks}`;
     return problems.length === 0 ? [finding('ok', `reached and writable; ${found}`)] : problems;
   };
-  return await tryOut(check, () => withCacheRedis(config, look));
+  return await tryOut(check, () => withCacheRedis(context, config, look));
 }
 
 /** Runs the commands of the lockout guard's scripts, and of the scripts that note which answers a user has. Its one key is a hash. */

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { GatewayConfig, SecondFactorConfig } from '../../config/types.ts';
 import { invite } from '../../login/factors/enrolment.ts';
 import { createFactorStore } from '../../login/factors/factor-store.ts';
+import { createTestContext } from '../../testing/command-context.ts';
 import { withFactorRedis } from '../connections.ts';
 import { wholeDetail } from '../finding.ts';
 import { checkFactorRedis } from './check-factor-redis.ts';
@@ -47,7 +48,7 @@ function configOf(
 }
 
 async function check(...words: Parameters<typeof configOf>) {
-  const found = await checkFactorRedis(configOf(...words));
+  const found = await checkFactorRedis(createTestContext(), configOf(...words));
   return found.map((one) => [one.result, wholeDetail(one)]);
 }
 
@@ -56,7 +57,7 @@ function addRecord(server: RedisServer, username: string, sealingKeys?: readonly
   const config = configOf(server, undefined, sealingKeys);
   const user = { authenticator: 'corp', username, name: `corp:${username}` };
   const invitation = { by: 'ada', reason: undefined, until: Date.now() + 600_000 };
-  return withFactorRedis(config, config.login.secondFactor, (redis) =>
+  return withFactorRedis(createTestContext(), config, config.login.secondFactor, (redis) =>
     invite(createFactorStore(redis, Date.now), user, invitation, Date.now()),
   );
 }
@@ -148,6 +149,8 @@ describe('check of the Redis of second factors', () => {
     const gone = await startRedis();
     await gone[Symbol.asyncDispose]();
     expect(await check(gone)).toEqual([['error', expect.stringMatching(/refused/)]]);
-    expect(await checkFactorRedis({ ...configOf(gone), login: undefined as never })).toEqual([]);
+    expect(
+      await checkFactorRedis(createTestContext(), { ...configOf(gone), login: undefined as never }),
+    ).toEqual([]);
   });
 });

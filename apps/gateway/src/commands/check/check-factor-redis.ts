@@ -4,6 +4,7 @@ import type { GatewayConfig, SecondFactorConfig } from '../../config/types.ts';
 import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
 import { createFactorStore, replaceScript } from '../../login/factors/factor-store.ts';
 import { withFactorRedis } from '../connections.ts';
+import type { CommandContext } from '../context.ts';
 import { readAll, unreadableText } from '../factors/list.ts';
 import { type Finding, tryOut } from '../finding.ts';
 import { evictionProblems, luaProblems, persistenceProblems, readServers } from './redis-info.ts';
@@ -12,6 +13,7 @@ const check = 'second-factor Redis';
 
 /** Reaches the Redis of second factors, and tries what the gateway and its commands do there. */
 export async function checkFactorRedis(
+  context: CommandContext,
   config: Pick<GatewayConfig, 'cache' | 'baseDirectory' | 'login'>,
 ): Promise<readonly Finding[]> {
   const secondFactor = config.login?.secondFactor;
@@ -19,7 +21,7 @@ export async function checkFactorRedis(
   if (secondFactor === undefined || config.cache.redis === undefined) return [];
   const look = async (redis: ProbedRedis): Promise<readonly Finding[]> => {
     await tryRights(redis);
-    const { readable, unreadable } = await readAll(createFactorStore(redis, Date.now));
+    const { readable, unreadable } = await readAll(createFactorStore(redis, context.now));
     const [first] = unreadable;
     const unread = first && unreadableText(unreadable.length, first.key);
     const problems: readonly Omit<Finding, 'check'>[] = [
@@ -30,7 +32,7 @@ export async function checkFactorRedis(
     if (problems.length > 0) return problems.map((one) => ({ check, ...one }));
     return [{ check, result: 'ok', detail: `reached and writable; records: ${readable.length}` }];
   };
-  return await tryOut(check, () => withFactorRedis(config, secondFactor, look));
+  return await tryOut(check, () => withFactorRedis(context, config, secondFactor, look));
 }
 
 /** Runs the commands of the store, on a key of its own that is as long as real ones. */

@@ -8,6 +8,7 @@ import type { GatewayConfig, LoginConfig, ServerConfig } from '../../config/type
 import { authority } from '../../http/http-server.ts';
 import { readTlsMaterial, type TlsMaterial } from '../../http/tls.ts';
 import { isTrustedChain } from '../../login/trusted-chain.ts';
+import type { CommandContext } from '../context.ts';
 import { detailOf, type Finding, tryOut } from '../finding.ts';
 import { namesOf } from '../init/hosts.ts';
 import { loginNames, names } from '../init/layout.ts';
@@ -15,26 +16,27 @@ import type { TrustedFile } from '../permissions.ts';
 import { reissue } from './reissue.ts';
 
 /** Reads the files of `server.tls` as `serve` does, and compares the certificate with the address. */
-export function checkCertificates({
-  server,
-  baseDirectory,
-}: Pick<GatewayConfig, 'server' | 'baseDirectory'>) {
+export function checkCertificates(
+  context: CommandContext,
+  { server, baseDirectory }: Pick<GatewayConfig, 'server' | 'baseDirectory'>,
+) {
   const { tls } = server;
   const compare = ": the server in kube-apiserver's webhook kubeconfig must be one of these";
   const serverProblems = (certificate: X509Certificate) =>
-    addressProblems(certificate, server, baseDirectory);
+    addressProblems(context, certificate, server, baseDirectory);
   return checkTls('TLS', tls && readTlsMaterial(tls), serverProblems, compare);
 }
 
 /** Checks what the login server needs besides its authenticators. @param isWhole false: parts with errors are left out of the config */
 export async function checkLogin(
+  context: CommandContext,
   { login, cache, baseDirectory }: Pick<GatewayConfig, 'login' | 'cache' | 'baseDirectory'>,
   isWhole: boolean,
 ) {
   if (login === undefined) return [];
   const read = login.tls && readTlsMaterial(login.tls, 'login');
   const hostProblem = (certificate: X509Certificate) =>
-    urlProblem(certificate, login, baseDirectory);
+    urlProblem(context, certificate, login, baseDirectory);
   const authorities = authoritiesOf(login).map(({ setting, file }) => {
     const look = async () => {
       const read = readBytes(file, tlsFileLimit).catch((error: unknown) => {
@@ -158,6 +160,7 @@ function checkTls(
 }
 
 async function addressProblems(
+  context: CommandContext,
   certificate: X509Certificate,
   { listen: { host, port }, tls }: ServerConfig,
   folder: string,
@@ -166,7 +169,11 @@ async function addressProblems(
   const isEvery = host === '::' || host === '0.0.0.0';
   if (tls === undefined || isEvery || hosts.some((each) => isFor(certificate, each))) return [];
   const all = [...namesOf(certificate), host];
-  const again = await reissue(tls, all, { folder, certificate: names.server, option: '--host' });
+  const again = await reissue(context, tls, all, {
+    folder,
+    certificate: names.server,
+    option: '--host',
+  });
   return [
     {
       message:
@@ -178,13 +185,14 @@ async function addressProblems(
 }
 
 async function urlProblem(
+  context: CommandContext,
   certificate: X509Certificate,
   { publicUrl, tls }: LoginConfig,
   folder: string,
 ): Promise<ProblemWords[]> {
   const host = new URL(publicUrl).hostname.replace(/^\[(.*)\]$/, '$1');
   if (tls === undefined || isFor(certificate, host)) return [];
-  const again = await reissue(tls, [host], {
+  const again = await reissue(context, tls, [host], {
     folder,
     certificate: loginNames.certificate,
     option: '--login',

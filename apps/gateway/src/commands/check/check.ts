@@ -6,6 +6,7 @@ import { ConfigError, type ConfigProblem, onTwoLines, placed } from '../../confi
 import type { GatewayConfig } from '../../config/types.ts';
 import { probeOutput } from '../../observe/audit/output.ts';
 import { configFile } from '../config-file.ts';
+import type { CommandContext } from '../context.ts';
 import { detailOf, type Finding, tryOut, wholeDetail } from '../finding.ts';
 import type { ConfigOptions, ReadOptions } from '../options.ts';
 import { columns, type ExitCode, exitCodes, printJson } from '../output.ts';
@@ -21,21 +22,21 @@ import { checkLoginHost } from './check-login-host.ts';
 import { checkOwner, serviceAccount } from './check-owner.ts';
 
 /** Prints the schema. Only a config that is named adds to it, so that its bytes do not depend on the machine. */
-export async function schema(options: ConfigOptions): Promise<ExitCode> {
+export async function schema(context: CommandContext, options: ConfigOptions): Promise<ExitCode> {
   const used =
     options.config === undefined
       ? []
-      : (await loadConfig(await configFile(options), process.env)).authenticators;
-  printJson(configJsonSchema([...(await builtInPlugins()), ...used]));
+      : (await loadConfig(await configFile(context, options), context.environment)).authenticators;
+  printJson(context, configJsonSchema([...(await builtInPlugins()), ...used]));
   return exitCodes.success;
 }
 
 /** Looks at everything that `serve` would need, and serves nothing. */
-export async function check(options: ReadOptions): Promise<ExitCode> {
-  const findings = await inspect(options);
+export async function check(context: CommandContext, options: ReadOptions): Promise<ExitCode> {
+  const findings = await inspect(context, options);
   if (options.output === 'json') {
     const inJson = findings.map((one) => ({ ...one, detail: wholeDetail(one), fix: undefined }));
-    printJson({ findings: inJson });
+    printJson(context, { findings: inJson });
   } else {
     // This is not printTable, since a detail may have several lines.
     const rows = findings.map(({ check: name, result, detail, fix }) => [
@@ -43,18 +44,18 @@ export async function check(options: ReadOptions): Promise<ExitCode> {
       result,
       onTwoLines({ message: detail, fix }),
     ]);
-    process.stdout.write(`${columns([['CHECK', 'RESULT', 'DETAIL'], ...rows])}\n`);
+    context.stdout.write(`${columns([['CHECK', 'RESULT', 'DETAIL'], ...rows])}\n`);
   }
   return findings.some(({ result }) => result === 'error') ? exitCodes.failure : exitCodes.success;
 }
 
 /** Reports everything in one run: when the config has errors, the parts without errors are checked too. */
-async function inspect(options: ReadOptions): Promise<readonly Finding[]> {
+async function inspect(context: CommandContext, options: ReadOptions): Promise<readonly Finding[]> {
   try {
-    const config = await loadConfig(await configFile(options), process.env);
+    const config = await loadConfig(await configFile(context, options), context.environment);
     return [
       { check: 'config', result: 'ok', detail: config.file },
-      ...(await inspectParts(config, true, options)),
+      ...(await inspectParts(context, config, true, options)),
     ];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
@@ -62,7 +63,7 @@ async function inspect(options: ReadOptions): Promise<readonly Finding[]> {
     const problems = error.problems.map((problem) => ofConfig('error', problem));
     return [
       ...problems,
-      ...(usable === undefined ? [] : await inspectParts(usable, false, options)),
+      ...(usable === undefined ? [] : await inspectParts(context, usable, false, options)),
     ];
   }
 }
@@ -72,6 +73,7 @@ function ofConfig(result: Finding['result'], problem: ConfigProblem): Finding {
 }
 
 async function inspectParts(
+  context: CommandContext,
   config: GatewayConfig,
   isWhole: boolean,
   options: Pick<ReadOptions, 'config'>,
@@ -81,21 +83,21 @@ async function inspectParts(
   const own = filesOf(config);
   const [authenticators, ...findings] = await Promise.all([
     checkAuthenticators({ ...config, isWhole }),
-    isWhole || server.tls !== undefined ? checkCertificates(config) : [],
+    isWhole || server.tls !== undefined ? checkCertificates(context, config) : [],
     ...(isWhole
       ? addresses.map(([section, one]) => checkAddress(`${section}.listen`, one.listen, own))
       : []),
     checkAudit(config),
-    checkCacheRedis(config),
-    checkFactorRedis(config),
-    checkLogin(config, isWhole),
+    checkCacheRedis(context, config),
+    checkFactorRedis(context, config),
+    checkLogin(context, config, isWhole),
   ]);
   const files = [...own, ...authenticators.files];
   const permissions = [
     ...(await checkPermissions(files)),
     ...(await checkOwner(config, files, await serviceAccount())),
   ];
-  await remarkOtherAccount(files, options.config);
+  await remarkOtherAccount(context, files, options.config);
   const warnings = config.warnings.map((problem) => ofConfig('warning', problem));
   return [
     ...warnings,

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
+import { createTestContext } from '../../testing/command-context.ts';
 import { createAuthority, issueServer } from '../init/certificates.ts';
 import { createFolder } from '../init/init.ts';
 import { reissue } from './reissue.ts';
@@ -11,7 +12,7 @@ import { reissue } from './reissue.ts';
 async function madeFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-reissue-'));
   onTestFinished(() => rm(folder, { recursive: true }));
-  await createFolder(folder, ['gw.example.com']);
+  await createFolder(createTestContext(), folder, ['gw.example.com']);
   return folder;
 }
 
@@ -22,12 +23,17 @@ test('init issues what it has issued', async () => {
     keyFile: join(folder, 'tls/server.key'),
   };
   const place = { folder, certificate: 'tls/server.crt', option: '--host' };
-  const issue = () => reissue(pair, ['gw.example.com', '192.0.2.1'], place);
+  const issue = () => reissue(createTestContext(), pair, ['gw.example.com', '192.0.2.1'], place);
   const ofInit = `sallyport init ${folder} --renew --host gw.example.com 192.0.2.1`;
   expect(await issue()).toMatch(new RegExp(`^for a new certificate, run: .*${ofInit}$`));
-  expect(await reissue({ ...pair, certFile: join(folder, 'other.crt') }, ['x'], place)).toContain(
-    'give its CA',
-  );
+  expect(
+    await reissue(
+      createTestContext(),
+      { ...pair, certFile: join(folder, 'other.crt') },
+      ['x'],
+      place,
+    ),
+  ).toContain('give its CA');
   await rm(join(folder, 'tls/ca.key'));
   expect(await issue()).toContain(ofInit);
   await rm(join(folder, 'tls/ca.crt'));
@@ -47,7 +53,7 @@ test('another CA gets a request for all of the hosts, which OpenSSL prints', asy
   };
   await writeFile(pair.certFile, certificate);
   await writeFile(pair.keyFile, key);
-  const text = await reissue(pair, ['*.example.com', '192.0.2.1', '::1'], {
+  const text = await reissue(createTestContext(), pair, ['*.example.com', '192.0.2.1', '::1'], {
     folder,
     certificate: 'tls/server.crt',
     option: '--host',

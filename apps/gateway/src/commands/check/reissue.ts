@@ -5,6 +5,7 @@ import { parseCertificates, tlsFileLimit } from '@sallyport/plugin-kit';
 import { shellQuoted } from '../../base/shell-quoted.ts';
 import { readBytes } from '../../config/read-text.ts';
 import { isTrustedChain } from '../../login/trusted-chain.ts';
+import type { CommandContext } from '../context.ts';
 import { names as files } from '../init/layout.ts';
 import { commandLine } from '../printed-commands.ts';
 
@@ -22,6 +23,7 @@ interface Pair {
  * @param option the option of `init` for the hosts
  */
 export async function reissue(
+  context: CommandContext,
   { certFile, keyFile }: Pair,
   hosts: readonly string[],
   {
@@ -31,7 +33,7 @@ export async function reissue(
   }: { readonly folder: string; readonly certificate: string; readonly option: string },
 ): Promise<string> {
   if (certFile === join(folder, certificate) && (await isFromInit(folder, certFile))) {
-    return `for a new certificate, run: ${commandLine(['init', folder, '--renew', option, ...hosts])}`;
+    return `for a new certificate, run: ${commandLine(context, ['init', folder, '--renew', option, ...hosts])}`;
   }
   const alternatives = hosts.map((host) => `${isIP(host) === 0 ? 'DNS' : 'IP'}:${host}`).join(',');
   const names = shellQuoted(`subjectAltName=${alternatives}`);

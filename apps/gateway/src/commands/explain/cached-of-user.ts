@@ -9,6 +9,7 @@ import { writeSessionUser } from '../../engine/sessions/session-user.ts';
 import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
 import { directoryCache } from '../../runtime/assemble-directory.ts';
 import { sessionUsersCache } from '../../runtime/assemble-login.ts';
+import type { CommandContext } from '../context.ts';
 import type { SeenToken } from '../issuer.ts';
 import { momentText } from '../times.ts';
 import { type LookedUp, unavailable } from '../users/looked-up.ts';
@@ -26,6 +27,7 @@ interface Limits {
  * @returns for each such authenticator their number and when the last one ends, or as `problem` why that is not known
  */
 export async function readCached(
+  context: CommandContext,
   config: GatewayConfig,
   name: string,
   looked: readonly LookedUp[],
@@ -49,8 +51,8 @@ export async function readCached(
           revocations.value.isRevoked(revision, of, '');
         const sources = { redis, isRevoked, sessions: sessions.value ?? [] };
         const ends = await (directory === undefined
-          ? readEnds(config, one, name, sources)
-          : readEndsInDirectory(config, one, name, sources));
+          ? readEnds(context, config, one, name, sources)
+          : readEndsInDirectory(context, config, one, name, sources));
         return {
           ...which,
           answers: ends.length,
@@ -108,12 +110,14 @@ interface Sources {
  * @returns when each of them can be used no more, by the wall clock
  */
 async function readEnds(
+  context: CommandContext,
   { login, cache: lifetimes }: GatewayConfig,
   one: AuthenticatorConfig,
   name: string,
   { redis, isRevoked, sessions }: Sources,
 ): Promise<readonly number[]> {
   const { cache, fingerprint } = one;
+  const clocks = { ...systemClocks, wall: context.now };
   const username = name.slice(one.username.prefix.length);
   const read = async (
     settings: CacheLifetimes & { readonly fingerprint: string },
@@ -121,10 +125,10 @@ async function readEnds(
   ) => {
     const user = { fingerprint: settings.fingerprint, username };
     const question = session && { ...user, token: writeSessionUser(session), audiences: [] };
-    const found = await readAnswersOfUser(redis, systemClocks, user, question);
+    const found = await readAnswersOfUser(redis, clocks, user, question);
     const usable = found.filter(({ revision }) => !isRevoked(revision, name));
     return usable.map((entry) =>
-      Math.min(endOfUse(entry, settings, systemClocks), session?.until ?? Infinity),
+      Math.min(endOfUse(entry, settings, clocks), session?.until ?? Infinity),
     );
   };
   const toTokens =
@@ -138,7 +142,7 @@ async function readEnds(
     ? own.map((session) => read(sessionUsersCache(one, login, lifetimes), session))
     : [];
   const ends = await Promise.all([...toTokens, ...aboutSessions]);
-  return ends.flat().filter((end) => end > Date.now());
+  return ends.flat().filter((end) => end > context.now());
 }
 
 /**
@@ -148,6 +152,7 @@ async function readEnds(
  * @throws Error when it can't be read, or when only a token shows by what the user is looked up
  */
 async function readEndsInDirectory(
+  context: CommandContext,
   { authenticators, cache: lifetimes }: GatewayConfig,
   { directory, username }: AuthenticatorConfig,
   name: string,
@@ -160,10 +165,11 @@ async function readEndsInDirectory(
   const settings = directoryCache(its, directory.refresh, lifetimes);
   const token = name.slice(username.prefix.length);
   const question = { token, audiences: [], fingerprint: settings.fingerprint };
-  const found = await createRedisTier(redis, systemClocks).get(question);
+  const clocks = { ...systemClocks, wall: context.now };
+  const found = await createRedisTier(redis, clocks).get(question);
   if (found.result === 'error') throw new Error("the cache Redis can't be read");
   if (found.result !== 'hit') return [];
   const { revision, decision } = found.entry;
   if (isRevoked(revision, its.username.prefix + decision.user.username)) return [];
-  return [endOfUse(found.entry, settings, systemClocks)].filter((end) => end > Date.now());
+  return [endOfUse(found.entry, settings, clocks)].filter((end) => end > context.now());
 }

@@ -1,4 +1,3 @@
-import { createLogger } from '../../base/logging/logger.ts';
 import { printable } from '../../base/logging/printable.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { type Entry, shortDigest } from '../../engine/revocation/list.ts';
@@ -8,6 +7,7 @@ import { unblockWords } from '../blocks/block.ts';
 import { lockoutLines } from '../blocks/lockouts.ts';
 import { entryJson } from '../blocks/report.ts';
 import { askEach } from '../connections.ts';
+import type { CommandContext } from '../context.ts';
 import { issuingOf, type SeenToken, toJson } from '../issuer.ts';
 import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printTable, UsageError } from '../output.ts';
@@ -35,6 +35,7 @@ type UserOptions = ReadOptions & { readonly exact?: boolean };
  * them out or lets them in: the account, blocks, lockouts, sessions, tokens, and the last lines of the audit trail.
  */
 export async function explainUser(
+  context: CommandContext,
   config: GatewayConfig,
   given: string,
   options: UserOptions,
@@ -44,15 +45,16 @@ export async function explainUser(
     name: typed,
     isExact,
     doubt,
-  } = await findUser(config, given, { isExact: options.exact, redis });
-  const { name, looked, observed } = await lookUpByAnyName(config, typed);
-  remarkFound(given, name, doubt);
+  } = await findUser(context, config, given, { isExact: options.exact, redis });
+  const { name, looked, observed } = await lookUpByAnyName(context, config, typed);
+  remarkFound(context, given, name, doubt);
   const groups = observed.seen.groups.flatMap(({ final }) => final);
   const accounts = observed.seen.groups.flatMap(({ directory, username }) =>
     directory === undefined ? [] : [username],
   );
   const digests = looked.flatMap(({ issued }) => issued?.digests ?? []);
   const { parts, sealedElsewhere, revocations } = await readUserParts(
+    context,
     config,
     { name, groups, digests, accounts },
     redis,
@@ -62,38 +64,39 @@ export async function explainUser(
     rows.filter(({ authenticator }) => authenticator === one.name),
   );
   const cached = await readCached(
+    context,
     config,
     name,
     looked,
     { revocations, sessions: parts.sessions },
     redis,
   );
-  const factors = await readFactors(config, name);
+  const factors = await readFactors(context, config, name);
   if (options.output === 'json') {
     const authenticators = known.map(rowJson);
-    printJson({
+    printJson(context, {
       user: name,
       authenticators,
       ...observed.seen,
       cached: cached.map(cachedJson),
-      ...partsJson(config, parts, factors),
+      ...partsJson(context, config, parts, factors),
       sealedElsewhere,
     });
   } else {
-    print(config, known, observed);
+    print(context, config, known, observed);
     const lines = [
       ...accountLines(known),
       ...loginLines(known),
-      ...factorLines(name, factors, { ...options, exact: isExact }),
+      ...factorLines(context, name, factors, { ...options, exact: isExact }),
       ...cachedLines(name, cached, looked),
-      ...partLines(config, name, parts, { ...options, exact: isExact }),
+      ...partLines(context, config, name, parts, { ...options, exact: isExact }),
       ...('value' in parts.sessions ? lackingLines(factors, parts.sessions.value ?? []) : []),
-      ...sealedLines(sealedElsewhere, options),
+      ...sealedLines(context, sealedElsewhere, options),
     ];
-    process.stdout.write(
-      `\n${[...lines, ...tokenLines(config, name, known, options)].map(printable).join('\n')}\n`,
+    context.stdout.write(
+      `\n${[...lines, ...tokenLines(context, config, name, known, options)].map(printable).join('\n')}\n`,
     );
-    printTrail(parts);
+    printTrail(context, parts);
   }
   if (known.some(({ answer }) => answer === unavailable)) return exitCodes.failure;
   const isKnown = known.some(({ answer, tokens }) => answer === 'known' || (tokens ?? 0) > 0);
@@ -104,9 +107,9 @@ export async function explainUser(
  * Looks up a user by the name that was typed. If a directory finds a user of another name, such as `jane` for `Jane`, it looks up that
  * name: blocks, lockouts and sessions have the name in Kubernetes.
  */
-async function lookUpByAnyName(config: GatewayConfig, typed: string) {
+async function lookUpByAnyName(context: CommandContext, config: GatewayConfig, typed: string) {
   const observed = createObserver(config);
-  const looked = await lookUpAll(config, typed, observed);
+  const looked = await lookUpAll(context, config, typed, observed);
   const names = new Set(
     looked.flatMap(({ answer, reason }) => (answer === 'known' ? [reason] : [])),
   );
@@ -119,18 +122,19 @@ async function lookUpByAnyName(config: GatewayConfig, typed: string) {
     );
   }
   const again = createObserver(config);
-  return { name: other, looked: await lookUpAll(config, other, again), observed: again };
+  return { name: other, looked: await lookUpAll(context, config, other, again), observed: again };
 }
 
 async function lookUpAll(
+  context: CommandContext,
   config: GatewayConfig,
   name: string,
   observed: Observed,
 ): Promise<readonly LookedUp[]> {
   const theirs = namingAuthenticators(config).filter((one) => canHaveName(one, name));
-  const logger = await createLogger('error');
+  const logger = await context.createLogger('error');
   const lookUp = (one: CreatedAuthenticator) =>
-    lookUpUser(config, one, name.slice(one.config.username.prefix.length), observed);
+    lookUpUser(context, config, one, name.slice(one.config.username.prefix.length), observed);
   return askEach(
     { ...config, authenticators: theirs },
     logger,
@@ -186,7 +190,12 @@ function rowJson({
 }
 
 /** A part that can't be read is null, and has its reason in `unread`. */
-function partsJson({ login }: GatewayConfig, parts: UserParts, factors: FactorsOfUser): object {
+function partsJson(
+  context: CommandContext,
+  { login }: GatewayConfig,
+  parts: UserParts,
+  factors: FactorsOfUser,
+): object {
   const { blocks, blockedTokens, lockouts, sessions, audit } = parts;
   const list = 'value' in sessions ? sessions.value : undefined;
   const [newest] = list ?? [];
@@ -199,7 +208,7 @@ function partsJson({ login }: GatewayConfig, parts: UserParts, factors: FactorsO
     blocks: 'value' in blocks ? blocks.value.map(entryJson) : null,
     blockedTokens: 'value' in blockedTokens ? blockedTokens.value.map(entryJson) : null,
     lockouts: 'value' in lockouts ? lockouts.value.map(lockoutJson) : null,
-    secondFactors: factorsJson(factors),
+    secondFactors: factorsJson(context, factors),
     sessions: list
       ? { count: list.length, ...(newest && { newest: toJson(newest, login?.sessions ?? '') }) }
       : null,
@@ -208,12 +217,17 @@ function partsJson({ login }: GatewayConfig, parts: UserParts, factors: FactorsO
   };
 }
 
-function print(config: GatewayConfig, looked: readonly LookedUp[], observed: Observed): void {
+function print(
+  context: CommandContext,
+  config: GatewayConfig,
+  looked: readonly LookedUp[],
+  observed: Observed,
+): void {
   const rows = looked.map(({ authenticator, answer, reason, tokens }) => {
     return [authenticator, shownAnswer(answer), tokens === null ? '' : String(tokens), reason];
   });
-  printTable(['AUTHENTICATOR', 'ANSWER', 'TOKENS', 'REASON'], rows);
-  printObserved(config, observed);
+  printTable(context, ['AUTHENTICATOR', 'ANSWER', 'TOKENS', 'REASON'], rows);
+  printObserved(context, config, observed);
 }
 
 function accountLines(looked: readonly LookedUp[]): readonly string[] {
@@ -240,6 +254,7 @@ function loginLines(looked: readonly LookedUp[]): readonly string[] {
 
 /** Describes blocks, lockouts and sessions, with the commands that change them. */
 function partLines(
+  context: CommandContext,
   { login }: GatewayConfig,
   name: string,
   { blocks, blockedTokens, lockouts, sessions }: UserParts,
@@ -252,18 +267,20 @@ function partLines(
     lines.push(
       ...(blocks.value.length === 0
         ? ['not blocked']
-        : blocks.value.map((one) => blockLine(one, options))),
+        : blocks.value.map((one) => blockLine(context, one, options))),
     );
   if ('value' in blockedTokens)
-    lines.push(...blockedTokens.value.map((one) => blockLine(one, options)));
+    lines.push(...blockedTokens.value.map((one) => blockLine(context, one, options)));
   if ('problem' in lockouts) lines.push(problemLine('locked out', lockouts.problem));
   else
     lines.push(
-      ...(lockouts.value.length === 0 ? ['not locked out'] : lockoutLines(lockouts.value, options)),
+      ...(lockouts.value.length === 0
+        ? ['not locked out']
+        : lockoutLines(context, lockouts.value, options)),
     );
   if ('problem' in sessions) lines.push(problemLine('sessions', sessions.problem));
   else if (login !== undefined)
-    lines.push(sessionLine(name, login.sessions, sessions.value ?? [], options));
+    lines.push(sessionLine(context, name, login.sessions, sessions.value ?? [], options));
   return lines;
 }
 
@@ -277,7 +294,11 @@ function createProblemLines() {
   };
 }
 
-function blockLine(entry: Entry, { config, exact = false }: UserOptions): string {
+function blockLine(
+  context: CommandContext,
+  entry: Entry,
+  { config, exact = false }: UserOptions,
+): string {
   const { kind, name, until, by, reason } = entry;
   const isToken = kind === 'token';
   const shown = isToken ? shortDigest(name) : name;
@@ -286,10 +307,11 @@ function blockLine(entry: Entry, { config, exact = false }: UserOptions): string
   const what = isToken
     ? `1 of the user's tokens is blocked: ${shown},`
     : `blocked as ${kind} ${shown}`;
-  return `${what} until ${momentText(until)}, by ${why}. To end that now: ${commandLine(words, config)}`;
+  return `${what} until ${momentText(until)}, by ${why}. To end that now: ${commandLine(context, words, config)}`;
 }
 
 function sessionLine(
+  context: CommandContext,
   name: string,
   authenticator: string,
   sessions: readonly SeenToken[],
@@ -308,16 +330,20 @@ function sessionLine(
     ...(lastUsedAt ? [`last used ${momentText(lastUsedAt.getTime())}`] : []),
   ].join(', ');
   const only = ['--authenticator', authenticator, ...(exact ? ['--exact'] : [])];
-  const revoke = commandLine(['revoke', '--user', name, ...only], config);
+  const revoke = commandLine(context, ['revoke', '--user', name, ...only], config);
   const count = sessions.length === 1 ? '1 session' : `${sessions.length} sessions, the newest`;
   return `${count} ${place}. To end ${sessions.length === 1 ? 'it' : 'them'}: ${revoke}`;
 }
 
 /** Sessions of a gateway with other keys: replicas must share them. */
-function sealedLines(count: number, { config }: UserOptions): readonly string[] {
+function sealedLines(
+  context: CommandContext,
+  count: number,
+  { config }: UserOptions,
+): readonly string[] {
   if (count === 0) return [];
   const [what, them] = count === 1 ? ['1 session was', 'it'] : [`${count} sessions were`, 'them'];
-  const check = commandLine(['check'], config);
+  const check = commandLine(context, ['check'], config);
   return [
     `${what} sealed with other keys than cache.redis.sealingKeys of this config, so a gateway with this config refuses ${them}. ` +
       `To find the gateway with other keys: ${check}`,
@@ -325,6 +351,7 @@ function sealedLines(count: number, { config }: UserOptions): readonly string[] 
 }
 
 function tokenLines(
+  context: CommandContext,
   config: GatewayConfig,
   name: string,
   looked: readonly LookedUp[],
@@ -338,26 +365,35 @@ function tokenLines(
       issued[state] > 0 ? `${issued[state]} ${state}` : [],
     );
     if (tokens === 0 && ended.length === 0) return [];
-    const list = issuingOf(config, one, options.config).toPaste('token', 'list', '--user', name);
+    const list = issuingOf(context, config, one, options.config).toPaste(
+      'token',
+      'list',
+      '--user',
+      name,
+    );
     const valid = `${tokens} valid ${tokens === 1 ? 'token' : 'tokens'} of ${authenticator}`;
     return [`${[valid, ...ended].join(', ')}. To list all: ${list}`];
   });
 }
 
-function printTrail({ audit }: UserParts): void {
+function printTrail(context: CommandContext, { audit }: UserParts): void {
   if ('problem' in audit) {
-    process.stdout.write(`audit trail: not read, since ${printable(audit.problem)}\n`);
+    context.stdout.write(`audit trail: not read, since ${printable(audit.problem)}\n`);
     return;
   }
   const { lines, isPartial } = audit.value;
   if (lines.length === 0) {
-    process.stdout.write(
+    context.stdout.write(
       `audit trail: no line of this user${isPartial ? ' in the part that was read' : ''}\n`,
     );
     return;
   }
-  process.stdout.write('\nLAST LINES OF THE AUDIT TRAIL\n');
-  printTable(['TIME', 'EVENT', 'RESULT', 'REASON', 'AUTHENTICATOR', 'BY'], lines.map(trailRow));
+  context.stdout.write('\nLAST LINES OF THE AUDIT TRAIL\n');
+  printTable(
+    context,
+    ['TIME', 'EVENT', 'RESULT', 'REASON', 'AUTHENTICATOR', 'BY'],
+    lines.map(trailRow),
+  );
 }
 
 function trailRow(line: TrailLine): readonly string[] {

@@ -1,5 +1,4 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
-import { createLogger } from '../../base/logging/logger.ts';
 import { printable } from '../../base/logging/printable.ts';
 import { wordsOf } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
@@ -13,6 +12,7 @@ import { lockoutLines } from '../blocks/lockouts.ts';
 import { entryJson } from '../blocks/report.ts';
 import { loadNamedConfig } from '../config-file.ts';
 import { joinAttempts, readBlocks, withCacheRedis } from '../connections.ts';
+import type { CommandContext } from '../context.ts';
 import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, printTable } from '../output.ts';
 import { readToken } from '../read-token.ts';
@@ -35,24 +35,25 @@ type ExplainOptions = ReadOptions &
   Readonly<{ audience?: readonly string[]; user?: string; exact?: boolean }>;
 
 /** Asks the chain of the config about one token, in this process, and shows what each authenticator said. */
-export async function explain(options: ExplainOptions): Promise<ExitCode> {
-  const config = await loadNamedConfig(options);
+export async function explain(context: CommandContext, options: ExplainOptions): Promise<ExitCode> {
+  const config = await loadNamedConfig(context, options);
   const { user } = options;
-  const token = user === undefined ? await readToken() : '';
+  const token = user === undefined ? await readToken(context) : '';
   const ask = (redis?: ProbedRedis) =>
     user === undefined
-      ? explainToken(config, token, options, redis)
-      : explainUser(config, user, options, redis);
-  return config.cache.redis === undefined ? ask() : withCacheRedis(config, ask);
+      ? explainToken(context, config, token, options, redis)
+      : explainUser(context, config, user, options, redis);
+  return config.cache.redis === undefined ? ask() : withCacheRedis(context, config, ask);
 }
 
 async function explainToken(
+  context: CommandContext,
   config: GatewayConfig,
   token: string,
   options: ExplainOptions,
   redis?: ProbedRedis,
 ) {
-  const { blocks, isRead } = await readBlocks(config, redis);
+  const { blocks, isRead } = await readBlocks(context, config, redis);
   const { attempts, written } = joinAttempts(config, isRead ? redis : undefined);
   let isUnread = redis !== undefined && !isRead;
   const onUnread = () => {
@@ -60,7 +61,7 @@ async function explainToken(
   };
   const generation = await createGeneration(config, {
     // The identity policy logs what it refuses as warnings.
-    logger: await createLogger('warn'),
+    logger: await context.createLogger('warn'),
     attempts,
     blocks: { ...blocks, isUnknown: false },
     ...(isRead &&
@@ -104,7 +105,7 @@ async function explainToken(
   const isGuess = refused?.reason === 'invalid-credentials' || refused?.reason === 'throttled';
   const locks =
     isRead && redis && isGuess && refused.user
-      ? await readLockoutsOf(redis, config, refused.user)
+      ? await readLockoutsOf(context, redis, config, refused.user)
       : [];
   const session = acceptedSession(config, token, answers);
   const found = {
@@ -119,7 +120,7 @@ async function explainToken(
     const one = generation.created.find(({ config: { name: its } }) => its === name);
     return whyUnrecognized(one?.authenticator ?? {}, token);
   };
-  print(config, rowsOf(config, answers, notAsked, whyNot), found, options);
+  print(context, config, rowsOf(config, answers, notAsked, whyNot), found, options);
   if (result.kind === 'authenticated') return exitCodes.success;
   return result.kind === 'error' ? exitCodes.failure : exitCodes.negative;
 }
@@ -173,12 +174,17 @@ function refusedUser({ authenticators }: GatewayConfig, answers: readonly Answer
   return { reason, user: subject === undefined ? undefined : prefix + subject };
 }
 
-async function readLockoutsOf(redis: ProbedRedis, config: GatewayConfig, user: string) {
+async function readLockoutsOf(
+  context: CommandContext,
+  redis: ProbedRedis,
+  config: GatewayConfig,
+  user: string,
+) {
   try {
     return await namedLockouts(redis, config, user);
   } catch (error) {
     const { message, fix } = wordsOf(error);
-    printRemark(`can't read refused attempts: ${message}`, fix);
+    printRemark(context, `can't read refused attempts: ${message}`, fix);
     return [];
   }
 }
@@ -256,6 +262,7 @@ interface Found {
 }
 
 function print(
+  context: CommandContext,
   config: GatewayConfig,
   authenticators: Rows,
   { observed, session, block, locks, result, uses }: Found,
@@ -266,7 +273,14 @@ function print(
   if (options.output === 'json') {
     const fleet = { blocked: block ? entryJson(block) : null, lockouts: locks.map(lockoutJson) };
     const ofSession = session && { session: sessionJson(session) };
-    printJson({ authenticators, ...observed.seen, credential, ...ofSession, ...fleet, status });
+    printJson(context, {
+      authenticators,
+      ...observed.seen,
+      credential,
+      ...ofSession,
+      ...fleet,
+      status,
+    });
     return;
   }
   const rows = authenticators.map(({ authenticator, answer, reason, milliseconds }) => {
@@ -277,21 +291,23 @@ function print(
       reason,
     ];
   });
-  printTable(['AUTHENTICATOR', 'ANSWER', 'TIME', 'REASON'], rows);
-  printObserved(config, observed);
+  printTable(context, ['AUTHENTICATOR', 'ANSWER', 'TIME', 'REASON'], rows);
+  printObserved(context, config, observed);
   if (session)
-    process.stdout.write(`\nSESSION\n${sessionLines(config, session).map(printable).join('\n')}\n`);
+    context.stdout.write(`\nSESSION\n${sessionLines(config, session).map(printable).join('\n')}\n`);
   const ids = Object.entries(credential).map(([kind, id]) => `${kind} ${printable(id)}\n`);
-  if (ids.length > 0) process.stdout.write(`\nIDS OF THE TOKEN\n${ids.join('')}`);
+  if (ids.length > 0) context.stdout.write(`\nIDS OF THE TOKEN\n${ids.join('')}`);
   if (block) {
     const by = [block.by, block.reason].filter((text) => text !== undefined).map(printable);
-    process.stdout.write(
+    context.stdout.write(
       `\nBLOCKED\n${nameSubject(block)}, until ${momentText(block.until)}, by ${by.join(': ')}\n`,
     );
   }
   if (locks.length > 0)
-    process.stdout.write(`\nREFUSED ATTEMPTS\n${lockoutLines(locks, options).join('\n')}\n`);
-  process.stdout.write(`\nkube-apiserver would get: ${JSON.stringify(status, null, 2)}\n`);
+    context.stdout.write(
+      `\nREFUSED ATTEMPTS\n${lockoutLines(context, locks, options).join('\n')}\n`,
+    );
+  context.stdout.write(`\nkube-apiserver would get: ${JSON.stringify(status, null, 2)}\n`);
   if (uses.length > 0)
-    process.stdout.write(`\nCACHED ANSWERS\n${uses.map((use) => `${use}.\n`).join('')}`);
+    context.stdout.write(`\nCACHED ANSWERS\n${uses.map((use) => `${use}.\n`).join('')}`);
 }

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { FactorRecord } from '../../login/factors/factor-record.ts';
 import { maxWrongCodes } from '../../login/factors/second-factor.ts';
+import { createTestContext } from '../../testing/command-context.ts';
 import type { SeenToken } from '../issuer.ts';
 import { type FactorsOfUser, factorLines, factorsJson, lackingLines } from './factors-of-user.ts';
 
@@ -24,6 +25,8 @@ const invitation = {
   reason: 'new phone',
 };
 
+const context = createTestContext();
+
 function linesOf(one: {
   readonly isRequired?: boolean;
   readonly record?: FactorRecord;
@@ -31,11 +34,11 @@ function linesOf(one: {
 }) {
   const { isRequired = true, isForeign = false, record: its } = one;
   const value = [{ authenticator: 'corp', isRequired, record: its, isForeign }];
-  return factorLines('corp:jane', { value }, {}).join('\n');
+  return factorLines(context, 'corp:jane', { value }, {}).join('\n');
 }
 
 const begin = 'second factor with corp: ';
-const command = (verb: string) => `npx -y pnpm@10 sallyport factor ${verb} --user corp:jane`;
+const command = (verb: string) => `sallyport factor ${verb} --user corp:jane`;
 const empty = { ...record, totp: [], recovery: [] };
 
 test.each<[string, Parameters<typeof linesOf>[0], string]>([
@@ -80,11 +83,14 @@ test.each<[string, Parameters<typeof linesOf>[0], string]>([
 });
 
 test('what could not be read is not known, and a config without second factors has no line', () => {
-  expect(factorLines('corp:jane', { problem: 'Redis is down' }, {})).toEqual([
+  expect(factorLines(context, 'corp:jane', { problem: 'Redis is down' }, {})).toEqual([
     'second factor: not known, since Redis is down',
   ]);
-  expect([factorLines('corp:jane', undefined, {}), factorsJson(undefined)]).toEqual([[], []]);
-  expect(factorsJson({ problem: 'Redis is down' })).toBeNull();
+  expect([
+    factorLines(context, 'corp:jane', undefined, {}),
+    factorsJson(context, undefined),
+  ]).toEqual([[], []]);
+  expect(factorsJson(context, { problem: 'Redis is down' })).toBeNull();
 });
 
 test('the JSON has nothing by which a factor or an invitation could be used', () => {
@@ -98,7 +104,7 @@ test('the JSON has nothing by which a factor or an invitation could be used', ()
       },
     ],
   };
-  const json = JSON.stringify(factorsJson(factors));
+  const json = JSON.stringify(factorsJson(context, factors));
   expect(JSON.parse(json)).toEqual([
     {
       authenticator: 'corp',

@@ -3,6 +3,7 @@ import type { GatewayConfig } from '../../config/types.ts';
 import { type FactorRecord, listedFactors } from '../../login/factors/factor-record.ts';
 import { createFactorPolicy, hadFactor } from '../../login/factors/policy.ts';
 import { areCodesLocked } from '../../login/factors/second-factor.ts';
+import type { CommandContext } from '../context.ts';
 import { factorCommand } from '../factors/factor-command.ts';
 import { withFactorStore, withSecondFactor } from '../factors/open-factors.ts';
 import type { Person } from '../factors/people.ts';
@@ -30,13 +31,17 @@ interface FactorOfUser {
 export type FactorsOfUser = Part<readonly FactorOfUser[]> | undefined;
 
 /** Reads the second factors of a user. It never throws. @param name as Kubernetes sees it */
-export async function readFactors(config: GatewayConfig, name: string): Promise<FactorsOfUser> {
+export async function readFactors(
+  context: CommandContext,
+  config: GatewayConfig,
+  name: string,
+): Promise<FactorsOfUser> {
   const withFactor = withSecondFactor(config);
   if (withFactor === undefined) return undefined;
   const { isCovered, isRequired } = createFactorPolicy(withFactor.login);
   try {
-    const found = await withFactorStore(withFactor, (store) =>
-      findUserRecords(withFactor, store, name),
+    const found = await withFactorStore(context, withFactor, (store) =>
+      findUserRecords(context, withFactor, store, name),
     );
     const covered = found.found.people.filter(({ user }) => isCovered(user.authenticator));
     const ofPeople = covered.map((person) => ({
@@ -81,6 +86,7 @@ interface LineOptions {
 
 /** Describes the second factors of a user, with the commands that change them. */
 export function factorLines(
+  context: CommandContext,
   name: string,
   factors: FactorsOfUser,
   options: LineOptions,
@@ -92,11 +98,13 @@ export function factorLines(
     const begin = `second factor with ${authenticator}: `;
     if (isForeign)
       return [
-        `${begin}its record was not written for this user by a gateway with these sealing keys, so the user is refused. To remove it: ${factorCommand('reset', name, options)}`,
+        `${begin}its record was not written for this user by a gateway with these sealing keys, so the user is refused. To remove it: ${factorCommand(context, 'reset', name, options)}`,
       ];
     return [
-      begin + stateText(one, factorCommand('invite', name, options)),
-      ...(record === undefined ? [] : moreLines(record, factorCommand('reset', name, options))),
+      begin + stateText(one, factorCommand(context, 'invite', name, options)),
+      ...(record === undefined
+        ? []
+        : moreLines(context, record, factorCommand(context, 'reset', name, options))),
     ];
   });
 }
@@ -130,8 +138,12 @@ function stateText({ record, isRequired }: FactorOfUser, invite: string): string
     : 'none, and not required';
 }
 
-function moreLines(record: FactorRecord, reset: string): readonly string[] {
-  const now = Date.now();
+function moreLines(
+  context: CommandContext,
+  record: FactorRecord,
+  reset: string,
+): readonly string[] {
+  const now = context.now();
   const invitation = openInvitation(record, now);
   return [
     ...(invitation === undefined
@@ -146,13 +158,16 @@ function moreLines(record: FactorRecord, reset: string): readonly string[] {
 }
 
 /** Makes the JSON. Null: they could not be read. */
-export function factorsJson(factors: FactorsOfUser): readonly object[] | null {
+export function factorsJson(
+  context: CommandContext,
+  factors: FactorsOfUser,
+): readonly object[] | null {
   if (factors === undefined) return [];
   if ('problem' in factors) return null;
   return factors.value.map(({ authenticator, isRequired, record, isForeign }) => ({
     authenticator,
     required: isRequired,
     foreignRecord: isForeign,
-    record: record === undefined ? null : recordJson(record, Date.now()),
+    record: record === undefined ? null : recordJson(record, context.now()),
   }));
 }

@@ -2,6 +2,7 @@ import type { Credential, UserInfo } from '@sallyport/authenticator';
 import { printable } from '../../base/logging/printable.ts';
 import type { DirectoryConfig, GatewayConfig } from '../../config/types.ts';
 import type { ChainObserver } from '../../engine/chain/chain.ts';
+import type { CommandContext } from '../context.ts';
 import { printTable } from '../output.ts';
 
 /** An Observed has what `explain` has seen of the authenticators: the steps that they took, and the groups of users. */
@@ -82,6 +83,7 @@ function providerOwner(
 }
 
 export function printObserved(
+  context: CommandContext,
   config: Pick<GatewayConfig, 'authenticators'>,
   { seen: { groups, steps } }: Observed,
 ): void {
@@ -89,14 +91,14 @@ export function printObserved(
     const { authenticator, directory, username, backend } = one;
     const from =
       directory === undefined ? authenticator : `${directory} (directory of ${authenticator})`;
-    process.stdout.write(`\nGROUPS of ${printable(username)}, from authenticator ${from}\n`);
+    context.stdout.write(`\nGROUPS of ${printable(username)}, from authenticator ${from}\n`);
     const rows = namedGroups(config, one);
-    if (backend.length === 0) process.stdout.write('none: the backend names none\n');
-    else printTable(['BACKEND', 'KUBERNETES'], rows);
+    if (backend.length === 0) context.stdout.write('none: the backend names none\n');
+    else printTable(context, ['BACKEND', 'KUBERNETES'], rows);
   }
-  if (steps.length > 0) process.stdout.write('\nSTEPS\n');
+  if (steps.length > 0) context.stdout.write('\nSTEPS\n');
   for (const { authenticator, step } of steps)
-    process.stdout.write(`${authenticator}: ${printable(step)}\n`);
+    context.stdout.write(`${authenticator}: ${printable(step)}\n`);
 }
 
 type SeenGroups = Observed['seen']['groups'][number];

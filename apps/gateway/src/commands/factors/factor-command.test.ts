@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { createTestContext } from '../../testing/command-context.ts';
 import { factorCommand } from './factor-command.ts';
 
 test.each([
@@ -8,5 +9,7 @@ test.each([
     'factor reset --user corp:jane --exact --config other.yaml',
   ],
 ])('a command for a user who was named with %j', (options, expected) => {
-  expect(factorCommand('reset', 'corp:jane', options)).toBe(`npx -y pnpm@10 sallyport ${expected}`);
+  expect(factorCommand(createTestContext(), 'reset', 'corp:jane', options)).toBe(
+    `sallyport ${expected}`,
+  );
 });

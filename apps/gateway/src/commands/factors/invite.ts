@@ -6,6 +6,7 @@ import { invite as inviteUser } from '../../login/factors/enrolment.ts';
 import { listedFactors } from '../../login/factors/factor-record.ts';
 import { type FactorStore, ForeignRecordError } from '../../login/factors/factor-store.ts';
 import { withCacheRedis } from '../connections.ts';
+import type { CommandContext } from '../context.ts';
 import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, UsageError } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
@@ -33,29 +34,29 @@ interface InviteOptions extends ReadOptions {
 }
 
 /** Invites a user to add a second factor, and prints the code once. */
-export async function invite(options: InviteOptions): Promise<ExitCode> {
+export async function invite(context: CommandContext, options: InviteOptions): Promise<ExitCode> {
   const { user: name, by, reason, for: length } = options;
-  const config = await loadFactorConfig(options, 'factor invite');
-  await requirePrefix(config, 'user', name, options.exact);
-  const { user } = await findInvitee(config, name, options);
-  await needFactorStore(config, async (store) => {
-    const before = await readBefore(store, user, options);
+  const config = await loadFactorConfig(context, options, 'factor invite');
+  await requirePrefix(context, config, 'user', name, options.exact);
+  const { user } = await findInvitee(context, config, name, options);
+  await needFactorStore(context, config, async (store) => {
+    const before = await readBefore(context, store, user, options);
     // The trail comes first: there is no invitation that is not in it.
-    await noteInvitation(config, {
+    await noteInvitation(context, config, {
       action: 'factor-invite',
       kind: 'user',
       name,
       by,
       ...(reason !== undefined && { reason }),
     });
-    const now = Date.now();
+    const now = context.now();
     const until = now + length;
     const code = await inviteUser(store, user, { by, reason, until }, now);
     const replaced = before && openInvitation(before, now);
     const factors = before === undefined ? [] : listedFactors(before);
     const ways = waysOf(config, code);
     if (options.output === 'json') {
-      printJson({
+      printJson(context, {
         user: name,
         authenticator: user.authenticator,
         code,
@@ -76,20 +77,21 @@ export async function invite(options: InviteOptions): Promise<ExitCode> {
       '',
       'The code is shown only once. With it and the password, anyone can add a second factor and log in: give it to',
       'the user alone, over a channel where you know that it is them. Mail or chat that opens with the same password is not one.',
-      ...moreLines(name, replaced, factors, options),
+      ...moreLines(context, name, replaced, factors, options),
     ];
-    process.stdout.write(`${lines.map(printable).join('\n')}\n`);
+    context.stdout.write(`${lines.map(printable).join('\n')}\n`);
   });
   return exitCodes.success;
 }
 
 /** Notes the invitation, unless a gateway has other keys: it could read neither. @throws FixableError */
 async function noteInvitation(
+  context: CommandContext,
   config: FactorConfig,
-  draft: Parameters<typeof noteInAuditTrail>[1],
+  draft: Parameters<typeof noteInAuditTrail>[2],
 ): Promise<void> {
   try {
-    const { unconfirmed } = await withCacheRedis(config, async (redis) =>
+    const { unconfirmed } = await withCacheRedis(context, config, async (redis) =>
       confirmationOf(await readReplicas(redis), () => true),
     );
     const others = unconfirmed.filter(({ absence }) => absence === 'other keys');
@@ -98,7 +100,7 @@ async function noteInvitation(
         `cache.redis.sealingKeys of this config differ from the keys of ${printable(others.map(({ id }) => id).join(', '))}, which could not read the invitation`,
         'give both the same keys, and run the command again',
       );
-    await noteInAuditTrail(config, draft);
+    await noteInAuditTrail(context, config, draft);
   } catch (error) {
     const { message, fix } = wordsOf(error);
     throw new FixableError(
@@ -118,6 +120,7 @@ function waysOf({ login }: FactorConfig, code: string) {
 }
 
 function moreLines(
+  context: CommandContext,
   name: string,
   replaced: Invitation | undefined,
   factors: Parameters<typeof factorCount>[0],
@@ -128,34 +131,40 @@ function moreLines(
     lines.push(`It takes the place of the open invitation ${invitationText(replaced)}.`);
   if (factors.length > 0) {
     lines.push(
-      `The user has ${factorCount(factors)} already, which stay${factors.length === 1 ? 's' : ''} valid. If a second factor is lost or stolen, first run: ${factorCommand('reset', name, options)}`,
+      `The user has ${factorCount(factors)} already, which stay${factors.length === 1 ? 's' : ''} valid. If a second factor is lost or stolen, first run: ${factorCommand(context, 'reset', name, options)}`,
     );
   }
   return lines;
 }
 
 /** @throws FixableError if the record can't be read: an invitation would replace what it can't see */
-async function readBefore(store: FactorStore, user: Person['user'], options: InviteOptions) {
+async function readBefore(
+  context: CommandContext,
+  store: FactorStore,
+  user: Person['user'],
+  options: InviteOptions,
+) {
   try {
     return await store.read(user);
   } catch (error) {
     if (!(error instanceof ForeignRecordError)) throw error;
     throw new FixableError(
       `nothing was done: the record of the second factor of user ${printable(user.name)} ${error.message}`,
-      `if a gateway has other cache.redis.sealingKeys, give both the same keys; otherwise remove the record: ${factorCommand('reset', user.name, options)}`,
+      `if a gateway has other cache.redis.sealingKeys, give both the same keys; otherwise remove the record: ${factorCommand(context, 'reset', user.name, options)}`,
     );
   }
 }
 
 /** Finds who is invited, in the directory that logs them in. @throws UsageError, FixableError */
 async function findInvitee(
+  context: CommandContext,
   config: FactorConfig,
   name: string,
   options: InviteOptions,
 ): Promise<Person> {
   const { login } = config;
   const covered = login.secondFactor.authenticators ?? login.authenticators;
-  const { people, others, unasked } = await findPeople(config, name);
+  const { people, others, unasked } = await findPeople(context, config, name);
   const shown = printable(name);
   if (unasked.length > 0)
     throw new FixableError(
@@ -165,7 +174,7 @@ async function findInvitee(
   // A login ends at the first authenticator that knows the name.
   const [person] = people;
   if (person === undefined) {
-    const lines = others.map((other) => `\n  ${factorCommand('invite', other, options)}`);
+    const lines = others.map((other) => `\n  ${factorCommand(context, 'invite', other, options)}`);
     if (lines.length > 0)
       throw new UsageError(
         `nothing was done: ${shown} is ${others.map(printable).join(' or ')}, and names are as Kubernetes sees them`,
@@ -173,7 +182,7 @@ async function findInvitee(
       );
     throw new UsageError(
       `nothing was done: no user ${shown} is known to ${login.authenticators.join(', ')}`,
-      `check the name, which is as Kubernetes sees it: ${commandLine(['explain', '--user', name, ...(options.exact ? ['--exact'] : [])], options.config)}`,
+      `check the name, which is as Kubernetes sees it: ${commandLine(context, ['explain', '--user', name, ...(options.exact ? ['--exact'] : [])], options.config)}`,
     );
   }
   const { user, violation } = person;

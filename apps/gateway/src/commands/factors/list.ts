@@ -2,6 +2,7 @@ import type { ListedFactor } from '../../login/factors/factor-record.ts';
 import { listedFactors } from '../../login/factors/factor-record.ts';
 import type { FactorStore, ListedRecord } from '../../login/factors/factor-store.ts';
 import { areCodesLocked } from '../../login/factors/second-factor.ts';
+import type { CommandContext } from '../context.ts';
 import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, printTable } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
@@ -17,38 +18,42 @@ type ListOptions = ReadOptions & { readonly user?: string; readonly exact?: bool
 type Readable = ListedRecord & { readonly record: NonNullable<ListedRecord['record']> };
 
 /** Lists second factors and open invitations. Exits 3 if the user who is asked for has neither. */
-export async function listFactors(options: ListOptions): Promise<ExitCode> {
-  const config = await loadFactorConfig(options, 'factor list');
-  const name = await nameOf(config, options);
-  const { readable, unreadable } = await needFactorStore(config, readAll);
+export async function listFactors(
+  context: CommandContext,
+  options: ListOptions,
+): Promise<ExitCode> {
+  const config = await loadFactorConfig(context, options, 'factor list');
+  const name = await nameOf(context, config, options);
+  const { readable, unreadable } = await needFactorStore(context, config, readAll);
   const listed = readable.filter(({ record }) => name === undefined || record.user.name === name);
-  const now = Date.now();
+  const now = context.now();
   if (options.output === 'json') {
     const records = listed.map(({ record, hasOlderKey }) => ({
       ...recordJson(record, now),
       hasOlderKey,
     }));
-    printJson({ records, unreadable: unreadable.map(({ key }) => ({ key })) });
-  } else if (listed.length > 0) printRecords(listed, now);
+    printJson(context, { records, unreadable: unreadable.map(({ key }) => ({ key })) });
+  } else if (listed.length > 0) printRecords(context, listed, now);
   else if (unreadable.length === 0 && name === undefined)
-    printRemark('there are no second factors');
+    printRemark(context, 'there are no second factors');
   if (name !== undefined && listed.length === 0)
-    printRemark(`no second factor and no invitation of user ${name}`);
-  remarkLocked(listed, options);
-  remarkUnreadable(unreadable);
-  remarkOlderKeys(listed, options);
+    printRemark(context, `no second factor and no invitation of user ${name}`);
+  remarkLocked(context, listed, options);
+  remarkUnreadable(context, unreadable);
+  remarkOlderKeys(context, listed, options);
   // One of them may be of the user who is asked for.
   if (unreadable.length > 0) return exitCodes.failure;
   return name !== undefined && listed.length === 0 ? exitCodes.negative : exitCodes.success;
 }
 
 async function nameOf(
+  context: CommandContext,
   config: FactorConfig,
   { user, exact }: ListOptions,
 ): Promise<string | undefined> {
   if (user === undefined) return undefined;
-  const { name, doubt } = await findUser(config, user, { isExact: exact });
-  remarkFound(user, name, doubt);
+  const { name, doubt } = await findUser(context, config, user, { isExact: exact });
+  remarkFound(context, user, name, doubt);
   return name;
 }
 
@@ -66,14 +71,14 @@ export async function readAll(store: FactorStore) {
   return { readable: readable.sort(byName), unreadable };
 }
 
-function printRecords(listed: readonly Readable[], now: number): void {
+function printRecords(context: CommandContext, listed: readonly Readable[], now: number): void {
   const ago = (time: number) => `${humanDuration(now - time)} ago`;
   const rows = listed.flatMap(({ record }) =>
     listedFactors(record).map(({ method, name, addedAt, usedAt }: ListedFactor) => {
       return [record.user.name, method, name, ago(addedAt), usedAt ? ago(usedAt) : 'never'];
     }),
   );
-  if (rows.length > 0) printTable(['USER', 'METHOD', 'NAME', 'ADDED', 'LAST USE'], rows);
+  if (rows.length > 0) printTable(context, ['USER', 'METHOD', 'NAME', 'ADDED', 'LAST USE'], rows);
   const invited = listed.flatMap(({ record }) => {
     const invitation = openInvitation(record, now);
     if (invitation === undefined) return [];
@@ -81,26 +86,34 @@ function printRecords(listed: readonly Readable[], now: number): void {
     return [[record.user.name, momentText(until), by, reason]];
   });
   if (invited.length === 0) return;
-  process.stdout.write(`${rows.length > 0 ? '\n' : ''}OPEN INVITATIONS\n`);
-  printTable(['USER', 'UNTIL', 'BY', 'REASON'], invited);
+  context.stdout.write(`${rows.length > 0 ? '\n' : ''}OPEN INVITATIONS\n`);
+  printTable(context, ['USER', 'UNTIL', 'BY', 'REASON'], invited);
 }
 
-function remarkLocked(listed: readonly Readable[], options: ListOptions): void {
-  for (const { record } of listed.filter(({ record }) => areCodesLocked(record, Date.now()))) {
+function remarkLocked(
+  context: CommandContext,
+  listed: readonly Readable[],
+  options: ListOptions,
+): void {
+  for (const { record } of listed.filter(({ record }) => areCodesLocked(record, context.now()))) {
     const { name } = record.user;
     printRemark(
+      context,
       `no code of user ${name} is accepted: too many were wrong in the last 30 days`,
-      `if it was the user, run: ${factorCommand('reset', name, options)}`,
+      `if it was the user, run: ${factorCommand(context, 'reset', name, options)}`,
     );
   }
 }
 
 /** Says that records can't be read, and what to do about it. */
-export function remarkUnreadable(unreadable: readonly ListedRecord[]): void {
+export function remarkUnreadable(
+  context: CommandContext,
+  unreadable: readonly ListedRecord[],
+): void {
   const [first] = unreadable;
   if (first === undefined) return;
   const { message, fix } = unreadableText(unreadable.length, first.key);
-  printRemark(message, fix);
+  printRemark(context, message, fix);
 }
 
 /** Describes records that can't be read. @param key one of them */
@@ -115,11 +128,16 @@ export function unreadableText(count: number, key: string) {
   };
 }
 
-function remarkOlderKeys(listed: readonly Readable[], { config }: ListOptions): void {
+function remarkOlderKeys(
+  context: CommandContext,
+  listed: readonly Readable[],
+  { config }: ListOptions,
+): void {
   const count = listed.filter(({ hasOlderKey }) => hasOlderKey).length;
   if (count === 0) return;
   printRemark(
+    context,
     `${count === 1 ? '1 record is' : `${count} records are`} sealed with an older key of cache.redis.sealingKeys, which must stay there`,
-    `to seal all with the first key, run: ${commandLine(['factor', 'reseal'], config)}`,
+    `to seal all with the first key, run: ${commandLine(context, ['factor', 'reseal'], config)}`,
   );
 }

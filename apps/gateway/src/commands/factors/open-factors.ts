@@ -4,6 +4,7 @@ import type { GatewayConfig, LoginConfig, SecondFactorConfig } from '../../confi
 import { createFactorStore, type FactorStore } from '../../login/factors/factor-store.ts';
 import { loadNamedConfig } from '../config-file.ts';
 import { withFactorRedis } from '../connections.ts';
+import type { CommandContext } from '../context.ts';
 import type { ConfigOptions } from '../options.ts';
 
 /** A config with second factors. */
@@ -20,10 +21,11 @@ export function withSecondFactor(config: GatewayConfig): FactorConfig | undefine
 
 /** @throws FixableError if the config has no second factors, or ConfigError */
 export async function loadFactorConfig(
+  context: CommandContext,
   options: ConfigOptions,
   command: string,
 ): Promise<FactorConfig> {
-  const loaded = await loadNamedConfig(options);
+  const loaded = await loadNamedConfig(context, options);
   const config = withSecondFactor(loaded);
   if (config !== undefined) return config;
   throw new FixableError(
@@ -34,11 +36,12 @@ export async function loadFactorConfig(
 
 /** Works with the store of second factors. */
 export function withFactorStore<Result>(
+  context: CommandContext,
   config: FactorConfig,
   work: (store: FactorStore) => Promise<Result>,
 ): Promise<Result> {
-  return withFactorRedis(config, config.login.secondFactor, (redis) =>
-    work(createFactorStore(redis, Date.now)),
+  return withFactorRedis(context, config, config.login.secondFactor, (redis) =>
+    work(createFactorStore(redis, context.now)),
   );
 }
 
@@ -49,12 +52,13 @@ export function withFactorStore<Result>(
  * @throws FixableError that names that Redis, and what `work` throws
  */
 export async function needFactorStore<Result>(
+  context: CommandContext,
   config: FactorConfig,
   work: (store: FactorStore) => Promise<Result>,
   undone: () => string = () => 'nothing was done',
 ): Promise<Result> {
   try {
-    return await withFactorStore(config, work);
+    return await withFactorStore(context, config, work);
   } catch (error) {
     if (!(error instanceof RedisProblem)) throw error;
     const isOfRights = error.kind === 'permission' || error.kind === 'authentication';

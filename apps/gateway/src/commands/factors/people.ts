@@ -10,6 +10,7 @@ import { factorUser } from '../../login/prove-factor.ts';
 import { noAnswerWithin } from '../../observe/health.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import { askEach } from '../connections.ts';
+import type { CommandContext } from '../context.ts';
 import { canHaveName } from '../users/user-names.ts';
 
 /** Milliseconds that one directory may take. */
@@ -40,6 +41,7 @@ export interface FoundPeople {
  * @param name as Kubernetes sees it
  */
 export async function findPeople(
+  context: CommandContext,
   config: GatewayConfig & { readonly login: LoginConfig },
   name: string,
 ): Promise<FoundPeople> {
@@ -50,7 +52,7 @@ export async function findPeople(
   const answers = await askEach(
     { ...config, authenticators },
     pino({ level: 'silent' }),
-    (one) => ask(config, one, name),
+    (one) => ask(context, config, one, name),
     ({ name: authenticator }, reason) => ({ kind: 'unasked', authenticator, reason }) as const,
   );
   const found = answers.flatMap((one) => (one.kind === 'found' ? [one.person] : []));
@@ -70,12 +72,17 @@ export function unaskedText(unasked: FoundPeople['unasked']): string {
   );
 }
 
-async function ask(config: GatewayConfig, created: CreatedAuthenticator, name: string) {
+async function ask(
+  context: CommandContext,
+  config: GatewayConfig,
+  created: CreatedAuthenticator,
+  name: string,
+) {
   const { config: one } = created;
   const { name: authenticator, username } = one;
   try {
     const found = await withTimeLimit(maxWait, noAnswerWithin(maxWait), (signal) =>
-      userOf(created, name.slice(username.prefix.length), signal),
+      userOf(context, created, name.slice(username.prefix.length), signal),
     );
     if (found === undefined) return { kind: 'not known' } as const;
     const { authenticators, provenance } = config;
@@ -96,13 +103,17 @@ async function ask(config: GatewayConfig, created: CreatedAuthenticator, name: s
  * @throws Error if the user is refused, and what the plugin throws
  */
 async function userOf(
+  context: CommandContext,
   { authenticator }: CreatedAuthenticator,
   username: string,
   signal: AbortSignal,
 ): Promise<UserInfo | undefined> {
   const found = await authenticator.lookUp?.(username, { signal });
   if (authenticator.lookUp && (found === undefined || found.username === username)) return found;
-  const own = await authenticator.revalidate?.({ username }, { since: new Date(), signal });
+  const own = await authenticator.revalidate?.(
+    { username },
+    { since: new Date(context.now()), signal },
+  );
   if (own?.kind === 'authenticated') return own.user;
   if (own?.kind === 'rejected' && own.reason !== 'unknown-user')
     throw new Error(`it says only that the user is refused: ${own.reason}`);

@@ -1,12 +1,16 @@
 import type { FactorStore } from '../../login/factors/factor-store.ts';
+import type { CommandContext } from '../context.ts';
 import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson } from '../output.ts';
 import { readAll, remarkUnreadable } from './list.ts';
 import { loadFactorConfig, needFactorStore } from './open-factors.ts';
 
 /** Seals each record with the first sealing key, so that the older keys can be removed. */
-export async function resealFactors(options: ReadOptions): Promise<ExitCode> {
-  const config = await loadFactorConfig(options, 'factor reseal');
+export async function resealFactors(
+  context: CommandContext,
+  options: ReadOptions,
+): Promise<ExitCode> {
+  const config = await loadFactorConfig(context, options, 'factor reseal');
   let resealed = 0;
   const reseal = async (store: FactorStore) => {
     const before = await readAll(store);
@@ -16,20 +20,21 @@ export async function resealFactors(options: ReadOptions): Promise<ExitCode> {
     }
     return before;
   };
-  const all = await needFactorStore(config, reseal, () =>
+  const all = await needFactorStore(context, config, reseal, () =>
     resealed === 0
       ? 'nothing was done'
       : `only ${resealed} of the records are sealed with the first key`,
   );
   const unreadable = all.unreadable.length;
-  if (options.output === 'json') printJson({ resealed, records: all.readable.length, unreadable });
+  if (options.output === 'json')
+    printJson(context, { resealed, records: all.readable.length, unreadable });
   else {
     const what = resealed === 1 ? '1 record' : `${resealed} records`;
-    process.stdout.write(
+    context.stdout.write(
       `sealed ${what} of second factors with the first key of cache.redis.sealingKeys; ${all.readable.length} ${all.readable.length === 1 ? 'record has' : 'records have'} that key now.\n` +
         'Before you remove an older key, make sure that each gateway uses this config. A session that an older key sealed ends with that key.\n',
     );
   }
-  remarkUnreadable(all.unreadable);
+  remarkUnreadable(context, all.unreadable);
   return unreadable === 0 ? exitCodes.success : exitCodes.failure;
 }

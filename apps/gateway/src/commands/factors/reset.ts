@@ -6,6 +6,7 @@ import { createFactorPolicy } from '../../login/factors/policy.ts';
 import { clearLockouts, forgotLine, unlockLifetime } from '../blocks/lockouts.ts';
 import { publishWithInterrupt } from '../blocks/report.ts';
 import { withCacheRedis } from '../connections.ts';
+import type { CommandContext } from '../context.ts';
 import { type ExitCode, exitCodes, printRemark } from '../output.ts';
 import { isComplete, issuersOf, revokeFound } from '../tokens/revoke.ts';
 import { lockoutJson, type NamedLockout } from '../users/named-lockouts.ts';
@@ -23,11 +24,12 @@ import { findUserRecords, type UserRecord, type UserRecords } from './user-recor
  * and the sessions have ended, and 3 if there was nothing.
  */
 export async function resetFactors(
+  context: CommandContext,
   options: EntryOptions & { readonly user: string },
 ): Promise<ExitCode> {
-  const config = await loadFactorConfig(options, 'factor reset');
+  const config = await loadFactorConfig(context, options, 'factor reset');
   const { user: name, by, reason } = options;
-  await requirePrefix(config, 'user', name, options.exact);
+  await requirePrefix(context, config, 'user', name, options.exact);
   const draft: Prepared['draft'] = {
     action: 'factor-reset',
     kind: 'user',
@@ -35,22 +37,32 @@ export async function resetFactors(
     by,
     ...(reason !== undefined && { reason }),
   };
-  const records = await removeRecords(config, name);
+  const records = await removeRecords(context, config, name);
   const isText = options.output === 'text';
-  if (isText) process.stdout.write(`${removedLines(name, records).join('\n')}\n`);
-  const unlocked = await publish(config, draft);
-  if (isText) process.stdout.write((unlocked ?? []).map((one) => forgotLine(name, one)).join(''));
+  if (isText) context.stdout.write(`${removedLines(context, name, records).join('\n')}\n`);
+  const unlocked = await publish(context, config, draft);
+  if (isText) context.stdout.write((unlocked ?? []).map((one) => forgotLine(name, one)).join(''));
   const revocation: Prepared = { config, draft: { ...draft, action: 'revoke' }, token: undefined };
-  const issuers = issuersOf(revocation, { ...options, authenticator: config.login.sessions });
-  const { outcome, forgotten } = await revokeFound(revocation, revocation, issuers, options, {
-    json: { ...recordsJson(records), unlocked: unlocked?.map(lockoutJson) ?? null },
-    again: againText(config, records),
-    isOnlyNew: true,
+  const issuers = issuersOf(context, revocation, {
+    ...options,
+    authenticator: config.login.sessions,
   });
-  const isUnsure = remarkDoubts(config, name, records);
+  const { outcome, forgotten } = await revokeFound(
+    context,
+    revocation,
+    revocation,
+    issuers,
+    options,
+    {
+      json: { ...recordsJson(context, records), unlocked: unlocked?.map(lockoutJson) ?? null },
+      again: againText(config, records),
+      isOnlyNew: true,
+    },
+  );
+  const isUnsure = remarkDoubts(context, config, name, records);
   if (isText && records.records.length > 0) {
-    process.stdout.write(
-      `To let the user add a second factor again: ${factorCommand('invite', name, options)}\n`,
+    context.stdout.write(
+      `To let the user add a second factor again: ${factorCommand(context, 'invite', name, options)}\n`,
     );
   }
   if (!unlocked || isUnsure || !isComplete(outcome) || forgotten !== exitCodes.success)
@@ -60,17 +72,21 @@ export async function resetFactors(
 }
 
 /** @throws FixableError if the store fails */
-function removeRecords(config: FactorConfig, name: string): Promise<UserRecords> {
+function removeRecords(
+  context: CommandContext,
+  config: FactorConfig,
+  name: string,
+): Promise<UserRecords> {
   let removed = 0;
   const remove = async (store: FactorStore) => {
-    const found = await findUserRecords(config, store, name);
+    const found = await findUserRecords(context, config, store, name);
     for (const { identity } of found.records) {
       await store.remove(identity);
       removed += 1;
     }
     return found;
   };
-  return needFactorStore(config, remove, () =>
+  return needFactorStore(context, config, remove, () =>
     removed === 0
       ? 'nothing was done'
       : `only ${removed} of the records are removed, and no session has ended`,
@@ -84,14 +100,17 @@ function removeRecords(config: FactorConfig, name: string): Promise<UserRecords>
  * @returns the lockouts that are ended. Undefined: it failed
  */
 async function publish(
+  context: CommandContext,
   config: FactorConfig,
   draft: Prepared['draft'],
 ): Promise<readonly NamedLockout[] | undefined> {
   try {
-    await noteInAuditTrail(config, draft);
+    await noteInAuditTrail(context, config, draft);
     const { name } = draft;
-    const cleared = await withCacheRedis(config, (redis) => clearLockouts(redis, config, name));
-    await publishWithInterrupt(config, { wait: 0 }, ({ now }) => ({
+    const cleared = await withCacheRedis(context, config, (redis) =>
+      clearLockouts(redis, config, name),
+    );
+    await publishWithInterrupt(context, config, { wait: 0 }, ({ now }) => ({
       ...draft,
       action: 'unlock',
       until: now + unlockLifetime,
@@ -100,6 +119,7 @@ async function publish(
   } catch (error) {
     const { message, fix } = wordsOf(error);
     printRemark(
+      context,
       `the gateways did not learn of the reset, so their audit trail lacks it, and wrong codes may still refuse the user: ${message}`,
       fix,
     );
@@ -122,12 +142,20 @@ function againText({ login }: FactorConfig, { found }: UserRecords): string {
   return `A member of ${required.groups.join(', ')} can't log in until they have used a new invitation; for others, the password alone is enough now.`;
 }
 
-function removedLines(name: string, { records }: UserRecords): readonly string[] {
+function removedLines(
+  context: CommandContext,
+  name: string,
+  { records }: UserRecords,
+): readonly string[] {
   if (records.length === 0) return [`no second factor of user ${printable(name)} is stored.`];
-  return records.map((one) => printable(removedLine(name, one)));
+  return records.map((one) => printable(removedLine(context, name, one)));
 }
 
-function removedLine(name: string, { identity, record }: UserRecord): string {
+function removedLine(
+  context: CommandContext,
+  name: string,
+  { identity, record }: UserRecord,
+): string {
   const whose = `of user ${name} (${identity.authenticator})`;
   if (record === undefined)
     return `removed a record ${whose} that no gateway with these sealing keys wrote for them.`;
@@ -136,13 +164,16 @@ function removedLine(name: string, { identity, record }: UserRecord): string {
   const parts = [
     ...(factors.length > 0 ? [factorCount(factors)] : []),
     ...(length > 0 ? [`${length} recovery ${length === 1 ? 'code' : 'codes'}`] : []),
-    ...(openInvitation(record, Date.now()) ? ['an open invitation'] : []),
+    ...(openInvitation(record, context.now()) ? ['an open invitation'] : []),
   ];
   return `removed ${parts.join(', ') || 'an empty record'} ${whose}.`;
 }
 
-function recordsJson({ records, ofOthers, unreadable, found }: UserRecords): object {
-  const now = Date.now();
+function recordsJson(
+  context: CommandContext,
+  { records, ofOthers, unreadable, found }: UserRecords,
+): object {
+  const now = context.now();
   return {
     removed: records.map(({ identity: { authenticator }, record }) =>
       record === undefined ? { authenticator, unreadable: true } : recordJson(record, now),
@@ -155,6 +186,7 @@ function recordsJson({ records, ofOthers, unreadable, found }: UserRecords): obj
 
 /** Reports what is not known. @returns whether a directory can't be asked, so that a record of the user may be left */
 function remarkDoubts(
+  context: CommandContext,
   { login }: FactorConfig,
   name: string,
   { records, ofOthers, unreadable, found }: UserRecords,
@@ -162,6 +194,7 @@ function remarkDoubts(
   const shown = printable(name);
   if (ofOthers.length > 0)
     printRemark(
+      context,
       `${ofOthers.length === 1 ? '1 record stays' : `${ofOthers.length} records stay`} that had the name ${shown}: the directory has another account of this name now`,
       'if it is the same person, or the account was deleted, the record has no effect',
     );
@@ -172,6 +205,7 @@ function remarkDoubts(
   const left =
     unreadable > 0 ? `, or one of the ${unreadable} records that can't be read is theirs` : '';
   printRemark(
+    context,
     `${removed}${unaskedText(unasked)} can't be asked, so it is not known whether the user had another name when a second factor was added${left}`,
     'run the command again when it can',
   );

@@ -6,6 +6,7 @@ import {
 import { redisOfFile } from '../../engine/shared-redis/testing/redis-of-file.ts';
 import type { FactorUser } from '../../login/factors/factor-record.ts';
 import { createFactorStore } from '../../login/factors/factor-store.ts';
+import { createTestContext } from '../../testing/command-context.ts';
 import { configOf, isDown, knows, knowsNot, type LookUp } from '../users/testing/look-ups.ts';
 import type { FactorConfig } from './open-factors.ts';
 import { findPeople } from './people.ts';
@@ -60,7 +61,12 @@ const jane = { authenticator: 'corp', username: 'jane', name: 'corp:jane' };
 
 /** What is found of corp:jane. */
 async function find(corp: Parameters<typeof configOf>[0][string]) {
-  const found = await findUserRecords(configWith({ corp }), storeOf(opened), 'corp:jane');
+  const found = await findUserRecords(
+    createTestContext(),
+    configWith({ corp }),
+    storeOf(opened),
+    'corp:jane',
+  );
   const { records, ofOthers, unreadable } = found;
   return {
     records: records.map(({ identity, record }) => [identity.uid, record?.id]),
@@ -133,7 +139,7 @@ describe('the records of a user', () => {
 
 describe('the people of a name', () => {
   const find = (backends: Parameters<typeof configOf>[0], name: string) =>
-    findPeople(configWith(backends), name);
+    findPeople(createTestContext(), configWith(backends), name);
 
   test('are in the order in which a login asks, and only where the prefix fits', async () => {
     const backends = {

@@ -5,6 +5,7 @@ import {
   ForeignRecordError,
   type Identity,
 } from '../../login/factors/factor-store.ts';
+import type { CommandContext } from '../context.ts';
 import { canHaveName } from '../users/user-names.ts';
 import type { FactorConfig } from './open-factors.ts';
 import { type FoundPeople, findPeople } from './people.ts';
@@ -33,11 +34,12 @@ export interface UserRecords {
  * @throws RedisProblem when the store can't be read
  */
 export async function findUserRecords(
+  context: CommandContext,
   config: FactorConfig,
   store: FactorStore,
   name: string,
 ): Promise<UserRecords> {
-  const found = await findPeople(config, name);
+  const found = await findPeople(context, config, name);
   const named: FactorRecord[] = [];
   let unreadable = 0;
   for await (const { record } of store.list()) {

@@ -5,7 +5,8 @@ import { printable } from '../../base/logging/printable.ts';
 import { shellQuoted } from '../../base/shell-quoted.ts';
 import { FixableError } from '../../config/problems.ts';
 import { userPath } from '../config-file.ts';
-import { exitCodes, printRemark, UsageError } from '../output.ts';
+import type { CommandContext } from '../context.ts';
+import { type ExitCode, exitCodes, printRemark, UsageError } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
 import { staticEntry } from '../tokens/token-hash.ts';
 import { openAuthority } from './authority.ts';
@@ -29,15 +30,18 @@ import { calledHost, renewCertificates } from './renew.ts';
 import { authenticatorSections, fileSections, type Parts } from './sections.ts';
 
 /** Makes a config, certificates and what kube-apiserver needs; or, with `--renew`, new certificates from the same CA. */
-export async function init({ dir, host = [], renew, ...more }: InitOptions) {
+export async function init(
+  context: CommandContext,
+  { dir, host = [], renew, ...more }: InitOptions,
+): Promise<ExitCode> {
   if (dir.trim() === '')
     throw new UsageError('the name of the folder is empty', 'name one, such as /etc/sallyport');
-  const folder = userPath(dir);
+  const folder = userPath(context, dir);
   const hosts = [...new Set(host.map((one) => parseHost(one)))];
-  process.stdout.write(
+  context.stdout.write(
     renew
-      ? await renewCertificates(folder, hosts, Date.now(), newLoginHost(more.login))
-      : await createFolder(folder, hosts, await partsOf(folder, hosts, more)),
+      ? await renewCertificates(context, folder, hosts, newLoginHost(more.login))
+      : await createFolder(context, folder, hosts, await partsOf(context, folder, hosts, more)),
   );
   return exitCodes.success;
 }
@@ -47,34 +51,36 @@ export async function init({ dir, host = [], renew, ...more }: InitOptions) {
  * parts that it does not have. No file is overwritten.
  *
  * @param hosts those of the server; kube-apiserver's kubeconfig names the first
- * @param now milliseconds since 1970
  */
 export async function createFolder(
+  context: CommandContext,
   folder: string,
   hosts: readonly string[],
   parts: Parts = {},
-  now = Date.now(),
-) {
+): Promise<string> {
+  const now = context.now();
   if ((parts.redis ?? parts.login) !== undefined && (await exists(join(folder, names.config))))
-    return addParts(folder, hosts, parts, now);
+    return addParts(context, folder, hosts, parts, now);
   if (hosts.length === 0) {
     throw new UsageError(
       '--host is missing',
       'add --host with each name and IP address by which a kube-apiserver calls the gateway; the first one goes into its kubeconfig',
     );
   }
-  await refuseExisting(folder);
+  await refuseExisting(context, folder);
   const [first = ''] = hosts;
   if (isServiceName(first)) {
     printRemark(
+      context,
       `${first} is the name of a Service, and a kube-apiserver on the network of its host does not ask the cluster's DNS`,
       'unless yours runs in a pod, make another folder, with an address or another name as the first --host',
     );
   }
-  return createAll(folder, hosts, parts, now);
+  return createAll(context, folder, hosts, parts, now);
 }
 
 async function createAll(
+  context: CommandContext,
   folder: string,
   hosts: readonly string[],
   parts: Parts,
@@ -113,17 +119,18 @@ async function createAll(
   tls/              the CA, until ${dateOf(authority)}; the server's certificate, until ${dateOf(server)}, for ${hosts.join(', ')}
   kube-apiserver/   webhook.kubeconfig with its files: the CA, and a client certificate until ${dateOf(client)}
 ${partLines(parts, files)}
-${await partSteps(folder, parts)}${nextSteps(folder, host, token)}`;
+${await partSteps(context, folder, parts)}${nextSteps(context, folder, host, token)}`;
 }
 
 /** Writes the files of the parts that are missing. gateway.yaml belongs to the user, so what it lacks is shown. */
 async function addParts(
+  context: CommandContext,
   folder: string,
   hosts: readonly string[],
   parts: Parts,
   now: number,
 ): Promise<string> {
-  const missing = await missingSections(folder, parts, hosts);
+  const missing = await missingSections(context, folder, parts, hosts);
   const files = await partFiles(folder, parts, async (name) =>
     issueServer(await openAuthority(folder, 'nothing was written', loginFix, now), [name], now),
   );
@@ -132,7 +139,7 @@ async function addParts(
     const { login } = parts;
     const renew =
       login &&
-      `to replace the login certificate, run: ${commandLine(['init', folder, '--renew', '--login', login.host])}`;
+      `to replace the login certificate, run: ${commandLine(context, ['init', folder, '--renew', '--login', login.host])}`;
     throw new FixableError(
       `nothing was written: ${printable(folder)} already has all of that`,
       renew,
@@ -143,8 +150,9 @@ async function addParts(
   if (certified.length > 0 && hosts.some((host) => !certified.includes(host))) {
     // Without the host that kube-apiserver calls, --renew would refuse.
     const all = new Set([(await calledHost(folder)) ?? [], hosts].flat());
-    const renew = commandLine(['init', folder, '--renew', '--host', ...all]);
+    const renew = commandLine(context, ['init', folder, '--renew', '--host', ...all]);
     printRemark(
+      context,
       `${names.server} is still for ${certified.join(', ')}`,
       `to change these names, run: ${renew}`,
     );
@@ -155,10 +163,11 @@ async function addParts(
     entries && `Add to the end of authenticators in ${config}:\n\n${entries}`,
     sections && `Add to the end of ${config}:\n\n${sections}`,
     await partSteps(
+      context,
       folder,
       partsToDo(parts, files, [...missing.authenticators, ...missing.sections]),
     ),
-    `Then run:\n\n  ${commandLine(['check'], join(folder, names.config))}\n`,
+    `Then run:\n\n  ${commandLine(context, ['check'], join(folder, names.config))}\n`,
   ]
     .filter((one) => one !== '')
     .map((one) => one.trimEnd())
@@ -170,25 +179,25 @@ const loginFix =
   "put the file of the CA that init made back for now: it issues the login server's certificate. Or put a certificate of your " +
   `own into ${loginNames.certificate} and ${loginNames.key}`;
 
-async function refuseExisting(folder: string): Promise<void> {
+async function refuseExisting(context: CommandContext, folder: string): Promise<void> {
   const all = Object.values(names);
   const found = await Promise.all(all.map((name) => exists(join(folder, name))));
   const which = all.filter((_name, index) => found[index]);
   if (which.length === 0) return;
-  const renew = commandLine(['init', folder, '--renew']);
+  const renew = commandLine(context, ['init', folder, '--renew']);
   throw new FixableError(
     `nothing was written: ${printable(folder)} already has ${which.join(', ')}, and init overwrites no file`,
     `for new certificates from the same CA, run: ${renew}. For anything else, name another folder`,
   );
 }
 
-function nextSteps(folder: string, host: string, token: string): string {
+function nextSteps(context: CommandContext, folder: string, host: string, token: string): string {
   const path = (name: string) => printable(join(folder, name));
   const config = join(folder, names.config);
   return `Next, run:
 
-  ${commandLine(['check'], config)}
-  ${commandLine(['serve'], config)}
+  ${commandLine(context, ['check'], config)}
+  ${commandLine(context, ['serve'], config)}
 
 Then, in another terminal on this machine, send a first review. The response contains "authenticated":true. The token is shown
 only once. The token expires after a day, and its user "first-try" is in no group:

@@ -5,6 +5,7 @@ import { printable } from '../../base/logging/printable.ts';
 import { FixableError } from '../../config/problems.ts';
 import { mebibyte, readText } from '../../config/read-text.ts';
 import { userPath } from '../config-file.ts';
+import type { CommandContext } from '../context.ts';
 import { UsageError } from '../output.ts';
 import { isIssuedByAny } from './authority.ts';
 import { exists } from './files.ts';
@@ -26,6 +27,7 @@ export interface InitOptions {
 
 /** Returns the parts that `--redis` and `--login` ask for. @throws UsageError */
 export async function partsOf(
+  context: CommandContext,
   folder: string,
   hosts: readonly string[],
   given: Omit<InitOptions, 'dir'>,
@@ -34,7 +36,7 @@ export async function partsOf(
   if (redis === undefined) {
     if (login === undefined && redisCa === undefined) return {};
     // A config with a login server has its Redis: only the certificate can be missing.
-    if (login !== undefined && redisCa === undefined && (await hasLogin(folder))) {
+    if (login !== undefined && redisCa === undefined && (await hasLogin(context, folder))) {
       return { login: await loginPart(folder, hosts, login) };
     }
     throw new UsageError(
@@ -44,7 +46,9 @@ export async function partsOf(
   }
   const url = parseRedisUrl(redis);
   const ca =
-    redisCa === undefined ? {} : { authority: await authorityOfRedis(url, userPath(redisCa)) };
+    redisCa === undefined
+      ? {}
+      : { authority: await authorityOfRedis(url, userPath(context, redisCa)) };
   return {
     redis: { url, ...ca },
     ...(login !== undefined && { login: await loginPart(folder, hosts, login) }),

@@ -2,9 +2,10 @@ import { X509Certificate } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { loadConfig } from '../../config/load.ts';
+import { createTestContext, type TestContext } from '../../testing/command-context.ts';
 import { createAuthority, issueServer } from './certificates.ts';
 import { hostsOf } from './hosts.ts';
 import { createFolder } from './init.ts';
@@ -17,7 +18,9 @@ const hosts = ['gw.example.com', '192.0.2.1'];
 const redis = 'rediss://redis.example.com:6380';
 
 let folder: string;
+let context: TestContext;
 beforeEach(async () => {
+  context = createTestContext({ now: () => now });
   folder = await mkdtemp(join(tmpdir(), 'sallyport-init-'));
 });
 afterEach(() => rm(folder, { recursive: true }));
@@ -37,8 +40,8 @@ async function contents(): Promise<Map<string, string>> {
   );
 }
 
-const create = async (given: Parameters<typeof partsOf>[2], at = hosts) =>
-  createFolder(folder, at, await partsOf(folder, at, given), now);
+const create = async (given: Parameters<typeof partsOf>[3], at = hosts) =>
+  createFolder(context, folder, at, await partsOf(context, folder, at, given));
 
 /** Puts what a second run printed where it says. */
 async function addPrinted(printed: string): Promise<void> {
@@ -120,14 +123,12 @@ test('further runs add files and show sections, and the outcome is that of one r
 
 test('a further run with other hosts says that the certificate keeps its names', async () => {
   await create({});
-  const shown = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
-  onTestFinished(() => shown.mockRestore());
   await create({ redis }, ['gw.example.com']);
-  expect(shown).not.toHaveBeenCalled();
+  expect(context.printed.stderr).toBe('');
   await create({ redis }, ['new.example.com']);
   const remark =
     /tls\/server\.crt is still for gw\.example\.com, 192\.0\.2\.1\n {2}fix: to change these names, run: .*--renew --host gw\.example\.com new\.example\.com/;
-  expect(shown.mock.calls).toEqual([[expect.stringMatching(remark)]]);
+  expect(context.printed.stderr).toMatch(remark);
 });
 
 test.each([
@@ -135,16 +136,18 @@ test.each([
   ['sallyport.auth.svc.cluster.local', 1],
   ['sallyport.svc.example.com', 0],
 ])('the name %s has %i remarks where kube-apiserver would call it', async (name, count) => {
-  const shown = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
-  onTestFinished(() => shown.mockRestore());
   await create({}, [name, 'gw.example.com']);
-  const remark = expect.stringMatching(
-    `${name} is the name of a Service, and .* not ask the cluster's DNS\n {2}fix: .*first --host`,
+  const remarks = context.printed.stderr.match(
+    new RegExp(
+      `${name} is the name of a Service, and .* not ask the cluster's DNS\n {2}fix: .*first --host`,
+      'g',
+    ),
   );
-  expect(shown.mock.calls).toEqual(Array.from({ length: count }, () => [remark]));
+  expect(remarks ?? []).toHaveLength(count);
+  const { stderr } = context.printed;
   await rm(folder, { recursive: true });
   await create({}, ['gw.example.com', name]);
-  expect(shown).toHaveBeenCalledTimes(count);
+  expect(context.printed.stderr).toBe(stderr);
 });
 
 test('a run that shows the sections again shows the line of the same password', async () => {
@@ -167,19 +170,15 @@ test('a login certificate of another CA stays, and its CA is left to the user', 
   expect(await read('tls/login.crt')).toBe(pair.certificate);
   expect(printed).toContain('\n  # caFile: tls/login-ca.crt');
   expect(printed).not.toContain('--ca-file');
-  const shown = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
-  onTestFinished(() => shown.mockRestore());
-  await renewCertificates(folder, [], now);
+  await renewCertificates(context, folder, []);
   expect(await read('tls/login.crt')).toBe(pair.certificate);
-  expect(shown.mock.calls).toEqual([
-    [expect.stringContaining('tls/login.crt is from another CA, and is not renewed')],
-  ]);
+  expect(context.printed.stderr).toContain('tls/login.crt is from another CA, and is not renewed');
 });
 
 test('--renew renews the login certificate, for its name', async () => {
   await create({ redis, login: 'login.example.com' });
   const [certificate, key] = [await read('tls/login.crt'), await read('tls/login.key')];
-  const printed = await renewCertificates(folder, [], now + 86_400_000);
+  const printed = await renewCertificates({ ...context, now: () => now + 86_400_000 }, folder, []);
   expect(printed).toMatch(/tls\/login\.crt {3}until 2031-02-01, for login\.example\.com\n/);
   expect(await read('tls/login.crt')).not.toBe(certificate);
   expect(await read('tls/login.key')).not.toBe(key);
@@ -190,7 +189,7 @@ test('--renew renews the login certificate, for its name', async () => {
 
 test('a login certificate that was moved away is made again, and only what is to be done is shown', async () => {
   await create({ redis, login: 'login.example.com' });
-  const issueAgain = async (given: Parameters<typeof partsOf>[2]) => {
+  const issueAgain = async (given: Parameters<typeof partsOf>[3]) => {
     await rm(join(folder, 'tls/login.crt'));
     await rm(join(folder, 'tls/login.key'));
     await writeFile(join(folder, 'secrets/ldap-password'), 'a password');
@@ -217,7 +216,7 @@ test('a login certificate that was moved away is made again, and only what is to
 });
 
 test('--renew --login gives the login certificate another name, where init has issued it', async () => {
-  const rename = () => renewCertificates(folder, [], now, 'new.example.com');
+  const rename = () => renewCertificates(context, folder, [], 'new.example.com');
   await create({ redis });
   await expect(rename()).rejects.toThrow(
     /^nothing was renewed: .*tls\/login\.crt does not exist, .*: to make a new one, run: .* --login new\.example\.com$/,

@@ -5,6 +5,7 @@ import { printable } from '../../base/logging/printable.ts';
 import { FixableError, isObject, valueAt } from '../../config/problems.ts';
 import { mebibyte, readText } from '../../config/read-text.ts';
 import { placeholder } from '../../config/secrets.ts';
+import type { CommandContext } from '../context.ts';
 import { commandLine } from '../printed-commands.ts';
 import type { KeyPair } from './certificates.ts';
 import { exists } from './files.ts';
@@ -44,8 +45,13 @@ export async function partFiles(
 }
 
 /** Returns the sections of the parts that the gateway.yaml of a folder does not have yet. */
-export async function missingSections(folder: string, parts: Parts, hosts: readonly string[]) {
-  const { authenticators, cache, ...others } = await readSections(folder);
+export async function missingSections(
+  context: CommandContext,
+  folder: string,
+  parts: Parts,
+  hosts: readonly string[],
+) {
+  const { authenticators, cache, ...others } = await readSections(context, folder);
   const entries = Array.isArray(authenticators)
     ? authenticators.map((one) => valueAt(one, ['name']))
     : [];
@@ -58,24 +64,29 @@ export async function missingSections(folder: string, parts: Parts, hosts: reado
 }
 
 /** Whether the gateway.yaml of a folder has a login server. */
-export async function hasLogin(folder: string): Promise<boolean> {
-  return (await exists(join(folder, names.config))) && 'login' in (await readSections(folder));
+export async function hasLogin(context: CommandContext, folder: string): Promise<boolean> {
+  return (
+    (await exists(join(folder, names.config))) && 'login' in (await readSections(context, folder))
+  );
 }
 
-async function readSections(folder: string): Promise<Readonly<Record<string, unknown>>> {
+async function readSections(
+  context: CommandContext,
+  folder: string,
+): Promise<Readonly<Record<string, unknown>>> {
   const file = join(folder, names.config);
-  const written = parseConfig(file, await readText(file, mebibyte));
+  const written = parseConfig(context, file, await readText(file, mebibyte));
   return isObject(written) ? written : {};
 }
 
 /** Parses gateway.yaml. @throws FixableError that quotes nothing of the file */
-function parseConfig(file: string, text: string): unknown {
+function parseConfig(context: CommandContext, file: string, text: string): unknown {
   try {
     return parse(text);
   } catch {
     throw new FixableError(
       `nothing was written: ${printable(file)} is not valid YAML`,
-      `run ${commandLine(['check'], file)}`,
+      `run ${commandLine(context, ['check'], file)}`,
     );
   }
 }
@@ -105,10 +116,15 @@ export function partsToDo(
 }
 
 /** Describes what is left to do for the parts. It has only the digest of the password. */
-export async function partSteps(folder: string, { redis, login }: Parts): Promise<string> {
+export async function partSteps(
+  context: CommandContext,
+  folder: string,
+  { redis, login }: Parts,
+): Promise<string> {
   const path = (name: string) => printable(join(folder, name));
   const redisStep =
-    redis && (await redisStepOf(folder, login === undefined ? 'tokens' : 'tokens and sessions'));
+    redis &&
+    (await redisStepOf(context, folder, login === undefined ? 'tokens' : 'tokens and sessions'));
   if (login === undefined) return redisStep ?? '';
   const { host, certificate } = login;
   const trust =
@@ -120,7 +136,11 @@ Then people run: kubectl sallyport init ${loginUrl(host)} prod${trust}
 `;
 }
 
-async function redisStepOf(folder: string, contents: string): Promise<string> {
+async function redisStepOf(
+  context: CommandContext,
+  folder: string,
+  contents: string,
+): Promise<string> {
   const password = await readText(join(folder, redisNames.password), mebibyte);
   const path = (name: string) => printable(join(folder, name));
   return `Add this line to the ACL file of Redis, and run ACL LOAD; or to redis.conf, and restart Redis. It contains the SHA-256 of the password in ${path(redisNames.password)}:
@@ -132,7 +152,7 @@ This Redis holds ${contents}: it must keep its data over a restart (appendonly y
 
 If this Redis is new, gateways are not ready until you run this once, when they have started:
 
-  ${commandLine(['revoke', '--all'], join(folder, names.config))}
+  ${commandLine(context, ['revoke', '--all'], join(folder, names.config))}
 
 `;
 }

@@ -2,7 +2,8 @@ import { X509Certificate } from 'node:crypto';
 import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createTestContext, type TestContext } from '../../testing/command-context.ts';
 import { createAuthority, issueServer } from './certificates.ts';
 import { hostsOf } from './hosts.ts';
 import { createFolder } from './init.ts';
@@ -12,16 +13,18 @@ const day = 86_400_000;
 const now = Date.parse('2030-01-31T12:00:00Z');
 
 let folder: string;
+let context: TestContext;
 beforeEach(async () => {
+  context = createTestContext({ now: () => now });
   folder = await mkdtemp(join(tmpdir(), 'sallyport-init-'));
-  await createFolder(folder, ['gw.example.com', '::1'], {}, now);
+  await createFolder(context, folder, ['gw.example.com', '::1']);
 });
 afterEach(() => rm(folder, { recursive: true }));
 
 const read = (name: string) => readFile(join(folder, name), 'utf8');
 const write = (name: string, text: string) => writeFile(join(folder, name), text);
 const renew = (hosts: readonly string[] = [], at = now + 200 * day) =>
-  renewCertificates(folder, hosts, at);
+  renewCertificates({ ...context, now: () => at }, folder, hosts);
 const server = async () => new X509Certificate(await read('tls/server.crt'));
 
 async function contents(): Promise<Map<string, string>> {
@@ -63,10 +66,8 @@ test('new leaves and keys, for the same names, and nothing else is another one',
 });
 
 test('a key that others may read keeps its mode, with a warning that says how to change it', async () => {
-  const shown = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
-  onTestFinished(() => shown.mockRestore());
   await renew();
-  expect(shown).not.toHaveBeenCalled();
+  expect(context.printed.stderr).toBe('');
   const modes = {
     'tls/server.key': 0o644,
     'kube-apiserver/client.key': 0o604,
@@ -74,7 +75,7 @@ test('a key that others may read keeps its mode, with a warning that says how to
   };
   for (const [name, mode] of Object.entries(modes)) await chmod(join(folder, name), mode);
   await renew();
-  const warnings = shown.mock.calls.map(([text]) => String(text));
+  const warnings = context.printed.stderr.split(/^(?=sallyport: )/m);
   expect(warnings).toHaveLength(3);
   for (const [name, mode] of Object.entries(modes)) {
     const file = join(folder, name);
@@ -189,14 +190,14 @@ test('an existing file keeps all files from being written', async () => {
   const before = await contents();
   const command =
     /already has gateway\.yaml, tokens\.yaml, .*, and init overwrites no file: .*, run: .*init .* --renew\./;
-  await expect(createFolder(folder, ['gw'], {}, now)).rejects.toThrow(command);
+  await expect(createFolder(context, folder, ['gw'])).rejects.toThrow(command);
   expect(await contents()).toEqual(before);
   const other = join(folder, 'other');
   await rm(join(folder, 'tls'), { recursive: true });
-  await createFolder(other, ['gw'], {}, now);
+  await createFolder(context, other, ['gw']);
   for (const name of ['tls', 'kube-apiserver', 'gateway.yaml'])
     await rm(join(other, name), { recursive: true });
-  await expect(createFolder(other, ['gw'], {}, now)).rejects.toThrow(
+  await expect(createFolder(context, other, ['gw'])).rejects.toThrow(
     /other already has tokens\.yaml/,
   );
   expect(await readdir(other)).toEqual(['tokens.yaml']);

@@ -4,6 +4,7 @@ import { parse } from 'yaml';
 import { printable } from '../../base/logging/printable.ts';
 import { FixableError } from '../../config/problems.ts';
 import { mebibyte, readText } from '../../config/read-text.ts';
+import type { CommandContext } from '../context.ts';
 import { printRemark } from '../output.ts';
 import { checkPermissions } from '../permissions.ts';
 import { commandLine } from '../printed-commands.ts';
@@ -22,15 +23,15 @@ const fix =
  * CA. Until all of them are on disk, and when one can't be written, the old ones stay.
  *
  * @param given the names of the new server certificate; empty: the names of the old one
- * @param now milliseconds since 1970
  * @param loginHost the name of the new login certificate; left out: the names of the old one
  */
 export async function renewCertificates(
+  context: CommandContext,
   folder: string,
   given: readonly string[],
-  now = Date.now(),
   loginHost?: string,
 ): Promise<string> {
+  const now = context.now();
   const authority = await openAuthority(folder, what, fix, now);
   const before = await hostsBefore(folder, authority);
   if (given.length > 0) await requireCalledHost(folder, given);
@@ -43,7 +44,7 @@ export async function renewCertificates(
   }
   const server = await issueServer(authority, hosts, now);
   const client = await issueClient(authority, clientName, now);
-  const login = await renewLogin(folder, authority, now, loginHost);
+  const login = await renewLogin(context, folder, authority, now, loginHost);
   // A key goes first: whoever reads between the two finds a pair that does not match, and reads again.
   await replaceFiles(
     filesIn(folder, {
@@ -54,7 +55,7 @@ export async function renewCertificates(
       [names.client]: client.certificate,
     }),
   );
-  await remarkOn(folder, authority, server);
+  await remarkOn(context, folder, authority, server);
   const path = (name: string) => printable(join(folder, name));
   const loginLine =
     login === undefined
@@ -77,7 +78,13 @@ client certificate stays valid until it expires.
  * @param given its name; left out: the names of the old one
  * @throws Error when a name is given, and there is none to renew
  */
-async function renewLogin(folder: string, authority: Authority, now: number, given?: string) {
+async function renewLogin(
+  context: CommandContext,
+  folder: string,
+  authority: Authority,
+  now: number,
+  given?: string,
+) {
   const file = join(folder, loginNames.certificate);
   const text = await readText(file, mebibyte).catch(() => undefined);
   if (text !== undefined && isIssuedByAny(authority.certificate, text)) {
@@ -88,7 +95,7 @@ async function renewLogin(folder: string, authority: Authority, now: number, giv
   const why = text === undefined ? 'does not exist' : 'is from another CA';
   if (given !== undefined) {
     const away = text === undefined ? '' : `move it and ${loginNames.key} away, and `;
-    const make = commandLine(['init', folder, '--login', given]);
+    const make = commandLine(context, ['init', folder, '--login', given]);
     throw new FixableError(
       `${what}: ${file} ${why}, so --renew can't replace it`,
       `to make a new one, ${away}run: ${make}`,
@@ -96,6 +103,7 @@ async function renewLogin(folder: string, authority: Authority, now: number, giv
   }
   if (text !== undefined) {
     printRemark(
+      context,
       `${loginNames.certificate} ${why}, and is not renewed here`,
       'renew it where it was issued',
     );
@@ -104,13 +112,19 @@ async function renewLogin(folder: string, authority: Authority, now: number, giv
 }
 
 /** Reports keys that others can read, and a CA that is about to end. */
-async function remarkOn(folder: string, authority: Authority, server: KeyPair): Promise<void> {
+async function remarkOn(
+  context: CommandContext,
+  folder: string,
+  authority: Authority,
+  server: KeyPair,
+): Promise<void> {
   const keys = [names.serverKey, names.clientKey, names.authorityKey, loginNames.key];
   const files = keys.map((name) => ({ file: join(folder, name), secret: true }));
   for (const { detail, fix } of await checkPermissions(files))
-    printRemark(printable(detail), fix && printable(fix));
+    printRemark(context, printable(detail), fix && printable(fix));
   if (server.notAfter.getTime() === authority.notAfter.getTime()) {
     printRemark(
+      context,
       `the CA itself expires on ${dateOf(authority)}`,
       'make a new folder with a new CA before then',
     );

@@ -4,6 +4,7 @@ import { printable } from '../../base/logging/printable.ts';
 import { FixableError, type ProblemWords } from '../../config/problems.ts';
 import type { IdentityConfig } from '../../config/types.ts';
 import { shortDigest } from '../../engine/revocation/list.ts';
+import type { CommandContext, OutputStream } from '../context.ts';
 import {
   type Issuing,
   loadIssuer,
@@ -29,10 +30,13 @@ export interface RequestOptions extends TokenOptions {
   readonly by: string;
 }
 
-export async function createToken(options: ReadOptions & RequestOptions): Promise<ExitCode> {
-  const now = Date.now();
+export async function createToken(
+  context: CommandContext,
+  options: ReadOptions & RequestOptions,
+): Promise<ExitCode> {
+  const now = context.now();
   const request = readRequest(options, now);
-  const issuing = await loadIssuer(options);
+  const issuing = await loadIssuer(context, options);
   const { authenticator, config, nameUser } = issuing;
   if (authenticator.name === config.login?.sessions) {
     throw new UsageError(
@@ -40,16 +44,17 @@ export async function createToken(options: ReadOptions & RequestOptions): Promis
       'add another authenticator for tokens',
     );
   }
-  checkRequest(issuing, request);
-  await withIssuer(issuing, async (issuer) => {
+  checkRequest(context, issuing, request);
+  await withIssuer(context, issuing, async (issuer) => {
     const { token, issued } = await issuer.create(request);
     // The token is printed before the issuer is closed: it must reach its user, whatever happens then.
     const seen = seeToken(issued, nameUser, now);
-    if (options.output === 'json') printJson({ token, ...toJson(seen, authenticator.name) });
+    if (options.output === 'json')
+      printJson(context, { token, ...toJson(seen, authenticator.name) });
     else {
-      process.stdout.write(`${token}\n`);
+      context.stdout.write(`${token}\n`);
       const revoke = issuing.toPaste('revoke', '--digest', shortDigest(issued.digest));
-      process.stderr.write(`${description(seen, now)}\nTo revoke it: ${revoke}\n`);
+      context.stderr.write(`${description(seen, now)}\nTo revoke it: ${revoke}\n`);
     }
   });
   return exitCodes.success;
@@ -104,7 +109,11 @@ function readExtra(pairs: readonly string[]): Readonly<Record<string, readonly s
  * Refuses names that have a prefix of the config already, since it is put before them at each use, and users that the policy refuses.
  * Prints a remark for groups that the policy leaves out.
  */
-function checkRequest({ authenticator, config, nameUser }: Issuing, { user }: TokenRequest): void {
+function checkRequest(
+  context: CommandContext,
+  { authenticator, config, nameUser }: Issuing,
+  { user }: TokenRequest,
+): void {
   const { username, groups = [] } = user;
   const named = [
     { flag: '--user', name: username, prefix: authenticator.username.prefix },
@@ -129,6 +138,7 @@ function checkRequest({ authenticator, config, nameUser }: Issuing, { user }: To
   const { name, directory } = authenticator;
   const shown = printable(dropped.join(', '));
   printRemark(
+    context,
     directory?.groups === 'replace'
       ? `Kubernetes will not see ${shown} in the token, since authenticator ${name} gives its users the groups of ${directory.authenticator}`
       : `groups.allow of authenticator ${name} does not include ${shown}, so Kubernetes will not see them in the token`,
@@ -160,57 +170,62 @@ type ListOptions = ReadOptions &
   Partial<Record<'authenticator' | 'user' | 'digest', string>> & { readonly exact?: boolean };
 
 /** Lists issued tokens. It exits 3 if none is of the user, or has the digest, that is asked for. */
-export async function listTokens(options: ListOptions): Promise<ExitCode> {
+export async function listTokens(context: CommandContext, options: ListOptions): Promise<ExitCode> {
   const { user, digest, output } = options;
-  const issuing = await loadIssuer(options);
+  const issuing = await loadIssuer(context, options);
   const { name } = issuing.authenticator;
-  const username = user === undefined ? undefined : await usernameOf(user, issuing, options.exact);
+  const username =
+    user === undefined ? undefined : await usernameOf(context, user, issuing, options.exact);
   const filter = {
     ...(username !== undefined && { username }),
     ...(digest !== undefined && { digest }),
   };
-  const now = Date.now();
-  const { tokens, unreadable } = await collect(issuing, filter, now);
-  if (output === 'json') printJson({ tokens: tokens.map((one) => toJson(one, name)), unreadable });
-  else printTokens(issuing, tokens, unreadable, now);
+  const now = context.now();
+  const { tokens, unreadable } = await collect(context, issuing, filter, now);
+  if (output === 'json')
+    printJson(context, { tokens: tokens.map((one) => toJson(one, name)), unreadable });
+  else printTokens(context, issuing, tokens, unreadable, now);
   const { length } = unreadable;
   if (tokens.length + length === 0) {
-    const { message, fix } = emptyRemark(issuing, filter, options);
-    printRemark(message, fix);
-    if (username !== undefined) await remarkOtherSessions(issuing, username, options);
+    const { message, fix } = emptyRemark(context, issuing, filter, options);
+    printRemark(context, message, fix);
+    if (username !== undefined) await remarkOtherSessions(context, issuing, username, options);
   }
   const subject =
     length === 1
       ? '1 record is unreadable and authenticates'
       : `${length} records are unreadable and authenticate`;
-  if (length > 0) printRemark(`${subject} no one`, 'fix or delete what is stored there');
+  if (length > 0) printRemark(context, `${subject} no one`, 'fix or delete what is stored there');
   const isMissing = Object.keys(filter).length > 0 && tokens.length + length === 0;
   return isMissing ? exitCodes.negative : exitCodes.success;
 }
 
 /** Returns the name by which an issuer knows a user. Sessions have the names that Kubernetes sees. @throws UsageError */
 async function usernameOf(
+  context: CommandContext,
   user: string,
   { authenticator, config }: Issuing,
   isExact?: boolean,
 ): Promise<string> {
   if (authenticator.name !== config.login?.sessions) return withoutPrefix(user, authenticator);
-  const { name, doubt } = await findUser(config, user, { isExact });
-  remarkFound(user, name, doubt);
+  const { name, doubt } = await findUser(context, config, user, { isExact });
+  remarkFound(context, user, name, doubt);
   return name;
 }
 
 async function remarkOtherSessions(
+  context: CommandContext,
   { authenticator: { name }, config }: Issuing,
   user: string,
   options: ListOptions,
 ) {
   if (name !== config.login?.sessions) return;
   const wordsFor = (other: string) => ['token', 'list', '--authenticator', name, '--user', other];
-  remarkOtherName(await checkName(config, user), wordsFor, options.config);
+  remarkOtherName(context, await checkName(context, config, user), wordsFor, options.config);
 }
 
 function emptyRemark(
+  context: CommandContext,
   { authenticator, config }: Issuing,
   { username, digest }: TokenFilter,
   options: ListOptions,
@@ -223,7 +238,10 @@ function emptyRemark(
   const message = `authenticator ${name} has no ${what} of user ${printable(authenticator.username.prefix + username)}`;
   if (sessions === undefined || options.authenticator !== undefined) return { message };
   const words = ['token', 'list', '--authenticator', sessions, '--user', options.user ?? username];
-  return { message, fix: `to list their sessions, run: ${commandLine(words, options.config)}` };
+  return {
+    message,
+    fix: `to list their sessions, run: ${commandLine(context, words, options.config)}`,
+  };
 }
 
 /**
@@ -242,7 +260,7 @@ function withoutPrefix(name: string, { username: { prefix } }: IdentityConfig): 
 export async function* withProgress<Item>(
   items: AsyncIterable<Item>,
   what: string,
-  stream: Pick<NodeJS.WriteStream, 'isTTY' | 'write'> = process.stderr,
+  stream: Pick<OutputStream, 'isTTY' | 'write'>,
 ): AsyncGenerator<Item> {
   let count = 0;
   try {
@@ -257,11 +275,16 @@ export async function* withProgress<Item>(
 }
 
 /** Collects the tokens that fit, the newest first. */
-async function collect(issuing: Issuing, filter: TokenFilter, now: number) {
+async function collect(
+  context: CommandContext,
+  issuing: Issuing,
+  filter: TokenFilter,
+  now: number,
+) {
   const tokens: SeenToken[] = [];
   const unreadable: UnreadableToken[] = [];
-  await withIssuer(issuing, async (issuer) => {
-    for await (const one of withProgress(issuer.list(filter), 'tokens')) {
+  await withIssuer(context, issuing, async (issuer) => {
+    for await (const one of withProgress(issuer.list(filter), 'tokens', context.stderr)) {
       if ('problem' in one) unreadable.push({ digest: one.digest, problem: one.problem });
       else tokens.push(seeToken(one, issuing.nameUser, now));
     }

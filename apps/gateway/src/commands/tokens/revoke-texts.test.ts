@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { GatewayConfig } from '../../config/types.ts';
 import { lifetimes, minute } from '../../engine/cache/testing/cached-replica.ts';
 import { corpConfig } from '../../runtime/testing/link-parts.ts';
+import { createTestContext } from '../../testing/command-context.ts';
 import { commandLine } from '../printed-commands.ts';
 import { effectText, lingeringText } from './revoke-texts.ts';
 
@@ -62,9 +63,11 @@ describe('how long a replica that does not learn of it uses what it has cached',
 });
 
 test('a revocation of a user does not reach what replicas keep of the directory, and says how to', () => {
-  const command = commandLine(['revoke', '--user', 'corp:NAME']);
+  const context = createTestContext();
+  const command = commandLine(context, ['revoke', '--user', 'corp:NAME']);
   const ofDirectory = `They keep what corp said of the account and its groups. To have them ask it again, by the name there: ${command}\n`;
-  const text = (draft: ReturnType<typeof revoked>) => effectText(configOf(minute), draft, [], {});
+  const text = (draft: ReturnType<typeof revoked>) =>
+    effectText(context, configOf(minute), draft, [], {});
   expect(text(revoked('user', 'oidc:jane'))).toBe(
     `Replicas forget what they have cached of user oidc:jane, and ask the backend at the next review.\n${ofDirectory}`,
   );

@@ -1,5 +1,6 @@
 import type { GatewayConfig } from '../../config/types.ts';
 import { directoryCache } from '../../runtime/assemble-directory.ts';
+import type { CommandContext } from '../context.ts';
 import type { SeenToken } from '../issuer.ts';
 import { commandLine } from '../printed-commands.ts';
 import { humanDuration } from '../times.ts';
@@ -8,6 +9,7 @@ import { candidatesFor, namingAuthenticators } from '../users/user-names.ts';
 
 /** Says what the replicas that confirm do from then on. @param ended the tokens that are revoked */
 export function effectText(
+  context: CommandContext,
   config: Pick<GatewayConfig, 'authenticators'>,
   draft: Prepared['draft'],
   [first]: readonly SeenToken[],
@@ -15,7 +17,7 @@ export function effectText(
 ): string {
   if (draft.kind !== 'token' || first === undefined) {
     const forgotten = `Replicas forget what they have cached of ${nameSubject(draft)}, and ask the backend at the next review.\n`;
-    return forgotten + directoryText(config, draft, options);
+    return forgotten + directoryText(context, config, draft, options);
   }
   const what = first.session === undefined ? 'The token is revoked' : 'The session has ended';
   return `${what} for good. A replica that confirms this refuses it from the next review on.\n`;
@@ -56,6 +58,7 @@ type CachingConfig = Pick<GatewayConfig, 'authenticators' | 'cache'>;
 
 /** Says what replicas keep of the directories of a user, and how they forget that. */
 function directoryText(
+  context: CommandContext,
   { authenticators }: Pick<GatewayConfig, 'authenticators'>,
   { kind, name }: Prepared['draft'],
   { config }: Pick<EntryOptions, 'config'>,
@@ -67,7 +70,7 @@ function directoryText(
   return [...new Set(names)]
     .map((directory) => {
       const prefix = authenticators.find((one) => one.name === directory)?.username.prefix ?? '';
-      const command = commandLine(['revoke', '--user', `${prefix}NAME`], config);
+      const command = commandLine(context, ['revoke', '--user', `${prefix}NAME`], config);
       return `They keep what ${directory} said of the account and its groups. To have them ask it again, by the name there: ${command}\n`;
     })
     .join('');
@@ -80,6 +83,7 @@ function directoryText(
  * @param can says who can log in again. Undefined: it depends on the tokens alone
  */
 export function advice(
+  context: CommandContext,
   { config, draft, token }: Prepared,
   ended: readonly SeenToken[],
   options: EntryOptions,
@@ -90,20 +94,29 @@ export function advice(
     return 'No token was revoked: anyone with a valid one, or with the right password, gets access again.\n';
   const session = ended.find((one) => one.session !== undefined);
   if (kind === 'token' && session !== undefined)
-    return adviceOfSession(config, session.user.username, options);
+    return adviceOfSession(context, config, session.user.username, options);
   if (kind === 'token' && (token === undefined || ended.length > 0)) return '';
   const words =
     kind === 'user' ? ['--user', name, ...(options.exact ? ['--exact'] : [])] : ['--token'];
-  const command = commandLine(['block', ...words, '--for', '8h'], options.config);
+  const command = commandLine(context, ['block', ...words, '--for', '8h'], options.config);
   const again =
     session === undefined ? 'The backend decides who gets in again.' : 'The user can log in again.';
   return `${can ?? again} To refuse them whatever the backend says: ${command}\n`;
 }
 
-function adviceOfSession(config: GatewayConfig, name: string, options: EntryOptions): string {
+function adviceOfSession(
+  context: CommandContext,
+  config: GatewayConfig,
+  name: string,
+  options: EntryOptions,
+): string {
   const isExact = candidatesFor('user', name, namingAuthenticators(config)) !== undefined;
   const line = (verb: string, ...more: readonly string[]) =>
-    commandLine([verb, '--user', name, ...more, ...(isExact ? ['--exact'] : [])], options.config);
+    commandLine(
+      context,
+      [verb, '--user', name, ...more, ...(isExact ? ['--exact'] : [])],
+      options.config,
+    );
   return (
     `Other sessions of ${nameSubject({ kind: 'user', name })} continue, and the user can log in again.\n` +
     `To end all of them: ${line('revoke', '--authenticator', config.login?.sessions ?? '')}\n` +

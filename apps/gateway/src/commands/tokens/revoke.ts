@@ -4,6 +4,7 @@ import { causeOf, wordsOf } from '../../config/problems.ts';
 import { shortDigest } from '../../engine/revocation/list.ts';
 import { issuesTokens } from '../../runtime/authenticators.ts';
 import { mayStillPass, publishWithInterrupt, report } from '../blocks/report.ts';
+import type { CommandContext } from '../context.ts';
 import {
   chooseIssuer,
   type Issuing,
@@ -23,19 +24,19 @@ import { canHaveName } from '../users/user-names.ts';
 import { advice, effectText, lingeringText } from './revoke-texts.ts';
 
 /** Revokes issued tokens for good, and has every replica forget what it has cached. */
-export async function revoke(options: EntryOptions): Promise<ExitCode> {
-  refuseIds(options);
-  const given = await prepare(options, 'revoke', ['user', 'token', 'digest', 'all']);
-  const issuers = issuersOf(given, options);
-  const found = await completeDigest(given, issuers);
+export async function revoke(context: CommandContext, options: EntryOptions): Promise<ExitCode> {
+  refuseIds(context, options);
+  const given = await prepare(context, options, 'revoke', ['user', 'token', 'digest', 'all']);
+  const issuers = issuersOf(context, given, options);
+  const found = await completeDigest(context, given, issuers);
   const { kind } = given.draft;
-  const { outcome, forgotten } = await revokeFound(given, found, issuers, options);
+  const { outcome, forgotten } = await revokeFound(context, given, found, issuers, options);
   const revoked = outcome.revoked.length;
   const known = countKnown(outcome);
   const isNothing = kind !== 'all' && (kind === 'user' ? revoked : known) === 0;
   if (isNothing && known === 0 && isComplete(outcome)) {
-    printRemark(nothingRemark(given, issuers));
-    if (kind === 'user') await remarkUser(given, options);
+    printRemark(context, nothingRemark(given, issuers));
+    if (kind === 'user') await remarkUser(context, given, options);
   }
   if (!isComplete(outcome) || forgotten !== exitCodes.success) return exitCodes.failure;
   return isNothing ? exitCodes.negative : exitCodes.success;
@@ -75,6 +76,7 @@ export function isComplete({ unreadable, problems }: Outcome): boolean {
  * @param found undefined: no token has the digits that were given
  */
 export async function revokeFound(
+  context: CommandContext,
   given: Prepared,
   found: Prepared | undefined,
   issuers: readonly Issuing[],
@@ -86,59 +88,62 @@ export async function revokeFound(
   const seen = new Set<string>();
   const failed = new Set<Issuing>();
   const revokeAll = async (subject: Prepared) => {
-    const at = new Date();
+    const at = new Date(context.now());
     const more = { isText, seen, failed, ...around };
     // An issuer that has failed is reported once: the command must be run again in any case.
     const ended = issuers
       .filter((issuing) => !failed.has(issuing))
-      .map((issuing) => revokeWith(issuing, subject, at, outcome, more));
+      .map((issuing) => revokeWith(context, issuing, subject, at, outcome, more));
     return (await Promise.all(ended)).flat();
   };
   // The tokens come first: otherwise a replica could look one up in between, and cache the answer.
   const ended = found ? await revokeAll(found) : [];
   if (isText && given.draft.kind !== 'all') {
     const shown = around.isOnlyNew ? { ...outcome, already: [] } : outcome;
-    process.stdout.write(`${summary(shown, areSessions(given, issuers))}.\n`);
+    context.stdout.write(`${summary(shown, areSessions(given, issuers))}.\n`);
   }
   const revokeLate = async (): Promise<boolean> => {
     if (given.draft.kind !== 'user') return false;
     const before = outcome.revoked.length;
     await revokeAll(given);
     const late = outcome.revoked.length - before;
-    if (isText && late > 0) process.stdout.write(lateText(late));
+    if (isText && late > 0) context.stdout.write(lateText(late));
     return late > 0;
   };
   const inJson = (replicas?: object) => ({ ...around.json, ...outcome, replicas });
   const texts = { inJson, again: around.again, revokeLate };
-  const forgotten = found ? await forget(found, options, ended, texts) : exitCodes.success;
-  if (!found && !isText) printJson(inJson());
+  const forgotten = found ? await forget(context, found, options, ended, texts) : exitCodes.success;
+  if (!found && !isText) printJson(context, inJson());
   return { outcome, forgotten };
 }
 
 async function remarkUser(
+  context: CommandContext,
   { config, draft }: Prepared,
   { authenticator, config: file }: EntryOptions,
 ): Promise<void> {
   const more = authenticator === undefined ? [] : ['--authenticator', authenticator];
   remarkDoubts(
-    await checkName(config, draft.name),
+    context,
+    await checkName(context, config, draft.name),
     (name) => ['revoke', '--user', name, ...more],
     file,
   );
 }
 
 /** @throws UsageError when a `jti` or `sid` is named, with the command that does what is meant */
-function refuseIds({ jti, sid, config }: EntryOptions): void {
+function refuseIds(context: CommandContext, { jti, sid, config }: EntryOptions): void {
   const [kind, id] = jti === undefined ? ['sid', sid] : ['jti', jtiText(jti)];
   if (id === undefined) return;
   throw new UsageError(
     `nothing was done: only its issuer can revoke a token with a ${kind}, and end its session`,
-    `to refuse it here, whatever its issuer says, run: ${commandLine(['block', `--${kind}`, id, '--for', '8h'], config)}`,
+    `to refuse it here, whatever its issuer says, run: ${commandLine(context, ['block', `--${kind}`, id, '--for', '8h'], config)}`,
   );
 }
 
 /** Finds the authenticators that may have issued tokens of the subject. @throws UsageError, Error as `chooseIssuer` */
 export function issuersOf(
+  context: CommandContext,
   { config, draft: { kind, name } }: Prepared,
   options: EntryOptions,
 ): readonly Issuing[] {
@@ -156,11 +161,12 @@ export function issuersOf(
       'correct --user or --authenticator',
     );
   }
-  return able.map((authenticator) => issuingOf(config, authenticator, options.config));
+  return able.map((authenticator) => issuingOf(context, config, authenticator, options.config));
 }
 
 /** Completes the first digits of a digest. @returns undefined when no token has them. @throws UsageError when several have */
 async function completeDigest(
+  context: CommandContext,
   prepared: Prepared,
   issuers: readonly Issuing[],
 ): Promise<Prepared | undefined> {
@@ -168,7 +174,7 @@ async function completeDigest(
   if (kind !== 'token' || digits.length === digestLength) return prepared;
   const users = new Map<string, string>();
   const collect = (issuing: Issuing) =>
-    withIssuer(issuing, async (issuer) => {
+    withIssuer(context, issuing, async (issuer) => {
       for await (const one of issuer.list({ digest: digits })) {
         users.set(
           one.digest,
@@ -204,6 +210,7 @@ type Outcome = Readonly<Record<'revoked' | 'already' | 'unreadable' | 'problems'
  * @returns the tokens that are revoked, now or before
  */
 async function revokeWith(
+  context: CommandContext,
   issuing: Issuing,
   prepared: Prepared,
   at: Date,
@@ -216,7 +223,7 @@ async function revokeWith(
   const ended: SeenToken[] = [];
   let unconfirmed = 0;
   try {
-    await withIssuer(issuing, async (issuer) => {
+    await withIssuer(context, issuing, async (issuer) => {
       for await (const one of issuer.revoke(selectionOf(prepared, issuing), revocation)) {
         const { digest: id } = 'problem' in one ? one : one.token;
         if (seen.has(id)) continue;
@@ -228,6 +235,7 @@ async function revokeWith(
           const effect =
             kind === 'user' ? 'so it may be theirs' : 'so it authenticates no one as it is';
           printRemark(
+            context,
             `${shortDigest(digest)} was not revoked: its record is unreadable, ${effect}: ${printable(problem)}`,
           );
         } else {
@@ -240,7 +248,7 @@ async function revokeWith(
           });
           if (isUnconfirmed) unconfirmed += 1;
           if (isText && !(already && isOnlyNew))
-            process.stdout.write(`${printable(revokedLine(one, seen, at))}\n`);
+            context.stdout.write(`${printable(revokedLine(one, seen, at))}\n`);
         }
       }
     });
@@ -248,11 +256,16 @@ async function revokeWith(
     const { message, fix } = wordsOf(error);
     failed.add(issuing);
     outcome.problems.push({ authenticator, problem: causeOf(error) });
-    printRemark(`not all tokens of authenticator ${authenticator} are revoked: ${message}`, fix);
+    printRemark(
+      context,
+      `not all tokens of authenticator ${authenticator} are revoked: ${message}`,
+      fix,
+    );
   }
   if (unconfirmed > 0) {
     const count = unconfirmed === 1 ? 'it' : `${unconfirmed} of them`;
     printRemark(
+      context,
       `no replica of the store of authenticator ${authenticator} has confirmed ${count}: a failover now can undo the revocation`,
       'check the replicas of that store. After a failover, run the command again',
     );
@@ -330,6 +343,7 @@ interface ForgetParts {
 
 /** Has the replicas forget their cached answers, and prints what becomes of these. It never rejects: the tokens are revoked in any case. */
 async function forget(
+  context: CommandContext,
   prepared: Prepared,
   options: EntryOptions,
   ended: readonly SeenToken[],
@@ -337,18 +351,18 @@ async function forget(
 ) {
   const { config, draft } = prepared;
   const print = (text: string) => {
-    if (options.output === 'json') printJson(inJson());
-    else process.stdout.write(text);
+    if (options.output === 'json') printJson(context, inJson());
+    else context.stdout.write(text);
   };
   const lingering = lingeringText(config, draft);
   if (config.cache.redis === undefined) {
     print(`Without cache.redis no replica forgets what it has cached. ${lingering}${mayStillPass}`);
     return (options.expect ?? 0) > 0 ? exitCodes.failure : exitCodes.success;
   }
-  const next = advice(prepared, ended, options, again);
+  const next = advice(context, prepared, ended, options, again);
   try {
     const publish = () =>
-      publishWithInterrupt(config, options, ({ now }) => ({
+      publishWithInterrupt(context, config, options, ({ now }) => ({
         ...draft,
         until: now + rememberedFor,
       }));
@@ -356,15 +370,17 @@ async function forget(
     // A login in progress may have made a session until its replica confirmed, and others may have cached it.
     if (await revokeLate()) publication = await publish();
     return report(
+      context,
       publication,
       options.output,
-      [effectText(config, draft, ended, options), mayStillPass + next],
+      [effectText(context, config, draft, ended, options), mayStillPass + next],
       inJson,
     );
   } catch (error) {
     print(lingering + mayStillPass + next);
     const { message, fix } = wordsOf(error);
     printRemark(
+      context,
       `the replicas did not learn of it, so they keep their cached answers: ${message}`,
       fix,
     );

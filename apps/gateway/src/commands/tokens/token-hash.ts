@@ -2,41 +2,48 @@ import { createHash, randomBytes } from 'node:crypto';
 import { stringify } from 'yaml';
 import { FixableError } from '../../config/problems.ts';
 import { createTokenFingerprint } from '../../observe/audit/entry.ts';
+import type { CommandContext } from '../context.ts';
 import type { ConfigOptions, ReadOptions, TokenOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark } from '../output.ts';
 import { readToken } from '../read-token.ts';
 import { timeText } from '../times.ts';
 
 /** Prints the fingerprint of a token in the trail: with the key in use first, then with those that may have been in use. */
-export async function auditFingerprint(options: ConfigOptions): Promise<ExitCode> {
+export async function auditFingerprint(
+  context: CommandContext,
+  options: ConfigOptions,
+): Promise<ExitCode> {
   // This is imported here, since `token hash` reads no config.
   const { loadNamedConfig } = await import('../config-file.ts');
-  const { redis } = (await loadNamedConfig(options)).cache;
+  const { redis } = (await loadNamedConfig(context, options)).cache;
   if (redis === undefined) {
     throw new FixableError(
       'no fingerprint can be made: without cache.redis.sealingKeys, each process has a random key of its own',
       'add cache.redis with its sealingKeys',
     );
   }
-  const token = await readToken();
+  const token = await readToken(context);
   const all = redis.sealingKeys.map((key) => createTokenFingerprint(key)(token));
-  process.stdout.write(`${all.join('\n')}\n`);
+  context.stdout.write(`${all.join('\n')}\n`);
   return exitCodes.success;
 }
 
 export async function tokenHash(
+  context: CommandContext,
   options: TokenOptions & ReadOptions & { generate?: boolean },
 ): Promise<ExitCode> {
   const { user, uid, group, audience, ttl = Number.POSITIVE_INFINITY, generate } = options;
-  const token = generate ? randomBytes(32).toString('base64url') : checkToken(await readToken());
-  const end = ttl === Number.POSITIVE_INFINITY ? undefined : new Date(Date.now() + ttl);
+  const token = generate
+    ? randomBytes(32).toString('base64url')
+    : checkToken(context, await readToken(context));
+  const end = ttl === Number.POSITIVE_INFINITY ? undefined : new Date(context.now() + ttl);
   const fields = { username: user, uid, groups: group, audiences: audience };
   if (options.output === 'json')
-    printJson({ ...(generate && { token }), entry: entryOf(token, fields, end) });
+    printJson(context, { ...(generate && { token }), entry: entryOf(token, fields, end) });
   else {
     // The token goes to standard error, so that `>> tokens.yaml` does not store it.
-    if (generate) process.stderr.write(`The token, shown only once: ${token}\n`);
-    process.stdout.write(staticEntry(token, fields, end));
+    if (generate) context.stderr.write(`The token, shown only once: ${token}\n`);
+    context.stdout.write(staticEntry(token, fields, end));
   }
   return exitCodes.success;
 }
@@ -54,7 +61,7 @@ function entryOf(token: string, fields: Fields, end: Date | undefined): Fields {
   return { sha256, ...fields, expiresAt: end && timeText(end) };
 }
 
-function checkToken(token: string): string {
+function checkToken(context: CommandContext, token: string): string {
   if (!token.isWellFormed() || token.includes('\uFFFD'))
     throw new Error('the token is not valid UTF-8');
   // kubernetes/apiserver pkg/authentication/request/bearertoken: the header is split at spaces, its second word counts.
@@ -63,6 +70,7 @@ function checkToken(token: string): string {
   // Whoever reads a digest can try guesses against it: 128 random bits are 22 characters of base64.
   if (token.length < 22) {
     printRemark(
+      context,
       `this token has ${token.length} characters; a token that can be guessed can be found from its digest`,
       'use --generate for a random token',
     );

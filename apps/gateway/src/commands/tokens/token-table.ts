@@ -1,11 +1,13 @@
 import type { UnreadableToken } from '@sallyport/authenticator';
 import { shortDigest } from '../../engine/revocation/list.ts';
+import type { CommandContext } from '../context.ts';
 import type { Issuing, SeenToken } from '../issuer.ts';
 import { printTable } from '../output.ts';
 import { humanDuration } from '../times.ts';
 
 /** Prints tokens, or sessions, which have other columns. Prints nothing where there are none. */
 export function printTokens(
+  context: CommandContext,
   issuing: Issuing,
   tokens: readonly SeenToken[],
   unreadable: readonly UnreadableToken[],
@@ -26,6 +28,7 @@ export function printTokens(
     return columns.map(([head]) => cells[head] ?? '');
   };
   printTable(
+    context,
     columns.map(([head]) => head),
     [
       ...tokens.map((token) => columns.map(([, cell]) => cell(token, now))),

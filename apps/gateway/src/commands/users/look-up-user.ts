@@ -4,6 +4,7 @@ import type { GatewayConfig } from '../../config/types.ts';
 import type { ChainObserver } from '../../engine/chain/chain.ts';
 import { identityPolicy, identityPrefixes } from '../../engine/chain/identity-policy.ts';
 import { type CreatedAuthenticator, issuesTokens } from '../../runtime/authenticators.ts';
+import type { CommandContext } from '../context.ts';
 import { type Issuing, issuingOf, withIssuer } from '../issuer.ts';
 import {
   type InDirectory,
@@ -14,6 +15,7 @@ import { type LookedUp, unavailable } from './looked-up.ts';
 
 /** Asks one authenticator about a user, without a token. It never throws. @param username without the prefix of gateway.yaml */
 export async function lookUpUser(
+  context: CommandContext,
   config: GatewayConfig,
   { config: one, authenticator }: CreatedAuthenticator,
   username: string,
@@ -26,7 +28,7 @@ export async function lookUpUser(
   const unknown = { ...all, reason: '', tokens: null, account: null };
   try {
     const issued = issuesTokens(one)
-      ? await issuedTo(issuingOf(config, one), username, observer)
+      ? await issuedTo(context, issuingOf(context, config, one), username, observer)
       : undefined;
     const tokens = issued?.digests.length ?? null;
     if (!authenticator.lookUp && !issued) {
@@ -37,7 +39,7 @@ export async function lookUpUser(
     const found = { ...all, tokens, issued };
     // An authenticator that issues tokens and has no `lookUp` knows the users that have tokens.
     const user = authenticator.lookUp
-      ? await lookUpByName(authenticator, username, { signal, trace })
+      ? await lookUpByName(context, authenticator, username, { signal, trace })
       : issued?.user;
     if (user === undefined) {
       // The groups of tokens that have ended count no more.
@@ -51,7 +53,7 @@ export async function lookUpUser(
         account: authenticator.revalidate ? 'not found' : null,
       };
     }
-    const account = await accountState(authenticator, user, one.timeout);
+    const account = await accountState(context, authenticator, user, one.timeout);
     const named = identityPolicy(
       one,
       identityPrefixes(config.authenticators),
@@ -85,29 +87,34 @@ function inBoth(own: LookedUp, there: InDirectory): LookedUp {
  * @throws unknown what `lookUp` and `revalidate` throw
  */
 export async function lookUpByName(
+  context: CommandContext,
   authenticator: Pick<Authenticator, 'lookUp' | 'revalidate'>,
   username: string,
-  context: Parameters<NonNullable<Authenticator['lookUp']>>[1],
+  call: Parameters<NonNullable<Authenticator['lookUp']>>[1],
 ): Promise<UserInfo | undefined> {
-  const user = await authenticator.lookUp?.(username, context);
+  const user = await authenticator.lookUp?.(username, call);
   if (user === undefined || user.username === username) return user;
-  const own = await authenticator.revalidate?.({ username }, { ...context, since: new Date() });
+  const own = await authenticator.revalidate?.(
+    { username },
+    { ...call, since: new Date(context.now()) },
+  );
   if (own?.kind === 'authenticated') return own.user;
   return own?.kind === 'rejected' && own.reason !== 'unknown-user' ? { username } : user;
 }
 
 /** Returns why a session that begins now would end, or `good` if it would not. Null: sessions can't follow this backend. */
 async function accountState(
+  context: CommandContext,
   authenticator: Authenticator,
   { username, uid }: UserInfo,
   timeout: number,
 ) {
   if (authenticator.revalidate === undefined) return null;
-  const context = { since: new Date(), signal: AbortSignal.timeout(timeout) };
+  const call = { since: new Date(context.now()), signal: AbortSignal.timeout(timeout) };
   try {
     const decision = await authenticator.revalidate(
       { username, ...(uid !== undefined && { uid }) },
-      context,
+      call,
     );
     // The clock of a backend may be ahead: a password that was changed just now is valid for a login.
     return decision.kind === 'rejected' && decision.reason !== 'password-changed'
@@ -119,16 +126,21 @@ async function accountState(
 }
 
 /** Counts the tokens of a name, and joins the groups of the valid ones. It reads one by one: there may be very many, of all users. */
-async function issuedTo(issuing: Issuing, username: string, { onStep }: ChainObserver) {
+async function issuedTo(
+  context: CommandContext,
+  issuing: Issuing,
+  username: string,
+  { onStep }: ChainObserver,
+) {
   const counts = { revoked: 0, expired: 0, unreadable: 0 };
   const digests: string[] = [];
   const lists = new Set<string>();
   let first: UserInfo | undefined;
-  await withIssuer(issuing, async (issuer) => {
+  await withIssuer(context, issuing, async (issuer) => {
     for await (const token of issuer.list({ username })) {
       if ('problem' in token) counts.unreadable++;
       else if (token.revoked) counts.revoked++;
-      else if (token.expiresAt && token.expiresAt.getTime() <= Date.now()) counts.expired++;
+      else if (token.expiresAt && token.expiresAt.getTime() <= context.now()) counts.expired++;
       else {
         digests.push(token.digest);
         first ??= token.user;

@@ -1,19 +1,20 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { createTestContext } from '../../testing/command-context.ts';
 import { checkName, refuseOtherName, remarkDoubts } from './name-check.ts';
 import { configOf, hangs, isDown, knows, knowsNot, type LookUp } from './testing/look-ups.ts';
 
 const isJane: LookUp = async () => ({ username: 'jane' });
 const wordsFor = (name: string) => ['block', '--user', name, '--for', '8h'];
 const check = (backends: Parameters<typeof configOf>[0], name = 'corp:Jane') =>
-  checkName(configOf(backends), name);
+  checkName(createTestContext(), configOf(backends), name);
 const right = { isUnknown: false, others: [], unchecked: [] };
 
 /** What the command says instead of what it would do; undefined when it goes on. */
 async function refusal(...given: Parameters<typeof check>): Promise<string | undefined> {
   const checked = await check(...given);
   try {
-    refuseOtherName(checked, wordsFor, 'gateway.yaml');
+    refuseOtherName(createTestContext(), checked, wordsFor, 'gateway.yaml');
   } catch (error) {
     return String(error);
   }
@@ -26,7 +27,7 @@ describe('a name that a directory has for a user of another name', () => {
   test('is refused, with the command for that user', async () => {
     expect(await refusal({ corp: isJane })).toBe(
       'UsageError: nothing was done: corp:Jane is corp:jane, and names are as Kubernetes sees them, so this would have no effect: if you mean a ' +
-        'user of exactly this name, add --exact. Otherwise, run:\n  npx -y pnpm@10 sallyport block --user corp:jane --for 8h --config gateway.yaml',
+        'user of exactly this name, add --exact. Otherwise, run:\n  sallyport block --user corp:jane --for 8h --config gateway.yaml',
     );
   });
 
@@ -88,11 +89,10 @@ test('is waited for 2 s at most', async () => {
 });
 
 describe('what was done all the same is followed by a remark', () => {
-  const remarks = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
-  afterEach(() => void remarks.mockClear());
   const said = async (...given: Parameters<typeof check>) => {
-    remarkDoubts(await check(...given), wordsFor);
-    return remarks.mock.calls.map(([text]) => String(text)).join('');
+    const context = createTestContext();
+    remarkDoubts(context, await check(...given), wordsFor);
+    return context.printed.stderr;
   };
 
   test.each([

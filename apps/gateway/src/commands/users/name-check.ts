@@ -6,6 +6,7 @@ import type { AuthenticatorConfig, GatewayConfig } from '../../config/types.ts';
 import { noAnswerWithin } from '../../observe/health.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import { askEach } from '../connections.ts';
+import type { CommandContext } from '../context.ts';
 import { printRemark, UsageError } from '../output.ts';
 import { commandLine, helpdeskScript } from '../printed-commands.ts';
 import { lookUpByName } from './look-up-user.ts';
@@ -37,7 +38,11 @@ interface CheckedName {
 }
 
 /** Asks those whose users have names like this one. It never throws, and takes at most 4 s. @param name as Kubernetes sees it */
-export async function checkName(config: GatewayConfig, name: string): Promise<CheckedName> {
+export async function checkName(
+  context: CommandContext,
+  config: GatewayConfig,
+  name: string,
+): Promise<CheckedName> {
   const authenticators = ownersOf(config, name);
   const notChecked =
     (why: string) =>
@@ -49,7 +54,7 @@ export async function checkName(config: GatewayConfig, name: string): Promise<Ch
     askEach(
       { ...config, authenticators },
       pino({ level: 'silent' }),
-      (one) => answerOf(one, name),
+      (one) => answerOf(context, one, name),
       notChecked("can't be made"),
     );
   const late = notChecked('did not answer in time');
@@ -85,6 +90,7 @@ function isBare(config: GatewayConfig, owners: readonly AuthenticatorConfig[]): 
 }
 
 async function answerOf(
+  context: CommandContext,
   { config, authenticator }: CreatedAuthenticator,
   name: string,
 ): Promise<NameAnswer> {
@@ -92,7 +98,7 @@ async function answerOf(
   const { prefix } = config.username;
   try {
     const look = (signal: AbortSignal) =>
-      lookUpByName(authenticator, name.slice(prefix.length), { signal });
+      lookUpByName(context, authenticator, name.slice(prefix.length), { signal });
     const user = await withTimeLimit(maxWait.lookUp, noAnswerWithin(maxWait.lookUp), look);
     if (user === undefined) return { kind: 'not known' };
     const found = prefix + user.username;
@@ -111,39 +117,56 @@ type WordsFor = (name: string) => readonly string[];
  *
  * @throws UsageError with the command for each user who may be meant
  */
-export function refuseOtherName(checked: CheckedName, wordsFor: WordsFor, config?: string): void {
+export function refuseOtherName(
+  context: CommandContext,
+  checked: CheckedName,
+  wordsFor: WordsFor,
+  config?: string,
+): void {
   const { name, others, unchecked } = checked;
   if (others.length === 0 || unchecked.length > 0) return;
   const exact =
-    helpdeskScript() === undefined
+    helpdeskScript(context) === undefined
       ? 'if you mean a user of exactly this name, add --exact'
       : 'if you mean a user of exactly this name, ask an administrator, who can add --exact';
   throw new UsageError(
     `nothing was done: ${otherNames(name, others)}, and names are as Kubernetes sees them, so this would have no effect`,
-    `${exact}. Otherwise, run:${commands(checked, wordsFor, config)}`,
+    `${exact}. Otherwise, run:${commands(context, checked, wordsFor, config)}`,
   );
 }
 
 /** Prints a remark when a command is about a user whom a directory has by another name. */
-export function remarkOtherName(checked: CheckedName, wordsFor: WordsFor, config?: string): void {
+export function remarkOtherName(
+  context: CommandContext,
+  checked: CheckedName,
+  wordsFor: WordsFor,
+  config?: string,
+): void {
   const { name, others } = checked;
   if (others.length === 0) return;
   printRemark(
+    context,
     `${otherNames(name, others)}: names are as Kubernetes sees them`,
-    `to name that user, run:${commands(checked, wordsFor, config)}`,
+    `to name that user, run:${commands(context, checked, wordsFor, config)}`,
   );
 }
 
 /** Prints a remark when it is in doubt whether a user has the name. The command was done in any case. */
-export function remarkDoubts(checked: CheckedName, wordsFor: WordsFor, config?: string): void {
+export function remarkDoubts(
+  context: CommandContext,
+  checked: CheckedName,
+  wordsFor: WordsFor,
+  config?: string,
+): void {
   const { name, isUnknown, unchecked } = checked;
-  remarkOtherName(checked, wordsFor, config);
+  remarkOtherName(context, checked, wordsFor, config);
   if (isUnknown) {
     const doubt = `no authenticator of this config knows user ${printable(name)}: was the name mistyped?`;
-    printRemark(`${doubt} The command was run in any case`);
+    printRemark(context, `${doubt} The command was run in any case`);
   }
   if (unchecked.length === 0) return;
   printRemark(
+    context,
     `the name ${printable(name)} was not checked: ${printable(unchecked.join(', '))}. The command was run in any case, and has no effect ` +
       'on the user if Kubernetes knows them by another name, such as with other capitals',
     'compare the name with username in the log',
@@ -154,9 +177,14 @@ function otherNames(name: string, others: readonly string[]): string {
   return `${printable(name)} is ${others.map(printable).join(' or ')}`;
 }
 
-function commands({ others, isExact }: CheckedName, wordsFor: WordsFor, config?: string): string {
+function commands(
+  context: CommandContext,
+  { others, isExact }: CheckedName,
+  wordsFor: WordsFor,
+  config?: string,
+): string {
   const more = isExact ? ['--exact'] : [];
   return others
-    .map((other) => `\n  ${commandLine([...wordsFor(other), ...more], config)}`)
+    .map((other) => `\n  ${commandLine(context, [...wordsFor(other), ...more], config)}`)
     .join('');
 }

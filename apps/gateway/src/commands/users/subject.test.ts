@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { createTestContext } from '../../testing/command-context.ts';
 import { nameSubject, readSubject, type SubjectOptions, subjectKind } from './subject.ts';
 
 test.each<[SubjectOptions, string, object]>([
@@ -10,7 +11,9 @@ test.each<[SubjectOptions, string, object]>([
   [{ all: true }, 'all', { kind: 'all', name: '' }],
 ])('%j names one subject', async (options, kind, subject) => {
   expect(subjectKind(options, 'stop', ['user'])).toBe(kind);
-  expect(await readSubject(options, subjectKind(options, 'stop', ['user']))).toEqual(subject);
+  expect(
+    await readSubject(createTestContext(), options, subjectKind(options, 'stop', ['user'])),
+  ).toEqual(subject);
 });
 
 test.each<SubjectOptions>([

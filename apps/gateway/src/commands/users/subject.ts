@@ -8,6 +8,7 @@ import type { Draft } from '../../engine/revocation/publish.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import { loadNamedConfig } from '../config-file.ts';
 import { needCacheRedis, withAuthenticators } from '../connections.ts';
+import type { CommandContext } from '../context.ts';
 import type { ReadOptions } from '../options.ts';
 import { printRemark, UsageError } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
@@ -36,19 +37,20 @@ export type Prepared = Awaited<ReturnType<typeof prepare>>;
 
 /** @throws UsageError, ConfigError, Error when the config has no cache.redis and the command can do nothing without it */
 export async function prepare(
+  context: CommandContext,
   options: EntryOptions,
   action: Entry['action'],
   kinds: readonly SubjectKind[],
 ) {
   const kind = subjectKind(options, action, kinds);
-  const config = await loadNamedConfig(options);
+  const config = await loadNamedConfig(context, options);
   if (action !== 'revoke' || kind === 'all') needCacheRedis(config, action);
   if (kind === 'user' || kind === 'group')
-    await requirePrefix(config, kind, options[kind] ?? '', options.exact);
-  const { token, ...subject } = await readSubject(options, kind);
+    await requirePrefix(context, config, kind, options[kind] ?? '', options.exact);
+  const { token, ...subject } = await readSubject(context, options, kind);
   // `unblock` takes any token: it must be possible to end every block.
   if (token !== undefined && (action === 'block' || action === 'revoke')) {
-    await refusePasswordToken(config, token, action, options.config);
+    await refusePasswordToken(context, config, token, action, options.config);
   }
   const { reason, by } = options;
   const draft: Omit<Draft, 'until'> = { action, ...subject, by, ...(reason && { reason }) };
@@ -85,31 +87,37 @@ type Subject = Pick<Entry, 'kind' | 'name'>;
 
 /** Reads the token, where one is meant, before any connection is opened that would have to wait for it. @throws UsageError */
 export async function readSubject(
+  context: CommandContext,
   options: SubjectOptions,
   kind: SubjectKind,
 ): Promise<Subject & { token?: string }> {
   if (kind === 'all') return { kind, name: '' };
   if (kind === 'token') {
-    const token = await readToken();
+    const token = await readToken(context);
     return { kind, name: digestOf(token), token };
   }
   const name = options[kind] ?? '';
   if (kind === 'digest') return { kind: 'token', name };
-  return kind === 'jti' || kind === 'sid' ? readId(kind, name) : { kind, name };
+  return kind === 'jti' || kind === 'sid' ? readId(context, kind, name) : { kind, name };
 }
 
-function readId(kind: 'jti' | 'sid', id: string): Subject {
+function readId(context: CommandContext, kind: 'jti' | 'sid', id: string): Subject {
   const name = boundedId(id);
   if (name !== id) {
     const fix = `if it is a whole token, use --token instead of --${kind}`;
-    printRemark(`--${kind} is very long: is it a whole token? The command continues`, fix);
+    printRemark(context, `--${kind} is very long: is it a whole token? The command continues`, fix);
   }
   if (id.trim() !== id) {
     const fix = 'if the blank was copied by mistake, run the command again without it';
-    printRemark(`--${kind} begins or ends with a blank, and most likely no token has this id`, fix);
+    printRemark(
+      context,
+      `--${kind} begins or ends with a blank, and most likely no token has this id`,
+      fix,
+    );
   }
   if (kind === 'jti' && id.startsWith('X509SHA256=')) {
     printRemark(
+      context,
       '--jti X509SHA256=... is the id of a client certificate, which kube-apiserver checks itself: no token has this id',
     );
   }
@@ -127,13 +135,14 @@ export function nameSubject({ kind, name }: Subject): string {
  * of them stops no one. No backend is asked. When no authenticator can have such a token, it prints a warning.
  */
 async function refusePasswordToken(
+  context: CommandContext,
   config: GatewayConfig,
   token: string,
   verb: 'block' | 'revoke',
   named?: string,
 ) {
   const more = verb === 'block' ? ['--for', '8h'] : [];
-  const byName = (name: string) => commandLine([verb, '--user', name, ...more], named);
+  const byName = (name: string) => commandLine(context, [verb, '--user', name, ...more], named);
   const shapes = await withAuthenticators(config, pino({ level: 'silent' }), (created) => {
     return created.map((one) => shapeOf(one, token));
   }).catch((error: unknown) => {
@@ -155,6 +164,7 @@ async function refusePasswordToken(
   }
   if (shapes.some(({ recognized }) => recognized)) return;
   printRemark(
+    context,
     'no authenticator of this config has tokens of this form: was the token cut or mistyped? The command continues',
   );
 }

@@ -1,5 +1,7 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
-import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { createTestContext } from '../../testing/command-context.ts';
+import type { CommandContext } from '../context.ts';
 import { configOf, hangs, isDown, knows, knowsNot, type LookUp } from './testing/look-ups.ts';
 import { candidatesFor, findUser, remarkFound, requirePrefix } from './user-names.ts';
 
@@ -56,8 +58,9 @@ describe('a command that changes something', () => {
     name: string,
     lookUps: Parameters<typeof configOf>[0],
     kind: 'user' | 'group' = 'user',
+    context: CommandContext = createTestContext(),
   ) =>
-    requirePrefix(configOf(lookUps), kind, name).then(
+    requirePrefix(context, configOf(lookUps), kind, name).then(
       () => '',
       (error: Error) => error.message.split('\n').slice(1).join('\n'),
     );
@@ -95,29 +98,33 @@ describe('a command that changes something', () => {
   });
 
   test('lists them for the helpdesk as its script takes them', async () => {
-    vi.stubEnv('SALLYPORT_HELPDESK', 'sallyport-helpdesk');
-    onTestFinished(() => void vi.unstubAllEnvs());
-    expect(await refusal('jane', { corp: knows, plain: knows })).toBe(
+    const environment = { SALLYPORT_HELPDESK: 'sallyport-helpdesk' };
+    const context = createTestContext({ environment });
+    expect(await refusal('jane', { corp: knows, plain: knows }, 'user', context)).toBe(
       '  corp:jane   # known: corp\n  jane        # known: plain. An administrator can name this user, with --exact',
     );
   });
 });
 
 describe('a command that shows a user', () => {
-  const remarks = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
-  afterEach(() => void remarks.mockClear());
-
   test('takes the one name that is known, and says what was not looked up', async () => {
     const doubt = " (not looked up: oidc can't be looked up)";
     expect(
-      await findUser(configOf({ oidc: null, partner: knowsNot, corp: knows }), 'jane'),
+      await findUser(
+        createTestContext(),
+        configOf({ oidc: null, partner: knowsNot, corp: knows }),
+        'jane',
+      ),
     ).toEqual({
       ...{ name: 'corp:jane', isExact: false },
       doubt,
     });
-    remarkFound('jane', 'corp:jane', doubt);
-    expect(remarks).toHaveBeenCalledWith(`sallyport: jane is corp:jane${doubt}\n`);
-    expect(await findUser(configOf({ plain: knows, partner: knowsNot }), 'jane')).toEqual({
+    const context = createTestContext();
+    remarkFound(context, 'jane', 'corp:jane', doubt);
+    expect(context.printed.stderr).toBe(`sallyport: jane is corp:jane${doubt}\n`);
+    expect(
+      await findUser(createTestContext(), configOf({ plain: knows, partner: knowsNot }), 'jane'),
+    ).toEqual({
       ...{ name: 'jane', isExact: true },
       doubt: '',
     });
@@ -125,10 +132,14 @@ describe('a command that shows a user', () => {
 
   test('takes the name by which an authenticator knows the user, also in the list of names', async () => {
     const isJane: LookUp = async () => ({ username: 'jane' });
-    expect(await findUser(configOf({ corp: isJane, partner: knowsNot }), 'JANE')).toMatchObject({
+    expect(
+      await findUser(createTestContext(), configOf({ corp: isJane, partner: knowsNot }), 'JANE'),
+    ).toMatchObject({
       name: 'corp:jane',
     });
-    await expect(findUser(configOf({ corp: isJane, partner: isJane }), 'JANE')).rejects.toThrow(
+    await expect(
+      findUser(createTestContext(), configOf({ corp: isJane, partner: isJane }), 'JANE'),
+    ).rejects.toThrow(
       '\n  --user corp:jane      # known: corp\n  --user partner:jane   # known: partner',
     );
   });
@@ -136,17 +147,21 @@ describe('a command that shows a user', () => {
   test('takes the one who cannot be checked, if that is because of this user', async () => {
     const failed: LookUp = () =>
       Promise.reject(new AuthenticatorError('failed', 'more than 2 groups'));
-    expect(await findUser(configOf({ corp: failed, partner: knowsNot }), 'jane')).toEqual({
+    expect(
+      await findUser(createTestContext(), configOf({ corp: failed, partner: knowsNot }), 'jane'),
+    ).toEqual({
       ...{ name: 'corp:jane', isExact: false },
       doubt: '',
     });
-    await expect(findUser(configOf({ corp: failed, partner: knows }), 'jane')).rejects.toThrow(
+    await expect(
+      findUser(createTestContext(), configOf({ corp: failed, partner: knows }), 'jane'),
+    ).rejects.toThrow(
       '\n  --user corp:jane      # error for this user: corp (more than 2 groups)\n',
     );
   });
 
   test('takes the only name that there may be without a look-up', async () => {
-    expect(await findUser(configOf({ corp: isDown }), 'jane')).toMatchObject({
+    expect(await findUser(createTestContext(), configOf({ corp: isDown }), 'jane')).toMatchObject({
       name: 'corp:jane',
       isExact: false,
     });
@@ -154,18 +169,19 @@ describe('a command that shows a user', () => {
 
   test('takes a name with its prefix, or that is exact, as it is', async () => {
     const two = configOf({ corp: isDown, partner: isDown });
-    expect(await findUser(two, 'corp:jane')).toEqual({
+    expect(await findUser(createTestContext(), two, 'corp:jane')).toEqual({
       name: 'corp:jane',
       isExact: false,
       doubt: '',
     });
-    expect(await findUser(two, 'jane', { isExact: true })).toEqual({
+    expect(await findUser(createTestContext(), two, 'jane', { isExact: true })).toEqual({
       name: 'jane',
       isExact: true,
       doubt: '',
     });
-    remarkFound('jane', 'jane', '');
-    expect(remarks).not.toHaveBeenCalled();
+    const context = createTestContext();
+    remarkFound(context, 'jane', 'jane', '');
+    expect(context.printed.stderr).toBe('');
   });
 
   test.each([
@@ -178,7 +194,7 @@ describe('a command that shows a user', () => {
       "no authenticator of this config knows a user jane. But corp (down) can't be asked, so the name might be right",
     ],
   ])('lists the names when it is not one', async (lookUps, problem) => {
-    await expect(findUser(configOf(lookUps), 'jane')).rejects.toThrow(
+    await expect(findUser(createTestContext(), configOf(lookUps), 'jane')).rejects.toThrow(
       `${problem}: write one of these:\n  --user corp:jane`,
     );
   });

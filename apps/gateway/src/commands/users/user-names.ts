@@ -8,6 +8,7 @@ import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
 import { noAnswerWithin } from '../../observe/health.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import { askEach } from '../connections.ts';
+import type { CommandContext } from '../context.ts';
 import { columns, printRemark, UsageError } from '../output.ts';
 import { helpdeskScript } from '../printed-commands.ts';
 import { lookUpUser } from './look-up-user.ts';
@@ -71,6 +72,7 @@ const maxWait = { message: 2_000, search: 10_000 };
 
 /** Refuses a name without its prefix, for commands that change something. @throws UsageError that lists the names that may be meant */
 export async function requirePrefix(
+  context: CommandContext,
   config: GatewayConfig,
   kind: 'user' | 'group',
   name: string,
@@ -78,14 +80,15 @@ export async function requirePrefix(
 ) {
   const candidates = candidatesFor(kind, name, namingAuthenticators(config), isExact);
   if (candidates === undefined) return;
-  const answers = kind === 'user' ? await whoKnows(config, name, candidates, maxWait.message) : [];
+  const answers =
+    kind === 'user' ? await whoKnows(context, config, name, candidates, maxWait.message) : [];
   const exact =
-    candidates.some((one) => one.isExact) || helpdeskScript()
+    candidates.some((one) => one.isExact) || helpdeskScript(context)
       ? ''
       : ', or add --exact if the name is right as it is';
   throw new UsageError(
     `nothing was done: --${kind} ${printable(name)} doesn't begin with a prefix of this config, and names are as Kubernetes sees them`,
-    `write one of these${exact}:${listing(kind, candidates, answers)}`,
+    `write one of these${exact}:${listing(context, kind, candidates, answers)}`,
   );
 }
 
@@ -103,13 +106,15 @@ interface FindOptions {
  * @throws UsageError that lists the names that may be meant, and who knows them, when it is not one
  */
 export async function findUser(
+  context: CommandContext,
   config: GatewayConfig,
   name: string,
   { isExact = false, redis }: FindOptions = {},
 ) {
   const all = candidatesFor('user', name, namingAuthenticators(config), isExact);
   if (all === undefined) return { name, isExact, doubt: '' };
-  const answers = all.length === 1 ? [] : await whoKnows(config, name, all, maxWait.search, redis);
+  const answers =
+    all.length === 1 ? [] : await whoKnows(context, config, name, all, maxWait.search, redis);
   const candidates = asKnown(all, answers);
   const known =
     candidates.length === 1 ? candidates : candidates.filter((one) => isKnown(one, answers));
@@ -142,13 +147,18 @@ export async function findUser(
     known.length === 0
       ? `no authenticator of this config knows a user ${printable(name)}${unsure}`
       : `--user ${printable(name)} matches several users, since names are as Kubernetes sees them`;
-  throw new UsageError(problem, `write one of these:${listing('user', all, answers)}`);
+  throw new UsageError(problem, `write one of these:${listing(context, 'user', all, answers)}`);
 }
 
 /** Says which user a command is about, where that is not what was typed. */
-export function remarkFound(typed: string, name: string, doubt: string): void {
+export function remarkFound(
+  context: CommandContext,
+  typed: string,
+  name: string,
+  doubt: string,
+): void {
   if (name !== typed || doubt !== '')
-    printRemark(`${printable(typed)} is ${printable(name)}${doubt}`);
+    printRemark(context, `${printable(typed)} is ${printable(name)}${doubt}`);
 }
 
 /** `asked`: the candidate. `name`: the same, or the name by which the authenticator knows the user. */
@@ -183,6 +193,7 @@ function knows({ answer, tokens, isOfUser = false }: Answers[number]): boolean {
 
 /** Asks who knows a name without a prefix. */
 async function whoKnows(
+  context: CommandContext,
   config: GatewayConfig,
   username: string,
   candidates: readonly Candidate[],
@@ -191,8 +202,8 @@ async function whoKnows(
 ): Promise<Answers> {
   const names = candidates.map(({ name }) => name);
   const [answers, traces] = await Promise.all([
-    askAuthenticators(config, username, limit),
-    withTimeLimit(limit, 'late', () => readTraces(config, names, redis)).catch(() => []),
+    askAuthenticators(context, config, username, limit),
+    withTimeLimit(limit, 'late', () => readTraces(context, config, names, redis)).catch(() => []),
   ]);
   const others = traces.map(({ where, ...trace }) => {
     return { ...trace, asked: trace.name, authenticator: where, tokens: null };
@@ -202,6 +213,7 @@ async function whoKnows(
 
 /** Asks all authenticators. It prints a remark for each that can't be made. */
 function askAuthenticators(
+  context: CommandContext,
   config: GatewayConfig,
   username: string,
   limit: number,
@@ -225,7 +237,7 @@ function askAuthenticators(
   const ask = async (one: CreatedAuthenticator): Promise<Answers[number]> => {
     try {
       const looked = await withTimeLimit(limit, noAnswerWithin(limit), () =>
-        lookUpUser(config, one, username, observer),
+        lookUpUser(context, config, one, username, observer),
       );
       const asked = one.config.username.prefix + username;
       return { ...looked, asked, name: looked.answer === 'known' ? looked.reason : asked };
@@ -234,17 +246,22 @@ function askAuthenticators(
     }
   };
   return askEach({ ...config, authenticators }, pino({ level: 'silent' }), ask, (one, problem) => {
-    printRemark(printable(problem));
+    printRemark(context, printable(problem));
     return unanswered(one, "it can't be made");
   });
 }
 
 /** Lists names to paste, those that are known first; what is after `#` is a comment for a shell. */
-function listing(kind: 'user' | 'group', all: readonly Candidate[], answers: Answers): string {
+function listing(
+  context: CommandContext,
+  kind: 'user' | 'group',
+  all: readonly Candidate[],
+  answers: Answers,
+): string {
   const sorted = asKnown(all, answers).toSorted(
     (one, other) => Number(isKnown(other, answers)) - Number(isKnown(one, answers)),
   );
-  const isHelpdesk = helpdeskScript() !== undefined;
+  const isHelpdesk = helpdeskScript(context) !== undefined;
   const rows = sorted.map(({ name, isExact }) => {
     const word = printable(shellQuoted(name));
     const answered = answers.filter((one) => one.name === name).map(wording);

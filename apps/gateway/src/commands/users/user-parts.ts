@@ -8,6 +8,7 @@ import { proofActions } from '../../login/login-report.ts';
 import { auditJson } from '../../observe/audit/entry.ts';
 import { findLastLines } from '../../observe/audit/last-lines.ts';
 import { readBlockList } from '../connections.ts';
+import type { CommandContext } from '../context.ts';
 import type { SeenToken } from '../issuer.ts';
 import { namedLockouts } from './named-lockouts.ts';
 import { readSessions } from './user-traces.ts';
@@ -28,14 +29,15 @@ interface Subject {
 
 /** Reads what may keep a user out or let them in, besides the backends. One part that can't be read hides no other one. */
 export async function readUserParts(
+  context: CommandContext,
   config: GatewayConfig,
   { name, groups, digests, accounts }: Subject,
   redis: ProbedRedis | undefined,
 ) {
   const [revocations, lockouts, all, audit] = await Promise.all([
-    partOf(() => readBlockList(config, needRedis(redis))),
+    partOf(() => readBlockList(context, config, needRedis(redis))),
     partOf(async () => namedLockouts(needRedis(redis), config, name)),
-    partOf(() => readSessions(config, name)),
+    partOf(() => readSessions(context, config, name)),
     partOf(() => readTrail(config, name)),
   ]);
   const sessions =

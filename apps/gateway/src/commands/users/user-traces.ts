@@ -4,6 +4,7 @@ import { blocksIn } from '../../engine/revocation/list.ts';
 import { readListing } from '../../engine/revocation/redis-list.ts';
 import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
 import { issuesTokens } from '../../runtime/authenticators.ts';
+import type { CommandContext } from '../context.ts';
 import { issuingOf, type SeenToken, seeToken, withIssuer } from '../issuer.ts';
 import { namedLockouts } from './named-lockouts.ts';
 
@@ -13,15 +14,16 @@ import { namedLockouts } from './named-lockouts.ts';
  * @returns undefined without `login`
  */
 export async function readSessions(
+  context: CommandContext,
   config: GatewayConfig,
   name: string,
 ): Promise<readonly SeenToken[] | undefined> {
   const one = config.authenticators.find((each) => each.name === config.login?.sessions);
   if (one === undefined || !issuesTokens(one)) return undefined;
-  const issuing = issuingOf(config, one);
-  const now = Date.now();
+  const issuing = issuingOf(context, config, one);
+  const now = context.now();
   const all: SeenToken[] = [];
-  await withIssuer(issuing, async (issuer) => {
+  await withIssuer(context, issuing, async (issuer) => {
     for await (const issued of issuer.list({ username: name, sessions: true })) {
       if (!('problem' in issued)) all.push(seeToken(issued, issuing.nameUser, now));
     }
@@ -46,6 +48,7 @@ interface Trace {
  * @param redis left out: no blocks and no lockouts are looked for
  */
 export async function readTraces(
+  context: CommandContext,
   config: GatewayConfig,
   names: readonly string[],
   redis?: ProbedRedis,
@@ -56,15 +59,20 @@ export async function readTraces(
     );
   const sessions = config.login?.sessions ?? '';
   const [ofSessions, ofFleet] = await Promise.all([
-    readSessionNames(config, names, sessions).catch(unchecked(sessions)),
+    readSessionNames(context, config, names, sessions).catch(unchecked(sessions)),
     redis ? readFleet(redis, config).catch(unchecked('blocks and lockouts')) : [],
   ]);
   return [...ofSessions, ...ofFleet].filter(({ name }) => names.includes(name));
 }
 
-async function readSessionNames(config: GatewayConfig, names: readonly string[], where: string) {
+async function readSessionNames(
+  context: CommandContext,
+  config: GatewayConfig,
+  names: readonly string[],
+  where: string,
+) {
   const counts = await Promise.all(
-    names.map(async (name) => (await readSessions(config, name))?.length ?? 0),
+    names.map(async (name) => (await readSessions(context, config, name))?.length ?? 0),
   );
   return names.flatMap((name, at): Trace[] => (counts[at] ? [{ name, where, ...known }] : []));
 }

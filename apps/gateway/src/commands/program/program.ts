@@ -1,0 +1,97 @@
+import { Command, type Option } from 'commander';
+import { manifest } from '../../base/package-files.ts';
+import { onTwoLines } from '../../config/problems.ts';
+import type { CommandContext } from '../context.ts';
+import { defaultConfigFile, option } from '../options.ts';
+import type { ExitCode } from '../output.ts';
+import { exampleText } from '../printed-commands.ts';
+
+/** A Verb is one command. */
+interface Verb<Options> {
+  readonly description: string;
+  readonly options: readonly Option[];
+  /** Loads the code of the verb when it is called, so that each command starts as fast as it can. */
+  readonly load: () => Promise<(context: CommandContext, options: Options) => Promise<ExitCode>>;
+  readonly exitStatus?: Readonly<Record<number, string>>;
+  readonly help?: string;
+}
+
+/** A Program is the command line of one run. */
+export type Program = ReturnType<typeof createProgram>;
+
+/** Makes the program without its verbs. @param end gets the exit status of the verb that ran */
+export function createProgram(context: CommandContext, end: (code: ExitCode) => void) {
+  const { environment, stdout, stderr } = context;
+  const program = new Command('sallyport')
+    .description(
+      'Authenticate bearer tokens for Kubernetes, and manage blocks, sessions and tokens',
+    )
+    .version(manifest.version)
+    .addHelpText('after', helpText(context))
+    .configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => stderr.write(text),
+      outputError: (text, write) => write(withExample(text)),
+      getOutHelpWidth: () => widthOf(stdout),
+      getErrHelpWidth: () => widthOf(stderr),
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .exitOverride();
+
+  function add<Options>(parent: Command, name: string, verb: Verb<Options>): Command {
+    const { description, options, load, exitStatus, help = '' } = verb;
+    const command = parent.command(name).description(description);
+    for (const one of options) command.addOption(one);
+    if (options.includes(option.config) && environment.SALLYPORT_CONFIG !== undefined)
+      command.setOptionValueWithSource('config', environment.SALLYPORT_CONFIG, 'env');
+    return command
+      .addHelpText('after', `${exitStatus ? exitText(exitStatus) : ''}${help}`.trimEnd())
+      .action(async () => {
+        const run = await load();
+        end(
+          await run(context, {
+            ...command.opts(),
+            configSource: command.getOptionValueSource('config'),
+            dir: command.args[0],
+          } as Options),
+        );
+      });
+  }
+
+  return { program, context, add };
+}
+
+function widthOf({ isTTY, columns }: CommandContext['stdout']): number {
+  return (isTTY && columns) || 80;
+}
+
+function helpText(context: CommandContext): string {
+  return `
+Config:
+  A command uses the file of --config, else SALLYPORT_CONFIG, else ${defaultConfigFile}.
+${exitText({
+  0: 'success',
+  1: 'there is a problem with the config, a file or a backend',
+  3: 'explain: refused or unknown; revoke, unlock, token list, factor: nothing to revoke, unlock, list or reset',
+})}${exampleText(
+  context,
+  ['Make a config and certificates', 'init /etc/sallyport --host gateway.example.com'],
+  ['Check the config', 'check'],
+  ['Start the gateway', 'serve'],
+)}`;
+}
+
+/** Returns an error of commander's own, and what to add if it is about a duration that is missing. */
+function withExample(error: string): string {
+  const [, name] =
+    /^error: required option '(--\w+) <duration>' not specified\n$/.exec(error) ?? [];
+  const fix = name && `add it, such as ${name} 8h`;
+  return `${onTwoLines({ message: error.trimEnd(), fix })}\n`;
+}
+
+/** Makes the part of the help on the exit status. The key is a status. 2 is wrong usage in every command. */
+function exitText(meanings: Readonly<Record<number, string>>): string {
+  const all = Object.entries({ ...meanings, 2: 'wrong usage' });
+  return `\nExit status:\n${all.map(([code, meaning]) => `  ${code}  ${meaning}\n`).join('')}`;
+}

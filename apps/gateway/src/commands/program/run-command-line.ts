@@ -1,0 +1,41 @@
+import { CommanderError } from 'commander';
+import { ConfigError, onTwoLines, wordsOf } from '../../config/problems.ts';
+import type { CommandContext } from '../context.ts';
+import { type ExitCode, exitCodes, UsageError } from '../output.ts';
+import { addBlockVerbs } from './block-verbs.ts';
+import { addFactorVerbs } from './factor-verbs.ts';
+import { addCheckVerbs, addGatewayVerbs } from './gateway-verbs.ts';
+import { createProgram } from './program.ts';
+import { addAuditVerb, addTokenVerbs } from './token-verbs.ts';
+
+/** Runs the command of `context.words` to its end. It never rejects: it prints what is wrong, and returns the exit status for it. */
+export async function runCommandLine(context: CommandContext): Promise<ExitCode> {
+  let exitCode: ExitCode = exitCodes.success;
+  const program = createProgram(context, (code) => {
+    exitCode = code;
+  });
+  addGatewayVerbs(program);
+  addCheckVerbs(program);
+  addBlockVerbs(program);
+  addFactorVerbs(program);
+  addAuditVerb(program);
+  addTokenVerbs(program);
+  try {
+    await program.program.parseAsync(context.words, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    return explainError(context, error);
+  }
+}
+
+/** Prints what is wrong, and returns the exit status for it. */
+export function explainError({ stderr }: Pick<CommandContext, 'stderr'>, error: unknown): ExitCode {
+  // Commander has printed it already; help and version are not errors.
+  if (error instanceof CommanderError)
+    return error.exitCode === 0 ? exitCodes.success : exitCodes.usage;
+  const several = error instanceof ConfigError && error.problems.length > 1;
+  const heading = several ? `${error.problems.length} errors in the config:\n` : '';
+  const text = error instanceof ConfigError ? error.message : onTwoLines(wordsOf(error));
+  stderr.write(`sallyport: ${heading}${text}\n`);
+  return error instanceof UsageError ? exitCodes.usage : exitCodes.failure;
+}

@@ -1,0 +1,111 @@
+import { Option } from 'commander';
+import { byOption, digestOption, option, textOption, ttlOption } from '../options.ts';
+import { exampleText } from '../printed-commands.ts';
+import { required } from './entry-options.ts';
+import type { Program } from './program.ts';
+
+const uid = textOption(
+  '--uid <uid>',
+  'Kubernetes UID: a stable ID, in case the username is reused',
+);
+const audience = textOption(
+  '--audience <audience...>',
+  'audience that the token is for; repeatable',
+);
+const issuer = textOption(
+  '--authenticator <name>',
+  'authenticator that issues the tokens (required if the config has several)',
+);
+const issuerStatus = { 0: 'success', 1: 'not done, or only in part' };
+
+/** Adds the command about the audit trail. */
+export function addAuditVerb({ program, context, add }: Program): void {
+  add(program.command('audit').description('work with the audit trail'), 'fingerprint', {
+    description:
+      'print the fingerprint of a token in the audit trail; the token is typed at a prompt or read from standard input',
+    options: [option.config],
+    load: async () => (await import('../tokens/token-hash.ts')).auditFingerprint,
+    help:
+      '\nThe output has one line for each key of cache.redis.sealingKeys. The first is for the key in use.\n' +
+      exampleText(context, [
+        'Find the lines of a token, which you type at a prompt',
+        'audit fingerprint | grep -F -f - audit.log',
+        'token',
+      ]),
+  });
+}
+
+/** Adds the commands about tokens that this config issues, and about static ones. */
+export function addTokenVerbs({ program, context, add }: Program): void {
+  const token = program.command('token').description('create, list and hash tokens');
+  add(token, 'create', {
+    description: 'create a token, store its digest, and print the token once',
+    options: [
+      option.config,
+      issuer,
+      required(
+        textOption('--user <name>', 'user of the token, without the username prefix (required)'),
+      ),
+      required(ttlOption('lifetime, such as 8h or 30d, or `never` (required)', context.now)),
+      uid,
+      textOption('--group <group...>', 'group of the user, without the group prefix; repeatable'),
+      new Option(
+        '--extra <key=value...>',
+        'extra user attributes (`user.extra`); repeatable, also with the same key',
+      ),
+      audience,
+      new Option(
+        '--not-before <time>',
+        'not valid before this time, such as 2030-01-31T12:00:00Z (default: now)',
+      ),
+      option.reason,
+      byOption(context.environment),
+      option.output,
+    ],
+    load: async () => (await import('../tokens/issued-tokens.ts')).createToken,
+    exitStatus: issuerStatus,
+    help:
+      '\nThe token is written to standard output, everything else to standard error. With -o json, all of it is on standard output.\n' +
+      exampleText(context, [
+        'Create a token for 8 hours',
+        'token create --user jane --group dev --ttl 8h',
+      ]),
+  });
+
+  add(token, 'list', {
+    description: 'list issued tokens, newest first, without the tokens themselves',
+    options: [
+      option.config,
+      issuer,
+      textOption(
+        '--user <name>',
+        'list only tokens of this user, with or without the username prefix',
+      ),
+      option.exact,
+      digestOption('list only tokens whose SHA-256 digest begins with these digits', 1),
+      option.output,
+    ],
+    load: async () => (await import('../tokens/issued-tokens.ts')).listTokens,
+    exitStatus: { ...issuerStatus, 3: 'no token of this user or digest' },
+    help: exampleText(context, ['List the tokens of a user', 'token list --user jane']),
+  });
+
+  add(token, 'hash', {
+    description:
+      'make an entry for a static tokens file from a token, which is typed at a prompt or read from standard input',
+    options: [
+      required(textOption('--user <name>', 'user of the token (required)')),
+      uid,
+      textOption('--group <group...>', 'group of the user; repeatable'),
+      audience,
+      ttlOption('lifetime, such as 8h or 30d (default: never expires)', context.now),
+      new Option('--generate', 'generate a random token and print it once, instead of reading one'),
+      option.output,
+    ],
+    load: async () => (await import('../tokens/token-hash.ts')).tokenHash,
+    help: exampleText(context, [
+      'Generate a token and add its entry to a file',
+      'token hash --user ci --generate >> tokens.yaml',
+    ]),
+  });
+}
