@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { createFairTurns } from './fair-turns.ts';
 
 /** Each text has the address before the first space. */
-function setUp(limits: Partial<Parameters<typeof createFairTurns>[0]> = {}) {
+function createTurns(limits: Partial<Parameters<typeof createFairTurns>[0]> = {}) {
   const give = createFairTurns({ waiting: 100, inProgress: Number.POSITIVE_INFINITY, ...limits });
   const begun: string[] = [];
   const ends = new Map<string, () => void>();
@@ -30,7 +30,7 @@ async function turns(count: number): Promise<void> {
 }
 
 test('of those that come together, each has a turn of the event loop of its own, in their order', async () => {
-  const { ask, begun } = setUp();
+  const { ask, begun } = createTurns();
   const names = Array.from({ length: 20 }, (_, index) => `a ${index}`);
   for (const name of names) ask(name);
   expect(begun).toEqual([]);
@@ -47,7 +47,7 @@ test('of those that come together, each has a turn of the event loop of its own,
 });
 
 test('addresses take turns, so that one of which many wait delays no other', async () => {
-  const { ask, begun } = setUp();
+  const { ask, begun } = createTurns();
   for (let count = 0; count < 50; count++) ask(`flood ${count}`);
   for (const name of ['b 0', 'b 1', 'c 0']) ask(name);
   await turns(7);
@@ -55,7 +55,7 @@ test('addresses take turns, so that one of which many wait delays no other', asy
 });
 
 test('no more of an address wait than may, and others still do', async () => {
-  const { ask, begun } = setUp({ waiting: 2 });
+  const { ask, begun } = createTurns({ waiting: 2 });
   expect(['a 0', 'a 1', 'a 2', 'b 0'].map(ask)).toEqual([true, true, false, true]);
   await turns(4);
   expect(begun).toEqual(['a 0', 'b 0', 'a 1']);
@@ -63,7 +63,7 @@ test('no more of an address wait than may, and others still do', async () => {
 });
 
 test('no more of an address are in progress than may, until one has ended', async () => {
-  const { ask, begun, end } = setUp({ inProgress: 2 });
+  const { ask, begun, end } = createTurns({ inProgress: 2 });
   for (const name of ['a 0', 'a 1', 'a 2', 'a 3', 'b 0']) ask(name);
   await turns(10);
   expect(begun).toEqual(['a 0', 'b 0', 'a 1']);
@@ -73,7 +73,7 @@ test('no more of an address are in progress than may, until one has ended', asyn
 });
 
 test('one that leaves gets no turn, and its place is free immediately', async () => {
-  const { ask, begun, end, leave } = setUp({ waiting: 2, inProgress: 1 });
+  const { ask, begun, end, leave } = createTurns({ waiting: 2, inProgress: 1 });
   ask('a 0');
   await turns(2);
   expect(['a 1', 'a 2', 'a 3'].map(ask)).toEqual([true, true, false]);
@@ -99,7 +99,7 @@ test('whatever comes, leaves and ends in whatever order, all others begin once, 
   );
   await fc.assert(
     fc.asyncProperty(fc.array(event, { maxLength: 60 }), async (events) => {
-      const { ask, begun, end, leave } = setUp({ waiting: 3, inProgress: 2 });
+      const { ask, begun, end, leave } = createTurns({ waiting: 3, inProgress: 2 });
       const asked: string[] = [];
       const running = new Set<string>();
       const look = () => {

@@ -4,7 +4,7 @@ import { createNetworks } from '../config/login.ts';
 import type { ServerRequest } from '../http/http-server.ts';
 import { clientAddress, createAddressLimit, createShares } from './bounds.ts';
 
-function setUp(count = 3, per = 60_000) {
+function createLimitWithClock(count = 3, per = 60_000) {
   let now = 0;
   const limit = createAddressLimit(
     () => ({ count, per }),
@@ -20,7 +20,7 @@ function setUp(count = 3, per = 60_000) {
 
 describe('the attempts of an address', () => {
   test('are limited, and come back one by one', () => {
-    const { take, later } = setUp();
+    const { take, later } = createLimitWithClock();
     for (let count = 0; count < 3; count++) expect(take('192.0.2.1')).toBeTypeOf('function');
     expect(take('192.0.2.1')).toBe(20);
     expect(take('192.0.2.2')).toBeTypeOf('function');
@@ -32,7 +32,7 @@ describe('the attempts of an address', () => {
   });
 
   test('that were not a guess are given back, once', () => {
-    const { take } = setUp(1);
+    const { take } = createLimitWithClock(1);
     for (let count = 0; count < 5; count++) {
       const giveBack = take('192.0.2.1');
       expect(take('192.0.2.1')).toBe(60);
@@ -41,7 +41,7 @@ describe('the attempts of an address', () => {
   });
 
   test('are those of a network of IPv6', () => {
-    const { take } = setUp(1);
+    const { take } = createLimitWithClock(1);
     expect(take('2001:db8::1')).toBeTypeOf('function');
     expect(take('2001:db8::2')).toBe(60);
     expect(take('2001:db8:0:1::1')).toBeTypeOf('function');
@@ -50,7 +50,7 @@ describe('the attempts of an address', () => {
   test('never exceed their rate by more than the first ones, in whatever order they come', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(30_000), { maxLength: 60 }), (waits) => {
-        const { take, later } = setUp();
+        const { take, later } = createLimitWithClock();
         let taken = 0;
         for (const wait of waits) {
           later(wait);

@@ -47,7 +47,7 @@ function createStream(remoteAddress: string) {
   return Object.assign(stream, { socket });
 }
 
-function setUp(proxies: readonly string[] = []) {
+function createDoorWithClock(proxies: readonly string[] = []) {
   let now = 0;
   const letIn: unknown[] = [];
   const reports: LoginFacts[] = [];
@@ -120,7 +120,7 @@ async function turns(count: number): Promise<void> {
 }
 
 test('64 requests of an address wait for their turn, further ones are answered 429 and reported', async () => {
-  const { ask, letIn, reports } = setUp();
+  const { ask, letIn, reports } = createDoorWithClock();
   const all = Array.from({ length: 70 }, () => ask('192.0.2.1'));
   const refused = all.slice(64).map(({ answer }) => answer);
   for (const { statusCode, headers, body } of refused) {
@@ -144,7 +144,7 @@ test('64 requests of an address wait for their turn, further ones are answered 4
 });
 
 test('after 64 answers of 429 within a second, further requests of an address end their connection', async () => {
-  const { ask, askOverHttp2, later, reports } = setUp();
+  const { ask, askOverHttp2, later, reports } = createDoorWithClock();
   for (let count = 0; count < 128; count++) ask('192.0.2.1');
   const over = [ask('192.0.2.1'), askOverHttp2('192.0.2.1')] as const;
   expect(reports).toHaveLength(66);
@@ -159,7 +159,7 @@ test('after 64 answers of 429 within a second, further requests of an address en
 });
 
 test('after 256 answers of 429 within a second to any addresses, further requests that would get one end their connection', () => {
-  const { ask, later } = setUp();
+  const { ask, later } = createDoorWithClock();
   const addresses = Array.from({ length: 12 }, (_, index) => `192.0.2.${index}`);
   for (const address of addresses) for (let count = 0; count < 64; count++) ask(address);
   const all = Array.from({ length: 30 }, () => addresses.map((address) => ask(address))).flat();
@@ -170,7 +170,7 @@ test('after 256 answers of 429 within a second to any addresses, further request
 });
 
 test('the connection of a proxy is not ended for one of its clients', () => {
-  const { ask } = setUp(['10.0.0.0/8']);
+  const { ask } = createDoorWithClock(['10.0.0.0/8']);
   const all = Array.from({ length: 200 }, () =>
     ask('10.0.0.1', { 'x-forwarded-for': '192.0.2.1' }),
   );
@@ -181,7 +181,7 @@ test('the connection of a proxy is not ended for one of its clients', () => {
 test.each(['HTTP/1.1', 'HTTP/2'])(
   'a body in more than 256 pieces ends its connection as they arrive, over %s',
   async (protocol) => {
-    const { ask, askOverHttp2 } = setUp();
+    const { ask, askOverHttp2 } = createDoorWithClock();
     const asked = protocol === 'HTTP/2' ? askOverHttp2('192.0.2.1') : ask('192.0.2.1');
     const isEnded = () => ('stream' in asked ? asked.stream.destroyed : asked.socket.destroyed);
     const piece = Buffer.from('x');
@@ -194,7 +194,7 @@ test.each(['HTTP/1.1', 'HTTP/2'])(
 );
 
 test('a piece of a body that waits is kept without what arrived with it', () => {
-  const { ask } = setUp();
+  const { ask } = createDoorWithClock();
   const { request, pushed } = ask('192.0.2.1');
   request.push(Buffer.alloc(16_384).subarray(0, 1));
   request.push(null);
@@ -202,7 +202,7 @@ test('a piece of a body that waits is kept without what arrived with it', () => 
 });
 
 test('a request of a proxy is one of the address that it names', async () => {
-  const { ask, letIn } = setUp(['10.0.0.0/8']);
+  const { ask, letIn } = createDoorWithClock(['10.0.0.0/8']);
   for (let count = 0; count < 64; count++) ask('10.0.0.1', { 'x-forwarded-for': '192.0.2.1' });
   expect(ask('10.0.0.1', { 'x-forwarded-for': '192.0.2.1' }).answer.statusCode).toBe(429);
   const other = ask('10.0.0.1', { 'x-forwarded-for': '192.0.2.2' });
@@ -212,7 +212,7 @@ test('a request of a proxy is one of the address that it names', async () => {
 });
 
 test('one that hung up before its turn is not let in, and another one may wait instead', async () => {
-  const { ask, askOverHttp2, letIn, reports } = setUp();
+  const { ask, askOverHttp2, letIn, reports } = createDoorWithClock();
   const all = Array.from(
     { length: 32 },
     () => [ask('192.0.2.1'), askOverHttp2('192.0.2.1')] as const,
@@ -228,7 +228,7 @@ test('one that hung up before its turn is not let in, and another one may wait i
 });
 
 test('the address of one that hung up after its turn is known', async () => {
-  const { askOverHttp2, letIn } = setUp();
+  const { askOverHttp2, letIn } = createDoorWithClock();
   const { request, stream } = askOverHttp2('192.0.2.1');
   await turns(2);
   expect(letIn).toEqual([request]);
@@ -237,7 +237,7 @@ test('the address of one that hung up after its turn is known', async () => {
 });
 
 test('beyond 1,000 in progress the oldest of the address with the most is cut off', async () => {
-  const { ask, askOverHttp2, reports } = setUp();
+  const { ask, askOverHttp2, reports } = createDoorWithClock();
   const few = Array.from({ length: 60 }, () => ask('192.0.2.1'));
   await turns(70);
   const many = [];
@@ -266,7 +266,7 @@ test('beyond 1,000 in progress the oldest of the address with the most is cut of
 });
 
 test('of requests that a proxy sends over one session, those beyond 1,000 are reset alone', async () => {
-  const { askOverHttp2 } = setUp(['10.0.0.0/8']);
+  const { askOverHttp2 } = createDoorWithClock(['10.0.0.0/8']);
   const all = Array.from({ length: 1_001 }, (_, index) => {
     return askOverHttp2('10.0.0.1', { 'x-forwarded-for': `192.0.${index >> 8}.${index & 255}` })
       .stream;
@@ -278,7 +278,7 @@ test('of requests that a proxy sends over one session, those beyond 1,000 are re
 });
 
 test('of many addresses no more than 1,000 wait; those that are cut off get no turn and are reported', async () => {
-  const { ask, letIn, reports } = setUp();
+  const { ask, letIn, reports } = createDoorWithClock();
   const all = Array.from({ length: 1_010 }, (_, index) => ask(`10.0.${index >> 8}.${index & 255}`));
   expect(reports).toMatchObject(Array(10).fill({ action: 'none', outcome: 'limited' }));
   expect(all.map(({ socket }) => socket.destroyed)).toEqual(all.map((_, index) => index < 10));

@@ -15,7 +15,7 @@ const ends: readonly (What & { readonly reason: string })[] = [
   { action: 'block', kind: 'sid', name: 'session of the provider', reason: 'blocked' },
 ];
 
-function setUp({ isUnknown = false } = {}) {
+function createRevocations({ isUnknown = false } = {}) {
   const list = createRevocationList(
     () => 0,
     () => 0,
@@ -57,7 +57,7 @@ const ended = { message: 'the login has ended' };
 
 describe.each(ends)('a login whose user meets a $action of $kind', ({ reason, ...what }) => {
   test('before it writes writes nothing', async () => {
-    const { publish, write, taken, refused } = setUp();
+    const { publish, write, taken, refused } = createRevocations();
     publish(what);
     let isWritten = false;
     const written = write(() => {
@@ -68,13 +68,13 @@ describe.each(ends)('a login whose user meets a $action of $kind', ({ reason, ..
   });
 
   test('while it writes gets nothing, and what it wrote is taken back', async () => {
-    const { publish, write, taken, refused } = setUp();
+    const { publish, write, taken, refused } = createRevocations();
     await expect(write(() => publish(what))).rejects.toMatchObject(ended);
     expect([taken, refused]).toEqual([['written'], [reason]]);
   });
 
   test('of which it learns when it reads the list again gets nothing', async () => {
-    const { parts, publish, write, taken } = setUp();
+    const { parts, publish, write, taken } = createRevocations();
     parts.refresh = () => publish(what);
     await expect(write(() => undefined)).rejects.toMatchObject(ended);
     expect(taken).toEqual(['written']);
@@ -82,7 +82,7 @@ describe.each(ends)('a login whose user meets a $action of $kind', ({ reason, ..
 });
 
 test('a revocation that was known before the first proof ends no login, and others end none', async () => {
-  const { publish, write, taken } = setUp();
+  const { publish, write, taken } = createRevocations();
   publish({ action: 'revoke', ...ofJane }, 1);
   publish({ action: 'revoke', kind: 'user', name: 'corp:max' }, 2);
   expect(await write(() => publish({ action: 'block', kind: 'user', name: 'corp:max' }, 3))).toBe(
@@ -92,7 +92,9 @@ test('a revocation that was known before the first proof ends no login, and othe
 });
 
 test('while it is not known who is blocked, nothing is written', async () => {
-  await expect(setUp({ isUnknown: true }).write(expect.unreachable)).rejects.toMatchObject({
+  await expect(
+    createRevocations({ isUnknown: true }).write(expect.unreachable),
+  ).rejects.toMatchObject({
     status: 503,
   });
 });

@@ -19,7 +19,7 @@ const login: LoginFacts = {
   token,
 };
 
-function setUp() {
+function createLogWithClock() {
   let now = 0;
   const lines: [level: string, fields: Record<string, unknown>, message: string][] = [];
   const at = (level: string) => (fields: object, message: string) =>
@@ -55,13 +55,13 @@ describe('the log of the login server', () => {
     ['a page', { action: 'page' }, 'debug'],
     ['a way to a provider', { action: 'provider' }, 'debug'],
   ] as const)('has %s', (_what, changed, level) => {
-    const { log, lines } = setUp();
+    const { log, lines } = createLogWithClock();
     log(changed);
     expect(lines).toMatchObject([[level, { address: '192.0.2.1' }, 'login request']]);
   });
 
   test('names the session by its digest, and has no token', () => {
-    const { log, lines } = setUp();
+    const { log, lines } = createLogWithClock();
     log();
     const fields = {
       username: 'corp:alice',
@@ -73,7 +73,7 @@ describe('the log of the login server', () => {
   });
 
   test('says at which provider its user logged in, how and when', () => {
-    const { log, lines } = setUp();
+    const { log, lines } = createLogWithClock();
     const known = { name: 'okta', issuer: 'https://idp.example.com', clientId: 'sallyport' };
     const provider = { ...known, acr: 'phr', amr: ['pwd', 'otp'], authTime: 1_000 };
     log({ action: 'redeem', session: { ...session, provider } });
@@ -92,7 +92,7 @@ describe('the log of the login server', () => {
   });
 
   test('warns of requests that are not answered at most every 10 s', () => {
-    const { log, lines, later } = setUp();
+    const { log, lines, later } = createLogWithClock();
     for (let count = 0; count < 3; count++) log({ outcome: 'unavailable' });
     log({ outcome: 'limited' });
     later(10_001);
@@ -111,7 +111,7 @@ describe('the log of the login server', () => {
 
 describe('what is logged during a request', () => {
   test('is a warning once in 10 s for each authenticator, and never of a client that has gone', () => {
-    const { logOf, lines, later } = setUp();
+    const { logOf, lines, later } = createLogWithClock();
     const [here, gone] = [logOf(() => false), logOf(() => true)];
     const warn = (log: typeof here, authenticator: string) =>
       log.warn({ authenticator }, 'could not check');

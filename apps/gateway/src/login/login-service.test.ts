@@ -32,7 +32,7 @@ const down = new AuthenticatorError('unavailable', 'no answer about hunter2hunte
 const request = { username: 'Jane', password: 'hunter2hunter2', device: 'laptop' };
 const clusters = { prod: { audience: 'https://prod', server: 'https://prod:6443' } };
 
-interface Setup {
+interface ServiceOptions {
   readonly links?: Readonly<Record<string, Answer | Error>>;
   readonly onError?: 'continue' | 'stop';
   readonly config?: Partial<LoginConfig>;
@@ -50,7 +50,7 @@ function fail(error: Error): never {
   throw error;
 }
 
-function setUp(setup: Setup = {}) {
+function createService(setup: ServiceOptions = {}) {
   const {
     links = { corp: loggedIn },
     onError = 'continue',
@@ -160,7 +160,7 @@ function setUp(setup: Setup = {}) {
 describe('a login', () => {
   test('makes a session with the names of its backend, bound to its cluster and its end', async () => {
     const before = Date.now();
-    const { logIn, issued } = setUp();
+    const { logIn, issued } = createService();
     const { session, user, token } = await logIn();
     expect(session).toMatchObject({
       authenticator: 'corp',
@@ -186,7 +186,7 @@ describe('a login', () => {
     ['the first that knows the name', { a: unknown, b: loggedIn, c: wrong }, ['a', 'b']],
     ['the next one after an outage', { a: down, b: loggedIn }, ['a', 'b']],
   ] as const)('is decided by %s', async (_what, links, asked) => {
-    const place = setUp({ links });
+    const place = createService({ links });
     await place.logIn();
     expect([place.asked, place.progress]).toEqual([asked, { authenticator: 'b' }]);
   });
@@ -215,26 +215,26 @@ describe('a login', () => {
     ],
     ['no one could be asked', { a: down, b: down }, 503, ['a', 'b'], { authenticator: 'b' }],
   ] as const)('is none when %s', async (_what, links, status, asked, progress) => {
-    const place = setUp({ links });
+    const place = createService({ links });
     await expect(place.logIn()).rejects.toMatchObject({ status });
     expect([place.asked, place.progress, place.issued]).toEqual([asked, progress, []]);
     expect(place.lines.join()).not.toContain('hunter2');
   });
 
   test('shows no one who has an account while one of several could not be asked', async () => {
-    const known = setUp({ links: { a: down, b: wrong } });
-    const other = setUp({ links: { a: down, b: unknown } });
+    const known = createService({ links: { a: down, b: wrong } });
+    const other = createService({ links: { a: down, b: unknown } });
     const refused = { status: 503, code: 'unavailable', isGuess: true };
     for (const place of [known, other]) await expect(place.logIn()).rejects.toMatchObject(refused);
     // It is an outage alone for who can't be asked about anyone.
-    const none = setUp({ links: { a: down, b: down } });
+    const none = createService({ links: { a: down, b: down } });
     await expect(none.logIn()).rejects.toMatchObject({ status: 503, isGuess: false });
   });
 
   test('says the same of an outage and of a user whom a directory cannot check', async () => {
     const failed = new AuthenticatorError('failed', 'more than 2 groups');
     const errors = [down, failed].map((error) =>
-      setUp({ links: { a: error } })
+      createService({ links: { a: error } })
         .logIn()
         .catch((thrown) => thrown),
     );
@@ -255,7 +255,7 @@ describe('a login', () => {
       ['has one', down, 'corp2', factor, 401],
       ['may have one: the store is down', down, 'corp2', new Error('Redis is down'), 503],
     ])('refuses a user who %s', async (_what, answer, second, need, status) => {
-      const place = setUp({ links: { corp: answer, [second]: loggedIn }, need });
+      const place = createService({ links: { corp: answer, [second]: loggedIn }, need });
       await expect(place.logIn()).rejects.toMatchObject({ status });
       expect(place.issued).toEqual([]);
     });
@@ -266,14 +266,14 @@ describe('a login', () => {
       ['that does not know the name', { corp: unknown, corp2: loggedIn }, nothing],
       ['of a config without second factors', { corp: down, corp2: loggedIn }, undefined],
     ])('has no effect if it is one %s', async (_what, links, need) => {
-      const place = setUp({ links, ...(need && { need }) });
+      const place = createService({ links, ...(need && { need }) });
       await place.logIn();
       expect(place.issued).toHaveLength(1);
     });
   });
 
   test('asks no further one after an outage with onError: stop', async () => {
-    const place = setUp({ links: { a: down, b: loggedIn }, onError: 'stop' });
+    const place = createService({ links: { a: down, b: loggedIn }, onError: 'stop' });
     await expect(place.logIn()).rejects.toMatchObject({ status: 503 });
     expect(place.asked).toEqual(['a']);
   });
@@ -286,18 +286,18 @@ describe('a login', () => {
       [{ cluster: 'toString' }, { clusters }, 'unknown-cluster'],
       [{ cluster: 'prod' }, { clusters: {} }, 'unknown-cluster'],
     ] as const) {
-      const place = setUp({ config });
+      const place = createService({ config });
       const message = expect.stringContaining(Object.keys(config.clusters).join(', '));
       await expect(place.logIn(changed)).rejects.toMatchObject({ status: 400, code, message });
       expect(place.asked).toEqual([]);
     }
-    const { session } = await setUp({ config: { clusters: {} } }).logIn();
+    const { session } = await createService({ config: { clusters: {} } }).logIn();
     expect([session.cluster, session.audience]).toEqual([undefined, undefined]);
   });
 
   test('is unavailable when the session could not be stored, or was not stored as one', async () => {
     for (const issuer of ['fails', 'forgets'] as const) {
-      await expect(setUp({ issuer }).logIn()).rejects.toMatchObject({
+      await expect(createService({ issuer }).logIn()).rejects.toMatchObject({
         status: 503,
         code: 'unavailable',
       });
@@ -305,22 +305,22 @@ describe('a login', () => {
   });
 
   test('deletes the oldest sessions beyond maxSessions, or revokes them', async () => {
-    const { logIn, issued, revoked, deleted } = setUp();
+    const { logIn, issued, revoked, deleted } = createService();
     for (let count = 0; count < 3; count++) await logIn();
     expect([deleted, revoked]).toEqual([[issued[0]?.digest], []]);
-    const other = setUp({ issuer: 'only revokes' });
+    const other = createService({ issuer: 'only revokes' });
     for (let count = 0; count < 3; count++) await other.logIn();
     expect([other.deleted, other.revoked]).toEqual([[], [other.issued[0]?.digest]]);
   });
 
   test('ends the excess although its client has hung up', async () => {
-    const { logIn, issued, deleted } = setUp({ hangsUp: true });
+    const { logIn, issued, deleted } = createService({ hangsUp: true });
     for (let count = 0; count < 3; count++) await logIn();
     expect(deleted).toEqual([issued[0]?.digest]);
   });
 
   test('is refused for a while to a user who has logged in too often, whatever they call themselves', async () => {
-    const { logIn, issued } = setUp({ logins: 3 });
+    const { logIn, issued } = createService({ logins: 3 });
     for (const username of ['jane', 'JANE', ' jane ']) await logIn({ username });
     await expect(logIn({ username: 'Jane ' })).rejects.toMatchObject({
       status: 429,

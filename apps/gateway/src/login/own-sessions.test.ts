@@ -22,7 +22,7 @@ const { signal } = new AbortController();
  * @param tokens the tokens of alice, which are sessions, except `ordinary`
  * @param unconfirmed the tokens whose logout no replica of the store confirms
  */
-function setUp(tokens: readonly string[], unconfirmed: readonly string[] = []) {
+function createStore(tokens: readonly string[], unconfirmed: readonly string[] = []) {
   const revoked: string[] = [];
   const warned: unknown[] = [];
   let failing = '';
@@ -68,7 +68,7 @@ function setUp(tokens: readonly string[], unconfirmed: readonly string[] = []) {
 }
 
 test('a logout everywhere that failed can be repeated: its own session ends last', async () => {
-  const { service, revoked, fail } = setUp(['own', 'second', 'third']);
+  const { service, revoked, fail } = createStore(['own', 'second', 'third']);
   fail('third');
   await expect(logOutEverywhere(service, 'own', signal)).rejects.toMatchObject({ status: 503 });
   expect(revoked).toEqual([digestOf('second')]);
@@ -83,7 +83,7 @@ test('a logout everywhere that failed can be repeated: its own session ends last
 });
 
 test('a logout everywhere ends logins in progress, and the session that one of them has made until then', async () => {
-  const { service, revoked, make } = setUp(['own']);
+  const { service, revoked, make } = createStore(['own']);
   const ended: unknown[] = [];
   const endLogins: LoginService['endLogins'] = async (given) => {
     ended.push(given);
@@ -106,7 +106,7 @@ test.each([
 ] as const)(
   'a logout everywhere ends the sessions even if the replicas can not be told: %#',
   async (endLogins, text) => {
-    const { service, revoked, warned } = setUp(['own']);
+    const { service, revoked, warned } = createStore(['own']);
     await logOutEverywhere({ ...service, endLogins }, 'own', signal);
     expect(revoked).toEqual([digestOf('own')]);
     expect(warned).toEqual([[expect.anything(), text]]);
@@ -114,7 +114,7 @@ test.each([
 );
 
 test('a logout ends no token that is not a session', async () => {
-  const { service, revoked } = setUp(['ordinary', 'own']);
+  const { service, revoked } = createStore(['ordinary', 'own']);
   for (const act of [logOut, logOutEverywhere]) {
     await expect(act(service, 'ordinary', signal)).rejects.toMatchObject({ status: 401 });
   }
@@ -126,7 +126,7 @@ test('a logout ends no token that is not a session', async () => {
 
 test('logouts that no replica of the store has confirmed are counted and logged', async () => {
   const text = 'logout not confirmed by any replica of the session Redis: a failover can undo it';
-  const single = setUp(['own'], ['own']);
+  const single = createStore(['own'], ['own']);
   expect(await logOut(single.service, 'own', signal)).toMatchObject({
     wasInForce: true,
     unconfirmed: 1,
@@ -136,7 +136,7 @@ test('logouts that no replica of the store has confirmed are counted and logged'
     unconfirmed: 0,
   });
   expect(single.warned).toEqual([[{ sessions: 1 }, text]]);
-  const all = setUp(['own', 'second', 'third'], ['own', 'third']);
+  const all = createStore(['own', 'second', 'third'], ['own', 'third']);
   expect(await logOutEverywhere(all.service, 'own', signal)).toMatchObject({
     count: 3,
     unconfirmed: 2,

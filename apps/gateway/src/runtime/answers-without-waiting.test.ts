@@ -16,19 +16,19 @@ const withoutWaiting: ChainContext = {
   },
 };
 
-interface SetUp {
+interface ChainRules {
   readonly usernamePrefix?: string;
   readonly apiAudiences?: () => readonly string[];
 }
 
 /** Chains over one cache, each as a generation has it, around a backend whose answer is there already or is not. */
-function setUp(answer: (token: string) => Decision | Promise<Decision>, cached = true) {
+function createChains(answer: (token: string) => Decision | Promise<Decision>, cached = true) {
   const blocked = new Set<string>();
   const list = { isUnknown: false };
   const entry = { kind: 'user', by: 'root' } as Entry;
   const isBlocked = (name: string) => (blocked.has(name) ? entry : undefined);
   const parts = linkParts();
-  const generation = ({ usernamePrefix = 'corp:', apiAudiences = () => [] }: SetUp = {}) => {
+  const generation = ({ usernamePrefix = 'corp:', apiAudiences = () => [] }: ChainRules = {}) => {
     const link = linkOf({
       ...parts,
       config: {
@@ -72,7 +72,7 @@ const frozenJane = (): Decision => {
 };
 
 test('an answer in memory takes neither a promise nor a signal', async () => {
-  const { now, wait } = setUp(async () => ({
+  const { now, wait } = createChains(async () => ({
     ...authenticated('jane', { groups: ['dev'] }),
     audiences: ['b'],
   })).generation();
@@ -82,7 +82,7 @@ test('an answer in memory takes neither a promise nor a signal', async () => {
 
 test('nor does a decision that a plugin returns immediately', () => {
   const jane = frozenJane();
-  const { now } = setUp(() => jane, false).generation();
+  const { now } = createChains(() => jane, false).generation();
   for (const _ of [1, 2]) {
     expect(now()).toMatchObject({
       user: { username: 'corp:jane', groups: ['corp:dev'] },
@@ -96,7 +96,7 @@ test('nor does a decision that a plugin returns immediately', () => {
 
 test('the same decision for another token or another audience is another answer', () => {
   const jane = frozenJane();
-  const { now } = setUp(() => jane, false).generation();
+  const { now } = createChains(() => jane, false).generation();
   const credential = (decision: unknown) => (decision as { user: { extra: object } }).user.extra;
   for (const token of ['one', 'two', 'one']) {
     expect(credential(now(token))).toMatchObject({
@@ -118,7 +118,7 @@ const withoutSignal: Omit<ChainContext, 'signal'> & { signal: AbortSignal } = {
 };
 
 test("another generation has its own rules, and the API server's audiences are read each time", async () => {
-  const { generation } = setUp(async () => ({ ...authenticated(), audiences: ['x', 'y'] }));
+  const { generation } = createChains(async () => ({ ...authenticated(), audiences: ['x', 'y'] }));
   let own = ['x'];
   const asked = { ...withoutSignal, audiences: [] };
   const one = generation({ apiAudiences: () => own });
@@ -136,7 +136,7 @@ test("another generation has its own rules, and the API server's audiences are r
 });
 
 test('a block of a user, token or session, a revocation and an end hold immediately for what was answered before', async () => {
-  const { generation, blocked, revocations, clocks } = setUp(async () => ({
+  const { generation, blocked, revocations, clocks } = createChains(async () => ({
     ...authenticated(),
     credential: { sid: 'session' },
   }));
@@ -160,7 +160,7 @@ test('a block of a user, token or session, a revocation and an end hold immediat
 });
 
 test('an answer in memory lets no one in while it is not known who is blocked', async () => {
-  const { generation, list } = setUp(async () => authenticated());
+  const { generation, list } = createChains(async () => authenticated());
   const { now, wait } = generation();
   await wait();
   list.isUnknown = true;
@@ -215,7 +215,7 @@ test('a decision of a plugin that can change is read again each time', () => {
     ],
   ];
   for (const [answer, change, expected] of answers) {
-    const { now } = setUp(() => answer, false).generation();
+    const { now } = createChains(() => answer, false).generation();
     for (const _ of [1, 2]) expect(now()).toMatchObject({ kind: 'authenticated' });
     change();
     expect(now()).toMatchObject(expected);

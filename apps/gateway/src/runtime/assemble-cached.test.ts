@@ -6,7 +6,7 @@ import type { GuardedLink } from '../engine/chain/guard.ts';
 import { linkOf, linkParts } from './testing/link-parts.ts';
 
 /** A whole link, as the gateway stacks it, around a backend that the test plays. */
-function setUp() {
+function createCachedBackend() {
   let asked = 0;
   const authenticate = async (token: string) => {
     asked += 1;
@@ -39,7 +39,7 @@ async function outcome({ authenticator }: GuardedLink, token = 'token'): Promise
 
 describe('the last positive answer is used stale', () => {
   test('while the circuit is open: the backend is not asked, and who has none learns why', async () => {
-    const backend = setUp();
+    const backend = createCachedBackend();
     const { link, clocks } = backend;
     expect(await outcome(link)).toBe('backend: corp:jane');
     clocks.pass(lifetimes.authenticatedTtl);
@@ -55,7 +55,7 @@ describe('the last positive answer is used stale', () => {
   });
 
   test('while as many lookups are in progress as may be', async () => {
-    const backend = setUp();
+    const backend = createCachedBackend();
     const { link, clocks } = backend;
     await outcome(link);
     clocks.pass(lifetimes.authenticatedTtl);
@@ -69,7 +69,7 @@ describe('the last positive answer is used stale', () => {
   });
 
   test('instead of an invalid decision, which is not cached', async () => {
-    const backend = setUp();
+    const backend = createCachedBackend();
     const { link, clocks } = backend;
     await outcome(link);
     clocks.pass(lifetimes.authenticatedTtl);
@@ -82,7 +82,7 @@ describe('the last positive answer is used stale', () => {
 });
 
 test('a token with an end is cached until then, and is expired from then on', async () => {
-  const backend = setUp();
+  const backend = createCachedBackend();
   const { link, clocks } = backend;
   const expiresAt = new Date(clocks.wall() + minute);
   backend.answer = async () => authenticated('jane', { expiresAt });

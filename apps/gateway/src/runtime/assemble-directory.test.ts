@@ -22,7 +22,7 @@ const outage = () => {
 
 const jane: UserInfo = { username: 'jane', uid: '7', groups: ['admins', 'staff'] };
 
-interface SetUp {
+interface LinkedBackends {
   readonly directory?: Partial<DirectoryConfig>;
   /** What the token says. */
   readonly user?: UserInfo;
@@ -36,7 +36,7 @@ interface SetUp {
 }
 
 /** Makes the whole link of `oidc`, whose users are looked up in `corp`, as the gateway stacks them. The test plays both backends. */
-function setUp(given: SetUp = {}) {
+function createLinkedBackends(given: LinkedBackends = {}) {
   const { directory, own, blocked = [], keyPrefix } = given;
   const { user = { username: 'jane', groups: ['of-token'] } } = given;
   const results: DirectoryResult[] = [];
@@ -143,7 +143,7 @@ function setUp(given: SetUp = {}) {
 }
 
 /** Returns the user in short, or why there is none. */
-async function outcome({ decide }: ReturnType<typeof setUp>): Promise<string> {
+async function outcome({ decide }: ReturnType<typeof createLinkedBackends>): Promise<string> {
   try {
     const decision = await decide();
     if (decision.kind === 'no-opinion') return decision.kind;
@@ -161,17 +161,17 @@ describe('the groups of a user', () => {
     ['add', 'oidc:jane oidc:of-token corp:admins corp:staff'],
     ['keep', 'oidc:jane oidc:of-token'],
   ] as const)('%s', async (groups, expected) => {
-    expect(await outcome(setUp({ directory: { groups } }))).toBe(expected);
+    expect(await outcome(createLinkedBackends({ directory: { groups } }))).toBe(expected);
   });
 
   test('have the names that the directory gives them, and pass its policy', async () => {
-    const corp = setUp();
+    const corp = createLinkedBackends();
     corp.backend.revalidate = async () => ({
       kind: 'authenticated',
       user: { ...jane, groups: ['a', 'a', 'b'] },
     });
     expect(await outcome(corp)).toBe('oidc:jane corp:a corp:b');
-    const many = setUp();
+    const many = createLinkedBackends();
     const groups = Array.from({ length: 11 }, (_, index) => `g${index}`);
     many.backend.revalidate = async () => ({ kind: 'authenticated', user: { ...jane, groups } });
     expect(await outcome(many)).toBe('identity-policy jane');
@@ -180,19 +180,21 @@ describe('the groups of a user', () => {
 
   test('of the token do not count where they are replaced, however many there are', async () => {
     const groups = Array.from({ length: 2_000 }, (_, index) => `g${index}`);
-    expect(await outcome(setUp({ user: { username: 'jane', groups } }))).toBe(
+    expect(await outcome(createLinkedBackends({ user: { username: 'jane', groups } }))).toBe(
       'oidc:jane corp:admins corp:staff',
     );
     expect(
-      await outcome(setUp({ user: { username: 'jane', groups }, directory: { groups: 'add' } })),
+      await outcome(
+        createLinkedBackends({ user: { username: 'jane', groups }, directory: { groups: 'add' } }),
+      ),
     ).toBe('identity-policy jane');
   });
 });
 
 test('with `replace`, no group of the token is left, even if the policy lets it pass', async () => {
   const own = { groups: { prefix: 'oidc:', max: 10 } };
-  expect(await outcome(setUp({ own }))).toBe('oidc:jane corp:admins corp:staff');
-  const missing = setUp({ own, directory: { missing: 'accept' } });
+  expect(await outcome(createLinkedBackends({ own }))).toBe('oidc:jane corp:admins corp:staff');
+  const missing = createLinkedBackends({ own, directory: { missing: 'accept' } });
   missing.backend.lookUp = async () => undefined;
   expect(await outcome(missing)).toBe('oidc:jane');
 });
@@ -206,7 +208,7 @@ test('an answer ends when the token does or the account, whichever is first', as
     [undefined, early, early],
     [undefined, undefined, undefined],
   ]) {
-    const world = setUp({ ...(ofToken && { expiresAt: ofToken }) });
+    const world = createLinkedBackends({ ...(ofToken && { expiresAt: ofToken }) });
     world.backend.revalidate = async () => ({
       kind: 'authenticated',
       user: jane,
@@ -217,7 +219,7 @@ test('an answer ends when the token does or the account, whichever is first', as
 });
 
 test('a user of the directory has no key that only the gateway sets', async () => {
-  const world = setUp({ keyPrefix: 'sallyport.example.com' });
+  const world = createLinkedBackends({ keyPrefix: 'sallyport.example.com' });
   const extra = { 'sallyport.example.com/authenticator': ['root'] };
   world.backend.revalidate = async () => ({ kind: 'authenticated', user: { ...jane, extra } });
   expect(await outcome(world)).toBe('identity-policy jane');
@@ -234,7 +236,7 @@ describe('what a user is looked up by', () => {
     ['uid', 'u1'],
     [{ extra: 'x.io/mail' }, 'j@x'],
   ] as const)('%j', async (by, name) => {
-    const world = setUp({ user, directory: { by } });
+    const world = createLinkedBackends({ user, directory: { by } });
     expect(await outcome(world)).toMatch(/corp:admins/);
     expect(world.asked).toMatchObject([{ name, context: { isJoin: true } }]);
   });
@@ -249,7 +251,10 @@ describe('what a user is looked up by', () => {
   ] as const)(
     '%j that the token does not say is an error, even where missing users are accepted',
     async (by, of, words) => {
-      const world = setUp({ user: of as UserInfo, directory: { by, missing: 'accept' } });
+      const world = createLinkedBackends({
+        user: of as UserInfo,
+        directory: { by, missing: 'accept' },
+      });
       expect(await outcome(world)).toBe(
         `failed the token has ${words}, by which directory.by looks its user up: map one in the options, or change directory.by`,
       );
@@ -265,7 +270,7 @@ describe('no account', () => {
     ['accept', 'add', 'oidc:jane oidc:of-token'],
     ['accept', 'keep', 'oidc:jane oidc:of-token'],
   ] as const)('missing: %s, groups: %s', async (missing, groups, expected) => {
-    const world = setUp({ directory: { missing, groups } });
+    const world = createLinkedBackends({ directory: { missing, groups } });
     world.backend.lookUp = async () => undefined;
     expect(await outcome(world)).toBe(expected);
     expect(world.results).toEqual(['missing']);
@@ -274,7 +279,7 @@ describe('no account', () => {
   test.each(['disabled', 'locked', 'expired', 'unknown-user', 'password-expired'] as const)(
     'an account that is %s is refused, even where missing users are accepted',
     async (reason) => {
-      const world = setUp({ directory: { missing: 'accept', groups: 'keep' } });
+      const world = createLinkedBackends({ directory: { missing: 'accept', groups: 'keep' } });
       world.backend.revalidate = async () => ({ kind: 'rejected', reason, subject: 'JANE' });
       expect(await outcome(world)).toBe(`${reason} jane`);
       expect(world.results).toEqual(['refused']);
@@ -283,7 +288,7 @@ describe('no account', () => {
 });
 
 describe('what could not be checked is an error, never a user with fewer groups', () => {
-  test.each<[string, Partial<ReturnType<typeof setUp>['backend']>, string]>([
+  test.each<[string, Partial<ReturnType<typeof createLinkedBackends>['backend']>, string]>([
     ['an outage of lookUp', { lookUp: outage }, 'unavailable directory corp: down'],
     ['an outage of revalidate', { revalidate: outage }, 'unavailable directory corp: down'],
     [
@@ -315,7 +320,7 @@ describe('what could not be checked is an error, never a user with fewer groups'
     ['true for a user', { lookUp: async () => true as never }, 'user is not an object'],
   ])('%s', async (_, broken, expected) => {
     for (const groups of ['replace', 'add', 'keep'] as const) {
-      const world = setUp({ directory: { groups, missing: 'accept' } });
+      const world = createLinkedBackends({ directory: { groups, missing: 'accept' } });
       Object.assign(world.backend, broken);
       expect(await outcome(world)).toContain(expected);
       expect(world.results).toEqual(['error']);
@@ -323,7 +328,7 @@ describe('what could not be checked is an error, never a user with fewer groups'
   });
 
   test('another user than the one who was looked up is refused', async () => {
-    const world = setUp();
+    const world = createLinkedBackends();
     world.backend.revalidate = async () => ({
       kind: 'authenticated',
       user: { ...jane, username: 'root' },
@@ -335,7 +340,7 @@ describe('what could not be checked is an error, never a user with fewer groups'
 });
 
 test('the directory is asked without the time of a login', async () => {
-  const world = setUp();
+  const world = createLinkedBackends();
   const since: unknown[] = [];
   world.backend.revalidate = async (context) => {
     since.push(context.since);
@@ -347,7 +352,7 @@ test('the directory is asked without the time of a login', async () => {
 
 describe('answers of the directory', () => {
   test('are used for `refresh`, then asked again, and are stale while it is down', async () => {
-    const world = setUp();
+    const world = createLinkedBackends();
     await outcome(world);
     await outcome(world);
     expect(world.asked).toHaveLength(1);
@@ -363,7 +368,7 @@ describe('answers of the directory', () => {
   });
 
   test('that are errors are not cached, so one user makes at most 20 lookups in a second', async () => {
-    const world = setUp();
+    const world = createLinkedBackends();
     world.backend.lookUp = async () => {
       throw new AuthenticatorError('failed', 'several entries');
     };
@@ -378,7 +383,7 @@ describe('answers of the directory', () => {
   });
 
   test('end when the user there is revoked, and those of another user do not', async () => {
-    const world = setUp();
+    const world = createLinkedBackends();
     await outcome(world);
     world.revocations.revoked.set('corp:other', 1);
     await outcome(world);
@@ -389,7 +394,7 @@ describe('answers of the directory', () => {
   });
 
   test('that take too long for one user do not open the circuit for all', async () => {
-    const world = setUp({ timeout: 20 });
+    const world = createLinkedBackends({ timeout: 20 });
     world.backend.revalidate = () => new Promise(() => {});
     const late =
       'failed directory corp: the backend answers, but this lookup did not end within 20ms';
@@ -398,9 +403,9 @@ describe('answers of the directory', () => {
   });
 
   test('that are refusals are used no longer than `refresh`', async () => {
-    const refused = setUp({ directory: { refresh: 1_000 } });
+    const refused = createLinkedBackends({ directory: { refresh: 1_000 } });
     refused.backend.revalidate = async () => ({ kind: 'rejected', reason: 'disabled' });
-    const missing = setUp({ directory: { refresh: 1_000 } });
+    const missing = createLinkedBackends({ directory: { refresh: 1_000 } });
     missing.backend.lookUp = async () => undefined;
     for (const world of [refused, missing]) {
       for (const [pause, lookups] of [
@@ -416,7 +421,7 @@ describe('answers of the directory', () => {
   });
 
   test('open the circuit of the directory when it is down, and no other', async () => {
-    const world = setUp();
+    const world = createLinkedBackends();
     world.backend.lookUp = outage;
     for (let count = 0; count < 5; count += 1) await outcome(world);
     expect(world.guard.circuitState).toBe('open');
@@ -432,14 +437,14 @@ describe('a block acts by either name', () => {
     ['of a group of the directory that the user does not get', 'corp:staff', 'keep'],
     ['of a group of the token', 'oidc:of-token', 'add'],
   ] as const)('%s', async (_, name, groups) => {
-    expect(await outcome(setUp({ blocked: [name], directory: { groups } }))).toBe(
+    expect(await outcome(createLinkedBackends({ blocked: [name], directory: { groups } }))).toBe(
       'blocked oidc:jane',
     );
   });
 });
 
 test('provenance and the answer name both authenticators', async () => {
-  const world = setUp({ keyPrefix: 'sallyport.example.com' });
+  const world = createLinkedBackends({ keyPrefix: 'sallyport.example.com' });
   expect(await world.decide()).toMatchObject({
     user: {
       extra: {
@@ -452,14 +457,14 @@ test('provenance and the answer name both authenticators', async () => {
 });
 
 test('the answer names an account that is refused, if the directory names it', async () => {
-  const world = setUp();
+  const world = createLinkedBackends();
   world.backend.revalidate = async () => ({ kind: 'rejected', reason: 'locked', subject: 'jane' });
   await world.decide();
   expect(world.seen.directory).toEqual(['corp', 'corp:jane']);
-  const blocked = setUp({ blocked: ['corp:jane'] });
+  const blocked = createLinkedBackends({ blocked: ['corp:jane'] });
   await blocked.decide();
   expect(blocked.seen.directory).toEqual(['corp', 'corp:jane']);
-  const missing = setUp();
+  const missing = createLinkedBackends();
   missing.backend.lookUp = async () => undefined;
   await missing.decide();
   expect(missing.seen.directory).toEqual(['corp']);
@@ -467,7 +472,7 @@ test('the answer names an account that is refused, if the directory names it', a
 
 test('an error of one user names what was looked up, short and without marks that mislead', async () => {
   const username = `j\u200d${'x'.repeat(100)}`;
-  const world = setUp({
+  const world = createLinkedBackends({
     directory: { by: { extra: 'k' } },
     user: { username: 'j', extra: { k: [username] } },
   });

@@ -27,7 +27,7 @@ const blocks: AssembleOptions['blocks'] = {
   ofCredential: ({ jti }) => (jti === 'stolen' ? blockEntry : undefined),
 };
 /** Makes a link around a plugin made of a class, whose methods need their `this`. */
-function setUp(answer: () => unknown, more: Partial<AssembleOptions> = {}) {
+function linkPlugin(answer: () => unknown, more: Partial<AssembleOptions> = {}) {
   class Plugin {
     asked = 0;
     closed = 0;
@@ -76,7 +76,7 @@ describe('the layers of one authenticator', () => {
       audiences: ['api', 'b'],
       other: 1,
     };
-    const { ask, link } = setUp(() => answer);
+    const { ask, link } = linkPlugin(() => answer);
     expect(await ask()).toStrictEqual({
       kind: 'authenticated',
       user: { username: 'corp:jane', groups: ['corp:a'] },
@@ -95,7 +95,7 @@ describe('the layers of one authenticator', () => {
       expired: { user, expiresAt: new Date(1000) },
     };
     for (const [reason, answer] of Object.entries(answers)) {
-      const { ask } = setUp(() => ({ kind: 'authenticated', ...answer }));
+      const { ask } = linkPlugin(() => ({ kind: 'authenticated', ...answer }));
       expect(await ask()).toStrictEqual({ kind: 'rejected', reason, subject });
     }
   });
@@ -120,7 +120,7 @@ describe('the layers of one authenticator', () => {
         groups: { prefix: '', max: 10 },
         allowSystemNames,
       } as const;
-      return setUp(() => ({ kind: 'authenticated', user, credential, audiences: ['api'] }), {
+      return linkPlugin(() => ({ kind: 'authenticated', user, credential, audiences: ['api'] }), {
         cache: caching,
         config: link,
       });
@@ -146,13 +146,16 @@ describe('the layers of one authenticator', () => {
   });
 
   test('ask no backend about a blocked token', async () => {
-    const { ask, plugin } = setUp(() => ({ kind: 'authenticated', user: { username: 'jane' } }));
+    const { ask, plugin } = linkPlugin(() => ({
+      kind: 'authenticated',
+      user: { username: 'jane' },
+    }));
     expect(await ask('corp-stolen')).toStrictEqual({ kind: 'rejected', reason: 'blocked' });
     expect(plugin.asked).toBe(0);
   });
 
   test('leave recognition, the check and the end to the plugin', async () => {
-    const { ask, link, plugin } = setUp(() => ({ kind: 'no-opinion' }));
+    const { ask, link, plugin } = linkPlugin(() => ({ kind: 'no-opinion' }));
     const { signal } = new AbortController();
     await expect(link.authenticator.check?.(signal)).rejects.toThrow('never asked');
     expect(await ask('other')).toEqual({ kind: 'no-opinion' });
@@ -164,14 +167,14 @@ describe('the layers of one authenticator', () => {
   });
 
   test('do not open the circuit for an unsound answer', async () => {
-    const { ask, link } = setUp(() => ({ kind: 'yes' }));
+    const { ask, link } = linkPlugin(() => ({ kind: 'yes' }));
     for (let call = 0; call < 10; call++)
       await expect(ask()).rejects.toThrow('authenticator corp unavailable');
     expect(link.guard.circuitState).toBe('closed');
   });
 
   test('log when the circuit opens', async () => {
-    const { ask, link, logged } = setUp(() => {
+    const { ask, link, logged } = linkPlugin(() => {
       throw new Error('down');
     });
     for (let call = 0; call < 6; call++)
@@ -213,7 +216,7 @@ test('an observer sees the steps of the plugin, names before and after the polic
     async close() {},
   };
   const allowed = { ...config, groups: { ...config.groups, allow: ['ops'] } };
-  const { link } = setUp(() => undefined, { config: allowed, authenticator });
+  const { link } = linkPlugin(() => undefined, { config: allowed, authenticator });
   const { authenticate } = chain([link], () => 0);
   const { signal } = new AbortController();
   const observer = {

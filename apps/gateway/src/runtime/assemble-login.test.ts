@@ -44,7 +44,7 @@ interface Script {
   readonly isUnknown?: boolean;
 }
 
-function setUp({ revalidate, authenticate, isUnknown = false }: Script = {}) {
+function createLoginLink({ revalidate, authenticate, isUnknown = false }: Script = {}) {
   let [monotonic, revision] = [0, 0];
   const calls = { revalidate: 0, authenticate: 0 };
   const known = { username: 'alice', uid: '7', groups: ['dev', 'other'] };
@@ -144,7 +144,7 @@ function setUp({ revalidate, authenticate, isUnknown = false }: Script = {}) {
 
 describe('the user of a session', () => {
   test('gets the names that the policy makes, from one lookup in the time of login.revalidate', async () => {
-    const { user, later, calls, results } = setUp();
+    const { user, later, calls, results } = createLoginLink();
     const expected = {
       kind: 'authenticated',
       user: { username: 'corp:alice', uid: '7', groups: ['corp:dev'] },
@@ -165,12 +165,15 @@ describe('the user of a session', () => {
       asked.push(user, since);
       return { kind: 'rejected', reason: 'disabled' };
     };
-    expect(await setUp({ revalidate }).user()).toEqual({ kind: 'rejected', reason: 'disabled' });
+    expect(await createLoginLink({ revalidate }).user()).toEqual({
+      kind: 'rejected',
+      reason: 'disabled',
+    });
     expect(asked).toEqual([{ username: 'alice', uid: '7' }, new Date(1_000)]);
   });
 
   test('has cached answers for as many sessions as they may have, and evicts those of no one else', async () => {
-    const { user, calls, memory } = setUp();
+    const { user, calls, memory } = createLoginLink();
     const textOf = (username: string) => (_: unknown, since: number) =>
       writeSessionUser({ username, uid: '7', since });
     const victims = Array.from({ length: 30 }, (_, at) =>
@@ -188,7 +191,7 @@ describe('the user of a session', () => {
   });
 
   test('is asked about again after a revocation', async () => {
-    const { user, calls, revokeAlice } = setUp();
+    const { user, calls, revokeAlice } = createLoginLink();
     await user();
     revokeAlice();
     await user();
@@ -198,7 +201,7 @@ describe('the user of a session', () => {
   test('is known by the last answer while the backend is down, until staleTtl has passed', async () => {
     let isDown = false;
     const down = new AuthenticatorError('unavailable', 'down');
-    const { user, later, results } = setUp({
+    const { user, later, results } = createLoginLink({
       revalidate: async () => {
         if (isDown) throw down;
         return { kind: 'authenticated', user: { username: 'alice', uid: '7' } };
@@ -219,7 +222,9 @@ describe('the user of a session', () => {
     ['another uid', { username: 'alice', uid: '8' }],
     ['no uid', { username: 'alice' }],
   ])('who has %s now is another user', async (_what, given) => {
-    const { user } = setUp({ revalidate: async () => ({ kind: 'authenticated', user: given }) });
+    const { user } = createLoginLink({
+      revalidate: async () => ({ kind: 'authenticated', user: given }),
+    });
     expect(await user()).toEqual({ kind: 'rejected', reason: 'unknown-user', subject: 'alice' });
   });
 
@@ -229,7 +234,9 @@ describe('the user of a session', () => {
     null,
     { kind: 'authenticated', user: { username: 7 } },
   ])('could not be checked when the plugin answers %j', async (answer) => {
-    await expect(setUp({ revalidate: async () => answer as never }).user()).rejects.toMatchObject({
+    await expect(
+      createLoginLink({ revalidate: async () => answer as never }).user(),
+    ).rejects.toMatchObject({
       code: 'failed',
     });
   });
@@ -237,7 +244,7 @@ describe('the user of a session', () => {
   test('takes the same slots as tokens, and counts for the same circuit', async () => {
     const { promise, resolve } = Promise.withResolvers<Decision>();
     const begun = Promise.withResolvers<void>();
-    const busy = setUp({
+    const busy = createLoginLink({
       revalidate() {
         begun.resolve();
         return promise;
@@ -252,7 +259,7 @@ describe('the user of a session', () => {
     );
     resolve({ kind: 'authenticated', user: { username: 'alice', uid: '7' } });
     await first;
-    const down = setUp({
+    const down = createLoginLink({
       revalidate: () => Promise.reject(new AuthenticatorError('unavailable', 'down')),
     });
     for (let count = 0; count < 5; count++) await expect(down.user()).rejects.toThrow('down');
@@ -262,7 +269,7 @@ describe('the user of a session', () => {
 
 describe('a login', () => {
   test('that could not be checked quotes neither the password nor the login token', async () => {
-    const { logIn } = setUp({
+    const { logIn } = createLoginLink({
       authenticate: (token) =>
         Promise.reject(new AuthenticatorError('unavailable', `bad reply to ${token}`)),
     });
@@ -274,10 +281,10 @@ describe('a login', () => {
   test('of a user without a uid is reported once', async () => {
     const warning =
       'user without a uid logged in: a later user with the same name gets their sessions';
-    const withUid = setUp();
+    const withUid = createLoginLink();
     await withUid.logIn('alice');
     expect(withUid.warned).toEqual([]);
-    const { logIn, warned, hints } = setUp({
+    const { logIn, warned, hints } = createLoginLink({
       authenticate: async () => ({ kind: 'authenticated', user: { username: 'alice' } }),
     });
     for (const _ of [1, 2]) await logIn('alice');
@@ -289,7 +296,7 @@ describe('a login', () => {
   });
 
   test('reaches the backend each time, and has both names of its user', async () => {
-    const { logIn, calls } = setUp();
+    const { logIn, calls } = createLoginLink();
     for (let count = 1; count <= 2; count++) {
       expect(await logIn('alice')).toEqual({
         kind: 'logged-in',
@@ -301,7 +308,7 @@ describe('a login', () => {
   });
 
   test('with a name that no token carries asks no one', async () => {
-    const { logIn, calls } = setUp();
+    const { logIn, calls } = createLoginLink();
     expect(await logIn('a:b')).toEqual({ kind: 'no-opinion' });
     expect(calls.authenticate).toBe(0);
   });
@@ -310,17 +317,19 @@ describe('a login', () => {
     ['blocked', { username: 'mallory' }],
     ['identity-policy', { username: 'a\u202eb' }],
   ])('is refused as %s', async (reason, given) => {
-    const { logIn } = setUp({ authenticate: async () => ({ kind: 'authenticated', user: given }) });
+    const { logIn } = createLoginLink({
+      authenticate: async () => ({ kind: 'authenticated', user: given }),
+    });
     expect(await logIn('mallory')).toEqual({ kind: 'rejected', reason, subject: given.username });
   });
 
   test('gives no session while it is not known who is blocked, and a wrong password is still refused', async () => {
-    await expect(setUp({ isUnknown: true }).logIn('alice')).rejects.toThrow(
+    await expect(createLoginLink({ isUnknown: true }).logIn('alice')).rejects.toThrow(
       'it is not known who is blocked',
     );
     const refused = { kind: 'rejected', reason: 'invalid-credentials' } as const;
     expect(
-      await setUp({ isUnknown: true, authenticate: async () => refused }).logIn('alice'),
+      await createLoginLink({ isUnknown: true, authenticate: async () => refused }).logIn('alice'),
     ).toEqual(refused);
   });
 });

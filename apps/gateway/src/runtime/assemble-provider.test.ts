@@ -49,7 +49,7 @@ const outage = () => {
   throw new AuthenticatorError('unavailable', 'down');
 };
 
-interface SetUp {
+interface Backends {
   /** What the authenticator says of the ID token. */
   readonly says?: () => Decision;
   /** What the directory says of the account. Left out: the authenticator has no directory. */
@@ -66,7 +66,7 @@ const isJane = (): Decision => ({ kind: 'authenticated', user: jane, credential 
 const context: LinkContext = { audiences: [], signal: never };
 
 /** Makes the provider `okta`, whose ID tokens `oidc` checks, as the gateway stacks it. The test plays both backends. */
-function setUp({ says = isJane, account, blocked, isUnknown = false }: SetUp = {}) {
+function createProvider({ says = isJane, account, blocked, isUnknown = false }: Backends = {}) {
   const isBlocked = (...names: readonly (string | undefined)[]) =>
     blocked !== undefined && names.includes(blocked) ? blockEntry : undefined;
   const parts = {
@@ -130,7 +130,7 @@ function setUp({ says = isJane, account, blocked, isUnknown = false }: SetUp = {
 
 describe('a login at a provider', () => {
   test('has the names of its authenticator, and the ids of the ID token', async () => {
-    const { provider, logIn } = setUp();
+    const { provider, logIn } = createProvider();
     expect(await logIn()).toEqual({
       kind: 'logged-in',
       given: jane,
@@ -145,13 +145,13 @@ describe('a login at a provider', () => {
       kind: 'authenticated',
       user: { ...jane, groups: ['staff'] },
     });
-    expect(await setUp({ account }).logIn()).toMatchObject({
+    expect(await createProvider({ account }).logIn()).toMatchObject({
       given: jane,
       named: { username: 'oidc:jane', uid: '7', groups: ['corp:staff'] },
     });
   });
 
-  test.each<[string, SetUp, Decision]>([
+  test.each<[string, Backends, Decision]>([
     [
       'its authenticator refuses the ID token',
       { says: () => ({ kind: 'rejected', reason: 'expired', subject: 'jane' }) },
@@ -189,20 +189,20 @@ describe('a login at a provider', () => {
       { kind: 'rejected', reason: 'disabled', subject: 'jane' },
     ],
   ])('is refused if %s', async (_why, given, decision) => {
-    expect(await setUp(given).logIn()).toEqual(decision);
+    expect(await createProvider(given).logIn()).toEqual(decision);
   });
 
-  test.each<[string, SetUp]>([
+  test.each<[string, Backends]>([
     ['its authenticator', { says: outage }],
     ['the directory', { account: outage }],
     ['the revocation list', { isUnknown: true }],
   ])('is an error, not a refusal, without %s', async (_what, given) => {
-    await expect(setUp(given).logIn()).rejects.toThrow(AuthenticatorError);
+    await expect(createProvider(given).logIn()).rejects.toThrow(AuthenticatorError);
   });
 });
 
 describe('the user of its session', () => {
-  const sessionOf = ({ clocks }: ReturnType<typeof setUp>) => ({
+  const sessionOf = ({ clocks }: ReturnType<typeof createProvider>) => ({
     username: 'jane',
     uid: '7',
     since: clocks.wall(),
@@ -210,7 +210,7 @@ describe('the user of its session', () => {
   });
 
   test('is as the ID token said, while there is no one to ask', async () => {
-    const place = setUp({ says: outage });
+    const place = createProvider({ says: outage });
     expect(await place.users(sessionOf(place), context)).toMatchObject({
       kind: 'authenticated',
       user: {
@@ -224,7 +224,7 @@ describe('the user of its session', () => {
 
   test('is looked up in the directory again', async () => {
     let decision: Decision = { kind: 'authenticated', user: { ...jane, groups: ['staff'] } };
-    const place = setUp({ account: () => decision });
+    const place = createProvider({ account: () => decision });
     const session = sessionOf(place);
     const { users, clocks } = place;
     expect(await users(session, context)).toMatchObject({ user: { groups: ['corp:staff'] } });
@@ -234,7 +234,7 @@ describe('the user of its session', () => {
   });
 
   test('is refused after the lifetime of today, whatever it was at the login', async () => {
-    const place = setUp();
+    const place = createProvider();
     const session = sessionOf(place);
     place.clocks.pass(8 * hour - 1);
     expect(await place.users(session, context)).toMatchObject({ kind: 'authenticated' });

@@ -24,7 +24,7 @@ const step = fc.oneof(
 );
 
 /** Creates a pool whose connections open when the test says so, by the clock of the test. */
-function setUp(max: number) {
+function createPool(max: number) {
   let time = 0;
   const openings: { resolve(connection: LdapConnection): void; reject(error: Error): void }[] = [];
   const connections = new Set<{ connection: LdapConnection; hangUp(): void }>();
@@ -83,7 +83,7 @@ test('whatever happens in whatever order: never more than max, none used by two,
       fc.integer({ min: 1, max: 4 }),
       fc.array(step, { maxLength: 60 }),
       async (max, steps) => {
-        const { pool, openings, connections, connect, values, age } = setUp(max);
+        const { pool, openings, connections, connect, values, age } = createPool(max);
         const waiting = new Set<AbortController>();
         const leases: Lease[] = [];
         const take = (signal: AbortController, promise: Promise<Lease>) => {

@@ -13,7 +13,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-function setUp(more: Partial<PoolSettings> = {}) {
+function createPool(more: Partial<PoolSettings> = {}) {
   const memory = memoryServer('a');
   const connect = memoryConnect([memory]);
   const { url } = memory.server;
@@ -64,7 +64,7 @@ const failure = (promise: Promise<unknown>) =>
 
 describe('a connection pool', () => {
   test('uses none of before again after a renewal, whether idle, busy or just being opened', async () => {
-    const { memory, pool, states, use } = setUp({ max: 3 });
+    const { memory, pool, states, use } = createPool({ max: 3 });
     await use(2);
     const busy = await pool.acquire(never);
     const opening = Promise.all([pool.acquire(never), pool.acquire(never)]);
@@ -81,7 +81,7 @@ describe('a connection pool', () => {
   });
 
   test('uses a connection again, the one used last first', async () => {
-    const { memory, pool, use, states } = setUp();
+    const { memory, pool, use, states } = createPool();
     await use(2);
     const lease = await pool.acquire(never);
     expect([lease.reused, memory.connects, states()]).toEqual([true, 2, [0, 1, 1]]);
@@ -89,7 +89,7 @@ describe('a connection pool', () => {
   });
 
   test('makes callers wait in their order once all are busy, and hands connections on', async () => {
-    const { pool, memory, values } = setUp();
+    const { pool, memory, values } = createPool();
     const first = await pool.acquire(never);
     await pool.acquire(never);
     const served: string[] = [];
@@ -109,7 +109,7 @@ describe('a connection pool', () => {
   });
 
   test('ends a wait at its time, with what to raise, and at the abort of its signal', async () => {
-    const { pool } = setUp({ max: 1 });
+    const { pool } = createPool({ max: 1 });
     const lease = await pool.acquire(never);
     const controller = new AbortController();
     const late = failure(pool.acquire(never));
@@ -123,7 +123,7 @@ describe('a connection pool', () => {
   });
 
   test('gives the capacity of a failed connection to a caller that waits', async () => {
-    const { pool, memory } = setUp({ max: 1 });
+    const { pool, memory } = createPool({ max: 1 });
     const lease = await pool.acquire(never);
     const waiting = pool.acquire(never);
     lease.release(false);
@@ -132,7 +132,7 @@ describe('a connection pool', () => {
   });
 
   test('lets no later caller pass those who wait, also while a connection is closed', async () => {
-    const { pool } = setUp({ max: 1 });
+    const { pool } = createPool({ max: 1 });
     const lease = await pool.acquire(never);
     const served: string[] = [];
     const come = (name: string) =>
@@ -150,7 +150,7 @@ describe('a connection pool', () => {
   });
 
   test('replaces a connection in its own place, without waiting', async () => {
-    const { pool, memory, states } = setUp({ max: 1 });
+    const { pool, memory, states } = createPool({ max: 1 });
     const lease = await pool.acquire(never);
     const waiting = failure(pool.acquire(never));
     await lease.replace(never);
@@ -163,7 +163,7 @@ describe('a connection pool', () => {
   });
 
   test('opens the first one alone: when it fails, those who wait for it fail immediately', async () => {
-    const { pool, memory } = setUp({ max: 4 });
+    const { pool, memory } = createPool({ max: 4 });
     memory.connecting = 'unreachable';
     const reasons = await Promise.all([1, 2, 3].map(() => failure(pool.acquire(never))));
     expect([memory.connects, new Set(reasons)]).toEqual([
@@ -173,7 +173,7 @@ describe('a connection pool', () => {
   });
 
   test('lets the next one open when the caller of the first gives up', async () => {
-    const { pool, memory } = setUp();
+    const { pool, memory } = createPool();
     memory.connecting = 'hang';
     const controller = new AbortController();
     const first = failure(pool.acquire(controller.signal));
@@ -185,7 +185,7 @@ describe('a connection pool', () => {
   });
 
   test('never hands out one that the server has closed', async () => {
-    const { pool, memory, use, states } = setUp();
+    const { pool, memory, use, states } = createPool();
     await use(2);
     memory.connections[1]?.end();
     expect(states()).toEqual([0, 1, 0]);
@@ -193,7 +193,7 @@ describe('a connection pool', () => {
   });
 
   test('never hands out one that is too old, also when its timer is late', async () => {
-    const { memory, pool, use, lag } = setUp({ maxAge: 100_000 });
+    const { memory, pool, use, lag } = createPool({ maxAge: 100_000 });
     await use(1);
     lag(100_000);
     expect([(await pool.acquire(never)).reused, memory.connections[0]?.isOpen]).toEqual([
@@ -203,7 +203,7 @@ describe('a connection pool', () => {
   });
 
   test('closes what is idle too long, and opens none in its place', async () => {
-    const { memory, use, states } = setUp({ max: 3 });
+    const { memory, use, states } = createPool({ max: 3 });
     await use(3);
     await pass(59_999);
     expect(memory.openConnections).toBe(3);
@@ -214,7 +214,7 @@ describe('a connection pool', () => {
   });
 
   test('counts the idle time of a connection from its last use', async () => {
-    const { memory, use } = setUp();
+    const { memory, use } = createPool();
     await use(2);
     await pass(30_000);
     await use(1);
@@ -225,7 +225,7 @@ describe('a connection pool', () => {
   });
 
   test('closes what is older than maxAge, also if it was used a moment ago', async () => {
-    const { memory, use } = setUp({ maxAge: 100_000 });
+    const { memory, use } = createPool({ maxAge: 100_000 });
     await use(1);
     await pass(50_000);
     await use(1);
@@ -237,7 +237,7 @@ describe('a connection pool', () => {
 
   test('spreads the ends of those that opened together, from 0.9 to 1.1 of maxAge', async () => {
     const dice = [0, 0.999];
-    const { memory, use } = setUp({
+    const { memory, use } = createPool({
       maxAge: 100_000,
       idleTimeout: 200_000,
       random: () => dice.shift() ?? 0.5,
@@ -252,7 +252,7 @@ describe('a connection pool', () => {
   });
 
   test('closes one that passed maxAge in use when it comes back', async () => {
-    const { pool, memory } = setUp({ maxAge: 100_000 });
+    const { pool, memory } = createPool({ maxAge: 100_000 });
     const lease = await pool.acquire(never);
     await pass(100_000);
     expect(memory.openConnections).toBe(1);
@@ -261,7 +261,7 @@ describe('a connection pool', () => {
   });
 
   test('sends those who wait to another server when the circuit opens', async () => {
-    const { pool } = setUp({ max: 1 });
+    const { pool } = createPool({ max: 1 });
     await pool.acquire(never);
     const waiting = pool.acquire(never).catch((error: unknown) => error);
     pool.rejectWaiting('its circuit is open');
@@ -269,7 +269,7 @@ describe('a connection pool', () => {
   });
 
   test('leaves nothing at close: no connection, busy, idle or half open, no timer, no one who waits', async () => {
-    const { pool, memory, states } = setUp({ max: 3 });
+    const { pool, memory, states } = createPool({ max: 3 });
     const busy = await pool.acquire(never);
     const idle = await pool.acquire(never);
     memory.connecting = 'hang';

@@ -242,7 +242,7 @@ describe('close', () => {
 });
 
 describe('servers by SRV records', () => {
-  function setUp(more: Partial<LdapOptions> = {}) {
+  function createSrvDirectory(more: Partial<LdapOptions> = {}) {
     const servers = ['a.example.com', 'b.example.com'].map(memoryServer);
     let records: readonly SrvRecord[] = [];
     const srv = { name: '_ldap._tcp.example.com', security: 'ldaps', nameServers: [] } as const;
@@ -261,7 +261,7 @@ describe('servers by SRV records', () => {
   }
 
   test('are used, and closed when they leave the list', async () => {
-    const { directory, servers, answer } = setUp();
+    const { directory, servers, answer } = createSrvDirectory();
     const search = () => outcomeOf(directory.withService(searchOnce(), { signal: never }));
     answer('a');
     expect(await search()).toBe('0 by a.example.com');
@@ -278,7 +278,7 @@ describe('servers by SRV records', () => {
   });
 
   test('that leave the list while they are used are not probed for it, and the next one answers', async () => {
-    const { directory, servers, answer, lines } = setUp({
+    const { directory, servers, answer, lines } = createSrvDirectory({
       serverTimeout: 600_000,
       circuit: { failures: 1, probeInterval: 5000 },
     });
@@ -299,7 +299,7 @@ describe('servers by SRV records', () => {
   });
 
   test('that do not include a preferred one are asked in their order', async () => {
-    const { directory, answer } = setUp();
+    const { directory, answer } = createSrvDirectory();
     answer('a');
     const prefer = memoryServer('gone.example.com').server;
     const call = directory.withService(searchOnce(), { signal: never, prefer });

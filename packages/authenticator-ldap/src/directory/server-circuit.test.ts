@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createProbe, createServerCircuit, type Use } from './server-circuit.ts';
 
-function setUp(failures = 3) {
+function createCircuitWithClock(failures = 3) {
   const changes: string[] = [];
   let time = 0;
   const circuit = createServerCircuit({
@@ -16,7 +16,7 @@ function setUp(failures = 3) {
 
 describe('a server circuit', () => {
   test('opens after the configured number of consecutive failures, and reports the last reason', () => {
-    const { circuit, changes, fail } = setUp();
+    const { circuit, changes, fail } = createCircuitWithClock();
     fail();
     fail();
     expect(circuit.isOpen).toBe(false);
@@ -25,7 +25,7 @@ describe('a server circuit', () => {
   });
 
   test('counts from 0 again after a success', () => {
-    const { circuit, fail } = setUp();
+    const { circuit, fail } = createCircuitWithClock();
     fail();
     fail();
     circuit.begin('service').succeeded();
@@ -35,7 +35,7 @@ describe('a server circuit', () => {
   });
 
   test('opens when no connection for a user can be made, although searches go well in between', () => {
-    const { circuit, fail } = setUp();
+    const { circuit, fail } = createCircuitWithClock();
     for (let login = 0; login < 3; login++) {
       circuit.begin('service').succeeded();
       fail('user');
@@ -44,7 +44,7 @@ describe('a server circuit', () => {
   });
 
   test('is on trial once a probe has closed it: one failure opens it, one success ends the trial', () => {
-    const { circuit, fail } = setUp();
+    const { circuit, fail } = createCircuitWithClock();
     for (let count = 0; count < 3; count++) fail();
     circuit.close();
     expect(circuit.isOpen).toBe(false);
@@ -57,7 +57,7 @@ describe('a server circuit', () => {
   });
 
   test('does not hear what calls of before it opened or closed have to say', () => {
-    const { circuit, fail } = setUp();
+    const { circuit, fail } = createCircuitWithClock();
     const early = [circuit.begin('user'), circuit.begin('service')];
     for (let count = 0; count < 3; count++) fail();
     early[0]?.succeeded();
@@ -68,14 +68,14 @@ describe('a server circuit', () => {
   });
 
   test('is closed by the success of a call that began while it was open', () => {
-    const { circuit, changes, fail } = setUp(1);
+    const { circuit, changes, fail } = createCircuitWithClock(1);
     fail();
     circuit.begin('service').succeeded();
     expect([circuit.isOpen, changes]).toEqual([false, ['open: down', 'closed']]);
   });
 
   test('keeps the newest reason and its time, also of a probe that failed', () => {
-    const { circuit, fail, tick } = setUp(1);
+    const { circuit, fail, tick } = createCircuitWithClock(1);
     fail();
     tick();
     fail('service', 'still down');

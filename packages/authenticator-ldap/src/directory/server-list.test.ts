@@ -19,7 +19,7 @@ const record = (name: string, priority = 0): SrvRecord => ({
   weight: 0,
 });
 
-function setUp(more: Partial<SrvList['options']> = {}) {
+function createList(more: Partial<SrvList['options']> = {}) {
   let records: readonly SrvRecord[] | Error | 'hang' = [];
   const lookups: AbortSignal[] = [];
   const changes: string[] = [];
@@ -62,7 +62,7 @@ const enotfound = new Error('querySrv ENOTFOUND _ldap._tcp.example.com');
 
 describe('servers by SRV records', () => {
   test('are looked up at the first call and by one lookup for many calls, not before', async () => {
-    const { ask, answer, lookups, changes } = setUp();
+    const { ask, answer, lookups, changes } = createList();
     answer([record('b', 1), record('a', 0)]);
     await pass(600_000);
     expect(lookups.length).toBe(0);
@@ -71,7 +71,7 @@ describe('servers by SRV records', () => {
   });
 
   test('are looked up again in the background when a call finds them older than a minute', async () => {
-    const { ask, answer, lookups, changes } = setUp();
+    const { ask, answer, lookups, changes } = createList();
     answer([record('a')]);
     await ask();
     await pass(59_999);
@@ -85,7 +85,7 @@ describe('servers by SRV records', () => {
   });
 
   test('keep their order while the records are the same, in whatever order DNS gives them', async () => {
-    const { ask, answer, changes } = setUp();
+    const { ask, answer, changes } = createList();
     answer([record('a'), record('b'), record('c')]);
     const before = await ask();
     await pass(60_000);
@@ -96,7 +96,7 @@ describe('servers by SRV records', () => {
   });
 
   test('stay when a later lookup fails or gives none, with one warning, and are looked up again 5 s later', async () => {
-    const { ask, answer, lookups, lines } = setUp();
+    const { ask, answer, lookups, lines } = createList();
     answer([record('a')]);
     await ask();
     for (const failure of [enotfound, [], 'hang'] as const) {
@@ -118,7 +118,7 @@ describe('servers by SRV records', () => {
   });
 
   test('that this machine could not ask for are no outage', async () => {
-    const { list, answer } = setUp();
+    const { list, answer } = createList();
     answer(Object.assign(new Error('querySrv ENOMEM'), { code: 'ENOMEM', syscall: 'querySrv' }));
     await expect(list.inOrder({ signal: never })).rejects.toMatchObject({
       code: 'failed',
@@ -127,7 +127,7 @@ describe('servers by SRV records', () => {
   });
 
   test('that were never found are an outage in plain words, and looked up again no sooner than 5 s later', async () => {
-    const { ask, answer, lookups } = setUp();
+    const { ask, answer, lookups } = createList();
     const words = 'the SRV records _ldap._tcp.example.com give no directory server: ';
     answer(enotfound);
     expect(await ask()).toBe(`${words}${enotfound.message}`);
@@ -149,7 +149,7 @@ describe('servers by SRV records', () => {
   });
 
   test('are waited for until the signal of the caller, and the lookup goes on for others', async () => {
-    const { ask, answer } = setUp();
+    const { ask, answer } = createList();
     answer('hang');
     const controller = new AbortController();
     const [first, second] = [ask(controller.signal), ask()];
@@ -161,7 +161,7 @@ describe('servers by SRV records', () => {
   });
 
   test('are 16 at most, those of the first priorities', async () => {
-    const { ask, answer, lines } = setUp();
+    const { ask, answer, lines } = createList();
     const records = Array.from({ length: 20 }, (_, index) => record(`s${index}`, index));
     answer(records.toReversed());
     expect(await ask()).toBe(
@@ -176,7 +176,7 @@ describe('servers by SRV records', () => {
   });
 
   test('outside of the domain are warned of once', async () => {
-    const { ask, answer, lines } = setUp();
+    const { ask, answer, lines } = createList();
     answer([record('a'), { ...record('b'), name: 'evil.test' }]);
     for (let minute = 0; minute < 3; minute++) {
       expect(await ask()).toBe('a');
@@ -188,7 +188,7 @@ describe('servers by SRV records', () => {
   });
 
   test('are drawn again for each login in the order spread, within their priorities', async () => {
-    const { list, answer } = setUp({ order: 'spread' });
+    const { list, answer } = createList({ order: 'spread' });
     answer([record('a'), record('b'), record('c', 1)]);
     const hosts = (servers: readonly { host: string }[]) =>
       servers.map(({ host }) => host.split('.')[0]).join();
@@ -199,7 +199,7 @@ describe('servers by SRV records', () => {
   });
 
   test('leave no lookup at close', async () => {
-    const { list, ask, answer, closing, lookups } = setUp();
+    const { list, ask, answer, closing, lookups } = createList();
     answer('hang');
     const call = ask();
     await pass();

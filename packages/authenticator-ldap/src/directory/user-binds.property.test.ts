@@ -63,7 +63,7 @@ const outcomes: Readonly<Record<Exclude<Fault, 'none' | 'end' | 'notice' | 'repe
   abort: /^gone$/,
 };
 
-async function setUp() {
+async function startScriptedServer() {
   let time = 0;
   const peers = new Set<FakePeer>();
   const scripts = new Map<string, (request: FakeRequest, peer: FakePeer) => void>();
@@ -122,7 +122,7 @@ test('rule 2: whatever happens, each login gets the answer of a new connection, 
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 8 }), async (steps) => {
-      const place = await setUp();
+      const place = await startScriptedServer();
       await using fake = place.fake;
       const { directory, seen, misused } = place;
       let count = 0;

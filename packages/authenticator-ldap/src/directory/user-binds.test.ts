@@ -24,7 +24,7 @@ import {
 import { isUserBind, user, userNumber } from './testing/working-server.ts';
 
 /** Starts a server that answers binds of users when the test says so. */
-async function setUp() {
+async function startSilentServer() {
   stopTimers();
   const unanswered: { request: FakeRequest; peer: FakePeer }[] = [];
   const fake = await startFakeServer({
@@ -54,7 +54,7 @@ async function setUp() {
 
 describe('rule 16: late answers', () => {
   test('an answer that comes too late for the login is still passed on, and then the connection ends', async () => {
-    const { fake, unanswered, late, bind } = await setUp();
+    const { fake, unanswered, late, bind } = await startSilentServer();
     await bind(1);
     expect([late.length, fake.openSockets]).toEqual([1, 1]);
     for (const { request, peer } of unanswered)
@@ -64,13 +64,13 @@ describe('rule 16: late answers', () => {
   });
 
   test('without onLate the connection ends with the wait', async () => {
-    const { fake, bind } = await setUp();
+    const { fake, bind } = await startSilentServer();
     await bind(1, {});
     await fake.untilClosed();
   });
 
   test('a server that ends the connection, and a directory that is closed, end the wait', async () => {
-    const { directory, unanswered, late, bind } = await setUp();
+    const { directory, unanswered, late, bind } = await startSilentServer();
     await bind(2);
     for (const { peer } of unanswered.slice(0, 1)) peer.end();
     await expect(Promise.race(late)).rejects.toMatchObject({ kind: 'closed' });
@@ -79,7 +79,7 @@ describe('rule 16: late answers', () => {
   });
 
   test('a limited number is waited for: more are a failure of the server', async () => {
-    const { fake, late, bind } = await setUp();
+    const { fake, late, bind } = await startSilentServer();
     await bind(70);
     expect(late).toHaveLength(64);
     await expect.poll(() => fake.openSockets).toBe(64);

@@ -24,7 +24,7 @@ const file = redisOfFile();
 beforeEach(() => forgetCalls(file.redis));
 
 /** Makes replicas with one wall clock, each with a memory of its own. */
-function setUp(options: CachedReplicaOptions = {}) {
+function startReplicas(options: CachedReplicaOptions = {}) {
   const clocks = createClocks();
   const start = () => createReplica({ shared: file.opened.redis, clocks, ...options });
   return {
@@ -42,7 +42,7 @@ function setUp(options: CachedReplicaOptions = {}) {
 
 describe('replicas that share a Redis', () => {
   test('look a token up once, and no replica caches it longer than from when it was given', async () => {
-    const { one, other, start, pass } = setUp();
+    const { one, other, start, pass } = startReplicas();
     await one.ask();
     await pass(2 * minute);
     expect(await other.outcome()).toBe('redis: jane');
@@ -60,7 +60,7 @@ describe('replicas that share a Redis', () => {
   });
 
   test('share neither refusals nor errors, and do not call Redis for a refusal of a token that it did not have', async () => {
-    const { one, other } = setUp();
+    const { one, other } = startReplicas();
     for (const decision of [rejected, noOpinion]) {
       one.answer = () => decision;
       await one.ask(decision.kind);
@@ -76,7 +76,7 @@ describe('replicas that share a Redis', () => {
   });
 
   test('use the last positive answer of another replica while the backend is down, until it expires', async () => {
-    const { one, start, pass } = setUp();
+    const { one, start, pass } = startReplicas();
     await one.ask();
     await pass(authenticatedTtl + staleTtl - 10_000);
     const later = start();
@@ -88,7 +88,7 @@ describe('replicas that share a Redis', () => {
   });
 
   test('use the younger of two positive answers while the backend is down', async () => {
-    const { one, other, pass } = setUp();
+    const { one, other, pass } = startReplicas();
     await one.ask();
     await pass(authenticatedTtl);
     other.answer = () => authenticated('joan');
@@ -100,7 +100,7 @@ describe('replicas that share a Redis', () => {
   });
 
   test('drop a positive entry that comes back while the backend is asked', async () => {
-    const { one, pass } = setUp();
+    const { one, pass } = startReplicas();
     await one.ask();
     await file.opened.quiet();
     const [key = ''] = await recordsIn(file.redis);
@@ -116,7 +116,7 @@ describe('replicas that share a Redis', () => {
   });
 
   test('do not use an answer from before a refusal that did not reach Redis', async () => {
-    const { one, start, pass } = setUp();
+    const { one, start, pass } = startReplicas();
     await one.ask();
     await file.opened.quiet();
     const [key = ''] = await recordsIn(file.redis);
@@ -138,7 +138,7 @@ describe('replicas that share a Redis', () => {
   });
 
   test('store nothing in Redis where the config says memory', async () => {
-    const { one, other } = setUp({ settings: { store: 'memory' } });
+    const { one, other } = startReplicas({ settings: { store: 'memory' } });
     await one.ask();
     await file.opened.quiet();
     expect(await recordsIn(file.redis)).toEqual([]);
@@ -147,7 +147,7 @@ describe('replicas that share a Redis', () => {
   });
 
   test('ask Redis once for one lookup, however many wait', async () => {
-    const { one, other } = setUp();
+    const { one, other } = startReplicas();
     const all = await Promise.all(Array.from({ length: 50 }, () => one.ask()));
     expect(new Set(all.map(({ decision }) => decision))).toEqual(new Set([authenticated()]));
     expect([one.asked, (await commandCalls(file.redis)).of('getrange')]).toEqual([1, 1]);
@@ -194,7 +194,7 @@ test('one token has the answers of each authenticator and of each list of audien
 
 describe('what was revoked', () => {
   test('is not taken from Redis, whichever replica looked it up', async () => {
-    const { one, other } = setUp();
+    const { one, other } = startReplicas();
     await one.ask();
     await file.opened.quiet();
     other.revocations.revision = 1;
@@ -204,7 +204,7 @@ describe('what was revoked', () => {
     await file.opened.quiet();
     // That one was given since. Who does not know of the revocation yet leaves it.
     expect(await one.outcome()).toBe('memory: jane');
-    const behind = setUp().one;
+    const behind = startReplicas().one;
     expect(await behind.outcome()).toBe('backend: jane');
     expect(behind.looks).toEqual(['memory miss', 'redis invalid']);
   });

@@ -3,7 +3,7 @@ import { createSingleFlight } from './single-flight.ts';
 import { never } from './testing/cached-replica.ts';
 
 /** Lookups that end when the test says so. */
-function setUp() {
+function createLookups() {
   let joined = 0;
   const singleFlight = createSingleFlight<string>(() => joined++);
   const begun: {
@@ -32,7 +32,7 @@ async function stateOf(waiting: Promise<string>): Promise<unknown> {
 
 describe('lookups in progress', () => {
   test('are begun once, however many ask for the same', async () => {
-    const { begun, counts, join } = setUp();
+    const { begun, counts, join } = createLookups();
     const all = Array.from({ length: 1_000 }, () => join());
     const other = join(never, 0, 'b');
     expect(counts()).toEqual({ begun: 2, joined: 999 });
@@ -42,7 +42,7 @@ describe('lookups in progress', () => {
   });
 
   test('are over once they have ended, with an answer or an error', async () => {
-    const { begun, counts, join } = setUp();
+    const { begun, counts, join } = createLookups();
     const failing = [join(), join()];
     const error = new Error('down');
     begun[0]?.crash(error);
@@ -61,7 +61,7 @@ describe('lookups in progress', () => {
   ])(
     'go on for the others when %s leaves, whose call fails alone and immediately',
     async (_, leaver) => {
-      const { begun, join } = setUp();
+      const { begun, join } = createLookups();
       const controllers = [new AbortController(), new AbortController(), new AbortController()];
       const all = controllers.map(({ signal }) => join(signal));
       const reason = new Error('gone');
@@ -77,7 +77,7 @@ describe('lookups in progress', () => {
   );
 
   test('are aborted when the last caller leaves, and no one joins them after that', async () => {
-    const { begun, counts, join } = setUp();
+    const { begun, counts, join } = createLookups();
     const controllers = [new AbortController(), new AbortController()];
     const all = controllers.map(({ signal }) => join(signal));
     const [first, last] = [new Error('first'), new Error('last')];
@@ -97,14 +97,14 @@ describe('lookups in progress', () => {
   });
 
   test('are not begun by a caller who has already left', async () => {
-    const { counts, join } = setUp();
+    const { counts, join } = createLookups();
     const reason = new Error('gone');
     await expect(join(AbortSignal.abort(reason))).rejects.toBe(reason);
     expect(counts()).toEqual({ begun: 0, joined: 0 });
   });
 
   test('are not joined by a caller who knows of a newer revocation, and keep their own callers', async () => {
-    const { begun, counts, join } = setUp();
+    const { begun, counts, join } = createLookups();
     const old = join(never, 1);
     const new1 = join(never, 2);
     const new2 = join(never, 2);

@@ -282,7 +282,7 @@ describe('cut off from the revocation list', () => {
 });
 
 /** A backend that answers when the test says so, or when its signal is aborted. */
-function setUp() {
+function createWaitingReplica() {
   const begun: { signal: AbortSignal; land(decision: Decision): void }[] = [];
   const replica = createReplica({
     answer: (_token, _audiences, signal) => {
@@ -309,7 +309,7 @@ const untilInProgress = () => new Promise(setImmediate);
 
 describe('a caller that waits for an answer', () => {
   test('waits for no lookup of a review that went through fewer gateways, since it may be the same review', async () => {
-    const { begun, replica } = setUp();
+    const { begun, replica } = createWaitingReplica();
     const asked = [undefined, 1, 1, 2].map((hops) =>
       replica.authenticator.authenticate('token', {
         audiences: [],
@@ -324,7 +324,7 @@ describe('a caller that waits for an answer', () => {
   });
 
   test('gets no stale answer after its deadline', async () => {
-    const { begun, replica } = setUp();
+    const { begun, replica } = createWaitingReplica();
     const first = ask(replica);
     await untilInProgress();
     begun[0]?.land(authenticated());
@@ -339,7 +339,7 @@ describe('a caller that waits for an answer', () => {
   });
 
   test('does not join a lookup from before a revocation that was known when it came', async () => {
-    const { begun, replica } = setUp();
+    const { begun, replica } = createWaitingReplica();
     const before = ask(replica);
     await untilInProgress();
     replica.revocations.revision = 1;

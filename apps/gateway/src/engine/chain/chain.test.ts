@@ -10,7 +10,7 @@ const noOpinion: Decision = { kind: 'no-opinion' };
 const outage = () => Promise.reject(new AuthenticatorError('unavailable', 'down'));
 
 /** Notes in `asked` who was asked. */
-function setUp() {
+function createLinks() {
   const asked: string[] = [];
   let time = 0;
   const link = (
@@ -51,7 +51,7 @@ async function failure(promise: Promise<unknown>): Promise<ChainError> {
 
 describe('the error', () => {
   test('names all that failed in order, and keeps their errors', async () => {
-    const { link, run } = setUp();
+    const { link, run } = createLinks();
     const error = await failure(
       run([link('corp', outage), link('x', async () => noOpinion), link('robots', outage)]),
     );
@@ -65,7 +65,7 @@ describe('the error', () => {
   });
 
   test('does not keep what was thrown unless it is an error', async () => {
-    const { link, run } = setUp();
+    const { link, run } = createLinks();
     const error = await failure(run([link('corp', () => Promise.reject('the-token'))]));
     expect(String(error.errors[0])).not.toContain('the-token');
   });
@@ -73,7 +73,7 @@ describe('the error', () => {
 
 describe('recognition', () => {
   test('false is no opinion, without asking and without failing', async () => {
-    const { asked, link, run } = setUp();
+    const { asked, link, run } = createLinks();
     expect(await run([link('a', outage, { recognizes: () => false, onError: 'stop' })])).toEqual(
       noOpinion,
     );
@@ -81,7 +81,7 @@ describe('recognition', () => {
   });
 
   test('sees the token', async () => {
-    const { link, run } = setUp();
+    const { link, run } = createLinks();
     expect(
       await run([link('a', async () => jane, { recognizes: (token) => token === 'token' })]),
     ).toBe(jane);
@@ -97,7 +97,7 @@ describe('recognition', () => {
     ['gives a promise', () => Promise.resolve(false) as unknown as boolean],
     ['gives nothing', () => undefined as unknown as boolean],
   ])('that %s could not be checked', async (_case, recognizes) => {
-    const { asked, link, run } = setUp();
+    const { asked, link, run } = createLinks();
     expect(
       (await failure(run([link('a', async () => jane, { recognizes })]))).authenticators,
     ).toEqual(['a']);
@@ -107,7 +107,7 @@ describe('recognition', () => {
 
 describe("the review's abort", () => {
   test('ends the wait for one that does not look at its signal, and no one else is asked', async () => {
-    const { asked, link, run } = setUp();
+    const { asked, link, run } = createLinks();
     const controller = new AbortController();
     const hung = link('c', () => new Promise<Decision>(() => controller.abort()));
     const links = [
@@ -123,7 +123,7 @@ describe("the review's abort", () => {
   });
 
   test('between two answers names the one whose turn it was', async () => {
-    const { asked, link, run } = setUp();
+    const { asked, link, run } = createLinks();
     const controller = new AbortController();
     const last = link('a', async () => {
       controller.abort();
@@ -139,7 +139,7 @@ describe("the review's abort", () => {
   });
 
   test('leaves no listener behind after an answer or a failure', async () => {
-    const { link, run } = setUp();
+    const { link, run } = createLinks();
     const { signal } = new AbortController();
     await run([link('a', outage), link('b', async () => noOpinion), link('c', async () => jane)], {
       signal,
@@ -150,7 +150,7 @@ describe("the review's abort", () => {
 
 describe('the listener', () => {
   test('gets each answer with its time', async () => {
-    const { link, run, pass } = setUp();
+    const { link, run, pass } = createLinks();
     const answers: Answer[] = [];
     const slow = link('b', async () => {
       pass(250);
@@ -183,7 +183,7 @@ test('whatever the authenticators say, those in reach are asked in order, and th
   });
   await fc.assert(
     fc.asyncProperty(fc.array(script, { maxLength: 6 }), async (scripts) => {
-      const { asked, link, run, decideNow } = setUp();
+      const { asked, link, run, decideNow } = createLinks();
       const answers = { authenticated: jane, rejected, 'no-opinion': noOpinion };
       const links = scripts.map(({ recognizes, says, onError }, index) =>
         link(String(index), says === 'throws' ? outage : async () => answers[says], {

@@ -7,7 +7,7 @@ import {
   createCircuitWindow,
 } from './circuit.ts';
 
-function setUp(minimumCalls = 5, openFor = 5000) {
+function createCircuitWithClock(minimumCalls = 5, openFor = 5000) {
   const changes: CircuitState[] = [];
   let time = 1_000_000;
   const circuit = createCircuit(
@@ -24,7 +24,7 @@ const outages = (count: number) => new Array<CallOutcome>(count).fill('outage');
 
 describe('a closed circuit', () => {
   test('opens at the fifth of five outages, not at the fourth', () => {
-    const { circuit, finish } = setUp();
+    const { circuit, finish } = createCircuitWithClock();
     finish(...outages(4));
     expect(circuit.state).toBe('closed');
     finish('outage');
@@ -32,7 +32,7 @@ describe('a closed circuit', () => {
   });
 
   test('opens at half, not below', () => {
-    const below = setUp();
+    const below = createCircuitWithClock();
     below.finish('answered', 'answered', 'answered', ...outages(2));
     expect(below.circuit.state).toBe('closed');
     below.finish('outage');
@@ -40,7 +40,7 @@ describe('a closed circuit', () => {
   });
 
   test('is not opened by an answer, when the answers before an outage have left the window', () => {
-    const { circuit, finish, pass } = setUp();
+    const { circuit, finish, pass } = createCircuitWithClock();
     finish(...new Array<CallOutcome>(8).fill('answered'));
     pass(6_000);
     finish(...outages(5));
@@ -52,7 +52,7 @@ describe('a closed circuit', () => {
   });
 
   test('counts a call that was not finished as nothing', () => {
-    const { circuit, finish } = setUp();
+    const { circuit, finish } = createCircuitWithClock();
     finish('nothing', 'nothing', ...outages(4), 'nothing');
     expect(circuit.state).toBe('closed');
   });
@@ -60,7 +60,7 @@ describe('a closed circuit', () => {
 
 describe('an open circuit', () => {
   test('refuses immediately and says when the next call may go out', () => {
-    const { circuit, finish, pass } = setUp();
+    const { circuit, finish, pass } = createCircuitWithClock();
     finish(...outages(5));
     expect(() => circuit.admit()).toThrow('circuit open, next call in 5s');
     pass(2001);
@@ -72,7 +72,7 @@ describe('an open circuit', () => {
   });
 
   test('is not disturbed by calls that began before', () => {
-    const { circuit, finish, pass, changes } = setUp();
+    const { circuit, finish, pass, changes } = createCircuitWithClock();
     const old = [circuit.admit(), circuit.admit(), circuit.admit()];
     finish(...outages(5));
     old[0]?.settle('answered');
@@ -91,7 +91,7 @@ describe('an open circuit', () => {
 
 describe('a half-open circuit', () => {
   const halfOpen = () => {
-    const parts = setUp();
+    const parts = createCircuitWithClock();
     parts.finish(...outages(5));
     parts.pass(5000);
     return parts;
@@ -133,7 +133,7 @@ describe('a half-open circuit', () => {
 
 describe('a reconnection', () => {
   test('half-opens a circuit that is open: one call goes out, and no other one', () => {
-    const { circuit, finish, changes } = setUp();
+    const { circuit, finish, changes } = createCircuitWithClock();
     finish(...outages(5));
     circuit.reconnected();
     expect(circuit.state).toBe('half-open');
@@ -146,7 +146,7 @@ describe('a reconnection', () => {
   });
 
   test('that is followed by an outage costs one call, and openFor begins again', () => {
-    const { circuit, finish, pass } = setUp();
+    const { circuit, finish, pass } = createCircuitWithClock();
     finish(...outages(5));
     pass(4000);
     circuit.reconnected();
@@ -157,7 +157,7 @@ describe('a reconnection', () => {
   });
 
   test('changes nothing of a closed circuit', () => {
-    const { circuit, finish } = setUp();
+    const { circuit, finish } = createCircuitWithClock();
     finish(...outages(4));
     circuit.reconnected();
     expect([circuit.state, circuit.admit().probe]).toEqual(['closed', false]);

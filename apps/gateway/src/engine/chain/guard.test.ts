@@ -20,7 +20,7 @@ afterEach(() => {
 
 type Plugin = (context: AuthenticateContext, token: string) => Decision | Promise<Decision>;
 
-function setUp(
+function createGuardedPlugin(
   answer: Plugin,
   settings: Partial<GuardSettings> = {},
   claimedName?: Authenticator['claimedName'],
@@ -87,7 +87,7 @@ describe('the deadline', () => {
   ])(
     'of %i ms ends the wait and aborts the signal, at its millisecond',
     async (timeout, expected) => {
-      const { ask, calls, abandoned } = setUp(hang, { timeout });
+      const { ask, calls, abandoned } = createGuardedPlugin(hang, { timeout });
       const { signal } = new AbortController();
       const result = ask(signal);
       await vi.advanceTimersByTimeAsync(timeout - 1);
@@ -104,7 +104,7 @@ describe('the deadline', () => {
     ['a failure', down],
     ['a synchronous throw', throwing],
   ])('leaves no listener and no abort behind %s', async (_case, answer) => {
-    const { askNow, calls, abandoned } = setUp(answer);
+    const { askNow, calls, abandoned } = createGuardedPlugin(answer);
     const caller = new AbortController();
     await askNow(caller.signal);
     expect(getEventListeners(caller.signal, 'abort')).toHaveLength(0);
@@ -117,7 +117,10 @@ describe('the deadline', () => {
 
 test('calls that fail at the same moment let none of those that wait go out: the circuit opens first', async () => {
   const lost = Promise.withResolvers<Decision>();
-  const { ask, calls } = setUp(() => lost.promise, { maxConcurrent: 10, maxWaiting: 20 });
+  const { ask, calls } = createGuardedPlugin(() => lost.promise, {
+    maxConcurrent: 10,
+    maxWaiting: 20,
+  });
   const asked = Array.from({ length: 30 }, () => ask());
   await settle();
   const sent = calls.length;
@@ -139,7 +142,9 @@ describe('a deadline that passes after the backend has answered', () => {
   };
 
   test('is a matter of this token, and opens no circuit', async () => {
-    const { ask, guard } = setUp(lateItself, { circuit: { minimumCalls: 1, openFor: 5000 } });
+    const { ask, guard } = createGuardedPlugin(lateItself, {
+      circuit: { minimumCalls: 1, openFor: 5000 },
+    });
     for (let call = 0; call < 10; call++) {
       const result = ask();
       await vi.advanceTimersByTimeAsync(3000);
@@ -151,7 +156,7 @@ describe('a deadline that passes after the backend has answered', () => {
   });
 
   test('closes the circuit when it was the probe', async () => {
-    const { ask, askNow, guard } = setUp(
+    const { ask, askNow, guard } = createGuardedPlugin(
       (context, token) => (token === 'down' ? down() : lateItself(context, token)),
       {
         circuit: { minimumCalls: 1, openFor: 5000 },
@@ -167,7 +172,7 @@ describe('a deadline that passes after the backend has answered', () => {
 
 describe("the caller's abort", () => {
   test('ends the wait and aborts the signal', async () => {
-    const { ask, calls, abandoned } = setUp(hang);
+    const { ask, calls, abandoned } = createGuardedPlugin(hang);
     const caller = new AbortController();
     const result = ask(caller.signal);
     caller.abort();
@@ -177,14 +182,14 @@ describe("the caller's abort", () => {
   });
 
   test('before the call makes none', async () => {
-    const { askNow, calls } = setUp(async () => jane);
+    const { askNow, calls } = createGuardedPlugin(async () => jane);
     expect(await askNow(AbortSignal.abort())).toBe(gone);
     expect(calls).toHaveLength(0);
   });
 
   test('by the plugin itself, before it returns, is seen too', async () => {
     const caller = new AbortController();
-    const { askNow } = setUp(() => {
+    const { askNow } = createGuardedPlugin(() => {
       caller.abort();
       return hang();
     });
@@ -192,7 +197,7 @@ describe("the caller's abort", () => {
   });
 
   test('never opens the circuit, though the plugin then throws, and is no answer that keeps it closed', async () => {
-    const { ask, askNow, guard } = setUp((context, token) =>
+    const { ask, askNow, guard } = createGuardedPlugin((context, token) =>
       token === 'lost' ? down() : untilAborted(context),
     );
     for (let call = 0; call < 20; call++) {
@@ -209,7 +214,7 @@ describe("the caller's abort", () => {
 
 describe('the bound on calls in progress', () => {
   test('refuses immediately, for this token alone, and is no outage', async () => {
-    const { ask, askNow, guard } = setUp(hang, {
+    const { ask, askNow, guard } = createGuardedPlugin(hang, {
       maxConcurrent: 2,
       circuit: { minimumCalls: 1, openFor: 5000 },
     });
@@ -223,7 +228,7 @@ describe('the bound on calls in progress', () => {
 
   test('counts a call until the plugin itself has ended, past its deadline and past its caller', async () => {
     const ends: (() => void)[] = [];
-    const { ask, askNow, abandoned } = setUp(
+    const { ask, askNow, abandoned } = createGuardedPlugin(
       () => new Promise((resolve) => ends.push(() => resolve(jane))),
       {
         maxConcurrent: 2,
@@ -255,7 +260,7 @@ describe('the bound on calls in progress', () => {
       untilAborted,
       async () => jane,
     ];
-    const { ask, askNow } = setUp(
+    const { ask, askNow } = createGuardedPlugin(
       (context, token) => (answers[Number(token)] ?? hang)(context, token),
       {
         maxConcurrent: 1,
@@ -278,7 +283,7 @@ describe('the bound on calls in progress', () => {
   });
 
   test('reports abandoned work that fails later without an unhandled rejection', async () => {
-    const { ask, abandoned } = setUp(untilAborted);
+    const { ask, abandoned } = createGuardedPlugin(untilAborted);
     ask();
     await vi.advanceTimersByTimeAsync(3000);
     await expect(abandoned[0]).resolves.toBeUndefined();
@@ -289,7 +294,10 @@ describe('more calls than may be in progress', () => {
   /** A plugin that answers when the test says so, in the order of the calls. */
   const busyGuard = (settings: Partial<GuardSettings>) => {
     const ends: ((decision: Decision | Promise<Decision>) => void)[] = [];
-    const parts = setUp(() => new Promise<Decision>((resolve) => ends.push(resolve)), settings);
+    const parts = createGuardedPlugin(
+      () => new Promise<Decision>((resolve) => ends.push(resolve)),
+      settings,
+    );
     const endFirst = async (decision: Decision | Promise<Decision> = jane) => {
       ends.shift()?.(decision);
       await settle();
@@ -367,7 +375,7 @@ describe('more calls than may be in progress', () => {
 });
 
 test('users who are looked up for the first time leave the last quarter of the slots to those let in before', async () => {
-  const { guard, askNow } = setUp(async () => jane, { maxConcurrent: 8 });
+  const { guard, askNow } = createGuardedPlugin(async () => jane, { maxConcurrent: 8 });
   const { signal } = new AbortController();
   const lookUp = (name: string | undefined, ask: () => Promise<Decision>) =>
     guard.askWithin({ audiences: [], signal }, ask, name).then(
@@ -390,7 +398,7 @@ test('users who are looked up for the first time leave the last quarter of the s
 describe('lookups of one name', () => {
   const tooMany = 'failed: more than 20 lookups of one name in a second';
   const named = (answer: Plugin, settings: Partial<GuardSettings> = {}) =>
-    setUp(answer, { maxWaiting: 100, ...settings }, (token) => token.split(':')[0]);
+    createGuardedPlugin(answer, { maxWaiting: 100, ...settings }, (token) => token.split(':')[0]);
 
   test('beyond 20 in a second reach no backend, hold no slot, and are answered a second later', async () => {
     const { ask, askNow, calls } = named(async () => jane, { maxConcurrent: 1 });
@@ -420,7 +428,12 @@ describe('lookups of one name', () => {
     const answer: Plugin = async () => jane;
     const knownGood = createKnownGoodTokens();
     const start = (fingerprint: string) =>
-      setUp(answer, { maxWaiting: 100 }, (token) => token.split(':')[0], knownGood(fingerprint));
+      createGuardedPlugin(
+        answer,
+        { maxWaiting: 100 },
+        (token) => token.split(':')[0],
+        knownGood(fingerprint),
+      );
     expect(await start('a').askNow(undefined, 'jane:right')).toBe('authenticated');
     for (const [fingerprint, outcome] of [
       ['a', 'authenticated'],
@@ -478,7 +491,7 @@ describe('the circuit', () => {
     ['a throw of no error', () => Promise.reject('x')],
     ['a synchronous throw', throwing],
   ])('takes %s for an outage', async (_case, answer) => {
-    const { askNow, guard } = setUp(answer);
+    const { askNow, guard } = createGuardedPlugin(answer);
     for (let call = 0; call < 4; call++) await askNow();
     expect(guard.circuitState).toBe('closed');
     await askNow();
@@ -486,7 +499,7 @@ describe('the circuit', () => {
   });
 
   test('is never opened by one bad user or record', async () => {
-    const { askNow, guard, calls } = setUp((_context, token) =>
+    const { askNow, guard, calls } = createGuardedPlugin((_context, token) =>
       token === 'bad' ? badRecord() : jane,
     );
     for (let call = 0; call < 50; call++)
@@ -497,7 +510,9 @@ describe('the circuit', () => {
 
   const opened = async (answer: () => Plugin) => {
     let broken = true;
-    const parts = setUp((context, token) => (broken ? down() : answer()(context, token)));
+    const parts = createGuardedPlugin((context, token) =>
+      broken ? down() : answer()(context, token),
+    );
     for (let call = 0; call < 5; call++) await parts.askNow();
     broken = false;
     await vi.advanceTimersByTimeAsync(5000);
@@ -553,7 +568,7 @@ describe('the circuit', () => {
   test('lets a probe out later when all slots were taken by calls that never ended', async () => {
     const ends: (() => void)[] = [];
     const hung = () => new Promise<Decision>((resolve) => ends.push(() => resolve(jane)));
-    const { ask, askNow, guard } = setUp(hung, {
+    const { ask, askNow, guard } = createGuardedPlugin(hung, {
       maxConcurrent: 3,
       circuit: { minimumCalls: 3, openFor: 5000 },
     });

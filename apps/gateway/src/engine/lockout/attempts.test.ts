@@ -14,7 +14,10 @@ const window = 600_000;
 const now = () => Date.now();
 const settle = () => vi.advanceTimersByTimeAsync(0);
 
-function setUp(settings = { maxFailures: 3, window }, limits: Partial<AttemptsDependencies> = {}) {
+function createGuard(
+  settings = { maxFailures: 3, window },
+  limits: Partial<AttemptsDependencies> = {},
+) {
   const attemptsOf = createAttempts(() => settings, { now, ...limits });
   const attempts = attemptsOf('corp');
   /** `sent` when it was sent and its outcome was settled, else why it was not. */
@@ -50,7 +53,7 @@ function setUp(settings = { maxFailures: 3, window }, limits: Partial<AttemptsDe
 
 describe('refused attempts', () => {
   test('throttle a subject at maxFailures, until the window of the first has passed', async () => {
-    const { send } = setUp();
+    const { send } = createGuard();
     for (const secret of ['a', 'b', 'c']) {
       expect(await send('jane', secret, 'refused')).toBe('sent');
       vi.setSystemTime(now() + 1000);
@@ -64,7 +67,7 @@ describe('refused attempts', () => {
   });
 
   test('are not sent again, and the denial says when it was', async () => {
-    const { send, attempts } = setUp();
+    const { send, attempts } = createGuard();
     const refusedAt = new Date(now());
     expect(await send('jane', 'a', 'refused')).toBe('sent');
     vi.setSystemTime(now() + 5000);
@@ -76,7 +79,7 @@ describe('refused attempts', () => {
   });
 
   test('count for one subject of one authenticator', async () => {
-    const { send, attemptsOf } = setUp({ maxFailures: 1, window });
+    const { send, attemptsOf } = createGuard({ maxFailures: 1, window });
     await send('jane', 'a', 'refused');
     expect(await send('john', 'a', 'accepted')).toBe('sent');
     expect(await send('jane', 'a', 'accepted', attemptsOf('partners'))).toBe('sent');
@@ -84,7 +87,7 @@ describe('refused attempts', () => {
   });
 
   test('count from when they were refused, not from when they went out', async () => {
-    const { begin, send } = setUp({ maxFailures: 1, window: 1000 });
+    const { begin, send } = createGuard({ maxFailures: 1, window: 1000 });
     const slow = begin('jane', 'a');
     await vi.advanceTimersByTimeAsync(900);
     await slow.settle('refused');
@@ -95,7 +98,7 @@ describe('refused attempts', () => {
   });
 
   test('are decided by the settings of the moment', async () => {
-    const { send, settings } = setUp();
+    const { send, settings } = createGuard();
     await send('jane', 'a', 'refused');
     settings.maxFailures = 1;
     expect(await send('jane', 'b', 'refused')).toBe('throttled');
@@ -107,7 +110,7 @@ describe('refused attempts', () => {
 
 describe('other outcomes', () => {
   test('settle once: a second settle does nothing', async () => {
-    const { attempts, send } = setUp({ maxFailures: 1, window });
+    const { attempts, send } = createGuard({ maxFailures: 1, window });
     const attempt = await attempts.admit('jane', 'a');
     if (!attempt.admitted) throw new Error('not admitted');
     await attempt.settle('unavailable');
@@ -120,7 +123,7 @@ describe('other outcomes', () => {
 
 describe('attempts that were sent and not answered', () => {
   test('count like refused ones, but their secret may be sent again while a slot is free', async () => {
-    const { send } = setUp();
+    const { send } = createGuard();
     for (const _ of [1, 2, 3]) expect(await send('jane', 'a', 'unanswered')).toBe('sent');
     for (const secret of ['a', 'b'])
       expect(await send('jane', secret, 'refused')).toBe('throttled');
@@ -132,7 +135,7 @@ describe('attempts that were sent and not answered', () => {
     ['is new', []],
     ['was right before, while guesses have taken all slots', ['b', 'c', 'd']],
   ])('keep no right secret out once, though it %s', async (_, guesses) => {
-    const { send } = setUp();
+    const { send } = createGuard();
     if (guesses.length > 0) await send('jane', 'right', 'accepted');
     for (const guess of guesses) expect(await send('jane', guess, 'refused')).toBe('sent');
     expect(await send('jane', 'right', 'unanswered')).toBe('sent');
@@ -140,7 +143,7 @@ describe('attempts that were sent and not answered', () => {
   });
 
   test('give their slots back when their secret is found to be right', async () => {
-    const { send } = setUp();
+    const { send } = createGuard();
     for (let flap = 0; flap < 4; flap++) {
       for (const _ of [1, 2]) expect(await send('jane', 'right', 'unanswered')).toBe('sent');
       expect(await send('jane', 'right', 'accepted')).toBe('sent');
@@ -150,14 +153,14 @@ describe('attempts that were sent and not answered', () => {
   });
 
   test('three times, end it even for a secret that was right: it may have been changed', async () => {
-    const { send } = setUp({ maxFailures: 1, window });
+    const { send } = createGuard({ maxFailures: 1, window });
     await send('jane', 'right', 'accepted');
     for (const _ of [1, 2, 3]) expect(await send('jane', 'right', 'unanswered')).toBe('sent');
     expect(await send('jane', 'right', 'refused')).toBe('throttled');
   });
 
   test('keep a secret that was right out for a minute at most, and let it be sent once a minute', async () => {
-    const { send } = setUp({ maxFailures: 1, window });
+    const { send } = createGuard({ maxFailures: 1, window });
     await send('jane', 'right', 'accepted');
     for (const _ of [1, 2, 3]) await send('jane', 'right', 'unanswered');
     for (const _ of [1, 2]) {
@@ -173,7 +176,7 @@ describe('attempts that were sent and not answered', () => {
 
 describe('attempts in progress', () => {
   test('are waited for as long as the caller does', async () => {
-    const { attempts, begin } = setUp({ maxFailures: 1, window });
+    const { attempts, begin } = createGuard({ maxFailures: 1, window });
     const first = begin('jane', 'a');
     await settle();
     const caller = new AbortController();
@@ -189,7 +192,7 @@ describe('attempts in progress', () => {
   });
 
   test('are waited for 1 s, however often one of them ends', async () => {
-    const { attempts, begin } = setUp({ maxFailures: 1, window });
+    const { attempts, begin } = createGuard({ maxFailures: 1, window });
     const first = begin('jane', 'a');
     await settle();
     const [second, third] = ['b', 'c'].map((secret) =>
@@ -206,7 +209,7 @@ describe('attempts in progress', () => {
   });
 
   test('are three of a name at most, and one more with a secret that was right', async () => {
-    const { send, begin } = setUp({ maxFailures: 20, window });
+    const { send, begin } = createGuard({ maxFailures: 20, window });
     for (const secret of ['right', 'right too']) await send('jane', secret, 'accepted');
     const guesses = ['a', 'b', 'c', 'd'].map((secret) => begin('jane', secret));
     await settle();
@@ -226,7 +229,7 @@ describe('attempts in progress', () => {
   });
 
   test('are waited for by 8 others of the same name, and a slot is free again when one has gone', async () => {
-    const { attempts, begin } = setUp({ maxFailures: 1, window });
+    const { attempts, begin } = createGuard({ maxFailures: 1, window });
     begin('jane', 'a');
     await settle();
     const caller = new AbortController();
@@ -243,7 +246,7 @@ describe('attempts in progress', () => {
   });
 
   test('that are forgotten count as refused, until settled or the window has passed', async () => {
-    const { begin, send } = setUp({ maxFailures: 1, window });
+    const { begin, send } = createGuard({ maxFailures: 1, window });
     const forgotten = begin('jane', 'a');
     await vi.advanceTimersByTimeAsync(abandonedAfter - 1);
     const waiting = begin('jane', 'b');
@@ -260,7 +263,7 @@ describe('attempts in progress', () => {
   });
 
   test('that are forgotten three times need a slot, although their secret was right', async () => {
-    const { begin, send } = setUp({ maxFailures: 1, window });
+    const { begin, send } = createGuard({ maxFailures: 1, window });
     await send('jane', 'right', 'accepted');
     for (const _ of [1, 2, 3]) {
       begin('jane', 'right');
@@ -270,7 +273,7 @@ describe('attempts in progress', () => {
   });
 
   test('leave no timer behind once they are settled', async () => {
-    const { send } = setUp();
+    const { send } = createGuard();
     for (const outcome of ['accepted', 'refused', 'unavailable'] as const)
       await send('jane', outcome, outcome);
     expect(vi.getTimerCount()).toBe(0);
@@ -283,7 +286,7 @@ describe('attempts with one secret at the same moment', () => {
   const tooLong = 'earlier logins of the same user take too long';
 
   async function setUpTries(maxFailures: number, wasRight = false) {
-    const all = setUp({ maxFailures, window });
+    const all = createGuard({ maxFailures, window });
     if (wasRight) await all.send('jane', 'one', 'accepted');
     vi.setSystemTime(now() + 1);
     const attempts = Array.from({ length: 4 }, () => all.begin('jane', 'one'));
@@ -347,7 +350,7 @@ describe('attempts with one secret at the same moment', () => {
 
 describe('a flood of names', () => {
   test('never pushes out a count: new names cannot be checked until a window has passed', async () => {
-    const { send } = setUp({ maxFailures: 1, window }, { maxSubjects: 3 });
+    const { send } = createGuard({ maxFailures: 1, window }, { maxSubjects: 3 });
     await send('known', 'right', 'accepted');
     for (const name of ['jane', 'b', 'c'])
       expect(await send(name, 'wrong', 'refused')).toBe('sent');
@@ -362,7 +365,7 @@ describe('a flood of names', () => {
   });
 
   test('is forgotten name by name as their windows pass, whichever came first', async () => {
-    const { send } = setUp({ maxFailures: 2, window: 1000 }, { maxSubjects: 2 });
+    const { send } = createGuard({ maxFailures: 2, window: 1000 }, { maxSubjects: 2 });
     await send('jane', 'a', 'refused');
     await send('john', 'a', 'refused');
     vi.setSystemTime(now() + 900);
@@ -372,13 +375,13 @@ describe('a flood of names', () => {
   });
 
   test('uses no memory for attempts that were not refused', async () => {
-    const { send } = setUp({ maxFailures: 1, window }, { maxSubjects: 3 });
+    const { send } = createGuard({ maxFailures: 1, window }, { maxSubjects: 3 });
     for (let name = 0; name < 20; name++)
       expect(await send(`name ${name}`, 'x', 'unavailable')).toBe('sent');
   });
 
   test('of people who know a password evicts the right secret used longest ago, which is then an unknown one', async () => {
-    const { send } = setUp({ maxFailures: 1, window }, { maxKnownSecrets: 2 });
+    const { send } = createGuard({ maxFailures: 1, window }, { maxKnownSecrets: 2 });
     for (const name of ['a', 'b']) await send(name, 'right', 'accepted');
     await send('a', 'right', 'unavailable');
     await send('c', 'right', 'accepted');

@@ -93,7 +93,7 @@ describe.each(Object.entries(outages))(
 );
 
 describe('while Redis is late and not down', () => {
-  async function setUp(redis: RedisServer, maxFailures: number) {
+  async function startLateReplica(redis: RedisServer, maxFailures: number) {
     const state = { isDeaf: false, isDown: false };
     const late = await startReplicas(redis, {
       count: 1,
@@ -116,7 +116,7 @@ describe('while Redis is late and not down', () => {
 
   test('a secret that this replica does not know fails, and leaves no slot behind', async () => {
     await using redis = await startRedis();
-    await using both = await setUp(redis, 1);
+    await using both = await startLateReplica(redis, 1);
     both.state.isDeaf = true;
     const attempts = ['a', 'b', 'a'].map((password) => both.late.begin(0, 'jane', password));
     await both.late.settled();
@@ -133,7 +133,7 @@ describe('while Redis is late and not down', () => {
 
   test('one that it knows goes out, and its outcome is reported', async () => {
     await using redis = await startRedis();
-    await using both = await setUp(redis, 2);
+    await using both = await startLateReplica(redis, 2);
     await both.late.send(0, 'jane', 'right', 'accepted');
     both.state.isDeaf = true;
     expect(await both.late.send(0, 'jane', 'right', 'accepted')).toBe('sent');
@@ -143,7 +143,7 @@ describe('while Redis is late and not down', () => {
 
   test('one that Redis alone knows is denied where there is no slot, and takes none with it', async () => {
     await using redis = await startRedis();
-    await using both = await setUp(redis, 1);
+    await using both = await startLateReplica(redis, 1);
     await both.healthy.send(0, 'jane', 'right', 'accepted');
     expect(await both.late.send(0, 'jane', 'a', 'refused')).toBe('sent');
     both.state.isDeaf = true;
@@ -159,7 +159,7 @@ describe('while Redis is late and not down', () => {
     'once it is found to be down this replica decides alone, and reports what it can: %s',
     async (outcome, next) => {
       await using redis = await startRedis();
-      await using both = await setUp(redis, 1);
+      await using both = await startLateReplica(redis, 1);
       both.state.isDeaf = true;
       both.state.isDown = true;
       const one = both.late.begin(0, 'jane', 'a');

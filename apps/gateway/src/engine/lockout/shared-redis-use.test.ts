@@ -74,7 +74,7 @@ test.each(programs)(
 );
 
 describe('sealing keys that are changed', () => {
-  async function setUp() {
+  async function startReplicasWithKeys() {
     let keys = 'A';
     const options: OpenedOptions & { maxFailures: number } = { keys: () => keys, maxFailures: 2 };
     const all = await startReplicas(redis, options);
@@ -94,7 +94,7 @@ describe('sealing keys that are changed', () => {
   }
 
   test('change no count while the key of its time is there', async () => {
-    await using both = await setUp();
+    await using both = await startReplicasWithKeys();
     for (const password of ['a', 'b']) await both.all.send(0, 'jane', password, 'refused');
     for (const keys of ['A', 'AB', 'BA']) {
       both.change(keys);
@@ -107,7 +107,7 @@ describe('sealing keys that are changed', () => {
   });
 
   test('leave right secrets known while the key of their time is there, and then if they were right since', async () => {
-    await using both = await setUp();
+    await using both = await startReplicasWithKeys();
     for (const password of ['right', 'rare']) await both.all.send(0, 'jane', password, 'accepted');
     for (const password of ['a', 'b']) await both.all.send(1, 'jane', password, 'refused');
     for (const keys of ['A', 'AB', 'BA']) {
@@ -125,7 +125,7 @@ describe('sealing keys that are changed', () => {
   });
 
   test('let a refused secret be forgotten, under whichever key it was known', async () => {
-    await using both = await setUp();
+    await using both = await startReplicasWithKeys();
     await both.all.send(0, 'jane', 'right', 'accepted');
     both.change('BA');
     expect(await both.all.send(0, 'jane', 'right', 'refused')).toBe('sent');

@@ -13,7 +13,7 @@ const window = 600_000;
 const corp = { name: 'corp', username: { prefix: 'corp:' } };
 const bare = { name: 'bare', username: { prefix: '' } };
 
-function setUp() {
+function createGuard() {
   const guard = createAttempts(() => ({ maxFailures: 2, window }), { now: () => Date.now() });
   const send = async (secret: string, name = 'jane', authenticator = 'corp') => {
     const attempt = await guard(authenticator).admit(`uid=${name}`, secret, undefined, name);
@@ -25,7 +25,7 @@ function setUp() {
 }
 
 test('an unlocked user has all attempts again, also for a password that was refused, and others do not', async () => {
-  const { guard, send } = setUp();
+  const { guard, send } = createGuard();
   for (const name of ['jane', 'john']) for (const secret of ['a', 'b']) await send(secret, name);
   expect([await send('c'), await send('c', 'john'), guard.lockedOut('corp')]).toEqual([
     'throttled',
@@ -42,7 +42,7 @@ test('an unlocked user has all attempts again, also for a password that was refu
 });
 
 test('is named as Kubernetes sees them, of each authenticator that may have them', async () => {
-  const { guard, send } = setUp();
+  const { guard, send } = createGuard();
   for (const authenticator of ['corp', 'bare'])
     for (const secret of ['a', 'b']) await send(secret, 'jane', authenticator);
   guard.unlock('jane', [corp, bare]);
@@ -50,7 +50,7 @@ test('is named as Kubernetes sees them, of each authenticator that may have them
 });
 
 test('an attempt in progress goes on, and counts when it is refused', async () => {
-  const { guard, send } = setUp();
+  const { guard, send } = createGuard();
   const attempt = await guard('corp').admit('uid=jane', 'a', undefined, 'jane');
   guard.unlock('corp:jane', [corp]);
   if (attempt.admitted) await attempt.settle('refused');
@@ -58,7 +58,7 @@ test('an attempt in progress goes on, and counts when it is refused', async () =
 });
 
 test('attempts that were never settled keep an unlocked user out no more', async () => {
-  const { guard, send } = setUp();
+  const { guard, send } = createGuard();
   for (const secret of ['a', 'b']) await guard('corp').admit('uid=jane', secret, undefined, 'jane');
   await vi.advanceTimersByTimeAsync(abandonedAfter);
   expect(await send('c')).toBe('throttled');
@@ -67,7 +67,7 @@ test('attempts that were never settled keep an unlocked user out no more', async
 });
 
 test('who is locked out counts no more once a new password goes out, though the last attempt is recent', async () => {
-  const { guard, send } = setUp();
+  const { guard, send } = createGuard();
   await send('a');
   vi.setSystemTime(Date.now() + window / 2);
   await send('b');
@@ -78,7 +78,7 @@ test('who is locked out counts no more once a new password goes out, though the 
 });
 
 test('who is locked out counts until a new password goes out, or the window after the last attempt has passed', async () => {
-  const { guard, send } = setUp();
+  const { guard, send } = createGuard();
   await send('right');
   for (const secret of ['a', 'b']) await send(secret);
   expect(guard.lockedOut('corp')).toBe(0);

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createRevocationList, digestOf, type Entry, shortDigest } from './list.ts';
 
-function setUp() {
+function createListWithClock() {
   const clock = { now: 1_000, wall: Number.POSITIVE_INFINITY };
   const list = createRevocationList(
     () => clock.now,
@@ -28,7 +28,7 @@ const revoke = (of: Partial<Entry> & Pick<Entry, 'revision'>) => entry({ action:
 
 describe('a revocation', () => {
   test('voids answers whose lookup began before it, and only these', () => {
-    const { list } = setUp();
+    const { list } = createListWithClock();
     list.merge([revoke({ revision: 10 })]);
     expect([9, 10, 11].map((since) => list.isRevoked(since, 'jane', 't'))).toEqual([
       true,
@@ -40,7 +40,7 @@ describe('a revocation', () => {
   });
 
   test('of a token voids answers to that token, whoever its user is', () => {
-    const { list } = setUp();
+    const { list } = createListWithClock();
     list.merge([revoke({ revision: 10, kind: 'token', name: digestOf('stolen') })]);
     expect(list.isRevoked(9, 'jane', 'stolen')).toBe(true);
     expect(list.isRevoked(9, undefined, 'stolen')).toBe(true);
@@ -48,14 +48,14 @@ describe('a revocation', () => {
   });
 
   test('of all voids everything', () => {
-    const { list } = setUp();
+    const { list } = createListWithClock();
     list.merge([revoke({ revision: 10, kind: 'all', name: '' })]);
     expect(list.isRevoked(9, undefined, 'any')).toBe(true);
     expect(list.isRevoked(10, 'jane', 'any')).toBe(false);
   });
 
   test('is independent of a block of the same name', () => {
-    const { list } = setUp();
+    const { list } = createListWithClock();
     list.merge([entry({ revision: 10 }), revoke({ revision: 11 })]);
     expect(list.isRevoked(10, 'jane', 't')).toBe(true);
     expect(list.ofUser('jane', [])).toBeDefined();
@@ -64,7 +64,7 @@ describe('a revocation', () => {
 
 describe('a block', () => {
   test('blocks a user, the members of a group, or a token, until it ends', () => {
-    const { list, clock } = setUp();
+    const { list, clock } = createListWithClock();
     const user = entry({ revision: 1 });
     const group = entry({ revision: 2, kind: 'group', name: 'ops' });
     const token = entry({ revision: 3, kind: 'token', name: digestOf('stolen') });
@@ -85,7 +85,7 @@ describe('a block', () => {
   });
 
   test('of a jti or a sid blocks the tokens that have it, each with those of its kind', () => {
-    const { list, clock } = setUp();
+    const { list, clock } = createListWithClock();
     expect(list.ofCredential({ jti: 'a', sid: 'b' })).toBeUndefined();
     const token = entry({ revision: 1, kind: 'jti', name: 'a' });
     const session = entry({ revision: 2, kind: 'sid', name: 'b' });
@@ -108,7 +108,7 @@ describe('a block', () => {
   });
 
   test('is ended by an unblock, and by nothing older', () => {
-    const { list } = setUp();
+    const { list } = createListWithClock();
     const block = entry({ revision: 5 });
     list.merge([block, entry({ revision: 6, action: 'unblock' })]);
     expect(list.ofUser('jane', [])).toBeUndefined();
@@ -122,7 +122,7 @@ describe('a block', () => {
 
 describe('a known entry', () => {
   test('stays when Redis has lost it, and must be written back', () => {
-    const { list } = setUp();
+    const { list } = createListWithClock();
     const known = [entry({ revision: 1 }), revoke({ revision: 2, name: 'john' })];
     list.merge(known);
     expect(list.merge([])).toEqual({ adopted: [], outOfOrder: [] });
@@ -132,14 +132,14 @@ describe('a known entry', () => {
   });
 
   test('is reported once as new', () => {
-    const { list } = setUp();
+    const { list } = createListWithClock();
     const one = entry({ revision: 1 });
     expect(list.merge([one]).adopted).toEqual([one]);
     expect(list.merge([one]).adopted).toEqual([]);
   });
 
   test('is removed when it has ended, except for the newest, which holds the revision', () => {
-    const { list, clock } = setUp();
+    const { list, clock } = createListWithClock();
     const newest = entry({ revision: 9, name: 'john' });
     list.merge([entry({ revision: 3 }), newest]);
     const hour = 3_600_000;
@@ -156,7 +156,7 @@ describe('a known entry', () => {
   });
 
   test('never lowers the revision', () => {
-    const { list } = setUp();
+    const { list } = createListWithClock();
     list.merge([entry({ revision: 9 })]);
     list.merge([entry({ revision: 4, name: 'john' })]);
     expect(list.revision).toBeGreaterThan(9);
@@ -165,7 +165,7 @@ describe('a known entry', () => {
 
 describe('a wrong clock', () => {
   test('lifts no block, be it that of Redis or of the replica, and no block is forgotten', () => {
-    const { list, clock } = setUp();
+    const { list, clock } = createListWithClock();
     const block = entry({ revision: 1 });
     clock.wall = 1_000;
     list.merge([block]);
@@ -186,7 +186,7 @@ describe('a wrong clock', () => {
 
 describe('a shorter block', () => {
   test('is not replaced by the longer one that it superseded, not even when it has ended', () => {
-    const { list, clock } = setUp();
+    const { list, clock } = createListWithClock();
     const longer = entry({ revision: 1, until: 90_000 });
     list.merge([longer, entry({ revision: 2, until: 2_000, keptUntil: 90_000 })]);
     clock.now = 3_600_000 + 50_000;
@@ -197,7 +197,7 @@ describe('a shorter block', () => {
 
 describe('an entry that comes out of its order', () => {
   test('takes effect after all known entries, and must be published so', () => {
-    const { list } = setUp();
+    const { list } = createListWithClock();
     list.merge([revoke({ revision: 9, name: 'ada' })]);
     // This entry is from a Redis that has lost its last writes, and with them the count.
     const late = revoke({ revision: 4 });
@@ -208,7 +208,7 @@ describe('an entry that comes out of its order', () => {
   });
 
   test('is ignored when it has ended', () => {
-    const { list } = setUp();
+    const { list } = createListWithClock();
     list.merge([entry({ revision: 9 })]);
     expect(list.merge([entry({ revision: 4, name: 'john', until: 500 })])).toEqual({
       adopted: [],
@@ -227,7 +227,7 @@ test('in any order of merges, the newest entry of each subject holds', () => {
     fc.property(fc.array(fc.tuple(draft, fc.nat(3)), { maxLength: 30 }), (drafts) => {
       const entries = drafts.map(([one], index) => entry({ ...one, revision: index + 1 }));
       // The entries come in parts, one after the other and repeatedly, as replicas read them.
-      const { list } = setUp();
+      const { list } = createListWithClock();
       for (let until = 1; until <= entries.length; until += 1 + (drafts[until - 1]?.[1] ?? 0)) {
         list.merge(entries.slice(0, until));
       }

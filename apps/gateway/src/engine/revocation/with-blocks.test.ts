@@ -17,7 +17,7 @@ const block: Entry = {
   reason: 'left',
 };
 
-function setUp(decision: Decision, blocks: Partial<Blocks>) {
+function blockAnswers(decision: Decision, blocks: Partial<Blocks>) {
   const logged: object[] = [];
   let asked = 0;
   const inner = {
@@ -38,7 +38,7 @@ const jane: Authenticated = { kind: 'authenticated', user: { username: 'jane', g
 
 test('an authenticated user is refused when the name or a group is blocked', async () => {
   const seen: unknown[] = [];
-  const { ask, logged } = setUp(jane, {
+  const { ask, logged } = blockAnswers(jane, {
     ofUser: (...about) => {
       seen.push(about);
       return block;
@@ -57,16 +57,16 @@ test('other decisions pass unchanged, and so do users who are not blocked', asyn
     { kind: 'no-opinion' },
     { kind: 'rejected', reason: 'expired' },
   ] as const) {
-    expect(await setUp(decision, {}).ask()).toBe(decision);
+    expect(await blockAnswers(decision, {}).ask()).toBe(decision);
   }
 });
 
 test('a token that is blocked costs no lookup, and one that is blocked during its lookup is refused after it', async () => {
-  const before = setUp(jane, { ofToken: () => block });
+  const before = blockAnswers(jane, { ofToken: () => block });
   expect(await before.ask()).toStrictEqual({ kind: 'rejected', reason: 'blocked' });
   expect(before.asked()).toBe(0);
   const answers = [undefined, block];
-  const during = setUp(jane, { ofToken: () => answers.shift() });
+  const during = blockAnswers(jane, { ofToken: () => answers.shift() });
   expect(await during.ask()).toMatchObject({ reason: 'blocked' });
   expect(during.asked()).toBe(1);
 });
@@ -78,18 +78,18 @@ test('a token is refused when an id in it is blocked, and costs nothing when it 
     return { ...block, kind: 'sid' };
   };
   const credential = { jti: '7', sid: 's' };
-  const { ask, logged } = setUp({ ...jane, credential }, { ofCredential });
+  const { ask, logged } = blockAnswers({ ...jane, credential }, { ofCredential });
   expect(await ask()).toStrictEqual({ kind: 'rejected', reason: 'blocked', subject: 'jane' });
   expect(logged).toEqual([
     { authenticator: 'corp', subject: 'jane', blocked: 'sid', by: 'root', reason: 'left' },
   ]);
-  expect(await setUp(jane, { ofCredential }).ask()).toBe(jane);
+  expect(await blockAnswers(jane, { ofCredential }).ask()).toBe(jane);
   expect(seen).toEqual([credential]);
 });
 
 test('while it is not known who is blocked, no user is let in, and nothing else changes', async () => {
   const unknown = { isUnknown: true };
-  await expect(setUp(jane, unknown).ask()).rejects.toMatchObject({
+  await expect(blockAnswers(jane, unknown).ask()).rejects.toMatchObject({
     name: 'AuthenticatorError',
     code: 'unavailable',
     message: expect.stringMatching(/if it is new, run "sallyport revoke --all"/),
@@ -98,6 +98,6 @@ test('while it is not known who is blocked, no user is let in, and nothing else 
     { kind: 'no-opinion' },
     { kind: 'rejected', reason: 'expired' },
   ] as const) {
-    expect(await setUp(decision, unknown).ask()).toBe(decision);
+    expect(await blockAnswers(decision, unknown).ask()).toBe(decision);
   }
 });

@@ -5,7 +5,7 @@ import { withEnded } from './with-ended.ts';
 const accepted: Decision = { kind: 'authenticated', user: { username: 'corp:alice' } };
 const context = { audiences: [], signal: new AbortController().signal };
 
-function setUp(answer: () => Decision | Promise<Decision>) {
+function createEndedLayer(answer: () => Decision | Promise<Decision>) {
   const ended = new Set<string>();
   const asked: string[] = [];
   const inner: Authenticator = {
@@ -20,7 +20,7 @@ function setUp(answer: () => Decision | Promise<Decision>) {
 }
 
 test('a session that has ended is refused, and nothing further in is asked', () => {
-  const { ended, asked, ask } = setUp(() => accepted);
+  const { ended, asked, ask } = createEndedLayer(() => accepted);
   ended.add('gone');
   expect([ask('gone'), ask('good')]).toEqual([{ kind: 'rejected', reason: 'revoked' }, accepted]);
   expect(asked).toEqual(['good']);
@@ -28,7 +28,7 @@ test('a session that has ended is refused, and nothing further in is asked', () 
 
 test('a session that ends while its answer is waited for is refused', async () => {
   const late = Promise.withResolvers<Decision>();
-  const { ended, ask } = setUp(() => late.promise);
+  const { ended, ask } = createEndedLayer(() => late.promise);
   const answer = ask('session');
   ended.add('session');
   late.resolve(accepted);

@@ -30,7 +30,7 @@ const today: Decision = {
   user: { username: 'corp:alice', groups: ['corp:dev'] },
 };
 
-interface SetUp {
+interface LayerOptions {
   /** What the plugin says of the token. */
   readonly inner?: () => Decision;
   /** What the authenticator of the session says of its user. */
@@ -40,13 +40,13 @@ interface SetUp {
   readonly clusters?: Readonly<Record<string, { readonly audience: string }>>;
 }
 
-function setUp({
+function createSessionLayer({
   inner = () => recorded(),
   users = () => today,
   isFactorMissing = () => false,
   keyPrefix,
   clusters = {},
-}: SetUp = {}) {
+}: LayerOptions = {}) {
   const refused: RefusedSession[] = [];
   const asked: string[] = [];
   const link: Authenticator = { authenticate: inner, close: async () => undefined };
@@ -84,7 +84,7 @@ function setUp({
 
 describe('a session', () => {
   test('has the names of today, and the audience and end that it was made with, whatever its record says', async () => {
-    const { ask, asked } = setUp();
+    const { ask, asked } = createSessionLayer();
     expect(await ask()).toMatchObject({
       kind: 'authenticated',
       user: { username: 'corp:alice', groups: ['corp:dev'] },
@@ -97,7 +97,7 @@ describe('a session', () => {
   test('has the time of its login in extra, where provenance asks for it', async () => {
     const extra = { team: ['a'] };
     const known: Decision = { kind: 'authenticated', user: { username: 'corp:alice', extra } };
-    const { ask } = setUp({ users: () => known, keyPrefix: 'sallyport.example.com' });
+    const { ask } = createSessionLayer({ users: () => known, keyPrefix: 'sallyport.example.com' });
     expect(await ask()).toMatchObject({
       user: {
         extra: { ...extra, 'sallyport.example.com/authenticated-at': ['1970-01-01T00:00:01.000Z'] },
@@ -106,17 +106,19 @@ describe('a session', () => {
   });
 
   test('never outlives its own end', async () => {
-    expect(await setUp({ inner: () => recorded({ until: 3_000 }) }).ask()).toMatchObject({
+    expect(
+      await createSessionLayer({ inner: () => recorded({ until: 3_000 }) }).ask(),
+    ).toMatchObject({
       expiresAt: new Date(3_000),
     });
-    const { ask, asked } = setUp({ inner: () => recorded({ until: 2_000 }) });
+    const { ask, asked } = createSessionLayer({ inner: () => recorded({ until: 2_000 }) });
     expect(await ask()).toMatchObject({ kind: 'rejected', reason: 'expired' });
     expect(asked).toEqual([]);
   });
 
   test('is refused with its user, and that is reported once for a lookup, not for a cached refusal', async () => {
     let isCached = false;
-    const { ask, refused } = setUp({
+    const { ask, refused } = createSessionLayer({
       users: async (_text, context) => {
         if (isCached) context.onCached?.('memory');
         return { kind: 'rejected', reason: 'disabled', subject: 'alice' };
@@ -131,7 +133,7 @@ describe('a session', () => {
 
   test('is refused if its user must have a second factor today, and has logged in without one', async () => {
     const asked: unknown[] = [];
-    const { layer, context, refused } = setUp({
+    const { layer, context, refused } = createSessionLayer({
       isFactorMissing({ username }, groups) {
         asked.push([username, groups]);
         return true;
@@ -152,7 +154,7 @@ describe('a session', () => {
   });
 
   test('is refused when its user has another name in Kubernetes now, as after another prefix in gateway.yaml', async () => {
-    const { ask, refused } = setUp({
+    const { ask, refused } = createSessionLayer({
       users: () => ({
         kind: 'authenticated',
         user: { username: 'partners:alice', groups: ['partners:dev'] },
@@ -174,7 +176,7 @@ describe('a session', () => {
     const clusters = { production: { audience: 'prod' }, staging: { audience: 'staging' } };
     const steps: string[] = [];
     const inCluster = async (more: Partial<Session>) => {
-      const { layer, context } = setUp({ inner: () => recorded(more), clusters });
+      const { layer, context } = createSessionLayer({ inner: () => recorded(more), clusters });
       return layer.authenticate(token, { ...context, trace: (step) => steps.push(step) });
     };
     expect(await inCluster(changed)).toEqual({
@@ -191,7 +193,9 @@ describe('a session', () => {
   });
 
   test('is refused when its authenticator logs no one in any more', async () => {
-    const { ask, asked } = setUp({ inner: () => recorded({ authenticator: 'partner' }) });
+    const { ask, asked } = createSessionLayer({
+      inner: () => recorded({ authenticator: 'partner' }),
+    });
     expect(await ask()).toEqual({
       kind: 'rejected',
       reason: 'unknown-user',
@@ -203,7 +207,7 @@ describe('a session', () => {
   test('says that it is stale, and nothing of other caches of its user', async () => {
     const failure = new AuthenticatorError('unavailable', 'down');
     let source: 'memory' | 'stale' = 'memory';
-    const { ask, sources } = setUp({
+    const { ask, sources } = createSessionLayer({
       users: async (_text, context) => {
         if (source === 'stale') context.onCached?.(source, failure, 7);
         else context.onCached?.(source);
@@ -218,7 +222,7 @@ describe('a session', () => {
 
   test('whose user and record are there immediately needs no promise', () => {
     const decision = recorded();
-    const { layer, context } = setUp({ inner: () => decision });
+    const { layer, context } = createSessionLayer({ inner: () => decision });
     for (const _ of [1, 2])
       expect(layer.authenticate(token, context)).toMatchObject({ kind: 'authenticated' });
   });
@@ -234,9 +238,9 @@ describe('a session of a user of a provider', () => {
   };
 
   test('can be blocked by the ids of its ID token', async () => {
-    const { ask } = setUp({ inner: () => recorded({ provider }) });
+    const { ask } = createSessionLayer({ inner: () => recorded({ provider }) });
     expect(await ask()).toMatchObject({ kind: 'authenticated', credential: { sid: 'one' } });
-    expect(await setUp().ask()).not.toHaveProperty('credential');
+    expect(await createSessionLayer().ask()).not.toHaveProperty('credential');
   });
 
   test('has the user of its ID token, made once', () => {
@@ -262,17 +266,21 @@ describe('what is no session could not be checked:', () => {
       { ...recorded(), session: texts.write(digestOf('other'), session).replace('p1', 's1') },
     ],
   ] as const)('%s', async (_what, decision) => {
-    const { ask, asked } = setUp({ inner: () => decision as Decision });
+    const { ask, asked } = createSessionLayer({ inner: () => decision as Decision });
     await expect(ask()).rejects.toMatchObject({ code: 'failed' });
     expect(asked).toEqual([]);
   });
 
   test('a user about whom there is no opinion, or who could not be checked', async () => {
-    await expect(setUp({ users: () => ({ kind: 'no-opinion' }) }).ask()).rejects.toMatchObject({
+    await expect(
+      createSessionLayer({ users: () => ({ kind: 'no-opinion' }) }).ask(),
+    ).rejects.toMatchObject({
       code: 'failed',
     });
     const down = new AuthenticatorError('unavailable', 'down');
-    await expect(setUp({ users: () => Promise.reject(down) }).ask()).rejects.toBe(down);
+    await expect(createSessionLayer({ users: () => Promise.reject(down) }).ask()).rejects.toBe(
+      down,
+    );
   });
 });
 
@@ -281,6 +289,6 @@ test('what the plugin refuses or does not know stays as it is', async () => {
     { kind: 'no-opinion' },
     { kind: 'rejected', reason: 'revoked', subject: 'corp:alice' },
   ] as const) {
-    expect(await setUp({ inner: () => decision }).ask()).toBe(decision);
+    expect(await createSessionLayer({ inner: () => decision }).ask()).toBe(decision);
   }
 });

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createRedisCircuit } from './shared-redis.ts';
 
-function setUp() {
+function createCircuitWithClock() {
   const changes: boolean[] = [];
   let time = 1_000_000;
   const circuit = createRedisCircuit(
@@ -31,13 +31,13 @@ describe('the circuit opens', () => {
     ['xx......', false],
     ['....xxxx', true],
   ])('at five calls, half of them outages: %s', (calls, isOpen) => {
-    const { circuit, note } = setUp();
+    const { circuit, note } = createCircuitWithClock();
     note(calls);
     expect(circuit.isOpen).toBe(isOpen);
   });
 
   test('is not opened by an answer, when the answers before an outage have left the window', () => {
-    const { circuit, note, pass } = setUp();
+    const { circuit, note, pass } = createCircuitWithClock();
     note('........');
     pass(6_000);
     note('xxxxx');
@@ -53,7 +53,7 @@ describe('the circuit opens', () => {
       [10_000, true],
       [11_000, false],
     ] as const) {
-      const { circuit, note, pass } = setUp();
+      const { circuit, note, pass } = createCircuitWithClock();
       note('xxxx');
       pass(time);
       note('x');
@@ -67,7 +67,7 @@ describe('the circuit opens', () => {
     ['x.x.x', false],
     ['x.xx', true],
   ])('at two failed probes in a row: %s', (probes, isOpen) => {
-    const { circuit, probe } = setUp();
+    const { circuit, probe } = createCircuitWithClock();
     probe(probes);
     expect(circuit.isOpen).toBe(isOpen);
   });
@@ -75,7 +75,7 @@ describe('the circuit opens', () => {
 
 describe('an open circuit', () => {
   const open = () => {
-    const own = setUp();
+    const own = createCircuitWithClock();
     own.note('xxxxx');
     return own;
   };
@@ -120,7 +120,7 @@ test('it follows the rules in any order of calls and probes', () => {
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      const { circuit, changes } = setUp();
+      const { circuit, changes } = createCircuitWithClock();
       let [isOpen, calls, row]: [boolean, boolean[], string] = [false, [], ''];
       for (const { kind, isOutage } of steps) {
         circuit[kind](isOutage);

@@ -11,7 +11,7 @@ import { secretsOf } from './testing/opened-shared-redis.ts';
 const timeout = 50;
 
 /** A connection that answers when the test says so, and a clock that the test moves. */
-function setUp() {
+function createControlledRedis() {
   let time = 1_000_000;
   const pending: {
     limit: number | undefined;
@@ -51,7 +51,7 @@ const settled = () => new Promise(setImmediate);
 
 describe('what a review asks', () => {
   test('has the timeout for each call, and is counted by its use when it fails', async () => {
-    const { redis, pending, errors } = setUp();
+    const { redis, pending, errors } = createControlledRedis();
     const asking = redis.ask('cache', work);
     pending.at(-1)?.answer('yes');
     expect(await asking).toBe('yes');
@@ -77,7 +77,7 @@ describe('what a review asks', () => {
     // This machine ran short of something: Redis may be healthy.
     ['local', false],
   ])('opens the circuit after five failures of kind %s: %s', async (kind, isOutage) => {
-    const { redis, pending, lines } = setUp();
+    const { redis, pending, lines } = createControlledRedis();
     const fail = async () => {
       const asking = redis.ask('cache', work);
       pending.at(-1)?.fail(problem(kind));
@@ -99,7 +99,7 @@ describe('what a review asks', () => {
 
 describe('while the circuit is open, Redis', () => {
   const opened = async () => {
-    const own = setUp();
+    const own = createControlledRedis();
     const asking = Array.from({ length: 5 }, () => own.redis.ask('cache', work));
     for (const { fail } of own.pending) fail(problem('timeout'));
     await Promise.allSettled(asking);
@@ -107,7 +107,7 @@ describe('while the circuit is open, Redis', () => {
     return own;
   };
   const probe = async (
-    { redis, pending, pass }: ReturnType<typeof setUp>,
+    { redis, pending, pass }: ReturnType<typeof createControlledRedis>,
     took: number,
     error?: unknown,
   ) => {
@@ -117,7 +117,7 @@ describe('while the circuit is open, Redis', () => {
     else pending.at(-1)?.fail(error);
     await probing;
   };
-  const isAsked = ({ redis, pending }: ReturnType<typeof setUp>) => {
+  const isAsked = ({ redis, pending }: ReturnType<typeof createControlledRedis>) => {
     const before = pending.length;
     void redis.ask('cache', work).catch(() => {});
     return pending.length > before;
@@ -147,13 +147,13 @@ describe('while the circuit is open, Redis', () => {
       [timeout + 1, undefined],
       [1, problem('connection')],
     ] as const) {
-      const own = setUp();
+      const own = createControlledRedis();
       await probe(own, took, error);
       expect(isAsked(own)).toBe(true);
       await probe(own, took, error);
       expect(isAsked(own)).toBe(false);
     }
-    const own = setUp();
+    const own = createControlledRedis();
     for (let count = 0; count < 3; count += 1) await probe(own, 1, problem('server'));
     expect(isAsked(own)).toBe(true);
   });
@@ -161,7 +161,7 @@ describe('while the circuit is open, Redis', () => {
 
 describe('a Redis', () => {
   test('is down when two probes in a row had no answer, however its calls went, and until one has', async () => {
-    const { redis, pending } = setUp();
+    const { redis, pending } = createControlledRedis();
     const probe = async (error?: unknown) => {
       const probing = redis.probe('revocations', work).catch(() => {});
       if (error === undefined) pending.at(-1)?.answer();
@@ -182,7 +182,7 @@ describe('a Redis', () => {
   });
 
   test('is called with a deadline of its own while the circuit is open too', async () => {
-    const { redis, pending, errors, pass } = setUp();
+    const { redis, pending, errors, pass } = createControlledRedis();
     const asking = Array.from({ length: 5 }, () => redis.ask('cache', work));
     for (const { fail } of pending) fail(problem('timeout'));
     await Promise.allSettled(asking);
@@ -201,7 +201,7 @@ describe('a Redis', () => {
 
 describe('a call behind a review', () => {
   test('is in progress a thousand times at most, and dropped beyond', async () => {
-    const { redis, pending } = setUp();
+    const { redis, pending } = createControlledRedis();
     for (let count = 0; count < 5_000; count += 1) redis.send('cache', work);
     expect(pending).toHaveLength(1_000);
     pending[0]?.answer();
@@ -212,7 +212,7 @@ describe('a call behind a review', () => {
   });
 
   test('throws nothing, is counted, and opens no circuit', async () => {
-    const { redis, pending, errors, lines, pass } = setUp();
+    const { redis, pending, errors, lines, pass } = createControlledRedis();
     for (let count = 0; count < 20; count += 1) redis.send('lockout', work);
     pass(1_000);
     for (const { fail } of pending) fail(problem('timeout'));
@@ -222,7 +222,7 @@ describe('a call behind a review', () => {
 });
 
 test('what can be printed of it has no key', async () => {
-  const { redis } = setUp();
+  const { redis } = createControlledRedis();
   expect(redis.sealingKeys.map(({ tag }) => tag.length)).toEqual([16, 16]);
   expect(JSON.stringify(redis)).not.toContain('AAAA');
 });

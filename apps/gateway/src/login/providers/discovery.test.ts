@@ -11,7 +11,7 @@ import {
 
 const { signal } = new AbortController();
 
-function setUp(provider: ForgedProvider) {
+function createDiscoveryOf(provider: ForgedProvider) {
   const clock = { now: 1_000_000 };
   const calls: boolean[] = [];
   const { issuer, ca } = provider;
@@ -37,13 +37,13 @@ function hold(provider: ForgedProvider) {
 
 test('reads no document before the first login', async () => {
   await using provider = await startForgedProvider();
-  const { calls } = setUp(provider);
+  const { calls } = createDiscoveryOf(provider);
   expect([calls, provider.requests]).toEqual([[], []]);
 });
 
 test('uses a document for 10 minutes, and then reads it again', async () => {
   await using provider = await startForgedProvider();
-  const { discover, clock, calls } = setUp(provider);
+  const { discover, clock, calls } = createDiscoveryOf(provider);
   const first = await discover(signal);
   expect(first.token_endpoint).toBe(`${provider.issuer}/token`);
   provider.document.token_endpoint = `${provider.issuer}/moved`;
@@ -58,7 +58,7 @@ test('uses a document for 10 minutes, and then reads it again', async () => {
 
 test('uses the last document while the provider is down, and asks every 5 seconds', async () => {
   await using provider = await startForgedProvider();
-  const { discover, clock, calls, fails } = setUp(provider);
+  const { discover, clock, calls, fails } = createDiscoveryOf(provider);
   const usual = provider.answers[discoveryPath];
   const first = await discover(signal);
   fails();
@@ -78,7 +78,7 @@ test('uses the last document while the provider is down, and asks every 5 second
 
 test('fails without a request for 5 seconds after a failure', async () => {
   await using provider = await startForgedProvider();
-  const { discover, clock, calls, fails } = setUp(provider);
+  const { discover, clock, calls, fails } = createDiscoveryOf(provider);
   fails();
   const first = await errorOf(discover(signal));
   clock.now += 4999;
@@ -91,7 +91,7 @@ test('fails without a request for 5 seconds after a failure', async () => {
 
 test('reads the document once for all logins that need it', async () => {
   await using provider = await startForgedProvider();
-  const { discover, clock } = setUp(provider);
+  const { discover, clock } = createDiscoveryOf(provider);
   const documents = await Promise.all(Array.from({ length: 20 }, () => discover(signal)));
   expect(new Set(documents).size).toBe(1);
   expect(provider.requests).toHaveLength(1);
@@ -102,7 +102,7 @@ test('reads the document once for all logins that need it', async () => {
 
 test('goes on reading for others when the login that asked first ends', async () => {
   await using provider = await startForgedProvider();
-  const { discover, calls } = setUp(provider);
+  const { discover, calls } = createDiscoveryOf(provider);
   const asked = hold(provider);
   const ending = new AbortController();
   const first = errorOf(discover(ending.signal));
@@ -118,7 +118,7 @@ test('goes on reading for others when the login that asked first ends', async ()
 
 test('makes no request for a login that has ended', async () => {
   await using provider = await startForgedProvider();
-  const { discover, calls } = setUp(provider);
+  const { discover, calls } = createDiscoveryOf(provider);
   const error = await errorOf(discover(AbortSignal.abort()));
   expect(error).toBeInstanceOf(ProviderError);
   expect([calls, provider.requests]).toEqual([[], []]);
@@ -146,7 +146,7 @@ test.each([
   await using provider = await startForgedProvider();
   const slash = { issuer: `${provider.issuer}/` };
   Object.assign(provider.document, changes === 'slash' ? slash : changes);
-  const { discover, calls } = setUp(provider);
+  const { discover, calls } = createDiscoveryOf(provider);
   const error = await errorOf(discover(signal));
   expect(error).toMatchObject({ name: 'ProviderError', kind: 'unavailable' });
   expect(error.message).toContain(`${provider.issuer}${discoveryPath}: its ${said}`);
@@ -157,13 +157,13 @@ test.each([
 test.each(['[]', '"text"', 'null', '1'])('refuses a document that is %s', async (text) => {
   await using provider = await startForgedProvider();
   provider.answers[discoveryPath] = (_request, response) => response.end(text);
-  const { discover } = setUp(provider);
+  const { discover } = createDiscoveryOf(provider);
   expect((await errorOf(discover(signal))).message).toMatch(/: its document /);
 });
 
 test('keeps the last document when the next one is not valid', async () => {
   await using provider = await startForgedProvider();
-  const { discover, clock, calls } = setUp(provider);
+  const { discover, clock, calls } = createDiscoveryOf(provider);
   const first = await discover(signal);
   provider.document.issuer = 'https://other.example.com';
   clock.now += 600_000;
@@ -175,7 +175,7 @@ test('takes a document with malformed lists as one without them', async () => {
   await using provider = await startForgedProvider();
   provider.document.token_endpoint_auth_methods_supported = 'client_secret_post';
   provider.document.id_token_signing_alg_values_supported = null;
-  const { discover } = setUp(provider);
+  const { discover } = createDiscoveryOf(provider);
   const document = await discover(signal);
   expect(document.token_endpoint_auth_methods_supported).toEqual(['client_secret_basic']);
   expect(document.id_token_signing_alg_values_supported).toContain('ES256');
@@ -185,7 +185,7 @@ test('takes a document with malformed lists as one without them', async () => {
 test('writes endpoints on one line, as they are in the log', async () => {
   await using provider = await startForgedProvider();
   provider.document.token_endpoint = `${provider.issuer}/to\nken\u202e`;
-  const { discover } = setUp(provider);
+  const { discover } = createDiscoveryOf(provider);
   const document = await discover(signal);
   expect(document.token_endpoint).toBe(`${provider.issuer}/token%E2%80%AE`);
 });

@@ -29,7 +29,7 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
-function setUp(provider: ForgedProvider, changes: Partial<OpenIdClientOptions> = {}) {
+function createClient(provider: ForgedProvider, changes: Partial<OpenIdClientOptions> = {}) {
   const clock = { now: 1_000_000 };
   const calls: string[] = [];
   const client = createOpenIdClient({
@@ -51,7 +51,7 @@ function setUp(provider: ForgedProvider, changes: Partial<OpenIdClientOptions> =
 
 /** Begins a login, and returns a function that gives the client an answer of the provider. */
 async function begin(provider: ForgedProvider, changes: Partial<OpenIdClientOptions> = {}) {
-  const { client, clock, calls } = setUp(provider, changes);
+  const { client, clock, calls } = createClient(provider, changes);
   const { url, flow } = await client.begin(id, {}, signal);
   provider.claims.nonce = flow.nonce;
   const finish = (
@@ -90,7 +90,7 @@ describe('the URL for the browser', () => {
   test('has all parameters of the code flow', async () => {
     await using provider = await startForgedProvider();
     provider.document.authorization_endpoint = `${provider.issuer}/authorize?tenant=a%20b&state=mine`;
-    const { client } = setUp(provider, { prompt: 'select_account' });
+    const { client } = createClient(provider, { prompt: 'select_account' });
     const { url, flow } = await client.begin(id, { loginHint: 'jane@example.com' }, signal);
     const { origin, pathname, searchParams } = new URL(url);
     expect(`${origin}${pathname}`).toBe(`${provider.issuer}/authorize`);
@@ -117,7 +117,7 @@ describe('the URL for the browser', () => {
 
   test('has secrets of its own in each login, and neither prompt nor hint without them', async () => {
     await using provider = await startForgedProvider();
-    const { client } = setUp(provider);
+    const { client } = createClient(provider);
     const one = await client.begin(id, {}, signal);
     const other = await client.begin(id, {}, signal);
     const all = [one.flow, other.flow].flatMap((flow) => Object.values(flow));
@@ -126,7 +126,7 @@ describe('the URL for the browser', () => {
     const asked = await client.begin(id, { prompt: 'login' }, signal);
     expect(new URL(asked.url).searchParams.get('prompt')).toBe('login');
     // The operator knows what the provider understands.
-    const chosen = setUp(provider, { prompt: 'select_account' }).client;
+    const chosen = createClient(provider, { prompt: 'select_account' }).client;
     const { searchParams } = new URL((await chosen.begin(id, { prompt: 'login' }, signal)).url);
     expect(searchParams.get('prompt')).toBe('select_account');
   });
@@ -473,7 +473,7 @@ describe.each([
   test.each(troubles)('that answers %s is unavailable', async (_name, answer, said) => {
     await using provider = await startForgedProvider();
     const { finish, flow, clock, calls } = await begin(provider);
-    const { client } = setUp(provider);
+    const { client } = createClient(provider);
     provider.answers[path] = (_request, response) => answer(response);
     clock.now += 600_000;
     const work = path === '/token' ? finish() : client.begin(id, {}, signal);
@@ -487,7 +487,7 @@ describe.each([
   test('that does not answer is unavailable after 5 seconds', async () => {
     await using provider = await startForgedProvider();
     const { finish, flow } = await begin(provider);
-    const { client } = setUp(provider);
+    const { client } = createClient(provider);
     const [asked, hang] = hanging();
     provider.answers[path] = (_request, response) => hang(response);
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
@@ -506,7 +506,7 @@ describe.each([
   test('that does not answer is left when the login ends', async () => {
     await using provider = await startForgedProvider();
     const { finish, flow } = await begin(provider);
-    const { client } = setUp(provider);
+    const { client } = createClient(provider);
     const [asked, hang] = hanging();
     provider.answers[path] = (_request, response) => hang(response);
     const ending = new AbortController();
@@ -537,7 +537,7 @@ describe('a connection', () => {
     await provider[Symbol.asyncDispose]();
     expect(await failureOf(finish(), flow)).toMatch(/^unavailable: .*\/token: .*refused/);
     expect(calls).toEqual(['discovery ok', 'token failed']);
-    const { client } = setUp(provider);
+    const { client } = createClient(provider);
     const failure = await failureOf(client.begin(id, {}, signal));
     expect(failure).toMatch(/^unavailable: .*openid-configuration: .*refused/);
   });
@@ -550,7 +550,7 @@ describe('a connection', () => {
     await using provider = await startForgedProvider();
     const { certificate } = await create();
     vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
-    const { client, calls } = setUp(provider, { ca: () => certificate });
+    const { client, calls } = createClient(provider, { ca: () => certificate });
     const failure = await failureOf(client.begin(id, {}, signal));
     expect(failure).toMatch(/^unavailable: /);
     expect(failure).toContain(said);
@@ -560,7 +560,7 @@ describe('a connection', () => {
 
   test('with CAs that can not be read is unavailable', async () => {
     await using provider = await startForgedProvider();
-    const { client } = setUp(provider, {
+    const { client } = createClient(provider, {
       ca: () => {
         throw new Error('ca.crt: no such file');
       },

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { paced } from './admin.ts';
 
 /** Makes calls and intervals that end when the test says so. */
-function setUp() {
+function createPacedCalls() {
   const calls: PromiseWithResolvers<string>[] = [];
   const pauses: PromiseWithResolvers<void>[] = [];
   const begin = <Value>(list: PromiseWithResolvers<Value>[]) => {
@@ -21,7 +21,7 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('paced calls', () => {
   test('the first caller does not wait', async () => {
-    const { ask, calls } = setUp();
+    const { ask, calls } = createPacedCalls();
     const answer = ask();
     await turn();
     calls[0]?.resolve('one');
@@ -29,7 +29,7 @@ describe('paced calls', () => {
   });
 
   test('all callers during a call and its interval share the next call, which begins after both', async () => {
-    const { ask, calls, pauses } = setUp();
+    const { ask, calls, pauses } = createPacedCalls();
     const first = ask();
     await turn();
     const during = [ask(), ask()];
@@ -46,7 +46,7 @@ describe('paced calls', () => {
   });
 
   test('no one gets what was made before they asked', async () => {
-    const { ask, calls, pauses } = setUp();
+    const { ask, calls, pauses } = createPacedCalls();
     const first = ask();
     await turn();
     calls[0]?.resolve('one');
@@ -59,7 +59,7 @@ describe('paced calls', () => {
   });
 
   test('a call that fails fails for its callers, and the next one is made after the interval', async () => {
-    const { ask, calls, pauses } = setUp();
+    const { ask, calls, pauses } = createPacedCalls();
     const first = ask();
     await turn();
     const second = ask();
