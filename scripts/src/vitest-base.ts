@@ -21,6 +21,8 @@ export const testBase: ViteUserConfig = {
     testTimeout: 4 * maxTestWait,
     hookTimeout: 4 * maxTestWait,
     expect: { poll: { timeout: maxTestWait } },
+    // Titles have the names of cases as a whole.
+    taskTitleValueFormatTruncate: 0,
     // setImmediate stays Node's: at a deadline, a process first reads what has arrived.
     fakeTimers: {
       toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date', 'performance'],
