@@ -20,52 +20,53 @@ describe('problems of plugins name the authenticator, the package and the fix', 
   });
 
   const seeOptions = 'see the options of probe.js';
-  test.each<[name: string, schema: string, options: string, problems: unknown[]]>([
-    [
-      'bad options',
-      'z.strictObject({ url: z.string(), size: z.int(), bind: z.strictObject({ dn: z.string().optional() }) })',
-      '{ size: 1.5, bind: { dm: x } }',
-      [
+  test.each<{ name: string; schema: string; options: string; problems: unknown[] }>([
+    {
+      name: 'bad options',
+      schema:
+        'z.strictObject({ url: z.string(), size: z.int(), bind: z.strictObject({ dn: z.string().optional() }) })',
+      options: '{ size: 1.5, bind: { dm: x } }',
+      problems: [
         `gateway.yaml:1:58: authenticators[0].options.url: authenticator corp (probe.js): is missing: it must be a string: ${seeOptions}`,
         `gateway.yaml:1:66: authenticators[0].options.size: authenticator corp (probe.js): Invalid input: expected int, received number: ${seeOptions}`,
         'gateway.yaml:1:79: authenticators[0].options.bind.dm: authenticator corp (probe.js): unknown key: did you mean dn?',
       ],
-    ],
-    [
-      'what the branches of a union allow',
-      'z.object({ a: z.union([z.string(), z.object({ b: z.string() })]) })',
-      '{ a: 1 }',
-      [
+    },
+    {
+      name: 'what the branches of a union allow',
+      schema: 'z.object({ a: z.union([z.string(), z.object({ b: z.string() })]) })',
+      options: '{ a: 1 }',
+      problems: [
         expect.stringContaining(
           'Invalid input: expected string, received number; or: Invalid input: expected object, received number',
         ),
       ],
-    ],
-    [
-      'a key that only a validator knows is unknown',
-      'z.union([z.strictObject({ a: z.string() }), z.strictObject({ b: z.string() })])',
-      '{ a: x, b: y }',
-      [expect.stringContaining('Unrecognized key: "b"')],
-    ],
-    [
-      'a validation that throws',
-      'z.strictObject({ a: z.unknown().transform(() => { throw new Error("oh") }) })',
-      '{ a: 1 }',
-      [
+    },
+    {
+      name: 'a key that only a validator knows is unknown',
+      schema: 'z.union([z.strictObject({ a: z.string() }), z.strictObject({ b: z.string() })])',
+      options: '{ a: x, b: y }',
+      problems: [expect.stringContaining('Unrecognized key: "b"')],
+    },
+    {
+      name: 'a validation that throws',
+      schema: 'z.strictObject({ a: z.unknown().transform(() => { throw new Error("oh") }) })',
+      options: '{ a: 1 }',
+      problems: [
         expect.stringContaining(
           'authenticators[0].options: authenticator corp (probe.js): its validation failed: oh',
         ),
       ],
-    ],
-    [
-      'a secret that is missing, without a second problem from the schema',
-      'z.object({ url: z.string() })',
-      '{ url: { env: A } }',
-      [
+    },
+    {
+      name: 'a secret that is missing, without a second problem from the schema',
+      schema: 'z.object({ url: z.string() })',
+      options: '{ url: { env: A } }',
+      problems: [
         'gateway.yaml:1:65: authenticators[0].options.url: authenticator corp: the environment variable A is not set: set it where the gateway is started',
       ],
-    ],
-  ])('%s', async (_name, schema, options, problems) => {
+    },
+  ])('$name', async ({ schema, options, problems }) => {
     const text = `authenticators: [{ name: corp, use: ./probe.js, options: ${options} }]`;
     expect(await problemsOf(text, pluginSource(schema))).toEqual(problems);
   });
@@ -201,11 +202,11 @@ describe('the fingerprint of an authenticator', () => {
   });
 
   test.each([
-    ['name', 'b', plugin],
-    ['use', 'a', { ...plugin, use: plugin.package }],
-    ['package', 'a', { ...plugin, package: 'other' }],
-    ['code', 'a', { ...plugin, digest: 'other' }],
-  ])('is another for another %s', (_what, name, changed) => {
+    { what: 'name', name: 'b', changed: plugin },
+    { what: 'use', name: 'a', changed: { ...plugin, use: plugin.package } },
+    { what: 'package', name: 'a', changed: { ...plugin, package: 'other' } },
+    { what: 'code', name: 'a', changed: { ...plugin, digest: 'other' } },
+  ])('is another for another $what', ({ name, changed }) => {
     expect(fingerprintOf(name, changed, {})).not.toBe(of({}));
   });
 });

@@ -46,13 +46,13 @@ test('client secrets are read from files and the environment, and the rest stays
 });
 
 test.each([
-  [undefined],
-  [null],
-  [{}],
-  [{ providers: [] }],
-  [{ providers: { okta: null } }],
-  [{ providers: { okta: 'x' } }],
-])('what is not a provider is left to the schema: %j', async (login) => {
+  { login: undefined },
+  { login: null },
+  { login: {} },
+  { login: { providers: [] } },
+  { login: { providers: { okta: null } } },
+  { login: { providers: { okta: 'x' } } },
+])('what is not a provider is left to the schema: $login', async ({ login }) => {
   await using folder = await configFolder();
   expect(await fill(folder, login)).toEqual({ value: { login }, ...nothing });
 });
@@ -81,28 +81,29 @@ async function problemsWith(clientSecret: unknown, more: object = {}) {
   return await folder.problems(JSON.stringify(config), { KEY: key, SECRET: 'hunter2' });
 }
 
-test.each<[string, unknown, string]>([
-  [
-    'in the file',
-    'hunter2',
-    'is a secret, which must not be in this file: write { file: secrets/okta } or { env: CLIENT_SECRET }',
-  ],
-  [
-    'in a file that is not there',
-    { file: 'secrets/none' },
-    "secrets/none can't be read: there is no such file: create it, or fix the path",
-  ],
-  [
-    'in an empty file',
-    { file: 'secrets/empty' },
-    'the file secrets/empty is empty: write the secret into it',
-  ],
-  [
-    'in a variable that is not set',
-    { env: 'NONE' },
-    'the environment variable NONE is not set: set it where the gateway is started',
-  ],
-])('a client secret %s is the only problem, and is not shown', async (_where, written, message) => {
+test.each<{ where: string; written: unknown; message: string }>([
+  {
+    where: 'in the file',
+    written: 'hunter2',
+    message:
+      'is a secret, which must not be in this file: write { file: secrets/okta } or { env: CLIENT_SECRET }',
+  },
+  {
+    where: 'in a file that is not there',
+    written: { file: 'secrets/none' },
+    message: "secrets/none can't be read: there is no such file: create it, or fix the path",
+  },
+  {
+    where: 'in an empty file',
+    written: { file: 'secrets/empty' },
+    message: 'the file secrets/empty is empty: write the secret into it',
+  },
+  {
+    where: 'in a variable that is not set',
+    written: { env: 'NONE' },
+    message: 'the environment variable NONE is not set: set it where the gateway is started',
+  },
+])('a client secret $where is the only problem, and is not shown', async ({ written, message }) => {
   const problems = await problemsWith(written);
   expect(problems).toEqual([
     expect.stringMatching(/^gateway\.yaml:1:\d+: login\.providers\.okta\.clientSecret: /),
@@ -111,9 +112,9 @@ test.each<[string, unknown, string]>([
   expect(problems[0]).not.toContain('hunter2');
 });
 
-test.each([[{ env: 'SECRET' }], ['hunter2']])(
-  'a problem that would quote a secret does not: %j',
-  async (clientSecret) => {
+test.each([{ clientSecret: { env: 'SECRET' } }, { clientSecret: 'hunter2' }])(
+  'a problem that would quote a secret does not: $clientSecret',
+  async ({ clientSecret }) => {
     const problems = await problemsWith(clientSecret, { ttl: 'hunter2' });
     expect(problems.filter((one) => one.includes('.ttl: '))).toEqual([
       expect.stringMatching(

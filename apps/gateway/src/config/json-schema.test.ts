@@ -106,70 +106,85 @@ describe('the JSON Schema of the whole file', () => {
   });
 
   test.each([
-    [
-      'a duration',
-      'reviewTimeout: 10s',
-      'reviewTimeout: 10',
-      '/server/reviewTimeout must be string',
-    ],
-    [
-      'a duration’s unit',
-      'reviewTimeout: 10s',
-      'reviewTimeout: 10x',
-      '/server/reviewTimeout must match pattern',
-    ],
-    ['a size', '256KiB', '256KB', '/server/maxBodySize must match pattern'],
-    ['a plugin’s option', 'urls: [{', 'urls: 1 #', '/authenticators/2/options/urls must be array'],
-    [
-      'a missing option',
-      '        dn: cn=sallyport\n',
-      '',
-      "/authenticators/2/options/bind must have required property 'dn'",
-    ],
-    [
-      'an option behind a reference',
-      'next: { dn:',
-      'next: { dm:',
-      "/authenticators/2/options/bind/next must have required property 'dn'",
-    ],
-    [
-      'a secret of two kinds',
-      '{ env: DN }',
-      '{ env: DN, file: x }',
-      '/authenticators/2/options/bind/next/dn must NOT have additional properties',
-    ],
-    [
-      'a secret without a name',
-      '{ env: URL }',
-      '{ env: "" }',
-      '/authenticators/2/options/urls/0/env must NOT have fewer than 1 characters',
-    ],
-    [
-      'options of another plugin',
-      'use: "@acme/other"',
-      'use: ldap',
-      "/authenticators/0 must have required property 'options'",
-    ],
-    ['a lifetime', 'staleTtl: 10m', 'staleTtl: 10', '/cache/staleTtl must be <= 0'],
-    [
-      'a password',
-      'password: { file: secrets/redis }',
-      'password: x',
-      '/cache/redis/password must be object',
-    ],
-    [
-      'a sealing key',
-      '[{ env: SALLYPORT_CACHE_KEY },',
-      '[x,',
-      '/cache/redis/sealingKeys/0 must be object',
-    ],
-    [
-      'a prefix of keys',
-      '"sallyport:"',
-      '"sallyport*"',
-      '/cache/redis/keyPrefix must match pattern',
-    ],
-  ])('refuses %s that is wrong', async (_name, good, bad, expected) => {
+    {
+      name: 'a duration',
+      good: 'reviewTimeout: 10s',
+      bad: 'reviewTimeout: 10',
+      expected: '/server/reviewTimeout must be string',
+    },
+    {
+      name: 'a duration’s unit',
+      good: 'reviewTimeout: 10s',
+      bad: 'reviewTimeout: 10x',
+      expected: '/server/reviewTimeout must match pattern',
+    },
+    {
+      name: 'a size',
+      good: '256KiB',
+      bad: '256KB',
+      expected: '/server/maxBodySize must match pattern',
+    },
+    {
+      name: 'a plugin’s option',
+      good: 'urls: [{',
+      bad: 'urls: 1 #',
+      expected: '/authenticators/2/options/urls must be array',
+    },
+    {
+      name: 'a missing option',
+      good: '        dn: cn=sallyport\n',
+      bad: '',
+      expected: "/authenticators/2/options/bind must have required property 'dn'",
+    },
+    {
+      name: 'an option behind a reference',
+      good: 'next: { dn:',
+      bad: 'next: { dm:',
+      expected: "/authenticators/2/options/bind/next must have required property 'dn'",
+    },
+    {
+      name: 'a secret of two kinds',
+      good: '{ env: DN }',
+      bad: '{ env: DN, file: x }',
+      expected: '/authenticators/2/options/bind/next/dn must NOT have additional properties',
+    },
+    {
+      name: 'a secret without a name',
+      good: '{ env: URL }',
+      bad: '{ env: "" }',
+      expected: '/authenticators/2/options/urls/0/env must NOT have fewer than 1 characters',
+    },
+    {
+      name: 'options of another plugin',
+      good: 'use: "@acme/other"',
+      bad: 'use: ldap',
+      expected: "/authenticators/0 must have required property 'options'",
+    },
+    {
+      name: 'a lifetime',
+      good: 'staleTtl: 10m',
+      bad: 'staleTtl: 10',
+      expected: '/cache/staleTtl must be <= 0',
+    },
+    {
+      name: 'a password',
+      good: 'password: { file: secrets/redis }',
+      bad: 'password: x',
+      expected: '/cache/redis/password must be object',
+    },
+    {
+      name: 'a sealing key',
+      good: '[{ env: SALLYPORT_CACHE_KEY },',
+      bad: '[x,',
+      expected: '/cache/redis/sealingKeys/0 must be object',
+    },
+    {
+      name: 'a prefix of keys',
+      good: '"sallyport:"',
+      bad: '"sallyport*"',
+      expected: '/cache/redis/keyPrefix must match pattern',
+    },
+  ])('refuses $name that is wrong', async ({ good, bad, expected }) => {
     expect(example).toContain(good);
     const errors = await errorsOf(example.replace(good, bad));
     expect(errors).toContainEqual(expect.stringContaining(expected));

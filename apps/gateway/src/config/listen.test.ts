@@ -4,14 +4,14 @@ import { collide, type ListenAddress, parseListen } from './listen.ts';
 
 describe('listen addresses', () => {
   test.each([
-    ['127.0.0.1:8080', '127.0.0.1', 8080],
-    ['0.0.0.0:0', '0.0.0.0', 0],
-    ['[::1]:0', '::1', 0],
-    ['[fe80::1%eth0]:443', 'fe80::1%eth0', 443],
-    ['localhost:65535', 'localhost', 65_535],
-    ['auth.example.com:8443', 'auth.example.com', 8443],
-    [':8443', '::', 8443],
-  ])('%s', (input, host, port) => {
+    { input: '127.0.0.1:8080', host: '127.0.0.1', port: 8080 },
+    { input: '0.0.0.0:0', host: '0.0.0.0', port: 0 },
+    { input: '[::1]:0', host: '::1', port: 0 },
+    { input: '[fe80::1%eth0]:443', host: 'fe80::1%eth0', port: 443 },
+    { input: 'localhost:65535', host: 'localhost', port: 65_535 },
+    { input: 'auth.example.com:8443', host: 'auth.example.com', port: 8443 },
+    { input: ':8443', host: '::', port: 8443 },
+  ])('$input', ({ input, host, port }) => {
     expect(parseListen(input)).toEqual({ value: { host, port } });
   });
 
@@ -71,19 +71,19 @@ function address(text: string): ListenAddress {
 }
 
 test.each([
-  ['127.0.0.1:80', '127.0.0.1:80', true],
-  ['127.0.0.1:80', '127.0.0.1:81', false],
-  ['127.0.0.1:0', '127.0.0.1:0', false],
-  ['127.0.0.1:80', '127.0.0.2:80', false],
-  [':80', '127.0.0.1:80', true],
-  ['0.0.0.0:80', '10.0.0.1:80', true],
-  ['0.0.0.0:80', 'localhost:80', true],
-  ['0.0.0.0:80', '[::1]:80', false],
-  ['[::1]:80', '[0:0:0:0:0:0:0:1]:80', true],
-  ['localhost:80', '127.0.0.1:80', true],
-  ['localhost:80', '[::1]:80', true],
-  ['a.example.com:80', 'A.example.com:80', true],
-])('whether %s collides with %s: %s', (one, other, expected) => {
+  { one: '127.0.0.1:80', other: '127.0.0.1:80', expected: true },
+  { one: '127.0.0.1:80', other: '127.0.0.1:81', expected: false },
+  { one: '127.0.0.1:0', other: '127.0.0.1:0', expected: false },
+  { one: '127.0.0.1:80', other: '127.0.0.2:80', expected: false },
+  { one: ':80', other: '127.0.0.1:80', expected: true },
+  { one: '0.0.0.0:80', other: '10.0.0.1:80', expected: true },
+  { one: '0.0.0.0:80', other: 'localhost:80', expected: true },
+  { one: '0.0.0.0:80', other: '[::1]:80', expected: false },
+  { one: '[::1]:80', other: '[0:0:0:0:0:0:0:1]:80', expected: true },
+  { one: 'localhost:80', other: '127.0.0.1:80', expected: true },
+  { one: 'localhost:80', other: '[::1]:80', expected: true },
+  { one: 'a.example.com:80', other: 'A.example.com:80', expected: true },
+])('whether $one collides with $other: $expected', ({ one, other, expected }) => {
   expect(collide(address(one), address(other))).toBe(expected);
   expect(collide(address(other), address(one))).toBe(expected);
 });

@@ -138,16 +138,16 @@ authenticators:
   });
 
   test.each([
-    [1000, [''], [100]],
-    [1000, ['', ''], [100, 100]],
-    [100, [''], [50]],
-    [100, ['', ''], [33, 33]],
-    [100, ['', 'maxConcurrent: 66'], [33, 66]],
-    [4, ['', '', ''], [1, 1, 1]],
-    [2, [''], [1]],
+    { maxInFlight: 1000, authenticators: [''], limits: [100] },
+    { maxInFlight: 1000, authenticators: ['', ''], limits: [100, 100] },
+    { maxInFlight: 100, authenticators: [''], limits: [50] },
+    { maxInFlight: 100, authenticators: ['', ''], limits: [33, 33] },
+    { maxInFlight: 100, authenticators: ['', 'maxConcurrent: 66'], limits: [33, 66] },
+    { maxInFlight: 4, authenticators: ['', '', ''], limits: [1, 1, 1] },
+    { maxInFlight: 2, authenticators: [''], limits: [1] },
   ])(
-    'with maxInFlight %i and the authenticators %j their limits are %j',
-    async (maxInFlight, authenticators, limits) => {
+    'with maxInFlight $maxInFlight and the authenticators $authenticators their limits are $limits',
+    async ({ maxInFlight, authenticators, limits }) => {
       await using folder = await folderWithProbe();
       const entries = authenticators.map(
         (settings, index) => `  - { name: a${index}, use: ./probe.js, ${settings} }`,
@@ -190,17 +190,23 @@ describe('the file itself', () => {
       message: `${folder.file}: can't be read: there is no such file`,
     });
   });
-  test.each<[string | Uint8Array, unknown[]]>([
-    [new Uint8Array([0x61, 0x3a, 0x20, 0xff]), [expect.stringContaining('is not valid UTF-8')]],
-    [`# ${'x'.repeat(1024 * 1024)}`, [expect.stringContaining('must be at most 1 MiB')]],
-    [
-      'a: 1\na: 2\nb: 1\nb: 2',
-      [2, 4].map(
+  test.each<{ content: string | Uint8Array; problems: unknown[] }>([
+    {
+      content: new Uint8Array([0x61, 0x3a, 0x20, 0xff]),
+      problems: [expect.stringContaining('is not valid UTF-8')],
+    },
+    {
+      content: `# ${'x'.repeat(1024 * 1024)}`,
+      problems: [expect.stringContaining('must be at most 1 MiB')],
+    },
+    {
+      content: 'a: 1\na: 2\nb: 1\nb: 2',
+      problems: [2, 4].map(
         (line) =>
           `gateway.yaml:${line}:1: duplicate key, which is already on line ${line - 1}: remove one`,
       ),
-    ],
-  ])('its own problems, all of them: %#', async (content, problems) => {
+    },
+  ])('its own problems, all of them: %#', async ({ content, problems }) => {
     expect(await problemsOf(content)).toEqual(problems);
   });
   test('a plugin file that does not exist is listed too', async () => {

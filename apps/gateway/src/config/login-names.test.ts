@@ -30,13 +30,13 @@ async function problemsOf(
 }
 
 test.each([
-  ['session', 'did you mean sessions?'],
+  { sessions: 'session', fix: 'did you mean sessions?' },
   // "tokens" is near, and can hold none.
-  ['token', 'write one of sessions, robots'],
-  ['other', 'write one of sessions, robots'],
+  { sessions: 'token', fix: 'write one of sessions, robots' },
+  { sessions: 'other', fix: 'write one of sessions, robots' },
 ])(
-  'login.sessions: %s is not an authenticator, and only one that can hold sessions is proposed',
-  async (sessions, fix) => {
+  'login.sessions: $sessions is not an authenticator, and only one that can hold sessions is proposed',
+  async ({ sessions, fix }) => {
     expect(await problemsOf({ sessions })).toEqual([
       `gateway.yaml:7:15: login.sessions: "${sessions}" is not an authenticator of this file: ${fix}`,
     ]);
@@ -78,22 +78,25 @@ test('login.sessions names one that issues no tokens', async () => {
 });
 
 test.each([
-  ['cor', 'did you mean corp?'],
+  { name: 'cor', fix: 'did you mean corp?' },
   // It holds the sessions, so it can't check passwords.
-  [
-    'session',
-    'write the name of an authenticator that checks passwords, such as one with use: ldap',
-  ],
-])('login.authenticators: %s is not an authenticator', async (name, fix) => {
+  {
+    name: 'session',
+    fix: 'write the name of an authenticator that checks passwords, such as one with use: ldap',
+  },
+])('login.authenticators: $name is not an authenticator', async ({ name, fix }) => {
   expect(await problemsOf({ authenticators: ['corp', name] })).toEqual([
     `gateway.yaml:6:4: login.authenticators[1]: "${name}" is not an authenticator of this file: ${fix}`,
   ]);
 });
 
 test.each([
-  ['cor', 'did you mean corp?'],
-  ['other', 'write the name of an authenticator that checks ID tokens, such as one with use: jwt'],
-])('login.providers: %s is not an authenticator', async (authenticator, fix) => {
+  { authenticator: 'cor', fix: 'did you mean corp?' },
+  {
+    authenticator: 'other',
+    fix: 'write the name of an authenticator that checks ID tokens, such as one with use: jwt',
+  },
+])('login.providers: $authenticator is not an authenticator', async ({ authenticator, fix }) => {
   const providers = { okta: { authenticator, clientId: 'sallyport' } };
   const problems = await problemsOf({ browser: true, providers });
   expect(problems.filter((one) => one.includes('providers'))).toEqual([

@@ -158,17 +158,23 @@ describe('login is refused with', () => {
   });
 
   test.each([
-    [
-      { username: { prefix: 'corp:' } },
-      'authenticators.1.username.prefix: has no effect on sessions',
-    ],
-    [{ groups: { prefix: 'corp:' } }, 'authenticators.1.groups.prefix: has no effect on sessions'],
-    [{ groups: { allow: ['k8s-*'] } }, 'authenticators.1.groups.allow: has no effect on sessions'],
-    [
-      { allowSystemNames: ['system:x'] },
-      'authenticators.1.allowSystemNames: has no effect on sessions',
-    ],
-  ])('names of sessions: %j', (own, expected) => {
+    {
+      own: { username: { prefix: 'corp:' } },
+      expected: 'authenticators.1.username.prefix: has no effect on sessions',
+    },
+    {
+      own: { groups: { prefix: 'corp:' } },
+      expected: 'authenticators.1.groups.prefix: has no effect on sessions',
+    },
+    {
+      own: { groups: { allow: ['k8s-*'] } },
+      expected: 'authenticators.1.groups.allow: has no effect on sessions',
+    },
+    {
+      own: { allowSystemNames: ['system:x'] },
+      expected: 'authenticators.1.allowSystemNames: has no effect on sessions',
+    },
+  ])('names of sessions: $own', ({ own, expected }) => {
     expect(problemsOf({}, [corp, { ...sessions, ...own }])).toEqual([
       expect.stringContaining(expected),
     ]);

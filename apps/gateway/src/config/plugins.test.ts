@@ -94,13 +94,13 @@ describe('a plugin that is not there', () => {
     );
   });
   test.each([
-    ['statik', 'static'],
-    ['ldpa', 'ldap'],
-    ['Redis', 'redis'],
-    ['prob', 'probe'],
-    ['@sallyport/authenticator-ldpa', '@sallyport/authenticator-ldap'],
-    ['@salyport/authenticator-probe', '@sallyport/authenticator-probe'],
-  ])('a mistyped %s: with the one that was meant', async (use, meant) => {
+    { use: 'statik', meant: 'static' },
+    { use: 'ldpa', meant: 'ldap' },
+    { use: 'Redis', meant: 'redis' },
+    { use: 'prob', meant: 'probe' },
+    { use: '@sallyport/authenticator-ldpa', meant: '@sallyport/authenticator-ldap' },
+    { use: '@salyport/authenticator-probe', meant: '@sallyport/authenticator-probe' },
+  ])('a mistyped $use: with the one that was meant', async ({ use, meant }) => {
     await using folder = await configFolder();
     await folder.install('@sallyport/authenticator-probe', good);
     const message = await failure(use, folder.file);
@@ -152,15 +152,23 @@ describe('a plugin that is not there', () => {
 
 describe('the problem of a plugin that can’t be imported has the cause', () => {
   test.each([
-    ['a syntax error', 'export default {', /SyntaxError/],
-    ['a throw', 'throw new Error("no such table")', /Error: no such table \| fix it, and restart/],
-    [
-      'a missing dependency',
-      'import "@acme/dependency"',
-      /@acme\/dependency.* \| install its dependencies/s,
-    ],
-    ['a throw of no Error', 'throw null', /something that is not an Error was thrown/],
-  ])('%s', async (_name, source, expected) => {
+    { name: 'a syntax error', source: 'export default {', expected: /SyntaxError/ },
+    {
+      name: 'a throw',
+      source: 'throw new Error("no such table")',
+      expected: /Error: no such table \| fix it, and restart/,
+    },
+    {
+      name: 'a missing dependency',
+      source: 'import "@acme/dependency"',
+      expected: /@acme\/dependency.* \| install its dependencies/s,
+    },
+    {
+      name: 'a throw of no Error',
+      source: 'throw null',
+      expected: /something that is not an Error was thrown/,
+    },
+  ])('$name', async ({ source, expected }) => {
     const message = await failureOf(source);
     expect(message).toMatch(/^@acme\/corp can't be imported: /);
     expect(message).toMatch(expected);

@@ -129,19 +129,19 @@ Gateways continue.`);
 const known = ['listen', 'maxInFlight', 'maxTokenSize', 'tls'];
 
 test.each([
-  ['lisen', 'listen'],
-  ['Listen', 'listen'],
-  ['max_in_flight', 'maxInFlight'],
-  ['maxInflights', 'maxInFlight'],
-  ['maxTokensize', 'maxTokenSize'],
-  ['tsl', 'tls'],
-  ['slt', undefined],
-  ['maxInFilght', 'maxInFlight'],
-  ['ilsten', 'listen'],
-  ['tlss', 'tls'],
-  ['cache', undefined],
-  ['', undefined],
-])('%s means %s', (word, expected) => {
+  { word: 'lisen', expected: 'listen' },
+  { word: 'Listen', expected: 'listen' },
+  { word: 'max_in_flight', expected: 'maxInFlight' },
+  { word: 'maxInflights', expected: 'maxInFlight' },
+  { word: 'maxTokensize', expected: 'maxTokenSize' },
+  { word: 'tsl', expected: 'tls' },
+  { word: 'slt', expected: undefined },
+  { word: 'maxInFilght', expected: 'maxInFlight' },
+  { word: 'ilsten', expected: 'listen' },
+  { word: 'tlss', expected: 'tls' },
+  { word: 'cache', expected: undefined },
+  { word: '', expected: undefined },
+])('$word means $expected', ({ word, expected }) => {
   expect(nearest(word, known)).toBe(expected);
 });
 

@@ -3,195 +3,205 @@ import { folderWithProbe, pluginSource, problemsOf, yaml } from './testing/confi
 
 describe('problems of the gateway’s own settings, with place and fix', () => {
   test.each([
-    [
-      'a prefix of Kubernetes itself',
-      { authenticator: '    username: { prefix: "system:" }' },
-      '7:25: authenticators[0].username.prefix: begins with system:, which is reserved for Kubernetes: the identity policy would refuse every user: write another prefix, such as corp:',
-    ],
-    [
-      'a prefix of Kubernetes itself, of groups',
-      { authenticator: '    groups: { prefix: "system:team-" }' },
-      '7:23: authenticators[0].groups.prefix: begins with system:',
-    ],
-    [
-      'a duration without a unit',
-      { authenticator: '    timeout: 3' },
-      '7:14: authenticators[0].timeout: "3" has no unit: write 3s, 500ms, 2m or 1h',
-    ],
-    [
-      'a size without a unit',
-      { server: '  maxBodySize: 1000' },
-      '3:16: server.maxBodySize: "1000" has no unit: write 256KiB, 1MiB or 512B',
-    ],
-    [
-      'a duration of 0',
-      { server: '  drainTimeout: 0s' },
-      '3:17: server.drainTimeout: must be more than 0: write 500ms or more',
-    ],
-    [
-      'a review that kube-apiserver no longer waits for',
-      { server: '  reviewTimeout: 31s' },
-      'write at most 30s (kube-apiserver waits 30 s for an answer and does not retry)',
-    ],
-    [
-      'a duration beyond timers',
-      { server: '  drainTimeout: 8d' },
-      '3:17: server.drainTimeout: "8d" is too long: write at most 7d',
-    ],
-    [
-      'a body beyond kube-apiserver',
-      { server: '  maxBodySize: 4MiB' },
-      'server.maxBodySize: "4MiB" is too big: write at most 3MiB (kube-apiserver itself',
-    ],
-    [
-      'an address',
-      { server: '  listen: 8080' },
-      '3:11: server.listen: must be an address and a port: write 127.0.0.1:8080',
-    ],
-    [
-      'a wrong kind',
-      { server: '  apiAudiences: x' },
-      '3:17: server.apiAudiences: must be a list: write [x]',
-    ],
-    [
-      'a text with signs of YAML where a list belongs',
-      { authenticator: '    groups: { allow: "*-admins" }' },
-      'must be a list: write ["*-admins"]',
-    ],
-    [
-      'an empty value',
-      { server: '  apiAudiences:' },
-      'server.apiAudiences: is empty: give it a value, or remove the key',
-    ],
-    [
-      'a number below its bound',
-      { authenticator: '    groups: { max: 0 }' },
-      'authenticators[0].groups.max: must be at least 1',
-    ],
-    [
-      'a choice',
-      { authenticator: '    onError: contineu' },
-      'authenticators[0].onError: must be continue or stop: did you mean continue?',
-    ],
-    [
-      'a log level',
-      { more: 'log: { level: warning }' },
-      'log.level: must be trace or debug or info or warn or error or silent',
-    ],
-    [
-      'clientAuth other than none',
-      { server: '  tls: { certFile: c, keyFile: k, clientAuth: off }' },
-      'server.tls.clientAuth: must be none',
-    ],
-    [
-      'a mistyped key',
-      { authenticator: '    name2: x' },
-      '7:5: authenticators[0].name2: unknown key: did you mean name?',
-    ],
-    [
-      'a missing key',
-      { server: '  tls: { certFile: c, clientAuth: none }' },
-      '3:8: server.tls.keyFile: is missing',
-    ],
-    [
-      'a section that does not exist',
-      { more: 'quotas: {}' },
-      '8:1: quotas: unknown key: write one of: server, admin, authenticators, cache, lockout, login, audit, provenance, tracing',
-    ],
-    [
-      'an unknown key deep in',
-      { server: '  tls: { certFile: c, keyFile: k, clientAuth: none, clientCaFiel: x }' },
-      '3:53: server.tls.clientCaFiel: unknown key: did you mean clientCAFile?',
-    ],
-    [
-      'names that do nothing',
-      { authenticator: '    allowSystemNames: ["*"]' },
-      'authenticators[0].allowSystemNames[0]: must begin with "system:"',
-    ],
-    [
-      'plain HTTP off loopback',
-      { server: '  listen: 0.0.0.0:8080' },
-      '3:11: server.listen: tokens would cross the network in clear: plain HTTP is for loopback only: add server.tls, or listen on 127.0.0.1 or [::1]',
-    ],
-    [
-      'TLS that says nothing of clients',
-      { server: '  tls: { certFile: c, keyFile: k }' },
-      '3:3: server.tls: no client authentication is configured: set clientCAFile and clientNames, or set clientAuth: none explicitly',
-    ],
-    [
-      'a CA without names',
-      { server: '  tls: { certFile: c, keyFile: k, clientCAFile: a }' },
-      'server.tls.clientCAFile: without clientNames accepts every certificate of that CA',
-    ],
-    [
-      'names without a CA',
-      { server: '  tls: { certFile: c, keyFile: k, clientNames: [a] }' },
-      'server.tls.clientNames: need a CA: without one, anyone can make a certificate with such a name: add clientCAFile',
-    ],
-    [
-      'no names',
-      { server: '  tls: { certFile: c, keyFile: k, clientCAFile: a, clientNames: [] }' },
-      'server.tls.clientNames: must not be empty: write at least one entry',
-    ],
-    [
-      'a name without letters',
-      { server: '  tls: { certFile: c, keyFile: k, clientCAFile: a, clientNames: [""] }' },
-      'server.tls.clientNames[0]: must not be empty: give it a value',
-    ],
-    [
-      'both',
-      { server: '  tls: { certFile: c, keyFile: k, clientAuth: none, clientCAFile: a }' },
-      'server.tls.clientAuth: "none" contradicts clientCAFile and clientNames',
-    ],
-    [
-      'a timeout as long as the review, in the units of the file',
-      { authenticator: '    timeout: 10s' },
-      '7:14: authenticators[0].timeout: 10s is not less than server.reviewTimeout (10s): it would leave',
-    ],
-    [
-      'the same in other units',
-      { server: '  reviewTimeout: 9000ms', authenticator: '    timeout: 0.5m' },
-      'authenticators[0].timeout: 0.5m is not less than server.reviewTimeout (9000ms)',
-    ],
-    [
-      'the same with a timeout that is left out',
-      { server: '  reviewTimeout: 2500ms' },
-      'authenticators[0].timeout: 3s is not less than server.reviewTimeout (2500ms)',
-    ],
-    [
-      'a limit that leaves no slot',
-      { authenticator: '    maxConcurrent: 1000' },
-      'authenticators[0].maxConcurrent: 1000 is not less than server.maxInFlight (1000): if this authenticator hangs, it alone could take every slot',
-    ],
-    [
-      'limits that leave no slot when all hang',
-      {
+    {
+      name: 'a prefix of Kubernetes itself',
+      parts: { authenticator: '    username: { prefix: "system:" }' },
+      expected:
+        '7:25: authenticators[0].username.prefix: begins with system:, which is reserved for Kubernetes: the identity policy would refuse every user: write another prefix, such as corp:',
+    },
+    {
+      name: 'a prefix of Kubernetes itself, of groups',
+      parts: { authenticator: '    groups: { prefix: "system:team-" }' },
+      expected: '7:23: authenticators[0].groups.prefix: begins with system:',
+    },
+    {
+      name: 'a duration without a unit',
+      parts: { authenticator: '    timeout: 3' },
+      expected: '7:14: authenticators[0].timeout: "3" has no unit: write 3s, 500ms, 2m or 1h',
+    },
+    {
+      name: 'a size without a unit',
+      parts: { server: '  maxBodySize: 1000' },
+      expected: '3:16: server.maxBodySize: "1000" has no unit: write 256KiB, 1MiB or 512B',
+    },
+    {
+      name: 'a duration of 0',
+      parts: { server: '  drainTimeout: 0s' },
+      expected: '3:17: server.drainTimeout: must be more than 0: write 500ms or more',
+    },
+    {
+      name: 'a review that kube-apiserver no longer waits for',
+      parts: { server: '  reviewTimeout: 31s' },
+      expected: 'write at most 30s (kube-apiserver waits 30 s for an answer and does not retry)',
+    },
+    {
+      name: 'a duration beyond timers',
+      parts: { server: '  drainTimeout: 8d' },
+      expected: '3:17: server.drainTimeout: "8d" is too long: write at most 7d',
+    },
+    {
+      name: 'a body beyond kube-apiserver',
+      parts: { server: '  maxBodySize: 4MiB' },
+      expected: 'server.maxBodySize: "4MiB" is too big: write at most 3MiB (kube-apiserver itself',
+    },
+    {
+      name: 'an address',
+      parts: { server: '  listen: 8080' },
+      expected: '3:11: server.listen: must be an address and a port: write 127.0.0.1:8080',
+    },
+    {
+      name: 'a wrong kind',
+      parts: { server: '  apiAudiences: x' },
+      expected: '3:17: server.apiAudiences: must be a list: write [x]',
+    },
+    {
+      name: 'a text with signs of YAML where a list belongs',
+      parts: { authenticator: '    groups: { allow: "*-admins" }' },
+      expected: 'must be a list: write ["*-admins"]',
+    },
+    {
+      name: 'an empty value',
+      parts: { server: '  apiAudiences:' },
+      expected: 'server.apiAudiences: is empty: give it a value, or remove the key',
+    },
+    {
+      name: 'a number below its bound',
+      parts: { authenticator: '    groups: { max: 0 }' },
+      expected: 'authenticators[0].groups.max: must be at least 1',
+    },
+    {
+      name: 'a choice',
+      parts: { authenticator: '    onError: contineu' },
+      expected: 'authenticators[0].onError: must be continue or stop: did you mean continue?',
+    },
+    {
+      name: 'a log level',
+      parts: { more: 'log: { level: warning }' },
+      expected: 'log.level: must be trace or debug or info or warn or error or silent',
+    },
+    {
+      name: 'clientAuth other than none',
+      parts: { server: '  tls: { certFile: c, keyFile: k, clientAuth: off }' },
+      expected: 'server.tls.clientAuth: must be none',
+    },
+    {
+      name: 'a mistyped key',
+      parts: { authenticator: '    name2: x' },
+      expected: '7:5: authenticators[0].name2: unknown key: did you mean name?',
+    },
+    {
+      name: 'a missing key',
+      parts: { server: '  tls: { certFile: c, clientAuth: none }' },
+      expected: '3:8: server.tls.keyFile: is missing',
+    },
+    {
+      name: 'a section that does not exist',
+      parts: { more: 'quotas: {}' },
+      expected:
+        '8:1: quotas: unknown key: write one of: server, admin, authenticators, cache, lockout, login, audit, provenance, tracing',
+    },
+    {
+      name: 'an unknown key deep in',
+      parts: { server: '  tls: { certFile: c, keyFile: k, clientAuth: none, clientCaFiel: x }' },
+      expected: '3:53: server.tls.clientCaFiel: unknown key: did you mean clientCAFile?',
+    },
+    {
+      name: 'names that do nothing',
+      parts: { authenticator: '    allowSystemNames: ["*"]' },
+      expected: 'authenticators[0].allowSystemNames[0]: must begin with "system:"',
+    },
+    {
+      name: 'plain HTTP off loopback',
+      parts: { server: '  listen: 0.0.0.0:8080' },
+      expected:
+        '3:11: server.listen: tokens would cross the network in clear: plain HTTP is for loopback only: add server.tls, or listen on 127.0.0.1 or [::1]',
+    },
+    {
+      name: 'TLS that says nothing of clients',
+      parts: { server: '  tls: { certFile: c, keyFile: k }' },
+      expected:
+        '3:3: server.tls: no client authentication is configured: set clientCAFile and clientNames, or set clientAuth: none explicitly',
+    },
+    {
+      name: 'a CA without names',
+      parts: { server: '  tls: { certFile: c, keyFile: k, clientCAFile: a }' },
+      expected: 'server.tls.clientCAFile: without clientNames accepts every certificate of that CA',
+    },
+    {
+      name: 'names without a CA',
+      parts: { server: '  tls: { certFile: c, keyFile: k, clientNames: [a] }' },
+      expected:
+        'server.tls.clientNames: need a CA: without one, anyone can make a certificate with such a name: add clientCAFile',
+    },
+    {
+      name: 'no names',
+      parts: { server: '  tls: { certFile: c, keyFile: k, clientCAFile: a, clientNames: [] }' },
+      expected: 'server.tls.clientNames: must not be empty: write at least one entry',
+    },
+    {
+      name: 'a name without letters',
+      parts: { server: '  tls: { certFile: c, keyFile: k, clientCAFile: a, clientNames: [""] }' },
+      expected: 'server.tls.clientNames[0]: must not be empty: give it a value',
+    },
+    {
+      name: 'both',
+      parts: { server: '  tls: { certFile: c, keyFile: k, clientAuth: none, clientCAFile: a }' },
+      expected: 'server.tls.clientAuth: "none" contradicts clientCAFile and clientNames',
+    },
+    {
+      name: 'a timeout as long as the review, in the units of the file',
+      parts: { authenticator: '    timeout: 10s' },
+      expected:
+        '7:14: authenticators[0].timeout: 10s is not less than server.reviewTimeout (10s): it would leave',
+    },
+    {
+      name: 'the same in other units',
+      parts: { server: '  reviewTimeout: 9000ms', authenticator: '    timeout: 0.5m' },
+      expected: 'authenticators[0].timeout: 0.5m is not less than server.reviewTimeout (9000ms)',
+    },
+    {
+      name: 'the same with a timeout that is left out',
+      parts: { server: '  reviewTimeout: 2500ms' },
+      expected: 'authenticators[0].timeout: 3s is not less than server.reviewTimeout (2500ms)',
+    },
+    {
+      name: 'a limit that leaves no slot',
+      parts: { authenticator: '    maxConcurrent: 1000' },
+      expected:
+        'authenticators[0].maxConcurrent: 1000 is not less than server.maxInFlight (1000): if this authenticator hangs, it alone could take every slot',
+    },
+    {
+      name: 'limits that leave no slot when all hang',
+      parts: {
         authenticator: '    maxConcurrent: 800',
         more: '  - { name: other, use: ./probe.js, maxConcurrent: 200 }',
       },
-      "7:20: authenticators[0].maxConcurrent: the sum of maxConcurrent (800 + 200 = 1000) must be less than server.maxInFlight (1000), so that hanging authenticators can't take every slot: lower maxConcurrent of one authenticator, or raise server.maxInFlight above 1000",
-    ],
-    [
-      'one limit that leaves no slot next to the share of an authenticator without a limit',
-      { more: '  - { name: other, use: ./probe.js, maxConcurrent: 900 }' },
-      'authenticators[1].maxConcurrent: the sum of maxConcurrent (100 + 900 = 1000) must be',
-    ],
-    [
-      'one name twice',
-      { more: '  - { name: probe, use: ./probe.js }' },
-      '8:13: authenticators[1].name: "probe" is also the name of authenticators[0]',
-    ],
-    [
-      'a token as big as the body',
-      { server: '  maxBodySize: 16KiB' },
-      'server.maxTokenSize: 16KiB is not less than server.maxBodySize (16KiB): a token has to fit into a body: lower it',
-    ],
-    [
-      'one address for both',
-      { more: 'admin: { listen: "localhost:8080" }' },
-      '8:18: admin.listen: is also the address of server.listen: choose another port',
-    ],
-  ])('%s', async (_name, parts, expected) => {
+      expected:
+        "7:20: authenticators[0].maxConcurrent: the sum of maxConcurrent (800 + 200 = 1000) must be less than server.maxInFlight (1000), so that hanging authenticators can't take every slot: lower maxConcurrent of one authenticator, or raise server.maxInFlight above 1000",
+    },
+    {
+      name: 'one limit that leaves no slot next to the share of an authenticator without a limit',
+      parts: { more: '  - { name: other, use: ./probe.js, maxConcurrent: 900 }' },
+      expected:
+        'authenticators[1].maxConcurrent: the sum of maxConcurrent (100 + 900 = 1000) must be',
+    },
+    {
+      name: 'one name twice',
+      parts: { more: '  - { name: probe, use: ./probe.js }' },
+      expected: '8:13: authenticators[1].name: "probe" is also the name of authenticators[0]',
+    },
+    {
+      name: 'a token as big as the body',
+      parts: { server: '  maxBodySize: 16KiB' },
+      expected:
+        'server.maxTokenSize: 16KiB is not less than server.maxBodySize (16KiB): a token has to fit into a body: lower it',
+    },
+    {
+      name: 'one address for both',
+      parts: { more: 'admin: { listen: "localhost:8080" }' },
+      expected: '8:18: admin.listen: is also the address of server.listen: choose another port',
+    },
+  ])('$name', async ({ parts, expected }) => {
     const problems = await problemsOf(yaml(parts));
     expect(problems).toHaveLength(1);
     expect(problems[0]).toMatch(/^gateway\.yaml:\d+:\d+: /);

@@ -22,14 +22,14 @@ test.each([
 );
 
 test.each([
-  [['corp:k8s-admins'], []],
-  [
-    ['corp:k8s-admins', 'k8s-ops'],
-    [
+  { groups: ['corp:k8s-admins'], expected: [] },
+  {
+    groups: ['corp:k8s-admins', 'k8s-ops'],
+    expected: [
       'login.secondFactor.required.groups[1]: no user of corp can be in "k8s-ops": see groups.prefix, groups.allow and allowSystemNames there: write the group as Kubernetes sees it, such as corp:k8s-admins, or let it pass groups.allow',
     ],
-  ],
-])('login.secondFactor.required: groups %j', async (groups, expected) => {
+  },
+])('login.secondFactor.required: groups $groups', async ({ groups, expected }) => {
   await using folder = await folderWithProbe(pluginSource('z.strictObject({})'));
   await folder.write('issuer.js', pluginSource('z.strictObject({})', 'createTokenIssuer() {}'));
   const login = {

@@ -114,9 +114,9 @@ describe('`login.secondFactor` is refused', () => {
   });
 
   test.each([
-    ['https://192.0.2.1', '192.0.2.1'],
-    ['https://[2001:db8::1]', '[2001:db8::1]'],
-  ])('with passkeys at %s, which is no DNS name', async (url, host) => {
+    { url: 'https://192.0.2.1', host: '192.0.2.1' },
+    { url: 'https://[2001:db8::1]', host: '[2001:db8::1]' },
+  ])('with passkeys at $url, which is no DNS name', async ({ url, host }) => {
     await using folder = await folderWithProbe();
     const text = yaml({
       factor: 'required: all, methods: [passkey]',

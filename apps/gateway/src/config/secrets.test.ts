@@ -79,23 +79,55 @@ describe('references', () => {
 
 describe('problems name the path and what is missing', () => {
   test.each([
-    ['unset', { env: 'NOT_SET' }, 'the environment variable NOT_SET is not set'],
-    ['empty', { env: 'EMPTY' }, 'the environment variable EMPTY is empty'],
-    ['inherited', { env: 'toString' }, 'the environment variable toString is not set'],
-    ['no name', { env: '' }, 'env is empty'],
-    ['no file name', { file: '' }, 'file is empty'],
-    ['no file', { file: 'none' }, "FOLDER/none can't be read: there is no such file"],
-    ['an empty file', { file: 'empty' }, 'the file FOLDER/empty is empty'],
-    ['only a newline', { file: 'newline' }, 'the file FOLDER/newline is empty'],
-    [
-      'the text of init',
-      { file: 'init' },
-      'the file FOLDER/init still contains the text that init wrote',
-    ],
-    ['a folder', { file: '.' }, 'FOLDER is a folder'],
-    ['a big file', { file: 'big' }, 'FOLDER/big must be at most 64 KiB'],
-    ['no UTF-8', { file: 'binary' }, 'FOLDER/binary is not valid UTF-8'],
-  ])('%s', async (_name, reference, message) => {
+    {
+      name: 'unset',
+      reference: { env: 'NOT_SET' },
+      message: 'the environment variable NOT_SET is not set',
+    },
+    {
+      name: 'empty',
+      reference: { env: 'EMPTY' },
+      message: 'the environment variable EMPTY is empty',
+    },
+    {
+      name: 'inherited',
+      reference: { env: 'toString' },
+      message: 'the environment variable toString is not set',
+    },
+    { name: 'no name', reference: { env: '' }, message: 'env is empty' },
+    { name: 'no file name', reference: { file: '' }, message: 'file is empty' },
+    {
+      name: 'no file',
+      reference: { file: 'none' },
+      message: "FOLDER/none can't be read: there is no such file",
+    },
+    {
+      name: 'an empty file',
+      reference: { file: 'empty' },
+      message: 'the file FOLDER/empty is empty',
+    },
+    {
+      name: 'only a newline',
+      reference: { file: 'newline' },
+      message: 'the file FOLDER/newline is empty',
+    },
+    {
+      name: 'the text of init',
+      reference: { file: 'init' },
+      message: 'the file FOLDER/init still contains the text that init wrote',
+    },
+    { name: 'a folder', reference: { file: '.' }, message: 'FOLDER is a folder' },
+    {
+      name: 'a big file',
+      reference: { file: 'big' },
+      message: 'FOLDER/big must be at most 64 KiB',
+    },
+    {
+      name: 'no UTF-8',
+      reference: { file: 'binary' },
+      message: 'FOLDER/binary is not valid UTF-8',
+    },
+  ])('$name', async ({ reference, message }) => {
     await using folder = await configFolder();
     await folder.write('empty', '');
     await folder.write('newline', '\n');

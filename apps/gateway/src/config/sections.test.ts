@@ -35,55 +35,67 @@ test('tracing is left out, or where a collector is and how many traces it gets',
 });
 
 test.each([
-  [
-    'audit: { output: stderr }',
-    'audit.output: must be stdout or a file: standard error is for the log',
-  ],
-  ['audit: {}', 'audit.output: is missing'],
-  ['audit: { output: "" }', 'audit.output: '],
-  ['audit: { output: stdout, file: x }', 'audit.file: unknown key'],
-  ['provenance: {}', 'provenance.keyPrefix: is missing'],
-  [
-    'provenance: { keyPrefix: sallyport }',
-    'provenance.keyPrefix: must be a DNS domain of yours in lowercase',
-  ],
-  [
-    'provenance: { keyPrefix: Sallyport.example.com }',
-    'provenance.keyPrefix: must be a DNS domain',
-  ],
-  [
-    'provenance: { keyPrefix: sallyport.example.com/x }',
-    'provenance.keyPrefix: must be a DNS domain',
-  ],
-  [
-    'provenance: { keyPrefix: authentication.kubernetes.io }',
-    'provenance.keyPrefix: must not be in k8s.io',
-  ],
-  ['provenance: { keyPrefix: k8s.io }', 'provenance.keyPrefix: must not be in k8s.io'],
-  ['tracing: {}', 'tracing.endpoint: must be a URL, such as'],
-  ['tracing: { endpoint: otel-collector:4318 }', 'tracing.endpoint: must be a URL'],
-  [
-    'tracing: { endpoint: "http://key@otel:4318/v1/traces" }',
-    'tracing.endpoint: must have no name or password in it',
-  ],
-  [
-    'tracing: { endpoint: "http://:key@otel:4318/v1/traces" }',
-    'tracing.endpoint: must have no name or password in it',
-  ],
-  [
-    'tracing: { endpoint: "http://otel:4318", sampleRatio: 2 }',
-    'tracing.sampleRatio: must be a number from 0 to 1',
-  ],
-  [
-    'lockout: { maxFailures: three }',
-    'lockout.maxFailures: "three" is not a number: write one such as 3',
-  ],
-  [
-    'lockout: { maxFailures: "5" }',
-    'lockout.maxFailures: "5" is not a number: write 5, without quotes',
-  ],
-  ['lockout: { maxFailures: 1.5 }', 'lockout.maxFailures: must be a whole number, such as 3'],
-  ['lockout: { maxFailures: [3] }', 'lockout.maxFailures: must be a number, such as 3'],
-])('%s is refused', async (more, expected) => {
+  {
+    more: 'audit: { output: stderr }',
+    expected: 'audit.output: must be stdout or a file: standard error is for the log',
+  },
+  { more: 'audit: {}', expected: 'audit.output: is missing' },
+  { more: 'audit: { output: "" }', expected: 'audit.output: ' },
+  { more: 'audit: { output: stdout, file: x }', expected: 'audit.file: unknown key' },
+  { more: 'provenance: {}', expected: 'provenance.keyPrefix: is missing' },
+  {
+    more: 'provenance: { keyPrefix: sallyport }',
+    expected: 'provenance.keyPrefix: must be a DNS domain of yours in lowercase',
+  },
+  {
+    more: 'provenance: { keyPrefix: Sallyport.example.com }',
+    expected: 'provenance.keyPrefix: must be a DNS domain',
+  },
+  {
+    more: 'provenance: { keyPrefix: sallyport.example.com/x }',
+    expected: 'provenance.keyPrefix: must be a DNS domain',
+  },
+  {
+    more: 'provenance: { keyPrefix: authentication.kubernetes.io }',
+    expected: 'provenance.keyPrefix: must not be in k8s.io',
+  },
+  {
+    more: 'provenance: { keyPrefix: k8s.io }',
+    expected: 'provenance.keyPrefix: must not be in k8s.io',
+  },
+  { more: 'tracing: {}', expected: 'tracing.endpoint: must be a URL, such as' },
+  {
+    more: 'tracing: { endpoint: otel-collector:4318 }',
+    expected: 'tracing.endpoint: must be a URL',
+  },
+  {
+    more: 'tracing: { endpoint: "http://key@otel:4318/v1/traces" }',
+    expected: 'tracing.endpoint: must have no name or password in it',
+  },
+  {
+    more: 'tracing: { endpoint: "http://:key@otel:4318/v1/traces" }',
+    expected: 'tracing.endpoint: must have no name or password in it',
+  },
+  {
+    more: 'tracing: { endpoint: "http://otel:4318", sampleRatio: 2 }',
+    expected: 'tracing.sampleRatio: must be a number from 0 to 1',
+  },
+  {
+    more: 'lockout: { maxFailures: three }',
+    expected: 'lockout.maxFailures: "three" is not a number: write one such as 3',
+  },
+  {
+    more: 'lockout: { maxFailures: "5" }',
+    expected: 'lockout.maxFailures: "5" is not a number: write 5, without quotes',
+  },
+  {
+    more: 'lockout: { maxFailures: 1.5 }',
+    expected: 'lockout.maxFailures: must be a whole number, such as 3',
+  },
+  {
+    more: 'lockout: { maxFailures: [3] }',
+    expected: 'lockout.maxFailures: must be a number, such as 3',
+  },
+])('$more is refused', async ({ more, expected }) => {
   expect(await problemsOf(yaml({ more }))).toEqual([expect.stringContaining(expected)]);
 });

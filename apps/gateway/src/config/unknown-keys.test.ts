@@ -121,18 +121,30 @@ describe('texts that are secrets', () => {
     },
   };
 
-  test.each<[string, object, unknown[]]>([
-    ['of the schema', { password: 'a', keys: ['b'] }, [['password'], ['keys', 0]]],
-    ['through a reference', { admin: { password: 'a', name: 'b' } }, [['admin', 'password']]],
-    ['URLs with a password', { url: 'redis://a:b@c/0' }, [['url']]],
-    ['once, also under a key that is not known', { ulr: 'redis://a:b@c/0' }, [['ulr']]],
-    ['no other URLs', { url: 'redis://c/0', other: 'redis://a@c' }, []],
-    [
-      'no references, and nothing that is empty',
-      { password: { env: 'A' }, admin: { password: '' } },
-      [],
-    ],
-  ])('%s', (_name, value, expected) => {
+  test.each<{ name: string; value: object; expected: unknown[] }>([
+    {
+      name: 'of the schema',
+      value: { password: 'a', keys: ['b'] },
+      expected: [['password'], ['keys', 0]],
+    },
+    {
+      name: 'through a reference',
+      value: { admin: { password: 'a', name: 'b' } },
+      expected: [['admin', 'password']],
+    },
+    { name: 'URLs with a password', value: { url: 'redis://a:b@c/0' }, expected: [['url']] },
+    {
+      name: 'once, also under a key that is not known',
+      value: { ulr: 'redis://a:b@c/0' },
+      expected: [['ulr']],
+    },
+    { name: 'no other URLs', value: { url: 'redis://c/0', other: 'redis://a@c' }, expected: [] },
+    {
+      name: 'no references, and nothing that is empty',
+      value: { password: { env: 'A' }, admin: { password: '' } },
+      expected: [],
+    },
+  ])('$name', ({ value, expected }) => {
     expect(secretTexts(schema, value, [])).toEqual(expected);
   });
 

@@ -23,15 +23,15 @@ describe('a client name', () => {
   );
 
   test.each([
-    ['CN=kube-apiserver', 'kube-apiserver'],
-    ['CN = kube-apiserver', 'kube-apiserver'],
-    ['CN=kube-apiserver, O=system:masters', 'kube-apiserver'],
-    ['subject=O = acme, CN = kube-apiserver', 'kube-apiserver'],
-    ['/O=acme/CN=kube-apiserver', 'kube-apiserver'],
-    ['O=acme', 'the common name alone, such as kube-apiserver'],
-    ['DNS:kube.example.com', 'kube.example.com'],
-    ['URI:spiffe://example.com/a', 'spiffe://example.com/a'],
-  ])('%s is how a certificate is shown, and not its name', (text, name) => {
+    { text: 'CN=kube-apiserver', name: 'kube-apiserver' },
+    { text: 'CN = kube-apiserver', name: 'kube-apiserver' },
+    { text: 'CN=kube-apiserver, O=system:masters', name: 'kube-apiserver' },
+    { text: 'subject=O = acme, CN = kube-apiserver', name: 'kube-apiserver' },
+    { text: '/O=acme/CN=kube-apiserver', name: 'kube-apiserver' },
+    { text: 'O=acme', name: 'the common name alone, such as kube-apiserver' },
+    { text: 'DNS:kube.example.com', name: 'kube.example.com' },
+    { text: 'URI:spiffe://example.com/a', name: 'spiffe://example.com/a' },
+  ])('$text is how a certificate is shown, and not its name', ({ text, name }) => {
     const problems = unlikelyValues({ authenticators: [] }, [], {
       server: { tls: { clientNames: [text] } },
     });
@@ -111,36 +111,43 @@ describe('the audience of a cluster', () => {
   };
 
   test.each([
-    [
-      'most API servers have',
-      [],
-      [usual, 'https://dev.example.com'],
-      'most API servers have this audience',
-    ],
-    [
-      'most API servers have',
-      [],
-      ['https://kubernetes.default.svc', 'b'],
-      'most API servers have this audience',
-    ],
-    [
-      'is among those of the API servers',
-      ['x', 'a'],
-      ['a', 'b'],
-      'it is also in server.apiAudiences',
-    ],
-  ])('is warned of if it %s: %j, %j', (_name, apiAudiences, audiences, reason) => {
-    expect(warnings(apiAudiences, ...audiences)).toEqual([
-      `login.clusters.c0.audience: ${JSON.stringify(audiences[0])}: ${reason}, and in another cluster whose API server ` +
-        'has it, a session for c0 would be valid',
-    ]);
-  });
+    {
+      name: 'most API servers have',
+      apiAudiences: [],
+      audiences: [usual, 'https://dev.example.com'],
+      reason: 'most API servers have this audience',
+    },
+    {
+      name: 'most API servers have',
+      apiAudiences: [],
+      audiences: ['https://kubernetes.default.svc', 'b'],
+      reason: 'most API servers have this audience',
+    },
+    {
+      name: 'is among those of the API servers',
+      apiAudiences: ['x', 'a'],
+      audiences: ['a', 'b'],
+      reason: 'it is also in server.apiAudiences',
+    },
+  ])(
+    'is warned of if it $name: $apiAudiences, $audiences',
+    ({ apiAudiences, audiences, reason }) => {
+      expect(warnings(apiAudiences, ...audiences)).toEqual([
+        `login.clusters.c0.audience: ${JSON.stringify(audiences[0])}: ${reason}, and in another cluster whose API server ` +
+          'has it, a session for c0 would be valid',
+      ]);
+    },
+  );
 
   test.each([
-    ['of the only cluster', [usual], [usual]],
-    ['of its own', [usual], ['a', 'b']],
-    ['together with those of all clusters', [usual, 'a', 'b'], ['a', 'b']],
-  ])('may be one %s', (_name, apiAudiences, audiences) => {
+    { name: 'of the only cluster', apiAudiences: [usual], audiences: [usual] },
+    { name: 'of its own', apiAudiences: [usual], audiences: ['a', 'b'] },
+    {
+      name: 'together with those of all clusters',
+      apiAudiences: [usual, 'a', 'b'],
+      audiences: ['a', 'b'],
+    },
+  ])('may be one $name', ({ apiAudiences, audiences }) => {
     expect(warnings(apiAudiences, ...audiences)).toEqual([]);
   });
 });

@@ -37,53 +37,69 @@ describe('places', () => {
 
 describe('refused', () => {
   test.each([
-    ['an empty file', '', '1:1: is empty: write at least one entry under authenticators'],
-    [
-      'only a comment',
-      '# nothing\n',
-      '1:1: is empty: write at least one entry under authenticators',
-    ],
-    [
-      'a list at the top',
-      '- a',
-      '1:1: must have keys and values at the top level, such as "authenticators:"',
-    ],
-    [
-      'a text at the top',
-      'hello',
-      '1:1: must have keys and values at the top level, such as "authenticators:"',
-    ],
-    [
-      'a duplicate key',
-      'a: 1\nb: 2\na: 3',
-      '3:1: duplicate key, which is already on line 1: remove one',
-    ],
-    [
-      'a number and a text of one key',
-      '1: x\n"1": y',
-      '2:1: duplicate key, which is already on line 1: remove one',
-    ],
-    [
-      'several documents',
-      'a: 1\n---\nb: 2',
-      '2:1: a second document begins here: keep one and remove the "---" line',
-    ],
-    [
-      'an unknown tag',
-      'a: !foo b',
-      '1:4: unknown tag (a word that begins with "!"): quote a value that begins with !',
-    ],
-    [
-      'a tag that is not a plain value',
-      'a: !!set {x}',
-      '1:4: unknown tag (a word that begins with "!")',
-    ],
-    ['a key that is a list', '? [a]\n: b', '1:3: a key must be a word'],
-    ['a prototype', 'a:\n  __proto__: {b: 1}', '2:3: a.__proto__: is not allowed as a key'],
-    ['a list within itself', 'a: &x [*x]', 'an alias contains itself'],
-    ['deep nesting', `a: ${'['.repeat(100)}${']'.repeat(100)}`, 'values are nested too deeply'],
-    ['very deep nesting', `a: ${'['.repeat(30_000)}`, 'values are nested too deeply'],
-  ])('%s', (_name, text, expected) => {
+    {
+      name: 'an empty file',
+      text: '',
+      expected: '1:1: is empty: write at least one entry under authenticators',
+    },
+    {
+      name: 'only a comment',
+      text: '# nothing\n',
+      expected: '1:1: is empty: write at least one entry under authenticators',
+    },
+    {
+      name: 'a list at the top',
+      text: '- a',
+      expected: '1:1: must have keys and values at the top level, such as "authenticators:"',
+    },
+    {
+      name: 'a text at the top',
+      text: 'hello',
+      expected: '1:1: must have keys and values at the top level, such as "authenticators:"',
+    },
+    {
+      name: 'a duplicate key',
+      text: 'a: 1\nb: 2\na: 3',
+      expected: '3:1: duplicate key, which is already on line 1: remove one',
+    },
+    {
+      name: 'a number and a text of one key',
+      text: '1: x\n"1": y',
+      expected: '2:1: duplicate key, which is already on line 1: remove one',
+    },
+    {
+      name: 'several documents',
+      text: 'a: 1\n---\nb: 2',
+      expected: '2:1: a second document begins here: keep one and remove the "---" line',
+    },
+    {
+      name: 'an unknown tag',
+      text: 'a: !foo b',
+      expected: '1:4: unknown tag (a word that begins with "!"): quote a value that begins with !',
+    },
+    {
+      name: 'a tag that is not a plain value',
+      text: 'a: !!set {x}',
+      expected: '1:4: unknown tag (a word that begins with "!")',
+    },
+    { name: 'a key that is a list', text: '? [a]\n: b', expected: '1:3: a key must be a word' },
+    {
+      name: 'a prototype',
+      text: 'a:\n  __proto__: {b: 1}',
+      expected: '2:3: a.__proto__: is not allowed as a key',
+    },
+    { name: 'a list within itself', text: 'a: &x [*x]', expected: 'an alias contains itself' },
+    {
+      name: 'deep nesting',
+      text: `a: ${'['.repeat(100)}${']'.repeat(100)}`,
+      expected: 'values are nested too deeply',
+    },
+    {
+      name: 'very deep nesting',
+      text: `a: ${'['.repeat(30_000)}`,
+      expected: 'values are nested too deeply',
+    },
+  ])('$name', ({ text, expected }) => {
     expect(() => parse(text)).toThrow(expected);
   });
 
@@ -150,83 +166,157 @@ const quoted =
 
 describe('a slip is reported once, at the line that must change', () => {
   test.each([
-    ['a prefix that ends with a colon', 'a:\n  prefix: corp:\n', [`2:11: ${colon}`]],
-    [
-      'two of them',
-      'a:\n  prefix: corp:\nb:\n  prefix: corp: # both\n',
-      [`2:11: ${colon}`, `4:11: ${colon}`],
-    ],
-    ['one within braces', 'a: { prefix: corp: }\n', [`1:14: ${colon}`]],
-    ['a value with a colon in it', 'a: b: c\n', [`1:4: ${colon}`]],
-    [
-      'a key that is too deep',
-      'a:\n  - name: b\n     use: c\n    options: {}\n',
-      [`3:6: ${deeper}`],
-    ],
-    [
-      'the same behind a comment',
-      'a:\n  listen: b # c: d\n\n  # e\n   max: 5\n',
-      [`5:4: ${indent}`],
-    ],
-    ['a key that is not deep enough', 'a:\n  listen: b\n max: 5\nc:\n  - d\n', [`3:2: ${indent}`]],
-    ['a key of an entry next to its dash', 'a:\n  - name: b\n  use: c\n', [`3:3: ${indent}`]],
-    [
-      'an entry that is too deep',
-      'a:\n  - name: b\n   - name: c\n    use: d\n',
-      [`3:4: ${indent}`],
-    ],
-    ['a dash without a space', 'a:\n  -name: b\n   use: c\n', [`3:4: ${deeper}`]],
-    ['a colon without a space', 'a:\n  listen:127.0.0.1:8080\n  max: 4\n', [`2:3: ${noColon}`]],
-    ['the same in the last line', 'a:\n  max: 4\n  listen:127.0.0.1:8080\n', [`3:3: ${noColon}`]],
-    ['a key without a colon', 'a:\n  tls\n    certFile: b\n', [`2:3: ${noColon}`]],
-    ['tabs', 'a:\n\tb: c\n\td: e\n', [`2:1: ${tab}`, `3:1: ${tab}`]],
-    ['a tab behind a dash', 'a:\n  -\tname: b\n    use: c\n', [`2:4: ${tab}`]],
-    ['a tab behind a space', 'a:\n  b: 1\n \tc: 2\n', [`3:3: ${indent}`]],
-    ['no-break spaces that indent', 'a:\n\u00a0\u00a0b: 1\n  c: 2\n', [`2:1: ${blank('00A0')}`]],
-    ['one behind a dash', 'a:\n  -\u00a0b: 1\n    c: 2\n', [`2:4: ${blank('00A0')}`]],
-    ['one behind a colon', 'a:\n  b:\u00a01\n  c: 2\n', [`2:5: ${blank('00A0')}`]],
-    ['one before a key, without an error of YAML', 'a:\n  \u00a0b: 1\n', [`2:3: ${blank('00A0')}`]],
-    ['a blank without a width behind a key', 'a:\n  b\u200b: 1\n', [`2:4: ${blank('200B')}`]],
-    [
-      'an entry without its dash',
-      'a:\n  - name: b\n    use: c\n    name: d\n    use: e\n  - name: f\n    name: g\n',
-      [`4:5: ${dash(2)}`, `7:5: ${dash(6)}`],
-    ],
-    [
-      'one that begins with another key',
-      'a:\n  - b: 1\n    c: 2\n    d: 3\n    c: 4\n    d: 5\n',
-      [`5:5: ${dash(3)}`],
-    ],
-    [
-      'a duplicate key of an entry',
-      'a:\n  - b: 1\n    c: 2\n    c: 3\n',
-      ['4:5: duplicate key, which is already on line 3: remove one'],
-    ],
-    ['a bracket that stays open', 'a: [b, c\nd:\n  - e\n', [`1:4: ${bracket}`]],
-    ['a brace that stays open', 'a:\n  - b: { c: d\n  - e: f\n', [`2:8: ${bracket}`]],
-    ['a bracket, up to the end', 'a: [b\n', [`1:4: ${bracket}`]],
-    ['a quote that stays open', 'a:\n  - name: "b\n    use: c\n', [`2:11: ${quote}`]],
-    ['a quote, and another later', 'a: "b\nc: "d"\n', [`1:4: ${quote}`]],
-    ["a quote '", "a: don't\nb: 'c\nd: e\n", [`2:4: ${quote}`]],
-    ['a value that begins with @', 'a: @b\n', [`1:4: ${quoted}`]],
-    ['a backslash', 'a: "b\\,c"\n', [expect.stringMatching(/^1:6: a backslash in double quotes/)]],
-    [
-      "an apostrophe in '…'",
-      "a: 'it's'\n",
-      [expect.stringMatching(/^1:8: a value continues after its closing quote or bracket/)],
-    ],
-    [
-      'a list in the line of its key',
-      'a: - b\n',
-      [expect.stringMatching(/^1:4: a list begins on the line of its key/)],
-    ],
-    [
-      'a glob',
-      'a:\n  - b\n  - *-admins\n',
-      [expect.stringMatching(/^3:5: unknown alias .*, or too many/)],
-    ],
-    ['a lone star', 'a: [*]\n', [expect.stringMatching(/^1:5: unknown alias /)]],
-  ])('%s', (_name, text, expected) => {
+    {
+      name: 'a prefix that ends with a colon',
+      text: 'a:\n  prefix: corp:\n',
+      expected: [`2:11: ${colon}`],
+    },
+    {
+      name: 'two of them',
+      text: 'a:\n  prefix: corp:\nb:\n  prefix: corp: # both\n',
+      expected: [`2:11: ${colon}`, `4:11: ${colon}`],
+    },
+    { name: 'one within braces', text: 'a: { prefix: corp: }\n', expected: [`1:14: ${colon}`] },
+    { name: 'a value with a colon in it', text: 'a: b: c\n', expected: [`1:4: ${colon}`] },
+    {
+      name: 'a key that is too deep',
+      text: 'a:\n  - name: b\n     use: c\n    options: {}\n',
+      expected: [`3:6: ${deeper}`],
+    },
+    {
+      name: 'the same behind a comment',
+      text: 'a:\n  listen: b # c: d\n\n  # e\n   max: 5\n',
+      expected: [`5:4: ${indent}`],
+    },
+    {
+      name: 'a key that is not deep enough',
+      text: 'a:\n  listen: b\n max: 5\nc:\n  - d\n',
+      expected: [`3:2: ${indent}`],
+    },
+    {
+      name: 'a key of an entry next to its dash',
+      text: 'a:\n  - name: b\n  use: c\n',
+      expected: [`3:3: ${indent}`],
+    },
+    {
+      name: 'an entry that is too deep',
+      text: 'a:\n  - name: b\n   - name: c\n    use: d\n',
+      expected: [`3:4: ${indent}`],
+    },
+    {
+      name: 'a dash without a space',
+      text: 'a:\n  -name: b\n   use: c\n',
+      expected: [`3:4: ${deeper}`],
+    },
+    {
+      name: 'a colon without a space',
+      text: 'a:\n  listen:127.0.0.1:8080\n  max: 4\n',
+      expected: [`2:3: ${noColon}`],
+    },
+    {
+      name: 'the same in the last line',
+      text: 'a:\n  max: 4\n  listen:127.0.0.1:8080\n',
+      expected: [`3:3: ${noColon}`],
+    },
+    {
+      name: 'a key without a colon',
+      text: 'a:\n  tls\n    certFile: b\n',
+      expected: [`2:3: ${noColon}`],
+    },
+    { name: 'tabs', text: 'a:\n\tb: c\n\td: e\n', expected: [`2:1: ${tab}`, `3:1: ${tab}`] },
+    {
+      name: 'a tab behind a dash',
+      text: 'a:\n  -\tname: b\n    use: c\n',
+      expected: [`2:4: ${tab}`],
+    },
+    { name: 'a tab behind a space', text: 'a:\n  b: 1\n \tc: 2\n', expected: [`3:3: ${indent}`] },
+    {
+      name: 'no-break spaces that indent',
+      text: 'a:\n\u00a0\u00a0b: 1\n  c: 2\n',
+      expected: [`2:1: ${blank('00A0')}`],
+    },
+    {
+      name: 'one behind a dash',
+      text: 'a:\n  -\u00a0b: 1\n    c: 2\n',
+      expected: [`2:4: ${blank('00A0')}`],
+    },
+    {
+      name: 'one behind a colon',
+      text: 'a:\n  b:\u00a01\n  c: 2\n',
+      expected: [`2:5: ${blank('00A0')}`],
+    },
+    {
+      name: 'one before a key, without an error of YAML',
+      text: 'a:\n  \u00a0b: 1\n',
+      expected: [`2:3: ${blank('00A0')}`],
+    },
+    {
+      name: 'a blank without a width behind a key',
+      text: 'a:\n  b\u200b: 1\n',
+      expected: [`2:4: ${blank('200B')}`],
+    },
+    {
+      name: 'an entry without its dash',
+      text: 'a:\n  - name: b\n    use: c\n    name: d\n    use: e\n  - name: f\n    name: g\n',
+      expected: [`4:5: ${dash(2)}`, `7:5: ${dash(6)}`],
+    },
+    {
+      name: 'one that begins with another key',
+      text: 'a:\n  - b: 1\n    c: 2\n    d: 3\n    c: 4\n    d: 5\n',
+      expected: [`5:5: ${dash(3)}`],
+    },
+    {
+      name: 'a duplicate key of an entry',
+      text: 'a:\n  - b: 1\n    c: 2\n    c: 3\n',
+      expected: ['4:5: duplicate key, which is already on line 3: remove one'],
+    },
+    {
+      name: 'a bracket that stays open',
+      text: 'a: [b, c\nd:\n  - e\n',
+      expected: [`1:4: ${bracket}`],
+    },
+    {
+      name: 'a brace that stays open',
+      text: 'a:\n  - b: { c: d\n  - e: f\n',
+      expected: [`2:8: ${bracket}`],
+    },
+    { name: 'a bracket, up to the end', text: 'a: [b\n', expected: [`1:4: ${bracket}`] },
+    {
+      name: 'a quote that stays open',
+      text: 'a:\n  - name: "b\n    use: c\n',
+      expected: [`2:11: ${quote}`],
+    },
+    { name: 'a quote, and another later', text: 'a: "b\nc: "d"\n', expected: [`1:4: ${quote}`] },
+    { name: "a quote '", text: "a: don't\nb: 'c\nd: e\n", expected: [`2:4: ${quote}`] },
+    { name: 'a value that begins with @', text: 'a: @b\n', expected: [`1:4: ${quoted}`] },
+    {
+      name: 'a backslash',
+      text: 'a: "b\\,c"\n',
+      expected: [expect.stringMatching(/^1:6: a backslash in double quotes/)],
+    },
+    {
+      name: "an apostrophe in '…'",
+      text: "a: 'it's'\n",
+      expected: [
+        expect.stringMatching(/^1:8: a value continues after its closing quote or bracket/),
+      ],
+    },
+    {
+      name: 'a list in the line of its key',
+      text: 'a: - b\n',
+      expected: [expect.stringMatching(/^1:4: a list begins on the line of its key/)],
+    },
+    {
+      name: 'a glob',
+      text: 'a:\n  - b\n  - *-admins\n',
+      expected: [expect.stringMatching(/^3:5: unknown alias .*, or too many/)],
+    },
+    {
+      name: 'a lone star',
+      text: 'a: [*]\n',
+      expected: [expect.stringMatching(/^1:5: unknown alias /)],
+    },
+  ])('$name', ({ text, expected }) => {
     expect(problems(text)).toEqual(expected);
   });
 });

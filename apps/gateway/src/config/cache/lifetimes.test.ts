@@ -62,48 +62,65 @@ describe('lifetimes of the file and of an authenticator', () => {
 
 describe('an authenticator’s own', () => {
   test.each([
-    [
-      'never',
-      '7:12: authenticators[0].cache: must be off, or keys and values such as { authenticatedTtl: 1m }',
-    ],
-    ['false', '7:12: authenticators[0].cache: must be off, or keys and values'],
-    ['[]', '7:12: authenticators[0].cache: must be off, or keys and values'],
-    ['', 'authenticators[0].cache: is empty: give it a value, or remove the key'],
-    ['{ store: redis }', '7:21: authenticators[0].cache.store: must be memory or shared'],
-    ['{ unknownTtl: 5 }', '7:26: authenticators[0].cache.unknownTtl: "5" has no unit'],
-    ['{ unknownTtl: }', 'authenticators[0].cache.unknownTtl: must be a duration'],
-    [
-      '{ unknownTll: 5s }',
-      '7:14: authenticators[0].cache.unknownTll: unknown key: did you mean unknownTtl?',
-    ],
-    [
-      '{ memory: {} }',
-      'authenticators[0].cache.memory: unknown key: write one of: store, authenticatedTtl, rejectedTtl, unknownTtl, staleTtl',
-    ],
-  ])('%s', async (own, expected) => {
+    {
+      own: 'never',
+      expected:
+        '7:12: authenticators[0].cache: must be off, or keys and values such as { authenticatedTtl: 1m }',
+    },
+    { own: 'false', expected: '7:12: authenticators[0].cache: must be off, or keys and values' },
+    { own: '[]', expected: '7:12: authenticators[0].cache: must be off, or keys and values' },
+    { own: '', expected: 'authenticators[0].cache: is empty: give it a value, or remove the key' },
+    {
+      own: '{ store: redis }',
+      expected: '7:21: authenticators[0].cache.store: must be memory or shared',
+    },
+    {
+      own: '{ unknownTtl: 5 }',
+      expected: '7:26: authenticators[0].cache.unknownTtl: "5" has no unit',
+    },
+    { own: '{ unknownTtl: }', expected: 'authenticators[0].cache.unknownTtl: must be a duration' },
+    {
+      own: '{ unknownTll: 5s }',
+      expected: '7:14: authenticators[0].cache.unknownTll: unknown key: did you mean unknownTtl?',
+    },
+    {
+      own: '{ memory: {} }',
+      expected:
+        'authenticators[0].cache.memory: unknown key: write one of: store, authenticatedTtl, rejectedTtl, unknownTtl, staleTtl',
+    },
+  ])('$own', async ({ own, expected }) => {
     expect(await problems(withCache('{}', own))).toEqual([expect.stringContaining(expected)]);
   });
 });
 
 describe('the file’s', () => {
   test.each([
-    ['off', '8:8: cache: must be keys and values'],
-    ['{ store: memory }', '8:10: cache.store: unknown key: write one of: authenticatedTtl, '],
-    ['{ rejectedTll: 1s }', '8:10: cache.rejectedTll: unknown key: did you mean rejectedTtl?'],
-    [
-      '{ memory: { maxEntires: 1000 } }',
-      '8:20: cache.memory.maxEntires: unknown key: did you mean maxEntries?',
-    ],
-    [
-      '{ memory: { maxEntries: 99 } }',
-      '8:32: cache.memory.maxEntries: must be a whole number from 100 to 10000000',
-    ],
-    [
-      '{ memory: { maxEntries: 10000001 } }',
-      '8:32: cache.memory.maxEntries: must be a whole number from 100 to 10000000',
-    ],
-    ['{ memory: { maxEntries: 100.5 } }', '8:32: cache.memory.maxEntries: must be a whole number'],
-  ])('%s', async (file, expected) => {
+    { file: 'off', expected: '8:8: cache: must be keys and values' },
+    {
+      file: '{ store: memory }',
+      expected: '8:10: cache.store: unknown key: write one of: authenticatedTtl, ',
+    },
+    {
+      file: '{ rejectedTll: 1s }',
+      expected: '8:10: cache.rejectedTll: unknown key: did you mean rejectedTtl?',
+    },
+    {
+      file: '{ memory: { maxEntires: 1000 } }',
+      expected: '8:20: cache.memory.maxEntires: unknown key: did you mean maxEntries?',
+    },
+    {
+      file: '{ memory: { maxEntries: 99 } }',
+      expected: '8:32: cache.memory.maxEntries: must be a whole number from 100 to 10000000',
+    },
+    {
+      file: '{ memory: { maxEntries: 10000001 } }',
+      expected: '8:32: cache.memory.maxEntries: must be a whole number from 100 to 10000000',
+    },
+    {
+      file: '{ memory: { maxEntries: 100.5 } }',
+      expected: '8:32: cache.memory.maxEntries: must be a whole number',
+    },
+  ])('$file', async ({ file, expected }) => {
     expect(await problems(withCache(file))).toEqual([expect.stringContaining(expected)]);
   });
 
@@ -153,31 +170,53 @@ const short = { authenticatedTtl: 5_000, rejectedTtl: 5_000, unknownTtl: 5_000, 
 
 describe('how the answers of one authenticator are cached', () => {
   test.each([
-    ['none', undefined, 'off'],
-    ['none', 'off', 'off'],
-    ['none', {}, 'off'],
-    ['none', { store: 'shared' }, { ...ofFile, store: 'shared' }],
-    ['none', { store: 'memory', unknownTtl: 1 }, { ...ofFile, store: 'memory', unknownTtl: 1 }],
-    ['memory', undefined, { ...short, store: 'memory' }],
-    ['memory', 'off', 'off'],
-    ['memory', { store: 'shared' }, { ...short, store: 'shared' }],
-    [
-      'memory',
-      { authenticatedTtl: 60_000 },
-      { ...short, store: 'memory', authenticatedTtl: 60_000 },
-    ],
-    ['memory', { rejectedTtl: 60_000 }, { ...short, store: 'memory', rejectedTtl: 60_000 }],
-    ['memory', { unknownTtl: 60_000 }, { ...short, store: 'memory', unknownTtl: 60_000 }],
-    ['memory', { staleTtl: 0 }, { ...short, store: 'memory', staleTtl: 0 }],
-    ['shared', undefined, { ...ofFile, store: 'shared' }],
-    ['shared', 'off', 'off'],
-    ['shared', { store: 'memory' }, { ...ofFile, store: 'memory' }],
-    [
-      'shared',
-      { authenticatedTtl: 1, rejectedTtl: 2, unknownTtl: 3, staleTtl: 0 },
-      { store: 'shared', authenticatedTtl: 1, rejectedTtl: 2, unknownTtl: 3, staleTtl: 0 },
-    ],
-  ] as const)('with caching %s and cache: %j', (caching, own, expected) => {
+    { caching: 'none', own: undefined, expected: 'off' },
+    { caching: 'none', own: 'off', expected: 'off' },
+    { caching: 'none', own: {}, expected: 'off' },
+    { caching: 'none', own: { store: 'shared' }, expected: { ...ofFile, store: 'shared' } },
+    {
+      caching: 'none',
+      own: { store: 'memory', unknownTtl: 1 },
+      expected: { ...ofFile, store: 'memory', unknownTtl: 1 },
+    },
+    { caching: 'memory', own: undefined, expected: { ...short, store: 'memory' } },
+    { caching: 'memory', own: 'off', expected: 'off' },
+    { caching: 'memory', own: { store: 'shared' }, expected: { ...short, store: 'shared' } },
+    {
+      caching: 'memory',
+      own: { authenticatedTtl: 60_000 },
+      expected: { ...short, store: 'memory', authenticatedTtl: 60_000 },
+    },
+    {
+      caching: 'memory',
+      own: { rejectedTtl: 60_000 },
+      expected: { ...short, store: 'memory', rejectedTtl: 60_000 },
+    },
+    {
+      caching: 'memory',
+      own: { unknownTtl: 60_000 },
+      expected: { ...short, store: 'memory', unknownTtl: 60_000 },
+    },
+    {
+      caching: 'memory',
+      own: { staleTtl: 0 },
+      expected: { ...short, store: 'memory', staleTtl: 0 },
+    },
+    { caching: 'shared', own: undefined, expected: { ...ofFile, store: 'shared' } },
+    { caching: 'shared', own: 'off', expected: 'off' },
+    { caching: 'shared', own: { store: 'memory' }, expected: { ...ofFile, store: 'memory' } },
+    {
+      caching: 'shared',
+      own: { authenticatedTtl: 1, rejectedTtl: 2, unknownTtl: 3, staleTtl: 0 },
+      expected: {
+        store: 'shared',
+        authenticatedTtl: 1,
+        rejectedTtl: 2,
+        unknownTtl: 3,
+        staleTtl: 0,
+      },
+    },
+  ] as const)('with caching $caching and cache: $own', ({ caching, own, expected }) => {
     expect(completeCache(own, caching, ofFile)).toEqual(expected);
   });
 

@@ -43,16 +43,19 @@ describe('cache.redis', () => {
   });
 
   test.each([
-    ['1001ms', 1_001],
-    ['1s', 1_000],
-    ['999ms', 1_000],
-  ])('with a timeout of %s, a command has %i ms', async (timeout, commandTimeout) => {
-    await using folder = await folderWithProbe();
-    const { cache } = await folder.load(withRedis(`${good}, timeout: ${timeout}`), {
-      KEY: newKey(),
-    });
-    expect(cache.redis?.connection.commandTimeout).toBe(commandTimeout);
-  });
+    { timeout: '1001ms', commandTimeout: 1_001 },
+    { timeout: '1s', commandTimeout: 1_000 },
+    { timeout: '999ms', commandTimeout: 1_000 },
+  ])(
+    'with a timeout of $timeout, a command has $commandTimeout ms',
+    async ({ timeout, commandTimeout }) => {
+      await using folder = await folderWithProbe();
+      const { cache } = await folder.load(withRedis(`${good}, timeout: ${timeout}`), {
+        KEY: newKey(),
+      });
+      expect(cache.redis?.connection.commandTimeout).toBe(commandTimeout);
+    },
+  );
 
   test('takes the keys of a connection, secrets from files that are listed', async () => {
     await using folder = await folderWithProbe();
@@ -80,43 +83,58 @@ describe('cache.redis', () => {
   });
 
   test.each([
-    [
-      '[]',
-      '8:17: cache.redis: must be keys and values: write { url: rediss://redis.example.com:6379, sealingKeys: ',
-    ],
-    ['{ sealingKeys: [{ env: KEY }] }', '8:17: cache.redis.url: is missing: write url: rediss://'],
-    [`{ ${good}, paswoord: x }`, '8:69: cache.redis.paswoord: unknown key: did you mean password?'],
-    [
-      `{ ${good}, commandTimeout: 1s }`,
-      'cache.redis.commandTimeout: unknown key: write one of: url, ',
-    ],
-    [
-      '{ url: redis, sealingKeys: [{ env: KEY }] }',
-      'cache.redis.url: must begin with rediss://, redis:// or unix:/',
-    ],
-    [
-      '{ url: redis://redis, sealingKeys: [{ env: KEY }] }',
-      'cache.redis.url: uses clear text: write rediss://, or insecure: true if anyone on the network path may hold back revocations',
-    ],
-    [
-      `{ ${good}, username: a }`,
-      'cache.redis.password: is required with username: write { file: secrets/redis }',
-    ],
-    [`{ ${good}, timeout: 9ms }`, 'cache.redis.timeout: "9ms" is too short: write at least 10ms'],
-    [`{ ${good}, timeout: 5001ms }`, 'cache.redis.timeout: "5001ms" is too long: write at most 5s'],
-    [
-      `{ ${good}, timeout: { env: KEY } }`,
-      'cache.redis.timeout: is refused; the reason is hidden because it contains a secret',
-    ],
-    [
-      `{ ${good}, password: { env: NONE } }`,
-      'cache.redis.password: the environment variable NONE is not set',
-    ],
-    [
-      '{ url: { env: NONE }, sealingKeys: [{ env: KEY }] }',
-      '8:24: cache.redis.url: the environment variable NONE is not set',
-    ],
-  ])('%s', async (redis, expected) => {
+    {
+      redis: '[]',
+      expected:
+        '8:17: cache.redis: must be keys and values: write { url: rediss://redis.example.com:6379, sealingKeys: ',
+    },
+    {
+      redis: '{ sealingKeys: [{ env: KEY }] }',
+      expected: '8:17: cache.redis.url: is missing: write url: rediss://',
+    },
+    {
+      redis: `{ ${good}, paswoord: x }`,
+      expected: '8:69: cache.redis.paswoord: unknown key: did you mean password?',
+    },
+    {
+      redis: `{ ${good}, commandTimeout: 1s }`,
+      expected: 'cache.redis.commandTimeout: unknown key: write one of: url, ',
+    },
+    {
+      redis: '{ url: redis, sealingKeys: [{ env: KEY }] }',
+      expected: 'cache.redis.url: must begin with rediss://, redis:// or unix:/',
+    },
+    {
+      redis: '{ url: redis://redis, sealingKeys: [{ env: KEY }] }',
+      expected:
+        'cache.redis.url: uses clear text: write rediss://, or insecure: true if anyone on the network path may hold back revocations',
+    },
+    {
+      redis: `{ ${good}, username: a }`,
+      expected: 'cache.redis.password: is required with username: write { file: secrets/redis }',
+    },
+    {
+      redis: `{ ${good}, timeout: 9ms }`,
+      expected: 'cache.redis.timeout: "9ms" is too short: write at least 10ms',
+    },
+    {
+      redis: `{ ${good}, timeout: 5001ms }`,
+      expected: 'cache.redis.timeout: "5001ms" is too long: write at most 5s',
+    },
+    {
+      redis: `{ ${good}, timeout: { env: KEY } }`,
+      expected:
+        'cache.redis.timeout: is refused; the reason is hidden because it contains a secret',
+    },
+    {
+      redis: `{ ${good}, password: { env: NONE } }`,
+      expected: 'cache.redis.password: the environment variable NONE is not set',
+    },
+    {
+      redis: '{ url: { env: NONE }, sealingKeys: [{ env: KEY }] }',
+      expected: '8:24: cache.redis.url: the environment variable NONE is not set',
+    },
+  ])('$redis', async ({ redis, expected }) => {
     await using folder = await folderWithProbe();
     const text = yaml({ more: `cache: { redis: ${redis} }` });
     expect(await folder.problems(text, { KEY: newKey() })).toEqual([
@@ -200,20 +218,24 @@ authenticators:
   });
 
   test.each([
-    ['password', 'password: SECRET', 'write { file: secrets/redis } or { env: REDIS_PASSWORD }'],
-    [
-      'sentinelPassword',
-      'name: a, sentinelPassword: SECRET',
-      'write { file: secrets/redis } or { env: REDIS_PASSWORD }',
-    ],
-    ['sealingKeys[1]', 'sealingKeys: [{ env: KEY }, SECRET]', keyFix],
-    ['sealingKeys', 'sealingKeys: SECRET', keyFix],
-    [
-      'url',
-      'url: "rediss://a:SECRET@redis"',
-      'write { file: secrets/redis-url } or { env: REDIS_URL }, or take',
-    ],
-  ])('report a secret that is written out: %s', async (place, written, fix) => {
+    {
+      place: 'password',
+      written: 'password: SECRET',
+      fix: 'write { file: secrets/redis } or { env: REDIS_PASSWORD }',
+    },
+    {
+      place: 'sentinelPassword',
+      written: 'name: a, sentinelPassword: SECRET',
+      fix: 'write { file: secrets/redis } or { env: REDIS_PASSWORD }',
+    },
+    { place: 'sealingKeys[1]', written: 'sealingKeys: [{ env: KEY }, SECRET]', fix: keyFix },
+    { place: 'sealingKeys', written: 'sealingKeys: SECRET', fix: keyFix },
+    {
+      place: 'url',
+      written: 'url: "rediss://a:SECRET@redis"',
+      fix: 'write { file: secrets/redis-url } or { env: REDIS_URL }, or take',
+    },
+  ])('report a secret that is written out: $place', async ({ place, written, fix }) => {
     await using folder = await folderWithProbe();
     const secret = randomBytes(32).toString('base64url');
     const keys = [
@@ -260,22 +282,26 @@ describe('a sealing key', () => {
   );
 
   test.each([
-    ['31 bytes', newKey(31), 'is 31 bytes long, which is too short'],
-    ['nothing', '', 'is 0 bytes long, which is too short'],
-    ['another sign', `${newKey().slice(0, 20)}!${newKey().slice(20)}`, 'is not base64'],
-    ['a space', ` ${newKey()}`, 'is not base64'],
-    [
-      'hexadecimal digits with a colon',
-      randomBytes(40).toString('hex').replace(/^../, 'ab:'),
-      'is not base64',
-    ],
-    ['two alphabets', `+_${'A'.repeat(42)}`, 'is not base64'],
-    ['a letter too few', 'A'.repeat(45), 'is not base64'],
-    ['bits that are left over', `${'A'.repeat(42)}B=`, 'is not base64'],
-    ['too much padding', `${newKey()}=`, 'is not base64'],
-    ['a number', 7, 'must be a secret'],
-    ['a map', { env: 'A', file: 'B' }, 'must be a secret'],
-  ])('is refused with %s, and not quoted', (_name, written, problem) => {
+    { name: '31 bytes', written: newKey(31), problem: 'is 31 bytes long, which is too short' },
+    { name: 'nothing', written: '', problem: 'is 0 bytes long, which is too short' },
+    {
+      name: 'another sign',
+      written: `${newKey().slice(0, 20)}!${newKey().slice(20)}`,
+      problem: 'is not base64',
+    },
+    { name: 'a space', written: ` ${newKey()}`, problem: 'is not base64' },
+    {
+      name: 'hexadecimal digits with a colon',
+      written: randomBytes(40).toString('hex').replace(/^../, 'ab:'),
+      problem: 'is not base64',
+    },
+    { name: 'two alphabets', written: `+_${'A'.repeat(42)}`, problem: 'is not base64' },
+    { name: 'a letter too few', written: 'A'.repeat(45), problem: 'is not base64' },
+    { name: 'bits that are left over', written: `${'A'.repeat(42)}B=`, problem: 'is not base64' },
+    { name: 'too much padding', written: `${newKey()}=`, problem: 'is not base64' },
+    { name: 'a number', written: 7, problem: 'must be a secret' },
+    { name: 'a map', written: { env: 'A', file: 'B' }, problem: 'must be a secret' },
+  ])('is refused with $name, and not quoted', ({ written, problem }) => {
     const fix = typeof written === 'string' ? makeKey : keyFix;
     expect(complaints([newKey(), written])).toEqual([`1: ${problem}: ${fix}`]);
   });
@@ -296,9 +322,9 @@ describe('a sealing key', () => {
   });
 
   test.each([
-    [{ file: './secrets/other' }, { file: 'secrets/other' }],
-    [{ env: 'OTHER' }, { env: 'OTHER' }],
-  ])('that is another secret is not to be overwritten: %j', async (key, other) => {
+    { key: { file: './secrets/other' }, other: { file: 'secrets/other' } },
+    { key: { env: 'OTHER' }, other: { env: 'OTHER' } },
+  ])('that is another secret is not to be overwritten: $key', async ({ key, other }) => {
     await using folder = await folderWithProbe();
     await folder.write('secrets/other', newKey(16));
     const keys = `url: rediss://redis, sealingKeys: [${JSON.stringify(key)}], password: ${JSON.stringify(other)}`;

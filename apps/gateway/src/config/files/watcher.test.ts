@@ -180,11 +180,11 @@ describe('createFileWatcher', () => {
   });
 
   test.each([
-    ['a device, by a link', async (path: string) => symlink('/dev/zero', path)],
-    ['a folder', async (path: string) => void (await mkdir(path))],
+    { what: 'a device, by a link', make: async (path: string) => symlink('/dev/zero', path) },
+    { what: 'a folder', make: async (path: string) => void (await mkdir(path)) },
   ])(
-    '%s that replaced a file since the caller began to read counts as a change',
-    async (_what, make) => {
+    '$what that replaced a file since the caller began to read counts as a change',
+    async ({ make }) => {
       const since = Date.now();
       await rm(file);
       await make(file);
@@ -306,27 +306,32 @@ describe('a file that a plugin reads', () => {
 });
 
 describe('a file that can’t be read is named, with what is wrong and the fix', () => {
-  test.each<[string, (file: string) => unknown, string]>([
-    [
-      'none there',
-      () => undefined,
-      "FILE can't be read: there is no such file: create it, or fix the path (relative paths start at the folder of the config file)",
-    ],
-    ['a folder', (file) => mkdir(file), 'FILE is a folder: name a file in it'],
-    [
-      'a pipe that no one writes into',
-      (file) => execFileSync('mkfifo', [file]),
-      'FILE is not a regular file: name one',
-    ],
-    [
-      'one over 256 MiB',
-      async (file) => {
+  test.each<{ what: string; make: (file: string) => unknown; message: string }>([
+    {
+      what: 'none there',
+      make: () => undefined,
+      message:
+        "FILE can't be read: there is no such file: create it, or fix the path (relative paths start at the folder of the config file)",
+    },
+    {
+      what: 'a folder',
+      make: (file) => mkdir(file),
+      message: 'FILE is a folder: name a file in it',
+    },
+    {
+      what: 'a pipe that no one writes into',
+      make: (file) => execFileSync('mkfifo', [file]),
+      message: 'FILE is not a regular file: name one',
+    },
+    {
+      what: 'one over 256 MiB',
+      make: async (file) => {
         await writeFile(file, '');
         await truncate(file, maxFileSize + 1);
       },
-      'FILE must be at most 256 MiB: check the path',
-    ],
-  ])('%s', async (_what, make, message) => {
+      message: 'FILE must be at most 256 MiB: check the path',
+    },
+  ])('$what', async ({ make, message }) => {
     const file = join(await createFolder(), 'tokens.yaml');
     await make(file);
     await expect(loadWatchedFile(file, ignore)).rejects.toThrow(message.replace('FILE', file));
