@@ -88,15 +88,15 @@ describe('recognition', () => {
   });
 
   test.each([
-    [
-      'throws',
-      () => {
+    {
+      case: 'throws',
+      recognizes: () => {
         throw new Error('bad');
       },
-    ],
-    ['gives a promise', () => Promise.resolve(false) as unknown as boolean],
-    ['gives nothing', () => undefined as unknown as boolean],
-  ])('that %s could not be checked', async (_case, recognizes) => {
+    },
+    { case: 'gives a promise', recognizes: () => Promise.resolve(false) as unknown as boolean },
+    { case: 'gives nothing', recognizes: () => undefined as unknown as boolean },
+  ])('that $case could not be checked', async ({ recognizes }) => {
     const { asked, link, run } = createLinks();
     expect(
       (await failure(run([link('a', async () => jane, { recognizes })]))).authenticators,

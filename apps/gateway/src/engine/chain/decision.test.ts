@@ -65,12 +65,15 @@ describe('a valid decision', () => {
     }
   });
 
-  test.each<[string, Decision]>([
-    ['the minimal authenticated', { kind: 'authenticated', user }],
-    ['a rejected', { kind: 'rejected', reason: 'locked' }],
-    ['a rejected with its subject', { kind: 'rejected', reason: 'revoked', subject: 'jane' }],
-    ['no opinion', { kind: 'no-opinion' }],
-  ])('passes %s', async (_case, decision) => {
+  test.each<{ case: string; decision: Decision }>([
+    { case: 'the minimal authenticated', decision: { kind: 'authenticated', user } },
+    { case: 'a rejected', decision: { kind: 'rejected', reason: 'locked' } },
+    {
+      case: 'a rejected with its subject',
+      decision: { kind: 'rejected', reason: 'revoked', subject: 'jane' },
+    },
+    { case: 'no opinion', decision: { kind: 'no-opinion' } },
+  ])('passes $case', async ({ decision }) => {
     expect(await checked(decision)).toStrictEqual(decision);
   });
 
@@ -108,85 +111,115 @@ describe('a valid decision', () => {
     expect(JSON.stringify(decision)).toContain('"extra":{"__proto__":["v"]}');
   });
 
-  test.each<[string, unknown]>([
-    ['it is not an object', undefined],
-    ['it is not an object', null],
-    ['it is not an object', true],
-    ['kind is not one of', {}],
-    ['kind is not one of', { kind: 'Authenticated', user }],
-    ['kind is not one of', { kind: ['authenticated'], user }],
-    ['user is not an object', { kind: 'authenticated' }],
-    ['user is not an object', { kind: 'authenticated', user: 'jane' }],
-    ['user.username is not a string', { kind: 'authenticated', user: {} }],
-    [
-      'user.username is not a string',
-      { kind: 'authenticated', user: { username: Object('jane') } },
-    ],
-    [
-      'user.username is not well-formed',
-      { kind: 'authenticated', user: { username: loneSurrogate } },
-    ],
-    ['user.uid is not a string', { kind: 'authenticated', user: { ...user, uid: 7 } }],
-    ['user.uid is not a string', { kind: 'authenticated', user: { ...user, uid: null } }],
-    ['user.groups is not an array', { kind: 'authenticated', user: { ...user, groups: 'admins' } }],
-    [
-      'user.groups is not an array',
-      { kind: 'authenticated', user: { ...user, groups: new Set(['a']) } },
-    ],
-    [
-      'user.groups[1] is not a string',
-      { kind: 'authenticated', user: { ...user, groups: ['a', 1] } },
-    ],
-    [
-      'user.groups[0] is not a string',
-      { kind: 'authenticated', user: { ...user, groups: new Array(1) } },
-    ],
-    [
-      'user.groups[0] is not well-formed',
-      { kind: 'authenticated', user: { ...user, groups: [loneSurrogate] } },
-    ],
-    [
-      'user.extra is not a plain object',
-      { kind: 'authenticated', user: { ...user, extra: [['k', ['v']]] } },
-    ],
-    [
-      'user.extra is not a plain object',
-      { kind: 'authenticated', user: { ...user, extra: new Map([['k', ['v']]]) } },
-    ],
-    [
-      'a value of user.extra is not an array',
-      { kind: 'authenticated', user: { ...user, extra: { k: 'v' } } },
-    ],
-    [
-      'a value of user.extra[0] is not a string',
-      { kind: 'authenticated', user: { ...user, extra: { k: [1] } } },
-    ],
-    [
-      'a key of user.extra is not well',
-      { kind: 'authenticated', user: { ...user, extra: { [loneSurrogate]: [] } } },
-    ],
-    ['credential is not an object', { kind: 'authenticated', user, credential: 'jti' }],
-    ['credential is not an object', { kind: 'authenticated', user, credential: null }],
-    ['credential.jti is not a string', { kind: 'authenticated', user, credential: { jti: 7 } }],
-    [
-      'credential.sid is not well-formed',
-      { kind: 'authenticated', user, credential: { sid: loneSurrogate } },
-    ],
-    ['audiences is not an array', { kind: 'authenticated', user, audiences: 'api' }],
-    ['audiences[0] is not a string', { kind: 'authenticated', user, audiences: [null] }],
-    ['expiresAt is not a valid Date', { kind: 'authenticated', user, expiresAt: 2000 }],
-    [
-      'expiresAt is not a valid Date',
-      { kind: 'authenticated', user, expiresAt: new Date(Number.NaN) },
-    ],
-    [
-      'expiresAt is not a valid Date',
-      { kind: 'authenticated', user, expiresAt: Object.create(Date.prototype) },
-    ],
-    ['reason is not one of', { kind: 'rejected' }],
-    ['reason is not one of', { kind: 'rejected', reason: 'toString' }],
-    ['subject is not a string', { kind: 'rejected', reason: 'locked', subject: 1 }],
-  ])('could not be checked: %s', async (message, answer) => {
+  test.each<{ message: string; answer: unknown }>([
+    { message: 'it is not an object', answer: undefined },
+    { message: 'it is not an object', answer: null },
+    { message: 'it is not an object', answer: true },
+    { message: 'kind is not one of', answer: {} },
+    { message: 'kind is not one of', answer: { kind: 'Authenticated', user } },
+    { message: 'kind is not one of', answer: { kind: ['authenticated'], user } },
+    { message: 'user is not an object', answer: { kind: 'authenticated' } },
+    { message: 'user is not an object', answer: { kind: 'authenticated', user: 'jane' } },
+    { message: 'user.username is not a string', answer: { kind: 'authenticated', user: {} } },
+    {
+      message: 'user.username is not a string',
+      answer: { kind: 'authenticated', user: { username: Object('jane') } },
+    },
+    {
+      message: 'user.username is not well-formed',
+      answer: { kind: 'authenticated', user: { username: loneSurrogate } },
+    },
+    {
+      message: 'user.uid is not a string',
+      answer: { kind: 'authenticated', user: { ...user, uid: 7 } },
+    },
+    {
+      message: 'user.uid is not a string',
+      answer: { kind: 'authenticated', user: { ...user, uid: null } },
+    },
+    {
+      message: 'user.groups is not an array',
+      answer: { kind: 'authenticated', user: { ...user, groups: 'admins' } },
+    },
+    {
+      message: 'user.groups is not an array',
+      answer: { kind: 'authenticated', user: { ...user, groups: new Set(['a']) } },
+    },
+    {
+      message: 'user.groups[1] is not a string',
+      answer: { kind: 'authenticated', user: { ...user, groups: ['a', 1] } },
+    },
+    {
+      message: 'user.groups[0] is not a string',
+      answer: { kind: 'authenticated', user: { ...user, groups: new Array(1) } },
+    },
+    {
+      message: 'user.groups[0] is not well-formed',
+      answer: { kind: 'authenticated', user: { ...user, groups: [loneSurrogate] } },
+    },
+    {
+      message: 'user.extra is not a plain object',
+      answer: { kind: 'authenticated', user: { ...user, extra: [['k', ['v']]] } },
+    },
+    {
+      message: 'user.extra is not a plain object',
+      answer: { kind: 'authenticated', user: { ...user, extra: new Map([['k', ['v']]]) } },
+    },
+    {
+      message: 'a value of user.extra is not an array',
+      answer: { kind: 'authenticated', user: { ...user, extra: { k: 'v' } } },
+    },
+    {
+      message: 'a value of user.extra[0] is not a string',
+      answer: { kind: 'authenticated', user: { ...user, extra: { k: [1] } } },
+    },
+    {
+      message: 'a key of user.extra is not well',
+      answer: { kind: 'authenticated', user: { ...user, extra: { [loneSurrogate]: [] } } },
+    },
+    {
+      message: 'credential is not an object',
+      answer: { kind: 'authenticated', user, credential: 'jti' },
+    },
+    {
+      message: 'credential is not an object',
+      answer: { kind: 'authenticated', user, credential: null },
+    },
+    {
+      message: 'credential.jti is not a string',
+      answer: { kind: 'authenticated', user, credential: { jti: 7 } },
+    },
+    {
+      message: 'credential.sid is not well-formed',
+      answer: { kind: 'authenticated', user, credential: { sid: loneSurrogate } },
+    },
+    {
+      message: 'audiences is not an array',
+      answer: { kind: 'authenticated', user, audiences: 'api' },
+    },
+    {
+      message: 'audiences[0] is not a string',
+      answer: { kind: 'authenticated', user, audiences: [null] },
+    },
+    {
+      message: 'expiresAt is not a valid Date',
+      answer: { kind: 'authenticated', user, expiresAt: 2000 },
+    },
+    {
+      message: 'expiresAt is not a valid Date',
+      answer: { kind: 'authenticated', user, expiresAt: new Date(Number.NaN) },
+    },
+    {
+      message: 'expiresAt is not a valid Date',
+      answer: { kind: 'authenticated', user, expiresAt: Object.create(Date.prototype) },
+    },
+    { message: 'reason is not one of', answer: { kind: 'rejected' } },
+    { message: 'reason is not one of', answer: { kind: 'rejected', reason: 'toString' } },
+    {
+      message: 'subject is not a string',
+      answer: { kind: 'rejected', reason: 'locked', subject: 1 },
+    },
+  ])('could not be checked: $message', async ({ message, answer }) => {
     const error = await checked(answer).catch((thrown: unknown) => thrown);
     expect(AuthenticatorError.is(error) && error.code).toBe('failed');
     expect(String(error)).toContain(`the plugin's answer: ${message}`);

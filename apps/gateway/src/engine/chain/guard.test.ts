@@ -82,11 +82,11 @@ const gone = 'unavailable: the review ended before the answer';
 
 describe('the deadline', () => {
   test.each([
-    [3000, late],
-    [250, 'unavailable: no answer within 250ms'],
+    { timeout: 3000, expected: late },
+    { timeout: 250, expected: 'unavailable: no answer within 250ms' },
   ])(
-    'of %i ms ends the wait and aborts the signal, at its millisecond',
-    async (timeout, expected) => {
+    'of $timeout ms ends the wait and aborts the signal, at its millisecond',
+    async ({ timeout, expected }) => {
       const { ask, calls, abandoned } = createGuardedPlugin(hang, { timeout });
       const { signal } = new AbortController();
       const result = ask(signal);
@@ -98,12 +98,12 @@ describe('the deadline', () => {
     },
   );
 
-  test.each<[string, Plugin]>([
-    ['an answer', async () => jane],
-    ['an answer that is no promise', () => jane],
-    ['a failure', down],
-    ['a synchronous throw', throwing],
-  ])('leaves no listener and no abort behind %s', async (_case, answer) => {
+  test.each<{ case: string; answer: Plugin }>([
+    { case: 'an answer', answer: async () => jane },
+    { case: 'an answer that is no promise', answer: () => jane },
+    { case: 'a failure', answer: down },
+    { case: 'a synchronous throw', answer: throwing },
+  ])('leaves no listener and no abort behind $case', async ({ answer }) => {
     const { askNow, calls, abandoned } = createGuardedPlugin(answer);
     const caller = new AbortController();
     await askNow(caller.signal);
@@ -485,12 +485,12 @@ describe('lookups of one name', () => {
 });
 
 describe('the circuit', () => {
-  test.each<[string, Plugin]>([
-    ['unavailable', down],
-    ['any other error', () => Promise.reject(new TypeError('bug'))],
-    ['a throw of no error', () => Promise.reject('x')],
-    ['a synchronous throw', throwing],
-  ])('takes %s for an outage', async (_case, answer) => {
+  test.each<{ case: string; answer: Plugin }>([
+    { case: 'unavailable', answer: down },
+    { case: 'any other error', answer: () => Promise.reject(new TypeError('bug')) },
+    { case: 'a throw of no error', answer: () => Promise.reject('x') },
+    { case: 'a synchronous throw', answer: throwing },
+  ])('takes $case for an outage', async ({ answer }) => {
     const { askNow, guard } = createGuardedPlugin(answer);
     for (let call = 0; call < 4; call++) await askNow();
     expect(guard.circuitState).toBe('closed');

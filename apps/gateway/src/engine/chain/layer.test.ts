@@ -19,11 +19,23 @@ const mismatch = { kind: 'rejected', reason: 'audience-mismatch', subject: 'jane
 
 describe('audiences', () => {
   test.each([
-    ['what both name', ['a', 'b'], ['b', 'c'], [], ['b']],
-    ["the review's order", ['a', 'b', 'c'], ['c', 'a'], [], ['c', 'a']],
-    ['nothing twice', ['a', 'a'], ['a', 'a'], [], ['a']],
-    ["the API server's own, where the review names none", ['a', 'b'], [], ['b', 'x'], ['b']],
-  ])('that pass are %s', async (_case, named, asked, api, expected) => {
+    { case: 'what both name', named: ['a', 'b'], asked: ['b', 'c'], api: [], expected: ['b'] },
+    {
+      case: "the review's order",
+      named: ['a', 'b', 'c'],
+      asked: ['c', 'a'],
+      api: [],
+      expected: ['c', 'a'],
+    },
+    { case: 'nothing twice', named: ['a', 'a'], asked: ['a', 'a'], api: [], expected: ['a'] },
+    {
+      case: "the API server's own, where the review names none",
+      named: ['a', 'b'],
+      asked: [],
+      api: ['b', 'x'],
+      expected: ['b'],
+    },
+  ])('that pass are $case', async ({ named, asked, api, expected }) => {
     expect(await decide(bound(...named), asked, api)).toStrictEqual({
       kind: 'authenticated',
       user,
@@ -32,22 +44,36 @@ describe('audiences', () => {
   });
 
   test.each([
-    ['none is in the review', ['a'], ['b'], ['a']],
-    ['the plugin names an empty list', [], ['a'], ['a']],
-    ["the review names none and none is the API server's", ['a'], [], ['b']],
-    ['the review names none and no apiAudiences are configured', ['a'], [], []],
-    ['all lists are empty', [], [], []],
-  ])('do not pass when %s', async (_case, named, asked, api) => {
+    { case: 'none is in the review', named: ['a'], asked: ['b'], api: ['a'] },
+    { case: 'the plugin names an empty list', named: [], asked: ['a'], api: ['a'] },
+    {
+      case: "the review names none and none is the API server's",
+      named: ['a'],
+      asked: [],
+      api: ['b'],
+    },
+    {
+      case: 'the review names none and no apiAudiences are configured',
+      named: ['a'],
+      asked: [],
+      api: [],
+    },
+    { case: 'all lists are empty', named: [], asked: [], api: [] },
+  ])('do not pass when $case', async ({ named, asked, api }) => {
     expect(await decide(bound(...named), asked, api)).toStrictEqual(mismatch);
   });
 
   test.each([
-    [['b', 'c'], ['x'], 'asked for is b, c (the review)'],
-    [[], ['x', 'y'], 'asked for is x, y (server.apiAudiences)'],
-    [[], [], 'asked for is none: the review names none, and server.apiAudiences is empty'],
+    { audiences: ['b', 'c'], api: ['x'], words: 'asked for is b, c (the review)' },
+    { audiences: [], api: ['x', 'y'], words: 'asked for is x, y (server.apiAudiences)' },
+    {
+      audiences: [],
+      api: [],
+      words: 'asked for is none: the review names none, and server.apiAudiences is empty',
+    },
   ])(
-    'that do not pass are shown to explain, with what is asked for: %j, %j',
-    async (audiences, api, words) => {
+    'that do not pass are shown to explain, with what is asked for: $audiences, $api',
+    async ({ audiences, api, words }) => {
       const steps: string[] = [];
       const trace = (step: string) => void steps.push(step);
       const answer = async (decision: Decision) => {

@@ -333,12 +333,12 @@ describe('attempts with one secret at the same moment', () => {
   });
 
   test.each([
-    [1, ['admitted', tooLong, tooLong, tooLong]],
-    [2, ['admitted', tooLong, tooLong, tooLong]],
-    [3, ['admitted', 'admitted', tooLong, tooLong]],
+    { maxFailures: 1, expected: ['admitted', tooLong, tooLong, tooLong] },
+    { maxFailures: 2, expected: ['admitted', tooLong, tooLong, tooLong] },
+    { maxFailures: 3, expected: ['admitted', 'admitted', tooLong, tooLong] },
   ])(
-    'never take the last of %i slots, however long the backend takes',
-    async (maxFailures, expected) => {
+    'never take the last of $maxFailures slots, however long the backend takes',
+    async ({ maxFailures, expected }) => {
       const { attempts, send } = await setUpTries(maxFailures);
       await vi.advanceTimersByTimeAsync(1_000);
       expect(admissions(attempts)).toEqual(expected);

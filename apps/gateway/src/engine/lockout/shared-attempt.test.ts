@@ -65,11 +65,11 @@ function asking(random: number, answers: readonly ('wait' | ProblemKind)[] = [])
 }
 
 test.each([
-  [0, [25, 37.5, 56.25, 84.375, 125, 125]],
-  [0.5, [50, 75, 112.5, 168.75, 250, 250]],
+  { random: 0, expected: [25, 37.5, 56.25, 84.375, 125, 125] },
+  { random: 0.5, expected: [50, 75, 112.5, 168.75, 250, 250] },
 ])(
-  'those that wait ask at longer and longer intervals, each at its own time (%d)',
-  async (random, expected) => {
+  'those that wait ask at longer and longer intervals, each at its own time ($random)',
+  async ({ random, expected }) => {
     const { attempt, pauses } = asking(random);
     for (const _ of expected) await attempt.pauseBetween(undefined);
     expect(pauses).toEqual(expected);
@@ -142,21 +142,25 @@ test('this replica decides alone once a node of a cluster has been silent for 1 
   expect(await attempt.ask(1, undefined)).toBeUndefined();
 });
 
-test.each([[[]], ['OK'], [null], [[1, 'x', 0, []]], [[1, 1, 0, [1]]], [[1, 1, 0, 'x']]])(
-  'what is no reply of the script is none: %j',
-  async (reply) => {
-    const shared = {
-      keyPrefix: '',
-      timeout,
-      sealingKeys,
-      isDown: false,
-      ask: async () => reply,
-      send() {},
-    } as unknown as SharedRedis;
-    const attempt = create(shared, { now: () => 0, random: () => 0, pause });
-    expect(await attempt.ask(1, undefined)).toBeUndefined();
-  },
-);
+test.each([
+  { reply: [] },
+  { reply: 'OK' },
+  { reply: null },
+  { reply: [1, 'x', 0, []] },
+  { reply: [1, 1, 0, [1]] },
+  { reply: [1, 1, 0, 'x'] },
+])('what is no reply of the script is none: $reply', async ({ reply }) => {
+  const shared = {
+    keyPrefix: '',
+    timeout,
+    sealingKeys,
+    isDown: false,
+    ask: async () => reply,
+    send() {},
+  } as unknown as SharedRedis;
+  const attempt = create(shared, { now: () => 0, random: () => 0, pause });
+  expect(await attempt.ask(1, undefined)).toBeUndefined();
+});
 
 test('a pause ends by itself, or with the reason of its signal', async () => {
   await pause(1, undefined);

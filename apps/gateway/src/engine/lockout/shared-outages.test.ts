@@ -153,11 +153,11 @@ describe('while Redis is late and not down', () => {
   });
 
   test.each([
-    ['unavailable', 'admitted'],
-    ['refused', 'throttled'],
+    { outcome: 'unavailable', next: 'admitted' },
+    { outcome: 'refused', next: 'throttled' },
   ] as const)(
-    'once it is found to be down this replica decides alone, and reports what it can: %s',
-    async (outcome, next) => {
+    'once it is found to be down this replica decides alone, and reports what it can: $outcome',
+    async ({ outcome, next }) => {
       await using redis = await startRedis();
       await using both = await startLateReplica(redis, 1);
       both.state.isDeaf = true;

@@ -95,12 +95,12 @@ describe('with the time', () => {
   const at = (...records: (readonly [string, string])[]) => read(records.flat(), now, lifetimes);
 
   test.each([
-    ['pending', 60_000 - 1, 'pending', 0],
-    ['pending', 60_000, 'abandoned', 60_000],
-    ['pending', 660_000 - 1, 'abandoned', 60_000],
-    ['refused', 600_000 - 1, 'refused', 0],
-    ['refused', -tolerance, 'refused', 0],
-  ] as const)('a %s attempt of %d ms ago is %s', (state, ago, as, later) => {
+    { state: 'pending', ago: 60_000 - 1, as: 'pending', later: 0 },
+    { state: 'pending', ago: 60_000, as: 'abandoned', later: 60_000 },
+    { state: 'pending', ago: 660_000 - 1, as: 'abandoned', later: 60_000 },
+    { state: 'refused', ago: 600_000 - 1, as: 'refused', later: 0 },
+    { state: 'refused', ago: -tolerance, as: 'refused', later: 0 },
+  ] as const)('a $state attempt of $ago ms ago is $as', ({ state, ago, as, later }) => {
     const field = attemptField('1');
     expect(at(write(field, state, now - ago, one))).toEqual({
       ...nothing,
@@ -109,22 +109,22 @@ describe('with the time', () => {
   });
 
   test.each([
-    ['pending', 660_000],
-    ['pending', -tolerance - 1],
-    ['refused', 600_000],
-    ['refused', -tolerance - 1],
-  ] as const)('a %s attempt of %d ms ago counts no more', (state, ago) => {
+    { state: 'pending', ago: 660_000 },
+    { state: 'pending', ago: -tolerance - 1 },
+    { state: 'refused', ago: 600_000 },
+    { state: 'refused', ago: -tolerance - 1 },
+  ] as const)('a $state attempt of $ago ms ago counts no more', ({ state, ago }) => {
     const field = attemptField('1');
     expect(at(write(field, state, now - ago, one))).toEqual({ ...nothing, expired: [field] });
   });
 
   test.each([
-    [0, true],
-    [1_000_000 - 1, true],
-    [1_000_000, false],
-    [-tolerance, true],
-    [-tolerance - 1, false],
-  ])('a secret that was right %d ms ago is known: %s', (ago, isKnown) => {
+    { ago: 0, isKnown: true },
+    { ago: 1_000_000 - 1, isKnown: true },
+    { ago: 1_000_000, isKnown: false },
+    { ago: -tolerance, isKnown: true },
+    { ago: -tolerance - 1, isKnown: false },
+  ])('a secret that was right $ago ms ago is known: $isKnown', ({ ago, isKnown }) => {
     const field = knownField(one);
     const seen = at(write(field, 'right', now - ago, one));
     expect(seen).toEqual(

@@ -121,14 +121,14 @@ describe('an entry that is published', () => {
   });
 
   test.each([
-    ['factor-invite', 'user', true],
-    ['factor-reset', 'user', true],
-    ['block', 'sid', true],
-    ['block', 'user', false],
-    ['revoke', 'user', false],
+    { action: 'factor-invite', kind: 'user', isNew: true },
+    { action: 'factor-reset', kind: 'user', isNew: true },
+    { action: 'block', kind: 'sid', isNew: true },
+    { action: 'block', kind: 'user', isNew: false },
+    { action: 'revoke', kind: 'user', isNew: false },
   ] as const)(
-    'of the action %s for a %s is unknown to older gateways: %s',
-    async (action, kind, isNew) => {
+    'of the action $action for a $kind is unknown to older gateways: $isNew',
+    async ({ action, kind, isNew }) => {
       await file.redis.client().del(keys.list);
       const entry = { action, kind, name: 'jane', by: 'ada' };
       const { hasNewKinds } = await publishAndConfirm(
@@ -425,32 +425,40 @@ describe('what became of an entry', () => {
     ...more,
   });
   const mine = entry('mine', 10);
-  test.each<[string, Entry[], unknown]>([
-    ['it is there', [entry('b', 11, { name: 'bob' }), mine], 'present'],
-    ['a replica has replaced it with the same', [entry('again', 12)], 'present'],
-    ['it is gone', [], 'lost'],
-    ['an older one is back', [entry('old', 9, { action: 'unblock' })], 'lost'],
-    [
-      'an older one is back, with a revision of a clock that was ahead',
-      [entry('old', 99, { action: 'unblock', at: 1 })],
-      'lost',
-    ],
-    [
-      'someone else does the opposite',
-      [entry('other', 12, { action: 'unblock' })],
-      { supersededBy: entry('other', 12, { action: 'unblock' }) },
-    ],
-    [
-      'someone else does the same for a shorter time',
-      [entry('shorter', 12, { until: now + 499, at: now - 20 })],
-      'lost' as const,
-    ],
-    [
-      'someone else does the same for a shorter time, later',
-      [entry('shorter', 12, { until: now + 499, at: now })],
-      { supersededBy: entry('shorter', 12, { until: now + 499, at: now }) },
-    ],
-  ])('%s', (_name, entries, state) => {
+  test.each<{ name: string; entries: Entry[]; state: unknown }>([
+    { name: 'it is there', entries: [entry('b', 11, { name: 'bob' }), mine], state: 'present' },
+    {
+      name: 'a replica has replaced it with the same',
+      entries: [entry('again', 12)],
+      state: 'present',
+    },
+    { name: 'it is gone', entries: [], state: 'lost' },
+    {
+      name: 'an older one is back',
+      entries: [entry('old', 9, { action: 'unblock' })],
+      state: 'lost',
+    },
+    {
+      name: 'an older one is back, with a revision of a clock that was ahead',
+      entries: [entry('old', 99, { action: 'unblock', at: 1 })],
+      state: 'lost',
+    },
+    {
+      name: 'someone else does the opposite',
+      entries: [entry('other', 12, { action: 'unblock' })],
+      state: { supersededBy: entry('other', 12, { action: 'unblock' }) },
+    },
+    {
+      name: 'someone else does the same for a shorter time',
+      entries: [entry('shorter', 12, { until: now + 499, at: now - 20 })],
+      state: 'lost' as const,
+    },
+    {
+      name: 'someone else does the same for a shorter time, later',
+      entries: [entry('shorter', 12, { until: now + 499, at: now })],
+      state: { supersededBy: entry('shorter', 12, { until: now + 499, at: now }) },
+    },
+  ])('$name', ({ entries, state }) => {
     expect(stateOfEntry(mine, entries)).toEqual(state);
   });
 });

@@ -30,11 +30,11 @@ test('logins that began before end on all replicas, and no others', async () => 
 });
 
 test.each([
-  ['user', 'corp:jane'],
-  ['all', ''],
+  { kind: 'user', name: 'corp:jane' },
+  { kind: 'all', name: '' },
 ] as const)(
-  'a revocation of %s that an administrator made before stays in force',
-  async (kind, name) => {
+  'a revocation of $kind that an administrator made before stays in force',
+  async ({ kind, name }) => {
     await using server = await startRedis();
     await using opened = await openRedis(server.port);
     const draft = { action: 'revoke', kind, name, by: 'root' } as const;

@@ -75,9 +75,9 @@ describe('a command after Redis has lost its data still names a replica that is 
   const all = ['cut-off', 'one', 'two'];
 
   test.each([
-    ['and users are blocked', ['john']],
-    ['and no user is', []],
-  ])('%s', async (_name, blocked) => {
+    { name: 'and users are blocked', blocked: ['john'] },
+    { name: 'and no user is', blocked: [] },
+  ])('$name', async ({ blocked }) => {
     const { redis } = file.opened;
     const [one, two, cutOff] = [
       replica('one', redis),

@@ -19,31 +19,34 @@ test('replies of the scripts are read, with their time as a number', () => {
 });
 
 describe('what is no reply of the script is a problem of Redis', () => {
-  test.each<[unknown]>([
-    ['OK'],
-    [null],
-    [[]],
-    [['r1', 2, '5', '7', 0, 0, 3]],
-    [['r1', '2', '5', 0, 0, 0, 3]],
-    [['r1', 2, 'soon', 0, 0, 0, 3]],
-    [['r1', 2, null, 0, 0, 0, 3]],
-    [[1, 2, '5', 0, 0, 0, 3]],
-    [['r1', 2, '5', 0, 0, 0]],
-  ])('of a poll: %j', (reply) => {
+  test.each<{ reply: unknown }>([
+    { reply: 'OK' },
+    { reply: null },
+    { reply: [] },
+    { reply: ['r1', 2, '5', '7', 0, 0, 3] },
+    { reply: ['r1', '2', '5', 0, 0, 0, 3] },
+    { reply: ['r1', 2, 'soon', 0, 0, 0, 3] },
+    { reply: ['r1', 2, null, 0, 0, 0, 3] },
+    { reply: [1, 2, '5', 0, 0, 0, 3] },
+    { reply: ['r1', 2, '5', 0, 0, 0] },
+  ])('of a poll: $reply', ({ reply }) => {
     expect(() => readReply(pollReply, reply)).toThrow(problem);
   });
 
-  test.each<[unknown]>([
-    [['r1', '5', []]],
-    [['r1', '5', [], '0']],
-    [['r1', '-5', [], 0]],
-    [['r1', '5', 'ab', 0]],
-    [['r1', '5', ['a', 1], 0]],
-  ])('of a list: %j', (reply) => {
+  test.each<{ reply: unknown }>([
+    { reply: ['r1', '5', []] },
+    { reply: ['r1', '5', [], '0'] },
+    { reply: ['r1', '-5', [], 0] },
+    { reply: ['r1', '5', 'ab', 0] },
+    { reply: ['r1', '5', ['a', 1], 0] },
+  ])('of a list: $reply', ({ reply }) => {
     expect(() => readReply(hashReply, reply)).toThrow(problem);
   });
 
-  test.each([['OK'], ['1'], [1.5], [null]])('of a change: %j', (reply) => {
-    expect(() => readReply(countReply, reply)).toThrow(problem);
-  });
+  test.each([{ reply: 'OK' }, { reply: '1' }, { reply: 1.5 }, { reply: null }])(
+    'of a change: $reply',
+    ({ reply }) => {
+      expect(() => readReply(countReply, reply)).toThrow(problem);
+    },
+  );
 });

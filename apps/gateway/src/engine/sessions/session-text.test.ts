@@ -57,9 +57,9 @@ const anySession: fc.Arbitrary<Session> = fc.record(
 );
 
 describe.each([
-  ['sealed', [one]],
-  ['without a key', []],
-] as const)('a text that is %s', (_what, keys) => {
+  { what: 'sealed', keys: [one] },
+  { what: 'without a key', keys: [] },
+] as const)('a text that is $what', ({ keys }) => {
   test('has the session that it was made from', () => {
     const texts = createSessionTexts(keys);
     fc.assert(

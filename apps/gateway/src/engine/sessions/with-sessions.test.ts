@@ -169,10 +169,10 @@ describe('a session', () => {
   });
 
   test.each([
-    ['no cluster', {}],
-    ['a cluster that is gone', { cluster: 'old' }],
-    ['a cluster with another audience now', { cluster: 'staging' }],
-  ])('is refused when it is for %s', async (_what, changed) => {
+    { what: 'no cluster', changed: {} },
+    { what: 'a cluster that is gone', changed: { cluster: 'old' } },
+    { what: 'a cluster with another audience now', changed: { cluster: 'staging' } },
+  ])('is refused when it is for $what', async ({ changed }) => {
     const clusters = { production: { audience: 'prod' }, staging: { audience: 'staging' } };
     const steps: string[] = [];
     const inCluster = async (more: Partial<Session>) => {
@@ -260,12 +260,18 @@ describe('a session of a user of a provider', () => {
 
 describe('what is no session could not be checked:', () => {
   test.each([
-    ['a record without one', { kind: 'authenticated', user: { username: 'corp:alice' } }],
-    [
-      'a text of another token',
-      { ...recorded(), session: texts.write(digestOf('other'), session).replace('p1', 's1') },
-    ],
-  ] as const)('%s', async (_what, decision) => {
+    {
+      what: 'a record without one',
+      decision: { kind: 'authenticated', user: { username: 'corp:alice' } },
+    },
+    {
+      what: 'a text of another token',
+      decision: {
+        ...recorded(),
+        session: texts.write(digestOf('other'), session).replace('p1', 's1'),
+      },
+    },
+  ] as const)('$what', async ({ decision }) => {
     const { ask, asked } = createSessionLayer({ inner: () => decision as Decision });
     await expect(ask()).rejects.toMatchObject({ code: 'failed' });
     expect(asked).toEqual([]);

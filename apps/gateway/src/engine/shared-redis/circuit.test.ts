@@ -23,14 +23,14 @@ function createCircuitWithClock() {
 
 describe('the circuit opens', () => {
   test.each([
-    ['xxxx', false],
-    ['xxxxx', true],
-    ['..xxx', true],
-    ['...xx', false],
-    ['...xxx', true],
-    ['xx......', false],
-    ['....xxxx', true],
-  ])('at five calls, half of them outages: %s', (calls, isOpen) => {
+    { calls: 'xxxx', isOpen: false },
+    { calls: 'xxxxx', isOpen: true },
+    { calls: '..xxx', isOpen: true },
+    { calls: '...xx', isOpen: false },
+    { calls: '...xxx', isOpen: true },
+    { calls: 'xx......', isOpen: false },
+    { calls: '....xxxx', isOpen: true },
+  ])('at five calls, half of them outages: $calls', ({ calls, isOpen }) => {
     const { circuit, note } = createCircuitWithClock();
     note(calls);
     expect(circuit.isOpen).toBe(isOpen);
@@ -62,11 +62,11 @@ describe('the circuit opens', () => {
   });
 
   test.each([
-    ['x', false],
-    ['xx', true],
-    ['x.x.x', false],
-    ['x.xx', true],
-  ])('at two failed probes in a row: %s', (probes, isOpen) => {
+    { probes: 'x', isOpen: false },
+    { probes: 'xx', isOpen: true },
+    { probes: 'x.x.x', isOpen: false },
+    { probes: 'x.xx', isOpen: true },
+  ])('at two failed probes in a row: $probes', ({ probes, isOpen }) => {
     const { circuit, probe } = createCircuitWithClock();
     probe(probes);
     expect(circuit.isOpen).toBe(isOpen);
@@ -81,12 +81,12 @@ describe('an open circuit', () => {
   };
 
   test.each([
-    ['..', true],
-    ['...', false],
-    ['..x..', true],
-    ['..x...', false],
-    ['x.xx..', true],
-  ])('closes at three successful probes in a row: %s', (probes, isOpen) => {
+    { probes: '..', isOpen: true },
+    { probes: '...', isOpen: false },
+    { probes: '..x..', isOpen: true },
+    { probes: '..x...', isOpen: false },
+    { probes: 'x.xx..', isOpen: true },
+  ])('closes at three successful probes in a row: $probes', ({ probes, isOpen }) => {
     const { circuit, probe } = open();
     probe(probes);
     expect(circuit.isOpen).toBe(isOpen);

@@ -64,37 +64,40 @@ describe('what a review asks', () => {
     ]);
   });
 
-  test.each<[ProblemKind, boolean]>([
-    ['timeout', true],
-    ['connection', true],
-    ['tls', true],
-    ['authentication', true],
-    ['cluster', true],
-    ['node', true],
-    ['permission', false],
-    ['type', false],
-    ['server', false],
+  test.each<{ kind: ProblemKind; isOutage: boolean }>([
+    { kind: 'timeout', isOutage: true },
+    { kind: 'connection', isOutage: true },
+    { kind: 'tls', isOutage: true },
+    { kind: 'authentication', isOutage: true },
+    { kind: 'cluster', isOutage: true },
+    { kind: 'node', isOutage: true },
+    { kind: 'permission', isOutage: false },
+    { kind: 'type', isOutage: false },
+    { kind: 'server', isOutage: false },
     // This machine ran short of something: Redis may be healthy.
-    ['local', false],
-  ])('opens the circuit after five failures of kind %s: %s', async (kind, isOutage) => {
-    const { redis, pending, lines } = createControlledRedis();
-    const fail = async () => {
-      const asking = redis.ask('cache', work);
-      pending.at(-1)?.fail(problem(kind));
-      await expect(asking).rejects.toMatchObject({ kind });
-    };
-    for (let count = 0; count < 5; count += 1) await fail();
-    expect(lines).toEqual(
-      isOutage ? ['circuit of the cache Redis opened: it is down or slow'] : [],
-    );
-    const before = pending.length;
-    void redis.ask('cache', work).catch(() => {});
-    redis.send('cache', work);
-    expect(pending.length - before).toBe(isOutage ? 0 : 2);
-    // The outcome of a login: without it the attempt would count as refused.
-    redis.send('lockout', work);
-    expect(pending.length - before).toBe(isOutage ? 1 : 3);
-  });
+    { kind: 'local', isOutage: false },
+  ])(
+    'opens the circuit after five failures of kind $kind: $isOutage',
+    async ({ kind, isOutage }) => {
+      const { redis, pending, lines } = createControlledRedis();
+      const fail = async () => {
+        const asking = redis.ask('cache', work);
+        pending.at(-1)?.fail(problem(kind));
+        await expect(asking).rejects.toMatchObject({ kind });
+      };
+      for (let count = 0; count < 5; count += 1) await fail();
+      expect(lines).toEqual(
+        isOutage ? ['circuit of the cache Redis opened: it is down or slow'] : [],
+      );
+      const before = pending.length;
+      void redis.ask('cache', work).catch(() => {});
+      redis.send('cache', work);
+      expect(pending.length - before).toBe(isOutage ? 0 : 2);
+      // The outcome of a login: without it the attempt would count as refused.
+      redis.send('lockout', work);
+      expect(pending.length - before).toBe(isOutage ? 1 : 3);
+    },
+  );
 });
 
 describe('while the circuit is open, Redis', () => {
