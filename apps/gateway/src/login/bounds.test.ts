@@ -93,35 +93,85 @@ test('an address has a fifth of the slots at most, and gets them back', () => {
 
 describe('the address of a client', () => {
   test.each([
-    ['is that of its connection', '192.0.2.1', undefined, '192.0.2.1'],
-    ['is not what a client writes', '192.0.2.1', '198.51.100.1', '192.0.2.1'],
-    ['is what a proxy writes', '10.0.0.1', '198.51.100.1', '198.51.100.1'],
-    [
-      'is the last one before the proxies',
-      '10.0.0.1',
-      '203.0.113.9, 198.51.100.1 , 10.1.1.1',
-      '198.51.100.1',
-    ],
-    ['may be behind a proxy over IPv6', '2001:db8:ff::1', '2001:DB8::7', '2001:db8::7'],
-    [
-      'is an IPv4 address, however it is written',
-      '::ffff:10.0.0.1',
-      '::FFFF:198.51.100.1',
-      '198.51.100.1',
-    ],
-    ['is that of a proxy that writes nothing', '10.0.0.1', undefined, '10.0.0.1'],
-    ['is that of a proxy that writes nonsense', '10.0.0.1', '198.51.100.1, unknown', '10.0.0.1'],
-    ['may have a port', '10.0.0.1', '203.0.113.9, 198.51.100.1:5678', '198.51.100.1'],
-    ['may have brackets', '10.0.0.1', '[2001:DB8::7]', '2001:db8::7'],
-    ['may have brackets and a port', '10.0.0.1', '[2001:db8::7]:443', '2001:db8::7'],
-    ['is that of a proxy if there are proxies alone', '10.0.0.1', '10.0.0.2', '10.0.0.2'],
-    [
-      'is found in a header of any length',
-      '10.0.0.1',
-      `${'x,'.repeat(10_000)}198.51.100.1`,
-      '198.51.100.1',
-    ],
-  ])('%s', (_what, peer, header, expected) => {
+    {
+      what: 'is that of its connection',
+      peer: '192.0.2.1',
+      header: undefined,
+      expected: '192.0.2.1',
+    },
+    {
+      what: 'is not what a client writes',
+      peer: '192.0.2.1',
+      header: '198.51.100.1',
+      expected: '192.0.2.1',
+    },
+    {
+      what: 'is what a proxy writes',
+      peer: '10.0.0.1',
+      header: '198.51.100.1',
+      expected: '198.51.100.1',
+    },
+    {
+      what: 'is the last one before the proxies',
+      peer: '10.0.0.1',
+      header: '203.0.113.9, 198.51.100.1 , 10.1.1.1',
+      expected: '198.51.100.1',
+    },
+    {
+      what: 'may be behind a proxy over IPv6',
+      peer: '2001:db8:ff::1',
+      header: '2001:DB8::7',
+      expected: '2001:db8::7',
+    },
+    {
+      what: 'is an IPv4 address, however it is written',
+      peer: '::ffff:10.0.0.1',
+      header: '::FFFF:198.51.100.1',
+      expected: '198.51.100.1',
+    },
+    {
+      what: 'is that of a proxy that writes nothing',
+      peer: '10.0.0.1',
+      header: undefined,
+      expected: '10.0.0.1',
+    },
+    {
+      what: 'is that of a proxy that writes nonsense',
+      peer: '10.0.0.1',
+      header: '198.51.100.1, unknown',
+      expected: '10.0.0.1',
+    },
+    {
+      what: 'may have a port',
+      peer: '10.0.0.1',
+      header: '203.0.113.9, 198.51.100.1:5678',
+      expected: '198.51.100.1',
+    },
+    {
+      what: 'may have brackets',
+      peer: '10.0.0.1',
+      header: '[2001:DB8::7]',
+      expected: '2001:db8::7',
+    },
+    {
+      what: 'may have brackets and a port',
+      peer: '10.0.0.1',
+      header: '[2001:db8::7]:443',
+      expected: '2001:db8::7',
+    },
+    {
+      what: 'is that of a proxy if there are proxies alone',
+      peer: '10.0.0.1',
+      header: '10.0.0.2',
+      expected: '10.0.0.2',
+    },
+    {
+      what: 'is found in a header of any length',
+      peer: '10.0.0.1',
+      header: `${'x,'.repeat(10_000)}198.51.100.1`,
+      expected: '198.51.100.1',
+    },
+  ])('$what', ({ peer, header, expected }) => {
     expect(addressOf(peer, header)).toBe(expected);
   });
 

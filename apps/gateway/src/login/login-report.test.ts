@@ -41,20 +41,32 @@ function createLogWithClock() {
 
 describe('the log of the login server', () => {
   test.each([
-    ['a login', {}, 'info'],
-    ['a refused login', { outcome: 'refused', session: undefined, token: undefined }, 'info'],
-    ['a logout', { action: 'logout', ended: 1 }, 'info'],
-    ['a look at a session', { action: 'session' }, 'debug'],
-    ['a malformed login', { outcome: 'invalid' }, 'debug'],
-    ['a token that is not a session', { action: 'session', outcome: 'refused' }, 'debug'],
-    ['a password on the page', { action: 'page-login', outcome: 'refused' }, 'info'],
-    ['an ID token', { action: 'provider-login' }, 'info'],
-    ['a confirmation', { action: 'confirm' }, 'info'],
-    ['a code', { action: 'redeem' }, 'info'],
-    ['a login that begins', { action: 'begin' }, 'debug'],
-    ['a page', { action: 'page' }, 'debug'],
-    ['a way to a provider', { action: 'provider' }, 'debug'],
-  ] as const)('has %s', (_what, changed, level) => {
+    { what: 'a login', changed: {}, level: 'info' },
+    {
+      what: 'a refused login',
+      changed: { outcome: 'refused', session: undefined, token: undefined },
+      level: 'info',
+    },
+    { what: 'a logout', changed: { action: 'logout', ended: 1 }, level: 'info' },
+    { what: 'a look at a session', changed: { action: 'session' }, level: 'debug' },
+    { what: 'a malformed login', changed: { outcome: 'invalid' }, level: 'debug' },
+    {
+      what: 'a token that is not a session',
+      changed: { action: 'session', outcome: 'refused' },
+      level: 'debug',
+    },
+    {
+      what: 'a password on the page',
+      changed: { action: 'page-login', outcome: 'refused' },
+      level: 'info',
+    },
+    { what: 'an ID token', changed: { action: 'provider-login' }, level: 'info' },
+    { what: 'a confirmation', changed: { action: 'confirm' }, level: 'info' },
+    { what: 'a code', changed: { action: 'redeem' }, level: 'info' },
+    { what: 'a login that begins', changed: { action: 'begin' }, level: 'debug' },
+    { what: 'a page', changed: { action: 'page' }, level: 'debug' },
+    { what: 'a way to a provider', changed: { action: 'provider' }, level: 'debug' },
+  ] as const)('has $what', ({ changed, level }) => {
     const { log, lines } = createLogWithClock();
     log(changed);
     expect(lines).toMatchObject([[level, { address: '192.0.2.1' }, 'login request']]);

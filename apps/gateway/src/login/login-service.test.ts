@@ -183,38 +183,48 @@ describe('a login', () => {
   });
 
   test.each([
-    ['the first that knows the name', { a: unknown, b: loggedIn, c: wrong }, ['a', 'b']],
-    ['the next one after an outage', { a: down, b: loggedIn }, ['a', 'b']],
-  ] as const)('is decided by %s', async (_what, links, asked) => {
+    {
+      what: 'the first that knows the name',
+      links: { a: unknown, b: loggedIn, c: wrong },
+      asked: ['a', 'b'],
+    },
+    { what: 'the next one after an outage', links: { a: down, b: loggedIn }, asked: ['a', 'b'] },
+  ] as const)('is decided by $what', async ({ links, asked }) => {
     const place = createService({ links });
     await place.logIn();
     expect([place.asked, place.progress]).toEqual([asked, { authenticator: 'b' }]);
   });
 
   test.each([
-    [
-      'no one knows the name',
-      { a: unknown, b: unknown },
-      401,
-      ['a', 'b'],
-      { reason: 'unknown-user' },
-    ],
-    [
-      'the first one refuses it',
-      { a: wrong, b: loggedIn },
-      401,
-      ['a'],
-      { authenticator: 'a', reason: 'invalid-credentials', subject: 'jane' },
-    ],
-    [
-      'one could not be asked, and the others do not know it',
-      { a: down, b: unknown },
-      503,
-      ['a', 'b'],
-      { authenticator: 'a' },
-    ],
-    ['no one could be asked', { a: down, b: down }, 503, ['a', 'b'], { authenticator: 'b' }],
-  ] as const)('is none when %s', async (_what, links, status, asked, progress) => {
+    {
+      what: 'no one knows the name',
+      links: { a: unknown, b: unknown },
+      status: 401,
+      asked: ['a', 'b'],
+      progress: { reason: 'unknown-user' },
+    },
+    {
+      what: 'the first one refuses it',
+      links: { a: wrong, b: loggedIn },
+      status: 401,
+      asked: ['a'],
+      progress: { authenticator: 'a', reason: 'invalid-credentials', subject: 'jane' },
+    },
+    {
+      what: 'one could not be asked, and the others do not know it',
+      links: { a: down, b: unknown },
+      status: 503,
+      asked: ['a', 'b'],
+      progress: { authenticator: 'a' },
+    },
+    {
+      what: 'no one could be asked',
+      links: { a: down, b: down },
+      status: 503,
+      asked: ['a', 'b'],
+      progress: { authenticator: 'b' },
+    },
+  ] as const)('is none when $what', async ({ links, status, asked, progress }) => {
     const place = createService({ links });
     await expect(place.logIn()).rejects.toMatchObject({ status });
     expect([place.asked, place.progress, place.issued]).toEqual([asked, progress, []]);
@@ -250,22 +260,46 @@ describe('a login', () => {
     const nothing: FactorNeed = { kind: 'nothing' };
     const factor: FactorNeed = { kind: 'factor', methods: ['totp'], record: {} as never };
 
-    test.each<[string, Answer | Error, string, FactorNeed | Error, number]>([
-      ['has no second factor', down, 'corp2', nothing, 503],
-      ['has one', down, 'corp2', factor, 401],
-      ['may have one: the store is down', down, 'corp2', new Error('Redis is down'), 503],
-    ])('refuses a user who %s', async (_what, answer, second, need, status) => {
+    test.each<{
+      what: string;
+      answer: Answer | Error;
+      second: string;
+      need: FactorNeed | Error;
+      status: number;
+    }>([
+      { what: 'has no second factor', answer: down, second: 'corp2', need: nothing, status: 503 },
+      { what: 'has one', answer: down, second: 'corp2', need: factor, status: 401 },
+      {
+        what: 'may have one: the store is down',
+        answer: down,
+        second: 'corp2',
+        need: new Error('Redis is down'),
+        status: 503,
+      },
+    ])('refuses a user who $what', async ({ answer, second, need, status }) => {
       const place = createService({ links: { corp: answer, [second]: loggedIn }, need });
       await expect(place.logIn()).rejects.toMatchObject({ status });
       expect(place.issued).toEqual([]);
     });
 
-    test.each<[string, Record<string, Answer | Error>, FactorNeed | undefined]>([
-      ['with another prefix', { corp: down, robots: loggedIn }, nothing],
-      ['without second factors', { corp2: down, corp: loggedIn }, nothing],
-      ['that does not know the name', { corp: unknown, corp2: loggedIn }, nothing],
-      ['of a config without second factors', { corp: down, corp2: loggedIn }, undefined],
-    ])('has no effect if it is one %s', async (_what, links, need) => {
+    test.each<{
+      what: string;
+      links: Record<string, Answer | Error>;
+      need: FactorNeed | undefined;
+    }>([
+      { what: 'with another prefix', links: { corp: down, robots: loggedIn }, need: nothing },
+      { what: 'without second factors', links: { corp2: down, corp: loggedIn }, need: nothing },
+      {
+        what: 'that does not know the name',
+        links: { corp: unknown, corp2: loggedIn },
+        need: nothing,
+      },
+      {
+        what: 'of a config without second factors',
+        links: { corp: down, corp2: loggedIn },
+        need: undefined,
+      },
+    ])('has no effect if it is one $what', async ({ links, need }) => {
       const place = createService({ links, ...(need && { need }) });
       await place.logIn();
       expect(place.issued).toHaveLength(1);

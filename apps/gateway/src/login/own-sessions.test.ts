@@ -98,14 +98,17 @@ test('a logout everywhere ends logins in progress, and the session that one of t
 });
 
 test.each([
-  [
-    async () => ({ revision: 2, previous: 0, unconfirmed: 1 }),
-    'replicas have not ended logins in progress',
-  ],
-  [() => Promise.reject(new Error('down')), 'logins in progress could not be ended'],
+  {
+    endLogins: async () => ({ revision: 2, previous: 0, unconfirmed: 1 }),
+    text: 'replicas have not ended logins in progress',
+  },
+  {
+    endLogins: () => Promise.reject(new Error('down')),
+    text: 'logins in progress could not be ended',
+  },
 ] as const)(
   'a logout everywhere ends the sessions even if the replicas can not be told: %#',
-  async (endLogins, text) => {
+  async ({ endLogins, text }) => {
     const { service, revoked, warned } = createStore(['own']);
     await logOutEverywhere({ ...service, endLogins }, 'own', signal);
     expect(revoked).toEqual([digestOf('own')]);

@@ -125,9 +125,9 @@ describe('a login at a terminal of a user with a second factor', () => {
 
 describe('a login at a terminal of a user without a second factor', () => {
   test.each([
-    ['all', []],
-    [{ groups: ['admins'] }, ['dev', 'admins']],
-  ] as const)('is refused if %j must have one, in %j', async (required, groups) => {
+    { required: 'all', groups: [] },
+    { required: { groups: ['admins'] }, groups: ['dev', 'admins'] },
+  ] as const)('is refused if $required must have one, in $groups', async ({ required, groups }) => {
     const one = parts({ required });
     const login = loginWith(one, { groups });
     for (const body of [{}, { code: '123456' }])
@@ -144,9 +144,9 @@ describe('a login at a terminal of a user without a second factor', () => {
   });
 
   test.each([
-    ['none', ['admins']],
-    [{ groups: ['admins'] }, ['dev']],
-  ] as const)('is a login if %j must have one, in %j', async (required, groups) => {
+    { required: 'none', groups: ['admins'] },
+    { required: { groups: ['admins'] }, groups: ['dev'] },
+  ] as const)('is a login if $required must have one, in $groups', async ({ required, groups }) => {
     const login = loginWith(parts({ required }), { groups });
     const answer = await login.logIn();
     expect(answer.status).toBe(201);

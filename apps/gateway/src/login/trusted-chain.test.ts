@@ -47,27 +47,30 @@ async function isAccepted(cert: Buffer, key: Buffer, ca: Buffer): Promise<boolea
   }
 }
 
-test.each<[readonly Names[], readonly Names[], boolean]>([
-  [['leaf'], ['root'], true],
-  [['leaf'], ['foreign'], false],
-  [['leaf'], ['foreign', 'root'], true],
-  [['leaf', 'root'], ['root'], true],
-  [['leaf', 'root'], ['foreign'], false],
-  [['leaf'], ['leaf'], false],
-  [['low', 'middle'], ['root'], true],
-  [['low'], ['root'], false],
-  [['low'], ['root', 'middle'], true],
-  [['low', 'middle'], ['middle'], false],
-  [['own'], ['own'], true],
-  [['own'], ['root'], false],
-])('a chain of %j is accepted with the CAs %j: %j', async (sent, trusted, isTrusted) => {
-  const pem = (names: readonly Names[]) => Buffer.concat(names.map((name) => pairs[name].cert));
-  const read = (names: readonly Names[]) =>
-    names.map((name) => new X509Certificate(pairs[name].cert));
-  expect(isTrustedChain(read(sent), read(trusted))).toBe(isTrusted);
-  const [first = 'leaf'] = sent;
-  expect(await isAccepted(pem(sent), pairs[first].key, pem(trusted))).toBe(isTrusted);
-});
+test.each<{ sent: readonly Names[]; trusted: readonly Names[]; isTrusted: boolean }>([
+  { sent: ['leaf'], trusted: ['root'], isTrusted: true },
+  { sent: ['leaf'], trusted: ['foreign'], isTrusted: false },
+  { sent: ['leaf'], trusted: ['foreign', 'root'], isTrusted: true },
+  { sent: ['leaf', 'root'], trusted: ['root'], isTrusted: true },
+  { sent: ['leaf', 'root'], trusted: ['foreign'], isTrusted: false },
+  { sent: ['leaf'], trusted: ['leaf'], isTrusted: false },
+  { sent: ['low', 'middle'], trusted: ['root'], isTrusted: true },
+  { sent: ['low'], trusted: ['root'], isTrusted: false },
+  { sent: ['low'], trusted: ['root', 'middle'], isTrusted: true },
+  { sent: ['low', 'middle'], trusted: ['middle'], isTrusted: false },
+  { sent: ['own'], trusted: ['own'], isTrusted: true },
+  { sent: ['own'], trusted: ['root'], isTrusted: false },
+])(
+  'a chain of $sent is accepted with the CAs $trusted: $isTrusted',
+  async ({ sent, trusted, isTrusted }) => {
+    const pem = (names: readonly Names[]) => Buffer.concat(names.map((name) => pairs[name].cert));
+    const read = (names: readonly Names[]) =>
+      names.map((name) => new X509Certificate(pairs[name].cert));
+    expect(isTrustedChain(read(sent), read(trusted))).toBe(isTrusted);
+    const [first = 'leaf'] = sent;
+    expect(await isAccepted(pem(sent), pairs[first].key, pem(trusted))).toBe(isTrusted);
+  },
+);
 
 test('a client has to trust a CA, or a server that no CA signed', () => {
   const names: readonly Names[] = ['root', 'middle', 'own', 'leaf', 'low'];

@@ -353,9 +353,9 @@ describe('a change of a login', () => {
 
 describe('the code of a login whose person must do more', () => {
   test.each([
-    ['a second factor', { kind: 'factor' }],
-    ['a change of factors', { kind: 'manage', grant: { record: 'r', version: 0 } }],
-  ] as const)('is not issued before %s, and not taken if that came later', async (_name, next) => {
+    { name: 'a second factor', next: { kind: 'factor' } },
+    { name: 'a change of factors', next: { kind: 'manage', grant: { record: 'r', version: 0 } } },
+  ] as const)('is not issued before $name, and not taken if that came later', async ({ next }) => {
     const attempt = newAttempt();
     await pending().put(attempt, { ...login, next });
     expect(await pending().issueCode(attempt, secret)).toBeUndefined();

@@ -94,16 +94,16 @@ describe('what a person may do who wants to change their factors', () => {
 
 describe('the page of what a person may do next', () => {
   test.each([
-    ['nothing yet', undefined, undefined, '/login/x'],
-    ['the question', ofUser('jane'), undefined, '/login/x/confirm'],
-    ['the second factor', jane, 'factor', undefined],
-    [
-      'the list',
-      ofUser('jane', { kind: 'manage', grant: { record: 'r', version: 0 } }),
-      'manage',
-      '/factors',
-    ],
-  ])('is %s', async (_name, login, own, elsewhere) => {
+    { name: 'nothing yet', login: undefined, own: undefined, elsewhere: '/login/x' },
+    { name: 'the question', login: ofUser('jane'), own: undefined, elsewhere: '/login/x/confirm' },
+    { name: 'the second factor', login: jane, own: 'factor', elsewhere: undefined },
+    {
+      name: 'the list',
+      login: ofUser('jane', { kind: 'manage', grant: { record: 'r', version: 0 } }),
+      own: 'manage',
+      elsewhere: '/factors',
+    },
+  ])('is $name', async ({ login, own, elsewhere }) => {
     if (login !== undefined) await put(login);
     for (const kind of ['factor', 'manage'] as const) {
       location = undefined;
@@ -152,10 +152,13 @@ describe('what was proved about a login', () => {
   });
 
   test.each([
-    ['someone else has logged in', max],
-    ['the same user has logged in again', { ...jane, proof: { ...jane.proof, since: 2 } }],
-    ['the person has gone on', ofUser('jane')],
-  ])('does not count once %s', async (_name, since) => {
+    { name: 'someone else has logged in', since: max },
+    {
+      name: 'the same user has logged in again',
+      since: { ...jane, proof: { ...jane.proof, since: 2 } },
+    },
+    { name: 'the person has gone on', since: ofUser('jane') },
+  ])('does not count once $name', async ({ since }) => {
     const other = { ...since, challenge: 'c' };
     await put(other);
     expect(await changeNext(page, state, jane, { proof: proven, next: undefined })).toBe(false);

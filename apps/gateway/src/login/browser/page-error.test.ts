@@ -22,22 +22,34 @@ function pageOf(error: unknown) {
 }
 
 test.each([
-  [new PageError('used', 409), 409, messages.used.title],
-  [new PageError('expired', 404), 404, messages.expired.title],
-  [new LoginError(403, 'forbidden', 'SECRET'), 403, messages.forbidden.title],
-  [new LoginError(404, 'not-found', 'SECRET'), 404, messages['not-found'].title],
-  [new LoginError(405, 'method-not-allowed', 'SECRET'), 405, messages['not-found'].title],
-  [new StatusError(413, 'SECRET'), 413, messages['bad-request'].title],
-  [new StatusError(415, 'SECRET'), 415, messages['bad-request'].title],
-  [factorNotEnrolled(), 401, messages['not-enrolled'].title],
-  [invitationRequired(), 401, messages['invitation-required'].title],
-  [wrongInvitation(), 401, messages['wrong-invitation'].title],
-  [enrolmentEnded(), 409, messages['factors-ended'].title],
-  [noSecondFactor(), 404, messages['no-second-factor'].title],
-  [tooMany('SECRET', 7), 429, messages['too-many'].title],
-  [unavailable('SECRET'), 503, messages.unavailable.title],
-  [new StatusError(500, 'SECRET'), 500, messages.error.title],
-])('an error is a page of its kind: %s', (error, status, title) => {
+  { error: new PageError('used', 409), status: 409, title: messages.used.title },
+  { error: new PageError('expired', 404), status: 404, title: messages.expired.title },
+  {
+    error: new LoginError(403, 'forbidden', 'SECRET'),
+    status: 403,
+    title: messages.forbidden.title,
+  },
+  {
+    error: new LoginError(404, 'not-found', 'SECRET'),
+    status: 404,
+    title: messages['not-found'].title,
+  },
+  {
+    error: new LoginError(405, 'method-not-allowed', 'SECRET'),
+    status: 405,
+    title: messages['not-found'].title,
+  },
+  { error: new StatusError(413, 'SECRET'), status: 413, title: messages['bad-request'].title },
+  { error: new StatusError(415, 'SECRET'), status: 415, title: messages['bad-request'].title },
+  { error: factorNotEnrolled(), status: 401, title: messages['not-enrolled'].title },
+  { error: invitationRequired(), status: 401, title: messages['invitation-required'].title },
+  { error: wrongInvitation(), status: 401, title: messages['wrong-invitation'].title },
+  { error: enrolmentEnded(), status: 409, title: messages['factors-ended'].title },
+  { error: noSecondFactor(), status: 404, title: messages['no-second-factor'].title },
+  { error: tooMany('SECRET', 7), status: 429, title: messages['too-many'].title },
+  { error: unavailable('SECRET'), status: 503, title: messages.unavailable.title },
+  { error: new StatusError(500, 'SECRET'), status: 500, title: messages.error.title },
+])('an error is a page of its kind: $error', ({ error, status, title }) => {
   const found = pageOf(error);
   expect([found.code, found.title]).toEqual([status, title]);
   expect(found.html).not.toContain('SECRET');

@@ -58,9 +58,15 @@ function cookieOf(sealed: string, publicUrl = https): string {
 
 describe('the cookie of an attempt', () => {
   test.each([
-    [https, /^__Host-sallyport-ID=[\w-]+; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax; Secure$/],
-    [loopback, /^sallyport-ID=[\w-]+; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax$/],
-  ])('is for this host, and with TLS for no other: %s', (publicUrl, pattern) => {
+    {
+      publicUrl: https,
+      pattern: /^__Host-sallyport-ID=[\w-]+; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax; Secure$/,
+    },
+    {
+      publicUrl: loopback,
+      pattern: /^sallyport-ID=[\w-]+; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax$/,
+    },
+  ])('is for this host, and with TLS for no other: $publicUrl', ({ publicUrl, pattern }) => {
     const { id, sealed } = attemptOf();
     const { request, set } = requestFor(sealed, { publicUrl });
     beginState(pageRequest(request, limits));

@@ -350,16 +350,19 @@ describe('an authenticator app', () => {
   });
 
   test.each([
-    [-20, -10],
-    [-3, -1],
-    [4, 2],
-    [120, 60],
-  ])('with a clock that is %i steps off shows by how many minutes: %i', async (steps, minutes) => {
-    const { read, code } = await begun();
-    expect(await parts.apps.finish(read, code(steps))).toEqual({ kind: 'wrong-code', minutes });
-    // It may be tried again.
-    expect(await parts.apps.finish(read, code())).toMatchObject({ kind: 'added' });
-  });
+    { steps: -20, minutes: -10 },
+    { steps: -3, minutes: -1 },
+    { steps: 4, minutes: 2 },
+    { steps: 120, minutes: 60 },
+  ])(
+    'with a clock that is $steps steps off shows by how many minutes: $minutes',
+    async ({ steps, minutes }) => {
+      const { read, code } = await begun();
+      expect(await parts.apps.finish(read, code(steps))).toEqual({ kind: 'wrong-code', minutes });
+      // It may be tried again.
+      expect(await parts.apps.finish(read, code())).toMatchObject({ kind: 'added' });
+    },
+  );
 
   test('is not added by anything else, by a late code, or twice', async () => {
     const { read, code } = await begun();

@@ -87,26 +87,45 @@ describe('a new passkey', () => {
   });
 
   test.each([
-    ['for another challenge', { challenge: randomBytes(32).toString('base64url') }, 'challenge'],
-    ['of another origin', { origin: 'https://evil.example.com' }, 'origin'],
-    ['of another port', { origin: 'https://login.example.com' }, 'origin'],
-    ['for another host', { rpId: 'example.com' }, 'rp-id'],
-    ['without a PIN or a finger', { isVerified: false }, 'user-verification'],
-    ['without a touch', { isPresent: false }, 'user-verification'],
-    ['that is an answer of a key', { type: 'webauthn.get' }, 'type'],
-    [
-      'with a certificate, which the library could look up elsewhere',
-      { format: 'packed', statement: new Map([['x5c', [randomBytes(8)]]]) },
-      'attestation',
-    ],
-    ['of a kind that has certificates', { format: 'android-key' }, 'attestation'],
-    [
-      'with a statement that no key has signed',
-      { format: 'packed', statement: new Map<string, unknown>([['sig', randomBytes(64)]]) },
-      'unreadable',
-    ],
-    ['whose ID is another one', { id: '!' }, 'unreadable'],
-  ])('%s is refused', async (_name, changes, reason) => {
+    {
+      name: 'for another challenge',
+      changes: { challenge: randomBytes(32).toString('base64url') },
+      reason: 'challenge',
+    },
+    {
+      name: 'of another origin',
+      changes: { origin: 'https://evil.example.com' },
+      reason: 'origin',
+    },
+    { name: 'of another port', changes: { origin: 'https://login.example.com' }, reason: 'origin' },
+    { name: 'for another host', changes: { rpId: 'example.com' }, reason: 'rp-id' },
+    {
+      name: 'without a PIN or a finger',
+      changes: { isVerified: false },
+      reason: 'user-verification',
+    },
+    { name: 'without a touch', changes: { isPresent: false }, reason: 'user-verification' },
+    { name: 'that is an answer of a key', changes: { type: 'webauthn.get' }, reason: 'type' },
+    {
+      name: 'with a certificate, which the library could look up elsewhere',
+      changes: { format: 'packed', statement: new Map([['x5c', [randomBytes(8)]]]) },
+      reason: 'attestation',
+    },
+    {
+      name: 'of a kind that has certificates',
+      changes: { format: 'android-key' },
+      reason: 'attestation',
+    },
+    {
+      name: 'with a statement that no key has signed',
+      changes: {
+        format: 'packed',
+        statement: new Map<string, unknown>([['sig', randomBytes(64)]]),
+      },
+      reason: 'unreadable',
+    },
+    { name: 'whose ID is another one', changes: { id: '!' }, reason: 'unreadable' },
+  ])('$name is refused', async ({ changes, reason }) => {
     const parts = await begun();
     expect(await parts.add(createPasskey(origin), changes)).toEqual({ kind: 'wrong', reason });
     expect((await parts.record()).passkeys).toEqual([]);
@@ -174,11 +193,11 @@ describe('a passkey', () => {
   });
 
   test.each([
-    ['without a counter', [0, 0, 0], 0],
-    ['with a counter that rises', [1, 2, 9], 0],
-    ['whose counter falls', [5, 3, 4], 1],
-    ['whose counter stays', [5, 5], 1],
-  ])('%s is right', async (_name, counters, warnings) => {
+    { name: 'without a counter', counters: [0, 0, 0], warnings: 0 },
+    { name: 'with a counter that rises', counters: [1, 2, 9], warnings: 0 },
+    { name: 'whose counter falls', counters: [5, 3, 4], warnings: 1 },
+    { name: 'whose counter stays', counters: [5, 5], warnings: 1 },
+  ])('$name is right', async ({ counters, warnings }) => {
     const parts = await begun();
     const key = createPasskey(origin, true);
     await parts.add(key);
@@ -190,15 +209,35 @@ describe('a passkey', () => {
   });
 
   test.each([
-    ['for another challenge', { challenge: randomBytes(32).toString('base64url') }, 'challenge'],
-    ['of another origin', { origin: 'https://evil.example.com' }, 'origin'],
-    ['of our host without TLS', { origin: 'http://login.example.com:8444' }, 'origin'],
-    ['for another host', { rpId: 'example.com' }, 'rp-id'],
-    ['without a PIN or a finger', { isVerified: false }, 'user-verification'],
-    ['without a touch', { isPresent: false }, 'user-verification'],
-    ['that is a new key', { type: 'webauthn.create' }, 'type'],
-    ['for another user', { userHandle: Buffer.from('other').toString('base64url') }, 'unknown-key'],
-  ])('%s is refused', async (_name, changes, reason) => {
+    {
+      name: 'for another challenge',
+      changes: { challenge: randomBytes(32).toString('base64url') },
+      reason: 'challenge',
+    },
+    {
+      name: 'of another origin',
+      changes: { origin: 'https://evil.example.com' },
+      reason: 'origin',
+    },
+    {
+      name: 'of our host without TLS',
+      changes: { origin: 'http://login.example.com:8444' },
+      reason: 'origin',
+    },
+    { name: 'for another host', changes: { rpId: 'example.com' }, reason: 'rp-id' },
+    {
+      name: 'without a PIN or a finger',
+      changes: { isVerified: false },
+      reason: 'user-verification',
+    },
+    { name: 'without a touch', changes: { isPresent: false }, reason: 'user-verification' },
+    { name: 'that is a new key', changes: { type: 'webauthn.create' }, reason: 'type' },
+    {
+      name: 'for another user',
+      changes: { userHandle: Buffer.from('other').toString('base64url') },
+      reason: 'unknown-key',
+    },
+  ])('$name is refused', async ({ changes, reason }) => {
     const parts = await begun();
     const key = createPasskey(origin);
     await parts.add(key);

@@ -11,27 +11,60 @@ const provider = { name: 'okta', issuer: 'https://idp.example.com', clientId: 's
 
 describe('who must have a second factor', () => {
   test.each([
-    ['all', undefined, 'corp', [], true],
-    ['all', undefined, 'other', undefined, true],
-    ['all', undefined, 'third', [], false],
-    ['all', ['corp'], 'other', [], false],
-    ['all', ['corp'], 'corp', [], true],
-    ['none', undefined, 'corp', ['admins'], false],
-    [{ groups: ['admins', 'ops'] }, undefined, 'corp', ['dev', 'ops'], true],
-    [{ groups: ['admins', 'ops'] }, undefined, 'corp', ['dev', 'admin'], false],
-    [{ groups: ['admins'] }, undefined, 'corp', [], false],
-    [{ groups: ['admins'] }, undefined, 'corp', undefined, false],
-    [{ groups: ['admins'] }, ['other'], 'corp', ['admins'], false],
-  ] as const)('%j of %j: users of %s in %j: %s', (required, named, authenticator, groups, is) => {
-    const policy = policyOf(required, named);
-    expect(policy.isRequired(authenticator, groups)).toBe(is);
-    expect(policy.isMissing({ authenticator }, groups)).toBe(is);
-    expect(policy.isMissing({ authenticator, amr: [] }, groups)).toBe(is);
-    // Two words for one factor are not two factors.
-    expect(policy.isMissing({ authenticator, amr: ['pwd', 'otp'] }, groups)).toBe(is);
-    expect(policy.isMissing({ authenticator, amr: ['pwd', 'otp', 'mfa'] }, groups)).toBe(false);
-    expect(policy.isMissing({ authenticator, provider }, groups)).toBe(false);
-  });
+    { required: 'all', named: undefined, authenticator: 'corp', groups: [], is: true },
+    { required: 'all', named: undefined, authenticator: 'other', groups: undefined, is: true },
+    { required: 'all', named: undefined, authenticator: 'third', groups: [], is: false },
+    { required: 'all', named: ['corp'], authenticator: 'other', groups: [], is: false },
+    { required: 'all', named: ['corp'], authenticator: 'corp', groups: [], is: true },
+    { required: 'none', named: undefined, authenticator: 'corp', groups: ['admins'], is: false },
+    {
+      required: { groups: ['admins', 'ops'] },
+      named: undefined,
+      authenticator: 'corp',
+      groups: ['dev', 'ops'],
+      is: true,
+    },
+    {
+      required: { groups: ['admins', 'ops'] },
+      named: undefined,
+      authenticator: 'corp',
+      groups: ['dev', 'admin'],
+      is: false,
+    },
+    {
+      required: { groups: ['admins'] },
+      named: undefined,
+      authenticator: 'corp',
+      groups: [],
+      is: false,
+    },
+    {
+      required: { groups: ['admins'] },
+      named: undefined,
+      authenticator: 'corp',
+      groups: undefined,
+      is: false,
+    },
+    {
+      required: { groups: ['admins'] },
+      named: ['other'],
+      authenticator: 'corp',
+      groups: ['admins'],
+      is: false,
+    },
+  ] as const)(
+    '$required of $named: users of $authenticator in $groups: $is',
+    ({ required, named, authenticator, groups, is }) => {
+      const policy = policyOf(required, named);
+      expect(policy.isRequired(authenticator, groups)).toBe(is);
+      expect(policy.isMissing({ authenticator }, groups)).toBe(is);
+      expect(policy.isMissing({ authenticator, amr: [] }, groups)).toBe(is);
+      // Two words for one factor are not two factors.
+      expect(policy.isMissing({ authenticator, amr: ['pwd', 'otp'] }, groups)).toBe(is);
+      expect(policy.isMissing({ authenticator, amr: ['pwd', 'otp', 'mfa'] }, groups)).toBe(false);
+      expect(policy.isMissing({ authenticator, provider }, groups)).toBe(false);
+    },
+  );
 
   test('is no one without the section', () => {
     const policy = createFactorPolicy({ authenticators: ['corp'] });

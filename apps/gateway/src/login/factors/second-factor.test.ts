@@ -54,20 +54,23 @@ describe('what a user needs', () => {
   });
 
   test.each([
-    ['all', [], 'refused'],
-    ['all', ['dev'], 'refused'],
-    ['none', ['admins'], 'nothing'],
-    [{ groups: ['admins', 'ops'] }, ['dev', 'ops'], 'refused'],
-    [{ groups: ['admins', 'ops'] }, ['dev', 'Ops'], 'nothing'],
-    [{ groups: ['admins'] }, [], 'nothing'],
-  ] as const)('without one, if %j must have one, in %j: %s', async (required, groups, kind) => {
-    const one = parts({ required });
-    const need = kind === 'refused' ? { kind, reason: 'not-enrolled' } : { kind };
-    expect(await one.secondFactor.needOf(jane, groups)).toEqual(need);
-    // An invitation is not a factor.
-    await one.invite();
-    expect(await one.secondFactor.needOf(jane, groups)).toEqual(need);
-  });
+    { required: 'all', groups: [], kind: 'refused' },
+    { required: 'all', groups: ['dev'], kind: 'refused' },
+    { required: 'none', groups: ['admins'], kind: 'nothing' },
+    { required: { groups: ['admins', 'ops'] }, groups: ['dev', 'ops'], kind: 'refused' },
+    { required: { groups: ['admins', 'ops'] }, groups: ['dev', 'Ops'], kind: 'nothing' },
+    { required: { groups: ['admins'] }, groups: [], kind: 'nothing' },
+  ] as const)(
+    'without one, if $required must have one, in $groups: $kind',
+    async ({ required, groups, kind }) => {
+      const one = parts({ required });
+      const need = kind === 'refused' ? { kind, reason: 'not-enrolled' } : { kind };
+      expect(await one.secondFactor.needOf(jane, groups)).toEqual(need);
+      // An invitation is not a factor.
+      await one.invite();
+      expect(await one.secondFactor.needOf(jane, groups)).toEqual(need);
+    },
+  );
 
   test('is nothing for users of other authenticators, who are not looked up', async () => {
     const one = parts();

@@ -215,15 +215,25 @@ describe('the page of the own second factors', () => {
   });
 
   test.each([
-    ['two factors', own.factors, ['remove', 'remove', 'app', 'passkey', 'recovery'], undefined],
-    [
-      'only one, which can not be removed',
-      [phone],
-      ['app', 'passkey', 'recovery'],
-      'add another one first',
-    ],
-    ['none, as after an invitation', [], ['app', 'passkey'], 'You have no second factor yet'],
-  ])('with %s, offers what can be done', (_name, factors, actions, words = '') => {
+    {
+      name: 'two factors',
+      factors: own.factors,
+      actions: ['remove', 'remove', 'app', 'passkey', 'recovery'],
+      words: undefined,
+    },
+    {
+      name: 'only one, which can not be removed',
+      factors: [phone],
+      actions: ['app', 'passkey', 'recovery'],
+      words: 'add another one first',
+    },
+    {
+      name: 'none, as after an invitation',
+      factors: [],
+      actions: ['app', 'passkey'],
+      words: 'You have no second factor yet',
+    },
+  ])('with $name, offers what can be done', ({ factors, actions, words = '' }) => {
     const page = factorsPage({ ...own, factors });
     expect(actionsOf(page)).toEqual(actions);
     expect(wordsOf(page)).toContain(words);
@@ -246,16 +256,19 @@ describe('the page of the own second factors', () => {
   });
 
   test.each([
-    [10, 'You have 10 recovery codes left.', false],
-    [3, 'You have 3 recovery codes left.', false],
-    [2, 'You have 2 recovery codes left.', true],
-    [1, 'You have 1 recovery code left.', true],
-    [0, 'You have 0 recovery codes left.', true],
-  ])('with %d recovery codes says so, and warns: %s %s', (recoveryCodes, words, isWarning) => {
-    const page = factorsPage({ ...own, recoveryCodes });
-    expect(wordsOf(page)).toContain(words);
-    expect(page.includes('class="box warning"')).toBe(isWarning);
-  });
+    { recoveryCodes: 10, words: 'You have 10 recovery codes left.', isWarning: false },
+    { recoveryCodes: 3, words: 'You have 3 recovery codes left.', isWarning: false },
+    { recoveryCodes: 2, words: 'You have 2 recovery codes left.', isWarning: true },
+    { recoveryCodes: 1, words: 'You have 1 recovery code left.', isWarning: true },
+    { recoveryCodes: 0, words: 'You have 0 recovery codes left.', isWarning: true },
+  ])(
+    'with $recoveryCodes recovery codes says so, and warns: $words $isWarning',
+    ({ recoveryCodes, words, isWarning }) => {
+      const page = factorsPage({ ...own, recoveryCodes });
+      expect(wordsOf(page)).toContain(words);
+      expect(page.includes('class="box warning"')).toBe(isWarning);
+    },
+  );
 
   test('says what was done, in a status that interrupts no one', () => {
     for (const notice of ['added', 'removed'] as const) {

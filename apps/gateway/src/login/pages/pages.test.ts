@@ -181,9 +181,9 @@ describe('the confirm page', () => {
   });
 
   test.each([
-    [true, ['redirect!', 'code', 'cancel']],
-    [false, ['code!', 'cancel']],
-  ])('with a listener: %s, the answers are %j', (hasListener, answers) => {
+    { hasListener: true, answers: ['redirect!', 'code', 'cancel'] },
+    { hasListener: false, answers: ['code!', 'cancel'] },
+  ])('with a listener: $hasListener, the answers are $answers', ({ hasListener, answers }) => {
     expect(answersOf(confirmPage({ ...confirm, hasListener }))).toEqual(answers);
   });
 });
@@ -228,10 +228,10 @@ describe('the message page', () => {
   });
 
   test.each([
-    [undefined, 'Wait a minute, then try again.'],
-    [0, 'Wait 1 second, then try again.'],
-    [29.2, 'Wait 30 seconds, then try again.'],
-  ])('after too many requests, with a wait of %j: %s', (wait, words) => {
+    { wait: undefined, words: 'Wait a minute, then try again.' },
+    { wait: 0, words: 'Wait 1 second, then try again.' },
+    { wait: 29.2, words: 'Wait 30 seconds, then try again.' },
+  ])('after too many requests, with a wait of $wait: $words', ({ wait, words }) => {
     expect(wordsOf(messagePage({ kind: 'too-many', wait }))).toContain(words);
     expect(wordsOf(messagePage({ kind: 'unavailable', wait }))).toContain('your administrator');
   });

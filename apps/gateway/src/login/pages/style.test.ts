@@ -25,17 +25,17 @@ function contrast(one?: string, other?: string): number {
 }
 
 test.each([
-  ['ink', 'paper', 4.5],
-  ['ink', 'warn-tint', 4.5],
-  ['ink', 'bad-tint', 4.5],
-  ['quiet', 'ground', 4.5],
-  ['quiet', 'paper', 4.5],
-  ['accent', 'paper', 4.5],
-  ['on-accent', 'accent', 4.5],
-  ['warn', 'warn-tint', 4.5],
-  ['bad', 'bad-tint', 4.5],
-  ['edge', 'paper', 3],
-])('%s on %s has a contrast of %d in light and dark', (front, back, least) => {
+  { front: 'ink', back: 'paper', least: 4.5 },
+  { front: 'ink', back: 'warn-tint', least: 4.5 },
+  { front: 'ink', back: 'bad-tint', least: 4.5 },
+  { front: 'quiet', back: 'ground', least: 4.5 },
+  { front: 'quiet', back: 'paper', least: 4.5 },
+  { front: 'accent', back: 'paper', least: 4.5 },
+  { front: 'on-accent', back: 'accent', least: 4.5 },
+  { front: 'warn', back: 'warn-tint', least: 4.5 },
+  { front: 'bad', back: 'bad-tint', least: 4.5 },
+  { front: 'edge', back: 'paper', least: 3 },
+])('$front on $back has a contrast of $least in light and dark', ({ front, back, least }) => {
   for (const colors of [light, dark]) {
     expect(contrast(colors?.get(front), colors?.get(back))).toBeGreaterThanOrEqual(least);
   }

@@ -46,12 +46,12 @@ function clientOf(
 }
 
 test.each([
-  ['client_secret_basic', 'ES256'],
-  ['client_secret_basic', 'RS256'],
-  ['client_secret_basic', 'PS256'],
-  ['client_secret_basic', 'EdDSA'],
-  ['none', 'ES256'],
-] as const)('a user logs in by %s with an ID token of %s', async (method, alg) => {
+  { method: 'client_secret_basic', alg: 'ES256' },
+  { method: 'client_secret_basic', alg: 'RS256' },
+  { method: 'client_secret_basic', alg: 'PS256' },
+  { method: 'client_secret_basic', alg: 'EdDSA' },
+  { method: 'none', alg: 'ES256' },
+] as const)('a user logs in by $method with an ID token of $alg', async ({ method, alg }) => {
   await using provider = await start(method, alg);
   const client = clientOf(provider, method === 'none' ? { clientSecret: undefined } : {});
   const { url, flow } = await client.begin(id, { loginHint: 'jane' }, signal);
@@ -76,9 +76,13 @@ test('a user who cancels is denied', async () => {
 });
 
 test.each([
-  ['a wrong secret', { clientSecret: 'another' }, 'invalid_client'],
-  ['another redirect URI', { redirectUri: 'https://other.example.com/' }, 'invalid_grant'],
-])('%s fails', async (_title, changes, code) => {
+  { title: 'a wrong secret', changes: { clientSecret: 'another' }, code: 'invalid_client' },
+  {
+    title: 'another redirect URI',
+    changes: { redirectUri: 'https://other.example.com/' },
+    code: 'invalid_grant',
+  },
+])('$title fails', async ({ changes, code }) => {
   await using provider = await start('client_secret_basic');
   const client = clientOf(provider);
   const { url, flow } = await client.begin(id, {}, signal);

@@ -125,24 +125,56 @@ test('makes no request for a login that has ended', async () => {
 });
 
 test.each([
-  ['another issuer', { issuer: 'https://other.example.com' }, 'issuer'],
-  ['an issuer with one more slash', 'slash', 'issuer'],
-  ['no issuer', { issuer: undefined }, 'issuer'],
-  ['no authorization endpoint', { authorization_endpoint: undefined }, 'authorization_endpoint'],
-  ['no token endpoint', { token_endpoint: null }, 'token_endpoint'],
-  ['an endpoint without TLS', { token_endpoint: 'http://localhost/token' }, 'token_endpoint'],
-  ['a script as endpoint', { authorization_endpoint: 'javascript:x' }, 'authorization_endpoint'],
-  ['a relative endpoint', { authorization_endpoint: '/authorize' }, 'authorization_endpoint'],
-  ['a user in an endpoint', { token_endpoint: 'https://user@localhost/token' }, 'token_endpoint'],
-  ['a password in an endpoint', { token_endpoint: 'https://:secret@localhost/' }, 'token_endpoint'],
-  ['a fragment', { authorization_endpoint: 'https://localhost/#a' }, 'authorization_endpoint'],
-  ['a huge endpoint', { token_endpoint: `https://a/${'a'.repeat(2048)}` }, 'token_endpoint'],
-  [
-    'a promise of iss that is not a boolean',
-    { authorization_response_iss_parameter_supported: 'yes' },
-    'authorization_response_iss_parameter_supported',
-  ],
-])('refuses a document with %s', async (_title, changes, said) => {
+  { title: 'another issuer', changes: { issuer: 'https://other.example.com' }, said: 'issuer' },
+  { title: 'an issuer with one more slash', changes: 'slash', said: 'issuer' },
+  { title: 'no issuer', changes: { issuer: undefined }, said: 'issuer' },
+  {
+    title: 'no authorization endpoint',
+    changes: { authorization_endpoint: undefined },
+    said: 'authorization_endpoint',
+  },
+  { title: 'no token endpoint', changes: { token_endpoint: null }, said: 'token_endpoint' },
+  {
+    title: 'an endpoint without TLS',
+    changes: { token_endpoint: 'http://localhost/token' },
+    said: 'token_endpoint',
+  },
+  {
+    title: 'a script as endpoint',
+    changes: { authorization_endpoint: 'javascript:x' },
+    said: 'authorization_endpoint',
+  },
+  {
+    title: 'a relative endpoint',
+    changes: { authorization_endpoint: '/authorize' },
+    said: 'authorization_endpoint',
+  },
+  {
+    title: 'a user in an endpoint',
+    changes: { token_endpoint: 'https://user@localhost/token' },
+    said: 'token_endpoint',
+  },
+  {
+    title: 'a password in an endpoint',
+    changes: { token_endpoint: 'https://:secret@localhost/' },
+    said: 'token_endpoint',
+  },
+  {
+    title: 'a fragment',
+    changes: { authorization_endpoint: 'https://localhost/#a' },
+    said: 'authorization_endpoint',
+  },
+  {
+    title: 'a huge endpoint',
+    changes: { token_endpoint: `https://a/${'a'.repeat(2048)}` },
+    said: 'token_endpoint',
+  },
+  {
+    title: 'a promise of iss that is not a boolean',
+    changes: { authorization_response_iss_parameter_supported: 'yes' },
+    said: 'authorization_response_iss_parameter_supported',
+  },
+])('refuses a document with $title', async ({ changes, said }) => {
   await using provider = await startForgedProvider();
   const slash = { issuer: `${provider.issuer}/` };
   Object.assign(provider.document, changes === 'slash' ? slash : changes);

@@ -159,10 +159,10 @@ describe('a login', () => {
   });
 
   test.each([
-    ['nothing', undefined],
-    ['both', ['client_secret_post', 'client_secret_basic']],
-    ['no list', 'client_secret_post'],
-  ])('sends the secret in the header when the provider lists %s', async (_title, methods) => {
+    { title: 'nothing', methods: undefined },
+    { title: 'both', methods: ['client_secret_post', 'client_secret_basic'] },
+    { title: 'no list', methods: 'client_secret_post' },
+  ])('sends the secret in the header when the provider lists $title', async ({ methods }) => {
     await using provider = await startForgedProvider();
     provider.document.token_endpoint_auth_methods_supported = methods;
     const { finish } = await begin(provider);
@@ -263,16 +263,24 @@ describe('what the ID token says of the login', () => {
 
 describe('an answer of the provider', () => {
   test.each([
-    ['of another state', { state: `${id}.another` }, 'state'],
-    ['without a state', { state: undefined }, 'state'],
-    ['of another provider', { iss: 'https://other.example.com' }, 'iss'],
-    ['without a code', { code: undefined }, 'code'],
-    ['with an empty code', { code: '' }, 'code'],
-    ['with a JARM response', { response: 'x' }, 'JARM'],
-    ['with an ID token', { id_token: 'x' }, 'hybrid'],
-    ['with an error of another state', { state: 'x', error: 'access_denied' }, 'state'],
-    ['with an error of another provider', { iss: 'https://x', error: 'access_denied' }, 'iss'],
-  ])('%s fails before the code is sent', async (_title, query, said) => {
+    { title: 'of another state', query: { state: `${id}.another` }, said: 'state' },
+    { title: 'without a state', query: { state: undefined }, said: 'state' },
+    { title: 'of another provider', query: { iss: 'https://other.example.com' }, said: 'iss' },
+    { title: 'without a code', query: { code: undefined }, said: 'code' },
+    { title: 'with an empty code', query: { code: '' }, said: 'code' },
+    { title: 'with a JARM response', query: { response: 'x' }, said: 'JARM' },
+    { title: 'with an ID token', query: { id_token: 'x' }, said: 'hybrid' },
+    {
+      title: 'with an error of another state',
+      query: { state: 'x', error: 'access_denied' },
+      said: 'state',
+    },
+    {
+      title: 'with an error of another provider',
+      query: { iss: 'https://x', error: 'access_denied' },
+      said: 'iss',
+    },
+  ])('$title fails before the code is sent', async ({ query, said }) => {
     await using provider = await startForgedProvider();
     const { finish, flow, calls } = await begin(provider);
     const failure = await failureOf(finish(query), flow);
@@ -300,19 +308,19 @@ describe('an answer of the provider', () => {
   });
 
   test.each([
-    ['access_denied', 'denied'],
-    ['login_required', 'denied'],
-    ['consent_required', 'denied'],
-    ['interaction_required', 'denied'],
-    ['account_selection_required', 'denied'],
+    { error: 'access_denied', kind: 'denied' },
+    { error: 'login_required', kind: 'denied' },
+    { error: 'consent_required', kind: 'denied' },
+    { error: 'interaction_required', kind: 'denied' },
+    { error: 'account_selection_required', kind: 'denied' },
     // The browser has brought it: anyone could have written it.
-    ['server_error', 'failed'],
-    ['temporarily_unavailable', 'failed'],
-    ['invalid_request', 'failed'],
-    ['unauthorized_client', 'failed'],
-    ['invalid_scope', 'failed'],
-    ['unsupported_response_type', 'failed'],
-  ])('with the error %s is %s', async (error, kind) => {
+    { error: 'server_error', kind: 'failed' },
+    { error: 'temporarily_unavailable', kind: 'failed' },
+    { error: 'invalid_request', kind: 'failed' },
+    { error: 'unauthorized_client', kind: 'failed' },
+    { error: 'invalid_scope', kind: 'failed' },
+    { error: 'unsupported_response_type', kind: 'failed' },
+  ])('with the error $error is $kind', async ({ error, kind }) => {
     await using provider = await startForgedProvider();
     const { finish, flow, calls } = await begin(provider);
     const query = { code: undefined, error, error_description: bodyText, error_uri: bodyText };
@@ -333,20 +341,32 @@ describe('an answer of the provider', () => {
 describe('an ID token', () => {
   const seconds = Math.floor(Date.now() / 1000);
   test.each([
-    ['of another issuer', { iss: 'https://other.example.com' }, 'iss'],
-    ['for another client', { aud: 'other' }, 'aud.*: check clientId'],
-    ['for no client', { aud: [] }, 'aud'],
-    ['for several clients', { aud: [clientId, 'other'] }, 'aud'],
-    ['for several, one of which asked', { aud: [clientId, 'other'], azp: 'other' }, 'azp'],
-    ['that another client asked for', { azp: 'other' }, 'azp.*: check clientId'],
-    ['that has expired', { exp: seconds - 31 }, 'exp.*check the clocks'],
-    ['that is not valid yet', { nbf: seconds + 120 }, 'nbf.*check the clocks'],
-    ['without an expiry', { exp: undefined }, 'exp'],
-    ['without a time', { iat: undefined }, 'iat'],
-    ['without a subject', { sub: undefined }, 'sub'],
-    ['of another login', { nonce: 'other' }, 'nonce'],
-    ['without a nonce', { nonce: undefined }, 'nonce'],
-  ])('%s fails', async (_title, claims, said) => {
+    { title: 'of another issuer', claims: { iss: 'https://other.example.com' }, said: 'iss' },
+    { title: 'for another client', claims: { aud: 'other' }, said: 'aud.*: check clientId' },
+    { title: 'for no client', claims: { aud: [] }, said: 'aud' },
+    { title: 'for several clients', claims: { aud: [clientId, 'other'] }, said: 'aud' },
+    {
+      title: 'for several, one of which asked',
+      claims: { aud: [clientId, 'other'], azp: 'other' },
+      said: 'azp',
+    },
+    {
+      title: 'that another client asked for',
+      claims: { azp: 'other' },
+      said: 'azp.*: check clientId',
+    },
+    { title: 'that has expired', claims: { exp: seconds - 31 }, said: 'exp.*check the clocks' },
+    {
+      title: 'that is not valid yet',
+      claims: { nbf: seconds + 120 },
+      said: 'nbf.*check the clocks',
+    },
+    { title: 'without an expiry', claims: { exp: undefined }, said: 'exp' },
+    { title: 'without a time', claims: { iat: undefined }, said: 'iat' },
+    { title: 'without a subject', claims: { sub: undefined }, said: 'sub' },
+    { title: 'of another login', claims: { nonce: 'other' }, said: 'nonce' },
+    { title: 'without a nonce', claims: { nonce: undefined }, said: 'nonce' },
+  ])('$title fails', async ({ claims, said }) => {
     await using provider = await startForgedProvider();
     const { finish, flow } = await begin(provider);
     Object.assign(provider.claims, claims);
@@ -369,12 +389,12 @@ describe('an ID token', () => {
   });
 
   test.each([
-    ['missing', undefined, 'scope openid'],
-    ['a number', 1, 'scope openid'],
-    ['encrypted', 'a.b.c.d.e', 'unencrypted'],
-    ['not a JWT', bodyText, 'JWT'],
-    ['not JSON', `${bodyText}.${bodyText}.${bodyText}`, 'JWT'],
-  ])('that is %s fails', async (_title, idToken, said) => {
+    { title: 'missing', idToken: undefined, said: 'scope openid' },
+    { title: 'a number', idToken: 1, said: 'scope openid' },
+    { title: 'encrypted', idToken: 'a.b.c.d.e', said: 'unencrypted' },
+    { title: 'not a JWT', idToken: bodyText, said: 'JWT' },
+    { title: 'not JSON', idToken: `${bodyText}.${bodyText}.${bodyText}`, said: 'JWT' },
+  ])('that is $title fails', async ({ idToken, said }) => {
     await using provider = await startForgedProvider();
     provider.tokens.id_token = idToken;
     const { finish, flow } = await begin(provider);
@@ -386,15 +406,35 @@ describe('an ID token', () => {
 
 describe('the token endpoint', () => {
   test.each([
-    [401, 'invalid_client', 'failed', 'check clientId and clientSecret, and'],
-    [400, 'invalid_client', 'failed', 'check clientId and clientSecret, and'],
-    [400, 'invalid_grant', 'failed', `register ${redirectUri}`],
-    [400, 'invalid_request', 'failed', `register ${redirectUri}`],
-    [400, 'unauthorized_client', 'failed', 'allow the authorization code flow'],
-    [403, 'access_denied', 'denied', 'access_denied'],
-    [400, 'temporarily_unavailable', 'unavailable', 'temporarily_unavailable'],
-    [400, bodyText, 'failed', 'unknown code'],
-  ])('answers %i %s', async (status, error, kind, said) => {
+    {
+      status: 401,
+      error: 'invalid_client',
+      kind: 'failed',
+      said: 'check clientId and clientSecret, and',
+    },
+    {
+      status: 400,
+      error: 'invalid_client',
+      kind: 'failed',
+      said: 'check clientId and clientSecret, and',
+    },
+    { status: 400, error: 'invalid_grant', kind: 'failed', said: `register ${redirectUri}` },
+    { status: 400, error: 'invalid_request', kind: 'failed', said: `register ${redirectUri}` },
+    {
+      status: 400,
+      error: 'unauthorized_client',
+      kind: 'failed',
+      said: 'allow the authorization code flow',
+    },
+    { status: 403, error: 'access_denied', kind: 'denied', said: 'access_denied' },
+    {
+      status: 400,
+      error: 'temporarily_unavailable',
+      kind: 'unavailable',
+      said: 'temporarily_unavailable',
+    },
+    { status: 400, error: bodyText, kind: 'failed', said: 'unknown code' },
+  ])('answers $status $error', async ({ status, error, kind, said }) => {
     await using provider = await startForgedProvider();
     const { finish, flow, calls } = await begin(provider);
     provider.answers['/token'] = (_request, response) => {
@@ -418,21 +458,39 @@ describe('the token endpoint', () => {
   });
 
   test.each([
-    ['an error without a code', 400, { message: bodyText }, 'unavailable', 'an error without'],
-    ['no access token', 200, { id_token: bodyText }, 'failed', '.*access_token'],
-    ['another type of token', 200, { token_type: bodyText }, 'failed', '.*token_type'],
-    ['a list', 200, [bodyText], 'failed', '.*object'],
-    [
-      'an object in place of a number',
-      200,
-      { expires_in: { toString: 1 } },
-      'failed',
-      'a malformed answer',
-    ],
-  ])('answers %s', async (_title, status, document, kind, said) => {
+    {
+      title: 'an error without a code',
+      status: 400,
+      document: { message: bodyText },
+      kind: 'unavailable',
+      said: 'an error without',
+    },
+    {
+      title: 'no access token',
+      status: 200,
+      document: { id_token: bodyText },
+      kind: 'failed',
+      said: '.*access_token',
+    },
+    {
+      title: 'another type of token',
+      status: 200,
+      document: { token_type: bodyText },
+      kind: 'failed',
+      said: '.*token_type',
+    },
+    { title: 'a list', status: 200, document: [bodyText], kind: 'failed', said: '.*object' },
+    {
+      title: 'an object in place of a number',
+      status: 200,
+      document: { expires_in: { toString: 1 } },
+      kind: 'failed',
+      said: 'a malformed answer',
+    },
+  ])('answers $title', async ({ title, status, document, kind, said }) => {
     await using provider = await startForgedProvider();
     const { finish, flow } = await begin(provider);
-    const usual = _title.startsWith('an') ? provider.tokens : {};
+    const usual = title.startsWith('an') ? provider.tokens : {};
     provider.answers['/token'] = (_request, response) => {
       const body = Array.isArray(document) ? document : { ...usual, ...document };
       response.writeHead(status).end(JSON.stringify(body));
@@ -467,9 +525,9 @@ const troubles: readonly (readonly [string, Answer, string])[] = [
 ];
 
 describe.each([
-  ['the discovery document', discoveryPath],
-  ['the token endpoint', '/token'],
-])('%s', (_title, path) => {
+  { title: 'the discovery document', path: discoveryPath },
+  { title: 'the token endpoint', path: '/token' },
+])('$title', ({ path }) => {
   test.each(troubles)('that answers %s is unavailable', async (_name, answer, said) => {
     await using provider = await startForgedProvider();
     const { finish, flow, clock, calls } = await begin(provider);
@@ -543,10 +601,18 @@ describe('a connection', () => {
   });
 
   test.each([
-    ['another CA', () => createAuthority(), 'certificateAuthorityFile'],
-    ['no CA', () => ({ certificate: undefined }), 'certificateAuthorityFile'],
-    ['a CA that is not PEM', () => ({ certificate: bodyText }), 'openid-configuration: '],
-  ])('with %s is unavailable, whatever the environment says', async (_title, create, said) => {
+    { title: 'another CA', create: () => createAuthority(), said: 'certificateAuthorityFile' },
+    {
+      title: 'no CA',
+      create: () => ({ certificate: undefined }),
+      said: 'certificateAuthorityFile',
+    },
+    {
+      title: 'a CA that is not PEM',
+      create: () => ({ certificate: bodyText }),
+      said: 'openid-configuration: ',
+    },
+  ])('with $title is unavailable, whatever the environment says', async ({ create, said }) => {
     await using provider = await startForgedProvider();
     const { certificate } = await create();
     vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
