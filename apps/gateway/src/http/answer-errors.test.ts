@@ -39,9 +39,9 @@ test('a bug is an error once in 10 s for each place in the code, however many re
 });
 
 test.each([
-  ['is cut off when its body does not end', false, 1],
-  ['is not kept for its body once its client has reset it', true, 0],
-])('a refused HTTP/2 stream %s', async (_what, destroyed, timers) => {
+  { what: 'is cut off when its body does not end', destroyed: false, timers: 1 },
+  { what: 'is not kept for its body once its client has reset it', destroyed: true, timers: 0 },
+])('a refused HTTP/2 stream $what', async ({ destroyed, timers }) => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   onTestFinished(() => void vi.useRealTimers());
   const close = vi.fn();

@@ -175,15 +175,24 @@ test('one that keeps its ClientHello back is closed in time, however often it se
 });
 
 test.each([
-  ['this is not TLS', Buffer.from('GET / HTTP/1.1')],
-  ['the first TLS record is not a ClientHello', Buffer.from([22, 3, 1, 0, 4, 2, 0, 0, 0])],
-  ['the first TLS record has an impossible length', Buffer.from([22, 3, 1, 0x40, 1, 1, 0, 0, 1])],
-  ['the first TLS record has an impossible length', Buffer.from([22, 3, 1, 0, 3, 1, 0, 0, 0])],
-  [
-    'the ClientHello is longer than its TLS record',
-    Buffer.from([22, 3, 1, 0, 8, 1, 2, 0, 0, 0, 0, 0, 0]),
-  ],
-])('"%s": such a connection is closed, and TLS never sees it', async (problem, bytes) => {
+  { problem: 'this is not TLS', bytes: Buffer.from('GET / HTTP/1.1') },
+  {
+    problem: 'the first TLS record is not a ClientHello',
+    bytes: Buffer.from([22, 3, 1, 0, 4, 2, 0, 0, 0]),
+  },
+  {
+    problem: 'the first TLS record has an impossible length',
+    bytes: Buffer.from([22, 3, 1, 0x40, 1, 1, 0, 0, 1]),
+  },
+  {
+    problem: 'the first TLS record has an impossible length',
+    bytes: Buffer.from([22, 3, 1, 0, 3, 1, 0, 0, 0]),
+  },
+  {
+    problem: 'the ClientHello is longer than its TLS record',
+    bytes: Buffer.from([22, 3, 1, 0, 8, 1, 2, 0, 0, 0, 0, 0, 0]),
+  },
+])('"$problem": such a connection is closed, and TLS never sees it', async ({ problem, bytes }) => {
   const { begun, refused, open } = await start();
   const [socket] = await open(1);
   socket?.write(bytes);

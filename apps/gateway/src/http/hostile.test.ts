@@ -118,11 +118,21 @@ describe('hostile bodies', () => {
 
   const chunk = `1000\r\n${' '.repeat(0x1000)}\r\n`;
   test.each([
-    ['of a length', '', 'Content-Length: 1000000', ' '.repeat(1_000_000)],
-    ['in chunks', chunk, 'Transfer-Encoding: chunked', `${chunk.repeat(100)}0\r\n\r\n`],
+    {
+      how: 'of a length',
+      begin: '',
+      header: 'Content-Length: 1000000',
+      rest: ' '.repeat(1_000_000),
+    },
+    {
+      how: 'in chunks',
+      begin: chunk,
+      header: 'Transfer-Encoding: chunked',
+      rest: `${chunk.repeat(100)}0\r\n\r\n`,
+    },
   ])(
-    'a body over the limit %s is answered before it has arrived, and dropped',
-    async (_how, begin, header, rest) => {
+    'a body over the limit $how is answered before it has arrived, and dropped',
+    async ({ begin, header, rest }) => {
       const server = await startTestServer({ settings: { maxBodySize: 1000 } });
       const raw = openRaw(server.port);
       raw.socket.write(rawPost(begin, [header]));
@@ -207,13 +217,16 @@ describe('hostile requests', () => {
   });
 
   test.each([
-    ['requests', 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'],
-    ['requests without a Host', 'GET / HTTP/1.1\r\n\r\n'],
-    ['requests with a body', String(rawPost(review()))],
-    ['requests that expect something', 'GET / HTTP/1.1\r\nHost: a\r\nExpect: more\r\n\r\n'],
+    { what: 'requests', request: 'GET / HTTP/1.1\r\nHost: a\r\n\r\n' },
+    { what: 'requests without a Host', request: 'GET / HTTP/1.1\r\n\r\n' },
+    { what: 'requests with a body', request: String(rawPost(review())) },
+    {
+      what: 'requests that expect something',
+      request: 'GET / HTTP/1.1\r\nHost: a\r\nExpect: more\r\n\r\n',
+    },
   ])(
-    'of 1,000 pipelined %s Node makes no more than the connection may have',
-    async (_what, request) => {
+    'of 1,000 pipelined $what Node makes no more than the connection may have',
+    async ({ request }) => {
       const made = vi.fn();
       subscribe('http.server.request.start', made);
       onTestFinished(() => void unsubscribe('http.server.request.start', made));
@@ -257,16 +270,16 @@ describe('hostile requests', () => {
   });
 
   test.each([
-    ['two lengths', ['Content-Length: 3', 'Content-Length: 5']],
-    ['a length and chunks', ['Content-Length: 3', 'Transfer-Encoding: chunked']],
-    ['a length that is not a number', ['Content-Length: 3x']],
-    ['a length below zero', ['Content-Length: -1']],
-    ['two lengths in a list', ['Content-Length: 3, 5']],
-    ['a header without a colon', ['nonsense']],
-    ['a folded header', ['X-A: b\r\n c']],
-    ['a bare CR in a header', ['X-A: b\rc']],
-    ['a space before the colon', ['Content-Length : 3']],
-  ])('%s: 400 with a Status, and closed', async (_name, headers) => {
+    { name: 'two lengths', headers: ['Content-Length: 3', 'Content-Length: 5'] },
+    { name: 'a length and chunks', headers: ['Content-Length: 3', 'Transfer-Encoding: chunked'] },
+    { name: 'a length that is not a number', headers: ['Content-Length: 3x'] },
+    { name: 'a length below zero', headers: ['Content-Length: -1'] },
+    { name: 'two lengths in a list', headers: ['Content-Length: 3, 5'] },
+    { name: 'a header without a colon', headers: ['nonsense'] },
+    { name: 'a folded header', headers: ['X-A: b\r\n c'] },
+    { name: 'a bare CR in a header', headers: ['X-A: b\rc'] },
+    { name: 'a space before the colon', headers: ['Content-Length : 3'] },
+  ])('$name: 400 with a Status, and closed', async ({ headers }) => {
     const server = await startTestServer();
     const raw = openRaw(server.port);
     raw.socket.write(rawPost('{}\n', headers));
@@ -279,9 +292,9 @@ describe('hostile requests', () => {
   });
 
   test.each([
-    ['a malformed chunk', '2\r\n{"\r\nxyz\r\n', 'chunked'],
-    ['a transfer coding other than chunked', review(), 'gzip'],
-  ])('%s: 400 immediately, and closed', async (_name, body, coding) => {
+    { name: 'a malformed chunk', body: '2\r\n{"\r\nxyz\r\n', coding: 'chunked' },
+    { name: 'a transfer coding other than chunked', body: review(), coding: 'gzip' },
+  ])('$name: 400 immediately, and closed', async ({ body, coding }) => {
     const server = await startTestServer();
     const raw = openRaw(server.port);
     raw.socket.write(rawPost(body, [`Transfer-Encoding: ${coding}`]));
@@ -291,11 +304,11 @@ describe('hostile requests', () => {
   });
 
   test.each([
-    ['a TLS hello', Buffer.from('16030100050100000100', 'hex')],
-    ['the HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
-    ['HTTP/0.9', 'POST /authenticate\r\n\r\n'],
-    ['an unknown method', 'STEAL /authenticate HTTP/1.1\r\nhost: a\r\n\r\n'],
-  ])('%s in place of a request ends the connection', async (_name, bytes) => {
+    { name: 'a TLS hello', bytes: Buffer.from('16030100050100000100', 'hex') },
+    { name: 'the HTTP/2 preface', bytes: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' },
+    { name: 'HTTP/0.9', bytes: 'POST /authenticate\r\n\r\n' },
+    { name: 'an unknown method', bytes: 'STEAL /authenticate HTTP/1.1\r\nhost: a\r\n\r\n' },
+  ])('$name in place of a request ends the connection', async ({ bytes }) => {
     const server = await startTestServer();
     const raw = openRaw(server.port);
     raw.socket.write(bytes);
@@ -330,9 +343,12 @@ describe('hostile requests', () => {
   });
 
   test.each([
-    ['one header of 1 MB', [`X-A: ${'a'.repeat(1_000_000)}`]],
-    ['20,000 headers', Array.from({ length: 20_000 }, (_, index) => `X-${index}: a`)],
-  ])('%s: 431', async (_name, headers) => {
+    { name: 'one header of 1 MB', headers: [`X-A: ${'a'.repeat(1_000_000)}`] },
+    {
+      name: '20,000 headers',
+      headers: Array.from({ length: 20_000 }, (_, index) => `X-${index}: a`),
+    },
+  ])('$name: 431', async ({ headers }) => {
     const server = await startTestServer();
     const raw = openRaw(server.port);
     raw.socket.write(rawPost('', headers));

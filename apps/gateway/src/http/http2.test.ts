@@ -97,16 +97,16 @@ describe('over HTTP/2', () => {
     await expect.poll(() => server.outcomes).toHaveLength(1);
   });
 
-  test.each<[string, Record<string, string>, number]>([
-    ['another content type', { 'content-type': 'text/plain' }, 415],
-    ['a coding', { 'content-encoding': 'gzip' }, 415],
-    ['too long by its length', { 'content-length': '1000000' }, 413],
-    ['another path', { ':path': '/' }, 404],
-    ['another method', { ':method': 'PUT' }, 405],
-    ['an unknown method', { ':method': 'BREW' }, 405],
+  test.each<{ name: string; headers: Record<string, string>; status: number }>([
+    { name: 'another content type', headers: { 'content-type': 'text/plain' }, status: 415 },
+    { name: 'a coding', headers: { 'content-encoding': 'gzip' }, status: 415 },
+    { name: 'too long by its length', headers: { 'content-length': '1000000' }, status: 413 },
+    { name: 'another path', headers: { ':path': '/' }, status: 404 },
+    { name: 'another method', headers: { ':method': 'PUT' }, status: 405 },
+    { name: 'an unknown method', headers: { ':method': 'BREW' }, status: 405 },
   ])(
-    '%s is answered before the body has arrived, and its stream ends soon',
-    async (_name, headers, status) => {
+    '$name is answered before the body has arrived, and its stream ends soon',
+    async ({ headers, status }) => {
       const server = await startTestServer({ tls, limits: { bodyTimeout: 50 } });
       const session = open(server);
       for (let index = 0; index < 3; index++) {
@@ -287,15 +287,15 @@ describe('over HTTP/2', () => {
   });
 
   test.each([
-    ['X25519MLKEM768', true],
-    ['X25519', true],
-    ['P-256', true],
-    ['P-384', false],
-    ['P-521', false],
-    ['ffdhe3072', false],
+    { group: 'X25519MLKEM768', isServed: true },
+    { group: 'X25519', isServed: true },
+    { group: 'P-256', isServed: true },
+    { group: 'P-384', isServed: false },
+    { group: 'P-521', isServed: false },
+    { group: 'ffdhe3072', isServed: false },
   ])(
-    'without client certificates, a client that has only %s for its key exchange is served: %s',
-    async (group, isServed) => {
+    'without client certificates, a client that has only $group for its key exchange is served: $isServed',
+    async ({ group, isServed }) => {
       const server = await startTestServer({ tls });
       const socket = connectTls({
         port: server.port,

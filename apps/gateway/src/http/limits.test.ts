@@ -44,24 +44,27 @@ describe('the limit of open files', () => {
 
 describe('connections', () => {
   test.each([
-    [Number.POSITIVE_INFINITY, 1024, 512],
-    [2048, 1024, 512],
-    [2047, 1023, 511],
-    [1024, 512, 256],
-    [256, 128, 64],
-  ])('take at most half of %d open files', (openFiles, maxConnections, maxNewConnections) => {
-    const { lines, logger } = createLog();
-    expect(connectionsWithin(openFiles, logger)).toEqual({ maxConnections, maxNewConnections });
-    expect(lines.map(({ level }) => level)).toEqual(openFiles < 2048 ? ['warn'] : []);
-  });
+    { openFiles: Number.POSITIVE_INFINITY, maxConnections: 1024, maxNewConnections: 512 },
+    { openFiles: 2048, maxConnections: 1024, maxNewConnections: 512 },
+    { openFiles: 2047, maxConnections: 1023, maxNewConnections: 511 },
+    { openFiles: 1024, maxConnections: 512, maxNewConnections: 256 },
+    { openFiles: 256, maxConnections: 128, maxNewConnections: 64 },
+  ])(
+    'take at most half of $openFiles open files',
+    ({ openFiles, maxConnections, maxNewConnections }) => {
+      const { lines, logger } = createLog();
+      expect(connectionsWithin(openFiles, logger)).toEqual({ maxConnections, maxNewConnections });
+      expect(lines.map(({ level }) => level)).toEqual(openFiles < 2048 ? ['warn'] : []);
+    },
+  );
 
   test.each([
-    [Number.POSITIVE_INFINITY, 1536, 1024],
-    [4096, 1024, 682],
-    [256, 64, 42],
+    { openFiles: Number.POSITIVE_INFINITY, maxConnections: 1536, maxNewConnections: 1024 },
+    { openFiles: 4096, maxConnections: 1024, maxNewConnections: 682 },
+    { openFiles: 256, maxConnections: 64, maxNewConnections: 42 },
   ])(
-    'of the login server take at most a quarter of %d open files',
-    (openFiles, maxConnections, maxNewConnections) => {
+    'of the login server take at most a quarter of $openFiles open files',
+    ({ openFiles, maxConnections, maxNewConnections }) => {
       expect(loginConnectionsWithin(openFiles)).toEqual({ maxConnections, maxNewConnections });
     },
   );

@@ -36,11 +36,11 @@ test('the body is returned, and the request keeps neither its text nor its conte
 });
 
 test.each([
-  ['takes too long', 408, 20, 10],
-  ['is the oldest of too many', 429, 60_000, 1],
+  { what: 'takes too long', code: 408, timeout: 20, count: 10 },
+  { what: 'is the oldest of too many', code: 429, timeout: 60_000, count: 1 },
 ])(
-  'a body that %s is refused, and nothing of it is kept or read',
-  async (_what, code, timeout, count) => {
+  'a body that $what is refused, and nothing of it is kept or read',
+  async ({ code, timeout, count }) => {
     const readBody = createBodyReader(() => 1000, timeout, { count, bytes: 10_000 });
     const refused: { error: StatusError; listeners: number }[] = [];
     const port = await serve(async (context) => {

@@ -87,14 +87,14 @@ describe('a socket limit', () => {
 });
 
 test.each([
-  ['192.0.2.1', '192.0.2.1'],
-  ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
-  ['2001:db8:1:2::6', '2001:db8:1:2::/64'],
-  ['2001:db8::6', '2001:db8:0:0::/64'],
-  ['::1', '0:0:0:0::/64'],
-  ['::ffff:192.0.2.1', '192.0.2.1'],
-  ['fe80::1%eth0', 'fe80:0:0:0::/64'],
-  ['', ''],
-])('%s counts as %s', (address, network) => {
+  { address: '192.0.2.1', network: '192.0.2.1' },
+  { address: '2001:db8:1:2:3:4:5:6', network: '2001:db8:1:2::/64' },
+  { address: '2001:db8:1:2::6', network: '2001:db8:1:2::/64' },
+  { address: '2001:db8::6', network: '2001:db8:0:0::/64' },
+  { address: '::1', network: '0:0:0:0::/64' },
+  { address: '::ffff:192.0.2.1', network: '192.0.2.1' },
+  { address: 'fe80::1%eth0', network: 'fe80:0:0:0::/64' },
+  { address: '', network: '' },
+])('$address counts as $network', ({ address, network }) => {
   expect(networkOf(address)).toBe(network);
 });

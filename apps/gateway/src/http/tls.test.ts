@@ -67,62 +67,62 @@ describe('readTlsMaterial', () => {
     expect(bad.warnings).toEqual([expect.stringMatching(/out of order: "CN=other"/)]);
   });
 
-  test.each<[string, () => Promise<Partial<TlsConfig>>, RegExp]>([
-    [
-      'a missing file',
-      async () => ({ certFile: '/nowhere/a.crt' }),
-      /certFile: \/nowhere\/a\.crt can't be read: there is no such file/,
-    ],
-    [
-      'no certificate',
-      async () => ({ certFile: await file('hello') }),
-      /certFile: .* has no PEM certificate/,
-    ],
-    [
-      'a damaged one',
-      async () => ({ certFile: await file(pair.cert.toString().replace('MII', 'AAA')) }),
-      /certFile: .* is damaged in certificate 1/,
-    ],
-    [
-      'no key',
-      async () => ({ keyFile: await file(pair.cert) }),
-      /keyFile: .* has no PEM private key/,
-    ],
-    [
-      'another key',
-      async () => ({ keyFile: other.keyFile }),
-      /the key in .* does not belong to the certificate/,
-    ],
-    [
-      'the chain first',
-      async () => ({ certFile: await file(other.cert, pair.cert) }),
-      /own certificate first/,
-    ],
-    [
-      'no CA',
-      async () => ({ client: { caFile: await file(''), names: ['a'] } }),
-      /clientCAFile: .* has no PEM certificate/,
-    ],
-    [
-      'a damaged CA behind a good one',
-      async () => ({
+  test.each<{ name: string; overrides: () => Promise<Partial<TlsConfig>>; message: RegExp }>([
+    {
+      name: 'a missing file',
+      overrides: async () => ({ certFile: '/nowhere/a.crt' }),
+      message: /certFile: \/nowhere\/a\.crt can't be read: there is no such file/,
+    },
+    {
+      name: 'no certificate',
+      overrides: async () => ({ certFile: await file('hello') }),
+      message: /certFile: .* has no PEM certificate/,
+    },
+    {
+      name: 'a damaged one',
+      overrides: async () => ({ certFile: await file(pair.cert.toString().replace('MII', 'AAA')) }),
+      message: /certFile: .* is damaged in certificate 1/,
+    },
+    {
+      name: 'no key',
+      overrides: async () => ({ keyFile: await file(pair.cert) }),
+      message: /keyFile: .* has no PEM private key/,
+    },
+    {
+      name: 'another key',
+      overrides: async () => ({ keyFile: other.keyFile }),
+      message: /the key in .* does not belong to the certificate/,
+    },
+    {
+      name: 'the chain first',
+      overrides: async () => ({ certFile: await file(other.cert, pair.cert) }),
+      message: /own certificate first/,
+    },
+    {
+      name: 'no CA',
+      overrides: async () => ({ client: { caFile: await file(''), names: ['a'] } }),
+      message: /clientCAFile: .* has no PEM certificate/,
+    },
+    {
+      name: 'a damaged CA behind a good one',
+      overrides: async () => ({
         client: {
           caFile: await file(authority.cert, authority.cert.toString().replace('MII', 'AAA')),
           names: ['a'],
         },
       }),
-      /clientCAFile: .* is damaged in certificate 2/,
-    ],
-    [
-      'a key with a passphrase',
-      async () => ({
+      message: /clientCAFile: .* is damaged in certificate 2/,
+    },
+    {
+      name: 'a key with a passphrase',
+      overrides: async () => ({
         keyFile: await file(
           '-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----',
         ),
       }),
-      /keyFile: .* has a key with a passphrase/,
-    ],
-  ])('refuses %s', async (_name, overrides, message) => {
+      message: /keyFile: .* has a key with a passphrase/,
+    },
+  ])('refuses $name', async ({ overrides, message }) => {
     await expect(readTlsMaterial(config(await overrides()))).rejects.toThrow(message);
   });
 

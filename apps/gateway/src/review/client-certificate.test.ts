@@ -53,11 +53,14 @@ describe('hasName', () => {
   });
 
   test.each([
-    ['in a DNS name', 'DNS.1 = "evil, DNS:kube-apiserver"'],
-    ['in a URI', 'URI.1 = "http://evil/, DNS:kube-apiserver, URI:x"'],
-    ['with a quote before it', 'DNS.1 = "evil\\", DNS:kube-apiserver, DNS:\\"x"'],
-    ['in a mailbox', 'email.1 = "evil@example.com, DNS:kube-apiserver"'],
-  ])('a comma %s makes no second name', async (_name, alternativeName) => {
+    { name: 'in a DNS name', alternativeName: 'DNS.1 = "evil, DNS:kube-apiserver"' },
+    { name: 'in a URI', alternativeName: 'URI.1 = "http://evil/, DNS:kube-apiserver, URI:x"' },
+    {
+      name: 'with a quote before it',
+      alternativeName: 'DNS.1 = "evil\\", DNS:kube-apiserver, DNS:\\"x"',
+    },
+    { name: 'in a mailbox', alternativeName: 'email.1 = "evil@example.com, DNS:kube-apiserver"' },
+  ])('a comma $name makes no second name', async ({ alternativeName }) => {
     expect(hasName(await certificate('evil', alternativeName), ['kube-apiserver'])).toBe(false);
   });
 
@@ -89,11 +92,11 @@ describe('hasName', () => {
   });
 
   test.each([
-    ['an organization', 'evil\nO = "x, CN=kube-apiserver"'],
-    ['an organization with a slash', 'evil\nO = x/CN=kube-apiserver'],
-    ['an organization with a plus', 'evil\nO = "x + CN=kube-apiserver"'],
-    ['an organization with a line break', 'evil\nO = "x\\nCN=kube-apiserver"'],
-  ])('a common name as text in %s does not count', async (_where, commonName) => {
+    { where: 'an organization', commonName: 'evil\nO = "x, CN=kube-apiserver"' },
+    { where: 'an organization with a slash', commonName: 'evil\nO = x/CN=kube-apiserver' },
+    { where: 'an organization with a plus', commonName: 'evil\nO = "x + CN=kube-apiserver"' },
+    { where: 'an organization with a line break', commonName: 'evil\nO = "x\\nCN=kube-apiserver"' },
+  ])('a common name as text in $where does not count', async ({ commonName }) => {
     expect(hasName(await certificate(commonName), ['kube-apiserver'])).toBe(false);
   });
 

@@ -37,10 +37,15 @@ describe('an answered review', () => {
     expect(server.inFlight.count).toBe(0);
   });
 
-  test.each<[string, Decision, string, string]>([
-    ['rejected', { kind: 'rejected', reason: 'locked', subject: 'bob' }, 'rejected', 'info'],
-    ['unknown', { kind: 'no-opinion' }, 'unknown', 'debug'],
-  ])('%s: not authenticated, without a reason', async (_name, decision, outcome, level) => {
+  test.each<{ name: string; decision: Decision; outcome: string; level: string }>([
+    {
+      name: 'rejected',
+      decision: { kind: 'rejected', reason: 'locked', subject: 'bob' },
+      outcome: 'rejected',
+      level: 'info',
+    },
+    { name: 'unknown', decision: { kind: 'no-opinion' }, outcome: 'unknown', level: 'debug' },
+  ])('$name: not authenticated, without a reason', async ({ decision, outcome, level }) => {
     const server = await startTestServer({ authenticate: async () => decision });
     const answer = await send(server.url);
     expect(answer).toMatchObject({ status: 200, json: { status: { authenticated: false } } });
@@ -81,10 +86,10 @@ describe('an answered review', () => {
   });
 
   test.each([
-    ['over maxTokenSize', 'x'.repeat(16 * 1024 + 1)],
-    ['with half a surrogate pair', 'a\ud800'],
-    ['with U+FFFD', 'a\ufffd'],
-  ])('a token %s is unknown, and no authenticator is asked', async (_name, token) => {
+    { name: 'over maxTokenSize', token: 'x'.repeat(16 * 1024 + 1) },
+    { name: 'with half a surrogate pair', token: 'a\ud800' },
+    { name: 'with U+FFFD', token: 'a\ufffd' },
+  ])('a token $name is unknown, and no authenticator is asked', async ({ token }) => {
     const authenticate = vi.fn(async () => alice);
     const server = await startTestServer({ authenticate });
     const answer = await send(server.url, { body: review({ token }) });
@@ -141,67 +146,91 @@ describe('a refused request', () => {
   });
 
   test.each([
-    ['malformed JSON', { body: '{"kind":' }, 400, 'BadRequest', /JSON/],
-    ['text behind the review', { body: `${review()}{}` }, 400, 'BadRequest', /JSON/],
-    ['an empty body', { body: '' }, 400, 'BadRequest', /body is empty/],
-    ['no token', { body: review({}) }, 400, 'BadRequest', /spec\.token/],
-    [
-      'YAML',
-      { headers: { 'Content-Type': 'application/yaml' } },
-      415,
-      'UnsupportedMediaType',
-      /Content-Type/,
-    ],
-    [
-      'a form',
-      { headers: { 'Content-Type': 'application/x-www-form-urlencoded' } },
-      415,
-      'UnsupportedMediaType',
-      /Content-Type/,
-    ],
-    [
-      'another JSON',
-      { headers: { 'Content-Type': 'application/json-patch+json' } },
-      415,
-      'UnsupportedMediaType',
-      /Content-Type/,
-    ],
-    [
-      'no content type',
-      { headers: { 'Content-Type': '' } },
-      415,
-      'UnsupportedMediaType',
-      /Content-Type/,
-    ],
-    [
-      'gzip',
-      { headers: { 'Content-Encoding': 'gzip' } },
-      415,
-      'UnsupportedMediaType',
-      /Content-Encoding/,
-    ],
-    [
-      'identity, explicitly',
-      { headers: { 'Content-Encoding': 'identity' } },
-      415,
-      'UnsupportedMediaType',
-      /Content-Encoding/,
-    ],
-    [
-      'too large',
-      { body: ' '.repeat(256 * 1024 + 1) },
-      413,
-      'RequestEntityTooLarge',
-      /262144 bytes/,
-    ],
-    [
-      'too large, in chunks',
-      { body: ' '.repeat(256 * 1024 + 1), headers: { 'Transfer-Encoding': 'chunked' } },
-      413,
-      'RequestEntityTooLarge',
-      /maxBodySize/,
-    ],
-  ])('%s', async (_name, options, status, reason, message) => {
+    {
+      name: 'malformed JSON',
+      options: { body: '{"kind":' },
+      status: 400,
+      reason: 'BadRequest',
+      message: /JSON/,
+    },
+    {
+      name: 'text behind the review',
+      options: { body: `${review()}{}` },
+      status: 400,
+      reason: 'BadRequest',
+      message: /JSON/,
+    },
+    {
+      name: 'an empty body',
+      options: { body: '' },
+      status: 400,
+      reason: 'BadRequest',
+      message: /body is empty/,
+    },
+    {
+      name: 'no token',
+      options: { body: review({}) },
+      status: 400,
+      reason: 'BadRequest',
+      message: /spec\.token/,
+    },
+    {
+      name: 'YAML',
+      options: { headers: { 'Content-Type': 'application/yaml' } },
+      status: 415,
+      reason: 'UnsupportedMediaType',
+      message: /Content-Type/,
+    },
+    {
+      name: 'a form',
+      options: { headers: { 'Content-Type': 'application/x-www-form-urlencoded' } },
+      status: 415,
+      reason: 'UnsupportedMediaType',
+      message: /Content-Type/,
+    },
+    {
+      name: 'another JSON',
+      options: { headers: { 'Content-Type': 'application/json-patch+json' } },
+      status: 415,
+      reason: 'UnsupportedMediaType',
+      message: /Content-Type/,
+    },
+    {
+      name: 'no content type',
+      options: { headers: { 'Content-Type': '' } },
+      status: 415,
+      reason: 'UnsupportedMediaType',
+      message: /Content-Type/,
+    },
+    {
+      name: 'gzip',
+      options: { headers: { 'Content-Encoding': 'gzip' } },
+      status: 415,
+      reason: 'UnsupportedMediaType',
+      message: /Content-Encoding/,
+    },
+    {
+      name: 'identity, explicitly',
+      options: { headers: { 'Content-Encoding': 'identity' } },
+      status: 415,
+      reason: 'UnsupportedMediaType',
+      message: /Content-Encoding/,
+    },
+    {
+      name: 'too large',
+      options: { body: ' '.repeat(256 * 1024 + 1) },
+      status: 413,
+      reason: 'RequestEntityTooLarge',
+      message: /262144 bytes/,
+    },
+    {
+      name: 'too large, in chunks',
+      options: { body: ' '.repeat(256 * 1024 + 1), headers: { 'Transfer-Encoding': 'chunked' } },
+      status: 413,
+      reason: 'RequestEntityTooLarge',
+      message: /maxBodySize/,
+    },
+  ])('$name', async ({ options, status, reason, message }) => {
     const server = await startTestServer();
     const answer = await send(server.url, options);
     expect(answer).toMatchObject(json(status, reason, message));

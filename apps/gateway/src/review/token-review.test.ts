@@ -37,40 +37,44 @@ describe('parseTokenReview', () => {
 
   const good = { apiVersion: v1, kind: 'TokenReview', spec: { token: 't' } };
   test.each([
-    ['null', null, /body/],
-    ['an array', [], /body/],
-    ['a string', 'x', /body/],
-    ['another kind', { ...good, kind: 'Status' }, /^kind/],
-    ['no kind', { ...good, kind: undefined }, /^kind/],
-    ['no version', { ...good, apiVersion: undefined }, /^apiVersion/],
-    ['v2', { ...good, apiVersion: 'authentication.k8s.io/v2' }, /^apiVersion.*\/v1 or .*\/v1beta1/],
-    ['no spec', { ...good, spec: undefined }, /^spec/],
-    ['a list as spec', { ...good, spec: [] }, /^spec/],
-    ['no token', { ...good, spec: {} }, /^spec\.token/],
-    ['an empty token', { ...good, spec: { token: '' } }, /^spec\.token/],
-    ['a number as token', { ...good, spec: { token: 7 } }, /^spec\.token/],
-    ['Token in capitals', { ...good, spec: { Token: 't' } }, /^spec\.token/],
-    [
-      'audiences in a string',
-      { ...good, spec: { token: 't', audiences: 'a' } },
-      /^spec\.audiences must/,
-    ],
-    [
-      'a number among audiences',
-      { ...good, spec: { token: 't', audiences: ['a', 1] } },
-      /^spec\.audiences\[1\]/,
-    ],
-    [
-      '17 audiences',
-      { ...good, spec: { token: 't', audiences: Array(17).fill('a') } },
-      /^spec\.audiences.*16/,
-    ],
-    [
-      '257 bytes',
-      { ...good, spec: { token: 't', audiences: [`${'é'.repeat(128)}x`] } },
-      /^spec\.audiences\[0\].*256/,
-    ],
-  ])('refuses %s, naming the place', (_name, body, message) => {
+    { name: 'null', body: null, message: /body/ },
+    { name: 'an array', body: [], message: /body/ },
+    { name: 'a string', body: 'x', message: /body/ },
+    { name: 'another kind', body: { ...good, kind: 'Status' }, message: /^kind/ },
+    { name: 'no kind', body: { ...good, kind: undefined }, message: /^kind/ },
+    { name: 'no version', body: { ...good, apiVersion: undefined }, message: /^apiVersion/ },
+    {
+      name: 'v2',
+      body: { ...good, apiVersion: 'authentication.k8s.io/v2' },
+      message: /^apiVersion.*\/v1 or .*\/v1beta1/,
+    },
+    { name: 'no spec', body: { ...good, spec: undefined }, message: /^spec/ },
+    { name: 'a list as spec', body: { ...good, spec: [] }, message: /^spec/ },
+    { name: 'no token', body: { ...good, spec: {} }, message: /^spec\.token/ },
+    { name: 'an empty token', body: { ...good, spec: { token: '' } }, message: /^spec\.token/ },
+    { name: 'a number as token', body: { ...good, spec: { token: 7 } }, message: /^spec\.token/ },
+    { name: 'Token in capitals', body: { ...good, spec: { Token: 't' } }, message: /^spec\.token/ },
+    {
+      name: 'audiences in a string',
+      body: { ...good, spec: { token: 't', audiences: 'a' } },
+      message: /^spec\.audiences must/,
+    },
+    {
+      name: 'a number among audiences',
+      body: { ...good, spec: { token: 't', audiences: ['a', 1] } },
+      message: /^spec\.audiences\[1\]/,
+    },
+    {
+      name: '17 audiences',
+      body: { ...good, spec: { token: 't', audiences: Array(17).fill('a') } },
+      message: /^spec\.audiences.*16/,
+    },
+    {
+      name: '257 bytes',
+      body: { ...good, spec: { token: 't', audiences: [`${'é'.repeat(128)}x`] } },
+      message: /^spec\.audiences\[0\].*256/,
+    },
+  ])('refuses $name, naming the place', ({ body, message }) => {
     const error = refusal(body);
     expect(error.code).toBe(400);
     expect(error.message).toMatch(message);
@@ -132,12 +136,18 @@ describe('toTokenReview', () => {
     });
   });
 
-  test.each<[string, Decision]>([
-    ['a rejected token', { kind: 'rejected', reason: 'locked', subject: 'alice' }],
-    ['an empty username', { kind: 'authenticated', user: { username: '' } }],
-    ['no username', { kind: 'authenticated', user: {} as { username: string } }],
-    ['empty audiences', { kind: 'authenticated', user: { username: 'alice' }, audiences: [] }],
-  ])('%s is not authenticated, without a reason', (_name, decision) => {
+  test.each<{ name: string; decision: Decision }>([
+    {
+      name: 'a rejected token',
+      decision: { kind: 'rejected', reason: 'locked', subject: 'alice' },
+    },
+    { name: 'an empty username', decision: { kind: 'authenticated', user: { username: '' } } },
+    { name: 'no username', decision: { kind: 'authenticated', user: {} as { username: string } } },
+    {
+      name: 'empty audiences',
+      decision: { kind: 'authenticated', user: { username: 'alice' }, audiences: [] },
+    },
+  ])('$name is not authenticated, without a reason', ({ decision }) => {
     expect(toTokenReview(v1, decision).status).toEqual({ authenticated: false });
   });
 });

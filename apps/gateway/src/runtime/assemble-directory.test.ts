@@ -157,10 +157,10 @@ async function outcome({ decide }: ReturnType<typeof createLinkedBackends>): Pro
 
 describe('the groups of a user', () => {
   test.each([
-    ['replace', 'oidc:jane corp:admins corp:staff'],
-    ['add', 'oidc:jane oidc:of-token corp:admins corp:staff'],
-    ['keep', 'oidc:jane oidc:of-token'],
-  ] as const)('%s', async (groups, expected) => {
+    { groups: 'replace', expected: 'oidc:jane corp:admins corp:staff' },
+    { groups: 'add', expected: 'oidc:jane oidc:of-token corp:admins corp:staff' },
+    { groups: 'keep', expected: 'oidc:jane oidc:of-token' },
+  ] as const)('$groups', async ({ groups, expected }) => {
     expect(await outcome(createLinkedBackends({ directory: { groups } }))).toBe(expected);
   });
 
@@ -232,25 +232,25 @@ describe('what a user is looked up by', () => {
     extra: { 'x.io/mail': ['j@x'], 'x.io/n': ['1', '2'] },
   };
   test.each([
-    ['username', 'jane'],
-    ['uid', 'u1'],
-    [{ extra: 'x.io/mail' }, 'j@x'],
-  ] as const)('%j', async (by, name) => {
+    { by: 'username', name: 'jane' },
+    { by: 'uid', name: 'u1' },
+    { by: { extra: 'x.io/mail' }, name: 'j@x' },
+  ] as const)('$by', async ({ by, name }) => {
     const world = createLinkedBackends({ user, directory: { by } });
     expect(await outcome(world)).toMatch(/corp:admins/);
     expect(world.asked).toMatchObject([{ name, context: { isJoin: true } }]);
   });
 
   test.each([
-    [{ extra: 'x.io/n' }, user, '2 values of extra x.io/n'],
-    [{ extra: 'x.io/none' }, user, 'no value of extra x.io/none'],
-    [{ extra: 'x.io/mail' }, { username: 'jane' }, 'no value of extra x.io/mail'],
-    [{ extra: 'toString' }, user, 'no value of extra toString'],
-    ['uid', { username: 'jane' }, 'no value of uid'],
-    ['uid', { username: 'jane', uid: '' }, 'no value of uid'],
+    { by: { extra: 'x.io/n' }, of: user, words: '2 values of extra x.io/n' },
+    { by: { extra: 'x.io/none' }, of: user, words: 'no value of extra x.io/none' },
+    { by: { extra: 'x.io/mail' }, of: { username: 'jane' }, words: 'no value of extra x.io/mail' },
+    { by: { extra: 'toString' }, of: user, words: 'no value of extra toString' },
+    { by: 'uid', of: { username: 'jane' }, words: 'no value of uid' },
+    { by: 'uid', of: { username: 'jane', uid: '' }, words: 'no value of uid' },
   ] as const)(
-    '%j that the token does not say is an error, even where missing users are accepted',
-    async (by, of, words) => {
+    '$by that the token does not say is an error, even where missing users are accepted',
+    async ({ by, of, words }) => {
       const world = createLinkedBackends({
         user: of as UserInfo,
         directory: { by, missing: 'accept' },
@@ -265,11 +265,11 @@ describe('what a user is looked up by', () => {
 
 describe('no account', () => {
   test.each([
-    ['reject', 'replace', 'unknown-user jane'],
-    ['accept', 'replace', 'oidc:jane'],
-    ['accept', 'add', 'oidc:jane oidc:of-token'],
-    ['accept', 'keep', 'oidc:jane oidc:of-token'],
-  ] as const)('missing: %s, groups: %s', async (missing, groups, expected) => {
+    { missing: 'reject', groups: 'replace', expected: 'unknown-user jane' },
+    { missing: 'accept', groups: 'replace', expected: 'oidc:jane' },
+    { missing: 'accept', groups: 'add', expected: 'oidc:jane oidc:of-token' },
+    { missing: 'accept', groups: 'keep', expected: 'oidc:jane oidc:of-token' },
+  ] as const)('missing: $missing, groups: $groups', async ({ missing, groups, expected }) => {
     const world = createLinkedBackends({ directory: { missing, groups } });
     world.backend.lookUp = async () => undefined;
     expect(await outcome(world)).toBe(expected);

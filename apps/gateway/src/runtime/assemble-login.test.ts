@@ -217,11 +217,11 @@ describe('the user of a session', () => {
   });
 
   test.each([
-    ['another name', { username: 'bob', uid: '7' }],
-    ['another spelling of it', { username: 'Alice', uid: '7' }],
-    ['another uid', { username: 'alice', uid: '8' }],
-    ['no uid', { username: 'alice' }],
-  ])('who has %s now is another user', async (_what, given) => {
+    { what: 'another name', given: { username: 'bob', uid: '7' } },
+    { what: 'another spelling of it', given: { username: 'Alice', uid: '7' } },
+    { what: 'another uid', given: { username: 'alice', uid: '8' } },
+    { what: 'no uid', given: { username: 'alice' } },
+  ])('who has $what now is another user', async ({ given }) => {
     const { user } = createLoginLink({
       revalidate: async () => ({ kind: 'authenticated', user: given }),
     });
@@ -314,9 +314,9 @@ describe('a login', () => {
   });
 
   test.each([
-    ['blocked', { username: 'mallory' }],
-    ['identity-policy', { username: 'a\u202eb' }],
-  ])('is refused as %s', async (reason, given) => {
+    { reason: 'blocked', given: { username: 'mallory' } },
+    { reason: 'identity-policy', given: { username: 'a\u202eb' } },
+  ])('is refused as $reason', async ({ reason, given }) => {
     const { logIn } = createLoginLink({
       authenticate: async () => ({ kind: 'authenticated', user: given }),
     });

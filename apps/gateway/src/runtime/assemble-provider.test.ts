@@ -151,52 +151,58 @@ describe('a login at a provider', () => {
     });
   });
 
-  test.each<[string, Backends, Decision]>([
-    [
-      'its authenticator refuses the ID token',
-      { says: () => ({ kind: 'rejected', reason: 'expired', subject: 'jane' }) },
-      { kind: 'rejected', reason: 'expired', subject: 'jane' },
-    ],
-    [
-      'its authenticator does not know it',
-      { says: () => ({ kind: 'no-opinion' }) },
-      { kind: 'no-opinion' },
-    ],
-    [
-      'the identity policy refuses the name',
-      { says: () => ({ kind: 'authenticated', user: { ...jane, groups: ['a', 'b', 'c'] } }) },
-      { kind: 'rejected', reason: 'identity-policy', subject: 'jane' },
-    ],
-    ['the ID token is blocked', { blocked: 'id-token' }, { kind: 'rejected', reason: 'blocked' }],
-    [
-      'the user is blocked',
-      { blocked: 'oidc:jane' },
-      { kind: 'rejected', reason: 'blocked', subject: 'jane' },
-    ],
-    [
-      'a group is blocked',
-      { blocked: 'oidc:admins' },
-      { kind: 'rejected', reason: 'blocked', subject: 'jane' },
-    ],
-    [
-      'the login at the provider is blocked',
-      { blocked: 'sid-1' },
-      { kind: 'rejected', reason: 'blocked', subject: 'jane' },
-    ],
-    [
-      'the account is disabled in the directory',
-      { account: () => ({ kind: 'rejected', reason: 'disabled', subject: 'jane' }) },
-      { kind: 'rejected', reason: 'disabled', subject: 'jane' },
-    ],
-  ])('is refused if %s', async (_why, given, decision) => {
+  test.each<{ why: string; given: Backends; decision: Decision }>([
+    {
+      why: 'its authenticator refuses the ID token',
+      given: { says: () => ({ kind: 'rejected', reason: 'expired', subject: 'jane' }) },
+      decision: { kind: 'rejected', reason: 'expired', subject: 'jane' },
+    },
+    {
+      why: 'its authenticator does not know it',
+      given: { says: () => ({ kind: 'no-opinion' }) },
+      decision: { kind: 'no-opinion' },
+    },
+    {
+      why: 'the identity policy refuses the name',
+      given: {
+        says: () => ({ kind: 'authenticated', user: { ...jane, groups: ['a', 'b', 'c'] } }),
+      },
+      decision: { kind: 'rejected', reason: 'identity-policy', subject: 'jane' },
+    },
+    {
+      why: 'the ID token is blocked',
+      given: { blocked: 'id-token' },
+      decision: { kind: 'rejected', reason: 'blocked' },
+    },
+    {
+      why: 'the user is blocked',
+      given: { blocked: 'oidc:jane' },
+      decision: { kind: 'rejected', reason: 'blocked', subject: 'jane' },
+    },
+    {
+      why: 'a group is blocked',
+      given: { blocked: 'oidc:admins' },
+      decision: { kind: 'rejected', reason: 'blocked', subject: 'jane' },
+    },
+    {
+      why: 'the login at the provider is blocked',
+      given: { blocked: 'sid-1' },
+      decision: { kind: 'rejected', reason: 'blocked', subject: 'jane' },
+    },
+    {
+      why: 'the account is disabled in the directory',
+      given: { account: () => ({ kind: 'rejected', reason: 'disabled', subject: 'jane' }) },
+      decision: { kind: 'rejected', reason: 'disabled', subject: 'jane' },
+    },
+  ])('is refused if $why', async ({ given, decision }) => {
     expect(await createProvider(given).logIn()).toEqual(decision);
   });
 
-  test.each<[string, Backends]>([
-    ['its authenticator', { says: outage }],
-    ['the directory', { account: outage }],
-    ['the revocation list', { isUnknown: true }],
-  ])('is an error, not a refusal, without %s', async (_what, given) => {
+  test.each<{ what: string; given: Backends }>([
+    { what: 'its authenticator', given: { says: outage } },
+    { what: 'the directory', given: { account: outage } },
+    { what: 'the revocation list', given: { isUnknown: true } },
+  ])('is an error, not a refusal, without $what', async ({ given }) => {
     await expect(createProvider(given).logIn()).rejects.toThrow(AuthenticatorError);
   });
 });
@@ -248,12 +254,22 @@ describe('the user of its session', () => {
 });
 
 test.each([
-  ['login.ttl with a directory', {}, true, 24 * hour],
-  ['8 hours without one', {}, false, 8 * hour],
-  ['its own ttl', { ttl: 2 * hour }, false, 2 * hour],
-  ['its own ttl, even a long one', { ttl: 12 * hour }, false, 12 * hour],
-  ['login.ttl at most', { ttl: 48 * hour }, true, 24 * hour],
-])('a session lasts %s', (_what, provider, hasDirectory, lifetime) => {
+  { what: 'login.ttl with a directory', provider: {}, hasDirectory: true, lifetime: 24 * hour },
+  { what: '8 hours without one', provider: {}, hasDirectory: false, lifetime: 8 * hour },
+  { what: 'its own ttl', provider: { ttl: 2 * hour }, hasDirectory: false, lifetime: 2 * hour },
+  {
+    what: 'its own ttl, even a long one',
+    provider: { ttl: 12 * hour },
+    hasDirectory: false,
+    lifetime: 12 * hour,
+  },
+  {
+    what: 'login.ttl at most',
+    provider: { ttl: 48 * hour },
+    hasDirectory: true,
+    lifetime: 24 * hour,
+  },
+])('a session lasts $what', ({ provider, hasDirectory, lifetime }) => {
   const config = hasDirectory ? { directory: {} as DirectoryConfig } : {};
   expect(providerLifetime(provider, login, config)).toBe(lifetime);
 });
@@ -286,49 +302,66 @@ describe('problems of providers', () => {
     return found.map(({ path, message, fix }) => `${path}: ${message}: ${fix}`);
   }
 
-  test.each<[string, object, readonly IdTokenIssuer[] | undefined, string[]]>([
-    ['one issuer that accepts the client', {}, [issuer], []],
-    ['several, one of which is named', { issuer: issuer.issuer }, [other, issuer], []],
-    ['an authenticator that is not there', { authenticator: 'none' }, undefined, []],
-    [
-      'an authenticator without ID tokens',
-      {},
-      undefined,
-      [
+  test.each<{
+    what: string;
+    provider: object;
+    issuers: readonly IdTokenIssuer[] | undefined;
+    expected: string[];
+  }>([
+    { what: 'one issuer that accepts the client', provider: {}, issuers: [issuer], expected: [] },
+    {
+      what: 'several, one of which is named',
+      provider: { issuer: issuer.issuer },
+      issuers: [other, issuer],
+      expected: [],
+    },
+    {
+      what: 'an authenticator that is not there',
+      provider: { authenticator: 'none' },
+      issuers: undefined,
+      expected: [],
+    },
+    {
+      what: 'an authenticator without ID tokens',
+      provider: {},
+      issuers: undefined,
+      expected: [
         "okta.authenticator: can't check ID tokens (its plugin has no idTokenIssuers): write the name of an authenticator that checks ID tokens, such as one with use: jwt",
       ],
-    ],
-    [
-      'no issuer whose keys are fetched',
-      {},
-      [],
-      ['okta.authenticator: has no issuer whose keys are fetched: replace jwksFile in its options'],
-    ],
-    [
-      'several issuers, none of which is named',
-      {},
-      [issuer, other],
-      [
+    },
+    {
+      what: 'no issuer whose keys are fetched',
+      provider: {},
+      issuers: [],
+      expected: [
+        'okta.authenticator: has no issuer whose keys are fetched: replace jwksFile in its options',
+      ],
+    },
+    {
+      what: 'several issuers, none of which is named',
+      provider: {},
+      issuers: [issuer, other],
+      expected: [
         'okta.authenticator: has the issuers https://idp.example.com, https://other.example.com: write one of them into issuer of this provider',
       ],
-    ],
-    [
-      'another issuer',
-      { issuer: 'https://idp.example.com/' },
-      [issuer],
-      [
+    },
+    {
+      what: 'another issuer',
+      provider: { issuer: 'https://idp.example.com/' },
+      issuers: [issuer],
+      expected: [
         'okta.issuer: has the issuers https://idp.example.com: write one of them into issuer of this provider',
       ],
-    ],
-    [
-      'an issuer that refuses the client',
-      { issuer: other.issuer },
-      [issuer, other],
-      [
+    },
+    {
+      what: 'an issuer that refuses the client',
+      provider: { issuer: other.issuer },
+      issuers: [issuer, other],
+      expected: [
         'okta.clientId: accepts tokens of https://other.example.com for kubernetes only, so it would refuse the ID tokens of this client: add clientId to the audiences of that issuer',
       ],
-    ],
-  ])('%s', (_what, provider, issuers, expected) => {
+    },
+  ])('$what', ({ provider, issuers, expected }) => {
     expect(problems(provider, issuers)).toEqual(expected);
   });
 });

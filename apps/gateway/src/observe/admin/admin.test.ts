@@ -74,24 +74,42 @@ describe('the admin address', () => {
   );
 
   test.each([
-    ['unready', { readiness: () => [{ name: 'a', ok: false, reason: 'b' }] }, '/readyz', 500],
-    ['a bug', { metrics: () => Promise.reject(new Error('bug')) }, '/metrics', 500],
-  ] as const)('protects its answer when there is %s', async (_what, options, path, status) => {
+    {
+      what: 'unready',
+      options: { readiness: () => [{ name: 'a', ok: false, reason: 'b' }] },
+      path: '/readyz',
+      status: 500,
+    },
+    {
+      what: 'a bug',
+      options: { metrics: () => Promise.reject(new Error('bug')) },
+      path: '/metrics',
+      status: 500,
+    },
+  ] as const)('protects its answer when there is $what', async ({ options, path, status }) => {
     expect(await get(await start(options), path)).toMatchObject({ status, headers: protection });
   });
 
   test.each([
-    ['no HTTP', 'nonsense\r\n\r\n', 400],
-    [
-      'a head that is too large',
-      `GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: ${'a'.repeat(17 * 1024)}`,
-      431,
-    ],
-    ['no Host', 'GET /livez HTTP/1.1\r\n\r\n', 400],
-    ['an unknown Expect', 'GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: more\r\n\r\n', 200],
-    ['HTTP/1.0', 'GET /livez HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n', 200],
-    ['a target that is not a URL', 'GET http://[/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n', 400],
-  ])('protects its answer to %s', async (_what, request, status) => {
+    { what: 'no HTTP', request: 'nonsense\r\n\r\n', status: 400 },
+    {
+      what: 'a head that is too large',
+      request: `GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: ${'a'.repeat(17 * 1024)}`,
+      status: 431,
+    },
+    { what: 'no Host', request: 'GET /livez HTTP/1.1\r\n\r\n', status: 400 },
+    {
+      what: 'an unknown Expect',
+      request: 'GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: more\r\n\r\n',
+      status: 200,
+    },
+    { what: 'HTTP/1.0', request: 'GET /livez HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n', status: 200 },
+    {
+      what: 'a target that is not a URL',
+      request: 'GET http://[/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n',
+      status: 400,
+    },
+  ])('protects its answer to $what', async ({ request, status }) => {
     const raw = openRaw((await start()).port);
     raw.socket.write(request);
     await raw.closed;
@@ -163,15 +181,21 @@ describe('the admin address', () => {
   });
 
   test.each([
-    ['nothing', ''],
-    ['1,700 requests', 'GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'.repeat(1_700)],
-    ['HTTP/1.0', 'GET /readyz HTTP/1.0\r\nConnection: keep-alive\r\nHost: 127.0.0.1\r\n\r\n'],
-    ['a request without a Host', 'GET /readyz HTTP/1.1\r\n\r\n'],
-    ['a body', 'x'.repeat(100_000)],
-    ['what is not HTTP', 'nonsense\r\n\r\n'],
+    { name: 'nothing', after: '' },
+    {
+      name: '1,700 requests',
+      after: 'GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'.repeat(1_700),
+    },
+    {
+      name: 'HTTP/1.0',
+      after: 'GET /readyz HTTP/1.0\r\nConnection: keep-alive\r\nHost: 127.0.0.1\r\n\r\n',
+    },
+    { name: 'a request without a Host', after: 'GET /readyz HTTP/1.1\r\n\r\n' },
+    { name: 'a body', after: 'x'.repeat(100_000) },
+    { name: 'what is not HTTP', after: 'nonsense\r\n\r\n' },
   ])(
-    'a connection gets one answer, which says so, whatever comes after the request: %s',
-    async (_name, after) => {
+    'a connection gets one answer, which says so, whatever comes after the request: $name',
+    async ({ after }) => {
       const readiness = vi.fn(() => []);
       const checked = Promise.withResolvers<[]>();
       const server = await start({ readiness, authenticators: () => checked.promise });

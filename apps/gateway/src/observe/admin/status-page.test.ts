@@ -32,27 +32,34 @@ const pathsOfPage = [
 
 describe('the status page', () => {
   test.each([
-    ['/', 'text/html; charset=utf-8', '<h1 id="overview-title">'],
-    ['/status.json', 'application/json; charset=utf-8', '"recent":[]'],
-    ['/status/main.js', 'text/javascript; charset=utf-8', 'import'],
-    ['/status/uplot.js', 'text/javascript; charset=utf-8', 'uPlot as default'],
-    ['/status/uplot.css', 'text/css; charset=utf-8', '.uplot'],
-    ['/status/icon.svg', 'image/svg+xml', '<svg'],
-  ])('%s is served as %s, and loads nothing from other hosts', async (path, contentType, part) => {
-    const get = await start('127.0.0.1', () => true);
-    const { status, headers, text } = await get(path);
-    expect([status, headers['content-type']]).toEqual([200, contentType]);
-    expect(text).toContain(part);
-    expect(headers).toMatchObject({
-      'content-security-policy':
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
-      'x-content-type-options': 'nosniff',
-      'referrer-policy': 'no-referrer',
-      'cross-origin-resource-policy': 'same-origin',
-      'cross-origin-opener-policy': 'same-origin',
-      'cache-control': 'no-store',
-    });
-  });
+    { path: '/', contentType: 'text/html; charset=utf-8', part: '<h1 id="overview-title">' },
+    { path: '/status.json', contentType: 'application/json; charset=utf-8', part: '"recent":[]' },
+    { path: '/status/main.js', contentType: 'text/javascript; charset=utf-8', part: 'import' },
+    {
+      path: '/status/uplot.js',
+      contentType: 'text/javascript; charset=utf-8',
+      part: 'uPlot as default',
+    },
+    { path: '/status/uplot.css', contentType: 'text/css; charset=utf-8', part: '.uplot' },
+    { path: '/status/icon.svg', contentType: 'image/svg+xml', part: '<svg' },
+  ])(
+    '$path is served as $contentType, and loads nothing from other hosts',
+    async ({ path, contentType, part }) => {
+      const get = await start('127.0.0.1', () => true);
+      const { status, headers, text } = await get(path);
+      expect([status, headers['content-type']]).toEqual([200, contentType]);
+      expect(text).toContain(part);
+      expect(headers).toMatchObject({
+        'content-security-policy':
+          "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
+        'x-content-type-options': 'nosniff',
+        'referrer-policy': 'no-referrer',
+        'cross-origin-resource-policy': 'same-origin',
+        'cross-origin-opener-policy': 'same-origin',
+        'cache-control': 'no-store',
+      });
+    },
+  );
 
   test('every file that the page names is served', async () => {
     const get = await start('127.0.0.1', () => true);

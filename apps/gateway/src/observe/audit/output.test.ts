@@ -47,15 +47,15 @@ test('creates a file for its owner alone, and appends to an existing one', async
 const link = 'it is a symbolic link, which can lead anywhere: name the file itself';
 
 test.each([
-  ['no/audit.log', 'its folder does not exist: create the folder'],
-  ['folder', 'it is a folder: name a file in it'],
-  ['file/audit.log', 'a part of its path is a file, not a folder'],
-  ['link', link],
-  ['dangling', link],
-  ['socket', 'it is a socket: name a regular file or a named pipe'],
+  { name: 'no/audit.log', expected: 'its folder does not exist: create the folder' },
+  { name: 'folder', expected: 'it is a folder: name a file in it' },
+  { name: 'file/audit.log', expected: 'a part of its path is a file, not a folder' },
+  { name: 'link', expected: link },
+  { name: 'dangling', expected: link },
+  { name: 'socket', expected: 'it is a socket: name a regular file or a named pipe' },
 ])(
-  'says why %s cannot be opened, and how to fix it, and writes to no file by way of it',
-  async (name, expected) => {
+  'says why $name cannot be opened, and how to fix it, and writes to no file by way of it',
+  async ({ name, expected }) => {
     await mkdir(join(folder, 'folder'));
     await writeFile(join(folder, 'file'), '');
     await symlink('file', join(folder, 'link'));

@@ -153,11 +153,11 @@ test('ends a line before it goes to another output, and loses none', async () =>
 });
 
 test.each([
-  ['is full', 'ENOSPC', 10],
-  ['takes no more for a second', 'EAGAIN', 1_100],
+  { what: 'is full', code: 'ENOSPC', limit: 10 },
+  { what: 'takes no more for a second', code: 'EAGAIN', limit: 1_100 },
 ])(
-  'where the old output %s, the new one gets all lines that are not whole there',
-  async (_what, code, limit) => {
+  'where the old output $what, the new one gets all lines that are not whole there',
+  async ({ code, limit }) => {
     const [old, next] = [createOutput([8, 2, code]), createOutput([], true)];
     writer.use(old);
     offer(10, 15);

@@ -50,24 +50,36 @@ describe('the metrics of a plugin', () => {
   });
 
   test.each([
-    ['a taken name', { name: 'taken', help: 'X.' }, 'is already taken'],
-    [
-      'a name that a histogram uses for its series',
-      { name: 'times_count', help: 'X.' },
-      'is already taken',
-    ],
-    ['an empty name', { name: '', help: 'X.' }, 'letters, digits'],
-    ['a bad name', { name: 'a-b', help: 'X.' }, 'letters, digits'],
-    ['no help', { name: 'a', help: '' }, 'help'],
-    ['a bad label', { name: 'a', help: 'X.', labelNames: ['a-b'] }, 'the label "a-b"'],
-    ['a reserved label', { name: 'a', help: 'X.', labelNames: ['__a'] }, 'the label "__a"'],
-    [
-      'the label authenticator',
-      { name: 'a', help: 'X.', labelNames: ['authenticator'] },
-      'is reserved',
-    ],
-    ['a label listed twice', { name: 'a', help: 'X.', labelNames: ['b', 'b'] }, 'twice'],
-  ])('refuse %s, naming the plugin', (_case, options, reason) => {
+    { case: 'a taken name', options: { name: 'taken', help: 'X.' }, reason: 'is already taken' },
+    {
+      case: 'a name that a histogram uses for its series',
+      options: { name: 'times_count', help: 'X.' },
+      reason: 'is already taken',
+    },
+    { case: 'an empty name', options: { name: '', help: 'X.' }, reason: 'letters, digits' },
+    { case: 'a bad name', options: { name: 'a-b', help: 'X.' }, reason: 'letters, digits' },
+    { case: 'no help', options: { name: 'a', help: '' }, reason: 'help' },
+    {
+      case: 'a bad label',
+      options: { name: 'a', help: 'X.', labelNames: ['a-b'] },
+      reason: 'the label "a-b"',
+    },
+    {
+      case: 'a reserved label',
+      options: { name: 'a', help: 'X.', labelNames: ['__a'] },
+      reason: 'the label "__a"',
+    },
+    {
+      case: 'the label authenticator',
+      options: { name: 'a', help: 'X.', labelNames: ['authenticator'] },
+      reason: 'is reserved',
+    },
+    {
+      case: 'a label listed twice',
+      options: { name: 'a', help: 'X.', labelNames: ['b', 'b'] },
+      reason: 'twice',
+    },
+  ])('refuse $case, naming the plugin', ({ options, reason }) => {
     const { metrics } = createPluginMetrics('ldap', 'corp');
     metrics.counter({ name: 'taken', help: 'Taken.' });
     metrics.histogram({ name: 'times', help: 'Times.' });
@@ -82,15 +94,18 @@ describe('the metrics of a plugin', () => {
     );
   });
 
-  test.each([[[]], [[1, 1]], [[2, 1]], [[1, Number.NaN]], [[1, Number.POSITIVE_INFINITY]]])(
-    'refuse the buckets %j',
-    (buckets) => {
-      const { metrics } = createPluginMetrics('ldap', 'corp');
-      expect(() => metrics.histogram({ name: 'a', help: 'A.', buckets })).toThrow(
-        'plugin ldap: buckets',
-      );
-    },
-  );
+  test.each([
+    { buckets: [] },
+    { buckets: [1, 1] },
+    { buckets: [2, 1] },
+    { buckets: [1, Number.NaN] },
+    { buckets: [1, Number.POSITIVE_INFINITY] },
+  ])('refuse the buckets $buckets', ({ buckets }) => {
+    const { metrics } = createPluginMetrics('ldap', 'corp');
+    expect(() => metrics.histogram({ name: 'a', help: 'A.', buckets })).toThrow(
+      'plugin ldap: buckets',
+    );
+  });
 
   test('refuse an unknown label when it is used, naming the plugin', () => {
     const { metrics } = createPluginMetrics('ldap', 'corp');

@@ -117,25 +117,25 @@ test.each([
 );
 
 test.each([
-  [null, '–'],
-  [0.000_004, '<0.01 ms'],
-  [0.000_04, '0.04 ms'],
-  [0.000_21, '0.21 ms'],
-  [0.0042, '4.20 ms'],
-  [0.9996, '1.00 s'],
-  [3.014, '3.01 s'],
-  [120, '120 s'],
-])('%j seconds took %s', (seconds, words) => {
+  { seconds: null, words: '–' },
+  { seconds: 0.000_004, words: '<0.01 ms' },
+  { seconds: 0.000_04, words: '0.04 ms' },
+  { seconds: 0.000_21, words: '0.21 ms' },
+  { seconds: 0.0042, words: '4.20 ms' },
+  { seconds: 0.9996, words: '1.00 s' },
+  { seconds: 3.014, words: '3.01 s' },
+  { seconds: 120, words: '120 s' },
+])('$seconds seconds took $words', ({ seconds, words }) => {
   expect(took(seconds)).toBe(words);
 });
 
 test.each([
-  [-1, '0 s'],
-  [59_999, '59 s'],
-  [60_000, '1 min'],
-  [7_200_000, '2 h'],
-  [63.5 * 86_400_000, '63 days'],
-])('%d ms are %s', (milliseconds, words) => {
+  { milliseconds: -1, words: '0 s' },
+  { milliseconds: 59_999, words: '59 s' },
+  { milliseconds: 60_000, words: '1 min' },
+  { milliseconds: 7_200_000, words: '2 h' },
+  { milliseconds: 63.5 * 86_400_000, words: '63 days' },
+])('$milliseconds ms are $words', ({ milliseconds, words }) => {
   expect(span(milliseconds)).toBe(words);
 });
 
