@@ -393,11 +393,11 @@ describe('an attempt is settled once', () => {
   });
 
   test.each([
-    [8, 'unavailable'],
-    [80, 'failed'],
+    { code: 8, error: 'unavailable' },
+    { code: 80, error: 'failed' },
   ])(
-    'as unavailable when the server neither accepts nor refuses: %i is %s',
-    async (code, error) => {
+    'as unavailable when the server neither accepts nor refuses: $code is $error',
+    async ({ code, error }) => {
       const { outcomes, attempts } = counting();
       const { logIn } = await gateway({ attempts, script: { onBind: () => ({ code }) } });
       await expect(logIn('alice')).rejects.toMatchObject({ code: error });
@@ -430,11 +430,11 @@ describe('an attempt is settled once', () => {
   });
 
   test.each([
-    ['refused', `${password}x`],
-    ['accepted', password],
+    { outcome: 'refused', secret: `${password}x` },
+    { outcome: 'accepted', secret: password },
   ])(
-    'as %s when the server says so after the caller has gone, and no one gets the answer',
-    async (outcome, secret) => {
+    'as $outcome when the server says so after the caller has gone, and no one gets the answer',
+    async ({ outcome, secret }) => {
       const settled = Promise.withResolvers<string>();
       const settle = async (outcome: string) => settled.resolve(outcome);
       const { logIn, directory } = await gateway({

@@ -68,9 +68,9 @@ describe('check()', () => {
   });
 
   test.each([
-    [peopleBase, 'user.base'],
-    [groupsBase, 'groups.base'],
-  ])('says that the base %s is not there', async (missing, option) => {
+    { missing: peopleBase, option: 'user.base' },
+    { missing: groupsBase, option: 'groups.base' },
+  ])('says that the base $missing is not there', async ({ missing, option }) => {
     const message = `no LDAP server works:\n  ldaps://memory-1:636: ${option} "${missing}" does not exist there, or the service account is not allowed to see it`;
     await expect(
       check(memoryDirectory({ entries: bases.filter(({ dn }) => dn !== missing) })),
@@ -80,11 +80,11 @@ describe('check()', () => {
   });
 
   test.each([
-    [1, '1 operationsError'],
-    [8, '8 strongerAuthRequired'],
-    [48, '48 inappropriateAuthentication'],
-    [50, '50 insufficientAccessRights'],
-  ])('says what to do where an anonymous search is refused with %i', async (code, named) => {
+    { code: 1, named: '1 operationsError' },
+    { code: 8, named: '8 strongerAuthRequired' },
+    { code: 48, named: '48 inappropriateAuthentication' },
+    { code: 50, named: '50 insufficientAccessRights' },
+  ])('says what to do where an anonymous search is refused with $code', async ({ code, named }) => {
     await expect(
       checkDirectory(memoryDirectory({ onSearch: () => ({ code }) }), anonymous, signal),
     ).rejects.toThrow(
@@ -104,24 +104,27 @@ describe('check()', () => {
   );
 
   test.each([
-    [10, 'is on another server: it answered with a referral'],
-    [50, "can't be read: the service account is not allowed to search there: give it that right"],
-    [4096, "can't be read: 4096 other"],
-  ])('says what the code %i means for a base', async (code, text) => {
+    { code: 10, text: 'is on another server: it answered with a referral' },
+    {
+      code: 50,
+      text: "can't be read: the service account is not allowed to search there: give it that right",
+    },
+    { code: 4096, text: "can't be read: 4096 other" },
+  ])('says what the code $code means for a base', async ({ code, text }) => {
     await expect(check(memoryDirectory({ onSearch: () => ({ code }) }))).rejects.toThrow(text);
   });
 
   test.each([
-    [4, 'even a name that no one has finds more entries than the size limit'],
-    [
-      11,
-      "costs more than the server's limits allow: index the attributes of the filter, or raise the limits",
-    ],
-    [
-      50,
-      'the service account is not allowed to search there: give it that right (50 insufficientAccessRights)',
-    ],
-  ])('says what the code %i means for a search', async (code, text) => {
+    { code: 4, text: 'even a name that no one has finds more entries than the size limit' },
+    {
+      code: 11,
+      text: "costs more than the server's limits allow: index the attributes of the filter, or raise the limits",
+    },
+    {
+      code: 50,
+      text: 'the service account is not allowed to search there: give it that right (50 insufficientAccessRights)',
+    },
+  ])('says what the code $code means for a search', async ({ code, text }) => {
     for (const [below, what] of [
       [peopleBase, 'a search for a user'],
       [groupsBase, 'a search for groups'],

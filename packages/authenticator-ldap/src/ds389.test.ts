@@ -120,15 +120,21 @@ describe('389-DS', () => {
   });
 
   test.each([
-    ['an inactive account', { nsAccountLock: 'true' }, 'disabled', 'unavailable', 'disabled'],
-    [
-      'an expired password',
-      { passwordExpirationTime: '20200101000000Z' },
-      'password-expired',
-      'accepted',
-      'invalid-credentials',
-    ],
-  ])('%s is refused, with a wrong password too', async (_what, state, reason, outcome, guessed) => {
+    {
+      what: 'an inactive account',
+      state: { nsAccountLock: 'true' },
+      reason: 'disabled',
+      outcome: 'unavailable',
+      guessed: 'disabled',
+    },
+    {
+      what: 'an expired password',
+      state: { passwordExpirationTime: '20200101000000Z' },
+      reason: 'password-expired',
+      outcome: 'accepted',
+      guessed: 'invalid-credentials',
+    },
+  ])('$what is refused, with a wrong password too', async ({ state, reason, outcome, guessed }) => {
     const { uid } = await addUser(state);
     await using made = await gateway();
     expect(await made.logIn(uid, password)).toEqual({ kind: 'rejected', reason, subject: uid });

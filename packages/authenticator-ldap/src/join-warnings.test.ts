@@ -35,13 +35,13 @@ test('nor does the filter that docs/login-browser.md shows for OpenLDAP', async 
 });
 
 test.each([
-  ['(mail={username})', 'mail'],
-  ['(MAIL;lang-en={username})', 'MAIL;lang-en'],
-  [
-    '(|(uid={username})(displayName={username})(telephoneNumber={username}))',
-    'displayName and telephoneNumber',
-  ],
-])('%s is warned of, since users may write what it compares', (filter, named) => {
+  { filter: '(mail={username})', named: 'mail' },
+  { filter: '(MAIL;lang-en={username})', named: 'MAIL;lang-en' },
+  {
+    filter: '(|(uid={username})(displayName={username})(telephoneNumber={username}))',
+    named: 'displayName and telephoneNumber',
+  },
+])('$filter is warned of, since users may write what it compares', ({ filter, named }) => {
   expect(warnings('(uid={username})', filter)).toEqual([
     expect.stringContaining(`user.lookUpFilter finds users of other authenticators by ${named}: `),
   ]);

@@ -61,11 +61,31 @@ async function costOf(made: PluginGateway, username: string, secret: string) {
 const wrong = randomUUID();
 
 test.each([
-  ['an unknown user', 'nobody', undefined, { kind: 'no-opinion' }],
-  ['a wrong password', 'alice', undefined, { kind: 'rejected', reason: 'invalid-credentials' }],
-  ['an ambiguous name', 'twin', undefined, { kind: 'rejected', reason: 'ambiguous' }],
-  ['a throttled user', 'alice', 'throttled' as const, { kind: 'rejected', reason: 'throttled' }],
-])('%s costs one search and one bind', async (_what, username, deny, decision) => {
+  {
+    what: 'an unknown user',
+    username: 'nobody',
+    deny: undefined,
+    decision: { kind: 'no-opinion' },
+  },
+  {
+    what: 'a wrong password',
+    username: 'alice',
+    deny: undefined,
+    decision: { kind: 'rejected', reason: 'invalid-credentials' },
+  },
+  {
+    what: 'an ambiguous name',
+    username: 'twin',
+    deny: undefined,
+    decision: { kind: 'rejected', reason: 'ambiguous' },
+  },
+  {
+    what: 'a throttled user',
+    username: 'alice',
+    deny: 'throttled' as const,
+    decision: { kind: 'rejected', reason: 'throttled' },
+  },
+])('$what costs one search and one bind', async ({ username, deny, decision }) => {
   await using made = await gateway({}, deny);
   expect(await costOf(made, username, wrong)).toMatchObject({
     decision,

@@ -55,14 +55,19 @@ function gateway(): Promise<PluginGateway> {
 }
 
 test.each([
-  ['2 MB of mail addresses', 10, 200_000, 'the answer has more than 1048576 bytes'],
-  [
-    'more mail addresses than kube-apiserver can hand on',
-    1000,
-    100,
-    'have 100038 bytes, over 65536',
-  ],
-])('%s: no other user is locked out', async (_what, values, length, message) => {
+  {
+    what: '2 MB of mail addresses',
+    values: 10,
+    length: 200_000,
+    message: 'the answer has more than 1048576 bytes',
+  },
+  {
+    what: 'more mail addresses than kube-apiserver can hand on',
+    values: 1000,
+    length: 100,
+    message: 'have 100038 bytes, over 65536',
+  },
+])('$what: no other user is locked out', async ({ values, length, message }) => {
   const [other, self] = [await addUser(), await addUser()];
   await addMail(self.dn, values, length);
   await using made = await gateway();

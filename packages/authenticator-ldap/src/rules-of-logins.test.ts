@@ -195,12 +195,12 @@ describe('rule 3: a password that was sent counts as sent', () => {
   });
 
   test.each([
-    [0, 'accepted'],
-    [49, 'refused'],
+    { code: 0, outcome: 'accepted' },
+    { code: 49, outcome: 'refused' },
     // Busy, and an answer that says nothing about the password.
-    [51, 'unanswered'],
-    [80, 'unanswered'],
-  ])('unless another server says more: %i is %s', async (code, outcome) => {
+    { code: 51, outcome: 'unanswered' },
+    { code: 80, outcome: 'unanswered' },
+  ])('unless another server says more: $code is $outcome', async ({ code, outcome }) => {
     const silent = await serveBinds((_, peer) => peer.end());
     const { logIn, attempts } = await gatewayTo([silent, await answering(code)]);
     await logIn().catch(() => {});

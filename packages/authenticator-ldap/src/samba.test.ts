@@ -100,33 +100,51 @@ describe('Active Directory', () => {
   });
 
   test.each([
-    ['a wrong password', 'invalid-credentials', 'refused', {}, `${password}x`],
-    [
-      'no hour of the week',
-      'disabled',
-      'accepted',
-      { more: { logonHours: Buffer.alloc(21) } },
-      password,
-    ],
-    [
-      'a password that is too old',
-      'password-expired',
-      'accepted',
-      { control: accountControl.normal },
-      password,
-    ],
-    ['a disabled account', 'disabled', 'accepted', { control: accountControl.disabled }, password],
-    ['an expired account', 'expired', 'accepted', { more: { accountExpires: '1' } }, password],
-    [
-      'a password to be changed',
-      'password-expired',
-      'accepted',
-      { control: accountControl.normal, more: { pwdLastSet: '0' } },
-      password,
-    ],
+    {
+      what: 'a wrong password',
+      reason: 'invalid-credentials',
+      outcome: 'refused',
+      state: {},
+      secret: `${password}x`,
+    },
+    {
+      what: 'no hour of the week',
+      reason: 'disabled',
+      outcome: 'accepted',
+      state: { more: { logonHours: Buffer.alloc(21) } },
+      secret: password,
+    },
+    {
+      what: 'a password that is too old',
+      reason: 'password-expired',
+      outcome: 'accepted',
+      state: { control: accountControl.normal },
+      secret: password,
+    },
+    {
+      what: 'a disabled account',
+      reason: 'disabled',
+      outcome: 'accepted',
+      state: { control: accountControl.disabled },
+      secret: password,
+    },
+    {
+      what: 'an expired account',
+      reason: 'expired',
+      outcome: 'accepted',
+      state: { more: { accountExpires: '1' } },
+      secret: password,
+    },
+    {
+      what: 'a password to be changed',
+      reason: 'password-expired',
+      outcome: 'accepted',
+      state: { control: accountControl.normal, more: { pwdLastSet: '0' } },
+      secret: password,
+    },
   ])(
-    '%s is refused as %s, and the password was %s',
-    async (_what, reason, outcome, state, secret) => {
+    '$what is refused as $reason, and the password was $outcome',
+    async ({ reason, outcome, state, secret }) => {
       const { dn, name } = await addUser(state);
       await using made = await gateway();
       expect(await made.logIn(name, secret)).toEqual({ kind: 'rejected', reason, subject: name });

@@ -102,11 +102,11 @@ describe('servers by DNS', () => {
   }
 
   test.each([
-    ['_ldaps._tcp.localhost', 'ldapsPort', {}],
-    ['_ldap._tcp.localhost', 'port', { startTLS: true }],
+    { name: '_ldaps._tcp.localhost', port: 'ldapsPort', more: {} },
+    { name: '_ldap._tcp.localhost', port: 'port', more: { startTLS: true } },
   ] as const)(
-    '%s: the first by priority is asked, and when it is down the next',
-    async (name, port, more) => {
+    '$name: the first by priority is asked, and when it is down the next',
+    async ({ name, port, more }) => {
       await using resources = new AsyncDisposableStack();
       const pair = await startPair(resources);
       const [first, second] = pair;

@@ -75,13 +75,13 @@ describe('frames', () => {
   });
 
   test.each([
-    ['an HTTP answer', 'HTTP/1.1 400 Bad Request\r\n'],
-    ['zeros', '\0\0\0\0'],
-    ['one byte of a wrong tag', '\x31'],
-    ['an indefinite length', '\x30\x80'],
-    ['a length of five bytes', '\x30\x85'],
-    ['a reserved length', '\x30\xff'],
-  ])('are refused immediately for %s', (_what, text) => {
+    { what: 'an HTTP answer', text: 'HTTP/1.1 400 Bad Request\r\n' },
+    { what: 'zeros', text: '\0\0\0\0' },
+    { what: 'one byte of a wrong tag', text: '\x31' },
+    { what: 'an indefinite length', text: '\x30\x80' },
+    { what: 'a length of five bytes', text: '\x30\x85' },
+    { what: 'a reserved length', text: '\x30\xff' },
+  ])('are refused immediately for $what', ({ text }) => {
     const framer = createFramer();
     expect(() => framer.push(Buffer.from(text, 'latin1'))).toThrow(
       expect.objectContaining({ kind: 'protocol' }),

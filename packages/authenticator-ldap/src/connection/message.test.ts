@@ -59,25 +59,31 @@ describe('rule 8: results are read whole', () => {
   );
 
   test.each([
-    ['nothing', passwordPolicyControl({})],
-    ['a warning of expiry', passwordPolicyControl({ secondsToExpiry: 0 })],
-    ['a warning of grace logins', passwordPolicyControl({ graceLogins: 2 })],
-  ])('with a password policy control that says %s', (_what, policy) => {
+    { what: 'nothing', policy: passwordPolicyControl({}) },
+    { what: 'a warning of expiry', policy: passwordPolicyControl({ secondsToExpiry: 0 }) },
+    { what: 'a warning of grace logins', policy: passwordPolicyControl({ graceLogins: 2 }) },
+  ])('with a password policy control that says $what', ({ policy }) => {
     expect(decode(bindResponse({ id: 3, controls: [policy] }))).not.toHaveProperty(
       'passwordPolicyError',
     );
   });
 
   test.each([
-    ['no value', control(policyOid)],
-    ['an empty value', control(policyOid, Buffer.alloc(0))],
-    ['garbage', control(policyOid, Buffer.from('garbage'))],
-    ['another type', control(policyOid, ber(0x04, 'x'))],
-    ['an error without a byte', control(policyOid, ber(0x30, ber(0x81)))],
-    ['an unknown part', control(policyOid, ber(0x30, ber(0x82)))],
-    ['two errors', control(policyOid, ber(0x30, berInteger(0, 0x81), berInteger(1, 0x81)))],
-    ['something behind it', control(policyOid, Buffer.concat([ber(0x30), ber(0x30)]))],
-  ])('with a password policy control that has %s', (_what, policy) => {
+    { what: 'no value', policy: control(policyOid) },
+    { what: 'an empty value', policy: control(policyOid, Buffer.alloc(0)) },
+    { what: 'garbage', policy: control(policyOid, Buffer.from('garbage')) },
+    { what: 'another type', policy: control(policyOid, ber(0x04, 'x')) },
+    { what: 'an error without a byte', policy: control(policyOid, ber(0x30, ber(0x81))) },
+    { what: 'an unknown part', policy: control(policyOid, ber(0x30, ber(0x82))) },
+    {
+      what: 'two errors',
+      policy: control(policyOid, ber(0x30, berInteger(0, 0x81), berInteger(1, 0x81))),
+    },
+    {
+      what: 'something behind it',
+      policy: control(policyOid, Buffer.concat([ber(0x30), ber(0x30)])),
+    },
+  ])('with a password policy control that has $what', ({ policy }) => {
     expect(decode(bindResponse({ id: 3, controls: [policy] }))).toMatchObject({
       passwordPolicyError: 'unreadable',
     });
@@ -215,45 +221,57 @@ describe('messages', () => {
   const success = [berInteger(0, 0x0a), ber(0x04), ber(0x04)];
 
   test.each([
-    ['nothing', ber(0x30)],
-    ['no operation', ber(0x30, berInteger(2))],
-    ['no id', ber(0x30, ber(0x61, ...success))],
-    ['an id without a byte', ber(0x30, ber(0x02), ber(0x61, ...success))],
-    ['an id of five bytes', ber(0x30, ber(0x02, '\0\0\0\0\x02'), ber(0x61, ...success))],
-    [
-      'a code without a byte, which is no success',
-      ldapMessage(2, ber(0x61, ber(0x0a), ber(0x04), ber(0x04))),
-    ],
-    [
-      'a code of five bytes',
-      ldapMessage(2, ber(0x61, ber(0x0a, '\x01\0\0\0\0'), ber(0x04), ber(0x04))),
-    ],
-    ['a code of another type', ldapMessage(2, ber(0x61, berInteger(0), ber(0x04), ber(0x04)))],
-    ['no code', ldapMessage(2, ber(0x61))],
-    ['only a code', ldapMessage(2, ber(0x61, berInteger(0, 0x0a)))],
-    ['no diagnostic message', ldapMessage(2, ber(0x65, berInteger(0, 0x0a), ber(0x04)))],
-    ['two operations', ber(0x30, berInteger(2), ber(0x61, ...success), ber(0x61, ...success))],
-    [
-      'two lists of controls',
-      ber(0x30, berInteger(2), ber(0x61, ...success), ber(0xa0), ber(0xa0)),
-    ],
-    ['a control that is none', bindResponse({ id: 2, controls: [ber(0x04, 'x')] })],
-    ['a control without an OID', bindResponse({ id: 2, controls: [ber(0x30)] })],
-    ['a result longer than its message', Buffer.from('300702010261050a0100', 'hex')],
-    ['an entry without a list', ldapMessage(2, ber(0x64, ber(0x04, 'x')))],
-    [
-      'an attribute without values',
-      ldapMessage(2, ber(0x64, ber(0x04, 'x'), ber(0x30, ber(0x30, ber(0x04, 'cn'))))),
-    ],
-    [
-      'a value of another type',
-      ldapMessage(
+    { what: 'nothing', frame: ber(0x30) },
+    { what: 'no operation', frame: ber(0x30, berInteger(2)) },
+    { what: 'no id', frame: ber(0x30, ber(0x61, ...success)) },
+    { what: 'an id without a byte', frame: ber(0x30, ber(0x02), ber(0x61, ...success)) },
+    {
+      what: 'an id of five bytes',
+      frame: ber(0x30, ber(0x02, '\0\0\0\0\x02'), ber(0x61, ...success)),
+    },
+    {
+      what: 'a code without a byte, which is no success',
+      frame: ldapMessage(2, ber(0x61, ber(0x0a), ber(0x04), ber(0x04))),
+    },
+    {
+      what: 'a code of five bytes',
+      frame: ldapMessage(2, ber(0x61, ber(0x0a, '\x01\0\0\0\0'), ber(0x04), ber(0x04))),
+    },
+    {
+      what: 'a code of another type',
+      frame: ldapMessage(2, ber(0x61, berInteger(0), ber(0x04), ber(0x04))),
+    },
+    { what: 'no code', frame: ldapMessage(2, ber(0x61)) },
+    { what: 'only a code', frame: ldapMessage(2, ber(0x61, berInteger(0, 0x0a))) },
+    {
+      what: 'no diagnostic message',
+      frame: ldapMessage(2, ber(0x65, berInteger(0, 0x0a), ber(0x04))),
+    },
+    {
+      what: 'two operations',
+      frame: ber(0x30, berInteger(2), ber(0x61, ...success), ber(0x61, ...success)),
+    },
+    {
+      what: 'two lists of controls',
+      frame: ber(0x30, berInteger(2), ber(0x61, ...success), ber(0xa0), ber(0xa0)),
+    },
+    { what: 'a control that is none', frame: bindResponse({ id: 2, controls: [ber(0x04, 'x')] }) },
+    { what: 'a control without an OID', frame: bindResponse({ id: 2, controls: [ber(0x30)] }) },
+    { what: 'a result longer than its message', frame: Buffer.from('300702010261050a0100', 'hex') },
+    { what: 'an entry without a list', frame: ldapMessage(2, ber(0x64, ber(0x04, 'x'))) },
+    {
+      what: 'an attribute without values',
+      frame: ldapMessage(2, ber(0x64, ber(0x04, 'x'), ber(0x30, ber(0x30, ber(0x04, 'cn'))))),
+    },
+    {
+      what: 'a value of another type',
+      frame: ldapMessage(
         2,
         ber(0x64, ber(0x04), ber(0x30, ber(0x30, ber(0x04, 'cn'), ber(0x31, berInteger(1))))),
       ),
-    ],
-    ['another tag outside', ber(0x31, berInteger(2), ber(0x61, ...success))],
-  ])('are refused that hold %s', (_what, frame) => {
+    },
+    { what: 'another tag outside', frame: ber(0x31, berInteger(2), ber(0x61, ...success)) },
+  ])('are refused that hold $what', ({ frame }) => {
     expect(() => decode(frame)).toThrow(
       expect.objectContaining({ name: 'WireError', kind: 'protocol' }),
     );

@@ -24,30 +24,36 @@ import {
 describe('rule 6: only a bind response to the bind is its answer', () => {
   const success = [berInteger(0, 0x0a), ber(0x04), ber(0x04)];
 
-  test.each<readonly [string, (id: number) => Buffer]>([
-    ['a search result', (id) => searchDone({ id })],
-    ['a modify response', (id) => resultMessage(0x67, { id })],
-    ['an extended response', (id) => extendedResponse({ id })],
-    ['an intermediate response', (id) => resultMessage(0x79, { id })],
-    ['a search entry, which has no code', (id) => searchEntry({ id, dn: '' })],
-    ['a reference', (id) => searchReference(id, 'ldap://x')],
-    ['another id', (id) => bindResponse({ id: id + 1 })],
-    ['the id 0', () => bindResponse({ id: 0 })],
-    ['a code without a byte', (id) => ldapMessage(id, ber(0x61, ber(0x0a), ber(0x04), ber(0x04)))],
-    [
-      'a code that overflows to 0',
-      (id) => ldapMessage(id, ber(0x61, ber(0x0a, '\x01\0\0\0\0'), ber(0x04), ber(0x04))),
-    ],
-    [
-      'a second answer behind it',
-      (id) => Buffer.concat([bindResponse({ id }), bindResponse({ id, code: 49 })]),
-    ],
-    ['bytes behind it', (id) => Buffer.concat([bindResponse({ id }), Buffer.from('30', 'hex')])],
-    [
-      'two operations in one message',
-      (id) => ber(0x30, berInteger(id), ber(0x61, ...success), ber(0x61, ...success)),
-    ],
-  ])('and not %s', async (_what, answer) => {
+  test.each<{ what: string; answer: (id: number) => Buffer }>([
+    { what: 'a search result', answer: (id) => searchDone({ id }) },
+    { what: 'a modify response', answer: (id) => resultMessage(0x67, { id }) },
+    { what: 'an extended response', answer: (id) => extendedResponse({ id }) },
+    { what: 'an intermediate response', answer: (id) => resultMessage(0x79, { id }) },
+    { what: 'a search entry, which has no code', answer: (id) => searchEntry({ id, dn: '' }) },
+    { what: 'a reference', answer: (id) => searchReference(id, 'ldap://x') },
+    { what: 'another id', answer: (id) => bindResponse({ id: id + 1 }) },
+    { what: 'the id 0', answer: () => bindResponse({ id: 0 }) },
+    {
+      what: 'a code without a byte',
+      answer: (id) => ldapMessage(id, ber(0x61, ber(0x0a), ber(0x04), ber(0x04))),
+    },
+    {
+      what: 'a code that overflows to 0',
+      answer: (id) => ldapMessage(id, ber(0x61, ber(0x0a, '\x01\0\0\0\0'), ber(0x04), ber(0x04))),
+    },
+    {
+      what: 'a second answer behind it',
+      answer: (id) => Buffer.concat([bindResponse({ id }), bindResponse({ id, code: 49 })]),
+    },
+    {
+      what: 'bytes behind it',
+      answer: (id) => Buffer.concat([bindResponse({ id }), Buffer.from('30', 'hex')]),
+    },
+    {
+      what: 'two operations in one message',
+      answer: (id) => ber(0x30, berInteger(id), ber(0x61, ...success), ber(0x61, ...success)),
+    },
+  ])('and not $what', async ({ answer }) => {
     await using fake = await startFakeServer({
       onRequest: ({ id }, peer) => peer.write(answer(id)),
     });

@@ -14,12 +14,15 @@ import { stopTimers } from './testing/stopped-timers.ts';
 
 describe('rule 1: an empty DN or password is never sent', () => {
   test.each([
-    ['an empty password', { dn: 'cn=a', password: '' }],
-    ['an empty DN', { dn: '', password: 'p' }],
-    ['neither', { dn: '', password: '' }],
-    ['a password of another type', { dn: 'cn=a', password: undefined as unknown as string }],
-    ['a DN of another type', { dn: null as unknown as string, password: 'p' }],
-  ])('with %s', async (_what, empty) => {
+    { what: 'an empty password', empty: { dn: 'cn=a', password: '' } },
+    { what: 'an empty DN', empty: { dn: '', password: 'p' } },
+    { what: 'neither', empty: { dn: '', password: '' } },
+    {
+      what: 'a password of another type',
+      empty: { dn: 'cn=a', password: undefined as unknown as string },
+    },
+    { what: 'a DN of another type', empty: { dn: null as unknown as string, password: 'p' } },
+  ])('with $what', async ({ empty }) => {
     await using fake = await startFakeServer({ onRequest: answerSuccess });
     const connection = await connectTo(fake.server);
     await expect(connection.bind(empty, never)).rejects.toThrow('a bind needs a DN and a password');

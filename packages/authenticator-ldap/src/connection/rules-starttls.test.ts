@@ -64,12 +64,12 @@ describe('rule 13: StartTLS', () => {
   });
 
   test.each([
-    ['the head of an answer', injection],
-    ['one byte', injection.subarray(0, 1)],
-    ['a whole message', searchDone({ id: 2 })],
+    { what: 'the head of an answer', glued: injection },
+    { what: 'one byte', glued: injection.subarray(0, 1) },
+    { what: 'a whole message', glued: searchDone({ id: 2 }) },
   ])(
-    'is refused with %s glued behind its answer, though the certificate is valid',
-    async (_what, glued) => {
+    'is refused with $what glued behind its answer, though the certificate is valid',
+    async ({ glued }) => {
       await using fake = await start({
         onStartTls({ id }, peer) {
           peer.write(Buffer.concat([extendedResponse({ id }), glued]));
@@ -114,16 +114,22 @@ describe('rule 13: StartTLS', () => {
     expectOnlyStartTls(fake);
   });
 
-  test.each<readonly [string, (peer: FakePeer) => void]>([
-    ['a bind response', (peer) => peer.write(bindResponse({ id: 1 }))],
-    ['another id', (peer) => peer.write(extendedResponse({ id: 2 }))],
-    ['another extended response', (peer) => peer.write(extendedResponse({ id: 1, name: '1.2.3' }))],
-    ['a notice of disconnection', (peer) => peer.write(disconnectionNotice(0))],
-    ['no LDAP', (peer) => peer.write(Buffer.from('HTTP/1.1 200 OK\r\n\r\n'))],
-    ['a message of 1 MiB', (peer) => peer.write(Buffer.from('308400100000', 'hex'))],
-    ['FIN', (peer) => peer.end()],
-    ['RST', (peer) => peer.reset()],
-  ])('that is answered with %s ends the connection', async (_what, answer) => {
+  test.each<{ what: string; answer: (peer: FakePeer) => void }>([
+    { what: 'a bind response', answer: (peer) => peer.write(bindResponse({ id: 1 })) },
+    { what: 'another id', answer: (peer) => peer.write(extendedResponse({ id: 2 })) },
+    {
+      what: 'another extended response',
+      answer: (peer) => peer.write(extendedResponse({ id: 1, name: '1.2.3' })),
+    },
+    { what: 'a notice of disconnection', answer: (peer) => peer.write(disconnectionNotice(0)) },
+    { what: 'no LDAP', answer: (peer) => peer.write(Buffer.from('HTTP/1.1 200 OK\r\n\r\n')) },
+    {
+      what: 'a message of 1 MiB',
+      answer: (peer) => peer.write(Buffer.from('308400100000', 'hex')),
+    },
+    { what: 'FIN', answer: (peer) => peer.end() },
+    { what: 'RST', answer: (peer) => peer.reset() },
+  ])('that is answered with $what ends the connection', async ({ answer }) => {
     await using fake = await start({ onStartTls: (_request, peer) => answer(peer) });
     const error = await errorOf(connectTo(fake.server, { tls: { ca } }));
     expect(error).toMatchObject({ name: 'ServerError', step: 'starttls' });

@@ -33,15 +33,19 @@ const problem = (code: string, syscall: string) =>
 
 describe('shortageOf', () => {
   test.each([
-    ['EMFILE', 'connect', /short of file descriptors: raise the limit of open files .*\(EMFILE\)/],
-    ['ENFILE', 'connect', /fs\.file-max \(ENFILE\)/],
-    ['EMFILE', 'getaddrinfo', /file descriptors/],
-    ['EBUSY', 'getaddrinfo', /file descriptors/],
-    ['EADDRNOTAVAIL', 'connect', /local ports/],
-    ['EAI_MEMORY', 'getaddrinfo', /memory/],
-    ['ENOMEM', 'querySrv', /memory/],
-    ['ENOBUFS', 'connect', /buffers/],
-  ])('takes %s of %s for a shortage of this machine', (code, syscall, words) => {
+    {
+      code: 'EMFILE',
+      syscall: 'connect',
+      words: /short of file descriptors: raise the limit of open files .*\(EMFILE\)/,
+    },
+    { code: 'ENFILE', syscall: 'connect', words: /fs\.file-max \(ENFILE\)/ },
+    { code: 'EMFILE', syscall: 'getaddrinfo', words: /file descriptors/ },
+    { code: 'EBUSY', syscall: 'getaddrinfo', words: /file descriptors/ },
+    { code: 'EADDRNOTAVAIL', syscall: 'connect', words: /local ports/ },
+    { code: 'EAI_MEMORY', syscall: 'getaddrinfo', words: /memory/ },
+    { code: 'ENOMEM', syscall: 'querySrv', words: /memory/ },
+    { code: 'ENOBUFS', syscall: 'connect', words: /buffers/ },
+  ])('takes $code of $syscall for a shortage of this machine', ({ code, syscall, words }) => {
     expect(shortageOf(problem(code, syscall))).toMatch(words);
     expect(
       shortageOf(new AggregateError([problem('ECONNREFUSED', 'connect'), problem(code, syscall)])),
@@ -49,12 +53,12 @@ describe('shortageOf', () => {
   });
 
   test.each([
-    ['ECONNREFUSED', 'connect'],
-    ['ETIMEDOUT', 'connect'],
-    ['ENOTFOUND', 'getaddrinfo'],
-    ['EAI_AGAIN', 'getaddrinfo'],
-    ['ECONNREFUSED', 'querySrv'],
-  ])('and %s of %s for none', (code, syscall) => {
+    { code: 'ECONNREFUSED', syscall: 'connect' },
+    { code: 'ETIMEDOUT', syscall: 'connect' },
+    { code: 'ENOTFOUND', syscall: 'getaddrinfo' },
+    { code: 'EAI_AGAIN', syscall: 'getaddrinfo' },
+    { code: 'ECONNREFUSED', syscall: 'querySrv' },
+  ])('and $code of $syscall for none', ({ code, syscall }) => {
     expect(shortageOf(problem(code, syscall))).toBeUndefined();
   });
 

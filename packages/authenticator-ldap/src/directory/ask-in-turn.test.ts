@@ -270,9 +270,9 @@ describe('one user whose logins get no answer', () => {
   const noAnswer = /^failed: this login got no answer: /;
 
   test.each([
-    ['next to logins of others', true],
-    ['alone', false],
-  ])('takes the server away from no one, and reports no outage: %s', async (_what, hasOthers) => {
+    { what: 'next to logins of others', hasOthers: true },
+    { what: 'alone', hasOthers: false },
+  ])('takes the server away from no one, and reports no outage: $what', async ({ hasOthers }) => {
     const { directory, server, lines } = setUpMemoryServers(1, { reuseUserConnections: false });
     server(0).binding = ({ dn }) => (dn === user.dn ? 'hang' : 0);
     for (let login = 0; login < 8; login++) {

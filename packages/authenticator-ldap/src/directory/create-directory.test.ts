@@ -85,30 +85,33 @@ describe('a server with an open circuit', () => {
     await directory.close();
   });
 
-  test.each<readonly ['connecting' | 'binding' | 'searching', Behavior]>([
-    ['connecting', 'hang'],
-    ['binding', 'hang'],
-    ['binding', 51],
-    ['searching', 'hang'],
-    ['searching', 52],
-  ])('stays so while %s in a probe is %s, and costs no login anything', async (step, behavior) => {
-    const { directory, server, lines } = setUpMemoryServers(2, { circuit });
-    server(0).connecting = 'unreachable';
-    await directory.withService(searchOnce(), { signal: never });
-    server(0).connecting = 0;
-    server(0)[step] = behavior;
-    for (let second = 0; second < 60; second++) {
-      const began = performance.now();
-      expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toBe(
-        '0 by b',
-      );
-      expect(performance.now()).toBe(began);
-      await pass(1000);
-    }
-    expect([lines.length, server(0).openConnections <= 1]).toEqual([1, true]);
-    await directory.close();
-    expect(server(0).openConnections).toBe(0);
-  });
+  test.each<{ step: 'connecting' | 'binding' | 'searching'; behavior: Behavior }>([
+    { step: 'connecting', behavior: 'hang' },
+    { step: 'binding', behavior: 'hang' },
+    { step: 'binding', behavior: 51 },
+    { step: 'searching', behavior: 'hang' },
+    { step: 'searching', behavior: 52 },
+  ])(
+    'stays so while $step in a probe is $behavior, and costs no login anything',
+    async ({ step, behavior }) => {
+      const { directory, server, lines } = setUpMemoryServers(2, { circuit });
+      server(0).connecting = 'unreachable';
+      await directory.withService(searchOnce(), { signal: never });
+      server(0).connecting = 0;
+      server(0)[step] = behavior;
+      for (let second = 0; second < 60; second++) {
+        const began = performance.now();
+        expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toBe(
+          '0 by b',
+        );
+        expect(performance.now()).toBe(began);
+        await pass(1000);
+      }
+      expect([lines.length, server(0).openConnections <= 1]).toEqual([1, true]);
+      await directory.close();
+      expect(server(0).openConnections).toBe(0);
+    },
+  );
 
   test('keeps no connection that was open before', async () => {
     const { directory, server } = setUpMemoryServers(1, { circuit });
@@ -139,11 +142,11 @@ describe('a server with an open circuit', () => {
 });
 
 describe('a probe', () => {
-  test.each<readonly ['binding' | 'searching', number]>([
-    ['searching', 50],
-    ['searching', 32],
-    ['binding', 49],
-  ])('finds a server healthy whose %s is answered with %d', async (step, code) => {
+  test.each<{ step: 'binding' | 'searching'; code: number }>([
+    { step: 'searching', code: 50 },
+    { step: 'searching', code: 32 },
+    { step: 'binding', code: 49 },
+  ])('finds a server healthy whose $step is answered with $code', async ({ step, code }) => {
     const { directory, server, values } = setUpMemoryServers(1, {
       circuit: { failures: 1, probeInterval: 5000 },
     });

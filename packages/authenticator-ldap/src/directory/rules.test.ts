@@ -15,11 +15,11 @@ const pass = (milliseconds = 0) => vi.advanceTimersByTimeAsync(milliseconds);
 const circuitState = 'server_circuit_state{server=ldaps://a:636}';
 
 describe('rule 3: failover and retry are our own, and nothing is queued', () => {
-  test.each<readonly [string, Behavior, string]>([
-    ['was silent', 'hang', 'failed'],
-    ['ended connections', 'closed', 'failed'],
-    ['was busy', 51, 'unavailable'],
-  ])('no bind is replayed when a server that %s is back', async (_what, wrong, code) => {
+  test.each<{ what: string; wrong: Behavior; code: string }>([
+    { what: 'was silent', wrong: 'hang', code: 'failed' },
+    { what: 'ended connections', wrong: 'closed', code: 'failed' },
+    { what: 'was busy', wrong: 51, code: 'unavailable' },
+  ])('no bind is replayed when a server that $what is back', async ({ wrong, code }) => {
     const { directory, server } = setUpMemoryServers(1);
     server(0).binding = ({ dn }) => (dn === 'cn=service' ? 0 : wrong);
     const binds = Array.from({ length: 8 }, (_, login) =>

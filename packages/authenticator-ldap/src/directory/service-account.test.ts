@@ -38,12 +38,12 @@ describe('the service account', () => {
   });
 
   test.each([
-    [8, 'ldaps:// or StartTLS'],
-    [13, 'ldaps:// or StartTLS'],
-    [53, '53 unwillingToPerform'],
-    [19, '19 constraintViolation'],
-    [4711, '4711 other'],
-  ])('refused with %d is reported so', async (code, words) => {
+    { code: 8, words: 'ldaps:// or StartTLS' },
+    { code: 13, words: 'ldaps:// or StartTLS' },
+    { code: 53, words: '53 unwillingToPerform' },
+    { code: 19, words: '19 constraintViolation' },
+    { code: 4711, words: '4711 other' },
+  ])('refused with $code is reported so', async ({ code, words }) => {
     const { directory, server } = setUpMemoryServers(1);
     server(0).binding = code;
     expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toMatch(words);

@@ -142,14 +142,17 @@ describe('rule 2: a reused connection', () => {
     expect(fake.connections).toBe(3);
   });
 
-  test.each<readonly [string, (peer: FakePeer) => void]>([
-    ['ended', (peer) => peer.end()],
-    ['reset', (peer) => peer.reset()],
-    ['announced to end', (peer) => peer.write(disconnectionNotice(52))],
-    ['answered once more', (peer) => peer.write(bindResponse({ id: 2 }))],
-    ['answered before it was asked', (peer) => peer.write(bindResponse({ id: 3 }))],
-    ['sent half a message on', (peer) => peer.write(bindResponse({ id: 3 }).subarray(0, 5))],
-  ])('that the server has %s is replaced, and no login notices', async (_what, spoil) => {
+  test.each<{ what: string; spoil: (peer: FakePeer) => void }>([
+    { what: 'ended', spoil: (peer) => peer.end() },
+    { what: 'reset', spoil: (peer) => peer.reset() },
+    { what: 'announced to end', spoil: (peer) => peer.write(disconnectionNotice(52)) },
+    { what: 'answered once more', spoil: (peer) => peer.write(bindResponse({ id: 2 })) },
+    { what: 'answered before it was asked', spoil: (peer) => peer.write(bindResponse({ id: 3 })) },
+    {
+      what: 'sent half a message on',
+      spoil: (peer) => peer.write(bindResponse({ id: 3 }).subarray(0, 5)),
+    },
+  ])('that the server has $what is replaced, and no login notices', async ({ spoil }) => {
     const { fake, peers, bind, sent } = await setUpReused();
     expect(await bind()).toEqual(success);
     const [peer] = peers;
@@ -159,13 +162,22 @@ describe('rule 2: a reused connection', () => {
     expect([fake.connections, sent()]).toEqual([2, 2]);
   });
 
-  test.each<readonly [string, Omit<ResultFields, 'id'>]>([
-    ['the code 53', { code: 53 }],
-    ['a code without a name', { code: 4711 }],
-    ['a locked account', { code: 49, controls: [passwordPolicyControl({ error: 1 })] }],
-    ['a password that must be changed', { controls: [passwordPolicyControl({ error: 2 })] }],
-    ["389-DS' control", { controls: [control('2.16.840.1.113730.3.4.4', Buffer.from('0'))] }],
-  ])('ends with an answer of %s', async (_what, fields) => {
+  test.each<{ what: string; fields: Omit<ResultFields, 'id'> }>([
+    { what: 'the code 53', fields: { code: 53 } },
+    { what: 'a code without a name', fields: { code: 4711 } },
+    {
+      what: 'a locked account',
+      fields: { code: 49, controls: [passwordPolicyControl({ error: 1 })] },
+    },
+    {
+      what: 'a password that must be changed',
+      fields: { controls: [passwordPolicyControl({ error: 2 })] },
+    },
+    {
+      what: "389-DS' control",
+      fields: { controls: [control('2.16.840.1.113730.3.4.4', Buffer.from('0'))] },
+    },
+  ])('ends with an answer of $what', async ({ fields }) => {
     const { fake, bind, script } = await setUpReused();
     script(({ id }, peer) => peer.write(bindResponse({ id, ...fields })));
     expect(await bind()).toContain(`"code":${fields.code ?? 0},`);
@@ -214,26 +226,30 @@ describe('rule 2: a reused connection', () => {
 });
 
 describe('rule 3: a server that fails the second bind on a connection', () => {
-  test.each<readonly [string, Answer, RegExp]>([
-    [
-      'ends it',
-      (_request, peer) => peer.end(),
-      /^failed: this login got no answer: .*closed the connection$/,
-    ],
-    ['resets it', (_request, peer) => peer.reset(), /^failed: this login got no answer: .*broke/],
-    [
-      'sends something else',
-      ({ id }, peer) => peer.write(bindResponse({ id: id + 1 })),
-      /^unavailable: /,
-    ],
-    [
-      'calls it out of place',
-      ({ id }, peer) => peer.write(bindResponse({ id, code: 1 })),
-      /"code":1,/,
-    ],
+  test.each<{ what: string; answer: Answer; outcome: RegExp }>([
+    {
+      what: 'ends it',
+      answer: (_request, peer) => peer.end(),
+      outcome: /^failed: this login got no answer: .*closed the connection$/,
+    },
+    {
+      what: 'resets it',
+      answer: (_request, peer) => peer.reset(),
+      outcome: /^failed: this login got no answer: .*broke/,
+    },
+    {
+      what: 'sends something else',
+      answer: ({ id }, peer) => peer.write(bindResponse({ id: id + 1 })),
+      outcome: /^unavailable: /,
+    },
+    {
+      what: 'calls it out of place',
+      answer: ({ id }, peer) => peer.write(bindResponse({ id, code: 1 })),
+      outcome: /"code":1,/,
+    },
   ])(
-    'and %s gets the password once, and then new connections for a minute',
-    async (_what, answer, outcome) => {
+    'and $what gets the password once, and then new connections for a minute',
+    async ({ answer, outcome }) => {
       const { fake, bind, script, pass, sent, lines } = await setUpReused();
       await Promise.all([bind(), bind()]);
       script(answer);

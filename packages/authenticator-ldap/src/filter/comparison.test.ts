@@ -14,11 +14,17 @@ function accepts(filter: string, entry: Readonly<Record<string, readonly string[
 
 describe('what a filter compares', () => {
   test.each([
-    ['(uid={username})', ['uid']],
-    ['(&(objectClass=person)(uid={username})(!(ou=x)))', ['uid']],
-    ['(|(uid={username})(mail={username}@example.com)(cn=ad*))', ['uid', 'mail']],
-    ['(&(uid={username})(|(uid={username})(mail={username})))', ['uid', 'mail']],
-  ])('is known for %s', (filter, attributes) => {
+    { filter: '(uid={username})', attributes: ['uid'] },
+    { filter: '(&(objectClass=person)(uid={username})(!(ou=x)))', attributes: ['uid'] },
+    {
+      filter: '(|(uid={username})(mail={username}@example.com)(cn=ad*))',
+      attributes: ['uid', 'mail'],
+    },
+    {
+      filter: '(&(uid={username})(|(uid={username})(mail={username})))',
+      attributes: ['uid', 'mail'],
+    },
+  ])('is known for $filter', ({ filter, attributes }) => {
     const comparison = comparisonOf(filter);
     expect(comparison && comparedAttributes(comparison)).toEqual(attributes);
   });
@@ -62,11 +68,11 @@ describe('an entry has the name', () => {
 
 describe('names', () => {
   test.each([
-    ['José', 'JOSÉ'],
-    ['straße', 'Straße'],
-    ['Δημήτρης', 'δημήτρης'],
-    ['山', '山'],
-  ])('%s and %s differ only in case', (one, other) => {
+    { one: 'José', other: 'JOSÉ' },
+    { one: 'straße', other: 'Straße' },
+    { one: 'Δημήτρης', other: 'δημήτρης' },
+    { one: '山', other: '山' },
+  ])('$one and $other differ only in case', ({ one, other }) => {
     expect(isSameButForCase(one, other)).toBe(true);
     expect(isSameButForCase(other, one)).toBe(true);
   });

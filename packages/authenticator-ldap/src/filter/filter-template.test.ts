@@ -124,15 +124,18 @@ describe('several values', () => {
 });
 
 describe('no value', () => {
-  test.each<[string, Filter | undefined]>([
-    ['(a={dn})', undefined],
-    ['(!(a={dn}))', undefined],
-    ['(&(a=b)(c={dn}))', undefined],
-    ['(|(a=b)(c={dn}))', { kind: 'or', filters: [equality('a', 'b')] }],
-    ['(|(a=b)(&(d=e)(!(c={dn}))))', { kind: 'or', filters: [equality('a', 'b')] }],
-    ['(!(|(a=b)(c={dn})))', { kind: 'not', filter: { kind: 'or', filters: [equality('a', 'b')] } }],
-    ['(a={username}{dn})', undefined],
-  ])('in %s never matches', (text, filter) => {
+  test.each<{ text: string; filter: Filter | undefined }>([
+    { text: '(a={dn})', filter: undefined },
+    { text: '(!(a={dn}))', filter: undefined },
+    { text: '(&(a=b)(c={dn}))', filter: undefined },
+    { text: '(|(a=b)(c={dn}))', filter: { kind: 'or', filters: [equality('a', 'b')] } },
+    { text: '(|(a=b)(&(d=e)(!(c={dn}))))', filter: { kind: 'or', filters: [equality('a', 'b')] } },
+    {
+      text: '(!(|(a=b)(c={dn})))',
+      filter: { kind: 'not', filter: { kind: 'or', filters: [equality('a', 'b')] } },
+    },
+    { text: '(a={username}{dn})', filter: undefined },
+  ])('in $text never matches', ({ text, filter }) => {
     expect(fill(text, { username: ['x'] })).toEqual(filter);
   });
 
@@ -276,17 +279,18 @@ const presence = (text: string) => {
 
 describe('the presence that a filter needs', () => {
   test.each([
-    ['(uid={username})', '(uid=*)'],
-    ['(uid~={username})', '(uid=*)'],
-    [
-      '(|(member={dn})(memberUid={username})(gidNumber={attribute:gidNumber}))',
-      '(|(member=*)(memberUid=*)(gidNumber=*))',
-    ],
-    [
-      '(&(objectClass=person)(mail=*)(cn=a*)(uid={username})(!(type=guest))(memberOf:1.2.3:=cn=a))',
-      '(&(objectClass=person)(mail=*)(cn=a*)(uid=*)(!(type=guest))(memberOf:1.2.3:=cn=a))',
-    ],
-  ])('of %s is %s', (text, expected) => {
+    { text: '(uid={username})', expected: '(uid=*)' },
+    { text: '(uid~={username})', expected: '(uid=*)' },
+    {
+      text: '(|(member={dn})(memberUid={username})(gidNumber={attribute:gidNumber}))',
+      expected: '(|(member=*)(memberUid=*)(gidNumber=*))',
+    },
+    {
+      text: '(&(objectClass=person)(mail=*)(cn=a*)(uid={username})(!(type=guest))(memberOf:1.2.3:=cn=a))',
+      expected:
+        '(&(objectClass=person)(mail=*)(cn=a*)(uid=*)(!(type=guest))(memberOf:1.2.3:=cn=a))',
+    },
+  ])('of $text is $expected', ({ text, expected }) => {
     expect(presence(text)).toBe(expected);
   });
 

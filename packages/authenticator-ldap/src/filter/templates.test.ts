@@ -105,13 +105,13 @@ const value = (attribute: string) => entry[attribute];
 
 describe('a name template', () => {
   test.each([
-    ['cn', ['cn'], 'admins'],
-    ['dn', ['dn'], 'cn=admins,o=example'],
-    ['{DN}', ['dn'], 'cn=admins,o=example'],
-    ['{cn}@{o}', ['cn', 'o'], 'admins@example'],
-    ['team:{cn}', ['cn'], 'team:admins'],
-    ['{cn}/{cn}', ['cn'], 'admins/admins'],
-  ])('%s makes a name of %j', (text, attributes, name) => {
+    { text: 'cn', attributes: ['cn'], name: 'admins' },
+    { text: 'dn', attributes: ['dn'], name: 'cn=admins,o=example' },
+    { text: '{DN}', attributes: ['dn'], name: 'cn=admins,o=example' },
+    { text: '{cn}@{o}', attributes: ['cn', 'o'], name: 'admins@example' },
+    { text: 'team:{cn}', attributes: ['cn'], name: 'team:admins' },
+    { text: '{cn}/{cn}', attributes: ['cn'], name: 'admins/admins' },
+  ])('$text makes a name of $attributes', ({ text, attributes, name }) => {
     const template = parseNameTemplate(text);
     expect(template.attributes).toEqual(attributes);
     expect(template.fill(value)).toBe(name);

@@ -34,71 +34,155 @@ const reason = (values: Values, since?: number) => stateOf(values, since).refusa
 
 describe('an account', () => {
   const computed = 'msDS-User-Account-Control-Computed';
-  test.each<[string, string | undefined, Values]>([
-    ['without a word about it', undefined, {}],
-    [
-      'a normal one of Active Directory',
-      undefined,
-      {
+  test.each<{ what: string; expected: string | undefined; values: Values }>([
+    { what: 'without a word about it', expected: undefined, values: {} },
+    {
+      what: 'a normal one of Active Directory',
+      expected: undefined,
+      values: {
         userAccountControl: '512',
         [computed]: '0',
         pwdLastSet: ticks(now - day),
         accountExpires: '0',
         lockoutTime: '0',
       },
-    ],
-    ['that never expires', undefined, { accountExpires: '9223372036854775807' }],
-    ['disabled', 'disabled', { userAccountControl: '514' }],
-    ['disabled in AD LDS', 'disabled', { [computed]: '2' }],
-    ['that needs a smart card', 'disabled', { userAccountControl: '328192' }],
-    ['disabled, of a type with the highest bit', 'disabled', { userAccountControl: '-2147483134' }],
-    ['that has expired', 'expired', { accountExpires: ticks(now) }],
-    ['that expires later', undefined, { accountExpires: ticks(now + 1) }],
-    ['that is locked', 'locked', { [computed]: '16', lockoutTime: ticks(now - day) }],
-    ['whose lock has ended', undefined, { [computed]: '0', lockoutTime: ticks(now - day) }],
-    ['whose lock may have ended', 'locked', { lockoutTime: ticks(now - day) }],
-    ['whose password has expired', 'password-expired', { [computed]: '8388608' }],
-    [
-      'whose password must be changed',
-      'password-expired',
-      { userAccountControl: '512', pwdLastSet: '0' },
-    ],
-    ['whose password never expires', undefined, { userAccountControl: '66048', pwdLastSet: '0' }],
-    ['locked by OpenLDAP for ever', 'locked', { pwdAccountLockedTime: '000001010000Z' }],
-    ['locked by OpenLDAP some time ago', 'locked', { pwdAccountLockedTime: time(now - day) }],
-    ['delayed by OpenLDAP', 'locked', { pwdAccountTmpLockoutEnd: time(now + second) }],
-    ['delayed by OpenLDAP before', undefined, { pwdAccountTmpLockoutEnd: time(now) }],
-    ['that has not begun', 'disabled', { pwdStartTime: time(now + second) }],
-    ['that has begun', undefined, { pwdStartTime: time(now) }],
-    ['that has ended', 'expired', { pwdEndTime: time(now) }],
-    ['with a password that was reset', 'password-expired', { pwdReset: 'TRUE' }],
-    ['with a password that was not', undefined, { pwdReset: 'FALSE' }],
-    ['made inactive', 'disabled', { nsAccountLock: 'TRUE' }],
-    ['made active', undefined, { nsAccountLock: 'false' }],
-    [
-      'disabled in OpenDJ',
-      'disabled',
-      { 'ds-pwp-account-disabled': 'true', pwdChangedTime: time(now - day) },
-    ],
-    [
-      'enabled in OpenDJ',
-      undefined,
-      { 'ds-pwp-account-disabled': 'false', pwdChangedTime: time(now - day) },
-    ],
-    ['that has expired in OpenDJ', 'expired', { 'ds-pwp-account-expiration-time': time(now) }],
-    ['locked by 389-DS for ever', 'locked', { accountUnlockTime: '19700101000000Z' }],
-    ['locked by 389-DS', 'locked', { accountUnlockTime: time(now + second) }],
-    ['locked by 389-DS before', undefined, { accountUnlockTime: time(now) }],
-    [
-      'with an expired password of 389-DS',
-      'password-expired',
-      { passwordExpirationTime: time(now) },
-    ],
-    ['whose principal has expired', 'expired', { krbPrincipalExpiration: time(now) }],
-    ['whose shadow has expired', 'expired', { shadowExpire: String(now / day - 0.5) }],
-    ['whose shadow expires tomorrow', undefined, { shadowExpire: String(now / day + 0.5) }],
-    ['whose shadow never expires', undefined, { shadowExpire: '-1' }],
-  ])('%s: %s', (_what, expected, values) => {
+    },
+    {
+      what: 'that never expires',
+      expected: undefined,
+      values: { accountExpires: '9223372036854775807' },
+    },
+    { what: 'disabled', expected: 'disabled', values: { userAccountControl: '514' } },
+    { what: 'disabled in AD LDS', expected: 'disabled', values: { [computed]: '2' } },
+    {
+      what: 'that needs a smart card',
+      expected: 'disabled',
+      values: { userAccountControl: '328192' },
+    },
+    {
+      what: 'disabled, of a type with the highest bit',
+      expected: 'disabled',
+      values: { userAccountControl: '-2147483134' },
+    },
+    { what: 'that has expired', expected: 'expired', values: { accountExpires: ticks(now) } },
+    { what: 'that expires later', expected: undefined, values: { accountExpires: ticks(now + 1) } },
+    {
+      what: 'that is locked',
+      expected: 'locked',
+      values: { [computed]: '16', lockoutTime: ticks(now - day) },
+    },
+    {
+      what: 'whose lock has ended',
+      expected: undefined,
+      values: { [computed]: '0', lockoutTime: ticks(now - day) },
+    },
+    {
+      what: 'whose lock may have ended',
+      expected: 'locked',
+      values: { lockoutTime: ticks(now - day) },
+    },
+    {
+      what: 'whose password has expired',
+      expected: 'password-expired',
+      values: { [computed]: '8388608' },
+    },
+    {
+      what: 'whose password must be changed',
+      expected: 'password-expired',
+      values: { userAccountControl: '512', pwdLastSet: '0' },
+    },
+    {
+      what: 'whose password never expires',
+      expected: undefined,
+      values: { userAccountControl: '66048', pwdLastSet: '0' },
+    },
+    {
+      what: 'locked by OpenLDAP for ever',
+      expected: 'locked',
+      values: { pwdAccountLockedTime: '000001010000Z' },
+    },
+    {
+      what: 'locked by OpenLDAP some time ago',
+      expected: 'locked',
+      values: { pwdAccountLockedTime: time(now - day) },
+    },
+    {
+      what: 'delayed by OpenLDAP',
+      expected: 'locked',
+      values: { pwdAccountTmpLockoutEnd: time(now + second) },
+    },
+    {
+      what: 'delayed by OpenLDAP before',
+      expected: undefined,
+      values: { pwdAccountTmpLockoutEnd: time(now) },
+    },
+    {
+      what: 'that has not begun',
+      expected: 'disabled',
+      values: { pwdStartTime: time(now + second) },
+    },
+    { what: 'that has begun', expected: undefined, values: { pwdStartTime: time(now) } },
+    { what: 'that has ended', expected: 'expired', values: { pwdEndTime: time(now) } },
+    {
+      what: 'with a password that was reset',
+      expected: 'password-expired',
+      values: { pwdReset: 'TRUE' },
+    },
+    { what: 'with a password that was not', expected: undefined, values: { pwdReset: 'FALSE' } },
+    { what: 'made inactive', expected: 'disabled', values: { nsAccountLock: 'TRUE' } },
+    { what: 'made active', expected: undefined, values: { nsAccountLock: 'false' } },
+    {
+      what: 'disabled in OpenDJ',
+      expected: 'disabled',
+      values: { 'ds-pwp-account-disabled': 'true', pwdChangedTime: time(now - day) },
+    },
+    {
+      what: 'enabled in OpenDJ',
+      expected: undefined,
+      values: { 'ds-pwp-account-disabled': 'false', pwdChangedTime: time(now - day) },
+    },
+    {
+      what: 'that has expired in OpenDJ',
+      expected: 'expired',
+      values: { 'ds-pwp-account-expiration-time': time(now) },
+    },
+    {
+      what: 'locked by 389-DS for ever',
+      expected: 'locked',
+      values: { accountUnlockTime: '19700101000000Z' },
+    },
+    {
+      what: 'locked by 389-DS',
+      expected: 'locked',
+      values: { accountUnlockTime: time(now + second) },
+    },
+    {
+      what: 'locked by 389-DS before',
+      expected: undefined,
+      values: { accountUnlockTime: time(now) },
+    },
+    {
+      what: 'with an expired password of 389-DS',
+      expected: 'password-expired',
+      values: { passwordExpirationTime: time(now) },
+    },
+    {
+      what: 'whose principal has expired',
+      expected: 'expired',
+      values: { krbPrincipalExpiration: time(now) },
+    },
+    {
+      what: 'whose shadow has expired',
+      expected: 'expired',
+      values: { shadowExpire: String(now / day - 0.5) },
+    },
+    {
+      what: 'whose shadow expires tomorrow',
+      expected: undefined,
+      values: { shadowExpire: String(now / day + 0.5) },
+    },
+    { what: 'whose shadow never expires', expected: undefined, values: { shadowExpire: '-1' } },
+  ])('$what: $expected', ({ expected, values }) => {
     expect(reason(values)).toBe(expected);
   });
 
@@ -140,22 +224,25 @@ describe('an account', () => {
   });
 
   test.each([
-    ['createTimestamp', time],
-    ['whenCreated', (moment: number) => time(moment).replace('Z', '.0Z')],
-    ['createTimestamp', (moment: number) => new Date(moment).toISOString()],
-    [
-      'createTimestamp',
-      (moment: number) => new Date(moment).toISOString().replace('Z', '000000+00:00'),
-    ],
-  ] as const)('that was created after the login is another one: %s', (attribute, write) => {
-    expect(reason({ [attribute]: write(now) }, now + 500)).toBeUndefined();
-    expect(reason({ [attribute]: write(now + second) }, now + 500)).toBe('unknown-user');
-    expect(
-      reason({ [attribute]: write(now + second), pwdChangedTime: time(now + second) }, now),
-    ).toBe('password-changed');
-    expect(reason({ [attribute]: write(now + second) })).toBeUndefined();
-    expect(stateOf({ [attribute]: write(now) }, now).seen).toEqual([]);
-  });
+    { attribute: 'createTimestamp', write: time },
+    { attribute: 'whenCreated', write: (moment: number) => time(moment).replace('Z', '.0Z') },
+    { attribute: 'createTimestamp', write: (moment: number) => new Date(moment).toISOString() },
+    {
+      attribute: 'createTimestamp',
+      write: (moment: number) => new Date(moment).toISOString().replace('Z', '000000+00:00'),
+    },
+  ] as const)(
+    'that was created after the login is another one: $attribute',
+    ({ attribute, write }) => {
+      expect(reason({ [attribute]: write(now) }, now + 500)).toBeUndefined();
+      expect(reason({ [attribute]: write(now + second) }, now + 500)).toBe('unknown-user');
+      expect(
+        reason({ [attribute]: write(now + second), pwdChangedTime: time(now + second) }, now),
+      ).toBe('password-changed');
+      expect(reason({ [attribute]: write(now + second) })).toBeUndefined();
+      expect(stateOf({ [attribute]: write(now) }, now).seen).toEqual([]);
+    },
+  );
 
   test('a disabled one is disabled whatever else it is', () => {
     expect(
@@ -220,17 +307,17 @@ describe('an account', () => {
 
 describe('generalizedTime', () => {
   test.each([
-    ['20310501120000Z', '2031-05-01T12:00:00.000Z'],
-    ['20310501120000.5Z', '2031-05-01T12:00:00.500Z'],
-    ['20310501120000,25Z', '2031-05-01T12:00:00.250Z'],
-    ['203105011230Z', '2031-05-01T12:30:00.000Z'],
-    ['2031050112Z', '2031-05-01T12:00:00.000Z'],
-    ['2031050112.5Z', '2031-05-01T12:30:00.000Z'],
-    ['20310501120000+0230', '2031-05-01T09:30:00.000Z'],
-    ['20310501120000-02', '2031-05-01T14:00:00.000Z'],
-    ['20320229235960Z', '2032-03-01T00:00:00.000Z'],
-    ['00010101000000Z', '0001-01-01T00:00:00.000Z'],
-  ])('reads %s', (text, expected) => {
+    { text: '20310501120000Z', expected: '2031-05-01T12:00:00.000Z' },
+    { text: '20310501120000.5Z', expected: '2031-05-01T12:00:00.500Z' },
+    { text: '20310501120000,25Z', expected: '2031-05-01T12:00:00.250Z' },
+    { text: '203105011230Z', expected: '2031-05-01T12:30:00.000Z' },
+    { text: '2031050112Z', expected: '2031-05-01T12:00:00.000Z' },
+    { text: '2031050112.5Z', expected: '2031-05-01T12:30:00.000Z' },
+    { text: '20310501120000+0230', expected: '2031-05-01T09:30:00.000Z' },
+    { text: '20310501120000-02', expected: '2031-05-01T14:00:00.000Z' },
+    { text: '20320229235960Z', expected: '2032-03-01T00:00:00.000Z' },
+    { text: '00010101000000Z', expected: '0001-01-01T00:00:00.000Z' },
+  ])('reads $text', ({ text, expected }) => {
     expect(new Date(generalizedTime(text)).toISOString()).toBe(expected);
   });
 

@@ -18,21 +18,21 @@ describe('what the bind of a user says', () => {
   });
 
   test.each([
-    ['52e', 'invalid-credentials', 'refused'],
-    ['525', 'invalid-credentials', 'unavailable'],
-    ['530', 'disabled', 'accepted'],
-    ['531', 'disabled', 'accepted'],
-    ['532', 'password-expired', 'accepted'],
-    ['533', 'disabled', 'accepted'],
-    ['701', 'expired', 'accepted'],
-    ['773', 'password-expired', 'accepted'],
-    ['775', 'locked', 'unavailable'],
-    ['52f', 'invalid-credentials', 'refused'],
-    ['5330', 'invalid-credentials', 'refused'],
-    ['0', 'invalid-credentials', 'refused'],
+    { data: '52e', reason: 'invalid-credentials', attempt: 'refused' },
+    { data: '525', reason: 'invalid-credentials', attempt: 'unavailable' },
+    { data: '530', reason: 'disabled', attempt: 'accepted' },
+    { data: '531', reason: 'disabled', attempt: 'accepted' },
+    { data: '532', reason: 'password-expired', attempt: 'accepted' },
+    { data: '533', reason: 'disabled', attempt: 'accepted' },
+    { data: '701', reason: 'expired', attempt: 'accepted' },
+    { data: '773', reason: 'password-expired', attempt: 'accepted' },
+    { data: '775', reason: 'locked', attempt: 'unavailable' },
+    { data: '52f', reason: 'invalid-credentials', attempt: 'refused' },
+    { data: '5330', reason: 'invalid-credentials', attempt: 'refused' },
+    { data: '0', reason: 'invalid-credentials', attempt: 'refused' },
   ])(
-    "49 with Active Directory's data %s is %s, and the password was %s",
-    (data, reason, attempt) => {
+    "49 with Active Directory's data $data is $reason, and the password was $attempt",
+    ({ data, reason, attempt }) => {
       const expected = { kind: 'rejected', reason, attempt };
       expect(classifyBind(answer(49, { diagnosticMessage: windows(data) }))).toEqual(expected);
       expect(classifyBind(answer(49, { diagnosticMessage: windows(data).toUpperCase() }))).toEqual(
@@ -63,12 +63,12 @@ describe('what the bind of a user says', () => {
   });
 
   test.each([
-    [0, 'password-expired', 'accepted'],
-    [1, 'locked', 'unavailable'],
-    [2, 'password-expired', 'accepted'],
+    { passwordPolicyError: 0, reason: 'password-expired', attempt: 'accepted' },
+    { passwordPolicyError: 1, reason: 'locked', attempt: 'unavailable' },
+    { passwordPolicyError: 2, reason: 'password-expired', attempt: 'accepted' },
   ])(
-    'password policy error %i is %s with each code that can carry it, also with 0',
-    (passwordPolicyError, reason, attempt) => {
+    'password policy error $passwordPolicyError is $reason with each code that can carry it, also with 0',
+    ({ passwordPolicyError, reason, attempt }) => {
       for (const code of [0, 19, 49]) {
         expect(classifyBind(answer(code, { passwordPolicyError }))).toEqual({
           kind: 'rejected',
@@ -116,19 +116,19 @@ describe('what the bind of a user says', () => {
   });
 
   test.each([
-    [49, 'invalid-credentials', 'refused'],
-    [19, 'locked', 'unavailable'],
-    [53, 'disabled', 'unavailable'],
-  ])('a plain %i is %s, and the password was %s', (code, reason, attempt) => {
+    { code: 49, reason: 'invalid-credentials', attempt: 'refused' },
+    { code: 19, reason: 'locked', attempt: 'unavailable' },
+    { code: 53, reason: 'disabled', attempt: 'unavailable' },
+  ])('a plain $code is $reason, and the password was $attempt', ({ code, reason, attempt }) => {
     expect(classifyBind(answer(code))).toEqual({ kind: 'rejected', reason, attempt });
   });
 
   test.each([
-    [8, 'unavailable', 'only over TLS'],
-    [13, 'unavailable', 'only over TLS'],
-    [51, 'unavailable', "can't check passwords now"],
-    [52, 'unavailable', "can't check passwords now"],
-  ])('a plain %i is an outage: %s, %s', (code, error, text) => {
+    { code: 8, error: 'unavailable', text: 'only over TLS' },
+    { code: 13, error: 'unavailable', text: 'only over TLS' },
+    { code: 51, error: 'unavailable', text: "can't check passwords now" },
+    { code: 52, error: 'unavailable', text: "can't check passwords now" },
+  ])('a plain $code is an outage: $error, $text', ({ code, error, text }) => {
     const message = expect.stringContaining(text);
     expect(classifyBind(answer(code))).toMatchObject({
       attempt: 'unavailable',

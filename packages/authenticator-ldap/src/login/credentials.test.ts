@@ -28,24 +28,24 @@ describe('readCredentials', () => {
   });
 
   test.each([
-    ['no colon', 'alice'],
-    ['an empty name', ':secret'],
-    ['an empty password', 'alice:'],
-    ['nothing', ''],
-    ['a colon alone', ':'],
-    ['NUL in the name', 'al\0ice:secret'],
-    ['NUL in the password', 'alice:sec\0ret'],
-    ['a line break in the name', 'al\nice:secret'],
-    ['a C1 control in the name', 'al\u0085ice:secret'],
-    ['DEL in the name', 'alice\x7f:secret'],
-    ['U+FFFD in the name', 'al\ufffdce:secret'],
-    ['U+FFFD in the password', 'alice:secr\ufffdt'],
-    ['a name over 1024 bytes', `${'é'.repeat(512)}a:secret`],
-    ['a password over 64 KiB', `a:b${'é'.repeat(32_768)}`],
-    ['a byte that is no UTF-8', Buffer.from('616cff3a62', 'hex')],
-    ['an overlong colon', Buffer.from('61c0ba62', 'hex')],
-    ['a surrogate in UTF-8', Buffer.from('61eda0803a62', 'hex')],
-  ])('knows nothing of %s', (_name, text) => {
+    { name: 'no colon', text: 'alice' },
+    { name: 'an empty name', text: ':secret' },
+    { name: 'an empty password', text: 'alice:' },
+    { name: 'nothing', text: '' },
+    { name: 'a colon alone', text: ':' },
+    { name: 'NUL in the name', text: 'al\0ice:secret' },
+    { name: 'NUL in the password', text: 'alice:sec\0ret' },
+    { name: 'a line break in the name', text: 'al\nice:secret' },
+    { name: 'a C1 control in the name', text: 'al\u0085ice:secret' },
+    { name: 'DEL in the name', text: 'alice\x7f:secret' },
+    { name: 'U+FFFD in the name', text: 'al\ufffdce:secret' },
+    { name: 'U+FFFD in the password', text: 'alice:secr\ufffdt' },
+    { name: 'a name over 1024 bytes', text: `${'é'.repeat(512)}a:secret` },
+    { name: 'a password over 64 KiB', text: `a:b${'é'.repeat(32_768)}` },
+    { name: 'a byte that is no UTF-8', text: Buffer.from('616cff3a62', 'hex') },
+    { name: 'an overlong colon', text: Buffer.from('61c0ba62', 'hex') },
+    { name: 'a surrogate in UTF-8', text: Buffer.from('61eda0803a62', 'hex') },
+  ])('knows nothing of $name', ({ text }) => {
     for (const spelling of spellings(text)) expect(readCredentials(spelling, '')).toBeUndefined();
   });
 
@@ -59,18 +59,18 @@ describe('readCredentials', () => {
   });
 
   test.each([
-    ['a bit that counts for nothing', `${base64('alice:secret1').slice(0, -3)}B==`],
-    ['mixed alphabets', '+-'],
-    ['too much padding', `${base64('alice:secret')}=`],
-    ['half of the padding', base64('alice:secret1').slice(0, -1)],
-    ['padding in the middle', `${base64('a:bc')}${base64('defg')}`],
-    ['a space', `${base64('alice:secret')} `],
-    ['a line break', `${base64('alice:secret')}\n`],
-    ['a space inside', `YWxp Y2U6c2VjcmV0`],
-    ['a character of no alphabet', `${base64('alice:secret')}!`],
-    ['one character too many', `${base64('alice:secret')}A`],
-    ['a JWT', 'eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.'],
-  ])('refuses %s', (_name, token) => {
+    { name: 'a bit that counts for nothing', token: `${base64('alice:secret1').slice(0, -3)}B==` },
+    { name: 'mixed alphabets', token: '+-' },
+    { name: 'too much padding', token: `${base64('alice:secret')}=` },
+    { name: 'half of the padding', token: base64('alice:secret1').slice(0, -1) },
+    { name: 'padding in the middle', token: `${base64('a:bc')}${base64('defg')}` },
+    { name: 'a space', token: `${base64('alice:secret')} ` },
+    { name: 'a line break', token: `${base64('alice:secret')}\n` },
+    { name: 'a space inside', token: `YWxp Y2U6c2VjcmV0` },
+    { name: 'a character of no alphabet', token: `${base64('alice:secret')}!` },
+    { name: 'one character too many', token: `${base64('alice:secret')}A` },
+    { name: 'a JWT', token: 'eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.' },
+  ])('refuses $name', ({ token }) => {
     const mixed = token === '+-' ? base64('a:>>>???').replace('+', '-') : token;
     expect(readCredentials(mixed, '')).toBeUndefined();
   });

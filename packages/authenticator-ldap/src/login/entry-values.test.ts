@@ -15,14 +15,19 @@ describe('the text of a value', () => {
     expect(attributeText('cn', Buffer.alloc(0))).toBe('');
   });
 
-  test.each([['ff'], ['61 c3'], ['c0 80'], ['ed a0 80'], ['61 00'], ['1b'], ['c2 85']])(
-    'says that %s is not text, naming the attribute and not the value',
-    (digits) => {
-      expect(() => attributeText('jpegPhoto', hex(digits))).toThrow(
-        `a value of the attribute jpegPhoto is not text (${hex(digits).length} bytes)`,
-      );
-    },
-  );
+  test.each([
+    { digits: 'ff' },
+    { digits: '61 c3' },
+    { digits: 'c0 80' },
+    { digits: 'ed a0 80' },
+    { digits: '61 00' },
+    { digits: '1b' },
+    { digits: 'c2 85' },
+  ])('says that $digits is not text, naming the attribute and not the value', ({ digits }) => {
+    expect(() => attributeText('jpegPhoto', hex(digits))).toThrow(
+      `a value of the attribute jpegPhoto is not text (${hex(digits).length} bytes)`,
+    );
+  });
 
   test.each(['objectGUID', 'OBJECTGUID', 'objectGUID;binary', 'mS-DS-ConsistencyGuid'])(
     'writes %s as Microsoft does',
@@ -43,17 +48,17 @@ describe('the text of a value', () => {
   );
 
   test.each([
-    ['01 01 000000000001 00000000', 'S-1-1-0'],
-    ['01 02 000000000005 20000000 20020000', 'S-1-5-32-544'],
-    [
-      '01 05 000000000005 15000000 dcf4dc3b 833d2b46 828ba628 00020000',
-      'S-1-5-21-1004336348-1177238915-682003330-512',
-    ],
-    ['01 01 000000000005 ffffffff', 'S-1-5-4294967295'],
-    ['01 01 0000ffffffff 01000000', 'S-1-4294967295-1'],
-    ['01 01 000100000000 01000000', 'S-1-0x000100000000-1'],
-    ['01 01 abcdef012345 01000000', 'S-1-0xABCDEF012345-1'],
-  ])('writes the SID %s as %s', (digits, text) => {
+    { digits: '01 01 000000000001 00000000', text: 'S-1-1-0' },
+    { digits: '01 02 000000000005 20000000 20020000', text: 'S-1-5-32-544' },
+    {
+      digits: '01 05 000000000005 15000000 dcf4dc3b 833d2b46 828ba628 00020000',
+      text: 'S-1-5-21-1004336348-1177238915-682003330-512',
+    },
+    { digits: '01 01 000000000005 ffffffff', text: 'S-1-5-4294967295' },
+    { digits: '01 01 0000ffffffff 01000000', text: 'S-1-4294967295-1' },
+    { digits: '01 01 000100000000 01000000', text: 'S-1-0x000100000000-1' },
+    { digits: '01 01 abcdef012345 01000000', text: 'S-1-0xABCDEF012345-1' },
+  ])('writes the SID $digits as $text', ({ digits, text }) => {
     expect(attributeText('objectSid', hex(digits))).toBe(text);
     expect(attributeText('sIDHistory', hex(digits))).toBe(text);
   });
@@ -67,13 +72,13 @@ describe('the text of a value', () => {
   });
 
   test.each([
-    ['nothing', ''],
-    ['too short', '01 01 00'],
-    ['another revision', '02 01 000000000001 00000000'],
-    ['a byte missing', '01 01 000000000001 000000'],
-    ['a byte too many', '01 01 000000000001 00000000 00'],
-    ['its text form', Buffer.from('S-1-5-32-544').toString('hex')],
-  ])('refuses a SID of %s', (_name, digits) => {
+    { name: 'nothing', digits: '' },
+    { name: 'too short', digits: '01 01 00' },
+    { name: 'another revision', digits: '02 01 000000000001 00000000' },
+    { name: 'a byte missing', digits: '01 01 000000000001 000000' },
+    { name: 'a byte too many', digits: '01 01 000000000001 00000000 00' },
+    { name: 'its text form', digits: Buffer.from('S-1-5-32-544').toString('hex') },
+  ])('refuses a SID of $name', ({ digits }) => {
     expect(() => attributeText('objectSid', hex(digits))).toThrow(
       /^a value of the attribute objectSid is not a SID/,
     );

@@ -222,15 +222,27 @@ describe('a search for groups that is not the whole answer fails the login', () 
   });
 
   test.each([
-    ['no name', {}, 'cn of the group cn=x is missing or empty: correct groups.name'],
-    ['an empty name', { cn: [''] }, 'cn of the group cn=x is missing or empty'],
-    ['two names', { cn: ['a', 'b'] }, 'cn=x has 2 values of the attribute cn, which must have one'],
-    [
-      'a name that is not text',
-      { cn: [Buffer.from([0x80])] },
-      'a value of the attribute cn is not text',
-    ],
-  ])('a group with %s', async (_what, attributes, message) => {
+    {
+      what: 'no name',
+      attributes: {},
+      message: 'cn of the group cn=x is missing or empty: correct groups.name',
+    },
+    {
+      what: 'an empty name',
+      attributes: { cn: [''] },
+      message: 'cn of the group cn=x is missing or empty',
+    },
+    {
+      what: 'two names',
+      attributes: { cn: ['a', 'b'] },
+      message: 'cn=x has 2 values of the attribute cn, which must have one',
+    },
+    {
+      what: 'a name that is not text',
+      attributes: { cn: [Buffer.from([0x80])] },
+      message: 'a value of the attribute cn is not text',
+    },
+  ])('a group with $what', async ({ attributes, message }) => {
     const failed = failing(() => ({ entries: [groupOf('fine'), entry('cn=x', attributes)] }));
     await expect(failed).rejects.toMatchObject({
       code: 'failed',
@@ -239,9 +251,9 @@ describe('a search for groups that is not the whole answer fails the login', () 
   });
 
   test.each([
-    ['an empty DN', ''],
-    ['a DN that is not UTF-8', undefined],
-  ])('a group with %s', async (what, dn) => {
+    { what: 'an empty DN', dn: '' },
+    { what: 'a DN that is not UTF-8', dn: undefined },
+  ])('a group with $what', async ({ what, dn }) => {
     const failed = failing(() => ({ entries: [{ ...groupOf('fine'), dn }] }));
     await expect(failed).rejects.toMatchObject({
       code: 'failed',
@@ -293,35 +305,47 @@ describe('groups from an attribute of the user', () => {
   });
 
   test.each([
-    [
-      'no DN',
-      member(dnOf('a'), 'nonsense'),
-      'a value of the user\'s memberOf is not a DN: "nonsense"',
-    ],
-    [
-      'no DN, in several lines',
-      member(`a\nb${'c'.repeat(1000)}`),
-      `is not a DN: "a b${'c'.repeat(197)}..."`,
-    ],
-    ['an empty value', member(''), "a value of the user's memberOf is not a DN"],
-    ['bytes that are not text', member(Buffer.from([0xff])), 'memberOf is not text'],
-    [
-      'two names in the first level',
-      member(`cn=a+cn=b,${groupsBase}`),
-      'has 2 values of the attribute cn',
-    ],
-    [
-      'a part of the values',
-      entry(userDn, { 'memberof;range=0-1': [dnOf('a')] }),
-      'gave a part of the attribute',
-    ],
-    ['too many', member(dnOf('a'), dnOf('b'), dnOf('c')), 'in more than 2 groups'],
-    [
-      'too many, the rest of which is not read',
-      member(...'abc'.split('').map(dnOf), 'no DN'),
-      'in more than 2 groups',
-    ],
-  ])('with %s fail the login', async (_what, user, message) => {
+    {
+      what: 'no DN',
+      user: member(dnOf('a'), 'nonsense'),
+      message: 'a value of the user\'s memberOf is not a DN: "nonsense"',
+    },
+    {
+      what: 'no DN, in several lines',
+      user: member(`a\nb${'c'.repeat(1000)}`),
+      message: `is not a DN: "a b${'c'.repeat(197)}..."`,
+    },
+    {
+      what: 'an empty value',
+      user: member(''),
+      message: "a value of the user's memberOf is not a DN",
+    },
+    {
+      what: 'bytes that are not text',
+      user: member(Buffer.from([0xff])),
+      message: 'memberOf is not text',
+    },
+    {
+      what: 'two names in the first level',
+      user: member(`cn=a+cn=b,${groupsBase}`),
+      message: 'has 2 values of the attribute cn',
+    },
+    {
+      what: 'a part of the values',
+      user: entry(userDn, { 'memberof;range=0-1': [dnOf('a')] }),
+      message: 'gave a part of the attribute',
+    },
+    {
+      what: 'too many',
+      user: member(dnOf('a'), dnOf('b'), dnOf('c')),
+      message: 'in more than 2 groups',
+    },
+    {
+      what: 'too many, the rest of which is not read',
+      user: member(...'abc'.split('').map(dnOf), 'no DN'),
+      message: 'in more than 2 groups',
+    },
+  ])('with $what fail the login', async ({ user, message }) => {
     const { found } = await groups(attributeGroups({ maxGroups: 2 }), {}, user);
     await expect(found).rejects.toMatchObject({
       code: 'failed',
@@ -331,11 +355,11 @@ describe('groups from an attribute of the user', () => {
 });
 
 test.each([
-  [undefined, 1024],
-  [searchedGroups({ maxGroups: 5000 }), 1024],
-  [attributeGroups({ maxGroups: 5000 }), 6024],
-  [attributeGroups({ maxGroups: 100_000 }), 16_384],
-])('a user may have an entry as large as the groups in it make it', (options, kibibytes) => {
+  { options: undefined, kibibytes: 1024 },
+  { options: searchedGroups({ maxGroups: 5000 }), kibibytes: 1024 },
+  { options: attributeGroups({ maxGroups: 5000 }), kibibytes: 6024 },
+  { options: attributeGroups({ maxGroups: 100_000 }), kibibytes: 16_384 },
+])('a user may have an entry as large as the groups in it make it', ({ options, kibibytes }) => {
   expect(userAnswerBytes(options)).toBe(kibibytes * 1024);
 });
 

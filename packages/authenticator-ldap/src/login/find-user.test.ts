@@ -170,11 +170,11 @@ describe('finding a user by search', () => {
 });
 
 test.each([
-  ['by search', {}],
-  ['by a DN template', { find: byDn }],
+  { how: 'by search', options: {} },
+  { how: 'by a DN template', options: { find: byDn } },
 ])(
-  'the content of an entry is no error of the server, however large it is: %s',
-  async (_how, options) => {
+  'the content of an entry is no error of the server, however large it is: $how',
+  async ({ options }) => {
     const onSearch = () => {
       throw new ServerError('too-large', 'search', 'ldaps://a:636: search: too much');
     };
@@ -219,9 +219,9 @@ describe('finding a user by a DN template', () => {
   });
 
   test.each([
-    [34, 'failed'],
-    [50, undefined],
-  ])('the code %i is none, and no error quotes the typed name', async (code, error) => {
+    { code: 34, error: 'failed' },
+    { code: 50, error: undefined },
+  ])('the code $code is none, and no error quotes the typed name', async ({ code, error }) => {
     const typed = randomUUID();
     const failure: unknown = await (await find(typed, { find: byDn }, answers(code))).result.catch(
       (reason) => reason,
@@ -277,44 +277,52 @@ describe("a user's entry", () => {
   });
 
   test.each([
-    ['no username', entry('uid=x'), 'the attribute uid of uid=x is missing or empty'],
-    [
-      'an empty username',
-      entry('uid=x', { uid: [''] }),
-      'the attribute uid of uid=x is missing or empty',
-    ],
-    [
-      'two usernames',
-      entry('uid=x', { uid: ['a', 'b'] }),
-      'uid=x has 2 values of the attribute uid',
-    ],
-    [
-      'two uids',
-      entry('uid=x', { uid: ['a'], entryUUID: ['1', '2'] }),
-      'has 2 values of the attribute entryUUID',
-    ],
-    [
-      'a username that is not text',
-      entry('uid=x', { uid: [Buffer.from([0xff])] }),
-      'attribute uid is not text',
-    ],
-    [
-      'a part of an attribute',
-      entry('uid=x', { uid: ['a'], 'mail;range=0-1': ['m'] }),
-      'gave a part of the attribute mail',
-    ],
-    [
-      'more than goes into headers',
-      entry('uid=x', { uid: ['a'], mail: ['é'.repeat(32_767)], telephoneNumber: ['12'] }),
-      'the attributes of uid=x have 65537 bytes, over 65536',
-    ],
-    ['an empty DN', entry('', { uid: ['alice'] }), 'the directory gave an empty DN for a user'],
-    [
-      'a DN that is not UTF-8',
-      { ...alice, dn: undefined },
-      'gave a DN that is not UTF-8 for a user',
-    ],
-  ])('with %s fails this login', async (_what, one, message) => {
+    {
+      what: 'no username',
+      one: entry('uid=x'),
+      message: 'the attribute uid of uid=x is missing or empty',
+    },
+    {
+      what: 'an empty username',
+      one: entry('uid=x', { uid: [''] }),
+      message: 'the attribute uid of uid=x is missing or empty',
+    },
+    {
+      what: 'two usernames',
+      one: entry('uid=x', { uid: ['a', 'b'] }),
+      message: 'uid=x has 2 values of the attribute uid',
+    },
+    {
+      what: 'two uids',
+      one: entry('uid=x', { uid: ['a'], entryUUID: ['1', '2'] }),
+      message: 'has 2 values of the attribute entryUUID',
+    },
+    {
+      what: 'a username that is not text',
+      one: entry('uid=x', { uid: [Buffer.from([0xff])] }),
+      message: 'attribute uid is not text',
+    },
+    {
+      what: 'a part of an attribute',
+      one: entry('uid=x', { uid: ['a'], 'mail;range=0-1': ['m'] }),
+      message: 'gave a part of the attribute mail',
+    },
+    {
+      what: 'more than goes into headers',
+      one: entry('uid=x', { uid: ['a'], mail: ['é'.repeat(32_767)], telephoneNumber: ['12'] }),
+      message: 'the attributes of uid=x have 65537 bytes, over 65536',
+    },
+    {
+      what: 'an empty DN',
+      one: entry('', { uid: ['alice'] }),
+      message: 'the directory gave an empty DN for a user',
+    },
+    {
+      what: 'a DN that is not UTF-8',
+      one: { ...alice, dn: undefined },
+      message: 'gave a DN that is not UTF-8 for a user',
+    },
+  ])('with $what fails this login', async ({ one, message }) => {
     await expect(read(one)).rejects.toMatchObject({
       code: 'failed',
       message: expect.stringContaining(message),

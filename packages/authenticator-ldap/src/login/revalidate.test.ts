@@ -93,11 +93,11 @@ describe('revalidate', () => {
   });
 
   test.each([
-    ['the name in another spelling', person('Alice', one)],
-    ['the uid in another spelling', person('alice', one.toUpperCase())],
-    ['another uid', person('alice', other)],
-    ['no uid', entry(`uid=alice,${peopleBase}`, { uid: ['alice'] })],
-  ])('knows no one when the server finds %s', async (_what, found) => {
+    { what: 'the name in another spelling', found: person('Alice', one) },
+    { what: 'the uid in another spelling', found: person('alice', one.toUpperCase()) },
+    { what: 'another uid', found: person('alice', other) },
+    { what: 'no uid', found: entry(`uid=alice,${peopleBase}`, { uid: ['alice'] }) },
+  ])('knows no one when the server finds $what', async ({ found }) => {
     const { revalidate } = made({ onSearch: () => ({ entries: [found] }) });
     expect(await revalidate('alice', one)).toEqual(unknownUser);
   });
@@ -210,11 +210,11 @@ describe('revalidate', () => {
   });
 
   test.each([
-    ['OpenLDAP', 'entryCSN'],
-    ['389-DS', 'nsUniqueId'],
+    { server: 'OpenLDAP', mark: 'entryCSN' },
+    { server: '389-DS', mark: 'nsUniqueId' },
   ])(
-    'does not warn where a search shows that an entry of %s has no lock, and asks once',
-    async (_server, mark) => {
+    'does not warn where a search shows that an entry of $server has no lock, and asks once',
+    async ({ mark }) => {
       const { directory, revalidate, warnings } = made({
         entries: [person('alice', one, { [mark]: ['x'] })],
       });
@@ -265,21 +265,24 @@ describe('the end of a lock of OpenLDAP', () => {
   });
 
   test.each([
-    [32, {}],
-    [50, {}],
-    [0, {}],
-    [0, { pwdLockoutDuration: [] }],
-    [0, { pwdLockoutDuration: ['0'] }],
-    [0, { pwdLockoutDuration: ['-1'] }],
-    [0, { pwdLockoutDuration: ['soon'] }],
-  ])('is never, where the policy can not be read: code %i, %j', async (code, attributes) => {
-    const shown = Object.keys(attributes).length === 0 ? [] : [entry(policy, attributes)];
-    const { revalidate } = made({
-      entries,
-      onSearch: ({ base }) => (base === policy ? { code, entries: shown } : undefined),
-    });
-    expect(await revalidate('alice', one)).toMatchObject({ reason: 'locked' });
-  });
+    { code: 32, attributes: {} },
+    { code: 50, attributes: {} },
+    { code: 0, attributes: {} },
+    { code: 0, attributes: { pwdLockoutDuration: [] } },
+    { code: 0, attributes: { pwdLockoutDuration: ['0'] } },
+    { code: 0, attributes: { pwdLockoutDuration: ['-1'] } },
+    { code: 0, attributes: { pwdLockoutDuration: ['soon'] } },
+  ])(
+    'is never, where the policy can not be read: code $code, $attributes',
+    async ({ code, attributes }) => {
+      const shown = Object.keys(attributes).length === 0 ? [] : [entry(policy, attributes)];
+      const { revalidate } = made({
+        entries,
+        onSearch: ({ base }) => (base === policy ? { code, entries: shown } : undefined),
+      });
+      expect(await revalidate('alice', one)).toMatchObject({ reason: 'locked' });
+    },
+  );
 
   test('is an error, and no refusal, where the server is busy', async () => {
     const { revalidate } = made({

@@ -81,97 +81,99 @@ describe('groups', () => {
   const idle =
     'has no effect together with attribute, unless nested: true is set: write that, or remove it';
 
-  test.each<[unknown, string[]]>([
-    [
-      {},
-      [
+  test.each<{ keys: unknown; expected: string[] }>([
+    {
+      keys: {},
+      expected: [
         'groups.base: must be the DN to search below: write "ou=groups,dc=example,dc=com", or give attribute: memberOf',
         'groups.filter: must say how groups are found: write "(member={dn})", or give attribute: memberOf',
       ],
-    ],
-    [
-      'memberOf',
-      [
+    },
+    {
+      keys: 'memberOf',
+      expected: [
         'groups: must be keys and values: write { base: "ou=groups,dc=example,dc=com", filter: "(member={dn})" }',
       ],
-    ],
-    [
-      { base, filter: '(objectClass=group)' },
-      [
+    },
+    {
+      keys: { base, filter: '(objectClass=group)' },
+      expected: [
         'groups.filter: must contain {dn}, {username} or {attribute:NAME}, else it finds all groups: write "(&(objectClass=groupOfNames)(member={dn}))"',
       ],
-    ],
-    [
-      { base, filter: '(member={user})' },
-      [
+    },
+    {
+      keys: { base, filter: '(member={user})' },
+      expected: [
         'groups.filter: column 9: {user} is not allowed here: the filter of groups has {dn}, {username} and {attribute:NAME}',
       ],
-    ],
-    [
-      { base, filter: '(member={dn})', maxGroups: 1.5 },
-      ['groups.maxGroups: must be a whole number from 1 to 100000'],
-    ],
-    [
-      { base, filter: '(member={dn})', name: 'a b' },
-      [
+    },
+    {
+      keys: { base, filter: '(member={dn})', maxGroups: 1.5 },
+      expected: ['groups.maxGroups: must be a whole number from 1 to 100000'],
+    },
+    {
+      keys: { base, filter: '(member={dn})', name: 'a b' },
+      expected: [
         'groups.name: column 1: "a b" is not an attribute: write cn, or a string with attributes in braces, such as team:{cn}',
       ],
-    ],
-    [
-      { base, filter: '(memberUid={username})', nested: true },
-      [
+    },
+    {
+      keys: { base, filter: '(memberUid={username})', nested: true },
+      expected: [
         'groups.filter: must contain {dn} to find groups of groups: write "(member={dn})", or remove nested',
       ],
-    ],
-    [
-      { base, filter: '(member={dn})', maxDepth: 3 },
-      ['groups.maxDepth: has no effect without nested: true: write that, or remove maxDepth'],
-    ],
-    [
-      { base, filter: '(member={dn})', nested: true, maxDepth: 0 },
-      ['groups.maxDepth: must be a whole number from 1 to 100'],
-    ],
-    [
-      { attribute: 'member of' },
-      [
+    },
+    {
+      keys: { base, filter: '(member={dn})', maxDepth: 3 },
+      expected: [
+        'groups.maxDepth: has no effect without nested: true: write that, or remove maxDepth',
+      ],
+    },
+    {
+      keys: { base, filter: '(member={dn})', nested: true, maxDepth: 0 },
+      expected: ['groups.maxDepth: must be a whole number from 1 to 100'],
+    },
+    {
+      keys: { attribute: 'member of' },
+      expected: [
         'groups.attribute: "member of" is not the name of an attribute: it has letters, digits and dashes; write memberOf',
       ],
-    ],
-    [
-      { attribute: 'memberOf', filter: '(member={dn})', scope: 'one' },
-      [`groups.filter: ${idle}`, `groups.scope: ${idle}`],
-    ],
-    [
-      { attribute: 'memberOf', nested: true },
-      [
+    },
+    {
+      keys: { attribute: 'memberOf', filter: '(member={dn})', scope: 'one' },
+      expected: [`groups.filter: ${idle}`, `groups.scope: ${idle}`],
+    },
+    {
+      keys: { attribute: 'memberOf', nested: true },
+      expected: [
         'groups.base: must be the DN to search below for groups of groups: write "ou=groups,dc=example,dc=com"',
         'groups.filter: must say how groups of groups are found: write "(member={dn})", or remove nested',
       ],
-    ],
-    [
-      {
+    },
+    {
+      keys: {
         attribute: 'memberOf',
         base,
         nested: true,
         filter: '(|(member={dn})(memberUid={username}))',
       },
-      [
+      expected: [
         'groups.filter: {username} has no value here: together with attribute the filter finds groups of groups, by {dn} only',
       ],
-    ],
-    [
-      { attribute: 'memberOf', base, nested: true, filter: '(objectClass=group)' },
-      [
+    },
+    {
+      keys: { attribute: 'memberOf', base, nested: true, filter: '(objectClass=group)' },
+      expected: [
         'groups.filter: must contain {dn} to find groups of groups: write "(member={dn})", or remove nested',
       ],
-    ],
-    [
-      { attribute: 'memberOf', from: 'x' },
-      [
+    },
+    {
+      keys: { attribute: 'memberOf', from: 'x' },
+      expected: [
         'groups: has an unknown key: from; known here: base, scope, filter, attribute, nested, name, maxDepth, maxGroups',
       ],
-    ],
-  ])('as %j are refused', (keys, expected) => {
+    },
+  ])('as $keys are refused', ({ keys, expected }) => {
     expect(complaints(writtenOptions({ groups: keys }))).toEqual(expected);
   });
 });

@@ -155,13 +155,25 @@ describe('the JSON Schema of the options', () => {
   });
 
   test.each([
-    ['order', { default: 'listed', enum: ['listed', 'spread'] }],
-    ['serverCircuit.failures', { default: 3, type: 'integer', minimum: 1, maximum: 100 }],
-    ['user.attributes.extra', { type: 'object', additionalProperties: { type: 'string' } }],
-    ['urls', { type: 'array', items: { type: 'string' }, minItems: 1, maxItems: 16 }],
-    ['user.base', { anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }] }],
-    ['bind', { required: ['dn', 'password'], additionalProperties: false }],
-  ])('completes %s', (key, expected) => {
+    { key: 'order', expected: { default: 'listed', enum: ['listed', 'spread'] } },
+    {
+      key: 'serverCircuit.failures',
+      expected: { default: 3, type: 'integer', minimum: 1, maximum: 100 },
+    },
+    {
+      key: 'user.attributes.extra',
+      expected: { type: 'object', additionalProperties: { type: 'string' } },
+    },
+    {
+      key: 'urls',
+      expected: { type: 'array', items: { type: 'string' }, minItems: 1, maxItems: 16 },
+    },
+    {
+      key: 'user.base',
+      expected: { anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }] },
+    },
+    { key: 'bind', expected: { required: ['dn', 'password'], additionalProperties: false } },
+  ])('completes $key', ({ key, expected }) => {
     expect(all.get(key)).toMatchObject(expected);
   });
 

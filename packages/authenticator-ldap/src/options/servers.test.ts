@@ -6,47 +6,57 @@ const clear = { startTLS: true };
 
 describe('urls', () => {
   test.each([
-    [
-      'ldaps://ldap.example.com',
-      {},
-      {
+    {
+      url: 'ldaps://ldap.example.com',
+      keys: {},
+      server: {
         url: 'ldaps://ldap.example.com:636',
         host: 'ldap.example.com',
         port: 636,
         security: 'ldaps',
       },
-    ],
-    [
-      'LDAPS://LDAP.Example.com:3269/',
-      {},
-      {
+    },
+    {
+      url: 'LDAPS://LDAP.Example.com:3269/',
+      keys: {},
+      server: {
         url: 'ldaps://ldap.example.com:3269',
         host: 'ldap.example.com',
         port: 3269,
         security: 'ldaps',
       },
-    ],
-    [
-      'ldap://ldap',
-      clear,
-      { url: 'ldap://ldap:389', host: 'ldap', port: 389, security: 'starttls' },
-    ],
-    [
-      'ldap://192.0.2.7:1389',
-      { insecure: true },
-      { url: 'ldap://192.0.2.7:1389', host: '192.0.2.7', port: 1389, security: 'insecure' },
-    ],
-    [
-      'ldaps://[2001:DB8:0::1]:1636',
-      {},
-      { url: 'ldaps://[2001:db8::1]:1636', host: '2001:db8::1', port: 1636, security: 'ldaps' },
-    ],
-    [
-      'ldaps://[fe80::1%eth0]',
-      {},
-      { url: 'ldaps://[fe80::1%eth0]:636', host: 'fe80::1%eth0', port: 636, security: 'ldaps' },
-    ],
-  ])('%s is taken apart', (url, keys, server) => {
+    },
+    {
+      url: 'ldap://ldap',
+      keys: clear,
+      server: { url: 'ldap://ldap:389', host: 'ldap', port: 389, security: 'starttls' },
+    },
+    {
+      url: 'ldap://192.0.2.7:1389',
+      keys: { insecure: true },
+      server: { url: 'ldap://192.0.2.7:1389', host: '192.0.2.7', port: 1389, security: 'insecure' },
+    },
+    {
+      url: 'ldaps://[2001:DB8:0::1]:1636',
+      keys: {},
+      server: {
+        url: 'ldaps://[2001:db8::1]:1636',
+        host: '2001:db8::1',
+        port: 1636,
+        security: 'ldaps',
+      },
+    },
+    {
+      url: 'ldaps://[fe80::1%eth0]',
+      keys: {},
+      server: {
+        url: 'ldaps://[fe80::1%eth0]:636',
+        host: 'fe80::1%eth0',
+        port: 636,
+        security: 'ldaps',
+      },
+    },
+  ])('$url is taken apart', ({ url, keys, server }) => {
     expect(settled(writtenOptions({ urls: [url], ...keys })).servers).toEqual([server]);
   });
 
@@ -130,12 +140,16 @@ describe('urls', () => {
 
 describe('srv', () => {
   test.each([
-    ['_ldaps._tcp.example.com', {}, 'ldaps'],
-    ['_LDAPS._TCP.example.com.', {}, 'ldaps'],
-    ['_ldap._tcp.example.com', clear, 'starttls'],
-    ['_ldap._tcp.dc._msdcs.example.com', { insecure: true }, 'insecure'],
-    ['_ldap._tcp.Default-First-Site-Name._sites.dc._msdcs.example.com', clear, 'starttls'],
-  ])('%s can replace urls', (name, keys, security) => {
+    { name: '_ldaps._tcp.example.com', keys: {}, security: 'ldaps' },
+    { name: '_LDAPS._TCP.example.com.', keys: {}, security: 'ldaps' },
+    { name: '_ldap._tcp.example.com', keys: clear, security: 'starttls' },
+    { name: '_ldap._tcp.dc._msdcs.example.com', keys: { insecure: true }, security: 'insecure' },
+    {
+      name: '_ldap._tcp.Default-First-Site-Name._sites.dc._msdcs.example.com',
+      keys: clear,
+      security: 'starttls',
+    },
+  ])('$name can replace urls', ({ name, keys, security }) => {
     const options = settled(writtenOptions({ urls: undefined, srv: { name }, ...keys }));
     expect(options).toMatchObject({
       servers: [],
@@ -205,28 +219,34 @@ describe('clear text', () => {
     'write startTLS: true, or insecure: true if anyone on the network path may read passwords';
   const srv = { name: '_ldap._tcp.example.com' };
 
-  test.each<[Record<string, unknown>, string[]]>([
-    [
-      { urls: ['ldaps://a', 'ldap://b'] },
-      [`urls.1: ldap:// is clear text: write ldaps://; or ${fix}`],
-    ],
-    [
-      { urls: undefined, srv },
-      [`srv.name: _ldap._tcp is clear text: write _ldaps._tcp; or ${fix}`],
-    ],
-    [
-      { urls: ['ldap://b'], startTLS: true, insecure: true },
-      [
+  test.each<{ keys: Record<string, unknown>; expected: string[] }>([
+    {
+      keys: { urls: ['ldaps://a', 'ldap://b'] },
+      expected: [`urls.1: ldap:// is clear text: write ldaps://; or ${fix}`],
+    },
+    {
+      keys: { urls: undefined, srv },
+      expected: [`srv.name: _ldap._tcp is clear text: write _ldaps._tcp; or ${fix}`],
+    },
+    {
+      keys: { urls: ['ldap://b'], startTLS: true, insecure: true },
+      expected: [
         "insecure: can't be used together with startTLS: remove insecure, and everything is encrypted",
       ],
-    ],
-    [{ startTLS: true }, ['startTLS: has no effect: all servers are ldaps; remove startTLS']],
-    [{ insecure: true }, ['insecure: has no effect: all servers are ldaps; remove insecure']],
-    [
-      { urls: undefined, srv: { name: '_ldaps._tcp.example.com' }, insecure: true },
-      ['insecure: has no effect: all servers are ldaps; remove insecure'],
-    ],
-  ])('%j is refused', (keys, expected) => {
+    },
+    {
+      keys: { startTLS: true },
+      expected: ['startTLS: has no effect: all servers are ldaps; remove startTLS'],
+    },
+    {
+      keys: { insecure: true },
+      expected: ['insecure: has no effect: all servers are ldaps; remove insecure'],
+    },
+    {
+      keys: { urls: undefined, srv: { name: '_ldaps._tcp.example.com' }, insecure: true },
+      expected: ['insecure: has no effect: all servers are ldaps; remove insecure'],
+    },
+  ])('$keys is refused', ({ keys, expected }) => {
     expect(complaints(writtenOptions(keys))).toEqual(expected);
   });
 
@@ -240,15 +260,19 @@ describe('clear text', () => {
 
 describe('a port of the other scheme looks mixed up', () => {
   test.each([
-    [
-      'ldaps://a:389',
-      {},
-      /^servers expect ldap:\/\/ with startTLS: true on port 389, and ldaps:\/\/ on port 636$/,
-    ],
-    ['ldaps://a:3268', {}, /on port 3268, and ldaps:\/\/ on port 3269$/],
-    ['ldap://a:636', clear, /^servers expect ldaps:\/\/ on port 636/],
-    ['ldap://a:3269', { insecure: true }, /^servers expect ldaps:\/\/ on port 3269/],
-  ])('%s', (url, keys, hint) => {
+    {
+      url: 'ldaps://a:389',
+      keys: {},
+      hint: /^servers expect ldap:\/\/ with startTLS: true on port 389, and ldaps:\/\/ on port 636$/,
+    },
+    { url: 'ldaps://a:3268', keys: {}, hint: /on port 3268, and ldaps:\/\/ on port 3269$/ },
+    { url: 'ldap://a:636', keys: clear, hint: /^servers expect ldaps:\/\/ on port 636/ },
+    {
+      url: 'ldap://a:3269',
+      keys: { insecure: true },
+      hint: /^servers expect ldaps:\/\/ on port 3269/,
+    },
+  ])('$url', ({ url, keys, hint }) => {
     expect(settled(writtenOptions({ urls: [url], ...keys })).servers.map(portMixUp)).toEqual([
       expect.stringMatching(hint),
     ]);

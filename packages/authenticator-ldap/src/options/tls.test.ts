@@ -16,22 +16,26 @@ test('TLS is at least 1.2, with the authorities of Node, unless options say more
   ).toEqual(tls);
 });
 
-test.each<[Record<string, unknown>, string]>([
-  [{ certFile: 'a' }, 'keyFile: must name the key of certFile: write keyFile: tls/ldap-client.key'],
-  [
-    { keyFile: 'a' },
-    'certFile: must name the certificate of keyFile: write certFile: tls/ldap-client.crt',
-  ],
-  [
-    { serverName: '192.0.2.1' },
-    'serverName: "192.0.2.1" is not a host name: write ldap.example.com',
-  ],
-  [
-    { serverName: 'ldap.example.com:636' },
-    'serverName: "ldap.example.com:636" is not a host name: write ldap.example.com',
-  ],
-  [{ minVersion: 'TLSv1.1' }, 'minVersion: must be TLSv1.2 or TLSv1.3'],
-])('%j is refused', (keys, complaint) => {
+test.each<{ keys: Record<string, unknown>; complaint: string }>([
+  {
+    keys: { certFile: 'a' },
+    complaint: 'keyFile: must name the key of certFile: write keyFile: tls/ldap-client.key',
+  },
+  {
+    keys: { keyFile: 'a' },
+    complaint:
+      'certFile: must name the certificate of keyFile: write certFile: tls/ldap-client.crt',
+  },
+  {
+    keys: { serverName: '192.0.2.1' },
+    complaint: 'serverName: "192.0.2.1" is not a host name: write ldap.example.com',
+  },
+  {
+    keys: { serverName: 'ldap.example.com:636' },
+    complaint: 'serverName: "ldap.example.com:636" is not a host name: write ldap.example.com',
+  },
+  { keys: { minVersion: 'TLSv1.1' }, complaint: 'minVersion: must be TLSv1.2 or TLSv1.3' },
+])('$keys is refused', ({ keys, complaint }) => {
   expect(complaints(writtenOptions(keys))).toEqual([complaint]);
 });
 

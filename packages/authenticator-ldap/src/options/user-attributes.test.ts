@@ -18,46 +18,49 @@ describe('attributes of a user', () => {
     expect(settled(attributes(all)).user.attributes).toEqual(all);
   });
 
-  test.each<[unknown, string[]]>([
-    [
-      { username: 'uid)(x' },
-      [
+  test.each<{ keys: unknown; expected: string[] }>([
+    {
+      keys: { username: 'uid)(x' },
+      expected: [
         'user.attributes.username: "uid)(x" is not the name of an attribute: it has letters, digits and dashes; write uid',
       ],
-    ],
-    [
-      { uid: '1.1' },
-      [
+    },
+    {
+      keys: { uid: '1.1' },
+      expected: [
         'user.attributes.uid: "1.1" is not the name of an attribute: it has letters, digits and dashes; write entryUUID',
       ],
-    ],
-    [
-      { email: '*' },
-      [
+    },
+    {
+      keys: { email: '*' },
+      expected: [
         'user.attributes.email: "*" is not the name of an attribute: it has letters, digits and dashes; write mail',
       ],
-    ],
-    [
-      { extra: { a: 'b c' } },
-      [
+    },
+    {
+      keys: { extra: { a: 'b c' } },
+      expected: [
         'user.attributes.extra.a: "b c" is not the name of an attribute: it has letters, digits and dashes; write departmentNumber',
       ],
-    ],
-    [
-      { extra: ['a'] },
-      [
+    },
+    {
+      keys: { extra: ['a'] },
+      expected: [
         'user.attributes.extra: must be keys with attributes: write { example.com/department: departmentNumber }',
       ],
-    ],
-    [{ extra: { Team: 'ou' } }, ['user.attributes.extra.Team: must be lowercase: write team']],
-    [
-      { extra: { '': 'ou' } },
-      [
+    },
+    {
+      keys: { extra: { Team: 'ou' } },
+      expected: ['user.attributes.extra.Team: must be lowercase: write team'],
+    },
+    {
+      keys: { extra: { '': 'ou' } },
+      expected: [
         'user.attributes.extra.: is an empty key: write a lowercase one with a domain, such as example.com/department',
       ],
-    ],
-    [
-      {
+    },
+    {
+      keys: {
         extra: {
           'authentication.k8s.io/x': 'ou',
           'kubernetes.io': 'ou',
@@ -65,21 +68,30 @@ describe('attributes of a user', () => {
           'notk8s.io/x': 'ou',
         },
       },
-      ['authentication.k8s.io/x', 'kubernetes.io'].map(
+      expected: ['authentication.k8s.io/x', 'kubernetes.io'].map(
         (key) =>
           `user.attributes.extra.${key}: is in a domain of Kubernetes: write a key of your own, such as example.com/department`,
       ),
-    ],
-    [
-      { email: 'mail', extra: { email: 'mail' } },
-      ['user.attributes.extra.email: is taken by the attribute under email: remove one of the two'],
-    ],
-    [
-      { name: 'cn' },
-      ['user.attributes: has an unknown key: name; known here: username, uid, email, extra'],
-    ],
-    ['uid', ['user.attributes: must be keys and values: write { username: uid, uid: entryUUID }']],
-  ])('%j are refused', (keys, expected) => {
+    },
+    {
+      keys: { email: 'mail', extra: { email: 'mail' } },
+      expected: [
+        'user.attributes.extra.email: is taken by the attribute under email: remove one of the two',
+      ],
+    },
+    {
+      keys: { name: 'cn' },
+      expected: [
+        'user.attributes: has an unknown key: name; known here: username, uid, email, extra',
+      ],
+    },
+    {
+      keys: 'uid',
+      expected: [
+        'user.attributes: must be keys and values: write { username: uid, uid: entryUUID }',
+      ],
+    },
+  ])('$keys are refused', ({ keys, expected }) => {
     expect(complaints(attributes(keys))).toEqual(expected);
   });
 

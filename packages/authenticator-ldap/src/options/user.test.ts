@@ -106,39 +106,39 @@ describe('a user', () => {
     ).toBe('rejected');
   });
 
-  test.each<[string, unknown, string[]]>([
-    [
-      'nothing',
-      undefined,
-      [
+  test.each<{ name: string; keys: unknown; expected: string[] }>([
+    {
+      name: 'nothing',
+      keys: undefined,
+      expected: [
         'user: must be keys and values: write { base: "ou=people,dc=example,dc=com", filter: "(uid={username})" }',
       ],
-    ],
-    [
-      'no way to find one',
-      {},
-      [
+    },
+    {
+      name: 'no way to find one',
+      keys: {},
+      expected: [
         'user.base: must be the DN to search below: write "ou=people,dc=example,dc=com", or give dnTemplate',
         'user.filter: must say how a user is found: write "(uid={username})", or give loginAttributes',
       ],
-    ],
-    [
-      'a filter that finds every user',
-      { base, filter: '(objectClass=person)' },
-      [
+    },
+    {
+      name: 'a filter that finds every user',
+      keys: { base, filter: '(objectClass=person)' },
+      expected: [
         'user.filter: must contain {username}, else it finds every user: write "(&(objectClass=person)(uid={username}))"',
       ],
-    ],
-    [
-      'a filter with another placeholder',
-      { base, filter: '(|(uid={username})(cn={dn}))' },
-      [
+    },
+    {
+      name: 'a filter with another placeholder',
+      keys: { base, filter: '(|(uid={username})(cn={dn}))' },
+      expected: [
         'user.filter: column 23: {dn} is not allowed here: the filter of a user has {username} only',
       ],
-    ],
-    [
-      'both ways to find one',
-      {
+    },
+    {
+      name: 'both ways to find one',
+      keys: {
         base,
         scope: 'sub',
         filter: '(uid={username})',
@@ -146,47 +146,49 @@ describe('a user', () => {
         lookUpFilter: '(mail={username})',
         dnTemplate: 'uid={username},dc=x',
       },
-      ['base', 'scope', 'filter', 'loginAttributes', 'lookUpFilter'].map(
+      expected: ['base', 'scope', 'filter', 'loginAttributes', 'lookUpFilter'].map(
         (key) => `user.${key}: can't be used together with dnTemplate: remove one of the two`,
       ),
-    ],
-    [
-      'a DN template without its parent',
-      { dnTemplate: 'uid={username}' },
-      [
+    },
+    {
+      name: 'a DN template without its parent',
+      keys: { dnTemplate: 'uid={username}' },
+      expected: [
         'user.dnTemplate: column 15: no DN of a parent: write it as in uid={username},ou=people,dc=example,dc=com',
       ],
-    ],
-    [
-      'another scope',
-      { base, scope: 'base', filter: '(uid={username})' },
-      ['user.scope: must be sub or one'],
-    ],
-    [
-      'another word for unknown',
-      { base, filter: '(uid={username})', unknown: 'x' },
-      ['user.unknown: must be no-opinion or rejected'],
-    ],
-    [
-      'login attributes that are none',
-      { base, loginAttributes: [] },
-      ['user.loginAttributes: must have 1 to 8 entries: write [sAMAccountName, userPrincipalName]'],
-    ],
-    [
-      'a login attribute that would change the filter',
-      { base, loginAttributes: ['uid', 'uid)(x'] },
-      [
+    },
+    {
+      name: 'another scope',
+      keys: { base, scope: 'base', filter: '(uid={username})' },
+      expected: ['user.scope: must be sub or one'],
+    },
+    {
+      name: 'another word for unknown',
+      keys: { base, filter: '(uid={username})', unknown: 'x' },
+      expected: ['user.unknown: must be no-opinion or rejected'],
+    },
+    {
+      name: 'login attributes that are none',
+      keys: { base, loginAttributes: [] },
+      expected: [
+        'user.loginAttributes: must have 1 to 8 entries: write [sAMAccountName, userPrincipalName]',
+      ],
+    },
+    {
+      name: 'a login attribute that would change the filter',
+      keys: { base, loginAttributes: ['uid', 'uid)(x'] },
+      expected: [
         'user.loginAttributes.1: "uid)(x" is not the name of an attribute: it has letters, digits and dashes; write sAMAccountName',
       ],
-    ],
-    [
-      'an unknown key',
-      { base, filter: '(uid={username})', bases: [] },
-      [
+    },
+    {
+      name: 'an unknown key',
+      keys: { base, filter: '(uid={username})', bases: [] },
+      expected: [
         'user: has an unknown key: bases; known here: base, scope, filter, loginAttributes, lookUpFilter, dnTemplate, attributes, passwordPolicy, unknown',
       ],
-    ],
-  ])('with %s is refused', (_name, keys, expected) => {
+    },
+  ])('with $name is refused', ({ keys, expected }) => {
     expect(complaints(writtenOptions({ user: keys }))).toEqual(expected);
   });
 });
