@@ -65,15 +65,18 @@ describe('a record', () => {
   });
 
   test.each([
-    [undefined, undefined, undefined],
-    [now + 1, undefined, now + 1],
-    [undefined, now + 1, now + 1],
-    [now + 1, now + 2, now + 1],
-    [now + 2, now + 1, now + 1],
-    [0, now, 0],
-  ])('ends at %s, of Redis at %s: so at %s', (expiresAt, keyExpiresAt, end) => {
-    expect(endOf({ username, expiresAt }, keyExpiresAt)).toBe(end);
-  });
+    { expiresAt: undefined, keyExpiresAt: undefined, end: undefined },
+    { expiresAt: now + 1, keyExpiresAt: undefined, end: now + 1 },
+    { expiresAt: undefined, keyExpiresAt: now + 1, end: now + 1 },
+    { expiresAt: now + 1, keyExpiresAt: now + 2, end: now + 1 },
+    { expiresAt: now + 2, keyExpiresAt: now + 1, end: now + 1 },
+    { expiresAt: 0, keyExpiresAt: now, end: 0 },
+  ])(
+    'ends at $expiresAt, of Redis at $keyExpiresAt: so at $end',
+    ({ expiresAt, keyExpiresAt, end }) => {
+      expect(endOf({ username, expiresAt }, keyExpiresAt)).toBe(end);
+    },
+  );
 
   test('that Redis has deleted is expired', () => {
     expect(decide({ username, expiresAt: now + day }, now, now)).toEqual(rejected('expired'));

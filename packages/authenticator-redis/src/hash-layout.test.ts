@@ -11,22 +11,23 @@ describe('a record as a hash', () => {
   });
 
   test.each([
-    [undefined],
-    [null],
-    [{ username: 'a' }],
-    ['username'],
-    [['username']],
-    [['username', 'a', 'uid']],
-  ])('is no %s, whatever Redis may answer', (reply) => {
+    { reply: undefined },
+    { reply: null },
+    { reply: { username: 'a' } },
+    { reply: 'username' },
+    { reply: ['username'] },
+    { reply: ['username', 'a', 'uid'] },
+  ])('is no $reply, whatever Redis may answer', ({ reply }) => {
     expect(hashLayout.read(reply)).toEqual({ problem: 'is not a hash' });
   });
 
-  test.each([[['username', 7]], [['username', ['a']]], [[['username'], null]]])(
-    'is not %j, whatever Redis may answer',
-    (reply) => {
-      expect(hashLayout.read(reply)).not.toHaveProperty('record');
-    },
-  );
+  test.each([
+    { reply: ['username', 7] },
+    { reply: ['username', ['a']] },
+    { reply: [['username'], null] },
+  ])('is not $reply, whatever Redis may answer', ({ reply }) => {
+    expect(hashLayout.read(reply)).not.toHaveProperty('record');
+  });
 
   test.each([
     ['dev', ['dev']],
@@ -55,14 +56,14 @@ describe('a record as a hash', () => {
   });
 
   test.each([
-    ['{"team":["a"]}', { record: { username: 'robot', extra: { team: ['a'] } } }],
-    ['{}', { record: { username: 'robot', extra: {} } }],
-    ['', { problem: 'extra is not JSON' }],
-    ['team=a', { problem: 'extra is not JSON' }],
-    ['{"team":["a"]', { problem: 'extra is not JSON' }],
-    ['["a"]', { problem: 'extra must map lowercase keys to lists' }],
-    ['{"__proto__":["a"]}', { problem: 'extra must not have the key __proto__' }],
-  ])('has extra as JSON: %s', (text, expected) => {
+    { text: '{"team":["a"]}', expected: { record: { username: 'robot', extra: { team: ['a'] } } } },
+    { text: '{}', expected: { record: { username: 'robot', extra: {} } } },
+    { text: '', expected: { problem: 'extra is not JSON' } },
+    { text: 'team=a', expected: { problem: 'extra is not JSON' } },
+    { text: '{"team":["a"]', expected: { problem: 'extra is not JSON' } },
+    { text: '["a"]', expected: { problem: 'extra must map lowercase keys to lists' } },
+    { text: '{"__proto__":["a"]}', expected: { problem: 'extra must not have the key __proto__' } },
+  ])('has extra as JSON: $text', ({ text, expected }) => {
     expect(withField('extra', text)).toEqual(expected);
   });
 

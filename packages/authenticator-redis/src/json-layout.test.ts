@@ -9,13 +9,13 @@ describe('a record as JSON', () => {
   });
 
   test.each([
-    [undefined],
-    [7],
-    [true],
-    [['a']],
-    [{ username: 'a' }],
-    [Buffer.from('{"username":"a"}')],
-  ])('is no %s, whatever Redis may answer', (reply) => {
+    { reply: undefined },
+    { reply: 7 },
+    { reply: true },
+    { reply: ['a'] },
+    { reply: { username: 'a' } },
+    { reply: Buffer.from('{"username":"a"}') },
+  ])('is no $reply, whatever Redis may answer', ({ reply }) => {
     expect(read(reply)).toEqual({ problem: 'is not a string' });
   });
 

@@ -74,15 +74,15 @@ test.each(Object.keys(layouts) as LayoutName[])(
   },
 );
 
-test.each<[ProblemKind, string]>([
-  ['connection', 'unavailable'],
-  ['timeout', 'unavailable'],
-  ['server', 'unavailable'],
-  ['cluster', 'unavailable'],
-  ['node', 'failed'],
+test.each<{ kind: ProblemKind; code: string }>([
+  { kind: 'connection', code: 'unavailable' },
+  { kind: 'timeout', code: 'unavailable' },
+  { kind: 'server', code: 'unavailable' },
+  { kind: 'cluster', code: 'unavailable' },
+  { kind: 'node', code: 'failed' },
   // For example, this machine has no file descriptor left. An open circuit would lock all users out for longer.
-  ['local', 'failed'],
-])('a problem of the kind %s is reported as %s', async (kind, code) => {
+  { kind: 'local', code: 'failed' },
+])('a problem of the kind $kind is reported as $code', async ({ kind, code }) => {
   const connection: RedisConnection = {
     ...interrupted(async () => {}),
     run: () => Promise.reject(new RedisProblem(kind, 'the problem')),

@@ -99,20 +99,23 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
   });
 
   test.each([
-    [
-      { username: 'robot', expires: '2031-05-01T00:00:00Z' },
-      /^has an unknown field expires: a record has username, /,
-    ],
-    [{ username: 'robot', extra: { Team: ['a'] } }, /^extra must have lowercase keys$/],
-    [
-      { username: 'robot', expiresAt: 'tomorrow' },
-      /^expiresAt must be a date and time with its zone \(RFC 3339\)/,
-    ],
-    [
-      { username: 'robot', 'x-': 'x'.repeat(70_000) },
-      /^is too big: at most 65536 characters are read$/,
-    ],
-  ])('that are invalid fail with the digest and the field: %#', async (record, problem) => {
+    {
+      record: { username: 'robot', expires: '2031-05-01T00:00:00Z' },
+      problem: /^has an unknown field expires: a record has username, /,
+    },
+    {
+      record: { username: 'robot', extra: { Team: ['a'] } },
+      problem: /^extra must have lowercase keys$/,
+    },
+    {
+      record: { username: 'robot', expiresAt: 'tomorrow' },
+      problem: /^expiresAt must be a date and time with its zone \(RFC 3339\)/,
+    },
+    {
+      record: { username: 'robot', 'x-': 'x'.repeat(70_000) },
+      problem: /^is too big: at most 65536 characters are read$/,
+    },
+  ])('that are invalid fail with the digest and the field: %#', async ({ record, problem }) => {
     const token = await put(record);
     await using started = await start();
     const error = await errorOf(started.ask(token));

@@ -167,27 +167,33 @@ describe('the JSON Schema of the options', () => {
   });
 
   test.each([
-    ['url', { type: 'string', pattern: expect.any(String) }],
-    [
-      'cluster',
-      {
+    { key: 'url', expected: { type: 'string', pattern: expect.any(String) } },
+    {
+      key: 'cluster',
+      expected: {
         type: 'array',
         items: { type: 'string', pattern: expect.any(String) },
         minItems: 1,
         maxItems: 64,
       },
-    ],
-    ['database', { default: 0, type: 'integer', minimum: 0, maximum: 9_999 }],
-    ['insecure', { type: 'boolean' }],
-    ['minVersion', { default: 'TLSv1.2', enum: ['TLSv1.2', 'TLSv1.3'] }],
-    ['commandTimeout', { default: '1s', type: 'string', pattern: expect.any(String) }],
-    ['keyPrefix', { default: 'sallyport:token:', type: 'string', minLength: 1, maxLength: 128 }],
-    ['layout', { default: 'json', enum: ['json', 'hash'] }],
-    ['tokenPrefix', { type: 'string', pattern: '^[!-~]{1,64}$' }],
-    ['unknown', { default: 'no-opinion', enum: ['no-opinion', 'rejected'] }],
-    ['trackLastUse', { type: 'string', pattern: expect.any(String) }],
-    ['admin', { additionalProperties: false }],
-  ])('completes %s', (key, expected) => {
+    },
+    { key: 'database', expected: { default: 0, type: 'integer', minimum: 0, maximum: 9_999 } },
+    { key: 'insecure', expected: { type: 'boolean' } },
+    { key: 'minVersion', expected: { default: 'TLSv1.2', enum: ['TLSv1.2', 'TLSv1.3'] } },
+    {
+      key: 'commandTimeout',
+      expected: { default: '1s', type: 'string', pattern: expect.any(String) },
+    },
+    {
+      key: 'keyPrefix',
+      expected: { default: 'sallyport:token:', type: 'string', minLength: 1, maxLength: 128 },
+    },
+    { key: 'layout', expected: { default: 'json', enum: ['json', 'hash'] } },
+    { key: 'tokenPrefix', expected: { type: 'string', pattern: '^[!-~]{1,64}$' } },
+    { key: 'unknown', expected: { default: 'no-opinion', enum: ['no-opinion', 'rejected'] } },
+    { key: 'trackLastUse', expected: { type: 'string', pattern: expect.any(String) } },
+    { key: 'admin', expected: { additionalProperties: false } },
+  ])('completes $key', ({ key, expected }) => {
     expect(all.get(key)).toMatchObject(expected);
   });
 

@@ -52,12 +52,17 @@ describe('a record', () => {
     expect(checkRecord(changed('extra', {}))).toEqual({ record: { username: 'robot', extra: {} } });
   });
 
-  test.each([['a'], [7], [true], [null], [undefined], [[]], [[{ username: 'a' }]]])(
-    'is no %j',
-    (value) => {
-      expect(problemOf(value)).toBe('must be an object with username');
-    },
-  );
+  test.each([
+    { value: 'a' },
+    { value: 7 },
+    { value: true },
+    { value: null },
+    { value: undefined },
+    { value: [] },
+    { value: [{ username: 'a' }] },
+  ])('is no $value', ({ value }) => {
+    expect(problemOf(value)).toBe('must be an object with username');
+  });
 
   test.each(['username', 'uid', 'issuedBy', 'reason', 'revokedBy', 'revokedReason'])(
     'has text as %s',

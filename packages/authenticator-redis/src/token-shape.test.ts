@@ -90,19 +90,27 @@ describe('what looks like a token and is none', () => {
   const changed = own.slice(0, 10) + (own[10] === 'A' ? 'B' : 'A') + own.slice(11);
 
   test.each([
-    [
-      'cut off',
-      own.slice(0, 30),
-      'begins with sp_, but has 30 characters instead of 52: is it cut off',
-    ],
-    ['with more behind it', `${own}\n`, 'begins with sp_, but has 53 characters instead of 52'],
-    [
-      'with another character',
-      `${own.slice(0, 40)}+${own.slice(41)}`,
-      'but has a character that no such token has',
-    ],
-    ['mistyped', changed, 'begins with sp_, but its checksum is wrong: it was mistyped or changed'],
-  ])('%s is named without a part of it', (_how, token, words) => {
+    {
+      how: 'cut off',
+      token: own.slice(0, 30),
+      words: 'begins with sp_, but has 30 characters instead of 52: is it cut off',
+    },
+    {
+      how: 'with more behind it',
+      token: `${own}\n`,
+      words: 'begins with sp_, but has 53 characters instead of 52',
+    },
+    {
+      how: 'with another character',
+      token: `${own.slice(0, 40)}+${own.slice(41)}`,
+      words: 'but has a character that no such token has',
+    },
+    {
+      how: 'mistyped',
+      token: changed,
+      words: 'begins with sp_, but its checksum is wrong: it was mistyped or changed',
+    },
+  ])('$how is named without a part of it', ({ token, words }) => {
     const why = tokenShape({}).whyNot(token);
     expect(why).toContain(words);
     expect(why).not.toContain(token.slice(0, 8));

@@ -97,22 +97,29 @@ describe.each(Object.keys(layouts) as LayoutName[])(
     });
 
     test.each([
-      [{ user: { username: '' } }, 'username must not be empty'],
-      [{ user: { username: 'a\uFFFD' } }, 'is not UTF-8'],
-      [
-        { user: { username: 'a' }, notBefore: new Date(now + day), expiresAt: new Date(now + day) },
-        /^notBefore must be/,
-      ],
-      [
-        { user: { username: 'a' }, expiresAt: new Date(Date.UTC(10_000, 0)) },
-        /^expiresAt must be a date and time/,
-      ],
-      [{ user: { username: 'a' }, expiresAt: new Date(now) }, 'expiresAt is in the past'],
-      [
-        { user: { username: 'a' }, reason: 'x'.repeat(65_536) },
-        'is too big: at most 65536 characters are read',
-      ],
-    ])('that would be refused at each use is not created: %#', async (request, problem) => {
+      { request: { user: { username: '' } }, problem: 'username must not be empty' },
+      { request: { user: { username: 'a\uFFFD' } }, problem: 'is not UTF-8' },
+      {
+        request: {
+          user: { username: 'a' },
+          notBefore: new Date(now + day),
+          expiresAt: new Date(now + day),
+        },
+        problem: /^notBefore must be/,
+      },
+      {
+        request: { user: { username: 'a' }, expiresAt: new Date(Date.UTC(10_000, 0)) },
+        problem: /^expiresAt must be a date and time/,
+      },
+      {
+        request: { user: { username: 'a' }, expiresAt: new Date(now) },
+        problem: 'expiresAt is in the past',
+      },
+      {
+        request: { user: { username: 'a' }, reason: 'x'.repeat(65_536) },
+        problem: 'is too big: at most 65536 characters are read',
+      },
+    ])('that would be refused at each use is not created: %#', async ({ request, problem }) => {
       await using started = await start();
       const before = await redis.client().dbsize();
       const { message } = await errorOf(started.issuer.create({ issuedBy, ...request }, never));

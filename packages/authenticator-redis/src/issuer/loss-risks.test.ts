@@ -9,39 +9,39 @@ const good = {
 };
 
 test.each([
-  ['an append-only file', { aof_enabled: '1' }, []],
-  [
-    'neither, as far as anyone knows',
-    {},
-    [
+  { name: 'an append-only file', changed: { aof_enabled: '1' }, problems: [] },
+  {
+    name: 'neither, as far as anyone knows',
+    changed: {},
+    problems: [
       'it has no append-only file, and has made no snapshot since it started: without save points, a restart loses all tokens: ' +
         'set appendonly yes (docs/redis.md)',
     ],
-  ],
-  [
-    'snapshots',
-    { rdb_last_bgsave_time_sec: '0' },
-    [
+  },
+  {
+    name: 'snapshots',
+    changed: { rdb_last_bgsave_time_sec: '0' },
+    problems: [
       'it has no append-only file: a crash loses what was written after its last snapshot, at 2030-01-01T00:00:00.000Z. ' +
         'Tokens are unknown then, and revoked ones are valid again: set appendonly yes (docs/redis.md)',
     ],
-  ],
-  [
-    'nothing that is shown',
-    { aof_enabled: undefined, maxmemory_policy: undefined },
-    [
+  },
+  {
+    name: 'nothing that is shown',
+    changed: { aof_enabled: undefined, maxmemory_policy: undefined },
+    problems: [
       'INFO does not show maxmemory_policy, so it is unknown whether it drops tokens when its memory is full',
       'INFO does not show aof_enabled, so it is unknown whether a restart loses tokens',
     ],
-  ],
-  [
-    'a policy that evicts',
-    { aof_enabled: '1', maxmemory_policy: 'volatile-lru' },
-    [
+  },
+  {
+    name: 'a policy that evicts',
+    changed: { aof_enabled: '1', maxmemory_policy: 'volatile-lru' },
+    problems: [
       'maxmemory-policy volatile-lru may drop tokens when its memory is full: set maxmemory-policy noeviction',
     ],
-  ],
-])('a server with %s', (_name, changed, problems) => {
+  },
+])('a server with $name', ({ changed, problems }) => {
   const info = Object.fromEntries(
     Object.entries({ ...good, ...changed }).filter(([, value]) => value !== undefined),
   );

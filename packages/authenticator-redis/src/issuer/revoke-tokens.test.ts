@@ -175,11 +175,11 @@ describe.each(Object.keys(layouts) as LayoutName[])(
     });
 
     test.each([
-      [{ by: '' }, 'revokedBy must not be empty'],
-      [{ reason: 'a\uFFFD' }, 'is not UTF-8'],
-      [{ at: new Date(Date.UTC(10_000, 0)) }, /^revokedAt must be a date and time/],
-      [{ reason: 'x'.repeat(65_536) }, /^is too big/],
-    ])('are not revoked when their record would be invalid: %#', async (how, problem) => {
+      { how: { by: '' }, problem: 'revokedBy must not be empty' },
+      { how: { reason: 'a\uFFFD' }, problem: 'is not UTF-8' },
+      { how: { at: new Date(Date.UTC(10_000, 0)) }, problem: /^revokedAt must be a date and time/ },
+      { how: { reason: 'x'.repeat(65_536) }, problem: /^is too big/ },
+    ])('are not revoked when their record would be invalid: %#', async ({ how, problem }) => {
       const token = await put({ username: 'ci' });
       for (const selection of [{ token }, { username: 'ci' }]) {
         const { message } = await errorOf(revoke(selection, how));
