@@ -21,19 +21,25 @@ test('what kubectl hands over with provideClusterInfo', () => {
 });
 
 test.each([
-  ['without cluster info', { interactive: false }],
-  ['with a cluster that has no extension', { interactive: false, cluster: { config: null } }],
-  [
-    'with the extension of another plugin',
-    { interactive: false, cluster: { config: { audience: 'prod' } } },
-  ],
-  [
-    'with an extension of other types',
-    { interactive: false, cluster: { config: { login: 1, cluster: [] } } },
-  ],
-  ['with a server that is no text', { interactive: false, cluster: { server: 6443 } }],
-  ['with an interactive that is no boolean', { interactive: 'true' }],
-])('what kubectl hands over %s', (_what, spec) => {
+  { what: 'without cluster info', spec: { interactive: false } },
+  {
+    what: 'with a cluster that has no extension',
+    spec: { interactive: false, cluster: { config: null } },
+  },
+  {
+    what: 'with the extension of another plugin',
+    spec: { interactive: false, cluster: { config: { audience: 'prod' } } },
+  },
+  {
+    what: 'with an extension of other types',
+    spec: { interactive: false, cluster: { config: { login: 1, cluster: [] } } },
+  },
+  {
+    what: 'with a server that is no text',
+    spec: { interactive: false, cluster: { server: 6443 } },
+  },
+  { what: 'with an interactive that is no boolean', spec: { interactive: 'true' } },
+])('what kubectl hands over $what', ({ spec }) => {
   expect(readExecInfo(info(spec))).toEqual({
     version: 'client.authentication.k8s.io/v1',
     interactive: false,
@@ -45,14 +51,14 @@ test('without the variable, a user has started the command', () => {
 });
 
 test.each([
-  ['{', /not JSON/],
-  ['[]', /not an ExecCredential/],
-  ['{"kind":"TokenReview"}', /not an ExecCredential/],
-  [
-    info({}, 'client.authentication.k8s.io/v1alpha1'),
-    /exec\.apiVersion to client\.authentication\.k8s\.io\/v1$/,
-  ],
-])('%s is refused', (text, message) => {
+  { text: '{', message: /not JSON/ },
+  { text: '[]', message: /not an ExecCredential/ },
+  { text: '{"kind":"TokenReview"}', message: /not an ExecCredential/ },
+  {
+    text: info({}, 'client.authentication.k8s.io/v1alpha1'),
+    message: /exec\.apiVersion to client\.authentication\.k8s\.io\/v1$/,
+  },
+])('$text is refused', ({ text, message }) => {
   expect(() => readExecInfo(text)).toThrow(message);
 });
 

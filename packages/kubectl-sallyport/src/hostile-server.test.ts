@@ -48,30 +48,55 @@ const sessions = [
 ];
 const server = { clusters: [{ name: hostile, cluster: { server: 'https://prod.example.com' } }] };
 
-test.each<[string, number, (url: string) => readonly string[], Answers]>([
-  ['an error of init', 2, (url) => ['init', url], {}],
-  ['a URL that is none', 2, () => ['init', `${hostile}://x`], {}],
-  ['a cluster without a kubeconfig', 2, (url) => ['init', url], named(hostile)],
-  [
-    'a cluster that its kubeconfig lacks',
-    3,
-    (url) => ['init', url],
-    { ...named(hostile), [kubeconfigOf(hostile)]: '' },
-  ],
-  ['several clusters', 2, (url) => ['init', url], named(hostile, `${hostile}2`)],
-  [
-    'a cluster that is added',
-    0,
-    (url) => ['init', url],
-    { ...named(hostile), [kubeconfigOf(hostile)]: server },
-  ],
-  ['an error of a login', 2, ofCluster('login', '--username', 'ada'), {}],
-  ['an error of a logout', 2, ofCluster('logout'), {}],
-  ['whoami', 0, ofCluster('whoami'), { '/v1/session': session }],
-  ['sessions', 0, ofCluster('sessions'), { '/v1/sessions': { sessions } }],
+test.each<{
+  what: string;
+  code: number;
+  words: (url: string) => readonly string[];
+  answers: Answers;
+}>([
+  { what: 'an error of init', code: 2, words: (url) => ['init', url], answers: {} },
+  { what: 'a URL that is none', code: 2, words: () => ['init', `${hostile}://x`], answers: {} },
+  {
+    what: 'a cluster without a kubeconfig',
+    code: 2,
+    words: (url) => ['init', url],
+    answers: named(hostile),
+  },
+  {
+    what: 'a cluster that its kubeconfig lacks',
+    code: 3,
+    words: (url) => ['init', url],
+    answers: { ...named(hostile), [kubeconfigOf(hostile)]: '' },
+  },
+  {
+    what: 'several clusters',
+    code: 2,
+    words: (url) => ['init', url],
+    answers: named(hostile, `${hostile}2`),
+  },
+  {
+    what: 'a cluster that is added',
+    code: 0,
+    words: (url) => ['init', url],
+    answers: { ...named(hostile), [kubeconfigOf(hostile)]: server },
+  },
+  {
+    what: 'an error of a login',
+    code: 2,
+    words: ofCluster('login', '--username', 'ada'),
+    answers: {},
+  },
+  { what: 'an error of a logout', code: 2, words: ofCluster('logout'), answers: {} },
+  { what: 'whoami', code: 0, words: ofCluster('whoami'), answers: { '/v1/session': session } },
+  {
+    what: 'sessions',
+    code: 0,
+    words: ofCluster('sessions'),
+    answers: { '/v1/sessions': { sessions } },
+  },
 ])(
-  '%s of a hostile server has nothing that a terminal obeys',
-  async (_what, code, words, answers) => {
+  '$what of a hostile server has nothing that a terminal obeys',
+  async ({ code, words, answers }) => {
     const result = await run(words, answers);
     expect(result.code).toBe(code);
     const shown = result.stdout + result.stderr;
@@ -81,15 +106,19 @@ test.each<[string, number, (url: string) => readonly string[], Answers]>([
 );
 
 test.each([
-  ['whoami', { '/v1/session': session }, { user: user.username, groups: user.groups }],
-  [
-    'sessions',
-    { '/v1/sessions': { sessions } },
-    sessions.map((one) => ({ ...one, current: false })),
-  ],
+  {
+    name: 'whoami',
+    answers: { '/v1/session': session },
+    expected: { user: user.username, groups: user.groups },
+  },
+  {
+    name: 'sessions',
+    answers: { '/v1/sessions': { sessions } },
+    expected: sessions.map((one) => ({ ...one, current: false })),
+  },
 ])(
-  '%s -o json has the names as they are, and nothing that a terminal obeys',
-  async (name, answers, expected) => {
+  '$name -o json has the names as they are, and nothing that a terminal obeys',
+  async ({ name, answers, expected }) => {
     const { code, stdout } = await run(ofCluster(name, '-o', 'json'), answers);
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject(expected);

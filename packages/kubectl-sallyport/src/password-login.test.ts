@@ -62,9 +62,9 @@ test('a login with wrong codes counts as one, and after three of them it begins 
 });
 
 test.each([
-  [[], 'Recovery code: ', false],
-  [['totp', 'passkey'], codeQuestion, true],
-])('with the methods %j it asks: %s', async (methods, question, hasHint) => {
+  { methods: [], question: 'Recovery code: ', hasHint: false },
+  { methods: ['totp', 'passkey'], question: codeQuestion, hasHint: true },
+])('with the methods $methods it asks: $question', async ({ methods, question, hasHint }) => {
   await using home = await temporaryFolder('factor');
   const { url } = await factorLoginServer({ methods, codes: ['abc-def'] });
   const run = loginAt(createClient(home.path), url);
@@ -75,9 +75,9 @@ test.each([
 });
 
 test.each([
-  ['Ctrl-C', '\x03', 130],
-  ['Enter alone', '\r', 2],
-])('%s at the code ends it, and nothing is cached', async (_what, key, code) => {
+  { what: 'Ctrl-C', key: '\x03', code: 130 },
+  { what: 'Enter alone', key: '\r', code: 2 },
+])('$what at the code ends it, and nothing is cached', async ({ key, code }) => {
   await using home = await temporaryFolder('factor');
   const client = createClient(home.path);
   const { url } = await factorLoginServer({ methods: ['totp'] });
@@ -142,17 +142,20 @@ async function inScript(url: string) {
   return await createClient(home.path).run(['login', '--url', url, '--cluster', 'prod'], env);
 }
 
-test.each([['totp'], ['passkey']])('a script is refused for a user with %s', async (method) => {
-  const { url, bodies } = await factorLoginServer({ methods: [method] });
-  const { code, stdout, stderr } = await inScript(url);
-  expect([code, stdout]).toEqual([1, '']);
-  expect(stderr).toBe(
-    `kubectl-sallyport: ${url}: this account needs a second factor, which a script can't have\n` +
-      '  fix: for CI, ask your administrator for a token of its own, or for an account without a second factor. ' +
-      `At a terminal, run: kubectl sallyport login --url ${url} --cluster prod\n`,
-  );
-  expect(bodies).toHaveLength(1);
-});
+test.each([{ method: 'totp' }, { method: 'passkey' }])(
+  'a script is refused for a user with $method',
+  async ({ method }) => {
+    const { url, bodies } = await factorLoginServer({ methods: [method] });
+    const { code, stdout, stderr } = await inScript(url);
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toBe(
+      `kubectl-sallyport: ${url}: this account needs a second factor, which a script can't have\n` +
+        '  fix: for CI, ask your administrator for a token of its own, or for an account without a second factor. ' +
+        `At a terminal, run: kubectl sallyport login --url ${url} --cluster prod\n`,
+    );
+    expect(bodies).toHaveLength(1);
+  },
+);
 
 test('a user who must have a second factor and has none reads how to get one, and is not asked again', async () => {
   const { url, bodies } = await factorLoginServer();
@@ -166,14 +169,15 @@ test('a user who must have a second factor and has none reads how to get one, an
 });
 
 test.each([
-  [
-    '{"code": "blood-test-required", "message": "update"}',
-    'the login was refused (blood-test-required): update\n  fix: update kubectl-sallyport, ',
-  ],
-  ['{"code": "wrong-credentials"}', 'wrong name or password, '],
+  {
+    answer: '{"code": "blood-test-required", "message": "update"}',
+    expected:
+      'the login was refused (blood-test-required): update\n  fix: update kubectl-sallyport, ',
+  },
+  { answer: '{"code": "wrong-credentials"}', expected: 'wrong name or password, ' },
   // A server of an earlier version, or a proxy.
-  ['<html>', 'wrong name or password, '],
-])('a refusal with %s is explained', async (answer, expected) => {
+  { answer: '<html>', expected: 'wrong name or password, ' },
+])('a refusal with $answer is explained', async ({ answer, expected }) => {
   const url = await localServer((_request, response) => response.writeHead(401).end(answer));
   const { code, stderr } = await inScript(url);
   expect([code, stderr]).toEqual([1, expect.stringContaining(`${url}: ${expected}`)]);

@@ -17,15 +17,15 @@ test.each([
 });
 
 test.each([
-  ['login.example.com:8444', /not the URL/],
-  ['ftp://login.example.com', /not the URL/],
-  ['http://login.example.com', /only over https/],
-  ['http://127.0.0.1.example.com', /only over https/],
-  ['http://localhost.example.com', /only over https/],
-  ['https://ada:secret@login.example.com', /no user/],
-  ['https://login.example.com?x=1', /no user, no password, no "\?"/],
-  ['https://login.example.com/#x', /no user/],
-])('%j is refused', (text, message) => {
+  { text: 'login.example.com:8444', message: /not the URL/ },
+  { text: 'ftp://login.example.com', message: /not the URL/ },
+  { text: 'http://login.example.com', message: /only over https/ },
+  { text: 'http://127.0.0.1.example.com', message: /only over https/ },
+  { text: 'http://localhost.example.com', message: /only over https/ },
+  { text: 'https://ada:secret@login.example.com', message: /no user/ },
+  { text: 'https://login.example.com?x=1', message: /no user, no password, no "\?"/ },
+  { text: 'https://login.example.com/#x', message: /no user/ },
+])('"$text" is refused', ({ text, message }) => {
   expect(() => normalizeUrl(text)).toThrow(message);
 });
 
@@ -50,12 +50,12 @@ test('each target has a name of its own, that no one confuses with another', () 
 });
 
 test.each([
-  ['https://LOGIN.example.com:443/', 'PEM'],
-  ['https://other.example.com', undefined],
-  ['login.example.com', undefined],
+  { login: 'https://LOGIN.example.com:443/', ca: 'PEM' },
+  { login: 'https://other.example.com', ca: undefined },
+  { login: 'login.example.com', ca: undefined },
 ])(
-  'the CA that the kubeconfig has for %s is for its server alone, however that is spelled',
-  (login, ca) => {
+  'the CA that the kubeconfig has for $login is for its server alone, however that is spelled',
+  ({ login, ca }) => {
     const options = { url: 'https://login.example.com', cluster: 'prod' };
     expect(targetFrom(options, { login, cluster: 'prod', ca: 'PEM' })?.ca).toBe(ca);
   },

@@ -108,12 +108,12 @@ test('a name and a password that are pasted together are both taken, and neither
 });
 
 test.each([
-  ['Ctrl-C at the name', ['\x03']],
-  ['Ctrl-C at the password', ['ada\r', '\x03']],
-  ['Ctrl-D at the name', ['\x04']],
+  { what: 'Ctrl-C at the name', keys: ['\x03'] },
+  { what: 'Ctrl-C at the password', keys: ['ada\r', '\x03'] },
+  { what: 'Ctrl-D at the name', keys: ['\x04'] },
 ])(
-  '%s ends it, the terminal is as before, and kubectl, which would run the plugin again, has it',
-  async (_what, keys) => {
+  '$what ends it, the terminal is as before, and kubectl, which would run the plugin again, has it',
+  async ({ keys }) => {
     await using home = await temporaryFolder('prompt');
     const client = createClient(home.path);
     const run = await atPrompt(client);
@@ -207,9 +207,9 @@ test('with standard error in a file, the question is on the terminal', async () 
 });
 
 test.each([
-  ['kubectl says that it is not interactive', 'token', execInfo(config, false)],
-  ['standard input is a file', 'token < /dev/null', execInfo(config, true)],
-])('nothing is asked when %s', async (_what, words, env) => {
+  { what: 'kubectl says that it is not interactive', words: 'token', env: execInfo(config, false) },
+  { what: 'standard input is a file', words: 'token < /dev/null', env: execInfo(config, true) },
+])('nothing is asked when $what', async ({ words, env }) => {
   await using home = await temporaryFolder('prompt');
   await writeFile(join(home.path, 'code'), '');
   const run = createClient(home.path).terminal(`$PLUGIN ${words}`, env);

@@ -185,29 +185,34 @@ test('a password that can be read from a file costs nothing but a login, also wh
 });
 
 test.each([
-  [['login', '--password', 'secret'], 2, /there is no option --password/],
-  [['login', '--password=secret'], 2, /there is no option --password/],
-  [['login', '-p', 'secret'], 2, /there is no option --password/],
-  [['token', '--what'], 2, /Unknown option '--what'/],
-  [['token', 'word'], 2, /Unexpected argument/],
-  [['whoami', '--context='], 2, /--context has no value/],
-  [['whoami', '-o', 'yaml'], 2, /--output must be json/],
-  [['init'], 2, /init needs the URL/],
-  [['init', 'http://login.example.com'], 2, /only over https/],
-  [['init', 'https://127.0.0.1:1'], 3, /can't reach the login server/],
-  [['init', 'https://127.0.0.1:1', '--ca-file', '/dev/null'], 2, /contains no certificate/],
-  [['init', 'https://x', 'prod', '--all'], 2, /leave out CLUSTER/],
-  [
-    ['login', '--url', 'https://127.0.0.1:1', '--cluster', 'prod'],
-    2,
-    /standard input is not a terminal/,
-  ],
-  [
-    ['nothing'],
-    2,
-    /unknown command nothing\n {2}fix: write one of factor, init, login, logout, sessions, token, whoami/,
-  ],
-] as const)('%j ends with %i', async (words, code, message) => {
+  { words: ['login', '--password', 'secret'], code: 2, message: /there is no option --password/ },
+  { words: ['login', '--password=secret'], code: 2, message: /there is no option --password/ },
+  { words: ['login', '-p', 'secret'], code: 2, message: /there is no option --password/ },
+  { words: ['token', '--what'], code: 2, message: /Unknown option '--what'/ },
+  { words: ['token', 'word'], code: 2, message: /Unexpected argument/ },
+  { words: ['whoami', '--context='], code: 2, message: /--context has no value/ },
+  { words: ['whoami', '-o', 'yaml'], code: 2, message: /--output must be json/ },
+  { words: ['init'], code: 2, message: /init needs the URL/ },
+  { words: ['init', 'http://login.example.com'], code: 2, message: /only over https/ },
+  { words: ['init', 'https://127.0.0.1:1'], code: 3, message: /can't reach the login server/ },
+  {
+    words: ['init', 'https://127.0.0.1:1', '--ca-file', '/dev/null'],
+    code: 2,
+    message: /contains no certificate/,
+  },
+  { words: ['init', 'https://x', 'prod', '--all'], code: 2, message: /leave out CLUSTER/ },
+  {
+    words: ['login', '--url', 'https://127.0.0.1:1', '--cluster', 'prod'],
+    code: 2,
+    message: /standard input is not a terminal/,
+  },
+  {
+    words: ['nothing'],
+    code: 2,
+    message:
+      /unknown command nothing\n {2}fix: write one of factor, init, login, logout, sessions, token, whoami/,
+  },
+] as const)('$words ends with $code', async ({ words, code, message }) => {
   await using home = await temporaryFolder('token');
   const result = await createClient(home.path).run(words);
   expect(result).toEqual({ code, stdout: '', stderr: expect.stringMatching(message) });
@@ -215,9 +220,9 @@ test.each([
   expect(result.stderr).not.toContain('secret');
 });
 
-test.each([[[]], [['help']], [['--help']], [['login', '-h']]])(
-  '%j shows the help',
-  async (words) => {
+test.each([{ words: [] }, { words: ['help'] }, { words: ['--help'] }, { words: ['login', '-h'] }])(
+  '$words shows the help',
+  async ({ words }) => {
     await using home = await temporaryFolder('token');
     const { code, stdout, stderr } = await createClient(home.path).run(words);
     expect([code, stderr]).toEqual([0, '']);

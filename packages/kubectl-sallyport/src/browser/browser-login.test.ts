@@ -119,9 +119,9 @@ describe('at a terminal', () => {
   });
 
   test.each([
-    ['Ctrl-C', '\x03', 'interrupted: not logged in'],
-    ['Ctrl-D', '\x04', 'there was no answer: not logged in'],
-  ])('%s ends it', async (_what, key, problem) => {
+    { what: 'Ctrl-C', key: '\x03', problem: 'interrupted: not logged in' },
+    { what: 'Ctrl-D', key: '\x04', problem: 'there was no answer: not logged in' },
+  ])('$what ends it', async ({ key, problem }) => {
     await using home = await temporaryFolder('browser');
     const all = await desk(home.path);
     const line = `trap '' INT; ${withCode.replace('$PLUGIN login WORDS', `$PLUGIN login ${all.server.words.join(' ')}`)}`;
@@ -243,11 +243,11 @@ describe('as a plugin without a terminal', () => {
   });
 
   test.each([
-    ['SALLYPORT_BROWSER=never', [], { SALLYPORT_BROWSER: 'never' }],
-    ['--no-browser', ['--no-browser'], {}],
-    ['no display', [], { DISPLAY: '' }],
-    ['SSH', [], { SSH_CONNECTION: '192.0.2.1 1 192.0.2.2 22' }],
-  ])('%s opens nothing, and no server is asked', async (_what, words, env) => {
+    { what: 'SALLYPORT_BROWSER=never', words: [], env: { SALLYPORT_BROWSER: 'never' } },
+    { what: '--no-browser', words: ['--no-browser'], env: {} },
+    { what: 'no display', words: [], env: { DISPLAY: '' } },
+    { what: 'SSH', words: [], env: { SSH_CONNECTION: '192.0.2.1 1 192.0.2.2 22' } },
+  ])('$what opens nothing, and no server is asked', async ({ words, env }) => {
     await using home = await temporaryFolder('browser');
     const { client, server, plugin } = await desk(home.path);
     const { code, stderr } = await client.run(['token', ...words], { ...plugin, ...env });
@@ -273,9 +273,19 @@ describe('as a plugin without a terminal', () => {
   });
 
   test.each([
-    ['a server that is down', { status: 503 }, {}, 'it answered 503'],
-    ['a missing program', {}, { PATH: '/nonexistent' }, 'xdg-open is not installed'],
-  ])('%s does not count as a window', async (_what, options, env, problem) => {
+    {
+      what: 'a server that is down',
+      options: { status: 503 },
+      env: {},
+      problem: 'it answered 503',
+    },
+    {
+      what: 'a missing program',
+      options: {},
+      env: { PATH: '/nonexistent' },
+      problem: 'xdg-open is not installed',
+    },
+  ])('$what does not count as a window', async ({ options, env, problem }) => {
     await using home = await temporaryFolder('browser');
     const { client, server, plugin, opener } = await desk(home.path, options);
     for (let time = 0; time < 2; time++) {
@@ -442,20 +452,26 @@ test.each([
 });
 
 test.each([
-  ['jane', 'corp:adm-jane', undefined],
-  ['jane', 'corp:adm-jane', 'adm-jane'],
-  ['jane', 'corp:jane2', 'jane2'],
-  ['jane', 'corp:mary.jane', undefined],
-  ['jane@example.com', 'corp:jane', 'jane'],
-])('the account %s does not accept %s, for which %s was typed', async (wanted, user, typed) => {
-  await using home = await temporaryFolder('browser');
-  const { client, server, env } = await desk(home.path, { user, login: typed });
-  const running = client.run(['login', '--print-url', '--username', wanted, ...server.words], env);
-  const login = await server.login();
-  await visit(login.port, `/?code=${server.confirm(login)}`);
-  expect((await running).stderr).toContain(`this login is for ${wanted}, but ${user} logged in`);
-  expect(server.requests.at(-1)).toBe('DELETE /v1/session');
-});
+  { wanted: 'jane', user: 'corp:adm-jane', typed: undefined },
+  { wanted: 'jane', user: 'corp:adm-jane', typed: 'adm-jane' },
+  { wanted: 'jane', user: 'corp:jane2', typed: 'jane2' },
+  { wanted: 'jane', user: 'corp:mary.jane', typed: undefined },
+  { wanted: 'jane@example.com', user: 'corp:jane', typed: 'jane' },
+])(
+  'the account $wanted does not accept $user, for which $typed was typed',
+  async ({ wanted, user, typed }) => {
+    await using home = await temporaryFolder('browser');
+    const { client, server, env } = await desk(home.path, { user, login: typed });
+    const running = client.run(
+      ['login', '--print-url', '--username', wanted, ...server.words],
+      env,
+    );
+    const login = await server.login();
+    await visit(login.port, `/?code=${server.confirm(login)}`);
+    expect((await running).stderr).toContain(`this login is for ${wanted}, but ${user} logged in`);
+    expect(server.requests.at(-1)).toBe('DELETE /v1/session');
+  },
+);
 
 test('SALLYPORT_USERNAME fills the form in, and another account is as good', async () => {
   await using home = await temporaryFolder('browser');
@@ -608,14 +624,14 @@ test('a failure waits for a code that the server has, and its session is used', 
 });
 
 test.each([
-  ['a file', { url: 'file:///etc/passwd' }],
-  ['an option', { url: '--version' }],
-  ['another server', { url: 'https://evil.example/login/x' }],
-  ['a number', { url: 7 }],
-  ['no ID', { id: undefined }],
-  ['an ID that is a pattern', { id: '.*' }],
-  ['no time', { expiresAt: 'tomorrow' }],
-])('a server whose answer has %s opens nothing', async (_what, answer) => {
+  { what: 'a file', answer: { url: 'file:///etc/passwd' } },
+  { what: 'an option', answer: { url: '--version' } },
+  { what: 'another server', answer: { url: 'https://evil.example/login/x' } },
+  { what: 'a number', answer: { url: 7 } },
+  { what: 'no ID', answer: { id: undefined } },
+  { what: 'an ID that is a pattern', answer: { id: '.*' } },
+  { what: 'no time', answer: { expiresAt: 'tomorrow' } },
+])('a server whose answer has $what opens nothing', async ({ answer }) => {
   await using home = await temporaryFolder('browser');
   const { client, server, env, opener } = await desk(home.path, { answer });
   expect(await client.run(['login', ...server.words], env)).toEqual({
@@ -627,10 +643,22 @@ test.each([
 });
 
 test.each([
-  [['--browser'], {}, "it doesn't offer logins with a browser\n  fix: leave out --browser"],
-  [['--print-url'], { browser: false }, "it doesn't offer logins with a browser"],
-  [['--no-browser'], { browser: true, passwords: false }, "it doesn't accept passwords"],
-])('login %j at a server with %j fails, and says why', async (words, ways, problem) => {
+  {
+    words: ['--browser'],
+    ways: {},
+    problem: "it doesn't offer logins with a browser\n  fix: leave out --browser",
+  },
+  {
+    words: ['--print-url'],
+    ways: { browser: false },
+    problem: "it doesn't offer logins with a browser",
+  },
+  {
+    words: ['--no-browser'],
+    ways: { browser: true, passwords: false },
+    problem: "it doesn't accept passwords",
+  },
+])('login $words at a server with $ways fails, and says why', async ({ words, ways, problem }) => {
   await using home = await temporaryFolder('browser');
   const { client, server, env } = await desk(home.path, { ways });
   const terminal = client.terminal(`$PLUGIN login ${[...server.words, ...words].join(' ')}`, env);
@@ -655,11 +683,20 @@ test('a server of an earlier version needs a terminal, and gets a password', asy
 });
 
 test.each([
-  [['--browser', '--print-url'], "--browser and --print-url can't be used together"],
-  [['--no-browser', '--browser'], "--browser and --no-browser can't be used together"],
-  [['--browser', '--password-stdin'], '--browser is for a login without'],
-  [['--print-url'], 'there is no display for a browser, and standard input is not a terminal'],
-])('login %j is refused', async (words, problem) => {
+  {
+    words: ['--browser', '--print-url'],
+    problem: "--browser and --print-url can't be used together",
+  },
+  {
+    words: ['--no-browser', '--browser'],
+    problem: "--browser and --no-browser can't be used together",
+  },
+  { words: ['--browser', '--password-stdin'], problem: '--browser is for a login without' },
+  {
+    words: ['--print-url'],
+    problem: 'there is no display for a browser, and standard input is not a terminal',
+  },
+])('login $words is refused', async ({ words, problem }) => {
   await using home = await temporaryFolder('browser');
   const server = await browserLoginServer();
   const result = await createClient(home.path).run(['login', ...words, ...server.words]);

@@ -29,9 +29,9 @@ async function listening(limits?: Parameters<typeof openListener>[0]) {
 }
 
 test.each([
-  ['a browser', navigation],
-  ['a browser without metadata of requests', {}],
-])('%s brings a code, or says that the user cancelled', async (_who, headers) => {
+  { who: 'a browser', headers: navigation },
+  { who: 'a browser without metadata of requests', headers: {} },
+])('$who brings a code, or says that the user cancelled', async ({ headers }) => {
   const { port, visits, start } = await listening();
   start();
   expect(await visit(port, `/?code=${code}`, { headers })).toMatchObject({ status: 200 });
@@ -44,34 +44,54 @@ test.each([
 
 type Options = NonNullable<Parameters<typeof visit>[2]>;
 
-test.each<[string, string, Options?]>([
-  ['a form', `/?code=${code}`, { method: 'POST' }],
-  ['a preflight', `/?code=${code}`, { method: 'OPTIONS' }],
-  ['another path', `/callback?code=${code}`],
-  ['two slashes', `//?code=${code}`],
-  ['a whole URL', `http://127.0.0.1/?code=${code}`],
-  ['the favicon', '/favicon.ico'],
-  ['no code', '/'],
-  ['another word', `/?code=${code}&state=1`],
-  ['two codes', `/?code=${code}&code=${code}`],
-  ['another name', `/?token=${code}`],
-  ['a code of another login', `/?code=${'b'.repeat(16)}${code.slice(16)}`],
-  ['a short code', `/?code=${code.slice(1)}`],
-  ['a long code', `/?code=${code}a`],
-  ['a code in capitals', `/?code=${code.toUpperCase()}`],
-  ['a code with another letter', `/?code=${code.slice(0, -1)}1`],
-  ['the end of another login', `/?cancelled=${'b'.repeat(16)}`],
-  ['the end of all logins', '/?cancelled='],
-  ['the name localhost', `/?code=${code}`, { host: 'localhost' }],
-  ['a name that leads here', `/?code=${code}`, { host: 'evil.example' }],
-  ['no port', `/?code=${code}`, { host: '127.0.0.1' }],
-  ['a script of a page', `/?code=${code}`, { headers: { origin: 'https://evil.example' } }],
-  ['an opaque origin', `/?code=${code}`, { headers: { ...navigation, origin: 'null' } }],
-  ['an image', `/?code=${code}`, { headers: { 'sec-fetch-mode': 'no-cors' } }],
-  ['a fetch', `/?code=${code}`, { headers: { 'sec-fetch-mode': 'cors' } }],
-  ['a frame', `/?code=${code}`, { headers: { ...navigation, 'sec-fetch-dest': 'iframe' } }],
-  ['a prefetch', `/?cancelled=${id}`, { headers: { ...navigation, 'sec-fetch-dest': 'empty' } }],
-])('%s is answered and ignored', async (_what, path, options) => {
+test.each<{ what: string; path: string; options?: Options }>([
+  { what: 'a form', path: `/?code=${code}`, options: { method: 'POST' } },
+  { what: 'a preflight', path: `/?code=${code}`, options: { method: 'OPTIONS' } },
+  { what: 'another path', path: `/callback?code=${code}` },
+  { what: 'two slashes', path: `//?code=${code}` },
+  { what: 'a whole URL', path: `http://127.0.0.1/?code=${code}` },
+  { what: 'the favicon', path: '/favicon.ico' },
+  { what: 'no code', path: '/' },
+  { what: 'another word', path: `/?code=${code}&state=1` },
+  { what: 'two codes', path: `/?code=${code}&code=${code}` },
+  { what: 'another name', path: `/?token=${code}` },
+  { what: 'a code of another login', path: `/?code=${'b'.repeat(16)}${code.slice(16)}` },
+  { what: 'a short code', path: `/?code=${code.slice(1)}` },
+  { what: 'a long code', path: `/?code=${code}a` },
+  { what: 'a code in capitals', path: `/?code=${code.toUpperCase()}` },
+  { what: 'a code with another letter', path: `/?code=${code.slice(0, -1)}1` },
+  { what: 'the end of another login', path: `/?cancelled=${'b'.repeat(16)}` },
+  { what: 'the end of all logins', path: '/?cancelled=' },
+  { what: 'the name localhost', path: `/?code=${code}`, options: { host: 'localhost' } },
+  { what: 'a name that leads here', path: `/?code=${code}`, options: { host: 'evil.example' } },
+  { what: 'no port', path: `/?code=${code}`, options: { host: '127.0.0.1' } },
+  {
+    what: 'a script of a page',
+    path: `/?code=${code}`,
+    options: { headers: { origin: 'https://evil.example' } },
+  },
+  {
+    what: 'an opaque origin',
+    path: `/?code=${code}`,
+    options: { headers: { ...navigation, origin: 'null' } },
+  },
+  {
+    what: 'an image',
+    path: `/?code=${code}`,
+    options: { headers: { 'sec-fetch-mode': 'no-cors' } },
+  },
+  { what: 'a fetch', path: `/?code=${code}`, options: { headers: { 'sec-fetch-mode': 'cors' } } },
+  {
+    what: 'a frame',
+    path: `/?code=${code}`,
+    options: { headers: { ...navigation, 'sec-fetch-dest': 'iframe' } },
+  },
+  {
+    what: 'a prefetch',
+    path: `/?cancelled=${id}`,
+    options: { headers: { ...navigation, 'sec-fetch-dest': 'empty' } },
+  },
+])('$what is answered and ignored', async ({ path, options }) => {
   const { port, visits, start } = await listening();
   start();
   const host = options?.host === 'localhost' ? { host: `localhost:${port}` } : {};

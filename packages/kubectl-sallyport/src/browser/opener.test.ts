@@ -12,9 +12,9 @@ const server = 'https://login.example.com:8444';
 const ownUrl = `${server}/login/AfLS-_9x`;
 
 test.each([
-  [ownUrl, ownUrl],
-  ['https://LOGIN.example.com:8444/login/x', `${server}/login/x`],
-])('%s is opened as %s', (text, url) => {
+  { text: ownUrl, url: ownUrl },
+  { text: 'https://LOGIN.example.com:8444/login/x', url: `${server}/login/x` },
+])('$text is opened as $url', ({ text, url }) => {
   expect(checkedUrl(text, server)).toBe(url);
 });
 
@@ -68,9 +68,9 @@ test('the program gets the URL as its only word, and no stream of this process',
 });
 
 test.each([
-  ['darwin', 'open', '1 '],
-  ['win32', 'rundll32', '2 url.dll,FileProtocolHandler '],
-] as const)('on %s, the program is %s', async (platform, program, words) => {
+  { platform: 'darwin', program: 'open', words: '1 ' },
+  { platform: 'win32', program: 'rundll32', words: '2 url.dll,FileProtocolHandler ' },
+] as const)('on $platform, the program is $program', async ({ platform, program, words }) => {
   await using home = await temporaryFolder('opener');
   const { env, firstOpened } = await installOpener(home.path, undefined, program);
   vi.stubEnv('PATH', env.PATH);

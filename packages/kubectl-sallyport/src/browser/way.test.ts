@@ -4,19 +4,26 @@ import { canLogIn, chooseWay, type Login, placeOf } from './way.ts';
 const login: Login = { source: undefined, device: 'x', mode: undefined, isPlugin: false };
 
 test.each([
-  ['linux', {}, false],
-  ['linux', { DISPLAY: '' }, false],
-  ['linux', { DISPLAY: ':0' }, true],
-  ['linux', { WAYLAND_DISPLAY: 'wayland-0' }, true],
-  ['linux', { DISPLAY: 'localhost:10.0', SSH_CONNECTION: '192.0.2.1 1 192.0.2.2 22' }, false],
-  ['linux', { DISPLAY: 'localhost:10.0', SSH_TTY: '/dev/pts/0' }, false],
-  ['darwin', {}, true],
-  ['darwin', { SSH_CONNECTION: '192.0.2.1 1 192.0.2.2 22' }, false],
-  ['win32', {}, true],
-  ['win32', { SSH_CONNECTION: '192.0.2.1 1 192.0.2.2 22' }, false],
-] as const)('on %s with %j, a browser can be shown: %s', (platform, env, expected) => {
-  expect(placeOf(login, env, platform).hasDisplay).toBe(expected);
-});
+  { platform: 'linux', env: {}, expected: false },
+  { platform: 'linux', env: { DISPLAY: '' }, expected: false },
+  { platform: 'linux', env: { DISPLAY: ':0' }, expected: true },
+  { platform: 'linux', env: { WAYLAND_DISPLAY: 'wayland-0' }, expected: true },
+  {
+    platform: 'linux',
+    env: { DISPLAY: 'localhost:10.0', SSH_CONNECTION: '192.0.2.1 1 192.0.2.2 22' },
+    expected: false,
+  },
+  { platform: 'linux', env: { DISPLAY: 'localhost:10.0', SSH_TTY: '/dev/pts/0' }, expected: false },
+  { platform: 'darwin', env: {}, expected: true },
+  { platform: 'darwin', env: { SSH_CONNECTION: '192.0.2.1 1 192.0.2.2 22' }, expected: false },
+  { platform: 'win32', env: {}, expected: true },
+  { platform: 'win32', env: { SSH_CONNECTION: '192.0.2.1 1 192.0.2.2 22' }, expected: false },
+] as const)(
+  'on $platform with $env, a browser can be shown: $expected',
+  ({ platform, env, expected }) => {
+    expect(placeOf(login, env, platform).hasDisplay).toBe(expected);
+  },
+);
 
 test('SALLYPORT_BROWSER has one value, and another one forbids nothing by mistake', () => {
   const forbids = (value: string) => placeOf(login, { SALLYPORT_BROWSER: value }).isForbidden;

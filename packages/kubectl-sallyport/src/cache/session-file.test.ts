@@ -52,32 +52,40 @@ test('a write that fails leaves nothing behind', async () => {
 describe('a file that is not used, with a warning', () => {
   const text = JSON.stringify({ version: 1, ...session });
 
-  test.each<[what: string, make: (file: string) => Promise<unknown>, why: RegExp]>([
-    ['is empty', (file) => writeFile(file, '', { mode: 0o600 }), /is damaged/],
-    ['ends early', (file) => writeFile(file, text.slice(0, -5), { mode: 0o600 }), /is damaged/],
-    [
-      'is of another version',
-      (file) => writeFile(file, '{"version":2}', { mode: 0o600 }),
-      /is damaged/,
-    ],
-    [
-      'is of another cluster',
-      (file) => writeFile(file, text.replace('prod', 'test'), { mode: 0o600 }),
-      /is damaged/,
-    ],
-    [
-      'is readable by others',
-      (file) => writeFile(file, text).then(() => chmod(file, 0o644)),
-      /by other users/,
-    ],
-    [
-      'is too large',
-      (file) => writeFile(file, text + ' '.repeat(70_000), { mode: 0o600 }),
-      /too large/,
-    ],
-    ['is a folder', (file) => mkdir(file), /is not a file/],
-    ['is a link', (file) => symlink('/etc/hostname', file), /can't read .*ELOOP/],
-  ])('%s', async (_what, make, why) => {
+  test.each<{ what: string; make: (file: string) => Promise<unknown>; why: RegExp }>([
+    { what: 'is empty', make: (file) => writeFile(file, '', { mode: 0o600 }), why: /is damaged/ },
+    {
+      what: 'ends early',
+      make: (file) => writeFile(file, text.slice(0, -5), { mode: 0o600 }),
+      why: /is damaged/,
+    },
+    {
+      what: 'is of another version',
+      make: (file) => writeFile(file, '{"version":2}', { mode: 0o600 }),
+      why: /is damaged/,
+    },
+    {
+      what: 'is of another cluster',
+      make: (file) => writeFile(file, text.replace('prod', 'test'), { mode: 0o600 }),
+      why: /is damaged/,
+    },
+    {
+      what: 'is readable by others',
+      make: (file) => writeFile(file, text).then(() => chmod(file, 0o644)),
+      why: /by other users/,
+    },
+    {
+      what: 'is too large',
+      make: (file) => writeFile(file, text + ' '.repeat(70_000), { mode: 0o600 }),
+      why: /too large/,
+    },
+    { what: 'is a folder', make: (file) => mkdir(file), why: /is not a file/ },
+    {
+      what: 'is a link',
+      make: (file) => symlink('/etc/hostname', file),
+      why: /can't read .*ELOOP/,
+    },
+  ])('$what', async ({ make, why }) => {
     await using folder = await temporaryFolder('session');
     const file = join(folder.path, 'x.json');
     await make(file);

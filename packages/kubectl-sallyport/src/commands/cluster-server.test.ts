@@ -98,11 +98,11 @@ test('a login server that can not be asked gives kubectl no token for a server t
 });
 
 test.each([
-  ['has no kubeconfig', { status: 404, text: '' }],
-  ['names no server', { status: 200, text: 'clusters: []' }],
+  { what: 'has no kubeconfig', answer: { status: 404, text: '' } },
+  { what: 'names no server', answer: { status: 200, text: 'clusters: []' } },
 ])(
-  'a login server that %s says nothing against a server, and is asked once',
-  async (_what, answer) => {
+  'a login server that $what says nothing against a server, and is asked once',
+  async ({ answer }) => {
     await using home = await temporaryFolder('server');
     const { token, requests } = await desk(home.path, answer);
     for (const server of ['https://a.example.com', 'https://b.example.com'])

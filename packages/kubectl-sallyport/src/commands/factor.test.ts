@@ -80,12 +80,12 @@ test('factor add shows the secret as a QR code and as text, and the recovery cod
 });
 
 test.each([
-  [40, 'xterm'],
-  [0, 'xterm'],
-  [80, 'dumb'],
+  { columns: 40, term: 'xterm' },
+  { columns: 0, term: 'xterm' },
+  { columns: 80, term: 'dumb' },
 ])(
-  'on a screen of %i columns whose type is %s, the secret is text alone, and another app proves who it is',
-  async (columns, term) => {
+  'on a screen of $columns columns whose type is $term, the secret is text alone, and another app proves who it is',
+  async ({ columns, term }) => {
     await using home = await temporaryFolder('factor');
     const { url, bodies } = await factorLoginServer({ methods: ['totp'], codes: ['1', '2'] });
     const run = add(home.path, url, '--username ada', columns, term);
@@ -173,11 +173,11 @@ test('a first code that is refused without a reason is not asked for again', asy
 });
 
 test.each([
-  ['the invitation', [], 'Invitation'],
-  ['the first code', [['Invitation', 'abcd']], first],
+  { what: 'the invitation', more: [], last: 'Invitation' },
+  { what: 'the first code', more: [['Invitation', 'abcd']], last: first },
 ] as const)(
-  'Ctrl-C at %s adds nothing, and the terminal is as before',
-  async (_what, more, last) => {
+  'Ctrl-C at $what adds nothing, and the terminal is as before',
+  async ({ more, last }) => {
     await using home = await temporaryFolder('factor');
     const { url, bodies } = await factorLoginServer({ invitation: 'abcd' });
     const run = add(home.path, url);
@@ -227,29 +227,44 @@ async function inScript(words: readonly string[], ways: object = {}) {
 }
 
 test.each([
-  [
-    'a server without second factors',
-    ['add'],
-    { secondFactor: undefined },
-    'URL: it has no second factors',
-  ],
-  ['no terminal', ['add'], {}, 'there is no terminal to ask for a password'],
-  [
-    'an invitation that other users could read',
-    ['add', '--invitation=x'],
-    {},
-    'there is no option --invitation',
-  ],
-  [
-    'a label that moves the cursor',
-    ['add', '--label', '\x1b[2J'],
-    {},
-    '--label has over 64 characters',
-  ],
-  ['a label that is too long', ['add', '--label', 'x'.repeat(65)], {}, '--label has over 64'],
-  ['nothing to do', [], {}, 'unknown subcommand factor --url'],
-  ['something else to do', ['fly'], {}, 'unknown subcommand factor fly'],
-])('factor with %s is refused', async (_what, words, ways, problem) => {
+  {
+    what: 'a server without second factors',
+    words: ['add'],
+    ways: { secondFactor: undefined },
+    problem: 'URL: it has no second factors',
+  },
+  {
+    what: 'no terminal',
+    words: ['add'],
+    ways: {},
+    problem: 'there is no terminal to ask for a password',
+  },
+  {
+    what: 'an invitation that other users could read',
+    words: ['add', '--invitation=x'],
+    ways: {},
+    problem: 'there is no option --invitation',
+  },
+  {
+    what: 'a label that moves the cursor',
+    words: ['add', '--label', '\x1b[2J'],
+    ways: {},
+    problem: '--label has over 64 characters',
+  },
+  {
+    what: 'a label that is too long',
+    words: ['add', '--label', 'x'.repeat(65)],
+    ways: {},
+    problem: '--label has over 64',
+  },
+  { what: 'nothing to do', words: [], ways: {}, problem: 'unknown subcommand factor --url' },
+  {
+    what: 'something else to do',
+    words: ['fly'],
+    ways: {},
+    problem: 'unknown subcommand factor fly',
+  },
+])('factor with $what is refused', async ({ words, ways, problem }) => {
   const { code, stderr } = await inScript(words, ways);
   expect([code, stderr]).toEqual([2, expect.stringContaining(`kubectl-sallyport: ${problem}`)]);
 });

@@ -161,19 +161,19 @@ test('a context that is brought up to date keeps its namespace', async () => {
 });
 
 test.each([
-  [
-    'contexts: [{name: prod, context: {cluster: old, user: old}}]',
-    /has a context prod for something else.*--context NAME/,
-  ],
-  [
-    'clusters: [{name: "prod@login.example.com:8444", cluster: {server: https://x}}]',
-    /already has a cluster prod@login/,
-  ],
-  [
-    'users: [{name: sallyport, user: {token: secret}}]',
-    /has a user sallyport that is not for kubectl-sallyport/,
-  ],
-])('%s is not replaced', async (text, message) => {
+  {
+    text: 'contexts: [{name: prod, context: {cluster: old, user: old}}]',
+    message: /has a context prod for something else.*--context NAME/,
+  },
+  {
+    text: 'clusters: [{name: "prod@login.example.com:8444", cluster: {server: https://x}}]',
+    message: /already has a cluster prod@login/,
+  },
+  {
+    text: 'users: [{name: sallyport, user: {token: secret}}]',
+    message: /has a user sallyport that is not for kubectl-sallyport/,
+  },
+])('$text is not replaced', async ({ text, message }) => {
   await using folder = await temporaryFolder('kubeconfig');
   const path = join(folder.path, 'config');
   await writeFile(path, text);

@@ -79,9 +79,9 @@ test('a folder is refused', async () => {
 const keys = Array.from({ length: 3_000 }, (_, index) => `k${index}: 1`);
 
 test.each([
-  ['lines', keys.join('\n')],
-  ['one line', `{${keys.join(', ')}}`],
-])('3,000 keys in %s are not compared with each other', (_form, text) => {
+  { form: 'lines', text: keys.join('\n') },
+  { form: 'one line', text: `{${keys.join(', ')}}` },
+])('3,000 keys in $form are not compared with each other', ({ text }) => {
   const some = vi.spyOn(Array.prototype, 'some');
   onTestFinished(() => some.mockRestore());
   const document = parseKubeconfig(text);

@@ -54,9 +54,15 @@ test('a server whose Retry-After is 0 gets the password again after a second', a
 });
 
 test.each([
-  ['logout', [], 'DELETE /v1/session', 204, 'of cluster prod'],
-  ['logout --all', ['--all'], 'DELETE /v1/sessions', 200, 'everywhere: 1 session ended'],
-])('%s waits for a server that is busy', async (_what, all, request, status, done) => {
+  { what: 'logout', all: [], request: 'DELETE /v1/session', status: 204, done: 'of cluster prod' },
+  {
+    what: 'logout --all',
+    all: ['--all'],
+    request: 'DELETE /v1/sessions',
+    status: 200,
+    done: 'everywhere: 1 session ended',
+  },
+])('$what waits for a server that is busy', async ({ all, request, status, done }) => {
   await using home = await temporaryFolder('busy');
   const { url, requests, words } = await busyFor(['1'], status, { ended: 1 });
   const client = createClient(home.path);
@@ -67,14 +73,14 @@ test.each([
   expect(existsSync(file)).toBe(false);
 });
 
-describe.each([[[]], [['--all']]])('logout %j', (all) => {
+describe.each([{ all: [] }, { all: ['--all'] }])('logout $all', ({ all }) => {
   test.each([
-    ['is busy', 429, 'too many requests, and it asks to wait 3600 s'],
-    ['cannot reach its Redis', 503, 'it answered 503'],
-    ['has another name now', 403, 'it answered 403'],
+    { what: 'is busy', status: 429, problem: 'too many requests, and it asks to wait 3600 s' },
+    { what: 'cannot reach its Redis', status: 503, problem: 'it answered 503' },
+    { what: 'has another name now', status: 403, problem: 'it answered 403' },
   ])(
-    'at a server that %s keeps the session, and can be repeated',
-    async (_what, status, problem) => {
+    'at a server that $what keeps the session, and can be repeated',
+    async ({ status, problem }) => {
       await using home = await temporaryFolder('busy');
       let answer = status;
       const url = await localServer((_request, response) => {
