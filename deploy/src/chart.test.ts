@@ -117,13 +117,19 @@ describe('the chart', () => {
   });
 
   test.each([
-    [{ way: 'gateway' }, '/way'],
-    [{ image: { repositry: 'x' } }, 'repositry'],
-    [{ replicas: 0 }, '/replicas'],
-    [{ resources: { requests: { cpu: '1' } } }, '/resources'],
-    [{ way: 'control-plane', monitoring: { enabled: true } }, '/monitoring/enabled'],
-    [{ way: 'control-plane', networkPolicy: { enabled: true } }, '/networkPolicy/enabled'],
-  ])('refuses the values %j', async (values, place) => {
+    { values: { way: 'gateway' }, place: '/way' },
+    { values: { image: { repositry: 'x' } }, place: 'repositry' },
+    { values: { replicas: 0 }, place: '/replicas' },
+    { values: { resources: { requests: { cpu: '1' } } }, place: '/resources' },
+    {
+      values: { way: 'control-plane', monitoring: { enabled: true } },
+      place: '/monitoring/enabled',
+    },
+    {
+      values: { way: 'control-plane', networkPolicy: { enabled: true } },
+      place: '/networkPolicy/enabled',
+    },
+  ])('refuses the values $values', async ({ values, place }) => {
     await expect(renderChart(tools, values)).rejects.toThrow(place);
   });
 

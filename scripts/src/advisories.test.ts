@@ -81,11 +81,11 @@ test('without advisories, the count of packages says what was checked', async ()
 });
 
 test.each([
-  ['it answered 405', async () => new Response('', { status: 405 })],
-  ['fetch failed', () => Promise.reject(new TypeError('fetch failed'))],
-  ['is not an object', async () => Response.json([])],
-  ['JSON', async () => new Response('<html>')],
-])('no answer (%s) is neither a success nor an advisory', async (why, ask) => {
+  { why: 'it answered 405', ask: async () => new Response('', { status: 405 }) },
+  { why: 'fetch failed', ask: () => Promise.reject(new TypeError('fetch failed')) },
+  { why: 'is not an object', ask: async () => Response.json([]) },
+  { why: 'JSON', ask: async () => new Response('<html>') },
+])('no answer ($why) is neither a success nor an advisory', async ({ why, ask }) => {
   const report = await compareWithAdvisories(packages, ask);
   expect(report).toMatchObject({ isChecked: false, hasAdvisories: false });
   expect(report.text).toMatch(/^not checked: the registry's advisories can't be read \(.*\)$/);

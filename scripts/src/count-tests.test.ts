@@ -152,11 +152,14 @@ describe('problemsOf', () => {
   });
 
   test.each([
-    [1, 'turbo ended with status 1'],
-    [null, 'turbo did not run to its end'],
-  ])('reports a runner that ended with %s, although every count is good', (status, problem) => {
-    expect(problemsOf([whole], { ci: false, status })).toEqual([problem]);
-  });
+    { status: 1, problem: 'turbo ended with status 1' },
+    { status: null, problem: 'turbo did not run to its end' },
+  ])(
+    'reports a runner that ended with $status, although every count is good',
+    ({ status, problem }) => {
+      expect(problemsOf([whole], { ci: false, status })).toEqual([problem]);
+    },
+  );
 
   test('reports that there is no package', () => {
     expect(problemsOf([], good)).toEqual(['no package was found']);

@@ -24,15 +24,18 @@ test('nothing is in the way of a version with its changes, on a clean commit wit
 });
 
 test.each([
-  [{ packages: [{ name: 'a', version: '1.2.4', repository: 'x' }] }, /several versions: 1\.2\.4/],
-  [{ packages: [{ name: 'a', version: '1.2.3' }] }, /no "repository".* in a$/],
-  [{ changes: 0 }, /no CHANGELOG\.md has changes of 1\.2\.3/],
-  [{ pending: 2 }, /2 changesets are in no version/],
-  [{ isClean: false }, /not committed/],
-  [{ tag: '' }, /has not the tag v1\.2\.3/],
-  [{ places: { charts: 'x' } }, /RELEASE_IMAGE/],
-  [{ places: { image: 'x' } }, /RELEASE_CHARTS/],
-])('%j is in the way', (change, message) => {
+  {
+    change: { packages: [{ name: 'a', version: '1.2.4', repository: 'x' }] },
+    message: /several versions: 1\.2\.4/,
+  },
+  { change: { packages: [{ name: 'a', version: '1.2.3' }] }, message: /no "repository".* in a$/ },
+  { change: { changes: 0 }, message: /no CHANGELOG\.md has changes of 1\.2\.3/ },
+  { change: { pending: 2 }, message: /2 changesets are in no version/ },
+  { change: { isClean: false }, message: /not committed/ },
+  { change: { tag: '' }, message: /has not the tag v1\.2\.3/ },
+  { change: { places: { charts: 'x' } }, message: /RELEASE_IMAGE/ },
+  { change: { places: { image: 'x' } }, message: /RELEASE_CHARTS/ },
+])('$change is in the way', ({ change, message }) => {
   expect(obstacles({ ...ready, ...change })).toEqual([expect.stringMatching(message)]);
 });
 
@@ -147,9 +150,9 @@ test('when it is run again, it leaves out the package that npm has', async () =>
 });
 
 test.each([
-  ['echo sha512-other; exit', 'npm has @x/a@1.2.3 with other content'],
-  ['echo npm error code E500 >&2; exit 1', 'E500'],
-])('nothing more is published when npm answers `%s`', async (view, message) => {
+  { view: 'echo sha512-other; exit', message: 'npm has @x/a@1.2.3 with other content' },
+  { view: 'echo npm error code E500 >&2; exit 1', message: 'E500' },
+])('nothing more is published when npm answers `$view`', async ({ view, message }) => {
   const { at, start, calls } = await prepare('11.5.1');
   await writeFile(at('view'), view);
   await expect(start()).rejects.toThrow(message);

@@ -20,127 +20,217 @@ const more = { username, extra: [{ key: 'x.io/t', claim: 't' }] };
 // The rows are from kubernetes/apiserver plugin/pkg/authenticator/token/oidc/oidc_test.go, and
 // https://kubernetes.io/docs/reference/access-authn-authz/authentication/#using-authentication-configuration
 describe('claimMappings, as in kube-apiserver', () => {
-  test.each<[string, object, object, object]>([
-    ['a name', { sub: 'jane' }, { username }, { username: 'jane' }],
-    [
-      'a prefix of the name',
-      { sub: 'jane' },
-      { username: { claim: 'sub', prefix: 'oidc:' } },
-      { username: 'oidc:jane' },
-    ],
-    [
-      'groups in a list',
-      { sub: 'a', groups: ['x', 'y'] },
-      { username, groups },
-      { username: 'a', groups: ['x', 'y'] },
-    ],
-    [
-      'one group',
-      { sub: 'a', groups: 'x' },
-      { username, groups },
-      { username: 'a', groups: ['x'] },
-    ],
-    [
-      'a prefix of groups',
-      { sub: 'a', roles: ['x'] },
-      { username, groups: { claim: 'roles', prefix: 'g:' } },
-      { username: 'a', groups: ['g:x'] },
-    ],
-    ['no groups', { sub: 'a' }, { username, groups }, { username: 'a' }],
-    [
-      'a claim that every object has',
-      { sub: 'a' },
-      { username, groups: { claim: 'constructor' } },
-      { username: 'a' },
-    ],
-    ['groups of null', { sub: 'a', groups: null }, { username, groups }, { username: 'a' }],
-    [
-      'an empty group',
-      { sub: 'a', groups: '' },
-      { username, groups: { claim: 'groups', prefix: 'g:' } },
-      { username: 'a', groups: [] },
-    ],
-    [
-      'a uid',
-      { sub: 'a', oid: '7' },
-      { username, uid: { claim: 'oid' } },
-      { username: 'a', uid: '7' },
-    ],
-    ['a verified address', { email: 'a@x', email_verified: true }, email, { username: 'a@x' }],
-    ['an address of an issuer that verifies none', { email: 'a@x' }, email, { username: 'a@x' }],
-    [
-      'a claim with dots',
-      { 'https://x/name': 'a' },
-      { username: { claim: 'https://x/name' } },
-      { username: 'a' },
-    ],
-    [
-      'a claim that is not mapped',
-      { sub: 'a', name: 'b', groups: ['x'] },
-      { username },
-      { username: 'a' },
-    ],
-    ['more, a text', { sub: 'a', t: 'x' }, more, { username: 'a', extra: { 'x.io/t': ['x'] } }],
-    [
-      'more, a list',
-      { sub: 'a', t: ['x', ''] },
-      more,
-      { username: 'a', extra: { 'x.io/t': ['x', ''] } },
-    ],
-    ['more that is not there', { sub: 'a' }, more, { username: 'a' }],
-    ['more that is empty', { sub: 'a', t: '' }, more, { username: 'a' }],
-    ['more that is []', { sub: 'a', t: [] }, more, { username: 'a' }],
-  ])('%s', (_name, claims, claimMappings, user) => {
+  test.each<{ name: string; claims: object; claimMappings: object; user: object }>([
+    {
+      name: 'a name',
+      claims: { sub: 'jane' },
+      claimMappings: { username },
+      user: { username: 'jane' },
+    },
+    {
+      name: 'a prefix of the name',
+      claims: { sub: 'jane' },
+      claimMappings: { username: { claim: 'sub', prefix: 'oidc:' } },
+      user: { username: 'oidc:jane' },
+    },
+    {
+      name: 'groups in a list',
+      claims: { sub: 'a', groups: ['x', 'y'] },
+      claimMappings: { username, groups },
+      user: { username: 'a', groups: ['x', 'y'] },
+    },
+    {
+      name: 'one group',
+      claims: { sub: 'a', groups: 'x' },
+      claimMappings: { username, groups },
+      user: { username: 'a', groups: ['x'] },
+    },
+    {
+      name: 'a prefix of groups',
+      claims: { sub: 'a', roles: ['x'] },
+      claimMappings: { username, groups: { claim: 'roles', prefix: 'g:' } },
+      user: { username: 'a', groups: ['g:x'] },
+    },
+    {
+      name: 'no groups',
+      claims: { sub: 'a' },
+      claimMappings: { username, groups },
+      user: { username: 'a' },
+    },
+    {
+      name: 'a claim that every object has',
+      claims: { sub: 'a' },
+      claimMappings: { username, groups: { claim: 'constructor' } },
+      user: { username: 'a' },
+    },
+    {
+      name: 'groups of null',
+      claims: { sub: 'a', groups: null },
+      claimMappings: { username, groups },
+      user: { username: 'a' },
+    },
+    {
+      name: 'an empty group',
+      claims: { sub: 'a', groups: '' },
+      claimMappings: { username, groups: { claim: 'groups', prefix: 'g:' } },
+      user: { username: 'a', groups: [] },
+    },
+    {
+      name: 'a uid',
+      claims: { sub: 'a', oid: '7' },
+      claimMappings: { username, uid: { claim: 'oid' } },
+      user: { username: 'a', uid: '7' },
+    },
+    {
+      name: 'a verified address',
+      claims: { email: 'a@x', email_verified: true },
+      claimMappings: email,
+      user: { username: 'a@x' },
+    },
+    {
+      name: 'an address of an issuer that verifies none',
+      claims: { email: 'a@x' },
+      claimMappings: email,
+      user: { username: 'a@x' },
+    },
+    {
+      name: 'a claim with dots',
+      claims: { 'https://x/name': 'a' },
+      claimMappings: { username: { claim: 'https://x/name' } },
+      user: { username: 'a' },
+    },
+    {
+      name: 'a claim that is not mapped',
+      claims: { sub: 'a', name: 'b', groups: ['x'] },
+      claimMappings: { username },
+      user: { username: 'a' },
+    },
+    {
+      name: 'more, a text',
+      claims: { sub: 'a', t: 'x' },
+      claimMappings: more,
+      user: { username: 'a', extra: { 'x.io/t': ['x'] } },
+    },
+    {
+      name: 'more, a list',
+      claims: { sub: 'a', t: ['x', ''] },
+      claimMappings: more,
+      user: { username: 'a', extra: { 'x.io/t': ['x', ''] } },
+    },
+    {
+      name: 'more that is not there',
+      claims: { sub: 'a' },
+      claimMappings: more,
+      user: { username: 'a' },
+    },
+    {
+      name: 'more that is empty',
+      claims: { sub: 'a', t: '' },
+      claimMappings: more,
+      user: { username: 'a' },
+    },
+    {
+      name: 'more that is []',
+      claims: { sub: 'a', t: [] },
+      claimMappings: more,
+      user: { username: 'a' },
+    },
+  ])('$name', ({ claims, claimMappings, user }) => {
     expect(mapped(claims, claimMappings)).toEqual(user);
   });
 
-  test.each<[string, object, object, string]>([
-    ['no name', {}, { username }, 'claim sub is not in the token, which has '],
-    ['an empty name', { sub: '' }, { username }, 'claim sub is not a string'],
-    ['a number for a name', { sub: 7 }, { username }, 'claim sub is not a string'],
-    ['a list for a name', { sub: ['a'] }, { username }, 'claim sub is not a string'],
-    [
-      'a name of every object',
-      {},
-      { username: { claim: 'constructor' } },
-      'claim constructor is not in the token',
-    ],
-    [
-      'an address that is not verified',
-      { email: 'a@x', email_verified: false },
-      email,
-      'email_verified',
-    ],
-    ['null for verified', { email: 'a@x', email_verified: null }, email, 'email_verified'],
-    ['1 for verified', { email: 'a@x', email_verified: 1 }, email, 'email_verified'],
-    ['a list for verified', { email: 'a@x', email_verified: [true] }, email, 'email_verified'],
-    ['"true" for verified', { email: 'a@x', email_verified: 'true' }, email, 'email_verified'],
-    [
-      'numbers for groups',
-      { sub: 'a', groups: [1] },
-      { username, groups },
-      'claim groups is neither',
-    ],
-    [
-      'a map for groups',
-      { sub: 'a', groups: { x: 1 } },
-      { username, groups },
-      'claim groups is neither',
-    ],
-    [
-      'no uid',
-      { sub: 'a' },
-      { username, uid: { claim: 'oid' } },
-      'claim oid is not in the token, which has sub',
-    ],
-    [
-      'a number for a uid',
-      { sub: 'a', oid: 7 },
-      { username, uid: { claim: 'oid' } },
-      'claim oid is not a string',
-    ],
-    ['a number for more', { sub: 'a', t: 7 }, more, 'claim t is neither'],
-  ])('%s is refused', (_name, claims, claimMappings, problem) => {
+  test.each<{ name: string; claims: object; claimMappings: object; problem: string }>([
+    {
+      name: 'no name',
+      claims: {},
+      claimMappings: { username },
+      problem: 'claim sub is not in the token, which has ',
+    },
+    {
+      name: 'an empty name',
+      claims: { sub: '' },
+      claimMappings: { username },
+      problem: 'claim sub is not a string',
+    },
+    {
+      name: 'a number for a name',
+      claims: { sub: 7 },
+      claimMappings: { username },
+      problem: 'claim sub is not a string',
+    },
+    {
+      name: 'a list for a name',
+      claims: { sub: ['a'] },
+      claimMappings: { username },
+      problem: 'claim sub is not a string',
+    },
+    {
+      name: 'a name of every object',
+      claims: {},
+      claimMappings: { username: { claim: 'constructor' } },
+      problem: 'claim constructor is not in the token',
+    },
+    {
+      name: 'an address that is not verified',
+      claims: { email: 'a@x', email_verified: false },
+      claimMappings: email,
+      problem: 'email_verified',
+    },
+    {
+      name: 'null for verified',
+      claims: { email: 'a@x', email_verified: null },
+      claimMappings: email,
+      problem: 'email_verified',
+    },
+    {
+      name: '1 for verified',
+      claims: { email: 'a@x', email_verified: 1 },
+      claimMappings: email,
+      problem: 'email_verified',
+    },
+    {
+      name: 'a list for verified',
+      claims: { email: 'a@x', email_verified: [true] },
+      claimMappings: email,
+      problem: 'email_verified',
+    },
+    {
+      name: '"true" for verified',
+      claims: { email: 'a@x', email_verified: 'true' },
+      claimMappings: email,
+      problem: 'email_verified',
+    },
+    {
+      name: 'numbers for groups',
+      claims: { sub: 'a', groups: [1] },
+      claimMappings: { username, groups },
+      problem: 'claim groups is neither',
+    },
+    {
+      name: 'a map for groups',
+      claims: { sub: 'a', groups: { x: 1 } },
+      claimMappings: { username, groups },
+      problem: 'claim groups is neither',
+    },
+    {
+      name: 'no uid',
+      claims: { sub: 'a' },
+      claimMappings: { username, uid: { claim: 'oid' } },
+      problem: 'claim oid is not in the token, which has sub',
+    },
+    {
+      name: 'a number for a uid',
+      claims: { sub: 'a', oid: 7 },
+      claimMappings: { username, uid: { claim: 'oid' } },
+      problem: 'claim oid is not a string',
+    },
+    {
+      name: 'a number for more',
+      claims: { sub: 'a', t: 7 },
+      claimMappings: more,
+      problem: 'claim t is neither',
+    },
+  ])('$name is refused', ({ claims, claimMappings, problem }) => {
     expect(mapped(claims, claimMappings)).toEqual({ problem: expect.stringContaining(problem) });
   });
 });
@@ -180,59 +270,119 @@ describe('a claim that is not in the token', () => {
 });
 
 describe('claimValidationRules', () => {
-  test.each<[string, object, object[], boolean]>([
-    ['the required value', { sub: 'a', hd: 'x' }, [{ claim: 'hd', requiredValue: 'x' }], true],
-    ['another value', { sub: 'a', hd: 'y' }, [{ claim: 'hd', requiredValue: 'x' }], false],
-    ['another case', { sub: 'a', hd: 'X' }, [{ claim: 'hd', requiredValue: 'x' }], false],
-    ['no such claim', { sub: 'a' }, [{ claim: 'hd', requiredValue: 'x' }], false],
-    ['more before it', { sub: 'a', hd: 'a@y@x' }, [{ claim: 'hd', requiredValue: 'a@x' }], false],
-    ['more behind it', { sub: 'a', hd: 'a@x@y' }, [{ claim: 'hd', requiredValue: 'a@x' }], false],
-    [
-      'a list with the value',
-      { sub: 'a', hd: ['x'] },
-      [{ claim: 'hd', requiredValue: 'x' }],
-      false,
-    ],
-    ['a number', { sub: 'a', hd: 1 }, [{ claim: 'hd', requiredValue: '1' }], false],
-    ['a required empty text', { sub: 'a', hd: '' }, [{ claim: 'hd' }], true],
-    ['no claim in place of an empty text', { sub: 'a' }, [{ claim: 'hd' }], false],
-    [
-      'one of two',
-      { sub: 'a', a: '1', b: '3' },
-      [
+  test.each<{ name: string; claims: object; claimValidationRules: object[]; passes: boolean }>([
+    {
+      name: 'the required value',
+      claims: { sub: 'a', hd: 'x' },
+      claimValidationRules: [{ claim: 'hd', requiredValue: 'x' }],
+      passes: true,
+    },
+    {
+      name: 'another value',
+      claims: { sub: 'a', hd: 'y' },
+      claimValidationRules: [{ claim: 'hd', requiredValue: 'x' }],
+      passes: false,
+    },
+    {
+      name: 'another case',
+      claims: { sub: 'a', hd: 'X' },
+      claimValidationRules: [{ claim: 'hd', requiredValue: 'x' }],
+      passes: false,
+    },
+    {
+      name: 'no such claim',
+      claims: { sub: 'a' },
+      claimValidationRules: [{ claim: 'hd', requiredValue: 'x' }],
+      passes: false,
+    },
+    {
+      name: 'more before it',
+      claims: { sub: 'a', hd: 'a@y@x' },
+      claimValidationRules: [{ claim: 'hd', requiredValue: 'a@x' }],
+      passes: false,
+    },
+    {
+      name: 'more behind it',
+      claims: { sub: 'a', hd: 'a@x@y' },
+      claimValidationRules: [{ claim: 'hd', requiredValue: 'a@x' }],
+      passes: false,
+    },
+    {
+      name: 'a list with the value',
+      claims: { sub: 'a', hd: ['x'] },
+      claimValidationRules: [{ claim: 'hd', requiredValue: 'x' }],
+      passes: false,
+    },
+    {
+      name: 'a number',
+      claims: { sub: 'a', hd: 1 },
+      claimValidationRules: [{ claim: 'hd', requiredValue: '1' }],
+      passes: false,
+    },
+    {
+      name: 'a required empty text',
+      claims: { sub: 'a', hd: '' },
+      claimValidationRules: [{ claim: 'hd' }],
+      passes: true,
+    },
+    {
+      name: 'no claim in place of an empty text',
+      claims: { sub: 'a' },
+      claimValidationRules: [{ claim: 'hd' }],
+      passes: false,
+    },
+    {
+      name: 'one of two',
+      claims: { sub: 'a', a: '1', b: '3' },
+      claimValidationRules: [
         { claim: 'a', requiredValue: '1' },
         { claim: 'b', requiredValue: '2' },
       ],
-      false,
-    ],
-  ])('%s', (_name, claims, claimValidationRules, passes) => {
+      passes: false,
+    },
+  ])('$name', ({ claims, claimValidationRules, passes }) => {
     const user = mapped(claims, { username }, { claimValidationRules });
     expect('username' in user).toBe(passes);
   });
 
-  test.each<[string, object, string | boolean, object]>([
-    ['true', { a: true }, true, { username: 'jane' }],
-    ['false', { a: true }, false, { problem: 'claim a does not have the required value' }],
-    ['no such claim', {}, true, { problem: expect.stringMatching(/^claim a is not in the token/) }],
-    ['a number', { a: 1 }, true, { problem: 'claim a does not have the required value' }],
-    [
-      'a string',
-      { a: 'true' },
-      true,
-      {
+  test.each<{ name: string; claims: object; requiredValue: string | boolean; expected: object }>([
+    { name: 'true', claims: { a: true }, requiredValue: true, expected: { username: 'jane' } },
+    {
+      name: 'false',
+      claims: { a: true },
+      requiredValue: false,
+      expected: { problem: 'claim a does not have the required value' },
+    },
+    {
+      name: 'no such claim',
+      claims: {},
+      requiredValue: true,
+      expected: { problem: expect.stringMatching(/^claim a is not in the token/) },
+    },
+    {
+      name: 'a number',
+      claims: { a: 1 },
+      requiredValue: true,
+      expected: { problem: 'claim a does not have the required value' },
+    },
+    {
+      name: 'a string',
+      claims: { a: 'true' },
+      requiredValue: true,
+      expected: {
         problem: 'claim a is a string, and its requiredValue is true or false: write it in quotes',
       },
-    ],
-    [
-      'true for a string',
-      { a: true },
-      'true',
-      {
+    },
+    {
+      name: 'true for a string',
+      claims: { a: true },
+      requiredValue: 'true',
+      expected: {
         problem:
           'claim a is true or false, and its requiredValue is a string: write it without quotes',
       },
-    ],
-  ])('compare the type: %s', (_name, claims, requiredValue, expected) => {
+    },
+  ])('compare the type: $name', ({ claims, requiredValue, expected }) => {
     const claimValidationRules = [{ claim: 'a', requiredValue }];
     expect(mapped({ sub: 'jane', ...claims }, { username }, { claimValidationRules })).toEqual(
       expected,

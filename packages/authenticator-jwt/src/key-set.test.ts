@@ -170,16 +170,16 @@ test('a caller who gives up waits no longer', async () => {
   await expect(waiting).rejects.toThrow('the deadline has passed');
 });
 
-test.each<[Behaviour, string]>([
-  ['hangs', 'no answer in time (jwks.timeout)'],
-  ['fails', 'answers 500'],
-  ['redirects', 'answers with a redirect, which is not followed'],
-  ['huge', 'is bigger than jwks.maxSize (262144 bytes)'],
-  ['endless', 'is bigger than jwks.maxSize (262144 bytes)'],
-  ['breaks off', ''],
-  ['no JSON', 'is not a JSON document'],
-  ['upgrades', 'answers 101'],
-])('an issuer that %s', async (behaviour, words) => {
+test.each<{ behaviour: Behaviour; words: string }>([
+  { behaviour: 'hangs', words: 'no answer in time (jwks.timeout)' },
+  { behaviour: 'fails', words: 'answers 500' },
+  { behaviour: 'redirects', words: 'answers with a redirect, which is not followed' },
+  { behaviour: 'huge', words: 'is bigger than jwks.maxSize (262144 bytes)' },
+  { behaviour: 'endless', words: 'is bigger than jwks.maxSize (262144 bytes)' },
+  { behaviour: 'breaks off', words: '' },
+  { behaviour: 'no JSON', words: 'is not a JSON document' },
+  { behaviour: 'upgrades', words: 'answers 101' },
+])('an issuer that $behaviour', async ({ behaviour, words }) => {
   provider.behave(behaviour);
   const { keys, reported } = openKeys(behaviour === 'hangs' ? { timeout: 100 } : {});
   await expect(keys.current(signal)).rejects.toEqual(unavailable(words));

@@ -31,14 +31,17 @@ test('what is left out has its default', () => {
 });
 
 test.each([
-  [
-    'https://idp.example.com/realms/a/',
-    'https://idp.example.com/realms/a/.well-known/openid-configuration',
-  ],
-  ['https://idp.example.com/a//', 'https://idp.example.com/a//.well-known/openid-configuration'],
+  {
+    url: 'https://idp.example.com/realms/a/',
+    discoveryUrl: 'https://idp.example.com/realms/a/.well-known/openid-configuration',
+  },
+  {
+    url: 'https://idp.example.com/a//',
+    discoveryUrl: 'https://idp.example.com/a//.well-known/openid-configuration',
+  },
 ])(
-  'the discovery document of %s: one slash is trimmed, for this address alone',
-  (url, discoveryUrl) => {
+  'the discovery document of $url: one slash is trimmed, for this address alone',
+  ({ url, discoveryUrl }) => {
     const [one] = settled(writtenOptions({ issuer: { ...issuer, url } })).issuers;
     expect(one).toMatchObject({ url, keys: { discoveryUrl } });
   },

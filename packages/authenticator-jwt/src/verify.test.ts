@@ -62,67 +62,105 @@ async function resultOf(
   return 'reason' in verified ? verified.reason : verified.claims.sub;
 }
 
-test.each<[string, object, string, object?]>([
-  ['good', {}, 'jane'],
-  ['for several audiences', { aud: ['else', 'kubernetes'] }, 'jane'],
-  ['at the edge of its life', { exp: seconds - 29 }, 'jane'],
-  ['expired', { exp: seconds - 30 }, 'expired'],
-  ['without an end', { exp: undefined }, 'invalid-credentials'],
-  ['with a text for its end', { exp: '9999999999' }, 'invalid-credentials'],
-  ['not valid yet', { nbf: seconds + 31 }, 'not-yet-valid'],
-  ['valid within the tolerance', { nbf: seconds + 30 }, 'jane'],
-  ['issued in the future', { iat: seconds + 31 }, 'not-yet-valid'],
-  ['issued within the tolerance', { iat: seconds + 30 }, 'jane'],
-  ['without a time of issue', { iat: undefined }, 'jane'],
-  ['for another audience', { aud: 'else' }, 'audience-mismatch'],
-  ['for an audience in another case', { aud: 'Kubernetes' }, 'audience-mismatch'],
-  ['for no audience', { aud: undefined }, 'audience-mismatch'],
-  ['of another issuer', { iss: 'https://else.example.com' }, 'invalid-credentials'],
-  ['young enough', {}, 'jane', { maxTokenAge: '5m' }],
-  ['too old', { iat: seconds - 331 }, 'expired', { maxTokenAge: '5m' }],
-  ['of unknown age', { iat: undefined }, 'invalid-credentials', { maxTokenAge: '5m' }],
-  ['of no tolerance', { exp: seconds }, 'expired', { clockTolerance: '0s' }],
-])('a token that is %s', async (_name, claims, answer, changed) => {
+test.each<{ name: string; claims: object; answer: string; changed?: object }>([
+  { name: 'good', claims: {}, answer: 'jane' },
+  { name: 'for several audiences', claims: { aud: ['else', 'kubernetes'] }, answer: 'jane' },
+  { name: 'at the edge of its life', claims: { exp: seconds - 29 }, answer: 'jane' },
+  { name: 'expired', claims: { exp: seconds - 30 }, answer: 'expired' },
+  { name: 'without an end', claims: { exp: undefined }, answer: 'invalid-credentials' },
+  { name: 'with a text for its end', claims: { exp: '9999999999' }, answer: 'invalid-credentials' },
+  { name: 'not valid yet', claims: { nbf: seconds + 31 }, answer: 'not-yet-valid' },
+  { name: 'valid within the tolerance', claims: { nbf: seconds + 30 }, answer: 'jane' },
+  { name: 'issued in the future', claims: { iat: seconds + 31 }, answer: 'not-yet-valid' },
+  { name: 'issued within the tolerance', claims: { iat: seconds + 30 }, answer: 'jane' },
+  { name: 'without a time of issue', claims: { iat: undefined }, answer: 'jane' },
+  { name: 'for another audience', claims: { aud: 'else' }, answer: 'audience-mismatch' },
+  {
+    name: 'for an audience in another case',
+    claims: { aud: 'Kubernetes' },
+    answer: 'audience-mismatch',
+  },
+  { name: 'for no audience', claims: { aud: undefined }, answer: 'audience-mismatch' },
+  {
+    name: 'of another issuer',
+    claims: { iss: 'https://else.example.com' },
+    answer: 'invalid-credentials',
+  },
+  { name: 'young enough', claims: {}, answer: 'jane', changed: { maxTokenAge: '5m' } },
+  {
+    name: 'too old',
+    claims: { iat: seconds - 331 },
+    answer: 'expired',
+    changed: { maxTokenAge: '5m' },
+  },
+  {
+    name: 'of unknown age',
+    claims: { iat: undefined },
+    answer: 'invalid-credentials',
+    changed: { maxTokenAge: '5m' },
+  },
+  {
+    name: 'of no tolerance',
+    claims: { exp: seconds },
+    answer: 'expired',
+    changed: { clockTolerance: '0s' },
+  },
+])('a token that is $name', async ({ claims, answer, changed }) => {
   expect(await resultOf(await sign({ ...good, ...claims }), changed)).toBe(answer);
 });
 
 const clock = 'the clock here says 2030-01-01T00:00:00Z';
-test.each<[object, string, object?]>([
-  [{ exp: seconds - 180 }, `it has expired (exp): 3m ago, at 2029-12-31T23:57:00Z; ${clock}`],
-  [{ exp: seconds - 31.5 }, `it has expired (exp): 32s ago, at 2029-12-31T23:59:28Z; ${clock}`],
-  [{ exp: seconds - 7_200 }, `it has expired (exp): 2h ago, at 2029-12-31T22:00:00Z; ${clock}`],
-  [{ exp: -1e300 }, expect.stringContaining('d ago, at a time that no calendar has; ')],
-  [{ nbf: seconds + 300 }, `it is not valid yet (nbf): in 5m, at 2030-01-01T00:05:00Z; ${clock}`],
-  [{ nbf: 'tomorrow' }, 'its nbf is not what the config demands'],
-  [
-    { iat: seconds + 60 },
-    `it was issued in the future (iat): in 60s, at 2030-01-01T00:01:00Z; ${clock}. Check the clocks`,
-  ],
-  [
-    { iat: seconds + 60 },
-    expect.stringMatching(/^it was issued in the future \(iat\): in 60s,/),
-    { maxTokenAge: '5m' },
-  ],
-  [
-    { iat: seconds - 3 * 86_400 },
-    `it is older than maxTokenAge (iat): 3d ago, at 2029-12-29T00:00:00Z; ${clock}`,
-    { maxTokenAge: '5m' },
-  ],
-])('the words about the time of %j', async (claims, problem, changed = {}) => {
+test.each<{ claims: object; problem: string; changed?: object }>([
+  {
+    claims: { exp: seconds - 180 },
+    problem: `it has expired (exp): 3m ago, at 2029-12-31T23:57:00Z; ${clock}`,
+  },
+  {
+    claims: { exp: seconds - 31.5 },
+    problem: `it has expired (exp): 32s ago, at 2029-12-31T23:59:28Z; ${clock}`,
+  },
+  {
+    claims: { exp: seconds - 7_200 },
+    problem: `it has expired (exp): 2h ago, at 2029-12-31T22:00:00Z; ${clock}`,
+  },
+  {
+    claims: { exp: -1e300 },
+    problem: expect.stringContaining('d ago, at a time that no calendar has; '),
+  },
+  {
+    claims: { nbf: seconds + 300 },
+    problem: `it is not valid yet (nbf): in 5m, at 2030-01-01T00:05:00Z; ${clock}`,
+  },
+  { claims: { nbf: 'tomorrow' }, problem: 'its nbf is not what the config demands' },
+  {
+    claims: { iat: seconds + 60 },
+    problem: `it was issued in the future (iat): in 60s, at 2030-01-01T00:01:00Z; ${clock}. Check the clocks`,
+  },
+  {
+    claims: { iat: seconds + 60 },
+    problem: expect.stringMatching(/^it was issued in the future \(iat\): in 60s,/),
+    changed: { maxTokenAge: '5m' },
+  },
+  {
+    claims: { iat: seconds - 3 * 86_400 },
+    problem: `it is older than maxTokenAge (iat): 3d ago, at 2029-12-29T00:00:00Z; ${clock}`,
+    changed: { maxTokenAge: '5m' },
+  },
+])('the words about the time of $claims', async ({ claims, problem, changed = {} }) => {
   expect(await verifyToken(await sign({ ...good, ...claims }), changed)).toMatchObject({ problem });
 });
 
 describe('the claims of a refused token', () => {
-  test.each<[string, object, object?]>([
-    ['has expired', { exp: seconds - 30 }],
-    ['is too old', { iat: seconds - 331 }, { maxTokenAge: '5m' }],
-    ['is not valid yet', { nbf: seconds + 31 }],
-    ['was issued in the future', { iat: seconds + 31 }],
-    ['is for another audience', { aud: 'else' }],
-    ['has no end', { exp: undefined }],
+  test.each<{ name: string; claims: object; changed?: object }>([
+    { name: 'has expired', claims: { exp: seconds - 30 } },
+    { name: 'is too old', claims: { iat: seconds - 331 }, changed: { maxTokenAge: '5m' } },
+    { name: 'is not valid yet', claims: { nbf: seconds + 31 } },
+    { name: 'was issued in the future', claims: { iat: seconds + 31 } },
+    { name: 'is for another audience', claims: { aud: 'else' } },
+    { name: 'has no end', claims: { exp: undefined } },
   ])(
-    'that %s are known if its signature is good, and only then',
-    async (_name, claims, changed = {}) => {
+    'that $name are known if its signature is good, and only then',
+    async ({ claims, changed = {} }) => {
       const token = await sign({ ...good, ...claims });
       expect(await verifyToken(token, changed, fixedKeys(key))).toMatchObject({
         claims: { sub: 'jane' },
@@ -258,15 +296,15 @@ describe('keys', () => {
   });
 
   const { x = '' } = key;
-  test.each<[string, object]>([
-    ['an EC key without y', { kty: 'EC', crv: 'P-256', x }],
-    ['an EC key that is no point', { kty: 'EC', crv: 'P-256', x, y: x }],
-    ['an EC key of another curve', { kty: 'EC', crv: 'P-384', x, y: key.y }],
-    ['an OKP key', { kty: 'OKP', crv: 'Ed25519', x }],
-    ['an OKP key for encryption', { kty: 'OKP', crv: 'X25519', x }],
-    ['a symmetric key', { kty: 'oct', k: x }],
-    ['an RSA key without e', { kty: 'RSA', n: x }],
-  ])('%s lets no one in, and leaves good keys in force', async (_name, changed) => {
+  test.each<{ name: string; changed: object }>([
+    { name: 'an EC key without y', changed: { kty: 'EC', crv: 'P-256', x } },
+    { name: 'an EC key that is no point', changed: { kty: 'EC', crv: 'P-256', x, y: x } },
+    { name: 'an EC key of another curve', changed: { kty: 'EC', crv: 'P-384', x, y: key.y } },
+    { name: 'an OKP key', changed: { kty: 'OKP', crv: 'Ed25519', x } },
+    { name: 'an OKP key for encryption', changed: { kty: 'OKP', crv: 'X25519', x } },
+    { name: 'a symmetric key', changed: { kty: 'oct', k: x } },
+    { name: 'an RSA key without e', changed: { kty: 'RSA', n: x } },
+  ])('$name lets no one in, and leaves good keys in force', async ({ changed }) => {
     const { alg, use } = key;
     const keys = fixedKeys({ ...changed, alg, use, kid: 'bad' } as JWK, key);
     const result = await resultOf(await sign(good, {}, { ...key, kid: 'bad' }), {}, keys).catch(

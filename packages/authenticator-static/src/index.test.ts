@@ -13,12 +13,12 @@ test.each([{ tokensFile: 'a' }, { tokenAuthFile: 'b' }, { tokensFile: 'a', token
 );
 
 test.each([
-  [{}, 'no file of tokens is set: set tokensFile, tokenAuthFile or both'],
-  [{ tokensFile: '' }, 'must be a path, such as tokens.yaml'],
-  [{ tokensFile: 7 }, 'must be a path, such as tokens.yaml'],
-  [{ tokenAuthFile: ['a'] }, 'must be a path, such as tokens.csv'],
-  [{ tokensFile: 'a', tokenFile: 'b' }, 'tokenFile'],
-])('the options %j are refused with the fix', async (options, message) => {
+  { options: {}, message: 'no file of tokens is set: set tokensFile, tokenAuthFile or both' },
+  { options: { tokensFile: '' }, message: 'must be a path, such as tokens.yaml' },
+  { options: { tokensFile: 7 }, message: 'must be a path, such as tokens.yaml' },
+  { options: { tokenAuthFile: ['a'] }, message: 'must be a path, such as tokens.csv' },
+  { options: { tokensFile: 'a', tokenFile: 'b' }, message: 'tokenFile' },
+])('the options $options are refused with the fix', async ({ options, message }) => {
   const { issues } = await plugin.optionsSchema['~standard'].validate(options);
   expect(issues?.map((issue) => issue.message).join()).toContain(message);
 });

@@ -8,20 +8,20 @@ const user = { username: 'jane' };
 const readUser = (changed: object) =>
   read({ status: { authenticated: true, user: { ...user, ...changed } } });
 
-test.each<[string, object, object]>([
-  ['nothing more', {}, {}],
-  ['null in place of all', { uid: null, groups: null, extra: null }, {}],
-  ['an empty uid, as Go writes none', { uid: '' }, {}],
-  ['no groups', { groups: [] }, { groups: [] }],
-  [
-    'everything',
-    { uid: '7', groups: ['a'], extra: { k: ['v'] } },
-    { uid: '7', groups: ['a'], extra: { k: ['v'] } },
-  ],
-  ['a key of null', { extra: { k: null } }, { extra: { k: [] } }],
-  ['unknown fields', { more: { a: 1 } }, {}],
-  ['a name in another case', { Groups: ['a'], UID: '7' }, {}],
-])('a user with %s', (_name, changed, expected) => {
+test.each<{ name: string; changed: object; expected: object }>([
+  { name: 'nothing more', changed: {}, expected: {} },
+  { name: 'null in place of all', changed: { uid: null, groups: null, extra: null }, expected: {} },
+  { name: 'an empty uid, as Go writes none', changed: { uid: '' }, expected: {} },
+  { name: 'no groups', changed: { groups: [] }, expected: { groups: [] } },
+  {
+    name: 'everything',
+    changed: { uid: '7', groups: ['a'], extra: { k: ['v'] } },
+    expected: { uid: '7', groups: ['a'], extra: { k: ['v'] } },
+  },
+  { name: 'a key of null', changed: { extra: { k: null } }, expected: { extra: { k: [] } } },
+  { name: 'unknown fields', changed: { more: { a: 1 } }, expected: {} },
+  { name: 'a name in another case', changed: { Groups: ['a'], UID: '7' }, expected: {} },
+])('a user with $name', ({ changed, expected }) => {
   expect(readUser(changed)).toEqual({
     authenticated: true,
     error: '',
@@ -29,18 +29,18 @@ test.each<[string, object, object]>([
   });
 });
 
-test.each<[object, string]>([
-  [{ username: '' }, 'status.user.username is missing'],
-  [{ username: null }, 'status.user.username is missing'],
-  [{ username: ['jane'] }, 'status.user.username is missing'],
-  [{ username: undefined, Username: 'jane' }, 'status.user.username is missing'],
-  [{ uid: 7 }, 'status.user.uid is not a string'],
-  [{ groups: 'a' }, 'status.user.groups is not a list of strings'],
-  [{ groups: ['a', null] }, 'status.user.groups is not a list of strings'],
-  [{ extra: [] }, 'status.user.extra is not a map of lists of strings'],
-  [{ extra: { k: 'v' } }, 'status.user.extra is not a map of lists of strings'],
-  [{ extra: { k: [1] } }, 'status.user.extra is not a map of lists of strings'],
-])('a user with %j cannot be used, which concerns this token alone', (changed, why) => {
+test.each<{ changed: object; why: string }>([
+  { changed: { username: '' }, why: 'status.user.username is missing' },
+  { changed: { username: null }, why: 'status.user.username is missing' },
+  { changed: { username: ['jane'] }, why: 'status.user.username is missing' },
+  { changed: { username: undefined, Username: 'jane' }, why: 'status.user.username is missing' },
+  { changed: { uid: 7 }, why: 'status.user.uid is not a string' },
+  { changed: { groups: 'a' }, why: 'status.user.groups is not a list of strings' },
+  { changed: { groups: ['a', null] }, why: 'status.user.groups is not a list of strings' },
+  { changed: { extra: [] }, why: 'status.user.extra is not a map of lists of strings' },
+  { changed: { extra: { k: 'v' } }, why: 'status.user.extra is not a map of lists of strings' },
+  { changed: { extra: { k: [1] } }, why: 'status.user.extra is not a map of lists of strings' },
+])('a user with $changed cannot be used, which concerns this token alone', ({ changed, why }) => {
   expect(readUser(changed)).toEqual({ unusable: 'token', why });
 });
 

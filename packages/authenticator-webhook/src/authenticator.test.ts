@@ -48,21 +48,96 @@ describe('audiences', () => {
     (audiences?: readonly string[]): Behaviour =>
     () => ({ body: reviewWith({ authenticated: true, user, ...(audiences && { audiences }) }) });
   const own = { audiences: 'own', ownAudiences: ['x', 'y'] };
-  test.each<
-    [string, object, string[], string[] | undefined, string[] | undefined, string[] | undefined]
-  >([
+  test.each<{
+    name: string;
+    options: object;
+    asked: string[];
+    sent: string[] | undefined;
+    answered: string[] | undefined;
+    counted: string[] | undefined;
+  }>([
     // The columns: the options, the audiences that the review asks for, those sent, those answered, those that count.
-    ['pass', {}, ['a', 'b'], ['a', 'b'], ['b', 'a', 'b'], ['b', 'a']],
-    ['pass, more than was sent', {}, ['a'], ['a'], ['a', 'vault'], ['a']],
-    ['pass, another than was sent', {}, ['a'], ['a'], ['vault'], []],
-    ['pass, none in the answer', {}, ['a'], ['a'], undefined, undefined],
-    ['pass, none in the review', {}, [], undefined, ['a'], ['a']],
-    ['none', { audiences: 'none' }, ['a'], undefined, undefined, undefined],
-    ['none, but the answer names some', { audiences: 'none' }, ['a'], undefined, ['b'], ['b']],
-    ['own', own, ['a'], ['x', 'y'], ['y'], undefined],
-    ['own, another in the answer', own, ['a'], ['x', 'y'], ['a'], []],
-    ['own, none in the answer', own, ['a'], ['x', 'y'], undefined, []],
-  ])('%s', async (_name, options, asked, sent, answered, counted) => {
+    {
+      name: 'pass',
+      options: {},
+      asked: ['a', 'b'],
+      sent: ['a', 'b'],
+      answered: ['b', 'a', 'b'],
+      counted: ['b', 'a'],
+    },
+    {
+      name: 'pass, more than was sent',
+      options: {},
+      asked: ['a'],
+      sent: ['a'],
+      answered: ['a', 'vault'],
+      counted: ['a'],
+    },
+    {
+      name: 'pass, another than was sent',
+      options: {},
+      asked: ['a'],
+      sent: ['a'],
+      answered: ['vault'],
+      counted: [],
+    },
+    {
+      name: 'pass, none in the answer',
+      options: {},
+      asked: ['a'],
+      sent: ['a'],
+      answered: undefined,
+      counted: undefined,
+    },
+    {
+      name: 'pass, none in the review',
+      options: {},
+      asked: [],
+      sent: undefined,
+      answered: ['a'],
+      counted: ['a'],
+    },
+    {
+      name: 'none',
+      options: { audiences: 'none' },
+      asked: ['a'],
+      sent: undefined,
+      answered: undefined,
+      counted: undefined,
+    },
+    {
+      name: 'none, but the answer names some',
+      options: { audiences: 'none' },
+      asked: ['a'],
+      sent: undefined,
+      answered: ['b'],
+      counted: ['b'],
+    },
+    {
+      name: 'own',
+      options: own,
+      asked: ['a'],
+      sent: ['x', 'y'],
+      answered: ['y'],
+      counted: undefined,
+    },
+    {
+      name: 'own, another in the answer',
+      options: own,
+      asked: ['a'],
+      sent: ['x', 'y'],
+      answered: ['a'],
+      counted: [],
+    },
+    {
+      name: 'own, none in the answer',
+      options: own,
+      asked: ['a'],
+      sent: ['x', 'y'],
+      answered: undefined,
+      counted: [],
+    },
+  ])('$name', async ({ options, asked, sent, answered, counted }) => {
     const server = await serve(answering(answered));
     const { ask } = await open(optionsFor(server, options));
     const decision = await ask(token, { audiences: asked });
@@ -85,13 +160,13 @@ test('extra: two keys that become one are an error, and not a user with the valu
   expect(await ask(token)).toEqual({ ...authenticated, user: { ...user, extra: { team: ['a'] } } });
 });
 
-test.each<[string, string[], object | undefined]>([
-  ['one id', ['JTI=a=b'], { jti: 'a=b' }],
-  ['an empty id', ['JTI='], undefined],
-  ['another kind of id', ['X509SHA256=00'], undefined],
-  ['two of another kind', ['X509SHA256=00', 'X509SHA256=11'], undefined],
-  ['none', [], undefined],
-])('the id of a token can be blocked: %s', async (_name, ids, credential) => {
+test.each<{ name: string; ids: string[]; credential: object | undefined }>([
+  { name: 'one id', ids: ['JTI=a=b'], credential: { jti: 'a=b' } },
+  { name: 'an empty id', ids: ['JTI='], credential: undefined },
+  { name: 'another kind of id', ids: ['X509SHA256=00'], credential: undefined },
+  { name: 'two of another kind', ids: ['X509SHA256=00', 'X509SHA256=11'], credential: undefined },
+  { name: 'none', ids: [], credential: undefined },
+])('the id of a token can be blocked: $name', async ({ ids, credential }) => {
   const extra = { 'authentication.kubernetes.io/credential-id': ids };
   const server = await serve(() => ({
     body: reviewWith({ authenticated: true, user: { ...user, extra } }),
@@ -100,9 +175,13 @@ test.each<[string, string[], object | undefined]>([
   expect(await ask(token)).toEqual({ ...authenticated, ...(credential && { credential }) });
 });
 
-test.each([[['JTI=a', 'JTI=b']], [['JTI=a', 'JTI=a']], [['X509SHA256=00', 'JTI=a']]])(
-  'a token with the ids %j could not be checked: a block of one of them would not hold',
-  async (ids) => {
+test.each([
+  { ids: ['JTI=a', 'JTI=b'] },
+  { ids: ['JTI=a', 'JTI=a'] },
+  { ids: ['X509SHA256=00', 'JTI=a'] },
+])(
+  'a token with the ids $ids could not be checked: a block of one of them would not hold',
+  async ({ ids }) => {
     const extra = { 'authentication.kubernetes.io/credential-id': ids };
     const server = await serve(() => ({
       body: reviewWith({ authenticated: true, user: { ...user, extra } }),
@@ -183,25 +262,29 @@ test('nothing that the peer wrote is in an error, a step, a log line or a metric
 describe('check', () => {
   const signal = new AbortController().signal;
 
-  test.each<[string, Awaited<ReturnType<Behaviour>>, RegExp]>([
-    [
-      'lets everyone in',
-      { body: reviewWith({ authenticated: true, user }) },
-      /accepts a forged token/,
-    ],
-    [
-      'is no webhook',
-      { body: '<html>' },
-      /authenticate: its answer is not a JSON object, or is truncated: check the URL/,
-    ],
-    ['is elsewhere', { status: 404 }, /it answers with the status 404/],
-    [
-      'says true without a user',
-      { body: reviewWith({ authenticated: true }) },
-      /status\.user is missing/,
-    ],
-    ['finds the token too long', { status: 431 }, /it answers with the status 431/],
-  ])('fails when the webhook %s', async (_name, reply, message) => {
+  test.each<{ name: string; reply: Awaited<ReturnType<Behaviour>>; message: RegExp }>([
+    {
+      name: 'lets everyone in',
+      reply: { body: reviewWith({ authenticated: true, user }) },
+      message: /accepts a forged token/,
+    },
+    {
+      name: 'is no webhook',
+      reply: { body: '<html>' },
+      message: /authenticate: its answer is not a JSON object, or is truncated: check the URL/,
+    },
+    { name: 'is elsewhere', reply: { status: 404 }, message: /it answers with the status 404/ },
+    {
+      name: 'says true without a user',
+      reply: { body: reviewWith({ authenticated: true }) },
+      message: /status\.user is missing/,
+    },
+    {
+      name: 'finds the token too long',
+      reply: { status: 431 },
+      message: /it answers with the status 431/,
+    },
+  ])('fails when the webhook $name', async ({ reply, message }) => {
     const server = await serve(() => reply);
     const { authenticator } = await open(optionsFor(server));
     await expect(authenticator.check?.(signal)).rejects.toThrow(message);
@@ -297,12 +380,12 @@ test('metrics count what the answers say', async () => {
   });
 });
 
-test.each<[object, string | undefined]>([
-  [{ prefixes: ['a-'] }, 'a-'],
-  [{ prefixes: ['a-', 'b-'] }, undefined],
-  [{ prefixes: ['a-'], issuers: ['https://idp.example.com'] }, undefined],
-  [{ pattern: 'a-.*' }, undefined],
-])('the prefix of all tokens of %j is %s', async (recognizes, expected) => {
+test.each<{ recognizes: object; expected: string | undefined }>([
+  { recognizes: { prefixes: ['a-'] }, expected: 'a-' },
+  { recognizes: { prefixes: ['a-', 'b-'] }, expected: undefined },
+  { recognizes: { prefixes: ['a-'], issuers: ['https://idp.example.com'] }, expected: undefined },
+  { recognizes: { pattern: 'a-.*' }, expected: undefined },
+])('the prefix of all tokens of $recognizes is $expected', async ({ recognizes, expected }) => {
   const server = await serve();
   const { authenticator } = await open(optionsFor(server, { recognizes }));
   expect(authenticator.tokenPrefix).toBe(expected);

@@ -9,59 +9,74 @@ const rules = (changed: Partial<ExtraRules> = {}): ExtraRules => ({
 });
 const rename = [{ from: 'accessKeyId', to: 'example.com/Key' }];
 
-test.each<[string, ExtraRules, object, object | undefined]>([
-  [
-    'keys become lowercase',
-    rules(),
-    { canonicalArn: ['a'], b: ['c'] },
-    { canonicalarn: ['a'], b: ['c'] },
-  ],
-  [
-    'keys stay as they are',
-    rules({ lowercase: false }),
-    { canonicalArn: ['a'] },
-    { canonicalArn: ['a'] },
-  ],
-  ['a key is renamed', rules({ rename }), { accessKeyId: ['a'] }, { 'example.com/key': ['a'] }],
-  [
-    'a key is renamed by its exact name',
-    rules({ rename }),
-    { accesskeyid: ['a'] },
-    { accesskeyid: ['a'] },
-  ],
-  [
-    'a key that is renamed is not dropped',
-    rules({ rename, drop: ['access*'] }),
-    { accessKeyId: [], accessToken: [] },
-    { 'example.com/key': [] },
-  ],
-  [
-    'a key is dropped by its exact name',
-    rules({ drop: ['A'] }),
-    { a: [], A: [], Ab: [] },
-    { a: [], ab: [] },
-  ],
-  [
-    'keys are dropped by their beginning',
-    rules({ drop: ['k8s.io/*'] }),
-    { 'k8s.io/a': [], 'k8s.io': [] },
-    { 'k8s.io': [] },
-  ],
-  ['all keys are dropped', rules({ drop: ['*'] }), { a: [], B: [] }, {}],
-  ['two keys become one', rules(), { a: ['1'], A: ['2'] }, undefined],
-  [
-    'two keys become one with a new name',
-    rules({ rename: [{ from: 'b', to: 'A' }] }),
-    { a: ['1'], b: ['2'] },
-    undefined,
-  ],
-  [
-    'a key that is dropped collides with none',
-    rules({ drop: ['A'] }),
-    { a: ['1'], A: ['2'] },
-    { a: ['1'] },
-  ],
-])('%s', (_name, given, extra, expected) => {
+test.each<{ name: string; given: ExtraRules; extra: object; expected: object | undefined }>([
+  {
+    name: 'keys become lowercase',
+    given: rules(),
+    extra: { canonicalArn: ['a'], b: ['c'] },
+    expected: { canonicalarn: ['a'], b: ['c'] },
+  },
+  {
+    name: 'keys stay as they are',
+    given: rules({ lowercase: false }),
+    extra: { canonicalArn: ['a'] },
+    expected: { canonicalArn: ['a'] },
+  },
+  {
+    name: 'a key is renamed',
+    given: rules({ rename }),
+    extra: { accessKeyId: ['a'] },
+    expected: { 'example.com/key': ['a'] },
+  },
+  {
+    name: 'a key is renamed by its exact name',
+    given: rules({ rename }),
+    extra: { accesskeyid: ['a'] },
+    expected: { accesskeyid: ['a'] },
+  },
+  {
+    name: 'a key that is renamed is not dropped',
+    given: rules({ rename, drop: ['access*'] }),
+    extra: { accessKeyId: [], accessToken: [] },
+    expected: { 'example.com/key': [] },
+  },
+  {
+    name: 'a key is dropped by its exact name',
+    given: rules({ drop: ['A'] }),
+    extra: { a: [], A: [], Ab: [] },
+    expected: { a: [], ab: [] },
+  },
+  {
+    name: 'keys are dropped by their beginning',
+    given: rules({ drop: ['k8s.io/*'] }),
+    extra: { 'k8s.io/a': [], 'k8s.io': [] },
+    expected: { 'k8s.io': [] },
+  },
+  {
+    name: 'all keys are dropped',
+    given: rules({ drop: ['*'] }),
+    extra: { a: [], B: [] },
+    expected: {},
+  },
+  {
+    name: 'two keys become one',
+    given: rules(),
+    extra: { a: ['1'], A: ['2'] },
+    expected: undefined,
+  },
+  {
+    name: 'two keys become one with a new name',
+    given: rules({ rename: [{ from: 'b', to: 'A' }] }),
+    extra: { a: ['1'], b: ['2'] },
+    expected: undefined,
+  },
+  {
+    name: 'a key that is dropped collides with none',
+    given: rules({ drop: ['A'] }),
+    extra: { a: ['1'], A: ['2'] },
+    expected: { a: ['1'] },
+  },
+])('$name', ({ given, extra, expected }) => {
   expect(changeExtra(extra as Record<string, string[]>, given)).toEqual(expected);
 });
 

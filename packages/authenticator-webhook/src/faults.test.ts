@@ -106,14 +106,18 @@ test('any fault of the network ends in the right user or in an error, and never 
 });
 
 test.each([
-  ['in chunks', 'transfer-encoding: chunked\r\n\r\n1000\r\n', 'the answer is not whole'],
-  ['with a length', 'content-length: 9999\r\n\r\n', 'the answer is not whole'],
-  [
-    'without a length',
-    'connection: close\r\n\r\n',
-    'its answer is not a JSON object, or is truncated: check the URL',
-  ],
-])('an answer %s that is cut is unavailable', async (_how, head, why) => {
+  {
+    how: 'in chunks',
+    head: 'transfer-encoding: chunked\r\n\r\n1000\r\n',
+    why: 'the answer is not whole',
+  },
+  { how: 'with a length', head: 'content-length: 9999\r\n\r\n', why: 'the answer is not whole' },
+  {
+    how: 'without a length',
+    head: 'connection: close\r\n\r\n',
+    why: 'its answer is not a JSON object, or is truncated: check the URL',
+  },
+])('an answer $how that is cut is unavailable', async ({ head, why }) => {
   const part = JSON.stringify(reviewWith({ authenticated: true, user: jane })).slice(0, 500);
   const server = await serve((_received, answer) => {
     answer.socket?.end(`HTTP/1.1 200 OK\r\n${head}${part}`);

@@ -24,22 +24,22 @@ test('what is left out has its default', () => {
 });
 
 test.each([
-  [
-    'https://b.example.com:6443',
-    'v1',
-    'https://b.example.com:6443/apis/authentication.k8s.io/v1/tokenreviews',
-  ],
-  [
-    'https://b.example.com/',
-    'v1beta1',
-    'https://b.example.com/apis/authentication.k8s.io/v1beta1/tokenreviews',
-  ],
-  [
-    'https://r.example.com/k8s/b',
-    'v1',
-    'https://r.example.com/k8s/b/apis/authentication.k8s.io/v1/tokenreviews',
-  ],
-])('mode api: %s is asked in %s at %s', (url, version, expected) => {
+  {
+    url: 'https://b.example.com:6443',
+    version: 'v1',
+    expected: 'https://b.example.com:6443/apis/authentication.k8s.io/v1/tokenreviews',
+  },
+  {
+    url: 'https://b.example.com/',
+    version: 'v1beta1',
+    expected: 'https://b.example.com/apis/authentication.k8s.io/v1beta1/tokenreviews',
+  },
+  {
+    url: 'https://r.example.com/k8s/b',
+    version: 'v1',
+    expected: 'https://r.example.com/k8s/b/apis/authentication.k8s.io/v1/tokenreviews',
+  },
+])('mode api: $url is asked in $version at $expected', ({ url, version, expected }) => {
   const options = settled(writtenOptions({ ...api, url, version }));
   expect(options.url.href).toBe(expected);
   expect(options).toMatchObject({
@@ -48,12 +48,12 @@ test.each([
   });
 });
 
-test.each<[object, string]>([
-  [{ bearer: 'x' }, 'unavailable'],
-  [{ bearerFile: 'x' }, 'unavailable'],
-  [{ bearer: 'x', onUnauthorized: 'no-opinion' }, 'no-opinion'],
-  [{ onUnauthorized: 'rejected' }, 'rejected'],
-])('%j: 401 means %s', (more, expected) => {
+test.each<{ more: object; expected: string }>([
+  { more: { bearer: 'x' }, expected: 'unavailable' },
+  { more: { bearerFile: 'x' }, expected: 'unavailable' },
+  { more: { bearer: 'x', onUnauthorized: 'no-opinion' }, expected: 'no-opinion' },
+  { more: { onUnauthorized: 'rejected' }, expected: 'rejected' },
+])('$more: 401 means $expected', ({ more, expected }) => {
   expect(settled(writtenOptions(more)).onUnauthorized).toBe(expected);
 });
 

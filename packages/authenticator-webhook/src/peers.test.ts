@@ -27,53 +27,59 @@ const ofAws = {
 const extraOfAws = { drop: ['accessKeyId'], rename: [{ from: 'arn', to: 'sts.example.com/arn' }] };
 
 /** The peers with their options, what they add to the user, and the outcome of tokens that they refuse. */
-test.each<[string, (users: Users) => Behaviour, object, object, Readonly<Record<string, object>>]>([
-  [
-    'guard, asked in v1beta1: it answers in v1, and 401',
-    guard,
-    { version: 'v1beta1' },
-    {},
-    { tkt_bad: noOpinion },
-  ],
-  [
-    'aws-iam-authenticator: no apiVersion, keys of extra in mixed case, 403, 429 when throttled',
-    awsIamAuthenticator,
-    { extra: extraOfAws },
-    { uid: 'aws-iam-authenticator:1:AROA', extra: ofAws },
-    {
+test.each<{
+  name: string;
+  peer: (users: Users) => Behaviour;
+  options: object;
+  more: object;
+  others: Readonly<Record<string, object>>;
+}>([
+  {
+    name: 'guard, asked in v1beta1: it answers in v1, and 401',
+    peer: guard,
+    options: { version: 'v1beta1' },
+    more: {},
+    others: { tkt_bad: noOpinion },
+  },
+  {
+    name: 'aws-iam-authenticator: no apiVersion, keys of extra in mixed case, 403, 429 when throttled',
+    peer: awsIamAuthenticator,
+    options: { extra: extraOfAws },
+    more: { uid: 'aws-iam-authenticator:1:AROA', extra: ofAws },
+    others: {
       tkt_bad: noOpinion,
       tkt_throttled: { code: 'unavailable', message: expect.stringContaining('the status 429') },
     },
-  ],
-  [
-    'rancher: JSON as text/plain, 400 and 401',
-    rancher,
-    { onUnauthorized: 'rejected' },
-    {},
-    { tkt_bad: rejected, 'tkt_jane:2': rejected },
-  ],
-  [
-    'k8s-ldap-auth: the review comes back, 400 in plain text',
-    k8sLdapAuth,
-    {},
-    { uid: 'uid=jane' },
-    { tkt_bad: noOpinion },
-  ],
-  [
-    'pinniped: v1beta1 alone, 400 without a body',
-    pinniped,
-    { version: 'v1beta1' },
-    {},
-    { tkt_bad: noOpinion, 'tkt_jane:2': noOpinion },
-  ],
-  [
-    'oidc-webhook-authenticator: JSON as text/plain, the review comes back, false for everything else',
-    oidcWebhookAuthenticator,
-    {},
-    { extra: { 'gardener.cloud/authenticator/name': ['idp'] } },
-    { tkt_bad: noOpinion },
-  ],
-])('%s', async (_name, peer, options, more, others) => {
+  },
+  {
+    name: 'rancher: JSON as text/plain, 400 and 401',
+    peer: rancher,
+    options: { onUnauthorized: 'rejected' },
+    more: {},
+    others: { tkt_bad: rejected, 'tkt_jane:2': rejected },
+  },
+  {
+    name: 'k8s-ldap-auth: the review comes back, 400 in plain text',
+    peer: k8sLdapAuth,
+    options: {},
+    more: { uid: 'uid=jane' },
+    others: { tkt_bad: noOpinion },
+  },
+  {
+    name: 'pinniped: v1beta1 alone, 400 without a body',
+    peer: pinniped,
+    options: { version: 'v1beta1' },
+    more: {},
+    others: { tkt_bad: noOpinion, 'tkt_jane:2': noOpinion },
+  },
+  {
+    name: 'oidc-webhook-authenticator: JSON as text/plain, the review comes back, false for everything else',
+    peer: oidcWebhookAuthenticator,
+    options: {},
+    more: { extra: { 'gardener.cloud/authenticator/name': ['idp'] } },
+    others: { tkt_bad: noOpinion },
+  },
+])('$name', async ({ peer, options, more, others }) => {
   const server = await serve(peer(users));
   const { ask, failure } = await open(optionsFor(server, options));
   expect(await ask(good)).toEqual({ kind: 'authenticated', user: { ...jane, ...more } });
@@ -152,9 +158,13 @@ describe('the TokenReview API of a cluster', () => {
   });
 
   test.each([
-    ['a wrong credential', { bearer: 'another' }, '401'],
-    ['no right to ask', { bearer: undefined, certFile: 'client', keyFile: 'client' }, '403'],
-  ])('means the gateway itself by its refusal: %s', async (_name, more, status) => {
+    { name: 'a wrong credential', more: { bearer: 'another' }, status: '401' },
+    {
+      name: 'no right to ask',
+      more: { bearer: undefined, certFile: 'client', keyFile: 'client' },
+      status: '403',
+    },
+  ])('means the gateway itself by its refusal: $name', async ({ more, status }) => {
     const server = await serve(kubeApiServer(cluster));
     const client = await server.authority.issueClient('gateway');
     const files =

@@ -11,27 +11,87 @@ const jwt = (claims: unknown, signature = 'AAAA') =>
   `${part({ alg: 'RS256' })}.${part(claims)}.${signature}`;
 const issuer = 'https://idp.example.com';
 
-test.each<[string, object, string, boolean]>([
-  ['a prefix', { prefixes: ['a-', 'b-'] }, 'b-1', true],
-  ['a prefix alone', { prefixes: ['a-'] }, 'a-', true],
-  ['a prefix in another case', { prefixes: ['a-'] }, 'A-1', false],
-  ['a prefix within', { prefixes: ['a-'] }, 'xa-1', false],
-  ['a pattern', { pattern: '[0-9a-f]{4}' }, '00ff', true],
-  ['a pattern within', { pattern: '[0-9a-f]{4}' }, '00ff0', false],
-  ['a pattern of parts', { pattern: 'a|b' }, 'ab', false],
-  ['a pattern or a prefix', { prefixes: ['x'], pattern: 'a' }, 'xyz', true],
-  ['an issuer', { issuers: [issuer] }, jwt({ iss: issuer }), true],
-  ['another issuer', { issuers: [issuer] }, jwt({ iss: `${issuer}/` }), false],
-  ['no issuer', { issuers: [issuer] }, jwt({}), false],
-  ['an issuer that is not a string', { issuers: [issuer] }, jwt({ iss: [issuer] }), false],
-  ['no claims', { issuers: [issuer] }, jwt(null), false],
-  ['claims that are no JSON', { issuers: [issuer] }, `${part({})}.AAAA.AAAA`, false],
-  ['two parts', { issuers: [issuer] }, `${part({})}.${part({ iss: issuer })}`, false],
-  ['no signature', { issuers: [issuer] }, `${part({})}.${part({ iss: issuer })}.`, false],
-  ['four parts', { issuers: [issuer] }, `${jwt({ iss: issuer })}.AAAA`, false],
-  ['a line end behind it', { issuers: [issuer] }, `${jwt({ iss: issuer })}\n`, false],
-  ['a text that UTF-8 cannot hold', { prefixes: ['a-'] }, 'a-\ud800', false],
-])('%s: %j', (_name, recognizes, token, expected) => {
+test.each<{ name: string; recognizes: object; token: string; expected: boolean }>([
+  { name: 'a prefix', recognizes: { prefixes: ['a-', 'b-'] }, token: 'b-1', expected: true },
+  { name: 'a prefix alone', recognizes: { prefixes: ['a-'] }, token: 'a-', expected: true },
+  {
+    name: 'a prefix in another case',
+    recognizes: { prefixes: ['a-'] },
+    token: 'A-1',
+    expected: false,
+  },
+  { name: 'a prefix within', recognizes: { prefixes: ['a-'] }, token: 'xa-1', expected: false },
+  { name: 'a pattern', recognizes: { pattern: '[0-9a-f]{4}' }, token: '00ff', expected: true },
+  {
+    name: 'a pattern within',
+    recognizes: { pattern: '[0-9a-f]{4}' },
+    token: '00ff0',
+    expected: false,
+  },
+  { name: 'a pattern of parts', recognizes: { pattern: 'a|b' }, token: 'ab', expected: false },
+  {
+    name: 'a pattern or a prefix',
+    recognizes: { prefixes: ['x'], pattern: 'a' },
+    token: 'xyz',
+    expected: true,
+  },
+  {
+    name: 'an issuer',
+    recognizes: { issuers: [issuer] },
+    token: jwt({ iss: issuer }),
+    expected: true,
+  },
+  {
+    name: 'another issuer',
+    recognizes: { issuers: [issuer] },
+    token: jwt({ iss: `${issuer}/` }),
+    expected: false,
+  },
+  { name: 'no issuer', recognizes: { issuers: [issuer] }, token: jwt({}), expected: false },
+  {
+    name: 'an issuer that is not a string',
+    recognizes: { issuers: [issuer] },
+    token: jwt({ iss: [issuer] }),
+    expected: false,
+  },
+  { name: 'no claims', recognizes: { issuers: [issuer] }, token: jwt(null), expected: false },
+  {
+    name: 'claims that are no JSON',
+    recognizes: { issuers: [issuer] },
+    token: `${part({})}.AAAA.AAAA`,
+    expected: false,
+  },
+  {
+    name: 'two parts',
+    recognizes: { issuers: [issuer] },
+    token: `${part({})}.${part({ iss: issuer })}`,
+    expected: false,
+  },
+  {
+    name: 'no signature',
+    recognizes: { issuers: [issuer] },
+    token: `${part({})}.${part({ iss: issuer })}.`,
+    expected: false,
+  },
+  {
+    name: 'four parts',
+    recognizes: { issuers: [issuer] },
+    token: `${jwt({ iss: issuer })}.AAAA`,
+    expected: false,
+  },
+  {
+    name: 'a line end behind it',
+    recognizes: { issuers: [issuer] },
+    token: `${jwt({ iss: issuer })}\n`,
+    expected: false,
+  },
+  {
+    name: 'a text that UTF-8 cannot hold',
+    recognizes: { prefixes: ['a-'] },
+    token: 'a-\ud800',
+    expected: false,
+  },
+])('$name: $recognizes', ({ recognizes, token, expected }) => {
   expect(recognizer(recognizes)(token)).toBe(expected);
 });
 

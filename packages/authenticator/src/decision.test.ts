@@ -47,19 +47,19 @@ describe('AuthenticatorError.is', () => {
   });
 
   test.each([
-    ['another error', new Error('no answer')],
-    [
-      'an error that only looks like one',
-      Object.assign(new Error('x'), { name: 'AuthenticatorError', code: 'failed' }),
-    ],
-    [
-      'an object with the brand',
-      { [Symbol.for('@sallyport/authenticator/AuthenticatorError')]: true },
-    ],
-    ['a string', 'unavailable'],
-    ['null', null],
-    ['undefined', undefined],
-  ])('is false for %s', (_name, value) => {
+    { name: 'another error', value: new Error('no answer') },
+    {
+      name: 'an error that only looks like one',
+      value: Object.assign(new Error('x'), { name: 'AuthenticatorError', code: 'failed' }),
+    },
+    {
+      name: 'an object with the brand',
+      value: { [Symbol.for('@sallyport/authenticator/AuthenticatorError')]: true },
+    },
+    { name: 'a string', value: 'unavailable' },
+    { name: 'null', value: null },
+    { name: 'undefined', value: undefined },
+  ])('is false for $name', ({ value }) => {
     expect(AuthenticatorError.is(value)).toBe(false);
   });
 });

@@ -88,10 +88,10 @@ describe('names', () => {
   );
 
   test.each([
-    ['l-dap', 'ldap'],
-    ['j-w-t', 'jwt'],
-    ['web-hook', 'webhook'],
-  ])('%s would be a plugin of the name %s', (name, word) => {
+    { name: 'l-dap', word: 'ldap' },
+    { name: 'j-w-t', word: 'jwt' },
+    { name: 'web-hook', word: 'webhook' },
+  ])('$name would be a plugin of the name $word', ({ name, word }) => {
     expect(problemOfName(name)?.message).toBe(
       `"${name}" is the name of one of Sallyport's own plugins, without its dashes (${word}): choose another name`,
     );
@@ -247,14 +247,14 @@ describe('the command', () => {
   });
 
   test.each([
-    [[], 'write one NAME\n  fix: see: create-authenticator --help\n'],
-    [
-      ['a', '--language', 'coffee'],
-      '--language: "coffee" is not a language\n  fix: write ts or js\n',
-    ],
-    [['a', '--langauge', 'js'], "Unknown option '--langauge'"],
-    [['@acme/My'], '"My" is not a name for a plugin'],
-  ])('%j is an error in words', async (words, message) => {
+    { words: [], message: 'write one NAME\n  fix: see: create-authenticator --help\n' },
+    {
+      words: ['a', '--language', 'coffee'],
+      message: '--language: "coffee" is not a language\n  fix: write ts or js\n',
+    },
+    { words: ['a', '--langauge', 'js'], message: "Unknown option '--langauge'" },
+    { words: ['@acme/My'], message: '"My" is not a name for a plugin' },
+  ])('$words is an error in words', async ({ words, message }) => {
     const { code, stdout, stderr } = await run(words);
     expect([code, stdout]).toEqual([1, '']);
     expect(stderr).toContain(`create-authenticator: ${message}`);

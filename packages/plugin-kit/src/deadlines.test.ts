@@ -22,16 +22,16 @@ describe('bounded', () => {
     expect(getEventListeners(signal, 'abort')).toHaveLength(0);
   });
 
-  test.each<[string, (reject: (error: Error) => void) => void]>([
-    ['the deadline', () => {}],
-    ['a rejection', (reject) => reject(new Error('failed'))],
-    [
-      'a throw',
-      () => {
+  test.each<{ what: string; act: (reject: (error: Error) => void) => void }>([
+    { what: 'the deadline', act: () => {} },
+    { what: 'a rejection', act: (reject) => reject(new Error('failed')) },
+    {
+      what: 'a throw',
+      act: () => {
         throw new Error('failed');
       },
-    ],
-  ])('calls onEnd once at %s, and leaves no listener', async (what, act) => {
+    },
+  ])('calls onEnd once at $what, and leaves no listener', async ({ what, act }) => {
     const { signal } = new AbortController();
     const onEnd = vi.fn();
     const bounds = {

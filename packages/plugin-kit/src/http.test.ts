@@ -29,17 +29,17 @@ test('an answer has its status, and its body if the status is listed and the bod
   );
 });
 
-test.each<[string, RequestListener]>([
-  [
-    'it answers compressed, unasked',
-    (_, answer) => answer.writeHead(200, { 'content-encoding': 'gzip' }).end('a'),
-  ],
-  [
-    'the answer is not whole',
-    (_, answer) =>
+test.each<{ message: string; listener: RequestListener }>([
+  {
+    message: 'it answers compressed, unasked',
+    listener: (_, answer) => answer.writeHead(200, { 'content-encoding': 'gzip' }).end('a'),
+  },
+  {
+    message: 'the answer is not whole',
+    listener: (_, answer) =>
       answer.writeHead(200, { 'content-length': 9 }).write('a', () => answer.destroy()),
-  ],
-])('a call fails where %s', async (message, listener) => {
+  },
+])('a call fails where $message', async ({ message, listener }) => {
   await expect(answerOf(listener)).rejects.toThrow(message);
 });
 
@@ -50,19 +50,23 @@ test('what is not JSON in UTF-8 is undefined', () => {
 });
 
 test.each([
-  [
-    'ECONNREFUSED',
-    'connect ECONNREFUSED 127.0.0.1:1',
-    'the connection was refused: is it running, and is this its port?',
-  ],
-  [
-    'ENOTFOUND',
-    'getaddrinfo ENOTFOUND idp.example.com',
-    'DNS does not know the name: check the host in the URL',
-  ],
-  ['EAI_AGAIN', 'getaddrinfo EAI_AGAIN idp.example.com', 'DNS does not answer'],
-  ['ECONNRESET', 'socket hang up', 'socket hang up'],
-])('%s is explained in words', (code, message, words) => {
+  {
+    code: 'ECONNREFUSED',
+    message: 'connect ECONNREFUSED 127.0.0.1:1',
+    words: 'the connection was refused: is it running, and is this its port?',
+  },
+  {
+    code: 'ENOTFOUND',
+    message: 'getaddrinfo ENOTFOUND idp.example.com',
+    words: 'DNS does not know the name: check the host in the URL',
+  },
+  {
+    code: 'EAI_AGAIN',
+    message: 'getaddrinfo EAI_AGAIN idp.example.com',
+    words: 'DNS does not answer',
+  },
+  { code: 'ECONNRESET', message: 'socket hang up', words: 'socket hang up' },
+])('$code is explained in words', ({ code, message, words }) => {
   const error = Object.assign(new Error(message), { code });
   expect(explainHttpError(error, 'idp.example.com')).toBe(words);
   // A host with several addresses has an error for each.

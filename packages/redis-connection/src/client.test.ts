@@ -41,21 +41,21 @@ function namedBySentinels(port: number): NonNullable<RedisOptions['Connector']> 
 
 const unconnected = { tls: {}, lazyConnect: true, retryStrategy: () => null };
 
-test.each<[string, (port: number) => Omit<RedisOptions, 'replyMapping'>]>([
-  ['a server', (port) => ({ port, ...unconnected })],
-  [
-    'the master that sentinels name',
-    (port) => ({
+test.each<{ what: string; optionsOf: (port: number) => Omit<RedisOptions, 'replyMapping'> }>([
+  { what: 'a server', optionsOf: (port) => ({ port, ...unconnected }) },
+  {
+    what: 'the master that sentinels name',
+    optionsOf: (port) => ({
       Connector: namedBySentinels(port),
       sentinels: [{ port: 1 }],
       name: 'm',
       enableTLSForSentinelMode: true,
       ...unconnected,
     }),
-  ],
+  },
 ])(
-  'a second error while a connection to %s is made does not end the process',
-  async (_what, optionsOf) => {
+  'a second error while a connection to $what is made does not end the process',
+  async ({ optionsOf }) => {
     // It never answers, so the TLS handshake does not end.
     const silent = createServer((socket) => socket.on('error', () => {}));
     await once(silent.listen(0, '127.0.0.1'), 'listening');

@@ -22,80 +22,114 @@ const refused = 'it refuses the username or the password, or the user is disable
 
 describe('an error of Redis', () => {
   test.each([
-    ['WRONGPASS invalid username-password pair or user is disabled.', 'authentication', refused],
-    ['NOAUTH Authentication required.', 'authentication', /^it requires a password: /],
-    [
-      'NOAUTH HELLO must be called with the client already authenticated, otherwise',
-      'authentication',
-      /^it requires a/,
-    ],
-    [
-      "NOPERM User gateway has no permissions to run the 'pttl' command",
-      'permission',
-      `the user is not allowed to do this (PTTL): ${acl}`,
-    ],
-    [
-      "NOPERM User gateway has no permissions to run the 'acl|whoami' command",
-      'permission',
-      `the user is not allowed to do this (ACL|WHOAMI): ${acl}`,
-    ],
-    [
-      'NOPERM No permissions to access a key',
-      'permission',
-      `the user is not allowed to do this: ${acl}`,
-    ],
-    [
-      "ERR ACL failure in script: User gateway has no permissions to run the 'hset' command script: 1f, on @user_script:3.",
-      'permission',
-      `the user is not allowed to do this (HSET): ${acl}`,
-    ],
-    [
-      'ERR ACL failure in script: No permissions to access a key script: 1f, on @user_script:3.',
-      'permission',
-      `the user is not allowed to do this: ${acl}`,
-    ],
-    [
-      'WRONGTYPE Operation against a key holding the wrong kind of value',
-      'type',
-      'the value is of another type than was looked for',
-    ],
-    [
-      'WRONGTYPE Operation against a key holding the wrong kind of value script: 1f',
-      'type',
-      'the value is of another type than was looked for',
-    ],
-    ['LOADING Redis is loading the dataset in memory', 'server', 'it is still loading its data'],
-    ['BUSY Redis is busy running a script.', 'server', 'it is busy with a script'],
-    ['MASTERDOWN Link with MASTER is down', 'server', 'it is a replica that has lost its master'],
-    [
-      "READONLY You can't write against a read only replica.",
-      'server',
-      'it is a replica, which accepts no writes',
-    ],
-    [
-      "OOM command not allowed when used memory > 'maxmemory'.",
-      'server',
-      'its memory is full (maxmemory)',
-    ],
-    [
-      'MISCONF Redis is configured to save RDB snapshots',
-      'server',
-      /^it accepts no writes because it can't save them/,
-    ],
-    [
-      'NOREPLICAS Not enough good replicas to write.',
-      'server',
-      /^it accepts no writes because it has too few replicas/,
-    ],
-    ['CLUSTERDOWN Hash slot not served', 'node', 'no node of the cluster serves this key now'],
-    ['MOVED 1234 192.0.2.1:6379', 'node', 'the node that has this key is unreachable'],
-    ['ASK 1234 192.0.2.1:6379', 'node', 'the cluster is moving this key'],
-    ['ERR DB index is out of range', 'server', /^it has no database with this number: /],
-    ['ERR max number of clients reached', 'server', 'it answers ERR'],
-    ['SOMETHING new', 'server', 'it answers SOMETHING'],
-    ['something', 'server', 'it answers an error'],
-    ['', 'server', 'it answers an error'],
-  ])('%s is of the kind %s', (message, kind, problem) => {
+    {
+      message: 'WRONGPASS invalid username-password pair or user is disabled.',
+      kind: 'authentication',
+      problem: refused,
+    },
+    {
+      message: 'NOAUTH Authentication required.',
+      kind: 'authentication',
+      problem: /^it requires a password: /,
+    },
+    {
+      message: 'NOAUTH HELLO must be called with the client already authenticated, otherwise',
+      kind: 'authentication',
+      problem: /^it requires a/,
+    },
+    {
+      message: "NOPERM User gateway has no permissions to run the 'pttl' command",
+      kind: 'permission',
+      problem: `the user is not allowed to do this (PTTL): ${acl}`,
+    },
+    {
+      message: "NOPERM User gateway has no permissions to run the 'acl|whoami' command",
+      kind: 'permission',
+      problem: `the user is not allowed to do this (ACL|WHOAMI): ${acl}`,
+    },
+    {
+      message: 'NOPERM No permissions to access a key',
+      kind: 'permission',
+      problem: `the user is not allowed to do this: ${acl}`,
+    },
+    {
+      message:
+        "ERR ACL failure in script: User gateway has no permissions to run the 'hset' command script: 1f, on @user_script:3.",
+      kind: 'permission',
+      problem: `the user is not allowed to do this (HSET): ${acl}`,
+    },
+    {
+      message:
+        'ERR ACL failure in script: No permissions to access a key script: 1f, on @user_script:3.',
+      kind: 'permission',
+      problem: `the user is not allowed to do this: ${acl}`,
+    },
+    {
+      message: 'WRONGTYPE Operation against a key holding the wrong kind of value',
+      kind: 'type',
+      problem: 'the value is of another type than was looked for',
+    },
+    {
+      message: 'WRONGTYPE Operation against a key holding the wrong kind of value script: 1f',
+      kind: 'type',
+      problem: 'the value is of another type than was looked for',
+    },
+    {
+      message: 'LOADING Redis is loading the dataset in memory',
+      kind: 'server',
+      problem: 'it is still loading its data',
+    },
+    {
+      message: 'BUSY Redis is busy running a script.',
+      kind: 'server',
+      problem: 'it is busy with a script',
+    },
+    {
+      message: 'MASTERDOWN Link with MASTER is down',
+      kind: 'server',
+      problem: 'it is a replica that has lost its master',
+    },
+    {
+      message: "READONLY You can't write against a read only replica.",
+      kind: 'server',
+      problem: 'it is a replica, which accepts no writes',
+    },
+    {
+      message: "OOM command not allowed when used memory > 'maxmemory'.",
+      kind: 'server',
+      problem: 'its memory is full (maxmemory)',
+    },
+    {
+      message: 'MISCONF Redis is configured to save RDB snapshots',
+      kind: 'server',
+      problem: /^it accepts no writes because it can't save them/,
+    },
+    {
+      message: 'NOREPLICAS Not enough good replicas to write.',
+      kind: 'server',
+      problem: /^it accepts no writes because it has too few replicas/,
+    },
+    {
+      message: 'CLUSTERDOWN Hash slot not served',
+      kind: 'node',
+      problem: 'no node of the cluster serves this key now',
+    },
+    {
+      message: 'MOVED 1234 192.0.2.1:6379',
+      kind: 'node',
+      problem: 'the node that has this key is unreachable',
+    },
+    { message: 'ASK 1234 192.0.2.1:6379', kind: 'node', problem: 'the cluster is moving this key' },
+    {
+      message: 'ERR DB index is out of range',
+      kind: 'server',
+      problem: /^it has no database with this number: /,
+    },
+    { message: 'ERR max number of clients reached', kind: 'server', problem: 'it answers ERR' },
+    { message: 'SOMETHING new', kind: 'server', problem: 'it answers SOMETHING' },
+    { message: 'something', kind: 'server', problem: 'it answers an error' },
+    { message: '', kind: 'server', problem: 'it answers an error' },
+  ])('$message is of the kind $kind', ({ message, kind, problem }) => {
     const found = problemOf(replyError(message), terms);
     expect(found.kind).toBe(kind);
     if (typeof problem === 'string') expect(found.problem).toBe(problem);
@@ -151,31 +185,39 @@ describe('a key that the user may not use', () => {
   const onKeys = (what: string) => `the user is not allowed to do this (${what}): ${acl}`;
 
   test.each([
-    ['getrange', [`sallyport:token:${digest}`, '0', '9'], 'GETRANGE on keys sallyport:token:*'],
-    ['pttl', [`robots-${digest}`], 'PTTL on keys robots-*'],
-    ['SET', [`sallyport:token:${digest}:last-use`, 'x'], 'SET on keys sallyport:token:*'],
-    ['eval_ro', ['return 1', '1', `a:${digest}`], 'EVAL_RO on keys a:*'],
-    [
-      'get',
-      ['sallyport:cache:0123456789-_abcdefghijABCDEFGHIJxyzXYZ01234'],
-      'GET on keys sallyport:cache:*',
-    ],
-    [
-      'eval',
-      ['return 1', '1', 'a:lockout:{0123456789-_abcdefghijABCDEFGHIJxy}'],
-      'EVAL on keys a:lockout:*',
-    ],
-    [
-      'hdel',
-      ['sallyport:{revocations}:ended-newest', 'x'],
-      'HDEL on keys sallyport:{revocations}:*',
-    ],
-    [
-      'evalsha',
-      ['1f', '1', 'sallyport:lockout:{names}:497000'],
-      'EVALSHA on keys sallyport:lockout:{names}:*',
-    ],
-  ])('is named by the command %s and a pattern', (name, args, what) => {
+    {
+      name: 'getrange',
+      args: [`sallyport:token:${digest}`, '0', '9'],
+      what: 'GETRANGE on keys sallyport:token:*',
+    },
+    { name: 'pttl', args: [`robots-${digest}`], what: 'PTTL on keys robots-*' },
+    {
+      name: 'SET',
+      args: [`sallyport:token:${digest}:last-use`, 'x'],
+      what: 'SET on keys sallyport:token:*',
+    },
+    { name: 'eval_ro', args: ['return 1', '1', `a:${digest}`], what: 'EVAL_RO on keys a:*' },
+    {
+      name: 'get',
+      args: ['sallyport:cache:0123456789-_abcdefghijABCDEFGHIJxyzXYZ01234'],
+      what: 'GET on keys sallyport:cache:*',
+    },
+    {
+      name: 'eval',
+      args: ['return 1', '1', 'a:lockout:{0123456789-_abcdefghijABCDEFGHIJxy}'],
+      what: 'EVAL on keys a:lockout:*',
+    },
+    {
+      name: 'hdel',
+      args: ['sallyport:{revocations}:ended-newest', 'x'],
+      what: 'HDEL on keys sallyport:{revocations}:*',
+    },
+    {
+      name: 'evalsha',
+      args: ['1f', '1', 'sallyport:lockout:{names}:497000'],
+      what: 'EVALSHA on keys sallyport:lockout:{names}:*',
+    },
+  ])('is named by the command $name and a pattern', ({ name, args, what }) => {
     expect(problem(name, args)).toBe(onKeys(what));
   });
 
@@ -192,48 +234,69 @@ describe('a key that the user may not use', () => {
 
 describe('an error of the connection', () => {
   test.each([
-    [
-      'ECONNREFUSED',
-      'connection',
-      'the connection was refused: is it running, and is this its port?',
-    ],
-    ['ECONNRESET', 'connection', 'the connection was reset'],
-    ['EPIPE', 'connection', 'the connection was reset'],
-    ['ENOTFOUND', 'connection', 'DNS does not know the name'],
-    ['EAI_AGAIN', 'connection', 'DNS does not answer'],
-    ['ENOENT', 'connection', 'the socket does not exist'],
-    ['EACCES', 'connection', /^access to the socket is denied/],
-    ['EHOSTUNREACH', 'connection', 'there is no route to the host'],
-    ['ENETUNREACH', 'connection', 'there is no route to its network'],
-    ['ETIMEDOUT', 'timeout', 'no answer in time'],
-    ['EPROTO', 'connection', 'the connection failed (EPROTO)'],
-    ['ERR_SSL_TLSV1_ALERT_DECODE_ERROR', 'connection', 'the connection was closed'],
-    [
-      'EMFILE',
-      'local',
-      /^this process has no file descriptor left \(EMFILE\): raise its limit of open files/,
-    ],
-    ['ENFILE', 'local', /^this machine has no file descriptor left/],
-    ['ENOBUFS', 'local', /^this machine has no memory left/],
-    ['ENOMEM', 'local', /^this machine has no memory left/],
-    ['EADDRNOTAVAIL', 'local', /^this machine has no local address or port left/],
-    ['EBUSY', 'local', /^this process could not ask DNS \(EBUSY\)/],
-    ['EAI_MEMORY', 'local', /^this machine has no memory left to ask DNS/],
-    ['SELF_SIGNED_CERT_IN_CHAIN', 'tls', /put the certificate of that CA into caFile$/],
-    ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'tls', /put the certificate of that CA into caFile$/],
-    ['DEPTH_ZERO_SELF_SIGNED_CERT', 'tls', /put the certificate of that CA into caFile$/],
-    ['CERT_HAS_EXPIRED', 'tls', /has expired/],
-    [
-      'ERR_SSL_WRONG_VERSION_NUMBER',
-      'tls',
-      /^the server answers, but not in TLS: is this its tls-port/,
-    ],
-    [
-      'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
-      'tls',
-      /^the server refused the client certificate, or requires one/,
-    ],
-  ])('%s is of the kind %s', (code, kind, problem) => {
+    {
+      code: 'ECONNREFUSED',
+      kind: 'connection',
+      problem: 'the connection was refused: is it running, and is this its port?',
+    },
+    { code: 'ECONNRESET', kind: 'connection', problem: 'the connection was reset' },
+    { code: 'EPIPE', kind: 'connection', problem: 'the connection was reset' },
+    { code: 'ENOTFOUND', kind: 'connection', problem: 'DNS does not know the name' },
+    { code: 'EAI_AGAIN', kind: 'connection', problem: 'DNS does not answer' },
+    { code: 'ENOENT', kind: 'connection', problem: 'the socket does not exist' },
+    { code: 'EACCES', kind: 'connection', problem: /^access to the socket is denied/ },
+    { code: 'EHOSTUNREACH', kind: 'connection', problem: 'there is no route to the host' },
+    { code: 'ENETUNREACH', kind: 'connection', problem: 'there is no route to its network' },
+    { code: 'ETIMEDOUT', kind: 'timeout', problem: 'no answer in time' },
+    { code: 'EPROTO', kind: 'connection', problem: 'the connection failed (EPROTO)' },
+    {
+      code: 'ERR_SSL_TLSV1_ALERT_DECODE_ERROR',
+      kind: 'connection',
+      problem: 'the connection was closed',
+    },
+    {
+      code: 'EMFILE',
+      kind: 'local',
+      problem:
+        /^this process has no file descriptor left \(EMFILE\): raise its limit of open files/,
+    },
+    { code: 'ENFILE', kind: 'local', problem: /^this machine has no file descriptor left/ },
+    { code: 'ENOBUFS', kind: 'local', problem: /^this machine has no memory left/ },
+    { code: 'ENOMEM', kind: 'local', problem: /^this machine has no memory left/ },
+    {
+      code: 'EADDRNOTAVAIL',
+      kind: 'local',
+      problem: /^this machine has no local address or port left/,
+    },
+    { code: 'EBUSY', kind: 'local', problem: /^this process could not ask DNS \(EBUSY\)/ },
+    { code: 'EAI_MEMORY', kind: 'local', problem: /^this machine has no memory left to ask DNS/ },
+    {
+      code: 'SELF_SIGNED_CERT_IN_CHAIN',
+      kind: 'tls',
+      problem: /put the certificate of that CA into caFile$/,
+    },
+    {
+      code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+      kind: 'tls',
+      problem: /put the certificate of that CA into caFile$/,
+    },
+    {
+      code: 'DEPTH_ZERO_SELF_SIGNED_CERT',
+      kind: 'tls',
+      problem: /put the certificate of that CA into caFile$/,
+    },
+    { code: 'CERT_HAS_EXPIRED', kind: 'tls', problem: /has expired/ },
+    {
+      code: 'ERR_SSL_WRONG_VERSION_NUMBER',
+      kind: 'tls',
+      problem: /^the server answers, but not in TLS: is this its tls-port/,
+    },
+    {
+      code: 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
+      kind: 'tls',
+      problem: /^the server refused the client certificate, or requires one/,
+    },
+  ])('$code is of the kind $kind', ({ code, kind, problem }) => {
     const found = problemOf(systemError(code), terms);
     expect(found.kind).toBe(kind);
     if (typeof problem === 'string') expect(found.problem).toBe(problem);
@@ -242,32 +305,44 @@ describe('an error of the connection', () => {
   });
 
   test.each([
-    ['Command timed out', 'timeout', 'no answer in time'],
-    [
-      "Socket timeout. Expecting data, but didn't receive any in 1000ms.",
-      'timeout',
-      'no answer in time',
-    ],
-    [
-      "Stream isn't writeable and enableOfflineQueue options is false",
-      'connection',
-      'the connection was closed',
-    ],
-    ['Connection is closed.', 'connection', 'the connection was closed'],
-    ['Command aborted due to connection close', 'connection', 'the connection was closed'],
-    [
-      'All sentinels are unreachable. Retrying from scratch after 10ms.',
-      'connection',
-      /^no sentinel names a master/,
-    ],
-    [
-      'All sentinels are unreachable. Last error: WRONGPASS x',
-      'authentication',
-      /^the sentinels refuse the login/,
-    ],
-    ['Failed to refresh slots cache.', 'cluster', 'no node of the cluster answers'],
-    ['None of startup nodes is available', 'cluster', 'no node of the cluster answers'],
-  ])('%s is of the kind %s', (message, kind, problem) => {
+    { message: 'Command timed out', kind: 'timeout', problem: 'no answer in time' },
+    {
+      message: "Socket timeout. Expecting data, but didn't receive any in 1000ms.",
+      kind: 'timeout',
+      problem: 'no answer in time',
+    },
+    {
+      message: "Stream isn't writeable and enableOfflineQueue options is false",
+      kind: 'connection',
+      problem: 'the connection was closed',
+    },
+    { message: 'Connection is closed.', kind: 'connection', problem: 'the connection was closed' },
+    {
+      message: 'Command aborted due to connection close',
+      kind: 'connection',
+      problem: 'the connection was closed',
+    },
+    {
+      message: 'All sentinels are unreachable. Retrying from scratch after 10ms.',
+      kind: 'connection',
+      problem: /^no sentinel names a master/,
+    },
+    {
+      message: 'All sentinels are unreachable. Last error: WRONGPASS x',
+      kind: 'authentication',
+      problem: /^the sentinels refuse the login/,
+    },
+    {
+      message: 'Failed to refresh slots cache.',
+      kind: 'cluster',
+      problem: 'no node of the cluster answers',
+    },
+    {
+      message: 'None of startup nodes is available',
+      kind: 'cluster',
+      problem: 'no node of the cluster answers',
+    },
+  ])('$message is of the kind $kind', ({ message, kind, problem }) => {
     const found = problemOf(new Error(message), terms);
     expect(found.kind).toBe(kind);
     if (typeof problem === 'string') expect(found.problem).toBe(problem);
@@ -292,19 +367,29 @@ describe('an error of the connection', () => {
   });
 
   test.each([
-    [
-      replyError('WRONGPASS x'),
-      'no node of the cluster can be used: it refuses the username or the password, or the',
-    ],
-    [new Error('timeout'), 'no node of the cluster can be used: no answer in time'],
-    [new Error('Connection is closed.'), 'no node of the cluster answers'],
-  ])('of a cluster is the reason of the last node: %s', (lastNodeError, problem) => {
-    const error = Object.assign(new Error('Failed to refresh slots cache.'), { lastNodeError });
-    expect(problemOf(error, terms)).toEqual({
-      kind: 'cluster',
-      problem: expect.stringMatching(`^${problem}`),
-    });
-  });
+    {
+      lastNodeError: replyError('WRONGPASS x'),
+      problem:
+        'no node of the cluster can be used: it refuses the username or the password, or the',
+    },
+    {
+      lastNodeError: new Error('timeout'),
+      problem: 'no node of the cluster can be used: no answer in time',
+    },
+    {
+      lastNodeError: new Error('Connection is closed.'),
+      problem: 'no node of the cluster answers',
+    },
+  ])(
+    'of a cluster is the reason of the last node: $lastNodeError',
+    ({ lastNodeError, problem }) => {
+      const error = Object.assign(new Error('Failed to refresh slots cache.'), { lastNodeError });
+      expect(problemOf(error, terms)).toEqual({
+        kind: 'cluster',
+        problem: expect.stringMatching(`^${problem}`),
+      });
+    },
+  );
 
   test('names the expected and the actual certificate', () => {
     const cert = { subjectaltname: 'DNS:other.example.com' };
@@ -324,15 +409,18 @@ describe('an error of the connection', () => {
     });
   });
 
-  test.each([['text'], [undefined], [null], [7], [{ message: 'NOPERM' }]])(
-    'that is no error is explained, too: %j',
-    (thrown) => {
-      expect(problemOf(thrown, terms)).toEqual({
-        kind: 'server',
-        problem: 'it failed in an unknown way',
-      });
-    },
-  );
+  test.each([
+    { thrown: 'text' },
+    { thrown: undefined },
+    { thrown: null },
+    { thrown: 7 },
+    { thrown: { message: 'NOPERM' } },
+  ])('that is no error is explained, too: $thrown', ({ thrown }) => {
+    expect(problemOf(thrown, terms)).toEqual({
+      kind: 'server',
+      problem: 'it failed in an unknown way',
+    });
+  });
 });
 
 test('only an answer of Redis itself is a reply error', () => {

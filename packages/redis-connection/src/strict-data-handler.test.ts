@@ -62,23 +62,35 @@ function good(request: string): string {
 }
 
 describe('a server', () => {
-  test.each<[string, string, string]>([
-    ['a nil', '$-1\r\n', asked],
-    ['a null', '_\r\n', asked],
-    ['no array', '*-1\r\n', asked],
-    ['a number', ':7\r\n', asked],
-    ['an error', '-ERR no\r\n', asked],
-    ['an array of nothing', '*0\r\n', asked],
-    ['a message', '*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nb\r\n', asked],
-    ['a push', '>2\r\n$10\r\ninvalidate\r\n_\r\n', asked],
-    ['a push of a message', '>3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nb\r\n', asked],
-    ['a push of nothing', '>0\r\n', asked],
-    ['a push of nils', '>3\r\n_\r\n_\r\n_\r\n', asked],
-    ['the end of a subscription', '>3\r\n$12\r\nsunsubscribe\r\n$1\r\na\r\n:0\r\n', asked],
-    ['a push for monitors', '>2\r\n$7\r\nmonitor\r\n_\r\n', asked],
-    ['what begins like TLS', '\u0015\u0003\u0003\u0000\u0002\u0002(', notRedis],
-    ['512 MB', '$536870912\r\n', tooBig],
-  ])('that sends %s after its answers loses that connection', async (_name, bytes, sent) => {
+  test.each<{ name: string; bytes: string; sent: string }>([
+    { name: 'a nil', bytes: '$-1\r\n', sent: asked },
+    { name: 'a null', bytes: '_\r\n', sent: asked },
+    { name: 'no array', bytes: '*-1\r\n', sent: asked },
+    { name: 'a number', bytes: ':7\r\n', sent: asked },
+    { name: 'an error', bytes: '-ERR no\r\n', sent: asked },
+    { name: 'an array of nothing', bytes: '*0\r\n', sent: asked },
+    { name: 'a message', bytes: '*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nb\r\n', sent: asked },
+    { name: 'a push', bytes: '>2\r\n$10\r\ninvalidate\r\n_\r\n', sent: asked },
+    {
+      name: 'a push of a message',
+      bytes: '>3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nb\r\n',
+      sent: asked,
+    },
+    { name: 'a push of nothing', bytes: '>0\r\n', sent: asked },
+    { name: 'a push of nils', bytes: '>3\r\n_\r\n_\r\n_\r\n', sent: asked },
+    {
+      name: 'the end of a subscription',
+      bytes: '>3\r\n$12\r\nsunsubscribe\r\n$1\r\na\r\n:0\r\n',
+      sent: asked,
+    },
+    { name: 'a push for monitors', bytes: '>2\r\n$7\r\nmonitor\r\n_\r\n', sent: asked },
+    {
+      name: 'what begins like TLS',
+      bytes: '\u0015\u0003\u0003\u0000\u0002\u0002(',
+      sent: notRedis,
+    },
+    { name: '512 MB', bytes: '$536870912\r\n', sent: tooBig },
+  ])('that sends $name after its answers loses that connection', async ({ bytes, sent }) => {
     const noise = listenForNoise();
     await using server = await startHostileServer((request) => good(request) + bytes);
     await using started = await open({
@@ -91,14 +103,14 @@ describe('a server', () => {
     expect(noise).toEqual([]);
   });
 
-  test.each<[string, string, string]>([
-    ['a nil', '$-1\r\n', ''],
-    ['two numbers', ':1\r\n:2\r\n', ''],
-    ['what could be a whole answer', answer('text', 'key'), ''],
-    ['a subscription', '>3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n', asked],
+  test.each<{ name: string; bytes: string; sent: string }>([
+    { name: 'a nil', bytes: '$-1\r\n', sent: '' },
+    { name: 'two numbers', bytes: ':1\r\n:2\r\n', sent: '' },
+    { name: 'what could be a whole answer', bytes: answer('text', 'key'), sent: '' },
+    { name: 'a subscription', bytes: '>3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n', sent: asked },
   ])(
-    'that sends %s before its answers gives no caller the value of another key',
-    async (_name, bytes, sent) => {
+    'that sends $name before its answers gives no caller the value of another key',
+    async ({ bytes, sent }) => {
       await using server = await startHostileServer((request) => bytes + good(request));
       await using started = await open({
         url: `redis://127.0.0.1:${server.port}`,
@@ -118,9 +130,9 @@ describe('a server', () => {
   );
 
   test.each([
-    ['a text', `${bulk('text')}+text\r\n`],
-    ['a nil', '$-1\r\n:-2\r\n'],
-  ])('that answers GETRANGE or PTTL with %s is not trusted', async (_name, answers) => {
+    { name: 'a text', answers: `${bulk('text')}+text\r\n` },
+    { name: 'a nil', answers: '$-1\r\n:-2\r\n' },
+  ])('that answers GETRANGE or PTTL with $name is not trusted', async ({ answers }) => {
     await using server = await startHostileServer((request) => {
       const keys = [...request.matchAll(/echo\r\n\$\d+\r\n(?<key>\S+)\r\n/g)].map(
         ({ groups }) => groups?.key ?? '',

@@ -31,16 +31,16 @@ describe('a Redis', () => {
   });
 
   test.each([
-    [
-      'redis://127.0.0.1:1',
-      'not connected: the connection was refused: is it running, and is this its port?',
-    ],
-    ['unix:/nowhere/redis.sock', 'not connected: the socket does not exist'],
-    [
-      'redis://nowhere.invalid',
-      /^not connected: (DNS does not know the name|DNS does not answer)$/,
-    ],
-  ])('that does not exist is reported: %s', async (url, problem) => {
+    {
+      url: 'redis://127.0.0.1:1',
+      problem: 'not connected: the connection was refused: is it running, and is this its port?',
+    },
+    { url: 'unix:/nowhere/redis.sock', problem: 'not connected: the socket does not exist' },
+    {
+      url: 'redis://nowhere.invalid',
+      problem: /^not connected: (DNS does not know the name|DNS does not answer)$/,
+    },
+  ])('that does not exist is reported: $url', async ({ url, problem }) => {
     const noise = listenForNoise();
     await using started = await open({ url, insecure: url.includes('invalid') || undefined });
     const error = await errorOf(started.read(key));

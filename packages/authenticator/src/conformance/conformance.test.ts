@@ -190,10 +190,10 @@ describe('what the harness leaves out fails the cases that need it, rather than 
   });
 
   test.each([
-    ['rejectedTokens', 'refused tokens are rejected with their reason'],
-    ['foreignTokens', 'tokens that are not its own get no opinion'],
-    ['badOptions', 'bad options are refused with the key that is wrong'],
-  ])('no %s', async (field, name) => {
+    { field: 'rejectedTokens', name: 'refused tokens are rejected with their reason' },
+    { field: 'foreignTokens', name: 'tokens that are not its own get no opinion' },
+    { field: 'badOptions', name: 'bad options are refused with the key that is wrong' },
+  ])('no $field', async ({ field, name }) => {
     expect(await failure(name, { [field]: [] })).toContain(`the harness to give ${field}`);
   });
 

@@ -24,36 +24,42 @@ describe('a secret is found', () => {
     expect(find(`before ${text} after`)).toEqual(['the password']);
   });
 
-  test.each<[string, () => unknown]>([
-    ['in the message of an error', () => new Error(secret)],
-    [
-      'in the cause of a cause',
-      () => new Error('a', { cause: new Error('b', { cause: new Error(secret) }) }),
-    ],
-    [
-      'in an own property of an error',
-      () => Object.assign(new Error('a'), { request: { headers: [secret] } }),
-    ],
-    [
-      'in a property that does not show',
-      () => Object.defineProperty({}, 'hidden', { value: secret }),
-    ],
-    ['in an error of many', () => new AggregateError([new Error('a'), new Error(secret)])],
-    ['in a stack', () => Object.assign(new Error('a'), { stack: `Error: ${secret}` })],
-    ['in bytes', () => ({ body: Buffer.from(secret) })],
-    ['in a map, as a key', () => new Map([[secret, 1]])],
-    ['in a set', () => new Set([secret])],
-    ['as the name of a property', () => ({ [secret]: true })],
-    [
-      'behind a property that cannot be read',
-      () => ({
+  test.each<{ name: string; make: () => unknown }>([
+    { name: 'in the message of an error', make: () => new Error(secret) },
+    {
+      name: 'in the cause of a cause',
+      make: () => new Error('a', { cause: new Error('b', { cause: new Error(secret) }) }),
+    },
+    {
+      name: 'in an own property of an error',
+      make: () => Object.assign(new Error('a'), { request: { headers: [secret] } }),
+    },
+    {
+      name: 'in a property that does not show',
+      make: () => Object.defineProperty({}, 'hidden', { value: secret }),
+    },
+    {
+      name: 'in an error of many',
+      make: () => new AggregateError([new Error('a'), new Error(secret)]),
+    },
+    {
+      name: 'in a stack',
+      make: () => Object.assign(new Error('a'), { stack: `Error: ${secret}` }),
+    },
+    { name: 'in bytes', make: () => ({ body: Buffer.from(secret) }) },
+    { name: 'in a map, as a key', make: () => new Map([[secret, 1]]) },
+    { name: 'in a set', make: () => new Set([secret]) },
+    { name: 'as the name of a property', make: () => ({ [secret]: true }) },
+    {
+      name: 'behind a property that cannot be read',
+      make: () => ({
         get broken() {
           throw new Error('no');
         },
         secret,
       }),
-    ],
-  ])('%s', (_name, make) => {
+    },
+  ])('$name', ({ make }) => {
     expect(find(make())).toEqual(['the password']);
   });
 

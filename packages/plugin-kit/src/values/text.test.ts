@@ -14,27 +14,30 @@ const units = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
 
 describe('durations', () => {
   test.each([
-    ['0', 0],
-    [0, 0],
-    ['0s', 0],
-    ['300ms', 300],
-    ['1.1s', 1100],
-    ['3s', 3000],
-    ['10m', 600_000],
-    ['1h30m', 5_400_000],
-    ['1m500ms', 60_500],
-    ['1.5h', 5_400_000],
-    ['1d', 86_400_000],
-  ])('%s is %i ms', (input, value) => {
+    { input: '0', value: 0 },
+    { input: 0, value: 0 },
+    { input: '0s', value: 0 },
+    { input: '300ms', value: 300 },
+    { input: '1.1s', value: 1100 },
+    { input: '3s', value: 3000 },
+    { input: '10m', value: 600_000 },
+    { input: '1h30m', value: 5_400_000 },
+    { input: '1m500ms', value: 60_500 },
+    { input: '1.5h', value: 5_400_000 },
+    { input: '1d', value: 86_400_000 },
+  ])('$input is $value ms', ({ input, value }) => {
     expect(parseDuration(input)).toEqual({ value });
   });
 
-  test.each([[3], ['3'], ['3.5'], [0.5]])('%s has no unit', (input) => {
-    expect(parseDuration(input)).toEqual({
-      problem: `"${input}" has no unit`,
-      fix: 'write 3s, 500ms, 2m or 1h',
-    });
-  });
+  test.each([{ input: 3 }, { input: '3' }, { input: '3.5' }, { input: 0.5 }])(
+    '$input has no unit',
+    ({ input }) => {
+      expect(parseDuration(input)).toEqual({
+        problem: `"${input}" has no unit`,
+        fix: 'write 3s, 500ms, 2m or 1h',
+      });
+    },
+  );
 
   test.each([
     '',
@@ -101,19 +104,19 @@ describe('durations', () => {
 
 describe('texts of durations', () => {
   test.each([
-    [0, '0s'],
-    [300, '300ms'],
-    [1000, '1s'],
-    [1500, '1500ms'],
-    [119_000, '119s'],
-    [120_000, '2m'],
-    [150_400, '2m30s'],
-    [7_199_600, '120m'],
-    [10_800_000, '3h'],
-    [11_129_000, '3h5m'],
-    [216_000_000, '2d12h'],
-    [864_000_000, '10d'],
-  ])('%i ms are %s', (milliseconds, text) => {
+    { milliseconds: 0, text: '0s' },
+    { milliseconds: 300, text: '300ms' },
+    { milliseconds: 1000, text: '1s' },
+    { milliseconds: 1500, text: '1500ms' },
+    { milliseconds: 119_000, text: '119s' },
+    { milliseconds: 120_000, text: '2m' },
+    { milliseconds: 150_400, text: '2m30s' },
+    { milliseconds: 7_199_600, text: '120m' },
+    { milliseconds: 10_800_000, text: '3h' },
+    { milliseconds: 11_129_000, text: '3h5m' },
+    { milliseconds: 216_000_000, text: '2d12h' },
+    { milliseconds: 864_000_000, text: '10d' },
+  ])('$milliseconds ms are $text', ({ milliseconds, text }) => {
     expect(durationText(milliseconds)).toBe(text);
   });
 
@@ -138,36 +141,39 @@ describe('texts of durations', () => {
 
 describe('sizes', () => {
   test.each([
-    ['0B', 0],
-    ['512B', 512],
-    ['256KiB', 262_144],
-    ['256Ki', 262_144],
-    ['1MiB', 1_048_576],
-    ['1.5MiB', 1_572_864],
-    ['2Gi', 2_147_483_648],
-  ])('%s is %i bytes', (input, value) => {
+    { input: '0B', value: 0 },
+    { input: '512B', value: 512 },
+    { input: '256KiB', value: 262_144 },
+    { input: '256Ki', value: 262_144 },
+    { input: '1MiB', value: 1_048_576 },
+    { input: '1.5MiB', value: 1_572_864 },
+    { input: '2Gi', value: 2_147_483_648 },
+  ])('$input is $value bytes', ({ input, value }) => {
     expect(parseSize(input)).toEqual({ value });
     expect(input).toMatch(new RegExp(sizePattern));
   });
 
   test.each([
-    ['64KB', 'write 64KiB'],
-    ['64kB', 'write 64KiB'],
-    ['64k', 'write 64KiB'],
-    ['1M', 'write 1MiB'],
-  ])('%s may mean two things', (input, fix) => {
+    { input: '64KB', fix: 'write 64KiB' },
+    { input: '64kB', fix: 'write 64KiB' },
+    { input: '64k', fix: 'write 64KiB' },
+    { input: '1M', fix: 'write 1MiB' },
+  ])('$input may mean two things', ({ input, fix }) => {
     expect(parseSize(input)).toEqual({
       problem: `"${input}" may mean powers of 1000 or of 1024`,
       fix,
     });
   });
 
-  test.each([[262_144], ['262144'], [0], ['0']])('%s has no unit', (input) => {
-    expect(parseSize(input)).toEqual({
-      problem: `"${input}" has no unit`,
-      fix: 'write 256KiB, 1MiB or 512B',
-    });
-  });
+  test.each([{ input: 262_144 }, { input: '262144' }, { input: 0 }, { input: '0' }])(
+    '$input has no unit',
+    ({ input }) => {
+      expect(parseSize(input)).toEqual({
+        problem: `"${input}" has no unit`,
+        fix: 'write 256KiB, 1MiB or 512B',
+      });
+    },
+  );
 
   test.each(['', '256kib', '-1KiB', 'KiB', '1 KiB', '0.5B', '1KiB1B', null, {}])(
     '%j is refused',

@@ -10,56 +10,59 @@ const encode =
 
 describe('a URL', () => {
   test.each([
-    [
-      'rediss://redis.example.com',
-      { secure: true, database: 0, address: { host: 'redis.example.com', port: 6379 } },
-    ],
-    [
-      'REDISS://Redis.Example.COM:7000/',
-      { secure: true, database: 0, address: { host: 'redis.example.com', port: 7000 } },
-    ],
-    ['rediss://redis/15', { secure: true, database: 15, address: { host: 'redis', port: 6379 } }],
-    [
-      'rediss://192.0.2.1:65535/0',
-      { secure: true, database: 0, address: { host: '192.0.2.1', port: 65_535 } },
-    ],
-    [
-      'rediss://[2001:DB8:0::1]:7000',
-      { secure: true, database: 0, address: { host: '2001:db8::1', port: 7000 } },
-    ],
-    [
-      'redis://localhost',
-      { secure: false, database: 0, address: { host: 'localhost', port: 6379 } },
-    ],
-    [
-      'redis://127.9.9.9:1/9999',
-      { secure: false, database: 9999, address: { host: '127.9.9.9', port: 1 } },
-    ],
-  ])('%s is parsed', (url, server) => {
+    {
+      url: 'rediss://redis.example.com',
+      server: { secure: true, database: 0, address: { host: 'redis.example.com', port: 6379 } },
+    },
+    {
+      url: 'REDISS://Redis.Example.COM:7000/',
+      server: { secure: true, database: 0, address: { host: 'redis.example.com', port: 7000 } },
+    },
+    {
+      url: 'rediss://redis/15',
+      server: { secure: true, database: 15, address: { host: 'redis', port: 6379 } },
+    },
+    {
+      url: 'rediss://192.0.2.1:65535/0',
+      server: { secure: true, database: 0, address: { host: '192.0.2.1', port: 65_535 } },
+    },
+    {
+      url: 'rediss://[2001:DB8:0::1]:7000',
+      server: { secure: true, database: 0, address: { host: '2001:db8::1', port: 7000 } },
+    },
+    {
+      url: 'redis://localhost',
+      server: { secure: false, database: 0, address: { host: 'localhost', port: 6379 } },
+    },
+    {
+      url: 'redis://127.9.9.9:1/9999',
+      server: { secure: false, database: 9999, address: { host: '127.9.9.9', port: 1 } },
+    },
+  ])('$url is parsed', ({ url, server }) => {
     expect(settled({ url })).toMatchObject({ servers: { kind: 'server', ...server } });
     expect(url).toMatch(new RegExp(urlPattern));
   });
 
   test.each([
-    ['unix:/run/redis/redis.sock', { path: '/run/redis/redis.sock', database: 0 }],
-    ['unix:///run/redis/redis.sock', { path: '/run/redis/redis.sock', database: 0 }],
-    ['UNIX:/tmp/a b:c@d', { path: '/tmp/a b:c@d', database: 0 }],
-    ['unix:/redis.sock?db=12', { path: '/redis.sock', database: 12 }],
-  ])('%s is a socket', (url, socket) => {
+    { url: 'unix:/run/redis/redis.sock', socket: { path: '/run/redis/redis.sock', database: 0 } },
+    { url: 'unix:///run/redis/redis.sock', socket: { path: '/run/redis/redis.sock', database: 0 } },
+    { url: 'UNIX:/tmp/a b:c@d', socket: { path: '/tmp/a b:c@d', database: 0 } },
+    { url: 'unix:/redis.sock?db=12', socket: { path: '/redis.sock', database: 12 } },
+  ])('$url is a socket', ({ url, socket }) => {
     expect(settled({ url }).servers).toEqual({ kind: 'socket', secure: false, ...socket });
     expect(url).toMatch(new RegExp(urlPattern));
   });
 
   test.each([
-    ['rediss://gateway:secret@redis', { username: 'gateway', password: 'secret' }],
-    ['rediss://:secret@redis', { password: 'secret' }],
-    [
-      'rediss://gate%40way:p%3A%2F%40%25%20%C3%B6@redis',
-      { username: 'gate@way', password: 'p:/@% ö' },
-    ],
-    ['rediss://gateway:a:b@c@redis', { username: 'gateway', password: 'a:b@c' }],
-    ['rediss://redis', {}],
-  ])('%s has this login', (url, login) => {
+    { url: 'rediss://gateway:secret@redis', login: { username: 'gateway', password: 'secret' } },
+    { url: 'rediss://:secret@redis', login: { password: 'secret' } },
+    {
+      url: 'rediss://gate%40way:p%3A%2F%40%25%20%C3%B6@redis',
+      login: { username: 'gate@way', password: 'p:/@% ö' },
+    },
+    { url: 'rediss://gateway:a:b@c@redis', login: { username: 'gateway', password: 'a:b@c' } },
+    { url: 'rediss://redis', login: {} },
+  ])('$url has this login', ({ url, login }) => {
     const { username, password } = settled({ url });
     expect({ username, password }).toEqual({ username: undefined, password: undefined, ...login });
   });
@@ -111,14 +114,14 @@ describe('one of several servers', () => {
   const nodeFix = 'write rediss://redis-a.example.com:6379 or 192.0.2.1:6379';
 
   test.each([
-    ['rediss://redis-a', true, { host: 'redis-a', port: 6379 }],
-    ['RedisS://Redis-A:7000/', true, { host: 'redis-a', port: 7000 }],
-    ['localhost', false, { host: 'localhost', port: 6379 }],
-    ['127.0.0.1:7000', false, { host: '127.0.0.1', port: 7000 }],
-    ['[::1]:7000', false, { host: '::1', port: 7000 }],
-    ['[::1]', false, { host: '::1', port: 6379 }],
-    ['redis://localhost:6379', false, { host: 'localhost', port: 6379 }],
-  ])('%s is parsed', (place, secure, node) => {
+    { place: 'rediss://redis-a', secure: true, node: { host: 'redis-a', port: 6379 } },
+    { place: 'RedisS://Redis-A:7000/', secure: true, node: { host: 'redis-a', port: 7000 } },
+    { place: 'localhost', secure: false, node: { host: 'localhost', port: 6379 } },
+    { place: '127.0.0.1:7000', secure: false, node: { host: '127.0.0.1', port: 7000 } },
+    { place: '[::1]:7000', secure: false, node: { host: '::1', port: 7000 } },
+    { place: '[::1]', secure: false, node: { host: '::1', port: 6379 } },
+    { place: 'redis://localhost:6379', secure: false, node: { host: 'localhost', port: 6379 } },
+  ])('$place is parsed', ({ place, secure, node }) => {
     expect(places([place])).toEqual({ kind: 'cluster', secure, nodes: [node] });
     expect(place).toMatch(new RegExp(placePattern));
   });

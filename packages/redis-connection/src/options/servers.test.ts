@@ -112,25 +112,31 @@ describe('clear text', () => {
     expect(complaints({ ...written, insecure: false })).toEqual([]);
   });
 
-  test.each<[Record<string, unknown>, string]>([
-    [{ url: 'redis://redis.example.com' }, 'url'],
-    [{ url: 'redis://localhost.example.com' }, 'url'],
-    [{ url: 'redis://128.0.0.1' }, 'url'],
-    [{ url: 'redis://0.0.0.0' }, 'url'],
-    [{ url: 'redis://[::2]' }, 'url'],
-    [{ url: 'redis://[::ffff:192.0.2.1]' }, 'url'],
-    [{ url: `redis://gateway:${secret}@redis.example.com` }, 'url'],
-    [{ cluster: ['localhost', 'redis-a'] }, 'cluster.1'],
-    [{ cluster: ['192.0.2.1', '192.0.2.2'] }, 'cluster.0'],
-    [{ sentinels: ['127.0.0.1', 'localhost', 'sentinel-c'], name: 'm' }, 'sentinels.2'],
-  ])('to another machine is refused unless it is allowed explicitly: %j', (written, place) => {
-    expect(complaints(written)).toEqual([`${place}: ${clear}`]);
-    expect(complaints({ ...written, insecure: false })).toEqual([`${place}: ${clear}`]);
-    expect(complaints({ ...written, insecure: true })).toEqual([]);
-    expect(complaints({ ...written, insecure: 'yes' })).toEqual([
-      'insecure: must be true or false, without quotes',
-    ]);
-  });
+  test.each<{ written: Record<string, unknown>; place: string }>([
+    { written: { url: 'redis://redis.example.com' }, place: 'url' },
+    { written: { url: 'redis://localhost.example.com' }, place: 'url' },
+    { written: { url: 'redis://128.0.0.1' }, place: 'url' },
+    { written: { url: 'redis://0.0.0.0' }, place: 'url' },
+    { written: { url: 'redis://[::2]' }, place: 'url' },
+    { written: { url: 'redis://[::ffff:192.0.2.1]' }, place: 'url' },
+    { written: { url: `redis://gateway:${secret}@redis.example.com` }, place: 'url' },
+    { written: { cluster: ['localhost', 'redis-a'] }, place: 'cluster.1' },
+    { written: { cluster: ['192.0.2.1', '192.0.2.2'] }, place: 'cluster.0' },
+    {
+      written: { sentinels: ['127.0.0.1', 'localhost', 'sentinel-c'], name: 'm' },
+      place: 'sentinels.2',
+    },
+  ])(
+    'to another machine is refused unless it is allowed explicitly: $written',
+    ({ written, place }) => {
+      expect(complaints(written)).toEqual([`${place}: ${clear}`]);
+      expect(complaints({ ...written, insecure: false })).toEqual([`${place}: ${clear}`]);
+      expect(complaints({ ...written, insecure: true })).toEqual([]);
+      expect(complaints({ ...written, insecure: 'yes' })).toEqual([
+        'insecure: must be true or false, without quotes',
+      ]);
+    },
+  );
 
   test('is not what TLS is', () => {
     expect(complaints({ url: 'rediss://redis.example.com', insecure: true })).toEqual([

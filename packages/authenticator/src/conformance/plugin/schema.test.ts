@@ -41,78 +41,96 @@ const looseHost = z.looseObject({ host: z.string() });
 
 describe('a schema of zod', () => {
   test.each([
-    ['strictObject', z.strictObject(keys)],
-    ['object, whose unknown keys the gateway finds', z.object(keys)],
-    [
-      'with a map of free keys',
-      z.strictObject({ ...keys, labels: z.record(z.string(), z.string()).optional() }),
-    ],
-    [
-      'with a choice of maps',
-      z.strictObject({
+    { name: 'strictObject', schema: z.strictObject(keys) },
+    { name: 'object, whose unknown keys the gateway finds', schema: z.object(keys) },
+    {
+      name: 'with a map of free keys',
+      schema: z.strictObject({ ...keys, labels: z.record(z.string(), z.string()).optional() }),
+    },
+    {
+      name: 'with a choice of maps',
+      schema: z.strictObject({
         ...keys,
         a: z.union([z.strictObject({ b: z.string() }), z.string()]).optional(),
       }),
-    ],
-    [
-      'with a map of maps',
-      z.strictObject({ ...keys, a: z.record(z.string(), z.strictObject({})).optional() }),
-    ],
-    [
-      'that has a name of its own, and is in itself',
-      z.strictObject({ ...keys, tree: strictTree.optional() }),
-    ],
+    },
+    {
+      name: 'with a map of maps',
+      schema: z.strictObject({ ...keys, a: z.record(z.string(), z.strictObject({})).optional() }),
+    },
+    {
+      name: 'that has a name of its own, and is in itself',
+      schema: z.strictObject({ ...keys, tree: strictTree.optional() }),
+    },
     // Its JSON Schema says nothing of other keys, so the gateway refuses them, as with object.
-    ['strictObject and looseObject', z.strictObject(keys).and(z.looseObject({}))],
-  ])('%s passes', async (_name, schema) => {
+    { name: 'strictObject and looseObject', schema: z.strictObject(keys).and(z.looseObject({})) },
+  ])('$name passes', async ({ schema }) => {
     expect(await failures(withSchema(schema))).toEqual({});
   });
 
   test.each([
-    ['looseObject', z.looseObject(keys), [named], 'but the options take any key.'],
-    ['catchall', z.object(keys).catchall(z.string()), [named], 'but the options take any key.'],
-    [
-      'a loose map within a list',
-      z.strictObject({ ...keys, servers: z.array(z.looseObject({ host: z.string() })).optional() }),
-      [named],
-      'but servers[] takes any key.',
-    ],
-    [
-      'a loose map within a choice',
-      z.strictObject({
+    {
+      name: 'looseObject',
+      schema: z.looseObject(keys),
+      cases: [named],
+      words: 'but the options take any key.',
+    },
+    {
+      name: 'catchall',
+      schema: z.object(keys).catchall(z.string()),
+      cases: [named],
+      words: 'but the options take any key.',
+    },
+    {
+      name: 'a loose map within a list',
+      schema: z.strictObject({
+        ...keys,
+        servers: z.array(z.looseObject({ host: z.string() })).optional(),
+      }),
+      cases: [named],
+      words: 'but servers[] takes any key.',
+    },
+    {
+      name: 'a loose map within a choice',
+      schema: z.strictObject({
         ...keys,
         tls: z.union([z.boolean(), z.looseObject({ ca: z.string() })]).optional(),
       }),
-      [named],
-      'but tls takes any key.',
-    ],
-    [
-      'a loose map in a tuple',
-      z.strictObject({ ...keys, pair: z.tuple([looseHost]).optional() }),
-      [named],
-      'but pair[] takes any key.',
-    ],
-    [
-      'a loose map in a free map',
-      z.strictObject({ ...keys, hosts: z.record(z.string(), looseHost).optional() }),
-      [named],
-      'but hosts.* takes any key.',
-    ],
-    [
-      'a loose map with a name of its own',
-      z.strictObject({ ...keys, one: looseHost.meta({ id: 'Host' }).optional() }),
-      [named],
-      'but one takes any key.',
-    ],
-    [
-      'a loose map that is in itself',
-      z.strictObject({ ...keys, tree: looseTree.optional() }),
-      [named],
-      'but tree takes any key.',
-    ],
-    ['record', z.record(z.string(), z.string()), [described, named], 'write z.strictObject({ … })'],
-    ['any', z.any(), [described], 'write z.strictObject({ … })'],
-  ])('%s takes keys that it does not name', async (_name, schema, cases, words) => {
+      cases: [named],
+      words: 'but tls takes any key.',
+    },
+    {
+      name: 'a loose map in a tuple',
+      schema: z.strictObject({ ...keys, pair: z.tuple([looseHost]).optional() }),
+      cases: [named],
+      words: 'but pair[] takes any key.',
+    },
+    {
+      name: 'a loose map in a free map',
+      schema: z.strictObject({ ...keys, hosts: z.record(z.string(), looseHost).optional() }),
+      cases: [named],
+      words: 'but hosts.* takes any key.',
+    },
+    {
+      name: 'a loose map with a name of its own',
+      schema: z.strictObject({ ...keys, one: looseHost.meta({ id: 'Host' }).optional() }),
+      cases: [named],
+      words: 'but one takes any key.',
+    },
+    {
+      name: 'a loose map that is in itself',
+      schema: z.strictObject({ ...keys, tree: looseTree.optional() }),
+      cases: [named],
+      words: 'but tree takes any key.',
+    },
+    {
+      name: 'record',
+      schema: z.record(z.string(), z.string()),
+      cases: [described, named],
+      words: 'write z.strictObject({ … })',
+    },
+    { name: 'any', schema: z.any(), cases: [described], words: 'write z.strictObject({ … })' },
+  ])('$name takes keys that it does not name', async ({ schema, cases, words }) => {
     const messages = await failures(withSchema(schema));
     expect(Object.keys(messages)).toEqual(cases);
     for (const message of Object.values(messages))
@@ -121,9 +139,9 @@ describe('a schema of zod', () => {
   });
 
   test.each([
-    ['zod/v3', z3.object({ password: z3.string(), groupsFile: z3.string() })],
-    ['zod 3 before 3.24', { _def: { typeName: 'ZodObject' }, parse() {} }],
-  ])('of %s is too old, and the message names the fix', async (_name, schema) => {
+    { name: 'zod/v3', schema: z3.object({ password: z3.string(), groupsFile: z3.string() }) },
+    { name: 'zod 3 before 3.24', schema: { _def: { typeName: 'ZodObject' }, parse() {} } },
+  ])('of $name is too old, and the message names the fix', async ({ schema }) => {
     const messages = await failures(withSchema(schema));
     expect(Object.keys(messages)).toEqual([shape, described, named]);
     for (const message of Object.values(messages)) {
@@ -141,25 +159,27 @@ const closed = {
 };
 
 test.each([
-  [
-    'in the options',
-    { allOf: [closed, { additionalProperties: {} }] },
-    'but the options take any key.',
-  ],
-  [
-    'below them',
-    { properties: { tls: { allOf: [closed, { type: 'object', additionalProperties: {} }] } } },
-    'but tls takes any key.',
-  ],
-  [
-    'by reference',
-    {
+  {
+    name: 'in the options',
+    part: { allOf: [closed, { additionalProperties: {} }] },
+    words: 'but the options take any key.',
+  },
+  {
+    name: 'below them',
+    part: {
+      properties: { tls: { allOf: [closed, { type: 'object', additionalProperties: {} }] } },
+    },
+    words: 'but tls takes any key.',
+  },
+  {
+    name: 'by reference',
+    part: {
       properties: { tls: { allOf: [{ $ref: '#/$defs/a~1b' }] } },
       $defs: { 'a/b': { ...closed, patternProperties: {}, additionalProperties: true } },
     },
-    'but tls takes any key.',
-  ],
-])('allOf %s takes what any of its members takes', async (_name, part, words) => {
+    words: 'but tls takes any key.',
+  },
+])('allOf $name takes what any of its members takes', async ({ part, words }) => {
   const jsonSchema = {
     input: () => ({ type: 'object', properties: { password: {}, groupsFile: {} }, ...part }),
   };
@@ -170,21 +190,25 @@ test.each([
 });
 
 test.each([
-  [
-    'of another library',
-    { '~standard': { version: 1, vendor: 'acme', validate() {} } },
-    'a schema of acme that makes no JSON Schema',
-  ],
-  ['that is not a schema', { properties: {} }, 'it is not a Standard Schema'],
-  ['that is left out', undefined, 'it is not a Standard Schema'],
-])('a schema %s is refused', async (_name, schema, words) => {
+  {
+    name: 'of another library',
+    schema: { '~standard': { version: 1, vendor: 'acme', validate() {} } },
+    words: 'a schema of acme that makes no JSON Schema',
+  },
+  {
+    name: 'that is not a schema',
+    schema: { properties: {} },
+    words: 'it is not a Standard Schema',
+  },
+  { name: 'that is left out', schema: undefined, words: 'it is not a Standard Schema' },
+])('a schema $name is refused', async ({ schema, words }) => {
   expect((await failures(withSchema(schema)))[shape]).toContain(words);
 });
 
 test.each([
-  ['exports.default', { __esModule: true, default: good.plugin }],
-  ['import * as plugin', { default: good.plugin, other: 1 }],
-])('the export of %s is not the plugin, and the message names the fix', async (_name, exported) => {
+  { name: 'exports.default', exported: { __esModule: true, default: good.plugin } },
+  { name: 'import * as plugin', exported: { default: good.plugin, other: 1 } },
+])('the export of $name is not the plugin, and the message names the fix', async ({ exported }) => {
   const { [shape]: message } = await failures(exported);
   expect(message).toBe(
     'Expected the default export to be the plugin, but it is an object whose default is the plugin, as of a CommonJS module with exports.default. Publish an ES module: "type": "module" in package.json, and `export default plugin` in the code.',
