@@ -5,9 +5,9 @@ import fc from 'fast-check';
 import Koa, { type Context } from 'koa';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { openRaw, randomToken, rawPost, review, send } from '../testing/clients.ts';
-import { usedHeap } from '../testing/used-heap.ts';
 import type { StatusError } from './kubernetes-status.ts';
 import { createArrivingBodies, createBodyReader, withoutRest } from './read-body.ts';
+import { usedHeap } from './testing/used-heap.ts';
 
 /** Creates a server of one middleware. */
 async function serve(answer: (context: Context) => Promise<void>): Promise<number> {
