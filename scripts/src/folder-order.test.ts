@@ -63,38 +63,43 @@ describe('the order of the folders', () => {
   });
 
   test.each([
-    [
-      'a folder above',
-      'apps/house/src/cellar/c.ts',
-      'apps/house/src/attic/a.ts',
-      'apps/house/src/cellar',
-    ],
-    [
-      'a folder next to it',
-      'apps/house/src/tower/t.ts',
-      'apps/house/src/attic/a.ts',
-      'apps/house/src/tower',
-    ],
-    [
-      'a named file above',
-      'apps/house/src/cellar/c.ts',
-      'apps/house/src/index.ts',
-      'apps/house/src/cellar',
-    ],
-    [
-      'a folder above a file',
-      'apps/house/src/clock.ts',
-      'apps/house/src/cellar/c.ts',
-      'apps/house/src/*.ts',
-    ],
-    ['a file above', 'apps/shed/src/box/b.ts', 'apps/shed/src/a.ts', 'apps/shed/src/box'],
-    [
-      'a folder above, from a test',
-      'apps/house/src/cellar/c.test.ts',
-      'apps/house/src/attic/a.ts',
-      'apps/house/src/cellar',
-    ],
-  ])('refuses an import of only a type from %s', async (_, from, to, place) => {
+    {
+      name: 'a folder above',
+      from: 'apps/house/src/cellar/c.ts',
+      to: 'apps/house/src/attic/a.ts',
+      place: 'apps/house/src/cellar',
+    },
+    {
+      name: 'a folder next to it',
+      from: 'apps/house/src/tower/t.ts',
+      to: 'apps/house/src/attic/a.ts',
+      place: 'apps/house/src/tower',
+    },
+    {
+      name: 'a named file above',
+      from: 'apps/house/src/cellar/c.ts',
+      to: 'apps/house/src/index.ts',
+      place: 'apps/house/src/cellar',
+    },
+    {
+      name: 'a folder above a file',
+      from: 'apps/house/src/clock.ts',
+      to: 'apps/house/src/cellar/c.ts',
+      place: 'apps/house/src/*.ts',
+    },
+    {
+      name: 'a file above',
+      from: 'apps/shed/src/box/b.ts',
+      to: 'apps/shed/src/a.ts',
+      place: 'apps/shed/src/box',
+    },
+    {
+      name: 'a folder above, from a test',
+      from: 'apps/house/src/cellar/c.test.ts',
+      to: 'apps/house/src/attic/a.ts',
+      place: 'apps/house/src/cellar',
+    },
+  ])('refuses an import of only a type from $name', async ({ from, to, place }) => {
     const found = await check({ [from]: imports(relativePath(from, to)), [to]: leaf });
     expect(found).toEqual([`arrow up from ${place}: ${from} → ${to}`]);
   });

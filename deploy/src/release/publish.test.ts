@@ -166,14 +166,22 @@ test('nothing is published for another tag', async () => {
 });
 
 test.each([
-  ['a line that is no checksum', (sums: string) => `${sums}0123  b.tgz\n`, 'names no file'],
-  ['no notes', (sums: string) => sums.replace(/.*RELEASE_NOTES\.md\n/, ''), 'RELEASE_NOTES'],
-  [
-    'no bill of materials of the image',
-    (sums: string) => sums.replace(/.*amd64\.cdx\.json\n/, ''),
-    'linux',
-  ],
-])('nothing is published when SHA256SUMS has %s', async (_, change, message) => {
+  {
+    name: 'a line that is no checksum',
+    change: (sums: string) => `${sums}0123  b.tgz\n`,
+    message: 'names no file',
+  },
+  {
+    name: 'no notes',
+    change: (sums: string) => sums.replace(/.*RELEASE_NOTES\.md\n/, ''),
+    message: 'RELEASE_NOTES',
+  },
+  {
+    name: 'no bill of materials of the image',
+    change: (sums: string) => sums.replace(/.*amd64\.cdx\.json\n/, ''),
+    message: 'linux',
+  },
+])('nothing is published when SHA256SUMS has $name', async ({ change, message }) => {
   const { at, start, calls } = await prepare('11.5.1');
   await writeFile(
     at('release/SHA256SUMS'),

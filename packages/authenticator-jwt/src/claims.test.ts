@@ -19,7 +19,7 @@ const more = { username, extra: [{ key: 'x.io/t', claim: 't' }] };
 
 // The rows are from kubernetes/apiserver plugin/pkg/authenticator/token/oidc/oidc_test.go, and
 // https://kubernetes.io/docs/reference/access-authn-authz/authentication/#using-authentication-configuration
-describe('claimMappings, as in kube-apiserver', () => {
+describe('claimMappings work as in kube-apiserver:', () => {
   test.each<{ name: string; claims: object; claimMappings: object; user: object }>([
     {
       name: 'a name',

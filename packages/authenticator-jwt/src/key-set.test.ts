@@ -191,7 +191,7 @@ test.each<{ behaviour: Behaviour; words: string }>([
   );
 });
 
-test('an issuer that is stopped, and one whose certificate is of another CA', async () => {
+test('an issuer that is stopped, or whose certificate is of another CA, is unavailable', async () => {
   const { keys } = openKeys({}, { ca: () => undefined });
   await expect(keys.current(signal)).rejects.toEqual(unavailable('certificateAuthorityFile'));
   await provider.stop();
@@ -200,7 +200,7 @@ test('an issuer that is stopped, and one whose certificate is of another CA', as
   );
 });
 
-test('an issuer whose port speaks no TLS', async () => {
+test('an issuer whose port speaks no TLS is unavailable, and the error says so', async () => {
   const server = createServer((_asked, answer) => answer.end());
   await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
   onTestFinished(() => void server.close());
@@ -219,7 +219,7 @@ test('a certificate is checked, whatever the environment says', async () => {
   expect(provider.asked).toEqual([]);
 });
 
-test('a discovery document of another issuer, and more keys than allowed', async () => {
+test('a discovery document of another issuer, or with more keys than allowed, is not used', async () => {
   const other = openKeys({}, { issuer: `${provider.url}/` });
   await expect(other.keys.current(signal)).rejects.toEqual(unavailable('names another issuer'));
   provider.rotate([first, await newKey('second')]);

@@ -47,7 +47,7 @@ test.each([
   },
 );
 
-test('a discovery document elsewhere, and keys in a file', () => {
+test('keys are found by a discovery document elsewhere, or in a file', () => {
   const discoveryURL = 'https://inside.example.com/discovery';
   const [elsewhere] = settled(writtenOptions({ issuer: { ...issuer, discoveryURL } })).issuers;
   expect(elsewhere).toMatchObject({ url: issuer.url, keys: { discoveryUrl: discoveryURL } });
@@ -123,7 +123,7 @@ test('an issuer is there once, compared byte for byte', () => {
   expect(complaints({ issuers: [one, ...slash] })).toEqual([]);
 });
 
-test('no issuers at all', () => {
+test('without any issuer the options are refused', () => {
   expect(complaints({ issuers: [] })).toEqual([
     'issuers: must not be empty: write [{ issuer: …, claimMappings: … }]',
   ]);

@@ -272,14 +272,18 @@ describe('revalidation in OpenLDAP', () => {
   }
 
   test.each([
-    ['ends when its policy says so', '3600', 7_200, undefined],
-    ['does not end before', '3600', 1_800, 'locked'],
-    ['of a policy without an end does not end', '0', 7_200, 'locked'],
-    ['for ever does not end', '3600', 'ever', 'locked'],
+    { what: 'ends when its policy says so', duration: '3600', ago: 7_200, reason: undefined },
+    { what: 'does not end before', duration: '3600', ago: 1_800, reason: 'locked' },
+    {
+      what: 'of a policy without an end does not end',
+      duration: '0',
+      ago: 7_200,
+      reason: 'locked',
+    },
+    { what: 'for ever does not end', duration: '3600', ago: 'ever', reason: 'locked' },
   ])(
-    'a lock %s, though no one logs in: in OpenLDAP, and for the service account',
-    async (...row) => {
-      const [, duration, ago, reason] = row;
+    'a lock $what, though no one logs in: in OpenLDAP, and for the service account',
+    async ({ duration, ago, reason }) => {
       const time = typeof ago === 'number' ? secondsAgo(ago) : '000001010000Z';
       const pwdPolicySubentry = await addPolicy(duration);
       await using user = await addUser({ pwdPolicySubentry, pwdAccountLockedTime: time });

@@ -174,19 +174,25 @@ describe('rule 3: a password that was sent counts as sent', () => {
   const answering = (code: number) =>
     serveBinds(({ id }, peer) => peer.write(bindResponse({ id, code })));
 
-  test.each<[string, (request: FakeRequest, peer: FakePeer) => void]>([
-    ['the server closes the connection', (_, peer) => peer.end()],
-    ['the server resets the connection', (_, peer) => peer.reset()],
-    [
-      'a part of the answer comes',
-      ({ id }, peer) => {
+  test.each<{ name: string; onBind: (request: FakeRequest, peer: FakePeer) => void }>([
+    { name: 'the server closes the connection', onBind: (_, peer) => peer.end() },
+    { name: 'the server resets the connection', onBind: (_, peer) => peer.reset() },
+    {
+      name: 'a part of the answer comes',
+      onBind: ({ id }, peer) => {
         peer.write(bindResponse({ id, code: 49 }).subarray(0, 5));
         peer.end();
       },
-    ],
-    ['the server says that it stops', (_, peer) => peer.write(disconnectionNotice(52))],
-    ['the answer is no LDAP', (_, peer) => peer.write(Buffer.from('HTTP/1.1 400 Bad Request'))],
-  ])('when %s', async (_, onBind) => {
+    },
+    {
+      name: 'the server says that it stops',
+      onBind: (_, peer) => peer.write(disconnectionNotice(52)),
+    },
+    {
+      name: 'the answer is no LDAP',
+      onBind: (_, peer) => peer.write(Buffer.from('HTTP/1.1 400 Bad Request')),
+    },
+  ])('when $name', async ({ onBind }) => {
     const fake = await serveBinds(onBind);
     const { logIn, attempts } = await gatewayTo([fake]);
     await expect(logIn()).rejects.toMatchObject({ name: 'AuthenticatorError' });

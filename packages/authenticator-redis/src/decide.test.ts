@@ -119,15 +119,19 @@ test('any record authenticates only its own user, only in its time, only unrevok
 });
 
 test.each([
-  ['never, when there is none', -1, undefined],
-  ['that much after the command', 1_500, now + 1_500],
-  ['at the command, when it expires in this millisecond', 0, now],
-  ['at the command, when the key does not exist', -2, now],
-  ['at the command, when the answer is one that Redis never sends', -3, now],
-  ['at the command, when it is no number', 'OK', now],
-  ['at the command, when it is nothing', null, now],
-  ['at the command, when it is an error', new Error('NOPERM'), now],
-  ['at the command, when there is no answer', undefined, now],
-])('the end of a key is %s', (_, timeToLive, end) => {
+  { name: 'never, when there is none', timeToLive: -1, end: undefined },
+  { name: 'that much after the command', timeToLive: 1_500, end: now + 1_500 },
+  { name: 'at the command, when it expires in this millisecond', timeToLive: 0, end: now },
+  { name: 'at the command, when the key does not exist', timeToLive: -2, end: now },
+  {
+    name: 'at the command, when the answer is one that Redis never sends',
+    timeToLive: -3,
+    end: now,
+  },
+  { name: 'at the command, when it is no number', timeToLive: 'OK', end: now },
+  { name: 'at the command, when it is nothing', timeToLive: null, end: now },
+  { name: 'at the command, when it is an error', timeToLive: new Error('NOPERM'), end: now },
+  { name: 'at the command, when there is no answer', timeToLive: undefined, end: now },
+])('the end of a key is $name', ({ timeToLive, end }) => {
   expect(endOfKey(timeToLive, now)).toBe(end);
 });

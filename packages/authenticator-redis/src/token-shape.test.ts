@@ -17,13 +17,16 @@ describe('without options', () => {
   });
 
   test.each([
-    ['a service account token', newJwt({ sub: 'system:serviceaccount:default:default' })],
-    ['a name and a password', 'sp_jane:correct horse'],
-    ['a bootstrap token', 'abcdef.0123456789abcdef'],
-    ['a token of another system', makeToken('ghp_')],
-    ['nothing', ''],
-    ['the prefix alone', 'sp_'],
-  ])('%s is not', (_, token) => {
+    {
+      name: 'a service account token',
+      token: newJwt({ sub: 'system:serviceaccount:default:default' }),
+    },
+    { name: 'a name and a password', token: 'sp_jane:correct horse' },
+    { name: 'a bootstrap token', token: 'abcdef.0123456789abcdef' },
+    { name: 'a token of another system', token: makeToken('ghp_') },
+    { name: 'nothing', token: '' },
+    { name: 'the prefix alone', token: 'sp_' },
+  ])('$name is not', ({ token }) => {
     expect(shape.matches(token)).toBe(false);
   });
 });

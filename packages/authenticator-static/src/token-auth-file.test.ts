@@ -37,16 +37,16 @@ describe("Kubernetes' token file", () => {
   });
 
   test.each([
-    ['an empty file', '', []],
-    ['blank lines only', '\n\r\n\n', []],
-    ['line ends of Windows', 'a,b,c\r\nd,e,f\r\n', ['b', 'e']],
-    ['a CR at the end', 'a,b,c,\r', ['b']],
-    ['a line end within quotes', '"a\r\nb","c\r\nd",e\n', ['c\nd']],
-    ['a quote within quotes', 'a,"b""c",d\n', ['b"c']],
-    ['spaces around a name', 'a, b ,c\n', [' b ']],
-    ['a token that begins with #', '#a,b,c\n', ['b']],
-    ['columns after the fourth', 'a,b,c,d,e,f\n', ['b']],
-  ])('may have %s', async (_, text, names) => {
+    { name: 'an empty file', text: '', names: [] },
+    { name: 'blank lines only', text: '\n\r\n\n', names: [] },
+    { name: 'line ends of Windows', text: 'a,b,c\r\nd,e,f\r\n', names: ['b', 'e'] },
+    { name: 'a CR at the end', text: 'a,b,c,\r', names: ['b'] },
+    { name: 'a line end within quotes', text: '"a\r\nb","c\r\nd",e\n', names: ['c\nd'] },
+    { name: 'a quote within quotes', text: 'a,"b""c",d\n', names: ['b"c'] },
+    { name: 'spaces around a name', text: 'a, b ,c\n', names: [' b '] },
+    { name: 'a token that begins with #', text: '#a,b,c\n', names: ['b'] },
+    { name: 'columns after the fourth', text: 'a,b,c,d,e,f\n', names: ['b'] },
+  ])('may have $name', async ({ text, names }) => {
     expect(await usersOf(text)).toEqual(
       names.map((username) => expect.objectContaining({ username })),
     );
@@ -60,29 +60,57 @@ describe("Kubernetes' token file", () => {
   });
 
   test.each([
-    ['two columns', '\na,b\n', 'line 2: expected the columns token,user,uid'],
-    ['a comment', 'a,b,c\n# note\n', 'line 2: expected the columns token,user,uid'],
-    ['an empty token', 'a,b,c\n,d,e\n', 'line 2: the token, the first column, is empty'],
-    [
-      'an empty user name',
-      'a,b,c\n"d\ne","",e\n',
-      'line 2: the user name, the second column, is empty',
-    ],
-    [
-      'a token twice',
-      'a,b,c\n\nd,e,f\na,g,h\n',
-      'line 4: the same token as in line 1: remove one of them',
-    ],
-    ['a token with U+FFFD', 'a\uFFFD,b,c\n', 'line 1: the token contains U+FFFD'],
-    ['a byte order mark', '\uFEFFa,b,c\n', 'line 1: the file begins with a byte order mark'],
-    ['a quote within a column', 'a,b,c\nd,e"f,g\n', 'line 2: a quote within a column'],
-    ['text after a quote', 'a,b,c\n"d"e,f,g\n', 'line 2: a quote within a column'],
-    [
-      'a quote that is not closed',
-      'a,b,c\nd,"e,f\ng,h,i\n',
-      'line 2: a quote that opens in this row, or in one below,',
-    ],
-  ])('is refused for %s', async (_, text, message) => {
+    {
+      name: 'two columns',
+      text: '\na,b\n',
+      message: 'line 2: expected the columns token,user,uid',
+    },
+    {
+      name: 'a comment',
+      text: 'a,b,c\n# note\n',
+      message: 'line 2: expected the columns token,user,uid',
+    },
+    {
+      name: 'an empty token',
+      text: 'a,b,c\n,d,e\n',
+      message: 'line 2: the token, the first column, is empty',
+    },
+    {
+      name: 'an empty user name',
+      text: 'a,b,c\n"d\ne","",e\n',
+      message: 'line 2: the user name, the second column, is empty',
+    },
+    {
+      name: 'a token twice',
+      text: 'a,b,c\n\nd,e,f\na,g,h\n',
+      message: 'line 4: the same token as in line 1: remove one of them',
+    },
+    {
+      name: 'a token with U+FFFD',
+      text: 'a\uFFFD,b,c\n',
+      message: 'line 1: the token contains U+FFFD',
+    },
+    {
+      name: 'a byte order mark',
+      text: '\uFEFFa,b,c\n',
+      message: 'line 1: the file begins with a byte order mark',
+    },
+    {
+      name: 'a quote within a column',
+      text: 'a,b,c\nd,e"f,g\n',
+      message: 'line 2: a quote within a column',
+    },
+    {
+      name: 'text after a quote',
+      text: 'a,b,c\n"d"e,f,g\n',
+      message: 'line 2: a quote within a column',
+    },
+    {
+      name: 'a quote that is not closed',
+      text: 'a,b,c\nd,"e,f\ng,h,i\n',
+      message: 'line 2: a quote that opens in this row, or in one below,',
+    },
+  ])('is refused for $name', async ({ text, message }) => {
     expect(await problemsOf(text)).toContain(`tokens.csv, ${message}`);
   });
 

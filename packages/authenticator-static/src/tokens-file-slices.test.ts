@@ -14,16 +14,20 @@ describe('a tokens file', () => {
   });
 
   test.each([
-    ['it is small', 'tokens:\n- a\n- b\n', 20],
-    ['millions of empty lines come first', `${'\n'.repeat(5e6)}tokens:\n- a\n`, 20],
-    ['another key comes first', 'other: 1\ntokens:\n- aaaa\n- bbbb\n', 3],
-    ['another key follows', 'tokens:\n- aaaa\n- bbbb\nother: 1\n', 3],
-    ['a line is left of the items', 'tokens:\n  - aaaa\n  - bbbb\n - c\n', 3],
-    ['the list is in flow style', 'tokens: [\n- aaaa,\n- bbbb]\n', 3],
-    ['it is a second document', '---\ntokens:\n- aaaa\n---\n- bbbb\n', 3],
-    ['it has line ends that are only CR', 'tokens:\n- aaaa\r- bbbb\n', 3],
-    ['it is indented with tabs', 'tokens:\n- aaaa\n\t- bbbb\n', 3],
-  ])('is not cut when %s', (_, text, length) => {
+    { name: 'it is small', text: 'tokens:\n- a\n- b\n', length: 20 },
+    {
+      name: 'millions of empty lines come first',
+      text: `${'\n'.repeat(5e6)}tokens:\n- a\n`,
+      length: 20,
+    },
+    { name: 'another key comes first', text: 'other: 1\ntokens:\n- aaaa\n- bbbb\n', length: 3 },
+    { name: 'another key follows', text: 'tokens:\n- aaaa\n- bbbb\nother: 1\n', length: 3 },
+    { name: 'a line is left of the items', text: 'tokens:\n  - aaaa\n  - bbbb\n - c\n', length: 3 },
+    { name: 'the list is in flow style', text: 'tokens: [\n- aaaa,\n- bbbb]\n', length: 3 },
+    { name: 'it is a second document', text: '---\ntokens:\n- aaaa\n---\n- bbbb\n', length: 3 },
+    { name: 'it has line ends that are only CR', text: 'tokens:\n- aaaa\r- bbbb\n', length: 3 },
+    { name: 'it is indented with tabs', text: 'tokens:\n- aaaa\n\t- bbbb\n', length: 3 },
+  ])('is not cut when $name', ({ text, length }) => {
     expect(sliceTokens(text, length)).toBeUndefined();
   });
 

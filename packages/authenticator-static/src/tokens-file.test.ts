@@ -66,44 +66,48 @@ tokens:
   });
 
   test.each([
-    ['nothing', '', 'line 1: not valid YAML: the file is empty'],
-    ['comments only', '# tokens\n', 'line 1: not valid YAML: the file is empty'],
-    [
-      'several documents',
-      'tokens: []\n---\ntokens: []\n',
-      'line 1: not valid YAML: the file has several documents',
-    ],
-    [
-      'a key without a value',
-      '\ntokens:\n',
-      'line 2, column 1: tokens must be a list of entries; for no entries write',
-    ],
-    [
-      'a list at the top',
-      '- a\n',
-      'line 1, column 1: must have the key tokens with a list of entries',
-    ],
-    [
-      'broken YAML',
-      'tokens:\n  - a: [\n',
-      'line 3, column 1: not valid YAML: deficient indentation',
-    ],
-    [
-      'a key twice',
-      'tokens: []\ntokens: []\n',
-      'line 2, column 1: not valid YAML: duplicated mapping key',
-    ],
-    [
-      'another key',
-      'tokens: []\nextra: 1\n',
-      'line 2, column 1: unknown key: the file has one key, tokens',
-    ],
-    [
-      'an alias of nothing',
-      'tokens: [*x]\n',
-      'line 1, column 11: not valid YAML: unidentified alias',
-    ],
-  ])('is refused when it has %s', async (_, text, message) => {
+    { name: 'nothing', text: '', message: 'line 1: not valid YAML: the file is empty' },
+    {
+      name: 'comments only',
+      text: '# tokens\n',
+      message: 'line 1: not valid YAML: the file is empty',
+    },
+    {
+      name: 'several documents',
+      text: 'tokens: []\n---\ntokens: []\n',
+      message: 'line 1: not valid YAML: the file has several documents',
+    },
+    {
+      name: 'a key without a value',
+      text: '\ntokens:\n',
+      message: 'line 2, column 1: tokens must be a list of entries; for no entries write',
+    },
+    {
+      name: 'a list at the top',
+      text: '- a\n',
+      message: 'line 1, column 1: must have the key tokens with a list of entries',
+    },
+    {
+      name: 'broken YAML',
+      text: 'tokens:\n  - a: [\n',
+      message: 'line 3, column 1: not valid YAML: deficient indentation',
+    },
+    {
+      name: 'a key twice',
+      text: 'tokens: []\ntokens: []\n',
+      message: 'line 2, column 1: not valid YAML: duplicated mapping key',
+    },
+    {
+      name: 'another key',
+      text: 'tokens: []\nextra: 1\n',
+      message: 'line 2, column 1: unknown key: the file has one key, tokens',
+    },
+    {
+      name: 'an alias of nothing',
+      text: 'tokens: [*x]\n',
+      message: 'line 1, column 11: not valid YAML: unidentified alias',
+    },
+  ])('is refused when it has $name', async ({ text, message }) => {
     expect(await problemsOf(text)).toContain(`tokens.yaml, ${message}`);
   });
 
@@ -111,69 +115,79 @@ tokens:
   /** A valid entry in lines 2 and 3, and more lines of it. */
   const good = (...more: string[]) => [`  - sha256: ${hex}`, '    username: a', ...more].join('\n');
   test.each([
-    [
-      'without a digest',
-      '  - username: a',
-      'line 2, column 5: sha256 is missing: the command `token hash` makes',
-    ],
-    [
-      'with a short digest',
-      '  - sha256: abc\n    username: a',
-      'line 2, column 13: sha256 must be a SHA-256 digest',
-    ],
-    ['without a user name', `  - sha256: ${hex}`, 'line 2, column 5: username is missing'],
-    [
-      'with no text for a user name',
-      `  - sha256: ${hex}\n    username: ""`,
-      'line 3, column 16: username must not be empty',
-    ],
-    ['with a number for a uid', good('    uid: 7'), 'uid must be a string: put it in q'],
-    [
-      'with one group that is no list',
-      good('    groups: g'),
-      'line 4, column 13: groups must be a list: write [developers]',
-    ],
-    [
-      'with a number for a group',
-      good('    groups:', '      - g', '      - 7'),
-      'line 6, column 9: a value in groups must be a string: put it in quotes',
-    ],
-    [
-      'with an extra key in upper case',
-      good('    extra: { Scopes: [a] }'),
-      'line 4, column 12: extra must have lowercase keys',
-    ],
-    [
-      'with a date without a zone',
-      good('    expiresAt: 2031-05-01T00:00:00'),
-      'line 4, column 16: expiresAt must be a date and time with its zone (RFC 3339), such as 2031-05-01T00:00:00Z',
-    ],
-    [
-      'with a day that no calendar has',
-      good('    expiresAt: 2031-02-30T00:00:00Z'),
-      'line 4, column 16: expiresAt must be a date and time with its zone',
-    ],
-    [
-      'that ends before it begins',
-      good('    expiresAt: 2031-01-01T00:00:00Z', '    notBefore: 2031-01-01T00:00:00Z'),
-      'line 5, column 16: notBefore must be before expiresAt',
-    ],
-    [
-      'with an unknown key',
-      `  - sha256: ${hex}\n    user: a\n    username: b`,
-      'line 3, column 5: unknown key: an entry has sha256, username, uid, groups, extra, audiences, notBefore, expiresAt and',
-    ],
-    [
-      'that is no mapping',
-      '  - abc',
-      'line 2, column 5: must be a mapping with sha256 and username',
-    ],
-    [
-      'with the digest of nothing',
-      `  - sha256: ${hash('sha256', '')}\n    username: a`,
-      'line 2, column 13: sha256 is the digest of an empty string',
-    ],
-  ])('is refused for an entry %s', async (_, entry, message) => {
+    {
+      name: 'without a digest',
+      entry: '  - username: a',
+      message: 'line 2, column 5: sha256 is missing: the command `token hash` makes',
+    },
+    {
+      name: 'with a short digest',
+      entry: '  - sha256: abc\n    username: a',
+      message: 'line 2, column 13: sha256 must be a SHA-256 digest',
+    },
+    {
+      name: 'without a user name',
+      entry: `  - sha256: ${hex}`,
+      message: 'line 2, column 5: username is missing',
+    },
+    {
+      name: 'with no text for a user name',
+      entry: `  - sha256: ${hex}\n    username: ""`,
+      message: 'line 3, column 16: username must not be empty',
+    },
+    {
+      name: 'with a number for a uid',
+      entry: good('    uid: 7'),
+      message: 'uid must be a string: put it in q',
+    },
+    {
+      name: 'with one group that is no list',
+      entry: good('    groups: g'),
+      message: 'line 4, column 13: groups must be a list: write [developers]',
+    },
+    {
+      name: 'with a number for a group',
+      entry: good('    groups:', '      - g', '      - 7'),
+      message: 'line 6, column 9: a value in groups must be a string: put it in quotes',
+    },
+    {
+      name: 'with an extra key in upper case',
+      entry: good('    extra: { Scopes: [a] }'),
+      message: 'line 4, column 12: extra must have lowercase keys',
+    },
+    {
+      name: 'with a date without a zone',
+      entry: good('    expiresAt: 2031-05-01T00:00:00'),
+      message:
+        'line 4, column 16: expiresAt must be a date and time with its zone (RFC 3339), such as 2031-05-01T00:00:00Z',
+    },
+    {
+      name: 'with a day that no calendar has',
+      entry: good('    expiresAt: 2031-02-30T00:00:00Z'),
+      message: 'line 4, column 16: expiresAt must be a date and time with its zone',
+    },
+    {
+      name: 'that ends before it begins',
+      entry: good('    expiresAt: 2031-01-01T00:00:00Z', '    notBefore: 2031-01-01T00:00:00Z'),
+      message: 'line 5, column 16: notBefore must be before expiresAt',
+    },
+    {
+      name: 'with an unknown key',
+      entry: `  - sha256: ${hex}\n    user: a\n    username: b`,
+      message:
+        'line 3, column 5: unknown key: an entry has sha256, username, uid, groups, extra, audiences, notBefore, expiresAt and',
+    },
+    {
+      name: 'that is no mapping',
+      entry: '  - abc',
+      message: 'line 2, column 5: must be a mapping with sha256 and username',
+    },
+    {
+      name: 'with the digest of nothing',
+      entry: `  - sha256: ${hash('sha256', '')}\n    username: a`,
+      message: 'line 2, column 13: sha256 is the digest of an empty string',
+    },
+  ])('is refused for an entry $name', async ({ entry, message }) => {
     expect(await problemsOf(`tokens:\n${entry}\n`)).toContain(message);
   });
 

@@ -21,7 +21,7 @@ test.each<{ name: string; changed: object; expected: object }>([
   { name: 'a key of null', changed: { extra: { k: null } }, expected: { extra: { k: [] } } },
   { name: 'unknown fields', changed: { more: { a: 1 } }, expected: {} },
   { name: 'a name in another case', changed: { Groups: ['a'], UID: '7' }, expected: {} },
-])('a user with $name', ({ changed, expected }) => {
+])('a user with $name is read', ({ changed, expected }) => {
   expect(readUser(changed)).toEqual({
     authenticated: true,
     error: '',

@@ -17,7 +17,7 @@ test('a token that is not recognized costs no request', async () => {
   expect(server.connections).toBe(0);
 });
 
-test('the review that is sent: nothing but the token and what is asked for', async () => {
+test('a review is sent with nothing but the token and what is asked for', async () => {
   const server = await serve();
   const { ask } = await open(
     optionsFor(server, { version: 'v1beta1', url: `${server.url}/a?cluster=b` }),

@@ -76,7 +76,7 @@ test.each<{ name: string; given: ExtraRules; extra: object; expected: object | u
     extra: { a: ['1'], A: ['2'] },
     expected: { a: ['1'] },
   },
-])('$name', ({ given, extra, expected }) => {
+])('extra is changed by the rules: $name', ({ given, extra, expected }) => {
   expect(changeExtra(extra as Record<string, string[]>, given)).toEqual(expected);
 });
 

@@ -131,9 +131,9 @@ test.each([
 });
 
 test.each([
-  [200, 'is bounded while it is read'],
-  [401, 'delays nothing'],
-])('an answer %i without an end %s, and its connection is closed', async (status) => {
+  { status: 200, effect: 'is bounded while it is read' },
+  { status: 401, effect: 'delays nothing' },
+])('an answer $status without an end $effect, and its connection is closed', async ({ status }) => {
   let isClosed = false;
   const server = await serve((_received, answer) => {
     answer.on('close', () => {
@@ -202,7 +202,7 @@ test('no redirect is followed: the token goes to no other server', async () => {
   expect(other.connections).toBe(0);
 });
 
-test('no one listens', async () => {
+test('a port where no one listens is unavailable', async () => {
   const server = await serve(yes);
   await server.stop();
   const { failure } = await open(optionsFor(server));
@@ -212,7 +212,7 @@ test('no one listens', async () => {
   });
 });
 
-test('the port speaks no TLS', async () => {
+test('a port that speaks no TLS is unavailable, and the error says so', async () => {
   const server = await serve(yes, { plain: true });
   const url = server.url.replace('http:', 'https:');
   const { failure } = await open(optionsFor({ ...server, url }));

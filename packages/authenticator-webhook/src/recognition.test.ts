@@ -91,7 +91,7 @@ test.each<{ name: string; recognizes: object; token: string; expected: boolean }
     token: 'a-\ud800',
     expected: false,
   },
-])('$name: $recognizes', ({ recognizes, token, expected }) => {
+])('a token is recognized by its shape: $name: $recognizes', ({ recognizes, token, expected }) => {
   expect(recognizer(recognizes)(token)).toBe(expected);
 });
 

@@ -6,7 +6,7 @@ const info = (spec: object, apiVersion = 'client.authentication.k8s.io/v1') =>
 
 const config = { login: 'https://login.example.com', cluster: 'prod', audience: 'x', ca: 'PEM' };
 
-test('what kubectl hands over with provideClusterInfo', () => {
+test('the cluster and the config that kubectl hands over with provideClusterInfo are read', () => {
   const cluster = {
     server: 'https://prod.example.com:6443',
     'certificate-authority-data': 'AAAA',
@@ -39,7 +39,7 @@ test.each([
     spec: { interactive: false, cluster: { server: 6443 } },
   },
   { what: 'with an interactive that is no boolean', spec: { interactive: 'true' } },
-])('what kubectl hands over $what', ({ spec }) => {
+])('of what kubectl hands over $what, only the version counts', ({ spec }) => {
   expect(readExecInfo(info(spec))).toEqual({
     version: 'client.authentication.k8s.io/v1',
     interactive: false,

@@ -41,35 +41,42 @@ const withLogin = (username: string, password: string) =>
   redis.url.replace('://', `://${encodeURIComponent(username)}:${encodeURIComponent(password)}@`);
 
 describe('a user of Redis', () => {
-  test.each<[string, () => object]>([
-    [
-      'by name and password',
-      () => ({ url: redis.url, username: 'gateway', password: passwords.gateway }),
-    ],
-    ['of the URL', () => ({ url: withLogin('gateway', passwords.gateway) })],
-    [
-      'named next to a password of the URL',
-      () => ({ url: withLogin('', passwords.gateway), username: 'gateway' }),
-    ],
-    [
-      'with a password next to the name in the URL',
-      () => ({ url: withLogin('gateway', ''), password: passwords.gateway }),
-    ],
-    [
-      'with characters that URLs do not have',
-      () => ({ url: withLogin('odd:user@x', passwords.odd) }),
-    ],
-    ['without a name, the default one', () => ({ url: redis.url, password: passwords.default })],
-    ['of no name in the URL', () => ({ url: withLogin('', passwords.default) })],
-    [
-      'who needs no password and gives one',
-      () => ({ url: redis.url, username: 'open', password: newPassword() }),
-    ],
-    [
-      'over the socket',
-      () => ({ url: `unix:${redis.socket}`, username: 'gateway', password: passwords.gateway }),
-    ],
-  ])('%s may read', async (_, login) => {
+  test.each<{ name: string; login: () => object }>([
+    {
+      name: 'by name and password',
+      login: () => ({ url: redis.url, username: 'gateway', password: passwords.gateway }),
+    },
+    { name: 'of the URL', login: () => ({ url: withLogin('gateway', passwords.gateway) }) },
+    {
+      name: 'named next to a password of the URL',
+      login: () => ({ url: withLogin('', passwords.gateway), username: 'gateway' }),
+    },
+    {
+      name: 'with a password next to the name in the URL',
+      login: () => ({ url: withLogin('gateway', ''), password: passwords.gateway }),
+    },
+    {
+      name: 'with characters that URLs do not have',
+      login: () => ({ url: withLogin('odd:user@x', passwords.odd) }),
+    },
+    {
+      name: 'without a name, the default one',
+      login: () => ({ url: redis.url, password: passwords.default }),
+    },
+    { name: 'of no name in the URL', login: () => ({ url: withLogin('', passwords.default) }) },
+    {
+      name: 'who needs no password and gives one',
+      login: () => ({ url: redis.url, username: 'open', password: newPassword() }),
+    },
+    {
+      name: 'over the socket',
+      login: () => ({
+        url: `unix:${redis.socket}`,
+        username: 'gateway',
+        password: passwords.gateway,
+      }),
+    },
+  ])('$name may read', async ({ login }) => {
     const noise = listenForNoise();
     await using started = await open({ ...login() });
     expect(await started.read(key)).toBe(content);
@@ -77,41 +84,61 @@ describe('a user of Redis', () => {
   });
 
   const wrong = newPassword();
-  test.each<[string, () => object, string]>([
-    ['with a wrong password', () => ({ username: 'gateway', password: wrong }), refused],
-    [
-      'with the password of another',
-      () => ({ username: 'gateway', password: passwords.default }),
-      refused,
-    ],
-    ['who does not exist', () => ({ username: 'nobody', password: wrong }), refused],
-    ['who is disabled', () => ({ username: 'off', password: passwords.gateway }), refused],
-    ['of no name with a wrong password', () => ({ password: wrong }), refused],
-    [
-      'without a password',
-      () => ({}),
-      'not connected: it requires a password: set username and password, or put them into the url',
-    ],
-  ])('%s may not, and the error says how to fix it, and no password', async (_, login, problem) => {
-    const noise = listenForNoise();
-    await using started = await open({ url: redis.url, ...login() });
-    const errors = [await errorOf(started.read(key)), await errorOf(started.read(key))];
-    expect(errors[0]).toMatchObject({ name: 'RedisProblem' });
-    for (const error of errors) {
-      expect(error.message).toBe(`${redis.url}: ${problem}`);
-      // The errors of ioredis carry the command and its arguments: the password, with HELLO.
-      for (const name of ['cause', 'command', 'args', 'previousErrors', 'lastNodeError']) {
-        expect(error).not.toHaveProperty(name);
+  test.each<{ name: string; login: () => object; problem: string }>([
+    {
+      name: 'with a wrong password',
+      login: () => ({ username: 'gateway', password: wrong }),
+      problem: refused,
+    },
+    {
+      name: 'with the password of another',
+      login: () => ({ username: 'gateway', password: passwords.default }),
+      problem: refused,
+    },
+    {
+      name: 'who does not exist',
+      login: () => ({ username: 'nobody', password: wrong }),
+      problem: refused,
+    },
+    {
+      name: 'who is disabled',
+      login: () => ({ username: 'off', password: passwords.gateway }),
+      problem: refused,
+    },
+    {
+      name: 'of no name with a wrong password',
+      login: () => ({ password: wrong }),
+      problem: refused,
+    },
+    {
+      name: 'without a password',
+      login: () => ({}),
+      problem:
+        'not connected: it requires a password: set username and password, or put them into the url',
+    },
+  ])(
+    '$name may not, and the error says how to fix it, and no password',
+    async ({ login, problem }) => {
+      const noise = listenForNoise();
+      await using started = await open({ url: redis.url, ...login() });
+      const errors = [await errorOf(started.read(key)), await errorOf(started.read(key))];
+      expect(errors[0]).toMatchObject({ name: 'RedisProblem' });
+      for (const error of errors) {
+        expect(error.message).toBe(`${redis.url}: ${problem}`);
+        // The errors of ioredis carry the command and its arguments: the password, with HELLO.
+        for (const name of ['cause', 'command', 'args', 'previousErrors', 'lastNodeError']) {
+          expect(error).not.toHaveProperty(name);
+        }
       }
-    }
-    for (const secret of [wrong, ...Object.values(passwords)]) {
-      expect(revealed([errors, started.lines, started.values, noise])).not.toContain(secret);
-    }
-    expect(noise).toEqual([]);
-    expect(started.values.get('errors_total{kind=authentication}')).toBeGreaterThan(0);
-    expect(started.values.get('connected')).toBe(0);
-    expect(started.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
-  });
+      for (const secret of [wrong, ...Object.values(passwords)]) {
+        expect(revealed([errors, started.lines, started.values, noise])).not.toContain(secret);
+      }
+      expect(noise).toEqual([]);
+      expect(started.values.get('errors_total{kind=authentication}')).toBeGreaterThan(0);
+      expect(started.values.get('connected')).toBe(0);
+      expect(started.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
+    },
+  );
 
   test('without a right to read gets an error in plain words, while others go on', async () => {
     const own = newPassword();

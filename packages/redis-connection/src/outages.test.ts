@@ -27,9 +27,9 @@ const up = 'info: connected to Redis';
 const down = 'warn: no connection to Redis; trying again';
 
 describe.each([
-  ['was stopped', redis.stop],
-  ['was killed', redis.kill],
-])('a Redis that %s', (_, end) => {
+  { name: 'was stopped', end: redis.stop },
+  { name: 'was killed', end: redis.kill },
+])('a Redis that $name', ({ end }) => {
   test('is noticed immediately, no command waits for it, and none is sent to it afterwards', async () => {
     const noise = listenForNoise();
     await using started = await open({ url: redis.url, commandTimeout: '5s' });

@@ -14,29 +14,33 @@ const node = await redisForFile({
 });
 const wrong = newPassword();
 
-test.each<[string, () => object, string]>([
-  [
-    'a wrong password',
-    () => ({ password: wrong }),
-    'it refuses the username or the password, or the user is disabled',
-  ],
-  ['no password', () => ({}), 'it requires a password: set username and password'],
-  [
-    'too few rights',
-    () => ({ username: 'few', password: own }),
-    'the user is not allowed to do this (CLUSTER|SLOTS): compare',
-  ],
-  [
-    'an unknown CA',
-    () => ({ password, caFile: undefined }),
-    "the server's certificate is signed by a CA that is not",
-  ],
-  [
-    'a closed port',
-    () => ({ cluster: ['rediss://127.0.0.1:1'] }),
-    'the connection was refused: is it running, and',
-  ],
-])('the reason of the last node is reported: %s', async (_, written, problem) => {
+test.each<{ name: string; written: () => object; problem: string }>([
+  {
+    name: 'a wrong password',
+    written: () => ({ password: wrong }),
+    problem: 'it refuses the username or the password, or the user is disabled',
+  },
+  {
+    name: 'no password',
+    written: () => ({}),
+    problem: 'it requires a password: set username and password',
+  },
+  {
+    name: 'too few rights',
+    written: () => ({ username: 'few', password: own }),
+    problem: 'the user is not allowed to do this (CLUSTER|SLOTS): compare',
+  },
+  {
+    name: 'an unknown CA',
+    written: () => ({ password, caFile: undefined }),
+    problem: "the server's certificate is signed by a CA that is not",
+  },
+  {
+    name: 'a closed port',
+    written: () => ({ cluster: ['rediss://127.0.0.1:1'] }),
+    problem: 'the connection was refused: is it running, and',
+  },
+])('the reason of the last node is reported: $name', async ({ written, problem }) => {
   const noise = listenForNoise();
   await using started = await open({ cluster: [node.tlsUrl], caFile: node.caFile, ...written() });
   const errors = [await errorOf(started.read(newKey())), await errorOf(started.read(newKey()))];

@@ -53,12 +53,12 @@ describe('a Redis', () => {
 });
 
 describe('a database', () => {
-  test.each<[string, (redis: RedisServer) => object]>([
-    ['of the URL', ({ url }) => ({ url: `${url}/3` })],
-    ['of its own key', ({ url }) => ({ url, database: 3 })],
-    ['of a socket', ({ socket }) => ({ url: `unix:${socket}?db=3` })],
-    ['next to a socket', ({ socket }) => ({ url: `unix:${socket}`, database: 3 })],
-  ])('%s is the one that is read', async (_, written) => {
+  test.each<{ name: string; written: (redis: RedisServer) => object }>([
+    { name: 'of the URL', written: ({ url }) => ({ url: `${url}/3` }) },
+    { name: 'of its own key', written: ({ url }) => ({ url, database: 3 }) },
+    { name: 'of a socket', written: ({ socket }) => ({ url: `unix:${socket}?db=3` }) },
+    { name: 'next to a socket', written: ({ socket }) => ({ url: `unix:${socket}`, database: 3 }) },
+  ])('$name is the one that is read', async ({ written }) => {
     const own = newKey();
     // All tests share the client of the server, so this copies the value instead of switching the client's database.
     await redis.client().copy(key, own, 'DB', 3);

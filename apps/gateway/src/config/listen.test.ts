@@ -11,7 +11,7 @@ describe('listen addresses', () => {
     { input: 'localhost:65535', host: 'localhost', port: 65_535 },
     { input: 'auth.example.com:8443', host: 'auth.example.com', port: 8443 },
     { input: ':8443', host: '::', port: 8443 },
-  ])('$input', ({ input, host, port }) => {
+  ])('$input is read as host $host and port $port', ({ input, host, port }) => {
     expect(parseListen(input)).toEqual({ value: { host, port } });
   });
 

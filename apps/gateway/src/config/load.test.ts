@@ -12,7 +12,7 @@ import {
 } from './testing/config-folder.ts';
 
 describe('a valid config', () => {
-  test('the minimal one gets every default', async () => {
+  test('gets every default where it has only what it must have', async () => {
     await using folder = await folderWithProbe();
     const config = await folder.load('authenticators: [{ name: probe, use: ./probe.js }]');
     expect(config).toEqual({
@@ -73,7 +73,7 @@ describe('a valid config', () => {
     });
   });
 
-  test('a full one: units, TLS files next to it, secrets, the order of authenticators', async () => {
+  test('is read with units, TLS files next to it, secrets and the order of authenticators', async () => {
     await using folder = await folderWithProbe();
     const [url, password] = [randomBytes(16).toString('hex'), randomBytes(16).toString('hex')];
     await folder.write('secrets/ldap', `${password}\n`);
@@ -114,7 +114,7 @@ authenticators:
     expect(config.secretFiles).toEqual([join(folder.path, 'secrets/ldap')]);
   });
 
-  test('clientAuth: none, set explicitly', async () => {
+  test('may say clientAuth: none explicitly', async () => {
     await using folder = await folderWithProbe();
     const config = await folder.load(
       yaml({ server: '  tls: { certFile: c, keyFile: k, clientAuth: none }' }),
@@ -181,7 +181,7 @@ authenticators:
 });
 
 describe('the file itself', () => {
-  test('missing', async () => {
+  test('is reported with its path and the fix when it is missing', async () => {
     await using folder = await configFolder();
     const error: unknown = await loadConfig(folder.file, {}).catch((reason) => reason);
     expect(error).toBeInstanceOf(ConfigError);
@@ -206,7 +206,7 @@ describe('the file itself', () => {
           `gateway.yaml:${line}:1: duplicate key, which is already on line ${line - 1}: remove one`,
       ),
     },
-  ])('its own problems, all of them: %#', async ({ content, problems }) => {
+  ])('has all its problems reported together (case %#)', async ({ content, problems }) => {
     expect(await problemsOf(content)).toEqual(problems);
   });
   test('a plugin file that does not exist is listed too', async () => {

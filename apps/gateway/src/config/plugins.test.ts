@@ -86,7 +86,7 @@ describe('a plugin is found', () => {
   });
 });
 
-describe('a plugin that is not there', () => {
+describe('a plugin that is not there is reported:', () => {
   test('a package: without a command that would install whatever has this name', async () => {
     await using folder = await configFolder();
     expect(await failure('@acme/none', folder.file)).toBe(
@@ -116,13 +116,13 @@ describe('a plugin that is not there', () => {
       `the package @sallyport/authenticator-kerberos is not installed | choose an installed plugin (${words}), a file`,
     );
   });
-  test('a file', async () => {
+  test('a file with its path', async () => {
     await using folder = await configFolder();
     expect(await failure('./none.ts', folder.file)).toContain(
       `there is no file ${folder.path}/none.ts`,
     );
   });
-  test('a folder', async () => {
+  test('a folder in place of a file', async () => {
     await using folder = await configFolder();
     await mkdir(join(folder.path, 'plugin'));
     expect(await failure('./plugin', folder.file)).toContain(

@@ -18,26 +18,34 @@ const refused = (address: string) => new Error(`connect ECONNREFUSED ${address}`
 
 describe('what was thrown, as text', () => {
   test.each([
-    ['an error', new Error('no such host'), 'no such host'],
-    [
-      'an error with a cause, which is left out',
-      new Error('no', { cause: new Error('inner') }),
-      'no',
-    ],
-    [
-      'several errors without a message of their own',
-      new AggregateError([refused('::1'), refused('127.0.0.1'), refused('::1')]),
-      'connect ECONNREFUSED ::1; connect ECONNREFUSED 127.0.0.1',
-    ],
-    [
-      'several errors under one message',
-      new AggregateError([refused('::1')], 'unreachable'),
-      'unreachable',
-    ],
-    ['no message but a code', Object.assign(new Error(' '), { code: 'EPIPE' }), 'EPIPE'],
-    ['no message but a name', new HttpError(), 'HttpError'],
-    ['several errors that say nothing', new AggregateError([1]), 'AggregateError'],
-  ])('%s', (_, error, text) => {
+    { name: 'an error', error: new Error('no such host'), text: 'no such host' },
+    {
+      name: 'an error with a cause, which is left out',
+      error: new Error('no', { cause: new Error('inner') }),
+      text: 'no',
+    },
+    {
+      name: 'several errors without a message of their own',
+      error: new AggregateError([refused('::1'), refused('127.0.0.1'), refused('::1')]),
+      text: 'connect ECONNREFUSED ::1; connect ECONNREFUSED 127.0.0.1',
+    },
+    {
+      name: 'several errors under one message',
+      error: new AggregateError([refused('::1')], 'unreachable'),
+      text: 'unreachable',
+    },
+    {
+      name: 'no message but a code',
+      error: Object.assign(new Error(' '), { code: 'EPIPE' }),
+      text: 'EPIPE',
+    },
+    { name: 'no message but a name', error: new HttpError(), text: 'HttpError' },
+    {
+      name: 'several errors that say nothing',
+      error: new AggregateError([1]),
+      text: 'AggregateError',
+    },
+  ])('$name', ({ error, text }) => {
     expect(causeOf(error)).toBe(text);
   });
 
@@ -47,12 +55,12 @@ describe('what was thrown, as text', () => {
     },
   });
   test.each([
-    ['a text', 'a text'],
-    ['nothing', undefined],
-    ['null', null],
-    ['a map with a message', { message: 'x' }],
-    ['an error that cannot be read', unreadable],
-  ])('%s is not quoted', (_, error) => {
+    { name: 'a text', error: 'a text' },
+    { name: 'nothing', error: undefined },
+    { name: 'null', error: null },
+    { name: 'a map with a message', error: { message: 'x' } },
+    { name: 'an error that cannot be read', error: unreadable },
+  ])('$name is not quoted', ({ error }) => {
     expect(causeOf(error)).toBe('something that is not an Error was thrown');
   });
 });

@@ -315,67 +315,75 @@ describe('`directory` that can find no one, or would do nothing', () => {
   const login = (authenticators: string, of = 'sessions') =>
     `login: { publicUrl: https://login.example.com, sessions: ${of}, authenticators: [${authenticators}] }`;
   test.each([
-    [
-      'another name',
-      '    directory: { authenticator: corb }',
-      corp,
-      '7:33: authenticators[0].directory.authenticator: "corb" is not an authenticator of this file: did you mean corp?',
-    ],
-    [
-      'a name that is like none',
-      '    directory: { authenticator: ldap }',
-      '',
-      '"ldap" is not an authenticator of this file: write the name of an authenticator with use: ldap',
-    ],
-    [
-      'itself',
-      '    directory: { authenticator: probe }',
-      corp,
-      '7:33: authenticators[0].directory.authenticator: is this authenticator itself: write the name of an authenticator with use: ldap',
-    ],
-    [
-      'a circle',
-      '    directory: { authenticator: corp }',
-      `${corp}\n    directory: { authenticator: probe }`,
-      'corp has a directory of its own: groups would come from it in one place, and from probe in another: remove directory of corp, or write probe here',
-    ],
-    [
-      'a prefix of groups that are replaced',
-      '    directory: { authenticator: corp }\n    groups: { prefix: "oidc:" }',
-      corp,
-      '8:15: authenticators[0].groups.prefix: has no effect: the groups of corp replace those of the token, and have the names that it gives them: set this key at corp, or write directory.groups: add',
-    ],
-    [
-      'allowed groups that are replaced',
-      '    directory: { authenticator: corp }\n    groups: { allow: [a] }',
-      corp,
-      '8:15: authenticators[0].groups.allow: has no effect: the groups of corp replace those of the token',
-    ],
-    [
-      'users who log in',
-      '    directory: { authenticator: corp }',
-      `${corp}\n${sessions}\n${login('probe')}`,
-      "7:5: authenticators[0].directory: can't be used for probe: its users log in, and their sessions would have other groups than their tokens: remove it, or remove probe from login.authenticators",
-    ],
-    [
-      'sessions',
-      '    directory: { authenticator: corp }',
-      `${corp}\n${login('corp', 'probe')}`,
-      '7:5: authenticators[0].directory: has no effect on sessions: their users are looked up by the authenticator that logged them in: remove it, or name another',
-    ],
-    [
-      'two kinds of `by`',
-      '    directory: { authenticator: corp, by: mail }',
-      corp,
-      'authenticators[0].directory.by: must be username, uid, or { extra: KEY }',
-    ],
-    [
-      'answers that are used for too long',
-      '    directory: { authenticator: corp, refresh: 2d }',
-      corp,
-      'authenticators[0].directory.refresh: "2d" is too long: write at most 24h',
-    ],
-  ])('%s', async (_, authenticator, more, expected) => {
+    {
+      name: 'another name',
+      authenticator: '    directory: { authenticator: corb }',
+      more: corp,
+      expected:
+        '7:33: authenticators[0].directory.authenticator: "corb" is not an authenticator of this file: did you mean corp?',
+    },
+    {
+      name: 'a name that is like none',
+      authenticator: '    directory: { authenticator: ldap }',
+      more: '',
+      expected:
+        '"ldap" is not an authenticator of this file: write the name of an authenticator with use: ldap',
+    },
+    {
+      name: 'itself',
+      authenticator: '    directory: { authenticator: probe }',
+      more: corp,
+      expected:
+        '7:33: authenticators[0].directory.authenticator: is this authenticator itself: write the name of an authenticator with use: ldap',
+    },
+    {
+      name: 'a circle',
+      authenticator: '    directory: { authenticator: corp }',
+      more: `${corp}\n    directory: { authenticator: probe }`,
+      expected:
+        'corp has a directory of its own: groups would come from it in one place, and from probe in another: remove directory of corp, or write probe here',
+    },
+    {
+      name: 'a prefix of groups that are replaced',
+      authenticator: '    directory: { authenticator: corp }\n    groups: { prefix: "oidc:" }',
+      more: corp,
+      expected:
+        '8:15: authenticators[0].groups.prefix: has no effect: the groups of corp replace those of the token, and have the names that it gives them: set this key at corp, or write directory.groups: add',
+    },
+    {
+      name: 'allowed groups that are replaced',
+      authenticator: '    directory: { authenticator: corp }\n    groups: { allow: [a] }',
+      more: corp,
+      expected:
+        '8:15: authenticators[0].groups.allow: has no effect: the groups of corp replace those of the token',
+    },
+    {
+      name: 'users who log in',
+      authenticator: '    directory: { authenticator: corp }',
+      more: `${corp}\n${sessions}\n${login('probe')}`,
+      expected:
+        "7:5: authenticators[0].directory: can't be used for probe: its users log in, and their sessions would have other groups than their tokens: remove it, or remove probe from login.authenticators",
+    },
+    {
+      name: 'sessions',
+      authenticator: '    directory: { authenticator: corp }',
+      more: `${corp}\n${login('corp', 'probe')}`,
+      expected:
+        '7:5: authenticators[0].directory: has no effect on sessions: their users are looked up by the authenticator that logged them in: remove it, or name another',
+    },
+    {
+      name: 'two kinds of `by`',
+      authenticator: '    directory: { authenticator: corp, by: mail }',
+      more: corp,
+      expected: 'authenticators[0].directory.by: must be username, uid, or { extra: KEY }',
+    },
+    {
+      name: 'answers that are used for too long',
+      authenticator: '    directory: { authenticator: corp, refresh: 2d }',
+      more: corp,
+      expected: 'authenticators[0].directory.refresh: "2d" is too long: write at most 24h',
+    },
+  ])('$name', async ({ authenticator, more, expected }) => {
     await using folder = await folderWithProbe();
     expect(await folder.problems(yaml({ authenticator, more }))).toContainEqual(
       expect.stringContaining(expected),

@@ -46,68 +46,75 @@ async function problems(written: Written): Promise<readonly string[]> {
 }
 
 describe('`login.secondFactor` is refused', () => {
-  test.each<[string, Written, string]>([
-    [
-      'without `required`, which has no default',
-      { factor: 'methods: [totp]' },
-      'login.secondFactor.required: is missing',
-    ],
-    [
-      'with another word in `required`',
-      { factor: 'required: some' },
-      'login.secondFactor.required: must be all, none, or { groups: [GROUP] }',
-    ],
-    [
-      'without a group',
-      { factor: 'required: { groups: [] }' },
-      'login.secondFactor.required.groups: must not be empty: write at least one entry',
-    ],
-    [
-      'with no method',
-      { factor: 'required: all, methods: []' },
-      'login.secondFactor.methods: must',
-    ],
-    [
-      'with another method',
-      { factor: 'required: all, methods: [sms]' },
-      'login.secondFactor.methods[0]: must be totp or passkey',
-    ],
-    [
-      'without cache.redis',
-      { cache: '' },
-      'gateway.yaml:3:3: login.secondFactor: needs the sealing keys of cache.redis, and its lockout guard for all replicas: add cache.redis, or remove this key',
-    ],
-    [
-      'where no one has a password',
-      { login: 'browser: true' },
-      'gateway.yaml:3:3: login.secondFactor: has no effect: without login.authenticators, no one logs in with a password: remove it, and require',
-    ],
-    [
-      'with passkeys and no page',
-      { factor: 'required: all, methods: [passkey]' },
-      'login.secondFactor.methods: passkeys work in a browser alone: add login.browser: true, or remove passkey',
-    ],
-    [
-      'with an authenticator whose users do not log in',
-      { factor: 'required: all, authenticators: [partner]' },
-      'login.secondFactor.authenticators[0]: "partner" is not in login.authenticators, whose users log in with a password: write one of corp',
-    ],
-    [
-      'with a password of Redis in the file',
-      { redis: 'redis: { url: redis://127.0.0.1:6379, password: hunter2 }' },
-      'login.secondFactor.redis.password: is a secret, which must not be in this file: write { file: secrets/factors } or { env: FACTORS_REDIS }',
-    ],
-    [
-      'with a Redis on another machine in clear text',
-      { redis: 'redis: { url: redis://redis.example.com }' },
-      'login.secondFactor.redis.url: uses clear text: write rediss://, or insecure: true if anyone on the network path may remove second factors',
-    ],
-    [
-      'without a Redis',
-      { redis: 'methods: [totp]' },
-      'login.secondFactor.redis: must be keys and values: write { url: rediss://redis.example.com:6379 }',
-    ],
-  ])('%s', async (_, written, expected) => {
+  test.each<{ name: string; written: Written; expected: string }>([
+    {
+      name: 'without `required`, which has no default',
+      written: { factor: 'methods: [totp]' },
+      expected: 'login.secondFactor.required: is missing',
+    },
+    {
+      name: 'with another word in `required`',
+      written: { factor: 'required: some' },
+      expected: 'login.secondFactor.required: must be all, none, or { groups: [GROUP] }',
+    },
+    {
+      name: 'without a group',
+      written: { factor: 'required: { groups: [] }' },
+      expected: 'login.secondFactor.required.groups: must not be empty: write at least one entry',
+    },
+    {
+      name: 'with no method',
+      written: { factor: 'required: all, methods: []' },
+      expected: 'login.secondFactor.methods: must',
+    },
+    {
+      name: 'with another method',
+      written: { factor: 'required: all, methods: [sms]' },
+      expected: 'login.secondFactor.methods[0]: must be totp or passkey',
+    },
+    {
+      name: 'without cache.redis',
+      written: { cache: '' },
+      expected:
+        'gateway.yaml:3:3: login.secondFactor: needs the sealing keys of cache.redis, and its lockout guard for all replicas: add cache.redis, or remove this key',
+    },
+    {
+      name: 'where no one has a password',
+      written: { login: 'browser: true' },
+      expected:
+        'gateway.yaml:3:3: login.secondFactor: has no effect: without login.authenticators, no one logs in with a password: remove it, and require',
+    },
+    {
+      name: 'with passkeys and no page',
+      written: { factor: 'required: all, methods: [passkey]' },
+      expected:
+        'login.secondFactor.methods: passkeys work in a browser alone: add login.browser: true, or remove passkey',
+    },
+    {
+      name: 'with an authenticator whose users do not log in',
+      written: { factor: 'required: all, authenticators: [partner]' },
+      expected:
+        'login.secondFactor.authenticators[0]: "partner" is not in login.authenticators, whose users log in with a password: write one of corp',
+    },
+    {
+      name: 'with a password of Redis in the file',
+      written: { redis: 'redis: { url: redis://127.0.0.1:6379, password: hunter2 }' },
+      expected:
+        'login.secondFactor.redis.password: is a secret, which must not be in this file: write { file: secrets/factors } or { env: FACTORS_REDIS }',
+    },
+    {
+      name: 'with a Redis on another machine in clear text',
+      written: { redis: 'redis: { url: redis://redis.example.com }' },
+      expected:
+        'login.secondFactor.redis.url: uses clear text: write rediss://, or insecure: true if anyone on the network path may remove second factors',
+    },
+    {
+      name: 'without a Redis',
+      written: { redis: 'methods: [totp]' },
+      expected:
+        'login.secondFactor.redis: must be keys and values: write { url: rediss://redis.example.com:6379 }',
+    },
+  ])('$name', async ({ written, expected }) => {
     const found = await problems(written);
     expect(found).toContainEqual(expect.stringContaining(expected));
     expect(found.join()).not.toContain('hunter2');
@@ -131,18 +138,20 @@ describe('`login.secondFactor` is refused', () => {
 });
 
 describe('`reviews: false` is refused', () => {
-  test.each<[string, Written, string]>([
-    [
-      'for sessions, which only reviews use',
-      { sessions: ', reviews: false' },
-      'authenticators[2].reviews: would refuse every session: only reviews ask about them: remove this key',
-    ],
-    [
-      'where nothing else uses the authenticator',
-      { corp: ', reviews: false', login: 'authenticators: [partner]' },
-      'authenticators[0].reviews: leaves nothing that uses this authenticator: remove this key, or name',
-    ],
-  ])('%s', async (_, written, expected) => {
+  test.each<{ name: string; written: Written; expected: string }>([
+    {
+      name: 'for sessions, which only reviews use',
+      written: { sessions: ', reviews: false' },
+      expected:
+        'authenticators[2].reviews: would refuse every session: only reviews ask about them: remove this key',
+    },
+    {
+      name: 'where nothing else uses the authenticator',
+      written: { corp: ', reviews: false', login: 'authenticators: [partner]' },
+      expected:
+        'authenticators[0].reviews: leaves nothing that uses this authenticator: remove this key, or name',
+    },
+  ])('$name', async ({ written, expected }) => {
     expect(await problems(written)).toContainEqual(expect.stringContaining(expected));
   });
 

@@ -15,16 +15,16 @@ function keysOfJson(schema: JsonSchema, value: unknown): string[] {
 
 const server = z.object({ listen: z.string(), timeout: z.string().optional() });
 
-describe('keys that the schema does not name', () => {
+describe('keys that the schema does not name are reported', () => {
   test('with the nearest known one', () => {
     expect(keysOf(server, { lisen: 'x' })).toEqual(['options.lisen: did you mean listen?']);
   });
-  test('with the known ones when none is near', () => {
+  test('with all known ones when none is near', () => {
     expect(keysOf(server, { audit: 'x' })).toEqual([
       'options.audit: write one of: listen, timeout',
     ]);
   });
-  test('when there is none at all', () => {
+  test('when the schema names none at all', () => {
     expect(keysOf(z.object({}), { a: 1 })).toEqual(['options.a: remove it: no key is known here']);
   });
   test('deep in lists, tuples and maps', () => {
@@ -54,7 +54,7 @@ describe('keys that the schema does not name', () => {
       'options.x: write one of: kind, dn, user',
     ]);
   });
-  test('of a union of a text and a map', () => {
+  test('in the map of a union of a text and a map', () => {
     expect(keysOf(z.union([z.string(), server]), { lisen: '' })).toEqual([
       'options.lisen: did you mean listen?',
     ]);
@@ -80,7 +80,7 @@ describe('keys that the schema does not name', () => {
   });
 });
 
-describe('keys that may be there', () => {
+describe('keys that may be there are not reported:', () => {
   test('every key of a map of free keys', () => {
     expect(
       keysOf(z.object({ extra: z.record(z.string(), z.array(z.string())) }), {

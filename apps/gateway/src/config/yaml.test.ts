@@ -16,26 +16,30 @@ function place(text: string, path: (string | number)[], at?: 'key'): string {
   return `${line}:${column}`;
 }
 
-describe('places', () => {
+describe('the place of a problem', () => {
   const text =
     'server:\n  listen: x\nauthenticators:\n  - name: a\n    options: &o\n      url: {env: A}\n  - options: *o\n    empty:\n';
 
-  test('a value', () => expect(place(text, ['server', 'listen'])).toBe('2:11'));
-  test('a key', () => expect(place(text, ['server', 'listen'], 'key')).toBe('2:3'));
-  test('an entry of a list', () => expect(place(text, ['authenticators', 1])).toBe('7:5'));
-  test('a value in a list', () =>
+  test('with a value is where the value begins', () =>
+    expect(place(text, ['server', 'listen'])).toBe('2:11'));
+  test('with a key is where the key begins', () =>
+    expect(place(text, ['server', 'listen'], 'key')).toBe('2:3'));
+  test('with an entry of a list is where the entry begins', () =>
+    expect(place(text, ['authenticators', 1])).toBe('7:5'));
+  test('with a value in a list is where the value begins', () =>
     expect(place(text, ['authenticators', 0, 'options', 'url', 'env'])).toBe('6:18'));
-  test('a value behind an alias', () =>
+  test('with a value behind an alias is at the anchor', () =>
     expect(place(text, ['authenticators', 1, 'options', 'url'])).toBe('6:12'));
-  test('an empty value is after its key', () =>
+  test('with an empty value is after its key', () =>
     expect(place(text, ['authenticators', 1, 'empty'])).toBe('8:11'));
-  test('a missing value is where its parent is', () =>
+  test('with a missing value is where its parent is', () =>
     expect(place(text, ['server', 'tls', 'certFile'])).toBe('2:3'));
-  test('a problem of the whole file is at its top', () => expect(place(text, [])).toBe('1:1'));
-  test('a key that looks like a number', () => expect(place('a:\n  1: x', ['a', '1'])).toBe('2:6'));
+  test('with the whole file is at its top', () => expect(place(text, [])).toBe('1:1'));
+  test('is found by a key that looks like a number', () =>
+    expect(place('a:\n  1: x', ['a', '1'])).toBe('2:6'));
 });
 
-describe('refused', () => {
+describe('what YAML is refused', () => {
   test.each([
     {
       name: 'an empty file',
@@ -99,11 +103,11 @@ describe('refused', () => {
       text: `a: ${'['.repeat(30_000)}`,
       expected: 'values are nested too deeply',
     },
-  ])('$name', ({ text, expected }) => {
+  ])('is reported with its place: $name', ({ text, expected }) => {
     expect(() => parse(text)).toThrow(expected);
   });
 
-  test('an alias bomb', () => {
+  test('is reported before it is expanded, as an alias bomb', () => {
     const rows = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((name, index, names) => {
       const inner = index === 0 ? 'x' : `*${names[index - 1]}`;
       return `${name}: &${name} [${Array(9).fill(inner).join(', ')}]`;

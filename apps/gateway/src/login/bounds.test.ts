@@ -171,7 +171,7 @@ describe('the address of a client', () => {
       header: `${'x,'.repeat(10_000)}198.51.100.1`,
       expected: '198.51.100.1',
     },
-  ])('$what', ({ peer, header, expected }) => {
+  ])('is found: $what', ({ peer, header, expected }) => {
     expect(addressOf(peer, header)).toBe(expected);
   });
 

@@ -149,11 +149,11 @@ describe('adding an authenticator app at a terminal', () => {
   });
 
   test.each([
-    ['revoke', 'user', 'corp:jane', 'revoked'],
-    ['revoke', 'all', '', 'revoked'],
-    ['block', 'user', 'corp:jane', 'blocked'],
-  ] as const)('is refused after a %s of %s %j since it was begun', async (...given) => {
-    const [action, kind, name, reason] = given;
+    { action: 'revoke', kind: 'user', name: 'corp:jane', reason: 'revoked' },
+    { action: 'revoke', kind: 'all', name: '', reason: 'revoked' },
+    { action: 'block', kind: 'user', name: 'corp:jane', reason: 'blocked' },
+  ] as const)('is refused after a $action of $kind "$name" since it was begun', async (entry) => {
+    const { action, kind, name, reason } = entry;
     const one = parts();
     const login = loginWith(one);
     const publish = (revision: number) => {

@@ -288,37 +288,58 @@ describe('no account', () => {
 });
 
 describe('what could not be checked is an error, never a user with fewer groups', () => {
-  test.each<[string, Partial<ReturnType<typeof createLinkedBackends>['backend']>, string]>([
-    ['an outage of lookUp', { lookUp: outage }, 'unavailable directory corp: down'],
-    ['an outage of revalidate', { revalidate: outage }, 'unavailable directory corp: down'],
-    [
-      'two accounts',
-      { revalidate: async () => ({ kind: 'rejected', reason: 'ambiguous' }) },
-      'failed directory corp: several users have this name',
-    ],
-    [
-      'no opinion',
-      { revalidate: async () => ({ kind: 'no-opinion' }) },
-      'failed directory corp: the plugin\'s revalidate() gave no opinion (looked up: "jane")',
-    ],
-    [
-      'an answer that is none',
-      {
+  test.each<{
+    name: string;
+    broken: Partial<ReturnType<typeof createLinkedBackends>['backend']>;
+    expected: string;
+  }>([
+    {
+      name: 'an outage of lookUp',
+      broken: { lookUp: outage },
+      expected: 'unavailable directory corp: down',
+    },
+    {
+      name: 'an outage of revalidate',
+      broken: { revalidate: outage },
+      expected: 'unavailable directory corp: down',
+    },
+    {
+      name: 'two accounts',
+      broken: { revalidate: async () => ({ kind: 'rejected', reason: 'ambiguous' }) },
+      expected: 'failed directory corp: several users have this name',
+    },
+    {
+      name: 'no opinion',
+      broken: { revalidate: async () => ({ kind: 'no-opinion' }) },
+      expected:
+        'failed directory corp: the plugin\'s revalidate() gave no opinion (looked up: "jane")',
+    },
+    {
+      name: 'an answer that is none',
+      broken: {
         revalidate: async () => ({
           kind: 'authenticated',
           user: { username: 'jane', groups: 'x' },
         }),
       },
-      "failed directory corp: the plugin's answer: user.groups is not an array",
-    ],
-    [
-      'a user that is none',
-      { lookUp: async () => ({ username: 7 }) as never },
-      "failed directory corp: the plugin's answer: user.username is not a string",
-    ],
-    ['null for a user', { lookUp: async () => null as never }, 'user is not an object'],
-    ['true for a user', { lookUp: async () => true as never }, 'user is not an object'],
-  ])('%s', async (_, broken, expected) => {
+      expected: "failed directory corp: the plugin's answer: user.groups is not an array",
+    },
+    {
+      name: 'a user that is none',
+      broken: { lookUp: async () => ({ username: 7 }) as never },
+      expected: "failed directory corp: the plugin's answer: user.username is not a string",
+    },
+    {
+      name: 'null for a user',
+      broken: { lookUp: async () => null as never },
+      expected: 'user is not an object',
+    },
+    {
+      name: 'true for a user',
+      broken: { lookUp: async () => true as never },
+      expected: 'user is not an object',
+    },
+  ])('$name', async ({ broken, expected }) => {
     for (const groups of ['replace', 'add', 'keep'] as const) {
       const world = createLinkedBackends({ directory: { groups, missing: 'accept' } });
       Object.assign(world.backend, broken);
@@ -431,13 +452,17 @@ describe('answers of the directory', () => {
 
 describe('a block acts by either name', () => {
   test.each([
-    ['of the token', 'oidc:jane', 'replace'],
-    ['in the directory', 'corp:jane', 'replace'],
-    ['of a group of the directory', 'corp:staff', 'replace'],
-    ['of a group of the directory that the user does not get', 'corp:staff', 'keep'],
-    ['of a group of the token', 'oidc:of-token', 'add'],
-  ] as const)('%s', async (_, name, groups) => {
-    expect(await outcome(createLinkedBackends({ blocked: [name], directory: { groups } }))).toBe(
+    { of: 'of the token', blocked: 'oidc:jane', groups: 'replace' },
+    { of: 'in the directory', blocked: 'corp:jane', groups: 'replace' },
+    { of: 'of a group of the directory', blocked: 'corp:staff', groups: 'replace' },
+    {
+      of: 'of a group of the directory that the user does not get',
+      blocked: 'corp:staff',
+      groups: 'keep',
+    },
+    { of: 'of a group of the token', blocked: 'oidc:of-token', groups: 'add' },
+  ] as const)('$of', async ({ blocked, groups }) => {
+    expect(await outcome(createLinkedBackends({ blocked: [blocked], directory: { groups } }))).toBe(
       'blocked oidc:jane',
     );
   });

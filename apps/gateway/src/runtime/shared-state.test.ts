@@ -10,30 +10,37 @@ function configOf(authenticators: readonly object[], login?: object) {
   return { cache, authenticators, login } as unknown as GatewayConfig;
 }
 
-test.each<[string, GatewayConfig, number, number]>([
-  ['of nothing', configOf([{ cache: 'off' }]), 0, 0],
-  ['to tokens', configOf([{ cache: { authenticatedTtl: 7, staleTtl: 9 } }]), 7, 9],
-  [
-    'of a directory, while no answer to a token is cached',
-    configOf([{ cache: 'off', directory: { refresh: 20 * minute } }, { cache: 'off' }]),
-    20 * minute,
-    lifetimes.staleTtl,
-  ],
-  [
-    'about users of sessions, while no answer to a token is cached',
-    configOf([{ cache: 'off' }], { revalidate: 3 * minute }),
-    3 * minute,
-    lifetimes.staleTtl,
-  ],
-  [
-    'of a directory whose tokens are cached for longer',
-    configOf([{ cache: { authenticatedTtl: minute, staleTtl: 0 }, directory: { refresh: 5 } }]),
-    minute,
-    lifetimes.staleTtl,
-  ],
+test.each<{ name: string; config: GatewayConfig; authenticatedTtl: number; staleTtl: number }>([
+  { name: 'of nothing', config: configOf([{ cache: 'off' }]), authenticatedTtl: 0, staleTtl: 0 },
+  {
+    name: 'to tokens',
+    config: configOf([{ cache: { authenticatedTtl: 7, staleTtl: 9 } }]),
+    authenticatedTtl: 7,
+    staleTtl: 9,
+  },
+  {
+    name: 'of a directory, while no answer to a token is cached',
+    config: configOf([{ cache: 'off', directory: { refresh: 20 * minute } }, { cache: 'off' }]),
+    authenticatedTtl: 20 * minute,
+    staleTtl: lifetimes.staleTtl,
+  },
+  {
+    name: 'about users of sessions, while no answer to a token is cached',
+    config: configOf([{ cache: 'off' }], { revalidate: 3 * minute }),
+    authenticatedTtl: 3 * minute,
+    staleTtl: lifetimes.staleTtl,
+  },
+  {
+    name: 'of a directory whose tokens are cached for longer',
+    config: configOf([
+      { cache: { authenticatedTtl: minute, staleTtl: 0 }, directory: { refresh: 5 } },
+    ]),
+    authenticatedTtl: minute,
+    staleTtl: lifetimes.staleTtl,
+  },
 ])(
-  'memory keeps answers %s as long as they may be used',
-  (_, config, authenticatedTtl, staleTtl) => {
+  'memory keeps answers $name as long as they may be used',
+  ({ config, authenticatedTtl, staleTtl }) => {
     expect(maxLifetimes(config)).toMatchObject({ authenticatedTtl, staleTtl });
   },
 );

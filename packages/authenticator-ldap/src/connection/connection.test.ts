@@ -37,18 +37,21 @@ const serverTls = (own: KeyPair = pair) => ({ key: own.key, cert: own.certificat
 
 const secure = ['ldaps', 'starttls'] as const;
 
-describe('TCP', () => {
-  test.each(['127.0.0.1', 'localhost', ...(hasIPv6 ? ['::1'] : [])])('to %s', async (host) => {
-    await using fake = await startFakeServer({
-      host: host === 'localhost' ? '127.0.0.1' : host,
-      onRequest: refuseAll,
-    });
-    const connection = await connectTo({ ...fake.server, host });
-    expect(await connection.bind(credentials, never)).toMatchObject({ code: 49 });
-    connection.close();
-  });
+describe('a connection over TCP', () => {
+  test.each(['127.0.0.1', 'localhost', ...(hasIPv6 ? ['::1'] : [])])(
+    'to %s is made',
+    async (host) => {
+      await using fake = await startFakeServer({
+        host: host === 'localhost' ? '127.0.0.1' : host,
+        onRequest: refuseAll,
+      });
+      const connection = await connectTo({ ...fake.server, host });
+      expect(await connection.bind(credentials, never)).toMatchObject({ code: 49 });
+      connection.close();
+    },
+  );
 
-  test('to a port where nothing listens', async () => {
+  test('to a port where nothing listens says that the connection was refused', async () => {
     const fake = await startFakeServer();
     await fake[Symbol.asyncDispose]();
     const error = await errorOf(connectTo(fake.server));
@@ -61,7 +64,7 @@ describe('TCP', () => {
     );
   });
 
-  test('to a name that there is not', async () => {
+  test('to a name that does not exist fails at the step connect', async () => {
     const server: Server = {
       url: 'ldap://x.invalid:389',
       host: 'x.invalid',

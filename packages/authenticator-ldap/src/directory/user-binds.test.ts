@@ -331,14 +331,18 @@ test('rule 2: a circuit that opens closes idle connections', async () => {
 });
 
 test.each([
-  ['sent, and not answered', { binding: 'closed' }, 1],
-  ['sent, and answered with bytes that are no answer', { binding: 'protocol' }, 1],
-  ['not sent', { connecting: 'unreachable' }, 0],
-  ['answered by a server that is busy', { binding: 51 }, 0],
-  ['answered with a refusal', { binding: 49 }, 0],
+  { name: 'sent, and not answered', behavior: { binding: 'closed' }, count: 1 },
+  {
+    name: 'sent, and answered with bytes that are no answer',
+    behavior: { binding: 'protocol' },
+    count: 1,
+  },
+  { name: 'not sent', behavior: { connecting: 'unreachable' }, count: 0 },
+  { name: 'answered by a server that is busy', behavior: { binding: 51 }, count: 0 },
+  { name: 'answered with a refusal', behavior: { binding: 49 }, count: 0 },
 ] as const)(
-  'rule 3: reports a bind that the server may have counted: %s',
-  async (_, behavior, count) => {
+  'rule 3: reports a bind that the server may have counted: $name',
+  async ({ behavior, count }) => {
     const { directory, server } = setUpMemoryServers(1);
     Object.assign(server(0), behavior);
     const onUnanswered = vi.fn();

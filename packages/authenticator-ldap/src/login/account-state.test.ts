@@ -187,13 +187,17 @@ describe('an account', () => {
   });
 
   test.each([
-    ['has ended', time(now - 60_000), undefined],
-    ['ends in a second', time(now - 59_000), 'locked'],
-    ['is to come, by the clock of the gateway', time(now + second), 'locked'],
-    ['has no end', '000001010000Z', 'locked'],
-    ['has no end, in seconds', '00000101000000Z', 'locked'],
-    ['can not be read', 'soon', 'locked'],
-  ])('a lock of OpenLDAP for a minute %s', (_, pwdAccountLockedTime, expected) => {
+    { name: 'has ended', pwdAccountLockedTime: time(now - 60_000), expected: undefined },
+    { name: 'ends in a second', pwdAccountLockedTime: time(now - 59_000), expected: 'locked' },
+    {
+      name: 'is to come, by the clock of the gateway',
+      pwdAccountLockedTime: time(now + second),
+      expected: 'locked',
+    },
+    { name: 'has no end', pwdAccountLockedTime: '000001010000Z', expected: 'locked' },
+    { name: 'has no end, in seconds', pwdAccountLockedTime: '00000101000000Z', expected: 'locked' },
+    { name: 'can not be read', pwdAccountLockedTime: 'soon', expected: 'locked' },
+  ])('a lock of OpenLDAP for a minute $name', ({ pwdAccountLockedTime, expected }) => {
     expect(stateOf({ pwdAccountLockedTime }, undefined, 60_000).refusal?.reason).toBe(expected);
   });
 

@@ -41,7 +41,7 @@ test.each([
       'maxmemory-policy volatile-lru may drop tokens when its memory is full: set maxmemory-policy noeviction',
     ],
   },
-])('a server with $name', ({ changed, problems }) => {
+])('check() says what a server with $name can lose', ({ changed, problems }) => {
   const info = Object.fromEntries(
     Object.entries({ ...good, ...changed }).filter(([, value]) => value !== undefined),
   );

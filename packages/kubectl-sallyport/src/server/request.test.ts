@@ -88,14 +88,22 @@ test.each([301, 302, 307, 308])(
 );
 
 test.each([
-  [['init'], 'init URL'],
-  [['init', 'prod'], 'init URL prod'],
-  [['init', '--all'], 'init URL --all'],
-  [['init', 'prod', '--username', 'ada'], 'init URL prod --username ada'],
-  [['login', '--cluster', 'prod', '--username', 'ada'], 'init URL prod --username ada'],
+  { command: 'init', words: [], expected: 'init URL' },
+  { command: 'init', words: ['prod'], expected: 'init URL prod' },
+  { command: 'init', words: ['--all'], expected: 'init URL --all' },
+  {
+    command: 'init',
+    words: ['prod', '--username', 'ada'],
+    expected: 'init URL prod --username ada',
+  },
+  {
+    command: 'login',
+    words: ['--cluster', 'prod', '--username', 'ada'],
+    expected: 'init URL prod --username ada',
+  },
 ])(
-  'when no CA is trusted, %j says what to run with the file of the CA',
-  async ([command = '', ...words], expected) => {
+  'when no CA is trusted, $command $words says what to run with the file of the CA',
+  async ({ command, words, expected }) => {
     await using home = await temporaryFolder('trust');
     await writeFile(join(home.path, 'password'), 'secret');
     const { url } = await otherHost(['IP:127.0.0.1']);

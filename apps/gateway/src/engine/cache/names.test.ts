@@ -40,7 +40,7 @@ const pair = fc.oneof(
   ),
 );
 
-describe('the name of an answer', () => {
+describe('the name of a cached answer', () => {
   test('is the same for the same question and another for every other', () => {
     fc.assert(
       fc.property(pair, ([one, other]) => {
@@ -88,7 +88,7 @@ test('the name of a user is the same for the same user, and another for every ot
   );
 });
 
-describe('the private name of an answer', () => {
+describe('the name of an answer in the memory of a replica', () => {
   const nameOf = createPrivateNames();
   const fingerprints = fc.constantFrom('one', 'one users of tokens', '', '1 1');
   const asked = fc.record({

@@ -54,18 +54,22 @@ const acl =
 describe('while Redis takes no writes', () => {
   const file = redisOfFile();
 
-  test.each<readonly [string, Deed, Deed]>([
-    ['it is full', set('maxmemory', '1'), set('maxmemory', '0')],
-    [
-      'it is a replica',
-      (redis) => redis.client().replicaof('127.0.0.1', redis.tlsPort),
-      (redis) => redis.client().replicaof('NO', 'ONE'),
-    ],
-    ['it lacks replicas', set('min-replicas-to-write', '1'), set('min-replicas-to-write', '0')],
-    ['its ACL allows none', acl('-set', '-del'), acl('+set', '+del')],
+  test.each<{ name: string; begin: Deed; end: Deed }>([
+    { name: 'it is full', begin: set('maxmemory', '1'), end: set('maxmemory', '0') },
+    {
+      name: 'it is a replica',
+      begin: (redis) => redis.client().replicaof('127.0.0.1', redis.tlsPort),
+      end: (redis) => redis.client().replicaof('NO', 'ONE'),
+    },
+    {
+      name: 'it lacks replicas',
+      begin: set('min-replicas-to-write', '1'),
+      end: set('min-replicas-to-write', '0'),
+    },
+    { name: 'its ACL allows none', begin: acl('-set', '-del'), end: acl('+set', '+del') },
   ])(
-    'what it has is read, nothing throws, and reviews go on with the backend: %s',
-    async (_, begin, end) => {
+    'what it has is read, nothing throws, and reviews go on with the backend: $name',
+    async ({ begin, end }) => {
       const { opened, redis } = file;
       await outcome(opened, 'old');
       await opened.quiet();
@@ -108,10 +112,10 @@ describe('while Redis takes no writes', () => {
 });
 
 describe('while Redis is down', () => {
-  test.each<readonly [string, Deed]>([
-    ['stopped', (redis) => redis.stop()],
-    ['killed', (redis) => redis.kill()],
-  ])('reviews go on, and the circuit is open until it has recovered: %s', async (_, begin) => {
+  test.each<{ name: string; begin: Deed }>([
+    { name: 'stopped', begin: (redis) => redis.stop() },
+    { name: 'killed', begin: (redis) => redis.kill() },
+  ])('reviews go on, and the circuit is open until it has recovered: $name', async ({ begin }) => {
     await using redis = await startRedis();
     await using opened = await openShared(redis);
     await outcome(opened, 'old');

@@ -56,11 +56,11 @@ describe('lookups in progress', () => {
   });
 
   test.each([
-    ['the caller who began it', 0],
-    ['a caller who joined', 1],
+    { name: 'the caller who began it', leaver: 0 },
+    { name: 'a caller who joined', leaver: 1 },
   ])(
-    'go on for the others when %s leaves, whose call fails alone and immediately',
-    async (_, leaver) => {
+    'go on for the others when $name leaves, whose call fails alone and immediately',
+    async ({ leaver }) => {
       const { begun, join } = createLookups();
       const controllers = [new AbortController(), new AbortController(), new AbortController()];
       const all = controllers.map(({ signal }) => join(signal));

@@ -19,10 +19,15 @@ const down = async () => {
 
 describe('an answer is cached', () => {
   test.each([
-    ['authenticated', authenticated(), authenticatedTtl, 'jane'],
-    ['a rejection', rejected, rejectedTtl, 'rejected'],
-    ['no opinion', noOpinion, unknownTtl, 'no-opinion'],
-  ])('for its own time: %s', async (_, decision, lifetime, answered) => {
+    {
+      name: 'authenticated',
+      decision: authenticated(),
+      lifetime: authenticatedTtl,
+      answered: 'jane',
+    },
+    { name: 'a rejection', decision: rejected, lifetime: rejectedTtl, answered: 'rejected' },
+    { name: 'no opinion', decision: noOpinion, lifetime: unknownTtl, answered: 'no-opinion' },
+  ])('for its own time: $name', async ({ decision, lifetime, answered }) => {
     const replica = createReplica({ answer: () => decision });
     expect(await replica.outcome()).toBe(`backend: ${answered}`);
     replica.clocks.pass(lifetime - 1);
@@ -233,10 +238,10 @@ describe('what was revoked', () => {
   );
 
   test.each([
-    ['by the name that it refused', rejected, 'corp:jane'],
-    ['by its token', rejected, 'token'],
-    ['by its token', noOpinion, 'token'],
-  ])('is asked for again although the answer was no, %s: $kind', async (_, decision, name) => {
+    { by: 'the name that it refused', decision: rejected, name: 'corp:jane' },
+    { by: 'its token', decision: rejected, name: 'token' },
+    { by: 'its token', decision: noOpinion, name: 'token' },
+  ])('by $by is asked for again after $decision.kind, too', async ({ decision, name }) => {
     const replica = createReplica({
       settings: { usernamePrefix: 'corp:' },
       answer: () => decision,

@@ -132,9 +132,9 @@ describe('attempts that were sent and not answered', () => {
   });
 
   test.each([
-    ['is new', []],
-    ['was right before, while guesses have taken all slots', ['b', 'c', 'd']],
-  ])('keep no right secret out once, though it %s', async (_, guesses) => {
+    { name: 'is new', guesses: [] },
+    { name: 'was right before, while guesses have taken all slots', guesses: ['b', 'c', 'd'] },
+  ])('keep no right secret out once, though it $name', async ({ guesses }) => {
     const { send } = createGuard();
     if (guesses.length > 0) await send('jane', 'right', 'accepted');
     for (const guess of guesses) expect(await send('jane', guess, 'refused')).toBe('sent');
@@ -296,9 +296,9 @@ describe('attempts with one secret at the same moment', () => {
   }
 
   test.each([
-    ['was right', true],
-    ['is new', false],
-  ])('count once when it is refused, though it %s', async (_, wasRight) => {
+    { name: 'was right', wasRight: true },
+    { name: 'is new', wasRight: false },
+  ])('count once when it is refused, though it $name', async ({ wasRight }) => {
     const { attempts, send } = await setUpTries(3, wasRight);
     await attempts[0]?.settle('refused');
     await settle();

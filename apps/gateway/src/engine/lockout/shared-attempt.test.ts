@@ -102,9 +102,9 @@ test.each<ProblemKind>(['timeout', 'node'])(
 );
 
 test.each([
-  ['late', ['timeout', 'timeout', 'timeout', 'timeout']],
-  ['late after a wait', ['wait', 'timeout', 'timeout']],
-] as const)('a secret that is not known fails when Redis is %s for 1 s', async (_, answers) => {
+  { name: 'late', answers: ['timeout', 'timeout', 'timeout', 'timeout'] },
+  { name: 'late after a wait', answers: ['wait', 'timeout', 'timeout'] },
+] as const)('a secret that is not known fails when Redis is $name for 1 s', async ({ answers }) => {
   const { attempt, calls, state } = asking(0, answers);
   expect(await attempt.ask(1, undefined)).toBe('wait');
   state.now = 999;
@@ -117,17 +117,27 @@ test.each([
   expect(calls.length).toBeGreaterThanOrEqual(3);
 });
 
-test.each<
-  [string, ProblemKind[], Partial<{ slots: number; rightAt: number; isDown: boolean }>, number]
->([
-  ['does what it likes', ['server'], {}, 1],
-  ['cannot be reached', ['connection'], {}, 1],
-  ['is late for a secret that is known here', ['timeout'], { rightAt: 0 }, 1],
-  ['is down', ['timeout'], { isDown: true }, 1],
-  ['is late for a secret that has no slot here', ['timeout', 'timeout'], { slots: 0 }, 2],
+test.each<{
+  what: string;
+  kinds: ProblemKind[];
+  slots?: number;
+  rightAt?: number;
+  isDown?: boolean;
+  count: number;
+}>([
+  { what: 'does what it likes', kinds: ['server'], count: 1 },
+  { what: 'cannot be reached', kinds: ['connection'], count: 1 },
+  { what: 'is late for a secret that is known here', kinds: ['timeout'], rightAt: 0, count: 1 },
+  { what: 'is down', kinds: ['timeout'], isDown: true, count: 1 },
+  {
+    what: 'is late for a secret that has no slot here',
+    kinds: ['timeout', 'timeout'],
+    slots: 0,
+    count: 2,
+  },
 ])(
-  'this replica decides alone when Redis %s',
-  async (_, kinds, { slots = 1, rightAt, isDown = false }, count) => {
+  'this replica decides alone when Redis $what',
+  async ({ kinds, slots = 1, rightAt, isDown = false, count }) => {
     const { attempt, calls, state } = asking(0, kinds);
     state.isDown = isDown;
     expect(await attempt.ask(slots, rightAt)).toBeUndefined();

@@ -151,22 +151,25 @@ describe('one secret on all replicas at the same moment', () => {
   }
 
   test.each([
-    ['new', []],
-    ['right on one replica', [1]],
-    ['right on each', replicas],
-  ])('is sent once and counts once when it is refused, though it was %s', async (_, rightOn) => {
-    await using all = await startReplicas(redis, { maxFailures: 2 });
-    for (const replica of rightOn) await all.send(replica, 'jane', 'old', 'accepted');
-    const attempts = await beginAll(all, 'old');
-    expect([count(attempts, 'admitted'), count(attempts, 'waits')]).toEqual([1, 5]);
-    for (const one of attempts) await one.settle('refused');
-    await all.settled();
-    expect([count(attempts, 'admitted'), count(attempts, 'invalid-credentials')]).toEqual([1, 5]);
-    expect(await all.send(2, 'jane', 'guess', 'refused')).toBe('sent');
-    expect(await all.send(0, 'jane', 'one more', 'refused')).toBe('throttled');
-  });
+    { name: 'new', rightOn: [] },
+    { name: 'right on one replica', rightOn: [1] },
+    { name: 'right on each', rightOn: replicas },
+  ])(
+    'is sent once and counts once when it is refused, though it was $name',
+    async ({ rightOn }) => {
+      await using all = await startReplicas(redis, { maxFailures: 2 });
+      for (const replica of rightOn) await all.send(replica, 'jane', 'old', 'accepted');
+      const attempts = await beginAll(all, 'old');
+      expect([count(attempts, 'admitted'), count(attempts, 'waits')]).toEqual([1, 5]);
+      for (const one of attempts) await one.settle('refused');
+      await all.settled();
+      expect([count(attempts, 'admitted'), count(attempts, 'invalid-credentials')]).toEqual([1, 5]);
+      expect(await all.send(2, 'jane', 'guess', 'refused')).toBe('sent');
+      expect(await all.send(0, 'jane', 'one more', 'refused')).toBe('throttled');
+    },
+  );
 
-  test('is sent by those that waited when it is right, in all slots but one', async () => {
+  test('that is right takes all slots but one, for those that waited', async () => {
     await using all = await startReplicas(redis, { maxFailures: 3 });
     const attempts = await beginAll(all, 'right');
     await attempts.find(({ admission }) => admission === 'admitted')?.settle('accepted');
@@ -188,12 +191,12 @@ describe('one secret on all replicas at the same moment', () => {
   });
 
   test.each([
-    ['each', replicas, false],
-    ['all but the first', [1, 2], false],
-    ['each, and Redis has lost its data', replicas, true],
+    { name: 'each', rightOn: replicas, isLost: false },
+    { name: 'all but the first', rightOn: [1, 2], isLost: false },
+    { name: 'each, and Redis has lost its data', rightOn: replicas, isLost: true },
   ])(
-    'counts once though each sends it in a slow directory, when it was right on %s',
-    async (_, rightOn, isLost) => {
+    'counts once though each sends it in a slow directory, when it was right on $name',
+    async ({ rightOn, isLost }) => {
       await using all = await startReplicas(redis, { maxFailures: 2 });
       for (const replica of rightOn) await all.send(replica, 'jane', 'old', 'accepted');
       if (isLost) await redis.client().flushall();

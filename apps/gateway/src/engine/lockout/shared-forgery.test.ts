@@ -211,24 +211,27 @@ test('a secret that Redis alone knows is sent one at a time though the record of
 });
 
 describe('a key that is', () => {
-  test.each<[string, (key: string) => Promise<unknown>]>([
-    ['of another type', (key) => redis.client().set(key, 'x')],
-    [
-      'full of fields',
-      (key) =>
+  test.each<{ name: string; write: (key: string) => Promise<unknown> }>([
+    { name: 'of another type', write: (key) => redis.client().set(key, 'x') },
+    {
+      name: 'full of fields',
+      write: (key) =>
         redis
           .client()
           .hset(
             key,
             ...Array.from({ length: 3_000 }, (_, index) => [`known:${index}`, 'x']).flat(),
           ),
-    ],
-    [
-      'of a field as long as the whole memory may be',
-      (key) => redis.client().hset(key, 'try:x', 'x'.repeat(5_000_000)),
-    ],
-    ['of a field with such a name', (key) => redis.client().hset(key, 'x'.repeat(5_000_000), 'x')],
-  ])('%s is cleared before anything of it is read', async (_, write) => {
+    },
+    {
+      name: 'of a field as long as the whole memory may be',
+      write: (key) => redis.client().hset(key, 'try:x', 'x'.repeat(5_000_000)),
+    },
+    {
+      name: 'of a field with such a name',
+      write: (key) => redis.client().hset(key, 'x'.repeat(5_000_000), 'x'),
+    },
+  ])('$name is cleared before anything of it is read', async ({ write }) => {
     await using all = await startReplicas(redis);
     await all.send(0, 'jane', 'a', 'refused');
     const { key } = await hear();
@@ -241,10 +244,10 @@ describe('a key that is', () => {
     expect(await all.send(2, 'jane', 'b', 'refused')).toBe('invalid-credentials');
   });
 
-  test.each<[string, (key: string) => Promise<unknown>]>([
-    ['without an end', (key) => redis.client().persist(key)],
-    ['to end in a year', (key) => redis.client().pexpire(key, 365 * day)],
-  ])('%s gets its own end back', async (_, write) => {
+  test.each<{ name: string; write: (key: string) => Promise<unknown> }>([
+    { name: 'without an end', write: (key) => redis.client().persist(key) },
+    { name: 'to end in a year', write: (key) => redis.client().pexpire(key, 365 * day) },
+  ])('$name gets its own end back', async ({ write }) => {
     await using all = await startReplicas(redis);
     await all.send(0, 'jane', 'a', 'refused');
     const { key } = await hear();

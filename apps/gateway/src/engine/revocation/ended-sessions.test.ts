@@ -86,7 +86,7 @@ describe('a session that has ended', () => {
   });
 });
 
-describe('the cost', () => {
+describe('the cost of ended sessions', () => {
   test('is one call a poll, which reads the sessions only when one has ended, and returns the new ones alone', async () => {
     const replies: unknown[] = [];
     const redis: ProbedRedis = {
@@ -142,7 +142,7 @@ describe('the cost', () => {
     expect(await file.redis.client().hlen(keys.ended)).toBe(1);
   });
 
-  test('that two replicas publish hides no other one', async () => {
+  test('of two replicas that publish the same one is one entry, which hides no other one', async () => {
     const [one, other, reader] = [
       createEndedSessions(),
       createEndedSessions(),
@@ -228,30 +228,42 @@ describe('a Redis', () => {
     expect(['d', 'e', 'f'].filter((token) => other.has(token))).toEqual(['d', 'e', 'f']);
   });
 
-  test.each<[string, (client: ReturnType<typeof file.redis.client>) => Promise<unknown>]>([
-    ['a text in place of the sessions', (client) => client.set(keys.ended, 'x')],
-    ['a list in place of the newest', (client) => client.rpush(keys.endedNewest, 'x')],
-    ['another newest', (client) => client.set(keys.endedNewest, 'x'.repeat(100_000))],
-    [
-      'a position above all that follow',
-      (client) => client.hset(keys.ended, 'x', '900000000000000'),
-    ],
-    [
-      'the highest position that is read',
-      (client) => client.hset(keys.ended, 'x', '999999999999999'),
-    ],
-    ['an infinite position', (client) => client.hset(keys.ended, 'x', 'inf')],
-    [
-      'positions that are not numbers',
-      (client) => client.hset(keys.ended, 'x', 'nan', 'y', '', 'z', '-inf'),
-    ],
-    ['a session of many bytes', (client) => client.hset(keys.ended, 'x'.repeat(100_000), '5')],
-    [
-      'very many sessions',
-      (client) =>
+  test.each<{
+    name: string;
+    write: (client: ReturnType<typeof file.redis.client>) => Promise<unknown>;
+  }>([
+    { name: 'a text in place of the sessions', write: (client) => client.set(keys.ended, 'x') },
+    {
+      name: 'a list in place of the newest',
+      write: (client) => client.rpush(keys.endedNewest, 'x'),
+    },
+    {
+      name: 'another newest',
+      write: (client) => client.set(keys.endedNewest, 'x'.repeat(100_000)),
+    },
+    {
+      name: 'a position above all that follow',
+      write: (client) => client.hset(keys.ended, 'x', '900000000000000'),
+    },
+    {
+      name: 'the highest position that is read',
+      write: (client) => client.hset(keys.ended, 'x', '999999999999999'),
+    },
+    { name: 'an infinite position', write: (client) => client.hset(keys.ended, 'x', 'inf') },
+    {
+      name: 'positions that are not numbers',
+      write: (client) => client.hset(keys.ended, 'x', 'nan', 'y', '', 'z', '-inf'),
+    },
+    {
+      name: 'a session of many bytes',
+      write: (client) => client.hset(keys.ended, 'x'.repeat(100_000), '5'),
+    },
+    {
+      name: 'very many sessions',
+      write: (client) =>
         client.hset(keys.ended, Object.fromEntries(numbered(5_000, 'x').map((x) => [x, '7']))),
-    ],
-  ])('in which another client has put %s is of use again', async (_, write) => {
+    },
+  ])('in which another client has put $name is of use again', async ({ write }) => {
     const [one, other] = [createEndedSessions(), createEndedSessions()];
     expect(await isLearned(one, other, 'before')).toBe(true);
     await file.redis.client().del(keys.ended, keys.endedNewest);

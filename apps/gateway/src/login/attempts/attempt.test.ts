@@ -112,7 +112,7 @@ describe('an attempt in a URL', () => {
     expect(() => textsOf('').writeAttempt(attempt)).toThrow('no key');
   });
 
-  test('ends', () => {
+  test('is read until its end, and not at its end', () => {
     let now = at;
     const clocked = textsOf('A', () => now);
     const sealed = clocked.writeAttempt(attempt);

@@ -228,13 +228,13 @@ describe('a code', () => {
 
 describe('an attempt that has ended', () => {
   test.each([
-    [
-      'by its code',
-      async (attempt: Attempt) =>
+    {
+      name: 'by its code',
+      end: async (attempt: Attempt) =>
         pending().take((await pending().issueCode(attempt, secret)) ?? ''),
-    ],
-    ['by a cancel', async (attempt: Attempt) => pending().cancel(attempt.id, secret)],
-  ])('%s begins no more, and leaves a mark until it would have ended', async (_, end) => {
+    },
+    { name: 'by a cancel', end: async (attempt: Attempt) => pending().cancel(attempt.id, secret) },
+  ])('$name begins no more, and leaves a mark until it would have ended', async ({ end }) => {
     const attempt = await begun();
     expect(await replica().hasEnded(attempt.id)).toBe(false);
     expect(await end(attempt)).toBeTruthy();

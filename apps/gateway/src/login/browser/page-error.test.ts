@@ -49,7 +49,7 @@ test.each([
   { error: tooMany('SECRET', 7), status: 429, title: messages['too-many'].title },
   { error: unavailable('SECRET'), status: 503, title: messages.unavailable.title },
   { error: new StatusError(500, 'SECRET'), status: 500, title: messages.error.title },
-])('an error is a page of its kind: $error', ({ error, status, title }) => {
+])('an error of status $status is the page "$title"', ({ error, status, title }) => {
   const found = pageOf(error);
   expect([found.code, found.title]).toEqual([status, title]);
   expect(found.html).not.toContain('SECRET');

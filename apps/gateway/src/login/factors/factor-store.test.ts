@@ -219,11 +219,11 @@ describe('a record that no gateway wrote for this user', () => {
   });
 
   test.each([
-    ['list', (key: string) => client().rpush(key, 'x')],
-    ['hash', (key: string) => client().hset(key, 'x', 'y')],
-    ['set', (key: string) => client().sadd(key, 'x')],
-    ['stream', (key: string) => client().xadd(key, '*', 'x', 'y')],
-  ])('is foreign as a %s, and can be removed', async (_, write) => {
+    { name: 'list', write: (key: string) => client().rpush(key, 'x') },
+    { name: 'hash', write: (key: string) => client().hset(key, 'x', 'y') },
+    { name: 'set', write: (key: string) => client().sadd(key, 'x') },
+    { name: 'stream', write: (key: string) => client().xadd(key, '*', 'x', 'y') },
+  ])('is foreign as a $name, and can be removed', async ({ write }) => {
     const key = await keyOf(jane);
     await client().del(key);
     await write(key);

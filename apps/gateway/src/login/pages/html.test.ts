@@ -3,13 +3,21 @@ import { expect, test } from 'vitest';
 import { fieldValue, type Html, html, render } from './html.ts';
 
 test.each([
-  ['text', 'a < b & "c" \'d\'', 'a &lt; b &amp; &quot;c&quot; &#39;d&#39;'],
-  ['a number', 60, '60'],
-  ['undefined', undefined, ''],
-  ['HTML', html`<b>${'<'}</b>`, '<b>&lt;</b>'],
-  ['a list', [html`<i></i>`, html`${'&'}`], '<i></i>&amp;'],
-  ['marks that a page must not obey', 'a\u202eb\nc\u0000', String.raw`a\u{202e}b\u{a}c\u{0}`],
-])('%s in a template', (_, value, expected) => {
+  {
+    name: 'text',
+    value: 'a < b & "c" \'d\'',
+    expected: 'a &lt; b &amp; &quot;c&quot; &#39;d&#39;',
+  },
+  { name: 'a number', value: 60, expected: '60' },
+  { name: 'undefined', value: undefined, expected: '' },
+  { name: 'HTML', value: html`<b>${'<'}</b>`, expected: '<b>&lt;</b>' },
+  { name: 'a list', value: [html`<i></i>`, html`${'&'}`], expected: '<i></i>&amp;' },
+  {
+    name: 'marks that a page must not obey',
+    value: 'a\u202eb\nc\u0000',
+    expected: String.raw`a\u{202e}b\u{a}c\u{0}`,
+  },
+])('$name in a template', ({ value, expected }) => {
   expect(render(html`(${value})`)).toBe(`(${expected})`);
 });
 

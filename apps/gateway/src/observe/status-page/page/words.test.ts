@@ -22,55 +22,71 @@ function said(
   return overviewOf({ at: now, gateway, authenticators } as unknown as StatusDocument);
 }
 
-test.each<[Record<string, Partial<AuthenticatorStatus>>, string, string]>([
-  [{ corp: healthy }, 'good', 'corp is healthy'],
-  [{ a: healthy, b: healthy }, 'good', 'Both authenticators are healthy'],
-  [{ a: healthy, b: healthy, c: healthy }, 'good', 'All 3 authenticators are healthy'],
-  [
-    { a: healthy, corp: open },
-    'warn',
-    'corp is unavailable: circuit open, 12 answers from cache so far',
-  ],
-  [
-    { a: healthy, corp: { ...open, outage: { ...outage, stale: 1 } } },
-    'warn',
-    'corp is unavailable: circuit open, 1 answer from cache so far',
-  ],
-  [{ a: healthy, corp: { ...open, cached: false } }, 'warn', 'corp is unavailable: circuit open'],
-  [
-    { a: healthy, corp: { ...open, circuit: 'half-open', cached: false } },
-    'warn',
-    'corp is unavailable: circuit half-open',
-  ],
-  [
-    { a: healthy, corp: { ...healthy, healthy: false } },
-    'warn',
-    'corp is unavailable: its check fails',
-  ],
-  [
-    { a: healthy, corp: { ...healthy, outage: { ...outage, seenAt: now - 14_999 } } },
-    'warn',
-    'corp is unavailable: its last reviews failed',
-  ],
-  [{ corp: open }, 'bad', 'corp is unavailable: circuit open, 12 answers from cache so far'],
-  [{ a: healthy, b: open, c: open }, 'warn', '2 of 3 authenticators are unavailable: b, c'],
-  [{ a: open, b: open }, 'bad', 'None of the 2 authenticators is available'],
-  [
-    { a: healthy, oidc: { ...healthy, directory: corp } },
-    'good',
-    'Both authenticators are healthy',
-  ],
-  [
-    { a: healthy, oidc: { ...healthy, directory: isDown } },
-    'warn',
-    'oidc is unavailable: it waits for corp',
-  ],
-  [
-    { a: healthy, oidc: { ...healthy, healthy: false, directory: isDown } },
-    'warn',
-    'oidc is unavailable: its check fails',
-  ],
-])('%# the line at the top: %3$s', (all, level, title) => {
+test.each<{ all: Record<string, Partial<AuthenticatorStatus>>; level: string; title: string }>([
+  { all: { corp: healthy }, level: 'good', title: 'corp is healthy' },
+  { all: { a: healthy, b: healthy }, level: 'good', title: 'Both authenticators are healthy' },
+  {
+    all: { a: healthy, b: healthy, c: healthy },
+    level: 'good',
+    title: 'All 3 authenticators are healthy',
+  },
+  {
+    all: { a: healthy, corp: open },
+    level: 'warn',
+    title: 'corp is unavailable: circuit open, 12 answers from cache so far',
+  },
+  {
+    all: { a: healthy, corp: { ...open, outage: { ...outage, stale: 1 } } },
+    level: 'warn',
+    title: 'corp is unavailable: circuit open, 1 answer from cache so far',
+  },
+  {
+    all: { a: healthy, corp: { ...open, cached: false } },
+    level: 'warn',
+    title: 'corp is unavailable: circuit open',
+  },
+  {
+    all: { a: healthy, corp: { ...open, circuit: 'half-open', cached: false } },
+    level: 'warn',
+    title: 'corp is unavailable: circuit half-open',
+  },
+  {
+    all: { a: healthy, corp: { ...healthy, healthy: false } },
+    level: 'warn',
+    title: 'corp is unavailable: its check fails',
+  },
+  {
+    all: { a: healthy, corp: { ...healthy, outage: { ...outage, seenAt: now - 14_999 } } },
+    level: 'warn',
+    title: 'corp is unavailable: its last reviews failed',
+  },
+  {
+    all: { corp: open },
+    level: 'bad',
+    title: 'corp is unavailable: circuit open, 12 answers from cache so far',
+  },
+  {
+    all: { a: healthy, b: open, c: open },
+    level: 'warn',
+    title: '2 of 3 authenticators are unavailable: b, c',
+  },
+  { all: { a: open, b: open }, level: 'bad', title: 'None of the 2 authenticators is available' },
+  {
+    all: { a: healthy, oidc: { ...healthy, directory: corp } },
+    level: 'good',
+    title: 'Both authenticators are healthy',
+  },
+  {
+    all: { a: healthy, oidc: { ...healthy, directory: isDown } },
+    level: 'warn',
+    title: 'oidc is unavailable: it waits for corp',
+  },
+  {
+    all: { a: healthy, oidc: { ...healthy, healthy: false, directory: isDown } },
+    level: 'warn',
+    title: 'oidc is unavailable: its check fails',
+  },
+])('the line at the top is $level (case %#): $title', ({ all, level, title }) => {
   expect(said({ state: 'listening' }, all)).toMatchObject({ level, title });
 });
 
@@ -97,24 +113,45 @@ test('users get in by cached answers of a directory that is down', () => {
   expect(text).toContain('may still get in with a cached answer');
 });
 
-test.each([
-  [healthy, 'Healthy', undefined],
-  [{ ...healthy, reason: 'one of two servers is down' }, 'Healthy', 'one of two servers is down'],
-  [open, 'Circuit open', 'connect ECONNREFUSED'],
-  [{ ...open, circuit: 'half-open' }, 'Circuit half-open', 'connect ECONNREFUSED'],
-  [{ ...healthy, healthy: false, reason: 'no such base' }, 'Check fails', 'no such base'],
-  [{ ...healthy, outage: { ...outage, seenAt: now } }, 'Reviews fail', 'connect ECONNREFUSED'],
-  [{ ...healthy, outage: { ...outage, seenAt: now - 15_000 } }, 'Healthy', undefined],
-  [{ ...healthy, directory: corp }, 'Healthy', undefined],
-  [{ ...healthy, directory: isDown }, 'Waits for corp', 'circuit open'],
-  [{ ...healthy, outage, directory: isDown }, 'Waits for corp', 'connect ECONNREFUSED'],
-  [{ ...open, directory: isDown }, 'Circuit open', 'connect ECONNREFUSED'],
-] as [Partial<AuthenticatorStatus>, string, string | undefined][])(
-  '%# an authenticator in a word: %2$s',
-  (one, word, why) => {
-    expect(stateOf(one as AuthenticatorStatus, now)).toMatchObject({ word, why });
+test.each<{ one: Partial<AuthenticatorStatus>; word: string; why: string | undefined }>([
+  { one: healthy, word: 'Healthy', why: undefined },
+  {
+    one: { ...healthy, reason: 'one of two servers is down' },
+    word: 'Healthy',
+    why: 'one of two servers is down',
   },
-);
+  { one: open, word: 'Circuit open', why: 'connect ECONNREFUSED' },
+  {
+    one: { ...open, circuit: 'half-open' },
+    word: 'Circuit half-open',
+    why: 'connect ECONNREFUSED',
+  },
+  {
+    one: { ...healthy, healthy: false, reason: 'no such base' },
+    word: 'Check fails',
+    why: 'no such base',
+  },
+  {
+    one: { ...healthy, outage: { ...outage, seenAt: now } },
+    word: 'Reviews fail',
+    why: 'connect ECONNREFUSED',
+  },
+  {
+    one: { ...healthy, outage: { ...outage, seenAt: now - 15_000 } },
+    word: 'Healthy',
+    why: undefined,
+  },
+  { one: { ...healthy, directory: corp }, word: 'Healthy', why: undefined },
+  { one: { ...healthy, directory: isDown }, word: 'Waits for corp', why: 'circuit open' },
+  {
+    one: { ...healthy, outage, directory: isDown },
+    word: 'Waits for corp',
+    why: 'connect ECONNREFUSED',
+  },
+  { one: { ...open, directory: isDown }, word: 'Circuit open', why: 'connect ECONNREFUSED' },
+])('an authenticator in a word is: $word (case %#)', ({ one, word, why }) => {
+  expect(stateOf(one as AuthenticatorStatus, now)).toMatchObject({ word, why });
+});
 
 test.each([
   { seconds: null, words: '–' },
