@@ -1,13 +1,10 @@
-import { readDocument } from './deployed.ts';
+import { redisUsers } from '@sallyport/test-servers/redis-users';
 
-/** The lines of an ACL file below a heading of docs/redis.md, in their order. @throws Error when there are none */
-export async function documentedLines(heading: string): Promise<readonly string[]> {
-  const sections = (await readDocument('docs/redis.md')).split(/^#+ /m);
-  const section = sections.find((text) => text.startsWith(`${heading}\n`)) ?? '';
-  const lines = section.match(/^user .*$/gm);
-  if (lines === null)
-    throw new Error(`docs/redis.md has no line of an ACL file under "${heading}"`);
-  return lines;
+/** The lines of an ACL file below a heading of docs/redis.md, in their order. */
+export async function documentedLines(
+  heading: keyof typeof redisUsers,
+): Promise<readonly string[]> {
+  return redisUsers[heading];
 }
 
 /** The keys of a config with which the user of a line logs in. @param file has the password */

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { startOpenLuaProxy } from '@sallyport/test-servers/open-lua-proxy';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { redisUsers } from '@sallyport/test-servers/redis-users';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { LoginConfig } from '../../config/types.ts';
 import { publishAndConfirm } from '../../engine/revocation/confirmation.ts';
@@ -50,8 +50,7 @@ async function check(
 const inJson = ({ fix, ...one }: Finding) => ({ ...one, detail: wholeDetail({ ...one, fix }) });
 const finding = (result: string, detail: unknown) => [{ check: 'cache Redis', result, detail }];
 
-const document = readFileSync(new URL('../../../../../docs/redis.md', import.meta.url), 'utf8');
-const [minimal = ''] = /^user sallyport-cache on .*$/m.exec(document) ?? [];
+const [minimal] = redisUsers['The cache'];
 
 /** The result for a user who may do all but this. */
 const denied: readonly (readonly [command: string, result: string, message: RegExp])[] = [

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { startOpenLuaProxy } from '@sallyport/test-servers/open-lua-proxy';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { redisUsers } from '@sallyport/test-servers/redis-users';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { GatewayConfig, SecondFactorConfig } from '../../config/types.ts';
@@ -12,8 +12,7 @@ import { withFactorRedis } from '../connections.ts';
 import { wholeDetail } from '../finding.ts';
 import { checkFactorRedis } from './check-factor-redis.ts';
 
-const document = readFileSync(new URL('../../../../../docs/redis.md', import.meta.url), 'utf8');
-const [minimal = ''] = /^user factors on .*$/m.exec(document) ?? [];
+const [minimal] = redisUsers['Second factors'];
 const keys = [randomBytes(32), randomBytes(32)] as const;
 
 function configOf(
