@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { type Authority, createAuthority } from '@sallyport/test-servers/certificates';
 import { toLdif } from '@sallyport/test-servers/ldif';
 import { startRedis } from '@sallyport/test-servers/redis';
+import { redisUsers } from '@sallyport/test-servers/redis-users';
 import { startSlapd } from '@sallyport/test-servers/slapd';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { describe, expect, test } from 'vitest';
@@ -85,9 +86,7 @@ test('sallyport check finds nothing in the mounted config, and no permission to 
 
 /** A Redis whose user has the documented rights, and what a pod needs for it. */
 async function startDocumentedRedis() {
-  const text = await readFile(join(deployFolder, '../docs/redis.md'), 'utf8');
-  const [, rights] = /^ *(user sallyport on .*)$/m.exec(text) ?? [];
-  if (rights === undefined) throw new Error('docs/redis.md has no line for a user of Redis');
+  const [rights] = redisUsers['One user for everything'];
   const password = randomBytes(16).toString('hex');
   const redis = await startRedis({
     users: [rights.replace('>PASSWORD', `>${password}`)],
@@ -177,7 +176,7 @@ test.each(['service', 'control-plane'])(
 );
 
 describe('docs/managed-clusters.md', async () => {
-  const page = await readFile(join(deployFolder, '../docs/managed-clusters.md'), 'utf8');
+  const page = await readFile(join(deployFolder, 'blocks/docs/managed-clusters.md'), 'utf8');
   const blocks = [...page.matchAll(/^( *)```yaml\n(.*?)^ *```$/gms)].map(([, indent, text = '']) =>
     text.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
   );

@@ -45,11 +45,11 @@ export function tarballOf({ name, version }: Manifest): string {
 /** The folder in which the task `packages` leaves the tarballs. */
 export const packedFolder: string = join(rootFolder, 'deploy/dist/packages');
 
-/** Writes a tarball of each package that is published into the folder; they are built and packed when a file of theirs has changed. */
+/** Writes a tarball of each package that is published into the folder, with its pages as they are now: those are no inputs of the task. */
 export async function packPackages(folder: string): Promise<void> {
   // `pnpm test` has made them, and a second build would replace files that other tests are running.
   if (process.env.CODE !== 'dist')
-    await run(join(rootFolder, 'node_modules/.bin/turbo'), ['run', 'packages']);
+    await run(join(rootFolder, 'node_modules/.bin/turbo'), ['run', 'packages', '--force']);
   await cp(packedFolder, folder, { recursive: true });
 }
 

@@ -1,11 +1,10 @@
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { cruise, type ICruiseResult } from 'dependency-cruiser';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import configuration, { architecture } from './dependency-cruiser.ts';
-import { readPictures, rulesOfFolders } from './folder-order.ts';
+import configuration from './dependency-cruiser.ts';
+import { rulesOfFolders } from './folder-order.ts';
 
 const picture = `
 \`\`\`folders
@@ -149,11 +148,4 @@ describe('the order of the folders', () => {
   test('needs a picture', () => {
     expect(() => rulesOfFolders('# How it is made')).toThrow('no picture of folders was found');
   });
-});
-
-test('the pictures of docs/contributing/architecture.md name only folders and files that exist', async () => {
-  const named = readPictures(await readFile(architecture, 'utf8')).flatMap(({ source, rows }) =>
-    rows.flat().map((name) => `${source}/${name.replace('*.ts', '')}`),
-  );
-  expect(named.filter((path) => !existsSync(new URL(`../../${path}`, architecture)))).toEqual([]);
 });

@@ -17,7 +17,11 @@ export const otherFiles = '*.ts';
 const testSupport = '/src/testing/';
 
 /** The files that may import test support: tests, test support of a folder, and programs that only developers run. */
-const ofTests = ['[.](test|load)[.]ts$', '/(testing|bench)/', '^(test|test-servers|scripts)/'];
+const ofTests = [
+  '[.](test|load)[.]ts$',
+  '/(testing|bench)/',
+  '^(test|test-docs|test-servers|scripts)/',
+];
 
 const howToFix =
   'Imports go down in the pictures of docs/contributing/architecture.md, "The order of the folders".';

@@ -7,8 +7,7 @@ import { parse } from 'yaml';
 import { http1Client, review } from './testing/clients.ts';
 import { runCommand } from './testing/command.ts';
 import { configFolder } from './testing/config-folder.ts';
-import { readDocument } from './testing/deployed.ts';
-import { codeBlocksOf } from './testing/documents.ts';
+import { blocksOf } from './testing/documents.ts';
 import { startGateway } from './testing/gateway.ts';
 import { createJwtIssuer } from './testing/jwt-issuer.ts';
 import { longTimeouts } from './testing/ldap-gateway.ts';
@@ -41,7 +40,7 @@ test('the config of docs/directory.md gives users of Entra ID their groups from 
   const sid = sidText(/^objectSid:: (\S+)$/m.exec(shown.stdout)?.[1] ?? '');
 
   const issuer = createJwtIssuer();
-  const [example] = codeBlocksOf(await readDocument('docs/directory.md')).filter(
+  const [example] = (await blocksOf('docs/directory.md')).filter(
     ({ language }) => language === 'yaml',
   );
   const config = parse(example?.text.replaceAll('DC=example,DC=com', suffix) ?? '');

@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
 import { gatewayFolder, runCommand } from './testing/command.ts';
 import { configFolder } from './testing/config-folder.ts';
+import { blocksOf } from './testing/documents.ts';
 import { collectOutput } from './testing/output.ts';
 import { rootFolder } from './testing/pnpm.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
@@ -16,14 +17,14 @@ const PATH = [join(rootFolder, 'node_modules/.bin'), process.env.PATH].join(deli
 
 /** Finds each way to start it that the docs name, as words of a shell, so that none is forgotten. */
 async function documentedWays(): Promise<readonly string[]> {
-  const texts = await Promise.all(
-    ['README.md', 'docs/running.md'].map((name) => readFile(join(rootFolder, name), 'utf8')),
-  );
-  const direct = texts.flatMap((text) =>
-    [...text.matchAll(/^ *(\S*node .*sallyport\.js) serve\b/gm)].map(
-      ([, words]) => `exec ${words} serve`,
-    ),
-  );
+  const blocks = await Promise.all(['README.md', 'docs/running.md'].map(blocksOf));
+  const direct = blocks
+    .flat()
+    .flatMap(({ text }) =>
+      [...text.matchAll(/^ *(\S*node .*sallyport\.js) serve\b/gm)].map(
+        ([, words]) => `exec ${words} serve`,
+      ),
+    );
   expect(direct).not.toEqual([]);
   const { scripts } = JSON.parse(await readFile(join(gatewayFolder, 'package.json'), 'utf8'));
   // `pnpm --filter gateway start` runs this.

@@ -3,8 +3,7 @@ import { parse } from 'yaml';
 import { http1Client, review } from './testing/clients.ts';
 import { runCommand } from './testing/command.ts';
 import { configFolder } from './testing/config-folder.ts';
-import { readDocument } from './testing/deployed.ts';
-import { codeBlocksOf } from './testing/documents.ts';
+import { blocksOf } from './testing/documents.ts';
 import { startGateway } from './testing/gateway.ts';
 import { createJwtIssuer, type JwtIssuer } from './testing/jwt-issuer.ts';
 import { randomToken, secret } from './testing/tokens.ts';
@@ -133,7 +132,7 @@ test('a token of one issuer is never one of another with the same key ID, while 
 
 test('the first example of the README lets a user in as it is, and check finds an audience for its tokens', async () => {
   const issuer = createJwtIssuer();
-  const [example] = codeBlocksOf(await readDocument('packages/authenticator-jwt/README.md'));
+  const [example] = await blocksOf('packages/authenticator-jwt/README.md');
   // The keys are in a file, since the issuer does not exist.
   const text =
     example?.text.replace(`url: ${issuer.url}\n`, '$&            jwksFile: keys.json\n') ?? '';
@@ -177,7 +176,7 @@ test('the first example of the README lets a user in as it is, and check finds a
 
 test('the configs for GitHub Actions, GitLab CI and SPIFFE let in the protected refs of one owner only', async () => {
   const issuer = createJwtIssuer();
-  const blocks = codeBlocksOf(await readDocument('docs/workload-tokens.md'));
+  const blocks = await blocksOf('docs/workload-tokens.md');
   const configs = blocks.filter(({ text }) => text.startsWith('# gateway.yaml'));
   const whole = parse(configs[0]?.text ?? '');
   whole.authenticators = configs.flatMap(({ text }) => parse(text).authenticators);

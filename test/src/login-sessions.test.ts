@@ -11,8 +11,7 @@ import { parse } from 'yaml';
 import { askLogin } from './testing/ask-login.ts';
 import { type AuditLine, readTrailSoFar } from './testing/audit-trail.ts';
 import { http1Client, review } from './testing/clients.ts';
-import { readDocument } from './testing/deployed.ts';
-import { codeBlocksOf } from './testing/documents.ts';
+import { blocksOf } from './testing/documents.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
 import { helpdeskIn } from './testing/helpdesk.ts';
 import { ldapToken } from './testing/ldap-gateway.ts';
@@ -337,9 +336,7 @@ describe.concurrent('a session', () => {
       expect([code, stderr.replace('sallyport: jane is corp:jane\n', '')]).toEqual([0, '']);
       return stdout;
     };
-    const pages = codeBlocksOf(await readDocument('docs/helpdesk.md')).flatMap(({ text }) =>
-      text.split('\n'),
-    );
+    const pages = (await blocksOf('docs/helpdesk.md')).flatMap(({ text }) => text.split('\n'));
     const [explain = '', unlock = '', lockouts = '', block = '', logout = '', ...more] =
       pages.flatMap((line) => /^(?:\$ )?(sudo .*)/.exec(line)?.[1] ?? []);
     expect(more).toEqual([]);
@@ -436,7 +433,7 @@ describe.concurrent('a session', () => {
         },
       ]),
     );
-    const page = codeBlocksOf(await readDocument('docs/identity-policy.md'));
+    const page = await blocksOf('docs/identity-policy.md');
     const example = page.find(({ text }) => text.includes('- name: partner'))?.text ?? '';
     const written = example
       .replaceAll(/ldaps:[^\]]*/g, ldapsUrl)

@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parseDnTemplate } from './filter/templates.ts';
 import { joinWarnings } from './join-warnings.ts';
 import { filterTemplate, peopleBase, userOptions } from './options/testing/ldap-options.ts';
+import { documentedFilter } from './testing/documented.ts';
 
 const warnings = (filter: string, lookUpFilter?: string) =>
   joinWarnings(
@@ -20,18 +19,12 @@ const warnings = (filter: string, lookUpFilter?: string) =>
 
 test.each([
   '(uid={username})',
+  documentedFilter,
   '(|(sAMAccountName={username})(userPrincipalName={username}))',
   '(&(mail=*)(employeeNumber={username})(!(description=x)))',
 ])('%s finds users of other authenticators without a warning', (filter) => {
   expect(warnings(filter)).toEqual([]);
   expect(warnings('(mail={username})', filter)).toEqual([]);
-});
-
-test('nor does the filter that docs/login-browser.md shows for OpenLDAP', async () => {
-  const page = await readFile(join(import.meta.dirname, '../../../docs/login-browser.md'), 'utf8');
-  const [, shown = ''] = /^ *lookUpFilter: (\S+)/m.exec(page) ?? [];
-  expect(shown).toContain('{username}');
-  expect(warnings('(uid={username})', shown)).toEqual([]);
 });
 
 test.each([

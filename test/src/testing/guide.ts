@@ -1,19 +1,14 @@
 import { execFile } from 'node:child_process';
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { type CodeBlock, codeBlocksOf } from './documents.ts';
+import { blocksOf, type CodeBlock } from './documents.ts';
 import { temporaryFolder } from './folder.ts';
 import { rootFolder } from './pnpm.ts';
 
-/** Reads the guide for authors of plugins. */
-export function readGuide(): Promise<string> {
-  return readFile(join(rootFolder, 'packages/authenticator/README.md'), 'utf8');
-}
-
 /** Reads the code of the guide: every block has a title, and each title is there once. */
 export async function guideBlocks(): Promise<readonly CodeBlock[]> {
-  return codeBlocksOf(await readGuide());
+  return await blocksOf('packages/authenticator/README.md');
 }
 
 /** Reads the lines of a block of the guide. @throws Error when the guide does not have it */

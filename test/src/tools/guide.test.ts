@@ -7,24 +7,17 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import {
-  type Authenticator,
-  type AuthenticatorError,
-  rejectionReasons,
-} from '@sallyport/authenticator';
+import type { Authenticator, AuthenticatorError } from '@sallyport/authenticator';
 import { recordingContext } from '@sallyport/authenticator/conformance';
 import { freePort } from '@sallyport/test-servers/ports';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { http1Client, review } from '../testing/clients.ts';
 import { runCommand } from '../testing/command.ts';
-import { startGateway } from '../testing/gateway.ts';
-import { guideBlocks, readGuide, writeGuide } from '../testing/guide.ts';
+import { guideBlocks, writeGuide } from '../testing/guide.ts';
 import { rootFolder } from '../testing/pnpm.ts';
 import { randomToken } from '../testing/tokens.ts';
 
 const run = promisify(execFile);
 const blocks = await guideBlocks();
-const guide = await readGuide();
 
 /** The blocks of commands, which `installed.test.ts` and `new-authenticator.test.ts` run. */
 const commands = [
@@ -37,8 +30,6 @@ const commands = [
   'rename',
   'elsewhere',
 ];
-/** The blocks without a language, which are pictures. */
-const pictures = blocks.filter(({ language }) => language === '');
 
 let folder: string;
 beforeAll(async () => {
@@ -46,7 +37,7 @@ beforeAll(async () => {
 });
 
 test('every block is a file that is tested here, or commands that another test runs', () => {
-  const titles = blocks.filter(({ language }) => language !== '').map(({ title }) => title);
+  const titles = blocks.map(({ title }) => title);
   expect(
     titles.filter((title) => !/^[\w/.-]+\.ts$/.test(title) && !commands.includes(title)),
   ).toEqual([]);
@@ -54,7 +45,6 @@ test('every block is a file that is tested here, or commands that another test r
   const files = blocks.filter(({ title }) => title.includes('.'));
   expect(files.filter(({ title, language }) => !title.endsWith(`.${language}`))).toEqual([]);
   expect(titles.length).toBeGreaterThan(10);
-  expect(pictures.map(({ text }) => text)).toEqual([expect.stringContaining('recognizes(token)?')]);
 });
 
 test('the lines of src/index.ts are what npm create writes', async () => {
@@ -118,14 +108,6 @@ test('backend.ts stops, hangs and starts a program', async () => {
   }
 });
 
-test('it explains every reason of a refusal', () => {
-  const list = /^- `reason` .*?\n\n(.*?)\n\n/ms.exec(guide)?.[1] ?? '';
-  const words = [...list.matchAll(/^- (.*?):/gm)].flatMap(([, reasons = '']) => [
-    ...reasons.matchAll(/`([\w-]+)`/g),
-  ]);
-  expect(words.map(([, word]) => word).sort()).toEqual([...rejectionReasons].sort());
-});
-
 test('a plugin that a compiler wrote as CommonJS is refused with the fix that the guide has', async () => {
   const compiled = `Object.defineProperty(exports, '__esModule', { value: true });
     exports.default = { specificationVersion: 1, name: 'compiled', caching: 'none', create: async () => ({}) };`;
@@ -144,47 +126,6 @@ test('a plugin that a compiler wrote as CommonJS is refused with the fix that th
   expect(stdout).toContain(
     '"type": "module" in its package.json, and `export default plugin` in its code',
   );
-  expect(guide).toContain('is a CommonJS module, with the plugin in its exports.default');
-});
-
-/** A plugin that does what each token says: one row of the guide's table. */
-const wirePlugin = `
-import { AuthenticatorError } from '@sallyport/authenticator';
-import { z } from 'zod';
-const rows = ROWS;
-export default {
-  specificationVersion: 1,
-  name: 'wire',
-  caching: 'none',
-  optionsSchema: z.strictObject({}),
-  create: async () => ({
-    async authenticate(token) {
-      const row = rows[Number(token.split('_')[1])];
-      if (row.throws) throw new AuthenticatorError(row.throws, 'as the row says');
-      return row;
-    },
-    close: async () => {},
-  }),
-};
-`;
-
-describe('what a decision means to kube-apiserver', () => {
-  const rows = [...guide.matchAll(/^\| `(\{.*\})` \| `(\{.*\})` \|$/gm)].map(
-    ([, decision = '', status = '']) => [decision, JSON.parse(status)] as const,
-  );
-
-  test('is what the gateway answers, in each row of the table', async () => {
-    expect(rows.length).toBeGreaterThan(6);
-    const decisions = `[${rows.map(([decision]) => decision).join(',')}]`;
-    await writeFile(join(folder, 'src/wire.js'), wirePlugin.replace('ROWS', decisions));
-    const config = { authenticators: [{ name: 'wire', use: join(folder, 'src/wire.js') }] };
-    await using gateway = await startGateway({ config });
-    using client = http1Client(gateway.url);
-    const answers = await Promise.all(
-      rows.map((_, index) => review(client, `row_${index}_${randomToken()}`)),
-    );
-    expect(answers).toEqual(rows.map(([, status]) => status));
-  });
 });
 
 /** Finds what the plugin makes of an answer of a server that answers as `answer` does. */

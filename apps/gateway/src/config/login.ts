@@ -15,7 +15,7 @@ export interface Rate {
 }
 
 /** The pattern of a rate, for editors and the reference too. */
-export const ratePattern = /^([1-9]\d{0,5})\/([smh])$/;
+const ratePattern = /^([1-9]\d{0,5})\/([smh])$/;
 
 const units: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { formatPath } from './problems.ts';
+import { fileJsonSchema } from './schema.ts';
 import { type JsonSchema, secretTexts, unknownKeys } from './unknown-keys.ts';
 
 function keysOf(schema: z.ZodType, value: unknown): string[] {
@@ -14,6 +15,23 @@ function keysOfJson(schema: JsonSchema, value: unknown): string[] {
 }
 
 const server = z.object({ listen: z.string(), timeout: z.string().optional() });
+
+/** Finds all objects of a schema that name keys. */
+function objectsIn(schema: object): JsonSchema[] {
+  const inner = Object.values(schema).flatMap((value) =>
+    typeof value === 'object' && value ? objectsIn(value) : [],
+  );
+  return 'type' in schema && schema.type === 'object' && 'properties' in schema
+    ? [{ ...schema }, ...inner]
+    : inner;
+}
+
+// Only a config that its schema refuses is searched for unknown keys.
+test('the schema of gateway.yaml refuses unknown keys by itself, in each of its objects', () => {
+  const objects = objectsIn(fileJsonSchema());
+  expect(objects.length).toBeGreaterThan(20);
+  expect(objects.filter(({ additionalProperties }) => additionalProperties !== false)).toEqual([]);
+});
 
 describe('keys that the schema does not name are reported', () => {
   test('with the nearest known one', () => {

@@ -3,14 +3,13 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
-import { parse, stringify } from 'yaml';
+import { parse } from 'yaml';
 import { loadConfig } from '../../config/load.ts';
 import { createTestContext, type TestContext } from '../../testing/command-context.ts';
 import { createAuthority, issueServer } from './certificates.ts';
 import { hostsOf } from './hosts.ts';
 import { createFolder } from './init.ts';
 import { newLoginHost, partsOf } from './options.ts';
-import { redisRights } from './redis.ts';
 import { renewCertificates } from './renew.ts';
 
 const now = Date.parse('2030-01-31T12:00:00Z');
@@ -298,43 +297,4 @@ test('a login server without a name of its own needs a --host that people can re
   await expect(create({ redis, login: true }, [])).rejects.toThrow(
     /^--login needs a name: write the name by which people reach/,
   );
-});
-
-const docs = new URL('../../../../../docs/', import.meta.url);
-
-test('the rights of the Redis user are those of the documents', async () => {
-  const pages = (await readdir(docs)).filter((name) => name.endsWith('.md'));
-  const texts = await Promise.all(pages.map((page) => readFile(new URL(page, docs), 'utf8')));
-  const lines = texts.flatMap((text) => text.match(/^ *user sallyport on >PASSWORD .*$/gm) ?? []);
-  expect(lines.map((line) => line.trim())).toContain(`user sallyport on >PASSWORD ${redisRights}`);
-});
-
-test('the provider that docs/login-browser.md adds fits the config that init writes', async () => {
-  await create({ redis, login: 'login.example.com' });
-  const page = await readFile(new URL('login-browser.md', docs), 'utf8');
-  const [, block = ''] = /^ *```yaml\n *# add to gateway\.yaml\n(.*?)^ *```$/ms.exec(page) ?? [];
-  const [written, added] = [parse(await read('gateway.yaml')), parse(block)];
-  const authenticators = [...written.authenticators, ...added.authenticators];
-  const login = { ...written.login, ...added.login };
-  expect(Object.keys(added)).toEqual(['authenticators', 'login']);
-  await writeFile(join(folder, 'secrets/sso'), 'x'.repeat(32));
-  await writeFile(join(folder, 'secrets/ldap-password'), 'y'.repeat(32));
-  const config = join(folder, 'browser.yaml');
-  await writeFile(config, stringify({ ...written, authenticators, login }));
-  const loaded = await loadConfig(config, {});
-  expect(Object.keys(loaded.login?.providers ?? {})).toEqual(['sso']);
-  expect(loaded.login?.browser).toBe(true);
-});
-
-test('what docs/login.md leaves to the user to fill in is what init writes', async () => {
-  await create({ redis, login: 'login.example.com' });
-  const page = await readFile(new URL('login.md', docs), 'utf8');
-  const [, block = ''] = /^ *```yaml\n( *authenticators:\n.*?)```/ms.exec(page) ?? [];
-  const shown = block
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '' && line !== 'authenticators:');
-  const written = (await read('gateway.yaml')).split('\n').map((line) => line.trim());
-  expect(shown.length).toBeGreaterThan(15);
-  expect(shown.filter((line) => !written.includes(line))).toEqual([]);
 });

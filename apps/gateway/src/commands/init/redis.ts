@@ -5,7 +5,7 @@ import { UsageError } from '../output.ts';
 export const redisUser = 'sallyport';
 
 /** The minimal rights for the cache, tokens, sessions and every command, as docs/redis.md has them. */
-export const redisRights: string =
+const redisRights =
   'resetkeys ~sallyport:* -@all +getrange +pttl +echo +set +del +hset +hdel +hlen +hgetall +pexpire +time +eval +scan ' +
   '+zadd +zrange +zrem +role +wait +info';
 

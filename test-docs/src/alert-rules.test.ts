@@ -1,12 +1,12 @@
-import { describe, expect, test } from 'vitest';
 import {
   type AlertingRule,
   alertsOf,
   promtool,
-  readDocument,
   readRules,
   ruleTests,
-} from './testing/deployed.ts';
+} from '@sallyport/test/deployed';
+import { describe, expect, test } from 'vitest';
+import { readPage } from './testing/pages.ts';
 
 const files = await readRules();
 const tests = await ruleTests();
@@ -15,7 +15,7 @@ const names = alerts.map(({ alert }) => alert).sort();
 
 /** Reads the entries of the runbook: the text below each heading of its section, by heading. */
 async function readRunbook(): Promise<ReadonlyMap<string, string>> {
-  const [, section = ''] = (await readDocument('docs/monitoring.md')).split(/^## Alerts\n/m);
+  const [, section = ''] = (await readPage('docs/monitoring.md')).split(/^## Alerts\n/m);
   const [alertsOnly = ''] = section.split(/^## /m);
   const entries = alertsOnly.split(/^### /m).slice(1);
   return new Map(
@@ -38,7 +38,7 @@ describe('rules for Prometheus', () => {
 
   test('each alert is tested to fire, not to fire, and to clear', async () => {
     const texts = (
-      await Promise.all(tests.map((name) => readDocument(`deploy/prometheus/${name}`)))
+      await Promise.all(tests.map((name) => readPage(`deploy/prometheus/${name}`)))
     ).join('\n');
     const cases = texts.split(/^ {2}- name: /m).slice(1);
     for (const alert of names) {

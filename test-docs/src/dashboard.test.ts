@@ -1,5 +1,6 @@
+import { asked, drawn, promtool, readDashboard } from '@sallyport/test/deployed';
 import { describe, expect, test } from 'vitest';
-import { asked, drawn, promtool, readDashboard, readDocument } from './testing/deployed.ts';
+import { readPage } from './testing/pages.ts';
 
 const dashboard = await readDashboard();
 const panels = drawn(dashboard);
@@ -56,7 +57,7 @@ describe('the dashboard', () => {
   });
 
   test('fits a repository: keys in order, panels counted, nothing that an export changes', async () => {
-    const exported = JSON.parse(await readDocument('deploy/grafana/sallyport.json'));
+    const exported = JSON.parse(await readPage('deploy/grafana/sallyport.json'));
     expect(JSON.stringify(exported)).toBe(JSON.stringify(sorted(exported)));
     expect(exported.panels.map(({ id }: { id: number }) => id)).toEqual(
       exported.panels.map((_: unknown, at: number) => at + 1),

@@ -1,13 +1,11 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { appCode } from '@sallyport/test/authenticator-app';
+import { codeBlocksOf } from '@sallyport/test/documents';
+import { ldapToken } from '@sallyport/test/ldap-gateway';
+import { findLeaks } from '@sallyport/test/leaks';
+import { newToken } from '@sallyport/test/redis-tokens';
+import { randomToken, secret, secretsInUse, sha256 } from '@sallyport/test/tokens';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { appCode } from './testing/authenticator-app.ts';
-import { codeBlocksOf, find } from './testing/documents.ts';
-import { ldapToken } from './testing/ldap-gateway.ts';
-import { findLeaks } from './testing/leaks.ts';
-import { rootFolder } from './testing/pnpm.ts';
-import { newToken } from './testing/redis-tokens.ts';
-import { randomToken, secret, secretsInUse, sha256 } from './testing/tokens.ts';
+import { pages, readPage } from './testing/pages.ts';
 import { fixedText, withTranscripts } from './testing/transcript.ts';
 import {
   type Replacement,
@@ -15,11 +13,7 @@ import {
   startTranscriptPlace,
   type TranscriptPlace,
 } from './testing/transcript-place.ts';
-
-const pages = find('**/*.md').filter(
-  (page) => !page.startsWith('.') && !page.endsWith('CHANGELOG.md'),
-);
-const read = (page: string) => readFile(join(rootFolder, page), 'utf8');
+import { expectWritten } from './testing/written.ts';
 
 /** What the pages show, by its name: a command after `$ `, and what it prints. */
 const names = [
@@ -160,25 +154,23 @@ beforeAll(async () => {
 
 describe('what the pages show is what the commands print; to write it: WRITE=1', () => {
   test.each(pages)('%s', async (page) => {
-    const before = await read(page);
+    const before = await readPage(page);
     const after = withTranscripts(before, (name) => {
       const text = shown.get(name);
       if (text === undefined) throw new Error(`no command is known by the name ${name}`);
       return text;
     });
-    if (process.env.WRITE === '1' && after !== before)
-      await writeFile(join(rootFolder, page), after);
-    else expect(before).toBe(after);
+    await expectWritten(page, before, after);
   });
 
   test('and each of them is in a page', async () => {
-    const texts = (await Promise.all(pages.map(read))).join('\n');
+    const texts = (await Promise.all(pages.map(readPage))).join('\n');
     expect(names.filter((name) => !texts.includes(`<!-- output: ${name} -->`))).toEqual([]);
   });
 
   test('and no page shows a command that was not run', async () => {
     for (const page of pages) {
-      const blocks = codeBlocksOf(withTranscripts(await read(page), () => ''));
+      const blocks = codeBlocksOf(withTranscripts(await readPage(page), () => ''));
       const byHand = blocks.filter(
         ({ language, text }) => language === 'console' && text.startsWith('$ '),
       );

@@ -1,20 +1,12 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { readPictures } from '@sallyport/scripts/folder-order';
+import { codeBlocksOf } from '@sallyport/test/documents';
+import { rootFolder } from '@sallyport/test/pnpm';
 import { describe, expect, test } from 'vitest';
-import { parseAllDocuments } from 'yaml';
-import { readDocument } from './testing/deployed.ts';
-import {
-  type CodeBlock,
-  codeBlocksOf,
-  find,
-  isCommands,
-  withoutCodeBlocks,
-} from './testing/documents.ts';
-import { rootFolder } from './testing/pnpm.ts';
+import { parse, parseAllDocuments } from 'yaml';
+import { find, pages, readPage, withoutCodeBlocks } from './testing/pages.ts';
 
-const pages = find('**/*.md').filter(
-  (page) => !page.startsWith('.') && !page.endsWith('CHANGELOG.md'),
-);
 /** Makes the anchors of headings as GitHub and GitLab make them. */
 function anchorsOf(markdown: string): string[] {
   const headings = [...withoutCodeBlocks(markdown).matchAll(/^#+ (.*)$/gm)].map(
@@ -29,7 +21,7 @@ function anchorsOf(markdown: string): string[] {
 }
 
 async function brokenLinksOf(page: string): Promise<string[]> {
-  const targets = [...withoutCodeBlocks(await readDocument(page)).matchAll(/\]\(([^)\s]+)\)/g)].map(
+  const targets = [...withoutCodeBlocks(await readPage(page)).matchAll(/\]\(([^)\s]+)\)/g)].map(
     ([, target = '']) => target,
   );
   const broken: string[] = [];
@@ -37,7 +29,7 @@ async function brokenLinksOf(page: string): Promise<string[]> {
     const [path = '', anchor] = target.split('#');
     const file = path === '' ? page : join(dirname(page), path);
     const exists = existsSync(join(rootFolder, file));
-    if (!exists || (anchor !== undefined && !anchorsOf(await readDocument(file)).includes(anchor)))
+    if (!exists || (anchor !== undefined && !anchorsOf(await readPage(file)).includes(anchor)))
       broken.push(target);
   }
   return broken;
@@ -51,7 +43,7 @@ test.each(['docs/contributing/architecture.md', 'docs/contributing/decisions.md'
   'the source files that %s names exist',
   async (page) => {
     const sources = find('**/*.{ts,js}').map((file) => `/${file}`);
-    const named = [...(await readDocument(page)).matchAll(/`([\w./-]+\.(?:ts|js))`/g)].map(
+    const named = [...(await readPage(page)).matchAll(/`([\w./-]+\.(?:ts|js))`/g)].map(
       ([, file = '']) => file,
     );
     expect(named.filter((file) => !sources.some((source) => source.endsWith(`/${file}`)))).toEqual(
@@ -61,7 +53,7 @@ test.each(['docs/contributing/architecture.md', 'docs/contributing/decisions.md'
 );
 
 test.each(pages)('the YAML and the JSON of %s can be parsed', async (page) => {
-  const blocks = codeBlocksOf(await readDocument(page));
+  const blocks = codeBlocksOf(await readPage(page));
   const problems = blocks.flatMap(({ language, text }) => {
     if (language === 'json') JSON.parse(text);
     return language === 'yaml'
@@ -71,44 +63,24 @@ test.each(pages)('the YAML and the JSON of %s can be parsed', async (page) => {
   expect(problems).toEqual([]);
 });
 
-describe('the commands of the pages', async () => {
-  const documented = [
-    ...['README.md', 'docs/commands.md', 'docs/login.md', 'docs/login-api.md'],
-    ...find('docs/install/*.md'),
-    ...find('packages/authenticator-*/README.md'),
-  ];
-  const rows = [
-    ...(await readDocument('test/commands.md')).matchAll(/^\| (\S+\.md) \| `(.+?)` \| (.+) \|$/gm),
-  ].map(([, page = '', beginning = '', how = '']) => ({ page, beginning, how }));
-
-  test.each(documented)(
-    '%s: each block is run by a test, or has the reason why it is not',
-    async (page) => {
-      const blocks = codeBlocksOf(await readDocument(page)).filter(isCommands);
-      const own = rows.filter((row) => row.page === page);
-      const rowsOf = ({ text }: CodeBlock) =>
-        own.filter(({ beginning }) => text.startsWith(beginning));
-      expect(blocks.filter((block) => rowsOf(block).length !== 1).map(({ text }) => text)).toEqual(
-        [],
-      );
-      expect(own.filter((row) => !blocks.some((block) => rowsOf(block)[0] === row))).toEqual([]);
-    },
+test('the pictures of the architecture name only folders and files that exist', async () => {
+  const page = await readPage('docs/contributing/architecture.md');
+  const named = readPictures(page).flatMap(({ source, rows }) =>
+    rows.flat().map((name) => `${source}/${name.replace('*.ts', '')}`),
   );
+  expect(named.filter((path) => !existsSync(join(rootFolder, path)))).toEqual([]);
+});
 
-  test('each test that is named takes them from the page', async () => {
-    const wrong: string[] = [];
-    for (const { page, beginning, how } of rows.filter((row) => !/^Not run: \S/.test(row.how))) {
-      const [, file = '', title = ''] = /^\[(\S+\.test\.ts)\]\(src\/\1\) "(.+)"$/.exec(how) ?? [];
-      const text = file === '' ? '' : await readDocument(`test/src/${file}`);
-      if (!text.includes(`'${title}'`) || !text.includes(page)) wrong.push(`${page} ${beginning}`);
-    }
-    expect(rows.filter((row) => !documented.includes(row.page))).toEqual([]);
-    expect(wrong).toEqual([]);
-  });
+test('deploy/kubernetes/README.md and the chart say from which Kubernetes on they work', async () => {
+  const chart = parse(await readPage('deploy/helm/sallyport/Chart.yaml'));
+  const [, version] = /^>=([\d.]+)\.0-0$/.exec(chart.kubeVersion) ?? [];
+  expect(await readPage('deploy/kubernetes/README.md')).toContain(
+    `for Kubernetes ${version} or later`,
+  );
 });
 
 test('docs/install/README.md names each package', async () => {
-  const page = await readDocument('docs/install/README.md');
+  const page = await readPage('docs/install/README.md');
   const names = find('packages/*/package.json').map(
     (manifest) => dirname(manifest).split('/').at(-1) ?? '',
   );
@@ -135,15 +107,15 @@ describe('the pages for users', () => {
   // which flags, and what 256 MiB bear. The third audit brought 300: what a new Redis means, what ends a login in progress, what the client
   // refuses, and which locks end by themselves.
   test('fit into a README of 100 lines, and 69,000 words in all', async () => {
-    expect((await readDocument('README.md')).trimEnd().split('\n').length).toBeLessThanOrEqual(100);
-    const texts = await Promise.all(read.map(readDocument));
+    expect((await readPage('README.md')).trimEnd().split('\n').length).toBeLessThanOrEqual(100);
+    const texts = await Promise.all(read.map(readPage));
     expect(wordsIn(texts.join('\n'))).toBeLessThanOrEqual(69_020);
   });
 
   test.each(read)(
     '%s: a cell has at most 25 words, unless its table is generated',
     async (page) => {
-      const text = withoutCodeBlocks(await readDocument(page)).replaceAll(
+      const text = withoutCodeBlocks(await readPage(page)).replaceAll(
         /^<!-- generated -->$.*?^<!-- end of generated -->$/gms,
         '',
       );
@@ -165,7 +137,7 @@ describe('the pages for users', () => {
     const found: string[] = [];
     for (const page of read) {
       // A sentence ends at its full stop, or with its paragraph, its list item or its row of a table. A colon ends none.
-      const sentences = withoutCodeBlocks(await readDocument(page)).split(
+      const sentences = withoutCodeBlocks(await readPage(page)).split(
         /(?<=[.!?]\)?)\s|\n\s*\n|\n(?= *(?:[-*|]|\d+\.) )/,
       );
       const stating = sentences.filter(statesTime).map((sentence) => `${page}: ${sentence.trim()}`);

@@ -1,18 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { http2Client, review } from '@sallyport/test/clients';
+import { startGateway } from '@sallyport/test/gateway';
+import { helpdeskIn } from '@sallyport/test/helpdesk';
+import { type People, startPeople } from '@sallyport/test/ldap-gateway';
+import { createDesk, startFront } from '@sallyport/test/login-client';
+import { loginUrlOf } from '@sallyport/test/login-gateway';
+import { createPageShell } from '@sallyport/test/page-shell';
+import { secret } from '@sallyport/test/tokens';
 import { createAuthority } from '@sallyport/test-servers/certificates';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect } from 'vitest';
-import { http2Client, review } from './clients.ts';
-import { startGateway } from './gateway.ts';
-import { helpdeskIn } from './helpdesk.ts';
-import { type People, startPeople } from './ldap-gateway.ts';
-import { createDesk, startFront } from './login-client.ts';
-import { loginUrlOf } from './login-gateway.ts';
-import { createPageShell } from './page-shell.ts';
-import { secret } from './tokens.ts';
 
 export type Replacement = readonly [text: string | RegExp, shown: string];
 

@@ -1,0 +1,3 @@
+/** What the README repeats, for the tests of documents. */
+export { fieldNames } from '../record.ts';
+export { formatPattern } from '../token.ts';
