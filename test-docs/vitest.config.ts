@@ -1,7 +1,9 @@
+import { createRequire } from 'node:module';
 import { testBase } from '@sallyport/scripts/vitest-base';
 import { defineConfig } from 'vitest/config';
 
+const { resolve } = createRequire(import.meta.url);
+
 export default defineConfig({
-  // Secrets and folders are those of a file.
-  test: { ...testBase.test, isolate: true },
+  test: { ...testBase.test, setupFiles: [resolve('@sallyport/test/end-of-file')] },
 });

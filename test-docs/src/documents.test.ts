@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, globSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { readPictures } from '@sallyport/scripts/folder-order';
 import { codeBlocksOf } from '@sallyport/test/documents';
@@ -77,6 +77,22 @@ test('deploy/kubernetes/README.md and the chart say from which Kubernetes on the
   expect(await readPage('deploy/kubernetes/README.md')).toContain(
     `for Kubernetes ${version} or later`,
   );
+});
+
+test('each changeset concerns packages that are published', async () => {
+  const manifests = await Promise.all(
+    find('{apps,packages}/*/package.json').map(async (file) => JSON.parse(await readPage(file))),
+  );
+  const published = manifests.filter((manifest) => !manifest.private).map(({ name }) => name);
+  // Files that begin with a dot are no pages.
+  const changesets = globSync('.changeset/*.md', { cwd: rootFolder });
+  const wrong: string[] = [];
+  for (const changeset of changesets.filter((path) => !path.endsWith('/README.md'))) {
+    const [, head = ''] = /^---\n(.*?)^---\n/ms.exec(await readPage(changeset)) ?? [];
+    const unknown = Object.keys(parse(head) ?? {}).filter((name) => !published.includes(name));
+    wrong.push(...unknown.map((name) => `${changeset}: ${name}`));
+  }
+  expect(wrong).toEqual([]);
 });
 
 test('docs/install/README.md names each package', async () => {

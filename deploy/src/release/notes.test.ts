@@ -2,7 +2,6 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { expect, test } from 'vitest';
-import { publicPackages } from '../packages.ts';
 import { changesIn, pendingChanges, releaseNotes } from './notes.ts';
 
 /** A CHANGELOG.md as changesets writes it. */
@@ -79,10 +78,4 @@ test('pending changes are the changesets of the folder that concern a package', 
   expect(await pendingChanges(own)).toEqual([
     { text: 'First line,\nsecond line.', bump: 'minor', packages: ['a', 'b'] },
   ]);
-});
-
-test('each changeset of this repository concerns packages that are published', async () => {
-  const published = (await publicPackages()).map(({ manifest }) => manifest.name);
-  const named = new Set((await pendingChanges()).flatMap(({ packages }) => packages));
-  expect([...named].filter((name) => !published.includes(name))).toEqual([]);
 });
