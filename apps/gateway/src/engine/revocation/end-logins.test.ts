@@ -1,18 +1,24 @@
-import { startRedis } from '@sallyport/test-servers/redis';
-import { expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
+import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
 import { endLogins } from './end-logins.ts';
 import { publish } from './publish.ts';
 import { applyChange, changeTowards, newEntryId, readListing } from './redis-list.ts';
-import { openRedis, startReplica } from './testing/replicas.ts';
+import { revocationKeys } from './scripts.ts';
+import { startReplica } from './testing/replicas.ts';
 
 const hour = 3_600_000;
 const options = { limit: 8_000, signal: new AbortController().signal };
 const jane = { name: 'corp:jane', by: 'login', reason: 'logout everywhere' };
 
+const file = redisOfFile();
+beforeEach(async () => {
+  // Where there is a list already, no one waits for replicas to write it back.
+  await file.redis.client().set(revocationKeys('sallyport:').revision, 'begun');
+});
+
 test('logins that began before end on all replicas, and no others', async () => {
-  await using server = await startRedis();
-  await using opened = await openRedis(server.port);
+  const { redis: server, opened } = file;
   await using one = await startReplica('one', server.port);
   await using two = await startReplica('two', server.port);
   const before = one.list.revision;
@@ -35,8 +41,7 @@ test.each([
 ] as const)(
   'a revocation of $kind that an administrator made before stays in force',
   async ({ kind, name }) => {
-    await using server = await startRedis();
-    await using opened = await openRedis(server.port);
+    const { redis: server, opened } = file;
     const draft = { action: 'revoke', kind, name, by: 'root' } as const;
     const { entry } = await publish(opened.redis, ({ now }) => ({
       ...draft,
@@ -52,13 +57,7 @@ test.each([
 );
 
 test("many users who end their logins at the same moment don't keep each other from it", async () => {
-  await using server = await startRedis();
-  await using opened = await openRedis(server.port);
-  // Redis has a list from now on.
-  await publish(opened.redis, ({ now }) => ({
-    ...{ action: 'revoke', kind: 'all', name: '', by: 'root' },
-    until: now + hour,
-  }));
+  const { opened } = file;
   const ended = await Promise.all(
     Array.from({ length: 60 }, (_, at) =>
       endLogins(opened.redis, { ...jane, name: `corp:${at}` }, { ...options, limit: 0 }),
@@ -84,8 +83,7 @@ async function fill(redis: ProbedRedis, count: number, lastsFor: number): Promis
 }
 
 test('thousands who log out everywhere leave half of the list to commands, until their entries end', async () => {
-  await using server = await startRedis();
-  await using opened = await openRedis(server.port);
+  const { redis: server, opened } = file;
   const now = { ...options, limit: 0 };
   await fill(opened.redis, 5_000, hour);
   await expect(endLogins(opened.redis, jane, now)).rejects.toThrow(/has 5000 entries/);

@@ -1,3 +1,4 @@
+import { anyCharacter } from '@sallyport/scripts/any-character';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createSealingKey } from '../../engine/sealing/seal.ts';
@@ -26,7 +27,7 @@ const textsOf = (letters: string, now = () => at, place = '') =>
 const texts = textsOf('A');
 
 /** Any text that JSON and UTF-8 can keep. */
-const text = fc.string({ unit: 'binary', maxLength: 64 });
+const text = fc.string({ unit: anyCharacter, maxLength: 64 });
 const optional = fc.option(text, { nil: undefined });
 const attempts: fc.Arbitrary<Attempt> = fc.record({
   id: text,
