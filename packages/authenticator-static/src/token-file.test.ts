@@ -9,13 +9,13 @@ const random = () => randomBytes(32).toString('base64url');
 const tokens = Array.from({ length: 100 }, random);
 
 const formats = [
-  ['tokens.yaml', readTokensFile, yaml],
-  [
-    'tokens.csv',
-    readTokenAuthFile,
-    (all: readonly string[]) => all.map((token) => `${token},alice,1\n`).join(''),
-  ],
-] as const;
+  { name: 'tokens.yaml', read: readTokensFile, write: yaml },
+  {
+    name: 'tokens.csv',
+    read: readTokenAuthFile,
+    write: (all: readonly string[]) => all.map((token) => `${token},alice,1\n`).join(''),
+  },
+];
 
 function yaml(all: readonly string[]): string {
   return `tokens:\n${all.map((token) => `- { sha256: ${digestToken(token)}, username: alice }\n`).join('')}`;
@@ -28,8 +28,8 @@ const spellings = (bytes: Buffer) =>
   );
 
 test.each(formats)(
-  'no key of the look-up map of %s is or holds a digest or a token',
-  async (name, read, write) => {
+  'no key of the look-up map of $name is or holds a digest or a token',
+  async ({ name, read, write }) => {
     const set = await read(name, Buffer.from(write(tokens)));
     const keys = [...set.keys()].map((key) => key.toLowerCase());
     expect(keys).toHaveLength(tokens.length);
@@ -48,8 +48,8 @@ test.each(formats)(
 );
 
 test.each(formats)(
-  '%s with any bytes is read, or refused with an error of the reader',
-  async (name, read) => {
+  '$name with any bytes is read, or refused with an error of the reader',
+  async ({ name, read }) => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array(), async (bytes) => {
         const outcome = await read(name, Buffer.from(bytes)).catch((error: unknown) => error);
@@ -60,8 +60,8 @@ test.each(formats)(
 );
 
 test.each(formats)(
-  'a large %s is read in slices, and reviews get their turn between them',
-  async (name, read, write) => {
+  'a large $name is read in slices, and reviews get their turn between them',
+  async ({ name, read, write }) => {
     const text = write(Array.from({ length: 5_000 }, random));
     let turns = 0;
     const look = () => {

@@ -141,21 +141,27 @@ describe('rule 4: no state of a connection throws past it', () => {
     peer.end();
   }
 
-  const endings: readonly (readonly [string, (peer: FakePeer) => void])[] = [
-    ['FIN', (peer) => peer.end()],
-    ['RST', (peer) => peer.reset()],
-    ['an HTTP answer', (peer) => peer.write(Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'))],
-    ['zeros', (peer) => peer.write(Buffer.alloc(64))],
-    ['a length of 2 GiB', (peer) => peer.write(Buffer.from('30847fffffff', 'hex'))],
-    ['half a message and FIN', halfMessage],
-    [
-      'ten thousand tiny messages',
-      (peer) => peer.write(Buffer.alloc(20_000, Buffer.from('3000', 'hex'))),
-    ],
-    ['a notice of disconnection', (peer) => peer.write(disconnectionNotice(52, 'shutting down'))],
+  const endings: readonly { what: string; end: (peer: FakePeer) => void }[] = [
+    { what: 'FIN', end: (peer) => peer.end() },
+    { what: 'RST', end: (peer) => peer.reset() },
+    {
+      what: 'an HTTP answer',
+      end: (peer) => peer.write(Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n')),
+    },
+    { what: 'zeros', end: (peer) => peer.write(Buffer.alloc(64)) },
+    { what: 'a length of 2 GiB', end: (peer) => peer.write(Buffer.from('30847fffffff', 'hex')) },
+    { what: 'half a message and FIN', end: halfMessage },
+    {
+      what: 'ten thousand tiny messages',
+      end: (peer) => peer.write(Buffer.alloc(20_000, Buffer.from('3000', 'hex'))),
+    },
+    {
+      what: 'a notice of disconnection',
+      end: (peer) => peer.write(disconnectionNotice(52, 'shutting down')),
+    },
   ];
 
-  test.each(endings)('not when %s comes in place of an answer', async (_what, end) => {
+  test.each(endings)('not when $what comes in place of an answer', async ({ end }) => {
     await using fake = await startFakeServer({ onRequest: (_request, peer) => end(peer) });
     const connection = await connectTo(fake.server);
     const closed = new Promise<unknown>((resolve) => connection.onClose(resolve));
@@ -168,11 +174,11 @@ describe('rule 4: no state of a connection throws past it', () => {
 
   test.each([
     ...endings,
-    [
-      'half a message',
-      (peer: FakePeer) => peer.write(bindResponse({ id: 2 }).subarray(0, 9)),
-    ] as const,
-  ])('not when %s comes while nothing is asked', async (_what, end) => {
+    {
+      what: 'half a message',
+      end: (peer: FakePeer) => peer.write(bindResponse({ id: 2 }).subarray(0, 9)),
+    },
+  ])('not when $what comes while nothing is asked', async ({ end }) => {
     let server: FakePeer | undefined;
     await using fake = await startFakeServer({
       onRequest(request, peer) {
@@ -225,17 +231,21 @@ describe('rule 4: no state of a connection throws past it', () => {
 });
 
 describe('rule 5: one deadline for an operation, and one end', () => {
-  const answers: readonly (readonly [string, string, (id: number) => Buffer])[] = [
-    ['nothing comes', 'no answer within 60s', () => Buffer.alloc(0)],
-    [
-      'one entry comes',
-      'only a part of the answer within 60s',
-      (id) => searchEntry({ id, dn: 'cn=x' }),
-    ],
-    ['half an entry comes', 'only a part', (id) => searchEntry({ id, dn: 'cn=x' }).subarray(0, 5)],
+  const answers: readonly { what: string; text: string; answer: (id: number) => Buffer }[] = [
+    { what: 'nothing comes', text: 'no answer within 60s', answer: () => Buffer.alloc(0) },
+    {
+      what: 'one entry comes',
+      text: 'only a part of the answer within 60s',
+      answer: (id) => searchEntry({ id, dn: 'cn=x' }),
+    },
+    {
+      what: 'half an entry comes',
+      text: 'only a part',
+      answer: (id) => searchEntry({ id, dn: 'cn=x' }).subarray(0, 5),
+    },
   ];
 
-  test.each(answers)('when %s and then silence', async (_what, text, answer) => {
+  test.each(answers)('when $what and then silence', async ({ text, answer }) => {
     stopTimers();
     await using fake = await startFakeServer({
       onRequest: ({ id }, peer) => peer.write(answer(id)),

@@ -9,10 +9,10 @@ const hour =
 const zero =
   'must be more than 0: write 500ms or more, or cache: off at the authenticators whose answers are not to be cached';
 const lifetimes = [
-  ['authenticatedTtl', '24h', '24h1ms', day],
-  ['rejectedTtl', '1h', '1h1ms', hour],
-  ['unknownTtl', '1h', '1h1ms', hour],
-  ['staleTtl', '24h', '24h1ms', day],
+  { key: 'authenticatedTtl', max: '24h', more: '24h1ms', why: day },
+  { key: 'rejectedTtl', max: '1h', more: '1h1ms', why: hour },
+  { key: 'unknownTtl', max: '1h', more: '1h1ms', why: hour },
+  { key: 'staleTtl', max: '24h', more: '24h1ms', why: day },
 ] as const;
 
 /** A config with these lines of the file's `cache`, and of the one of its authenticator, whose plugin caches. */
@@ -28,7 +28,7 @@ const folderWithCaching = () => folderWithProbe(caching('shared'));
 const problems = (text: string, where = 'shared') => problemsOf(text, caching(where));
 
 describe('lifetimes of the file and of an authenticator', () => {
-  test.each(lifetimes)('%s is at most %s', async (key, max, more, why) => {
+  test.each(lifetimes)('$key is at most $max', async ({ key, max, more, why }) => {
     await using folder = await folderWithCaching();
     const { cache, authenticators } = await folder.load(
       withCache(`{ ${key}: ${max} }`, `{ ${key}: ${max} }`),

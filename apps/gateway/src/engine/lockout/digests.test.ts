@@ -11,16 +11,16 @@ const text = fc
 const pair = fc.tuple(text, text);
 
 const fingerprint = createFingerprint();
-const digests: readonly (readonly [of: string, digest: (parts: readonly string[]) => string])[] = [
-  ['attempts in memory', (parts) => fingerprint(...parts)],
-  [
-    'attempts in Redis',
-    ([authenticator = '', subject = '']) =>
+const digests: readonly { of: string; digest: (parts: readonly string[]) => string }[] = [
+  { of: 'attempts in memory', digest: (parts) => fingerprint(...parts) },
+  {
+    of: 'attempts in Redis',
+    digest: ([authenticator = '', subject = '']) =>
       subjectKey({ keyPrefix: '' }, { authenticator, subject }),
-  ],
+  },
 ];
 
-test.each(digests)('the digest of %s is the same for the same texts alone', (_, digest) => {
+test.each(digests)('the digest of $of is the same for the same texts alone', ({ digest }) => {
   // Half of the pairs differ by letters that have moved from one text to the other.
   const moved = fc.tuple(pair, fc.nat(6)).map(([[start, end], at]) => {
     const all = start + end;

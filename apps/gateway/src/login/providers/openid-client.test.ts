@@ -501,34 +501,51 @@ describe('the token endpoint', () => {
 
 type Answer = (response: ServerResponse) => void;
 
-const troubles: readonly (readonly [string, Answer, string])[] = [
-  ['HTML', (response) => response.end(`<html>${bodyText}`), 'not JSON'],
-  ['half of a document', (response) => response.end(`{"issuer":"${bodyText}`), 'not JSON'],
-  ['Latin-1', (response) => response.end(Buffer.from('{"a":"\xe9"}', 'latin1')), 'not JSON'],
-  ['nothing', (response) => response.end(), 'not JSON'],
-  ['too much', (response) => response.end(Buffer.alloc(262_145, 32)), 'bigger than 262144 bytes'],
-  [
-    'a redirect',
-    (response) => response.writeHead(307, { location: `/elsewhere?${bodyText}` }).end(),
-    'redirect',
-  ],
-  [
-    'compressed',
-    (response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('{}')),
-    'compressed',
-  ],
-  ['500', (response) => response.writeHead(500).end(bodyText), 'status 500'],
-  ['429', (response) => response.writeHead(429).end(bodyText), 'status 429'],
-  ['404', (response) => response.writeHead(404).end(bodyText), 'status 404'],
-  ['a part', (response) => response.write('{', () => response.destroy()), 'not whole'],
-  ['by hanging up', (response) => response.destroy(), 'hang up'],
+const troubles: readonly { name: string; answer: Answer; said: string }[] = [
+  { name: 'HTML', answer: (response) => response.end(`<html>${bodyText}`), said: 'not JSON' },
+  {
+    name: 'half of a document',
+    answer: (response) => response.end(`{"issuer":"${bodyText}`),
+    said: 'not JSON',
+  },
+  {
+    name: 'Latin-1',
+    answer: (response) => response.end(Buffer.from('{"a":"\xe9"}', 'latin1')),
+    said: 'not JSON',
+  },
+  { name: 'nothing', answer: (response) => response.end(), said: 'not JSON' },
+  {
+    name: 'too much',
+    answer: (response) => response.end(Buffer.alloc(262_145, 32)),
+    said: 'bigger than 262144 bytes',
+  },
+  {
+    name: 'a redirect',
+    answer: (response) => response.writeHead(307, { location: `/elsewhere?${bodyText}` }).end(),
+    said: 'redirect',
+  },
+  {
+    name: 'compressed',
+    answer: (response) =>
+      response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('{}')),
+    said: 'compressed',
+  },
+  { name: '500', answer: (response) => response.writeHead(500).end(bodyText), said: 'status 500' },
+  { name: '429', answer: (response) => response.writeHead(429).end(bodyText), said: 'status 429' },
+  { name: '404', answer: (response) => response.writeHead(404).end(bodyText), said: 'status 404' },
+  {
+    name: 'a part',
+    answer: (response) => response.write('{', () => response.destroy()),
+    said: 'not whole',
+  },
+  { name: 'by hanging up', answer: (response) => response.destroy(), said: 'hang up' },
 ];
 
 describe.each([
   { title: 'the discovery document', path: discoveryPath },
   { title: 'the token endpoint', path: '/token' },
 ])('$title', ({ path }) => {
-  test.each(troubles)('that answers %s is unavailable', async (_name, answer, said) => {
+  test.each(troubles)('that answers $name is unavailable', async ({ answer, said }) => {
     await using provider = await startForgedProvider();
     const { finish, flow, clock, calls } = await begin(provider);
     const { client } = createClient(provider);
