@@ -18,7 +18,7 @@ interface Entry {
 
 /** Keys that are described elsewhere: a connection in the README of the redis plugin, lifetimes in `cache`, TLS in `server.tls`. */
 const elsewhere =
-  /^cache\.redis\.(?!sealingKeys|timeout|keyPrefix|startWithoutBlocks)|^login\.secondFactor\.redis\.(?!keyPrefix)|^authenticators\.cache\.(?!store)|^login\.tls\./;
+  /^cache\.redis\.(?!sealingKeys|timeout|keyPrefix|startWithoutBlocks)|^login\.secondFactor\.redis\.(?!commandTimeout|keyPrefix)|^authenticators\.cache\.(?!store)|^login\.tls\./;
 
 const secretReference = '#/$defs/secret';
 const isSecret = (schema: unknown): boolean =>

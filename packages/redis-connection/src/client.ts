@@ -9,6 +9,7 @@ import {
 } from 'ioredis';
 import type { ConnectionOptions, Servers } from './connection-options.ts';
 import type { RedisClient } from './nodes.ts';
+import './socket-timeout.ts';
 import './strict-data-handler.ts';
 
 /** `replyMapping` also changes the types of replies. It is not used here. */

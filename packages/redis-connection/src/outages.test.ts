@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { setImmediate } from 'node:timers/promises';
 import { errorOf } from '@sallyport/test-servers/error-of';
 import { listenForNoise } from '@sallyport/test-servers/noise';
@@ -21,6 +22,9 @@ afterEach(() => redis.start());
 
 const untilRead = (started: Opened, key: string) =>
   waitFor(async () => (await outcomeOf(started.read(key))) === content, 'a value');
+
+/** A cell that nothing changes, to wait for without a turn of the event loop. */
+const cell = new Int32Array(new SharedArrayBuffer(4));
 
 const reports = ({ lines }: Opened) => lines.map(({ level, message }) => `${level}: ${message}`);
 const up = 'info: connected to Redis';
@@ -164,6 +168,25 @@ describe('a Redis that hangs', () => {
     expect(reports(started)).toEqual([up]);
     expect(noise).toEqual([]);
   });
+});
+
+test('a process that was busy for longer than commandTimeout reads what has arrived, and its connection stays', async () => {
+  const key = await storeKey(redis);
+  await using started = await open({ url: redis.url, commandTimeout: '50ms' });
+  await redis.client().config('RESETSTAT');
+  const reading = outcomeOf(started.read(key));
+  // The commands of a turn are sent at its end.
+  await setImmediate();
+  await setImmediate();
+  const counts = () =>
+    execFileSync('redis-cli', ['-p', String(redis.port), 'INFO', 'commandstats'], {
+      encoding: 'utf8',
+    });
+  while (!counts().includes('cmdstat_pttl:calls=1')) Atomics.wait(cell, 0, 0, 1);
+  Atomics.wait(cell, 0, 0, 100);
+  expect(await reading).toBe(content);
+  await setImmediate();
+  expect(reports(started)).toEqual([up]);
 });
 
 test('a Redis that starts late is connected then, and closing ends the attempts', async () => {

@@ -11,6 +11,7 @@ import { http1Client, review } from './clients.ts';
 import type { Gateway } from './gateway.ts';
 import { type People, startPeople } from './ldap-gateway.ts';
 import { loginOf } from './redis-lines.ts';
+import { longRedisTimeouts } from './redis-timeouts.ts';
 import { type Replicas, replicasConfig, startReplicas } from './replicas.ts';
 import type { ReviewStatus } from './token-review.ts';
 import { randomToken, secret } from './tokens.ts';
@@ -40,7 +41,7 @@ export interface LoginSetup {
   /** Keys of `login`. */
   readonly login?: object;
   /** Keys of `login.secondFactor`. Its Redis defaults to the Redis of the cache. */
-  readonly secondFactor?: object;
+  readonly secondFactor?: object & { readonly redis?: object };
   /** Keys of the authenticator that checks passwords. */
   readonly entry?: object;
   /** Keys of its `options`. */
@@ -126,8 +127,6 @@ export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
     sessions: own,
     env,
   } = setup;
-  // A busy machine is not an outage: these are far longer than any answer takes.
-  const redisTimeout = '2s';
   await using resources = new AsyncDisposableStack();
   const people = resources.use(await startPeople(setup.directory));
   const password = randomToken();
@@ -137,12 +136,13 @@ export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
   const sessions = {
     name: 'sessions',
     use: 'redis',
+    timeout: longRedisTimeouts.authenticator,
     ...own?.entry,
     options: {
       url: own?.url ?? url,
       keyPrefix: rights === undefined ? 'sessions:' : 'sallyport:session:',
       tokenPrefix: 'sps_',
-      commandTimeout: redisTimeout,
+      commandTimeout: longRedisTimeouts.command,
       ...logins?.sessions,
     },
   };
@@ -156,7 +156,7 @@ export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
         }),
         ...(typeof others === 'function' ? others(url) : others),
       ],
-      { url, timeout: redisTimeout, ...logins?.cache },
+      { url, ...logins?.cache },
       cache,
     ),
     login: {
@@ -166,7 +166,12 @@ export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
       sessions: 'sessions',
       clusters,
       ...login,
-      ...(secondFactor && { secondFactor: { redis: { url }, ...secondFactor } }),
+      ...(secondFactor && {
+        secondFactor: {
+          ...secondFactor,
+          redis: { commandTimeout: longRedisTimeouts.command, ...(secondFactor.redis ?? { url }) },
+        },
+      }),
     },
     ...more,
   };

@@ -60,8 +60,11 @@ export const option = {
       readDuration('--for', text, { example: '24h', min: 60_000, max: 7 * 86_400_000 }),
     )
     .default(86_400_000, '24h'),
-  /** How long to wait for the replicas, in milliseconds. */
-  wait: new Option('--wait <duration>', 'how long to wait for all replicas to confirm')
+  /** How long to wait for the replicas, in milliseconds. See also `nameCheckLimit`. */
+  wait: new Option(
+    '--wait <duration>',
+    'how long to wait for all replicas to confirm, and half as long (at least 2s) for directories to check a name',
+  )
     .argParser((text) =>
       readDuration('--wait', text, { example: '5s', max: 600_000, mayBeZero: true }),
     )

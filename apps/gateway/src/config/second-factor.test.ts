@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import { secondFactor } from './second-factor.ts';
 import { folderWithProbe } from './testing/config-folder.ts';
 
 const cache =
@@ -45,8 +46,27 @@ async function problems(written: Written): Promise<readonly string[]> {
   return all.filter((problem) => !problem.includes("can't issue tokens"));
 }
 
+test.each([
+  { written: {}, milliseconds: 1_000 },
+  { written: { commandTimeout: '9s' }, milliseconds: 9_000 },
+])('a command of the Redis with $written has $milliseconds ms', ({ written, milliseconds }) => {
+  const redis = { url: 'redis://127.0.0.1:6379', ...written };
+  const { connection } = secondFactor.parse({ required: 'all', redis }).redis;
+  expect(connection.commandTimeout).toBe(milliseconds);
+});
+
 describe('`login.secondFactor` is refused', () => {
   test.each<{ name: string; written: Written; expected: string }>([
+    {
+      name: 'with a time of commands that is too short',
+      written: { redis: 'redis: { url: redis://127.0.0.1:6379, commandTimeout: 49ms }' },
+      expected: 'login.secondFactor.redis.commandTimeout: "49ms" is too short: write at least 50ms',
+    },
+    {
+      name: 'with a time of commands that is too long',
+      written: { redis: 'redis: { url: redis://127.0.0.1:6379, commandTimeout: 31s }' },
+      expected: 'login.secondFactor.redis.commandTimeout: "31s" is too long: write at most 30s',
+    },
     {
       name: 'without `required`, which has no default',
       written: { factor: 'methods: [totp]' },

@@ -1,4 +1,4 @@
-import { section } from '@sallyport/plugin-kit';
+import { duration, section } from '@sallyport/plugin-kit';
 import type { ConnectionOptions } from '@sallyport/redis-connection';
 import {
   type ClearTextTerms,
@@ -6,7 +6,7 @@ import {
   settleConnection,
 } from '@sallyport/redis-connection/options';
 import { z } from 'zod';
-import { commandTimeout, keyPrefix } from './cache/redis.ts';
+import { keyPrefix } from './cache/redis.ts';
 import { isObject, type Path, type Problem, valueAt } from './problems.ts';
 import { type Filled, fillSecrets, type SecretSources } from './secrets.ts';
 import { secretTexts } from './unknown-keys.ts';
@@ -19,9 +19,16 @@ const terms: ClearTextTerms = {
 };
 
 const redis = section(
-  { ...connectionShape(terms), keyPrefix },
+  {
+    ...connectionShape(terms),
+    commandTimeout: duration('Time limit for each command and for a connection.', {
+      min: '50ms',
+      max: '30s',
+    }).prefault('1s'),
+    keyPrefix,
+  },
   '{ url: rediss://redis.example.com:6379 }',
-  ({ keyPrefix, ...keys }, complain) => {
+  ({ keyPrefix, commandTimeout, ...keys }, complain) => {
     const connection = settleConnection(keys, { commandTimeout, terms }, complain);
     // Without a connection there was a complaint, and no one gets this config.
     return { connection: connection as ConnectionOptions, keyPrefix };

@@ -50,7 +50,8 @@ export async function block(
   options: EntryOptions & { readonly for: number },
 ): Promise<ExitCode> {
   const { config, draft } = await prepare(context, options, 'block', blockable);
-  const checked = draft.kind === 'user' ? await checkName(context, config, draft.name) : undefined;
+  const checked =
+    draft.kind === 'user' ? await checkName(context, config, draft.name, options.wait) : undefined;
   const { for: length, reason } = options;
   const again = [
     '--for',
@@ -114,7 +115,7 @@ export async function unblock(context: CommandContext, options: EntryOptions): P
       const wordsFor = (name: string) => ['unblock', '--user', name];
       remarkOtherName(
         context,
-        await checkName(context, config, draft.name),
+        await checkName(context, config, draft.name, options.wait),
         wordsFor,
         options.config,
       );

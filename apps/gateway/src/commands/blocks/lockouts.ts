@@ -110,7 +110,7 @@ export async function unlock(context: CommandContext, options: EntryOptions): Pr
   if (cleared.length > 0) return code;
   remarkDoubts(
     context,
-    await checkName(context, config, draft.name),
+    await checkName(context, config, draft.name, options.wait),
     (name) => ['unlock', '--user', name],
     options.config,
   );

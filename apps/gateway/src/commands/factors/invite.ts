@@ -37,7 +37,7 @@ interface InviteOptions extends ReadOptions {
 export async function invite(context: CommandContext, options: InviteOptions): Promise<ExitCode> {
   const { user: name, by, reason, for: length } = options;
   const config = await loadFactorConfig(context, options, 'factor invite');
-  await requirePrefix(context, config, 'user', name, options.exact);
+  await requirePrefix(context, config, 'user', name, options);
   const { user } = await findInvitee(context, config, name, options);
   await needFactorStore(context, config, async (store) => {
     const before = await readBefore(context, store, user, options);

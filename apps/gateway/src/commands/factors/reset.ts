@@ -29,7 +29,7 @@ export async function resetFactors(
 ): Promise<ExitCode> {
   const config = await loadFactorConfig(context, options, 'factor reset');
   const { user: name, by, reason } = options;
-  await requirePrefix(context, config, 'user', name, options.exact);
+  await requirePrefix(context, config, 'user', name, options);
   const draft: Prepared['draft'] = {
     action: 'factor-reset',
     kind: 'user',

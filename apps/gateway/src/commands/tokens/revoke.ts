@@ -120,12 +120,12 @@ export async function revokeFound(
 async function remarkUser(
   context: CommandContext,
   { config, draft }: Prepared,
-  { authenticator, config: file }: EntryOptions,
+  { authenticator, config: file, wait }: EntryOptions,
 ): Promise<void> {
   const more = authenticator === undefined ? [] : ['--authenticator', authenticator];
   remarkDoubts(
     context,
-    await checkName(context, config, draft.name),
+    await checkName(context, config, draft.name, wait),
     (name) => ['revoke', '--user', name, ...more],
     file,
   );

@@ -79,14 +79,26 @@ describe('a name that a directory has for a user of another name', () => {
   });
 });
 
-test('is waited for 2 s at most', async () => {
-  vi.useFakeTimers();
-  const checked = check({ corp: hangs });
-  await vi.advanceTimersByTimeAsync(2_000);
-  expect(await checked).toMatchObject({
-    unchecked: ["corp can't check it (no answer within 2s)"],
-  });
-});
+test.each([
+  { wait: undefined, limit: 2_000, shown: '2s' },
+  { wait: 0, limit: 2_000, shown: '2s' },
+  { wait: 5_000, limit: 2_500, shown: '2500ms' },
+  { wait: 60_000, limit: 30_000, shown: '30s' },
+])(
+  'with a --wait of $wait, the check of a name waits $shown for a directory',
+  async ({ wait, limit, shown }) => {
+    vi.useFakeTimers();
+    let hasEnded = false;
+    const checked = checkName(createTestContext(), configOf({ corp: hangs }), 'corp:Jane', wait);
+    void checked.then(() => (hasEnded = true));
+    await vi.advanceTimersByTimeAsync(limit - 1);
+    expect(hasEnded).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await checked).toMatchObject({
+      unchecked: [`corp can't check it (no answer within ${shown})`],
+    });
+  },
+);
 
 describe('what was done all the same is followed by a remark', () => {
   const said = async (...given: Parameters<typeof check>) => {

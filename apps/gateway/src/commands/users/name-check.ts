@@ -10,13 +10,7 @@ import type { CommandContext } from '../context.ts';
 import { printRemark, UsageError } from '../output.ts';
 import { commandLine, helpdeskScript } from '../printed-commands.ts';
 import { lookUpByName } from './look-up-user.ts';
-import { namingAuthenticators } from './user-names.ts';
-
-/**
- * Milliseconds that one look-up may take, and that all of them may take, with the start of the plugins. They are short, since whoever
- * blocks a user is in a hurry.
- */
-const maxWait = { lookUp: 2_000, all: 4_000 };
+import { nameCheckLimit, namingAuthenticators } from './user-names.ts';
 
 /** A NameAnswer is what an authenticator says of a name: a user has it, or no user has it, or the user has another name in Kubernetes. */
 type NameAnswer =
@@ -37,12 +31,19 @@ interface CheckedName {
   readonly unchecked: readonly string[];
 }
 
-/** Asks those whose users have names like this one. It never throws, and takes at most 4 s. @param name as Kubernetes sees it */
+/**
+ * Asks those whose users have names like this one. It never throws.
+ *
+ * @param name as Kubernetes sees it
+ * @param wait of the command, in milliseconds. Left out by a command without that option
+ */
 export async function checkName(
   context: CommandContext,
   config: GatewayConfig,
   name: string,
+  wait = 0,
 ): Promise<CheckedName> {
+  const limit = nameCheckLimit(wait);
   const authenticators = ownersOf(config, name);
   const notChecked =
     (why: string) =>
@@ -54,13 +55,12 @@ export async function checkName(
     askEach(
       { ...config, authenticators },
       pino({ level: 'silent' }),
-      (one) => answerOf(context, one, name),
+      (one) => answerOf(context, one, name, limit),
       notChecked("can't be made"),
     );
   const late = notChecked('did not answer in time');
-  const answers = await withTimeLimit(maxWait.all, 'late', ask).catch(() =>
-    authenticators.map(late),
-  );
+  // The plugins start first.
+  const answers = await withTimeLimit(2 * limit, 'late', ask).catch(() => authenticators.map(late));
   const isKnown = answers.some(({ kind }) => kind === 'known');
   const others = answers.flatMap((one) => (one.kind === 'other' && !isKnown ? [one.name] : []));
   const unchecked = answers.flatMap((one) =>
@@ -93,6 +93,7 @@ async function answerOf(
   context: CommandContext,
   { config, authenticator }: CreatedAuthenticator,
   name: string,
+  limit: number,
 ): Promise<NameAnswer> {
   if (authenticator.lookUp === undefined) return { kind: "can't be looked up" };
   const { prefix } = config.username;

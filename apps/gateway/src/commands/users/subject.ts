@@ -46,7 +46,7 @@ export async function prepare(
   const config = await loadNamedConfig(context, options);
   if (action !== 'revoke' || kind === 'all') needCacheRedis(config, action);
   if (kind === 'user' || kind === 'group')
-    await requirePrefix(context, config, kind, options[kind] ?? '', options.exact);
+    await requirePrefix(context, config, kind, options[kind] ?? '', options);
   const { token, ...subject } = await readSubject(context, options, kind);
   // `unblock` takes any token: it must be possible to end every block.
   if (token !== undefined && (action === 'block' || action === 'revoke')) {

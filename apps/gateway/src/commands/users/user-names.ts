@@ -67,8 +67,22 @@ export function candidatesFor(
   ];
 }
 
-/** Milliseconds that a look-up may take: for a message of `block`, whose user is in a hurry, and to find a user. */
-const maxWait = { message: 2_000, search: 10_000 };
+/** Milliseconds that a look-up may take to find the user of a command that only shows something. */
+const maxSearch = 10_000;
+
+/**
+ * Returns the milliseconds that a look-up of a name may take: half of `--wait`, and 2 s at least, since whoever blocks a user is in a
+ * hurry, but must learn of a mistyped name.
+ */
+export function nameCheckLimit(wait: number): number {
+  return Math.max(2_000, wait / 2);
+}
+
+interface NameOptions {
+  readonly exact?: boolean;
+  /** Milliseconds. Left out by a command without that option. */
+  readonly wait?: number;
+}
 
 /** Refuses a name without its prefix, for commands that change something. @throws UsageError that lists the names that may be meant */
 export async function requirePrefix(
@@ -76,12 +90,12 @@ export async function requirePrefix(
   config: GatewayConfig,
   kind: 'user' | 'group',
   name: string,
-  isExact = false,
+  { exact: isExact = false, wait = 0 }: NameOptions,
 ) {
   const candidates = candidatesFor(kind, name, namingAuthenticators(config), isExact);
   if (candidates === undefined) return;
-  const answers =
-    kind === 'user' ? await whoKnows(context, config, name, candidates, maxWait.message) : [];
+  const limit = nameCheckLimit(wait);
+  const answers = kind === 'user' ? await whoKnows(context, config, name, candidates, limit) : [];
   const exact =
     candidates.some((one) => one.isExact) || helpdeskScript(context)
       ? ''
@@ -114,7 +128,7 @@ export async function findUser(
   const all = candidatesFor('user', name, namingAuthenticators(config), isExact);
   if (all === undefined) return { name, isExact, doubt: '' };
   const answers =
-    all.length === 1 ? [] : await whoKnows(context, config, name, all, maxWait.search, redis);
+    all.length === 1 ? [] : await whoKnows(context, config, name, all, maxSearch, redis);
   const candidates = asKnown(all, answers);
   const known =
     candidates.length === 1 ? candidates : candidates.filter((one) => isKnown(one, answers));

@@ -12,7 +12,7 @@ import { type Filled, fillSecrets, type SecretSources, withoutSecrets } from '..
 import { secretTexts } from '../unknown-keys.ts';
 
 /** Milliseconds after which a command is given up, unless `timeout` is longer. No review waits longer than `timeout`. */
-export const commandTimeout = 1_000;
+const commandTimeout = 1_000;
 
 const terms: ClearTextTerms = {
   risk: 'anyone on the network path learns the password of Redis, and can hold back revocations',

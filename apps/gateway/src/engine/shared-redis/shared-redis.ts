@@ -94,8 +94,8 @@ export function createSharedRedis(
         throw error;
       }
     },
-    /** Makes a call that a review can wait for, even while the circuit is open. @param limit milliseconds */
-    askWithin: <T>(use: RedisUse, limit: number, work: Work<T>): Promise<T> =>
+    /** Makes a call even while the circuit is open. @param limit milliseconds. Undefined: the deadline of a command */
+    askWithin: <T>(use: RedisUse, limit: number | undefined, work: Work<T>): Promise<T> =>
       runTraced(use, work, limit),
     /** Makes a call in the background. Failures are only counted, so nothing may depend on it. */
     send(use: RedisUse, work: Work<unknown>): void {

@@ -76,6 +76,19 @@ async function begun() {
 }
 
 describe('a login in progress', () => {
+  test('is read and changed with the deadline of a command', async () => {
+    const limits: (number | undefined)[] = [];
+    const askWithin: typeof opened.redis.askWithin = (use, limit, work) => {
+      limits.push(limit);
+      return opened.redis.askWithin(use, limit, work);
+    };
+    const watched = createPendingLogins({ ...opened.redis, askWithin }, () => now);
+    const attempt = newAttempt();
+    await watched.put(attempt, login);
+    await watched.read(attempt.id, secret);
+    expect(limits).toEqual([undefined, undefined]);
+  });
+
   test('is kept as it was for its browser, on each replica, until the attempt ends', async () => {
     const attempt = await begun();
     expect(await replica().read(attempt.id, secret)).toEqual(login);

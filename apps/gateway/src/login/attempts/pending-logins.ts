@@ -62,8 +62,6 @@ export type PendingLogins = ReturnType<typeof createPendingLogins>;
 
 /** How long a code is valid, in milliseconds. */
 const codeLifetime = 60_000;
-/** How long one call waits for Redis, in milliseconds. A person waits, not a review. */
-const callLimit = 2_000;
 /** How often a change begins again because another one came between, such as of another tab. */
 const maxConflicts = 5;
 /** The maximum size of a record. A user in a thousand groups with long names takes less. */
@@ -105,16 +103,17 @@ const isDone = z.union([z.literal(0), z.literal(1)]).transform((reply) => reply 
  * Keeps logins in progress in the Redis that all replicas share, sealed, from when the person is known until the client has
  * its session. Who can write there can neither make a login nor change one.
  *
+ * @param redis a call has the deadline of a command: a person waits for it, not a review
  * @param now the wall clock in milliseconds
  */
 export function createPendingLogins(redis: SharedRedis, now: () => number) {
   const keyOf = (id: string) => `${redis.keyPrefix}cache-login:${id}`;
   const run = (script: string, id: string, ...given: (string | number)[]): Promise<boolean> =>
-    redis.askWithin('login', callLimit, async (client) =>
+    redis.askWithin('login', undefined, async (client) =>
       readReply(isDone, await client.eval(script, 1, keyOf(id), ...given)),
     );
   async function find(id: string) {
-    const { reply } = await redis.askWithin('login', callLimit, (client) =>
+    const { reply } = await redis.askWithin('login', undefined, (client) =>
       readValue(client, stringUpTo(maxBytes), keyOf(id)),
     );
     if (typeof reply !== 'string') return undefined;
@@ -138,7 +137,7 @@ export function createPendingLogins(redis: SharedRedis, now: () => number) {
     put,
     /** Whether the code of the attempt was taken, or it was cancelled. */
     async hasEnded(id: string): Promise<boolean> {
-      const { reply } = await redis.askWithin('login', callLimit, (client) =>
+      const { reply } = await redis.askWithin('login', undefined, (client) =>
         readValue(client, stringUpTo(used.length), keyOf(id)),
       );
       return reply === used;

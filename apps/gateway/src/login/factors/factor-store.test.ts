@@ -274,6 +274,19 @@ test('a record of a name is foreign to a user with a uid: the config may have go
   expect(await store().read(withUid)).toMatchObject({ user: withUid });
 });
 
+test('each call has the deadline of a command', async () => {
+  const limits: (number | undefined)[] = [];
+  const askWithin: typeof opened.redis.askWithin = (use, limit, work) => {
+    limits.push(limit);
+    return opened.redis.askWithin(use, limit, work);
+  };
+  const watched = createFactorStore({ ...opened.redis, askWithin }, () => now);
+  await put(jane, recordOf(jane), watched);
+  for await (const _ of watched.list());
+  await watched.remove(jane);
+  expect(new Set(limits)).toEqual(new Set([undefined]));
+});
+
 describe('a change', () => {
   /** A store on a replica, and what happens elsewhere after each of its calls. */
   const afterEachCall = (work: () => Promise<unknown>) =>

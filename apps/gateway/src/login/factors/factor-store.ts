@@ -6,8 +6,6 @@ import { readReply } from '../../engine/shared-redis/read-reply.ts';
 import type { SharedRedis } from '../../engine/shared-redis/shared-redis.ts';
 import { type FactorRecord, type FactorUser, hasFactor, parseRecord } from './factor-record.ts';
 
-/** How long one call waits for Redis, in milliseconds. A person waits, not a review. */
-const callLimit = 2_000;
 /** The maximum size of a record. Its factors are few, and their names are short. */
 const maxBytes = 64 * 1024;
 /** How often a change begins again because another one came between. */
@@ -87,7 +85,8 @@ function sealRecord(
  * Keeps the second factors in a Redis that all replicas share, sealed for their user: who can write there can neither make a
  * record nor move one to another user. Who can restore an older record of a user there can undo its changes.
  *
- * @param redis with `cache.redis.sealingKeys`: the first key seals, all open
+ * @param redis with `cache.redis.sealingKeys`: the first key seals, all open. A call has the deadline of a command: a person waits for
+ *   it, not a review
  * @param now the wall clock in milliseconds
  */
 export function createFactorStore(
@@ -96,7 +95,7 @@ export function createFactorStore(
 ) {
   const prefix = `${redis.keyPrefix}factor:`;
   const ask = <Reply>(work: Parameters<typeof redis.askWithin<Reply>>[2]) =>
-    redis.askWithin('factor', callLimit, work);
+    redis.askWithin('factor', undefined, work);
 
   /** @returns '' if there is no record */
   async function readSealed(digest: string): Promise<string> {
