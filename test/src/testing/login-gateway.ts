@@ -41,7 +41,7 @@ export interface LoginSetup {
   /** Keys of `login`. */
   readonly login?: object;
   /** Keys of `login.secondFactor`. Its Redis defaults to the Redis of the cache. */
-  readonly secondFactor?: object & { readonly redis?: object };
+  readonly secondFactor?: { readonly redis?: object; readonly [key: string]: unknown };
   /** Keys of the authenticator that checks passwords. */
   readonly entry?: object;
   /** Keys of its `options`. */
