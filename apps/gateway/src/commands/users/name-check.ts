@@ -100,7 +100,7 @@ async function answerOf(
   try {
     const look = (signal: AbortSignal) =>
       lookUpByName(context, authenticator, name.slice(prefix.length), { signal });
-    const user = await withTimeLimit(maxWait.lookUp, noAnswerWithin(maxWait.lookUp), look);
+    const user = await withTimeLimit(limit, noAnswerWithin(limit), look);
     if (user === undefined) return { kind: 'not known' };
     const found = prefix + user.username;
     return found === name ? { kind: 'known' } : { kind: 'other', name: found };
