@@ -21,8 +21,14 @@ const text = fc.oneof(
 );
 const texts = fc.array(text, { maxLength: 4 });
 
+/**
+ * V8 14.6 takes a key that is written with an escape for an earlier key that ends with a backslash: after `JSON.parse('{"a":1,"\\\\":1}')`,
+ * `JSON.parse('{"a":1,"\\u0019":1}')` has the keys `a` and `\`.
+ */
+const key = text.filter((one) => !one.includes('\\'));
+
 const extra = fc
-  .array(fc.tuple(text, texts), { maxLength: 4 })
+  .array(fc.tuple(key, texts), { maxLength: 4 })
   // fromEntries defines own properties: assigned, `__proto__` would not become a key.
   .map((entries) => Object.fromEntries(entries));
 
