@@ -2,7 +2,7 @@ import { maxTestWait } from '@sallyport/scripts/max-test-wait';
 
 /**
  * Waits until `condition` gives something other than undefined, null or false. It looks every 5 ms at first, and less
- * often later, since servers need the machine too: the pause is a tenth of the time waited, up to 50 ms.
+ * often later, since servers need the machine too: the pause is a tenth of the time waited, up to a quarter of a second.
  *
  * @param what the end of the message "waited 120000 ms for …"
  * @throws Error after `maxTestWait`, or what `condition` throws
@@ -18,7 +18,7 @@ export async function waitFor<Value>(
       return value as NonNullable<Exclude<Value, false>>;
     const waited = performance.now() - start;
     if (waited > maxTestWait) throw new Error(`waited ${maxTestWait} ms for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, Math.min(Math.max(5, waited / 10), 50)));
+    await new Promise((resolve) => setTimeout(resolve, Math.min(Math.max(5, waited / 10), 250)));
   }
 }
 
