@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { sealedAttempt } from './sealed-attempt.ts';
 import {
   type BegunLogin,
   beginLogin,
@@ -15,7 +16,6 @@ import {
   tokenOf,
 } from './testing/browser-login.ts';
 import { clusters, publicHost } from './testing/login-gateway.ts';
-import { sealedAttempt } from './testing/sealed-attempt.ts';
 import { shareLogin } from './testing/shared-login.ts';
 import { randomToken } from './testing/tokens.ts';
 

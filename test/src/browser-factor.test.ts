@@ -3,7 +3,7 @@ import { waitFor } from '@sallyport/test-servers/wait-for';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LoginAnswer } from './testing/ask-login.ts';
-import { startBrowser, type WatchedPage, watchedPage } from './testing/browser.ts';
+import { shareBrowser, type WatchedPage, watchedPage } from './testing/browser.ts';
 import {
   beginLogin,
   codeOf,
@@ -41,7 +41,7 @@ let site: Site;
 let browser: Browser;
 const resources = new AsyncDisposableStack();
 beforeAll(async () => {
-  browser = resources.use(await startBrowser());
+  browser = await shareBrowser();
   const methods = ['totp', 'passkey'];
   site = resources.use(
     await startSite(

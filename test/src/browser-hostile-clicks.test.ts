@@ -1,7 +1,7 @@
 import { type ForgedProvider, startForgedProvider } from '@sallyport/test-servers/forged-provider';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startBrowser, watchedPage } from './testing/browser.ts';
+import { shareBrowser, watchedPage } from './testing/browser.ts';
 import { beginLogin } from './testing/browser-attempt.ts';
 import { startHostileServer } from './testing/hostile-server.ts';
 import { type Site, startSite } from './testing/login-client.ts';
@@ -14,7 +14,7 @@ let site: Site;
 let browser: Browser;
 const resources = new AsyncDisposableStack();
 beforeAll(async () => {
-  browser = resources.use(await startBrowser());
+  browser = await shareBrowser();
   // It knows the person, and asks nothing.
   sso = resources.use(await startForgedProvider());
   site = resources.use(await startSite(withProviders({ sso: { server: sso } })));

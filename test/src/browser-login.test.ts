@@ -2,10 +2,10 @@ import { type OpenIdAccount, startOpenIdProvider } from '@sallyport/test-servers
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startBrowser, watchedPage } from './testing/browser.ts';
+import { shareBrowser, watchedPage } from './testing/browser.ts';
 import { beginLogin } from './testing/browser-attempt.ts';
 import { buildGoClient, type GoClient } from './testing/go-client.ts';
-import { hostileNames, startHostileServer } from './testing/hostile-server.ts';
+import { startHostileServer } from './testing/hostile-server.ts';
 import { done, getNamespaces, newDesk, tokenOf, untilRefused } from './testing/kubectl-user.ts';
 import { type AskGateway, type Desk, type Site, startSite } from './testing/login-client.ts';
 import { reviewBody, type TokenReview } from './testing/token-review.ts';
@@ -99,7 +99,7 @@ async function startProvidedSite(): Promise<Site> {
 
 beforeAll(async () => {
   const begun = buildGoClient();
-  browser = resources.use(await startBrowser(hostileNames));
+  browser = await shareBrowser();
   site = resources.use(await startProvidedSite());
   go = await begun;
 });

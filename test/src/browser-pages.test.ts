@@ -1,10 +1,10 @@
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { outline, startBrowser, watchedPage } from './testing/browser.ts';
+import { outline, shareBrowser, watchedPage } from './testing/browser.ts';
 import { type BegunLogin, beginLogin } from './testing/browser-attempt.ts';
 import type { Gateway } from './testing/gateway.ts';
-import { hostileNames, startHostileServer } from './testing/hostile-server.ts';
+import { startHostileServer } from './testing/hostile-server.ts';
 import { createJwtIssuer } from './testing/jwt-issuer.ts';
 import { type Site, startSite } from './testing/login-client.ts';
 import {
@@ -36,7 +36,7 @@ let browser: Browser;
 let jane: { readonly name: string; readonly password: string };
 const resources = new AsyncDisposableStack();
 beforeAll(async () => {
-  browser = resources.use(await startBrowser(hostileNames));
+  browser = await shareBrowser();
   site = resources.use(await startSite({ login, others }));
   jane = await site.place.people.add('jane', 'k8s-payments');
 });

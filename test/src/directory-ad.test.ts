@@ -10,7 +10,7 @@ import {
 } from '@sallyport/test-servers/samba';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startBrowser, watchedPage } from './testing/browser.ts';
+import { shareBrowser, watchedPage } from './testing/browser.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
 import { buildGoClient, type GoClient } from './testing/go-client.ts';
 import { createJwtIssuer } from './testing/jwt-issuer.ts';
@@ -24,6 +24,7 @@ import {
   addPasskey,
   button,
   enrolApp,
+  invite,
   openFactors,
   ownAddress,
   placeOf,
@@ -218,7 +219,7 @@ test('a user of Active Directory is invited by name, and kubectl goes on with a 
   expect(
     await site.post('/v1/sessions', { username: 'IVY', password, cluster: 'prod' }),
   ).toMatchObject(refused);
-  const { app, recoveryCodes } = await enrolApp(site, ivy);
+  const { app, recoveryCodes } = await enrolApp(site, ivy, (await invite(site.place, ivy)).code);
 
   const run = (await newDesk(site)).terminal('kubectl get namespaces -o name');
   const code = await app.code();
@@ -230,7 +231,7 @@ test('a user of Active Directory is invited by name, and kubectl goes on with a 
   for (const at of [0, 1])
     expect((await placeOf(site).ask({ body: again }, at)).json?.code).toBe('wrong-credentials');
 
-  await using browser = await startBrowser();
+  const browser = await shareBrowser();
   await using window = await watchedPage(browser, {
     ignoreHTTPSErrors: true,
     extraHTTPHeaders: ownAddress(),

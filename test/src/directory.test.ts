@@ -8,7 +8,7 @@ import { type People, startPeople } from './testing/ldap-gateway.ts';
 import type { LogLine } from './testing/output.ts';
 import { closedCircuit } from './testing/redis-gateway.ts';
 import type { ReviewStatus } from './testing/token-review.ts';
-import { createTokenSides, type Kind, kinds } from './testing/token-sides.ts';
+import { createTokenSides, type Kind, kinds } from './token-sides.ts';
 
 const modes = ['replace', 'add', 'keep'] as const;
 

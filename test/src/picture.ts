@@ -5,7 +5,7 @@ import { toLdif } from '@sallyport/test-servers/ldif';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
 import { expect, test } from 'vitest';
-import { startBrowser, watchedPage } from './testing/browser.ts';
+import { shareBrowser, watchedPage } from './testing/browser.ts';
 import { sealingKey } from './testing/cache-gateway.ts';
 import { type Client, http1Client, review } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
@@ -135,7 +135,7 @@ test('the picture of the status page shows three authenticators, people, robots 
   await sendTraffic(client, slapd, personal, issued);
   for (const token of [personal[0] ?? '', issued[0] ?? '']) await review(client, token);
 
-  await using browser = await startBrowser();
+  const browser = await shareBrowser();
   await using watched = await watchedPage(browser, {
     viewport: { width: 1280, height: 960 },
     colorScheme: 'light',

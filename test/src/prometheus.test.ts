@@ -10,7 +10,7 @@ import { asked, drawn, readDashboard, readRules, recordsOf } from './testing/dep
 import { startGateway } from './testing/gateway.ts';
 import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
 import { randomToken } from './testing/tokens.ts';
-import { startTraffic, startWatch, type Watch } from './testing/watched.ts';
+import { startTraffic, startWatch, type Watch } from './watched.ts';
 
 const tls = { certFile: 'tls/server.crt', keyFile: 'tls/server.key', clientAuth: 'none' };
 

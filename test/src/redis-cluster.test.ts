@@ -2,7 +2,7 @@ import type { RedisServer } from '@sallyport/test-servers/redis';
 import type { RedisCluster } from '@sallyport/test-servers/redis-cluster';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type ClusterGateway, startClusterGateway } from './testing/redis-cluster-gateway.ts';
+import { type ClusterGateway, startClusterGateway } from './redis-cluster-gateway.ts';
 import { type ListedToken, type Operator, operatorIn } from './testing/redis-commands.ts';
 import { isRobot, refused, unavailable } from './testing/redis-gateway.ts';
 import {

@@ -1,7 +1,7 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { appCode } from './testing/authenticator-app.ts';
-import { outline, startBrowser, watchedPage } from './testing/browser.ts';
+import { outline, shareBrowser, watchedPage } from './testing/browser.ts';
 import { beginLogin } from './testing/browser-attempt.ts';
 import { type Site, startSite } from './testing/login-client.ts';
 import {
@@ -25,7 +25,7 @@ let site: Site;
 let browser: Browser;
 const resources = new AsyncDisposableStack();
 beforeAll(async () => {
-  browser = resources.use(await startBrowser());
+  browser = await shareBrowser();
   const login = { browser: true, trustedProxies: ['127.0.0.1'] };
   const secondFactor = { required: 'all', methods: ['totp', 'passkey'] };
   site = resources.use(await startSite({ login, secondFactor }, undefined, 'localhost'));

@@ -3,10 +3,11 @@ import { startRedis } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { statusDocument } from './status-document.ts';
 import {
   keepPicture,
   overhang,
-  startBrowser,
+  shareBrowser,
   untilDrawn,
   type WatchedPage,
   watchedPage,
@@ -20,7 +21,6 @@ import {
   type ScriptedBackend,
   startScriptedBackend,
 } from './testing/scripted-backend.ts';
-import { statusDocument } from './testing/status-document.ts';
 import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
 const laptop = { width: 1280, height: 800 };
@@ -35,10 +35,8 @@ let browser: Browser;
 let backend: ScriptedBackend;
 
 beforeAll(async () => {
-  [browser, backend] = await Promise.all([startBrowser(), startScriptedBackend()]);
+  [browser, backend] = await Promise.all([shareBrowser(), startScriptedBackend()]);
 });
-
-afterAll(() => browser.close());
 
 /** Waits until an element has these words. The page is refreshed every 2 s. */
 async function untilSays(page: Page, selector: string, words: string | RegExp): Promise<void> {

@@ -12,9 +12,7 @@ interface HostileServer extends AsyncDisposable {
   readonly cookies: readonly string[];
 }
 
-/** Switches of Chromium, by which `evil.example` is a name of this machine. */
-export const hostileNames: readonly string[] = ['--host-resolver-rules=MAP evil.example 127.0.0.1'];
-
+/** Starts the server. For `shareBrowser`, `evil.example` is a name of this machine. */
 export async function startHostileServer(): Promise<HostileServer> {
   const { certificate: cert, key } = await (await createAuthority('hostile')).issueServer();
   const pages = new Map<string, string>();

@@ -4,6 +4,7 @@ import { expect } from 'vitest';
 import { askLogin, type LoginAnswer } from './ask-login.ts';
 import { appCode } from './authenticator-app.ts';
 import type { BrowserPlace } from './browser-login.ts';
+import { writeInvitation } from './factor-records.ts';
 import { done, getNamespaces } from './kubectl-user.ts';
 import type { Desk, Site } from './login-client.ts';
 import { type LoginPlace, loginUrlOf } from './login-gateway.ts';
@@ -64,17 +65,24 @@ export function createApp(key: string): App {
   };
 }
 
-/** Adds an app to a user who has none, at a terminal. */
+/**
+ * Adds an app to a user who has none, at a terminal.
+ *
+ * @param invited the code of their invitation. If it is left out, one is written to the Redis of the place, which is sooner than
+ * the command
+ */
 export async function enrolApp(
-  site: { readonly place: Pick<LoginPlace, 'replicas'>; readonly post: Site['post'] },
+  { place, post }: { readonly place: Pick<LoginPlace, 'redis' | 'replicas'> } & Pick<Site, 'post'>,
   { name, password }: Person,
+  invited?: string,
 ): Promise<{ readonly app: App; readonly recoveryCodes: readonly string[] }> {
-  const invitation = (await invite(site.place, { name })).code;
+  const key = place.replicas.operator.env.SALLYPORT_CACHE_KEY ?? '';
+  const invitation = invited ?? (await writeInvitation(place.redis, key, { name }));
   const path = '/v1/factors';
-  const begun = await site.post(path, { username: name, password, invitation, label: 'phone' });
+  const begun = await post(path, { username: name, password, invitation, label: 'phone' });
   const app = createApp(String(begun.json.secret));
   const { enrolment } = begun.json;
-  const { status, json } = await site.post(path, { enrolment, code: await app.code() });
+  const { status, json } = await post(path, { enrolment, code: await app.code() });
   if (status !== 201) throw new Error(`the app was not added: ${JSON.stringify(json)}`);
   const recoveryCodes = (json.recoveryCodes as readonly string[]).map(secret);
   return { app, recoveryCodes };

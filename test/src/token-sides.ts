@@ -1,10 +1,10 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { stringify } from 'yaml';
-import { type Gateway, startGateway } from './gateway.ts';
-import { createJwtIssuer } from './jwt-issuer.ts';
-import { writeRecord } from './redis-tokens.ts';
-import { staticAuthenticator } from './static-tokens.ts';
-import { randomToken, sha256 } from './tokens.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { createJwtIssuer } from './testing/jwt-issuer.ts';
+import { writeRecord } from './testing/redis-tokens.ts';
+import { staticAuthenticator } from './testing/static-tokens.ts';
+import { randomToken, sha256 } from './testing/tokens.ts';
 
 /** The kinds of authenticators whose users can be looked up in a directory. */
 export const kinds = ['jwt', 'webhook', 'redis', 'static'] as const;
