@@ -143,28 +143,25 @@ const names = Object.keys(ends);
 /** A session can be made, but no one can use it. */
 const refusedInReviews = ['block', 'disabled account'];
 
-/** What one login does up to where it waits, and from there on. */
-type Step = (persons: readonly Person[]) => Promise<readonly (() => Promise<LoginAnswer>)[]>;
+/** What one login of each person does up to where it waits, and from there on. @param at which of their codes they use */
+type Step = (
+  persons: readonly Person[],
+  at: number,
+) => Promise<readonly (() => Promise<LoginAnswer>)[]>;
 
 const each =
-  (begin: (person: Person) => Promise<() => Promise<LoginAnswer>>): Step =>
-  (persons) =>
-    Promise.all(persons.map(begin));
+  (begin: (person: Person, at: number) => Promise<() => Promise<LoginAnswer>>): Step =>
+  (persons, at) =>
+    Promise.all(persons.map((person) => begin(person, at)));
 
-async function atFactor(person: Person) {
+async function atFactor(person: Person, at: number) {
   const [login, browser] = [await beginLogin(atSlow), createFormBrowser(atSlow)];
   await sendPassword(browser, login, person);
   const factor = `${browser.at(login.path)}/factor`;
   const form = formTokenOf(await browser.get(factor));
-  return { ...login, browser, prove: () => prove(browser, factor, form, person) };
+  const prove = () => browser.post(factor, { form, code: codeOfApp(person, at) });
+  return { ...login, browser, prove };
 }
-
-const prove = (
-  browser: ReturnType<typeof createFormBrowser>,
-  path: string,
-  form: string,
-  person: Person,
-) => browser.post(path, { form, code: codeOfApp(person, 0) });
 
 /** Confirms a login and redeems its code, as far as it gets. */
 async function finish(login: Awaited<ReturnType<typeof atFactor>>): Promise<LoginAnswer> {
@@ -177,51 +174,62 @@ async function finish(login: Awaited<ReturnType<typeof atFactor>>): Promise<Logi
 /** Sends the password and a code at a terminal, and holds what the gateway sends through a proxy then. */
 async function holdLogins(
   persons: readonly Person[],
+  at: number,
   proxy: HoldingProxy,
   areWaiting: () => boolean | Promise<boolean>,
 ) {
   proxy.hold();
-  const answers = persons.map((person) => logIn(atSlow, person, codeOfApp(person, 0)));
+  const answers = persons.map((person) => logIn(atSlow, person, codeOfApp(person, at)));
   await waitFor(areWaiting, 'all logins to wait');
   return answers.map((answer) => () => answer);
 }
 
-const steps: Readonly<Record<string, Step>> = {
-  'its password to be checked': (persons) =>
-    holdLogins(persons, need(toDirectory), async () => {
-      const { value } = await scrape(slow);
-      return value('sallyport_in_flight_login_requests') === persons.length;
-    }),
-  'its code on the page': each(async (person) => {
-    const login = await atFactor(person);
+async function countLoginsInFlight(): Promise<number> {
+  return (await scrape(slow)).value('sallyport_in_flight_login_requests') ?? 0;
+}
+
+/** The last two hold what others need to begin. */
+const steps = {
+  'its code on the page': each(async (person, at) => {
+    const login = await atFactor(person, at);
     return async () => {
       const proved = await login.prove();
       return proved.status === 303 ? finish(login) : proved;
     };
   }),
-  'its confirmation': each(async (person) => {
-    const login = await atFactor(person);
+  'its confirmation': each(async (person, at) => {
+    const login = await atFactor(person, at);
     expect((await login.prove()).status).toBe(303);
     return () => finish(login);
   }),
-  'its client to redeem the code': each(async (person) => {
-    const login = await atFactor(person);
+  'its client to redeem the code': each(async (person, at) => {
+    const login = await atFactor(person, at);
     await login.prove();
     const code = codeOf(await confirmLogin(login.browser, login));
     return () => redeemCode(atSlow, code, login.verifier);
   }),
-  'its session to be written': async (persons) => {
+  'its session to be written': async (persons, at) => {
     const records = () => need(factors).client().mget(persons.map(factorKey));
     const before = await records();
     // All have used up their codes, and the client of Redis sends one of the writes at a time.
-    return holdLogins(persons, need(toSessions), async () => {
+    return holdLogins(persons, at, need(toSessions), async () => {
       const now = await records();
       return (
-        /zadd/i.test(need(toSessions).held) && now.every((record, at) => record !== before[at])
+        /zadd/i.test(need(toSessions).held) &&
+        now.every((record, index) => record !== before[index])
       );
     });
   },
-};
+  'its password to be checked': async (persons, at) => {
+    const before = await countLoginsInFlight();
+    return holdLogins(
+      persons,
+      at,
+      need(toDirectory),
+      async () => (await countLoginsInFlight()) === before + persons.length,
+    );
+  },
+} satisfies Readonly<Record<string, Step>>;
 
 /** Whether a gateway accepts the session of an answer. */
 async function isAccepted({ json }: LoginAnswer): Promise<boolean> {
@@ -233,28 +241,28 @@ async function isAccepted({ json }: LoginAnswer): Promise<boolean> {
   return [authenticated, ...others.map((status) => status.authenticated)].includes(true);
 }
 
-describe('a login that waits for', () => {
-  test.each(Object.keys(steps))(
-    '%s is ended by what ends the sessions of its user',
-    async (step) => {
-      const prefix = String(Object.keys(steps).indexOf(step));
-      const persons = await Promise.all(names.map((_, at) => add(`w${prefix}u${at}`)));
-      const logins = await need(steps[step])(persons);
-      try {
-        await Promise.all(names.map((name, at) => need(ends[name])(need(persons[at]))));
-      } finally {
-        for (const proxy of [toDirectory, toSessions]) need(proxy).release();
-      }
-      const answers = await Promise.all(logins.map((goOn) => goOn()));
-      const results = await Promise.all(
-        answers.map(async (answer, at) => {
-          const name = names[at] ?? '';
-          const isMade = answer.status === 201 && !refusedInReviews.includes(name);
-          return [name, isMade, await isAccepted(answer)];
-        }),
-      );
-      expect(results).toEqual(names.map((name) => [name, false, false]));
-    },
+test('a login is ended by what ends the sessions of its user, whatever it waits for', async () => {
+  const persons = await Promise.all(names.map((_, at) => add(`waiting${at}`)));
+  const waiting: { step: string; goOn: readonly (() => Promise<LoginAnswer>)[] }[] = [];
+  try {
+    for (const [at, [step, begin]] of Object.entries(steps).entries())
+      waiting.push({ step, goOn: await begin(persons, at) });
+    await Promise.all(names.map((name, at) => need(ends[name])(need(persons[at]))));
+  } finally {
+    for (const proxy of [toDirectory, toSessions]) need(proxy).release();
+  }
+  const results: (readonly [step: string, end: string, isMade: boolean, isAccepted: boolean])[] =
+    [];
+  for (const { step, goOn } of waiting) {
+    const answers = await Promise.all(goOn.map((finishLogin) => finishLogin()));
+    for (const [at, name] of names.entries()) {
+      const answer = need(answers[at]);
+      const isMade = answer.status === 201 && !refusedInReviews.includes(name);
+      results.push([step, name, isMade, await isAccepted(answer)]);
+    }
+  }
+  expect(results).toEqual(
+    Object.keys(steps).flatMap((step) => names.map((name) => [step, name, false, false])),
   );
 });
 
@@ -300,7 +308,7 @@ describe('a session that is stored while a command runs', () => {
       const name = command.replace(' ', '-');
       const words = [...command.split(' '), '--user'];
       const person = await add(name);
-      const [begun] = await need(steps['its session to be written'])([person]);
+      const [begun] = await steps['its session to be written']([person], 0);
       const { code } = await runWhileStopped([...words, `corp:${name}`], async () =>
         need(toSessions).release(),
       );
