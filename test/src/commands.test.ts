@@ -1,17 +1,17 @@
-import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { sealingKey, startCacheGateway } from './testing/cache-gateway.ts';
 import { http1Client, review } from './testing/clients.ts';
 import { type CommandResult, gatewayCommand, runCommand } from './testing/command.ts';
 import { configFolder } from './testing/config-folder.ts';
 import { temporaryFolder } from './testing/folder.ts';
 import { configText, startGateway } from './testing/gateway.ts';
+import { operatorIn } from './testing/redis-commands.ts';
 import { runProgram } from './testing/shell.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { awkwardToken, randomToken, secret, sha256 } from './testing/tokens.ts';
-
-const trick = 'x\n  fix: evil\u001b[31m';
 
 interface Place {
   readonly folder: string;
@@ -37,103 +37,6 @@ async function createPlace(
 }
 
 describe.concurrent('sallyport', () => {
-  test('--help explains it, and exits 0', async () => {
-    const { run } = await createPlace();
-    const { code, stdout, stderr } = await run(['--help']);
-    expect([code, stderr]).toEqual([0, '']);
-    expect(stdout).toMatch(/^Usage: sallyport /);
-  });
-
-  test.each(
-    [
-      ['fly'],
-      ['check', '-o', 'xml'],
-      ['token', 'hash'],
-      ['explain', '--user', 'ci', '--audience', 'vault'],
-    ].map((path) => ({ path })),
-  )('$path is wrong usage, and exits 2', async ({ path }) => {
-    const { run } = await createPlace();
-    const { code, stdout, stderr } = await run(path);
-    expect([code, stdout]).toEqual([2, '']);
-    expect(stderr).toMatch(/^error: /);
-  });
-
-  test.each(
-    [
-      ['token', 'hash', '--user', 'ci', '--ttl', trick],
-      ['token', 'create', '--user', 'ci', '--ttl', '8h', '--extra', trick],
-      ['check', '--config', trick],
-      ['check', '-o', trick],
-      ['blocks', `--${trick}`],
-      [trick],
-    ].map((path) => ({ path })),
-  )('$path: a terminal does not obey what is quoted, and it has no fix', async ({ path }) => {
-    const { run } = await createPlace();
-    const { stdout, stderr } = await run(path);
-    expect(stdout + stderr).toMatch(/evil/);
-    expect(stdout + stderr).not.toContain('\u001b');
-    expect(stdout + stderr).not.toMatch(/^ {0,2}fix: evil/m);
-  });
-
-  test('check quotes nothing of a config that a terminal obeys, or that looks like a fix', async () => {
-    const { run } = await createPlace({
-      server: { shutdownDelay: trick },
-      authenticators: [
-        { ...staticAuthenticator, name: trick },
-        { name: 'x', use: `./${trick}` },
-      ],
-    });
-    const { code, stdout } = await run(['check']);
-    expect([code, stdout]).toEqual([1, expect.stringContaining('evil')]);
-    const column = stdout.indexOf('DETAIL');
-    expect(stdout).not.toContain('\u001b');
-    expect(stdout).not.toMatch(new RegExp(`^ {0,${column + 2}}fix: evil`, 'm'));
-  });
-
-  test('check passes a good config, with a table', async () => {
-    const { run } = await createPlace();
-    const { code, stdout, stderr } = await run(['check']);
-    expect([code, stderr]).toEqual([0, '']);
-    expect(stdout).toMatch(/^config +ok .*gateway\.yaml\n/m);
-    expect(stdout).toMatch(/robots.*ok/);
-  });
-
-  test('check finds all errors of a config in one run, says where, and exits 1', async () => {
-    const { run, folder } = await createPlace();
-    const missing = { ...staticAuthenticator, options: { tokensFile: 'missing.yaml' } };
-    const text = configText({ authenticators: [missing, { name: 'other', use: 'statik' }] });
-    const bad = text
-      .replace('listen:', 'lissten:')
-      .replace('shutdownDelay: 0s', 'shutdownDelay: 5');
-    await writeFile(join(folder, 'gateway.yaml'), bad);
-    const { code, stdout } = await run(['check']);
-    expect(code).toBe(1);
-    for (const message of [
-      /gateway\.yaml:\d+:3: .*lissten: unknown key\n +fix: did you mean listen/,
-      /gateway\.yaml:\d+:18: .*unit/,
-      /missing\.yaml/,
-      /gateway\.yaml:\d+:\d+: .*statik/,
-    ]) {
-      expect(stdout).toMatch(message);
-    }
-  });
-
-  test('with an edit that is refused, a command says how to go on, and the copy of the last good file works', async () => {
-    const { run, folder, token } = await createPlace();
-    const good = await readFile(join(folder, 'gateway.yaml'), 'utf8');
-    await writeFile(join(folder, 'last-good.yaml'), good);
-    await writeFile(join(folder, 'gateway.yaml'), good.replace('listen:', 'lissten:'));
-    const refused = await run(['explain'], token);
-    expect([refused.code, refused.stdout]).toEqual([1, '']);
-    expect(refused.stderr).toMatch(
-      /gateway\.yaml:\d+:3: .*lissten.*\n {2}fix: .*\nRunning gateways keep .* --config and a copy of its last valid version/,
-    );
-    expect((await run(['explain', '--config', 'last-good.yaml'], token)).code).toBe(0);
-    expect((await run(['explain', '--config', 'missing.yaml'], token)).stderr).not.toContain(
-      'last valid',
-    );
-  });
-
   test('a command reports a config that --config did not name', async () => {
     const { folder } = await createPlace();
     const config = join(folder, 'gateway.yaml');
@@ -155,41 +58,6 @@ describe.concurrent('sallyport', () => {
       /^sallyport: no config: --config .*SALLYPORT_CONFIG .*\/etc\/sallyport\/gateway\.yaml .*\n {2}fix: .*--config.*init \/etc\/sallyport --host HOST\n$/,
     );
     expect([schema.code, schema.stderr]).toEqual([0, '']);
-  });
-
-  test('explain shows what each authenticator answers, and what kube-apiserver would get', async () => {
-    const { run, token } = await createPlace();
-    const { code, stdout } = await run(['explain', '-o', 'json'], token);
-    expect(code).toBe(0);
-    const { authenticators, status } = JSON.parse(stdout);
-    expect(authenticators).toEqual([
-      {
-        authenticator: 'robots',
-        answer: 'authenticated',
-        reason: 'ci',
-        milliseconds: expect.any(Number),
-      },
-    ]);
-    expect(status).toMatchObject({ authenticated: true, user: { username: 'ci' } });
-  });
-
-  test('explain of a token that could not be checked exits 1', async () => {
-    const down = { name: 'corp', use: './broken.ts' };
-    const { run, folder } = await createPlace({ authenticators: [down] });
-    await writeFile(join(folder, 'broken.ts'), brokenPlugin);
-    const { code, stdout } = await run(['explain', '-o', 'json'], randomToken());
-    expect(code).toBe(1);
-    expect(JSON.parse(stdout).status).toEqual({
-      authenticated: false,
-      error: 'authenticator corp unavailable',
-    });
-  });
-
-  test('explain without a token says how to give one', async () => {
-    const { run } = await createPlace();
-    const { code, stderr } = await run(['explain'], '');
-    expect(code).toBe(2);
-    expect(stderr).toMatch(/standard input/);
   });
 
   test('token hash -o json prints JSON, and --generate a token that fits', async () => {
@@ -222,16 +90,41 @@ describe.concurrent('sallyport', () => {
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toMatch(/^sallyport: "8080" is not .+\n {2}fix: write .+\n$/);
   });
+});
 
-  test('explain says why no authenticator was asked about a token that is too long', async () => {
-    const { run } = await createPlace();
-    const { code, stdout } = await run(['explain', '-o', 'json'], randomToken().repeat(1000));
-    expect(code).toBe(3);
-    expect(JSON.parse(stdout).authenticators[0]).toMatchObject({
-      answer: 'not asked',
-      reason: expect.stringContaining('server.maxTokenSize'),
-    });
+test('each command of an operator does its work, once: a token is made, taken, listed, revoked and refused', async () => {
+  await using redis = await startRedis();
+  const robots = { name: 'robots', use: 'redis', username: { prefix: 'robot:' } };
+  await using replica = await startCacheGateway({
+    authenticators: [{ ...robots, options: { url: redis.url } }],
+    redis: { url: redis.url },
+    keys: [sealingKey()],
   });
+  const operator = operatorIn(replica.gateway.folder);
+  const token = await operator.create('--user', 'ci', '--group', 'dev');
+  expect((await replica.ask(token)).user?.username).toBe('robot:ci');
+  const confirmed = /^confirmed by 1 of 1 replica\.$/m;
+  const user = ['--user', 'robot:ci'];
+  const steps: readonly (readonly [words: readonly string[], code: number, output: RegExp])[] = [
+    [['check'], 0, /^config +ok /m],
+    [['schema'], 0, /"\$schema"/],
+    [['explain'], 0, /^robots +authenticated +\S+ +robot:ci$/m],
+    [['token', 'list'], 0, /^[0-9a-f]{12} +robot:ci +dev .* good /m],
+    [['token', 'hash', '--user', 'ci'], 0, /sha256: /],
+    [['audit', 'fingerprint'], 0, /^\S+\n$/],
+    [['block', ...user, '--for', '1h'], 0, confirmed],
+    [['blocks'], 0, /robot:ci/],
+    [['unblock', ...user], 0, confirmed],
+    [['lockouts'], 0, /no refused attempts are counted/],
+    [['unlock', ...user], 3, confirmed],
+    [['revoke', ...user], 0, confirmed],
+  ];
+  for (const [words, code, output] of steps) {
+    const result = await operator.run(words, token);
+    expect([words, result.code]).toEqual([words, code]);
+    expect(result.stdout + result.stderr).toMatch(output);
+  }
+  expect(await replica.ask(token)).toEqual({ authenticated: false });
 });
 
 test('serve takes an entry that token hash made, --listen in place of the config, and names a port in use', async () => {
@@ -268,15 +161,3 @@ mknod "$1/upper/sallyport" c 0 0
 mount -t overlay -o "lowerdir=/etc,upperdir=$1/upper,workdir=$1/work" overlay /etc
 shift
 exec "$@"`;
-
-/** A plugin whose every check fails, without a dependency. */
-const brokenPlugin = `
-const schema = () => ({ type: 'object', properties: {} });
-export default {
-  specificationVersion: 1,
-  name: 'broken',
-  caching: 'none',
-  optionsSchema: { '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value }), jsonSchema: { input: schema, output: schema } } },
-  create: async () => ({ authenticate: async () => { throw new Error('down'); }, close: async () => {} }),
-};
-`;

@@ -16,7 +16,7 @@ function onNewRedis({ cache, ...config }: Readonly<Record<string, unknown>>): ob
 }
 
 /** Adds the keys that all gateways under test share: port 0, no wait at the end, and the log level with the most lines. */
-function configText(config: Config): string {
+export function configText(config: Config): string {
   if (typeof config === 'string') return config;
   const { server, admin } = config as { server?: object; admin?: object };
   return stringify({

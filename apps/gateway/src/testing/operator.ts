@@ -6,7 +6,7 @@ import type { CommandContext } from '../commands/context.ts';
 import { runCommandLine } from '../commands/program/run-command-line.ts';
 import { createTestContext } from './command-context.ts';
 
-interface CommandResult {
+export interface CommandResult {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;

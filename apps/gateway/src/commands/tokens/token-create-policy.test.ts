@@ -1,8 +1,8 @@
+import { staticAuthenticator } from '@sallyport/test-servers/static-tokens';
 import { describe, expect, test } from 'vitest';
-import { staticAuthenticator } from './testing/static-tokens.ts';
 import { createPlace, issuing } from './testing/token-place.ts';
 
-describe.concurrent('token create', () => {
+describe('token create', () => {
   test.each([
     [
       'a system: group',

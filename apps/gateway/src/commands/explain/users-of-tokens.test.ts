@@ -1,15 +1,14 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startRedis } from '@sallyport/test-servers/redis';
-import { describe, expect, test } from 'vitest';
+import { randomToken, secret } from '@sallyport/test-servers/tokens';
+import { waitFor } from '@sallyport/test-servers/wait-for';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { configText, createConfigFolder } from '../../testing/config-folder.ts';
+import { startGatewayIn } from '../../testing/started-gateway.ts';
 import { accountFiles, accounts, tokensOfUsers } from './testing/accounts.ts';
 import type { Accounts } from './testing/accounts-plugin.ts';
-import { readTrailSoFar } from './testing/audit-trail.ts';
-import { sealingKey, startCacheGateway } from './testing/cache-gateway.ts';
-import { get } from './testing/clients.ts';
-import { runCommand } from './testing/command.ts';
-import { configFolder } from './testing/config-folder.ts';
-import { metricsText } from './testing/scrape.ts';
-import { randomToken } from './testing/tokens.ts';
 
 const jane = { username: 'jane', groups: ['admins', 'staff'] };
 
@@ -21,9 +20,9 @@ interface Finding {
 
 /** Runs commands with these authenticators. */
 async function place(authenticators: readonly object[], files: Readonly<Record<string, string>>) {
-  const folder = await configFolder({ authenticators }, files);
-  const env = { SALLYPORT_CONFIG: join(folder, 'gateway.yaml') };
-  return (words: readonly string[], input = '') => runCommand(words, { cwd: folder, env }, input);
+  const created = await createConfigFolder({ authenticators }, files);
+  onTestFinished(() => created[Symbol.asyncDispose]());
+  return created.run;
 }
 
 /** The rows of a table, each with one space between its cells. */
@@ -84,10 +83,10 @@ describe('check', () => {
       `directory error: FOLDER/gateway.yaml:9:22: authenticators[0].directory.authenticator: ${problem}: ` +
         'write the name of an authenticator that can look users up, such as one with use: ldap',
     ]);
-    const run = await place(authenticators, accountFiles({ [randomToken()]: jane }, { jane }));
-    const { code, stderr } = await run(['serve']);
-    expect([found[0], code]).toEqual([1, 1]);
-    expect(stderr).toContain(problem);
+    expect(found[0]).toBe(1);
+    const files = accountFiles({ [randomToken()]: jane }, { jane });
+    await using created = await createConfigFolder({ authenticators }, files);
+    await expect(startGatewayIn(created.folder)).rejects.toThrow(problem);
   });
 
   test.each([
@@ -298,44 +297,57 @@ test('a gateway counts, records and shows what a directory says of users, and co
   const token = randomToken();
   const user = { username: 'jane', groups: ['of-token'] };
   const corp = accounts('corp');
-  const files = accountFiles({ [token]: user }, { jane });
-  await using replica = await startCacheGateway({
-    authenticators: [tokensOfUsers('oidc', { refresh: '1s' }), corp],
-    redis: { url: redis.url },
-    keys: [sealingKey()],
-    more: { audit: { output: 'audit.log' } },
-    files,
+  const config = (oidc: object) => ({
+    authenticators: [oidc, corp],
+    cache: { redis: { url: redis.url, timeout: '2s', sealingKeys: [{ file: 'sealing-key' }] } },
+    audit: { output: 'audit.log' },
   });
-  const { gateway, ask, metric } = replica;
-  const env = { SALLYPORT_CONFIG: join(gateway.folder, 'gateway.yaml') };
-  const run = async (...words: readonly string[]) => {
-    const input = words.includes('--user') ? '' : token;
-    return (await runCommand(words, { cwd: gateway.folder, env }, input)).stdout;
+  const files = {
+    ...accountFiles({ [token]: user }, { jane }),
+    'sealing-key': secret(randomBytes(32).toString('base64')),
   };
+  const oidc = tokensOfUsers('oidc', { refresh: '1s' });
+  await using created = await createConfigFolder(config(oidc), files);
+  await using gateway = await startGatewayIn(created.folder);
+  const run = async (...words: readonly string[]) =>
+    (await created.run(words, words.includes('--user') ? '' : token)).stdout;
+  const metrics = async () => (await fetch(`${gateway.adminUrl}/metrics`)).text();
   const name = 'sallyport_directory_lookups_total';
-  const lookups = (result: string) => metric(name, 'authenticator="oidc"', `result="${result}"`);
+  const lookups = async (result: string) => {
+    const series = `${name}{authenticator="oidc",result="${result}"} `;
+    return Number((await metrics()).split(series)[1]?.split('\n', 1)[0]);
+  };
 
-  expect((await ask(token)).user?.groups).toEqual(['corp:admins', 'corp:staff']);
-  expect([await lookups('found'), await lookups('stale')]).toEqual([1, 0]);
-  expect(await metricsText(gateway)).toContain(
-    `${name}{authenticator="oidc",result="missing"} 0\n`,
-  );
-  const logged = await gateway.waitForLog('token review');
-  expect(logged).toMatchObject({ authenticator: 'oidc', directory: 'corp' });
-  const [line] = await readTrailSoFar(gateway.folder);
-  expect(line).toMatchObject({ directory: 'corp', account: 'corp:jane', username: 'oidc:jane' });
+  expect((await gateway.review(token)).user?.groups).toEqual(['corp:admins', 'corp:staff']);
+  expect([await lookups('found'), await lookups('stale'), await lookups('missing')]).toEqual([
+    1, 0, 0,
+  ]);
+  const logged = gateway
+    .log()
+    .split('\n')
+    .find((line) => line.includes('"token review"'));
+  expect(JSON.parse(logged ?? '')).toMatchObject({ authenticator: 'oidc', directory: 'corp' });
+  const [line] = await waitFor(async () => {
+    const trail = await readFile(join(created.folder, 'audit.log'), 'utf8');
+    return trail.endsWith('\n') && trail.split('\n');
+  }, 'a line of the audit trail');
+  expect(JSON.parse(line ?? '')).toMatchObject({
+    directory: 'corp',
+    account: 'corp:jane',
+    username: 'oidc:jane',
+  });
 
-  await gateway.write('accounts.json', JSON.stringify(null));
+  await created.write('accounts.json', JSON.stringify(null));
   await expect
     .poll(async () => {
-      await ask(token);
+      await gateway.review(token);
       return lookups('stale');
     })
     .toBeGreaterThan(0);
-  const { text } = await get(gateway.adminUrl, '/status.json');
-  const [oidc] = JSON.parse(text).authenticators;
-  expect(oidc).toMatchObject({ healthy: true, directory: { name: 'corp', healthy: false } });
-  expect(oidc.outage.reason).toBe('directory corp: connect ECONNREFUSED');
+  const status = JSON.parse(await (await fetch(`${gateway.adminUrl}/status.json`)).text());
+  const [shown] = status.authenticators;
+  expect(shown).toMatchObject({ healthy: true, directory: { name: 'corp', healthy: false } });
+  expect(shown.outage.reason).toBe('directory corp: connect ECONNREFUSED');
   expect(await run('explain')).toMatch(
     /\ncorp, the directory of oidc, can't be asked now\. Until \S+ at the latest, the gateways use their cached answer about this user, shown above\. /,
   );
@@ -358,13 +370,13 @@ test('a gateway counts, records and shows what a directory says of users, and co
     "\ncorp can't be asked now, and no answer about oidc:jane is in the cache that the gateways share\n",
   );
 
-  await gateway.write('accounts.json', JSON.stringify({ jane }));
+  await created.write('accounts.json', JSON.stringify({ jane }));
   await run('block', '--user', 'corp:jane', '--for', '1h');
   const blocked = await ofUser();
   expect(blocked).toMatch(/^oidc +known +oidc:jane$/m);
   expect(blocked).toMatch(/\nblocked as user corp:jane until /);
-  await replica.reconfigure({
-    authenticators: [tokensOfUsers('oidc', {}, { directory: undefined }), corp],
-  });
-  expect(await metricsText(gateway)).not.toContain(`${name}{`);
+  const without = configText(config(tokensOfUsers('oidc', {}, { directory: undefined })));
+  await created.write('gateway.yaml', without);
+  await gateway.reload();
+  expect(await metrics()).not.toContain(`${name}{`);
 });

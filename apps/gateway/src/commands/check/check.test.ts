@@ -1,15 +1,13 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createAuthority } from '@sallyport/test-servers/certificates';
+import { type Authority, createAuthority } from '@sallyport/test-servers/certificates';
 import { freePort } from '@sallyport/test-servers/ports';
+import { staticAuthenticator, tokensFile } from '@sallyport/test-servers/static-tokens';
+import { randomToken, secret, sha256 } from '@sallyport/test-servers/tokens';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { runCommand } from './testing/command.ts';
-import { configFolder } from './testing/config-folder.ts';
-import { type Gateway, startGateway } from './testing/gateway.ts';
-import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
-import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
-import { randomToken, secret, sha256 } from './testing/tokens.ts';
+import { type ConfigFolder, configText, createConfigFolder } from '../../testing/config-folder.ts';
+import { type StartedGateway, startGatewayIn } from '../../testing/started-gateway.ts';
 
 interface Finding {
   readonly check: string;
@@ -18,7 +16,7 @@ interface Finding {
 }
 
 interface Report {
-  readonly code: number | null;
+  readonly code: number;
   readonly folder: string;
   readonly findings: readonly Finding[];
   /** Findings that are not `ok`: `RESULT CHECK: DETAIL`, without the folder and without certificates that end soon. */
@@ -37,13 +35,19 @@ const mixedUp = {
   },
 };
 
-let mutual: MutualTls;
-let gateway: Gateway;
+let authority: Authority;
+let place: ConfigFolder;
+let gateway: StartedGateway;
 beforeAll(async () => {
-  mutual = await createMutualTls();
-  gateway = await startGateway({ config: { authenticators: [mixedUp] } });
+  authority = await createAuthority('server-authority');
+  place = await createConfigFolder({ authenticators: [mixedUp] });
+  gateway = await startGatewayIn(place.folder);
 });
-afterAll(() => gateway.stop());
+afterAll(async () => {
+  await gateway[Symbol.asyncDispose]();
+  await place[Symbol.asyncDispose]();
+  await authority[Symbol.asyncDispose]();
+});
 
 interface Setup {
   readonly config: object;
@@ -53,11 +57,10 @@ interface Setup {
 }
 
 async function check({ config, files = {}, modes = {} }: Setup): Promise<Report> {
-  const folder = await configFolder({ ...config }, files);
+  await using checked = await createConfigFolder({ ...config }, files);
+  const { folder } = checked;
   for (const [name, mode] of Object.entries(modes)) await chmod(join(folder, name), mode);
-  const { code, stdout } = await runCommand(['check', '--config', 'gateway.yaml', '-o', 'json'], {
-    cwd: folder,
-  });
+  const { code, stdout } = await checked.run(['check', '-o', 'json']);
   const { findings } = JSON.parse(stdout) as { findings: Finding[] };
   const problems = findings
     .filter(({ result, detail }) => result !== 'ok' && !/ expires at [^ ]+: renew it$/.test(detail))
@@ -70,13 +73,26 @@ async function check({ config, files = {}, modes = {} }: Setup): Promise<Report>
 const tokens = () => ({ 'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }) });
 
 /** Makes a config with mutual TLS, and with the files that its tests are not about. */
-function withTls(tls: object, files: Readonly<Record<string, string>>, server: object = {}): Setup {
+async function withTls(
+  files: Readonly<Record<string, string>>,
+  server: object = {},
+): Promise<Setup & { readonly config: object }> {
+  const { certificate, key } = await authority.issueServer();
+  const tls = {
+    certFile: 'tls/server.crt',
+    keyFile: 'tls/server.key',
+    clientCAFile: 'tls/client-ca.crt',
+    clientNames: ['kube-apiserver'],
+  };
   return {
-    config: {
-      server: { ...server, tls: { ...mutual.tls, ...tls } },
-      authenticators: [staticAuthenticator],
+    config: { server: { ...server, tls }, authenticators: [staticAuthenticator] },
+    files: {
+      'tls/server.crt': certificate,
+      'tls/server.key': key,
+      'tls/client-ca.crt': authority.certificate,
+      ...tokens(),
+      ...files,
     },
-    files: { ...mutual.files, ...tokens(), ...files },
   };
 }
 
@@ -84,9 +100,8 @@ test('check lists the names of a good certificate, and has nothing against it, a
   // check can't know which certificates clients have.
   const unknown = await createAuthority('unknown');
   const listen = `127.0.0.1:${await freePort()}`;
-  const { code, problems, findings } = await check(
-    withTls({}, { 'tls/client-ca.crt': unknown.certificate }, { listen }),
-  );
+  const setup = await withTls({ 'tls/client-ca.crt': unknown.certificate }, { listen });
+  const { code, problems, findings } = await check(setup);
   expect([code, problems]).toEqual([0, []]);
   expect(findings.find((one) => one.check === 'server certificate')?.detail).toMatch(
     /, for DNS:localhost, IP Address:127\.0\.0\.1, .*: the server in kube-apiserver's webhook kubeconfig must be one of these$/,
@@ -160,7 +175,7 @@ test('check finds names and keys that the identity policy refuses, and lists the
   ]);
 });
 
-describe.concurrent('check of files', () => {
+describe('check of files', () => {
   const ldap = (name: string, more: object) => ({
     name,
     use: 'ldap',
@@ -249,11 +264,11 @@ describe.concurrent('check of files', () => {
   });
 
   test('warns of keys and secrets that others can read, of files that they can change, and of a certificate of another host', async () => {
-    const { certificate, key } = await mutual.serverAuthority.issueServer({
+    const { certificate, key } = await authority.issueServer({
       names: ['DNS:gateway.example.com'],
     });
     const pair = { 'tls/server.crt': certificate, 'tls/server.key': key };
-    const setup = withTls({}, { ...pair, 'tokens.csv': `${randomToken()},jane,1\n` });
+    const setup = await withTls({ ...pair, 'tokens.csv': `${randomToken()},jane,1\n` });
     const options = { tokensFile: 'tokens.yaml', tokenAuthFile: 'tokens.csv' };
     const { code, problems } = await check({
       ...setup,
@@ -325,13 +340,18 @@ describe.concurrent('check of files', () => {
 });
 
 test('serve logs a password that is written in the config, at each load', async () => {
-  const logged = (message: string) => gateway.output.lines.filter(({ msg }) => msg === message);
-  expect(logged('config warning')).toEqual([
-    expect.objectContaining({
-      level: 'warn',
-      problem: expect.objectContaining({ path: 'authenticators[0].options.bind.password' }),
-    }),
-  ]);
+  const logged = (message: string) =>
+    gateway
+      .log()
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+      .filter(({ msg }) => msg === message);
+  const warning = expect.objectContaining({
+    level: 'warn',
+    problem: expect.objectContaining({ path: 'authenticators[0].options.bind.password' }),
+  });
+  expect(logged('config warning')).toEqual([warning]);
   expect(logged('scheme and port of a server look mixed up')).toEqual([
     expect.objectContaining({
       level: 'warn',
@@ -339,7 +359,68 @@ test('serve logs a password that is written in the config, at each load', async 
       server: 'ldaps://127.0.0.1:389',
     }),
   ]);
-  const before = gateway.output.lines.length;
-  gateway.signal('SIGHUP');
-  await gateway.waitForLog('config warning', before);
+  await gateway.reload();
+  expect(logged('config warning')).toEqual([warning, warning]);
+});
+
+test('warns of tokens that are taken for those of another authenticator', async () => {
+  const robots = (name: string, tokenPrefix: string) => {
+    return { name, use: 'redis', options: { url: 'redis://127.0.0.1:1', tokenPrefix } };
+  };
+  const { findings } = await check({
+    config: { authenticators: [robots('ci', 'slp_'), robots('robots', 'slp_ci_')] },
+  });
+  expect(findings).toContainEqual({
+    check: 'token prefixes',
+    result: 'warning',
+    detail: expect.stringMatching(
+      /^ci and robots: their tokens begin with slp_ and slp_ci_, .*for nothing.*robots is never asked: give each a tokenPrefix of its own$/,
+    ),
+  });
+});
+
+const trick = 'x\n  fix: evil\u001b[31m';
+
+test('check quotes nothing of a config that a terminal obeys, or that looks like a fix', async () => {
+  await using checked = await createConfigFolder({
+    server: { shutdownDelay: trick },
+    authenticators: [
+      { ...staticAuthenticator, name: trick },
+      { name: 'x', use: `./${trick}` },
+    ],
+  });
+  const { code, stdout } = await checked.run(['check']);
+  expect([code, stdout]).toEqual([1, expect.stringContaining('evil')]);
+  const column = stdout.indexOf('DETAIL');
+  expect(stdout).not.toContain('\u001b');
+  expect(stdout).not.toMatch(new RegExp(`^ {0,${column + 2}}fix: evil`, 'm'));
+});
+
+test('check passes a good config, with a table', async () => {
+  await using checked = await createConfigFolder(
+    { authenticators: [staticAuthenticator] },
+    tokens(),
+  );
+  const { code, stdout, stderr } = await checked.run(['check']);
+  expect([code, stderr]).toEqual([0, '']);
+  expect(stdout).toMatch(/^config +ok .*gateway\.yaml\n/m);
+  expect(stdout).toMatch(/robots.*ok/);
+});
+
+test('check finds all errors of a config in one run, says where, and exits 1', async () => {
+  const missing = { ...staticAuthenticator, options: { tokensFile: 'missing.yaml' } };
+  const text = configText({ authenticators: [missing, { name: 'other', use: 'statik' }] });
+  await using checked = await createConfigFolder(
+    text.replace('listen:', 'lissten:').replace('shutdownDelay: 0s', 'shutdownDelay: 5'),
+  );
+  const { code, stdout } = await checked.run(['check']);
+  expect(code).toBe(1);
+  for (const message of [
+    /gateway\.yaml:\d+:\d+: .*lissten: unknown key\n +fix: did you mean listen/,
+    /gateway\.yaml:\d+:18: .*unit/,
+    /missing\.yaml/,
+    /gateway\.yaml:\d+:\d+: .*statik/,
+  ]) {
+    expect(stdout).toMatch(message);
+  }
 });

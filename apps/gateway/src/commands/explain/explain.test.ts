@@ -1,43 +1,46 @@
-import { join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { createJwtIssuer } from '@sallyport/test-servers/jwt-issuer';
+import { ldapToken, type People, startPeople } from '@sallyport/test-servers/people';
 import { startRedis } from '@sallyport/test-servers/redis';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { sealingKey, startCacheGateway } from './testing/cache-gateway.ts';
-import { runCommand } from './testing/command.ts';
-import { configFolder } from './testing/config-folder.ts';
-import { createJwtIssuer } from './testing/jwt-issuer.ts';
-import { ldapToken, type People, startPeople } from './testing/ldap-gateway.ts';
-import { issue } from './testing/redis-tokens.ts';
-import { tokensFile } from './testing/static-tokens.ts';
-import { randomToken, secret } from './testing/tokens.ts';
+import { issue } from '@sallyport/test-servers/redis-tokens';
+import { staticAuthenticator, tokensFile } from '@sallyport/test-servers/static-tokens';
+import { randomToken, secret } from '@sallyport/test-servers/tokens';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import {
+  type Config,
+  type ConfigFolder,
+  configText,
+  createConfigFolder,
+} from '../../testing/config-folder.ts';
+import { startGatewayIn } from '../../testing/started-gateway.ts';
 
-/** Makes a folder with a gateway.yaml, for commands. */
-async function place(config: object, files: Readonly<Record<string, string>>) {
-  const folder = await configFolder({ ...config }, files);
-  const env = { SALLYPORT_CONFIG: join(folder, 'gateway.yaml') };
-  return (words: readonly string[], input = '') => runCommand(words, { cwd: folder, env }, input);
+/** Makes a folder with a gateway.yaml for one test. @returns what runs commands there */
+async function place(config: Config, files: Readonly<Record<string, string>> = {}) {
+  const created = await createConfigFolder(config, files);
+  onTestFinished(() => created[Symbol.asyncDispose]());
+  return created.run;
 }
+
+const down = 'redis://127.0.0.1:1';
 
 describe('explain of a token that is refused or unknown', () => {
   const issuer = createJwtIssuer();
-  const run = place(
-    {
-      authenticators: [
-        issuer.authenticator(),
-        { name: 'robots', use: 'redis', options: { url: 'redis://127.0.0.1:1' } },
-        {
-          name: 'old',
-          use: 'redis',
-          options: { url: 'redis://127.0.0.1:1', tokenPrefix: 'old_', tokenPattern: '\\w{9}' },
-        },
-      ],
-    },
-    issuer.files,
-  );
+  const old = { url: down, tokenPrefix: 'old_', tokenPattern: '\\w{9}' };
+  const authenticators = [
+    issuer.authenticator(),
+    { name: 'robots', use: 'redis', options: { url: down } },
+    { name: 'old', use: 'redis', options: old },
+  ];
+  let folder: ConfigFolder;
+  beforeAll(async () => {
+    folder = await createConfigFolder({ authenticators }, issuer.files);
+  });
+  afterAll(() => folder[Symbol.asyncDispose]());
 
   test('says which issuer or checksum is wrong, and that a token is cut off, and quotes nothing else of it', async () => {
     const shape = 'not the shape of its tokens';
     const reasonsOf = async (token: string) => {
-      const { code, stdout } = await (await run)(['explain', '-o', 'json'], token);
+      const { code, stdout } = await folder.run(['explain', '-o', 'json'], token);
       expect(code).toBe(3);
       return JSON.parse(stdout).authenticators.map(({ reason }: { reason: string }) => reason);
     };
@@ -59,13 +62,13 @@ describe('explain of a token that is refused or unknown', () => {
       shape,
       'the token begins with old_, but does not match tokenPattern',
     ]);
-    const text = await (await run)(['explain'], issuer.token({ iss: 'x\u001b[2J\u202e' }));
+    const text = await folder.run(['explain'], issuer.token({ iss: 'x\u001b[2J\u202e' }));
     expect(text.stdout).toContain(String.raw`issuer "x\u001b[2J\u{202e}"`);
   });
 
   test('shows the audiences of the token, and those asked for', async () => {
     const stepsOf = async (token: string, ...words: readonly string[]) => {
-      const { code, stdout } = await (await run)(['explain', '-o', 'json', ...words], token);
+      const { code, stdout } = await folder.run(['explain', '-o', 'json', ...words], token);
       expect(code).toBe(3);
       return JSON.parse(stdout).steps.map(({ step }: { step: string }) => step);
     };
@@ -147,26 +150,29 @@ describe('explain', () => {
     const before = await logins();
     await using redis = await startRedis();
     const token = randomToken();
-    const robots = {
-      name: 'robots',
-      use: 'static',
-      username: { prefix: 'robot:' },
-      options: { tokensFile: 'tokens.yaml' },
+    const robots = { ...staticAuthenticator, username: { prefix: 'robot:' } };
+    const files = {
+      ...people.files,
+      'tokens.yaml': tokensFile({ [token]: 'ci' }),
+      'sealing-key': secret(randomBytes(32).toString('base64')),
     };
-    await using replica = await startCacheGateway({
-      authenticators: [people.authenticator(), robots],
-      files: { ...people.files, 'tokens.yaml': tokensFile({ [token]: 'ci' }) },
-      redis: { url: redis.url },
-      keys: [sealingKey()],
-    });
-    const { folder } = replica.gateway;
-    const run = (...words: readonly string[]) =>
-      runCommand([...words, '--config', join(folder, 'gateway.yaml')], { cwd: folder });
+    const sealingKeys = [{ file: 'sealing-key' }];
+    await using created = await createConfigFolder(
+      {
+        authenticators: [people.authenticator(), robots],
+        cache: { redis: { url: redis.url, sealingKeys, timeout: '2s' } },
+      },
+      files,
+    );
+    await using gateway = await startGatewayIn(created.folder);
+    const run = (...words: readonly string[]) => created.run(words);
     const json = async (name: string) => {
       const { code, stdout } = await run('explain', '--user', name, '-o', 'json');
       return { code, ...JSON.parse(stdout) };
     };
-    expect(await replica.ask(ldapToken('alice', randomToken()))).toEqual({ authenticated: false });
+    expect(await gateway.review(ldapToken('alice', randomToken()))).toEqual({
+      authenticated: false,
+    });
     expect((await run('block', '--group', 'corp:k8s-admins', '--for', '1h')).code).toBe(0);
     expect(await json('corp:alice')).toMatchObject({
       code: 0,
@@ -279,7 +285,7 @@ describe('explain', () => {
       username: { prefix: 'more:' },
       options: { url: redis.url, keyPrefix: 'more:' },
     };
-    const run = await place({ authenticators: [robots, more] }, {});
+    const run = await place({ authenticators: [robots, more] });
     for (const record of [
       { username: 'old', groups: ['dev'], revokedAt: '2026-05-01T00:00:00Z' },
       { username: 'old', expiresAt: '2026-05-01T00:00:00Z' },
@@ -319,5 +325,80 @@ describe('explain', () => {
     expect(JSON.parse(down.stdout).authenticators).toMatchObject([
       { answer: 'could not be checked', tokens: null },
     ]);
+  });
+});
+
+/** A plugin whose every check fails, without a dependency. */
+const brokenPlugin = `
+const schema = () => ({ type: 'object', properties: {} });
+export default {
+  specificationVersion: 1,
+  name: 'broken',
+  caching: 'none',
+  optionsSchema: { '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value }), jsonSchema: { input: schema, output: schema } } },
+  create: async () => ({ authenticate: async () => { throw new Error('down'); }, close: async () => {} }),
+};
+`;
+
+describe('explain of a static token', () => {
+  test('shows what each authenticator answers, and what kube-apiserver would get', async () => {
+    const token = randomToken();
+    const files = { 'tokens.yaml': tokensFile({ [token]: 'ci' }) };
+    const run = await place({ authenticators: [staticAuthenticator] }, files);
+    const { code, stdout } = await run(['explain', '-o', 'json'], token);
+    expect(code).toBe(0);
+    const { authenticators, status } = JSON.parse(stdout);
+    const milliseconds = expect.any(Number);
+    expect(authenticators).toEqual([
+      { authenticator: 'robots', answer: 'authenticated', reason: 'ci', milliseconds },
+    ]);
+    expect(status).toMatchObject({ authenticated: true, user: { username: 'ci' } });
+  });
+
+  test('that could not be checked exits 1', async () => {
+    const authenticators = [{ name: 'corp', use: './broken.js' }];
+    const run = await place({ authenticators }, { 'broken.js': brokenPlugin });
+    const { code, stdout } = await run(['explain', '-o', 'json'], randomToken());
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout).status).toEqual({
+      authenticated: false,
+      error: 'authenticator corp unavailable',
+    });
+  });
+
+  test('that is missing says how to give one', async () => {
+    const run = await place(
+      { authenticators: [staticAuthenticator] },
+      { 'tokens.yaml': tokensFile({}) },
+    );
+    const { code, stderr } = await run(['explain']);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/standard input/)]);
+  });
+
+  test('that is too long says why no authenticator was asked', async () => {
+    const files = { 'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }) };
+    const run = await place({ authenticators: [staticAuthenticator] }, files);
+    const { code, stdout } = await run(['explain', '-o', 'json'], randomToken().repeat(1000));
+    expect(code).toBe(3);
+    expect(JSON.parse(stdout).authenticators[0]).toMatchObject({
+      answer: 'not asked',
+      reason: expect.stringContaining('server.maxTokenSize'),
+    });
+  });
+
+  test('says with an edit that is refused how to go on, and the copy of the last good file works', async () => {
+    const token = randomToken();
+    const good = configText({ authenticators: [staticAuthenticator] });
+    const files = { 'tokens.yaml': tokensFile({ [token]: 'ci' }), 'last-good.yaml': good };
+    const run = await place(good.replace('listen:', 'lissten:'), files);
+    const refused = await run(['explain'], token);
+    expect([refused.code, refused.stdout]).toEqual([1, '']);
+    expect(refused.stderr).toMatch(
+      /gateway\.yaml:\d+:\d+: .*lissten.*\n {2}fix: .*\nRunning gateways keep .* --config and a copy of its last valid version/,
+    );
+    expect((await run(['explain', '--config', 'last-good.yaml'], token)).code).toBe(0);
+    expect((await run(['explain', '--config', 'missing.yaml'], token)).stderr).not.toContain(
+      'last valid',
+    );
   });
 });

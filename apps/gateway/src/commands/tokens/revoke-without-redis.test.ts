@@ -1,10 +1,10 @@
+import { staticAuthenticator } from '@sallyport/test-servers/static-tokens';
+import { randomToken, sha256 } from '@sallyport/test-servers/tokens';
 import { describe, expect, test } from 'vitest';
-import { staticAuthenticator } from './testing/static-tokens.ts';
 import { createPlace, issuing } from './testing/token-place.ts';
 import { record, recordsOfJaneAndBob } from './testing/token-records.ts';
-import { randomToken, sha256 } from './testing/tokens.ts';
 
-describe.concurrent('revoke without cache.redis', () => {
+describe('revoke without cache.redis', () => {
   const tokens = recordsOfJaneAndBob();
   const ofCaches = [
     'Without cache.redis no replica forgets what it has cached. This config caches nothing of it.',
@@ -42,7 +42,7 @@ describe.concurrent('revoke without cache.redis', () => {
     const token = randomToken();
     const { revoke, stored } = await createPlace({
       tokens: [record(sha256(token))],
-      env: { SUDO_USER: 'zoë' },
+      environment: { SUDO_USER: 'zoë' },
     });
     const { code, stdout } = await revoke(['--token'], `${token}\n`);
     expect([code, stdout.split('\n')[1]]).toEqual([0, '1 token revoked.']);
@@ -174,7 +174,7 @@ describe.concurrent('revoke without cache.redis', () => {
     ],
     [
       ['--token'],
-      'no token on standard input\n  fix: type it at a terminal, or pipe it from a file: npx -y pnpm@10 sallyport revoke --token < FILE\n',
+      'no token on standard input\n  fix: type it at a terminal, or pipe it from a file: sallyport revoke --token < FILE\n',
     ],
   ])('%j is wrong usage, and revokes nothing', async (what, message) => {
     const { revoke, stored, calls } = await createPlace({ tokens });

@@ -1,10 +1,10 @@
+import { staticAuthenticator } from '@sallyport/test-servers/static-tokens';
 import { describe, expect, test } from 'vitest';
 import type { StoredToken } from './testing/issuer-plugin.ts';
-import { staticAuthenticator } from './testing/static-tokens.ts';
 import { createPlace, issuing } from './testing/token-place.ts';
 import { inHours, record } from './testing/token-records.ts';
 
-describe.concurrent('token list', () => {
+describe('token list', () => {
   // Each test makes them, since it looks at their ages.
   const makeTokens = (): StoredToken[] => [
     record('a1', 'old', { issuedAt: inHours(-24 * 5 - 3.1), expiresAt: inHours(-2.1) }),

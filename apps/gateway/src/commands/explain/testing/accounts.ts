@@ -1,6 +1,5 @@
-import { stringify } from 'yaml';
+import { sha256 } from '@sallyport/test-servers/tokens';
 import type { Accounts, AccountsOptions } from './accounts-plugin.ts';
-import { sha256 } from './tokens.ts';
 
 const plugin = new URL('accounts-plugin.ts', import.meta.url).href;
 
@@ -41,6 +40,6 @@ export function accountFiles(
   return {
     'accounts.mjs': `export { default } from ${JSON.stringify(plugin)};\n`,
     'accounts.json': JSON.stringify(found),
-    'tokens.yaml': stringify({ tokens }),
+    'tokens.yaml': JSON.stringify({ tokens }),
   };
 }
