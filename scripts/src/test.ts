@@ -5,7 +5,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { countReport, problemsOf, slowestFiles, sumCounts } from './count-tests.ts';
 import { describeTaskTimes } from './task-times.ts';
 
@@ -45,6 +45,8 @@ const { status } = spawnSync('turbo', ['run', ...words, '--summarize', '--output
   env: {
     ...process.env,
     CODE: 'dist',
+    // Some 200 processes of pnpm and Vitest start, each of which would compile the same code.
+    NODE_COMPILE_CACHE: resolve('node_modules/.cache/node-compile'),
     TURBO_TELEMETRY_DISABLED: '1',
     ...(!isLoad && { PROGRESS: '1' }),
   },

@@ -15,28 +15,14 @@ const createConfig = (): Promise<string> =>
   );
 
 describe.concurrent('pnpm', () => {
-  test('sallyport takes a relative --config from where the user is, a folder of the checkout', async () => {
+  test('sallyport takes a relative --config from where the user is, and passes on the exit code', async () => {
     const cwd = join(rootFolder, 'docs');
-    const config = join(await createConfig(), 'gateway.yaml');
-    const words = ['sallyport', 'check', '--config', relative(cwd, config), '-o', 'json'];
+    const missing = relative(cwd, `${await createConfig()}.yaml`);
+    const words = ['sallyport', 'check', '--config', missing, '-o', 'json'];
     const { code, stdout } = await runPnpm(words, cwd);
-    // It writes nothing but the JSON: a line of pnpm's own before that could not be parsed.
-    expect(JSON.parse(stdout).findings[0]).toEqual({
-      check: 'config',
-      result: 'ok',
-      detail: config,
-    });
-    expect(code).toBe(0);
-  });
-
-  test('sallyport passes on the exit code of a command', async () => {
-    const missing = `${basename(await createConfig())}.yaml`;
-    const { code, stdout } = await runPnpm(
-      ['sallyport', 'check', '--config', missing, '-o', 'json'],
-      rootFolder,
-    );
     expect(code).toBe(1);
-    expect(JSON.parse(stdout).findings[0].problem.file).toBe(join(rootFolder, missing));
+    // It writes nothing but the JSON: a line of pnpm's own before that could not be parsed.
+    expect(JSON.parse(stdout).findings[0].problem.file).toBe(join(cwd, missing));
   });
 
   test('--filter gateway start takes a relative --config from where the user is, not from the package', async () => {
