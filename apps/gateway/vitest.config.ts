@@ -1,4 +1,4 @@
-import { withOwnProcesses } from '@sallyport/scripts/vitest-base';
+import { testBase, withOwnProcesses } from '@sallyport/scripts/vitest-base';
 import { defineConfig } from 'vitest/config';
 
 const own = [
@@ -8,4 +8,6 @@ const own = [
   'src/engine/lockout/attempts.test.ts',
 ];
 
-export default defineConfig(withOwnProcesses(own));
+const setup = { setupFiles: ['src/testing/end-of-file.ts'] };
+
+export default defineConfig(withOwnProcesses(own, { test: { ...testBase.test, ...setup } }));
