@@ -98,34 +98,6 @@ test('an answer that a replica finds in Redis has the ids too, also very long on
   expect(await review(late, token)).toEqual(passes[0]);
 });
 
-test('what block prints ends its block, also for an id that begins with JTI=', async () => {
-  const { operator, ask } = replicas;
-  const token = issuer.token({ sub: 'jane', jti: 'JTI=1' });
-  const blocked = await operator.run(['block', '--jti', 'JTI=JTI=1', '--for', '1h']);
-  expect(blocked).toMatchObject({
-    code: 0,
-    stdout: expect.stringContaining('blocked jti JTI=1 until '),
-  });
-  expect(await ask(token)).toEqual(isRefused);
-  const [, printed = ''] = /unblock --jti (\S+) /.exec(blocked.stdout) ?? [];
-  expect(await operator.run(['unblock', '--jti', printed])).toMatchObject({ code: 0, stderr: '' });
-  expect(await ask(token)).toEqual(passes);
-});
-
-test('block remarks on an id that was most likely not copied well', async () => {
-  const { operator } = replicas;
-  for (const [words, remarks] of [
-    [['--sid', '\tabc'], /^sallyport: --sid begins or ends with a blank.*\n {2}fix: .*\n$/],
-    [
-      ['--jti', 'X509SHA256=00ff '],
-      /^sallyport: --jti begins or ends with a blank.*\n {2}fix: .*\n.*--jti X509SHA256=\.\.\. is the id of a client certificate.*\n$/,
-    ],
-  ] as const) {
-    const blocked = await operator.run(['block', ...words, '--for', '1h']);
-    expect(blocked).toMatchObject({ code: 0, stderr: expect.stringMatching(remarks) });
-  }
-});
-
 test('explain shows the ids of a token, and the block that refuses it', async () => {
   const { operator } = replicas;
   const subjects = ['ann', 'bob', 'cleo'].map((sub) => ({
@@ -167,19 +139,4 @@ test('explain shows the ids of a token, and the block that refuses it', async ()
     3,
     { kind: 'token', by: 'eve', reason: 'leaked' },
   ]);
-});
-
-test('revoke changes nothing for a jti or sid, and names the command that refuses it', async () => {
-  const { operator, ask } = replicas;
-  const token = issuer.token({ sub: 'jane', jti: "JTI=it's", sid: 's' });
-  for (const [words, command] of [
-    [['--jti', "JTI=JTI=it's"], String.raw`block --jti 'JTI=JTI=it'\''s' --for 8h`],
-    [['--sid', 's'], 'block --sid s --for 8h'],
-  ] as const) {
-    const { code, stdout, stderr } = await operator.run(['revoke', ...words]);
-    expect([code, stdout]).toEqual([2, '']);
-    expect(stderr).toMatch(/^sallyport: nothing was done: only its issuer can revoke a token/);
-    expect(stderr).toContain(command);
-  }
-  expect(await ask(token)).toEqual(passes);
 });
