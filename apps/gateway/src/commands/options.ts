@@ -63,7 +63,7 @@ export const option = {
   /** How long to wait for the replicas, in milliseconds. See also `nameCheckLimit`. */
   wait: new Option(
     '--wait <duration>',
-    'how long to wait for all replicas to confirm, and half as long (at least 2s) for directories to check a name',
+    'how long to wait for all replicas to confirm, and half as long (2s to 10s) for directories to check a name',
   )
     .argParser((text) =>
       readDuration('--wait', text, { example: '5s', max: 600_000, mayBeZero: true }),

@@ -71,11 +71,11 @@ export function candidatesFor(
 const maxSearch = 10_000;
 
 /**
- * Returns the milliseconds that a look-up of a name may take: half of `--wait`, and 2 s at least, since whoever blocks a user is in a
- * hurry, but must learn of a mistyped name.
+ * Returns the milliseconds that a look-up of a name may take: half of `--wait`, between 2 s and 10 s: nothing is blocked until it
+ * ends, and whoever blocks a user is in a hurry, but must learn of a mistyped name.
  */
 export function nameCheckLimit(wait: number): number {
-  return Math.max(2_000, wait / 2);
+  return Math.min(10_000, Math.max(2_000, wait / 2));
 }
 
 interface NameOptions {
