@@ -12,9 +12,6 @@ import { endedAboveLimitScript, endedScript, maxEndedShared, revocationKeys } fr
 /** The maximum number of sessions that one process remembers. Redis has the newest 1,000 of all. */
 const maxRemembered = 10_000;
 
-/** The deadline of a call, in milliseconds. A slow Redis must not delay the next poll of the revocation list. */
-const callLimit = 1_000;
-
 /**
  * How long Redis has them after the last one was added, in milliseconds: as long as any answer is cached and used, see
  * `config/cache/lifetimes.ts`.
@@ -24,8 +21,12 @@ const sharedFor = 48 * 3_600_000;
 /** Sessions that were logged out, or ended because their user has too many. A cached answer about one is not used. */
 export type EndedSessions = ReturnType<typeof createEndedSessions>;
 
-/** Remembers ended sessions, beyond a reload of the config. A session never comes back, so only their number is limited. */
-export function createEndedSessions() {
+/**
+ * Remembers ended sessions, beyond a reload of the config. A session never comes back, so only their number is limited.
+ *
+ * @param callLimit the deadline of a call, in milliseconds. A slow Redis must not delay the next poll of the revocation list
+ */
+export function createEndedSessions(callLimit = 1_000) {
   /** The digests of ended sessions, in the order in which this process learned of them. */
   const digests = new Set<string>();
   /** The digests of sessions that ended here, and are not in Redis yet. */
