@@ -3,7 +3,8 @@
  * from the test runner's own reports, alone on the last line, below the times of the tasks, the slowest files and the names of
  * the tests that failed. It fails when a test failed, when a package has no test, and in CI when a test was skipped.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { countReport, problemsOf, slowestFiles, sumCounts } from './count-tests.ts';
@@ -24,11 +25,12 @@ const [, listed = ''] =
 const members = [...listed.matchAll(/- (.+)/g)].map(([, member]) => member);
 const manifests = globSync(members.map((member) => `${member}/package.json`)).sort();
 const runs = manifests.flatMap((manifest) => {
-  const { scripts = {} } = JSON.parse(readFileSync(manifest, 'utf8'));
+  const { name, scripts = {} } = JSON.parse(readFileSync(manifest, 'utf8'));
   // Each package must have tests, but not each has those of the other tasks.
   return tasks
     .filter((task) => task === 'test' || task in scripts)
     .map((task) => ({
+      task: `${name}#${task}`,
       folder: task === 'test' ? dirname(manifest) : `${dirname(manifest)} (${task})`,
       report: `${dirname(manifest)}/test-results/${reports[task]}`,
     }));
@@ -46,20 +48,27 @@ const environment = {
   TURBO_TELEMETRY_DISABLED: '1',
   ...(!isLoad && { PROGRESS: '1' }),
 };
-const runTurbo = (...words: string[]) =>
-  spawnSync('turbo', ['run', ...words], { stdio: 'inherit', env: environment });
+/** Runs Turborepo. @returns its exit status. Null if it could not be started, or was killed */
+async function runTurbo(...words: readonly string[]): Promise<number | null> {
+  const turbo = spawn('turbo', ['run', ...words], { stdio: 'inherit', env: environment });
+  const [code] = await once(turbo, 'close').catch(() => [null]);
+  return code;
+}
 
-// The black box takes longest and needs all builds: as tasks beside the tests, they would wait for these. A build that fails
-// here fails again below, where it counts.
-if (!isLoad) runTurbo('build', '@sallyport/deploy#packages', '--output-logs=errors-only');
-// Most tests wait for servers: five tasks at a time keep two cores busy. What is measured runs alone.
-const { status } = runTurbo(
-  ...tasks,
-  `--concurrency=${isLoad ? 1 : 5}`,
-  '--continue',
-  '--summarize',
-  '--output-logs=full',
-);
+const reported = ['--continue', '--summarize', '--output-logs=full'];
+const blackBox = '@sallyport/test#test';
+async function runTests(): Promise<readonly (number | null)[]> {
+  if (isLoad) return [await runTurbo('test:load', '--concurrency=1', ...reported)];
+  // As a task beside the tests, a build would wait for these. One that fails here fails again below, where it counts.
+  await runTurbo('build', '@sallyport/deploy#packages', '--output-logs=errors-only');
+  const others = runs.map(({ task }) => task).filter((task) => task !== blackBox);
+  // The black box takes longest, so it begins first. Most tests wait for servers: it and three tasks keep two cores busy.
+  return Promise.all([
+    runTurbo(blackBox, ...reported),
+    runTurbo(...others, '--concurrency=3', ...reported),
+  ]);
+}
+const [status = 0] = (await runTests()).filter((status) => status !== 0);
 
 console.log('\nFrom when to when each task ran, unless its result was cached:');
 for (const file of globSync(`${summaries}/*.json`))
