@@ -4,7 +4,7 @@ import { http1Client, review } from '@sallyport/test/clients';
 import { codeBlocksOf } from '@sallyport/test/documents';
 import { startGateway } from '@sallyport/test/gateway';
 import { startScriptedBackend } from '@sallyport/test/scripted-backend';
-import { randomToken } from '@sallyport/test/tokens';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { describe, expect, test } from 'vitest';
 import { readPage } from './testing/pages.ts';
 

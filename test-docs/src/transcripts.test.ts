@@ -1,9 +1,9 @@
 import { appCode } from '@sallyport/test/authenticator-app';
 import { codeBlocksOf } from '@sallyport/test/documents';
-import { ldapToken } from '@sallyport/test/ldap-gateway';
-import { findLeaks } from '@sallyport/test/leaks';
-import { newToken } from '@sallyport/test/redis-tokens';
-import { randomToken, secret, secretsInUse, sha256 } from '@sallyport/test/tokens';
+import { findLeaks } from '@sallyport/test-servers/leaks';
+import { ldapToken } from '@sallyport/test-servers/people';
+import { newToken } from '@sallyport/test-servers/redis-tokens';
+import { randomToken, secret, secretsInUse, sha256 } from '@sallyport/test-servers/tokens';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { pages, readPage } from './testing/pages.ts';
 import { fixedText, withTranscripts } from './testing/transcript.ts';

@@ -1,10 +1,10 @@
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { type Client, get, http1Client, review } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
 import { residentMemory } from './testing/process-memory.ts';
 import { openRawSocket } from './testing/raw-socket.ts';
 import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
-import { randomToken } from './testing/tokens.ts';
 
 interface Slowest {
   /** The maximum number of milliseconds without an answer. */

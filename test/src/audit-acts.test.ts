@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { startRedis } from '@sallyport/test-servers/redis';
+import { issue } from '@sallyport/test-servers/redis-tokens';
+import { secret, sha256 } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { type AuditLine, findGaps, readTrail, readTrailSoFar } from './testing/audit-trail.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
 import { operatorIn } from './testing/redis-commands.ts';
-import { issue } from './testing/redis-tokens.ts';
 import { cachedRobots, replicasConfig } from './testing/replicas.ts';
-import { secret, sha256 } from './testing/tokens.ts';
 
 const actsOf = (lines: readonly AuditLine[]): AuditLine[] =>
   lines.filter(({ event }) => event !== undefined);

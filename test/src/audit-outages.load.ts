@@ -1,3 +1,4 @@
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { type Client, http1Client, review } from './testing/clients.ts';
@@ -6,7 +7,6 @@ import { startLoad } from './testing/load.ts';
 import { metricsText } from './testing/scrape.ts';
 import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
 import { sum } from './testing/sum.ts';
-import { randomToken } from './testing/tokens.ts';
 
 test('a standard output that no one reads delays no answer', async () => {
   const backend = await startScriptedBackend();

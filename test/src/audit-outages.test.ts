@@ -1,5 +1,6 @@
 import { appendFile, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { type AuditLine, auditLines, findGaps, readTrail } from './testing/audit-trail.ts';
@@ -12,7 +13,6 @@ import {
   startScriptedBackend,
 } from './testing/scripted-backend.ts';
 import { sum } from './testing/sum.ts';
-import { randomToken } from './testing/tokens.ts';
 
 /** The number of bytes that may wait before lines are dropped. Pipes hold far less. */
 const capacity = 8 * 1024 * 1024;

@@ -1,5 +1,6 @@
 import { readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { awkwardToken, randomToken } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { auditLines, findGaps, readTrail, readTrailSoFar } from './testing/audit-trail.ts';
@@ -11,7 +12,6 @@ import { temporaryFolder } from './testing/folder.ts';
 import { configText, startGateway } from './testing/gateway.ts';
 import { createMutualTls } from './testing/mutual-tls.ts';
 import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
-import { awkwardToken, randomToken } from './testing/tokens.ts';
 
 const audit = { output: 'audit.log' };
 

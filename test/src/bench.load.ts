@@ -1,3 +1,4 @@
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createBackends } from './bench/backends.ts';
 import { memoryCase, quietCase, staticCase } from './bench/cases.ts';
@@ -9,7 +10,6 @@ import { reviewsTable } from './bench/table.ts';
 import { createTls } from './bench/tls.ts';
 import { startWorker } from './bench/worker.ts';
 import { reviewBody } from './testing/token-review.ts';
-import { randomToken } from './testing/tokens.ts';
 
 /**
  * A short `pnpm bench`. Only ratios of the same round are checked, at five times the limit of the bench. With 5 rounds the

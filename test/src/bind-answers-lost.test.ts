@@ -1,10 +1,10 @@
 import { startFaultProxy } from '@sallyport/test-servers/fault-proxy';
+import { ldapToken, startPeople } from '@sallyport/test-servers/people';
 import { startRedis } from '@sallyport/test-servers/redis';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { sealingKey, startCacheReplicas } from './testing/cache-gateway.ts';
 import { addCrowd } from './testing/ldap-crowd.ts';
-import { ldapToken, startPeople } from './testing/ldap-gateway.ts';
-import { randomToken } from './testing/tokens.ts';
 
 const refused = { authenticated: false };
 const failed = { authenticated: false, error: 'authenticator corp unavailable' };

@@ -1,7 +1,7 @@
+import { createJwtIssuer } from '@sallyport/test-servers/jwt-issuer';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
-import { createJwtIssuer } from './testing/jwt-issuer.ts';
 import { refused } from './testing/redis-gateway.ts';
 import { type Replicas, replicasConfig, startReplicas } from './testing/replicas.ts';
 

@@ -4,6 +4,7 @@ import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { startCluster } from '@sallyport/test-servers/redis-cluster';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { startSentinels } from '@sallyport/test-servers/redis-sentinel';
+import { issue, newToken } from '@sallyport/test-servers/redis-tokens';
 import { extend } from '@sallyport/test-servers/tcp-server';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
@@ -11,7 +12,6 @@ import { get, http1Client, review } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
 import { operatorIn } from './testing/redis-commands.ts';
 import { isRobot, refused, unavailable } from './testing/redis-gateway.ts';
-import { issue, newToken } from './testing/redis-tokens.ts';
 import { cachedRobots, type Published, replicasConfig, startReplicas } from './testing/replicas.ts';
 
 const tokens = await redisForFile();

@@ -1,9 +1,9 @@
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
+import { issue, recordKey } from '@sallyport/test-servers/redis-tokens';
+import { staticAuthenticator, tokensFile } from '@sallyport/test-servers/static-tokens';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { afterEach, expect, test } from 'vitest';
-import { issue, recordKey } from './testing/redis-tokens.ts';
 import { cachedRobots, type Published, replicasConfig, startReplicas } from './testing/replicas.ts';
-import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
-import { randomToken } from './testing/tokens.ts';
 
 const redis = await redisForFile();
 afterEach(async () => {

@@ -2,10 +2,10 @@ import { setImmediate } from 'node:timers/promises';
 import { startFaultProxy } from '@sallyport/test-servers/fault-proxy';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
+import { issue } from '@sallyport/test-servers/redis-tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isRobot, refused } from './testing/redis-gateway.ts';
-import { issue } from './testing/redis-tokens.ts';
 import {
   cachedRobots,
   type Published,

@@ -1,10 +1,10 @@
+import { ldapToken, startPeople } from '@sallyport/test-servers/people';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
+import { issue } from '@sallyport/test-servers/redis-tokens';
+import { secret } from '@sallyport/test-servers/tokens';
 import { afterEach, describe, expect, test } from 'vitest';
-import { ldapToken, startPeople } from './testing/ldap-gateway.ts';
 import { refused } from './testing/redis-gateway.ts';
-import { issue } from './testing/redis-tokens.ts';
 import { cachedRobots, replicasConfig, startReplicas } from './testing/replicas.ts';
-import { secret } from './testing/tokens.ts';
 
 const redis = await redisForFile();
 afterEach(async () => {

@@ -1,9 +1,10 @@
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
+import { issue, recordKey } from '@sallyport/test-servers/redis-tokens';
+import { randomToken, sha256 } from '@sallyport/test-servers/tokens';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { startGateway } from './testing/gateway.ts';
 import { isRobot, refused } from './testing/redis-gateway.ts';
 import { documentedLines, loginOf } from './testing/redis-lines.ts';
-import { issue, recordKey } from './testing/redis-tokens.ts';
 import {
   cachedRobots,
   type Published,
@@ -11,7 +12,6 @@ import {
   replicasConfig,
   startReplicas,
 } from './testing/replicas.ts';
-import { randomToken, sha256 } from './testing/tokens.ts';
 
 const both = (one: object): object[] => [one, one];
 

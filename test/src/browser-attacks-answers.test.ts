@@ -1,4 +1,5 @@
 import { toLdif } from '@sallyport/test-servers/ldif';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { describe, expect, test } from 'vitest';
 import type { LoginAnswer } from './testing/ask-login.ts';
 import {
@@ -14,7 +15,6 @@ import type { Gateway } from './testing/gateway.ts';
 import { loginUrlOf, publicHost } from './testing/login-gateway.ts';
 import { openRawSocket } from './testing/raw-socket.ts';
 import { shareLogin } from './testing/shared-login.ts';
-import { randomToken } from './testing/tokens.ts';
 
 const place = await shareLogin();
 

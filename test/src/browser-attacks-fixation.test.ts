@@ -1,3 +1,4 @@
+import { secret } from '@sallyport/test-servers/tokens';
 import { describe, expect, test } from 'vitest';
 import {
   type BegunLogin,
@@ -16,7 +17,6 @@ import {
 import { goToProvider, logInAtProvider } from './testing/provider-login.ts';
 import { type App, enrolApp } from './testing/second-factor.ts';
 import { shareLogin } from './testing/shared-login.ts';
-import { secret } from './testing/tokens.ts';
 
 // Another service on the same host name, on whatever port, can set the cookie of a login, and browsers send it the cookie.
 

@@ -1,5 +1,6 @@
 import { createAuthority } from '@sallyport/test-servers/certificates';
 import { type ForgedProvider, startForgedProvider } from '@sallyport/test-servers/forged-provider';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LoginAnswer } from './testing/ask-login.ts';
@@ -22,7 +23,6 @@ import { type LoginPlace, loginUrlOf, publicHost, startLogin } from './testing/l
 import { bringAnswer, goToProvider, withProviders } from './testing/provider-login.ts';
 import { openRawSocket } from './testing/raw-socket.ts';
 import { shareLogin } from './testing/shared-login.ts';
-import { randomToken } from './testing/tokens.ts';
 
 const maxFailures = 3;
 /** People: each test asks from addresses of its own. */

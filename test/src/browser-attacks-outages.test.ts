@@ -1,5 +1,6 @@
 import { startForgedProvider } from '@sallyport/test-servers/forged-provider';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { LoginAnswer } from './testing/ask-login.ts';
@@ -18,7 +19,6 @@ import {
 import { expectCalm } from './testing/calm.ts';
 import { type LoginPlace, startLogin } from './testing/login-gateway.ts';
 import { goToProvider, withProviders } from './testing/provider-login.ts';
-import { randomToken } from './testing/tokens.ts';
 
 let sessions: RedisServer;
 let place: LoginPlace;

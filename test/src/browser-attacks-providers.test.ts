@@ -1,4 +1,6 @@
 import type { ForgedProvider, Forgery } from '@sallyport/test-servers/forged-provider';
+import { findLeaks } from '@sallyport/test-servers/leaks';
+import { secret, secretsInUse } from '@sallyport/test-servers/tokens';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { LoginAnswer } from './testing/ask-login.ts';
 import {
@@ -13,12 +15,10 @@ import {
   titleOf,
   tokenOf,
 } from './testing/browser-login.ts';
-import { findLeaks } from './testing/leaks.ts';
 import { bringAnswer, clientId, goToProvider, logInAtProvider } from './testing/provider-login.ts';
 import { contentsOf } from './testing/redis-contents.ts';
 import { metricsText } from './testing/scrape.ts';
 import { shareLogin } from './testing/shared-login.ts';
-import { secret, secretsInUse } from './testing/tokens.ts';
 
 const place = await shareLogin();
 const { one, two } = place.providers;

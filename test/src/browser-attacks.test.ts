@@ -1,3 +1,4 @@
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { describe, expect, test } from 'vitest';
 import { sealedAttempt } from './sealed-attempt.ts';
 import {
@@ -17,7 +18,6 @@ import {
 } from './testing/browser-login.ts';
 import { clusters, publicHost } from './testing/login-gateway.ts';
 import { shareLogin } from './testing/shared-login.ts';
-import { randomToken } from './testing/tokens.ts';
 
 const place = await shareLogin();
 

@@ -1,4 +1,5 @@
 import { createPasskey } from '@sallyport/test-servers/passkey';
+import { randomToken, secret } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -35,7 +36,6 @@ import {
   untilHeading,
   withKubectl,
 } from './testing/second-factor.ts';
-import { randomToken, secret } from './testing/tokens.ts';
 
 let site: Site;
 let browser: Browser;

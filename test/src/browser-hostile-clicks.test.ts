@@ -1,4 +1,5 @@
 import { type ForgedProvider, startForgedProvider } from '@sallyport/test-servers/forged-provider';
+import { secret } from '@sallyport/test-servers/tokens';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { shareBrowser, watchedPage } from './testing/browser.ts';
@@ -7,7 +8,6 @@ import { startHostileServer } from './testing/hostile-server.ts';
 import { type Site, startSite } from './testing/login-client.ts';
 import { withProviders } from './testing/provider-login.ts';
 import { submitPassword, untilHeading } from './testing/second-factor.ts';
-import { secret } from './testing/tokens.ts';
 
 let sso: ForgedProvider;
 let site: Site;

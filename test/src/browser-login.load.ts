@@ -1,4 +1,6 @@
 import { createAuthority } from '@sallyport/test-servers/certificates';
+import { staticAuthenticator, tokensFile } from '@sallyport/test-servers/static-tokens';
+import { randomToken, secret } from '@sallyport/test-servers/tokens';
 import { expect, test } from 'vitest';
 import type {
   BrowserCrowdLogin,
@@ -23,8 +25,6 @@ import {
   slowdown,
 } from './testing/login-storm.ts';
 import { cpuSeconds } from './testing/process-cpu.ts';
-import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
-import { randomToken, secret } from './testing/tokens.ts';
 
 /** The aim: no review takes twice its usual time. */
 const aim = 2;

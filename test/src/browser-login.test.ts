@@ -1,4 +1,5 @@
 import { type OpenIdAccount, startOpenIdProvider } from '@sallyport/test-servers/oidc-provider';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -9,7 +10,6 @@ import { startHostileServer } from './testing/hostile-server.ts';
 import { done, getNamespaces, newDesk, tokenOf, untilRefused } from './testing/kubectl-user.ts';
 import { type AskGateway, type Desk, type Site, startSite } from './testing/login-client.ts';
 import { reviewBody, type TokenReview } from './testing/token-review.ts';
-import { randomToken } from './testing/tokens.ts';
 
 /** The program on this desk may open a window. */
 const display = { DISPLAY: ':0' };

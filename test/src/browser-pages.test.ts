@@ -1,3 +1,5 @@
+import { createJwtIssuer } from '@sallyport/test-servers/jwt-issuer';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -5,7 +7,6 @@ import { outline, shareBrowser, watchedPage } from './testing/browser.ts';
 import { type BegunLogin, beginLogin } from './testing/browser-attempt.ts';
 import type { Gateway } from './testing/gateway.ts';
 import { startHostileServer } from './testing/hostile-server.ts';
-import { createJwtIssuer } from './testing/jwt-issuer.ts';
 import { type Site, startSite } from './testing/login-client.ts';
 import {
   expectGoodLooks,
@@ -15,7 +16,6 @@ import {
   type PageVisit,
   tabOrder,
 } from './testing/page-looks.ts';
-import { randomToken } from './testing/tokens.ts';
 
 const issuer = createJwtIssuer();
 // No one listens there: the pages that need a provider are in browser-login.test.ts.

@@ -1,5 +1,6 @@
 import { type ForgedProvider, startForgedProvider } from '@sallyport/test-servers/forged-provider';
 import { type OpenIdProvider, startOpenIdProvider } from '@sallyport/test-servers/oidc-provider';
+import { randomToken, secret } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readTrailSoFar } from './testing/audit-trail.ts';
@@ -21,7 +22,6 @@ import {
   redirectUriOf,
   withProviders,
 } from './testing/provider-login.ts';
-import { randomToken, secret } from './testing/tokens.ts';
 
 const keyPrefix = 'sallyport.example.com';
 const clientSecret = randomToken(32);

@@ -1,7 +1,7 @@
+import { startPeople } from '@sallyport/test-servers/people';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { expect, test } from 'vitest';
 import { sealingKey, startCacheGateway, startCacheReplicas } from './testing/cache-gateway.ts';
-import { startPeople } from './testing/ldap-gateway.ts';
 import { sum } from './testing/sum.ts';
 
 test('a token that many ask about costs the directory one login for each replica at most, and the next replica none', async () => {

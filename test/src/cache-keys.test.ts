@@ -1,4 +1,5 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { expect, test } from 'vitest';
 import {
   type CacheGateway,
@@ -14,7 +15,6 @@ import {
   type ScriptedBackend,
   startScriptedBackend,
 } from './testing/scripted-backend.ts';
-import { randomToken } from './testing/tokens.ts';
 
 let users = 0;
 

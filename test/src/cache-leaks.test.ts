@@ -1,13 +1,13 @@
+import { findLeaks } from '@sallyport/test-servers/leaks';
+import { ldapToken, startPeople } from '@sallyport/test-servers/people';
 import { startRedis } from '@sallyport/test-servers/redis';
+import { awkwardToken, randomToken, secret, secretsInUse } from '@sallyport/test-servers/tokens';
 import { expect, test } from 'vitest';
 import { sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
 import { down } from './testing/chain.ts';
-import { ldapToken, startPeople } from './testing/ldap-gateway.ts';
-import { findLeaks } from './testing/leaks.ts';
 import { contentsOf, untilCached } from './testing/redis-contents.ts';
 import { metricsText } from './testing/scrape.ts';
 import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
-import { awkwardToken, randomToken, secret, secretsInUse } from './testing/tokens.ts';
 
 test('no token, password, key or user name is in Redis or in a metric', async () => {
   await using people = await startPeople();

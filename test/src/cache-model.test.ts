@@ -4,6 +4,7 @@ import {
   newReplicaFacts,
 } from '@sallyport/test-servers/cache-model';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -16,7 +17,6 @@ import {
 } from './testing/cache-gateway.ts';
 import { runCommand } from './testing/command.ts';
 import { type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
-import { randomToken } from './testing/tokens.ts';
 
 /** Lifetimes in milliseconds. They are short, so that answers end during the test. */
 const lifetimes = { authenticatedTtl: 2_000, rejectedTtl: 300, unknownTtl: 300, staleTtl: 2_000 };

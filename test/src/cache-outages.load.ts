@@ -1,4 +1,5 @@
 import { startRedis } from '@sallyport/test-servers/redis';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import {
@@ -10,7 +11,6 @@ import {
 import { no } from './testing/chain.ts';
 import { median } from './testing/median.ts';
 import { startScriptedBackend } from './testing/scripted-backend.ts';
-import { randomToken } from './testing/tokens.ts';
 
 test('a Redis that hangs costs a review its timeout once, through eight authenticators and caches, and then nothing', async () => {
   await using redis = await startRedis();

@@ -1,19 +1,19 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { issue, writeRecord } from '@sallyport/test-servers/redis-tokens';
+import { staticAuthenticator, tokensFile } from '@sallyport/test-servers/static-tokens';
+import { randomToken, secret } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CacheGateway, sealingKey, startCacheGateway } from './testing/cache-gateway.ts';
 import { ada, down, isAda, no, noOpinion, refusal } from './testing/chain.ts';
 import { cachedAnswers, untilCached } from './testing/redis-contents.ts';
 import { isRobot, robots } from './testing/redis-gateway.ts';
-import { issue, writeRecord } from './testing/redis-tokens.ts';
 import type { ScriptedAnswer } from './testing/script-messages.ts';
 import {
   authenticated,
   type ScriptedBackend,
   startScriptedBackend,
 } from './testing/scripted-backend.ts';
-import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
-import { randomToken, secret } from './testing/tokens.ts';
 
 const identity = { username: { prefix: 'corp:' }, groups: { prefix: 'corp:', allow: ['k8s-*'] } };
 const [ci, cd] = [randomToken(), randomToken()];

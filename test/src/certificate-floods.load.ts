@@ -1,3 +1,4 @@
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Client, type ClientTls, http2Client, review } from './testing/clients.ts';
 import { podGrowth, podHeap } from './testing/deployed.ts';
@@ -11,7 +12,6 @@ import {
   type ScriptedBackend,
   startScriptedBackend,
 } from './testing/scripted-backend.ts';
-import { randomToken } from './testing/tokens.ts';
 
 let backend: ScriptedBackend;
 let mutualTls: MutualTls;

@@ -1,5 +1,6 @@
 import { connect } from 'node:tls';
 import { createAuthority } from '@sallyport/test-servers/certificates';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { waitForPromise } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { type Client, http1Client, http2Client, review } from './testing/clients.ts';
@@ -8,7 +9,6 @@ import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
 import { openRawSocket, rawRequest } from './testing/raw-socket.ts';
 import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
 import { reviewBody } from './testing/token-review.ts';
-import { randomToken } from './testing/tokens.ts';
 
 interface Secure extends AsyncDisposable {
   readonly gateway: Gateway;

@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { waitFor, waitForPromise } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { codeFolder, gatewayFolder, runCommand, spawnCommand } from './testing/command.ts';
 import { configFolder } from './testing/config-folder.ts';
 import { collectOutput } from './testing/output.ts';
-import { randomToken } from './testing/tokens.ts';
 
 /** A plugin, without a dependency, that leaves a timer behind, which keeps a process alive. */
 const lingeringPlugin = `

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 import { startRedis } from '@sallyport/test-servers/redis';
+import { staticAuthenticator, tokensFile } from '@sallyport/test-servers/static-tokens';
+import { awkwardToken, randomToken, secret, sha256 } from '@sallyport/test-servers/tokens';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { sealingKey, startCacheGateway } from './testing/cache-gateway.ts';
@@ -10,8 +12,6 @@ import { temporaryFolder } from './testing/folder.ts';
 import { configText, startGateway } from './testing/gateway.ts';
 import { operatorIn } from './testing/redis-commands.ts';
 import { runProgram } from './testing/shell.ts';
-import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
-import { awkwardToken, randomToken, secret, sha256 } from './testing/tokens.ts';
 
 interface Place {
   readonly folder: string;

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { type People, startPeople } from '@sallyport/test-servers/people';
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { type Client, http1Client, http2Client, review } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
 import { addCrowd, type Member } from './testing/ldap-crowd.ts';
-import { type People, startPeople } from './testing/ldap-gateway.ts';
 import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
 
 /** The number of files that the gateway may have open. Node and the plugins hold some 40 from the start. */

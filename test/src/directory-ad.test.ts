@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
+import { createJwtIssuer } from '@sallyport/test-servers/jwt-issuer';
 import { runLdapTool } from '@sallyport/test-servers/ldap-tools';
 import { type LdifEntry, toLdif, toReplacements } from '@sallyport/test-servers/ldif';
+import { longTimeouts } from '@sallyport/test-servers/people';
 import {
   accountControl,
   adUser,
@@ -8,14 +10,13 @@ import {
   type Samba,
   startSamba,
 } from '@sallyport/test-servers/samba';
+import { secret } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { shareBrowser, watchedPage } from './testing/browser.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
 import { buildGoClient, type GoClient } from './testing/go-client.ts';
-import { createJwtIssuer } from './testing/jwt-issuer.ts';
 import { answer, codeQuestion, newDesk, typePassword } from './testing/kubectl-user.ts';
-import { longTimeouts } from './testing/ldap-gateway.ts';
 import { startSite } from './testing/login-client.ts';
 import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
 import { metricsText } from './testing/scrape.ts';
@@ -31,7 +32,6 @@ import {
   withKubectl,
 } from './testing/second-factor.ts';
 import { type ReviewStatus, reviewBody, type TokenReview } from './testing/token-review.ts';
-import { secret } from './testing/tokens.ts';
 
 /** All tests share one domain and one gateway. Each has users of its own. */
 

@@ -1,18 +1,18 @@
 import { startFaultProxy } from '@sallyport/test-servers/fault-proxy';
 import { toReplacements } from '@sallyport/test-servers/ldif';
+import { type People, startPeople } from '@sallyport/test-servers/people';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
+import { staticAuthenticator, tokensFile } from '@sallyport/test-servers/static-tokens';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
-import { type People, startPeople } from './testing/ldap-gateway.ts';
 import { cachedAnswers } from './testing/redis-contents.ts';
 import { closedCircuit, refused } from './testing/redis-gateway.ts';
 import { type Replicas, replicasConfig, startReplicas } from './testing/replicas.ts';
 import { scrape } from './testing/scrape.ts';
-import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { type ReviewStatus, reviewBody } from './testing/token-review.ts';
-import { randomToken } from './testing/tokens.ts';
 
 /** The users of the tests, by the authenticators of their tokens. Each is alone in a group of the directory. */
 const users = {

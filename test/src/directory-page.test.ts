@@ -1,7 +1,10 @@
 import { readFile } from 'node:fs/promises';
+import { createJwtIssuer } from '@sallyport/test-servers/jwt-issuer';
 import { runLdapTool } from '@sallyport/test-servers/ldap-tools';
 import { toLdif } from '@sallyport/test-servers/ldif';
+import { longTimeouts } from '@sallyport/test-servers/people';
 import { accountControl, adUser, newAdPassword, startSamba } from '@sallyport/test-servers/samba';
+import { secret } from '@sallyport/test-servers/tokens';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { http1Client, review } from './testing/clients.ts';
@@ -9,9 +12,6 @@ import { runCommand } from './testing/command.ts';
 import { configFolder } from './testing/config-folder.ts';
 import { blocksOf } from './testing/documents.ts';
 import { startGateway } from './testing/gateway.ts';
-import { createJwtIssuer } from './testing/jwt-issuer.ts';
-import { longTimeouts } from './testing/ldap-gateway.ts';
-import { secret } from './testing/tokens.ts';
 
 const iss = 'https://login.microsoftonline.com/TENANT_ID/v2.0';
 

@@ -1,10 +1,10 @@
 import { type FaultPlan, startFaultProxy } from '@sallyport/test-servers/fault-proxy';
 import { toLdif } from '@sallyport/test-servers/ldif';
+import { type People, startPeople } from '@sallyport/test-servers/people';
 import { freePort } from '@sallyport/test-servers/ports';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Client, http1Client, review } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
-import { type People, startPeople } from './testing/ldap-gateway.ts';
 import type { LogLine } from './testing/output.ts';
 import { closedCircuit } from './testing/redis-gateway.ts';
 import type { ReviewStatus } from './testing/token-review.ts';

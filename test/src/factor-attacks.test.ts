@@ -1,4 +1,5 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { randomToken, secret } from '@sallyport/test-servers/tokens';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LoginAnswer } from './testing/ask-login.ts';
 import { appCode } from './testing/authenticator-app.ts';
@@ -12,7 +13,6 @@ import {
 } from './testing/browser-login.ts';
 import { writeFactor, writeInvitation } from './testing/factor-records.ts';
 import { type LoginPlace, startLogin } from './testing/login-gateway.ts';
-import { randomToken, secret } from './testing/tokens.ts';
 
 type Person = LoginPlace['people']['alice'];
 

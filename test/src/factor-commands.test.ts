@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { randomToken, secret } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type AuditLine, readTrailSoFar } from './testing/audit-trail.ts';
@@ -11,7 +12,6 @@ import { type LoginPlace, startLogin } from './testing/login-gateway.ts';
 import type { ListedToken } from './testing/redis-commands.ts';
 import { documentedLines, loginOf } from './testing/redis-lines.ts';
 import { invite } from './testing/second-factor.ts';
-import { randomToken, secret } from './testing/tokens.ts';
 
 const factorsPassword = 'secrets/factors';
 const newKey = { SALLYPORT_NEW_KEY: secret(randomBytes(32).toString('base64')) };

@@ -2,13 +2,13 @@ import { execFile } from 'node:child_process';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { tokensFile } from '@sallyport/test-servers/static-tokens';
+import { randomToken, secret } from '@sallyport/test-servers/tokens';
 import { describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { type CommandResult, gatewayFolder } from './testing/command.ts';
 import { startGateway } from './testing/gateway.ts';
 import { anyPort, copyGateway, curlLine } from './testing/private-gateway.ts';
-import { tokensFile } from './testing/static-tokens.ts';
-import { randomToken, secret } from './testing/tokens.ts';
 
 test('the first start makes a demo token, loads it once, and prints a line that works', async () => {
   const folder = await copyGateway();

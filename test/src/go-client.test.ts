@@ -1,3 +1,4 @@
+import { awkwardToken, randomToken } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ClientTls, http2Client } from './testing/clients.ts';
@@ -15,7 +16,6 @@ import {
   startScriptedBackend,
 } from './testing/scripted-backend.ts';
 import { apiVersion, reviewBody } from './testing/token-review.ts';
-import { awkwardToken, randomToken } from './testing/tokens.ts';
 
 const protocols = ['HTTP/1.1', 'HTTP/2'] as const;
 type Protocol = (typeof protocols)[number];

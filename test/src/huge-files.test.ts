@@ -1,6 +1,8 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { readFile, rename, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { tokensFile } from '@sallyport/test-servers/static-tokens';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { waitForPromise } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
@@ -9,8 +11,6 @@ import { configFolder } from './testing/config-folder.ts';
 import { configText, startGateway } from './testing/gateway.ts';
 import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
 import type { LogLine } from './testing/output.ts';
-import { tokensFile } from './testing/static-tokens.ts';
-import { randomToken } from './testing/tokens.ts';
 
 /** The size of a file that takes no space on the disk. */
 const huge = 1024 * 1024 * 1024;

@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { copyFile, readFile, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { type People, startPeople } from '@sallyport/test-servers/people';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { newToken } from '@sallyport/test-servers/redis-tokens';
+import { secret } from '@sallyport/test-servers/tokens';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseDocument } from 'yaml';
 import { askLogin, clusters } from './testing/ask-login.ts';
@@ -10,14 +13,11 @@ import { runCommand } from './testing/command.ts';
 import { commandsIn } from './testing/documents.ts';
 import { temporaryFolder } from './testing/folder.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
-import { type People, startPeople } from './testing/ldap-gateway.ts';
 import { loginUrlOf } from './testing/login-gateway.ts';
 import { createPageShell } from './testing/page-shell.ts';
 import { rootFolder } from './testing/pnpm.ts';
 import { anyPort } from './testing/private-gateway.ts';
 import { operatorIn } from './testing/redis-commands.ts';
-import { newToken } from './testing/redis-tokens.ts';
-import { secret } from './testing/tokens.ts';
 
 let people: People;
 let redis: RedisServer;

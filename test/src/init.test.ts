@@ -4,6 +4,7 @@ import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { promisify } from 'node:util';
+import { secret } from '@sallyport/test-servers/tokens';
 import { waitForPromise } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -13,7 +14,6 @@ import { temporaryFolder } from './testing/folder.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
 import { anyPort } from './testing/private-gateway.ts';
 import { scrape } from './testing/scrape.ts';
-import { secret } from './testing/tokens.ts';
 
 const run = promisify(execFile);
 

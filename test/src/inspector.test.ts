@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
+import { staticAuthenticator, tokensFile } from '@sallyport/test-servers/static-tokens';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { waitFor, waitForPromise } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
@@ -9,8 +11,6 @@ import { configFolder } from './testing/config-folder.ts';
 import { blocksOf } from './testing/documents.ts';
 import { collectOutput } from './testing/output.ts';
 import { rootFolder } from './testing/pnpm.ts';
-import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
-import { randomToken } from './testing/tokens.ts';
 
 const cli = join(gatewayFolder, 'src/sallyport.js');
 const PATH = [join(rootFolder, 'node_modules/.bin'), process.env.PATH].join(delimiter);

@@ -1,3 +1,5 @@
+import { createJwtIssuer, type JwtIssuer } from '@sallyport/test-servers/jwt-issuer';
+import { randomToken, secret } from '@sallyport/test-servers/tokens';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { http1Client, review } from './testing/clients.ts';
@@ -5,8 +7,6 @@ import { runCommand } from './testing/command.ts';
 import { configFolder } from './testing/config-folder.ts';
 import { blocksOf } from './testing/documents.ts';
 import { startGateway } from './testing/gateway.ts';
-import { createJwtIssuer, type JwtIssuer } from './testing/jwt-issuer.ts';
-import { randomToken, secret } from './testing/tokens.ts';
 
 const apiServer = 'https://kubernetes.default.svc.cluster.local';
 

@@ -1,3 +1,4 @@
+import { secret } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { appCode } from './testing/authenticator-app.ts';
@@ -12,7 +13,6 @@ import {
 } from './testing/kubectl-user.ts';
 import { type Desk, type Site, startSite } from './testing/login-client.ts';
 import { invite } from './testing/second-factor.ts';
-import { secret } from './testing/tokens.ts';
 
 let site: Site;
 beforeAll(async () => {

@@ -2,6 +2,7 @@ import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createAuthority } from '@sallyport/test-servers/certificates';
 import { startReplica, untilInSync } from '@sallyport/test-servers/redis';
+import { secret } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { commandsIn } from './testing/documents.ts';
@@ -17,7 +18,6 @@ import {
 } from './testing/kubectl-user.ts';
 import { createDesk, type Desk, type Site, startSite } from './testing/login-client.ts';
 import { scrape } from './testing/scrape.ts';
-import { secret } from './testing/tokens.ts';
 
 let site: Site;
 beforeAll(async () => {

@@ -4,18 +4,18 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { createAuthority } from '@sallyport/test-servers/certificates';
 import { toReplacements } from '@sallyport/test-servers/ldif';
+import { ldapToken, type People, startPeople } from '@sallyport/test-servers/people';
 import { policies } from '@sallyport/test-servers/slapd-configuration';
+import { staticAuthenticator, tokensFile } from '@sallyport/test-servers/static-tokens';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Client, http1Client, review } from './testing/clients.ts';
 import { runCommand } from './testing/command.ts';
 import { temporaryFolder } from './testing/folder.ts';
 import { configText, type Gateway, startGateway } from './testing/gateway.ts';
-import { ldapToken, type People, startPeople } from './testing/ldap-gateway.ts';
 import type { LogLine } from './testing/output.ts';
 import { scrape } from './testing/scrape.ts';
-import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
-import { randomToken } from './testing/tokens.ts';
 
 const isAlice = {
   authenticated: true,

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
+import { disguises, findLeaks, goJson } from '@sallyport/test-servers/leaks';
+import { awkwardToken, randomToken, secret } from '@sallyport/test-servers/tokens';
 import { expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
 import { runCommand } from './testing/command.ts';
 import { temporaryFolder } from './testing/folder.ts';
 import { startGateway } from './testing/gateway.ts';
-import { disguises, findLeaks, goJson } from './testing/leaks.ts';
 import { startScriptedBackend } from './testing/scripted-backend.ts';
-import { awkwardToken, randomToken, secret } from './testing/tokens.ts';
 
 const noise = (): string => `{"level":"debug","msg":"${randomBytes(300).toString('base64')}"}\n`;
 

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
+import { ldapToken, startPeople } from '@sallyport/test-servers/people';
 import { startRedis } from '@sallyport/test-servers/redis';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sealingKey, startCacheReplicas, withRedisTimeout } from './testing/cache-gateway.ts';
 import { runCommand } from './testing/command.ts';
 import { addCrowd } from './testing/ldap-crowd.ts';
-import { ldapToken, startPeople } from './testing/ldap-gateway.ts';
-import { randomToken } from './testing/tokens.ts';
 
 const refused = { authenticated: false };
 const maxFailures = 3;

@@ -4,15 +4,15 @@ import {
   playHistory,
 } from '@sallyport/test-servers/lockout-model';
 import { createLockoutWriter, writerActs } from '@sallyport/test-servers/lockout-writer';
+import { ldapToken, startPeople } from '@sallyport/test-servers/people';
 import { startRedis } from '@sallyport/test-servers/redis';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sealingKey, startCacheReplicas, withRedisTimeout } from './testing/cache-gateway.ts';
 import { addCrowd, type Member, slowHash } from './testing/ldap-crowd.ts';
-import { ldapToken, startPeople } from './testing/ldap-gateway.ts';
 import { seededRandom } from './testing/seeded-random.ts';
 import type { ReviewStatus } from './testing/token-review.ts';
-import { randomToken } from './testing/tokens.ts';
 
 const refused = { authenticated: false };
 const maxFailures = 3;

@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { runLdapTool, tryBind } from '@sallyport/test-servers/ldap-tools';
 import { toLdif, toReplacements } from '@sallyport/test-servers/ldif';
 import { codes, policies } from '@sallyport/test-servers/slapd-configuration';
+import { randomToken, secret } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runOathtool } from './testing/authenticator-app.ts';
 import { type LoginPlace, startLogin } from './testing/login-gateway.ts';
-import { randomToken, secret } from './testing/tokens.ts';
 
 const maxFailures = 3;
 let place: LoginPlace;

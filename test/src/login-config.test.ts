@@ -1,14 +1,14 @@
 import { createAuthority } from '@sallyport/test-servers/certificates';
+import { startPeople } from '@sallyport/test-servers/people';
 import { startRedis } from '@sallyport/test-servers/redis';
+import { staticAuthenticator, tokensFile } from '@sallyport/test-servers/static-tokens';
+import { randomToken, secret } from '@sallyport/test-servers/tokens';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { type ClientTls, http1Client, http2Client } from './testing/clients.ts';
 import { configText, startGateway } from './testing/gateway.ts';
-import { startPeople } from './testing/ldap-gateway.ts';
 import { loginUrlOf } from './testing/login-gateway.ts';
 import { operatorIn } from './testing/redis-commands.ts';
-import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
-import { randomToken, secret } from './testing/tokens.ts';
 
 const json = { 'content-type': 'application/json' };
 

@@ -1,3 +1,4 @@
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import {
   cancelled,
@@ -8,7 +9,6 @@ import {
 } from './testing/http2-frames.ts';
 import { type FloodedLogin, smallRequest, startFloodedLogin } from './testing/login-floods.ts';
 import { publicHost } from './testing/login-gateway.ts';
-import { randomToken } from './testing/tokens.ts';
 
 let login: FloodedLogin;
 beforeAll(async () => {

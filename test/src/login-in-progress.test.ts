@@ -1,5 +1,6 @@
 import { type HoldingProxy, startHoldingProxy } from '@sallyport/test-servers/holding-proxy';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { secret } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { askLogin, type LoginAnswer } from './testing/ask-login.ts';
@@ -19,7 +20,6 @@ import { type EnrolledUser, factorKey, writeTwoApps } from './testing/factor-rec
 import { type Gateway, startGateway } from './testing/gateway.ts';
 import { clusters, type LoginPlace, loginUrlOf, startLogin } from './testing/login-gateway.ts';
 import { scrape } from './testing/scrape.ts';
-import { secret } from './testing/tokens.ts';
 
 /** Someone who logs in at the slow gateway, and whose sessions are ended at the other one meanwhile. */
 interface Person {

@@ -1,5 +1,6 @@
 import { createConnection, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { randomToken, secret } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Gateway } from './testing/gateway.ts';
@@ -11,7 +12,6 @@ import {
   startLogin,
 } from './testing/login-gateway.ts';
 import { metricsText } from './testing/scrape.ts';
-import { randomToken, secret } from './testing/tokens.ts';
 
 let place: LoginPlace;
 let gateway: Gateway;

@@ -4,7 +4,9 @@ import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { startFaultProxy } from '@sallyport/test-servers/fault-proxy';
 import { toLdif, toReplacements } from '@sallyport/test-servers/ldif';
+import { ldapToken } from '@sallyport/test-servers/people';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { randomToken, secret, sha256 } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -14,11 +16,9 @@ import { http1Client, review } from './testing/clients.ts';
 import { blocksOf } from './testing/documents.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
 import { helpdeskIn } from './testing/helpdesk.ts';
-import { ldapToken } from './testing/ldap-gateway.ts';
 import { clusters, type LoginPlace, loginUrlOf, startLogin } from './testing/login-gateway.ts';
 import { type ListedToken, type Operator, operatorIn } from './testing/redis-commands.ts';
 import { cachedAnswers } from './testing/redis-contents.ts';
-import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
 const refused = { authenticated: false };
 

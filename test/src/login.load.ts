@@ -2,12 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createAuthority } from '@sallyport/test-servers/certificates';
 import { runLdapTool, tryBind } from '@sallyport/test-servers/ldap-tools';
+import type { People } from '@sallyport/test-servers/people';
+import { staticAuthenticator, tokensFile } from '@sallyport/test-servers/static-tokens';
+import { randomToken, secret } from '@sallyport/test-servers/tokens';
 import { expect, test } from 'vitest';
 import type { CrowdLogin, CrowdMessage, CrowdResult } from './bench/login-crowd.ts';
 import { startWorker } from './bench/worker.ts';
 import { http1Client } from './testing/clients.ts';
 import type { Gateway } from './testing/gateway.ts';
-import type { People } from './testing/ldap-gateway.ts';
 import { loginUrlOf, publicHost, startLogin } from './testing/login-gateway.ts';
 import {
   addPeople,
@@ -22,8 +24,6 @@ import {
   slowdown,
 } from './testing/login-storm.ts';
 import { scrape } from './testing/scrape.ts';
-import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
-import { randomToken, secret } from './testing/tokens.ts';
 
 /** The aim: no review takes twice its usual time. */
 const aim = 2;

@@ -1,10 +1,10 @@
+import { randomToken, secret, sha256 } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { readTrailSoFar } from './testing/audit-trail.ts';
 import { clusters, type LoginPlace, publicHost } from './testing/login-gateway.ts';
 import { shareLogin } from './testing/shared-login.ts';
-import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
 const alice = { username: 'corp:alice', groups: ['corp:k8s-admins'] };
 const wrong = {

@@ -1,10 +1,10 @@
+import { secret } from '@sallyport/test-servers/tokens';
 import { expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
 import type { Gateway } from './testing/gateway.ts';
 import { startLogin } from './testing/login-gateway.ts';
 import { cachedAnswers } from './testing/redis-contents.ts';
 import { scrape } from './testing/scrape.ts';
-import { secret } from './testing/tokens.ts';
 
 /** The maximum number of logins until one is answered 429. This many would take longer than any test. */
 const maxLogins = 1_000;

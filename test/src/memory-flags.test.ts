@@ -2,6 +2,8 @@ import { execFile, spawn } from 'node:child_process';
 import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { staticAuthenticator, tokensFile } from '@sallyport/test-servers/static-tokens';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { waitForPromise } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
@@ -11,8 +13,6 @@ import { temporaryFolder } from './testing/folder.ts';
 import { type GatewaySetup, startGateway } from './testing/gateway.ts';
 import { collectOutput } from './testing/output.ts';
 import { rootFolder } from './testing/pnpm.ts';
-import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
-import { randomToken } from './testing/tokens.ts';
 
 const setup = (): GatewaySetup => ({
   files: { 'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }) },

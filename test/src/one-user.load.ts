@@ -1,3 +1,5 @@
+import { ldapToken, startPeople } from '@sallyport/test-servers/people';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { http1Client } from './testing/clients.ts';
 import { startGateway } from './testing/gateway.ts';
@@ -8,10 +10,8 @@ import {
   logInEach,
   startGuessing,
 } from './testing/ldap-crowd.ts';
-import { ldapToken, startPeople } from './testing/ldap-gateway.ts';
 import { median } from './testing/median.ts';
 import { scrape } from './testing/scrape.ts';
-import { randomToken } from './testing/tokens.ts';
 
 /** Milliseconds of an attack: longer than the deadline of a whole login, which is 3 s. */
 const duration = 4_000;

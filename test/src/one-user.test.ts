@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { ldapToken, startPeople } from '@sallyport/test-servers/people';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
 import { startGateway } from './testing/gateway.ts';
 import { addCrowd, type Member } from './testing/ldap-crowd.ts';
-import { ldapToken, startPeople } from './testing/ldap-gateway.ts';
 import { scrape } from './testing/scrape.ts';
-import { randomToken } from './testing/tokens.ts';
 
 /**
  * The timeouts end no lookup, whatever the machine is busy with. The attack does not cause a late lookup. It is wider than

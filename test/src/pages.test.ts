@@ -1,11 +1,11 @@
 import { X509Certificate } from 'node:crypto';
 import { copyFile, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { secret } from '@sallyport/test-servers/tokens';
 import { expect, test } from 'vitest';
 import { commandsIn } from './testing/documents.ts';
 import { createPageShell, type PageShell } from './testing/page-shell.ts';
 import { rootFolder } from './testing/pnpm.ts';
-import { secret } from './testing/tokens.ts';
 
 /** Replaces the ports that all such configs have by free ones. */
 async function moveToFreePorts({ root }: PageShell, config: string): Promise<void> {

@@ -2,19 +2,19 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { toLdif } from '@sallyport/test-servers/ldif';
+import { ldapToken } from '@sallyport/test-servers/people';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
+import { tokensFile } from '@sallyport/test-servers/static-tokens';
+import { randomToken, secret, secretsInUse } from '@sallyport/test-servers/tokens';
 import { expect, test } from 'vitest';
 import { shareBrowser, watchedPage } from './testing/browser.ts';
 import { sealingKey } from './testing/cache-gateway.ts';
 import { type Client, http1Client, review } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
-import { ldapToken } from './testing/ldap-gateway.ts';
 import { rootFolder } from './testing/pnpm.ts';
 import { operatorIn } from './testing/redis-commands.ts';
 import { seededRandom } from './testing/seeded-random.ts';
-import { tokensFile } from './testing/static-tokens.ts';
-import { randomToken, secret, secretsInUse } from './testing/tokens.ts';
 
 // `pnpm --filter @sallyport/test run picture` lets a quarter of an hour of traffic pass, as much as the page shows, and
 // replaces docs/status-page.png.

@@ -1,6 +1,7 @@
 import { createAuthority } from '@sallyport/test-servers/certificates';
 import { freePort } from '@sallyport/test-servers/ports';
 import { startRedis } from '@sallyport/test-servers/redis';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { cacheConfig, sealingKey, shared } from './testing/cache-gateway.ts';
@@ -9,7 +10,6 @@ import { http1Client, review } from './testing/clients.ts';
 import { asked, drawn, readDashboard, readRules, recordsOf } from './testing/deployed.ts';
 import { startGateway } from './testing/gateway.ts';
 import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
-import { randomToken } from './testing/tokens.ts';
 import { startTraffic, startWatch, type Watch } from './watched.ts';
 
 const tls = { certFile: 'tls/server.crt', keyFile: 'tls/server.key', clientAuth: 'none' };

@@ -1,9 +1,9 @@
 import { startRedis } from '@sallyport/test-servers/redis';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { expect, test } from 'vitest';
 import { readTrail } from './testing/audit-trail.ts';
 import { sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
 import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
-import { randomToken } from './testing/tokens.ts';
 
 const keyPrefix = 'sallyport.example.com';
 const credentialId = 'authentication.kubernetes.io/credential-id';

@@ -1,4 +1,6 @@
 import { type ForgedProvider, startForgedProvider } from '@sallyport/test-servers/forged-provider';
+import { findLeaks } from '@sallyport/test-servers/leaks';
+import { randomToken, secret, secretsInUse } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AuditLine, readTrailSoFar } from './testing/audit-trail.ts';
@@ -11,12 +13,10 @@ import {
   sendPassword,
   tokenOf,
 } from './testing/browser-login.ts';
-import { findLeaks } from './testing/leaks.ts';
 import { type LoginPlace, startLogin } from './testing/login-gateway.ts';
 import { logInAtProvider, withProviders } from './testing/provider-login.ts';
 import { operatorIn } from './testing/redis-commands.ts';
 import { metricsText } from './testing/scrape.ts';
-import { randomToken, secret, secretsInUse } from './testing/tokens.ts';
 
 /** `okta` has no directory. The accounts of `entra` are looked up in `corp`. */
 let okta: ForgedProvider;

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { type ManglingProxy, startManglingProxy } from '@sallyport/test-servers/mangling-proxy';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { issue, issueHash, newToken, recordKey } from '@sallyport/test-servers/redis-tokens';
+import { randomToken, secret, sha256 } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import {
@@ -18,7 +20,6 @@ import {
   startRobotGateway,
   unavailable,
 } from './testing/redis-gateway.ts';
-import { issue, issueHash, newToken, recordKey } from './testing/redis-tokens.ts';
 import {
   authenticated,
   type ScriptedBackend,
@@ -26,7 +27,6 @@ import {
 } from './testing/scripted-backend.ts';
 import { seededRandom } from './testing/seeded-random.ts';
 import type { ReviewStatus } from './testing/token-review.ts';
-import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
 const seed = Number(process.env.SEED ?? 20261125);
 /** `FUZZ_REVIEWS=100000` makes a long run. */

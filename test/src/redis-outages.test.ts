@@ -2,6 +2,8 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { startSentinels } from '@sallyport/test-servers/redis-sentinel';
+import { issue, newToken, untilReplicated } from '@sallyport/test-servers/redis-tokens';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
@@ -17,9 +19,7 @@ import {
   startRobotGateway,
   unavailable,
 } from './testing/redis-gateway.ts';
-import { issue, newToken, untilReplicated } from './testing/redis-tokens.ts';
 import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
-import { randomToken } from './testing/tokens.ts';
 
 const isAda = { authenticated: true, user: { username: 'ada' } };
 

@@ -1,4 +1,7 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { issue, newToken } from '@sallyport/test-servers/redis-tokens';
+import { staticAuthenticator, tokensFile } from '@sallyport/test-servers/static-tokens';
+import { randomToken, secret, sha256 } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
@@ -23,10 +26,7 @@ import {
   unavailable,
 } from './testing/redis-gateway.ts';
 import { documentedLines, loginOf } from './testing/redis-lines.ts';
-import { issue, newToken } from './testing/redis-tokens.ts';
 import { replicasConfig, startReplicas } from './testing/replicas.ts';
-import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
-import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
 const keys = '~sallyport:token:*';
 

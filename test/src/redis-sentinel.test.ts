@@ -1,5 +1,6 @@
 import type { RedisServer } from '@sallyport/test-servers/redis';
 import { type RedisSentinels, startSentinels } from '@sallyport/test-servers/redis-sentinel';
+import { issue, newToken, untilReplicated } from '@sallyport/test-servers/redis-tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { operatorIn } from './testing/redis-commands.ts';
@@ -11,7 +12,6 @@ import {
   startRobotGateway,
 } from './testing/redis-gateway.ts';
 import { type RobotQuestion, repeatUntil, startRobotLoad } from './testing/redis-load.ts';
-import { issue, newToken, untilReplicated } from './testing/redis-tokens.ts';
 
 const groups = ['valid', 'revoked', 'unknown'] as const;
 

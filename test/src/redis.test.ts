@@ -1,5 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import {
+  issue,
+  mistyped,
+  newToken,
+  recordKey,
+  serviceAccountToken,
+  writeRecord,
+} from '@sallyport/test-servers/redis-tokens';
+import { staticAuthenticator, tokensFile } from '@sallyport/test-servers/static-tokens';
+import { randomToken, sha256 } from '@sallyport/test-servers/tokens';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
   isRobot,
@@ -9,17 +19,7 @@ import {
   startRobotGateway,
   unavailable,
 } from './testing/redis-gateway.ts';
-import {
-  issue,
-  mistyped,
-  newToken,
-  recordKey,
-  serviceAccountToken,
-  writeRecord,
-} from './testing/redis-tokens.ts';
 import { metricsText } from './testing/scrape.ts';
-import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
-import { randomToken, sha256 } from './testing/tokens.ts';
 
 /** The ways to Redis of more authenticators. Each has records of its own there. */
 const ways: Readonly<Record<string, (redis: RedisServer, valkey: RedisServer) => object>> = {

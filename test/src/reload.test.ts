@@ -1,5 +1,7 @@
 import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { staticAuthenticator, tokensFile } from '@sallyport/test-servers/static-tokens';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
@@ -7,8 +9,6 @@ import { temporaryFolder } from './testing/folder.ts';
 import { configText, startGateway } from './testing/gateway.ts';
 import { startLoad } from './testing/load.ts';
 import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
-import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
-import { randomToken } from './testing/tokens.ts';
 
 const named = (prefix: string): object => ({
   username: { prefix: `${prefix}:` },

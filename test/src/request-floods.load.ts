@@ -1,4 +1,5 @@
 import http2 from 'node:http2';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { waitFor, waitForPromise } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { http2Client, review } from './testing/clients.ts';
@@ -12,7 +13,6 @@ import {
   startScriptedBackend,
 } from './testing/scripted-backend.ts';
 import { reviewBody, reviewHeaders, reviewPath } from './testing/token-review.ts';
-import { randomToken } from './testing/tokens.ts';
 
 let backend: ScriptedBackend;
 let gateway: Gateway;

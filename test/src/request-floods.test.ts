@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import http2 from 'node:http2';
 import tls from 'node:tls';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { waitFor, waitForPromise } from '@sallyport/test-servers/wait-for';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type ClientTls, http2Client, review } from './testing/clients.ts';
@@ -21,7 +22,6 @@ import {
   startScriptedBackend,
 } from './testing/scripted-backend.ts';
 import { reviewBody, reviewHeaders, reviewPath } from './testing/token-review.ts';
-import { randomToken } from './testing/tokens.ts';
 
 let backend: ScriptedBackend;
 let gateway: Gateway;

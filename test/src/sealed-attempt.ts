@@ -1,6 +1,6 @@
+import { secret } from '@sallyport/test-servers/tokens';
 import type { LoginPlace } from './testing/login-gateway.ts';
 import { sealAs } from './testing/seal.ts';
-import { secret } from './testing/tokens.ts';
 
 /** Seals an attempt with the key of the config. @returns its path */
 export function sealedAttempt(

@@ -1,3 +1,4 @@
+import { randomToken, secret } from '@sallyport/test-servers/tokens';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { appCode } from './testing/authenticator-app.ts';
@@ -19,7 +20,6 @@ import {
   submitPassword,
   untilHeading,
 } from './testing/second-factor.ts';
-import { randomToken, secret } from './testing/tokens.ts';
 
 let site: Site;
 let browser: Browser;

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { randomToken, secret } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LoginAnswer } from './testing/ask-login.ts';
@@ -26,7 +27,6 @@ import {
 } from './testing/factor-records.ts';
 import type { Gateway } from './testing/gateway.ts';
 import { type LoginPlace, startLogin } from './testing/login-gateway.ts';
-import { randomToken, secret } from './testing/tokens.ts';
 
 type Person = LoginPlace['people']['alice'];
 

@@ -1,3 +1,4 @@
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { waitFor, waitForPromise } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
@@ -17,7 +18,6 @@ import {
   startScriptedBackend,
 } from './testing/scripted-backend.ts';
 import { reviewBody } from './testing/token-review.ts';
-import { randomToken } from './testing/tokens.ts';
 
 interface Busy extends AsyncDisposable {
   readonly backend: ScriptedBackend;

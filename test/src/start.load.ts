@@ -1,11 +1,11 @@
 import { fileURLToPath } from 'node:url';
+import { staticAuthenticator, tokensFile } from '@sallyport/test-servers/static-tokens';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { expect, test } from 'vitest';
 import { startGateway } from './testing/gateway.ts';
 import { cpuSeconds } from './testing/process-cpu.ts';
 import { residentMemory } from './testing/process-memory.ts';
 import { runLine } from './testing/shell.ts';
-import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
-import { randomToken } from './testing/tokens.ts';
 
 // The limits are five times the aims on a machine of its own.
 

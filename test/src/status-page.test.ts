@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { startRedis } from '@sallyport/test-servers/redis';
+import { randomToken, secret, sha256 } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -21,7 +22,6 @@ import {
   type ScriptedBackend,
   startScriptedBackend,
 } from './testing/scripted-backend.ts';
-import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
 const laptop = { width: 1280, height: 800 };
 const phone = { width: 390, height: 844 };

@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { findLeaks } from '@sallyport/test-servers/leaks';
+import { staticAuthenticator, tokensFile } from '@sallyport/test-servers/static-tokens';
+import { randomToken, secretsInUse } from '@sallyport/test-servers/tokens';
 import { waitFor, waitForPromise } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
 import { codeFolder, gatewayFolder } from './testing/command.ts';
 import { configFolder } from './testing/config-folder.ts';
-import { findLeaks } from './testing/leaks.ts';
-import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
-import { randomToken, secretsInUse } from './testing/tokens.ts';
 
 // `script` of util-linux gives the gateway a terminal.
 test('on a terminal the log is for reading, and holds no token', async () => {

@@ -2,6 +2,8 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { KeyPair } from '@sallyport/test-servers/certificates';
 import { createAuthority } from '@sallyport/test-servers/certificates';
+import { staticAuthenticator, tokensFile } from '@sallyport/test-servers/static-tokens';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { http1Client, http2Client, review } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
@@ -11,9 +13,7 @@ import {
   type ScriptedBackend,
   startScriptedBackend,
 } from './testing/scripted-backend.ts';
-import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { reviewBody } from './testing/token-review.ts';
-import { randomToken } from './testing/tokens.ts';
 
 const run = promisify(execFile);
 

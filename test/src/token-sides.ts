@@ -1,10 +1,10 @@
+import { createJwtIssuer } from '@sallyport/test-servers/jwt-issuer';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { writeRecord } from '@sallyport/test-servers/redis-tokens';
+import { staticAuthenticator } from '@sallyport/test-servers/static-tokens';
+import { randomToken, sha256 } from '@sallyport/test-servers/tokens';
 import { stringify } from 'yaml';
 import { type Gateway, startGateway } from './testing/gateway.ts';
-import { createJwtIssuer } from './testing/jwt-issuer.ts';
-import { writeRecord } from './testing/redis-tokens.ts';
-import { staticAuthenticator } from './testing/static-tokens.ts';
-import { randomToken, sha256 } from './testing/tokens.ts';
 
 /** The kinds of authenticators whose users can be looked up in a directory. */
 export const kinds = ['jwt', 'webhook', 'redis', 'static'] as const;

@@ -4,12 +4,12 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { startRedis } from '@sallyport/test-servers/redis';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { expect, test } from 'vitest';
 import { sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
 import { temporaryFolder } from './testing/folder.ts';
 import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
 import { reviewBody } from './testing/token-review.ts';
-import { randomToken } from './testing/tokens.ts';
 
 interface SentSpan {
   readonly name: string;

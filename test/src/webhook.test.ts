@@ -1,12 +1,12 @@
+import { staticAuthenticator, tokensFile } from '@sallyport/test-servers/static-tokens';
+import { randomToken, secret } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Client, http1Client, review } from './testing/clients.ts';
 import { runCommand } from './testing/command.ts';
 import { type Config, type Gateway, startGateway } from './testing/gateway.ts';
 import { createMutualTls } from './testing/mutual-tls.ts';
-import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { reviewBody } from './testing/token-review.ts';
-import { randomToken, secret } from './testing/tokens.ts';
 
 const apiServer = 'https://kubernetes.default.svc.cluster.local';
 

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { http2Client, review } from '@sallyport/test/clients';
 import { startGateway } from '@sallyport/test/gateway';
 import { helpdeskIn } from '@sallyport/test/helpdesk';
-import { type People, startPeople } from '@sallyport/test/ldap-gateway';
 import { createDesk, startFront } from '@sallyport/test/login-client';
 import { loginUrlOf } from '@sallyport/test/login-gateway';
 import { createPageShell } from '@sallyport/test/page-shell';
-import { secret } from '@sallyport/test/tokens';
 import { createAuthority } from '@sallyport/test-servers/certificates';
+import { type People, startPeople } from '@sallyport/test-servers/people';
 import { startRedis } from '@sallyport/test-servers/redis';
+import { secret } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect } from 'vitest';
 

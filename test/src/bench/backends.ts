@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { toLdif } from '@sallyport/test-servers/ldif';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { newToken, recordKey } from '@sallyport/test-servers/redis-tokens';
 import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
-import { newToken, recordKey } from '../testing/redis-tokens.ts';
 
 /** An OpenLDAP server with people in it, each in one group. */
 export interface DirectoryFacts {

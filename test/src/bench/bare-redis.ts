@@ -1,5 +1,5 @@
+import { recordKey } from '@sallyport/test-servers/redis-tokens';
 import { Redis } from 'ioredis';
-import { recordKey } from '../testing/redis-tokens.ts';
 
 /** Sends the commands of the Redis plugin, all those of a turn of the event loop in one write, and believes the record. */
 export function createLookup(url: string): (token: string) => Promise<string> {

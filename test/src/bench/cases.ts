@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { staticAuthenticator, tokensFile } from '../testing/static-tokens.ts';
+import { staticAuthenticator, tokensFile } from '@sallyport/test-servers/static-tokens';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { reviewBody } from '../testing/token-review.ts';
-import { randomToken } from '../testing/tokens.ts';
 import { directoryAccess } from './backends.ts';
 import {
   type GatewayCase,

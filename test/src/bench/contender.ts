@@ -1,5 +1,5 @@
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { reviewBody } from '../testing/token-review.ts';
-import { randomToken } from '../testing/tokens.ts';
 import type { Backends, Robot } from './backends.ts';
 import type { ClientMessage } from './client.ts';
 import type { Driven, OfferedPoint, Order } from './drive.ts';

@@ -1,8 +1,8 @@
+import { createJwtIssuer } from '@sallyport/test-servers/jwt-issuer';
+import { staticAuthenticator } from '@sallyport/test-servers/static-tokens';
+import { randomToken, sha256 } from '@sallyport/test-servers/tokens';
 import { stringify } from 'yaml';
-import { createJwtIssuer } from '../testing/jwt-issuer.ts';
-import { staticAuthenticator } from '../testing/static-tokens.ts';
 import { reviewBody } from '../testing/token-review.ts';
-import { randomToken, sha256 } from '../testing/tokens.ts';
 import { directoryAccess } from './backends.ts';
 import { type GatewayCase, type Place, tokenCount } from './contender.ts';
 import { metric } from './gateway.ts';

@@ -6,19 +6,19 @@ import {
   type FaultProxy,
   startFaultProxy,
 } from '@sallyport/test-servers/fault-proxy';
+import { createJwtIssuer } from '@sallyport/test-servers/jwt-issuer';
 import { toLdif, toReplacements } from '@sallyport/test-servers/ldif';
 import { type ManglingProxy, startManglingProxy } from '@sallyport/test-servers/mangling-proxy';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
+import { staticAuthenticator, tokensFile } from '@sallyport/test-servers/static-tokens';
+import { randomToken, secret } from '@sallyport/test-servers/tokens';
 import { collectsGarbage, startBenchGateway } from '../bench/gateway.ts';
 import { checkout } from '../bench/options.ts';
 import { createTls } from '../bench/tls.ts';
 import { startReplica } from '../soak/processes.ts';
 import { openWay, type Way } from '../soak/stores.ts';
 import type { Replica } from '../soak/world.ts';
-import { createJwtIssuer } from '../testing/jwt-issuer.ts';
-import { staticAuthenticator, tokensFile } from '../testing/static-tokens.ts';
-import { randomToken, secret } from '../testing/tokens.ts';
 import type { Lifetimes, Version } from './oracle.ts';
 
 /** Milliseconds. */

@@ -1,6 +1,7 @@
 /** The acts of people, robots and administrators in a soak. Each act goes into the history when it begins. */
+
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { clusters } from '../testing/ask-login.ts';
-import { randomToken } from '../testing/tokens.ts';
 import { type AccountActs, createAccountActs } from './account-acts.ts';
 import { type Binds, watchBinds } from './binds.ts';
 import { type BrowserActs, createBrowserActs } from './browser-acts.ts';

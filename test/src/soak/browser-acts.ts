@@ -1,4 +1,6 @@
 /** Logins in a browser, step by step, at any replicas: by HTTP, as a page without scripts does them. */
+
+import { secret } from '@sallyport/test-servers/tokens';
 import type { LoginAnswer, LoginRequest } from '../testing/ask-login.ts';
 import {
   type BegunLogin,
@@ -11,7 +13,6 @@ import {
   sendPassword,
   tokenOf,
 } from '../testing/browser-login.ts';
-import { secret } from '../testing/tokens.ts';
 import type { Ended, Made, Secret } from './history.ts';
 import { type Notes, now, replicaAt } from './notes.ts';
 import { type Code, type PhoneActs, passwordOf } from './phone-acts.ts';

@@ -1,5 +1,5 @@
 /** The commands of administrators in a soak. */
-import { sha256 } from '../testing/tokens.ts';
+import { sha256 } from '@sallyport/test-servers/tokens';
 import type { Ended, Identity, UserAct } from './history.ts';
 import { replicaCount } from './limits.ts';
 import type { Notes } from './notes.ts';

@@ -1,5 +1,5 @@
 /** Two faults that cross: lost answers of the directory, and a replica that starts with an empty Redis. */
-import { randomToken } from '../testing/tokens.ts';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { sleep } from './load.ts';
 import { flush, insist, mortal, type Place, repeat } from './place.ts';
 

@@ -2,9 +2,9 @@
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:tls';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { metric, names } from '../bench/gateway.ts';
-import { randomToken } from '../testing/tokens.ts';
 import { loseAnswers, startWithEmptyCache } from './crossing-faults.ts';
 import { limits } from './limits.ts';
 import { type SoakLoad, sleep } from './load.ts';

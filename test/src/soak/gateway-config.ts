@@ -1,7 +1,8 @@
 /** The config of the gateways of a soak. */
+
+import type { People } from '@sallyport/test-servers/people';
+import { staticAuthenticator } from '@sallyport/test-servers/static-tokens';
 import { clusters, publicHost } from '../testing/ask-login.ts';
-import type { People } from '../testing/ldap-gateway.ts';
-import { staticAuthenticator } from '../testing/static-tokens.ts';
 import type { DirectoryWay } from './directory-way.ts';
 import { limits } from './limits.ts';
 import type { Store } from './stores.ts';

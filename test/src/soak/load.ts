@@ -1,7 +1,8 @@
 /** The load of a soak, and whether the gateways answer it. */
+
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { percentiles } from '../bench/drive.ts';
 import { clusters } from '../testing/ask-login.ts';
-import { randomToken } from '../testing/tokens.ts';
 import { type Acts, createActs } from './acts.ts';
 import type { Fault } from './history.ts';
 import { abandonedAfter } from './limits.ts';

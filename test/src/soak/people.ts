@@ -1,9 +1,8 @@
 /** The people, the accounts and the secrets of a soak. */
-import type { startPeople } from '../testing/ldap-gateway.ts';
-import { ldapToken } from '../testing/ldap-gateway.ts';
-import { newToken, writeRecord } from '../testing/redis-tokens.ts';
-import { tokensFile } from '../testing/static-tokens.ts';
-import { secret } from '../testing/tokens.ts';
+import { ldapToken, type startPeople } from '@sallyport/test-servers/people';
+import { newToken, writeRecord } from '@sallyport/test-servers/redis-tokens';
+import { tokensFile } from '@sallyport/test-servers/static-tokens';
+import { secret } from '@sallyport/test-servers/tokens';
 import type { Identity } from './history.ts';
 import type { Store } from './stores.ts';
 import type { Account, Credential, Person, World } from './world.ts';

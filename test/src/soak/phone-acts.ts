@@ -1,6 +1,7 @@
 /** What people with an authenticator app do at a terminal, by the API that `kubectl sallyport` uses. */
+
+import { secret } from '@sallyport/test-servers/tokens';
 import { appCode } from '../testing/authenticator-app.ts';
-import { secret } from '../testing/tokens.ts';
 import type { Binds } from './binds.ts';
 import type { Attempt, Made, Secret, Use } from './history.ts';
 import { type Notes, now, replicaAt } from './notes.ts';

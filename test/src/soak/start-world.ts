@@ -1,12 +1,12 @@
 /** The servers of a soak: three gateways with login servers, a directory with people, a cache Redis, and a Redis for tokens. */
 import { randomBytes } from 'node:crypto';
+import { createJwtIssuer } from '@sallyport/test-servers/jwt-issuer';
+import { startPeople } from '@sallyport/test-servers/people';
+import { randomToken, secret } from '@sallyport/test-servers/tokens';
 import { benchConfigText, collectsGarbage, names, startBenchGateway } from '../bench/gateway.ts';
 import { checkout } from '../bench/options.ts';
 import { createTls } from '../bench/tls.ts';
 import { clusters } from '../testing/ask-login.ts';
-import { createJwtIssuer } from '../testing/jwt-issuer.ts';
-import { startPeople } from '../testing/ldap-gateway.ts';
-import { randomToken, secret } from '../testing/tokens.ts';
 import { openDirectoryWay } from './directory-way.ts';
 import { corpAuthenticator, createConfig, milliseconds } from './gateway-config.ts';
 import { limits, replicaCount } from './limits.ts';

@@ -2,8 +2,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { secret } from '@sallyport/test-servers/tokens';
 import type { Site } from './login-client.ts';
-import { secret } from './tokens.ts';
 
 /** A login that was begun as kubectl-sallyport does it. */
 export interface BegunLogin extends AsyncDisposable {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
+import { randomToken, secret } from '@sallyport/test-servers/tokens';
 import { type LoginAnswer, publicHost } from './ask-login.ts';
 import type { LoginPlace } from './login-gateway.ts';
-import { randomToken, secret } from './tokens.ts';
 
 /** A login that a client has begun: what its person opens in a browser, and what the client keeps for itself. */
 export interface BegunLogin {

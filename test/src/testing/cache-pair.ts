@@ -1,9 +1,9 @@
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect } from 'vitest';
 import { type CacheGateway, sealingKey, shared, startCacheReplicas } from './cache-gateway.ts';
 import { noOpinion, refusal } from './chain.ts';
 import { authenticated, startScriptedBackend } from './scripted-backend.ts';
-import { randomToken } from './tokens.ts';
 
 export interface CachePair extends AsyncDisposable {
   readonly one: CacheGateway;

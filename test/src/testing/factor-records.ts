@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { RedisServer } from '@sallyport/test-servers/redis';
+import { randomToken, secret } from '@sallyport/test-servers/tokens';
 import { appCode } from './authenticator-app.ts';
 import { sealAs } from './seal.ts';
-import { randomToken, secret } from './tokens.ts';
 
 /** A user of the authenticator `corp` whose directory gives no uid. */
 interface Named {

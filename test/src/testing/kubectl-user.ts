@@ -1,10 +1,10 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { secret } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect } from 'vitest';
 import type { CommandResult } from './command.ts';
 import { createDesk, type Desk, type Site } from './login-client.ts';
-import { secret } from './tokens.ts';
 
 /** The arguments of a `kubectl` that needs a session. */
 export const getNamespaces: readonly string[] = ['get', 'namespaces', '-o', 'name'];

@@ -8,14 +8,15 @@ import { connect } from 'node:net';
 import { delimiter, dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { createAuthority } from '@sallyport/test-servers/certificates';
+import { findLeaks } from '@sallyport/test-servers/leaks';
 import { startTcpServer } from '@sallyport/test-servers/tcp-server';
+import { secretsInUse } from '@sallyport/test-servers/tokens';
 import { waitForPromise } from '@sallyport/test-servers/wait-for';
 import { http1Client, review } from './clients.ts';
 import { type CommandResult, codeFolder, sharedCompileCache } from './command.ts';
 import { temporaryFolder } from './folder.ts';
 import { type Gateway, startGateway } from './gateway.ts';
 import { startKubernetes } from './kubernetes.ts';
-import { findLeaks } from './leaks.ts';
 import {
   clusters,
   type LoginPlace,
@@ -24,7 +25,6 @@ import {
   startLogin,
 } from './login-gateway.ts';
 import type { ReviewStatus } from './token-review.ts';
-import { secretsInUse } from './tokens.ts';
 
 const clientFolder = dirname(
   createRequire(import.meta.url).resolve('kubectl-sallyport/package.json'),

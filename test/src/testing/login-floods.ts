@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect, type TLSSocket } from 'node:tls';
 import { createAuthority } from '@sallyport/test-servers/certificates';
+import { secret } from '@sallyport/test-servers/tokens';
 import { waitForPromise } from '@sallyport/test-servers/wait-for';
 import { http1Client } from './clients.ts';
 import type { Gateway } from './gateway.ts';
@@ -12,7 +13,6 @@ import {
   publicHost,
   startLogin,
 } from './login-gateway.ts';
-import { secret } from './tokens.ts';
 
 /** A connection of someone who floods. None of its errors counts. */
 export interface FloodConnection {

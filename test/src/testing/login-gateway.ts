@@ -1,5 +1,7 @@
+import { type People, startPeople } from '@sallyport/test-servers/people';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import type { SlapdOptions } from '@sallyport/test-servers/slapd';
+import { randomToken, secret } from '@sallyport/test-servers/tokens';
 import {
   askLogin,
   clusters,
@@ -9,12 +11,10 @@ import {
 } from './ask-login.ts';
 import { http1Client, review } from './clients.ts';
 import type { Gateway } from './gateway.ts';
-import { type People, startPeople } from './ldap-gateway.ts';
 import { loginOf } from './redis-lines.ts';
 import { longRedisTimeouts } from './redis-timeouts.ts';
 import { type Replicas, replicasConfig, startReplicas } from './replicas.ts';
 import type { ReviewStatus } from './token-review.ts';
-import { randomToken, secret } from './tokens.ts';
 
 export { clusters, type LoginRequest, publicHost };
 

@@ -2,12 +2,12 @@ import { execFile } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { toLdif } from '@sallyport/test-servers/ldif';
+import type { People } from '@sallyport/test-servers/people';
 import { policies } from '@sallyport/test-servers/slapd-configuration';
+import { randomToken, secret } from '@sallyport/test-servers/tokens';
 import { clusters } from './ask-login.ts';
 import { type Client, review } from './clients.ts';
-import type { People } from './ldap-gateway.ts';
 import { median } from './median.ts';
-import { randomToken, secret } from './tokens.ts';
 
 const run = promisify(execFile);
 

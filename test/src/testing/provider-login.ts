@@ -1,7 +1,7 @@
+import { randomToken, secret } from '@sallyport/test-servers/tokens';
 import type { LoginAnswer } from './ask-login.ts';
 import type { BegunLogin, FormBrowser } from './browser-login.ts';
 import { type LoginSetup, publicHost } from './login-gateway.ts';
-import { randomToken, secret } from './tokens.ts';
 
 /** The client ID of the login server at each provider. */
 export const clientId = 'sallyport';

@@ -1,3 +1,4 @@
+import { secret } from '@sallyport/test-servers/tokens';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import type { Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
@@ -8,7 +9,6 @@ import { writeInvitation } from './factor-records.ts';
 import { done, getNamespaces } from './kubectl-user.ts';
 import type { Desk, Site } from './login-client.ts';
 import { type LoginPlace, loginUrlOf } from './login-gateway.ts';
-import { secret } from './tokens.ts';
 
 interface Person {
   readonly name: string;

@@ -1,9 +1,9 @@
 import { type ForgedProvider, startForgedProvider } from '@sallyport/test-servers/forged-provider';
+import { findLeaks } from '@sallyport/test-servers/leaks';
+import { randomToken, secret, secretsInUse } from '@sallyport/test-servers/tokens';
 import { afterAll } from 'vitest';
-import { findLeaks } from './leaks.ts';
 import { clusters, type LoginPlace, publicHost, startLogin } from './login-gateway.ts';
 import { clientId, withProviders } from './provider-login.ts';
-import { randomToken, secret, secretsInUse } from './tokens.ts';
 
 /** A login place whose two gateways have all ways to log in, and limits that no test reaches. */
 export interface SharedLogin extends LoginPlace {

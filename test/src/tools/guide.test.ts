@@ -10,11 +10,11 @@ import { promisify } from 'node:util';
 import type { Authenticator, AuthenticatorError } from '@sallyport/authenticator';
 import { recordingContext } from '@sallyport/authenticator/conformance';
 import { freePort } from '@sallyport/test-servers/ports';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { runCommand } from '../testing/command.ts';
 import { guideBlocks, writeGuide } from '../testing/guide.ts';
 import { rootFolder } from '../testing/pnpm.ts';
-import { randomToken } from '../testing/tokens.ts';
 
 const run = promisify(execFile);
 const blocks = await guideBlocks();

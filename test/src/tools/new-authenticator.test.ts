@@ -3,6 +3,7 @@ import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { freePort } from '@sallyport/test-servers/ports';
+import { secret } from '@sallyport/test-servers/tokens';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { http1Client, review } from '../testing/clients.ts';
 import { temporaryFolder } from '../testing/folder.ts';
@@ -10,7 +11,6 @@ import { startGateway } from '../testing/gateway.ts';
 import { guideLines } from '../testing/guide.ts';
 import { rootFolder, runPnpm } from '../testing/pnpm.ts';
 import { runLine, startLine } from '../testing/shell.ts';
-import { secret } from '../testing/tokens.ts';
 
 /** The command of the guide. */
 const [line = ''] = await guideLines('inside');

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
+import { staticAuthenticator, tokensFile } from '@sallyport/test-servers/static-tokens';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { configFolder } from '../testing/config-folder.ts';
 import { rootFolder, runPnpm } from '../testing/pnpm.ts';
-import { staticAuthenticator, tokensFile } from '../testing/static-tokens.ts';
-import { randomToken } from '../testing/tokens.ts';
 
 /** Makes the folder of a valid config, with a name that is not anywhere else. */
 const createConfig = (): Promise<string> =>

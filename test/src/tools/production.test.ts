@@ -1,18 +1,18 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { longTimeouts, startPeople } from '@sallyport/test-servers/people';
 import { startRedis } from '@sallyport/test-servers/redis';
+import { randomToken, secret } from '@sallyport/test-servers/tokens';
 import { expect, test } from 'vitest';
 import { readTrail } from '../testing/audit-trail.ts';
 import { http1Client, http2Client, review } from '../testing/clients.ts';
 import { codeFolder, gatewayFolder, runCommand } from '../testing/command.ts';
 import { temporaryFolder } from '../testing/folder.ts';
 import { startGateway } from '../testing/gateway.ts';
-import { longTimeouts, startPeople } from '../testing/ldap-gateway.ts';
 import { rootFolder } from '../testing/pnpm.ts';
 import { operatorIn } from '../testing/redis-commands.ts';
 import { documentedLines } from '../testing/redis-lines.ts';
 import { runLine } from '../testing/shell.ts';
-import { randomToken, secret } from '../testing/tokens.ts';
 import { installUnit } from './unit.ts';
 
 /** Puts the addresses of this test into the shipped file. Each is there as often as it says. */

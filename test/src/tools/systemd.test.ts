@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createAuthority } from '@sallyport/test-servers/certificates';
 import { startRedis } from '@sallyport/test-servers/redis';
+import { staticAuthenticator, tokensFile } from '@sallyport/test-servers/static-tokens';
+import { randomToken } from '@sallyport/test-servers/tokens';
 import { expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { http1Client, review } from '../testing/clients.ts';
@@ -14,8 +16,6 @@ import { documentedSecrets } from '../testing/documented-secrets.ts';
 import { temporaryFolder } from '../testing/folder.ts';
 import { startGateway } from '../testing/gateway.ts';
 import { rootFolder } from '../testing/pnpm.ts';
-import { staticAuthenticator, tokensFile } from '../testing/static-tokens.ts';
-import { randomToken } from '../testing/tokens.ts';
 import { installUnit } from './unit.ts';
 
 const run = promisify(execFile);

@@ -1,1 +1,0 @@
-export * from '@sallyport/test-servers/jwt-issuer';
