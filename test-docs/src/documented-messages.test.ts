@@ -93,7 +93,7 @@ describe('a message that the pages quote', async () => {
     ),
   );
 
-  test.each(messages.flat())('$page: $message', ({ message }) => {
+  test.each(messages.flat())('is in the source, as on $page: $message', ({ message }) => {
     expect(constantWordsOf(message)).not.toEqual([]);
     expect(missingFrom(message), 'no text of the source has these words').toEqual([]);
   });

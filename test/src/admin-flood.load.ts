@@ -56,20 +56,20 @@ afterAll(async () => {
 const get1700 = (head: string): string => `GET ${head}\r\n\r\n`.repeat(1_700);
 
 test.each([
-  ['/metrics', get1700('/metrics HTTP/1.1\r\nhost: 127.0.0.1')],
-  [
-    '/metrics over HTTP/1.0',
-    get1700('/metrics HTTP/1.0\r\nhost: 127.0.0.1\r\nconnection: keep-alive'),
-  ],
-  ['/status.json', get1700('/status.json HTTP/1.1\r\nhost: 127.0.0.1')],
-  ['/readyz?verbose', get1700('/readyz?verbose HTTP/1.1\r\nhost: 127.0.0.1')],
-  [
-    '/metrics without a Host',
-    `GET /metrics HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n${get1700('/metrics HTTP/1.1')}`,
-  ],
+  { name: '/metrics', requests: get1700('/metrics HTTP/1.1\r\nhost: 127.0.0.1') },
+  {
+    name: '/metrics over HTTP/1.0',
+    requests: get1700('/metrics HTTP/1.0\r\nhost: 127.0.0.1\r\nconnection: keep-alive'),
+  },
+  { name: '/status.json', requests: get1700('/status.json HTTP/1.1\r\nhost: 127.0.0.1') },
+  { name: '/readyz?verbose', requests: get1700('/readyz?verbose HTTP/1.1\r\nhost: 127.0.0.1') },
+  {
+    name: '/metrics without a Host',
+    requests: `GET /metrics HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n${get1700('/metrics HTTP/1.1')}`,
+  },
 ])(
-  '1,700 pipelined requests of %s neither delay reviews and /livez nor cost memory',
-  async (_name, requests) => {
+  '1,700 pipelined requests of $name neither delay reviews and /livez nor cost memory',
+  async ({ requests }) => {
     const calm = await measure(200);
     const floods = Array.from({ length: 6 }, () => flood(gateway.adminUrl, requests));
     const flooded = await measure(500);

@@ -79,19 +79,19 @@ async function expectSession(browser: FormBrowser, login: BegunLogin): Promise<v
 }
 
 const proofs = [
-  [
-    'a password',
-    async (browser: FormBrowser, login: BegunLogin) =>
+  {
+    name: 'a password',
+    prove: async (browser: FormBrowser, login: BegunLogin) =>
       sendPassword(browser, login, await place.people.add(`victim-${login.id}`)),
-  ],
-  [
-    'the answer of a provider',
-    (browser: FormBrowser, login: BegunLogin) =>
+  },
+  {
+    name: 'the answer of a provider',
+    prove: (browser: FormBrowser, login: BegunLogin) =>
       logInAtProvider(browser, login, 'one', (url) => sso.visit(url)),
-  ],
+  },
 ] as const;
 
-describe.each(proofs)('after %s', (_, prove) => {
+describe.each(proofs)('after $name', ({ prove }) => {
   test('the browser whose cookie was planted can neither see, confirm nor cancel the login', async () => {
     const { login, attacker, victim } = await plantedBrowsers();
     expect(stepOf(await prove(victim, login))).toBe('confirm');

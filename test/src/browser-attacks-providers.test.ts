@@ -77,92 +77,134 @@ const without = (name: string): Forgery => ({
 });
 
 describe('no one is logged in by', () => {
-  test.each<readonly [what: string, forgery: Forgery, expected: readonly [number, string]]>([
-    ['an ID token for another client', withClaims({ aud: 'other' }), failed],
-    [
-      'an ID token for another client that the authenticator accepts',
-      withClaims({ aud: 'kubernetes' }),
-      failed,
-    ],
-    ['an ID token that another client got', withClaims({ azp: 'kubernetes' }), failed],
-    [
-      'an ID token for two clients, which the other one got',
-      withClaims({ aud: [clientId, 'kubernetes'], azp: 'kubernetes' }),
-      failed,
-    ],
-    ['an ID token of another issuer', withClaims({ iss: 'https://evil.example.com' }), failed],
-    ['an ID token that has expired', withClaims({ exp: seconds() - 3_600 }), failed],
-    ['an ID token without an end', without('exp'), failed],
-    ['an ID token of the future', withClaims({ nbf: seconds() + 3_600 }), failed],
-    ['an ID token with another nonce', withClaims({ nonce: 'x'.repeat(43) }), failed],
-    ['an ID token without a nonce', without('nonce'), failed],
-    ['an ID token without a subject', without('sub'), failed],
-    [
-      'an ID token without a signature',
-      { header: (header) => ({ ...header, alg: 'none' }) },
-      failed,
-    ],
-    [
-      'an ID token that claims a shared key',
-      { header: (header) => ({ ...header, alg: 'HS256' }) },
-      failed,
-    ],
-    [
-      'an ID token of another algorithm',
-      { header: (header) => ({ ...header, alg: 'RS256' }) },
-      failed,
-    ],
-    ['an ID token of a foreign key', { isForeignKey: true }, refused],
-    ['an answer without an ID token', { tokens: ({ id_token: _, ...tokens }) => tokens }, failed],
-    [
-      'an ID token that is none',
-      { tokens: (tokens) => ({ ...tokens, id_token: 'x.y.z' }) },
-      failed,
-    ],
-    [
-      'an answer with another state',
-      { redirect: (query) => ({ ...query, state: `${query.state}x` }) },
-      failed,
-    ],
-    ['an answer without a code', { redirect: ({ code: _, ...query }) => query }, failed],
-    [
-      'an answer of another issuer',
-      { redirect: (query) => ({ ...query, iss: 'https://evil.example.com' }) },
-      failed,
-    ],
-    ['an answer without its issuer', { redirect: ({ iss: _, ...query }) => query }, failed],
-    [
-      'a person who cancels',
-      { redirect: ({ code: _, ...query }) => ({ ...query, error: 'access_denied' }) },
-      denied,
-    ],
-    [
-      'an error that no one knows',
-      { redirect: ({ code: _, ...query }) => ({ ...query, error: '<img src=x>' }) },
-      failed,
-    ],
-    ['an answer without a state', { redirect: ({ state: _, ...query }) => query }, otherBrowser],
-    [
-      'a provider with an error',
-      { answer: (path, right) => (path === '/token' ? { ...right, status: 500 } : right) },
-      unavailable,
-    ],
-    [
-      'a provider that sends us elsewhere',
-      {
+  test.each<{ name: string; forgery: Forgery; expected: readonly [number, string] }>([
+    {
+      name: 'an ID token for another client',
+      forgery: withClaims({ aud: 'other' }),
+      expected: failed,
+    },
+    {
+      name: 'an ID token for another client that the authenticator accepts',
+      forgery: withClaims({ aud: 'kubernetes' }),
+      expected: failed,
+    },
+    {
+      name: 'an ID token that another client got',
+      forgery: withClaims({ azp: 'kubernetes' }),
+      expected: failed,
+    },
+    {
+      name: 'an ID token for two clients, which the other one got',
+      forgery: withClaims({ aud: [clientId, 'kubernetes'], azp: 'kubernetes' }),
+      expected: failed,
+    },
+    {
+      name: 'an ID token of another issuer',
+      forgery: withClaims({ iss: 'https://evil.example.com' }),
+      expected: failed,
+    },
+    {
+      name: 'an ID token that has expired',
+      forgery: withClaims({ exp: seconds() - 3_600 }),
+      expected: failed,
+    },
+    { name: 'an ID token without an end', forgery: without('exp'), expected: failed },
+    {
+      name: 'an ID token of the future',
+      forgery: withClaims({ nbf: seconds() + 3_600 }),
+      expected: failed,
+    },
+    {
+      name: 'an ID token with another nonce',
+      forgery: withClaims({ nonce: 'x'.repeat(43) }),
+      expected: failed,
+    },
+    { name: 'an ID token without a nonce', forgery: without('nonce'), expected: failed },
+    { name: 'an ID token without a subject', forgery: without('sub'), expected: failed },
+    {
+      name: 'an ID token without a signature',
+      forgery: { header: (header) => ({ ...header, alg: 'none' }) },
+      expected: failed,
+    },
+    {
+      name: 'an ID token that claims a shared key',
+      forgery: { header: (header) => ({ ...header, alg: 'HS256' }) },
+      expected: failed,
+    },
+    {
+      name: 'an ID token of another algorithm',
+      forgery: { header: (header) => ({ ...header, alg: 'RS256' }) },
+      expected: failed,
+    },
+    { name: 'an ID token of a foreign key', forgery: { isForeignKey: true }, expected: refused },
+    {
+      name: 'an answer without an ID token',
+      forgery: { tokens: ({ id_token: _, ...tokens }) => tokens },
+      expected: failed,
+    },
+    {
+      name: 'an ID token that is none',
+      forgery: { tokens: (tokens) => ({ ...tokens, id_token: 'x.y.z' }) },
+      expected: failed,
+    },
+    {
+      name: 'an answer with another state',
+      forgery: { redirect: (query) => ({ ...query, state: `${query.state}x` }) },
+      expected: failed,
+    },
+    {
+      name: 'an answer without a code',
+      forgery: { redirect: ({ code: _, ...query }) => query },
+      expected: failed,
+    },
+    {
+      name: 'an answer of another issuer',
+      forgery: { redirect: (query) => ({ ...query, iss: 'https://evil.example.com' }) },
+      expected: failed,
+    },
+    {
+      name: 'an answer without its issuer',
+      forgery: { redirect: ({ iss: _, ...query }) => query },
+      expected: failed,
+    },
+    {
+      name: 'a person who cancels',
+      forgery: { redirect: ({ code: _, ...query }) => ({ ...query, error: 'access_denied' }) },
+      expected: denied,
+    },
+    {
+      name: 'an error that no one knows',
+      forgery: { redirect: ({ code: _, ...query }) => ({ ...query, error: '<img src=x>' }) },
+      expected: failed,
+    },
+    {
+      name: 'an answer without a state',
+      forgery: { redirect: ({ state: _, ...query }) => query },
+      expected: otherBrowser,
+    },
+    {
+      name: 'a provider with an error',
+      forgery: { answer: (path, right) => (path === '/token' ? { ...right, status: 500 } : right) },
+      expected: unavailable,
+    },
+    {
+      name: 'a provider that sends us elsewhere',
+      forgery: {
         answer: (path, right) =>
           path === '/token'
             ? { ...right, status: 307, headers: { location: 'https://evil.example.com/' } }
             : right,
       },
-      unavailable,
-    ],
-    [
-      'a provider that talks garbage',
-      { answer: (path, right) => (path === '/token' ? { ...right, body: '<html>' } : right) },
-      unavailable,
-    ],
-  ])('%s', async (_, forgery, expected) => {
+      expected: unavailable,
+    },
+    {
+      name: 'a provider that talks garbage',
+      forgery: {
+        answer: (path, right) => (path === '/token' ? { ...right, body: '<html>' } : right),
+      },
+      expected: unavailable,
+    },
+  ])('$name', async ({ forgery, expected }) => {
     forge(one, forgery);
     const [login, browser] = await begin();
     const answer = await logInAtProvider(browser, login, 'one', visitOne);
@@ -286,11 +328,11 @@ test('a refused ID token is explained in the log, and the next attempt there ask
 });
 
 test.each([
-  ['contains U+FFFD', 'jane\uFFFD', 'the name contains U+FFFD'],
-  ['is too long', 'j'.repeat(20_000), 'the session would have '],
+  { name: 'contains U+FFFD', sub: 'jane\uFFFD', why: 'the name contains U+FFFD' },
+  { name: 'is too long', sub: 'j'.repeat(20_000), why: 'the session would have ' },
 ])(
-  'a user of whom no session can be stored is refused before the confirmation: the name %s',
-  async (_what, sub, why) => {
+  'a user of whom no session can be stored is refused before the confirmation: the name $name',
+  async ({ sub, why }) => {
     const from = place.replicas.gateways[0]?.output.lines.length;
     const [login, browser] = await begin();
     forge(one, withClaims({ sub }));

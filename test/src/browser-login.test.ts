@@ -367,10 +367,10 @@ describe('kubectl without a terminal', () => {
   });
 
   test.each([
-    ['SALLYPORT_BROWSER is never', { ...display, SALLYPORT_BROWSER: 'never' }],
-    ['there is no display', {}],
-    ['it runs over SSH', { ...display, SSH_CONNECTION: '192.0.2.1 1 192.0.2.2 22' }],
-  ])('opens no browser when %s', async (_name, env) => {
+    { name: 'SALLYPORT_BROWSER is never', env: { ...display, SALLYPORT_BROWSER: 'never' } },
+    { name: 'there is no display', env: {} },
+    { name: 'it runs over SSH', env: { ...display, SSH_CONNECTION: '192.0.2.1 1 192.0.2.2 22' } },
+  ])('opens no browser when $name', async ({ env }) => {
     const desk = await newDesk(site);
     const { code, stdout, stderr } = await get(desk, env);
     expect([code, stdout]).toEqual([1, '']);

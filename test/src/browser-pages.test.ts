@@ -342,9 +342,9 @@ test('with JavaScript, the question has a delay in place of the box, and fits on
 });
 
 test.each([
-  ['passwords alone', { ...login, providers: {} }, [...form]],
-  ['a provider alone', { ...login, authenticators: [] }, [...link]],
-])('the page offers %s, as the config says', async (_name, changed, expected) => {
+  { name: 'passwords alone', changed: { ...login, providers: {} }, expected: [...form] },
+  { name: 'a provider alone', changed: { ...login, authenticators: [] }, expected: [...link] },
+])('the page offers $name, as the config says', async ({ changed, expected }) => {
   const [gateway] = site.gateways as [Gateway];
   const { config } = site.place;
   try {

@@ -11,12 +11,12 @@ const errorsOf = ({ metric }: CacheGateway) =>
   metric('sallyport_redis_errors_total', 'use="cache"');
 
 describe('answers stay right', () => {
-  test.each<readonly [string, (redis: RedisServer) => Promise<unknown>]>([
-    ['hangs', (redis) => redis.hang()],
-    ['is down', (redis) => redis.kill()],
+  test.each<{ name: string; begin: (redis: RedisServer) => Promise<unknown> }>([
+    { name: 'hangs', begin: (redis) => redis.hang() },
+    { name: 'is down', begin: (redis) => redis.kill() },
   ])(
-    'while Redis %s, a few reviews call it and then none, and answers are shared again',
-    async (_, begin) => {
+    'while Redis $name, a few reviews call it and then none, and answers are shared again',
+    async ({ begin }) => {
       await using redis = await startRedis();
       await using pair = await startPair({ url: redis.url });
       const { one, other, ask, isShared, untilShared } = pair;

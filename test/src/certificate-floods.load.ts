@@ -66,12 +66,12 @@ const floods: readonly [string, number, Buffer][] = [
 
 test.each(
   floods.flatMap(([name, count, bytes]) => [
-    [name, 'a kubelet', () => kubelet, count, bytes] as const,
-    [name, 'kube-apiserver', () => mutualTls.client, count, bytes] as const,
+    { name, who: 'a kubelet', client: () => kubelet, count, bytes },
+    { name, who: 'kube-apiserver', client: () => mutualTls.client, count, bytes },
   ]),
 )(
-  '%s, with the certificate of %s, fit into the pod, and others are served',
-  async (name, who, client, count, bytes) => {
+  '$name, with the certificate of $who, fit into the pod, and others are served',
+  async ({ name, who, client, count, bytes }) => {
     await stop();
     const { files, tls } = mutualTls;
     gateway = await startGateway({

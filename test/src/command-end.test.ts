@@ -28,17 +28,21 @@ export default {
 
 describe.concurrent('with a plugin that leaves a timer behind', () => {
   test.each([
-    [
-      'check',
-      '',
-      {
+    {
+      command: 'check',
+      input: '',
+      printed: {
         findings: expect.arrayContaining([
           expect.objectContaining({ check: 'authenticator corp', result: 'ok' }),
         ]),
       },
-    ],
-    ['explain', randomToken(), { status: { authenticated: true, user: { username: 'ada' } } }],
-  ])('%s prints what it has to say, and ends', async (command, input, printed) => {
+    },
+    {
+      command: 'explain',
+      input: randomToken(),
+      printed: { status: { authenticated: true, user: { username: 'ada' } } },
+    },
+  ])('$command prints what it has to say, and ends', async ({ command, input, printed }) => {
     const config = { authenticators: [{ name: 'corp', use: './lingering.ts' }] };
     const cwd = await configFolder(config, { 'lingering.ts': lingeringPlugin });
     const { code, stdout } = await runCommand(

@@ -142,11 +142,11 @@ async function untilShared(ask: () => Promise<unknown>): Promise<void> {
 
 describe('a directory of users of tokens', () => {
   test.each([
-    ['is down', 'stop', ['kim', 'mia']],
-    ['hangs', 'hang', ['lee', 'ned']],
+    { name: 'is down', how: 'stop', known: 'kim', unknown: 'mia' },
+    { name: 'hangs', how: 'hang', known: 'lee', unknown: 'ned' },
   ] as const)(
-    'that %s is an error or its last answer within staleTtl, and no user has fewer groups',
-    async (_, how, [known, unknown]) => {
+    'that $name is an error or its last answer within staleTtl, and no user has fewer groups',
+    async ({ how, known, unknown }) => {
       const { slapd } = people;
       const gateway = gatewayOf(0);
       const { ask } = askerOf(gateway);
@@ -291,10 +291,10 @@ describe('an answer that all replicas have cached', () => {
   });
 
   test.each([
-    ['the name of the token', 'flo', ['--user', 'robots:flo']],
-    ['the name in the directory', 'gus', ['--user', 'corp:gus']],
-    ['a group of the directory', 'hal', ['--group', 'corp:k8s-hal']],
-  ])('is not used after a block of %s', async (_, username, subject) => {
+    { name: 'the name of the token', username: 'flo', subject: ['--user', 'robots:flo'] },
+    { name: 'the name in the directory', username: 'gus', subject: ['--user', 'corp:gus'] },
+    { name: 'a group of the directory', username: 'hal', subject: ['--group', 'corp:k8s-hal'] },
+  ])('is not used after a block of $name', async ({ username, subject }) => {
     const user = `robots:${username}`;
     expect(await ask(user)).toEqual(both(isUser(user)));
     const blocked = await replicas.operator.run(['block', ...subject, '--for', '1h']);

@@ -88,40 +88,64 @@ function expectStatus(
 }
 
 /** The rows with errors of the table of what kube-apiserver gets. The whole body is sent together. */
-const rows: readonly [string, () => GoRequest, number, string, RegExp][] = [
-  ['a body that is not JSON', () => whole('{"kind":'), 400, 'BadRequest', /JSON/],
-  ['another path', () => ({ ...whole(ada()), path: '/' }), 404, 'NotFound', /not found/],
-  ['another method', () => ({ ...whole(ada()), method: 'PUT' }), 405, 'MethodNotAllowed', /POST/],
-  [
-    'another content type',
-    () => ({ ...whole(ada()), headers: { 'content-type': 'text/plain' } }),
-    415,
-    'UnsupportedMediaType',
-    /Content-Type/,
-  ],
-  [
-    'a body over maxBodySize',
-    () => ({ body: ada(), padding: big }),
-    413,
-    'RequestEntityTooLarge',
-    /maxBodySize/,
-  ],
-  [
-    'a length over maxBodySize',
-    () => ({ padding: big, length: big }),
-    413,
-    'RequestEntityTooLarge',
-    /at most 1048576 bytes/,
-  ],
+const rows: readonly {
+  name: string;
+  request: () => GoRequest;
+  code: number;
+  reason: string;
+  message: RegExp;
+}[] = [
+  {
+    name: 'a body that is not JSON',
+    request: () => whole('{"kind":'),
+    code: 400,
+    reason: 'BadRequest',
+    message: /JSON/,
+  },
+  {
+    name: 'another path',
+    request: () => ({ ...whole(ada()), path: '/' }),
+    code: 404,
+    reason: 'NotFound',
+    message: /not found/,
+  },
+  {
+    name: 'another method',
+    request: () => ({ ...whole(ada()), method: 'PUT' }),
+    code: 405,
+    reason: 'MethodNotAllowed',
+    message: /POST/,
+  },
+  {
+    name: 'another content type',
+    request: () => ({ ...whole(ada()), headers: { 'content-type': 'text/plain' } }),
+    code: 415,
+    reason: 'UnsupportedMediaType',
+    message: /Content-Type/,
+  },
+  {
+    name: 'a body over maxBodySize',
+    request: () => ({ body: ada(), padding: big }),
+    code: 413,
+    reason: 'RequestEntityTooLarge',
+    message: /maxBodySize/,
+  },
+  {
+    name: 'a length over maxBodySize',
+    request: () => ({ padding: big, length: big }),
+    code: 413,
+    reason: 'RequestEntityTooLarge',
+    message: /at most 1048576 bytes/,
+  },
 ];
 
 /** The ways in which a body is not complete yet when the answer comes. */
-const unfinished: readonly [string, GoRequest][] = [
-  ['that ends late', { padding: big }],
-  ['of a known length that ends late', { padding: big, length: big }],
-  ['that never ends', { rest: 'endless' }],
-  ['that comes a byte at a time', { rest: 'trickles' }],
-  ['of which nothing more comes', { rest: 'waits' }],
+const unfinished: readonly { name: string; body: GoRequest }[] = [
+  { name: 'that ends late', body: { padding: big } },
+  { name: 'of a known length that ends late', body: { padding: big, length: big } },
+  { name: 'that never ends', body: { rest: 'endless' } },
+  { name: 'that comes a byte at a time', body: { rest: 'trickles' } },
+  { name: 'of which nothing more comes', body: { rest: 'waits' } },
 ];
 
 describe.concurrent.each(protocols)("Go's client over %s gets", (protocol) => {
@@ -129,21 +153,31 @@ describe.concurrent.each(protocols)("Go's client over %s gets", (protocol) => {
     go.send(gateway.url, request, protocol, tls);
 
   test.each([
-    [
-      'a user',
-      'v1',
-      { kind: 'authenticated', user, audiences: ['api', 'b'] },
-      { ...isUser, audiences: ['api'] },
-    ],
-    ['a user', 'v1beta1', { kind: 'authenticated', user }, isUser],
-    ['a refusal', 'v1', { kind: 'rejected', reason: 'revoked' }, { authenticated: false }],
-    [
-      'an outage of the backend',
-      'v1',
-      { kind: 'throw', code: 'unavailable' },
-      { authenticated: false, error: 'authenticator corp unavailable' },
-    ],
-  ] as const)('%s, in a TokenReview %s', async (_name, version, decision, status) => {
+    {
+      name: 'a user',
+      version: 'v1',
+      decision: { kind: 'authenticated', user, audiences: ['api', 'b'] },
+      status: { ...isUser, audiences: ['api'] },
+    },
+    {
+      name: 'a user',
+      version: 'v1beta1',
+      decision: { kind: 'authenticated', user },
+      status: isUser,
+    },
+    {
+      name: 'a refusal',
+      version: 'v1',
+      decision: { kind: 'rejected', reason: 'revoked' },
+      status: { authenticated: false },
+    },
+    {
+      name: 'an outage of the backend',
+      version: 'v1',
+      decision: { kind: 'throw', code: 'unavailable' },
+      status: { authenticated: false, error: 'authenticator corp unavailable' },
+    },
+  ] as const)('$name, in a TokenReview $version', async ({ version, decision, status }) => {
     const token = awkwardToken();
     backend.answer(token, decision);
     const answer = await send(whole(reviewBody(token, version, ['api'])));
@@ -156,15 +190,15 @@ describe.concurrent.each(protocols)("Go's client over %s gets", (protocol) => {
     expect(backend.callsOf(token)[0]?.audiences).toEqual(['api']);
   });
 
-  test.each(rows)('the message for %s', async (_name, request, code, reason, message) => {
+  test.each(rows)('the message for $name', async ({ request, code, reason, message }) => {
     const answer = await send(request());
     expectStatus(answer, protocol, code, reason, message);
     if (code === 405) expect(answer.headers).toHaveProperty('Allow', ['POST']);
   });
 
   test.each(unfinished)(
-    'the message for a wrong client name with a body %s',
-    async (_way, body) => {
+    'the message for a wrong client name with a body $name',
+    async ({ body }) => {
       expectStatus(await send(body, kubelet), protocol, 403, 'Forbidden', /clientNames/);
     },
   );
@@ -186,18 +220,21 @@ describe.concurrent.each(protocols)("Go's client over %s gets", (protocol) => {
   });
 
   test.each([
-    ['of a length that it begins to send', { padding: mebibyte / 2, length: big, rest: 'waits' }],
-    ['of a length that it sends a byte at a time', { length: big, rest: 'trickles' }],
-    ['that never ends', { rest: 'endless' }],
-    ['that stops right above the limit', { padding: mebibyte + 1, rest: 'waits' }],
-  ] as const)('the message for a body over maxBodySize %s', async (_way, body) => {
+    {
+      name: 'of a length that it begins to send',
+      body: { padding: mebibyte / 2, length: big, rest: 'waits' },
+    },
+    { name: 'of a length that it sends a byte at a time', body: { length: big, rest: 'trickles' } },
+    { name: 'that never ends', body: { rest: 'endless' } },
+    { name: 'that stops right above the limit', body: { padding: mebibyte + 1, rest: 'waits' } },
+  ] as const)('the message for a body over maxBodySize $name', async ({ body }) => {
     expectStatus(await send(body), protocol, 413, 'RequestEntityTooLarge', /maxBodySize/);
   });
 
   test.each([
-    ['does not come', { body: '{', rest: 'waits' }],
-    ['comes too slowly', { body: '{', rest: 'trickles' }],
-  ] as const)('the message for a body that %s', async (_way, body) => {
+    { name: 'does not come', body: { body: '{', rest: 'waits' } },
+    { name: 'comes too slowly', body: { body: '{', rest: 'trickles' } },
+  ] as const)('the message for a body that $name', async ({ body }) => {
     expectStatus(await send(body), protocol, 408, 'BadRequest', /did not arrive within/);
   });
 

@@ -292,9 +292,13 @@ test('a running gateway serves the renewed certificate, and the old client certi
 });
 
 test.each([
-  [['init', 'made', '--host', 'gw'], 1, /nothing was written: .*made already has gateway\.yaml, /],
-  [['init', 'other'], 2, /--host is missing/],
-])('%j exits with %i', async (words, status, message) => {
+  {
+    words: ['init', 'made', '--host', 'gw'],
+    status: 1,
+    message: /nothing was written: .*made already has gateway\.yaml, /,
+  },
+  { words: ['init', 'other'], status: 2, message: /--host is missing/ },
+])('$words exits with $status', async ({ words, status, message }) => {
   const { code, stdout, stderr } = await runCommand(words, { cwd: parent });
   expect(stderr).toMatch(message);
   expect([code, stdout]).toEqual([status, '']);

@@ -10,28 +10,34 @@ import { startScriptedBackend } from './testing/scripted-backend.ts';
 
 const noise = (): string => `{"level":"debug","msg":"${randomBytes(300).toString('base64')}"}\n`;
 
-const plantings: readonly [string, (token: string) => string][] = [
-  ['in clear', (token) => token],
-  ['base64', (token) => Buffer.from(token).toString('base64')],
-  ['base64url', (token) => Buffer.from(token).toString('base64url')],
-  ['hex', (token) => Buffer.from(token).toString('hex')],
-  ['URL-encoded', (token) => encodeURIComponent(token)],
-  ['URL-encoded', (token) => new URLSearchParams({ token }).toString()],
-  ['JSON-escaped', (token) => JSON.stringify({ token })],
-  ['JSON-escaped', (token) => goJson({ token })],
-  ['JSON-escaped twice', (token) => JSON.stringify({ body: JSON.stringify({ token }) })],
+const plantings: readonly { encoding: string; plant: (token: string) => string }[] = [
+  { encoding: 'in clear', plant: (token) => token },
+  { encoding: 'base64', plant: (token) => Buffer.from(token).toString('base64') },
+  { encoding: 'base64url', plant: (token) => Buffer.from(token).toString('base64url') },
+  { encoding: 'hex', plant: (token) => Buffer.from(token).toString('hex') },
+  { encoding: 'URL-encoded', plant: (token) => encodeURIComponent(token) },
+  { encoding: 'URL-encoded', plant: (token) => new URLSearchParams({ token }).toString() },
+  { encoding: 'JSON-escaped', plant: (token) => JSON.stringify({ token }) },
+  { encoding: 'JSON-escaped', plant: (token) => goJson({ token }) },
+  {
+    encoding: 'JSON-escaped twice',
+    plant: (token) => JSON.stringify({ body: JSON.stringify({ token }) }),
+  },
 ];
 
 for (const kind of [randomToken, awkwardToken]) {
-  test.each(plantings)(`a ${kind.name} planted %s is found in a long log`, (encoding, plant) => {
-    const lines = Array.from({ length: 100 }, noise);
-    const secrets = [kind(), kind(), kind()];
-    expect(findLeaks(lines.join(''), secrets)).toEqual([]);
-    lines.splice(57, 0, `{"msg":"${plant(secrets[1] ?? '')}"}\n`);
-    const leaks = findLeaks(lines.join(''), secrets);
-    expect(leaks).toContain(`secret 2 of 3 is ${encoding} in line 58`);
-    expect(leaks.join()).not.toContain('secret 1');
-  });
+  test.each(plantings)(
+    `a ${kind.name} planted $encoding is found in a long log`,
+    ({ encoding, plant }) => {
+      const lines = Array.from({ length: 100 }, noise);
+      const secrets = [kind(), kind(), kind()];
+      expect(findLeaks(lines.join(''), secrets)).toEqual([]);
+      lines.splice(57, 0, `{"msg":"${plant(secrets[1] ?? '')}"}\n`);
+      const leaks = findLeaks(lines.join(''), secrets);
+      expect(leaks).toContain(`secret 2 of 3 is ${encoding} in line 58`);
+      expect(leaks.join()).not.toContain('secret 1');
+    },
+  );
 }
 
 test.each([0, 1, 2, 3, 4, 5])(

@@ -129,9 +129,9 @@ function driverFor(user: Member) {
 }
 
 test.each([
-  ['as one gateway does', true],
-  ['each, whatever someone does to the records in the cache Redis', false],
-])('replicas keep to the rules of the lockout guard, %s', async (_, isShared) => {
+  { name: 'as one gateway does', isShared: true },
+  { name: 'each, whatever someone does to the records in the cache Redis', isShared: false },
+])('replicas keep to the rules of the lockout guard, $name', async ({ isShared }) => {
   const prefix = isShared ? 'model' : 'disturbed';
   for (const seed of [1, 2, 3]) {
     const { alice } = await place.newUsers(prefix + seed);
@@ -142,14 +142,13 @@ test.each([
 });
 
 test.each([
-  ['one wrong password', 3, 30, true, '2s'],
-  ['wrong passwords', 3, 30, false, '2s'],
+  { name: 'one wrong password', count: 3, asks: 30, isSame: true, timeout: '2s' },
+  { name: 'wrong passwords', count: 3, asks: 30, isSame: false, timeout: '2s' },
   // Redis has so little time that a burst makes it late, though it is healthy.
-  ['wrong passwords', 2, 160, false, '10ms'],
+  { name: 'wrong passwords', count: 2, asks: 160, isSame: false, timeout: '10ms' },
 ])(
-  '%s asked for on %i replicas, %i at the same time, cost no more binds than one replica may have',
-  async (...row) => {
-    const [, count, asks, isSame, timeout] = row;
+  '$name asked for on $count replicas, $asks at the same time, cost no more binds than one replica may have',
+  async ({ count, asks, isSame, timeout }) => {
     const from = place.replicas.map(({ gateway }) => gateway.output.lines.length);
     await using _ = await withRedisTimeout(timeout, place.replicas, place.redis);
     const { replicas, binds } = place;

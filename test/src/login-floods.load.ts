@@ -41,21 +41,28 @@ async function flood(
 }
 
 test.each([
-  ['1,000 connections with 60 pipelined requests', 1_000, 'http/1.1', smallRequest.repeat(60)],
-  [
-    '120 sessions with 250 requests of 14 KB of headers',
-    120,
-    'h2',
-    Buffer.concat(Array.from({ length: 250 }, (_, index) => requestBegun(2 * index + 1, large))),
-  ],
+  {
+    name: '1,000 connections with 60 pipelined requests',
+    count: 1_000,
+    protocol: 'http/1.1',
+    bytes: smallRequest.repeat(60),
+  },
+  {
+    name: '120 sessions with 250 requests of 14 KB of headers',
+    count: 120,
+    protocol: 'h2',
+    bytes: Buffer.concat(
+      Array.from({ length: 250 }, (_, index) => requestBegun(2 * index + 1, large)),
+    ),
+  },
 ] as const)(
-  '%s take little memory, and others are served',
-  async (what, count, protocol, bytes) => {
+  '$name take little memory, and others are served',
+  async ({ name, count, protocol, bytes }) => {
     const { pid } = login.gateway;
     const before = await residentMemory(pid);
     await flood(count, protocol, bytes);
     const grown = (await peakMemory(pid)) - before;
-    console.info(`${what}: ${before.toFixed()} MiB before, ${grown.toFixed()} MiB more at most`);
+    console.info(`${name}: ${before.toFixed()} MiB before, ${grown.toFixed()} MiB more at most`);
     expect(grown).toBeLessThan(Math.min(150, await podGrowth()));
   },
 );

@@ -76,13 +76,16 @@ const { scripts } = JSON.parse(await readFile(join(gatewayFolder, 'package.json'
 
 describe('the flags of Node that save memory', () => {
   test.each([
-    ['Node', `exec '${process.execPath}' '${entry}' serve`],
-    ['the link that a package manager makes', 'exec node_modules/.bin/sallyport serve'],
-    [
-      '`pnpm --filter gateway start`',
-      `cd '${gatewayFolder}' && ${scripts.start.replace(' --demo', '')}`,
-    ],
-  ])('are there if it is started by %s, in the same process', async (_way, words) => {
+    { name: 'Node', words: `exec '${process.execPath}' '${entry}' serve` },
+    {
+      name: 'the link that a package manager makes',
+      words: 'exec node_modules/.bin/sallyport serve',
+    },
+    {
+      name: '`pnpm --filter gateway start`',
+      words: `cd '${gatewayFolder}' && ${scripts.start.replace(' --demo', '')}`,
+    },
+  ])('are there if it is started by $name, in the same process', async ({ words }) => {
     await using started = await start(words);
     expect(withoutHeap(started.flags)).toEqual(all);
     expect(started.output.text()).not.toMatch(/warning/i);
@@ -97,9 +100,9 @@ describe('the flags of Node that save memory', () => {
   });
 
   test.each([
-    ['MemoryMax', '209715200', 'max'],
-    ['MemoryHigh', '268435456', '209715200'],
-  ])('include a heap of half of %s', async (_limit, max, high) => {
+    { name: 'MemoryMax', max: '209715200', high: 'max' },
+    { name: 'MemoryHigh', max: '268435456', high: '209715200' },
+  ])('include a heap of half of $name', async ({ max, high }) => {
     // What a kernel with cgroup v2 shows to a process of a service.
     const folder = await temporaryFolder('cgroup');
     for (const [name, text] of Object.entries({ cgroup: '0::/a.slice/b.service', max, high }))

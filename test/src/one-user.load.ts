@@ -60,11 +60,21 @@ const counted = (count: number) => () => count-- <= 0;
 const until = (end: number) => () => performance.now() > end;
 
 test.each([
-  ['a password hash of very many rounds and 20 attempts at a time', 'mallory', 3_000_000, 20],
-  ['an ordinary password hash and 100 attempts at a time', 'mallet', 5_000, 100],
+  {
+    guesses: 'a password hash of very many rounds and 20 attempts at a time',
+    name: 'mallory',
+    rounds: 3_000_000,
+    width: 20,
+  },
+  {
+    guesses: 'an ordinary password hash and 100 attempts at a time',
+    name: 'mallet',
+    rounds: 5_000,
+    width: 100,
+  },
 ])(
-  'one person with %s opens no circuit and keeps no one out',
-  async (_what, name, rounds, width) => {
+  'one person with $guesses opens no circuit and keeps no one out',
+  async ({ name, rounds, width }) => {
     const { people, crowd, gateway, client } = place;
     const usual = await place.usual();
     const { password } = await addSlowUser(people, name, rounds);

@@ -68,11 +68,14 @@ function connect(client: ClientTls): http2.ClientHttp2Session {
 const head = { ...reviewHeaders, ':method': 'POST', ':path': reviewPath };
 
 test.each([
-  ['with their bodies', (id: number, token: string) => reviewData(id, reviewBody(token))],
-  ['before their bodies', () => Buffer.alloc(0)],
+  {
+    name: 'with their bodies',
+    bodyOf: (id: number, token: string) => reviewData(id, reviewBody(token)),
+  },
+  { name: 'before their bodies', bodyOf: () => Buffer.alloc(0) },
 ])(
-  'reviews that are reset %s the moment they begin end that session, and leave no lookup',
-  async (_when, bodyOf) => {
+  'reviews that are reset $name the moment they begin end that session, and leave no lookup',
+  async ({ bodyOf }) => {
     const { authority: ca, certificate: cert, key } = mutualTls.client;
     const { hostname: host, port } = new URL(gateway.url);
     backend.answerOthers({ kind: 'hang' });
@@ -141,18 +144,18 @@ async function pipelined(tls: ClientTls): Promise<string> {
 }
 
 test.each([
-  ['a client with a wrong name', () => kubelet],
-  ['a client that may ask', () => mutualTls.client],
-])('200 pipelined requests of %s end the connection', async (_name, tls) => {
+  { name: 'a client with a wrong name', tls: () => kubelet },
+  { name: 'a client that may ask', tls: () => mutualTls.client },
+])('200 pipelined requests of $name end the connection', async ({ tls }) => {
   expect(answersIn(await pipelined(tls()))).toBeLessThanOrEqual(4);
 });
 
 test.each([
-  ['a client with a wrong name', () => otherKubelet],
-  ['a client that may ask', () => mutualTls.client],
+  { name: 'a client with a wrong name', client: () => otherKubelet },
+  { name: 'a client that may ask', client: () => mutualTls.client },
 ])(
-  '300 refused requests of %s that are reset before they can be read end the connection',
-  async (_name, client) => {
+  '300 refused requests of $name that are reset before they can be read end the connection',
+  async ({ client }) => {
     using raw = await openRawSocket(gateway.url, client(), 'h2');
     const frames = Array.from({ length: 300 }, (_, index) => {
       const head = { ':method': 'GET', ':scheme': 'https', ':path': '/', ':authority': 'a' };

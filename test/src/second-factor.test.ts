@@ -219,19 +219,19 @@ describe.concurrent('a user who must have a second factor', () => {
   });
 
   test.each([
-    ['moved', ({ key, ofOther }) => factors.client().set(key, ofOther)],
-    ['of another key', ({ key, otherKey }) => factors.client().set(key, otherKey)],
-    ['garbage', ({ key }) => factors.client().set(key, 'null')],
-    ['plain JSON', ({ key }) => factors.client().set(key, '{"totp":[]}')],
-    ['cut off', ({ key, own }) => factors.client().set(key, own.slice(0, 80))],
-    ['empty', ({ key }) => factors.client().set(key, '')],
-    ['a hash', ({ key }) => factors.client().hset(key, 'x', 'y')],
-    ['a list', ({ key, own }) => factors.client().lpush(key, own)],
-    ['lost', ({ key }) => factors.client().del(key)],
-  ] as readonly (readonly [string, (records: Records) => Promise<unknown>])[])(
-    'is refused for a record that is %s, with whatever code',
-    async (what, write) => {
-      const name = what.replaceAll(' ', '-');
+    { state: 'moved', write: ({ key, ofOther }) => factors.client().set(key, ofOther) },
+    { state: 'of another key', write: ({ key, otherKey }) => factors.client().set(key, otherKey) },
+    { state: 'garbage', write: ({ key }) => factors.client().set(key, 'null') },
+    { state: 'plain JSON', write: ({ key }) => factors.client().set(key, '{"totp":[]}') },
+    { state: 'cut off', write: ({ key, own }) => factors.client().set(key, own.slice(0, 80)) },
+    { state: 'empty', write: ({ key }) => factors.client().set(key, '') },
+    { state: 'a hash', write: ({ key }) => factors.client().hset(key, 'x', 'y') },
+    { state: 'a list', write: ({ key, own }) => factors.client().lpush(key, own) },
+    { state: 'lost', write: ({ key }) => factors.client().del(key) },
+  ] as readonly { state: string; write: (records: Records) => Promise<unknown> }[])(
+    'is refused for a record that is $state, with whatever code',
+    async ({ state, write }) => {
+      const name = state.replaceAll(' ', '-');
       const [person, other] = [await required(name), await required(`${name}-2`)];
       const [app, foreign] = [await enrol(person), await enrol(other)];
       const client = factors.client();

@@ -69,11 +69,11 @@ function movingHttp1(urls: () => string, tls: ClientTls): Client {
 }
 
 test.concurrent.each([
-  ['HTTP/2', http2Client],
-  ['HTTP/1.1', movingHttp1],
+  { name: 'HTTP/2', createClient: http2Client },
+  { name: 'HTTP/1.1', createClient: movingHttp1 },
 ] as const)(
-  'clients over %s that make new connections to another replica once it is not ready lose nothing',
-  async (_name, createClient) => {
+  'clients over $name that make new connections to another replica once it is not ready lose nothing',
+  async ({ createClient }) => {
     await using busy = await start({ shutdownDelay: '100ms' });
     let ready = busy.gateway.url;
     using client = createClient(() => ready, mutualTls.client);

@@ -304,11 +304,11 @@ describe('with a quarter of an hour behind it', () => {
     { id: 'one', at: Date.now(), outcome: 'authenticated', username: 'x'.repeat(256), seconds: 1 },
   ];
   test.each([
-    ['one', ['corp'], [], { recent }],
-    ['twenty', twenty, ['directory-3', long], {}],
+    { name: 'one', names: ['corp'], down: [], more: { recent } },
+    { name: 'twenty', names: twenty, down: ['directory-3', long], more: {} },
   ])(
-    '%s fit on a laptop and on a phone, also a name of one run of 256 characters',
-    async (name, names, down, more) => {
+    '$name fit on a laptop and on a phone, also a name of one run of 256 characters',
+    async ({ name, names, down, more }) => {
       const json = statusDocument(names, down, more);
       await keepLooks(gateway.adminUrl, name, (page) =>
         page.route('**/status.json', (route) => route.fulfill({ json })),

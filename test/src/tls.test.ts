@@ -33,23 +33,27 @@ describe('with client certificates', () => {
 
   afterAll(() => gateway.stop());
 
-  const clients: readonly [string, () => Promise<KeyPair>, 200 | 403][] = [
-    ['of another name', () => mutualTls.clientAuthority.issueClient('system:node:a'), 403],
-    [
-      'of a name that begins alike',
-      () => mutualTls.clientAuthority.issueClient('kube-apiserver.evil'),
-      403,
-    ],
-    [
-      'with the name among its alternative names',
-      () => mutualTls.clientAuthority.issueClient('other', ['DNS:kube-apiserver']),
-      200,
-    ],
+  const clients: readonly { name: string; issue: () => Promise<KeyPair>; expected: 200 | 403 }[] = [
+    {
+      name: 'of another name',
+      issue: () => mutualTls.clientAuthority.issueClient('system:node:a'),
+      expected: 403,
+    },
+    {
+      name: 'of a name that begins alike',
+      issue: () => mutualTls.clientAuthority.issueClient('kube-apiserver.evil'),
+      expected: 403,
+    },
+    {
+      name: 'with the name among its alternative names',
+      issue: () => mutualTls.clientAuthority.issueClient('other', ['DNS:kube-apiserver']),
+      expected: 200,
+    },
   ];
 
   test.each(clients)(
-    'a client %s gets what its certificate allows',
-    async (_what, issue, expected) => {
+    'a client $name gets what its certificate allows',
+    async ({ issue, expected }) => {
       const identity = mutualTls.clientWith(await issue());
       for (const createClient of [http2Client, http1Client]) {
         using client = createClient(gateway.url, identity);
@@ -60,28 +64,36 @@ describe('with client certificates', () => {
     },
   );
 
-  const unaccepted: readonly [string, () => Promise<KeyPair | undefined>, string][] = [
-    ['without a certificate', async () => undefined, 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE'],
-    [
-      'with a certificate of another authority',
-      async () => (await createAuthority('foreign')).issueClient('kube-apiserver'),
-      'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-    ],
-    [
-      'with an expired certificate',
-      () => mutualTls.clientAuthority.issueClient('kube-apiserver', [], true),
-      'CERT_HAS_EXPIRED',
-    ],
-    [
-      'with the certificate of a server',
-      () => mutualTls.clientAuthority.issueServer({ commonName: 'kube-apiserver' }),
-      'INVALID_PURPOSE',
-    ],
+  const unaccepted: readonly {
+    name: string;
+    issue: () => Promise<KeyPair | undefined>;
+    reason: string;
+  }[] = [
+    {
+      name: 'without a certificate',
+      issue: async () => undefined,
+      reason: 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE',
+    },
+    {
+      name: 'with a certificate of another authority',
+      issue: async () => (await createAuthority('foreign')).issueClient('kube-apiserver'),
+      reason: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    },
+    {
+      name: 'with an expired certificate',
+      issue: () => mutualTls.clientAuthority.issueClient('kube-apiserver', [], true),
+      reason: 'CERT_HAS_EXPIRED',
+    },
+    {
+      name: 'with the certificate of a server',
+      issue: () => mutualTls.clientAuthority.issueServer({ commonName: 'kube-apiserver' }),
+      reason: 'INVALID_PURPOSE',
+    },
   ];
 
   test.each(unaccepted)(
-    'a client %s gets no answer, and the log says why, as a warning once in a while',
-    async (_what, issue, reason) => {
+    'a client $name gets no answer, and the log says why, as a warning once in a while',
+    async ({ issue, reason }) => {
       const identity = mutualTls.clientWith(await issue());
       for (const createClient of [http2Client, http1Client]) {
         using client = createClient(gateway.url, identity);

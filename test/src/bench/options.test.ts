@@ -27,13 +27,13 @@ test('the memory is measured at 64 reviews in progress', () => {
 });
 
 test.each([
-  [['memory', '--at', '8,64'], '--at: one number for memory'],
-  [['--only', 'statik'], '--only, --baseline: no contender statik'],
-  [['--at', '8,x'], '--at: x is not a number above 0'],
-  [['--rounds', '0'], '--rounds: 0 is not a number above 0'],
-  [['--rounds', '1.5'], '--rounds: 1.5 is not an integer'],
-  [['--protocol', 'h3'], '--protocol: h2 or http1.1'],
-  [['stat'], 'unknown command stat'],
-])('%j is refused, with the reason', (words, reason) => {
+  { words: ['memory', '--at', '8,64'], reason: '--at: one number for memory' },
+  { words: ['--only', 'statik'], reason: '--only, --baseline: no contender statik' },
+  { words: ['--at', '8,x'], reason: '--at: x is not a number above 0' },
+  { words: ['--rounds', '0'], reason: '--rounds: 0 is not a number above 0' },
+  { words: ['--rounds', '1.5'], reason: '--rounds: 1.5 is not an integer' },
+  { words: ['--protocol', 'h3'], reason: '--protocol: h2 or http1.1' },
+  { words: ['stat'], reason: 'unknown command stat' },
+])('$words is refused, with the reason', ({ words, reason }) => {
   expect(() => parse(...words)).toThrow(reason);
 });

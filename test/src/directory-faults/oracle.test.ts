@@ -18,26 +18,38 @@ const versions = [
 const asked = (begin: number, answer: Answer) => ({ answer, begin, end: begin + 100 });
 
 test.each([
-  ['the groups of now', asked(90_000, ['a'])],
-  ['groups in another order', asked(30_000, ['b', 'a'])],
-  ['groups while they change, before', asked(60_050, ['a', 'b'])],
-  ['groups while they change, after', asked(60_050, ['a'])],
-  ['groups of the oldest answer that counts', asked(69_100, ['a', 'b'])],
-  ['a refusal of a locked user', asked(180_050, 'refused')],
-  ['an error', asked(90_000, 'error')],
-])('%s are right', (_what, review) => {
+  { name: 'the groups of now', review: asked(90_000, ['a']) },
+  { name: 'groups in another order', review: asked(30_000, ['b', 'a']) },
+  { name: 'groups while they change, before', review: asked(60_050, ['a', 'b']) },
+  { name: 'groups while they change, after', review: asked(60_050, ['a']) },
+  { name: 'groups of the oldest answer that counts', review: asked(69_100, ['a', 'b']) },
+  { name: 'a refusal of a locked user', review: asked(180_050, 'refused') },
+  { name: 'an error', review: asked(90_000, 'error') },
+])('$name are right', ({ review }) => {
   expect(problemOf(review, versions, lifetimes)).toBeUndefined();
 });
 
 test.each([
-  ['groups of a cached answer that is too old', asked(69_101, ['a', 'b']), /too long ago/],
-  ['groups that the user gets later', asked(90_000, ['a', 'c']), /too long ago/],
-  ['a part of the groups', asked(30_000, ['b']), /never/],
-  ['no groups', asked(30_000, []), /never/],
-  ['the groups of both times', asked(120_050, ['a', 'b', 'c']), /never/],
-  ['a locked user', asked(189_101, ['a', 'c']), /locked all the time/],
-  ['a refusal of a user who was never locked', asked(179_000, 'refused'), /never locked/],
-])('%s are wrong', (_what, review, problem) => {
+  {
+    name: 'groups of a cached answer that is too old',
+    review: asked(69_101, ['a', 'b']),
+    problem: /too long ago/,
+  },
+  {
+    name: 'groups that the user gets later',
+    review: asked(90_000, ['a', 'c']),
+    problem: /too long ago/,
+  },
+  { name: 'a part of the groups', review: asked(30_000, ['b']), problem: /never/ },
+  { name: 'no groups', review: asked(30_000, []), problem: /never/ },
+  { name: 'the groups of both times', review: asked(120_050, ['a', 'b', 'c']), problem: /never/ },
+  { name: 'a locked user', review: asked(189_101, ['a', 'c']), problem: /locked all the time/ },
+  {
+    name: 'a refusal of a user who was never locked',
+    review: asked(179_000, 'refused'),
+    problem: /never locked/,
+  },
+])('$name are wrong', ({ review, problem }) => {
   expect(problemOf(review, versions, lifetimes)).toMatch(problem);
 });
 

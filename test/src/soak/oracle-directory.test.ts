@@ -81,7 +81,7 @@ const wrongAnswers: Readonly<Record<string, readonly Event[]>> = {
   ],
 };
 
-test.each(Object.entries(wrongAnswers))('wrong: %s', (name, history) => {
+test.each(Object.entries(wrongAnswers))('finds the violation: %s', (name, history) => {
   const wrong = findViolations(history).map(({ of: event }) => event);
   expect(wrong).toContainEqual(
     history.findLast(({ what }) => what === 'review' || what === 'bind'),
@@ -137,6 +137,6 @@ const rightAnswers: Readonly<Record<string, readonly Event[]>> = {
   ],
 };
 
-test.each(Object.entries(rightAnswers))('right: %s', (_, history) => {
+test.each(Object.entries(rightAnswers))('finds no violation: %s', (_, history) => {
   expect(findViolations(history)).toEqual([]);
 });

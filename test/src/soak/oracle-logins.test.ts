@@ -100,7 +100,7 @@ const wrongAnswers: Readonly<Record<string, readonly Event[]>> = {
   ],
 };
 
-test.each(Object.entries(wrongAnswers))('wrong: %s', (_, history) => {
+test.each(Object.entries(wrongAnswers))('finds the violation: %s', (_, history) => {
   expect(findViolations(history).map(({ of }) => of)).toEqual(history.slice(-1));
 });
 
@@ -160,6 +160,6 @@ const rightAnswers: Readonly<Record<string, readonly Event[]>> = {
   ],
 };
 
-test.each(Object.entries(rightAnswers))('right: %s', (_, history) => {
+test.each(Object.entries(rightAnswers))('finds no violation: %s', (_, history) => {
   expect(findViolations(history)).toEqual([]);
 });

@@ -20,10 +20,10 @@ test('what wavers has not grown, nor what was there once the caches were full', 
 });
 
 test.each([
-  [{ heap: 60 }, 'heap grew from 40.0 to 60.0'],
-  [{ openFiles: 60 }, 'openFiles grew from 40.0 to 60.0'],
-  [{ p50: 20 }, 'p50 grew from 2.0 to 20.0'],
-])('%j is growth', (changed, words) => {
+  { changed: { heap: 60 }, words: 'heap grew from 40.0 to 60.0' },
+  { changed: { openFiles: 60 }, words: 'openFiles grew from 40.0 to 60.0' },
+  { changed: { p50: 20 }, words: 'p50 grew from 2.0 to 20.0' },
+])('$changed is growth', ({ changed, words }) => {
   expect(findGrowth([...before, sample(changed)])).toEqual([words]);
 });
 
@@ -32,10 +32,13 @@ test('a run can be too short to find growth', () => {
 });
 
 test.each([
-  [1, []],
-  [2, ['LDAP: 2 of 1002 could not be checked without an outage']],
-])('%i of a thousand that could not be checked without an outage', (unexplained, words) => {
-  expect(
-    findUnexplained(new Map([['LDAP', { answered: 1_000, unavailable: 500, unexplained }]])),
-  ).toEqual(words);
-});
+  { unexplained: 1, words: [] },
+  { unexplained: 2, words: ['LDAP: 2 of 1002 could not be checked without an outage'] },
+])(
+  '$unexplained of a thousand that could not be checked without an outage are reported as $words',
+  ({ unexplained, words }) => {
+    expect(
+      findUnexplained(new Map([['LDAP', { answered: 1_000, unavailable: 500, unexplained }]])),
+    ).toEqual(words);
+  },
+);
