@@ -53,7 +53,7 @@ async function startPath({ port, client }: RedisServer) {
 
 const isReady = async ({ adminUrl }: Gateway) => (await get(adminUrl, '/readyz')).status === 200;
 
-describe('a gateway that starts while the cache Redis is away', () => {
+describe.concurrent('a gateway that starts while the cache Redis is away', () => {
   test('lets no one in and is not ready until it has read who is blocked; those that ran before go on', async () => {
     await using redis = await startRedis();
     const config = replicasConfig(authenticators, redis.url);
@@ -124,7 +124,7 @@ describe('a gateway that starts while the cache Redis is away', () => {
   });
 });
 
-describe('a gateway that starts with an empty cache Redis', () => {
+describe.concurrent('a gateway that starts with an empty cache Redis', () => {
   const noList = 'the cache Redis has no revocation list, since it is new or lost its data: ';
 
   test('lets no one in and is not ready until a gateway that knows who is blocked reaches Redis', async () => {
@@ -185,33 +185,37 @@ describe('a gateway that starts with an empty cache Redis', () => {
   });
 });
 
-test('a gateway that was cut off or stopped for over a minute is still named, unless the operator says how many run', async () => {
+test.concurrent('a gateway that was cut off or stopped for over a minute is still named, unless the operator says how many run', async () => {
   await using redis = await startRedis();
-  await using replicas = await startReplicas(2, replicasConfig(authenticators, redis.url));
-  const { operator, gateways } = replicas;
-  const { confirmed } = (await operator.json(...block('ck'))) as Published;
-  expect(confirmed).toHaveLength(2);
-  gateways[1]?.signal('SIGSTOP');
+  const config = replicasConfig(authenticators, redis.url);
+  await using replicas = await startReplicas(1, config);
+  const { operator } = replicas;
+  const notes = 'sallyport:{revocations}:replicas';
+  const untilNoted = async (count: number) => {
+    await waitFor(async () => (await redis.client().hlen(notes)) === count, 'the note of each');
+    return redis.client().hkeys(notes);
+  };
+  const running = await untilNoted(1);
+  await using hanging = await startGateway({ config, env: operator.env });
+  const [stopped = ''] = (await untilNoted(2)).filter((id) => !running.includes(id));
+  hanging.signal('SIGSTOP');
   try {
-    const notes = 'sallyport:{revocations}:replicas';
-    const { unconfirmed } = JSON.parse(
-      (await operator.run([...block('cl').slice(0, -2), '--wait', '2s', '-o', 'json'])).stdout,
-    ) as Published;
-    const [stopped = ''] = unconfirmed.map(({ replica }) => replica);
     // Its last report, as it is two minutes later.
     const [at, sealed] = ((await redis.client().hget(notes, stopped)) ?? '').split(' ');
     await redis.client().hset(notes, stopped, `${Number(at) - 120_000} ${sealed}`);
-    expect(await operator.run(block('cl'))).toMatchObject({
-      code: 1,
-      stdout: expect.stringContaining('\nconfirmed by 1 of 2 replicas.\n'),
-      stderr: expect.stringContaining(`sallyport: not confirmed by ${stopped}, last heard of 2m`),
-    });
     expect(await operator.run([...block('cl'), '--expect', '1'])).toMatchObject({
       code: 0,
+      stdout: expect.stringContaining('\nconfirmed by 1 of 1 replica.\n'),
       stderr: expect.stringContaining(`sallyport: ${stopped} is not counted: last heard of 2m`),
     });
+    // How long it waits is not tested: on a slow machine, it may end before the other one confirms.
+    expect(await operator.run([...block('cl').slice(0, -1), '1s'])).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/\nconfirmed by \d of 2 replicas\.\n/),
+      stderr: expect.stringContaining(`sallyport: not confirmed by ${stopped}, last heard of 2m`),
+    });
   } finally {
-    gateways[1]?.signal('SIGCONT');
+    hanging.signal('SIGCONT');
   }
   expect(await operator.run([...block('cl'), '--expect', '2'])).toMatchObject({
     code: 0,
@@ -219,38 +223,35 @@ test('a gateway that was cut off or stopped for over a minute is still named, un
   });
 });
 
-describe('after the cache Redis has lost its data, block names a replica that does not know the entry', () => {
+describe.concurrent('after the cache Redis has lost its data, block names a replica that does not know the entry', () => {
   test('such as one that is cut off, and accepts the user', async () => {
     await using redis = await startRedis();
     await using path = await startPath(redis);
-    await using replicas = await startReplicas(2, replicasConfig(authenticators, redis.url));
+    await using replicas = await startReplicas(1, replicasConfig(authenticators, redis.url));
     const { operator, ask } = replicas;
     const behindPath = replicasConfig(authenticators, path.url);
-    await using third = await startGateway({ config: behindPath, env: operator.env });
-    using client = http1Client(third.url);
+    await using behind = await startGateway({ config: behindPath, env: operator.env });
+    using client = http1Client(behind.url);
     const token = await issued('cd');
     const before = (await operator.json(...block('other'))) as Published;
-    expect(before.confirmed).toHaveLength(3);
+    expect(before.confirmed).toHaveLength(2);
     await path.cut();
     const isSaid = () =>
-      third.output.lines.some(({ msg }) => msg.startsWith('cut off from the revocation list'));
-    await waitFor(isSaid, 'the third to be cut off');
+      behind.output.lines.some(({ msg }) => msg.startsWith('cut off from the revocation list'));
+    await waitFor(isSaid, 'it to be cut off');
     await redis.client().flushall();
     const words = ['block', '--user', 'robot:cd', '--for', '1h'];
     const { code, stdout, stderr } = await operator.run(words);
     expect([code, stdout, stderr]).toEqual([
       1,
-      expect.stringMatching(/\nconfirmed by \d of 3 replicas\.\n/),
+      expect.stringMatching(/\nconfirmed by \d of 2 replicas\.\n/),
       expect.stringContaining('sallyport: not confirmed by '),
     ]);
     await waitFor(
       async () => (await ask(token)).every(({ authenticated }) => !authenticated),
-      'the others to refuse',
+      'the other to refuse',
     );
-    expect([await review(client, token), await ask(token)]).toEqual([
-      isRobot('cd'),
-      [refused, refused],
-    ]);
+    expect([await review(client, token), await ask(token)]).toEqual([isRobot('cd'), [refused]]);
     expect(await operator.json('blocks')).toMatchObject({
       blocks: [{ name: 'robot:cd' }, { name: 'robot:other' }],
     });
@@ -303,7 +304,7 @@ describe('after the cache Redis has lost its data, block names a replica that do
   });
 });
 
-test('a gateway that was killed is waited for, until another process has its place', async () => {
+test.concurrent('a gateway that was killed is waited for, until another process has its place', async () => {
   await using redis = await startRedis();
   const config = replicasConfig(authenticators, redis.url);
   await using replicas = await startReplicas(1, config);
@@ -316,7 +317,7 @@ test('a gateway that was killed is waited for, until another process has its pla
   const before = (await operator.json(...block('cg'))) as Published;
   expect(before.confirmed).toHaveLength(2);
   await killed.kill();
-  const { code, stdout } = await operator.run(['unblock', '--user', 'robot:cg', '--wait', '2s']);
+  const { code, stdout } = await operator.run(['unblock', '--user', 'robot:cg', '--wait', '1s']);
   expect([code, stdout]).toEqual([1, expect.stringMatching(/\nconfirmed by \d of 2 replicas\.\n/)]);
   await using _ = await startGateway(placed);
   const after = (await operator.json(...block('cg'))) as Published;
