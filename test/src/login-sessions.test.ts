@@ -68,6 +68,7 @@ async function namesOfOneUser(operator: Operator, mail: string): Promise<void> {
     expect(explained.stdout).toMatch(
       new RegExp(`\nblocked as user ${name} until .*: stolen\\..*\n1 session since`, 's'),
     );
+    expect(explained.stdout).not.toContain('is not in login.authenticators');
   }
   const bare = await operator.run(['explain', '--user', mail]);
   expect([bare.code, bare.stderr]).toEqual([0, `sallyport: ${mail} is partner:gina\n`]);
@@ -274,25 +275,16 @@ describe.concurrent('a session', () => {
     });
     const explained = await operator.run(['explain'], token);
     expect(explained.code).toBe(0);
-    const { prod, staging } = clusters;
     expect(explained.stdout).toContain(
-      `it is a session for the cluster prod: asked for its audience, ${prod.audience}`,
+      `it is a session for the cluster prod: asked for its audience, ${clusters.prod.audience}`,
     );
     expect(explained.stdout).toMatch(/\nk8s-eve +corp:k8s-eve\n/);
-    expect((await operator.run(['explain'], people.bob.token)).stdout).toContain(
-      '\nSTEPS\ncorp: user search below ',
-    );
     const group = ['--group', 'corp:k8s-eve'];
     expect(await operator.run(['block', ...group, '--for', '1m'])).toMatchObject({ code: 0 });
     expect((await operator.run(['explain'], token)).stdout).toMatch(
       /\nBLOCKED\ngroup corp:k8s-eve, until /,
     );
     expect(await operator.run(['unblock', ...group])).toMatchObject({ code: 0 });
-    const wrong = await operator.run(['explain', '--audience', staging.audience], token);
-    expect(wrong.code).toBe(3);
-    expect(wrong.stdout).toContain(
-      `the token is valid for the audiences ${prod.audience}, and asked for is ${staging.audience} (the review)`,
-    );
     expect(await operator.run(['block', '--user', 'corp:eve', '--for', '1m'])).toMatchObject({
       code: 0,
     });
@@ -484,19 +476,13 @@ describe.concurrent('a session', () => {
     const all = parse(await readFile(operator.config, 'utf8'));
     const less = { ...all, login: { ...all.login, authenticators: ['corp'] } };
     await writeFile(join(gateway.folder, 'less.yaml'), JSON.stringify(less), { mode: 0o600 });
-    const missing =
-      "\npartner is not in login.authenticators: its users can't log in with kubectl sallyport\n";
-    for (const [file, count] of [
-      ['less.yaml', 2],
-      ['gateway.yaml', 1],
-    ] as const) {
-      const explained = await operator.run(['explain', '--user', 'partner:gina', '--config', file]);
-      expect([file, explained.code, explained.stdout.split(missing).length]).toEqual([
-        file,
-        0,
-        count,
-      ]);
-    }
+    const words = ['explain', '--user', 'partner:gina', '--config', 'less.yaml'];
+    expect(await operator.run(words)).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining(
+        "\npartner is not in login.authenticators: its users can't log in with kubectl sallyport\n",
+      ),
+    });
     // A user of the directory is known by a session, a block or a lockout as well, when the directory has deleted the account.
     const hank = await people.add('hank');
     expect(await logInAs('hank', hank.password)).toMatchObject(named('corp:hank'));
@@ -693,13 +679,19 @@ describe('in an outage, a session', () => {
     // The login itself is no answer to fall back on.
     const unchecked = { authenticated: false, error: expect.stringContaining('sessions') };
     expect(await reviews(unused)).toEqual([unchecked]);
-    // explain says both: what the directory answers now, and what the gateways go on with.
     const operator = operatorIn(gateway.folder, replicas.operator.env);
-    for (const [name, one] of [
-      ['sessions', token],
-      ['corp', direct],
+    // A command waits for Redis longer than a review may.
+    const target = { host: '127.0.0.1', port: own.redis.port };
+    await using far = await startFaultProxy({ target, plan: () => ({ kind: 'delay', time: 40 }) });
+    const late = parse(await readFile(operator.config, 'utf8'));
+    Object.assign(late.cache.redis, { url: `redis://127.0.0.1:${far.port}`, timeout: '10ms' });
+    await writeFile(join(gateway.folder, 'slow.yaml'), JSON.stringify(late), { mode: 0o600 });
+    // explain says both: what the directory answers now, and what the gateways go on with.
+    for (const [name, one, file] of [
+      ['sessions', token, 'gateway.yaml'],
+      ['corp', direct, 'slow.yaml'],
     ] as const) {
-      const explained = await operator.run(['explain'], one);
+      const explained = await operator.run(['explain', '--config', file], one);
       expect([name, explained.code, explained.stderr], explained.stdout).toEqual([name, 0, '']);
       expect(explained.stdout).toMatch(
         new RegExp(
@@ -721,13 +713,6 @@ describe('in an outage, a session', () => {
     expect(unknown.stdout).toMatch(
       /"error": "authenticator corp unavailable".*\nCACHED ANSWERS\ncorp can't be asked now\. The gateways' shared cache contains no answer to this token\. /s,
     );
-    // A command waits for Redis longer than a review may.
-    const target = { host: '127.0.0.1', port: own.redis.port };
-    await using far = await startFaultProxy({ target, plan: () => ({ kind: 'delay', time: 40 }) });
-    const late = parse(await readFile(operator.config, 'utf8'));
-    Object.assign(late.cache.redis, { url: `redis://127.0.0.1:${far.port}`, timeout: '10ms' });
-    await writeFile(join(gateway.folder, 'slow.yaml'), JSON.stringify(late), { mode: 0o600 });
-    expect((await operator.run(['explain', '--config', 'slow.yaml'], direct)).code).toBe(0);
     // Where the answers can't be read, and all else can, it does not say that there is none.
     const setKeys = (...keys: string[]) => own.redis.client().acl('SETUSER', 'default', ...keys);
     await setKeys('resetkeys', '~sallyport:{revocations}:*');
