@@ -32,13 +32,14 @@ test('a run can be too short to find growth', () => {
 });
 
 test.each([
-  { unexplained: 1, words: [] },
-  { unexplained: 2, words: ['LDAP: 2 of 1002 could not be checked without an outage'] },
-])(
-  '$unexplained of a thousand that could not be checked without an outage are reported as $words',
-  ({ unexplained, words }) => {
-    expect(
-      findUnexplained(new Map([['LDAP', { answered: 1_000, unavailable: 500, unexplained }]])),
-    ).toEqual(words);
+  { name: 'allows one', unexplained: 1, words: [] },
+  {
+    name: 'reports two',
+    unexplained: 2,
+    words: ['LDAP: 2 of 1002 could not be checked without an outage'],
   },
-);
+])('$name of a thousand that could not be checked without an outage', ({ unexplained, words }) => {
+  expect(
+    findUnexplained(new Map([['LDAP', { answered: 1_000, unavailable: 500, unexplained }]])),
+  ).toEqual(words);
+});
