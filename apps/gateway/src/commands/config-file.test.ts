@@ -23,13 +23,33 @@ async function choose(options: ConfigOptions, fallback = join(folder, 'gateway.y
 
 const demo = packagePath('gateway.yaml');
 
-test.each<[string, ConfigOptions, string, string]>([
-  ['--config', { config: '/a.yaml', configSource: 'cli' }, '/a.yaml', ''],
-  ['--config, not --demo', { config: '/a', configSource: 'cli', demo: true }, '/a', ''],
-  ['SALLYPORT_CONFIG', { config: '/b', configSource: 'env' }, '/b', '/b (SALLYPORT_CONFIG)'],
-  ['--demo', { demo: true }, demo, `${demo} (--demo)`],
-  ['SALLYPORT_CONFIG before --demo', { config: '/b', demo: true }, '/b', '/b (SALLYPORT_CONFIG)'],
-])('%s names the config', async (_name, options, file, reported) => {
+test.each<{ name: string; options: ConfigOptions; file: string; reported: string }>([
+  {
+    name: '--config',
+    options: { config: '/a.yaml', configSource: 'cli' },
+    file: '/a.yaml',
+    reported: '',
+  },
+  {
+    name: '--config, not --demo',
+    options: { config: '/a', configSource: 'cli', demo: true },
+    file: '/a',
+    reported: '',
+  },
+  {
+    name: 'SALLYPORT_CONFIG',
+    options: { config: '/b', configSource: 'env' },
+    file: '/b',
+    reported: '/b (SALLYPORT_CONFIG)',
+  },
+  { name: '--demo', options: { demo: true }, file: demo, reported: `${demo} (--demo)` },
+  {
+    name: 'SALLYPORT_CONFIG before --demo',
+    options: { config: '/b', demo: true },
+    file: '/b',
+    reported: '/b (SALLYPORT_CONFIG)',
+  },
+])('$name names the config', async ({ options, file, reported }) => {
   await writeFile(join(folder, 'gateway.yaml'), '');
   const line = reported && `sallyport: using config ${reported}\n`;
   expect(await choose(options)).toEqual([file, line]);

@@ -29,18 +29,18 @@ function failure(names: string[], named?: string): unknown {
   }
 }
 
-describe('without a name', () => {
-  test('the only one that issues tokens', () => {
+describe('without a name, a command', () => {
+  test('takes the only one that issues tokens', () => {
     expect(chooseIssuer(config('corp', 'tokens'), undefined).name).toBe('tokens');
   });
 
-  test('the only one besides that of the sessions, which has to be named unless it is alone', () => {
+  test('takes the only one besides that of the sessions, which has to be named unless it is alone', () => {
     expect(chooseIssuer(config('ts', 'tokens')).name).toBe('tokens');
     expect(chooseIssuer(config('ts', 'corp')).name).toBe('ts');
     expect(chooseIssuer(config('ts', 'tokens'), 'ts').name).toBe('ts');
   });
 
-  test('none issues tokens', () => {
+  test('fails where none issues tokens', () => {
     expect(failure(['corp', 'demo'])).toEqual(
       new Error(
         'no authenticator in /etc/gateway.yaml issues tokens: it has corp (package-of-corp), demo (package-of-demo)',
@@ -48,23 +48,23 @@ describe('without a name', () => {
     );
   });
 
-  test('several do', () => {
+  test('fails where several issue tokens', () => {
     expect(failure(['ta', 'corp', 'tb', 'ts'])).toEqual(
       new UsageError('several authenticators issue tokens', 'write --authenticator ta or tb'),
     );
   });
 });
 
-describe('by name', () => {
-  test('one of several', () => {
+describe('by name, a command', () => {
+  test('takes one of several', () => {
     expect(chooseIssuer(config('ta', 'tb'), 'tb').name).toBe('tb');
   });
 
-  test('the only one need not be named', () => {
+  test('takes the only one', () => {
     expect(chooseIssuer(config('ta', 'corp'), 'ta').name).toBe('ta');
   });
 
-  test('unknown, with the one that was meant', () => {
+  test('fails for an unknown name, and shows the one that was meant', () => {
     expect(failure(['corp', 'tokens'], 'tokns')).toEqual(
       new UsageError(
         '--authenticator: "tokns" is not in /etc/gateway.yaml',
@@ -76,7 +76,7 @@ describe('by name', () => {
     );
   });
 
-  test('one that issues no tokens', () => {
+  test('fails for one that issues no tokens', () => {
     expect(failure(['corp', 'ta', 'tb'], 'corp')).toEqual(
       new FixableError(
         "authenticator corp (package-of-corp) doesn't issue tokens",
@@ -108,17 +108,17 @@ const issued = (more: Partial<IssuedToken>): IssuedToken => ({
 });
 
 describe('the state', () => {
-  test.each<[string, Partial<IssuedToken>, () => NamedUser]>([
-    ['good', {}, passes],
-    ['good', { expiresAt: future, notBefore: past }, passes],
-    ['expired', { expiresAt: past }, passes],
-    ['not yet valid', { notBefore: future }, passes],
-    ['revoked', { revoked: { at: past } }, passes],
-    ['refused by policy', {}, breaks],
-    ['revoked', { revoked: { at: past }, expiresAt: past }, breaks],
-    ['expired', { expiresAt: past, notBefore: future }, breaks],
-    ['refused by policy', { notBefore: future }, breaks],
-  ])('%s, of %j', (state, more, nameUser) => {
+  test.each<{ state: string; more: Partial<IssuedToken>; nameUser: () => NamedUser }>([
+    { state: 'good', more: {}, nameUser: passes },
+    { state: 'good', more: { expiresAt: future, notBefore: past }, nameUser: passes },
+    { state: 'expired', more: { expiresAt: past }, nameUser: passes },
+    { state: 'not yet valid', more: { notBefore: future }, nameUser: passes },
+    { state: 'revoked', more: { revoked: { at: past } }, nameUser: passes },
+    { state: 'refused by policy', more: {}, nameUser: breaks },
+    { state: 'revoked', more: { revoked: { at: past }, expiresAt: past }, nameUser: breaks },
+    { state: 'expired', more: { expiresAt: past, notBefore: future }, nameUser: breaks },
+    { state: 'refused by policy', more: { notBefore: future }, nameUser: breaks },
+  ])('is $state for $more', ({ state, more, nameUser }) => {
     expect(seeToken(issued(more), nameUser, now).state).toBe(state);
   });
 });

@@ -35,10 +35,10 @@ describe('--for of an invitation', () => {
   });
 
   test.each([
-    ['59s', '--for must be at least 60s: write --for 24h'],
-    ['169h', '--for must be at most 7d: write --for 24h'],
-    ['0s', '--for must be longer than 0: write --for 24h'],
-  ])('%s is refused', (text, message) => {
+    { text: '59s', message: '--for must be at least 60s: write --for 24h' },
+    { text: '169h', message: '--for must be at most 7d: write --for 24h' },
+    { text: '0s', message: '--for must be longer than 0: write --for 24h' },
+  ])('"$text" is refused', ({ text, message }) => {
     expect(() => read(text)).toThrow(wrongUsage(message));
   });
 });
@@ -55,11 +55,11 @@ describe('--for', () => {
   });
 
   test.each([
-    ['367d', '--for must be at most 366d: write --for 8h or 30d'],
-    ['0s', '--for must be longer than 0: write --for 8h or 30d'],
-    ['never', '--for: "never" is not a duration: write --for 8h or 30d'],
-    ['8', '--for: "8" has no unit: write --for 8h or 30d'],
-  ])('%s is wrong usage', (text, message) => {
+    { text: '367d', message: '--for must be at most 366d: write --for 8h or 30d' },
+    { text: '0s', message: '--for must be longer than 0: write --for 8h or 30d' },
+    { text: 'never', message: '--for: "never" is not a duration: write --for 8h or 30d' },
+    { text: '8', message: '--for: "8" has no unit: write --for 8h or 30d' },
+  ])('"$text" is wrong usage', ({ text, message }) => {
     expect(() => read(text)).toThrow(wrongUsage(message));
   });
 });
@@ -105,16 +105,16 @@ describe('--ttl', () => {
   });
 
   test.each([
-    ['0', '--ttl must be longer than 0: write --ttl 8h, 30d or never'],
-    ['0s', '--ttl must be longer than 0: write --ttl 8h, 30d or never'],
-    ['8', '--ttl: "8" has no unit: write --ttl 8h, 30d or never'],
-    ['-1h', '--ttl: "-1h" is not a duration: write --ttl 8h, 30d or never'],
-    ['', '--ttl: "" is not a duration: write --ttl 8h, 30d or never'],
-    [
-      '3000000d',
-      '--ttl: "3000000d" is too long: write --ttl never for a token that does not expire',
-    ],
-  ])('%s is wrong usage', (text, message) => {
+    { text: '0', message: '--ttl must be longer than 0: write --ttl 8h, 30d or never' },
+    { text: '0s', message: '--ttl must be longer than 0: write --ttl 8h, 30d or never' },
+    { text: '8', message: '--ttl: "8" has no unit: write --ttl 8h, 30d or never' },
+    { text: '-1h', message: '--ttl: "-1h" is not a duration: write --ttl 8h, 30d or never' },
+    { text: '', message: '--ttl: "" is not a duration: write --ttl 8h, 30d or never' },
+    {
+      text: '3000000d',
+      message: '--ttl: "3000000d" is too long: write --ttl never for a token that does not expire',
+    },
+  ])('"$text" is wrong usage', ({ text, message }) => {
     expect(() => read(text)).toThrow(wrongUsage(message));
   });
 });
@@ -127,10 +127,10 @@ describe('--digest', () => {
   });
 
   test.each([
-    ['abcdef0', '--digest has 7 digits: give at least the first 8 of 64'],
-    ['a'.repeat(65), '--digest has 65 digits, and SHA-256 has 64'],
-    ['xyz', '--digest contains a character that is not a hexadecimal digit'],
-  ])('%s is wrong usage', (text, message) => {
+    { text: 'abcdef0', message: '--digest has 7 digits: give at least the first 8 of 64' },
+    { text: 'a'.repeat(65), message: '--digest has 65 digits, and SHA-256 has 64' },
+    { text: 'xyz', message: '--digest contains a character that is not a hexadecimal digit' },
+  ])('"$text" is wrong usage', ({ text, message }) => {
     expect(() => read(text)).toThrow(wrongUsage(message));
   });
 });
@@ -162,11 +162,11 @@ test('--by is the person behind sudo rather than the account', () => {
   expect(operatorName({ SUDO_USER: 'jane' })).toBe('jane');
 });
 
-test.each([{}, { SUDO_USER: '' }])('the account, with %j', (environment) => {
+test.each([{}, { SUDO_USER: '' }])('--by is the account with %j', (environment) => {
   expect(operatorName(environment)).toBe(userInfo().username);
 });
 
-test('the number of an account without a name, as in a container', () => {
+test('--by is the number of an account without a name, as in a container', () => {
   vi.mocked(userInfo).mockImplementation(() => {
     throw new Error('ENOENT: uv_os_get_passwd');
   });

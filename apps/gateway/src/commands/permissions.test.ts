@@ -8,16 +8,31 @@ import { checkPermissions, othersWith } from './permissions.ts';
 describe('who besides the owner', () => {
   const owned = (mode: number, uid = 1000, gid = 50) => ({ mode, uid, gid });
   test.each([
-    ['no one', owned(0o600), [], []],
-    ['everyone', owned(0o644, 1000, 1000), ['o'], []],
-    ['everyone may write', owned(0o666, 1000, 1000), ['o'], ['o']],
-    ["a group of the owner's own number", owned(0o660, 1000, 1000), [], []],
-    ['another group', owned(0o660), ['g'], ['g']],
-    ["root's own group", owned(0o660, 0, 0), [], []],
-    ['a group to which root hands it', owned(0o440, 0, 65532), [], []],
-    ['a group that may change what is root’s', owned(0o460, 0, 65532), [], ['g']],
-    ['a group and everyone', owned(0o646), ['g', 'o'], ['o']],
-  ])('%s', (_name, file, readers, writers) => {
+    { name: 'no one', file: owned(0o600), readers: [], writers: [] },
+    { name: 'everyone', file: owned(0o644, 1000, 1000), readers: ['o'], writers: [] },
+    { name: 'everyone may write', file: owned(0o666, 1000, 1000), readers: ['o'], writers: ['o'] },
+    {
+      name: "a group of the owner's own number",
+      file: owned(0o660, 1000, 1000),
+      readers: [],
+      writers: [],
+    },
+    { name: 'another group', file: owned(0o660), readers: ['g'], writers: ['g'] },
+    { name: "root's own group", file: owned(0o660, 0, 0), readers: [], writers: [] },
+    {
+      name: 'a group to which root hands it',
+      file: owned(0o440, 0, 65532),
+      readers: [],
+      writers: [],
+    },
+    {
+      name: 'a group that may change what is root’s',
+      file: owned(0o460, 0, 65532),
+      readers: [],
+      writers: ['g'],
+    },
+    { name: 'a group and everyone', file: owned(0o646), readers: ['g', 'o'], writers: ['o'] },
+  ])('can read or write it: $name', ({ file, readers, writers }) => {
     expect([othersWith('r', file), othersWith('w', file)]).toEqual([readers, writers]);
   });
 });

@@ -16,36 +16,44 @@ const checkout: Start = {
 const pod: Start = { ...installed, environment: { KUBERNETES_SERVICE_HOST: '10.0.0.1' } };
 
 test.each([
-  ['installed', installed, 'sallyport'],
-  ['a bundle that is run by its path', { ...installed, script: '/opt/sallyport.js' }, 'sallyport'],
-  [
-    'installed in a folder',
-    { ...installed, script: '/srv/gw/node_modules/.bin/sallyport' },
-    'npx sallyport',
-  ],
-  ['a checkout', checkout, 'npx -y pnpm@10 sallyport'],
-  [
-    'a script of a checkout',
-    { ...checkout, script: '/src/node_modules/.bin/sallyport' },
-    'npx -y pnpm@10 sallyport',
-  ],
-  ['a link to a checkout', { ...checkout, script: '/usr/local/bin/sallyport' }, 'sallyport'],
-  ['a pod', pod, 'kubectl exec gw-1 -- sallyport'],
-  [
-    'a checkout in a pod',
-    { ...checkout, environment: pod.environment },
-    'kubectl exec gw-1 -- sallyport',
-  ],
-])('%s', (_name, start, program) => {
+  { name: 'installed', start: installed, program: 'sallyport' },
+  {
+    name: 'a bundle that is run by its path',
+    start: { ...installed, script: '/opt/sallyport.js' },
+    program: 'sallyport',
+  },
+  {
+    name: 'installed in a folder',
+    start: { ...installed, script: '/srv/gw/node_modules/.bin/sallyport' },
+    program: 'npx sallyport',
+  },
+  { name: 'a checkout', start: checkout, program: 'npx -y pnpm@10 sallyport' },
+  {
+    name: 'a script of a checkout',
+    start: { ...checkout, script: '/src/node_modules/.bin/sallyport' },
+    program: 'npx -y pnpm@10 sallyport',
+  },
+  {
+    name: 'a link to a checkout',
+    start: { ...checkout, script: '/usr/local/bin/sallyport' },
+    program: 'sallyport',
+  },
+  { name: 'a pod', start: pod, program: 'kubectl exec gw-1 -- sallyport' },
+  {
+    name: 'a checkout in a pod',
+    start: { ...checkout, environment: pod.environment },
+    program: 'kubectl exec gw-1 -- sallyport',
+  },
+])('$name runs $program', ({ start, program }) => {
   expect(commandLine(start, ['blocks'])).toBe(`${program} blocks`);
 });
 
 test.each([
-  [commandLine(pod, ['unblock', '--token']), true],
-  [tokenCommandLine(pod, ['token', 'hash', '--user', 'jane']), true],
-  [commandLine(pod, ['unblock', '--user', '--token-x']), false],
-  [commandLine(pod, ['token', 'list']), false],
-])('%s has a terminal if a token is read: %j', (line, hasTerminal) => {
+  { line: commandLine(pod, ['unblock', '--token']), hasTerminal: true },
+  { line: tokenCommandLine(pod, ['token', 'hash', '--user', 'jane']), hasTerminal: true },
+  { line: commandLine(pod, ['unblock', '--user', '--token-x']), hasTerminal: false },
+  { line: commandLine(pod, ['token', 'list']), hasTerminal: false },
+])('$line has a terminal if a token is read: $hasTerminal', ({ line, hasTerminal }) => {
   expect(line.includes(' -it ')).toBe(hasTerminal);
 });
 
@@ -76,20 +84,29 @@ const helpdesk: Start = {
 };
 
 test.each([
-  [['unlock', '--user', 'corp:jane'], 'unlock corp:jane'],
-  [['unlock', '--user', "corp:o'neil $x"], String.raw`unlock 'corp:o'\''neil $x'`],
-  [['revoke', '--user', '--exact', '--authenticator', 'sessions'], 'logout --exact'],
-  [['block', '--user', 'corp:jane', '--for', '8h'], 'block corp:jane REASON'],
-  [
-    ['block', '--user', 'corp:jane', '--for', '8h', '--reason', 'stolen laptop'],
-    "block corp:jane 'stolen laptop'",
-  ],
-  [['token', 'list', '--authenticator', 'sessions', '--user', 'corp:jane'], 'sessions corp:jane'],
-  [['lockouts'], 'lockouts'],
-  [['blocks'], 'blocks'],
-])('for the helpdesk, %j is a command of its script', (words, own) => {
+  { words: ['unlock', '--user', 'corp:jane'], command: 'unlock corp:jane' },
+  {
+    words: ['unlock', '--user', "corp:o'neil $x"],
+    command: String.raw`unlock 'corp:o'\''neil $x'`,
+  },
+  {
+    words: ['revoke', '--user', '--exact', '--authenticator', 'sessions'],
+    command: 'logout --exact',
+  },
+  { words: ['block', '--user', 'corp:jane', '--for', '8h'], command: 'block corp:jane REASON' },
+  {
+    words: ['block', '--user', 'corp:jane', '--for', '8h', '--reason', 'stolen laptop'],
+    command: "block corp:jane 'stolen laptop'",
+  },
+  {
+    words: ['token', 'list', '--authenticator', 'sessions', '--user', 'corp:jane'],
+    command: 'sessions corp:jane',
+  },
+  { words: ['lockouts'], command: 'lockouts' },
+  { words: ['blocks'], command: 'blocks' },
+])('for the helpdesk, $words is a command of its script', ({ words, command }) => {
   expect(commandLine(helpdesk, words, '/etc/gw.yaml')).toBe(
-    `sudo -u sallyport sallyport-helpdesk ${own}`,
+    `sudo -u sallyport sallyport-helpdesk ${command}`,
   );
 });
 
@@ -101,13 +118,13 @@ test('for the helpdesk, an administrator is told which config it is', () => {
 });
 
 test.each([
-  [['unblock', '--user', 'corp:jane']],
-  [['unlock', '--user', 'jane', '--exact']],
-  [['block', '--group', 'corp:ops', '--for', '8h']],
-  [['revoke', '--user', 'corp:jane']],
-  [['token', 'list', '--user', 'corp:jane', '--authenticator', 'robots']],
-  [['constructor']],
-])('for the helpdesk, %j is a matter of an administrator', (words) => {
+  { words: ['unblock', '--user', 'corp:jane'] },
+  { words: ['unlock', '--user', 'jane', '--exact'] },
+  { words: ['block', '--group', 'corp:ops', '--for', '8h'] },
+  { words: ['revoke', '--user', 'corp:jane'] },
+  { words: ['token', 'list', '--user', 'corp:jane', '--authenticator', 'robots'] },
+  { words: ['constructor'] },
+])('for the helpdesk, $words is a matter of an administrator', ({ words }) => {
   const line = `sallyport ${words.join(' ')} --config /etc/gw.yaml`;
   expect(commandLine(helpdesk, words, '/etc/gw.yaml')).toBe(`ask an administrator to run: ${line}`);
 });

@@ -6,37 +6,37 @@ const y = 365 * d;
 
 // Both sides of each limit.
 test.each([
-  [-5 * d, '0s'],
-  [0, '0s'],
-  [999, '0s'],
-  [s, '1s'],
-  [70 * s, '70s'],
-  [2 * m - 1, '119s'],
-  [2 * m, '2m'],
-  [2 * m + s, '2m1s'],
-  [190 * s, '3m10s'],
-  [10 * m - s, '9m59s'],
-  [10 * m + 59 * s, '10m'],
-  [70 * m, '70m'],
-  [3 * h - 1, '179m'],
-  [3 * h, '3h'],
-  [3 * h + 10 * m, '3h10m'],
-  [8 * h - s, '7h59m'],
-  [8 * h, '8h'],
-  [47 * h + 59 * m, '47h'],
-  [48 * h, '2d'],
-  [48 * h + m, '2d'],
-  [5 * d + 3 * h, '5d3h'],
-  [8 * d - 1, '7d23h'],
-  [8 * d, '8d'],
-  [2 * y - 1, '729d'],
-  [2 * y, '2y'],
-  [2 * y + 23 * h, '2y'],
-  [3 * y + 10 * d, '3y10d'],
-  [8 * y - 1, '7y364d'],
-  [8 * y + 364 * d, '8y'],
-  [8000 * y, '8000y'],
-])('%d ms are %s', (milliseconds, text) => {
+  { milliseconds: -5 * d, text: '0s' },
+  { milliseconds: 0, text: '0s' },
+  { milliseconds: 999, text: '0s' },
+  { milliseconds: s, text: '1s' },
+  { milliseconds: 70 * s, text: '70s' },
+  { milliseconds: 2 * m - 1, text: '119s' },
+  { milliseconds: 2 * m, text: '2m' },
+  { milliseconds: 2 * m + s, text: '2m1s' },
+  { milliseconds: 190 * s, text: '3m10s' },
+  { milliseconds: 10 * m - s, text: '9m59s' },
+  { milliseconds: 10 * m + 59 * s, text: '10m' },
+  { milliseconds: 70 * m, text: '70m' },
+  { milliseconds: 3 * h - 1, text: '179m' },
+  { milliseconds: 3 * h, text: '3h' },
+  { milliseconds: 3 * h + 10 * m, text: '3h10m' },
+  { milliseconds: 8 * h - s, text: '7h59m' },
+  { milliseconds: 8 * h, text: '8h' },
+  { milliseconds: 47 * h + 59 * m, text: '47h' },
+  { milliseconds: 48 * h, text: '2d' },
+  { milliseconds: 48 * h + m, text: '2d' },
+  { milliseconds: 5 * d + 3 * h, text: '5d3h' },
+  { milliseconds: 8 * d - 1, text: '7d23h' },
+  { milliseconds: 8 * d, text: '8d' },
+  { milliseconds: 2 * y - 1, text: '729d' },
+  { milliseconds: 2 * y, text: '2y' },
+  { milliseconds: 2 * y + 23 * h, text: '2y' },
+  { milliseconds: 3 * y + 10 * d, text: '3y10d' },
+  { milliseconds: 8 * y - 1, text: '7y364d' },
+  { milliseconds: 8 * y + 364 * d, text: '8y' },
+  { milliseconds: 8000 * y, text: '8000y' },
+])('$milliseconds ms are $text', ({ milliseconds, text }) => {
   expect(humanDuration(milliseconds)).toBe(text);
 });
 
@@ -46,12 +46,12 @@ test('times have milliseconds only where there are some', () => {
 });
 
 test.each([
-  [1, '1ms'],
-  [90 * s, '90s'],
-  [90 * m, '90m'],
-  [36 * h, '36h'],
-  [y + 8 * h, '8768h'],
-  [y, '365d'],
-])('%d ms are %s for an option', (milliseconds, text) => {
+  { milliseconds: 1, text: '1ms' },
+  { milliseconds: 90 * s, text: '90s' },
+  { milliseconds: 90 * m, text: '90m' },
+  { milliseconds: 36 * h, text: '36h' },
+  { milliseconds: y + 8 * h, text: '8768h' },
+  { milliseconds: y, text: '365d' },
+])('$milliseconds ms are $text for an option', ({ milliseconds, text }) => {
   expect(optionDuration(milliseconds)).toBe(text);
 });

@@ -35,25 +35,35 @@ test('a block is found by kind and whole name', () => {
   expect(find('token', digest)).toBe(entries[2]);
 });
 
-test.each<[Entry['kind'], string, string]>([
-  [
-    'user',
-    'corp:jnae',
-    'user corp:jnae is not blocked: did you mean user corp:jane? If not, list all blocks: sallyport blocks',
-  ],
-  [
-    'group',
-    'corp:jane',
-    'group corp:jane is not blocked: did you mean user corp:jane? If not, list all blocks: sallyport blocks',
-  ],
-  ['user', 'unknown', 'user unknown is not blocked: list all blocks: sallyport blocks'],
-  ['user', 'old', 'user old is not blocked: list all blocks: sallyport blocks'],
-  [
-    'token',
-    digest.replace('a', 'b'),
-    'token bbcdef012345 is not blocked: list all blocks: sallyport blocks',
-  ],
-])('%s %s is not blocked', (kind, name, message) => {
+test.each<{ kind: Entry['kind']; name: string; message: string }>([
+  {
+    kind: 'user',
+    name: 'corp:jnae',
+    message:
+      'user corp:jnae is not blocked: did you mean user corp:jane? If not, list all blocks: sallyport blocks',
+  },
+  {
+    kind: 'group',
+    name: 'corp:jane',
+    message:
+      'group corp:jane is not blocked: did you mean user corp:jane? If not, list all blocks: sallyport blocks',
+  },
+  {
+    kind: 'user',
+    name: 'unknown',
+    message: 'user unknown is not blocked: list all blocks: sallyport blocks',
+  },
+  {
+    kind: 'user',
+    name: 'old',
+    message: 'user old is not blocked: list all blocks: sallyport blocks',
+  },
+  {
+    kind: 'token',
+    name: digest.replace('a', 'b'),
+    message: 'token bbcdef012345 is not blocked: list all blocks: sallyport blocks',
+  },
+])('$kind $name is not blocked', ({ kind, name, message }) => {
   expect(() => find(kind, name)).toThrow(expect.objectContaining({ message }));
 });
 

@@ -53,24 +53,28 @@ const finding = (result: string, detail: unknown) => [{ check: 'cache Redis', re
 const [minimal] = redisUsers['The cache'];
 
 /** The result for a user who may do all but this. */
-const denied: readonly (readonly [command: string, result: string, message: RegExp])[] = [
-  ['set', 'error', /is not allowed to do this \(SET\): /],
-  ['del', 'error', /is not allowed to do this \(DEL\): /],
+const denied: readonly { command: string; result: string; message: RegExp }[] = [
+  { command: 'set', result: 'error', message: /is not allowed to do this \(SET\): / },
+  { command: 'del', result: 'error', message: /is not allowed to do this \(DEL\): / },
   // `unlock` and the lockout guard need it.
-  ['pexpire', 'error', /is not allowed to do this \(PEXPIRE\): /],
-  ['hset', 'error', /is not allowed to do this \(HSET\): /],
-  ['hdel', 'error', /is not allowed to do this \(HDEL\): /],
-  ['hlen', 'error', /is not allowed to do this \(HLEN\): /],
-  ['hgetall', 'error', /is not allowed to do this \(HGETALL\): /],
-  ['info', 'warning', /^INFO failed/],
+  { command: 'pexpire', result: 'error', message: /is not allowed to do this \(PEXPIRE\): / },
+  { command: 'hset', result: 'error', message: /is not allowed to do this \(HSET\): / },
+  { command: 'hdel', result: 'error', message: /is not allowed to do this \(HDEL\): / },
+  { command: 'hlen', result: 'error', message: /is not allowed to do this \(HLEN\): / },
+  { command: 'hgetall', result: 'error', message: /is not allowed to do this \(HGETALL\): / },
+  { command: 'info', result: 'warning', message: /^INFO failed/ },
 ];
 
 /** What a user may not do whose patterns of keys are those of the minimal rights, but for one that is replaced. */
-const withoutKeys: readonly (readonly [what: string, pattern: string, instead: string])[] = [
-  ['SET on keys sallyport:cache:*', ' ~sallyport:cache*', ''],
-  ['EVAL on keys sallyport:cache-user:*', 'cache*', 'cache:*'],
-  ['EVAL on keys sallyport:lockout:*', ' ~sallyport:lockout:*', ''],
-  ['EVAL on keys sallyport:{revocations}:*', ' ~sallyport:{revocations}:*', ''],
+const withoutKeys: readonly { call: string; pattern: string; instead: string }[] = [
+  { call: 'SET on keys sallyport:cache:*', pattern: ' ~sallyport:cache*', instead: '' },
+  { call: 'EVAL on keys sallyport:cache-user:*', pattern: 'cache*', instead: 'cache:*' },
+  { call: 'EVAL on keys sallyport:lockout:*', pattern: ' ~sallyport:lockout:*', instead: '' },
+  {
+    call: 'EVAL on keys sallyport:{revocations}:*',
+    pattern: ' ~sallyport:{revocations}:*',
+    instead: '',
+  },
 ];
 
 const { revision } = revocationKeys('sallyport:');
@@ -79,10 +83,10 @@ describe('check of the cache Redis', () => {
   let server: RedisServer;
   beforeAll(async () => {
     const lacking = denied.map(
-      ([command]) => `user no-${command} on >secret ~sallyport:* +@all -${command}`,
+      ({ command }) => `user no-${command} on >secret ~sallyport:* +@all -${command}`,
     );
     const line = minimal.replace('>PASSWORD', '>secret');
-    const others = withoutKeys.map(([_what, pattern, instead], index) => {
+    const others = withoutKeys.map(({ pattern, instead }, index) => {
       return line.replace('sallyport-cache', `lacks-${index}`).replace(pattern, instead);
     });
     const narrow = line
@@ -110,13 +114,13 @@ describe('check of the cache Redis', () => {
     expect(await server.client().keys('*')).toEqual([revision]);
   });
 
-  test.each(withoutKeys)('without the right to %s is an error', async (what) => {
-    const index = withoutKeys.findIndex((one) => one[0] === what);
+  test.each(withoutKeys)('without the right to $call is an error', async ({ call }) => {
+    const index = withoutKeys.findIndex((lacking) => lacking.call === call);
     expect(await check(server, `lacks-${index}`)).toEqual(
       finding(
         'error',
         expect.stringContaining(
-          `the user is not allowed to do this (${what}): compare its ACL with`,
+          `the user is not allowed to do this (${call}): compare its ACL with`,
         ),
       ),
     );
@@ -148,11 +152,14 @@ describe('check of the cache Redis', () => {
     expect(await checkCacheRedis(createTestContext(), { cache, baseDirectory: '/' })).toEqual([]);
   });
 
-  test.each(denied)('without the right to %s is a %s', async (command, result, message) => {
-    expect(await check(server, `no-${command}`)).toEqual(
-      finding(result, expect.stringMatching(message)),
-    );
-  });
+  test.each(denied)(
+    'without the right to $command has the result $result',
+    async ({ command, result, message }) => {
+      expect(await check(server, `no-${command}`)).toEqual(
+        finding(result, expect.stringMatching(message)),
+      );
+    },
+  );
 
   test.each(['allkeys-lru', 'volatile-ttl'])('is an error with the policy %s', async (policy) => {
     await server.client().config('SET', 'maxmemory-policy', policy);

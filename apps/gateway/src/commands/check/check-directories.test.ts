@@ -32,39 +32,46 @@ describe('users without what they are looked up by', () => {
   const setKey =
     'set the option of oidc that gives its users this key of extra, or another directory.by';
 
-  test.each<[string, DirectoryConfig['by'], readonly UserInfo[], string]>([
-    [
-      'none has the key',
-      { extra: 'mail' },
-      [none],
-      `warning: no user of oidc has exactly one value of extra mail, so none can be looked up in corp: ${setKey}`,
-    ],
-    [
-      'none has a uid',
-      'uid',
-      [none, two],
-      'warning: no user of oidc has a uid, so none can be looked up in corp: set the option of oidc that gives its users a uid, or another directory.by',
-    ],
-    [
-      'no object has such a key of its own',
-      { extra: 'constructor' },
-      [one],
-      `warning: no user of oidc has exactly one value of extra constructor, so none can be looked up in corp: ${setKey}`,
-    ],
-    [
-      'some have several values',
-      { extra: 'mail' },
-      [one, two],
-      `warning: 1 of its users can't be looked up in corp, since they don't have exactly one value of extra mail: jane: ${setKey}`,
-    ],
-    [
-      'very many',
-      'uid',
-      [one, ...Array.from({ length: 7 }, () => ({ username: 'secret' }))],
-      "warning: 7 of its users can't be looked up in corp, since they don't have a uid: withheld; withheld; withheld; withheld; withheld, and 2 more: " +
+  test.each<{
+    name: string;
+    by: DirectoryConfig['by'];
+    users: readonly UserInfo[];
+    message: string;
+  }>([
+    {
+      name: 'none has the key',
+      by: { extra: 'mail' },
+      users: [none],
+      message: `warning: no user of oidc has exactly one value of extra mail, so none can be looked up in corp: ${setKey}`,
+    },
+    {
+      name: 'none has a uid',
+      by: 'uid',
+      users: [none, two],
+      message:
+        'warning: no user of oidc has a uid, so none can be looked up in corp: set the option of oidc that gives its users a uid, or another directory.by',
+    },
+    {
+      name: 'no object has such a key of its own',
+      by: { extra: 'constructor' },
+      users: [one],
+      message: `warning: no user of oidc has exactly one value of extra constructor, so none can be looked up in corp: ${setKey}`,
+    },
+    {
+      name: 'some have several values',
+      by: { extra: 'mail' },
+      users: [one, two],
+      message: `warning: 1 of its users can't be looked up in corp, since they don't have exactly one value of extra mail: jane: ${setKey}`,
+    },
+    {
+      name: 'very many',
+      by: 'uid',
+      users: [one, ...Array.from({ length: 7 }, () => ({ username: 'secret' }))],
+      message:
+        "warning: 7 of its users can't be looked up in corp, since they don't have a uid: withheld; withheld; withheld; withheld; withheld, and 2 more: " +
         'set the option of oidc that gives its users a uid, or another directory.by',
-    ],
-  ])('%s', (_name, by, users, message) => {
+    },
+  ])('are warned of: $name', ({ by, users, message }) => {
     expect(warnings(by, () => users)).toEqual([message]);
   });
 

@@ -42,33 +42,35 @@ function findings(
 const credentialId = 'authentication.kubernetes.io/credential-id';
 const withKey = (key: string): UserInfo => ({ username: '<sub>', extra: { [key]: ['7'] } });
 
-test.each<[UserInfo, Setup, string]>([
-  [
-    withKey(credentialId),
-    {},
-    `<sub>: an extra key is in a domain of Kubernetes (${credentialId}): for ${credentialId}, set its allowCredentialId: true`,
-  ],
-  [
-    withKey('kubernetes.io/sid'),
-    { allowCredentialId: true },
-    '<sub>: an extra key is in a domain of Kubernetes (kubernetes.io/sid): correct their names or keys of extra, or list',
-  ],
-  [
-    withKey('sallyport.example.com/tenant'),
-    {},
-    '<sub>: an extra key is in the domain of provenance.keyPrefix (sallyport.example.com/tenant): correct their names',
-  ],
-  [
-    { username: 'system:<sub>' },
-    {},
-    'system:<sub>: a system: name is not in allowSystemNames: correct their names',
-  ],
-  [
-    { username: '<sub>', groups: ['system:secret'] },
-    {},
-    '<sub>: a system: name is not in allowSystemNames (system:withheld)',
-  ],
-])('a user whom the policy refuses is an error: %j, %j', (user, setup, detail) => {
+test.each<{ user: UserInfo; setup: Setup; detail: string }>([
+  {
+    user: withKey(credentialId),
+    setup: {},
+    detail: `<sub>: an extra key is in a domain of Kubernetes (${credentialId}): for ${credentialId}, set its allowCredentialId: true`,
+  },
+  {
+    user: withKey('kubernetes.io/sid'),
+    setup: { allowCredentialId: true },
+    detail:
+      '<sub>: an extra key is in a domain of Kubernetes (kubernetes.io/sid): correct their names or keys of extra, or list',
+  },
+  {
+    user: withKey('sallyport.example.com/tenant'),
+    setup: {},
+    detail:
+      '<sub>: an extra key is in the domain of provenance.keyPrefix (sallyport.example.com/tenant): correct their names',
+  },
+  {
+    user: { username: 'system:<sub>' },
+    setup: {},
+    detail: 'system:<sub>: a system: name is not in allowSystemNames: correct their names',
+  },
+  {
+    user: { username: '<sub>', groups: ['system:secret'] },
+    setup: {},
+    detail: '<sub>: a system: name is not in allowSystemNames (system:withheld)',
+  },
+])('a user whom the policy refuses is an error: $user, $setup', ({ user, setup, detail }) => {
   expect(findings([user], setup)).toEqual([
     expect.stringContaining(`error: the identity policy refuses 1 of its users: ${detail}`),
   ]);

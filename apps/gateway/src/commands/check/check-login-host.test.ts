@@ -23,16 +23,31 @@ test('an API server on the host name of the login server is a warning, whatever 
 });
 
 test.each([
-  ['another name', 'https://login.corp.internal:8444', 'https://k8s.corp.internal:6443', true],
-  [
-    'a login at a terminal alone',
-    'https://k8s.corp.internal:8444',
-    'https://k8s.corp.internal',
-    false,
-  ],
-  ['a trial on this machine', 'https://127.0.0.1:8444', 'https://127.0.0.1:6443', true],
-  ['a trial by its name', 'http://localhost:8444', 'https://localhost:6443', true],
-])('%s is none', (_, publicUrl, server, browser) => {
+  {
+    name: 'another name',
+    publicUrl: 'https://login.corp.internal:8444',
+    server: 'https://k8s.corp.internal:6443',
+    browser: true,
+  },
+  {
+    name: 'a login at a terminal alone',
+    publicUrl: 'https://k8s.corp.internal:8444',
+    server: 'https://k8s.corp.internal',
+    browser: false,
+  },
+  {
+    name: 'a trial on this machine',
+    publicUrl: 'https://127.0.0.1:8444',
+    server: 'https://127.0.0.1:6443',
+    browser: true,
+  },
+  {
+    name: 'a trial by its name',
+    publicUrl: 'http://localhost:8444',
+    server: 'https://localhost:6443',
+    browser: true,
+  },
+])('$name is not warned of', ({ publicUrl, server, browser }) => {
   expect(check(publicUrl, server, browser)).toEqual([]);
 });
 

@@ -66,26 +66,34 @@ test('a provider that answers is told with the redirect URI to register', async 
   ]);
 });
 
-test.each<[string, Record<string, unknown>, Partial<ProviderConfig>, string]>([
-  [
-    'the code flow',
-    { response_types_supported: ['id_token'] },
-    {},
-    'does not support the authorization code flow: response_types_supported has no code: allow the authorization code flow at the provider',
-  ],
-  [
-    'S256',
-    { code_challenge_methods_supported: ['plain'] },
-    {},
-    'does not support PKCE with S256: code_challenge_methods_supported has no S256: allow PKCE with S256 at the provider',
-  ],
-  [
-    'a way to send the secret',
-    { token_endpoint_auth_methods_supported: ['private_key_jwt'] },
-    { clientSecret: 's3cret' },
-    '/token: the provider takes a client secret neither by client_secret_basic nor by client_secret_post: allow one of them at the provider',
-  ],
-])('without %s it is an error', async (_what, document, provider, message) => {
+test.each<{
+  name: string;
+  document: Record<string, unknown>;
+  provider: Partial<ProviderConfig>;
+  message: string;
+}>([
+  {
+    name: 'the code flow',
+    document: { response_types_supported: ['id_token'] },
+    provider: {},
+    message:
+      'does not support the authorization code flow: response_types_supported has no code: allow the authorization code flow at the provider',
+  },
+  {
+    name: 'S256',
+    document: { code_challenge_methods_supported: ['plain'] },
+    provider: {},
+    message:
+      'does not support PKCE with S256: code_challenge_methods_supported has no S256: allow PKCE with S256 at the provider',
+  },
+  {
+    name: 'a way to send the secret',
+    document: { token_endpoint_auth_methods_supported: ['private_key_jwt'] },
+    provider: { clientSecret: 's3cret' },
+    message:
+      '/token: the provider takes a client secret neither by client_secret_basic nor by client_secret_post: allow one of them at the provider',
+  },
+])('a provider without $name is an error', async ({ document, provider, message }) => {
   await using server = await startForgedProvider();
   Object.assign(server.document, document);
   const [finding, ...others] = await check(server, { provider });
@@ -103,12 +111,12 @@ test('a provider that is down is an error, which says why', async () => {
 });
 
 test.each([
-  [{}, '8h'],
-  [{ ttl: 2 * hour }, '120m'],
-  [{ ttl: 48 * hour }, '24h'],
+  { provider: {}, lifetime: '8h' },
+  { provider: { ttl: 2 * hour }, lifetime: '120m' },
+  { provider: { ttl: 48 * hour }, lifetime: '24h' },
 ])(
-  'without a directory, it warns for how long a disabled account keeps access (%j)',
-  async (provider, lifetime) => {
+  'without a directory, it warns that a disabled account keeps access for $lifetime',
+  async ({ provider, lifetime }) => {
     await using server = await startForgedProvider();
     const [reached, warning] = await check(server, { directory: false, provider });
     expect(reached).toMatch(/^ok /);
@@ -128,21 +136,24 @@ test('an authenticator that would refuse its ID tokens is an error at its place'
 });
 
 test.each([
-  [
-    'https://192.0.2.7:8444',
-    [
+  {
+    publicUrl: 'https://192.0.2.7:8444',
+    warnings: [
       'warning login: login.publicUrl: some providers accept no redirect URI with an address such as 192.0.2.7: give the login server a DNS name',
     ],
-  ],
-  [
-    'https://[2001:db8::1]',
-    [
+  },
+  {
+    publicUrl: 'https://[2001:db8::1]',
+    warnings: [
       'warning login: login.publicUrl: some providers accept no redirect URI with an address such as 2001:db8::1: give the login server a DNS name',
     ],
-  ],
-  ['http://127.0.0.1:8444', []],
-])('the address %s in publicUrl', async (publicUrl, warnings) => {
-  await using server = await startForgedProvider();
-  const findings = await check(server, { publicUrl });
-  expect(findings.filter((one) => one.startsWith('warning'))).toEqual(warnings);
-});
+  },
+  { publicUrl: 'http://127.0.0.1:8444', warnings: [] },
+])(
+  'publicUrl $publicUrl gets the warnings that its address needs',
+  async ({ publicUrl, warnings }) => {
+    await using server = await startForgedProvider();
+    const findings = await check(server, { publicUrl });
+    expect(findings.filter((one) => one.startsWith('warning'))).toEqual(warnings);
+  },
+);

@@ -63,53 +63,53 @@ test('warns of logins that share names, and not the second factors of these', ()
   expect(warnings({ required: 'none', authenticators: ['corp', 'partner'] })).toEqual([]);
 });
 
-test.each<[string, Setup, readonly string[]]>([
-  [
-    'a covered authenticator takes passwords as tokens',
-    { created: [corp(true), sessions] },
-    [
+test.each<{ name: string; setup: Setup; ways: readonly string[] }>([
+  {
+    name: 'a covered authenticator takes passwords as tokens',
+    setup: { created: [corp(true), sessions] },
+    ways: [
       'authenticator corp accepts a name and a password as a bearer token, without a second factor: anyone who has the password of a user gets in: add reviews: false to authenticator corp. Its users then need kubectl sallyport to log in',
     ],
-  ],
-  [
-    'another authenticator takes passwords as tokens',
-    { created: [corp(false), made('partner', true, true), sessions] },
-    [
+  },
+  {
+    name: 'another authenticator takes passwords as tokens',
+    setup: { created: [corp(false), made('partner', true, true), sessions] },
+    ways: [
       'authenticator partner accepts a name and a password as a bearer token, without a second factor: login.secondFactor does not cover it, and its users may be the same people: if they are, remove authenticator partner, or move them to corp',
     ],
-  ],
-  [
-    'an authenticator that is not covered logs people in, and takes passwords as tokens: one finding',
-    {
+  },
+  {
+    name: 'an authenticator that is not covered logs people in, and takes passwords as tokens: one finding',
+    setup: {
       authenticators: ['corp', 'partner'],
       covered: ['corp'],
       created: [corp(false), made('partner', true, true), sessions],
     },
-    [
+    ways: [
       expect.stringMatching(
         /partner accepts .*: add reviews: false to authenticator partner, and add it to login\.secondFactor\.authenticators$/,
       ),
     ],
-  ],
-  [
-    'an authenticator that is not covered logs people in',
-    {
+  },
+  {
+    name: 'an authenticator that is not covered logs people in',
+    setup: {
       authenticators: ['corp', 'partner'],
       covered: ['corp'],
       created: [corp(false), made('partner', false, true), sessions],
     },
-    [
+    ways: [
       'users of authenticator partner log in with the password alone: login.secondFactor.authenticators does not include it: add partner there',
     ],
-  ],
-  [
-    'people log in at a provider',
-    { providers: ['okta'] },
-    [
+  },
+  {
+    name: 'people log in at a provider',
+    setup: { providers: ['okta'] },
+    ways: [
       'users who log in at provider okta are not asked for it: they have the second factor of the provider, if it asks for one: require it there, and have authenticator oidc accept only ID tokens that say so, such as claimValidationRules: [{ claim: acr, requiredValue: VALUE }]',
     ],
-  ],
-])('%s', (_, setup, ways) => {
+  },
+])('warns when $name', ({ setup, ways }) => {
   const warnings = ways.map((way) =>
     typeof way === 'string' ? `second factor warning ${way}` : way,
   );

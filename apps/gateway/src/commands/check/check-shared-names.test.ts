@@ -16,39 +16,66 @@ const [corp, partner, lab] = [directory('corp'), directory('partner'), directory
 const robots = { name: 'robots', reviews: true, authenticator: { recognizes: () => true } };
 
 test.each([
-  [
-    [corp, robots, partner],
-    undefined,
-    ['corp, partner: they are asked in this order about a name and a password in a token,'],
-  ],
-  [
-    [corp, partner],
-    ['corp', 'partner'],
-    ['corp, partner: they … a password in a token or at a login,'],
-  ],
-  [
-    [corp, partner],
-    ['partner', 'corp'],
-    ['corp, partner: they … in a token,', 'partner, corp: they … at a login,'],
-  ],
-  [[corp, lab], ['corp', 'lab'], ['corp, lab: they … at a login,']],
-  [[corp, lab], ['corp'], []],
-  [[corp, lab], undefined, []],
-  [[robots, corp], undefined, []],
+  {
+    name: 'corp, robots, partner without logins',
+    authenticators: [corp, robots, partner],
+    login: undefined,
+    expected: [
+      'corp, partner: they are asked in this order about a name and a password in a token,',
+    ],
+  },
+  {
+    name: 'corp, partner with logins in their order',
+    authenticators: [corp, partner],
+    login: ['corp', 'partner'],
+    expected: ['corp, partner: they … a password in a token or at a login,'],
+  },
+  {
+    name: 'corp, partner with logins in the other order',
+    authenticators: [corp, partner],
+    login: ['partner', 'corp'],
+    expected: ['corp, partner: they … in a token,', 'partner, corp: they … at a login,'],
+  },
+  {
+    name: 'corp, lab with logins by both',
+    authenticators: [corp, lab],
+    login: ['corp', 'lab'],
+    expected: ['corp, lab: they … at a login,'],
+  },
+  {
+    name: 'corp, lab with logins by corp',
+    authenticators: [corp, lab],
+    login: ['corp'],
+    expected: [],
+  },
+  { name: 'corp, lab without logins', authenticators: [corp, lab], login: undefined, expected: [] },
+  {
+    name: 'robots, corp without logins',
+    authenticators: [robots, corp],
+    login: undefined,
+    expected: [],
+  },
   // No review asks it about a token.
-  [[directory('corp', '', false), partner], ['corp'], []],
-  [
-    [directory('corp', '', false), partner],
-    ['corp', 'partner'],
-    ['corp, partner: they … at a login,'],
-  ],
-  [
-    [{ name: 'any', reviews: true, authenticator: { loginToken: () => 'x' } }, lab],
-    undefined,
-    ['any, lab: they … in a token,'],
-  ],
-])('of %j with logins by %j', (all, login, expected) => {
-  const found = sharedNames(all, login);
+  {
+    name: 'corp without reviews, partner with logins by corp',
+    authenticators: [directory('corp', '', false), partner],
+    login: ['corp'],
+    expected: [],
+  },
+  {
+    name: 'corp without reviews, partner with logins by both',
+    authenticators: [directory('corp', '', false), partner],
+    login: ['corp', 'partner'],
+    expected: ['corp, partner: they … at a login,'],
+  },
+  {
+    name: 'any, lab without logins',
+    authenticators: [{ name: 'any', reviews: true, authenticator: { loginToken: () => 'x' } }, lab],
+    login: undefined,
+    expected: ['any, lab: they … in a token,'],
+  },
+])('names that are shared by $name: $expected', ({ authenticators, login, expected }) => {
+  const found = sharedNames(authenticators, login);
   expect(found).toHaveLength(expected.length);
   for (const [at, words] of expected.entries()) {
     const pattern = words.split('…').join('.*');
@@ -82,9 +109,9 @@ describe('one prefix of usernames', () => {
   };
 
   test.each([
-    ['corp:', 'one username.prefix, "corp:"'],
-    ['', 'no username.prefix'],
-  ])('%j makes different people one user', (prefix, words) => {
+    { prefix: 'corp:', words: 'one username.prefix, "corp:"' },
+    { prefix: '', words: 'no username.prefix' },
+  ])('"$prefix" makes different people one user', ({ prefix, words }) => {
     expect(found(named('corp', prefix), named('lab', 'lab:'), named('partner', prefix))).toEqual([
       expect.stringMatching(
         `^warning shared names: corp, partner: they have ${words}, so different people .* are one user`,
@@ -93,11 +120,14 @@ describe('one prefix of usernames', () => {
   });
 
   test.each([
-    ['a file of the operator', named('break-glass', 'corp:', { caching: 'none' })],
-    ['tokens that the operator issues', named('robots', 'corp:', { tokenStore: 'redis' })],
-    ['sessions', named('sessions', 'corp:')],
-    ['another prefix', named('partner', 'corp:eu:')],
-  ])('is nothing to warn of next to %s', (_name, other) => {
+    { name: 'a file of the operator', other: named('break-glass', 'corp:', { caching: 'none' }) },
+    {
+      name: 'tokens that the operator issues',
+      other: named('robots', 'corp:', { tokenStore: 'redis' }),
+    },
+    { name: 'sessions', other: named('sessions', 'corp:') },
+    { name: 'another prefix', other: named('partner', 'corp:eu:') },
+  ])('is nothing to warn of next to $name', ({ other }) => {
     expect(found(named('corp', 'corp:'), other)).toEqual([]);
   });
 });

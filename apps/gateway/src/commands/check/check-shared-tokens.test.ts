@@ -5,7 +5,7 @@ import { sharedTokenPrefixes, sharedTokenStores } from './check-shared-tokens.ts
 const named = (...prefixes: unknown[]) =>
   prefixes.map((tokenPrefix, index) => ({ name: 'abc'.charAt(index), tokenPrefix }));
 
-test('equal prefixes', () => {
+test('equal prefixes are warned of', () => {
   expect(sharedTokenPrefixes(named('slp_', 'slp_')).map(onOneLine)).toEqual([
     'a and b: tokens of both begin with slp_, so each token of one is also sent to the other, for nothing; ' +
       'and if a refuses tokens that it does not know, b is never asked: give each a tokenPrefix of its own',
@@ -13,15 +13,15 @@ test('equal prefixes', () => {
 });
 
 test.each([
-  ['slp_', 'slp_ci_'],
-  ['slp_ci_', 'slp_'],
-])('%s and %s, of which one begins with the other', (one, other) => {
-  expect(sharedTokenPrefixes(named(one, other)).map(onOneLine)).toEqual([
-    expect.stringContaining(`a and b: their tokens begin with ${one} and ${other}, and one of`),
+  { first: 'slp_', second: 'slp_ci_' },
+  { first: 'slp_ci_', second: 'slp_' },
+])('$first and $second, of which one begins with the other, are warned of', ({ first, second }) => {
+  expect(sharedTokenPrefixes(named(first, second)).map(onOneLine)).toEqual([
+    expect.stringContaining(`a and b: their tokens begin with ${first} and ${second}, and one of`),
   ]);
 });
 
-test('each two of three', () => {
+test('each two of three are warned of', () => {
   const pairs = sharedTokenPrefixes(named('x', 'x', 'x')).map(
     ({ message }) => message.split(':')[0],
   );

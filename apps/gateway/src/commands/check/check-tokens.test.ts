@@ -116,10 +116,10 @@ describe('a plugin that does not say which tokens are its own', () => {
   });
 
   test.each([
-    ['has no others next to it', { count: 1 }],
-    ['has no backend', { caching: 'none' as const }],
-    ['is in a config with parts left out', { isWhole: false }],
-  ])('is not warned of when it %s', (_name, setup) => {
+    { name: 'has no others next to it', setup: { count: 1 } },
+    { name: 'has no backend', setup: { caching: 'none' as const } },
+    { name: 'is in a config with parts left out', setup: { isWhole: false } },
+  ])('is not warned of when it $name', ({ setup }) => {
     expect(warnings({ authenticator, ...setup })).toEqual([]);
   });
 });

@@ -2,10 +2,11 @@ import { expect, test } from 'vitest';
 import { evictionProblems, persistenceProblems } from './redis-info.ts';
 
 test.each([
-  ['noeviction', []],
-  [
-    'allkeys-lru',
-    [
+  { policy: 'noeviction', name: 'is right', expected: [] },
+  {
+    policy: 'allkeys-lru',
+    name: 'is an error',
+    expected: [
       {
         result: 'error',
         detail:
@@ -13,17 +14,18 @@ test.each([
         fix: 'set maxmemory-policy noeviction',
       },
     ],
-  ],
-  [
-    undefined,
-    [
+  },
+  {
+    policy: undefined,
+    name: 'is warned of',
+    expected: [
       {
         result: 'warning',
         detail: 'INFO does not show maxmemory_policy, so it is unknown whether it is noeviction',
       },
     ],
-  ],
-])('a Redis with maxmemory-policy %s', (policy, expected) => {
+  },
+])('a Redis with maxmemory-policy $policy $name', ({ policy, expected }) => {
   const servers = [
     { maxmemory_policy: 'noeviction' },
     policy === undefined ? {} : { maxmemory_policy: policy },
@@ -31,28 +33,32 @@ test.each([
   expect(evictionProblems(servers, 'second factors', ': users are refused')).toEqual(expected);
 });
 
-test.each<[string, Record<string, string>, readonly unknown[]]>([
-  ['with an append-only file', { aof_enabled: '1' }, []],
-  [
-    'without a snapshot',
-    { aof_enabled: '0', rdb_last_bgsave_time_sec: '-1' },
-    [
+test.each<{ name: string; info: Record<string, string>; details: readonly unknown[] }>([
+  { name: 'with an append-only file is right', info: { aof_enabled: '1' }, details: [] },
+  {
+    name: 'without a snapshot is warned of',
+    info: { aof_enabled: '0', rdb_last_bgsave_time_sec: '-1' },
+    details: [
       expect.stringMatching(
         /^it has no append-only file, and has made no snapshot .* a restart loses all second factors, and users are refused then$/,
       ),
     ],
-  ],
-  [
-    'with snapshots alone',
-    { aof_enabled: '0', rdb_last_bgsave_time_sec: '0' },
-    [expect.stringMatching(/^it has no append-only file: a crash undoes what was written after/)],
-  ],
-  [
-    'that does not say',
-    {},
-    ['INFO does not show aof_enabled, so it is unknown whether a restart loses all second factors'],
-  ],
-])('a Redis %s', (_, info, details) => {
+  },
+  {
+    name: 'with snapshots alone is warned of',
+    info: { aof_enabled: '0', rdb_last_bgsave_time_sec: '0' },
+    details: [
+      expect.stringMatching(/^it has no append-only file: a crash undoes what was written after/),
+    ],
+  },
+  {
+    name: 'that does not say is warned of',
+    info: {},
+    details: [
+      'INFO does not show aof_enabled, so it is unknown whether a restart loses all second factors',
+    ],
+  },
+])('a Redis $name', ({ info, details }) => {
   const found = persistenceProblems([{ aof_enabled: '1' }, info], 'users are refused then');
   expect(found.map(({ result, detail }) => [result, detail])).toEqual(
     details.map((detail) => ['warning', detail]),

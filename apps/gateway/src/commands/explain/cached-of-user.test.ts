@@ -6,18 +6,18 @@ const looked = { authenticator: 'corp', reason: 'corp:jane', tokens: null, accou
 const unchecked = { ...looked, answer: 'could not be checked' } as const;
 
 test.each([
-  ["can't be asked now", unchecked],
-  ['answers, but could not check corp:jane', { ...unchecked, isOfUser: true }],
-  [
-    'answers, but could not check corp:jane',
-    {
+  { words: "can't be asked now", user: unchecked },
+  { words: 'answers, but could not check corp:jane', user: { ...unchecked, isOfUser: true } },
+  {
+    words: 'answers, but could not check corp:jane',
+    user: {
       ...looked,
       answer: 'known',
       account: 'could not be checked: pwdChangedTime is no time',
     } as const,
-  ],
-])('corp %s', (words, one) => {
-  expect(cachedLines('corp:jane', [{ authenticator: 'corp', problem }], [one])).toEqual([
+  },
+])('what is cached is not known while corp $words', ({ words, user }) => {
+  expect(cachedLines('corp:jane', [{ authenticator: 'corp', problem }], [user])).toEqual([
     `corp ${words}. What the gateways have cached of corp:jane is not known, since ${problem}`,
   ]);
 });

@@ -21,15 +21,18 @@ const configOf = (groups?: DirectoryConfig['groups']) =>
   }) as unknown as GatewayConfig;
 
 test.each([
-  ['replace', 'its groups replace the groups of the ID token'],
-  ['add', 'its groups are added to the groups of the ID token'],
-  ['keep', 'the groups come from the ID token'],
-] as const)('the groups of a user whose directory says %s', (groups, said) => {
-  expect(sessionLines(configOf(groups), session)).toEqual([
-    'logged in at provider okta at 2030-01-31T12:00:00Z, proved who they are there at 2030-01-31T11:00:00Z',
-    `the account is looked up in corp every 5m: ${said}`,
-  ]);
-});
+  { groups: 'replace', said: 'its groups replace the groups of the ID token' },
+  { groups: 'add', said: 'its groups are added to the groups of the ID token' },
+  { groups: 'keep', said: 'the groups come from the ID token' },
+] as const)(
+  'says where the groups come from when the directory says $groups',
+  ({ groups, said }) => {
+    expect(sessionLines(configOf(groups), session)).toEqual([
+      'logged in at provider okta at 2030-01-31T12:00:00Z, proved who they are there at 2030-01-31T11:00:00Z',
+      `the account is looked up in corp every 5m: ${said}`,
+    ]);
+  },
+);
 
 test('without a directory, the account is not looked up again until the session ends', () => {
   expect(sessionLines(configOf(), session)[1]).toBe(

@@ -41,45 +41,50 @@ const begin = 'second factor with corp: ';
 const command = (verb: string) => `sallyport factor ${verb} --user corp:jane`;
 const empty = { ...record, totp: [], recovery: [] };
 
-test.each<[string, Parameters<typeof linesOf>[0], string]>([
-  [
-    'a factor that is required',
-    { record },
-    'required: 1 second factor (totp phone), 2 recovery codes left',
-  ],
-  [
-    'a factor of a user who need not have one',
-    { record, isRequired: false },
-    'asked for, since the user has one: 1 second factor (totp phone), 2 recovery codes left',
-  ],
-  ['none, and none is required', { isRequired: false }, 'none, and not required'],
-  [
-    'none, and one is required',
-    {},
-    `required, and the user has none, so they can't log in. To invite them: ${command('invite')}`,
-  ],
-  [
-    'an open invitation',
-    { record: { ...empty, invitation } },
-    `required, and the user has none, so they can't log in. To invite them: ${command('invite')}\nopen invitation to add a second factor until 2100-01-31T00:00:00Z, by ada: new phone`,
-  ],
-  [
-    'an invitation that has expired',
-    { record: { ...record, invitation: { ...invitation, until: 1 } } },
-    'required: 1 second factor (totp phone), 2 recovery codes left',
-  ],
-  [
-    'too many wrong codes',
-    { record: { ...record, wrongCodes: maxWrongCodes } },
-    `required: 1 second factor (totp phone), 2 recovery codes left\nno code is accepted: too many were wrong in the last 30 days. If it was the user: ${command('reset')}`,
-  ],
-  [
-    'a foreign record',
-    { isForeign: true },
-    `its record was not written for this user by a gateway with these sealing keys, so the user is refused. To remove it: ${command('reset')}`,
-  ],
-])('explain --user shows %s', (_, one, expected) => {
-  expect(linesOf(one)).toBe(begin + expected);
+test.each<{ name: string; factors: Parameters<typeof linesOf>[0]; expected: string }>([
+  {
+    name: 'a factor that is required',
+    factors: { record },
+    expected: 'required: 1 second factor (totp phone), 2 recovery codes left',
+  },
+  {
+    name: 'a factor of a user who need not have one',
+    factors: { record, isRequired: false },
+    expected:
+      'asked for, since the user has one: 1 second factor (totp phone), 2 recovery codes left',
+  },
+  {
+    name: 'none, and none is required',
+    factors: { isRequired: false },
+    expected: 'none, and not required',
+  },
+  {
+    name: 'none, and one is required',
+    factors: {},
+    expected: `required, and the user has none, so they can't log in. To invite them: ${command('invite')}`,
+  },
+  {
+    name: 'an open invitation',
+    factors: { record: { ...empty, invitation } },
+    expected: `required, and the user has none, so they can't log in. To invite them: ${command('invite')}\nopen invitation to add a second factor until 2100-01-31T00:00:00Z, by ada: new phone`,
+  },
+  {
+    name: 'an invitation that has expired',
+    factors: { record: { ...record, invitation: { ...invitation, until: 1 } } },
+    expected: 'required: 1 second factor (totp phone), 2 recovery codes left',
+  },
+  {
+    name: 'too many wrong codes',
+    factors: { record: { ...record, wrongCodes: maxWrongCodes } },
+    expected: `required: 1 second factor (totp phone), 2 recovery codes left\nno code is accepted: too many were wrong in the last 30 days. If it was the user: ${command('reset')}`,
+  },
+  {
+    name: 'a foreign record',
+    factors: { isForeign: true },
+    expected: `its record was not written for this user by a gateway with these sealing keys, so the user is refused. To remove it: ${command('reset')}`,
+  },
+])('explain --user shows $name', ({ factors, expected }) => {
+  expect(linesOf(factors)).toBe(begin + expected);
 });
 
 test('what could not be read is not known, and a config without second factors has no line', () => {

@@ -90,22 +90,25 @@ describe('check', () => {
   });
 
   test.each([
-    [
-      'itself',
-      [accounts('oidc', { directory: { authenticator: 'oidc' } })],
-      'is this authenticator itself',
-    ],
-    [
-      'no one',
-      [tokensOfUsers('oidc'), accounts('crop')],
-      '"corp" is not an authenticator of this file: did you mean crop?',
-    ],
-    [
-      'one that has a directory of its own',
-      [tokensOfUsers('oidc'), accounts('corp', { directory: { authenticator: 'oidc' } })],
-      'corp has a directory of its own',
-    ],
-  ])('finds a directory that is %s', async (_name, authenticators, problem) => {
+    {
+      name: 'itself',
+      authenticators: [accounts('oidc', { directory: { authenticator: 'oidc' } })],
+      problem: 'is this authenticator itself',
+    },
+    {
+      name: 'no one',
+      authenticators: [tokensOfUsers('oidc'), accounts('crop')],
+      problem: '"corp" is not an authenticator of this file: did you mean crop?',
+    },
+    {
+      name: 'one that has a directory of its own',
+      authenticators: [
+        tokensOfUsers('oidc'),
+        accounts('corp', { directory: { authenticator: 'oidc' } }),
+      ],
+      problem: 'corp has a directory of its own',
+    },
+  ])('finds a directory that is $name', async ({ authenticators, problem }) => {
     const [code, ...found] = await checked(authenticators);
     expect(code).toBe(1);
     expect(found.join('\n')).toContain(`authenticators[0].directory.authenticator: ${problem}`);
@@ -158,9 +161,13 @@ describe('explain of a token', () => {
   });
 
   test.each([
-    ['add', 'left out by groups.allow', 'corp:staff'],
-    ['keep', 'left out by groups.allow', 'not used: directory.groups is keep'],
-  ])('shows the groups of both with %s', async (groups, other, staff) => {
+    { groups: 'add', other: 'left out by groups.allow', staff: 'corp:staff' },
+    {
+      groups: 'keep',
+      other: 'left out by groups.allow',
+      staff: 'not used: directory.groups is keep',
+    },
+  ])('shows the groups of both with $groups', async ({ groups, other, staff }) => {
     const own = { groups: { prefix: 'o:', allow: ['of-*'] } };
     const { text } = await explained({ groups }, own);
     expect(tableOf(text, 'GROUPS of oidc:jane').slice(2)).toEqual([
@@ -235,50 +242,59 @@ describe('explain --user', () => {
     ]);
   });
 
-  test.each<[string, object, Accounts, number, RegExp]>([
-    [
-      'a disabled account',
-      {},
-      { jane: { ...staff, refused: 'disabled' } },
-      0,
-      /^oidc +known +oidc:jane\n.*^account in corp \(directory of oidc\): disabled$/ms,
-    ],
-    [
-      'no account',
-      {},
-      {},
-      3,
-      /^oidc +not known\n.*^account in corp \(directory of oidc\): not found$/ms,
-    ],
-    [
-      'no account, and such users are let in',
-      { missing: 'accept' },
-      {},
-      3,
-      /^oidc +can't be looked up +only a token shows its user, whom corp does not know \(directory\.missing is accept\)$/m,
-    ],
-    [
-      'a directory that is down',
-      {},
-      null,
-      1,
-      /^oidc +error +directory corp: connect ECONNREFUSED\n.*^corp can't be asked now\. What the gateways have cached of oidc:jane is not known/ms,
-    ],
-    [
-      'another key',
-      { by: { extra: 'mail' } },
-      { jane: staff },
-      3,
-      /^oidc +can't be looked up +only a token shows its user's extra mail, by which corp finds them$/m,
-    ],
-    [
-      'groups that only a token shows',
-      { groups: 'add' },
-      { jane: staff },
-      0,
-      /^staff +corp:staff\n.*^oidc: only a token shows the groups that oidc itself gives$/ms,
-    ],
-  ])('%s', async (_name, directory, accountsFound, status, shown) => {
+  test.each<{
+    name: string;
+    directory: object;
+    accountsFound: Accounts;
+    status: number;
+    shown: RegExp;
+  }>([
+    {
+      name: 'a disabled account',
+      directory: {},
+      accountsFound: { jane: { ...staff, refused: 'disabled' } },
+      status: 0,
+      shown: /^oidc +known +oidc:jane\n.*^account in corp \(directory of oidc\): disabled$/ms,
+    },
+    {
+      name: 'no account',
+      directory: {},
+      accountsFound: {},
+      status: 3,
+      shown: /^oidc +not known\n.*^account in corp \(directory of oidc\): not found$/ms,
+    },
+    {
+      name: 'no account, and such users are let in',
+      directory: { missing: 'accept' },
+      accountsFound: {},
+      status: 3,
+      shown:
+        /^oidc +can't be looked up +only a token shows its user, whom corp does not know \(directory\.missing is accept\)$/m,
+    },
+    {
+      name: 'a directory that is down',
+      directory: {},
+      accountsFound: null,
+      status: 1,
+      shown:
+        /^oidc +error +directory corp: connect ECONNREFUSED\n.*^corp can't be asked now\. What the gateways have cached of oidc:jane is not known/ms,
+    },
+    {
+      name: 'another key',
+      directory: { by: { extra: 'mail' } },
+      accountsFound: { jane: staff },
+      status: 3,
+      shown:
+        /^oidc +can't be looked up +only a token shows its user's extra mail, by which corp finds them$/m,
+    },
+    {
+      name: 'groups that only a token shows',
+      directory: { groups: 'add' },
+      accountsFound: { jane: staff },
+      status: 0,
+      shown: /^staff +corp:staff\n.*^oidc: only a token shows the groups that oidc itself gives$/ms,
+    },
+  ])('shows $name', async ({ directory, accountsFound, status, shown }) => {
     const { code, stdout } = await explained(directory, accountsFound);
     expect(code).toBe(status);
     expect(stdout).toMatch(shown);

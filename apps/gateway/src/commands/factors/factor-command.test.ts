@@ -3,13 +3,13 @@ import { createTestContext } from '../../testing/command-context.ts';
 import { factorCommand } from './factor-command.ts';
 
 test.each([
-  [{}, 'factor reset --user corp:jane'],
-  [
-    { exact: true, config: 'other.yaml' },
-    'factor reset --user corp:jane --exact --config other.yaml',
-  ],
-])('a command for a user who was named with %j', (options, expected) => {
+  { options: {}, command: 'factor reset --user corp:jane' },
+  {
+    options: { exact: true, config: 'other.yaml' },
+    command: 'factor reset --user corp:jane --exact --config other.yaml',
+  },
+])('names the user and the config as they were given: $options', ({ options, command }) => {
   expect(factorCommand(createTestContext(), 'reset', 'corp:jane', options)).toBe(
-    `sallyport ${expected}`,
+    `sallyport ${command}`,
   );
 });

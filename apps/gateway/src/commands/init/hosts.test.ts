@@ -6,33 +6,33 @@ import { addressBytes, hostsOf, parseHost } from './hosts.ts';
 import { webhookUrl } from './layout.ts';
 
 test.each([
-  ['gateway.example.com', 'gateway.example.com'],
-  ['GW-1.Example.com', 'gw-1.example.com'],
-  ['localhost', 'localhost'],
-  ['192.0.2.1', '192.0.2.1'],
-  ['2001:DB8:0:0:0:0:0:1', '2001:db8::1'],
-  ['[::1]', '::1'],
-  ['::ffff:192.0.2.1', '::ffff:c000:201'],
-])('%s is a host', (text, host) => {
+  { text: 'gateway.example.com', host: 'gateway.example.com' },
+  { text: 'GW-1.Example.com', host: 'gw-1.example.com' },
+  { text: 'localhost', host: 'localhost' },
+  { text: '192.0.2.1', host: '192.0.2.1' },
+  { text: '2001:DB8:0:0:0:0:0:1', host: '2001:db8::1' },
+  { text: '[::1]', host: '::1' },
+  { text: '::ffff:192.0.2.1', host: '::ffff:c000:201' },
+])('$text is a host', ({ text, host }) => {
   expect(parseHost(text)).toBe(host);
 });
 
 test.each([
-  ['https://gw.example.com:8443/authenticate', /is a URL: write only its host/],
-  ['gw.example.com:8443', /has a port: write only the host/],
-  ['192.0.2.1:8443', /has a port/],
-  ['[::1]:8443', /has a port/],
-  ['*.example.com', /is not a DNS name .* without \* or %/],
-  ['fe80::1%eth0', /is not a DNS name .* without \* or %/],
-  ['bücher.example', /is not a DNS name .*ASCII/],
-  ['0.0.0.0', /is not an address that a client can call/],
-  ['0:0::0', /is not an address that a client can call/],
-  ['192.0.2.256', /is not a DNS name or an IP address/],
-  ['gw_1.example.com', /is not a DNS name/],
-  ['a b', /is not a DNS name/],
-  ['\u{1f680}\n', /is not a DNS name/],
-  ['', /is not a DNS name/],
-])('%j is refused', (text, problem) => {
+  { text: 'https://gw.example.com:8443/authenticate', problem: /is a URL: write only its host/ },
+  { text: 'gw.example.com:8443', problem: /has a port: write only the host/ },
+  { text: '192.0.2.1:8443', problem: /has a port/ },
+  { text: '[::1]:8443', problem: /has a port/ },
+  { text: '*.example.com', problem: /is not a DNS name .* without \* or %/ },
+  { text: 'fe80::1%eth0', problem: /is not a DNS name .* without \* or %/ },
+  { text: 'bücher.example', problem: /is not a DNS name .*ASCII/ },
+  { text: '0.0.0.0', problem: /is not an address that a client can call/ },
+  { text: '0:0::0', problem: /is not an address that a client can call/ },
+  { text: '192.0.2.256', problem: /is not a DNS name or an IP address/ },
+  { text: 'gw_1.example.com', problem: /is not a DNS name/ },
+  { text: 'a b', problem: /is not a DNS name/ },
+  { text: '\u{1f680}\n', problem: /is not a DNS name/ },
+  { text: '', problem: /is not a DNS name/ },
+])('"$text" is refused', ({ text, problem }) => {
   expect(() => parseHost(text)).toThrow(problem);
 });
 

@@ -77,23 +77,25 @@ test('secrets are new, for their owner alone, and in nothing that is printed; fi
 });
 
 test.each([
-  ['both', { redis, login: 'login.example.com' }],
-  ['a Redis alone', { redis }],
+  { name: 'both', options: { redis, login: 'login.example.com' } },
+  { name: 'a Redis alone', options: { redis } },
 ])(
-  'the config with %s loads, once the password that only the operator knows is there',
-  async (_name, given) => {
-    await create(given);
-    if ('login' in given) {
+  'the config with $name loads, once the password that only the operator knows is there',
+  async ({ options }) => {
+    await create(options);
+    if ('login' in options) {
       const place =
         /\/gateway\.yaml:\d+:\d+: authenticators\[3\]\.options\.bind\.password: authenticator corp: the file /;
       await expect(loadConfig(join(folder, 'gateway.yaml'), {})).rejects.toThrow(place);
       await writeFile(join(folder, 'secrets/ldap-password'), 'a password\n');
     }
     const { authenticators, cache, login } = await loadConfig(join(folder, 'gateway.yaml'), {});
-    const names = ['tokens', 'robots', ...('login' in given ? ['sessions', 'corp'] : [])];
+    const names = ['tokens', 'robots', ...('login' in options ? ['sessions', 'corp'] : [])];
     expect(authenticators.map(({ name }) => name)).toEqual(names);
     expect(cache.redis).toBeDefined();
-    expect(login?.publicUrl).toBe('login' in given ? 'https://login.example.com:8444' : undefined);
+    expect(login?.publicUrl).toBe(
+      'login' in options ? 'https://login.example.com:8444' : undefined,
+    );
   },
 );
 
@@ -131,23 +133,26 @@ test('a further run with other hosts says that the certificate keeps its names',
 });
 
 test.each([
-  ['sallyport.auth.svc', 1],
-  ['sallyport.auth.svc.cluster.local', 1],
-  ['sallyport.svc.example.com', 0],
-])('the name %s has %i remarks where kube-apiserver would call it', async (name, count) => {
-  await create({}, [name, 'gw.example.com']);
-  const remarks = context.printed.stderr.match(
-    new RegExp(
-      `${name} is the name of a Service, and .* not ask the cluster's DNS\n {2}fix: .*first --host`,
-      'g',
-    ),
-  );
-  expect(remarks ?? []).toHaveLength(count);
-  const { stderr } = context.printed;
-  await rm(folder, { recursive: true });
-  await create({}, ['gw.example.com', name]);
-  expect(context.printed.stderr).toBe(stderr);
-});
+  { name: 'sallyport.auth.svc', count: 1 },
+  { name: 'sallyport.auth.svc.cluster.local', count: 1 },
+  { name: 'sallyport.svc.example.com', count: 0 },
+])(
+  'the name $name has $count remarks where kube-apiserver would call it',
+  async ({ name, count }) => {
+    await create({}, [name, 'gw.example.com']);
+    const remarks = context.printed.stderr.match(
+      new RegExp(
+        `${name} is the name of a Service, and .* not ask the cluster's DNS\n {2}fix: .*first --host`,
+        'g',
+      ),
+    );
+    expect(remarks ?? []).toHaveLength(count);
+    const { stderr } = context.printed;
+    await rm(folder, { recursive: true });
+    await create({}, ['gw.example.com', name]);
+    expect(context.printed.stderr).toBe(stderr);
+  },
+);
 
 test('a run that shows the sections again shows the line of the same password', async () => {
   const line = /^ {2}user sallyport on #[0-9a-f]{64} .*$/m;
@@ -250,21 +255,24 @@ test('without the key of the CA no login certificate is made, and nothing is wri
 });
 
 test.each([
-  [{ login: true }, /^--login needs --redis: add --redis/],
-  [{ redisCa: 'ca.crt' }, /^--redis-ca needs --redis/],
-  [{ redis: 'https://redis' }, /^--redis must begin with rediss:\/\//],
-  [{ redis: 'redis://redis.example.com' }, /^--redis is clear text to another machine/],
-  [
-    { redis: 'rediss://:secret-word@redis.example.com' },
-    /^--redis must have no user and no password(?!.*secret-word)/,
-  ],
-  [{ redis, login: 'https://login.example.com' }, /^--login: .* is a URL/],
-  [
-    { redis, login: 'localhost' },
-    /^--login localhost: only programs on this machine can reach that: write the name/,
-  ],
-] as const)('%j is refused', async (given, message) => {
-  await expect(create(given)).rejects.toThrow(message);
+  { options: { login: true }, message: /^--login needs --redis: add --redis/ },
+  { options: { redisCa: 'ca.crt' }, message: /^--redis-ca needs --redis/ },
+  { options: { redis: 'https://redis' }, message: /^--redis must begin with rediss:\/\// },
+  {
+    options: { redis: 'redis://redis.example.com' },
+    message: /^--redis is clear text to another machine/,
+  },
+  {
+    options: { redis: 'rediss://:secret-word@redis.example.com' },
+    message: /^--redis must have no user and no password(?!.*secret-word)/,
+  },
+  { options: { redis, login: 'https://login.example.com' }, message: /^--login: .* is a URL/ },
+  {
+    options: { redis, login: 'localhost' },
+    message: /^--login localhost: only programs on this machine can reach that: write the name/,
+  },
+] as const)('$options is refused', async ({ options, message }) => {
+  await expect(create(options)).rejects.toThrow(message);
   expect(await readdir(folder)).toEqual([]);
 });
 

@@ -46,7 +46,7 @@ async function expectRefusal(renewal: () => Promise<string>, message: RegExp): P
   expect(await contents()).toEqual(before);
 }
 
-test('new leaves and keys, for the same names, and nothing else is another one', async () => {
+test('makes new leaves and keys for the same names, and changes nothing else', async () => {
   const before = await contents();
   const report = await renew();
   const after = await contents();

@@ -22,7 +22,7 @@ test('what is left out stays out', () => {
   });
 });
 
-test('all that can be said, repeats once', () => {
+test('all that can be said is taken, and what is repeated once', () => {
   const request = readRequest(
     {
       ...minimal,
@@ -53,15 +53,21 @@ test('all that can be said, repeats once', () => {
 
 describe('--not-before', () => {
   test.each([
-    [
-      '2030-01-01T08:00:00Z',
-      '--not-before is not before the end of the token, 2030-01-01T08:00:00.000Z',
-    ],
-    ['2031-01-01T00:00:00Z', '--not-before is not before the end of the token'],
-    ['tomorrow', '--not-before must be a time with its zone, such as 2030-01-31T12:00:00Z'],
-    ['2030-01-01T01:00:00', '--not-before must be a time with its zone'],
-    ['2030-02-31T00:00:00Z', '--not-before must be a time with its zone'],
-  ])('%s', (notBefore, message) => {
+    {
+      notBefore: '2030-01-01T08:00:00Z',
+      message: '--not-before is not before the end of the token, 2030-01-01T08:00:00.000Z',
+    },
+    {
+      notBefore: '2031-01-01T00:00:00Z',
+      message: '--not-before is not before the end of the token',
+    },
+    {
+      notBefore: 'tomorrow',
+      message: '--not-before must be a time with its zone, such as 2030-01-31T12:00:00Z',
+    },
+    { notBefore: '2030-01-01T01:00:00', message: '--not-before must be a time with its zone' },
+    { notBefore: '2030-02-31T00:00:00Z', message: '--not-before must be a time with its zone' },
+  ])('$notBefore is refused', ({ notBefore, message }) => {
     expect(problem({ notBefore })).toContain(message);
   });
 

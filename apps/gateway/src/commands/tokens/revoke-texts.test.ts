@@ -31,32 +31,32 @@ const stale = /, and \S+ beyond while the backend is down \(staleTtl\)\.\n$/;
 
 describe('how long a replica that does not learn of it uses what it has cached', () => {
   test.each([
-    [
-      'of a user of the directory: the longer one',
-      7,
-      revoked('user', 'corp:jane'),
-      '7m more (directory.refresh)',
-    ],
-    [
-      'of a user of the directory: the longer one',
-      2,
-      revoked('user', 'corp:jane'),
-      '5m more (authenticatedTtl)',
-    ],
-    ['of all', 7, revoked('all'), '7m more (directory.refresh)'],
-    [
-      'of a token: not what the directory says of its user',
-      7,
-      revoked('token', 'ab'),
-      '5m more (authenticatedTtl)',
-    ],
-  ])('%s', (_name, minutes, draft, words) => {
+    {
+      name: 'of a user of the directory: directory.refresh if it is longer',
+      minutes: 7,
+      draft: revoked('user', 'corp:jane'),
+      words: '7m more (directory.refresh)',
+    },
+    {
+      name: 'of a user of the directory: authenticatedTtl if it is longer',
+      minutes: 2,
+      draft: revoked('user', 'corp:jane'),
+      words: '5m more (authenticatedTtl)',
+    },
+    { name: 'of all', minutes: 7, draft: revoked('all'), words: '7m more (directory.refresh)' },
+    {
+      name: 'of a token: not what the directory says of its user',
+      minutes: 7,
+      draft: revoked('token', 'ab'),
+      words: '5m more (authenticatedTtl)',
+    },
+  ])('is said $name', ({ minutes, draft, words }) => {
     const text = lingeringText(configOf(minutes * minute), draft);
     expect(text).toContain(`A replica may accept it from its cache for ${words}`);
     expect(text).toMatch(stale);
   });
 
-  test('nothing, of a user whose tokens are not cached', () => {
+  test('is nothing for a user whose tokens are not cached', () => {
     const text = lingeringText(configOf(minute), revoked('user', 'oidc:jane'));
     expect(text).toBe('This config caches nothing of it.\n');
   });

@@ -50,9 +50,9 @@ describe('revoke without cache.redis', () => {
   });
 
   test.each([
-    ['its first digits', 'ABCDEF0022'],
-    ['the whole', 'abcdef0022'.padEnd(64, '0')],
-  ])('--digest takes %s', async (_name, digest) => {
+    { name: 'its first digits', digest: 'ABCDEF0022' },
+    { name: 'the whole', digest: 'abcdef0022'.padEnd(64, '0') },
+  ])('--digest takes $name', async ({ digest }) => {
     const { revoke, stored } = await createPlace({ tokens });
     const { code, stdout } = await revoke(['--digest', digest]);
     expect([code, stdout.split('\n')[0]]).toEqual([
@@ -85,24 +85,40 @@ describe('revoke without cache.redis', () => {
   });
 
   test.each([
-    ['a token', ['--token'], (digest: string) => `token ${digest.slice(0, 12)} was issued by`],
-    ['a user', ['--user', 'robot:ann'], () => 'token of user robot:ann was issued by'],
-    ['first digits', ['--digest', 'DEADBEEF'], () => 'token deadbeef was issued by'],
-    ['a digest', ['--digest', 'd'.repeat(64)], () => `token ${'d'.repeat(12)} was issued by`],
-    [
-      'a user in JSON',
-      ['--user', 'robot:ann', '-o', 'json'],
-      () => 'token of user robot:ann was issued by',
-    ],
-    [
-      'first digits in JSON',
-      ['--digest', 'DEADBEEF', '-o', 'json'],
-      () => 'token deadbeef was issued by',
-    ],
-  ])('%s: one that is not there is reported, and exits 3', async (name, what, message) => {
+    {
+      name: 'a token',
+      options: ['--token'],
+      message: (digest: string) => `token ${digest.slice(0, 12)} was issued by`,
+    },
+    {
+      name: 'a user',
+      options: ['--user', 'robot:ann'],
+      message: () => 'token of user robot:ann was issued by',
+    },
+    {
+      name: 'first digits',
+      options: ['--digest', 'DEADBEEF'],
+      message: () => 'token deadbeef was issued by',
+    },
+    {
+      name: 'a digest',
+      options: ['--digest', 'd'.repeat(64)],
+      message: () => `token ${'d'.repeat(12)} was issued by`,
+    },
+    {
+      name: 'a user in JSON',
+      options: ['--user', 'robot:ann', '-o', 'json'],
+      message: () => 'token of user robot:ann was issued by',
+    },
+    {
+      name: 'first digits in JSON',
+      options: ['--digest', 'DEADBEEF', '-o', 'json'],
+      message: () => 'token deadbeef was issued by',
+    },
+  ])('reports that it found nothing by $name, and exits 3', async ({ name, options, message }) => {
     const { revoke, stored } = await createPlace({ tokens });
     const token = randomToken();
-    const { code, stdout, stderr } = await revoke(what, token);
+    const { code, stdout, stderr } = await revoke(options, token);
     expect(code).toBe(3);
     expect(stderr).toMatch(
       new RegExp(`sallyport: no ${message(sha256(token))} authenticator robots\n$`),
@@ -168,17 +184,19 @@ describe('revoke without cache.redis', () => {
   });
 
   test.each([
-    [
-      [],
-      'it is not clear what to revoke\n  fix: write exactly one of: --user NAME, --token (which is read from standard input), --digest DIGITS, --all',
-    ],
-    [
-      ['--token'],
-      'no token on standard input\n  fix: type it at a terminal, or pipe it from a file: sallyport revoke --token < FILE\n',
-    ],
-  ])('%j is wrong usage, and revokes nothing', async (what, message) => {
+    {
+      options: [],
+      message:
+        'it is not clear what to revoke\n  fix: write exactly one of: --user NAME, --token (which is read from standard input), --digest DIGITS, --all',
+    },
+    {
+      options: ['--token'],
+      message:
+        'no token on standard input\n  fix: type it at a terminal, or pipe it from a file: sallyport revoke --token < FILE\n',
+    },
+  ])('$options is wrong usage, and revokes nothing', async ({ options, message }) => {
     const { revoke, stored, calls } = await createPlace({ tokens });
-    const { code, stdout, stderr } = await revoke(what);
+    const { code, stdout, stderr } = await revoke(options);
     expect([code, stdout, await stored(), await calls()]).toEqual([2, '', tokens, '']);
     expect(stderr.startsWith(`sallyport: ${message}`)).toBe(true);
   });

@@ -4,31 +4,31 @@ import { createPlace, issuing } from './testing/token-place.ts';
 
 describe('token create', () => {
   test.each([
-    [
-      'a system: group',
-      { groups: { prefix: '' } },
-      ['--user', 'jane', '--group', 'system:masters'],
-      'a system: name is not in allowSystemNames: system:masters',
-    ],
-    [
-      "a name of another's",
-      {},
-      ['--user', 'ci:jane'],
-      'the prefix robot:ci: belongs to another authenticator: robot:ci:jane',
-    ],
-    [
-      'too many groups',
-      { groups: { max: 1 } },
-      ['--user', 'jane', '--group', 'a', 'b'],
-      '2 groups, over groups.max 1',
-    ],
-    [
-      'a mark of direction',
-      {},
-      ['--user', 'jane\u202e'],
-      String.raw`the username has a control character, a line end or a mark that turns the direction of writing: robot:jane\u{202e}`,
-    ],
-  ])('refuses %s, which each use would be refused for', async (_name, policy, user, rule) => {
+    {
+      name: 'a system: group',
+      policy: { groups: { prefix: '' } },
+      user: ['--user', 'jane', '--group', 'system:masters'],
+      rule: 'a system: name is not in allowSystemNames: system:masters',
+    },
+    {
+      name: "a name of another's",
+      policy: {},
+      user: ['--user', 'ci:jane'],
+      rule: 'the prefix robot:ci: belongs to another authenticator: robot:ci:jane',
+    },
+    {
+      name: 'too many groups',
+      policy: { groups: { max: 1 } },
+      user: ['--user', 'jane', '--group', 'a', 'b'],
+      rule: '2 groups, over groups.max 1',
+    },
+    {
+      name: 'a mark of direction',
+      policy: {},
+      user: ['--user', 'jane\u202e'],
+      rule: String.raw`the username has a control character, a line end or a mark that turns the direction of writing: robot:jane\u{202e}`,
+    },
+  ])('refuses $name, which each use would be refused for', async ({ policy, user, rule }) => {
     const authenticators = [
       issuing('robots', { username: { prefix: 'robot:' }, ...policy }),
       { ...staticAuthenticator, name: 'ci', username: { prefix: 'robot:ci:' } },

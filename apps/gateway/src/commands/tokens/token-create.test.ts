@@ -85,22 +85,22 @@ describe('token create', () => {
   });
 
   test.each([
-    [
-      'the prefix',
-      ['--user', 'robot:jane', '--ttl', '8h'],
-      '--user must not include the prefix robot:\n  fix: write --user jane',
-    ],
-    [
-      'the prefix alone',
-      ['--user', 'robot:', '--ttl', '8h'],
-      '--user must not include the prefix robot:\n  fix: write --user NAME',
-    ],
-    [
-      'a group with the prefix',
-      ['--user', 'jane', '--ttl', '8h', '--group', 'robot:dev'],
-      '--group must not include the prefix robot:\n  fix: write --group dev',
-    ],
-  ])('%s is wrong usage, and makes nothing', async (_name, options, message) => {
+    {
+      name: 'the prefix',
+      options: ['--user', 'robot:jane', '--ttl', '8h'],
+      message: '--user must not include the prefix robot:\n  fix: write --user jane',
+    },
+    {
+      name: 'the prefix alone',
+      options: ['--user', 'robot:', '--ttl', '8h'],
+      message: '--user must not include the prefix robot:\n  fix: write --user NAME',
+    },
+    {
+      name: 'a group with the prefix',
+      options: ['--user', 'jane', '--ttl', '8h', '--group', 'robot:dev'],
+      message: '--group must not include the prefix robot:\n  fix: write --group dev',
+    },
+  ])('$name is wrong usage, and makes nothing', async ({ options, message }) => {
     const { run, stored, calls } = await createPlace();
     const { code, stdout, stderr } = await run(['create', ...options]);
     expect([code, stdout, await stored(), await calls()]).toEqual([2, '', [], '']);
@@ -108,9 +108,13 @@ describe('token create', () => {
   });
 
   test.each([
-    ['--user <name>', ['--ttl', '8h'], ''],
-    ['--ttl <duration>', ['--user', 'jane'], '\n  fix: add it, such as --ttl 8h'],
-  ])('without %s is wrong usage', async (option, words, example) => {
+    { option: '--user <name>', words: ['--ttl', '8h'], example: '' },
+    {
+      option: '--ttl <duration>',
+      words: ['--user', 'jane'],
+      example: '\n  fix: add it, such as --ttl 8h',
+    },
+  ])('without $option is wrong usage', async ({ option, words, example }) => {
     const { code, stderr } = await (await createPlace()).run(['create', ...words]);
     expect([code, stderr]).toEqual([
       2,

@@ -108,10 +108,10 @@ describe('token list', () => {
   });
 
   test.each([
-    [['--user', 'robot:new'], ['robot:new']],
-    [['--digest', 'A', '--user', 'old'], ['robot:old']],
-    [['--digest', 'A3'], ['robot:later']],
-  ])('%j picks out %j', async (filter, users) => {
+    { filter: ['--user', 'robot:new'], users: ['robot:new'] },
+    { filter: ['--digest', 'A', '--user', 'old'], users: ['robot:old'] },
+    { filter: ['--digest', 'A3'], users: ['robot:later'] },
+  ])('$filter picks out $users', async ({ filter, users }) => {
     const { run } = await createPlace({ authenticators: authenticators(), tokens: makeTokens() });
     const { code, stdout } = await run(['list', '-o', 'json', ...filter]);
     expect(code).toBe(0);
@@ -142,9 +142,15 @@ describe('token list', () => {
   });
 
   test.each([
-    [['--user', 'robot:'], '--user is only a prefix\n  fix: write --user robot:NAME'],
-    [['--digest', ''], '--digest has 0 digits\n  fix: give at least the first 1 of 64'],
-  ])('%j is wrong usage', async (filter, message) => {
+    {
+      filter: ['--user', 'robot:'],
+      message: '--user is only a prefix\n  fix: write --user robot:NAME',
+    },
+    {
+      filter: ['--digest', ''],
+      message: '--digest has 0 digits\n  fix: give at least the first 1 of 64',
+    },
+  ])('$filter is wrong usage', async ({ filter, message }) => {
     const { run, calls } = await createPlace();
     const { code, stdout, stderr } = await run(['list', ...filter]);
     expect([code, stdout, await calls()]).toEqual([2, '', '']);

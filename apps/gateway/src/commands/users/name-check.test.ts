@@ -108,23 +108,27 @@ describe('what was done all the same is followed by a remark', () => {
   };
 
   test.each([
-    [
-      'of no user',
-      { corp: knowsNot },
-      /knows user corp:Jane: was the name mistyped\? The command was run in any case\n$/,
-    ],
-    [
-      'of another user',
-      { corp: isJane },
-      /corp:Jane is corp:jane: .*\n {2}fix: .* run:\n {4}.* block --user corp:jane --for 8h\n$/,
-    ],
-    [
-      'not checked',
-      { corp: isDown },
-      /the name corp:Jane was not checked: corp can't check it \(down\)\. /,
-    ],
-    ['that cannot be checked', { corp: 'broken' }, /was not checked: corp can't be made\. /],
-  ] as const)('when the name is %s', async (_what, backends, text) => {
+    {
+      name: 'is of no user',
+      backends: { corp: knowsNot },
+      text: /knows user corp:Jane: was the name mistyped\? The command was run in any case\n$/,
+    },
+    {
+      name: 'is of another user',
+      backends: { corp: isJane },
+      text: /corp:Jane is corp:jane: .*\n {2}fix: .* run:\n {4}.* block --user corp:jane --for 8h\n$/,
+    },
+    {
+      name: 'is not checked',
+      backends: { corp: isDown },
+      text: /the name corp:Jane was not checked: corp can't check it \(down\)\. /,
+    },
+    {
+      name: 'can not be checked',
+      backends: { corp: 'broken' },
+      text: /was not checked: corp can't be made\. /,
+    },
+  ] as const)('when the name $name', async ({ backends, text }) => {
     expect(await said(backends)).toMatch(text);
   });
 

@@ -2,14 +2,14 @@ import { expect, test } from 'vitest';
 import { createTestContext } from '../../testing/command-context.ts';
 import { nameSubject, readSubject, type SubjectOptions, subjectKind } from './subject.ts';
 
-test.each<[SubjectOptions, string, object]>([
-  [{ user: 'corp:jane' }, 'user', { kind: 'user', name: 'corp:jane' }],
-  [{ group: 'ops' }, 'group', { kind: 'group', name: 'ops' }],
-  [{ digest: 'abcdef01' }, 'digest', { kind: 'token', name: 'abcdef01' }],
-  [{ jti: 'a b' }, 'jti', { kind: 'jti', name: 'a b' }],
-  [{ sid: 'sha256:0' }, 'sid', { kind: 'sid', name: 'sha256:0' }],
-  [{ all: true }, 'all', { kind: 'all', name: '' }],
-])('%j names one subject', async (options, kind, subject) => {
+test.each<{ options: SubjectOptions; kind: string; subject: object }>([
+  { options: { user: 'corp:jane' }, kind: 'user', subject: { kind: 'user', name: 'corp:jane' } },
+  { options: { group: 'ops' }, kind: 'group', subject: { kind: 'group', name: 'ops' } },
+  { options: { digest: 'abcdef01' }, kind: 'digest', subject: { kind: 'token', name: 'abcdef01' } },
+  { options: { jti: 'a b' }, kind: 'jti', subject: { kind: 'jti', name: 'a b' } },
+  { options: { sid: 'sha256:0' }, kind: 'sid', subject: { kind: 'sid', name: 'sha256:0' } },
+  { options: { all: true }, kind: 'all', subject: { kind: 'all', name: '' } },
+])('$options names one subject', async ({ options, kind, subject }) => {
   expect(subjectKind(options, 'stop', ['user'])).toBe(kind);
   expect(
     await readSubject(createTestContext(), options, subjectKind(options, 'stop', ['user'])),

@@ -15,10 +15,14 @@ const breakGlass = authenticator('', '');
 
 describe('a name', () => {
   test.each([
-    ['with a prefix', 'corp:alice', [corp, robots, breakGlass]],
-    ['of any kind where no authenticator has a prefix', 'alice', [breakGlass]],
-    ['of any kind without an authenticator', 'alice', []],
-  ])('%s is right as it is', (_name, name, authenticators) => {
+    { title: 'with a prefix', name: 'corp:alice', authenticators: [corp, robots, breakGlass] },
+    {
+      title: 'of any kind where no authenticator has a prefix',
+      name: 'alice',
+      authenticators: [breakGlass],
+    },
+    { title: 'of any kind without an authenticator', name: 'alice', authenticators: [] },
+  ])('$title is right as it is', ({ name, authenticators }) => {
     expect(candidatesFor('user', name, authenticators)).toBeUndefined();
   });
 
@@ -195,15 +199,16 @@ describe('a command that shows a user', () => {
   });
 
   test.each([
-    [
-      { corp: knows, partner: knows },
-      '--user jane matches several users, since names are as Kubernetes sees them',
-    ],
-    [
-      { corp: isDown, partner: knowsNot },
-      "no authenticator of this config knows a user jane. But corp (down) can't be asked, so the name might be right",
-    ],
-  ])('lists the names when it is not one', async (lookUps, problem) => {
+    {
+      lookUps: { corp: knows, partner: knows },
+      problem: '--user jane matches several users, since names are as Kubernetes sees them',
+    },
+    {
+      lookUps: { corp: isDown, partner: knowsNot },
+      problem:
+        "no authenticator of this config knows a user jane. But corp (down) can't be asked, so the name might be right",
+    },
+  ])('lists the names when $problem', async ({ lookUps, problem }) => {
     await expect(findUser(createTestContext(), configOf(lookUps), 'jane')).rejects.toThrow(
       `${problem}: write one of these:\n  --user corp:jane`,
     );
