@@ -6,6 +6,7 @@ import { waitFor, waitForPromise } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { codeFolder, gatewayFolder, runCommand, spawnCommand } from './testing/command.ts';
 import { configFolder } from './testing/config-folder.ts';
+import { temporaryFolder } from './testing/folder.ts';
 import { collectOutput } from './testing/output.ts';
 
 /** A plugin, without a dependency, that leaves a timer behind, which keeps a process alive. */
@@ -156,4 +157,15 @@ describe.concurrent('a command about tokens', () => {
     expect(stderr).toContain('\nTo revoke it: ');
     expect(stderr).not.toContain(token);
   });
+});
+
+test('a command that needs no file works in a folder that was removed', async () => {
+  const cwd = await temporaryFolder('removed');
+  const { code, stdout, stderr } = await runCommand(
+    ['token', 'hash', '--user', 'ci'],
+    { cwd, through: ['sh', '-c', 'rmdir "$PWD" && exec "$@"', 'sh'] },
+    randomToken(),
+  );
+  expect([code, stderr]).toEqual([0, '']);
+  expect(stdout).toContain('username: ci');
 });

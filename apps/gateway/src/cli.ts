@@ -20,7 +20,10 @@ const context: CommandContext = {
   stdin: process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,
-  folder: process.cwd(),
+  // It throws in a folder that was removed, which few commands need.
+  get folder() {
+    return process.cwd();
+  },
   now: Date.now,
   // It is loaded for the commands that log, since that takes a while.
   createLogger: async (level) => (await import('./base/logging/logger.ts')).createLogger(level),
