@@ -143,7 +143,7 @@ describe('as JSON', () => {
     expect(parsed({}, breaks)).toEqual({
       ...minimal,
       state: 'refused by policy',
-      breach: { rule: 'a rule', name: 'x' },
+      violation: { rule: 'a rule', name: 'x' },
     });
   });
 

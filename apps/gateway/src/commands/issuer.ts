@@ -230,7 +230,7 @@ export function toJson(
     authenticator,
     digest: issued.digest,
     state,
-    breach: violation,
+    violation,
     user: only(user, ...identity),
     record: only(issued.user, ...identity),
     ...only(

@@ -83,7 +83,7 @@ describe('token list', () => {
       issuedBy: 'ops',
     });
     expect(listed.tokens[2].revoked).toEqual(tokens[3]?.revoked);
-    expect(listed.tokens[3].breach).toEqual({
+    expect(listed.tokens[3].violation).toEqual({
       rule: 'the prefix robot:ci: belongs to another authenticator',
       name: 'robot:ci:x',
     });
