@@ -1,11 +1,7 @@
 import type { IssuedToken, TokenIssuer, UserInfo } from '@sallyport/authenticator';
 import { FixableError, nearest, placed } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
-import {
-  identityPolicy,
-  identityPrefixes,
-  type NamedUser,
-} from '../engine/chain/identity-policy.ts';
+import { createIdentityPolicy, type NamedUser } from '../engine/chain/identity-policy.ts';
 import { createSessionTexts, type Session } from '../engine/sessions/session-text.ts';
 import {
   closeMade,
@@ -39,13 +35,14 @@ export function issuingOf(
   authenticator: IssuingAuthenticator,
   configOption?: string,
 ) {
-  const { authenticators, provenance } = config;
   const nameUser: NameTokenUser =
     authenticator.name === config.login?.sessions
       ? createSessionNaming(config)
-      : identityPolicy(authenticator, identityPrefixes(authenticators), provenance?.keyPrefix);
+      : createIdentityPolicy(config, authenticator);
   const which =
-    authenticators.filter(issuesTokens).length > 1 ? ['--authenticator', authenticator.name] : [];
+    config.authenticators.filter(issuesTokens).length > 1
+      ? ['--authenticator', authenticator.name]
+      : [];
   /** Makes a command to paste, with `--authenticator NAME` where more than one issues tokens. */
   const toPaste = (...words: readonly string[]) =>
     commandLine(context, [...words, ...which], configOption);

@@ -1,11 +1,7 @@
 import { printable } from '../../base/logging/printable.ts';
 import { causeOf } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
-import {
-  credentialIdKey,
-  identityPolicy,
-  identityPrefixes,
-} from '../../engine/chain/identity-policy.ts';
+import { createIdentityPolicy, credentialIdKey } from '../../engine/chain/identity-policy.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import type { Finding } from '../finding.ts';
 
@@ -27,13 +23,9 @@ const maxListed = 5;
  */
 export function checkKnownUsers(
   { authenticator, config }: CreatedAuthenticator,
-  {
-    authenticators,
-    login,
-    provenance,
-  }: Pick<GatewayConfig, 'authenticators' | 'login' | 'provenance'>,
+  gatewayConfig: Pick<GatewayConfig, 'authenticators' | 'login' | 'provenance'>,
 ): readonly KnownUsersFinding[] {
-  const nameUser = identityPolicy(config, identityPrefixes(authenticators), provenance?.keyPrefix);
+  const nameUser = createIdentityPolicy(gatewayConfig, config);
   const refused = createList();
   const doubled = createList();
   let isCredentialId = false;
@@ -72,7 +64,9 @@ export function checkKnownUsers(
         `${count} of its names would have their prefix twice: ${config.withhold(listed)}`,
       'write them without it, or remove username.prefix or groups.prefix of the authenticator',
     ),
-    ...(isUidMissing && login?.authenticators.includes(config.name) ? [withoutUid] : []),
+    ...(isUidMissing && gatewayConfig.login?.authenticators.includes(config.name)
+      ? [withoutUid]
+      : []),
   ];
 }
 
@@ -98,7 +92,7 @@ export function createList() {
 
 /** Returns the name, as Kubernetes sees it, that would have its prefix twice. */
 function twicePrefixed(
-  { username, groups = [] }: Parameters<ReturnType<typeof identityPolicy>>[0],
+  { username, groups = [] }: Parameters<ReturnType<typeof createIdentityPolicy>>[0],
   { username: ofUsers, groups: ofGroups }: CreatedAuthenticator['config'],
 ): string | undefined {
   if (isPrefixed(username, ofUsers.prefix)) return ofUsers.prefix + username;

@@ -4,7 +4,7 @@ import { withTimeLimit } from '../../base/deadlines.ts';
 import { printable } from '../../base/logging/printable.ts';
 import { causeOf } from '../../config/problems.ts';
 import type { GatewayConfig, LoginConfig } from '../../config/types.ts';
-import { identityPolicy, identityPrefixes } from '../../engine/chain/identity-policy.ts';
+import { createIdentityPolicy } from '../../engine/chain/identity-policy.ts';
 import type { FactorUser } from '../../login/factors/factor-record.ts';
 import { factorUser } from '../../login/prove-factor.ts';
 import { noAnswerWithin } from '../../observe/health.ts';
@@ -85,9 +85,7 @@ async function ask(
       userOf(context, created, name.slice(username.prefix.length), signal),
     );
     if (found === undefined) return { kind: 'not known' } as const;
-    const { authenticators, provenance } = config;
-    const prefixes = identityPrefixes(authenticators);
-    const { user: named, violation } = identityPolicy(one, prefixes, provenance?.keyPrefix)(found);
+    const { user: named, violation } = createIdentityPolicy(config, one)(found);
     const user = factorUser({ authenticator, given: found, named });
     const person = { user, groups: named.groups ?? [], violation: violation?.rule };
     return { kind: 'found', person } as const;

@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { asError } from '../../base/logging/error-fields.ts';
 import type { AuthenticatorConfig, DirectoryConfig, GatewayConfig } from '../../config/types.ts';
 import type { ChainObserver } from '../../engine/chain/chain.ts';
-import { identityPolicy, identityPrefixes } from '../../engine/chain/identity-policy.ts';
+import { createIdentityPolicy } from '../../engine/chain/identity-policy.ts';
 import { findInDirectory } from '../../engine/directory/directory-user.ts';
 import { joinName, ofDirectory } from '../../engine/directory/with-directory.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
@@ -41,7 +41,7 @@ export async function lookUpNamedByTokens(
     const reason = `only a token shows its user's ${what}, by which ${where} finds them`;
     return { ...unknown, reason };
   }
-  const { violation } = policyOf(config, one)({ username });
+  const { violation } = createIdentityPolicy(config, one)({ username });
   if (violation) return { ...unknown, answer: 'refused by policy', reason: violation.rule };
   const found = await lookUpInDirectory(config, { ...one, directory }, { username }, observer);
   if (groups !== 'replace')
@@ -106,14 +106,10 @@ async function find(
     return { directory, answer, reason, account: 'not found' };
   }
   if (found.kind === 'rejected') return { ...known, account: found.reason };
-  const named = policyOf(config, its)(found.user);
+  const named = createIdentityPolicy(config, its)(found.user);
   onNames(authenticator, found.user, named.user, directory);
   const account = 'good';
   return named.violation
     ? { directory, answer: 'refused by policy', reason: named.violation.rule, account }
     : { ...known, account };
-}
-
-function policyOf({ authenticators, provenance }: GatewayConfig, one: AuthenticatorConfig) {
-  return identityPolicy(one, identityPrefixes(authenticators), provenance?.keyPrefix);
 }

@@ -2,7 +2,7 @@ import { type Authenticator, AuthenticatorError, type UserInfo } from '@sallypor
 import { causeOf } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import type { ChainObserver } from '../../engine/chain/chain.ts';
-import { identityPolicy, identityPrefixes } from '../../engine/chain/identity-policy.ts';
+import { createIdentityPolicy } from '../../engine/chain/identity-policy.ts';
 import { type CreatedAuthenticator, issuesTokens } from '../../runtime/authenticators.ts';
 import type { CommandContext } from '../context.ts';
 import { type Issuing, issuingOf, withIssuer } from '../issuer.ts';
@@ -54,11 +54,7 @@ export async function lookUpUser(
       };
     }
     const account = await accountState(context, authenticator, user, one.timeout);
-    const named = identityPolicy(
-      one,
-      identityPrefixes(config.authenticators),
-      config.provenance?.keyPrefix,
-    )(user);
+    const named = createIdentityPolicy(config, one)(user);
     observer.onNames(one.name, user, named.user);
     if (named.violation)
       return { ...found, answer: 'refused by policy', reason: named.violation.rule, account };

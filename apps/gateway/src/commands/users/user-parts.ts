@@ -1,6 +1,6 @@
 import { causeOf } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
-import { identityPolicy, identityPrefixes } from '../../engine/chain/identity-policy.ts';
+import { createIdentityPolicy } from '../../engine/chain/identity-policy.ts';
 import type { Entry } from '../../engine/revocation/list.ts';
 import { providerUser } from '../../engine/sessions/session-user.ts';
 import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
@@ -60,15 +60,14 @@ export async function readUserParts(
 
 /** Returns the groups that users of providers have from their ID tokens, as Kubernetes sees them. No one can be asked for them. */
 function groupsOfIdTokens(
-  { authenticators, provenance }: Pick<GatewayConfig, 'authenticators' | 'provenance'>,
+  config: Pick<GatewayConfig, 'authenticators' | 'provenance'>,
   sessions: readonly SeenToken[],
 ): readonly string[] {
-  const prefixes = identityPrefixes(authenticators);
   return sessions.flatMap(({ session }) => {
-    const one = authenticators.find(({ name }) => name === session?.authenticator);
+    const one = config.authenticators.find(({ name }) => name === session?.authenticator);
     if (session?.provider === undefined || one === undefined) return [];
     const { user } = providerUser(session);
-    return identityPolicy(one, prefixes, provenance?.keyPrefix)(user).user.groups ?? [];
+    return createIdentityPolicy(config, one)(user).user.groups ?? [];
   });
 }
 

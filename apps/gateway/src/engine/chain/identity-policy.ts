@@ -1,7 +1,7 @@
 import type { Authenticator, Decision, UserInfo } from '@sallyport/authenticator';
 import { anyGlob } from '../../base/glob.ts';
 import { isMisleading, printable } from '../../base/logging/printable.ts';
-import type { IdentityConfig } from '../../config/types.ts';
+import type { GatewayConfig, IdentityConfig } from '../../config/types.ts';
 import { remembering } from './answer.ts';
 import type { LinkContext } from './chain.ts';
 import { decidingLayer } from './layer.ts';
@@ -50,6 +50,14 @@ export function identityPolicy(
       given.username === '' ? { rule: 'the username is empty' } : findViolation(user);
     return violation === undefined ? { user } : { user, violation };
   };
+}
+
+/** Makes the {@link identityPolicy} of an authenticator of this config. */
+export function createIdentityPolicy(
+  { authenticators, provenance }: Pick<GatewayConfig, 'authenticators' | 'provenance'>,
+  identity: IdentityConfig,
+) {
+  return identityPolicy(identity, identityPrefixes(authenticators), provenance?.keyPrefix);
 }
 
 /**
