@@ -61,13 +61,13 @@ describe('wait', () => {
   );
 });
 
-describe('each', () => {
+describe('limitEach', () => {
   test('goes on for as long as something comes', async () => {
     using interrupt = createInterrupt(1_000);
     const seen: number[] = [];
     const reading = expect(
       (async () => {
-        for await (const number of interrupt.each(numbers(900, 10))) seen.push(number);
+        for await (const number of interrupt.limitEach(numbers(900, 10))) seen.push(number);
       })(),
     ).rejects.toThrow('no answer for 1s');
     await vi.advanceTimersByTimeAsync(9_000);
@@ -88,9 +88,9 @@ describe('each', () => {
       }
     }
     const all: string[] = [];
-    for await (const word of interrupt.each(words())) all.push(word);
+    for await (const word of interrupt.limitEach(words())) all.push(word);
     expect(all).toEqual(['a', 'b']);
-    for await (const _ of interrupt.each(words())) break;
+    for await (const _ of interrupt.limitEach(words())) break;
     expect(left).toHaveBeenCalledTimes(2);
   });
 
@@ -101,7 +101,7 @@ describe('each', () => {
     async function* many() {
       for (let one = 0; one < 100; one++) yield one;
     }
-    for await (const _ of interrupt.each(many()));
+    for await (const _ of interrupt.limitEach(many()));
     expect(add.mock.calls.length).toBeGreaterThan(100);
     expect(remove.mock.calls.length).toBe(add.mock.calls.length);
   });

@@ -25,7 +25,7 @@ export function createInterrupt(limit = 60_000) {
     within({ limit, late, signal }, work);
 
   /** Yields each of `items`, for as long as they keep coming. */
-  async function* each<Item>(items: AsyncIterable<Item>): AsyncGenerator<Item> {
+  async function* limitEach<Item>(items: AsyncIterable<Item>): AsyncGenerator<Item> {
     const iterator = items[Symbol.asyncIterator]();
     try {
       for (;;) {
@@ -42,7 +42,7 @@ export function createInterrupt(limit = 60_000) {
   return {
     signal,
     wait,
-    each,
+    limitEach,
     [Symbol.dispose]: () => {
       process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
     },

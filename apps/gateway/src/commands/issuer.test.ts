@@ -4,7 +4,7 @@ import { FixableError } from '../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
 import type { NamedUser } from '../engine/chain/identity-policy.ts';
 import { createTestContext } from '../testing/command-context.ts';
-import { chooseIssuer, issuingOf, seeToken, toJson } from './issuer.ts';
+import { chooseIssuer, seeToken, setUpIssuer, toJson } from './issuer.ts';
 import { UsageError } from './output.ts';
 
 /** Those whose names begin with `t` issue tokens. */
@@ -126,7 +126,7 @@ describe('the state', () => {
 test('what was written as a session, and what was not, differ where our keys open neither', () => {
   const cache = { redis: { sealingKeys: [Buffer.alloc(32, 1)] } };
   const made = { ...config('ts'), cache } as unknown as GatewayConfig;
-  const { nameUser } = issuingOf(createTestContext(), made, made.authenticators[0] as never);
+  const { nameUser } = setUpIssuer(createTestContext(), made, made.authenticators[0] as never);
   const stateOf = (more: Partial<IssuedToken>) => seeToken(issued(more), nameUser, now).state;
   expect(stateOf({ session: 's1.of another key' })).toBe('sealed with other keys');
   expect(stateOf({})).toBe('refused by policy');

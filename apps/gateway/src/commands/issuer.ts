@@ -20,16 +20,15 @@ import { commandLine } from './printed-commands.ts';
 export async function loadIssuer(
   context: CommandContext,
   options: ReadOptions & { readonly authenticator?: string },
-): Promise<Issuing> {
+): Promise<IssuerSetup> {
   const config = await loadNamedConfig(context, options);
-  return issuingOf(context, config, chooseIssuer(config, options.authenticator), options.config);
+  return setUpIssuer(context, config, chooseIssuer(config, options.authenticator), options.config);
 }
 
-/** An Issuing has the authenticator whose tokens a command is about. */
-export type Issuing = ReturnType<typeof issuingOf>;
+export type IssuerSetup = ReturnType<typeof setUpIssuer>;
 
-/** Returns what commands need of an authenticator that issues tokens. @param configOption `--config` as it was given */
-export function issuingOf(
+/** Puts together what commands need of an authenticator that issues tokens. @param configOption `--config` as it was given */
+export function setUpIssuer(
   context: CommandContext,
   config: GatewayConfig,
   authenticator: IssuingAuthenticator,
@@ -39,20 +38,20 @@ export function issuingOf(
     authenticator.name === config.login?.sessions
       ? createSessionNaming(config)
       : createIdentityPolicy(config, authenticator);
-  const which =
+  const authenticatorArgs =
     config.authenticators.filter(issuesTokens).length > 1
       ? ['--authenticator', authenticator.name]
       : [];
   /** Makes a command to paste, with `--authenticator NAME` where more than one issues tokens. */
-  const toPaste = (...words: readonly string[]) =>
-    commandLine(context, [...words, ...which], configOption);
+  const toPaste = (...args: readonly string[]) =>
+    commandLine(context, [...args, ...authenticatorArgs], configOption);
   return { config, authenticator, nameUser, toPaste };
 }
 
 /** Returns a token's user as Kubernetes sees them, and its session. @param issued left out: the token is to be created */
-type NameTokenUser = (user: UserInfo, issued?: IssuedToken) => NamedUser & SessionOfToken;
+type NameTokenUser = (user: UserInfo, issued?: IssuedToken) => NamedUser & TokenSession;
 
-interface SessionOfToken {
+interface TokenSession {
   readonly session?: Session;
   /** None of the sealing keys of this config opens it. */
   readonly isSealedElsewhere?: boolean;
@@ -71,59 +70,63 @@ function createSessionNaming({ cache }: GatewayConfig): NameTokenUser {
   };
 }
 
-type ConfigOfIssuers = Pick<GatewayConfig, 'file' | 'authenticators' | 'login'>;
+type IssuersConfig = Pick<GatewayConfig, 'file' | 'authenticators' | 'login'>;
 
-/** Chooses the issuer. @param named `--authenticator`; not needed if only one issues tokens, besides the one of sessions */
-export function chooseIssuer({ file, authenticators, login }: ConfigOfIssuers, named?: string) {
-  const issuing = authenticators.filter(issuesTokens);
-  const names = issuing.map(({ name }) => name);
-  const besidesSessions =
-    issuing.length > 1 ? issuing.filter(({ name }) => name !== login?.sessions) : issuing;
-  const [found, ...others] =
-    named === undefined ? besidesSessions : issuing.filter(({ name }) => name === named);
-  if (others.length > 0) {
+/** Chooses the issuer. @param wantedName `--authenticator`; not needed if only one issues tokens, besides the one of sessions */
+export function chooseIssuer({ file, authenticators, login }: IssuersConfig, wantedName?: string) {
+  const issuers = authenticators.filter(issuesTokens);
+  const names = issuers.map(({ name }) => name);
+  const tokenIssuers =
+    issuers.length > 1 ? issuers.filter(({ name }) => name !== login?.sessions) : issuers;
+  const candidates =
+    wantedName === undefined ? tokenIssuers : issuers.filter(({ name }) => name === wantedName);
+  if (candidates.length > 1) {
     throw new UsageError(
       'several authenticators issue tokens',
-      `write --authenticator ${besidesSessions.map(({ name }) => name).join(' or ')}`,
+      `write --authenticator ${tokenIssuers.map(({ name }) => name).join(' or ')}`,
     );
   }
-  if (found !== undefined) return found;
-  if (named === undefined) {
-    const all = authenticators.map((one) => `${one.name} (${one.package})`);
-    throw new Error(`no authenticator in ${file} issues tokens: it has ${all.join(', ')}`);
+  const [issuer] = candidates;
+  if (issuer !== undefined) return issuer;
+  if (wantedName === undefined) {
+    const listed = authenticators.map((a) => `${a.name} (${a.package})`);
+    throw new Error(`no authenticator in ${file} issues tokens: it has ${listed.join(', ')}`);
   }
-  const other = authenticators.find(({ name }) => name === named);
-  if (other !== undefined) {
+  const unable = authenticators.find(({ name }) => name === wantedName);
+  if (unable !== undefined) {
     const able =
       names.length === 0
         ? 'add an authenticator that does, such as one with use: redis'
         : `write --authenticator ${names.join(' or ')}`;
-    throw new FixableError(`authenticator ${named} (${other.package}) doesn't issue tokens`, able);
+    throw new FixableError(
+      `authenticator ${wantedName} (${unable.package}) doesn't issue tokens`,
+      able,
+    );
   }
-  const all = authenticators.map(({ name }) => name);
-  const near = nearest(named, all);
+  const configured = authenticators.map(({ name }) => name);
+  const near = nearest(wantedName, configured);
   throw new UsageError(
-    `--authenticator: "${named}" is not in ${file}`,
-    near === undefined ? `write one of: ${all.join(', ')}` : `did you mean ${near}?`,
+    `--authenticator: "${wantedName}" is not in ${file}`,
+    near === undefined ? `write one of: ${configured.join(', ')}` : `did you mean ${near}?`,
   );
 }
 
 export async function withIssuer<Result>(
   context: CommandContext,
-  issuing: Issuing,
-  work: (issuer: BoundedIssuer) => Promise<Result>,
+  setup: IssuerSetup,
+  work: (issuer: LimitedIssuer) => Promise<Result>,
 ) {
-  const { config, authenticator } = issuing;
+  const { config, authenticator } = setup;
   const logger = await context.createLogger('error');
   const dependencies = { logger, attempts: joinAttempts(config).attempts };
   const issuer = await createTokenIssuer(authenticator, config.baseDirectory, dependencies).catch(
     (error) => {
-      throw problemOf(issuing, error, "can't issue tokens");
+      throw describeProblem(setup, error, "can't issue tokens");
     },
   );
   using interrupt = createInterrupt();
   try {
-    return await work(bounded(issuer, interrupt, issuing));
+    return await work(limitIssuer(issuer, interrupt, setup));
   } finally {
     // After Ctrl-C, no one wants to wait longer than a second.
     const limit = interrupt.signal.aborted ? 1_000 : undefined;
@@ -132,8 +135,8 @@ export async function withIssuer<Result>(
 }
 
 /** Makes an error at the authenticator's line. @param secrets that the message must not contain, besides those of the options */
-function problemOf(
-  { authenticator }: Issuing,
+function describeProblem(
+  { authenticator }: IssuerSetup,
   error: unknown,
   failure: string,
   secrets?: readonly string[],
@@ -142,29 +145,29 @@ function problemOf(
   return new FixableError(message, fix);
 }
 
-type WithoutSignal<Call> = Call extends (...words: [...infer Words, AbortSignal]) => infer Result
-  ? (...words: Words) => Result
+type WithoutSignal<Call> = Call extends (...args: [...infer Args, AbortSignal]) => infer Result
+  ? (...args: Args) => Result
   : never;
 
-/** A BoundedIssuer is an issuer whose calls end, and whose errors name the authenticator and its place in the config. */
-type BoundedIssuer = {
+/** An issuer whose calls end, and whose errors name the authenticator and its place in the config. */
+type LimitedIssuer = {
   readonly [Call in 'create' | 'list' | 'revoke']: WithoutSignal<TokenIssuer[Call]>;
 };
 
-function bounded(
+function limitIssuer(
   issuer: TokenIssuer,
-  { signal, wait, each }: Interrupt,
-  issuing: Issuing,
-): BoundedIssuer {
-  async function* named<Item>(
+  { signal, wait, limitEach }: Interrupt,
+  setup: IssuerSetup,
+): LimitedIssuer {
+  async function* reportErrors<Item>(
     list: () => AsyncIterable<Item>,
     failure: string,
     secrets?: readonly string[],
   ) {
     try {
-      yield* each(list());
+      yield* limitEach(list());
     } catch (error) {
-      throw problemOf(issuing, error, failure, secrets);
+      throw describeProblem(setup, error, failure, secrets);
     }
   }
   return {
@@ -172,17 +175,17 @@ function bounded(
       try {
         return await wait(() => issuer.create(request, signal));
       } catch (error) {
-        if (!signal.aborted) throw problemOf(issuing, error, 'could not make the token');
+        if (!signal.aborted) throw describeProblem(setup, error, 'could not make the token');
         // The issuer's own errors say whether a token may be left behind. Here it was interrupted, and could not say so.
-        const look = issuing.toPaste('token', 'list', '--user', request.user.username);
-        const { problem } = problemOf(issuing, error, 'might have made the token');
+        const look = setup.toPaste('token', 'list', '--user', request.user.username);
+        const { problem } = describeProblem(setup, error, 'might have made the token');
         throw new FixableError(problem, `to see whether it did, run: ${look}`);
       }
     },
-    list: (filter) => named(() => issuer.list(filter, signal), 'could not list its tokens'),
+    list: (filter) => reportErrors(() => issuer.list(filter, signal), 'could not list its tokens'),
     revoke: (selection, revocation) => {
       const secrets = 'token' in selection ? [selection.token] : [];
-      return named(
+      return reportErrors(
         () => issuer.revoke(selection, revocation, signal),
         'could not revoke everything',
         secrets,
@@ -191,16 +194,16 @@ function bounded(
   };
 }
 
-/** A SeenToken is a token as commands show it: its user as Kubernetes sees them, and what would happen if it were used now. */
+/** A token as commands show it: its user as Kubernetes sees them, and what would happen if it were used now. */
 export type SeenToken = ReturnType<typeof seeToken>;
 
 export function seeToken(issued: IssuedToken, nameUser: NameTokenUser, now: number) {
-  const named = nameUser(issued.user, issued);
-  return { issued, ...named, state: stateOf(issued, named, now) };
+  const namedUser = nameUser(issued.user, issued);
+  return { issued, ...namedUser, state: findState(issued, namedUser, now) };
 }
 
 /** Returns the state of a token. Of several, it is the one that no edit of the config changes. */
-function stateOf(
+function findState(
   { revoked, expiresAt, notBefore }: IssuedToken,
   { violation, isSealedElsewhere = false }: ReturnType<NameTokenUser>,
   now: number,

@@ -3,7 +3,7 @@ import { onOneLine } from '../../config/problems.ts';
 import type { Publication } from '../../engine/revocation/confirmation.ts';
 import type { Entry } from '../../engine/revocation/list.ts';
 import { remarks } from './remarks.ts';
-import { confirmationLine, entryJson, exitCodeOf, publicationJson } from './report.ts';
+import { chooseExitCode, confirmationLine, entryJson, publicationJson } from './report.ts';
 
 const now = Date.parse('2030-01-01T00:00:00.250Z');
 const entry: Entry = {
@@ -33,7 +33,7 @@ const lines = (one: Publication) => remarks(one).map(onOneLine);
 
 test('confirmed by all is success, without a remark', () => {
   const all = publication();
-  expect([confirmationLine(all.confirmation), lines(all), exitCodeOf(all)]).toEqual([
+  expect([confirmationLine(all.confirmation), lines(all), chooseExitCode(all)]).toEqual([
     'confirmed by 2 of 2 replicas.\n',
     [],
     0,
@@ -45,13 +45,13 @@ test('an entry that was written above maxmemory is a success, and says what else
   expect(lines(full)).toEqual([
     expect.stringMatching(/^the memory of the cache Redis is full.*: raise maxmemory/),
   ]);
-  expect([exitCodeOf(full), publicationJson(full)]).toMatchObject([0, { redisIsFull: true }]);
+  expect([chooseExitCode(full), publicationJson(full)]).toMatchObject([0, { redisIsFull: true }]);
   expect(publicationJson(publication())).not.toHaveProperty('redisIsFull');
 });
 
 test('one that has not confirmed is named, with what that means', () => {
   const some = publication({ unconfirmed: [silent] });
-  expect([confirmationLine(some.confirmation), exitCodeOf(some)]).toEqual([
+  expect([confirmationLine(some.confirmation), chooseExitCode(some)]).toEqual([
     'confirmed by 2 of 3 replicas.\n',
     1,
   ]);
@@ -63,7 +63,7 @@ test('one that has not confirmed is named, with what that means', () => {
 
 test('of one with other keys, only these are the problem', () => {
   const other = publication({ unconfirmed: [{ ...silent, id: 'c', absence: 'other keys' }] });
-  expect([lines(other), exitCodeOf(other)]).toEqual([
+  expect([lines(other), chooseExitCode(other)]).toEqual([
     [
       expect.stringMatching(
         /^not confirmed by c, .*: its cache\.redis\.sealingKeys differ from .*: give both the same keys/,
@@ -86,7 +86,7 @@ test('a gateway that does not take in a list with a jti or sid may be too old fo
 
 test('no gateway at all is no success, unless the operator says that none runs', () => {
   const none = publication({ confirmed: [] });
-  expect([confirmationLine(none.confirmation), lines(none), exitCodeOf(none)]).toEqual([
+  expect([confirmationLine(none.confirmation), lines(none), chooseExitCode(none)]).toEqual([
     'no gateway has confirmed it: it takes effect when one starts.\n',
     [
       expect.stringMatching(
@@ -96,17 +96,17 @@ test('no gateway at all is no success, unless the operator says that none runs',
     1,
   ]);
   const expected = publication({ confirmed: [], expected: 0 });
-  expect([confirmationLine(expected.confirmation), lines(expected), exitCodeOf(expected)]).toEqual([
-    'no gateway has confirmed it: it takes effect when one starts.\n',
-    [],
-    0,
-  ]);
+  expect([
+    confirmationLine(expected.confirmation),
+    lines(expected),
+    chooseExitCode(expected),
+  ]).toEqual(['no gateway has confirmed it: it takes effect when one starts.\n', [], 0]);
 });
 
 test('one that was silent for long counts, unless the operator says how many run', () => {
   const gone = { gone: [{ id: 'old', heardAt: now - 600_000 }] };
   const some = publication(gone);
-  expect([confirmationLine(some.confirmation), lines(some), exitCodeOf(some)]).toEqual([
+  expect([confirmationLine(some.confirmation), lines(some), chooseExitCode(some)]).toEqual([
     'confirmed by 2 of 3 replicas.\n',
     [
       expect.stringMatching(
@@ -116,7 +116,7 @@ test('one that was silent for long counts, unless the operator says how many run
     1,
   ]);
   const two = publication({ ...gone, expected: 2 });
-  expect([confirmationLine(two.confirmation), lines(two), exitCodeOf(two)]).toEqual([
+  expect([confirmationLine(two.confirmation), lines(two), chooseExitCode(two)]).toEqual([
     'confirmed by 2 of 2 replicas.\n',
     ['old is not counted: last heard of 10m ago'],
     0,
@@ -125,18 +125,18 @@ test('one that was silent for long counts, unless the operator says how many run
 
 test('fewer replicas than the operator expects are no success, and more are one', () => {
   const fewer = publication({ expected: 3 });
-  expect([confirmationLine(fewer.confirmation), lines(fewer), exitCodeOf(fewer)]).toEqual([
+  expect([confirmationLine(fewer.confirmation), lines(fewer), chooseExitCode(fewer)]).toEqual([
     'confirmed by 2 of 2 replicas.\n',
     [expect.stringMatching(/^--expect 3: only 2 confirmed it: find the gateway/)],
     1,
   ]);
-  expect(exitCodeOf(publication({ expected: 1 }))).toBe(0);
-  expect(exitCodeOf(publication({ expected: 1, unconfirmed: [silent] }))).toBe(1);
+  expect(chooseExitCode(publication({ expected: 1 }))).toBe(0);
+  expect(chooseExitCode(publication({ expected: 1, unconfirmed: [silent] }))).toBe(1);
 });
 
 test('a replica whose note is gone is named', () => {
   const removed = publication({ unconfirmed: [{ ...silent, id: 'c', absence: 'removed' }] });
-  expect([lines(removed)[0], exitCodeOf(removed)]).toEqual([
+  expect([lines(removed)[0], chooseExitCode(removed)]).toEqual([
     expect.stringMatching(/^not confirmed by c, .*: it has ended, or another client .*: run the/),
     1,
   ]);
@@ -146,11 +146,11 @@ test('a Redis without a list is reported, and who begins a new one is told what 
   const lost = publication({}, { hadList: false });
   const noList =
     /^the cache Redis had no revocation list, .* let no one in: .* sallyport revoke --all$/;
-  expect([lines(lost), exitCodeOf(lost)]).toEqual([[expect.stringMatching(noList)], 1]);
-  expect(exitCodeOf(publication({ expected: 1 }, { hadList: false }))).toBe(0);
+  expect([lines(lost), chooseExitCode(lost)]).toEqual([[expect.stringMatching(noList)], 1]);
+  expect(chooseExitCode(publication({ expected: 1 }, { hadList: false }))).toBe(0);
   const all = { ...entry, action: 'revoke', kind: 'all', name: '' } as const;
   const begun = publication({}, { hadList: false, entry: all });
-  expect([lines(begun), exitCodeOf(begun)]).toEqual([
+  expect([lines(begun), chooseExitCode(begun)]).toEqual([
     [
       expect.stringMatching(
         /^the cache Redis had no revocation list, .* this command began: block/,
@@ -162,7 +162,7 @@ test('a Redis without a list is reported, and who begins a new one is told what 
 
 test('an entry that another operator superseded is not a success', () => {
   const superseded = publication({}, { supersededBy: { ...entry, action: 'unblock', by: 'eve' } });
-  expect([lines(superseded), exitCodeOf(superseded)]).toEqual([
+  expect([lines(superseded), chooseExitCode(superseded)]).toEqual([
     ['superseded: eve ran unblock for the same subject at 2030-01-01T00:00:00Z'],
     1,
   ]);
@@ -171,7 +171,7 @@ test('an entry that another operator superseded is not a success', () => {
 test('entries that no key opens are not a failure: their number, their end and how to remove them are shown', () => {
   const { key } = publication().unreadable;
   const some = publication({}, { unreadable: { count: 2, until: now + 3_600_000, key } });
-  expect([lines(some), exitCodeOf(some)]).toEqual([
+  expect([lines(some), chooseExitCode(some)]).toEqual([
     [
       "2 entries of the revocation list can't be opened with cache.redis.sealingKeys of this config, so what they block is " +
         'not known here, until 2030-01-01T01:00:00Z: if a gateway or a command has other keys, give all of them the same keys. ' +

@@ -59,7 +59,7 @@ export function report(
   if (output === 'json') printJson(context, toJson(publicationJson(publication)));
   else context.stdout.write(before + confirmationLine(publication.confirmation) + after);
   for (const { message, fix } of remarks(publication)) printRemark(context, message, fix);
-  return exitCodeOf(publication);
+  return chooseExitCode(publication);
 }
 
 /** Returns `confirmed by 3 of 3 replicas.` */
@@ -70,7 +70,7 @@ export function confirmationLine(confirmation: Confirmation): string {
   return `confirmed by ${confirmed.length} of ${all} ${all === 1 ? 'replica' : 'replicas'}.\n`;
 }
 
-export function exitCodeOf({
+export function chooseExitCode({
   confirmation,
   supersededBy,
   hadList,

@@ -8,7 +8,7 @@ import { lockoutLines } from '../blocks/lockouts.ts';
 import { entryJson } from '../blocks/report.ts';
 import { askEach } from '../connections.ts';
 import type { CommandContext } from '../context.ts';
-import { issuingOf, type SeenToken, toJson } from '../issuer.ts';
+import { type SeenToken, setUpIssuer, toJson } from '../issuer.ts';
 import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printTable, UsageError } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
@@ -365,7 +365,7 @@ function tokenLines(
       issued[state] > 0 ? `${issued[state]} ${state}` : [],
     );
     if (tokens === 0 && ended.length === 0) return [];
-    const list = issuingOf(context, config, one, options.config).toPaste(
+    const list = setUpIssuer(context, config, one, options.config).toPaste(
       'token',
       'list',
       '--user',

@@ -8,7 +8,7 @@ import { publishWithInterrupt } from '../blocks/report.ts';
 import { withCacheRedis } from '../connections.ts';
 import type { CommandContext } from '../context.ts';
 import { type ExitCode, exitCodes, printRemark } from '../output.ts';
-import { isComplete, issuersOf, revokeFound } from '../tokens/revoke.ts';
+import { findIssuers, isComplete, revokeFound } from '../tokens/revoke.ts';
 import { lockoutJson, type NamedLockout } from '../users/named-lockouts.ts';
 import type { EntryOptions, Prepared } from '../users/subject.ts';
 import { requirePrefix } from '../users/user-names.ts';
@@ -43,7 +43,7 @@ export async function resetFactors(
   const unlocked = await publish(context, config, draft);
   if (isText) context.stdout.write((unlocked ?? []).map((one) => forgotLine(name, one)).join(''));
   const revocation: Prepared = { config, draft: { ...draft, action: 'revoke' }, token: undefined };
-  const issuers = issuersOf(context, revocation, {
+  const issuers = findIssuers(context, revocation, {
     ...options,
     authenticator: config.login.sessions,
   });

@@ -6,7 +6,7 @@ import type { IdentityConfig } from '../../config/types.ts';
 import { shortDigest } from '../../engine/revocation/list.ts';
 import type { CommandContext, OutputStream } from '../context.ts';
 import {
-  type Issuing,
+  type IssuerSetup,
   loadIssuer,
   type SeenToken,
   seeToken,
@@ -36,16 +36,16 @@ export async function createToken(
 ): Promise<ExitCode> {
   const now = context.now();
   const request = readRequest(options, now);
-  const issuing = await loadIssuer(context, options);
-  const { authenticator, config, nameUser } = issuing;
+  const setup = await loadIssuer(context, options);
+  const { authenticator, config, nameUser } = setup;
   if (authenticator.name === config.login?.sessions) {
     throw new UsageError(
       `authenticator ${authenticator.name} is for sessions (login.sessions), which only a login creates`,
       'add another authenticator for tokens',
     );
   }
-  checkRequest(context, issuing, request);
-  await withIssuer(context, issuing, async (issuer) => {
+  checkRequest(context, setup, request);
+  await withIssuer(context, setup, async (issuer) => {
     const { token, issued } = await issuer.create(request);
     // The token is printed before the issuer is closed: it must reach its user, whatever happens then.
     const seen = seeToken(issued, nameUser, now);
@@ -53,7 +53,7 @@ export async function createToken(
       printJson(context, { token, ...toJson(seen, authenticator.name) });
     else {
       context.stdout.write(`${token}\n`);
-      const revoke = issuing.toPaste('revoke', '--digest', shortDigest(issued.digest));
+      const revoke = setup.toPaste('revoke', '--digest', shortDigest(issued.digest));
       context.stderr.write(`${description(seen, now)}\nTo revoke it: ${revoke}\n`);
     }
   });
@@ -111,7 +111,7 @@ function readExtra(pairs: readonly string[]): Readonly<Record<string, readonly s
  */
 function checkRequest(
   context: CommandContext,
-  { authenticator, config, nameUser }: Issuing,
+  { authenticator, config, nameUser }: IssuerSetup,
   { user }: TokenRequest,
 ): void {
   const { username, groups = [] } = user;
@@ -172,24 +172,24 @@ type ListOptions = ReadOptions &
 /** Lists issued tokens. It exits 3 if none is of the user, or has the digest, that is asked for. */
 export async function listTokens(context: CommandContext, options: ListOptions): Promise<ExitCode> {
   const { user, digest, output } = options;
-  const issuing = await loadIssuer(context, options);
-  const { name } = issuing.authenticator;
+  const setup = await loadIssuer(context, options);
+  const { name } = setup.authenticator;
   const username =
-    user === undefined ? undefined : await usernameOf(context, user, issuing, options.exact);
+    user === undefined ? undefined : await usernameOf(context, user, setup, options.exact);
   const filter = {
     ...(username !== undefined && { username }),
     ...(digest !== undefined && { digest }),
   };
   const now = context.now();
-  const { tokens, unreadable } = await collect(context, issuing, filter, now);
+  const { tokens, unreadable } = await collect(context, setup, filter, now);
   if (output === 'json')
     printJson(context, { tokens: tokens.map((one) => toJson(one, name)), unreadable });
-  else printTokens(context, issuing, tokens, unreadable, now);
+  else printTokens(context, setup, tokens, unreadable, now);
   const { length } = unreadable;
   if (tokens.length + length === 0) {
-    const { message, fix } = emptyRemark(context, issuing, filter, options);
+    const { message, fix } = emptyRemark(context, setup, filter, options);
     printRemark(context, message, fix);
-    if (username !== undefined) await remarkOtherSessions(context, issuing, username, options);
+    if (username !== undefined) await remarkOtherSessions(context, setup, username, options);
   }
   const subject =
     length === 1
@@ -204,7 +204,7 @@ export async function listTokens(context: CommandContext, options: ListOptions):
 async function usernameOf(
   context: CommandContext,
   user: string,
-  { authenticator, config }: Issuing,
+  { authenticator, config }: IssuerSetup,
   isExact?: boolean,
 ): Promise<string> {
   if (authenticator.name !== config.login?.sessions) return withoutPrefix(user, authenticator);
@@ -215,7 +215,7 @@ async function usernameOf(
 
 async function remarkOtherSessions(
   context: CommandContext,
-  { authenticator: { name }, config }: Issuing,
+  { authenticator: { name }, config }: IssuerSetup,
   user: string,
   options: ListOptions,
 ) {
@@ -226,7 +226,7 @@ async function remarkOtherSessions(
 
 function emptyRemark(
   context: CommandContext,
-  { authenticator, config }: Issuing,
+  { authenticator, config }: IssuerSetup,
   { username, digest }: TokenFilter,
   options: ListOptions,
 ): ProblemWords {
@@ -277,16 +277,16 @@ export async function* withProgress<Item>(
 /** Collects the tokens that fit, the newest first. */
 async function collect(
   context: CommandContext,
-  issuing: Issuing,
+  setup: IssuerSetup,
   filter: TokenFilter,
   now: number,
 ) {
   const tokens: SeenToken[] = [];
   const unreadable: UnreadableToken[] = [];
-  await withIssuer(context, issuing, async (issuer) => {
+  await withIssuer(context, setup, async (issuer) => {
     for await (const one of withProgress(issuer.list(filter), 'tokens', context.stderr)) {
       if ('problem' in one) unreadable.push({ digest: one.digest, problem: one.problem });
-      else tokens.push(seeToken(one, issuing.nameUser, now));
+      else tokens.push(seeToken(one, setup.nameUser, now));
     }
   });
   const issuedAt = ({ issued }: SeenToken) => issued.issuedAt?.getTime() ?? 0;

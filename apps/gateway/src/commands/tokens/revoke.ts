@@ -7,10 +7,10 @@ import { mayStillPass, publishWithInterrupt, report } from '../blocks/report.ts'
 import type { CommandContext } from '../context.ts';
 import {
   chooseIssuer,
-  type Issuing,
-  issuingOf,
+  type IssuerSetup,
   type SeenToken,
   seeToken,
+  setUpIssuer,
   toJson,
   withIssuer,
 } from '../issuer.ts';
@@ -27,7 +27,7 @@ import { advice, effectText, lingeringText } from './revoke-texts.ts';
 export async function revoke(context: CommandContext, options: EntryOptions): Promise<ExitCode> {
   refuseIds(context, options);
   const given = await prepare(context, options, 'revoke', ['user', 'token', 'digest', 'all']);
-  const issuers = issuersOf(context, given, options);
+  const issuers = findIssuers(context, given, options);
   const found = await completeDigest(context, given, issuers);
   const { kind } = given.draft;
   const { outcome, forgotten } = await revokeFound(context, given, found, issuers, options);
@@ -62,7 +62,7 @@ interface RevokeState {
   /** The digests of the tokens that were dealt with before. */
   readonly seen: Set<string>;
   /** The issuers that have failed. */
-  readonly failed: Set<Issuing>;
+  readonly failed: Set<IssuerSetup>;
 }
 
 /** Whether each token of the subject is revoked. */
@@ -79,21 +79,21 @@ export async function revokeFound(
   context: CommandContext,
   given: Prepared,
   found: Prepared | undefined,
-  issuers: readonly Issuing[],
+  issuers: readonly IssuerSetup[],
   options: EntryOptions,
   around: Around = {},
 ) {
   const outcome: Outcome = { revoked: [], already: [], unreadable: [], problems: [] };
   const isText = options.output === 'text';
   const seen = new Set<string>();
-  const failed = new Set<Issuing>();
+  const failed = new Set<IssuerSetup>();
   const revokeAll = async (subject: Prepared) => {
     const at = new Date(context.now());
     const more = { isText, seen, failed, ...around };
     // An issuer that has failed is reported once: the command must be run again in any case.
     const ended = issuers
-      .filter((issuing) => !failed.has(issuing))
-      .map((issuing) => revokeWith(context, issuing, subject, at, outcome, more));
+      .filter((setup) => !failed.has(setup))
+      .map((setup) => revokeWith(context, setup, subject, at, outcome, more));
     return (await Promise.all(ended)).flat();
   };
   // The tokens come first: otherwise a replica could look one up in between, and cache the answer.
@@ -142,43 +142,43 @@ function refuseIds(context: CommandContext, { jti, sid, config }: EntryOptions):
 }
 
 /** Finds the authenticators that may have issued tokens of the subject. @throws UsageError, Error as `chooseIssuer` */
-export function issuersOf(
+export function findIssuers(
   context: CommandContext,
   { config, draft: { kind, name } }: Prepared,
   options: EntryOptions,
-): readonly Issuing[] {
+): readonly IssuerSetup[] {
   if (kind === 'all') return [];
-  const named = options.authenticator;
-  const issuing =
-    named === undefined
+  const wantedName = options.authenticator;
+  const issuers =
+    wantedName === undefined
       ? config.authenticators.filter(issuesTokens)
-      : [chooseIssuer(config, named)];
-  const able = issuing.filter((one) => kind !== 'user' || canHaveName(one, name));
-  if (named !== undefined && able.length === 0) {
-    const prefix = issuing[0]?.username.prefix;
+      : [chooseIssuer(config, wantedName)];
+  const able = issuers.filter((issuer) => kind !== 'user' || canHaveName(issuer, name));
+  if (wantedName !== undefined && able.length === 0) {
+    const prefix = issuers[0]?.username.prefix;
     throw new UsageError(
-      `users of authenticator ${named} begin with "${prefix}"`,
+      `users of authenticator ${wantedName} begin with "${prefix}"`,
       'correct --user or --authenticator',
     );
   }
-  return able.map((authenticator) => issuingOf(context, config, authenticator, options.config));
+  return able.map((authenticator) => setUpIssuer(context, config, authenticator, options.config));
 }
 
 /** Completes the first digits of a digest. @returns undefined when no token has them. @throws UsageError when several have */
 async function completeDigest(
   context: CommandContext,
   prepared: Prepared,
-  issuers: readonly Issuing[],
+  issuers: readonly IssuerSetup[],
 ): Promise<Prepared | undefined> {
   const { kind, name: digits } = prepared.draft;
   if (kind !== 'token' || digits.length === digestLength) return prepared;
   const users = new Map<string, string>();
-  const collect = (issuing: Issuing) =>
-    withIssuer(context, issuing, async (issuer) => {
+  const collect = (setup: IssuerSetup) =>
+    withIssuer(context, setup, async (issuer) => {
       for await (const one of issuer.list({ digest: digits })) {
         users.set(
           one.digest,
-          'problem' in one ? 'unreadable' : printable(issuing.nameUser(one.user).user.username),
+          'problem' in one ? 'unreadable' : printable(setup.nameUser(one.user).user.username),
         );
       }
     });
@@ -211,20 +211,20 @@ type Outcome = Readonly<Record<'revoked' | 'already' | 'unreadable' | 'problems'
  */
 async function revokeWith(
   context: CommandContext,
-  issuing: Issuing,
+  setup: IssuerSetup,
   prepared: Prepared,
   at: Date,
   outcome: Outcome,
   { isText, seen, failed, isOnlyNew = false }: Around & RevokeState,
 ) {
-  const authenticator = issuing.authenticator.name;
+  const authenticator = setup.authenticator.name;
   const { kind, by, reason } = prepared.draft;
   const revocation = { at, by, ...(reason !== undefined && { reason }) };
   const ended: SeenToken[] = [];
   let unconfirmed = 0;
   try {
-    await withIssuer(context, issuing, async (issuer) => {
-      for await (const one of issuer.revoke(selectionOf(prepared, issuing), revocation)) {
+    await withIssuer(context, setup, async (issuer) => {
+      for await (const one of issuer.revoke(selectionOf(prepared, setup), revocation)) {
         const { digest: id } = 'problem' in one ? one : one.token;
         if (seen.has(id)) continue;
         seen.add(id);
@@ -239,7 +239,7 @@ async function revokeWith(
             `${shortDigest(digest)} was not revoked: its record is unreadable, ${effect}: ${printable(problem)}`,
           );
         } else {
-          const seen = seeToken(one.token, issuing.nameUser, at.getTime());
+          const seen = seeToken(one.token, setup.nameUser, at.getTime());
           ended.push(seen);
           const { already, unconfirmed: isUnconfirmed } = one;
           (already ? outcome.already : outcome.revoked).push({
@@ -254,7 +254,7 @@ async function revokeWith(
     });
   } catch (error) {
     const { message, fix } = wordsOf(error);
-    failed.add(issuing);
+    failed.add(setup);
     outcome.problems.push({ authenticator, problem: causeOf(error) });
     printRemark(
       context,
@@ -288,7 +288,7 @@ function lateText(count: number): string {
 }
 
 /** Whether only sessions were asked for. */
-function areSessions({ config: { login } }: Prepared, issuers: readonly Issuing[]): boolean {
+function areSessions({ config: { login } }: Prepared, issuers: readonly IssuerSetup[]): boolean {
   return (
     issuers.length > 0 &&
     issuers.every(({ authenticator }) => authenticator.name === login?.sessions)
@@ -312,13 +312,13 @@ function summary({ revoked, already, unreadable }: Outcome, ofSessions: boolean)
 
 function selectionOf(
   { draft: { kind, name }, token }: Prepared,
-  { authenticator }: Issuing,
+  { authenticator }: IssuerSetup,
 ): TokenSelection {
   if (kind === 'user') return { username: name.slice(authenticator.username.prefix.length) };
   return token === undefined ? { digest: name } : { token };
 }
 
-function nothingRemark(given: Prepared, issuers: readonly Issuing[]): string {
+function nothingRemark(given: Prepared, issuers: readonly IssuerSetup[]): string {
   const { draft } = given;
   const names = issuers.map(({ authenticator }) => authenticator.name).join(', ');
   const one = areSessions(given, issuers) ? 'session' : 'token';

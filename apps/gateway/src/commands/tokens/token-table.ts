@@ -1,14 +1,14 @@
 import type { UnreadableToken } from '@sallyport/authenticator';
 import { shortDigest } from '../../engine/revocation/list.ts';
 import type { CommandContext } from '../context.ts';
-import type { Issuing, SeenToken } from '../issuer.ts';
+import type { IssuerSetup, SeenToken } from '../issuer.ts';
 import { printTable } from '../output.ts';
 import { humanDuration } from '../times.ts';
 
 /** Prints tokens, or sessions, which have other columns. Prints nothing where there are none. */
 export function printTokens(
   context: CommandContext,
-  issuing: Issuing,
+  setup: IssuerSetup,
   tokens: readonly SeenToken[],
   unreadable: readonly UnreadableToken[],
   now: number,
@@ -18,7 +18,7 @@ export function printTokens(
   const hasProviders = tokens.some(({ session }) => session?.provider !== undefined);
   const left = new Set([...(isTracked ? [] : ['LAST USE']), ...(hasProviders ? [] : ['PROVIDER'])]);
   const columns = (
-    issuing.authenticator.name === issuing.config.login?.sessions ? sessionColumns : tokenColumns
+    setup.authenticator.name === setup.config.login?.sessions ? sessionColumns : tokenColumns
   ).filter(([head]) => !left.has(head));
   const ofUnreadable = ({ digest, problem }: UnreadableToken) => {
     const cells: Readonly<Record<string, string>> = {

@@ -5,7 +5,7 @@ import type { ChainObserver } from '../../engine/chain/chain.ts';
 import { createIdentityPolicy } from '../../engine/chain/identity-policy.ts';
 import { type CreatedAuthenticator, issuesTokens } from '../../runtime/authenticators.ts';
 import type { CommandContext } from '../context.ts';
-import { type Issuing, issuingOf, withIssuer } from '../issuer.ts';
+import { type IssuerSetup, setUpIssuer, withIssuer } from '../issuer.ts';
 import {
   type InDirectory,
   lookUpInDirectory,
@@ -28,7 +28,7 @@ export async function lookUpUser(
   const unknown = { ...all, reason: '', tokens: null, account: null };
   try {
     const issued = issuesTokens(one)
-      ? await issuedTo(context, issuingOf(context, config, one), username, observer)
+      ? await issuedTo(context, setUpIssuer(context, config, one), username, observer)
       : undefined;
     const tokens = issued?.digests.length ?? null;
     if (!authenticator.lookUp && !issued) {
@@ -124,7 +124,7 @@ async function accountState(
 /** Counts the tokens of a name, and joins the groups of the valid ones. It reads one by one: there may be very many, of all users. */
 async function issuedTo(
   context: CommandContext,
-  issuing: Issuing,
+  issuing: IssuerSetup,
   username: string,
   { onStep }: ChainObserver,
 ) {

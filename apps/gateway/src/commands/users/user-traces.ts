@@ -5,7 +5,7 @@ import { readListing } from '../../engine/revocation/redis-list.ts';
 import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
 import { issuesTokens } from '../../runtime/authenticators.ts';
 import type { CommandContext } from '../context.ts';
-import { issuingOf, type SeenToken, seeToken, withIssuer } from '../issuer.ts';
+import { type SeenToken, seeToken, setUpIssuer, withIssuer } from '../issuer.ts';
 import { namedLockouts } from './named-lockouts.ts';
 
 /**
@@ -20,7 +20,7 @@ export async function readSessions(
 ): Promise<readonly SeenToken[] | undefined> {
   const one = config.authenticators.find((each) => each.name === config.login?.sessions);
   if (one === undefined || !issuesTokens(one)) return undefined;
-  const issuing = issuingOf(context, config, one);
+  const issuing = setUpIssuer(context, config, one);
   const now = context.now();
   const all: SeenToken[] = [];
   await withIssuer(context, issuing, async (issuer) => {
