@@ -36,7 +36,7 @@ function createRevocations({ isUnknown = false } = {}) {
         parts.refresh();
       },
     },
-    blocks: { isUnknown, ofUser: list.ofUser, ofCredential: list.ofCredential },
+    blocks: { isUnknown, findByUser: list.findByUser, findByCredential: list.findByCredential },
   };
   const write = (during: () => void) =>
     writeUnlessEnded(parts, login, {

@@ -12,7 +12,7 @@ import { unavailable } from './login-error.ts';
 /** The parts that know what has ended logins. */
 export interface LoginEnds {
   readonly revocations: LoginRevocations;
-  readonly blocks: Pick<Blocks, 'ofUser' | 'ofCredential' | 'isUnknown'>;
+  readonly blocks: Pick<Blocks, 'findByUser' | 'findByCredential' | 'isUnknown'>;
 }
 
 /** Ends the logins in progress of a user on all replicas: see `engine/revocation/end-logins.ts`. */
@@ -37,7 +37,8 @@ export function findLoginEnd(
   { revision, user: { username, groups = [] }, credential }: BegunLogin,
 ): 'blocked' | 'revoked' | undefined {
   if (blocks.isUnknown) throw unavailable('the revocation list');
-  const block = blocks.ofUser(username, groups) ?? (credential && blocks.ofCredential(credential));
+  const block =
+    blocks.findByUser(username, groups) ?? (credential && blocks.findByCredential(credential));
   if (block !== undefined) return 'blocked';
   return revocations.isRevoked(revision, username, '') ? 'revoked' : undefined;
 }

@@ -1,6 +1,6 @@
 import type { Logger } from '@sallyport/authenticator';
 import { createLogLimiter } from '../base/logging/log-limiter.ts';
-import { digestOf, shortDigest } from '../engine/revocation/list.ts';
+import { digestToken, shortDigest } from '../engine/revocation/list.ts';
 import type { Session } from '../engine/sessions/session-text.ts';
 
 /** The reason of a login in which the password was right, and the second factor is still missing. */
@@ -139,7 +139,7 @@ export function detailsOf(facts: Omit<LoginFacts, 'at' | 'seconds' | 'action' | 
     username: session?.name ?? facts.username,
     subject,
     reason,
-    session: session && token ? shortDigest(digestOf(token)) : undefined,
+    session: session && token ? shortDigest(digestToken(token)) : undefined,
     factor: facts.factor,
     invitedBy: facts.invitedBy,
     acr,

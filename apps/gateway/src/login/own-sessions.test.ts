@@ -1,6 +1,6 @@
 import type { IssuedToken } from '@sallyport/authenticator';
 import { expect, test } from 'vitest';
-import { digestOf } from '../engine/revocation/list.ts';
+import { digestToken } from '../engine/revocation/list.ts';
 import { createSessionTexts, type Session } from '../engine/sessions/session-text.ts';
 import type { LoginService } from './login-service.ts';
 import { logOut, logOutEverywhere } from './own-sessions.ts';
@@ -27,7 +27,7 @@ function createStore(tokens: readonly string[], unconfirmed: readonly string[] =
   const warned: unknown[] = [];
   let failing = '';
   const made = (token: string, at: number): IssuedToken => {
-    const digest = digestOf(token);
+    const digest = digestToken(token);
     const text = token === 'ordinary' ? {} : { session: texts.write(digest, session) };
     const times = { issuedAt: new Date(at), expiresAt: new Date(session.until) };
     return { digest, user: { username: 'corp:alice' }, ...times, ...text };
@@ -43,13 +43,13 @@ function createStore(tokens: readonly string[], unconfirmed: readonly string[] =
         yield* all.filter((one) => digest === undefined || one.digest === digest).map(now);
       },
       async *revoke(selection: { token: string } | { digest: string }) {
-        const digest = 'token' in selection ? digestOf(selection.token) : selection.digest;
-        if (digest === digestOf(failing)) throw new Error('Redis is down');
+        const digest = 'token' in selection ? digestToken(selection.token) : selection.digest;
+        if (digest === digestToken(failing)) throw new Error('Redis is down');
         const found = all.find((one) => one.digest === digest);
         if (found === undefined) return;
         const already = revoked.includes(digest);
         if (!already) revoked.push(digest);
-        const isUnconfirmed = !already && unconfirmed.map(digestOf).includes(digest);
+        const isUnconfirmed = !already && unconfirmed.map(digestToken).includes(digest);
         yield { token: now(found), already, ...(isUnconfirmed && { unconfirmed: true }) };
       },
     },
@@ -71,14 +71,14 @@ test('a logout everywhere that failed can be repeated: its own session ends last
   const { service, revoked, fail } = createStore(['own', 'second', 'third']);
   fail('third');
   await expect(logOutEverywhere(service, 'own', signal)).rejects.toMatchObject({ status: 503 });
-  expect(revoked).toEqual([digestOf('second')]);
+  expect(revoked).toEqual([digestToken('second')]);
   fail('');
   expect(await logOutEverywhere(service, 'own', signal)).toEqual({
     session,
     count: 2,
     unconfirmed: 0,
   });
-  expect(revoked).toEqual(['second', 'third', 'own'].map(digestOf));
+  expect(revoked).toEqual(['second', 'third', 'own'].map(digestToken));
   await expect(logOutEverywhere(service, 'own', signal)).rejects.toMatchObject({ status: 401 });
 });
 
@@ -94,7 +94,7 @@ test('a logout everywhere ends logins in progress, and the session that one of t
     count: 2,
   });
   expect(ended).toEqual([{ name: 'corp:alice', by: 'login', reason: 'logout everywhere' }]);
-  expect(revoked).toEqual(['late', 'own'].map(digestOf));
+  expect(revoked).toEqual(['late', 'own'].map(digestToken));
 });
 
 test.each([
@@ -111,7 +111,7 @@ test.each([
   async ({ endLogins, text }) => {
     const { service, revoked, warned } = createStore(['own']);
     await logOutEverywhere({ ...service, endLogins }, 'own', signal);
-    expect(revoked).toEqual([digestOf('own')]);
+    expect(revoked).toEqual([digestToken('own')]);
     expect(warned).toEqual([[expect.anything(), text]]);
   },
 );

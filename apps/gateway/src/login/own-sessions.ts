@@ -1,5 +1,5 @@
 import type { IssuedToken } from '@sallyport/authenticator';
-import { digestOf } from '../engine/revocation/list.ts';
+import { digestToken } from '../engine/revocation/list.ts';
 import type { Session } from '../engine/sessions/session-text.ts';
 import { endLoginsOf } from './ended-login.ts';
 import { noSession, unavailable } from './login-error.ts';
@@ -22,7 +22,7 @@ export async function currentSession(service: LoginService, token: string, signa
       throw unavailable('the session');
     });
   if (decision.kind !== 'authenticated') throw noSession();
-  const digest = digestOf(token);
+  const digest = digestToken(token);
   const session = decision.session === undefined ? undefined : texts.read(digest, decision.session);
   if (session === undefined) throw noSession();
   return { session, digest, user: decision.user };
@@ -48,7 +48,7 @@ const unconfirmedLogout =
 export async function logOut(service: LoginService, token: string, signal: AbortSignal) {
   return fromStore(service, async () => {
     const { session, isInForce } = await findOwn(service, token, signal);
-    const { count, unconfirmed } = await end(service, [digestOf(token)], signal);
+    const { count, unconfirmed } = await end(service, [digestToken(token)], signal);
     if (unconfirmed > 0) service.logger.warn({ sessions: unconfirmed }, unconfirmedLogout);
     return { session, wasInForce: isInForce && count > 0, unconfirmed };
   });
@@ -62,7 +62,7 @@ export async function logOutEverywhere(service: LoginService, token: string, sig
   return fromStore(service, async () => {
     const { session, isInForce } = await findOwn(service, token, signal);
     if (!isInForce) throw noSession();
-    const own = digestOf(token);
+    const own = digestToken(token);
     const endOthers = async () => {
       const digests = (await sessionsOf(service, session.name, signal)).map(({ digest }) => digest);
       const others = digests.filter((digest) => digest !== own);
@@ -85,7 +85,7 @@ export async function logOutEverywhere(service: LoginService, token: string, sig
  */
 async function findOwn(service: LoginService, token: string, signal: AbortSignal) {
   if (!service.sessions.recognizes(token)) throw noSession();
-  for await (const one of service.issuer.list({ digest: digestOf(token) }, signal)) {
+  for await (const one of service.issuer.list({ digest: digestToken(token) }, signal)) {
     const session = 'problem' in one ? undefined : readSession(service, one);
     if ('problem' in one || session === undefined) break;
     return { session, isInForce: isInForce(one) };

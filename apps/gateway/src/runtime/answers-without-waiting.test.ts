@@ -43,9 +43,9 @@ function createChains(answer: (token: string) => Decision | Promise<Decision>, c
         get isUnknown() {
           return list.isUnknown;
         },
-        ofToken: isBlocked,
-        ofUser: isBlocked,
-        ofCredential: ({ sid = '' }) => isBlocked(sid),
+        findByToken: isBlocked,
+        findByUser: isBlocked,
+        findByCredential: ({ sid = '' }) => isBlocked(sid),
       },
       provenance: {
         keyPrefix: 'sallyport.example.com',

@@ -57,7 +57,7 @@ function createLinkedBackends(given: LinkedBackends = {}) {
     policyLog: (authenticator: string) => warned.push({ authenticator }),
     blocks: {
       ...noBlocks,
-      ofUser: (username: string, groups: readonly string[]) =>
+      findByUser: (username: string, groups: readonly string[]) =>
         [username, ...groups].some((name) => blocked.includes(name)) ? blockEntry : undefined,
     },
     ...(keyPrefix !== undefined && { provenance: { keyPrefix, fingerprint: () => 'f' } }),

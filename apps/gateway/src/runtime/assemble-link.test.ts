@@ -22,9 +22,9 @@ const config: AssembleOptions['config'] = {
 
 const blocks: AssembleOptions['blocks'] = {
   isUnknown: false,
-  ofToken: (token) => (token === 'corp-stolen' ? blockEntry : undefined),
-  ofUser: (username) => (username === 'corp:mallory' ? blockEntry : undefined),
-  ofCredential: ({ jti }) => (jti === 'stolen' ? blockEntry : undefined),
+  findByToken: (token) => (token === 'corp-stolen' ? blockEntry : undefined),
+  findByUser: (username) => (username === 'corp:mallory' ? blockEntry : undefined),
+  findByCredential: ({ jti }) => (jti === 'stolen' ? blockEntry : undefined),
 };
 /** Makes a link around a plugin made of a class, whose methods need their `this`. */
 function linkPlugin(answer: () => unknown, more: Partial<AssembleOptions> = {}) {

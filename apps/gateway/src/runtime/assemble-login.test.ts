@@ -69,7 +69,7 @@ function createLoginLink({ revalidate, authenticate, isUnknown = false }: Script
   const blocks = {
     ...noBlocks,
     isUnknown,
-    ofUser: (username: string) => (username === 'corp:mallory' ? block : undefined),
+    findByUser: (username: string) => (username === 'corp:mallory' ? block : undefined),
   };
   const clocks = { monotonic: () => monotonic, wall: () => 1_700_000_000_000 + monotonic };
   const prefixes = { usernames: ['corp:'], groups: ['corp:'] };

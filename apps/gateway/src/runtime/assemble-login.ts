@@ -73,7 +73,7 @@ export function requireLogins(
  * Stacks the layers for logins, blocks(policy(checkedDecision(guard))), and for users of sessions,
  * policy(cache(checkedDecision(guard))).
  *
- * @returns `link` for logins, and `users` for sessions: see `SessionDependencies.usersOf`
+ * @returns `link` for logins, and `users` for sessions: see `SessionDependencies.findSessionUsers`
  */
 export function assembleLogin(options: AssembleLoginOptions) {
   const {
@@ -112,7 +112,7 @@ export function assembleLogin(options: AssembleLoginOptions) {
     async logIn(username, password, context) {
       const token = authenticator.loginToken?.(username, password);
       if (token === undefined) return { kind: 'no-opinion' };
-      if (blocks.ofToken(token) !== undefined) return { kind: 'rejected', reason: 'blocked' };
+      if (blocks.findByToken(token) !== undefined) return { kind: 'rejected', reason: 'blocked' };
       const decision = await Promise.resolve()
         .then(() => passwords.authenticate(token, context))
         .catch((error: unknown) => withhold(error, token));
@@ -125,7 +125,7 @@ export function assembleLogin(options: AssembleLoginOptions) {
         return { kind: 'rejected', reason: 'identity-policy', subject };
       }
       requireKnown(blocks);
-      const isBlocked = blocks.ofUser(named.username, named.groups ?? []) !== undefined;
+      const isBlocked = blocks.findByUser(named.username, named.groups ?? []) !== undefined;
       if (isBlocked) return { kind: 'rejected', reason: 'blocked', subject };
       warnWithoutUid(given);
       return { kind: 'logged-in', given, named };

@@ -75,9 +75,9 @@ function createProvider({ says = isJane, account, blocked, isUnknown = false }: 
     blocks: {
       ...noBlocks,
       isUnknown,
-      ofToken: (token: string) => isBlocked(token),
-      ofUser: (username: string, groups: readonly string[]) => isBlocked(username, ...groups),
-      ofCredential: ({ sid }: Credential) => isBlocked(sid),
+      findByToken: (token: string) => isBlocked(token),
+      findByUser: (username: string, groups: readonly string[]) => isBlocked(username, ...groups),
+      findByCredential: ({ sid }: Credential) => isBlocked(sid),
     },
   };
   const directory: DirectoryConfig = {

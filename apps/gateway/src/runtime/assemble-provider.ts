@@ -87,7 +87,7 @@ export function assembleProvider(
     client,
     users,
     async logIn(idToken, context) {
-      if (blocks.ofToken(idToken) !== undefined) return { kind: 'rejected', reason: 'blocked' };
+      if (blocks.findByToken(idToken) !== undefined) return { kind: 'rejected', reason: 'blocked' };
       const decision = await idTokens.authenticate(idToken, context);
       if (decision.kind !== 'authenticated') return decision;
       const { user: given, credential } = decision;
@@ -98,8 +98,8 @@ export function assembleProvider(
       if (today.kind !== 'authenticated') return today;
       requireKnown(blocks);
       const isBlocked =
-        blocks.ofUser(today.user.username, today.user.groups ?? []) ??
-        (credential && blocks.ofCredential(credential));
+        blocks.findByUser(today.user.username, today.user.groups ?? []) ??
+        (credential && blocks.findByCredential(credential));
       if (isBlocked) return { kind: 'rejected', reason: 'blocked', subject: username };
       return { kind: 'logged-in', given, named: today.user, credential };
     },

@@ -293,7 +293,7 @@ function sessionParts(
       (session, context) => one.users.authenticate(writeSessionUser(session), context),
     ]),
   );
-  const usersOf = (session: Session) =>
+  const findSessionUsers = (session: Session) =>
     session.provider === undefined
       ? users.get(session.authenticator)
       : findProvider(providers, session)?.users;
@@ -301,7 +301,7 @@ function sessionParts(
     texts: createSessionTexts(cache.redis?.sealingKeys ?? []),
     clusters: login?.clusters ?? {},
     hasEnded: (token) => ended?.has(token) === true,
-    usersOf,
+    findSessionUsers,
     isFactorMissing: login ? createFactorPolicy(login).isMissing : () => false,
     onRefused: sessionObserver?.onRefused ?? (() => undefined),
     keyPrefix: provenance?.keyPrefix,

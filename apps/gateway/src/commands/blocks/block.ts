@@ -1,6 +1,11 @@
 import { printable } from '../../base/logging/printable.ts';
 import { FixableError, nearest } from '../../config/problems.ts';
-import { blocksIn, currentEntries, type Entry, shortDigest } from '../../engine/revocation/list.ts';
+import {
+  type Entry,
+  selectBlocks,
+  selectCurrentEntries,
+  shortDigest,
+} from '../../engine/revocation/list.ts';
 import { type Listing, readListing } from '../../engine/revocation/redis-list.ts';
 import { loadNamedConfig } from '../config-file.ts';
 import { needCacheRedis, remarkMissingList, withCacheRedis } from '../connections.ts';
@@ -63,7 +68,7 @@ export async function block(
     refuseOtherName(context, checked, wordsFor, options.config);
   let before: Entry | undefined;
   const publication = await publishWithInterrupt(context, config, options, (listing) => {
-    before = find(blocksIn(listing), draft);
+    before = find(selectBlocks(listing), draft);
     return { ...draft, until: listing.now + length };
   });
   const text = blockText(context, publication.entry, before, options);
@@ -135,7 +140,7 @@ export function findEndable(
   config?: string,
 ): Entry {
   const name =
-    kind === 'token' ? completeDigest(given, [blocksIn(listing), endedBlocks(listing)]) : given;
+    kind === 'token' ? completeDigest(given, [selectBlocks(listing), endedBlocks(listing)]) : given;
   return (
     findUnblock(listing, { kind, name }) ?? requireBlock(context, listing, { kind, name }, config)
   );
@@ -171,7 +176,9 @@ export function findUnblock(
 }
 
 function endedBlocks({ entries, now }: Pick<Listing, 'entries' | 'now'>): readonly Entry[] {
-  return currentEntries(entries).filter(({ action, until }) => action === 'unblock' && until > now);
+  return selectCurrentEntries(entries).filter(
+    ({ action, until }) => action === 'unblock' && until > now,
+  );
 }
 
 export function requireBlock(
@@ -180,7 +187,7 @@ export function requireBlock(
   subject: Named,
   config?: string,
 ): Entry {
-  const blocks = blocksIn(listing);
+  const blocks = selectBlocks(listing);
   const found = find(blocks, subject);
   if (found !== undefined) return found;
   const names = blocks
@@ -205,7 +212,7 @@ export async function listBlocks(context: CommandContext, options: ReadOptions):
   const config = await loadNamedConfig(context, options);
   needCacheRedis(config, 'blocks');
   const listing = await withCacheRedis(context, config, readListing);
-  const blocks = blocksIn(listing);
+  const blocks = selectBlocks(listing);
   if (options.output === 'json')
     printJson(context, { blocks: blocks.map(entryJson), unreadable: listing.unreadable.count });
   else {

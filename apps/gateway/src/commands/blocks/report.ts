@@ -1,10 +1,10 @@
 import type { GatewayConfig } from '../../config/types.ts';
 import {
   type Confirmation,
+  type ConfirmationWait,
   isConfirmed,
   type Publication,
   publishAndConfirm,
-  type Waiting,
 } from '../../engine/revocation/confirmation.ts';
 import type { Entry } from '../../engine/revocation/list.ts';
 import type { Draft } from '../../engine/revocation/publish.ts';
@@ -35,7 +35,7 @@ export const mayStillBeRefused = `kube-apiserver can repeat refusals ${fromItsCa
 export function publishWithInterrupt(
   context: CommandContext,
   config: GatewayConfig,
-  { wait, expect }: Omit<Waiting, 'signal'>,
+  { wait, expect }: Omit<ConfirmationWait, 'signal'>,
   draft: (listing: Listing) => Draft,
 ): Promise<Publication> {
   return withCacheRedis(context, config, async (redis) => {

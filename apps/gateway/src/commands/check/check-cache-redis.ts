@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readValue, stringUpTo } from '@sallyport/redis-connection';
 import { printable } from '../../base/logging/printable.ts';
 import type { GatewayConfig } from '../../config/types.ts';
-import { blocksIn } from '../../engine/revocation/list.ts';
+import { selectBlocks } from '../../engine/revocation/list.ts';
 import { isWholeList, type Listing, readListing } from '../../engine/revocation/redis-list.ts';
 import { countsFor, readReplicas } from '../../engine/revocation/replicas.ts';
 import { pollScript, revocationKeys } from '../../engine/revocation/scripts.ts';
@@ -42,7 +42,7 @@ export async function checkCacheRedis(
       ...(await checkPolicy(redis)),
       ...(await luaProblems(redis, 'cache')).map((problem) => ({ check, ...problem })),
     ];
-    const blocks = blocksIn(listing).length;
+    const blocks = selectBlocks(listing).length;
     const found = blocks === 0 ? 'no one is blocked' : `blocks in force: ${blocks}`;
     return problems.length === 0 ? [finding('ok', `reached and writable; ${found}`)] : problems;
   };

@@ -3,7 +3,7 @@ import { printable } from '../../base/logging/printable.ts';
 import { wordsOf } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { type Answer, ChainError } from '../../engine/chain/chain.ts';
-import { isOfDirectory } from '../../engine/directory/with-directory.ts';
+import { isDirectoryError } from '../../engine/directory/with-directory.ts';
 import type { Entry, RevocationList } from '../../engine/revocation/list.ts';
 import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
 import { isCheckable, type ReviewResult, toTokenReview } from '../../review/token-review.ts';
@@ -196,12 +196,12 @@ function findBlock(
   { seen, credential }: Observed,
   user?: string,
 ) {
-  const ofUsers = seen.groups.map(({ username, final }) => blocks.ofUser(username, final));
-  const ofRefused = user === undefined ? undefined : blocks.ofUser(user, []);
+  const ofUsers = seen.groups.map(({ username, final }) => blocks.findByUser(username, final));
+  const ofRefused = user === undefined ? undefined : blocks.findByUser(user, []);
   const found = [
-    blocks.ofToken(token),
+    blocks.findByToken(token),
     ...ofUsers,
-    credential && blocks.ofCredential(credential),
+    credential && blocks.findByCredential(credential),
     ofRefused,
   ];
   return found.find((block) => block !== undefined);
@@ -221,7 +221,7 @@ function usesOf(
         : ownerOfDirectory(config, answer.authenticator, directory.name);
     const failure = 'error' in answer ? answer.error : answer.failure;
     const isDirectoryDown =
-      failure !== undefined && directory !== undefined && isOfDirectory(failure, directory.name);
+      failure !== undefined && directory !== undefined && isDirectoryError(failure, directory.name);
     const down = isDirectoryDown ? directory.name : authenticator;
     const subject = isDirectoryDown ? 'about this user' : 'to this token';
     const isOfUser = AuthenticatorError.is(failure) && failure.code === 'failed';

@@ -1,6 +1,6 @@
 import type { DirectoryConfig, GatewayConfig } from '../../config/types.ts';
 import type { Answer } from '../../engine/chain/chain.ts';
-import { digestOf } from '../../engine/revocation/list.ts';
+import { digestToken } from '../../engine/revocation/list.ts';
 import { createSessionTexts, type Session } from '../../engine/sessions/session-text.ts';
 import { providerJson } from '../issuer.ts';
 import { humanDuration, momentText } from '../times.ts';
@@ -21,7 +21,7 @@ export function acceptedSession(
   const decision = answer && 'decision' in answer ? answer.decision : undefined;
   if (decision?.kind !== 'authenticated' || decision.session === undefined) return undefined;
   const texts = createSessionTexts(cache.redis?.sealingKeys ?? []);
-  const session = texts.read(digestOf(token), decision.session);
+  const session = texts.read(digestToken(token), decision.session);
   return session?.provider || session?.amr ? session : undefined;
 }
 

@@ -1,6 +1,6 @@
 import { printable } from '../../base/logging/printable.ts';
 import { FixableError, wordsOf } from '../../config/problems.ts';
-import { confirmationOf } from '../../engine/revocation/confirmation.ts';
+import { sortReplicas } from '../../engine/revocation/confirmation.ts';
 import { readReplicas } from '../../engine/revocation/replicas.ts';
 import { invite as inviteUser } from '../../login/factors/enrolment.ts';
 import { listedFactors } from '../../login/factors/factor-record.ts';
@@ -92,7 +92,7 @@ async function noteInvitation(
 ): Promise<void> {
   try {
     const { unconfirmed } = await withCacheRedis(context, config, async (redis) =>
-      confirmationOf(await readReplicas(redis), () => true),
+      sortReplicas(await readReplicas(redis), () => true),
     );
     const others = unconfirmed.filter(({ absence }) => absence === 'other keys');
     if (others.length > 0)

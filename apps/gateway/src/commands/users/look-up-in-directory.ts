@@ -5,7 +5,7 @@ import type { AuthenticatorConfig, DirectoryConfig, GatewayConfig } from '../../
 import type { ChainObserver } from '../../engine/chain/chain.ts';
 import { createIdentityPolicy } from '../../engine/chain/identity-policy.ts';
 import { findInDirectory } from '../../engine/directory/directory-user.ts';
-import { joinName, ofDirectory } from '../../engine/directory/with-directory.ts';
+import { addDirectoryName, joinName } from '../../engine/directory/with-directory.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import { askEach } from '../connections.ts';
 import { type LookedUp, unavailable } from './looked-up.ts';
@@ -92,7 +92,7 @@ async function find(
   trace(`the user is looked up in ${directory} as ${JSON.stringify(name)}`);
   const context = { audiences: [], signal: AbortSignal.timeout(its.timeout), trace };
   const found = await findInDirectory(plugin, name, context).catch((error: unknown) => {
-    throw ofDirectory(error, directory, name);
+    throw addDirectoryName(error, directory, name);
   });
   const known = { directory, answer: 'known', reason: username.prefix + user.username } as const;
   const isMissing = found.kind === 'rejected' && found.reason === 'unknown-user';

@@ -3,7 +3,7 @@ import { printable } from '../../base/logging/printable.ts';
 import { causesOf, FixableError } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { boundedId } from '../../engine/chain/decision.ts';
-import { digestOf, type Entry, shortDigest } from '../../engine/revocation/list.ts';
+import { digestToken, type Entry, shortDigest } from '../../engine/revocation/list.ts';
 import type { Draft } from '../../engine/revocation/publish.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import { loadNamedConfig } from '../config-file.ts';
@@ -94,7 +94,7 @@ export async function readSubject(
   if (kind === 'all') return { kind, name: '' };
   if (kind === 'token') {
     const token = await readToken(context);
-    return { kind, name: digestOf(token), token };
+    return { kind, name: digestToken(token), token };
   }
   const name = options[kind] ?? '';
   if (kind === 'digest') return { kind: 'token', name };

@@ -1,6 +1,6 @@
 import { causeOf } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
-import { blocksIn } from '../../engine/revocation/list.ts';
+import { selectBlocks } from '../../engine/revocation/list.ts';
 import { readListing } from '../../engine/revocation/redis-list.ts';
 import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
 import { issuesTokens } from '../../runtime/authenticators.ts';
@@ -82,7 +82,7 @@ const known = { answer: 'known', reason: '' } as const;
 /** Reads which users the running gateways refuse. */
 async function readFleet(redis: ProbedRedis, config: GatewayConfig): Promise<readonly Trace[]> {
   const [listing, lockouts] = await Promise.all([readListing(redis), namedLockouts(redis, config)]);
-  const blocks = blocksIn(listing).filter(({ kind }) => kind === 'user');
+  const blocks = selectBlocks(listing).filter(({ kind }) => kind === 'user');
   return [
     ...blocks.map(({ name }) => ({ name, where: 'blocks', ...known })),
     ...lockouts.map(({ user }) => ({ name: user, where: 'lockouts', ...known })),

@@ -58,7 +58,7 @@ export function joiningDirectory(
     const asked = new UserContext(
       context,
       onNames && ((given, named) => onNames(given, named, directory)),
-      (failure) => ofDirectory(failure, directory, name),
+      (failure) => addDirectoryName(failure, directory, name),
     );
     return after(
       users.authenticate(name, asked),
@@ -68,7 +68,7 @@ export function joiningDirectory(
         return join(own, found, config, usernamePrefix);
       },
       (error) => {
-        throw ofDirectory(error, directory, name);
+        throw addDirectoryName(error, directory, name);
       },
     );
   };
@@ -162,17 +162,17 @@ const maxShown = 64;
  * Names the directory in an error, so that the operator looks there, and the name if the error is of this user alone. It stays an
  * outage, or an error of this user.
  */
-export function ofDirectory(error: unknown, directory: string, name: string): unknown {
+export function addDirectoryName(error: unknown, directory: string, name: string): unknown {
   if (!AuthenticatorError.is(error)) return error;
   const shown = printable(JSON.stringify(name.slice(0, maxShown).toWellFormed()));
   const message =
     error.code === 'failed' ? `${error.message} (looked up: ${shown})` : error.message;
-  return new AuthenticatorError(error.code, startOf(directory) + message, { cause: error });
+  return new AuthenticatorError(error.code, makePrefix(directory) + message, { cause: error });
 }
 
 /** Whether an error is about a directory, and not about the token. */
-export function isOfDirectory(error: Error, directory: string): boolean {
-  return error.message.startsWith(startOf(directory));
+export function isDirectoryError(error: Error, directory: string): boolean {
+  return error.message.startsWith(makePrefix(directory));
 }
 
-const startOf = (directory: string) => `directory ${directory}: `;
+const makePrefix = (directory: string) => `directory ${directory}: `;

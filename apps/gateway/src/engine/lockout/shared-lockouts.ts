@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { LockoutConfig } from '../../config/types.ts';
 import { openText, sealText } from '../sealing/seal.ts';
-import { type ProbedRedis, pairsOf, type SharedRedis } from '../shared-redis/shared-redis.ts';
+import { type ProbedRedis, type SharedRedis, toPairs } from '../shared-redis/shared-redis.ts';
 import { abandonedAfter } from './local-guard.ts';
 import { createRecords } from './shared-records.ts';
 import { changeHashScript, readHashScript } from './shared-scripts.ts';
@@ -82,7 +82,7 @@ export async function readLockouts(
   const names = new Map<string, CountedName>();
   for (let at = oldest; at <= now / hour; at++) {
     const { fields } = await readHash(redis, namesKey(redis, at));
-    for (const [field, value] of pairsOf(fields)) {
+    for (const [field, value] of toPairs(fields)) {
       // A value that no gateway with these keys wrote for that field is ignored.
       const plain = openText(redis.sealingKeys, sealedFor, field, value);
       if (plain === undefined) continue;
@@ -105,7 +105,7 @@ export async function readLockouts(
 export async function clearLockout(redis: ProbedRedis, name: CountedName): Promise<void> {
   const key = subjectKey(redis, name);
   const { fields } = await readHash(redis, key);
-  const attempts = pairsOf(fields).flatMap(([field]) => (field.startsWith('try:') ? [field] : []));
+  const attempts = toPairs(fields).flatMap(([field]) => (field.startsWith('try:') ? [field] : []));
   if (attempts.length > 0) await redis.probe('lockout', (client) => client.hdel(key, ...attempts));
 }
 

@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
-import { pairsOf, type SharedRedis } from '../shared-redis/shared-redis.ts';
+import { type SharedRedis, toPairs } from '../shared-redis/shared-redis.ts';
 import { type CountedAttempt, createFingerprint } from './local-guard.ts';
 
 /*
@@ -72,7 +72,7 @@ export function createRecords({ sealingKeys }: Pick<SharedRedis, 'sealingKeys'>,
     read(fields: readonly string[], now: number, lifetimes: Lifetimes) {
       const foreign: string[] = [];
       const authentic: Authentic[] = [];
-      for (const [field, value] of pairsOf(fields)) {
+      for (const [field, value] of toPairs(fields)) {
         const one = readOne(field, value);
         if (one === undefined) foreign.push(field);
         else authentic.push(one);

@@ -4,8 +4,8 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { createSealingKey } from '../sealing/seal.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
-import { confirmationOf, isConfirmed, publishAndConfirm, stateOfEntry } from './confirmation.ts';
-import { blocksIn, digestOfList, type Entry } from './list.ts';
+import { findEntryState, isConfirmed, publishAndConfirm, sortReplicas } from './confirmation.ts';
+import { digestList, type Entry, selectBlocks } from './list.ts';
 import type { Draft } from './publish.ts';
 import { type Listing, readListing } from './redis-list.ts';
 import { type KnownReplica, readReplicas, sealApplied } from './replicas.ts';
@@ -36,7 +36,7 @@ const unblock =
   });
 
 const blocked = async (redis: ProbedRedis) =>
-  blocksIn(await readListing(redis)).map(({ name }) => name);
+  selectBlocks(await readListing(redis)).map(({ name }) => name);
 
 /** Calls `then` right after each change of the list. */
 function afterChanges(redis: ProbedRedis, then: (change: number) => Promise<unknown>): ProbedRedis {
@@ -106,7 +106,7 @@ describe('an entry that is published', () => {
         await readReplicas(opened.redis),
         await readListing(opened.redis),
       ];
-      const digest = digestOfList(entries);
+      const digest = digestList(entries);
       return (
         entries.length > 0 && replicas.some(({ id, applied }) => id === 'one' && applied === digest)
       );
@@ -220,7 +220,7 @@ describe('an entry that is published', () => {
         await readReplicas(opened.redis),
         await readListing(opened.redis),
       ];
-      const digest = digestOfList(entries);
+      const digest = digestList(entries);
       return entries.length > 0 && replicas.every(({ applied }) => applied === digest);
     };
     await waitFor(has, 'both to have the entry');
@@ -258,7 +258,7 @@ describe('an entry that is published', () => {
     await publishAndConfirm(
       opened.redis,
       (listing) => {
-        found = blocksIn(listing).map(({ name }) => name);
+        found = selectBlocks(listing).map(({ name }) => name);
         return unblock('jane')(listing);
       },
       waiting,
@@ -368,7 +368,7 @@ test('each replica confirms, does not, or does not count, by what it has merged 
     heard('gone-too', 3_600_000, 'older'),
     heard('forgotten', 3_600_001, 'good'),
   ];
-  expect(confirmationOf({ now, replicas }, (revision) => revision === 'good')).toEqual({
+  expect(sortReplicas({ now, replicas }, (revision) => revision === 'good')).toEqual({
     now,
     confirmed: ['a', 'b'],
     unconfirmed: [
@@ -390,7 +390,7 @@ test('a replica whose note is gone is waited for, unless a process that has its 
   const unconfirmedOf = (...replicas: KnownReplica[]) => {
     const isNoted = (id: string) => replicas[0]?.id !== id;
     const isCurrent = (digest: string) => digest === 'good';
-    return confirmationOf({ now, replicas }, isCurrent, isNoted).unconfirmed.map(({ id }) => id);
+    return sortReplicas({ now, replicas }, isCurrent, isNoted).unconfirmed.map(({ id }) => id);
   };
   const ended = heard(`${address}-aaaaaaaa`, 9_000, 'older');
   expect(unconfirmedOf(ended, heard(`${address}-bbbbbbbb`, 0, 'good'))).toEqual([]);
@@ -458,6 +458,6 @@ describe('what became of an entry', () => {
       state: { supersededBy: entry('shorter', 12, { until: now + 499, at: now }) },
     },
   ])('$name', ({ entries, state }) => {
-    expect(stateOfEntry(mine, entries)).toEqual(state);
+    expect(findEntryState(mine, entries)).toEqual(state);
   });
 });

@@ -1,7 +1,13 @@
 import { setTimeout } from 'node:timers/promises';
 import { FixableError } from '../../config/problems.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { currentEntries, digestOfList, type Entry, isOfFactor, subjectOf } from './list.ts';
+import {
+  digestList,
+  type Entry,
+  identifySubject,
+  isFactorEntry,
+  selectCurrentEntries,
+} from './list.ts';
 import { type Draft, publish } from './publish.ts';
 import { type Listing, readListing } from './redis-list.ts';
 import {
@@ -14,7 +20,7 @@ import {
 } from './replicas.ts';
 
 /** How a command waits for the replicas. */
-export interface Waiting {
+export interface ConfirmationWait {
   /** How long it waits in each round, in milliseconds. */
   readonly wait: number;
   /** The number of replicas that must confirm. Undefined: all that were noted in the last hour, and at least one. */
@@ -42,7 +48,7 @@ const maxRounds = 3;
 export async function publishAndConfirm(
   redis: ProbedRedis,
   draft: (listing: Listing) => Draft,
-  waiting: Waiting,
+  waiting: ConfirmationWait,
 ): Promise<Publication> {
   let next = draft;
   // Replicas are noted before anything is written: another client of Redis may remove the notes later.
@@ -53,7 +59,7 @@ export async function publishAndConfirm(
     const { entry } = published;
     const confirmation = await waitForConfirmation(redis, entry, noted, waiting);
     const { entries } = await readListing(redis);
-    const state = stateOfEntry(entry, entries);
+    const state = findEntryState(entry, entries);
     if (state !== 'lost') {
       const hasNewKinds = entries.some(isNewKind);
       return { ...published, confirmation, hasNewKinds, ...(state !== 'present' && state) };
@@ -69,7 +75,7 @@ export async function publishAndConfirm(
 
 /** Whether gateways of an older version can't read an entry. */
 function isNewKind(entry: Entry): boolean {
-  return entry.kind === 'jti' || entry.kind === 'sid' || isOfFactor(entry);
+  return entry.kind === 'jti' || entry.kind === 'sid' || isFactorEntry(entry);
 }
 
 /** The state of a published entry. `lost`: it is gone, and nothing has superseded it. */
@@ -79,8 +85,10 @@ export type EntryState = 'present' | 'lost' | { readonly supersededBy: Entry };
  * Finds the state of an entry. A replica that knew more than Redis replaces an entry by one with another id and a higher
  * revision.
  */
-export function stateOfEntry(entry: Entry, entries: readonly Entry[]): EntryState {
-  const current = currentEntries(entries).find((one) => subjectOf(one) === subjectOf(entry));
+export function findEntryState(entry: Entry, entries: readonly Entry[]): EntryState {
+  const current = selectCurrentEntries(entries).find(
+    (one) => identifySubject(one) === identifySubject(entry),
+  );
   if (current === undefined || current.revision < entry.revision) return 'lost';
   if (current.id === entry.id) return 'present';
   // Another entry does the same for at least as long: it is from a replica that knew more, or from someone else.
@@ -95,7 +103,7 @@ export function stateOfEntry(entry: Entry, entries: readonly Entry[]): EntryStat
  */
 type Absence = 'behind' | 'silent' | 'other keys' | 'removed';
 
-export interface Confirmation extends Readonly<ReturnType<typeof confirmationOf>> {
+export interface Confirmation extends Readonly<ReturnType<typeof sortReplicas>> {
   /** See `Waiting.expect`. */
   readonly expected?: number | undefined;
 }
@@ -135,7 +143,7 @@ async function waitForConfirmation(
   redis: ProbedRedis,
   entry: Entry,
   noted: Map<string, KnownReplica>,
-  { wait, expect, signal }: Waiting,
+  { wait, expect, signal }: ConfirmationWait,
 ) {
   const end = performance.now() + wait;
   // A replica reports the digest of its list: it has the entry when that list has it. Other commands, and replicas that find
@@ -149,11 +157,11 @@ async function waitForConfirmation(
     if (revision !== seen.revision) {
       const listing = await readListing(redis);
       revision = listing.revision;
-      state = stateOfEntry(entry, listing.entries);
-      states.set(digestOfList(listing.entries), state);
+      state = findEntryState(entry, listing.entries);
+      states.set(digestList(listing.entries), state);
     }
     const present = new Set(seen.replicas.map(({ id }) => id));
-    const sorted = confirmationOf(
+    const sorted = sortReplicas(
       { now: seen.now, replicas: [...noted.values()] },
       (applied) => states.get(applied) === 'present',
       (id) => present.has(id),
@@ -179,7 +187,7 @@ async function waitForConfirmation(
  * @param hasEntry says whether the list with a digest has the entry
  * @param isNoted says whether a replica is still noted in Redis
  */
-export function confirmationOf(
+export function sortReplicas(
   { now, replicas }: { readonly now: number; readonly replicas: readonly KnownReplica[] },
   hasEntry: (digest: string) => boolean,
   isNoted: (id: string) => boolean = () => true,

@@ -1,7 +1,7 @@
 import { FixableError } from '../../config/problems.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { publishAndConfirm } from './confirmation.ts';
-import { type Entry, subjectOf } from './list.ts';
+import { type Entry, identifySubject } from './list.ts';
 import { maxEntries } from './publish.ts';
 import type { Listing } from './redis-list.ts';
 
@@ -32,7 +32,9 @@ export async function endLogins(
   const revocation = { ...given, action: 'revoke', kind: 'user' } as const;
   let previous = 0;
   const draft = ({ entries, now }: Pick<Listing, 'entries' | 'now'>) => {
-    const replaced = entries.filter((entry) => subjectOf(entry) === subjectOf(revocation));
+    const replaced = entries.filter(
+      (entry) => identifySubject(entry) === identifySubject(revocation),
+    );
     const listed = entries.filter(({ keptUntil }) => keptUntil > now).length;
     if (replaced.length === 0 && listed >= maxListed) {
       throw new FixableError(

@@ -5,7 +5,7 @@ import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { keyPrefix, openShared } from '../shared-redis/testing/opened-shared-redis.ts';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
 import { createEndedSessions, type EndedSessions } from './ended-sessions.ts';
-import { digestOf } from './list.ts';
+import { digestToken } from './list.ts';
 import { maxEndedShared, revocationKeys } from './scripts.ts';
 
 const file = redisOfFile();
@@ -19,7 +19,7 @@ async function end(
   redis: ProbedRedis,
   ...tokens: readonly string[]
 ): Promise<void> {
-  for (const token of tokens) at.add(digestOf(token));
+  for (const token of tokens) at.add(digestToken(token));
   await at.synchronize(redis);
 }
 
@@ -47,7 +47,7 @@ const numbered = (count: number, name: string) =>
 describe('a session that has ended', () => {
   test('is known immediately where it ended, and elsewhere after a poll of each', async () => {
     const [one, other] = [createPatientSessions(), createPatientSessions()];
-    one.add(digestOf('session'));
+    one.add(digestToken('session'));
     expect([one.has('session'), one.has('another')]).toEqual([true, false]);
     await other.synchronize(file.opened.redis);
     expect(other.has('session')).toBe(false);
@@ -129,7 +129,7 @@ describe('the cost of ended sessions', () => {
   test('is bounded in memory, where the oldest go first too', () => {
     const one = createPatientSessions();
     const tokens = numbered(10_010, 'session');
-    for (const token of tokens) one.add(digestOf(token));
+    for (const token of tokens) one.add(digestToken(token));
     expect(tokens.filter((token) => !one.has(token))).toEqual(tokens.slice(0, 10));
   });
 
@@ -176,10 +176,10 @@ describe('a sealing key', () => {
     await end(createPatientSessions(), foreign.redis, 'by another key');
     await end(createPatientSessions(), file.opened.redis, 'real');
     const [real = ''] = (await file.redis.client().hkeys(keys.ended)).filter((one) =>
-      one.startsWith(digestOf('real')),
+      one.startsWith(digestToken('real')),
     );
     const [, mac = ''] = real.split('.');
-    const victim = digestOf('victim');
+    const victim = digestToken('victim');
     const forged = [
       victim,
       `${victim}.`,

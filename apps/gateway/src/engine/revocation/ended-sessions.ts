@@ -2,7 +2,7 @@ import { createHmacSha256 } from '../sealing/hmac.ts';
 import type { SealingKey } from '../sealing/seal.ts';
 import { readReply } from '../shared-redis/read-reply.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { digestOf } from './list.ts';
+import { digestToken } from './list.ts';
 import { endedReply } from './replies.ts';
 import { endedAboveLimitScript, endedScript, maxEndedShared, revocationKeys } from './scripts.ts';
 
@@ -61,7 +61,7 @@ export function createEndedSessions(callLimit = 1_000) {
   }
 
   return {
-    has: (token: string): boolean => digests.size > 0 && digests.has(digestOf(token)),
+    has: (token: string): boolean => digests.size > 0 && digests.has(digestToken(token)),
     /** Adds a session that this process has ended. It refuses the session from now on, and the next poll publishes that. */
     add(digest: string): void {
       if (digests.has(digest)) return;

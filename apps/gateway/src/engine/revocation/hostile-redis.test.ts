@@ -6,7 +6,7 @@ import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { type OpenedShared, openShared } from '../shared-redis/testing/opened-shared-redis.ts';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
 import { publishAndConfirm } from './confirmation.ts';
-import { blocksIn } from './list.ts';
+import { selectBlocks } from './list.ts';
 import { type Draft, placeEntry } from './publish.ts';
 import { createSharedRevocations } from './reader.ts';
 import { applyChange, changeTowards, type Listing, newEntryId, readListing } from './redis-list.ts';
@@ -68,7 +68,7 @@ async function publishBeside(
 }
 
 const names = async ({ redis }: OpenedShared) =>
-  blocksIn(await readListing(redis)).map(({ name }) => name);
+  selectBlocks(await readListing(redis)).map(({ name }) => name);
 
 const types = {
   string: ['SET', 'x'],

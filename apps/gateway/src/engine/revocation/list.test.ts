@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createRevocationList, digestOf, type Entry, shortDigest } from './list.ts';
+import { createRevocationList, digestToken, type Entry, shortDigest } from './list.ts';
 
 function createListWithClock() {
   const clock = { now: 1_000, wall: Number.POSITIVE_INFINITY };
@@ -41,7 +41,7 @@ describe('a revocation', () => {
 
   test('of a token voids answers to that token, whoever its user is', () => {
     const { list } = createListWithClock();
-    list.merge([revoke({ revision: 10, kind: 'token', name: digestOf('stolen') })]);
+    list.merge([revoke({ revision: 10, kind: 'token', name: digestToken('stolen') })]);
     expect(list.isRevoked(9, 'jane', 'stolen')).toBe(true);
     expect(list.isRevoked(9, undefined, 'stolen')).toBe(true);
     expect(list.isRevoked(9, 'jane', 'other')).toBe(false);
@@ -58,7 +58,7 @@ describe('a revocation', () => {
     const { list } = createListWithClock();
     list.merge([entry({ revision: 10 }), revoke({ revision: 11 })]);
     expect(list.isRevoked(10, 'jane', 't')).toBe(true);
-    expect(list.ofUser('jane', [])).toBeDefined();
+    expect(list.findByUser('jane', [])).toBeDefined();
   });
 });
 
@@ -67,56 +67,59 @@ describe('a block', () => {
     const { list, clock } = createListWithClock();
     const user = entry({ revision: 1 });
     const group = entry({ revision: 2, kind: 'group', name: 'ops' });
-    const token = entry({ revision: 3, kind: 'token', name: digestOf('stolen') });
+    const token = entry({ revision: 3, kind: 'token', name: digestToken('stolen') });
     list.merge([user, group, token]);
-    expect(list.ofUser('jane', [])).toEqual(user);
-    expect(list.ofUser('john', ['dev', 'ops'])).toEqual(group);
-    expect(list.ofToken('stolen')).toEqual(token);
+    expect(list.findByUser('jane', [])).toEqual(user);
+    expect(list.findByUser('john', ['dev', 'ops'])).toEqual(group);
+    expect(list.findByToken('stolen')).toEqual(token);
     // Names are compared as they are, each with those of its kind.
-    expect(list.ofUser('ops', ['jane'])).toBeUndefined();
-    expect(list.ofUser('Jane', ['Ops'])).toBeUndefined();
-    expect(list.ofToken('other')).toBeUndefined();
+    expect(list.findByUser('ops', ['jane'])).toBeUndefined();
+    expect(list.findByUser('Jane', ['Ops'])).toBeUndefined();
+    expect(list.findByToken('other')).toBeUndefined();
     expect(list.blocks).toEqual([user, group, token]);
     clock.now = 1_999;
-    expect(list.ofUser('jane', [])).toBeDefined();
+    expect(list.findByUser('jane', [])).toBeDefined();
     clock.now = 2_000;
-    expect([list.ofUser('jane', ['ops']), list.ofToken('stolen')]).toEqual([undefined, undefined]);
+    expect([list.findByUser('jane', ['ops']), list.findByToken('stolen')]).toEqual([
+      undefined,
+      undefined,
+    ]);
     expect(list.blocks).toEqual([]);
   });
 
   test('of a jti or a sid blocks the tokens that have it, each with those of its kind', () => {
     const { list, clock } = createListWithClock();
-    expect(list.ofCredential({ jti: 'a', sid: 'b' })).toBeUndefined();
+    expect(list.findByCredential({ jti: 'a', sid: 'b' })).toBeUndefined();
     const token = entry({ revision: 1, kind: 'jti', name: 'a' });
     const session = entry({ revision: 2, kind: 'sid', name: 'b' });
     list.merge([token, session]);
-    expect(list.ofCredential({ jti: 'a' })).toEqual(token);
-    expect(list.ofCredential({ sid: 'b' })).toEqual(session);
-    expect(list.ofCredential({ jti: 'c', sid: 'b' })).toEqual(session);
+    expect(list.findByCredential({ jti: 'a' })).toEqual(token);
+    expect(list.findByCredential({ sid: 'b' })).toEqual(session);
+    expect(list.findByCredential({ jti: 'c', sid: 'b' })).toEqual(session);
     for (const other of [{}, { jti: 'b', sid: 'a' }, { jti: 'A' }, { jti: '' }]) {
-      expect(list.ofCredential(other)).toBeUndefined();
+      expect(list.findByCredential(other)).toBeUndefined();
     }
-    expect([list.ofUser('a', ['b']), list.ofToken('a'), list.blocks]).toEqual([
+    expect([list.findByUser('a', ['b']), list.findByToken('a'), list.blocks]).toEqual([
       undefined,
       undefined,
       [token, session],
     ]);
     list.merge([entry({ revision: 3, kind: 'sid', name: 'b', action: 'unblock' })]);
-    expect(list.ofCredential({ jti: 'a', sid: 'b' })).toEqual(token);
+    expect(list.findByCredential({ jti: 'a', sid: 'b' })).toEqual(token);
     clock.now = 2_000;
-    expect(list.ofCredential({ jti: 'a', sid: 'b' })).toBeUndefined();
+    expect(list.findByCredential({ jti: 'a', sid: 'b' })).toBeUndefined();
   });
 
   test('is ended by an unblock, and by nothing older', () => {
     const { list } = createListWithClock();
     const block = entry({ revision: 5 });
     list.merge([block, entry({ revision: 6, action: 'unblock' })]);
-    expect(list.ofUser('jane', [])).toBeUndefined();
+    expect(list.findByUser('jane', [])).toBeUndefined();
     // A replica that had missed it writes back the block that it knows.
     list.merge([{ ...block, id: 'written-back' }]);
-    expect(list.ofUser('jane', [])).toBeUndefined();
+    expect(list.findByUser('jane', [])).toBeUndefined();
     list.merge([entry({ revision: 7 })]);
-    expect(list.ofUser('jane', [])).toBeDefined();
+    expect(list.findByUser('jane', [])).toBeDefined();
   });
 });
 
@@ -127,7 +130,7 @@ describe('a known entry', () => {
     list.merge(known);
     expect(list.merge([])).toEqual({ adopted: [], outOfOrder: [] });
     expect(list.entries).toEqual(known);
-    expect(list.ofUser('jane', [])).toBeDefined();
+    expect(list.findByUser('jane', [])).toBeDefined();
     expect(list.isRevoked(1, 'john', 't')).toBe(true);
   });
 
@@ -177,10 +180,10 @@ describe('a wrong clock', () => {
       clock.now = now;
       clock.wall = wall;
       list.merge([revoke({ revision: list.revision + 1, name: 'john', until: 2 * year })]);
-      expect(list.ofUser('jane', [])).toEqual(block);
+      expect(list.findByUser('jane', [])).toEqual(block);
     }
     clock.now = year;
-    expect(list.ofUser('jane', [])).toBeUndefined();
+    expect(list.findByUser('jane', [])).toBeUndefined();
   });
 });
 
@@ -191,7 +194,7 @@ describe('a shorter block', () => {
     list.merge([longer, entry({ revision: 2, until: 2_000, keptUntil: 90_000 })]);
     clock.now = 3_600_000 + 50_000;
     list.merge([longer]);
-    expect(list.ofUser('jane', [])).toBeUndefined();
+    expect(list.findByUser('jane', [])).toBeUndefined();
   });
 });
 
@@ -236,7 +239,9 @@ test('in any order of merges, the newest entry of each subject holds', () => {
       for (const name of ['a', 'b', 'c']) {
         const about = entries.filter((one) => one.name === name);
         const block = about.filter(({ action }) => action !== 'revoke').at(-1);
-        expect(list.ofUser(name, [])?.id).toBe(block?.action === 'block' ? block.id : undefined);
+        expect(list.findByUser(name, [])?.id).toBe(
+          block?.action === 'block' ? block.id : undefined,
+        );
         const revoked = about.filter(({ action }) => action === 'revoke').at(-1)?.revision ?? 0;
         for (const since of [0, revoked - 1, revoked]) {
           expect(list.isRevoked(since, name, 't')).toBe(since < revoked);

@@ -38,7 +38,8 @@ export type Entry = Readonly<z.infer<typeof entrySchema>>;
 export type RevocationList = ReturnType<typeof createRevocationList>;
 
 /** The revocation list as each decision uses it. */
-export interface Blocks extends Pick<RevocationList, 'ofToken' | 'ofUser' | 'ofCredential'> {
+export interface Blocks
+  extends Pick<RevocationList, 'findByToken' | 'findByUser' | 'findByCredential'> {
   /** Whether no list was read since the process has started: who is blocked is not known, and no one may be let in. */
   readonly isUnknown: boolean;
 }
@@ -102,14 +103,14 @@ export function createRevocationList(now: () => number, wall: () => number) {
       )
         return true;
       return (
-        index.revokedTokens.size > 0 && (index.revokedTokens.get(digestOf(token)) ?? 0) > since
+        index.revokedTokens.size > 0 && (index.revokedTokens.get(digestToken(token)) ?? 0) > since
       );
     },
     /** @returns the block that is in force for the token, whoever its user is */
-    ofToken: (token: string) =>
-      index.blockedTokens.size === 0 ? undefined : blockOf(index.blockedTokens, digestOf(token)),
+    findByToken: (token: string) =>
+      index.blockedTokens.size === 0 ? undefined : blockOf(index.blockedTokens, digestToken(token)),
     /** @returns the block that is in force for a user of that name, or in one of these groups, as Kubernetes sees them */
-    ofUser(username: string, groups: readonly string[]): Entry | undefined {
+    findByUser(username: string, groups: readonly string[]): Entry | undefined {
       const { blockedUsers, blockedGroups } = index;
       const member =
         blockedGroups.size === 0
@@ -118,7 +119,7 @@ export function createRevocationList(now: () => number, wall: () => number) {
       return blockOf(blockedUsers, username) ?? blockOf(blockedGroups, member);
     },
     /** @returns the block that is in force for a token with these ids, whoever issued it */
-    ofCredential: ({ jti, sid }: Credential) =>
+    findByCredential: ({ jti, sid }: Credential) =>
       blockOf(index.blockedJtis, jti) ?? blockOf(index.blockedSids, sid),
     /**
      * Merges the entries of Redis. Entries that are known here and missing there stay: a Redis that was flushed, or has
@@ -162,25 +163,25 @@ function mergeInto(
   for (const entry of entries.filter(({ id }) => !known.has(id)).sort(byRevision)) {
     if (!isInForce(entry) && entry.revision <= before) continue;
     const placed = entry.revision > before ? entry : { ...entry, revision: revision + 1 };
-    const other = next.get(subjectOf(entry));
+    const other = next.get(identifySubject(entry));
     // A replica that had missed a newer entry of the same subject may have written back an older one.
     if (other !== undefined && other.revision >= entry.revision) continue;
     if (placed !== entry) outOfOrder.push(entry);
     revision = Math.max(revision, placed.revision);
-    next.set(subjectOf(entry), placed);
+    next.set(identifySubject(entry), placed);
     adopted.push(placed);
   }
   return { next, revision, adopted, outOfOrder };
 }
 
 /** Makes the digest by which a replica reports which list it has merged. */
-export function digestOfList(entries: readonly Pick<Entry, 'id' | 'revision'>[]): string {
+export function digestList(entries: readonly Pick<Entry, 'id' | 'revision'>[]): string {
   const lines = entries.map(({ id, revision }) => `${id} ${revision}\n`).sort();
   return hash('sha256', lines.join(''), 'hex');
 }
 
 /** Makes the name of a token in the list. */
-export function digestOf(token: string): string {
+export function digestToken(token: string): string {
   return hash('sha256', token, 'hex');
 }
 
@@ -190,7 +191,7 @@ export function shortDigest(digest: string): string {
 }
 
 /** Whether an entry is about second factors: it is for the audit trail alone. */
-export function isOfFactor({ action }: Pick<Entry, 'action'>): boolean {
+export function isFactorEntry({ action }: Pick<Entry, 'action'>): boolean {
   return action === 'factor-invite' || action === 'factor-reset';
 }
 
@@ -198,25 +199,31 @@ export function isOfFactor({ action }: Pick<Entry, 'action'>): boolean {
  * Identifies what an entry is about. A block and the unblock that ends it have the same subject; a revocation or an unlock has
  * another.
  */
-export function subjectOf({ action, kind, name }: Pick<Entry, 'action' | 'kind' | 'name'>): string {
+export function identifySubject({
+  action,
+  kind,
+  name,
+}: Pick<Entry, 'action' | 'kind' | 'name'>): string {
   return JSON.stringify([action === 'unblock' ? 'block' : action, kind, name]);
 }
 
 /** Selects the newest entry of each subject; the newest of all comes last. */
-export function currentEntries(entries: readonly Entry[]): readonly Entry[] {
-  const newest = new Map([...entries].sort(byRevision).map((entry) => [subjectOf(entry), entry]));
+export function selectCurrentEntries(entries: readonly Entry[]): readonly Entry[] {
+  const newest = new Map(
+    [...entries].sort(byRevision).map((entry) => [identifySubject(entry), entry]),
+  );
   return [...newest.values()].sort(byRevision);
 }
 
 /** Selects the blocks in force of a list as it is in Redis, the newest first. `now` is Redis' time. */
-export function blocksIn({
+export function selectBlocks({
   entries,
   now,
 }: {
   entries: readonly Entry[];
   now: number;
 }): readonly Entry[] {
-  const inForce = currentEntries(entries).filter(
+  const inForce = selectCurrentEntries(entries).filter(
     ({ action, until }) => action === 'block' && until > now,
   );
   return inForce.sort((one, other) => other.at - one.at || other.revision - one.revision);

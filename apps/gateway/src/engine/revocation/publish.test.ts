@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { blocksIn, currentEntries, type Entry } from './list.ts';
+import { type Entry, selectBlocks, selectCurrentEntries } from './list.ts';
 import { type Draft, placeEntry } from './publish.ts';
 
 const now = 1_000_000;
@@ -90,7 +90,7 @@ test('of several entries of one subject the newest is current', () => {
     entry('b', 2, { action: 'unblock' }),
     entry('c', 3, { name: 'bob' }),
   ];
-  expect(currentEntries([other, unblock, old])).toEqual([unblock, other]);
+  expect(selectCurrentEntries([other, unblock, old])).toEqual([unblock, other]);
 });
 
 test('blocks in force are those that have not ended and that no unblock has ended, the newest first', () => {
@@ -104,5 +104,5 @@ test('blocks in force are those that have not ended and that no unblock has ende
     entry('e', 5, { name: 'd', action: 'unblock' }),
     entry('f', 6, { name: 'f', action: 'revoke' }),
   ];
-  expect(blocksIn({ entries: [first, ...others, second], now })).toEqual([second, first]);
+  expect(selectBlocks({ entries: [first, ...others, second], now })).toEqual([second, first]);
 });

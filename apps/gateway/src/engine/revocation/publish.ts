@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import { RedisProblem } from '@sallyport/redis-connection';
 import { FixableError } from '../../config/problems.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { currentEntries, type Entry, isOfFactor, subjectOf } from './list.ts';
+import { type Entry, identifySubject, isFactorEntry, selectCurrentEntries } from './list.ts';
 import {
   applyChange,
   changeTowards,
@@ -41,8 +41,8 @@ const maxFactorEntries = 1_000;
  */
 export function placeEntry(draft: Draft, { entries, now }: Pick<Listing, 'entries' | 'now'>) {
   const highest = entries.reduce((max, { revision }) => Math.max(max, revision), 0);
-  const current = currentEntries(entries);
-  const superseded = current.filter((one) => subjectOf(one) === subjectOf(draft));
+  const current = selectCurrentEntries(entries);
+  const superseded = current.filter((one) => identifySubject(one) === identifySubject(draft));
   const keptUntil = Math.max(
     draft.until,
     now + minRetention,
@@ -57,8 +57,8 @@ export function placeEntry(draft: Draft, { entries, now }: Pick<Listing, 'entrie
     );
   }
   const others = current.filter((one) => one.keptUntil > now && !superseded.includes(one));
-  const alike = others.filter((one) => isOfFactor(one) === isOfFactor(draft)).length;
-  if (isOfFactor(draft) && alike >= maxFactorEntries) {
+  const alike = others.filter((one) => isFactorEntry(one) === isFactorEntry(draft)).length;
+  if (isFactorEntry(draft) && alike >= maxFactorEntries) {
     throw new FixableError(
       `the list has ${alike} invitations and resets of second factors of the last hour, which is the limit`,
       'run the command again later',

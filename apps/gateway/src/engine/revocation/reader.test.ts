@@ -7,7 +7,7 @@ import {
   type OpenedShared,
   openShared,
 } from '../shared-redis/testing/opened-shared-redis.ts';
-import { createRevocationList, digestOfList, type Entry } from './list.ts';
+import { createRevocationList, digestList, type Entry } from './list.ts';
 import { placeEntry } from './publish.ts';
 import { createRevocationReader, createSharedClock } from './reader.ts';
 import { applyChange, changeTowards, readListing } from './redis-list.ts';
@@ -106,12 +106,12 @@ describe('a poll', () => {
     const { reader, list, adopted } = replica('one');
     // The second poll reports the list that the first one wrote into the new Redis.
     for (let polls = 0; polls < 2; polls++) await reader.poll();
-    expect(await applied('one')).toBe(digestOfList([]));
+    expect(await applied('one')).toBe(digestList([]));
     const entry = await publish('block', 'jane');
     await reader.poll();
-    expect(list.ofUser('jane', [])).toEqual(entry);
+    expect(list.findByUser('jane', [])).toEqual(entry);
     expect(adopted).toEqual([entry]);
-    expect(await applied('one')).toBe(digestOfList([entry]));
+    expect(await applied('one')).toBe(digestList([entry]));
   });
 
   test('reads the whole list when its revision has changed, and only then', async () => {
@@ -149,7 +149,7 @@ describe('a poll', () => {
     const refreshed = reader.refresh();
     end.resolve();
     await refreshed;
-    expect(list.ofUser('jane', [])?.name).toBe('jane');
+    expect(list.findByUser('jane', [])?.name).toBe('jane');
     await early;
   });
 
@@ -159,7 +159,7 @@ describe('a poll', () => {
     });
     const entry = await publish('block', 'jane');
     await reader.poll();
-    expect([list.ofUser('jane', []), reader.age, reader.isCutOff]).toEqual([entry, 0, false]);
+    expect([list.findByUser('jane', []), reader.age, reader.isCutOff]).toEqual([entry, 0, false]);
   });
 
   test('takes the time from Redis, not from its own clock', async () => {
@@ -188,7 +188,7 @@ describe('a list that Redis has lost', () => {
       await fresh.reader.poll();
       expect(fresh.list.entries).toEqual([jane, john]);
       await knows.reader.poll();
-      expect(await applied('one')).toBe(digestOfList([jane, john]));
+      expect(await applied('one')).toBe(digestList([jane, john]));
     },
   );
 
@@ -231,7 +231,7 @@ test('a superseded entry that is brought back is removed again', async () => {
   expect((await readListing(opened.redis)).entries).toHaveLength(2);
   await knows.reader.poll();
   expect((await readListing(opened.redis)).entries).toEqual([unblock]);
-  expect(knows.list.ofUser('jane', [])).toBeUndefined();
+  expect(knows.list.findByUser('jane', [])).toBeUndefined();
 });
 
 test('an entry that came out of its order is published again, after all others', async () => {
@@ -271,7 +271,7 @@ describe('what another client writes', () => {
     expect(await server.client().hlen(keys.list)).toBe(1);
     expect(list.entries).toEqual([jane]);
     expect([reader.isCutOff, lines]).toEqual([false, []]);
-    expect(await applied('one')).toBe(digestOfList([jane]));
+    expect(await applied('one')).toBe(digestList([jane]));
   });
 
   test('is removed as a whole when it is far too much, and the list is written back', async () => {
@@ -318,8 +318,8 @@ describe('what another client writes', () => {
     );
     await reader.poll();
     const { entries } = await readListing(opened.redis);
-    expect([entries, list.ofUser('jane', [])]).toEqual([[jane], undefined]);
-    expect(await applied('one')).not.toBe(digestOfList(entries));
+    expect([entries, list.findByUser('jane', [])]).toEqual([[jane], undefined]);
+    expect(await applied('one')).not.toBe(digestList(entries));
   });
 });
 
@@ -385,12 +385,12 @@ describe('cut off', () => {
     state.isCut = true;
     clock.now += 5_000;
     await reader.poll();
-    expect(list.ofUser('jane', [])).toBeDefined();
+    expect(list.findByUser('jane', [])).toBeDefined();
     // Both clocks decide: Redis' clock goes on with the monotonic one.
     clock.now += 60_000;
-    expect(list.ofUser('jane', [])).toBeDefined();
+    expect(list.findByUser('jane', [])).toBeDefined();
     clock.wall = Date.now() + 120_000;
-    expect(list.ofUser('jane', [])).toBeUndefined();
+    expect(list.findByUser('jane', [])).toBeUndefined();
   });
 
   test('is no replica whose Redis takes no writes', async () => {
@@ -554,10 +554,10 @@ describe('the change of a sealing key', () => {
     await replica('two', ab).reader.poll();
     const last = replica('three', b);
     await last.reader.poll();
-    expect(last.list.ofUser('jane', [])).toEqual(jane);
+    expect(last.list.findByUser('jane', [])).toEqual(jane);
     const john = await publish('block', 'john', ba);
     await first.reader.poll();
-    expect(first.list.ofUser('john', [])).toEqual(john);
+    expect(first.list.findByUser('john', [])).toEqual(john);
     for (const one of stages) await one[Symbol.asyncDispose]();
   });
 
@@ -567,10 +567,10 @@ describe('the change of a sealing key', () => {
     const { reader, lines } = replica('one');
     for (let poll = 0; poll < 3; poll++) await reader.poll();
     expect(lines).toEqual([expect.stringContaining('sealingKeys')]);
-    expect(await applied('one')).toBe(digestOfList([]));
+    expect(await applied('one')).toBe(digestList([]));
     const john = await publish('block', 'john');
     await reader.poll();
-    expect(await applied('one')).toBe(digestOfList([john]));
+    expect(await applied('one')).toBe(digestList([john]));
     expect(reader.isCutOff).toBe(false);
     expect((await readListing(other.redis)).entries).toEqual([jane]);
   });

@@ -14,7 +14,7 @@ import {
 import { createPause } from './pause.ts';
 import { createReaderLog } from './reader-log.ts';
 import { createReading } from './reading.ts';
-import { isWholeList, type OnForeign, type Synchronized, synchronize } from './redis-list.ts';
+import { isWholeList, type OnForeign, type SyncResult, synchronize } from './redis-list.ts';
 import { createReplicaMemory, forgetReplicas, sealApplied } from './replicas.ts';
 import { pollReply } from './replies.ts';
 import { pollAboveLimitScript, pollScript, revocationKeys } from './scripts.ts';
@@ -91,9 +91,9 @@ export function createSharedRevocations({
     refresh: reader.refresh,
   };
   const blocks: Blocks = {
-    ofToken: list.ofToken,
-    ofUser: list.ofUser,
-    ofCredential: list.ofCredential,
+    findByToken: list.findByToken,
+    findByUser: list.findByUser,
+    findByCredential: list.findByCredential,
     get isUnknown() {
       return reader.isUnknown;
     },
@@ -202,7 +202,7 @@ function createPoll(
   { list, clocks, sharedClock, replicaId, onAdopted, onForeign }: ReaderDependencies,
   { replicas, reading, log }: PollParts,
 ): (redis: ProbedRedis) => Promise<boolean> {
-  let last: Synchronized | undefined;
+  let last: SyncResult | undefined;
   let readAt = Number.NEGATIVE_INFINITY;
   return async (redis) => {
     const at = clocks.monotonic();

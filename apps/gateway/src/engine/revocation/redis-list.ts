@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import type { RedisClient } from '@sallyport/redis-connection';
 import { openText, type SealingKey, sealText } from '../sealing/seal.ts';
 import { readReply } from '../shared-redis/read-reply.ts';
-import { type ProbedRedis, pairsOf } from '../shared-redis/shared-redis.ts';
-import { digestOfList, type Entry, entrySchema, type RevocationList } from './list.ts';
+import { type ProbedRedis, toPairs } from '../shared-redis/shared-redis.ts';
+import { digestList, type Entry, entrySchema, type RevocationList } from './list.ts';
 import { countReply, hashReply } from './replies.ts';
 import {
   changeListAboveLimitScript,
@@ -72,7 +72,7 @@ export async function readListing(redis: ProbedRedis, onForeign?: OnForeign) {
   const known = openedBefore.get(redis);
   const opened = new Map<string, { value: string; entry: Entry }>();
   const fields = new Map<string, boolean>();
-  for (const [field, value] of pairsOf(pairs)) {
+  for (const [field, value] of toPairs(pairs)) {
     const tag = parseFieldName(field)?.tag;
     const key = redis.sealingKeys.find((one) => one.tag === tag);
     const before = known?.get(field);
@@ -221,7 +221,7 @@ export function newEntryId(): string {
 }
 
 /** The result of {@link synchronize}. */
-export type Synchronized = Awaited<ReturnType<typeof synchronize>>;
+export type SyncResult = Awaited<ReturnType<typeof synchronize>>;
 
 /**
  * Merges the whole list of Redis into the list of this process, and repairs the one in Redis: it writes back what Redis has
@@ -248,7 +248,7 @@ export async function synchronize(redis: ProbedRedis, list: RevocationList, writ
      * The digest of this process' list, if it has the same entries as the list in Redis, as far as the keys open them. A command
      * compares it with the digests of lists that it has seen itself.
      */
-    digest: isRepaired ? digestOfList(list.entries) : undefined,
+    digest: isRepaired ? digestList(list.entries) : undefined,
     adopted,
     unreadable: listing.unreadable.count,
   };

@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import type { ListenAddress } from '../../config/listen.ts';
 import { openText, type SealingKey, sealText } from '../sealing/seal.ts';
 import { readReply } from '../shared-redis/read-reply.ts';
-import { type ProbedRedis, pairsOf } from '../shared-redis/shared-redis.ts';
+import { type ProbedRedis, toPairs } from '../shared-redis/shared-redis.ts';
 import { evalAboveLimit, type OnForeign } from './redis-list.ts';
 import { countReply, hashReply } from './replies.ts';
 import {
@@ -98,7 +98,7 @@ async function readNotes(redis: ProbedRedis, onForeign?: OnForeign) {
   );
   const [revision, now, fields, foreign] = readReply(hashReply, reply);
   onForeign?.(foreign);
-  return { now, revision, notes: pairsOf(fields) };
+  return { now, revision, notes: toPairs(fields) };
 }
 
 const heardAtOf = (note: string) => Number(note.split(' ', 1)[0]);

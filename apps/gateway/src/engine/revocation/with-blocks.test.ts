@@ -39,7 +39,7 @@ const jane: Authenticated = { kind: 'authenticated', user: { username: 'jane', g
 test('an authenticated user is refused when the name or a group is blocked', async () => {
   const seen: unknown[] = [];
   const { ask, logged } = blockAnswers(jane, {
-    ofUser: (...about) => {
+    findByUser: (...about) => {
       seen.push(about);
       return block;
     },
@@ -62,28 +62,28 @@ test('other decisions pass unchanged, and so do users who are not blocked', asyn
 });
 
 test('a token that is blocked costs no lookup, and one that is blocked during its lookup is refused after it', async () => {
-  const before = blockAnswers(jane, { ofToken: () => block });
+  const before = blockAnswers(jane, { findByToken: () => block });
   expect(await before.ask()).toStrictEqual({ kind: 'rejected', reason: 'blocked' });
   expect(before.asked()).toBe(0);
   const answers = [undefined, block];
-  const during = blockAnswers(jane, { ofToken: () => answers.shift() });
+  const during = blockAnswers(jane, { findByToken: () => answers.shift() });
   expect(await during.ask()).toMatchObject({ reason: 'blocked' });
   expect(during.asked()).toBe(1);
 });
 
 test('a token is refused when an id in it is blocked, and costs nothing when it has none', async () => {
   const seen: unknown[] = [];
-  const ofCredential: Blocks['ofCredential'] = (credential) => {
+  const findByCredential: Blocks['findByCredential'] = (credential) => {
     seen.push(credential);
     return { ...block, kind: 'sid' };
   };
   const credential = { jti: '7', sid: 's' };
-  const { ask, logged } = blockAnswers({ ...jane, credential }, { ofCredential });
+  const { ask, logged } = blockAnswers({ ...jane, credential }, { findByCredential });
   expect(await ask()).toStrictEqual({ kind: 'rejected', reason: 'blocked', subject: 'jane' });
   expect(logged).toEqual([
     { authenticator: 'corp', subject: 'jane', blocked: 'sid', by: 'root', reason: 'left' },
   ]);
-  expect(await blockAnswers(jane, { ofCredential }).ask()).toBe(jane);
+  expect(await blockAnswers(jane, { findByCredential }).ask()).toBe(jane);
   expect(seen).toEqual([credential]);
 });
 

@@ -29,14 +29,14 @@ export function withBlocks(
     const { user, credential } = decision;
     const { username, groups = [] } = user;
     const block =
-      blocks.ofUser(username, groups) ??
-      (credential && blocks.ofCredential(credential)) ??
+      blocks.findByUser(username, groups) ??
+      (credential && blocks.findByCredential(credential)) ??
       // The token is checked again: it may have been blocked during the wait for its answer.
-      blocks.ofToken(token);
+      blocks.findByToken(token);
     return block ? refuse(block, username) : decision;
   });
   return layer(inner, (token, context) => {
-    const blocked = blocks.ofToken(token);
+    const blocked = blocks.findByToken(token);
     return blocked ? refuse(blocked) : decided.authenticate(token, context);
   });
 }

@@ -1,7 +1,7 @@
 import { type Authenticator, AuthenticatorError, type Decision } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import type { LinkContext } from '../chain/chain.ts';
-import { digestOf } from '../revocation/list.ts';
+import { digestToken } from '../revocation/list.ts';
 import { createSessionTexts, type Session } from './session-text.ts';
 import { providerUser, writeSessionUser } from './session-user.ts';
 import { type RefusedSession, withSessions } from './with-sessions.ts';
@@ -23,7 +23,7 @@ const recorded = (changed: Partial<Session> = {}): Decision => ({
   user: { username: 'corp:root', groups: ['system:masters'] },
   audiences: ['staging'],
   expiresAt: new Date(5_000),
-  session: texts.write(digestOf(token), { ...session, ...changed }),
+  session: texts.write(digestToken(token), { ...session, ...changed }),
 });
 const today: Decision = {
   kind: 'authenticated',
@@ -53,7 +53,7 @@ function createSessionLayer({
   const layer = withSessions(link, {
     texts,
     clusters,
-    usersOf: ({ authenticator }) =>
+    findSessionUsers: ({ authenticator }) =>
       authenticator === 'corp'
         ? (asking, context) => {
             const text = writeSessionUser(asking);
@@ -268,7 +268,7 @@ describe('what is no session could not be checked:', () => {
       what: 'a text of another token',
       decision: {
         ...recorded(),
-        session: texts.write(digestOf('other'), session).replace('p1', 's1'),
+        session: texts.write(digestToken('other'), session).replace('p1', 's1'),
       },
     },
   ] as const)('$what', async ({ decision }) => {

@@ -8,7 +8,7 @@ import {
 import { after, remembering } from '../chain/answer.ts';
 import type { LinkContext } from '../chain/chain.ts';
 import { layer } from '../chain/layer.ts';
-import { digestOf } from '../revocation/list.ts';
+import { digestToken } from '../revocation/list.ts';
 import { UserContext } from '../users/user-context.ts';
 import type { Session, SessionTexts } from './session-text.ts';
 import type { SessionUsers } from './session-user.ts';
@@ -26,7 +26,7 @@ export interface SessionDependencies {
   /** `login.clusters`, by their names. */
   readonly clusters: Readonly<Record<string, { readonly audience: string }>>;
   /** Finds what answers for the users of an authenticator or a provider. Undefined: they can't log in, and their sessions are refused. */
-  readonly usersOf: (session: Session) => SessionUsers | undefined;
+  readonly findSessionUsers: (session: Session) => SessionUsers | undefined;
   /**
    * Whether the login of a session lacks the second factor that its user must have now. @param groups as Kubernetes sees them
    */
@@ -48,9 +48,10 @@ export function withSessions(
   inner: Authenticator,
   dependencies: SessionDependencies,
 ): Authenticator {
-  const { texts, clusters, usersOf, isFactorMissing, onRefused, keyPrefix, now } = dependencies;
+  const { texts, clusters, findSessionUsers, isFactorMissing, onRefused, keyPrefix, now } =
+    dependencies;
   const open = remembering((decision: Authenticated, token: string) =>
-    readSession(texts, decision.session, digestOf(token)),
+    readSession(texts, decision.session, digestToken(token)),
   );
 
   function decide(
@@ -74,7 +75,7 @@ export function withSessions(
       );
       return refused('audience-mismatch');
     }
-    const users = usersOf(session);
+    const users = findSessionUsers(session);
     // The authenticator or provider was removed from `login`. A refusal makes the user log in again.
     if (users === undefined) return refused('unknown-user');
     const own = new UserContext(context, context.onNames, undefined, context.onDirectory);

@@ -25,7 +25,7 @@ export interface SharedRedisDependencies {
 }
 
 /** Pairs the fields and values of a hash, which a script returns in turn. */
-export function pairsOf(fields: readonly string[]): (readonly [field: string, value: string])[] {
+export function toPairs(fields: readonly string[]): (readonly [field: string, value: string])[] {
   return Array.from({ length: fields.length / 2 }, (_, at) => [
     fields[2 * at] ?? '',
     fields[2 * at + 1] ?? '',

@@ -8,8 +8,8 @@ import {
   newReplicaFacts,
   type ReplicaFacts,
 } from '@sallyport/test-servers/cache-model';
-import { stateOfEntry } from '../../revocation/confirmation.ts';
-import { digestOf, subjectOf } from '../../revocation/list.ts';
+import { findEntryState } from '../../revocation/confirmation.ts';
+import { digestToken, identifySubject } from '../../revocation/list.ts';
 import { placeEntry } from '../../revocation/publish.ts';
 import {
   applyChange,
@@ -168,7 +168,7 @@ export class ModelWorld {
     // And what it knows is there from now on, except for what was superseded.
     const isSuperseded = (listed: ListedEntry) =>
       [...facts.known].some(
-        (other) => subjectOf(other) === subjectOf(listed) && other.at > listed.at,
+        (other) => identifySubject(other) === identifySubject(listed) && other.at > listed.at,
       );
     for (const listed of facts.known) {
       if (isSuperseded(listed)) this.#present.delete(listed);
@@ -195,7 +195,7 @@ export class ModelWorld {
     const minLifetime =
       change.action === 'revoke' ? modelLifetimes.authenticatedTtl + modelLifetimes.staleTtl : 0;
     const until = this.now + Math.max(lifetime, minLifetime);
-    const name = change.kind === 'token' ? digestOf(change.name) : change.name;
+    const name = change.kind === 'token' ? digestToken(change.name) : change.name;
     for (let attempt = 0; attempt < 3; attempt++) {
       const listing = await readListing(redis);
       const placed = placeEntry({ ...change, name, by: 'model', until }, listing);
@@ -206,11 +206,11 @@ export class ModelWorld {
         changeTowards([...placed.others, entry], listing, redis.sealingKeys),
         { isWhole: false },
       );
-      if (stateOfEntry(entry, (await readListing(redis)).entries) === 'present') break;
+      if (findEntryState(entry, (await readListing(redis)).entries) === 'present') break;
     }
     const listed: ListedEntry = { ...change, until, at: this.now };
     for (const other of this.#listed)
-      if (subjectOf(other) === subjectOf(listed)) this.#present.delete(other);
+      if (identifySubject(other) === identifySubject(listed)) this.#present.delete(other);
     this.#listed.push(listed);
     this.#present.add(listed);
   }

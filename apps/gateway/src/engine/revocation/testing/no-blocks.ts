@@ -5,9 +5,9 @@ const none = () => undefined;
 /** A revocation list that was read, and is empty. */
 export const noBlocks: Blocks = {
   isUnknown: false,
-  ofToken: none,
-  ofUser: none,
-  ofCredential: none,
+  findByToken: none,
+  findByUser: none,
+  findByCredential: none,
 };
 
 /** The same list, as a login uses it. */

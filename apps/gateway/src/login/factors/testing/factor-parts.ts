@@ -73,7 +73,11 @@ export function factorParts(
     list,
     ends: {
       revocations: list,
-      blocks: { isUnknown: false, ofUser: list.ofUser, ofCredential: list.ofCredential },
+      blocks: {
+        isUnknown: false,
+        findByUser: list.findByUser,
+        findByCredential: list.findByCredential,
+      },
     },
     policy,
     enrolment,
