@@ -48,8 +48,6 @@ export async function prepareAuthenticator(
     around,
   );
   const prepared = {
-    /** The index of the entry in the file. */
-    index,
     /** Undefined when it could not be loaded. */
     resolved: undefined,
     /** The options as the plugin's schema returned them; undefined if they are not valid. */
@@ -173,8 +171,8 @@ export function completeAuthenticators(
 ) {
   const limits = concurrencyLimits(authenticators, server.maxInFlight);
   const maxWaiting = queueLimit(limits, server.maxInFlight);
-  return authenticators.flatMap((settings, position) => {
-    const { index = 0, resolved, options, secrets = [] } = prepared[position] ?? {};
+  return authenticators.flatMap((settings, index) => {
+    const { resolved, options, secrets = [] } = prepared[index] ?? {};
     if (resolved === undefined) return [];
     const { plugin, package: from } = resolved;
     const title = authenticatorTitle(settings.name, from);
@@ -186,7 +184,7 @@ export function completeAuthenticators(
       plugin,
       /** The options as the plugin's schema returned them, with secrets. They are never logged. */
       options,
-      maxConcurrent: limits[position] ?? 1,
+      maxConcurrent: limits[index] ?? 1,
       /** How many lookups may wait for one of `maxConcurrent`. */
       maxWaiting,
       cache: completeCache(

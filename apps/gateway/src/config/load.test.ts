@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { loadConfig, usableParts } from './load.ts';
+import { loadConfig } from './load.ts';
 import { ConfigError } from './problems.ts';
 import {
   configFolder,
@@ -307,64 +307,5 @@ describe('a pattern of groups that begins with the prefix of its own authenticat
   ])('is not %s', async (groups) => {
     await using folder = await folderWithProbe();
     expect((await folder.load(withGroups(groups))).warnings).toEqual([]);
-  });
-
-  test('is found at its own place when another authenticator is refused', async () => {
-    await using folder = await folderWithProbe();
-    const entries = ['use: ./none.js', 'use: ./probe.js, groups: { prefix: "b:", allow: ["b:x"] }'];
-    const text = entries.map((one, index) => `  - { name: a${index}, ${one} }`).join('\n');
-    const error: ConfigError = await folder
-      .load(`authenticators:\n${text}\n`)
-      .catch((reason) => reason);
-    expect(usableParts(error)?.warnings).toMatchObject([
-      { path: 'authenticators[1].groups.allow[0]' },
-    ]);
-  });
-});
-
-describe('the parts of a refused config in which nothing is wrong', () => {
-  async function usableOf(text: string): Promise<ReturnType<typeof usableParts>> {
-    await using folder = await folderWithProbe();
-    const error: ConfigError = await folder.load(text).then(
-      () => expect.unreachable('the config was taken'),
-      (reason) => reason,
-    );
-    // Nothing that prints an error may find the options in it.
-    expect(Reflect.ownKeys(error).sort()).toEqual(
-      ['cause', 'files', 'message', 'name', 'problems', 'stack'].filter((key) => key in error),
-    );
-    return usableParts(error);
-  }
-  const tls = '  tls: { certFile: c, keyFile: k, clientAuth: none }';
-
-  test('are the others when one authenticator lacks a secret', async () => {
-    const more = '  - { name: other, use: ./probe.js, options: { a: b } }';
-    const usable = await usableOf(
-      yaml({ server: tls, authenticator: '    options: { a: { env: NONE } }', more }),
-    );
-    expect(usable?.authenticators.map(({ name, options }) => [name, options])).toEqual([
-      ['other', { a: 'b' }],
-    ]);
-    expect(usable?.server.tls?.certFile).toMatch(/\/c$/);
-  });
-
-  test('are without cache.redis when that lacks one', async () => {
-    const more = 'cache: { redis: { url: { env: NONE }, sealingKeys: [{ env: NONE }] } }';
-    const usable = await usableOf(yaml({ server: tls, more }));
-    expect(usable?.cache.redis).toBeUndefined();
-    expect(usable?.authenticators).toHaveLength(1);
-    expect(usable?.server.tls).toBeDefined();
-  });
-
-  test('are all that has nothing to do with a mistyped key', async () => {
-    const usable = await usableOf(
-      yaml({ server: '  tls: { certFile: c, keyFile: k, clientAuth: none, x: 1 }' }),
-    );
-    expect(usable?.server.tls).toBeUndefined();
-    expect(usable?.authenticators).toHaveLength(1);
-  });
-
-  test('are none when the file is no YAML', async () => {
-    expect(await usableOf('a: b: c')).toBeUndefined();
   });
 });

@@ -1,10 +1,6 @@
 import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
-import {
-  completeAuthenticators,
-  type PreparedAuthenticator,
-  prepareAuthenticator,
-} from './authenticators.ts';
+import { completeAuthenticators, prepareAuthenticator } from './authenticators.ts';
 import { fillCache, withSecretProblems } from './cache/redis.ts';
 import { fillClientSecrets, providersPlace, withProblemsOf } from './client-secrets.ts';
 import { loginNameProblems } from './login-names.ts';
@@ -15,7 +11,6 @@ import {
   issueProblems,
   overlaps,
   type Path,
-  type Problem,
   wording,
 } from './problems.ts';
 import { denied, mebibyte, readText, UnusableFileError } from './read-text.ts';
@@ -59,19 +54,32 @@ export async function loadConfig(
     ]),
   ];
   const pluginFiles = [...new Set(prepared.flatMap((one) => one.pluginFiles))];
-  const complete = (
-    { cache, ...settings }: FileConfig,
-    found: readonly PreparedAuthenticator[],
-  ) => ({
+  const parsed = parseFile(factors.value);
+  const found = withProblemsOf(
+    factorRedisPlace,
+    withProblemsOf(providersPlace, parsed.problems, clients),
+    factors,
+  );
+  const problems = [
+    ...withSecretProblems(found, filled, source.value, baseDirectory),
+    ...prepared.flatMap((one) => one.problems),
+    ...loginNameProblems(source.value, prepared),
+  ];
+  if (problems.length > 0 || parsed.config === undefined) {
+    const byPlace = (one: ConfigProblem, other: ConfigProblem) =>
+      (one.line ?? 0) - (other.line ?? 0) || (one.column ?? 0) - (other.column ?? 0);
+    throw new ConfigError(problems.map(source.locate).sort(byPlace), [
+      configFile,
+      ...secretFiles,
+      ...pluginFiles,
+    ]);
+  }
+  const { cache, ...settings } = parsed.config;
+  return {
     ...withAbsolutePaths(settings, baseDirectory),
     cache,
     /** The authenticators in the order in which they are asked. Never empty. */
-    authenticators: completeAuthenticators(
-      { cache, ...settings },
-      found,
-      source.locate,
-      baseDirectory,
-    ),
+    authenticators: completeAuthenticators(parsed.config, prepared, source.locate, baseDirectory),
     /** The absolute path of the config file. */
     file: configFile,
     /** Where relative paths start: the folder of `file`. */
@@ -84,57 +92,16 @@ export async function loadConfig(
     pluginFiles,
     /** Problems that do not keep the gateway from starting. */
     warnings: [
-      ...ofSections.flatMap(({ warnings }) => warnings),
-      ...warningsOf(settings, found, source.value),
+      ...[...ofSections, ...prepared].flatMap(({ warnings }) => warnings),
+      ...unlikelyValues(settings, source.value),
     ].map(source.locate),
     /** Whether a secret is written in it. */
-    hasSecrets: found.some((one) => one.hasSecrets),
-  });
-  const parsed = parseFile(factors.value);
-  const found = withProblemsOf(
-    factorRedisPlace,
-    withProblemsOf(providersPlace, parsed.problems, clients),
-    factors,
-  );
-  const problems = [
-    ...withSecretProblems(found, filled, source.value, baseDirectory),
-    ...prepared.flatMap((one) => one.problems),
-    ...loginNameProblems(source.value, prepared),
-  ];
-  if (problems.length === 0 && parsed.config !== undefined)
-    return complete(parsed.config, prepared);
-  const isValid = (path: Path) => !problems.some((problem) => overlaps(problem.path, path));
-  const valid = prepared.filter((_, index) => isValid(['authenticators', index]));
-  const byPlace = (one: ConfigProblem, other: ConfigProblem) =>
-    (one.line ?? 0) - (other.line ?? 0) || (one.column ?? 0) - (other.column ?? 0);
-  const error = new ConfigError(problems.map(source.locate).sort(byPlace), [
-    configFile,
-    ...secretFiles,
-    ...pluginFiles,
-  ]);
-  usable.set(error, complete(validParts(factors.value, isValid), valid));
-  throw error;
+    hasSecrets: prepared.some((one) => one.hasSecrets),
+  };
 }
 
 /** A GatewayConfig is a whole gateway.yaml, valid and complete. Paths of files that the gateway reads itself are absolute. */
 export type GatewayConfig = Awaited<ReturnType<typeof loadConfig>>;
-
-function warningsOf(
-  settings: Pick<FileConfig, 'authenticators'>,
-  found: readonly PreparedAuthenticator[],
-  written: YamlSource['value'],
-): Problem[] {
-  const places = found.map(({ index }) => index);
-  return [...found.flatMap((one) => one.warnings), ...unlikelyValues(settings, places, written)];
-}
-
-/** What is usable of a refused config. It is not in the error, since it has secrets: nothing that prints an error may find it. */
-const usable = new WeakMap<ConfigError, GatewayConfig>();
-
-/** Returns the parts of a refused config in which nothing is wrong, for `check`. Undefined: the file could not be read. */
-export function usableParts(error: ConfigError): GatewayConfig | undefined {
-  return usable.get(error);
-}
 
 async function readSource(file: string, configFile: string) {
   const text = await readText(configFile, configFileLimit).catch((error: unknown) => {
@@ -181,24 +148,4 @@ export function parseFile(value: YamlSource['value']) {
     config: result.data as FileConfig | undefined,
     problems: [...problems, ...checkRules(parts, value, isValid)],
   };
-}
-
-/**
- * Returns the file without what has a problem: a section without its wrong keys, the list without its wrong authenticators. It has
- * defaults in the place of what is left out. It is for `check`, which inspects the valid parts; no gateway runs on it.
- */
-function validParts(value: YamlSource['value'], isValid: (path: Path) => boolean): FileConfig {
-  const sections = Object.entries(fileSchema.shape).map(([key, schema]) => {
-    const written = isValid([key]) ? value[key] : withoutProblems(value[key], [key], isValid);
-    const { data } = schema.safeParse(written);
-    return [key, data ?? schema.safeParse(undefined).data] as const;
-  });
-  const config = Object.fromEntries(sections.filter(([, data]) => data !== undefined));
-  return { authenticators: [], ...config } as unknown as FileConfig;
-}
-
-function withoutProblems(value: unknown, path: Path, isValid: (path: Path) => boolean): unknown {
-  if (Array.isArray(value)) return value.filter((_, index) => isValid([...path, index]));
-  if (!isObject(value)) return undefined;
-  return Object.fromEntries(Object.entries(value).filter(([key]) => isValid([...path, key])));
 }

@@ -19,7 +19,7 @@ export function loginNameProblems(
   file: YamlSource['value'],
   prepared: readonly PreparedAuthenticator[],
 ): Problem[] {
-  const named = prepared.flatMap(({ index, resolved }): Named[] => {
+  const named = prepared.flatMap(({ resolved }, index): Named[] => {
     const name = valueAt(file, ['authenticators', index, 'name']);
     return typeof name === 'string' ? [{ name, resolved }] : [];
   });

@@ -3,7 +3,7 @@ import { folderWithProbe, yaml } from './testing/config-folder.ts';
 import { unlikelyValues } from './unlikely.ts';
 
 function found(written: object): string[] {
-  return unlikelyValues({ authenticators: [] }, [], written).map(
+  return unlikelyValues({ authenticators: [] }, written).map(
     ({ path, message }) => `${path.join('.')}: ${message}`,
   );
 }
@@ -32,7 +32,7 @@ describe('a client name', () => {
     { text: 'DNS:kube.example.com', name: 'kube.example.com' },
     { text: 'URI:spiffe://example.com/a', name: 'spiffe://example.com/a' },
   ])('$text is how a certificate is shown, and not its name', ({ text, name }) => {
-    const problems = unlikelyValues({ authenticators: [] }, [], {
+    const problems = unlikelyValues({ authenticators: [] }, {
       server: { tls: { clientNames: [text] } },
     });
     const message = expect.stringMatching(
@@ -156,7 +156,7 @@ describe('a pattern of groups', () => {
   const warnings = (...allow: readonly string[]) => {
     const authenticators = [{ groups: { prefix: 'corp:', allow } }];
     const settings = { authenticators } as unknown as Parameters<typeof unlikelyValues>[0];
-    return unlikelyValues(settings, [3], {}).map(
+    return unlikelyValues(settings, {}).map(
       ({ path, message, fix }) => `${path.join('.')}: ${message}; ${fix}`,
     );
   };
@@ -172,7 +172,7 @@ describe('a pattern of groups', () => {
   ])('%j most likely lets nothing pass', (pattern, why, better) => {
     expect(warnings('k8s-*', pattern)).toEqual([
       expect.stringMatching(
-        `^authenticators\\.3\\.groups\\.allow\\.1: .* ${why}.*; write ${JSON.stringify(better).replaceAll('*', '\\*')}$`,
+        `^authenticators\\.0\\.groups\\.allow\\.1: .* ${why}.*; write ${JSON.stringify(better).replaceAll('*', '\\*')}$`,
       ),
     ]);
   });

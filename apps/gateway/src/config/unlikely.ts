@@ -6,18 +6,16 @@ import type { FileConfig } from './schema.ts';
  * Finds values that may be meant, but most likely are not.
  *
  * @param written the file as it is written
- * @param places the index in the file of each of `authenticators`
  */
 export function unlikelyValues(
   { authenticators }: Pick<FileConfig, 'authenticators'>,
-  places: readonly number[],
   written: unknown,
 ): Problem[] {
   return [
     ...entries(written, ['server', 'tls', 'clientNames']).flatMap(unlikelyClientName),
     ...entries(written, ['login', 'trustedProxies']).flatMap(unlikelyProxies),
     ...unlikelyAudiences(written),
-    ...unlikelyPatterns(authenticators, places),
+    ...unlikelyPatterns(authenticators),
   ];
 }
 
@@ -126,13 +124,10 @@ function unlikelyAudiences(written: unknown): Problem[] {
 }
 
 /** Warns of patterns of groups that most likely let nothing pass. */
-function unlikelyPatterns(
-  authenticators: FileConfig['authenticators'],
-  places: readonly number[],
-): Problem[] {
+function unlikelyPatterns(authenticators: FileConfig['authenticators']): Problem[] {
   return authenticators.flatMap(({ groups: { prefix, allow = [] } }, position) =>
     [...allow.entries()].flatMap(([index, pattern]) => {
-      const path = ['authenticators', places[position] ?? position, 'groups', 'allow', index];
+      const path = ['authenticators', position, 'groups', 'allow', index];
       const [why, better] = whyUnlikely(pattern, prefix) ?? [];
       if (why === undefined) return [];
       const fix = better ? `write ${JSON.stringify(better)}` : 'write the name of a group';

@@ -26,14 +26,10 @@ import { checkTokens } from './check-tokens.ts';
 /** Milliseconds that a backend may take to answer. */
 const answerLimit = 10_000;
 
-interface CheckedConfig
-  extends Pick<
-    GatewayConfig,
-    'authenticators' | 'baseDirectory' | 'lockout' | 'login' | 'provenance' | 'server'
-  > {
-  /** False if parts with errors were left out. */
-  readonly isWhole: boolean;
-}
+type CheckedConfig = Pick<
+  GatewayConfig,
+  'authenticators' | 'baseDirectory' | 'lockout' | 'login' | 'provenance' | 'server'
+>;
 
 /** Creates each authenticator and reaches its backend. They run at the same time: a backend that is down delays no other. */
 export async function checkAuthenticators(config: CheckedConfig) {

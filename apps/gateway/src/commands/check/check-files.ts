@@ -27,11 +27,10 @@ export function checkCertificates(
   return checkTls('TLS', tls && readTlsMaterial(tls), serverProblems, compare);
 }
 
-/** Checks what the login server needs besides its authenticators. @param isWhole false: parts with errors are left out of the config */
+/** Checks what the login server needs besides its authenticators. */
 export async function checkLogin(
   context: CommandContext,
   { login, cache, baseDirectory }: Pick<GatewayConfig, 'login' | 'cache' | 'baseDirectory'>,
-  isWhole: boolean,
 ) {
   if (login === undefined) return [];
   const read = login.tls && readTlsMaterial(login.tls, 'login');
@@ -61,7 +60,7 @@ export async function checkLogin(
     ...(await checkTls('login TLS', read, hostProblem)),
     ...(await Promise.all(authorities)).flat(),
     ...(await checkLoginAuthority(login)),
-    ...(cache.redis === undefined && isWhole
+    ...(cache.redis === undefined
       ? [{ check: 'login', result: 'warning', detail: unsealed, fix: 'add cache.redis' } as const]
       : []),
   ];

@@ -12,7 +12,6 @@ interface Setup {
   /** The client of a provider whose ID tokens the authenticator checks. */
   readonly clientId?: string;
   readonly count?: number;
-  readonly isWhole?: boolean;
 }
 
 function warnings({
@@ -22,7 +21,6 @@ function warnings({
   clusters,
   clientId,
   count = 2,
-  isWhole = true,
 }: Setup) {
   const withhold = (words: string) => words.replace('secret', 'withheld');
   const config = { name: 'oidc', plugin: { caching }, withhold };
@@ -32,7 +30,6 @@ function warnings({
     server: { apiAudiences },
     ...(clusters && { login: { clusters, ...(clientId && { providers }) } }),
     authenticators: Array.from({ length: count }, () => ({})),
-    isWhole,
   };
   const findings = checkTokens(
     created as unknown as CreatedAuthenticator,
@@ -79,9 +76,8 @@ describe('tokens of audiences that no API server asks for', () => {
     ]);
   });
 
-  test('are not checked where there are none, or a part of the config is left out', () => {
+  test('are not checked where there are none', () => {
     expect(warnings({ apiAudiences: ['x'] })).toEqual([]);
-    expect(warnings({ authenticator, isWhole: false })).toEqual([]);
   });
 
   test('are printed safely, and a plugin that throws is an error', () => {
@@ -118,7 +114,6 @@ describe('a plugin that does not say which tokens are its own', () => {
   test.each([
     { name: 'has no others next to it', setup: { count: 1 } },
     { name: 'has no backend', setup: { caching: 'none' as const } },
-    { name: 'is in a config with parts left out', setup: { isWhole: false } },
   ])('is not warned of when it $name', ({ setup }) => {
     expect(warnings({ authenticator, ...setup })).toEqual([]);
   });

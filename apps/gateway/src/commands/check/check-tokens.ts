@@ -4,21 +4,17 @@ import type { GatewayConfig } from '../../config/types.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import type { Finding } from '../finding.ts';
 
-/** The parts of a config that decide about tokens. `isWhole`: no part with errors is left out of it. */
-export type CheckedParts = Pick<GatewayConfig, 'authenticators' | 'login' | 'server'> & {
-  readonly isWhole: boolean;
-};
+/** The parts of a config that decide about tokens. */
+export type CheckedParts = Pick<GatewayConfig, 'authenticators' | 'login' | 'server'>;
 
 type TokensFinding = Pick<Finding, 'result' | 'detail' | 'fix'>;
 
-/** Checks which tokens an authenticator is asked about, and which it accepts. A config with parts left out shows neither. */
+/** Checks which tokens an authenticator is asked about, and which it accepts. */
 export function checkTokens(
   created: CreatedAuthenticator,
   config: CheckedParts,
 ): readonly TokensFinding[] {
-  return config.isWhole
-    ? [...checkAudiences(created, config), ...checkRecognition(created, config)]
-    : [];
+  return [...checkAudiences(created, config), ...checkRecognition(created, config)];
 }
 
 const unknownAudiences = {

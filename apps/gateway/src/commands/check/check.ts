@@ -1,6 +1,6 @@
 import { printable } from '../../base/logging/printable.ts';
 import { configJsonSchema } from '../../config/json-schema.ts';
-import { loadConfig, usableParts } from '../../config/load.ts';
+import { loadConfig } from '../../config/load.ts';
 import { builtInPlugins } from '../../config/plugins.ts';
 import { ConfigError, type ConfigProblem, onTwoLines, placed } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
@@ -9,7 +9,7 @@ import { configFile } from '../config-file.ts';
 import type { CommandContext } from '../context.ts';
 import { detailOf, type Finding, tryOut, wholeDetail } from '../finding.ts';
 import type { ConfigOptions, ReadOptions } from '../options.ts';
-import { columns, type ExitCode, exitCodes, printJson } from '../output.ts';
+import { columns, type ExitCode, exitCodes, printJson, printRemark } from '../output.ts';
 import { checkPermissions } from '../permissions.ts';
 import { remarkOtherAccount } from './check-account.ts';
 import { checkAddress } from './check-address.ts';
@@ -49,22 +49,22 @@ export async function check(context: CommandContext, options: ReadOptions): Prom
   return findings.some(({ result }) => result === 'error') ? exitCodes.failure : exitCodes.success;
 }
 
-/** Reports everything in one run: when the config has errors, the parts without errors are checked too. */
+/** Reports all errors of the config in one run. What it names is checked once it has none, since no gateway runs on a part of it. */
 async function inspect(context: CommandContext, options: ReadOptions): Promise<readonly Finding[]> {
   try {
     const config = await loadConfig(await configFile(context, options), context.environment);
     return [
       { check: 'config', result: 'ok', detail: config.file },
-      ...(await inspectParts(context, config, true, options)),
+      ...(await inspectParts(context, config, options)),
     ];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    const usable = usableParts(error);
-    const problems = error.problems.map((problem) => ofConfig('error', problem));
-    return [
-      ...problems,
-      ...(usable === undefined ? [] : await inspectParts(context, usable, false, options)),
-    ];
+    printRemark(
+      context,
+      'this config has errors, so its files, addresses and backends were not checked',
+      'correct the config, and run check again',
+    );
+    return error.problems.map((problem) => ofConfig('error', problem));
   }
 }
 
@@ -75,22 +75,19 @@ function ofConfig(result: Finding['result'], problem: ConfigProblem): Finding {
 async function inspectParts(
   context: CommandContext,
   config: GatewayConfig,
-  isWhole: boolean,
   options: Pick<ReadOptions, 'config'>,
 ): Promise<readonly Finding[]> {
   const { server, admin, login } = config;
   const addresses = Object.entries({ server, admin, ...(login && { login }) });
   const own = filesOf(config);
   const [authenticators, ...findings] = await Promise.all([
-    checkAuthenticators({ ...config, isWhole }),
-    isWhole || server.tls !== undefined ? checkCertificates(context, config) : [],
-    ...(isWhole
-      ? addresses.map(([section, one]) => checkAddress(`${section}.listen`, one.listen, own))
-      : []),
+    checkAuthenticators(config),
+    checkCertificates(context, config),
+    ...addresses.map(([section, one]) => checkAddress(`${section}.listen`, one.listen, own)),
     checkAudit(config),
     checkCacheRedis(context, config),
     checkFactorRedis(context, config),
-    checkLogin(context, config, isWhole),
+    checkLogin(context, config),
   ]);
   const files = [...own, ...authenticators.files];
   const permissions = [
