@@ -146,7 +146,7 @@ describe('the pages for users', () => {
   const statesTime = (sentence: string): boolean =>
     /kube-apiserver|API server/i.test(sentence) &&
     /\bcache/i.test(sentence) &&
-    /\b(?:\d+|two|ten|some) ?(?:s|m|min|more minutes|minutes?|seconds?)\b/i.test(sentence);
+    /\b(?:(?:\d+[ms])+|(?:two|ten|some) (?:more )?(?:minutes?|seconds?))\b/i.test(sentence);
 
   test(`only ${ofTime} says for how long kube-apiserver caches`, async () => {
     const found: string[] = [];

@@ -304,7 +304,7 @@ describe('kubectl without a terminal', () => {
     expect([shown, code, stdout]).toEqual([true, 1, '']);
     expect(stderr).toContain('the login was cancelled in the browser');
     expect(stderr).toContain(
-      'the browser that kubectl started in the last 15 minutes led to no login',
+      'the browser that kubectl started in the last 15m led to no login',
     );
     expect((await get(desk)).stderr).toContain('fix: run: kubectl sallyport login\n');
     expect(await desk.opened()).toHaveLength(1);
@@ -361,7 +361,7 @@ describe('kubectl without a terminal', () => {
     const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(hurry)}`;
     const { code, stdout, stderr } = await get(desk, { ...display, NODE_OPTIONS });
     expect([code, stdout]).toEqual([1, '']);
-    expect(stderr).toMatch(/no one logged in .* within 5 min\n/);
+    expect(stderr).toMatch(/no one logged in .* within 5m\n/);
     expect(stderr).toContain('fix: run: kubectl sallyport login\n');
     expect(await desk.opened()).toHaveLength(1);
   });

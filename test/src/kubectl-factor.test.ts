@@ -63,7 +63,7 @@ test('a user adds an app by an invitation, and kubectl goes on with the next cod
   const desk = await newDesk(site);
   const { app, used, recoveryCodes, shown } = await enrol(desk, alice);
   expect(shown).toContain('the invitation is wrong, was used before, or has expired');
-  expect(shown).toContain('the clock of the app is about 10 minutes ahead');
+  expect(shown).toContain('the clock of the app is about 10m ahead');
   expect(shown).toContain(`added the second factor phone of ${alice.name}\r\n`);
   expect(shown).toContain(`open ${site.url}/login/factors\r\n`);
   expect(new Set(recoveryCodes).size).toBe(10);

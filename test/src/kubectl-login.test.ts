@@ -54,7 +54,7 @@ test('three commands, and kubectl works without a question until the logout', as
   const who = await desk.kubectl(['sallyport', 'whoami']);
   expect(who).toMatchObject({ code: 0, stderr: '' });
   expect(who.stdout).toMatch(
-    /^User: +corp:alice\nGroups: +corp:k8s-admins\nCluster: +prod\nServer: +https:\S+\nUntil: +\d{4}-\d\d-\d\d \d\d:\d\d, or when you do not use it for 2 h\n$/,
+    /^User: +corp:alice\nGroups: +corp:k8s-admins\nCluster: +prod\nServer: +https:\S+\nUntil: +\d{4}-\d\d-\d\d \d\d:\d\d, or when you do not use it for 2h\n$/,
   );
   const sessions = await desk.sallyport(['sessions']);
   expect(sessions.stdout).toMatch(/^ +DEVICE +CLUSTER +SINCE +LAST USE +UNTIL\n/);
@@ -115,7 +115,7 @@ test('after three wrong passwords kubectl asks no more, though it runs the plugi
   expect(await run.ended).toBe(1);
   expect(run.shown().match(/Username/g)).toHaveLength(3);
   expect(run.shown()).toContain(
-    'three prompts led to no login in 15 minutes\r\n  fix: run: kubectl sallyport login',
+    'three prompts led to no login in 15m\r\n  fix: run: kubectl sallyport login',
   );
 });
 

@@ -183,7 +183,7 @@ test('without JavaScript, a person adds an app by the link of an invitation, and
   secret(text);
   // Its step, and the time until the gateway has it, keep it nearer to 5 minutes than to 4 or 6.
   await submitCode(page, await appCode(text, -5 * 60 + 10));
-  await page.getByText('5 minutes slow').waitFor();
+  await page.getByText('5m slow').waitFor();
   const invalid = app('textbox "Code from the app" [invalid]');
   await expectPage(one, 'Add an authenticator app', [...problem, ...invalid], { statuses: [401] });
   expect(await focused(page)).toBe('textbox "Code from the app" [invalid]');

@@ -359,7 +359,7 @@ describe.concurrent('adding an app', () => {
     expect([...answer(behind), behind.json?.message]).toEqual([
       401,
       'wrong-code',
-      expect.stringContaining('about 10 minutes behind'),
+      expect.stringContaining('about 10m behind'),
     ]);
     const code = await codeFrom(begun);
     const added = await finish(begun, code, 1);

@@ -146,8 +146,8 @@ test('on a page that is open all the while people log in, a backend goes down, a
   );
   await untilSays(page, '#recent-note', 'no reviews yet');
   // The certificates of the tests last a day.
-  await untilSays(page, '#facts', /server expires in 2\d h, /);
-  await untilSays(page, '#notices strong', /^The server certificate expires in 2\d h$/);
+  await untilSays(page, '#facts', /server expires in 2\dh, /);
+  await untilSays(page, '#notices strong', /^The server certificate expires in 2\dh$/);
   await untilSays(page, '#facts', 'Blockednone');
   expect(await painted(page, 1, '--authenticated')).toBe(0);
   await keepLooks(adminUrl, 'empty');
@@ -340,7 +340,7 @@ describe('with a quarter of an hour behind it', () => {
   });
 
   test('an authenticator names its directory, and says that it waits for it', async () => {
-    const waiting = { name: 'corp', healthy: false, reason: 'no answer within 2 s' };
+    const waiting = { name: 'corp', healthy: false, reason: 'no answer within 2s' };
     const json = statusDocument(['oidc', 'corp'], ['corp'], {}, { oidc: waiting });
     await using watched = await watchedPage(browser, { viewport: phone });
     const { page } = watched;
@@ -350,7 +350,7 @@ describe('with a quarter of an hour behind it', () => {
     await card.waitFor();
     expect(await card.getByText('users looked up in corp').isVisible()).toBe(true);
     expect(await card.locator('.state').textContent()).toBe('Waits for corp');
-    expect(await card.locator('.why').textContent()).toBe('no answer within 2 s');
+    expect(await card.locator('.why').textContent()).toBe('no answer within 2s');
     await expectQuiet(watched, gateway.adminUrl);
     expect(await page.locator('.joined').allTextContents()).toEqual([
       'users looked up in corp',
@@ -370,7 +370,7 @@ describe('with a quarter of an hour behind it', () => {
     await untilSays(
       page,
       '.card:nth-child(2) .readout',
-      /^\d\d:\d\d:\d\d: backend [\d.]+ ms, slowest [\d.]+ ms$/,
+      /^\d\d:\d\d:\d\d: backend [\d.]+ms, slowest [\d.]+ms$/,
     );
     await expectQuiet(watched, gateway.adminUrl);
   });

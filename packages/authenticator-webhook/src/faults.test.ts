@@ -184,7 +184,7 @@ test('an answer that is late is unavailable after the timeout', async () => {
   const { failure } = await open(optionsFor(server, { timeout: '100ms' }));
   expect(await failure(token)).toEqual({
     code: 'unavailable',
-    message: `${server.url}/authenticate: no answer within 100 ms (timeout)`,
+    message: `${server.url}/authenticate: no answer within 100ms (timeout)`,
   });
 });
 

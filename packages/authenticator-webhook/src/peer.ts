@@ -5,6 +5,7 @@ import { AuthenticatorError, type AuthenticatorErrorCode } from '@sallyport/auth
 import {
   AnswerTooBig,
   callHttp,
+  durationText,
   explainHttpError,
   type HttpAnswer,
   type TlsSettings,
@@ -150,6 +151,6 @@ function explain(
     );
   }
   if (signal.aborted) return because('the review ended before its answer');
-  if (bounded.aborted) return because(`no answer within ${timeout} ms (timeout)`);
+  if (bounded.aborted) return because(`no answer within ${durationText(timeout)} (timeout)`);
   return because(explainHttpError(error as Error, tls().serverName ?? url.hostname));
 }

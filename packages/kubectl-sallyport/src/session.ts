@@ -49,7 +49,7 @@ export async function logInOnce(target: Target, store: Store, login: Login): Pro
   await refuseWithoutUser(target, login);
   const refusePrompt = async () => {
     if (!login.source?.isPrompt || store.prompts.allows()) return;
-    throw await notLoggedIn(target, 'three prompts led to no login in 15 minutes');
+    throw await notLoggedIn(target, 'three prompts led to no login in 15m');
   };
   await refusePrompt();
   using lock = await store.lock();
@@ -60,7 +60,7 @@ export async function logInOnce(target: Target, store: Store, login: Login): Pro
   await refusePrompt();
   // While another kubectl waits for its browser, it has the lock.
   if (login.source === undefined && login.mode !== 'print-url' && !store.windows.allows()) {
-    const why = 'the browser that kubectl started in the last 15 minutes led to no login';
+    const why = 'the browser that kubectl started in the last 15m led to no login';
     throw await notLoggedIn(target, why);
   }
   // `await` keeps the lock until the login has ended.

@@ -156,7 +156,7 @@ test('after three prompts that no one answered there is no fourth, but login sti
   await fourth.ended;
   expect(fourth.shown()).not.toContain('Username');
   expect(fourth.shown().replaceAll(/\s+/g, ' ')).toContain(
-    'not logged in to cluster prod, and three prompts led to no login in 15 minutes ' +
+    'not logged in to cluster prod, and three prompts led to no login in 15m ' +
       `fix: run: kubectl sallyport login --url ${config.login} --cluster prod`,
   );
   const asked = await atPrompt(client, `$PLUGIN login --url ${config.login} --cluster prod`, {});

@@ -55,8 +55,8 @@ export function loginText({
   return `logged in to cluster ${printable(cluster)} as ${printable(user)} until ${localTime(expiresAt)}\n`;
 }
 
-/** Words a duration in the largest unit of which it is a whole number: `2 h`, `90 min` or `45 s`. */
+/** Words a duration in the largest unit of which it is a whole number: `2h`, `90m` or `45s`. */
 export function spanText(seconds: number): string {
-  if (seconds % 3_600 === 0) return `${seconds / 3_600} h`;
-  return seconds % 60 === 0 ? `${seconds / 60} min` : `${seconds} s`;
+  if (seconds % 3_600 === 0) return `${seconds / 3_600}h`;
+  return seconds % 60 === 0 ? `${seconds / 60}m` : `${seconds}s`;
 }

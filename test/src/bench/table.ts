@@ -44,7 +44,7 @@ export function memoryTable(all: readonly Memory[]): string {
       const { half, end } = halves(one);
       return (end - half).toFixed(1);
     },
-    'MiB 20 s after the load': ({ later }) => cell(later),
+    'MiB 20s after the load': ({ later }) => cell(later),
     'MiB at most': ({ load }) => cell(load.peak),
     'MiB with 50,000 cached users': ({ cachedUsers: users }) => (users ? cell(users.before) : ''),
     'MiB after a collection': ({ cachedUsers: users }) => (users ? cell(users.after) : ''),

@@ -1,3 +1,4 @@
+import { durationText } from '@sallyport/plugin-kit';
 import type { Logger } from 'pino';
 import { FixableError, onOneLine, placed, wordsOf } from '../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig, SecondFactorConfig } from '../config/types.ts';
@@ -18,7 +19,6 @@ import {
 } from '../runtime/authenticators.ts';
 import type { CommandContext } from './context.ts';
 import { printRemark } from './output.ts';
-import { humanDuration } from './times.ts';
 
 /** Requires cache.redis. @throws FixableError when the config has none */
 export function needCacheRedis({ cache, file, lockout }: GatewayConfig, command: string): void {
@@ -27,7 +27,7 @@ export function needCacheRedis({ cache, file, lockout }: GatewayConfig, command:
     throw new FixableError(
       `${command} needs cache.redis, and ${file} has none: each gateway process counts refused attempts in its own memory, ` +
         'which no command reaches',
-      `wait for lockout.window (${humanDuration(lockout.window)}) after the last refused attempt, or restart the gateway`,
+      `wait for lockout.window (${durationText(lockout.window)}) after the last refused attempt, or restart the gateway`,
     );
   }
   throw new FixableError(

@@ -90,8 +90,8 @@ const server = section('The address that kube-apiserver calls, and its limits.',
       "The API server's own audiences, as in its `--api-audiences`. A review that names no audience asks for these.",
     ),
   reviewTimeout: duration(
-    'Time limit for a review over all authenticators. kube-apiserver waits 30 s for an answer and does not retry.',
-    { max: '30s', why: 'kube-apiserver waits 30 s for an answer and does not retry' },
+    'Time limit for a review over all authenticators. kube-apiserver waits 30s for an answer and does not retry.',
+    { max: '30s', why: 'kube-apiserver waits 30s for an answer and does not retry' },
   ).prefault('10s'),
   maxBodySize: size('Maximum size of a request; a larger one gets HTTP 413.', {
     max: '3MiB',
@@ -186,7 +186,7 @@ const authenticator = z.strictObject({
     minimumCalls: positive
       .default(5)
       .describe(
-        'The circuit opens if, of at least this many calls in 10 s, at least half failed because the backend was unavailable.',
+        'The circuit opens if, of at least this many calls in 10s, at least half failed because the backend was unavailable.',
       ),
     openFor: duration(
       'How long the circuit stays open and the authenticator is not called. It closes sooner if the plugin reconnects.',

@@ -1,3 +1,4 @@
+import { durationText } from '@sallyport/plugin-kit';
 import type { Context } from 'koa';
 import bodyParser from 'koa-bodyparser';
 import type { ServerRequest } from './http-server.ts';
@@ -202,7 +203,7 @@ export function createArrivingBodies(limits: typeof arrivingLimits, timeout: num
         watch(left);
         return;
       }
-      end(body)?.(new StatusError(408, `the body did not arrive within ${timeout} ms`));
+      end(body)?.(new StatusError(408, `the body did not arrive within ${durationText(timeout)}`));
     }
   };
   return (refuse: Refuse) => {

@@ -123,11 +123,11 @@ describe('adding an authenticator app at a terminal', () => {
     const wrong = { status: 401, body: { code: 'wrong-code' }, known: { reason: 'wrong-code' } };
     const answer = await login.finish({ enrolment, code: codeFor(one, enrolment, 20) });
     expect(answer).toMatchObject(wrong);
-    expect(answer.body.message).toContain('is about 10 minutes ahead of');
+    expect(answer.body.message).toContain('is about 10m ahead of');
     const near = await login.finish({ enrolment, code: codeFor(one, enrolment, 2) });
-    expect(near.body.message).toContain('is about 1 minute ahead of');
+    expect(near.body.message).toContain('is about 1m ahead of');
     const behind = await login.finish({ enrolment, code: codeFor(one, enrolment, -20) });
-    expect(behind.body.message).toContain('is about 10 minutes behind');
+    expect(behind.body.message).toContain('is about 10m behind');
     expect(await login.finish({ enrolment, code: 'x' })).toMatchObject(wrong);
     expect(await login.finish({ enrolment, code: codeFor(one, enrolment) })).toMatchObject({
       status: 201,

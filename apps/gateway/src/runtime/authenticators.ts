@@ -143,7 +143,7 @@ async function makeWithPlugin<Made extends Pick<Authenticator, 'close'>>(
 ) {
   const { metrics, registry } = createPluginMetrics(config.plugin.name, config.name);
   const files: WatchedFile[] = [];
-  const late = `${call}() took longer than ${makeTimeout / 1000}s: it must not wait for its backend`;
+  const late = `${call}() took longer than ${durationText(makeTimeout)}: it must not wait for its backend`;
   const made = await withTimeLimit(makeTimeout, late, async (signal) => {
     const thing = await make({
       logger: logger.child({ authenticator: config.name }),

@@ -238,7 +238,7 @@ describe('a case', () => {
       ConformanceCase,
     ];
     await expect(made.run()).rejects.toThrow(
-      'Expected the case to end within 30 ms, but it did not.',
+      'Expected the case to end within 30ms, but it did not.',
     );
   });
 

@@ -76,7 +76,7 @@ async function runCase<Options>(
   const limited = (what: string, work: Promise<void>) => {
     const why = 'A call of the plugin, or of the harness, hangs.';
     return withTimeout(limit, work, {
-      expected: `${what} to end within ${limit} ms`,
+      expected: `${what} to end within ${limit}ms`,
       got: 'it did not',
       why,
     });

@@ -67,7 +67,7 @@ export function createKit(harness: ConformanceHarness<unknown>): Kit {
 
   const timed: Kit['timed'] = (what, call) =>
     withTimeout(deadline, outcomeOf(call), {
-      expected: `${what} within ${deadline} ms`,
+      expected: `${what} within ${deadline}ms`,
       got: 'nothing came',
       why: 'A call that takes longer than the deadline is an outage to the gateway, and holds its slot until it ends. If only this machine is slow, raise `deadline` in the harness.',
     });

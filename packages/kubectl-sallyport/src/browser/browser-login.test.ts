@@ -164,7 +164,7 @@ describe('at a terminal', () => {
     expect(await run.ended).toBe(0);
   });
 
-  test('kubectl asks three times in 15 minutes, and opens one window', async () => {
+  test('kubectl asks three times in 15m, and opens one window', async () => {
     await using home = await temporaryFolder('browser');
     const { client, plugin, opener, server } = await desk(home.path);
     const info = { ...plugin, ...execInfo({ login: server.url, cluster: 'prod' }, true) };
@@ -180,7 +180,7 @@ describe('at a terminal', () => {
     }
     const fourth = client.terminal('$PLUGIN token', info);
     expect(await fourth.ended).toBe(1);
-    expect(fourth.shown()).toContain('three prompts led to no login in 15 minutes');
+    expect(fourth.shown()).toContain('three prompts led to no login in 15m');
     expect(await opener.opened()).toHaveLength(1);
   });
 });
@@ -208,7 +208,7 @@ describe('as a plugin without a terminal', () => {
       1,
       '',
       expect.stringContaining(
-        'and the browser that kubectl started in the last 15 minutes led to no login\n',
+        'and the browser that kubectl started in the last 15m led to no login\n',
       ),
     ]);
     // A user who runs the command may try again, and a success counts for kubectl as well.
@@ -361,7 +361,7 @@ test('a server that gives little time ends the login with the command to run', a
   expect(await client.run(['token'], plugin)).toMatchObject({
     code: 1,
     stderr: expect.stringMatching(
-      /no one logged in with the browser within \d min\n {2}fix: run: kubectl sallyport login/,
+      /no one logged in with the browser within \dm\n {2}fix: run: kubectl sallyport login/,
     ),
   });
   expect(server.begun).toHaveLength(1);

@@ -117,7 +117,7 @@ async function waitForLogin(target: Target, login: Login, attempt: Attempt): Pro
   const limit = login.isPlugin ? maxPluginWait : maxWait;
   const wait = Math.min(Math.max(attempt.expiresAt - Date.now(), 0), limit);
   const minutes = Math.ceil(wait / 60_000);
-  const timer = setTimeout(fail, wait, `no one logged in with the browser within ${minutes} min`);
+  const timer = setTimeout(fail, wait, `no one logged in with the browser within ${minutes}m`);
   const asking = show(target, login, attempt, fail).then(
     (question) => question && askForCode(question, attempt.id, take, over.signal),
   );

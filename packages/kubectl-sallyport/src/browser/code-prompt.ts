@@ -30,7 +30,7 @@ export async function askForCode(
       before = 'This code is for another login. Use the page that you opened with the URL above\n';
     else if ((await take(code)) === pages.refused)
       before =
-        'The login server refused this code. A code is valid once, for 60 s: go back in the browser for another one\n';
+        'The login server refused this code. A code is valid once, for 60s: go back in the browser for another one\n';
     else return;
   }
 }

@@ -154,7 +154,7 @@ async function finish(server: FactorServer, begun: BegunApp): Promise<string> {
       : ['Scan this QR code, or type the secret', `${code}\n`];
   const groups = secret.match(/.{1,4}/g)?.join(' ');
   terminal.write(
-    `${how} in your authenticator app:\n\n${picture}  Secret: ${groups}\n  Kind:   time-based, 6 digits, 30 seconds\n\n`,
+    `${how} in your authenticator app:\n\n${picture}  Secret: ${groups}\n  Kind:   time-based, 6 digits, 30s\n\n`,
   );
   // A person who installs an app needs more time than for a password.
   const over = AbortSignal.timeout(Math.min(Math.max(0, expiresAt - Date.now()), maxWait));

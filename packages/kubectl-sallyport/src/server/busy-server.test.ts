@@ -75,7 +75,7 @@ test.each([
 
 describe.each([{ all: [] }, { all: ['--all'] }])('logout $all', ({ all }) => {
   test.each([
-    { what: 'is busy', status: 429, problem: 'too many requests, and it asks to wait 3600 s' },
+    { what: 'is busy', status: 429, problem: 'too many requests, and it asks to wait 3600s' },
     { what: 'cannot reach its Redis', status: 503, problem: 'it answered 503' },
     { what: 'has another name now', status: 403, problem: 'it answered 403' },
   ])(

@@ -214,7 +214,7 @@ function refused({ url }: ServerAddress, { status, headers, text }: Answer): Fai
   const said = typeof message === 'string' ? `: ${message}` : '';
   if (status === 429) {
     const seconds = headers['retry-after'] ?? '';
-    const wait = /^\d+$/.test(seconds) ? `, and it asks to wait ${seconds} s` : '';
+    const wait = /^\d+$/.test(seconds) ? `, and it asks to wait ${seconds}s` : '';
     return new Failure(`${url}: too many requests${said}${wait}`, 'try again later', {
       exitCode: exitCodes.unavailable,
     });

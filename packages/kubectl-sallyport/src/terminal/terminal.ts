@@ -17,7 +17,7 @@ const interrupted = (problem: string) =>
 const failures = {
   interrupted: (result: string) => interrupted(`interrupted: ${result}`),
   closed: (result: string) => interrupted(`there was no answer: ${result}`),
-  late: (result: string) => new Failure(`no one answered within ${waitLimit / 1000} s: ${result}`),
+  late: (result: string) => new Failure(`no one answered within ${waitLimit / 1000}s: ${result}`),
 };
 
 /** A terminal sends what was typed, or ends the question. */

@@ -1,3 +1,4 @@
+import { durationText } from '@sallyport/plugin-kit';
 import { printable } from '../../base/logging/printable.ts';
 import { FixableError, nearest } from '../../config/problems.ts';
 import {
@@ -20,7 +21,7 @@ import {
   UsageError,
 } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
-import { humanDuration, momentText, optionDuration } from '../times.ts';
+import { momentText, roundedDuration } from '../times.ts';
 import { checkName, refuseOtherName, remarkDoubts, remarkOtherName } from '../users/name-check.ts';
 import { type EntryOptions, nameSubject, prepare } from '../users/subject.ts';
 import { unreadableRemark } from './remarks.ts';
@@ -60,7 +61,7 @@ export async function block(
   const { for: length, reason } = options;
   const again = [
     '--for',
-    optionDuration(length),
+    durationText(length),
     ...(reason === undefined ? [] : ['--reason', reason]),
   ];
   const wordsFor = (name: string) => ['block', '--user', name, ...again];
@@ -98,7 +99,7 @@ function blockText(
   const [scope, gap = ''] = scopes[kind] ?? ['refused'];
   const words = unblockWords(entry, options.exact);
   return [
-    `blocked ${nameSubject(entry)} until ${momentText(until)} (${humanDuration(until - at)}): ${scope}, whatever a backend says.\n` +
+    `blocked ${nameSubject(entry)} until ${momentText(until)} (${durationText(until - at)}): ${scope}, whatever a backend says.\n` +
       (before
         ? `It takes the place of the block until ${momentText(before.until)} by ${printable(before.by)}.\n`
         : ''),
@@ -222,7 +223,7 @@ export async function listBlocks(context: CommandContext, options: ReadOptions):
         kind,
         shown,
         momentText(until),
-        humanDuration(until - listing.now),
+        roundedDuration(until - listing.now),
         by,
         momentText(at),
         reason,

@@ -4,7 +4,7 @@ import type { ProblemWords } from '../../config/problems.ts';
 import type { Confirmation, Publication } from '../../engine/revocation/confirmation.ts';
 import type { Entry } from '../../engine/revocation/list.ts';
 import type { Listing } from '../../engine/revocation/redis-list.ts';
-import { humanDuration, momentText } from '../times.ts';
+import { momentText, roundedDuration } from '../times.ts';
 
 /** Counts the replicas that must confirm. Where their number is given, those that were silent for long are not counted. */
 export function countReplicas({ confirmed, unconfirmed, gone, expected }: Confirmation): number {
@@ -27,7 +27,7 @@ const meanings = {
 
 const cutOffRemark: ProblemWords = {
   message:
-    'a gateway that is cut off uses cached answers for at most 10 s more, and stale answers while its backend is down; ' +
+    'a gateway that is cut off uses cached answers for at most 10s more, and stale answers while its backend is down; ' +
     'it does not apply a block that it does not know',
   fix: 'stop it, or fix its connection to Redis, and run the command again',
 };
@@ -77,7 +77,7 @@ export function remarks(publication: Publication): readonly ProblemWords[] {
   const { entry, confirmation, unreadable, isAboveLimit, supersededBy, hasNewKinds, hadList } =
     publication;
   const { now, unconfirmed, gone, expected } = confirmation;
-  const heard = (heardAt: number) => `last heard of ${humanDuration(now - heardAt)} ago`;
+  const heard = (heardAt: number) => `last heard of ${roundedDuration(now - heardAt)} ago`;
   const all = [
     ...unconfirmed.map(({ id, heardAt, absence }): ProblemWords => {
       const { message, ...more } = meanings[absence];

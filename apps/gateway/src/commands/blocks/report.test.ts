@@ -57,7 +57,7 @@ test('one that has not confirmed is named, with what that means', () => {
   ]);
   expect(lines(some)).toEqual([
     'not confirmed by c\\u{1b}, last heard of 12s ago: cut off from Redis, hanging or killed',
-    expect.stringMatching(/^a gateway that is cut off uses cached answers for at most 10 s more/),
+    expect.stringMatching(/^a gateway that is cut off uses cached answers for at most 10s more/),
   ]);
 });
 

@@ -22,10 +22,10 @@ const fromItsCache = (length: string) =>
   `from its own cache for up to ${length};\nthe time differs if its --authentication-token-webhook-cache-ttl is not 2m.\n`;
 
 export const mayStillPass =
-  `kube-apiserver can accept answers ${fromItsCache('2 minutes and 10 s')}` +
+  `kube-apiserver can accept answers ${fromItsCache('2m10s')}` +
   'Open connections (exec, logs -f, watch) continue.\n';
 
-export const mayStillBeRefused = `kube-apiserver can repeat refusals ${fromItsCache('2 minutes')}`;
+export const mayStillBeRefused = `kube-apiserver can repeat refusals ${fromItsCache('2m')}`;
 
 /**
  * Writes an entry, and waits for the replicas. Ctrl-C ends the wait and not the command: it prints who has confirmed by then.

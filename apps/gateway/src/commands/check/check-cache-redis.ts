@@ -12,6 +12,7 @@ import { unreadableRemark } from '../blocks/remarks.ts';
 import { withCacheRedis } from '../connections.ts';
 import type { CommandContext } from '../context.ts';
 import { type Finding, tryOut } from '../finding.ts';
+import { roundedDuration } from '../times.ts';
 import { evictionProblems, luaProblems, readServers } from './redis-info.ts';
 
 const check = 'cache Redis';
@@ -132,7 +133,7 @@ export function checkClock(redis: number, now: number): readonly Finding[] {
   return [
     finding(
       'warning',
-      `its clock is ${Math.round(difference / 1000)} s ${place} the clock of this host`,
+      `its clock is ${roundedDuration(difference)} ${place} the clock of this host`,
       'synchronize the clocks',
     ),
   ];

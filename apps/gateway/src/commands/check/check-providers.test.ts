@@ -112,7 +112,7 @@ test('a provider that is down is an error, which says why', async () => {
 
 test.each([
   { provider: {}, lifetime: '8h' },
-  { provider: { ttl: 2 * hour }, lifetime: '120m' },
+  { provider: { ttl: 2 * hour }, lifetime: '2h' },
   { provider: { ttl: 48 * hour }, lifetime: '24h' },
 ])(
   'without a directory, it warns that a disabled account keeps access for $lifetime',

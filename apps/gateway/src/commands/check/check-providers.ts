@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { isLoopback } from '@sallyport/plugin-kit';
+import { durationText, isLoopback } from '@sallyport/plugin-kit';
 import { placed } from '../../config/problems.ts';
 import type { GatewayConfig, LoginConfig, ProviderConfig } from '../../config/types.ts';
 import { readDocument } from '../../login/providers/discovery.ts';
@@ -12,7 +12,6 @@ import {
 } from '../../runtime/assemble-provider.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import { detailOf, type Finding, tryOut } from '../finding.ts';
-import { humanDuration } from '../times.ts';
 
 type Created = Pick<CreatedAuthenticator, 'config' | 'authenticator'>;
 
@@ -57,7 +56,7 @@ async function checkProvider(
     return [{ check, result: 'ok', detail }];
   });
   if (config.directory !== undefined) return reached;
-  const lifetime = humanDuration(providerLifetime(provider, login, config));
+  const lifetime = durationText(providerLifetime(provider, login, config));
   const unchecked: Finding = {
     check,
     result: 'warning',

@@ -1,4 +1,5 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
+import { durationText } from '@sallyport/plugin-kit';
 import { printable } from '../../base/logging/printable.ts';
 import { wordsOf } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
@@ -16,7 +17,7 @@ import type { CommandContext } from '../context.ts';
 import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, printTable } from '../output.ts';
 import { readToken } from '../read-token.ts';
-import { humanDuration, momentText } from '../times.ts';
+import { momentText } from '../times.ts';
 import { shownAnswer, unavailable } from '../users/looked-up.ts';
 import { lockoutJson, type NamedLockout, namedLockouts } from '../users/named-lockouts.ts';
 import { nameSubject } from '../users/subject.ts';
@@ -244,7 +245,7 @@ function usesOf(
       : ` The gateways' shared cache contains no answer ${subject}.`;
     return [
       `${first}${config.cache.redis ? inShared : ''} A gateway that has one in its ` +
-        `memory, which this command can't see, uses it for up to ${humanDuration(use)} after ${down} gave it (${isDirectoryDown ? 'refresh and staleTtl' : 'staleTtl'})`,
+        `memory, which this command can't see, uses it for up to ${durationText(use)} after ${down} gave it (${isDirectoryDown ? 'refresh and staleTtl' : 'staleTtl'})`,
     ];
   });
 }

@@ -1,9 +1,10 @@
+import { durationText } from '@sallyport/plugin-kit';
 import type { DirectoryConfig, GatewayConfig } from '../../config/types.ts';
 import type { Answer } from '../../engine/chain/chain.ts';
 import { digestToken } from '../../engine/revocation/list.ts';
 import { createSessionTexts, type Session } from '../../engine/sessions/session-text.ts';
 import { providerJson } from '../issuer.ts';
-import { humanDuration, momentText } from '../times.ts';
+import { momentText } from '../times.ts';
 
 /** A session whose login was more than a password: at a provider, or with a second factor. */
 export type ExplainedSession = Pick<
@@ -65,6 +66,6 @@ export function sessionLines(
   const account =
     directory === undefined
       ? `the groups come from the ID token; authenticator ${authenticator} has no directory, so the account is not looked up again until the session ends at ${momentText(until)}`
-      : `the account is looked up in ${directory.authenticator} every ${humanDuration(directory.refresh)}: ${groupsBy[directory.groups]}`;
+      : `the account is looked up in ${directory.authenticator} every ${durationText(directory.refresh)}: ${groupsBy[directory.groups]}`;
   return [login.join(', '), account];
 }

@@ -76,7 +76,7 @@ test.each<{ name: string; factors: Parameters<typeof linesOf>[0]; expected: stri
   {
     name: 'too many wrong codes',
     factors: { record: { ...record, wrongCodes: maxWrongCodes } },
-    expected: `required: 1 second factor (totp phone), 2 recovery codes left\nno code is accepted: too many were wrong in the last 30 days. If it was the user: ${command('reset')}`,
+    expected: `required: 1 second factor (totp phone), 2 recovery codes left\nno code is accepted: too many were wrong in the last 30d. If it was the user: ${command('reset')}`,
   },
   {
     name: 'a foreign record',

@@ -150,9 +150,7 @@ function moreLines(
       ? []
       : [`open invitation to add a second factor ${invitationText(invitation)}`]),
     ...(areCodesLocked(record, now)
-      ? [
-          `no code is accepted: too many were wrong in the last 30 days. If it was the user: ${reset}`,
-        ]
+      ? [`no code is accepted: too many were wrong in the last 30d. If it was the user: ${reset}`]
       : []),
   ];
 }

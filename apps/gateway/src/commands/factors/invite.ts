@@ -1,3 +1,4 @@
+import { durationText } from '@sallyport/plugin-kit';
 import { printable } from '../../base/logging/printable.ts';
 import { FixableError, wordsOf } from '../../config/problems.ts';
 import { sortReplicas } from '../../engine/revocation/confirmation.ts';
@@ -10,7 +11,7 @@ import type { CommandContext } from '../context.ts';
 import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, UsageError } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
-import { humanDuration, momentText } from '../times.ts';
+import { momentText } from '../times.ts';
 import { requirePrefix } from '../users/user-names.ts';
 import { factorCommand } from './factor-command.ts';
 import { noteInAuditTrail } from './note-in-audit-trail.ts';
@@ -68,7 +69,7 @@ export async function invite(context: CommandContext, options: InviteOptions): P
       return;
     }
     const lines = [
-      `invited user ${name} to add one second factor until ${momentText(until)} (${humanDuration(length)}):`,
+      `invited user ${name} to add one second factor until ${momentText(until)} (${durationText(length)}):`,
       '',
       ...(ways.url === undefined ? [] : [`  in a browser:   ${ways.url}`]),
       ...(ways.command === undefined

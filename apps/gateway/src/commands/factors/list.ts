@@ -6,7 +6,7 @@ import type { CommandContext } from '../context.ts';
 import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, printTable } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
-import { humanDuration, momentText } from '../times.ts';
+import { momentText, roundedDuration } from '../times.ts';
 import { findUser, remarkFound } from '../users/user-names.ts';
 import { factorCommand } from './factor-command.ts';
 import { type FactorConfig, loadFactorConfig, needFactorStore } from './open-factors.ts';
@@ -72,7 +72,7 @@ export async function readAll(store: FactorStore) {
 }
 
 function printRecords(context: CommandContext, listed: readonly Readable[], now: number): void {
-  const ago = (time: number) => `${humanDuration(now - time)} ago`;
+  const ago = (time: number) => `${roundedDuration(now - time)} ago`;
   const rows = listed.flatMap(({ record }) =>
     listedFactors(record).map(({ method, name, addedAt, usedAt }: ListedFactor) => {
       return [record.user.name, method, name, ago(addedAt), usedAt ? ago(usedAt) : 'never'];
@@ -99,7 +99,7 @@ function remarkLocked(
     const { name } = record.user;
     printRemark(
       context,
-      `no code of user ${name} is accepted: too many were wrong in the last 30 days`,
+      `no code of user ${name} is accepted: too many were wrong in the last 30d`,
       `if it was the user, run: ${factorCommand(context, 'reset', name, options)}`,
     );
   }

@@ -20,7 +20,7 @@ export function addBlockVerbs({ program, context, add }: Program): void {
     exitStatus: confirmed,
     help: exampleText(
       context,
-      ['Block a user for 8 hours', 'block --user corp:jane --for 8h --reason "laptop stolen"'],
+      ['Block a user for 8h', 'block --user corp:jane --for 8h --reason "laptop stolen"'],
       ['Block a token, which you type at a prompt', 'block --token --for 30d', 'token'],
     ),
   });

@@ -23,7 +23,7 @@ export function addFactorVerbs({ program, context, add }: Program): void {
     load: async () => (await import('../factors/invite.ts')).invite,
     exitStatus: { 0: 'invited', 1: 'nothing was written' },
     help: exampleText(context, [
-      'Invite a user for 24 hours',
+      'Invite a user for 24h',
       'factor invite --user corp:jane --reason "first phone"',
     ]),
   });

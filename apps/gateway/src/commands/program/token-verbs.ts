@@ -67,7 +67,7 @@ export function addTokenVerbs({ program, context, add }: Program): void {
     help:
       '\nThe token is written to standard output, everything else to standard error. With -o json, all of it is on standard output.\n' +
       exampleText(context, [
-        'Create a token for 8 hours',
+        'Create a token for 8h',
         'token create --user jane --group dev --ttl 8h',
       ]),
   });

@@ -16,7 +16,7 @@ import {
 import type { ReadOptions, TokenOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, UsageError } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
-import { humanDuration, timeText } from '../times.ts';
+import { roundedDuration, timeText } from '../times.ts';
 import { checkName, remarkOtherName } from '../users/name-check.ts';
 import { findUser, remarkFound } from '../users/user-names.ts';
 import { printTokens } from './token-table.ts';
@@ -156,7 +156,7 @@ function description({ issued, user }: SeenToken, now: number): string {
       'until',
       expiresAt === undefined
         ? 'never ends'
-        : `${timeText(expiresAt)} (${humanDuration(+expiresAt - now)})`,
+        : `${timeText(expiresAt)} (${roundedDuration(+expiresAt - now)})`,
     ],
     ['digest', shortDigest(issued.digest)],
   ];

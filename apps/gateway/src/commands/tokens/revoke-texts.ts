@@ -1,9 +1,9 @@
+import { durationText } from '@sallyport/plugin-kit';
 import type { GatewayConfig } from '../../config/types.ts';
 import { directoryCache } from '../../runtime/assemble-directory.ts';
 import type { CommandContext } from '../context.ts';
 import type { SeenToken } from '../issuer.ts';
 import { commandLine } from '../printed-commands.ts';
-import { humanDuration } from '../times.ts';
 import { type EntryOptions, nameSubject, type Prepared } from '../users/subject.ts';
 import { candidatesFor, namingAuthenticators } from '../users/user-names.ts';
 
@@ -50,8 +50,8 @@ export function lingeringText(config: CachingConfig, { kind, name }: Prepared['d
   const stale =
     staleTtl === 0
       ? ''
-      : `, and ${humanDuration(staleTtl)} beyond while the backend is down (staleTtl)`;
-  return `A replica may accept it from its cache for ${humanDuration(authenticatedTtl)} more (${key})${stale}.\n`;
+      : `, and ${durationText(staleTtl)} beyond while the backend is down (staleTtl)`;
+  return `A replica may accept it from its cache for ${durationText(authenticatedTtl)} more (${key})${stale}.\n`;
 }
 
 type CachingConfig = Pick<GatewayConfig, 'authenticators' | 'cache'>;

@@ -8,7 +8,7 @@ describe('revoke without cache.redis', () => {
   const tokens = recordsOfJaneAndBob();
   const ofCaches = [
     'Without cache.redis no replica forgets what it has cached. This config caches nothing of it.',
-    'kube-apiserver can accept answers from its own cache for up to 2 minutes and 10 s;',
+    'kube-apiserver can accept answers from its own cache for up to 2m10s;',
     'the time differs if its --authentication-token-webhook-cache-ttl is not 2m.',
     'Open connections (exec, logs -f, watch) continue.',
     '',

@@ -17,7 +17,7 @@ import {
 import { digestLength, jtiText } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, UsageError } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
-import { humanDuration, timeText } from '../times.ts';
+import { roundedDuration, timeText } from '../times.ts';
 import { checkName, remarkDoubts } from '../users/name-check.ts';
 import { type EntryOptions, nameSubject, type Prepared, prepare } from '../users/subject.ts';
 import { canHaveName } from '../users/user-names.ts';
@@ -278,7 +278,7 @@ function revokedLine({ token, already }: RevokedToken, { user }: SeenToken, at: 
   const by = (name: string | undefined) => (name === undefined ? '' : ` by ${name}`);
   const name = `${shortDigest(digest)}  ${user.username}`;
   if (already) return `${name}  was revoked already at ${timeText(revoked.at)}${by(revoked.by)}`;
-  return `revoked ${name}${issuedAt === undefined ? '' : `  (issued ${humanDuration(+at - +issuedAt)} ago${by(issuedBy)})`}`;
+  return `revoked ${name}${issuedAt === undefined ? '' : `  (issued ${roundedDuration(+at - +issuedAt)} ago${by(issuedBy)})`}`;
 }
 
 function lateText(count: number): string {

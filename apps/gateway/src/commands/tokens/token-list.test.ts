@@ -42,10 +42,10 @@ describe('token list', () => {
       [
         ['DIGEST', 'USER', 'GROUPS', 'AGE', 'EXPIRES', 'STATE', 'BY', 'REASON'],
         ['a20000000000', 'robot:new', 'robot:dev', '30m', 'never', 'good', 'ops'],
-        ['a30000000000', 'robot:later', '120m', '8d', 'not yet valid', 'ops'],
+        ['a30000000000', 'robot:later', '2h', '8d2h', 'not yet valid', 'ops'],
         ['a40000000000', 'robot:gone', '3h6m', 'never', 'revoked', 'ops'],
         ['a50000000000', 'robot:ci:x', '4h6m', 'never', 'refused by policy', 'ops'],
-        ['a10000000000', 'robot:old', '5d3h', '126m ago', 'expired', 'ops'],
+        ['a10000000000', 'robot:old', '5d3h', '2h6m ago', 'expired', 'ops'],
         ['a60000000000', 'robot:timeless', 'never', 'good'],
         ['b10000000000', 'unreadable: user.username is not a string'],
         [''],

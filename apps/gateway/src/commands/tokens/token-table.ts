@@ -3,7 +3,7 @@ import { shortDigest } from '../../engine/revocation/list.ts';
 import type { CommandContext } from '../context.ts';
 import type { IssuerSetup, SeenToken } from '../issuer.ts';
 import { printTable } from '../output.ts';
-import { humanDuration } from '../times.ts';
+import { roundedDuration } from '../times.ts';
 
 /** Prints tokens, or sessions, which have other columns. Prints nothing where there are none. */
 export function printTokens(
@@ -39,7 +39,7 @@ export function printTokens(
 
 type Column = readonly [head: string, cell: (token: SeenToken, now: number) => string];
 
-const ago = (time: Date, now: number) => `${humanDuration(now - time.getTime())} ago`;
+const ago = (time: Date, now: number) => `${roundedDuration(now - time.getTime())} ago`;
 
 /** The columns of both tables. */
 const column = {
@@ -48,13 +48,13 @@ const column = {
   age: [
     'AGE',
     ({ issued: { issuedAt } }, now) =>
-      issuedAt === undefined ? '' : humanDuration(now - +issuedAt),
+      issuedAt === undefined ? '' : roundedDuration(now - +issuedAt),
   ],
   expires: [
     'EXPIRES',
     ({ issued: { expiresAt } }, now) => {
       if (expiresAt === undefined) return 'never';
-      return +expiresAt <= now ? ago(expiresAt, now) : humanDuration(+expiresAt - now);
+      return +expiresAt <= now ? ago(expiresAt, now) : roundedDuration(+expiresAt - now);
     },
   ],
   lastUse: [

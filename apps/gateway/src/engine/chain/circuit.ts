@@ -1,4 +1,5 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
+import { durationText } from '@sallyport/plugin-kit';
 import type { CircuitConfig } from '../../config/types.ts';
 
 export type CircuitState = 'closed' | 'half-open' | 'open';
@@ -107,7 +108,10 @@ export function createCircuit(settings: CircuitConfig, dependencies: CircuitDepe
     admit(): CircuitPermit {
       if (state === 'open') {
         const wait = openUntil - now();
-        if (wait > 0) throw refusal(`circuit open, next call in ${Math.ceil(wait / 1000)}s`);
+        if (wait > 0)
+          throw refusal(
+            `circuit open, next call in ${durationText(Math.ceil(wait / 1000) * 1000)}`,
+          );
         enter('half-open');
       }
       const probe = state === 'half-open';

@@ -3,7 +3,7 @@ import { createLogLimiter } from '../../base/logging/log-limiter.ts';
 
 /** The effects of being cut off, by what a replica knows of the list. */
 const consequences = {
-  read: 'cached answers are used for 10 s at most, stale ones while their backend is down, and known blocks stay in force',
+  read: 'cached answers are used for 10s at most, stale ones while their backend is down, and known blocks stay in force',
   unknown:
     'it was not read since the start, so it is not known who is blocked, and no one is let in',
   ignored: 'it was not read since the start, so blocked users are let in',

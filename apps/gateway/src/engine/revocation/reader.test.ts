@@ -372,7 +372,7 @@ describe('cut off', () => {
     for (let poll = 0; poll < 3; poll++) await reader.poll();
     expect(lines).toEqual([
       expect.stringMatching(
-        /^cut off from the revocation list: cached answers are used for 10 s at most/,
+        /^cut off from the revocation list: cached answers are used for 10s at most/,
       ),
       'the revocation list is read again',
     ]);

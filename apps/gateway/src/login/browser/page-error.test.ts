@@ -59,7 +59,7 @@ test.each([
 
 test('a page says how long to wait, and where to try again', () => {
   const { headers, html } = pageOf(tooMany('', 7));
-  expect([headers['Retry-After'], html.includes('Wait 7 seconds')]).toEqual(['7', true]);
+  expect([headers['Retry-After'], html.includes('Wait 7s')]).toEqual(['7', true]);
   expect(pageOf(new PageError('forbidden', 403, '/login/x')).html).toContain('href="/login/x"');
 });
 

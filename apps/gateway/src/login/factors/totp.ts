@@ -66,8 +66,7 @@ export function minutesOff(secret: Uint8Array, code: string, now: number): numbe
 
 /** Writes how far a clock is off. @param minutes as {@link minutesOff} returns them */
 export function minutesText(minutes: number): string {
-  const count = Math.max(1, Math.abs(minutes));
-  return `${count} ${count === 1 ? 'minute' : 'minutes'}`;
+  return `${Math.max(1, Math.abs(minutes))}m`;
 }
 
 /** RFC 4648, section 6. */

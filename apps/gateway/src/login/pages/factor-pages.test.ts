@@ -348,10 +348,10 @@ describe('the page that adds an app', () => {
 
   test.each([
     [undefined, 'The code is wrong.'],
-    [5, 'the clock of its device is 5 minutes fast.'],
-    [1, 'the clock of its device is 1 minute fast.'],
-    [-60, 'the clock of its device is 60 minutes slow.'],
-    [-0, 'the clock of its device is 1 minute'],
+    [5, 'the clock of its device is 5m fast.'],
+    [1, 'the clock of its device is 1m fast.'],
+    [-60, 'the clock of its device is 60m slow.'],
+    [-0, 'the clock of its device is 1m'],
   ])('after a wrong code of a clock that differs by %j minutes, says: %s', (minutes, words) => {
     const page = appPage({ ...app, problem: 'wrong-code', minutes });
     expect(titleOf(page)).toBe('Wrong code - Add an authenticator app');

@@ -203,7 +203,7 @@ test('the code page has the code, and says what to do with it', () => {
   const code = 'abcdefghijklmnopqrstuvwxyz234567abcdefghij';
   const page = codePage({ attempt, username: 'corp:jane', code });
   expect(page).toContain(`>${code}</textarea>`);
-  for (const words of ['60 seconds', 'corp:jane', 'jane-laptop', 'Never give this code']) {
+  for (const words of ['60s', 'corp:jane', 'jane-laptop', 'Never give this code']) {
     expect(wordsOf(page)).toContain(words);
   }
 });
@@ -229,8 +229,8 @@ describe('the message page', () => {
 
   test.each([
     { wait: undefined, words: 'Wait a minute, then try again.' },
-    { wait: 0, words: 'Wait 1 second, then try again.' },
-    { wait: 29.2, words: 'Wait 30 seconds, then try again.' },
+    { wait: 0, words: 'Wait 1s, then try again.' },
+    { wait: 29.2, words: 'Wait 30s, then try again.' },
   ])('after too many requests, with a wait of $wait: $words', ({ wait, words }) => {
     expect(wordsOf(messagePage({ kind: 'too-many', wait }))).toContain(words);
     expect(wordsOf(messagePage({ kind: 'unavailable', wait }))).toContain('your administrator');

@@ -88,7 +88,7 @@ export const codeTexts = {
   title: (logIn: Html) => html`Copy the code - ${logIn}`,
   heading: 'Copy this code',
   code: 'Code',
-  todo: 'Paste it where kubectl asks for it. It is valid for 60 seconds and only once. If it has expired, go back for another one.',
+  todo: 'Paste it where kubectl asks for it. It is valid for 60s and only once. If it has expired, go back for another one.',
   warning:
     'Never give this code to anyone who called you or wrote to you. Only paste it into a terminal in which you started this login yourself.',
 };
@@ -236,8 +236,7 @@ interface MessageTexts {
 export const tryAgain = 'Try again';
 
 export function waitText(seconds: number): string {
-  const count = Math.max(1, Math.ceil(seconds));
-  return `Wait ${count} ${count === 1 ? 'second' : 'seconds'}, then try again.`;
+  return `Wait ${Math.max(1, Math.ceil(seconds))}s, then try again.`;
 }
 
 export const messages = {

@@ -3,6 +3,7 @@ import type { IdTokenIssuer } from '@sallyport/authenticator';
 import {
   AnswerTooBig,
   callHttp,
+  durationText,
   explainHttpError,
   type HttpAnswer,
   parseJson,
@@ -53,7 +54,8 @@ export async function callProvider(
   };
   const bounds = {
     limit: timeout,
-    late: () => fail(`no answer within ${timeout / 1000}s`, 'check that the provider is running'),
+    late: () =>
+      fail(`no answer within ${durationText(timeout)}`, 'check that the provider is running'),
     signal,
     aborted: () => fail('the login ended before the answer came'),
   };

@@ -74,7 +74,7 @@ export function createCacheGauges(
   );
   gauge(
     'sallyport_revocation_list_age_seconds',
-    'Seconds since the revocation list was read. Over 1 means that this replica is cut off, and uses cached answers for at most 10 s, or stale ones while their backend is down. Absent without cache.redis; +Inf when it was never read.',
+    'Seconds since the revocation list was read. Over 1 means that this replica is cut off, and uses cached answers for at most 10s, or stale ones while their backend is down. Absent without cache.redis; +Inf when it was never read.',
     () => [state().revocationListAge].flatMap((age) => (age === undefined ? [] : [[{}, age]])),
   );
   gauge(

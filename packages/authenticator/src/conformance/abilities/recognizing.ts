@@ -22,7 +22,7 @@ const maxMilliseconds = 100;
 export function mustBeQuick(what: string, milliseconds: number): void {
   verify(milliseconds < maxMilliseconds, {
     expected: `${what} within microseconds`,
-    got: `it took ${Math.round(milliseconds)} ms`,
+    got: `it took ${Math.round(milliseconds)}ms`,
     why: 'All reviews wait for it: one caller with a crafted token would stop the gateway (ReDoS).',
   });
 }

@@ -40,7 +40,7 @@ export const abortedHanging: Abort = async (kit, { name, start }) => {
 
 async function mustThrow(kit: Kit, name: string, call: Promise<Outcome<unknown>>): Promise<void> {
   const prompt = kit.deadline / 4;
-  const expected = `the call with ${name} to reject within ${prompt} ms of its abort`;
+  const expected = `the call with ${name} to reject within ${prompt}ms of its abort`;
   const why =
     'The caller has gone: a lookup that no one waits for holds its slot, and has no answer.';
   const outcome = await withTimeout(prompt, call, { expected, got: 'it did not', why });

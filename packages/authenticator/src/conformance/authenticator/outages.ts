@@ -60,7 +60,7 @@ async function mustComeBack(
   await meetOutage(backend, authenticator, named);
   await backend.start();
   const { recoverWithin = 5_000 } = kit.harness;
-  const expected = `${named.name} to authenticate within ${recoverWithin} ms of the backend's return, and to throw until then`;
+  const expected = `${named.name} to authenticate within ${recoverWithin}ms of the backend's return, and to throw until then`;
   const why = 'An outage must end by itself, without a restart of the gateway.';
   const end = performance.now() + recoverWithin;
   for (;;) {

@@ -64,7 +64,7 @@ function cacheFact({ cache, authenticators }) {
 
 /** @param {StatusDocument} status */
 function blockingFact({ blocking: { blocked, lockedOut, listAge, cutOff } }) {
-  const read = listAge === null ? 'never read' : `read ${(listAge ?? 0).toFixed(1)} s ago`;
+  const read = listAge === null ? 'never read' : `read ${(listAge ?? 0).toFixed(1)}s ago`;
   const hasList = listAge !== undefined;
   const locked = `${counted(lockedOut, 'user is', 'users are')} locked out: sallyport lockouts`;
   return fact(

@@ -27,7 +27,7 @@ export const decisionKinds = /** @type {const} */ ([
 
 /** Draws the decisions of an authenticator, stacked. @type {Drawing} */
 export const decisions = {
-  title: 'Decisions per 10 s',
+  title: 'Decisions per 10s',
   bars: decisionKinds.map(({ name, hatched }) => ({ colour: `--${name}`, hatched })).reverse(),
   columns: ({ counts }) =>
     decisionKinds

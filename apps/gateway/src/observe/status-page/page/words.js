@@ -18,23 +18,23 @@ export function counted(value, one, many = `${one}s`) {
   return `${count(value)} ${value === 1 ? one : many}`;
 }
 
-/** Writes a time with three digits: `0.21 ms`, `12.4 ms`, `3.01 s`. @param {number | null} seconds */
+/** Writes a time with three digits: `0.21ms`, `12.4ms`, `3.01s`. @param {number | null} seconds */
 export function took(seconds) {
   if (seconds === null) return '–';
   const milliseconds = seconds * 1000;
-  if (milliseconds < 0.01) return '<0.01 ms';
+  if (milliseconds < 0.01) return '<0.01ms';
   if (milliseconds < 999.5)
-    return `${milliseconds.toPrecision(milliseconds < 0.1 ? 1 : milliseconds < 1 ? 2 : 3)} ms`;
-  return `${seconds < 99.5 ? seconds.toPrecision(3) : Math.round(seconds)} s`;
+    return `${milliseconds.toPrecision(milliseconds < 0.1 ? 1 : milliseconds < 1 ? 2 : 3)}ms`;
+  return `${seconds < 99.5 ? seconds.toPrecision(3) : Math.round(seconds)}s`;
 }
 
-/** Writes a duration in one unit, rounded down: `12 s`, `3 min`, `5 h`, `63 days`. @param {number} milliseconds */
+/** Writes a duration in one unit, rounded down: `12s`, `3m`, `5h`, `63d`. @param {number} milliseconds */
 export function span(milliseconds) {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));
-  if (seconds < 60) return `${seconds} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
-  if (seconds < 2 * 86_400) return `${Math.floor(seconds / 3600)} h`;
-  return `${count(Math.floor(seconds / 86_400))} days`;
+  if (seconds < 60) return `${seconds}s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m`;
+  if (seconds < 2 * 86_400) return `${Math.floor(seconds / 3600)}h`;
+  return `${count(Math.floor(seconds / 86_400))}d`;
 }
 
 /**
@@ -165,7 +165,7 @@ export function noticesOf({ at, config, blocking, cache, certificates, recent, g
   }));
   if (blocking.cutOff || blocking.listAge === null) {
     const known =
-      'New blocks and revocations are not known here. Cached answers are used for 10 s at most.';
+      'New blocks and revocations are not known here. Cached answers are used for 10s at most.';
     const unknown =
       'No revocation list was read since the start, so it is not known who is blocked. No one is let in, unless cache.redis.startWithoutBlocks is true.';
     const lines = [blocking.listAge === null ? unknown : known];

@@ -155,23 +155,23 @@ test.each<{ one: Partial<AuthenticatorStatus>; word: string; why: string | undef
 
 test.each([
   { seconds: null, words: '–' },
-  { seconds: 0.000_004, words: '<0.01 ms' },
-  { seconds: 0.000_04, words: '0.04 ms' },
-  { seconds: 0.000_21, words: '0.21 ms' },
-  { seconds: 0.0042, words: '4.20 ms' },
-  { seconds: 0.9996, words: '1.00 s' },
-  { seconds: 3.014, words: '3.01 s' },
-  { seconds: 120, words: '120 s' },
+  { seconds: 0.000_004, words: '<0.01ms' },
+  { seconds: 0.000_04, words: '0.04ms' },
+  { seconds: 0.000_21, words: '0.21ms' },
+  { seconds: 0.0042, words: '4.20ms' },
+  { seconds: 0.9996, words: '1.00s' },
+  { seconds: 3.014, words: '3.01s' },
+  { seconds: 120, words: '120s' },
 ])('$seconds seconds took $words', ({ seconds, words }) => {
   expect(took(seconds)).toBe(words);
 });
 
 test.each([
-  { milliseconds: -1, words: '0 s' },
-  { milliseconds: 59_999, words: '59 s' },
-  { milliseconds: 60_000, words: '1 min' },
-  { milliseconds: 7_200_000, words: '2 h' },
-  { milliseconds: 63.5 * 86_400_000, words: '63 days' },
+  { milliseconds: -1, words: '0s' },
+  { milliseconds: 59_999, words: '59s' },
+  { milliseconds: 60_000, words: '1m' },
+  { milliseconds: 7_200_000, words: '2h' },
+  { milliseconds: 63.5 * 86_400_000, words: '63d' },
 ])('$milliseconds ms are $words', ({ milliseconds, words }) => {
   expect(span(milliseconds)).toBe(words);
 });
@@ -248,7 +248,7 @@ test('shows a certificate that expires within 14 days, but not a CA that another
   });
   const certificates = [one('server', 13), one('client-ca', 1), one('client-ca', 400)];
   expect(noticed({ certificates })).toEqual([
-    ['warn', 'The server certificate expires in 13 days', 'CN=13'],
+    ['warn', 'The server certificate expires in 13d', 'CN=13'],
   ]);
   expect(noticed({ certificates: [one('server', -1)] })[0]?.slice(0, 2)).toEqual([
     'bad',
