@@ -32,9 +32,12 @@ describe('a client name', () => {
     { text: 'DNS:kube.example.com', name: 'kube.example.com' },
     { text: 'URI:spiffe://example.com/a', name: 'spiffe://example.com/a' },
   ])('$text is how a certificate is shown, and not its name', ({ text, name }) => {
-    const problems = unlikelyValues({ authenticators: [] }, {
-      server: { tls: { clientNames: [text] } },
-    });
+    const problems = unlikelyValues(
+      { authenticators: [] },
+      {
+        server: { tls: { clientNames: [text] } },
+      },
+    );
     const message = expect.stringMatching(
       / is how a name is displayed, and no certificate has that name/,
     );

@@ -88,7 +88,7 @@ test('a logout everywhere ends logins in progress, and the session that one of t
   const endLogins: LoginService['endLogins'] = async (given) => {
     ended.push(given);
     make('late');
-    return { revision: 2, previous: 0, unconfirmed: 0 };
+    return { revision: 2, previousRevision: 0, unconfirmed: 0 };
   };
   expect(await logOutEverywhere({ ...service, endLogins }, 'own', signal)).toMatchObject({
     count: 2,
@@ -99,7 +99,7 @@ test('a logout everywhere ends logins in progress, and the session that one of t
 
 test.each([
   {
-    endLogins: async () => ({ revision: 2, previous: 0, unconfirmed: 1 }),
+    endLogins: async () => ({ revision: 2, previousRevision: 0, unconfirmed: 1 }),
     text: 'replicas have not ended logins in progress',
   },
   {

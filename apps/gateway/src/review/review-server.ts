@@ -5,7 +5,7 @@ import Koa, { type Context } from 'koa';
 import { asError } from '../base/logging/error-fields.ts';
 import { inSpan, type Span } from '../base/tracing/in-span.ts';
 import type { ServerConfig } from '../config/types.ts';
-import { isLate } from '../engine/chain/answer.ts';
+import { isPending } from '../engine/chain/answer.ts';
 import { type ChainContext, ChainError } from '../engine/chain/chain.ts';
 import { answerErrors, refuseUnmatched } from '../http/answer-errors.ts';
 import { announceEnd } from '../http/connections.ts';
@@ -141,7 +141,7 @@ function createReviewHandler(
           hopsOf(req.headers['sallyport-hops']),
         );
         const decision = authenticate(request.token, asked);
-        end = isLate(decision) ? await decision.catch(unchecked) : decision;
+        end = isPending(decision) ? await decision.catch(unchecked) : decision;
       }
       res.setHeader('Content-Type', 'application/json; charset=utf-8');
       context.body = JSON.stringify(toTokenReview(request.apiVersion, end));

@@ -7,10 +7,10 @@ import type {
   ProviderConfig,
 } from '../config/types.ts';
 import { withCheckedDecision } from '../engine/chain/decision.ts';
-import { namingUsers } from '../engine/chain/identity-policy.ts';
-import { type Directory, joiningDirectory } from '../engine/directory/with-directory.ts';
+import { createUserNaming } from '../engine/chain/identity-policy.ts';
+import { createDirectoryJoin, type Directory } from '../engine/directory/with-directory.ts';
 import { requireKnown } from '../engine/revocation/with-blocks.ts';
-import { providerUser, type SessionUsers } from '../engine/sessions/session-user.ts';
+import { answerForProviderUser, type SessionUsers } from '../engine/sessions/session-user.ts';
 import type { LoginProvider } from '../login/login-service.ts';
 import type { OpenIdClient, OpenIdClientOptions } from '../login/providers/openid-client.ts';
 import type { LinkParts } from './assemble-link.ts';
@@ -57,14 +57,14 @@ export function assembleProvider(
   if (issuer === undefined) throw new Error(`login.providers.${name} has no issuer`);
   const idTokens = withCheckedDecision(guard, clocks.wall);
   const keyPrefix = options.provenance?.keyPrefix;
-  const named = namingUsers(config, prefixes, policyLog, keyPrefix);
-  const joined = directory && joiningDirectory(directory, config.username.prefix);
+  const named = createUserNaming(config, prefixes, policyLog, keyPrefix);
+  const joined = directory && createDirectoryJoin(directory, config.username.prefix);
   const ttl = providerLifetime(written, login, config);
   const users: SessionUsers = (session, context) => {
     // The lifetime may have been shortened since the login, or the directory removed.
     if (session.since + ttl <= clocks.wall())
       return { kind: 'rejected', reason: 'expired', subject: session.username };
-    const own = named(providerUser(session), context);
+    const own = named(answerForProviderUser(session), context);
     return joined ? joined(own, context) : own;
   };
   const client = createClient({

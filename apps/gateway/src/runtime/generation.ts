@@ -6,7 +6,7 @@ import type { GatewayConfig } from '../config/types.ts';
 import { createRedisTier } from '../engine/cache/redis-tier.ts';
 import type { CacheDependencies } from '../engine/cache/with-cache.ts';
 import type { KnownGoodTokens } from '../engine/chain/admission.ts';
-import { isLate } from '../engine/chain/answer.ts';
+import { isPending } from '../engine/chain/answer.ts';
 import { type ChainContext, chain } from '../engine/chain/chain.ts';
 import { identityPrefixes } from '../engine/chain/identity-policy.ts';
 import { createPolicyLog } from '../engine/chain/policy-log.ts';
@@ -156,7 +156,7 @@ export async function createGeneration(
     /** Decides as the chain does, and stays open until it has. */
     authenticate(token: string, context: ChainContext) {
       const decision = authenticate(token, context);
-      if (isLate(decision)) calls.add(decision);
+      if (isPending(decision)) calls.add(decision);
       return decision;
     },
     /**

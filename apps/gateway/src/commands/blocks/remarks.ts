@@ -7,8 +7,13 @@ import type { Listing } from '../../engine/revocation/redis-list.ts';
 import { momentText, roundedDuration } from '../times.ts';
 
 /** Counts the replicas that must confirm. Where their number is given, those that were silent for long are not counted. */
-export function countReplicas({ confirmed, unconfirmed, gone, expected }: Confirmation): number {
-  return confirmed.length + unconfirmed.length + (expected === undefined ? gone.length : 0);
+export function countReplicas({
+  confirmed,
+  unconfirmed,
+  longSilent,
+  expected,
+}: Confirmation): number {
+  return confirmed.length + unconfirmed.length + (expected === undefined ? longSilent.length : 0);
 }
 
 const meanings = {
@@ -76,7 +81,7 @@ function countRemark(confirmation: Confirmation): ProblemWords | undefined {
 export function remarks(publication: Publication): readonly ProblemWords[] {
   const { entry, confirmation, unreadable, isAboveLimit, supersededBy, hasNewKinds, hadList } =
     publication;
-  const { now, unconfirmed, gone, expected } = confirmation;
+  const { now, unconfirmed, longSilent, expected } = confirmation;
   const heard = (heardAt: number) => `last heard of ${roundedDuration(now - heardAt)} ago`;
   const all = [
     ...unconfirmed.map(({ id, heardAt, absence }): ProblemWords => {
@@ -88,7 +93,7 @@ export function remarks(publication: Publication): readonly ProblemWords[] {
     }),
     hasNewKinds && unconfirmed.some(({ absence }) => absence === 'behind') && olderRemark,
     unconfirmed.some(({ absence }) => absence !== 'other keys') && cutOffRemark,
-    ...gone.map(({ id, heardAt }) =>
+    ...longSilent.map(({ id, heardAt }) =>
       expected === undefined
         ? {
             message: `not confirmed by ${printable(id)}, ${heard(heardAt)}: ${meanings.silent.message}`,

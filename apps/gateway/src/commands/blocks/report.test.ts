@@ -19,7 +19,7 @@ const entry: Entry = {
 };
 const publication = (confirmation: object = {}, more: object = {}): Publication => ({
   entry,
-  confirmation: { now, confirmed: ['a', 'b'], unconfirmed: [], gone: [], ...confirmation },
+  confirmation: { now, confirmed: ['a', 'b'], unconfirmed: [], longSilent: [], ...confirmation },
   unreadable: { count: 0, until: 0, key: 'sallyport:{revocations}:list' },
   isAboveLimit: false,
   hasNewKinds: false,
@@ -104,7 +104,7 @@ test('no gateway at all is no success, unless the operator says that none runs',
 });
 
 test('one that was silent for long counts, unless the operator says how many run', () => {
-  const gone = { gone: [{ id: 'old', heardAt: now - 600_000 }] };
+  const gone = { longSilent: [{ id: 'old', heardAt: now - 600_000 }] };
   const some = publication(gone);
   expect([confirmationLine(some.confirmation), lines(some), chooseExitCode(some)]).toEqual([
     'confirmed by 2 of 3 replicas.\n',

@@ -103,7 +103,7 @@ export function publicationJson({
   isAboveLimit,
   supersededBy,
 }: Publication): object {
-  const { confirmed, unconfirmed, gone } = confirmation;
+  const { confirmed, unconfirmed, longSilent } = confirmation;
   const heard = ({ id, heardAt }: { id: string; heardAt: number }) => ({
     replica: id,
     lastHeardAt: new Date(heardAt),
@@ -112,7 +112,7 @@ export function publicationJson({
     entry: entryJson(entry),
     confirmed,
     unconfirmed: unconfirmed.map((one) => ({ ...heard(one), problem: one.absence })),
-    gone: gone.map(heard),
+    gone: longSilent.map(heard),
     unreadable: unreadable.count,
     ...(isAboveLimit && { redisIsFull: true }),
     ...(supersededBy && { supersededBy: entryJson(supersededBy) }),

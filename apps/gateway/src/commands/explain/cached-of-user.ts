@@ -1,7 +1,7 @@
 import { systemClocks } from '../../base/clocks.ts';
 import { causeOf } from '../../config/problems.ts';
 import type { AuthenticatorConfig, CacheLifetimes, GatewayConfig } from '../../config/types.ts';
-import { endOfUse } from '../../engine/cache/record.ts';
+import { findEndOfUse } from '../../engine/cache/record.ts';
 import { createRedisTier, readAnswersOfUser } from '../../engine/cache/redis-tier.ts';
 import type { RevocationList } from '../../engine/revocation/list.ts';
 import type { Session } from '../../engine/sessions/session-text.ts';
@@ -128,7 +128,7 @@ async function readEnds(
     const found = await readAnswersOfUser(redis, clocks, user, question);
     const usable = found.filter(({ revision }) => !isRevoked(revision, name));
     return usable.map((entry) =>
-      Math.min(endOfUse(entry, settings, clocks), session?.until ?? Infinity),
+      Math.min(findEndOfUse(entry, settings, clocks), session?.until ?? Infinity),
     );
   };
   const toTokens =
@@ -171,5 +171,5 @@ async function readEndsInDirectory(
   if (found.result !== 'hit') return [];
   const { revision, decision } = found.entry;
   if (isRevoked(revision, its.username.prefix + decision.user.username)) return [];
-  return [endOfUse(found.entry, settings, clocks)].filter((end) => end > context.now());
+  return [findEndOfUse(found.entry, settings, clocks)].filter((end) => end > context.now());
 }

@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { printable } from '../../base/logging/printable.ts';
 import { causesOf, FixableError } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
-import { boundedId } from '../../engine/chain/decision.ts';
+import { shortenId } from '../../engine/chain/decision.ts';
 import { digestToken, type Entry, shortDigest } from '../../engine/revocation/list.ts';
 import type { Draft } from '../../engine/revocation/publish.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
@@ -102,7 +102,7 @@ export async function readSubject(
 }
 
 function readId(context: CommandContext, kind: 'jti' | 'sid', id: string): Subject {
-  const name = boundedId(id);
+  const name = shortenId(id);
   if (name !== id) {
     const fix = `if it is a whole token, use --token instead of --${kind}`;
     printRemark(context, `--${kind} is very long: is it a whole token? The command continues`, fix);

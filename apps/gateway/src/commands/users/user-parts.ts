@@ -2,7 +2,7 @@ import { causeOf } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { createIdentityPolicy } from '../../engine/chain/identity-policy.ts';
 import type { Entry } from '../../engine/revocation/list.ts';
-import { providerUser } from '../../engine/sessions/session-user.ts';
+import { answerForProviderUser } from '../../engine/sessions/session-user.ts';
 import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
 import { proofActions } from '../../login/login-report.ts';
 import { auditJson } from '../../observe/audit/entry.ts';
@@ -66,7 +66,7 @@ function groupsOfIdTokens(
   return sessions.flatMap(({ session }) => {
     const one = config.authenticators.find(({ name }) => name === session?.authenticator);
     if (session?.provider === undefined || one === undefined) return [];
-    const { user } = providerUser(session);
+    const { user } = answerForProviderUser(session);
     return createIdentityPolicy(config, one)(user).user.groups ?? [];
   });
 }

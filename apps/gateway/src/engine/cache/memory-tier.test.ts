@@ -20,7 +20,7 @@ function negative(subject?: string): NegativeEntry {
   return { decision, answeredAt: 0, answeredMonotonic: 0, revision: 0 };
 }
 const named = (tier: MemoryTier, token: string, ...audiences: string[]) =>
-  tier.nameOfAnswer({ token, audiences, fingerprint: 'one' });
+  tier.nameAnswer({ token, audiences, fingerprint: 'one' });
 
 /** The tokens that have a positive entry. A lookup counts as use, so each is looked up once. */
 const present = (tier: MemoryTier, tokens: readonly string[]) =>
@@ -38,7 +38,7 @@ describe('the memory tier', () => {
     for (const name of [named(tier, 'a'), named(tier, 'a', 'x'), named(tier, 'b', 'x', 'y')]) {
       expect(tier.get(name)).toEqual({ positive: undefined, negative: undefined });
     }
-    const elsewhere = tier.nameOfAnswer({ token: 'a', audiences: ['x', 'y'], fingerprint: 'two' });
+    const elsewhere = tier.nameAnswer({ token: 'a', audiences: ['x', 'y'], fingerprint: 'two' });
     expect(tier.get(elsewhere).positive).toBeUndefined();
     // Names of another process are other names.
     expect(tier.get(named(createMemoryTier(10), 'a', 'x', 'y')).positive).toBeUndefined();
@@ -158,7 +158,7 @@ test('a question has one answer, the last; a user has eight with an authenticato
       const negatives = new Set<string>();
       const names = new Map<string, string>();
       for (const { kind, token, audience, username, fingerprint, max } of steps) {
-        const name = tier.nameOfAnswer({ token, audiences: [audience], fingerprint });
+        const name = tier.nameAnswer({ token, audiences: [audience], fingerprint });
         const question = `${fingerprint} ${token} ${audience}`;
         names.set(question, name);
         if (kind === 'positive') {

@@ -1,7 +1,7 @@
 import type { NoOpinion, Rejected } from '@sallyport/authenticator';
 import { LRUCache } from 'lru-cache';
 import { type CachedUser, createPrivateNames, maxAnswersOfUser } from './names.ts';
-import { type PositiveEntry, sizeOf } from './record.ts';
+import { estimateSize, type PositiveEntry } from './record.ts';
 
 /** A negative decision, and what says how long it may be used. */
 export interface NegativeEntry
@@ -18,7 +18,7 @@ const minSize = 4_096;
 const minNegativeSize = 512;
 
 /** A positive entry, and the authenticator that gave it. */
-interface Owned {
+interface OwnedEntry {
   readonly entry: PositiveEntry;
   readonly fingerprint: string;
 }
@@ -31,7 +31,7 @@ export function createMemoryTier(maxEntries: number) {
 
   return {
     /** Names a question under a random key of this process, so that no token stays in memory. */
-    nameOfAnswer: createPrivateNames(),
+    nameAnswer: createPrivateNames(),
     /** Finds the entry of a question. It has a positive or a negative one, not both: each replaces the other. */
     get(name: string) {
       const positive = positives.cache.get(name)?.entry;
@@ -50,11 +50,14 @@ export function createMemoryTier(maxEntries: number) {
       maxOfUser: number = maxAnswersOfUser,
     ): void {
       negatives.delete(name);
-      const owned = { entry, fingerprint };
-      const others = positives.users.namesOf(userOf(owned)).filter((one) => one !== name);
+      const ownedEntry = { entry, fingerprint };
+      const otherNames = positives.users
+        .listNames(toCachedUser(ownedEntry))
+        .filter((answerName) => answerName !== name);
       // This comes first, so that the new entry evicts one of this user, and none of another user.
-      if (others[0] !== undefined && others.length >= maxOfUser) positives.cache.delete(others[0]);
-      positives.cache.set(name, owned);
+      if (otherNames[0] !== undefined && otherNames.length >= maxOfUser)
+        positives.cache.delete(otherNames[0]);
+      positives.cache.set(name, ownedEntry);
     },
     addNegative(name: string, entry: NegativeEntry): void {
       positives.cache.delete(name);
@@ -81,18 +84,18 @@ export function createMemoryTier(maxEntries: number) {
   };
 }
 
-function userOf({ entry, fingerprint }: Owned): CachedUser {
+function toCachedUser({ entry, fingerprint }: OwnedEntry): CachedUser {
   return { fingerprint, username: entry.decision.user.username };
 }
 
 function createPositives(maxEntries: number) {
   const users = createUserIndex();
-  const cache = new LRUCache<string, Owned>({
+  const cache = new LRUCache<string, OwnedEntry>({
     // `max` would allocate all slots immediately, which takes 10 ms of each start.
     maxSize: maxEntries * minSize,
-    sizeCalculation: ({ entry }) => Math.max(minSize, sizeOf(entry.decision)),
-    onInsert: (one, name) => users.add(userOf(one), name),
-    dispose: (one, name) => users.remove(userOf(one), name),
+    sizeCalculation: ({ entry }) => Math.max(minSize, estimateSize(entry.decision)),
+    onInsert: (ownedEntry, name) => users.add(toCachedUser(ownedEntry), name),
+    dispose: (ownedEntry, name) => users.remove(toCachedUser(ownedEntry), name),
   });
   return { cache, users };
 }
@@ -112,19 +115,19 @@ function createNegatives(maxEntries: number): LRUCache<string, NegativeEntry> {
 function createUserIndex() {
   // It has two levels, and arrays instead of sets, to save memory with many users.
   const users = new Map<string, Map<string, readonly string[]>>();
-  const namesOf = ({ fingerprint, username }: CachedUser) =>
+  const listNames = ({ fingerprint, username }: CachedUser) =>
     users.get(fingerprint)?.get(username) ?? [];
   const set = ({ fingerprint, username }: CachedUser, names: readonly string[]) => {
-    const ofAuthenticator = users.get(fingerprint) ?? new Map<string, readonly string[]>();
-    if (names.length > 0) users.set(fingerprint, ofAuthenticator.set(username, names));
-    else ofAuthenticator.delete(username);
-    if (ofAuthenticator.size === 0) users.delete(fingerprint);
+    const namesByUser = users.get(fingerprint) ?? new Map<string, readonly string[]>();
+    if (names.length > 0) users.set(fingerprint, namesByUser.set(username, names));
+    else namesByUser.delete(username);
+    if (namesByUser.size === 0) users.delete(fingerprint);
   };
   return {
-    namesOf,
-    add: (user: CachedUser, name: string) => set(user, [...namesOf(user), name]),
+    listNames,
+    add: (user: CachedUser, name: string) => set(user, [...listNames(user), name]),
     remove(user: CachedUser, name: string) {
-      const remaining = namesOf(user).filter((one) => one !== name);
+      const remaining = listNames(user).filter((answerName) => answerName !== name);
       set(user, remaining);
     },
   };

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createPrivateNames, nameOfAnswer, nameOfUser, type Question } from './names.ts';
+import { createPrivateNames, nameAnswer, nameUser, type Question } from './names.ts';
 
 const key = randomBytes(32);
 
@@ -44,7 +44,7 @@ describe('the name of a cached answer', () => {
   test('is the same for the same question and another for every other', () => {
     fc.assert(
       fc.property(pair, ([one, other]) => {
-        expect(nameOfAnswer(key, one) === nameOfAnswer(key, other)).toBe(
+        expect(nameAnswer(key, one) === nameAnswer(key, other)).toBe(
           canonical(one) === canonical(other),
         );
       }),
@@ -61,7 +61,7 @@ describe('the name of a cached answer', () => {
           ...order.flatMap((at) => list.slice(at, at + 1)),
           ...list,
         ].reverse();
-        expect(nameOfAnswer(key, { ...one, audiences: mixed })).toBe(nameOfAnswer(key, one));
+        expect(nameAnswer(key, { ...one, audiences: mixed })).toBe(nameAnswer(key, one));
       }),
     );
   });
@@ -69,8 +69,8 @@ describe('the name of a cached answer', () => {
   test('is another under another key, and of one length, so that it reveals nothing of the token', () => {
     fc.assert(
       fc.property(question, (one) => {
-        expect(nameOfAnswer(key, one)).toMatch(/^[\w-]{43}$/);
-        expect(nameOfAnswer(key, one)).not.toBe(nameOfAnswer(randomBytes(32), one));
+        expect(nameAnswer(key, one)).toMatch(/^[\w-]{43}$/);
+        expect(nameAnswer(key, one)).not.toBe(nameAnswer(randomBytes(32), one));
       }),
     );
   });
@@ -80,9 +80,9 @@ test('the name of a user is the same for the same user, and another for every ot
   const user = fc.record({ fingerprint: text, username: text });
   fc.assert(
     fc.property(user, user, (one, other) => {
-      expect(nameOfUser(key, one)).toMatch(/^[\w-]{43}$/);
+      expect(nameUser(key, one)).toMatch(/^[\w-]{43}$/);
       const isSame = one.fingerprint === other.fingerprint && one.username === other.username;
-      expect(nameOfUser(key, one) === nameOfUser(key, other)).toBe(isSame);
+      expect(nameUser(key, one) === nameUser(key, other)).toBe(isSame);
     }),
     { numRuns: 2_000 },
   );

@@ -29,15 +29,15 @@ export const maxAnswersOfUser = 8;
  * Names an answer by what was asked: injective over (token, audiences, fingerprint, version), and no one without the key of 256 bits
  * can learn a token from it, or make the name of one.
  */
-export function nameOfAnswer(key: Uint8Array, question: Question): string {
-  return mac(key, textsOf(question));
+export function nameAnswer(key: Uint8Array, question: Question): string {
+  return mac(key, listTexts(question));
 }
 
 /** The maximum length of the name of a user that is used as it is. Longer ones would take much memory. */
 const maxPlainName = 256;
 
 /**
- * Names answers under a random key, as `nameOfAnswer` does. It does not use an HMAC, which hashes twice: that prevents someone
+ * Names answers under a random key, as `nameAnswer` does. It does not use an HMAC, which hashes twice: that prevents someone
  * who sees a digest from extending it, and no one sees these names.
  *
  * It does not hash the name of a user, since a hash takes half the time of such a cached answer. The lengths make each of these
@@ -49,19 +49,19 @@ export function createPrivateNames(): (question: Question) => string {
     const { token, audiences, fingerprint, isName = false } = question;
     if (isName && audiences.length === 0 && token.length <= maxPlainName)
       return `${fingerprint.length} ${token.length} ${fingerprint} ${token}`;
-    return hash('sha256', key + JSON.stringify(textsOf(question)), 'base64url');
+    return hash('sha256', key + JSON.stringify(listTexts(question)), 'base64url');
   };
 }
 
-function textsOf({ token, audiences, fingerprint, version }: Question): readonly string[] {
+function listTexts({ token, audiences, fingerprint, version }: Question): readonly string[] {
   const set = audiences.length > 1 ? [...new Set(audiences)].sort() : audiences;
   // No fingerprint begins with a bracket.
   const config = version === undefined ? fingerprint : JSON.stringify([fingerprint, version]);
   return [config, token, ...set];
 }
 
-/** Names a user by a keyed digest. @param key not the key that `nameOfAnswer` uses */
-export function nameOfUser(key: Uint8Array, { fingerprint, username }: CachedUser): string {
+/** Names a user by a keyed digest. @param key not the key that `nameAnswer` uses */
+export function nameUser(key: Uint8Array, { fingerprint, username }: CachedUser): string {
   return mac(key, [fingerprint, username]);
 }
 
@@ -72,7 +72,7 @@ const macs = new WeakMap<Uint8Array, (text: string) => string>();
  * surrogates, all of which UTF-8 would replace by one character (ECMA-262, QuoteJSONString, escapes them).
  */
 function mac(key: Uint8Array, texts: readonly string[]): string {
-  const known = macs.get(key) ?? createHmacSha256(key);
-  macs.set(key, known);
-  return known(JSON.stringify(texts));
+  const hmac = macs.get(key) ?? createHmacSha256(key);
+  macs.set(key, hmac);
+  return hmac(JSON.stringify(texts));
 }

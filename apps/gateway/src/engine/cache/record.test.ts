@@ -3,14 +3,14 @@ import { anyCharacter } from '@sallyport/scripts/any-character';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
-  ageOf,
   type CacheRecord,
   decodeRecord,
   encodeRecord,
+  estimateSize,
   isFresh,
   isUsable,
+  measureAge,
   type StoredRecord,
-  sizeOf,
   toEntry,
 } from './record.ts';
 import { anyPositive } from './testing/arbitrary-decisions.ts';
@@ -131,12 +131,14 @@ test('the size of a decision is at least that of its texts, and grows with each'
       const { jti = '', sid = '' } = credential;
       const texts = [user.username, user.uid ?? '', jti, sid, ...(user.groups ?? []), ...audiences];
       const letters = [...texts, ...Object.entries(user.extra ?? {}).flat(2)].join('').length;
-      expect(sizeOf(decision)).toBeGreaterThanOrEqual(letters * 2);
+      expect(estimateSize(decision)).toBeGreaterThanOrEqual(letters * 2);
       const larger = { ...decision, user: { ...user, groups: [...(user.groups ?? []), more] } };
-      expect(sizeOf(larger)).toBeGreaterThanOrEqual(sizeOf(decision) + more.length * 2 + 1);
+      expect(estimateSize(larger)).toBeGreaterThanOrEqual(
+        estimateSize(decision) + more.length * 2 + 1,
+      );
       const named = { ...decision, credential: { jti: more, sid: more } };
-      expect(sizeOf(named)).toBeGreaterThanOrEqual(
-        sizeOf({ ...decision, credential: {} }) + more.length * 4,
+      expect(estimateSize(named)).toBeGreaterThanOrEqual(
+        estimateSize({ ...decision, credential: {} }) + more.length * 4,
       );
     }),
   );
@@ -176,7 +178,7 @@ test('a cached answer ends by whichever clock comes first, however the clocks ar
       const clocks = createClocks();
       const made = recordGiven(clocks.wall() - age + writer, lifetime);
       const [startMonotonic, startWall] = [clocks.monotonic(), clocks.wall()];
-      const entry = toEntry(made, clocks, { age, left });
+      const entry = toEntry(made, clocks, { age, timeLeft: left });
       for (const { kind, by } of steps) clocks[kind](by);
 
       const [ran, shown] = [clocks.monotonic() - startMonotonic, clocks.wall()];
@@ -191,7 +193,7 @@ test('a cached answer ends by whichever clock comes first, however the clocks ar
         ran >= left;
       const { authenticatedTtl, staleTtl } = own;
       const believed = isCutOff && authenticatedTtl > 10_000 ? 10_000 : authenticatedTtl;
-      expect(ageOf(entry, clocks)).toBe(Math.max(ran + atStart, shown - made.answeredAt));
+      expect(measureAge(entry, clocks)).toBe(Math.max(ran + atStart, shown - made.answeredAt));
       expect(isFresh(entry, { ...lifetimes, ...own }, clocks, isCutOff)).toBe(!isOver(believed));
       expect(isUsable(entry, { ...lifetimes, ...own }, clocks)).toBe(
         !isOver(authenticatedTtl + staleTtl),

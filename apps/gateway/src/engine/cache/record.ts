@@ -20,8 +20,8 @@ export interface StoredRecord extends CacheRecord {
 
 export function encodeRecord({ decision, answeredAt, revision, ttl }: StoredRecord): string {
   const { user, credential, audiences, expiresAt, session } = decision;
-  const rest = { user, credential, audiences, expiresAt: expiresAt?.getTime(), session };
-  return JSON.stringify({ answeredAt, revision, keptFor: ttl, ...rest });
+  const fields = { user, credential, audiences, expiresAt: expiresAt?.getTime(), session };
+  return JSON.stringify({ answeredAt, revision, keptFor: ttl, ...fields });
 }
 
 /** @returns undefined if the text is not a record: it was sealed, so another version of the gateway wrote it */
@@ -57,7 +57,7 @@ export function decodeRecord(text: string): StoredRecord | undefined {
 }
 
 /** Estimates the bytes of memory that a decision takes: UTF-16, and the overhead of each string. */
-export function sizeOf({
+export function estimateSize({
   user,
   credential = {},
   audiences = [],
@@ -82,7 +82,7 @@ export function sizeOf({
  * Copies a decision into strings of its own. V8 does not copy a substring: a name that a plugin cut out of a token would
  * hold the whole token in memory, password included, for as long as the answer is cached.
  */
-export function detached(decision: Decision): Decision {
+export function copyDecision(decision: Decision): Decision {
   return decision.kind === 'no-opinion' ? decision : readDecision(structuredClone(decision));
 }
 
@@ -105,25 +105,25 @@ export function toEntry(
   clocks: Clocks,
   {
     age = 0,
-    left = Number.POSITIVE_INFINITY,
-  }: { readonly age?: number; readonly left?: number } = {},
+    timeLeft = Number.POSITIVE_INFINITY,
+  }: { readonly age?: number; readonly timeLeft?: number } = {},
 ): PositiveEntry {
   const [now, wall] = [clocks.monotonic(), clocks.wall()];
   return {
     ...record,
     // The greater age counts: a clock that is behind must not make anything younger.
     answeredMonotonic: now - Math.max(age, wall - record.answeredAt),
-    expiresMonotonic: now + Math.min(endOf(record) - wall, left),
+    expiresMonotonic: now + Math.min(findExpiry(record) - wall, timeLeft),
   };
 }
 
 /** When the token expires, by the wall clock. Infinity: never. */
-function endOf({ decision }: Pick<CacheRecord, 'decision'>): number {
+function findExpiry({ decision }: Pick<CacheRecord, 'decision'>): number {
   return decision.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
 }
 
 /** Milliseconds since the backend gave an entry: the greater age by two clocks. */
-export function ageOf(
+export function measureAge(
   entry: Pick<PositiveEntry, 'answeredAt' | 'answeredMonotonic'>,
   clocks: Clocks,
 ): number {
@@ -137,23 +137,23 @@ function isWithin(lifetime: number, entry: PositiveEntry, clocks: Clocks): boole
   const [wall, monotonic] = [clocks.wall(), clocks.monotonic()];
   const isYoung =
     wall - entry.answeredAt < lifetime && monotonic - entry.answeredMonotonic < lifetime;
-  return isYoung && wall < endOf(entry) && monotonic < entry.expiresMonotonic;
+  return isYoung && wall < findExpiry(entry) && monotonic < entry.expiresMonotonic;
 }
 
 /** The maximum age of a positive entry in a replica that is cut off from the revocation list. Milliseconds. */
 const maxAgeCutOff = 10_000;
 
 /** When an entry stops being usable, fresh or stale: wall clock, milliseconds since 1970. */
-export function endOfUse(
+export function findEndOfUse(
   entry: PositiveEntry,
   { authenticatedTtl, staleTtl }: CacheLifetimes,
   clocks: Clocks,
 ): number {
-  const left = Math.min(
-    authenticatedTtl + staleTtl - ageOf(entry, clocks),
+  const timeLeft = Math.min(
+    authenticatedTtl + staleTtl - measureAge(entry, clocks),
     entry.expiresMonotonic - clocks.monotonic(),
   );
-  return clocks.wall() + left;
+  return clocks.wall() + timeLeft;
 }
 
 /** Whether an entry may be used instead of asking the backend. */

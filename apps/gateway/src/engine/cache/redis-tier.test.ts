@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { createSealingKey, seal } from '../sealing/seal.ts';
 import { keyPrefix } from '../shared-redis/testing/opened-shared-redis.ts';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
-import { nameOfAnswer, nameOfUser, type Question } from './names.ts';
+import { nameAnswer, nameUser, type Question } from './names.ts';
 import { toEntry } from './record.ts';
 import { createRedisTier, type RedisTier, readAnswersOfUser } from './redis-tier.ts';
 import { anyPositive } from './testing/arbitrary-decisions.ts';
@@ -27,7 +27,7 @@ const entryNow = (decision: Authenticated) =>
   toEntry({ decision, answeredAt: clocks.wall(), revision: 0 }, clocks);
 const secret = Buffer.alloc(32, 'A');
 const keyOf = (one: Question, under: Uint8Array = secret) =>
-  `${keyPrefix}cache:${nameOfAnswer(createSealingKey(under, keyPrefix).derive('cache names'), one)}`;
+  `${keyPrefix}cache:${nameAnswer(createSealingKey(under, keyPrefix).derive('cache names'), one)}`;
 
 async function store(one: Question = question, decision = jane, lifetime = hour): Promise<string> {
   tier.set(one, entryNow(decision), lifetime);
@@ -134,7 +134,7 @@ describe('the answers of a user', () => {
   };
   const noteOf = (username: string) => {
     const key = createSealingKey(secret, keyPrefix).derive('cache users');
-    return `${keyPrefix}cache-user:${nameOfUser(key, { fingerprint: 'one', username })}`;
+    return `${keyPrefix}cache-user:${nameUser(key, { fingerprint: 'one', username })}`;
   };
 
   test('are found by the name, for that config of the authenticator alone', async () => {

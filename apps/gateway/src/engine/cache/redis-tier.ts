@@ -7,17 +7,11 @@ import {
 import type { Clocks } from '../../base/clocks.ts';
 import { openText, type SealingKey, sealText } from '../sealing/seal.ts';
 import type { SharedRedis } from '../shared-redis/shared-redis.ts';
-import {
-  type CachedUser,
-  maxAnswersOfUser,
-  nameOfAnswer,
-  nameOfUser,
-  type Question,
-} from './names.ts';
+import { type CachedUser, maxAnswersOfUser, nameAnswer, nameUser, type Question } from './names.ts';
 import { decodeRecord, encodeRecord, type PositiveEntry, toEntry } from './record.ts';
 
 /** The result of a lookup in Redis. `invalid`: there was a value that must not be trusted. */
-export type Found =
+export type RedisLookup =
   | { readonly result: 'hit'; readonly entry: PositiveEntry }
   | { readonly result: 'miss' | 'invalid' | 'error' };
 
@@ -33,13 +27,13 @@ const sealedRecord = stringUpTo(Math.ceil((maxRecordBytes + 64) / 3) * 4);
 
 /** The cache that all replicas share. It holds positive entries, sealed, and nothing else. */
 export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
-  const keyOf = (name: string) => keyOfAnswer(redis, name);
+  const makeKey = (name: string) => makeAnswerKey(redis, name);
   return {
-    async get(question: Question): Promise<Found> {
-      const names = namesOf(redis, question);
+    async get(question: Question): Promise<RedisLookup> {
+      const names = nameUnderKeys(redis, question);
       try {
         const values = await redis.ask('cache', (client) => readValues(client, redis, names));
-        return youngest(values.map((value) => readRecord(value, clocks)));
+        return selectYoungest(values.map((value) => readRecord(value, clocks)));
       } catch {
         return { result: 'error' };
       }
@@ -56,33 +50,33 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
       lifetime: number,
       maxOfUser: number = maxAnswersOfUser,
     ): void {
-      const [first] = namesOf(redis, question);
+      const [target] = nameUnderKeys(redis, question);
       const { expiresAt, user } = entry.decision;
       const end = expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
       const ttl = Math.floor(Math.min(lifetime, end - clocks.wall()));
       const plain = encodeRecord({ ...entry, ttl });
-      if (first === undefined || ttl < 1 || Buffer.byteLength(plain) > maxRecordBytes) return;
-      const { key, name } = first;
+      if (target === undefined || ttl < 1 || Buffer.byteLength(plain) > maxRecordBytes) return;
+      const { key, name } = target;
       const sealed = sealText(key, sealedFor, name, plain);
       const cachedUser = { fingerprint: question.fingerprint, username: user.username };
       redis.send('cache', async (client) => {
         // The record comes first: a replica that finds it to be one too many must not remove it before it is there.
-        await client.set(keyOf(name), sealed, 'PX', ttl);
+        await client.set(makeKey(name), sealed, 'PX', ttl);
         try {
-          const excess = await noteAnswerOfUser(client, userKeyOf(redis, key, cachedUser), [
+          const excess = await noteAnswerOfUser(client, makeUserKey(redis, key, cachedUser), [
             name,
             ttl,
             maxOfUser,
           ]);
-          await Promise.all(excess.map((other) => client.del(keyOf(other))));
+          await Promise.all(excess.map((excessName) => client.del(makeKey(excessName))));
         } catch (error) {
-          await client.del(keyOf(name));
+          await client.del(makeKey(name));
           throw error;
         }
       });
     },
     delete(question: Question): void {
-      const keys = namesOf(redis, question).map(({ name }) => keyOf(name));
+      const keys = nameUnderKeys(redis, question).map(({ name }) => makeKey(name));
       redis.send('cache', (client) => Promise.all(keys.map((key) => client.del(key))));
     },
   };
@@ -90,11 +84,11 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
 
 type Keys = Pick<SharedRedis, 'keyPrefix'>;
 
-const keyOfAnswer = ({ keyPrefix }: Keys, name: string) => `${keyPrefix}cache:${name}`;
+const makeAnswerKey = ({ keyPrefix }: Keys, name: string) => `${keyPrefix}cache:${name}`;
 
 /** The key of the names of a user's answers. */
-function userKeyOf({ keyPrefix }: Keys, key: SealingKey, user: CachedUser): string {
-  return `${keyPrefix}cache-user:${nameOfUser(key.derive('cache users'), user)}`;
+function makeUserKey({ keyPrefix }: Keys, key: SealingKey, user: CachedUser): string {
+  return `${keyPrefix}cache-user:${nameUser(key.derive('cache users'), user)}`;
 }
 
 /** Reads answers about a user, for `explain`. @param question selects one of them. Default: all @throws RedisProblem */
@@ -105,28 +99,28 @@ export async function readAnswersOfUser(
   question?: Question,
 ) {
   const values = await redis.ask('cache', async (client) => {
-    if (question) return readValues(client, redis, namesOf(redis, question));
+    if (question) return readValues(client, redis, nameUnderKeys(redis, question));
     const noted = redis.sealingKeys.map(async (key) => {
-      const userKey = userKeyOf(redis, key, user);
+      const userKey = makeUserKey(redis, key, user);
       const reply = await client.eval(listAnswersScript, 1, userKey, maxListed);
-      return answerNames(reply).map((name) => ({ key, name }));
+      return readAnswerNames(reply).map((name) => ({ key, name }));
     });
     return readValues(client, redis, (await Promise.all(noted)).flat());
   });
   return values.flatMap((value): PositiveEntry[] => {
-    const one = readRecord(value, clocks);
+    const lookup = readRecord(value, clocks);
     // A writer of Redis may have noted the answer of another user.
-    return one.result === 'hit' && one.entry.decision.user.username === user.username
-      ? [one.entry]
+    return lookup.result === 'hit' && lookup.entry.decision.user.username === user.username
+      ? [lookup.entry]
       : [];
   });
 }
 
 /** During a rotation there are two keys, and a record may be sealed under either: each has its own name for it. */
-function namesOf({ sealingKeys }: Pick<SharedRedis, 'sealingKeys'>, question: Question) {
+function nameUnderKeys({ sealingKeys }: Pick<SharedRedis, 'sealingKeys'>, question: Question) {
   return sealingKeys.map((key) => ({
     key,
-    name: nameOfAnswer(key.derive('cache names'), question),
+    name: nameAnswer(key.derive('cache names'), question),
   }));
 }
 
@@ -136,9 +130,9 @@ function readValues(
   names: readonly Pick<Value, 'key' | 'name'>[],
 ): Promise<Value[]> {
   return Promise.all(
-    names.map(async (one) => ({
-      ...one,
-      ...(await readValue(client, sealedRecord, keyOfAnswer(redis, one.name))),
+    names.map(async (keyedName) => ({
+      ...keyedName,
+      ...(await readValue(client, sealedRecord, makeAnswerKey(redis, keyedName.name))),
     })),
   );
 }
@@ -148,26 +142,24 @@ interface Value extends StoredValue {
   readonly name: string;
 }
 
-function readRecord({ key, name, reply, timeToLive }: Value, clocks: Clocks): Found {
+function readRecord({ key, name, reply, timeToLive }: Value, clocks: Clocks): RedisLookup {
   if (typeof reply !== 'string') return { result: 'miss' };
   const plain = openText([key], sealedFor, name, reply);
   const record = plain === undefined ? undefined : decodeRecord(plain);
   if (record === undefined) return { result: 'invalid' };
   // This is by Redis' clock, which is the same for all replicas. A key that never expires, or expires later, was changed.
   const isOurs = typeof timeToLive === 'number' && timeToLive >= 0 && timeToLive <= record.ttl;
-  const left = isOurs ? timeToLive : 0;
+  const timeLeft = isOurs ? timeToLive : 0;
   return {
     result: 'hit',
-    entry: toEntry(record, clocks, { age: Math.max(0, record.ttl - left), left }),
+    entry: toEntry(record, clocks, { age: Math.max(0, record.ttl - timeLeft), timeLeft }),
   };
 }
 
-function youngest(found: readonly Found[]): Found {
-  const hits = found.filter((one) => one.result === 'hit');
-  const [first] = hits.sort(
-    (one, other) => other.entry.answeredMonotonic - one.entry.answeredMonotonic,
-  );
-  return first ?? found.find(({ result }) => result === 'invalid') ?? { result: 'miss' };
+function selectYoungest(lookups: readonly RedisLookup[]): RedisLookup {
+  const hits = lookups.filter((lookup) => lookup.result === 'hit');
+  const [youngest] = hits.sort((a, b) => b.entry.answeredMonotonic - a.entry.answeredMonotonic);
+  return youngest ?? lookups.find(({ result }) => result === 'invalid') ?? { result: 'miss' };
 }
 
 /**
@@ -206,12 +198,12 @@ async function noteAnswerOfUser(
   userKey: string,
   note: readonly (string | number)[],
 ) {
-  return answerNames(await client.eval(noteAnswerScript, 1, userKey, ...note));
+  return readAnswerNames(await client.eval(noteAnswerScript, 1, userKey, ...note));
 }
 
-function answerNames(reply: unknown): readonly string[] {
+function readAnswerNames(reply: unknown): readonly string[] {
   return (reply as unknown[]).filter(
-    (one): one is string => typeof one === 'string' && namePattern.test(one),
+    (name): name is string => typeof name === 'string' && namePattern.test(name),
   );
 }
 

@@ -6,7 +6,7 @@ interface Lookup<Result> {
   /** The revision of the revocation list that was known when it began. */
   readonly revision: number;
   readonly controller: AbortController;
-  waiting: number;
+  callers: number;
 }
 
 /** Begins a lookup. The signal is aborted when no caller waits any more. */
@@ -25,7 +25,7 @@ export function createSingleFlight<Result>(onJoined: () => void) {
       answer: begin(controller.signal),
       revision,
       controller,
-      waiting: 0,
+      callers: 0,
     };
     lookups.set(name, lookup);
     const end = () => remove(name, lookup);
@@ -33,8 +33,8 @@ export function createSingleFlight<Result>(onJoined: () => void) {
     return lookup;
   };
   const leave = (name: string, lookup: Lookup<Result>, reason: unknown) => {
-    lookup.waiting--;
-    if (lookup.waiting > 0) return;
+    lookup.callers--;
+    if (lookup.callers > 0) return;
     // No one may join an aborted lookup.
     remove(name, lookup);
     lookup.controller.abort(reason);
@@ -55,11 +55,11 @@ export function createSingleFlight<Result>(onJoined: () => void) {
       begin: Begin<Result>,
     ): Promise<Result> {
       if (signal.aborted) return Promise.reject(signal.reason);
-      const known = lookups.get(name);
-      const isJoined = known !== undefined && known.revision >= revision;
-      const lookup = isJoined ? known : start(name, revision, begin);
+      const current = lookups.get(name);
+      const isJoined = current !== undefined && current.revision >= revision;
+      const lookup = isJoined ? current : start(name, revision, begin);
       if (isJoined) onJoined();
-      lookup.waiting++;
+      lookup.callers++;
       const aborted = () => {
         leave(name, lookup, signal.reason);
         return signal.reason;

@@ -9,15 +9,15 @@ import type { Revocations } from '../revocation/list.ts';
 import type { MemoryTier } from './memory-tier.ts';
 import type { Question } from './names.ts';
 import {
-  ageOf,
-  detached,
-  endOfUse,
+  copyDecision,
+  findEndOfUse,
   isFresh,
   isUsable,
+  measureAge,
   type PositiveEntry,
   toEntry,
 } from './record.ts';
-import type { Found, RedisTier } from './redis-tier.ts';
+import type { RedisLookup, RedisTier } from './redis-tier.ts';
 import { createSingleFlight } from './single-flight.ts';
 
 export interface CacheSettings extends AuthenticatorCacheConfig {
@@ -52,7 +52,7 @@ export type CacheTier = Exclude<Source, 'stale'>;
 
 export interface CacheMetrics {
   /** Counts the result of a lookup in a tier. `invalid`: there was a value that must not be trusted. */
-  lookup(authenticator: string, tier: CacheTier, result: Found['result'] | 'stale'): void;
+  lookup(authenticator: string, tier: CacheTier, result: RedisLookup['result'] | 'stale'): void;
   /** Counts a caller who waits for another's lookup. */
   coalesced(): void;
 }
@@ -60,7 +60,7 @@ export interface CacheMetrics {
 type LookupContext = Pick<LinkContext, 'signal' | 'hops' | 'trace'>;
 
 /** A decision, and where it came from. */
-interface Answered {
+interface SourcedDecision {
   readonly decision: Decision;
   /** Undefined when the backend gave it now. */
   readonly source?: Source;
@@ -82,47 +82,50 @@ export function withCache(
 ) {
   const { memory, metrics, revocations, clocks } = dependencies;
   const store = createStore(settings, dependencies);
-  const singleFlight = createSingleFlight<Answered>(metrics.coalesced);
+  const singleFlight = createSingleFlight<SourcedDecision>(metrics.coalesced);
   const { fingerprint, asksByName: isName = false } = settings;
 
   async function lookUp(
     question: Question,
     name: string,
     context: LookupContext,
-  ): Promise<Answered> {
-    const found = await store.fetch(question, name);
-    if (found.result !== 'hit' || !store.isFresh(found.entry))
-      return ask(question, name, found, context);
-    memory.add(name, found.entry, question.fingerprint, settings.maxOfUser);
-    return { decision: found.entry.decision, source: 'redis' };
+  ): Promise<SourcedDecision> {
+    const redisLookup = await store.fetch(question, name);
+    if (redisLookup.result !== 'hit' || !store.isFresh(redisLookup.entry))
+      return ask(question, name, redisLookup, context);
+    memory.add(name, redisLookup.entry, question.fingerprint, settings.maxOfUser);
+    return { decision: redisLookup.entry.decision, source: 'redis' };
   }
 
   async function ask(
     question: Question,
     name: string,
-    found: Found,
+    redisLookup: RedisLookup,
     context: LookupContext,
-  ): Promise<Answered> {
+  ): Promise<SourcedDecision> {
     const { signal, hops, trace } = context;
     const { revision } = revocations;
     let decision: Decision;
     try {
-      const own = { audiences: question.audiences, signal, hops, ...(trace && { trace }) };
-      decision = await inner.authenticate(question.token, own);
+      const innerContext = { audiences: question.audiences, signal, hops, ...(trace && { trace }) };
+      decision = await inner.authenticate(question.token, innerContext);
     } catch (error) {
-      const last = signal.aborted ? undefined : store.lastPositive(question, name, found);
+      const last = signal.aborted ? undefined : store.lastPositive(question, name, redisLookup);
       if (last === undefined) throw error;
       metrics.lookup(settings.name, last.tier, 'stale');
-      const until = endOfUse(last.entry, settings, clocks);
+      const until = findEndOfUse(last.entry, settings, clocks);
       return { decision: last.entry.decision, source: 'stale', failure: error, until };
     }
     // The authenticator may have decided by what is in force since, or by what was before.
     if (question.version === settings.answersVersion?.())
-      store.save(question, name, decision, revision, found);
+      store.save(question, name, decision, revision, redisLookup);
     return { decision };
   }
 
-  function answer(token: string, context: LinkContext): Answered | Promise<Answered> {
+  function findAnswer(
+    token: string,
+    context: LinkContext,
+  ): SourcedDecision | Promise<SourcedDecision> {
     const { audiences, hops } = context;
     const question = {
       token,
@@ -131,7 +134,7 @@ export function withCache(
       isName,
       version: settings.answersVersion?.(),
     };
-    const name = memory.nameOfAnswer(question);
+    const name = memory.nameAnswer(question);
     const remembered = store.recall(name, token);
     metrics.lookup(settings.name, 'memory', remembered === undefined ? 'miss' : 'hit');
     if (remembered !== undefined) return { decision: remembered.decision, source: 'memory' };
@@ -142,14 +145,14 @@ export function withCache(
       lookUp(question, name, { signal, hops, ...(trace && { trace }) }),
     );
   }
-  const answerInSpan = (token: string, context: LinkContext): Promise<Answered> =>
+  const findAnswerInSpan = (token: string, context: LinkContext): Promise<SourcedDecision> =>
     inSpan('cache', {}, async (span) => {
-      const answered = await answer(token, context);
-      span.set({ 'sallyport.source': answered.source ?? 'backend' });
-      return answered;
+      const answer = await findAnswer(token, context);
+      span.set({ 'sallyport.source': answer.source ?? 'backend' });
+      return answer;
     });
   const decide = (
-    { decision, source, failure, until }: Answered,
+    { decision, source, failure, until }: SourcedDecision,
     context: LinkContext,
   ): Decision => {
     if (source !== undefined) context.onCached?.(source, failure, until);
@@ -157,8 +160,8 @@ export function withCache(
   };
 
   return layer(inner, (token, context) => {
-    const answered = isTracing() ? answerInSpan(token, context) : answer(token, context);
-    return after(answered, (given) => decide(given, context));
+    const answer = isTracing() ? findAnswerInSpan(token, context) : findAnswer(token, context);
+    return after(answer, (sourced) => decide(sourced, context));
   });
 }
 
@@ -171,7 +174,7 @@ function createRules(
     { decision, revision }: { decision: Decision; revision: number },
     token: string,
   ) => {
-    const subject = subjectOf(decision);
+    const subject = readSubject(decision);
     return revocations.isRevoked(
       revision,
       subject === undefined ? subject : settings.usernamePrefix + subject,
@@ -212,55 +215,62 @@ function createStore(settings: CacheSettings, dependencies: CacheDependencies) {
       if (negative === undefined) return undefined;
       const ttl =
         negative.decision.kind === 'rejected' ? settings.rejectedTtl : settings.unknownTtl;
-      return ageOf(negative, clocks) < ttl && !rules.isRevoked(negative, token)
+      return measureAge(negative, clocks) < ttl && !rules.isRevoked(negative, token)
         ? negative
         : undefined;
     },
     /** Finds an entry in Redis. A hit may be too old to be an answer, and still be usable as a stale one. */
-    async fetch(question: Question, name: string): Promise<Found> {
+    async fetch(question: Question, name: string): Promise<RedisLookup> {
       if (redis === undefined) return { result: 'miss' };
-      const read = await redis.get(question);
+      const stored = await redis.get(question);
       const isRefuted =
-        read.result === 'hit' && rules.isOutdated(read.entry, question.token, memory.get(name));
-      const found: Found = isRefuted ? { result: 'invalid' } : read;
-      const isTooOld = found.result === 'hit' && !rules.isFresh(found.entry);
-      metrics.lookup(settings.name, 'redis', isTooOld ? 'miss' : found.result);
-      return found;
+        stored.result === 'hit' && rules.isOutdated(stored.entry, question.token, memory.get(name));
+      const redisLookup: RedisLookup = isRefuted ? { result: 'invalid' } : stored;
+      const isTooOld = redisLookup.result === 'hit' && !rules.isFresh(redisLookup.entry);
+      metrics.lookup(settings.name, 'redis', isTooOld ? 'miss' : redisLookup.result);
+      return redisLookup;
     },
     /** Saves an answer in both tiers. @param revision the revision that was known when the backend was asked */
-    save(question: Question, name: string, given: Decision, revision: number, found: Found): void {
-      const decision = detached(given);
+    save(
+      question: Question,
+      name: string,
+      answer: Decision,
+      revision: number,
+      redisLookup: RedisLookup,
+    ): void {
+      const decision = copyDecision(answer);
       const record = { revision, answeredAt: clocks.wall() };
       if (decision.kind === 'authenticated') {
-        const entry = toEntry({ ...record, decision }, clocks, { left: lifetime });
+        const entry = toEntry({ ...record, decision }, clocks, { timeLeft: lifetime });
         if (rules.isRevoked(entry, question.token)) return;
         memory.add(name, entry, question.fingerprint, settings.maxOfUser);
         redis?.set(question, entry, lifetime, settings.maxOfUser);
         return;
       }
       // A Redis that could not be read may have a positive entry.
-      const hadPositive = found.result !== 'miss' || memory.get(name).positive !== undefined;
+      const hadPositive = redisLookup.result !== 'miss' || memory.get(name).positive !== undefined;
       memory.addNegative(name, { ...record, decision, answeredMonotonic: clocks.monotonic() });
       if (hadPositive) redis?.delete(question);
     },
     /** Finds the youngest positive entry that is usable while the backend is unavailable, and its tier. */
-    lastPositive(question: Question, name: string, found: Found) {
+    lastPositive(question: Question, name: string, redisLookup: RedisLookup) {
       const remembered = memory.get(name);
       const candidates: { readonly entry: PositiveEntry; readonly tier: CacheTier }[] = [];
       if (remembered.positive) candidates.push({ entry: remembered.positive, tier: 'memory' });
-      if (found.result === 'hit') candidates.push({ entry: found.entry, tier: 'redis' });
+      if (redisLookup.result === 'hit')
+        candidates.push({ entry: redisLookup.entry, tier: 'redis' });
       return candidates
         .filter(
           ({ entry }) =>
             isUsable(entry, settings, clocks) &&
             !rules.isOutdated(entry, question.token, remembered),
         )
-        .sort((one, other) => ageOf(one.entry, clocks) - ageOf(other.entry, clocks))[0];
+        .sort((a, b) => measureAge(a.entry, clocks) - measureAge(b.entry, clocks))[0];
     },
   };
 }
 
-function subjectOf(decision: Decision): string | undefined {
+function readSubject(decision: Decision): string | undefined {
   if (decision.kind === 'authenticated') return decision.user.username;
   return decision.kind === 'rejected' ? decision.subject : undefined;
 }

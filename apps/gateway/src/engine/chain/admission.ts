@@ -3,7 +3,7 @@ import { type Authenticator, AuthenticatorError } from '@sallyport/authenticator
 import { LRUCache } from 'lru-cache';
 import { bounded, pause } from '../../base/deadlines.ts';
 import type { AuthenticatorConfig } from '../../config/types.ts';
-import { callerGone, type LinkContext } from './chain.ts';
+import { createCallerGoneError, type LinkContext } from './chain.ts';
 import type { Circuit, CircuitPermit } from './circuit.ts';
 
 /**
@@ -72,7 +72,7 @@ export function createAdmission(
 }
 
 function refusal(caller: AbortSignal, message: string): AuthenticatorError {
-  return caller.aborted ? callerGone(caller) : new AuthenticatorError('failed', message);
+  return caller.aborted ? createCallerGoneError(caller) : new AuthenticatorError('failed', message);
 }
 
 /** A refusal of too many lookups of one name is delayed by this. Milliseconds. */
@@ -81,7 +81,7 @@ const refusalDelay = 1_000;
 /** `timeout` is the maximum wait for a slot, in milliseconds. */
 type SlotSettings = Pick<AuthenticatorConfig, 'maxConcurrent' | 'maxWaiting' | 'timeout'>;
 
-interface Waiting {
+interface WaitingCall {
   readonly isKnownGood: boolean;
   start: () => void;
 }
@@ -93,14 +93,14 @@ interface Waiting {
  */
 function createSlots({ maxConcurrent, maxWaiting, timeout }: SlotSettings) {
   const forAnyToken = maxConcurrent - Math.floor(maxConcurrent / 4);
-  const queue = new Set<Waiting>();
-  let taken = 0;
+  const queue = new Set<WaitingCall>();
+  let slotsInUse = 0;
   let delayed = 0;
   const isFull = () => queue.size + delayed >= maxWaiting;
 
-  const nextInLine = (): Waiting | undefined => {
-    if (taken >= maxConcurrent) return undefined;
-    for (const waiting of queue) if (waiting.isKnownGood || taken < forAnyToken) return waiting;
+  const nextInLine = (): WaitingCall | undefined => {
+    if (slotsInUse >= maxConcurrent) return undefined;
+    for (const call of queue) if (call.isKnownGood || slotsInUse < forAnyToken) return call;
     return undefined;
   };
   return {
@@ -110,21 +110,21 @@ function createSlots({ maxConcurrent, maxWaiting, timeout }: SlotSettings) {
      */
     tryTake(isKnownGood: () => boolean): boolean {
       // No call in the queue could have this slot: `leave` gives each slot directly to the next one in line.
-      if (taken >= forAnyToken && !(taken < maxConcurrent && isKnownGood())) return false;
-      taken++;
+      if (slotsInUse >= forAnyToken && !(slotsInUse < maxConcurrent && isKnownGood())) return false;
+      slotsInUse++;
       return true;
     },
     /** Waits in the queue. Rejects when the queue is full, at the timeout, and when the signal is aborted. */
     wait(isKnownGood: boolean, signal: AbortSignal): Promise<void> {
       if (isFull()) return Promise.reject(new Error('the queue is full'));
-      const waiting: Waiting = { isKnownGood, start: () => undefined };
+      const call: WaitingCall = { isKnownGood, start: () => undefined };
       return bounded<void>(
         { limit: timeout, signal },
         (start) => {
-          waiting.start = start;
-          queue.add(waiting);
+          call.start = start;
+          queue.add(call);
         },
-        () => queue.delete(waiting),
+        () => queue.delete(call),
       );
     },
     /** Delays a refusal by 1 s, without a slot. It does not wait when the queue is full, nor after an abort. */
@@ -136,10 +136,10 @@ function createSlots({ maxConcurrent, maxWaiting, timeout }: SlotSettings) {
     },
     /** Gives a slot back. The caller calls it once for each slot that it took. */
     leave(): void {
-      taken--;
+      slotsInUse--;
       const next = nextInLine();
       if (next === undefined) return;
-      taken++;
+      slotsInUse++;
       next.start();
     },
   };
@@ -188,7 +188,7 @@ export function createKnownGoodTokens() {
   // `max` would allocate all slots immediately, which takes 10 ms of each start.
   const knownGood = new LRUCache<string, true>({ maxSize: maxKnownGood, sizeCalculation: () => 1 });
   return (fingerprint: string) => {
-    const setOf = (prefix: string) => {
+    const createDigestSet = (prefix: string) => {
       const digest = (text: string) => hash('sha256', prefix + text, 'base64url');
       return {
         has: (text: string) => knownGood.get(digest(text)) === true,
@@ -196,7 +196,10 @@ export function createKnownGoodTokens() {
       };
     };
     // A token may be any text, and so look like a name.
-    const [tokens, names] = [setOf(`${key}${fingerprint} `), setOf(`${key}${fingerprint}\n`)];
+    const [tokens, names] = [
+      createDigestSet(`${key}${fingerprint} `),
+      createDigestSet(`${key}${fingerprint}\n`),
+    ];
     return { ...tokens, hasName: names.has, addName: names.add };
   };
 }

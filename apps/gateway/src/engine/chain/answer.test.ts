@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { after, isDeeplyFrozen, isLate, remembering } from './answer.ts';
+import { after, isDeeplyFrozen, isPending, memoize } from './answer.ts';
 
 test('an answer that is there is used immediately, a promise when it settles', async () => {
   const double = (given: number) => given * 2;
   expect(after(2, double)).toBe(4);
   const late = after(Promise.resolve(2), double);
-  expect(isLate(late)).toBe(true);
+  expect(isPending(late)).toBe(true);
   await expect(late).resolves.toBe(4);
 });
 
@@ -19,7 +19,7 @@ test('a promise that rejects becomes what `failed` makes of it, or stays as it i
 
 test('what was made of an object is remembered, undefined too, and is made again for another object', () => {
   const asked: object[] = [];
-  const make = remembering((given: { readonly name?: string }, more: string) => {
+  const make = memoize((given: { readonly name?: string }, more: string) => {
     asked.push(given);
     return given.name && given.name + more;
   });
@@ -36,7 +36,7 @@ test('what was made of an object is remembered, undefined too, and is made again
 
 test('what can change is made again each time', () => {
   let made = 0;
-  const make = remembering((_given: object) => ++made, isDeeplyFrozen);
+  const make = memoize((_given: object) => ++made, isDeeplyFrozen);
   const { freeze } = Object;
   const fixed = freeze({ user: freeze({ groups: freeze(['a']), uid: undefined }), no: null });
   expect([make(fixed), make(fixed)]).toEqual([1, 1]);

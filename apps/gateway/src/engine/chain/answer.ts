@@ -5,7 +5,7 @@ import { types } from 'node:util';
  * Most reviews of a busy cluster get such answers, and a promise in each layer would make them a fifth slower. Other files ask
  * by this function, or go on by `after`.
  */
-export function isLate<Value>(answer: Value | Promise<Value>): answer is Promise<Value> {
+export function isPending<Value>(answer: Value | Promise<Value>): answer is Promise<Value> {
   return answer instanceof Promise;
 }
 
@@ -15,31 +15,31 @@ export function isLate<Value>(answer: Value | Promise<Value>): answer is Promise
  *
  * @param failed makes a result of the error when the promise rejects; default: the result rejects too
  */
-export function after<Given, Made>(
-  answer: Given | Promise<Given>,
-  next: (given: Given) => Made | Promise<Made>,
-  failed?: (error: unknown) => Made | Promise<Made>,
-): Made | Promise<Made> {
-  return isLate(answer) ? answer.then(next, failed) : next(answer);
+export function after<Value, Result>(
+  answer: Value | Promise<Value>,
+  next: (value: Value) => Result | Promise<Result>,
+  failed?: (error: unknown) => Result | Promise<Result>,
+): Result | Promise<Result> {
+  return isPending(answer) ? answer.then(next, failed) : next(answer);
 }
 
 /**
- * Makes something of an object once, and remembers it for as long as there is that object.
+ * Makes a value of an object once, and caches it for as long as there is that object.
  *
- * @param make its result must depend on the object alone, not on `more`: only the object is remembered
+ * @param make its result must depend on the object alone, not on `args`: the object is the key
  * @param isFixed says whether nothing in an object can change any more. Default: nothing can, in any object
  */
-export function remembering<Given extends WeakKey, Made, More extends readonly unknown[]>(
-  make: (given: Given, ...more: More) => Made,
-  isFixed: (given: Given) => boolean = () => true,
-): (given: Given, ...more: More) => Made {
-  const known = new WeakMap<Given, { readonly made: Made }>();
-  return (given, ...more) => {
-    const before = known.get(given);
-    if (before !== undefined) return before.made;
-    const made = make(given, ...more);
-    if (isFixed(given)) known.set(given, { made });
-    return made;
+export function memoize<Key extends WeakKey, Value, Args extends readonly unknown[]>(
+  make: (key: Key, ...args: Args) => Value,
+  isFixed: (key: Key) => boolean = () => true,
+): (key: Key, ...args: Args) => Value {
+  const cache = new WeakMap<Key, { readonly value: Value }>();
+  return (key, ...args) => {
+    const cached = cache.get(key);
+    if (cached !== undefined) return cached.value;
+    const value = make(key, ...args);
+    if (isFixed(key)) cache.set(key, { value });
+    return value;
   };
 }
 
@@ -60,6 +60,9 @@ export function isDeeplyFrozen(value: unknown, levels = 8): boolean {
     Object.getOwnPropertyDescriptors(value),
   );
   return (
-    isPlain && properties.every((one) => 'value' in one && isDeeplyFrozen(one.value, levels - 1))
+    isPlain &&
+    properties.every(
+      (property) => 'value' in property && isDeeplyFrozen(property.value, levels - 1),
+    )
   );
 }

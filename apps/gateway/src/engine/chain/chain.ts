@@ -9,7 +9,7 @@ import {
 import { bounded } from '../../base/deadlines.ts';
 import { asError } from '../../base/logging/error-fields.ts';
 import { inSpan, isTracing } from '../../base/tracing/in-span.ts';
-import { after, isLate } from './answer.ts';
+import { after, isPending } from './answer.ts';
 
 /**
  * Where an answer came from if no backend gave it now. `stale` is an earlier answer, used because the backend was unavailable.
@@ -53,7 +53,7 @@ export interface ChainObserver {
    *
    * @param directory the directory of the authenticator, if it named the user
    */
-  onNames(authenticator: string, given: UserInfo, named: UserInfo, directory?: string): void;
+  onNames(authenticator: string, backendUser: UserInfo, user: UserInfo, directory?: string): void;
   /** Called with the ids of a token that the plugin accepts, even if it is for other audiences. */
   onCredential?(authenticator: string, credential: Credential): void;
 }
@@ -73,7 +73,7 @@ export interface LinkContext extends AuthenticateContext, Pick<ChainContext, 'is
   /** Called when the answer came from a cache. `failure` and `until` are given when it is stale, as in `Answer`. */
   readonly onCached?: (source: Source, failure?: unknown, until?: number) => void;
   /** See `ChainObserver.onNames`. */
-  readonly onNames?: (given: UserInfo, named: UserInfo, directory?: string) => void;
+  readonly onNames?: (backendUser: UserInfo, user: UserInfo, directory?: string) => void;
   readonly onCredential?: (credential: Credential) => void;
   /** Called when the user of the token is looked up in a directory, and again with their account if there is one. */
   readonly onDirectory?: (directory: string, account?: string) => void;
@@ -115,17 +115,15 @@ export function chain(links: readonly Link[], now: () => number) {
     token: string,
     context: ChainContext,
     failures: Failure[],
-    at: number,
+    index: number,
   ): Decision | Promise<Decision> {
-    const link = links[at];
+    const link = links[index];
     if (link === undefined)
       return failures.length > 0 ? Promise.reject(new ChainError(failures)) : noOpinion;
-    const answer = isTracing()
-      ? askInSpan(link, token, context, now)
-      : askLink(link, token, context, now);
     return after(
-      answer,
-      (given) => decide(link, given, context, failures) ?? ask(token, context, failures, at + 1),
+      isTracing() ? askInSpan(link, token, context, now) : askLink(link, token, context, now),
+      (answer) =>
+        decide(link, answer, context, failures) ?? ask(token, context, failures, index + 1),
     );
   }
   /** @returns undefined when the next link is to be asked */
@@ -152,7 +150,7 @@ export function isAborted(context: Pick<ChainContext, 'isAborted' | 'signal'>): 
   return context.isAborted ?? context.signal.aborted;
 }
 
-export function callerGone(signal: AbortSignal): AuthenticatorError {
+export function createCallerGoneError(signal: AbortSignal): AuthenticatorError {
   return new AuthenticatorError('unavailable', 'the review ended before the answer', {
     cause: signal.reason,
   });
@@ -189,7 +187,7 @@ function askLink(
   const start = now();
   const authenticator = link.name;
   const seconds = () => (now() - start) / 1000;
-  const failed = (error: unknown): Answer => ({
+  const toFailure = (error: unknown): Answer => ({
     authenticator,
     seconds: seconds(),
     error: asError(error),
@@ -197,23 +195,26 @@ function askLink(
   try {
     if (!recognizes(link, token))
       return { authenticator, seconds: seconds(), decision: noOpinion, recognized: false };
-    if (isAborted(review)) return failed(callerGone(review.signal));
-    const own = new OwnContext(link, review);
-    const answered = (decision: Decision): Answer => ({
+    if (isAborted(review)) return toFailure(createCallerGoneError(review.signal));
+    const linkContext = new ReviewLinkContext(link, review);
+    const toAnswer = (decision: Decision): Answer => ({
       authenticator,
       seconds: seconds(),
       decision,
       recognized: true,
-      ...own.cached,
-      ...(own.directory && { directory: own.directory }),
+      ...linkContext.cached,
+      ...(linkContext.directory && { directory: linkContext.directory }),
     });
     return after(
-      untilAborted(link.authenticator.authenticate(token, own), review),
-      answered,
-      (error) => ({ ...failed(error), ...(own.directory && { directory: own.directory }) }),
+      untilAborted(link.authenticator.authenticate(token, linkContext), review),
+      toAnswer,
+      (error) => ({
+        ...toFailure(error),
+        ...(linkContext.directory && { directory: linkContext.directory }),
+      }),
     );
   } catch (error) {
-    return failed(error);
+    return toFailure(error);
   }
 }
 
@@ -222,20 +223,20 @@ function untilAborted(
   decision: Decision | Promise<Decision>,
   review: ChainContext,
 ): Decision | Promise<Decision> {
-  if (!isLate(decision)) return decision;
+  if (!isPending(decision)) return decision;
   const { signal } = review;
-  const bounds = { signal, aborted: () => callerGone(signal) };
+  const bounds = { signal, aborted: () => createCallerGoneError(signal) };
   return bounded<Decision>(bounds, (resolve, reject) => decision.then(resolve, reject));
 }
 
 /** The part of a review that one authenticator gets. The signal is made when it is read, so nothing here reads it. */
 // biome-ignore lint/plugin: a getter in an object literal takes 1.4 µs of the 45 that a cached answer takes.
-class OwnContext implements LinkContext {
+class ReviewLinkContext implements LinkContext {
   readonly #review: ChainContext;
   readonly audiences: readonly string[];
   readonly hops: number | undefined;
   trace?: (step: string) => void;
-  onNames?: (given: UserInfo, named: UserInfo, directory?: string) => void;
+  onNames?: (backendUser: UserInfo, user: UserInfo, directory?: string) => void;
   onCredential?: (credential: Credential) => void;
   directory: DirectoryAnswer | undefined;
   cached:
@@ -249,7 +250,8 @@ class OwnContext implements LinkContext {
     this.hops = hops;
     if (observer === undefined) return;
     this.trace = (step) => observer.onStep(name, step);
-    this.onNames = (given, named, directory) => observer.onNames(name, given, named, directory);
+    this.onNames = (backendUser, user, directory) =>
+      observer.onNames(name, backendUser, user, directory);
     this.onCredential = (credential) => observer.onCredential?.(name, credential);
   }
 

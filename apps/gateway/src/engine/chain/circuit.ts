@@ -47,10 +47,10 @@ export function createCircuitWindow(now: () => number) {
     counts() {
       const oldest = currentSlice() - slices;
       let [calls, outages] = [0, 0];
-      for (const one of counts) {
-        if (one.slice < oldest) continue;
-        calls += one.calls;
-        outages += one.outages;
+      for (const count of counts) {
+        if (count.slice < oldest) continue;
+        calls += count.calls;
+        outages += count.outages;
       }
       return { calls, outages };
     },

@@ -10,8 +10,8 @@ import {
   rejectionReasons,
   type UserInfo,
 } from '@sallyport/authenticator';
-import { isDeeplyFrozen, remembering } from './answer.ts';
-import { decidingLayer } from './layer.ts';
+import { isDeeplyFrozen, memoize } from './answer.ts';
+import { createDecidingLayer } from './layer.ts';
 
 /**
  * Checks the plugin's answer and rebuilds it as a frozen decision of our own: a mistake in a plugin never reads as
@@ -31,26 +31,26 @@ export function withCheckedDecision(
     if (decision.expiresAt.getTime() > now()) return decision;
     return Object.freeze({ kind: 'rejected', reason: 'expired', subject: decision.user.username });
   };
-  const read = (answer: Decision): Decision => {
+  const checkDecision = (answer: Decision): Decision => {
     const decision = readDecision(answer);
     if (sessions || decision.kind !== 'authenticated' || decision.session === undefined)
       return decision;
     throw invalid('it is about a session, which only the authenticator of login.sessions has');
   };
   // A static token has the same frozen decision each time. Reading it again would take 1 to 4 µs, and making its names as much.
-  const known = remembering(read, isDeeplyFrozen);
-  return decidingLayer(inner, (answer) => {
+  const checkOnce = memoize(checkDecision, isDeeplyFrozen);
+  return createDecidingLayer(inner, (answer) => {
     // The text of a session must have been written for its token, so no two tokens may share a decision.
-    const decision = sessions ? read(answer) : known(answer);
-    return inTime(endOf(decision) === endOf(answer) ? decision : read(answer));
+    const decision = sessions ? checkDecision(answer) : checkOnce(answer);
+    return inTime(readExpiry(decision) === readExpiry(answer) ? decision : checkDecision(answer));
   });
 }
 
-function endOf(decision: Decision): number | undefined {
+function readExpiry(decision: Decision): number | undefined {
   return decision.kind === 'authenticated' ? decision.expiresAt?.getTime() : undefined;
 }
 
-type Writable<Thing> = { -readonly [Key in keyof Thing]: Thing[Key] };
+type Writable<Type> = { -readonly [Key in keyof Type]: Type[Key] };
 
 /** Checks every field of what should be a decision, and copies it into a frozen one. @throws AuthenticatorError `failed` */
 export function readDecision(value: unknown): Decision {
@@ -71,9 +71,9 @@ function readAuthenticated({
 }: Fields): Authenticated {
   const decision: Writable<Authenticated> = { kind: 'authenticated', user: readUser(user) };
   if (credential !== undefined) decision.credential = readCredential(credential);
-  if (audiences !== undefined) decision.audiences = strings(audiences, 'audiences');
-  if (expiresAt !== undefined) decision.expiresAt = date(expiresAt, 'expiresAt');
-  if (session !== undefined) decision.session = string(session, 'session');
+  if (audiences !== undefined) decision.audiences = readStrings(audiences, 'audiences');
+  if (expiresAt !== undefined) decision.expiresAt = readDate(expiresAt, 'expiresAt');
+  if (session !== undefined) decision.session = readString(session, 'session');
   return Object.freeze(decision);
 }
 
@@ -81,8 +81,8 @@ function readCredential(value: unknown): Credential {
   if (!isObject(value)) throw invalid('credential is not an object');
   const { jti, sid } = value;
   const credential: Writable<Credential> = {};
-  if (jti !== undefined) credential.jti = boundedId(string(jti, 'credential.jti'));
-  if (sid !== undefined) credential.sid = boundedId(string(sid, 'credential.sid'));
+  if (jti !== undefined) credential.jti = shortenId(readString(jti, 'credential.jti'));
+  if (sid !== undefined) credential.sid = shortenId(readString(sid, 'credential.sid'));
   return Object.freeze(credential);
 }
 
@@ -93,15 +93,15 @@ const maxIdLength = 256;
  * Replaces an id that is very long by a digest: an issuer may write ids of any length, and each must fit into the revocation
  * list, and into many cached answers. Commands name an id in the same way.
  */
-export function boundedId(id: string): string {
+export function shortenId(id: string): string {
   return id.length <= maxIdLength ? id : `sha256:${hash('sha256', id, 'hex')}`;
 }
 
 function readRejected({ reason, subject }: Fields): Rejected {
-  const known = rejectionReasons.find((one) => one === reason);
-  if (known === undefined) throw invalid('reason is not one of the known reasons');
-  const decision: Writable<Rejected> = { kind: 'rejected', reason: known };
-  if (subject !== undefined) decision.subject = string(subject, 'subject');
+  const knownReason = rejectionReasons.find((candidate) => candidate === reason);
+  if (knownReason === undefined) throw invalid('reason is not one of the known reasons');
+  const decision: Writable<Rejected> = { kind: 'rejected', reason: knownReason };
+  if (subject !== undefined) decision.subject = readString(subject, 'subject');
   return Object.freeze(decision);
 }
 
@@ -109,9 +109,9 @@ function readUser(value: unknown): UserInfo {
   if (!isObject(value)) throw invalid('user is not an object');
   const { username, uid, groups, extra } = value;
   // The identity policy refuses an empty username.
-  const user: Writable<UserInfo> = { username: string(username, 'user.username') };
-  if (uid !== undefined) user.uid = string(uid, 'user.uid');
-  if (groups !== undefined) user.groups = strings(groups, 'user.groups');
+  const user: Writable<UserInfo> = { username: readString(username, 'user.username') };
+  if (uid !== undefined) user.uid = readString(uid, 'user.uid');
+  if (groups !== undefined) user.groups = readStrings(groups, 'user.groups');
   if (extra !== undefined) user.extra = readExtra(extra);
   return Object.freeze(user);
 }
@@ -120,7 +120,10 @@ function readExtra(value: unknown): Readonly<Record<string, readonly string[]>> 
   if (!isPlainObject(value)) throw invalid('user.extra is not a plain object');
   const entries = Object.entries(value).map(
     ([key, values]) =>
-      [string(key, 'a key of user.extra'), strings(values, 'a value of user.extra')] as const,
+      [
+        readString(key, 'a key of user.extra'),
+        readStrings(values, 'a value of user.extra'),
+      ] as const,
   );
   // fromEntries defines own properties, so a key named __proto__ stays a key.
   return Object.freeze(Object.fromEntries(entries));
@@ -139,18 +142,18 @@ function isPlainObject(value: unknown): value is Fields {
   return prototype === null || prototype === Object.prototype;
 }
 
-function string(value: unknown, field: string): string {
+function readString(value: unknown, field: string): string {
   if (isText(value)) return value;
   throw notText(value, field);
 }
 
-function strings(value: unknown, field: string): readonly string[] {
+function readStrings(value: unknown, field: string): readonly string[] {
   if (!Array.isArray(value)) throw invalid(`${field} is not an array`);
   const copy = new Array<string>(value.length);
   for (let index = 0; index < value.length; index++) {
-    const item: unknown = value[index];
-    if (!isText(item)) throw notText(item, `${field}[${index}]`);
-    copy[index] = item;
+    const element: unknown = value[index];
+    if (!isText(element)) throw notText(element, `${field}[${index}]`);
+    copy[index] = element;
   }
   return Object.freeze(copy);
 }
@@ -165,7 +168,7 @@ function notText(value: unknown, field: string): AuthenticatorError {
   );
 }
 
-function date(value: unknown, field: string): Date {
+function readDate(value: unknown, field: string): Date {
   const time = types.isDate(value) ? value.getTime() : Number.NaN;
   if (Number.isNaN(time)) throw invalid(`${field} is not a valid Date`);
   return new Date(time);

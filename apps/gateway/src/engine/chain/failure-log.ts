@@ -5,7 +5,7 @@ import { createLogLimiter } from '../../base/logging/log-limiter.ts';
 import type { Answer } from './chain.ts';
 
 /** The parts of a review that are logged. */
-interface Reviewed {
+interface ReviewAnswers {
   readonly answers: readonly Answer[];
   readonly token: string | undefined;
 }
@@ -15,17 +15,20 @@ interface Reviewed {
  * for each authenticator and kind of error, with the number of those since the last one; the others at `debug`. The kind
  * counts because someone whose own tokens fail all the time must not keep the reason of an outage out of the log.
  */
-export function createFailureLog(logger: Logger, now: () => number): (reviewed: Reviewed) => void {
+export function createFailureLog(
+  logger: Logger,
+  now: () => number,
+): (review: ReviewAnswers) => void {
   const limit = createLogLimiter(now);
   const log = (answer: Answer, token: string | undefined) => {
     const error = 'error' in answer ? answer.error : answer.failure;
     if (error === undefined) return;
     const { authenticator, seconds } = answer;
     const stale = 'error' in answer ? {} : { cached: 'stale' };
-    const { message, ...others } = errorFields(error);
+    const { message, ...details } = errorFields(error);
     // A plugin must not put the token there. If it does, the token goes no further.
     const reason = message === undefined ? {} : { reason: withoutToken(message, token) };
-    const fields = { authenticator, seconds, ...others, ...reason, ...stale };
+    const fields = { authenticator, seconds, ...details, ...reason, ...stale };
     const kind = AuthenticatorError.is(error) ? error.code : 'bug';
     const unloggedSince = limit(`${authenticator} ${kind}`);
     if (unloggedSince === undefined) {

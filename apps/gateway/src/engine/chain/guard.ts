@@ -8,8 +8,8 @@ import { durationText } from '@sallyport/plugin-kit';
 import { bounded, type WaitBounds } from '../../base/deadlines.ts';
 import type { AuthenticatorConfig } from '../../config/types.ts';
 import { createAdmission, createKnownGoodTokens, type KnownGoodTokens } from './admission.ts';
-import { after, isLate } from './answer.ts';
-import { callerGone, isAborted, type Link, type LinkContext } from './chain.ts';
+import { after, isPending } from './answer.ts';
+import { createCallerGoneError, isAborted, type Link, type LinkContext } from './chain.ts';
 import {
   type CallOutcome,
   type CircuitDependencies,
@@ -53,7 +53,7 @@ export interface Guard extends Authenticator {
 /** Calls `lookUp` and `revalidate` of a plugin. */
 type AskUser = (
   plugin: Pick<Authenticator, 'lookUp' | 'revalidate'>,
-  own: AuthenticateContext,
+  context: AuthenticateContext,
 ) => Promise<Decision>;
 
 /** A link of the chain whose bounds can be looked at. */
@@ -77,7 +77,7 @@ export function withGuard(
   const { admit, leave } = createAdmission(plugin, settings, circuit, knownGood, dependencies.now);
   const call = createCall(leave, settings, dependencies);
 
-  const admitted = (
+  const askWhenAdmitted = (
     token: string | undefined,
     context: LinkContext,
     ask: Ask,
@@ -86,18 +86,18 @@ export function withGuard(
       lookedUp,
     }: { readonly onGood?: () => unknown; readonly lookedUp?: string | undefined },
   ): Decision | Promise<Decision> => {
-    if (isAborted(context)) return Promise.reject(callerGone(context.signal));
+    if (isAborted(context)) return Promise.reject(createCallerGoneError(context.signal));
     return safely(() => {
       return after(admit(token, context, lookedUp), (permit) => call(permit, context, ask, onGood));
     });
   };
   return {
     ...layer(plugin, (token, context) => {
-      const ask = (own: AuthenticateContext) => plugin.authenticate(token, own);
-      return admitted(token, context, ask, { onGood: () => knownGood.add(token) });
+      const ask = (pluginContext: AuthenticateContext) => plugin.authenticate(token, pluginContext);
+      return askWhenAdmitted(token, context, ask, { onGood: () => knownGood.add(token) });
     }),
     askWithin: async (context, ask, lookedUp) =>
-      admitted(undefined, context, async (own) => ask(plugin, own), {
+      askWhenAdmitted(undefined, context, async (pluginContext) => ask(plugin, pluginContext), {
         lookedUp,
         onGood: () => lookedUp !== undefined && knownGood.addName(lookedUp),
       }),
@@ -108,7 +108,7 @@ export function withGuard(
   };
 }
 
-type Ask = (own: AuthenticateContext) => Decision | Promise<Decision>;
+type Ask = (context: AuthenticateContext) => Decision | Promise<Decision>;
 
 /** @returns a function that asks the plugin, in a slot that was taken, and gives the slot back by `leave` */
 function createCall(
@@ -128,15 +128,15 @@ function createCall(
     const backendAnswered = () => {
       progress.isOutage = false;
     };
-    const own = {
+    const pluginContext = {
       audiences,
       hops,
       signal: controller.signal,
       backendAnswered,
       ...(trace && { trace }),
     };
-    const answer = safely(() => ask(own));
-    if (!isLate(answer)) {
+    const answer = safely(() => ask(pluginContext));
+    if (!isPending(answer)) {
       // No one waited, so there is nothing to bound, and no backend has shown that the token is good.
       leave();
       permit.settle('answered');
@@ -222,11 +222,11 @@ function bound(
   const waitFor = (call: Promise<Decision>, bounds: WaitBounds) =>
     bounded<Decision>(bounds, (resolve, reject) => void call.then(resolve, reject));
   if (!permit.probe) {
-    const aborted = () => end(callerGone(caller), 'nothing');
+    const aborted = () => end(createCallerGoneError(caller), 'nothing');
     return waitFor(work, { limit: timeout, late, signal: caller, aborted });
   }
   // A probe runs on to its own end: callers who hang up must neither close nor open the circuit.
   const probe = waitFor(work, { limit: timeout, late });
   probe.catch(() => undefined);
-  return waitFor(probe, { signal: caller, aborted: () => abandon(callerGone(caller)) });
+  return waitFor(probe, { signal: caller, aborted: () => abandon(createCallerGoneError(caller)) });
 }

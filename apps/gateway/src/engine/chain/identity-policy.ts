@@ -2,9 +2,9 @@ import type { Authenticator, Decision, UserInfo } from '@sallyport/authenticator
 import { anyGlob } from '../../base/glob.ts';
 import { isMisleading, printable } from '../../base/logging/printable.ts';
 import type { GatewayConfig, IdentityConfig } from '../../config/types.ts';
-import { remembering } from './answer.ts';
+import { memoize } from './answer.ts';
 import type { LinkContext } from './chain.ts';
-import { decidingLayer } from './layer.ts';
+import { createDecidingLayer } from './layer.ts';
 
 /** The prefixes of every authenticator of the config, this one's included. An authenticator without a prefix has ''. */
 export type IdentityPrefixes = Readonly<ReturnType<typeof identityPrefixes>>;
@@ -44,10 +44,10 @@ export function identityPolicy(
 ): (user: UserInfo) => NamedUser {
   const finish = finalNames(identity);
   const findViolation = rules(identity, prefixes, reservedDomain);
-  return (given) => {
-    const user = finish(given);
+  return (backendUser) => {
+    const user = finish(backendUser);
     const violation =
-      given.username === '' ? { rule: 'the username is empty' } : findViolation(user);
+      backendUser.username === '' ? { rule: 'the username is empty' } : findViolation(user);
     return violation === undefined ? { user } : { user, violation };
   };
 }
@@ -66,21 +66,21 @@ export function createIdentityPolicy(
  */
 export function withIdentityPolicy(
   inner: Authenticator,
-  ...policy: Parameters<typeof namingUsers>
+  ...policy: Parameters<typeof createUserNaming>
 ): Authenticator {
-  const named = namingUsers(...policy);
-  return decidingLayer(inner, (decision, _token, context) => named(decision, context));
+  const nameUser = createUserNaming(...policy);
+  return createDecidingLayer(inner, (decision, _token, context) => nameUser(decision, context));
 }
 
 /** Makes the policy of {@link withIdentityPolicy} for decisions that no authenticator makes now. */
-export function namingUsers(
+export function createUserNaming(
   identity: IdentityConfig & { readonly name: string },
   prefixes: IdentityPrefixes,
   log: PolicyLog,
   reservedDomain?: string,
 ): (decision: Decision, context: Pick<LinkContext, 'onNames'>) => Decision {
   // Naming a user with ten groups takes 4 µs, and a cached answer takes 45 µs in all.
-  const nameUser = remembering(identityPolicy(identity, prefixes, reservedDomain));
+  const nameUser = memoize(identityPolicy(identity, prefixes, reservedDomain));
   return (decision, { onNames }) => {
     if (decision.kind !== 'authenticated') return decision;
     const { user, violation } = nameUser(decision.user);
@@ -162,8 +162,8 @@ function characterViolation({
   extra = {},
 }: UserInfo): Violation | undefined {
   const rule = 'a control character, a line end or a mark that turns the direction of writing';
-  const violation = (what: string, text: string, name: string = text): Violation | undefined =>
-    isMisleading(text) ? { rule: `${what} has ${rule}`, name: printable(name) } : undefined;
+  const violation = (field: string, text: string, name: string = text): Violation | undefined =>
+    isMisleading(text) ? { rule: `${field} has ${rule}`, name: printable(name) } : undefined;
   return (
     violation('the username', username) ??
     violation('the uid', uid) ??
@@ -203,10 +203,13 @@ function extraKeyRule(allowCredentialId: boolean, reservedDomain: string | undef
  * it starts with: so nested prefixes work, authenticators with equal prefixes share a namespace, and an authenticator without a
  * prefix may only give names that start with no other prefix.
  *
- * @param own the prefix of the authenticator that gave the name, which may be among `all`
- * @returns the prefix of another authenticator that a name (which starts with `own`) starts with, if there is one
+ * @param ownPrefix the prefix of the authenticator that gave the name, which may be among `prefixes`
+ * @returns the prefix of another authenticator that a name (which starts with `ownPrefix`) starts with, if there is one
  */
-function foreignPrefix(own: string, all: readonly string[]): (name: string) => string | undefined {
-  const longer = [...new Set(all)].filter((prefix) => prefix.length > own.length);
+function foreignPrefix(
+  ownPrefix: string,
+  prefixes: readonly string[],
+): (name: string) => string | undefined {
+  const longer = [...new Set(prefixes)].filter((prefix) => prefix.length > ownPrefix.length);
   return (name) => longer.find((prefix) => name.startsWith(prefix));
 }

@@ -21,7 +21,7 @@ export function layer(
 }
 
 /** Makes a layer that makes its own decision of each answer of `inner`. */
-export function decidingLayer(
+export function createDecidingLayer(
   inner: Authenticator,
   decide: (decision: Decision, token: string, context: LinkContext) => Decision,
 ): Authenticator {
@@ -42,37 +42,38 @@ export function withAudiences(
   inner: Authenticator,
   apiAudiences: () => readonly string[],
 ): Authenticator {
-  return decidingLayer(inner, (decision, _token, context) => {
-    const asked = context.audiences.length > 0 ? context.audiences : apiAudiences();
+  return createDecidingLayer(inner, (decision, _token, context) => {
+    const reviewAudiences = context.audiences.length > 0 ? context.audiences : apiAudiences();
     if (decision.kind === 'authenticated' && decision.credential)
       context.onCredential?.(decision.credential);
-    const bound = bind(decision, asked);
+    const bound = bind(decision, reviewAudiences);
     if (bound !== decision && bound.kind === 'rejected')
-      context.trace?.(mismatchOf(decision, asked, context));
+      context.trace?.(describeMismatch(decision, reviewAudiences, context));
     return bound;
   });
 }
 
 /** Words both lists, for `explain`. */
-function mismatchOf(
+function describeMismatch(
   decision: Decision,
-  asked: readonly string[],
+  reviewAudiences: readonly string[],
   { audiences }: LinkContext,
 ): string {
-  const own = decision.kind === 'authenticated' ? (decision.audiences ?? []) : [];
+  const tokenAudiences = decision.kind === 'authenticated' ? (decision.audiences ?? []) : [];
   const from = audiences.length > 0 ? 'the review' : 'server.apiAudiences';
-  const asking =
-    asked.length > 0
-      ? `${asked.join(', ')} (${from})`
+  const expectedText =
+    reviewAudiences.length > 0
+      ? `${reviewAudiences.join(', ')} (${from})`
       : 'none: the review names none, and server.apiAudiences is empty';
-  return `the token is valid for the audiences ${own.join(', ') || 'none'}, and asked for is ${asking}`;
+  return `the token is valid for the audiences ${tokenAudiences.join(', ') || 'none'}, and asked for is ${expectedText}`;
 }
 
-function bind(decision: Decision, asked: readonly string[]): Decision {
+function bind(decision: Decision, reviewAudiences: readonly string[]): Decision {
   if (decision.kind !== 'authenticated' || decision.audiences === undefined) return decision;
-  const { audiences: own, user } = decision;
-  const audiences = asked.filter(
-    (audience, at) => own.includes(audience) && asked.indexOf(audience) === at,
+  const { audiences: tokenAudiences, user } = decision;
+  const audiences = reviewAudiences.filter(
+    (audience, index) =>
+      tokenAudiences.includes(audience) && reviewAudiences.indexOf(audience) === index,
   );
   if (audiences.length > 0) return { ...decision, audiences };
   return { kind: 'rejected', reason: 'audience-mismatch', subject: user.username };
@@ -103,7 +104,7 @@ export function withProvenance(
     [`${keyPrefix}/authenticator`]: [authenticator],
     ...(directory !== undefined && { [`${keyPrefix}/directory`]: [directory] }),
   };
-  return decidingLayer(inner, (decision, token) => {
+  return createDecidingLayer(inner, (decision, token) => {
     if (decision.kind !== 'authenticated') return decision;
     const extra = {
       ...decision.user.extra,

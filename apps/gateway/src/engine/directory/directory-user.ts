@@ -16,7 +16,7 @@ import { revalidateUser } from '../users/revalidate-user.ts';
  */
 export type DirectoryResult = 'found' | 'missing' | 'refused' | 'error' | 'stale';
 
-const resultOf = {
+const resultByKind = {
   authenticated: 'found',
   rejected: 'refused',
   'no-opinion': 'missing',
@@ -37,10 +37,10 @@ export function createDirectoryUsers(
     try {
       const decision = await guard.askWithin(
         context,
-        (plugin, own) => findInDirectory(plugin, name, own),
+        (plugin, pluginContext) => findInDirectory(plugin, name, pluginContext),
         `${authenticator} ${name}`,
       );
-      onResult(resultOf[decision.kind]);
+      onResult(resultByKind[decision.kind]);
       return decision;
     } catch (error) {
       // All callers have left: that says nothing about the directory.
@@ -58,19 +58,19 @@ export function createDirectoryUsers(
 export async function findInDirectory(
   plugin: Pick<Authenticator, 'lookUp' | 'revalidate'>,
   name: string,
-  own: AuthenticateContext,
+  pluginContext: AuthenticateContext,
 ): Promise<Decision> {
-  const { signal, trace } = own;
+  const { signal, trace } = pluginContext;
   if (plugin.lookUp === undefined)
     throw new AuthenticatorError('failed', 'its plugin has no lookUp');
   const context = { signal, isJoin: true, ...(trace && { trace }) };
   const user: unknown = await plugin.lookUp(name, context);
   // The directory has answered: if the rest takes long, only this user has very many groups.
-  own.backendAnswered?.();
+  pluginContext.backendAnswered?.();
   if (user === undefined) return { kind: 'no-opinion' };
-  const found = readDecision({ kind: 'authenticated', user });
-  if (found.kind !== 'authenticated') return found;
-  const today = await revalidateUser(plugin, found.user, { signal, ...(trace && { trace }) });
+  const account = readDecision({ kind: 'authenticated', user });
+  if (account.kind !== 'authenticated') return account;
+  const today = await revalidateUser(plugin, account.user, { signal, ...(trace && { trace }) });
   if (today.kind === 'rejected' && today.reason === 'ambiguous')
     throw new AuthenticatorError('failed', 'several users have this name');
   return today;

@@ -37,35 +37,35 @@ export function withDirectory(
   directory: Directory,
   usernamePrefix: string,
 ): Authenticator {
-  const decide = joiningDirectory(directory, usernamePrefix);
+  const join = createDirectoryJoin(directory, usernamePrefix);
   return layer(inner, (token, context) =>
-    after(inner.authenticate(token, context), (own) => decide(own, context)),
+    after(inner.authenticate(token, context), (tokenDecision) => join(tokenDecision, context)),
   );
 }
 
 /** Makes what {@link withDirectory} does to decisions that no authenticator makes now. */
-export function joiningDirectory(
+export function createDirectoryJoin(
   { config, users, usernamePrefix: directoryPrefix }: Directory,
   usernamePrefix: string,
-): (own: Decision, context: LinkContext) => Decision | Promise<Decision> {
-  return (own, context) => {
-    if (own.kind !== 'authenticated') return own;
+): (tokenDecision: Decision, context: LinkContext) => Decision | Promise<Decision> {
+  return (tokenDecision, context) => {
+    if (tokenDecision.kind !== 'authenticated') return tokenDecision;
     const { authenticator: directory } = config;
     const { onNames } = context;
     context.onDirectory?.(directory);
-    const name = joinName(own.user, config.by, usernamePrefix);
+    const name = joinName(tokenDecision.user, config.by, usernamePrefix);
     context.trace?.(`the user is looked up in ${directory} as ${JSON.stringify(name)}`);
-    const asked = new UserContext(
+    const userContext = new UserContext(
       context,
-      onNames && ((given, named) => onNames(given, named, directory)),
+      onNames && ((backendUser, user) => onNames(backendUser, user, directory)),
       (failure) => addDirectoryName(failure, directory, name),
     );
     return after(
-      users.authenticate(name, asked),
-      (found) => {
-        const account = accountOf(found, directoryPrefix);
+      users.authenticate(name, userContext),
+      (accountDecision) => {
+        const account = nameAccount(accountDecision, directoryPrefix);
         if (account !== undefined) context.onDirectory?.(directory, account);
-        return join(own, found, config, usernamePrefix);
+        return join(tokenDecision, accountDecision, config, usernamePrefix);
       },
       (error) => {
         throw addDirectoryName(error, directory, name);
@@ -75,84 +75,93 @@ export function joiningDirectory(
 }
 
 /** Names the account as Kubernetes would see it. A block has that name already. Every other refusal has the backend's name. */
-function accountOf(found: Decision, usernamePrefix: string): string | undefined {
-  if (found.kind === 'authenticated') return found.user.username;
-  if (found.kind === 'no-opinion' || found.subject === undefined) return undefined;
-  return found.reason === 'blocked' ? found.subject : usernamePrefix + found.subject;
+function nameAccount(accountDecision: Decision, usernamePrefix: string): string | undefined {
+  if (accountDecision.kind === 'authenticated') return accountDecision.user.username;
+  if (accountDecision.kind === 'no-opinion' || accountDecision.subject === undefined)
+    return undefined;
+  return accountDecision.reason === 'blocked'
+    ? accountDecision.subject
+    : usernamePrefix + accountDecision.subject;
 }
 
 /** Returns what a user is looked up by. @throws AuthenticatorError `failed` if the token does not say it */
 export function joinName(
   user: UserInfo,
-  by: DirectoryConfig['by'],
+  lookUpKey: DirectoryConfig['by'],
   usernamePrefix: string,
 ): string {
   const values =
-    by === 'username' ? [user.username.slice(usernamePrefix.length)] : joinValues(user, by);
+    lookUpKey === 'username'
+      ? [user.username.slice(usernamePrefix.length)]
+      : joinValues(user, lookUpKey);
   const [name = ''] = values;
   if (values.length === 1 && name !== '') return name;
   const count = values.length > 1 ? `${values.length} values` : 'no value';
-  const what = typeof by === 'object' ? `extra ${by.extra}` : by;
+  const keyText = typeof lookUpKey === 'object' ? `extra ${lookUpKey.extra}` : lookUpKey;
   throw new AuthenticatorError(
     'failed',
-    `the token has ${count} of ${what}, by which directory.by looks its user up: map one in the options, or change directory.by`,
+    `the token has ${count} of ${keyText}, by which directory.by looks its user up: map one in the options, or change directory.by`,
   );
 }
 
 /** Returns the values of the `uid`, or of a key of `extra`, of which there must be one. */
 export function joinValues(
   { uid, extra = {} }: UserInfo,
-  by: Exclude<LookUpKey, 'username'>,
+  lookUpKey: Exclude<LookUpKey, 'username'>,
 ): readonly string[] {
-  if (by === 'uid') return uid === undefined ? [] : [uid];
-  return Object.hasOwn(extra, by.extra) ? (extra[by.extra] ?? []) : [];
+  if (lookUpKey === 'uid') return uid === undefined ? [] : [uid];
+  return Object.hasOwn(extra, lookUpKey.extra) ? (extra[lookUpKey.extra] ?? []) : [];
 }
 
 /** Joins what the token and the directory say. Without `authenticated` of both, the user is not let in. */
 function join(
-  own: Authenticated,
-  found: Decision,
-  { groups: mode, missing }: DirectoryConfig,
+  tokenDecision: Authenticated,
+  accountDecision: Decision,
+  { groups: mode, missing: missingUser }: DirectoryConfig,
   usernamePrefix: string,
 ): Decision {
-  if (found.kind !== 'authenticated') {
-    if (found.kind === 'no-opinion' && missing === 'accept') return withGroups(own, [], mode);
-    const reason = found.kind === 'rejected' ? found.reason : 'unknown-user';
+  if (accountDecision.kind !== 'authenticated') {
+    if (accountDecision.kind === 'no-opinion' && missingUser === 'accept')
+      return withGroups(tokenDecision, [], mode);
+    const reason = accountDecision.kind === 'rejected' ? accountDecision.reason : 'unknown-user';
     // The same holds for the name of the token's user.
-    const { username } = own.user;
+    const { username } = tokenDecision.user;
     const subject = reason === 'blocked' ? username : username.slice(usernamePrefix.length);
     return { kind: 'rejected', reason, subject };
   }
-  const expiresAt = earlier(own.expiresAt, found.expiresAt);
+  const expiresAt = pickEarlier(tokenDecision.expiresAt, accountDecision.expiresAt);
   return {
-    ...withGroups(own, found.user.groups ?? [], mode),
+    ...withGroups(tokenDecision, accountDecision.user.groups ?? [], mode),
     ...(expiresAt && { expiresAt }),
   };
 }
 
 function withGroups(
-  own: Authenticated,
-  found: readonly string[],
+  tokenDecision: Authenticated,
+  directoryGroups: readonly string[],
   mode: DirectoryConfig['groups'],
 ): Authenticated {
-  const { groups = [] } = own.user;
-  return { ...own, user: { ...own.user, groups: groupsOf(groups, found, mode) } };
+  const { groups = [] } = tokenDecision.user;
+  return {
+    ...tokenDecision,
+    user: { ...tokenDecision.user, groups: joinGroups(groups, directoryGroups, mode) },
+  };
 }
 
 /** With `replace`, the identity policy has left out the groups of the token already: so their number does not count. */
-function groupsOf(
-  own: readonly string[],
-  found: readonly string[],
+function joinGroups(
+  tokenGroups: readonly string[],
+  directoryGroups: readonly string[],
   mode: DirectoryConfig['groups'],
 ): readonly string[] {
-  if (mode === 'keep') return own;
-  if (mode === 'replace' || own.length === 0) return found;
-  return [...new Set([...own, ...found])];
+  if (mode === 'keep') return tokenGroups;
+  if (mode === 'replace' || tokenGroups.length === 0) return directoryGroups;
+  return [...new Set([...tokenGroups, ...directoryGroups])];
 }
 
-function earlier(one: Date | undefined, other: Date | undefined): Date | undefined {
-  if (one === undefined || other === undefined) return one ?? other;
-  return one < other ? one : other;
+function pickEarlier(a: Date | undefined, b: Date | undefined): Date | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return a < b ? a : b;
 }
 
 /** The limit in characters for a name in a message. */

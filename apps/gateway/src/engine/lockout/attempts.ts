@@ -9,9 +9,9 @@ import { pause } from '../../base/deadlines.ts';
 import type { AuthenticatorConfig, LockoutConfig } from '../../config/types.ts';
 import type { SharedRedis } from '../shared-redis/shared-redis.ts';
 import {
+  type AttemptIdentity,
   abandonedAfter,
   createLocalGuard,
-  type Identified,
   type LocalGuardOptions,
   maxWait,
 } from './local-guard.ts';
@@ -69,9 +69,9 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
     redisClock,
   };
 
-  const guardOf = (authenticator: string): Attempts => ({
+  const createGuard = (authenticator: string): Attempts => ({
     async admit(name, password, signal, username = name) {
-      const one = local.identify(authenticator, name, password, username);
+      const identity = local.identify(authenticator, name, password, username);
       const redis = dependencies.shared?.();
       const login = { authenticator, subject: name, username, password };
       const shared = redis && createSharedAttempt(redis, login, replicated);
@@ -82,45 +82,52 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
       for (;;) {
         const isLate = now() - begunAt >= maxWait;
         // The secret was right after this attempt had begun to wait, or the directory is slow.
-        const mayDouble = isLate || (local.rightAt(one) ?? Number.NEGATIVE_INFINITY) >= begunAt;
-        const own = local.decide(one, mayDouble);
-        if (own === 'invalid-credentials')
-          return denied(own, local.refusedAt(one), redisClock.offset);
-        if (own === 'admit')
-          return admitWithSlot({ local, one, shared, redisClock, signal }, settings().maxFailures);
+        const mayDouble =
+          isLate || (local.rightAt(identity) ?? Number.NEGATIVE_INFINITY) >= begunAt;
+        const localAdmission = local.decide(identity, mayDouble);
+        if (localAdmission === 'invalid-credentials')
+          return denied(localAdmission, local.refusedAt(identity), redisClock.offset);
+        if (localAdmission === 'admit')
+          return admitWithSlot(
+            { local, identity, shared, redisClock, signal },
+            settings().maxFailures,
+          );
         const answer =
-          shared && (mayBeKnown || own === 'throttled') && !local.isKnown(one)
-            ? await orGiveBack(() => shared.ask(0, local.rightAt(one)), { shared, signal })
+          shared && (mayBeKnown || localAdmission === 'throttled') && !local.isKnown(identity)
+            ? await askOrGiveBack(() => shared.ask(0, local.rightAt(identity)), { shared, signal })
             : undefined;
         if (answer === 'throttled') mayBeKnown = false;
-        let admission = answer === undefined || answer === 'throttled' ? own : answer;
+        let admission = answer === undefined || answer === 'throttled' ? localAdmission : answer;
         // Redis knows it to be right: one at a time, even if the record of the one in progress was lost or removed there.
         if (admission === 'admit') {
-          local.dropOutdated(one);
-          admission = local.decide(one, mayDouble, true);
-          if (admission === 'admit') return admitted(local.reserve(one, true), shared);
+          local.dropOutdated(identity);
+          admission = local.decide(identity, mayDouble, true);
+          if (admission === 'admit') return admitted(local.reserve(identity, true), shared);
           shared?.settle('unavailable');
         }
-        if (admission !== 'wait') return refuse({ local, one, shared, redisClock }, admission);
+        if (admission !== 'wait') return refuse({ local, identity, shared, redisClock }, admission);
         // A secret that Redis knows to be right waits only for an attempt with the same secret, which any replica may have sent.
-        const isRight = answer === 'admit' || answer === 'wait' || local.isKnown(one);
-        if (local.decide(one, mayDouble, isRight) === 'wait') {
+        const isRight = answer === 'admit' || answer === 'wait' || local.isKnown(identity);
+        if (local.decide(identity, mayDouble, isRight) === 'wait') {
           if (isLate)
             throw new AuthenticatorError('failed', 'earlier logins of the same user take too long');
-          await local.nextChange(one, signal, begunAt + maxWait - now());
+          await local.nextChange(identity, signal, begunAt + maxWait - now());
         } else if (answer === 'wait') await shared?.pauseBetween(signal);
       }
     },
   });
   // `lockedOut` counts the users of an authenticator who are locked out, as far as this process knows.
-  return Object.assign(guardOf, { unlock: unlockIn(local), lockedOut: local.lockedOut.count });
+  return Object.assign(createGuard, {
+    unlock: createUnlock(local),
+    lockedOut: local.lockedOut.count,
+  });
 }
 
 type NamesOfAuthenticator = Pick<AuthenticatorConfig, 'name' | 'username'>;
 
 type LocalGuard = ReturnType<typeof createLocalGuard>;
 
-function unlockIn({ clear }: Pick<LocalGuard, 'clear'>) {
+function createUnlock({ clear }: Pick<LocalGuard, 'clear'>) {
   /** Forgets the refused attempts of a user that this process counts. @param name as Kubernetes sees it */
   return (name: string, authenticators: readonly NamesOfAuthenticator[]): void => {
     for (const { name: authenticator, username } of authenticators) {
@@ -131,9 +138,9 @@ function unlockIn({ clear }: Pick<LocalGuard, 'clear'>) {
 }
 
 /** One attempt that asks to be sent. `shared` is undefined if there is no shared Redis. */
-interface LoginAttempt {
+interface AttemptInProgress {
   readonly local: LocalGuard;
-  readonly one: Identified;
+  readonly identity: AttemptIdentity;
   readonly shared: SharedAttempt | undefined;
   readonly redisClock: SharedAttemptDependencies['redisClock'];
   readonly signal: AbortSignal | undefined;
@@ -147,35 +154,35 @@ type Slot = (outcome: AttemptOutcome) => void;
  * at the same time, and kept while Redis says to wait: only attempts that were sent have slots there, so no two wait for each
  * other, and those behind it here ask less often.
  */
-async function admitWithSlot(attempt: LoginAttempt, maxFailures: number) {
-  const { local, one, shared, signal } = attempt;
-  const slot = local.reserve(one, local.isKnown(one));
+async function admitWithSlot(attempt: AttemptInProgress, maxFailures: number) {
+  const { local, identity, shared, signal } = attempt;
+  const slot = local.reserve(identity, local.isKnown(identity));
   const askWhileItWaits = async (redis: SharedAttempt) => {
     for (;;) {
-      const answer = await redis.ask(maxFailures, local.rightAt(one));
+      const answer = await redis.ask(maxFailures, local.rightAt(identity));
       if (answer !== 'wait') return answer;
       await redis.pauseBetween(signal);
     }
   };
   const answer =
-    shared && (await orGiveBack(() => askWhileItWaits(shared), { shared, signal, slot }));
+    shared && (await askOrGiveBack(() => askWhileItWaits(shared), { shared, signal, slot }));
   if (answer === undefined || answer === 'admit') {
-    if (!local.isKnown(one)) local.lockedOut.admitted(one);
+    if (!local.isKnown(identity)) local.lockedOut.admitted(identity);
     return admitted(slot, shared);
   }
   slot('unavailable');
   return refuse(attempt, answer);
 }
 
-interface Slots extends Pick<LoginAttempt, 'signal'> {
+interface TakenSlots extends Pick<AttemptInProgress, 'signal'> {
   readonly shared: SharedAttempt;
   readonly slot?: Slot;
 }
 
 /** Asks Redis. Gives all slots back when the caller has gone, or when it can't be known whether the attempt may be sent. */
-async function orGiveBack<Answer>(
+async function askOrGiveBack<Answer>(
   ask: () => Promise<Answer>,
-  { shared, signal, slot }: Slots,
+  { shared, signal, slot }: TakenSlots,
 ): Promise<Answer> {
   try {
     const answer = await ask();
@@ -189,12 +196,12 @@ async function orGiveBack<Answer>(
 }
 
 function refuse(
-  { local, one, shared, redisClock }: Omit<LoginAttempt, 'signal'>,
+  { local, identity, shared, redisClock }: Omit<AttemptInProgress, 'signal'>,
   reason: DeniedAttempt['reason'],
 ): DeniedAttempt {
   const refusedAt = shared?.refusedAt();
-  if (reason === 'throttled') local.lockedOut.throttled(one);
-  else if (refusedAt !== undefined) local.learnRefused(one, refusedAt);
+  if (reason === 'throttled') local.lockedOut.throttled(identity);
+  else if (refusedAt !== undefined) local.learnRefused(identity, refusedAt);
   return denied(reason, refusedAt, redisClock.offset);
 }
 

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createFingerprint } from './local-guard.ts';
-import { subjectKey } from './shared-lockouts.ts';
+import { makeSubjectKey } from './shared-lockouts.ts';
 
 /** Few letters, most of which separate texts somewhere, so that lists that are joined often look alike. */
 const text = fc
@@ -16,7 +16,7 @@ const digests: readonly { of: string; digest: (parts: readonly string[]) => stri
   {
     of: 'attempts in Redis',
     digest: ([authenticator = '', subject = '']) =>
-      subjectKey({ keyPrefix: '' }, { authenticator, subject }),
+      makeSubjectKey({ keyPrefix: '' }, { authenticator, subject }),
   },
 ];
 

@@ -15,7 +15,7 @@ export interface CountedAttempt {
 
 /** What the rule must know of the attempt to send. */
 interface AttemptToSend<Attempt extends CountedAttempt> {
-  readonly isOf: (one: Attempt) => boolean;
+  readonly hasSecret: (attempt: Attempt) => boolean;
   readonly isKnown: boolean;
   readonly mayDouble: boolean;
   /** Says whether an attempt was counted in the last minute: see {@link maxLost}. */
@@ -26,24 +26,25 @@ interface AttemptToSend<Attempt extends CountedAttempt> {
  * Decides about one attempt. It is the one rule of the lockout guard, for what this process knows and for what all replicas know.
  *
  * @param attempts the attempts of the subject that count
- * @param isOf says whether a counted attempt had the secret that is to be sent
+ * @param hasSecret says whether a counted attempt had the secret that is to be sent
  * @param isKnown whether that secret was right the last time
  * @param mayDouble whether it may be sent while an attempt with the same secret is in progress. One secret never takes the last
  *   slot in this way: a new password, which no one has sent yet, still has its attempt
  * @param isRecent says whether a counted attempt was counted in the last minute
  * @param slots how many refused attempts are allowed. 0: it is sent only if its secret is known to be right
  */
-export function decide<Attempt extends CountedAttempt>(
+export function decideAdmission<Attempt extends CountedAttempt>(
   attempts: readonly Attempt[],
-  { isOf, isKnown, mayDouble, isRecent }: AttemptToSend<Attempt>,
+  { hasSecret, isKnown, mayDouble, isRecent }: AttemptToSend<Attempt>,
   slots: number,
 ): Admission {
   const failures = attempts.filter(({ state }) => state !== 'pending');
-  if (failures.some((one) => one.state === 'refused' && isOf(one))) return 'invalid-credentials';
-  const lost = failures.filter((attempt) => attempt.state === 'abandoned' && isOf(attempt));
+  if (failures.some((attempt) => attempt.state === 'refused' && hasSecret(attempt)))
+    return 'invalid-credentials';
+  const lost = failures.filter((attempt) => attempt.state === 'abandoned' && hasSecret(attempt));
   const isRight = isKnown && (lost.length < maxLost || !lost.some(isRecent));
-  const isDouble = attempts.some((one) => one.state === 'pending' && isOf(one));
-  if (attempts.length < (isDouble ? slotsOfDouble(mayDouble, slots) : slots)) return 'admit';
+  const isDouble = attempts.some((attempt) => attempt.state === 'pending' && hasSecret(attempt));
+  if (attempts.length < (isDouble ? countDoubleSlots(mayDouble, slots) : slots)) return 'admit';
   if (isRight) return isDouble ? 'wait' : 'admit';
   return failures.length < slots ? 'wait' : 'throttled';
 }
@@ -56,7 +57,7 @@ export function decide<Attempt extends CountedAttempt>(
 const maxLost = 3;
 
 /** Counts the slots for an attempt while another one with the same secret is in progress. */
-export const slotsOfDouble = (mayDouble: boolean, slots: number): number =>
+export const countDoubleSlots = (mayDouble: boolean, slots: number): number =>
   mayDouble ? slots - 1 : 0;
 
 /**
@@ -67,8 +68,8 @@ export const slotsOfDouble = (mayDouble: boolean, slots: number): number =>
  */
 export function createFingerprint(
   key: Uint8Array = randomBytes(32),
-): (...parts: string[]) => string {
-  return (...parts) => createHmac('sha256', key).update(JSON.stringify(parts)).digest('base64url');
+): (...texts: string[]) => string {
+  return (...texts) => createHmac('sha256', key).update(JSON.stringify(texts)).digest('base64url');
 }
 
 /**
@@ -81,7 +82,7 @@ export const abandonedAfter = 60_000;
 export const maxWait = 1_000;
 
 /** An attempt to be sent. All but the authenticator are digests. */
-export interface Identified {
+export interface AttemptIdentity {
   readonly authenticator: string;
   readonly subject: string;
   readonly secret: string;
@@ -89,18 +90,18 @@ export interface Identified {
 }
 
 /** One attempt. It takes a slot of its subject while it counts. */
-interface Attempt extends Identified, CountedAttempt {
+interface LocalAttempt extends AttemptIdentity, CountedAttempt {
   state: CountedAttempt['state'];
   /** When it was refused or abandoned, and until then when it began. Monotonic milliseconds. */
-  at: number;
+  time: number;
   /** Another replica sent it. */
   readonly isForeign?: boolean;
 }
 
 /** The attempts of one subject in the window, and functions that wake those that wait for a change of them. */
 interface Page {
-  attempts: readonly Attempt[];
-  readonly waiting: Set<() => void>;
+  attempts: readonly LocalAttempt[];
+  readonly wakers: Set<() => void>;
 }
 
 /**
@@ -114,102 +115,109 @@ function createLedger(now: () => number, window: () => number, maxSubjects: numb
   // The subjects are in the order of their last count, so that those whose window has passed come first.
   const pages = new Map<string, Page>();
 
+  const openPage = (subject: string): Page =>
+    pages.get(subject) ?? { attempts: [], wakers: new Set() };
   const prune = (subject: string, page: Page) => {
     const since = now() - window();
-    page.attempts = page.attempts.filter((one) => one.state === 'pending' || one.at > since);
-    if (page.attempts.length === 0 && page.waiting.size === 0) pages.delete(subject);
+    page.attempts = page.attempts.filter(
+      (attempt) => attempt.state === 'pending' || attempt.time > since,
+    );
+    if (page.attempts.length === 0 && page.wakers.size === 0) pages.delete(subject);
   };
-  const change = (subject: string, page: Page, attempts: readonly Attempt[]) => {
+  const change = (subject: string, page: Page, attempts: readonly LocalAttempt[]) => {
     page.attempts = attempts;
-    for (const wake of page.waiting) wake();
+    for (const wake of page.wakers) wake();
     prune(subject, page);
   };
+  const drop = (subject: string, page: Page, isDropped: (attempt: LocalAttempt) => boolean) => {
+    const remaining = page.attempts.filter((attempt) => !isDropped(attempt));
+    // A change wakes those that wait, which ask again.
+    if (remaining.length < page.attempts.length) change(subject, page, remaining);
+  };
   return {
-    attemptsOf(subject: string): readonly Attempt[] {
-      for (const [other, page] of pages) {
-        prune(other, page);
-        if (pages.has(other)) break;
+    findAttempts(subject: string): readonly LocalAttempt[] {
+      for (const [pageSubject, page] of pages) {
+        prune(pageSubject, page);
+        if (pages.has(pageSubject)) break;
       }
       const page = pages.get(subject);
       if (page) prune(subject, page);
       return page?.attempts ?? [];
     },
-    add(one: Attempt, isKnown: boolean) {
-      const page = pages.get(one.subject) ?? { attempts: [], waiting: new Set() };
-      if (!pages.has(one.subject) && pages.size >= maxSubjects && !isKnown) {
+    add(attempt: LocalAttempt, isKnown: boolean) {
+      const page = openPage(attempt.subject);
+      if (!pages.has(attempt.subject) && pages.size >= maxSubjects && !isKnown) {
         throw new AuthenticatorError(
           'failed',
           `the lockout guard is full: ${maxSubjects} names have refused attempts`,
         );
       }
-      page.attempts = [...page.attempts, one];
-      pages.set(one.subject, page);
+      page.attempts = [...page.attempts, attempt];
+      pages.set(attempt.subject, page);
     },
     /** Gives the slot back, or counts the attempt from now on, until the window has passed. */
-    settle(one: Attempt, as?: 'refused' | 'abandoned') {
+    settle(attempt: LocalAttempt, as?: 'refused' | 'abandoned') {
       // An abandoned attempt has no page after its window. An outcome that is reported now still counts.
-      const page = pages.get(one.subject) ?? { attempts: [], waiting: new Set() };
-      const others = page.attempts.filter((other) => other !== one);
+      const page = openPage(attempt.subject);
+      const remaining = page.attempts.filter((counted) => counted !== attempt);
       if (as === undefined) {
-        change(one.subject, page, others);
+        change(attempt.subject, page, remaining);
         return;
       }
-      one.state = as;
-      one.at = now();
-      pages.delete(one.subject);
-      pages.set(one.subject, page);
-      change(one.subject, page, [...others, one]);
+      attempt.state = as;
+      attempt.time = now();
+      pages.delete(attempt.subject);
+      pages.set(attempt.subject, page);
+      change(attempt.subject, page, [...remaining, attempt]);
     },
     /** Gives the slots of attempts back that ended without an answer, or were refused elsewhere: their secret is right now. */
-    dropOutdated({ subject, secret }: Identified) {
+    dropOutdated({ subject, secret }: AttemptIdentity) {
       const page = pages.get(subject);
       if (page === undefined) return;
-      const isOutdated = (one: Attempt) =>
-        one.secret === secret && (one.state === 'abandoned' || one.isForeign);
-      const others = page.attempts.filter((one) => !isOutdated(one));
-      // A change wakes those that wait, which come here again.
-      if (others.length < page.attempts.length) change(subject, page, others);
+      drop(subject, page, (attempt) => {
+        return (
+          attempt.secret === secret && (attempt.state === 'abandoned' || attempt.isForeign === true)
+        );
+      });
     },
     /** Counts an attempt that another replica sent, unless there is no space for its name. */
-    addRefused(identified: Identified, at: number) {
-      const page = pages.get(identified.subject) ?? { attempts: [], waiting: new Set() };
-      if (!pages.has(identified.subject) && pages.size >= maxSubjects) return;
-      if (lastRefused(page.attempts, identified.secret) !== undefined) return;
-      pages.set(identified.subject, page);
-      const refused: Attempt = { ...identified, state: 'refused', at, isForeign: true };
-      change(identified.subject, page, [...page.attempts, refused]);
+    addRefused(identity: AttemptIdentity, refusedAt: number) {
+      const page = openPage(identity.subject);
+      if (!pages.has(identity.subject) && pages.size >= maxSubjects) return;
+      if (lastRefused(page.attempts, identity.secret) !== undefined) return;
+      pages.set(identity.subject, page);
+      const refused = { ...identity, state: 'refused', time: refusedAt, isForeign: true } as const;
+      change(identity.subject, page, [...page.attempts, refused]);
     },
     clear(user: string) {
-      for (const [subject, page] of pages) {
-        const others = page.attempts.filter((one) => one.user !== user || one.state === 'pending');
-        if (others.length < page.attempts.length) change(subject, page, others);
-      }
+      for (const [subject, page] of pages)
+        drop(subject, page, (attempt) => attempt.user === user && attempt.state !== 'pending');
     },
     /** Resolves when an attempt of the subject is given back or counted, or no attempt counts; else as {@link waitForWake}. */
     async nextChange(
-      { subject }: Identified,
+      { subject }: AttemptIdentity,
       signal: AbortSignal | undefined,
       limit: number,
     ): Promise<void> {
       const page = pages.get(subject);
-      if (page) await waitForWake(page.waiting, signal, limit);
+      if (page) await waitForWake(page.wakers, signal, limit);
     },
   };
 }
 
 /**
- * Resolves when its function in `waiting` is called, and at the limit.
+ * Resolves when its function in `wakers` is called, and at the limit.
  *
  * @param limit milliseconds
  * @throws AuthenticatorError `failed` when `maxWaiting` wait already
  * @throws the reason of the signal when it is aborted
  */
 async function waitForWake(
-  waiting: Set<() => void>,
+  wakers: Set<() => void>,
   signal: AbortSignal | undefined,
   limit: number,
 ): Promise<void> {
-  if (waiting.size >= maxWaiting) {
+  if (wakers.size >= maxWaiting) {
     throw new AuthenticatorError(
       'failed',
       `too many concurrent logins for one user (${maxWaiting} waiting)`,
@@ -219,12 +227,12 @@ async function waitForWake(
   let timer: NodeJS.Timeout;
   const begin = (resolve: () => void) => {
     wake = resolve;
-    waiting.add(wake);
+    wakers.add(wake);
     // A late answer of Redis may leave no time to wait, and Node warns of a negative delay.
     timer = setTimeout(resolve, Math.max(0, limit));
   };
   const end = () => {
-    waiting.delete(wake);
+    wakers.delete(wake);
     clearTimeout(timer);
   };
   await bounded<void>({ signal }, begin, end);
@@ -254,11 +262,11 @@ const countedAs = {
   refused: 'refused',
   unanswered: 'abandoned',
   abandoned: 'abandoned',
-} as const satisfies Record<AttemptOutcome | 'abandoned', Attempt['state'] | undefined>;
+} as const satisfies Record<AttemptOutcome | 'abandoned', LocalAttempt['state'] | undefined>;
 
 /** When a secret was refused last, in monotonic milliseconds. Undefined: not in the window. */
-const lastRefused = (attempts: readonly Attempt[], secret: string): number | undefined =>
-  attempts.findLast((one) => one.state === 'refused' && one.secret === secret)?.at;
+const lastRefused = (attempts: readonly LocalAttempt[], secret: string): number | undefined =>
+  attempts.findLast((attempt) => attempt.state === 'refused' && attempt.secret === secret)?.time;
 
 /** Keeps what this process knows of attempts, and decides by it. */
 export function createLocalGuard(settings: () => LockoutConfig, options: LocalGuardOptions) {
@@ -268,12 +276,12 @@ export function createLocalGuard(settings: () => LockoutConfig, options: LocalGu
   const ledger = createLedger(now, window, options.maxSubjects);
   const lockedOut = createLockedOut(now, window, options.maxSubjects);
   /** Secrets that were right the last time they were sent, and when that was. `max` would allocate all slots immediately. */
-  const known = new LRUCache<string, number>({
+  const rightSecrets = new LRUCache<string, number>({
     maxSize: options.maxKnownSecrets,
     sizeCalculation: () => 1,
   });
-  const isKnown = ({ secret }: Identified) => known.get(secret) !== undefined;
-  const userOf = (authenticator: string, username: string) =>
+  const isKnown = ({ secret }: AttemptIdentity) => rightSecrets.get(secret) !== undefined;
+  const fingerprintUser = (authenticator: string, username: string) =>
     fingerprint('user', authenticator, username);
 
   return {
@@ -283,41 +291,44 @@ export function createLocalGuard(settings: () => LockoutConfig, options: LocalGu
       name: string,
       password: string,
       username: string,
-    ): Identified => ({
+    ): AttemptIdentity => ({
       authenticator,
       subject: fingerprint(authenticator, name),
       secret: fingerprint(authenticator, name, password),
-      user: userOf(authenticator, username),
+      user: fingerprintUser(authenticator, username),
     }),
     /** @param isRight whether the secret is known to be right. Default: whether this process knows that */
-    decide(one: Identified, mayDouble: boolean, isRight = isKnown(one)): Admission {
-      const isOf = ({ secret }: Attempt) => secret === one.secret;
-      const isRecent = ({ at }: Attempt) => now() - at < options.abandonedAfter;
-      const attempts = ledger.attemptsOf(one.subject);
-      const admission = decide(
+    decide(identity: AttemptIdentity, mayDouble: boolean, isRight = isKnown(identity)): Admission {
+      const hasSecret = ({ secret }: LocalAttempt) => secret === identity.secret;
+      const isRecent = ({ time }: LocalAttempt) => now() - time < options.abandonedAfter;
+      const attempts = ledger.findAttempts(identity.subject);
+      const admission = decideAdmission(
         attempts,
-        { isOf, isKnown: isRight, mayDouble, isRecent },
+        { hasSecret, isKnown: isRight, mayDouble, isRecent },
         settings().maxFailures,
       );
       const pending = attempts.filter(({ state }) => state === 'pending');
       if (admission !== 'admit' || pending.length < maxInProgress) return admission;
-      return isRight && pending.length === maxInProgress && !pending.some(isOf) ? 'admit' : 'wait';
+      return isRight && pending.length === maxInProgress && !pending.some(hasSecret)
+        ? 'admit'
+        : 'wait';
     },
-    refusedAt: ({ subject, secret }: Identified) => lastRefused(ledger.attemptsOf(subject), secret),
+    refusedAt: ({ subject, secret }: AttemptIdentity) =>
+      lastRefused(ledger.findAttempts(subject), secret),
     /** Whether this process knows the secret to be right. This counts as a use of it. */
     isKnown,
     /** Gives slots back, since another replica knows the secret to be right. */
     dropOutdated: ledger.dropOutdated,
     /** When the secret was last right, in monotonic milliseconds. Undefined: it is not known to be right. */
-    rightAt: ({ secret }: Identified) => known.peek(secret),
+    rightAt: ({ secret }: AttemptIdentity) => rightSecrets.peek(secret),
     /**
      * Remembers a secret that another replica knows to be wrong: Redis may lose its data.
      *
      * @param refusedAt monotonic milliseconds
      */
-    learnRefused(identified: Identified, refusedAt: number) {
-      known.delete(identified.secret);
-      ledger.addRefused(identified, refusedAt);
+    learnRefused(identity: AttemptIdentity, refusedAt: number) {
+      rightSecrets.delete(identity.secret);
+      ledger.addRefused(identity, refusedAt);
     },
     /**
      * Takes a slot. An attempt that is not settled in time counts as refused, until it is settled.
@@ -325,16 +336,16 @@ export function createLocalGuard(settings: () => LockoutConfig, options: LocalGu
      * @param isRight whether the secret was right before. Then it is admitted even if there are too many subjects
      * @returns a function to be called once, with the outcome
      */
-    reserve(identified: Identified, isRight: boolean): (outcome: AttemptOutcome) => void {
-      const one: Attempt = { ...identified, state: 'pending', at: now() };
-      ledger.add(one, isRight);
+    reserve(identity: AttemptIdentity, isRight: boolean): (outcome: AttemptOutcome) => void {
+      const attempt: LocalAttempt = { ...identity, state: 'pending', time: now() };
+      ledger.add(attempt, isRight);
       const conclude = (outcome: AttemptOutcome | 'abandoned') => {
         if (outcome === 'accepted') {
-          known.set(one.secret, now());
-          ledger.dropOutdated(one);
+          rightSecrets.set(attempt.secret, now());
+          ledger.dropOutdated(attempt);
         }
-        if (outcome === 'refused') known.delete(one.secret);
-        ledger.settle(one, countedAs[outcome]);
+        if (outcome === 'refused') rightSecrets.delete(attempt.secret);
+        ledger.settle(attempt, countedAs[outcome]);
       };
       const timer = setTimeout(conclude, options.abandonedAfter, 'abandoned').unref();
       return (outcome) => {
@@ -344,8 +355,8 @@ export function createLocalGuard(settings: () => LockoutConfig, options: LocalGu
     },
     /** Forgets the counted attempts of a user. Attempts in progress go on. */
     clear(authenticator: string, username: string) {
-      ledger.clear(userOf(authenticator, username));
-      lockedOut.clear(userOf(authenticator, username));
+      ledger.clear(fingerprintUser(authenticator, username));
+      lockedOut.clear(fingerprintUser(authenticator, username));
     },
     nextChange: ledger.nextChange,
   };
@@ -357,21 +368,23 @@ export function createLocalGuard(settings: () => LockoutConfig, options: LocalGu
  * attempt is dropped one window after the throttled one, at the latest.
  */
 function createLockedOut(now: () => number, window: () => number, maxLocked: number) {
-  const locks = new Map<string, { readonly one: Identified; readonly at: number }>();
+  const locks = new Map<string, { readonly identity: AttemptIdentity; readonly time: number }>();
   return {
-    throttled(one: Identified) {
-      if (locks.size < maxLocked || locks.has(one.subject))
-        locks.set(one.subject, { one, at: now() });
+    throttled(identity: AttemptIdentity) {
+      if (locks.size < maxLocked || locks.has(identity.subject))
+        locks.set(identity.subject, { identity, time: now() });
     },
     /** Ends a lock, since a password that was not known to be right was sent. */
-    admitted: ({ subject }: Identified) => void locks.delete(subject),
+    admitted: ({ subject }: AttemptIdentity) => void locks.delete(subject),
     clear(user: string) {
-      for (const [subject, { one }] of locks) if (one.user === user) locks.delete(subject);
+      for (const [subject, { identity }] of locks)
+        if (identity.user === user) locks.delete(subject);
     },
     count(authenticator: string): number {
       const since = now() - window();
-      for (const [subject, { at }] of locks) if (at <= since) locks.delete(subject);
-      return [...locks.values()].filter(({ one }) => one.authenticator === authenticator).length;
+      for (const [subject, { time }] of locks) if (time <= since) locks.delete(subject);
+      return [...locks.values()].filter(({ identity }) => identity.authenticator === authenticator)
+        .length;
     },
   };
 }

@@ -8,12 +8,12 @@ import { readReply } from '../shared-redis/read-reply.ts';
 import type { SharedRedis } from '../shared-redis/shared-redis.ts';
 import {
   type Admission,
+  countDoubleSlots,
   createFingerprint,
-  decide,
+  decideAdmission,
   maxWait,
-  slotsOfDouble,
 } from './local-guard.ts';
-import { type CountedName, noteName, subjectKey } from './shared-lockouts.ts';
+import { type CountedName, makeSubjectKey, noteName } from './shared-lockouts.ts';
 import {
   attemptField,
   createRecords,
@@ -135,8 +135,8 @@ export function createSharedAttempt(
   /** Waits until the next question. @throws the reason of the signal when it is aborted */
   async function pauseBetween(signal: AbortSignal | undefined): Promise<void> {
     // Half of the time is random: attempts that wait must not all ask again at the same moment.
-    const left = Math.max(0, (until ?? Number.POSITIVE_INFINITY) - now());
-    await dependencies.pause(Math.min(wait * (0.5 + random()), left), signal);
+    const timeLeft = Math.max(0, (until ?? Number.POSITIVE_INFINITY) - now());
+    await dependencies.pause(Math.min(wait * (0.5 + random()), timeLeft), signal);
     wait = Math.min(wait * 1.5, maxPause);
   }
   return { ask, pauseBetween, settle, refusedAt: hash.refusedAt };
@@ -167,26 +167,26 @@ async function inquire(
 ): Promise<{ readonly admission: Admission; readonly hasSlot: boolean }> {
   // A secret that this replica knows to be right needs no free slot.
   let limit: Take['limit'] = rightAt === undefined ? slots : 'any';
-  let limitOfDouble: Take['limit'] = slotsOfDouble(mayDouble, slots);
+  let limitOfDouble: Take['limit'] = countDoubleSlots(mayDouble, slots);
   for (let call = 0; call < maxCalls; call++) {
-    const taken = await hash.take({ id, limit, limitOfDouble, timeLimit });
-    if (taken === undefined) continue;
+    const snapshot = await hash.take({ id, limit, limitOfDouble, timeLimit });
+    if (snapshot === undefined) continue;
     // A secret that was right here after it was refused elsewhere is right.
     const rightSince = rightAt === undefined ? Number.NEGATIVE_INFINITY : hash.redisTime(rightAt);
-    const isOf = ({ secret, state, time }: SharedAttemptRecord) =>
+    const hasSecret = ({ secret, state, time }: SharedAttemptRecord) =>
       hash.secrets.includes(secret) && (state !== 'refused' || time > rightSince);
     const knownAt = Math.max(
       rightSince,
-      ...hash.secrets.map((secret) => taken.known.get(secret) ?? Number.NEGATIVE_INFINITY),
+      ...hash.secrets.map((secret) => snapshot.rightTimes.get(secret) ?? Number.NEGATIVE_INFINITY),
     );
     const isKnown = knownAt > Number.NEGATIVE_INFINITY;
     const wasRightSince = knownAt >= hash.redisTime(begunAt);
-    const admission = decide(
-      taken.attempts,
-      { isOf, isKnown, mayDouble: mayDouble || wasRightSince, isRecent: hash.isRecent },
+    const admission = decideAdmission(
+      snapshot.attempts,
+      { hasSecret, isKnown, mayDouble: mayDouble || wasRightSince, isRecent: hash.isRecent },
       slots,
     );
-    if (admission !== 'admit' || taken.hasSlot) return { admission, hasSlot: taken.hasSlot };
+    if (admission !== 'admit' || snapshot.hasSlot) return { admission, hasSlot: snapshot.hasSlot };
     limit = 'any';
     limitOfDouble = 'any';
   }
@@ -214,30 +214,33 @@ function createSharedHash(
 ) {
   const { settings, now, abandonedAfter, redisClock, onForeign } = dependencies;
   const { authenticator, subject, password } = login;
-  const key = subjectKey(redis, login);
+  const key = makeSubjectKey(redis, login);
   const records = createRecords(redis, key);
   // There is a fingerprint under each sealing key. The first one is written.
-  const fingerprints = redis.sealingKeys.map((one) =>
-    createFingerprint(one.derive('lockout secrets')),
+  const fingerprints = redis.sealingKeys.map((sealingKey) =>
+    createFingerprint(sealingKey.derive('lockout secrets')),
   );
   const secrets = fingerprints.map((fingerprint) => fingerprint(authenticator, subject, password));
   const [secret = ''] = secrets;
   const redisTime = (monotonic = now()) => monotonic + redisClock.offset;
   const minLifetime = () => settings().window + abandonedAfter;
   const note = () => noteName(redis, login, redisTime(), minLifetime());
-  let last: Pick<SharedRecords, 'known' | 'attempts'> = { known: new Map(), attempts: [] };
+  let last: Pick<SharedRecords, 'rightTimes' | 'attempts'> = {
+    rightTimes: new Map(),
+    attempts: [],
+  };
 
   function read(fields: readonly string[], time: number, removed: number): SharedRecords {
-    const seen = records.read(fields, time, {
+    const current = records.read(fields, time, {
       window: settings().window,
       abandonedAfter,
       knownFor,
     });
-    const gone = [...seen.foreign, ...seen.expired];
-    if (gone.length > 0) redis.send('lockout', (client) => client.hdel(key, ...gone));
-    if (removed + seen.foreign.length > 0) onForeign(removed + seen.foreign.length);
-    last = seen;
-    return seen;
+    const staleFields = [...current.foreign, ...current.expired];
+    if (staleFields.length > 0) redis.send('lockout', (client) => client.hdel(key, ...staleFields));
+    if (removed + current.foreign.length > 0) onForeign(removed + current.foreign.length);
+    last = current;
+    return current;
   }
   /**
    * Takes a slot, if one is free, and reads what was in the hash before.
@@ -247,9 +250,9 @@ function createSharedHash(
    */
   async function take({ id, limit, limitOfDouble, timeLimit }: Take) {
     const expected = redisTime();
-    const own = records.write(attemptField(id), 'pending', expected, secret);
-    const rest = [
-      ...own,
+    const record = records.write(attemptField(id), 'pending', expected, secret);
+    const args = [
+      ...record,
       limit,
       minLifetime(),
       knownFor,
@@ -257,12 +260,12 @@ function createSharedHash(
       limitOfDouble,
       ...secrets,
     ];
-    const work = (client: RedisClient) => client.eval(takeSlotScript, 1, key, ...rest);
-    const asking =
+    const work = (client: RedisClient) => client.eval(takeSlotScript, 1, key, ...args);
+    const pendingReply =
       timeLimit === undefined
         ? redis.ask('lockout', work)
         : redis.askWithin('lockout', timeLimit, work);
-    const [hasSlot, time, removed, fields] = readReply(replySchema, await asking);
+    const [hasSlot, time, removed, fields] = readReply(replySchema, await pendingReply);
     redisClock.offset = time - now();
     const isBelieved = Math.abs(time - expected) <= tolerance;
     return isBelieved ? { ...read(fields, time, removed), hasSlot: hasSlot === 1 } : undefined;
@@ -270,21 +273,26 @@ function createSharedHash(
   /** Gives the slot back, or counts it; counts an attempt without a slot as well. No one waits for it. */
   function settle(id: string, outcome: AttemptOutcome, wasRight: boolean): void {
     const attempt = { id, outcome, wasRight, time: redisTime() };
-    const { gone, come } = changesBy(attempt, { records, secrets, last, abandonedAfter });
+    const { removedFields, addedFields } = makeChanges(attempt, {
+      records,
+      secrets,
+      last,
+      abandonedAfter,
+    });
     if (outcome === 'refused' || outcome === 'unanswered') note();
-    const rest = [
+    const args = [
       outcome === 'accepted' ? knownFor : minLifetime(),
       knownFor,
-      gone.length,
-      ...gone,
-      ...come,
+      removedFields.length,
+      ...removedFields,
+      ...addedFields,
     ];
-    redis.send('lockout', (client) => client.eval(changeHashScript, 1, key, ...rest));
+    redis.send('lockout', (client) => client.eval(changeHashScript, 1, key, ...args));
   }
   /** When its secret was refused, in monotonic milliseconds, by the last reply. Undefined: not in the window. */
   const refusedAt = () => {
     const refused = last.attempts.findLast(
-      (one) => one.state === 'refused' && secrets.includes(one.secret),
+      (attempt) => attempt.state === 'refused' && secrets.includes(attempt.secret),
     );
     return refused && refused.time - redisClock.offset;
   };
@@ -304,49 +312,55 @@ interface KnownRecords extends Pick<SharedAttemptDependencies, 'abandonedAfter'>
   readonly records: ReturnType<typeof createRecords>;
   /** The secret of the attempt under each sealing key. */
   readonly secrets: readonly string[];
-  readonly last: Pick<SharedRecords, 'known' | 'attempts'>;
+  readonly last: Pick<SharedRecords, 'rightTimes' | 'attempts'>;
 }
 
 /** Makes the changes of a hash by an attempt that has ended: first which fields go, since a full Redis takes no others before. */
-function changesBy(
+function makeChanges(
   { id, outcome, wasRight, time }: EndedAttempt,
   { records, secrets, last, abandonedAfter }: KnownRecords,
-): { readonly gone: readonly string[]; readonly come: readonly string[] } {
+): { readonly removedFields: readonly string[]; readonly addedFields: readonly string[] } {
   const [secret = ''] = secrets;
-  const own = attemptField(id);
+  const ownField = attemptField(id);
   const allKnown = secrets.map(knownField);
   switch (outcome) {
     case 'unavailable':
-      return { gone: [own], come: [] };
+      return { removedFields: [ownField], addedFields: [] };
     case 'unanswered':
       // As if it had begun so long ago that no one waits for its outcome any more: older gateways read that, too.
-      return { gone: [own], come: records.write(own, 'pending', time - abandonedAfter, secret) };
+      return {
+        removedFields: [ownField],
+        addedFields: records.write(ownField, 'pending', time - abandonedAfter, secret),
+      };
     case 'refused': {
       // Several replicas may have sent what was right before, when Redis or the directory is slow. It counts once.
-      const isOld = wasRight || secrets.some((one) => last.known.has(one));
+      const isOld = wasRight || secrets.some((candidate) => last.rightTimes.has(candidate));
       const field = attemptField(isOld ? secret : id);
-      return { gone: [own, ...allKnown], come: records.write(field, 'refused', time, secret) };
+      return {
+        removedFields: [ownField, ...allKnown],
+        addedFields: records.write(field, 'refused', time, secret),
+      };
     }
     case 'accepted': {
       const unanswered = last.attempts.filter(
-        (one) => one.state === 'abandoned' && secrets.includes(one.secret),
+        (attempt) => attempt.state === 'abandoned' && secrets.includes(attempt.secret),
       );
       const outdated = [
         ...unanswered.map(({ field }) => field),
-        ...oldest(last.known, secrets).map(knownField),
+        ...findOldest(last.rightTimes, secrets).map(knownField),
       ];
       return {
-        gone: [own, ...allKnown, ...outdated],
-        come: records.write(knownField(secret), 'right', time, secret),
+        removedFields: [ownField, ...allKnown, ...outdated],
+        addedFields: records.write(knownField(secret), 'right', time, secret),
       };
     }
   }
 }
 
 /** Finds the secrets that were right longest ago, so that one more fits. */
-function oldest(known: SharedRecords['known'], except: readonly string[]): string[] {
-  const others = [...known]
-    .filter(([one]) => !except.includes(one))
-    .sort(([, one], [, other]) => other - one);
-  return others.slice(maxKnown - 1).map(([one]) => one);
+function findOldest(rightTimes: SharedRecords['rightTimes'], except: readonly string[]): string[] {
+  const candidates = [...rightTimes]
+    .filter(([secret]) => !except.includes(secret))
+    .sort(([, a], [, b]) => b - a);
+  return candidates.slice(maxKnown - 1).map(([secret]) => secret);
 }

@@ -4,7 +4,7 @@ import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { socketOf } from '../shared-redis/testing/opened-shared-redis.ts';
 import { createAttempts } from './attempts.ts';
 import { abandonedAfter } from './local-guard.ts';
-import { clearLockout, readLockouts, subjectKey } from './shared-lockouts.ts';
+import { clearLockout, makeSubjectKey, readLockouts } from './shared-lockouts.ts';
 import { createRecords } from './shared-records.ts';
 import { type OpenedGuardRedis, openGuardRedis } from './testing/opened-redis.ts';
 
@@ -91,7 +91,7 @@ test('names and attempts that no gateway wrote are not listed, and no name is th
 
 test('attempts that were never settled are listed once they keep a user out, and can be cleared', async () => {
   // As a Redis leaves them that has lost the last second of its append-only file.
-  const key = subjectKey(opened.shared, { authenticator: 'corp', subject: 'uid=jane' });
+  const key = makeSubjectKey(opened.shared, { authenticator: 'corp', subject: 'uid=jane' });
   const begun = Date.now() - abandonedAfter - 60_000;
   for (const secret of ['a', 'b']) {
     const record = createRecords(opened.shared, key).write(

@@ -36,15 +36,18 @@ const hour = 3_600_000;
 const batch = 100;
 
 /** Makes the key of the hash of a subject's attempts. A name is not secret, so its digest needs no key. */
-export function subjectKey({ keyPrefix }: Pick<SharedRedis, 'keyPrefix'>, name: Subject): string {
-  return `${keyPrefix}lockout:{${digestOf(name)}}`;
+export function makeSubjectKey(
+  { keyPrefix }: Pick<SharedRedis, 'keyPrefix'>,
+  name: Subject,
+): string {
+  return `${keyPrefix}lockout:{${digestSubject(name)}}`;
 }
 
-function digestOf({ authenticator, subject }: Subject): string {
+function digestSubject({ authenticator, subject }: Subject): string {
   return hash('sha256', JSON.stringify([authenticator, subject]), 'base64url');
 }
 
-function namesKey({ keyPrefix }: Pick<SharedRedis, 'keyPrefix'>, hours: number): string {
+function makeNamesKey({ keyPrefix }: Pick<SharedRedis, 'keyPrefix'>, hours: number): string {
   return `${keyPrefix}lockout:{names}:${hours}`;
 }
 
@@ -62,8 +65,8 @@ export function noteName(
 ): void {
   const [sealingKey] = redis.sealingKeys;
   if (sealingKey === undefined) return;
-  const key = namesKey(redis, Math.floor(time / hour));
-  const field = digestOf(name);
+  const key = makeNamesKey(redis, Math.floor(time / hour));
+  const field = digestSubject(name);
   const plain = JSON.stringify([name.authenticator, name.subject, name.username]);
   const value = sealText(sealingKey, sealedFor, field, plain);
   const ttl = hour + lifetime;
@@ -77,11 +80,11 @@ export async function readLockouts(
   redis: ProbedRedis,
   settings: LockoutConfig,
 ): Promise<readonly Lockout[]> {
-  const { now } = await readHash(redis, namesKey(redis, 0));
+  const { now } = await readHash(redis, makeNamesKey(redis, 0));
   const oldest = Math.floor((now - settings.window - abandonedAfter) / hour);
   const names = new Map<string, CountedName>();
-  for (let at = oldest; at <= now / hour; at++) {
-    const { fields } = await readHash(redis, namesKey(redis, at));
+  for (let hours = oldest; hours <= now / hour; hours++) {
+    const { fields } = await readHash(redis, makeNamesKey(redis, hours));
     for (const [field, value] of toPairs(fields)) {
       // A value that no gateway with these keys wrote for that field is ignored.
       const plain = openText(redis.sealingKeys, sealedFor, field, value);
@@ -90,20 +93,23 @@ export async function readLockouts(
       names.set(field, { authenticator, subject, username });
     }
   }
-  const all = [...names.values()];
+  const countedNames = [...names.values()];
   const lockouts: Lockout[] = [];
-  for (let at = 0; at < all.length; at += batch) {
-    const read = all.slice(at, at + batch).map((name) => readLockout(redis, name, settings));
-    for (const lockout of await Promise.all(read))
+  for (let start = 0; start < countedNames.length; start += batch) {
+    const reads = countedNames
+      .slice(start, start + batch)
+      .map((name) => readLockout(redis, name, settings));
+    for (const lockout of await Promise.all(reads))
       if (lockout !== undefined) lockouts.push(lockout);
   }
-  const keyOf = ({ authenticator, username }: Lockout) => JSON.stringify([authenticator, username]);
-  return lockouts.sort((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1));
+  const makeSortKey = ({ authenticator, username }: Lockout) =>
+    JSON.stringify([authenticator, username]);
+  return lockouts.sort((a, b) => (makeSortKey(a) < makeSortKey(b) ? -1 : 1));
 }
 
 /** Forgets the attempts of a user in Redis, but no password that is known to be right. @throws RedisProblem */
 export async function clearLockout(redis: ProbedRedis, name: CountedName): Promise<void> {
-  const key = subjectKey(redis, name);
+  const key = makeSubjectKey(redis, name);
   const { fields } = await readHash(redis, key);
   const attempts = toPairs(fields).flatMap(([field]) => (field.startsWith('try:') ? [field] : []));
   if (attempts.length > 0) await redis.probe('lockout', (client) => client.hdel(key, ...attempts));
@@ -114,7 +120,7 @@ async function readLockout(
   name: CountedName,
   { window, maxFailures }: LockoutConfig,
 ) {
-  const key = subjectKey(redis, name);
+  const key = makeSubjectKey(redis, name);
   const { now, fields } = await readHash(redis, key);
   const { attempts } = createRecords(redis, key).read(fields, now, {
     window,

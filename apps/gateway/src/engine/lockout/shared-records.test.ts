@@ -16,7 +16,7 @@ const recordsOf = (letters = 'A', key = 'jane') =>
 const [one, other] = ['a', 'b'].map((letter) => letter.repeat(43)) as [string, string];
 const now = 1_800_000_000_000;
 const lifetimes: Lifetimes = { window: 600_000, abandonedAfter: 60_000, knownFor: 1_000_000 };
-const nothing = { attempts: [], known: new Map(), expired: [], foreign: [] };
+const nothing = { attempts: [], rightTimes: new Map(), expired: [], foreign: [] };
 
 describe('a record', () => {
   test('says what was written, under any of the keys', () => {
@@ -38,7 +38,7 @@ describe('a record', () => {
           { field: attemptField('1'), state: 'pending', time: now, secret: one },
           { field: attemptField('2'), state: 'refused', time: now - 1, secret: other },
         ],
-        known: new Map([[one, now]]),
+        rightTimes: new Map([[one, now]]),
       });
     }
   });
@@ -129,7 +129,7 @@ describe('with the time', () => {
     const seen = at(write(field, 'right', now - ago, one));
     expect(seen).toEqual(
       isKnown
-        ? { ...nothing, known: new Map([[one, now - ago]]) }
+        ? { ...nothing, rightTimes: new Map([[one, now - ago]]) }
         : { ...nothing, expired: [field] },
     );
   });
@@ -138,7 +138,7 @@ describe('with the time', () => {
     const right = write(knownField(one), 'right', now - 80_000, one);
     const abandoned = write(attemptField('1'), 'pending', now - 70_000, one);
     expect(at(right, abandoned)).toMatchObject({
-      known: new Map([[one, now - 80_000]]),
+      rightTimes: new Map([[one, now - 80_000]]),
       expired: [],
     });
   });

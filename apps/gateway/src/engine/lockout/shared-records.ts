@@ -16,7 +16,7 @@ import { type CountedAttempt, createFingerprint } from './local-guard.ts';
 
 type State = 'pending' | 'refused' | 'right';
 
-interface Authentic {
+interface AuthenticRecord {
   readonly field: string;
   readonly state: State;
   readonly time: number;
@@ -53,7 +53,7 @@ export function createRecords({ sealingKeys }: Pick<SharedRedis, 'sealingKeys'>,
   const [writeMac] = macs;
   if (writeMac === undefined) throw new RangeError('there must be a sealing key');
 
-  function readOne(field: string, value: string): Authentic | undefined {
+  function readRecord(field: string, value: string): AuthenticRecord | undefined {
     const [, state = '', time = '', secret = '', mac = ''] = format.exec(value) ?? [];
     const isOurs = macs.some((make) => isEqual(make(key, field, state, time, secret), mac));
     return isOurs ? { field, state: state as State, time: Number(time), secret } : undefined;
@@ -71,13 +71,13 @@ export function createRecords({ sealingKeys }: Pick<SharedRedis, 'sealingKeys'>,
      */
     read(fields: readonly string[], now: number, lifetimes: Lifetimes) {
       const foreign: string[] = [];
-      const authentic: Authentic[] = [];
+      const authentic: AuthenticRecord[] = [];
       for (const [field, value] of toPairs(fields)) {
-        const one = readOne(field, value);
-        if (one === undefined) foreign.push(field);
-        else authentic.push(one);
+        const record = readRecord(field, value);
+        if (record === undefined) foreign.push(field);
+        else authentic.push(record);
       }
-      return { foreign, ...inForce(authentic, now, lifetimes) };
+      return { foreign, ...selectInForce(authentic, now, lifetimes) };
     },
   };
 }
@@ -85,33 +85,34 @@ export function createRecords({ sealingKeys }: Pick<SharedRedis, 'sealingKeys'>,
 export type SharedRecords = ReturnType<ReturnType<typeof createRecords>['read']>;
 
 /** @returns the attempts that count, when each secret was last right, and the fields that have expired */
-function inForce(
-  records: readonly Authentic[],
+function selectInForce(
+  records: readonly AuthenticRecord[],
   now: number,
   { window, abandonedAfter, knownFor }: Lifetimes,
 ) {
   const attempts: SharedAttemptRecord[] = [];
-  const known = new Map<string, number>();
+  const rightTimes = new Map<string, number>();
   const expired: string[] = [];
   const lasts = (time: number, lifetime: number) =>
     time + lifetime > now && time <= now + tolerance;
   for (const { field, state, time, secret } of records) {
     if (state === 'right') continue;
     const isAbandoned = state === 'pending' && time + abandonedAfter <= now;
-    const one: SharedAttemptRecord = isAbandoned
+    const attempt: SharedAttemptRecord = isAbandoned
       ? { field, state: 'abandoned', time: time + abandonedAfter, secret }
       : { field, state, time, secret };
-    if (lasts(one.time, one.state === 'pending' ? abandonedAfter : window)) attempts.push(one);
+    if (lasts(attempt.time, attempt.state === 'pending' ? abandonedAfter : window))
+      attempts.push(attempt);
     else expired.push(field);
   }
   for (const { field, state, time, secret } of records) {
     if (state !== 'right') continue;
-    if (lasts(time, knownFor)) known.set(secret, time);
+    if (lasts(time, knownFor)) rightTimes.set(secret, time);
     else expired.push(field);
   }
-  return { attempts, known, expired };
+  return { attempts, rightTimes, expired };
 }
 
-function isEqual(one: string, other: string): boolean {
-  return one.length === other.length && timingSafeEqual(Buffer.from(one), Buffer.from(other));
+function isEqual(a: string, b: string): boolean {
+  return a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));
 }

@@ -76,7 +76,7 @@ describe('an entry that is published', () => {
     expect(confirmation).toMatchObject({
       confirmed: ['one', 'three', 'two'],
       unconfirmed: [],
-      gone: [],
+      longSilent: [],
     });
     for (const { list } of [one, two, three]) expect(list.blocks).toEqual([entry]);
     // A list that was changed before, by a command that knows more keys than the replicas.
@@ -115,7 +115,7 @@ describe('an entry that is published', () => {
     const { confirmation } = await publishing;
     expect(confirmation.confirmed).toEqual(['one']);
     expect(confirmation.unconfirmed.map(({ id }) => id)).toEqual(['behind', 'foreign', 'silent']);
-    expect(confirmation.gone.map(({ id }) => id)).toEqual(['gone']);
+    expect(confirmation.longSilent.map(({ id }) => id)).toEqual(['gone']);
     const left = await server.client().hkeys(keys.replicas);
     expect(left.sort()).toEqual(['behind', 'foreign', 'gone', 'one', 'silent']);
   });
@@ -378,7 +378,7 @@ test('each replica confirms, does not, or does not count, by what it has merged 
       { id: 'silent', heardAt: now - 5_001, absence: 'silent' },
       { id: 'silent-and-foreign', heardAt: now - 60_000, absence: 'silent' },
     ],
-    gone: [
+    longSilent: [
       { id: 'gone', heardAt: now - 60_001 },
       { id: 'gone-too', heardAt: now - 3_600_000 },
     ],

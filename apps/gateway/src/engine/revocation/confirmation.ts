@@ -48,7 +48,7 @@ const maxRounds = 3;
 export async function publishAndConfirm(
   redis: ProbedRedis,
   draft: (listing: Listing) => Draft,
-  waiting: ConfirmationWait,
+  options: ConfirmationWait,
 ): Promise<Publication> {
   let next = draft;
   // Replicas are noted before anything is written: another client of Redis may remove the notes later.
@@ -57,15 +57,15 @@ export async function publishAndConfirm(
   for (let round = 0; round < maxRounds; round++) {
     const published = await publish(redis, next);
     const { entry } = published;
-    const confirmation = await waitForConfirmation(redis, entry, noted, waiting);
+    const confirmation = await waitForConfirmation(redis, entry, noted, options);
     const { entries } = await readListing(redis);
     const state = findEntryState(entry, entries);
     if (state !== 'lost') {
       const hasNewKinds = entries.some(isNewKind);
       return { ...published, confirmation, hasNewKinds, ...(state !== 'present' && state) };
     }
-    const { id, ...again } = entry;
-    next = () => again;
+    const { id, ...sameDraft } = entry;
+    next = () => sameDraft;
   }
   throw new FixableError(
     `Redis lost the entry ${maxRounds} times in a row, each time shortly after it was written`,
@@ -87,7 +87,7 @@ export type EntryState = 'present' | 'lost' | { readonly supersededBy: Entry };
  */
 export function findEntryState(entry: Entry, entries: readonly Entry[]): EntryState {
   const current = selectCurrentEntries(entries).find(
-    (one) => identifySubject(one) === identifySubject(entry),
+    (candidate) => identifySubject(candidate) === identifySubject(entry),
   );
   if (current === undefined || current.revision < entry.revision) return 'lost';
   if (current.id === entry.id) return 'present';
@@ -109,10 +109,15 @@ export interface Confirmation extends Readonly<ReturnType<typeof sortReplicas>> 
 }
 
 /** Whether all replicas that count have confirmed, and as many as there must be. */
-export function isConfirmed({ confirmed, unconfirmed, gone, expected }: Confirmation): boolean {
+export function isConfirmed({
+  confirmed,
+  unconfirmed,
+  longSilent,
+  expected,
+}: Confirmation): boolean {
   if (unconfirmed.length > 0) return false;
   if (expected !== undefined) return confirmed.length >= expected;
-  return confirmed.length > 0 && gone.length === 0;
+  return confirmed.length > 0 && longSilent.length === 0;
 }
 
 /** A replica that reported within this time is healthy. Milliseconds. */
@@ -120,13 +125,13 @@ const aliveFor = 5_000;
 /** The time between two looks at the replicas. Milliseconds. */
 const confirmInterval = 100;
 
-type Noted = Awaited<ReturnType<typeof readReplicas>>;
+type ReplicaSnapshot = Awaited<ReturnType<typeof readReplicas>>;
 
 /**
  * Remembers the last note of each replica. Its time is in clear: another client that sets it back does not make the replica
  * one that no command waits for.
  */
-function note(noted: Map<string, KnownReplica>, { replicas }: Noted): void {
+function note(noted: Map<string, KnownReplica>, { replicas }: ReplicaSnapshot): void {
   for (const { id, heardAt, applied } of replicas) {
     const latest = Math.max(heardAt, noted.get(id)?.heardAt ?? heardAt);
     noted.set(id, { id, heardAt: latest, applied });
@@ -152,26 +157,26 @@ async function waitForConfirmation(
   let revision: string | undefined;
   let state: EntryState = 'present';
   for (;;) {
-    const seen = await readReplicas(redis);
-    note(noted, seen);
-    if (revision !== seen.revision) {
+    const snapshot = await readReplicas(redis);
+    note(noted, snapshot);
+    if (revision !== snapshot.revision) {
       const listing = await readListing(redis);
       revision = listing.revision;
       state = findEntryState(entry, listing.entries);
       states.set(digestList(listing.entries), state);
     }
-    const present = new Set(seen.replicas.map(({ id }) => id));
+    const present = new Set(snapshot.replicas.map(({ id }) => id));
     const sorted = sortReplicas(
-      { now: seen.now, replicas: [...noted.values()] },
+      { now: snapshot.now, replicas: [...noted.values()] },
       (applied) => states.get(applied) === 'present',
       (id) => present.has(id),
     );
     const confirmation = { ...sorted, expected: expect };
     const isOver = performance.now() >= end || signal.aborted || state !== 'present';
     // No command waits for a replica that was silent for so long.
-    if (isOver || isConfirmed({ ...confirmation, gone: [] })) {
-      const old = seen.replicas
-        .filter(({ heardAt }) => seen.now - heardAt > rememberedFor)
+    if (isOver || isConfirmed({ ...confirmation, longSilent: [] })) {
+      const old = snapshot.replicas
+        .filter(({ heardAt }) => snapshot.now - heardAt > rememberedFor)
         .map(({ id }) => id);
       // Nothing depends on this: the next command repeats it.
       if (old.length > 0) await forgetReplicas(redis, old).catch(() => undefined);
@@ -195,15 +200,13 @@ export function sortReplicas(
   const confirmed: string[] = [];
   const unconfirmed: { id: string; heardAt: number; absence: Absence }[] = [];
   /** Replicas that were silent for so long that no command waits for them. They may still run, cut off. */
-  const gone: { id: string; heardAt: number }[] = [];
-  for (const { id, heardAt, applied } of replicas.toSorted((one, other) =>
-    one.id < other.id ? -1 : 1,
-  )) {
+  const longSilent: { id: string; heardAt: number }[] = [];
+  for (const { id, heardAt, applied } of replicas.toSorted((a, b) => (a.id < b.id ? -1 : 1))) {
     const silence = now - heardAt;
     if (silence > rememberedFor) continue;
     if (silence <= countsFor && applied !== undefined && hasEntry(applied)) confirmed.push(id);
     else if (!isNoted(id)) unconfirmed.push({ id, heardAt, absence: 'removed' });
-    else if (silence > countsFor) gone.push({ id, heardAt });
+    else if (silence > countsFor) longSilent.push({ id, heardAt });
     else {
       const absence =
         silence > aliveFor ? 'silent' : applied === undefined ? 'other keys' : 'behind';
@@ -216,6 +219,6 @@ export function sortReplicas(
     now,
     confirmed,
     unconfirmed: unconfirmed.filter(({ id, absence }) => absence !== 'removed' || !isReplaced(id)),
-    gone,
+    longSilent,
   };
 }

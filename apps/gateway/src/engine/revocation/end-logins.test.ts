@@ -3,7 +3,7 @@ import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
 import { endLogins } from './end-logins.ts';
 import { publish } from './publish.ts';
-import { applyChange, changeTowards, newEntryId, readListing } from './redis-list.ts';
+import { applyChange, changeTowards, createEntryId, readListing } from './redis-list.ts';
 import { revocationKeys } from './scripts.ts';
 import { startReplica } from './testing/replicas.ts';
 
@@ -22,8 +22,8 @@ test('logins that began before end on all replicas, and no others', async () => 
   await using one = await startReplica('one', server.port);
   await using two = await startReplica('two', server.port);
   const before = one.list.revision;
-  const { revision, previous, unconfirmed } = await endLogins(opened.redis, jane, options);
-  expect([previous, unconfirmed]).toEqual([0, 0]);
+  const { revision, previousRevision, unconfirmed } = await endLogins(opened.redis, jane, options);
+  expect([previousRevision, unconfirmed]).toEqual([0, 0]);
   for (const { list } of [one, two]) {
     expect(list.isRevoked(before, 'corp:jane', '')).toBe(true);
     expect(list.isRevoked(revision, 'corp:jane', '')).toBe(false);
@@ -32,7 +32,7 @@ test('logins that began before end on all replicas, and no others', async () => 
   // A replica that hangs is waited for, but not for ever.
   two.hang();
   const again = await endLogins(opened.redis, jane, options);
-  expect([again.previous, again.unconfirmed]).toEqual([revision, 1]);
+  expect([again.previousRevision, again.unconfirmed]).toEqual([revision, 1]);
 });
 
 test.each([
@@ -48,8 +48,8 @@ test.each([
       until: now + 9 * hour,
     }));
     await using one = await startReplica('one', server.port);
-    const { previous } = await endLogins(opened.redis, jane, options);
-    expect(previous).toBe(entry.revision);
+    const { previousRevision } = await endLogins(opened.redis, jane, options);
+    expect(previousRevision).toBe(entry.revision);
     expect(one.list.isRevoked(entry.revision - 1, 'corp:jane', '')).toBe(true);
     const untilOf = one.list.entries.map(({ until }) => until);
     expect(Math.max(...untilOf)).toBe(entry.until);
@@ -72,7 +72,7 @@ async function fill(redis: ProbedRedis, count: number, lastsFor: number): Promis
   const until = now + lastsFor;
   const entries = Array.from({ length: count }, (_, at) => ({
     ...({ action: 'revoke', kind: 'user', name: `corp:${at}`, by: 'login' } as const),
-    ...{ id: newEntryId(), revision: now + at, at: now, until, keptUntil: until },
+    ...{ id: createEntryId(), revision: now + at, at: now, until, keptUntil: until },
   }));
   // One change adds a thousand.
   for (let added = 0; added < count; added += 1_000) {

@@ -26,11 +26,11 @@ const maxListed = maxEntries / 2;
  */
 export async function endLogins(
   redis: ProbedRedis,
-  given: Pick<Entry, 'name' | 'by' | 'reason'>,
+  details: Pick<Entry, 'name' | 'by' | 'reason'>,
   { limit, signal }: { readonly limit: number; readonly signal: AbortSignal },
 ) {
-  const revocation = { ...given, action: 'revoke', kind: 'user' } as const;
-  let previous = 0;
+  const revocation = { ...details, action: 'revoke', kind: 'user' } as const;
+  let previousRevision = 0;
   const draft = ({ entries, now }: Pick<Listing, 'entries' | 'now'>) => {
     const replaced = entries.filter(
       (entry) => identifySubject(entry) === identifySubject(revocation),
@@ -42,13 +42,22 @@ export async function endLogins(
         'run: sallyport revoke --user',
       );
     }
-    const ofAll = entries.filter(({ action, kind }) => action === 'revoke' && kind === 'all');
-    previous = Math.max(0, ...[...replaced, ...ofAll].map((entry) => entry.revision));
+    const revocationsOfAll = entries.filter(
+      ({ action, kind }) => action === 'revoke' && kind === 'all',
+    );
+    previousRevision = Math.max(
+      0,
+      ...[...replaced, ...revocationsOfAll].map((entry) => entry.revision),
+    );
     // A command may wait for its own revocation of this user: the entry replaces it, and must last as long.
     const until = Math.max(now + lastsFor, ...replaced.map((entry) => entry.until));
     return { ...revocation, until };
   };
   const options = { wait: Math.min(confirmLimit, limit / 4), signal };
   const { entry, confirmation } = await publishAndConfirm(redis, draft, options);
-  return { revision: entry.revision, previous, unconfirmed: confirmation.unconfirmed.length };
+  return {
+    revision: entry.revision,
+    previousRevision,
+    unconfirmed: confirmation.unconfirmed.length,
+  };
 }

@@ -44,16 +44,16 @@ export function createEndedSessions(callLimit = 1_000) {
   async function sendAndLearn(
     redis: ProbedRedis,
     script: string,
-    sent: readonly string[],
+    newMembers: readonly string[],
   ): Promise<string> {
     const { endedNewest, ended } = revocationKeys(redis.keyPrefix);
-    const given = [newest.get(redis) ?? '', String(sharedFor), ...sent];
+    const args = [newest.get(redis) ?? '', String(sharedFor), ...newMembers];
     const reply = await redis.askWithin('revocations', callLimit, (client) =>
-      client.eval(script, 2, endedNewest, ended, ...given),
+      client.eval(script, 2, endedNewest, ended, ...args),
     );
     const [last, members, state] = readReply(endedReply, reply);
     for (const member of members) {
-      const digest = digestIn(member, redis.sealingKeys);
+      const digest = readDigest(member, redis.sealingKeys);
       if (digest !== undefined) remember(digest);
     }
     newest.set(redis, last);
@@ -78,7 +78,7 @@ export function createEndedSessions(callLimit = 1_000) {
       const [key] = redis.sealingKeys;
       if (key === undefined) return;
       const publishing = new Set(unshared);
-      const members = unshared.map((digest) => memberOf(digest, key));
+      const members = unshared.map((digest) => makeMember(digest, key));
       let state = await sendAndLearn(redis, endedScript, members);
       // The list is bounded, and must be writable when others have filled Redis.
       if (state === 'full') state = await sendAndLearn(redis, endedAboveLimitScript, members);
@@ -87,12 +87,12 @@ export function createEndedSessions(callLimit = 1_000) {
   };
 }
 
-function memberOf(digest: string, key: SealingKey): string {
+function makeMember(digest: string, key: SealingKey): string {
   return `${digest}.${createHmacSha256(key.derive('ended sessions'))(digest)}`;
 }
 
 /** @returns undefined for a member that no gateway with one of these keys has written */
-function digestIn(member: string, keys: readonly SealingKey[]): string | undefined {
+function readDigest(member: string, keys: readonly SealingKey[]): string | undefined {
   const [digest = ''] = member.split('.', 1);
-  return keys.some((key) => memberOf(digest, key) === member) ? digest : undefined;
+  return keys.some((key) => makeMember(digest, key) === member) ? digest : undefined;
 }

@@ -9,7 +9,13 @@ import { publishAndConfirm } from './confirmation.ts';
 import { selectBlocks } from './list.ts';
 import { type Draft, placeEntry } from './publish.ts';
 import { createSharedRevocations } from './reader.ts';
-import { applyChange, changeTowards, type Listing, newEntryId, readListing } from './redis-list.ts';
+import {
+  applyChange,
+  changeTowards,
+  createEntryId,
+  type Listing,
+  readListing,
+} from './redis-list.ts';
 import { revocationKeys } from './scripts.ts';
 
 const keys = revocationKeys('sallyport:');
@@ -40,8 +46,8 @@ function replica(replicaId: string, { redis }: OpenedShared, ownClocks = clocks)
 /** Adds an entry without the wait of a command, which gives replicas time to write back what an empty list has lost. */
 async function begin({ redis }: OpenedShared, next: ReturnType<typeof draft>): Promise<void> {
   const listing = await readListing(redis);
-  const { entry, others } = placeEntry(next(listing), listing);
-  const target = [...others, { ...entry, id: newEntryId() }];
+  const { entry, otherEntries } = placeEntry(next(listing), listing);
+  const target = [...otherEntries, { ...entry, id: createEntryId() }];
   await applyChange(redis, listing, changeTowards(target, listing, redis.sealingKeys), {
     isWhole: true,
   });
@@ -295,7 +301,7 @@ describe.each(['redis-server', 'valkey-server'] as const)(
         );
         expect([action, confirmation, isAboveLimit]).toMatchObject([
           action,
-          { confirmed: ['one', 'two'], unconfirmed: [], gone: [] },
+          { confirmed: ['one', 'two'], unconfirmed: [], longSilent: [] },
           true,
         ]);
         expect([one.list.entries, two.list.entries]).toEqual([

@@ -70,11 +70,11 @@ export function createRevocationList(now: () => number, wall: () => number) {
   // Of two entries of one subject, the newer one is in force.
   let bySubject: ReadonlyMap<string, Entry> = new Map();
   let revision = 0;
-  let index = indexOf([]);
+  let index = indexEntries([]);
 
   const earlier = () => Math.min(now(), wall());
   const isInForce = (entry: Entry) => entry.until > earlier();
-  const blockOf = (
+  const findInForce = (
     blocks: ReadonlyMap<string, Entry>,
     name: string | undefined,
   ): Entry | undefined => {
@@ -108,19 +108,21 @@ export function createRevocationList(now: () => number, wall: () => number) {
     },
     /** @returns the block that is in force for the token, whoever its user is */
     findByToken: (token: string) =>
-      index.blockedTokens.size === 0 ? undefined : blockOf(index.blockedTokens, digestToken(token)),
+      index.blockedTokens.size === 0
+        ? undefined
+        : findInForce(index.blockedTokens, digestToken(token)),
     /** @returns the block that is in force for a user of that name, or in one of these groups, as Kubernetes sees them */
     findByUser(username: string, groups: readonly string[]): Entry | undefined {
       const { blockedUsers, blockedGroups } = index;
       const member =
         blockedGroups.size === 0
           ? undefined
-          : groups.find((group) => blockOf(blockedGroups, group));
-      return blockOf(blockedUsers, username) ?? blockOf(blockedGroups, member);
+          : groups.find((group) => findInForce(blockedGroups, group));
+      return findInForce(blockedUsers, username) ?? findInForce(blockedGroups, member);
     },
     /** @returns the block that is in force for a token with these ids, whoever issued it */
     findByCredential: ({ jti, sid }: Credential) =>
-      blockOf(index.blockedJtis, jti) ?? blockOf(index.blockedSids, sid),
+      findInForce(index.blockedJtis, jti) ?? findInForce(index.blockedSids, sid),
     /**
      * Merges the entries of Redis. Entries that are known here and missing there stay: a Redis that was flushed, or has
      * lost its last writes, does not lift a block.
@@ -133,39 +135,39 @@ export function createRevocationList(now: () => number, wall: () => number) {
       const isRemembered = (entry: Entry) =>
         entry.keptUntil + grace > earlier() || entry.revision === revision;
       bySubject = new Map([...merged.next].filter(([, entry]) => isRemembered(entry)));
-      index = indexOf([...bySubject.values()]);
+      index = indexEntries([...bySubject.values()]);
       return { adopted: merged.adopted, outOfOrder: merged.outOfOrder };
     },
     /** The entries that Redis must have: all that are remembered, and always the newest, since it has the revision. */
     get entries(): readonly Entry[] {
-      return [...bySubject.values()].sort(byRevision);
+      return [...bySubject.values()].sort(compareRevisions);
     },
     /** The blocks in force. */
     get blocks(): readonly Entry[] {
       return [...bySubject.values()]
         .filter((entry) => entry.action === 'block' && isInForce(entry))
-        .sort(byRevision);
+        .sort(compareRevisions);
     },
   };
 }
 
 function mergeInto(
   bySubject: ReadonlyMap<string, Entry>,
-  before: number,
+  oldRevision: number,
   entries: readonly Entry[],
   isInForce: (entry: Entry) => boolean,
 ) {
-  const known = new Set([...bySubject.values()].map(({ id }) => id));
+  const knownIds = new Set([...bySubject.values()].map(({ id }) => id));
   const next = new Map(bySubject);
   const adopted: Entry[] = [];
   const outOfOrder: Entry[] = [];
-  let revision = before;
-  for (const entry of entries.filter(({ id }) => !known.has(id)).sort(byRevision)) {
-    if (!isInForce(entry) && entry.revision <= before) continue;
-    const placed = entry.revision > before ? entry : { ...entry, revision: revision + 1 };
-    const other = next.get(identifySubject(entry));
+  let revision = oldRevision;
+  for (const entry of entries.filter(({ id }) => !knownIds.has(id)).sort(compareRevisions)) {
+    if (!isInForce(entry) && entry.revision <= oldRevision) continue;
+    const placed = entry.revision > oldRevision ? entry : { ...entry, revision: revision + 1 };
+    const current = next.get(identifySubject(entry));
     // A replica that had missed a newer entry of the same subject may have written back an older one.
-    if (other !== undefined && other.revision >= entry.revision) continue;
+    if (current !== undefined && current.revision >= entry.revision) continue;
     if (placed !== entry) outOfOrder.push(entry);
     revision = Math.max(revision, placed.revision);
     next.set(identifySubject(entry), placed);
@@ -210,9 +212,9 @@ export function identifySubject({
 /** Selects the newest entry of each subject; the newest of all comes last. */
 export function selectCurrentEntries(entries: readonly Entry[]): readonly Entry[] {
   const newest = new Map(
-    [...entries].sort(byRevision).map((entry) => [identifySubject(entry), entry]),
+    [...entries].sort(compareRevisions).map((entry) => [identifySubject(entry), entry]),
   );
-  return [...newest.values()].sort(byRevision);
+  return [...newest.values()].sort(compareRevisions);
 }
 
 /** Selects the blocks in force of a list as it is in Redis, the newest first. `now` is Redis' time. */
@@ -226,25 +228,25 @@ export function selectBlocks({
   const inForce = selectCurrentEntries(entries).filter(
     ({ action, until }) => action === 'block' && until > now,
   );
-  return inForce.sort((one, other) => other.at - one.at || other.revision - one.revision);
+  return inForce.sort((a, b) => b.at - a.at || b.revision - a.revision);
 }
 
-function byRevision(one: Entry, other: Entry): number {
-  return one.revision - other.revision;
+function compareRevisions(a: Entry, b: Entry): number {
+  return a.revision - b.revision;
 }
 
 /** Indexes entries by name, for use in each review. A revocation has only its revision there. */
-function indexOf(entries: readonly Entry[]) {
-  const of = (action: Entry['action'], kind: Entry['kind']) =>
+function indexEntries(entries: readonly Entry[]) {
+  const select = (action: Entry['action'], kind: Entry['kind']) =>
     entries.filter((entry) => entry.action === action && entry.kind === kind);
   const revisions = (kind: Entry['kind']) =>
-    new Map(of('revoke', kind).map(({ name, revision }) => [name, revision]));
+    new Map(select('revoke', kind).map(({ name, revision }) => [name, revision]));
   const blocks = (kind: Entry['kind']) =>
-    new Map(of('block', kind).map((entry) => [entry.name, entry]));
+    new Map(select('block', kind).map((entry) => [entry.name, entry]));
   return {
     revokedUsers: revisions('user'),
     revokedTokens: revisions('token'),
-    revokedAll: Math.max(0, ...of('revoke', 'all').map(({ revision }) => revision)),
+    revokedAll: Math.max(0, ...select('revoke', 'all').map(({ revision }) => revision)),
     blockedUsers: blocks('user'),
     blockedGroups: blocks('group'),
     blockedTokens: blocks('token'),

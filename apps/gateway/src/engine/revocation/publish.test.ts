@@ -37,7 +37,9 @@ describe('a new entry', () => {
       entry('unblock', 2, { action: 'unblock' }),
       entry('old', 9, { name: 'x', until: now }),
     ];
-    expect(placeEntry(draft, { entries: [...gone, ...present], now }).others).toEqual(present);
+    expect(placeEntry(draft, { entries: [...gone, ...present], now }).otherEntries).toEqual(
+      present,
+    );
   });
 
   test('is remembered for an hour, and for as long as what it supersedes would be', () => {
@@ -63,9 +65,12 @@ describe('a new entry', () => {
       entry(`${index}`, index, { name: `user-${index}` }),
     );
     expect(() => placeEntry(draft, { entries, now })).toThrow(/full: 10000 entries are in force/);
-    expect(placeEntry({ ...draft, name: 'user-7' }, { entries, now }).others).toHaveLength(9_999);
+    expect(placeEntry({ ...draft, name: 'user-7' }, { entries, now }).otherEntries).toHaveLength(
+      9_999,
+    );
     expect(
-      placeEntry(draft, { entries: entries.with(3, entry('3', 3, { until: now })), now }).others,
+      placeEntry(draft, { entries: entries.with(3, entry('3', 3, { until: now })), now })
+        .otherEntries,
     ).toHaveLength(9_999);
   });
 
@@ -78,9 +83,11 @@ describe('a new entry', () => {
       entry(`i${index}`, index, { action: 'factor-invite', name: `new-${index}` }),
     );
     const entries = [...blocks, ...invited];
-    expect(placeEntry(draft, { entries, now }).others).toHaveLength(10_999);
+    expect(placeEntry(draft, { entries, now }).otherEntries).toHaveLength(10_999);
     expect(() => placeEntry(invite, { entries, now })).toThrow(/1000 invitations and resets/);
-    expect(placeEntry({ ...invite, name: 'new-7' }, { entries, now }).others).toHaveLength(10_998);
+    expect(placeEntry({ ...invite, name: 'new-7' }, { entries, now }).otherEntries).toHaveLength(
+      10_998,
+    );
   });
 });
 

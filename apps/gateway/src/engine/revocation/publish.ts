@@ -6,9 +6,9 @@ import { type Entry, identifySubject, isFactorEntry, selectCurrentEntries } from
 import {
   applyChange,
   changeTowards,
+  createEntryId,
   isWholeList,
   type Listing,
-  newEntryId,
   readListing,
 } from './redis-list.ts';
 
@@ -42,11 +42,13 @@ const maxFactorEntries = 1_000;
 export function placeEntry(draft: Draft, { entries, now }: Pick<Listing, 'entries' | 'now'>) {
   const highest = entries.reduce((max, { revision }) => Math.max(max, revision), 0);
   const current = selectCurrentEntries(entries);
-  const superseded = current.filter((one) => identifySubject(one) === identifySubject(draft));
+  const superseded = current.filter(
+    (existing) => identifySubject(existing) === identifySubject(draft),
+  );
   const keptUntil = Math.max(
     draft.until,
     now + minRetention,
-    ...superseded.map((one) => one.keptUntil),
+    ...superseded.map((existing) => existing.keptUntil),
   );
   // At least Redis' time: a list that was lost begins above all revisions that it had.
   const entry = { ...draft, revision: Math.max(highest + 1, now), at: now, keptUntil };
@@ -56,21 +58,25 @@ export function placeEntry(draft: Draft, { entries, now }: Pick<Listing, 'entrie
       'shorten --reason',
     );
   }
-  const others = current.filter((one) => one.keptUntil > now && !superseded.includes(one));
-  const alike = others.filter((one) => isFactorEntry(one) === isFactorEntry(draft)).length;
-  if (isFactorEntry(draft) && alike >= maxFactorEntries) {
+  const otherEntries = current.filter(
+    (existing) => existing.keptUntil > now && !superseded.includes(existing),
+  );
+  const sameKindCount = otherEntries.filter(
+    (existing) => isFactorEntry(existing) === isFactorEntry(draft),
+  ).length;
+  if (isFactorEntry(draft) && sameKindCount >= maxFactorEntries) {
     throw new FixableError(
-      `the list has ${alike} invitations and resets of second factors of the last hour, which is the limit`,
+      `the list has ${sameKindCount} invitations and resets of second factors of the last hour, which is the limit`,
       'run the command again later',
     );
   }
-  if (alike >= maxEntries) {
+  if (sameKindCount >= maxEntries) {
     throw new FixableError(
-      `the revocation list is full: ${alike} entries are in force, which is the limit`,
+      `the revocation list is full: ${sameKindCount} entries are in force, which is the limit`,
       'block a group instead of its users, or end a block; the command "blocks" lists them',
     );
   }
-  return { entry, others };
+  return { entry, otherEntries };
 }
 
 /**
@@ -84,7 +90,7 @@ const rereadInterval = 100;
 /** The maximum number of attempts. Each failed one means that another command succeeded: this many may run at one time. */
 const maxAttempts = 20;
 
-const lastOf = new WeakMap<ProbedRedis, Promise<unknown>>();
+const lastPublished = new WeakMap<ProbedRedis, Promise<unknown>>();
 
 /**
  * Puts an entry into the list in Redis. The entries of one process take turns: many users who log out everywhere at the same moment
@@ -99,18 +105,22 @@ export async function publish(redis: ProbedRedis, draft: (listing: Listing) => D
   const listing = await readWrittenBack(redis);
   // Each one would wait for a list that does not come.
   if (!isWholeList(listing.revision)) return putEntry(redis, draft, listing);
-  const put = async () => putEntry(redis, draft, await readWrittenBack(redis));
-  const published = (lastOf.get(redis) ?? Promise.resolve()).then(put, put);
-  lastOf.set(redis, published);
+  const putInTurn = async () => putEntry(redis, draft, await readWrittenBack(redis));
+  const published = (lastPublished.get(redis) ?? Promise.resolve()).then(putInTurn, putInTurn);
+  lastPublished.set(redis, published);
   return published;
 }
 
-async function putEntry(redis: ProbedRedis, draft: (listing: Listing) => Draft, before: Listing) {
-  let listing = before;
+async function putEntry(
+  redis: ProbedRedis,
+  draft: (listing: Listing) => Draft,
+  firstListing: Listing,
+) {
+  let listing = firstListing;
   for (let attempt = 0; attempt < maxAttempts; attempt++) {
     const placed = placeEntry(draft(listing), listing);
-    const entry: Entry = { ...placed.entry, id: newEntryId() };
-    const change = changeTowards([...placed.others, entry], listing, redis.sealingKeys);
+    const entry: Entry = { ...placed.entry, id: createEntryId() };
+    const change = changeTowards([...placed.otherEntries, entry], listing, redis.sealingKeys);
     // Only an operator can say that a new Redis, or one that lost its data, needs no other list.
     const isWhole = entry.action === 'revoke' && entry.kind === 'all';
     const applied = await applyChange(redis, listing, change, { isWhole }).catch(

@@ -29,16 +29,16 @@ export function createReaderLog(logger: Pick<Logger, 'warn' | 'info'>, now: () =
     failed(error: unknown) {
       reason = error instanceof Error ? error.message : 'unknown';
     },
-    /** @param known see {@link consequences} */
-    state(state: ReaderState, known: keyof typeof consequences) {
+    /** @param knowledge see {@link consequences} */
+    state(state: ReaderState, knowledge: keyof typeof consequences) {
       if (state === last) return;
       last = state;
       if (state === 'cut off')
-        logger.warn({ reason }, `cut off from the revocation list: ${consequences[known]}`);
+        logger.warn({ reason }, `cut off from the revocation list: ${consequences[knowledge]}`);
       else if (state === 'no list')
         logger.warn(
           {},
-          `the cache Redis has no revocation list, since it is new or lost its data: ${effects[known === 'ignored' ? known : 'unknown']}`,
+          `the cache Redis has no revocation list, since it is new or lost its data: ${effects[knowledge === 'ignored' ? knowledge : 'unknown']}`,
         );
       else logger.info({}, 'the revocation list is read again');
     },

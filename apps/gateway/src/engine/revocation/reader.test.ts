@@ -89,9 +89,12 @@ async function writeEntry(
 ): Promise<Entry> {
   const listing = await readListing(redis);
   const until = listing.now + 60_000;
-  const { entry, others } = placeEntry({ action, kind: 'user', name, by: 'root', until }, listing);
+  const { entry, otherEntries } = placeEntry(
+    { action, kind: 'user', name, by: 'root', until },
+    listing,
+  );
   const placed = { ...entry, id: `${action}-${name}` };
-  const change = changeTowards([...others, placed], listing, redis.sealingKeys);
+  const change = changeTowards([...otherEntries, placed], listing, redis.sealingKeys);
   await applyChange(redis, listing, change, { isWhole });
   return placed;
 }

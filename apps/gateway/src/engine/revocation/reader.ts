@@ -205,28 +205,29 @@ function createPoll(
   let last: SyncResult | undefined;
   let readAt = Number.NEGATIVE_INFINITY;
   return async (redis) => {
-    const at = clocks.monotonic();
-    const known = last?.redis === redis ? last : undefined;
-    const applied = replicas.isIncomplete ? '' : (known?.digest ?? '');
+    const polledAt = clocks.monotonic();
+    const lastSync = last?.redis === redis ? last : undefined;
+    const applied = replicas.isIncomplete ? '' : (lastSync?.digest ?? '');
     const polled = await askRedis(redis, replicaId, applied).catch((error: unknown) => {
       replicas.failed();
       throw error;
     });
     const { revision, fields, time, foreign } = polled;
-    sharedClock.set(time, at);
+    sharedClock.set(time, polledAt);
     onForeign(foreign);
     // This comes before the list is written back: a command waits for the list, and then counts the replicas.
-    await replicas.update(redis, { ...polled, at });
-    const isSame = known?.revision === revision && known.fields === fields;
-    const isRecent = at - readAt < (known?.digest === undefined ? retryAfter : rereadAfter);
+    await replicas.update(redis, { ...polled, polledAt });
+    const isSame = lastSync?.revision === revision && lastSync.fields === fields;
+    const isRecent =
+      polledAt - readAt < (lastSync?.digest === undefined ? retryAfter : rereadAfter);
     const isWhole = !reading.isMissing;
-    if (!isSame || !isRecent || known.isWhole !== isWhole) {
+    if (!isSame || !isRecent || lastSync.isWhole !== isWhole) {
       last = await synchronize(redis, list, { isWhole, onForeign });
-      readAt = at;
+      readAt = polledAt;
       for (const entry of last.adopted) onAdopted(entry);
       log.unreadable(last.unreadable);
     }
-    reading.polled(at, last !== undefined && isWholeList(last.revision));
+    reading.polled(polledAt, last !== undefined && isWholeList(last.revision));
     return !isSame;
   };
 }

@@ -26,12 +26,12 @@ export function createReading(startsWithoutBlocks: () => boolean) {
       isMissing = true;
       await poll();
     },
-    /** Notes a successful poll. @param at when it began, in monotonic milliseconds */
-    polled(at: number, hasList: boolean): void {
-      polledAt = at;
-      firstPolledAt ??= at;
+    /** Notes a successful poll. @param begunAt when it began, in monotonic milliseconds */
+    polled(begunAt: number, hasList: boolean): void {
+      polledAt = begunAt;
+      firstPolledAt ??= begunAt;
       // Other replicas need a moment to write back what Redis has lost. Afterwards, this process writes the list that it has.
-      const isGivenUp = startsWithoutBlocks() && at - firstPolledAt >= writeBackLimit;
+      const isGivenUp = startsWithoutBlocks() && begunAt - firstPolledAt >= writeBackLimit;
       if (hasList || isGivenUp) isMissing = false;
     },
   };

@@ -51,9 +51,9 @@ export function openEntry(field: string, value: string, key: SealingKey): Entry 
 }
 
 /** The opened entries of the last poll, by field. Most of them are there again in the next poll. */
-type Opened = ReadonlyMap<string, { readonly value: string; readonly entry: Entry }>;
+type OpenedEntries = ReadonlyMap<string, { readonly value: string; readonly entry: Entry }>;
 
-const openedBefore = new WeakMap<ProbedRedis, Opened>();
+const openedBefore = new WeakMap<ProbedRedis, OpenedEntries>();
 
 /** Called with the number of keys of another type that a script removed. */
 export type OnForeign = (keys: number) => void;
@@ -69,14 +69,14 @@ export async function readListing(redis: ProbedRedis, onForeign?: OnForeign) {
   );
   const [text, now, pairs, foreign] = readReply(hashReply, reply);
   onForeign?.(foreign);
-  const known = openedBefore.get(redis);
+  const lastOpened = openedBefore.get(redis);
   const opened = new Map<string, { value: string; entry: Entry }>();
   const fields = new Map<string, boolean>();
   for (const [field, value] of toPairs(pairs)) {
     const tag = parseFieldName(field)?.tag;
-    const key = redis.sealingKeys.find((one) => one.tag === tag);
-    const before = known?.get(field);
-    const entry = before?.value === value ? before.entry : key && openEntry(field, value, key);
+    const key = redis.sealingKeys.find((sealingKey) => sealingKey.tag === tag);
+    const cached = lastOpened?.get(field);
+    const entry = cached?.value === value ? cached.entry : key && openEntry(field, value, key);
     if (entry) opened.set(field, { value, entry });
     fields.set(field, entry !== undefined);
   }
@@ -125,11 +125,11 @@ export function changeTowards(
   { fields, now }: Listing,
   keys: readonly SealingKey[],
 ) {
-  const newestFirst = target.toSorted((one, other) => other.revision - one.revision);
+  const newestFirst = target.toSorted((a, b) => b.revision - a.revision);
   const copies = newestFirst.flatMap((entry) =>
     keys.map((key) => ({ field: fieldName(entry, key), entry, key })),
   );
-  const missing = copies.filter(({ field }) => fields.get(field) !== true).slice(0, maxAdded);
+  const missingCopies = copies.filter(({ field }) => fields.get(field) !== true).slice(0, maxAdded);
   const ids = new Set(target.map(({ id }) => id));
   const names = [...fields].map(([field, isOpened]) => ({
     field,
@@ -145,7 +145,7 @@ export function changeTowards(
   });
   return {
     remove: remove.slice(0, maxRemoved),
-    add: new Map(missing.map(({ field, entry, key }) => [field, sealEntry(entry, key)])),
+    add: new Map(missingCopies.map(({ field, entry, key }) => [field, sealEntry(entry, key)])),
   };
 }
 
@@ -165,14 +165,14 @@ export interface ListWriter {
  */
 export async function applyChange(
   redis: ProbedRedis,
-  { revision: before }: Pick<Listing, 'revision'>,
+  { revision: expectedRevision }: Pick<Listing, 'revision'>,
   { remove, add }: ReturnType<typeof changeTowards>,
   { isWhole, onForeign }: ListWriter,
 ) {
   const { revision: key, list } = revocationKeys(redis.keyPrefix);
   const random = randomBytes(12).toString('base64url');
-  const revision = isWhole || isWholeList(before) ? random : `${partMark}${random}`;
-  const change = [before, revision, String(remove.length), ...remove, ...[...add].flat()];
+  const revision = isWhole || isWholeList(expectedRevision) ? random : `${partMark}${random}`;
+  const change = [expectedRevision, revision, String(remove.length), ...remove, ...[...add].flat()];
   const scripts = [changeListScript, changeListAboveLimitScript] as const;
   let isAboveLimit = false;
   const onFull = () => {
@@ -181,9 +181,9 @@ export async function applyChange(
   const reply = await redis.probe('revocations', (client) =>
     evalAboveLimit(client, scripts, [key, list], change, onFull),
   );
-  const done = readReply(countReply, reply);
-  if (done === 1) return { revision, isAboveLimit };
-  onForeign?.(-done);
+  const outcome = readReply(countReply, reply);
+  if (outcome === 1) return { revision, isAboveLimit };
+  onForeign?.(-outcome);
   return undefined;
 }
 
@@ -216,7 +216,7 @@ export function isWholeList(revision: string): boolean {
   return revision !== '' && !revision.startsWith(partMark);
 }
 
-export function newEntryId(): string {
+export function createEntryId(): string {
   return randomBytes(12).toString('base64url');
 }
 
@@ -233,7 +233,7 @@ export async function synchronize(redis: ProbedRedis, list: RevocationList, writ
   const { isWhole, onForeign } = writer;
   const listing = await readListing(redis, onForeign);
   const { adopted, outOfOrder } = list.merge(listing.entries);
-  const change = repairOf(redis, listing, list, new Set(outOfOrder.map(({ id }) => id)));
+  const change = makeRepair(redis, listing, list, new Set(outOfOrder.map(({ id }) => id)));
   // After this the list must be read again, even if another client was faster and nothing was changed.
   const isSame = change.add.size + change.remove.length === 0;
   const isRepaired = isSame && (isWholeList(listing.revision) || !isWhole);
@@ -255,7 +255,7 @@ export async function synchronize(redis: ProbedRedis, list: RevocationList, writ
 }
 
 /** @returns the change that repairs the list in Redis, which is empty if nothing is wrong */
-function repairOf(
+function makeRepair(
   redis: ProbedRedis,
   listing: Listing,
   list: RevocationList,
@@ -263,7 +263,7 @@ function repairOf(
 ) {
   let { revision } = list;
   const target = list.entries.map((entry) =>
-    outOfOrder.has(entry.id) ? { ...entry, id: newEntryId(), revision: ++revision } : entry,
+    outOfOrder.has(entry.id) ? { ...entry, id: createEntryId(), revision: ++revision } : entry,
   );
   return changeTowards(target, listing, redis.sealingKeys);
 }

@@ -101,18 +101,18 @@ async function readNotes(redis: ProbedRedis, onForeign?: OnForeign) {
   return { now, revision, notes: toPairs(fields) };
 }
 
-const heardAtOf = (note: string) => Number(note.split(' ', 1)[0]);
+const readHeardAt = (note: string) => Number(note.split(' ', 1)[0]);
 
 /** @returns Redis' time, the revision of the list or '', and the replicas @throws RedisProblem */
 export async function readReplicas(redis: ProbedRedis) {
-  const { notes, ...read } = await readNotes(redis);
+  const { notes, ...listState } = await readNotes(redis);
   const replicas = notes.map(([id, note]): KnownReplica => {
     const [, sealed = ''] = note.split(' ');
     // A replica that has just noted itself for the first time reports nothing yet.
     const applied = sealed === '' ? '' : openText(redis.sealingKeys, sealedFor, id, sealed);
-    return { id, heardAt: heardAtOf(note), applied };
+    return { id, heardAt: readHeardAt(note), applied };
   });
-  return { ...read, replicas };
+  return { ...listState, replicas };
 }
 
 /** The maximum number of replicas that one call forgets or writes back: a call with very many fails. */
@@ -127,7 +127,7 @@ export async function forgetReplicas(redis: ProbedRedis, ids: readonly string[])
 /** What a poll has found out about the notes of replicas. */
 interface PolledNotes {
   /** When the poll began, in monotonic milliseconds. */
-  readonly at: number;
+  readonly polledAt: number;
   /** Redis' time. */
   readonly time: number;
   /** Whether this replica had no note. If it had one before, Redis has lost its notes. */
@@ -144,7 +144,7 @@ const rereadAfter = 5_000;
  * and can't note itself again. Each note is sealed by its replica, and is written back unchanged.
  */
 export function createReplicaMemory(ownId: string, onForeign?: OnForeign) {
-  let known: readonly (readonly [id: string, note: string])[] = [];
+  let rememberedNotes: readonly (readonly [id: string, note: string])[] = [];
   let readAt = Number.NEGATIVE_INFINITY;
   let isIncomplete = false;
   let idPrefix: string | undefined;
@@ -153,10 +153,10 @@ export function createReplicaMemory(ownId: string, onForeign?: OnForeign) {
     const { replicas } = revocationKeys(redis.keyPrefix);
     // A note of another client may have any time.
     const isRemembered = ([, note]: readonly [string, string]) => {
-      const silence = time - heardAtOf(note);
+      const silence = time - readHeardAt(note);
       return silence >= -countsFor && silence <= rememberedFor;
     };
-    const counted = known.filter(isRemembered).slice(0, maxOfCall);
+    const counted = rememberedNotes.filter(isRemembered).slice(0, maxOfCall);
     if (counted.length === 0) return;
     const scripts = [writeBackScript, writeBackAboveLimitScript] as const;
     const reply = await redis.probe('revocations', (client) =>
@@ -179,7 +179,7 @@ export function createReplicaMemory(ownId: string, onForeign?: OnForeign) {
         ended.map(([id]) => id),
       );
     }
-    known = notes.filter((note) => !ended.includes(note));
+    rememberedNotes = notes.filter((note) => !ended.includes(note));
   }
 
   return {
@@ -197,13 +197,14 @@ export function createReplicaMemory(ownId: string, onForeign?: OnForeign) {
       readAt = Number.NEGATIVE_INFINITY;
     },
     /** Updates the notes after a poll. Never rejects: what fails is done again after the next poll. */
-    async update(redis: ProbedRedis, { at, time, isNew, count }: PolledNotes): Promise<void> {
+    async update(redis: ProbedRedis, { polledAt, time, isNew, count }: PolledNotes): Promise<void> {
       isIncomplete ||= isNew;
-      if (!isIncomplete && count === known.length && at - readAt < rereadAfter) return;
+      if (!isIncomplete && count === rememberedNotes.length && polledAt - readAt < rereadAfter)
+        return;
       try {
         if (isIncomplete) await writeBack(redis, time);
         await read(redis);
-        readAt = at;
+        readAt = polledAt;
       } catch {
         // The poll itself reports a Redis that does not answer.
       }

@@ -6,7 +6,7 @@ const time = z
   .regex(/^\d{1,16}$/)
   .transform(Number);
 const texts = z.custom<string[]>(
-  (value) => Array.isArray(value) && value.every((one) => typeof one === 'string'),
+  (value) => Array.isArray(value) && value.every((element) => typeof element === 'string'),
 );
 
 /** See `pollScript`. */

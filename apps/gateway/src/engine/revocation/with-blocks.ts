@@ -4,7 +4,7 @@ import {
   type Logger,
   type Rejected,
 } from '@sallyport/authenticator';
-import { decidingLayer, layer } from '../chain/layer.ts';
+import { createDecidingLayer, layer } from '../chain/layer.ts';
 import type { Blocks, Entry } from './list.ts';
 
 /**
@@ -19,11 +19,12 @@ export function withBlocks(
   blocks: Blocks,
   log: Pick<Logger, 'info'>,
 ) {
-  const refuse = ({ kind, by, reason }: Entry, subject?: string): Rejected => {
-    log.info({ authenticator: name, subject, blocked: kind, by, reason }, 'blocked');
+  const refuse = (block: Entry, subject?: string): Rejected => {
+    const { kind: blocked, reason } = block;
+    log.info({ authenticator: name, subject, blocked, by: block.by, reason }, 'blocked');
     return { kind: 'rejected', reason: 'blocked', ...(subject !== undefined && { subject }) };
   };
-  const decided = decidingLayer(inner, (decision, token) => {
+  const decided = createDecidingLayer(inner, (decision, token) => {
     if (decision.kind !== 'authenticated') return decision;
     requireKnown(blocks);
     const { user, credential } = decision;

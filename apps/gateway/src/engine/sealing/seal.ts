@@ -20,11 +20,11 @@ const salt = 'sallyport cache v1';
 export function createSealingKey(secret: Uint8Array, place = ''): SealingKey {
   const derived = new Map<string, Uint8Array>();
   const derive = (purpose: string): Uint8Array => {
-    const known = derived.get(purpose);
-    if (known !== undefined) return known;
-    const made = new Uint8Array(hkdfSync('sha256', secret, salt + place, purpose, 32));
-    derived.set(purpose, made);
-    return made;
+    const cached = derived.get(purpose);
+    if (cached !== undefined) return cached;
+    const key = new Uint8Array(hkdfSync('sha256', secret, salt + place, purpose, 32));
+    derived.set(purpose, key);
+    return key;
   };
   return { tag: Buffer.from(derive('tag')).toString('hex', 0, 8), derive };
 }
@@ -42,7 +42,7 @@ const overhead = 1 + nonceLength + tagLength;
  */
 export function seal(key: Uint8Array, name: string, plain: Uint8Array): Buffer {
   const nonce = randomBytes(nonceLength);
-  const cipher = createCipheriv('aes-256-gcm', keyOf(key, name), nonce, {
+  const cipher = createCipheriv('aes-256-gcm', deriveNameKey(key, name), nonce, {
     authTagLength: tagLength,
   });
   cipher.setAAD(associated(name));
@@ -63,7 +63,7 @@ export function seal(key: Uint8Array, name: string, plain: Uint8Array): Buffer {
 export function open(key: Uint8Array, name: string, sealed: Uint8Array): Buffer | undefined {
   if (sealed.length < overhead || sealed[0] !== format) return undefined;
   const nonce = sealed.subarray(1, 1 + nonceLength);
-  const decipher = createDecipheriv('aes-256-gcm', keyOf(key, name), nonce, {
+  const decipher = createDecipheriv('aes-256-gcm', deriveNameKey(key, name), nonce, {
     authTagLength: tagLength,
   });
   decipher.setAAD(associated(name));
@@ -78,7 +78,7 @@ export function open(key: Uint8Array, name: string, sealed: Uint8Array): Buffer 
   }
 }
 
-function keyOf(key: Uint8Array, name: string): Buffer {
+function deriveNameKey(key: Uint8Array, name: string): Buffer {
   return createHmac('sha256', key).update(name).digest();
 }
 

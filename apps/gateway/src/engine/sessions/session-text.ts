@@ -68,22 +68,22 @@ export type SessionTexts = ReturnType<typeof createSessionTexts>;
  */
 export function createSessionTexts(secrets: readonly Uint8Array[]) {
   const keys = secrets.map((secret) => createSealingKey(secret).derive('sessions'));
-  const [first] = keys;
+  const [sealingKey] = keys;
   return {
     /** @param digest the digest of its token: the text is valid for no other token */
     write(digest: string, session: Session): string {
       const json = Buffer.from(JSON.stringify(session));
-      if (first === undefined) return plain + json.toString('base64url');
-      return sealed + seal(first, digest, json).toString('base64url');
+      if (sealingKey === undefined) return plain + json.toString('base64url');
+      return sealed + seal(sealingKey, digest, json).toString('base64url');
     },
     /** @returns undefined if the text was not written by a gateway with one of these keys for this token */
-    read(digest: string, written: string): Session | undefined {
+    read(digest: string, sessionText: string): Session | undefined {
       // If there is a key, a text that is not sealed was not written by a gateway.
-      const start = first === undefined ? plain : sealed;
-      if (!written.startsWith(start)) return undefined;
-      const bytes = Buffer.from(written.slice(start.length), 'base64url');
-      if (first === undefined) return parse(bytes);
-      const opened = keys.map((key) => open(key, digest, bytes)).find((one) => one !== undefined);
+      const start = sealingKey === undefined ? plain : sealed;
+      if (!sessionText.startsWith(start)) return undefined;
+      const bytes = Buffer.from(sessionText.slice(start.length), 'base64url');
+      if (sealingKey === undefined) return parse(bytes);
+      const opened = keys.map((key) => open(key, digest, bytes)).find((json) => json !== undefined);
       return opened && parse(opened);
     },
   };

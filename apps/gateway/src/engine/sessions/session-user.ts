@@ -1,5 +1,5 @@
 import type { Authenticated, Authenticator, Decision } from '@sallyport/authenticator';
-import { remembering } from '../chain/answer.ts';
+import { memoize } from '../chain/answer.ts';
 import type { LinkContext } from '../chain/chain.ts';
 import type { Guard } from '../chain/guard.ts';
 import { layer } from '../chain/layer.ts';
@@ -29,7 +29,7 @@ export function writeSessionUser({ username, uid, since }: Omit<SessionUser, 'pr
  * Answers for users of providers: their ID token is not there any more, so the user is as it named them. The answer is the same
  * object for one session, since naming a user in hundreds of groups takes longer than the rest of a review.
  */
-export const providerUser = remembering(
+export const answerForProviderUser = memoize(
   ({ username, uid, provider: { groups, extra } = {} }: SessionUser): Authenticated => ({
     kind: 'authenticated',
     user: {
@@ -53,8 +53,8 @@ export function createSessionUsers(
     const [username, uid, since] = JSON.parse(text) as [string, string | null, number];
     const user = { username, ...(uid !== null && { uid }) };
     try {
-      const decision = await guard.askWithin(context, (plugin, own) =>
-        revalidateUser(plugin, user, { ...own, since: new Date(since) }),
+      const decision = await guard.askWithin(context, (plugin, pluginContext) =>
+        revalidateUser(plugin, user, { ...pluginContext, since: new Date(since) }),
       );
       onResult(decision.kind === 'authenticated' ? 'confirmed' : 'refused');
       return decision;

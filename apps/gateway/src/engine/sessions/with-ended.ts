@@ -1,5 +1,5 @@
 import type { Authenticator, Decision } from '@sallyport/authenticator';
-import { decidingLayer, layer } from '../chain/layer.ts';
+import { createDecidingLayer, layer } from '../chain/layer.ts';
 
 const revoked: Decision = Object.freeze({ kind: 'rejected', reason: 'revoked' });
 
@@ -12,7 +12,9 @@ export function withEnded(
   hasEnded: (token: string) => boolean,
 ): Authenticator {
   // The session is checked again: it may have ended during the wait for its answer.
-  const decided = decidingLayer(inner, (decision, token) => (hasEnded(token) ? revoked : decision));
+  const decided = createDecidingLayer(inner, (decision, token) =>
+    hasEnded(token) ? revoked : decision,
+  );
   return layer(inner, (token, context) =>
     hasEnded(token) ? revoked : decided.authenticate(token, context),
   );

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { LinkContext } from '../chain/chain.ts';
 import { digestToken } from '../revocation/list.ts';
 import { createSessionTexts, type Session } from './session-text.ts';
-import { providerUser, writeSessionUser } from './session-user.ts';
+import { answerForProviderUser, writeSessionUser } from './session-user.ts';
 import { type RefusedSession, withSessions } from './with-sessions.ts';
 
 const token = 'sps_token';
@@ -245,13 +245,13 @@ describe('a session of a user of a provider', () => {
 
   test('has the user of its ID token, made once', () => {
     const of = { ...session, provider: { ...provider, extra: { team: ['a'] } } };
-    expect(providerUser(of)).toEqual({
+    expect(answerForProviderUser(of)).toEqual({
       kind: 'authenticated',
       user: { username: 'alice', uid: '7', groups: ['dev'], extra: { team: ['a'] } },
     });
-    expect(providerUser(of)).toBe(providerUser(of));
+    expect(answerForProviderUser(of)).toBe(answerForProviderUser(of));
     const { uid: _, ...nameless } = session;
-    expect(providerUser({ ...nameless, provider: {} })).toEqual({
+    expect(answerForProviderUser({ ...nameless, provider: {} })).toEqual({
       kind: 'authenticated',
       user: { username: 'alice' },
     });

@@ -5,7 +5,7 @@ import {
   type Decision,
   type RejectionReason,
 } from '@sallyport/authenticator';
-import { after, remembering } from '../chain/answer.ts';
+import { after, memoize } from '../chain/answer.ts';
 import type { LinkContext } from '../chain/chain.ts';
 import { layer } from '../chain/layer.ts';
 import { digestToken } from '../revocation/list.ts';
@@ -50,7 +50,7 @@ export function withSessions(
 ): Authenticator {
   const { texts, clusters, findSessionUsers, isFactorMissing, onRefused, keyPrefix, now } =
     dependencies;
-  const open = remembering((decision: Authenticated, token: string) =>
+  const open = memoize((decision: Authenticated, token: string) =>
     readSession(texts, decision.session, digestToken(token)),
   );
 
@@ -63,7 +63,7 @@ export function withSessions(
     const session = open(decision, token);
     if (session.until <= now())
       return { kind: 'rejected', reason: 'expired', subject: decision.user.username };
-    const refused = (reason: RejectionReason): Decision => ({
+    const refuse = (reason: RejectionReason): Decision => ({
       kind: 'rejected',
       reason,
       subject: session.name,
@@ -73,13 +73,13 @@ export function withSessions(
       context.trace?.(
         `the session is for the cluster ${cluster} with the audience ${audience}, which is not in login.clusters`,
       );
-      return refused('audience-mismatch');
+      return refuse('audience-mismatch');
     }
     const users = findSessionUsers(session);
     // The authenticator or provider was removed from `login`. A refusal makes the user log in again.
-    if (users === undefined) return refused('unknown-user');
-    const own = new UserContext(context, context.onNames, undefined, context.onDirectory);
-    return after(users(session, own), (today) => {
+    if (users === undefined) return refuse('unknown-user');
+    const userContext = new UserContext(context, context.onNames, undefined, context.onDirectory);
+    return after(users(session, userContext), (today) => {
       const isMissing =
         today.kind === 'authenticated' && isFactorMissing(session, today.user.groups);
       if (isMissing) {
@@ -89,9 +89,9 @@ export function withSessions(
         );
       }
       const decided = isMissing
-        ? refused('second-factor')
+        ? refuse('second-factor')
         : decideAboutUser(today, decision, session, keyPrefix);
-      if (decided.kind === 'rejected' && !own.isCached)
+      if (decided.kind === 'rejected' && !userContext.isCached)
         onRefused({ session, token, reason: decided.reason });
       return decided;
     });

@@ -110,16 +110,19 @@ export function createRedisPool({
      */
     async acquire(settings: PooledSettings, baseDirectory: string, purpose: Purpose = 'cache') {
       const key = JSON.stringify([settings, baseDirectory, purpose]);
-      const one = pooled.get(key) ?? { opening: open(settings, baseDirectory, purpose), leases: 0 };
-      pooled.set(key, one);
-      // It is counted before the first wait: a generation that gives back the only other share during it would close the connection.
-      one.leases++;
-      const giveBack = (): boolean => {
-        one.leases--;
-        if (one.leases === 0) pooled.delete(key);
-        return one.leases === 0;
+      const shared = pooled.get(key) ?? {
+        opening: open(settings, baseDirectory, purpose),
+        leases: 0,
       };
-      const { redis, files, close } = await one.opening.catch((error: unknown) => {
+      pooled.set(key, shared);
+      // It is counted before the first wait: a generation that gives back the only other share during it would close the connection.
+      shared.leases++;
+      const giveBack = (): boolean => {
+        shared.leases--;
+        if (shared.leases === 0) pooled.delete(key);
+        return shared.leases === 0;
+      };
+      const { redis, files, close } = await shared.opening.catch((error: unknown) => {
         giveBack();
         throw error;
       });

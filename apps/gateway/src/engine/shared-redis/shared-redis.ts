@@ -26,9 +26,9 @@ export interface SharedRedisDependencies {
 
 /** Pairs the fields and values of a hash, which a script returns in turn. */
 export function toPairs(fields: readonly string[]): (readonly [field: string, value: string])[] {
-  return Array.from({ length: fields.length / 2 }, (_, at) => [
-    fields[2 * at] ?? '',
-    fields[2 * at + 1] ?? '',
+  return Array.from({ length: fields.length / 2 }, (_, index) => [
+    fields[2 * index] ?? '',
+    fields[2 * index + 1] ?? '',
   ]);
 }
 

@@ -10,26 +10,26 @@ export class UserContext implements LinkContext {
   readonly #review: LinkContext;
   readonly audiences: readonly string[] = [];
   readonly trace?: (step: string) => void;
-  readonly onNames?: (given: UserInfo, named: UserInfo) => void;
+  readonly onNames?: (backendUser: UserInfo, user: UserInfo) => void;
   readonly onDirectory?: NonNullable<LinkContext['onDirectory']>;
   /** Whether the answer came from a cache. */
   isCached = false;
 
-  readonly #failureOf: (failure: unknown) => unknown;
+  readonly #describeFailure: (failure: unknown) => unknown;
 
   /**
    * @param onNames gets the names of the user who is asked about
-   * @param failureOf words why the last answer is used
+   * @param describeFailure words why the last answer is used
    * @param onDirectory see `LinkContext`: it is for users who are looked up in a directory in turn
    */
   constructor(
     review: LinkContext,
     onNames: LinkContext['onNames'],
-    failureOf: (failure: unknown) => unknown = (failure) => failure,
+    describeFailure: (failure: unknown) => unknown = (failure) => failure,
     onDirectory?: LinkContext['onDirectory'],
   ) {
     this.#review = review;
-    this.#failureOf = failureOf;
+    this.#describeFailure = describeFailure;
     if (review.trace) this.trace = review.trace;
     if (onNames) this.onNames = onNames;
     if (onDirectory) this.onDirectory = onDirectory;
@@ -45,6 +45,6 @@ export class UserContext implements LinkContext {
 
   onCached(source: Source, failure?: unknown, until?: number) {
     this.isCached = true;
-    if (source === 'stale') this.#review.onCached?.(source, this.#failureOf(failure), until);
+    if (source === 'stale') this.#review.onCached?.(source, this.#describeFailure(failure), until);
   }
 }

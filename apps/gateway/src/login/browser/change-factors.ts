@@ -79,5 +79,5 @@ async function endOtherLogins({ page, login }: Visit, reason: string): Promise<n
   const { username } = login.proof.named;
   const ended = await endLoginsOf(page.service, username, reason, page.signal);
   // This replica may not know yet that an administrator has ended this login as well.
-  return ended && ended.previous <= login.revision ? ended.revision : undefined;
+  return ended && ended.previousRevision <= login.revision ? ended.revision : undefined;
 }

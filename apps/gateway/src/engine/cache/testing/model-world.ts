@@ -14,7 +14,7 @@ import { placeEntry } from '../../revocation/publish.ts';
 import {
   applyChange,
   changeTowards,
-  newEntryId,
+  createEntryId,
   readListing,
 } from '../../revocation/redis-list.ts';
 import { createModelReplica, type ModelReplica, modelLifetimes } from './model-replica.ts';
@@ -199,11 +199,11 @@ export class ModelWorld {
     for (let attempt = 0; attempt < 3; attempt++) {
       const listing = await readListing(redis);
       const placed = placeEntry({ ...change, name, by: 'model', until }, listing);
-      const entry = { ...placed.entry, id: newEntryId() };
+      const entry = { ...placed.entry, id: createEntryId() };
       await applyChange(
         redis,
         listing,
-        changeTowards([...placed.others, entry], listing, redis.sealingKeys),
+        changeTowards([...placed.otherEntries, entry], listing, redis.sealingKeys),
         { isWhole: false },
       );
       if (findEntryState(entry, (await readListing(redis)).entries) === 'present') break;
