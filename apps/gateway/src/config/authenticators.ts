@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { isAbsolute, resolve } from 'node:path';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { completeCache, idleCache } from './cache/lifetimes.ts';
+import { findSecretTexts } from './file-secrets.ts';
 import { PluginError, pluginFile } from './plugin-location.ts';
 import { type ResolvedPlugin, resolvePlugin } from './plugins.ts';
 import {
@@ -18,13 +19,13 @@ import {
 import { concurrencyLimits, queueLimit } from './rules.ts';
 import type { FileConfig } from './schema.ts';
 import {
-  type Filled,
+  type FilledSecrets,
   fillSecrets,
   type SecretSources,
   withholdSecrets,
   withoutSecrets,
 } from './secrets.ts';
-import { secretTexts, unknownKeys } from './unknown-keys.ts';
+import { unknownKeys } from './unknown-keys.ts';
 import type { YamlSource } from './yaml.ts';
 
 /** A PreparedAuthenticator is an entry of `authenticators` with its plugin, as far as it could be loaded. */
@@ -98,8 +99,8 @@ function writtenSecrets(
   options: unknown,
   path: Path,
 ): Problem[] {
-  return secretTexts(optionsSchema, options, path).map((at) => ({
-    path: at,
+  return findSecretTexts(optionsSchema, options, path).map((textPath) => ({
+    path: textPath,
     message: 'is a secret that is written in this file: everyone who may read the file knows it',
     fix: 'write { file: PATH } or { env: NAME } instead',
   }));
@@ -122,7 +123,7 @@ const refused = `is refused; ${withheld}`;
 async function validateOptions(
   { plugin, optionsSchema, package: packageName }: ResolvedPlugin,
   written: unknown,
-  filled: Filled,
+  filled: FilledSecrets,
   path: Path,
 ) {
   if (!isObject(written)) return { options: undefined, problems: [] };

@@ -96,6 +96,12 @@ cache:
     sealingKeys: [{ env: SALLYPORT_CACHE_KEY }, { file: secrets/cache-key }]
     timeout: 100ms
     keyPrefix: "sallyport:"
+login:
+  publicUrl: https://login.example.com
+  sessions: sessions
+  browser: true
+  providers: { okta: { authenticator: oidc, clientId: sallyport, clientSecret: { file: secrets/okta } } }
+  secondFactor: { required: all, redis: { url: { env: FACTORS_URL }, password: { env: FACTORS_PASSWORD } } }
 lockout: { maxFailures: 3, window: 10m }
 log: { level: info }
 `;
@@ -171,6 +177,18 @@ describe('the JSON Schema of the whole file', () => {
       good: 'password: { file: secrets/redis }',
       bad: 'password: x',
       expected: '/cache/redis/password must be object',
+    },
+    {
+      name: 'a client secret',
+      good: 'clientSecret: { file: secrets/okta }',
+      bad: 'clientSecret: x',
+      expected: '/login/providers/okta/clientSecret must be object',
+    },
+    {
+      name: 'a reference that is not a secret',
+      good: 'clientId: sallyport',
+      bad: 'clientId: { env: CLIENT_ID }',
+      expected: '/login/providers/okta/clientId must be string',
     },
     {
       name: 'a sealing key',

@@ -1,7 +1,8 @@
+import { isMarkedMap } from './file-secrets.ts';
 import type { ResolvedPlugin } from './plugins.ts';
 import { isObject } from './problems.ts';
 import { fileJsonSchema } from './schema.ts';
-import type { JsonSchema } from './unknown-keys.ts';
+import type { JsonSchema } from './schema-parts.ts';
 
 type Json = Record<string, unknown>;
 
@@ -27,17 +28,9 @@ const secret: JsonSchema = {
 export function configJsonSchema(
   plugins: readonly Pick<ResolvedPlugin, 'use' | 'plugin'>[],
 ): JsonSchema {
-  const schema = structuredClone(fileJsonSchema()) as Json & {
-    properties: {
-      authenticators: { items: Json & { properties: Json } };
-      cache: { properties: { redis: Json } };
-    };
+  const schema = withReferences(fileJsonSchema(), fileTerms) as Json & {
+    properties: { authenticators: { items: Json & { properties: Json } } };
   };
-  schema.properties.cache.properties.redis = withSecrets(
-    schema.properties.cache.properties.redis,
-    '#',
-    false,
-  );
   const authenticator = schema.properties.authenticators.items;
   const use = authenticator.properties.use as Json;
   authenticator.properties.use = {
@@ -65,7 +58,7 @@ export function configJsonSchema(
   }));
   const definitions = described.map(({ name, options, root }) => [
     name,
-    withSecrets(options, root, true),
+    withReferences(options, { root, isMap: true, allowsLiterals: true }),
   ]);
   return {
     title: 'Sallyport gateway.yaml',
@@ -78,35 +71,46 @@ export function configJsonSchema(
 const holders = ['items', 'additionalProperties', 'then', 'else', 'prefixItems', 'allOf', 'anyOf'];
 const maps = ['properties', 'patternProperties', '$defs'];
 
-/**
- * @param root where the schema will be: its own references start with `#` and must lead there
- * @param literals whether a secret may be written out
- */
-function withSecrets(schema: Json, root: string, literals: boolean): Json {
+interface ReferenceTerms {
+  /** Where the schema will be: its own references start with `#` and must lead there. */
+  readonly root: string;
+  /** Whether each text may be a reference, as in a marked map. */
+  readonly isMap: boolean;
+  /** Whether a secret may be written out. */
+  readonly allowsLiterals: boolean;
+}
+
+const fileTerms: ReferenceTerms = { root: '#', isMap: false, allowsLiterals: false };
+
+/** Adds that a text may be a reference: all texts, or those that the schema marks. */
+function withReferences(schema: Json, terms: ReferenceTerms): Json {
+  const isMap = terms.isMap || isMarkedMap(schema);
   // Title, description and default stay outside of `anyOf`, where editors read them.
   const shown = Object.fromEntries(
     ['title', 'description', 'default'].flatMap((key) =>
       key in schema ? [[key, schema[key]]] : [],
     ),
   );
-  if (schema.writeOnly === true && takesText(schema) && !literals)
+  if (schema.writeOnly === true && takesText(schema) && !terms.allowsLiterals)
     return { ...shown, $ref: '#/$defs/secret' };
-  const within = (inner: unknown) => (isObject(inner) ? withSecrets(inner, root, literals) : inner);
-  const walked = Object.entries(schema).map(([keyword, value]): [string, unknown] => {
-    if (keyword === '$ref' && typeof value === 'string') return ['$ref', value.replace(/^#/, root)];
+  const add = (inner: unknown) =>
+    isObject(inner) ? withReferences(inner, { ...terms, isMap }) : inner;
+  const entries = Object.entries(schema).map(([keyword, value]): [string, unknown] => {
+    if (keyword === '$ref' && typeof value === 'string')
+      return ['$ref', value.replace(/^#/, terms.root)];
     // A reference fits each branch that takes text, so `oneOf` would refuse it.
-    if (keyword === 'oneOf' && Array.isArray(value)) return ['anyOf', value.map(within)];
+    if (keyword === 'oneOf' && Array.isArray(value)) return ['anyOf', value.map(add)];
     if (holders.includes(keyword))
-      return [keyword, Array.isArray(value) ? value.map(within) : within(value)];
+      return [keyword, Array.isArray(value) ? value.map(add) : add(value)];
     if (!maps.includes(keyword) || !isObject(value)) return [keyword, value];
     return [
       keyword,
-      Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, within(inner)])),
+      Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, add(inner)])),
     ];
   });
-  if (!takesText(schema)) return Object.fromEntries(walked);
-  const others = walked.filter(([keyword]) => !(keyword in shown));
-  return { ...shown, anyOf: [Object.fromEntries(others), { $ref: '#/$defs/secret' }] };
+  if (!isMap || !takesText(schema)) return Object.fromEntries(entries);
+  const constraints = entries.filter(([keyword]) => !(keyword in shown));
+  return { ...shown, anyOf: [Object.fromEntries(constraints), { $ref: '#/$defs/secret' }] };
 }
 
 function takesText({ type, enum: values, const: constant }: Json): boolean {

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { completeAuthenticators, prepareAuthenticator } from './authenticators.ts';
-import { fillCache, withSecretProblems } from './cache/redis.ts';
-import { fillClientSecrets, providersPlace, withProblemsOf } from './client-secrets.ts';
+import { addSecretProblems, fillFile } from './file-secrets.ts';
 import { loginNameProblems } from './login-names.ts';
 import {
   ConfigError,
@@ -16,7 +15,6 @@ import {
 import { denied, mebibyte, readText, UnusableFileError } from './read-text.ts';
 import { checkRules } from './rules.ts';
 import { type FileConfig, fileJsonSchema, fileSchema } from './schema.ts';
-import { factorRedisPlace, fillFactorRedis } from './second-factor.ts';
 import { unknownKeys } from './unknown-keys.ts';
 import { unlikelyValues } from './unlikely.ts';
 import { parseYaml, type YamlSource } from './yaml.ts';
@@ -39,30 +37,19 @@ export async function loadConfig(
   const baseDirectory = dirname(configFile);
   const { source, digest } = await readSource(file, configFile);
   const entries = Array.isArray(source.value.authenticators) ? source.value.authenticators : [];
-  const around = { environment, configFile, baseDirectory };
+  const sources = { environment, configFile, baseDirectory };
   const prepared = await Promise.all(
-    entries.map((entry, index) => prepareAuthenticator(entry, index, around)),
+    entries.map((entry, index) => prepareAuthenticator(entry, index, sources)),
   );
-  const filled = await fillCache(source.value, around);
-  const clients = await fillClientSecrets(filled.value, around);
-  const factors = await fillFactorRedis(clients.value, around);
-  const ofSections = [filled, clients, factors];
+  const filled = await fillFile(source.value, sources);
   const secretFiles = [
-    ...new Set([
-      ...prepared.flatMap((one) => one.secretFiles),
-      ...ofSections.flatMap(({ files }) => files),
-    ]),
+    ...new Set([...prepared.flatMap((entry) => entry.secretFiles), ...filled.files]),
   ];
-  const pluginFiles = [...new Set(prepared.flatMap((one) => one.pluginFiles))];
-  const parsed = parseFile(factors.value);
-  const found = withProblemsOf(
-    factorRedisPlace,
-    withProblemsOf(providersPlace, parsed.problems, clients),
-    factors,
-  );
+  const pluginFiles = [...new Set(prepared.flatMap((entry) => entry.pluginFiles))];
+  const parsed = parseFile(filled.value);
   const problems = [
-    ...withSecretProblems(found, filled, source.value, baseDirectory),
-    ...prepared.flatMap((one) => one.problems),
+    ...addSecretProblems(parsed.problems, filled, source.value, baseDirectory),
+    ...prepared.flatMap((entry) => entry.problems),
     ...loginNameProblems(source.value, prepared),
   ];
   if (problems.length > 0 || parsed.config === undefined) {
@@ -92,11 +79,11 @@ export async function loadConfig(
     pluginFiles,
     /** Problems that do not keep the gateway from starting. */
     warnings: [
-      ...[...ofSections, ...prepared].flatMap(({ warnings }) => warnings),
+      ...[filled, ...prepared].flatMap(({ warnings }) => warnings),
       ...unlikelyValues(settings, source.value),
     ].map(source.locate),
     /** Whether a secret is written in it. */
-    hasSecrets: prepared.some((one) => one.hasSecrets),
+    hasSecrets: prepared.some((entry) => entry.hasSecrets),
   };
 }
 

@@ -6,7 +6,8 @@ import type { AuthenticatorPlugin } from '@sallyport/authenticator';
 import { packagePath } from '../base/package-files.ts';
 import { builtInWords, locatePlugin, PluginError, type PluginLocation } from './plugin-location.ts';
 import { causeOf, isObject } from './problems.ts';
-import { type JsonSchema, unknownKeys } from './unknown-keys.ts';
+import type { JsonSchema } from './schema-parts.ts';
+import { unknownKeys } from './unknown-keys.ts';
 
 /** A ResolvedPlugin keeps the contract, as far as that can be checked without creating an authenticator. */
 export type ResolvedPlugin = Awaited<ReturnType<typeof resolvePlugin>>;

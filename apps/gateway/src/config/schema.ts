@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { answerAge, authenticatorCache, fileLifetimes } from './cache/lifetimes.ts';
 import { cacheRedis } from './cache/redis.ts';
 import { loginSchema } from './login.ts';
+import type { JsonSchema } from './schema-parts.ts';
 import { listenKey, tlsKeys } from './server-keys.ts';
-import type { JsonSchema } from './unknown-keys.ts';
 
 /** The pattern of a name, which is a value of metric labels and in errors to kube-apiserver. */
 const namePattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;

@@ -7,9 +7,6 @@ import {
 } from '@sallyport/redis-connection/options';
 import { z } from 'zod';
 import { keyPrefix } from './cache/redis.ts';
-import { isObject, type Path, type Problem, valueAt } from './problems.ts';
-import { type Filled, fillSecrets, type SecretSources } from './secrets.ts';
-import { secretTexts } from './unknown-keys.ts';
 
 const text = z.string().min(1);
 
@@ -33,9 +30,11 @@ const redis = section(
     // Without a connection there was a complaint, and no one gets this config.
     return { connection: connection as ConnectionOptions, keyPrefix };
   },
-).describe(
-  'The Redis that keeps the second factors. It must persist and not evict: a user whose record is lost is refused. It can be the Redis of `login.sessions`.',
-);
+).meta({
+  description:
+    'The Redis that keeps the second factors. It must persist and not evict: a user whose record is lost is refused. It can be the Redis of `login.sessions`.',
+  writeOnly: true,
+});
 
 /** The methods by which a user can prove that they have a second factor. */
 const factorMethods = ['totp', 'passkey'] as const;
@@ -83,39 +82,3 @@ export const secondFactor = z
   .describe(
     'A second factor for people who log in with a password. See docs/second-factor.md. Requires `cache.redis`. There is none by default.',
   );
-
-/** Where `login.secondFactor.redis` is in a file. */
-export const factorRedisPlace: Path = ['login', 'secondFactor', 'redis'];
-
-type Written = Readonly<Record<string, unknown>>;
-
-/** Fills in the secrets of `login.secondFactor.redis`. Those that are missing or written out are problems. */
-export async function fillFactorRedis(
-  value: Written,
-  sources: SecretSources,
-): Promise<Filled<Written>> {
-  const { login } = value;
-  const written = valueAt(value, factorRedisPlace);
-  if (!isObject(login) || !isObject(login.secondFactor) || !isObject(written))
-    return { value, problems: [], warnings: [], files: [], secrets: [] };
-  const filled = await fillSecrets(written, factorRedisPlace, sources);
-  const schema = z.toJSONSchema(redis, { io: 'input', target: 'draft-2020-12' });
-  const inFile = secretTexts(schema, written, factorRedisPlace);
-  return {
-    ...filled,
-    value: {
-      ...value,
-      login: { ...login, secondFactor: { ...login.secondFactor, redis: filled.value } },
-    },
-    problems: [...filled.problems, ...inFile.map(notInFile)],
-    secrets: [...filled.secrets, ...inFile.map((path) => String(valueAt(value, path)))],
-  };
-}
-
-function notInFile(path: Path): Problem {
-  return {
-    path,
-    message: 'is a secret, which must not be in this file',
-    fix: 'write { file: secrets/factors } or { env: FACTORS_REDIS }',
-  };
-}

@@ -13,7 +13,7 @@ export interface SecretSources {
 }
 
 /** A part of the file with its secrets in place. */
-export interface Filled<Value = unknown> {
+export interface FilledSecrets<Value = unknown> {
   readonly value: Value;
   readonly problems: readonly Problem[];
   /** Secrets that work, but most likely are not what was meant. */
@@ -34,39 +34,52 @@ export async function fillSecrets(
   options: unknown,
   path: Path,
   sources: SecretSources,
-): Promise<Filled> {
+  mayBeReference = false,
+): Promise<FilledSecrets> {
   const problems: Problem[] = [];
   const warnings: Problem[] = [];
   const files: string[] = [];
   const secrets: string[] = [];
 
-  async function fillWithin(value: unknown, at: Path): Promise<unknown> {
+  async function fillWithin(value: unknown, place: Path): Promise<unknown> {
     if (Array.isArray(value))
-      return Promise.all(value.map((child, index) => fill(child, [...at, index])));
+      return Promise.all(value.map((child, index) => fill(child, [...place, index])));
     if (!isObject(value)) return value;
     const entries = Object.entries(value).map(
-      async ([key, child]) => [key, await fill(child, [...at, key])] as const,
+      async ([key, child]) => [key, await fill(child, [...place, key])] as const,
     );
     return Object.fromEntries(await Promise.all(entries));
   }
 
-  async function fill(value: unknown, at: Path): Promise<unknown> {
-    const [[kind, name] = [], ...others] = isObject(value) ? Object.entries(value) : [];
-    if ((kind !== 'env' && kind !== 'file') || typeof name !== 'string' || others.length > 0) {
-      return fillWithin(value, at);
-    }
+  async function fill(value: unknown, place: Path): Promise<unknown> {
+    const reference = readReference(value);
+    if (reference === undefined) return fillWithin(value, place);
+    const { kind, name } = reference;
     if (kind === 'file') files.push(resolve(sources.baseDirectory, name));
-    const found = await (kind === 'env' ? findInEnvironment : findInFile)(name, sources);
-    if (!('secret' in found)) {
-      problems.push({ path: at, ...found });
+    const result = await (kind === 'env' ? findInEnvironment : findInFile)(name, sources);
+    if (!('secret' in result)) {
+      problems.push({ path: place, ...result });
       return undefined;
     }
-    secrets.push(found.secret);
-    if (found.warning !== undefined) warnings.push({ path: at, ...found.warning });
-    return found.secret;
+    secrets.push(result.secret);
+    if (result.warning !== undefined) warnings.push({ path: place, ...result.warning });
+    return result.secret;
   }
 
-  return { value: await fillWithin(options, path), problems, warnings, files, secrets };
+  const value = await (mayBeReference ? fill : fillWithin)(options, path);
+  return { value, problems, warnings, files, secrets };
+}
+
+interface Reference {
+  readonly kind: 'env' | 'file';
+  readonly name: string;
+}
+
+/** Returns what a value refers to, or undefined if it is not a reference. */
+export function readReference(value: unknown): Reference | undefined {
+  const [[kind, name] = [], ...others] = isObject(value) ? Object.entries(value) : [];
+  const isReference = (kind === 'env' || kind === 'file') && others.length === 0;
+  return isReference && typeof name === 'string' ? { kind, name } : undefined;
 }
 
 /** The text that `init` writes into the file of a password that only the operator knows. */
@@ -75,9 +88,9 @@ export const placeholder = 'replace this by the password of the service account'
 const fillIn = 'write the password of the service account into it';
 
 type SecretProblem = Pick<Required<Problem>, 'message' | 'fix'>;
-type Found = { readonly secret: string; readonly warning?: SecretProblem } | SecretProblem;
+type SecretResult = { readonly secret: string; readonly warning?: SecretProblem } | SecretProblem;
 
-function findInEnvironment(name: string, { environment }: SecretSources): Found {
+function findInEnvironment(name: string, { environment }: SecretSources): SecretResult {
   if (name === '') return { message: 'env is empty', fix: 'name a variable' };
   const secret = Object.hasOwn(environment, name) ? environment[name] : undefined;
   if (secret) return { secret };
@@ -88,7 +101,7 @@ function findInEnvironment(name: string, { environment }: SecretSources): Found 
   };
 }
 
-async function findInFile(name: string, { baseDirectory }: SecretSources): Promise<Found> {
+async function findInFile(name: string, { baseDirectory }: SecretSources): Promise<SecretResult> {
   if (name === '') return { message: 'file is empty', fix: 'name a file' };
   const file = resolve(baseDirectory, name);
   try {
@@ -112,7 +125,7 @@ async function findInFile(name: string, { baseDirectory }: SecretSources): Promi
 /** Drops the problems that follow from a missing secret. One that quotes a secret says `instead`. */
 export function withoutSecrets(
   problems: readonly Problem[],
-  filled: Filled,
+  filled: FilledSecrets,
   instead: string,
 ): Problem[] {
   return problems.flatMap((problem) => {

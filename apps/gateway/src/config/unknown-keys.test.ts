@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { formatPath } from './problems.ts';
 import { fileJsonSchema } from './schema.ts';
-import { type JsonSchema, secretTexts, unknownKeys } from './unknown-keys.ts';
+import type { JsonSchema } from './schema-parts.ts';
+import { unknownKeys } from './unknown-keys.ts';
 
 function keysOf(schema: z.ZodType, value: unknown): string[] {
   return keysOfJson(z.toJSONSchema(schema, { io: 'input' }), value);
@@ -121,52 +122,4 @@ test('values of another kind are left to the validator', () => {
   expect(keysOf(server, 'text')).toEqual([]);
   expect(keysOf(server, null)).toEqual([]);
   expect(keysOf(server, [{ a: 1 }])).toEqual([]);
-});
-
-describe('texts that are secrets', () => {
-  const secret = { type: 'string', writeOnly: true };
-  const schema = {
-    type: 'object',
-    properties: {
-      password: { anyOf: [secret, { $ref: '#/$defs/reference' }] },
-      url: { type: 'string' },
-      keys: { type: 'array', items: secret },
-      admin: { $ref: '#/$defs/admin' },
-    },
-    $defs: {
-      admin: { type: 'object', properties: { password: secret, name: { type: 'string' } } },
-      reference: { type: 'object', properties: { env: { type: 'string' } } },
-    },
-  };
-
-  test.each<{ name: string; value: object; expected: unknown[] }>([
-    {
-      name: 'of the schema',
-      value: { password: 'a', keys: ['b'] },
-      expected: [['password'], ['keys', 0]],
-    },
-    {
-      name: 'through a reference',
-      value: { admin: { password: 'a', name: 'b' } },
-      expected: [['admin', 'password']],
-    },
-    { name: 'URLs with a password', value: { url: 'redis://a:b@c/0' }, expected: [['url']] },
-    {
-      name: 'once, also under a key that is not known',
-      value: { ulr: 'redis://a:b@c/0' },
-      expected: [['ulr']],
-    },
-    { name: 'no other URLs', value: { url: 'redis://c/0', other: 'redis://a@c' }, expected: [] },
-    {
-      name: 'no references, and nothing that is empty',
-      value: { password: { env: 'A' }, admin: { password: '' } },
-      expected: [],
-    },
-  ])('$name', ({ value, expected }) => {
-    expect(secretTexts(schema, value, [])).toEqual(expected);
-  });
-
-  test('are found with their whole path', () => {
-    expect(secretTexts(schema, { password: 'a' }, ['options'])).toEqual([['options', 'password']]);
-  });
 });
