@@ -12,6 +12,7 @@ interface Step {
 }
 
 interface Job {
+  readonly strategy?: { readonly matrix: { readonly part: readonly string[] } };
   readonly needs?: string | readonly string[];
   readonly container: { readonly image: string };
   readonly environment?: string;
@@ -46,6 +47,12 @@ test.each(files)(
     }
   },
 );
+
+test('CI runs the checks and each part of the tests', async () => {
+  const job = (await read('ci.yaml')).jobs.ci;
+  expect(job?.strategy?.matrix.part).toEqual(['check', 'unit', 'black-box', 'tools']);
+  expect(job?.steps.at(-1)?.run).toBe(`.ci/run ${expression('matrix.part')}`);
+});
 
 test('package.json has the hash of pnpm', async () => {
   const { packageManager } = JSON.parse(await readFile(join(rootFolder, 'package.json'), 'utf8'));

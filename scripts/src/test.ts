@@ -1,7 +1,8 @@
 /**
- * Runs the tests of all packages, or with the argument `load` those that measure, and prints `N passed, N failed`, counted
- * from the test runner's own reports, alone on the last line, below the times of the tasks, the slowest files and the names of
- * the tests that failed. It fails when a test failed, when a package has no test, and in CI when a test was skipped.
+ * Runs the tests of all packages, or one part of them: `unit`, `black-box` or `tools`, or `load` for the tests that measure. It
+ * prints `N passed, N failed`, counted from the test runner's own reports, alone on the last line, below the times of the tasks,
+ * the slowest files and the names of the tests that failed. It fails when a test failed, when a package has no test, and in CI
+ * when a test was skipped.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,6 +10,7 @@ import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { dirname, resolve } from 'node:path';
 import { countReport, problemsOf, slowestFiles, sumCounts } from './count-tests.ts';
 import { describeTaskTimes } from './task-times.ts';
+import { blackBox, selectTasks, testParts } from './test-parts.ts';
 
 /** The file that each task of Turborepo writes its report to. */
 const reports = {
@@ -16,8 +18,13 @@ const reports = {
   'test:tools': 'tools.json',
   'test:load': 'load.json',
 } as const;
-const isLoad = process.argv[2] === 'load';
-const tasks = isLoad ? (['test:load'] as const) : (['test', 'test:tools'] as const);
+const [word = 'all', ...excess] = process.argv.slice(2);
+const part = testParts.find((name) => name === word);
+if (part === undefined || excess.length > 0) {
+  console.error(`error: name one part, or none to run all tests: ${testParts.join(', ')}`);
+  process.exit(2);
+}
+const isLoad = part === 'load';
 
 // Reading the members of the workspace keeps this script from missing a new one.
 const [, listed = ''] =
@@ -26,14 +33,11 @@ const members = [...listed.matchAll(/- (.+)/g)].map(([, member]) => member);
 const manifests = globSync(members.map((member) => `${member}/package.json`)).sort();
 const runs = manifests.flatMap((manifest) => {
   const { name, scripts = {} } = JSON.parse(readFileSync(manifest, 'utf8'));
-  // Each package must have tests, but not each has those of the other tasks.
-  return tasks
-    .filter((task) => task === 'test' || task in scripts)
-    .map((task) => ({
-      task: `${name}#${task}`,
-      folder: task === 'test' ? dirname(manifest) : `${dirname(manifest)} (${task})`,
-      report: `${dirname(manifest)}/test-results/${reports[task]}`,
-    }));
+  return selectTasks(part, name, scripts).map((task) => ({
+    task: `${name}#${task}`,
+    folder: task === 'test' ? dirname(manifest) : `${dirname(manifest)} (${task})`,
+    report: `${dirname(manifest)}/test-results/${reports[task]}`,
+  }));
 });
 // A report of an earlier run must not count for this one.
 for (const { report } of runs) rmSync(report, { force: true });
@@ -55,8 +59,6 @@ async function runTurbo(...words: readonly string[]): Promise<number | null> {
   return code;
 }
 
-const blackBox = '@sallyport/test#test';
-
 async function runTests(): Promise<readonly (number | null)[]> {
   const all = runs.map(({ task }) => task);
   const reported = ['--continue', '--summarize', '--output-logs=full'];
@@ -64,11 +66,16 @@ async function runTests(): Promise<readonly (number | null)[]> {
   // As tasks beside the tests, builds would wait for these. One that fails here fails again below, where it counts.
   await runTurbo('build', '@sallyport/deploy#packages', '--output-logs=errors-only');
   // The black box takes longest, and Turborepo knows no order of tasks: it begins first, and two others at a time run beside it.
-  const others = all.filter((task) => task !== blackBox);
-  return Promise.all([
-    runTurbo(blackBox, ...reported),
-    runTurbo(...others, '--concurrency=2', ...reported),
-  ]);
+  const isBlackBox = (task: string) => task === blackBox;
+  const runsBeside = [
+    { tasks: all.filter(isBlackBox), options: reported },
+    { tasks: all.filter((task) => !isBlackBox(task)), options: ['--concurrency=2', ...reported] },
+  ];
+  return Promise.all(
+    runsBeside
+      .filter(({ tasks }) => tasks.length > 0)
+      .map(({ tasks, options }) => runTurbo(...tasks, ...options)),
+  );
 }
 const [status = 0] = (await runTests()).filter((status) => status !== 0);
 
