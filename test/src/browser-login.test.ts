@@ -303,9 +303,7 @@ describe('kubectl without a terminal', () => {
     const { code, stdout, stderr } = await ended;
     expect([shown, code, stdout]).toEqual([true, 1, '']);
     expect(stderr).toContain('the login was cancelled in the browser');
-    expect(stderr).toContain(
-      'the browser that kubectl started in the last 15m led to no login',
-    );
+    expect(stderr).toContain('the browser that kubectl started in the last 15m led to no login');
     expect((await get(desk)).stderr).toContain('fix: run: kubectl sallyport login\n');
     expect(await desk.opened()).toHaveLength(1);
     // A login of the user ends the pause.

@@ -198,7 +198,7 @@ describe('no answer is in Redis', () => {
     expect(await gateway.ask(cd)).toMatchObject({ authenticated: true });
   });
 
-  test('of a Redis token, which is cached in memory only, and 5 s at most', async () => {
+  test('of a Redis token, which is cached in memory only, and 5s at most', async () => {
     const issued = await issue(() => redis, { username: 'ci' });
     await addedBy(async () => expect(await gateway.ask(issued)).toEqual(isRobot('ci')), 0);
     const end = performance.now() + 5_000;

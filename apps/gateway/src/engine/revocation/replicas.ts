@@ -41,8 +41,8 @@ const idWithDigest = /^(?<prefix>.*-[0-9a-f]{8}-)[0-9a-f]{8}$/s;
 
 /** Whether a replica has the address that an earlier one had, by their ids: then the earlier one has ended. */
 export function hasReplaced(id: string, earlierId: string): boolean {
-  const prefix = idWithDigest.exec(id)?.groups?.['prefix'];
-  return prefix !== undefined && idWithDigest.exec(earlierId)?.groups?.['prefix'] === prefix;
+  const prefix = idWithDigest.exec(id)?.groups?.prefix;
+  return prefix !== undefined && idWithDigest.exec(earlierId)?.groups?.prefix === prefix;
 }
 
 /** Identifies the running kernel and the network namespace, in which one process at a time can listen on an address. */
