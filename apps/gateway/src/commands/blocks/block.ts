@@ -8,18 +8,12 @@ import {
   shortDigest,
 } from '../../engine/revocation/list.ts';
 import { type Listing, readListing } from '../../engine/revocation/redis-list.ts';
+import { completeDigest } from '../complete-digest.ts';
 import { loadNamedConfig } from '../config-file.ts';
 import { needCacheRedis, remarkMissingList, withCacheRedis } from '../connections.ts';
 import type { CommandContext } from '../context.ts';
-import { digestLength, jtiText, type ReadOptions } from '../options.ts';
-import {
-  type ExitCode,
-  exitCodes,
-  printJson,
-  printRemark,
-  printTable,
-  UsageError,
-} from '../output.ts';
+import { jtiText, type ReadOptions } from '../options.ts';
+import { type ExitCode, exitCodes, printJson, printRemark, printTable } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
 import { momentText, roundedDuration } from '../times.ts';
 import { checkName, refuseOtherName, remarkDoubts, remarkOtherName } from '../users/name-check.ts';
@@ -48,7 +42,7 @@ const scopes: Readonly<Partial<Record<Entry['kind'], readonly [scope: string, ga
   ],
 };
 
-type Named = Pick<Entry, 'kind' | 'name'>;
+type BlockSubject = Pick<Entry, 'kind' | 'name'>;
 
 /** Refuses a user, a group or a token for a time (`for`, in milliseconds), whatever any backend says. */
 export async function block(
@@ -59,30 +53,30 @@ export async function block(
   const checked =
     draft.kind === 'user' ? await checkName(context, config, draft.name, options.wait) : undefined;
   const { for: length, reason } = options;
-  const again = [
+  const otherArgs = [
     '--for',
     durationText(length),
     ...(reason === undefined ? [] : ['--reason', reason]),
   ];
-  const wordsFor = (name: string) => ['block', '--user', name, ...again];
+  const wordsFor = (name: string) => ['block', '--user', name, ...otherArgs];
   if (checked && options.exact !== true)
     refuseOtherName(context, checked, wordsFor, options.config);
-  let before: Entry | undefined;
+  let replaced: Entry | undefined;
   const publication = await publishWithInterrupt(context, config, options, (listing) => {
-    before = find(selectBlocks(listing), draft);
+    replaced = findBlock(selectBlocks(listing), draft);
     return { ...draft, until: listing.now + length };
   });
-  const text = blockText(context, publication.entry, before, options);
+  const text = blockText(context, publication.entry, replaced, options);
   const code = report(context, publication, options.output, text, (json) => ({
     ...json,
-    ...(before && { before: entryJson(before) }),
+    ...(replaced && { before: entryJson(replaced) }),
   }));
   if (checked) remarkDoubts(context, checked, wordsFor, options.config);
   return code;
 }
 
 /** Returns the words of the command that ends a block. */
-export function unblockWords({ kind, name }: Named, isExact = false): readonly string[] {
+export function unblockWords({ kind, name }: BlockSubject, isExact = false): readonly string[] {
   const value = kind === 'jti' ? jtiText(name) : name;
   const subject = kind === 'token' ? ['--digest', shortDigest(name)] : [`--${kind}`, value];
   return ['unblock', ...subject, ...(isExact ? ['--exact'] : [])];
@@ -92,16 +86,16 @@ export function unblockWords({ kind, name }: Named, isExact = false): readonly s
 function blockText(
   context: CommandContext,
   entry: Entry,
-  before: Entry | undefined,
+  replaced: Entry | undefined,
   options: EntryOptions,
 ): [before: string, after: string] {
-  const { kind, at, until } = entry;
+  const { kind, until } = entry;
   const [scope, gap = ''] = scopes[kind] ?? ['refused'];
   const words = unblockWords(entry, options.exact);
   return [
-    `blocked ${nameSubject(entry)} until ${momentText(until)} (${durationText(until - at)}): ${scope}, whatever a backend says.\n` +
-      (before
-        ? `It takes the place of the block until ${momentText(before.until)} by ${printable(before.by)}.\n`
+    `blocked ${nameSubject(entry)} until ${momentText(until)} (${durationText(until - entry.at)}): ${scope}, whatever a backend says.\n` +
+      (replaced
+        ? `It takes the place of the block until ${momentText(replaced.until)} by ${printable(replaced.by)}.\n`
         : ''),
     `${gap}${mayStillPass}To remove it early: ${commandLine(context, words, options.config)}\n`,
   ];
@@ -137,46 +131,39 @@ class NotBlocked extends FixableError {}
 export function findEndable(
   context: CommandContext,
   listing: Listing,
-  { kind, name: given }: Named,
+  { kind, name: typedName }: BlockSubject,
   config?: string,
 ): Entry {
-  const name =
-    kind === 'token' ? completeDigest(given, [selectBlocks(listing), endedBlocks(listing)]) : given;
+  const name = kind === 'token' ? findBlockedDigest(listing, typedName) : typedName;
   return (
     findUnblock(listing, { kind, name }) ?? requireBlock(context, listing, { kind, name }, config)
   );
 }
 
-/** Completes a digest. @param digits the whole digest, or its beginning. @throws UsageError when several blocks begin with it */
-function completeDigest(digits: string, lists: readonly (readonly Entry[])[]): string {
-  if (digits.length === digestLength) return digits;
-  const matching = lists.map((list) =>
-    list.filter(({ kind, name }) => kind === 'token' && name.startsWith(digits)),
+/** Completes the first digits of a digest that is blocked, or was until a block was ended. @throws UsageError when several are */
+function findBlockedDigest(listing: Listing, digits: string): string {
+  const [matching = []] = [selectBlocks(listing), selectEndedBlocks(listing)]
+    .map((blocks) => blocks.filter(({ kind, name }) => kind === 'token' && name.startsWith(digits)))
+    .filter(({ length }) => length > 0);
+  const candidates = matching.map(
+    (block) => [block.name, `by ${printable(block.by)}, ${momentText(block.at)}`] as const,
   );
-  const [first, ...others] = matching.find(({ length }) => length > 0) ?? [];
-  if (first === undefined || others.length === 0) return first?.name ?? digits;
-  const lines = [first, ...others].map(
-    ({ name, by, at }) => `\n  ${name}  by ${printable(by)}, ${momentText(at)}`,
-  );
-  throw new UsageError(
-    `--digest ${digits} is the beginning of several digests`,
-    `give more digits of one of these:${lines.join('')}`,
-  );
+  return completeDigest(digits, new Map(candidates)) ?? digits;
 }
 
-function find(blocks: readonly Entry[], { kind, name }: Named): Entry | undefined {
-  return blocks.find((one) => one.kind === kind && one.name === name);
+function findBlock(blocks: readonly Entry[], { kind, name }: BlockSubject): Entry | undefined {
+  return blocks.find((block) => block.kind === kind && block.name === name);
 }
 
 /** Finds the entry that ended a block before its time, until that time. */
 export function findUnblock(
   listing: Pick<Listing, 'entries' | 'now'>,
-  named: Named,
+  subject: BlockSubject,
 ): Entry | undefined {
-  return find(endedBlocks(listing), named);
+  return findBlock(selectEndedBlocks(listing), subject);
 }
 
-function endedBlocks({ entries, now }: Pick<Listing, 'entries' | 'now'>): readonly Entry[] {
+function selectEndedBlocks({ entries, now }: Pick<Listing, 'entries' | 'now'>): readonly Entry[] {
   return selectCurrentEntries(entries).filter(
     ({ action, until }) => action === 'unblock' && until > now,
   );
@@ -185,18 +172,18 @@ function endedBlocks({ entries, now }: Pick<Listing, 'entries' | 'now'>): readon
 export function requireBlock(
   context: CommandContext,
   listing: Listing,
-  subject: Named,
+  subject: BlockSubject,
   config?: string,
 ): Entry {
   const blocks = selectBlocks(listing);
-  const found = find(blocks, subject);
-  if (found !== undefined) return found;
+  const block = findBlock(blocks, subject);
+  if (block !== undefined) return block;
   const names = blocks
     .filter(({ kind }) => kind === subject.kind && kind !== 'token')
     .map(({ name }) => name);
   const near = nearest(subject.name, names);
-  const other = blocks.find(({ kind, name }) => kind !== subject.kind && name === subject.name);
-  const guess = other ? `${other.kind} ${other.name}` : near && `${subject.kind} ${near}`;
+  const sameName = blocks.find(({ kind, name }) => kind !== subject.kind && name === subject.name);
+  const guess = sameName ? `${sameName.kind} ${sameName.name}` : near && `${subject.kind} ${near}`;
   const unreadable = unreadableRemark(listing.unreadable);
   throw new NotBlocked(
     [`${nameSubject(subject)} is not blocked`, ...unreadable.map(({ message }) => message)].join(
@@ -217,18 +204,15 @@ export async function listBlocks(context: CommandContext, options: ReadOptions):
   if (options.output === 'json')
     printJson(context, { blocks: blocks.map(entryJson), unreadable: listing.unreadable.count });
   else {
-    const rows = blocks.map(({ kind, name, at, until, by, reason = '' }) => {
-      const shown = kind === 'token' ? shortDigest(name) : name;
-      return [
-        kind,
-        shown,
-        momentText(until),
-        roundedDuration(until - listing.now),
-        by,
-        momentText(at),
-        reason,
-      ];
-    });
+    const rows = blocks.map((block) => [
+      block.kind,
+      block.kind === 'token' ? shortDigest(block.name) : block.name,
+      momentText(block.until),
+      roundedDuration(block.until - listing.now),
+      block.by,
+      momentText(block.at),
+      block.reason ?? '',
+    ]);
     printTable(
       context,
       ['KIND', 'NAME', 'UNTIL', 'REMAINING', 'BY', 'AT', 'REASON'],

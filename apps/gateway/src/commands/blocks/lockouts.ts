@@ -18,20 +18,16 @@ import { mayStillBeRefused, publishWithInterrupt, report } from './report.ts';
 export async function lockouts(context: CommandContext, options: ReadOptions): Promise<ExitCode> {
   const config = await loadNamedConfig(context, options);
   needCacheRedis(config, 'lockouts');
-  const all = await withCacheRedis(context, config, (redis) => namedLockouts(redis, config));
-  if (options.output === 'json') printJson(context, { lockouts: all.map(lockoutJson) });
+  const locks = await withCacheRedis(context, config, (redis) => namedLockouts(redis, config));
+  if (options.output === 'json') printJson(context, { lockouts: locks.map(lockoutJson) });
   else {
-    const rows = all.map((one) => {
-      const { user, refused, isLockedOut, until } = one;
-      const state = isLockedOut ? 'locked out' : 'counting';
-      return [
-        user,
-        placeText(one),
-        `${refused} of ${config.lockout.maxFailures}`,
-        state,
-        momentText(until),
-      ];
-    });
+    const rows = locks.map((lock) => [
+      lock.user,
+      placeText(lock),
+      `${lock.refused} of ${config.lockout.maxFailures}`,
+      lock.isLockedOut ? 'locked out' : 'counting',
+      momentText(lock.until),
+    ]);
     const empty = 'no refused attempts are counted in the cache Redis';
     printTable(context, ['USER', 'AUTHENTICATOR', 'REFUSED', 'STATE', 'UNTIL'], rows, empty);
   }
@@ -43,8 +39,8 @@ function attemptsText({ refused }: Pick<NamedLockout, 'refused'>): string {
 }
 
 /** Wrong codes count apart from wrong passwords, with the same authenticator. */
-function placeText(one: NamedLockout): string {
-  return isCodeSubject(one.subject) ? `${one.authenticator} (second factor)` : one.authenticator;
+function placeText({ subject, authenticator }: NamedLockout): string {
+  return isCodeSubject(subject) ? `${authenticator} (second factor)` : authenticator;
 }
 
 type LineOptions = ReadOptions & { readonly exact?: boolean };
@@ -55,10 +51,10 @@ export function lockoutLines(
   locks: readonly NamedLockout[],
   { config, exact = false }: LineOptions,
 ): string[] {
-  return locks.map((one) => {
-    const { user, isLockedOut, until } = one;
+  return locks.map((lock) => {
+    const { user, isLockedOut, until } = lock;
     const state = isLockedOut ? 'locked out' : 'not locked out';
-    const attempts = `${attemptsText(one)} with ${placeText(one)}`;
+    const attempts = `${attemptsText(lock)} with ${placeText(lock)}`;
     const unlock = commandLine(
       context,
       ['unlock', '--user', user, ...(exact ? ['--exact'] : [])],
@@ -77,14 +73,14 @@ export async function clearLockouts(
   config: GatewayConfig,
   name: string,
 ): Promise<readonly NamedLockout[]> {
-  const all = await namedLockouts(redis, config, name);
-  for (const one of all) await clearLockout(redis, one);
-  return all;
+  const locks = await namedLockouts(redis, config, name);
+  for (const lock of locks) await clearLockout(redis, lock);
+  return locks;
 }
 
 /** Returns `forgot 3 refused attempts of user corp:jane with authenticator corp.` */
-export function forgotLine(name: string, one: NamedLockout): string {
-  return `forgot ${attemptsText(one)} of user ${printable(name)} with authenticator ${placeText(one)}.\n`;
+export function forgotLine(name: string, lock: NamedLockout): string {
+  return `forgot ${attemptsText(lock)} of user ${printable(name)} with authenticator ${placeText(lock)}.\n`;
 }
 
 /**
@@ -101,11 +97,10 @@ export async function unlock(context: CommandContext, options: EntryOptions): Pr
     until: now + unlockLifetime,
   }));
   const text = unlockText(context, draft.name, cleared, config.lockout.maxFailures, options.config);
-  const after = cleared.length > 0 ? mayStillBeRefused : '';
-  const listed = cleared.map(lockoutJson);
-  const code = report(context, publication, options.output, [text, after], (json) => ({
+  const refusals = cleared.length > 0 ? mayStillBeRefused : '';
+  const code = report(context, publication, options.output, [text, refusals], (json) => ({
     ...json,
-    cleared: listed,
+    cleared: cleared.map(lockoutJson),
   }));
   if (cleared.length > 0) return code;
   remarkDoubts(
@@ -131,7 +126,7 @@ function unlockText(
       `To list all lockouts: ${commandLine(context, ['lockouts'], config)}\n`
     );
   }
-  const lines = cleared.map((one) => forgotLine(name, one));
+  const lines = cleared.map((lock) => forgotLine(name, lock));
   if (cleared.every(({ subject }) => isCodeSubject(subject)))
     return `${lines.join('')}The next ${maxFailures} codes of the user are checked again.\n`;
   return (

@@ -82,13 +82,13 @@ export function remarks(publication: Publication): readonly ProblemWords[] {
   const { entry, confirmation, unreadable, isAboveLimit, supersededBy, hasNewKinds, hadList } =
     publication;
   const { now, unconfirmed, longSilent, expected } = confirmation;
-  const heard = (heardAt: number) => `last heard of ${roundedDuration(now - heardAt)} ago`;
-  const all = [
+  const heardText = (heardAt: number) => `last heard of ${roundedDuration(now - heardAt)} ago`;
+  const candidates = [
     ...unconfirmed.map(({ id, heardAt, absence }): ProblemWords => {
-      const { message, ...more } = meanings[absence];
+      const meaning: ProblemWords = meanings[absence];
       return {
-        ...more,
-        message: `not confirmed by ${printable(id)}, ${heard(heardAt)}: ${message}`,
+        ...meaning,
+        message: `not confirmed by ${printable(id)}, ${heardText(heardAt)}: ${meaning.message}`,
       };
     }),
     hasNewKinds && unconfirmed.some(({ absence }) => absence === 'behind') && olderRemark,
@@ -96,23 +96,23 @@ export function remarks(publication: Publication): readonly ProblemWords[] {
     ...longSilent.map(({ id, heardAt }) =>
       expected === undefined
         ? {
-            message: `not confirmed by ${printable(id)}, ${heard(heardAt)}: ${meanings.silent.message}`,
+            message: `not confirmed by ${printable(id)}, ${heardText(heardAt)}: ${meanings.silent.message}`,
             fix: 'stop it, or fix its connection to Redis, and run the command again. If it was killed, give the number of gateways that run: --expect N',
           }
-        : { message: `${printable(id)} is not counted: ${heard(heardAt)}` },
+        : { message: `${printable(id)} is not counted: ${heardText(heardAt)}` },
     ),
     countRemark(confirmation),
     !hadList && (entry.kind === 'all' ? newListRemark : noListRemark),
     ...unreadableRemark(unreadable),
     isAboveLimit && fullRemark,
-    supersededBy && superseded(supersededBy),
+    supersededBy && supersededRemark(supersededBy),
   ];
-  return all.filter((one) => typeof one === 'object');
+  return candidates.filter((remark) => typeof remark === 'object');
 }
 
-function superseded({ action, by, at }: Entry): ProblemWords {
+function supersededRemark(entry: Entry): ProblemWords {
   return {
-    message: `superseded: ${printable(by)} ran ${action} for the same subject at ${momentText(at)}`,
+    message: `superseded: ${printable(entry.by)} ran ${entry.action} for the same subject at ${momentText(entry.at)}`,
   };
 }
 
@@ -125,17 +125,17 @@ export function unreadableRemark({
   key,
 }: Listing['unreadable']): readonly ProblemWords[] {
   if (count === 0) return [];
-  const [subject, what, them] =
+  const [subject, blocked, pronoun] =
     count === 1
       ? ['1 entry of the revocation list', 'what it blocks', 'it']
       : [`${count} entries of the revocation list`, 'what they block', 'them'];
-  const opens = `can't be opened with cache.redis.sealingKeys of this config, so ${what} is not known here`;
+  const opens = `can't be opened with cache.redis.sealingKeys of this config, so ${blocked} is not known here`;
   return [
     {
       message: `${subject} ${opens}, until ${momentText(Math.min(until, lastMoment))}`,
       fix:
         'if a gateway or a command has other keys, give all of them the same keys. If all have the same keys, repeat the block that ' +
-        `"sallyport blocks" doesn't list, and remove ${them} while the gateways run, which write back all others: ` +
+        `"sallyport blocks" doesn't list, and remove ${pronoun} while the gateways run, which write back all others: ` +
         `redis-cli DEL ${shellQuoted(key)}`,
     },
   ];

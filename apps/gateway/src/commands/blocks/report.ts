@@ -40,24 +40,27 @@ export function publishWithInterrupt(
 ): Promise<Publication> {
   return withCacheRedis(context, config, async (redis) => {
     using interrupt = createInterrupt();
-    const waiting = { wait, expect, signal: interrupt.signal };
-    const publication = await publishAndConfirm(redis, draft, waiting);
+    const publication = await publishAndConfirm(redis, draft, {
+      wait,
+      expect,
+      signal: interrupt.signal,
+    });
     // Then gateways begin a list by themselves, and no one must do anything.
     const beginsAlone = config.cache.redis?.startWithoutBlocks === true;
     return { ...publication, hadList: publication.hadList || beginsAlone };
   });
 }
 
-/** Prints what became of an entry. @param text is printed before and after the line that says who has confirmed */
+/** Prints what became of an entry. @param texts are printed before and after the line that says who has confirmed */
 export function report(
   context: CommandContext,
   publication: Publication,
   output: ReadOptions['output'],
-  [before, after]: readonly [string, string],
+  [effect, advice]: readonly [effect: string, advice: string],
   toJson: (published: object) => object = (published) => published,
 ): ExitCode {
   if (output === 'json') printJson(context, toJson(publicationJson(publication)));
-  else context.stdout.write(before + confirmationLine(publication.confirmation) + after);
+  else context.stdout.write(effect + confirmationLine(publication.confirmation) + advice);
   for (const { message, fix } of remarks(publication)) printRemark(context, message, fix);
   return chooseExitCode(publication);
 }
@@ -65,9 +68,9 @@ export function report(
 /** Returns `confirmed by 3 of 3 replicas.` */
 export function confirmationLine(confirmation: Confirmation): string {
   const { confirmed } = confirmation;
-  const all = countReplicas(confirmation);
-  if (all === 0) return 'no gateway has confirmed it: it takes effect when one starts.\n';
-  return `confirmed by ${confirmed.length} of ${all} ${all === 1 ? 'replica' : 'replicas'}.\n`;
+  const count = countReplicas(confirmation);
+  if (count === 0) return 'no gateway has confirmed it: it takes effect when one starts.\n';
+  return `confirmed by ${confirmed.length} of ${count} ${count === 1 ? 'replica' : 'replicas'}.\n`;
 }
 
 export function chooseExitCode({
@@ -84,15 +87,16 @@ export function chooseExitCode({
 }
 
 /** Makes the JSON of an entry. A token is named by its whole digest. */
-export function entryJson({ action, kind, name, at, until, by, reason }: Entry): object {
+export function entryJson(entry: Entry): object {
+  const { action, kind, name } = entry;
   return {
     action,
     kind,
     ...(kind !== 'all' && { name }),
-    at: new Date(at),
-    until: new Date(until),
-    by,
-    reason,
+    at: new Date(entry.at),
+    until: new Date(entry.until),
+    by: entry.by,
+    reason: entry.reason,
   };
 }
 
@@ -104,15 +108,18 @@ export function publicationJson({
   supersededBy,
 }: Publication): object {
   const { confirmed, unconfirmed, longSilent } = confirmation;
-  const heard = ({ id, heardAt }: { id: string; heardAt: number }) => ({
+  const heardJson = ({ id, heardAt }: { id: string; heardAt: number }) => ({
     replica: id,
     lastHeardAt: new Date(heardAt),
   });
   return {
     entry: entryJson(entry),
     confirmed,
-    unconfirmed: unconfirmed.map((one) => ({ ...heard(one), problem: one.absence })),
-    gone: longSilent.map(heard),
+    unconfirmed: unconfirmed.map((replica) => ({
+      ...heardJson(replica),
+      problem: replica.absence,
+    })),
+    gone: longSilent.map(heardJson),
     unreadable: unreadable.count,
     ...(isAboveLimit && { redisIsFull: true }),
     ...(supersededBy && { supersededBy: entryJson(supersededBy) }),

@@ -8,7 +8,8 @@ import { publishWithInterrupt } from '../blocks/report.ts';
 import { withCacheRedis } from '../connections.ts';
 import type { CommandContext } from '../context.ts';
 import { type ExitCode, exitCodes, printRemark } from '../output.ts';
-import { findIssuers, isComplete, revokeFound } from '../tokens/revoke.ts';
+import { findIssuers } from '../tokens/revoke.ts';
+import { isComplete, revokeTokens } from '../tokens/revoke-tokens.ts';
 import { lockoutJson, type NamedLockout } from '../users/named-lockouts.ts';
 import type { EntryOptions, Prepared } from '../users/subject.ts';
 import { requirePrefix } from '../users/user-names.ts';
@@ -47,18 +48,11 @@ export async function resetFactors(
     ...options,
     authenticator: config.login.sessions,
   });
-  const { outcome, forgotten } = await revokeFound(
-    context,
-    revocation,
-    revocation,
-    issuers,
-    options,
-    {
-      json: { ...recordsJson(context, records), unlocked: unlocked?.map(lockoutJson) ?? null },
-      again: againText(config, records),
-      isOnlyNew: true,
-    },
-  );
+  const { outcome, forgotten } = await revokeTokens(context, revocation, issuers, options, {
+    json: { ...recordsJson(context, records), unlocked: unlocked?.map(lockoutJson) ?? null },
+    nextLogin: againText(config, records),
+    listsEarlier: false,
+  });
   const isUnsure = remarkDoubts(context, config, name, records);
   if (isText && records.records.length > 0) {
     context.stdout.write(

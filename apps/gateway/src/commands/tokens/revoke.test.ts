@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { fileLifetimes } from '../../config/cache/lifetimes.ts';
-import { rememberedFor } from './revoke.ts';
+import { rememberedFor } from './revoke-tokens.ts';
 
 test('a revocation outlives every answer that a config may have cached', () => {
   const { authenticatedTtl, staleTtl, rejectedTtl, unknownTtl } = fileLifetimes;

@@ -1,0 +1,229 @@
+import type { RevokedToken, TokenSelection, UnreadableToken } from '@sallyport/authenticator';
+import { printable } from '../../base/logging/printable.ts';
+import { causeOf, wordsOf } from '../../config/problems.ts';
+import { shortDigest } from '../../engine/revocation/list.ts';
+import { mayStillPass, publishWithInterrupt, report } from '../blocks/report.ts';
+import type { CommandContext } from '../context.ts';
+import { type IssuerSetup, type SeenToken, seeToken, toJson, withIssuer } from '../issuer.ts';
+import { type ExitCode, exitCodes, printJson, printRemark } from '../output.ts';
+import type { EntryOptions, Prepared } from '../users/subject.ts';
+import {
+  adviceText,
+  areSessions,
+  effectText,
+  lateText,
+  lingeringText,
+  revokedLine,
+  summaryText,
+} from './revoke-texts.ts';
+
+/** The JSON of what became of the tokens: revoked now or before, and why not all of an authenticator could be revoked. */
+export type Outcome = Readonly<Record<'revoked' | 'already' | 'unreadable' | 'problems', object[]>>;
+
+export const noOutcome = (): Outcome => ({
+  revoked: [],
+  already: [],
+  unreadable: [],
+  problems: [],
+});
+
+/** Whether each token of the subject is revoked. */
+export function isComplete({ unreadable, problems }: Outcome): boolean {
+  return unreadable.length + problems.length === 0;
+}
+
+/** What another command that revokes tokens, too, says in place of `revoke`. */
+interface RevokeTexts {
+  /** Is in the JSON, before the tokens. */
+  readonly json?: object;
+  /** Says who can log in again. */
+  readonly nextLogin?: string;
+  /** Whether the text lists the tokens that were revoked before. Left out: it does. */
+  readonly listsEarlier?: boolean;
+}
+
+/** Revokes the tokens of a subject, has every replica forget what it has cached, and prints both. */
+export async function revokeTokens(
+  context: CommandContext,
+  prepared: Prepared,
+  issuers: readonly IssuerSetup[],
+  options: EntryOptions,
+  { json, nextLogin, listsEarlier = true }: RevokeTexts = {},
+): Promise<{ readonly outcome: Outcome; readonly forgotten: ExitCode }> {
+  const { kind } = prepared.draft;
+  const print = (text: string) => {
+    if (options.output === 'text') context.stdout.write(text);
+  };
+  const { outcome, tokens, revokeAll } = createRevoker(
+    context,
+    prepared,
+    issuers,
+    (line, already) => print(already && !listsEarlier ? '' : `${line}\n`),
+  );
+  // The tokens come first: otherwise a replica could look one up in between, and cache the answer.
+  await revokeAll();
+  if (kind !== 'all') {
+    const listed = listsEarlier ? outcome : { ...outcome, already: [] };
+    print(summaryText(listed, areSessions(prepared, issuers)));
+  }
+  const revokeLate = async (): Promise<boolean> => {
+    if (kind !== 'user') return false;
+    const { length } = outcome.revoked;
+    await revokeAll();
+    const late = outcome.revoked.length - length;
+    if (late > 0) print(lateText(late));
+    return late > 0;
+  };
+  const makeJson = (replicas?: object) => ({ ...json, ...outcome, replicas });
+  const forgotten = await forget(context, prepared, options, {
+    tokens,
+    makeJson,
+    nextLogin,
+    revokeLate,
+  });
+  return { outcome, forgotten };
+}
+
+/**
+ * Makes what revokes the tokens of a subject, as often as it is called. It never rejects, so that a failure of one issuer keeps no
+ * other from revoking, and prints each token immediately, so that none is lost. `tokens` are those that are revoked, now or before.
+ */
+function createRevoker(
+  context: CommandContext,
+  prepared: Prepared,
+  issuers: readonly IssuerSetup[],
+  printLine: (line: string, already: boolean) => void,
+) {
+  const { kind, by: operator, reason } = prepared.draft;
+  const outcome = noOutcome();
+  const tokens: SeenToken[] = [];
+  const digests = new Set<string>();
+  const failed = new Set<IssuerSetup>();
+
+  const noteUnreadable = ({ digest, problem }: UnreadableToken, authenticator: string) => {
+    outcome.unreadable.push({ authenticator, digest, problem });
+    // Such a record may name any user.
+    const effect = kind === 'user' ? 'so it may be theirs' : 'so it authenticates no one as it is';
+    printRemark(
+      context,
+      `${shortDigest(digest)} was not revoked: its record is unreadable, ${effect}: ${printable(problem)}`,
+    );
+  };
+  const noteRevoked = (result: RevokedToken, setup: IssuerSetup, time: Date) => {
+    const token = seeToken(result.token, setup.nameUser, time.getTime());
+    tokens.push(token);
+    (result.already ? outcome.already : outcome.revoked).push({
+      ...toJson(token, setup.authenticator.name),
+      ...(result.unconfirmed && { unconfirmed: true }),
+    });
+    printLine(printable(revokedLine(result, token, time)), result.already);
+  };
+  const revokeWith = async (setup: IssuerSetup, time: Date) => {
+    const { name } = setup.authenticator;
+    const revocation = { at: time, by: operator, ...(reason !== undefined && { reason }) };
+    let unconfirmed = 0;
+    try {
+      await withIssuer(context, setup, async (issuer) => {
+        for await (const result of issuer.revoke(makeSelection(prepared, setup), revocation)) {
+          const { digest } = 'problem' in result ? result : result.token;
+          if (digests.has(digest)) continue;
+          digests.add(digest);
+          if ('problem' in result) noteUnreadable(result, name);
+          else {
+            noteRevoked(result, setup, time);
+            if (result.unconfirmed) unconfirmed += 1;
+          }
+        }
+      });
+    } catch (error) {
+      const { message, fix } = wordsOf(error);
+      failed.add(setup);
+      outcome.problems.push({ authenticator: name, problem: causeOf(error) });
+      printRemark(context, `not all tokens of authenticator ${name} are revoked: ${message}`, fix);
+    }
+    if (unconfirmed > 0) remarkUnconfirmed(context, name, unconfirmed);
+  };
+
+  return {
+    outcome,
+    tokens,
+    async revokeAll(): Promise<void> {
+      const time = new Date(context.now());
+      // An issuer that has failed is reported once: the command must be run again in any case.
+      const remaining = issuers.filter((setup) => !failed.has(setup));
+      await Promise.all(remaining.map((setup) => revokeWith(setup, time)));
+    },
+  };
+}
+
+function makeSelection(
+  { draft: { kind, name }, token }: Prepared,
+  { authenticator }: IssuerSetup,
+): TokenSelection {
+  if (kind === 'user') return { username: name.slice(authenticator.username.prefix.length) };
+  return token === undefined ? { digest: name } : { token };
+}
+
+function remarkUnconfirmed(context: CommandContext, authenticator: string, count: number): void {
+  printRemark(
+    context,
+    `no replica of the store of authenticator ${authenticator} has confirmed ${count === 1 ? 'it' : `${count} of them`}: a failover now can undo the revocation`,
+    'check the replicas of that store. After a failover, run the command again',
+  );
+}
+
+/**
+ * Milliseconds for which a revocation is remembered: as long as any cache may have what it revokes, whatever its config is or will be.
+ * `authenticatedTtl` and `staleTtl` are at most 24 hours each (config/cache/lifetimes.ts), and one more hour is for clocks that differ.
+ * Sessions can last longer, but they are revoked themselves. Logins in progress end within minutes.
+ */
+export const rememberedFor = (24 + 24 + 1) * 3_600_000;
+
+interface ForgetContext {
+  readonly tokens: readonly SeenToken[];
+  readonly makeJson: (replicas?: object) => object;
+  readonly nextLogin: string | undefined;
+  /** Revokes what was made before all replicas knew of the revocation. @returns whether there was any */
+  readonly revokeLate: () => Promise<boolean>;
+}
+
+/** Has the replicas forget their cached answers, and prints what becomes of these. It never rejects: the tokens are revoked in any case. */
+async function forget(
+  context: CommandContext,
+  prepared: Prepared,
+  options: EntryOptions,
+  { tokens, makeJson, nextLogin, revokeLate }: ForgetContext,
+): Promise<ExitCode> {
+  const { config, draft } = prepared;
+  const print = (text: string) => {
+    if (options.output === 'json') printJson(context, makeJson());
+    else context.stdout.write(text);
+  };
+  const lingering = lingeringText(config, draft);
+  if (config.cache.redis === undefined) {
+    print(`Without cache.redis no replica forgets what it has cached. ${lingering}${mayStillPass}`);
+    return (options.expect ?? 0) > 0 ? exitCodes.failure : exitCodes.success;
+  }
+  const advice = mayStillPass + adviceText(context, prepared, tokens, options, nextLogin);
+  const publish = () =>
+    publishWithInterrupt(context, config, options, ({ now }) => ({
+      ...draft,
+      until: now + rememberedFor,
+    }));
+  try {
+    let publication = await publish();
+    // A login in progress may have made a session until its replica confirmed, and others may have cached it.
+    if (await revokeLate()) publication = await publish();
+    const effect = effectText(context, config, draft, tokens, options);
+    return report(context, publication, options.output, [effect, advice], makeJson);
+  } catch (error) {
+    print(lingering + advice);
+    const { message, fix } = wordsOf(error);
+    printRemark(
+      context,
+      `the replicas did not learn of it, so they keep their cached answers: ${message}`,
+      fix,
+    );
+    return exitCodes.failure;
+  }
+}
