@@ -17,10 +17,10 @@ import {
 import { createLocalJWKSet, type JWTVerifyGetKey } from 'jose';
 import {
   type Claims,
-  credentialOf,
   exampleUser,
-  usernameOf,
-  userOf,
+  mapUser,
+  mapUsername,
+  readCredential,
   whyNoGroups,
 } from './claims.ts';
 import {
@@ -31,9 +31,9 @@ import {
   parseKeys,
 } from './key-set.ts';
 import { createKeyVersions } from './key-versions.ts';
-import { warningsOf } from './looked-up-by.ts';
+import { listWarnings } from './looked-up-by.ts';
 import type { IssuerOptions, JwtOptions } from './options.ts';
-import { verify } from './verify.ts';
+import { verifyJwt } from './verify.ts';
 
 interface Issuer {
   readonly options: IssuerOptions;
@@ -71,14 +71,14 @@ export async function createJwtAuthenticator(
   };
   try {
     const common = { now: clocks.now, isOnly: options.issuers.length === 1 };
-    for (const [index, one] of options.issuers.entries()) {
+    for (const [index, issuerOptions] of options.issuers.entries()) {
       const place = `options.issuers[${index}].issuer`;
-      const opened = await openKeys(one, context, {
+      const opened = await openKeys(issuerOptions, context, {
         ...common,
         place,
-        observer: observe(one.url, index),
+        observer: observe(issuerOptions.url, index),
       });
-      issuers.set(one.url, { options: one, ...opened });
+      issuers.set(issuerOptions.url, { options: issuerOptions, ...opened });
     }
   } catch (error) {
     await close();
@@ -100,40 +100,50 @@ export async function createJwtAuthenticator(
       const unverified = readUnverifiedJwt(token);
       const issuer = issuers.get(unverified?.issuer ?? '');
       if (unverified === undefined || issuer === undefined) return { kind: 'no-opinion' };
-      const said = { token, claims: unverified.claims };
-      const verified = await verify(said, issuer.options, issuer.keys, signal, clocks.date());
+      const unverifiedToken = { token, claims: unverified.claims };
+      const verified = await verifyJwt(
+        unverifiedToken,
+        issuer.options,
+        issuer.keys,
+        signal,
+        clocks.date(),
+      );
       if ('reason' in verified) {
         trace?.(`issuer ${issuer.options.url}: ${verified.problem}`);
-        return refused(verified.reason, verified.claims, issuer.options);
+        return refuse(verified.reason, verified.claims, issuer.options);
       }
-      return decide(verified.claims, issuer.options, trace);
+      return decideByClaims(verified.claims, issuer.options, trace);
     },
     async check(signal, use) {
       await checkIssuers([...issuers.values()], context, signal);
-      return use?.lookedUpBy === undefined ? [] : warningsOf(options.issuers, use.lookedUpBy);
+      return use?.lookedUpBy === undefined ? [] : listWarnings(options.issuers, use.lookedUpBy);
     },
     close,
   };
 }
 
-function decide(claims: Claims, options: IssuerOptions, trace?: (step: string) => void): Decision {
-  const user = userOf(claims, options);
+function decideByClaims(
+  claims: Claims,
+  options: IssuerOptions,
+  trace?: (step: string) => void,
+): Decision {
+  const user = mapUser(claims, options);
   if ('problem' in user) {
     trace?.(`issuer ${options.url}: ${user.problem}`);
-    return refused('invalid-credentials', claims, options);
+    return refuse('invalid-credentials', claims, options);
   }
   trace?.(`issuer ${options.url}: the signature is valid`);
   const noGroups = trace && whyNoGroups(claims, options.mappings);
   if (noGroups !== undefined) trace?.(`issuer ${options.url}: ${noGroups}`);
-  const own = [claims.aud]
+  const audiences = [claims.aud]
     .flat()
-    .filter((one) => typeof one === 'string' && options.audiences.includes(one));
-  const credential = credentialOf(claims);
+    .filter((audience) => typeof audience === 'string' && options.audiences.includes(audience));
+  const credential = readCredential(claims);
   return {
     kind: 'authenticated',
     user,
     ...(credential && { credential }),
-    audiences: [...new Set([...(own as string[]), ...options.apiAudiences])],
+    audiences: [...new Set([...(audiences as string[]), ...options.apiAudiences])],
     expiresAt: new Date(Number(claims.exp) * 1000 + options.clockTolerance),
   };
 }
@@ -144,12 +154,12 @@ function decide(claims: Claims, options: IssuerOptions, trace?: (step: string) =
  * @param claims are left out where the signature is not known to be good: anyone may have written
  *   the name
  */
-function refused(
+function refuse(
   reason: RejectionReason,
   claims: Claims | undefined,
   { mappings }: IssuerOptions,
 ): Decision {
-  const subject = claims && usernameOf(claims, mappings);
+  const subject = claims && mapUsername(claims, mappings);
   // A name that no audit record takes must not turn the refusal into an error.
   const isNamed = typeof subject === 'string' && subject.isWellFormed();
   return { kind: 'rejected', reason, ...(isNamed && { subject }) };
@@ -175,7 +185,7 @@ async function openKeys(
   const { watchFile, logger } = context;
   const { caFile, ...fetched } = source;
   let ca: Buffer | undefined;
-  const load = naming(`${place}.certificateAuthorityFile: ${caFile}`, (pem) => {
+  const load = nameErrors(`${place}.certificateAuthorityFile: ${caFile}`, (pem) => {
     parseAuthorities(pem);
     ca = pem;
   });
@@ -198,19 +208,19 @@ async function openFile(
   observer: KeyObserver,
 ): Promise<KeySet> {
   let keys: JWTVerifyGetKey | undefined;
-  const load = naming(`${place}.jwksFile: ${file}`, (content) => {
+  const load = nameErrors(`${place}.jwksFile: ${file}`, (content) => {
     const document = parseJson(content);
     if (document === undefined) {
-      const what = content.includes('-----BEGIN ') ? 'PEM, not JSON' : 'not a JSON document';
+      const format = content.includes('-----BEGIN ') ? 'PEM, not JSON' : 'not a JSON document';
       throw new Error(
-        `is ${what}: write a JWK set, such as the document at the jwks_uri of the issuer`,
+        `is ${format}: write a JWK set, such as the document at the jwks_uri of the issuer`,
       );
     }
-    const found = parseKeys(document, maxKeysOfFile);
-    if (found.length === 0) throw new Error('has no public key');
+    const publicKeys = parseKeys(document, maxKeysOfFile);
+    if (publicKeys.length === 0) throw new Error('has no public key');
     if (hasPrivateKey(document)) logger.warn({ file }, privateKeyFound);
-    keys = createLocalJWKSet({ keys: [...found] });
-    observer.onKeys(found);
+    keys = createLocalJWKSet({ keys: [...publicKeys] });
+    observer.onKeys(publicKeys);
   });
   await watchFile(file, load, { limit: keyFileLimit });
   return {
@@ -231,7 +241,7 @@ const privateKeyFound =
   'Replace that key, and publish its public part only';
 
 /** Makes the errors of a loader begin with the file, and with the place where the config names it. */
-function naming(file: string, load: (content: Buffer) => void): (content: Buffer) => void {
+function nameErrors(file: string, load: (content: Buffer) => void): (content: Buffer) => void {
   return (content) => {
     try {
       load(content);
@@ -255,8 +265,8 @@ async function checkIssuers(
   const checked = await Promise.allSettled(
     issuers.map((issuer) => checkIssuer(issuer, context, signal)),
   );
-  const problems = checked.flatMap((one) =>
-    one.status === 'rejected' ? [String(one.reason?.message)] : [],
+  const problems = checked.flatMap((result) =>
+    result.status === 'rejected' ? [String(result.reason?.message)] : [],
   );
   if (problems.length > 0) throw new AuthenticatorError('unavailable', problems.join('; '));
 }
@@ -269,7 +279,10 @@ async function checkIssuer(
 ): Promise<void> {
   const { algorithms, isPrivate } = (await keys.read(signal)) ?? {};
   if (isPrivate) logger.warn({ issuer: options.url }, privateKeyFound);
-  if (algorithms === undefined || options.algorithms.some((one) => algorithms.includes(one)))
+  if (
+    algorithms === undefined ||
+    options.algorithms.some((algorithm) => algorithms.includes(algorithm))
+  )
     return;
   const fields = { issuer: options.url, signsWith: algorithms.join(', ').slice(0, 200) };
   logger.warn(fields, 'the issuer signs with none of algorithms');

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { credentialOf, userOf, whyNoGroups } from './claims.ts';
+import { mapUser, readCredential, whyNoGroups } from './claims.ts';
 import { settled, writtenOptions } from './testing/written-options.ts';
 
 /** Returns the options of the only issuer, with these keys. */
@@ -10,7 +10,7 @@ const issuer = (changed: object) => {
 };
 
 const mapped = (claims: object, claimMappings: object, more: object = {}) =>
-  userOf(claims as Record<string, unknown>, issuer({ claimMappings, ...more }));
+  mapUser(claims as Record<string, unknown>, issuer({ claimMappings, ...more }));
 
 const username = { claim: 'sub' };
 const groups = { claim: 'groups' };
@@ -428,5 +428,5 @@ test.each<[object, object | undefined]>([
   [{ jti: '\uD800', sid: ['one'] }, undefined],
   [{}, undefined],
 ])('the ids of %j', (claims, ids) => {
-  expect(credentialOf(claims as Record<string, unknown>)).toEqual(ids);
+  expect(readCredential(claims as Record<string, unknown>)).toEqual(ids);
 });

@@ -23,40 +23,45 @@ const credentialIdKey = 'authentication.kubernetes.io/credential-id';
  * Applies the rules of an issuer and maps claims to a user, as kube-apiserver does (kubernetes/apiserver
  * plugin/pkg/authenticator/token/oidc/oidc.go): a claim is found by its exact name, at the top of the token.
  */
-export function userOf(
+export function mapUser(
   claims: Claims,
   issuer: Pick<IssuerOptions, 'rules' | 'mappings' | 'credentialId'>,
 ): UserInfo | TokenProblem {
   for (const { claim, requiredValue } of issuer.rules) {
-    const found = claimOf(claims, claim);
-    if (found === undefined) return { problem: missingClaim(claims, claim) };
-    if (found !== requiredValue) return { problem: whyOtherValue(claim, found, requiredValue) };
+    const claimValue = readClaim(claims, claim);
+    if (claimValue === undefined) return { problem: missingClaim(claims, claim) };
+    if (claimValue !== requiredValue)
+      return { problem: whyOtherValue(claim, claimValue, requiredValue) };
   }
   const { groups, uid, extra } = issuer.mappings;
-  const username = usernameOf(claims, issuer.mappings);
+  const username = mapUsername(claims, issuer.mappings);
   if (typeof username !== 'string') return username;
-  const members = groups === undefined ? undefined : textsOf(claimOf(claims, groups.claim));
+  const members = groups === undefined ? undefined : readTexts(readClaim(claims, groups.claim));
   if (members === null)
     return { problem: `claim ${groups?.claim} is neither a string nor a list of strings` };
-  const id = uid === undefined ? undefined : claimOf(claims, uid.claim);
+  const id = uid === undefined ? undefined : readClaim(claims, uid.claim);
   if (uid !== undefined && id === undefined) return { problem: missingClaim(claims, uid.claim) };
   if (uid !== undefined && (typeof id !== 'string' || id === ''))
     return { problem: `claim ${uid.claim} is not a string` };
-  const more = extraOf(claims, extra, issuer.credentialId);
-  if ('problem' in more) return more;
+  const mappedExtra = mapExtra(claims, extra, issuer.credentialId);
+  if ('problem' in mappedExtra) return mappedExtra;
   return {
     username,
     ...(typeof id === 'string' && { uid: id }),
     ...(members &&
       groups && { groups: members.filter(Boolean).map((group) => groups.prefix + group) }),
-    ...(Object.keys(more.extra).length > 0 && { extra: more.extra }),
+    ...(Object.keys(mappedExtra.extra).length > 0 && { extra: mappedExtra.extra }),
   };
 }
 
-function whyOtherValue(claim: string, found: unknown, requiredValue: string | boolean): string {
-  if (typeof found === 'boolean' && typeof requiredValue === 'string')
+function whyOtherValue(
+  claim: string,
+  claimValue: unknown,
+  requiredValue: string | boolean,
+): string {
+  if (typeof claimValue === 'boolean' && typeof requiredValue === 'string')
     return `claim ${claim} is true or false, and its requiredValue is a string: write it without quotes`;
-  if (typeof found === 'string' && typeof requiredValue === 'boolean')
+  if (typeof claimValue === 'string' && typeof requiredValue === 'boolean')
     return `claim ${claim} is a string, and its requiredValue is true or false: write it in quotes`;
   return `claim ${claim} does not have the required value`;
 }
@@ -66,11 +71,11 @@ function whyOtherValue(claim: string, found: unknown, requiredValue: string | bo
  *
  * @param claims the claims of a token whose signature is good: what others wrote names no one
  */
-export function usernameOf(
+export function mapUsername(
   claims: Claims,
   { username }: Pick<IssuerOptions['mappings'], 'username'>,
 ): string | TokenProblem {
-  const name = claimOf(claims, username.claim);
+  const name = readClaim(claims, username.claim);
   if (name === undefined) return { problem: missingClaim(claims, username.claim) };
   if (typeof name !== 'string' || name === '')
     return { problem: `claim ${username.claim} is not a string` };
@@ -82,20 +87,20 @@ export function usernameOf(
   return username.prefix + name;
 }
 
-function extraOf(
+function mapExtra(
   claims: Claims,
   mappings: IssuerOptions['mappings']['extra'],
   credentialId: boolean,
 ): { readonly extra: Readonly<Record<string, readonly string[]>> } | TokenProblem {
   const entries: [string, readonly string[]][] = [];
   for (const { key, claim } of mappings) {
-    const values = textsOf(claimOf(claims, claim));
+    const values = readTexts(readClaim(claims, claim));
     if (values === null)
       return { problem: `claim ${claim} is neither a string nor a list of strings` };
     // Kubernetes takes a mapping to "", [] or null for one that is not there.
     if (values?.some((text) => text !== '')) entries.push([key, values]);
   }
-  const id = credentialId ? claimOf(claims, 'jti') : undefined;
+  const id = credentialId ? readClaim(claims, 'jti') : undefined;
   if (id !== undefined && typeof id !== 'string') return { problem: 'claim jti is not a string' };
   if (id) entries.push([credentialIdKey, [`JTI=${id}`]]);
   return { extra: Object.fromEntries(entries) };
@@ -124,9 +129,9 @@ export function exampleUser({
  *
  * @returns undefined where there is none. An id that is not text can't be named on a command line, so it is left out
  */
-export function credentialOf(claims: Claims): Credential | undefined {
+export function readCredential(claims: Claims): Credential | undefined {
   const ids = (['jti', 'sid'] as const).flatMap((name) => {
-    const id = claimOf(claims, name);
+    const id = readClaim(claims, name);
     return typeof id === 'string' && id !== '' && id.isWellFormed() ? [[name, id] as const] : [];
   });
   return ids.length === 0 ? undefined : Object.fromEntries(ids);
@@ -137,7 +142,7 @@ export function whyNoGroups(
   claims: Claims,
   { groups }: IssuerOptions['mappings'],
 ): string | undefined {
-  if (groups === undefined || claimOf(claims, groups.claim) !== undefined) return undefined;
+  if (groups === undefined || readClaim(claims, groups.claim) !== undefined) return undefined;
   return `no groups: ${missingClaim(claims, groups.claim)}`;
 }
 
@@ -147,19 +152,21 @@ const [maxClaims, maxNameLength] = [40, 80];
 /** Words that a claim is missing, with the names of those that are there. Their values may be private. */
 function missingClaim(claims: Claims, name: string): string {
   const names = Object.keys(claims).sort();
-  const listed = names.slice(0, maxClaims).map((one) => oneLine(one.slice(0, maxNameLength)));
-  const more = names.length > maxClaims ? ` and ${names.length - maxClaims} more` : '';
-  return `claim ${name} is not in the token, which has ${listed.join(', ')}${more}`;
+  const listed = names
+    .slice(0, maxClaims)
+    .map((claimName) => oneLine(claimName.slice(0, maxNameLength)));
+  const overflow = names.length > maxClaims ? ` and ${names.length - maxClaims} more` : '';
+  return `claim ${name} is not in the token, which has ${listed.join(', ')}${overflow}`;
 }
 
 /** Reads a claim of the token itself: `constructor` is not one. */
-function claimOf(claims: Claims, name: string): unknown {
+function readClaim(claims: Claims, name: string): unknown {
   return Object.hasOwn(claims, name) ? claims[name] : undefined;
 }
 
 /** Reads a claim as a list of texts. @returns undefined for a claim that is not there, null for one of another type */
-function textsOf(value: unknown): readonly string[] | undefined | null {
+function readTexts(value: unknown): readonly string[] | undefined | null {
   if (value === undefined || value === null) return undefined;
   if (typeof value === 'string') return [value];
-  return Array.isArray(value) && value.every((one) => typeof one === 'string') ? value : null;
+  return Array.isArray(value) && value.every((text) => typeof text === 'string') ? value : null;
 }

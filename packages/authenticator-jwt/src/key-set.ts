@@ -98,20 +98,20 @@ export function hasPrivateKey(document: unknown): boolean {
  */
 export function createFetchedKeys(options: FetchedKeysOptions) {
   const { issuer, limits, now } = options;
-  const { state, read, close } = createReader(options);
+  const { state, read: readOnce, close } = createReader(options);
   /** Joins the attempt that is in progress, or makes one if the last one was long enough ago. */
   const readAgain = async (signal: AbortSignal) => {
     signal.throwIfAborted();
     const isCool = now() - state.attemptedAt >= limits.cooldown;
-    if (state.attempt !== undefined || isCool) await within({ signal }, read);
+    if (state.attempt !== undefined || isCool) await within({ signal }, readOnce);
   };
   const fresh = () =>
     state.keys && now() - state.keys.readAt < limits.staleTtl ? state.keys : undefined;
   const unchecked = (code: AuthenticatorErrorCode) => {
-    const why = state.failure?.message ?? 'they were not read yet';
-    return new AuthenticatorError(code, `the keys of issuer ${issuer} are not known: ${why}`);
+    const problem = state.failure?.message ?? 'they were not read yet';
+    return new AuthenticatorError(code, `the keys of issuer ${issuer} are not known: ${problem}`);
   };
-  void read();
+  void readOnce();
   return {
     /** Returns the keys in force without asking the issuer; undefined when none are. */
     inForce: (): JWTVerifyGetKey | undefined => fresh()?.find,
@@ -134,10 +134,10 @@ export function createFetchedKeys(options: FetchedKeysOptions) {
      * @throws AuthenticatorError `failed` when the last attempt to read them failed: tokens with known keys are checked as before
      */
     async newer(signal: AbortSignal): Promise<JWTVerifyGetKey | undefined> {
-      const before = state.keys;
+      const oldKeys = state.keys;
       await readAgain(signal);
       if (state.failure !== undefined) throw unchecked('failed');
-      return state.keys === before ? undefined : state.keys?.find;
+      return state.keys === oldKeys ? undefined : state.keys?.find;
     },
     /**
      * Reads the discovery document and the keys now, for `check`. An issuer without an answer must
@@ -224,7 +224,7 @@ async function fetchDocument(
   { ca, limits }: FetchedKeysOptions,
   signal: AbortSignal,
 ): Promise<unknown> {
-  const fail = (why: string) => new AuthenticatorError('unavailable', `${url}: ${why}`);
+  const fail = (problem: string) => new AuthenticatorError('unavailable', `${url}: ${problem}`);
   const { maxSize } = limits;
   const headers = {
     accept: 'application/json',
@@ -260,7 +260,8 @@ async function fetchDocument(
  *   section 4.3)
  */
 function parseDiscovery(document: unknown, { issuer, discoveryUrl }: FetchedKeysOptions) {
-  const fail = (why: string) => new AuthenticatorError('unavailable', `${discoveryUrl}: ${why}`);
+  const fail = (problem: string) =>
+    new AuthenticatorError('unavailable', `${discoveryUrl}: ${problem}`);
   const { success, data } = discoverySchema.safeParse(document);
   if (!success) throw fail('is not a discovery document: it needs issuer and jwks_uri');
   if (data.issuer !== issuer)

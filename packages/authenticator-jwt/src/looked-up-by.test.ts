@@ -1,6 +1,6 @@
 import type { LookUpKey } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
-import { warningsOf } from './looked-up-by.ts';
+import { listWarnings } from './looked-up-by.ts';
 import { settled, writtenOptions } from './testing/written-options.ts';
 
 const tenant = { extra: 'example.com/tenant' };
@@ -19,7 +19,7 @@ function warnings(by: LookUpKey, claim: string, requiredValue?: string | boolean
   const options = settled(
     writtenOptions({ claimMappings: { username, uid, extra }, claimValidationRules }),
   );
-  return warningsOf(options.issuers, by);
+  return listWarnings(options.issuers, by);
 }
 
 const keys: readonly LookUpKey[] = ['username', 'uid', tenant];
@@ -59,7 +59,7 @@ test('several issuers have a warning together, and each has its own', () => {
     issuer,
     claimMappings: { username: { claim: 'name' } },
   }).issuers;
-  expect(warningsOf(settled({ issuers: [first, second] }).issuers, 'username')).toEqual([
+  expect(listWarnings(settled({ issuers: [first, second] }).issuers, 'username')).toEqual([
     expect.stringMatching(/^directory finds the users of 2 issuers in one place: /),
     expect.stringMatching(/^issuer https:\/\/idp\.example\.com: .* claim email,/),
     expect.stringMatching(/^issuer https:\/\/other\.example\.com: .* claim name,/),
@@ -71,9 +71,9 @@ test('a prefix that the directory does not know has a warning, only where it is 
   const { issuers } = settled(
     writtenOptions({ claimMappings: { username, uid: { claim: 'sub' } } }),
   );
-  expect(warningsOf(issuers, 'username')).toEqual([
+  expect(listWarnings(issuers, 'username')).toEqual([
     'issuer https://idp.example.com: directory looks its users up with the prefix "oidc:" of claimMappings.username, ' +
       'which no user of a directory has. Move the prefix to username.prefix next to options',
   ]);
-  expect(warningsOf(issuers, 'uid')).toEqual([]);
+  expect(listWarnings(issuers, 'uid')).toEqual([]);
 });

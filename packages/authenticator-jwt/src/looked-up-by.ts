@@ -30,23 +30,26 @@ const editedByPeople: ReadonlySet<string> = new Set([
 ]);
 
 /** Warns of each issuer whose users could choose whose groups `directory` gives them, or can't be found by it. */
-export function warningsOf(issuers: readonly IssuerOptions[], by: LookUpKey): readonly string[] {
-  const ofEach = issuers.flatMap((issuer) =>
-    problemsOf(issuer, by).map((problem) => `issuer ${issuer.url}: ${problem}`),
+export function listWarnings(
+  issuers: readonly IssuerOptions[],
+  lookUpKey: LookUpKey,
+): readonly string[] {
+  const issuerWarnings = issuers.flatMap((issuer) =>
+    listProblems(issuer, lookUpKey).map((problem) => `issuer ${issuer.url}: ${problem}`),
   );
-  if (issuers.length < 2) return ofEach;
+  if (issuers.length < 2) return issuerWarnings;
   const shared =
     `directory finds the users of ${issuers.length} issuers in one place: users of different issuers with the same name get the ` +
     'groups of one account. Give each issuer its own authenticator, and set directory only where the names of its users are their names in the directory';
-  return [shared, ...ofEach];
+  return [shared, ...issuerWarnings];
 }
 
-function problemsOf({ mappings, rules }: IssuerOptions, by: LookUpKey): readonly string[] {
-  const claim = claimOf(mappings, by);
+function listProblems({ mappings, rules }: IssuerOptions, lookUpKey: LookUpKey): readonly string[] {
+  const claim = findClaim(mappings, lookUpKey);
   const chosen = claim === undefined ? undefined : whyChosen(claim, rules);
   const { prefix } = mappings.username;
   const prefixed =
-    by === 'username' && prefix !== ''
+    lookUpKey === 'username' && prefix !== ''
       ? `directory looks its users up with the prefix ${JSON.stringify(prefix)} of claimMappings.username, which no user of a ` +
         'directory has. Move the prefix to username.prefix next to options'
       : undefined;
@@ -54,24 +57,24 @@ function problemsOf({ mappings, rules }: IssuerOptions, by: LookUpKey): readonly
 }
 
 /** @returns undefined if no claim is mapped to this part of the user, so that no one is looked up */
-function claimOf({ username, uid, extra }: IssuerOptions['mappings'], by: LookUpKey) {
-  if (by === 'username') return username.claim;
-  if (by === 'uid') return uid?.claim;
-  return extra.find(({ key }) => key === by.extra)?.claim;
+function findClaim({ username, uid, extra }: IssuerOptions['mappings'], lookUpKey: LookUpKey) {
+  if (lookUpKey === 'username') return username.claim;
+  if (lookUpKey === 'uid') return uid?.claim;
+  return extra.find(({ key }) => key === lookUpKey.extra)?.claim;
 }
 
 function whyChosen(claim: string, rules: IssuerOptions['rules']): string | undefined {
-  const found = `directory finds its users by the claim ${claim}`;
+  const lookUpText = `directory finds its users by the claim ${claim}`;
   const effect =
     "a person who enters another person's value at the provider gets that person's groups";
-  const other = 'a claim that only the provider sets, such as sub';
+  const fixedClaim = 'a claim that only the provider sets, such as sub';
   if (editedByPeople.has(claim))
-    return `${found}, which people usually edit themselves: ${effect}. Map ${other}`;
+    return `${lookUpText}, which people usually edit themselves: ${effect}. Map ${fixedClaim}`;
   const verified = Object.hasOwn(verifiedBy, claim) ? verifiedBy[claim] : undefined;
   // Some providers write the claim as a string.
   const isVerified = rules.some(
     (rule) => rule.claim === verified && ['true', true].includes(rule.requiredValue),
   );
   if (verified === undefined || isVerified) return undefined;
-  return `${found}, which is also accepted unverified: ${effect}. Add { claim: ${verified}, requiredValue: true } to claimValidationRules, or map ${other}`;
+  return `${lookUpText}, which is also accepted unverified: ${effect}. Add { claim: ${verified}, requiredValue: true } to claimValidationRules, or map ${fixedClaim}`;
 }

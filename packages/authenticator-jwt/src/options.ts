@@ -26,7 +26,9 @@ const algorithms = [
  * kube-apiserver accepts these: `AllowedSigningAlgs` in kubernetes/apiserver
  * plugin/pkg/authenticator/token/oidc/oidc.go.
  */
-const kubernetesAlgorithms = algorithms.filter((one) => one !== 'EdDSA' && one !== 'Ed25519');
+const kubernetesAlgorithms = algorithms.filter(
+  (algorithm) => algorithm !== 'EdDSA' && algorithm !== 'Ed25519',
+);
 
 export type JwtOptions = z.output<typeof optionsSchema>;
 
@@ -76,12 +78,12 @@ const noCel = z
 
 const claim = (sample: string) => text('The name of the claim, at the top of the token.', sample);
 
-const claimOf = (what: string, sample: string) =>
+const describeMapping = (description: string, sample: string) =>
   section(
     { claim: claim(sample), prefix, expression: noCel },
     `{ claim: ${sample} }`,
-    ({ claim: name, prefix: before }) => ({ claim: name, prefix: before }),
-  ).describe(what);
+    ({ claim: name, prefix: claimPrefix }) => ({ claim: name, prefix: claimPrefix }),
+  ).describe(description);
 
 /** A key has a domain, a slash and a path, in lowercase, by the rules of `validateExtraMapping` in the same file. */
 const extraKey =
@@ -109,11 +111,11 @@ const extraEntry = section(
 
 const mappings = section(
   {
-    username: claimOf(
+    username: describeMapping(
       "The user's name, a string. With `email`, `email_verified` must be true if the token has it.",
       'sub',
     ),
-    groups: claimOf('The groups: a string or a list of strings.', 'groups').optional(),
+    groups: describeMapping('The groups: a string or a list of strings.', 'groups').optional(),
     uid: section(
       { claim: claim('sub'), expression: noCel },
       '{ claim: sub }',
@@ -131,7 +133,7 @@ const mappings = section(
   '{ username: { claim: sub } }',
   ({ username, groups, uid, extra }, complain) => {
     for (const [index, { key }] of extra.entries()) {
-      if (extra.findIndex((one) => one.key === key) !== index)
+      if (extra.findIndex((mapping) => mapping.key === key) !== index)
         complain(['extra', index, 'key'], `"${key}" is there twice`);
     }
     return { username, groups, uid, extra };
@@ -256,18 +258,18 @@ const entry = section(
   `{ issuer: { url: ${example}, audiences: [kubernetes] }, claimMappings: { username: { claim: sub } } }`,
   (keys) => {
     const {
-      issuer: one,
+      issuer: issuerKeys,
       claimValidationRules: rules,
       claimMappings: mappings,
       jwks,
       credentialId = false,
-      ...rest
+      ...otherKeys
     } = keys;
-    const { url, audiences, jwksFile, discoveryURL, certificateAuthorityFile: caFile } = one;
+    const { url, audiences, jwksFile, discoveryURL, certificateAuthorityFile: caFile } = issuerKeys;
     const wellKnown = `${url.replace(/\/$/, '')}/.well-known/openid-configuration`;
     const fetched = { discoveryUrl: discoveryURL ?? wellKnown, caFile, limits: jwks };
     const source = jwksFile === undefined ? fetched : { file: jwksFile };
-    return { ...rest, url, audiences, rules, mappings, credentialId, keys: source };
+    return { ...otherKeys, url, audiences, rules, mappings, credentialId, keys: source };
   },
 );
 
@@ -286,11 +288,11 @@ export const optionsSchema = section(
   '{ issuers: [{ issuer: …, claimMappings: … }] }',
   ({ issuers }, complain) => {
     for (const [index, { url }] of issuers.entries()) {
-      const first = issuers.findIndex((one) => one.url === url);
-      if (first !== index)
+      const firstIndex = issuers.findIndex((candidate) => candidate.url === url);
+      if (firstIndex !== index)
         complain(
           ['issuers', index, 'issuer', 'url'],
-          `is the issuer of issuers[${first}] too`,
+          `is the issuer of issuers[${firstIndex}] too`,
           'join them',
         );
     }

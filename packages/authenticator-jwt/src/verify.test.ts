@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import type { KeySet } from './key-set.ts';
 import { newKey } from './testing/provider.ts';
 import { settled, writtenOptions } from './testing/written-options.ts';
-import { verify } from './verify.ts';
+import { verifyJwt } from './verify.ts';
 
 const at = Date.parse('2030-01-01T00:00:00Z');
 const seconds = at / 1000;
@@ -43,7 +43,7 @@ async function verifyToken(token: string, changed: object, keys = fixedKeys(key)
   const [issuer] = settled(writtenOptions(changed)).issuers;
   const unverified = readUnverifiedJwt(token);
   if (issuer === undefined || unverified === undefined) return undefined;
-  return verify(
+  return verifyJwt(
     { token, claims: unverified.claims },
     issuer,
     keys,

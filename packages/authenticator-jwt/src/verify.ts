@@ -9,7 +9,7 @@ import type { IssuerOptions } from './options.ts';
  * A refusal of a token. Its problem quotes nothing of the token but its times, and its audiences if
  * the signature is valid.
  */
-export interface Refusal extends TokenProblem {
+export interface TokenRefusal extends TokenProblem {
   readonly reason: RejectionReason;
   /** The claims are left out where it is not known whether the issuer has signed the token. */
   readonly claims?: Claims;
@@ -22,30 +22,31 @@ const maxKeys = 4;
  * Checks the signature of a token and the claims that every token has.
  *
  * @param unverified the token, with what it says of itself
- * @param at milliseconds since 1970
+ * @param now milliseconds since 1970
  * @returns its claims, or why it is refused: a refusal has a `reason`
  * @throws AuthenticatorError when the keys of its issuer could not be read
  */
-export async function verify(
+export async function verifyJwt(
   unverified: { readonly token: string; readonly claims: Claims },
   issuer: IssuerOptions,
   keys: KeySet,
   signal: AbortSignal,
-  at: number,
-): Promise<{ readonly claims: Claims } | Refusal> {
+  now: number,
+): Promise<{ readonly claims: Claims } | TokenRefusal> {
   // What a token says of itself is enough to refuse it, even while the issuer is down.
   const { token } = unverified;
   const { exp } = unverified.claims;
-  if (typeof exp === 'number' && exp * 1000 + issuer.clockTolerance <= at) {
-    return expiredAt(exp, at, await claimsIfSigned(token, issuer, keys, at));
+  if (typeof exp === 'number' && exp * 1000 + issuer.clockTolerance <= now) {
+    return expiredAt(exp, now, await claimsIfSigned(token, issuer, keys, now));
   }
-  const known = await verifyWith(await keys.current(signal), token, issuer, at);
-  if (known !== 'unknown key') return known;
+  const result = await verifyWith(await keys.current(signal), token, issuer, now);
+  if (result !== 'unknown key') return result;
   const newer = await keys.newer(signal);
-  const found = newer === undefined ? 'unknown key' : await verifyWith(newer, token, issuer, at);
-  return found === 'unknown key'
+  const newerResult =
+    newer === undefined ? 'unknown key' : await verifyWith(newer, token, issuer, now);
+  return newerResult === 'unknown key'
     ? { reason: 'invalid-credentials', problem: 'its signature is of no key of the issuer' }
-    : found;
+    : newerResult;
 }
 
 /**
@@ -53,47 +54,48 @@ export async function verify(
  *
  * @returns undefined unless a key in force has signed it
  */
-async function claimsIfSigned(token: string, issuer: IssuerOptions, keys: KeySet, at: number) {
+async function claimsIfSigned(token: string, issuer: IssuerOptions, keys: KeySet, now: number) {
   const inForce = keys.inForce();
   const verified =
-    inForce && (await verifyWith(inForce, token, issuer, at).catch(() => 'unknown key' as const));
+    inForce && (await verifyWith(inForce, token, issuer, now).catch(() => 'unknown key' as const));
   return verified === undefined || verified === 'unknown key' ? undefined : verified.claims;
 }
 
 async function verifyWith(
-  keyOf: JWTVerifyGetKey,
+  findKey: JWTVerifyGetKey,
   token: string,
   issuer: IssuerOptions,
-  at: number,
-): Promise<{ readonly claims: Claims } | Refusal | 'unknown key'> {
+  now: number,
+): Promise<{ readonly claims: Claims } | TokenRefusal | 'unknown key'> {
   const options = {
     issuer: issuer.url,
     audience: [...issuer.audiences],
     algorithms: [...issuer.algorithms],
     requiredClaims: ['exp'],
     clockTolerance: issuer.clockTolerance / 1000,
-    currentDate: new Date(at),
+    currentDate: new Date(now),
     ...(issuer.typ !== undefined && { typ: issuer.typ }),
     ...(issuer.maxTokenAge !== undefined && { maxTokenAge: issuer.maxTokenAge / 1000 }),
   };
   try {
-    const { payload } = await jwtVerify(token, keyOf, options);
-    return checkIssuedAt(payload, issuer, at) ?? { claims: payload };
+    const { payload } = await jwtVerify(token, findKey, options);
+    return checkIssuedAt(payload, issuer, now) ?? { claims: payload };
   } catch (error) {
     if (error instanceof errors.JWKSNoMatchingKey) return 'unknown key';
     // Without a key id, this key may be an old one.
     if (error instanceof errors.JWSSignatureVerificationFailed && !hasKeyId(token))
       return 'unknown key';
-    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) return refusalOf(error, issuer, at);
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys))
+      return explainJoseError(error, issuer, now);
     let checked = 0;
     for await (const key of error) {
       if (checked++ === maxKeys) break;
       try {
         const { payload } = await jwtVerify(token, key, options);
-        return checkIssuedAt(payload, issuer, at) ?? { claims: payload };
+        return checkIssuedAt(payload, issuer, now) ?? { claims: payload };
       } catch (inner) {
         if (!(inner instanceof errors.JWSSignatureVerificationFailed))
-          return refusalOf(inner, issuer, at);
+          return explainJoseError(inner, issuer, now);
       }
     }
     return 'unknown key';
@@ -108,45 +110,45 @@ function hasKeyId(token: string): boolean {
 function checkIssuedAt(
   claims: Claims,
   { clockTolerance }: IssuerOptions,
-  at: number,
-): Refusal | undefined {
+  now: number,
+): TokenRefusal | undefined {
   const { iat } = claims;
-  if (typeof iat !== 'number' || iat * 1000 <= at + clockTolerance) return undefined;
-  return issuedLater(iat, at, claims);
+  if (typeof iat !== 'number' || iat * 1000 <= now + clockTolerance) return undefined;
+  return issuedLater(iat, now, claims);
 }
 
-const issuedLater = (iat: number, at: number, claims: Claims): Refusal => ({
+const issuedLater = (iat: number, now: number, claims: Claims): TokenRefusal => ({
   reason: 'not-yet-valid',
-  problem: `it was issued in the future (iat): ${differenceText(iat, at)}. Check the clocks`,
+  problem: `it was issued in the future (iat): ${differenceText(iat, now)}. Check the clocks`,
   claims,
 });
 
-const expiredAt = (exp: number, at: number, claims: Claims | undefined): Refusal => ({
+const expiredAt = (exp: number, now: number, claims: Claims | undefined): TokenRefusal => ({
   reason: 'expired',
-  problem: `it has expired (exp): ${differenceText(exp, at)}`,
+  problem: `it has expired (exp): ${differenceText(exp, now)}`,
   ...(claims && { claims }),
 });
 
 /**
  * Makes a refusal of an error of jose.
  *
- * @param at milliseconds since 1970.
+ * @param now milliseconds since 1970.
  * @throws AuthenticatorError for an error that says nothing of the token: a key that can't be used
  */
-function refusalOf(error: unknown, issuer: IssuerOptions, at: number): Refusal {
+function explainJoseError(error: unknown, issuer: IssuerOptions, now: number): TokenRefusal {
   // jose checks the signature before it reads any claim, so `payload` is what the issuer has signed.
   if (error instanceof errors.JWTExpired) {
     const { claim, payload: claims } = error;
-    if (claim === 'exp') return expiredAt(Number(claims.exp), at, claims);
-    const problem = `it is older than maxTokenAge (iat): ${differenceText(Number(claims.iat), at)}`;
+    if (claim === 'exp') return expiredAt(Number(claims.exp), now, claims);
+    const problem = `it is older than maxTokenAge (iat): ${differenceText(Number(claims.iat), now)}`;
     return { reason: 'expired', problem, claims };
   }
   if (error instanceof errors.JWTClaimValidationFailed) {
     const { claim, reason, payload: claims } = error;
     const { nbf, iat } = claims;
-    if (reason === 'check_failed' && claim === 'iat') return issuedLater(Number(iat), at, claims);
+    if (reason === 'check_failed' && claim === 'iat') return issuedLater(Number(iat), now, claims);
     if (reason === 'check_failed' && claim === 'nbf') {
-      const problem = `it is not valid yet (nbf): ${differenceText(Number(nbf), at)}`;
+      const problem = `it is not valid yet (nbf): ${differenceText(Number(nbf), now)}`;
       return { reason: 'not-yet-valid', problem, claims };
     }
     const problem = `its ${claim} is ${reason === 'missing' ? 'missing' : 'not what the config demands'}`;
@@ -172,10 +174,10 @@ function refusalOf(error: unknown, issuer: IssuerOptions, at: number): Refusal {
  *
  * @param time seconds since 1970
  */
-function differenceText(time: number, at: number): string {
-  const span = durationText(Math.round(Math.abs(at / 1000 - time)) * 1000);
-  const when = time * 1000 <= at ? `${span} ago` : `in ${span}`;
-  return `${when}, at ${timeText(time * 1000)}; the clock here says ${timeText(at)}`;
+function differenceText(time: number, now: number): string {
+  const span = durationText(Math.round(Math.abs(now / 1000 - time)) * 1000);
+  const when = time * 1000 <= now ? `${span} ago` : `in ${span}`;
+  return `${when}, at ${timeText(time * 1000)}; the clock here says ${timeText(now)}`;
 }
 
 /** Writes a time in UTC. A token may have any number for a time. */
@@ -195,10 +197,14 @@ const [maxAudiences, maxAudienceLength] = [20, 256];
  * @returns undefined for an `aud` that is not a text or a list of texts
  */
 function wrongAudience(aud: unknown, { audiences }: IssuerOptions): string | undefined {
-  const own = [aud].flat();
-  if (own.length === 0 || !own.every((one) => typeof one === 'string')) return undefined;
-  const listed = own
+  const tokenAudiences = [aud].flat();
+  if (
+    tokenAudiences.length === 0 ||
+    !tokenAudiences.every((audience) => typeof audience === 'string')
+  )
+    return undefined;
+  const listed = tokenAudiences
     .slice(0, maxAudiences)
-    .map((one) => JSON.stringify(one.slice(0, maxAudienceLength)));
+    .map((audience) => JSON.stringify(audience.slice(0, maxAudienceLength)));
   return `the token is for the audiences ${listed.join(', ')} (aud), and issuer.audiences has only ${audiences.join(', ')}`;
 }

@@ -16,9 +16,9 @@ export interface ReviewStatus {
  * Says what is wrong with an answer, and quotes nothing of it. `peer` means that it is not the answer of a webhook at all.
  * `token` means that it is one, but what it says of this token can't be used.
  */
-export interface Unusable {
+export interface UnusableAnswer {
   readonly unusable: 'peer' | 'token';
-  readonly why: string;
+  readonly problem: string;
 }
 
 /** A review has objects in objects five deep (`status.user.extra.KEY[]`), and its `spec` and `metadata` some more. */
@@ -37,22 +37,22 @@ const kinds: readonly unknown[] = ['TokenReview', undefined, ''];
  * names are case-sensitive, unknown fields pass, null is as left out, and Go leaves out `authenticated: false`. Either version
  * will do, and none at all: guard answers v1 to v1beta1, aws-iam-authenticator names none.
  */
-export function readAnswer(body: Uint8Array): ReviewStatus | Unusable {
-  if (isDeep(body)) return peer('is nested too deeply to be a TokenReview');
+export function readAnswer(body: Uint8Array): ReviewStatus | UnusableAnswer {
+  if (isDeep(body)) return blamePeer('is nested too deeply to be a TokenReview');
   const review = parseJson(body);
-  if (!isMap(review)) return peer('is not a JSON object, or is truncated: check the URL');
+  if (!isMap(review)) return blamePeer('is not a JSON object, or is truncated: check the URL');
   const { apiVersion, kind, status } = review;
-  if (!kinds.includes(kind ?? undefined)) return peer('is not a TokenReview: check the URL');
+  if (!kinds.includes(kind ?? undefined)) return blamePeer('is not a TokenReview: check the URL');
   if (!versions.includes(apiVersion ?? undefined))
-    return peer('has another apiVersion than v1 and v1beta1');
-  if (!isMap(status)) return peer('has no status: check the URL');
+    return blamePeer('has another apiVersion than v1 and v1beta1');
+  if (!isMap(status)) return blamePeer('has no status: check the URL');
   const authenticated = status.authenticated ?? false;
   const error = status.error ?? '';
   if (typeof authenticated !== 'boolean')
-    return peer('has a status.authenticated that is neither true nor false');
-  if (typeof error !== 'string') return peer('has a status.error that is not a string');
+    return blamePeer('has a status.authenticated that is neither true nor false');
+  if (typeof error !== 'string') return blamePeer('has a status.error that is not a string');
   const audiences = texts(status.audiences);
-  if (audiences === null) return token('status.audiences is not a list of strings');
+  if (audiences === null) return blameToken('status.audiences is not a list of strings');
   const user = authenticated ? readUser(status.user) : undefined;
   if (user !== undefined && 'unusable' in user) return user;
   return {
@@ -63,20 +63,21 @@ export function readAnswer(body: Uint8Array): ReviewStatus | Unusable {
   };
 }
 
-const peer = (why: string): Unusable => ({ unusable: 'peer', why });
-const token = (why: string): Unusable => ({ unusable: 'token', why });
+const blamePeer = (problem: string): UnusableAnswer => ({ unusable: 'peer', problem });
+const blameToken = (problem: string): UnusableAnswer => ({ unusable: 'token', problem });
 
 /** Reads a user. An empty name is refused, which kube-apiserver would take for a user of that name. */
-function readUser(user: unknown): UserInfo | Unusable {
-  if (!isMap(user)) return token('status.user is missing');
+function readUser(user: unknown): UserInfo | UnusableAnswer {
+  if (!isMap(user)) return blameToken('status.user is missing');
   const { username, uid } = user;
   if (typeof username !== 'string' || username === '')
-    return token('status.user.username is missing');
-  if (!isAbsent(uid) && typeof uid !== 'string') return token('status.user.uid is not a string');
+    return blameToken('status.user.username is missing');
+  if (!isAbsent(uid) && typeof uid !== 'string')
+    return blameToken('status.user.uid is not a string');
   const groups = texts(user.groups);
-  if (groups === null) return token('status.user.groups is not a list of strings');
+  if (groups === null) return blameToken('status.user.groups is not a list of strings');
   const extra = readExtra(user.extra);
-  if (extra === null) return token('status.user.extra is not a map of lists of strings');
+  if (extra === null) return blameToken('status.user.extra is not a map of lists of strings');
   return { username, ...(uid && { uid }), ...(groups && { groups }), ...(extra && { extra }) };
 }
 
@@ -91,7 +92,7 @@ function readExtra(extra: unknown): Readonly<Record<string, readonly string[]>> 
 /** Reads a list of texts. @returns undefined if it is left out, null if it is anything else */
 function texts(value: unknown): readonly string[] | undefined | null {
   if (isAbsent(value)) return undefined;
-  return Array.isArray(value) && value.every((one) => typeof one === 'string') ? value : null;
+  return Array.isArray(value) && value.every((text) => typeof text === 'string') ? value : null;
 }
 
 function isAbsent(value: unknown): value is undefined | null {
@@ -108,10 +109,10 @@ const [quote, backslash, openBrace, closeBrace, openBracket, closeBracket] = Buf
 export function isDeep(body: Uint8Array): boolean {
   let depth = 0;
   let isText = false;
-  for (let at = 0; at < body.length; at++) {
-    const byte = body[at];
+  for (let index = 0; index < body.length; index++) {
+    const byte = body[index];
     if (isText) {
-      if (byte === backslash) at++;
+      if (byte === backslash) index++;
       else if (byte === quote) isText = false;
     } else if (byte === quote) isText = true;
     else if (byte === openBrace || byte === openBracket) {

@@ -7,7 +7,7 @@ import {
   type PluginContext,
 } from '@sallyport/authenticator';
 import { watchTlsFiles } from '@sallyport/plugin-kit';
-import { type AnswerKind, decide, type ReviewOutcome } from './decide.ts';
+import { type AnswerKind, decideByAnswer, type PeerOutcome } from './decide.ts';
 import { bearerPattern, type WebhookOptions } from './options.ts';
 import { createPeer, type Peer, peerName } from './peer.ts';
 import { createRecognizer, whyUnrecognized } from './recognition.ts';
@@ -36,7 +36,7 @@ export async function createWebhookAuthenticator(
   let peer: Peer | undefined;
   const tls = await watchTlsFiles(options.tls, context, () => peer?.renew());
   const bearer = await openBearer(options.bearer, context.watchFile);
-  const asked = createPeer({
+  const openedPeer = createPeer({
     url,
     tls,
     timeout,
@@ -44,23 +44,28 @@ export async function createWebhookAuthenticator(
     maxConnections,
     onRepeat: metrics.onRepeat,
   });
-  peer = asked;
+  peer = openedPeer;
 
   async function ask(
     token: string,
-    { audiences, signal, hops = 0 }: Asked,
-  ): Promise<ReviewOutcome> {
+    { audiences, signal, hops = 0 }: ReviewContext,
+  ): Promise<PeerOutcome> {
     const { kind } = options.audiences;
-    const sent = kind === 'own' ? options.audiences.audiences : kind === 'pass' ? audiences : [];
+    const sentAudiences =
+      kind === 'own' ? options.audiences.audiences : kind === 'pass' ? audiences : [];
     const review = JSON.stringify({
       apiVersion: `authentication.k8s.io/${options.version}`,
       kind: 'TokenReview',
-      spec: { token, ...(sent.length > 0 && { audiences: sent }) },
+      spec: { token, ...(sentAudiences.length > 0 && { audiences: sentAudiences }) },
     });
     const headers = { ...bearer(), [hopsHeader]: `${hops + 1}` };
     const end = metrics.begin();
     try {
-      const outcome = decide(await asked.ask(review, headers, signal), sent, options);
+      const outcome = decideByAnswer(
+        await openedPeer.ask(review, headers, signal),
+        sentAudiences,
+        options,
+      );
       end(outcome.answer);
       return outcome;
     } catch (error) {
@@ -70,33 +75,33 @@ export async function createWebhookAuthenticator(
   }
 
   return {
-    ...tokenPrefixOf(options.recognizes),
+    ...findTokenPrefix(options.recognizes),
     recognizes,
     whyUnrecognized: (token) => whyUnrecognized(options.recognizes, token),
     async authenticate(token, context) {
       if (!recognizes(token)) return { kind: 'no-opinion' };
-      if ((context.hops ?? 0) >= maxHops) throw goesRound(url);
+      if ((context.hops ?? 0) >= maxHops) throw createLoopError(url);
       const outcome = await ask(token, context);
-      context.trace?.(`${peerName(url)}: ${outcome.why}`);
+      context.trace?.(`${peerName(url)}: ${outcome.explanation}`);
       if ('decision' in outcome) return outcome.decision;
-      throw new AuthenticatorError(outcome.error, `${peerName(url)}: ${outcome.why}`);
+      throw new AuthenticatorError(outcome.error, `${peerName(url)}: ${outcome.explanation}`);
     },
     check: (signal) => check(options, context, (token) => ask(token, { audiences: [], signal })),
-    close: async () => asked.close(),
+    close: async () => openedPeer.close(),
   };
 }
 
-type Asked = Pick<AuthenticateContext, 'audiences' | 'signal' | 'hops'>;
+type ReviewContext = Pick<AuthenticateContext, 'audiences' | 'signal' | 'hops'>;
 
 /** Makes the error for a review that goes round. It is `failed`: it concerns this token, and says nothing of the peer. */
-function goesRound(url: URL): AuthenticatorError {
-  const why = `the review was forwarded ${maxHops} times before, so it may go round: let no two gateways forward the same tokens to each other`;
-  return new AuthenticatorError('failed', `${peerName(url)}: not asked, since ${why}`);
+function createLoopError(url: URL): AuthenticatorError {
+  const problem = `the review was forwarded ${maxHops} times before, so it may go round: let no two gateways forward the same tokens to each other`;
+  return new AuthenticatorError('failed', `${peerName(url)}: not asked, since ${problem}`);
 }
 
-function tokenPrefixOf({ prefixes, issuers, pattern }: WebhookOptions['recognizes']) {
-  const [prefix, ...more] = prefixes;
-  const isOnly = more.length === 0 && issuers.length === 0 && pattern === undefined;
+function findTokenPrefix({ prefixes, issuers, pattern }: WebhookOptions['recognizes']) {
+  const [prefix, ...otherPrefixes] = prefixes;
+  const isOnly = otherPrefixes.length === 0 && issuers.length === 0 && pattern === undefined;
   return prefix !== undefined && isOnly ? { tokenPrefix: prefix } : {};
 }
 
@@ -127,7 +132,7 @@ async function openBearer(
 async function check(
   options: WebhookOptions,
   { logger }: PluginContext,
-  ask: (token: string) => Promise<ReviewOutcome>,
+  ask: (token: string) => Promise<PeerOutcome>,
 ): Promise<void> {
   const { url, recognizes, mode, tls } = options;
   const outcome = await ask((recognizes.prefixes[0] ?? '') + randomBytes(32).toString('base64url'));
@@ -147,7 +152,7 @@ async function check(
       ' to a made-up token: check bearer and certFile, or set onUnauthorized if it refuses bad tokens so';
     throw new AuthenticatorError(
       'unavailable',
-      `${peerName(url)}: ${outcome.why}${isRefused ? fix : ''}`,
+      `${peerName(url)}: ${outcome.explanation}${isRefused ? fix : ''}`,
     );
   } else if (
     outcome.answer === 'unauthorized' &&

@@ -17,8 +17,8 @@ export type AnswerKind =
   | 'error'
   | 'unusable';
 
-/** The decision or the error that follows from an answer. `why` contains nothing that the peer wrote. */
-export type ReviewOutcome = { readonly answer: AnswerKind; readonly why: string } & (
+/** The decision or the error that follows from an answer. `explanation` contains nothing that the peer wrote. */
+export type PeerOutcome = { readonly answer: AnswerKind; readonly explanation: string } & (
   | { readonly decision: Decision }
   | { readonly error: AuthenticatorErrorCode }
 );
@@ -46,7 +46,7 @@ const refusalsOfApiServer: readonly RegExp[] = [
 /** Whether each of the errors that an API server joined is a refusal: `[one, another]`. */
 function isRefusalOfApiServer(error: string): boolean {
   const errors = error.replace(/^\[(.*)\]$/s, '$1').split(', ');
-  return errors.every((one) => refusalsOfApiServer.some((known) => known.test(one)));
+  return errors.every((message) => refusalsOfApiServer.some((pattern) => pattern.test(message)));
 }
 
 /** Statuses by which a peer may mean this one token, so none of them may open the circuit. */
@@ -55,52 +55,59 @@ const statusesOfOneToken: ReadonlySet<number> = new Set([413, 414, 431]);
 /**
  * Decides what an answer means. Everything that is not expected is an error, and never a refusal.
  *
- * @param sent the audiences of the review that was sent, or none
+ * @param sentAudiences the audiences of the review that was sent, or none
  */
-export function decide(
+export function decideByAnswer(
   { status, body }: HttpAnswer,
-  sent: readonly string[],
+  sentAudiences: readonly string[],
   rules: Rules,
-): ReviewOutcome {
+): PeerOutcome {
   if (status === 400 || status === 401 || status === 403) return unauthorized(status, rules);
   if (status !== 200 && status !== 201) {
-    const why =
+    const problem =
       status >= 300 && status < 400 ? 'a redirect, which is not followed' : `the status ${status}`;
     const error = statusesOfOneToken.has(status) ? 'failed' : 'unavailable';
-    return { answer: 'unusable', why: `it answers with ${why}`, error };
+    return { answer: 'unusable', explanation: `it answers with ${problem}`, error };
   }
   const review = readAnswer(body);
   if ('unusable' in review) {
     return review.unusable === 'peer'
-      ? { answer: 'unusable', why: `its answer ${review.why}`, error: 'unavailable' }
-      : { answer: 'unusable', why: `its answer is damaged: ${review.why}`, error: 'failed' };
+      ? { answer: 'unusable', explanation: `its answer ${review.problem}`, error: 'unavailable' }
+      : {
+          answer: 'unusable',
+          explanation: `its answer is damaged: ${review.problem}`,
+          error: 'failed',
+        };
   }
-  return review.authenticated ? accepted(review, sent, rules) : refused(review, rules);
+  return review.authenticated ? accepted(review, sentAudiences, rules) : refused(review, rules);
 }
 
-function unauthorized(status: number, { mode, onUnauthorized }: Rules): ReviewOutcome {
-  const outcome = { answer: 'unauthorized', why: `it answers with the status ${status}` } as const;
+function unauthorized(status: number, { mode, onUnauthorized }: Rules): PeerOutcome {
+  const outcome = {
+    answer: 'unauthorized',
+    explanation: `it answers with the status ${status}`,
+  } as const;
   if (onUnauthorized !== 'unavailable') return { ...outcome, decision: refusal(onUnauthorized) };
   if (mode === 'webhook') return { ...outcome, error: 'failed' };
   const fix =
     "check the gateway's own credential, and its right to create tokenreviews (the ClusterRole system:auth-delegator)";
-  return { ...outcome, why: `${outcome.why}: ${fix}`, error: 'unavailable' };
+  return { ...outcome, explanation: `${outcome.explanation}: ${fix}`, error: 'unavailable' };
 }
 
 function refused(
   { error }: ReviewStatus,
   { mode, onUnauthenticated, onError }: Rules,
-): ReviewOutcome {
+): PeerOutcome {
   if (error === '' || (mode === 'api' && isRefusalOfApiServer(error))) {
     return {
       answer: 'unauthenticated',
-      why: 'it answers authenticated: false',
+      explanation: 'it answers authenticated: false',
       decision: refusal(onUnauthenticated),
     };
   }
   const outcome = {
     answer: 'error',
-    why: 'it answers with a status.error (its own log says why)',
+    explanation: 'it answers with a status.error (its own log says why)',
   } as const;
   if (onError !== 'unavailable') return { ...outcome, decision: refusal(onError) };
   // `failed`: many webhooks set an error for each bad token, and anyone could open the circuit with some of these.
@@ -115,28 +122,32 @@ function refusal(meaning: 'no-opinion' | 'rejected'): Decision {
 
 function accepted(
   { user, audiences }: ReviewStatus,
-  sent: readonly string[],
+  sentAudiences: readonly string[],
   rules: Rules,
-): ReviewOutcome {
+): PeerOutcome {
   if (user === undefined) throw new AuthenticatorError('failed', 'an answer without a user');
-  const unusable = (why: string): ReviewOutcome => ({ answer: 'unusable', why, error: 'failed' });
-  const { extra: given = {}, ...rest } = user;
-  const extra = changeExtra(given, rules.extra);
+  const unusable = (explanation: string): PeerOutcome => ({
+    answer: 'unusable',
+    explanation,
+    error: 'failed',
+  });
+  const { extra: peerExtra = {}, ...userFields } = user;
+  const extra = changeExtra(peerExtra, rules.extra);
   if (extra === undefined) {
     return unusable(
       'two keys of status.user.extra become one: set extra.drop or extra.rename for one of them',
     );
   }
-  const [id, ...others] = idsOf(given);
-  if (others.length > 0)
+  const [id, ...otherIds] = readCredentialIds(peerExtra);
+  if (otherIds.length > 0)
     return unusable('its answer names several credential ids, so a block of one could be missed');
-  const bound = boundTo(audiences, sent, rules);
+  const bound = boundTo(audiences, sentAudiences, rules);
   return {
     answer: 'authenticated',
-    why: 'it answers authenticated: true',
+    explanation: 'it answers authenticated: true',
     decision: {
       kind: 'authenticated',
-      user: { ...rest, ...(Object.keys(extra).length > 0 && { extra }) },
+      user: { ...userFields, ...(Object.keys(extra).length > 0 && { extra }) },
       // An operator can block the id that the peer has checked, whether or not the key stays in `extra`.
       ...(id !== undefined && { credential: { jti: id.slice('JTI='.length) } }),
       ...(bound && { audiences: bound }),
@@ -148,7 +159,7 @@ function accepted(
 const credentialIdKey = 'authentication.kubernetes.io/credential-id';
 
 /** Reads the ids of the token, of which there must be one. It finds none if no id is a `jti`: then none can be blocked. */
-function idsOf(extra: NonNullable<UserInfo['extra']>): readonly string[] {
+function readCredentialIds(extra: NonNullable<UserInfo['extra']>): readonly string[] {
   const ids = (Object.hasOwn(extra, credentialIdKey) && extra[credentialIdKey]) || [];
   return ids.some((id) => /^JTI=./s.test(id)) ? ids : [];
 }
@@ -160,11 +171,12 @@ function idsOf(extra: NonNullable<UserInfo['extra']>): readonly string[] {
  */
 function boundTo(
   named: readonly string[] | undefined,
-  sent: readonly string[],
+  sentAudiences: readonly string[],
   { audiences }: Rules,
 ): readonly string[] | undefined {
   // A peer that knows nothing of audiences has not checked these, and the token may be for another service.
-  if (audiences.kind === 'own') return named?.some((one) => sent.includes(one)) ? undefined : [];
-  if (named === undefined || sent.length === 0) return named;
-  return [...new Set(named)].filter((one) => sent.includes(one));
+  if (audiences.kind === 'own')
+    return named?.some((audience) => sentAudiences.includes(audience)) ? undefined : [];
+  if (named === undefined || sentAudiences.length === 0) return named;
+  return [...new Set(named)].filter((audience) => sentAudiences.includes(audience));
 }

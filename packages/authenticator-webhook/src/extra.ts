@@ -52,7 +52,7 @@ export const extraRules = section(
   '{ drop: [accessKeyId] }',
   (keys, complain) => {
     for (const [index, { from }] of keys.rename.entries()) {
-      if (keys.rename.findIndex((one) => one.from === from) !== index) {
+      if (keys.rename.findIndex((entry) => entry.from === from) !== index) {
         complain(['rename', index, 'from'], `"${from}" is there twice`);
       }
     }
@@ -74,7 +74,7 @@ export function changeExtra(
   const changed = new Map<string, readonly string[]>();
   for (const [key, values] of Object.entries(extra)) {
     const renamed = rename.find(({ from }) => from === key)?.to;
-    if (renamed === undefined && drop.some((one) => isDropped(one, key))) continue;
+    if (renamed === undefined && drop.some((dropped) => isDropped(dropped, key))) continue;
     const name = lowercase ? (renamed ?? key).toLowerCase() : (renamed ?? key);
     if (changed.has(name)) return undefined;
     changed.set(name, values);

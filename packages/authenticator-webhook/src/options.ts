@@ -201,26 +201,27 @@ function apiUrl(url: URL, version: string, complain: Complain): URL {
 /** Settles what is sent as `spec.audiences`, and what must come back. */
 function settleAudiences(
   kind: 'pass' | 'none' | 'own',
-  own: readonly string[] | undefined,
+  ownAudiences: readonly string[] | undefined,
   complain: Complain,
 ) {
   if (kind !== 'own') {
-    if (own !== undefined) complain(['ownAudiences'], 'does nothing without audiences: own');
+    if (ownAudiences !== undefined)
+      complain(['ownAudiences'], 'does nothing without audiences: own');
     return { kind };
   }
-  if (own === undefined)
+  if (ownAudiences === undefined)
     complain(['ownAudiences'], 'must list the audiences of the tokens', 'write [sallyport]');
-  return { kind, audiences: own ?? [] };
+  return { kind, audiences: ownAudiences ?? [] };
 }
 
 function settleUnauthorized(
   mode: 'webhook' | 'api',
   hasBearer: boolean,
-  written: 'no-opinion' | 'rejected' | 'unavailable' | undefined,
+  onUnauthorized: 'no-opinion' | 'rejected' | 'unavailable' | undefined,
   complain: Complain,
 ) {
-  if (mode === 'webhook') return written ?? (hasBearer ? 'unavailable' : 'no-opinion');
-  if (written !== undefined && written !== 'unavailable') {
+  if (mode === 'webhook') return onUnauthorized ?? (hasBearer ? 'unavailable' : 'no-opinion');
+  if (onUnauthorized !== undefined && onUnauthorized !== 'unavailable') {
     complain(
       ['onUnauthorized'],
       "must be unavailable with mode api: an API server means the gateway's own credential by 401 and 403",

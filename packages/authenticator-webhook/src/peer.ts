@@ -40,7 +40,12 @@ export function createPeer(options: PeerOptions) {
     signal: AbortSignal,
   ) {
     agent ??= createAgent(options);
-    const call = send(url, { method: 'POST', agent, headers: headersOf(review, headers), signal });
+    const call = send(url, {
+      method: 'POST',
+      agent,
+      headers: makeHeaders(review, headers),
+      signal,
+    });
     const answer = callHttp(call, { statuses: [200, 201], maxSize }, review);
     return { call, answer };
   }
@@ -88,7 +93,7 @@ function isStale(call: http.ClientRequest, { code }: NodeJS.ErrnoException): boo
   return call.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE');
 }
 
-function headersOf(
+function makeHeaders(
   review: string,
   headers: Readonly<Record<string, string>>,
 ): Record<string, string | number> {
@@ -141,8 +146,8 @@ function explain(
   bounded: AbortSignal,
 ): AuthenticatorError {
   const { url, tls, timeout, maxResponseSize } = options;
-  const because = (why: string, code: AuthenticatorErrorCode = 'unavailable') =>
-    new AuthenticatorError(code, `${peerName(url)}: ${why}`);
+  const because = (problem: string, code: AuthenticatorErrorCode = 'unavailable') =>
+    new AuthenticatorError(code, `${peerName(url)}: ${problem}`);
   // `failed`: a user with very many groups must not open the circuit.
   if (error instanceof AnswerTooBig) {
     return because(

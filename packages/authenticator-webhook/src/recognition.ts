@@ -30,8 +30,8 @@ function parsePattern(input: unknown): Parsed<RE2JS> {
       ? { problem: 'matches an empty string, so it might match anything', fix }
       : { value: pattern };
   } catch (error) {
-    const why = error instanceof Error ? `: ${oneLine(error.message)}` : '';
-    return { problem: `is not a regular expression of RE2${why}`, fix };
+    const detail = error instanceof Error ? `: ${oneLine(error.message)}` : '';
+    return { problem: `is not a regular expression of RE2${detail}`, fix };
   }
 }
 
@@ -80,11 +80,11 @@ export function createRecognizer({
   issuers,
   pattern,
 }: Recognition): (token: string) => boolean {
-  const known = new Set(issuers);
+  const issuerSet = new Set(issuers);
   return (token) =>
     token.isWellFormed() &&
     (prefixes.some((prefix) => token.startsWith(prefix)) ||
-      (known.size > 0 && known.has(readUnverifiedJwt(token)?.issuer ?? '')) ||
+      (issuerSet.size > 0 && issuerSet.has(readUnverifiedJwt(token)?.issuer ?? '')) ||
       pattern?.matches(token) === true);
 }
 
