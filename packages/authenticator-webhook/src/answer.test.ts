@@ -33,16 +33,22 @@ test.each<{ changed: object; problem: string }>([
   { changed: { username: '' }, problem: 'status.user.username is missing' },
   { changed: { username: null }, problem: 'status.user.username is missing' },
   { changed: { username: ['jane'] }, problem: 'status.user.username is missing' },
-  { changed: { username: undefined, Username: 'jane' }, problem: 'status.user.username is missing' },
+  {
+    changed: { username: undefined, Username: 'jane' },
+    problem: 'status.user.username is missing',
+  },
   { changed: { uid: 7 }, problem: 'status.user.uid is not a string' },
   { changed: { groups: 'a' }, problem: 'status.user.groups is not a list of strings' },
   { changed: { groups: ['a', null] }, problem: 'status.user.groups is not a list of strings' },
   { changed: { extra: [] }, problem: 'status.user.extra is not a map of lists of strings' },
   { changed: { extra: { k: 'v' } }, problem: 'status.user.extra is not a map of lists of strings' },
   { changed: { extra: { k: [1] } }, problem: 'status.user.extra is not a map of lists of strings' },
-])('a user with $changed cannot be used, which concerns this token alone', ({ changed, problem }) => {
-  expect(readUser(changed)).toEqual({ unusable: "token", problem });
-});
+])(
+  'a user with $changed cannot be used, which concerns this token alone',
+  ({ changed, problem }) => {
+    expect(readUser(changed)).toEqual({ unusable: 'token', problem });
+  },
+);
 
 test('a key of extra that every object has is a key like any other', () => {
   const body = bytes(

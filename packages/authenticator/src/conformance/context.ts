@@ -85,11 +85,11 @@ function recordingMetrics(pluginName: string): {
 function checkDeclaration(
   name: string,
   metric: RecordedMetric,
-  others: readonly RecordedMetric[],
+  existing: readonly RecordedMetric[],
 ): void {
   if (!metricName.test(name))
     throw new Error(`"${name}" is not a metric name: use letters, digits and underscores.`);
-  if (others.some((other) => other.name === metric.name)) {
+  if (existing.some((recordedMetric) => recordedMetric.name === metric.name)) {
     throw new Error(`The metric ${name} exists already: create each metric once, in create().`);
   }
   if (metric.help.trim() === '')
@@ -103,14 +103,14 @@ function checkDeclaration(
 }
 
 function checkedLabels(metric: RecordedMetric, labels: Labels): Record<string, string | number> {
-  const given: Record<string, string | number> = {};
+  const values: Record<string, string | number> = {};
   for (const [label, value] of Object.entries(labels)) {
     if (!metric.labelNames.includes(label)) {
       throw new Error(`The metric ${metric.name} has no label ${label}: declare it in labelNames.`);
     }
-    if (value !== undefined) given[label] = value;
+    if (value !== undefined) values[label] = value;
   }
-  return given;
+  return values;
 }
 
 /** A line that a plugin logged, or that was logged about it. */
@@ -207,11 +207,16 @@ async function readAtMost(file: string, limit: number): Promise<Buffer> {
 
 function recordingLogger(): { logger: Logger; lines: readonly RecordedLine[] } {
   const lines: RecordedLine[] = [];
-  const at = (level: RecordedLine['level']) => (fields: object, message: string) => {
+  const record = (level: RecordedLine['level']) => (fields: object, message: string) => {
     lines.push({ level, fields, message });
   };
   return {
-    logger: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') },
+    logger: {
+      debug: record('debug'),
+      info: record('info'),
+      warn: record('warn'),
+      error: record('error'),
+    },
     lines,
   };
 }

@@ -1,7 +1,7 @@
 import { cases } from './cases.ts';
 import type { ConformanceCase, ConformanceHarness } from './harness.ts';
 import { type CaseDefinition, createKit } from './kit.ts';
-import { type Outcome, outcomeOf, withTimeout } from './verify.ts';
+import { catchOutcome, type Outcome, withTimeout } from './verify.ts';
 
 export * from './context.ts';
 export type * from './harness.ts';
@@ -18,7 +18,7 @@ const definitions = Object.values(cases).flat();
 export function conformanceCases<Options>(
   harness: ConformanceHarness<Options>,
 ): readonly ConformanceCase[] {
-  const skips = skipsOf(harness);
+  const skips = listSkips(harness);
   let last: Promise<unknown> = Promise.resolve();
   const lookUp = harness.looksUpUsers === true;
   const revalidate = harness.revalidation !== undefined;
@@ -38,7 +38,7 @@ export function conformanceCases<Options>(
   });
 }
 
-function skipsOf<Options>({
+function listSkips<Options>({
   skip = {},
   backend,
 }: ConformanceHarness<Options>): ReadonlyMap<string, string> {
@@ -52,7 +52,7 @@ function skipsOf<Options>({
   for (const [name, reason] of Object.entries(skip)) {
     if (!definitions.some((definition) => definition.name === name)) {
       throw new Error(
-        `skip names no case: "${name}". The names are:\n  ${definitions.map((one) => one.name).join('\n  ')}`,
+        `skip names no case: "${name}". The names are:\n  ${definitions.map((definition) => definition.name).join('\n  ')}`,
       );
     }
     if (reason.trim() === '') throw new Error(`The skip of "${name}" needs a reason.`);
@@ -73,16 +73,16 @@ async function runCase<Options>(
 ): Promise<void> {
   const limit = harness.limit ?? 15_000;
   const kit = createKit(harness);
-  const limited = (what: string, work: Promise<void>) => {
-    const why = 'A call of the plugin, or of the harness, hangs.';
+  const limited = (phase: string, work: Promise<void>) => {
+    const rationale = 'A call of the plugin, or of the harness, hangs.';
     return withTimeout(limit, work, {
-      expected: `${what} to end within ${limit}ms`,
-      got: 'it did not',
-      why,
+      expected: `${phase} to end within ${limit}ms`,
+      actual: 'it did not',
+      rationale,
     });
   };
-  const ran: Outcome<void> = await outcomeOf(() => limited('the case', definition.run(kit)));
-  const ended = await outcomeOf(() => limited('the cleanup', kit.end()));
+  const ran: Outcome<void> = await catchOutcome(() => limited('the case', definition.run(kit)));
+  const ended = await catchOutcome(() => limited('the cleanup', kit.end()));
   // The first failure is the cause. A failure of the cleanup may follow from it.
   if ('error' in ran) throw ran.error;
   if ('error' in ended) throw ended.error;

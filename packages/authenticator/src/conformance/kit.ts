@@ -5,8 +5,8 @@ import type { DeniedAttempt } from '../plugin.ts';
 import { type RecordingContext, recordingContext } from './context.ts';
 import type { ConformanceBackend, ConformanceHarness } from './harness.ts';
 import { secretFinder } from './leaks.ts';
-import { type NamedToken, type Samples, samplesOf, secretsOf } from './samples.ts';
-import { fail, type Outcome, outcomeOf, verify, withTimeout } from './verify.ts';
+import { listSecrets, type NamedToken, nameSamples, type Samples } from './samples.ts';
+import { catchOutcome, fail, type Outcome, verify, withTimeout } from './verify.ts';
 
 /** One case of the kit, before it is bound to a harness. */
 export interface CaseDefinition {
@@ -45,7 +45,7 @@ export interface Kit {
   /** Asks as `outcome` does, and fails when the authenticator throws. */
   ask(authenticator: Authenticator, token: NamedToken, options?: AskOptions): Promise<Decision>;
   /** Waits for another call, and fails when it takes too long. */
-  timed<Value>(what: string, call: () => Value | Promise<Value>): Promise<Outcome<Value>>;
+  timed<Value>(expectation: string, call: () => Value | Promise<Value>): Promise<Outcome<Value>>;
   /** Returns the backend, for cases that need one. It is started again when the case has ended. */
   backend(): Required<ConformanceBackend>;
   close(authenticator: Authenticator): Promise<void>;
@@ -59,17 +59,18 @@ export interface Kit {
 
 export function createKit(harness: ConformanceHarness<unknown>): Kit {
   const { deadline = 3_000 } = harness;
-  const tokens = samplesOf(harness);
-  const { find, redact } = secretFinder(secretsOf(harness, tokens));
-  const show = (value: unknown) => shown(value, redact);
+  const tokens = nameSamples(harness);
+  const { find, redact } = secretFinder(listSecrets(harness, tokens));
+  const show = (value: unknown) => formatValue(value, redact);
   const ended = new AbortController();
   let restart = async () => {};
 
-  const timed: Kit['timed'] = (what, call) =>
-    withTimeout(deadline, outcomeOf(call), {
-      expected: `${what} within ${deadline}ms`,
-      got: 'nothing came',
-      why: 'A call that takes longer than the deadline is an outage to the gateway, and holds its slot until it ends. If only this machine is slow, raise `deadline` in the harness.',
+  const timed: Kit['timed'] = (expectation, call) =>
+    withTimeout(deadline, catchOutcome(call), {
+      expected: `${expectation} within ${deadline}ms`,
+      actual: 'nothing came',
+      rationale:
+        'A call that takes longer than the deadline is an outage to the gateway, and holds its slot until it ends. If only this machine is slow, raise `deadline` in the harness.',
     });
 
   const { closeAll, ...authenticators } = createAuthenticators(harness, show, timed);
@@ -91,20 +92,20 @@ export function createKit(harness: ConformanceHarness<unknown>): Kit {
     timed,
     show,
     async ask(authenticator, token, options) {
-      const asked = await outcome(authenticator, token, options);
-      if ('value' in asked) return asked.value;
-      const why =
+      const answer = await outcome(authenticator, token, options);
+      if ('value' in answer) return answer.value;
+      const rationale =
         'A throw is an outage to the gateway: some of them open the circuit for all users.';
       return fail({
         expected: `a decision about ${token.name}`,
-        got: `authenticate() threw ${show(asked.error)}`,
-        why,
+        actual: `authenticate() threw ${show(answer.error)}`,
+        rationale,
       });
     },
     backend() {
-      const used = backendOf(harness);
-      restart = used.start;
-      return used;
+      const requiredBackend = requireBackend(harness);
+      restart = requiredBackend.start;
+      return requiredBackend;
     },
     async end() {
       ended.abort(new Error('the case has ended'));
@@ -112,17 +113,19 @@ export function createKit(harness: ConformanceHarness<unknown>): Kit {
       await closeAll();
     },
     mustBeSilent(place, value) {
-      const found = find(value);
-      const got = `${found.join(' and ')} is in it, as it is or encoded`;
-      const why = 'It reaches logs, and people who may read logs but must not act as these users.';
-      verify(found.length === 0, { expected: `${place} to carry no secret`, got, why });
+      const leaks = find(value);
+      const actual = `${leaks.join(' and ')} is in it, as it is or encoded`;
+      const rationale =
+        'It reaches logs, and people who may read logs but must not act as these users.';
+      verify(leaks.length === 0, { expected: `${place} to carry no secret`, actual, rationale });
     },
   };
 }
 
-function shown(value: unknown, redact: (text: string) => string): string {
-  const whole = { depth: 4, breakLength: Number.POSITIVE_INFINITY, maxStringLength: null };
-  const text = value instanceof Error ? `${value.name}: ${value.message}` : inspect(value, whole);
+function formatValue(value: unknown, redact: (text: string) => string): string {
+  const inspectOptions = { depth: 4, breakLength: Number.POSITIVE_INFINITY, maxStringLength: null };
+  const text =
+    value instanceof Error ? `${value.name}: ${value.message}` : inspect(value, inspectOptions);
   // It is redacted before it is cut, since a part of a secret would not be found.
   const quiet = redact(text).replace(/\s+/g, ' ');
   return quiet.length > 500 ? `${quiet.slice(0, 500)}…` : quiet;
@@ -142,16 +145,17 @@ function createAuthenticators(
     const recording = recordingContext({ pluginName: plugin.name, baseDirectory, ...settings });
     recordings.push(recording);
     const options = await validOptions(harness, show);
-    const made = await timed('create()', async () => {
+    const created = await timed('create()', async () => {
       const authenticator = await plugin.create(options, recording.context);
       open.add(authenticator);
       return authenticator;
     });
-    if ('value' in made) return made.value;
+    if ('value' in created) return created.value;
     return fail({
       expected: 'create() to succeed with the good options',
-      got: `it threw ${show(made.error)}`,
-      why: 'Nothing works without an authenticator; authenticate() and check() report that a backend is down.',
+      actual: `it threw ${show(created.error)}`,
+      rationale:
+        'Nothing works without an authenticator; authenticate() and check() report that a backend is down.',
     });
   };
 
@@ -160,8 +164,9 @@ function createAuthenticators(
     const closed = await timed('close()', () => authenticator.close());
     verify('value' in closed, {
       expected: 'close() to resolve',
-      got: `it threw ${show('error' in closed && closed.error)}`,
-      why: 'A config reload closes the old authenticators, and the gateway waits for them when it stops.',
+      actual: `it threw ${show('error' in closed && closed.error)}`,
+      rationale:
+        'A config reload closes the old authenticators, and the gateway waits for them when it stops.',
     });
   };
 
@@ -173,9 +178,13 @@ function createAuthenticators(
   return { recordings, create, close, closeAll };
 }
 
-function backendOf({ backend }: ConformanceHarness<unknown>): Required<ConformanceBackend> {
-  const why = 'This case makes an outage.';
-  verify(!('none' in backend), { expected: 'a backend', got: 'the harness has none', why });
+function requireBackend({ backend }: ConformanceHarness<unknown>): Required<ConformanceBackend> {
+  const rationale = 'This case makes an outage.';
+  verify(!('none' in backend), {
+    expected: 'a backend',
+    actual: 'the harness has none',
+    rationale,
+  });
   return {
     stop: () => backend.stop(),
     start: () => backend.start(),
@@ -183,8 +192,8 @@ function backendOf({ backend }: ConformanceHarness<unknown>): Required<Conforman
       const fix = "Skip the case with a reason if the backend can't be made to hang.";
       verify(backend.hang, {
         expected: 'the harness to have backend.hang()',
-        got: 'it is left out',
-        why: fix,
+        actual: 'it is left out',
+        rationale: fix,
       });
       await backend.hang();
     },
@@ -199,8 +208,8 @@ async function validOptions(
   if (result.issues === undefined) return result.value;
   return fail({
     expected: 'optionsSchema to accept the good options',
-    got: `it says ${show(result.issues.map(({ message }) => message))}`,
-    why: 'The gateway does not start with options that it refuses.',
+    actual: `it says ${show(result.issues.map(({ message }) => message))}`,
+    rationale: 'The gateway does not start with options that it refuses.',
   });
 }
 
@@ -208,34 +217,34 @@ async function validOptions(
 export function authenticatorCase(
   name: string,
   run: (kit: Kit, authenticator: Authenticator) => Promise<void>,
-  needed: Pick<CaseDefinition, 'needs' | 'needsBackend'> = {},
+  requirements: Pick<CaseDefinition, 'needs' | 'needsBackend'> = {},
 ): CaseDefinition {
-  return { name, ...needed, run: async (kit) => run(kit, await kit.create()) };
+  return { name, ...requirements, run: async (kit) => run(kit, await kit.create()) };
 }
 
 /** The answers that `answersCase` makes a case of. */
-interface Answers<Token extends NamedToken> {
+interface ExpectedAnswers<Token extends NamedToken> {
   readonly tokens: (kit: Kit) => readonly Token[];
   readonly audiences?: readonly string[];
   /** @returns what was expected of a wrong answer, to follow the name of the token; undefined for a right answer */
   readonly expectedInstead: (decision: Decision, token: Token, kit: Kit) => string | undefined;
-  readonly why: string;
+  readonly rationale: string;
 }
 
 /** Makes a case that asks one authenticator about tokens, one after the other. */
 export function answersCase<Token extends NamedToken>(
   name: string,
-  answers: Answers<Token>,
+  answers: ExpectedAnswers<Token>,
 ): CaseDefinition {
-  const { tokens, audiences = [], expectedInstead, why } = answers;
+  const { tokens, audiences = [], expectedInstead, rationale } = answers;
   return authenticatorCase(name, async (kit, authenticator) => {
     for (const token of tokens(kit)) {
       const decision = await kit.ask(authenticator, token, { audiences });
       const expected = expectedInstead(decision, token, kit);
       verify(expected === undefined, () => ({
         expected: `${token.name} ${expected}`,
-        got: `the answer was ${kit.show(decision)}`,
-        why,
+        actual: `the answer was ${kit.show(decision)}`,
+        rationale,
       }));
     }
   });

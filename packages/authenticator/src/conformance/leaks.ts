@@ -38,20 +38,23 @@ export function secretFinder(secrets: readonly NamedSecret[]): {
   /** Replaces each spelling of each secret by the secret's name. */
   redact(text: string): string;
 } {
-  const known = secrets.flatMap(({ name, value }) =>
+  const forms = secrets.flatMap(({ name, value }) =>
     spellings(value).map((spelling) => ({ name, spelling })),
   );
   // The longest is first, so that a half is not replaced before the whole.
-  known.sort((one, other) => other.spelling.length - one.spelling.length);
+  forms.sort((a, b) => b.spelling.length - a.spelling.length);
   return {
     find(value) {
-      const text = textsOf(value).join('\n');
+      const text = collectTexts(value).join('\n');
       return [
-        ...new Set(known.filter(({ spelling }) => text.includes(spelling)).map(({ name }) => name)),
+        ...new Set(forms.filter(({ spelling }) => text.includes(spelling)).map(({ name }) => name)),
       ];
     },
     redact: (text) =>
-      known.reduce((rest, { name, spelling }) => rest.replaceAll(spelling, `[${name}]`), text),
+      forms.reduce(
+        (redacted, { name, spelling }) => redacted.replaceAll(spelling, `[${name}]`),
+        text,
+      ),
   };
 }
 
@@ -60,24 +63,24 @@ const maxDepth = 6;
 const maxValues = 20_000;
 
 /** Collects all strings in a value: own properties (hidden ones too), causes, entries of maps and sets, bytes as UTF-8. */
-function textsOf(value: unknown): readonly string[] {
+function collectTexts(value: unknown): readonly string[] {
   const texts: string[] = [];
-  const seen = new Set<object>();
+  const visited = new Set<object>();
 
-  function visit(part: unknown, depth: number): void {
-    if (typeof part === 'string') texts.push(part);
-    if (typeof part === 'symbol') texts.push(part.description ?? '');
-    if (typeof part !== 'object' || part === null) return;
-    if (depth > maxDepth || seen.size >= maxValues || seen.has(part)) return;
-    seen.add(part);
-    if (ArrayBuffer.isView(part)) {
-      texts.push(Buffer.from(part.buffer, part.byteOffset, part.byteLength).toString());
+  function visit(node: unknown, depth: number): void {
+    if (typeof node === 'string') texts.push(node);
+    if (typeof node === 'symbol') texts.push(node.description ?? '');
+    if (typeof node !== 'object' || node === null) return;
+    if (depth > maxDepth || visited.size >= maxValues || visited.has(node)) return;
+    visited.add(node);
+    if (ArrayBuffer.isView(node)) {
+      texts.push(Buffer.from(node.buffer, node.byteOffset, node.byteLength).toString());
       return;
     }
-    if (types.isMap(part) || types.isSet(part)) for (const entry of part) visit(entry, depth + 1);
-    for (const key of Reflect.ownKeys(part)) {
+    if (types.isMap(node) || types.isSet(node)) for (const entry of node) visit(entry, depth + 1);
+    for (const key of Reflect.ownKeys(node)) {
       visit(key, depth + 1);
-      visit(propertyOf(part, key), depth + 1);
+      visit(readProperty(node, key), depth + 1);
     }
   }
 
@@ -85,7 +88,7 @@ function textsOf(value: unknown): readonly string[] {
   return texts;
 }
 
-function propertyOf(holder: object, key: string | symbol): unknown {
+function readProperty(holder: object, key: string | symbol): unknown {
   try {
     return Reflect.get(holder, key);
   } catch {

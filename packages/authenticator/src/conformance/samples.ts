@@ -16,7 +16,7 @@ export interface Samples {
 }
 
 /** Names the harness' tokens. @throws AssertionError unless the valid ones are of two users */
-export function samplesOf({
+export function nameSamples({
   validTokens,
   rejectedTokens,
   foreignTokens,
@@ -36,8 +36,8 @@ export function samplesOf({
 export function verifySome(list: readonly unknown[], field: string): void {
   verify(list.length > 0, {
     expected: `the harness to give ${field}`,
-    got: 'the list is empty',
-    why: 'Nothing would be proved; skip the case with a reason if the plugin can have none.',
+    actual: 'the list is empty',
+    rationale: 'Nothing would be proved; skip the case with a reason if the plugin can have none.',
   });
 }
 
@@ -46,8 +46,8 @@ export function verifyTwoUsers(tokens: readonly ValidToken[]): void {
   const users = new Set(tokens.map(({ user }) => user.username)).size;
   verify(users >= 2, {
     expected: 'the harness to give valid tokens of two users or more',
-    got: `it gives ${tokens.length}, of ${users}`,
-    why: 'With one user no mix-up can show.',
+    actual: `it gives ${tokens.length}, of ${users}`,
+    rationale: 'With one user no mix-up can show.',
   });
 }
 
@@ -55,7 +55,7 @@ export function verifyTwoUsers(tokens: readonly ValidToken[]): void {
 const minSecretLength = 8;
 
 /** Returns the passwords and the tokens that no output may contain. @throws AssertionError for a password that is too short */
-export function secretsOf(
+export function listSecrets(
   harness: ConformanceHarness<unknown>,
   samples: Samples,
 ): readonly NamedSecret[] {
@@ -63,8 +63,8 @@ export function secretsOf(
   for (const { name, value } of passwords) {
     verify(value.length >= minSecretLength, {
       expected: `secrets of ${minSecretLength} characters or more`,
-      got: `${name} of the harness has ${value.length}`,
-      why: 'A short one is found by chance in any text.',
+      actual: `${name} of the harness has ${value.length}`,
+      rationale: 'A short one is found by chance in any text.',
     });
   }
   const tokens = [...samples.valid, ...samples.rejected, ...samples.foreign];

@@ -5,14 +5,14 @@ interface Failure {
   /** Follows "Expected". */
   readonly expected: string;
   /** Follows "but". It contains no token: see `Kit.show`. */
-  readonly got: string;
+  readonly actual: string;
   /** One sentence, with its full stop. */
-  readonly why: string;
+  readonly rationale: string;
 }
 
 /** @throws AssertionError with the failure as one message */
-export function fail({ expected, got, why }: Failure): never {
-  assert.fail(`Expected ${expected}, but ${got}. ${why}`);
+export function fail({ expected, actual, rationale }: Failure): never {
+  assert.fail(`Expected ${expected}, but ${actual}. ${rationale}`);
 }
 
 /** @throws AssertionError unless the condition holds. @param failure a function where its text takes time to write */
@@ -24,7 +24,7 @@ export function verify(condition: unknown, failure: Failure | (() => Failure)): 
 export type Outcome<Value> = { readonly value: Value } | { readonly error: unknown };
 
 /** Waits for a call. It never rejects, and a synchronous throw is an outcome too. */
-export async function outcomeOf<Value>(
+export async function catchOutcome<Value>(
   call: () => Value | Promise<Value>,
 ): Promise<Outcome<Value>> {
   try {

@@ -7,18 +7,19 @@ const whyGuard =
 
 type Outcomes = readonly RecordedAttempt['outcome'][];
 
-function attemptsOf({ recordings }: Kit): readonly RecordedAttempt[] {
+function listAttempts({ recordings }: Kit): readonly RecordedAttempt[] {
   return recordings.flatMap(({ attempts }) => attempts);
 }
 
 function mustBeSettled(kit: Kit, moment: string, allowed: Outcomes, from = 0): void {
-  const wrong = attemptsOf(kit)
+  const unsettled = listAttempts(kit)
     .slice(from)
     .find(({ outcome }) => !allowed.includes(outcome));
-  verify(wrong === undefined, {
+  verify(unsettled === undefined, {
     expected: `each attempt to be settled as ${allowed.join(' or ')} ${moment}`,
-    got: `one is ${wrong?.outcome ?? 'not settled'}`,
-    why: 'A slot that is not freed counts as a refusal: soon the user is throttled for nothing, or a guesser is not.',
+    actual: `one is ${unsettled?.outcome ?? 'not settled'}`,
+    rationale:
+      'A slot that is not freed counts as a refusal: soon the user is throttled for nothing, or a guesser is not.',
   });
 }
 
@@ -27,14 +28,14 @@ export const attemptsCases: readonly CaseDefinition[] = [
     'context.attempts is asked before a password goes out, and only then',
     async (kit, authenticator) => {
       for (const named of kit.tokens.valid) {
-        const before = attemptsOf(kit).length;
+        const countBefore = listAttempts(kit).length;
         await kit.ask(authenticator, named);
-        const count = attemptsOf(kit).length - before;
+        const count = listAttempts(kit).length - countBefore;
         const { sendsPasswords } = kit.harness;
         verify(count > 0 === sendsPasswords, {
           expected: `${sendsPasswords ? 'an attempt' : 'no attempt'} to be asked for with ${named.name}, as the harness says`,
-          got: `${count} were`,
-          why: whyGuard,
+          actual: `${count} were`,
+          rationale: whyGuard,
         });
       }
     },
@@ -47,14 +48,14 @@ export const attemptsCases: readonly CaseDefinition[] = [
         mustBeSettled(kit, `after ${named.name} was accepted`, ['accepted']);
       }
       for (const rejected of kit.tokens.rejected) {
-        const before = attemptsOf(kit).length;
+        const countBefore = listAttempts(kit).length;
         await kit.ask(authenticator, rejected);
         // Directories differ on the right password of a locked or expired account: some accept it, some do not look at it.
         const allowed: Outcomes =
           rejected.reason === 'invalid-credentials'
             ? ['refused']
             : ['refused', 'accepted', 'unavailable'];
-        mustBeSettled(kit, `after ${rejected.name} was refused`, allowed, before);
+        mustBeSettled(kit, `after ${rejected.name} was refused`, allowed, countBefore);
       }
     },
   ),
@@ -77,13 +78,13 @@ export const attemptsCases: readonly CaseDefinition[] = [
       for (const deny of ['throttled', 'invalid-credentials'] as const) {
         const authenticator = await kit.create({ deny });
         for (const named of kit.tokens.valid) {
-          const before = attemptsOf(kit).length;
+          const countBefore = listAttempts(kit).length;
           const decision = await kit.ask(authenticator, named);
-          if (attemptsOf(kit).length === before && !kit.harness.sendsPasswords) continue;
+          if (listAttempts(kit).length === countBefore && !kit.harness.sendsPasswords) continue;
           verify(decision.kind === 'rejected' && decision.reason === deny, {
             expected: `${named.name} to be rejected as ${deny}, since the attempt was denied`,
-            got: `the answer was ${kit.show(decision)}`,
-            why: whyGuard,
+            actual: `the answer was ${kit.show(decision)}`,
+            rationale: whyGuard,
           });
         }
       }

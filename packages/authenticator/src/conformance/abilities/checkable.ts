@@ -2,11 +2,12 @@ import type { Authenticator } from '../../authenticator.ts';
 import { authenticatorCase, type CaseDefinition, type Kit } from '../kit.ts';
 import { fail, type Outcome, verify } from '../verify.ts';
 
-async function checkOf(kit: Kit, authenticator: Authenticator): Promise<Outcome<unknown>> {
+async function callCheck(kit: Kit, authenticator: Authenticator): Promise<Outcome<unknown>> {
   verify(authenticator.check, {
     expected: 'the authenticator to have check()',
-    got: 'it is left out',
-    why: "Without it, no one can see whether this backend is reached; skip the case with a reason if it can't be checked.",
+    actual: 'it is left out',
+    rationale:
+      "Without it, no one can see whether this backend is reached; skip the case with a reason if it can't be checked.",
   });
   return await kit.timed('the end of check()', () =>
     authenticator.check?.(new AbortController().signal),
@@ -14,7 +15,10 @@ async function checkOf(kit: Kit, authenticator: Authenticator): Promise<Outcome<
 }
 
 function isListOfStrings(value: unknown): boolean {
-  return Array.isArray(value) && value.every((one) => typeof one === 'string' && one.trim() !== '');
+  return (
+    Array.isArray(value) &&
+    value.every((element) => typeof element === 'string' && element.trim() !== '')
+  );
 }
 
 export const checkableCases: readonly CaseDefinition[] = [
@@ -22,27 +26,31 @@ export const checkableCases: readonly CaseDefinition[] = [
     'check() resolves while the backend is up and rejects while it is stopped',
     async (kit, authenticator) => {
       const backend = kit.backend();
-      const up = await checkOf(kit, authenticator);
-      const why = 'The operator sees it in `sallyport check` and `/readyz?verbose`.';
+      const up = await callCheck(kit, authenticator);
+      const rationale = 'The operator sees it in `sallyport check` and `/readyz?verbose`.';
       if ('error' in up)
-        fail({ expected: 'check() to resolve', got: `it threw ${kit.show(up.error)}`, why });
+        fail({
+          expected: 'check() to resolve',
+          actual: `it threw ${kit.show(up.error)}`,
+          rationale,
+        });
       verify(up.value === undefined || isListOfStrings(up.value), {
         expected:
           'check() to resolve to nothing, or to a list of strings that say what does not work',
-        got: `it resolved to ${kit.show(up.value)}`,
-        why: 'The gateway shows each string as a warning, and ignores everything else.',
+        actual: `it resolved to ${kit.show(up.value)}`,
+        rationale: 'The gateway shows each string as a warning, and ignores everything else.',
       });
       await backend.stop();
-      const down = await checkOf(kit, authenticator);
+      const down = await callCheck(kit, authenticator);
       verify('error' in down, {
         expected: 'check() to reject while the backend is stopped',
-        got: 'it resolved',
-        why,
+        actual: 'it resolved',
+        rationale,
       });
       const { error } = down;
       const hasMessage = error instanceof Error && error.message.trim() !== '';
       const expected = 'check() to say in plain words what is wrong';
-      verify(hasMessage, { expected, got: `it threw ${kit.show(error)}`, why });
+      verify(hasMessage, { expected, actual: `it threw ${kit.show(error)}`, rationale });
     },
     { needsBackend: true },
   ),
@@ -54,8 +62,9 @@ export const checkableCases: readonly CaseDefinition[] = [
         tokenStore === undefined || (typeof tokenStore === 'string' && tokenStore.trim() !== ''),
         {
           expected: 'tokenStore to be a string, or left out',
-          got: `it is ${kit.show(tokenStore)}`,
-          why: 'With it `sallyport check` finds authenticators whose tokens have their records in one place.',
+          actual: `it is ${kit.show(tokenStore)}`,
+          rationale:
+            'With it `sallyport check` finds authenticators whose tokens have their records in one place.',
         },
       );
       kit.mustBeSilent('tokenStore', tokenStore);

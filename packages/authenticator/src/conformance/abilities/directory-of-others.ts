@@ -1,12 +1,18 @@
 import { AuthenticatorError, type UserInfo } from '../../decision.ts';
-import { gotOf } from '../authenticator/outages.ts';
+import { describeOutcome } from '../authenticator/outages.ts';
 import { wholeUser } from '../authenticator/shapes.ts';
 import type { CaseDefinition, Kit } from '../kit.ts';
 import { verifySome } from '../samples.ts';
 import { type Outcome, verify } from '../verify.ts';
 import { lookUp } from './look-up.ts';
-import { mustRefuse, mustStay, refusedOf, revalidate, usersWithOtherUid } from './revalidate.ts';
-import { knownUsers, nameOf, namesOfNoOne, type UserMethod, usersCase } from './user-directory.ts';
+import { listRefused, mustRefuse, mustStay, revalidate, usersWithOtherUid } from './revalidate.ts';
+import {
+  knownUsers,
+  makeUnknownNames,
+  quoteName,
+  type UserMethod,
+  usersCase,
+} from './user-directory.ts';
 
 const needs = 'directory';
 
@@ -30,18 +36,19 @@ const revalidateWithoutLogin: typeof revalidate = {
 };
 
 /** Whether a user is the one of a token. What `revalidate` reads next may be left out. */
-function isUserOfToken(found: UserInfo, user: UserInfo): boolean {
-  const { groups = user.groups, extra = user.extra } = found;
-  const filled = { ...found, ...(groups && { groups }), ...(extra && { extra }) };
-  return wholeUser(filled) === wholeUser(user);
+function isUserOfToken(account: UserInfo, user: UserInfo): boolean {
+  const { groups = user.groups, extra = user.extra } = account;
+  const completeAccount = { ...account, ...(groups && { groups }), ...(extra && { extra }) };
+  return wholeUser(completeAccount) === wholeUser(user);
 }
 
 function mustFind(kit: Kit, user: UserInfo, outcome: Outcome<UserInfo | undefined>): void {
-  const found = 'value' in outcome ? outcome.value : undefined;
-  verify(found !== undefined && isUserOfToken(found, user), () => ({
-    expected: `lookUp() of ${nameOf(user)} with isJoin to find ${kit.show(user)}, with these groups or without any`,
-    got: gotOf(kit, outcome),
-    why: 'The bearer of the token gets the groups of the user who is found, and revalidate() is asked about this name and uid.',
+  const account = 'value' in outcome ? outcome.value : undefined;
+  verify(account !== undefined && isUserOfToken(account, user), () => ({
+    expected: `lookUp() of ${quoteName(user)} with isJoin to find ${kit.show(user)}, with these groups or without any`,
+    actual: describeOutcome(kit, outcome),
+    rationale:
+      'The bearer of the token gets the groups of the user who is found, and revalidate() is asked about this name and uid.',
   }));
 }
 
@@ -77,8 +84,8 @@ function namesInOtherForms(kit: Kit): readonly { readonly username: string }[] {
 }
 
 /** Returns users that the backend has and does not let in. */
-function existingRefused(kit: Kit) {
-  const existing = refusedOf(kit).filter(({ reason }) => reason !== 'unknown-user');
+function listExistingRefused(kit: Kit) {
+  const existing = listRefused(kit).filter(({ reason }) => reason !== 'unknown-user');
   verifySome(existing, 'revalidation.refused with users that exist');
   return existing;
 }
@@ -93,34 +100,36 @@ export const directoryOfOthersCases: readonly CaseDefinition[] = [
   usersCase(
     lookUpForToken,
     'lookUp() for the token of another authenticator finds no one by a name that no user has, or throws failed',
-    (kit) => [...namesOfNoOne(kit), { username: '' }],
-    (kit, asked, outcome) => {
+    (kit) => [...makeUnknownNames(kit), { username: '' }],
+    (kit, askedUser, outcome) => {
       // It looks for no one by a name that no user can have, and who is not looked for is not missing.
       const isFailed = 'error' in outcome && AuthenticatorError.is(outcome.error);
       if (isFailed && outcome.error.code === 'failed') return;
-      lookUpForToken.verifyAnswer(kit, asked, undefined, outcome);
+      lookUpForToken.verifyAnswer(kit, askedUser, undefined, outcome);
     },
   ),
   usersCase(
     lookUpForToken,
     'lookUp() for the token of another authenticator finds no one by another Unicode form of a name',
     namesInOtherForms,
-    (kit, asked, outcome) =>
+    (kit, askedUser, outcome) =>
       verify('error' in outcome || outcome.value === undefined, () => ({
-        expected: `lookUp() of ${nameOf(asked)} with isJoin to find no one, or to throw`,
-        got: gotOf(kit, outcome),
-        why: 'The bearer of this other name would get the groups of the user. Compare the name that was found with the one that was asked for.',
+        expected: `lookUp() of ${quoteName(askedUser)} with isJoin to find no one, or to throw`,
+        actual: describeOutcome(kit, outcome),
+        rationale:
+          'The bearer of this other name would get the groups of the user. Compare the name that was found with the one that was asked for.',
       })),
   ),
   usersCase(
     lookUpForToken,
     'lookUp() for the token of another authenticator finds users that the backend does not let in, or throws',
-    existingRefused,
-    (kit, asked, outcome) =>
+    listExistingRefused,
+    (kit, askedUser, outcome) =>
       verify('error' in outcome || outcome.value !== undefined, () => ({
-        expected: `lookUp() of ${nameOf(asked)} with isJoin to find the user, or to throw`,
-        got: gotOf(kit, outcome),
-        why: 'With `missing: accept`, a user who is not found is let in, and revalidate() is never asked whether the account is disabled.',
+        expected: `lookUp() of ${quoteName(askedUser)} with isJoin to find the user, or to throw`,
+        actual: describeOutcome(kit, outcome),
+        rationale:
+          'With `missing: accept`, a user who is not found is let in, and revalidate() is never asked whether the account is disabled.',
       })),
   ),
   usersCase(
@@ -132,7 +141,7 @@ export const directoryOfOthersCases: readonly CaseDefinition[] = [
   usersCase(
     revalidateWithoutLogin,
     'revalidate() without the time of a login refuses users that the backend does not let in, with the reason',
-    refusedOf,
+    listRefused,
     (kit, { reason, ...user }, outcome) =>
       mustRefuse(
         kit,

@@ -1,19 +1,24 @@
-import { problemOfUser } from '../authenticator/shapes.ts';
+import { describeUserProblem } from '../authenticator/shapes.ts';
 import { authenticatorCase, type CaseDefinition } from '../kit.ts';
-import { fail, outcomeOf, verify } from '../verify.ts';
+import { catchOutcome, fail, verify } from '../verify.ts';
 
 export const listsUsersCases: readonly CaseDefinition[] = [
   authenticatorCase(
     'knownUsers() lists users in the shape that Kubernetes takes',
     async (kit, authenticator) => {
-      const listed = await outcomeOf(() => [...(authenticator.knownUsers?.() ?? [])]);
-      const why = 'The identity policy of `sallyport check` can say nothing about anything else.';
+      const listed = await catchOutcome(() => [...(authenticator.knownUsers?.() ?? [])]);
+      const rationale =
+        'The identity policy of `sallyport check` can say nothing about anything else.';
       const expected = 'knownUsers() to list users';
       if ('error' in listed)
-        return fail({ expected, got: `it threw ${kit.show(listed.error)}`, why });
+        return fail({ expected, actual: `it threw ${kit.show(listed.error)}`, rationale });
       for (const user of listed.value) {
-        const problem = problemOfUser(user);
-        verify(problem === undefined, { expected, got: `${problem} in ${kit.show(user)}`, why });
+        const problem = describeUserProblem(user);
+        verify(problem === undefined, {
+          expected,
+          actual: `${problem} in ${kit.show(user)}`,
+          rationale,
+        });
       }
       kit.mustBeSilent('what knownUsers() lists', listed.value);
     },

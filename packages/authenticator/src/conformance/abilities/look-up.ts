@@ -1,12 +1,12 @@
 import type { UserInfo } from '../../decision.ts';
-import { gotOf } from '../authenticator/outages.ts';
+import { describeOutcome } from '../authenticator/outages.ts';
 import { wholeUser } from '../authenticator/shapes.ts';
 import type { CaseDefinition } from '../kit.ts';
 import { verify } from '../verify.ts';
 import {
   knownUsers,
-  nameOf,
-  namesOfNoOne,
+  makeUnknownNames,
+  quoteName,
   type UserMethod,
   userCases,
   usersCase,
@@ -16,15 +16,15 @@ export const lookUp: UserMethod<UserInfo | undefined> = {
   name: 'lookUp',
   call: async (authenticator, { username }, context) =>
     await authenticator.lookUp?.(username, context),
-  verifyAnswer(kit, asked, user, outcome) {
-    const found = 'value' in outcome ? outcome.value : undefined;
+  verifyAnswer(kit, askedUser, user, outcome) {
+    const account = 'value' in outcome ? outcome.value : undefined;
     verify(
       'value' in outcome &&
-        (user ? found && wholeUser(found) === wholeUser(user) : found === undefined),
+        (user ? account && wholeUser(account) === wholeUser(user) : account === undefined),
       () => ({
-        expected: `lookUp() of ${nameOf(asked)} to ${user ? `find ${kit.show(user)}` : 'find no one'}`,
-        got: gotOf(kit, outcome),
-        why: user
+        expected: `lookUp() of ${quoteName(askedUser)} to ${user ? `find ${kit.show(user)}` : 'find no one'}`,
+        actual: describeOutcome(kit, outcome),
+        rationale: user
           ? 'The operator would look for the cause in the wrong place: these are the names that a token gives.'
           : 'A name without a user is undefined; a throw says that the backend is down.',
       }),
@@ -42,8 +42,8 @@ export const lookUpCases: readonly CaseDefinition[] = [
   usersCase(
     lookUp,
     'lookUp() finds no one by a name that no user has, and never throws',
-    namesOfNoOne,
-    (kit, asked, outcome) => lookUp.verifyAnswer(kit, asked, undefined, outcome),
+    makeUnknownNames,
+    (kit, askedUser, outcome) => lookUp.verifyAnswer(kit, askedUser, undefined, outcome),
   ),
   ...userCases(lookUp),
 ];

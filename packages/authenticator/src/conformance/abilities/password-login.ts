@@ -1,5 +1,5 @@
 import { authenticatorCase, type CaseDefinition } from '../kit.ts';
-import { outcomeOf, verify } from '../verify.ts';
+import { catchOutcome, verify } from '../verify.ts';
 import { anyStrings, mustBeQuick, thrice, tiringTokens } from './recognizing.ts';
 
 export const passwordLoginCases: readonly CaseDefinition[] = [
@@ -7,19 +7,21 @@ export const passwordLoginCases: readonly CaseDefinition[] = [
     'claimedName() answers any string with a name or nothing, the same one each time, and quickly',
     async (kit, authenticator) => {
       for (const { name, token } of [...anyStrings(kit), ...tiringTokens(kit)]) {
-        const asked = await outcomeOf(() => thrice(() => authenticator.claimedName?.(token)));
-        verify('value' in asked, () => ({
+        const outcome = await catchOutcome(() => thrice(() => authenticator.claimedName?.(token)));
+        verify('value' in outcome, () => ({
           expected: `claimedName() not to throw on ${name}`,
-          got: `it threw ${kit.show('error' in asked && asked.error)}`,
-          why: 'The lookup of a valid token would fail.',
+          actual: `it threw ${kit.show('error' in outcome && outcome.error)}`,
+          rationale: 'The lookup of a valid token would fail.',
         }));
-        const { answers, milliseconds } = asked.value;
-        const [first] = answers;
-        const isName = first === undefined || (typeof first === 'string' && first !== '');
-        verify(isName && answers.every((answer) => answer === first), () => ({
+        const { answers, milliseconds } = outcome.value;
+        const [firstName] = answers;
+        const isName =
+          firstName === undefined || (typeof firstName === 'string' && firstName !== '');
+        verify(isName && answers.every((answer) => answer === firstName), () => ({
           expected: `claimedName() to give one name, or none, for ${name}`,
-          got: `it gave ${kit.show(answers)}`,
-          why: 'The lookups of one name are limited, so nothing else may be counted as a name.',
+          actual: `it gave ${kit.show(answers)}`,
+          rationale:
+            'The lookups of one name are limited, so nothing else may be counted as a name.',
         }));
         mustBeQuick(`claimedName() to answer ${name}`, milliseconds);
       }
@@ -33,11 +35,12 @@ export const passwordLoginCases: readonly CaseDefinition[] = [
         const username = authenticator.claimedName?.(token);
         verify(typeof username === 'string' && username !== '', () => ({
           expected: `claimedName() to give the name in ${name}`,
-          got:
+          actual:
             authenticator.claimedName === undefined
               ? 'it is left out'
               : `it gave ${kit.show(username)}`,
-          why: 'Blocking this token would block no one: the same login can be written in other ways.',
+          rationale:
+            'Blocking this token would block no one: the same login can be written in other ways.',
         }));
         kit.mustBeSilent(`the name that claimedName() gives for ${name}`, username);
       }
@@ -57,12 +60,12 @@ export const passwordLoginCases: readonly CaseDefinition[] = [
       for (const { name, token: text } of [...texts, { name: 'nothing', token: '' }]) {
         const pairs = [[text, 'correct horse'] as const, ['alice', text] as const];
         for (const [username, password] of pairs) {
-          const outcome = await outcomeOf(() => authenticator.loginToken?.(username, password));
+          const outcome = await catchOutcome(() => authenticator.loginToken?.(username, password));
           const token = 'value' in outcome ? outcome.value : undefined;
           verify('value' in outcome && (token === undefined || typeof token === 'string'), () => ({
             expected: `loginToken() to give a token or nothing with ${name} in it`,
-            got: 'error' in outcome ? `it threw ${kit.show(outcome.error)}` : kit.show(token),
-            why: 'A person may type anything.',
+            actual: 'error' in outcome ? `it threw ${kit.show(outcome.error)}` : kit.show(token),
+            rationale: 'A person may type anything.',
           }));
           if (token === undefined) continue;
           verify(
@@ -70,26 +73,27 @@ export const passwordLoginCases: readonly CaseDefinition[] = [
               authenticator.claimedName?.(token) !== undefined,
             {
               expected: `recognizes() and claimedName() to know the login with ${name} in it`,
-              got: 'they do not',
-              why: 'The guard of tokens that carry a password would not hold for it.',
+              actual: 'they do not',
+              rationale: 'The guard of tokens that carry a password would not hold for it.',
             },
           );
-          const other = authenticator.loginToken?.(username, 'another password');
+          const otherLogin = authenticator.loginToken?.(username, 'another password');
           verify(
-            other === undefined ||
-              authenticator.claimedName?.(other) === authenticator.claimedName?.(token),
+            otherLogin === undefined ||
+              authenticator.claimedName?.(otherLogin) === authenticator.claimedName?.(token),
             {
               expected: `the login with ${name} in it to claim the same name with any password`,
-              got: 'it claims another one',
-              why: 'A part of one would be taken for the other: a password could choose who logs in.',
+              actual: 'it claims another one',
+              rationale:
+                'A part of one would be taken for the other: a password could choose who logs in.',
             },
           );
         }
       }
       verify(loginToken.call(authenticator, 'alice', 'correct horse') !== undefined, {
         expected: 'loginToken() to write the login of a plain name and password',
-        got: 'it gave nothing',
-        why: 'No one could log in.',
+        actual: 'it gave nothing',
+        rationale: 'No one could log in.',
       });
     },
   ),

@@ -10,7 +10,7 @@ import {
 } from '../authenticator/forged-tokens.ts';
 import { authenticatorCase, type CaseDefinition, type Kit } from '../kit.ts';
 import type { NamedToken } from '../samples.ts';
-import { outcomeOf, verify } from '../verify.ts';
+import { catchOutcome, verify } from '../verify.ts';
 
 /**
  * Milliseconds of CPU of one call. The contract says microseconds: this catches only time that grows with the square of the
@@ -19,19 +19,21 @@ import { outcomeOf, verify } from '../verify.ts';
 const maxMilliseconds = 100;
 
 /** Fails when a call took longer than any token should take. */
-export function mustBeQuick(what: string, milliseconds: number): void {
+export function mustBeQuick(expectation: string, milliseconds: number): void {
   verify(milliseconds < maxMilliseconds, {
-    expected: `${what} within microseconds`,
-    got: `it took ${Math.round(milliseconds)}ms`,
-    why: 'All reviews wait for it: one caller with a crafted token would stop the gateway (ReDoS).',
+    expected: `${expectation} within microseconds`,
+    actual: `it took ${Math.round(milliseconds)}ms`,
+    rationale:
+      'All reviews wait for it: one caller with a crafted token would stop the gateway (ReDoS).',
   });
 }
 
-function recognitionOf(authenticator: Authenticator): (token: string) => unknown {
+function requireRecognizes(authenticator: Authenticator): (token: string) => unknown {
   verify(authenticator.recognizes, {
     expected: 'the authenticator to have recognizes()',
-    got: 'it is left out',
-    why: 'Without it every token waits for this backend; skip the case with a reason if its tokens have no common shape.',
+    actual: 'it is left out',
+    rationale:
+      'Without it every token waits for this backend; skip the case with a reason if its tokens have no common shape.',
   });
   return (token) => authenticator.recognizes?.(token);
 }
@@ -39,11 +41,11 @@ function recognitionOf(authenticator: Authenticator): (token: string) => unknown
 /** Returns valid, foreign and forged tokens: a method that is called with any token must answer them all. */
 export function anyStrings({ tokens }: Kit): readonly NamedToken[] {
   const makers = [alteredTokens, hugeTokens, nulTokens, illFormedTokens];
-  const made = tokens.valid.flatMap((valid) => makers.flatMap((make) => make(valid)));
+  const forged = tokens.valid.flatMap((valid) => makers.flatMap((make) => make(valid)));
   return [
     ...tokens.valid,
     ...tokens.foreign,
-    ...made,
+    ...forged,
     ...memberTokens,
     ...injectionTokens,
     ...encodedTokens,
@@ -90,12 +92,13 @@ export const recognizingCases: readonly CaseDefinition[] = [
   authenticatorCase(
     'recognizes() is true for every token of its own',
     async (kit, authenticator) => {
-      const recognizes = recognitionOf(authenticator);
+      const recognizes = requireRecognizes(authenticator);
       for (const { name, token } of [...kit.tokens.valid, ...kit.tokens.rejected]) {
         verify(recognizes(token) === true, {
           expected: `recognizes() to be true of ${name}`,
-          got: 'it was not',
-          why: 'The gateway never asks an authenticator about a token that it does not recognize.',
+          actual: 'it was not',
+          rationale:
+            'The gateway never asks an authenticator about a token that it does not recognize.',
         });
       }
     },
@@ -103,22 +106,24 @@ export const recognizingCases: readonly CaseDefinition[] = [
   authenticatorCase(
     'recognizes() answers any string with a boolean, and the same one each time',
     async (kit, authenticator) => {
-      const recognizes = recognitionOf(authenticator);
+      const recognizes = requireRecognizes(authenticator);
       for (const { name, token } of anyStrings(kit)) {
-        const asked = await outcomeOf(() => thrice(() => recognizes(token)));
-        verify('value' in asked, () => ({
+        const outcome = await catchOutcome(() => thrice(() => recognizes(token)));
+        verify('value' in outcome, () => ({
           expected: `recognizes() not to throw on ${name}`,
-          got: `it threw ${kit.show('error' in asked && asked.error)}`,
-          why: 'It runs before everything else, so its throw would end reviews that concern other authenticators.',
+          actual: `it threw ${kit.show('error' in outcome && outcome.error)}`,
+          rationale:
+            'It runs before everything else, so its throw would end reviews that concern other authenticators.',
         }));
-        const { answers } = asked.value;
+        const { answers } = outcome.value;
         const isPlain = answers.every(
           (answer) => typeof answer === 'boolean' && answer === answers[0],
         );
         verify(isPlain, () => ({
           expected: `recognizes() to give one boolean for ${name}`,
-          got: `it gave ${kit.show(answers)}`,
-          why: 'A promise counts as true, and a regular expression with the flag g remembers its last match.',
+          actual: `it gave ${kit.show(answers)}`,
+          rationale:
+            'A promise counts as true, and a regular expression with the flag g remembers its last match.',
         }));
       }
     },
@@ -126,7 +131,7 @@ export const recognizingCases: readonly CaseDefinition[] = [
   authenticatorCase(
     'recognizes() is quick, however the token is made',
     async (kit, authenticator) => {
-      const recognizes = recognitionOf(authenticator);
+      const recognizes = requireRecognizes(authenticator);
       for (const { name, token } of [...anyStrings(kit), ...tiringTokens(kit)]) {
         mustBeQuick(`recognizes() to answer ${name}`, thrice(() => recognizes(token)).milliseconds);
       }
@@ -138,16 +143,18 @@ export const recognizingCases: readonly CaseDefinition[] = [
       if (authenticator.whyUnrecognized === undefined) return;
       for (const { name, token } of anyStrings(kit)) {
         if (authenticator.recognizes?.(token) !== false) continue;
-        const asked = await outcomeOf(() => authenticator.whyUnrecognized?.(token));
-        const words = 'value' in asked ? asked.value : undefined;
+        const outcome = await catchOutcome(() => authenticator.whyUnrecognized?.(token));
+        const words = 'value' in outcome ? outcome.value : undefined;
         const isWords =
           words === undefined ||
           (typeof words === 'string' && words !== '' && words.length <= 1_000);
-        verify('value' in asked && isWords, () => ({
+        verify('value' in outcome && isWords, () => ({
           expected: `whyUnrecognized() to give up to 1,000 characters, or nothing, for ${name}`,
-          got:
-            'error' in asked ? `it threw ${kit.show(asked.error)}` : `it gave ${kit.show(words)}`,
-          why: 'Operators read it in a row of what `sallyport explain` prints.',
+          actual:
+            'error' in outcome
+              ? `it threw ${kit.show(outcome.error)}`
+              : `it gave ${kit.show(words)}`,
+          rationale: 'Operators read it in a row of what `sallyport explain` prints.',
         }));
         kit.mustBeSilent(`what whyUnrecognized() says of ${name}`, words);
       }
@@ -160,8 +167,9 @@ export const recognizingCases: readonly CaseDefinition[] = [
       const isPrefix = kit.tokens.valid.every(({ token }) => token.startsWith(tokenPrefix));
       verify(isPrefix, {
         expected: 'tokenPrefix to be what every token of its own begins with, or left out',
-        got: `it is ${kit.show(tokenPrefix)}`,
-        why: "With it `sallyport check` finds authenticators that recognize each other's tokens.",
+        actual: `it is ${kit.show(tokenPrefix)}`,
+        rationale:
+          "With it `sallyport check` finds authenticators that recognize each other's tokens.",
       });
     },
   ),

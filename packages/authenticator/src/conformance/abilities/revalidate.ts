@@ -1,27 +1,32 @@
 import { randomUUID } from 'node:crypto';
 import type { LoggedIn } from '../../authenticator.ts';
 import type { Decision, RejectionReason, UserInfo } from '../../decision.ts';
-import { gotOf } from '../authenticator/outages.ts';
-import { fieldsOfRejected, isAbout, problemOfAuthenticated } from '../authenticator/shapes.ts';
+import { describeOutcome } from '../authenticator/outages.ts';
+import {
+  describeAuthenticatedProblem,
+  fieldsOfRejected,
+  isAbout,
+} from '../authenticator/shapes.ts';
 import type { CaseDefinition, Kit } from '../kit.ts';
 import { verifySome } from '../samples.ts';
 import { type Outcome, verify } from '../verify.ts';
 import {
   knownUsers,
-  nameOf,
-  namesOfNoOne,
+  makeUnknownNames,
+  quoteName,
   type UserMethod,
   userCases,
   usersCase,
 } from './user-directory.ts';
 
-type Answer = Outcome<Decision | undefined>;
+type RevalidateOutcome = Outcome<Decision | undefined>;
 
-export function mustStay(kit: Kit, user: UserInfo, outcome: Answer): void {
+export function mustStay(kit: Kit, user: UserInfo, outcome: RevalidateOutcome): void {
   verify('value' in outcome && isAbout(outcome.value, user), () => ({
-    expected: `revalidate() of ${nameOf(user)} to authenticate ${kit.show(user)}`,
-    got: gotOf(kit, outcome),
-    why: 'The groups of this answer replace those of the login, and any other name belongs to another session.',
+    expected: `revalidate() of ${quoteName(user)} to authenticate ${kit.show(user)}`,
+    actual: describeOutcome(kit, outcome),
+    rationale:
+      'The groups of this answer replace those of the login, and any other name belongs to another session.',
   }));
 }
 
@@ -29,21 +34,22 @@ export function mustRefuse(
   kit: Kit,
   user: LoggedIn,
   reason: RejectionReason,
-  outcome: Answer,
-  why: string,
+  outcome: RevalidateOutcome,
+  rationale: string,
 ): void {
   const decision = 'value' in outcome ? outcome.value : undefined;
   verify(decision?.kind === 'rejected' && decision.reason === reason, () => ({
-    expected: `revalidate() of ${nameOf(user)} to be rejected as ${reason}`,
-    got: gotOf(kit, outcome),
-    why,
+    expected: `revalidate() of ${quoteName(user)} to be rejected as ${reason}`,
+    actual: describeOutcome(kit, outcome),
+    rationale,
   }));
 }
 
 /** Makes a check that all users are refused for one reason. */
 const mustAllRefuse =
-  (reason: RejectionReason, why: string) => (kit: Kit, user: LoggedIn, outcome: Answer) =>
-    mustRefuse(kit, user, reason, outcome, why);
+  (reason: RejectionReason, rationale: string) =>
+  (kit: Kit, user: LoggedIn, outcome: RevalidateOutcome) =>
+    mustRefuse(kit, user, reason, outcome, rationale);
 
 export const revalidate: UserMethod<Decision | undefined> = {
   name: 'revalidate',
@@ -52,12 +58,12 @@ export const revalidate: UserMethod<Decision | undefined> = {
       { username, ...(uid !== undefined && { uid }) },
       { ...context, since },
     ),
-  verifyAnswer(kit, asked, user, outcome) {
+  verifyAnswer(kit, askedUser, user, outcome) {
     if (user) mustStay(kit, user, outcome);
     else
       mustRefuse(
         kit,
-        asked,
+        askedUser,
         'unknown-user',
         outcome,
         'State that calls share lets one user in as another.',
@@ -69,12 +75,15 @@ export function usersWithOtherUid(kit: Kit): readonly LoggedIn[] {
   const users = knownUsers(kit).filter(({ uid }) => uid !== undefined);
   verifySome(users, 'valid tokens of users with a uid');
   return users.flatMap(({ username, uid = '' }) =>
-    [randomUUID(), `${uid}x`, uid.slice(0, -1), '*'].map((wrong) => ({ username, uid: wrong })),
+    [randomUUID(), `${uid}x`, uid.slice(0, -1), '*'].map((otherUid) => ({
+      username,
+      uid: otherUid,
+    })),
   );
 }
 
 /** Returns the users that must be refused. @throws AssertionError when the harness gives none */
-export function refusedOf({
+export function listRefused({
   harness: { revalidation },
 }: Kit): readonly (LoggedIn & { readonly reason: RejectionReason })[] {
   const { refused = [] } = revalidation ?? {};
@@ -92,20 +101,22 @@ const reasons: readonly RejectionReason[] = [
   'password-changed',
 ];
 
-function problemOf(decision: Decision | undefined, now: number): string | undefined {
-  if (decision?.kind === 'authenticated') return problemOfAuthenticated(decision, now);
+function describeProblem(decision: Decision | undefined, now: number): string | undefined {
+  if (decision?.kind === 'authenticated') return describeAuthenticatedProblem(decision, now);
   if (decision?.kind !== 'rejected') return 'its kind is neither authenticated nor rejected';
   if (!reasons.includes(decision.reason)) return `its reason is none of ${reasons.join(', ')}`;
   const unknownField = Object.keys(decision).find((key) => !fieldsOfRejected.includes(key));
   return unknownField && `it has a field "${unknownField}" that the contract does not have`;
 }
 
-function mustBeWellFormed(kit: Kit, user: LoggedIn, outcome: Answer): void {
-  const problem = 'error' in outcome ? 'it is not an answer' : problemOf(outcome.value, Date.now());
+function mustBeWellFormed(kit: Kit, user: LoggedIn, outcome: RevalidateOutcome): void {
+  const problem =
+    'error' in outcome ? 'it is not an answer' : describeProblem(outcome.value, Date.now());
   verify(problem === undefined, () => ({
-    expected: `a decision of revalidate() about ${nameOf(user)}`,
-    got: `${gotOf(kit, outcome)}: ${problem}`,
-    why: 'The gateway treats any other answer as an outage, and text of a backend must not reach logs.',
+    expected: `a decision of revalidate() about ${quoteName(user)}`,
+    actual: `${describeOutcome(kit, outcome)}: ${problem}`,
+    rationale:
+      'The gateway treats any other answer as an outage, and text of a backend must not reach logs.',
   }));
 }
 
@@ -119,7 +130,7 @@ export const revalidateCases: readonly CaseDefinition[] = [
   usersCase(
     revalidate,
     'revalidate() refuses a name that no user has as unknown-user, and never throws',
-    namesOfNoOne,
+    makeUnknownNames,
     mustAllRefuse(
       'unknown-user',
       'A throw is an outage, during which a session continues; no-opinion decides nothing about a session.',
@@ -137,7 +148,7 @@ export const revalidateCases: readonly CaseDefinition[] = [
   usersCase(
     revalidate,
     'revalidate() refuses users that the backend does not let in, with the reason',
-    refusedOf,
+    listRefused,
     (kit, { reason, ...user }, outcome) =>
       mustRefuse(
         kit,
@@ -160,7 +171,11 @@ export const revalidateCases: readonly CaseDefinition[] = [
   usersCase(
     revalidate,
     'revalidate() decides in the words of the contract, and never without an opinion',
-    (kit): readonly LoggedIn[] => [...knownUsers(kit), ...namesOfNoOne(kit), ...refusedOf(kit)],
+    (kit): readonly LoggedIn[] => [
+      ...knownUsers(kit),
+      ...makeUnknownNames(kit),
+      ...listRefused(kit),
+    ],
     mustBeWellFormed,
     [undefined, new Date(0)],
   ),

@@ -29,7 +29,7 @@ export interface UserMethod<Answer> {
   /** Fails when an answer is not the user's. @param user undefined: no one has the name that was asked for */
   verifyAnswer(
     kit: Kit,
-    asked: LoggedIn,
+    askedUser: LoggedIn,
     user: UserInfo | undefined,
     outcome: Outcome<Answer>,
   ): void;
@@ -45,19 +45,19 @@ function ask<Answer>(
 ): Promise<Outcome<Answer>> {
   const call = () =>
     method.call(authenticator, user, { signal: new AbortController().signal, ...context });
-  return kit.timed(`the answer of ${method.name}() to ${nameOf(user)}`, call);
+  return kit.timed(`the answer of ${method.name}() to ${quoteName(user)}`, call);
 }
 
 /** Makes a case that asks about one user after the other, for each time of their login. */
 export function usersCase<Answer, User extends LoggedIn>(
   method: UserMethod<Answer>,
   name: string,
-  usersOf: (kit: Kit) => readonly User[],
+  listUsers: (kit: Kit) => readonly User[],
   verifyAnswer: (kit: Kit, user: User, outcome: Outcome<Answer>) => void,
   logins: readonly (Date | undefined)[] = [undefined],
 ): CaseDefinition {
   const run = async (kit: Kit, authenticator: Authenticator) => {
-    for (const user of usersOf(kit)) {
+    for (const user of listUsers(kit)) {
       for (const since of logins)
         verifyAnswer(kit, user, await ask(kit, method, authenticator, user, { since }));
     }
@@ -66,7 +66,7 @@ export function usersCase<Answer, User extends LoggedIn>(
 }
 
 /** Formats a name for a message. It may be very long, or ill-formed. */
-export function nameOf({ username }: LoggedIn): string {
+export function quoteName({ username }: LoggedIn): string {
   const text = JSON.stringify(username.slice(0, 80));
   return username.length > 80 ? `${text}… (${username.length} characters)` : text;
 }
@@ -77,7 +77,7 @@ export function knownUsers({ tokens }: Kit): readonly UserInfo[] {
 }
 
 /** Makes names that no user has: random ones, queries and patterns, and known ones with something more. */
-export function namesOfNoOne(kit: Kit): readonly LoggedIn[] {
+export function makeUnknownNames(kit: Kit): readonly LoggedIn[] {
   const random = [
     `nobody-${randomUUID()}`,
     'a'.repeat(16 * 1024),
@@ -104,7 +104,7 @@ export function userCases<Answer>(method: UserMethod<Answer>): readonly CaseDefi
   const needs = method.name;
   const calls = (kit: Kit, authenticator: Authenticator): readonly Call[] =>
     knownUsers(kit).map((user) => ({
-      name: `${needs}() of ${nameOf(user)}`,
+      name: `${needs}() of ${quoteName(user)}`,
       start: (signal) => method.call(authenticator, user, { signal }),
     }));
   return [
@@ -126,14 +126,14 @@ export function userCases<Answer>(method: UserMethod<Answer>): readonly CaseDefi
       `${needs}() reports a stopped backend as unavailable`,
       async (kit, authenticator) => {
         await kit.backend().stop();
-        const asking = knownUsers(kit).map(async (user) => {
+        const questions = knownUsers(kit).map(async (user) => {
           mustBeUnavailable(
             kit,
-            `${needs}() of ${nameOf(user)}`,
+            `${needs}() of ${quoteName(user)}`,
             await ask(kit, method, authenticator, user),
           );
         });
-        await Promise.all(asking);
+        await Promise.all(questions);
       },
       { needs, needsBackend: true },
     ),
@@ -146,20 +146,20 @@ function separateUsers<Answer>(method: UserMethod<Answer>): CaseDefinition {
   const run = async (kit: Kit, authenticator: Authenticator) => {
     const many = (await kit.harness.manyTokens?.(concurrentCalls)) ?? kit.tokens.valid;
     verifyTwoUsers(many);
-    const known = many.map(({ user }) => ({ asked: user, user }));
-    const unknown = Array.from(many, (_, index) => ({
-      asked: { username: `nobody-${index}` },
+    const existingUsers = many.map(({ user }) => ({ askedUser: user, user }));
+    const unknownUsers = Array.from(many, (_, index) => ({
+      askedUser: { username: `nobody-${index}` },
       user: undefined,
     }));
-    const questions = inTurn<{ readonly asked: LoggedIn; readonly user: UserInfo | undefined }>(
-      known,
-      unknown,
+    const questions = inTurn<{ readonly askedUser: LoggedIn; readonly user: UserInfo | undefined }>(
+      existingUsers,
+      unknownUsers,
     );
     const outcomes = await Promise.all(
-      questions.map(({ asked }) => ask(kit, method, authenticator, asked)),
+      questions.map(({ askedUser }) => ask(kit, method, authenticator, askedUser)),
     );
-    for (const [index, { asked, user }] of questions.entries()) {
-      method.verifyAnswer(kit, asked, user, outcomes[index] as Outcome<Answer>);
+    for (const [index, { askedUser, user }] of questions.entries()) {
+      method.verifyAnswer(kit, askedUser, user, outcomes[index] as Outcome<Answer>);
     }
   };
   const name = `${concurrentCalls} concurrent calls of ${method.name}() keep users apart`;
@@ -172,7 +172,7 @@ function noSecrets<Answer>(method: UserMethod<Answer>): CaseDefinition {
     const reported: unknown[] = [];
     const trace = (step: string) => reported.push(step);
     const askAll = async (context: Partial<UserContext> = {}) => {
-      const users = [...knownUsers(kit), ...namesOfNoOne(kit)];
+      const users = [...knownUsers(kit), ...makeUnknownNames(kit)];
       const answers = users.map((user) =>
         ask(kit, method, authenticator, user, { trace, ...context }),
       );
@@ -195,15 +195,16 @@ export const userDirectoryCases: readonly CaseDefinition[] = [
   authenticatorCase(
     'lookUp() and revalidate() are there exactly where the harness says so',
     async ({ harness: { looksUpUsers = false, revalidation } }, authenticator) => {
-      const said = { lookUp: looksUpUsers, revalidate: revalidation !== undefined };
-      for (const [name, isSaid] of Object.entries(said)) {
+      const harnessSays = { lookUp: looksUpUsers, revalidate: revalidation !== undefined };
+      for (const [name, isSaid] of Object.entries(harnessSays)) {
         const method: unknown = Reflect.get(authenticator, name);
         verify(isSaid ? typeof method === 'function' : method === undefined, {
           expected: isSaid
             ? `the authenticator to have ${name}()`
             : `the authenticator to have no ${name}`,
-          got: `it is of the type ${typeof method}`,
-          why: 'Set looksUpUsers and revalidation of the harness as the plugin is: the cases for these methods depend on them.',
+          actual: `it is of the type ${typeof method}`,
+          rationale:
+            'Set looksUpUsers and revalidation of the harness as the plugin is: the cases for these methods depend on them.',
         });
       }
     },

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Authenticator } from '../../authenticator.ts';
 import type { CaseDefinition, Kit } from '../kit.ts';
-import { type Outcome, outcomeOf, verify, withTimeout } from '../verify.ts';
+import { catchOutcome, type Outcome, verify, withTimeout } from '../verify.ts';
 
 /** A call that can be aborted, with its name for messages. */
 export interface Call {
@@ -12,42 +12,42 @@ export interface Call {
 /** Aborts a call at one moment, and fails unless it ends by a throw. */
 type Abort = (kit: Kit, call: Call) => Promise<void>;
 
-const gone = () => new Error('the caller has gone');
+const createAbortReason = () => new Error('the caller has gone');
 
 export const abortedBefore: Abort = (kit, { name, start }) =>
   mustThrow(
     kit,
     name,
-    outcomeOf(() => start(AbortSignal.abort(gone()))),
+    catchOutcome(() => start(AbortSignal.abort(createAbortReason()))),
   );
 
 export const abortedAmid: Abort = async (kit, { name, start }) => {
   const controller = new AbortController();
-  const call = outcomeOf(() => start(controller.signal));
+  const call = catchOutcome(() => start(controller.signal));
   if (await settledInMicrotasks(call)) return;
-  controller.abort(gone());
+  controller.abort(createAbortReason());
   await mustThrow(kit, name, call);
 };
 
 export const abortedHanging: Abort = async (kit, { name, start }) => {
   const controller = new AbortController();
-  const call = outcomeOf(() => start(controller.signal));
+  const call = catchOutcome(() => start(controller.signal));
   // The turns let the call reach its socket.
   for (let turn = 0; turn < 10; turn += 1) await setImmediate();
-  controller.abort(gone());
+  controller.abort(createAbortReason());
   await mustThrow(kit, name, call);
 };
 
 async function mustThrow(kit: Kit, name: string, call: Promise<Outcome<unknown>>): Promise<void> {
   const prompt = kit.deadline / 4;
   const expected = `the call with ${name} to reject within ${prompt}ms of its abort`;
-  const why =
+  const rationale =
     'The caller has gone: a lookup that no one waits for holds its slot, and has no answer.';
-  const outcome = await withTimeout(prompt, call, { expected, got: 'it did not', why });
+  const outcome = await withTimeout(prompt, call, { expected, actual: 'it did not', rationale });
   verify('error' in outcome, {
     expected,
-    got: `it decided: ${kit.show('value' in outcome && outcome.value)}`,
-    why,
+    actual: `it decided: ${kit.show('value' in outcome && outcome.value)}`,
+    rationale,
   });
 }
 

@@ -4,10 +4,10 @@ import { answersCase, authenticatorCase, type CaseDefinition, type Kit } from '.
 import { type NamedToken, type Samples, verifySome, verifyTwoUsers } from '../samples.ts';
 import { verify } from '../verify.ts';
 import { encodedTokens, foreignJwts, injectionTokens, memberTokens } from './forged-tokens.ts';
-import { fieldsOfRejected, isAbout, problemOfAuthenticated, wholeUser } from './shapes.ts';
+import { describeAuthenticatedProblem, fieldsOfRejected, isAbout, wholeUser } from './shapes.ts';
 
 /** @returns what is wrong with the kind of an answer or its reason; undefined when the contract has it */
-function problemOfDecision(decision: unknown): string | undefined {
+function describeDecisionProblem(decision: unknown): string | undefined {
   if (typeof decision !== 'object' || decision === null) return 'it is not an object';
   const { kind, reason } = decision as Partial<Record<string, unknown>>;
   if (kind === 'no-opinion' || kind === 'authenticated') return undefined;
@@ -26,12 +26,12 @@ function wholeDecision({
   audiences = [],
   expiresAt,
 }: Authenticated): string {
-  const rest = JSON.stringify([
+  const details = JSON.stringify([
     credential.jti ?? null,
     credential.sid ?? null,
     [...audiences].sort(),
   ]);
-  return `${wholeUser(user)} ${rest} ${expiresAt?.getTime() ?? 'does not expire'}`;
+  return `${wholeUser(user)} ${details} ${expiresAt?.getTime() ?? 'does not expire'}`;
 }
 
 /** Writes into each part of the decision that is not frozen. */
@@ -53,16 +53,16 @@ export const identityCases: readonly CaseDefinition[] = [
     tokens: validTokens,
     expectedInstead: (decision, { user }, kit) =>
       isAbout(decision, user) ? undefined : `to authenticate as ${kit.show(user)}`,
-    why: 'Kubernetes grants rights by exactly these names.',
+    rationale: 'Kubernetes grants rights by exactly these names.',
   }),
   answersCase('an authenticated user has the shape that Kubernetes takes', {
     tokens: validTokens,
     expectedInstead(decision) {
       if (decision.kind !== 'authenticated') return 'to authenticate';
-      const problem = problemOfAuthenticated(decision, Date.now());
+      const problem = describeAuthenticatedProblem(decision, Date.now());
       return problem && `to be answered in the contract's shape: ${problem}`;
     },
-    why: 'Kubernetes drops such values or uses them as they are: both give wrong rights.',
+    rationale: 'Kubernetes drops such values or uses them as they are: both give wrong rights.',
   }),
   answersCase('audiences that a review asks for are not echoed', {
     tokens: validTokens,
@@ -71,20 +71,22 @@ export const identityCases: readonly CaseDefinition[] = [
       decision.kind === 'authenticated' && decision.audiences?.includes(audience)
         ? 'to name only audiences that it is bound to, and no random one of this question'
         : undefined,
-    why: 'An echo makes every token valid for every audience.',
+    rationale: 'An echo makes every token valid for every audience.',
   }),
   authenticatorCase(
     'an answer that is changed does not change the next',
     async (kit, authenticator) => {
       for (const valid of kit.tokens.valid) {
-        const first = await kit.ask(authenticator, valid);
-        const before = first.kind === 'authenticated' ? wholeDecision(first) : undefined;
-        if (first.kind === 'authenticated') spoil(first);
+        const firstDecision = await kit.ask(authenticator, valid);
+        const firstText =
+          firstDecision.kind === 'authenticated' ? wholeDecision(firstDecision) : undefined;
+        if (firstDecision.kind === 'authenticated') spoil(firstDecision);
         const next = await kit.ask(authenticator, valid);
-        verify(next.kind === 'authenticated' && wholeDecision(next) === before, {
+        verify(next.kind === 'authenticated' && wholeDecision(next) === firstText, {
           expected: `${valid.name} to authenticate as before`,
-          got: 'what was written into the first answer was in the second',
-          why: 'An object that is returned twice carries the rights of one user to another; freeze it or copy it.',
+          actual: 'what was written into the first answer was in the second',
+          rationale:
+            'An object that is returned twice carries the rights of one user to another; freeze it or copy it.',
         });
       }
     },
@@ -94,14 +96,14 @@ export const identityCases: readonly CaseDefinition[] = [
 export const concurrentCalls = 150;
 
 /** Mixes good and bad questions for the concurrent calls, so that a mix-up can give a bad one the answer to a good one. */
-export function inTurn<One>(good: readonly One[], bad: readonly One[]): readonly One[] {
+export function inTurn<One>(common: readonly One[], rare: readonly One[]): readonly One[] {
   return Array.from({ length: concurrentCalls }, (_, index) => {
-    const pool = bad.length > 0 && index % 5 === 4 ? bad : good;
+    const pool = rare.length > 0 && index % 5 === 4 ? rare : common;
     return pool[index % pool.length] as One;
   });
 }
 
-interface Question {
+interface ConcurrentQuestion {
   readonly named: NamedToken;
   /** Left out for a token that must be refused. */
   readonly user?: UserInfo;
@@ -113,12 +115,12 @@ export const concurrencyCases: readonly CaseDefinition[] = [
     async (kit, authenticator) => {
       const many = (await kit.harness.manyTokens?.(concurrentCalls)) ?? kit.tokens.valid;
       verifyTwoUsers(many);
-      const good = many.map(({ token, user }, index) => ({
+      const validQuestions = many.map(({ token, user }, index) => ({
         named: { name: `token ${index + 1} of many`, token },
         user,
       }));
-      const questions = inTurn<Question>(
-        good,
+      const questions = inTurn<ConcurrentQuestion>(
+        validQuestions,
         kit.tokens.rejected.map((named) => ({ named })),
       );
       const decisions = await Promise.all(
@@ -128,44 +130,46 @@ export const concurrencyCases: readonly CaseDefinition[] = [
         const decision = decisions[index];
         verify(user ? isAbout(decision, user) : decision?.kind !== 'authenticated', () => ({
           expected: `call ${index + 1}, with ${named.name}, to ${user ? `authenticate as ${user.username}` : 'be refused'}`,
-          got: `the answer was ${kit.show(decision)}`,
-          why: 'State that calls share lets one user get the rights of another.',
+          actual: `the answer was ${kit.show(decision)}`,
+          rationale: 'State that calls share lets one user get the rights of another.',
         }));
       }
     },
   ),
 ];
 
-function rejectedOf({ tokens }: Kit): Samples['rejected'] {
+function requireRejected({ tokens }: Kit): Samples['rejected'] {
   verifySome(tokens.rejected, 'rejectedTokens');
   return tokens.rejected;
 }
 
 export const refusalCases: readonly CaseDefinition[] = [
   answersCase('refused tokens are rejected with their reason', {
-    tokens: rejectedOf,
+    tokens: requireRejected,
     expectedInstead: (decision, { reason }) =>
       decision.kind === 'rejected' && decision.reason === reason
         ? undefined
         : `to be rejected as ${reason}`,
-    why: 'The operator sees the reason in metrics and logs; no-opinion would send the token to other authenticators.',
+    rationale:
+      'The operator sees the reason in metrics and logs; no-opinion would send the token to other authenticators.',
   }),
   answersCase('a rejection carries its reason and no free text', {
-    tokens: rejectedOf,
+    tokens: requireRejected,
     expectedInstead: (decision) =>
       Object.keys(decision).every((key) => fieldsOfRejected.includes(key))
         ? undefined
         : `to be answered with no fields but ${fieldsOfRejected.join(', ')}`,
-    why: 'Text of a backend may contain what the user typed, and would reach logs.',
+    rationale: 'Text of a backend may contain what the user typed, and would reach logs.',
   }),
   answersCase('the subject of a rejection is the name as the backend knows it', {
-    tokens: rejectedOf,
+    tokens: requireRejected,
     expectedInstead(decision, { subject }) {
-      const given = decision.kind === 'rejected' ? decision.subject : undefined;
-      if (given === undefined || given === subject) return undefined;
+      const actualSubject = decision.kind === 'rejected' ? decision.subject : undefined;
+      if (actualSubject === undefined || actualSubject === subject) return undefined;
       return `to be rejected with ${subject === undefined ? 'no subject' : `the subject "${subject}"`}`;
     },
-    why: 'A name as typed may be a password in the wrong field, and each spelling would be counted separately.',
+    rationale:
+      'A name as typed may be a password in the wrong field, and each spelling would be counted separately.',
   }),
   answersCase('every decision is of the closed set of kinds and reasons', {
     tokens({ tokens: { valid, rejected, foreign } }): readonly NamedToken[] {
@@ -178,10 +182,10 @@ export const refusalCases: readonly CaseDefinition[] = [
       return [...valid, ...rejected, ...foreign, ...forged];
     },
     expectedInstead(decision) {
-      const problem = problemOfDecision(decision);
+      const problem = describeDecisionProblem(decision);
       return problem && `to get a decision of the contract: ${problem}`;
     },
-    why: 'The words are labels of metrics; the gateway treats any other answer as an outage.',
+    rationale: 'The words are labels of metrics; the gateway treats any other answer as an outage.',
   }),
   answersCase('tokens that are not its own get no opinion', {
     tokens(kit) {
@@ -189,6 +193,7 @@ export const refusalCases: readonly CaseDefinition[] = [
       return kit.tokens.foreign;
     },
     expectedInstead: ({ kind }) => (kind === 'no-opinion' ? undefined : 'to get no opinion'),
-    why: 'Any other answer ends the chain: the authenticator behind this one would never see its own users.',
+    rationale:
+      'Any other answer ends the chain: the authenticator behind this one would never see its own users.',
   }),
 ];

@@ -13,7 +13,7 @@ export function alteredTokens({ name, token }: NamedToken): readonly NamedToken[
     { name: `${name} with other characters in its middle`, token: withOtherMiddle(token) },
     { name: `${name} after an "x"`, token: `x${token}` },
   ];
-  return altered.filter((one) => one.token !== token);
+  return altered.filter((alteredToken) => alteredToken.token !== token);
 }
 
 /** Moves four characters of the middle on by one, within letters and digits: bits change that no case rule undoes. */
@@ -65,7 +65,7 @@ export function illFormedTokens({ name, token }: NamedToken): readonly NamedToke
 export const memberTokens: readonly NamedToken[] =
   '__proto__ constructor toString valueOf hasOwnProperty prototype length 0 undefined null true NaN'
     .split(' ')
-    .map(quoted);
+    .map(nameByText);
 
 /**
  * These tokens mean something in a query language, a pattern, a path or a text protocol. The gateway passes no empty token, but
@@ -89,7 +89,7 @@ export const injectionTokens: readonly NamedToken[] = [
   '::',
   'a:',
   ':a',
-].map(quoted);
+].map(nameByText);
 
 /**
  * These tokens are names without a password. On many directories a bind with an empty password is an anonymous bind, and
@@ -116,7 +116,8 @@ export function foreignJwts(subject: string): readonly NamedToken[] {
     aud: ['api'],
     exp: 4_102_444_800,
   };
-  const jwt = (header: object, signature: string) => `${part(header)}.${part(claims)}.${signature}`;
+  const jwt = (header: object, signature: string) =>
+    `${encodePart(header)}.${encodePart(claims)}.${signature}`;
   return [
     { name: 'a JWT without signature (alg none)', token: jwt({ alg: 'none', typ: 'JWT' }, '') },
     {
@@ -130,11 +131,11 @@ export function foreignJwts(subject: string): readonly NamedToken[] {
   ];
 }
 
-function part(value: object): string {
+function encodePart(value: object): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url');
 }
 
-function quoted(token: string): NamedToken {
+function nameByText(token: string): NamedToken {
   return { name: `the token ${JSON.stringify(token)}`, token };
 }
 
@@ -176,6 +177,6 @@ export const forgedTokensCases: readonly CaseDefinition[] = kinds.map(({ name, t
   answersCase(`${name} never authenticate and never throw`, {
     tokens,
     expectedInstead: ({ kind }) => (kind === 'authenticated' ? 'not to authenticate' : undefined),
-    why: 'This token was never issued.',
+    rationale: 'This token was never issued.',
   }),
 );

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Authenticator } from '../../authenticator.ts';
 import { authenticatorCase, type CaseDefinition, type Kit } from '../kit.ts';
-import { outcomeOf, verify } from '../verify.ts';
+import { catchOutcome, verify } from '../verify.ts';
 import { isAbout } from './shapes.ts';
 
 async function askOnce(kit: Kit, authenticator: Authenticator): Promise<void> {
@@ -16,19 +16,21 @@ const counted =
 
 async function liveOnce(kit: Kit): Promise<void> {
   const authenticator = await kit.create();
-  for (const named of kit.tokens.valid) await outcomeOf(() => kit.ask(authenticator, named));
+  for (const named of kit.tokens.valid) await catchOutcome(() => kit.ask(authenticator, named));
   await kit.close(authenticator);
 }
 
-function resources(): ReadonlyMap<string, number> {
+function countResources(): ReadonlyMap<string, number> {
   const active = process.getActiveResourcesInfo();
-  return new Map(counted.map((type) => [type, active.filter((one) => one === type).length]));
+  return new Map(
+    counted.map((type) => [type, active.filter((resource) => resource === type).length]),
+  );
 }
 
 /** Finds the kinds of which at least one for each life is left. Fewer belong to something else. */
-function leftBehind(before: ReadonlyMap<string, number>): readonly string[] {
-  return [...resources()]
-    .filter(([type, count]) => count - (before.get(type) ?? 0) >= lives)
+function findLeaks(initialCounts: ReadonlyMap<string, number>): readonly string[] {
+  return [...countResources()]
+    .filter(([type, count]) => count - (initialCounts.get(type) ?? 0) >= lives)
     .map(([type]) => type);
 }
 
@@ -57,8 +59,9 @@ export const lifecycleCases: readonly CaseDefinition[] = [
         const decision = await kit.ask(current, named);
         verify(decision.kind === 'authenticated', {
           expected: `${named.name} to authenticate after another authenticator of the plugin was closed`,
-          got: `the answer was ${kit.show(decision)}`,
-          why: 'A config reload creates the new one before it closes the old one; keep no state at the top of a module.',
+          actual: `the answer was ${kit.show(decision)}`,
+          rationale:
+            'A config reload creates the new one before it closes the old one; keep no state at the top of a module.',
         });
       }
     },
@@ -66,17 +69,18 @@ export const lifecycleCases: readonly CaseDefinition[] = [
   {
     name: 'close() leaves no timer, socket or file watch behind',
     async run(kit) {
-      const before = resources();
+      const initialCounts = countResources();
       // There are several lives, so that a leak differs from what the runner and the backend do in the meantime.
       for (let life = 0; life < lives; life += 1) await liveOnce(kit);
       const end = performance.now() + kit.deadline;
       // A socket disappears some turns after its end.
-      while (performance.now() < end && leftBehind(before).length > 0) await delay(10);
-      const left = leftBehind(before);
-      verify(left.length === 0, {
+      while (performance.now() < end && findLeaks(initialCounts).length > 0) await delay(10);
+      const leaked = findLeaks(initialCounts);
+      verify(leaked.length === 0, {
         expected: `${lives} authenticators that were closed to leave nothing behind`,
-        got: `these are left: ${left.join(', ')}`,
-        why: 'Every config reload would leave as much behind, and the process could not end by itself.',
+        actual: `these are left: ${leaked.join(', ')}`,
+        rationale:
+          'Every config reload would leave as much behind, and the process could not end by itself.',
       });
     },
   },
@@ -95,21 +99,22 @@ export const watchedFilesCases: readonly CaseDefinition[] = [
       const count = recording?.watchedFiles.length ?? 0;
       verify(count > 0 === kit.harness.watchesFiles, {
         expected: `${kit.harness.watchesFiles ? 'a file' : 'no file'} to be watched, as the harness says`,
-        got: `${count} are`,
-        why: 'A file that is read in another way is not read again when it changes.',
+        actual: `${count} are`,
+        rationale: 'A file that is read in another way is not read again when it changes.',
       });
       const errors = (await recording?.touch(garbage)) ?? [];
       verify(errors.length === count, {
         expected: 'load() to throw on bytes that are no text',
-        got: `${count - errors.length} of ${count} files accepted them`,
-        why: 'Without an error, a bad edit is noticed only at the next restart.',
+        actual: `${count - errors.length} of ${count} files accepted them`,
+        rationale: 'Without an error, a bad edit is noticed only at the next restart.',
       });
       for (const named of kit.tokens.valid) {
         const decision = await kit.ask(authenticator, named);
         verify(isAbout(decision, named.user), {
           expected: `${named.name} to authenticate after a bad edit, as the same user`,
-          got: `the answer was ${kit.show(decision)}`,
-          why: 'A typing error must not lock all users out: apply a file only when all of it is valid.',
+          actual: `the answer was ${kit.show(decision)}`,
+          rationale:
+            'A typing error must not lock all users out: apply a file only when all of it is valid.',
         });
       }
     },

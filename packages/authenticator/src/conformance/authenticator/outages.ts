@@ -32,13 +32,14 @@ export function mustBeUnavailable(kit: Kit, name: string, outcome: Outcome<unkno
   const code = AuthenticatorError.is(error) ? error.code : undefined;
   verify(code === 'unavailable', () => ({
     expected: `${name} to throw an AuthenticatorError "unavailable" while the backend is stopped`,
-    got: `${gotOf(kit, outcome)}${code === undefined ? '' : ` (${code})`}`,
-    why: 'Only this code is an outage, and opens the circuit; a refusal would stay in caches after it.',
+    actual: `${describeOutcome(kit, outcome)}${code === undefined ? '' : ` (${code})`}`,
+    rationale:
+      'Only this code is an outage, and opens the circuit; a refusal would stay in caches after it.',
   }));
 }
 
 /** Says how a call ended, for a message. */
-export function gotOf(kit: Kit, outcome: Outcome<unknown>): string {
+export function describeOutcome(kit: Kit, outcome: Outcome<unknown>): string {
   return 'error' in outcome
     ? `it threw ${kit.show(outcome.error)}`
     : `the answer was ${kit.show(outcome.value)}`;
@@ -61,13 +62,13 @@ async function mustComeBack(
   await backend.start();
   const { recoverWithin = 5_000 } = kit.harness;
   const expected = `${named.name} to authenticate within ${recoverWithin}ms of the backend's return, and to throw until then`;
-  const why = 'An outage must end by itself, without a restart of the gateway.';
+  const rationale = 'An outage must end by itself, without a restart of the gateway.';
   const end = performance.now() + recoverWithin;
   for (;;) {
     const outcome = await kit.outcome(authenticator, named);
     if ('value' in outcome && outcome.value.kind === 'authenticated') return;
-    const got = `at the end ${gotOf(kit, outcome)}`;
-    verify('error' in outcome && performance.now() < end, { expected, got, why });
+    const actual = `at the end ${describeOutcome(kit, outcome)}`;
+    verify('error' in outcome && performance.now() < end, { expected, actual, rationale });
     await delay(20);
   }
 }

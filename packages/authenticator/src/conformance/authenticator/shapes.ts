@@ -12,11 +12,11 @@ export const fieldsOfRejected: readonly string[] = ['kind', 'reason', 'subject']
 const fieldsOfUser: readonly string[] = ['username', 'uid', 'groups', 'extra'];
 
 /** @returns what is wrong with an `authenticated` decision; undefined when Kubernetes can use it as it is */
-export function problemOfAuthenticated(decision: object, now: number): string | undefined {
+export function describeAuthenticatedProblem(decision: object, now: number): string | undefined {
   const { user, credential, audiences, expiresAt } = decision as Record<string, unknown>;
-  const unknown = Object.keys(decision).find((key) => !fieldsOfAuthenticated.includes(key));
-  if (unknown !== undefined)
-    return `the decision has a field "${unknown}" that the contract does not have`;
+  const unknownField = Object.keys(decision).find((key) => !fieldsOfAuthenticated.includes(key));
+  if (unknownField !== undefined)
+    return `the decision has a field "${unknownField}" that the contract does not have`;
   if (audiences !== undefined && !isNames(audiences))
     return 'audiences is not an array of non-empty strings';
   if (expiresAt !== undefined) {
@@ -25,14 +25,15 @@ export function problemOfAuthenticated(decision: object, now: number): string | 
     if (expiresAt.getTime() <= now) return 'expiresAt is in the past';
   }
   return (
-    problemOfUser(user) ?? (credential === undefined ? undefined : problemOfCredential(credential))
+    describeUserProblem(user) ??
+    (credential === undefined ? undefined : describeCredentialProblem(credential))
   );
 }
 
 /** Characters of an id. Real ids have some 40: a longer one is most likely a token or a part of one. */
 const maxCredentialLength = 1_024;
 
-function problemOfCredential(credential: unknown): string | undefined {
+function describeCredentialProblem(credential: unknown): string | undefined {
   if (typeof credential !== 'object' || credential === null) return 'credential is not an object';
   for (const [key, id] of Object.entries(credential)) {
     if (key !== 'jti' && key !== 'sid')
@@ -45,20 +46,20 @@ function problemOfCredential(credential: unknown): string | undefined {
 }
 
 /** @returns what is wrong with a user; undefined when Kubernetes can use it as it is */
-export function problemOfUser(user: unknown): string | undefined {
+export function describeUserProblem(user: unknown): string | undefined {
   if (typeof user !== 'object' || user === null) return 'user is not an object';
   const { username, uid, groups, extra } = user as Record<string, unknown>;
   if (!isName(username)) return 'user.username is not a non-empty, well-formed string';
   if (uid !== undefined && !isText(uid)) return 'user.uid is not a well-formed string';
   if (groups !== undefined && !isNames(groups))
     return 'user.groups is not an array of non-empty strings';
-  const unknown = Object.keys(user).find((key) => !fieldsOfUser.includes(key));
-  if (unknown !== undefined)
-    return `the user has a field "${unknown}" that the contract does not have`;
-  return extra === undefined ? undefined : problemOfExtra(extra);
+  const unknownField = Object.keys(user).find((key) => !fieldsOfUser.includes(key));
+  if (unknownField !== undefined)
+    return `the user has a field "${unknownField}" that the contract does not have`;
+  return extra === undefined ? undefined : describeExtraProblem(extra);
 }
 
-function problemOfExtra(extra: unknown): string | undefined {
+function describeExtraProblem(extra: unknown): string | undefined {
   if (typeof extra !== 'object' || extra === null || Array.isArray(extra))
     return 'user.extra is not an object';
   for (const [key, values] of Object.entries(extra)) {
@@ -84,7 +85,7 @@ function isNames(value: unknown): boolean {
 
 /** Formats a user for comparison: all fields, groups and keys sorted. */
 export function wholeUser({ username, uid, groups = [], extra = {} }: UserInfo): string {
-  const sortedExtra = Object.entries(extra).sort(([one], [other]) => (one < other ? -1 : 1));
+  const sortedExtra = Object.entries(extra).sort(([a], [b]) => (a < b ? -1 : 1));
   return JSON.stringify({
     username,
     uid: uid ?? null,

@@ -3,7 +3,7 @@ import { recordingContext } from '../context.ts';
 import type { BadOptions } from '../harness.ts';
 import { authenticatorCase, type CaseDefinition, type Kit } from '../kit.ts';
 import { verifySome } from '../samples.ts';
-import { outcomeOf, verify } from '../verify.ts';
+import { catchOutcome, verify } from '../verify.ts';
 import { schemaProblem } from './schema.ts';
 
 const cachings: readonly unknown[] = ['none', 'memory', 'shared'];
@@ -16,8 +16,10 @@ function verifyNotModule(plugin: object): void {
   };
   verify(specificationVersion !== undefined || typeof inner !== 'object' || inner === null, {
     expected: 'the default export to be the plugin',
-    got: 'it is an object whose default is the plugin, as of a CommonJS module with exports.default',
-    why: 'Publish an ES module: "type": "module" in package.json, and `export default plugin` in the code.',
+    actual:
+      'it is an object whose default is the plugin, as of a CommonJS module with exports.default',
+    rationale:
+      'Publish an ES module: "type": "module" in package.json, and `export default plugin` in the code.',
   });
 }
 
@@ -28,10 +30,10 @@ export const pluginShapeCases: readonly CaseDefinition[] = [
       const { specificationVersion, name, caching, create, createTokenIssuer, optionsSchema } =
         kit.harness.plugin;
       verifyNotModule(kit.harness.plugin);
-      const why = 'The gateway refuses any other default export when it starts.';
+      const rationale = 'The gateway refuses any other default export when it starts.';
       const isWord = typeof name === 'string' && /^[a-z][a-z0-9]*$/.test(name);
       const isIssuer = createTokenIssuer === undefined || typeof createTokenIssuer === 'function';
-      const parts = [
+      const requirements = [
         [specificationVersion === 1, 'specificationVersion to be 1', specificationVersion],
         [
           isWord,
@@ -42,13 +44,13 @@ export const pluginShapeCases: readonly CaseDefinition[] = [
         [typeof create === 'function', 'create to be a function', create],
         [isIssuer, 'createTokenIssuer to be a function or left out', createTokenIssuer],
       ] as const;
-      for (const [isRight, expected, part] of parts)
-        verify(isRight, { expected, got: `it is ${kit.show(part)}`, why });
+      for (const [isRight, expected, actualValue] of requirements)
+        verify(isRight, { expected, actual: `it is ${kit.show(actualValue)}`, rationale });
       const problem = schemaProblem(optionsSchema);
       verify(problem === undefined, {
         expected: 'optionsSchema to be a Standard Schema and a Standard JSON Schema',
-        got: problem?.got ?? '',
-        why: `${why} ${problem?.fix}`,
+        actual: problem?.actual ?? '',
+        rationale: `${rationale} ${problem?.fix}`,
       });
     },
   },
@@ -60,8 +62,8 @@ export const pluginShapeCases: readonly CaseDefinition[] = [
         const value: unknown = authenticator[method];
         verify(typeof value === 'function' || (isOptional && value === undefined), {
           expected: `${method} to be a function${isOptional ? ' or left out' : ''}`,
-          got: `it is ${kit.show(value)}`,
-          why: 'The gateway calls these on every authenticator.',
+          actual: `it is ${kit.show(value)}`,
+          rationale: 'The gateway calls these on every authenticator.',
         });
       }
     },
@@ -69,24 +71,24 @@ export const pluginShapeCases: readonly CaseDefinition[] = [
 ];
 
 /** @returns the places and messages with which the schema or `create` refuses the options; undefined when they accept them */
-export async function problemsOf(
+export async function findProblems(
   kit: Kit,
   { options }: BadOptions,
 ): Promise<readonly string[] | undefined> {
   const { plugin, baseDirectory } = kit.harness;
   const result = await plugin.optionsSchema['~standard'].validate(options);
   if (result.issues !== undefined)
-    return result.issues.flatMap((issue) => [placeOf(issue), issue.message]);
+    return result.issues.flatMap((issue) => [writePlace(issue), issue.message]);
   const { context } = recordingContext({ pluginName: plugin.name, baseDirectory });
-  const made = await outcomeOf(() => plugin.create(result.value, context));
-  if ('value' in made) {
-    await kit.close(made.value);
+  const created = await catchOutcome(() => plugin.create(result.value, context));
+  if ('value' in created) {
+    await kit.close(created.value);
     return undefined;
   }
-  return [made.error instanceof Error ? made.error.message : String(made.error)];
+  return [created.error instanceof Error ? created.error.message : String(created.error)];
 }
 
-function placeOf({ path = [] }: StandardSchemaV1.Issue): string {
+function writePlace({ path = [] }: StandardSchemaV1.Issue): string {
   return path
     .map((segment) => String(typeof segment === 'object' ? segment.key : segment))
     .join('.');
@@ -104,18 +106,19 @@ export const optionsCases: readonly CaseDefinition[] = [
     async run(kit) {
       const { badOptions } = kit.harness;
       verifySome(badOptions, 'badOptions');
-      for (const bad of badOptions) {
-        const problems = await problemsOf(kit, bad);
+      for (const badOption of badOptions) {
+        const problems = await findProblems(kit, badOption);
         verify(problems !== undefined, {
-          expected: `options with a bad "${bad.key}" to be refused`,
-          got: 'optionsSchema and create() both accepted them',
-          why: "Options that can't work must stop the gateway at its start, and not fail each login later.",
+          expected: `options with a bad "${badOption.key}" to be refused`,
+          actual: 'optionsSchema and create() both accepted them',
+          rationale:
+            "Options that can't work must stop the gateway at its start, and not fail each login later.",
         });
-        const isNamed = problems.some((place) => names(place, bad.key));
+        const isNamed = problems.some((place) => names(place, badOption.key));
         verify(isNamed, {
-          expected: `the error to name the key "${bad.key}"`,
-          got: `it says ${kit.show(problems)}`,
-          why: 'The operator has a whole file to search, at night.',
+          expected: `the error to name the key "${badOption.key}"`,
+          actual: `it says ${kit.show(problems)}`,
+          rationale: 'The operator has a whole file to search, at night.',
         });
       }
     },

@@ -1,5 +1,5 @@
 import type { CaseDefinition, Kit } from '../kit.ts';
-import { fail, outcomeOf, verify } from '../verify.ts';
+import { catchOutcome, fail, verify } from '../verify.ts';
 
 type JsonSchema = Readonly<Record<string, unknown>>;
 
@@ -11,7 +11,7 @@ const howToWrite = 'write z.strictObject({ … }), or what is like it in your li
 /** Says what is wrong with a schema that the gateway can't load, and how to fix it. @returns undefined for a valid one */
 export function schemaProblem(
   schema: unknown,
-): { readonly got: string; readonly fix: string } | undefined {
+): { readonly actual: string; readonly fix: string } | undefined {
   const inner = isMap(schema) ? schema : {};
   const standard = isMap(inner['~standard']) ? inner['~standard'] : {};
   const { version, validate, jsonSchema } = standard;
@@ -26,35 +26,36 @@ export function schemaProblem(
   }
   if (vendor === 'zod') {
     const fix = "Use zod 4.2 or later, and import it from 'zod', not from 'zod/v3'.";
-    return { got: 'it is a schema of an old zod, which makes no JSON Schema', fix };
+    return { actual: 'it is a schema of an old zod, which makes no JSON Schema', fix };
   }
   if (typeof vendor === 'string') {
     const fix =
       'Use a version that implements Standard JSON Schema, or another library, such as zod from 4.2 on.';
-    return { got: `it is a schema of ${vendor} that makes no JSON Schema`, fix };
+    return { actual: `it is a schema of ${vendor} that makes no JSON Schema`, fix };
   }
   return {
-    got: 'it is not a Standard Schema',
+    actual: 'it is not a Standard Schema',
     fix: 'Use a library that implements both, such as zod from 4.2 on.',
   };
 }
 
-async function jsonSchemaOf(
+async function makeJsonSchema(
   { harness, show }: Kit,
   expected: string,
-  why: string,
+  rationale: string,
 ): Promise<JsonSchema> {
   const problem = schemaProblem(harness.plugin.optionsSchema);
-  if (problem !== undefined) return fail({ expected, got: problem.got, why: problem.fix });
+  if (problem !== undefined)
+    return fail({ expected, actual: problem.actual, rationale: problem.fix });
   const { jsonSchema } = harness.plugin.optionsSchema['~standard'];
-  const made = await outcomeOf(() => jsonSchema.input({ target: 'draft-2020-12' }));
-  return 'value' in made
-    ? made.value
-    : fail({ expected, got: `it threw ${show(made.error)}`, why });
+  const generated = await catchOutcome(() => jsonSchema.input({ target: 'draft-2020-12' }));
+  return 'value' in generated
+    ? generated.value
+    : fail({ expected, actual: `it threw ${show(generated.error)}`, rationale });
 }
 
 /** A schema within the one of the options. */
-interface Part {
+interface SchemaNode {
   readonly schema: JsonSchema;
   /** The path is empty for the options themselves. */
   readonly path: string;
@@ -67,58 +68,64 @@ interface Part {
  * Finds the maps that have known keys and take others too. A map that knows no key, such as one of labels, is meant to be
  * free; the options themselves are not.
  */
-function openPlaces(root: JsonSchema, { schema, path, isTop, above }: Part): readonly string[] {
-  const parts = together(schema, root);
-  if (parts.some((part) => above.includes(part))) return [];
-  const within = (inner: unknown, at: string, isSame = false) =>
+function openPlaces(
+  root: JsonSchema,
+  { schema, path, isTop, above }: SchemaNode,
+): readonly string[] {
+  const schemas = collectSchemas(schema, root);
+  if (schemas.some((node) => above.includes(node))) return [];
+  const within = (inner: unknown, innerPath: string, isSame = false) =>
     isMap(inner)
       ? openPlaces(root, {
           schema: inner,
-          path: at,
+          path: innerPath,
           isTop: isTop && isSame,
-          above: [...above, ...parts],
+          above: [...above, ...schemas],
         })
       : [];
-  const known = parts.flatMap(({ properties }) =>
+  const namedProperties = schemas.flatMap(({ properties }) =>
     isMap(properties) ? Object.entries(properties) : [],
   );
-  const free = parts.flatMap(({ additionalProperties, patternProperties }) => [
+  const free = schemas.flatMap(({ additionalProperties, patternProperties }) => [
     ...(additionalProperties === true ? [{}] : [additionalProperties]),
     ...(isMap(patternProperties) ? Object.values(patternProperties) : []),
   ]);
   const takesMore = free.some(isMap);
   const keyed = (key: string) => (path === '' ? key : `${path}.${key}`);
   return [
-    ...(takesMore && (isTop || known.length > 0) ? [path] : []),
-    ...known.flatMap(([key, inner]) => within(inner, keyed(key))),
+    ...(takesMore && (isTop || namedProperties.length > 0) ? [path] : []),
+    ...namedProperties.flatMap(([key, inner]) => within(inner, keyed(key))),
     ...free.flatMap((inner) => within(inner, keyed('*'))),
-    ...parts.flatMap(({ anyOf, oneOf }) =>
-      [...list(anyOf), ...list(oneOf)].flatMap((one) => within(one, path, true)),
+    ...schemas.flatMap(({ anyOf, oneOf }) =>
+      [...list(anyOf), ...list(oneOf)].flatMap((alternative) => within(alternative, path, true)),
     ),
-    ...parts.flatMap(({ items, prefixItems }) =>
+    ...schemas.flatMap(({ items, prefixItems }) =>
       [items, ...list(prefixItems)].flatMap((inner) => within(inner, `${path}[]`)),
     ),
   ];
 }
 
 /** Returns a schema with all that applies together with it: what it refers to in the root, and the members of `allOf`. */
-function together(
+function collectSchemas(
   schema: JsonSchema,
   root: JsonSchema,
   above: readonly JsonSchema[] = [],
 ): readonly JsonSchema[] {
   if (above.includes(schema)) return [];
-  const inner = [...list(schema.allOf), referredTo(schema.$ref, root)].filter(isMap);
-  return [schema, ...inner.flatMap((one) => together(one, root, [...above, schema]))];
+  const inner = [...list(schema.allOf), resolveReference(schema.$ref, root)].filter(isMap);
+  return [
+    schema,
+    ...inner.flatMap((innerSchema) => collectSchemas(innerSchema, root, [...above, schema])),
+  ];
 }
 
 /** Finds what a reference such as `#/$defs/name`, or `#` for the root, refers to. */
-function referredTo(reference: unknown, root: JsonSchema): unknown {
+function resolveReference(reference: unknown, root: JsonSchema): unknown {
   if (typeof reference !== 'string' || !reference.startsWith('#')) return undefined;
   const steps = decodeURIComponent(reference).split('/').slice(1);
   return steps.reduce<unknown>(
-    (found, step) =>
-      isMap(found) ? found[step.replaceAll('~1', '/').replaceAll('~0', '~')] : undefined,
+    (node, step) =>
+      isMap(node) ? node[step.replaceAll('~1', '/').replaceAll('~0', '~')] : undefined,
     root,
   );
 }
@@ -129,33 +136,37 @@ export const schemaCases: readonly CaseDefinition[] = [
   {
     name: 'optionsSchema describes the options as a JSON Schema',
     async run(kit) {
-      const why = `Editors complete gateway.yaml from it, and the gateway finds misspelt keys by its properties: ${howToWrite}`;
+      const rationale = `Editors complete gateway.yaml from it, and the gateway finds misspelt keys by its properties: ${howToWrite}`;
       const expected = 'jsonSchema.input() to give a schema of type object with properties';
-      const schema = await jsonSchemaOf(kit, expected, why);
+      const schema = await makeJsonSchema(kit, expected, rationale);
       const { type, properties } = schema;
       verify(type === 'object' && isMap(properties), {
         expected,
-        got: `it gave ${kit.show(schema)}`,
-        why,
+        actual: `it gave ${kit.show(schema)}`,
+        rationale,
       });
-      const missing = Object.keys(Object(kit.harness.options)).filter(
+      const missingKeys = Object.keys(Object(kit.harness.options)).filter(
         (key) => !Object.hasOwn(properties, key),
       );
-      const got = `${missing.join(', ')} of the good options is not among them`;
-      verify(missing.length === 0, { expected: 'every option to be among properties', got, why });
+      const actual = `${missingKeys.join(', ')} of the good options is not among them`;
+      verify(missingKeys.length === 0, {
+        expected: 'every option to be among properties',
+        actual,
+        rationale,
+      });
     },
   },
   {
     name: 'optionsSchema accepts no key that it does not name',
     async run(kit) {
-      const why = `A misspelt option is then ignored without a message: ${howToWrite}`;
+      const rationale = `A misspelt option is then ignored without a message: ${howToWrite}`;
       const expected = 'optionsSchema to name every key that it takes';
-      const schema = await jsonSchemaOf(kit, expected, why);
+      const schema = await makeJsonSchema(kit, expected, rationale);
       const open = openPlaces(schema, { schema, path: '', isTop: true, above: [] });
-      const got = open
+      const actual = open
         .map((place) => (place === '' ? 'the options take any key' : `${place} takes any key`))
         .join(', ');
-      verify(open.length === 0, { expected, got, why });
+      verify(open.length === 0, { expected, actual, rationale });
     },
   },
 ];
