@@ -27,18 +27,18 @@ export async function configFile(
   if (config === '') throw new UsageError('--config is empty', 'name a file, or leave it out');
   if (config !== undefined && configSource === 'cli') return userPath(context, config);
   if (config !== undefined)
-    return reported(context, userPath(context, config), ' (SALLYPORT_CONFIG)');
+    return remarkConfig(context, userPath(context, config), ' (SALLYPORT_CONFIG)');
   return demo
-    ? reported(context, packagePath('gateway.yaml'), ' (--demo)')
-    : reported(context, await existing(context, fallback));
+    ? remarkConfig(context, packagePath('gateway.yaml'), ' (--demo)')
+    : remarkConfig(context, await requireFallback(context, fallback));
 }
 
-function reported(context: CommandContext, file: string, why = ''): string {
-  printRemark(context, `using config ${printable(file)}${why}`);
+function remarkConfig(context: CommandContext, file: string, origin = ''): string {
+  printRemark(context, `using config ${printable(file)}${origin}`);
   return file;
 }
 
-async function existing(context: CommandContext, fallback: string): Promise<string> {
+async function requireFallback(context: CommandContext, fallback: string): Promise<string> {
   // A file or a folder that this user may not read exists: reading it says so.
   const isMissing = await lstat(fallback).then(
     () => false,

@@ -110,8 +110,8 @@ export async function readBlockList(
   blocks.merge(entries);
   remarkMissingList(context, config, listing);
   if (unreadable.count > 0) {
-    const what = `${unreadable.count} entries of the revocation list can't be opened`;
-    printRemark(context, `${what}, so not all blocks are known`, 'run "sallyport check"');
+    const problem = `${unreadable.count} entries of the revocation list can't be opened`;
+    printRemark(context, `${problem}, so not all blocks are known`, 'run "sallyport check"');
   }
   return blocks;
 }
@@ -126,8 +126,8 @@ export function remarkMissingList(
   { revision }: Pick<Listing, 'revision'>,
 ): void {
   if (isWholeList(revision) || cache.redis?.startWithoutBlocks) return;
-  const what = 'the cache Redis has no revocation list, since it is new or lost its data';
-  printRemark(context, `${what}, so not all blocks are known`, 'run "sallyport check"');
+  const problem = 'the cache Redis has no revocation list, since it is new or lost its data';
+  printRemark(context, `${problem}, so not all blocks are known`, 'run "sallyport check"');
 }
 
 /**
@@ -166,28 +166,31 @@ export async function withAuthenticators<Result>(
   try {
     return await work(created);
   } finally {
-    await Promise.all(created.map((one) => closeAuthenticator(one, logger)));
+    await Promise.all(created.map((authenticator) => closeAuthenticator(authenticator, logger)));
   }
 }
 
 /**
  * Asks each authenticator by itself. One that can't be made, such as for a missing file of its own, keeps no other from its answer.
  *
- * @param unmade makes the answer of an authenticator that can't be made. `problem` names its line in the config
+ * @param answerUnmade makes the answer of an authenticator that can't be made. `problem` names its line in the config
  */
 export function askEach<Result>(
   config: GatewayConfig,
   logger: Logger,
   ask: (created: CreatedAuthenticator) => Promise<Result>,
-  unmade: (one: AuthenticatorConfig, problem: string) => Result,
+  answerUnmade: (authenticator: AuthenticatorConfig, problem: string) => Result,
 ): Promise<Result[]> {
   const { attempts } = joinAttempts(config);
-  const askOne = async (one: AuthenticatorConfig) => {
+  const createAndAsk = async (authenticator: AuthenticatorConfig) => {
     let created: CreatedAuthenticator;
     try {
-      created = await createAuthenticator(one, config.baseDirectory, { logger, attempts });
+      created = await createAuthenticator(authenticator, config.baseDirectory, {
+        logger,
+        attempts,
+      });
     } catch (error) {
-      return unmade(one, onOneLine(placed(one.problem(error))));
+      return answerUnmade(authenticator, onOneLine(placed(authenticator.problem(error))));
     }
     try {
       return await ask(created);
@@ -195,5 +198,5 @@ export function askEach<Result>(
       await closeAuthenticator(created, logger);
     }
   };
-  return Promise.all(config.authenticators.map(askOne));
+  return Promise.all(config.authenticators.map(createAndAsk));
 }

@@ -86,14 +86,14 @@ export const option = {
 export function textOption(
   flags: string,
   description: string,
-  read = (text: string) => text,
+  parse = (text: string) => text,
 ): Option {
   const created = new Option(flags, description);
-  return created.argParser<string | readonly string[]>((given, before) => {
-    const text = read(given);
+  return created.argParser<string | readonly string[]>((argument, values) => {
+    const text = parse(argument);
     if (text.trim() === '')
       throw new UsageError(`${created.long} is empty`, 'give it a value, or leave it out');
-    return created.variadic ? [...(before ?? []), text] : text;
+    return created.variadic ? [...(values ?? []), text] : text;
   });
 }
 

@@ -59,11 +59,11 @@ export function columns(rows: readonly (readonly string[])[]): string {
     }
   }
   const lines = rows.map((row) => {
-    const before = row.slice(0, -1).map((cell, column) => {
+    const padded = row.slice(0, -1).map((cell, column) => {
       return cell + ' '.repeat((widths[column] ?? 0) - displayWidth(cell) + 3);
     });
     const indent = ' '.repeat(widths.reduce((sum, width) => sum + width + 3, 0));
-    return (before.join('') + (row.at(-1) ?? '').replaceAll('\n', `\n${indent}`)).trimEnd();
+    return (padded.join('') + (row.at(-1) ?? '').replaceAll('\n', `\n${indent}`)).trimEnd();
   });
   return lines.join('\n');
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { wholeDetail } from './finding.ts';
-import { checkPermissions, othersWith } from './permissions.ts';
+import { checkPermissions, listAccessors } from './permissions.ts';
 
 describe('who besides the owner', () => {
   const owned = (mode: number, uid = 1000, gid = 50) => ({ mode, uid, gid });
@@ -33,7 +33,7 @@ describe('who besides the owner', () => {
     },
     { name: 'a group and everyone', file: owned(0o646), readers: ['g', 'o'], writers: ['o'] },
   ])('can read or write it: $name', ({ file, readers, writers }) => {
-    expect([othersWith('r', file), othersWith('w', file)]).toEqual([readers, writers]);
+    expect([listAccessors('r', file), listAccessors('w', file)]).toEqual([readers, writers]);
   });
 });
 

@@ -49,22 +49,22 @@ async function checkPath(
   kind: 'file' | 'folder',
   effects: Readonly<Record<Access, string | false>>,
 ): Promise<Finding[]> {
-  const found = await stat(path).catch(() => undefined);
+  const stats = await stat(path).catch(() => undefined);
   // A folder in the place of a file is reported by the check that reads it.
-  if (found === undefined || found.isDirectory() !== (kind === 'folder')) return [];
+  if (stats === undefined || stats.isDirectory() !== (kind === 'folder')) return [];
   // In a folder with the sticky bit only the owner can replace a file: `/tmp`, volumes of Kubernetes.
-  if (kind === 'folder' && (found.mode & 0o1000) !== 0) return [];
+  if (kind === 'folder' && (stats.mode & 0o1000) !== 0) return [];
   const problems = (['r', 'w'] as const).flatMap((access) => {
     const effect = effects[access];
     if (effect === false) return [];
-    return othersWith(access, found).map((who) => ({
-      right: `${called[who]} can ${effect}`,
-      fix: `${who}-${access}`,
+    return listAccessors(access, stats).map((accessor) => ({
+      description: `${called[accessor]} can ${effect}`,
+      fix: `${accessor}-${access}`,
     }));
   });
   if (problems.length === 0) return [];
-  const rights = problems.map(({ right }) => right).join(', ');
-  const octal = (found.mode & 0o7777).toString(8).padStart(4, '0');
+  const rights = problems.map(({ description }) => description).join(', ');
+  const octal = (stats.mode & 0o7777).toString(8).padStart(4, '0');
   const fixes = problems.map(({ fix }) => fix).join(',');
   const detail = `${path}: ${rights} (mode ${octal})`;
   const fix = `run chmod ${fixes} ${shellQuoted(path)}`;
@@ -74,17 +74,17 @@ async function checkPath(
 type Access = 'r' | 'w';
 
 /**
- * Returns who has access besides the owner. A group with the owner's number is the owner's own, so it does not count. Nor does
+ * Lists who has access besides the owner. A group with the owner's number is the owner's own, so it does not count. Nor does
  * a group that may read a file of root: that is how root gives it to the gateway's account (systemd, `fsGroup` of Kubernetes).
  */
-export function othersWith(
+export function listAccessors(
   access: Access,
   { mode, uid, gid }: Pick<Stats, 'mode' | 'uid' | 'gid'>,
 ): ('g' | 'o')[] {
-  const [group, others] = access === 'r' ? [0o040, 0o004] : [0o020, 0o002];
+  const [groupBit, othersBit] = access === 'r' ? [0o040, 0o004] : [0o020, 0o002];
   const isOwnGroup = uid === gid || (uid === 0 && access === 'r');
   return [
-    ...((mode & group) !== 0 && !isOwnGroup ? (['g'] as const) : []),
-    ...((mode & others) !== 0 ? (['o'] as const) : []),
+    ...((mode & groupBit) !== 0 && !isOwnGroup ? (['g'] as const) : []),
+    ...((mode & othersBit) !== 0 ? (['o'] as const) : []),
   ];
 }

@@ -13,10 +13,10 @@ export async function readToken(context: CommandContext): Promise<string> {
   const { stdin, words } = context;
   const token = stdin.isTTY ? await askHidden(context, 'Token: ') : await readPiped(stdin);
   if (token === '') {
-    const again = tokenCommandLine(context, words);
+    const command = tokenCommandLine(context, words);
     throw new UsageError(
       'no token on standard input',
-      `type it at a terminal, or pipe it from a file: ${again} < FILE`,
+      `type it at a terminal, or pipe it from a file: ${command} < FILE`,
     );
   }
   return token;
@@ -35,7 +35,7 @@ async function readPiped(stdin: Readable): Promise<string> {
 }
 
 async function askHidden({ stdin, stderr }: CommandContext, prompt: string): Promise<string> {
-  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const nowhere = new Writable({ write: (_chunk, _encoding, callback) => callback() });
   const lines = createInterface({ input: stdin, output: nowhere, terminal: true });
   // Until now, the terminal showed what was typed.
   stderr.write(prompt);

@@ -48,13 +48,13 @@ export async function createToken(
   await withIssuer(context, setup, async (issuer) => {
     const { token, issued } = await issuer.create(request);
     // The token is printed before the issuer is closed: it must reach its user, whatever happens then.
-    const seen = seeToken(issued, nameUser, now);
+    const seenToken = seeToken(issued, nameUser, now);
     if (options.output === 'json')
-      printJson(context, { token, ...toJson(seen, authenticator.name) });
+      printJson(context, { token, ...toJson(seenToken, authenticator.name) });
     else {
       context.stdout.write(`${token}\n`);
       const revoke = setup.toPaste('revoke', '--digest', shortDigest(issued.digest));
-      context.stderr.write(`${description(seen, now)}\nTo revoke it: ${revoke}\n`);
+      context.stderr.write(`${describeToken(seenToken, now)}\nTo revoke it: ${revoke}\n`);
     }
   });
   return exitCodes.success;
@@ -62,7 +62,7 @@ export async function createToken(
 
 /** @param now milliseconds since 1970: `--ttl` counts from here. @throws UsageError */
 export function readRequest(options: RequestOptions, now: number): TokenRequest {
-  const { user, ttl, uid, group, extra, audience, reason, by } = options;
+  const { user, ttl, uid, group, extra, audience, reason } = options;
   const expiresAt = ttl === Number.POSITIVE_INFINITY ? undefined : new Date(now + ttl);
   const notBefore = options.notBefore === undefined ? undefined : parseTime(options.notBefore);
   if (notBefore !== undefined && expiresAt !== undefined && notBefore >= expiresAt) {
@@ -80,7 +80,7 @@ export function readRequest(options: RequestOptions, now: number): TokenRequest 
     ...(audience && { audiences: [...new Set(audience)] }),
     ...(notBefore && { notBefore }),
     ...(expiresAt && { expiresAt }),
-    issuedBy: by,
+    issuedBy: options.by,
     ...(reason !== undefined && { reason }),
   };
 }
@@ -102,7 +102,9 @@ function readExtra(pairs: readonly string[]): Readonly<Record<string, readonly s
     );
   });
   const byKey = Map.groupBy(entries, ({ key }) => key);
-  return Object.fromEntries([...byKey].map(([key, all]) => [key, all.map(({ value }) => value)]));
+  return Object.fromEntries(
+    [...byKey].map(([key, group]) => [key, group.map(({ value }) => value)]),
+  );
 }
 
 /**
@@ -121,10 +123,13 @@ function checkRequest(
   ];
   for (const { flag, name, prefix } of named) {
     if (prefix === '' || !name.startsWith(prefix)) continue;
-    const rest = name.slice(prefix.length) || 'NAME';
-    throw new UsageError(`${flag} must not include the prefix ${prefix}`, `write ${flag} ${rest}`);
+    const unprefixed = name.slice(prefix.length) || 'NAME';
+    throw new UsageError(
+      `${flag} must not include the prefix ${prefix}`,
+      `write ${flag} ${unprefixed}`,
+    );
   }
-  const { user: seen, violation } = nameUser(user);
+  const { user: kubernetesUser, violation } = nameUser(user);
   if (violation !== undefined) {
     const { rule, name } = violation;
     throw new FixableError(
@@ -132,7 +137,7 @@ function checkRequest(
       `give other names, or change what ${config.file} allows authenticator ${authenticator.name}`,
     );
   }
-  const allowed = new Set(seen.groups);
+  const allowed = new Set(kubernetesUser.groups);
   const dropped = groups.filter((group) => !allowed.has(authenticator.groups.prefix + group));
   if (dropped.length === 0) return;
   const { name, directory } = authenticator;
@@ -145,7 +150,7 @@ function checkRequest(
   );
 }
 
-function description({ issued, user }: SeenToken, now: number): string {
+function describeToken({ issued, user }: SeenToken, now: number): string {
   const { expiresAt, notBefore, audiences } = issued;
   const lines = [
     ['user', user.username],
@@ -160,10 +165,10 @@ function description({ issued, user }: SeenToken, now: number): string {
     ],
     ['digest', shortDigest(issued.digest)],
   ];
-  const known = lines.flatMap(([name = '', value]) =>
+  const shownLines = lines.flatMap(([name = '', value]) =>
     value ? [`  ${name.padEnd(10)} ${printable(value)}`] : [],
   );
-  return ['The token is shown only once. As Kubernetes sees it:', ...known].join('\n');
+  return ['The token is shown only once. As Kubernetes sees it:', ...shownLines].join('\n');
 }
 
 type ListOptions = ReadOptions &
@@ -175,7 +180,7 @@ export async function listTokens(context: CommandContext, options: ListOptions):
   const setup = await loadIssuer(context, options);
   const { name } = setup.authenticator;
   const username =
-    user === undefined ? undefined : await usernameOf(context, user, setup, options.exact);
+    user === undefined ? undefined : await findUsername(context, user, setup, options.exact);
   const filter = {
     ...(username !== undefined && { username }),
     ...(digest !== undefined && { digest }),
@@ -183,7 +188,7 @@ export async function listTokens(context: CommandContext, options: ListOptions):
   const now = context.now();
   const { tokens, unreadable } = await collect(context, setup, filter, now);
   if (output === 'json')
-    printJson(context, { tokens: tokens.map((one) => toJson(one, name)), unreadable });
+    printJson(context, { tokens: tokens.map((token) => toJson(token, name)), unreadable });
   else printTokens(context, setup, tokens, unreadable, now);
   const { length } = unreadable;
   if (tokens.length + length === 0) {
@@ -201,7 +206,7 @@ export async function listTokens(context: CommandContext, options: ListOptions):
 }
 
 /** Returns the name by which an issuer knows a user. Sessions have the names that Kubernetes sees. @throws UsageError */
-async function usernameOf(
+async function findUsername(
   context: CommandContext,
   user: string,
   { authenticator, config }: IssuerSetup,
@@ -220,7 +225,14 @@ async function remarkOtherSessions(
   options: ListOptions,
 ) {
   if (name !== config.login?.sessions) return;
-  const wordsFor = (other: string) => ['token', 'list', '--authenticator', name, '--user', other];
+  const wordsFor = (username: string) => [
+    'token',
+    'list',
+    '--authenticator',
+    name,
+    '--user',
+    username,
+  ];
   remarkOtherName(context, await checkName(context, config, user), wordsFor, options.config);
 }
 
@@ -233,9 +245,9 @@ function emptyRemark(
   const { name } = authenticator;
   const sessions = config.login?.sessions;
   if (digest !== undefined) return { message: `authenticator ${name} has no such token` };
-  const what = name === sessions ? 'session' : 'token';
-  if (username === undefined) return { message: `authenticator ${name} has no ${what}s` };
-  const message = `authenticator ${name} has no ${what} of user ${printable(authenticator.username.prefix + username)}`;
+  const noun = name === sessions ? 'session' : 'token';
+  if (username === undefined) return { message: `authenticator ${name} has no ${noun}s` };
+  const message = `authenticator ${name} has no ${noun} of user ${printable(authenticator.username.prefix + username)}`;
   if (sessions === undefined || options.authenticator !== undefined) return { message };
   const words = ['token', 'list', '--authenticator', sessions, '--user', options.user ?? username];
   return {
@@ -259,14 +271,14 @@ function withoutPrefix(name: string, { username: { prefix } }: IdentityConfig): 
 /** Yields each of `items`, and shows on a terminal how far a long listing is, in one line that is removed at the end. */
 export async function* withProgress<Item>(
   items: AsyncIterable<Item>,
-  what: string,
+  noun: string,
   stream: Pick<OutputStream, 'isTTY' | 'write'>,
 ): AsyncGenerator<Item> {
   let count = 0;
   try {
     for await (const item of items) {
       count += 1;
-      if (stream.isTTY && count % 1000 === 0) stream.write(`\r${count} ${what} …`);
+      if (stream.isTTY && count % 1000 === 0) stream.write(`\r${count} ${noun} …`);
       yield item;
     }
   } finally {
@@ -284,18 +296,15 @@ async function collect(
   const tokens: SeenToken[] = [];
   const unreadable: UnreadableToken[] = [];
   await withIssuer(context, setup, async (issuer) => {
-    for await (const one of withProgress(issuer.list(filter), 'tokens', context.stderr)) {
-      if ('problem' in one) unreadable.push({ digest: one.digest, problem: one.problem });
-      else tokens.push(seeToken(one, setup.nameUser, now));
+    for await (const record of withProgress(issuer.list(filter), 'tokens', context.stderr)) {
+      if ('problem' in record) unreadable.push({ digest: record.digest, problem: record.problem });
+      else tokens.push(seeToken(record, setup.nameUser, now));
     }
   });
   const issuedAt = ({ issued }: SeenToken) => issued.issuedAt?.getTime() ?? 0;
-  const byDigest = (one: { digest: string }, other: { digest: string }) =>
-    one.digest < other.digest ? -1 : 1;
+  const byDigest = (a: { digest: string }, b: { digest: string }) => (a.digest < b.digest ? -1 : 1);
   return {
-    tokens: tokens.sort(
-      (one, other) => issuedAt(other) - issuedAt(one) || byDigest(one.issued, other.issued),
-    ),
+    tokens: tokens.sort((a, b) => issuedAt(b) - issuedAt(a) || byDigest(a.issued, b.issued)),
     unreadable: unreadable.sort(byDigest),
   };
 }

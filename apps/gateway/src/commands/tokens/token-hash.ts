@@ -23,8 +23,8 @@ export async function auditFingerprint(
     );
   }
   const token = await readToken(context);
-  const all = redis.sealingKeys.map((key) => createTokenFingerprint(key)(token));
-  context.stdout.write(`${all.join('\n')}\n`);
+  const fingerprints = redis.sealingKeys.map((key) => createTokenFingerprint(key)(token));
+  context.stdout.write(`${fingerprints.join('\n')}\n`);
   return exitCodes.success;
 }
 
@@ -39,7 +39,7 @@ export async function tokenHash(
   const end = ttl === Number.POSITIVE_INFINITY ? undefined : new Date(context.now() + ttl);
   const fields = { username: user, uid, groups: group, audiences: audience };
   if (options.output === 'json')
-    printJson(context, { ...(generate && { token }), entry: entryOf(token, fields, end) });
+    printJson(context, { ...(generate && { token }), entry: makeEntry(token, fields, end) });
   else {
     // The token goes to standard error, so that `>> tokens.yaml` does not store it.
     if (generate) context.stderr.write(`The token, shown only once: ${token}\n`);
@@ -52,11 +52,11 @@ type Fields = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /** Returns an entry of a static tokens file, as text. @param end when the token expires; left out: never */
 export function staticEntry(token: string, fields: Fields, end?: Date): string {
-  const text = stringify([entryOf(token, fields, end)]);
+  const text = stringify([makeEntry(token, fields, end)]);
   return `${text.trimEnd().replace(/^/gm, '  ')}\n`;
 }
 
-function entryOf(token: string, fields: Fields, end: Date | undefined): Fields {
+function makeEntry(token: string, fields: Fields, end: Date | undefined): Fields {
   const sha256 = createHash('sha256').update(token).digest('hex');
   return { sha256, ...fields, expiresAt: end && timeText(end) };
 }

@@ -16,11 +16,14 @@ export function printTokens(
   if (tokens.length + unreadable.length === 0) return;
   const isTracked = tokens.some(({ issued }) => issued.lastUsedAt !== undefined);
   const hasProviders = tokens.some(({ session }) => session?.provider !== undefined);
-  const left = new Set([...(isTracked ? [] : ['LAST USE']), ...(hasProviders ? [] : ['PROVIDER'])]);
+  const omitted = new Set([
+    ...(isTracked ? [] : ['LAST USE']),
+    ...(hasProviders ? [] : ['PROVIDER']),
+  ]);
   const columns = (
     setup.authenticator.name === setup.config.login?.sessions ? sessionColumns : tokenColumns
-  ).filter(([head]) => !left.has(head));
-  const ofUnreadable = ({ digest, problem }: UnreadableToken) => {
+  ).filter(([head]) => !omitted.has(head));
+  const unreadableRow = ({ digest, problem }: UnreadableToken) => {
     const cells: Readonly<Record<string, string>> = {
       DIGEST: shortDigest(digest),
       STATE: `unreadable: ${problem}`,
@@ -32,7 +35,7 @@ export function printTokens(
     columns.map(([head]) => head),
     [
       ...tokens.map((token) => columns.map(([, cell]) => cell(token, now))),
-      ...unreadable.map(ofUnreadable),
+      ...unreadable.map(unreadableRow),
     ],
   );
 }
