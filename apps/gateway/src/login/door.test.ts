@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { createNetworks } from '../config/login.ts';
 import type { ServerAnswer, ServerRequest } from '../http/http-server.ts';
 import { addressOf, createDoor, isCutOff } from './door.ts';
-import type { LoginFacts } from './login-report.ts';
+import type { AnsweredRequest } from './login-report.ts';
 
 /** The parts of an answer that the door uses. Over HTTP/2 it has a stream, which is the request as well. */
 function createAnswer() {
@@ -50,7 +50,7 @@ function createStream(remoteAddress: string) {
 function createDoorWithClock(proxies: readonly string[] = []) {
   let now = 0;
   const letIn: unknown[] = [];
-  const reports: LoginFacts[] = [];
+  const reports: AnsweredRequest[] = [];
   const door = createDoor((request) => letIn.push(request), {
     proxies: () => createNetworks(proxies),
     headers: () => ({ 'X-Content-Type-Options': 'nosniff' }),

@@ -14,7 +14,7 @@ import { withoutRest } from '../http/read-body.ts';
 import { createFairLimit, networkOf, plain } from '../http/socket-limit.ts';
 import { clientAddress, createAddressLimit, createRateLimit } from './bounds.ts';
 import { errorBody } from './login-error.ts';
-import type { LoginFacts } from './login-report.ts';
+import type { AnsweredRequest } from './login-report.ts';
 
 /**
  * The most requests in progress. One more ends the oldest of the address that has the most. A thousand people may log
@@ -37,7 +37,7 @@ export interface DoorOptions {
   readonly proxies: () => BlockList | undefined;
   /** The headers of every answer, read at each answer of the door. */
   readonly headers: () => Readonly<Record<string, string>>;
-  readonly report: (facts: LoginFacts) => void;
+  readonly report: (facts: AnsweredRequest) => void;
   /** The milliseconds in which a client must end a body over HTTP/2 that was refused. */
   readonly discardTimeout: number;
   /** Reads monotonic milliseconds. */

@@ -30,7 +30,7 @@ describe('adding an authenticator app at a terminal', () => {
     expect(begun).toMatchObject({
       status: 200,
       body: { secret: expect.stringMatching(/^[A-Z2-7]{32}$/), uri: expect.any(String) },
-      known: { username: 'corp:jane', authenticator: 'corp' },
+      facts: { username: 'corp:jane', authenticator: 'corp' },
     });
     expect(begun.body.expiresAt).toEqual(new Date(clock.now + 600_000));
     const { enrolment } = begun.body;
@@ -38,7 +38,7 @@ describe('adding an authenticator app at a terminal', () => {
     expect(finished).toMatchObject({
       status: 201,
       body: { factor: { method: 'totp', name: 'phone' } },
-      known: { action: 'add-factor', factor: 'totp', invitedBy: 'root', username: 'corp:jane' },
+      facts: { action: 'add-factor', factor: 'totp', invitedBy: 'root', username: 'corp:jane' },
     });
     expect(finished.body.recoveryCodes).toHaveLength(10);
     // Nothing of it gives a session.
@@ -67,7 +67,7 @@ describe('adding an authenticator app at a terminal', () => {
     });
     // The recovery codes of the first app stay valid.
     expect(finished.body).not.toHaveProperty('recoveryCodes');
-    expect(finished.known.invitedBy).toBeUndefined();
+    expect(finished.facts.invitedBy).toBeUndefined();
   });
 
   test('is not begun with the password alone', async () => {
@@ -77,7 +77,7 @@ describe('adding an authenticator app at a terminal', () => {
       status: 401,
       body: { code: 'invitation-required' },
       isGuess: false,
-      known: { reason: 'second-factor-required' },
+      facts: { reason: 'second-factor-required' },
     };
     expect(await login.begin()).toMatchObject(required);
     expect(await login.begin({ code: '123456' })).toMatchObject(required);
@@ -88,7 +88,7 @@ describe('adding an authenticator app at a terminal', () => {
       status: 401,
       body: { code: 'second-factor-required', methods: ['totp'] },
       isGuess: false,
-      known: { reason: 'second-factor-required' },
+      facts: { reason: 'second-factor-required' },
     });
   });
 
@@ -112,7 +112,7 @@ describe('adding an authenticator app at a terminal', () => {
     expect(await login.finish({ enrolment: second, code: codeFor(one, second) })).toMatchObject({
       status: 409,
       body: { code: 'enrolment-ended' },
-      known: { reason: 'ended' },
+      facts: { reason: 'ended' },
     });
   });
 
@@ -120,7 +120,7 @@ describe('adding an authenticator app at a terminal', () => {
     const one = parts();
     const login = loginWith(one);
     const { enrolment } = (await login.begin({ invitation: await one.invite() })).body;
-    const wrong = { status: 401, body: { code: 'wrong-code' }, known: { reason: 'wrong-code' } };
+    const wrong = { status: 401, body: { code: 'wrong-code' }, facts: { reason: 'wrong-code' } };
     const answer = await login.finish({ enrolment, code: codeFor(one, enrolment, 20) });
     expect(answer).toMatchObject(wrong);
     expect(answer.body.message).toContain('is about 10m ahead of');
@@ -168,7 +168,7 @@ describe('adding an authenticator app at a terminal', () => {
     expect(await login.finish(finish)).toMatchObject({
       status: 409,
       body: { code: 'enrolment-ended' },
-      known: { reason },
+      facts: { reason },
     });
     expect((await one.store.read(jane))?.totp).toEqual([]);
   });
@@ -186,7 +186,7 @@ describe('adding an authenticator app at a terminal', () => {
     };
     const finish = { enrolment, code: codeFor(one, enrolment) };
     const answer = await loginWith(one, { ends: { ...one.ends, revocations } }).finish(finish);
-    expect(answer).toMatchObject({ status: 409, known: { reason: 'revoked' } });
+    expect(answer).toMatchObject({ status: 409, facts: { reason: 'revoked' } });
     // Redis removes a record without a factor after a millisecond.
     const { totp = [], recovery = [] } = (await one.store.read(jane)) ?? {};
     expect({ totp, recovery }).toEqual({ totp: [], recovery: [] });
@@ -213,7 +213,7 @@ describe('adding an authenticator app at a terminal', () => {
     expect(await login.finish(finish)).toMatchObject({
       status: 409,
       body: { code: 'duplicate-factor' },
-      known: { reason: 'duplicate' },
+      facts: { reason: 'duplicate' },
     });
   });
 
@@ -264,7 +264,7 @@ describe('adding an authenticator app at a terminal', () => {
       expect(await login.begin(body)).toMatchObject({
         status: 401,
         body: { code: 'second-factor-not-enrolled' },
-        known: { reason: 'second-factor-foreign-record', username: 'corp:jane' },
+        facts: { reason: 'second-factor-foreign-record', username: 'corp:jane' },
       });
     expect(login.lines).toHaveLength(3);
     expect(login.lines[0]).toContain('was not written by a gateway with these sealing keys');

@@ -6,6 +6,7 @@ import {
   secondFactorRequired,
   wrongInvitation,
 } from './login-error.ts';
+import { addFacts } from './login-facts.ts';
 import { requiredReason } from './login-report.ts';
 import { countedLogin, type LoginLimits, type LoginRequest } from './login-request.ts';
 import { credentials, type Proof, parseBody, provePassword, shortName } from './login-service.ts';
@@ -48,11 +49,11 @@ async function beginApp(
   body: unknown,
   { logins }: Pick<LoginLimits, 'logins'>,
 ): Promise<void> {
-  const { context, service, signal, known } = request;
+  const { context, service, signal, facts } = request;
   const { apps } = requireFactors(service);
   const asked = parseBody(beginBody, body, 'username and password', fields);
   const { revision } = service.revocations;
-  const proof = await provePassword(service, asked, signal, known);
+  const proof = await provePassword(service, asked, signal, facts);
   const grant = await countedLogin(request, logins, proof, () => grantOf(request, proof, asked));
   const label = asked.label ?? defaultLabels.totp;
   const begun = apps.begin(factorUser(proof), grant, label, revision);
@@ -61,14 +62,14 @@ async function beginApp(
 }
 
 async function finishApp(request: LoginRequest, body: unknown): Promise<void> {
-  const { context, service, known } = request;
+  const { context, service, facts } = request;
   const { apps } = requireFactors(service);
-  known.action = 'add-factor';
+  facts.action = 'add-factor';
   const { enrolment, code } = parseBody(finishBody, body, 'enrolment and code', fields);
   const begun = apps.read(enrolment);
   if (begun === undefined) throw enrolmentEnded();
   const { authenticator, name: username } = begun.user;
-  Object.assign(known, { authenticator, username, factor: 'totp' });
+  addFacts(facts, { authenticator, username, factor: 'totp' });
   // Their groups are not known: a thousand of them would not fit into the request. A login checks the blocks of groups.
   const login = { owner: begun.user, user: { username }, revision: begun.revision };
   const result = await fromFactors(service, () =>
@@ -95,18 +96,18 @@ async function grantOf(
   proof: Proof,
   { invitation, code }: MoreThanPassword,
 ): Promise<FactorGrant> {
-  const { service, signal, known } = request;
+  const { service, signal, facts } = request;
   const given = await grantAfterPassword(request, proof, invitation);
   if (given.kind === 'invited') return given.grant;
   if (invitation !== undefined) {
-    known.reason = 'wrong-invitation';
+    facts.reason = 'wrong-invitation';
     throw wrongInvitation();
   }
   if (code === undefined) {
-    known.reason = requiredReason;
+    facts.reason = requiredReason;
     throw secondFactorRequired(given.methods);
   }
-  await proveCode(service, proof, code, signal, known);
+  await proveCode(service, proof, code, signal, facts);
   const grant = requireFactors(service).enrolment.grant(given.record, undefined);
   if (grant === undefined) throw enrolmentEnded();
   return grant;

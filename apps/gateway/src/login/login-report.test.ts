@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { Session } from '../engine/sessions/session-text.ts';
-import { createLoginLog, createRequestLogs, detailsOf, type LoginFacts } from './login-report.ts';
+import {
+  type AnsweredRequest,
+  createLoginLog,
+  createRequestLogs,
+  detailsOf,
+} from './login-report.ts';
 
 const token = 'sps_secret';
 const session = {
@@ -9,7 +14,7 @@ const session = {
   cluster: 'prod',
   device: 'laptop',
 } as Session;
-const login: LoginFacts = {
+const login: AnsweredRequest = {
   at: 0,
   seconds: 0.1,
   action: 'login',
@@ -28,7 +33,7 @@ function createLogWithClock() {
   const onLogin = createLoginLog(logger, () => now);
   return {
     lines,
-    log: (changed: Partial<LoginFacts> = {}) => {
+    log: (changed: Partial<AnsweredRequest> = {}) => {
       const facts = { ...login, ...changed };
       onLogin({ ...facts, details: detailsOf(facts) });
     },

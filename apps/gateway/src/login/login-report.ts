@@ -1,7 +1,7 @@
 import type { Logger } from '@sallyport/authenticator';
 import { createLogLimiter } from '../base/logging/log-limiter.ts';
 import { digestToken, shortDigest } from '../engine/revocation/list.ts';
-import type { Session } from '../engine/sessions/session-text.ts';
+import type { LoginFacts } from './login-facts.ts';
 
 /** The reason of a login in which the password was right, and the second factor is still missing. */
 export const requiredReason = 'second-factor-required';
@@ -65,42 +65,17 @@ export const loginOutcomes = [
 ] as const;
 export type LoginOutcome = (typeof loginOutcomes)[number];
 
-/** The facts of one request to the login server. They contain no password. */
-export interface LoginFacts {
+/** A request to the login server that was answered. */
+export interface AnsweredRequest extends Readonly<LoginFacts> {
   /** When the request came: wall clock, milliseconds since 1970. */
   readonly at: number;
   readonly seconds: number;
-  readonly action: LoginAction;
   readonly outcome: LoginOutcome;
   readonly address: string;
-  /** The name that the client gives its machine, if it gives one. */
-  readonly device?: string | undefined;
-  /** The authenticator that decided about a login, or could not check it. */
-  readonly authenticator?: string | undefined;
-  /** Why a login was refused. It reaches no client. */
-  readonly reason?: string | undefined;
-  /** The user of a refused login, as the backend knows them. */
-  readonly subject?: string | undefined;
-  /** The method by which the user proved their second factor, or which they added. */
-  readonly factor?: string | undefined;
-  /** Who invited the user to add a second factor. */
-  readonly invitedBy?: string | undefined;
-  /** The provider of a login in a browser. */
-  readonly provider?: string | undefined;
-  /** The user of a login that has no session yet, as Kubernetes sees them. */
-  readonly username?: string | undefined;
-  /** The cluster of a login that has no session yet. */
-  readonly cluster?: string | undefined;
-  /** The session that was made, or that the request came with. */
-  readonly session?: Session | undefined;
-  /** The token of that session. It is written nowhere: the audit trail makes a fingerprint of it immediately. */
-  readonly token?: string | undefined;
-  /** How many sessions a logout has ended. */
-  readonly ended?: number | undefined;
 }
 
 /** The report of one request: its facts, with the description for log lines and the audit trail. */
-export interface LoginReport extends LoginFacts {
+export interface LoginReport extends AnsweredRequest {
   readonly details: LoginDetails;
 }
 
@@ -125,7 +100,7 @@ export function outcomeOf(status: number, isGone: boolean, reason?: string): Log
 export type LoginDetails = ReturnType<typeof detailsOf>;
 
 /** Describes a request for log lines and the audit trail, by values that are ours, or that Kubernetes sees. */
-export function detailsOf(facts: Omit<LoginFacts, 'at' | 'seconds' | 'action' | 'outcome'>) {
+export function detailsOf(facts: Omit<LoginFacts, 'action'> & Pick<AnsweredRequest, 'address'>) {
   const { authenticator, reason, subject, session, token, device, address, ended } = facts;
   const {
     name: provider = facts.provider,

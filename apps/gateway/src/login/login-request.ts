@@ -4,7 +4,8 @@ import { isClosed } from '../http/http-server.ts';
 import type { InFlight } from '../http/limits.ts';
 import type { RateLimit } from './bounds.ts';
 import { LoginError, tooMany } from './login-error.ts';
-import type { LoginAction, LoginFacts } from './login-report.ts';
+import { addFacts, type LoginFacts } from './login-facts.ts';
+import type { LoginAction } from './login-report.ts';
 import {
   countIncomplete,
   countLogin,
@@ -20,9 +21,7 @@ export interface LoginRequest {
   readonly address: string;
   /** It is aborted when the client has gone, and after the time of a review. */
   readonly signal: AbortSignal;
-  readonly known: { -readonly [Key in keyof LoginFacts]?: LoginFacts[Key] } & {
-    action: LoginAction;
-  };
+  readonly facts: LoginFacts;
 }
 
 export type LoginHandler = (request: LoginRequest) => Promise<void>;
@@ -129,11 +128,11 @@ async function untilStep(begun: number, signal: AbortSignal): Promise<void> {
 
 /** Answers with a new session. @param login the name that the user typed on the page, or that the provider gave */
 export function answerSession(
-  { context, known }: LoginRequest,
+  { context, facts }: LoginRequest,
   { token, session, user }: NewSession,
   login?: string,
 ): void {
-  Object.assign(known, { token, session });
+  addFacts(facts, { token, session });
   context.status = 201;
   context.body = { token, expiresAt: new Date(session.until), user, ...(login && { login }) };
 }

@@ -14,11 +14,12 @@ import { createAddressLimit, createRateLimit, type RateLimit } from './bounds.ts
 import { isPagePath, pageOfError } from './browser/page-error.ts';
 import { addressOf, createDoor, isCutOff } from './door.ts';
 import { answerOf, errorBody, LoginError, tooMany, unavailable } from './login-error.ts';
+import { beginFacts } from './login-facts.ts';
 import {
+  type AnsweredRequest,
   createRequestLogs,
   detailsOf,
   type LoginAction,
-  type LoginFacts,
   type LoginOutcome,
   type OnLogin,
   outcomeOf,
@@ -169,7 +170,10 @@ function secureHeaders(config: LoginConfig | undefined): Record<string, string> 
 }
 
 /** Reports each request to every observer, in their order. */
-function createReport({ logger, observers }: LoginServerOptions): (facts: LoginFacts) => void {
+function createReport({
+  logger,
+  observers,
+}: LoginServerOptions): (request: AnsweredRequest) => void {
   return (facts) => {
     const report = { ...facts, details: detailsOf(facts) };
     for (const observe of observers) {
@@ -190,7 +194,7 @@ function createReport({ logger, observers }: LoginServerOptions): (facts: LoginF
 function reportRequests(
   { service, logger }: LoginServerOptions,
   limits: Readonly<Record<'requests' | 'logouts', RateLimit>>,
-  report: (facts: LoginFacts) => void,
+  report: (request: AnsweredRequest) => void,
   answer: AnswerOf,
 ): Middleware {
   const logOf = createRequestLogs(logger, () => performance.now());
@@ -201,28 +205,28 @@ function reportRequests(
     const [start, at] = [performance.now(), Date.now()];
     const address = addressOf(context.req);
     const review = createReviewContext(context.res, current.timeout, []);
-    const known: LoginRequest['known'] = { action: 'none' };
+    const facts = beginFacts();
     context.state.request = {
       context,
       service: current,
       address,
       signal: review.signal,
-      known,
+      facts,
     } satisfies LoginRequest;
     const taken = (context.method === 'DELETE' ? limits.logouts : limits.requests).take(address);
     const end = (status: number) => {
-      const outcome = outcomeOf(status, isClosed(context.res), known.reason);
-      if (typeof taken === 'function' && !isCounted(known.action, outcome)) taken();
+      const outcome = outcomeOf(status, isClosed(context.res), facts.reason);
+      if (typeof taken === 'function' && !isCounted(facts.action, outcome)) taken();
       const isLimited = isCutOff(context.req) && (outcome === 'gone' || outcome === 'invalid');
       const seconds = (performance.now() - start) / 1000;
-      report({ ...known, address, at, seconds, outcome: isLimited ? 'limited' : outcome });
+      report({ ...facts, address, at, seconds, outcome: isLimited ? 'limited' : outcome });
     };
     try {
       if (typeof taken === 'number') throw tooMany('too many requests from this address', taken);
       requireOwnHost(context, current.config);
       // The span joins no trace of a client: anyone could have their trace recorded.
       const work = inSpan('login request', { kind: 'server' }, async (span) => {
-        await next().finally(() => span.set({ 'sallyport.login.action': known.action }));
+        await next().finally(() => span.set({ 'sallyport.login.action': facts.action }));
       });
       current.hold(work);
       await work;

@@ -129,28 +129,28 @@ function createService(setup: ServiceOptions = {}) {
     }),
     timeout: 60_000,
   } as unknown as LoginService;
-  const known: LoginRequest['known'] = { action: 'login' };
+  const facts: LoginRequest['facts'] = { action: 'login' };
   const limit = createRateLimit(
     () => ({ count: logins, per: 3_600_000 }),
     () => 0,
   );
-  const origin = { address: '192.0.2.1', signal: client.signal, known };
+  const origin = { address: '192.0.2.1', signal: client.signal, facts };
   return {
     asked,
     lines,
     issued,
     revoked,
     deleted,
-    /** What is known of the login, apart from its session. */
+    /** The facts about the login, apart from its session. */
     get progress() {
-      const { action: _, device: __, session: ___, token: ____, ...progress } = known;
+      const { action: _, device: __, session: ___, token: ____, ...progress } = facts;
       return progress;
     },
     async logIn(changed: object = {}) {
       const context = { body: {} };
       const made = { ...origin, context, service } as unknown as LoginRequest;
       await logInAtTerminal(made, { ...request, ...changed }, { logins: limit });
-      const { session, token } = known;
+      const { session, token } = facts;
       if (session === undefined) throw new Error('there is no session');
       return { session, token, ...(context.body as { readonly user: object }) };
     },
@@ -232,10 +232,11 @@ describe('a login', () => {
   });
 
   test('shows no one who has an account while one of several could not be asked', async () => {
-    const known = createService({ links: { a: down, b: wrong } });
+    const downFirst = createService({ links: { a: down, b: wrong } });
     const other = createService({ links: { a: down, b: unknown } });
     const refused = { status: 503, code: 'unavailable', isGuess: true };
-    for (const place of [known, other]) await expect(place.logIn()).rejects.toMatchObject(refused);
+    for (const place of [downFirst, other])
+      await expect(place.logIn()).rejects.toMatchObject(refused);
     // It is an outage alone for who can't be asked about anyone.
     const none = createService({ links: { a: down, b: down } });
     await expect(none.logIn()).rejects.toMatchObject({ status: 503, isGuess: false });

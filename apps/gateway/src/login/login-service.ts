@@ -41,7 +41,7 @@ import {
   wrongCode,
   wrongCredentials,
 } from './login-error.ts';
-import type { LoginFacts } from './login-report.ts';
+import type { LoginFacts } from './login-facts.ts';
 import type { OpenIdClient } from './providers/openid-client.ts';
 import { maxTyped } from './secret-text.ts';
 
@@ -166,9 +166,9 @@ export function parseCredentials(form: URLSearchParams): Credentials | undefined
 
 /** Reads the body of `POST /v1/sessions`. @throws LoginError that names the field, and quotes nothing */
 export function parseLoginBody(body: unknown) {
-  const known =
+  const fieldsText =
     'username, password, code, cluster and device (at most 64 characters), each a non-empty string';
-  return parseBody(loginBody, body, 'username and password', known);
+  return parseBody(loginBody, body, 'username and password', fieldsText);
 }
 
 const browserBody = z.strictObject({
@@ -182,9 +182,9 @@ const browserBody = z.strictObject({
 
 /** Reads the body of `POST /v1/logins`. @throws LoginError as {@link parseLoginBody} */
 export function parseBrowserBody(body: unknown) {
-  const known =
+  const fieldsText =
     'challenge (the SHA-256 of a secret in base64url), port, username, cluster and device (at most 64 characters)';
-  return parseBody(browserBody, body, 'challenge', known);
+  return parseBody(browserBody, body, 'challenge', fieldsText);
 }
 
 const codeBody = z.strictObject({
@@ -209,24 +209,14 @@ export function parseBody<Body>(
   schema: z.ZodType<Body>,
   body: unknown,
   needed: string,
-  known: string,
+  fieldsText: string,
 ): Body {
   const { data, error } = schema.safeParse(body);
   if (data !== undefined) return data;
   const [field] = error?.issues[0]?.path ?? [];
   const what = field ? `${String(field)} is wrong` : `the body must be an object with ${needed}`;
-  throw new LoginError(400, 'bad-request', `${what}: known are ${known}`);
+  throw new LoginError(400, 'bad-request', `${what}: known are ${fieldsText}`);
 }
-
-/** The facts about a login that has begun, for the audit trail even if it fails. */
-export type LoginProgress = {
-  -readonly [Key in
-    | 'authenticator'
-    | 'reason'
-    | 'subject'
-    | 'username'
-    | 'factor']?: LoginFacts[Key];
-};
 
 /** Who logged in, and how. */
 export type Proof = Readonly<
@@ -276,13 +266,13 @@ export async function provePassword(
   service: LoginService,
   given: Credentials,
   signal: AbortSignal,
-  progress: LoginProgress,
+  facts: LoginFacts,
 ): Promise<Proof> {
   if (service.links.length === 0) throw noPasswords();
   // The session begins before the password is checked: a password that is changed from here on ends it.
   const since = Date.now();
   const context = { audiences: [], signal };
-  const [link, user, unchecked] = await checkPassword(service, given, context, progress);
+  const [link, user, unchecked] = await checkPassword(service, given, context, facts);
   await requireNoOtherFactor(service, link, user, unchecked);
   const { name: authenticator } = link;
   return { authenticator, since, given: user.given, named: user.named, login: given.username };
@@ -396,10 +386,10 @@ export function chooseCluster(
   if (named === undefined && names.length <= 1) return names[0];
   if (named !== undefined && names.includes(named)) return named;
   // Their names are no secret: GET /v1/clusters lists them.
-  const known = names.length === 0 ? 'there is none' : `write one of ${names.join(', ')}`;
+  const choice = names.length === 0 ? 'there is none' : `write one of ${names.join(', ')}`;
   if (named === undefined)
-    throw new LoginError(400, 'cluster-required', `cluster is missing: ${known}`);
-  throw new LoginError(400, 'unknown-cluster', `cluster is not known: ${known}`);
+    throw new LoginError(400, 'cluster-required', `cluster is missing: ${choice}`);
+  throw new LoginError(400, 'unknown-cluster', `cluster is not known: ${choice}`);
 }
 
 /**
@@ -411,7 +401,7 @@ async function checkPassword(
   { links, logger }: LoginService,
   { username, password }: Credentials,
   context: LinkContext,
-  progress: LoginProgress,
+  facts: LoginFacts,
 ): Promise<[LoginLink, LoggedInUser, unchecked: readonly LoginLink[]]> {
   const unchecked: LoginLink[] = [];
   let isChecked = false;
@@ -420,14 +410,14 @@ async function checkPassword(
       const answer = await link.logIn(username, password, context);
       isChecked = true;
       if (answer.kind === 'no-opinion') continue;
-      progress.authenticator = link.name;
+      facts.authenticator = link.name;
       if (answer.kind === 'logged-in') return [link, answer, unchecked];
-      progress.reason = answer.reason;
-      progress.subject = answer.subject;
+      facts.reason = answer.reason;
+      facts.subject = answer.subject;
       break;
     } catch (error) {
       unchecked.push(link);
-      progress.authenticator = link.name;
+      facts.authenticator = link.name;
       const reason = withoutToken(asError(error).message, password);
       logger.warn({ authenticator: link.name, reason }, 'authenticator could not check a login');
       if (link.onError === 'stop') break;
@@ -435,7 +425,7 @@ async function checkPassword(
   }
   if (unchecked.length > 0) throw uncheckedLogin(isChecked);
   // The reason is for the operator. The name is not reported: what was typed may be a password.
-  progress.reason ??= 'unknown-user';
+  facts.reason ??= 'unknown-user';
   // There is one text for an unknown name, a wrong password and all other reasons of a refusal: it must not show who
   // exists.
   throw wrongCredentials();

@@ -21,7 +21,7 @@ import type { LoginRequest } from './login-request.ts';
 import type { Proof } from './login-service.ts';
 import { factorUser, fromFactors, needOf, requireFactors, requireUsable } from './prove-factor.ts';
 
-type Asked = Pick<LoginRequest, 'service' | 'known'>;
+type Asked = Pick<LoginRequest, 'service' | 'facts'>;
 
 /** What a user who wants to change their factors has, or must prove in place of an invitation. */
 type AfterPassword =
@@ -35,24 +35,24 @@ type AfterPassword =
  * @throws LoginError for a user who has neither an invitation nor a factor, or whose record can't be used
  */
 export async function grantAfterPassword(
-  { service, known }: Asked,
+  { service, facts }: Asked,
   proof: Proof,
   invitation: string | undefined,
 ): Promise<AfterPassword> {
   const { secondFactor, enrolment } = requireFactors(service);
-  known.username = proof.named.username;
+  facts.username = proof.named.username;
   if (!secondFactor.policy.isCovered(proof.authenticator)) throw noSecondFactor();
   const need = await needOf(service, proof);
   // Who has no factor yet, or none by this name, may have an invitation.
   if (need.kind === 'refused' && need.reason === 'foreign-record')
-    requireUsable(service, need, proof, known);
+    requireUsable(service, need, proof, facts);
   if (invitation !== undefined) {
     const record = await fromFactors(service, () => secondFactor.store.read(factorUser(proof)));
     const grant = enrolment.grant(record, invitation);
     if (grant !== undefined) return { kind: 'invited', grant };
   }
   if (need.kind === 'factor') return need;
-  known.reason = invitation === undefined ? requiredReason : 'wrong-invitation';
+  facts.reason = invitation === undefined ? requiredReason : 'wrong-invitation';
   throw invitation === undefined ? invitationRequired() : wrongInvitation();
 }
 
@@ -63,18 +63,18 @@ interface FactorLogin extends Pick<BegunLogin, 'revision' | 'user'> {
 
 /** Refuses a user who was blocked or revoked since the revision. @throws LoginError */
 export function requireUnrevoked(
-  { service, known }: Asked,
+  { service, facts }: Asked,
   login: Pick<FactorLogin, 'revision' | 'user'>,
 ): void {
   const reason = findLoginEnd(service, login);
   if (reason === undefined) return;
-  known.reason = reason;
+  facts.reason = reason;
   throw enrolmentEnded();
 }
 
 /** Adds a factor, unless its user is blocked or revoked before it is added. @throws LoginError, and whatever `add` throws */
 export function addUnlessEnded<Result extends { readonly kind: string }>(
-  { service, known }: Asked,
+  { service, facts }: Asked,
   { owner, ...login }: FactorLogin,
   add: () => Promise<Result | Added>,
 ): Promise<Result | Added> {
@@ -85,7 +85,7 @@ export function addUnlessEnded<Result extends { readonly kind: string }>(
       if ('factor' in result) await takeBackFactor(store, owner, result);
     },
     refuse(reason) {
-      known.reason = reason;
+      facts.reason = reason;
       return enrolmentEnded();
     },
   });
@@ -95,12 +95,12 @@ export function addUnlessEnded<Result extends { readonly kind: string }>(
 export const defaultLabels = { totp: 'authenticator app', passkey: 'passkey' } as const;
 
 /** @throws LoginError if the factor was not added */
-export function addedOrThrow({ known }: Asked, result: Added | NotAdded): Added {
+export function addedOrThrow({ facts }: Asked, result: Added | NotAdded): Added {
   if (result.kind === 'added') {
-    known.invitedBy = result.invitedBy;
+    facts.invitedBy = result.invitedBy;
     return result;
   }
-  known.reason = result.kind;
+  facts.reason = result.kind;
   if (result.kind === 'wrong-code') throw wrongEnrolmentCode(result.minutes);
   if (result.kind === 'too-many') throw tooManyFactors();
   if (result.kind === 'duplicate') throw duplicateFactor();

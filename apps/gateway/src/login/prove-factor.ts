@@ -11,8 +11,9 @@ import {
   uncheckedLogin,
   wrongCredentials,
 } from './login-error.ts';
+import type { LoginFacts } from './login-facts.ts';
 import { requiredReason } from './login-report.ts';
-import type { FactorParts, LoginProgress, LoginService, Proof } from './login-service.ts';
+import type { FactorParts, LoginService, Proof } from './login-service.ts';
 
 /** Returns the user whose second factor a login needs. */
 export function factorUser({
@@ -63,11 +64,11 @@ export function requireUsable(
   service: LoginService,
   need: FactorNeed,
   proof: Proof,
-  progress: LoginProgress,
+  facts: LoginFacts,
 ): asserts need is Exclude<FactorNeed, { kind: 'refused' }> {
   if (need.kind !== 'refused') return;
-  progress.reason = `second-factor-${need.reason}`;
-  progress.username = proof.named.username;
+  facts.reason = `second-factor-${need.reason}`;
+  facts.username = proof.named.username;
   const { authenticator, named } = proof;
   const fields = { authenticator, username: named.username };
   if (need.reason === 'foreign-record')
@@ -95,22 +96,22 @@ export async function proveFactor(
   proof: Proof,
   code: string | undefined,
   signal: AbortSignal,
-  progress: LoginProgress,
+  facts: LoginFacts,
 ): Promise<Proof> {
   const need = await needOf(service, proof);
-  requireUsable(service, need, proof, progress);
+  requireUsable(service, need, proof, facts);
   if (need.kind === 'nothing') {
     if (code === undefined) return proof;
     // The user means to have one. It may be that the config has lost its section.
-    progress.reason = 'no-second-factor';
+    facts.reason = 'no-second-factor';
     throw noFactor();
   }
   if (code === undefined) {
-    progress.reason = requiredReason;
-    progress.username = proof.named.username;
+    facts.reason = requiredReason;
+    facts.username = proof.named.username;
     throw secondFactorRequired(need.methods);
   }
-  return proveCode(service, proof, code, signal, progress);
+  return proveCode(service, proof, code, signal, facts);
 }
 
 /** Checks a code of a user who has a second factor. @throws LoginError if it is wrong, or could not be checked */
@@ -119,16 +120,16 @@ export async function proveCode(
   proof: Proof,
   code: string,
   signal: AbortSignal,
-  progress: LoginProgress,
+  facts: LoginFacts,
 ): Promise<Proof> {
   const { factors } = service;
   if (factors === undefined) throw noFactor();
   const checked = await fromFactors(service, () =>
     factors.secondFactor.checkCode(factorUser(proof), code, signal),
   );
-  progress.username = proof.named.username;
+  facts.username = proof.named.username;
   if (checked.kind === 'wrong') {
-    progress.reason = `second-factor-${checked.reason}`;
+    facts.reason = `second-factor-${checked.reason}`;
     const { minutes } = checked;
     // It may be the clock of the server, and then everyone is refused. The person must not learn which part was wrong.
     if (minutes !== undefined)
@@ -138,7 +139,7 @@ export async function proveCode(
       );
     throw wrongCredentials(true);
   }
-  return withFactor(proof, checked.method, progress);
+  return withFactor(proof, checked.method, facts);
 }
 
 type ProvenMethod = Extract<CodeResult, { kind: 'right' }>['method'] | 'passkey';
@@ -147,10 +148,10 @@ type ProvenMethod = Extract<CodeResult, { kind: 'right' }>['method'] | 'passkey'
 export function withFactor(
   proof: Proof,
   method: ProvenMethod,
-  progress: LoginProgress,
+  facts: LoginFacts,
   key?: Pick<PasskeyFactor, 'isSynced'>,
 ): Proof {
-  progress.factor = method;
+  facts.factor = method;
   // RFC 8176, section 2: a recovery code is a one-time password as well.
   const own = key === undefined ? ['otp'] : [key.isSynced ? 'swk' : 'hwk', 'user'];
   return { ...proof, amr: ['pwd', ...own, multipleFactors] };

@@ -8,6 +8,7 @@ import { beginLogin, redeemCode } from './browser/begin-login.ts';
 import { addPages } from './browser/page-routes.ts';
 import { enrolApp } from './enrol-app.ts';
 import { LoginError, noSession } from './login-error.ts';
+import { addFacts } from './login-facts.ts';
 import {
   type AddRoute,
   entered,
@@ -40,7 +41,7 @@ export function createLoginRouter(bodyTimeout: number, limits: LoginLimits): Rou
   const route: AddRoute = (method, path, action, handle) => {
     router[method](path, async (context) => {
       const { request } = context.state as { readonly request: LoginRequest };
-      request.known.action = action;
+      request.facts.action = action;
       await handle(request);
     });
   };
@@ -53,9 +54,9 @@ export function createLoginRouter(bodyTimeout: number, limits: LoginLimits): Rou
       work: (request: LoginRequest, token: string) => Promise<void>,
     ): LoginHandler =>
     async (request) => {
-      const { context, known, address, service } = request;
+      const { context, facts, address, service } = request;
       const token = bearerOf(context);
-      known.token = token;
+      facts.token = token;
       const leave = entered(counted.enter(address, service.config.limits.inFlight));
       await work(request, token).finally(leave);
     };
@@ -99,9 +100,9 @@ function bearerOf({ req }: Context): string {
   return token;
 }
 
-async function current({ service, signal, known }: LoginRequest, token: string) {
+async function current({ service, signal, facts }: LoginRequest, token: string) {
   const found = await currentSession(service, token, signal);
-  known.session = found.session;
+  facts.session = found.session;
   return found;
 }
 
@@ -132,22 +133,22 @@ function describe({ cluster, device, since, until }: Session, digest: string): o
 }
 
 async function endSession(
-  { context, service, signal, known }: LoginRequest,
+  { context, service, signal, facts }: LoginRequest,
   token: string,
 ): Promise<void> {
   const { session, wasInForce, unconfirmed } = await logOut(service, token, signal);
   const ended = wasInForce ? 1 : 0;
-  Object.assign(known, { session, ended });
+  addFacts(facts, { session, ended });
   if (unconfirmed > 0) context.body = { ended, unconfirmed };
   else context.status = 204;
 }
 
 async function endSessions(
-  { context, service, signal, known }: LoginRequest,
+  { context, service, signal, facts }: LoginRequest,
   token: string,
 ): Promise<void> {
   const { session, count, unconfirmed } = await logOutEverywhere(service, token, signal);
-  Object.assign(known, { session, ended: count });
+  addFacts(facts, { session, ended: count });
   context.body = { ended: count, ...(unconfirmed > 0 && { unconfirmed }) };
 }
 

@@ -15,7 +15,7 @@ const clock = clockOfToday();
 const parts = (options: FactorPartsOptions = {}) => factorParts(file.opened.redis, clock, options);
 
 const notEnrolled = { status: 401, body: { code: 'second-factor-not-enrolled' }, isGuess: true };
-const sessionOf = (known: { readonly session?: object | undefined }) => known.session;
+const sessionOf = (facts: { readonly session?: object | undefined }) => facts.session;
 
 describe('a login at a terminal of a user with a second factor', () => {
   test('asks for the code after the right password alone, which is no guess', async () => {
@@ -26,7 +26,7 @@ describe('a login at a terminal of a user with a second factor', () => {
       status: 401,
       body: { code: 'second-factor-required', methods: ['totp'] },
       isGuess: false,
-      known: { reason: 'second-factor-required', username: 'corp:jane', authenticator: 'corp' },
+      facts: { reason: 'second-factor-required', username: 'corp:jane', authenticator: 'corp' },
     });
     expect(outcomeOf(401, false, 'second-factor-required')).toBe('incomplete');
     for (const body of [{ password: 'wrong' }, { username: 'nobody' }])
@@ -43,11 +43,11 @@ describe('a login at a terminal of a user with a second factor', () => {
     const app = await enrolled(one, clock);
     const login = loginWith(one);
     const answer = await login.logIn({ code: app.code() });
-    expect(answer).toMatchObject({ status: 201, known: { factor: 'totp', authenticator: 'corp' } });
-    expect(sessionOf(answer.known)).toMatchObject({ amr: ['pwd', 'otp', 'mfa'] });
+    expect(answer).toMatchObject({ status: 201, facts: { factor: 'totp', authenticator: 'corp' } });
+    expect(sessionOf(answer.facts)).toMatchObject({ amr: ['pwd', 'otp', 'mfa'] });
     const recovery = await login.logIn({ code: app.recoveryCodes[3] });
-    expect(recovery).toMatchObject({ status: 201, known: { factor: 'recovery-code' } });
-    expect(sessionOf(recovery.known)).toMatchObject({ amr: ['pwd', 'otp', 'mfa'] });
+    expect(recovery).toMatchObject({ status: 201, facts: { factor: 'recovery-code' } });
+    expect(sessionOf(recovery.facts)).toMatchObject({ amr: ['pwd', 'otp', 'mfa'] });
   });
 
   test('answers a wrong password and a wrong code alike, and tells the operator', async () => {
@@ -62,9 +62,9 @@ describe('a login at a terminal of a user with a second factor', () => {
       expect([other.status, other.body, other.isGuess]).toEqual([401, wrongCode.body, true]);
     expect(wrongCode).toMatchObject({
       isGuess: true,
-      known: { reason: 'second-factor-invalid-credentials', username: 'corp:jane' },
+      facts: { reason: 'second-factor-invalid-credentials', username: 'corp:jane' },
     });
-    expect(wrongPassword.known).toMatchObject({ reason: 'invalid-credentials' });
+    expect(wrongPassword.facts).toMatchObject({ reason: 'invalid-credentials' });
     // A wrong password uses up no code.
     expect(await login.logIn({ code: app.code() })).toMatchObject({ status: 201 });
     expect(await login.logIn({ code: app.code() })).toMatchObject({ body: wrongCode.body });
@@ -79,7 +79,7 @@ describe('a login at a terminal of a user with a second factor', () => {
       expect(await login.logIn({ code })).toMatchObject({
         status: 401,
         body: { code: 'wrong-credentials' },
-        known: { reason: 'second-factor-throttled' },
+        facts: { reason: 'second-factor-throttled' },
       });
     await one.store.change(await userOf(one), (record) => ({
       record: record && { ...record, wrongCodes: 100 },
@@ -88,7 +88,7 @@ describe('a login at a terminal of a user with a second factor', () => {
     const later = loginWith(parts());
     expect(await later.logIn({ code: app.code() })).toMatchObject({
       body: { code: 'wrong-credentials' },
-      known: { reason: 'second-factor-locked' },
+      facts: { reason: 'second-factor-locked' },
     });
     expect([...login.issued, ...later.issued]).toEqual([]);
   });
@@ -133,7 +133,7 @@ describe('a login at a terminal of a user without a second factor', () => {
     for (const body of [{}, { code: '123456' }])
       expect(await login.logIn(body)).toMatchObject({
         ...notEnrolled,
-        known: { reason: 'second-factor-not-enrolled', username: 'corp:jane' },
+        facts: { reason: 'second-factor-not-enrolled', username: 'corp:jane' },
       });
     await one.invite();
     expect(await login.logIn()).toMatchObject(notEnrolled);
@@ -150,11 +150,11 @@ describe('a login at a terminal of a user without a second factor', () => {
     const login = loginWith(parts({ required }), { groups });
     const answer = await login.logIn();
     expect(answer.status).toBe(201);
-    expect(sessionOf(answer.known)).not.toHaveProperty('amr');
+    expect(sessionOf(answer.facts)).not.toHaveProperty('amr');
     // A code that no one asked for shows that the user means to have a factor.
     expect(await login.logIn({ code: '123456' })).toMatchObject({
       ...notEnrolled,
-      known: { reason: 'no-second-factor' },
+      facts: { reason: 'no-second-factor' },
     });
   });
 
@@ -167,7 +167,7 @@ describe('a login at a terminal of a user without a second factor', () => {
     for (const body of [{}, { code: '123456' }])
       expect(await login.logIn(body)).toMatchObject({
         ...notEnrolled,
-        known: { reason: 'second-factor-foreign-record' },
+        facts: { reason: 'second-factor-foreign-record' },
       });
     expect(login.lines).toHaveLength(2);
     expect(login.lines[0]).toContain('was not written by a gateway with these sealing keys');

@@ -19,21 +19,21 @@ export async function logInAtTerminal(
   body: unknown,
   { logins }: Pick<LoginLimits, 'logins'>,
 ): Promise<void> {
-  const { service, address, signal, known } = request;
+  const { service, address, signal, facts } = request;
   const asked = parseLoginBody(body);
   const { device, code } = asked;
-  known.device = device;
+  facts.device = device;
   const cluster = chooseCluster(service.config, asked.cluster);
   const { revision } = service.revocations;
-  const password = await provePassword(service, asked, signal, known).catch((error: unknown) => {
+  const password = await provePassword(service, asked, signal, facts).catch((error: unknown) => {
     const isRefused = error instanceof LoginError && error.code === 'wrong-credentials';
     throw isRefused ? wrongCredentials(code !== undefined) : error;
   });
   const proof = await countedLogin(request, logins, password, () =>
-    proveFactor(service, password, code, signal, known),
+    proveFactor(service, password, code, signal, facts),
   );
   const refuse = (reason: RejectionReason) => {
-    known.reason = reason;
+    facts.reason = reason;
     return wrongCredentials(code !== undefined);
   };
   const place = { cluster, device, address };

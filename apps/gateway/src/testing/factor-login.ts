@@ -26,13 +26,13 @@ interface FactorLoginOptions {
   readonly logins?: number;
 }
 
-/** An answer of the login server, and what is known of the request afterwards. */
+/** An answer of the login server, and the facts about the request afterwards. */
 export interface Answered {
   readonly status: number;
   readonly body: Readonly<Record<string, unknown>>;
   /** Whether the address has one guess less. */
   readonly isGuess: boolean;
-  readonly known: LoginRequest['known'];
+  readonly facts: LoginRequest['facts'];
 }
 
 /** Makes the login server of one config, whose directory knows jane. It is called by its functions. */
@@ -88,18 +88,18 @@ export function factorLogin({ groups = [], factors, policy, ...more }: FactorLog
 
   async function call(
     work: (request: LoginRequest) => Promise<void>,
-    action: LoginRequest['known']['action'],
+    action: LoginRequest['facts']['action'],
     address = '192.0.2.1',
   ): Promise<Answered> {
     const context = { status: 200, body: {} };
-    const known: LoginRequest['known'] = { action };
+    const facts: LoginRequest['facts'] = { action };
     try {
-      await work({ context, service, address, signal, known } as never);
-      return { status: context.status, body: context.body, isGuess: false, known };
+      await work({ context, service, address, signal, facts } as never);
+      return { status: context.status, body: context.body, isGuess: false, facts };
     } catch (error) {
       if (!(error instanceof LoginError)) throw error;
       const { status, code, message, details, isGuess } = error;
-      return { status, body: { code, message, ...details }, isGuess, known };
+      return { status, body: { code, message, ...details }, isGuess, facts };
     }
   }
   const limits = { logins };

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Added, NotAdded } from '../factors/enrolment.ts';
 import { enrolmentEnded, LoginError, wrongCredentials } from '../login-error.ts';
+import { addFacts } from '../login-facts.ts';
 import { inSteps, type LoginLimits, withinLimits } from '../login-request.ts';
 import { shortName } from '../login-service.ts';
 import { addedOrThrow, addUnlessEnded, defaultLabels } from '../new-factor.ts';
@@ -26,7 +27,7 @@ function labelOf({ page }: Visit, form: URLSearchParams, method: keyof typeof de
 /** Shows the secret of a new app. Nothing is stored before its first code is right. */
 export async function beginApp(visit: Visit, form: URLSearchParams): Promise<void> {
   const { page, state, login } = visit;
-  page.known.action = 'page';
+  page.facts.action = 'page';
   const label = labelOf(visit, form, 'totp');
   const { apps } = requireFactors(page.service);
   const { proof, next, revision } = login;
@@ -42,8 +43,8 @@ export async function finishApp(
   limits: LoginLimits,
 ): Promise<void> {
   const { page, state, login } = visit;
-  const { service, known } = page;
-  Object.assign(known, { action: 'add-factor', factor: 'totp' });
+  const { service, facts } = page;
+  addFacts(facts, { action: 'add-factor', factor: 'totp' });
   const { apps } = requireFactors(service);
   const sealed = form.get('enrolment') ?? '';
   const begun = apps.read(sealed);
@@ -57,7 +58,7 @@ export async function finishApp(
   );
   if (result === 'too-many') return listFactors(visit, { problem: result });
   if (result.kind !== 'wrong-code') return showAdded(visit, result);
-  known.reason = result.kind;
+  facts.reason = result.kind;
   const { minutes } = result;
   const shown = { ...formOf(page, state), ...apps.show(begun), enrolment: sealed };
   const html = appPage({ ...shown, label: begun.label, problem: 'wrong-code', minutes });
@@ -71,8 +72,8 @@ export async function addPasskey(
   limits: LoginLimits,
 ): Promise<void> {
   const { page, state, login } = visit;
-  const { known, service } = page;
-  Object.assign(known, { action: 'add-factor', factor: 'passkey' });
+  const { facts, service } = page;
+  addFacts(facts, { action: 'add-factor', factor: 'passkey' });
   const name = labelOf(visit, form, 'passkey');
   const { enrolment, passkeys } = requireFactors(service);
   const result = await checked(page, limits, async () => {
@@ -88,7 +89,7 @@ export async function addPasskey(
   });
   if (result === 'too-many') return listFactors(visit, { problem: result });
   if (result.kind !== 'wrong') return showAdded(visit, result);
-  known.reason = `second-factor-passkey-${result.reason}`;
+  facts.reason = `second-factor-passkey-${result.reason}`;
   await listFactors(visit, { problem: 'wrong-passkey' });
 }
 
@@ -133,7 +134,7 @@ async function showAdded(visit: Visit, result: Added | NotAdded): Promise<void> 
   const { page } = visit;
   const problem = problemsOfAdding.get(result.kind);
   if (problem !== undefined) {
-    page.known.reason = result.kind;
+    page.facts.reason = result.kind;
     return listFactors(visit, { problem });
   }
   const { recoveryCodes, grant } = addedOrThrow(page, result);

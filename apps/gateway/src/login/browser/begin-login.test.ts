@@ -26,9 +26,9 @@ test('a login without the second factor that a reload has made required gets no 
   const browser = secretDigest('of this browser');
   await pending.put(attempt, { browser, attempt: { challenge }, revision: 7, proof });
   const code = await pending.issueCode(attempt, 'of this browser');
-  const known: LoginRequest['known'] = { action: 'none' };
+  const facts: LoginRequest['facts'] = { action: 'none' };
   const request = {
-    known,
+    facts,
     address: '192.0.2.1',
     service: {
       config: { clusters: {} },
@@ -44,5 +44,5 @@ test('a login without the second factor that a reload has made required gets no 
     status: 401,
     code: 'wrong-code',
   });
-  expect(known).toMatchObject({ action: 'redeem', reason: 'second-factor', username: 'corp:jane' });
+  expect(facts).toMatchObject({ action: 'redeem', reason: 'second-factor', username: 'corp:jane' });
 });

@@ -2,6 +2,7 @@ import type { Decision, RejectionReason } from '@sallyport/authenticator';
 import { asError } from '../../base/logging/error-fields.ts';
 import { attemptLifetime, idLength, isVerifier } from '../attempts/attempt.ts';
 import { type LoginError, unavailable, uncheckedLogin, wrongCode } from '../login-error.ts';
+import { addFacts } from '../login-facts.ts';
 import { answerSession, type LoginRequest } from '../login-request.ts';
 import {
   chooseCluster,
@@ -17,11 +18,11 @@ import { browserOf, fromPending } from './browser-logins.ts';
 
 /** Begins a login that a person continues in a browser. */
 export async function beginLogin(request: LoginRequest, body: unknown): Promise<void> {
-  const { context, service, address, known } = request;
+  const { context, service, address, facts } = request;
   const { attempts } = browserOf(service);
   const asked = parseBrowserBody(body);
   const cluster = chooseCluster(service.config, asked.cluster);
-  Object.assign(known, { device: asked.device, cluster });
+  addFacts(facts, { device: asked.device, cluster });
   const until = Date.now() + attemptLifetime;
   const attempt = { ...asked, id: randomText(idLength), until, address, cluster };
   const url = `${service.config.publicUrl}/login/${attempts.writeAttempt(attempt)}`;
@@ -31,8 +32,8 @@ export async function beginLogin(request: LoginRequest, body: unknown): Promise<
 
 /** Makes a session for the client that began a login. A client with another verifier ends the login. */
 export async function redeemCode(request: LoginRequest, body: unknown): Promise<void> {
-  const { service, address, signal, known } = request;
-  known.action = 'redeem';
+  const { service, address, signal, facts } = request;
+  facts.action = 'redeem';
   const { pending } = browserOf(service);
   const { code, verifier } = parseCodeBody(body);
   // Who was blocked since they logged in is not known. The code is not used up.
@@ -41,7 +42,7 @@ export async function redeemCode(request: LoginRequest, body: unknown): Promise<
   if (login === undefined) throw wrongCode();
   const { attempt, proof, revision } = login;
   const { authenticator, provider, named } = proof;
-  Object.assign(known, {
+  addFacts(facts, {
     authenticator,
     provider: provider?.name,
     username: named.username,
@@ -49,12 +50,12 @@ export async function redeemCode(request: LoginRequest, body: unknown): Promise<
     cluster: attempt.cluster,
   });
   if (!isVerifier(verifier, attempt.challenge)) {
-    known.reason = 'wrong-verifier';
+    facts.reason = 'wrong-verifier';
     throw wrongCode();
   }
   const current = await currentUser(service, proof, signal);
   const refuse = (reason: RejectionReason): LoginError => {
-    known.reason = reason;
+    facts.reason = reason;
     return wrongCode();
   };
   if (current.kind === 'rejected') throw refuse(current.reason);

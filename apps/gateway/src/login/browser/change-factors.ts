@@ -35,10 +35,10 @@ const actions: ReadonlyMap<string, Action> = new Map<string, Action>([
 
 async function remove(visit: Visit, form: URLSearchParams): Promise<void> {
   const { page, login, record } = visit;
-  const { service, known } = page;
+  const { service, facts } = page;
   const { enrolment } = requireFactors(service);
   const id = form.get('id') ?? '';
-  known.factor = listedFactors(record).find((one) => one.id === id)?.method;
+  facts.factor = listedFactors(record).find((one) => one.id === id)?.method;
   const result = await fromFactors(service, () =>
     enrolment.remove(factorUser(login.proof), login.next.grant, id),
   );
@@ -47,16 +47,16 @@ async function remove(visit: Visit, form: URLSearchParams): Promise<void> {
     await keepGrant(visit, result.grant, revision);
     return sendTo(page, `${page.path}/factors?removed`);
   }
-  known.reason = result.kind;
+  facts.reason = result.kind;
   if (result.kind === 'ended') throw enrolmentEnded();
   await listFactors(visit, { problem: result.kind });
 }
 
 async function renewRecoveryCodes(visit: Visit): Promise<void> {
   const { page, login } = visit;
-  const { service, known, path } = page;
+  const { service, facts, path } = page;
   const { enrolment } = requireFactors(service);
-  known.factor = 'recovery-code';
+  facts.factor = 'recovery-code';
   const result = await fromFactors(service, () =>
     enrolment.renewRecoveryCodes(factorUser(login.proof), login.next.grant),
   );
@@ -66,7 +66,7 @@ async function renewRecoveryCodes(visit: Visit): Promise<void> {
     await keepGrant(visit, result.grant, revision).catch(() => false);
     return showPage(page, recoveryCodesPage({ path, codes: result.recoveryCodes }));
   }
-  known.reason = result.kind;
+  facts.reason = result.kind;
   throw enrolmentEnded();
 }
 

@@ -38,7 +38,7 @@ export async function visitOf(
   page: PageRequest,
   state: BrowserState | undefined,
 ): Promise<Visit | undefined> {
-  const { service, known } = page;
+  const { service, facts } = page;
   const login = await loginWithNext(page, state, 'manage');
   if (state === undefined || login === undefined) return undefined;
   const { proof, revision, next } = login;
@@ -48,7 +48,7 @@ export async function visitOf(
   const { grant } = next;
   if (record?.id === grant.record && record.version === grant.version)
     return { page, state, login, record };
-  known.reason = 'reset';
+  facts.reason = 'reset';
   throw enrolmentEnded();
 }
 

@@ -48,7 +48,7 @@ beforeEach(() => {
     browser: { pending: createPendingLogins(file.opened.redis, Date.now) },
     attempt,
     path: '/login/x',
-    known: { action: 'page' },
+    facts: { action: 'page' },
   } as unknown as PageRequest;
 });
 
@@ -88,7 +88,7 @@ describe('what a person may do who wants to change their factors', () => {
       status: 401,
       code: 'second-factor-not-enrolled',
     });
-    expect(page.known.reason).toBe('second-factor-foreign-record');
+    expect(page.facts.reason).toBe('second-factor-foreign-record');
   });
 });
 

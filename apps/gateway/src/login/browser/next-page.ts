@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type BrowserState, loginSecretOf } from '../attempts/attempt.ts';
 import type { PendingLogin } from '../attempts/pending-logins.ts';
+import { addFacts } from '../login-facts.ts';
 import { requiredReason } from '../login-report.ts';
 import type { Proof } from '../login-service.ts';
 import { grantAfterPassword } from '../new-factor.ts';
@@ -18,12 +19,12 @@ export type Next = PendingLogin['next'];
  * @throws LoginError if they may do nothing: only a right password shows why
  */
 export async function nextOf(page: PageRequest, proof: Proof): Promise<Next> {
-  const { service, attempt, known } = page;
+  const { service, attempt, facts } = page;
   if (attempt.manages !== undefined) return nextOfVisit(page, proof, attempt.manages.invitation);
   const need = await needOf(service, proof);
-  requireUsable(service, need, proof, known);
+  requireUsable(service, need, proof, facts);
   if (need.kind === 'nothing') return undefined;
-  known.reason = requiredReason;
+  facts.reason = requiredReason;
   return { kind: 'factor' };
 }
 
@@ -35,7 +36,7 @@ async function nextOfVisit(
 ): Promise<Next> {
   const given = await grantAfterPassword(page, proof, invitation);
   if (given.kind === 'invited') return { kind: 'manage', grant: given.grant };
-  page.known.reason = requiredReason;
+  page.facts.reason = requiredReason;
   return { kind: 'factor' };
 }
 
@@ -61,7 +62,7 @@ export async function loginWithNext<Kind extends NonNullable<Next>['kind']>(
   state: BrowserState | undefined,
   kind: Kind,
 ): Promise<LoginWithNext<Kind> | undefined> {
-  const { path, known } = page;
+  const { path, facts } = page;
   const login = await findLogin(page, state);
   if (login === undefined) {
     sendTo(page, path);
@@ -73,7 +74,7 @@ export async function loginWithNext<Kind extends NonNullable<Next>['kind']>(
     return undefined;
   }
   const { authenticator, named } = login.proof;
-  Object.assign(known, { authenticator, username: named.username });
+  addFacts(facts, { authenticator, username: named.username });
   return { ...login, next: next as Extract<Next, { readonly kind: Kind }> };
 }
 

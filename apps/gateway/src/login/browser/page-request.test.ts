@@ -44,7 +44,7 @@ function requestFor(
     } as unknown as Context,
     service: { config: { publicUrl }, browser: { attempts: texts } },
     address,
-    known: { action: 'page' },
+    facts: { action: 'page' },
   } as unknown as LoginRequest;
   return { request, set };
 }

@@ -4,6 +4,7 @@ import { networkOf } from '../../http/socket-limit.ts';
 import type { Attempt, BrowserState } from '../attempts/attempt.ts';
 import { formToken, isFormToken, loginSecretOf } from '../attempts/attempt.ts';
 import { tooMany } from '../login-error.ts';
+import { addFacts } from '../login-facts.ts';
 import type { LoginLimits, LoginRequest } from '../login-request.ts';
 import type { BrowserLogins } from '../login-service.ts';
 import { pageHeaders } from '../pages/page-headers.ts';
@@ -44,7 +45,7 @@ export function requestOf(
   const attempt = browser.attempts.readAttempt(sealed);
   if (attempt === undefined) throw new PageError('expired', 404);
   const { device, cluster } = attempt;
-  Object.assign(request.known, { device, cluster });
+  addFacts(request.facts, { device, cluster });
   if (cluster !== undefined && !Object.hasOwn(request.service.config.clusters, cluster))
     throw new PageError('unknown-cluster', 404);
   const taken = pages.take(request.address);

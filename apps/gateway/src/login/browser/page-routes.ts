@@ -2,6 +2,7 @@ import { createFormReader } from '../../http/read-body.ts';
 import { type BrowserState, loginSecretOf } from '../attempts/attempt.ts';
 import { createShares } from '../bounds.ts';
 import { LoginError, wrongCredentials } from '../login-error.ts';
+import { addFacts } from '../login-facts.ts';
 import {
   type AddRoute,
   inSteps,
@@ -157,12 +158,12 @@ async function keepLogin(
   { proof, revision, next }: LoggedIn,
   { logins }: LoginLimits,
 ): Promise<void> {
-  const { service, browser, attempt, known, address } = page;
+  const { service, browser, attempt, facts, address } = page;
   if (next?.kind === 'factor') countIncomplete(logins, proof, address);
   else countLogin(logins, proof);
   const { challenge, cluster, device } = attempt;
   const { username, uid } = proof.given;
-  Object.assign(known, { authenticator: proof.authenticator, username: proof.named.username });
+  addFacts(facts, { authenticator: proof.authenticator, username: proof.named.username });
   const renewed = renewLogin(page, state);
   const login = {
     browser: renewed.digest,
@@ -183,13 +184,13 @@ async function logInOnPage(
 ): Promise<void> {
   const page = pageRequest(request, limits);
   const { state, form } = await readPageForm(page, readForm);
-  const { service, signal, known } = page;
+  const { service, signal, facts } = page;
   const given = parseCredentials(form);
   const { revision } = service.revocations;
   try {
     const prove = async () => {
       if (given === undefined) throw wrongCredentials();
-      const proof = await provePassword(service, given, signal, known);
+      const proof = await provePassword(service, given, signal, facts);
       return { proof, next: await nextOf(page, proof) };
     };
     const { proof, next } = await inSteps(signal, () => withinLimits(page, limits, prove));
@@ -215,7 +216,7 @@ async function confirm(
   limits: LoginLimits,
 ): Promise<void> {
   const page = pageRequest(request, limits);
-  const { service, browser, attempt, known } = page;
+  const { service, browser, attempt, facts } = page;
   const { state, form } = await readPageForm(page, readForm);
   const answer = form.get('answer');
   const login = await findLogin(page, state);
@@ -223,11 +224,11 @@ async function confirm(
   if (login === undefined || secret === undefined)
     throw new PageError(answer === 'cancel' ? 'not-cancelled' : 'used', 409);
   const { authenticator, provider, named } = login.proof;
-  Object.assign(known, { authenticator, provider: provider?.name, username: named.username });
+  addFacts(facts, { authenticator, provider: provider?.name, username: named.username });
   const client = attempt.port === undefined ? undefined : `http://127.0.0.1:${attempt.port}/`;
   if (login.next !== undefined && answer !== 'cancel') return sendToNext(page, login.next);
   if (answer === 'cancel') {
-    known.reason = 'cancelled';
+    facts.reason = 'cancelled';
     const isCancelled = await fromPending(service, () =>
       browser.pending.cancel(attempt.id, secret),
     );

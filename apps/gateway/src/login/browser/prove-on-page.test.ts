@@ -67,7 +67,7 @@ test('a login on the page counts for its user once the second factor is right', 
       path: `/login/${id}`,
       address: '192.0.2.1',
       signal: new AbortController().signal,
-      known: { action: 'page-factor' },
+      facts: { action: 'page-factor' },
     } as unknown as PageRequest;
     Object.assign(page.service, { browser: page.browser, logger: { warn: () => undefined } });
     const form = new URLSearchParams({ form: formToken(id, { secret: 'l.k' }), code });

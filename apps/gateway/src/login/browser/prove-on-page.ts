@@ -78,11 +78,11 @@ async function askForFactor(
 }
 
 /** Finds out again how the user can prove a factor. @throws LoginError if they can't any more, such as after a reset */
-async function requireNeed({ service, known }: PageRequest, { proof }: Login): Promise<Need> {
+async function requireNeed({ service, facts }: PageRequest, { proof }: Login): Promise<Need> {
   const need = await needOf(service, proof);
-  requireUsable(service, need, proof, known);
+  requireUsable(service, need, proof, facts);
   if (need.kind === 'factor') return need;
-  known.reason = 'no-second-factor';
+  facts.reason = 'no-second-factor';
   throw enrolmentEnded();
 }
 
@@ -93,7 +93,7 @@ export async function proveOnPage(
   limits: LoginLimits,
   way: 'code' | 'passkey',
 ): Promise<void> {
-  const { service, signal, known, attempt } = page;
+  const { service, signal, facts, attempt } = page;
   const { state, form } = await readPageForm(page, readForm);
   const login = await loginWithNext(page, state, 'factor');
   if (login === undefined) return;
@@ -101,7 +101,7 @@ export async function proveOnPage(
   const given = form.get(way === 'code' ? 'code' : 'response') ?? '';
   const prove = () =>
     way === 'code'
-      ? proveCode(service, login.proof, given.slice(0, maxTyped), signal, known)
+      ? proveCode(service, login.proof, given.slice(0, maxTyped), signal, facts)
       : provePasskey(page, state, login, need, given);
   let proof: Proof;
   try {
@@ -134,10 +134,10 @@ async function provePasskey(
   { methods, record }: Need,
   response: string,
 ): Promise<Proof> {
-  const { service, known } = page;
+  const { service, facts } = page;
   const { proof } = login;
   const refused = (reason: string): LoginError => {
-    known.reason = `second-factor-passkey-${reason}`;
+    facts.reason = `second-factor-passkey-${reason}`;
     return wrongCredentials(true);
   };
   // It is taken before the check: one response is checked for each challenge, on whichever replicas.
@@ -149,7 +149,7 @@ async function provePasskey(
     passkeys.finishAuthentication(factorUser(proof), record, challenge, response),
   );
   if (checked.kind === 'wrong') throw refused(checked.reason);
-  return withFactor(proof, 'passkey', known, checked.key);
+  return withFactor(proof, 'passkey', facts, checked.key);
 }
 
 function problemOf(error: unknown, way: 'code' | 'passkey'): FactorProblem | undefined {

@@ -3,6 +3,7 @@ import type { SessionTexts } from '../../engine/sessions/session-text.ts';
 import { type BrowserState, idLength } from '../attempts/attempt.ts';
 import type { Shares } from '../bounds.ts';
 import { LoginError } from '../login-error.ts';
+import { addFacts } from '../login-facts.ts';
 import { entered, type LoginLimits, type LoginRequest } from '../login-request.ts';
 import type { LoginProvider, Proof } from '../login-service.ts';
 import type { LoginProblem } from '../pages/texts.ts';
@@ -49,13 +50,13 @@ function requireOwnLink({ context, path }: PageRequest): void {
 }
 
 function providerOf(
-  { known }: LoginRequest,
+  { facts }: LoginRequest,
   providers: ReadonlyMap<string, LoginProvider>,
   name: string,
 ): LoginProvider {
   const provider = providers.get(name);
   if (provider === undefined) throw new PageError('not-found', 404);
-  Object.assign(known, { provider: name, authenticator: provider.authenticator });
+  addFacts(facts, { provider: name, authenticator: provider.authenticator });
   return provider;
 }
 
@@ -108,7 +109,7 @@ export async function finishAtProvider(
  *   learn that after they have confirmed
  */
 async function prove(
-  { known, signal, service: { logger, texts } }: PageRequest,
+  { facts, signal, service: { logger, texts } }: PageRequest,
   provider: LoginProvider,
   query: URLSearchParams,
   flow: NonNullable<BrowserState['flow']>,
@@ -127,8 +128,8 @@ async function prove(
     });
   const refuse = (reason: string, name = '') => {
     const subject = withoutToken(name, idToken) || undefined;
-    Object.assign(known, { reason, subject });
-    const { authenticator } = known;
+    addFacts(facts, { reason, subject });
+    const { authenticator } = facts;
     logger.warn(
       { provider: provider.name, authenticator, reason, subject, steps },
       'ID token refused',
@@ -190,7 +191,7 @@ function whyNotStorable(
 
 /** Says on the page why a provider did not log the person in, and in the log what to do about it. */
 function providerProblem(
-  { known, service: { logger } }: PageRequest,
+  { facts, service: { logger } }: PageRequest,
   { name, authenticator }: LoginProvider,
   error: unknown,
 ): LoginProblem {
@@ -203,7 +204,7 @@ function providerProblem(
     logger.warn({ provider: name, authenticator, reason }, 'ID token could not be checked');
     return 'unavailable';
   }
-  known.reason = `provider-${error.kind}`;
+  facts.reason = `provider-${error.kind}`;
   if (error.kind !== 'denied')
     logger.warn({ provider: name, authenticator, reason }, 'login at a provider failed');
   return `provider-${error.kind}`;

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Entry } from '../../engine/revocation/list.ts';
 import {
+  type AnsweredRequest,
   detailsOf,
-  type LoginFacts,
   loginActions,
   loginOutcomes,
 } from '../../login/login-report.ts';
@@ -226,7 +226,7 @@ test('a dropped admin action is counted in the next line, and one from before th
 test('each decision about a login has a line, in a browser too, and no other request', () => {
   const record = createRecord();
   record.use((token) => token.toUpperCase());
-  const login = (facts: Pick<LoginFacts, 'action' | 'outcome'> & Partial<LoginFacts>) => {
+  const login = (facts: Pick<AnsweredRequest, 'action' | 'outcome'> & Partial<AnsweredRequest>) => {
     const all = { at: 0, seconds: 0, address: '192.0.2.1', ...facts };
     record.login({ ...all, details: detailsOf(all) });
   };
