@@ -203,7 +203,7 @@ describe('the file itself', () => {
       content: 'a: 1\na: 2\nb: 1\nb: 2',
       problems: [2, 4].map(
         (line) =>
-          `gateway.yaml:${line}:1: duplicate key, which is already on line ${line - 1}: remove one`,
+          `gateway.yaml:${line}:1: duplicate key, which is already on line ${line - 1}: remove one, or write "- " before the first key of a new list entry`,
       ),
     },
   ])('has all its problems reported together (case %#)', async ({ content, problems }) => {

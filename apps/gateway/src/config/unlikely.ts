@@ -5,16 +5,16 @@ import type { FileConfig } from './schema.ts';
 /**
  * Finds values that may be meant, but most likely are not.
  *
- * @param written the file as it is written
+ * @param file as it is written
  */
 export function unlikelyValues(
   { authenticators }: Pick<FileConfig, 'authenticators'>,
-  written: unknown,
+  file: unknown,
 ): Problem[] {
   return [
-    ...entries(written, ['server', 'tls', 'clientNames']).flatMap(unlikelyClientName),
-    ...entries(written, ['login', 'trustedProxies']).flatMap(unlikelyProxies),
-    ...unlikelyAudiences(written),
+    ...textsAt(file, ['server', 'tls', 'clientNames']).flatMap(unlikelyClientName),
+    ...textsAt(file, ['login', 'trustedProxies']).flatMap(unlikelyProxies),
+    ...unlikelyAudiences(file),
     ...unlikelyPatterns(authenticators),
   ];
 }
@@ -25,10 +25,10 @@ interface WrittenText {
 }
 
 /** Returns the texts of a list, as they are written. What is not a text is an error, which is reported elsewhere. */
-function entries(written: unknown, path: Path): readonly WrittenText[] {
-  const list = valueAt(written, path);
-  const all = Array.isArray(list) ? [...list.entries()] : [];
-  return all.flatMap(([index, text]) =>
+function textsAt(file: unknown, path: Path): readonly WrittenText[] {
+  const list = valueAt(file, path);
+  const entries = Array.isArray(list) ? [...list.entries()] : [];
+  return entries.flatMap(([index, text]) =>
     typeof text === 'string' ? [{ text, path: [...path, index] }] : [],
   );
 }
@@ -40,31 +40,16 @@ const displayed = {
   alternative: /^(?:DNS|URI|email|IP Address):(.+)$/,
 };
 
-function unlikelyClientName(written: WrittenText): Problem[] {
-  const { text, path } = written;
+function unlikelyClientName({ text, path }: WrittenText): Problem[] {
   const isSubject = displayed.subject.test(text);
   const [, name] = (isSubject ? displayed.commonName : displayed.alternative).exec(text) ?? [];
-  if (!isSubject && name === undefined) return unlikelyWildcard(written);
+  if (!isSubject && name === undefined) return [];
   const message = `${JSON.stringify(text)} is how a name is displayed, and no certificate has that name: names are compared without what is before them`;
   return [
     {
       path,
       message,
       fix: `write ${name?.trim() ?? 'the common name alone, such as kube-apiserver'}`,
-    },
-  ];
-}
-
-/** A wildcard certificate has a name such as `*.example.com`, to the letter. */
-function unlikelyWildcard({ text, path }: WrittenText): Problem[] {
-  if (!/(?!^)\*|^\*(?!\.)/.test(text)) return [];
-  return [
-    {
-      path,
-      message: `${JSON.stringify(text)} is compared as it is, and no certificate has that name: a client name is not a pattern`,
-      fix:
-        'write the common name of the client certificate of kube-apiserver, such as kube-apiserver. To let in any client, ' +
-        'remove clientCAFile and clientNames, and write clientAuth: none',
     },
   ];
 }
@@ -96,24 +81,24 @@ const usualAudiences: readonly string[] = [
 ];
 
 /** Warns of audiences of several clusters that another API server may have: the audience alone binds a session to its cluster. */
-function unlikelyAudiences(written: unknown): Problem[] {
-  const clusters = valueAt(written, ['login', 'clusters']);
-  const all = Object.entries(isObject(clusters) ? clusters : {}).map(([name, one]) => ({
+function unlikelyAudiences(file: unknown): Problem[] {
+  const clusters = valueAt(file, ['login', 'clusters']);
+  const audiences = Object.entries(isObject(clusters) ? clusters : {}).map(([name, cluster]) => ({
     name,
-    audience: String(valueAt(one, ['audience'])),
+    audience: String(valueAt(cluster, ['audience'])),
   }));
-  if (all.length < 2) return [];
-  const common = entries(written, ['server', 'apiAudiences']).map(({ text }) => text);
+  if (audiences.length < 2) return [];
+  const common = textsAt(file, ['server', 'apiAudiences']).map(({ text }) => text);
   // A list with the audiences of all clusters is not a list of what the clusters have in common.
-  const isUnion = all.every(
+  const isUnion = audiences.every(
     ({ audience }) => common.includes(audience) || usualAudiences.includes(audience),
   );
-  const why = (audience: string) => {
+  const describeReason = (audience: string) => {
     if (usualAudiences.includes(audience)) return 'most API servers have this audience';
     return common.includes(audience) && !isUnion ? 'it is also in server.apiAudiences' : undefined;
   };
-  return all.flatMap(({ name, audience }) => {
-    const reason = why(audience);
+  return audiences.flatMap(({ name, audience }) => {
+    const reason = describeReason(audience);
     if (reason === undefined) return [];
     return {
       path: ['login', 'clusters', name, 'audience'],
@@ -123,32 +108,17 @@ function unlikelyAudiences(written: unknown): Problem[] {
   });
 }
 
-/** Warns of patterns of groups that most likely let nothing pass. */
+/** Warns of patterns of groups that begin with the prefix, which only Kubernetes sees: most likely they let nothing pass. */
 function unlikelyPatterns(authenticators: FileConfig['authenticators']): Problem[] {
   return authenticators.flatMap(({ groups: { prefix, allow = [] } }, position) =>
     [...allow.entries()].flatMap(([index, pattern]) => {
-      const path = ['authenticators', position, 'groups', 'allow', index];
-      const [why, better] = whyUnlikely(pattern, prefix) ?? [];
-      if (why === undefined) return [];
-      const fix = better ? `write ${JSON.stringify(better)}` : 'write the name of a group';
-      return { path, message: `${JSON.stringify(pattern)} ${why}`, fix };
+      if (prefix === '' || !pattern.startsWith(prefix)) return [];
+      const name = pattern.slice(prefix.length);
+      return {
+        path: ['authenticators', position, 'groups', 'allow', index],
+        message: `${JSON.stringify(pattern)} begins with groups.prefix, and is compared with the names of the backend, which come before the prefix`,
+        fix: name === '' ? 'write the name of a group' : `write ${JSON.stringify(name)}`,
+      };
     }),
   );
-}
-
-/** Returns why a pattern lets nothing pass, and what was meant. */
-function whyUnlikely(pattern: string, prefix: string): [string, string] | undefined {
-  // Only Kubernetes sees the prefix.
-  if (prefix !== '' && pattern.startsWith(prefix)) {
-    const why =
-      'begins with groups.prefix, and is compared with the names of the backend, which come before the prefix';
-    return [why, pattern.slice(prefix.length)];
-  }
-  if (pattern !== pattern.trim())
-    return ['begins or ends with a blank, and most likely no group does', pattern.trim()];
-  // In `team.*` the dot may be a dot.
-  if (!/^\^|\$$|(^|\W)\.\*/.test(pattern)) return undefined;
-  const why =
-    'looks like a regular expression, and is compared as it is: only * stands for other characters';
-  return [why, pattern.replace(/^\^|\$$/g, '').replaceAll('.*', '*')];
 }

@@ -10,7 +10,6 @@ import {
   visit,
 } from 'yaml';
 import { type ConfigProblem, formatPath, type Path, type Problem } from './problems.ts';
-import { blankAroundKey, blankInLineOf, duplicateKeysAt, type Slip } from './yaml-slips.ts';
 
 /** How many levels of lists and maps a config may have: more than any sensible one, and the stack has space for far more. */
 const maxDepth = 64;
@@ -85,6 +84,12 @@ const aliasProblem = {
   fix: 'quote a value that begins with *, or write it out instead of an alias',
 };
 
+interface Slip {
+  readonly offset: number;
+  readonly message: string;
+  readonly fix: string;
+}
+
 /** Matches errors that each come from one mistake, and cause no other errors. */
 const independent =
   /^(TAB_AS|DUPLICATE_KEY|TAG_RESOLVE|BAD_ALIAS|BAD_SCALAR_START|BAD_DQ_ESCAPE|COLON_IN_VALUE)/;
@@ -92,16 +97,10 @@ const independent =
 /**
  * Returns the errors to report. One mistake in indentation or brackets causes a row of errors, so nothing is reported after the first one.
  */
-function mistakesIn(text: string, document: Document.Parsed) {
+function mistakesIn(text: string, document: Document.Parsed): Slip[] {
   const errors = [...document.errors, ...document.warnings];
   const tabs = errors.filter(({ code }) => code === 'TAB_AS_INDENT');
-  const slip =
-    errors[0] === undefined
-      ? blankAroundKey(text, document)
-      : blankInLineOf(errors[0].pos[0], text);
-  if (slip !== undefined) return [slip];
   const found: Slip[] = [];
-  const undashed = new Set<object>();
   for (const { code, message: words, pos } of (tabs.length > 0 ? tabs : errors).slice(0, 5)) {
     const [offset] = pos;
     const [line = ''] = /.*/.exec(text.slice(offset)) ?? [];
@@ -110,25 +109,35 @@ function mistakesIn(text: string, document: Document.Parsed) {
       /:([\s,}\]]|$)/.test(line.replace(/\s#.*/, ''));
     const kind = `${hasColon ? 'COLON_IN_VALUE' : code} ${words}`;
     const [, message, fix, place] = mistakes.find(([pattern]) => pattern.test(kind)) as Row;
-    const duplicates = code === 'DUPLICATE_KEY' ? duplicateKeysAt(offset, document) : undefined;
+    const first = code === 'DUPLICATE_KEY' ? firstKeyOffset(offset, document) : undefined;
     const also =
-      duplicates === undefined
+      first === undefined
         ? ''
-        : `, which is already on line ${text.slice(0, duplicates.first).split('\n').length}`;
-    const way = duplicates?.isEntry
-      ? `if a new list entry begins here, write "- " before it; otherwise ${fix}`
-      : fix;
-    if (duplicates === undefined || !undashed.has(duplicates.map)) {
-      found.push({
-        offset: place?.(text, offset, document) ?? offset,
-        message: message + also,
-        fix: way,
-      });
-    }
-    if (duplicates?.isEntry) undashed.add(duplicates.map);
+        : `, which is already on line ${text.slice(0, first).split('\n').length}`;
+    found.push({
+      offset: place?.(text, offset, document) ?? offset,
+      message: message + also,
+      fix,
+    });
     if (!independent.test(kind)) break;
   }
   return found;
+}
+
+/** Finds the key that a duplicate key repeats. @param offset the offset of the duplicate key */
+function firstKeyOffset(offset: number, document: Document): number | undefined {
+  let first: number | undefined;
+  visit(document, {
+    Map(_key, { items }) {
+      const keys = items.map(({ key }) => key as Node | null);
+      const names = keys.map((key) => (isScalar(key) ? String(key.value) : key));
+      const index = keys.findIndex((key) => key?.range?.[0] === offset);
+      if (index === -1) return undefined;
+      first = keys[names.indexOf(names[index] ?? null)]?.range?.[0];
+      return visit.BREAK;
+    },
+  });
+  return first;
 }
 
 type Place = (text: string, offset: number, document: Document) => number;
@@ -166,7 +175,11 @@ const alignedOrDash = 'align the two, or add a space after the dash above';
  */
 const mistakes: readonly Row[] = [
   [/^TAB_AS_INDENT/, 'a tab is used to indent', 'use spaces'],
-  [/^DUPLICATE_KEY/, 'duplicate key', 'remove one'],
+  [
+    /^DUPLICATE_KEY/,
+    'duplicate key',
+    'remove one, or write "- " before the first key of a new list entry',
+  ],
   [/^COLON_IN_VALUE/, 'a value contains ": ", which YAML reads as a new key', quoteIt],
   [
     /^BLOCK_AS_IMPLICIT/,
