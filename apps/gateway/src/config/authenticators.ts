@@ -265,12 +265,6 @@ function pathOfFile(options: object, message: string, baseDirectory: string): Pa
 }
 
 /**
- * The version of the format of cached answers: with another number, nothing that was cached before is read. Version 2 has `credential`
- * and `session`. A gateway of version 1 would store answers without them, and a block of a `jti` would have no effect on these.
- */
-export const recordFormat = 2;
-
-/**
  * Makes the part of a cache key that separates the answers of one configuration of an authenticator from those of
  * another. Every replica makes the same of one config, wherever the config is: a plugin that is a file counts by its
  * `use` and its content, not by its path.
@@ -286,7 +280,7 @@ export function fingerprintOf(
   const { use, digest } = plugin;
   const origin = isAbsolute(plugin.package) ? use : plugin.package;
   return createHash('sha256')
-    .update(canonical({ recordFormat, name, use, package: origin, digest, options }))
+    .update(canonical({ name, use, package: origin, digest, options }))
     .digest('base64url');
 }
 

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { createHmacSha256 } from '../sealing/hmac.ts';
 import { createPrivateNames, nameAnswer, nameUser, type Question } from './names.ts';
+import { recordFormat } from './record.ts';
 
 const key = randomBytes(32);
 
@@ -86,6 +88,15 @@ test('the name of a user is the same for the same user, and another for every ot
     }),
     { numRuns: 2_000 },
   );
+});
+
+test('names in Redis are HMACs that contain the format of the records', () => {
+  const [token, username, fingerprint] = ['t', 'jane', 'f'];
+  const hmac = (...texts: readonly unknown[]) => createHmacSha256(key)(JSON.stringify(texts));
+  expect(nameAnswer(key, { token, fingerprint, audiences: ['b', 'a'] })).toBe(
+    hmac(recordFormat, fingerprint, token, 'a', 'b'),
+  );
+  expect(nameUser(key, { fingerprint, username })).toBe(hmac(recordFormat, fingerprint, username));
 });
 
 describe('the name of an answer in the memory of a replica', () => {

@@ -1,5 +1,6 @@
 import { hash, randomBytes } from 'node:crypto';
 import { createHmacSha256 } from '../sealing/hmac.ts';
+import { recordFormat } from './record.ts';
 
 /** All that an answer depends on. */
 export interface Question {
@@ -74,5 +75,5 @@ const macs = new WeakMap<Uint8Array, (text: string) => string>();
 function mac(key: Uint8Array, texts: readonly string[]): string {
   const hmac = macs.get(key) ?? createHmacSha256(key);
   macs.set(key, hmac);
-  return hmac(JSON.stringify(texts));
+  return hmac(JSON.stringify([recordFormat, ...texts]));
 }

@@ -12,7 +12,13 @@ export interface CacheRecord {
   readonly revision: number;
 }
 
-/** A record as Redis holds it. A change of its shape must change `recordFormat` too, so that other shapes have other names. */
+/**
+ * The version of the shape of `StoredRecord`, which is a part of each name in Redis (`names.ts`). A change of the shape must change it, so that
+ * nothing that was cached before is read. Version 2 has `credential` and `session`: without them, a block of a `jti` would have no effect.
+ */
+export const recordFormat = 2;
+
+/** A record as Redis holds it. */
 export interface StoredRecord extends CacheRecord {
   /** The time to live that Redis was given, in milliseconds. What is left of it shows the age by a clock that all share. */
   readonly ttl: number;
