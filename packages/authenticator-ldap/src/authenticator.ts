@@ -14,7 +14,7 @@ import {
   within,
 } from '@sallyport/plugin-kit';
 import { checkDirectory } from './check.ts';
-import type { Directory, DirectoryCall } from './directory/types.ts';
+import type { DirectoryCall, LdapDirectory } from './directory/types.ts';
 import { joinWarnings } from './join-warnings.ts';
 import { accountText, readReset, resetFlag } from './login/account-state.ts';
 import { bindUser, createDecoys } from './login/bind-user.ts';
@@ -29,7 +29,7 @@ import { joinUser } from './login/join-user.ts';
 import {
   createRevalidate,
   findEntry,
-  lookUpUser,
+  lookUpDirectoryUser,
   type TracedCall,
   withGroups,
 } from './login/look-up.ts';
@@ -41,10 +41,10 @@ import { createSchemaCheck } from './schema.ts';
 export async function createLdapAuthenticator(
   options: LdapOptions,
   context: PluginContext,
-  makeDirectory: (tls: () => TlsSettings) => Directory,
+  makeDirectory: (tls: () => TlsSettings) => LdapDirectory,
 ): Promise<Authenticator> {
   warnOfLateTimeout(options, context);
-  let directory: Directory | undefined;
+  let directory: LdapDirectory | undefined;
   const tls = await watchTlsFiles(options.tls, context, () => directory?.renewConnections());
   directory = makeDirectory(tls);
   const login = createLogin(options, context, directory);
@@ -67,7 +67,7 @@ export async function createLdapAuthenticator(
     },
     revalidate: createRevalidate(directory, options, context.logger),
     lookUp: (username, context) =>
-      (context.isJoin ? joinUser : lookUpUser)(directory, options, username, context),
+      (context.isJoin ? joinUser : lookUpDirectoryUser)(directory, options, username, context),
     knownUsers: () => [exampleUser(options)],
     check: async (signal, use) => {
       const warnings = await checkDirectory(directory, options, signal, async (search) => {
@@ -123,7 +123,7 @@ function notSent({ reason, refusedAt }: DeniedAttempt): string {
 function createLogin(
   options: LdapOptions,
   { attempts, logger }: PluginContext,
-  directory: Directory,
+  directory: LdapDirectory,
 ) {
   const decoys = createDecoys(directory, options);
 

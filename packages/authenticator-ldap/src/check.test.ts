@@ -6,7 +6,7 @@ import {
   type MemoryDirectory,
   memoryDirectory,
 } from './directory/testing/memory-directory.ts';
-import type { Directory } from './directory/types.ts';
+import type { LdapDirectory } from './directory/types.ts';
 import { parseDnTemplate } from './filter/templates.ts';
 import {
   attributeGroups,
@@ -25,7 +25,7 @@ const bind = { dn: 'cn=sallyport,dc=example,dc=com', password: 'a password' };
 const options = ldapOptions({ groups: searchedGroups(), bind });
 const { bind: _bind, ...anonymous } = options;
 
-const check = (directory: Directory, changed: Partial<LdapOptions> = {}) =>
+const check = (directory: LdapDirectory, changed: Partial<LdapOptions> = {}) =>
   checkDirectory(directory, { ...options, ...changed }, signal);
 
 /** Creates a directory whose bases exist. The test answers a search with a filter. */
@@ -184,7 +184,7 @@ describe('check()', () => {
   const reporting = (
     problems: Record<string, string | undefined>,
     isPassedOver = false,
-  ): Directory => ({
+  ): LdapDirectory => ({
     ...memoryDirectory(),
     check: async () =>
       Object.entries(problems).map(([host, problem]) => ({
@@ -211,7 +211,7 @@ describe('check()', () => {
   test('warns once of what a further look finds on several servers, next to a server that is down', async () => {
     const memory = memoryDirectory({ entries: bases });
     const down = { server: server('b'), problem: 'it is down', isPassedOver: true };
-    const directory = (...more: (typeof down)[]): Directory => ({
+    const directory = (...more: (typeof down)[]): LdapDirectory => ({
       ...memory,
       check: async (look, caller) => [
         ...(await memory.check(look, caller)),

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Search, SearchRequest } from './connection/types.ts';
 import { namedCode } from './directory/result-codes.ts';
-import type { Directory } from './directory/types.ts';
+import type { LdapDirectory } from './directory/types.ts';
 import { anyEntry, type Filter } from './filter/filter.ts';
 import { dnBelow } from './login/bind-user.ts';
 import { createJoin } from './login/join.ts';
@@ -15,7 +15,7 @@ import type { GroupOptions, LdapOptions, UserOptions } from './options/types.ts'
  * @throws Error with a line for each problem, and how to fix it
  */
 export async function checkDirectory(
-  directory: Directory,
+  directory: LdapDirectory,
   options: LdapOptions,
   signal: AbortSignal,
   further?: (search: Search) => Promise<readonly string[]>,

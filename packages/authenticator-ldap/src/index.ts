@@ -1,6 +1,6 @@
 import type { AuthenticatorPlugin } from '@sallyport/authenticator';
 import { createLdapAuthenticator } from './authenticator.ts';
-import { connect } from './connection/connection.ts';
+import { connectLdap } from './connection/connection.ts';
 import { createDirectory } from './directory/create-directory.ts';
 import { optionsSchema } from './options/schema.ts';
 import { portMixUp } from './options/servers.ts';
@@ -23,7 +23,7 @@ const plugin: AuthenticatorPlugin<unknown> = {
     }
     const real = {
       options,
-      connect,
+      connect: connectLdap,
       metrics,
       logger,
       now: () => performance.now(),

@@ -5,7 +5,7 @@ import {
   type PluginContext,
 } from '@sallyport/authenticator';
 import { knownMasters, type Redis, RedisProblem } from '@sallyport/redis-connection';
-import { decide } from './decide.ts';
+import { decideByRecord } from './decide.ts';
 import type { RedisOptions } from './options.ts';
 import { type FoundRecord, ignoreMoved, openStore, readRecord, type Store } from './store.ts';
 import { digestToken, mistakeIn, tokenShape } from './token.ts';
@@ -44,7 +44,7 @@ export async function createRedisAuthenticator(
           ? { kind: 'rejected', reason: 'invalid-credentials' }
           : { kind: 'no-opinion' };
       }
-      const decision = decide(found.record, found.keyExpiresAt, now());
+      const decision = decideByRecord(found.record, found.keyExpiresAt, now());
       if (decision.kind === 'authenticated') {
         extendSession(digest, found);
         noteUse?.(digest, decision.expiresAt?.getTime());

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decide, endOf, endOfKey } from './decide.ts';
+import { decideByRecord, endOf, endOfKey } from './decide.ts';
 import { goodRecord } from './testing/arbitrary-records.ts';
 
 const day = 86_400_000;
@@ -11,12 +11,12 @@ const rejected = (reason: string) => ({ kind: 'rejected', reason, subject: usern
 describe('a record', () => {
   test('authenticates its user with all attributes', () => {
     const user = { username, uid: '7', groups: ['dev'], extra: { team: ['a'] } };
-    expect(decide({ username }, undefined, now)).toEqual({
+    expect(decideByRecord({ username }, undefined, now)).toEqual({
       kind: 'authenticated',
       user: { username },
     });
     expect(
-      decide(
+      decideByRecord(
         { ...user, audiences: ['api'], issuedAt: now, issuedBy: 'a', reason: 'b' },
         undefined,
         now,
@@ -30,38 +30,42 @@ describe('a record', () => {
 
   test('is valid until its end, and not at its end', () => {
     const record = { username, expiresAt: now };
-    expect(decide(record, undefined, now - 1)).toMatchObject({
+    expect(decideByRecord(record, undefined, now - 1)).toMatchObject({
       kind: 'authenticated',
       expiresAt: new Date(now),
     });
     for (const later of [now, now + 1, now + 99 * day]) {
-      expect(decide(record, undefined, later)).toEqual(rejected('expired'));
+      expect(decideByRecord(record, undefined, later)).toEqual(rejected('expired'));
     }
   });
 
   test('is valid from its start on, and at its start', () => {
     const record = { username, notBefore: now };
     for (const later of [now, now + 1])
-      expect(decide(record, undefined, later).kind).toBe('authenticated');
+      expect(decideByRecord(record, undefined, later).kind).toBe('authenticated');
     for (const earlier of [now - 1, 0])
-      expect(decide(record, undefined, earlier)).toEqual(rejected('not-yet-valid'));
+      expect(decideByRecord(record, undefined, earlier)).toEqual(rejected('not-yet-valid'));
   });
 
   test.each([0, now - 1, now, now + 99 * day])(
     'that was revoked is good no more, whenever that was: %d',
     (revokedAt) => {
-      expect(decide({ username, revokedAt }, undefined, now)).toEqual(rejected('revoked'));
+      expect(decideByRecord({ username, revokedAt }, undefined, now)).toEqual(rejected('revoked'));
     },
   );
 
   test('with several reasons for a rejection is rejected as revoked first, then as expired', () => {
     const over = { username, expiresAt: now - day };
     const ahead = { username, notBefore: now + day };
-    expect(decide({ ...over, revokedAt: now }, undefined, now)).toEqual(rejected('revoked'));
-    expect(decide({ ...ahead, revokedAt: now }, undefined, now)).toEqual(rejected('revoked'));
-    expect(decide({ ...ahead, revokedAt: now }, now - 1, now)).toEqual(rejected('revoked'));
+    expect(decideByRecord({ ...over, revokedAt: now }, undefined, now)).toEqual(
+      rejected('revoked'),
+    );
+    expect(decideByRecord({ ...ahead, revokedAt: now }, undefined, now)).toEqual(
+      rejected('revoked'),
+    );
+    expect(decideByRecord({ ...ahead, revokedAt: now }, now - 1, now)).toEqual(rejected('revoked'));
     // The end of the key may be before the beginning of the token.
-    expect(decide(ahead, now - 1, now)).toEqual(rejected('expired'));
+    expect(decideByRecord(ahead, now - 1, now)).toEqual(rejected('expired'));
   });
 
   test.each([
@@ -79,8 +83,10 @@ describe('a record', () => {
   );
 
   test('that Redis has deleted is expired', () => {
-    expect(decide({ username, expiresAt: now + day }, now, now)).toEqual(rejected('expired'));
-    expect(decide({ username }, now, now)).toEqual(rejected('expired'));
+    expect(decideByRecord({ username, expiresAt: now + day }, now, now)).toEqual(
+      rejected('expired'),
+    );
+    expect(decideByRecord({ username }, now, now)).toEqual(rejected('expired'));
   });
 });
 
@@ -92,7 +98,7 @@ test('any record authenticates only its own user, only in its time, only unrevok
       fc.option(moment, { nil: undefined }),
       moment,
       (record, keyExpiresAt, time) => {
-        const decision = decide(record, keyExpiresAt, time);
+        const decision = decideByRecord(record, keyExpiresAt, time);
         const { notBefore = time, expiresAt = time + 1, revokedAt } = record;
         // A session ends with its key.
         const isEndless = record.session !== undefined && keyExpiresAt === undefined;

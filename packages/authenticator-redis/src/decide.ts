@@ -39,7 +39,7 @@ export function userOf({ username, uid, groups, extra }: TokenRecord): UserInfo 
  * @param keyExpiresAt when Redis deletes the record, milliseconds since 1970; undefined: never
  * @param now milliseconds since 1970
  */
-export function decide(
+export function decideByRecord(
   record: TokenRecord,
   keyExpiresAt: number | undefined,
   now: number,

@@ -1,7 +1,7 @@
 import { anyCharacter } from '@sallyport/scripts/any-character';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decide } from './decide.ts';
+import { decideByRecord } from './decide.ts';
 import { changeJson, type LayoutName, layouts, writeHash, writeJson } from './layouts.ts';
 import type { CheckedRecord, TokenRecord } from './record.ts';
 import { fieldNames } from './record.ts';
@@ -107,7 +107,7 @@ describe.each(names)('records as %s', (name) => {
       fc.property(anyRecord, fc.date({ noInvalidDate: true }), (record, now) => {
         const found = read(name === 'json' ? JSON.stringify(record) : hashOf(record));
         if (found === undefined || 'problem' in found) return;
-        const decision = decide(found.record, undefined, now.getTime());
+        const decision = decideByRecord(found.record, undefined, now.getTime());
         if (Object.hasOwn(record, 'revokedAt'))
           expect(decision).toMatchObject({ reason: 'revoked' });
         if (decision.kind === 'authenticated')

@@ -7,7 +7,7 @@ import {
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { expect, test } from 'vitest';
 import { lookUp } from './authenticator.ts';
-import { decide } from './decide.ts';
+import { decideByRecord } from './decide.ts';
 import { type LayoutName, layouts } from './layouts.ts';
 import { keysOf } from './store.ts';
 import { never } from './testing/plugin.ts';
@@ -59,7 +59,7 @@ test.each(Object.keys(layouts) as LayoutName[])(
       };
       const { record: read, keyExpiresAt } =
         (await lookUp(digestToken(token), source, never)) ?? {};
-      return read && decide(read, keyExpiresAt, now());
+      return read && decideByRecord(read, keyExpiresAt, now());
     };
     expect(await found(async () => {})).toMatchObject({ kind: 'authenticated' });
     expect(await found((key) => redis.client().pexpire(key, 60_000))).toMatchObject({

@@ -31,11 +31,11 @@ export async function openStore(
   context: PluginContext,
   now: () => number,
 ): Promise<Store> {
-  const connection = await connect(connectionOptions, wording, context);
+  const connection = await connect(connectionOptions, storeWording, context);
   return { connection, keys: keysOf(keyPrefix), layout: layouts[layout], now };
 }
 
-export const wording: Wording = {
+export const storeWording: Wording = {
   minimalAcl: 'docs/redis.md (Permissions)',
   wrongType: 'than layout says',
   consequence: "tokens can't be checked",

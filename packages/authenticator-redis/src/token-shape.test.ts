@@ -3,10 +3,10 @@ import { describe, expect, test } from 'vitest';
 import { newJwt } from './testing/jwt.ts';
 import { tiringPatterns } from './testing/tiring-patterns.ts';
 import { settled, writtenOptions } from './testing/written-options.ts';
-import { makeToken, mistakeIn, type TokenOptions, tokenShape } from './token.ts';
+import { makeToken, mistakeIn, type TokenShapeOptions, tokenShape } from './token.ts';
 
 const shapeOf = (keys: Record<string, unknown>) => tokenShape(settled(writtenOptions(keys)).token);
-const matches = (options: TokenOptions, token: string) => tokenShape(options).matches(token);
+const matches = (options: TokenShapeOptions, token: string) => tokenShape(options).matches(token);
 
 describe('without options', () => {
   const shape = shapeOf({});

@@ -63,14 +63,14 @@ export function mistakeIn(token: string, prefix: string): string | undefined {
 }
 
 /** The shape of tokens that are issued elsewhere. */
-export interface TokenOptions {
+export interface TokenShapeOptions {
   readonly prefix?: string | undefined;
   /** Matches whole tokens, in a time linear in their length. */
   readonly pattern?: { matches(token: string): boolean } | undefined;
 }
 
 /** The shape of the tokens. Without options it is that of Sallyport's own tokens, with a correct checksum. */
-export function tokenShape({ prefix, pattern }: TokenOptions) {
+export function tokenShape({ prefix, pattern }: TokenShapeOptions) {
   if (prefix === undefined && pattern === undefined) {
     return {
       prefix: defaultPrefix,

@@ -6,7 +6,7 @@ import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type LayoutName, layouts } from './layouts.ts';
-import { keysOf, wording } from './store.ts';
+import { keysOf, storeWording } from './store.ts';
 import { lookUpCommands, lookUpRights } from './testing/access-lists.ts';
 import {
   collect,
@@ -175,7 +175,7 @@ describe.each(Object.keys(layouts) as LayoutName[])(
 describe('notes', () => {
   async function noting(interval: number, now: () => number) {
     const { context, traces } = tracedContext();
-    const connection = await connect(settled({ url: redis.url }).connection, wording, context);
+    const connection = await connect(settled({ url: redis.url }).connection, storeWording, context);
     const noteUse = createUseNotes(
       interval,
       { connection, keys: keysOf(keyPrefix), now },
@@ -200,7 +200,7 @@ describe('notes', () => {
     const { context, traces } = tracedContext();
     const connection = await connect(
       settled({ url: own.url, commandTimeout: '50ms' }).connection,
-      wording,
+      storeWording,
       context,
     );
     const store = { connection, keys: keysOf(keyPrefix), now: () => midday };

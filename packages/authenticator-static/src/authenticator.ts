@@ -5,20 +5,20 @@ import type {
   Logger,
   PluginContext,
 } from '@sallyport/authenticator';
-import { isExpired, type LoadedFile, lookUpUser } from './look-up.ts';
+import { isExpired, type LoadedFile, lookUpTokenUser } from './look-up.ts';
 import type { StaticOptions } from './options.ts';
 import { readTokenAuthFile } from './token-auth-file.ts';
 import {
   blind,
   digestToken,
   type FileProblem,
+  type FileToken,
   TokenFileError,
-  type TokenRecord,
   type TokenSet,
 } from './token-file.ts';
 import { readTokensFile } from './tokens-file.ts';
 
-interface Source {
+interface TokenSource {
   readonly file: string;
   /** Whether the file contains tokens in clear text. */
   readonly secret: boolean;
@@ -38,7 +38,7 @@ export async function createStaticAuthenticator(
   now: () => number = Date.now,
 ): Promise<Authenticator> {
   const sources = sourcesOf(options);
-  const latest = new Map<Source, TokenSet>();
+  const latest = new Map<TokenSource, TokenSet>();
   let active: readonly LoadedFile[] = [];
 
   for (const source of sources) {
@@ -64,7 +64,7 @@ export async function createStaticAuthenticator(
       const key = blind(digestToken(token));
       for (const { tokens } of active) {
         const record = tokens.get(key);
-        if (record !== undefined) return decide(record, now());
+        if (record !== undefined) return decideByToken(record, now());
       }
       return noOpinion;
     },
@@ -73,7 +73,7 @@ export async function createStaticAuthenticator(
     },
     async lookUp(username, { signal, trace }) {
       signal.throwIfAborted();
-      return lookUpUser(active, username, now(), trace);
+      return lookUpTokenUser(active, username, now(), trace);
     },
     async close() {},
   };
@@ -92,8 +92,8 @@ function warnOfExpired({ file, tokens }: LoadedFile, now: number, logger: Logger
   logger.warn(fields, 'static tokens have expired: replace them, or remove their entries');
 }
 
-function sourcesOf({ tokensFile, tokenAuthFile }: StaticOptions): readonly Source[] {
-  const sources: Source[] = [];
+function sourcesOf({ tokensFile, tokenAuthFile }: StaticOptions): readonly TokenSource[] {
+  const sources: TokenSource[] = [];
   if (tokensFile !== undefined)
     sources.push({ file: tokensFile, secret: false, read: readTokensFile });
   if (tokenAuthFile !== undefined)
@@ -102,7 +102,7 @@ function sourcesOf({ tokensFile, tokenAuthFile }: StaticOptions): readonly Sourc
 }
 
 /** Refuses a token that is in both files. Otherwise the order of the files would decide which of the two entries counts. */
-function refuseShared(latest: ReadonlyMap<Source, TokenSet>): void {
+function refuseShared(latest: ReadonlyMap<TokenSource, TokenSet>): void {
   const [one, other] = [...latest];
   if (one === undefined || other === undefined) return;
   const problems = [...other[1]].flatMap(([key, { line }]): FileProblem[] => {
@@ -121,9 +121,9 @@ function refuseShared(latest: ReadonlyMap<Source, TokenSet>): void {
 const noOpinion: Decision = Object.freeze({ kind: 'no-opinion' });
 
 /** The decision about each token. It is one object for all reviews, so that the gateway needs to check it only once. */
-const decisions = new WeakMap<TokenRecord, Authenticated>();
+const decisions = new WeakMap<FileToken, Authenticated>();
 
-function decide(record: TokenRecord, now: number): Decision {
+function decideByToken(record: FileToken, now: number): Decision {
   const { user, audiences, notBefore, expiresAt } = record;
   if (isExpired(record, now))
     return { kind: 'rejected', reason: 'expired', subject: user.username };

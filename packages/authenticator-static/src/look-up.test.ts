@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { lookUpUser } from './look-up.ts';
-import type { TokenRecord } from './token-file.ts';
+import { lookUpTokenUser } from './look-up.ts';
+import type { FileToken } from './token-file.ts';
 
 const now = Date.parse('2031-05-01T00:00:00Z');
 
-function file(name: string, ...records: readonly Partial<TokenRecord>[]) {
-  const tokens = records.map((record, index): readonly [string, TokenRecord] => [
+function file(name: string, ...records: readonly Partial<FileToken>[]) {
+  const tokens = records.map((record, index): readonly [string, FileToken] => [
     `${name} ${index}`,
     { user: { username: 'ci' }, line: index + 1, ...record },
   ]);
@@ -14,7 +14,7 @@ function file(name: string, ...records: readonly Partial<TokenRecord>[]) {
 
 function look(files: readonly ReturnType<typeof file>[], username = 'ci') {
   const steps: string[] = [];
-  return { user: lookUpUser(files, username, now, (step) => steps.push(step)), steps };
+  return { user: lookUpTokenUser(files, username, now, (step) => steps.push(step)), steps };
 }
 
 describe('looking a user up', () => {

@@ -1,5 +1,5 @@
 import type { UserInfo } from '@sallyport/authenticator';
-import type { TokenRecord, TokenSet } from './token-file.ts';
+import type { FileToken, TokenSet } from './token-file.ts';
 
 /** The tokens of one file, and its name in messages. */
 export interface LoadedFile {
@@ -17,7 +17,7 @@ const maxShown = 20;
  * @param now milliseconds since 1970
  * @returns undefined when no token has the name, or only expired ones
  */
-export function lookUpUser(
+export function lookUpTokenUser(
   files: readonly LoadedFile[],
   username: string,
   now: number,
@@ -41,7 +41,7 @@ export function lookUpUser(
   return { ...first, groups: [...new Set(users.flatMap(({ groups = [] }) => groups))].sort() };
 }
 
-function textOf(record: TokenRecord, now: number): string {
+function textOf(record: FileToken, now: number): string {
   const { user, notBefore, expiresAt } = record;
   const groups = user.groups?.length ? `groups ${user.groups.join(', ')}` : 'no groups';
   if (isExpired(record, now)) return `expired at ${momentOf(expiresAt)}, not counted (${groups})`;
@@ -54,6 +54,6 @@ function momentOf(time = 0): string {
   return new Date(time).toISOString();
 }
 
-export function isExpired({ expiresAt }: TokenRecord, now: number): boolean {
+export function isExpired({ expiresAt }: FileToken, now: number): boolean {
   return expiresAt !== undefined && now >= expiresAt;
 }

@@ -6,11 +6,11 @@ import {
   decode,
   digestToken,
   type FileProblem,
+  type FileToken,
   freezeRecord,
   maxProblems,
   sliceLength,
   TokenFileError,
-  type TokenRecord,
   type TokenSet,
 } from './token-file.ts';
 
@@ -26,7 +26,7 @@ import {
  * @throws TokenFileError
  */
 export async function readTokenAuthFile(file: string, content: Buffer): Promise<TokenSet> {
-  const tokens = new Map<string, TokenRecord>();
+  const tokens = new Map<string, FileToken>();
   const problems: FileProblem[] = [];
   const text = decode(file, content);
   if (text.startsWith('\uFEFF')) problems.push({ line: 1, message: byteOrderMark });
@@ -84,7 +84,7 @@ function quoteProblem({ code, lines }: CsvError, rowEnd: number): FileProblem {
 
 /** Adds the token of a row. @returns the problem of the row, if any */
 function add(
-  tokens: Map<string, TokenRecord>,
+  tokens: Map<string, FileToken>,
   row: readonly string[],
   line: number,
 ): string | undefined {

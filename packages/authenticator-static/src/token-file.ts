@@ -48,7 +48,7 @@ export function decode(file: string, content: Buffer): string {
 }
 
 /** A token of a file. */
-export interface TokenRecord {
+export interface FileToken {
   readonly user: UserInfo;
   /** If it is empty, the token is valid for no audience and never passes. If it is left out, the token has any audience. */
   readonly audiences?: readonly string[] | undefined;
@@ -61,7 +61,7 @@ export interface TokenRecord {
 }
 
 /** The tokens of one file, by their blinded digests. */
-export type TokenSet = ReadonlyMap<string, TokenRecord>;
+export type TokenSet = ReadonlyMap<string, FileToken>;
 
 const blindingKey = randomBytes(32).toString('hex');
 
@@ -84,7 +84,7 @@ export function blind(digest: string): string {
 }
 
 /** All decisions about a token share its record, so no caller may change it. */
-export function freezeRecord(record: TokenRecord): TokenRecord {
+export function freezeRecord(record: FileToken): FileToken {
   const { groups, extra } = record.user;
   for (const part of [groups, extra, ...Object.values(extra ?? {}), record.user, record.audiences])
     Object.freeze(part);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { sliceTokens } from './tokens-file.ts';
-import { nodeAt, parseYaml, type Slice } from './yaml-document.ts';
+import { nodeAt, parseYamlDocument, type Slice } from './yaml-document.ts';
 
 describe('a tokens file', () => {
   test('is cut before items, and each slice knows its line', () => {
@@ -77,7 +77,7 @@ describe('a tokens file', () => {
 
 function read(slice: Slice): { entries: unknown; places: unknown } | undefined {
   try {
-    const { value, root } = parseYaml(slice);
+    const { value, root } = parseYamlDocument(slice);
     const items = nodeAt(root, ['tokens']).children;
     // An item without a value has no place of its own.
     return {

@@ -6,17 +6,17 @@ import {
   decode,
   digestToken,
   type FileProblem,
+  type FileToken,
   freezeRecord,
   maxProblems,
   sliceLength,
   TokenFileError,
-  type TokenRecord,
   type TokenSet,
 } from './token-file.ts';
 import {
   keyOf,
   nodeAt,
-  parseYaml,
+  parseYamlDocument,
   type Slice,
   syntaxProblem,
   type YamlNode,
@@ -47,7 +47,7 @@ export async function readTokensFile(file: string, content: Buffer): Promise<Tok
 
 /** Reads all slices of a file. @throws YAMLException */
 async function readSlices(file: string, slices: Iterable<Slice>): Promise<TokenSet> {
-  const tokens = new Map<string, TokenRecord>();
+  const tokens = new Map<string, FileToken>();
   const problems: FileProblem[] = [];
   for (const slice of slices) {
     if (problems.length < maxProblems) readSlice(slice, tokens, problems);
@@ -57,8 +57,8 @@ async function readSlices(file: string, slices: Iterable<Slice>): Promise<TokenS
   return tokens;
 }
 
-function readSlice(slice: Slice, tokens: Map<string, TokenRecord>, problems: FileProblem[]): void {
-  const { value, root } = parseYaml(slice);
+function readSlice(slice: Slice, tokens: Map<string, FileToken>, problems: FileProblem[]): void {
+  const { value, root } = parseYamlDocument(slice);
   const shape = fileSchema.safeParse(value);
   if (!shape.success) {
     for (const issue of shape.error.issues)
@@ -86,7 +86,7 @@ const fileSchema = z.strictObject(
 function addEntry(
   item: unknown,
   node: YamlNode,
-  tokens: Map<string, TokenRecord>,
+  tokens: Map<string, FileToken>,
   problems: FileProblem[],
 ): void {
   const { data, error } = tokenEntrySchema.safeParse(item);
@@ -123,7 +123,7 @@ function issueProblems(
   return [{ ...nodeAt(node, issue.path).place, message: subject + issue.message }];
 }
 
-function toRecord(data: z.output<typeof tokenEntrySchema>, line: number): TokenRecord {
+function toRecord(data: z.output<typeof tokenEntrySchema>, line: number): FileToken {
   const { username, uid, groups, extra, audiences, notBefore, expiresAt } = data;
   const user = {
     username,

@@ -31,7 +31,7 @@ export interface YamlNode {
  *
  * @throws YAMLException when the text is not valid YAML, or not exactly one document
  */
-export function parseYaml({ text, line }: Slice): {
+export function parseYamlDocument({ text, line }: Slice): {
   readonly value: unknown;
   readonly root: YamlNode;
 } {

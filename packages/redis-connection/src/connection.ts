@@ -13,16 +13,16 @@ import {
   nodeUnreachable,
   noHandshake,
   noNodeAnswers,
-  type Problem,
   type ProblemTerms,
   problemOf,
   RedisProblem,
+  type RedisProblemDetail,
 } from './problems.ts';
 import { createReplicationCheck } from './replication.ts';
 import type { StateEvents, WatchedClient, WatchedClients } from './watched-clients.ts';
 
 /** The other nodes of the cluster work, so one node that hangs must not open the circuit. */
-const nodeSilent: Problem = {
+const nodeSilent: RedisProblemDetail = {
   kind: 'node',
   problem: 'the node that has this key gave no answer in time',
 };
@@ -109,7 +109,11 @@ export async function connect(
 const late = () => new RedisProblem(noAnswer.kind, noAnswer.problem);
 
 /** For a command that found no connection, the problem of the connection says more. */
-function explain(error: unknown, { client, problem }: WatchedClient, terms: ProblemTerms): Problem {
+function explain(
+  error: unknown,
+  { client, problem }: WatchedClient,
+  terms: ProblemTerms,
+): RedisProblemDetail {
   const own = problemOf(error, terms);
   if (problem?.kind === 'local' && (own.kind === 'connection' || own.kind === 'node'))
     return notConnected(problem);
@@ -123,7 +127,7 @@ function explain(error: unknown, { client, problem }: WatchedClient, terms: Prob
   return isConnecting ? notConnected(noAnswer) : own;
 }
 
-function notConnected({ kind, problem }: Problem): Problem {
+function notConnected({ kind, problem }: RedisProblemDetail): RedisProblemDetail {
   return { kind, problem: `not connected: ${problem}` };
 }
 

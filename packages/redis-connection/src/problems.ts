@@ -52,62 +52,65 @@ export class WireError extends Error {
  * A problem in our own words. No error of ioredis is passed on, not even as a cause: it has the command with all its
  * arguments, and those of HELLO and AUTH are passwords. Redis, too, quotes them when it does not know a command.
  */
-export interface Problem {
+export interface RedisProblemDetail {
   readonly kind: ProblemKind;
   readonly problem: string;
 }
 
 /** The problem when nothing else is known. */
-export const closed: Problem = { kind: 'connection', problem: 'the connection was closed' };
+export const closed: RedisProblemDetail = {
+  kind: 'connection',
+  problem: 'the connection was closed',
+};
 
-export const noAnswer: Problem = { kind: 'timeout', problem: 'no answer in time' };
+export const noAnswer: RedisProblemDetail = { kind: 'timeout', problem: 'no answer in time' };
 
 const noTls = 'is this its tls-port, or should the URL begin with redis://?';
 
 /** A Redis without TLS waits for the end of a line, which most handshakes do not have. */
-export const noHandshake: Problem = {
+export const noHandshake: RedisProblemDetail = {
   kind: 'timeout',
   problem: `no answer in time to the TLS handshake: ${noTls}`,
 };
 
 /** A Redis closes a connection that does not begin with a TLS handshake, without a word. */
-export const closedUnanswered: Problem = {
+export const closedUnanswered: RedisProblemDetail = {
   kind: 'connection',
   problem:
     'the connection was closed before it answered: is this its tls-port? Then the URL must begin with rediss://',
 };
 
 /** The problem of a cluster of which no node gave a reason. */
-export const noNodeAnswers: Problem = {
+export const noNodeAnswers: RedisProblemDetail = {
   kind: 'cluster',
   problem: 'no node of the cluster answers',
 };
 
 /** Makes the problem of a cluster of which no node can be used. @param cause why the last node that was asked can't be used; undefined: it gave no reason */
-export function noNodeUsable(cause: Problem | undefined): Problem {
+export function noNodeUsable(cause: RedisProblemDetail | undefined): RedisProblemDetail {
   if (cause === undefined || cause === closed) return noNodeAnswers;
   const kind = cause.kind === 'local' ? 'local' : 'cluster';
   return { kind, problem: `no node of the cluster can be used: ${cause.problem}` };
 }
 
 /** One node is unreachable. The other nodes of the cluster work. */
-export const nodeUnreachable: Problem = {
+export const nodeUnreachable: RedisProblemDetail = {
   kind: 'node',
   problem: 'the node that has this key is unreachable',
 };
 
-const noDatabase: Problem = {
+const noDatabase: RedisProblemDetail = {
   kind: 'server',
   problem: 'it has no database with this number: check database here, and databases in redis.conf',
 };
 
-const noCluster: Problem = {
+const noCluster: RedisProblemDetail = {
   kind: 'server',
   problem:
     'it is not a node of a cluster: write url in place of cluster, or set cluster-enabled yes in redis.conf',
 };
 
-const byReply: Readonly<Record<string, Problem>> = {
+const byReply: Readonly<Record<string, RedisProblemDetail>> = {
   NOAUTH: {
     kind: 'authentication',
     problem: 'it requires a password: set username and password, or put them into the url',
@@ -175,7 +178,7 @@ export function problemOfAttempt(
   error: unknown,
   isInHandshake: boolean,
   terms: ProblemTerms,
-): Problem {
+): RedisProblemDetail {
   const own = problemOf(error, terms);
   if (!isInHandshake) return own;
   if (own === noAnswer) return noHandshake;
@@ -195,7 +198,7 @@ export function isEndOfConnection(error: unknown): error is Error {
  */
 const endOfTls = /^ERR_SSL_.*ALERT_DECODE_ERROR$/;
 
-export function problemOf(error: unknown, terms: ProblemTerms): Problem {
+export function problemOf(error: unknown, terms: ProblemTerms): RedisProblemDetail {
   const { name, wording } = terms;
   if (!(error instanceof Error)) return { kind: 'server', problem: 'it failed in an unknown way' };
   if (error instanceof RedisProblem) return { kind: error.kind, problem: error.message };
@@ -246,7 +249,11 @@ function shortageOf(error: Error): string | undefined {
 }
 
 /** @param error its message may quote passwords: only the name of a command is used */
-function replyProblem(word: string, error: Error, { minimalAcl, wrongType }: Wording): Problem {
+function replyProblem(
+  word: string,
+  error: Error,
+  { minimalAcl, wrongType }: Wording,
+): RedisProblemDetail {
   const { message } = error;
   // Redis has another message for commands in scripts.
   if (word === 'NOPERM' || /^ERR ACL failure in script/.test(message)) {
@@ -301,7 +308,7 @@ function refusedKey(error: Error): string {
 }
 
 /** @param message quotes the error of the last sentinel */
-function sentinelProblem(message: string): Problem {
+function sentinelProblem(message: string): RedisProblemDetail {
   if (!/NOAUTH|WRONGPASS/.test(message)) {
     const problem =
       'no sentinel names a master: are they running, and do they know it by this name?';

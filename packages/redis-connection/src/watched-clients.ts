@@ -10,10 +10,10 @@ import {
   isReplyError,
   noNodeAnswers,
   noNodeUsable,
-  type Problem,
   type ProblemTerms,
   problemOf,
   problemOfAttempt,
+  type RedisProblemDetail,
 } from './problems.ts';
 
 /** A client with the state of its connection. */
@@ -22,15 +22,15 @@ export interface WatchedClient {
   /** Whether the connection works. It is undefined before the first attempt has ended. */
   isUp: boolean | undefined;
   /** The problem of the last attempt to connect; undefined while the connection works. */
-  problem: Problem | undefined;
+  problem: RedisProblemDetail | undefined;
 }
 
 export interface StateEvents {
   /** Called for each problem of a connection, once for each attempt. */
-  onProblem(problem: Problem): void;
+  onProblem(problem: RedisProblemDetail): void;
   onUp(): void;
   /** Called once when a working connection ends, or the first attempt fails. */
-  onDown(problem: Problem): void;
+  onDown(problem: RedisProblemDetail): void;
 }
 
 /** The clients of one connection: the current client, a new client that is to replace it, and replaced clients. */
@@ -137,7 +137,7 @@ function watch(
   const { client } = watched;
   /** The connection of this attempt is there, in clear, and has neither an answer nor a problem yet. */
   let isUnanswered = false;
-  function note(problem: Problem): void {
+  function note(problem: RedisProblemDetail): void {
     isUnanswered = false;
     watched.problem = problem;
     events.onProblem(problem);
@@ -178,9 +178,13 @@ function watch(
  * Notes the problems of a cluster. ioredis reports each node that can't be used, and then that there is none, with the last report of a
  * node. That is often only that its connection was closed.
  */
-function noteNodes(client: Cluster, terms: ProblemTerms, note: (problem: Problem) => void): void {
+function noteNodes(
+  client: Cluster,
+  terms: ProblemTerms,
+  note: (problem: RedisProblemDetail) => void,
+): void {
   /** The problem of the last node in this attempt. Undefined: no node gave a reason. */
-  let cause: Problem | undefined;
+  let cause: RedisProblemDetail | undefined;
   client.on('node error', (error) => {
     const problem = problemOf(error, terms);
     // The other nodes still work, so the connection is not down.

@@ -13,7 +13,7 @@ import type {
   SearchResult,
 } from './types.ts';
 
-export const connect: Connect = async (options) => {
+export const connectLdap: Connect = async (options) => {
   const { server, stepTimeout } = options;
   return createLdapConnection(
     createOperations(await openTransport(options), { server, timeout: stepTimeout }),

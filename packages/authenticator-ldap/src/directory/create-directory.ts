@@ -7,10 +7,10 @@ import { createDirectoryServer, type DirectoryServer } from './directory-server.
 import { createServerMetrics } from './metrics.ts';
 import type { Use } from './server-circuit.ts';
 import { createListedServers, createSrvList, createSrvResolver } from './server-list.ts';
-import type { Answered, Directory, DirectoryCall, DirectoryDependencies } from './types.ts';
+import type { Answered, DirectoryCall, DirectoryDependencies, LdapDirectory } from './types.ts';
 
 /** Creates the directory. It connects to no server before the first call, so all servers may be down. */
-export function createDirectory(dependencies: DirectoryDependencies): Directory {
+export function createDirectory(dependencies: DirectoryDependencies): LdapDirectory {
   const { options, now } = dependencies;
   const { serverTimeout: limit, maxUserBinds } = options;
   const closing = new AbortController();

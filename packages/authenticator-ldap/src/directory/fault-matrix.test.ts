@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { expect, test, vi } from 'vitest';
-import { connect } from '../connection/connection.ts';
+import { connectLdap } from '../connection/connection.ts';
 import { answerSuccess, never } from '../connection/testing/connecting.ts';
 import type { FakePeer, FakeRequest, FakeServerOptions } from '../connection/testing/fake-peer.ts';
 import { type FakeServer, startFakeServer } from '../connection/testing/fake-server.ts';
@@ -140,7 +140,7 @@ async function askAll(use: Fault['use'], bad: Server, good: Server) {
     serverTimeout,
     circuit: { failures, probeInterval: 600_000 },
   });
-  const { directory, lines, ...recorded } = directoryOf(options, connect);
+  const { directory, lines, ...recorded } = directoryOf(options, connectLdap);
   for (let call = 0; call < calls; call++) {
     const asked =
       use === 'service'

@@ -11,7 +11,7 @@ import type { LdapOptions } from '../options/types.ts';
 import type { ResolveSrv } from './server-list.ts';
 
 /** All servers as one, with failover, circuits, pools of connections and the limit on user binds. */
-export interface Directory {
+export interface LdapDirectory {
   /**
    * Calls `work` with a connection that is bound as the service account. When connecting or `work` ends in a
    * ServerError, the next server is asked, so `work` may be called again: it must only read. It searches only while it

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, expect, test, vi } from 'vitest';
-import { connect } from '../connection/connection.ts';
+import { connectLdap } from '../connection/connection.ts';
 import type { FakePeer, FakeRequest } from '../connection/testing/fake-peer.ts';
 import { startFakeServer } from '../connection/testing/fake-server.ts';
 import {
@@ -86,7 +86,7 @@ async function startScriptedServer() {
     maxUserBinds: 100,
     circuit: { failures: 1000, probeInterval: 5000 },
   });
-  const { directory } = directoryOf(options, connect, { now: () => time });
+  const { directory } = directoryOf(options, connectLdap, { now: () => time });
   return {
     fake,
     directory,

@@ -1,6 +1,6 @@
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { connect } from '../connection/connection.ts';
+import { connectLdap } from '../connection/connection.ts';
 import { answerSuccess, never } from '../connection/testing/connecting.ts';
 import type { FakePeer, FakeRequest } from '../connection/testing/fake-peer.ts';
 import { startFakeServer } from '../connection/testing/fake-server.ts';
@@ -33,7 +33,7 @@ async function startSilentServer() {
   onTestFinished(() => fake[Symbol.asyncDispose]());
   const { directory } = directoryOf(
     directoryOptions([fake.server], { maxUserBinds: 100 }),
-    connect,
+    connectLdap,
   );
   onTestFinished(() => directory.close());
   const late: Promise<BindResult>[] = [];
@@ -100,7 +100,7 @@ async function setUpReused(more: Partial<LdapOptions> = {}) {
   onTestFinished(() => fake[Symbol.asyncDispose]());
   const { directory, lines } = directoryOf(
     directoryOptions([fake.server], { serverTimeout: 60_000, ...more }),
-    connect,
+    connectLdap,
     {
       now: () => time,
     },

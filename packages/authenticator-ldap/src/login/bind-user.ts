@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { AdmittedAttempt, AttemptOutcome } from '@sallyport/authenticator';
 import type { BindCredentials, BindResult, Server } from '../connection/types.ts';
-import type { Directory, DirectoryCall } from '../directory/types.ts';
+import type { DirectoryCall, LdapDirectory } from '../directory/types.ts';
 import type { LdapOptions, UserOptions } from '../options/types.ts';
 import { delay } from '../waiting.ts';
 import { type BindOutcome, classifyBind } from './bind-reasons.ts';
@@ -20,7 +20,7 @@ type Bound = Exclude<BindOutcome, { kind: 'unchecked' }> & { readonly server: Se
  * @throws AuthenticatorError as `Directory.bindUser`, and for an answer that is neither a success nor a refusal
  */
 export async function bindUser<T>(
-  directory: Directory,
+  directory: LdapDirectory,
   credentials: BindCredentials,
   attempt: AdmittedAttempt,
   call: DirectoryCall,
@@ -88,7 +88,7 @@ const maxRefusals = 64;
 
 /** Creates binds that can't succeed, in place of the bind that a login would have ended with. */
 export function createDecoys(
-  directory: Directory,
+  directory: LdapDirectory,
   { user: { find }, serverTimeout }: Pick<LdapOptions, 'user' | 'serverTimeout'>,
 ) {
   // The milliseconds that the last refusal of each user took, in the order in which they came.

@@ -1,7 +1,7 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { oneLine } from '@sallyport/plugin-kit';
 import type { LdapEntry, SearchRequest } from '../connection/types.ts';
-import type { Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
+import type { DirectoryCall, LdapDirectory, SearchConnection } from '../directory/types.ts';
 import { firstRdn, isBelow } from '../filter/distinguished-name.ts';
 import type { Filter } from '../filter/filter.ts';
 import type { FilterTemplate } from '../filter/filter-template.ts';
@@ -13,7 +13,7 @@ import { searchEntries } from './find-user.ts';
 
 /** Returns the names of all groups of a user, sorted. @throws AuthenticatorError `failed` if some may be missing */
 export async function findGroups(
-  directory: Directory,
+  directory: LdapDirectory,
   options: GroupOptions,
   user: DirectoryUser,
   call: DirectoryCall,

@@ -11,7 +11,7 @@ import {
 import { parseDnTemplate } from '../filter/templates.ts';
 import { filterTemplate, peopleBase, userOptions } from '../options/testing/ldap-options.ts';
 import type { UserOptions } from '../options/types.ts';
-import { findUser, type UserSearchResult } from './find-user.ts';
+import { findUserEntry, type UserSearchResult } from './find-user.ts';
 
 const signal = new AbortController().signal;
 const services = 'ou=services,dc=example,dc=com';
@@ -43,7 +43,7 @@ async function find(
 ) {
   const directory = memoryDirectory({ entries: [alice, bob], ...script });
   const search = { username, options: userOptions(options), moreAttributes: [], maxBytes: 1000 };
-  const result: Promise<Usable> = findUser(directory, search, { signal }).then(({ value }) => {
+  const result: Promise<Usable> = findUserEntry(directory, search, { signal }).then(({ value }) => {
     if (value.kind === 'unusable') throw value.error;
     return value;
   });
@@ -86,7 +86,7 @@ describe('finding a user by search', () => {
       moreAttributes: ['MEMBEROF', 'mail'],
       maxBytes: 1000,
     };
-    await findUser(directory, search, { signal });
+    await findUserEntry(directory, search, { signal });
     const asked = directory.searches[0]?.attributes.map((attribute) => attribute.toLowerCase());
     expect(asked?.sort()).toEqual(['entryuuid', 'mail', 'memberof', 'sn', 'uid']);
   });
@@ -194,7 +194,9 @@ test('the reason of the signal is thrown, whatever it is', async () => {
     throw reason;
   };
   const search = { username: 'x', options: userOptions(), moreAttributes: [], maxBytes: 1000 };
-  const result = findUser(memoryDirectory({ onSearch }), search, { signal: controller.signal });
+  const result = findUserEntry(memoryDirectory({ onSearch }), search, {
+    signal: controller.signal,
+  });
   await expect(result).rejects.toBe(reason);
 });
 

@@ -2,7 +2,12 @@ import { AuthenticatorError, type UserInfo } from '@sallyport/authenticator';
 import { ServerError } from '../connection/server-error.ts';
 import type { LdapEntry, SearchRequest } from '../connection/types.ts';
 import { classifySearch, namedCode } from '../directory/result-codes.ts';
-import type { Answered, Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
+import type {
+  Answered,
+  DirectoryCall,
+  LdapDirectory,
+  SearchConnection,
+} from '../directory/types.ts';
 import { anyEntry, type Filter } from '../filter/filter.ts';
 import type { FilterTemplate } from '../filter/filter-template.ts';
 import type { UserOptions } from '../options/types.ts';
@@ -37,8 +42,8 @@ export interface UserSearch {
 }
 
 /** Finds the one entry for a name. The server does the same work for every name: always one search for each base. */
-export async function findUser(
-  directory: Directory,
+export async function findUserEntry(
+  directory: LdapDirectory,
   search: UserSearch,
   call: DirectoryCall,
 ): Promise<Answered<UserSearchResult>> {

@@ -1,5 +1,5 @@
 import { AuthenticatorError, type LookUpContext, type UserInfo } from '@sallyport/authenticator';
-import type { Directory } from '../directory/types.ts';
+import type { LdapDirectory } from '../directory/types.ts';
 import type { LdapOptions } from '../options/types.ts';
 import { isUsername } from './credentials.ts';
 import type { DirectoryUser } from './find-user.ts';
@@ -14,7 +14,7 @@ import { findEntry, type TracedCall } from './look-up.ts';
  * @throws AuthenticatorError `failed` for several entries, for one whose name is only similar, and for a name that no entry can have
  */
 export async function joinUser(
-  directory: Directory,
+  directory: LdapDirectory,
   options: LdapOptions,
   username: string,
   { signal, trace }: Pick<LookUpContext, 'signal' | 'trace'>,
@@ -60,7 +60,7 @@ export async function joinUser(
  * `user.filter` may exclude the entry that `user.lookUpFilter` finds.
  */
 async function refuseNamesake(
-  directory: Directory,
+  directory: LdapDirectory,
   options: LdapOptions,
   { dn, username }: DirectoryUser,
   call: TracedCall,

@@ -13,7 +13,7 @@ import {
   userOptions,
 } from '../options/testing/ldap-options.ts';
 import type { UserOptions } from '../options/types.ts';
-import { lookUpUser } from './look-up.ts';
+import { lookUpDirectoryUser } from './look-up.ts';
 
 const alice = entry(`uid=alice,${peopleBase}`, { uid: ['alice'], mail: ['alice@example.com'] });
 const byMail = {
@@ -35,7 +35,7 @@ async function look(
     signal: new AbortController().signal,
     trace: (step: string) => steps.push(step),
   };
-  const found = await lookUpUser(
+  const found = await lookUpDirectoryUser(
     directory,
     ldapOptions({ user: userOptions(user) }),
     username,

@@ -6,7 +6,12 @@ import {
   type Logger,
 } from '@sallyport/authenticator';
 import { namedCode } from '../directory/result-codes.ts';
-import type { Answered, Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
+import type {
+  Answered,
+  DirectoryCall,
+  LdapDirectory,
+  SearchConnection,
+} from '../directory/types.ts';
 import { type Filter, filterText } from '../filter/filter.ts';
 import type { LdapOptions } from '../options/types.ts';
 import {
@@ -21,7 +26,7 @@ import { textsOf } from './entry-values.ts';
 import { findGroups, groupAttributes, userAnswerBytes, userFilter } from './find-groups.ts';
 import {
   type DirectoryUser,
-  findUser,
+  findUserEntry,
   type UserSearch,
   type UserSearchResult,
 } from './find-user.ts';
@@ -40,7 +45,7 @@ type SearchedUser = Pick<UserSearch, 'username' | 'hasLoggedIn' | 'uid' | 'join'
  * @param more further attributes to read
  */
 export function findEntry(
-  directory: Directory,
+  directory: LdapDirectory,
   options: LdapOptions,
   searched: SearchedUser,
   { trace, ...call }: TracedCall,
@@ -51,12 +56,12 @@ export function findEntry(
   const moreAttributes = join?.attributes ?? [...groupAttributes(groups), ...more];
   const search = { ...searched, options: user, moreAttributes, maxBytes: userAnswerBytes(groups) };
   const what = join ? `user search (${join.option})` : 'user search';
-  return findUser(traced(directory, what, trace), search, call);
+  return findUserEntry(traced(directory, what, trace), search, call);
 }
 
 /** Makes the user for Kubernetes, with the groups of now. @throws AuthenticatorError as `findGroups` */
 export async function withGroups(
-  directory: Directory,
+  directory: LdapDirectory,
   options: LdapOptions,
   user: DirectoryUser,
   call: TracedCall,
@@ -113,10 +118,10 @@ const maxShownFilter = 2_000;
  * several bases are one level of a search for groups.
  */
 function traced(
-  directory: Directory,
+  directory: LdapDirectory,
   what: string,
   trace: ((step: string) => void) | undefined,
-): Directory {
+): LdapDirectory {
   if (trace === undefined) return directory;
   const { withService } = directory;
   return {
@@ -161,7 +166,7 @@ const stateAttributes: readonly string[] = [...accountAttributes, policyAttribut
 
 /** Reads the state of an account, and how long a lock lasts. @throws AuthenticatorError as {@link readAccountState} */
 async function readState(
-  directory: Directory,
+  directory: LdapDirectory,
   { user: options }: LdapOptions,
   { entry }: DirectoryUser,
   { trace, ...call }: TracedCall,
@@ -177,8 +182,8 @@ async function readState(
 }
 
 /** Looks a user up without a bind, by the name that is typed at a login or by the name in Kubernetes. */
-export async function lookUpUser(
-  directory: Directory,
+export async function lookUpDirectoryUser(
+  directory: LdapDirectory,
   options: LdapOptions,
   username: string,
   { signal, trace }: Pick<AuthenticateContext, 'signal' | 'trace'>,
@@ -224,7 +229,7 @@ async function traceAccount(
 
 /** Whether the directory shows that the user is not locked. It does not if the search fails. */
 async function isVisiblyUnlocked(
-  directory: Directory,
+  directory: LdapDirectory,
   entry: string,
   call: DirectoryCall,
 ): Promise<boolean> {
@@ -250,7 +255,7 @@ const unknownUser: Decision = Object.freeze({ kind: 'rejected', reason: 'unknown
  * was renamed has to log in again.
  */
 export function createRevalidate(
-  directory: Directory,
+  directory: LdapDirectory,
   options: LdapOptions,
   logger: Logger,
 ): Revalidate {

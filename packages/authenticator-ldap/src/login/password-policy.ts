@@ -1,7 +1,7 @@
 import { ServerError } from '../connection/server-error.ts';
 import type { LdapEntry } from '../connection/types.ts';
 import { isServerOutage, namedCode } from '../directory/result-codes.ts';
-import type { Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
+import type { DirectoryCall, LdapDirectory, SearchConnection } from '../directory/types.ts';
 import { anyEntry } from '../filter/filter.ts';
 import type { UserOptions } from '../options/types.ts';
 import { lockAttribute } from './account-state.ts';
@@ -20,7 +20,7 @@ const durationAttribute = 'pwdLockoutDuration';
  * @throws as `Directory.withService`
  */
 export async function readLockoutDuration(
-  directory: Directory,
+  directory: LdapDirectory,
   { passwordPolicy }: Pick<UserOptions, 'passwordPolicy'>,
   entry: LdapEntry,
   call: DirectoryCall,

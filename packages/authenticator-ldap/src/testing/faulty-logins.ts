@@ -11,7 +11,7 @@ import { toLdif } from '@sallyport/test-servers/ldif';
 import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
 import { onTestFinished } from 'vitest';
 import { createLdapAuthenticator } from '../authenticator.ts';
-import { connect } from '../connection/connection.ts';
+import { connectLdap } from '../connection/connection.ts';
 import { createDirectory } from '../directory/create-directory.ts';
 import plugin from '../index.ts';
 import { tokenOf } from '../options/testing/ldap-options.ts';
@@ -141,7 +141,14 @@ async function createAuthenticator(written: Record<string, unknown>): Promise<Au
   const options = settled(written);
   const authenticator = await createLdapAuthenticator(options, context, (tls) => {
     const now = () => 60 * performance.now();
-    return createDirectory({ ...context, options, tls, connect, now, random: Math.random });
+    return createDirectory({
+      ...context,
+      options,
+      tls,
+      connect: connectLdap,
+      now,
+      random: Math.random,
+    });
   });
   onTestFinished(() => authenticator.close());
   return authenticator;

@@ -3,7 +3,13 @@ import { type RedisClient, RedisProblem } from '@sallyport/redis-connection';
 import { jsonLayout, writeHash, writeJson } from '../layouts.ts';
 import type { TokenRecord } from '../record.ts';
 import type { Store } from '../store.ts';
-import { defaultPrefix, digestToken, makeToken, type TokenOptions, tokenShape } from '../token.ts';
+import {
+  defaultPrefix,
+  digestToken,
+  makeToken,
+  type TokenShapeOptions,
+  tokenShape,
+} from '../token.ts';
 import { issuedToken, recordOf } from './issued-token.ts';
 import { noteSession } from './list-tokens.ts';
 
@@ -25,7 +31,7 @@ return 1`;
 export async function createToken(
   request: TokenRequest,
   store: Store,
-  tokenOptions: TokenOptions,
+  tokenOptions: TokenShapeOptions,
   signal: AbortSignal,
 ): Promise<{ token: string; issued: IssuedToken }> {
   const now = store.now();
@@ -62,7 +68,7 @@ function throwWithAdvice(error: unknown): never {
   throw new RedisProblem(error.kind, `${error.message}; ${advice}`);
 }
 
-function newToken(options: TokenOptions): string {
+function newToken(options: TokenShapeOptions): string {
   const prefix = options.prefix ?? defaultPrefix;
   const token = makeToken(prefix);
   if (tokenShape(options).matches(token)) return token;

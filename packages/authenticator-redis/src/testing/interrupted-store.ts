@@ -1,7 +1,7 @@
 import { connect, type RedisConnection } from '@sallyport/redis-connection';
 import { layouts } from '../layouts.ts';
 import type { Store } from '../store.ts';
-import { keysOf, wording } from '../store.ts';
+import { keysOf, storeWording } from '../store.ts';
 import { tracedContext } from './plugin.ts';
 import { keyPrefix } from './records.ts';
 import { settled } from './written-options.ts';
@@ -23,7 +23,7 @@ export async function interruptedStore(
   happens: (trip: number) => Promise<void>,
 ): Promise<InterruptedStore> {
   const options = settled(written);
-  const inner = await connect(options.connection, wording, tracedContext().context);
+  const inner = await connect(options.connection, storeWording, tracedContext().context);
   let trips = 0;
   const connection: RedisConnection = {
     ...inner,

@@ -1,7 +1,7 @@
 import { cases } from './cases.ts';
 import type { ConformanceCase, ConformanceHarness } from './harness.ts';
 import { type CaseDefinition, createKit } from './kit.ts';
-import { catchOutcome, type Outcome, withTimeout } from './verify.ts';
+import { type CallResult, catchOutcome, withTimeout } from './verify.ts';
 
 export * from './context.ts';
 export type * from './harness.ts';
@@ -81,7 +81,7 @@ async function runCase<Options>(
       rationale,
     });
   };
-  const ran: Outcome<void> = await catchOutcome(() => limited('the case', definition.run(kit)));
+  const ran: CallResult<void> = await catchOutcome(() => limited('the case', definition.run(kit)));
   const ended = await catchOutcome(() => limited('the cleanup', kit.end()));
   // The first failure is the cause. A failure of the cleanup may follow from it.
   if ('error' in ran) throw ran.error;

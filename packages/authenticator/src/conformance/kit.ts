@@ -6,7 +6,7 @@ import { type RecordingContext, recordingContext } from './context.ts';
 import type { ConformanceBackend, ConformanceHarness } from './harness.ts';
 import { secretFinder } from './leaks.ts';
 import { listSecrets, type NamedToken, nameSamples, type Samples } from './samples.ts';
-import { catchOutcome, fail, type Outcome, verify, withTimeout } from './verify.ts';
+import { type CallResult, catchOutcome, fail, verify, withTimeout } from './verify.ts';
 
 /** One case of the kit, before it is bound to a harness. */
 export interface CaseDefinition {
@@ -41,11 +41,11 @@ export interface Kit {
     authenticator: Authenticator,
     token: NamedToken,
     options?: AskOptions,
-  ): Promise<Outcome<Decision>>;
+  ): Promise<CallResult<Decision>>;
   /** Asks as `outcome` does, and fails when the authenticator throws. */
   ask(authenticator: Authenticator, token: NamedToken, options?: AskOptions): Promise<Decision>;
   /** Waits for another call, and fails when it takes too long. */
-  timed<Value>(expectation: string, call: () => Value | Promise<Value>): Promise<Outcome<Value>>;
+  timed<Value>(expectation: string, call: () => Value | Promise<Value>): Promise<CallResult<Value>>;
   /** Returns the backend, for cases that need one. It is started again when the case has ended. */
   backend(): Required<ConformanceBackend>;
   close(authenticator: Authenticator): Promise<void>;

@@ -21,12 +21,12 @@ export function verify(condition: unknown, failure: Failure | (() => Failure)): 
 }
 
 /** An outcome is what a call ended with: a value or an error. */
-export type Outcome<Value> = { readonly value: Value } | { readonly error: unknown };
+export type CallResult<Value> = { readonly value: Value } | { readonly error: unknown };
 
 /** Waits for a call. It never rejects, and a synchronous throw is an outcome too. */
 export async function catchOutcome<Value>(
   call: () => Value | Promise<Value>,
-): Promise<Outcome<Value>> {
+): Promise<CallResult<Value>> {
   try {
     return { value: await call() };
   } catch (error) {

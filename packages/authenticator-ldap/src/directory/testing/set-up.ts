@@ -7,7 +7,7 @@ import { ldapOptions } from '../../options/testing/ldap-options.ts';
 import type { LdapOptions } from '../../options/types.ts';
 import { createDirectory } from '../create-directory.ts';
 import type { Work } from '../service-account.ts';
-import type { Directory, DirectoryDependencies } from '../types.ts';
+import type { DirectoryDependencies, LdapDirectory } from '../types.ts';
 import { type MemoryServer, memoryConnect, memoryServer } from './memory-server.ts';
 
 /** Makes options for these servers. A test changes what it is about. */
@@ -26,7 +26,7 @@ export function directoryOptions(
 }
 
 export interface DirectorySetUp {
-  readonly directory: Directory;
+  readonly directory: LdapDirectory;
   readonly lines: RecordingContext['lines'];
   readonly values: ReadonlyMap<string, number>;
 }

@@ -1,8 +1,8 @@
 import type { Authenticator } from '../../authenticator.ts';
 import { authenticatorCase, type CaseDefinition, type Kit } from '../kit.ts';
-import { fail, type Outcome, verify } from '../verify.ts';
+import { type CallResult, fail, verify } from '../verify.ts';
 
-async function callCheck(kit: Kit, authenticator: Authenticator): Promise<Outcome<unknown>> {
+async function callCheck(kit: Kit, authenticator: Authenticator): Promise<CallResult<unknown>> {
   verify(authenticator.check, {
     expected: 'the authenticator to have check()',
     actual: 'it is left out',

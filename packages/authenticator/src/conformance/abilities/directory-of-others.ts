@@ -3,9 +3,15 @@ import { describeOutcome } from '../authenticator/outages.ts';
 import { wholeUser } from '../authenticator/shapes.ts';
 import type { CaseDefinition, Kit } from '../kit.ts';
 import { verifySome } from '../samples.ts';
-import { type Outcome, verify } from '../verify.ts';
-import { lookUp } from './look-up.ts';
-import { listRefused, mustRefuse, mustStay, revalidate, usersWithOtherUid } from './revalidate.ts';
+import { type CallResult, verify } from '../verify.ts';
+import { lookUpMethod } from './look-up.ts';
+import {
+  listRefused,
+  mustRefuse,
+  mustStay,
+  revalidateMethod,
+  usersWithOtherUid,
+} from './revalidate.ts';
 import {
   knownUsers,
   makeUnknownNames,
@@ -18,15 +24,15 @@ const needs = 'directory';
 
 /** `lookUp` as the gateway calls it with the name that a token of another authenticator carries. */
 const lookUpForToken: UserMethod<UserInfo | undefined> = {
-  ...lookUp,
+  ...lookUpMethod,
   needs,
   call: async (authenticator, { username }, { signal, trace }) =>
     await authenticator.lookUp?.(username, { signal, isJoin: true, ...(trace && { trace }) }),
 };
 
 /** `revalidate` as the gateway calls it for a user whose password no one has checked. */
-const revalidateWithoutLogin: typeof revalidate = {
-  ...revalidate,
+const revalidateWithoutLogin: typeof revalidateMethod = {
+  ...revalidateMethod,
   needs,
   call: async (authenticator, { username, uid }, { signal, trace }) =>
     await authenticator.revalidate?.(
@@ -42,7 +48,7 @@ function isUserOfToken(account: UserInfo, user: UserInfo): boolean {
   return wholeUser(completeAccount) === wholeUser(user);
 }
 
-function mustFind(kit: Kit, user: UserInfo, outcome: Outcome<UserInfo | undefined>): void {
+function mustFind(kit: Kit, user: UserInfo, outcome: CallResult<UserInfo | undefined>): void {
   const account = 'value' in outcome ? outcome.value : undefined;
   verify(account !== undefined && isUserOfToken(account, user), () => ({
     expected: `lookUp() of ${quoteName(user)} with isJoin to find ${kit.show(user)}, with these groups or without any`,

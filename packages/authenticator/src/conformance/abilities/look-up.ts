@@ -12,7 +12,7 @@ import {
   usersCase,
 } from './user-directory.ts';
 
-export const lookUp: UserMethod<UserInfo | undefined> = {
+export const lookUpMethod: UserMethod<UserInfo | undefined> = {
   name: 'lookUp',
   call: async (authenticator, { username }, context) =>
     await authenticator.lookUp?.(username, context),
@@ -34,16 +34,16 @@ export const lookUp: UserMethod<UserInfo | undefined> = {
 
 export const lookUpCases: readonly CaseDefinition[] = [
   usersCase(
-    lookUp,
+    lookUpMethod,
     'lookUp() finds the users of valid tokens, as their tokens give them',
     knownUsers,
-    (kit, user, outcome) => lookUp.verifyAnswer(kit, user, user, outcome),
+    (kit, user, outcome) => lookUpMethod.verifyAnswer(kit, user, user, outcome),
   ),
   usersCase(
-    lookUp,
+    lookUpMethod,
     'lookUp() finds no one by a name that no user has, and never throws',
     makeUnknownNames,
-    (kit, askedUser, outcome) => lookUp.verifyAnswer(kit, askedUser, undefined, outcome),
+    (kit, askedUser, outcome) => lookUpMethod.verifyAnswer(kit, askedUser, undefined, outcome),
   ),
-  ...userCases(lookUp),
+  ...userCases(lookUpMethod),
 ];

@@ -9,7 +9,7 @@ import {
 } from '../authenticator/shapes.ts';
 import type { CaseDefinition, Kit } from '../kit.ts';
 import { verifySome } from '../samples.ts';
-import { type Outcome, verify } from '../verify.ts';
+import { type CallResult, verify } from '../verify.ts';
 import {
   knownUsers,
   makeUnknownNames,
@@ -19,7 +19,7 @@ import {
   usersCase,
 } from './user-directory.ts';
 
-type RevalidateOutcome = Outcome<Decision | undefined>;
+type RevalidateOutcome = CallResult<Decision | undefined>;
 
 export function mustStay(kit: Kit, user: UserInfo, outcome: RevalidateOutcome): void {
   verify('value' in outcome && isAbout(outcome.value, user), () => ({
@@ -51,7 +51,7 @@ const mustAllRefuse =
   (kit: Kit, user: LoggedIn, outcome: RevalidateOutcome) =>
     mustRefuse(kit, user, reason, outcome, rationale);
 
-export const revalidate: UserMethod<Decision | undefined> = {
+export const revalidateMethod: UserMethod<Decision | undefined> = {
   name: 'revalidate',
   call: async (authenticator, { username, uid }, { since = new Date(), ...context }) =>
     await authenticator.revalidate?.(
@@ -122,13 +122,13 @@ function mustBeWellFormed(kit: Kit, user: LoggedIn, outcome: RevalidateOutcome):
 
 export const revalidateCases: readonly CaseDefinition[] = [
   usersCase(
-    revalidate,
+    revalidateMethod,
     'revalidate() lets the users of valid tokens stay, as their tokens give them',
     knownUsers,
     mustStay,
   ),
   usersCase(
-    revalidate,
+    revalidateMethod,
     'revalidate() refuses a name that no user has as unknown-user, and never throws',
     makeUnknownNames,
     mustAllRefuse(
@@ -137,7 +137,7 @@ export const revalidateCases: readonly CaseDefinition[] = [
     ),
   ),
   usersCase(
-    revalidate,
+    revalidateMethod,
     'revalidate() refuses a user with another uid as unknown-user',
     usersWithOtherUid,
     mustAllRefuse(
@@ -146,7 +146,7 @@ export const revalidateCases: readonly CaseDefinition[] = [
     ),
   ),
   usersCase(
-    revalidate,
+    revalidateMethod,
     'revalidate() refuses users that the backend does not let in, with the reason',
     listRefused,
     (kit, { reason, ...user }, outcome) =>
@@ -159,7 +159,7 @@ export const revalidateCases: readonly CaseDefinition[] = [
       ),
   ),
   usersCase(
-    revalidate,
+    revalidateMethod,
     'revalidate() refuses a login from before the password was changed',
     knownUsers,
     mustAllRefuse(
@@ -169,7 +169,7 @@ export const revalidateCases: readonly CaseDefinition[] = [
     [new Date(0)],
   ),
   usersCase(
-    revalidate,
+    revalidateMethod,
     'revalidate() decides in the words of the contract, and never without an opinion',
     (kit): readonly LoggedIn[] => [
       ...knownUsers(kit),
@@ -179,5 +179,5 @@ export const revalidateCases: readonly CaseDefinition[] = [
     mustBeWellFormed,
     [undefined, new Date(0)],
   ),
-  ...userCases(revalidate),
+  ...userCases(revalidateMethod),
 ];

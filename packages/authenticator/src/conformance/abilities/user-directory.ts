@@ -13,7 +13,7 @@ import { injectionTokens, memberTokens } from '../authenticator/forged-tokens.ts
 import { mustBeUnavailable } from '../authenticator/outages.ts';
 import { authenticatorCase, type CaseDefinition, type Kit } from '../kit.ts';
 import { verifyTwoUsers } from '../samples.ts';
-import { type Outcome, verify } from '../verify.ts';
+import { type CallResult, verify } from '../verify.ts';
 
 interface UserContext extends Pick<AuthenticateContext, 'signal' | 'trace'> {
   /** When the user logged in. Left out: now. */
@@ -31,7 +31,7 @@ export interface UserMethod<Answer> {
     kit: Kit,
     askedUser: LoggedIn,
     user: UserInfo | undefined,
-    outcome: Outcome<Answer>,
+    outcome: CallResult<Answer>,
   ): void;
 }
 
@@ -42,7 +42,7 @@ function ask<Answer>(
   authenticator: Authenticator,
   user: LoggedIn,
   context: Partial<UserContext> = {},
-): Promise<Outcome<Answer>> {
+): Promise<CallResult<Answer>> {
   const call = () =>
     method.call(authenticator, user, { signal: new AbortController().signal, ...context });
   return kit.timed(`the answer of ${method.name}() to ${quoteName(user)}`, call);
@@ -53,7 +53,7 @@ export function usersCase<Answer, User extends LoggedIn>(
   method: UserMethod<Answer>,
   name: string,
   listUsers: (kit: Kit) => readonly User[],
-  verifyAnswer: (kit: Kit, user: User, outcome: Outcome<Answer>) => void,
+  verifyAnswer: (kit: Kit, user: User, outcome: CallResult<Answer>) => void,
   logins: readonly (Date | undefined)[] = [undefined],
 ): CaseDefinition {
   const run = async (kit: Kit, authenticator: Authenticator) => {
@@ -159,7 +159,7 @@ function separateUsers<Answer>(method: UserMethod<Answer>): CaseDefinition {
       questions.map(({ askedUser }) => ask(kit, method, authenticator, askedUser)),
     );
     for (const [index, { askedUser, user }] of questions.entries()) {
-      method.verifyAnswer(kit, askedUser, user, outcomes[index] as Outcome<Answer>);
+      method.verifyAnswer(kit, askedUser, user, outcomes[index] as CallResult<Answer>);
     }
   };
   const name = `${concurrentCalls} concurrent calls of ${method.name}() keep users apart`;

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Authenticator } from '../../authenticator.ts';
 import type { CaseDefinition, Kit } from '../kit.ts';
-import { catchOutcome, type Outcome, verify, withTimeout } from '../verify.ts';
+import { type CallResult, catchOutcome, verify, withTimeout } from '../verify.ts';
 
 /** A call that can be aborted, with its name for messages. */
 export interface Call {
@@ -38,7 +38,11 @@ export const abortedHanging: Abort = async (kit, { name, start }) => {
   await mustThrow(kit, name, call);
 };
 
-async function mustThrow(kit: Kit, name: string, call: Promise<Outcome<unknown>>): Promise<void> {
+async function mustThrow(
+  kit: Kit,
+  name: string,
+  call: Promise<CallResult<unknown>>,
+): Promise<void> {
   const prompt = kit.deadline / 4;
   const expected = `the call with ${name} to reject within ${prompt}ms of its abort`;
   const rationale =

@@ -4,7 +4,7 @@ import type { Authenticator } from '../../authenticator.ts';
 import { AuthenticatorError } from '../../decision.ts';
 import { authenticatorCase, type CaseDefinition, type Kit } from '../kit.ts';
 import type { NamedToken } from '../samples.ts';
-import { type Outcome, verify } from '../verify.ts';
+import { type CallResult, verify } from '../verify.ts';
 
 /** Returns the tokens that can't be decided without the backend. */
 function backendTokens({ tokens }: Kit): readonly NamedToken[] {
@@ -27,7 +27,7 @@ async function allUnavailable(
 }
 
 /** Fails unless a call ended with the error of an outage. @param name of what was asked about, for messages */
-export function mustBeUnavailable(kit: Kit, name: string, outcome: Outcome<unknown>): void {
+export function mustBeUnavailable(kit: Kit, name: string, outcome: CallResult<unknown>): void {
   const error = 'error' in outcome ? outcome.error : undefined;
   const code = AuthenticatorError.is(error) ? error.code : undefined;
   verify(code === 'unavailable', () => ({
@@ -39,7 +39,7 @@ export function mustBeUnavailable(kit: Kit, name: string, outcome: Outcome<unkno
 }
 
 /** Says how a call ended, for a message. */
-export function describeOutcome(kit: Kit, outcome: Outcome<unknown>): string {
+export function describeOutcome(kit: Kit, outcome: CallResult<unknown>): string {
   return 'error' in outcome
     ? `it threw ${kit.show(outcome.error)}`
     : `the answer was ${kit.show(outcome.value)}`;
