@@ -6,7 +6,7 @@ import { exitCodes, Failure, printFailure, usageFailure } from './failure.ts';
 const commands: Readonly<Record<string, (words: readonly string[]) => Promise<void>>> = {
   // These two are loaded when they run: kubectl waits for `token`.
   factor: async (words) => (await import('./commands/factor.ts')).factor(words),
-  init: async (words) => (await import('./commands/init.ts')).init(words),
+  init: async (words) => (await import('./commands/init.ts')).initKubeconfig(words),
   login,
   logout,
   sessions,

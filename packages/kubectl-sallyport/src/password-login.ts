@@ -1,10 +1,10 @@
 import type { Login } from './browser/way.ts';
-import type { Session } from './cache/session-file.ts';
-import type { Store } from './cache/store.ts';
+import type { SavedSession } from './cache/session-file.ts';
+import type { CacheStore } from './cache/store.ts';
 import { Failure } from './failure.ts';
 import type { PasswordSource } from './password.ts';
 import { logIn } from './server/login-server.ts';
-import { type Refusal, wrongText } from './server/refusal.ts';
+import { type ServerRefusal, wrongText } from './server/refusal.ts';
 import type { Target } from './target.ts';
 import { commandFor } from './user-target.ts';
 
@@ -16,11 +16,11 @@ import { commandFor } from './user-target.ts';
  */
 export async function sessionByPassword(
   target: Target,
-  store: Store,
+  store: CacheStore,
   { device }: Login,
   source: PasswordSource,
-  inBrowser?: (user: Target) => Promise<Session>,
-): Promise<Session> {
+  inBrowser?: (user: Target) => Promise<SavedSession>,
+): Promise<SavedSession> {
   const { url, cluster } = target;
   let problem = '';
   for (let attemptsLeft = source.isPrompt ? 3 : 1; attemptsLeft > 0; attemptsLeft--) {
@@ -58,7 +58,10 @@ export async function sessionByPassword(
 }
 
 /** Makes the error of a refusal after which no other attempt can be right. */
-async function refusedForGood(target: Target, { refused, message }: Refusal): Promise<Failure> {
+async function refusedForGood(
+  target: Target,
+  { refused, message }: ServerRefusal,
+): Promise<Failure> {
   if (refused === 'second-factor-not-enrolled') {
     const command = await commandFor(target, 'factor add');
     return new Failure(`${target.url}: ${message}`, `with an invitation, run: ${command}`);

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { text } from 'node:stream/consumers';
-import type { Store } from './cache/store.ts';
+import type { CacheStore } from './cache/store.ts';
 import { reasonOf, usageFailure } from './failure.ts';
 import { quietly } from './files.ts';
 import type { Target } from './target.ts';
@@ -25,7 +25,7 @@ export function passwordSource(mayAsk: boolean, fromStdin = false) {
     /** Whether a user is asked, who might not be there. */
     isPrompt,
     /** Reads a name and a password. @throws Failure when there is none */
-    async read(target: Target, store: Store) {
+    async read(target: Target, store: CacheStore) {
       if (fromStdin) return fromText(target, () => text(process.stdin));
       if (file) return fromText(target, () => readPasswordFile(file));
       const typed = await fromTerminal(target, store, lastName);
@@ -61,7 +61,7 @@ async function fromText({ username }: Target, read: () => string | Promise<strin
   return { username, password };
 }
 
-async function fromTerminal(target: Target, store: Store, lastName?: string) {
+async function fromTerminal(target: Target, store: CacheStore, lastName?: string) {
   using terminal = openTerminal();
   if (terminal === undefined) throw usageFailure('standard input is not a terminal');
   store.prompts.begin();

@@ -1,6 +1,6 @@
 import type { BrowserWay, Login, Place } from './browser/way.ts';
-import type { Session } from './cache/session-file.ts';
-import type { Store } from './cache/store.ts';
+import type { SavedSession } from './cache/session-file.ts';
+import type { CacheStore } from './cache/store.ts';
 import { Failure, usageFailure } from './failure.ts';
 import { checkTimeout, readState } from './server/login-server.ts';
 import type { Target } from './target.ts';
@@ -19,7 +19,10 @@ const suspicious = 10_000;
 const forgotten = 5 * 60_000;
 
 /** Finds the cached session, unless it has expired or its server says that it has ended. */
-export async function usableSession(target: Target, store: Store): Promise<Session | undefined> {
+export async function usableSession(
+  target: Target,
+  store: CacheStore,
+): Promise<SavedSession | undefined> {
   const cached = cachedSession(target, store);
   if (cached === undefined) return;
   const { session, usedAt } = cached;
@@ -35,7 +38,7 @@ export async function usableSession(target: Target, store: Store): Promise<Sessi
 }
 
 /** Reads the cached session. @returns undefined even when it is of another user than the target */
-export function cachedSession({ username, isProposed }: Target, store: Store) {
+export function cachedSession({ username, isProposed }: Target, store: CacheStore) {
   const cached = store.read();
   const isOwn =
     username === undefined ||
@@ -45,7 +48,11 @@ export function cachedSession({ username, isProposed }: Target, store: Store) {
 }
 
 /** Logs in, once for all processes that need it. @throws Failure with the command to run */
-export async function logInOnce(target: Target, store: Store, login: Login): Promise<Session> {
+export async function logInOnce(
+  target: Target,
+  store: CacheStore,
+  login: Login,
+): Promise<SavedSession> {
   await refuseWithoutUser(target, login);
   const refusePrompt = async () => {
     if (!login.source?.isPrompt || store.prompts.allows()) return;
@@ -68,7 +75,11 @@ export async function logInOnce(target: Target, store: Store, login: Login): Pro
 }
 
 /** Logs in with a password, or with a browser if the server and the user want that. @throws Failure */
-export async function newSession(target: Target, store: Store, login: Login): Promise<Session> {
+export async function newSession(
+  target: Target,
+  store: CacheStore,
+  login: Login,
+): Promise<SavedSession> {
   const { source } = login;
   const { sessionByPassword } = await import('./password-login.ts');
   if (source !== undefined && !source.isPrompt)

@@ -1,4 +1,4 @@
-import type { Session } from '../cache/session-file.ts';
+import type { SavedSession } from '../cache/session-file.ts';
 import { Failure } from '../failure.ts';
 import { logOut, type NewSession } from '../server/login-server.ts';
 import { initCommand } from '../server/request.ts';
@@ -24,7 +24,7 @@ export async function checkUser(
   target: Target,
   found: NewSession,
   lastUser: string | undefined,
-): Promise<Pick<Session, 'username' | 'proposal'> | Refused> {
+): Promise<Pick<SavedSession, 'username' | 'proposal'> | Refused> {
   const { username: wanted, isProposed } = target;
   const { user } = found;
   if (wanted !== undefined && isAccount(wanted, found)) return { username: wanted };

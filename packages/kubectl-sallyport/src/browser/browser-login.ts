@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type { Session } from '../cache/session-file.ts';
-import type { Store } from '../cache/store.ts';
+import type { SavedSession } from '../cache/session-file.ts';
+import type { CacheStore } from '../cache/store.ts';
 import { Failure, reasonOf, warn } from '../failure.ts';
 import type { Target } from '../target.ts';
 import { loginText, printable } from '../text.ts';
@@ -21,12 +21,12 @@ const maxPluginWait = 5 * 60_000;
 const maxCodes = 5;
 
 /** A login that has begun at the server. */
-interface Attempt extends Awaited<ReturnType<typeof beginLogin>> {
+interface BrowserLogin extends Awaited<ReturnType<typeof beginLogin>> {
   readonly verifier: string;
   readonly listener: Listener | undefined;
   readonly opens: boolean;
   /** Limits the windows of a plugin. */
-  readonly windows: Store['windows'] | undefined;
+  readonly windows: CacheStore['windows'] | undefined;
   /** The user of the last login on this machine. */
   readonly lastUser: string | undefined;
 }
@@ -34,17 +34,17 @@ interface Attempt extends Awaited<ReturnType<typeof beginLogin>> {
 /** The end of an exchange: the page to show, and a session or an error unless the code is refused. */
 interface Exchange {
   readonly page: Page;
-  readonly session?: Session;
+  readonly session?: SavedSession;
   readonly error?: unknown;
 }
 
 /** Logs in with a browser: its page sends the code to a port of this machine, or the user pastes it. @throws Failure */
 export async function logInWithBrowser(
   target: Target,
-  store: Store,
+  store: CacheStore,
   login: Login,
   way: BrowserWay,
-): Promise<Session> {
+): Promise<SavedSession> {
   const hasTerminal = login.source !== undefined;
   if (hasTerminal) store.prompts.begin();
   const windows = login.isPlugin ? store.windows : undefined;
@@ -86,10 +86,14 @@ async function listen(hasTerminal: boolean): Promise<Listener | undefined> {
 }
 
 /** Waits for a code of the browser or of the user, for a failure, or for the end of the time. @throws Failure */
-async function waitForLogin(target: Target, login: Login, attempt: Attempt): Promise<Session> {
+async function waitForLogin(
+  target: Target,
+  login: Login,
+  attempt: BrowserLogin,
+): Promise<SavedSession> {
   const over = new AbortController();
   const unneeded = new AbortController();
-  const { promise, resolve, reject } = Promise.withResolvers<Session>();
+  const { promise, resolve, reject } = Promise.withResolvers<SavedSession>();
   const fail = (why: string) => void notLoggedIn(target, why).then(reject, reject);
   const results = new Map<string, Promise<Exchange>>();
   let refused = 0;
@@ -139,7 +143,9 @@ async function waitForLogin(target: Target, login: Login, attempt: Attempt): Pro
   }
 }
 
-async function firstSession(exchanges: Iterable<Promise<Exchange>>): Promise<Session | undefined> {
+async function firstSession(
+  exchanges: Iterable<Promise<Exchange>>,
+): Promise<SavedSession | undefined> {
   const ended = await Promise.all(exchanges);
   return ended.find(({ session }) => session !== undefined)?.session;
 }
@@ -148,7 +154,7 @@ async function firstSession(exchanges: Iterable<Promise<Exchange>>): Promise<Ses
 async function show(
   { cluster, url: server }: Target,
   { source, isPlugin, mode }: Login,
-  { url, listener, opens, windows }: Attempt,
+  { url, listener, opens, windows }: BrowserLogin,
   fail: (why: string) => void,
 ): Promise<CodeQuestion | undefined> {
   // Programs such as k9s have the whole screen, and a line of the plugin would damage it.
@@ -186,7 +192,7 @@ async function show(
 /** Opens the browser. A window is counted before, because kubectl runs the plugin up to five times, and might end it. */
 async function openWindow(
   url: string,
-  windows: Attempt['windows'],
+  windows: BrowserLogin['windows'],
   onFail: (reason: string) => void,
 ): Promise<void> {
   // Two processes may have the lock, if one of them was stopped for a while.
@@ -205,7 +211,7 @@ async function openWindow(
 async function exchange(
   target: Target,
   code: string,
-  { verifier, lastUser }: Attempt,
+  { verifier, lastUser }: BrowserLogin,
   signal: AbortSignal,
 ): Promise<Exchange> {
   try {

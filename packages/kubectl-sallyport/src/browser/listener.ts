@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
-import { htmlOf, type Page, pageHeaders, pages } from './pages.ts';
+import { htmlOf, loopbackPageHeaders, type Page, pages } from './pages.ts';
 
 /** A visit of the browser: the login server has sent it with a code, or because the user cancelled. */
-export interface Visit {
+export interface BrowserVisit {
   readonly kind: 'code' | 'cancelled';
   readonly value: string;
 }
@@ -13,7 +13,7 @@ interface Waiting {
   /** The ID of the login: other programs and web pages know how to send codes, but not this. */
   readonly id: string;
   /** It never rejects. */
-  readonly onVisit: (visit: Visit) => Promise<Page>;
+  readonly onVisit: (visit: BrowserVisit) => Promise<Page>;
 }
 
 export type Listener = Awaited<ReturnType<typeof openListener>>;
@@ -89,7 +89,7 @@ function isNavigation({ method, headers }: IncomingMessage, port: number): boole
 }
 
 /** Reads the path of a visit. @returns undefined unless it is for the login with this ID */
-function visitOf(path = '', id = ''): Visit | undefined {
+function visitOf(path = '', id = ''): BrowserVisit | undefined {
   const [, kind, value = ''] = /^\/\?(code|cancelled)=([a-z2-7]+)$/.exec(path) ?? [];
   if (kind === 'code' && isCode(value) && value.startsWith(id)) return { kind, value };
   return kind === 'cancelled' && value === id ? { kind, value } : undefined;
@@ -97,6 +97,6 @@ function visitOf(path = '', id = ''): Visit | undefined {
 
 function send(response: ServerResponse, page: Page): Promise<void> {
   return new Promise((resolve) => {
-    response.once('close', resolve).writeHead(page.status, pageHeaders).end(htmlOf(page));
+    response.once('close', resolve).writeHead(page.status, loopbackPageHeaders).end(htmlOf(page));
   });
 }

@@ -37,7 +37,7 @@ const style =
   'body{font:1.1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem}';
 const styleHash = createHash('sha256').update(style).digest('base64');
 
-export const pageHeaders: Readonly<Record<string, string>> = {
+export const loopbackPageHeaders: Readonly<Record<string, string>> = {
   'content-type': 'text/html; charset=utf-8',
   'cache-control': 'no-store',
   'content-security-policy': `default-src 'none'; style-src 'sha256-${styleHash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,

@@ -4,10 +4,16 @@ import { join } from 'node:path';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { noteUse, parseSession, readSession, type Session, writeSession } from './session-file.ts';
+import {
+  noteUse,
+  parseSession,
+  readSession,
+  type SavedSession,
+  writeSession,
+} from './session-file.ts';
 
 const target = { url: 'https://login.example.com', cluster: 'prod' };
-const session: Session = {
+const session: SavedSession = {
   ...target,
   username: 'ada',
   user: 'corp:ada',
@@ -136,6 +142,6 @@ test('no text makes a session that is not one', () => {
 test('what is written has the session and nothing else', async () => {
   await using folder = await temporaryFolder('session');
   const file = join(folder.path, 'x.json');
-  writeSession(file, { ...session, password: 'secret' } as Session);
+  writeSession(file, { ...session, password: 'secret' } as SavedSession);
   expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({ version: 1, ...session });
 });

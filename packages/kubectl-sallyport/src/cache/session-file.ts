@@ -15,7 +15,7 @@ import { parseObject } from '../text.ts';
 import { rightsProblem } from './folder.ts';
 
 /** A session is cached like this. There is no password in it. */
-export interface Session {
+export interface SavedSession {
   readonly url: string;
   readonly cluster: string;
   /** The name that was typed, or that a context names. Otherwise it is `user`. */
@@ -66,8 +66,12 @@ export function readSession(
  * Reads the sessions of a login server in the cache folder, the one that was used last first. A
  * file that can't be used is left out.
  */
-export function readSessions(folder: string, url: string) {
-  const found: { readonly file: string; readonly session: Session; readonly usedAt: number }[] = [];
+export function readSavedSessions(folder: string, url: string) {
+  const found: {
+    readonly file: string;
+    readonly session: SavedSession;
+    readonly usedAt: number;
+  }[] = [];
   quietly(() => {
     for (const name of readdirSync(folder).filter((one) => one.endsWith('.json'))) {
       const file = join(folder, name);
@@ -97,7 +101,7 @@ function readOwn(file: string) {
 }
 
 /** Reads what `writeSession` has written. @returns undefined for any other text */
-export function parseSession(text: string): Session | undefined {
+export function parseSession(text: string): SavedSession | undefined {
   const { version, url, cluster, username, user, token, expiresAt, proposal } =
     parseObject(text) ?? {};
   const texts = [url, cluster, username, user, token].every(
@@ -107,13 +111,13 @@ export function parseSession(text: string): Session | undefined {
   const isTime = typeof expiresAt === 'number' && Math.abs(expiresAt) <= 8.64e15;
   const isProposal = proposal === undefined || typeof proposal === 'string';
   if (version !== layout || !texts || !isTime || !isProposal) return;
-  return { url, cluster, username, proposal, user, token, expiresAt } as Session;
+  return { url, cluster, username, proposal, user, token, expiresAt } as SavedSession;
 }
 
 /** Writes a session so that others read the old one or the new one. @throws Error of Node */
 export function writeSession(
   file: string,
-  { url, cluster, username, proposal, user, token, expiresAt }: Session,
+  { url, cluster, username, proposal, user, token, expiresAt }: SavedSession,
 ): void {
   replaceFile(
     file,

@@ -7,15 +7,21 @@ import { parseObject } from '../text.ts';
 import { cacheFolder, elsewhere, prepareFolder } from './folder.ts';
 import { acquireLock } from './lock.ts';
 import { createMemory } from './memory.ts';
-import { noteUse, readSession, readSessions, type Session, writeSession } from './session-file.ts';
+import {
+  noteUse,
+  readSavedSessions,
+  readSession,
+  type SavedSession,
+  writeSession,
+} from './session-file.ts';
 
-export type Store = ReturnType<typeof openStore>;
+export type CacheStore = ReturnType<typeof openCacheStore>;
 
 /**
  * Opens what is cached for one target. If nothing can be cached, each command needs a login: the
  * user is warned, and it is not an error.
  */
-export function openStore(target: Target) {
+export function openCacheStore(target: Target) {
   const folder = cacheFolder();
   const name = join(folder, cacheName(target));
   const file = `${name}.json`;
@@ -26,7 +32,7 @@ export function openStore(target: Target) {
   return {
     read,
     /** Caches a session, and remembers its user. */
-    write(session: Session) {
+    write(session: SavedSession) {
       try {
         if (problem !== undefined) throw problem;
         writeSession(file, session);
@@ -37,11 +43,11 @@ export function openStore(target: Target) {
       }
     },
     /** Reads the sessions for all clusters of the same login server, the one that was used last first. */
-    sessionsOfServer: () => (problem === undefined ? readSessions(folder, target.url) : []),
+    sessionsOfServer: () => (problem === undefined ? readSavedSessions(folder, target.url) : []),
     memory,
     noteUse: () => noteUse(file, Date.now()),
     /** Removes this session; one that another process has put in its place stays. */
-    remove(session: Session): void {
+    remove(session: SavedSession): void {
       if (read()?.session.token === session.token) rmSync(file, { force: true });
     },
     /** Takes the lock. It waits for others that have it, with a line for the user. */

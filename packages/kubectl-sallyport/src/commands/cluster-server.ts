@@ -1,4 +1,4 @@
-import type { Store } from '../cache/store.ts';
+import type { CacheStore } from '../cache/store.ts';
 import { exitCodes, Failure, usageFailure } from '../failure.ts';
 import { readKubeconfig } from '../server/login-server.ts';
 import { initCommand } from '../server/request.ts';
@@ -15,7 +15,7 @@ import { commandFor } from '../user-target.ts';
 export async function refuseOtherServer(
   target: Target,
   server: string | undefined,
-  store: Store,
+  store: CacheStore,
 ): Promise<void> {
   if (server === undefined) return;
   const place = normalizeServer(server);
@@ -51,7 +51,7 @@ function isNamed(place: string, named: string | undefined): boolean {
  * @returns an empty text if it does not say
  * @throws Failure when it is unavailable
  */
-export async function rememberServer(target: Target, { memory }: Store): Promise<string> {
+export async function rememberServer(target: Target, { memory }: CacheStore): Promise<string> {
   const server = await askForServer(target);
   memory.remember({ server });
   return server;

@@ -5,7 +5,7 @@ import { qrCode } from '../factor/qr-code.ts';
 import { Failure, usageFailure } from '../failure.ts';
 import { askCredentials } from '../password.ts';
 import { listClusters } from '../server/login-server.ts';
-import { type Refusal, wrongText } from '../server/refusal.ts';
+import { type ServerRefusal, wrongText } from '../server/refusal.ts';
 import type { Target } from '../target.ts';
 import { openTerminal, type Terminal } from '../terminal/terminal.ts';
 import { printable, shellWord } from '../text.ts';
@@ -110,8 +110,8 @@ async function askWho({ url, username }: FactorServer, lastName: string | undefi
 
 /** Asks for an invitation until one is right. It is never an argument, which other users of this machine could read. */
 async function withInvitation(
-  send: (invitation: string) => Promise<BegunApp | Refusal>,
-): Promise<BegunApp | Refusal> {
+  send: (invitation: string) => Promise<BegunApp | ServerRefusal>,
+): Promise<BegunApp | ServerRefusal> {
   for (let attempt = 1; ; attempt++) {
     const answer = await send(await askInvitation());
     const isWrong = 'refused' in answer && answer.refused === 'wrong-invitation';
@@ -131,7 +131,10 @@ async function askInvitation(): Promise<string> {
 }
 
 /** Makes the error of a refusal after which no other attempt can be right. */
-function failureOf({ url, page, command }: FactorServer, { refused, message }: Refusal): Failure {
+function failureOf(
+  { url, page, command }: FactorServer,
+  { refused, message }: ServerRefusal,
+): Failure {
   if (refused === 'second-factor-required')
     return new Failure(
       `${url}: this account has a passkey, which needs a browser`,

@@ -21,7 +21,7 @@ const options = {
 } as const;
 
 /** Adds clusters of a login server to the kubeconfig. */
-export async function init(words: readonly string[]): Promise<void> {
+export async function initKubeconfig(words: readonly string[]): Promise<void> {
   const { values, positionals } = parseWords(words, options, 2);
   const [url, named] = positionals;
   if (url === undefined)

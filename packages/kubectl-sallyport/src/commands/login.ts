@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { browserMode, parseWords, targetOptions, tokenOptions } from '../arguments.ts';
-import type { Session } from '../cache/session-file.ts';
-import { openStore } from '../cache/store.ts';
+import type { SavedSession } from '../cache/session-file.ts';
+import { openCacheStore } from '../cache/store.ts';
 import { execCredential, readExecInfo } from '../exec-credential.ts';
 import { Failure, usageFailure, warn } from '../failure.ts';
 import { deviceName, passwordSource } from '../password.ts';
@@ -33,7 +33,7 @@ export async function token(words: readonly string[]): Promise<void> {
         'without support for provideClusterInfo, add a context for it: kubectl sallyport init URL CLUSTER --no-cluster-info --context NAME',
     );
   }
-  const store = openStore(target);
+  const store = openCacheStore(target);
   let session = await usableSession(target, store);
   if (session === undefined) {
     const source = passwordSource(info === undefined || info.interactive);
@@ -64,7 +64,7 @@ export async function login(words: readonly string[]): Promise<void> {
   const target = await targetOfUser(values);
   const wanted = { source, device: deviceName(values.device), mode, isPlugin: false };
   await refuseWithoutUser(target, wanted);
-  const store = openStore(target);
+  const store = openCacheStore(target);
   using _lock = await store.lock();
   const before = store.read()?.session;
   const session = await newSession(target, store, wanted);
@@ -92,7 +92,7 @@ export async function logout(words: readonly string[]): Promise<void> {
   const { values } = parseWords(words, { ...targetOptions, all: { type: 'boolean' } });
   const all = values.all ?? false;
   const target = await targetOfUser(values);
-  const store = openStore(target);
+  const store = openCacheStore(target);
   const session = cachedSession(target, store)?.session;
   const cluster = printable(target.cluster);
   if (session === undefined) {
@@ -118,7 +118,7 @@ export async function logout(words: readonly string[]): Promise<void> {
   process.stdout.write(`logged out ${printable(session.user)} everywhere: ${count} ended\n`);
 }
 
-function warnUnconfirmed({ user, expiresAt }: Session): void {
+function warnUnconfirmed({ user, expiresAt }: SavedSession): void {
   warn(
     `no replica of the server's Redis has confirmed this logout: if that Redis fails over now, the session is valid until ${localTime(expiresAt)} at most`,
     `to be sure, log in again and run: kubectl sallyport logout --all; or ask your administrator to revoke ${user}`,
@@ -130,7 +130,7 @@ function warnUnconfirmed({ user, expiresAt }: Session): void {
  *
  * @returns nothing when it has expired: there is nothing to end
  */
-function explain(error: unknown, { user, expiresAt }: Session): undefined {
+function explain(error: unknown, { user, expiresAt }: SavedSession): undefined {
   if (!(error instanceof Failure)) throw error;
   if (expiresAt <= Date.now()) return;
   throw new Failure(

@@ -1,5 +1,5 @@
 import { parseWords, targetOptions } from '../arguments.ts';
-import { openStore } from '../cache/store.ts';
+import { openCacheStore } from '../cache/store.ts';
 import { usageFailure } from '../failure.ts';
 import { listSessions, readState } from '../server/login-server.ts';
 import { cachedSession } from '../session.ts';
@@ -64,7 +64,7 @@ async function askWithSession<Answer>(
   if (values.output !== undefined && !isJson)
     throw usageFailure('--output must be json', 'write --output json, or leave it out for text');
   const target = await targetOfUser(values);
-  const store = openStore(target);
+  const store = openCacheStore(target);
   const session = cachedSession(target, store)?.session;
   if (session === undefined) throw await notLoggedIn(target);
   const answer = await question(target, session.token);

@@ -1,5 +1,5 @@
 import { usageFailure } from '../failure.ts';
-import type { Refusal } from '../server/refusal.ts';
+import type { ServerRefusal } from '../server/refusal.ts';
 import { openTerminal } from '../terminal/terminal.ts';
 import { printable } from '../text.ts';
 
@@ -7,7 +7,7 @@ import { printable } from '../text.ts';
 export const maxCodes = 3;
 
 /** Whether a user can prove a second factor in a browser alone. A code of the user may be left, but no app. */
-export function isPasskeyAlone({ methods }: Refusal): boolean {
+export function isPasskeyAlone({ methods }: ServerRefusal): boolean {
   return methods.length > 0 && !methods.includes('totp');
 }
 
@@ -17,7 +17,7 @@ interface CodeOptions<Answer> {
   /** The message about a question without an answer says this. */
   readonly result?: string;
   /** What proves the user otherwise, after Enter alone. */
-  readonly instead?: { readonly name: string; prove(): Promise<Answer | Refusal> };
+  readonly instead?: { readonly name: string; prove(): Promise<Answer | ServerRefusal> };
 }
 
 /**
@@ -27,10 +27,10 @@ interface CodeOptions<Answer> {
  * @returns the last answer. `wrong-code`: no code was right
  */
 export async function withCode<Answer extends object>(
-  required: Refusal,
-  send: (code: string) => Promise<Answer | Refusal>,
+  required: ServerRefusal,
+  send: (code: string) => Promise<Answer | ServerRefusal>,
   { browser, result, instead }: CodeOptions<Answer>,
-): Promise<Answer | Refusal> {
+): Promise<Answer | ServerRefusal> {
   const { methods } = required;
   if (methods.includes('passkey') && browser !== undefined)
     process.stderr.write(`To use your passkey instead, press Ctrl-C and run: ${browser}\n`);

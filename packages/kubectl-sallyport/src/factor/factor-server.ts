@@ -5,7 +5,7 @@ import {
   sendWhenFree,
   unexpected,
 } from '../server/login-server.ts';
-import { type Refusal, refusalOf } from '../server/refusal.ts';
+import { refusalOf, type ServerRefusal } from '../server/refusal.ts';
 import type { ServerAddress } from '../server/request.ts';
 import { isObject } from '../text.ts';
 
@@ -28,7 +28,7 @@ async function post(server: ServerAddress, body: object, expected: number) {
   return { answer, content: bodyOf(server, answer, expected) };
 }
 
-export type BegunApp = Exclude<Awaited<ReturnType<typeof beginApp>>, Refusal>;
+export type BegunApp = Exclude<Awaited<ReturnType<typeof beginApp>>, ServerRefusal>;
 
 /** Begins to add an authenticator app. @returns its secret, and the end of the time by the clock of this machine */
 export async function beginApp(server: ServerAddress, body: NewApp) {

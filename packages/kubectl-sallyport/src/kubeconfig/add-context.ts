@@ -1,12 +1,12 @@
 import { type ClusterConfig, extensionName, extensionOf } from '../exec-credential.ts';
 import { usageFailure } from '../failure.ts';
-import { type Entry, editFile } from './edit.ts';
+import { editFile, type KubeconfigEntry } from './edit.ts';
 import { argumentsOf, execUser } from './entries.ts';
 import {
   currentContext,
   entriesOf,
   fileForNew,
-  findEntry,
+  findKubeconfigEntry,
   type Kind,
   type KubeconfigFile,
   readFile,
@@ -40,11 +40,11 @@ export function addContext(paths: readonly string[], added: NewContext, makeCurr
   const userName =
     added.words.length === 0 ? `sallyport${account}` : `sallyport-${clusterName}${account}`;
   refuseForeign(files, context, clusterName, userName);
-  const old = findEntry(files, 'contexts', context);
+  const old = findKubeconfigEntry(files, 'contexts', context);
   const namespace = old?.value.namespace;
   // kubectl hands the extension to this command.
   const extensions = [{ name: extensionName, extension: { login, cluster, ca } }];
-  const entries: readonly Entry[] = [
+  const entries: readonly KubeconfigEntry[] = [
     { kind: 'clusters', name: clusterName, value: { ...data, extensions } },
     { kind: 'users', name: userName, value: execUser(words) },
     {
@@ -77,13 +77,13 @@ function refuseForeign(
   clusterName: string,
   userName: string,
 ): void {
-  const cluster = findEntry(files, 'clusters', clusterName);
+  const cluster = findKubeconfigEntry(files, 'clusters', clusterName);
   if (cluster !== undefined && extensionOf(cluster.value.extensions) === undefined)
     throw inUse('cluster', clusterName);
-  const user = findEntry(files, 'users', userName);
+  const user = findKubeconfigEntry(files, 'users', userName);
   if (user !== undefined && argumentsOf(user.value.exec) === undefined)
     throw inUse('user', userName);
-  const found = findEntry(files, 'contexts', context);
+  const found = findKubeconfigEntry(files, 'contexts', context);
   if (found === undefined) return;
   if (found.value.cluster !== clusterName || found.value.user !== userName) {
     throw usageFailure(

@@ -5,15 +5,21 @@ import { type Document, isMap, isSeq, visit } from 'yaml';
 import { Failure, reasonOf, usageFailure } from '../failure.ts';
 import { createFile, replaceFile } from '../files.ts';
 import { isObject } from '../text.ts';
-import { type Kind, type KubeconfigFile, kinds, parseKubeconfig, readFile } from './files.ts';
+import {
+  type Kind,
+  type KubeconfigFile,
+  kubeconfigKinds,
+  parseKubeconfig,
+  readFile,
+} from './files.ts';
 
 /** Edits say what a file must contain. All else in it stays. */
 export interface Edits {
-  readonly entries: readonly Entry[];
+  readonly entries: readonly KubeconfigEntry[];
   readonly currentContext?: string | undefined;
 }
 
-export interface Entry {
+export interface KubeconfigEntry {
   readonly kind: Kind;
   readonly name: string;
   /** The value of the key `cluster`, `user` or `context`. */
@@ -87,7 +93,7 @@ function expectedContent(before: object, { entries, currentContext }: Edits): ob
   for (const { kind, name, value } of entries) {
     const found: unknown = content[kind];
     const list: readonly unknown[] = Array.isArray(found) ? found : [];
-    const entry = asTexts({ name, [kinds[kind]]: value });
+    const entry = asTexts({ name, [kubeconfigKinds[kind]]: value });
     const isSame = (one: unknown) => isObject(one) && one.name === name;
     content[kind] = list.some(isSame)
       ? list.map((one) => (isSame(one) ? entry : one))
@@ -116,8 +122,8 @@ function write(document: Document, { entries, currentContext }: Edits): string {
   return document.toString({ lineWidth: 0 });
 }
 
-function setEntry(document: Document, { kind, name, value }: Entry): void {
-  const entry = nodeOf(document, { name, [kinds[kind]]: value });
+function setEntry(document: Document, { kind, name, value }: KubeconfigEntry): void {
+  const entry = nodeOf(document, { name, [kubeconfigKinds[kind]]: value });
   const list = document.get(kind);
   if (!isSeq(list)) {
     document.set(kind, document.createNode([entry]));

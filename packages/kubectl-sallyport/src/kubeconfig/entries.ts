@@ -1,7 +1,12 @@
 import { extensionOf } from '../exec-credential.ts';
 import { exitCodes, Failure } from '../failure.ts';
 import { isObject } from '../text.ts';
-import { entriesByName, findEntry, type KubeconfigFile, parseKubeconfig } from './files.ts';
+import {
+  entriesByName,
+  findKubeconfigEntry,
+  type KubeconfigFile,
+  parseKubeconfig,
+} from './files.ts';
 
 export type OwnContext = ReturnType<typeof ownContexts>[number];
 
@@ -78,7 +83,7 @@ function clusterOf(text: string, name: string) {
     const document = parseKubeconfig(text);
     return document.errors.length > 0
       ? undefined
-      : findEntry([{ path: '', text, document }], 'clusters', name)?.value;
+      : findKubeconfigEntry([{ path: '', text, document }], 'clusters', name)?.value;
   } catch {
     // An alias refers to nothing, or there are too many of them.
     return;

@@ -5,7 +5,7 @@ import { expect, onTestFinished, test, vi } from 'vitest';
 import {
   currentContext,
   fileForNew,
-  findEntry,
+  findKubeconfigEntry,
   kubeconfigPaths,
   parseKubeconfig,
   readFile,
@@ -46,8 +46,8 @@ test('the first file that has something decides', async () => {
   await writeFile(a, `${cluster('https://a')}current-context: ""\n`);
   await writeFile(b, `${cluster('https://b')}current-context: b\n`);
   const files = [missing, a, b].map(readFile);
-  expect(findEntry(files, 'clusters', 'prod')?.value).toEqual({ server: 'https://a' });
-  expect(findEntry(files, 'users', 'prod')).toBeUndefined();
+  expect(findKubeconfigEntry(files, 'clusters', 'prod')?.value).toEqual({ server: 'https://a' });
+  expect(findKubeconfigEntry(files, 'users', 'prod')).toBeUndefined();
   expect(currentContext(files)).toBe('b');
 });
 

@@ -17,9 +17,9 @@ import { isObject } from '../text.ts';
 
 export type KubeconfigFile = ReturnType<typeof readFile>;
 
-export const kinds = { clusters: 'cluster', users: 'user', contexts: 'context' } as const;
+export const kubeconfigKinds = { clusters: 'cluster', users: 'user', contexts: 'context' } as const;
 
-export type Kind = keyof typeof kinds;
+export type Kind = keyof typeof kubeconfigKinds;
 
 /**
  * Lists the kubeconfig files.
@@ -64,7 +64,7 @@ export function readFile(path: string) {
   }
   if (!isMap(document.contents) && !isNull(document.contents))
     throw refuse(': it is not a kubeconfig: it has no keys');
-  for (const kind of Object.keys(kinds)) {
+  for (const kind of Object.keys(kubeconfigKinds)) {
     const list = document.get(kind, true);
     if (list !== undefined && !isSeq(list) && !isNull(list))
       throw refuse(`: ${kind} is not a list`);
@@ -125,13 +125,13 @@ export function entriesOf({ document }: KubeconfigFile, kind: Kind) {
   if (!Array.isArray(list)) return [];
   return list.flatMap((entry: unknown) => {
     if (!isObject(entry) || typeof entry.name !== 'string') return [];
-    const value = entry[kinds[kind]];
+    const value = entry[kubeconfigKinds[kind]];
     return [{ name: entry.name, value: isObject(value) ? value : {} }];
   });
 }
 
 /** Finds an entry in all files: the first file that has it decides. */
-export function findEntry(files: readonly KubeconfigFile[], kind: Kind, name: unknown) {
+export function findKubeconfigEntry(files: readonly KubeconfigFile[], kind: Kind, name: unknown) {
   return files.flatMap((file) => entriesOf(file, kind)).find((entry) => entry.name === name);
 }
 

@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { exitCodes, Failure } from '../failure.ts';
 import { isObject, parseObject } from '../text.ts';
-import { type Refusal, refusalOf } from './refusal.ts';
-import { type Answer, type Request, type ServerAddress, send } from './request.ts';
+import { refusalOf, type ServerRefusal } from './refusal.ts';
+import { type Request, type ServerAddress, type ServerAnswer, send } from './request.ts';
 
 /** A login takes long, since the server asks the directory. */
 export const loginTimeout = 30_000;
@@ -24,7 +24,7 @@ export async function logIn(
   credentials: Readonly<Record<'username' | 'password' | 'cluster' | 'device', string>> & {
     readonly code?: string | undefined;
   },
-): Promise<NewSession | Refusal> {
+): Promise<NewSession | ServerRefusal> {
   const request: Request = {
     method: 'POST',
     path: '/v1/sessions',
@@ -38,7 +38,7 @@ export async function logIn(
 export type NewSession = NonNullable<ReturnType<typeof newSessionOf>>;
 
 /** Reads the answer to a login. @returns undefined when it is refused */
-export function newSessionOf(server: ServerAddress, answer: Answer) {
+export function newSessionOf(server: ServerAddress, answer: ServerAnswer) {
   if (answer.status === 401) return;
   const { token, expiresAt, user, login } = bodyOf(server, answer, 201);
   const end = localEnd(expiresAt, answer);
@@ -58,7 +58,7 @@ export function newSessionOf(server: ServerAddress, answer: Answer) {
  * Sends a request again after the seconds of each `Retry-After`: when many people log in at the same time, the server takes some at a
  * time. A value that is not a whole number (RFC 9110, section 10.2.3) is ignored, and a server can't make it ask more than once a second.
  */
-export async function sendWhenFree(server: ServerAddress, request: Request): Promise<Answer> {
+export async function sendWhenFree(server: ServerAddress, request: Request): Promise<ServerAnswer> {
   const end = performance.now() + waitLimit;
   for (;;) {
     const answer = await send(server, request);
@@ -178,7 +178,7 @@ async function ask(
  * Returns when a session ends by the clock of this machine. A clock that is wrong is wrong by the same amount then, so the time that is
  * left, by the clock of the server, counts.
  */
-export function localEnd(time: unknown, { headers }: Answer): number {
+export function localEnd(time: unknown, { headers }: ServerAnswer): number {
   const end = typeof time === 'string' ? Date.parse(time) : Number.NaN;
   const serverNow = Date.parse(headers.date ?? '');
   return Number.isNaN(serverNow) ? end : end - serverNow + Date.now();
@@ -192,7 +192,7 @@ function userOf(server: ServerAddress, user: unknown) {
 
 export function bodyOf(
   server: ServerAddress,
-  answer: Answer,
+  answer: ServerAnswer,
   expected: number,
 ): Readonly<Record<string, unknown>> {
   // A logout that can be undone has a body.
@@ -209,7 +209,7 @@ export function unexpected({ url }: ServerAddress): Failure {
   return new Failure(problem, fix, { exitCode: exitCodes.unavailable });
 }
 
-function refused({ url }: ServerAddress, { status, headers, text }: Answer): Failure {
+function refused({ url }: ServerAddress, { status, headers, text }: ServerAnswer): Failure {
   const { message } = parseObject(text) ?? {};
   const said = typeof message === 'string' ? `: ${message}` : '';
   if (status === 429) {

@@ -1,8 +1,8 @@
 import { parseObject } from '../text.ts';
-import type { Answer } from './request.ts';
+import type { ServerAnswer } from './request.ts';
 
 /** Why a server does not do what was asked of it. */
-export interface Refusal {
+export interface ServerRefusal {
   /** The code of the server, such as `wrong-credentials`. An answer without a code has this one as well. */
   readonly refused: string;
   /** The server's own words. They may be empty. */
@@ -12,7 +12,7 @@ export interface Refusal {
 }
 
 /** Says what was wrong if another attempt can be right. Undefined: none can. */
-export function wrongText({ refused }: Refusal): string | undefined {
+export function wrongText({ refused }: ServerRefusal): string | undefined {
   if (refused === 'wrong-credentials')
     return 'wrong name or password, or this user is not allowed to log in';
   if (refused === 'wrong-code')
@@ -21,7 +21,7 @@ export function wrongText({ refused }: Refusal): string | undefined {
 }
 
 /** Reads the answer to a request that was refused. */
-export function refusalOf({ text }: Answer): Refusal {
+export function refusalOf({ text }: ServerAnswer): ServerRefusal {
   const { code, message, methods } = parseObject(text) ?? {};
   return {
     refused: typeof code === 'string' ? code : 'wrong-credentials',
