@@ -4,7 +4,8 @@ import {
   type AnsweredRequest,
   createLoginLog,
   createRequestLogs,
-  detailsOf,
+  loginActions,
+  reportRequest,
 } from './login-report.ts';
 
 const token = 'sps_secret';
@@ -33,10 +34,8 @@ function createLogWithClock() {
   const onLogin = createLoginLog(logger, () => now);
   return {
     lines,
-    log: (changed: Partial<AnsweredRequest> = {}) => {
-      const facts = { ...login, ...changed };
-      onLogin({ ...facts, details: detailsOf(facts) });
-    },
+    log: (changed: Partial<AnsweredRequest> = {}) =>
+      onLogin(reportRequest({ ...login, ...changed })),
     logOf: createRequestLogs(logger, () => now),
     later: (milliseconds: number) => {
       now += milliseconds;
@@ -124,6 +123,17 @@ describe('the log of the login server', () => {
       ['warn', 'unavailable', 2],
     ]);
   });
+});
+
+test('the report says which requests decide about a login, and which of them prove who someone is', () => {
+  const reports = loginActions.map((action) => reportRequest({ ...login, action }));
+  const actionsWhere = (property: 'isDecision' | 'isProof') =>
+    reports.filter((report) => report[property]).map(({ action }) => action);
+  expect(actionsWhere('isProof')).toEqual(['login', 'page-login', 'provider-login']);
+  expect(actionsWhere('isDecision')).toEqual([
+    ...['login', 'page-login', 'provider-login', 'page-factor', 'confirm', 'redeem'],
+    ...['begin-factor', 'add-factor', 'change-factors'],
+  ]);
 });
 
 describe('what is logged during a request', () => {

@@ -38,7 +38,7 @@ export const proofActions: ReadonlySet<LoginAction> = new Set([
 ]);
 
 /** The requests that decide about a login. A browser makes others as well, such as for the page. */
-export const decidingActions: ReadonlySet<LoginAction> = new Set([
+const decidingActions: ReadonlySet<LoginAction> = new Set([
   ...proofActions,
   'page-factor',
   'confirm',
@@ -74,9 +74,14 @@ export interface AnsweredRequest extends Readonly<LoginFacts> {
   readonly address: string;
 }
 
-/** The report of one request: its facts, with the description for log lines and the audit trail. */
+/** The report of one request: its facts, and what observers need to know about them. */
 export interface LoginReport extends AnsweredRequest {
-  readonly details: LoginDetails;
+  /** Whether someone proves who they are with it. */
+  readonly isProof: boolean;
+  /** Whether it decides about a login. */
+  readonly isDecision: boolean;
+  /** The description for log lines and the audit trail. */
+  readonly details: ReturnType<typeof describeLogin>;
 }
 
 /** Logs, counts or records a request. It is called once for each, right before its answer is sent. */
@@ -97,10 +102,19 @@ export function outcomeOf(status: number, isGone: boolean, reason?: string): Log
   return status < 500 ? 'invalid' : 'error';
 }
 
-export type LoginDetails = ReturnType<typeof detailsOf>;
+export function reportRequest(request: AnsweredRequest): LoginReport {
+  return {
+    ...request,
+    isProof: proofActions.has(request.action),
+    isDecision: decidingActions.has(request.action),
+    details: describeLogin(request),
+  };
+}
 
 /** Describes a request for log lines and the audit trail, by values that are ours, or that Kubernetes sees. */
-export function detailsOf(facts: Omit<LoginFacts, 'action'> & Pick<AnsweredRequest, 'address'>) {
+export function describeLogin(
+  facts: Omit<LoginFacts, 'action'> & Pick<AnsweredRequest, 'address'>,
+) {
   const { authenticator, reason, subject, session, token, device, address, ended } = facts;
   const {
     name: provider = facts.provider,
@@ -139,7 +153,7 @@ const decided: ReadonlySet<LoginOutcome> = new Set(['ok', 'incomplete', 'refused
 export function createLoginLog(logger: Logger, now: () => number): OnLogin {
   const limit = createLogLimiter(now);
   return (report) => {
-    const { action, outcome, details, seconds } = report;
+    const { action, outcome, isDecision, details, seconds } = report;
     const fields = { action, outcome, ...details, seconds };
     if (outcome === 'unavailable' || outcome === 'limited') {
       const unloggedSince = limit(outcome);
@@ -150,7 +164,7 @@ export function createLoginLog(logger: Logger, now: () => number): OnLogin {
       );
       return;
     }
-    const isActed = decidingActions.has(action) || report.ended !== undefined;
+    const isActed = isDecision || report.ended !== undefined;
     logger[isActed && decided.has(outcome) ? 'info' : 'debug'](fields, 'login request');
   };
 }

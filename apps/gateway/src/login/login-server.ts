@@ -18,11 +18,11 @@ import { beginFacts } from './login-facts.ts';
 import {
   type AnsweredRequest,
   createRequestLogs,
-  detailsOf,
   type LoginAction,
   type LoginOutcome,
   type OnLogin,
   outcomeOf,
+  reportRequest,
 } from './login-report.ts';
 import type { LoginRequest } from './login-request.ts';
 import type { LoginService } from './login-service.ts';
@@ -175,7 +175,7 @@ function createReport({
   observers,
 }: LoginServerOptions): (request: AnsweredRequest) => void {
   return (facts) => {
-    const report = { ...facts, details: detailsOf(facts) };
+    const report = reportRequest(facts);
     for (const observe of observers) {
       try {
         observe(report);

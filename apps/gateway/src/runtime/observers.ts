@@ -12,7 +12,12 @@ import { createFailureLog } from '../engine/chain/failure-log.ts';
 import type { RevalidationResult } from '../engine/sessions/session-user.ts';
 import type { RefusedSession } from '../engine/sessions/with-sessions.ts';
 import { createInFlight, type InFlight } from '../http/limits.ts';
-import { createLoginLog, detailsOf } from '../login/login-report.ts';
+import {
+  createLoginLog,
+  describeLogin,
+  loginActions,
+  loginOutcomes,
+} from '../login/login-report.ts';
 import { certificatesOf, type TlsOfAddresses } from '../login/login-tls.ts';
 import type { AuditTrail } from '../observe/audit/trail.ts';
 import type { Health } from '../observe/health.ts';
@@ -105,7 +110,11 @@ export function createObservers(gateway: ObservedGateway) {
 /** Makes what logs, counts and records requests to the login server, and sessions. */
 function createLoginObservers(registry: Registry, audit: AuditTrail, logger: Logger) {
   const inFlight = createInFlight();
-  const metrics = createLoginMetrics(registry, () => inFlight.count);
+  const metrics = createLoginMetrics(
+    registry,
+    { actions: loginActions, outcomes: loginOutcomes },
+    () => inFlight.count,
+  );
   const { record, revalidated, counts } = createLoginCounts();
   return {
     /** The functions that are called with each request to the login server, in this order. */
@@ -118,7 +127,10 @@ function createLoginObservers(registry: Registry, audit: AuditTrail, logger: Log
     inFlight,
     sessionObserver: {
       onRefused(refused: RefusedSession): void {
-        audit.refusedSession(refused, detailsOf({ ...refused, address: refused.session.address }));
+        audit.refusedSession(
+          refused,
+          describeLogin({ ...refused, address: refused.session.address }),
+        );
       },
       onRevalidated(authenticator: string, result: RevalidationResult): void {
         metrics.onRevalidated(authenticator, result);

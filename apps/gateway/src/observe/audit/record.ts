@@ -3,7 +3,6 @@ import { LRUCache } from 'lru-cache';
 import { createLogLimiter } from '../../base/logging/log-limiter.ts';
 import type { Entry } from '../../engine/revocation/list.ts';
 import type { RefusedSession } from '../../engine/sessions/with-sessions.ts';
-import { decidingActions, type LoginDetails, type LoginReport } from '../../login/login-report.ts';
 import { isWithoutReview, type ReviewReport } from '../../review/review-report.ts';
 import {
   adminActionEntry,
@@ -14,6 +13,20 @@ import {
 } from './entry.ts';
 
 type Fingerprint = (token: string) => string;
+
+/** A request to the login server that was answered. */
+export interface LoginEvent {
+  readonly action: string;
+  readonly outcome: string;
+  /** Whether it decides about a login. */
+  readonly isDecision: boolean;
+  /** The fields of its line. */
+  readonly details: object;
+  /** Wall clock, milliseconds since 1970. */
+  readonly at: number;
+  readonly seconds: number;
+  readonly token?: string | undefined;
+}
 
 /** Lines are made in batches, at most 20 ms later: a batch takes a third of the time of as many single lines. */
 const batchTime = 20;
@@ -123,17 +136,16 @@ function createAuditEvents(note: Note) {
      * Writes a line for each logout, and for each request about a login that was decided or could not be checked: one at a
      * terminal, up to three in a browser. Other requests have none.
      */
-    login(report: LoginReport): void {
-      const { action, outcome, details, seconds, at, token } = report;
+    login(event: LoginEvent): void {
+      const { action, outcome, isDecision, details, seconds, at, token } = event;
       const isLogin =
-        decidingActions.has(action) &&
-        ['ok', 'incomplete', 'refused', 'unavailable', 'error'].includes(outcome);
+        isDecision && ['ok', 'incomplete', 'refused', 'unavailable', 'error'].includes(outcome);
       const isLogout = (action === 'logout' || action === 'logout-everywhere') && outcome === 'ok';
       if (!isLogin && !isLogout) return;
       note({ event: action, outcome, ...details, seconds: toMicroseconds(seconds) }, { at, token });
     },
     /** Writes one line for each session and reason, however often the session is refused. */
-    refusedSession({ token, reason }: RefusedSession, details: LoginDetails): void {
+    refusedSession({ token, reason }: RefusedSession, details: object): void {
       note(
         { event: 'session-refused', ...details },
         { token, key: hash('sha256', JSON.stringify([token, reason])) },

@@ -3,13 +3,18 @@ import { expect, test } from 'vitest';
 import type { LoginConfig } from '../../config/types.ts';
 import { createLoginMetrics } from './login-metrics.ts';
 
+const labels = {
+  actions: ['login', 'page-login', 'provider-login', 'page', 'redeem', 'clusters', 'none'],
+  outcomes: ['ok', 'refused', 'error'],
+} as const;
+
 const configOf = (...authenticators: string[]) => ({
   login: { authenticators, providers: { okta: {} } } as unknown as LoginConfig,
 });
 
 test('without a login server there are no series', async () => {
   const registry = new Registry();
-  createLoginMetrics(registry, () => 0).follow({});
+  createLoginMetrics(registry, labels, () => 0).follow({});
   expect(
     (await registry.metrics()).split('\n').filter((line) => line !== '' && !line.startsWith('#')),
   ).toEqual([]);
@@ -17,11 +22,12 @@ test('without a login server there are no series', async () => {
 
 test('requests, logins, slots and revalidations are counted, from 0', async () => {
   const registry = new Registry();
-  const metrics = createLoginMetrics(registry, () => 7);
+  const metrics = createLoginMetrics(registry, labels, () => 7);
   metrics.follow(configOf('corp', 'partner'));
-  metrics.onLogin({ action: 'login', outcome: 'ok', seconds: 0.2 });
-  for (const action of ['page-login', 'provider-login', 'page', 'redeem', 'clusters'] as const)
-    metrics.onLogin({ action, outcome: 'ok', seconds: 0.2 });
+  for (const action of ['login', 'page-login', 'provider-login'] as const)
+    metrics.onLogin({ action, outcome: 'ok', seconds: 0.2, isProof: true });
+  for (const action of ['page', 'redeem', 'clusters'] as const)
+    metrics.onLogin({ action, outcome: 'ok', seconds: 0.2, isProof: false });
   metrics.onProviderCall('okta', 'token', false);
   metrics.onProviderCall('removed', 'token', false);
   metrics.onRevalidated('corp', 'stale');

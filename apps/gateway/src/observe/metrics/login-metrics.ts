@@ -1,12 +1,6 @@
 import type { Registry } from 'prom-client';
 import type { GatewayConfig } from '../../config/types.ts';
 import type { RevalidationResult } from '../../engine/sessions/session-user.ts';
-import {
-  type LoginReport,
-  loginActions,
-  loginOutcomes,
-  proofActions,
-} from '../../login/login-report.ts';
 import { addDuration, byLabel, createDurations, createFamilies, recordOf } from './families.ts';
 
 const providerCalls = ['discovery', 'token'] as const;
@@ -14,14 +8,33 @@ const callResults = ['ok', 'error'] as const;
 
 const results: readonly RevalidationResult[] = ['confirmed', 'refused', 'error', 'stale'];
 
+/** The values of the labels of a request, so that each series begins at 0. */
+interface LoginLabels<Action extends string, Outcome extends string> {
+  readonly actions: readonly Action[];
+  readonly outcomes: readonly Outcome[];
+}
+
+/** A request to the login server that was answered. */
+interface LoginRequestCount<Action extends string, Outcome extends string> {
+  readonly action: Action;
+  readonly outcome: Outcome;
+  readonly seconds: number;
+  /** Whether someone proves who they are with it. */
+  readonly isProof: boolean;
+}
+
 /**
  * Counts what happens at the login server, and to sessions. Without a login server there are no series.
  *
  * @param inFlight the number that `login.limits.inFlight` limits, read at each scrape
  */
-export function createLoginMetrics(registry: Registry, inFlight: () => number) {
-  const requests = recordOf(loginActions, () => recordOf(loginOutcomes, () => 0));
-  const durations = recordOf(loginOutcomes, createDurations);
+export function createLoginMetrics<Action extends string, Outcome extends string>(
+  registry: Registry,
+  { actions, outcomes }: LoginLabels<Action, Outcome>,
+  inFlight: () => number,
+) {
+  const requests = recordOf(actions, () => recordOf(outcomes, () => 0));
+  const durations = recordOf(outcomes, createDurations);
   let revalidations: ReadonlyMap<string, Record<RevalidationResult, number>> = new Map();
   let calls: ReadonlyMap<string, ReturnType<typeof callCounts>> = new Map();
   let isOn = false;
@@ -30,9 +43,7 @@ export function createLoginMetrics(registry: Registry, inFlight: () => number) {
     'sallyport_login_requests_total',
     'Requests to the login server, by what was asked and by outcome. A rise of refused logins means wrong passwords or codes; incomplete means a right password whose second factor is still missing; a rise of limited means that login.limits is reached; of unavailable, that the directory or the session store does not answer. Absent without login.',
     () =>
-      isOn
-        ? loginActions.flatMap((action) => byLabel('outcome', requests[action], { action }))
-        : [],
+      isOn ? actions.flatMap((action) => byLabel('outcome', requests[action], { action })) : [],
   );
   histogram(
     'sallyport_login_duration_seconds',
@@ -67,13 +78,9 @@ export function createLoginMetrics(registry: Registry, inFlight: () => number) {
       if (counts !== undefined) counts[isOk ? 'ok' : 'error'] += 1;
     },
     /** Counts a request. It never throws. */
-    onLogin({
-      action,
-      outcome,
-      seconds,
-    }: Pick<LoginReport, 'action' | 'outcome' | 'seconds'>): void {
+    onLogin({ action, outcome, seconds, isProof }: LoginRequestCount<Action, Outcome>): void {
       requests[action][outcome] += 1;
-      if (proofActions.has(action)) addDuration(durations[outcome], seconds);
+      if (isProof) addDuration(durations[outcome], seconds);
     },
     /** Counts a result of asking for the user of a session, unless a reload has removed its authenticator. */
     onRevalidated(authenticator: string, result: RevalidationResult): void {

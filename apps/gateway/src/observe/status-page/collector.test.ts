@@ -2,7 +2,6 @@ import { AuthenticatorError } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import type { GatewayConfig } from '../../config/types.ts';
 import { StatusError } from '../../http/kubernetes-status.ts';
-import type { LoginAction, LoginOutcome, LoginReport } from '../../login/login-report.ts';
 import type { HealthCheck } from '../health.ts';
 import {
   createLoginCounts,
@@ -255,19 +254,18 @@ test('names with the token in them, or very long ones, are neither shown nor kep
 
 test('a login in a browser counts once, by the request that makes its session', () => {
   const { record, counts } = createLoginCounts();
-  const count = (action: LoginAction, outcome: LoginOutcome, hasSession = false) =>
-    record({ action, outcome, ...(hasSession && { session: {} }) } as LoginReport);
-  for (const action of ['begin', 'page', 'page-login', 'page', 'confirm'] as const)
-    count(action, 'ok');
-  count('redeem', 'ok', true);
-  count('login', 'ok', true);
+  const count = (action: string, outcome: string, isDecision: boolean, session?: object) =>
+    record({ action, outcome, isDecision, session });
+  for (const action of ['begin', 'page']) count(action, 'ok', false);
+  for (const action of ['page-login', 'confirm']) count(action, 'ok', true);
+  for (const action of ['redeem', 'login']) count(action, 'ok', true, {});
   // The password was right, and the second factor comes with another request.
-  for (const action of ['login', 'page-login', 'begin-factor'] as const)
-    count(action, 'incomplete');
+  for (const action of ['login', 'page-login', 'begin-factor']) count(action, 'incomplete', true);
   expect(counts).toMatchObject({ loggedIn: 2, refused: 0, unanswered: 0 });
-  for (const action of ['login', 'page-login', 'provider-login', 'redeem', 'session'] as const)
-    count(action, 'refused');
-  for (const action of ['page-login', 'provider', 'redeem', 'page'] as const)
-    count(action, 'unavailable');
+  for (const action of ['login', 'page-login', 'provider-login', 'redeem'])
+    count(action, 'refused', true);
+  count('session', 'refused', false);
+  for (const action of ['page-login', 'redeem']) count(action, 'unavailable', true);
+  for (const action of ['provider', 'page']) count(action, 'unavailable', false);
   expect(counts).toMatchObject({ loggedIn: 2, refused: 4, unanswered: 3 });
 });

@@ -4,7 +4,6 @@ import type { AuthenticatorConfig, GatewayConfig } from '../../config/types.ts';
 import type { GuardedLink } from '../../engine/chain/guard.ts';
 import type { RevalidationResult } from '../../engine/sessions/session-user.ts';
 import type { TlsMaterial } from '../../http/tls.ts';
-import { decidingActions, type OnLogin } from '../../login/login-report.ts';
 import { isWithoutReview, type ReviewReport } from '../../review/review-report.ts';
 import { decisionOf } from '../audit/entry.ts';
 import type { Health, HealthChecks } from '../health.ts';
@@ -200,13 +199,25 @@ function shortened(text: string | undefined): string | undefined {
   return `${Buffer.from(text.slice(0, maxTextLength)).toString()}…`;
 }
 
+/** A request to the login server that was answered. */
+interface LoginEvent {
+  readonly action: string;
+  readonly outcome: string;
+  /** Whether it decides about a login. */
+  readonly isDecision: boolean;
+  /** The session that it made, or came with. */
+  readonly session?: object | undefined;
+  /** How many sessions it has ended. */
+  readonly ended?: number | undefined;
+}
+
 /** Counts what the page shows of logins, since the start of this process. */
 export function createLoginCounts() {
   const counts = { loggedIn: 0, refused: 0, unanswered: 0, loggedOut: 0, sessionsRefused: 0 };
-  const record: OnLogin = ({ action, outcome, session, ended = 0 }) => {
+  const record = ({ action, outcome, isDecision, session, ended = 0 }: LoginEvent): void => {
     counts.loggedOut += ended;
     // A browser is sent to a provider by a request that decides nothing, but fails while the provider is down.
-    if (!decidingActions.has(action) && action !== 'provider') return;
+    if (!isDecision && action !== 'provider') return;
     // A login in a browser takes several requests. The last one makes its session.
     if (outcome === 'ok') counts.loggedIn += session === undefined ? 0 : 1;
     else if (outcome === 'refused') counts.refused += 1;
