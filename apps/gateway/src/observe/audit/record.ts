@@ -15,7 +15,7 @@ import {
 type Fingerprint = (token: string) => string;
 
 /** A request to the login server that was answered. */
-export interface LoginEvent {
+interface LoginEvent {
   readonly action: string;
   readonly outcome: string;
   /** Whether it decides about a login. */
