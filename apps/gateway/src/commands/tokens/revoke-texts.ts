@@ -1,21 +1,21 @@
-import type { RevokedToken } from '@sallyport/authenticator';
+import type { RevokedToken, UnreadableToken } from '@sallyport/authenticator';
 import { durationText } from '@sallyport/plugin-kit';
+import { printable } from '../../base/logging/printable.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { shortDigest } from '../../engine/revocation/list.ts';
 import { directoryCache } from '../../runtime/assemble-directory.ts';
-import type { CommandContext } from '../context.ts';
 import type { IssuerSetup, SeenToken } from '../issuer.ts';
-import { commandLine } from '../printed-commands.ts';
 import { roundedDuration, timeText } from '../times.ts';
-import { type EntryOptions, nameSubject, type Prepared } from '../users/subject.ts';
+import { nameSubject, type Prepared } from '../users/subject.ts';
 import { candidatesFor, namingAuthenticators } from '../users/user-names.ts';
 import type { Outcome } from './revoke-tokens.ts';
 
-export function revokedLine(
-  { token, already }: RevokedToken,
-  { user }: SeenToken,
-  now: Date,
-): string {
+type Draft = Prepared['draft'];
+
+/** Makes a command to paste, for this config. */
+type ToPaste = (...args: readonly string[]) => string;
+
+export function revokedLine({ token, already }: RevokedToken, { user }: SeenToken, now: Date) {
   const { digest, issuedAt, issuedBy, revoked } = token;
   const byText = (operator: string | undefined) =>
     operator === undefined ? '' : ` by ${operator}`;
@@ -43,22 +43,30 @@ export function areSessions(
   );
 }
 
+export function unreadableText({ digest, problem }: UnreadableToken, kind: Draft['kind']): string {
+  // Such a record may name any user.
+  const effect = kind === 'user' ? 'so it may be theirs' : 'so it authenticates no one as it is';
+  return `${shortDigest(digest)} was not revoked: its record is unreadable, ${effect}: ${printable(problem)}`;
+}
+
+export function unconfirmedText(authenticator: string, count: number): string {
+  const subject = count === 1 ? 'it' : `${count} of them`;
+  return `no replica of the store of authenticator ${authenticator} has confirmed ${subject}: a failover now can undo the revocation`;
+}
+
 /** Counts what became of the tokens. @param onlySessions whether the command is about sessions only */
-export function summaryText(
-  { revoked, already, unreadable }: Outcome,
-  onlySessions: boolean,
-): string {
+export function summaryText({ revoked, already, unreadable }: Outcome, onlySessions: boolean) {
   const sessions = revoked.filter((token) => 'session' in token).length;
   const tokens = revoked.length - sessions;
+  const countText = (count: number, noun: string) =>
+    `${count} ${noun}${count === 1 ? '' : 's'} revoked`;
   const counts = [
-    (tokens > 0 || (sessions === 0 && !onlySessions)) &&
-      `${tokens} ${tokens === 1 ? 'token' : 'tokens'} revoked`,
-    (sessions > 0 || (tokens === 0 && onlySessions)) &&
-      `${sessions} ${sessions === 1 ? 'session' : 'sessions'} revoked`,
-    already.length > 0 && `${already.length} revoked already`,
-    unreadable.length > 0 && `${unreadable.length} unreadable`,
+    ...(tokens > 0 || (sessions === 0 && !onlySessions) ? [countText(tokens, 'token')] : []),
+    ...(sessions > 0 || (tokens === 0 && onlySessions) ? [countText(sessions, 'session')] : []),
+    ...(already.length > 0 ? [`${already.length} revoked already`] : []),
+    ...(unreadable.length > 0 ? [`${unreadable.length} unreadable`] : []),
   ];
-  return `${counts.filter((count) => count !== false).join(', ')}.\n`;
+  return `${counts.join(', ')}.\n`;
 }
 
 /** Says that no issuer knows a token of the subject. */
@@ -73,24 +81,33 @@ export function unknownText(prepared: Prepared, issuers: readonly IssuerSetup[])
 
 /** Says what the replicas that confirm do from then on. @param tokens those that are revoked */
 export function effectText(
-  context: CommandContext,
-  config: Pick<GatewayConfig, 'authenticators'>,
-  draft: Prepared['draft'],
+  toPaste: ToPaste,
+  { authenticators }: Pick<GatewayConfig, 'authenticators'>,
+  draft: Draft,
   [token]: readonly SeenToken[],
-  options: Pick<EntryOptions, 'config'>,
 ): string {
-  if (draft.kind !== 'token' || token === undefined) {
-    const forgotten = `Replicas forget what they have cached of ${nameSubject(draft)}, and ask the backend at the next review.\n`;
-    return forgotten + directoryText(context, config, draft, options);
+  const { kind, name } = draft;
+  if (kind === 'token' && token !== undefined) {
+    const subject = token.session === undefined ? 'The token is revoked' : 'The session has ended';
+    return `${subject} for good. A replica that confirms this refuses it from the next review on.\n`;
   }
-  const subject = token.session === undefined ? 'The token is revoked' : 'The session has ended';
-  return `${subject} for good. A replica that confirms this refuses it from the next review on.\n`;
+  const directories = authenticators.flatMap(({ username, directory }) =>
+    kind === 'user' && directory && name.startsWith(username.prefix)
+      ? [directory.authenticator]
+      : [],
+  );
+  const lines = [...new Set(directories)].map((directory) => {
+    const prefix = authenticators.find((a) => a.name === directory)?.username.prefix ?? '';
+    const command = toPaste('revoke', '--user', `${prefix}NAME`);
+    return `They keep what ${directory} said of the account and its groups. To have them ask it again, by the name there: ${command}\n`;
+  });
+  return `Replicas forget what they have cached of ${nameSubject(draft)}, and ask the backend at the next review.\n${lines.join('')}`;
 }
 
 /** Says how long a replica that does not learn of the revocation may accept what it has cached. */
 export function lingeringText(
   { authenticators, cache: defaults }: Pick<GatewayConfig, 'authenticators' | 'cache'>,
-  { kind, name }: Prepared['draft'],
+  { kind, name }: Draft,
 ): string {
   const affected = authenticators.filter(
     ({ username }) => kind !== 'user' || name.startsWith(username.prefix),
@@ -111,33 +128,11 @@ export function lingeringText(
   const [longest] = caches.toSorted((a, b) => b.authenticatedTtl - a.authenticatedTtl);
   if (longest === undefined || longest.authenticatedTtl === 0)
     return 'This config caches nothing of it.\n';
-  const { authenticatedTtl, key } = longest;
   const staleTtl = Math.max(...caches.map((cache) => cache.staleTtl));
-  const stale =
-    staleTtl === 0
-      ? ''
-      : `, and ${durationText(staleTtl)} beyond while the backend is down (staleTtl)`;
-  return `A replica may accept it from its cache for ${durationText(authenticatedTtl)} more (${key})${stale}.\n`;
-}
-
-/** Says what replicas keep of the directories of a user, and how they forget that. */
-function directoryText(
-  context: CommandContext,
-  { authenticators }: Pick<GatewayConfig, 'authenticators'>,
-  { kind, name }: Prepared['draft'],
-  { config }: Pick<EntryOptions, 'config'>,
-): string {
-  if (kind !== 'user') return '';
-  const names = authenticators.flatMap(({ username, directory }) =>
-    directory && name.startsWith(username.prefix) ? [directory.authenticator] : [],
-  );
-  return [...new Set(names)]
-    .map((directory) => {
-      const prefix = authenticators.find((a) => a.name === directory)?.username.prefix ?? '';
-      const command = commandLine(context, ['revoke', '--user', `${prefix}NAME`], config);
-      return `They keep what ${directory} said of the account and its groups. To have them ask it again, by the name there: ${command}\n`;
-    })
-    .join('');
+  const accepts = `A replica may accept it from its cache for ${durationText(longest.authenticatedTtl)} more (${longest.key})`;
+  return staleTtl === 0
+    ? `${accepts}.\n`
+    : `${accepts}, and ${durationText(staleTtl)} beyond while the backend is down (staleTtl).\n`;
 }
 
 /**
@@ -147,44 +142,30 @@ function directoryText(
  * @param nextLogin says who can log in again. Undefined: it depends on the tokens alone
  */
 export function adviceText(
-  context: CommandContext,
-  { config, draft, token }: Prepared,
+  toPaste: ToPaste,
+  { config, draft: { kind, name }, token }: Prepared,
   tokens: readonly SeenToken[],
-  options: EntryOptions,
+  isExact = false,
   nextLogin?: string,
 ): string {
-  const { kind, name } = draft;
   if (kind === 'all')
     return 'No token was revoked: anyone with a valid one, or with the right password, gets access again.\n';
   const ended = tokens.find(({ session }) => session !== undefined);
-  if (kind === 'token' && ended !== undefined)
-    return sessionAdvice(context, config, ended.user.username, options);
+  if (kind === 'token' && ended) return sessionAdvice(toPaste, config, ended.user.username);
   if (kind === 'token' && (token === undefined || tokens.length > 0)) return '';
-  const args =
-    kind === 'user' ? ['--user', name, ...(options.exact ? ['--exact'] : [])] : ['--token'];
-  const command = commandLine(context, ['block', ...args, '--for', '8h'], options.config);
-  const nextAccess =
-    nextLogin ??
-    (ended === undefined ? 'The backend decides who gets in again.' : 'The user can log in again.');
-  return `${nextAccess} To refuse them whatever the backend says: ${command}\n`;
+  const args = kind === 'user' ? ['--user', name, ...(isExact ? ['--exact'] : [])] : ['--token'];
+  const access = ended ? 'The user can log in again.' : 'The backend decides who gets in again.';
+  return `${nextLogin ?? access} To refuse them whatever the backend says: ${toPaste('block', ...args, '--for', '8h')}\n`;
 }
 
-function sessionAdvice(
-  context: CommandContext,
-  config: GatewayConfig,
-  name: string,
-  options: EntryOptions,
-): string {
+function sessionAdvice(toPaste: ToPaste, config: GatewayConfig, name: string): string {
   const isExact = candidatesFor('user', name, namingAuthenticators(config)) !== undefined;
-  const line = (verb: string, ...args: readonly string[]) =>
-    commandLine(
-      context,
-      [verb, '--user', name, ...args, ...(isExact ? ['--exact'] : [])],
-      options.config,
-    );
+  const exactArgs = isExact ? ['--exact'] : [];
+  const user = ['--user', name] as const;
+  const sessions = config.login?.sessions ?? '';
   return (
     `Other sessions of ${nameSubject({ kind: 'user', name })} continue, and the user can log in again.\n` +
-    `To end all of them: ${line('revoke', '--authenticator', config.login?.sessions ?? '')}\n` +
-    `To refuse the user whatever the directory says: ${line('block', '--for', '8h')}\n`
+    `To end all of them: ${toPaste('revoke', ...user, '--authenticator', sessions, ...exactArgs)}\n` +
+    `To refuse the user whatever the directory says: ${toPaste('block', ...user, '--for', '8h', ...exactArgs)}\n`
   );
 }

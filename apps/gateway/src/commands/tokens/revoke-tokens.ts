@@ -1,11 +1,11 @@
 import type { RevokedToken, TokenSelection, UnreadableToken } from '@sallyport/authenticator';
 import { printable } from '../../base/logging/printable.ts';
 import { causeOf, wordsOf } from '../../config/problems.ts';
-import { shortDigest } from '../../engine/revocation/list.ts';
 import { mayStillPass, publishWithInterrupt, report } from '../blocks/report.ts';
 import type { CommandContext } from '../context.ts';
 import { type IssuerSetup, type SeenToken, seeToken, toJson, withIssuer } from '../issuer.ts';
 import { type ExitCode, exitCodes, printJson, printRemark } from '../output.ts';
+import { commandLine } from '../printed-commands.ts';
 import type { EntryOptions, Prepared } from '../users/subject.ts';
 import {
   adviceText,
@@ -15,17 +15,16 @@ import {
   lingeringText,
   revokedLine,
   summaryText,
+  unconfirmedText,
+  unreadableText,
 } from './revoke-texts.ts';
 
 /** The JSON of what became of the tokens: revoked now or before, and why not all of an authenticator could be revoked. */
 export type Outcome = Readonly<Record<'revoked' | 'already' | 'unreadable' | 'problems', object[]>>;
 
-export const noOutcome = (): Outcome => ({
-  revoked: [],
-  already: [],
-  unreadable: [],
-  problems: [],
-});
+export function noOutcome(): Outcome {
+  return { revoked: [], already: [], unreadable: [], problems: [] };
+}
 
 /** Whether each token of the subject is revoked. */
 export function isComplete({ unreadable, problems }: Outcome): boolean {
@@ -50,35 +49,30 @@ export async function revokeTokens(
   options: EntryOptions,
   { json, nextLogin, listsEarlier = true }: RevokeTexts = {},
 ): Promise<{ readonly outcome: Outcome; readonly forgotten: ExitCode }> {
-  const { kind } = prepared.draft;
+  const { config, draft } = prepared;
   const print = (text: string) => {
     if (options.output === 'text') context.stdout.write(text);
   };
-  const { outcome, tokens, revokeAll } = createRevoker(
-    context,
-    prepared,
-    issuers,
-    (line, already) => print(already && !listsEarlier ? '' : `${line}\n`),
-  );
+  const printLine = (line: string, already: boolean) => {
+    if (listsEarlier || !already) print(`${line}\n`);
+  };
+  const { outcome, tokens, revokeAll } = createRevoker(context, prepared, issuers, printLine);
   // The tokens come first: otherwise a replica could look one up in between, and cache the answer.
   await revokeAll();
-  if (kind !== 'all') {
-    const listed = listsEarlier ? outcome : { ...outcome, already: [] };
-    print(summaryText(listed, areSessions(prepared, issuers)));
-  }
+  const counted = listsEarlier ? outcome : { ...outcome, already: [] };
+  if (draft.kind !== 'all') print(summaryText(counted, areSessions(prepared, issuers)));
   const revokeLate = async (): Promise<boolean> => {
-    if (kind !== 'user') return false;
     const { length } = outcome.revoked;
-    await revokeAll();
+    if (draft.kind === 'user') await revokeAll();
     const late = outcome.revoked.length - length;
     if (late > 0) print(lateText(late));
     return late > 0;
   };
-  const makeJson = (replicas?: object) => ({ ...json, ...outcome, replicas });
+  const toPaste = (...args: readonly string[]) => commandLine(context, args, options.config);
   const forgotten = await forget(context, prepared, options, {
-    tokens,
-    makeJson,
-    nextLogin,
+    makeJson: (replicas) => ({ ...json, ...outcome, replicas }),
+    effect: effectText(toPaste, config, draft, tokens),
+    advice: adviceText(toPaste, prepared, tokens, options.exact, nextLogin),
     revokeLate,
   });
   return { outcome, forgotten };
@@ -100,23 +94,22 @@ function createRevoker(
   const digests = new Set<string>();
   const failed = new Set<IssuerSetup>();
 
-  const noteUnreadable = ({ digest, problem }: UnreadableToken, authenticator: string) => {
-    outcome.unreadable.push({ authenticator, digest, problem });
-    // Such a record may name any user.
-    const effect = kind === 'user' ? 'so it may be theirs' : 'so it authenticates no one as it is';
-    printRemark(
-      context,
-      `${shortDigest(digest)} was not revoked: its record is unreadable, ${effect}: ${printable(problem)}`,
-    );
-  };
-  const noteRevoked = (result: RevokedToken, setup: IssuerSetup, time: Date) => {
+  const note = (result: RevokedToken | UnreadableToken, setup: IssuerSetup, time: Date) => {
+    const authenticator = setup.authenticator.name;
+    if ('problem' in result) {
+      const { digest, problem } = result;
+      outcome.unreadable.push({ authenticator, digest, problem });
+      printRemark(context, unreadableText(result, kind));
+      return;
+    }
     const token = seeToken(result.token, setup.nameUser, time.getTime());
+    const { already, unconfirmed } = result;
     tokens.push(token);
-    (result.already ? outcome.already : outcome.revoked).push({
-      ...toJson(token, setup.authenticator.name),
-      ...(result.unconfirmed && { unconfirmed: true }),
+    (already ? outcome.already : outcome.revoked).push({
+      ...toJson(token, authenticator),
+      ...(unconfirmed && { unconfirmed: true }),
     });
-    printLine(printable(revokedLine(result, token, time)), result.already);
+    printLine(printable(revokedLine(result, token, time)), already);
   };
   const revokeWith = async (setup: IssuerSetup, time: Date) => {
     const { name } = setup.authenticator;
@@ -128,11 +121,8 @@ function createRevoker(
           const { digest } = 'problem' in result ? result : result.token;
           if (digests.has(digest)) continue;
           digests.add(digest);
-          if ('problem' in result) noteUnreadable(result, name);
-          else {
-            noteRevoked(result, setup, time);
-            if (result.unconfirmed) unconfirmed += 1;
-          }
+          note(result, setup, time);
+          if ('token' in result && result.unconfirmed) unconfirmed += 1;
         }
       });
     } catch (error) {
@@ -141,19 +131,18 @@ function createRevoker(
       outcome.problems.push({ authenticator: name, problem: causeOf(error) });
       printRemark(context, `not all tokens of authenticator ${name} are revoked: ${message}`, fix);
     }
-    if (unconfirmed > 0) remarkUnconfirmed(context, name, unconfirmed);
+    if (unconfirmed > 0) {
+      const fix = 'check the replicas of that store. After a failover, run the command again';
+      printRemark(context, unconfirmedText(name, unconfirmed), fix);
+    }
   };
-
-  return {
-    outcome,
-    tokens,
-    async revokeAll(): Promise<void> {
-      const time = new Date(context.now());
-      // An issuer that has failed is reported once: the command must be run again in any case.
-      const remaining = issuers.filter((setup) => !failed.has(setup));
-      await Promise.all(remaining.map((setup) => revokeWith(setup, time)));
-    },
+  const revokeAll = async (): Promise<void> => {
+    const time = new Date(context.now());
+    // An issuer that has failed is reported once: the command must be run again in any case.
+    const remaining = issuers.filter((setup) => !failed.has(setup));
+    await Promise.all(remaining.map((setup) => revokeWith(setup, time)));
   };
+  return { outcome, tokens, revokeAll };
 }
 
 function makeSelection(
@@ -164,14 +153,6 @@ function makeSelection(
   return token === undefined ? { digest: name } : { token };
 }
 
-function remarkUnconfirmed(context: CommandContext, authenticator: string, count: number): void {
-  printRemark(
-    context,
-    `no replica of the store of authenticator ${authenticator} has confirmed ${count === 1 ? 'it' : `${count} of them`}: a failover now can undo the revocation`,
-    'check the replicas of that store. After a failover, run the command again',
-  );
-}
-
 /**
  * Milliseconds for which a revocation is remembered: as long as any cache may have what it revokes, whatever its config is or will be.
  * `authenticatedTtl` and `staleTtl` are at most 24 hours each (config/cache/lifetimes.ts), and one more hour is for clocks that differ.
@@ -179,10 +160,10 @@ function remarkUnconfirmed(context: CommandContext, authenticator: string, count
  */
 export const rememberedFor = (24 + 24 + 1) * 3_600_000;
 
-interface ForgetContext {
-  readonly tokens: readonly SeenToken[];
+interface ForgetTexts {
   readonly makeJson: (replicas?: object) => object;
-  readonly nextLogin: string | undefined;
+  readonly effect: string;
+  readonly advice: string;
   /** Revokes what was made before all replicas knew of the revocation. @returns whether there was any */
   readonly revokeLate: () => Promise<boolean>;
 }
@@ -190,21 +171,19 @@ interface ForgetContext {
 /** Has the replicas forget their cached answers, and prints what becomes of these. It never rejects: the tokens are revoked in any case. */
 async function forget(
   context: CommandContext,
-  prepared: Prepared,
+  { config, draft }: Prepared,
   options: EntryOptions,
-  { tokens, makeJson, nextLogin, revokeLate }: ForgetContext,
+  { makeJson, effect, advice, revokeLate }: ForgetTexts,
 ): Promise<ExitCode> {
-  const { config, draft } = prepared;
   const print = (text: string) => {
     if (options.output === 'json') printJson(context, makeJson());
     else context.stdout.write(text);
   };
-  const lingering = lingeringText(config, draft);
+  const lingering = lingeringText(config, draft) + mayStillPass;
   if (config.cache.redis === undefined) {
-    print(`Without cache.redis no replica forgets what it has cached. ${lingering}${mayStillPass}`);
+    print(`Without cache.redis no replica forgets what it has cached. ${lingering}`);
     return (options.expect ?? 0) > 0 ? exitCodes.failure : exitCodes.success;
   }
-  const advice = mayStillPass + adviceText(context, prepared, tokens, options, nextLogin);
   const publish = () =>
     publishWithInterrupt(context, config, options, ({ now }) => ({
       ...draft,
@@ -214,16 +193,13 @@ async function forget(
     let publication = await publish();
     // A login in progress may have made a session until its replica confirmed, and others may have cached it.
     if (await revokeLate()) publication = await publish();
-    const effect = effectText(context, config, draft, tokens, options);
-    return report(context, publication, options.output, [effect, advice], makeJson);
+    const texts = [effect, mayStillPass + advice] as const;
+    return report(context, publication, options.output, texts, makeJson);
   } catch (error) {
     print(lingering + advice);
     const { message, fix } = wordsOf(error);
-    printRemark(
-      context,
-      `the replicas did not learn of it, so they keep their cached answers: ${message}`,
-      fix,
-    );
+    const keptText = `the replicas did not learn of it, so they keep their cached answers: ${message}`;
+    printRemark(context, keptText, fix);
     return exitCodes.failure;
   }
 }
