@@ -8,8 +8,8 @@ export interface OutputStream {
   readonly columns?: number;
 }
 
-/** A Start says how the command was started, and so what a user types to start it again. */
-export interface Start {
+/** How the command was started, and so what a user types to start it again. */
+export interface Invocation {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** The path of the script that Node runs. */
   readonly script?: string | undefined;
@@ -19,10 +19,10 @@ export interface Start {
 }
 
 /**
- * A CommandContext is what a command has of the process that runs it. A command reads nothing of this from the process itself, so
+ * What a command has of the process that runs it. A command reads nothing of this from the process itself, so
  * that tests can run many commands in one process. Signals are not a part of it: they reach the whole process.
  */
-export interface CommandContext extends Start {
+export interface CommandContext extends Invocation {
   /** The command line, without Node and the script. */
   readonly words: readonly string[];
   readonly stdin: Readable & { readonly isTTY?: boolean };

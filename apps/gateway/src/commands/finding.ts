@@ -6,7 +6,7 @@ import {
   wordsOf,
 } from '../config/problems.ts';
 
-/** A Finding is one row of what `check` prints. */
+/** One row of what `check` prints. */
 export interface Finding {
   /** What was looked at: `config`, `server certificate`, `authenticator corp`. */
   readonly check: string;

@@ -1,19 +1,19 @@
 import { expect, test } from 'vitest';
-import type { Start } from './context.ts';
+import type { Invocation } from './context.ts';
 import { commandLine, commandLineOfOther, tokenCommandLine } from './printed-commands.ts';
 
-const installed: Start = {
+const installed: Invocation = {
   environment: {},
   script: '/usr/bin/sallyport',
   isCheckout: false,
   host: 'gw-1',
 };
-const checkout: Start = {
+const checkout: Invocation = {
   ...installed,
   script: '/src/apps/gateway/src/sallyport.js',
   isCheckout: true,
 };
-const pod: Start = { ...installed, environment: { KUBERNETES_SERVICE_HOST: '10.0.0.1' } };
+const pod: Invocation = { ...installed, environment: { KUBERNETES_SERVICE_HOST: '10.0.0.1' } };
 
 test.each([
   { name: 'installed', start: installed, program: 'sallyport' },
@@ -78,7 +78,7 @@ test('the config that is used anyway is not named', () => {
   expect(commandLine(other, ['check'], file)).toBe(`sallyport check --config ${file}`);
 });
 
-const helpdesk: Start = {
+const helpdesk: Invocation = {
   ...installed,
   environment: { SALLYPORT_HELPDESK: 'sudo -u sallyport sallyport-helpdesk' },
 };

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { printable } from '../base/logging/printable.ts';
 import { shellQuoted } from '../base/shell-quoted.ts';
-import type { Start } from './context.ts';
+import type { Invocation } from './context.ts';
 import { defaultConfigFile } from './options.ts';
 
 /**
@@ -10,7 +10,7 @@ import { defaultConfigFile } from './options.ts';
  * @param readsToken whether the command reads a token from standard input, so that it needs a terminal
  */
 function programFor(
-  { environment, script = '', isCheckout, host }: Start,
+  { environment, script = '', isCheckout, host }: Invocation,
   readsToken: boolean,
 ): string {
   if (environment.KUBERNETES_SERVICE_HOST) {
@@ -27,7 +27,9 @@ function programFor(
  * Returns the script through which people who help users run this process (deploy/systemd/sallyport-helpdesk), as they call it;
  * undefined for everyone else. It changes what is printed, and nothing that is done.
  */
-export function helpdeskScript({ environment }: Pick<Start, 'environment'>): string | undefined {
+export function helpdeskScript({
+  environment,
+}: Pick<Invocation, 'environment'>): string | undefined {
   return environment.SALLYPORT_HELPDESK || undefined;
 }
 
@@ -60,7 +62,7 @@ function helpdeskLine(script: string, words: readonly string[]): string | undefi
 
 /** Returns a command to paste into a shell, after a colon. @param config `--config` as it was given to this process */
 export function commandLine(
-  start: Start,
+  start: Invocation,
   words: readonly string[],
   config?: string,
   readsToken = words.includes('--token'),
@@ -72,12 +74,12 @@ export function commandLine(
 }
 
 /** Returns the command line of a command that reads a token, with or without `--token`. */
-export function tokenCommandLine(start: Start, words: readonly string[]): string {
+export function tokenCommandLine(start: Invocation, words: readonly string[]): string {
   return commandLine(start, words, undefined, true);
 }
 
 function commandOf(
-  { environment }: Pick<Start, 'environment'>,
+  { environment }: Pick<Invocation, 'environment'>,
   words: readonly string[],
   config: string | undefined,
 ): string {
@@ -94,7 +96,7 @@ function commandOf(
  * Returns a command line for another account. It has no pnpm, which needs a home that it can write to: the account of a service has none.
  */
 export function commandLineOfOther(
-  start: Start,
+  start: Invocation,
   words: readonly string[],
   config?: string,
 ): string {
@@ -107,7 +109,7 @@ export function commandLineOfOther(
 
 /** Makes the part of the help that has examples. @param examples a comment, a command, and `token` if the command asks for a token */
 export function exampleText(
-  start: Start,
+  start: Invocation,
   ...examples: readonly (readonly [comment: string, command: string, asks?: 'token'])[]
 ): string {
   const lines = examples.map(
