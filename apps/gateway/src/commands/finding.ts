@@ -2,14 +2,15 @@ import {
   type ConfigProblem,
   onOneLine,
   type ProblemWords,
+  placed,
   reworded,
   wordsOf,
 } from '../config/problems.ts';
 
 /** One row of what `check` prints. */
 export interface Finding {
-  /** What was looked at: `config`, `server certificate`, `authenticator corp`. */
-  readonly check: string;
+  /** What was looked at: `server certificate`, `authenticator corp`. Default: the name of the check. */
+  readonly check?: string;
   readonly result: 'ok' | 'warning' | 'error';
   /** What was found. */
   readonly detail: string;
@@ -19,9 +20,15 @@ export interface Finding {
   readonly problem?: ConfigProblem;
 }
 
-/** Returns the words of a problem as a finding has them. */
-export function detailOf({ message, fix }: ProblemWords): Pick<Finding, 'detail' | 'fix'> {
-  return { detail: message, fix };
+export type NamedFinding = Finding & { readonly check: string };
+
+export function toFinding(result: Finding['result'], { message, fix }: ProblemWords): Finding {
+  return { result, detail: message, fix };
+}
+
+/** Returns a finding about a place in the config. */
+export function toPlacedFinding(result: Finding['result'], problem: ConfigProblem): Finding {
+  return { ...toFinding(result, placed(problem)), problem };
 }
 
 /** Returns what was found and how to fix it on one line, as the JSON of a finding has it. */
@@ -29,22 +36,22 @@ export function wholeDetail({ detail, fix }: Pick<Finding, 'detail' | 'fix'>): s
   return onOneLine({ message: detail, fix });
 }
 
-/** Runs one check. What it throws becomes an error; each error of an AggregateError becomes one of its own. */
-export async function tryOut(
-  check: string,
-  look: () => Promise<readonly Finding[]>,
+/**
+ * Runs one check, and gives its name to its findings. An error that it throws is a finding; each error of an AggregateError is a finding
+ * of its own.
+ */
+export async function runCheck(
+  name: string,
+  run: () => readonly Finding[] | Promise<readonly Finding[]>,
   wording = (cause: string) => cause,
-) {
+): Promise<readonly NamedFinding[]> {
+  const nameFinding = (finding: Finding) => ({ check: name, ...finding });
   try {
-    return await look();
+    return (await run()).map(nameFinding);
   } catch (error) {
     const causes: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
-    return causes.map(
-      (cause): Finding => ({
-        check,
-        result: 'error',
-        ...detailOf(wordsOf(reworded(cause, wording))),
-      }),
+    return causes.map((cause) =>
+      nameFinding(toFinding('error', wordsOf(reworded(cause, wording)))),
     );
   }
 }

@@ -49,12 +49,11 @@ describe('check', () => {
   afterEach(() => rm(folder, { recursive: true }));
 
   const details = async (...files: { file: string; secret: boolean }[]) =>
-    (await checkPermissions(files)).map((one) => [
-      one.check,
-      one.result,
-      wholeDetail(one).replaceAll(folder, ''),
+    (await checkPermissions(files)).map((finding) => [
+      finding.result,
+      wholeDetail(finding).replaceAll(folder, ''),
     ]);
-  const warning = (detail: string) => ['permissions', 'warning', detail];
+  const warning = (detail: string) => ['warning', detail];
 
   test('says nothing of what is private', async () => {
     expect(await details({ file: key, secret: true })).toEqual([]);

@@ -68,7 +68,7 @@ async function checkPath(
   const fixes = problems.map(({ fix }) => fix).join(',');
   const detail = `${path}: ${rights} (mode ${octal})`;
   const fix = `run chmod ${fixes} ${shellQuoted(path)}`;
-  return [{ check: 'permissions', result: 'warning', detail, fix }];
+  return [{ result: 'warning', detail, fix }];
 }
 
 type Access = 'r' | 'w';

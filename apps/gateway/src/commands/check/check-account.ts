@@ -20,16 +20,16 @@ export async function remarkOtherAccount(
 ): Promise<void> {
   if (process.getuid?.() !== 0 || context.environment.KUBERNETES_SERVICE_HOST) return;
   for (const { file, secret = false } of files) {
-    const found = await stat(file).catch(() => undefined);
-    const reader = found && (await readerOf(found, secret));
+    const stats = await stat(file).catch(() => undefined);
+    const reader = stats && (await findReader(stats, secret));
     if (reader === undefined) continue;
-    const { who, account } = reader;
-    const again =
+    const { description, account } = reader;
+    const prefix =
       account === undefined ? 'as that account' : `runuser -u ${shellQuoted(account)} --`;
     printRemark(
       context,
-      `this check ran as root, who can read and write everything, and files of this config are for ${who}`,
-      `to check what the gateway can read and write, run ${again} ${commandLineOfOther(context, ['check'], config)}`,
+      `this check ran as root, who can read and write everything, and files of this config are for ${description}`,
+      `to check what the gateway can read and write, run ${prefix} ${commandLineOfOther(context, ['check'], config)}`,
     );
     return;
   }
@@ -38,15 +38,15 @@ export async function remarkOtherAccount(
 /**
  * Returns for whom root keeps a file: the owner of a secret, or the group that may read what others may not. Undefined: for no one else.
  */
-async function readerOf({ uid, gid, mode }: Stats, secret: boolean) {
+async function findReader({ uid, gid, mode }: Stats, secret: boolean) {
   if (uid !== 0) {
     const account = await nameOfAccount(uid);
-    return secret ? { who: `the user ${account ?? uid}`, account } : undefined;
+    return secret ? { description: `the user ${account ?? uid}`, account } : undefined;
   }
   if (gid === 0 || (mode & 0o044) !== 0o040) return undefined;
-  const [account, ...others] = await accountsOfGroup(gid);
+  const accounts = await accountsOfGroup(gid);
   return {
-    who: `the group ${(await nameOfGroup(gid)) ?? gid}`,
-    account: others.length === 0 ? account : undefined,
+    description: `the group ${(await nameOfGroup(gid)) ?? gid}`,
+    account: accounts.length === 1 ? accounts[0] : undefined,
   };
 }

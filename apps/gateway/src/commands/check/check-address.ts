@@ -4,13 +4,13 @@ import { connect, createServer } from 'node:net';
 import { wordsOf } from '../../config/problems.ts';
 import type { ListenAddress } from '../../config/types.ts';
 import { authority, listen } from '../../http/http-server.ts';
-import { detailOf, type Finding } from '../finding.ts';
+import { type Finding, toFinding } from '../finding.ts';
 import type { TrustedFile } from '../permissions.ts';
 
 /**
  * Checks whether the gateway could listen there. An address in use is a warning: the gateway itself may be running there.
  *
- * @param files those of the config, whose owner shows whether this is the account of the gateway
+ * @param files the files of the config, whose owner shows whether this is the account of the gateway
  */
 export async function checkAddress(
   setting: string,
@@ -32,11 +32,7 @@ export async function checkAddress(
     const mayWork =
       code === 'EADDRINUSE' || (code === 'EACCES' && !(await isDeniedToGateway(address, files)));
     return [
-      {
-        check: setting,
-        result: mayWork ? 'warning' : 'error',
-        ...detailOf(code === 'EADDRINUSE' ? inUse : wordsOf(error)),
-      },
+      toFinding(mayWork ? 'warning' : 'error', code === 'EADDRINUSE' ? inUse : wordsOf(error)),
     ];
   } finally {
     server.close();
@@ -53,16 +49,16 @@ async function isDeniedToGateway(
 ): Promise<boolean> {
   const groups = [process.getgid?.(), ...(process.getgroups?.() ?? [])];
   const isForThis = async ({ file }: TrustedFile) => {
-    const found = await stat(file).catch(() => undefined);
+    const stats = await stat(file).catch(() => undefined);
     return (
-      found !== undefined &&
-      found.uid === 0 &&
-      (found.mode & 0o044) === 0o040 &&
-      groups.includes(found.gid)
+      stats !== undefined &&
+      stats.uid === 0 &&
+      (stats.mode & 0o044) === 0o040 &&
+      groups.includes(stats.gid)
     );
   };
-  const found = await Promise.all(files.map(isForThis));
-  return process.getuid?.() !== 0 && found.includes(true) && !(await isInUse(address));
+  const answers = await Promise.all(files.map(isForThis));
+  return process.getuid?.() !== 0 && answers.includes(true) && !(await isInUse(address));
 }
 
 async function isInUse(address: ListenAddress): Promise<boolean> {

@@ -1,7 +1,7 @@
-import type { DirectoryUse } from '@sallyport/authenticator';
+import type { Authenticator, DirectoryUse } from '@sallyport/authenticator';
 import { pino } from 'pino';
 import { withTimeLimit } from '../../base/deadlines.ts';
-import { causeOf, placed } from '../../config/problems.ts';
+import { causeOf } from '../../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../../config/types.ts';
 import { checkInTime, noAnswerWithin } from '../../observe/health.ts';
 import { missingForLogin } from '../../runtime/assemble-login.ts';
@@ -14,13 +14,10 @@ import {
   issuesTokens,
 } from '../../runtime/authenticators.ts';
 import { joinAttempts } from '../connections.ts';
-import { detailOf, type Finding } from '../finding.ts';
-import { checkDirectoryAbility, checkLookedUpBy, directoryUse } from './check-directories.ts';
+import { type Finding, toPlacedFinding } from '../finding.ts';
+import type { TrustedFile } from '../permissions.ts';
+import { checkLookedUpBy, directoryUse } from './check-directories.ts';
 import { checkKnownUsers } from './check-known-users.ts';
-import { checkProviders } from './check-providers.ts';
-import { checkSecondFactor } from './check-second-factor.ts';
-import { checkSharedNames } from './check-shared-names.ts';
-import { sharedTokenPrefixes, sharedTokenStores } from './check-shared-tokens.ts';
 import { checkTokens } from './check-tokens.ts';
 
 /** Milliseconds that a backend may take to answer. */
@@ -31,58 +28,38 @@ type CheckedConfig = Pick<
   'authenticators' | 'baseDirectory' | 'lockout' | 'login' | 'provenance' | 'server'
 >;
 
-/** Creates each authenticator and reaches its backend. They run at the same time: a backend that is down delays no other. */
-export async function checkAuthenticators(config: CheckedConfig) {
-  const checked = await Promise.all(
-    config.authenticators.map((one) => checkAuthenticator(one, config)),
-  );
-  const made = checked.flatMap(({ authenticator }, index) => {
-    const one = config.authenticators[index];
-    return one && authenticator ? [{ config: one, authenticator }] : [];
-  });
-  const shared = sharedTokenPrefixes(checked);
-  const stored = config.authenticators.map((one, index) => {
-    const { file, line } = one.problem(undefined);
-    return {
-      name: one.name,
-      place: `${file}:${line}`,
-      tokenStore: checked[index]?.authenticator?.tokenStore,
-    };
-  });
-  return {
-    findings: [
-      ...checked.flatMap(({ findings }) => findings),
-      ...shared.map(
-        (words): Finding => ({ check: 'token prefixes', result: 'warning', ...detailOf(words) }),
-      ),
-      ...sharedTokenStores(stored).map(
-        (words): Finding => ({ check: 'token stores', result: 'warning', ...detailOf(words) }),
-      ),
-      ...checkSharedNames(checked, config),
-      ...checkDirectoryAbility(made),
-      ...(await checkProviders(config, made)),
-      ...checkSecondFactor(config, made),
-    ],
-    /** The files that the plugins read. */
-    files: checked.flatMap(({ files }) => files),
-  };
+/** A TriedAuthenticator was made, its backend was reached, and it was closed again. */
+export interface TriedAuthenticator {
+  readonly config: AuthenticatorConfig;
+  /** Undefined if it could not be made, which is one of its findings. */
+  readonly authenticator: Authenticator | undefined;
+  readonly findings: readonly Finding[];
+  /** The files that its plugin reads. */
+  readonly files: readonly TrustedFile[];
 }
 
-async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfig) {
-  const { name } = config;
+/** Creates each authenticator and reaches its backend. They run at the same time: a backend that is down delays no other. */
+export function tryAuthenticators(config: CheckedConfig): Promise<readonly TriedAuthenticator[]> {
+  return Promise.all(config.authenticators.map((link) => tryAuthenticator(link, config)));
+}
+
+async function tryAuthenticator(
+  config: AuthenticatorConfig,
+  gatewayConfig: CheckedConfig,
+): Promise<TriedAuthenticator> {
   const { logger, logged, warnings } = collectWarnings(config);
   const unusable: unknown[] = [];
   const problems = (...causes: readonly unknown[]) => {
-    const errors = causes.map((cause) => errorOf(config, cause));
+    const errors = causes.map((cause) => describeError(config, cause));
     // Without its file, an attempt to reach the backend says nothing new.
     const findings = [...warnings(() => unusable.length > 0), ...errors];
-    return { name, authenticator: undefined, tokenPrefix: undefined, findings, files: [] };
+    return { config, authenticator: undefined, findings, files: [] };
   };
   let created: CreatedAuthenticator;
   try {
     const onUnusableFile = (error: unknown) => unusable.push(error);
-    const { attempts } = joinAttempts(all);
-    created = await createAuthenticator(config, all.baseDirectory, {
+    const { attempts } = joinAttempts(gatewayConfig);
+    created = await createAuthenticator(config, gatewayConfig.baseDirectory, {
       logger,
       attempts,
       onUnusableFile,
@@ -94,29 +71,29 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
   const { authenticator, files } = created;
   try {
     if (unusable.length > 0) return problems(...unusable);
-    const ofAuthenticator = (found: readonly Pick<Finding, 'result' | 'detail' | 'fix'>[]) =>
-      found.map(({ result, detail, fix }) => finding(config, result, detail, fix));
-    const made = logged();
-    const reached = await reach(created, directoryUse(config, all.authenticators));
+    const loggedWhenCreated = logged();
+    const reached = await reach(created, directoryUse(config, gatewayConfig.authenticators));
     const failed = reached.find(({ result }) => result === 'error');
     // A warning that comes with an error says no more than the error. Nor does the issuer, which has the same backend.
-    const ofLog =
+    const logFindings =
       failed === undefined
         ? warnings()
-        : warnings((problem) => failed.detail.includes(problem), made);
-    const ofIssuer = failed === undefined ? await checkIssuer(config, all) : [];
+        : warnings((problem) => failed.detail.includes(problem), loggedWhenCreated);
+    const issuerFindings = failed === undefined ? await checkIssuer(config, gatewayConfig) : [];
+    const pluginFindings = [
+      ...checkKnownUsers(created, gatewayConfig),
+      ...checkLookedUpBy(created),
+    ];
     return {
-      name,
+      config,
       authenticator,
-      tokenPrefix: authenticator.tokenPrefix,
       findings: [
-        ...checkLoginAbility(created, all),
+        ...checkLoginAbility(created, gatewayConfig),
         ...reached,
-        ...ofLog,
-        ...ofAuthenticator(checkTokens(created, all)),
-        ...ofIssuer,
-        ...ofAuthenticator(checkKnownUsers(created, all)),
-        ...ofAuthenticator(checkLookedUpBy(created)),
+        ...logFindings,
+        ...checkTokens(created, gatewayConfig).map((finding) => addPackage(config, finding)),
+        ...issuerFindings,
+        ...pluginFindings.map((finding) => addPackage(config, finding)),
       ],
       files,
     };
@@ -125,13 +102,13 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
   }
 }
 
-function finding(
-  of: AuthenticatorConfig,
-  result: Finding['result'],
-  detail: string,
-  fix?: string,
-): Finding {
-  return { check: `authenticator ${of.name}`, result, detail: `${of.package}: ${detail}`, fix };
+function addPackage(config: AuthenticatorConfig, { result, detail, fix }: Finding): Finding {
+  return {
+    check: `authenticator ${config.name}`,
+    result,
+    detail: `${config.package}: ${detail}`,
+    fix,
+  };
 }
 
 /** Finds an authenticator of `login.authenticators` that can't log people in. */
@@ -139,22 +116,18 @@ function checkLoginAbility(
   { authenticator, config }: CreatedAuthenticator,
   { login }: CheckedConfig,
 ): Finding[] {
-  const missing = login?.authenticators.includes(config.name)
+  const missingAbility = login?.authenticators.includes(config.name)
     ? missingForLogin(authenticator)
     : undefined;
-  if (missing === undefined) return [];
-  const problem = config.loginProblem(missing);
-  return [{ check: 'login', result: 'error', ...detailOf(placed(problem)), problem }];
+  if (missingAbility === undefined) return [];
+  return [{ check: 'login', ...toPlacedFinding('error', config.loginProblem(missingAbility)) }];
 }
 
 /** Returns an error at the place of the authenticator in the config. */
-function errorOf(config: AuthenticatorConfig, cause: unknown, failure?: string): Finding {
-  const problem = config.problem(cause, failure);
+function describeError(config: AuthenticatorConfig, cause: unknown, failure?: string): Finding {
   return {
     check: `authenticator ${config.name}`,
-    result: 'error',
-    ...detailOf(placed(problem)),
-    problem,
+    ...toPlacedFinding('error', config.problem(cause, failure)),
   };
 }
 
@@ -166,51 +139,59 @@ async function reach(
   try {
     const warnings = await checkInTime(authenticator, answerLimit, use);
     if (warnings.length > 0) {
-      return warnings.map((one) =>
-        finding(config, 'warning', config.withhold(`its backend works, but: ${one}`)),
+      return warnings.map((warning) =>
+        addPackage(config, {
+          result: 'warning',
+          detail: config.withhold(`its backend works, but: ${warning}`),
+        }),
       );
     }
   } catch (error) {
-    return [errorOf(config, error, "can't use its backend")];
+    return [describeError(config, error, "can't use its backend")];
   }
   const hasBackend = authenticator.check !== undefined;
   return [
-    finding(
-      config,
-      'ok',
-      hasBackend ? 'ready, and its backend answers' : 'ready; it has no backend to reach',
-    ),
+    addPackage(config, {
+      result: 'ok',
+      detail: hasBackend ? 'ready, and its backend answers' : 'ready; it has no backend to reach',
+    }),
   ];
 }
 
 /** Tries what `token create`, `token list` and `revoke` do, and what a login does with its sessions. */
 async function checkIssuer(
   config: AuthenticatorConfig,
-  all: CheckedConfig,
+  gatewayConfig: CheckedConfig,
 ): Promise<readonly Finding[]> {
   if (!issuesTokens(config)) return [];
   const logger = pino({ level: 'silent' });
-  const sessions = all.login?.sessions === config.name;
+  const sessions = gatewayConfig.login?.sessions === config.name;
   const failure = `not every command and request for its ${sessions ? 'sessions' : 'tokens'} works`;
   try {
-    const { attempts } = joinAttempts(all);
-    const issuer = await createTokenIssuer(config, all.baseDirectory, { logger, attempts });
+    const { attempts } = joinAttempts(gatewayConfig);
+    const issuer = await createTokenIssuer(config, gatewayConfig.baseDirectory, {
+      logger,
+      attempts,
+    });
     try {
       const look = (signal: AbortSignal) => issuer.check?.({ sessions }, signal);
       const warnings = (await withTimeLimit(answerLimit, noAnswerWithin(answerLimit), look)) ?? [];
-      return warnings.map((warning) => finding(config, 'warning', config.withhold(warning)));
+      return warnings.map((warning) =>
+        addPackage(config, { result: 'warning', detail: config.withhold(warning) }),
+      );
     } finally {
       await closeMade('token issuer', issuer, config.name, logger);
     }
   } catch (error) {
-    return [finding(config, 'error', config.withhold(`${failure}: ${causeOf(error)}`))];
+    const detail = config.withhold(`${failure}: ${causeOf(error)}`);
+    return [addPackage(config, { result: 'error', detail })];
   }
 }
 
 /**
  * Collects the warnings that the plugin logs while it makes the authenticator; `serve` logs the same.
  *
- * @returns `warnings` takes those that are collected so far, or the first `count` of them, without those whose `problem`
+ * @returns `warnings` takes the warnings that are collected so far, or the first `count` of them, without each whose `problem`
  * is reported already
  */
 function collectWarnings(config: AuthenticatorConfig) {
@@ -222,22 +203,19 @@ function collectWarnings(config: AuthenticatorConfig) {
     const details = Object.entries(fields).map(([key, value]) => {
       return `${key}: ${typeof value === 'string' ? value : JSON.stringify(value)}`;
     });
-    return finding(
-      config,
-      'warning',
-      config.withhold(details.length === 0 ? msg : `${msg} (${details.join('; ')})`),
-    );
+    const detail = config.withhold(details.length === 0 ? msg : `${msg} (${details.join('; ')})`);
+    return addPackage(config, { result: 'warning', detail });
   };
   return {
     logger,
     logged: () => lines.length,
-    warnings(isSaid: (problem: string) => boolean = () => false, count = lines.length) {
-      const first = lines.splice(0).slice(0, count);
+    warnings(isReported: (problem: string) => boolean = () => false, count = lines.length) {
+      const warningLines = lines.splice(0).slice(0, count);
       const isNew = (line: string) => {
         const { problem } = JSON.parse(line);
-        return typeof problem !== 'string' || !isSaid(problem);
+        return typeof problem !== 'string' || !isReported(problem);
       };
-      return first.filter(isNew).map(toFinding);
+      return warningLines.filter(isNew).map(toFinding);
     },
   };
 }

@@ -7,7 +7,7 @@ import { publishAndConfirm } from '../../engine/revocation/confirmation.ts';
 import { revocationKeys } from '../../engine/revocation/scripts.ts';
 import { openRedis, startReplica } from '../../engine/revocation/testing/replicas.ts';
 import { createTestContext } from '../../testing/command-context.ts';
-import { type Finding, wholeDetail } from '../finding.ts';
+import { type Finding, runCheck, wholeDetail } from '../finding.ts';
 import { checkCacheRedis, checkClock } from './check-cache-redis.ts';
 
 const lifetimes = { authenticatedTtl: 1, rejectedTtl: 1, unknownTtl: 1, staleTtl: 0 };
@@ -38,12 +38,15 @@ async function check(
     sealingKeys,
     startWithoutBlocks: false,
   };
-  const found = await checkCacheRedis(createTestContext(), {
+  const config = {
     cache: { ...lifetimes, memory: { maxEntries: 1 }, redis },
     baseDirectory: '/',
     ...(login && { login }),
-  });
-  return found.map(inJson);
+  };
+  const findings = await runCheck('cache Redis', () =>
+    checkCacheRedis(createTestContext(), config),
+  );
+  return findings.map(inJson);
 }
 
 /** A finding with its fix in the detail. */
@@ -200,10 +203,9 @@ describe('check of the cache Redis', () => {
 test('clocks may differ by 30 s', () => {
   const now = 1_000_000;
   expect([checkClock(now + 30_000, now), checkClock(now - 30_000, now)]).toEqual([[], []]);
-  expect(checkClock(now + 31_000, now).map(inJson)).toEqual(
-    finding('warning', expect.stringMatching(/^its clock is 31s ahead of/)),
-  );
-  expect(checkClock(now - 45_000, now).map(inJson)).toEqual(
-    finding('warning', expect.stringMatching(/^its clock is 45s behind/)),
-  );
+  const warning = (pattern: RegExp) => [
+    { result: 'warning', detail: expect.stringMatching(pattern) },
+  ];
+  expect(checkClock(now + 31_000, now).map(inJson)).toEqual(warning(/^its clock is 31s ahead of/));
+  expect(checkClock(now - 45_000, now).map(inJson)).toEqual(warning(/^its clock is 45s behind/));
 });

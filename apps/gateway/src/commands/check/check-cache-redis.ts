@@ -11,43 +11,35 @@ import { changeScript, putScript, takeScript } from '../../login/attempts/pendin
 import { unreadableRemark } from '../blocks/remarks.ts';
 import { withCacheRedis } from '../connections.ts';
 import type { CommandContext } from '../context.ts';
-import { type Finding, tryOut } from '../finding.ts';
+import { type Finding, toFinding } from '../finding.ts';
 import { roundedDuration } from '../times.ts';
 import { evictionProblems, luaProblems, readServers } from './redis-info.ts';
-
-const check = 'cache Redis';
-const finding = (result: Finding['result'], detail: string, fix?: string): Finding => ({
-  check,
-  result,
-  detail,
-  fix,
-});
 
 /** Reaches the Redis that all replicas share, and tries what the gateway does there. */
 export async function checkCacheRedis(
   context: CommandContext,
   config: Pick<GatewayConfig, 'cache' | 'baseDirectory' | 'login'>,
-) {
+): Promise<readonly Finding[]> {
   if (config.cache.redis === undefined) return [];
   const look = async (redis: ProbedRedis): Promise<readonly Finding[]> => {
     const listing = await readListing(redis);
     await tryRights(redis);
     if (config.login?.browser) await tryLogin(redis);
     const problems = [
-      ...unreadableRemark(listing.unreadable).map(({ message, fix }) =>
-        finding('error', message, fix),
-      ),
+      ...unreadableRemark(listing.unreadable).map((remark) => toFinding('error', remark)),
       ...checkList(listing, config.cache.redis?.startWithoutBlocks === true),
       ...checkKeys(await readReplicas(redis)),
       ...checkClock(listing.now, context.now()),
       ...(await checkPolicy(redis)),
-      ...(await luaProblems(redis, 'cache')).map((problem) => ({ check, ...problem })),
+      ...(await luaProblems(redis, 'cache')),
     ];
     const blocks = selectBlocks(listing).length;
-    const found = blocks === 0 ? 'no one is blocked' : `blocks in force: ${blocks}`;
-    return problems.length === 0 ? [finding('ok', `reached and writable; ${found}`)] : problems;
+    const state = blocks === 0 ? 'no one is blocked' : `blocks in force: ${blocks}`;
+    return problems.length === 0
+      ? [{ result: 'ok', detail: `reached and writable; ${state}` }]
+      : problems;
   };
-  return await tryOut(check, () => withCacheRedis(context, config, look));
+  return await withCacheRedis(context, config, look);
 }
 
 /** Runs the commands of the lockout guard's scripts, and of the scripts that note which answers a user has. Its one key is a hash. */
@@ -64,7 +56,7 @@ async function tryRights(redis: ProbedRedis): Promise<void> {
   const id = `check-${randomBytes(16).toString('hex')}`;
   const key = `${redis.keyPrefix}cache:${id}`;
   const { revision, list, replicas } = revocationKeys(redis.keyPrefix);
-  const other = replicas.replace(/replicas$/, id);
+  const ownReplicas = replicas.replace(/replicas$/, id);
   const tryHash = (use: RedisUse, hash: string) =>
     redis.probe(use, (client) => client.eval(hashScript, 1, hash));
   await redis.probe('cache', (client) => client.set(key, '', 'PX', 60_000));
@@ -72,11 +64,11 @@ async function tryRights(redis: ProbedRedis): Promise<void> {
   await redis.probe('cache', (client) => client.del(key));
   await tryHash('cache', `${redis.keyPrefix}cache-user:${id}`);
   // The poll script goes on when it can't write, since it must read in any case. So the right to write is tried here.
-  await redis.probe('revocations', (client) => client.hset(other, id, ''));
+  await redis.probe('revocations', (client) => client.hset(ownReplicas, id, ''));
   await redis.probe('revocations', (client) =>
-    client.eval(pollScript, 3, revision, list, other, id, ''),
+    client.eval(pollScript, 3, revision, list, ownReplicas, id, ''),
   );
-  await redis.probe('revocations', (client) => client.hdel(other, id));
+  await redis.probe('revocations', (client) => client.hdel(ownReplicas, id));
   await tryHash('lockout', `${redis.keyPrefix}lockout:{${id}}`);
 }
 
@@ -98,11 +90,11 @@ function checkList(
   if (isWholeList(revision) || startsWithoutBlocks) return [];
   const problem = 'it has no revocation list, since it is new or lost its data';
   return [
-    finding(
-      'warning',
-      `${problem}: gateways that start let no one in until one that ran before reaches it`,
-      'if this Redis is new, start a gateway, and run: sallyport revoke --all',
-    ),
+    {
+      result: 'warning',
+      detail: `${problem}: gateways that start let no one in until one that ran before reaches it`,
+      fix: 'if this Redis is new, start a gateway, and run: sallyport revoke --all',
+    },
   ];
 }
 
@@ -111,17 +103,14 @@ function checkKeys({
   now,
   replicas,
 }: Awaited<ReturnType<typeof readReplicas>>): readonly Finding[] {
-  const others = replicas.filter(
-    ({ heardAt, applied }) => applied === undefined && now - heardAt <= countsFor,
-  );
   const effect = 'a block that one of them writes has no effect on the other';
-  return others.map(({ id }) =>
-    finding(
-      'error',
-      `gateway ${printable(id)} has other cache.redis.sealingKeys than this config, so ${effect}`,
-      'give both the same keys',
-    ),
-  );
+  return replicas
+    .filter(({ heardAt, applied }) => applied === undefined && now - heardAt <= countsFor)
+    .map(({ id }) => ({
+      result: 'error',
+      detail: `gateway ${printable(id)} has other cache.redis.sealingKeys than this config, so ${effect}`,
+      fix: 'give both the same keys',
+    }));
 }
 
 /** Warns if the clocks differ by more than 30 s. @param redis milliseconds since 1970 at Redis, as `now` is at this host */
@@ -131,17 +120,16 @@ export function checkClock(redis: number, now: number): readonly Finding[] {
   if (difference <= 30_000) return [];
   const place = redis > now ? 'ahead of' : 'behind';
   return [
-    finding(
-      'warning',
-      `its clock is ${roundedDuration(difference)} ${place} the clock of this host`,
-      'synchronize the clocks',
-    ),
+    {
+      result: 'warning',
+      detail: `its clock is ${roundedDuration(difference)} ${place} the clock of this host`,
+      fix: 'synchronize the clocks',
+    },
   ];
 }
 
 async function checkPolicy(redis: ProbedRedis): Promise<readonly Finding[]> {
   const servers = await readServers(redis, 'cache', 'maxmemory-policy is noeviction');
   const lost = "the revocation list and the lockout guard's counts";
-  const problems = 'problem' in servers ? [servers.problem] : evictionProblems(servers.all, lost);
-  return problems.map(({ result, detail, fix }) => finding(result, detail, fix));
+  return 'problem' in servers ? [servers.problem] : evictionProblems(servers.all, lost);
 }

@@ -1,38 +1,32 @@
 import type { Authenticator, DirectoryUse, UserInfo } from '@sallyport/authenticator';
 import { printable } from '../../base/logging/printable.ts';
-import { placed } from '../../config/problems.ts';
 import type { AuthenticatorConfig } from '../../config/types.ts';
 import { joinValues } from '../../engine/directory/with-directory.ts';
 import { directoryProblems } from '../../runtime/assemble-directory.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
-import { detailOf, type Finding } from '../finding.ts';
+import { type Finding, toPlacedFinding } from '../finding.ts';
 import { createList } from './check-known-users.ts';
 
 /** Returns how `directory` of the config uses an authenticator. */
 export function directoryUse(
   { name, directory }: Pick<AuthenticatorConfig, 'name' | 'directory'>,
-  all: readonly Pick<AuthenticatorConfig, 'name' | 'directory'>[],
+  chain: readonly Pick<AuthenticatorConfig, 'name' | 'directory'>[],
 ): DirectoryUse {
   return {
     ...(directory && { lookedUpBy: directory.by }),
-    ...(all.some((one) => one.directory?.authenticator === name) && { isDirectory: true }),
+    ...(chain.some((link) => link.directory?.authenticator === name) && { isDirectory: true }),
   };
 }
 
 /**
  * Finds authenticators whose directory can't look users up; `serve` refuses them too.
  *
- * @param created also closed ones. Those that could not be made are an error of their own
+ * @param created including closed ones. Each that could not be made is an error already
  */
 export function checkDirectoryAbility(
   created: Parameters<typeof directoryProblems>[0],
 ): readonly Finding[] {
-  return directoryProblems(created).map((problem) => ({
-    check: 'directory',
-    result: 'error',
-    ...detailOf(placed(problem)),
-    problem,
-  }));
+  return directoryProblems(created).map((problem) => toPlacedFinding('error', problem));
 }
 
 interface Listed {
@@ -44,27 +38,24 @@ interface Listed {
  * Warns of users without what `directory.by` looks them up by: each review of theirs is an error. A plugin that knows no users lists
  * one of each kind that it can give.
  */
-export function checkLookedUpBy({
-  config,
-  authenticator,
-}: Listed): readonly Pick<Finding, 'result' | 'detail' | 'fix'>[] {
+export function checkLookedUpBy({ config, authenticator }: Listed): readonly Finding[] {
   const { name, directory, withhold } = config;
   if (directory === undefined || directory.by === 'username') return [];
-  const { authenticator: where, by } = directory;
+  const { authenticator: directoryName, by: join } = directory;
   const users = listUsers(authenticator);
-  const lacking = users.filter((user) => joinValues(user, by).length !== 1);
-  const what = typeof by === 'object' ? `exactly one value of extra ${by.extra}` : 'a uid';
+  const lacking = users.filter((user) => joinValues(user, join).length !== 1);
+  const joinText = typeof join === 'object' ? `exactly one value of extra ${join.extra}` : 'a uid';
   const fix =
-    typeof by === 'object'
+    typeof join === 'object'
       ? `set the option of ${name} that gives its users this key of extra, or another directory.by`
       : `set the option of ${name} that gives its users a uid, or another directory.by`;
   if (lacking.length > 0 && lacking.length === users.length) {
-    const detail = `no user of ${name} has ${printable(what)}, so none can be looked up in ${where}`;
+    const detail = `no user of ${name} has ${printable(joinText)}, so none can be looked up in ${directoryName}`;
     return [{ result: 'warning', detail: withhold(detail), fix }];
   }
   const list = createList();
   for (const { username } of lacking) list.add(printable(username));
-  const detail = `of its users can't be looked up in ${where}, since they don't have ${printable(what)}`;
+  const detail = `of its users can't be looked up in ${directoryName}, since they don't have ${printable(joinText)}`;
   return list.toFindings(
     'warning',
     (count, listed) => withhold(`${count} ${detail}: ${listed}`),

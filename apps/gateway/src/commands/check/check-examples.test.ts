@@ -14,7 +14,6 @@ const config = (host: string) =>
 test('names of an example that are left are listed in one warning', () => {
   expect(checkExamples(config('example.com'))).toEqual([
     {
-      check: 'config',
       result: 'warning',
       detail:
         'names of an example are left: server.apiAudiences (https://api.example.com), login.publicUrl (https://login.example.com:8444), ' +

@@ -23,10 +23,10 @@ export function checkExamples({ server, login, provenance }: NamingConfig): read
     ...clusters,
     ['provenance.keyPrefix', provenance?.keyPrefix ?? ''] as const,
   ];
-  const found = named
+  const examples = named
     .filter(([, value]) => ofExamples.test(value))
     .map(([setting, value]) => `${setting} (${value})`);
-  if (found.length === 0) return [];
-  const detail = `names of an example are left: ${found.join(', ')}`;
-  return [{ check: 'config', result: 'warning', detail, fix: 'write your own names' }];
+  if (examples.length === 0) return [];
+  const detail = `names of an example are left: ${examples.join(', ')}`;
+  return [{ result: 'warning', detail, fix: 'write your own names' }];
 }

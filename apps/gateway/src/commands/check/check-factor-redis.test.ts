@@ -9,7 +9,7 @@ import { invite } from '../../login/factors/enrolment.ts';
 import { createFactorStore } from '../../login/factors/factor-store.ts';
 import { createTestContext } from '../../testing/command-context.ts';
 import { withFactorRedis } from '../connections.ts';
-import { wholeDetail } from '../finding.ts';
+import { runCheck, wholeDetail } from '../finding.ts';
 import { checkFactorRedis } from './check-factor-redis.ts';
 
 const [minimal] = redisUsers['Second factors'];
@@ -47,8 +47,10 @@ function configOf(
 }
 
 async function check(...words: Parameters<typeof configOf>) {
-  const found = await checkFactorRedis(createTestContext(), configOf(...words));
-  return found.map((one) => [one.result, wholeDetail(one)]);
+  const findings = await runCheck('second-factor Redis', () =>
+    checkFactorRedis(createTestContext(), configOf(...words)),
+  );
+  return findings.map((finding) => [finding.result, wholeDetail(finding)]);
 }
 
 /** Adds the record of a user, sealed with these keys. */

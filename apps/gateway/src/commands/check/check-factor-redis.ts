@@ -6,10 +6,8 @@ import { createFactorStore, replaceScript } from '../../login/factors/factor-sto
 import { withFactorRedis } from '../connections.ts';
 import type { CommandContext } from '../context.ts';
 import { readAll, unreadableText } from '../factors/list.ts';
-import { type Finding, tryOut } from '../finding.ts';
+import { type Finding, toFinding } from '../finding.ts';
 import { evictionProblems, luaProblems, persistenceProblems, readServers } from './redis-info.ts';
-
-const check = 'second-factor Redis';
 
 /** Reaches the Redis of second factors, and tries what the gateway and its commands do there. */
 export async function checkFactorRedis(
@@ -22,27 +20,30 @@ export async function checkFactorRedis(
   const look = async (redis: ProbedRedis): Promise<readonly Finding[]> => {
     await tryRights(redis);
     const { readable, unreadable } = await readAll(createFactorStore(redis, context.now));
-    const [first] = unreadable;
-    const unread = first && unreadableText(unreadable.length, first.key);
-    const problems: readonly Omit<Finding, 'check'>[] = [
-      ...(unread ? [{ result: 'error' as const, detail: unread.message, fix: unread.fix }] : []),
+    const [unreadableRecord] = unreadable;
+    const problems = [
+      ...(unreadableRecord
+        ? [toFinding('error', unreadableText(unreadable.length, unreadableRecord.key))]
+        : []),
       ...(await serverProblems(redis, secondFactor)),
       ...(await luaProblems(redis, 'factor')),
     ];
-    if (problems.length > 0) return problems.map((one) => ({ check, ...one }));
-    return [{ check, result: 'ok', detail: `reached and writable; records: ${readable.length}` }];
+    if (problems.length > 0) return problems;
+    return [{ result: 'ok', detail: `reached and writable; records: ${readable.length}` }];
   };
-  return await tryOut(check, () => withFactorRedis(context, config, secondFactor, look));
+  return await withFactorRedis(context, config, secondFactor, look);
 }
 
 /** Runs the commands of the store, on a key of its own that is as long as real ones. */
 async function tryRights(redis: ProbedRedis): Promise<void> {
   const key = `${redis.keyPrefix}factor:check-${randomBytes(29).toString('hex')}`;
-  const run = (before: string, value: string, lifetime: number) =>
-    redis.probe('factor', (client) => client.eval(replaceScript, 1, key, before, value, lifetime));
-  await run('', 'check', 60_000);
+  const replace = (oldValue: string, value: string, lifetime: number) =>
+    redis.probe('factor', (client) =>
+      client.eval(replaceScript, 1, key, oldValue, value, lifetime),
+    );
+  await replace('', 'check', 60_000);
   await redis.probe('factor', (client) => readValue(client, stringUpTo(16), key));
-  await run('check', '', 0);
+  await replace('check', '', 0);
   await redis.probe('factor', (client) => client.del(key));
 }
 

@@ -9,7 +9,7 @@ import { authority } from '../../http/http-server.ts';
 import { readTlsMaterial, type TlsMaterial } from '../../http/tls.ts';
 import { isTrustedChain } from '../../login/trusted-chain.ts';
 import type { CommandContext } from '../context.ts';
-import { detailOf, type Finding, tryOut } from '../finding.ts';
+import { type Finding, runCheck, toFinding } from '../finding.ts';
 import { namesOf } from '../init/hosts.ts';
 import { loginNames, names } from '../init/layout.ts';
 import type { TrustedFile } from '../permissions.ts';
@@ -24,32 +24,40 @@ export function checkCertificates(
   const compare = ": the server in kube-apiserver's webhook kubeconfig must be one of these";
   const serverProblems = (certificate: X509Certificate) =>
     addressProblems(context, certificate, server, baseDirectory);
-  return checkTls('TLS', tls && readTlsMaterial(tls), serverProblems, compare);
+  return checkTls(tls && readTlsMaterial(tls), serverProblems, compare);
 }
 
-/** Checks what the login server needs besides its authenticators. */
-export async function checkLogin(
+/** Reads the files of `login.tls`, and compares the certificate with the URL. */
+export async function checkLoginCertificate(
   context: CommandContext,
-  { login, cache, baseDirectory }: Pick<GatewayConfig, 'login' | 'cache' | 'baseDirectory'>,
-) {
+  { login, baseDirectory }: Pick<GatewayConfig, 'login' | 'baseDirectory'>,
+): Promise<readonly Finding[]> {
   if (login === undefined) return [];
-  const read = login.tls && readTlsMaterial(login.tls, 'login');
-  const hostProblem = (certificate: X509Certificate) =>
-    urlProblem(context, certificate, login, baseDirectory);
-  const authorities = authoritiesOf(login).map(({ setting, file }) => {
-    const look = async () => {
-      const read = readBytes(file, tlsFileLimit).catch((error: unknown) => {
+  return checkTls(login.tls && readTlsMaterial(login.tls, 'login'), (certificate) =>
+    urlProblem(context, certificate, login, baseDirectory),
+  );
+}
+
+/** Checks the CAs that kubeconfigs of the login server get, and whether its sessions are sealed. */
+export async function checkLogin({
+  login,
+  cache,
+}: Pick<GatewayConfig, 'login' | 'cache'>): Promise<readonly Finding[]> {
+  if (login === undefined) return [];
+  const authorities = listAuthorities(login).map(({ setting, file }) => {
+    const readAuthority = async () => {
+      const bytes = await readBytes(file, tlsFileLimit).catch((error: unknown) => {
         throw withFix(error);
       });
-      const certificates = parseCertificates(await read);
+      const certificates = parseCertificates(bytes);
       // login.caFile is compared with the certificate of the login server.
       return setting === 'login.caFile'
         ? []
         : authorityProblems(certificates, `${setting}: ${file}`);
     };
-    return tryOut(
+    return runCheck(
       'login',
-      look,
+      readAuthority,
       (cause) => `${setting}: ${cause.includes(file) ? cause : `${file} ${cause}`}`,
     );
   });
@@ -57,11 +65,10 @@ export async function checkLogin(
     'without cache.redis, sessions are not sealed, so anyone who can write to the session Redis can forge one; ' +
     'and each replica asks the directory by itself';
   return [
-    ...(await checkTls('login TLS', read, hostProblem)),
     ...(await Promise.all(authorities)).flat(),
     ...(await checkLoginAuthority(login)),
     ...(cache.redis === undefined
-      ? [{ check: 'login', result: 'warning', detail: unsealed, fix: 'add cache.redis' } as const]
+      ? [{ result: 'warning', detail: unsealed, fix: 'add cache.redis' } as const]
       : []),
   ];
 }
@@ -74,13 +81,13 @@ function authorityProblems(
   certificates: readonly X509Certificate[],
   place: string,
 ): readonly Finding[] {
-  const [first] = certificates;
-  if (first === undefined || certificates.some(isAnchor)) return [];
+  const [server] = certificates;
+  if (server === undefined || certificates.some(isAnchor)) return [];
   const detail =
-    `${place} contains no CA, but the certificate of ${first.subject.replaceAll('\n', ', ')}: kubectl would trust that server until its ` +
+    `${place} contains no CA, but the certificate of ${server.subject.replaceAll('\n', ', ')}: kubectl would trust that server until its ` +
     'certificate is renewed, and no other server';
-  const fix = `write the certificate of the CA that signed it (${first.issuer.replaceAll('\n', ', ')})`;
-  return [{ check: 'login', result: 'warning', detail, fix }];
+  const fix = `write the certificate of the CA that signed it (${server.issuer.replaceAll('\n', ', ')})`;
+  return [{ result: 'warning', detail, fix }];
 }
 
 /**
@@ -100,7 +107,7 @@ async function checkLoginAuthority({ tls, caFile }: LoginConfig): Promise<readon
     return [];
   }
   const problem = caFile === undefined ? unknownAuthority(tls) : otherAuthority(tls, caFile);
-  return [{ check: 'login', result: 'warning', ...detailOf(problem) }];
+  return [toFinding('warning', problem)];
 }
 
 /** Returns the CAs that `kubectl sallyport` trusts if its kubeconfig has none. */
@@ -134,28 +141,23 @@ function otherAuthority({ certFile }: LoginTls, caFile: string): ProblemWords {
 }
 
 /** Lists the certificates, with their names: the config does not have the one that kube-apiserver calls, so the operator compares. */
-function checkTls(
-  check: string,
-  read: Promise<TlsMaterial> | undefined,
-  problemsOf: (server: X509Certificate) => Promise<readonly ProblemWords[]>,
+async function checkTls(
+  reading: Promise<TlsMaterial> | undefined,
+  findProblems: (server: X509Certificate) => Promise<readonly ProblemWords[]>,
   advice = '',
-) {
-  return tryOut(check, async () => {
-    if (read === undefined)
-      return [{ check, result: 'ok', detail: 'none: plain HTTP on loopback' }];
-    const { cert, certificates, warnings } = await read;
-    const server = new X509Certificate(cert);
-    return [
-      ...certificates.map(({ certificate, subject, notAfter }): Finding => {
-        const names = certificate === 'client-ca' ? '' : `, for ${server.subjectAltName}${advice}`;
-        const detail = `${subject}, until ${notAfter.toISOString()}${names}`;
-        return { check: `${certificate} certificate`, result: 'ok', detail };
-      }),
-      ...[...warnings.map((message) => ({ message })), ...(await problemsOf(server))].map(
-        (words): Finding => ({ check, result: 'warning', ...detailOf(words) }),
-      ),
-    ];
-  });
+): Promise<readonly Finding[]> {
+  if (reading === undefined) return [{ result: 'ok', detail: 'none: plain HTTP on loopback' }];
+  const { cert, certificates, warnings } = await reading;
+  const server = new X509Certificate(cert);
+  return [
+    ...certificates.map(({ certificate, subject, notAfter }): Finding => {
+      const names = certificate === 'client-ca' ? '' : `, for ${server.subjectAltName}${advice}`;
+      const detail = `${subject}, until ${notAfter.toISOString()}${names}`;
+      return { check: `${certificate} certificate`, result: 'ok', detail };
+    }),
+    ...warnings.map((message) => toFinding('warning', { message })),
+    ...(await findProblems(server)).map((problem) => toFinding('warning', problem)),
+  ];
 }
 
 async function addressProblems(
@@ -165,10 +167,10 @@ async function addressProblems(
   folder: string,
 ): Promise<ProblemWords[]> {
   const hosts = isLoopback(host) ? ['127.0.0.1', '::1', 'localhost'] : [host];
-  const isEvery = host === '::' || host === '0.0.0.0';
-  if (tls === undefined || isEvery || hosts.some((each) => isFor(certificate, each))) return [];
-  const all = [...namesOf(certificate), host];
-  const again = await reissue(context, tls, all, {
+  const isAnyAddress = host === '::' || host === '0.0.0.0';
+  if (tls === undefined || isAnyAddress || hosts.some((name) => isFor(certificate, name)))
+    return [];
+  const reissueText = await reissue(context, tls, [...namesOf(certificate), host], {
     folder,
     certificate: names.server,
     option: '--host',
@@ -178,7 +180,7 @@ async function addressProblems(
       message:
         `the server certificate is not for ${host}, the address of server.listen: kube-apiserver would refuse it at ` +
         `https://${authority(host, port)}`,
-      fix: `call the gateway by ${certificate.subjectAltName}; or ${again}`,
+      fix: `call the gateway by ${certificate.subjectAltName}; or ${reissueText}`,
     },
   ];
 }
@@ -191,7 +193,7 @@ async function urlProblem(
 ): Promise<ProblemWords[]> {
   const host = new URL(publicUrl).hostname.replace(/^\[(.*)\]$/, '$1');
   if (tls === undefined || isFor(certificate, host)) return [];
-  const again = await reissue(context, tls, [host], {
+  const reissueText = await reissue(context, tls, [host], {
     folder,
     certificate: loginNames.certificate,
     option: '--login',
@@ -199,42 +201,42 @@ async function urlProblem(
   return [
     {
       message: `the login certificate is for ${certificate.subjectAltName}, and not for ${host}, the host of login.publicUrl: clients would refuse it`,
-      fix: `correct login.publicUrl; or ${again}`,
+      fix: `correct login.publicUrl; or ${reissueText}`,
     },
   ];
 }
 
 function isFor(certificate: X509Certificate, host: string): boolean {
-  const found =
+  const matchingName =
     isIP(host) === 0
       ? certificate.checkHost(host, { subject: 'never' })
       : certificate.checkIP(host);
-  return found !== undefined;
+  return matchingName !== undefined;
 }
 
-function authoritiesOf({ caFile, clusters }: LoginConfig) {
+function listAuthorities({ caFile, clusters }: LoginConfig) {
   const files = [
     ['login.caFile', caFile] as const,
     ...Object.entries(clusters).map(
-      ([name, one]) => [`login.clusters.${name}.caFile`, one.caFile] as const,
+      ([name, cluster]) => [`login.clusters.${name}.caFile`, cluster.caFile] as const,
     ),
   ];
   return files.flatMap(([setting, file]) => (file === undefined ? [] : [{ setting, file }]));
 }
 
-export function filesOf(config: GatewayConfig): readonly TrustedFile[] {
+export function listFiles(config: GatewayConfig): readonly TrustedFile[] {
   const { server, login } = config;
-  const tls = [server.tls, login?.tls].filter((one) => one !== undefined);
+  const tls = [server.tls, login?.tls].filter((section) => section !== undefined);
   const secrets = [...config.secretFiles, ...tls.map(({ keyFile }) => keyFile)];
   const client = server.tls?.client;
-  const others = [
+  const publicFiles = [
     ...[...config.pluginFiles, ...tls.map(({ certFile }) => certFile)],
     ...(client === undefined ? [] : [client.caFile]),
-    ...(login === undefined ? [] : authoritiesOf(login).map(({ file }) => file)),
+    ...(login === undefined ? [] : listAuthorities(login).map(({ file }) => file)),
   ];
   return [
     { file: config.file, secret: config.hasSecrets },
     ...secrets.map((file) => ({ file, secret: true })),
-    ...others.map((file) => ({ file })),
+    ...publicFiles.map((file) => ({ file })),
   ];
 }

@@ -12,8 +12,6 @@ const withoutUid = {
   fix: 'set the option that gives users a uid, such as user.attributes.uid',
 } as const;
 
-type KnownUsersFinding = Pick<Finding, 'result' | 'detail' | 'fix'>;
-
 /** How many users are listed one by one. */
 const maxListed = 5;
 
@@ -24,7 +22,7 @@ const maxListed = 5;
 export function checkKnownUsers(
   { authenticator, config }: CreatedAuthenticator,
   gatewayConfig: Pick<GatewayConfig, 'authenticators' | 'login' | 'provenance'>,
-): readonly KnownUsersFinding[] {
+): readonly Finding[] {
   const nameUser = createIdentityPolicy(gatewayConfig, config);
   const refused = createList();
   const doubled = createList();
@@ -72,20 +70,20 @@ export function checkKnownUsers(
 
 /** Counts all texts, and keeps the first `maxListed` ones for a message. */
 export function createList() {
-  const first: string[] = [];
+  const listed: string[] = [];
   let count = 0;
   return {
     add(text: string) {
       count += 1;
-      if (first.length < maxListed) first.push(text);
+      if (listed.length < maxListed) listed.push(text);
     },
     toFindings(
       result: Finding['result'],
-      word: (count: number, listed: string) => string,
+      word: (count: number, list: string) => string,
       fix: string,
-    ): readonly KnownUsersFinding[] {
-      const more = count > first.length ? `, and ${count - first.length} more` : '';
-      return count === 0 ? [] : [{ result, detail: word(count, first.join('; ') + more), fix }];
+    ): readonly Finding[] {
+      const ending = count > listed.length ? `, and ${count - listed.length} more` : '';
+      return count === 0 ? [] : [{ result, detail: word(count, listed.join('; ') + ending), fix }];
     },
   };
 }
@@ -93,11 +91,11 @@ export function createList() {
 /** Returns the name, as Kubernetes sees it, that would have its prefix twice. */
 function twicePrefixed(
   { username, groups = [] }: Parameters<ReturnType<typeof createIdentityPolicy>>[0],
-  { username: ofUsers, groups: ofGroups }: CreatedAuthenticator['config'],
+  { username: userSettings, groups: groupSettings }: CreatedAuthenticator['config'],
 ): string | undefined {
-  if (isPrefixed(username, ofUsers.prefix)) return ofUsers.prefix + username;
-  const group = groups.find((one) => isPrefixed(one, ofGroups.prefix));
-  return group && ofGroups.prefix + group;
+  if (isPrefixed(username, userSettings.prefix)) return userSettings.prefix + username;
+  const group = groups.find((name) => isPrefixed(name, groupSettings.prefix));
+  return group && groupSettings.prefix + group;
 }
 
 /** Whether a name has the prefix already. Any name may begin with a prefix that ends in a letter or a digit. */

@@ -12,7 +12,6 @@ test('an API server on the host name of the login server is a warning, whatever 
   for (const server of ['https://k8s.corp.internal:6443', 'https://K8S.corp.internal'])
     expect(check(publicUrl, server)).toEqual([
       {
-        check: 'login',
         result: 'warning',
         detail:
           'login.publicUrl and login.clusters.prod.server have the same host name (k8s.corp.internal): browsers send the cookies of a login to all services on this name, and accept cookies from them',

@@ -14,7 +14,6 @@ export function checkLoginHost({
   return Object.entries(login.clusters)
     .filter(([, { server }]) => URL.parse(server)?.hostname === hostname)
     .map(([name]) => ({
-      check: 'login',
       result: 'warning',
       detail: `login.publicUrl and login.clusters.${name}.server have the same host name (${hostname}): browsers send the cookies of a login to all services on this name, and accept cookies from them`,
       fix: 'give the login server a host name that no other service has',

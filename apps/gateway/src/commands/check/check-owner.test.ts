@@ -18,14 +18,14 @@ async function place(...files: readonly string[]) {
       account === undefined ? undefined : { name: 'sallyport', uid: account, group: 'gateway' };
     const findings = await checkOwner(config, trusted, service);
     return findings.map(
-      (one) => `${one.result} ${one.check}: ${wholeDetail(one).replaceAll(folder, 'D')}`,
+      (finding) => `${finding.result}: ${wholeDetail(finding).replaceAll(folder, 'D')}`,
     );
   };
   return { found, uid };
 }
 
 const belongs = (paths: string) =>
-  'warning permissions: what decides who gets in belongs to sallyport, the account of the gateway: an attacker who takes over the ' +
+  'warning: what decides who gets in belongs to sallyport, the account of the gateway: an attacker who takes over the ' +
   `gateway can change it: run, as root: chown root:gateway ${paths} && chmod g+rX ${paths}`;
 
 test('files of the account of the gateway are warned of, with their folders', async () => {
@@ -45,7 +45,7 @@ test('the key of the CA is warned of if the account can read it', async () => {
   const { found, uid } = await place('tls/ca.key');
   expect(await found(uid + 1)).toEqual([
     expect.stringMatching(
-      /^warning permissions: D\/tls\/ca\.key can be read by sallyport, the account of the gateway: /,
+      /^warning: D\/tls\/ca\.key can be read by sallyport, the account of the gateway: /,
     ),
   ]);
 });

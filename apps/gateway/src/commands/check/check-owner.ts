@@ -34,7 +34,7 @@ export async function serviceAccount(): Promise<ServiceAccount | undefined> {
  * Warns of what the account of the gateway could change or read, so that whoever takes over the gateway could let in anyone later:
  * files that decide who gets in, the folders they are in, and the key of the CA.
  *
- * @param files those with a secret are only read, and may belong to the account
+ * @param files files with a secret are only read, and may belong to the account
  */
 export async function checkOwner(
   { file, baseDirectory }: Pick<GatewayConfig, 'file' | 'baseDirectory'>,
@@ -42,21 +42,25 @@ export async function checkOwner(
   account: ServiceAccount | undefined,
 ): Promise<readonly Finding[]> {
   if (account === undefined) return [];
-  const trusted = [file, ...files.filter(({ secret }) => secret !== true).map((one) => one.file)];
+  const trusted = [
+    file,
+    ...files.filter(({ secret }) => secret !== true).map((trustedFile) => trustedFile.file),
+  ];
   const paths = [...new Set([...trusted, ...trusted.map(dirname)])];
-  const found = await Promise.all(paths.map((path) => stat(path).catch(() => undefined)));
-  const owned = paths.filter((_, index) => found[index]?.uid === account.uid).map(shellQuoted);
+  const stats = await Promise.all(paths.map((path) => stat(path).catch(() => undefined)));
+  const owned = paths.filter((_, index) => stats[index]?.uid === account.uid).map(shellQuoted);
   const key = join(baseDirectory, names.authorityKey);
   const isReadable = await access(key, constants.R_OK).then(
     () => true,
     () => false,
   );
-  const who = `${account.name}, the account of the gateway`;
-  const details = [
+  const gateway = `${account.name}, the account of the gateway`;
+  return [
     ...(owned.length > 0
       ? [
           {
-            detail: `what decides who gets in belongs to ${who}: an attacker who takes over the gateway can change it`,
+            result: 'warning' as const,
+            detail: `what decides who gets in belongs to ${gateway}: an attacker who takes over the gateway can change it`,
             fix: `run, as root: chown root:${account.group} ${owned.join(' ')} && chmod g+rX ${owned.join(' ')}`,
           },
         ]
@@ -64,11 +68,11 @@ export async function checkOwner(
     ...(isReadable
       ? [
           {
-            detail: `${key} can be read by ${who}: an attacker who takes over the gateway can make certificates that everyone trusts`,
+            result: 'warning' as const,
+            detail: `${key} can be read by ${gateway}: an attacker who takes over the gateway can make certificates that everyone trusts`,
             fix: 'keep that key offline (docs/install/certificates.md)',
           },
         ]
       : []),
   ];
-  return details.map((one) => ({ check: 'permissions', result: 'warning', ...one }));
 }

@@ -11,7 +11,7 @@ import {
   type ForgedProvider,
   startForgedProvider,
 } from '../../login/providers/testing/forged-provider.ts';
-import { wholeDetail } from '../finding.ts';
+import { runCheck, wholeDetail } from '../finding.ts';
 import { checkProviders } from './check-providers.ts';
 
 const hour = 3_600_000;
@@ -55,8 +55,10 @@ async function check({ issuer, ca }: ForgedProvider, given: SetUp = {}) {
     }),
   } as unknown as AuthenticatorConfig;
   const authenticator = { idTokenIssuers: () => [accepted] } as unknown as Authenticator;
-  const findings = await checkProviders({ login }, [{ config, authenticator }]);
-  return findings.map((one) => `${one.result} ${one.check}: ${wholeDetail(one)}`);
+  const findings = await runCheck('login', () =>
+    checkProviders({ login }, [{ config, authenticator }]),
+  );
+  return findings.map((finding) => `${finding.result} ${finding.check}: ${wholeDetail(finding)}`);
 }
 
 test('a provider that answers is told with the redirect URI to register', async () => {

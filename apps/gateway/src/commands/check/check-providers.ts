@@ -1,6 +1,5 @@
 import { isIP } from 'node:net';
 import { durationText, isLoopback } from '@sallyport/plugin-kit';
-import { placed } from '../../config/problems.ts';
 import type { GatewayConfig, LoginConfig, ProviderConfig } from '../../config/types.ts';
 import { readDocument } from '../../login/providers/discovery.ts';
 import { requireSupport } from '../../login/providers/require-support.ts';
@@ -11,14 +10,14 @@ import {
   redirectUri,
 } from '../../runtime/assemble-provider.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
-import { detailOf, type Finding, tryOut } from '../finding.ts';
+import { type Finding, runCheck, toPlacedFinding } from '../finding.ts';
 
 type Created = Pick<CreatedAuthenticator, 'config' | 'authenticator'>;
 
 /**
  * Checks `login.providers`: whether their authenticators can check ID tokens, as `serve` does; and whether each provider answers.
  *
- * @param created also closed ones. Those that could not be made are an error of their own
+ * @param created including closed ones. Each that could not be made is an error already
  */
 export async function checkProviders(
   config: Pick<GatewayConfig, 'login'>,
@@ -26,19 +25,14 @@ export async function checkProviders(
 ): Promise<readonly Finding[]> {
   const { login } = config;
   if (login === undefined) return [];
-  const problems = providerProblems(config, created).map(
-    (problem): Finding => ({
-      check: 'login',
-      result: 'error',
-      ...detailOf(placed(problem)),
-      problem,
-    }),
+  const problems = providerProblems(config, created).map((problem) =>
+    toPlacedFinding('error', problem),
   );
-  const looked = Object.entries(login.providers).map(([name, provider]) => {
-    const found = created.find((one) => one.config.name === provider.authenticator);
-    return found === undefined ? [] : checkProvider(name, provider, found, login);
+  const answers = Object.entries(login.providers).map(([name, provider]) => {
+    const link = created.find(({ config: { name } }) => name === provider.authenticator);
+    return link === undefined ? [] : checkProvider(name, provider, link, login);
   });
-  return [...problems, ...addressWarning(login), ...(await Promise.all(looked)).flat()];
+  return [...problems, ...addressWarning(login), ...(await Promise.all(answers)).flat()];
 }
 
 async function checkProvider(
@@ -50,10 +44,10 @@ async function checkProvider(
   const issuer = issuerOf(provider, authenticator);
   if (issuer === undefined) return [];
   const check = `login provider ${name}`;
-  const reached = await tryOut(check, async () => {
+  const reached = await runCheck(check, async () => {
     requireSupport(await readDocument(issuer), provider.clientSecret);
     const detail = `${issuer.issuer} answers. Register ${redirectUri(login, name)} there as a redirect URI`;
-    return [{ check, result: 'ok', detail }];
+    return [{ result: 'ok', detail }];
   });
   if (config.directory !== undefined) return reached;
   const lifetime = durationText(providerLifetime(provider, login, config));
@@ -72,7 +66,6 @@ function addressWarning({ publicUrl, providers }: LoginConfig): readonly Finding
   if (Object.keys(providers).length === 0 || isIP(host) === 0 || isLoopback(host)) return [];
   return [
     {
-      check: 'login',
       result: 'warning',
       detail: `login.publicUrl: some providers accept no redirect URI with an address such as ${host}`,
       fix: 'give the login server a DNS name',

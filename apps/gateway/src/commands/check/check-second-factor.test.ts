@@ -32,17 +32,17 @@ function find({ required = 'all', covered, ...setup }: Setup = {}): readonly str
     secondFactor,
   } as unknown as LoginConfig;
   return checkSecondFactor({ login }, created).map(
-    (one) => `${one.check} ${one.result} ${wholeDetail(one)}`,
+    (finding) => `${finding.result} ${wholeDetail(finding)}`,
   );
 }
 
 test('says which users must have one, and nothing more if there is no way around it', () => {
-  expect(find()).toEqual(['second factor ok required of all users who log in with a password']);
+  expect(find()).toEqual(['ok required of all users who log in with a password']);
   expect(find({ required: { groups: ['corp:admins', 'corp:dev'] } })).toEqual([
-    'second factor ok required of members of corp:admins, corp:dev',
+    'ok required of members of corp:admins, corp:dev',
   ]);
   expect(find({ required: 'none' })).toEqual([
-    'second factor ok required of no one: only users who have one are asked for it, and anyone who can delete the keys sallyport:factor:* in its Redis can remove it',
+    'ok required of no one: only users who have one are asked for it, and anyone who can delete the keys sallyport:factor:* in its Redis can remove it',
   ]);
   expect(checkSecondFactor({}, [corp(true)])).toEqual([]);
 });
@@ -55,7 +55,7 @@ test('warns of logins that share names, and not the second factors of these', ()
   const warnings = (changed: Setup) =>
     find({ ...setup, ...changed }).filter((line) => line.includes('same names'));
   expect(warnings({ required: 'none' })).toEqual([
-    'second factor warning users of authenticators corp, corp2 can have the same names, and each of these asks only for a second factor that was added there: set login.secondFactor.required: all, or give each authenticator a username.prefix of its own',
+    'warning users of authenticators corp, corp2 can have the same names, and each of these asks only for a second factor that was added there: set login.secondFactor.required: all, or give each authenticator a username.prefix of its own',
   ]);
   expect(warnings({ required: { groups: ['corp:admins'] }, covered: ['corp'] })).toHaveLength(1);
   expect(warnings({ required: 'all' })).toEqual([]);
@@ -110,9 +110,7 @@ test.each<{ name: string; setup: Setup; ways: readonly string[] }>([
     ],
   },
 ])('warns when $name', ({ setup, ways }) => {
-  const warnings = ways.map((way) =>
-    typeof way === 'string' ? `second factor warning ${way}` : way,
-  );
+  const warnings = ways.map((way) => (typeof way === 'string' ? `warning ${way}` : way));
   expect(find(setup).slice(1)).toEqual(warnings);
   expect(find({ ...setup, required: 'none' }).slice(1)).toEqual(warnings);
 });
@@ -126,6 +124,6 @@ test('names the authenticators whose tokens are not from a login, in one line', 
     sessions,
   ];
   expect(find({ created })[1]).toBe(
-    'second factor ok tokens of emergency, robots need no second factor: anyone who has one gets in',
+    'ok tokens of emergency, robots need no second factor: anyone who has one gets in',
   );
 });

@@ -3,8 +3,6 @@ import { createFactorPolicy, type FactorPolicy } from '../../login/factors/polic
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import type { Finding } from '../finding.ts';
 
-const check = 'second factor';
-
 interface Created {
   readonly config: Pick<CreatedAuthenticator['config'], 'name' | 'reviews' | 'username'>;
   readonly authenticator: Pick<CreatedAuthenticator['authenticator'], 'loginToken'>;
@@ -17,7 +15,7 @@ const takesPasswords = ({ config, authenticator }: Created): boolean =>
 /**
  * Lists each way by which users get in without the second factor of `login.secondFactor`.
  *
- * @param created in the order of the chain, also closed ones. Those that could not be made are an error of their own
+ * @param created in the order of the chain, including closed ones. Each that could not be made is an error already
  */
 export function checkSecondFactor(
   { login }: Pick<GatewayConfig, 'login'>,
@@ -26,7 +24,7 @@ export function checkSecondFactor(
   const secondFactor = login?.secondFactor;
   if (login === undefined || secondFactor === undefined) return [];
   const { isCovered } = createFactorPolicy(login);
-  const ways = [
+  const bypasses = [
     ...tokenWays(login, created, isCovered),
     ...loginWays(login, created, isCovered),
     ...sharedPrefixes(login, secondFactor, created, isCovered),
@@ -36,8 +34,8 @@ export function checkSecondFactor(
     })),
   ];
   return [
-    { check, result: 'ok', detail: policyText(secondFactor) },
-    ...ways.map((one): Finding => ({ check, result: 'warning', ...one })),
+    { result: 'ok', detail: policyText(secondFactor) },
+    ...bypasses.map((bypass): Finding => ({ result: 'warning', ...bypass })),
     ...otherTokens(login, created),
   ];
 }
@@ -77,7 +75,7 @@ function loginWays(
   isCovered: FactorPolicy['isCovered'],
 ) {
   const isReported = (name: string) =>
-    created.some((one) => one.config.name === name && takesPasswords(one));
+    created.some((link) => link.config.name === name && takesPasswords(link));
   return login.authenticators
     .filter((name) => !isCovered(name) && !isReported(name))
     .map((name) => ({
@@ -110,13 +108,12 @@ function sharedPrefixes(
 function otherTokens(login: LoginConfig, created: readonly Created[]): readonly Finding[] {
   const names = created
     .filter(
-      (one) => one.config.reviews && one.config.name !== login.sessions && !takesPasswords(one),
+      (link) => link.config.reviews && link.config.name !== login.sessions && !takesPasswords(link),
     )
     .map(({ config }) => config.name);
   if (names.length === 0) return [];
   return [
     {
-      check,
       result: 'ok',
       detail: `tokens of ${names.join(', ')} need no second factor: anyone who has one gets in`,
     },

@@ -1,11 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { wholeDetail } from '../finding.ts';
-import { checkSharedNames, sharedNames } from './check-shared-names.ts';
+import { checkSharedNames, findSharedNames } from './check-shared-names.ts';
 
 /** Its tokens are `PREFIXname:password`. */
 const directory = (name: string, prefix = '', reviews = true) => ({
-  name,
-  reviews,
+  config: { name, reviews },
   authenticator: {
     loginToken: (username: string, password: string) => `${prefix}${username}:${password}`,
     recognizes: (token: string) =>
@@ -13,7 +12,10 @@ const directory = (name: string, prefix = '', reviews = true) => ({
   },
 });
 const [corp, partner, lab] = [directory('corp'), directory('partner'), directory('lab', 'lab:')];
-const robots = { name: 'robots', reviews: true, authenticator: { recognizes: () => true } };
+const robots = {
+  config: { name: 'robots', reviews: true },
+  authenticator: { recognizes: () => true },
+};
 
 test.each([
   {
@@ -70,16 +72,19 @@ test.each([
   },
   {
     name: 'any, lab without logins',
-    authenticators: [{ name: 'any', reviews: true, authenticator: { loginToken: () => 'x' } }, lab],
+    authenticators: [
+      { config: { name: 'any', reviews: true }, authenticator: { loginToken: () => 'x' } },
+      lab,
+    ],
     login: undefined,
     expected: ['any, lab: they … in a token,'],
   },
 ])('names that are shared by $name: $expected', ({ authenticators, login, expected }) => {
-  const found = sharedNames(authenticators, login);
-  expect(found).toHaveLength(expected.length);
+  const findings = findSharedNames(authenticators, login);
+  expect(findings).toHaveLength(expected.length);
   for (const [at, words] of expected.entries()) {
     const pattern = words.split('…').join('.*');
-    expect(found[at]?.message).toMatch(
+    expect(findings[at]?.detail).toMatch(
       new RegExp(`^${pattern} and the first one that knows the name decides\\. `),
     );
   }
@@ -92,19 +97,19 @@ describe('one prefix of usernames', () => {
     prefix: string,
     more: { caching?: string; tokenStore?: string } = {},
   ) => ({
-    name,
-    reviews: true,
-    username: { prefix },
-    plugin: { caching: more.caching ?? 'memory' },
+    config: {
+      name,
+      reviews: true,
+      username: { prefix },
+      plugin: { caching: more.caching ?? 'memory' },
+    },
     authenticator: { ...(more.tokenStore !== undefined && { tokenStore: more.tokenStore }) },
   });
   const found = (...all: ReturnType<typeof named>[]) => {
     const login = { authenticators: ['corp'], sessions: 'sessions' };
-    const settings = { authenticators: all, login } as unknown as Parameters<
-      typeof checkSharedNames
-    >[1];
-    return checkSharedNames(all, settings).map(
-      (one) => `${one.result} ${one.check}: ${wholeDetail(one)}`,
+    const chain = all as unknown as Parameters<typeof checkSharedNames>[0];
+    return checkSharedNames(chain, login).map(
+      (finding) => `${finding.result}: ${wholeDetail(finding)}`,
     );
   };
 
@@ -114,7 +119,7 @@ describe('one prefix of usernames', () => {
   ])('"$prefix" makes different people one user', ({ prefix, words }) => {
     expect(found(named('corp', prefix), named('lab', 'lab:'), named('partner', prefix))).toEqual([
       expect.stringMatching(
-        `^warning shared names: corp, partner: they have ${words}, so different people .* are one user`,
+        `^warning: corp, partner: they have ${words}, so different people .* are one user`,
       ),
     ]);
   });

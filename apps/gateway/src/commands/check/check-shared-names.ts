@@ -1,93 +1,77 @@
 import type { Authenticator } from '@sallyport/authenticator';
-import type { ProblemWords } from '../../config/problems.ts';
 import type { AuthenticatorConfig, LoginConfig } from '../../config/types.ts';
-import { detailOf, type Finding } from '../finding.ts';
+import type { Finding } from '../finding.ts';
 
-interface Named {
-  readonly name: string;
-  /** Whether reviews ask it about tokens. */
-  readonly reviews: boolean;
+/** An authenticator that is asked about a name and a password. */
+interface LoginAuthenticator {
+  readonly config: Pick<AuthenticatorConfig, 'name' | 'reviews'>;
   readonly authenticator: Pick<Authenticator, 'recognizes' | 'loginToken'>;
 }
 
-interface Created {
-  readonly name: string;
-  readonly authenticator:
+interface Tried {
+  readonly config: Pick<AuthenticatorConfig, 'name' | 'username' | 'plugin' | 'reviews'>;
+  readonly authenticator?:
     | Pick<Authenticator, 'recognizes' | 'loginToken' | 'tokenStore'>
     | undefined;
 }
 
-interface Settings {
-  readonly authenticators: readonly Pick<
-    AuthenticatorConfig,
-    'name' | 'username' | 'plugin' | 'reviews'
-  >[];
-  readonly login?: Pick<LoginConfig, 'authenticators' | 'sessions'> | undefined;
-}
-
 /**
  * Warns of authenticators that are asked about the same names and passwords: of two users with one name, one can't get in. And of
- * those that give names with one prefix. It says nothing while one of them can't be made, which is an error of its own, or when a
- * plugin throws.
+ * authenticators that give names with one prefix. It says nothing while one of them can't be made, which is an error already, or
+ * when a plugin throws.
  *
- * @param all in the order of the chain, also closed ones: both calls need no backend
+ * @param chain in the order of the chain, including closed ones: both calls need no backend
  */
 export function checkSharedNames(
-  all: readonly Created[],
-  { authenticators, login }: Settings,
+  chain: readonly Tried[],
+  login: Pick<LoginConfig, 'authenticators' | 'sessions'> | undefined,
 ): readonly Finding[] {
-  // Sessions have the names of others.
-  const naming = all.filter(({ name }) => name !== login?.sessions);
-  const made = naming.flatMap(({ name, authenticator }) =>
-    authenticator === undefined
-      ? []
-      : authenticators
-          .filter((one) => one.name === name)
-          .map(({ reviews }) => ({ name, reviews, authenticator })),
+  // Sessions have the names of users of other authenticators.
+  const naming = chain.filter(({ config }) => config.name !== login?.sessions);
+  const created = naming.flatMap(({ config, authenticator }) =>
+    authenticator === undefined ? [] : [{ config, authenticator }],
   );
-  if (made.length < naming.length) return [];
+  if (created.length < naming.length) return [];
   try {
     // The operator writes the names in a file, or in a store of issued tokens.
-    const others = made
-      .filter(({ authenticator }) => authenticator.tokenStore === undefined)
-      .map(({ name }) => name);
-    const found = authenticators.filter(
-      ({ name, plugin }) => others.includes(name) && plugin.caching !== 'none',
+    const withBackend = created.filter(
+      ({ config, authenticator }) =>
+        authenticator.tokenStore === undefined && config.plugin.caching !== 'none',
     );
-    const details = [...sharedNames(made, login?.authenticators), ...sharedPrefixes(found)];
-    return details.map((one) => ({
-      check: 'shared names',
-      result: 'warning',
-      ...detailOf(one),
-    }));
+    return [
+      ...findSharedNames(created, login?.authenticators),
+      ...findSharedPrefixes(withBackend.map(({ config }) => config)),
+    ];
   } catch {
     return [];
   }
 }
 
 /**
- * Describes those that are asked one after the other about a name and a password: in a token that an earlier one recognizes
+ * Finds authenticators that are asked one after the other about a name and a password: in a token that an earlier one recognizes
  * too, or at a login.
  *
- * @param all in the order of the chain
+ * @param chain in the order of the chain
  * @param login `login.authenticators`
  */
-export function sharedNames(
-  all: readonly Named[],
+export function findSharedNames(
+  chain: readonly LoginAuthenticator[],
   login: readonly string[] = [],
-): readonly ProblemWords[] {
-  const able = all.filter(({ authenticator }) => authenticator.loginToken !== undefined);
-  const groups: Named[][] = [];
-  for (const one of able.filter(({ reviews }) => reviews)) {
-    const token = one.authenticator.loginToken?.('name', 'password');
+): readonly Finding[] {
+  const able = chain.filter(({ authenticator }) => authenticator.loginToken !== undefined);
+  const groups: LoginAuthenticator[][] = [];
+  for (const link of able.filter(({ config }) => config.reviews)) {
+    const token = link.authenticator.loginToken?.('name', 'password');
     const earlier = groups.find(
-      (group) => token !== undefined && group.some((other) => recognizes(other, token)),
+      (group) => token !== undefined && group.some((member) => recognizes(member, token)),
     );
-    if (earlier === undefined) groups.push([one]);
-    else earlier.push(one);
+    if (earlier === undefined) groups.push([link]);
+    else earlier.push(link);
   }
-  const byToken = groups.map((group) => namesOf(group)).filter((names) => names.includes(', '));
-  const atLogin = namesOf(login.flatMap((name) => able.filter((one) => one.name === name)));
+  const byToken = groups.map((group) => joinNames(group)).filter((names) => names.includes(', '));
+  const atLogin = joinNames(
+    login.flatMap((name) => able.filter(({ config }) => config.name === name)),
+  );
   const isLoginApart = atLogin.includes(', ') && !byToken.includes(atLogin);
   return [
     ...byToken.map((names) =>
@@ -97,18 +81,19 @@ export function sharedNames(
   ];
 }
 
-function recognizes({ authenticator }: Named, token: string): boolean {
+function recognizes({ authenticator }: LoginAuthenticator, token: string): boolean {
   return authenticator.recognizes?.(token) !== false;
 }
 
-function namesOf(group: readonly Named[]): string {
-  return group.map(({ name }) => name).join(', ');
+function joinNames(group: readonly LoginAuthenticator[]): string {
+  return group.map(({ config }) => config.name).join(', ');
 }
 
-function describe(names: string, where: string): ProblemWords {
+function describe(names: string, place: string): Finding {
   return {
-    message:
-      `${names}: they are asked in this order about a name and a password ${where}, and the first one that knows the name decides. ` +
+    result: 'warning',
+    detail:
+      `${names}: they are asked in this order about a name and a password ${place}, and the first one that knows the name decides. ` +
       'A user of a later one whose name an earlier one also knows is refused, even with the right password. If an earlier ' +
       'one refuses names that it does not know (user.unknown: rejected), no user of a later one gets access',
     fix:
@@ -117,16 +102,17 @@ function describe(names: string, where: string): ProblemWords {
   };
 }
 
-/** Describes those whose users of one name are one user to Kubernetes, whatever they typed. */
-function sharedPrefixes(all: Settings['authenticators']): readonly ProblemWords[] {
-  const groups = Map.groupBy(all, ({ username }) => username.prefix);
+/** Finds authenticators whose users of one name are one user to Kubernetes, whatever they typed. */
+function findSharedPrefixes(configs: readonly Tried['config'][]): readonly Finding[] {
+  const groups = Map.groupBy(configs, ({ username }) => username.prefix);
   return [...groups].flatMap(([prefix, group]) => {
     if (group.length < 2) return [];
     const names = group.map(({ name }) => name).join(', ');
     const shared =
       prefix === '' ? 'no username.prefix' : `one username.prefix, ${JSON.stringify(prefix)}`;
     return {
-      message: `${names}: they have ${shared}, so different people with the same name there are one user to Kubernetes, with all rights of that user`,
+      result: 'warning' as const,
+      detail: `${names}: they have ${shared}, so different people with the same name there are one user to Kubernetes, with all rights of that user`,
       fix: 'give each a username.prefix of its own, unless a name is the same person in all of them, or their options keep the names apart',
     };
   });

@@ -1,53 +1,59 @@
-import type { ProblemWords } from '../../config/problems.ts';
+import type { AuthenticatorConfig } from '../../config/types.ts';
+import type { Finding } from '../finding.ts';
 
-/**
- * Describes each pair of authenticators whose tokens are taken for each other's. An empty prefix, or one that is not a text, counts as no
- * prefix.
- */
-export function sharedTokenPrefixes(
-  authenticators: readonly { readonly name: string; readonly tokenPrefix?: unknown }[],
-): ProblemWords[] {
-  const marked = authenticators.flatMap(({ name, tokenPrefix: prefix }) =>
-    typeof prefix === 'string' && prefix !== '' ? [{ name, prefix }] : [],
-  );
-  return marked.flatMap((first, index) => {
-    const others = marked.slice(index + 1).filter(({ prefix }) => {
-      return prefix.startsWith(first.prefix) || first.prefix.startsWith(prefix);
+interface Tried<Ability extends string> {
+  readonly config: Pick<AuthenticatorConfig, 'name' | 'problem'>;
+  /** Undefined if it could not be made, which is an error already. */
+  readonly authenticator?: { readonly [Key in Ability]?: unknown } | undefined;
+}
+
+/** Warns of each pair of authenticators whose tokens are taken for each other's. An empty prefix, or one that is not a text, is no prefix. */
+export function checkTokenPrefixes(all: readonly Tried<'tokenPrefix'>[]): readonly Finding[] {
+  const marked = all.flatMap(({ config: { name }, authenticator }) => {
+    const prefix = authenticator?.tokenPrefix;
+    return typeof prefix === 'string' && prefix !== '' ? [{ name, prefix }] : [];
+  });
+  return marked.flatMap((earlier, index) => {
+    const later = marked.slice(index + 1).filter(({ prefix }) => {
+      return prefix.startsWith(earlier.prefix) || earlier.prefix.startsWith(prefix);
     });
-    return others.map(({ name, prefix }) => {
+    return later.map(({ name, prefix }): Finding => {
       const prefixes =
-        first.prefix === prefix
+        earlier.prefix === prefix
           ? `tokens of both begin with ${prefix}`
-          : `their tokens begin with ${first.prefix} and ${prefix}, and one of these begins with the other`;
+          : `their tokens begin with ${earlier.prefix} and ${prefix}, and one of these begins with the other`;
       return {
-        message:
-          `${first.name} and ${name}: ${prefixes}, so each token of one is also sent to the other, for nothing; ` +
-          `and if ${first.name} refuses tokens that it does not know, ${name} is never asked`,
+        result: 'warning',
+        detail:
+          `${earlier.name} and ${name}: ${prefixes}, so each token of one is also sent to the other, for nothing; ` +
+          `and if ${earlier.name} refuses tokens that it does not know, ${name} is never asked`,
         fix: 'give each a tokenPrefix of its own',
       };
     });
   });
 }
 
-/** Describes each pair of authenticators whose tokens have their records in one place. A store that is not a text counts as no store. */
-export function sharedTokenStores(
-  authenticators: readonly {
-    readonly name: string;
-    readonly place: string;
-    readonly tokenStore?: unknown;
-  }[],
-): ProblemWords[] {
-  return authenticators.flatMap((first, index) => {
-    const { tokenStore } = first;
+/** Warns of each pair of authenticators whose tokens have their records in one place. A store that is not a text is no store. */
+export function checkTokenStores(all: readonly Tried<'tokenStore'>[]): readonly Finding[] {
+  return all.flatMap((earlier, index) => {
+    const tokenStore = earlier.authenticator?.tokenStore;
     if (typeof tokenStore !== 'string' || tokenStore === '') return [];
-    const others = authenticators
+    return all
       .slice(index + 1)
-      .filter((other) => other.tokenStore === tokenStore);
-    return others.map(({ name, place }) => ({
-      message:
-        `${first.name} (${first.place}) and ${name} (${place}) store the records of their tokens in one place (${tokenStore}), so ` +
-        'token list and revoke for one also show and revoke tokens of the other',
-      fix: 'give one of them a place of its own, such as another keyPrefix. Tokens under the old keyPrefix become unknown',
-    }));
+      .filter(({ authenticator }) => authenticator?.tokenStore === tokenStore)
+      .map(
+        (later): Finding => ({
+          result: 'warning',
+          detail:
+            `${describe(earlier)} and ${describe(later)} store the records of their tokens in one place (${tokenStore}), so ` +
+            'token list and revoke for one also show and revoke tokens of the other',
+          fix: 'give one of them a place of its own, such as another keyPrefix. Tokens under the old keyPrefix become unknown',
+        }),
+      );
   });
+}
+
+function describe({ config }: Tried<'tokenStore'>): string {
+  const { file, line } = config.problem(undefined);
+  return `${config.name} (${file}:${line})`;
 }

@@ -7,18 +7,16 @@ import type { Finding } from '../finding.ts';
 /** The parts of a config that decide about tokens. */
 export type CheckedParts = Pick<GatewayConfig, 'authenticators' | 'login' | 'server'>;
 
-type TokensFinding = Pick<Finding, 'result' | 'detail' | 'fix'>;
-
 /** Checks which tokens an authenticator is asked about, and which it accepts. */
 export function checkTokens(
   created: CreatedAuthenticator,
   config: CheckedParts,
-): readonly TokensFinding[] {
+): readonly Finding[] {
   return [...checkAudiences(created, config), ...checkRecognition(created, config)];
 }
 
 const unknownAudiences = {
-  why:
+  reason:
     "kube-apiserver refuses a token that is valid for none of its own audiences, and check can't compare the two, since " +
     'server.apiAudiences is empty',
   fix: 'write the --api-audiences of kube-apiserver into server.apiAudiences, or without that flag its --service-account-issuer',
@@ -28,24 +26,25 @@ const unknownAudiences = {
 function checkAudiences(
   { authenticator, config }: CreatedAuthenticator,
   { server, login }: CheckedParts,
-): TokensFinding[] {
+): Finding[] {
   const clusters = Object.values(login?.clusters ?? {}).map(({ audience }) => audience);
-  const own = new Set([...server.apiAudiences, ...clusters]);
+  const accepted = new Set([...server.apiAudiences, ...clusters]);
   // People log in with these tokens, and no API server has to accept them.
   const clients = Object.values(login?.providers ?? {})
-    .filter((one) => one.authenticator === config.name)
+    .filter((provider) => provider.authenticator === config.name)
     .map(({ clientId }) => clientId);
-  const { why, fix } =
+  const { reason, fix } =
     server.apiAudiences.length === 0
       ? unknownAudiences
       : {
-          why: `the API server refuses each of them, since it asks for ${[...own].join(', ')}`,
+          reason: `the API server refuses each of them, since it asks for ${[...accepted].join(', ')}`,
           fix: 'correct the audiences',
         };
   try {
     return [...(authenticator.tokenAudiences?.() ?? [])].flatMap(({ source, audiences }) => {
-      if (audiences.some((one) => own.has(one) || clients.includes(one))) return [];
-      const detail = `the tokens of ${source} are valid only for the audiences ${audiences.join(', ') || 'none'}: ${why}`;
+      if (audiences.some((audience) => accepted.has(audience) || clients.includes(audience)))
+        return [];
+      const detail = `the tokens of ${source} are valid only for the audiences ${audiences.join(', ') || 'none'}: ${reason}`;
       return { result: 'warning', detail: printable(config.withhold(detail)), fix };
     });
   } catch (error) {
@@ -59,7 +58,7 @@ function checkAudiences(
 function checkRecognition(
   { authenticator, config }: CreatedAuthenticator,
   { authenticators }: CheckedParts,
-): TokensFinding[] {
+): Finding[] {
   // Its look-ups cost nothing, so no token leaves the gateway.
   const isLocal = config.plugin.caching === 'none';
   if (authenticator.recognizes !== undefined || isLocal || authenticators.length < 2) return [];

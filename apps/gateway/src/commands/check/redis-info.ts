@@ -7,24 +7,22 @@ import {
 import type { ProbedRedis, RedisUse } from '../../engine/shared-redis/shared-redis.ts';
 import type { Finding } from '../finding.ts';
 
-type InfoProblem = Pick<Finding, 'result' | 'detail' | 'fix'>;
-
 /**
  * Asks each server of a Redis for INFO, which is a right of its own.
  *
- * @param what is not known without it
+ * @param question what is not known without it
  * @returns a warning if the user of the config may not
  */
 export async function readServers(
   redis: ProbedRedis,
   use: RedisUse,
-  what: string,
-): Promise<{ readonly all: readonly ServerInfo[] } | { readonly problem: InfoProblem }> {
+  question: string,
+): Promise<{ readonly all: readonly ServerInfo[] } | { readonly problem: Finding }> {
   try {
     return { all: await redis.probe(use, readInfo) };
   } catch (error) {
     if (!(error instanceof RedisProblem)) throw error;
-    const detail = `INFO failed, so it is unknown whether ${what}: ${error.message}`;
+    const detail = `INFO failed, so it is unknown whether ${question}: ${error.message}`;
     return { problem: { result: 'warning', detail } };
   }
 }
@@ -34,11 +32,11 @@ export function evictionProblems(
   servers: readonly ServerInfo[],
   lost: string,
   effect = '',
-): readonly InfoProblem[] {
+): readonly Finding[] {
   const policies = servers.map(({ maxmemory_policy: policy }) => policy);
-  const others = policies.filter((policy) => policy !== 'noeviction');
-  if (others.length === 0) return [];
-  const [policy] = others;
+  const evicting = policies.filter((policy) => policy !== 'noeviction');
+  if (evicting.length === 0) return [];
+  const [policy] = evicting;
   return policy === undefined
     ? [
         {
@@ -56,10 +54,7 @@ export function evictionProblems(
 }
 
 /** Finds a Redis whose Lua has known holes: who may run scripts there could take it over. */
-export async function luaProblems(
-  redis: ProbedRedis,
-  use: RedisUse,
-): Promise<readonly InfoProblem[]> {
+export async function luaProblems(redis: ProbedRedis, use: RedisUse): Promise<readonly Finding[]> {
   const problem = await redis.probe(use, findLuaProblem);
   return problem ? [{ result: 'warning', ...problem }] : [];
 }
@@ -68,10 +63,10 @@ export async function luaProblems(
 export function persistenceProblems(
   servers: readonly ServerInfo[],
   effect: string,
-): readonly InfoProblem[] {
-  const without = servers.find(({ aof_enabled: enabled }) => enabled !== '1');
-  if (without === undefined) return [];
-  const { aof_enabled: enabled, rdb_last_bgsave_time_sec: lastSnapshot } = without;
+): readonly Finding[] {
+  const volatile = servers.find(({ aof_enabled: enabled }) => enabled !== '1');
+  if (volatile === undefined) return [];
+  const { aof_enabled: enabled, rdb_last_bgsave_time_sec: lastSnapshot } = volatile;
   if (enabled === undefined) {
     const detail = `INFO does not show aof_enabled, so it is unknown whether a restart loses all second factors`;
     return [{ result: 'warning', detail }];

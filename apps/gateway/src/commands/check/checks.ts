@@ -1,0 +1,121 @@
+import type { GatewayConfig } from '../../config/types.ts';
+import { probeOutput } from '../../observe/audit/output.ts';
+import type { CommandContext } from '../context.ts';
+import { type Finding, toPlacedFinding } from '../finding.ts';
+import { checkPermissions, type TrustedFile } from '../permissions.ts';
+import { checkAddress } from './check-address.ts';
+import type { TriedAuthenticator } from './check-authenticators.ts';
+import { checkCacheRedis } from './check-cache-redis.ts';
+import { checkDirectoryAbility } from './check-directories.ts';
+import { checkExamples } from './check-examples.ts';
+import { checkFactorRedis } from './check-factor-redis.ts';
+import { checkCertificates, checkLogin, checkLoginCertificate } from './check-files.ts';
+import { checkLoginHost } from './check-login-host.ts';
+import { checkOwner, serviceAccount } from './check-owner.ts';
+import { checkProviders } from './check-providers.ts';
+import { checkSecondFactor } from './check-second-factor.ts';
+import { checkSharedNames } from './check-shared-names.ts';
+import { checkTokenPrefixes, checkTokenStores } from './check-shared-tokens.ts';
+
+/** What the checks of a config without errors look at. */
+export interface CheckContext {
+  readonly command: CommandContext;
+  readonly config: GatewayConfig;
+  /** The files that the config names. */
+  readonly files: readonly TrustedFile[];
+  /** A promise, since the other checks do not wait for the backends of authenticators. */
+  readonly authenticators: Promise<readonly TriedAuthenticator[]>;
+}
+
+export interface Check {
+  /** The first column of its findings, unless they have a name of their own. */
+  readonly name: string;
+  /** What it throws becomes an error. */
+  run(context: CheckContext): readonly Finding[] | Promise<readonly Finding[]>;
+}
+
+/** All checks, in the order of what is printed. They run at the same time. */
+export const checks: readonly Check[] = [
+  { name: 'config', run: ({ config }) => [{ result: 'ok', detail: config.file }] },
+  { name: 'config', run: ({ config }) => config.warnings.map(toWarning) },
+  { name: 'config', run: ({ config }) => checkExamples(config) },
+  { name: 'login', run: ({ config }) => checkLoginHost(config) },
+  { name: 'TLS', run: ({ command, config }) => checkCertificates(command, config) },
+  checkListen('server'),
+  checkListen('admin'),
+  checkListen('login'),
+  { name: 'audit', run: ({ config }) => checkAudit(config) },
+  { name: 'cache Redis', run: ({ command, config }) => checkCacheRedis(command, config) },
+  { name: 'second-factor Redis', run: ({ command, config }) => checkFactorRedis(command, config) },
+  { name: 'login TLS', run: ({ command, config }) => checkLoginCertificate(command, config) },
+  { name: 'login', run: ({ config }) => checkLogin(config) },
+  {
+    name: 'authenticator',
+    run: async (context) => (await context.authenticators).flatMap(({ findings }) => findings),
+  },
+  {
+    name: 'token prefixes',
+    run: async ({ authenticators }) => checkTokenPrefixes(await authenticators),
+  },
+  {
+    name: 'token stores',
+    run: async ({ authenticators }) => checkTokenStores(await authenticators),
+  },
+  {
+    name: 'shared names',
+    run: async ({ config, authenticators }) => checkSharedNames(await authenticators, config.login),
+  },
+  { name: 'directory', run: async (context) => checkDirectoryAbility(await listCreated(context)) },
+  {
+    name: 'login',
+    run: async (context) => checkProviders(context.config, await listCreated(context)),
+  },
+  {
+    name: 'second factor',
+    run: async (context) => checkSecondFactor(context.config, await listCreated(context)),
+  },
+  { name: 'permissions', run: async (context) => checkPermissions(await listAllFiles(context)) },
+  {
+    name: 'permissions',
+    run: async (context) =>
+      checkOwner(context.config, await listAllFiles(context), await serviceAccount()),
+  },
+];
+
+const toWarning = (problem: GatewayConfig['warnings'][number]) =>
+  toPlacedFinding('warning', problem);
+
+/** Checks the address of a server, if the config has this server. */
+function checkListen(section: 'server' | 'admin' | 'login'): Check {
+  const name = `${section}.listen`;
+  return {
+    name,
+    run: async ({ config, files }) => {
+      const server = config[section];
+      return server === undefined ? [] : checkAddress(name, server.listen, files);
+    },
+  };
+}
+
+/** Checks whether the user who runs this could write the audit trail. It creates no file. */
+async function checkAudit({ audit }: Pick<GatewayConfig, 'audit'>): Promise<readonly Finding[]> {
+  if (audit === undefined) return [];
+  await probeOutput(audit);
+  const detail =
+    audit.output === 'stdout' ? 'standard output' : `${audit.output.file} can be written`;
+  return [{ result: 'ok', detail }];
+}
+
+async function listCreated({ authenticators }: Pick<CheckContext, 'authenticators'>) {
+  return (await authenticators).flatMap(({ config, authenticator }) =>
+    authenticator === undefined ? [] : [{ config, authenticator }],
+  );
+}
+
+/** Lists the files of the config, and the files that the plugins read. */
+export async function listAllFiles({
+  files,
+  authenticators,
+}: Pick<CheckContext, 'files' | 'authenticators'>): Promise<readonly TrustedFile[]> {
+  return [...files, ...(await authenticators).flatMap((link) => link.files)];
+}
