@@ -8,8 +8,8 @@ interface Tried<Ability extends string> {
 }
 
 /** Warns of each pair of authenticators whose tokens are taken for each other's. An empty prefix, or one that is not a text, is no prefix. */
-export function checkTokenPrefixes(all: readonly Tried<'tokenPrefix'>[]): readonly Finding[] {
-  const marked = all.flatMap(({ config: { name }, authenticator }) => {
+export function checkTokenPrefixes(chain: readonly Tried<'tokenPrefix'>[]): readonly Finding[] {
+  const marked = chain.flatMap(({ config: { name }, authenticator }) => {
     const prefix = authenticator?.tokenPrefix;
     return typeof prefix === 'string' && prefix !== '' ? [{ name, prefix }] : [];
   });
@@ -34,11 +34,11 @@ export function checkTokenPrefixes(all: readonly Tried<'tokenPrefix'>[]): readon
 }
 
 /** Warns of each pair of authenticators whose tokens have their records in one place. A store that is not a text is no store. */
-export function checkTokenStores(all: readonly Tried<'tokenStore'>[]): readonly Finding[] {
-  return all.flatMap((earlier, index) => {
+export function checkTokenStores(chain: readonly Tried<'tokenStore'>[]): readonly Finding[] {
+  return chain.flatMap((earlier, index) => {
     const tokenStore = earlier.authenticator?.tokenStore;
     if (typeof tokenStore !== 'string' || tokenStore === '') return [];
-    return all
+    return chain
       .slice(index + 1)
       .filter(({ authenticator }) => authenticator?.tokenStore === tokenStore)
       .map(
