@@ -60,7 +60,7 @@ export const option = {
       readDuration('--for', text, { example: '24h', min: 60_000, max: 7 * 86_400_000 }),
     )
     .default(86_400_000, '24h'),
-  /** How long to wait for the replicas, in milliseconds. See also `nameCheckLimit`. */
+  /** How long to wait for the replicas, in milliseconds. See also `lookUpLimit`. */
   wait: new Option(
     '--wait <duration>',
     'how long to wait for all replicas to confirm, and half as long (2s to 10s) for directories to check a name',

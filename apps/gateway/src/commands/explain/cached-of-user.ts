@@ -12,7 +12,7 @@ import { sessionUsersCache } from '../../runtime/assemble-login.ts';
 import type { CommandContext } from '../context.ts';
 import type { SeenToken } from '../issuer.ts';
 import { momentText } from '../times.ts';
-import { type LookedUp, unavailable } from '../users/looked-up.ts';
+import { type LookUpRow, unavailable } from '../users/look-up-row.ts';
 import type { Part, UserParts } from '../users/user-parts.ts';
 
 /** The Limits say which of the cached answers can be used. */
@@ -30,11 +30,11 @@ export async function readCached(
   context: CommandContext,
   config: GatewayConfig,
   name: string,
-  looked: readonly LookedUp[],
+  looked: readonly LookUpRow[],
   { revocations, sessions }: Limits,
   redis?: ProbedRedis,
 ) {
-  const isDown = ({ answer, account }: LookedUp) =>
+  const isDown = ({ answer, account }: LookUpRow) =>
     [answer, account].some((text) => text?.startsWith(unavailable));
   const away = config.authenticators.filter((one) =>
     looked.some((each) => isDown(each) && each.authenticator === one.name),
@@ -76,7 +76,7 @@ export function cachedJson(one: Cached): object {
 export function cachedLines(
   name: string,
   cached: readonly Cached[],
-  looked: readonly LookedUp[],
+  looked: readonly LookUpRow[],
 ): readonly string[] {
   return cached.map((one) => {
     const { isOfUser, answer } =

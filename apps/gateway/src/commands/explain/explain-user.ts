@@ -13,8 +13,8 @@ import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printTable, UsageError } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
 import { momentText } from '../times.ts';
+import { type LookUpRow, shownAnswer, unavailable } from '../users/look-up-row.ts';
 import { lookUpUser } from '../users/look-up-user.ts';
-import { type LookedUp, shownAnswer, unavailable } from '../users/looked-up.ts';
 import { lockoutJson } from '../users/named-lockouts.ts';
 import { canHaveName, findUser, namingAuthenticators, remarkFound } from '../users/user-names.ts';
 import { readUserParts, type TrailLine, type UserParts } from '../users/user-parts.ts';
@@ -130,7 +130,7 @@ async function lookUpAll(
   config: GatewayConfig,
   name: string,
   observed: Observed,
-): Promise<readonly LookedUp[]> {
+): Promise<readonly LookUpRow[]> {
   const theirs = namingAuthenticators(config).filter((one) => canHaveName(one, name));
   const logger = await context.createLogger('error');
   const lookUp = (one: CreatedAuthenticator) =>
@@ -152,7 +152,7 @@ function sessionRow(
   { login }: GatewayConfig,
   name: string,
   { sessions }: UserParts,
-): readonly LookedUp[] {
+): readonly LookUpRow[] {
   if (login === undefined) return [];
   const row = { authenticator: login.sessions, tokens: null, account: null };
   if ('problem' in sessions) return [{ ...row, answer: unavailable, reason: sessions.problem }];
@@ -175,7 +175,7 @@ function rowJson({
   directory,
   issued,
   isNotForLogins = false,
-}: LookedUp): object {
+}: LookUpRow): object {
   const endedTokens = issued && { revoked: issued.revoked, expired: issued.expired };
   return {
     authenticator,
@@ -220,7 +220,7 @@ function partsJson(
 function print(
   context: CommandContext,
   config: GatewayConfig,
-  looked: readonly LookedUp[],
+  looked: readonly LookUpRow[],
   observed: Observed,
 ): void {
   const rows = looked.map(({ authenticator, answer, reason, tokens }) => {
@@ -230,7 +230,7 @@ function print(
   printObserved(context, config, observed);
 }
 
-function accountLines(looked: readonly LookedUp[]): readonly string[] {
+function accountLines(looked: readonly LookUpRow[]): readonly string[] {
   return looked.flatMap(({ authenticator, directory, account }) => {
     if (account === null) return [];
     const where =
@@ -242,7 +242,7 @@ function accountLines(looked: readonly LookedUp[]): readonly string[] {
 }
 
 /** Names each authenticator that knows the user, and that the login server does not ask. */
-function loginLines(looked: readonly LookedUp[]): readonly string[] {
+function loginLines(looked: readonly LookUpRow[]): readonly string[] {
   const names = looked.flatMap(({ authenticator, answer, isNotForLogins = false }) => {
     return isNotForLogins && answer !== 'not known' ? [authenticator] : [];
   });
@@ -354,7 +354,7 @@ function tokenLines(
   context: CommandContext,
   config: GatewayConfig,
   name: string,
-  looked: readonly LookedUp[],
+  looked: readonly LookUpRow[],
   options: UserOptions,
 ): readonly string[] {
   return looked.flatMap(({ authenticator, tokens, issued }) => {

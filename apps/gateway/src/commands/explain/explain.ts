@@ -18,7 +18,7 @@ import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, printTable } from '../output.ts';
 import { readToken } from '../read-token.ts';
 import { momentText } from '../times.ts';
-import { shownAnswer, unavailable } from '../users/looked-up.ts';
+import { shownAnswer, unavailable } from '../users/look-up-row.ts';
 import { lockoutJson, type NamedLockout, namedLockouts } from '../users/named-lockouts.ts';
 import { nameSubject } from '../users/subject.ts';
 import { maxUse, maxUseOfDirectory, ownerOfDirectory, readOnlyCaching } from './cached-answers.ts';

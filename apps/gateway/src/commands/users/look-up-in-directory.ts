@@ -1,23 +1,21 @@
-import { AuthenticatorError, type UserInfo } from '@sallyport/authenticator';
-import { pino } from 'pino';
-import { asError } from '../../base/logging/error-fields.ts';
+import type { UserInfo } from '@sallyport/authenticator';
 import type { AuthenticatorConfig, DirectoryConfig, GatewayConfig } from '../../config/types.ts';
 import type { ChainObserver } from '../../engine/chain/chain.ts';
 import { createIdentityPolicy } from '../../engine/chain/identity-policy.ts';
 import { findInDirectory } from '../../engine/directory/directory-user.ts';
 import { addDirectoryName, joinName } from '../../engine/directory/with-directory.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
-import { askEach } from '../connections.ts';
-import { type LookedUp, unavailable } from './looked-up.ts';
+import { askEachInTime } from './ask-authenticators.ts';
+import { type LookUpRow, unavailable } from './look-up-row.ts';
 
-/** An InDirectory is what a directory says of the user of a token. */
-export type InDirectory = Pick<
-  LookedUp,
+/** What a directory says of the user of a token. */
+export type DirectoryRow = Pick<
+  LookUpRow,
   'answer' | 'reason' | 'account' | 'isOfUser' | 'directory'
 >;
 
 /** An authenticator with `directory`. */
-interface Joined extends AuthenticatorConfig {
+interface JoinedAuthenticator extends AuthenticatorConfig {
   readonly directory: DirectoryConfig;
 }
 
@@ -26,27 +24,29 @@ interface Joined extends AuthenticatorConfig {
  *
  * @param username without the prefix of gateway.yaml
  */
-export async function lookUpNamedByTokens(
+export async function lookUpByDirectory(
   config: GatewayConfig,
-  one: AuthenticatorConfig,
+  authenticator: AuthenticatorConfig,
   username: string,
   observer: ChainObserver,
-): Promise<InDirectory> {
-  const { name, directory } = one;
+  limit: number,
+): Promise<DirectoryRow> {
+  const { name, directory } = authenticator;
   const unknown = { answer: "can't be looked up", account: null } as const;
   if (directory === undefined) return { ...unknown, reason: 'only a token shows its user' };
-  const { by, groups, authenticator: where } = directory;
+  const { by, groups, authenticator: directoryName } = directory;
   if (by !== 'username') {
-    const what = by === 'uid' ? by : `extra ${by.extra}`;
-    const reason = `only a token shows its user's ${what}, by which ${where} finds them`;
+    const key = by === 'uid' ? by : `extra ${by.extra}`;
+    const reason = `only a token shows its user's ${key}, by which ${directoryName} finds them`;
     return { ...unknown, reason };
   }
-  const { violation } = createIdentityPolicy(config, one)({ username });
+  const { violation } = createIdentityPolicy(config, authenticator)({ username });
   if (violation) return { ...unknown, answer: 'refused by policy', reason: violation.rule };
-  const found = await lookUpInDirectory(config, { ...one, directory }, { username }, observer);
+  const joined = { ...authenticator, directory };
+  const row = await lookUpInDirectory(config, joined, { username }, observer, limit);
   if (groups !== 'replace')
     observer.onStep(name, `only a token shows the groups that ${name} itself gives`);
-  return found;
+  return row;
 }
 
 /**
@@ -56,48 +56,43 @@ export async function lookUpNamedByTokens(
  */
 export async function lookUpInDirectory(
   config: GatewayConfig,
-  one: Joined,
+  authenticator: JoinedAuthenticator,
   user: UserInfo,
   observer: ChainObserver,
-): Promise<InDirectory> {
-  const { authenticator: directory } = one.directory;
-  const authenticators = config.authenticators.filter(({ name }) => name === directory);
-  const failed = (reason: string): InDirectory => {
-    return { directory, answer: unavailable, reason, account: null };
-  };
-  const ask = async (created: CreatedAuthenticator): Promise<InDirectory> => {
-    try {
-      return await find(config, one, created, user, observer);
-    } catch (error) {
-      const isOfUser = AuthenticatorError.is(error) && error.code === 'failed';
-      return { ...failed(asError(error).message), isOfUser };
-    }
-  };
-  const logger = pino({ level: 'silent' });
-  const unmade = (_one: AuthenticatorConfig, problem: string) => failed(problem);
-  const [found] = await askEach({ ...config, authenticators }, logger, ask, unmade);
-  return found ?? failed(`${directory} is not in the config`);
+  limit: number,
+): Promise<DirectoryRow> {
+  const { authenticator: directory } = authenticator.directory;
+  const [row] = await askEachInTime<DirectoryRow>(
+    config,
+    config.authenticators.filter(({ name }) => name === directory),
+    limit,
+    (created, signal) => find(config, authenticator, created, user, observer, signal),
+    (_directory, failure) => ({ directory, answer: unavailable, account: null, ...failure }),
+  );
+  const reason = `${directory} is not in the config`;
+  return row ?? { directory, answer: unavailable, reason, account: null };
 }
 
 async function find(
   config: GatewayConfig,
-  { name: authenticator, username, directory: settings }: Joined,
-  { config: its, authenticator: plugin }: CreatedAuthenticator,
+  { name: authenticator, username, directory: settings }: JoinedAuthenticator,
+  { config: directoryConfig, authenticator: plugin }: CreatedAuthenticator,
   user: UserInfo,
   { onStep, onNames }: ChainObserver,
-): Promise<InDirectory> {
-  const directory = its.name;
+  signal: AbortSignal,
+): Promise<DirectoryRow> {
+  const directory = directoryConfig.name;
   const trace = (step: string) => onStep(authenticator, step);
   const name = joinName(user, settings.by, '');
   trace(`the user is looked up in ${directory} as ${JSON.stringify(name)}`);
-  const context = { audiences: [], signal: AbortSignal.timeout(its.timeout), trace };
-  const found = await findInDirectory(plugin, name, context).catch((error: unknown) => {
+  const context = { audiences: [], signal, trace };
+  const decision = await findInDirectory(plugin, name, context).catch((error: unknown) => {
     throw addDirectoryName(error, directory, name);
   });
   const known = { directory, answer: 'known', reason: username.prefix + user.username } as const;
-  const isMissing = found.kind === 'rejected' && found.reason === 'unknown-user';
+  const isMissing = decision.kind === 'rejected' && decision.reason === 'unknown-user';
   if (isMissing) return { directory, answer: 'not known', reason: '', account: 'not found' };
-  if (found.kind === 'no-opinion') {
+  if (decision.kind === 'no-opinion') {
     const isAccepted = settings.missing === 'accept';
     const answer = isAccepted ? "can't be looked up" : 'not known';
     const reason = isAccepted
@@ -105,11 +100,11 @@ async function find(
       : '';
     return { directory, answer, reason, account: 'not found' };
   }
-  if (found.kind === 'rejected') return { ...known, account: found.reason };
-  const named = createIdentityPolicy(config, its)(found.user);
-  onNames(authenticator, found.user, named.user, directory);
+  if (decision.kind === 'rejected') return { ...known, account: decision.reason };
+  const { user: named, violation } = createIdentityPolicy(config, directoryConfig)(decision.user);
+  onNames(authenticator, decision.user, named, directory);
   const account = 'good';
-  return named.violation
-    ? { directory, answer: 'refused by policy', reason: named.violation.rule, account }
+  return violation
+    ? { directory, answer: 'refused by policy', reason: violation.rule, account }
     : { ...known, account };
 }

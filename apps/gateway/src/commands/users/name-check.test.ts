@@ -2,7 +2,15 @@ import { AuthenticatorError } from '@sallyport/authenticator';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { createTestContext } from '../../testing/command-context.ts';
 import { checkName, refuseOtherName, remarkDoubts } from './name-check.ts';
-import { configOf, hangs, isDown, knows, knowsNot, type LookUp } from './testing/look-ups.ts';
+import {
+  configOf,
+  hangs,
+  isDown,
+  knows,
+  knowsNot,
+  type LookUp,
+  type Revalidate,
+} from './testing/look-ups.ts';
 
 const isJane: LookUp = async () => ({ username: 'jane' });
 const wordsFor = (name: string) => ['block', '--user', name, '--for', '8h'];
@@ -80,7 +88,7 @@ describe('a name that a directory has for a user of another name', () => {
 });
 
 test.each([
-  { wait: undefined, limit: 2_000, shown: '2s' },
+  { wait: undefined, limit: 10_000, shown: '10s' },
   { wait: 0, limit: 2_000, shown: '2s' },
   { wait: 5_000, limit: 2_500, shown: '2500ms' },
   { wait: 600_000, limit: 10_000, shown: '10s' },
@@ -99,6 +107,30 @@ test.each([
     });
   },
 );
+
+test('a plugin that does not start delays no answer of another one, and the check by as long as a directory may', async () => {
+  vi.useFakeTimers();
+  const check = checkName(
+    createTestContext(),
+    configOf({ corp: isJane, stuck: { prefix: 'corp:', isStuck: true } }),
+    'corp:Jane',
+    5_000,
+  );
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(await check).toMatchObject({
+    others: ['corp:jane'],
+    unchecked: ["stuck can't check it (no answer within 5s)"],
+  });
+});
+
+test('an authenticator without lookUp is asked by revalidate', async () => {
+  const revalidate: Revalidate = async ({ username }) =>
+    username === 'Jane'
+      ? { kind: 'rejected', reason: 'disabled' }
+      : { kind: 'rejected', reason: 'unknown-user' };
+  expect(await check({ corp: { revalidate } })).toMatchObject(right);
+  expect(await check({ corp: { revalidate } }, 'corp:max')).toMatchObject({ isUnknown: true });
+});
 
 describe('what was done all the same is followed by a remark', () => {
   const said = async (...given: Parameters<typeof check>) => {
@@ -126,7 +158,7 @@ describe('what was done all the same is followed by a remark', () => {
     {
       name: 'can not be checked',
       backends: { corp: 'broken' },
-      text: /was not checked: corp can't be made\. /,
+      text: /was not checked: corp can't check it \(f: broken\)\. /,
     },
   ] as const)('when the name $name', async ({ backends, text }) => {
     expect(await said(backends)).toMatch(text);

@@ -1,25 +1,14 @@
-import { pino } from 'pino';
-import { withTimeLimit } from '../../base/deadlines.ts';
 import { printable } from '../../base/logging/printable.ts';
-import { causeOf } from '../../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../../config/types.ts';
-import { noAnswerWithin } from '../../observe/health.ts';
-import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
-import { askEach } from '../connections.ts';
 import type { CommandContext } from '../context.ts';
 import { printRemark, UsageError } from '../output.ts';
 import { commandLine, helpdeskScript } from '../printed-commands.ts';
-import { lookUpByName } from './look-up-user.ts';
-import { nameCheckLimit, namingAuthenticators } from './user-names.ts';
+import { lookUpLimit } from './ask-authenticators.ts';
+import { findByNameInEach } from './find-by-name.ts';
+import { namingAuthenticators } from './user-names.ts';
 
-/** A NameAnswer is what an authenticator says of a name: a user has it, or no user has it, or the user has another name in Kubernetes. */
-type NameAnswer =
-  | { readonly kind: 'known' | 'not known' | "can't be looked up" }
-  | { readonly kind: 'other'; readonly name: string }
-  | { readonly kind: 'not checked'; readonly why: string };
-
-/** A CheckedName has what all authenticators say of the name of a user. */
-interface CheckedName {
+/** What all authenticators say of the name of a user. */
+interface NameCheck {
   readonly name: string;
   /** No authenticator has a user of this name. */
   readonly isUnknown: boolean;
@@ -35,48 +24,35 @@ interface CheckedName {
  * Asks those whose users have names like this one. It never throws.
  *
  * @param name as Kubernetes sees it
- * @param wait of the command, in milliseconds. Left out by a command without that option
+ * @param wait see `lookUpLimit`
  */
 export async function checkName(
   context: CommandContext,
   config: GatewayConfig,
   name: string,
-  wait = 0,
-): Promise<CheckedName> {
-  const limit = nameCheckLimit(wait);
-  const authenticators = ownersOf(config, name);
-  const notChecked =
-    (why: string) =>
-    (one: AuthenticatorConfig): NameAnswer => ({
-      kind: 'not checked',
-      why: `${one.name} ${why}`,
-    });
-  const ask = () =>
-    askEach(
-      { ...config, authenticators },
-      pino({ level: 'silent' }),
-      (one) => answerOf(context, one, name, limit),
-      notChecked("can't be made"),
-    );
-  const late = notChecked('did not answer in time');
-  // The plugins start first.
-  const answers = await withTimeLimit(2 * limit, 'late', ask).catch(() => authenticators.map(late));
-  const isKnown = answers.some(({ kind }) => kind === 'known');
-  const others = answers.flatMap((one) => (one.kind === 'other' && !isKnown ? [one.name] : []));
-  const unchecked = answers.flatMap((one) =>
-    one.kind === 'not checked' && !isKnown ? [one.why] : [],
+  wait?: number,
+): Promise<NameCheck> {
+  const owners = findOwners(config, name);
+  const answers = await findByNameInEach(context, config, owners, name, lookUpLimit(wait));
+  const names = answers.flatMap((answer) => {
+    if (answer.kind === 'refused') return [name];
+    return answer.kind === 'found' ? [answer.named.user.username] : [];
+  });
+  const isKnown = names.includes(name);
+  const unchecked = answers.flatMap((answer) =>
+    answer.kind === 'failed' ? [`${answer.config.name} can't check it (${answer.reason})`] : [],
   );
   return {
     name,
-    isUnknown: answers.every(({ kind }) => kind === 'not known'),
-    others: [...new Set(others)],
-    isExact: isBare(config, authenticators),
-    unchecked,
+    isUnknown: answers.every(({ kind }) => kind === 'not found'),
+    others: isKnown ? [] : [...new Set(names)],
+    isExact: isBare(config, owners),
+    unchecked: isKnown ? [] : unchecked,
   };
 }
 
-/** Returns those with the longest prefix that the name has: the identity policy refuses it as a name of the others. */
-function ownersOf(config: GatewayConfig, name: string): AuthenticatorConfig[] {
+/** Returns the authenticators with the longest prefix that the name has: the identity policy refuses it as a name of the others. */
+function findOwners(config: GatewayConfig, name: string): AuthenticatorConfig[] {
   const theirs = namingAuthenticators(config).filter(({ username: { prefix } }) =>
     name.startsWith(prefix),
   );
@@ -87,26 +63,6 @@ function ownersOf(config: GatewayConfig, name: string): AuthenticatorConfig[] {
 function isBare(config: GatewayConfig, owners: readonly AuthenticatorConfig[]): boolean {
   const hasPrefix = ({ username: { prefix } }: AuthenticatorConfig) => prefix !== '';
   return !owners.some(hasPrefix) && namingAuthenticators(config).some(hasPrefix);
-}
-
-async function answerOf(
-  context: CommandContext,
-  { config, authenticator }: CreatedAuthenticator,
-  name: string,
-  limit: number,
-): Promise<NameAnswer> {
-  if (authenticator.lookUp === undefined) return { kind: "can't be looked up" };
-  const { prefix } = config.username;
-  try {
-    const look = (signal: AbortSignal) =>
-      lookUpByName(context, authenticator, name.slice(prefix.length), { signal });
-    const user = await withTimeLimit(limit, noAnswerWithin(limit), look);
-    if (user === undefined) return { kind: 'not known' };
-    const found = prefix + user.username;
-    return found === name ? { kind: 'known' } : { kind: 'other', name: found };
-  } catch (error) {
-    return { kind: 'not checked', why: `${config.name} can't check it (${causeOf(error)})` };
-  }
 }
 
 /** Makes the words of a command for another name. */
@@ -120,7 +76,7 @@ type WordsFor = (name: string) => readonly string[];
  */
 export function refuseOtherName(
   context: CommandContext,
-  checked: CheckedName,
+  checked: NameCheck,
   wordsFor: WordsFor,
   config?: string,
 ): void {
@@ -139,7 +95,7 @@ export function refuseOtherName(
 /** Prints a remark when a command is about a user whom a directory has by another name. */
 export function remarkOtherName(
   context: CommandContext,
-  checked: CheckedName,
+  checked: NameCheck,
   wordsFor: WordsFor,
   config?: string,
 ): void {
@@ -155,7 +111,7 @@ export function remarkOtherName(
 /** Prints a remark when it is in doubt whether a user has the name. The command was done in any case. */
 export function remarkDoubts(
   context: CommandContext,
-  checked: CheckedName,
+  checked: NameCheck,
   wordsFor: WordsFor,
   config?: string,
 ): void {
@@ -180,7 +136,7 @@ function otherNames(name: string, others: readonly string[]): string {
 
 function commands(
   context: CommandContext,
-  { others, isExact }: CheckedName,
+  { others, isExact }: NameCheck,
   wordsFor: WordsFor,
   config?: string,
 ): string {

@@ -1,18 +1,14 @@
-import { pino } from 'pino';
 import { withTimeLimit } from '../../base/deadlines.ts';
 import { printable } from '../../base/logging/printable.ts';
 import { shellQuoted } from '../../base/shell-quoted.ts';
-import { causeOf } from '../../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig, IdentityConfig } from '../../config/types.ts';
 import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
-import { noAnswerWithin } from '../../observe/health.ts';
-import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
-import { askEach } from '../connections.ts';
 import type { CommandContext } from '../context.ts';
 import { columns, printRemark, UsageError } from '../output.ts';
 import { helpdeskScript } from '../printed-commands.ts';
+import { askEachInTime, lookUpLimit } from './ask-authenticators.ts';
+import { type LookUpRow, shownAnswer, unavailable } from './look-up-row.ts';
 import { lookUpUser } from './look-up-user.ts';
-import { type LookedUp, shownAnswer, unavailable } from './looked-up.ts';
 import { readTraces } from './user-traces.ts';
 
 /** Returns the authenticators that give users their names: sessions have the names of others. */
@@ -67,20 +63,9 @@ export function candidatesFor(
   ];
 }
 
-/** Milliseconds that a look-up may take to find the user of a command that only shows something. */
-const maxSearch = 10_000;
-
-/**
- * Returns the milliseconds that a look-up of a name may take: half of `--wait`, between 2 s and 10 s: nothing is blocked until it
- * ends, and whoever blocks a user is in a hurry, but must learn of a mistyped name.
- */
-export function nameCheckLimit(wait: number): number {
-  return Math.min(10_000, Math.max(2_000, wait / 2));
-}
-
 interface NameOptions {
   readonly exact?: boolean;
-  /** Milliseconds. Left out by a command without that option. */
+  /** See `lookUpLimit`. */
   readonly wait?: number;
 }
 
@@ -90,11 +75,11 @@ export async function requirePrefix(
   config: GatewayConfig,
   kind: 'user' | 'group',
   name: string,
-  { exact: isExact = false, wait = 0 }: NameOptions,
+  { exact: isExact = false, wait }: NameOptions,
 ) {
   const candidates = candidatesFor(kind, name, namingAuthenticators(config), isExact);
   if (candidates === undefined) return;
-  const limit = nameCheckLimit(wait);
+  const limit = lookUpLimit(wait);
   const answers = kind === 'user' ? await whoKnows(context, config, name, candidates, limit) : [];
   const exact =
     candidates.some((one) => one.isExact) || helpdeskScript(context)
@@ -128,7 +113,7 @@ export async function findUser(
   const all = candidatesFor('user', name, namingAuthenticators(config), isExact);
   if (all === undefined) return { name, isExact, doubt: '' };
   const answers =
-    all.length === 1 ? [] : await whoKnows(context, config, name, all, maxSearch, redis);
+    all.length === 1 ? [] : await whoKnows(context, config, name, all, lookUpLimit(), redis);
   const candidates = asKnown(all, answers);
   const known =
     candidates.length === 1 ? candidates : candidates.filter((one) => isKnown(one, answers));
@@ -177,7 +162,7 @@ export function remarkFound(
 
 /** `asked`: the candidate. `name`: the same, or the name by which the authenticator knows the user. */
 type Answers = readonly (Pick<
-  LookedUp,
+  LookUpRow,
   'authenticator' | 'answer' | 'reason' | 'tokens' | 'isOfUser'
 > & {
   readonly asked: string;
@@ -232,37 +217,25 @@ function askAuthenticators(
   username: string,
   limit: number,
 ): Promise<Answers> {
-  const authenticators = namingAuthenticators(config);
   const observer = { onStep: () => undefined, onNames: () => undefined };
-  const unanswered = (
-    { name: authenticator, username: { prefix } }: AuthenticatorConfig,
-    reason: string,
-  ) => {
-    const name = prefix + username;
-    return {
-      authenticator,
-      answer: unavailable,
-      reason,
-      tokens: null,
-      asked: name,
-      name,
-    } as const;
-  };
-  const ask = async (one: CreatedAuthenticator): Promise<Answers[number]> => {
-    try {
-      const looked = await withTimeLimit(limit, noAnswerWithin(limit), () =>
-        lookUpUser(context, config, one, username, observer),
-      );
-      const asked = one.config.username.prefix + username;
-      return { ...looked, asked, name: looked.answer === 'known' ? looked.reason : asked };
-    } catch (error) {
-      return unanswered(one.config, causeOf(error));
-    }
-  };
-  return askEach({ ...config, authenticators }, pino({ level: 'silent' }), ask, (one, problem) => {
-    printRemark(context, printable(problem));
-    return unanswered(one, "it can't be made");
-  });
+  const addPrefix = ({ username: { prefix } }: AuthenticatorConfig) => prefix + username;
+  return askEachInTime<Answers[number]>(
+    config,
+    namingAuthenticators(config),
+    limit,
+    async (created) => {
+      const row = await lookUpUser(context, config, created, username, observer, limit);
+      const asked = addPrefix(created.config);
+      return { ...row, asked, name: row.answer === 'known' ? row.reason : asked };
+    },
+    (authenticator, { reason: problem, isOfUser, isNotMade }) => {
+      if (isNotMade) printRemark(context, printable(problem));
+      const reason = isNotMade ? "it can't be made" : problem;
+      const name = addPrefix(authenticator);
+      const answer = { authenticator: authenticator.name, answer: unavailable, reason } as const;
+      return { ...answer, isOfUser, tokens: null, asked: name, name };
+    },
+  );
 }
 
 /** Lists names to paste, those that are known first; what is after `#` is a comment for a shell. */

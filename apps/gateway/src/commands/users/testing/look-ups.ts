@@ -3,18 +3,26 @@ import type { GatewayConfig } from '../../../config/types.ts';
 import { corpConfig } from '../../../runtime/testing/link-parts.ts';
 
 export type LookUp = NonNullable<Authenticator['lookUp']>;
+export type Revalidate = NonNullable<Authenticator['revalidate']>;
 
-/** What can be looked up, with the prefix where it is another than the name. Null: nothing. `broken`: it can't be made. */
+/** What can be looked up, with the prefix where it is another than the name. Null: nothing. `broken`, `isStuck`: it can't be made, or its start hangs. */
 type Backend =
   | LookUp
   | null
   | 'broken'
-  | (Pick<Authenticator, 'lookUp' | 'revalidate'> & { readonly prefix?: string });
+  | (Pick<Authenticator, 'lookUp' | 'revalidate'> & {
+      readonly prefix?: string;
+      readonly isStuck?: boolean;
+    });
 
 /** Makes a config of authenticators by their names, which are their prefixes too; `plain` has none. */
 export function configOf(backends: Readonly<Record<string, Backend>>): GatewayConfig {
   const authenticators = Object.entries(backends).map(([name, backend]) => {
-    const { prefix = name === 'plain' ? '' : `${name}:`, ...calls } = callsOf(backend);
+    const {
+      prefix = name === 'plain' ? '' : `${name}:`,
+      isStuck = false,
+      ...calls
+    } = callsOf(backend);
     return {
       ...corpConfig,
       ...{ name, username: { prefix }, groups: { prefix: 'g:', max: 10 } },
@@ -24,6 +32,7 @@ export function configOf(backends: Readonly<Record<string, Backend>>): GatewayCo
         name: 'probe',
         async create() {
           if (backend === 'broken') throw new Error('broken');
+          if (isStuck) await new Promise(() => undefined);
           return { authenticate: () => ({ kind: 'no-opinion' }), close: async () => {}, ...calls };
         },
       },

@@ -1,15 +1,15 @@
 /** The answer of an authenticator that failed. In JSON it keeps this name; a person reads `error`. */
 export const unavailable = 'could not be checked';
 
-/** A LookedUp is what one authenticator says of a user. */
-export interface LookedUp {
+/** What one authenticator says of a user. */
+export interface LookUpRow {
   readonly authenticator: string;
   readonly answer: LookUpAnswer;
   /** With `known`, the name that Kubernetes sees. Otherwise the reason why the user is not known. */
   readonly reason: string;
   /** Issued tokens that are neither revoked nor expired; null where none are issued. */
   readonly tokens: number | null;
-  /** What `accountState` returns, or `not found`. */
+  /** Why a session that begins now would end, `good` if it would not, or `not found`. Null: sessions can't follow this backend. */
   readonly account: string | null;
   /** All tokens that were issued to the name. */
   readonly issued?: IssuedTokens | undefined;
