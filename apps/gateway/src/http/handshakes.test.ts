@@ -21,7 +21,11 @@ async function start({ timeout = anHour, share = anHour, ends = true, most = 1_0
   });
   const refused: string[] = [];
   server.on('tlsClientError', ({ message }: Error) => refused.push(message));
-  const end = spreadHandshakes(server, timeout, share, most);
+  const end = spreadHandshakes(server, timeout, {
+    perAddress: 8,
+    addressTime: share,
+    inProgress: most,
+  });
   let accepted = 0;
   server.on('connection', () => {
     accepted += 1;

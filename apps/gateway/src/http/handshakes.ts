@@ -3,20 +3,15 @@ import { afterUnlessClosed } from './connections.ts';
 import { createFairTurns } from './fair-turns.ts';
 import { createFairLimit, networkOf } from './socket-limit.ts';
 
-/** The most TLS handshakes of one address in progress. Each takes a millisecond when it begins, and less at its end. */
-const maxOfAddress = 8;
-
-/**
- * Milliseconds after which a handshake does not count for its address: its client is far away or silent, and takes no
- * time.
- */
-const handshakeShare = 100;
-
-/**
- * The most handshakes in progress, even those that take no time: their clients could end all in one moment, half a
- * millisecond each.
- */
-const maxInProgress = 256;
+/** Limits of the TLS handshakes in progress. */
+export interface HandshakeLimits {
+  /** Maximum number of handshakes of one address. */
+  readonly perAddress: number;
+  /** Milliseconds after which a handshake does not count for its address. */
+  readonly addressTime: number;
+  /** Maximum number of handshakes. A further one ends the oldest of the address that has the most. */
+  readonly inProgress: number;
+}
 
 /**
  * Begins at most one TLS handshake in a turn of the event loop, addresses in turn, and few of one address at a time:
@@ -25,23 +20,24 @@ const maxInProgress = 256;
  *
  * @param server over TLS, to which no one else has added a listener of `connection` yet
  * @param timeout milliseconds, until a handshake has begun
- * @param max handshakes in progress. One more ends the oldest of the address that has the most
  * @returns a function to be called with a socket whose handshake has ended
  */
 export function spreadHandshakes(
   server: Server,
   timeout: number,
-  share = handshakeShare,
-  max = maxInProgress,
+  limits: HandshakeLimits,
 ): (socket: Socket) => void {
   const begin = server.listeners('connection') as readonly ((
     this: Server,
     socket: Socket,
   ) => void)[];
   server.removeAllListeners('connection');
-  const turn = createFairTurns({ waiting: Number.POSITIVE_INFINITY, inProgress: maxOfAddress });
+  const turn = createFairTurns({
+    waiting: Number.POSITIVE_INFINITY,
+    inProgress: limits.perAddress,
+  });
   const inProgress = createFairLimit<Socket>(
-    () => max,
+    () => limits.inProgress,
     (socket) => socket.destroy(),
   );
   const ends = new WeakMap<Socket, () => void>();
@@ -67,7 +63,7 @@ export function spreadHandshakes(
           inProgress.delete(socket);
         });
         socket.once('close', () => ends.get(socket)?.());
-        afterUnlessClosed(socket, share, end);
+        afterUnlessClosed(socket, limits.addressTime, end);
         if (socket.destroyed) return;
         inProgress.add(socket, network);
         for (const each of begin) each.call(server, socket);

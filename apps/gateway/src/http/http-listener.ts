@@ -8,7 +8,7 @@ import { createLogLimiter } from '../base/logging/log-limiter.ts';
 import type { ListenAddress } from '../config/types.ts';
 import { answerUnreadable, answerWithoutHost } from './answer-errors.ts';
 import { type Connections, createConnections } from './connections.ts';
-import { spreadHandshakes } from './handshakes.ts';
+import { type HandshakeLimits, spreadHandshakes } from './handshakes.ts';
 import {
   applyTls,
   authority,
@@ -39,8 +39,8 @@ export interface HttpListenerOptions {
   readonly logger: Logger;
   /** Names the new connections whose requests will all be refused. By default, there are none. */
   readonly identifyRefused?: IdentifyRefused | undefined;
-  /** Whether TLS handshakes take turns: see {@link spreadHandshakes}. Default false. */
-  readonly spreadsHandshakes?: boolean | undefined;
+  /** TLS handshakes take turns within these limits: see {@link spreadHandshakes}. By default, they do not. */
+  readonly handshakeLimits?: HandshakeLimits | undefined;
   readonly createApp: (
     connections: ConnectionAccess,
     limits: ConnectionLimits,
@@ -67,8 +67,8 @@ export async function startHttpListener(options: HttpListenerOptions) {
     else void answer(request as IncomingMessage, response as ServerResponse);
   });
   const endHandshake =
-    tls && options.spreadsHandshakes
-      ? spreadHandshakes(server, limits.handshakeTimeout)
+    tls && options.handshakeLimits
+      ? spreadHandshakes(server, limits.handshakeTimeout, options.handshakeLimits)
       : () => undefined;
   const sockets = followSockets(server, connections, limits, options, endHandshake);
   handleErrors(server, connections, options);

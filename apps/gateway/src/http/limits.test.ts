@@ -3,12 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createLog } from '../testing/server.ts';
-import {
-  connectionsWithin,
-  createInFlight,
-  loginConnectionsWithin,
-  openFileLimit,
-} from './limits.ts';
+import { connectionsWithin, createInFlight, openFileLimit } from './limits.ts';
 
 async function limits(line: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-limits-'));
@@ -55,17 +50,6 @@ describe('connections', () => {
       const { lines, logger } = createLog();
       expect(connectionsWithin(openFiles, logger)).toEqual({ maxConnections, maxNewConnections });
       expect(lines.map(({ level }) => level)).toEqual(openFiles < 2048 ? ['warn'] : []);
-    },
-  );
-
-  test.each([
-    { openFiles: Number.POSITIVE_INFINITY, maxConnections: 1536, maxNewConnections: 1024 },
-    { openFiles: 4096, maxConnections: 1024, maxNewConnections: 682 },
-    { openFiles: 256, maxConnections: 64, maxNewConnections: 42 },
-  ])(
-    'of the login server take at most a quarter of $openFiles open files',
-    ({ openFiles, maxConnections, maxNewConnections }) => {
-      expect(loginConnectionsWithin(openFiles)).toEqual({ maxConnections, maxNewConnections });
     },
   );
 });

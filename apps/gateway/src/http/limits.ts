@@ -81,16 +81,6 @@ export function connectionsWithin(openFiles: number, logger: Logger) {
 }
 
 /**
- * Counts the connections of the login server, besides those of `connectionsWithin`. All of them stay new, and a
- * thousand people may log in at the same time. One turn of the event loop accepts up to 511 more, before the oldest are
- * closed.
- */
-export function loginConnectionsWithin(openFiles: number) {
-  const maxConnections = Math.min(1536, Math.floor(openFiles / 4));
-  return { maxConnections, maxNewConnections: Math.floor((maxConnections * 2) / 3) };
-}
-
-/**
  * Reads how many file descriptors this process may have open (RLIMIT_NOFILE). Node raises the soft limit to the hard
  * one when it starts, so the two are the same.
  *

@@ -12,25 +12,11 @@ import {
 } from '../http/http-server.ts';
 import { withoutRest } from '../http/read-body.ts';
 import { createFairLimit, networkOf, plain } from '../http/socket-limit.ts';
-import { clientAddress, createAddressLimit, createRateLimit } from './bounds.ts';
+import { clientAddress } from './client-address.ts';
+import { doorLimits } from './limits.ts';
 import { errorBody } from './login-error.ts';
 import type { AnsweredRequest } from './login-report.ts';
-
-/**
- * The most requests in progress. One more ends the oldest of the address that has the most. A thousand people may log
- * in at the same time.
- */
-const maxInProgress = 1_000;
-/** The most requests of one address that wait for their turn. One more is answered 429. */
-const maxWaiting = 64;
-/** The most pieces of one body, which has 16 KiB at most: see `maxPieces`. */
-const maxBodyPieces = 256;
-/**
- * The most answers 429 to one address. Each takes a tenth of a millisecond, so one more ends its connection instead.
- */
-const refusals = { count: 64, per: 1_000 };
-/** The most answers 429 to all addresses together. */
-const allRefusals = { count: 256, per: 1_000 };
+import { createAddressLimit, createRateLimit } from './rate-limit.ts';
 
 export interface DoorOptions {
   /** The networks of `login.trustedProxies`, read at each request. */
@@ -71,7 +57,7 @@ interface Visit {
 
 /** Ends the connection of a body in too many pieces as they arrive: 65,000 could wait in memory for the turn of their request. */
 function limitPieces(request: ServerRequest): void {
-  let left = maxBodyPieces;
+  let left = doorLimits.bodyPieces;
   const push = request.push;
   request.push = (piece, encoding) => {
     left -= 1;
@@ -107,13 +93,16 @@ export function createDoor(
   { proxies, headers, report, discardTimeout, now }: DoorOptions,
 ): (request: ServerRequest, response: ServerAnswer) => void {
   const noProxies = new BlockList();
-  const turn = createFairTurns({ waiting: maxWaiting, inProgress: Number.POSITIVE_INFINITY });
-  const refused = createAddressLimit(() => refusals, now);
-  const allRefused = createRateLimit(() => allRefusals, now);
+  const turn = createFairTurns({
+    waiting: doorLimits.waiting,
+    inProgress: Number.POSITIVE_INFINITY,
+  });
+  const refused = createAddressLimit(() => doorLimits.refusals, now);
+  const allRefused = createRateLimit(() => doorLimits.allRefusals, now);
   const limited = (address: string) =>
     report({ at: Date.now(), seconds: 0, action: 'none', outcome: 'limited', address });
   const inProgress = createFairLimit<Visit>(
-    () => maxInProgress,
+    () => doorLimits.inProgress,
     ({ request, response, isDirect, leave }) => {
       // A request that was let in is reported where it is answered.
       if (leave === undefined) cutOff.add(request);

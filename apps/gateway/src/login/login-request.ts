@@ -2,7 +2,7 @@ import type { Context } from 'koa';
 import { pause } from '../base/deadlines.ts';
 import { isClosed } from '../http/http-server.ts';
 import type { InFlight } from '../http/limits.ts';
-import type { RateLimit } from './bounds.ts';
+import { refusalStep } from './limits.ts';
 import { LoginError, tooMany } from './login-error.ts';
 import { addFacts, type LoginFacts } from './login-facts.ts';
 import type { LoginAction } from './login-report.ts';
@@ -13,6 +13,7 @@ import {
   type NewSession,
   type Proof,
 } from './login-service.ts';
+import type { RateLimit } from './rate-limit.ts';
 
 /** One request to the login server, with the facts for its report. */
 export interface LoginRequest {
@@ -44,12 +45,6 @@ export interface LoginLimits {
   /** Counts the pages of each address. */
   readonly pages: RateLimit;
 }
-
-/**
- * The step in milliseconds: a refused login takes a multiple of it, so that its time does not show how many directories
- * were asked.
- */
-const refusalStep = 500;
 
 /** Returns what ends the count of a request. @throws LoginError when there are too many requests already */
 export function entered(leave: (() => void) | undefined): () => void {

@@ -1,7 +1,6 @@
 import type { Logger } from '@sallyport/authenticator';
 import Koa, { type Context, type Middleware } from 'koa';
 import { inSpan } from '../base/tracing/in-span.ts';
-import type { Rate } from '../config/login.ts';
 import type { LoginConfig } from '../config/types.ts';
 import { type AnswerOf, answerErrors } from '../http/answer-errors.ts';
 import { announceEnd } from '../http/connections.ts';
@@ -10,9 +9,18 @@ import { isClosed } from '../http/http-server.ts';
 import type { ConnectionLimits, InFlight } from '../http/limits.ts';
 import type { TlsMaterial } from '../http/tls.ts';
 import { createReviewContext } from '../review/review-context.ts';
-import { createAddressLimit, createRateLimit, type RateLimit } from './bounds.ts';
 import { isPagePath, pageOfError } from './browser/page-error.ts';
 import { addressOf, createDoor, isCutOff } from './door.ts';
+import {
+  discardTimeout,
+  handshakeLimits,
+  loginConnectionLimits,
+  loginRate,
+  maxConnectionAge,
+  pageRate,
+  passwordRate,
+  requestRate,
+} from './limits.ts';
 import { answerOf, errorBody, LoginError, tooMany, unavailable } from './login-error.ts';
 import { beginFacts } from './login-facts.ts';
 import {
@@ -26,6 +34,7 @@ import {
 } from './login-report.ts';
 import type { LoginRequest } from './login-request.ts';
 import type { LoginService } from './login-service.ts';
+import { createAddressLimit, createRateLimit, type RateLimit } from './rate-limit.ts';
 import { createLoginRouter } from './routes.ts';
 
 interface LoginServerOptions {
@@ -48,21 +57,6 @@ interface LoginServerOptions {
 export type LoginServer = Awaited<ReturnType<typeof startLoginServer>>;
 
 /**
- * The limits of connections in milliseconds. A client logs in and goes, and a person's next request may be hours away.
- * A handshake may cross a slow network, and wait for the handshakes of a crowd.
- */
-const [idleTimeout, handshakeTimeout, maxConnectionAge] = [20_000, 10_000, 120_000];
-
-/**
- * The limits of one connection. `kubectl sallyport` sends one request after the other, and a browser waits for a free
- * stream. The answer of a provider is in the URL, and Entra ID's has two kilobytes.
- */
-const perConnection = { maxPipelined: 2, maxStreams: 2, maxHeaderSize: 16 * 1024 };
-
-/** The milliseconds in which a client must end a body over HTTP/2 that was refused: its stream takes memory. */
-const discardTimeout = 1_000;
-
-/**
  * Listens on `login.listen`. Anyone may connect, so each connection stays a new one: one too many closes the oldest of
  * the address that has the most.
  *
@@ -74,10 +68,10 @@ export async function startLoginServer(options: LoginServerOptions) {
     address: config.listen,
     setting: 'login.listen',
     tls,
-    limits: { idleTimeout, handshakeTimeout, ...perConnection, ...limits },
+    limits: { ...loginConnectionLimits, ...limits },
     maxConnectionAge: () => maxConnectionAge,
     logger,
-    spreadsHandshakes: true,
+    handshakeLimits,
     createApp: (connections, { bodyTimeout }) => createLoginApp(options, connections, bodyTimeout),
     unreadableBody: errorBody,
   });
@@ -86,21 +80,6 @@ export async function startLoginServer(options: LoginServerOptions) {
   return { ...listener, updateTls };
 }
 
-/** The requests of one address that fail or need no password, for each wrong password that it may send. */
-const requestsPerPassword = 10;
-
-/**
- * Limits the logins of a user in a minute that have all factors: a CI system may log in for each job, and three times as often
- * as sessions fit. As many may lack the second factor, of each address.
- */
-const loginRate = (config: LoginConfig | undefined): Rate => ({
-  count: Math.max(30, 3 * (config?.maxSessions ?? 0)),
-  per: 60_000,
-});
-
-/** The pages of one address for each login that it may begin. Each takes a millisecond, and asks Redis. */
-const pagesPerLogin = 6;
-
 /** Creates the Koa app of the login server: the whole path of a request, from the outside in. */
 function createLoginApp(
   options: LoginServerOptions,
@@ -108,30 +87,24 @@ function createLoginApp(
   bodyTimeout: number,
 ) {
   const { service, inFlight, logger } = options;
-  const rate = () => service()?.config.limits.perAddress ?? { count: 1, per: 60_000 };
   const now = () => performance.now();
-  const passwords = createAddressLimit(rate, now);
-  const requestRate = () => ({ ...rate(), count: rate().count * requestsPerPassword });
-  const [requests, logouts] = [
-    createAddressLimit(requestRate, now),
-    createAddressLimit(requestRate, now),
-  ];
-  const logins = createRateLimit(() => loginRate(service()?.config), now);
-  const pages = createAddressLimit(
-    () => ({ ...requestRate(), count: requestRate().count * pagesPerLogin }),
-    now,
-  );
+  const config = () => service()?.config;
+  const passwords = createAddressLimit(() => passwordRate(config()), now);
+  const requests = createAddressLimit(() => requestRate(config()), now);
+  const logouts = createAddressLimit(() => requestRate(config()), now);
+  const logins = createRateLimit(() => loginRate(config()), now);
+  const pages = createAddressLimit(() => pageRate(config()), now);
   const router = createLoginRouter(bodyTimeout, { inFlight, passwords, logins, pages });
   const report = createReport(options);
   const app = new Koa();
   app.use(announceEnd(isLastAnswer));
-  const headers = () => secureHeaders(service()?.config);
+  const headers = () => secureHeaders(config());
   app.use((context, next) => {
     context.set(headers());
     return next();
   });
   const answer: AnswerOf = (error, target) =>
-    isPagePath(target) ? pageOfError(error, service()?.config.publicUrl ?? '') : answerOf(error);
+    isPagePath(target) ? pageOfError(error, config()?.publicUrl ?? '') : answerOf(error);
   app.use(answerErrors(logger, discardTimeout, answer));
   app.use(reportRequests(options, { requests, logouts }, report, answer));
   app.use(router.routes());

@@ -4,7 +4,6 @@ import { describe, expect, test } from 'vitest';
 import type { LoginConfig } from '../config/types.ts';
 import { noBlocks, noRevocations } from '../engine/revocation/testing/no-blocks.ts';
 import { createSessionTexts } from '../engine/sessions/session-text.ts';
-import { createRateLimit } from './bounds.ts';
 import { createFactorPolicy } from './factors/policy.ts';
 import type { FactorNeed } from './factors/second-factor.ts';
 import { LoginError } from './login-error.ts';
@@ -16,6 +15,7 @@ import {
   type LoginService,
   parseLoginBody,
 } from './login-service.ts';
+import { createRateLimit } from './rate-limit.ts';
 import { logInAtTerminal } from './terminal-login.ts';
 
 type Answer = Awaited<ReturnType<LoginLink['logIn']>>;

@@ -19,7 +19,6 @@ import type { SessionUsers } from '../engine/sessions/session-user.ts';
 import { networkOf } from '../http/socket-limit.ts';
 import type { AttemptTexts } from './attempts/attempt.ts';
 import type { PendingLogins } from './attempts/pending-logins.ts';
-import type { RateLimit } from './bounds.ts';
 import {
   type BegunLogin,
   type EndLogins,
@@ -43,6 +42,7 @@ import {
 } from './login-error.ts';
 import type { LoginFacts } from './login-facts.ts';
 import type { OpenIdClient } from './providers/openid-client.ts';
+import type { RateLimit } from './rate-limit.ts';
 import { maxTyped } from './secret-text.ts';
 
 /**

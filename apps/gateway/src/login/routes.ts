@@ -3,10 +3,11 @@ import type { Context } from 'koa';
 import { shortDigest } from '../engine/revocation/list.ts';
 import type { Session } from '../engine/sessions/session-text.ts';
 import { createBodyReader } from '../http/read-body.ts';
-import { createShares, type Shares } from './bounds.ts';
+import { type AddressShares, createAddressShares } from './address-shares.ts';
 import { beginLogin, redeemCode } from './browser/begin-login.ts';
 import { addPages } from './browser/page-routes.ts';
 import { enrolApp } from './enrol-app.ts';
+import { arrivingBodies, maxBodyBytes } from './limits.ts';
 import { LoginError, noSession } from './login-error.ts';
 import { addFacts } from './login-facts.ts';
 import {
@@ -22,21 +23,13 @@ import { isRedemption } from './login-service.ts';
 import { currentSession, listOwn, logOut, logOutEverywhere } from './own-sessions.ts';
 import { logInAtTerminal } from './terminal-login.ts';
 
-/** The most bytes of a body. */
-const maxBodyBytes = 16 * 1024;
-
 /**
  * Routes the requests of the login server. Each finds its `LoginRequest` in `context.state`.
  *
  * @param bodyTimeout milliseconds
  */
 export function createLoginRouter(bodyTimeout: number, limits: LoginLimits): Router {
-  const readBody = createBodyReader(
-    () => maxBodyBytes,
-    bodyTimeout,
-    { count: 512, bytes: 4 * 1024 * 1024 },
-    '',
-  );
+  const readBody = createBodyReader(() => maxBodyBytes, bodyTimeout, arrivingBodies, '');
   const router = new Router({ strict: true, sensitive: true });
   const route: AddRoute = (method, path, action, handle) => {
     router[method](path, async (context) => {
@@ -47,10 +40,10 @@ export function createLoginRouter(bodyTimeout: number, limits: LoginLimits): Rou
   };
   // These requests send no password to a directory, and no one can guess a token. So neither logins in progress nor
   // refused ones stop them.
-  const [questions, logouts] = [createShares(), createShares()];
+  const [questions, logouts] = [createAddressShares(), createAddressShares()];
   const withToken =
     (
-      counted: Shares,
+      counted: AddressShares,
       work: (request: LoginRequest, token: string) => Promise<void>,
     ): LoginHandler =>
     async (request) => {

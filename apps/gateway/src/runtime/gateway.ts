@@ -7,13 +7,8 @@ import { loadConfig } from '../config/load.ts';
 import { FixableError } from '../config/problems.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';
 import { createKnownGoodTokens } from '../engine/chain/admission.ts';
-import {
-  connectionsWithin,
-  createInFlight,
-  type InFlight,
-  loginConnectionsWithin,
-  openFileLimit,
-} from '../http/limits.ts';
+import { connectionsWithin, createInFlight, type InFlight, openFileLimit } from '../http/limits.ts';
+import { loginConnectionsWithin } from '../login/limits.ts';
 import { startLoginServer } from '../login/login-server.ts';
 import { readTls, type TlsOfAddresses } from '../login/login-tls.ts';
 import { startAdminServer } from '../observe/admin/admin.ts';

@@ -1,13 +1,13 @@
 import type { TokenRequest, UserInfo } from '@sallyport/authenticator';
 import { noBlocks, noRevocations } from '../engine/revocation/testing/no-blocks.ts';
 import { createSessionTexts } from '../engine/sessions/session-text.ts';
-import { createRateLimit } from '../login/bounds.ts';
 import type { LoginEnds } from '../login/ended-login.ts';
 import { enrolApp } from '../login/enrol-app.ts';
 import { type Clock, jane, type TestedParts } from '../login/factors/testing/factor-parts.ts';
 import { LoginError } from '../login/login-error.ts';
 import type { LoginRequest } from '../login/login-request.ts';
 import type { FactorParts, LoginService } from '../login/login-service.ts';
+import { createRateLimit } from '../login/rate-limit.ts';
 import { logInAtTerminal } from '../login/terminal-login.ts';
 
 const password = 'hunter2hunter2';

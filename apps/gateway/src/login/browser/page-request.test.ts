@@ -2,8 +2,8 @@ import type { Context } from 'koa';
 import { describe, expect, test } from 'vitest';
 import { createSealingKey } from '../../engine/sealing/seal.ts';
 import { attemptLifetime, createAttemptTexts, idLength } from '../attempts/attempt.ts';
-import { createRateLimit } from '../bounds.ts';
 import type { LoginRequest } from '../login-request.ts';
+import { createRateLimit } from '../rate-limit.ts';
 import { randomText } from '../secret-text.ts';
 import {
   beginState,

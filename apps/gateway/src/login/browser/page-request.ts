@@ -3,6 +3,7 @@ import type { createFormReader } from '../../http/read-body.ts';
 import { networkOf } from '../../http/socket-limit.ts';
 import type { Attempt, BrowserState } from '../attempts/attempt.ts';
 import { formToken, isFormToken, loginSecretOf } from '../attempts/attempt.ts';
+import { maxCookies } from '../limits.ts';
 import { tooMany } from '../login-error.ts';
 import { addFacts } from '../login-facts.ts';
 import type { LoginLimits, LoginRequest } from '../login-request.ts';
@@ -63,9 +64,6 @@ function cookieName(id: string, publicUrl: string): string {
 
 /** Reads the cookies of a request, the oldest first (RFC 6265bis, section 5.8.3). */
 const cookiesOf = ({ context }: LoginRequest) => (context.req.headers.cookie ?? '').split('; ');
-
-/** The most attempts of a browser. The cookie of a login at a provider takes a kilobyte, and all headers may have 16. */
-const maxCookies = 8;
 
 /** Reads what this browser knows of an attempt. @returns undefined if it has not opened its page */
 export function stateOf(request: LoginRequest, id: string): BrowserState | undefined {

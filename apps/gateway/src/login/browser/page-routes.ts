@@ -1,6 +1,7 @@
 import { createFormReader } from '../../http/read-body.ts';
+import { createAddressShares } from '../address-shares.ts';
 import { type BrowserState, loginSecretOf } from '../attempts/attempt.ts';
-import { createShares } from '../bounds.ts';
+import { arrivingBodies, maxBodyBytes } from '../limits.ts';
 import { LoginError, wrongCredentials } from '../login-error.ts';
 import { addFacts } from '../login-facts.ts';
 import {
@@ -43,16 +44,10 @@ import {
 import { findLogin, renewLogin } from './proven-login.ts';
 import { beginAtProvider, finishAtProvider } from './provider-login.ts';
 
-/** The most bytes of a form. */
-const maxFormBytes = 16 * 1024;
-
 /** Adds the pages of logins in a browser. @param bodyTimeout milliseconds */
 export function addPages(route: AddRoute, bodyTimeout: number, limits: LoginLimits): void {
-  const readForm = createFormReader(maxFormBytes, bodyTimeout, {
-    count: 512,
-    bytes: 4 * 1024 * 1024,
-  });
-  const answersInProgress = createShares();
+  const readForm = createFormReader(maxBodyBytes, bodyTimeout, arrivingBodies);
+  const answersInProgress = createAddressShares();
   route('get', '/', 'page', async ({ context, service }) => {
     if (service.browser === undefined)
       throw new LoginError(404, 'not-found', 'there is no such request');

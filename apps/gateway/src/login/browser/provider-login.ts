@@ -1,7 +1,7 @@
 import { asError, withoutToken } from '../../base/logging/error-fields.ts';
 import type { SessionTexts } from '../../engine/sessions/session-text.ts';
+import type { AddressShares } from '../address-shares.ts';
 import { type BrowserState, idLength } from '../attempts/attempt.ts';
-import type { Shares } from '../bounds.ts';
 import { LoginError } from '../login-error.ts';
 import { addFacts } from '../login-facts.ts';
 import { entered, type LoginLimits, type LoginRequest } from '../login-request.ts';
@@ -79,7 +79,7 @@ interface ProviderAnswer {
  */
 export async function finishAtProvider(
   request: LoginRequest,
-  counted: Shares,
+  counted: AddressShares,
   limits: Pick<LoginLimits, 'pages'>,
 ): Promise<ProviderAnswer> {
   const { context, service } = request;

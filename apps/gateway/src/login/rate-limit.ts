@@ -1,0 +1,47 @@
+import { LRUCache } from 'lru-cache';
+import type { Rate } from '../config/login.ts';
+import { networkOf } from '../http/socket-limit.ts';
+import { maxCountedNames } from './limits.ts';
+
+export type RateLimit = ReturnType<typeof createRateLimit>;
+
+/**
+ * Counts the attempts that each address has left: a network of IPv6 counts as one.
+ *
+ * @param now monotonic milliseconds
+ */
+export function createAddressLimit(rate: () => Rate, now: () => number): RateLimit {
+  const { take } = createRateLimit(rate, now);
+  return { take: (address) => take(networkOf(address)) };
+}
+
+/** Counts the attempts that each name has left. They come back evenly over time. @param now monotonic milliseconds */
+export function createRateLimit(rate: () => Rate, now: () => number) {
+  // `max` would allocate all slots immediately.
+  const buckets = new LRUCache<string, { left: number; at: number }>({
+    maxSize: maxCountedNames,
+    sizeCalculation: () => 1,
+  });
+  return {
+    /**
+     * Takes an attempt.
+     *
+     * @returns a function that gives it back, for an attempt that was not a guess; or, if there is none left, the
+     *   seconds after which there is one again, 1 at least
+     */
+    take(name: string): (() => void) | number {
+      const { count, per } = rate();
+      const bucket = buckets.get(name) ?? { left: count, at: now() };
+      bucket.left = Math.min(count, bucket.left + ((now() - bucket.at) * count) / per);
+      bucket.at = now();
+      buckets.set(name, bucket);
+      if (bucket.left < 1) return Math.max(1, Math.ceil(((1 - bucket.left) * per) / count / 1000));
+      bucket.left -= 1;
+      let isTaken = true;
+      return () => {
+        if (isTaken) bucket.left += 1;
+        isTaken = false;
+      };
+    },
+  };
+}
