@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { packagePath } from './base/package-files.ts';
 import type { CommandContext } from './commands/context.ts';
 import { explainError, runCommandLine } from './commands/program/run-command-line.ts';
-import { causeOf } from './config/problems.ts';
+import { describeCause } from './config/problems.ts';
 
 // A template may set an empty variable where none is meant.
 if (process.env.SALLYPORT_CONFIG === '') Reflect.deleteProperty(process.env, 'SALLYPORT_CONFIG');
@@ -36,7 +36,7 @@ process.stdout.write('', () => {
   if (lost !== null && lost.code !== 'EPIPE') {
     exitCode = explainError(
       context,
-      new Error(`standard output can't be written: ${causeOf(lost)}`),
+      new Error(`standard output can't be written: ${describeCause(lost)}`),
     );
   }
   process.stderr.write('', () => process.exit(exitCode));

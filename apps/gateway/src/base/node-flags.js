@@ -37,8 +37,8 @@ const heapFlags = ['--max-old-space-size', '--max-old-space-size-percentage', '-
 export function flagsForStart(options = '', commandLine, memory) {
   // In NODE_OPTIONS, a flag can be quoted.
   const given = [...options.replaceAll('"', '').split(' '), ...commandLine];
-  const names = new Set(given.map(nameOf));
-  const missing = firstFlags.filter((flag) => !names.has(nameOf(flag)));
+  const names = new Set(given.map(normalizeFlag));
+  const missing = firstFlags.filter((flag) => !names.has(normalizeFlag(flag)));
   if (memory === 0 || heapFlags.some((flag) => names.has(flag))) return missing;
   return [
     ...missing,
@@ -53,12 +53,12 @@ export function flagsForStart(options = '', commandLine, memory) {
  * @returns {string[]}
  */
 export function flagsForRunning(commandLine) {
-  const names = new Set(commandLine.map(nameOf));
-  return lateFlags.filter((flag) => !names.has(nameOf(flag)));
+  const names = new Set(commandLine.map(normalizeFlag));
+  return lateFlags.filter((flag) => !names.has(normalizeFlag(flag)));
 }
 
 /** A flag can be written with `_` for `-`, with one `-` at its start, and as `--no-flag` for its opposite. @param {string} flag */
-function nameOf(flag) {
+function normalizeFlag(flag) {
   const [name = ''] = flag.split('=');
   return name.replaceAll('_', '-').replace(/^--?(no-)?/, '--');
 }

@@ -1,6 +1,6 @@
 import { durationText } from '@sallyport/plugin-kit';
 import type { Logger } from 'pino';
-import { FixableError, onOneLine, placed, wordsOf } from '../config/problems.ts';
+import { describeError, FixableError, onOneLine, placed } from '../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig, SecondFactorConfig } from '../config/types.ts';
 import { createAttempts } from '../engine/lockout/attempts.ts';
 import { createRevocationList } from '../engine/revocation/list.ts';
@@ -88,7 +88,7 @@ export async function readBlocks(
     if (redis !== undefined)
       return { blocks: await readBlockList(context, config, redis), isRead: true };
   } catch (error) {
-    const { message, fix } = wordsOf(error);
+    const { message, fix } = describeError(error);
     printRemark(context, `can't read who is blocked or locked out: ${message}`, fix);
   }
   return { blocks: createRevocationList(context.now, context.now), isRead: false };

@@ -1,10 +1,10 @@
 import {
   type ConfigProblem,
+  describeError,
   onOneLine,
   type ProblemWords,
   placed,
   reworded,
-  wordsOf,
 } from '../config/problems.ts';
 
 /** One row of what `check` prints. */
@@ -51,7 +51,7 @@ export async function runCheck(
   } catch (error) {
     const causes: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
     return causes.map((cause) =>
-      nameFinding(toFinding('error', wordsOf(reworded(cause, wording)))),
+      nameFinding(toFinding('error', describeError(reworded(cause, wording)))),
     );
   }
 }

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { fingerprintOf } from './authenticators.ts';
+import { makeFingerprint } from './authenticators.ts';
 import { onOneLine, placed } from './problems.ts';
 import {
   configFolder,
@@ -165,7 +165,7 @@ describe('secrets never appear in a problem', () => {
 });
 
 const plugin = { use: 'corp', package: '@sallyport/authenticator-corp', digest: 'one' };
-const of = (options: unknown) => fingerprintOf('a', plugin, options);
+const of = (options: unknown) => makeFingerprint('a', plugin, options);
 
 describe('the fingerprint of an authenticator', () => {
   test('is a SHA-256 of its configuration in one order of keys', () => {
@@ -207,7 +207,7 @@ describe('the fingerprint of an authenticator', () => {
     { what: 'package', name: 'a', changed: { ...plugin, package: 'other' } },
     { what: 'code', name: 'a', changed: { ...plugin, digest: 'other' } },
   ])('is another for another $what', ({ name, changed }) => {
-    expect(fingerprintOf(name, changed, {})).not.toBe(of({}));
+    expect(makeFingerprint(name, changed, {})).not.toBe(of({}));
   });
 });
 

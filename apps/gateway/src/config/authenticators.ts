@@ -6,7 +6,8 @@ import { findSecretTexts } from './file-secrets.ts';
 import { PluginError, pluginFile } from './plugin-location.ts';
 import { type ResolvedPlugin, resolvePlugin } from './plugins.ts';
 import {
-  causeOf,
+  describeCause,
+  describeError,
   isObject,
   issueProblems,
   kinds,
@@ -14,7 +15,6 @@ import {
   type Path,
   type Problem,
   valueAt,
-  wordsOf,
 } from './problems.ts';
 import { concurrencyLimits, queueLimit } from './rules.ts';
 import type { FileConfig } from './schema.ts';
@@ -155,7 +155,7 @@ async function validate(
   try {
     return await schema.validate(options);
   } catch (error) {
-    return { issues: [{ message: `its validation failed: ${causeOf(error)}` }] };
+    return { issues: [{ message: `its validation failed: ${describeCause(error)}` }] };
   }
 }
 
@@ -194,7 +194,7 @@ export function completeAuthenticators(
         cache,
         settings.name === login?.sessions,
       ),
-      fingerprint: fingerprintOf(settings.name, resolved, settings.options),
+      fingerprint: makeFingerprint(settings.name, resolved, settings.options),
       /** Returns what its plugin says, or that it quotes a secret of its options and is withheld. */
       withhold: (words: string) => withholdSecrets(words, secrets, withheld),
       /**
@@ -202,7 +202,7 @@ export function completeAuthenticators(
        * of the option whose file the message begins with. A message that quotes a secret of its options, or one of `more`, is withheld.
        */
       problem: (cause: unknown, failure = "can't be made", more: readonly string[] = []) => {
-        const words = wordsOf(cause);
+        const words = describeError(cause);
         const isQuoting = withholdSecrets(onOneLine(words), [...secrets, ...more], '') === '';
         const { message, fix } = isQuoting ? { message: withheld } : words;
         const path = [
@@ -272,7 +272,7 @@ function pathOfFile(options: object, message: string, baseDirectory: string): Pa
  * @param options as written, with references in place of secrets: a renewed password makes no other configuration
  * @returns SHA-256, base64url
  */
-export function fingerprintOf(
+export function makeFingerprint(
   name: string,
   plugin: Pick<ResolvedPlugin, 'use' | 'package' | 'digest'>,
   options: unknown,

@@ -66,22 +66,22 @@ function isAllowed(path: string, mode: number): Promise<boolean> {
 
 /** Returns the name of a group; undefined: it is in no file of this machine, but a directory may have it. */
 export async function nameOfGroup(gid: number): Promise<string | undefined> {
-  const [found] = await entriesOf('/etc/group', ([, , id]) => id === String(gid));
+  const [found] = await findEntries('/etc/group', ([, , id]) => id === String(gid));
   return found?.[0];
 }
 
 /** Returns the accounts whose primary group this is, as far as they are in the files of this machine. */
 export async function accountsOfGroup(gid: number): Promise<readonly string[]> {
-  const found = await entriesOf('/etc/passwd', ([, , , group]) => group === String(gid));
+  const found = await findEntries('/etc/passwd', ([, , , group]) => group === String(gid));
   return found.flatMap(([name]) => name ?? []);
 }
 
 export async function nameOfAccount(uid: number): Promise<string | undefined> {
-  const [found] = await entriesOf('/etc/passwd', ([, , id]) => id === String(uid));
+  const [found] = await findEntries('/etc/passwd', ([, , id]) => id === String(uid));
   return found?.[0];
 }
 
-async function entriesOf(
+async function findEntries(
   file: string,
   matches: (fields: readonly string[]) => boolean,
 ): Promise<string[][]> {

@@ -68,12 +68,12 @@ async function adviseMissing(use: string, configFile: string): Promise<string> {
 async function installedWords(configFile: string): Promise<string[]> {
   const searched = createRequire(configFile).resolve.paths(prefix) ?? [];
   const found = await Promise.all(searched.map(packagesIn));
-  return [...new Set([...wordsOf(found.flat()), ...builtInWords()])].sort();
+  return [...new Set([...listWords(found.flat()), ...builtInWords()])].sort();
 }
 
 /** Returns the plugins that come with the gateway: its own manifest depends on them, so that no code names one. */
 export function builtInWords(): string[] {
-  return wordsOf(Object.keys(manifest.dependencies));
+  return listWords(Object.keys(manifest.dependencies));
 }
 
 async function packagesIn(nodeModules: string): Promise<string[]> {
@@ -82,7 +82,7 @@ async function packagesIn(nodeModules: string): Promise<string[]> {
   return names.map((name) => `${scope}/${name}`);
 }
 
-function wordsOf(packages: readonly string[]): string[] {
+function listWords(packages: readonly string[]): string[] {
   return packages
     .filter((name) => name.startsWith(prefix))
     .map((name) => name.slice(prefix.length));

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { AuthenticatorPlugin } from '@sallyport/authenticator';
 import { packagePath } from '../base/package-files.ts';
 import { builtInWords, locatePlugin, PluginError, type PluginLocation } from './plugin-location.ts';
-import { causeOf, isObject } from './problems.ts';
+import { describeCause, isObject } from './problems.ts';
 import type { JsonSchema } from './schema-parts.ts';
 import { unknownKeys } from './unknown-keys.ts';
 
@@ -29,7 +29,7 @@ export async function resolvePlugin(use: string, configFile: string) {
     /** The JSON Schema of the plugin's options, draft 2020-12. */
     optionsSchema: describeOptions(plugin, location.package),
     /** SHA-256 of the code that this process runs: of its file and, for a package, of the manifest, which has its version. */
-    digest: await digestOf(location),
+    digest: await hashOnce(location),
   };
 }
 
@@ -48,7 +48,7 @@ async function importDefault({ package: name, url }: PluginLocation): Promise<un
   } catch (error) {
     const { name: kind = '', code = '' } =
       error instanceof Error ? (error as NodeJS.ErrnoException) : {};
-    const message = `${name} can't be imported: ${kind && `${kind}: `}${causeOf(error)}`;
+    const message = `${name} can't be imported: ${kind && `${kind}: `}${describeCause(error)}`;
     const isCommonJs = /: (module|exports|require) is not defined/.test(message);
     throw new PluginError(
       message,
@@ -67,15 +67,15 @@ const importFixes: Readonly<Record<string, string>> = {
 /** The digests of code by its URL. Each is from the first import: what is on disk later is not what this process runs. */
 const digests = new Map<string, Promise<string>>();
 
-function digestOf({ url, isPackage }: PluginLocation): Promise<string> {
-  const digest = digests.get(url) ?? digestNow(url, isPackage);
+function hashOnce({ url, isPackage }: PluginLocation): Promise<string> {
+  const digest = digests.get(url) ?? hashCode(url, isPackage);
   digests.set(url, digest);
   // A file that could not be read for a moment is read again at the next reload.
   digest.catch(() => digests.delete(url));
   return digest;
 }
 
-async function digestNow(url: string, isPackage: boolean): Promise<string> {
+async function hashCode(url: string, isPackage: boolean): Promise<string> {
   const hash = createHash('sha256').update(await readFile(fileURLToPath(url)));
   // The manifest next to a file belongs to the deployment, and says nothing about the file.
   const manifest = isPackage ? findPackageJSON(url) : undefined;
@@ -167,7 +167,7 @@ function writeSchema(plugin: AuthenticatorPlugin<unknown>, packageName: string):
     throw new Error('it is not an object');
   } catch (error) {
     throw new PluginError(
-      `the optionsSchema of ${packageName} can't be written as JSON Schema: ${causeOf(error)}`,
+      `the optionsSchema of ${packageName} can't be written as JSON Schema: ${describeCause(error)}`,
       'let its input be what YAML can contain: strings, numbers, true and false, lists and maps',
     );
   }

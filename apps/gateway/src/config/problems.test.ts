@@ -2,12 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   ConfigError,
-  causeOf,
+  describeCause,
+  describeError,
   FixableError,
   nearest,
   onTwoLines,
   reworded,
-  wordsOf,
 } from './problems.ts';
 
 class HttpError extends Error {
@@ -46,7 +46,7 @@ describe('what was thrown, as text', () => {
       text: 'AggregateError',
     },
   ])('$name', ({ error, text }) => {
-    expect(causeOf(error)).toBe(text);
+    expect(describeCause(error)).toBe(text);
   });
 
   const unreadable = Object.defineProperty(new Error('x'), 'message', {
@@ -61,7 +61,7 @@ describe('what was thrown, as text', () => {
     { name: 'a map with a message', error: { message: 'x' } },
     { name: 'an error that cannot be read', error: unreadable },
   ])('$name is not quoted', ({ error }) => {
-    expect(causeOf(error)).toBe('something that is not an Error was thrown');
+    expect(describeCause(error)).toBe('something that is not an Error was thrown');
   });
 });
 
@@ -128,9 +128,11 @@ Gateways continue.`);
 
   test('keeps its fix when it is reworded, and is one line where it is logged', () => {
     const error = reworded(new FixableError('no such file', 'create it'), (text) => `tls: ${text}`);
-    expect(wordsOf(error)).toEqual({ message: 'tls: no such file', fix: 'create it' });
-    expect([causeOf(error), error.message]).toEqual(Array(2).fill('tls: no such file: create it'));
-    expect(wordsOf(reworded(new Error('hung'), (text) => text))).toEqual({ message: 'hung' });
+    expect(describeError(error)).toEqual({ message: 'tls: no such file', fix: 'create it' });
+    expect([describeCause(error), error.message]).toEqual(
+      Array(2).fill('tls: no such file: create it'),
+    );
+    expect(describeError(reworded(new Error('hung'), (text) => text))).toEqual({ message: 'hung' });
   });
 });
 

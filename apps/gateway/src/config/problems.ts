@@ -102,9 +102,9 @@ export function formatPath(path: Path): string {
     .join('');
 }
 
-/** Returns the text of a thrown value on one line, with the fix, as `wordsOf` does. */
-export function causeOf(error: unknown): string {
-  return onOneLine(wordsOf(error));
+/** Returns the text of a thrown value on one line, with the fix, as `describeError` does. */
+export function describeCause(error: unknown): string {
+  return onOneLine(describeError(error));
 }
 
 /**
@@ -114,7 +114,7 @@ export function causeOf(error: unknown): string {
  *
  * Secrets that a message quotes stay in it: the caller must withhold them.
  */
-export function wordsOf(error: unknown): ProblemWords {
+export function describeError(error: unknown): ProblemWords {
   try {
     if (error instanceof FixableError) return { message: error.problem, fix: error.fix };
     if (error instanceof Error) {
@@ -134,15 +134,15 @@ export function wordsOf(error: unknown): ProblemWords {
 }
 
 /** Returns the text of each problem of a config, or of whatever else was thrown, each on one line. */
-export function causesOf(error: unknown): readonly string[] {
+export function describeCauses(error: unknown): readonly string[] {
   return error instanceof ConfigError
     ? error.problems.map((problem) => onOneLine(placed(problem)))
-    : [causeOf(error)];
+    : [describeCause(error)];
 }
 
 /** Makes an error of another one, with other words before the same fix. */
 export function reworded(error: unknown, reword: (message: string) => string): FixableError {
-  const { message, fix } = wordsOf(error);
+  const { message, fix } = describeError(error);
   return new FixableError(reword(message), fix, { cause: error });
 }
 
@@ -293,8 +293,8 @@ export function issueProblems(
       issue.code === 'unrecognized_keys' && issue.keys?.every((key) => isKnown([...at, key]));
     if (isRepeated || isKnown(at)) return [];
     const { message, fix } = issueWords(issue);
-    const place = issue.params?.at;
-    return [{ path: at, message, fix, ...(place && { at: place }) }];
+    const listBranches = issue.params?.at;
+    return [{ path: at, message, fix, ...(listBranches && { at: listBranches }) }];
   });
 }
 

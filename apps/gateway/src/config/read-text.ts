@@ -70,7 +70,11 @@ async function readWhole(file: string, handle: FileHandle, limit: number): Promi
   }
   if (stats.size <= limit) {
     // It reads one byte more than the limit, since a file may grow while it is read, and some files have no size.
-    const options = { autoClose: false, end: limit, highWaterMark: pieceOf(stats.size, mebibyte) };
+    const options = {
+      autoClose: false,
+      end: limit,
+      highWaterMark: choosePieceSize(stats.size, mebibyte),
+    };
     const chunks: Buffer[] = [];
     for await (const chunk of handle.createReadStream(options)) chunks.push(chunk);
     const bytes = Buffer.concat(chunks);
@@ -86,7 +90,7 @@ async function readWhole(file: string, handle: FileHandle, limit: number): Promi
  * @param size bytes of the file; 0 for some that are not empty, such as those in /proc
  * @param max bytes
  */
-export function pieceOf(size: number, max: number): number {
+export function choosePieceSize(size: number, max: number): number {
   return Math.min(max, Math.max(size + 1, 4 * kibibyte));
 }
 

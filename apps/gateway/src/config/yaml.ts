@@ -58,7 +58,8 @@ export function parseYaml(
   const mistakes = mistakesIn(text, document);
   if (mistakes.length > 0)
     return { problems: mistakes.map((mistake) => at(mistake.offset, [], mistake)) };
-  const locate = (problem: Problem) => at(offsetOf(document, problem) ?? 0, problem.path, problem);
+  const locate = (problem: Problem) =>
+    at(findOffset(document, problem) ?? 0, problem.path, problem);
   if (!isMap(document.contents))
     return { problems: [locate(document.contents === null ? empty : notAMap)] };
   try {
@@ -255,7 +256,7 @@ function unplain(value: unknown, path: Path): Problem | undefined {
   return undefined;
 }
 
-function offsetOf(document: Document, { path, at }: Problem): number | undefined {
+function findOffset(document: Document, { path, at }: Problem): number | undefined {
   let node: Node | null = document.contents;
   let offset = node?.range?.[0];
   for (const [index, step] of path.entries()) {

@@ -29,7 +29,7 @@ export type AnswerOf = (error: unknown, target: string) => ErrorAnswer | undefin
 /** Makes the body of an answer to bytes that are not a request for an app. */
 type UnreadableBody = (code: StatusCode, message: string) => object;
 
-const statusOf: AnswerOf = (error) =>
+const answerWithStatus: AnswerOf = (error) =>
   error instanceof StatusError
     ? { code: error.code, body: toStatus(error.code, error.message) }
     : undefined;
@@ -45,7 +45,7 @@ const statusOf: AnswerOf = (error) =>
 export function answerErrors(
   logger: Logger,
   discardTimeout: number = connectionLimits.bodyTimeout,
-  answerOf: AnswerOf = statusOf,
+  answerOf: AnswerOf = answerWithStatus,
 ): Middleware {
   const logBug = createBugLog(logger);
   return async (context, next) => {

@@ -14,7 +14,7 @@ import { releaseStream } from './http2-stream.ts';
 import type { ConnectionLimits } from './limits.ts';
 import { createRefusedClients, type IdentifyRefused, refusedStreams } from './refused-clients.ts';
 import { createResetCount } from './reset-count.ts';
-import { createFairLimit, type FairLimit, networkOf } from './socket-limit.ts';
+import { createFairLimit, type FairLimit, nameNetwork } from './socket-limit.ts';
 
 /** A connection of a client. The client can be asked to reconnect. */
 export interface Connection {
@@ -158,7 +158,7 @@ export function afterUnlessClosed(
 }
 
 function networkOfSocket(socket: Socket | undefined): string {
-  return networkOf(socket?.remoteAddress ?? 'unknown');
+  return nameNetwork(socket?.remoteAddress ?? 'unknown');
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Server, Socket } from 'node:net';
 import { afterUnlessClosed } from './connections.ts';
 import { createFairTurns } from './fair-turns.ts';
-import { createFairLimit, networkOf } from './socket-limit.ts';
+import { createFairLimit, nameNetwork } from './socket-limit.ts';
 
 /** Limits of the TLS handshakes in progress. */
 export interface HandshakeLimits {
@@ -42,7 +42,7 @@ export function spreadHandshakes(
   );
   const ends = new WeakMap<Socket, () => void>();
   server.on('connection', (socket: Socket) => {
-    const network = networkOf(socket.remoteAddress ?? '');
+    const network = nameNetwork(socket.remoteAddress ?? '');
     const timer = setTimeout(() => socket.destroy(), timeout).unref();
     socket.once('close', () => clearTimeout(timer));
     // A client may leave before its handshake has begun. From then on, TLS reports its errors.
@@ -85,7 +85,7 @@ function awaitClientHello(
     const more: Buffer | null = socket.read();
     if (more === null) return;
     arrived = Buffer.concat([arrived, more]);
-    const problem = problemOf(arrived);
+    const problem = findProblem(arrived);
     if (problem === undefined && arrived.length < recordLength(arrived)) return;
     socket.off('readable', look);
     if (problem !== undefined) refuse(problem);
@@ -111,7 +111,7 @@ function recordLength(bytes: Buffer): number {
  * Says why these are not the first bytes of a ClientHello in one record. Real ones have up to some 2 KiB. TLS would
  * allow a longer one, in several records, and reserve the length that it claims.
  */
-function problemOf(bytes: Buffer): string | undefined {
+function findProblem(bytes: Buffer): string | undefined {
   if (bytes[0] !== handshakeRecord) return 'this is not TLS';
   if (bytes.length < recordHeader + messageHeader) return undefined;
   const inRecord = bytes.readUInt16BE(3) - messageHeader;

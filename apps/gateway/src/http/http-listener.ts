@@ -13,11 +13,11 @@ import {
   applyTls,
   authority,
   createHttpServer,
+  findTransport,
   isClosed,
   lacksHost,
   listen,
   type ServerRequest,
-  transportOf,
 } from './http-server.ts';
 import type { StatusCode } from './kubernetes-status.ts';
 import { type ConnectionLimits, connectionLimits } from './limits.ts';
@@ -111,14 +111,14 @@ export type ConnectionAccess = ReturnType<typeof accessTo>;
 
 function accessTo(connections: Connections, admit: (socket: Socket) => void) {
   const admitted = new WeakSet<object>();
-  const find = (request: ServerRequest) => connections.get(transportOf(request));
+  const find = (request: ServerRequest) => connections.get(findTransport(request));
   return {
     find,
     /** Makes the client reconnect. */
-    retire: (request: ServerRequest) => connections.retire(transportOf(request)),
+    retire: (request: ServerRequest) => connections.retire(findTransport(request)),
     /** Counts the connection no longer as new: see `ConnectionLimits.maxNewConnections`. */
     admit(request: ServerRequest) {
-      const transport = transportOf(request);
+      const transport = findTransport(request);
       if (admitted.has(transport)) return;
       admitted.add(transport);
       admit(request.socket);
@@ -138,14 +138,14 @@ function followSockets(
 ) {
   // The keys are addresses, the one thing that a TLS socket and the TCP socket below it have in common.
   const sockets = new Map<string, Socket>();
-  const endsOf = ({ remoteAddress, remotePort, localAddress }: Socket) =>
+  const nameEnds = ({ remoteAddress, remotePort, localAddress }: Socket) =>
     `${remoteAddress} ${remotePort} ${localAddress}`;
   const handshakes = new Set<Socket | undefined>();
   const newConnections = createSocketLimit(maxNewConnections, (peer) => {
     logger.debug({ peer }, 'connection closed: too many connections wait for their first review');
   });
   server.on('connection', (socket: Socket) => {
-    const ends = endsOf(socket);
+    const ends = nameEnds(socket);
     sockets.set(ends, socket);
     newConnections.add(socket);
     if (tls) handshakes.add(socket);
@@ -156,7 +156,7 @@ function followSockets(
     });
   });
   server.on('secureConnection', (socket: TLSSocket) => {
-    const below = sockets.get(endsOf(socket));
+    const below = sockets.get(nameEnds(socket));
     handshakes.delete(below);
     if (below) endHandshake(below);
     if (socket.alpnProtocol !== 'h2') connections.addSocket(socket);
@@ -164,7 +164,7 @@ function followSockets(
   server.on('session', connections.addSession);
   return {
     admit(socket: Socket) {
-      const known = sockets.get(endsOf(socket));
+      const known = sockets.get(nameEnds(socket));
       if (known !== undefined) newConnections.delete(known);
     },
     /** @returns how many connections were open; sockets whose TLS handshake has not ended do not count */

@@ -43,7 +43,7 @@ export function lacksHost(request: ServerRequest): boolean {
 export type Transport = Socket | Http2Session;
 
 /** Returns the connection of a request whose stream is open: a stream that is destroyed has no session any more. */
-export function transportOf(request: ServerRequest): Transport {
+export function findTransport(request: ServerRequest): Transport {
   return ('session' in request ? request.session : request.socket) as Transport;
 }
 

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
-import { createSocketLimit, networkOf } from './socket-limit.ts';
+import { createSocketLimit, nameNetwork } from './socket-limit.ts';
 
 interface TestSocket extends EventEmitter {
   readonly remoteAddress: string | undefined;
@@ -96,5 +96,5 @@ test.each([
   { address: 'fe80::1%eth0', network: 'fe80:0:0:0::/64' },
   { address: '', network: '' },
 ])('$address counts as $network', ({ address, network }) => {
-  expect(networkOf(address)).toBe(network);
+  expect(nameNetwork(address)).toBe(network);
 });

@@ -24,7 +24,7 @@ export function createFairLimit<One>(
     if (all?.size === 0) members.delete(network);
   };
   return {
-    /** Adds one. @param network of the address that it came from: see {@link networkOf} */
+    /** Adds one. @param network of the address that it came from: see {@link nameNetwork} */
     add(one: One, network: string) {
       networks.set(one, network);
       const own = members.get(network);
@@ -61,7 +61,7 @@ export function createSocketLimit(limit: number, onClosed: (network: string) => 
   return {
     add(socket: Socket) {
       socket.once('close', () => sockets.delete(socket));
-      sockets.add(socket, networkOf(socket.remoteAddress ?? 'unknown'));
+      sockets.add(socket, nameNetwork(socket.remoteAddress ?? 'unknown'));
     },
     delete: sockets.delete,
   };
@@ -71,7 +71,7 @@ export function createSocketLimit(limit: number, onClosed: (network: string) => 
  * Names what counts as one client: an IPv4 address, or a /64 of IPv6, in which one machine takes any address that it
  * likes.
  */
-export function networkOf(given: string): string {
+export function nameNetwork(given: string): string {
   const address = plain(given);
   if (isIP(address) !== 6) return address;
   const [before = '', after] = address.split('%', 1)[0]?.split('::') ?? [];

@@ -1,7 +1,7 @@
 import { constants, type X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { parseCertificates, parsePrivateKey, tlsFileLimit } from '@sallyport/plugin-kit';
-import { causeOf, FixableError, reworded } from '../config/problems.ts';
+import { describeCause, FixableError, reworded } from '../config/problems.ts';
 import { readBytes, withFix } from '../config/read-text.ts';
 import type { TlsConfig } from '../config/types.ts';
 
@@ -126,7 +126,8 @@ async function readFiles({ certFile, keyFile, client }: TlsConfig, setting: stri
   const cert = await read('certFile', certFile);
   const key = await read('keyFile', keyFile);
   const ca = client && (await read('clientCAFile', client.caFile));
-  if (failures.length > 0) throw new AggregateError(failures, failures.map(causeOf).join('; '));
+  if (failures.length > 0)
+    throw new AggregateError(failures, failures.map(describeCause).join('; '));
   return { cert, key, ca };
 }
 
@@ -146,7 +147,7 @@ function requireAcceptable(own: X509Certificate, file: string, owner: Owner): vo
   const clients = owner === 'login' ? 'clients' : 'kube-apiserver';
   const refusal = (problem: string, field: string) =>
     new FixableError(
-      `${owner}.tls.certFile: the certificate "${subjectOf(own)}" in ${file} ${problem}, so ${clients} would refuse it`,
+      `${owner}.tls.certFile: the certificate "${formatSubject(own)}" in ${file} ${problem}, so ${clients} would refuse it`,
       `issue a new certificate with ${field}`,
     );
   // Go's clients always refuse a certificate without an alternative name of a host.
@@ -175,7 +176,7 @@ function checkAuthorities(
   const authority = certificates.find(({ ca }) => ca);
   const named = authority ?? certificates[0];
   if (named === undefined) return [];
-  const what = `${setting}.clientCAFile: "${subjectOf(named)}" in ${file}`;
+  const what = `${setting}.clientCAFile: "${formatSubject(named)}" in ${file}`;
   if (!certificates.some(({ subject, issuer }) => subject === issuer)) {
     throw authority === undefined
       ? new FixableError(
@@ -227,7 +228,7 @@ function warnOfChain(chain: readonly X509Certificate[], file: string, setting: s
   const strays = chain.slice(1).filter((issuer, index) => !chain[index]?.checkIssued(issuer));
   const what = `${setting}.certFile: ${file} is out of order`;
   return strays.map(
-    (stray) => `${what}: "${subjectOf(stray)}" did not issue the certificate before it`,
+    (stray) => `${what}: "${formatSubject(stray)}" did not issue the certificate before it`,
   );
 }
 
@@ -249,13 +250,13 @@ function describe(x509: X509Certificate, certificate: Owner | 'client-ca', file:
   return {
     certificate,
     file,
-    subject: subjectOf(x509),
+    subject: formatSubject(x509),
     notBefore: x509.validFromDate,
     notAfter: x509.validToDate,
   };
 }
 
 /** Writes the subject in one line. */
-export function subjectOf(certificate: X509Certificate): string {
+export function formatSubject(certificate: X509Certificate): string {
   return certificate.subject.replaceAll('\n', ', ');
 }

@@ -1,5 +1,5 @@
 import { createInFlight, type InFlight } from '../http/limits.ts';
-import { networkOf } from '../http/socket-limit.ts';
+import { nameNetwork } from '../http/socket-limit.ts';
 import { maxAddressShare } from './limits.ts';
 
 export type AddressShares = ReturnType<typeof createAddressShares>;
@@ -15,7 +15,7 @@ export function createAddressShares() {
      * @returns a function that ends the count; undefined if there are too many, in all or of this address
      */
     enter(address: string, limit: number): (() => void) | undefined {
-      const network = networkOf(address);
+      const network = nameNetwork(address);
       const share = shares.get(network) ?? createInFlight();
       const leaveShare = share.enter(Math.ceil(limit * maxAddressShare));
       const leave = leaveShare && all.enter(limit);

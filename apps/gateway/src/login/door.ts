@@ -11,7 +11,7 @@ import {
   type ServerRequest,
 } from '../http/http-server.ts';
 import { withoutRest } from '../http/read-body.ts';
-import { createFairLimit, networkOf, plain } from '../http/socket-limit.ts';
+import { createFairLimit, nameNetwork, plain } from '../http/socket-limit.ts';
 import { clientAddress } from './client-address.ts';
 import { doorLimits } from './limits.ts';
 import { errorBody } from './login-error.ts';
@@ -140,7 +140,7 @@ export function createDoor(
       visit.leave?.();
       inProgress.delete(visit);
     });
-    const network = networkOf(address);
+    const network = nameNetwork(address);
     visit.leave = turn(network, (end) => {
       visit.leave = undefined;
       end();

@@ -1,5 +1,5 @@
 import type { Credential, Logger, RejectionReason, UserInfo } from '@sallyport/authenticator';
-import { causeOf } from '../config/problems.ts';
+import { describeCause } from '../config/problems.ts';
 import type { endLogins } from '../engine/revocation/end-logins.ts';
 import type { Blocks, LoginRevocations } from '../engine/revocation/list.ts';
 import { unavailable } from './login-error.ts';
@@ -89,7 +89,7 @@ export async function endLoginsOf(
       logger.warn({ replicas: ended.unconfirmed }, 'replicas have not ended logins in progress');
     return ended;
   } catch (error) {
-    logger.warn({ reason: causeOf(error) }, 'logins in progress could not be ended');
+    logger.warn({ reason: describeCause(error) }, 'logins in progress could not be ended');
     return undefined;
   }
 }

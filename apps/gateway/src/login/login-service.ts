@@ -16,7 +16,7 @@ import type { AuthenticatorConfig, LoginConfig } from '../config/types.ts';
 import type { Link, LinkContext } from '../engine/chain/chain.ts';
 import type { Session, SessionTexts } from '../engine/sessions/session-text.ts';
 import type { SessionUsers } from '../engine/sessions/session-user.ts';
-import { networkOf } from '../http/socket-limit.ts';
+import { nameNetwork } from '../http/socket-limit.ts';
 import type { AttemptTexts } from './attempts/attempt.ts';
 import type { PendingLogins } from './attempts/pending-logins.ts';
 import {
@@ -252,7 +252,7 @@ export function countIncomplete(
   { named }: Pick<Proof, 'named'>,
   address: string,
 ): void {
-  const taken = logins.take(countName(named.username, networkOf(address)));
+  const taken = logins.take(countName(named.username, nameNetwork(address)));
   if (typeof taken === 'number')
     throw tooMany('too many logins of this user without a second factor', taken);
 }

@@ -1,4 +1,4 @@
-import { causeOf } from '../config/problems.ts';
+import { describeCause } from '../config/problems.ts';
 import type { FactorUser, PasskeyFactor } from './factors/factor-record.ts';
 import { multipleFactors } from './factors/policy.ts';
 import type { CodeResult, FactorNeed } from './factors/second-factor.ts';
@@ -53,7 +53,7 @@ export function fromFactors<Result>(
 ): Promise<Result> {
   return work().catch((error: unknown) => {
     if (error instanceof LoginError) throw error;
-    logger.warn({ reason: causeOf(error) }, 'second factor could not be checked');
+    logger.warn({ reason: describeCause(error) }, 'second factor could not be checked');
     // Only a right password comes as far as here.
     throw uncheckedLogin(true);
   });

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Rate } from '../config/login.ts';
-import { networkOf } from '../http/socket-limit.ts';
+import { nameNetwork } from '../http/socket-limit.ts';
 import { maxCountedNames } from './limits.ts';
 
 export type RateLimit = ReturnType<typeof createRateLimit>;
@@ -12,7 +12,7 @@ export type RateLimit = ReturnType<typeof createRateLimit>;
  */
 export function createAddressLimit(rate: () => Rate, now: () => number): RateLimit {
   const { take } = createRateLimit(rate, now);
-  return { take: (address) => take(networkOf(address)) };
+  return { take: (address) => take(nameNetwork(address)) };
 }
 
 /** Counts the attempts that each name has left. They come back evenly over time. @param now monotonic milliseconds */

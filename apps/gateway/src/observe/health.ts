@@ -1,7 +1,7 @@
 import type { Authenticator, DirectoryUse } from '@sallyport/authenticator';
 import { durationText } from '@sallyport/plugin-kit';
 import { withTimeLimit } from '../base/deadlines.ts';
-import { causeOf } from '../config/problems.ts';
+import { describeCause } from '../config/problems.ts';
 import type { GuardedLink } from '../engine/chain/guard.ts';
 
 /** One line of a health endpoint. */
@@ -82,7 +82,7 @@ async function checkAuthenticator({ name, guard }: GuardedLink): Promise<HealthC
     const warnings = await checkInTime(guard, checkTimeout);
     return { name, ok: true, ...(warnings.length > 0 && { reason: warnings.join('\n') }) };
   } catch (error) {
-    return { name, ok: false, reason: causeOf(error) };
+    return { name, ok: false, reason: describeCause(error) };
   }
 }
 

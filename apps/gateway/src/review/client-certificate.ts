@@ -4,9 +4,9 @@ import type { TLSSocket } from 'node:tls';
 import type { Logger } from '@sallyport/authenticator';
 import { createLogLimiter } from '../base/logging/log-limiter.ts';
 import { printable } from '../base/logging/printable.ts';
-import { type ServerRequest, type Transport, transportOf } from '../http/http-server.ts';
+import { findTransport, type ServerRequest, type Transport } from '../http/http-server.ts';
 import { StatusError } from '../http/kubernetes-status.ts';
-import { subjectOf } from '../http/tls.ts';
+import { formatSubject } from '../http/tls.ts';
 
 /**
  * Admits clients whose certificate the CA signed (TLS has checked that) and has one of `server.tls.clientNames`.
@@ -59,7 +59,7 @@ export function createClientCheck(
     check(request: ServerRequest, retire: (request: ServerRequest) => void): string | undefined {
       const names = currentNames();
       if (names === undefined) return undefined;
-      const reading = readOnce(transportOf(request), names);
+      const reading = readOnce(findTransport(request), names);
       if (reading === undefined) {
         throw new StatusError(
           403,
@@ -99,10 +99,10 @@ function read(transport: Transport, allowed: readonly string[]) {
   if (certificate === undefined) return undefined;
   const isAllowed = hasName(certificate, allowed);
   return {
-    subject: subjectOf(certificate),
+    subject: formatSubject(certificate),
     fingerprint: certificate.fingerprint256,
     /** For messages; empty for a client that is let in. */
-    names: isAllowed ? [] : [...new Set(namesOf(certificate).map(shown))],
+    names: isAllowed ? [] : [...new Set(listNames(certificate).map(shown))],
     notBefore: certificate.validFromDate.getTime(),
     notAfter: certificate.validToDate.getTime(),
     allowed,
@@ -134,14 +134,14 @@ function listed(names: readonly string[]): string {
  * which one they use.
  */
 export function hasName(certificate: X509Certificate, allowed: readonly string[]): boolean {
-  const names = namesOf(certificate);
+  const names = listNames(certificate);
   return allowed.some(
     (name) => names.includes(name) || (isIP(name) !== 0 && certificate.checkIP(name) !== undefined),
   );
 }
 
 /** Lists the names of a certificate that `clientNames` may have. */
-function namesOf(certificate: X509Certificate): string[] {
+function listNames(certificate: X509Certificate): string[] {
   const commonName: unknown = certificate.toLegacyObject().subject.CN;
   const names = subjectAltNames(certificate.subjectAltName ?? '');
   return typeof commonName === 'string' ? [commonName, ...names] : names;

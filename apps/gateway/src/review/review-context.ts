@@ -88,7 +88,7 @@ export function createReviewContext(
  * @returns undefined when it is missing. What is not a digit counts as more than any limit: only forwarding is
  *   refused then.
  */
-export function hopsOf(header: string | readonly string[] | undefined): number | undefined {
+export function readHops(header: string | readonly string[] | undefined): number | undefined {
   if (header === undefined) return undefined;
   return typeof header === 'string' && /^\d$/.test(header)
     ? Number(header)

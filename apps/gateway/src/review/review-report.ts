@@ -59,7 +59,7 @@ export function createReviewReporter(observers: readonly OnReview[], logger: Log
   return ({ id, at, seconds, client, request, end, answers, callerGone }: Ended): ReviewReport => {
     const version =
       request && (request.apiVersion === 'authentication.k8s.io/v1' ? 'v1' : 'v1beta1');
-    const outcome = outcomeOf(end);
+    const outcome = describeOutcome(end);
     const token = request?.token;
     const report: ReviewReport = {
       id,
@@ -104,7 +104,7 @@ export function createReviewLog(logger: ReviewLogger, now: () => number): OnRevi
     const unloggedSince = limit(kind);
     return unloggedSince === undefined ? ['debug'] : [level, unloggedSince];
   };
-  const levelOf = ({ outcome, callerGone, end, answers }: ReviewReport): Level => {
+  const chooseLevel = ({ outcome, callerGone, end, answers }: ReviewReport): Level => {
     if (callerGone || outcome === 'authenticated' || outcome === 'unknown') return ['debug'];
     if ('kind' in end && end.kind === 'rejected') {
       if (end.subject !== undefined) return ['info'];
@@ -116,7 +116,7 @@ export function createReviewLog(logger: ReviewLogger, now: () => number): OnRevi
   };
   return (report) => {
     const { id, seconds, version, outcome, callerGone, end, answers, token } = report;
-    const [level, unloggedSince = 0] = levelOf(report);
+    const [level, unloggedSince = 0] = chooseLevel(report);
     if (level === 'debug' && logger.isLevelEnabled?.('debug') === false) return;
     const last = answers.at(-1);
     // The source of the answer that decided is undefined for a backend.
@@ -137,7 +137,7 @@ export function createReviewLog(logger: ReviewLogger, now: () => number): OnRevi
   };
 }
 
-function outcomeOf(end: ReviewResult | Error): ReviewOutcome {
+function describeOutcome(end: ReviewResult | Error): ReviewOutcome {
   if (end instanceof StatusError) return end.code === 429 ? 'overloaded' : 'invalid';
   if (end instanceof Error) return 'error';
   return end.kind === 'no-opinion' ? 'unknown' : end.kind;

@@ -16,7 +16,7 @@ import type { ConnectionLimits, InFlight } from '../http/limits.ts';
 import { createBodyReader } from '../http/read-body.ts';
 import type { TlsMaterial } from '../http/tls.ts';
 import { type ClientCheck, createClientCheck } from './client-certificate.ts';
-import { createReviewContext, hopsOf, type ReviewContext } from './review-context.ts';
+import { createReviewContext, type ReviewContext, readHops } from './review-context.ts';
 import { createReviewReporter, type OnReview } from './review-report.ts';
 import { isCheckable, parseTokenReview, type ReviewResult, toTokenReview } from './token-review.ts';
 
@@ -138,7 +138,7 @@ function createReviewHandler(
           res,
           reviewTimeout,
           request.audiences,
-          hopsOf(req.headers['sallyport-hops']),
+          readHops(req.headers['sallyport-hops']),
         );
         const decision = authenticate(request.token, asked);
         end = isPending(decision) ? await decision.catch(unchecked) : decision;

@@ -2,7 +2,7 @@ import type { TokenIssuer } from '@sallyport/authenticator';
 import { parseCertificates, tlsFileLimit } from '@sallyport/plugin-kit';
 import { loadWatchedFile, type WatchedFile } from '../config/files/watcher.ts';
 import { createNetworks } from '../config/login.ts';
-import { causeOf, reworded } from '../config/problems.ts';
+import { describeCause, reworded } from '../config/problems.ts';
 import type { GatewayConfig, LoginConfig } from '../config/types.ts';
 import { endLogins } from '../engine/revocation/end-logins.ts';
 import type { EndedSessions } from '../engine/revocation/ended-sessions.ts';
@@ -83,7 +83,7 @@ export async function createLoginParts(
           }
         : undefined,
     kubeconfig,
-    problemOf: (error) => issuing.withhold(causeOf(error)),
+    problemOf: (error) => issuing.withhold(describeCause(error)),
     logger,
   };
   return { service, files, close: () => closeMade('token issuer', issuer, issuing.name, logger) };

@@ -6,7 +6,7 @@ import { systemClocks } from '../base/clocks.ts';
 import { createTurns } from '../base/deadlines.ts';
 import { manifest } from '../base/package-files.ts';
 import { type Tracer, useTracer } from '../base/tracing/in-span.ts';
-import { causeOf } from '../config/problems.ts';
+import { describeCause } from '../config/problems.ts';
 import type { GatewayConfig, TracingConfig } from '../config/types.ts';
 import { createFailureLog } from '../engine/chain/failure-log.ts';
 import type { RevalidationResult } from '../engine/sessions/session-user.ts';
@@ -203,6 +203,6 @@ function createTracing(logger: Logger): (config: TracingConfig | undefined) => P
   }
   return (next) =>
     inTurn(() => follow(next)).catch((error: unknown) =>
-      logger.error({ problems: [causeOf(error)] }, 'tracing could not be started'),
+      logger.error({ problems: [describeCause(error)] }, 'tracing could not be started'),
     );
 }

@@ -3,7 +3,7 @@ import { durationText } from '@sallyport/plugin-kit';
 import type { Logger } from 'pino';
 import { createTurns, withTimeLimit } from '../base/deadlines.ts';
 import type { FileWatcher, WatchedFile } from '../config/files/watcher.ts';
-import { ConfigError, causeOf, causesOf } from '../config/problems.ts';
+import { ConfigError, describeCause, describeCauses } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import type { LoginServer } from '../login/login-server.ts';
 import { certificatesOf, readTls, type TlsOfAddresses } from '../login/login-tls.ts';
@@ -54,7 +54,7 @@ export function createReloader(dependencies: ReloadDependencies) {
       const late = `a reload took longer than ${durationText(turnLimit)}`;
       const work = (signal: AbortSignal) => reload(source, cause, signal);
       const problems = await withTimeLimit(turnLimit, late, work).catch((error) => {
-        const given = [causeOf(error)];
+        const given = [describeCause(error)];
         logger.error({ problems: given }, 'reload abandoned');
         return given;
       });
@@ -86,8 +86,8 @@ export function createReloader(dependencies: ReloadDependencies) {
       // A refused config may name files that the running one does not: a change of one of them may fix it.
       const named = next === undefined ? [] : [...next.secretFiles, ...tlsFiles(next)];
       others = error instanceof ConfigError ? [...error.files, ...named] : named;
-      const problems = error instanceof ConfigError ? error.problems : [causeOf(error)];
-      refusedFor = causesOf(error);
+      const problems = error instanceof ConfigError ? error.problems : [describeCause(error)];
+      refusedFor = describeCauses(error);
       logger.error({ file: running.config.file, cause, problems }, 'config reload refused');
     }
     await watches.config(since, others);
@@ -170,7 +170,7 @@ async function problemsOf(
     logger.info(fields, loaded);
     return [];
   } catch (error) {
-    const problems = [causeOf(error)];
+    const problems = [describeCause(error)];
     logger.error({ ...fields, problems }, refused);
     return problems;
   }

@@ -18,7 +18,7 @@ export function errorFields(error: unknown): {
   if (!(error instanceof Error)) return { type: typeof error };
   const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {};
   if (AuthenticatorError.is(error)) return { type: error.name, ...code, message: error.message };
-  return { type: error.name, ...code, frames: framesOf(error) };
+  return { type: error.name, ...code, frames: readFrames(error) };
 }
 
 /** Returns what was thrown, or another error if it is not one: it may be the token itself. */
@@ -27,7 +27,7 @@ export function asError(thrown: unknown): Error {
 }
 
 /** Reads the frames of a stack. It begins with the message, whose lines may look like frames: they are left out. */
-function framesOf({ stack = '', message }: Error): readonly string[] {
+function readFrames({ stack = '', message }: Error): readonly string[] {
   const start = stack.indexOf(message);
   if (start < 0) return [];
   const lines = stack.slice(start + message.length).split('\n');

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
-import { wordsOf } from '../../config/problems.ts';
+import { describeError } from '../../config/problems.ts';
 import type { ListenAddress } from '../../config/types.ts';
 import { authority, listen } from '../../http/http-server.ts';
 import { type Finding, toFinding } from '../finding.ts';
@@ -32,7 +32,10 @@ export async function checkAddress(
     const mayWork =
       code === 'EADDRINUSE' || (code === 'EACCES' && !(await isDeniedToGateway(address, files)));
     return [
-      toFinding(mayWork ? 'warning' : 'error', code === 'EADDRINUSE' ? inUse : wordsOf(error)),
+      toFinding(
+        mayWork ? 'warning' : 'error',
+        code === 'EADDRINUSE' ? inUse : describeError(error),
+      ),
     ];
   } finally {
     server.close();

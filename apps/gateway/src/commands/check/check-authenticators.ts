@@ -1,7 +1,7 @@
 import type { Authenticator, DirectoryUse } from '@sallyport/authenticator';
 import { pino } from 'pino';
 import { withTimeLimit } from '../../base/deadlines.ts';
-import { causeOf } from '../../config/problems.ts';
+import { describeCause } from '../../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../../config/types.ts';
 import { checkInTime, noAnswerWithin } from '../../observe/health.ts';
 import { missingForLogin } from '../../runtime/assemble-login.ts';
@@ -183,7 +183,7 @@ async function checkIssuer(
       await closeMade('token issuer', issuer, config.name, logger);
     }
   } catch (error) {
-    const detail = config.withhold(`${failure}: ${causeOf(error)}`);
+    const detail = config.withhold(`${failure}: ${describeCause(error)}`);
     return [addPackage(config, { result: 'error', detail })];
   }
 }

@@ -1,5 +1,5 @@
 import { printable } from '../../base/logging/printable.ts';
-import { causeOf } from '../../config/problems.ts';
+import { describeCause } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { createIdentityPolicy, credentialIdKey } from '../../engine/chain/identity-policy.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
@@ -44,7 +44,9 @@ export function checkKnownUsers(
       );
     }
   } catch (error) {
-    return [{ result: 'error', detail: `knownUsers() failed: ${config.withhold(causeOf(error))}` }];
+    return [
+      { result: 'error', detail: `knownUsers() failed: ${config.withhold(describeCause(error))}` },
+    ];
   }
   const fix = isCredentialId
     ? `for ${credentialIdKey}, set its allowCredentialId: true`

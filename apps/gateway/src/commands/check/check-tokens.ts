@@ -1,5 +1,5 @@
 import { printable } from '../../base/logging/printable.ts';
-import { causeOf } from '../../config/problems.ts';
+import { describeCause } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import type { Finding } from '../finding.ts';
@@ -49,7 +49,10 @@ function checkAudiences(
     });
   } catch (error) {
     return [
-      { result: 'error', detail: `tokenAudiences() failed: ${config.withhold(causeOf(error))}` },
+      {
+        result: 'error',
+        detail: `tokenAudiences() failed: ${config.withhold(describeCause(error))}`,
+      },
     ];
   }
 }

@@ -1,5 +1,5 @@
 import { systemClocks } from '../../base/clocks.ts';
-import { causeOf } from '../../config/problems.ts';
+import { describeCause } from '../../config/problems.ts';
 import type { AuthenticatorConfig, CacheLifetimes, GatewayConfig } from '../../config/types.ts';
 import { findEndOfUse } from '../../engine/cache/record.ts';
 import { createRedisTier, readAnswersOfUser } from '../../engine/cache/redis-tier.ts';
@@ -59,7 +59,7 @@ export async function readCached(
           until: ends.length === 0 ? null : new Date(Math.max(...ends)),
         };
       } catch (error) {
-        return { ...which, problem: causeOf(error) };
+        return { ...which, problem: describeCause(error) };
       }
     }),
   );

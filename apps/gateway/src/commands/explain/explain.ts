@@ -1,7 +1,7 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { durationText } from '@sallyport/plugin-kit';
 import { printable } from '../../base/logging/printable.ts';
-import { wordsOf } from '../../config/problems.ts';
+import { describeError } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { type Answer, ChainError } from '../../engine/chain/chain.ts';
 import { isDirectoryError } from '../../engine/directory/with-directory.ts';
@@ -184,7 +184,7 @@ async function readLockoutsOf(
   try {
     return await namedLockouts(redis, config, user);
   } catch (error) {
-    const { message, fix } = wordsOf(error);
+    const { message, fix } = describeError(error);
     printRemark(context, `can't read refused attempts: ${message}`, fix);
     return [];
   }

@@ -1,4 +1,4 @@
-import { causeOf } from '../../config/problems.ts';
+import { describeCause } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { type FactorRecord, listedFactors } from '../../login/factors/factor-record.ts';
 import { createFactorPolicy, hadFactor } from '../../login/factors/policy.ts';
@@ -51,7 +51,7 @@ export async function readFactors(
     }));
     return { value: [...ofPeople, ...recordsOnly(found, covered, isRequired)] };
   } catch (error) {
-    return { problem: causeOf(error) };
+    return { problem: describeCause(error) };
   }
 }
 

@@ -1,6 +1,6 @@
 import { durationText } from '@sallyport/plugin-kit';
 import { printable } from '../../base/logging/printable.ts';
-import { FixableError, wordsOf } from '../../config/problems.ts';
+import { describeError, FixableError } from '../../config/problems.ts';
 import { sortReplicas } from '../../engine/revocation/confirmation.ts';
 import { readReplicas } from '../../engine/revocation/replicas.ts';
 import { invite as inviteUser } from '../../login/factors/enrolment.ts';
@@ -103,7 +103,7 @@ async function noteInvitation(
       );
     await noteInAuditTrail(context, config, draft);
   } catch (error) {
-    const { message, fix } = wordsOf(error);
+    const { message, fix } = describeError(error);
     throw new FixableError(
       `nothing was done: ${message}`,
       fix ?? 'start the Redis of cache.redis, or correct its settings (docs/redis.md)',

@@ -1,5 +1,5 @@
 import { printable } from '../../base/logging/printable.ts';
-import { wordsOf } from '../../config/problems.ts';
+import { describeError } from '../../config/problems.ts';
 import { listedFactors } from '../../login/factors/factor-record.ts';
 import type { FactorStore } from '../../login/factors/factor-store.ts';
 import { createFactorPolicy } from '../../login/factors/policy.ts';
@@ -111,7 +111,7 @@ async function publish(
     }));
     return cleared;
   } catch (error) {
-    const { message, fix } = wordsOf(error);
+    const { message, fix } = describeError(error);
     printRemark(
       context,
       `the gateways did not learn of the reset, so their audit trail lacks it, and wrong codes may still refuse the user: ${message}`,

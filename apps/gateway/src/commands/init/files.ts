@@ -1,7 +1,7 @@
 import { lstatSync, type Stats } from 'node:fs';
 import { link, mkdir, open, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { causeOf, FixableError } from '../../config/problems.ts';
+import { describeCause, FixableError } from '../../config/problems.ts';
 
 export interface NewFile {
   readonly path: string;
@@ -117,7 +117,7 @@ async function explained<Result>(path: string, work: () => Promise<Result>): Pro
     return await work();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    const [why, fix] = causes[String(code)] ?? [causeOf(error)];
+    const [why, fix] = causes[String(code)] ?? [describeCause(error)];
     throw new FixableError(`can't write ${path}: ${why}`, fix, { cause: error });
   }
 }

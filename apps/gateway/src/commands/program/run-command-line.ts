@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander';
-import { ConfigError, onTwoLines, wordsOf } from '../../config/problems.ts';
+import { ConfigError, describeError, onTwoLines } from '../../config/problems.ts';
 import type { CommandContext } from '../context.ts';
 import { type ExitCode, exitCodes, UsageError } from '../output.ts';
 import { addBlockVerbs } from './block-verbs.ts';
@@ -35,7 +35,7 @@ export function explainError({ stderr }: Pick<CommandContext, 'stderr'>, error: 
     return error.exitCode === 0 ? exitCodes.success : exitCodes.usage;
   const several = error instanceof ConfigError && error.problems.length > 1;
   const heading = several ? `${error.problems.length} errors in the config:\n` : '';
-  const text = error instanceof ConfigError ? error.message : onTwoLines(wordsOf(error));
+  const text = error instanceof ConfigError ? error.message : onTwoLines(describeError(error));
   stderr.write(`sallyport: ${heading}${text}\n`);
   return error instanceof UsageError ? exitCodes.usage : exitCodes.failure;
 }

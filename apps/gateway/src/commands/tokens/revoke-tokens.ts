@@ -1,6 +1,6 @@
 import type { RevokedToken, TokenSelection, UnreadableToken } from '@sallyport/authenticator';
 import { printable } from '../../base/logging/printable.ts';
-import { causeOf, wordsOf } from '../../config/problems.ts';
+import { describeCause, describeError } from '../../config/problems.ts';
 import { mayStillPass, publishWithInterrupt, report } from '../blocks/report.ts';
 import type { CommandContext } from '../context.ts';
 import { type IssuerSetup, type SeenToken, seeToken, toJson, withIssuer } from '../issuer.ts';
@@ -126,9 +126,9 @@ function createRevoker(
         }
       });
     } catch (error) {
-      const { message, fix } = wordsOf(error);
+      const { message, fix } = describeError(error);
       failed.add(setup);
-      outcome.problems.push({ authenticator: name, problem: causeOf(error) });
+      outcome.problems.push({ authenticator: name, problem: describeCause(error) });
       printRemark(context, `not all tokens of authenticator ${name} are revoked: ${message}`, fix);
     }
     if (unconfirmed > 0) {
@@ -197,7 +197,7 @@ async function forget(
     return report(context, publication, options.output, texts, makeJson);
   } catch (error) {
     print(lingering + advice);
-    const { message, fix } = wordsOf(error);
+    const { message, fix } = describeError(error);
     const keptText = `the replicas did not learn of it, so they keep their cached answers: ${message}`;
     printRemark(context, keptText, fix);
     return exitCodes.failure;

@@ -1,7 +1,7 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { pino } from 'pino';
 import { withTimeLimit } from '../../base/deadlines.ts';
-import { causeOf } from '../../config/problems.ts';
+import { describeCause } from '../../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../../config/types.ts';
 import { noAnswerWithin } from '../../observe/health.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
@@ -39,7 +39,7 @@ export function describeFailure(
   error: unknown,
 ): AskFailure {
   const isOfUser = AuthenticatorError.is(error) && error.code === 'failed';
-  return { reason: authenticator.withhold(causeOf(error)), isOfUser };
+  return { reason: authenticator.withhold(describeCause(error)), isOfUser };
 }
 
 /**

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { printable } from '../../base/logging/printable.ts';
-import { causesOf, FixableError } from '../../config/problems.ts';
+import { describeCauses, FixableError } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { shortenId } from '../../engine/chain/decision.ts';
 import { digestToken, type Entry, shortDigest } from '../../engine/revocation/list.ts';
@@ -148,7 +148,7 @@ async function refusePasswordToken(
   }).catch((error: unknown) => {
     const why = `to ${verb} a token, each authenticator must say whether it contains a password, and one can't`;
     throw new FixableError(
-      `nothing was done: ${why}: ${causesOf(error).join('; ')}`,
+      `nothing was done: ${why}: ${describeCauses(error).join('; ')}`,
       `fix that, or name the user: ${byName('NAME')}`,
     );
   });

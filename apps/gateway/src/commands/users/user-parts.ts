@@ -1,4 +1,4 @@
-import { causeOf } from '../../config/problems.ts';
+import { describeCause } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { createIdentityPolicy } from '../../engine/chain/identity-policy.ts';
 import type { Entry } from '../../engine/revocation/list.ts';
@@ -75,7 +75,7 @@ async function partOf<Value>(read: () => Promise<Value>): Promise<Part<Value>> {
   try {
     return { value: await read() };
   } catch (error) {
-    return { problem: causeOf(error) };
+    return { problem: describeCause(error) };
   }
 }
 

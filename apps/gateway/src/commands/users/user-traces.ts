@@ -1,4 +1,4 @@
-import { causeOf } from '../../config/problems.ts';
+import { describeCause } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { selectBlocks } from '../../engine/revocation/list.ts';
 import { readListing } from '../../engine/revocation/redis-list.ts';
@@ -55,7 +55,12 @@ export async function readTraces(
 ) {
   const unchecked = (where: string) => (error: unknown) =>
     names.map(
-      (name): Trace => ({ name, where, answer: 'could not be checked', reason: causeOf(error) }),
+      (name): Trace => ({
+        name,
+        where,
+        answer: 'could not be checked',
+        reason: describeCause(error),
+      }),
     );
   const sessions = config.login?.sessions ?? '';
   const [ofSessions, ofFleet] = await Promise.all([

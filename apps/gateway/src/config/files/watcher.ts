@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { constants, type FileHandle, lstat, open, stat } from 'node:fs/promises';
 import { pause } from '../../base/deadlines.ts';
-import { pieceOf, readBytes, withFix } from '../read-text.ts';
+import { choosePieceSize, readBytes, withFix } from '../read-text.ts';
 
 /** The time between two looks at the files, in milliseconds. */
 const interval = 2_000;
@@ -141,7 +141,7 @@ async function fingerprint(file: string, known?: Fingerprint): Promise<Fingerpri
       };
     }
     // A file that is written twice within one tick of the file system's clock keeps its stamp, so only an old stamp is trusted.
-    const { stamp, changedAt } = stampOf(found);
+    const { stamp, changedAt } = makeStamp(found);
     if (known !== undefined && known.stamp === stamp && known.readAt - changedAt > interval)
       return known;
     return { readAt, ...(await readFingerprint(file)) };
@@ -153,7 +153,7 @@ async function fingerprint(file: string, known?: Fingerprint): Promise<Fingerpri
   }
 }
 
-function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats) {
+function makeStamp({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats) {
   return {
     stamp: [dev, ino, size, mtimeNs, ctimeNs].join(':'),
     changedAt: Number(ctimeNs / 1_000_000n),
@@ -167,15 +167,15 @@ async function readFingerprint(
   // A pipe or a device may have replaced it since: opening a pipe waits for a writer without O_NONBLOCK, and a device never ends.
   await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
   const found = await handle.stat();
-  const read = () => (found.size > maxFileSize ? 'too big' : digestOf(handle, found.size));
+  const read = () => (found.size > maxFileSize ? 'too big' : hashContent(handle, found.size));
   const digest = found.isFile() ? await read() : 'no file';
   // The stamp is taken after reading. Before, it could be that of older content, and the new content would count as known.
-  return { ...stampOf(await handle.stat({ bigint: true })), digest };
+  return { ...makeStamp(await handle.stat({ bigint: true })), digest };
 }
 
-async function digestOf(handle: FileHandle, size: number): Promise<string> {
+async function hashContent(handle: FileHandle, size: number): Promise<string> {
   const hash = createHash('sha256');
-  const highWaterMark = pieceOf(size, chunkSize);
+  const highWaterMark = choosePieceSize(size, chunkSize);
   const content = handle.createReadStream({ autoClose: false, end: maxFileSize, highWaterMark });
   for await (const chunk of content) hash.update(chunk);
   return hash.digest('base64');

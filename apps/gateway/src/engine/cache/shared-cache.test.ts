@@ -1,6 +1,6 @@
 import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command-calls';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { fingerprintOf } from '../../config/authenticators.ts';
+import { makeFingerprint } from '../../config/authenticators.ts';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
 import {
   authenticated,
@@ -165,7 +165,7 @@ test('one token has the answers of each authenticator and of each list of audien
   const names = ['corp', 'robots', 'corp robots'];
   const start = (name: string) => {
     const plugin = { use: 'x', package: 'x', digest: '' };
-    const settings = { name, fingerprint: fingerprintOf(name, plugin, {}) };
+    const settings = { name, fingerprint: makeFingerprint(name, plugin, {}) };
     const replica = createReplica({ shared: file.opened.redis, clocks, settings });
     replica.answer = async (token, audiences) => answerOf(name, token, audiences);
     return { name, replica };

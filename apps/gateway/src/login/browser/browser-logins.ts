@@ -1,4 +1,4 @@
-import { causeOf } from '../../config/problems.ts';
+import { describeCause } from '../../config/problems.ts';
 import { LoginError, unavailable } from '../login-error.ts';
 import type { BrowserLogins, LoginService } from '../login-service.ts';
 
@@ -18,7 +18,7 @@ export function fromPending<Result>(
   work: () => Promise<Result>,
 ): Promise<Result> {
   return work().catch((error: unknown) => {
-    logger.warn({ reason: causeOf(error) }, 'login in progress could not be read or written');
+    logger.warn({ reason: describeCause(error) }, 'login in progress could not be read or written');
     throw unavailable('the store of logins in progress');
   });
 }

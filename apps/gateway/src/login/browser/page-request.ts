@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { createFormReader } from '../../http/read-body.ts';
-import { networkOf } from '../../http/socket-limit.ts';
+import { nameNetwork } from '../../http/socket-limit.ts';
 import type { Attempt, BrowserState } from '../attempts/attempt.ts';
 import { formToken, isFormToken, loginSecretOf } from '../attempts/attempt.ts';
 import { maxCookies } from '../limits.ts';
@@ -137,7 +137,7 @@ export function viewOf({ attempt, address }: PageRequest) {
     cluster: attempt.cluster,
     device: attempt.device,
     address: attempt.address,
-    isOtherAddress: networkOf(attempt.address) !== networkOf(address),
+    isOtherAddress: nameNetwork(attempt.address) !== nameNetwork(address),
   };
 }
 

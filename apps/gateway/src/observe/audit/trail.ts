@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { createTurns } from '../../base/deadlines.ts';
 import { errorFields } from '../../base/logging/error-fields.ts';
 import { createLogLimiter } from '../../base/logging/log-limiter.ts';
-import { causeOf } from '../../config/problems.ts';
+import { describeCause } from '../../config/problems.ts';
 import type { AuditConfig, GatewayConfig } from '../../config/types.ts';
 import { createTokenFingerprint } from './entry.ts';
 import { openOutput } from './output.ts';
@@ -68,7 +68,7 @@ export function createAuditTrail(logger: Logger, onDropped: (lines: number) => v
     });
   const logFailure = (error: unknown) =>
     logger.error(
-      { problems: [causeOf(error)] },
+      { problems: [describeCause(error)] },
       'audit trail could not be opened: the previous output stays in use',
     );
 
