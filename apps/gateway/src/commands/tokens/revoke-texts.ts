@@ -8,7 +8,7 @@ import type { IssuerSetup, SeenToken } from '../issuer.ts';
 import { roundedDuration, timeText } from '../times.ts';
 import { nameSubject, type Prepared } from '../users/subject.ts';
 import { candidatesFor, namingAuthenticators } from '../users/user-names.ts';
-import type { Outcome } from './revoke-tokens.ts';
+import type { Outcome } from './revoke-outcome.ts';
 
 type Draft = Prepared['draft'];
 

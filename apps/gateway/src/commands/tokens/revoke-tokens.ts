@@ -7,6 +7,7 @@ import { type IssuerSetup, type SeenToken, seeToken, toJson, withIssuer } from '
 import { type ExitCode, exitCodes, printJson, printRemark } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
 import type { EntryOptions, Prepared } from '../users/subject.ts';
+import { noOutcome, type Outcome } from './revoke-outcome.ts';
 import {
   adviceText,
   areSessions,
@@ -18,18 +19,6 @@ import {
   unconfirmedText,
   unreadableText,
 } from './revoke-texts.ts';
-
-/** The JSON of what became of the tokens: revoked now or before, and why not all of an authenticator could be revoked. */
-export type Outcome = Readonly<Record<'revoked' | 'already' | 'unreadable' | 'problems', object[]>>;
-
-export function noOutcome(): Outcome {
-  return { revoked: [], already: [], unreadable: [], problems: [] };
-}
-
-/** Whether each token of the subject is revoked. */
-export function isComplete({ unreadable, problems }: Outcome): boolean {
-  return unreadable.length + problems.length === 0;
-}
 
 /** What another command that revokes tokens, too, says in place of `revoke`. */
 interface RevokeTexts {

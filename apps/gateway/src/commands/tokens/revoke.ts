@@ -9,8 +9,9 @@ import { commandLine } from '../printed-commands.ts';
 import { checkName, remarkDoubts } from '../users/name-check.ts';
 import { type EntryOptions, type Prepared, prepare } from '../users/subject.ts';
 import { canHaveName } from '../users/user-names.ts';
+import { isComplete, noOutcome } from './revoke-outcome.ts';
 import { areSessions, summaryText, unknownText } from './revoke-texts.ts';
-import { isComplete, noOutcome, revokeTokens } from './revoke-tokens.ts';
+import { revokeTokens } from './revoke-tokens.ts';
 
 /** Revokes issued tokens for good, and has every replica forget what it has cached. */
 export async function revoke(context: CommandContext, options: EntryOptions): Promise<ExitCode> {
