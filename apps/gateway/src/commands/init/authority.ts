@@ -6,26 +6,22 @@ import { mebibyte, readText, UnusableFileError } from '../../config/read-text.ts
 import { type Authority, readAuthority } from './certificates.ts';
 import { names } from './layout.ts';
 
+const fix =
+  'put the file of the CA that init made back, or make a new CA in another folder: init DIR --host …';
+
 /**
  * Reads the CA that `init` made in a folder. While a CA is changed, its file has two: the one that `ca.key` belongs to issues.
  *
- * @param what begins the message when it can't be read, such as `nothing was renewed`
- * @param fix how to fix that
  * @param now milliseconds since 1970
  */
-export async function openAuthority(
-  folder: string,
-  what: string,
-  fix: string,
-  now: number,
-): Promise<Authority> {
+export async function openAuthority(folder: string, now: number): Promise<Authority> {
   const [certificates = '', key = ''] = await Promise.all(
     [names.authority, names.authorityKey].map(async (name) => {
       try {
         return await readText(join(folder, name), mebibyte);
       } catch (error) {
         if (!(error instanceof UnusableFileError)) throw error;
-        throw new FixableError(`${what}: ${error.message}`, fix, { cause: error });
+        throw new FixableError(`nothing was renewed: ${error.message}`, fix, { cause: error });
       }
     }),
   );
@@ -36,15 +32,15 @@ export async function openAuthority(
     // Errors of OpenSSL quote nothing of a key, but say nothing to people either.
     const { code, message } = error as NodeJS.ErrnoException;
     const reason = code === undefined ? message : 'this is not a PEM certificate with its key';
-    throw new FixableError(`${what}: ${files}: ${reason}`, fix, { cause: error });
+    throw new FixableError(`nothing was renewed: ${files}: ${reason}`, fix, { cause: error });
   }
 }
 
 /** Whether one of several CAs has issued a certificate. Both are PEM; what is not a certificate was not issued. */
 export function isIssuedByAny(authorities: string, certificate: string): boolean {
   try {
-    const found = new X509Certificate(certificate);
-    return parseCertificates(Buffer.from(authorities)).some((issuer) => isIssuedBy(found, issuer));
+    const parsed = new X509Certificate(certificate);
+    return parseCertificates(Buffer.from(authorities)).some((issuer) => isIssuedBy(parsed, issuer));
   } catch {
     return false;
   }

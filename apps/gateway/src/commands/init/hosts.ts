@@ -22,11 +22,11 @@ export function parseHost(text: string, option = '--host'): string {
     );
   }
   if (isHostName(text)) return text.toLowerCase();
-  const [problem, fix] = problemOf(text);
+  const [problem, fix] = describeProblem(text);
   throw new UsageError(`${quoted} ${problem}`, fix);
 }
 
-function problemOf(text: string): [problem: string, fix: string] {
+function describeProblem(text: string): [problem: string, fix: string] {
   if (text.includes('://'))
     return ['is a URL', 'write only its host, without https:// and the path'];
   if (/^[^:]+:\d+$/.test(text) || /\]:\d+$/.test(text))

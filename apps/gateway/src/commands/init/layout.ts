@@ -47,7 +47,7 @@ export function filesIn(folder: string, contents: Readonly<Record<string, string
   });
 }
 
-export function dateOf({ notAfter }: Pick<KeyPair, 'notAfter'>): string {
+export function formatEnd({ notAfter }: Pick<KeyPair, 'notAfter'>): string {
   return notAfter.toISOString().slice(0, 10);
 }
 
@@ -56,14 +56,14 @@ export function webhookUrl(host: string): string {
 }
 
 /** Returns the address to listen on: `0.0.0.0` is every IPv4 address; without a host it is every address of both kinds. */
-export function listenOn(hosts: readonly string[], itsPort: number): string {
-  return hosts.some((host) => host.includes(':')) ? `":${itsPort}"` : `0.0.0.0:${itsPort}`;
+export function listenOn(hosts: readonly string[], listenPort: number): string {
+  return hosts.some((host) => host.includes(':')) ? `":${listenPort}"` : `0.0.0.0:${listenPort}`;
 }
 
-/** Writes gateway.yaml. @param more entries of `authenticators`, and sections of the file, that come after these */
+/** Writes gateway.yaml. @param sections entries of `authenticators`, and sections of the file, that come after these */
 export function gatewayYaml(
   hosts: readonly string[],
-  more: { authenticators: string; sections: string },
+  sections: { authenticators: string; sections: string },
 ): string {
   const listen = listenOn(hosts, port);
   return `# Sallyport's config. Check it after each change: sallyport check --config gateway.yaml
@@ -81,7 +81,7 @@ authenticators: # asked in this order; the first definitive answer decides
     use: static
     options:
       tokensFile: ${names.tokens}
-${more.authenticators}${more.sections}`;
+${sections.authenticators}${sections.sections}`;
 }
 
 export function tokensYaml(entry: string): string {

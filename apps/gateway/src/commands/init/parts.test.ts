@@ -1,7 +1,9 @@
-import { X509Certificate } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { createHash, X509Certificate } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { loadConfig } from '../../config/load.ts';
@@ -9,7 +11,8 @@ import { createTestContext, type TestContext } from '../../testing/command-conte
 import { createAuthority, issueServer } from './certificates.ts';
 import { hostsOf } from './hosts.ts';
 import { createFolder } from './init.ts';
-import { newLoginHost, partsOf } from './options.ts';
+import { newLoginHost, readParts } from './options.ts';
+import { aclLine } from './redis.ts';
 import { renewCertificates } from './renew.ts';
 
 const now = Date.parse('2030-01-31T12:00:00Z');
@@ -39,20 +42,18 @@ async function contents(): Promise<Map<string, string>> {
   );
 }
 
-const create = async (given: Parameters<typeof partsOf>[3], at = hosts) =>
-  createFolder(context, folder, at, await partsOf(context, folder, at, given));
+const create = async (options: Parameters<typeof readParts>[2], at = hosts) =>
+  createFolder(context, folder, at, await readParts(context, at, options));
 
-/** Puts what a second run printed where it says. */
+/** Puts the printed sections where the text says. */
 async function addPrinted(printed: string): Promise<void> {
   const [, entries = ''] =
-    /Add to the end of authenticators in [^\n]*:\n\n(.*?)\n\n\S/s.exec(printed) ?? [];
+    /Add to the end of authenticators in [^\n]*:\n\n(.*?)\n\n?Add to the end/s.exec(printed) ?? [];
   const [, sections = ''] =
-    /Add to the end of [^\n ]*gateway\.yaml:\n\n(.*?)\n\nAdd this line/s.exec(printed) ?? [];
-  const text = await read('gateway.yaml');
-  const end = /^(?:cache|login):/m.exec(text)?.index ?? text.length;
+    /Add to the end of [^\n ]*gateway\.yaml:\n\n(.*?)\n\n?Then run/s.exec(printed) ?? [];
   await writeFile(
     join(folder, 'gateway.yaml'),
-    `${text.slice(0, end) + (entries && `${entries}\n`) + text.slice(end) + sections}\n`,
+    `${await read('gateway.yaml')}${entries}\n${sections}\n`,
   );
 }
 
@@ -99,37 +100,61 @@ test.each([
   },
 );
 
-test('further runs add files and show sections, and the outcome is that of one run', async () => {
-  await create({ redis, login: 'login.example.com' });
+test('a folder that has a gateway.yaml stays as it is, and what to add is printed', async () => {
+  await writeFile(`${folder}.ca`, (await createAuthority(now)).certificate);
+  onTestFinished(() => rm(`${folder}.ca`));
+  const options = { redis, redisCa: `${folder}.ca`, login: 'login.example.com' };
+  await create(options);
   const whole = parse(await read('gateway.yaml'));
   const names = [...(await contents()).keys()];
   await rm(folder, { recursive: true });
 
   await create({});
-  for (const given of [{ redis }, { redis, login: 'login.example.com' }]) {
-    const before = await contents();
-    const printed = await create(given, []);
-    const after = await contents();
-    for (const [file, text] of before) expect([file, after.get(file)]).toEqual([file, text]);
-    await addPrinted(printed);
-  }
-  expect([...(await contents()).keys()]).toEqual(names);
-  expect(parse(await read('gateway.yaml'))).toEqual(whole);
   const before = await contents();
-  await expect(create({ redis, login: 'login.example.com' })).rejects.toThrow(
-    'already has all of that',
-  );
+  const printed = await create(options, []);
   expect(await contents()).toEqual(before);
+  expect(printed).toMatch(/^Nothing was written: .*gateway\.yaml exists\./);
+  await addPrinted(printed);
+  expect(parse(await read('gateway.yaml'))).toEqual(whole);
+
+  const commands = [...printed.matchAll(/^ {2}((?:mkdir|\(|printf) ?.*)$/gm)].map(
+    ([, line]) => line,
+  );
+  expect(commands).toHaveLength(6);
+  const run = promisify(execFile);
+  const { stdout } = await run('sh', ['-ec', commands.join('\n')]);
+  const password = (await read('secrets/redis-password')).trim();
+  const digest = createHash('sha256').update(password).digest('hex');
+  expect(stdout).toBe(`${aclLine(password)}\n`);
+  expect(stdout).toContain(digest);
+  const secrets = ['redis-password', 'sealing-key', 'ldap-password'].map(
+    (name) => `secrets/${name}`,
+  );
+  expect(await Promise.all(secrets.map(modeOf))).toEqual(['600', '600', '600']);
+  expect(Buffer.from(await read('secrets/sealing-key'), 'base64')).toHaveLength(32);
+  expect(printed).toContain(`  sallyport init ${folder} --renew --login login.example.com\n`);
+  await renewCertificates(context, folder, [], 'login.example.com');
+  expect([...(await contents()).keys()]).toEqual(names);
 });
 
-test('a further run with other hosts says that the certificate keeps its names', async () => {
-  await create({});
-  await create({ redis }, ['gw.example.com']);
-  expect(context.printed.stderr).toBe('');
-  await create({ redis }, ['new.example.com']);
-  const remark =
-    /tls\/server\.crt is still for gw\.example\.com, 192\.0\.2\.1\n {2}fix: to change these names, run: .*--renew --host gw\.example\.com new\.example\.com/;
-  expect(context.printed.stderr).toMatch(remark);
+test('no printed command overwrites a file', async () => {
+  await create({ redis });
+  const before = await contents();
+  const printed = await create({ redis, login: 'login.example.com' });
+  const commands = [...printed.matchAll(/^ {2}(\(.*)$/gm)].map(([, line]) => line);
+  expect(commands).toHaveLength(3);
+  const run = promisify(execFile);
+  await run('sh', ['-c', `${commands.join('\n')}\ntrue`]);
+  for (const [file, text] of before) expect(await readFile(file, 'utf8')).toBe(text);
+});
+
+test('files of the parts that exist without a gateway.yaml are not overwritten', async () => {
+  await mkdir(join(folder, 'secrets'));
+  await writeFile(join(folder, 'secrets/sealing-key'), 'mine');
+  await expect(create({ redis })).rejects.toThrow(
+    /^nothing was written: .* already has secrets\/sealing-key, and init overwrites no file/,
+  );
+  expect([...(await contents()).values()]).toEqual(['mine']);
 });
 
 test.each([
@@ -154,31 +179,6 @@ test.each([
   },
 );
 
-test('a run that shows the sections again shows the line of the same password', async () => {
-  const line = /^ {2}user sallyport on #[0-9a-f]{64} .*$/m;
-  const first = line.exec(await create({ redis }))?.[0];
-  const second = line.exec(await create({ redis, login: 'login.example.com' }))?.[0];
-  expect(first).toBeDefined();
-  expect(second).toBe(first);
-});
-
-test('a login certificate of another CA stays, and its CA is left to the user', async () => {
-  await create({});
-  const pair = await issueServer(await createAuthority(now), ['login.example.com'], now);
-  await writeFile(join(folder, 'tls/login.crt'), pair.certificate);
-  await expect(create({ redis, login: true })).rejects.toThrow(
-    /has tls\/login\.crt without tls\/login\.key/,
-  );
-  await writeFile(join(folder, 'tls/login.key'), pair.key, { mode: 0o600 });
-  const printed = await create({ redis, login: true });
-  expect(await read('tls/login.crt')).toBe(pair.certificate);
-  expect(printed).toContain('\n  # caFile: tls/login-ca.crt');
-  expect(printed).not.toContain('--ca-file');
-  await renewCertificates(context, folder, []);
-  expect(await read('tls/login.crt')).toBe(pair.certificate);
-  expect(context.printed.stderr).toContain('tls/login.crt is from another CA, and is not renewed');
-});
-
 test('--renew renews the login certificate, for its name', async () => {
   await create({ redis, login: 'login.example.com' });
   const [certificate, key] = [await read('tls/login.crt'), await read('tls/login.key')];
@@ -191,67 +191,38 @@ test('--renew renews the login certificate, for its name', async () => {
   expect(hostsOf(renewed)).toEqual(['login.example.com']);
 });
 
-test('a login certificate that was moved away is made again, and only what is to be done is shown', async () => {
-  await create({ redis, login: 'login.example.com' });
-  const issueAgain = async (given: Parameters<typeof partsOf>[3]) => {
-    await rm(join(folder, 'tls/login.crt'));
-    await rm(join(folder, 'tls/login.key'));
-    await writeFile(join(folder, 'secrets/ldap-password'), 'a password');
-    const before = await contents();
-    const printed = await create(given, []);
-    const made = [...(await contents()).keys()].filter((file) => !before.has(file));
-    expect(made).toEqual(['tls/login.crt', 'tls/login.key'].map((name) => join(folder, name)));
-    expect(hostsOf(new X509Certificate(await read('tls/login.crt')))).toEqual([
-      'login.example.com',
-    ]);
-    return printed;
-  };
-  const made =
-    /^Created in .*: tls\/login\.crt, tls\/login\.key\n\nThen run:\n\n {2}\S.* check .*\n$/;
-  expect(await issueAgain({ login: 'login.example.com' })).toMatch(made);
-  expect(await issueAgain({ redis, login: 'login.example.com' })).toMatch(made);
-  await expect(create({ login: 'login.example.com' }, [])).rejects.toThrow(
-    /already has all of that: to replace the login certificate, run: .* --renew --login login\.example\.com$/,
-  );
-  await rm(join(folder, 'secrets/ldap-password'));
-  const again = await create({ redis, login: 'login.example.com' }, []);
-  expect(again).toContain("Put the password of the directory's service account into");
-  expect(again).not.toContain('ACL file of Redis');
-});
-
-test('--renew --login gives the login certificate another name, where init has issued it', async () => {
+test('--renew --login gives the login certificate another name, or makes the first one', async () => {
   const rename = () => renewCertificates(context, folder, [], 'new.example.com');
   await create({ redis });
-  await expect(rename()).rejects.toThrow(
-    /^nothing was renewed: .*tls\/login\.crt does not exist, .*: to make a new one, run: .* --login new\.example\.com$/,
-  );
-  await create({ redis, login: 'login.example.com' });
+  expect(await rename()).toMatch(/tls\/login\.crt {3}until 2031-01-31, for new\.example\.com\n/);
+  await renewCertificates(context, folder, [], 'login.example.com');
   const line =
     /tls\/login\.crt {3}until 2031-01-31, for new\.example\.com; new: new\.example\.com; no longer: login\.example\.com\n/;
   expect(await rename()).toMatch(line);
   expect(hostsOf(new X509Certificate(await read('tls/login.crt')))).toEqual(['new.example.com']);
   expect(hostsOf(new X509Certificate(await read('tls/server.crt')))).toEqual(hosts);
-  const pair = await issueServer(await createAuthority(now), ['login.example.com'], now);
-  await writeFile(join(folder, 'tls/login.crt'), pair.certificate);
-  const before = await contents();
-  await expect(rename()).rejects.toThrow(
-    /^nothing was renewed: .*tls\/login\.crt is from another CA, .* move it and tls\/login\.key away, and run: .* --login new/,
-  );
-  expect(await contents()).toEqual(before);
   expect(newLoginHost('LOGIN.example.com')).toBe('login.example.com');
   expect(() => newLoginHost(true)).toThrow('--renew keeps the name of the login server');
 });
 
-test('without the key of the CA no login certificate is made, and nothing is written', async () => {
-  await create({});
-  await rm(join(folder, 'tls/ca.key'));
+test('--renew replaces no login certificate of another CA, and no key without its certificate', async () => {
+  await create({ redis, login: 'login.example.com' });
+  const rename = () => renewCertificates(context, folder, [], 'new.example.com');
+  const pair = await issueServer(await createAuthority(now), ['login.example.com'], now);
+  await writeFile(join(folder, 'tls/login.crt'), pair.certificate);
   const before = await contents();
-  await expect(create({ redis, login: true })).rejects.toThrow(
-    /^nothing was written: .*ca\.key.*put a certificate/,
+  await expect(rename()).rejects.toThrow(
+    /^nothing was renewed: .*tls\/login\.crt is from another CA, .* move it and tls\/login\.key away, and run: .* --renew --login new/,
   );
-  await writeFile(join(folder, 'gateway.yaml'), 'a: [');
-  await expect(create({ redis })).rejects.toThrow(/gateway\.yaml is not valid YAML/);
-  expect([...(await contents()).keys()]).toEqual([...before.keys()]);
+  expect(await contents()).toEqual(before);
+  await rm(join(folder, 'tls/login.crt'));
+  await expect(rename()).rejects.toThrow(
+    /tls\/login\.crt can't be read, or tls\/login\.key is without/,
+  );
+  await writeFile(join(folder, 'tls/login.crt'), pair.certificate);
+  await renewCertificates(context, folder, []);
+  expect(await read('tls/login.crt')).toBe(pair.certificate);
+  expect(context.printed.stderr).toContain('tls/login.crt is from another CA, and is not renewed');
 });
 
 test.each([

@@ -14,6 +14,12 @@ export function aclLine(password: string): string {
   return `user ${redisUser} on #${createHash('sha256').update(password).digest('hex')} ${redisRights}`;
 }
 
+/** Returns a command that prints the same line. @param file the file of the password, quoted for a shell */
+export function aclLineCommand(file: string): string {
+  const digest = `tr -d '\\n' < ${file} | openssl dgst -sha256 -r | cut -c1-64`;
+  return `printf 'user ${redisUser} on #%s ${redisRights}\\n' "$(${digest})"`;
+}
+
 /** Reads the URL of one Redis, without a user: `init` makes the user and its password. @throws UsageError that quotes nothing of the URL */
 export function parseRedisUrl(text: string): string {
   const parsed = parseUrl(text);

@@ -10,35 +10,31 @@ import { checkPermissions } from '../permissions.ts';
 import { commandLine } from '../printed-commands.ts';
 import { isIssuedByAny, openAuthority } from './authority.ts';
 import { type Authority, issueClient, issueServer, type KeyPair } from './certificates.ts';
-import { replaceFiles } from './files.ts';
+import { exists, replaceFiles } from './files.ts';
 import { hostsOf } from './hosts.ts';
-import { clientName, dateOf, filesIn, loginNames, names } from './layout.ts';
-
-const what = 'nothing was renewed';
-const fix =
-  'put the file of the CA that init made back, or make a new CA in another folder: init DIR --host …';
+import { clientName, filesIn, formatEnd, loginNames, names } from './layout.ts';
 
 /**
  * Replaces the certificates of the server, of the login server and of kube-apiserver, and their keys, by new ones from the same
  * CA. Until all of them are on disk, and when one can't be written, the old ones stay.
  *
- * @param given the names of the new server certificate; empty: the names of the old one
- * @param loginHost the name of the new login certificate; left out: the names of the old one
+ * @param newHosts the names of the new server certificate; empty: the names of the old one
+ * @param loginHost the name of the new login certificate; left out: the names of the old one, if there is one
  */
 export async function renewCertificates(
   context: CommandContext,
   folder: string,
-  given: readonly string[],
+  newHosts: readonly string[],
   loginHost?: string,
 ): Promise<string> {
   const now = context.now();
-  const authority = await openAuthority(folder, what, fix, now);
-  const before = await hostsBefore(folder, authority);
-  if (given.length > 0) await requireCalledHost(folder, given);
-  const hosts = given.length > 0 ? given : before;
+  const authority = await openAuthority(folder, now);
+  const oldHosts = await readOldHosts(folder, authority);
+  if (newHosts.length > 0) await requireCalledHost(folder, newHosts);
+  const hosts = newHosts.length > 0 ? newHosts : oldHosts;
   if (hosts === undefined) {
     throw new FixableError(
-      `${what}: ${join(folder, names.server)} does not exist, so the names for a new one are not known`,
+      `nothing was renewed: ${join(folder, names.server)} does not exist, so the names for a new one are not known`,
       'add --host NAME_OR_IP',
     );
   }
@@ -60,10 +56,10 @@ export async function renewCertificates(
   const loginLine =
     login === undefined
       ? ''
-      : `\n  ${path(loginNames.certificate)}   until ${dateOf(login)}, for ${login.hosts.join(', ')}${difference(login.hosts, login.before)}`;
+      : `\n  ${path(loginNames.certificate)}   until ${formatEnd(login)}, for ${login.hosts.join(', ')}${difference(login.hosts, login.oldHosts)}`;
   return `Renewed, with new keys, from the CA in ${path(names.authority)}:
-  ${path(names.server)}   until ${dateOf(server)}, for ${hosts.join(', ')}${difference(hosts, before)}${loginLine}
-  ${path(names.client)}   until ${dateOf(client)}
+  ${path(names.server)}   until ${formatEnd(server)}, for ${hosts.join(', ')}${difference(hosts, oldHosts)}${loginLine}
+  ${path(names.client)}   until ${formatEnd(client)}
 
 A running gateway loads its new certificate within some seconds, and logs: certificates reloaded
 Copy client.crt and client.key to each machine that runs a kube-apiserver: it reads them again without a restart. The old
@@ -72,39 +68,48 @@ client certificate stays valid until it expires.
 }
 
 /**
- * Makes the new certificate of the login server. Undefined: there is no old one, or another CA has issued it.
+ * Makes the new certificate of the login server. Undefined: no name is given, and there is no old one, or another CA has issued it.
  *
  * @param now milliseconds since 1970
- * @param given its name; left out: the names of the old one
- * @throws Error when a name is given, and there is none to renew
+ * @param newHost its name; left out: the names of the old one
+ * @throws Error when a name is given, and a file that init did not make would be replaced
  */
 async function renewLogin(
   context: CommandContext,
   folder: string,
   authority: Authority,
   now: number,
-  given?: string,
+  newHost?: string,
 ) {
   const file = join(folder, loginNames.certificate);
   const text = await readText(file, mebibyte).catch(() => undefined);
   if (text !== undefined && isIssuedByAny(authority.certificate, text)) {
-    const before = hostsOf(new X509Certificate(text));
-    const hosts = given === undefined ? before : [given];
-    return { ...(await issueServer(authority, hosts, now)), hosts, before };
+    const oldHosts = hostsOf(new X509Certificate(text));
+    const hosts = newHost === undefined ? oldHosts : [newHost];
+    return { ...(await issueServer(authority, hosts, now)), hosts, oldHosts };
   }
-  const why = text === undefined ? 'does not exist' : 'is from another CA';
-  if (given !== undefined) {
-    const away = text === undefined ? '' : `move it and ${loginNames.key} away, and `;
-    const make = commandLine(context, ['init', folder, '--login', given]);
+  if (newHost !== undefined) {
+    const isFree = (await Promise.all([file, join(folder, loginNames.key)].map(exists))).every(
+      (isTaken) => !isTaken,
+    );
+    if (isFree) {
+      const hosts = [newHost];
+      return { ...(await issueServer(authority, hosts, now)), hosts, oldHosts: hosts };
+    }
+    const reason =
+      text === undefined
+        ? `can't be read, or ${loginNames.key} is without it`
+        : 'is from another CA';
+    const again = commandLine(context, ['init', folder, '--renew', '--login', newHost]);
     throw new FixableError(
-      `${what}: ${file} ${why}, so --renew can't replace it`,
-      `to make a new one, ${away}run: ${make}`,
+      `nothing was renewed: ${file} ${reason}, so --renew can't replace it`,
+      `to make a new one, move it and ${loginNames.key} away, and run: ${again}`,
     );
   }
   if (text !== undefined) {
     printRemark(
       context,
-      `${loginNames.certificate} ${why}, and is not renewed here`,
+      `${loginNames.certificate} is from another CA, and is not renewed here`,
       'renew it where it was issued',
     );
   }
@@ -125,7 +130,7 @@ async function remarkOn(
   if (server.notAfter.getTime() === authority.notAfter.getTime()) {
     printRemark(
       context,
-      `the CA itself expires on ${dateOf(authority)}`,
+      `the CA itself expires on ${formatEnd(authority)}`,
       'make a new folder with a new CA before then',
     );
   }
@@ -136,7 +141,7 @@ async function remarkOn(
  *
  * @throws Error for one from another CA, which kube-apiserver trusts
  */
-async function hostsBefore(
+async function readOldHosts(
   folder: string,
   authority: Authority,
 ): Promise<readonly string[] | undefined> {
@@ -145,7 +150,7 @@ async function hostsBefore(
   if (text === undefined) return undefined;
   if (isIssuedByAny(authority.certificate, text)) return hostsOf(new X509Certificate(text));
   throw new FixableError(
-    `${what}: ${file} is not from the CA in ${join(folder, names.authority)} that ${join(folder, names.authorityKey)} belongs to`,
+    `nothing was renewed: ${file} is not from the CA in ${join(folder, names.authority)} that ${join(folder, names.authorityKey)} belongs to`,
     'put the key of its CA there, or renew it where it was issued, or remove it and run this again with --host',
   );
 }
@@ -157,7 +162,7 @@ async function hostsBefore(
  */
 async function requireCalledHost(folder: string, hosts: readonly string[]): Promise<void> {
   const file = join(folder, names.kubeconfig);
-  const called = await calledHost(folder);
+  const called = await readCalledHost(folder);
   if (called === undefined || hosts.includes(called)) return;
   throw new FixableError(
     `nothing was renewed: ${file} calls the gateway by ${called}, and the new certificate would not be for that name`,
@@ -166,7 +171,7 @@ async function requireCalledHost(folder: string, hosts: readonly string[]): Prom
 }
 
 /** Returns the host that the kubeconfig of kube-apiserver calls; undefined: the file was changed, and does not say. */
-export async function calledHost(folder: string): Promise<string | undefined> {
+async function readCalledHost(folder: string): Promise<string | undefined> {
   const text = await readText(join(folder, names.kubeconfig), mebibyte).catch(() => '');
   return ifReadable((): string => {
     const { cluster } = parse(text).clusters[0];
@@ -184,11 +189,11 @@ function ifReadable<Value>(read: () => Value): Value | undefined {
   }
 }
 
-/** Describes which names are new, and which are gone: a client that calls the gateway by one of those can't reach it any more. */
-function difference(hosts: readonly string[], before: readonly string[] = hosts): string {
-  const part = (word: string, names: readonly string[]) =>
+/** Describes which names are new, and which are gone: a client that calls the gateway by a name that is gone can't reach it any more. */
+function difference(hosts: readonly string[], oldHosts: readonly string[] = hosts): string {
+  const list = (word: string, names: readonly string[]) =>
     names.length > 0 ? `; ${word}: ${names.join(', ')}` : '';
-  const added = hosts.filter((host) => !before.includes(host));
-  const removed = before.filter((host) => !hosts.includes(host));
-  return part('new', added) + part('no longer', removed);
+  const added = hosts.filter((host) => !oldHosts.includes(host));
+  const removed = oldHosts.filter((host) => !hosts.includes(host));
+  return list('new', added) + list('no longer', removed);
 }

@@ -9,25 +9,11 @@ const loginPort = 8444;
 export interface Parts {
   readonly redis?: {
     readonly url: string;
-    /** The CA of Redis, in PEM. Left out: Node knows its CA. */
-    readonly authority?: string;
+    /** The CA of Redis, in PEM, and the file that it was read from. Left out: Node knows its CA. */
+    readonly authority?: { readonly file: string; readonly text: string };
   };
-  /** Without `redis`, only its certificate is made. */
-  readonly login?: LoginPart;
-}
-
-export interface LoginPart {
-  /** The name or address by which people reach the login server. */
-  readonly host: string;
-  /** `issue`: init issues it. `ours`: init has issued it before. `foreign`: another CA has. */
-  readonly certificate: 'issue' | 'ours' | 'foreign';
-}
-
-/** A Section is a part of gateway.yaml as text: an entry of `authenticators`, or a section of the file. */
-export interface Section {
-  /** The name of the authenticator, or the key of the section. */
-  readonly name: string;
-  readonly text: string;
+  /** The name or address by which people reach the login server. It needs `redis`. */
+  readonly login?: string;
 }
 
 export function loginUrl(host: string): string {
@@ -35,16 +21,16 @@ export function loginUrl(host: string): string {
 }
 
 /** Writes the options of a connection to Redis. @param url is quoted if YAML needs it */
-function connection({ url, authority: ca }: NonNullable<Parts['redis']>): string {
+function connection({ url, authority: redisAuthority }: NonNullable<Parts['redis']>): string {
   return `      url: ${stringify(url).trim()}
-${ca === undefined ? '' : `      caFile: ${redisNames.authority}\n`}      username: ${redisUser}
+${redisAuthority === undefined ? '' : `      caFile: ${redisNames.authority}\n`}      username: ${redisUser}
       password: { file: ${redisNames.password} }
 `;
 }
 
-/** Returns the entries of `authenticators`, in the order in which they are asked. */
-export function authenticatorSections({ redis, login }: Parts): Section[] {
-  if (redis === undefined) return [];
+/** Returns entries of `authenticators`, in the order in which they are asked. */
+export function authenticatorSections({ redis, login }: Parts): string {
+  if (redis === undefined) return '';
   const robots = `  - name: robots # sallyport token create --user ci --ttl 8h
     use: redis
     username: { prefix: "robot:" }
@@ -57,15 +43,7 @@ ${connection(redis)}`;
 ${connection(redis)}      keyPrefix: "sallyport:session:"
       tokenPrefix: sps_ # so that no other authenticator is asked about a session
 `;
-  return [
-    { name: 'robots', text: robots },
-    ...(login === undefined
-      ? []
-      : [
-          { name: 'sessions', text: sessions },
-          { name: 'corp', text: directory },
-        ]),
-  ];
+  return login === undefined ? robots : robots + sessions + directory;
 }
 
 const directory = `  - name: corp # your directory: replace each example.com, and dc=example,dc=com
@@ -87,36 +65,24 @@ const directory = `  - name: corp # your directory: replace each example.com, an
         filter: (member={dn})
 `;
 
-/** Returns the sections of the file. @param hosts those of the server, which say whether to listen on IPv6 */
-export function fileSections({ redis, login }: Parts, hosts: readonly string[]): Section[] {
-  if (redis === undefined) return [];
+/** Returns sections of the file. @param hosts the hosts of the server, which say whether to listen on IPv6 */
+export function fileSections({ redis, login }: Parts, hosts: readonly string[]): string {
+  if (redis === undefined) return '';
   const cache = `cache:
   redis: # what replicas share; block and revoke act through it
 ${connection(redis).replaceAll(/^ {2}/gm, '')}    sealingKeys: [{ file: ${redisNames.sealingKey} }] # the same on every replica
 `;
-  return [
-    { name: 'cache', text: cache },
-    ...(login === undefined
-      ? []
-      : [
-          { name: 'lockout', text: lockout },
-          { name: 'login', text: loginSection(login, [login.host, ...hosts]) },
-        ]),
-  ];
+  return login === undefined ? cache : cache + lockout + loginSection(login, [login, ...hosts]);
 }
 
 const lockout = 'lockout: { maxFailures: 3 } # less than the directory allows\n';
 
-function loginSection({ host, certificate }: LoginPart, hosts: readonly string[]): string {
-  const trust =
-    certificate === 'foreign'
-      ? '# caFile: tls/login-ca.crt # if people do not know the CA of tls/login.crt'
-      : `caFile: ${names.authority} # goes into people's kubeconfigs`;
+function loginSection(host: string, hosts: readonly string[]): string {
   return `login:
   listen: ${listenOn(hosts, loginPort)} # people log in here
   publicUrl: ${loginUrl(host)}
   tls: { certFile: ${loginNames.certificate}, keyFile: ${loginNames.key} }
-  ${trust}
+  caFile: ${names.authority} # goes into people's kubeconfigs
   authenticators: [corp]
   # browser: true # people also log in on a page, if their browsers trust ${loginNames.certificate}
   sessions: sessions

@@ -22,7 +22,7 @@ export function addGatewayVerbs({ program, context, add }: Program): void {
       ),
       textOption(
         '--login [host]',
-        'add a login server with this name (default: the first --host); needs --redis, unless the config already has Redis. With --renew: change its name',
+        'add a login server with this name (default: the first --host); needs --redis. With --renew: change its name, or make its certificate',
       ),
       new Option(
         '--renew',
@@ -40,7 +40,7 @@ export function addGatewayVerbs({ program, context, add }: Program): void {
       ],
       ['Renew the certificates', 'init /etc/sallyport --renew'],
     ),
-  }).argument('<dir>', 'folder to create the files in; existing files are kept');
+  }).argument('<dir>', 'new folder to create the files in; for a folder that has a gateway.yaml, what to add is printed');
 
   add(program, 'serve', {
     description: 'run the gateway until SIGTERM; SIGHUP reloads its files',
