@@ -10,7 +10,7 @@ import { readTlsMaterial, type TlsMaterial } from '../../http/tls.ts';
 import { isTrustedChain } from '../../login/trusted-chain.ts';
 import type { CommandContext } from '../context.ts';
 import { type Finding, runCheck, toFinding } from '../finding.ts';
-import { namesOf } from '../init/hosts.ts';
+import { listNames } from '../init/hosts.ts';
 import { loginNames, names } from '../init/layout.ts';
 import type { TrustedFile } from '../permissions.ts';
 import { reissue } from './reissue.ts';
@@ -170,7 +170,7 @@ async function addressProblems(
   const isAnyAddress = host === '::' || host === '0.0.0.0';
   if (tls === undefined || isAnyAddress || hosts.some((name) => isFor(certificate, name)))
     return [];
-  const reissueText = await reissue(context, tls, [...namesOf(certificate), host], {
+  const reissueText = await reissue(context, tls, [...listNames(certificate), host], {
     folder,
     certificate: names.server,
     option: '--host',

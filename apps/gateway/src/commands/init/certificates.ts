@@ -63,25 +63,25 @@ export async function readAuthority(
   key: string,
   now: number,
 ): Promise<Authority> {
-  const all = parseCertificates(Buffer.from(certificates));
+  const authorities = parseCertificates(Buffer.from(certificates));
   const privateKey = createPrivateKey(key);
-  const found = all.find((one) => one.checkPrivateKey(privateKey));
-  if (found === undefined) {
+  const issuer = authorities.find((authority) => authority.checkPrivateKey(privateKey));
+  if (issuer === undefined) {
     throw new Error(
-      `the key does not belong to ${all.length === 1 ? 'the certificate' : 'one of the certificates'}`,
+      `the key does not belong to ${authorities.length === 1 ? 'the certificate' : 'one of the certificates'}`,
     );
   }
   const curve = privateKey.asymmetricKeyDetails?.namedCurve;
-  if (!found.ca || curve !== 'prime256v1')
+  if (!issuer.ca || curve !== 'prime256v1')
     throw new Error('this CA was not made by sallyport init');
-  const notAfter = found.validToDate;
+  const notAfter = issuer.validToDate;
   if (notAfter.getTime() - day < now)
     throw new Error(`the CA expires at ${notAfter.toISOString()}`);
   return {
-    certificate: found.toString(),
+    certificate: issuer.toString(),
     key,
     notAfter,
-    parsed: Certificate.fromBER(new Uint8Array(found.raw)),
+    parsed: Certificate.fromBER(new Uint8Array(issuer.raw)),
     signingKey: privateKey.toCryptoKey(algorithm, false, ['sign']),
   };
 }
@@ -145,12 +145,12 @@ async function certify(
     extension('2.5.29.35', new AuthorityKeyIdentifier({ keyIdentifier: subjectKeyId(issuer) })),
   ];
   await parsed.sign(authority?.signingKey ?? keys.privateKey, 'SHA-256');
-  const found = new X509Certificate(Buffer.from(parsed.toSchema(true).toBER()));
+  const certificate = new X509Certificate(Buffer.from(parsed.toSchema(true).toBER()));
   const key = String(KeyObject.from(keys.privateKey).export({ type: 'pkcs8', format: 'pem' }));
   return {
-    certificate: found.toString(),
+    certificate: certificate.toString(),
     key,
-    notAfter: found.validToDate,
+    notAfter: certificate.validToDate,
     parsed,
     signingKey: keys.privateKey,
   };

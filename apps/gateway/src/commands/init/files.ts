@@ -20,18 +20,21 @@ export async function createFiles(files: readonly NewFile[]): Promise<void> {
   await using undo = new AsyncDisposableStack();
   for (const file of files) {
     const folder = dirname(file.path);
-    const first = await explained(folder, () => mkdir(folder, { recursive: true, mode: 0o755 }));
-    if (first !== undefined) undo.defer(() => removeFolders(folder, first).catch(() => undefined));
+    const outermost = await explained(folder, () =>
+      mkdir(folder, { recursive: true, mode: 0o755 }),
+    );
+    if (outermost !== undefined)
+      undo.defer(() => removeFolders(folder, outermost).catch(() => undefined));
     await write(file.path, file);
     undo.defer(() => rm(file.path, { force: true }).catch(() => undefined));
   }
   undo.move();
 }
 
-/** Removes a folder and those around it, up to the one that was made first. */
-async function removeFolders(folder: string, first: string): Promise<void> {
+/** Removes a folder and those around it, up to the outermost folder that was made. */
+async function removeFolders(folder: string, outermost: string): Promise<void> {
   await rmdir(folder);
-  if (folder !== first) await removeFolders(dirname(folder), first);
+  if (folder !== outermost) await removeFolders(dirname(folder), outermost);
 }
 
 /**
@@ -45,10 +48,10 @@ export async function replaceFiles(files: readonly NewFile[]): Promise<void> {
     for (const { path } of files) {
       const isNew = !(await exists(path));
       await explained(path, async () => {
-        if (!isNew) await link(path, oldOf(path));
-        await rename(newOf(path), path);
+        if (!isNew) await link(path, toOldPath(path));
+        await rename(toNewPath(path), path);
       });
-      undo.unshift(() => (isNew ? rm(path) : rename(oldOf(path), path)));
+      undo.unshift(() => (isNew ? rm(path) : rename(toOldPath(path), path)));
     }
   } catch (error) {
     for (const step of undo) await step();
@@ -56,24 +59,24 @@ export async function replaceFiles(files: readonly NewFile[]): Promise<void> {
   } finally {
     // What an interrupted run left behind is removed at the next one.
     for (const { path } of files) {
-      await rm(newOf(path), { force: true });
-      await rm(oldOf(path), { force: true });
+      await rm(toNewPath(path), { force: true });
+      await rm(toOldPath(path), { force: true });
     }
   }
 }
 
-const newOf = (path: string) => `${path}.new`;
-const oldOf = (path: string) => `${path}.old`;
+const toNewPath = (path: string) => `${path}.new`;
+const toOldPath = (path: string) => `${path}.old`;
 
 async function prepare(file: NewFile): Promise<void> {
-  const path = newOf(file.path);
-  const before = await explained(path, async () => {
+  const path = toNewPath(file.path);
+  const oldStats = await explained(path, async () => {
     await mkdir(dirname(path), { recursive: true, mode: 0o755 });
     await rm(path, { force: true });
-    await rm(oldOf(file.path), { force: true });
+    await rm(toOldPath(file.path), { force: true });
     return lstatSync(file.path, { throwIfNoEntry: false });
   });
-  await write(path, file, before?.isFile() ? before : undefined);
+  await write(path, file, oldStats?.isFile() ? oldStats : undefined);
 }
 
 /** Writes a file that does not exist, through to the disk. @param like the file whose owner and mode it gets */
@@ -95,7 +98,7 @@ function write(path: string, { content, isSecret }: NewFile, like?: Stats): Prom
   });
 }
 
-type Cause = readonly [why: string, fix?: string];
+type Cause = readonly [reason: string, fix?: string];
 
 const denied: Cause = [
   'permission denied',
@@ -117,7 +120,7 @@ async function explained<Result>(path: string, work: () => Promise<Result>): Pro
     return await work();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    const [why, fix] = causes[String(code)] ?? [describeCause(error)];
-    throw new FixableError(`can't write ${path}: ${why}`, fix, { cause: error });
+    const [reason, fix] = causes[String(code)] ?? [describeCause(error)];
+    throw new FixableError(`can't write ${path}: ${reason}`, fix, { cause: error });
   }
 }

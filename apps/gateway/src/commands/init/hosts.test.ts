@@ -2,7 +2,7 @@ import { isIPv6 } from 'node:net';
 import { anyCharacter } from '@sallyport/scripts/any-character';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { addressBytes, hostsOf, parseHost } from './hosts.ts';
+import { addressBytes, listHosts, parseHost } from './hosts.ts';
 import { webhookUrl } from './layout.ts';
 
 test.each([
@@ -65,7 +65,7 @@ test('the bytes of an address are those that it is written with', () => {
 test('the hosts of a certificate are read as they were given', () => {
   const subjectAltName =
     'DNS:gw.example.com, IP Address:192.0.2.1, IP Address:2001:DB8:0:0:0:0:0:1, URI:spiffe://x';
-  expect(hostsOf({ subjectAltName })).toEqual(['gw.example.com', '192.0.2.1', '2001:db8::1']);
+  expect(listHosts({ subjectAltName })).toEqual(['gw.example.com', '192.0.2.1', '2001:db8::1']);
 });
 
 test('an IPv6 address is in brackets in a URL', () => {

@@ -47,14 +47,14 @@ export function addressBytes(address: string): Uint8Array<ArrayBuffer> {
   if (!isIPv6(address)) return new Uint8Array(address.split('.').map(Number));
   const [head = [], tail] = address
     .split('::')
-    .map((part) => part.split(':').filter((group) => group !== ''));
+    .map((half) => half.split(':').filter((group) => group !== ''));
   const zeros = tail === undefined ? [] : Array<string>(8 - head.length - tail.length).fill('0');
   const groups = [...head, ...zeros, ...(tail ?? [])].map((group) => Number.parseInt(group, 16));
   return new Uint8Array(groups.flatMap((group) => [group >> 8, group & 0xff]));
 }
 
 /** Returns the DNS names and IP addresses that a certificate is for, as it has them: one may be `*.example.com`. */
-export function namesOf({
+export function listNames({
   subjectAltName = '',
 }: Pick<X509Certificate, 'subjectAltName'>): string[] {
   return [...subjectAltName.matchAll(/(?:^|, )(?:DNS|IP Address):([^,\s"]+)/g)].map(
@@ -63,6 +63,6 @@ export function namesOf({
 }
 
 /** Returns the same names as `parseHost` writes them. @throws UsageError for one that `init` makes no certificate for */
-export function hostsOf(certificate: Pick<X509Certificate, 'subjectAltName'>): string[] {
-  return namesOf(certificate).map((host) => parseHost(host));
+export function listHosts(certificate: Pick<X509Certificate, 'subjectAltName'>): string[] {
+  return listNames(certificate).map((host) => parseHost(host));
 }

@@ -9,7 +9,7 @@ import { parse } from 'yaml';
 import { loadConfig } from '../../config/load.ts';
 import { createTestContext, type TestContext } from '../../testing/command-context.ts';
 import { createAuthority, issueServer } from './certificates.ts';
-import { hostsOf } from './hosts.ts';
+import { listHosts } from './hosts.ts';
 import { createFolder } from './init.ts';
 import { newLoginHost, readParts } from './options.ts';
 import { aclLine } from './redis.ts';
@@ -71,7 +71,7 @@ test('secrets are new, for their owner alone, and in nothing that is printed; fi
   expect(await Promise.all(secrets.map(modeOf))).toEqual(secrets.map(() => '600'));
   for (const name of secrets.slice(0, 3)) expect(printed).not.toContain((await read(name)).trim());
   expect(Buffer.from(await read('secrets/sealing-key'), 'base64')).toHaveLength(32);
-  expect(hostsOf(new X509Certificate(await read('tls/login.crt')))).toEqual(['gw.example.com']);
+  expect(listHosts(new X509Certificate(await read('tls/login.crt')))).toEqual(['gw.example.com']);
   expect(printed).toContain(
     "tls/login.crt     the login server's, until 2031-01-31, for gw.example.com\n",
   );
@@ -188,7 +188,7 @@ test('--renew renews the login certificate, for its name', async () => {
   expect(await read('tls/login.key')).not.toBe(key);
   const renewed = new X509Certificate(await read('tls/login.crt'));
   expect(renewed.verify(new X509Certificate(await read('tls/ca.crt')).publicKey)).toBe(true);
-  expect(hostsOf(renewed)).toEqual(['login.example.com']);
+  expect(listHosts(renewed)).toEqual(['login.example.com']);
 });
 
 test('--renew --login gives the login certificate another name, or makes the first one', async () => {
@@ -199,8 +199,8 @@ test('--renew --login gives the login certificate another name, or makes the fir
   const line =
     /tls\/login\.crt {3}until 2031-01-31, for new\.example\.com; new: new\.example\.com; no longer: login\.example\.com\n/;
   expect(await rename()).toMatch(line);
-  expect(hostsOf(new X509Certificate(await read('tls/login.crt')))).toEqual(['new.example.com']);
-  expect(hostsOf(new X509Certificate(await read('tls/server.crt')))).toEqual(hosts);
+  expect(listHosts(new X509Certificate(await read('tls/login.crt')))).toEqual(['new.example.com']);
+  expect(listHosts(new X509Certificate(await read('tls/server.crt')))).toEqual(hosts);
   expect(newLoginHost('LOGIN.example.com')).toBe('login.example.com');
   expect(() => newLoginHost(true)).toThrow('--renew keeps the name of the login server');
 });

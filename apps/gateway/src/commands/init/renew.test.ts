@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createTestContext, type TestContext } from '../../testing/command-context.ts';
 import { createAuthority, issueServer } from './certificates.ts';
-import { hostsOf } from './hosts.ts';
+import { listHosts } from './hosts.ts';
 import { createFolder } from './init.ts';
 import { renewCertificates } from './renew.ts';
 
@@ -61,7 +61,7 @@ test('makes new leaves and keys for the same names, and changes nothing else', a
   ];
   expect(changed).toEqual(names.map((name) => join(folder, name)));
   expect([...after.keys()]).toEqual([...before.keys()]);
-  expect(hostsOf(await server())).toEqual(['gw.example.com', '::1']);
+  expect(listHosts(await server())).toEqual(['gw.example.com', '::1']);
   expect(report).toMatch(/tls\/server\.crt {3}until 2031-08-19, for gw\.example\.com, ::1\n/);
 });
 
@@ -91,7 +91,7 @@ test('other names are reported', async () => {
   expect(await renew(['gw.example.com', '192.0.2.1'])).toMatch(
     /for gw\.example\.com, 192\.0\.2\.1; new: 192\.0\.2\.1; no longer: ::1\n/,
   );
-  expect(hostsOf(await server())).toEqual(['gw.example.com', '192.0.2.1']);
+  expect(listHosts(await server())).toEqual(['gw.example.com', '192.0.2.1']);
 });
 
 test('the name that the kubeconfig calls must stay', async () => {
@@ -183,7 +183,7 @@ test('a server certificate that is not there needs its names again', async () =>
     /server\.crt does not exist, so the names for a new one are not known: add --host/,
   );
   await renew(['gw.example.com']);
-  expect(hostsOf(await server())).toEqual(['gw.example.com']);
+  expect(listHosts(await server())).toEqual(['gw.example.com']);
 });
 
 test('an existing file keeps all files from being written', async () => {

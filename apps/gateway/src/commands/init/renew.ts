@@ -11,7 +11,7 @@ import { commandLine } from '../printed-commands.ts';
 import { isIssuedByAny, openAuthority } from './authority.ts';
 import { type Authority, issueClient, issueServer, type KeyPair } from './certificates.ts';
 import { exists, replaceFiles } from './files.ts';
-import { hostsOf } from './hosts.ts';
+import { listHosts } from './hosts.ts';
 import { clientName, filesIn, formatEnd, loginNames, names } from './layout.ts';
 
 /**
@@ -84,7 +84,7 @@ async function renewLogin(
   const file = join(folder, loginNames.certificate);
   const text = await readText(file, mebibyte).catch(() => undefined);
   if (text !== undefined && isIssuedByAny(authority.certificate, text)) {
-    const oldHosts = hostsOf(new X509Certificate(text));
+    const oldHosts = listHosts(new X509Certificate(text));
     const hosts = newHost === undefined ? oldHosts : [newHost];
     return { ...(await issueServer(authority, hosts, now)), hosts, oldHosts };
   }
@@ -100,10 +100,10 @@ async function renewLogin(
       text === undefined
         ? `can't be read, or ${loginNames.key} is without it`
         : 'is from another CA';
-    const again = commandLine(context, ['init', folder, '--renew', '--login', newHost]);
+    const renewCommand = commandLine(context, ['init', folder, '--renew', '--login', newHost]);
     throw new FixableError(
       `nothing was renewed: ${file} ${reason}, so --renew can't replace it`,
-      `to make a new one, move it and ${loginNames.key} away, and run: ${again}`,
+      `to make a new one, move it and ${loginNames.key} away, and run: ${renewCommand}`,
     );
   }
   if (text !== undefined) {
@@ -148,7 +148,7 @@ async function readOldHosts(
   const file = join(folder, names.server);
   const text = await readText(file, mebibyte).catch(() => undefined);
   if (text === undefined) return undefined;
-  if (isIssuedByAny(authority.certificate, text)) return hostsOf(new X509Certificate(text));
+  if (isIssuedByAny(authority.certificate, text)) return listHosts(new X509Certificate(text));
   throw new FixableError(
     `nothing was renewed: ${file} is not from the CA in ${join(folder, names.authority)} that ${join(folder, names.authorityKey)} belongs to`,
     'put the key of its CA there, or renew it where it was issued, or remove it and run this again with --host',
@@ -181,9 +181,9 @@ async function readCalledHost(folder: string): Promise<string | undefined> {
   });
 }
 
-function ifReadable<Value>(read: () => Value): Value | undefined {
+function ifReadable<Value>(parseValue: () => Value): Value | undefined {
   try {
-    return read();
+    return parseValue();
   } catch {
     return undefined;
   }
