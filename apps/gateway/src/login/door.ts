@@ -46,7 +46,7 @@ export function isCutOff(request: ServerRequest): boolean {
   return cutOff.has(request);
 }
 
-interface Visit {
+interface DoorVisit {
   readonly request: ServerRequest;
   readonly response: ServerAnswer;
   /** False if a proxy sent it: then its connection carries requests of other clients, too. */
@@ -67,7 +67,7 @@ function limitPieces(request: ServerRequest): void {
 }
 
 /** Calls `act` when a request is answered, or its client has gone. */
-function onceGone({ request: { socket }, response }: Visit, act: () => void): void {
+function onceGone({ request: { socket }, response }: DoorVisit, act: () => void): void {
   if ('stream' in response) {
     onceClosed(response, act);
     return;
@@ -101,7 +101,7 @@ export function createDoor(
   const allRefused = createRateLimit(() => doorLimits.allRefusals, now);
   const limited = (address: string) =>
     report({ at: Date.now(), seconds: 0, action: 'none', outcome: 'limited', address });
-  const inProgress = createFairLimit<Visit>(
+  const inProgress = createFairLimit<DoorVisit>(
     () => doorLimits.inProgress,
     ({ request, response, isDirect, leave }) => {
       // A request that was let in is reported where it is answered.
@@ -135,7 +135,7 @@ export function createDoor(
     addresses.set(request, address);
     limitPieces(request);
     const isDirect = address === plain(request.socket.remoteAddress ?? '');
-    const visit: Visit = { request, response, isDirect };
+    const visit: DoorVisit = { request, response, isDirect };
     onceGone(visit, () => {
       visit.leave?.();
       inProgress.delete(visit);

@@ -2,7 +2,7 @@ import type { Credential, Logger, RejectionReason, UserInfo } from '@sallyport/a
 import { describeCause } from '../config/problems.ts';
 import type { endLogins } from '../engine/revocation/end-logins.ts';
 import type { Blocks, LoginRevocations } from '../engine/revocation/list.ts';
-import { unavailable } from './login-error.ts';
+import { createUnavailableError } from './login-error.ts';
 
 // Whatever ends the sessions of a user publishes an entry of the revocation list, waits until all replicas have confirmed it, and then
 // ends the sessions that are stored. A login compares the list with the revision from before its first proof, right before it writes
@@ -36,7 +36,7 @@ export function findLoginEnd(
   { revocations, blocks }: LoginEnds,
   { revision, user: { username, groups = [] }, credential }: BegunLogin,
 ): 'blocked' | 'revoked' | undefined {
-  if (blocks.isUnknown) throw unavailable('the revocation list');
+  if (blocks.isUnknown) throw createUnavailableError('the revocation list');
   const block =
     blocks.findByUser(username, groups) ?? (credential && blocks.findByCredential(credential));
   if (block !== undefined) return 'blocked';

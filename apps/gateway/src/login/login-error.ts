@@ -211,7 +211,7 @@ export function tooMany(message: string, retryAfter: number): LoginError {
 }
 
 /** Makes the error of an outage. @param what such as `the session store` */
-export function unavailable(what: string): LoginError {
+export function createUnavailableError(what: string): LoginError {
   return new LoginError(503, 'unavailable', `${what} can't be asked now: try again later`, {
     retryAfter: 5,
   });

@@ -21,7 +21,7 @@ import {
   passwordRate,
   requestRate,
 } from './limits.ts';
-import { answerOf, errorBody, LoginError, tooMany, unavailable } from './login-error.ts';
+import { answerOf, createUnavailableError, errorBody, LoginError, tooMany } from './login-error.ts';
 import { beginFacts } from './login-facts.ts';
 import {
   type AnsweredRequest,
@@ -173,7 +173,7 @@ function reportRequests(
   const logOf = createRequestLogs(logger, () => performance.now());
   return async (context, next) => {
     const found = service();
-    if (found === undefined) throw unavailable('the login server');
+    if (found === undefined) throw createUnavailableError('the login server');
     const current = { ...found, logger: logOf(() => isClosed(context.res)) };
     const [start, at] = [performance.now(), Date.now()];
     const address = addressOf(context.req);

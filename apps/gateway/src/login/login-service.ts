@@ -31,11 +31,11 @@ import type { FactorPolicy } from './factors/policy.ts';
 import type { SecondFactor } from './factors/second-factor.ts';
 import type { TotpEnrolment } from './factors/totp-enrolment.ts';
 import {
+  createUnavailableError,
   LoginError,
   noPasswords,
   secondFactorRequired,
   tooMany,
-  unavailable,
   uncheckedLogin,
   wrongCode,
   wrongCredentials,
@@ -368,7 +368,7 @@ export function fromStore<Result>(
   return work().catch((error: unknown) => {
     if (error instanceof LoginError) throw error;
     logger.warn({ reason: problemOf(error) }, 'session store failed');
-    throw unavailable('the session store');
+    throw createUnavailableError('the session store');
   });
 }
 

@@ -2,7 +2,7 @@ import type { IssuedToken } from '@sallyport/authenticator';
 import { digestToken } from '../engine/revocation/list.ts';
 import type { Session } from '../engine/sessions/session-text.ts';
 import { endLoginsOf } from './ended-login.ts';
-import { noSession, unavailable } from './login-error.ts';
+import { createUnavailableError, noSession } from './login-error.ts';
 import { fromStore, isInForce, type LoginService, sessionsOf } from './login-service.ts';
 
 /**
@@ -19,7 +19,7 @@ export async function currentSession(service: LoginService, token: string, signa
     .then(() => sessions.authenticator.authenticate(token, { audiences, signal }))
     .catch((error: unknown) => {
       logger.debug({ reason: service.problemOf(error) }, 'a session could not be checked');
-      throw unavailable('the session');
+      throw createUnavailableError('the session');
     });
   if (decision.kind !== 'authenticated') throw noSession();
   const digest = digestToken(token);

@@ -1,7 +1,7 @@
 import { AuthenticatorError, type Decision } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import { authenticated, lifetimes, minute, never } from '../engine/cache/testing/cached-replica.ts';
-import type { LinkContext, Source } from '../engine/chain/chain.ts';
+import type { AnswerSource, LinkContext } from '../engine/chain/chain.ts';
 import type { GuardedLink } from '../engine/chain/guard.ts';
 import { linkOf, linkParts } from './testing/link-parts.ts';
 
@@ -21,7 +21,7 @@ function createCachedBackend() {
 
 /** The source of the answer and who it is, or why there is none. */
 async function outcome({ authenticator }: GuardedLink, token = 'token'): Promise<string> {
-  let source: Source | 'backend' = 'backend';
+  let source: AnswerSource | 'backend' = 'backend';
   const context: LinkContext = {
     audiences: [],
     signal: never,

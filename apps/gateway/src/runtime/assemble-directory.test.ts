@@ -9,7 +9,7 @@ import {
 import { describe, expect, test } from 'vitest';
 import type { AuthenticatorConfig, DirectoryConfig } from '../config/types.ts';
 import { lifetimes, minute, never } from '../engine/cache/testing/cached-replica.ts';
-import type { LinkContext, Source } from '../engine/chain/chain.ts';
+import type { AnswerSource, LinkContext } from '../engine/chain/chain.ts';
 import type { DirectoryResult } from '../engine/directory/directory-user.ts';
 import { noBlocks } from '../engine/revocation/testing/no-blocks.ts';
 import { assembleDirectory, missingForDirectory } from './assemble-directory.ts';
@@ -118,7 +118,7 @@ function createLinkedBackends(given: LinkedBackends = {}) {
       (_name, result) => results.push(result),
     ),
   });
-  const seen: { source?: Source; failure?: unknown; directory?: readonly unknown[] } = {};
+  const seen: { source?: AnswerSource; failure?: unknown; directory?: readonly unknown[] } = {};
   const context: LinkContext = {
     audiences: ['api'],
     signal: never,

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { exitCodes, Failure } from '../failure.ts';
 import { isObject, parseObject } from '../text.ts';
 import { refusalOf, type ServerRefusal } from './refusal.ts';
-import { type Request, type ServerAddress, type ServerAnswer, send } from './request.ts';
+import { type LoginServerAnswer, type Request, type ServerAddress, send } from './request.ts';
 
 /** A login takes long, since the server asks the directory. */
 export const loginTimeout = 30_000;
@@ -38,7 +38,7 @@ export async function logIn(
 export type NewSession = NonNullable<ReturnType<typeof newSessionOf>>;
 
 /** Reads the answer to a login. @returns undefined when it is refused */
-export function newSessionOf(server: ServerAddress, answer: ServerAnswer) {
+export function newSessionOf(server: ServerAddress, answer: LoginServerAnswer) {
   if (answer.status === 401) return;
   const { token, expiresAt, user, login } = bodyOf(server, answer, 201);
   const end = localEnd(expiresAt, answer);
@@ -58,7 +58,10 @@ export function newSessionOf(server: ServerAddress, answer: ServerAnswer) {
  * Sends a request again after the seconds of each `Retry-After`: when many people log in at the same time, the server takes some at a
  * time. A value that is not a whole number (RFC 9110, section 10.2.3) is ignored, and a server can't make it ask more than once a second.
  */
-export async function sendWhenFree(server: ServerAddress, request: Request): Promise<ServerAnswer> {
+export async function sendWhenFree(
+  server: ServerAddress,
+  request: Request,
+): Promise<LoginServerAnswer> {
   const end = performance.now() + waitLimit;
   for (;;) {
     const answer = await send(server, request);
@@ -178,7 +181,7 @@ async function ask(
  * Returns when a session ends by the clock of this machine. A clock that is wrong is wrong by the same amount then, so the time that is
  * left, by the clock of the server, counts.
  */
-export function localEnd(time: unknown, { headers }: ServerAnswer): number {
+export function localEnd(time: unknown, { headers }: LoginServerAnswer): number {
   const end = typeof time === 'string' ? Date.parse(time) : Number.NaN;
   const serverNow = Date.parse(headers.date ?? '');
   return Number.isNaN(serverNow) ? end : end - serverNow + Date.now();
@@ -192,7 +195,7 @@ function userOf(server: ServerAddress, user: unknown) {
 
 export function bodyOf(
   server: ServerAddress,
-  answer: ServerAnswer,
+  answer: LoginServerAnswer,
   expected: number,
 ): Readonly<Record<string, unknown>> {
   // A logout that can be undone has a body.
@@ -209,7 +212,7 @@ export function unexpected({ url }: ServerAddress): Failure {
   return new Failure(problem, fix, { exitCode: exitCodes.unavailable });
 }
 
-function refused({ url }: ServerAddress, { status, headers, text }: ServerAnswer): Failure {
+function refused({ url }: ServerAddress, { status, headers, text }: LoginServerAnswer): Failure {
   const { message } = parseObject(text) ?? {};
   const said = typeof message === 'string' ? `: ${message}` : '';
   if (status === 429) {

@@ -1,5 +1,5 @@
 import { parseObject } from '../text.ts';
-import type { ServerAnswer } from './request.ts';
+import type { LoginServerAnswer } from './request.ts';
 
 /** Why a server does not do what was asked of it. */
 export interface ServerRefusal {
@@ -21,7 +21,7 @@ export function wrongText({ refused }: ServerRefusal): string | undefined {
 }
 
 /** Reads the answer to a request that was refused. */
-export function refusalOf({ text }: ServerAnswer): ServerRefusal {
+export function refusalOf({ text }: LoginServerAnswer): ServerRefusal {
   const { code, message, methods } = parseObject(text) ?? {};
   return {
     refused: typeof code === 'string' ? code : 'wrong-credentials',

@@ -22,7 +22,7 @@ export interface Request {
   readonly signal?: AbortSignal;
 }
 
-export type ServerAnswer = Awaited<ReturnType<typeof requestAnswer>>;
+export type LoginServerAnswer = Awaited<ReturnType<typeof requestAnswer>>;
 
 /** Bytes of an answer. */
 const maxSize = 1024 * 1024;
@@ -33,7 +33,7 @@ const maxSize = 1024 * 1024;
  *
  * @throws Failure without an answer
  */
-export async function send(address: ServerAddress, request: Request): Promise<ServerAnswer> {
+export async function send(address: ServerAddress, request: Request): Promise<LoginServerAnswer> {
   try {
     return await requestAnswer(address, request);
   } catch (cause) {

@@ -5,7 +5,7 @@ import { redisUsers } from '@sallyport/test-servers/redis-users';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { GatewayConfig, SecondFactorConfig } from '../../config/types.ts';
-import { invite } from '../../login/factors/enrolment.ts';
+import { createInvitation } from '../../login/factors/enrolment.ts';
 import { createFactorStore } from '../../login/factors/factor-store.ts';
 import { createTestContext } from '../../testing/command-context.ts';
 import { withFactorRedis } from '../connections.ts';
@@ -59,7 +59,7 @@ function addRecord(server: RedisServer, username: string, sealingKeys?: readonly
   const user = { authenticator: 'corp', username, name: `corp:${username}` };
   const invitation = { by: 'ada', reason: undefined, until: Date.now() + 600_000 };
   return withFactorRedis(createTestContext(), config, config.login.secondFactor, (redis) =>
-    invite(createFactorStore(redis, Date.now), user, invitation, Date.now()),
+    createInvitation(createFactorStore(redis, Date.now), user, invitation, Date.now()),
   );
 }
 

@@ -3,7 +3,7 @@ import { printable } from '../../base/logging/printable.ts';
 import { describeError, FixableError } from '../../config/problems.ts';
 import { sortReplicas } from '../../engine/revocation/confirmation.ts';
 import { readReplicas } from '../../engine/revocation/replicas.ts';
-import { invite as inviteUser } from '../../login/factors/enrolment.ts';
+import { createInvitation as inviteUser } from '../../login/factors/enrolment.ts';
 import { listedFactors } from '../../login/factors/factor-record.ts';
 import { type FactorStore, ForeignRecordError } from '../../login/factors/factor-store.ts';
 import { withCacheRedis } from '../connections.ts';

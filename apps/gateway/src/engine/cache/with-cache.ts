@@ -3,7 +3,7 @@ import type { Clocks } from '../../base/clocks.ts';
 import { inSpan, isTracing } from '../../base/tracing/in-span.ts';
 import type { AuthenticatorCacheConfig } from '../../config/types.ts';
 import { after } from '../chain/answer.ts';
-import type { LinkContext, Source } from '../chain/chain.ts';
+import type { AnswerSource, LinkContext } from '../chain/chain.ts';
 import { layer } from '../chain/layer.ts';
 import type { Revocations } from '../revocation/list.ts';
 import type { MemoryTier } from './memory-tier.ts';
@@ -48,7 +48,7 @@ export interface CacheDependencies {
   readonly asksAlways?: boolean;
 }
 
-export type CacheTier = Exclude<Source, 'stale'>;
+export type CacheTier = Exclude<AnswerSource, 'stale'>;
 
 export interface CacheMetrics {
   /** Counts the result of a lookup in a tier. `invalid`: there was a value that must not be trusted. */
@@ -63,7 +63,7 @@ type LookupContext = Pick<LinkContext, 'signal' | 'hops' | 'trace'>;
 interface SourcedDecision {
   readonly decision: Decision;
   /** Undefined when the backend gave it now. */
-  readonly source?: Source;
+  readonly source?: AnswerSource;
   readonly failure?: unknown;
   /** When a stale decision stops being usable: wall clock, milliseconds since 1970. */
   readonly until?: number;

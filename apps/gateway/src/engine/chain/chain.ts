@@ -14,7 +14,7 @@ import { after, isPending } from './answer.ts';
 /**
  * Where an answer came from if no backend gave it now. `stale` is an earlier answer, used because the backend was unavailable.
  */
-export type Source = 'memory' | 'redis' | 'stale';
+export type AnswerSource = 'memory' | 'redis' | 'stale';
 
 /** The directory in which the user of a token was looked up. */
 interface DirectoryAnswer {
@@ -35,7 +35,7 @@ export type Answer = {
       readonly decision: Decision;
       readonly recognized: boolean;
       /** Undefined when the backend itself answered. */
-      readonly source?: Source;
+      readonly source?: AnswerSource;
       /** Why the backend was unavailable, when the source is `stale`. */
       readonly failure?: Error;
       /** When a stale answer stops being usable: wall clock, milliseconds since 1970. */
@@ -71,7 +71,7 @@ export interface ChainContext extends AuthenticateContext {
 /** The context of one authenticator with its layers, which say more than a plugin does. */
 export interface LinkContext extends AuthenticateContext, Pick<ChainContext, 'isAborted'> {
   /** Called when the answer came from a cache. `failure` and `until` are given when it is stale, as in `Answer`. */
-  readonly onCached?: (source: Source, failure?: unknown, until?: number) => void;
+  readonly onCached?: (source: AnswerSource, failure?: unknown, until?: number) => void;
   /** See `ChainObserver.onNames`. */
   readonly onNames?: (backendUser: UserInfo, user: UserInfo, directory?: string) => void;
   readonly onCredential?: (credential: Credential) => void;
@@ -240,7 +240,7 @@ class ReviewLinkContext implements LinkContext {
   onCredential?: (credential: Credential) => void;
   directory: DirectoryAnswer | undefined;
   cached:
-    | { readonly source: Source; readonly failure?: Error; readonly until?: number }
+    | { readonly source: AnswerSource; readonly failure?: Error; readonly until?: number }
     | undefined;
 
   constructor({ name }: Link, review: ChainContext) {
@@ -267,7 +267,7 @@ class ReviewLinkContext implements LinkContext {
     this.directory = { name, account };
   }
 
-  onCached(source: Source, failure?: unknown, until?: number) {
+  onCached(source: AnswerSource, failure?: unknown, until?: number) {
     const stale = failure !== undefined && {
       failure: asError(failure),
       ...(until !== undefined && { until }),

@@ -27,7 +27,7 @@ export interface CountedName {
 /** The refused attempts of one user, as all replicas count them. */
 export type Lockout = Readonly<NonNullable<Awaited<ReturnType<typeof readLockout>>>>;
 
-type Subject = Pick<CountedName, 'authenticator' | 'subject'>;
+type LockoutSubject = Pick<CountedName, 'authenticator' | 'subject'>;
 
 const sealedFor = 'lockout names';
 /** An hour in milliseconds. */
@@ -38,12 +38,12 @@ const batch = 100;
 /** Makes the key of the hash of a subject's attempts. A name is not secret, so its digest needs no key. */
 export function makeSubjectKey(
   { keyPrefix }: Pick<SharedRedis, 'keyPrefix'>,
-  name: Subject,
+  name: LockoutSubject,
 ): string {
   return `${keyPrefix}lockout:{${digestSubject(name)}}`;
 }
 
-function digestSubject({ authenticator, subject }: Subject): string {
+function digestSubject({ authenticator, subject }: LockoutSubject): string {
   return hash('sha256', JSON.stringify([authenticator, subject]), 'base64url');
 }
 

@@ -16,7 +16,7 @@ import {
   hasReplaced,
   type KnownReplica,
   readReplicas,
-  rememberedFor,
+  replicaRetention,
 } from './replicas.ts';
 
 /** How a command waits for the replicas. */
@@ -176,7 +176,7 @@ async function waitForConfirmation(
     // No command waits for a replica that was silent for so long.
     if (isOver || isConfirmed({ ...confirmation, longSilent: [] })) {
       const old = snapshot.replicas
-        .filter(({ heardAt }) => snapshot.now - heardAt > rememberedFor)
+        .filter(({ heardAt }) => snapshot.now - heardAt > replicaRetention)
         .map(({ id }) => id);
       // Nothing depends on this: the next command repeats it.
       if (old.length > 0) await forgetReplicas(redis, old).catch(() => undefined);
@@ -203,7 +203,7 @@ export function sortReplicas(
   const longSilent: { id: string; heardAt: number }[] = [];
   for (const { id, heardAt, applied } of replicas.toSorted((a, b) => (a.id < b.id ? -1 : 1))) {
     const silence = now - heardAt;
-    if (silence > rememberedFor) continue;
+    if (silence > replicaRetention) continue;
     if (silence <= countsFor && applied !== undefined && hasEntry(applied)) confirmed.push(id);
     else if (!isNoted(id)) unconfirmed.push({ id, heardAt, absence: 'removed' });
     else if (silence > countsFor) longSilent.push({ id, heardAt });

@@ -88,7 +88,7 @@ export interface KnownReplica {
 export const countsFor = 60_000;
 
 /** A replica is remembered, and nothing is confirmed without it, until this long after its last report. Milliseconds. */
-export const rememberedFor = 3_600_000;
+export const replicaRetention = 3_600_000;
 
 /** @returns Redis' time, the revision of the list or '', and the note of each replica @throws RedisProblem */
 async function readNotes(redis: ProbedRedis, onForeign?: OnForeign) {
@@ -154,7 +154,7 @@ export function createReplicaMemory(ownId: string, onForeign?: OnForeign) {
     // A note of another client may have any time.
     const isRemembered = ([, note]: readonly [string, string]) => {
       const silence = time - readHeardAt(note);
-      return silence >= -countsFor && silence <= rememberedFor;
+      return silence >= -countsFor && silence <= replicaRetention;
     };
     const counted = rememberedNotes.filter(isRemembered).slice(0, maxOfCall);
     if (counted.length === 0) return;

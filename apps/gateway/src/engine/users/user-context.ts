@@ -1,5 +1,5 @@
 import type { UserInfo } from '@sallyport/authenticator';
-import type { LinkContext, Source } from '../chain/chain.ts';
+import type { AnswerSource, LinkContext } from '../chain/chain.ts';
 
 /**
  * The context of a question about a user, in a review whose token is known. The audiences are those of the token alone. The source of
@@ -43,7 +43,7 @@ export class UserContext implements LinkContext {
     return this.#review.isAborted;
   }
 
-  onCached(source: Source, failure?: unknown, until?: number) {
+  onCached(source: AnswerSource, failure?: unknown, until?: number) {
     this.isCached = true;
     if (source === 'stale') this.#review.onCached?.(source, this.#describeFailure(failure), until);
   }

@@ -4,7 +4,6 @@ import { describe, expect, test } from 'vitest';
 import { createSealingKey } from '../../engine/sealing/seal.ts';
 import { randomText, secretDigest } from '../secret-text.ts';
 import {
-  type Attempt,
   attemptLifetime,
   type BrowserState,
   codeSecretLength,
@@ -14,6 +13,7 @@ import {
   idOfCode,
   isFormToken,
   isVerifier,
+  type LoginAttempt,
   loginSecretOf,
 } from './attempt.ts';
 
@@ -29,7 +29,7 @@ const texts = textsOf('A');
 /** Any text that JSON and UTF-8 can keep. */
 const text = fc.string({ unit: anyCharacter, maxLength: 64 });
 const optional = fc.option(text, { nil: undefined });
-const attempts: fc.Arbitrary<Attempt> = fc.record({
+const attempts: fc.Arbitrary<LoginAttempt> = fc.record({
   id: text,
   until: fc.integer({ min: at + 1, max: at + attemptLifetime }),
   challenge: text,
@@ -41,7 +41,7 @@ const attempts: fc.Arbitrary<Attempt> = fc.record({
   manages: fc.option(fc.record({ invitation: text }, { requiredKeys: [] }), { nil: undefined }),
   key: optional,
 });
-const attempt: Attempt = {
+const attempt: LoginAttempt = {
   id: randomText(idLength),
   until: at + attemptLifetime,
   challenge: secretDigest('verifier'),

@@ -7,7 +7,7 @@ import { isEqual, secretDigest } from '../secret-text.ts';
 export const attemptLifetime = 10 * 60_000;
 
 /** A login that a client has begun and that a person continues in a browser; or a person's visit to change their second factors. */
-export interface Attempt {
+export interface LoginAttempt {
   readonly id: string;
   /** When it ends, in milliseconds since 1970. */
   readonly until: number;
@@ -93,7 +93,7 @@ export function createAttemptTexts(keys: readonly SealingKey[], now: () => numbe
     return plain === undefined ? undefined : JSON.parse(plain.toString());
   };
   return {
-    writeAttempt: ({ id, until, challenge, address, ...more }: Attempt): string =>
+    writeAttempt: ({ id, until, challenge, address, ...more }: LoginAttempt): string =>
       write('login attempts', '', [
         id,
         until,
@@ -107,7 +107,7 @@ export function createAttemptTexts(keys: readonly SealingKey[], now: () => numbe
         ...(more.key === undefined ? [] : [more.key]),
       ]),
     /** @returns undefined if no gateway with these keys wrote it, or if it has expired */
-    readAttempt(sealed: string): Attempt | undefined {
+    readAttempt(sealed: string): LoginAttempt | undefined {
       const { data } = written.safeParse(read('login attempts', '', sealed));
       if (data === undefined || data[1] <= now()) return undefined;
       const [id, until, challenge, address, port, cluster, device, username, manages, key] = data;
@@ -151,7 +151,7 @@ export const joinLoginSecret = (login: string, key: string): string => `${login}
 
 /** Returns the secret of {@link joinLoginSecret}. @returns undefined if no one has logged in on this path in this browser */
 export function loginSecretOf(
-  { key }: Pick<Attempt, 'key'>,
+  { key }: Pick<LoginAttempt, 'key'>,
   { login }: Pick<BrowserState, 'login'>,
 ): string | undefined {
   return key === undefined || login === undefined ? undefined : joinLoginSecret(login, key);

@@ -7,7 +7,7 @@ import {
   openShared,
 } from '../../engine/shared-redis/testing/opened-shared-redis.ts';
 import { randomText, secretDigest } from '../secret-text.ts';
-import { type Attempt, attemptLifetime, idLength } from './attempt.ts';
+import { attemptLifetime, idLength, type LoginAttempt } from './attempt.ts';
 import { createPendingLogins, type PendingLogin } from './pending-logins.ts';
 
 let redis: RedisServer;
@@ -31,7 +31,7 @@ beforeEach(async () => {
 });
 
 const secret = 'of this browser';
-const newAttempt = (): Attempt => ({
+const newAttempt = (): LoginAttempt => ({
   id: randomText(idLength),
   until: now + attemptLifetime,
   challenge: secretDigest('verifier'),
@@ -214,7 +214,7 @@ describe('a code', () => {
 
   test('is valid for a minute, and never longer than its attempt', async () => {
     const [attempt, late] = [await begun(), await begun()];
-    const take = async (of: Attempt, from: number, to: number) => {
+    const take = async (of: LoginAttempt, from: number, to: number) => {
       now = from;
       const code = (await pending().issueCode(of, secret)) ?? '';
       now = to;
@@ -243,10 +243,13 @@ describe('an attempt that has ended', () => {
   test.each([
     {
       name: 'by its code',
-      end: async (attempt: Attempt) =>
+      end: async (attempt: LoginAttempt) =>
         pending().take((await pending().issueCode(attempt, secret)) ?? ''),
     },
-    { name: 'by a cancel', end: async (attempt: Attempt) => pending().cancel(attempt.id, secret) },
+    {
+      name: 'by a cancel',
+      end: async (attempt: LoginAttempt) => pending().cancel(attempt.id, secret),
+    },
   ])('$name begins no more, and leaves a mark until it would have ended', async ({ end }) => {
     const attempt = await begun();
     expect(await replica().hasEnded(attempt.id)).toBe(false);

@@ -6,7 +6,7 @@ import { readReply } from '../../engine/shared-redis/read-reply.ts';
 import type { SharedRedis } from '../../engine/shared-redis/shared-redis.ts';
 import { factorGrant } from '../factors/enrolment.ts';
 import { isEqual, randomText, secretDigest } from '../secret-text.ts';
-import { type Attempt, codeSecretLength, idOfCode } from './attempt.ts';
+import { codeSecretLength, idOfCode, type LoginAttempt } from './attempt.ts';
 
 const text = z.string().min(1);
 const user = z.strictObject({
@@ -122,7 +122,7 @@ export function createPendingLogins(redis: SharedRedis, now: () => number) {
     return data && { sealed: reply, login: data };
   }
   /** @returns false if the attempt has ended */
-  function put({ id, until }: Pick<Attempt, 'id' | 'until'>, login: PendingLogin) {
+  function put({ id, until }: Pick<LoginAttempt, 'id' | 'until'>, login: PendingLogin) {
     const [key] = redis.sealingKeys;
     const left = until - now();
     if (key === undefined || left < 1) return Promise.resolve(false);
@@ -171,7 +171,7 @@ export function createPendingLogins(redis: SharedRedis, now: () => number) {
      *
      * @returns undefined as `read` does, and if they must do something else first, or no client has begun the attempt
      */
-    async issueCode(attempt: Attempt, secret: string): Promise<string | undefined> {
+    async issueCode(attempt: LoginAttempt, secret: string): Promise<string | undefined> {
       if (attempt.manages !== undefined) return undefined;
       const login = (await ofBrowser(attempt.id, secret))?.login;
       if (login === undefined || login.next !== undefined) return undefined;

@@ -9,13 +9,17 @@ import { appPage } from '../pages/app-page.ts';
 import { recoveryCodesPage } from '../pages/recovery-codes-page.ts';
 import type { FactorsProblem } from '../pages/texts.ts';
 import { factorUser, fromFactors, requireFactors } from '../prove-factor.ts';
-import { keepGrant, listFactors, type Visit } from './factors-visit.ts';
+import { type FactorsVisit, keepGrant, showFactorsPage } from './factors-visit.ts';
 import { takeChallenge } from './next-page.ts';
 import { PageError } from './page-error.ts';
 import { formOf, type PageRequest, sendTo, showPage } from './page-request.ts';
 
 /** Reads the name of a new factor. @throws PageError for a name that could mislead */
-function labelOf({ page }: Visit, form: URLSearchParams, method: keyof typeof defaultLabels) {
+function labelOf(
+  { page }: FactorsVisit,
+  form: URLSearchParams,
+  method: keyof typeof defaultLabels,
+) {
   const given = (form.get('label') ?? '').trim();
   const { data } = shortName.safeParse(given === '' ? defaultLabels[method] : given);
   const { methods } = requireFactors(page.service).secondFactor;
@@ -25,7 +29,7 @@ function labelOf({ page }: Visit, form: URLSearchParams, method: keyof typeof de
 }
 
 /** Shows the secret of a new app. Nothing is stored before its first code is right. */
-export async function beginApp(visit: Visit, form: URLSearchParams): Promise<void> {
+export async function beginApp(visit: FactorsVisit, form: URLSearchParams): Promise<void> {
   const { page, state, login } = visit;
   page.facts.action = 'page';
   const label = labelOf(visit, form, 'totp');
@@ -38,7 +42,7 @@ export async function beginApp(visit: Visit, form: URLSearchParams): Promise<voi
 
 /** Adds the app of {@link beginApp}, if its first code is right. */
 export async function finishApp(
-  visit: Visit,
+  visit: FactorsVisit,
   form: URLSearchParams,
   limits: LoginLimits,
 ): Promise<void> {
@@ -56,7 +60,7 @@ export async function finishApp(
   const result = await checked(page, limits, () =>
     addInVisit(visit, () => apps.finish({ ...begun, grant }, form.get('code') ?? '')),
   );
-  if (result === 'too-many') return listFactors(visit, { problem: result });
+  if (result === 'too-many') return showFactorsPage(visit, { problem: result });
   if (result.kind !== 'wrong-code') return showAdded(visit, result);
   facts.reason = result.kind;
   const { minutes } = result;
@@ -67,7 +71,7 @@ export async function finishApp(
 
 /** Adds the passkey that the browser has made. */
 export async function addPasskey(
-  visit: Visit,
+  visit: FactorsVisit,
   form: URLSearchParams,
   limits: LoginLimits,
 ): Promise<void> {
@@ -87,13 +91,13 @@ export async function addPasskey(
       enrolment.addPasskey(owner, login.next.grant, { ...made.key, name }),
     );
   });
-  if (result === 'too-many') return listFactors(visit, { problem: result });
+  if (result === 'too-many') return showFactorsPage(visit, { problem: result });
   if (result.kind !== 'wrong') return showAdded(visit, result);
   facts.reason = `second-factor-passkey-${result.reason}`;
-  await listFactors(visit, { problem: 'wrong-passkey' });
+  await showFactorsPage(visit, { problem: 'wrong-passkey' });
 }
 
-function addInVisit({ page, login }: Visit, add: () => Promise<Added | NotAdded>) {
+function addInVisit({ page, login }: FactorsVisit, add: () => Promise<Added | NotAdded>) {
   const { proof, revision } = login;
   return addUnlessEnded(page, { owner: factorUser(proof), user: proof.named, revision }, add);
 }
@@ -130,12 +134,12 @@ const problemsOfAdding: ReadonlyMap<string, FactorsProblem> = new Map<string, Fa
 ]);
 
 /** Shows what became of a new factor. */
-async function showAdded(visit: Visit, result: Added | NotAdded): Promise<void> {
+async function showAdded(visit: FactorsVisit, result: Added | NotAdded): Promise<void> {
   const { page } = visit;
   const problem = problemsOfAdding.get(result.kind);
   if (problem !== undefined) {
     page.facts.reason = result.kind;
-    return listFactors(visit, { problem });
+    return showFactorsPage(visit, { problem });
   }
   const { recoveryCodes, grant } = addedOrThrow(page, result);
   const change = keepGrant(visit, grant);

@@ -1,7 +1,12 @@
 import type { Decision, RejectionReason } from '@sallyport/authenticator';
 import { asError } from '../../base/logging/error-fields.ts';
 import { attemptLifetime, idLength, isVerifier } from '../attempts/attempt.ts';
-import { type LoginError, unavailable, uncheckedLogin, wrongCode } from '../login-error.ts';
+import {
+  createUnavailableError,
+  type LoginError,
+  uncheckedLogin,
+  wrongCode,
+} from '../login-error.ts';
 import { addFacts } from '../login-facts.ts';
 import { answerSession, type LoginRequest } from '../login-request.ts';
 import {
@@ -37,7 +42,7 @@ export async function redeemCode(request: LoginRequest, body: unknown): Promise<
   const { pending } = browserOf(service);
   const { code, verifier } = parseCodeBody(body);
   // Who was blocked since they logged in is not known. The code is not used up.
-  if (service.blocks.isUnknown) throw unavailable('the revocation list');
+  if (service.blocks.isUnknown) throw createUnavailableError('the revocation list');
   const login = await fromPending(service, () => pending.take(code));
   if (login === undefined) throw wrongCode();
   const { attempt, proof, revision } = login;

@@ -1,5 +1,5 @@
 import { describeCause } from '../../config/problems.ts';
-import { LoginError, unavailable } from '../login-error.ts';
+import { createUnavailableError, LoginError } from '../login-error.ts';
 import type { BrowserLogins, LoginService } from '../login-service.ts';
 
 /** @throws LoginError if people log in at a terminal alone */
@@ -19,6 +19,6 @@ export function fromPending<Result>(
 ): Promise<Result> {
   return work().catch((error: unknown) => {
     logger.warn({ reason: describeCause(error) }, 'login in progress could not be read or written');
-    throw unavailable('the store of logins in progress');
+    throw createUnavailableError('the store of logins in progress');
   });
 }

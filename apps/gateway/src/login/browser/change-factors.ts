@@ -5,7 +5,7 @@ import type { LoginLimits } from '../login-request.ts';
 import { recoveryCodesPage } from '../pages/recovery-codes-page.ts';
 import { factorUser, fromFactors, requireFactors } from '../prove-factor.ts';
 import { addPasskey, beginApp, finishApp } from './add-factor.ts';
-import { keepGrant, listFactors, type Visit, visitOf } from './factors-visit.ts';
+import { type FactorsVisit, keepGrant, showFactorsPage, visitOf } from './factors-visit.ts';
 import { PageError } from './page-error.ts';
 import { type PageRequest, type ReadForm, readPageForm, sendTo, showPage } from './page-request.ts';
 
@@ -23,7 +23,7 @@ export async function changeFactors(
   await act(visit, form, limits);
 }
 
-type Action = (visit: Visit, form: URLSearchParams, limits: LoginLimits) => Promise<void>;
+type Action = (visit: FactorsVisit, form: URLSearchParams, limits: LoginLimits) => Promise<void>;
 
 const actions: ReadonlyMap<string, Action> = new Map<string, Action>([
   ['app', beginApp],
@@ -33,7 +33,7 @@ const actions: ReadonlyMap<string, Action> = new Map<string, Action>([
   ['recovery', renewRecoveryCodes],
 ]);
 
-async function remove(visit: Visit, form: URLSearchParams): Promise<void> {
+async function remove(visit: FactorsVisit, form: URLSearchParams): Promise<void> {
   const { page, login, record } = visit;
   const { service, facts } = page;
   const { enrolment } = requireFactors(service);
@@ -49,10 +49,10 @@ async function remove(visit: Visit, form: URLSearchParams): Promise<void> {
   }
   facts.reason = result.kind;
   if (result.kind === 'ended') throw enrolmentEnded();
-  await listFactors(visit, { problem: result.kind });
+  await showFactorsPage(visit, { problem: result.kind });
 }
 
-async function renewRecoveryCodes(visit: Visit): Promise<void> {
+async function renewRecoveryCodes(visit: FactorsVisit): Promise<void> {
   const { page, login } = visit;
   const { service, facts, path } = page;
   const { enrolment } = requireFactors(service);
@@ -75,7 +75,10 @@ async function renewRecoveryCodes(visit: Visit): Promise<void> {
  *
  * @returns the revision from which this one goes on. Undefined: nothing has changed for it
  */
-async function endOtherLogins({ page, login }: Visit, reason: string): Promise<number | undefined> {
+async function endOtherLogins(
+  { page, login }: FactorsVisit,
+  reason: string,
+): Promise<number | undefined> {
   const { username } = login.proof.named;
   const ended = await endLoginsOf(page.service, username, reason, page.signal);
   // This replica may not know yet that an administrator has ended this login as well.

@@ -10,7 +10,7 @@ import { changeNext, keepChallenge, type LoginWithNext, loginWithNext } from './
 import { formOf, type PageRequest, sendTo, showPage, stateOf } from './page-request.ts';
 
 /** A person who may change their factors. */
-export interface Visit {
+export interface FactorsVisit {
   readonly page: PageRequest;
   readonly state: BrowserState;
   readonly login: LoginWithNext<'manage'>;
@@ -23,7 +23,7 @@ export async function showFactors(page: PageRequest): Promise<void> {
   if (visit === undefined) return;
   const { querystring } = page.context;
   const notice = notices.find((one) => one === querystring);
-  await listFactors(visit, { notice });
+  await showFactorsPage(visit, { notice });
 }
 
 const notices: readonly FactorNotice[] = ['added', 'removed'];
@@ -37,7 +37,7 @@ const notices: readonly FactorNotice[] = ['added', 'removed'];
 export async function visitOf(
   page: PageRequest,
   state: BrowserState | undefined,
-): Promise<Visit | undefined> {
+): Promise<FactorsVisit | undefined> {
   const { service, facts } = page;
   const login = await loginWithNext(page, state, 'manage');
   if (state === undefined || login === undefined) return undefined;
@@ -59,7 +59,7 @@ export async function visitOf(
  * @returns false if the person may not go on, such as after a login in another tab
  */
 export function keepGrant(
-  { page, state, login }: Visit,
+  { page, state, login }: FactorsVisit,
   grant: FactorGrant,
   revision = login.revision,
 ): Promise<boolean> {
@@ -76,15 +76,15 @@ const statusOf = {
   'too-many': 429,
 } as const satisfies Readonly<Record<FactorsProblem, number>>;
 
-interface Outcome {
+interface ChangeOutcome {
   readonly notice?: FactorNotice | undefined;
   readonly problem?: FactorsProblem;
 }
 
 /** Shows the list of their factors. @param problem why they were not changed */
-export async function listFactors(
-  { page, state, login, record }: Visit,
-  { notice, problem }: Outcome,
+export async function showFactorsPage(
+  { page, state, login, record }: FactorsVisit,
+  { notice, problem }: ChangeOutcome,
 ): Promise<void> {
   const { secondFactor, passkeys } = requireFactors(page.service);
   const { methods } = secondFactor;

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 import { StatusError } from '../../http/kubernetes-status.ts';
 import {
+  createUnavailableError,
   enrolmentEnded,
   factorNotEnrolled,
   invitationRequired,
   LoginError,
   noSecondFactor,
   tooMany,
-  unavailable,
   wrongInvitation,
 } from '../login-error.ts';
 import { messages } from '../pages/texts.ts';
@@ -47,7 +47,7 @@ test.each([
   { error: enrolmentEnded(), status: 409, title: messages['factors-ended'].title },
   { error: noSecondFactor(), status: 404, title: messages['no-second-factor'].title },
   { error: tooMany('SECRET', 7), status: 429, title: messages['too-many'].title },
-  { error: unavailable('SECRET'), status: 503, title: messages.unavailable.title },
+  { error: createUnavailableError('SECRET'), status: 503, title: messages.unavailable.title },
   { error: new StatusError(500, 'SECRET'), status: 500, title: messages.error.title },
 ])('an error of status $status is the page "$title"', ({ error, status, title }) => {
   const found = pageOf(error);

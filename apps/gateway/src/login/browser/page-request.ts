@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { createFormReader } from '../../http/read-body.ts';
 import { nameNetwork } from '../../http/socket-limit.ts';
-import type { Attempt, BrowserState } from '../attempts/attempt.ts';
+import type { BrowserState, LoginAttempt } from '../attempts/attempt.ts';
 import { formToken, isFormToken, loginSecretOf } from '../attempts/attempt.ts';
 import { maxCookies } from '../limits.ts';
 import { tooMany } from '../login-error.ts';
@@ -17,7 +17,7 @@ export type ReadForm = ReturnType<typeof createFormReader>;
 /** A request of a browser for a page of an attempt. */
 export interface PageRequest extends LoginRequest {
   readonly browser: BrowserLogins;
-  readonly attempt: Attempt;
+  readonly attempt: LoginAttempt;
   /** The path of the attempt, which has everything that is known of it. */
   readonly path: string;
 }

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { keyPrefix } from '../../engine/shared-redis/testing/opened-shared-redis.ts';
 import { redisOfFile } from '../../engine/shared-redis/testing/redis-of-file.ts';
-import { type FactorGrant, invite } from './enrolment.ts';
+import { createInvitation, type FactorGrant } from './enrolment.ts';
 import {
   enrolled,
   factorParts,
@@ -114,7 +114,7 @@ describe('an invitation', () => {
 
   test('leaves nothing behind in Redis if no one accepts it', async () => {
     const lifetime = 60_000;
-    await invite(
+    await createInvitation(
       parts.store,
       jane,
       { by: 'root', reason: 'new', until: clock.now + lifetime },

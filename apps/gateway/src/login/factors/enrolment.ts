@@ -237,7 +237,7 @@ interface Inviting {
  *
  * @returns the code, which is shown once
  */
-export async function invite(
+export async function createInvitation(
   store: FactorStore,
   user: FactorUser,
   { by, reason, until }: Inviting,

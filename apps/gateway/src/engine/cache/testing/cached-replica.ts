@@ -1,7 +1,7 @@
 import type { Authenticator, Decision } from '@sallyport/authenticator';
 import type { Clocks } from '../../../base/clocks.ts';
 import type { CacheLifetimes } from '../../../config/types.ts';
-import type { LinkContext, Source } from '../../chain/chain.ts';
+import type { AnswerSource, LinkContext } from '../../chain/chain.ts';
 import type { Revocations } from '../../revocation/list.ts';
 import type { SharedRedis } from '../../shared-redis/shared-redis.ts';
 import { createMemoryTier, type MemoryTier } from '../memory-tier.ts';
@@ -72,7 +72,7 @@ type Backend = (
 interface Answered {
   readonly decision: Decision;
   /** Undefined when the backend gave it. */
-  readonly source: Source | undefined;
+  readonly source: AnswerSource | undefined;
   readonly failure: unknown;
   readonly until: unknown;
 }
@@ -179,14 +179,14 @@ async function ask(
   token: string,
   context: LinkContext,
 ): Promise<Answered> {
-  let [source, failure, until]: [Source | undefined, unknown, unknown] = [
+  let [source, failure, until]: [AnswerSource | undefined, unknown, unknown] = [
     undefined,
     undefined,
     undefined,
   ];
   const decision = await authenticator.authenticate(token, {
     ...context,
-    onCached(...given: [Source, unknown, unknown]) {
+    onCached(...given: [AnswerSource, unknown, unknown]) {
       [source, failure, until] = given;
     },
   } as LinkContext);

@@ -1,7 +1,7 @@
 import type { Authenticator } from '@sallyport/authenticator';
 import { type RedisClient, type RedisConnection, RedisProblem } from '@sallyport/redis-connection';
 import type { CacheLifetimes, ReviewHistory } from '@sallyport/test-servers/cache-model';
-import type { LinkContext, Source } from '../../chain/chain.ts';
+import type { AnswerSource, LinkContext } from '../../chain/chain.ts';
 import { withCheckedDecision } from '../../chain/decision.ts';
 import { createSharedRevocations, type RevocationReader } from '../../revocation/reader.ts';
 import { pollScript, readListScript } from '../../revocation/scripts.ts';
@@ -89,8 +89,8 @@ export function createModelReplica(options: ModelReplicaOptions): ModelReplica {
     isAlone: false,
     redis: () => redis,
     async ask(token, audiences) {
-      let source: Source | 'backend' = 'backend';
-      const onCached = (from: Source) => {
+      let source: AnswerSource | 'backend' = 'backend';
+      const onCached = (from: AnswerSource) => {
         source = from;
       };
       const context: LinkContext = { audiences, signal: new AbortController().signal, onCached };

@@ -4,7 +4,7 @@ import type { SecondFactorConfig } from '../../../config/types.ts';
 import { createAttempts } from '../../../engine/lockout/attempts.ts';
 import { createRevocationList } from '../../../engine/revocation/list.ts';
 import type { SharedRedis } from '../../../engine/shared-redis/shared-redis.ts';
-import { createEnrolment, type FactorGrant, invite } from '../enrolment.ts';
+import { createEnrolment, createInvitation, type FactorGrant } from '../enrolment.ts';
 import type { FactorUser } from '../factor-record.ts';
 import { createFactorStore } from '../factor-store.ts';
 import { createPasskeys } from '../passkeys.ts';
@@ -84,7 +84,7 @@ export function factorParts(
     apps,
     secondFactor,
     invite: (user = jane, until = clock.now + 60_000) =>
-      invite(store, user, { by: 'root', reason: undefined, until }, clock.now),
+      createInvitation(store, user, { by: 'root', reason: undefined, until }, clock.now),
     check: (code: string, user = jane) => secondFactor.checkCode(user, code, signal),
   };
 }
