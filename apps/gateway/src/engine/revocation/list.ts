@@ -14,7 +14,7 @@ export const entrySchema = z.object({
    */
   action: z.enum(['revoke', 'block', 'unblock', 'unlock', 'factor-invite', 'factor-reset']),
   /**
-   * What `name` is. `token`: the token's SHA-256, 64 hexadecimal digits. `jti`, `sid`: see `Credential`; `boundedId` shortens very
+   * What `name` is. `token`: the token's SHA-256, 64 hexadecimal digits. `jti`, `sid`: see `Credential`; `shortenId` shortens very
    * long ones. `all`: every user.
    */
   kind: z.enum(['user', 'group', 'token', 'jti', 'sid', 'all']),
