@@ -7,18 +7,18 @@
  * text times the length of the longest piece.
  */
 export function glob(pattern: string): (text: string) => boolean {
-  const [head = '', ...rest] = pattern.split('*');
-  const tail = rest.pop();
+  const [head = '', ...pieces] = pattern.split('*');
+  const tail = pieces.pop();
   if (tail === undefined) return (text) => text === pattern;
   return (text) => {
     if (text.length < head.length + tail.length || !text.startsWith(head) || !text.endsWith(tail))
       return false;
     const end = text.length - tail.length;
     let from = head.length;
-    for (const piece of rest) {
-      const at = text.indexOf(piece, from);
-      if (at === -1) return false;
-      from = at + piece.length;
+    for (const piece of pieces) {
+      const index = text.indexOf(piece, from);
+      if (index === -1) return false;
+      from = index + piece.length;
       if (from > end) return false;
     }
     return true;

@@ -36,12 +36,12 @@ const heapFlags = ['--max-old-space-size', '--max-old-space-size-percentage', '-
  */
 export function flagsForStart(options = '', commandLine, memory) {
   // In NODE_OPTIONS, a flag can be quoted.
-  const given = [...options.replaceAll('"', '').split(' '), ...commandLine];
-  const names = new Set(given.map(normalizeFlag));
-  const missing = firstFlags.filter((flag) => !names.has(normalizeFlag(flag)));
-  if (memory === 0 || heapFlags.some((flag) => names.has(flag))) return missing;
+  const flags = [...options.replaceAll('"', '').split(' '), ...commandLine];
+  const names = new Set(flags.map(normalizeFlag));
+  const flagsToAdd = firstFlags.filter((flag) => !names.has(normalizeFlag(flag)));
+  if (memory === 0 || heapFlags.some((flag) => names.has(flag))) return flagsToAdd;
   return [
-    ...missing,
+    ...flagsToAdd,
     `--max-old-space-size=${Math.floor((memory * heapPercentage) / 100 / 2 ** 20)}`,
   ];
 }

@@ -38,50 +38,53 @@ export type PreparedAuthenticator = Awaited<ReturnType<typeof prepareAuthenticat
 export async function prepareAuthenticator(
   entry: unknown,
   index: number,
-  around: SecretSources & { /** Absolute. */ readonly configFile: string },
+  sources: SecretSources & { /** Absolute. */ readonly configFile: string },
 ) {
-  const { name, use: written, options = {}, cache } = (entry ?? {}) as Record<string, unknown>;
-  const use = typeof written === 'string' ? written : '';
+  const { name, use: useText, options = {}, cache } = (entry ?? {}) as Record<string, unknown>;
+  const use = typeof useText === 'string' ? useText : '';
   const path = ['authenticators', index];
-  const filled = await fillSecrets(
+  const filledOptions = await fillSecrets(
     use !== '' && isObject(options) ? options : {},
     [...path, 'options'],
-    around,
+    sources,
   );
   const prepared = {
     /** Undefined when it could not be loaded. */
     resolved: undefined,
     /** The options as the plugin's schema returned them; undefined if they are not valid. */
     options: undefined,
-    secrets: filled.secrets,
-    secretFiles: filled.files,
+    secrets: filledOptions.secrets,
+    secretFiles: filledOptions.files,
     /** The absolute path of a plugin that is named by its path, whether it exists or not. */
-    pluginFiles: [pluginFile(use, around.configFile)].filter((file) => file !== undefined),
-    problems: attribute(filled.problems, authenticatorTitle(name)),
+    pluginFiles: [pluginFile(use, sources.configFile)].filter((file) => file !== undefined),
+    problems: attribute(filledOptions.problems, authenticatorTitle(name)),
     /** Problems that do not keep the gateway from starting. */
-    warnings: attribute(filled.warnings, authenticatorTitle(name)),
+    warnings: attribute(filledOptions.warnings, authenticatorTitle(name)),
     /** Whether a secret is written in the file. */
     hasSecrets: false,
   };
   if (use === '') return prepared;
   try {
-    const resolved = await resolvePlugin(use, around.configFile);
+    const resolved = await resolvePlugin(use, sources.configFile);
     const title = authenticatorTitle(name, resolved.package);
-    const validated = await validateOptions(resolved, options, filled, [...path, 'options']);
-    const found = [
+    const validated = await validateOptions(resolved, options, filledOptions, [...path, 'options']);
+    const optionProblems = [
       ...idleCache(cache, resolved.plugin.caching, [...path, 'cache']),
       ...validated.problems,
     ];
-    const problems = [...prepared.problems, ...attribute(found, title)];
-    const written = attribute(writtenSecrets(resolved, options, [...path, 'options']), title);
-    const warnings = [...prepared.warnings, ...written];
+    const problems = [...prepared.problems, ...attribute(optionProblems, title)];
+    const writtenProblems = attribute(
+      writtenSecrets(resolved, options, [...path, 'options']),
+      title,
+    );
+    const warnings = [...prepared.warnings, ...writtenProblems];
     return {
       ...prepared,
       resolved,
       options: validated.options,
       problems,
       warnings,
-      hasSecrets: written.length > 0,
+      hasSecrets: writtenProblems.length > 0,
     };
   } catch (error) {
     if (!(error instanceof PluginError)) throw error;
@@ -119,27 +122,31 @@ function attribute(problems: readonly Problem[], title: string): Problem[] {
 const withheld = "the plugin's message is hidden because it contains a secret";
 const refused = `is refused; ${withheld}`;
 
-/** Validates options. @param written the options with references in place of secrets */
+/** Validates options. @param rawOptions the options with references in place of secrets */
 async function validateOptions(
   { plugin, optionsSchema, package: packageName }: ResolvedPlugin,
-  written: unknown,
-  filled: FilledSecrets,
+  rawOptions: unknown,
+  filledOptions: FilledSecrets,
   path: Path,
 ) {
-  if (!isObject(written)) return { options: undefined, problems: [] };
-  const unknown = unknownKeys(optionsSchema, filled.value, path);
-  const result = await validate(plugin.optionsSchema['~standard'], filled.value);
-  if (!result.issues) return { options: result.value, problems: unknown };
-  const issues = withoutSecrets(issueProblems(result.issues, path, unknown), filled, refused);
+  if (!isObject(rawOptions)) return { options: undefined, problems: [] };
+  const unknownKeyProblems = unknownKeys(optionsSchema, filledOptions.value, path);
+  const result = await validate(plugin.optionsSchema['~standard'], filledOptions.value);
+  if (!result.issues) return { options: result.value, problems: unknownKeyProblems };
+  const issues = withoutSecrets(
+    issueProblems(result.issues, path, unknownKeyProblems),
+    filledOptions,
+    refused,
+  );
   const problems = issues.map((problem) => {
-    const isMissing = valueAt(written, problem.path.slice(path.length)) === undefined;
+    const isMissing = valueAt(rawOptions, problem.path.slice(path.length)) === undefined;
     return {
       ...problem,
       message: isMissing ? wordMissing(problem.message) : problem.message,
       fix: problem.fix ?? `see the options of ${packageName}`,
     };
   });
-  return { options: undefined, problems: [...unknown, ...problems] };
+  return { options: undefined, problems: [...unknownKeyProblems, ...problems] };
 }
 
 /** Words a missing value. @param words those of the schema. Those of zod itself say in its own terms that the value is missing */
@@ -201,9 +208,14 @@ export function completeAuthenticators(
        * Makes a problem of what its plugin threw. It names the authenticator and its package, and is at its line of the file, or at the line
        * of the option whose file the message begins with. A message that quotes a secret of its options, or one of `more`, is withheld.
        */
-      problem: (cause: unknown, failure = "can't be made", more: readonly string[] = []) => {
+      problem: (
+        cause: unknown,
+        failure = "can't be made",
+        otherSecrets: readonly string[] = [],
+      ) => {
         const words = describeError(cause);
-        const isQuoting = withholdSecrets(onOneLine(words), [...secrets, ...more], '') === '';
+        const isQuoting =
+          withholdSecrets(onOneLine(words), [...secrets, ...otherSecrets], '') === '';
         const { message, fix } = isQuoting ? { message: withheld } : words;
         const path = [
           'authenticators',
@@ -257,9 +269,9 @@ function pathOfFile(options: object, message: string, baseDirectory: string): Pa
     const step = Array.isArray(options) ? Number(key) : key;
     if (typeof value === 'string' && message.startsWith(`${resolve(baseDirectory, value)} `))
       return [step];
-    const rest =
+    const innerPath =
       typeof value === 'object' && value !== null ? pathOfFile(value, message, baseDirectory) : [];
-    if (rest.length > 0) return [step, ...rest];
+    if (innerPath.length > 0) return [step, ...innerPath];
   }
   return [];
 }

@@ -27,7 +27,7 @@ export interface FilledFile extends FilledSecrets<File> {
 export async function fillFile(file: File, sources: SecretSources): Promise<FilledFile> {
   const schema = fileJsonSchema();
   const marks = findMarks(schema, file);
-  const filled = await Promise.all(
+  const filledValues = await Promise.all(
     marks.map(({ path, isMap }) => fillSecrets(valueAt(file, path), path, sources, !isMap)),
   );
   const maps = marks.map(({ path, isMap }) => (isMap ? path : path.slice(0, -1)));
@@ -35,17 +35,17 @@ export async function fillFile(file: File, sources: SecretSources): Promise<Fill
   const writtenOut = findSecretTexts(schema, file, []).filter((path) => isIn(maps, path));
   return {
     value: marks.reduce<unknown>(
-      (parent, { path }, index) => replaceAt(parent, path, filled[index]?.value),
+      (parent, { path }, index) => replaceAt(parent, path, filledValues[index]?.value),
       file,
     ) as File,
     problems: [
-      ...filled.flatMap(({ problems }) => problems),
+      ...filledValues.flatMap(({ problems }) => problems),
       ...writtenOut.map((path) => describeWrittenOut(path, String(valueAt(file, path)))),
     ],
-    warnings: filled.flatMap(({ warnings }) => warnings),
-    files: filled.flatMap(({ files }) => files),
+    warnings: filledValues.flatMap(({ warnings }) => warnings),
+    files: filledValues.flatMap(({ files }) => files),
     secrets: [
-      ...filled.flatMap(({ secrets }) => secrets),
+      ...filledValues.flatMap(({ secrets }) => secrets),
       ...writtenOut.map((path) => String(valueAt(file, path))),
     ],
     maps,
@@ -59,14 +59,14 @@ export async function fillFile(file: File, sources: SecretSources): Promise<Fill
  */
 export function addSecretProblems(
   problems: readonly Problem[],
-  filled: FilledFile,
+  filledFile: FilledFile,
   file: File,
   baseDirectory: string,
 ): Problem[] {
-  const isWithin = ({ path }: Problem) => isIn(filled.maps, path);
+  const isWithin = ({ path }: Problem) => isIn(filledFile.maps, path);
   const safe = withoutSecrets(
     problems.filter(isWithin),
-    filled,
+    filledFile,
     'is refused; the reason is hidden because it contains a secret',
   );
   return [
@@ -81,7 +81,7 @@ export function addSecretProblems(
           : `the file ${resolve(baseDirectory, name)}`;
       return { ...problem, message: `${origin} ${problem.message}` };
     }),
-    ...filled.problems,
+    ...filledFile.problems,
   ];
 }
 
@@ -112,11 +112,13 @@ function findMarks(schema: JsonSchema, file: File): Mark[] {
 
 /** Finds the texts of a value that are secrets: their schema says `writeOnly`, or they are URLs with a password. */
 export function findSecretTexts(schema: JsonSchema, value: unknown, path: Path): Path[] {
-  return [...findParts(schema, value, path)].flatMap(({ path, value: text, schemas, known }) => {
-    // The part with `known` is for the message about an unknown key.
-    if (typeof text !== 'string' || text === '' || known !== undefined) return [];
-    return schemas.some(isSecret) || hasPassword(text) ? [path] : [];
-  });
+  return [...findParts(schema, value, path)].flatMap(
+    ({ path, value: text, schemas, knownKeys }) => {
+      // The part with `knownKeys` is for the message about an unknown key.
+      if (typeof text !== 'string' || text === '' || knownKeys !== undefined) return [];
+      return schemas.some(isSecret) || hasPassword(text) ? [path] : [];
+    },
+  );
 }
 
 function hasPassword(text: string): boolean {

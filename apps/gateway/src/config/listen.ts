@@ -25,9 +25,9 @@ export function parseListen(input: unknown): Parsed<ListenAddress> {
 }
 
 /** Whether two servers can't listen on both addresses. Port 0 never collides. */
-export function collide(one: ListenAddress, other: ListenAddress): boolean {
-  if (one.port === 0 || one.port !== other.port) return false;
-  const hosts = [one, other].map(canonicalHost);
+export function collide(a: ListenAddress, b: ListenAddress): boolean {
+  if (a.port === 0 || a.port !== b.port) return false;
+  const hosts = [a, b].map(canonicalHost);
   if (hosts[0] === hosts[1] || hosts.includes('[::]')) return true;
   const isWithin = (host: string) => isIPv4(host) || host === 'localhost';
   if (hosts.includes('0.0.0.0')) return hosts.every(isWithin);

@@ -41,20 +41,20 @@ export async function loadConfig(
   const prepared = await Promise.all(
     entries.map((entry, index) => prepareAuthenticator(entry, index, sources)),
   );
-  const filled = await fillFile(source.value, sources);
+  const filledFile = await fillFile(source.value, sources);
   const secretFiles = [
-    ...new Set([...prepared.flatMap((entry) => entry.secretFiles), ...filled.files]),
+    ...new Set([...prepared.flatMap((entry) => entry.secretFiles), ...filledFile.files]),
   ];
   const pluginFiles = [...new Set(prepared.flatMap((entry) => entry.pluginFiles))];
-  const parsed = parseFile(filled.value);
+  const parsed = parseFile(filledFile.value);
   const problems = [
-    ...addSecretProblems(parsed.problems, filled, source.value, baseDirectory),
+    ...addSecretProblems(parsed.problems, filledFile, source.value, baseDirectory),
     ...prepared.flatMap((entry) => entry.problems),
     ...loginNameProblems(source.value, prepared),
   ];
   if (problems.length > 0 || parsed.config === undefined) {
-    const byPlace = (one: ConfigProblem, other: ConfigProblem) =>
-      (one.line ?? 0) - (other.line ?? 0) || (one.column ?? 0) - (other.column ?? 0);
+    const byPlace = (a: ConfigProblem, b: ConfigProblem) =>
+      (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0);
     throw new ConfigError(problems.map(source.locate).sort(byPlace), [
       configFile,
       ...secretFiles,
@@ -79,7 +79,7 @@ export async function loadConfig(
     pluginFiles,
     /** Problems that do not keep the gateway from starting. */
     warnings: [
-      ...[filled, ...prepared].flatMap(({ warnings }) => warnings),
+      ...[filledFile, ...prepared].flatMap(({ warnings }) => warnings),
       ...unlikelyValues(settings, source.value),
     ].map(source.locate),
     /** Whether a secret is written in it. */
@@ -107,9 +107,9 @@ async function readSource(file: string, configFile: string) {
 }
 
 /** Resolves the paths of files that the gateway reads itself. Files of a Redis and of plugins go to `watchFile`. */
-function withAbsolutePaths<Part>(part: Part, base: string): Part {
-  if (!isObject(part)) return part;
-  const entries = Object.entries(part).map(([key, value]) => {
+function withAbsolutePaths<Part>(section: Part, base: string): Part {
+  if (!isObject(section)) return section;
+  const entries = Object.entries(section).map(([key, value]) => {
     const isPath = typeof value === 'string' && /^file$|File$/.test(key);
     return [key, isPath ? resolve(base, value) : withAbsolutePaths(value, base)];
   });
@@ -124,15 +124,18 @@ function withAbsolutePaths<Part>(part: Part, base: string): Part {
 export function parseFile(value: YamlSource['value']) {
   const result = fileSchema.safeParse(value, wording);
   // The schema refuses unknown keys by itself. The search takes as long as the rest: it finds all of them, and what was meant.
-  const unknown = result.success ? [] : unknownKeys(fileJsonSchema(), value, []);
-  const problems = [...unknown, ...issueProblems(result.error?.issues ?? [], [], unknown)];
+  const unknownKeyProblems = result.success ? [] : unknownKeys(fileJsonSchema(), value, []);
+  const problems = [
+    ...unknownKeyProblems,
+    ...issueProblems(result.error?.issues ?? [], [], unknownKeyProblems),
+  ];
   const isValid = (path: Path) => !problems.some((problem) => overlaps(problem.path, path));
   // safeParse returns nothing when a value is wrong, but `_zod.run` also returns what it has read of the others.
-  const parts =
+  const values =
     result.data ??
     (fileSchema._zod.run({ value, issues: [] }, { async: false }) as { value: FileConfig }).value;
   return {
     config: result.data as FileConfig | undefined,
-    problems: [...problems, ...checkRules(parts, value, isValid)],
+    problems: [...problems, ...checkRules(values, value, isValid)],
   };
 }

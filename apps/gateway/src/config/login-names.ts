@@ -25,12 +25,12 @@ export function loginNameProblems(
   });
   if (new Set(named.map(({ name }) => name)).size < prepared.length) return [];
   const sessions = valueAt(file, ['login', 'sessions']);
-  const written = valueAt(file, ['login', 'authenticators']);
-  const checkers: readonly unknown[] = Array.isArray(written) ? written : [];
+  const list = valueAt(file, ['login', 'authenticators']);
+  const checkers: readonly unknown[] = Array.isArray(list) ? list : [];
   const forPasswords = named.map(({ name }) => name).filter((name) => name !== sessions);
   return [
     ...checkers.flatMap((name, index) => {
-      if (typeof name !== 'string' || named.some((one) => one.name === name)) return [];
+      if (typeof name !== 'string' || named.some((entry) => entry.name === name)) return [];
       return [unknown(['login', 'authenticators', index], name, forPasswords, passwordsAdvice)];
     }),
     ...providerProblems(valueAt(file, ['login', 'providers']), named),
@@ -61,8 +61,8 @@ function sessionsProblem(
   checkers: readonly unknown[],
 ): Problem[] {
   const path = ['login', 'sessions'];
-  const found = named.find((one) => one.name === name);
-  if (found === undefined) {
+  const issuer = named.find((entry) => entry.name === name);
+  if (issuer === undefined) {
     // A plugin that could not be loaded may be able to issue sessions.
     const fitting = named.filter(({ name, resolved }) => {
       return (
@@ -70,16 +70,16 @@ function sessionsProblem(
         (resolved === undefined || resolved.plugin.createTokenIssuer !== undefined)
       );
     });
-    const names = fitting.map((one) => one.name);
+    const names = fitting.map((entry) => entry.name);
     const advice =
       names.length > 0
         ? `write one of ${names.join(', ')}`
         : 'add an authenticator with use: redis, and write its name';
     return [unknown(path, name, names, advice)];
   }
-  if (found.resolved === undefined || found.resolved.plugin.createTokenIssuer !== undefined)
+  if (issuer.resolved === undefined || issuer.resolved.plugin.createTokenIssuer !== undefined)
     return [];
-  const message = `${authenticatorTitle(name, found.resolved.package)} can't issue tokens, so it can't issue sessions`;
+  const message = `${authenticatorTitle(name, issuer.resolved.package)} can't issue tokens, so it can't issue sessions`;
   return [{ path, message, fix: 'name an authenticator with use: redis' }];
 }
 

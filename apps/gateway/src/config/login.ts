@@ -42,8 +42,8 @@ function parsePublicUrl(input: unknown): Parsed<string> {
   if (url.href !== `${url.origin}/`) return { problem: 'must have no path, user or query', fix };
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   if (host === '0.0.0.0' || host === '::') {
-    const own = fix.replace(url.hostname, 'login.example.com');
-    return { problem: 'has an address that no client can call', fix: own };
+    const callableFix = fix.replace(url.hostname, 'login.example.com');
+    return { problem: 'has an address that no client can call', fix: callableFix };
   }
   if (url.protocol === 'http:' && !isLoopback(host))
     return { problem: 'passwords would cross the network in clear', fix };
@@ -52,10 +52,10 @@ function parsePublicUrl(input: unknown): Parsed<string> {
 
 /** Parses a network or an address, such as `192.0.2.0/28` or `192.0.2.1`. */
 function parseNetwork(input: unknown): Parsed<string> {
-  const [address = '', bits, ...others] = typeof input === 'string' ? input.split('/') : [];
+  const [address = '', bits, ...excess] = typeof input === 'string' ? input.split('/') : [];
   const maxBits = isIPv6(address) ? 128 : 32;
   const isBits = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= maxBits);
-  if (isIP(address) === 0 || !isBits || others.length > 0) {
+  if (isIP(address) === 0 || !isBits || excess.length > 0) {
     return { problem: 'must be an address or a network', fix: 'write 192.0.2.1 or 192.0.2.0/28' };
   }
   return { value: `${address}/${bits ?? maxBits}` };

@@ -25,12 +25,12 @@ export async function howToWrite(file: string): Promise<string> {
 }
 
 /** Makes the commands for root. @returns undefined if there are none: for root, whom something else denies it, and on Windows */
-async function commandsFor(file: string, right: string): Promise<string | undefined> {
+async function commandsFor(file: string, permission: string): Promise<string | undefined> {
   const owner = await runningAccount();
   if (owner === undefined) return undefined;
   const closed = await closedFolder(file);
   const path = shellQuoted(closed ?? file);
-  return `run, as root: chgrp ${owner.group} ${path} && chmod ${closed === undefined ? right : 'g+x'} ${path}`;
+  return `run, as root: chgrp ${owner.group} ${path} && chmod ${closed === undefined ? permission : 'g+x'} ${path}`;
 }
 
 async function runningAccount(): Promise<{ user: string; group: string } | undefined> {
@@ -66,19 +66,19 @@ function isAllowed(path: string, mode: number): Promise<boolean> {
 
 /** Returns the name of a group; undefined: it is in no file of this machine, but a directory may have it. */
 export async function nameOfGroup(gid: number): Promise<string | undefined> {
-  const [found] = await findEntries('/etc/group', ([, , id]) => id === String(gid));
-  return found?.[0];
+  const [group] = await findEntries('/etc/group', ([, , id]) => id === String(gid));
+  return group?.[0];
 }
 
 /** Returns the accounts whose primary group this is, as far as they are in the files of this machine. */
 export async function accountsOfGroup(gid: number): Promise<readonly string[]> {
-  const found = await findEntries('/etc/passwd', ([, , , group]) => group === String(gid));
-  return found.flatMap(([name]) => name ?? []);
+  const accounts = await findEntries('/etc/passwd', ([, , , group]) => group === String(gid));
+  return accounts.flatMap(([name]) => name ?? []);
 }
 
 export async function nameOfAccount(uid: number): Promise<string | undefined> {
-  const [found] = await findEntries('/etc/passwd', ([, , id]) => id === String(uid));
-  return found?.[0];
+  const [account] = await findEntries('/etc/passwd', ([, , id]) => id === String(uid));
+  return account?.[0];
 }
 
 async function findEntries(

@@ -30,8 +30,8 @@ const packageName = /^(@[a-z0-9-~][a-z0-9-._~]*\/)?[a-z0-9-~][a-z0-9-._~]*(\/[^/
 export async function locatePlugin(use: string, configFile: string) {
   const file = pluginFile(use, configFile);
   if (file !== undefined) {
-    const found = await stat(file).catch(() => undefined);
-    if (found?.isFile()) return { package: file, url: pathToFileURL(file).href, isPackage: false };
+    const stats = await stat(file).catch(() => undefined);
+    if (stats?.isFile()) return { package: file, url: pathToFileURL(file).href, isPackage: false };
     throw new PluginError(
       `there is no file ${file}`,
       'name a file; its path starts at the folder of the config file',
@@ -57,7 +57,7 @@ async function adviseMissing(use: string, configFile: string): Promise<string> {
     nearest(use, words) ??
     nearest(
       use,
-      words.map((each) => prefix + each),
+      words.map((word) => prefix + word),
     );
   const installed = `choose an installed plugin (${words.join(', ')}), a file (./plugin.js)`;
   const advice = `${installed}, or a package from a publisher you trust (@scope/name), installed in ${dirname(configFile)}`;
@@ -67,8 +67,8 @@ async function adviseMissing(use: string, configFile: string): Promise<string> {
 /** Returns the words that a config in this folder can use, and those that come with the gateway, in alphabetical order. */
 async function installedWords(configFile: string): Promise<string[]> {
   const searched = createRequire(configFile).resolve.paths(prefix) ?? [];
-  const found = await Promise.all(searched.map(packagesIn));
-  return [...new Set([...listWords(found.flat()), ...builtInWords()])].sort();
+  const packages = await Promise.all(searched.map(packagesIn));
+  return [...new Set([...listWords(packages.flat()), ...builtInWords()])].sort();
 }
 
 /** Returns the plugins that come with the gateway: its own manifest depends on them, so that no code names one. */

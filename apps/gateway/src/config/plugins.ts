@@ -117,7 +117,7 @@ function checkPlugin(exported: unknown, packageName: string): AuthenticatorPlugi
   const { specificationVersion: version, default: inner } = (exported ?? {}) as Exported & {
     default?: unknown;
   };
-  const what = `the default export of ${packageName}`;
+  const title = `the default export of ${packageName}`;
   if (exported === undefined) {
     throw new PluginError(
       `${packageName} has no default export`,
@@ -128,11 +128,11 @@ function checkPlugin(exported: unknown, packageName: string): AuthenticatorPlugi
     // An import gives `module.exports` as the default: as compilers write it, the plugin is in `exports.default`.
     if (isObject(inner))
       throw new PluginError(
-        `${what} is a CommonJS module, with the plugin in its exports.default`,
+        `${title} is a CommonJS module, with the plugin in its exports.default`,
         asModule,
       );
     const fix = 'export an AuthenticatorPlugin of @sallyport/authenticator';
-    throw new PluginError(`${what} is not a plugin: it has no specificationVersion`, fix);
+    throw new PluginError(`${title} is not a plugin: it has no specificationVersion`, fix);
   }
   if (version !== specificationVersion) {
     throw new PluginError(
@@ -140,12 +140,12 @@ function checkPlugin(exported: unknown, packageName: string): AuthenticatorPlugi
       `upgrade the gateway or ${packageName}, whichever has the lower number`,
     );
   }
-  const missing = requirements
+  const unmet = requirements
     .filter(([, isMet]) => !isMet(exported as Exported))
     .map(([requirement]) => requirement);
-  if (missing.length === 0) return exported as AuthenticatorPlugin<unknown>;
+  if (unmet.length === 0) return exported as AuthenticatorPlugin<unknown>;
   const fix = 'see AuthenticatorPlugin in @sallyport/authenticator, or upgrade the package';
-  throw new PluginError(`${what} lacks ${missing.join(', ')}`, fix);
+  throw new PluginError(`${title} lacks ${unmet.join(', ')}`, fix);
 }
 
 function describeOptions(plugin: AuthenticatorPlugin<unknown>, packageName: string): JsonSchema {

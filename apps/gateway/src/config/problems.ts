@@ -66,8 +66,8 @@ export class ConfigError extends Error {
 
 /** Adds the place: `gateway.yaml:12:5: authenticators[1].timeout: "3" has no unit`. Further lines of a message are indented. */
 export function placed({ file, line, column, path, message, fix }: ConfigProblem): ProblemWords {
-  const place = [file, line, column].filter((part) => part !== undefined).join(':');
-  const text = [place, path, message].filter((part) => part !== '').join(': ');
+  const place = [file, line, column].filter((piece) => piece !== undefined).join(':');
+  const text = [place, path, message].filter((piece) => piece !== '').join(': ');
   return { message: text.replaceAll('\n', '\n    '), fix };
 }
 
@@ -76,13 +76,13 @@ export function placed({ file, line, column, path, message, fix }: ConfigProblem
  * begin another such line: that one is indented more.
  */
 export function onTwoLines({ message, fix }: ProblemWords): string {
-  const what = printableLines(message.trimStart()).replaceAll(
+  const text = printableLines(message.trimStart()).replaceAll(
     /\n(?: *(?=fix:)| ?(?! ))/g,
     '\n    ',
   );
   return fix === undefined
-    ? what
-    : `${what}\n  fix: ${printableLines(fix).replaceAll(/\n */g, '\n    ')}`;
+    ? text
+    : `${text}\n  fix: ${printableLines(fix).replaceAll(/\n */g, '\n    ')}`;
 }
 
 /** Writes a problem for a field of the log or of JSON, or as a part of another message. */
@@ -160,8 +160,8 @@ export function valueAt(value: unknown, path: Path): unknown {
 }
 
 /** Whether one path is the other, or leads to it. */
-export function overlaps(one: Path, other: Path): boolean {
-  const [short, long] = one.length <= other.length ? [one, other] : [other, one];
+export function overlaps(path: Path, otherPath: Path): boolean {
+  const [short, long] = path.length <= otherPath.length ? [path, otherPath] : [otherPath, path];
   return short.every((step, index) => step === long[index]);
 }
 
@@ -183,17 +183,17 @@ export function nearest(word: string, candidates: readonly string[]): string | u
     const allowed = Math.max(1, Math.floor(Math.min(plain.length, simplified.length) / 3));
     return slips <= allowed ? [{ candidate, slips }] : [];
   });
-  return near.sort((one, other) => one.slips - other.slips)[0]?.candidate;
+  return near.sort((a, b) => a.slips - b.slips)[0]?.candidate;
 }
 
 /** Whether the words differ only by two neighbouring letters that are swapped. */
-function isSwap(one: string, other: string): boolean {
-  const at = [...one].findIndex((letter, index) => letter !== other[index]);
-  if (at === -1 || one.length !== other.length) return false;
+function isSwap(word: string, candidate: string): boolean {
+  const index = [...word].findIndex((letter, index) => letter !== candidate[index]);
+  if (index === -1 || word.length !== candidate.length) return false;
   return (
-    one[at] === other[at + 1] &&
-    one[at + 1] === other[at] &&
-    one.slice(at + 2) === other.slice(at + 2)
+    word[index] === candidate[index + 1] &&
+    word[index + 1] === candidate[index] &&
+    word.slice(index + 2) === candidate.slice(index + 2)
   );
 }
 
@@ -283,22 +283,25 @@ export function issueProblems(
   path: Path,
   reported: readonly Problem[],
 ): Problem[] {
-  const isKnown = (at: Path) =>
-    reported.some((one) => one.path.length === at.length && overlaps(one.path, at));
+  const isKnown = (issuePath: Path) =>
+    reported.some(
+      (problem) => problem.path.length === issuePath.length && overlaps(problem.path, issuePath),
+    );
   return issues.flatMap((issue) => {
-    const at = [...path, ...steps(issue)];
-    const fitting = branchesOf(issue).filter((branch) => branch.every(isWithin));
-    if (fitting.length === 1) return issueProblems(fitting.flat(), at, reported);
+    const issuePath = [...path, ...steps(issue)];
+    const fitting = listBranches(issue).filter((branch) => branch.every(isWithin));
+    if (fitting.length === 1) return issueProblems(fitting.flat(), issuePath, reported);
     const isRepeated =
-      issue.code === 'unrecognized_keys' && issue.keys?.every((key) => isKnown([...at, key]));
-    if (isRepeated || isKnown(at)) return [];
+      issue.code === 'unrecognized_keys' &&
+      issue.keys?.every((key) => isKnown([...issuePath, key]));
+    if (isRepeated || isKnown(issuePath)) return [];
     const { message, fix } = issueWords(issue);
-    const listBranches = issue.params?.at;
-    return [{ path: at, message, fix, ...(listBranches && { at: listBranches }) }];
+    const place = issue.params?.at;
+    return [{ path: issuePath, message, fix, ...(place && { at: place }) }];
   });
 }
 
-function branchesOf({ code, errors = [] }: Issue): readonly (readonly Issue[])[] {
+function listBranches({ code, errors = [] }: Issue): readonly (readonly Issue[])[] {
   return code === 'invalid_union' ? errors : [];
 }
 
@@ -312,7 +315,7 @@ function issueWords(issue: Issue): ProblemWords {
   const { params: { problem, fix } = {}, message } = issue;
   if (problem !== undefined) return { message: problem, fix };
   if (message === worded) return wordIssue(issue as z.core.$ZodRawIssue) ?? { message };
-  const branches = branchesOf(issue).map((branch) => branch.map(withPath).join(', '));
+  const branches = listBranches(issue).map((branch) => branch.map(withPath).join(', '));
   return {
     message: (message === 'Invalid input' && [...new Set(branches)].join('; or: ')) || message,
     fix,
@@ -321,7 +324,7 @@ function issueWords(issue: Issue): ProblemWords {
 
 function withPath(issue: Issue): string {
   return [steps(issue).map(String).join('.'), onOneLine(issueWords(issue))]
-    .filter((part) => part !== '')
+    .filter((piece) => piece !== '')
     .join(': ');
 }
 

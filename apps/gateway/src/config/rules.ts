@@ -9,11 +9,11 @@ import { reviewRules, secondFactorRules } from './second-factor-rules.ts';
  * Checks the rules between values.
  *
  * @param file what could be read of the file: a value may be anything if `isValid` is false
- * @param written the same file as it is written: messages repeat its own units
+ * @param rawFile the same file as it is written: messages repeat its own units
  */
 export function checkRules(
   file: FileConfig,
-  written: unknown,
+  rawFile: unknown,
   isValid: (path: Path) => boolean,
 ): Problem[] {
   const rules = [
@@ -24,21 +24,21 @@ export function checkRules(
     addressRule(file, 'login', 'admin'),
     lessRule(
       file,
-      written,
+      rawFile,
       at('server.maxTokenSize'),
       'server.maxBodySize',
       'a token has to fit into a body',
     ),
     lessRule(
       file,
-      written,
+      rawFile,
       at('cache.redis.timeout'),
       'server.reviewTimeout',
       'authenticators would have no time',
     ),
     ...(Array.isArray(file.authenticators)
       ? [
-          ...authenticatorRules(file, written, isValid),
+          ...authenticatorRules(file, rawFile, isValid),
           slotRule(file),
           ...loginRules(file),
           ...secondFactorRules(file),
@@ -70,14 +70,17 @@ function clearTextRule(file: FileConfig, section: 'server' | 'login', secrets: s
 function addressRule(
   file: FileConfig,
   section: 'admin' | 'login',
-  other: 'server' | 'admin',
+  otherSection: 'server' | 'admin',
 ): Rule {
   return {
-    reads: [at(`${section}.listen`), at(`${other}.listen`)],
+    reads: [at(`${section}.listen`), at(`${otherSection}.listen`)],
     check() {
       const listen = file[section]?.listen;
-      if (listen === undefined || !collide(listen, file[other].listen)) return undefined;
-      return { message: `is also the address of ${other}.listen`, fix: 'choose another port' };
+      if (listen === undefined || !collide(listen, file[otherSection].listen)) return undefined;
+      return {
+        message: `is also the address of ${otherSection}.listen`,
+        fix: 'choose another port',
+      };
     },
   };
 }
@@ -85,10 +88,10 @@ function addressRule(
 /** Makes the rule that a value is less than another one. @param limit the keys of the other one */
 function lessRule(
   file: FileConfig,
-  written: unknown,
+  rawFile: unknown,
   path: Path,
   limit: string,
-  why: string,
+  reason: string,
 ): Rule {
   return {
     reads: [path, at(limit)],
@@ -96,7 +99,7 @@ function lessRule(
       const [value, bound] = [valueAt(file, path), valueAt(file, at(limit))];
       if (typeof value !== 'number' || value < Number(bound)) return undefined;
       return {
-        message: `${asWritten(written, path)} is not less than ${limit} (${asWritten(written, at(limit))}): ${why}`,
+        message: `${asWritten(rawFile, path)} is not less than ${limit} (${asWritten(rawFile, at(limit))}): ${reason}`,
         fix: `lower it, or raise ${limit}`,
       };
     },
@@ -113,7 +116,7 @@ function asWritten(file: unknown, path: Path): unknown {
 
 function authenticatorRules(
   file: FileConfig,
-  written: unknown,
+  rawFile: unknown,
   isValid: (path: Path) => boolean,
 ): Rule[] {
   const { authenticators } = file;
@@ -122,20 +125,20 @@ function authenticatorRules(
       reads: [ofEntry(index, 'name')],
       check() {
         const name = authenticators[index]?.name;
-        const first = authenticators.findIndex(
-          (one, place) => one?.name === name && isValid(ofEntry(place, 'name')),
+        const firstIndex = authenticators.findIndex(
+          (authenticator, place) => authenticator?.name === name && isValid(ofEntry(place, 'name')),
         );
-        if (first === index) return undefined;
+        if (firstIndex === index) return undefined;
         return {
-          message: `"${name}" is also the name of authenticators[${first}], and names identify authenticators in metrics and logs`,
+          message: `"${name}" is also the name of authenticators[${firstIndex}], and names identify authenticators in metrics and logs`,
           fix: 'choose another name',
         };
       },
     },
     systemPrefixRule(file, index, 'username'),
     systemPrefixRule(file, index, 'groups'),
-    lessRule(file, written, ofEntry(index, 'timeout'), 'server.reviewTimeout', timeLeft),
-    lessRule(file, written, ofEntry(index, 'maxConcurrent'), 'server.maxInFlight', slotsLeft),
+    lessRule(file, rawFile, ofEntry(index, 'timeout'), 'server.reviewTimeout', timeLeft),
+    lessRule(file, rawFile, ofEntry(index, 'maxConcurrent'), 'server.maxInFlight', slotsLeft),
   ]);
 }
 
@@ -165,21 +168,21 @@ const slotsLeft =
 
 /** Keeps authenticators that hang from taking every slot, even together: otherwise healthy ones could answer no one. */
 function slotRule({ server, authenticators }: FileConfig): Rule {
-  const own = [...authenticators.keys()].map((index) => ofEntry(index, 'maxConcurrent'));
+  const limitPaths = [...authenticators.keys()].map((index) => ofEntry(index, 'maxConcurrent'));
   return {
-    reads: [at('server.maxInFlight'), ...own],
+    reads: [at('server.maxInFlight'), ...limitPaths],
     check() {
       const { maxInFlight } = server;
       const limits = concurrencyLimits(authenticators, maxInFlight);
       const sum = limits.reduce((total, limit) => total + limit, 0);
       // An authenticator that alone takes all slots is reported by its own rule.
       if (sum < maxInFlight || limits.some((limit) => limit >= maxInFlight)) return undefined;
-      const first =
-        own[authenticators.findIndex(({ maxConcurrent }) => maxConcurrent !== undefined)];
+      const firstPath =
+        limitPaths[authenticators.findIndex(({ maxConcurrent }) => maxConcurrent !== undefined)];
       return {
-        ...(first && { path: first }),
+        ...(firstPath && { path: firstPath }),
         message: `the sum of maxConcurrent (${limits.join(' + ')} = ${sum}) must be less than server.maxInFlight (${maxInFlight}), so that hanging authenticators can't take every slot`,
-        fix: `${first ? 'lower maxConcurrent of one authenticator, or raise server.maxInFlight' : 'raise server.maxInFlight'} above ${sum}`,
+        fix: `${firstPath ? 'lower maxConcurrent of one authenticator, or raise server.maxInFlight' : 'raise server.maxInFlight'} above ${sum}`,
       };
     },
   };
@@ -251,12 +254,12 @@ function audienceRules({ clusters }: NonNullable<FileConfig['login']>): Rule[] {
   return Object.keys(isObject(clusters) ? clusters : {}).map((name) => ({
     reads: [[...path, name, 'audience'], path],
     check() {
-      const first = Object.keys(clusters).find(
-        (one) => clusters[one]?.audience === clusters[name]?.audience,
+      const firstName = Object.keys(clusters).find(
+        (clusterName) => clusters[clusterName]?.audience === clusters[name]?.audience,
       );
       return (
-        first !== name && {
-          message: `is also the audience of cluster ${first}: a session for one would be valid for the other`,
+        firstName !== name && {
+          message: `is also the audience of cluster ${firstName}: a session for one would be valid for the other`,
           fix: 'give each cluster an audience of its own, and add it to --api-audiences of its kube-apiserver',
         }
       );
@@ -266,7 +269,7 @@ function audienceRules({ clusters }: NonNullable<FileConfig['login']>): Rule[] {
 
 /** Refuses rules for names of sessions: these are names of the authenticator that checked the password, and its rules have checked them. */
 function sessionNameRules(authenticators: FileConfig['authenticators'], sessions: string): Rule[] {
-  const index = authenticators.findIndex((one) => one?.name === sessions);
+  const index = authenticators.findIndex((authenticator) => authenticator?.name === sessions);
   const { username, groups, allowSystemNames } = authenticators[index] ?? {};
   const set = {
     'username.prefix': username?.prefix,
@@ -293,45 +296,47 @@ const directoryAdvice = 'write the name of an authenticator with use: ldap';
 /** Makes the rules between `directory` of an authenticator and the other authenticators. */
 function directoryRules({ login, authenticators }: FileConfig): Rule[] {
   const names = authenticators.map((_, index) => ofEntry(index, 'name'));
-  return [...authenticators.entries()].flatMap(([index, one]): Rule[] => {
-    const { name, directory } = one ?? {};
+  return [...authenticators.entries()].flatMap(([index, authenticator]): Rule[] => {
+    const { name, directory } = authenticator ?? {};
     if (!isObject(directory)) return [];
     const path = ofEntry(index, 'directory.authenticator');
-    const found = authenticators.find((other) => other?.name === directory.authenticator);
-    const own = ofEntry(index, 'directory');
+    const directoryAuthenticator = authenticators.find(
+      (entry) => entry?.name === directory.authenticator,
+    );
+    const directoryPath = ofEntry(index, 'directory');
     return [
       {
         reads: [path, ...names],
         check() {
-          if (found === one)
+          if (directoryAuthenticator === authenticator)
             return { message: 'is this authenticator itself', fix: directoryAdvice };
-          if (found === undefined) {
-            const others = authenticators.map((other) => other.name);
+          if (directoryAuthenticator === undefined) {
+            const names = authenticators.map((entry) => entry.name);
             return unknownDirectory(
               directory.authenticator,
-              others.filter((other) => other !== name),
+              names.filter((candidate) => candidate !== name),
             );
           }
-          const { directory: its } = found;
+          const { directory: its } = directoryAuthenticator;
           return (
             isObject(its) && {
-              message: `${found.name} has a directory of its own: groups would come from it in one place, and from ${its.authenticator} in another`,
-              fix: `remove directory of ${found.name}, or write ${its.authenticator} here`,
+              message: `${directoryAuthenticator.name} has a directory of its own: groups would come from it in one place, and from ${its.authenticator} in another`,
+              fix: `remove directory of ${directoryAuthenticator.name}, or write ${its.authenticator} here`,
             }
           );
         },
       },
       {
-        reads: [own, ofEntry(index, 'name'), at('login')],
+        reads: [directoryPath, ofEntry(index, 'name'), at('login')],
         check: () => idleDirectory(login, name),
       },
-      ...ownGroupRules(one, index),
+      ...ownGroupRules(authenticator, index),
     ];
   });
 }
 
-function unknownDirectory(name: string, others: readonly string[]) {
-  const near = nearest(name, others);
+function unknownDirectory(name: string, candidates: readonly string[]) {
+  const near = nearest(name, candidates);
   return {
     message: `${JSON.stringify(name)} is not an authenticator of this file`,
     fix: near === undefined ? directoryAdvice : `did you mean ${near}?`,
@@ -396,6 +401,6 @@ export function concurrencyLimits(
  * more.
  */
 export function queueLimit(limits: readonly number[], maxInFlight: number): number {
-  const left = maxInFlight - 1 - limits.reduce((total, limit) => total + limit, 0);
-  return Math.max(0, Math.floor(left / limits.length));
+  const remaining = maxInFlight - 1 - limits.reduce((total, limit) => total + limit, 0);
+  return Math.max(0, Math.floor(remaining / limits.length));
 }

@@ -10,10 +10,10 @@ interface Part {
   /** The schemas that describe it. */
   readonly schemas: readonly JsonSchema[];
   /** The keys that are known in its place, if no schema names the key of this part. */
-  readonly known?: readonly string[];
+  readonly knownKeys?: readonly string[];
 }
 
-/** Finds all parts of a value, itself among them. What is under an unknown key comes twice: only one of the two has `known`. */
+/** Finds all parts of a value, itself among them. What is under an unknown key comes twice: only one of the two has `knownKeys`. */
 export function findParts(schema: JsonSchema, value: unknown, path: Path): Iterable<Part> {
   return walk([schema], value, path, schema);
 }
@@ -31,34 +31,36 @@ function* walk(
       yield* walk(itemSchemas(schemas, index), item, [...path, index], root);
     }
   } else if (isObject(value)) {
-    const { known, open } = describedKeys(schemas);
+    const { schemasByKey, open } = describedKeys(schemas);
     for (const [key, child] of Object.entries(value)) {
-      const [childPath, inner] = [[...path, key], known.get(key) ?? open];
+      const [childPath, inner] = [[...path, key], schemasByKey.get(key) ?? open];
       if (inner === undefined)
-        yield { path: childPath, value: child, schemas: [], known: [...known.keys()] };
+        yield { path: childPath, value: child, schemas: [], knownKeys: [...schemasByKey.keys()] };
       yield* walk(inner ?? [], child, childPath, root);
     }
   }
 }
 
-/** Returns the keys that the parts name, with their schemas. `open`: the schemas of any other key, undefined if none is allowed. */
-function describedKeys(parts: readonly JsonSchema[]) {
-  const known = new Map<string, JsonSchema[]>();
-  const named = parts.flatMap(({ properties }) =>
+/** Returns the keys that the schemas name, with their schemas. `open`: the schemas of any other key, undefined if none is allowed. */
+function describedKeys(schemas: readonly JsonSchema[]) {
+  const schemasByKey = new Map<string, JsonSchema[]>();
+  const named = schemas.flatMap(({ properties }) =>
     isObject(properties) ? Object.entries(properties) : [],
   );
   for (const [key, schema] of named)
-    known.set(key, [...(known.get(key) ?? []), schema].filter(isObject));
-  const rest = parts.map(({ additionalProperties }) => additionalProperties);
+    schemasByKey.set(key, [...(schemasByKey.get(key) ?? []), schema].filter(isObject));
+  const otherKeys = schemas.map(({ additionalProperties }) => additionalProperties);
   const isFree =
-    rest.includes(true) || parts.some(({ patternProperties }) => isObject(patternProperties));
-  const isClosed = rest.includes(false) || parts.some(({ properties }) => isObject(properties));
-  const open = rest.filter(isObject);
-  return { known, open: isFree || open.length > 0 || !isClosed ? open : undefined };
+    otherKeys.includes(true) ||
+    schemas.some(({ patternProperties }) => isObject(patternProperties));
+  const isClosed =
+    otherKeys.includes(false) || schemas.some(({ properties }) => isObject(properties));
+  const open = otherKeys.filter(isObject);
+  return { schemasByKey, open: isFree || open.length > 0 || !isClosed ? open : undefined };
 }
 
-function itemSchemas(parts: readonly JsonSchema[], index: number): JsonSchema[] {
-  return parts
+function itemSchemas(schemas: readonly JsonSchema[], index: number): JsonSchema[] {
+  return schemas
     .map(({ prefixItems, items }) => [prefixItems ?? []].flat()[index] ?? items)
     .filter(isObject);
 }
@@ -68,11 +70,11 @@ function alternatives(
   schema: JsonSchema,
   value: unknown,
   root: JsonSchema,
-  seen: readonly JsonSchema[] = [],
+  visited: readonly JsonSchema[] = [],
 ): JsonSchema[] {
-  if (seen.includes(schema)) return [];
+  if (visited.includes(schema)) return [];
   const follow = (inner: unknown) =>
-    isObject(inner) ? alternatives(inner, value, root, [...seen, schema]) : [];
+    isObject(inner) ? alternatives(inner, value, root, [...visited, schema]) : [];
   const branches = ['anyOf', 'oneOf'].flatMap((keyword) =>
     fitting([schema[keyword] ?? []].flat(), value, root),
   );
@@ -91,8 +93,10 @@ function fitting(
   value: unknown,
   root: JsonSchema,
 ): readonly unknown[] {
-  const left = branches.filter((branch) => isObject(branch) && !contradicts(branch, value, root));
-  return left.length > 0 ? left : branches;
+  const possible = branches.filter(
+    (branch) => isObject(branch) && !contradicts(branch, value, root),
+  );
+  return possible.length > 0 ? possible : branches;
 }
 
 function contradicts(branch: JsonSchema, value: unknown, root: JsonSchema): boolean {

@@ -39,8 +39,8 @@ const tls = z
       ),
   })
   .superRefine(requireClients)
-  .transform(({ clientCAFile: caFile, clientNames: names, clientAuth: _, ...own }) => ({
-    ...own,
+  .transform(({ clientCAFile: caFile, clientNames: names, clientAuth: _, ...keys }) => ({
+    ...keys,
     /** Left out with `clientAuth: none`: no client is asked for a certificate then. */
     ...(caFile !== undefined && names !== undefined && { client: { caFile, names } }),
   }))

@@ -66,7 +66,7 @@ export function secondFactorRules(file: FileConfig): Rule[] {
 
 /** Refuses groups that no user can have: with a prefix forgotten, no one would be asked for a second factor. */
 function requiredGroupRules(
-  { login, authenticators: all }: FileConfig,
+  { login, authenticators }: FileConfig,
   { required, authenticators: named }: SecondFactorKeys,
 ): Rule[] {
   if (!isObject(required) || !Array.isArray(required.groups)) return [];
@@ -75,9 +75,13 @@ function requiredGroupRules(
   return required.groups.map((group, index) => ({
     reads: [[...path, index], at('login.authenticators'), at('authenticators')],
     check() {
-      const asked = all.filter(({ name }) => covered.includes(name));
-      if (asked.length === 0 || asked.some((one) => canHaveGroup(one, group))) return undefined;
-      const prefixes = [...new Set(asked.map(({ groups }) => groups.prefix))];
+      const passwordAuthenticators = authenticators.filter(({ name }) => covered.includes(name));
+      if (
+        passwordAuthenticators.length === 0 ||
+        passwordAuthenticators.some((authenticator) => canHaveGroup(authenticator, group))
+      )
+        return undefined;
+      const prefixes = [...new Set(passwordAuthenticators.map(({ groups }) => groups.prefix))];
       return {
         message: `no user of ${covered.join(', ')} can be in "${group}": see groups.prefix, groups.allow and allowSystemNames there`,
         fix: `write the group as Kubernetes sees it, such as ${prefixes[0]}k8s-admins, or let it pass groups.allow`,
@@ -101,19 +105,19 @@ export function canHaveGroup(
 
 /** Refuses `reviews: false` at an authenticator that nothing else uses, and at the authenticator of sessions. */
 export function reviewRules({ login, authenticators }: FileConfig): Rule[] {
-  return [...authenticators.entries()].map(([index, one]) => ({
+  return [...authenticators.entries()].map(([index, authenticator]) => ({
     reads: [ofEntry(index, 'reviews'), ofEntry(index, 'name'), at('login'), at('authenticators')],
     check() {
-      if (one.reviews) return undefined;
-      if (login?.sessions === one.name)
+      if (authenticator.reviews) return undefined;
+      if (login?.sessions === authenticator.name)
         return {
           message: 'would refuse every session: only reviews ask about them',
           fix: 'remove this key',
           at: 'key',
         } as const;
       const isUsed =
-        login?.authenticators.includes(one.name) === true ||
-        authenticators.some(({ directory }) => directory?.authenticator === one.name);
+        login?.authenticators.includes(authenticator.name) === true ||
+        authenticators.some(({ directory }) => directory?.authenticator === authenticator.name);
       if (isUsed) return undefined;
       return {
         message: 'leaves nothing that uses this authenticator',

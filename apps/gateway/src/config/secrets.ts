@@ -77,8 +77,8 @@ interface Reference {
 
 /** Returns what a value refers to, or undefined if it is not a reference. */
 export function readReference(value: unknown): Reference | undefined {
-  const [[kind, name] = [], ...others] = isObject(value) ? Object.entries(value) : [];
-  const isReference = (kind === 'env' || kind === 'file') && others.length === 0;
+  const [[kind, name] = [], ...furtherEntries] = isObject(value) ? Object.entries(value) : [];
+  const isReference = (kind === 'env' || kind === 'file') && furtherEntries.length === 0;
   return isReference && typeof name === 'string' ? { kind, name } : undefined;
 }
 
@@ -125,13 +125,14 @@ async function findInFile(name: string, { baseDirectory }: SecretSources): Promi
 /** Drops the problems that follow from a missing secret. One that quotes a secret says `instead`. */
 export function withoutSecrets(
   problems: readonly Problem[],
-  filled: FilledSecrets,
+  filledPart: FilledSecrets,
   instead: string,
 ): Problem[] {
   return problems.flatMap((problem) => {
-    if (filled.problems.some((missing) => overlaps(missing.path, problem.path))) return [];
+    if (filledPart.problems.some((secretProblem) => overlaps(secretProblem.path, problem.path)))
+      return [];
     const words = [problem.message, problem.fix ?? ''].join(': ');
-    if (withholdSecrets(words, filled.secrets, instead) === words) return [problem];
+    if (withholdSecrets(words, filledPart.secrets, instead) === words) return [problem];
     return [{ path: problem.path, message: instead }];
   });
 }

@@ -7,11 +7,13 @@ import { findParts, type JsonSchema } from './schema-parts.ts';
  * does not describe. Keys that only the validator refuses are left to it.
  */
 export function unknownKeys(schema: JsonSchema, value: unknown, path: Path): Problem[] {
-  return [...findParts(schema, value, path)].flatMap(({ path, known }) => {
-    if (known === undefined) return [];
-    const near = nearest(String(path.at(-1)), known);
+  return [...findParts(schema, value, path)].flatMap(({ path, knownKeys }) => {
+    if (knownKeys === undefined) return [];
+    const near = nearest(String(path.at(-1)), knownKeys);
     const listed =
-      known.length === 0 ? 'remove it: no key is known here' : `write one of: ${known.join(', ')}`;
+      knownKeys.length === 0
+        ? 'remove it: no key is known here'
+        : `write one of: ${knownKeys.join(', ')}`;
     return [
       {
         path,

@@ -41,7 +41,7 @@ export function parseYaml(
     resolveKnownTags: false,
   } as const;
   const document = parseDocument(text, { ...options, logLevel: 'error' });
-  const at = (
+  const placeProblem = (
     offset: number,
     path: Path,
     { message, fix }: Pick<Problem, 'message' | 'fix'>,
@@ -57,9 +57,9 @@ export function parseYaml(
   };
   const mistakes = mistakesIn(text, document);
   if (mistakes.length > 0)
-    return { problems: mistakes.map((mistake) => at(mistake.offset, [], mistake)) };
+    return { problems: mistakes.map((mistake) => placeProblem(mistake.offset, [], mistake)) };
   const locate = (problem: Problem) =>
-    at(findOffset(document, problem) ?? 0, problem.path, problem);
+    placeProblem(findOffset(document, problem) ?? 0, problem.path, problem);
   if (!isMap(document.contents))
     return { problems: [locate(document.contents === null ? empty : notAMap)] };
   try {
@@ -67,7 +67,7 @@ export function parseYaml(
     const problem = unplain(value, []);
     return problem ? { problems: [locate(problem)] } : { value, locate };
   } catch {
-    return { problems: [at(unresolvedAlias(document) ?? 0, [], aliasProblem)] };
+    return { problems: [placeProblem(unresolvedAlias(document) ?? 0, [], aliasProblem)] };
   }
 }
 
@@ -101,7 +101,7 @@ const independent =
 function mistakesIn(text: string, document: Document.Parsed): Slip[] {
   const errors = [...document.errors, ...document.warnings];
   const tabs = errors.filter(({ code }) => code === 'TAB_AS_INDENT');
-  const found: Slip[] = [];
+  const slips: Slip[] = [];
   for (const { code, message: words, pos } of (tabs.length > 0 ? tabs : errors).slice(0, 5)) {
     const [offset] = pos;
     const [line = ''] = /.*/.exec(text.slice(offset)) ?? [];
@@ -110,49 +110,50 @@ function mistakesIn(text: string, document: Document.Parsed): Slip[] {
       /:([\s,}\]]|$)/.test(line.replace(/\s#.*/, ''));
     const kind = `${hasColon ? 'COLON_IN_VALUE' : code} ${words}`;
     const [, message, fix, place] = mistakes.find(([pattern]) => pattern.test(kind)) as Row;
-    const first = code === 'DUPLICATE_KEY' ? firstKeyOffset(offset, document) : undefined;
+    const firstOffset = code === 'DUPLICATE_KEY' ? firstKeyOffset(offset, document) : undefined;
     const also =
-      first === undefined
+      firstOffset === undefined
         ? ''
-        : `, which is already on line ${text.slice(0, first).split('\n').length}`;
-    found.push({
+        : `, which is already on line ${text.slice(0, firstOffset).split('\n').length}`;
+    slips.push({
       offset: place?.(text, offset, document) ?? offset,
       message: message + also,
       fix,
     });
     if (!independent.test(kind)) break;
   }
-  return found;
+  return slips;
 }
 
 /** Finds the key that a duplicate key repeats. @param offset the offset of the duplicate key */
 function firstKeyOffset(offset: number, document: Document): number | undefined {
-  let first: number | undefined;
+  let firstOffset: number | undefined;
   visit(document, {
     Map(_key, { items }) {
       const keys = items.map(({ key }) => key as Node | null);
       const names = keys.map((key) => (isScalar(key) ? String(key.value) : key));
       const index = keys.findIndex((key) => key?.range?.[0] === offset);
       if (index === -1) return undefined;
-      first = keys[names.indexOf(names[index] ?? null)]?.range?.[0];
+      firstOffset = keys[names.indexOf(names[index] ?? null)]?.range?.[0];
       return visit.BREAK;
     },
   });
-  return first;
+  return firstOffset;
 }
 
 type Place = (text: string, offset: number, document: Document) => number;
 
 /** Finds where the quote or bracket begins that is not closed: the parser notices it only at the end of what it has read. */
 const opening: Place = (text, offset, document) => {
-  let found = offset;
+  let openingOffset = offset;
   visit(document, {
     Node(_key, node) {
       const [start = 0, end = 0] = node.range ?? [];
-      if (/["'[{]/.test(text.charAt(start)) && start < offset && offset <= end) found = start;
+      if (/["'[{]/.test(text.charAt(start)) && start < offset && offset <= end)
+        openingOffset = start;
     },
   });
-  return found;
+  return openingOffset;
 };
 
 /** Finds the next word that is not in a comment: the parser reports the beginning of its line, or a blank line before it. */
@@ -256,7 +257,7 @@ function unplain(value: unknown, path: Path): Problem | undefined {
   return undefined;
 }
 
-function findOffset(document: Document, { path, at }: Problem): number | undefined {
+function findOffset(document: Document, { path, at: target }: Problem): number | undefined {
   let node: Node | null = document.contents;
   let offset = node?.range?.[0];
   for (const [index, step] of path.entries()) {
@@ -268,7 +269,7 @@ function findOffset(document: Document, { path, at }: Problem): number | undefin
       | null
       | undefined;
     const key = pair?.key as Node | undefined;
-    const place = at === 'key' && index === path.length - 1 ? key : (child ?? key);
+    const place = target === 'key' && index === path.length - 1 ? key : (child ?? key);
     if (!place?.range) break;
     offset = place.range[0];
     node = child ?? null;

@@ -56,13 +56,13 @@ export function answerErrors(
         ? new StatusError(400, 'the request target is not a URL')
         : thrown;
       const target = context.req.url ?? '';
-      const known = answerOf(error, target);
-      if (known === undefined) logBug(error);
+      const answer = answerOf(error, target);
+      if (answer === undefined) logBug(error);
       const {
         code = 500,
         body,
         headers = {},
-      } = known ?? answerOf(new StatusError(500, 'internal error'), target) ?? {};
+      } = answer ?? answerOf(new StatusError(500, 'internal error'), target) ?? {};
       context.status = code;
       context.set(headers);
       context.body = body;

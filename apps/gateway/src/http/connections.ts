@@ -327,9 +327,9 @@ function headerListSize({ headers }: ServerRequest): number {
 function watchIdle(session: ServerHttp2Session, idleTimeout: number, act: () => void): () => void {
   let usedAt = performance.now();
   const check = () => {
-    const left = usedAt + idleTimeout - performance.now();
-    if (left <= 0) act();
-    else timer = setTimeout(check, left).unref();
+    const remainingTime = usedAt + idleTimeout - performance.now();
+    if (remainingTime <= 0) act();
+    else timer = setTimeout(check, remainingTime).unref();
   };
   let timer = setTimeout(check, idleTimeout).unref();
   session.once('close', () => clearTimeout(timer));

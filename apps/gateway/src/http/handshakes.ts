@@ -66,7 +66,7 @@ export function spreadHandshakes(
         afterUnlessClosed(socket, limits.addressTime, end);
         if (socket.destroyed) return;
         inProgress.add(socket, network);
-        for (const each of begin) each.call(server, socket);
+        for (const listener of begin) listener.call(server, socket);
       });
       if (leave) socket.once('close', leave);
     });
@@ -82,9 +82,9 @@ function awaitClientHello(
 ): void {
   let arrived: Buffer = Buffer.alloc(0);
   const look = () => {
-    const more: Buffer | null = socket.read();
-    if (more === null) return;
-    arrived = Buffer.concat([arrived, more]);
+    const chunk: Buffer | null = socket.read();
+    if (chunk === null) return;
+    arrived = Buffer.concat([arrived, chunk]);
     const problem = findProblem(arrived);
     if (problem === undefined && arrived.length < recordLength(arrived)) return;
     socket.off('readable', look);

@@ -164,8 +164,8 @@ function followSockets(
   server.on('session', connections.addSession);
   return {
     admit(socket: Socket) {
-      const known = sockets.get(nameEnds(socket));
-      if (known !== undefined) newConnections.delete(known);
+      const tcpSocket = sockets.get(nameEnds(socket));
+      if (tcpSocket !== undefined) newConnections.delete(tcpSocket);
     },
     /** @returns how many connections were open; sockets whose TLS handshake has not ended do not count */
     destroyAll(): number {

@@ -145,8 +145,8 @@ export async function listen(
     await once(server, 'listening');
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    const [why, fix] = causes[code] ?? [code];
-    const problem = `${setting}: can't listen on ${authority(host, port)}: ${why}`;
+    const [cause, fix] = causes[code] ?? [code];
+    const problem = `${setting}: can't listen on ${authority(host, port)}: ${cause}`;
     throw new FixableError(problem, fix, { cause: error });
   }
   return (server.address() as AddressInfo).port;

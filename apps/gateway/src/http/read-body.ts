@@ -191,16 +191,16 @@ export function createArrivingBodies(limits: typeof arrivingLimits, timeout: num
       end(body)?.(new StatusError(429, 'too many request bodies are arriving'));
     }
   };
-  const watch = (left: number) => {
+  const watch = (remainingTime: number) => {
     isWatched = true;
-    setTimeout(refuseLate, left).unref();
+    setTimeout(refuseLate, remainingTime).unref();
   };
   const refuseLate = () => {
     isWatched = false;
     for (const body of bodies) {
-      const left = body.at + timeout - performance.now();
-      if (left > 0) {
-        watch(left);
+      const remainingTime = body.at + timeout - performance.now();
+      if (remainingTime > 0) {
+        watch(remainingTime);
         return;
       }
       end(body)?.(new StatusError(408, `the body did not arrive within ${durationText(timeout)}`));
@@ -213,10 +213,10 @@ export function createArrivingBodies(limits: typeof arrivingLimits, timeout: num
     refuseOldest();
     return {
       /** Counts bytes that have arrived. */
-      add(more: number) {
+      add(arrived: number) {
         if (!bodies.has(body)) return;
-        body.bytes += more;
-        bytes += more;
+        body.bytes += arrived;
+        bytes += arrived;
         refuseOldest();
       },
       /** Ends the count, when the body has arrived or is given up. @returns false if that has happened before */

@@ -11,12 +11,12 @@ const resetsPerSecond = 33;
  * @returns a function that counts one reset, and returns false if there were too many
  */
 export function createResetCount(streams: number, now: () => number): () => boolean {
-  let left = streams;
-  let at = now();
+  let remaining = streams;
+  let countedAt = now();
   return () => {
-    left = Math.min(streams, left + ((now() - at) / 1000) * resetsPerSecond);
-    at = now();
-    left -= 1;
-    return left >= 0;
+    remaining = Math.min(streams, remaining + ((now() - countedAt) / 1000) * resetsPerSecond);
+    countedAt = now();
+    remaining -= 1;
+    return remaining >= 0;
   };
 }

@@ -15,24 +15,25 @@ export function createFairLimit<One>(
   const networks = new Map<One, string>();
   /** What each network has, in the order in which it came. */
   const members = new Map<string, Set<One>>();
-  const remove = (one: One) => {
-    const network = networks.get(one);
+  const remove = (socket: One) => {
+    const network = networks.get(socket);
     if (network === undefined) return;
-    networks.delete(one);
-    const all = members.get(network);
-    all?.delete(one);
-    if (all?.size === 0) members.delete(network);
+    networks.delete(socket);
+    const networkMembers = members.get(network);
+    networkMembers?.delete(socket);
+    if (networkMembers?.size === 0) members.delete(network);
   };
   return {
     /** Adds one. @param network of the address that it came from: see {@link nameNetwork} */
-    add(one: One, network: string) {
-      networks.set(one, network);
-      const own = members.get(network);
-      if (own === undefined) members.set(network, new Set([one]));
-      else own.add(one);
+    add(socket: One, network: string) {
+      networks.set(socket, network);
+      const networkMembers = members.get(network);
+      if (networkMembers === undefined) members.set(network, new Set([socket]));
+      else networkMembers.add(socket);
       if (networks.size <= limit()) return;
       let largest: ReadonlySet<One> = new Set();
-      for (const all of members.values()) if (all.size > largest.size) largest = all;
+      for (const networkMembers of members.values())
+        if (networkMembers.size > largest.size) largest = networkMembers;
       const [oldest] = largest;
       if (oldest === undefined) return;
       const ended = networks.get(oldest) ?? network;
@@ -71,13 +72,13 @@ export function createSocketLimit(limit: number, onClosed: (network: string) => 
  * Names what counts as one client: an IPv4 address, or a /64 of IPv6, in which one machine takes any address that it
  * likes.
  */
-export function nameNetwork(given: string): string {
-  const address = plain(given);
+export function nameNetwork(rawAddress: string): string {
+  const address = plain(rawAddress);
   if (isIP(address) !== 6) return address;
-  const [before = '', after] = address.split('%', 1)[0]?.split('::') ?? [];
-  const head = before === '' ? [] : before.split(':');
-  const tail = after === undefined || after === '' ? [] : after.split(':');
-  const zeros = after === undefined ? 0 : Math.max(0, 8 - head.length - tail.length);
+  const [headText = '', tailText] = address.split('%', 1)[0]?.split('::') ?? [];
+  const head = headText === '' ? [] : headText.split(':');
+  const tail = tailText === undefined || tailText === '' ? [] : tailText.split(':');
+  const zeros = tailText === undefined ? 0 : Math.max(0, 8 - head.length - tail.length);
   const groups = [...head, ...Array.from({ length: zeros }, () => '0'), ...tail];
   return `${groups
     .slice(0, 4)

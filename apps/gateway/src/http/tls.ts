@@ -43,26 +43,26 @@ export async function readTlsMaterial(
   const { cert, key, ca } = await readFiles(tls, setting);
   const chain = parse(`${setting}.certFile`, certFile, () => parseCertificates(cert));
   const privateKey = parse(`${setting}.keyFile`, keyFile, () => parsePrivateKey(key));
-  const [own] = chain;
-  if (!own?.checkPrivateKey(privateKey)) {
+  const [leaf] = chain;
+  if (!leaf?.checkPrivateKey(privateKey)) {
     const problem = `the key in ${keyFile} does not belong to the certificate in ${certFile}`;
     throw new FixableError(
       `${setting}: ${problem}`,
       "if the file is a chain, put the server's own certificate first",
     );
   }
-  requireAcceptable(own, certFile, owner);
+  requireAcceptable(leaf, certFile, owner);
   const trusted = ca ? parse(`${setting}.clientCAFile`, caFile, () => parseCertificates(ca)) : [];
   const warnings = [
     ...warnOfChain(chain, certFile, setting),
     ...checkAuthorities(trusted, caFile, setting),
   ];
-  const server = describe(own, owner, certFile);
+  const server = describe(leaf, owner, certFile);
   const authorities = trusted.map((certificate) => describe(certificate, 'client-ca', caFile));
   requireCurrent([server], now, `${setting}.certFile`, 'renew the certificate');
   if (ca) requireCurrent(authorities, now, `${setting}.clientCAFile`, 'put the current CA there');
   const certificates = [server, ...authorities];
-  warnings.push(...certificates.flatMap((each) => warnOfTime(each, now)));
+  warnings.push(...certificates.flatMap((certificate) => warnOfTime(certificate, now)));
   const trust = ca && client && { client: { ca, names: client.names } };
   const material = { minVersion, cert, key, ...trust, certificates, warnings };
   requireContext(material, tls, setting);
@@ -115,7 +115,7 @@ export function secureContext({
 /** Reads the files. @throws AggregateError with an error for each file that can't be read */
 async function readFiles({ certFile, keyFile, client }: TlsConfig, setting: string) {
   const failures: Error[] = [];
-  const read = async (key: string, file: string) => {
+  const readTlsFile = async (key: string, file: string) => {
     try {
       return await readBytes(file, tlsFileLimit);
     } catch (error) {
@@ -123,17 +123,17 @@ async function readFiles({ certFile, keyFile, client }: TlsConfig, setting: stri
       return Buffer.alloc(0);
     }
   };
-  const cert = await read('certFile', certFile);
-  const key = await read('keyFile', keyFile);
-  const ca = client && (await read('clientCAFile', client.caFile));
+  const cert = await readTlsFile('certFile', certFile);
+  const key = await readTlsFile('keyFile', keyFile);
+  const ca = client && (await readTlsFile('clientCAFile', client.caFile));
   if (failures.length > 0)
     throw new AggregateError(failures, failures.map(describeCause).join('; '));
   return { cert, key, ca };
 }
 
-function parse<Parsed>(setting: string, file: string, read: () => Parsed): Parsed {
+function parse<Parsed>(setting: string, file: string, parseContent: () => Parsed): Parsed {
   try {
-    return read();
+    return parseContent();
   } catch (error) {
     throw reworded(error, (message) => `${setting}: ${file} ${message}`);
   }
@@ -143,19 +143,19 @@ function parse<Parsed>(setting: string, file: string, read: () => Parsed): Parse
 const usagesOfServers = ['1.3.6.1.5.5.7.3.1', '2.5.29.37.0'];
 
 /** Requires of a server's certificate what clients check. @throws Error for one that they would refuse */
-function requireAcceptable(own: X509Certificate, file: string, owner: Owner): void {
+function requireAcceptable(leaf: X509Certificate, file: string, owner: Owner): void {
   const clients = owner === 'login' ? 'clients' : 'kube-apiserver';
   const refusal = (problem: string, field: string) =>
     new FixableError(
-      `${owner}.tls.certFile: the certificate "${formatSubject(own)}" in ${file} ${problem}, so ${clients} would refuse it`,
+      `${owner}.tls.certFile: the certificate "${formatSubject(leaf)}" in ${file} ${problem}, so ${clients} would refuse it`,
       `issue a new certificate with ${field}`,
     );
   // Go's clients always refuse a certificate without an alternative name of a host.
-  if (!/(^|, )(DNS|IP Address):/.test(own.subjectAltName ?? ''))
+  if (!/(^|, )(DNS|IP Address):/.test(leaf.subjectAltName ?? ''))
     throw refusal('has no subject alternative name of a host', 'subjectAltName=DNS:… or IP:…');
   // A certificate without an extended key usage is for any use.
-  const usages: readonly string[] | undefined = own.keyUsage;
-  if (usages && !usages.some((one) => usagesOfServers.includes(one)))
+  const usages: readonly string[] | undefined = leaf.keyUsage;
+  if (usages && !usages.some((usage) => usagesOfServers.includes(usage)))
     throw refusal(
       'is not for servers (its extended key usage lacks serverAuth)',
       'extendedKeyUsage=serverAuth',
@@ -176,21 +176,21 @@ function checkAuthorities(
   const authority = certificates.find(({ ca }) => ca);
   const named = authority ?? certificates[0];
   if (named === undefined) return [];
-  const what = `${setting}.clientCAFile: "${formatSubject(named)}" in ${file}`;
+  const title = `${setting}.clientCAFile: "${formatSubject(named)}" in ${file}`;
   if (!certificates.some(({ subject, issuer }) => subject === issuer)) {
     throw authority === undefined
       ? new FixableError(
-          `${what} is not a CA certificate, so no client would be accepted`,
+          `${title} is not a CA certificate, so no client would be accepted`,
           'put the CA there that signs the client certificates',
         )
       : new FixableError(
-          `${what} is an intermediate CA, so no client would be accepted without its root`,
+          `${title} is an intermediate CA, so no client would be accepted without its root`,
           'add the root certificate to the file',
         );
   }
   if (authority !== undefined) return [];
   return [
-    `${what} is not marked as a CA certificate (basicConstraints CA:TRUE): at most a client that presents it itself is accepted`,
+    `${title} is not marked as a CA certificate (basicConstraints CA:TRUE): at most a client that presents it itself is accepted`,
   ];
 }
 
@@ -206,9 +206,9 @@ function requireCurrent(
   fix: string,
 ): void {
   if (certificates.some(({ notAfter }) => now <= notAfter.getTime())) return;
-  const [first] = certificates;
+  const [firstCertificate] = certificates;
   throw new FixableError(
-    `${setting}: "${first?.subject}" in ${first?.file} expired at ${first?.notAfter.toISOString()}`,
+    `${setting}: "${firstCertificate?.subject}" in ${firstCertificate?.file} expired at ${firstCertificate?.notAfter.toISOString()}`,
     fix,
   );
 }
@@ -226,9 +226,9 @@ function requireContext(material: TlsMaterial, tls: TlsConfig, setting: string):
 
 function warnOfChain(chain: readonly X509Certificate[], file: string, setting: string): string[] {
   const strays = chain.slice(1).filter((issuer, index) => !chain[index]?.checkIssued(issuer));
-  const what = `${setting}.certFile: ${file} is out of order`;
+  const title = `${setting}.certFile: ${file} is out of order`;
   return strays.map(
-    (stray) => `${what}: "${formatSubject(stray)}" did not issue the certificate before it`,
+    (stray) => `${title}: "${formatSubject(stray)}" did not issue the certificate before it`,
   );
 }
 
@@ -236,12 +236,12 @@ function warnOfTime(
   { certificate, file, subject, notBefore, notAfter }: ReturnType<typeof describe>,
   now: number,
 ): string[] {
-  const what = `${certificate} certificate "${subject}" in ${file}`;
+  const title = `${certificate} certificate "${subject}" in ${file}`;
   if (notBefore.getTime() > now)
-    return [`the ${what} is not valid before ${notBefore.toISOString()}: check the clock`];
-  if (notAfter.getTime() < now) return [`the ${what} expired at ${notAfter.toISOString()}`];
+    return [`the ${title} is not valid before ${notBefore.toISOString()}: check the clock`];
+  if (notAfter.getTime() < now) return [`the ${title} expired at ${notAfter.toISOString()}`];
   return notAfter.getTime() - now < expiryWarning
-    ? [`the ${what} expires at ${notAfter.toISOString()}: renew it`]
+    ? [`the ${title} expires at ${notAfter.toISOString()}: renew it`]
     : [];
 }
 

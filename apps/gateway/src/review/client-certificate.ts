@@ -66,10 +66,10 @@ export function createClientCheck(
           'a client certificate is required: see server.tls.clientCAFile and server.tls.clientNames',
         );
       }
-      const { subject, names: seen, notBefore, notAfter, isAllowed } = reading;
+      const { subject, names: shownNames, notBefore, notAfter, isAllowed } = reading;
       if (!isAllowed) {
         const problem = `the client certificate "${printable(subject)}" has none of the names in server.tls.clientNames`;
-        throw new StatusError(403, `${problem}: ${listed(seen)}`);
+        throw new StatusError(403, `${problem}: ${listed(shownNames)}`);
       }
       const now = Date.now();
       if (now < notBefore || now > notAfter) {
@@ -124,8 +124,8 @@ function shown(name: string): string {
 /** Lists the names in a message, as they would be in `clientNames`. */
 function listed(names: readonly string[]): string {
   if (names.length === 0) return 'it has no name that counts';
-  const more = names.length > maxShown ? ` and ${names.length - maxShown} more` : '';
-  return `its names are ${names.slice(0, maxShown).join(', ')}${more}`;
+  const remainder = names.length > maxShown ? ` and ${names.length - maxShown} more` : '';
+  return `its names are ${names.slice(0, maxShown).join(', ')}${remainder}`;
 }
 
 /**

@@ -56,14 +56,23 @@ export function createReviewReporter(observers: readonly OnReview[], logger: Log
     readonly request: TokenReviewRequest | undefined;
   };
   // The properties are spelled out, because a spread takes several times as long.
-  return ({ id, at, seconds, client, request, end, answers, callerGone }: Ended): ReviewReport => {
+  return ({
+    id,
+    at: startedAt,
+    seconds,
+    client,
+    request,
+    end,
+    answers,
+    callerGone,
+  }: Ended): ReviewReport => {
     const version =
       request && (request.apiVersion === 'authentication.k8s.io/v1' ? 'v1' : 'v1beta1');
     const outcome = describeOutcome(end);
     const token = request?.token;
     const report: ReviewReport = {
       id,
-      at,
+      at: startedAt,
       seconds,
       client,
       version,
@@ -122,7 +131,7 @@ export function createReviewLog(logger: ReviewLogger, now: () => number): OnRevi
     // The source of the answer that decided is undefined for a backend.
     const source = last !== undefined && 'decision' in last ? last.source : undefined;
     const isDecided = outcome === 'authenticated' || outcome === 'rejected';
-    const more = {
+    const details = {
       // The authenticator is unknown for a token that is blocked itself: none was asked.
       ...(isDecided && last !== undefined && { authenticator: last.authenticator }),
       ...(isDecided && last?.directory !== undefined && { directory: last.directory.name }),
@@ -131,7 +140,7 @@ export function createReviewLog(logger: ReviewLogger, now: () => number): OnRevi
       ...(unloggedSince > 0 && { unloggedSince }),
     };
     logger[level](
-      { review: id, outcome, version, ...detail(end, token), ...more, seconds },
+      { review: id, outcome, version, ...detail(end, token), ...details, seconds },
       'token review',
     );
   };

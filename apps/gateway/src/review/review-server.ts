@@ -72,11 +72,12 @@ export async function startReviewServer(options: ReviewServerOptions) {
   };
 }
 
-function isSameClient(one: TlsMaterial, other: TlsMaterial): boolean {
-  if (one.client === undefined || other.client === undefined) return one.client === other.client;
+function isSameClient(current: TlsMaterial, renewed: TlsMaterial): boolean {
+  if (current.client === undefined || renewed.client === undefined)
+    return current.client === renewed.client;
   return (
-    one.client.ca.equals(other.client.ca) &&
-    one.client.names.join('\0') === other.client.names.join('\0')
+    current.client.ca.equals(renewed.client.ca) &&
+    current.client.names.join('\0') === renewed.client.names.join('\0')
   );
 }
 
@@ -120,9 +121,9 @@ function createReviewHandler(
   async function review(context: Context, span: Span): Promise<ReviewResult | Error> {
     const { req, res } = context;
     const start = performance.now();
-    const at = Date.now();
+    const startedAt = Date.now();
     let request: ReturnType<typeof parseTokenReview> | undefined;
-    let asked: ReviewContext | undefined;
+    let reviewContext: ReviewContext | undefined;
     let leave: (() => void) | undefined;
     let end: ReviewResult | Error = { kind: 'no-opinion' };
     try {
@@ -134,13 +135,13 @@ function createReviewHandler(
         throw new StatusError(429, 'too many token reviews in progress (server.maxInFlight)');
       request = parseTokenReview(body);
       if (isCheckable(request.token, maxTokenSize)) {
-        asked = createReviewContext(
+        reviewContext = createReviewContext(
           res,
           reviewTimeout,
           request.audiences,
           readHops(req.headers['sallyport-hops']),
         );
-        const decision = authenticate(request.token, asked);
+        const decision = authenticate(request.token, reviewContext);
         end = isPending(decision) ? await decision.catch(unchecked) : decision;
       }
       res.setHeader('Content-Type', 'application/json; charset=utf-8');
@@ -148,17 +149,17 @@ function createReviewHandler(
     } catch (error) {
       end = asError(error);
     } finally {
-      asked?.end();
+      reviewContext?.end();
       leave?.();
     }
     const { id, outcome, version } = report({
       id: randomUUID(),
-      at,
+      at: startedAt,
       seconds: (performance.now() - start) / 1000,
       client: (context.state as { readonly client?: string }).client,
       request,
       end,
-      answers: asked?.answers ?? [],
+      answers: reviewContext?.answers ?? [],
       callerGone: isClosed(res),
     });
     span.set({

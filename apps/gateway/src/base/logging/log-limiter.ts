@@ -10,14 +10,14 @@ const interval = 10_000;
  *   since the last
  */
 export function createLogLimiter(now: () => number): (kind: string) => number | undefined {
-  const written = new Map<string, { at: number; skipped: number }>();
+  const lastLogged = new Map<string, { at: number; skipped: number }>();
   return (kind) => {
-    const last = written.get(kind);
+    const last = lastLogged.get(kind);
     if (last !== undefined && now() - last.at < interval) {
       last.skipped += 1;
       return undefined;
     }
-    written.set(kind, { at: now(), skipped: 0 });
+    lastLogged.set(kind, { at: now(), skipped: 0 });
     return last?.skipped ?? 0;
   };
 }

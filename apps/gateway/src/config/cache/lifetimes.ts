@@ -84,13 +84,13 @@ export type AuthenticatorCacheConfig = CacheLifetimes & { readonly store: 'memor
  * and from its plugin.
  */
 export function completeCache(
-  own: z.output<typeof authenticatorCache> | undefined,
+  settings: z.output<typeof authenticatorCache> | undefined,
   caching: Caching,
   file: CacheLifetimes,
   sessions = false,
 ): AuthenticatorCacheConfig | 'off' {
-  if (own === 'off') return 'off';
-  const store = own?.store ?? caching;
+  if (settings === 'off') return 'off';
+  const store = settings?.store ?? caching;
   if (store === 'none') return 'off';
   const max = sessions
     ? sessionWithin
@@ -103,7 +103,7 @@ export function completeCache(
     rejectedTtl: preset(file.rejectedTtl),
     unknownTtl: preset(file.unknownTtl),
     staleTtl: file.staleTtl,
-    ...own,
+    ...settings,
     store,
   };
 }

@@ -43,12 +43,12 @@ export const sealingKeys = list(
   .superRefine((keys, context) => {
     const texts = keys.map((key) => Buffer.from(key).toString('base64'));
     for (const [index, text] of texts.entries()) {
-      const first = texts.indexOf(text);
-      if (first === index) continue;
+      const firstIndex = texts.indexOf(text);
+      if (firstIndex === index) continue;
       context.addIssue({
         code: 'custom',
         path: [index],
-        params: { problem: `is the same key as sealingKeys[${first}]`, fix: 'remove one' },
+        params: { problem: `is the same key as sealingKeys[${firstIndex}]`, fix: 'remove one' },
       });
     }
   })

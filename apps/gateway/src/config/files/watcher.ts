@@ -93,15 +93,17 @@ export function createFileWatcher(settle: () => Promise<void> = () => pause(sett
       since: number,
       onChange: () => Promise<void>,
     ): Promise<() => void> {
-      const known = new Map<string, Fingerprint>();
+      const fingerprints = new Map<string, Fingerprint>();
       for (const file of files) {
-        const first = await fingerprint(file);
-        known.set(
+        const initial = await fingerprint(file);
+        fingerprints.set(
           file,
-          first.changedAt >= since - fileClockLag ? { ...first, stamp: '', digest: '' } : first,
+          initial.changedAt >= since - fileClockLag
+            ? { ...initial, stamp: '', digest: '' }
+            : initial,
         );
       }
-      const watch = { files: known, onChange };
+      const watch = { files: fingerprints, onChange };
       watches.add(watch);
       return () => watches.delete(watch);
     },
@@ -115,40 +117,40 @@ export function createFileWatcher(settle: () => Promise<void> = () => pause(sett
 }
 
 async function fingerprints(files: Fingerprints): Promise<Fingerprints> {
-  const found = new Map<string, Fingerprint>();
-  for (const [file, known] of files) found.set(file, await fingerprint(file, known));
-  return found;
+  const fingerprints = new Map<string, Fingerprint>();
+  for (const [file, last] of files) fingerprints.set(file, await fingerprint(file, last));
+  return fingerprints;
 }
 
-function differ(one: Fingerprints, other: Fingerprints): boolean {
-  return [...one].some(([file, { digest }]) => other.get(file)?.digest !== digest);
+function differ(current: Fingerprints, last: Fingerprints): boolean {
+  return [...current].some(([file, { digest }]) => last.get(file)?.digest !== digest);
 }
 
 /** Reads a file's fingerprint. A file that can't be read has the reason as its fingerprint. */
-async function fingerprint(file: string, known?: Fingerprint): Promise<Fingerprint> {
+async function fingerprint(file: string, last?: Fingerprint): Promise<Fingerprint> {
   const readAt = Date.now();
   try {
-    const found = await stat(file, { bigint: true });
+    const stats = await stat(file, { bigint: true });
     // Reading a pipe would wait for a writer, and every other file with it.
-    if (!found.isFile()) {
+    if (!stats.isFile()) {
       // The link that leads to a device is younger than the device.
       const { ctimeMs } = await lstat(file);
       return {
         stamp: 'no file',
         digest: 'no file',
         readAt,
-        changedAt: Math.max(ctimeMs, Number(found.ctimeMs)),
+        changedAt: Math.max(ctimeMs, Number(stats.ctimeMs)),
       };
     }
     // A file that is written twice within one tick of the file system's clock keeps its stamp, so only an old stamp is trusted.
-    const { stamp, changedAt } = makeStamp(found);
-    if (known !== undefined && known.stamp === stamp && known.readAt - changedAt > interval)
-      return known;
+    const { stamp, changedAt } = makeStamp(stats);
+    if (last !== undefined && last.stamp === stamp && last.readAt - changedAt > interval)
+      return last;
     return { readAt, ...(await readFingerprint(file)) };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
     // A process without a file descriptor left learns nothing about the file, so this is not a change of it.
-    if (known !== undefined && ['EMFILE', 'ENFILE'].includes(code)) return known;
+    if (last !== undefined && ['EMFILE', 'ENFILE'].includes(code)) return last;
     return { stamp: code, digest: code, readAt, changedAt: 0 };
   }
 }
@@ -166,9 +168,9 @@ async function readFingerprint(
 ): Promise<Pick<Fingerprint, 'stamp' | 'digest' | 'changedAt'>> {
   // A pipe or a device may have replaced it since: opening a pipe waits for a writer without O_NONBLOCK, and a device never ends.
   await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
-  const found = await handle.stat();
-  const read = () => (found.size > maxFileSize ? 'too big' : hashContent(handle, found.size));
-  const digest = found.isFile() ? await read() : 'no file';
+  const stats = await handle.stat();
+  const readDigest = () => (stats.size > maxFileSize ? 'too big' : hashContent(handle, stats.size));
+  const digest = stats.isFile() ? await readDigest() : 'no file';
   // The stamp is taken after reading. Before, it could be that of older content, and the new content would count as known.
   return { ...makeStamp(await handle.stat({ bigint: true })), digest };
 }
