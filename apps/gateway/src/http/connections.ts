@@ -232,7 +232,7 @@ function http1Connection(socket: Socket, limits: ConnectionLimits): Connection {
  * socket is destroyed. Its parser has no method for that. The function that is set here is called with each request,
  * and its 2 ends the parser.
  */
-function stopParsing(
+export function stopParsing(
   socket: Socket & { readonly parser?: { onIncoming?: () => number } | null },
 ): void {
   if (socket.parser?.onIncoming) socket.parser.onIncoming = () => 2;

@@ -1,10 +1,5 @@
-import {
-  createServer as createHttpServer,
-  type IncomingMessage,
-  type ServerResponse,
-} from 'node:http';
-import { createServer, type Socket } from 'node:net';
-import { Duplex } from 'node:stream';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import Router from '@koa/router';
 import type { Logger } from '@sallyport/authenticator';
@@ -12,6 +7,7 @@ import { isLoopback } from '@sallyport/plugin-kit';
 import Koa, { type Context, type Middleware } from 'koa';
 import type { ListenAddress } from '../../config/types.ts';
 import { answerErrors, answerUnreadable, refuseUnmatched } from '../../http/answer-errors.ts';
+import { stopParsing } from '../../http/connections.ts';
 import { authority, lacksHost, listen } from '../../http/http-server.ts';
 import { StatusError } from '../../http/kubernetes-status.ts';
 import { createSocketLimit } from '../../http/socket-limit.ts';
@@ -36,31 +32,48 @@ export interface AdminServerOptions {
 /** The server of `/livez`, `/readyz`, `/metrics` and the status page, over plain HTTP. */
 export type AdminServer = Awaited<ReturnType<typeof startAdminServer>>;
 
-/** The most open connections. A browser opens six, Prometheus and the kubelet one each. */
+/** Maximum number of open connections. A browser opens six, Prometheus and the kubelet one each. */
 const maxConnections = 64;
+
+/** Maximum number of bytes of headers; more are answered 431. */
+const maxHeaderSize = 16 * 1024;
 
 /** The milliseconds between two renderings of the metrics, or of the status: reviews wait for a rendering. */
 const renderInterval = 250;
 
-/** Listens on `admin.listen`. @throws Error naming the address and how to fix it */
+/**
+ * Listens on `admin.listen`. Each connection has one request: Node would make some 1,700 of the 64 KiB that it reads of a
+ * socket at a time, and hold them with their answers until the first answer is sent.
+ *
+ * @throws Error naming the address and how to fix it
+ */
 export async function startAdminServer(options: AdminServerOptions) {
   const { logger, socketTimeout = 10_000 } = options;
   const answer = createAdminApp(options).callback();
-  // This server does not listen: it gets each connection with one request on it.
-  const http = createHttpServer({ requireHostHeader: false });
+  const server = createServer({ requireHostHeader: false, maxHeaderSize });
+  // A client that closes after its request, as `nc -N` does, still gets the answer.
+  Object.assign(server, { httpAllowHalfOpen: true });
+  const asked = new WeakSet<Socket>();
   const handle = (request: IncomingMessage, response: ServerResponse) => {
+    asked.add(request.socket);
+    stopParsing(request.socket);
     response.setHeaders(headers);
     void answer(request, response);
   };
   // Node's own answers to a request without a Host, or with an unknown Expect, lack the headers.
-  http.on('request', handle).on('checkExpectation', handle);
-  http.on('clientError', answerUnreadable);
+  server.on('request', handle).on('checkExpectation', handle);
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    // What follows the request is not parsed.
+    if (asked.has(socket)) return;
+    if (error.code === 'HPE_INVALID_EOF_STATE') socket.destroy();
+    else answerUnreadable(error, socket);
+  });
   const sockets = new Set<Socket>();
   // Memory and file descriptors are shared with reviews: clients that do not read their answers must not use up either.
   const limit = createSocketLimit(maxConnections, (peer) => {
     logger.debug({ peer }, 'admin connection closed: too many are open');
   });
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+  server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     limit.add(socket);
@@ -68,7 +81,6 @@ export async function startAdminServer(options: AdminServerOptions) {
       logger.debug({}, 'admin connection closed: it was idle, or its answer was not read');
       socket.destroy();
     });
-    http.emit('connection', oneRequest(socket));
   });
   const port = await listen(server, options.listen, 'admin.listen');
   return {
@@ -88,45 +100,6 @@ const headers = new Map([
   ['X-Content-Type-Options', 'nosniff'],
   ['Cross-Origin-Resource-Policy', 'same-origin'],
 ]);
-
-/** The most bytes of a head. Node's parser answers a longer one with 431. */
-const maxHead = 16 * 1024;
-
-/**
- * Makes a connection for an HTTP server with one request on it: passes the head of the first, and drops what comes after
- * it. Node reads 64 KiB of a socket at a time, some 1,700 requests, and holds all of them and their answers until the
- * first answer is sent.
- */
-function oneRequest(socket: Socket): Duplex {
-  let head = Buffer.alloc(0);
-  let isPassed = false;
-  const stream = new Duplex({
-    read: () => undefined,
-    write: (chunk, _encoding, done) => void socket.write(chunk, done),
-    final(done) {
-      socket.destroySoon();
-      done();
-    },
-    destroy(error, done) {
-      socket.destroy();
-      done(error);
-    },
-  });
-  socket.on('data', (chunk: Buffer) => {
-    if (isPassed) return;
-    head = Buffer.concat([head, chunk]);
-    const end = head.indexOf('\r\n\r\n');
-    if (end === -1 && head.length <= maxHead) return;
-    isPassed = true;
-    stream.push(end === -1 ? head : head.subarray(0, end + 4));
-  });
-  // A client that closes after its request, as `nc -N` does, still gets the answer.
-  socket.on('end', () => void (isPassed || socket.destroy()));
-  socket.on('error', () => undefined);
-  socket.on('close', () => stream.destroy());
-  // `answerUnreadable` writes to the socket directly, and needs this method of a socket.
-  return Object.assign(stream, { destroySoon: () => stream.end() });
-}
 
 function createAdminApp(options: AdminServerOptions): Koa {
   const { listen: address, readiness, authenticators, statusPage, logger } = options;
