@@ -9,7 +9,7 @@ import {
   max,
   type TestedParts,
 } from './factors/testing/factor-parts.ts';
-import { codeOf, stepAt } from './factors/totp.ts';
+import { computeCode, stepAt } from './factors/totp.ts';
 
 const file = redisOfFile();
 const clock = clockOfToday();
@@ -18,7 +18,7 @@ const parts = (options: FactorPartsOptions = {}) => factorParts(file.opened.redi
 /** The code of an app whose enrolment was begun. */
 function codeFor({ apps }: TestedParts, enrolment: unknown, steps = 0): string {
   const secret = apps.read(String(enrolment))?.secret ?? '';
-  return codeOf(Buffer.from(secret, 'base64url'), stepAt(clock.now) + steps);
+  return computeCode(Buffer.from(secret, 'base64url'), stepAt(clock.now) + steps);
 }
 
 describe('adding an authenticator app at a terminal', () => {

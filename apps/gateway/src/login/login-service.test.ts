@@ -124,7 +124,7 @@ function createService(setup: ServiceOptions = {}) {
     }),
     ...(need && {
       factors: {
-        secondFactor: { needOf: async () => (need instanceof Error ? fail(need) : need) },
+        secondFactor: { findNeed: async () => (need instanceof Error ? fail(need) : need) },
       },
     }),
     timeout: 60_000,

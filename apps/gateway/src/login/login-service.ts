@@ -450,7 +450,9 @@ async function requireNoOtherFactor(
   const { username, uid } = given;
   const names = { username, ...(uid !== undefined && { uid }), name: named.username };
   const user = { authenticator: link.name, ...names };
-  const need = await factors?.secondFactor.needOf(user, named.groups ?? []).catch(() => undefined);
+  const need = await factors?.secondFactor
+    .findNeed(user, named.groups ?? [])
+    .catch(() => undefined);
   if (need === undefined || need.kind === 'nothing') throw uncheckedLogin(true);
 }
 

@@ -42,7 +42,7 @@ export function needOf(service: LoginService, proof: Proof): Promise<FactorNeed>
     throw new Error('login.secondFactor has no store');
   if (factors === undefined) return Promise.resolve({ kind: 'nothing' });
   return fromFactors(service, () =>
-    factors.secondFactor.needOf(factorUser(proof), proof.named.groups ?? []),
+    factors.secondFactor.findNeed(factorUser(proof), proof.named.groups ?? []),
   );
 }
 

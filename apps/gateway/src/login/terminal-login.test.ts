@@ -193,7 +193,7 @@ describe('a login at a terminal, whatever was found out before', () => {
 
   test('is refused by the policy of the session, if the need of it was forgotten', async () => {
     const one = parts();
-    const nothing = { ...one.secondFactor, needOf: async () => ({ kind: 'nothing' }) as const };
+    const nothing = { ...one.secondFactor, findNeed: async () => ({ kind: 'nothing' }) as const };
     const login = loginWith({ ...one, secondFactor: nothing });
     expect(await login.logIn()).toMatchObject({
       status: 401,

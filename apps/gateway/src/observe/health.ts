@@ -101,8 +101,8 @@ export async function checkInTime(
 ): Promise<readonly string[]> {
   const look = async (signal: AbortSignal): Promise<unknown> =>
     await authenticator.check?.(signal, use);
-  const found = await withTimeLimit(limit, noAnswerWithin(limit), look);
-  return Array.isArray(found) ? found.filter((one) => typeof one === 'string') : [];
+  const problems = await withTimeLimit(limit, noAnswerWithin(limit), look);
+  return Array.isArray(problems) ? problems.filter((problem) => typeof problem === 'string') : [];
 }
 
 /** Says that an answer took too long. @param limit milliseconds */
@@ -129,11 +129,11 @@ export function healthAnswer(
   const line = (check: HealthCheck, failed: string) =>
     check.ok ? `[+]${check.name} ok\n` : `${failed}\n`;
   const lines = [
-    ...[{ name: 'ping', ok: true }, ...checks].map((one) =>
-      line(one, `[-]${one.name} failed: reason withheld`),
+    ...[{ name: 'ping', ok: true }, ...checks].map((check) =>
+      line(check, `[-]${check.name} failed: reason withheld`),
     ),
-    ...notes.map((one) =>
-      line(one, `[!]${one.name} failed: reason withheld, does not affect readiness`),
+    ...notes.map((note) =>
+      line(note, `[!]${note.name} failed: reason withheld, does not affect readiness`),
     ),
   ];
   return { ok, body: `${lines.join('')}${name} check ${ok ? 'passed' : 'failed'}\n` };

@@ -1,6 +1,6 @@
 import type { FactorRecord, FactorUser } from '../../login/factors/factor-record.ts';
 import {
-  digestOf,
+  digestIdentity,
   type FactorStore,
   ForeignRecordError,
   type Identity,
@@ -52,7 +52,7 @@ export async function findUserRecords(
     ...named.filter((one) => !ofOthers.includes(one)).map(({ user }) => user),
     ...byName(config, name),
   ];
-  const unique = new Map(identities.map((one) => [digestOf(one), one]));
+  const unique = new Map(identities.map((one) => [digestIdentity(one), one]));
   const read = await Promise.all([...unique.values()].map((one) => readRecord(store, one)));
   return { records: read.flat(), ofOthers, unreadable, found };
 }

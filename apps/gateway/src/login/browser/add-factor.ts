@@ -12,16 +12,16 @@ import { factorUser, fromFactors, requireFactors } from '../prove-factor.ts';
 import { type FactorsVisit, keepGrant, showFactorsPage } from './factors-visit.ts';
 import { takeChallenge } from './next-page.ts';
 import { PageError } from './page-error.ts';
-import { formOf, type PageRequest, sendTo, showPage } from './page-request.ts';
+import { describeForm, type PageRequest, sendTo, showPage } from './page-request.ts';
 
 /** Reads the name of a new factor. @throws PageError for a name that could mislead */
-function labelOf(
+function readLabel(
   { page }: FactorsVisit,
   form: URLSearchParams,
   method: keyof typeof defaultLabels,
 ) {
-  const given = (form.get('label') ?? '').trim();
-  const { data } = shortName.safeParse(given === '' ? defaultLabels[method] : given);
+  const label = (form.get('label') ?? '').trim();
+  const { data } = shortName.safeParse(label === '' ? defaultLabels[method] : label);
   const { methods } = requireFactors(page.service).secondFactor;
   if (data === undefined || !methods.includes(method))
     throw new PageError('bad-request', 400, `${page.path}/factors`);
@@ -32,11 +32,11 @@ function labelOf(
 export async function beginApp(visit: FactorsVisit, form: URLSearchParams): Promise<void> {
   const { page, state, login } = visit;
   page.facts.action = 'page';
-  const label = labelOf(visit, form, 'totp');
+  const label = readLabel(visit, form, 'totp');
   const { apps } = requireFactors(page.service);
   const { proof, next, revision } = login;
   const { secret, uri, enrolment } = apps.begin(factorUser(proof), next.grant, label, revision);
-  const options = { ...formOf(page, state), secret, uri, enrolment, label };
+  const options = { ...describeForm(page, state), secret, uri, enrolment, label };
   showPage(page, appPage({ ...options, problem: undefined, minutes: undefined }));
 }
 
@@ -64,7 +64,7 @@ export async function finishApp(
   if (result.kind !== 'wrong-code') return showAdded(visit, result);
   facts.reason = result.kind;
   const { minutes } = result;
-  const shown = { ...formOf(page, state), ...apps.show(begun), enrolment: sealed };
+  const shown = { ...describeForm(page, state), ...apps.show(begun), enrolment: sealed };
   const html = appPage({ ...shown, label: begun.label, problem: 'wrong-code', minutes });
   showPage(page, html, { status: 401 });
 }
@@ -78,17 +78,17 @@ export async function addPasskey(
   const { page, state, login } = visit;
   const { facts, service } = page;
   addFacts(facts, { action: 'add-factor', factor: 'passkey' });
-  const name = labelOf(visit, form, 'passkey');
+  const name = readLabel(visit, form, 'passkey');
   const { enrolment, passkeys } = requireFactors(service);
   const result = await checked(page, limits, async () => {
     // It is taken before the check: one response is checked for each challenge, on whichever replicas.
     const challenge = await takeChallenge(page, state, login);
     if (challenge === undefined) return { kind: 'wrong', reason: 'challenge' } as const;
-    const made = await passkeys.finishRegistration(challenge, form.get('response') ?? '');
-    if (made.kind === 'wrong') return made;
+    const registered = await passkeys.finishRegistration(challenge, form.get('response') ?? '');
+    if (registered.kind === 'wrong') return registered;
     const owner = factorUser(login.proof);
     return addInVisit(visit, () =>
-      enrolment.addPasskey(owner, login.next.grant, { ...made.key, name }),
+      enrolment.addPasskey(owner, login.next.grant, { ...registered.key, name }),
     );
   });
   if (result === 'too-many') return showFactorsPage(visit, { problem: result });

@@ -19,17 +19,17 @@ import {
   parseCodeBody,
 } from '../login-service.ts';
 import { randomText } from '../secret-text.ts';
-import { browserOf, fromPending } from './browser-logins.ts';
+import { fromPending, requireBrowserLogins } from './browser-logins.ts';
 
 /** Begins a login that a person continues in a browser. */
 export async function beginLogin(request: LoginRequest, body: unknown): Promise<void> {
   const { context, service, address, facts } = request;
-  const { attempts } = browserOf(service);
-  const asked = parseBrowserBody(body);
-  const cluster = chooseCluster(service.config, asked.cluster);
-  addFacts(facts, { device: asked.device, cluster });
+  const { attempts } = requireBrowserLogins(service);
+  const login = parseBrowserBody(body);
+  const cluster = chooseCluster(service.config, login.cluster);
+  addFacts(facts, { device: login.device, cluster });
   const until = Date.now() + attemptLifetime;
-  const attempt = { ...asked, id: randomText(idLength), until, address, cluster };
+  const attempt = { ...login, id: randomText(idLength), until, address, cluster };
   const url = `${service.config.publicUrl}/login/${attempts.writeAttempt(attempt)}`;
   context.status = 201;
   context.body = { id: attempt.id, url, expiresAt: new Date(until) };
@@ -39,7 +39,7 @@ export async function beginLogin(request: LoginRequest, body: unknown): Promise<
 export async function redeemCode(request: LoginRequest, body: unknown): Promise<void> {
   const { service, address, signal, facts } = request;
   facts.action = 'redeem';
-  const { pending } = browserOf(service);
+  const { pending } = requireBrowserLogins(service);
   const { code, verifier } = parseCodeBody(body);
   // Who was blocked since they logged in is not known. The code is not used up.
   if (service.blocks.isUnknown) throw createUnavailableError('the revocation list');
@@ -87,13 +87,13 @@ async function currentUser(
   proof: Proof,
   signal: AbortSignal,
 ): Promise<Decision> {
-  const { given, named, since, provider } = proof;
+  const { given: backendUser, named, since, provider } = proof;
   if (provider === undefined) return { kind: 'authenticated', user: named };
-  const found = findProvider(browser?.providers.values() ?? [], proof);
-  if (found === undefined) return { kind: 'rejected', reason: 'unknown-user' };
-  const session = { username: given.username, uid: given.uid, since, provider };
+  const loginProvider = findProvider(browser?.providers.values() ?? [], proof);
+  if (loginProvider === undefined) return { kind: 'rejected', reason: 'unknown-user' };
+  const session = { username: backendUser.username, uid: backendUser.uid, since, provider };
   try {
-    return await found.users(session, { audiences: [], signal });
+    return await loginProvider.users(session, { audiences: [], signal });
   } catch (error) {
     const fields = { provider: provider.name, reason: asError(error).message };
     logger.warn(fields, 'user of a provider could not be checked');

@@ -3,7 +3,7 @@ import { createUnavailableError, LoginError } from '../login-error.ts';
 import type { BrowserLogins, LoginService } from '../login-service.ts';
 
 /** @throws LoginError if people log in at a terminal alone */
-export function browserOf({ browser }: LoginService): BrowserLogins {
+export function requireBrowserLogins({ browser }: LoginService): BrowserLogins {
   if (browser !== undefined) return browser;
   throw new LoginError(
     404,

@@ -5,7 +5,7 @@ import type { LoginLimits } from '../login-request.ts';
 import { recoveryCodesPage } from '../pages/recovery-codes-page.ts';
 import { factorUser, fromFactors, requireFactors } from '../prove-factor.ts';
 import { addPasskey, beginApp, finishApp } from './add-factor.ts';
-import { type FactorsVisit, keepGrant, showFactorsPage, visitOf } from './factors-visit.ts';
+import { type FactorsVisit, keepGrant, readVisit, showFactorsPage } from './factors-visit.ts';
 import { PageError } from './page-error.ts';
 import { type PageRequest, type ReadForm, readPageForm, sendTo, showPage } from './page-request.ts';
 
@@ -16,7 +16,7 @@ export async function changeFactors(
   limits: LoginLimits,
 ): Promise<void> {
   const { state, form } = await readPageForm(page, readForm);
-  const visit = await visitOf(page, state);
+  const visit = await readVisit(page, state);
   if (visit === undefined) return;
   const act = actions.get(form.get('action') ?? '');
   if (act === undefined) throw new PageError('bad-request', 400, `${page.path}/factors`);
@@ -38,7 +38,7 @@ async function remove(visit: FactorsVisit, form: URLSearchParams): Promise<void>
   const { service, facts } = page;
   const { enrolment } = requireFactors(service);
   const id = form.get('id') ?? '';
-  facts.factor = listedFactors(record).find((one) => one.id === id)?.method;
+  facts.factor = listedFactors(record).find((factor) => factor.id === id)?.method;
   const result = await fromFactors(service, () =>
     enrolment.remove(factorUser(login.proof), login.next.grant, id),
   );

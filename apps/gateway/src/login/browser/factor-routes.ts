@@ -2,7 +2,7 @@ import { attemptLifetime, idLength } from '../attempts/attempt.ts';
 import type { AddRoute, LoginLimits, LoginRequest } from '../login-request.ts';
 import { requireFactors } from '../prove-factor.ts';
 import { maxTyped, randomText } from '../secret-text.ts';
-import { browserOf } from './browser-logins.ts';
+import { requireBrowserLogins } from './browser-logins.ts';
 import { changeFactors } from './change-factors.ts';
 import { showFactors } from './factors-visit.ts';
 import { PageError } from './page-error.ts';
@@ -33,7 +33,7 @@ export function addFactorPages(route: AddRoute, readForm: ReadForm, limits: Logi
 /** Begins a visit to change second factors. It uses nothing up: scanners open the links in a mail as well. */
 async function beginVisit(request: LoginRequest): Promise<void> {
   const { context, service, address } = request;
-  const { attempts } = browserOf(service);
+  const { attempts } = requireBrowserLogins(service);
   requireFactors(service);
   const { invitation } = context.params as { readonly invitation?: string };
   if (invitation !== undefined && invitation.length > maxTyped)

@@ -7,7 +7,7 @@ import { factorsPage } from '../pages/factors-page.ts';
 import type { FactorNotice, FactorsProblem } from '../pages/texts.ts';
 import { factorUser, fromFactors, requireFactors } from '../prove-factor.ts';
 import { changeNext, keepChallenge, type LoginWithNext, loginWithNext } from './next-page.ts';
-import { formOf, type PageRequest, sendTo, showPage, stateOf } from './page-request.ts';
+import { describeForm, type PageRequest, readState, sendTo, showPage } from './page-request.ts';
 
 /** A person who may change their factors. */
 export interface FactorsVisit {
@@ -19,10 +19,10 @@ export interface FactorsVisit {
 
 /** Shows the second factors of a person. */
 export async function showFactors(page: PageRequest): Promise<void> {
-  const visit = await visitOf(page, stateOf(page, page.attempt.id));
+  const visit = await readVisit(page, readState(page, page.attempt.id));
   if (visit === undefined) return;
   const { querystring } = page.context;
-  const notice = notices.find((one) => one === querystring);
+  const notice = notices.find((text) => text === querystring);
   await showFactorsPage(visit, { notice });
 }
 
@@ -34,7 +34,7 @@ const notices: readonly FactorNotice[] = ['added', 'removed'];
  * @returns undefined if the browser was sent somewhere
  * @throws LoginError after a reset, and for a user who was revoked or blocked since they logged in
  */
-export async function visitOf(
+export async function readVisit(
   page: PageRequest,
   state: BrowserState | undefined,
 ): Promise<FactorsVisit | undefined> {
@@ -95,7 +95,7 @@ export async function showFactorsPage(
   if (passkey && !(await keepChallenge(page, state, login, passkey.challenge)))
     return sendTo(page, page.path);
   const html = factorsPage({
-    ...formOf(page, state),
+    ...describeForm(page, state),
     username: proof.named.username,
     isInvited: login.next.grant.invitation !== undefined,
     factors: listedFactors(record),

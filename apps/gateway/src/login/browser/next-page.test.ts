@@ -5,7 +5,7 @@ import { attemptLifetime, idLength } from '../attempts/attempt.ts';
 import { createPendingLogins, type PendingLogin } from '../attempts/pending-logins.ts';
 import { enrolled, factorParts, jane as userJane } from '../factors/testing/factor-parts.ts';
 import { randomText, secretDigest } from '../secret-text.ts';
-import { changeNext, keepChallenge, loginWithNext, nextOf, takeChallenge } from './next-page.ts';
+import { changeNext, findNext, keepChallenge, loginWithNext, takeChallenge } from './next-page.ts';
 import type { PageRequest } from './page-request.ts';
 
 const file = redisOfFile();
@@ -63,7 +63,7 @@ describe('what a person may do who wants to change their factors', () => {
     const manages = { ...(invitation !== undefined && { invitation }) };
     const asked = { ...page, service, attempt: { ...page.attempt, manages } };
     const given = { username: userJane.username, uid: '7' };
-    return nextOf(asked as unknown as PageRequest, { ...jane.proof, given });
+    return findNext(asked as unknown as PageRequest, { ...jane.proof, given });
   };
 
   test('is to do so with an invitation, and else to prove a factor, if they have one', async () => {

@@ -18,7 +18,7 @@ export type Next = PendingLogin['next'];
  *
  * @throws LoginError if they may do nothing: only a right password shows why
  */
-export async function nextOf(page: PageRequest, proof: Proof): Promise<Next> {
+export async function findNext(page: PageRequest, proof: Proof): Promise<Next> {
   const { service, attempt, facts } = page;
   if (attempt.manages !== undefined) return nextOfVisit(page, proof, attempt.manages.invitation);
   const need = await needOf(service, proof);
@@ -34,8 +34,8 @@ async function nextOfVisit(
   proof: Proof,
   invitation: string | undefined,
 ): Promise<Next> {
-  const given = await grantAfterPassword(page, proof, invitation);
-  if (given.kind === 'invited') return { kind: 'manage', grant: given.grant };
+  const grant = await grantAfterPassword(page, proof, invitation);
+  if (grant.kind === 'invited') return { kind: 'manage', grant: grant.grant };
   page.facts.reason = requiredReason;
   return { kind: 'factor' };
 }
@@ -86,22 +86,22 @@ export async function loginWithNext<Kind extends NonNullable<Next>['kind']>(
 export async function keepChallenge(
   page: PageRequest,
   state: BrowserState,
-  read: PendingLogin,
+  stored: PendingLogin,
   challenge: string,
 ): Promise<boolean> {
-  return (await change(page, state, read, (login) => ({ ...login, challenge }))) !== undefined;
+  return (await change(page, state, stored, (login) => ({ ...login, challenge }))) !== undefined;
 }
 
 /** Takes the challenge of the page that was shown last, so that it is used once. @returns undefined if there is none */
 export async function takeChallenge(
   page: PageRequest,
   state: BrowserState,
-  read: PendingLogin,
+  stored: PendingLogin,
 ): Promise<string | undefined> {
-  const before = await change(page, state, read, ({ challenge, ...login }) =>
+  const previous = await change(page, state, stored, ({ challenge, ...login }) =>
     challenge === undefined ? undefined : login,
   );
-  return before?.challenge;
+  return previous?.challenge;
 }
 
 /**
@@ -113,36 +113,36 @@ export async function takeChallenge(
 export async function changeNext(
   page: PageRequest,
   state: BrowserState,
-  read: PendingLogin,
+  stored: PendingLogin,
   {
     proof,
     next,
-    revision = read.revision,
+    revision = stored.revision,
   }: Pick<PendingLogin, 'proof'> &
     Partial<Pick<PendingLogin, 'revision'>> & { readonly next: Next },
-  browser = read.browser,
+  browser = stored.browser,
 ): Promise<boolean> {
-  const before = await change(page, state, read, ({ challenge: _, next: __, ...login }) => ({
+  const previous = await change(page, state, stored, ({ challenge: _, next: __, ...login }) => ({
     ...login,
     browser,
     proof,
     revision,
     ...(next && { next }),
   }));
-  return before !== undefined;
+  return previous !== undefined;
 }
 
 /** Changes a login, unless someone has logged in or has gone on since it was read: what was proved is not about that login. */
 async function change(
   { service, browser, attempt }: PageRequest,
   state: BrowserState,
-  read: PendingLogin,
+  stored: PendingLogin,
   make: (login: PendingLogin) => PendingLogin | undefined,
 ): Promise<PendingLogin | undefined> {
   const secret = loginSecretOf(attempt, state);
   if (secret === undefined) return undefined;
   const isSame = ({ proof, next }: PendingLogin) =>
-    isDeepStrictEqual([proof, next], [read.proof, read.next]);
+    isDeepStrictEqual([proof, next], [stored.proof, stored.next]);
   return fromPending(service, () =>
     browser.pending.change(attempt.id, secret, (login) =>
       isSame(login) ? make(login) : undefined,

@@ -50,8 +50,9 @@ export function pageOfError(error: unknown, publicUrl: string): ErrorAnswer | un
     error instanceof PageError || error instanceof LoginError || error instanceof StatusError;
   if (!isKnown) return undefined;
   const code = error instanceof StatusError ? error.code : error.status;
-  const own = error instanceof LoginError ? ownKinds[error.code] : undefined;
-  const kind = error instanceof PageError ? error.kind : (own ?? kinds[code] ?? 'bad-request');
+  const loginKind = error instanceof LoginError ? ownKinds[error.code] : undefined;
+  const kind =
+    error instanceof PageError ? error.kind : (loginKind ?? kinds[code] ?? 'bad-request');
   const again = error instanceof PageError ? error.again : undefined;
   const wait = error instanceof LoginError ? error.retryAfter : undefined;
   return {

@@ -7,12 +7,12 @@ import { createRateLimit } from '../rate-limit.ts';
 import { randomText } from '../secret-text.ts';
 import {
   beginState,
-  formOf,
+  describeAttempt,
+  describeForm,
   pageRequest,
+  readState,
   requireForm,
   requireState,
-  stateOf,
-  viewOf,
 } from './page-request.ts';
 
 const texts = createAttemptTexts([createSealingKey(Buffer.alloc(32, 'A'))], Date.now);
@@ -77,11 +77,11 @@ describe('the cookie of an attempt', () => {
   test('is found among the others, by its whole name', () => {
     const { id, sealed } = attemptOf();
     const cookie = cookieOf(sealed);
-    const { secret = '' } = stateOf(requestFor(sealed, { cookie }).request, id) ?? {};
+    const { secret = '' } = readState(requestFor(sealed, { cookie }).request, id) ?? {};
     expect(secret).toMatch(/^[\w-]{43}$/);
     const value = cookie.slice(cookie.indexOf('=') + 1);
     const states = (header: string, publicUrl = https) =>
-      stateOf(requestFor(sealed, { cookie: header, publicUrl }).request, id)?.secret;
+      readState(requestFor(sealed, { cookie: header, publicUrl }).request, id)?.secret;
     for (const header of [`a=b; ${cookie}`, `${cookie}; a=b`, `a=${cookie}; ${cookie}`])
       expect(states(header)).toBe(secret);
     for (const header of [
@@ -126,11 +126,11 @@ describe('the cookie of an attempt', () => {
     const [one, two] = [attemptOf(), attemptOf()];
     const cookie = cookieOf(one.sealed);
     const { request } = requestFor(one.sealed, { cookie });
-    expect(beginState(pageRequest(request, limits))).toEqual(stateOf(request, one.id));
+    expect(beginState(pageRequest(request, limits))).toEqual(readState(request, one.id));
     const moved = cookie.replace(one.id, two.id);
     const other = pageRequest(requestFor(two.sealed, { cookie: moved }).request, limits);
     expect(() => requireState(other)).toThrow('other-browser');
-    expect(beginState(other).secret).not.toBe(stateOf(request, one.id)?.secret);
+    expect(beginState(other).secret).not.toBe(readState(request, one.id)?.secret);
   });
 });
 
@@ -142,14 +142,14 @@ test('a form needs the token of this attempt in this browser', () => {
   if (page === undefined || other === undefined) throw new Error('there are two');
   const [state, foreign] = [{ secret: 'of one' }, { secret: 'of the other' }];
   const check = (form: string) => () => requireForm(page, state, new URLSearchParams(form));
-  expect(check(`form=${formOf(page, state).form}`)).not.toThrow();
+  expect(check(`form=${describeForm(page, state).form}`)).not.toThrow();
   for (const form of [
     '',
     'form=',
-    `form=${formOf(page, foreign).form}`,
-    `form=${formOf(other, state).form}`,
-    `Form=${formOf(page, state).form}`,
-    `form=x&form=${formOf(page, state).form}`,
+    `form=${describeForm(page, foreign).form}`,
+    `form=${describeForm(other, state).form}`,
+    `Form=${describeForm(page, state).form}`,
+    `form=x&form=${describeForm(page, state).form}`,
   ])
     expect(check(form)).toThrow('outdated');
 });
@@ -162,7 +162,7 @@ test('a form after a proof has a token that the browser did not have before', ()
     return pageRequest(requestFor(sealed).request, limits);
   };
   const state = { secret: 's', login: 'l' };
-  const form = new URLSearchParams({ form: formOf(proved('k'), state).form });
+  const form = new URLSearchParams({ form: describeForm(proved('k'), state).form });
   expect(() => requireForm(proved('k'), state, form)).not.toThrow();
   for (const [page, other] of [
     [proved('k'), { secret: 's' }],
@@ -191,7 +191,7 @@ test('an address has a number of pages, and takes none of another one', () => {
 test('a browser at another address is told so, but not one in the same network of IPv6', () => {
   const isOther = (from: string, at: string) => {
     const { request } = requestFor(attemptOf(undefined, from).sealed, { address: at });
-    return viewOf(pageRequest(request, limits)).isOtherAddress;
+    return describeAttempt(pageRequest(request, limits)).isOtherAddress;
   };
   expect(isOther('192.0.2.1', '192.0.2.1')).toBe(false);
   expect(isOther('192.0.2.1', '192.0.2.2')).toBe(true);

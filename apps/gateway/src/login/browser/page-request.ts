@@ -9,7 +9,7 @@ import { addFacts } from '../login-facts.ts';
 import type { LoginLimits, LoginRequest } from '../login-request.ts';
 import type { BrowserLogins } from '../login-service.ts';
 import { pageHeaders } from '../pages/page-headers.ts';
-import { browserOf } from './browser-logins.ts';
+import { requireBrowserLogins } from './browser-logins.ts';
 import { PageError } from './page-error.ts';
 
 export type ReadForm = ReturnType<typeof createFormReader>;
@@ -33,24 +33,24 @@ export function pageRequest(
   limits: Pick<LoginLimits, 'pages'>,
 ): PageRequest {
   const { attempt: sealed = '' } = request.context.params as Readonly<Record<string, string>>;
-  return requestOf(request, sealed, limits);
+  return makePageRequest(request, sealed, limits);
 }
 
 /** @param sealed the attempt as it is in a URL @throws PageError or LoginError as {@link pageRequest} */
-export function requestOf(
+export function makePageRequest(
   request: LoginRequest,
   sealed: string,
   { pages }: Pick<LoginLimits, 'pages'>,
 ): PageRequest {
-  const browser = browserOf(request.service);
+  const browser = requireBrowserLogins(request.service);
   const attempt = browser.attempts.readAttempt(sealed);
   if (attempt === undefined) throw new PageError('expired', 404);
   const { device, cluster } = attempt;
   addFacts(request.facts, { device, cluster });
   if (cluster !== undefined && !Object.hasOwn(request.service.config.clusters, cluster))
     throw new PageError('unknown-cluster', 404);
-  const taken = pages.take(request.address);
-  if (typeof taken === 'number') throw tooMany('too many pages for this address', taken);
+  const takenPage = pages.take(request.address);
+  if (typeof takenPage === 'number') throw tooMany('too many pages for this address', takenPage);
   return { ...request, browser, attempt, path: `/login/${sealed}` };
 }
 
@@ -63,16 +63,18 @@ function cookieName(id: string, publicUrl: string): string {
 }
 
 /** Reads the cookies of a request, the oldest first (RFC 6265bis, section 5.8.3). */
-const cookiesOf = ({ context }: LoginRequest) => (context.req.headers.cookie ?? '').split('; ');
+const readCookies = ({ context }: LoginRequest) => (context.req.headers.cookie ?? '').split('; ');
 
 /** Reads what this browser knows of an attempt. @returns undefined if it has not opened its page */
-export function stateOf(request: LoginRequest, id: string): BrowserState | undefined {
+export function readState(request: LoginRequest, id: string): BrowserState | undefined {
   const { service } = request;
   const name = cookieName(id, service.config.publicUrl);
-  const found = cookiesOf(request)
-    .find((one) => one.startsWith(`${name}=`))
+  const sealedState = readCookies(request)
+    .find((cookie) => cookie.startsWith(`${name}=`))
     ?.slice(name.length + 1);
-  return found === undefined ? undefined : browserOf(service).attempts.readBrowser(id, found);
+  return sealedState === undefined
+    ? undefined
+    : requireBrowserLogins(service).attempts.readBrowser(id, sealedState);
 }
 
 /** Sets the cookie of the attempt, until the attempt ends. Of too many attempts, the browser forgets the oldest. */
@@ -85,19 +87,19 @@ export function setState(request: PageRequest, state: BrowserState): void {
   const write = (name: string, value: string, maxAge: number) =>
     `${name}=${value}; Path=/; Max-Age=${maxAge}; ${attributes}`;
   const name = cookieName(attempt.id, publicUrl);
-  const others = cookiesOf(request)
+  const otherNames = readCookies(request)
     .map((cookie) => cookie.slice(0, cookie.indexOf('=')))
-    .filter((other) => other.startsWith(cookieName('', publicUrl)) && other !== name);
-  const forgotten = others.slice(0, Math.max(0, others.length + 1 - maxCookies));
+    .filter((cookie) => cookie.startsWith(cookieName('', publicUrl)) && cookie !== name);
+  const forgotten = otherNames.slice(0, Math.max(0, otherNames.length + 1 - maxCookies));
   context.set('Set-Cookie', [
     write(name, browser.attempts.writeBrowser(attempt.id, state), seconds),
-    ...forgotten.map((other) => write(other, '', 0)),
+    ...forgotten.map((cookie) => write(cookie, '', 0)),
   ]);
 }
 
 /** Returns what this browser knows of an attempt, which is a new secret at its first page. */
 export function beginState(request: PageRequest): BrowserState {
-  const state = stateOf(request, request.attempt.id) ?? {
+  const state = readState(request, request.attempt.id) ?? {
     secret: randomBytes(32).toString('base64url'),
   };
   setState(request, state);
@@ -106,20 +108,20 @@ export function beginState(request: PageRequest): BrowserState {
 
 /** @throws PageError if this browser has not opened the page of the attempt, or does not keep cookies */
 export function requireState(request: PageRequest): BrowserState {
-  const state = stateOf(request, request.attempt.id);
+  const state = readState(request, request.attempt.id);
   if (state === undefined) throw new PageError('other-browser', 403, request.path);
   return state;
 }
 
 /** The forms that follow a proof have a secret of their own. Those before it stay valid: people click twice, and have two tabs. */
-const formSecretOf = ({ attempt }: PageRequest, state: BrowserState) => ({
+const findFormSecret = ({ attempt }: PageRequest, state: BrowserState) => ({
   secret: loginSecretOf(attempt, state) ?? state.secret,
 });
 
 /** @throws PageError if a form is not from a page that this browser got from us, or is from before another proof */
 export function requireForm(page: PageRequest, state: BrowserState, form: URLSearchParams): void {
   const { attempt, path } = page;
-  const isOurs = isFormToken(form.get('form') ?? '', attempt.id, formSecretOf(page, state));
+  const isOurs = isFormToken(form.get('form') ?? '', attempt.id, findFormSecret(page, state));
   if (!isOurs) throw new PageError('outdated', 403, path);
 }
 
@@ -132,7 +134,7 @@ export async function readPageForm(page: PageRequest, readForm: ReadForm) {
 }
 
 /** What a page says about the attempt. */
-export function viewOf({ attempt, address }: PageRequest) {
+export function describeAttempt({ attempt, address }: PageRequest) {
   return {
     cluster: attempt.cluster,
     device: attempt.device,
@@ -142,9 +144,9 @@ export function viewOf({ attempt, address }: PageRequest) {
 }
 
 /** What the forms of a page need. */
-export function formOf(page: PageRequest, state: BrowserState) {
+export function describeForm(page: PageRequest, state: BrowserState) {
   const { attempt, path } = page;
-  return { path, form: formToken(attempt.id, formSecretOf(page, state)) };
+  return { path, form: formToken(attempt.id, findFormSecret(page, state)) };
 }
 
 interface Shown {

@@ -26,20 +26,20 @@ import { pageHeaders } from '../pages/page-headers.ts';
 import type { LoginProblem } from '../pages/texts.ts';
 import { fromPending } from './browser-logins.ts';
 import { addFactorPages } from './factor-routes.ts';
-import { type Next, nextOf, sendToNext } from './next-page.ts';
+import { findNext, type Next, sendToNext } from './next-page.ts';
 import { PageError } from './page-error.ts';
 import {
   beginState,
-  formOf,
+  describeAttempt,
+  describeForm,
   type PageRequest,
   pageRequest,
   type ReadForm,
   readPageForm,
+  readState,
   sendTo,
   setState,
   showPage,
-  stateOf,
-  viewOf,
 } from './page-request.ts';
 import { findLogin, renewLogin } from './proven-login.ts';
 import { beginAtProvider, finishAtProvider } from './provider-login.ts';
@@ -88,15 +88,15 @@ export function addPages(route: AddRoute, bodyTimeout: number, limits: LoginLimi
   });
   route('get', '/login/:attempt/confirm', 'page', async (request) => {
     const page = pageRequest(request, limits);
-    const state = stateOf(page, page.attempt.id);
+    const state = readState(page, page.attempt.id);
     const login = await findLogin(page, state);
     if (state === undefined || login === undefined) return sendTo(page, page.path);
     if (login.next !== undefined) return sendToNext(page, login.next);
     showPage(
       page,
       confirmPage({
-        ...formOf(page, state),
-        attempt: viewOf(page),
+        ...describeForm(page, state),
+        attempt: describeAttempt(page),
         username: login.proof.named.username,
         provider: page.browser.providers.get(login.proof.provider?.name ?? '')?.title,
         hasListener: page.attempt.port !== undefined,
@@ -128,8 +128,8 @@ function showLogin(
 ): void {
   const { service, browser } = page;
   const html = loginPage({
-    ...formOf(page, state),
-    attempt: viewOf(page),
+    ...describeForm(page, state),
+    attempt: describeAttempt(page),
     passwords: service.links.length > 0,
     providers: [...browser.providers.values()].map(({ name, title }) => ({ name, title })),
     username,
@@ -180,24 +180,24 @@ async function logInOnPage(
   const page = pageRequest(request, limits);
   const { state, form } = await readPageForm(page, readForm);
   const { service, signal, facts } = page;
-  const given = parseCredentials(form);
+  const credentials = parseCredentials(form);
   const { revision } = service.revocations;
   try {
     const prove = async () => {
-      if (given === undefined) throw wrongCredentials();
-      const proof = await provePassword(service, given, signal, facts);
-      return { proof, next: await nextOf(page, proof) };
+      if (credentials === undefined) throw wrongCredentials();
+      const proof = await provePassword(service, credentials, signal, facts);
+      return { proof, next: await findNext(page, proof) };
     };
     const { proof, next } = await inSteps(signal, () => withinLimits(page, limits, prove));
     await keepLogin(page, state, { proof, revision, next }, limits);
   } catch (error) {
-    const problem = problemOf(error);
+    const problem = findProblem(error);
     if (problem === undefined) throw error;
-    showLogin(page, state, problem, given?.username);
+    showLogin(page, state, problem, credentials?.username);
   }
 }
 
-function problemOf(error: unknown): LoginProblem | undefined {
+function findProblem(error: unknown): LoginProblem | undefined {
   if (!(error instanceof LoginError)) return undefined;
   if (error.code === 'wrong-credentials') return 'wrong-credentials';
   if (error.status === 429) return 'too-many';
@@ -236,5 +236,5 @@ async function confirm(
   const code = await fromPending(service, () => browser.pending.issueCode(attempt, secret));
   if (code === undefined) throw new PageError('used', 409);
   if (isSent) return sendTo(page, `${client}?code=${code}`);
-  showPage(page, codePage({ attempt: viewOf(page), username: named.username, code }));
+  showPage(page, codePage({ attempt: describeAttempt(page), username: named.username, code }));
 }

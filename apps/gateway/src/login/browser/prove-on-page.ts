@@ -25,14 +25,14 @@ import {
   takeChallenge,
 } from './next-page.ts';
 import {
-  formOf,
+  describeAttempt,
+  describeForm,
   type PageRequest,
   type ReadForm,
   readPageForm,
+  readState,
   sendTo,
   showPage,
-  stateOf,
-  viewOf,
 } from './page-request.ts';
 import { renewLogin } from './proven-login.ts';
 
@@ -41,7 +41,7 @@ type Need = Extract<FactorNeed, { readonly kind: 'factor' }>;
 
 /** Shows the page that asks for a second factor. */
 export async function showFactor(page: PageRequest): Promise<void> {
-  const state = stateOf(page, page.attempt.id);
+  const state = readState(page, page.attempt.id);
   const login = await loginWithNext(page, state, 'factor');
   if (state === undefined || login === undefined) return;
   await askForFactor(page, state, login);
@@ -66,8 +66,8 @@ async function askForFactor(
   if (passkey && !(await keepChallenge(page, state, login, passkey.challenge)))
     return sendTo(page, page.path);
   const html = factorPage({
-    ...formOf(page, state),
-    attempt: viewOf(page),
+    ...describeForm(page, state),
+    attempt: describeAttempt(page),
     methods,
     passkey,
     isVisit: page.attempt.manages !== undefined,
@@ -91,24 +91,24 @@ export async function proveOnPage(
   page: PageRequest,
   readForm: ReadForm,
   limits: LoginLimits,
-  way: 'code' | 'passkey',
+  method: 'code' | 'passkey',
 ): Promise<void> {
   const { service, signal, facts, attempt } = page;
   const { state, form } = await readPageForm(page, readForm);
   const login = await loginWithNext(page, state, 'factor');
   if (login === undefined) return;
   const need = await requireNeed(page, login);
-  const given = form.get(way === 'code' ? 'code' : 'response') ?? '';
+  const response = form.get(method === 'code' ? 'code' : 'response') ?? '';
   const prove = () =>
-    way === 'code'
-      ? proveCode(service, login.proof, given.slice(0, maxTyped), signal, facts)
-      : provePasskey(page, state, login, need, given);
+    method === 'code'
+      ? proveCode(service, login.proof, response.slice(0, maxTyped), signal, facts)
+      : provePasskey(page, state, login, need, response);
   let proof: Proof;
   try {
     proof = await inSteps(signal, () => withinLimits(page, limits, prove));
     countLogin(limits.logins, proof);
   } catch (error) {
-    const problem = problemOf(error, way);
+    const problem = findProblem(error, method);
     if (problem === undefined) throw error;
     return askForFactor(page, state, login, problem);
   }
@@ -152,9 +152,9 @@ async function provePasskey(
   return withFactor(proof, 'passkey', facts, checked.key);
 }
 
-function problemOf(error: unknown, way: 'code' | 'passkey'): FactorProblem | undefined {
+function findProblem(error: unknown, method: 'code' | 'passkey'): FactorProblem | undefined {
   if (!(error instanceof LoginError)) return undefined;
-  if (error.code === 'wrong-credentials') return `wrong-${way}`;
+  if (error.code === 'wrong-credentials') return `wrong-${method}`;
   if (error.status === 429) return 'too-many';
   return error.status === 503 ? 'unavailable' : undefined;
 }

@@ -8,9 +8,9 @@ import { entered, type LoginLimits, type LoginRequest } from '../login-request.t
 import type { LoginProvider, Proof } from '../login-service.ts';
 import type { LoginProblem } from '../pages/texts.ts';
 import { ProviderError } from '../providers/provider-error.ts';
-import { browserOf } from './browser-logins.ts';
+import { requireBrowserLogins } from './browser-logins.ts';
 import { PageError } from './page-error.ts';
-import { type PageRequest, requestOf, requireState, stateOf } from './page-request.ts';
+import { makePageRequest, type PageRequest, readState, requireState } from './page-request.ts';
 
 /** Begins a login at a provider. @returns where the browser is to go, or why it can't */
 export async function beginAtProvider(page: PageRequest) {
@@ -20,7 +20,7 @@ export async function beginAtProvider(page: PageRequest) {
   const { flow: _, ...state } = requireState(page);
   requireOwnLink(page);
   const { attempt: sealed = '', provider: name = '' } = context.params as Record<string, string>;
-  const provider = providerOf(page, browser.providers, name);
+  const provider = requireProvider(page, browser.providers, name);
   const { revision } = service.revocations;
   try {
     // After a refusal, the person wants to be another user there. A `prompt` of the config asks for one as well.
@@ -49,7 +49,7 @@ function requireOwnLink({ context, path }: PageRequest): void {
   if (site !== 'same-origin' && site !== 'none') throw new PageError('foreign-link', 403, path);
 }
 
-function providerOf(
+function requireProvider(
   { facts }: LoginRequest,
   providers: ReadonlyMap<string, LoginProvider>,
   name: string,
@@ -83,14 +83,14 @@ export async function finishAtProvider(
   limits: Pick<LoginLimits, 'pages'>,
 ): Promise<ProviderAnswer> {
   const { context, service } = request;
-  const browser = browserOf(service);
+  const browser = requireBrowserLogins(service);
   const { provider: name = '' } = context.params as Record<string, string>;
-  const provider = providerOf(request, browser.providers, name);
+  const provider = requireProvider(request, browser.providers, name);
   const query = new URLSearchParams(context.querystring);
   // The provider's state begins with the id of the attempt, which names the cookie.
-  const flow = stateOf(request, (query.get('state') ?? '').slice(0, idLength))?.flow;
+  const flow = readState(request, (query.get('state') ?? '').slice(0, idLength))?.flow;
   if (flow === undefined || flow.provider !== name) throw new PageError('other-browser', 403);
-  const page = requestOf(request, flow.attempt, limits);
+  const page = makePageRequest(request, flow.attempt, limits);
   const { flow: _, ...rest } = requireState(page);
   // What was kept for this answer takes most of the cookie. An answer that is not from there does not end the flow.
   const state = query.get('state') === flow.state ? rest : { ...rest, flow };
@@ -138,8 +138,8 @@ async function prove(
   };
   if (answer.kind === 'no-opinion') return refuse('unknown-user');
   if (answer.kind === 'rejected') return refuse(answer.reason, answer.subject);
-  const { given, named, credential } = answer;
-  const { groups, extra } = given;
+  const { given: backendUser, named, credential } = answer;
+  const { groups, extra } = backendUser;
   if ((named.groups ?? []).length === 0) {
     const { authenticator } = provider;
     const fields = { provider: provider.name, authenticator, username: named.username, steps };
@@ -149,9 +149,9 @@ async function prove(
   const proof: Proof = {
     authenticator: provider.authenticator,
     since,
-    given,
+    given: backendUser,
     named,
-    login: given.username,
+    login: backendUser.username,
     provider: {
       name: provider.name,
       issuer: provider.issuer,
@@ -167,7 +167,7 @@ async function prove(
   const problem = whyNotStorable(texts, proof);
   if (problem === undefined) return proof;
   steps.push(problem);
-  return refuse('session-not-storable', given.username);
+  return refuse('session-not-storable', backendUser.username);
 }
 
 /** The contract allows 64,000 characters. The names of a cluster, an audience and a device take the rest. */
@@ -176,12 +176,12 @@ const maxSessionText = 63_000;
 /** Says why the session store can't store a session of this user, whatever cluster it is for. */
 function whyNotStorable(
   texts: SessionTexts,
-  { named, given, login: _, ...proof }: Proof,
+  { named, given: backendUser, login: _, ...proof }: Proof,
 ): string | undefined {
   const { username: name } = named;
   if (name.includes('\uFFFD'))
     return 'the name contains U+FFFD, which stands for bytes that are not text: correct it at the provider';
-  const { username, uid } = given;
+  const { username, uid } = backendUser;
   const session = { ...proof, username, uid, name, until: proof.since, address: '' };
   const { length } = JSON.stringify([name, texts.write('', session)]);
   return length > maxSessionText

@@ -10,7 +10,7 @@ import {
   start,
   type TestedParts,
 } from './testing/factor-parts.ts';
-import { codeOf, stepAt } from './totp.ts';
+import { computeCode, stepAt } from './totp.ts';
 
 const file = redisOfFile();
 const clock = { now: start };
@@ -231,7 +231,7 @@ describe('factors', () => {
     const own = await proven();
     await addKey(own, 'one');
     expect(await parts.enrolment.remove(jane, own, factor.id)).toMatchObject({ kind: 'removed' });
-    const code = codeOf(Buffer.from(begun.secret, 'base64url'), stepAt(clock.now));
+    const code = computeCode(Buffer.from(begun.secret, 'base64url'), stepAt(clock.now));
     expect(await parts.apps.finish(begun, code)).toEqual(ended);
     expect(await addKey(stolen, 'two')).toEqual(ended);
     const renewed = await parts.enrolment.renewRecoveryCodes(jane, await proven());
@@ -317,7 +317,7 @@ describe('an authenticator app', () => {
       const read = parts.apps.read((await begin(label)).enrolment);
       if (read === undefined) throw new Error('the sealed enrolment can not be read');
       const secret = Buffer.from(read.secret, 'base64url');
-      const code = (steps = 0) => codeOf(secret, stepAt(clock.now) + steps);
+      const code = (steps = 0) => computeCode(secret, stepAt(clock.now) + steps);
       const near = Array.from({ length: 241 }, (_, at) => code(at - 120));
       if (new Set([...near, code(500)]).size > near.length) return { read, code };
     }

@@ -69,18 +69,18 @@ export function createEnrolment(store: FactorStore, now: () => number) {
   /** Changes a record to which the grant still gives the right. */
   const change = <Result>(
     user: FactorUser,
-    given: FactorGrant,
+    grant: FactorGrant,
     decide: (record: FactorRecord) => Change<Result>,
   ) =>
     store.change<Result | { readonly kind: 'ended' }>(user, (record) =>
-      record !== undefined && isValidGrant(record, given, now())
+      record !== undefined && isValidGrant(record, grant, now())
         ? decide(record)
         : { result: { kind: 'ended' } },
     );
 
   /** Adds a factor to a record that the user may change, and uses up the invitation. */
-  const add = (user: FactorUser, given: FactorGrant, method: FactorMethod, next: MakeFactor) =>
-    change<Added | NotAdded>(user, given, (record) => withAdded(record, given, method, next));
+  const add = (user: FactorUser, grant: FactorGrant, method: FactorMethod, next: MakeFactor) =>
+    change<Added | NotAdded>(user, grant, (record) => withAdded(record, grant, method, next));
   return {
     /**
      * Gives a user the right to change their factors.
@@ -93,36 +93,36 @@ export function createEnrolment(store: FactorStore, now: () => number) {
       invitation: string | undefined,
     ): FactorGrant | undefined {
       if (record === undefined) return undefined;
-      const given: FactorGrant = {
+      const grant: FactorGrant = {
         record: record.id,
         version: record.version,
         ...(invitation !== undefined && { invitation: codeDigest(invitation) }),
       };
-      return isValidGrant(record, given, now()) ? given : undefined;
+      return isValidGrant(record, grant, now()) ? grant : undefined;
     },
     add,
     addPasskey: (
       user: FactorUser,
-      given: FactorGrant,
+      grant: FactorGrant,
       key: Omit<PasskeyFactor, 'id' | 'addedAt' | 'usedAt'>,
     ): Promise<Added | NotAdded> =>
-      add(user, given, 'passkey', (record, id) => {
+      add(user, grant, 'passkey', (record, id) => {
         if (record.passkeys.some(({ credential }) => credential === key.credential))
           return 'duplicate';
         return { passkeys: [...record.passkeys, { ...key, id, addedAt: now() }] };
       }),
     /** Removes a factor of a user who has proved one, unless it is the last one: without it, the user could not log in. */
-    remove: (user: FactorUser, given: FactorGrant, id: string) =>
+    remove: (user: FactorUser, grant: FactorGrant, id: string) =>
       change<
         | { readonly kind: 'unknown' | 'last' | 'ended' }
         | { readonly kind: 'removed'; readonly grant: FactorGrant }
-      >(user, given, (record) => {
-        if (given.invitation !== undefined) return { result: { kind: 'ended' } };
+      >(user, grant, (record) => {
+        if (grant.invitation !== undefined) return { result: { kind: 'ended' } };
         const changed = withoutFactor(record, id);
         const count = listedFactors(changed).length;
         if (count === listedFactors(record).length) return { result: { kind: 'unknown' } };
         if (count === 0) return { result: { kind: 'last' } };
-        return { record: changed, result: { kind: 'removed', grant: grantOf(changed) } };
+        return { record: changed, result: { kind: 'removed', grant: makeGrant(changed) } };
       }),
     /** Makes new recovery codes. Earlier codes are not valid any more. */
     renewRecoveryCodes: (user: FactorUser, given: FactorGrant) =>
@@ -142,7 +142,7 @@ export function createEnrolment(store: FactorStore, now: () => number) {
           recovery: codes.map(codeDigest),
           version: record.version + 1,
         };
-        const grant = grantOf(changed);
+        const grant = makeGrant(changed);
         return { record: changed, result: { kind: 'renewed', recoveryCodes: codes, grant } };
       }),
   };
@@ -156,8 +156,8 @@ export async function takeBackFactor(
 ): Promise<void> {
   await store.change<undefined>(user, (record) => {
     if (record?.id !== grant.record) return { result: undefined };
-    const without = withoutFactor(record, factor.id);
-    return { record: codes ? { ...without, recovery: [] } : without, result: undefined };
+    const remaining = withoutFactor(record, factor.id);
+    return { record: codes ? { ...remaining, recovery: [] } : remaining, result: undefined };
   });
 }
 
@@ -182,10 +182,10 @@ function withAdded(
     ...(codes && { recovery: codes.map(codeDigest) }),
     wrongCodes: 0,
   };
-  const factor = listedFactors(changed).find((one) => one.id === id);
+  const factor = listedFactors(changed).find((factor) => factor.id === id);
   if (factor === undefined) throw new Error('the new factor is not in the record');
   const invitedBy = given.invitation === undefined ? undefined : invitation?.by;
-  const grant = grantOf(changed);
+  const grant = makeGrant(changed);
   return {
     record: changed,
     result: { kind: 'added', factor, invitedBy, grant, recoveryCodes: codes },
@@ -193,18 +193,18 @@ function withAdded(
 }
 
 function withoutFactor(record: FactorRecord, id: string): FactorRecord {
-  const without = <One extends { readonly id: string }>(all: readonly One[]) =>
-    all.filter((one) => one.id !== id);
+  const removeFrom = <One extends { readonly id: string }>(factors: readonly One[]) =>
+    factors.filter((factor) => factor.id !== id);
   return {
     ...record,
-    totp: without(record.totp),
-    passkeys: without(record.passkeys),
+    totp: removeFrom(record.totp),
+    passkeys: removeFrom(record.passkeys),
     version: record.version + 1,
   };
 }
 
 /** Gives the right to go on to a user who has proved a factor. */
-function grantOf({ id, version }: FactorRecord): FactorGrant {
+function makeGrant({ id, version }: FactorRecord): FactorGrant {
   return { record: id, version };
 }
 
@@ -212,11 +212,11 @@ function grantOf({ id, version }: FactorRecord): FactorGrant {
  * Whether a grant still gives the right to change a record: it was not reset, no factor was removed, and the invitation was not
  * used or replaced.
  */
-function isValidGrant(record: FactorRecord, given: FactorGrant, now: number): boolean {
-  if (record.id !== given.record || record.version !== given.version) return false;
-  if (given.invitation === undefined) return hasFactor(record);
+function isValidGrant(record: FactorRecord, grant: FactorGrant, now: number): boolean {
+  if (record.id !== grant.record || record.version !== grant.version) return false;
+  if (grant.invitation === undefined) return hasFactor(record);
   const { digest = '', until = 0 } = record.invitation ?? {};
-  return isEqual(digest, given.invitation) && until > now;
+  return isEqual(digest, grant.invitation) && until > now;
 }
 
 function newRecoveryCodes(): readonly string[] {
@@ -240,7 +240,7 @@ interface Inviting {
 export async function createInvitation(
   store: FactorStore,
   user: FactorUser,
-  { by, reason, until }: Inviting,
+  { by: admin, reason, until }: Inviting,
   now: number,
 ): Promise<string> {
   const code = randomText(invitationLength);
@@ -259,7 +259,7 @@ export async function createInvitation(
         digest: codeDigest(code),
         until,
         at: now,
-        by,
+        by: admin,
         ...(reason !== undefined && { reason }),
       },
     },

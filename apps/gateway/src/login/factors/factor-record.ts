@@ -89,8 +89,8 @@ export interface ListedFactor {
 
 /** Lists the factors of a user. */
 export function listedFactors({ totp, passkeys }: FactorRecord): readonly ListedFactor[] {
-  const list = (method: FactorMethod, all: readonly (TotpFactor | PasskeyFactor)[]) =>
-    all.map(({ id, name, addedAt, usedAt }) => ({ id, method, name, addedAt, usedAt }));
+  const list = (method: FactorMethod, factors: readonly (TotpFactor | PasskeyFactor)[]) =>
+    factors.map(({ id, name, addedAt, usedAt }) => ({ id, method, name, addedAt, usedAt }));
   return [...list('totp', totp), ...list('passkey', passkeys)];
 }
 

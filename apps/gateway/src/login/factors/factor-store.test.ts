@@ -10,7 +10,7 @@ import {
 } from '../../engine/shared-redis/testing/opened-shared-redis.ts';
 import { redisOfFile } from '../../engine/shared-redis/testing/redis-of-file.ts';
 import type { FactorRecord, FactorUser } from './factor-record.ts';
-import { createFactorStore, digestOf, ForeignRecordError } from './factor-store.ts';
+import { createFactorStore, digestIdentity, ForeignRecordError } from './factor-store.ts';
 import { jane, max, start } from './testing/factor-parts.ts';
 
 const file = redisOfFile();
@@ -28,7 +28,7 @@ beforeEach(() => {
   now = start;
 });
 
-/** What {@link digestOf} is made of. */
+/** What {@link digestIdentity} is made of. */
 interface Identified {
   readonly authenticator: string;
   readonly username: string;
@@ -115,7 +115,7 @@ describe('a record', () => {
       .map((parts) => parts.join(''));
     const user = fc.record({ authenticator: text, username: text, uid: fc.option(text) });
     const nameOf = ({ authenticator, username, uid }: Identified) =>
-      digestOf({ authenticator, username, ...(uid !== null && { uid }) });
+      digestIdentity({ authenticator, username, ...(uid !== null && { uid }) });
     // What separates the texts may also be in one of them.
     const near = fc
       .tuple(text, text, fc.constantFrom('name', 'uid'), fc.constantFrom('', ' ', ':', ',', '","'))

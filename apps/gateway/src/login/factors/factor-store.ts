@@ -62,7 +62,7 @@ export type FactorStore = ReturnType<typeof createFactorStore>;
 export type Identity = Pick<FactorUser, 'authenticator' | 'username' | 'uid'>;
 
 /** Returns the name of the record of a user. Only the gateways can tell which user it is. */
-export function digestOf({ authenticator, username, uid }: Identity): string {
+export function digestIdentity({ authenticator, username, uid }: Identity): string {
   const identity = [authenticator, ...(uid === undefined ? ['name', username] : ['uid', uid])];
   return createHash('sha256').update(JSON.stringify(identity)).digest('hex');
 }
@@ -113,18 +113,18 @@ export function createFactorStore(
     const sealed = await readSealed(digest);
     if (sealed === '') return { record: undefined, sealed, hasOlderKey: false };
     const plain = redis.sealingKeys.map((key) => openText([key], sealedFor, digest, sealed));
-    const at = plain.findIndex((text) => text !== undefined);
-    const record = parseRecord(plain[at] ?? '');
-    if (record !== undefined) return { record, sealed, hasOlderKey: at > 0 };
+    const index = plain.findIndex((text) => text !== undefined);
+    const record = parseRecord(plain[index] ?? '');
+    if (record !== undefined) return { record, sealed, hasOlderKey: index > 0 };
     throw new ForeignRecordError('was not written for this user by a gateway with these keys');
   }
-  const readOwn = async (user: Identity) => (await read(digestOf(user))).record;
-  function replace(digest: string, before: string, record: FactorRecord): Promise<boolean> {
+  const readOwn = async (user: Identity) => (await read(digestIdentity(user))).record;
+  function replace(digest: string, stored: string, record: FactorRecord): Promise<boolean> {
     const sealed = sealRecord(redis.sealingKeys, digest, record);
     // An invitation that no one accepts leaves nothing behind.
-    const left = hasFactor(record) ? 0 : Math.max(1, (record.invitation?.until ?? 0) - now());
+    const ttl = hasFactor(record) ? 0 : Math.max(1, (record.invitation?.until ?? 0) - now());
     return ask(async (client) =>
-      readReply(isDone, await client.eval(replaceScript, 1, prefix + digest, before, sealed, left)),
+      readReply(isDone, await client.eval(replaceScript, 1, prefix + digest, stored, sealed, ttl)),
     );
   }
   return {
@@ -139,7 +139,7 @@ export function createFactorStore(
       if (record !== undefined || user.uid === undefined) return record;
       const { uid: _, ...named } = user;
       // With another `uid` in the config, no one would have a second factor any more.
-      if ((await readSealed(digestOf(named))) === '') return undefined;
+      if ((await readSealed(digestIdentity(named))) === '') return undefined;
       throw new ForeignRecordError('was written when the directory gave no uid for this name');
     },
     /** Reads the record of exactly this user, as `read` does: with the uid, or with the name if there is none. */
@@ -155,7 +155,7 @@ export function createFactorStore(
       user: FactorUser,
       decide: (record: FactorRecord | undefined) => Change<Result>,
     ): Promise<Result> {
-      const digest = digestOf(user);
+      const digest = digestIdentity(user);
       for (let conflicts = 0; conflicts < maxConflicts; conflicts += 1) {
         const { record, sealed } = await read(digest);
         const { record: next, result } = decide(record);
@@ -167,10 +167,10 @@ export function createFactorStore(
     },
     /** Removes the record of a user, whatever it is. @returns false if there was none */
     remove: (user: Identity): Promise<boolean> =>
-      ask(async (client) => (await client.del(prefix + digestOf(user))) > 0),
+      ask(async (client) => (await client.del(prefix + digestIdentity(user))) > 0),
     /** Lists all records, each once. */
     async *list(): AsyncGenerator<ListedRecord> {
-      const seen = new Set<string>();
+      const listedKeys = new Set<string>();
       for (const node of await ask(knownMasters)) {
         let cursor = '0';
         do {
@@ -179,8 +179,8 @@ export function createFactorStore(
           );
           cursor = next;
           // SCAN may return a key twice while Redis resizes its table of keys.
-          const found = keys.filter((key) => seen.size < seen.add(key).size);
-          for (const key of found) {
+          const newKeys = keys.filter((key) => listedKeys.size < listedKeys.add(key).size);
+          for (const key of newKeys) {
             const listed = await read(key.slice(prefix.length)).catch(undefinedIfForeign);
             if (listed === undefined) yield { key, record: undefined, hasOlderKey: false };
             // Without a record, it was removed since the scan.

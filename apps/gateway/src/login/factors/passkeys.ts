@@ -58,7 +58,7 @@ interface WrongPasskey {
 /** A key that a browser has just made. */
 type NewPasskey = Omit<PasskeyFactor, 'id' | 'name' | 'addedAt' | 'usedAt'>;
 
-const wrong = (reason: PasskeyReason): WrongPasskey => ({ kind: 'wrong', reason });
+const refuse = (reason: PasskeyReason): WrongPasskey => ({ kind: 'wrong', reason });
 
 /** What the library says, by a word of its message: the whole message quotes the response. */
 const reasons: readonly (readonly [RegExp, PasskeyReason])[] = [
@@ -69,7 +69,7 @@ const reasons: readonly (readonly [RegExp, PasskeyReason])[] = [
   [/^User /, 'user-verification'],
 ];
 
-function reasonOf(error: unknown): PasskeyReason {
+function findReason(error: unknown): PasskeyReason {
   const message = error instanceof Error ? error.message : '';
   return reasons.find(([words]) => words.test(message))?.[1] ?? 'unreadable';
 }
@@ -98,11 +98,11 @@ export function createPasskeys({ publicUrl, store, logger, now }: PasskeysOption
         options: {
           challenge,
           rp: { id: rpId, name: rpId },
-          user: { id: handleOf(record), name: user.name, displayName: user.name },
+          user: { id: makeHandle(record), name: user.name, displayName: user.name },
           pubKeyCredParams: algorithms.map((alg) => ({ type: 'public-key', alg })),
           timeout,
           attestation: 'none',
-          excludeCredentials: record.passkeys.map(descriptorOf),
+          excludeCredentials: record.passkeys.map(describePasskey),
           authenticatorSelection: {
             residentKey: 'preferred',
             requireResidentKey: false,
@@ -118,15 +118,15 @@ export function createPasskeys({ publicUrl, store, logger, now }: PasskeysOption
      * @throws Error if the library can't be loaded
      */
     finishRegistration(challenge: string, response: string): Promise<NewKey | WrongPasskey> {
-      const given = parse(registration, response);
-      return given === undefined
-        ? Promise.resolve(wrong('unreadable'))
-        : checkNew(given, challenge, site);
+      const credential = parse(registration, response);
+      return credential === undefined
+        ? Promise.resolve(refuse('unreadable'))
+        : checkNew(credential, challenge, site);
     },
     /** Makes the options by which a browser proves that it has a key of the user (WebAuthn, section 5.5). */
     beginAuthentication({ passkeys }: FactorRecord) {
       const challenge = newChallenge();
-      const allowCredentials = passkeys.map(descriptorOf);
+      const allowCredentials = passkeys.map(describePasskey);
       return {
         challenge,
         options: { challenge, rpId, timeout, userVerification: 'required', allowCredentials },
@@ -145,12 +145,12 @@ export function createPasskeys({ publicUrl, store, logger, now }: PasskeysOption
       challenge: string,
       response: string,
     ): Promise<UsedKey | WrongPasskey> {
-      const given = parse(authentication, response);
-      if (given === undefined) return wrong('unreadable');
-      const key = record.passkeys.find((one) => one.credential === given.id);
-      const handle = given.response.userHandle ?? handleOf(record);
-      if (key === undefined || handle !== handleOf(record)) return wrong('unknown-key');
-      const counter = await checkAnswer(given, key, challenge, site);
+      const credential = parse(authentication, response);
+      if (credential === undefined) return refuse('unreadable');
+      const key = record.passkeys.find((passkey) => passkey.credential === credential.id);
+      const handle = credential.response.userHandle ?? makeHandle(record);
+      if (key === undefined || handle !== makeHandle(record)) return refuse('unknown-key');
+      const counter = await checkAnswer(credential, key, challenge, site);
       if (typeof counter !== 'number') return counter;
       // Synchronized keys have no counter. Another one may fall after a restore of a backup: that is no reason to lock it out.
       if (counter <= key.counter && counter + key.counter > 0)
@@ -183,9 +183,9 @@ interface Site {
 const newChallenge = () => randomBytes(32).toString('base64url');
 
 /** Names the user to their keys, without a name of a person (WebAuthn, section 14.6.1). */
-const handleOf = ({ id }: FactorRecord) => Buffer.from(id).toString('base64url');
+const makeHandle = ({ id }: FactorRecord) => Buffer.from(id).toString('base64url');
 
-const descriptorOf = ({ credential: id, transports }: PasskeyFactor) => ({
+const describePasskey = ({ credential: id, transports }: PasskeyFactor) => ({
   type: 'public-key',
   id,
   transports,
@@ -212,31 +212,32 @@ async function load() {
 }
 
 async function checkNew(
-  given: z.infer<typeof registration>,
+  credential: z.infer<typeof registration>,
   challenge: string,
   { origin, rpId }: Site,
 ): Promise<NewKey | WrongPasskey> {
   const { decodeAttestationObject, verifyRegistrationResponse } = await load();
-  const { transports, ...response } = given.response;
+  const { transports, ...response } = credential.response;
   try {
-    const attestation = decodeAttestationObject(bytesOf(response.attestationObject));
+    const attestation = decodeAttestationObject(decodeBytes(response.attestationObject));
     const hasCertificates = attestation.get('attStmt').get('x5c') !== undefined;
     // No certificate was asked for. To check one, the library would send requests to addresses in it.
     if (hasCertificates || !['none', 'packed'].includes(attestation.get('fmt')))
-      return wrong('attestation');
+      return refuse('attestation');
     const { verified, registrationInfo } = await verifyRegistrationResponse({
-      response: { ...given, response, clientExtensionResults: {} },
+      response: { ...credential, response, clientExtensionResults: {} },
       expectedChallenge: challenge,
       expectedOrigin: origin,
       expectedRPID: rpId,
       requireUserVerification: true,
       supportedAlgorithmIDs: algorithms,
     });
-    if (!verified) return wrong('signature');
+    if (!verified) return refuse('signature');
     const { id, publicKey, counter } = registrationInfo.credential;
     // WebAuthn, section 4, limits the id. The key of RSA with 8,192 bits is shorter than this.
-    const isStorable = id === given.id && id.length <= maxIdLength && publicKey.length <= 2_048;
-    if (!isStorable) return wrong('unreadable');
+    const isStorable =
+      id === credential.id && id.length <= maxIdLength && publicKey.length <= 2_048;
+    if (!isStorable) return refuse('unreadable');
     const key = {
       credential: id,
       publicKey: Buffer.from(publicKey).toString('base64url'),
@@ -246,36 +247,36 @@ async function checkNew(
     };
     return { kind: 'right', key };
   } catch (error) {
-    return wrong(reasonOf(error));
+    return refuse(findReason(error));
   }
 }
 
 /** @returns the counter of the key */
 async function checkAnswer(
-  given: z.infer<typeof authentication>,
+  credential: z.infer<typeof authentication>,
   key: PasskeyFactor,
   challenge: string,
   { origin, rpId }: Site,
 ): Promise<number | WrongPasskey> {
   const { verifyAuthenticationResponse } = await load();
-  const { userHandle: _, ...response } = given.response;
+  const { userHandle: _, ...response } = credential.response;
   try {
     const { verified, authenticationInfo } = await verifyAuthenticationResponse({
-      response: { ...given, response, clientExtensionResults: {} },
+      response: { ...credential, response, clientExtensionResults: {} },
       expectedChallenge: challenge,
       expectedOrigin: origin,
       expectedRPID: rpId,
       requireUserVerification: true,
       // The library would refuse a counter that falls.
-      credential: { id: key.credential, publicKey: bytesOf(key.publicKey), counter: 0 },
+      credential: { id: key.credential, publicKey: decodeBytes(key.publicKey), counter: 0 },
     });
-    return verified ? authenticationInfo.newCounter : wrong('signature');
+    return verified ? authenticationInfo.newCounter : refuse('signature');
   } catch (error) {
-    return wrong(reasonOf(error));
+    return refuse(findReason(error));
   }
 }
 
-const bytesOf = (text: string) => new Uint8Array(Buffer.from(text, 'base64url'));
+const decodeBytes = (text: string) => new Uint8Array(Buffer.from(text, 'base64url'));
 
 /** Notes the use of a key, unless it was removed since the record was read. @param id of that record */
 function useKey(
@@ -285,9 +286,9 @@ function useKey(
   counter: number,
   now: number,
 ): Change<UsedKey | WrongPasskey> {
-  const key = current?.passkeys.find((one) => one.credential === credential);
-  if (current?.id !== id || key === undefined) return { result: wrong('unknown-key') };
-  const used = { ...key, counter, usedAt: now };
-  const passkeys = current.passkeys.map((one) => (one === key ? used : one));
-  return { record: { ...current, passkeys }, result: { kind: 'right', key: used } };
+  const key = current?.passkeys.find((passkey) => passkey.credential === credential);
+  if (current?.id !== id || key === undefined) return { result: refuse('unknown-key') };
+  const usedKey = { ...key, counter, usedAt: now };
+  const passkeys = current.passkeys.map((passkey) => (passkey === key ? usedKey : passkey));
+  return { record: { ...current, passkeys }, result: { kind: 'right', key: usedKey } };
 }

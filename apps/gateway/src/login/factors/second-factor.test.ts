@@ -44,7 +44,7 @@ describe('what a user needs', () => {
     for (const required of ['all', 'none', { groups: ['admins'] }] as const) {
       const one = parts({ required });
       await enrolled(one, clock);
-      expect(await one.secondFactor.needOf(jane, [])).toMatchObject({
+      expect(await one.secondFactor.findNeed(jane, [])).toMatchObject({
         kind: 'factor',
         methods: ['totp'],
         record: { user: jane },
@@ -65,10 +65,10 @@ describe('what a user needs', () => {
     async ({ required, groups, kind }) => {
       const one = parts({ required });
       const need = kind === 'refused' ? { kind, reason: 'not-enrolled' } : { kind };
-      expect(await one.secondFactor.needOf(jane, groups)).toEqual(need);
+      expect(await one.secondFactor.findNeed(jane, groups)).toEqual(need);
       // An invitation is not a factor.
       await one.invite();
-      expect(await one.secondFactor.needOf(jane, groups)).toEqual(need);
+      expect(await one.secondFactor.findNeed(jane, groups)).toEqual(need);
     },
   );
 
@@ -76,7 +76,7 @@ describe('what a user needs', () => {
     const one = parts();
     const before = file.opened.calls;
     const user = { ...jane, authenticator: 'other' };
-    expect(await one.secondFactor.needOf(user, [])).toEqual({ kind: 'nothing' });
+    expect(await one.secondFactor.findNeed(user, [])).toEqual({ kind: 'nothing' });
     expect(file.opened.calls).toBe(before);
   });
 
@@ -85,13 +85,13 @@ describe('what a user needs', () => {
     const withUids = parts({ required: 'none', haveUids: true });
     await enrolled(withUids, clock);
     const refused = { kind: 'refused', reason: 'no-uid' };
-    expect(await withUids.secondFactor.needOf(nameless, [])).toEqual(refused);
+    expect(await withUids.secondFactor.findNeed(nameless, [])).toEqual(refused);
     await withUids.invite(nameless);
-    expect(await withUids.secondFactor.needOf(nameless, [])).toEqual(refused);
+    expect(await withUids.secondFactor.findNeed(nameless, [])).toEqual(refused);
     const mixed = parts({ required: 'none' });
-    expect(await mixed.secondFactor.needOf(nameless, [])).toEqual({ kind: 'nothing' });
+    expect(await mixed.secondFactor.findNeed(nameless, [])).toEqual({ kind: 'nothing' });
     await enrolled(withUids, clock, nameless);
-    expect(await withUids.secondFactor.needOf(nameless, [])).toMatchObject({ kind: 'factor' });
+    expect(await withUids.secondFactor.findNeed(nameless, [])).toMatchObject({ kind: 'factor' });
   });
 
   test('is refused for a record that is lost or foreign, and never nothing', async () => {
@@ -100,12 +100,12 @@ describe('what a user needs', () => {
     const key = await keyOfOnly();
     await file.redis.client().set(key, 'garbage');
     for (const required of ['all', 'none'] as const)
-      expect(await parts({ required }).secondFactor.needOf(jane, [])).toEqual({
+      expect(await parts({ required }).secondFactor.findNeed(jane, [])).toEqual({
         kind: 'refused',
         reason: 'foreign-record',
       });
     await removeAll();
-    expect(await one.secondFactor.needOf(jane, [])).toEqual({
+    expect(await one.secondFactor.findNeed(jane, [])).toEqual({
       kind: 'refused',
       reason: 'not-enrolled',
     });
@@ -114,7 +114,7 @@ describe('what a user needs', () => {
   test('follows the methods of the config: recovery codes are left, and then nothing is', async () => {
     const { recoveryCodes } = await enrolled(parts(), clock);
     const passkeys = parts({ methods: ['passkey'], required: 'none' });
-    expect(await passkeys.secondFactor.needOf(jane, [])).toMatchObject({
+    expect(await passkeys.secondFactor.findNeed(jane, [])).toMatchObject({
       kind: 'factor',
       methods: [],
     });
@@ -123,7 +123,7 @@ describe('what a user needs', () => {
       record: record && { ...record, recovery: [] },
       result: undefined,
     }));
-    expect(await passkeys.secondFactor.needOf(jane, [])).toEqual({
+    expect(await passkeys.secondFactor.findNeed(jane, [])).toEqual({
       kind: 'refused',
       reason: 'not-enrolled',
     });
@@ -135,7 +135,7 @@ describe('what a user needs', () => {
       clock,
       { required: 'none' },
     );
-    await expect(down.secondFactor.needOf(jane, [])).rejects.toThrow('down');
+    await expect(down.secondFactor.findNeed(jane, [])).rejects.toThrow('down');
   });
 });
 

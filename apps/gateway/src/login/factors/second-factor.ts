@@ -64,7 +64,7 @@ export function createSecondFactor(options: SecondFactorOptions) {
      *
      * @param groups as Kubernetes sees them
      */
-    async needOf(user: FactorUser, groups: readonly string[]): Promise<FactorNeed> {
+    async findNeed(user: FactorUser, groups: readonly string[]): Promise<FactorNeed> {
       if (!policy.isCovered(user.authenticator)) return { kind: 'nothing' };
       let record: FactorRecord | undefined;
       try {
@@ -82,8 +82,8 @@ export function createSecondFactor(options: SecondFactorOptions) {
           ? { kind: 'refused', reason: 'no-uid' }
           : { kind: 'nothing' };
       }
-      const own = { totp: record.totp.length > 0, passkey: record.passkeys.length > 0 };
-      const methods = allowed.filter((method) => own[method]);
+      const enrolled = { totp: record.totp.length > 0, passkey: record.passkeys.length > 0 };
+      const methods = allowed.filter((method) => enrolled[method]);
       if (methods.length === 0 && record.recovery.length === 0)
         return { kind: 'refused', reason: 'not-enrolled' };
       return { kind: 'factor', methods, record };
@@ -95,16 +95,18 @@ export function createSecondFactor(options: SecondFactorOptions) {
      * @throws AuthenticatorError as `Attempts.admit`
      */
     async checkCode(user: FactorUser, code: string, signal: AbortSignal): Promise<CodeResult> {
-      const given = plainCode(code);
+      const typedCode = plainCode(code);
       const { authenticator, username } = user;
       const subject = codeSubject(user);
       // Another step can have the same code. So a code that was wrong can be right later.
-      const secret = `${given} ${stepAt(now())}`;
+      const secret = `${typedCode} ${stepAt(now())}`;
       const attempt = await attempts(authenticator).admit(subject, secret, signal, username);
       if (!attempt.admitted) return { kind: 'wrong', reason: attempt.reason };
       let outcome: 'accepted' | 'refused' | 'unavailable' = 'unavailable';
       try {
-        const result = await store.change(user, (record) => useCode(record, given, allowed, now()));
+        const result = await store.change(user, (record) =>
+          useCode(record, typedCode, allowed, now()),
+        );
         outcome = result.kind === 'right' ? 'accepted' : 'refused';
         return result;
       } finally {
@@ -127,7 +129,7 @@ export function isCodeSubject(subject: string): boolean {
   return subject.startsWith(subjectStart);
 }
 
-const wrong = (reason: Extract<CodeResult, { kind: 'wrong' }>['reason']): CodeResult => ({
+const refuse = (reason: Extract<CodeResult, { kind: 'wrong' }>['reason']): CodeResult => ({
   kind: 'wrong',
   reason,
 });
@@ -138,13 +140,14 @@ function useCode(
   allowed: readonly FactorMethod[],
   now: number,
 ): { readonly record?: FactorRecord; readonly result: CodeResult } {
-  if (record === undefined) return { result: wrong('invalid-credentials') };
-  if (areCodesLocked(record, now)) return { result: wrong('locked') };
-  const used = useTotp(record, allowed.includes('totp') ? code : '', now);
-  if (used !== undefined) return { record: used, result: { kind: 'right', method: 'totp' } };
+  if (record === undefined) return { result: refuse('invalid-credentials') };
+  if (areCodesLocked(record, now)) return { result: refuse('locked') };
+  const totpResult = useTotp(record, allowed.includes('totp') ? code : '', now);
+  if (totpResult !== undefined)
+    return { record: totpResult, result: { kind: 'right', method: 'totp' } };
   const digest = secretDigest(code);
-  if (record.recovery.some((one) => isEqual(one, digest))) {
-    const recovery = record.recovery.filter((one) => one !== digest);
+  if (record.recovery.some((codeDigest) => isEqual(codeDigest, digest))) {
+    const recovery = record.recovery.filter((codeDigest) => codeDigest !== digest);
     return {
       record: { ...record, recovery },
       result: { kind: 'right', method: 'recovery-code' },
@@ -153,7 +156,7 @@ function useCode(
   const minutes = timeDifference(record, code, now);
   return {
     record: withWrongCode(record, now),
-    result: { ...wrong('invalid-credentials'), ...(minutes !== undefined && { minutes }) },
+    result: { ...refuse('invalid-credentials'), ...(minutes !== undefined && { minutes }) },
   };
 }
 
@@ -176,7 +179,9 @@ export function areCodesLocked(
 function timeDifference({ totp }: FactorRecord, code: string, now: number): number | undefined {
   const secrets = totp.map(({ secret }) => Buffer.from(secret, 'base64url'));
   if (secrets.some((secret) => stepOfCode(secret, code, now) !== undefined)) return undefined;
-  return secrets.map((secret) => minutesOff(secret, code, now)).find((one) => one !== undefined);
+  return secrets
+    .map((secret) => minutesOff(secret, code, now))
+    .find((minutes) => minutes !== undefined);
 }
 
 /** Uses up the step of a code. @returns undefined for a code that is wrong, or whose step was used */
@@ -185,11 +190,11 @@ function useTotp(record: FactorRecord, code: string, now: number): FactorRecord 
     const step = stepOfCode(Buffer.from(secret, 'base64url'), code, now);
     return step !== undefined && step > lastStep ? step : undefined;
   });
-  const at = steps.findIndex((step) => step !== undefined);
-  const lastStep = steps[at];
+  const position = steps.findIndex((step) => step !== undefined);
+  const lastStep = steps[position];
   if (lastStep === undefined) return undefined;
-  const totp = record.totp.map((one, index) =>
-    index === at ? { ...one, lastStep, usedAt: now } : one,
+  const totp = record.totp.map((factor, index) =>
+    index === position ? { ...factor, lastStep, usedAt: now } : factor,
   );
   return { ...record, totp };
 }

@@ -77,16 +77,16 @@ export function createTotpEnrolment(options: TotpEnrolmentOptions) {
     /** Adds an app, once its first code shows that it has the secret. */
     async finish(
       { user, grant, secret, label, until }: z.infer<typeof enrolment>,
-      given: string,
+      sealedText: string,
     ): Promise<Added | NotAdded> {
       if (until <= now()) return { kind: 'late' };
       const bytes = Buffer.from(secret, 'base64url');
-      const code = plainCode(given);
+      const code = plainCode(sealedText);
       const lastStep = stepOfCode(bytes, code, now());
       if (lastStep === undefined)
         return { kind: 'wrong-code', minutes: minutesOff(bytes, code, now()) };
       return options.enrolment.add(user, grant, 'totp', ({ totp }, id) => {
-        if (totp.some((one) => one.secret === secret)) return 'duplicate';
+        if (totp.some((factor) => factor.secret === secret)) return 'duplicate';
         return { totp: [...totp, { id, name: label, addedAt: now(), secret, lastStep }] };
       });
     },

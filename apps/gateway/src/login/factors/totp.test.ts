@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
-  codeOf,
+  computeCode,
   minutesOff,
   secretLength,
   secretText,
@@ -27,8 +27,8 @@ describe('a code of an authenticator app', () => {
     { seconds: 20_000_000_000, code: '65353130' },
   ])('is as in RFC 6238 at $seconds s', ({ seconds, code }) => {
     const secret = Buffer.from('12345678901234567890');
-    expect(codeOf(secret, stepAt(seconds * 1000), 8)).toBe(code);
-    expect(codeOf(secret, stepAt(seconds * 1000))).toBe(code.slice(2));
+    expect(computeCode(secret, stepAt(seconds * 1000), 8)).toBe(code);
+    expect(computeCode(secret, stepAt(seconds * 1000))).toBe(code.slice(2));
   });
 
   test('is what oathtool shows for the secret as text, at any time', () => {
@@ -36,7 +36,7 @@ describe('a code of an authenticator app', () => {
       fc.property(secretBytes, time, (secret, now) => {
         const at = `${new Date(now).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
         const shown = oathtool('--totp', '--base32', secretText(secret), '--now', at).trim();
-        expect(codeOf(secret, stepAt(now))).toBe(shown);
+        expect(computeCode(secret, stepAt(now))).toBe(shown);
       }),
       { numRuns: 25 },
     );
@@ -46,14 +46,14 @@ describe('a code of an authenticator app', () => {
     fc.assert(
       fc.property(secretBytes, time, (secret, now) => {
         const present = stepAt(now);
-        const near = [-1, 0, 1].map((steps) => codeOf(secret, present + steps));
+        const near = [-1, 0, 1].map((steps) => computeCode(secret, present + steps));
         expect(near.map((code) => stepOfCode(secret, code, now))).toEqual(
           near.map((code) =>
-            [present, present - 1, present + 1].find((s) => code === codeOf(secret, s)),
+            [present, present - 1, present + 1].find((s) => code === computeCode(secret, s)),
           ),
         );
         for (const steps of [-3, -2, 2, 3]) {
-          const code = codeOf(secret, present + steps);
+          const code = computeCode(secret, present + steps);
           // One code in 333,333 is a code of a near step as well.
           if (!near.includes(code)) expect(stepOfCode(secret, code, now)).toBeUndefined();
         }
@@ -63,7 +63,7 @@ describe('a code of an authenticator app', () => {
 
   test('is nothing else than its six digits', () => {
     const [secret, now] = [Buffer.alloc(20, 7), 90_000];
-    const code = codeOf(secret, 3);
+    const code = computeCode(secret, 3);
     expect(stepOfCode(secret, code, now)).toBe(3);
     for (const other of ['', code.slice(1), `0${code}`, `${code} `, `+${code}`, `${code}\0`])
       expect([other, stepOfCode(secret, other, now)]).toEqual([other, undefined]);
@@ -74,19 +74,19 @@ describe('a code of an authenticator app', () => {
 
   test('has no step before 1970, and shows by how many minutes its clock differs', () => {
     const secret = Buffer.alloc(20, 1);
-    expect(stepOfCode(secret, codeOf(secret, 0), 0)).toBe(0);
-    expect(stepOfCode(secret, codeOf(secret, 1), 0)).toBe(1);
+    expect(stepOfCode(secret, computeCode(secret, 0), 0)).toBe(0);
+    expect(stepOfCode(secret, computeCode(secret, 1), 0)).toBe(1);
     const now = 200 * 30_000;
     const minutes = [-120, -4, 4, 120].map((steps) =>
-      minutesOff(secret, codeOf(secret, 200 + steps), now),
+      minutesOff(secret, computeCode(secret, 200 + steps), now),
     );
     expect(minutes).toEqual([-60, -2, 2, 60]);
     // The middle of the step counts: 95 s ahead, and 85 s behind.
     const off = [3, -3].map((steps) =>
-      minutesOff(secret, codeOf(secret, 200 + steps), now + 10_000),
+      minutesOff(secret, computeCode(secret, 200 + steps), now + 10_000),
     );
     expect(off).toEqual([2, -1]);
-    expect(minutesOff(secret, codeOf(secret, 321), now)).toBeUndefined();
+    expect(minutesOff(secret, computeCode(secret, 321), now)).toBeUndefined();
   });
 });
 

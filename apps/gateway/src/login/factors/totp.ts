@@ -20,7 +20,7 @@ export function stepAt(now: number): number {
  *
  * @param length the examples of RFC 6238 have 8 digits, and no app has
  */
-export function codeOf(secret: Uint8Array, step: number, length = digits): string {
+export function computeCode(secret: Uint8Array, step: number, length = digits): string {
   const counter = Buffer.alloc(8);
   counter.writeBigUInt64BE(BigInt(step));
   const mac = createHmac('sha1', secret).update(counter).digest();
@@ -43,11 +43,11 @@ export function stepOfCode(
 ): number | undefined {
   const present = stepAt(now);
   // All are compared, so that the time does not show which one was near. The steps next to the present one come first.
-  const all = Array.from({ length: 2 * steps + 1 }, (_, at) => {
-    const distance = Math.ceil(at / 2);
-    return present + (at % 2 === 0 ? distance : -distance);
+  const codes = Array.from({ length: 2 * steps + 1 }, (_, index) => {
+    const distance = Math.ceil(index / 2);
+    return present + (index % 2 === 0 ? distance : -distance);
   });
-  return all.filter((step) => step >= 0 && isEqual(codeOf(secret, step), code))[0];
+  return codes.filter((step) => step >= 0 && isEqual(computeCode(secret, step), code))[0];
 }
 
 /** How far a clock can be off to be found out, in steps: an hour. */
@@ -76,7 +76,7 @@ const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 export function secretText(secret: Uint8Array): string {
   const bits = Array.from(secret, (byte) => byte.toString(2).padStart(8, '0')).join('');
   return (bits.match(/.{1,5}/g) ?? [])
-    .map((part) => alphabet[Number.parseInt(part.padEnd(5, '0'), 2)])
+    .map((bits) => alphabet[Number.parseInt(bits.padEnd(5, '0'), 2)])
     .join('');
 }
 

@@ -1,5 +1,12 @@
 import { html } from './html.ts';
-import { type AttemptView, facts, layout, originOf, warningBox, warningId } from './layout.ts';
+import {
+  type AttemptView,
+  describeOrigin,
+  facts,
+  layout,
+  warningBox,
+  warningId,
+} from './layout.ts';
 import { attemptTexts, codeTexts } from './texts.ts';
 
 interface CodePageOptions {
@@ -25,7 +32,7 @@ ${warningBox(html`${codeTexts.warning}`)}
 ${facts([
   [attemptTexts.user, username],
   [attemptTexts.cluster, attempt.cluster],
-  ...originOf(attempt),
+  ...describeOrigin(attempt),
 ])}`,
   );
 }

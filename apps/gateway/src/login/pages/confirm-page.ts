@@ -2,10 +2,10 @@ import { html } from './html.ts';
 import {
   type AttemptView,
   addressWarning,
+  describeOrigin,
   facts,
   layout,
   logInHeading,
-  originOf,
 } from './layout.ts';
 import { attemptTexts, confirmTexts } from './texts.ts';
 
@@ -42,7 +42,7 @@ ${facts([
   [attemptTexts.user, username],
   [attemptTexts.provider, provider],
   [attemptTexts.cluster, attempt.cluster],
-  ...originOf(attempt),
+  ...describeOrigin(attempt),
 ])}
 <p>${confirmTexts.consequence}${attempt.isOtherAddress ? undefined : html` ${confirmTexts.notYours}`}</p>
 <form method="post" action="${path}/confirm" data-delayed>

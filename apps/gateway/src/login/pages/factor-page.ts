@@ -4,9 +4,9 @@ import {
   type AttemptView,
   addressWarning,
   describedBy,
+  describeOrigin,
   facts,
   layout,
-  originOf,
   problemBox,
 } from './layout.ts';
 import { type PasskeyPrompt, passkeyForm } from './passkey-form.ts';
@@ -64,7 +64,7 @@ function hasWarning({ attempt, isVisit }: FactorPageOptions): boolean {
 
 function origin(attempt: AttemptView): Html {
   return html`${addressWarning(attempt, attemptTexts.closePage)}
-${facts([[attemptTexts.cluster, attempt.cluster], ...originOf(attempt)])}
+${facts([[attemptTexts.cluster, attempt.cluster], ...describeOrigin(attempt)])}
 ${attempt.isOtherAddress ? undefined : html`<p>${attemptTexts.closePage}</p>`}`;
 }
 

@@ -126,13 +126,13 @@ ${nameField('passkey-name', factorsTexts.passkeyName)}`,
 }
 
 function recoverySection({ path, form, recoveryCodes }: FactorsPageOptions): Html {
-  const left = html`${factorsTexts.recoveryLeft(recoveryCodes)}`;
+  const count = html`${factorsTexts.recoveryLeft(recoveryCodes)}`;
   return html`<section>
 <h2>${factorsTexts.recovery}</h2>
 ${
   recoveryCodes < enoughRecoveryCodes
-    ? html`<p class="box warning"><strong>${attemptTexts.warning}:</strong> ${left} ${factorsTexts.recoveryFew}</p>`
-    : html`<p>${left}</p>`
+    ? html`<p class="box warning"><strong>${attemptTexts.warning}:</strong> ${count} ${factorsTexts.recoveryFew}</p>`
+    : html`<p>${count}</p>`
 }
 <p>${factorsTexts.replaced}</p>
 <form method="post" action="${path}/factors">

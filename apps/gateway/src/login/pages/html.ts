@@ -16,7 +16,7 @@ type HtmlValue = string | number | Html | readonly Html[] | undefined;
  * marks as escapes, since a device or a user names itself and must not reorder the words of the page.
  */
 export function html(literals: TemplateStringsArray, ...values: readonly HtmlValue[]): Html {
-  return { [markup]: String.raw({ raw: literals }, ...values.map(markupOf)) };
+  return { [markup]: String.raw({ raw: literals }, ...values.map(toMarkup)) };
 }
 
 /**
@@ -31,7 +31,7 @@ export function render(page: Html): string {
   return page[markup];
 }
 
-function markupOf(value: HtmlValue): string {
+function toMarkup(value: HtmlValue): string {
   if (value === undefined) return '';
   if (typeof value === 'string' || typeof value === 'number') {
     return escapeHtml(printable(String(value)));

@@ -59,8 +59,8 @@ export function logInHeading({ cluster }: AttemptView): Html {
 export function facts(
   rows: readonly (readonly [label: string, value: string | undefined])[],
 ): Html {
-  const known = rows.filter(([, value]) => value !== undefined);
-  return html`<dl>${known.map(
+  const filledRows = rows.filter(([, value]) => value !== undefined);
+  return html`<dl>${filledRows.map(
     ([label, value]) => html`
 <div><dt>${label}</dt><dd>${isolated(value ?? '')}</dd></div>`,
   )}
@@ -68,7 +68,7 @@ export function facts(
 }
 
 /** Lists the device and address of an attempt. */
-export const originOf = ({ device, address }: AttemptView) =>
+export const describeOrigin = ({ device, address }: AttemptView) =>
   [
     [attemptTexts.device, device],
     [attemptTexts.address, address],

@@ -4,10 +4,10 @@ import {
   type AttemptView,
   addressWarning,
   describedBy,
+  describeOrigin,
   facts,
   layout,
   logInHeading,
-  originOf,
   problemBox,
 } from './layout.ts';
 import { attemptTexts, type LoginProblem, loginTexts, problems, visitTexts } from './texts.ts';
@@ -43,7 +43,7 @@ export function loginPage(options: LoginPageOptions): string {
     html`<h1>${logInHeading(attempt)}</h1>
 ${problem && problemBox(problems[problem].text)}
 ${addressWarning(attempt, attemptTexts.closePage)}
-${facts(originOf(attempt))}
+${facts(describeOrigin(attempt))}
 ${attempt.isOtherAddress ? undefined : html`<p>${attemptTexts.closePage}</p>`}
 ${isOfProvider(problem) ? sections.toReversed() : sections}`,
   );
@@ -93,10 +93,10 @@ ${hasHeading ? html`<h2>${loginTexts.withPassword}</h2>` : undefined}
 function nextField(options: LoginPageOptions): Html {
   const isElsewhere = options.attempt.isOtherAddress || isOfProvider(options.problem);
   const focus = isElsewhere ? undefined : html` autofocus`;
-  return html`${focus}${descriptionOf(options)}`;
+  return html`${focus}${describeLogin(options)}`;
 }
 
-const descriptionOf = ({ attempt, problem }: LoginPageOptions) =>
+const describeLogin = ({ attempt, problem }: LoginPageOptions) =>
   describedBy(problem !== undefined, attempt.isOtherAddress);
 
 /** Lists the providers as links, since browsers check the redirects of a form against `form-action`. */
@@ -106,7 +106,7 @@ function providerSection(options: LoginPageOptions, hasHeading: boolean): Html {
   const query = problem === 'provider-refused' ? '?other' : '';
   const look = !passwords && providers.length === 1 ? 'button primary' : 'button';
   const links = providers.map(({ name, title }, index) => {
-    const description = !passwords && index === 0 ? descriptionOf(options) : undefined;
+    const description = !passwords && index === 0 ? describeLogin(options) : undefined;
     const href = `${path}/provider/${encodeURIComponent(name.toWellFormed())}${query}`;
     return html`
 <li><a class="${look}" href="${href}"${description}>${loginTexts.provider(title)}</a></li>`;

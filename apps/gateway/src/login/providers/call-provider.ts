@@ -36,8 +36,8 @@ export async function callProvider(
   { where, url, ca, statuses, form }: ProviderCall,
   signal?: AbortSignal,
 ): Promise<{ readonly status: number; readonly document: unknown }> {
-  const fail = (why: string, fix?: string) =>
-    new ProviderError('unavailable', `${where}: ${why}`, fix);
+  const fail = (reason: string, fix?: string) =>
+    new ProviderError('unavailable', `${where}: ${reason}`, fix);
   const ending = new AbortController();
   const send = () => {
     const headers = {
@@ -62,8 +62,8 @@ export async function callProvider(
   const explain = (error: Error): never => {
     if (error instanceof ProviderError) throw error;
     if (error instanceof AnswerTooBig) throw fail(`the answer is bigger than ${maxSize} bytes`);
-    const why = explainHttpError(error, new URL(url).hostname);
-    throw fail(why.replaceAll('caFile', 'certificateAuthorityFile'));
+    const reason = explainHttpError(error, new URL(url).hostname);
+    throw fail(reason.replaceAll('caFile', 'certificateAuthorityFile'));
   };
   const answer: HttpAnswer = await within(bounds, send)
     .catch(explain)

@@ -32,7 +32,7 @@ const documentSchema = z.object({
   id_token_signing_alg_values_supported: z
     .array(z.string())
     .catch(algorithms)
-    .transform((listed) => algorithms.filter((one) => listed.includes(one))),
+    .transform((listed) => algorithms.filter((algorithm) => listed.includes(algorithm))),
   // What is not listed may be supported: Entra ID lists no method of PKCE.
   response_types_supported: z.array(z.string()).default(['code']).catch(['code']),
   code_challenge_methods_supported: z.array(z.string()).default(['S256']).catch(['S256']),
@@ -97,8 +97,8 @@ export async function readDocument({
 }: Pick<DiscoveryOptions, 'issuer' | 'discoveryUrl' | 'ca'>): Promise<DiscoveryDocument> {
   const call = { where: discoveryUrl, url: discoveryUrl, ca, statuses: [200] };
   const { document } = await callProvider(call);
-  const fail = (why: string, fix: string) =>
-    new ProviderError('unavailable', `${discoveryUrl}: ${why}`, fix);
+  const fail = (reason: string, fix: string) =>
+    new ProviderError('unavailable', `${discoveryUrl}: ${reason}`, fix);
   const { success, data, error } = documentSchema.safeParse(document);
   if (!success) {
     const [key = 'document'] = error.issues[0]?.path ?? [];

@@ -18,7 +18,7 @@ import {
 import { z } from 'zod';
 import { callProvider } from './call-provider.ts';
 import { createDiscovery, type DiscoveryDocument } from './discovery.ts';
-import { providerErrorOf } from './provider-answer-error.ts';
+import { toProviderError } from './provider-answer-error.ts';
 import { ProviderError } from './provider-error.ts';
 
 /** These options describe a client of one provider. */
@@ -109,9 +109,9 @@ export function createOpenIdClient(options: OpenIdClientOptions): OpenIdClient {
       const server = await discover(signal);
       let answer: URLSearchParams;
       try {
-        answer = validateAuthResponse(server, clientOf(options), query, flow.state);
+        answer = validateAuthResponse(server, makeClient(options), query, flow.state);
       } catch (error) {
-        throw providerErrorOf(error, `the answer of ${server.issuer}`, redirectUri);
+        throw toProviderError(error, `the answer of ${server.issuer}`, redirectUri);
       }
       return redeem(options, { server, answer, flow }, signal);
     },
@@ -132,9 +132,9 @@ async function redeem(
 ): Promise<ProviderLogin> {
   const { clientId, redirectUri } = options;
   const where = server.token_endpoint;
-  const client = clientOf(options);
+  const client = makeClient(options);
   try {
-    const authentication = authenticationOf(server, options.clientSecret);
+    const authentication = makeClientAuthentication(server, options.clientSecret);
     const response = await authorizationCodeGrantRequest(
       server,
       client,
@@ -155,7 +155,7 @@ async function redeem(
     if (claims?.azp !== undefined && claims.azp !== clientId) throw anotherClient(where);
     return { idToken, ...readClaims(claims) };
   } catch (error) {
-    throw providerErrorOf(error, where, redirectUri);
+    throw toProviderError(error, where, redirectUri);
   }
 }
 
@@ -197,12 +197,12 @@ async function ask(
   }
 }
 
-function clientOf({ clientId }: OpenIdClientOptions): Client {
+function makeClient({ clientId }: OpenIdClientOptions): Client {
   return { client_id: clientId, [clockTolerance]: 30 };
 }
 
 /** @throws ProviderError when the provider knows no way to send a secret that we know */
-export function authenticationOf(
+export function makeClientAuthentication(
   server: DiscoveryDocument,
   secret: string | undefined,
 ): ClientAuth {

@@ -61,22 +61,22 @@ const fixes: readonly (readonly [RegExp, string])[] = [
  *
  * @param where names what answered
  */
-export function providerErrorOf(error: unknown, where: string, redirectUri: string): ProviderError {
+export function toProviderError(error: unknown, where: string, redirectUri: string): ProviderError {
   if (error instanceof ProviderError) return error;
   if (error instanceof AuthorizationResponseError || error instanceof ResponseBodyError) {
-    const known = refusals.get(error.error);
-    if (known === undefined)
+    const refusal = refusals.get(error.error);
+    if (refusal === undefined)
       return new ProviderError('failed', `${where}: an error with an unknown code`, readLog);
-    const fix = known.fix?.replace('redirectUri', redirectUri);
+    const fix = refusal.fix?.replace('redirectUri', redirectUri);
     // Anyone can bring such an answer, and an outage that no one has must not wake an operator.
-    const isBrought = error instanceof AuthorizationResponseError && known.kind === 'unavailable';
-    const kind = isBrought ? 'failed' : known.kind;
+    const isBrought = error instanceof AuthorizationResponseError && refusal.kind === 'unavailable';
+    const kind = isBrought ? 'failed' : refusal.kind;
     return new ProviderError(kind, `${where}: the error ${error.error}`, fix);
   }
   if (error instanceof OperationProcessingError || error instanceof UnsupportedOperationError) {
     if (error.code === RESPONSE_IS_NOT_CONFORM)
       return new ProviderError('unavailable', `${where}: an error without a code`, readLog);
-    const [, fix = 'log in again'] = fixes.find(([said]) => said.test(error.message)) ?? [];
+    const [, fix = 'log in again'] = fixes.find(([pattern]) => pattern.test(error.message)) ?? [];
     return new ProviderError('failed', `${where}: ${error.message}`, fix);
   }
   return new ProviderError('failed', `${where}: a malformed answer`, readLog);

@@ -1,5 +1,5 @@
 import type { DiscoveryDocument } from './discovery.ts';
-import { authenticationOf } from './openid-client.ts';
+import { makeClientAuthentication } from './openid-client.ts';
 import { ProviderError } from './provider-error.ts';
 
 /**
@@ -12,19 +12,19 @@ export function requireSupport(document: DiscoveryDocument, secret: string | und
   const flow = 'the authorization code flow';
   requireListed(document, 'response_types_supported', 'code', flow);
   requireListed(document, 'code_challenge_methods_supported', 'S256', 'PKCE with S256');
-  authenticationOf(document, secret);
+  makeClientAuthentication(document, secret);
 }
 
 function requireListed(
   document: DiscoveryDocument,
   key: 'response_types_supported' | 'code_challenge_methods_supported',
   value: string,
-  what: string,
+  feature: string,
 ): void {
   if (document[key].includes(value)) return;
   throw new ProviderError(
     'failed',
-    `${document.issuer} does not support ${what}: ${key} has no ${value}`,
-    `allow ${what} at the provider`,
+    `${document.issuer} does not support ${feature}: ${key} has no ${value}`,
+    `allow ${feature} at the provider`,
   );
 }

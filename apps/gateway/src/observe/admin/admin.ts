@@ -53,9 +53,9 @@ export async function startAdminServer(options: AdminServerOptions) {
   const server = createServer({ requireHostHeader: false, maxHeaderSize });
   // A client that closes after its request, as `nc -N` does, still gets the answer.
   Object.assign(server, { httpAllowHalfOpen: true });
-  const asked = new WeakSet<Socket>();
+  const answeredSockets = new WeakSet<Socket>();
   const handle = (request: IncomingMessage, response: ServerResponse) => {
-    asked.add(request.socket);
+    answeredSockets.add(request.socket);
     stopParsing(request.socket);
     response.setHeaders(headers);
     void answer(request, response);
@@ -64,7 +64,7 @@ export async function startAdminServer(options: AdminServerOptions) {
   server.on('request', handle).on('checkExpectation', handle);
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     // What follows the request is not parsed.
-    if (asked.has(socket)) return;
+    if (answeredSockets.has(socket)) return;
     if (error.code === 'HPE_INVALID_EOF_STATE') socket.destroy();
     else answerUnreadable(error, socket);
   });
@@ -117,8 +117,11 @@ function createAdminApp(options: AdminServerOptions): Koa {
   router.get('/livez', (context) => answerHealth(context, logger, 'livez', []));
   router.get('/readyz', async (context) => {
     const checks = readiness();
-    const found = 'verbose' in context.query ? await authenticators() : [];
-    const notes = found.map((note) => ({ ...note, name: `authenticator/${note.name}` }));
+    const authenticatorChecks = 'verbose' in context.query ? await authenticators() : [];
+    const notes = authenticatorChecks.map((note) => ({
+      ...note,
+      name: `authenticator/${note.name}`,
+    }));
     answerHealth(context, logger, 'readyz', checks, notes);
   });
   router.get('/metrics', async (context) => {
@@ -151,7 +154,7 @@ function answerHealth(
   notes: HealthChecks = [],
 ) {
   const { ok, body } = healthAnswer(name, checks, 'verbose' in context.query, notes);
-  for (const note of notes.filter((each) => !each.ok)) {
+  for (const note of notes.filter((check) => !check.ok)) {
     logger.debug(
       { check: note.name, reason: note.reason },
       'a check that does not affect readiness failed',
@@ -182,9 +185,9 @@ export function paced<Value>(
   return () => {
     next ??= free.then(() => {
       next = undefined;
-      const made = make();
-      free = made.then(interval, interval);
-      return made;
+      const pending = make();
+      free = pending.then(interval, interval);
+      return pending;
     });
     return next;
   };

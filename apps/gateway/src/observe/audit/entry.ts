@@ -20,26 +20,26 @@ export interface LineOrigin {
 }
 
 /** Describes the decision of one review, by values that are ours, or that Kubernetes sees. */
-export function decisionOf({ outcome, end, answers, token }: ReviewReport) {
+export function describeDecision({ outcome, end, answers, token }: ReviewReport) {
   const safe = (text: string | undefined) => text && withoutToken(text, token);
   const decided =
     end instanceof Error || end.kind === 'no-opinion' || end.kind === 'error' ? undefined : end;
-  const by = decided && answers.at(-1);
+  const decider = decided && answers.at(-1);
   const user = decided?.kind === 'authenticated' ? decided.user : undefined;
   const refused = decided?.kind === 'rejected' ? decided : undefined;
   return {
     reason: safe(
       end instanceof Error
-        ? reasonOf(end, outcome)
+        ? describeReason(end, outcome)
         : end.kind === 'error'
           ? end.message
           : refused?.reason,
     ),
-    authenticator: by?.authenticator,
-    directory: by?.directory?.name,
+    authenticator: decider?.authenticator,
+    directory: decider?.directory?.name,
     // The account has the name that Kubernetes would see if its user logged in there.
-    account: safe(by?.directory?.account),
-    cached: by && 'decision' in by ? by.source : undefined,
+    account: safe(decider?.directory?.account),
+    cached: decider && 'decision' in decider ? decider.source : undefined,
     // The names are those that Kubernetes sees, but the subject of a refusal is named as by the backend.
     username: safe(user?.username),
     uid: safe(user?.uid),
@@ -56,7 +56,7 @@ export function auditEntry(report: ReviewReport) {
   return {
     caller: client,
     outcome,
-    ...decisionOf(report),
+    ...describeDecision(report),
     seconds: toMicroseconds(seconds),
     callerGone: callerGone || undefined,
     asked: answers.map(asked),
@@ -87,7 +87,7 @@ export function adminActionEntry(
   };
 }
 
-function reasonOf(end: Error, outcome: ReviewOutcome): string {
+function describeReason(end: Error, outcome: ReviewOutcome): string {
   return outcome === 'error' ? 'a bug: see the log' : end.message;
 }
 
@@ -102,7 +102,7 @@ function asked(answer: Answer) {
       directory,
       answer: 'error',
       ...nothing,
-      error: codeOf(answer.error),
+      error: findCode(answer.error),
       seconds,
     };
   const { decision, recognized, failure, source } = answer;
@@ -113,13 +113,13 @@ function asked(answer: Answer) {
     reason: decision.kind === 'rejected' ? decision.reason : undefined,
     cached: source,
     // It could not check the token, and a cached answer was used instead.
-    error: failure && codeOf(failure),
+    error: failure && findCode(failure),
     seconds,
   };
 }
 
 /** Returns the code of an error: `unexpected` for a bug of its plugin. */
-function codeOf(error: Error): string {
+function findCode(error: Error): string {
   return AuthenticatorError.is(error) ? error.code : 'unexpected';
 }
 
@@ -180,7 +180,7 @@ export function auditJson(value: object | string): string {
 
 /** Escapes a character as JSON does: each half of a surrogate pair by itself. */
 function escaped(character: string): string {
-  return Array.from({ length: character.length }, (_, at) => {
-    return `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`;
+  return Array.from({ length: character.length }, (_, index) => {
+    return `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`;
   }).join('');
 }

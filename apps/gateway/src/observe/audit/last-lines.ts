@@ -34,22 +34,22 @@ export async function findLastLines(
     throw new FixableError('audit.output is stdout', 'look where the standard output is stored');
   const { file } = output;
   const lines: Line[] = [];
-  let left = limit;
+  let unreadLimit = limit;
   for (const name of [file, `${file}.1`]) {
     try {
       await using handle = await open(name, constants.O_RDONLY | constants.O_NONBLOCK);
       const stats = await handle.stat();
       if (!stats.isFile()) throw new Error('it is not a regular file');
-      const remaining = await readBackwards(handle, stats.size, search, lines, left);
+      const remaining = await readBackwards(handle, stats.size, search, lines, unreadLimit);
       if (lines.length === search.count) break;
       if (remaining > 0) return { lines, isPartial: true };
-      left -= stats.size;
+      unreadLimit -= stats.size;
     } catch (error) {
       const { code = '', message } = error as NodeJS.ErrnoException;
       // Without rotation, or before it, there is no earlier file.
       if (name !== file) return { lines, isPartial: code !== 'ENOENT' };
-      const [why, fix] = wordings[code] ?? [code || message];
-      throw new FixableError(`audit.output: can't read ${name}: ${why}`, fix);
+      const [reason, fix] = wordings[code] ?? [code || message];
+      throw new FixableError(`audit.output: can't read ${name}: ${reason}`, fix);
     }
   }
   return { lines, isPartial: false };
@@ -77,22 +77,22 @@ async function readBackwards(
   const minEnd = Math.max(0, size - limit);
   let end = size;
   // It is the beginning of a line whose end was read before.
-  let rest = Buffer.alloc(0);
+  let lineEnd = Buffer.alloc(0);
   while (end > minEnd && lines.length < search.count) {
     const length = Math.min(end - minEnd, mebibyte);
     end -= length;
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, end);
-    const part = Buffer.concat([buffer.subarray(0, bytesRead), rest]);
+    const bytes = Buffer.concat([buffer.subarray(0, bytesRead), lineEnd]);
     // A part without a line end is the inside of a very long line.
-    const start = end === 0 ? 0 : part.indexOf(0x0a) + 1 || part.length;
-    rest = part.subarray(0, start);
-    if (part.includes(text, start)) take(part.toString('utf8', start), search, lines);
+    const start = end === 0 ? 0 : bytes.indexOf(0x0a) + 1 || bytes.length;
+    lineEnd = bytes.subarray(0, start);
+    if (bytes.includes(text, start)) take(bytes.toString('utf8', start), search, lines);
   }
   return end;
 }
 
-function take(part: string, { text, matches, count }: Search, lines: Line[]): void {
-  for (const line of part.split('\n').reverse()) {
+function take(chunk: string, { text, matches, count }: Search, lines: Line[]): void {
+  for (const line of chunk.split('\n').reverse()) {
     if (lines.length === count) return;
     const parsed = line.includes(text) ? parseLine(line) : undefined;
     if (parsed !== undefined && matches(parsed)) lines.push(parsed);

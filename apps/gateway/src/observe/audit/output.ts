@@ -101,11 +101,11 @@ async function isTorn(fd: number, size: number): Promise<boolean> {
 /** Says why the file of a trail can't be used, and how to fix it. */
 async function unusable(file: string, error: unknown): Promise<Error> {
   const { code = '', message } = error as NodeJS.ErrnoException;
-  const [why, fix] =
+  const [reason, fix] =
     code === 'EACCES'
       ? [denied, await howToWrite(file)]
       : (wordings[code] ?? ([code || message] as const));
-  return new FixableError(`audit.output: can't open ${file}: ${why}`, fix);
+  return new FixableError(`audit.output: can't open ${file}: ${reason}`, fix);
 }
 
 const wordings: Readonly<Record<string, readonly [why: string, fix?: string]>> = {

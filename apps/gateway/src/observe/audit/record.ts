@@ -57,7 +57,7 @@ export function createAuditRecord(
   let batch: ReviewReport[] = [];
   let timer: NodeJS.Timeout | undefined;
 
-  const fingerprintOf = (token: string | undefined) =>
+  const makeFingerprint = (token: string | undefined) =>
     token === undefined ? undefined : fingerprint?.(token);
 
   function writeReview(report: ReviewReport): void {
@@ -69,7 +69,7 @@ export function createAuditRecord(
     const unwritten = skipped || undefined;
     writeNext(at, (numbers) =>
       auditLine(
-        { ...numbers, unwritten, fingerprint: fingerprintOf(token), review },
+        { ...numbers, unwritten, fingerprint: makeFingerprint(token), review },
         auditEntry(report),
       ),
     );
@@ -96,7 +96,7 @@ export function createAuditRecord(
       if (key !== undefined) noted.set(key, true);
       flush();
       writeNext(at, (numbers) =>
-        auditLine({ ...numbers, fingerprint: fingerprintOf(token) }, entry),
+        auditLine({ ...numbers, fingerprint: makeFingerprint(token) }, entry),
       );
     }),
     /** Begins to record, with what makes fingerprints of tokens, or ends it with undefined. */

@@ -106,14 +106,14 @@ function openStream(
   // Its own retry comes after 100 ms, and a pipe takes 64 KiB at a time: that would be 640 KiB/s at most.
   const settings = { fd, maxWrite, contentMode: 'buffer', retryEAGAIN: () => false } as const;
   const stream = new sonicBoom.SonicBoom(settings) as unknown as ByteStream;
-  const waiting: Buffer[] = [];
+  const queue: Buffer[] = [];
   /** The bytes that wait. */
   let size = 0;
   /**
    * The bytes of the first waiting line that are written. It is below 0 until the line end after a torn line is
    * written.
    */
-  let written = 0;
+  let writtenBytes = 0;
   let timer: NodeJS.Timeout | undefined;
   const batch = createBatch(maxWrite, (bytes) => stream.write(bytes));
   const stop = () => {
@@ -123,8 +123,8 @@ function openStream(
 
   stream.on('write', (count: number) => {
     size -= count;
-    written = dropWritten(waiting, written + count);
-    if (written === 0) onLineEnd();
+    writtenBytes = dropWritten(queue, writtenBytes + count);
+    if (writtenBytes === 0) onLineEnd();
   });
   stream.on('drain', onEmpty);
   stream.on('error', (error: unknown) => {
@@ -134,13 +134,13 @@ function openStream(
     onError(asError(error), isSlow);
   });
   if (endsTorn) {
-    [size, written] = [1, -1];
+    [size, writtenBytes] = [1, -1];
     stream.write(Buffer.from('\n'));
   }
 
   return {
     write(line: Buffer): void {
-      waiting.push(line);
+      queue.push(line);
       size += line.length;
       batch.add(line);
     },
@@ -149,13 +149,13 @@ function openStream(
       batch.pass();
       stream.flush();
     },
-    lines: () => waiting.length,
+    lines: () => queue.length,
     size: () => size,
     /** Closes it, between two writes. @returns the lines that are not written, from the one that is written in part */
     end(): readonly Buffer[] {
       batch.drop();
       stop().destroy();
-      return waiting;
+      return queue;
     },
     /**
      * Closes it after one more attempt: a running write must end before the next file that is opened gets its
@@ -169,16 +169,16 @@ function openStream(
 }
 
 /** Drops the lines that are written. @returns how many bytes of the next one are */
-function dropWritten(waiting: Buffer[], written: number): number {
-  let left = written;
+function dropWritten(queue: Buffer[], writtenBytes: number): number {
+  let remaining = writtenBytes;
   let ended = 0;
-  for (const { length } of waiting) {
-    if (length > left) break;
-    left -= length;
+  for (const { length } of queue) {
+    if (length > remaining) break;
+    remaining -= length;
     ended += 1;
   }
-  waiting.splice(0, ended);
-  return left;
+  queue.splice(0, ended);
+  return remaining;
 }
 
 /**
@@ -194,9 +194,10 @@ function createBatch(maxWrite: number, write: (bytes: Buffer) => void) {
     [lines, size] = [[], 0];
   };
   const pass = () => {
-    const [first, ...others] = lines;
+    const [line, ...laterLines] = lines;
     drop();
-    if (first !== undefined) write(others.length > 0 ? Buffer.concat([first, ...others]) : first);
+    if (line !== undefined)
+      write(laterLines.length > 0 ? Buffer.concat([line, ...laterLines]) : line);
   };
   return {
     add(line: Buffer): void {

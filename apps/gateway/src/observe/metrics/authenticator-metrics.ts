@@ -3,7 +3,7 @@ import type { Registry } from 'prom-client';
 import type { Answer } from '../../engine/chain/chain.ts';
 import type { CircuitState } from '../../engine/chain/circuit.ts';
 import type { GuardedLink } from '../../engine/chain/guard.ts';
-import { addDuration, byLabel, createDurations, createFamilies, recordOf } from './families.ts';
+import { addDuration, byLabel, createDurations, createFamilies, makeRecord } from './families.ts';
 
 const decisions = ['authenticated', 'rejected', 'no-opinion', 'error'] as const;
 const circuitValues: Readonly<Record<CircuitState, number>> = {
@@ -14,8 +14,8 @@ const circuitValues: Readonly<Record<CircuitState, number>> = {
 
 /** Creates the counts of one authenticator. Its decisions are counted with their times. */
 const createCounts = () => ({
-  decisions: recordOf(decisions, createDurations),
-  reasons: recordOf(rejectionReasons, () => 0),
+  decisions: makeRecord(decisions, createDurations),
+  reasons: makeRecord(rejectionReasons, () => 0),
 });
 
 /**

@@ -3,7 +3,7 @@ import type { AuthenticatorConfig, GatewayConfig } from '../../config/types.ts';
 import type { CacheMetrics, CacheTier } from '../../engine/cache/with-cache.ts';
 import type { Entry } from '../../engine/revocation/list.ts';
 import type { RedisUse } from '../../engine/shared-redis/shared-redis.ts';
-import { byLabel, createFamilies, recordOf } from './families.ts';
+import { byLabel, createFamilies, makeRecord } from './families.ts';
 
 /** The possible results of a lookup in each tier. */
 const results = {
@@ -122,21 +122,21 @@ function createLookupMetrics(registry: Registry) {
       cache: { redis },
     }: Pick<GatewayConfig, 'authenticators' | 'cache'>): void {
       const next = authenticators.map(({ name, cache }) => {
-        return [name, lookupsOf(cache, redis !== undefined, followed.get(name))] as const;
+        return [name, countLookups(cache, redis !== undefined, followed.get(name))] as const;
       });
       followed = new Map(next);
     },
   };
 }
 
-function lookupsOf(
+function countLookups(
   cache: AuthenticatorConfig['cache'],
   hasRedis: boolean,
-  before?: Lookups,
+  previous?: Lookups,
 ): Lookups {
   if (cache === 'off') return {};
   const counts = (tier: CacheTier) => ({
-    [tier]: before?.[tier] ?? recordOf(results[tier], () => 0),
+    [tier]: previous?.[tier] ?? makeRecord(results[tier], () => 0),
   });
   return { ...counts('memory'), ...(hasRedis && cache.store === 'shared' && counts('redis')) };
 }

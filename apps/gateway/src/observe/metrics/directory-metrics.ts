@@ -1,7 +1,7 @@
 import type { Registry } from 'prom-client';
 import type { GatewayConfig } from '../../config/types.ts';
 import type { DirectoryResult } from '../../engine/directory/directory-user.ts';
-import { byLabel, createFamilies, recordOf } from './families.ts';
+import { byLabel, createFamilies, makeRecord } from './families.ts';
 
 const results: readonly DirectoryResult[] = ['found', 'missing', 'refused', 'error', 'stale'];
 
@@ -26,7 +26,7 @@ export function createDirectoryMetrics(registry: Registry) {
     follow({ authenticators }: FollowedConfig): void {
       const names = authenticators.flatMap(({ name, directory }) => (directory ? [name] : []));
       lookups = new Map(
-        names.map((name) => [name, lookups.get(name) ?? recordOf(results, () => 0)]),
+        names.map((name) => [name, lookups.get(name) ?? makeRecord(results, () => 0)]),
       );
     },
   };

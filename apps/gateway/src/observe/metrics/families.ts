@@ -26,9 +26,9 @@ export function addDuration(durations: Durations, seconds: number): void {
   const { buckets } = durations;
   durations.count += 1;
   durations.sum += seconds;
-  for (let at = 0; at < durationBuckets.length; at++) {
-    if (seconds <= (durationBuckets[at] as number)) {
-      buckets[at] = (buckets[at] as number) + 1;
+  for (let index = 0; index < durationBuckets.length; index++) {
+    if (seconds <= (durationBuckets[index] as number)) {
+      buckets[index] = (buckets[index] as number) + 1;
       return;
     }
   }
@@ -44,13 +44,13 @@ type Series = readonly [labels: Labels, value: number | Durations];
 export function createFamilies(registry: Registry) {
   const ofType =
     (type: string) => (name: string, help: string, series: () => readonly Series[]) => {
-      const linesOf = ([labels, value]: Series): object[] =>
-        typeof value === 'number' ? [{ labels, value }] : histogramOf(name, labels, value);
+      const makeLines = ([labels, value]: Series): object[] =>
+        typeof value === 'number' ? [{ labels, value }] : makeHistogram(name, labels, value);
       const get = async () => ({
         name,
         help,
         type,
-        values: series().flatMap(linesOf),
+        values: series().flatMap(makeLines),
         aggregator: 'sum',
       });
       registry.registerMetric({ name, get } as unknown as Metric);
@@ -70,18 +70,18 @@ export function byLabel<Value extends number | Durations>(
 }
 
 /** Creates a value for each key. */
-export function recordOf<Key extends string, Value>(
+export function makeRecord<Key extends string, Value>(
   keys: readonly Key[],
   create: () => Value,
 ): Record<Key, Value> {
   return Object.fromEntries(keys.map((key) => [key, create()])) as Record<Key, Value>;
 }
 
-function histogramOf(name: string, labels: Labels, { count, sum, buckets }: Durations) {
+function makeHistogram(name: string, labels: Labels, { count, sum, buckets }: Durations) {
   if (count === 0) return [];
   let below = 0;
-  const cumulated = durationBuckets.map((le, at) => {
-    below += buckets[at] ?? 0;
+  const cumulated = durationBuckets.map((le, index) => {
+    below += buckets[index] ?? 0;
     return { metricName: `${name}_bucket`, labels: { le, ...labels }, value: below };
   });
   return [

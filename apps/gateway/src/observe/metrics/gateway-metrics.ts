@@ -5,7 +5,7 @@ import type { GuardedLink } from '../../engine/chain/guard.ts';
 import type { TlsMaterial } from '../../http/tls.ts';
 import type { ReviewOutcome, ReviewReport } from '../../review/review-report.ts';
 import { createAuthenticatorMetrics } from './authenticator-metrics.ts';
-import { addDuration, byLabel, createDurations, createFamilies, recordOf } from './families.ts';
+import { addDuration, byLabel, createDurations, createFamilies, makeRecord } from './families.ts';
 
 export type GatewayMetrics = ReturnType<typeof createGatewayMetrics>;
 
@@ -44,20 +44,23 @@ const outcomes: readonly ReviewOutcome[] = [...decided, 'invalid', 'overloaded']
 
 /** Creates the metrics of reviews. @param inFlight is read at each scrape */
 export function createReviewMetrics(registry: Registry, inFlight: () => number) {
-  const countsOf = (some: readonly ReviewOutcome[]): Partial<Record<ReviewOutcome, number>> =>
-    recordOf(some, () => 0);
+  const makeCounts = (outcomes: readonly ReviewOutcome[]): Partial<Record<ReviewOutcome, number>> =>
+    makeRecord(outcomes, () => 0);
   // It is `none` if no review could be read. That is a word, because an empty label is no label to Prometheus.
   const counts = {
-    v1: countsOf(decided),
-    v1beta1: countsOf(decided),
-    none: countsOf(['invalid', 'overloaded', 'error']),
+    v1: makeCounts(decided),
+    v1beta1: makeCounts(decided),
+    none: makeCounts(['invalid', 'overloaded', 'error']),
   };
-  const durations = recordOf(outcomes, createDurations);
+  const durations = makeRecord(outcomes, createDurations);
   const { counter, gauge, histogram } = createFamilies(registry);
   counter(
     'sallyport_token_reviews_total',
     'Token reviews that were answered, by outcome. version is none when no review could be read. A rise of error means that tokens could not be checked, or that the caller did not wait; of invalid, that a client sends requests that are not a TokenReview; of overloaded, that server.maxInFlight is reached; of rejected, wrong passwords or expired tokens.',
-    () => Object.entries(counts).flatMap(([version, one]) => byLabel('outcome', one, { version })),
+    () =>
+      Object.entries(counts).flatMap(([version, versionCounts]) =>
+        byLabel('outcome', versionCounts, { version }),
+      ),
   );
   histogram(
     'sallyport_token_review_duration_seconds',
@@ -103,7 +106,7 @@ export function createProcessMetrics(registry: Registry, refused: { readonly cou
   gauge(
     'sallyport_certificate_expiry_timestamp_seconds',
     'When the certificate in force expires, in seconds since 1970; of several client CAs, the last one to expire. After that, no client can connect to the review server (server, client-ca) or to the login server (login). Absent without TLS.',
-    () => byLabel('certificate', endsOf(certificates)),
+    () => byLabel('certificate', listEnds(certificates)),
   );
   counter(
     'sallyport_config_reloads_total',
@@ -139,7 +142,7 @@ export function createProcessMetrics(registry: Registry, refused: { readonly cou
  * since clients are trusted until then: during a change of CA the end of the old one is near, and is no reason to page
  * anyone.
  */
-function endsOf(certificates: Certificates): Record<string, number> {
+function listEnds(certificates: Certificates): Record<string, number> {
   const ends: Record<string, number> = {};
   for (const { certificate, notAfter } of certificates) {
     ends[certificate] = Math.max(ends[certificate] ?? 0, notAfter.getTime() / 1000);

@@ -1,7 +1,7 @@
 import type { Registry } from 'prom-client';
 import type { GatewayConfig } from '../../config/types.ts';
 import type { RevalidationResult } from '../../engine/sessions/session-user.ts';
-import { addDuration, byLabel, createDurations, createFamilies, recordOf } from './families.ts';
+import { addDuration, byLabel, createDurations, createFamilies, makeRecord } from './families.ts';
 
 const providerCalls = ['discovery', 'token'] as const;
 const callResults = ['ok', 'error'] as const;
@@ -33,8 +33,8 @@ export function createLoginMetrics<Action extends string, Outcome extends string
   { actions, outcomes }: LoginLabels<Action, Outcome>,
   inFlight: () => number,
 ) {
-  const requests = recordOf(actions, () => recordOf(outcomes, () => 0));
-  const durations = recordOf(outcomes, createDurations);
+  const requests = makeRecord(actions, () => makeRecord(outcomes, () => 0));
+  const durations = makeRecord(outcomes, createDurations);
   let revalidations: ReadonlyMap<string, Record<RevalidationResult, number>> = new Map();
   let calls: ReadonlyMap<string, ReturnType<typeof callCounts>> = new Map();
   let isOn = false;
@@ -91,7 +91,7 @@ export function createLoginMetrics<Action extends string, Outcome extends string
     follow({ login }: Pick<GatewayConfig, 'login'>): void {
       const names = login?.authenticators ?? [];
       revalidations = new Map(
-        names.map((name) => [name, revalidations.get(name) ?? recordOf(results, () => 0)]),
+        names.map((name) => [name, revalidations.get(name) ?? makeRecord(results, () => 0)]),
       );
       const providers = Object.keys(login?.providers ?? {});
       calls = new Map(providers.map((name) => [name, calls.get(name) ?? callCounts()]));
@@ -101,5 +101,5 @@ export function createLoginMetrics<Action extends string, Outcome extends string
 }
 
 function callCounts() {
-  return recordOf(providerCalls, () => recordOf(callResults, () => 0));
+  return makeRecord(providerCalls, () => makeRecord(callResults, () => 0));
 }

@@ -86,7 +86,7 @@ function given(labels: Labels | undefined): Record<string, string | number> {
  *   itself)
  */
 function createNames(prefix: string) {
-  const taken = new Set<string>();
+  const takenSeries = new Set<string>();
   return (name: string, labelNames: readonly string[], endings: readonly string[]): string => {
     if (typeof name !== 'string' || !/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name)) {
       throw new Error('a name has only letters, digits and _, and does not start with a digit');
@@ -94,9 +94,9 @@ function createNames(prefix: string) {
     for (const label of labelNames) checkLabel(label);
     if (new Set(labelNames).size < labelNames.length) throw new Error('a label is listed twice');
     const series = endings.map((ending) => `${prefix}${name}${ending}`);
-    const clash = series.find((one) => taken.has(one));
+    const clash = series.find((name) => takenSeries.has(name));
     if (clash !== undefined) throw new Error(`the name ${clash} is already taken`);
-    for (const one of series) taken.add(one);
+    for (const name of series) takenSeries.add(name);
     return `${prefix}${name}`;
   };
 }
@@ -127,25 +127,26 @@ function checkBuckets(buckets: readonly number[]): void {
  * Where plugins disagree on the type of a name, all its series are exported as `untyped`.
  */
 export async function renderMetrics(
-  own: prometheus.Registry,
+  gatewayRegistry: prometheus.Registry,
   plugins: readonly prometheus.Registry[],
 ): Promise<string> {
   const families = new Map<string, Family>();
   for (const registry of plugins) {
     // JSON already has the default labels, and the names of a histogram's series.
     for (const family of await registry.getMetricsAsJSON()) {
-      const before = families.get(family.name);
-      families.set(family.name, before ? join(before, family as Family) : (family as Family));
+      const earlier = families.get(family.name);
+      families.set(family.name, earlier ? join(earlier, family as Family) : (family as Family));
     }
   }
   // The gateway's own metrics are not aggregated: that would leave out metrics of Node that make no sense as a sum.
-  const ours = await own.metrics();
+  const ours = await gatewayRegistry.metrics();
   if (families.size === 0) return ours;
   return `${ours}\n${await prometheus.AggregatorRegistry.aggregate([[...families.values()]]).metrics()}`;
 }
 
 /** Joins two families of one name. The series of two authenticators differ in that label, so no two are equal. */
-function join(one: Family, other: Family): Family {
-  const type = one.type === other.type ? one.type : ('untyped' as unknown as Family['type']);
-  return { ...one, type, values: [...one.values, ...other.values] };
+function join(family: Family, addition: Family): Family {
+  const type =
+    family.type === addition.type ? family.type : ('untyped' as unknown as Family['type']);
+  return { ...family, type, values: [...family.values, ...addition.values] };
 }

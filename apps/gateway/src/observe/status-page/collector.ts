@@ -5,7 +5,7 @@ import type { GuardedLink } from '../../engine/chain/guard.ts';
 import type { RevalidationResult } from '../../engine/sessions/session-user.ts';
 import type { TlsMaterial } from '../../http/tls.ts';
 import { isWithoutReview, type ReviewReport } from '../../review/review-report.ts';
-import { decisionOf } from '../audit/entry.ts';
+import { describeDecision } from '../audit/entry.ts';
 import type { Health, HealthChecks } from '../health.ts';
 import type { RefusedReloads } from '../metrics/refused-reloads.ts';
 import { createHistories, type Histories } from './history.ts';
@@ -57,19 +57,19 @@ export type AuthenticatorStatus = StatusDocument['authenticators'][number];
 
 type StatusCollector = ReturnType<typeof createStatusCollector>;
 
-/** Collects what the page shows. @param first the config at the start */
-export function createStatusCollector(first: GatewayConfig, sources: StatusSources) {
+/** Collects what the page shows. @param startConfig the config at the start */
+export function createStatusCollector(startConfig: GatewayConfig, sources: StatusSources) {
   const { wall } = sources.clocks;
   const histories = createHistories(sources.clocks);
   const recent = createRecentReviews();
-  let running = { config: first, loadedAt: wall() };
+  let running = { config: startConfig, loadedAt: wall() };
   let certificates: TlsMaterial['certificates'] = [];
   /** Follows another config. */
   const follow = (config: GatewayConfig) => {
     running = { config, loadedAt: wall() };
     histories.follow(config.authenticators.map(({ name }) => name));
   };
-  follow(first);
+  follow(startConfig);
 
   return {
     /**
@@ -102,13 +102,13 @@ export function createStatusCollector(first: GatewayConfig, sources: StatusSourc
         },
         history: histories.times(),
         /** The authenticators, in the order in which they are asked. */
-        authenticators: config.authenticators.map((one) => {
-          const link = links.find(({ name }) => name === one.name);
+        authenticators: config.authenticators.map((authenticator) => {
+          const link = links.find(({ name }) => name === authenticator.name);
           const its = config.authenticators.find(
-            ({ name }) => name === one.directory?.authenticator,
+            ({ name }) => name === authenticator.directory?.authenticator,
           );
           return {
-            ...statusOf(one, histories.of(one.name), checks, its),
+            ...describeStatus(authenticator, histories.of(authenticator.name), checks, its),
             circuit: link?.guard.circuitState ?? 'closed',
           };
         }),
@@ -129,7 +129,7 @@ export function createStatusCollector(first: GatewayConfig, sources: StatusSourc
   };
 }
 
-function statusOf(
+function describeStatus(
   { name, package: from, cache, onError, withhold }: AuthenticatorConfig,
   { history, outage }: ReturnType<Histories['of']>,
   checks: HealthChecks,
@@ -138,8 +138,8 @@ function statusOf(
   // What a directory says is in the words of the authenticator too, so neither may quote a secret of the other.
   const shown = (words: string) =>
     printableLines(withhold(directory === undefined ? words : directory.withhold(words)));
-  const check = checks.find((one) => one.name === name);
-  const itsCheck = checks.find((one) => one.name === directory?.name);
+  const check = checks.find((result) => result.name === name);
+  const itsCheck = checks.find((result) => result.name === directory?.name);
   return {
     name,
     /** The package of its plugin. */
@@ -188,7 +188,7 @@ export function createRecentReviews() {
 
 function recentReview(report: ReviewReport) {
   const { id, at, outcome, seconds, callerGone } = report;
-  const { reason, authenticator, username, subject, cached: source } = decisionOf(report);
+  const { reason, authenticator, username, subject, cached: source } = describeDecision(report);
   const texts = { reason: shortened(reason), username: shortened(username ?? subject) };
   return { id, at, outcome, seconds, callerGone, authenticator, source, ...texts };
 }

@@ -43,11 +43,11 @@ export function createHistories({ monotonic, wall }: Clocks) {
      * Counts an answer. It never throws, and does not keep the token, which is removed from the message of a failure.
      */
     record(answer: Answer, token: string | undefined) {
-      const known = followed.get(answer.authenticator);
+      const history = followed.get(answer.authenticator);
       // A reload has removed the authenticator, or it does not recognize the token.
-      if (known === undefined || ('decision' in answer && !answer.recognized)) return;
-      count(bucketOf(known, bucketNow()), answer);
-      recordOutage(known, answer, token, wall);
+      if (history === undefined || ('decision' in answer && !answer.recognized)) return;
+      count(findBucket(history, bucketNow()), answer);
+      recordOutage(history, answer, token, wall);
     },
     /** The times of the buckets of all histories, oldest first. The last one still counts, and began at `lastFrom`. */
     times: () => ({
@@ -56,8 +56,8 @@ export function createHistories({ monotonic, wall }: Clocks) {
       lastFrom: Math.round(wall() - (monotonic() % (bucketSeconds * 1000))),
     }),
     of(name: string) {
-      const known = followed.get(name);
-      return { history: read(known?.buckets ?? [], bucketNow()), outage: known?.outage };
+      const history = followed.get(name);
+      return { history: read(history?.buckets ?? [], bucketNow()), outage: history?.outage };
     },
   };
 }
@@ -71,11 +71,11 @@ function createBucket(number: number) {
   return { number, ...decisions, memory: 0, redis: 0, backend: 0, seconds: 0, slowest: 0 };
 }
 
-function bucketOf(known: Followed, number: number): Bucket {
-  const last = known.buckets.at(-1);
+function findBucket(history: Followed, number: number): Bucket {
+  const last = history.buckets.at(-1);
   if (last?.number === number) return last;
   const next = createBucket(number);
-  if (known.buckets.push(next) > buckets) known.buckets.shift();
+  if (history.buckets.push(next) > buckets) history.buckets.shift();
   return next;
 }
 
@@ -106,14 +106,14 @@ function isOfBackend(answer: Answer): boolean {
  * the circuit.
  */
 function recordOutage(
-  known: Followed,
+  history: Followed,
   answer: Answer,
   token: string | undefined,
   wall: () => number,
 ): void {
   const error = 'error' in answer ? answer.error : answer.failure;
   if (error === undefined) {
-    if (isOfBackend(answer)) known.outage = undefined;
+    if (isOfBackend(answer)) history.outage = undefined;
     return;
   }
   const isOwn = AuthenticatorError.is(error);
@@ -123,16 +123,17 @@ function recordOutage(
   // Other errors can quote their input: see `base/logging/error-fields.ts`.
   const reason = () =>
     isOwn ? withoutToken(error.message, token) : `a bug in its plugin (${error.name})`;
-  known.outage ??= { since: seenAt, seenAt, reason: reason(), stale: 0, failed: 0 };
-  known.outage.seenAt = seenAt;
-  if ('error' in answer) known.outage.failed++;
-  else known.outage.stale++;
+  history.outage ??= { since: seenAt, seenAt, reason: reason(), stale: 0, failed: 0 };
+  history.outage.seenAt = seenAt;
+  if ('error' in answer) history.outage.failed++;
+  else history.outage.stale++;
 }
 
-function read(known: readonly Bucket[], last: number) {
-  const first = last - buckets + 1;
-  const inOrder = Array.from({ length: buckets }, (_, index) => createBucket(first + index));
-  for (const bucket of known) if (bucket.number >= first) inOrder[bucket.number - first] = bucket;
+function read(recorded: readonly Bucket[], last: number) {
+  const oldest = last - buckets + 1;
+  const inOrder = Array.from({ length: buckets }, (_, index) => createBucket(oldest + index));
+  for (const bucket of recorded)
+    if (bucket.number >= oldest) inOrder[bucket.number - oldest] = bucket;
   const column = (name: keyof Bucket) => inOrder.map((bucket) => bucket[name]);
   const total = (name: keyof Bucket) => column(name).reduce((sum, value) => sum + value, 0);
   const slowests = column('slowest').map(rounded);

@@ -85,9 +85,9 @@ function pageFile<Type extends keyof typeof contentTypes>(
     contentType: contentTypes[name.split('.').at(-1) as Type],
     /** Reads it at the first request alone. All files have 300 KB, mostly of the plotting library. */
     async read() {
-      const own = new URL(`./page/${name}`, import.meta.url);
+      const file = new URL(`./page/${name}`, import.meta.url);
       body ??= await readFile(
-        source === undefined || existsSync(own) ? own : new URL(source(), import.meta.url),
+        source === undefined || existsSync(file) ? file : new URL(source(), import.meta.url),
       );
       return body;
     },

@@ -49,7 +49,7 @@ export function createOtelTracer(
   const tracer = provider.getTracer('sallyport', version);
   return {
     inSpan(name, options, work) {
-      const parent = parentOf(options);
+      const parent = readParent(options);
       const span = tracer.startSpan(name, { kind: kinds[options.kind ?? 'internal'] }, parent);
       return otel.context.with(otel.trace.setSpan(parent, span), () => run(span, work));
     },
@@ -73,14 +73,14 @@ export function withFailureLog(
   const fields = { endpoint: `${origin}${pathname}` };
   let isFailing = false;
   return {
-    export(spans, done) {
+    export(spans, callback) {
       exporter.export(spans, (result) => {
         const fails = result.code !== ExportResultCode.SUCCESS;
         if (fails && !isFailing)
           logger.warn(fields, 'spans are lost: the collector does not accept them');
         else if (!fails && isFailing) logger.info(fields, 'the collector accepts spans again');
         isFailing = fails;
-        done(result);
+        callback(result);
       });
     },
     shutdown: () => exporter.shutdown(),
@@ -88,7 +88,7 @@ export function withFailureLog(
   };
 }
 
-function parentOf({ headers }: SpanOptions): otel.Context {
+function readParent({ headers }: SpanOptions): otel.Context {
   return headers === undefined
     ? otel.context.active()
     : propagator.extract(otel.ROOT_CONTEXT, headers, otel.defaultTextMapGetter);

@@ -10,7 +10,7 @@ import { createFactorStore } from '../factor-store.ts';
 import { createPasskeys } from '../passkeys.ts';
 import { createFactorPolicy } from '../policy.ts';
 import { createSecondFactor } from '../second-factor.ts';
-import { codeOf, stepAt } from '../totp.ts';
+import { computeCode, stepAt } from '../totp.ts';
 import { createTotpEnrolment } from '../totp-enrolment.ts';
 
 /** The wall clock of a test, in milliseconds. */
@@ -111,7 +111,7 @@ export async function enrolled(
   while (hasTwice([...others, ...nearCodes(app.secret, clock)])) app = beginApp(parts, user, grant);
   const { begun, secret } = app;
   // The code of the step before: so the present one is not used yet.
-  const added = await parts.apps.finish(begun, codeOf(secret, stepAt(clock.now) - 1));
+  const added = await parts.apps.finish(begun, computeCode(secret, stepAt(clock.now) - 1));
   if (added.kind !== 'added') throw new Error(`the app was not added: ${added.kind}`);
   return {
     factor: added.factor,
@@ -119,7 +119,7 @@ export async function enrolled(
     recoveryCodes: added.recoveryCodes ?? [],
     secret,
     /** The code that the app shows. @param steps how many steps later */
-    code: (steps = 0) => codeOf(secret, stepAt(clock.now) + steps),
+    code: (steps = 0) => computeCode(secret, stepAt(clock.now) + steps),
     /** A code of no step near, and each time another one. */
     guess: guessesOf(secret, clock),
   };
@@ -133,7 +133,7 @@ function beginApp({ apps }: TestedParts, user: FactorUser, grant: FactorGrant) {
 
 /** The codes of so many steps before and after that none of them is taken for a code of another one. */
 function nearCodes(secret: Uint8Array, { now }: Clock): readonly string[] {
-  return Array.from({ length: 401 }, (_, at) => codeOf(secret, stepAt(now) - 200 + at));
+  return Array.from({ length: 401 }, (_, at) => computeCode(secret, stepAt(now) - 200 + at));
 }
 
 function guessesOf(secret: Uint8Array, clock: Clock): () => string {
