@@ -16,7 +16,7 @@ export interface ClusterConfig {
   readonly login: string;
   /** The name that the login server gives to the cluster. */
   readonly cluster: string;
-  /** The CAs of the login server (PEM). Defaults to those of Node and of the system. */
+  /** The CAs of the login server (PEM). Defaults to the CAs of Node and of the system. */
   readonly ca?: string | undefined;
 }
 

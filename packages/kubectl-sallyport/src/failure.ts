@@ -1,6 +1,6 @@
 import { printable } from './text.ts';
 
-/** The command ends with one of these, or with 0. The README lists them. */
+/** The exit statuses of a command that fails. The README lists them. */
 export const exitCodes = {
   /** There is no session, and none could be made; a login was refused. */
   failed: 1,

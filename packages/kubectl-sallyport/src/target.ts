@@ -10,9 +10,9 @@ export interface Target {
   readonly url: string;
   /** The name that the login server gives to the cluster. */
   readonly cluster: string;
-  /** The CAs of the login server (PEM). Defaults to those of Node and of the system. */
+  /** The CAs of the login server (PEM). Defaults to the CAs of Node and of the system. */
   readonly ca?: string | undefined;
-  /** The account that the kubeconfig names. Without one there is one session for the cluster, of whoever logged in. */
+  /** The account that the kubeconfig names. Without an account, the cluster has one session, for any user. */
   readonly account?: string | undefined;
   /** The name of the user. Without one the user is asked. */
   readonly username?: string | undefined;

@@ -184,7 +184,7 @@ test('of several at the same time one asks, and none asks again when that is not
   }
 });
 
-test('those that wait get the session of the one that logged in', async () => {
+test('processes that wait get the session of the process that logged in', async () => {
   await using home = await temporaryFolder('prompt');
   const client = createClient(home.path);
   const first = await atPrompt(client);

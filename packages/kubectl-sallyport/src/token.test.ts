@@ -230,7 +230,7 @@ test.each([{ words: [] }, { words: ['help'] }, { words: ['--help'] }, { words: [
   },
 );
 
-test('--version is that of the package', async () => {
+test('--version prints the version of the package', async () => {
   await using home = await temporaryFolder('token');
   const { stdout } = await createClient(home.path).run(['--version']);
   const manifest = await readFile(join(import.meta.dirname, '../package.json'), 'utf8');

@@ -61,7 +61,7 @@ async function refuse(
   );
 }
 
-/** Ends the session of another user than the last one, whom no one has named on this machine. */
+/** Ends the session of a user who differs from the user of the last login: no one has named this user on this machine. */
 async function refuseChange(
   target: Target,
   lastUser: string,

@@ -75,7 +75,7 @@ export async function openListener({ maxConnections, ...limits }: typeof default
 
 /**
  * Says whether a browser goes to this address as its user sees it. A script, a frame or an image of a web page does not, nor a page
- * that calls this machine by a name of its own.
+ * that reaches this machine by another host name.
  */
 function isNavigation({ method, headers }: IncomingMessage, port: number): boolean {
   const { host, origin, 'sec-fetch-mode': mode, 'sec-fetch-dest': destination } = headers;

@@ -6,7 +6,7 @@ import type { ServerAddress } from '../server/request.ts';
 
 /** What a command knows about the login that it needs. */
 export interface Login {
-  /** Without one there is no terminal. */
+  /** Undefined when there is no terminal. */
   readonly source: PasswordSource | undefined;
   readonly device: string;
   readonly mode: BrowserMode | undefined;

@@ -45,8 +45,8 @@ export function prepareFolder(folder: string): Failure | undefined {
 }
 
 /**
- * Names what is wrong with the rights of a file or a folder. On Windows, Node can't read them, and each has those of the folder around
- * it: LOCALAPPDATA is the user's alone.
+ * Names what is wrong with the rights of a file or a folder. On Windows, Node can't read rights, and files inherit them from
+ * their folder: LOCALAPPDATA belongs to the user alone.
  */
 export function rightsProblem(
   { uid, mode }: Stats,

@@ -63,8 +63,8 @@ export function readSession(
 }
 
 /**
- * Reads the sessions of a login server in the cache folder, the one that was used last first. A
- * file that can't be used is left out.
+ * Reads the sessions of a login server in the cache folder, the most recently used first. A file
+ * that can't be used is left out.
  */
 export function readSavedSessions(folder: string, url: string) {
   const found: {

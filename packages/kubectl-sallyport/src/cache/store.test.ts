@@ -9,7 +9,7 @@ const minute = 60_000;
 test('after three prompts without a login in 15 minutes there is no fourth', async () => {
   await using folder = await temporaryFolder('prompts');
   let now = Date.UTC(2026, 0);
-  // Each process has a limit of its own.
+  // Each process has its own limit.
   const limit = () => createPromptLimit(join(folder.path, 'x.prompts'), () => now);
   for (let prompt = 0; prompt < 3; prompt++) {
     expect(limit().allows()).toBe(true);

@@ -42,11 +42,11 @@ export function openCacheStore(target: Target) {
         warn(`can't cache the session: ${why.problem}. kubectl needs a login each time`, why.fix);
       }
     },
-    /** Reads the sessions for all clusters of the same login server, the one that was used last first. */
+    /** Reads the sessions for all clusters of the same login server, the most recently used first. */
     sessionsOfServer: () => (problem === undefined ? readSavedSessions(folder, target.url) : []),
     memory,
     noteUse: () => noteUse(file, Date.now()),
-    /** Removes this session; one that another process has put in its place stays. */
+    /** Removes this session. A session that another process has put in its place stays. */
     remove(session: SavedSession): void {
       if (read()?.session.token === session.token) rmSync(file, { force: true });
     },

@@ -25,7 +25,7 @@ export async function token(words: readonly string[]): Promise<void> {
   const mode = browserMode(values);
   const info = readExecInfo(process.env.KUBERNETES_EXEC_INFO);
   const target = info === undefined ? await targetOfUser(values) : targetFrom(values, info.config);
-  // The current context may be that of another cluster, which must not get this token.
+  // The current context may be for another cluster, which must not get this token.
   if (target === undefined) {
     throw usageFailure(
       'it is not known which cluster to log in to: this client does not pass on the data of the cluster',

@@ -28,7 +28,7 @@ export function ownContexts(files: readonly KubeconfigFile[]) {
 /**
  * Returns the arguments that kubectl gives to this command for the `exec` of a user.
  *
- * @returns undefined when it starts another one, or none
+ * @returns undefined when the `exec` starts another command, or none
  */
 export function argumentsOf(exec: unknown): readonly string[] | undefined {
   if (!isObject(exec) || typeof exec.command !== 'string' || !Array.isArray(exec.args)) return;
@@ -37,7 +37,7 @@ export function argumentsOf(exec: unknown): readonly string[] | undefined {
   return isOwn ? words.filter((word) => typeof word === 'string') : undefined;
 }
 
-/** Makes a user of the kubeconfig for whom kubectl runs this command. @param words come behind `token` */
+/** Makes a kubeconfig user whose credentials come from this command. @param words come behind `token` */
 export function execUser(words: readonly string[]): object {
   return {
     exec: {

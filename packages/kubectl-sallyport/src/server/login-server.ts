@@ -94,7 +94,7 @@ export async function readState(
   return { user: name, groups, expiresAt: body.expiresAt, idleSeconds };
 }
 
-/** The result of a logout. A failure at the server can undo one that `isUnconfirmed`. */
+/** The result of a logout. A failure at the server can undo a logout that `isUnconfirmed`. */
 interface Logout {
   readonly ended: number;
   readonly isUnconfirmed: boolean;
@@ -106,7 +106,7 @@ export async function logOut(server: ServerAddress, token: string): Promise<Logo
   return body && { ended: 1, isUnconfirmed: body.unconfirmed !== undefined };
 }
 
-/** Ends all sessions of the user of this one. @returns undefined when this one had ended already */
+/** Ends all sessions of the user of this session. @returns undefined when this session had ended already */
 export async function logOutEverywhere(
   server: ServerAddress,
   token: string,

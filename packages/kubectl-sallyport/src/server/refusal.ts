@@ -1,9 +1,9 @@
 import { parseObject } from '../text.ts';
 import type { LoginServerAnswer } from './request.ts';
 
-/** Why a server does not do what was asked of it. */
+/** The reason why a server refuses a request. */
 export interface ServerRefusal {
-  /** The code of the server, such as `wrong-credentials`. An answer without a code has this one as well. */
+  /** The code of the server. An answer without a code counts as `wrong-credentials`. */
   readonly refused: string;
   /** The server's own words. They may be empty. */
   readonly message: string;
@@ -11,7 +11,7 @@ export interface ServerRefusal {
   readonly methods: readonly string[];
 }
 
-/** Says what was wrong if another attempt can be right. Undefined: none can. */
+/** Says what was wrong. @returns undefined when no other attempt can be right */
 export function wrongText({ refused }: ServerRefusal): string | undefined {
   if (refused === 'wrong-credentials')
     return 'wrong name or password, or this user is not allowed to log in';

@@ -49,7 +49,7 @@ async function otherHost(names: readonly string[], options: ServerOptions = {}) 
   };
 }
 
-test('a certificate for another host is refused with its names and that of the URL', async () => {
+test('a certificate for another host is refused with its names and the host of the URL', async () => {
   await using home = await temporaryFolder('names');
   const client = createClient(home.path);
   const { url, caFile } = await otherHost(['DNS:login.example.com', 'IP:192.0.2.1']);

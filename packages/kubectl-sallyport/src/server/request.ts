@@ -59,7 +59,7 @@ async function requestAnswer(
       'content-length': Buffer.byteLength(text),
     }),
   };
-  // NODE_TLS_REJECT_UNAUTHORIZED=0 must not send a password to whoever answers.
+  // NODE_TLS_REJECT_UNAUTHORIZED=0 must not send a password to an unverified server.
   // Without TLS the server is on this machine: the agent of Node would take the password to HTTP_PROXY.
   const tls = isPlain
     ? { agent: new Agent() }
@@ -84,7 +84,7 @@ async function requestAnswer(
   };
 }
 
-/** Reads the CAs of Node, and those of the system, as other programs of the user trust them. */
+/** Reads the CAs of Node and of the system: other programs of the user trust them. */
 async function systemAuthorities(): Promise<string[]> {
   const { getCACertificates } = await import('node:tls');
   return [...new Set([...getCACertificates('default'), ...getCACertificates('system')])];
