@@ -63,7 +63,7 @@ export function bounded<Value>(
 
 /**
  * Waits for `work`, but not beyond the bounds: it goes on then, and no one learns what comes of it. It is not called when the
- * signal is aborted already, so a promise that exists before needs a `catch` of its own.
+ * signal is aborted already, so a promise that exists before needs its own `catch`.
  */
 export function within<Value>(
   bounds: WaitBounds,

@@ -30,7 +30,7 @@ export interface AnswerOptions {
  *
  * @param sent is the body of the request
  * @throws AnswerTooBig
- * @throws the error of Node, or one of our own when an answer is compressed or not whole. None quotes the answer in its message
+ * @throws the error of Node, or our own error when an answer is compressed or not whole. None quotes the answer in its message
  */
 export function callHttp(
   call: ClientRequest,
@@ -84,7 +84,7 @@ const byCode: Readonly<Record<string, string>> = {
   ENETUNREACH: 'there is no route to its network',
 };
 
-/** Explains why a request over HTTP failed, and how to fix it. @param name is the one that the certificate must have */
+/** Explains why a request over HTTP failed, and how to fix it. @param name must be in the certificate */
 export function explainHttpError(error: NodeJS.ErrnoException, name: string): string {
   const { code = '' } = error;
   if (isTlsError(error) || /CERT|SELF_SIGNED|UNABLE_TO/.test(code)) {

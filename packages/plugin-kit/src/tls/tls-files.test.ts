@@ -109,7 +109,7 @@ describe('TLS files', () => {
     });
     const settings = await watch(pair);
     const inForce = () => [settings().certificate?.toString(), settings().key?.toString()];
-    // Each touch loads both files: the one that changed does not match, and then neither does the other.
+    // Each touch loads both files: the changed file does not match, and then neither does the other file.
     await write('client.crt', second.certificate);
     expect(await touch()).not.toEqual([]);
     expect(inForce()).toEqual([old.certificate, old.key]);

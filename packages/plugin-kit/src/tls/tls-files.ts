@@ -18,7 +18,7 @@ export interface TlsSettings {
 }
 
 /**
- * Reads the TLS files of the options and follows their changes. A file that can't be used is refused, and the one before it
+ * Reads the TLS files of the options and follows their changes. A file that can't be used is refused, and the previous file
  * stays in force. A new certificate and its key take effect together, once they match.
  *
  * @param onChange is called when the settings for handshakes have changed

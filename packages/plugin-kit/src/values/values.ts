@@ -9,8 +9,8 @@ import {
 } from './text.ts';
 
 /**
- * Makes a value that editors see as text, and that `parse` reads: its messages are better than those of a schema
- * library. The `params` of an issue have its problem and its fix separately.
+ * Makes a value that editors see as text, and that `parse` reads: its messages are better than the messages of a
+ * schema library. The `params` of an issue have its problem and its fix separately.
  */
 export function value<Value>(
   described: object,
