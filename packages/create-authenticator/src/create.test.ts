@@ -165,7 +165,7 @@ describe.each(plans)('the files of $place, $language', (one) => {
     }
   });
 
-  test('have the same code as those of the other place', async () => {
+  test('have the same code as plugins in the other place', async () => {
     const other = await renderPlugin({
       ...one,
       place: one.place === 'inside' ? 'outside' : 'inside',

@@ -2,7 +2,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type PluginPlan, renderPlugin } from './template.ts';
 
-/** A `CreateError` is an error that the user can correct. It is printed without a stack, and its fix on a line of its own. */
+/** A `CreateError` is an error that the user can correct. It is printed without a stack, and its fix on a separate line. */
 export class CreateError extends Error {
   override readonly name = 'CreateError';
   readonly problem: string;

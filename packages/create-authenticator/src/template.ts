@@ -7,7 +7,7 @@ export interface PluginPlan {
   readonly name: string;
   /** The whole name of the package, such as `@example/tickets`. */
   readonly packageName: string;
-  /** `inside` this repository, beside the plugins that are shipped, or `outside`, in a folder of its own. */
+  /** `inside` this repository, beside the plugins that are shipped, or `outside`, in a separate folder. */
   readonly place: 'inside' | 'outside';
   readonly language: 'ts' | 'js';
 }
