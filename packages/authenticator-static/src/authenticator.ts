@@ -82,7 +82,7 @@ export async function createStaticAuthenticator(
 /** Lines of tokens that are listed. */
 const maxListed = 10;
 
-/** A token for emergencies is not tried before one. */
+/** Warns early: an emergency token is not tried before the emergency. */
 function warnOfExpired({ file, tokens }: LoadedFile, now: number, logger: Logger): void {
   const expired = [...tokens.values()].filter((record) => isExpired(record, now));
   if (expired.length === 0) return;
