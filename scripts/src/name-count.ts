@@ -48,7 +48,9 @@ export function readDeclaredNames(path: string, source: string): DeclaredNames {
   const addPattern = (pattern: unknown): void => {
     const node = pattern as Node | null;
     if (node === null) return;
-    if (node.type === 'Identifier') addTo(variables, String(node.name), node.start);
+    // A parameter called `this` gives a function's `this` its type: no one chose the name.
+    if (node.type === 'Identifier' && node.name !== 'this')
+      addTo(variables, String(node.name), node.start);
     for (const key of ['left', 'argument', 'parameter']) if (key in node) addPattern(node[key]);
     for (const element of (node.elements ?? []) as unknown[]) addPattern(element);
     for (const property of (node.properties ?? []) as Node[])

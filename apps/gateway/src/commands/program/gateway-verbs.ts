@@ -40,7 +40,10 @@ export function addGatewayVerbs({ program, context, add }: Program): void {
       ],
       ['Renew the certificates', 'init /etc/sallyport --renew'],
     ),
-  }).argument('<dir>', 'new folder to create the files in; for a folder that has a gateway.yaml, what to add is printed');
+  }).argument(
+    '<dir>',
+    'new folder to create the files in; for a folder that has a gateway.yaml, what to add is printed',
+  );
 
   add(program, 'serve', {
     description: 'run the gateway until SIGTERM; SIGHUP reloads its files',
